@@ -1,0 +1,203 @@
+"""One arm: train an ensemble under a scheme, query it, attack each of its models, measure."""
+
+from dataclasses import asdict, dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attacks import Attack, Observations, score_every_target
+from attacks.intervals import Resampled
+from attacks.metrics import ROC, resampled_rocs, roc
+from mgaudit import parallel
+from mgaudit.design import Design
+from mgaudit.progress import Progress
+from mgaudit.settings import AuditSettings, attack_choice, target_choice
+from mgaudit.store import EnsembleFolder, training_code_sha256
+from targets.datasets import Dataset
+from targets.dp_training import epsilon_spent, plan_privacy
+from targets.ensemble import Ensemble
+from targets.recipe import Recipe, initial_model, train
+from targets.schemes import DPSGD
+
+ROC_GRID = np.concatenate([[0.0], np.logspace(-4, 0, 161)])
+
+
+@dataclass(frozen=True)
+class AttackOutcome:
+    """An attack's scores (models, examples), its metrics by name, and its mean TPR on ROC_GRID."""
+
+    attack: Attack
+    scores: NDArray[np.float64]
+    metrics: dict[str, Resampled]
+    mean_roc: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What came out of one arm, with the resamples, so that a study can pair it with another.
+
+    `steps` are the optimizer steps of each model; `epsilon` is what DP-SGD's accountant says of them.
+    """
+
+    settings: AuditSettings
+    recipe: Recipe
+    train_accuracy: Resampled
+    test_accuracy: Resampled
+    attacks: dict[str, AttackOutcome]
+    epsilon: float | None
+    steps: int
+    training_seconds: float
+    models_reused: int
+
+
+def build_recipe(settings: AuditSettings, design: Design) -> Recipe:
+    """Returns how the arm's models are trained. Raises ValueError for settings that do not fit the data."""
+    target = target_choice(settings.target)
+    scheme = settings.choice.build(**settings.choice.options)
+    examples = len(design.dataset.labels)
+    plan = plan_privacy(scheme, settings.training, examples) if isinstance(scheme, DPSGD) else None
+    recipe = Recipe(partial(target.build, **target.options), scheme, settings.training, plan, settings.seed)
+    initial_model(recipe.target, design.dataset.input_shape, len(design.dataset.classes), seed=0)
+    return recipe
+
+
+def audit(settings: AuditSettings, recipe: Recipe, design: Design, jobs: int, progress: Progress) -> Audit:
+    """Returns the arm's accuracy and the success of each attack on it.
+
+    Models that have been trained before are taken from the store, and each new one is kept as soon as it is trained.
+    """
+    folder = EnsembleFolder.open(_determined_by(settings, recipe, design))
+    with folder.locked():
+        reused = _train_missing(folder, settings, recipe, design, jobs, progress)
+    facts = [folder.load_model(index)[1] for index in range(settings.models)]
+    steps = max(fact["steps"] for fact in facts)
+
+    progress.stage(f"{settings.choice.label}: querying and attacking")
+    logits = folder.load_logits(settings.models) or _query(folder, settings, recipe, design)
+    observations = Observations(logits["pool"][:, :, np.newaxis], design.dataset.labels, design.membership)
+    outcomes = {text: _attack(text, observations, design) for text in settings.attacks}
+    correct = logits["pool"].argmax(axis=-1) == design.dataset.labels
+    test_correct = logits["test"].argmax(axis=-1) == design.dataset.test_labels
+    return Audit(
+        settings=settings,
+        recipe=recipe,
+        train_accuracy=_accuracy(correct, design.membership, design.example_resamples),
+        test_accuracy=_accuracy(test_correct, np.ones_like(test_correct), design.test_resamples),
+        attacks=outcomes,
+        epsilon=_epsilon(recipe, steps),
+        steps=steps,
+        training_seconds=sum(fact["seconds"] for fact in facts),
+        models_reused=reused,
+    )
+
+
+def _determined_by(settings: AuditSettings, recipe: Recipe, design: Design) -> dict[str, object]:
+    return {
+        "dataset": design.sha256,
+        "target": settings.target,
+        "scheme": {"name": settings.choice.name, **asdict(recipe.scheme)},
+        "plan": None if recipe.plan is None else asdict(recipe.plan),
+        "training": asdict(recipe.training),
+        "seed": recipe.seed,
+        "device": design.device,
+        "code": training_code_sha256(),
+    }
+
+
+@dataclass(frozen=True)
+class _Task:
+    folder: EnsembleFolder
+    recipe: Recipe
+    dataset: Dataset
+    members: NDArray[np.bool_]
+    index: int
+    device: str
+
+
+def _train_and_keep(task: _Task) -> None:
+    trained = train(task.recipe, task.dataset, task.members, task.index, task.device)
+    task.folder.save_model(task.index, trained.weights, {"steps": trained.steps, "seconds": trained.seconds})
+
+
+def _train_missing(
+    folder: EnsembleFolder,
+    settings: AuditSettings,
+    recipe: Recipe,
+    design: Design,
+    jobs: int,
+    progress: Progress,
+) -> int:
+    """Trains the models that the store lacks and returns how many it had."""
+    missing = folder.missing(settings.models)
+    reused = settings.models - len(missing)
+    progress.training_started(settings.choice.label, settings.models, reused)
+    tasks = [
+        _Task(folder, recipe, design.dataset, design.membership[index], index, design.device) for index in missing
+    ]
+    for _ in parallel.run(_train_and_keep, tasks, jobs):
+        progress.model_trained()
+    progress.training_ended()
+    return reused
+
+
+def _query(
+    folder: EnsembleFolder, settings: AuditSettings, recipe: Recipe, design: Design
+) -> dict[str, NDArray[np.float32]]:
+    """Returns the logits (models, examples, classes) of the audited examples ("pool") and of the test split ("test")."""
+    dataset = design.dataset
+    model = initial_model(recipe.target, dataset.input_shape, len(dataset.classes), seed=0)
+    ensemble = Ensemble(model, [folder.load_model(index)[0] for index in range(settings.models)])
+    logits = {
+        "pool": ensemble.logits(dataset.inputs, design.device),
+        "test": ensemble.logits(dataset.test_inputs, design.device),
+    }
+    folder.save_logits(settings.models, logits)
+    return logits
+
+
+def _attack(text: str, observations: Observations, design: Design) -> AttackOutcome:
+    choice = attack_choice(text)
+    attack: Attack = choice.build(**choice.options)
+    scores = score_every_target(attack, observations)
+    pairs = list(zip(scores, design.membership, strict=True))
+    rocs = [roc(*pair) for pair in pairs]
+    metrics = _stacked([[curve.metrics()] for curve in rocs])
+    resampled = _stacked(
+        [[curves.metrics() for curves in resampled_rocs(*pair, design.example_resamples)] for pair in pairs]
+    )
+    return AttackOutcome(
+        attack=attack,
+        scores=scores,
+        metrics={name: Resampled(metrics[name][:, 0], resampled[name]) for name in metrics},
+        mean_roc=np.mean([_on_grid(curve) for curve in rocs], axis=0),
+    )
+
+
+def _stacked(targets: list[list[dict[str, NDArray[np.float64]]]]) -> dict[str, NDArray[np.float64]]:
+    """Returns each metric as (targets, resamples), from blocks of resamples for each target."""
+    names = targets[0][0].keys()
+    return {
+        name: np.stack([np.concatenate([np.atleast_1d(block[name]) for block in blocks]) for blocks in targets])
+        for name in names
+    }
+
+
+def _on_grid(curve: ROC) -> NDArray[np.float64]:
+    return np.array([float(curve.tpr_at(level)) for level in ROC_GRID])
+
+
+def _accuracy(
+    correct: NDArray[np.bool_], counted: NDArray[np.bool_], resamples: NDArray[np.uint16]
+) -> Resampled:
+    """Returns the share of correct answers (models, examples) among those that are counted."""
+    weights = resamples.astype(np.float32)
+    hits, total = (correct & counted).astype(np.float32), counted.astype(np.float32)
+    per_target = hits.sum(axis=1, dtype=np.float64) / total.sum(axis=1, dtype=np.float64)
+    in_resamples = (hits @ weights.T).astype(np.float64) / (total @ weights.T)
+    return Resampled(per_target, in_resamples)
+
+
+def _epsilon(recipe: Recipe, steps: int) -> float | None:
+    plan = recipe.plan
+    return None if plan is None else epsilon_spent(plan.noise_multiplier, plan.sample_rate, steps, plan.delta)

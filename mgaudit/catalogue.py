@@ -1,0 +1,46 @@
+"""What there is to choose from, as `mgaudit list` shows it."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attacks import ATTACKS
+from targets import SCHEMES, TARGETS
+from targets.datasets import DATASETS
+
+Entry = dict[str, str]
+
+
+def catalogue() -> dict[str, list[Entry]]:
+    """Returns the entries of every registry: name, options with their defaults, and the first line on each."""
+    registries: dict[str, tuple[Mapping[str, Callable[..., Any]], tuple[str, ...]]] = {
+        "targets": (TARGETS, ("input_shape", "classes")),
+        "schemes": (SCHEMES, ()),
+        "attacks": (ATTACKS, ()),
+        "datasets": (DATASETS, ("_argument", "argument", "examples", "generator")),
+    }
+    return {
+        kind: [_entry(name, entry, supplied) for name, entry in registry.items()]
+        for kind, (registry, supplied) in registries.items()
+    }
+
+
+def _entry(name: str, entry: Callable[..., Any], supplied: tuple[str, ...]) -> Entry:
+    parameters = inspect.signature(entry).parameters
+    options = [
+        key if parameter.default is parameter.empty else f"{key}={_shown(parameter.default)}"
+        for key, parameter in parameters.items()
+        if key not in supplied
+    ]
+    path = ":PATH" if "argument" in parameters else ""
+    summary = " ".join((inspect.getdoc(entry) or "").split("\n\n")[0].split())
+    needs = ", ".join(sorted(getattr(entry, "needs", ())))
+    source = getattr(entry, "source", "")
+    notes = [summary, *([f"Needs {needs}."] if needs else []), *([f"{source}."] if source else [])]
+    return {"name": name + path, "options": ", ".join(options) or "–", "summary": " ".join(notes)}
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return "x".join(str(item) for item in value)
+    return str(value).lower() if isinstance(value, bool) or value is None else str(value)

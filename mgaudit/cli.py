@@ -1,0 +1,330 @@
+"""The command line, and the only place that prints."""
+
+import json
+import logging
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from mgaudit import __version__
+from mgaudit.progress import Progress
+from mgaudit.run_folder import RunFolder
+from reports.render import FORMATS
+from reports.results import StudyResult, read_study
+from reports.tables import Table, accuracy_vs_privacy
+from reports.verdict import verdict
+
+WRONG_USAGE, FAILED, INTERRUPTED = 2, 1, 130
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Privacy audits of training noise: how much privacy does it buy, and at what accuracy?",
+)
+out = Console(soft_wrap=False)
+err = Console(stderr=True)
+
+
+class Kind(StrEnum):
+    """What `mgaudit list` lists."""
+
+    targets = "targets"
+    schemes = "schemes"
+    attacks = "attacks"
+    datasets = "datasets"
+
+
+OutOption = Annotated[Path, typer.Option(help="Folder that run folders are made in.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else, on stdout.")]
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    show: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+) -> None:
+    """Answers `mgaudit --version`."""
+    if show:
+        out.print(f"mgaudit {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    dataset: Annotated[str | None, typer.Option(help="digits, folder:PATH or npz:PATH.  [digits]")] = None,
+    target: Annotated[
+        str | None, typer.Option(help="mlp or cnn, with options as in mlp:hidden=512x256.  [cnn]")
+    ] = None,
+    kappa: Annotated[float | None, typer.Option(help="Strength of the Gaussian mask N(1, κ²).  [0.3]")] = None,
+    scheme: Annotated[
+        str | None, typer.Option(help="The noise to audit in place of the mask: NAME:key=value,…")
+    ] = None,
+    baseline: Annotated[bool, typer.Option("--baseline/--no-baseline", help="The arm without noise.")] = True,
+    dp: Annotated[bool, typer.Option("--dp/--no-dp", help="The arm trained with DP-SGD.")] = True,
+    epsilon: Annotated[float | None, typer.Option(help="ε of the DP-SGD arm.  [8]")] = None,
+    delta: Annotated[float | None, typer.Option(help="δ of the DP-SGD arm.  [1/n^1.1]")] = None,
+    attack: Annotated[
+        list[str] | None,
+        typer.Option(help="lira or loss, with options as in lira:online=false; repeat for several.  [lira, loss]"),
+    ] = None,
+    models: Annotated[int | None, typer.Option(help="Models per arm, each the target in turn.  [16]")] = None,
+    examples: Annotated[int | None, typer.Option(help="Examples to audit.  [all]")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training data.  [30]")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Examples per step.  [64]")] = None,
+    optimizer: Annotated[str | None, typer.Option(help="sgd (momentum, cosine) or adam.  [sgd]")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="At the start of the cosine.  [sgd 0.02, adam 0.001, DP-SGD 0.05]")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Determines everything random.  [0]")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.  [auto]")] = None,
+    settings: Annotated[
+        Path | None, typer.Option(help="A settings.toml of an earlier run; other options change what it says.")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Worker processes.  [one per core; 1 on a GPU]")] = None,
+    out_folder: Annotated[Path, typer.Option("--out", help="Folder that the run folder is made in.")] = Path("runs"),
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Train models with and without noise, attack them, and write a report.
+
+    Without options: the Gaussian mask (κ = 0.3) on a small CNN and the digits that ship with scikit-learn, beside no noise
+    and DP-SGD at ε = 8; about a minute on two cores.
+    """
+    given = {
+        "dataset": dataset,
+        "target": target,
+        "attacks": attack,
+        "models": models,
+        "examples": examples,
+        "seed": seed,
+        "device": device,
+    }
+    training = {"epochs": epochs, "batch_size": batch_size, "optimizer": optimizer, "learning_rate": learning_rate}
+    arms = {"kappa": kappa, "scheme": scheme, "epsilon": epsilon, "delta": delta}
+    progress = Shown(silent=quiet, bars=err.is_terminal)
+    with _user_errors():
+        progress.stage("loading data and settings")
+        from mgaudit.parallel import default_jobs
+        from mgaudit.settings import read_settings, study_settings
+        from mgaudit.study import plan_study, run_study
+
+        values: dict[str, Any] = read_settings(settings) if settings else {}
+        values |= {key: value for key, value in given.items() if value is not None}
+        values["training"] = values.get("training", {}) | {k: v for k, v in training.items() if v is not None}
+        if not settings or not baseline or not dp or any(value is not None for value in arms.values()):
+            values["schemes"] = _schemes(**arms, baseline=baseline, dp=dp)
+        checked = study_settings(values)
+        folder = RunFolder.create(out_folder, checked.as_dict())
+        try:
+            plan = plan_study(checked)
+        except BaseException:
+            folder.discard_if_unfinished()
+            raise
+    try:
+        with progress:
+            study, arrays = run_study(plan, jobs or default_jobs(plan.design.device), progress)
+            progress.stage("writing the result and the reports")
+            folder.write_result(study, arrays)
+            paths = folder.write_reports(list(FORMATS))
+        folder.write_log(progress.lines)
+    except KeyboardInterrupt:
+        folder.discard_if_unfinished()
+        err.print("interrupted; the models trained so far are kept, and the same command goes on from there")
+        raise typer.Exit(INTERRUPTED) from None
+    except Exception as error:
+        folder.write_log([*progress.lines, traceback.format_exc()])
+        err.print(Text(f"the audit failed: {error}\nthe whole story is in {folder.path / 'log.txt'}", style="red"))
+        raise typer.Exit(FAILED) from error
+    if as_json:
+        print(json.dumps({"run": str(folder.path), "result": study.model_dump(mode="json")}))
+    elif not quiet:
+        _print_study(study)
+        for path in paths:
+            out.print(Text(str(path)), soft_wrap=True)
+
+
+@app.command()
+def report(
+    run_folder: Annotated[str, typer.Argument(help="A run folder, or its name in --runs.", metavar="RUN")],
+    format_: Annotated[
+        list[str] | None, typer.Option("--format", help="html or pdf; repeat for several.  [html, pdf]")
+    ] = None,
+    out_folder: Annotated[Path | None, typer.Option("--out", help="Folder to write to.  [the run folder]")] = None,
+    runs: OutOption = Path("runs"),
+    quiet: QuietOption = False,
+) -> None:
+    """Render the reports of a run again, from its result.json and arrays.npz. Needs no torch."""
+    with _user_errors():
+        formats = format_ or list(FORMATS)
+        for name in formats:
+            if name not in FORMATS:
+                raise ValueError(f"--format must be one of {', '.join(FORMATS)}, got {name!r}")
+        folder = RunFolder.find(run_folder, runs)
+        study, _ = read_study(folder.path)
+        paths = folder.write_reports(formats, out_folder)
+    if not quiet:
+        _print_study(study)
+        for path in paths:
+            out.print(Text(str(path)), soft_wrap=True)
+
+
+@app.command(name="list")
+def list_(
+    kind: Annotated[Kind | None, typer.Argument(help="What to list.  [all]")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the known targets, schemes, attacks and datasets, with their options."""
+    from mgaudit.catalogue import catalogue
+
+    listed = {name: entries for name, entries in catalogue().items() if kind is None or name == kind.value}
+    if as_json:
+        print(json.dumps(listed))
+        return
+    for name, entries in listed.items():
+        table = RichTable(title=name, title_justify="left", box=None, pad_edge=False, header_style="bold")
+        for column in ("name", "options", "what it is"):
+            table.add_column(column, overflow="fold")
+        for entry in entries:
+            table.add_row(*(escape(entry[column]) for column in ("name", "options", "summary")))
+        out.print(table)
+        out.print()
+
+
+def main() -> None:
+    """Runs the command line."""
+    # joblib and matplotlib log to the console what is of no use to who runs an audit.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    app()
+
+
+def _schemes(
+    kappa: float | None,
+    scheme: str | None,
+    epsilon: float | None,
+    delta: float | None,
+    baseline: bool,
+    dp: bool,
+) -> list[str]:
+    """Returns the arms that the options ask for: no noise, the noise under audit, DP-SGD."""
+    if kappa is not None and scheme is not None:
+        raise ValueError("--kappa and --scheme both name the noise to audit; give one of them")
+    if not dp and (epsilon is not None or delta is not None):
+        raise ValueError("--epsilon and --delta are settings of the DP-SGD arm, which --no-dp leaves out")
+    schemes = ["none"] if baseline else []
+    audited = scheme or f"gaussian-mask:kappa={0.3 if kappa is None else kappa:.15g}"
+    if audited not in schemes:
+        schemes.append(audited)
+    if dp:
+        private = f"dp-sgd:epsilon={8 if epsilon is None else epsilon:.15g}"
+        schemes.append(private if delta is None else f"{private},delta={delta:.15g}")
+    return schemes
+
+
+@contextmanager
+def _user_errors() -> Iterator[None]:
+    """Turns what the user can mend into one line and exit code 2."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        err.print("interrupted")
+        raise typer.Exit(INTERRUPTED) from None
+    except (ValueError, OSError) as error:
+        err.print(Text(f"error: {error}", style="red"), soft_wrap=True)
+        raise typer.Exit(WRONG_USAGE) from None
+
+
+class Shown(Progress):
+    """Progress as bars on a terminal and as plain lines elsewhere; always on stderr, and kept for the log."""
+
+    def __init__(self, silent: bool, bars: bool) -> None:
+        self.lines: list[str] = []
+        self._silent = silent
+        self._started = time.monotonic()
+        self._task: TaskID | None = None
+        self._done = 0
+        self._total = 0
+        self._label = ""
+        self._bars = Bars(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("models,"),
+            TimeRemainingColumn(),
+            TextColumn("left{task.fields[note]}"),
+            console=err,
+            transient=False,
+            disable=silent or not bars,
+        )
+        self._plain = not silent and not bars
+
+    def __enter__(self) -> "Shown":
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def _say(self, line: str) -> None:
+        self.lines.append(f"{time.monotonic() - self._started:7.1f} s  {line}")
+        if self._plain:
+            print(line, file=sys.stderr, flush=True)
+
+    def stage(self, text: str) -> None:
+        """Notes the step; a terminal shows it above the bars."""
+        self._say(text)
+        if not self._silent and not self._plain:
+            err.print(Text(text, style="dim"))
+
+    def training_started(self, label: str, models: int, reused: int) -> None:
+        """Opens a bar for the arm."""
+        self._label, self._done, self._total = label, reused, models
+        note = f", {reused} from the cache" if reused else ""
+        self._say(f"{label}: training {models} models{note}")
+        self._task = self._bars.add_task(escape(label), total=models, completed=reused, note=note)
+
+    def model_trained(self) -> None:
+        """Moves the bar on."""
+        self._done += 1
+        self._say(f"{self._label}: {self._done} of {self._total} models")
+        if self._task is not None:
+            self._bars.advance(self._task)
+
+    def training_ended(self) -> None:
+        """Closes the bar."""
+        if self._task is not None:
+            self._bars.stop_task(self._task)
+
+
+def _print_study(study: StudyResult) -> None:
+    table = accuracy_vs_privacy(study)
+    out.print(_rich(table))
+    for note in table.notes:
+        out.print(Text(note, style="dim"))
+    out.print()
+    for sentence in verdict(study):
+        out.print(Text(sentence))
+        out.print()
+
+
+def _rich(table: Table) -> RichTable:
+    rich = RichTable(title=table.caption, title_justify="left", header_style="bold")
+    for index, column in enumerate(table.columns):
+        rich.add_column(column, overflow="fold", min_width=8 if index == 0 else None)
+    for row in table.rows:
+        rich.add_row(*(Text(f"{cell.text}{cell.mark}\n{cell.interval}".rstrip()) for cell in row))
+    return rich

@@ -1,0 +1,128 @@
+"""What to audit: settings from TOML or the command line, checked as a whole before anything runs."""
+
+import tomllib
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from attacks import ATTACKS
+from mgaudit.specs import Choice, parse
+from targets import SCHEMES, TARGETS
+from targets.training import Training
+
+FEWEST_MODELS = 3
+FEWEST_EXAMPLES = 20
+
+
+def target_choice(text: str) -> Choice:
+    """Returns the target network that `text` spells."""
+    return parse("target", TARGETS, text, supplied=("input_shape", "classes"))
+
+
+def scheme_choice(text: str) -> Choice:
+    """Returns the noise scheme that `text` spells; its values have been checked by building it."""
+    choice = parse("scheme", SCHEMES, text)
+    choice.build(**choice.options)
+    return choice
+
+
+def attack_choice(text: str) -> Choice:
+    """Returns the attack that `text` spells; its values have been checked by building it."""
+    choice = parse("attack", ATTACKS, text)
+    choice.build(**choice.options)
+    return choice
+
+
+def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
+    twice = [value for value in values if values.count(value) > 1]
+    if twice:
+        raise ValueError(f"each may be given once, got {twice[0]!r} twice")
+    return values
+
+
+TargetText = Annotated[str, AfterValidator(lambda text: target_choice(text).text)]
+SchemeText = Annotated[str, AfterValidator(lambda text: scheme_choice(text).text)]
+AttackText = Annotated[str, AfterValidator(lambda text: attack_choice(text).text)]
+
+
+class _Settings(BaseModel):
+    """What all arms of a study share."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str = "digits"
+    target: TargetText = "cnn"
+    attacks: Annotated[tuple[AttackText, ...], Field(min_length=1), AfterValidator(_distinct)] = ("lira", "loss")
+    models: Annotated[int, Field(ge=FEWEST_MODELS)] = 16
+    examples: Annotated[int, Field(ge=FEWEST_EXAMPLES)] | None = None
+    seed: Annotated[int, Field(ge=0)] = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    training: Training = Training()
+
+
+class AuditSettings(_Settings):
+    """One arm: an ensemble trained under one scheme, and attacked."""
+
+    scheme: SchemeText
+
+    @property
+    def choice(self) -> Choice:
+        """The scheme as it was chosen."""
+        return scheme_choice(self.scheme)
+
+
+class StudySettings(_Settings):
+    """Arms that differ in their scheme alone. The first scheme without noise is the baseline of the others."""
+
+    schemes: Annotated[tuple[SchemeText, ...], Field(min_length=1), AfterValidator(_distinct)] = (
+        "none",
+        "gaussian-mask:kappa=0.3",
+        "dp-sgd:epsilon=8",
+    )
+
+    @property
+    def baseline(self) -> str | None:
+        """The noise-free arm, if the study has one."""
+        return "none" if "none" in self.schemes else None
+
+    def arms(self) -> list[AuditSettings]:
+        """Returns the settings of each arm."""
+        shared = {name: getattr(self, name) for name in _Settings.model_fields}
+        return [AuditSettings(scheme=scheme, **shared) for scheme in self.schemes]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns plain values, as they go to JSON and TOML."""
+        shared = self.model_dump(mode="json", exclude={"training"})
+        return {**shared, "training": asdict(self.training)}
+
+
+def study_settings(values: dict[str, Any]) -> StudySettings:
+    """Returns checked settings. Raises ValueError with one line for the first thing that is wrong."""
+    try:
+        return StudySettings.model_validate(values)
+    except ValidationError as error:
+        raise ValueError(_one_line(error)) from error
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Returns the values in a settings file. Raises ValueError, naming file and line, where it is not TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"cannot read the settings file {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"the settings file {path} is not TOML: {error}") from error
+
+
+def _one_line(error: ValidationError) -> str:
+    first = error.errors()[0]
+    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
+    if first["type"] == "value_error":
+        message = str(first["ctx"]["error"])
+        return message if message.startswith((place, "scheme", "target", "attack")) else f"{place}: {message}"
+    if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        return f"there is no setting {place!r}; the settings are {', '.join(StudySettings.model_fields)}"
+    rule = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    return f"{place} must be {rule}, got {first['input']!r}"

@@ -1,0 +1,111 @@
+"""Trained ensembles under the hash of all that determines them."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+from platformdirs import user_cache_path
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load_file, save
+
+from mgaudit.atomic import PARTIAL_SUFFIX, write_atomically
+
+Tensors = dict[str, NDArray[Any]]
+
+
+def cache_folder() -> Path:
+    """Returns where trained models are kept: $MGAUDIT_CACHE, or else the user's cache folder."""
+    chosen = os.environ.get("MGAUDIT_CACHE")
+    return Path(chosen) if chosen else user_cache_path("mgaudit")
+
+
+@cache
+def training_code_sha256() -> str:
+    """Returns the SHA-256 over the source of `targets`: models trained by other code are other models."""
+    spec = find_spec("targets")
+    assert spec is not None and spec.origin is not None  # mgaudit's own import has seen to that
+    root = Path(spec.origin).parent
+    sha = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        sha.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return sha.hexdigest()
+
+
+@dataclass(frozen=True)
+class EnsembleFolder:
+    """The folder of one ensemble: `settings.json`, a file for each model, and the logits of all.
+
+    Model m is the same however many models there are, so the number of models is not part of the key and a larger
+    ensemble trains only what a smaller one lacks. Each file is renamed into place when it is whole: what is there is
+    done, and what a kill cut short is not there.
+    """
+
+    path: Path
+
+    @classmethod
+    def open(cls, determined_by: dict[str, Any]) -> "EnsembleFolder":
+        """Returns the folder, made if need be, of the ensemble that these JSON values determine."""
+        text = json.dumps(determined_by, sort_keys=True, indent=2)
+        path = cache_folder() / "ensembles" / hashlib.sha256(text.encode()).hexdigest()
+        path.mkdir(parents=True, exist_ok=True)
+        write_atomically(path / "settings.json", text.encode())
+        return cls(path)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other processes from training the same ensemble, and clears away what a killed one left."""
+        with FileLock(self.path / ".lock"):
+            for partial in self.path.glob(f".*{PARTIAL_SUFFIX}"):
+                partial.unlink(missing_ok=True)
+            yield
+
+    def model_path(self, index: int) -> Path:
+        """Returns the file of model `index`."""
+        return self.path / f"model-{index:05d}.safetensors"
+
+    def missing(self, models: int) -> list[int]:
+        """Returns which of the first `models` models are still to be trained."""
+        return [index for index in range(models) if not self.model_path(index).exists()]
+
+    def save_model(self, index: int, weights: Tensors, facts: dict[str, Any]) -> None:
+        """Keeps a trained model and JSON facts about its training."""
+        metadata = {"facts": json.dumps(facts)}
+        write_atomically(self.model_path(index), save(weights, metadata=metadata))
+
+    def load_model(self, index: int) -> tuple[Tensors, dict[str, Any]]:
+        """Returns a model's weights and facts. Raises ValueError, naming the file, where it is damaged."""
+        path = self.model_path(index)
+        try:
+            with safe_open(path, framework="np") as file:
+                facts = json.loads(file.metadata()["facts"])
+            return load_file(path), facts
+        except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+            raise ValueError(f"the kept model {path} is damaged ({error}); delete it and run again") from error
+
+    def logits_path(self, models: int) -> Path:
+        """Returns the file of the first `models` models' logits."""
+        return self.path / f"logits-{models:05d}.safetensors"
+
+    def save_logits(self, models: int, logits: dict[str, NDArray[np.float32]]) -> None:
+        """Keeps the logits by split, each (models, examples, classes)."""
+        write_atomically(self.logits_path(models), save(logits))
+
+    def load_logits(self, models: int) -> dict[str, NDArray[np.float32]] | None:
+        """Returns the logits by split, or None where they have not been kept."""
+        path = self.logits_path(models)
+        if not path.exists():
+            return None
+        try:
+            return load_file(path)
+        except SafetensorError as error:
+            raise ValueError(f"the kept logits {path} are damaged ({error}); delete the file and run again") from error

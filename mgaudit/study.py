@@ -1,0 +1,163 @@
+"""Many arms on one design: from settings to a StudyResult."""
+
+import math
+import platform
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import numpy as np
+
+from attacks.intervals import Interval, Resampled, two_way_interval
+from attacks.metrics import FPR_LEVELS, false_positives_allowed, tpr_name
+from mgaudit import __version__
+from mgaudit.audit import ROC_GRID, AttackOutcome, Audit, audit, build_recipe
+from mgaudit.design import Design, draw_design
+from mgaudit.progress import Progress
+from mgaudit.settings import AuditSettings, StudySettings
+from mgaudit.store import training_code_sha256
+from reports.results import (
+    Arrays,
+    AttackResult,
+    AuditResult,
+    DatasetSummary,
+    Estimate,
+    PrivacyClaim,
+    Provenance,
+    StudyResult,
+    Times,
+)
+from targets.device import device_name
+from targets.recipe import Recipe
+
+REPORTED_VERSIONS = ("torch", "opacus", "numpy", "scipy", "scikit-learn")
+RATE, CHANGE = (0.0, 1.0), (-1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study that has been checked against its data and can be run."""
+
+    settings: StudySettings
+    design: Design
+    arms: list[tuple[AuditSettings, Recipe]]
+
+
+def plan_study(settings: StudySettings) -> Plan:
+    """Returns the plan: data loaded, coins tossed, networks built once, noise multipliers found.
+
+    Raises ValueError or OSError for all that the user can mend; what passes is ready to train.
+    """
+    design = draw_design(settings)
+    return Plan(settings, design, [(arm, build_recipe(arm, design)) for arm in settings.arms()])
+
+
+def run_study(plan: Plan, jobs: int, progress: Progress) -> tuple[StudyResult, Arrays]:
+    """Returns the result of every arm, and the arrays behind it."""
+    started, clock = datetime.now(UTC), time.perf_counter()
+    audits = [audit(settings, recipe, plan.design, jobs, progress) for settings, recipe in plan.arms]
+    settings, design = plan.settings, plan.design
+    baseline = next((one for one in audits if one.settings.scheme == settings.baseline), None)
+    dataset = design.dataset
+    study = StudyResult(
+        settings=settings.as_dict(),
+        target=settings.target,
+        dataset=DatasetSummary(
+            name=dataset.name,
+            sha256=design.sha256,
+            examples=len(dataset.labels),
+            test_examples=len(dataset.test_labels),
+            input_shape=dataset.input_shape,
+            classes=dataset.classes,
+        ),
+        arms=[_audit_result(one, baseline, design) for one in audits],
+        baseline=settings.baseline,
+        provenance=Provenance(
+            versions={"mgaudit": __version__, "python": platform.python_version()}
+            | {name: version(name) for name in REPORTED_VERSIONS},
+            code_sha256=training_code_sha256(),
+            device=device_name(design.device),
+            processor=f"{platform.system()} {platform.machine()}",
+        ),
+        times=Times(
+            started=started.isoformat(timespec="seconds"),
+            seconds=time.perf_counter() - clock,
+            training_seconds={one.settings.scheme: one.training_seconds for one in audits},
+            models_reused={one.settings.scheme: one.models_reused for one in audits},
+        ),
+    )
+    return study, _arrays(audits, design)
+
+
+def _audit_result(one: Audit, baseline: Audit | None, design: Design) -> AuditResult:
+    paired = baseline if one is not baseline else None
+    trials = int(design.membership.sum(axis=1).min())
+    tests = len(design.dataset.test_labels)
+    return AuditResult(
+        scheme=one.settings.scheme,
+        label="no noise" if one.settings.scheme == "none" else one.settings.choice.label,
+        learning_rate=one.recipe.training.rate(private=one.recipe.plan is not None),
+        train_accuracy=_estimate(two_way_interval(one.train_accuracy, trials, RATE)),
+        test_accuracy=_estimate(two_way_interval(one.test_accuracy, tests, RATE)),
+        test_accuracy_difference=None
+        if paired is None
+        else _estimate(two_way_interval(one.test_accuracy - paired.test_accuracy, tests, CHANGE)),
+        claim=_claim(one),
+        attacks=[
+            _attack_result(name, outcome, None if paired is None else paired.attacks[name], trials, design)
+            for name, outcome in one.attacks.items()
+        ],
+    )
+
+
+def _attack_result(
+    name: str, outcome: AttackOutcome, paired: AttackOutcome | None, trials: int, design: Design
+) -> AttackResult:
+    non_members = int((~design.membership).sum(axis=1).min())
+    differences: dict[str, Resampled] = {}
+    if paired is not None:
+        differences = {key: numbers - paired.metrics[key] for key, numbers in outcome.metrics.items()}
+    return AttackResult(
+        attack=name,
+        source=outcome.attack.source,
+        metrics={
+            key: _estimate(two_way_interval(numbers, trials, RATE)) for key, numbers in outcome.metrics.items()
+        },
+        per_target={key: numbers.per_target.tolist() for key, numbers in outcome.metrics.items()},
+        differences={
+            key: _estimate(two_way_interval(numbers, trials, CHANGE)) for key, numbers in differences.items()
+        },
+        false_positives_allowed={
+            tpr_name(level): int(false_positives_allowed(level, non_members)) for level in FPR_LEVELS
+        },
+    )
+
+
+def _estimate(interval: Interval) -> Estimate:
+    return Estimate(value=interval.value, low=interval.low, high=interval.high)
+
+
+def _claim(one: Audit) -> PrivacyClaim | None:
+    plan = one.recipe.plan
+    if plan is None or one.epsilon is None:
+        return None
+    return PrivacyClaim(
+        epsilon=one.epsilon if math.isfinite(one.epsilon) else None,
+        delta=plan.delta,
+        noise_multiplier=plan.noise_multiplier,
+        max_grad_norm=plan.max_grad_norm,
+        sample_rate=plan.sample_rate,
+        steps=one.steps,
+        accountant="PRV",
+        adjacency="add/remove",
+    )
+
+
+def _arrays(audits: list[Audit], design: Design) -> Arrays:
+    arrays: Arrays = {"membership": design.membership, "labels": design.dataset.labels, "roc_fpr": ROC_GRID}
+    for index, one in enumerate(audits):
+        for name, outcome in one.attacks.items():
+            arrays[f"arm{index}/{name}/scores"] = outcome.scores
+            arrays[f"arm{index}/{name}/roc_tpr"] = np.asarray(outcome.mean_roc)
+    return arrays

@@ -1,0 +1,106 @@
+"""The report as data: what HTML and PDF both show, put together once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reports.figures import Drawing, drawings
+from reports.results import Arrays, StudyResult
+from reports.tables import Table, accuracy_vs_privacy, all_metrics
+from reports.verdict import question, verdict
+
+
+@dataclass(frozen=True)
+class Document:
+    """Everything that a report shows, in its order."""
+
+    title: str
+    question: str
+    verdict: Sequence[str]
+    main_table: Table
+    drawings: Sequence[Drawing]
+    method: Sequence[str]
+    facts: Sequence[tuple[str, str]]
+    commands: Sequence[str]
+    settings_toml: str
+    metrics_table: Table
+
+
+def document(study: StudyResult, arrays: Arrays) -> Document:
+    """Returns the report of a study."""
+    return Document(
+        title=f"Privacy audit: {study.target} on {_short_name(study)}",
+        question=question(study),
+        verdict=verdict(study),
+        main_table=accuracy_vs_privacy(study),
+        drawings=drawings(study, arrays),
+        method=_method(study),
+        facts=_facts(study),
+        commands=["mgaudit run --settings settings.toml", "mgaudit report ."],
+        settings_toml=study.settings_toml,
+        metrics_table=all_metrics(study),
+    )
+
+
+def _short_name(study: StudyResult) -> str:
+    kind, _, path = study.dataset.name.partition(":")
+    return f"{kind}:{Path(path).name}" if path else kind
+
+
+def _method(study: StudyResult) -> list[str]:
+    models, examples = study.settings["models"], study.dataset.examples
+    attacks = "; ".join(f"{attack.attack} ({attack.source})" for attack in study.arms[0].attacks)
+    paragraphs = [
+        f"For each arm {models} models were trained. Whether a model trains on an example is an independent fair coin for "
+        f"each of the {examples} examples, the same coins in every arm, so a model has about {examples // 2} training "
+        "examples. Inputs are standardised per channel (vectors: per feature); noise acts on standardised inputs, in "
+        "training only.",
+        f"Threat model: the adversary queries the target once for each example and sees its logits. It knows the data "
+        f"distribution, the architecture and the training procedure, noise included, and has trained {models - 1} shadow "
+        "models with them. Every model is the target in turn, with the others as its shadows.",
+        f"Attacks: {attacks}. A higher score means member. AUC counts ties half; a TPR is the largest whose FPR does not "
+        "exceed the level, without interpolation.",
+        "Intervals are 95 %, for new targets and new examples together: a two-way analysis of variance over targets and "
+        f"bootstrap resamples of the examples. Differences are paired by target and example. Test accuracy is over the "
+        f"{study.dataset.test_examples} test examples, on which no model trained.",
+        "Limits: an attack's success bounds privacy loss from below only. That these attacks fail does not prove that "
+        "others would. The intervals do not cover the choice of data, architecture or training settings.",
+    ]
+    private = [arm for arm in study.arms if arm.claim is not None]
+    if private:
+        paragraphs.append(
+            "DP-SGD's ε is an upper bound by the accountant for the steps really taken, for one model and one example added "
+            "or removed. It takes the noise generator to be ideal; torch's is not cryptographic."
+        )
+    return paragraphs
+
+
+def _facts(study: StudyResult) -> list[tuple[str, str]]:
+    settings, provenance, times = study.settings, study.provenance, study.times
+    training = settings["training"]
+    rates = ", ".join(f"{arm.learning_rate:g} ({arm.label})" for arm in study.arms)
+    reused = sum(times.models_reused.values())
+    return [
+        ("Target", str(settings["target"])),
+        (
+            "Data",
+            f"{study.dataset.name}: {study.dataset.examples} examples of shape {study.dataset.input_shape}, "
+            f"{len(study.dataset.classes)} classes; {study.dataset.test_examples} test examples",
+        ),
+        ("Data SHA-256", study.dataset.sha256),
+        (
+            "Training",
+            f"{training['epochs']} epochs, batches of {training['batch_size']}, {training['optimizer']}, momentum "
+            f"{training['momentum']:g}, weight decay {training['weight_decay']:g}, cosine to 0 from rate {rates}",
+        ),
+        ("Seed", str(settings["seed"])),
+        ("Device", f"{provenance.device} ({provenance.processor})"),
+        ("Versions", ", ".join(f"{name} {version}" for name, version in provenance.versions.items())),
+        ("Training code SHA-256", provenance.code_sha256),
+        ("Started", times.started),
+        (
+            "Time",
+            f"{times.seconds:.0f} s; training took {sum(times.training_seconds.values()):.0f} s of one core"
+            + (f", {reused} models came from the cache" if reused else ""),
+        ),
+    ]

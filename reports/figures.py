@@ -1,0 +1,190 @@
+"""The figures of a report: results in, matplotlib figures out, and a figure as SVG."""
+
+import io
+from dataclasses import dataclass
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from reports.results import Arrays, AuditResult, Estimate, StudyResult
+from reports.tables import headline, metric_title, number
+
+# Okabe and Ito's palette, told apart by colour-blind readers; the first colour is the first arm's, and so on.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "D", "^", "v", "P", "X")
+MEMBER, NON_MEMBER = "#D55E00", "#56B4E9"
+STYLE = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "legend.frameon": False,
+    "svg.fonttype": "path",
+}
+SMALLEST_FPR = 1e-3
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure as SVG with what it shows in words: a short caption, and its numbers for those who do not see it."""
+
+    name: str
+    svg: str
+    caption: str
+    description: str
+
+
+def drawings(study: StudyResult, arrays: Arrays) -> list[Drawing]:
+    """Returns the figures of the report in their order."""
+    first = headline(study.arms[0]).attack
+    return [
+        Drawing(
+            "accuracy-vs-auc",
+            svg(accuracy_figure(study), "accuracy-vs-auc"),
+            "Test accuracy against attack AUC. Right is more accurate, down is more private; bars are 95 % intervals. "
+            "The dashed line is guessing.",
+            "; ".join(
+                f"{arm.label}: test accuracy {number(arm.test_accuracy, scale=100, digits=1)} %, "
+                + ", ".join(f"AUC {number(attack.metrics['auc'])} under {attack.attack}" for attack in arm.attacks)
+                for arm in study.arms
+            ),
+        ),
+        Drawing(
+            "roc",
+            svg(roc_figure(study, arrays), "roc"),
+            "ROC curves on logarithmic axes, the mean over targets; points are the TPR at 0.1, 1 and 10 % FPR with 95 % "
+            "intervals. The dashed line is guessing.",
+            "; ".join(
+                f"{arm.label} under {attack.attack}: "
+                + ", ".join(
+                    f"{metric_title(name)} {number(estimate, scale=100, digits=2)} %"
+                    for name, estimate in attack.metrics.items()
+                    if name.startswith("tpr")
+                )
+                for arm in study.arms
+                for attack in arm.attacks
+            ),
+        ),
+        Drawing(
+            "scores",
+            svg(score_figure(study, arrays), "scores"),
+            f"Scores of the attack {first} for members and non-members, all targets together, between their 0.5 and 99.5 "
+            "percentiles. The more they overlap, the less the attacker learns.",
+            "; ".join(
+                f"{arm.label}: best balanced accuracy {number(headline(arm).metrics['balanced_accuracy'])}"
+                for arm in study.arms
+            ),
+        ),
+    ]
+
+
+def svg(figure: Figure, salt: str) -> str:
+    """Returns the figure as an SVG element, the same bytes each time; `salt` keeps ids apart on one page."""
+    buffer = io.StringIO()
+    with mpl.rc_context({**STYLE, "svg.hashsalt": salt}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]
+
+
+def _panels(columns: int, height: float) -> tuple[Figure, list[Axes]]:
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.2, height), layout="constrained")
+        axes = figure.subplots(1, columns, squeeze=False)[0]
+    return figure, list(axes)
+
+
+def _attacks(study: StudyResult) -> list[str]:
+    return [attack.attack for attack in study.arms[0].attacks]
+
+
+def _bars(estimate: Estimate, scale: float = 1.0) -> list[list[float]]:
+    return [[(estimate.value - estimate.low) * scale], [(estimate.high - estimate.value) * scale]]
+
+
+def accuracy_figure(study: StudyResult) -> Figure:
+    """Returns test accuracy against AUC, a panel for each attack, a point with both intervals for each arm."""
+    figure, panels = _panels(len(_attacks(study)), 3.1)
+    with mpl.rc_context(STYLE):
+        for column, axes in enumerate(panels):
+            for index, arm in enumerate(study.arms):
+                auc = arm.attacks[column].metrics["auc"]
+                axes.errorbar(
+                    arm.test_accuracy.value * 100,
+                    auc.value,
+                    xerr=_bars(arm.test_accuracy, 100),
+                    yerr=_bars(auc),
+                    fmt=MARKERS[index % len(MARKERS)],
+                    color=COLOURS[index % len(COLOURS)],
+                    capsize=2,
+                    label=arm.label,
+                )
+            axes.axhline(0.5, color="0.4", linestyle="--", linewidth=1)
+            axes.set(xlabel="test accuracy, %", title=_attacks(study)[column])
+            axes.margins(0.12)
+            axes.yaxis.set_major_locator(MaxNLocator(6))
+        panels[0].set_ylabel("attack AUC")
+        _legend(figure, panels[0])
+    return figure
+
+
+def roc_figure(study: StudyResult, arrays: Arrays) -> Figure:
+    """Returns log-log ROC curves, a panel for each attack, a curve for each arm."""
+    figure, panels = _panels(len(_attacks(study)), 3.6)
+    fpr = arrays["roc_fpr"]
+    shown = fpr >= SMALLEST_FPR
+    floor = SMALLEST_FPR / 3
+    with mpl.rc_context(STYLE):
+        for column, (axes, attack) in enumerate(zip(panels, _attacks(study), strict=True)):
+            for index, arm in enumerate(study.arms):
+                colour = COLOURS[index % len(COLOURS)]
+                tpr = arrays[f"arm{index}/{attack}/roc_tpr"]
+                axes.plot(fpr[shown], np.maximum(tpr[shown], floor), color=colour, label=arm.label, linewidth=1.4)
+                for level in (0.001, 0.01, 0.1):
+                    estimate = arm.attacks[column].metrics[f"tpr_at_{level:g}_fpr"]
+                    low, high = max(estimate.low, floor), max(estimate.high, floor)
+                    # Arms are set a little apart, or their bars would hide one another.
+                    x = level * 1.08 ** (index - (len(study.arms) - 1) / 2)
+                    axes.plot([x, x], [low, high], color=colour, linewidth=1)
+                    axes.plot(x, max(estimate.value, floor), MARKERS[index % len(MARKERS)], color=colour, markersize=4)
+            axes.plot([SMALLEST_FPR, 1], [SMALLEST_FPR, 1], color="0.4", linestyle="--", linewidth=1)
+            axes.set(xscale="log", yscale="log", xlim=(SMALLEST_FPR * 0.8, 1), ylim=(floor, 1.1))
+            axes.set(xlabel="false positive rate", title=attack)
+            for axis in (axes.xaxis, axes.yaxis):
+                axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:g} %"))
+        panels[0].set_ylabel("true positive rate")
+        _legend(figure, panels[0])
+    return figure
+
+
+def score_figure(study: StudyResult, arrays: Arrays) -> Figure:
+    """Returns histograms of the headline attack's scores, a panel for each arm."""
+    figure, panels = _panels(len(study.arms), 2.4)
+    membership = arrays["membership"]
+    with mpl.rc_context(STYLE):
+        for index, (axes, arm) in enumerate(zip(panels, study.arms, strict=True)):
+            scores = arrays[f"arm{index}/{headline(arm).attack}/scores"]
+            low, high = np.quantile(scores, [0.005, 0.995])
+            bins = np.linspace(low, high if high > low else low + 1, 60)
+            for members, colour, label in ((True, MEMBER, "members"), (False, NON_MEMBER, "non-members")):
+                axes.hist(
+                    scores[membership == members], bins=list(bins), density=True, color=colour, alpha=0.55, label=label
+                )
+            axes.set(xlabel="score", title=_title(arm), yticks=[])
+            axes.xaxis.set_major_locator(MaxNLocator(5))
+        panels[0].set_ylabel("density")
+        _legend(figure, panels[0])
+    return figure
+
+
+def _title(arm: AuditResult) -> str:
+    return arm.label if len(arm.label) <= 32 else arm.label[:31] + "…"
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=min(len(labels), 3))

@@ -1,0 +1,176 @@
+"""The result of a study: every number with its interval, to and from JSON; arrays beside it in npz."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import tomli_w
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+SCHEMA_VERSION = 1
+RESULT_FILE = "result.json"
+ARRAYS_FILE = "arrays.npz"
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Estimate(_Record):
+    """A number and its two-sided 95 % confidence interval, for new targets and new examples."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def sign(self) -> Literal[-1, 0, 1]:
+        """Says on which side of 0 the whole interval lies; 0 when it covers 0."""
+        if self.low > 0:
+            return 1
+        return -1 if self.high < 0 else 0
+
+
+class AttackResult(_Record):
+    """One attack on one arm.
+
+    `metrics` holds the mean over targets of each metric by name (`auc`, `tpr_at_0.01_fpr`, …, all fractions),
+    `per_target` the single values, `differences` this arm less the baseline, paired by target and example.
+    `false_positives_allowed` says, for each TPR, how few non-members of one target may pass its threshold.
+    """
+
+    attack: str
+    source: str
+    metrics: dict[str, Estimate]
+    per_target: dict[str, list[float]]
+    differences: dict[str, Estimate]
+    false_positives_allowed: dict[str, int]
+
+
+class PrivacyClaim(_Record):
+    """What the accountant proves for a DP-SGD arm; `epsilon` (nats) is None where there is no finite bound."""
+
+    epsilon: float | None
+    delta: float
+    noise_multiplier: float
+    max_grad_norm: float
+    sample_rate: float
+    steps: int
+    accountant: str
+    adjacency: str
+
+
+class AuditResult(_Record):
+    """One arm: one scheme, an ensemble trained under it, each model attacked in turn. Accuracies are fractions."""
+
+    scheme: str
+    label: str
+    learning_rate: float
+    train_accuracy: Estimate
+    test_accuracy: Estimate
+    test_accuracy_difference: Estimate | None
+    claim: PrivacyClaim | None
+    attacks: list[AttackResult]
+
+
+class DatasetSummary(_Record):
+    """The data that were audited; `sha256` is over their content."""
+
+    name: str
+    sha256: str
+    examples: int
+    test_examples: int
+    input_shape: tuple[int, ...]
+    classes: tuple[str, ...]
+
+
+class Provenance(_Record):
+    """What ran it; `code_sha256` is over the source of the training code."""
+
+    versions: dict[str, str]
+    code_sha256: str
+    device: str
+    processor: str
+
+
+class Times(_Record):
+    """The only part of a result that differs when the same run is repeated. Seconds."""
+
+    started: str
+    seconds: float
+    training_seconds: dict[str, float]
+    models_reused: dict[str, int]
+
+
+class StudyResult(_Record):
+    """Arms that share data, membership and seeds, so that they can be compared example by example."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    settings: dict[str, Any]
+    target: str
+    dataset: DatasetSummary
+    arms: list[AuditResult]
+    baseline: str | None
+    provenance: Provenance
+    times: Times
+
+    @property
+    def settings_toml(self) -> str:
+        """The settings as a file that `mgaudit run --settings` takes."""
+        return settings_toml(self.settings)
+
+
+def settings_toml(settings: dict[str, Any]) -> str:
+    """Returns settings as TOML; what is None is left out, as TOML has no null."""
+    return tomli_w.dumps(_without_none(settings))
+
+
+def _without_none(table: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_none(value) if isinstance(value, dict) else value
+        for key, value in table.items()
+        if value is not None
+    }
+
+
+def arrays_to_bytes(arrays: Arrays) -> bytes:
+    """Returns the arrays as a compressed npz archive."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def read_study(folder: Path) -> tuple[StudyResult, Arrays]:
+    """Returns the result and arrays of a run folder.
+
+    Raises FileNotFoundError where it is not one, ValueError where its result cannot be read.
+    """
+    path = folder / RESULT_FILE
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{folder} is not a run folder: there is no {RESULT_FILE} in it; run folders are made by `mgaudit run`"
+        )
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        version = content.get("schema_version") if isinstance(content, dict) else None
+        if isinstance(version, int) and version > SCHEMA_VERSION:
+            raise ValueError(
+                f"it has schema version {version} and this mgaudit reads up to {SCHEMA_VERSION}; update mgaudit"
+            )
+        study = StudyResult.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"{path} cannot be read: {place}: {first['msg']}") from error
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    arrays_path = folder / ARRAYS_FILE
+    if not arrays_path.is_file():
+        raise FileNotFoundError(f"{folder} is not complete: {ARRAYS_FILE} is missing; run it again")
+    with np.load(arrays_path, allow_pickle=False) as archive:
+        return study, {name: archive[name] for name in archive.files}

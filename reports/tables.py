@@ -1,0 +1,139 @@
+"""The tables of a report, as formatted cells: one source for the terminal, HTML and PDF."""
+
+from dataclasses import dataclass, field
+
+from reports.results import AttackResult, AuditResult, Estimate, StudyResult
+
+FEW_FALSE_POSITIVES = 10
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A formatted number, its interval and a footnote mark."""
+
+    text: str
+    interval: str = ""
+    mark: str = ""
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.text + self.mark, self.interval) if part)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Column headings, rows of cells and footnotes."""
+
+    caption: str
+    columns: list[str]
+    rows: list[list[Cell]]
+    notes: list[str] = field(default_factory=list)
+
+
+def number(estimate: Estimate, scale: float = 1.0, digits: int = 3, signed: bool = False, mark: str = "") -> Cell:
+    """Returns a cell "0.612 ± 0.010", or "0.002 [0.000, 0.007]" where the interval is not symmetric.
+
+    >>> str(number(Estimate(value=0.5, low=0.4, high=0.6)))
+    '0.500 ± 0.100'
+    >>> str(number(Estimate(value=0.985, low=0.96, high=1.0), scale=100, digits=1))
+    '98.5 [96.0, 100.0]'
+    """
+    sign = "+" if signed else ""
+
+    def shown(value: float) -> str:
+        # Adding 0.0 turns a rounded -0.0 into 0.0.
+        return f"{round(value * scale, digits) + 0.0:{sign}.{digits}f}".replace("-", "−")
+
+    above, below = estimate.high - estimate.value, estimate.value - estimate.low
+    if round((above - below) * scale, digits) == 0:
+        interval = f"± {(above + below) / 2 * scale:.{digits}f}"
+    else:
+        interval = f"[{shown(estimate.low)}, {shown(estimate.high)}]"
+    return Cell(shown(estimate.value), interval, mark)
+
+
+def accuracy_vs_privacy(study: StudyResult) -> Table:
+    """Returns the main table: a row for each arm and attack."""
+    columns = ["Arm", "Train acc. %", "Test acc. %", "Attack", "AUC", "TPR @ 1 % FPR, %", "TPR @ 0.1 % FPR, %", "ε claimed"]
+    rows: list[list[Cell]] = []
+    few = False
+    for arm in study.arms:
+        for attack in arm.attacks:
+            tprs = []
+            for name in ("tpr_at_0.01_fpr", "tpr_at_0.001_fpr"):
+                mark = "*" if attack.false_positives_allowed[name] < FEW_FALSE_POSITIVES else ""
+                few = few or bool(mark)
+                tprs.append(number(attack.metrics[name], scale=100, digits=2, mark=mark))
+            rows.append(
+                [
+                    Cell(arm.label),
+                    number(arm.train_accuracy, scale=100, digits=1),
+                    number(arm.test_accuracy, scale=100, digits=1),
+                    Cell(attack.attack),
+                    number(attack.metrics["auc"]),
+                    *tprs,
+                    Cell(claimed(arm)),
+                ]
+            )
+    notes = [
+        "Each number is the mean over targets with its 95 % interval for new targets and new examples. AUC 0.5 and a "
+        "TPR equal to the FPR are what guessing gets."
+    ]
+    if few:
+        notes.append(f"* fewer than {FEW_FALSE_POSITIVES} non-members of a target may pass this threshold: read it with care.")
+    for arm in study.arms:
+        if arm.claim is not None:
+            notes.append(f"{arm.label}: {proof(arm)}")
+    return Table("Accuracy against privacy", columns, rows, notes)
+
+
+def claimed(arm: AuditResult) -> str:
+    """Returns the epsilon that is proved for the arm, or that none is."""
+    if arm.claim is None:
+        return "none"
+    return "∞" if arm.claim.epsilon is None else f"{arm.claim.epsilon:.2f}"
+
+
+def proof(arm: AuditResult) -> str:
+    """Returns the terms of a DP-SGD arm's claim in one sentence."""
+    claim = arm.claim
+    if claim is None:
+        return "nothing is proved."
+    return (
+        f"ε = {claimed(arm)} at δ = {claim.delta:.2e} ({claim.accountant} accountant, {claim.adjacency} adjacency, Poisson "
+        f"sampling at rate {claim.sample_rate:.4f}, {claim.steps} steps, noise multiplier {claim.noise_multiplier:.3f}, "
+        f"gradient norms clipped at {claim.max_grad_norm:g}), a bound for each single model."
+    )
+
+
+def all_metrics(study: StudyResult) -> Table:
+    """Returns every metric of every arm and attack, and its paired difference to the baseline."""
+    columns = ["Arm", "Attack", "Metric", "Value", "Difference to baseline"]
+    rows = [
+        [
+            Cell(arm.label),
+            Cell(attack.attack),
+            Cell(metric_title(name)),
+            number(estimate),
+            number(attack.differences[name], signed=True) if name in attack.differences else Cell("–"),
+        ]
+        for arm in study.arms
+        for attack in arm.attacks
+        for name, estimate in attack.metrics.items()
+    ]
+    return Table("All metrics", columns, rows)
+
+
+def metric_title(name: str) -> str:
+    """Returns the name of a metric as printed.
+
+    >>> metric_title("tpr_at_0.001_fpr")
+    'TPR @ 0.1 % FPR'
+    """
+    if name.startswith("tpr_at_"):
+        return f"TPR @ {float(name.removeprefix('tpr_at_').removesuffix('_fpr')) * 100:g} % FPR"
+    return {"auc": "AUC", "balanced_accuracy": "balanced accuracy"}.get(name, name)
+
+
+def headline(arm: AuditResult) -> AttackResult:
+    """Returns the attack that the verdict speaks of: the first that was asked for, whatever it found."""
+    return arm.attacks[0]

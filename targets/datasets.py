@@ -1,0 +1,229 @@
+"""Datasets: examples that may be trained on, and a test split that no model ever trains on."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+from sklearn.datasets import load_digits
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+NPZ_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Examples and a test split.
+
+    `inputs` (examples, *input_shape) and `test_inputs` (test examples, *input_shape) are uint8 or float32,
+    images with channels first; `labels` and `test_labels` are int64 class numbers; `classes` names the classes.
+    """
+
+    name: str
+    inputs: NDArray[np.uint8] | NDArray[np.float32]
+    labels: NDArray[np.int64]
+    test_inputs: NDArray[np.uint8] | NDArray[np.float32]
+    test_labels: NDArray[np.int64]
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for split, inputs, labels in (
+            ("train", self.inputs, self.labels),
+            ("test", self.test_inputs, self.test_labels),
+        ):
+            if len(inputs) != len(labels) or len(labels) == 0:
+                raise ValueError(
+                    f"dataset {self.name}: the {split} split must hold as many labels as examples and at least one, "
+                    f"got {len(inputs)} examples and {len(labels)} labels"
+                )
+            if inputs.shape[1:] != self.input_shape:
+                raise ValueError(
+                    f"dataset {self.name}: all examples must have one shape, "
+                    f"got {self.input_shape} in train and {inputs.shape[1:]} in {split}"
+                )
+            if not np.isfinite(inputs).all():
+                bad = int(np.flatnonzero(~np.isfinite(inputs.reshape(len(inputs), -1)).all(axis=1))[0])
+                raise ValueError(f"dataset {self.name}: {split} example {bad} holds NaN or infinity")
+            if labels.min() < 0 or labels.max() >= len(self.classes):
+                raise ValueError(
+                    f"dataset {self.name}: {split} labels must lie in 0..{len(self.classes) - 1}, "
+                    f"got {labels.min()}..{labels.max()}"
+                )
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one example."""
+        return self.inputs.shape[1:]
+
+    def standardised(self) -> "Dataset":
+        """Returns the dataset as float32 with mean 0 and sd 1: per channel for images, per feature for vectors.
+
+        The statistics are those of `inputs` as a whole, members and non-members alike, so that they are the same
+        for every model and carry nothing about membership.
+        """
+        axes = (0, *range(2, self.inputs.ndim))
+        mean = self.inputs.mean(axis=axes, dtype=np.float64, keepdims=True)
+        sd = self.inputs.std(axis=axes, dtype=np.float64, keepdims=True)
+        sd[sd == 0] = 1.0
+        return replace(
+            self,
+            inputs=((self.inputs - mean) / sd).astype(np.float32),
+            test_inputs=((self.test_inputs - mean) / sd).astype(np.float32),
+        )
+
+    def digest(self) -> str:
+        """Returns the SHA-256 of the content: every value, shape and class name, and not the dataset's name."""
+        sha = hashlib.sha256(repr(self.classes).encode())
+        for array in (self.inputs, self.labels, self.test_inputs, self.test_labels):
+            sha.update(f"{array.dtype}{array.shape}".encode())
+            sha.update(np.ascontiguousarray(array).data)
+        return sha.hexdigest()
+
+
+def _chosen(
+    name: str, available: int, examples: int | None, generator: np.random.Generator
+) -> NDArray[np.int64]:
+    """Returns the indices of the examples to audit, drawn without replacement; all of them for None."""
+    if examples is not None and not 1 <= examples <= available:
+        raise ValueError(f"examples must be between 1 and {available}, all that {name} holds, got {examples}")
+    return generator.permutation(available)[:examples].astype(np.int64)
+
+
+def digits(_argument: str, examples: int | None, generator: np.random.Generator) -> Dataset:
+    """The 1,797 images of 8x8 handwritten digits that ship with scikit-learn; every third one is test data."""
+    images, labels = load_digits(return_X_y=True)
+    inputs = images.reshape(-1, 1, 8, 8).astype(np.float32)
+    labels = labels.astype(np.int64)
+    test = np.arange(len(labels)) % 3 == 0
+    chosen = np.flatnonzero(~test)[_chosen("digits", int((~test).sum()), examples, generator)]
+    names = tuple(str(digit) for digit in range(10))
+    return Dataset("digits", inputs[chosen], labels[chosen], inputs[test], labels[test], names)
+
+
+def npz(argument: str, examples: int | None, generator: np.random.Generator) -> Dataset:
+    """A .npz file with x_train, y_train, x_test, y_test.
+
+    x is (examples, features), (examples, height, width) or (examples, channels, height, width), uint8 or float; y holds
+    whole class numbers from 0. Python objects in the file are refused, never unpickled.
+    """
+    path = Path(argument)
+    if not path.is_file():
+        raise FileNotFoundError(f"dataset npz:{argument}: no file at {argument!r}; use --dataset npz:PATH")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            missing = [name for name in NPZ_ARRAYS if name not in archive]
+            if missing:
+                raise ValueError(f"it must hold the arrays {', '.join(NPZ_ARRAYS)}; missing {', '.join(missing)}")
+            x_train, y_train, x_test, y_test = (archive[name] for name in NPZ_ARRAYS)
+        inputs, labels = _npz_split(x_train, y_train, "train")
+        test_inputs, test_labels = _npz_split(x_test, y_test, "test")
+    except (ValueError, OSError, EOFError) as error:
+        raise ValueError(f"dataset npz:{argument}: {error}") from error
+    chosen = _chosen(f"npz:{argument}", len(labels), examples, generator)
+    names = tuple(str(label) for label in range(int(labels.max(initial=0)) + 1))
+    return Dataset(f"npz:{argument}", inputs[chosen], labels[chosen], test_inputs, test_labels, names)
+
+
+def _npz_split(
+    x: NDArray[np.generic], y: NDArray[np.generic], split: str
+) -> tuple[NDArray[np.uint8] | NDArray[np.float32], NDArray[np.int64]]:
+    if x.ndim not in (2, 3, 4):
+        raise ValueError(
+            f"x_{split} must be (examples, features), (examples, height, width) or "
+            f"(examples, channels, height, width), got shape {x.shape}"
+        )
+    if x.ndim == 4 and x.shape[1] > 4 and x.shape[3] in (1, 3, 4):
+        raise ValueError(f"x_{split} must have its channels first, got shape {x.shape}; use x.transpose(0, 3, 1, 2)")
+    if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer):
+        raise ValueError(f"y_{split} must be a vector of whole class numbers, got {y.dtype} of shape {y.shape}")
+    if not (np.issubdtype(x.dtype, np.number) or x.dtype == bool):
+        raise ValueError(f"x_{split} must hold numbers, got {x.dtype}")
+    if x.ndim == 3:
+        x = x[:, np.newaxis]
+    values = x if x.dtype == np.uint8 else x.astype(np.float32)
+    return values, y.astype(np.int64)  # type: ignore[return-value]
+
+
+def folder(argument: str, examples: int | None, generator: np.random.Generator) -> Dataset:
+    """A folder of images: train/<class>/*.png|jpg and test/<class>/*.png|jpg, all of one size.
+
+    Only the chosen training images are read. Images are grey where the first one is, and colour otherwise.
+    """
+    root = Path(argument)
+    layout = f"dataset folder:{argument}: expected {argument}/train/<class>/*.png|jpg and {argument}/test/<class>/…"
+    for split in ("train", "test"):
+        if not (root / split).is_dir():
+            raise FileNotFoundError(f"{layout}; there is no folder {root / split}")
+    names = tuple(sorted(path.name for path in (root / "train").iterdir() if path.is_dir()))
+    if len(names) < 2:
+        raise ValueError(f"{layout}; {root / 'train'} must hold at least 2 classes, got {len(names)}")
+    extra = {path.name for path in (root / "test").iterdir() if path.is_dir()} - set(names)
+    if extra:
+        raise ValueError(f"{layout}; test has a class that train lacks: {', '.join(sorted(extra))}")
+    train, labels = _listed(root / "train", names, layout)
+    test, test_labels = _listed(root / "test", names, layout)
+    chosen = _chosen(f"folder:{argument}", len(train), examples, generator)
+    first = _read_image(train[0], None, None)
+    mode = "L" if first.ndim == 2 else "RGB"
+    inputs = _read_images([train[index] for index in chosen], mode, first.shape[:2])
+    test_inputs = _read_images(test, mode, first.shape[:2])
+    return Dataset(f"folder:{argument}", inputs, labels[chosen], test_inputs, test_labels, names)
+
+
+def _listed(split: Path, names: tuple[str, ...], layout: str) -> tuple[list[Path], NDArray[np.int64]]:
+    paths: list[Path] = []
+    labels: list[int] = []
+    for label, name in enumerate(names):
+        if not (split / name).is_dir():
+            raise ValueError(f"{layout}; class {name!r} is missing from {split}")
+        images = sorted(path for path in (split / name).iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+        if not images:
+            raise ValueError(f"{layout}; there is no image in {split / name}")
+        paths += images
+        labels += [label] * len(images)
+    return paths, np.array(labels, dtype=np.int64)
+
+
+def _read_images(paths: list[Path], mode: str, size: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Returns the images as uint8 (images, channels, height, width)."""
+    images = np.empty((len(paths), 1 if mode == "L" else 3, *size), dtype=np.uint8)
+    for row, path in zip(images, paths, strict=True):
+        image = _read_image(path, mode, size)
+        row[:] = image if mode == "L" else image.transpose(2, 0, 1)
+    return images
+
+
+def _read_image(path: Path, mode: str | None, size: tuple[int, ...] | None) -> NDArray[np.uint8]:
+    """Returns one image as uint8 (height, width) or (height, width, 3); `mode` None keeps grey images grey."""
+    try:
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert(mode or ("L" if image.mode in ("1", "L") else "RGB")))
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise ValueError(f"cannot read the image {path}: {error}") from error
+    if size is not None and pixels.shape[:2] != size:
+        raise ValueError(
+            f"all images must have one size, {size[0]}x{size[1]} as the first, got {pixels.shape[0]}x{pixels.shape[1]} in {path}"
+        )
+    return pixels
+
+
+Loader = Callable[[str, int | None, np.random.Generator], Dataset]
+DATASETS: dict[str, Loader] = {"digits": digits, "folder": folder, "npz": npz}
+
+
+def load(spec: str, examples: int | None, generator: np.random.Generator) -> Dataset:
+    """Returns the dataset that `spec` names ("digits", "folder:PATH", "npz:PATH"), its inputs as stored.
+
+    `examples` of its training examples are drawn by `generator`, all of them for None; the test split is whole.
+    Raises ValueError or FileNotFoundError, naming the place, where the data are missing or malformed.
+    """
+    name, _, argument = spec.partition(":")
+    if name not in DATASETS:
+        raise ValueError(f"dataset must be one of {', '.join(DATASETS)} (folder:PATH, npz:PATH), got {spec!r}")
+    takes_path = name != "digits"
+    if takes_path != bool(argument):
+        raise ValueError(f"dataset {name} {'needs a path: ' + name + ':PATH' if takes_path else 'takes no path'}, got {spec!r}")
+    return DATASETS[name](argument, examples, generator)

@@ -1,0 +1,146 @@
+"""DP-SGD through Opacus: Poisson sampling, ghost clipping, the PRV accountant."""
+
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from opacus.accountants import PRVAccountant
+from opacus.accountants.utils import get_noise_multiplier
+from opacus.grad_sample.grad_sample_module_fast_gradient_clipping import GradSampleModuleFastGradientClipping
+from opacus.optimizers import DPOptimizerFastGradientClipping
+from opacus.utils.fast_gradient_clipping_utils import DPTensorFastGradientClipping
+from torch import Generator, Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.optim.lr_scheduler import CosineAnnealingLR
+
+from targets.schemes import DPSGD, Scheme
+from targets.training import Training
+
+
+@contextmanager
+def _without_opacus_chatter() -> Iterator[None]:
+    """Silences two warnings that say nothing about the result.
+
+    Ghost clipping hooks the first layer, whose inputs need no gradient; and the PRV accountant asks the RDP one
+    for a domain that is wide enough, for which its grid of orders is good enough.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Full backward hook is firing")
+        warnings.filterwarnings("ignore", message="Optimal order is the largest alpha")
+        yield
+
+
+@dataclass(frozen=True)
+class PrivacyPlan:
+    """What DP-SGD does to every model of an ensemble, fixed before any membership is looked at.
+
+    `noise_multiplier` is in units of `max_grad_norm`; each of the `steps` takes each example with probability
+    `sample_rate`; gradient sums are divided by `batch_size`, the expected size of a batch.
+    """
+
+    noise_multiplier: float
+    max_grad_norm: float
+    sample_rate: float
+    steps: int
+    batch_size: int
+    delta: float
+
+
+def plan_privacy(scheme: DPSGD, training: Training, examples: int) -> PrivacyPlan:
+    """Returns the plan for models that train on about half of `examples` each.
+
+    Sample rate, steps and delta follow from n = examples / 2, the expected number of members: a rate that
+    followed a model's true number would itself depend on the private data. The noise multiplier for a given
+    epsilon is found by bisection on the PRV accountant (Gopi et al. 2021), to within 0.01 below epsilon.
+    """
+    n = examples / 2
+    delta = n**-1.1 if scheme.delta is None else scheme.delta
+    if delta >= 1 / n:
+        raise ValueError(
+            f"delta must be < 1/n = {1 / n:.3g} for n = {n:g} expected training examples, got {delta}: "
+            "at 1/n a mechanism may publish one whole example and still comply"
+        )
+    if training.batch_size > n:
+        raise ValueError(
+            f"batch_size must be <= {n:g}, the expected number of training examples, got {training.batch_size}"
+        )
+    sample_rate = training.batch_size / n
+    steps = round(training.epochs / sample_rate)
+    if scheme.epsilon is None:
+        assert scheme.noise_multiplier is not None  # DPSGD holds exactly one of the two
+        noise_multiplier = scheme.noise_multiplier
+    else:
+        with _without_opacus_chatter():
+            noise_multiplier = float(
+                get_noise_multiplier(
+                    target_epsilon=scheme.epsilon,
+                    target_delta=delta,
+                    sample_rate=sample_rate,
+                    steps=steps,
+                    accountant="prv",
+                )
+            )
+    return PrivacyPlan(noise_multiplier, scheme.max_grad_norm, sample_rate, steps, training.batch_size, delta)
+
+
+def epsilon_spent(noise_multiplier: float, sample_rate: float, steps: int, delta: float) -> float:
+    """Returns the PRV accountant's upper bound on epsilon (nats, add/remove adjacency) after `steps` steps."""
+    if noise_multiplier == 0:
+        return math.inf
+    accountant = PRVAccountant()
+    accountant.history = [(noise_multiplier, sample_rate, steps)]
+    with _without_opacus_chatter():
+        return float(accountant.get_epsilon(delta))
+
+
+def poisson_batches(examples: int, sample_rate: float, steps: int, generator: Generator) -> Iterator[Tensor]:
+    """Yields index batches that hold each example independently with probability `sample_rate`."""
+    for _ in range(steps):
+        yield torch.nonzero(torch.rand(examples, generator=generator) < sample_rate).flatten()
+
+
+def fit_privately(
+    model: nn.Module,
+    inputs: Tensor,
+    labels: Tensor,
+    scheme: Scheme,
+    training: Training,
+    plan: PrivacyPlan,
+    batches: Generator,
+    noise: Generator,
+    dp_noise: Generator,
+) -> int:
+    """Trains `model` in place under `plan` and returns the number of noisy steps taken.
+
+    The generators are as in `targets.training.fit`; `dp_noise` draws the gradient noise and lives where the
+    inputs are. A batch may be empty: its step adds noise alone, as the accountant assumes.
+    """
+    model.train()
+    wrapped = GradSampleModuleFastGradientClipping(model, max_grad_norm=plan.max_grad_norm)
+    optimizer = DPOptimizerFastGradientClipping(
+        training.build_optimizer(model, private=True),
+        noise_multiplier=plan.noise_multiplier,
+        max_grad_norm=plan.max_grad_norm,
+        expected_batch_size=plan.batch_size,
+        generator=dp_noise,
+    )
+    schedule = CosineAnnealingLR(optimizer.original_optimizer, T_max=plan.steps)
+    taken = 0
+    for batch in poisson_batches(len(labels), plan.sample_rate, plan.steps, batches):
+        index = batch.to(inputs.device)
+        optimizer.zero_grad()
+        if len(index):
+            losses = cross_entropy(wrapped(scheme.inputs(inputs[index], noise)), labels[index], reduction="none")
+            with _without_opacus_chatter():
+                DPTensorFastGradientClipping(wrapped, optimizer, losses).backward()
+        else:
+            for parameter in wrapped.parameters():
+                parameter.grad = torch.zeros_like(parameter)
+        optimizer.step()
+        schedule.step()
+        taken += 1
+    wrapped.to_standard_module()
+    return taken

@@ -1,0 +1,27 @@
+"""The multilayer perceptron."""
+
+import math
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+
+class MLP(nn.Module):
+    """Fully connected ReLU network on the flattened input; `hidden` holds the widths of its hidden layers."""
+
+    def __init__(
+        self, input_shape: tuple[int, ...], classes: int, hidden: tuple[int, ...] = (512, 256)
+    ) -> None:
+        if any(width < 1 for width in hidden):
+            raise ValueError(f"hidden must hold widths >= 1, got {hidden}")
+        super().__init__()
+        widths = (math.prod(input_shape), *hidden)
+        layers: list[nn.Module] = [nn.Flatten()]
+        for inputs, outputs in pairwise(widths):
+            layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+        self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], classes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns logits (batch, classes) for `x` (batch, *input_shape)."""
+        logits: Tensor = self.layers(x)
+        return logits
