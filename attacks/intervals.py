@@ -45,9 +45,7 @@ def resample_counts(examples: int, generator: np.random.Generator, resamples: in
     )
 
 
-def two_way_interval(
-    numbers: Resampled, trials: int, bounds: tuple[float, float] = (0.0, 1.0)
-) -> Interval:
+def two_way_interval(numbers: Resampled, trials: int, bounds: tuple[float, float] = (0.0, 1.0)) -> Interval:
     """Returns the mean over targets with its interval for new targets and new examples together.
 
     The targets share their examples and their shadows, so they are not independent, and an interval from their
@@ -56,9 +54,9 @@ def two_way_interval(
 
         Var(mean) = V_targets + V_examples - V_both,
 
-    V_targets the variance of the mean over targets, V_examples that over examples resampled for all targets alike, V_both
-    that over examples resampled for each target apart (the noise that both of the others count). The interval is
-    Student's with Satterthwaite's degrees of freedom, cut at `bounds`. Where nothing varies at a bound it is the
+    V_targets the variance of the mean over targets, V_examples that over examples resampled for all targets alike,
+    V_both that over examples resampled for each target apart (the noise that both of the others count). The interval
+    is Student's with Satterthwaite's degrees of freedom, cut at `bounds`. Where nothing varies at a bound it is the
     exact binomial one for `trials` trials, the members of one target.
     """
     targets = len(numbers.per_target)

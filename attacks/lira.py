@@ -55,10 +55,12 @@ class LiRA(Attack):
         own = (shadows.count_in >= ENOUGH_FOR_OWN_VARIANCE) & (shadows.count_out >= ENOUGH_FOR_OWN_VARIANCE)
         sd_out = self._sd(shadows.count_out, shadows.squares_out, own)
         if not self.online:
-            return ((phi - mean_out) / sd_out).mean(axis=-1)
-        sd_in = self._sd(shadows.count_in, shadows.squares_in, own)
-        ratio = _log_density(phi, mean_in, sd_in) - _log_density(phi, mean_out, sd_out)
-        return ratio.mean(axis=-1)
+            evidence = (phi - mean_out) / sd_out
+        else:
+            sd_in = self._sd(shadows.count_in, shadows.squares_in, own)
+            evidence = _log_density(phi, mean_in, sd_in) - _log_density(phi, mean_out, sd_out)
+        scores: NDArray[np.float64] = evidence.mean(axis=-1)
+        return scores
 
     def _sd(self, count: NDArray[np.int64], squares: Floats, own: NDArray[np.bool_]) -> Floats:
         """Returns the sd (examples, queries) or, pooled, (1, queries)."""
@@ -69,7 +71,8 @@ class LiRA(Attack):
         else:
             weight = np.where(own & (self.variance == "per-example"), 0.0, self.prior_shadows)
             variance = (weight * pooled + squares) / (weight + freedom)
-        return np.maximum(np.sqrt(variance), self.min_std)
+        sd: Floats = np.maximum(np.sqrt(variance), self.min_std)
+        return sd
 
 
 def _filled_means(shadows: ShadowMoments) -> tuple[Floats, Floats]:

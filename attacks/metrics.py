@@ -114,7 +114,9 @@ def resampled_rocs(
             f"scores and membership must be two vectors of one length, got {scores.shape} and {membership.shape}"
         )
     if not np.isfinite(scores).all():
-        raise ValueError(f"scores must be finite, got NaN or infinity for example {int(np.argmin(np.isfinite(scores)))}")
+        raise ValueError(
+            f"scores must be finite, got NaN or infinity for example {int(np.argmin(np.isfinite(scores)))}"
+        )
     if membership.all() or not membership.any():
         raise ValueError(f"membership must hold members and non-members, got {membership.sum()} of {len(membership)}")
     order = np.argsort(-scores, kind="stable")

@@ -58,10 +58,8 @@ class Observations:
             raise ValueError(f"labels must have the shape ({examples},) of the examples, got {self.labels.shape}")
         if not np.issubdtype(self.labels.dtype, np.integer):
             raise ValueError(f"labels must be whole class numbers, got {self.labels.dtype}")
-        if examples and not (0 <= self.labels.min() and self.labels.max() < classes):
-            raise ValueError(
-                f"labels must lie in 0..{classes - 1}, got {self.labels.min()}..{self.labels.max()}"
-            )
+        if examples and not (self.labels.min() >= 0 and self.labels.max() < classes):
+            raise ValueError(f"labels must lie in 0..{classes - 1}, got {self.labels.min()}..{self.labels.max()}")
         if self.membership.shape != (models, examples) or self.membership.dtype != np.bool_:
             raise ValueError(
                 f"membership must be bool of shape (models, examples) = ({models}, {examples}), "
@@ -173,9 +171,7 @@ class _Totals:
                 sums[side] += kept
                 squares[side] += kept * kept
         count_in = membership.sum(axis=0)[:, np.newaxis]
-        return cls(
-            centre, count_in, sums[True], squares[True], len(values) - count_in, sums[False], squares[False]
-        )
+        return cls(centre, count_in, sums[True], squares[True], len(values) - count_in, sums[False], squares[False])
 
     def without(self, row: Floats, members: NDArray[np.bool_]) -> ShadowMoments:
         inside = members[:, np.newaxis]

@@ -19,4 +19,5 @@ class LossThreshold(Attack):
 
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
         """Returns -loss (examples,) in nats."""
-        return -view.target_signal(loss).mean(axis=-1)
+        scores: NDArray[np.float64] = -view.target_signal(loss).mean(axis=-1)
+        return scores

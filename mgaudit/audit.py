@@ -73,7 +73,7 @@ def audit(settings: AuditSettings, recipe: Recipe, design: Design, jobs: int, pr
     facts = [folder.load_model(index)[1] for index in range(settings.models)]
     steps = max(fact["steps"] for fact in facts)
 
-    progress.stage(f"{settings.choice.label}: querying and attacking")
+    progress.stage(f"{settings.label}: querying and attacking")
     logits = folder.load_logits(settings.models) or _query(folder, settings, recipe, design)
     observations = Observations(logits["pool"][:, :, np.newaxis], design.dataset.labels, design.membership)
     outcomes = {text: _attack(text, observations, design) for text in settings.attacks}
@@ -131,10 +131,8 @@ def _train_missing(
     """Trains the models that the store lacks and returns how many it had."""
     missing = folder.missing(settings.models)
     reused = settings.models - len(missing)
-    progress.training_started(settings.choice.label, settings.models, reused)
-    tasks = [
-        _Task(folder, recipe, design.dataset, design.membership[index], index, design.device) for index in missing
-    ]
+    progress.training_started(settings.label, settings.models, reused)
+    tasks = [_Task(folder, recipe, design.dataset, design.membership[index], index, design.device) for index in missing]
     for _ in parallel.run(_train_and_keep, tasks, jobs):
         progress.model_trained()
     progress.training_ended()
@@ -144,7 +142,7 @@ def _train_missing(
 def _query(
     folder: EnsembleFolder, settings: AuditSettings, recipe: Recipe, design: Design
 ) -> dict[str, NDArray[np.float32]]:
-    """Returns the logits (models, examples, classes) of the audited examples ("pool") and of the test split ("test")."""
+    """Returns the logits (models, examples, classes) of the audited examples, "pool", and of the test split, "test"."""
     dataset = design.dataset
     model = initial_model(recipe.target, dataset.input_shape, len(dataset.classes), seed=0)
     ensemble = Ensemble(model, [folder.load_model(index)[0] for index in range(settings.models)])
@@ -187,9 +185,7 @@ def _on_grid(curve: ROC) -> NDArray[np.float64]:
     return np.array([float(curve.tpr_at(level)) for level in ROC_GRID])
 
 
-def _accuracy(
-    correct: NDArray[np.bool_], counted: NDArray[np.bool_], resamples: NDArray[np.uint16]
-) -> Resampled:
+def _accuracy(correct: NDArray[np.bool_], counted: NDArray[np.bool_], resamples: NDArray[np.uint16]) -> Resampled:
     """Returns the share of correct answers (models, examples) among those that are counted."""
     weights = resamples.astype(np.float32)
     hits, total = (correct & counted).astype(np.float32), counted.astype(np.float32)

@@ -6,7 +6,7 @@ from typing import Any
 
 from attacks import ATTACKS
 from targets import SCHEMES, TARGETS
-from targets.datasets import DATASETS
+from targets.datasets import DATASETS, TAKES_PATH
 
 Entry = dict[str, str]
 
@@ -17,7 +17,7 @@ def catalogue() -> dict[str, list[Entry]]:
         "targets": (TARGETS, ("input_shape", "classes")),
         "schemes": (SCHEMES, ()),
         "attacks": (ATTACKS, ()),
-        "datasets": (DATASETS, ("_argument", "argument", "examples", "generator")),
+        "datasets": (DATASETS, ("argument", "examples", "generator")),
     }
     return {
         kind: [_entry(name, entry, supplied) for name, entry in registry.items()]
@@ -32,7 +32,7 @@ def _entry(name: str, entry: Callable[..., Any], supplied: tuple[str, ...]) -> E
         for key, parameter in parameters.items()
         if key not in supplied
     ]
-    path = ":PATH" if "argument" in parameters else ""
+    path = ":PATH" if name in TAKES_PATH else ""
     summary = " ".join((inspect.getdoc(entry) or "").split("\n\n")[0].split())
     needs = ", ".join(sorted(getattr(entry, "needs", ())))
     source = getattr(entry, "source", "")

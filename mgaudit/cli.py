@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
@@ -28,6 +29,7 @@ from reports.tables import Table, accuracy_vs_privacy
 from reports.verdict import verdict
 
 WRONG_USAGE, FAILED, INTERRUPTED = 2, 1, 130
+WIDE = 100  # columns from which the main table fits side by side
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -102,8 +104,8 @@ def run(
 ) -> None:
     """Train models with and without noise, attack them, and write a report.
 
-    Without options: the Gaussian mask (κ = 0.3) on a small CNN and the digits that ship with scikit-learn, beside no noise
-    and DP-SGD at ε = 8; about a minute on two cores.
+    Without options: the Gaussian mask (κ = 0.3) on a small CNN and the digits that ship with scikit-learn, beside no
+    noise and DP-SGD at ε = 8; about a minute on two cores.
     """
     given = {
         "dataset": dataset,
@@ -115,7 +117,6 @@ def run(
         "device": device,
     }
     training = {"epochs": epochs, "batch_size": batch_size, "optimizer": optimizer, "learning_rate": learning_rate}
-    arms = {"kappa": kappa, "scheme": scheme, "epsilon": epsilon, "delta": delta}
     progress = Shown(silent=quiet, bars=err.is_terminal)
     with _user_errors():
         progress.stage("loading data and settings")
@@ -126,8 +127,13 @@ def run(
         values: dict[str, Any] = read_settings(settings) if settings else {}
         values |= {key: value for key, value in given.items() if value is not None}
         values["training"] = values.get("training", {}) | {k: v for k, v in training.items() if v is not None}
-        if not settings or not baseline or not dp or any(value is not None for value in arms.values()):
-            values["schemes"] = _schemes(**arms, baseline=baseline, dp=dp)
+        if (
+            not settings
+            or not baseline
+            or not dp
+            or any(value is not None for value in (kappa, scheme, epsilon, delta))
+        ):
+            values["schemes"] = _schemes(kappa, scheme, epsilon, delta, baseline, dp)
         checked = study_settings(values)
         folder = RunFolder.create(out_folder, checked.as_dict())
         try:
@@ -226,13 +232,11 @@ def _schemes(
     if not dp and (epsilon is not None or delta is not None):
         raise ValueError("--epsilon and --delta are settings of the DP-SGD arm, which --no-dp leaves out")
     schemes = ["none"] if baseline else []
-    audited = scheme or f"gaussian-mask:kappa={0.3 if kappa is None else kappa:.15g}"
-    if audited not in schemes:
-        schemes.append(audited)
+    schemes.append(scheme or f"gaussian-mask:kappa={0.3 if kappa is None else kappa:.15g}")
     if dp:
         private = f"dp-sgd:epsilon={8 if epsilon is None else epsilon:.15g}"
         schemes.append(private if delta is None else f"{private},delta={delta:.15g}")
-    return schemes
+    return list(dict.fromkeys(schemes))
 
 
 @contextmanager
@@ -312,7 +316,7 @@ class Shown(Progress):
 
 def _print_study(study: StudyResult) -> None:
     table = accuracy_vs_privacy(study)
-    out.print(_rich(table))
+    out.print(_wide(table) if out.width >= WIDE else _narrow(table))
     for note in table.notes:
         out.print(Text(note, style="dim"))
     out.print()
@@ -321,10 +325,20 @@ def _print_study(study: StudyResult) -> None:
         out.print()
 
 
-def _rich(table: Table) -> RichTable:
-    rich = RichTable(title=table.caption, title_justify="left", header_style="bold")
-    for index, column in enumerate(table.columns):
-        rich.add_column(column, overflow="fold", min_width=8 if index == 0 else None)
+def _wide(table: Table) -> RichTable:
+    rich = RichTable(title=table.caption, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    for column in table.columns:
+        rich.add_column(column)
     for row in table.rows:
         rich.add_row(*(Text(f"{cell.text}{cell.mark}\n{cell.interval}".rstrip()) for cell in row))
+    return rich
+
+
+def _narrow(table: Table) -> RichTable:
+    """Returns the table turned on its side: a block for each row, a line for each column."""
+    rich = RichTable(title=table.caption, title_justify="left", box=None, pad_edge=False, show_header=False)
+    for row in table.rows:
+        for column, cell in zip(table.columns, row, strict=True):
+            rich.add_row(Text(column, style="dim"), Text(str(cell)))
+        rich.add_row()
     return rich

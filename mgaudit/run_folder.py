@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -38,7 +39,8 @@ class RunFolder:
         path = out / f"{date.today().isoformat()}-{slug[:60]}-{hashed}"
         try:
             path.mkdir(parents=True, exist_ok=True)
-            write_atomically(path / LOG_FILE, b"")
+            with tempfile.TemporaryFile(dir=path):
+                pass
         except OSError as error:
             raise ValueError(
                 f"--out must be a folder that can be written, got {str(out)!r} ({error.strerror}); choose another --out"
@@ -79,5 +81,7 @@ class RunFolder:
                 write_atomically(path, FORMATS[name](content))
                 paths.append(path)
         except OSError as error:
-            raise ValueError(f"--out must be a folder that can be written, got {str(folder)!r} ({error.strerror})") from error
+            raise ValueError(
+                f"--out must be a folder that can be written, got {str(folder)!r} ({error.strerror})"
+            ) from error
         return paths

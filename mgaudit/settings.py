@@ -72,6 +72,11 @@ class AuditSettings(_Settings):
         """The scheme as it was chosen."""
         return scheme_choice(self.scheme)
 
+    @property
+    def label(self) -> str:
+        """The arm's name in reports."""
+        return "no noise" if self.scheme == "none" else self.choice.label()
+
 
 class StudySettings(_Settings):
     """Arms that differ in their scheme alone. The first scheme without noise is the baseline of the others."""

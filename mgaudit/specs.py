@@ -26,16 +26,13 @@ class Choice:
         ]
         return ":".join([self.name, ",".join(parts)]) if parts else self.name
 
-    @property
-    def label(self) -> str:
-        """The choice as a reader sees it: `gaussian-mask (kappa=0.3)`."""
+    def label(self, title: str | None = None) -> str:
+        """Returns the choice as a reader sees it, `gaussian-mask (kappa=0.3)`, or under another title."""
         name, _, options = self.text.partition(":")
-        return f"{name} ({options.replace(',', ', ')})" if options else name
+        return f"{title or name} ({options.replace(',', ', ')})" if options else title or name
 
 
-def parse(
-    kind: str, registry: Mapping[str, Callable[..., Any]], text: str, supplied: tuple[str, ...] = ()
-) -> Choice:
+def parse(kind: str, registry: Mapping[str, Callable[..., Any]], text: str, supplied: tuple[str, ...] = ()) -> Choice:
     """Returns the choice that `text` spells, its options converted to the types of the entry's signature.
 
     `supplied` names the parameters that mgaudit itself supplies. Raises ValueError that names the choice, the rule and
@@ -53,7 +50,7 @@ def parse(
     parameters = {
         key: parameter for key, parameter in inspect.signature(build).parameters.items() if key not in supplied
     }
-    hints = get_type_hints(build.__init__ if isinstance(build, type) else build)
+    hints = get_type_hints(getattr(build, "__init__", build) if isinstance(build, type) else build)
     options: dict[str, Any] = {}
     for part in filter(None, rest.split(",")):
         key, equals, value = part.partition("=")

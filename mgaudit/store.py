@@ -33,7 +33,8 @@ def cache_folder() -> Path:
 def training_code_sha256() -> str:
     """Returns the SHA-256 over the source of `targets`: models trained by other code are other models."""
     spec = find_spec("targets")
-    assert spec is not None and spec.origin is not None  # mgaudit's own import has seen to that
+    assert spec is not None
+    assert spec.origin is not None  # mgaudit's own import has seen to both
     root = Path(spec.origin).parent
     sha = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):

@@ -15,7 +15,7 @@ from mgaudit import __version__
 from mgaudit.audit import ROC_GRID, AttackOutcome, Audit, audit, build_recipe
 from mgaudit.design import Design, draw_design
 from mgaudit.progress import Progress
-from mgaudit.settings import AuditSettings, StudySettings
+from mgaudit.settings import AuditSettings, StudySettings, target_choice
 from mgaudit.store import training_code_sha256
 from reports.results import (
     Arrays,
@@ -59,10 +59,10 @@ def run_study(plan: Plan, jobs: int, progress: Progress) -> tuple[StudyResult, A
     audits = [audit(settings, recipe, plan.design, jobs, progress) for settings, recipe in plan.arms]
     settings, design = plan.settings, plan.design
     baseline = next((one for one in audits if one.settings.scheme == settings.baseline), None)
-    dataset = design.dataset
+    dataset, target = design.dataset, target_choice(settings.target)
     study = StudyResult(
         settings=settings.as_dict(),
-        target=settings.target,
+        target=target.label(title=target.build.__name__),
         dataset=DatasetSummary(
             name=dataset.name,
             sha256=design.sha256,
@@ -96,7 +96,7 @@ def _audit_result(one: Audit, baseline: Audit | None, design: Design) -> AuditRe
     tests = len(design.dataset.test_labels)
     return AuditResult(
         scheme=one.settings.scheme,
-        label="no noise" if one.settings.scheme == "none" else one.settings.choice.label,
+        label=one.settings.label,
         learning_rate=one.recipe.training.rate(private=one.recipe.plan is not None),
         train_accuracy=_estimate(two_way_interval(one.train_accuracy, trials, RATE)),
         test_accuracy=_estimate(two_way_interval(one.test_accuracy, tests, RATE)),
@@ -121,13 +121,9 @@ def _attack_result(
     return AttackResult(
         attack=name,
         source=outcome.attack.source,
-        metrics={
-            key: _estimate(two_way_interval(numbers, trials, RATE)) for key, numbers in outcome.metrics.items()
-        },
+        metrics={key: _estimate(two_way_interval(numbers, trials, RATE)) for key, numbers in outcome.metrics.items()},
         per_target={key: numbers.per_target.tolist() for key, numbers in outcome.metrics.items()},
-        differences={
-            key: _estimate(two_way_interval(numbers, trials, CHANGE)) for key, numbers in differences.items()
-        },
+        differences={key: _estimate(two_way_interval(numbers, trials, CHANGE)) for key, numbers in differences.items()},
         false_positives_allowed={
             tpr_name(level): int(false_positives_allowed(level, non_members)) for level in FPR_LEVELS
         },

@@ -51,26 +51,26 @@ def _method(study: StudyResult) -> list[str]:
     models, examples = study.settings["models"], study.dataset.examples
     attacks = "; ".join(f"{attack.attack} ({attack.source})" for attack in study.arms[0].attacks)
     paragraphs = [
-        f"For each arm {models} models were trained. Whether a model trains on an example is an independent fair coin for "
-        f"each of the {examples} examples, the same coins in every arm, so a model has about {examples // 2} training "
-        "examples. Inputs are standardised per channel (vectors: per feature); noise acts on standardised inputs, in "
-        "training only.",
-        f"Threat model: the adversary queries the target once for each example and sees its logits. It knows the data "
-        f"distribution, the architecture and the training procedure, noise included, and has trained {models - 1} shadow "
-        "models with them. Every model is the target in turn, with the others as its shadows.",
-        f"Attacks: {attacks}. A higher score means member. AUC counts ties half; a TPR is the largest whose FPR does not "
-        "exceed the level, without interpolation.",
-        "Intervals are 95 %, for new targets and new examples together: a two-way analysis of variance over targets and "
-        f"bootstrap resamples of the examples. Differences are paired by target and example. Test accuracy is over the "
-        f"{study.dataset.test_examples} test examples, on which no model trained.",
+        f"For each arm {models} models were trained. Whether a model trains on an example is an independent fair coin "
+        f"for each of the {examples} examples, the same coins in every arm, so a model has about {examples // 2} "
+        "training examples. Inputs are standardised per channel (vectors: per feature); noise acts on standardised "
+        "inputs, in training only.",
+        "Threat model: the adversary queries the target once for each example and sees its logits. It knows the data "
+        "distribution, the architecture and the training procedure, noise included, and has trained "
+        f"{models - 1} shadow models with them. Every model is the target in turn, with the others as its shadows.",
+        f"Attacks: {attacks}. A higher score means member. AUC counts ties half; a TPR is the largest whose FPR does "
+        "not exceed the level, without interpolation.",
+        "Intervals are 95 %, for new targets and new examples together: a two-way analysis of variance over targets "
+        "and bootstrap resamples of the examples. Differences are paired by target and example. Test accuracy is over "
+        f"the {study.dataset.test_examples} test examples, on which no model trained.",
         "Limits: an attack's success bounds privacy loss from below only. That these attacks fail does not prove that "
         "others would. The intervals do not cover the choice of data, architecture or training settings.",
     ]
     private = [arm for arm in study.arms if arm.claim is not None]
     if private:
         paragraphs.append(
-            "DP-SGD's ε is an upper bound by the accountant for the steps really taken, for one model and one example added "
-            "or removed. It takes the noise generator to be ideal; torch's is not cryptographic."
+            "DP-SGD's ε is an upper bound by the accountant for the steps really taken, for one model and one example "
+            "added or removed. It takes the noise generator to be ideal; torch's is not cryptographic."
         )
     return paragraphs
 
@@ -81,7 +81,7 @@ def _facts(study: StudyResult) -> list[tuple[str, str]]:
     rates = ", ".join(f"{arm.learning_rate:g} ({arm.label})" for arm in study.arms)
     reused = sum(times.models_reused.values())
     return [
-        ("Target", str(settings["target"])),
+        ("Target", study.target),
         (
             "Data",
             f"{study.dataset.name}: {study.dataset.examples} examples of shape {study.dataset.input_shape}, "

@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -16,7 +17,7 @@ from reports.tables import headline, metric_title, number
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "D", "^", "v", "P", "X")
 MEMBER, NON_MEMBER = "#D55E00", "#56B4E9"
-STYLE = {
+STYLE: Any = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -56,12 +57,12 @@ def drawings(study: StudyResult, arrays: Arrays) -> list[Drawing]:
         Drawing(
             "roc",
             svg(roc_figure(study, arrays), "roc"),
-            "ROC curves on logarithmic axes, the mean over targets; points are the TPR at 0.1, 1 and 10 % FPR with 95 % "
-            "intervals. The dashed line is guessing.",
+            "ROC curves on logarithmic axes, the mean over targets; points are the TPR at 0.1, 1 and 10 % FPR with "
+            "95 % intervals. The dashed line is guessing.",
             "; ".join(
                 f"{arm.label} under {attack.attack}: "
                 + ", ".join(
-                    f"{metric_title(name)} {number(estimate, scale=100, digits=2)} %"
+                    f"{metric_title(name)}: {number(estimate, scale=100, digits=2)}"
                     for name, estimate in attack.metrics.items()
                     if name.startswith("tpr")
                 )
@@ -72,8 +73,8 @@ def drawings(study: StudyResult, arrays: Arrays) -> list[Drawing]:
         Drawing(
             "scores",
             svg(score_figure(study, arrays), "scores"),
-            f"Scores of the attack {first} for members and non-members, all targets together, between their 0.5 and 99.5 "
-            "percentiles. The more they overlap, the less the attacker learns.",
+            f"Scores of the attack {first} for members and non-members, all targets together, between their 0.5 and "
+            "99.5 percentiles. The more they overlap, the less the attacker learns.",
             "; ".join(
                 f"{arm.label}: best balanced accuracy {number(headline(arm).metrics['balanced_accuracy'])}"
                 for arm in study.arms

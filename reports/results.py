@@ -110,7 +110,7 @@ class Times(_Record):
 class StudyResult(_Record):
     """Arms that share data, membership and seeds, so that they can be compared example by example."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     settings: dict[str, Any]
     target: str
     dataset: DatasetSummary

@@ -53,37 +53,26 @@ def number(estimate: Estimate, scale: float = 1.0, digits: int = 3, signed: bool
 
 def accuracy_vs_privacy(study: StudyResult) -> Table:
     """Returns the main table: a row for each arm and attack."""
-    columns = ["Arm", "Train acc. %", "Test acc. %", "Attack", "AUC", "TPR @ 1 % FPR, %", "TPR @ 0.1 % FPR, %", "ε claimed"]
-    rows: list[list[Cell]] = []
-    few = False
-    for arm in study.arms:
-        for attack in arm.attacks:
-            tprs = []
-            for name in ("tpr_at_0.01_fpr", "tpr_at_0.001_fpr"):
-                mark = "*" if attack.false_positives_allowed[name] < FEW_FALSE_POSITIVES else ""
-                few = few or bool(mark)
-                tprs.append(number(attack.metrics[name], scale=100, digits=2, mark=mark))
-            rows.append(
-                [
-                    Cell(arm.label),
-                    number(arm.train_accuracy, scale=100, digits=1),
-                    number(arm.test_accuracy, scale=100, digits=1),
-                    Cell(attack.attack),
-                    number(attack.metrics["auc"]),
-                    *tprs,
-                    Cell(claimed(arm)),
-                ]
-            )
+    shown = ("auc", "tpr_at_0.01_fpr", "tpr_at_0.001_fpr")
+    columns = ["Arm", "Train acc., %", "Test acc., %", "Attack", *map(metric_title, shown), "ε claimed"]
+    rows = [
+        [
+            Cell(arm.label),
+            number(arm.train_accuracy, scale=100, digits=1),
+            number(arm.test_accuracy, scale=100, digits=1),
+            Cell(attack.attack),
+            *(_metric(attack, name) for name in shown),
+            Cell(claimed(arm)),
+        ]
+        for arm in study.arms
+        for attack in arm.attacks
+    ]
     notes = [
         "Each number is the mean over targets with its 95 % interval for new targets and new examples. AUC 0.5 and a "
         "TPR equal to the FPR are what guessing gets."
     ]
-    if few:
-        notes.append(f"* fewer than {FEW_FALSE_POSITIVES} non-members of a target may pass this threshold: read it with care.")
-    for arm in study.arms:
-        if arm.claim is not None:
-            notes.append(f"{arm.label}: {proof(arm)}")
-    return Table("Accuracy against privacy", columns, rows, notes)
+    proofs = [f"{arm.label}: {proof(arm)}" for arm in study.arms if arm.claim is not None]
+    return Table("Accuracy against privacy", columns, rows, [*notes, *_few_note(rows), *proofs])
 
 
 def claimed(arm: AuditResult) -> str:
@@ -99,9 +88,9 @@ def proof(arm: AuditResult) -> str:
     if claim is None:
         return "nothing is proved."
     return (
-        f"ε = {claimed(arm)} at δ = {claim.delta:.2e} ({claim.accountant} accountant, {claim.adjacency} adjacency, Poisson "
-        f"sampling at rate {claim.sample_rate:.4f}, {claim.steps} steps, noise multiplier {claim.noise_multiplier:.3f}, "
-        f"gradient norms clipped at {claim.max_grad_norm:g}), a bound for each single model."
+        f"ε = {claimed(arm)} at δ = {claim.delta:.2e} for each single model ({claim.accountant} accountant, "
+        f"{claim.adjacency} adjacency, Poisson sampling at rate {claim.sample_rate:.4f}, {claim.steps} steps, noise "
+        f"multiplier {claim.noise_multiplier:.3f}, gradient norms clipped at {claim.max_grad_norm:g})."
     )
 
 
@@ -113,25 +102,42 @@ def all_metrics(study: StudyResult) -> Table:
             Cell(arm.label),
             Cell(attack.attack),
             Cell(metric_title(name)),
-            number(estimate),
-            number(attack.differences[name], signed=True) if name in attack.differences else Cell("–"),
+            _metric(attack, name),
+            _in_its_unit(name, attack.differences[name], signed=True) if name in attack.differences else Cell("–"),
         ]
         for arm in study.arms
         for attack in arm.attacks
-        for name, estimate in attack.metrics.items()
+        for name in attack.metrics
     ]
-    return Table("All metrics", columns, rows)
+    return Table("All metrics", columns, rows, _few_note(rows))
+
+
+def _metric(attack: AttackResult, name: str) -> Cell:
+    few = attack.false_positives_allowed.get(name, FEW_FALSE_POSITIVES) < FEW_FALSE_POSITIVES
+    return _in_its_unit(name, attack.metrics[name], mark="*" if few else "")
+
+
+def _in_its_unit(name: str, estimate: Estimate, signed: bool = False, mark: str = "") -> Cell:
+    """Returns AUC as a fraction with three digits and every rate in percent with two."""
+    scale, digits = (1, 3) if name == "auc" else (100, 2)
+    return number(estimate, scale, digits, signed, mark)
+
+
+def _few_note(rows: list[list[Cell]]) -> list[str]:
+    if not any(cell.mark for row in rows for cell in row):
+        return []
+    return [f"* fewer than {FEW_FALSE_POSITIVES} non-members of a target may pass this threshold: read it with care."]
 
 
 def metric_title(name: str) -> str:
-    """Returns the name of a metric as printed.
+    """Returns the name of a metric as printed, with its unit.
 
     >>> metric_title("tpr_at_0.001_fpr")
-    'TPR @ 0.1 % FPR'
+    'TPR @ 0.1 % FPR, %'
     """
     if name.startswith("tpr_at_"):
-        return f"TPR @ {float(name.removeprefix('tpr_at_').removesuffix('_fpr')) * 100:g} % FPR"
-    return {"auc": "AUC", "balanced_accuracy": "balanced accuracy"}.get(name, name)
+        return f"TPR @ {float(name.removeprefix('tpr_at_').removesuffix('_fpr')) * 100:g} % FPR, %"
+    return {"auc": "AUC", "balanced_accuracy": "balanced accuracy, %", "advantage": "advantage, %"}[name]
 
 
 def headline(arm: AuditResult) -> AttackResult:

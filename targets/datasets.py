@@ -4,11 +4,14 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from sklearn.datasets import load_digits
+
+Inputs = NDArray[Any]  # uint8 or float32
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 NPZ_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
@@ -23,9 +26,9 @@ class Dataset:
     """
 
     name: str
-    inputs: NDArray[np.uint8] | NDArray[np.float32]
+    inputs: Inputs
     labels: NDArray[np.int64]
-    test_inputs: NDArray[np.uint8] | NDArray[np.float32]
+    test_inputs: Inputs
     test_labels: NDArray[np.int64]
     classes: tuple[str, ...]
 
@@ -65,14 +68,10 @@ class Dataset:
         for every model and carry nothing about membership.
         """
         axes = (0, *range(2, self.inputs.ndim))
-        mean = self.inputs.mean(axis=axes, dtype=np.float64, keepdims=True)
-        sd = self.inputs.std(axis=axes, dtype=np.float64, keepdims=True)
+        mean = self.inputs.mean(axis=axes, dtype=np.float64, keepdims=True).astype(np.float32)
+        sd = self.inputs.std(axis=axes, dtype=np.float64, keepdims=True).astype(np.float32)
         sd[sd == 0] = 1.0
-        return replace(
-            self,
-            inputs=((self.inputs - mean) / sd).astype(np.float32),
-            test_inputs=((self.test_inputs - mean) / sd).astype(np.float32),
-        )
+        return replace(self, inputs=(self.inputs - mean) / sd, test_inputs=(self.test_inputs - mean) / sd)
 
     def digest(self) -> str:
         """Returns the SHA-256 of the content: every value, shape and class name, and not the dataset's name."""
@@ -83,16 +82,14 @@ class Dataset:
         return sha.hexdigest()
 
 
-def _chosen(
-    name: str, available: int, examples: int | None, generator: np.random.Generator
-) -> NDArray[np.int64]:
+def _chosen(name: str, available: int, examples: int | None, generator: np.random.Generator) -> NDArray[np.int64]:
     """Returns the indices of the examples to audit, drawn without replacement; all of them for None."""
     if examples is not None and not 1 <= examples <= available:
         raise ValueError(f"examples must be between 1 and {available}, all that {name} holds, got {examples}")
     return generator.permutation(available)[:examples].astype(np.int64)
 
 
-def digits(_argument: str, examples: int | None, generator: np.random.Generator) -> Dataset:
+def digits(argument: str, examples: int | None, generator: np.random.Generator) -> Dataset:
     """The 1,797 images of 8x8 handwritten digits that ship with scikit-learn; every third one is test data."""
     images, labels = load_digits(return_X_y=True)
     inputs = images.reshape(-1, 1, 8, 8).astype(np.float32)
@@ -127,9 +124,7 @@ def npz(argument: str, examples: int | None, generator: np.random.Generator) -> 
     return Dataset(f"npz:{argument}", inputs[chosen], labels[chosen], test_inputs, test_labels, names)
 
 
-def _npz_split(
-    x: NDArray[np.generic], y: NDArray[np.generic], split: str
-) -> tuple[NDArray[np.uint8] | NDArray[np.float32], NDArray[np.int64]]:
+def _npz_split(x: NDArray[np.generic], y: NDArray[np.generic], split: str) -> tuple[Inputs, NDArray[np.int64]]:
     if x.ndim not in (2, 3, 4):
         raise ValueError(
             f"x_{split} must be (examples, features), (examples, height, width) or "
@@ -143,8 +138,7 @@ def _npz_split(
         raise ValueError(f"x_{split} must hold numbers, got {x.dtype}")
     if x.ndim == 3:
         x = x[:, np.newaxis]
-    values = x if x.dtype == np.uint8 else x.astype(np.float32)
-    return values, y.astype(np.int64)  # type: ignore[return-value]
+    return (x if x.dtype == np.uint8 else x.astype(np.float32)), y.astype(np.int64)
 
 
 def folder(argument: str, examples: int | None, generator: np.random.Generator) -> Dataset:
@@ -205,13 +199,15 @@ def _read_image(path: Path, mode: str | None, size: tuple[int, ...] | None) -> N
         raise ValueError(f"cannot read the image {path}: {error}") from error
     if size is not None and pixels.shape[:2] != size:
         raise ValueError(
-            f"all images must have one size, {size[0]}x{size[1]} as the first, got {pixels.shape[0]}x{pixels.shape[1]} in {path}"
+            f"all images must have one size, {size[0]}x{size[1]} as the first, "
+            f"got {pixels.shape[0]}x{pixels.shape[1]} in {path}"
         )
     return pixels
 
 
 Loader = Callable[[str, int | None, np.random.Generator], Dataset]
 DATASETS: dict[str, Loader] = {"digits": digits, "folder": folder, "npz": npz}
+TAKES_PATH = frozenset({"folder", "npz"})
 
 
 def load(spec: str, examples: int | None, generator: np.random.Generator) -> Dataset:
@@ -221,9 +217,7 @@ def load(spec: str, examples: int | None, generator: np.random.Generator) -> Dat
     Raises ValueError or FileNotFoundError, naming the place, where the data are missing or malformed.
     """
     name, _, argument = spec.partition(":")
-    if name not in DATASETS:
-        raise ValueError(f"dataset must be one of {', '.join(DATASETS)} (folder:PATH, npz:PATH), got {spec!r}")
-    takes_path = name != "digits"
-    if takes_path != bool(argument):
-        raise ValueError(f"dataset {name} {'needs a path: ' + name + ':PATH' if takes_path else 'takes no path'}, got {spec!r}")
+    known = [f"{key}:PATH" if key in TAKES_PATH else key for key in DATASETS]
+    if name not in DATASETS or (name in TAKES_PATH) != bool(argument):
+        raise ValueError(f"dataset must be one of {', '.join(known)}, got {spec!r}")
     return DATASETS[name](argument, examples, generator)

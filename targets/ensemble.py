@@ -17,12 +17,10 @@ class Ensemble:
     model: nn.Module
     weights: Sequence[dict[str, NDArray[np.float32]]]
 
-    def logits(
-        self, inputs: NDArray[np.float32], device: str, batch_size: int = 1000
-    ) -> NDArray[np.float32]:
+    def logits(self, inputs: NDArray[np.float32], device: str, batch_size: int = 1000) -> NDArray[np.float32]:
         """Returns the logits (models, examples, classes) at evaluation for `inputs` (examples, *input_shape)."""
         self.model.to(device).eval()
-        batches = torch.from_numpy(inputs).split(batch_size)
+        batches = torch.split(torch.from_numpy(inputs), batch_size)
         with torch.no_grad():
             return np.stack([self._logits_of_one(weights, batches, device) for weights in self.weights])
 

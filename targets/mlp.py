@@ -9,9 +9,7 @@ from torch import Tensor, nn
 class MLP(nn.Module):
     """Fully connected ReLU network on the flattened input; `hidden` holds the widths of its hidden layers."""
 
-    def __init__(
-        self, input_shape: tuple[int, ...], classes: int, hidden: tuple[int, ...] = (512, 256)
-    ) -> None:
+    def __init__(self, input_shape: tuple[int, ...], classes: int, hidden: tuple[int, ...] = (512, 256)) -> None:
         if any(width < 1 for width in hidden):
             raise ValueError(f"hidden must hold widths >= 1, got {hidden}")
         super().__init__()

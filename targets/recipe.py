@@ -53,9 +53,7 @@ def initial_model(target: Target, input_shape: tuple[int, ...], classes: int, se
         return target(input_shape, classes)
 
 
-def train(
-    recipe: Recipe, dataset: Dataset, members: NDArray[np.bool_], index: int, device: str
-) -> TrainedModel:
+def train(recipe: Recipe, dataset: Dataset, members: NDArray[np.bool_], index: int, device: str) -> TrainedModel:
     """Returns model `index` of the ensemble, trained on the `members` (examples,) of the standardised `dataset`.
 
     One thread, so that the weights do not depend on how many workers share the machine.
@@ -69,19 +67,17 @@ def train(
         labels = torch.from_numpy(dataset.labels[members]).to(device)
         batches = torch_generator(recipe.seed, "batches", index)
         noise = torch_generator(recipe.seed, "noise", index, device)
+        if inputs.ndim == 4:  # oneDNN and cuDNN convolve faster with the channels last
+            model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            inputs = inputs.to(memory_format=torch.channels_last)
         if recipe.plan is None:
-            if inputs.ndim == 4:  # oneDNN and cuDNN convolve faster with the channels last
-                model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-                inputs = inputs.to(memory_format=torch.channels_last)
             steps = fit(model, inputs, labels, recipe.scheme, recipe.training, batches, noise)
         else:
             dp_noise = torch_generator(recipe.seed, "dp-noise", index, device)
             steps = fit_privately(
                 model, inputs, labels, recipe.scheme, recipe.training, recipe.plan, batches, noise, dp_noise
             )
-    weights = {
-        name: tensor.detach().cpu().contiguous().numpy() for name, tensor in model.state_dict().items()
-    }
+    weights = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in model.state_dict().items()}
     broken = [name for name, values in weights.items() if not np.isfinite(values).all()]
     if broken:
         raise FloatingPointError(

@@ -26,8 +26,6 @@ def numpy_generator(seed: int, purpose: str, index: int = 0) -> np.random.Genera
     return np.random.default_rng(stream(seed, purpose, index))
 
 
-def torch_generator(
-    seed: int, purpose: str, index: int = 0, device: torch.device | str = "cpu"
-) -> torch.Generator:
+def torch_generator(seed: int, purpose: str, index: int = 0, device: torch.device | str = "cpu") -> torch.Generator:
     """Returns a fresh torch generator on `device` at the start of the named stream."""
     return torch.Generator(device=device).manual_seed(stream(seed, purpose, index))

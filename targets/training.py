@@ -13,7 +13,6 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from targets.schemes import Scheme
 
-
 # Clipped gradients are small and the noise on them averages out over steps: DP-SGD wants the larger rate.
 DEFAULT_LEARNING_RATES = {"sgd": 0.02, "adam": 0.001, "dp-sgd": 0.05, "dp-adam": 0.001}
 
@@ -41,9 +40,7 @@ class Training:
             raise ValueError(f"batch_size must be >= 1, got {self.batch_size}")
         if self.optimizer not in ("sgd", "adam"):
             raise ValueError(f"optimizer must be sgd or adam, got {self.optimizer!r}")
-        if self.learning_rate is not None and not (
-            math.isfinite(self.learning_rate) and self.learning_rate > 0
-        ):
+        if self.learning_rate is not None and not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise ValueError(f"learning_rate must be a finite number > 0, got {self.learning_rate}")
         if not 0 <= self.momentum < 1:
             raise ValueError(f"momentum must be >= 0 and < 1, got {self.momentum}")
@@ -61,15 +58,13 @@ class Training:
         rate = self.rate(private)
         if self.optimizer == "adam":
             return Adam(model.parameters(), lr=rate, weight_decay=self.weight_decay, fused=True)
-        return SGD(
-            model.parameters(), lr=rate, momentum=self.momentum, weight_decay=self.weight_decay, fused=True
-        )
+        return SGD(model.parameters(), lr=rate, momentum=self.momentum, weight_decay=self.weight_decay, fused=True)
 
 
 def shuffled_batches(examples: int, batch_size: int, epochs: int, generator: Generator) -> Iterator[Tensor]:
     """Yields index batches, each epoch a fresh permutation; the last batch of an epoch may be smaller."""
     for _ in range(epochs):
-        yield from torch.randperm(examples, generator=generator).split(batch_size)
+        yield from torch.split(torch.randperm(examples, generator=generator), batch_size)
 
 
 def fit(
@@ -95,7 +90,7 @@ def fit(
         index = batch.to(inputs.device)
         loss = cross_entropy(model(scheme.inputs(inputs[index], noise)), labels[index])
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
         schedule.step()
     return steps
