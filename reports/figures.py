@@ -25,6 +25,7 @@ STYLE: Any = {
     "grid.alpha": 0.25,
     "legend.frameon": False,
     "svg.fonttype": "path",
+    "text.parse_math": False,  # a dollar sign in a name is a dollar sign
 }
 SMALLEST_FPR = 1e-3
 

@@ -136,6 +136,8 @@ def _npz_split(x: NDArray[np.generic], y: NDArray[np.generic], split: str) -> tu
         raise ValueError(f"y_{split} must be a vector of whole class numbers, got {y.dtype} of shape {y.shape}")
     if not (np.issubdtype(x.dtype, np.number) or x.dtype == bool):
         raise ValueError(f"x_{split} must hold numbers, got {x.dtype}")
+    if len(x) != len(y):
+        raise ValueError(f"x_{split} and y_{split} must hold as many labels as examples, got {len(y)} and {len(x)}")
     if x.ndim == 3:
         x = x[:, np.newaxis]
     return (x if x.dtype == np.uint8 else x.astype(np.float32)), y.astype(np.int64)

@@ -1,0 +1,38 @@
+"""Fixtures: a cache of one's own, no network, and a study small enough to train in a second."""
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("MGAUDIT_CACHE", str(cache))
+    return cache
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = socket.socket.connect
+
+    def local_only(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            raise AssertionError(f"a test tried to reach the network at {address}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", local_only)
+
+
+@pytest.fixture
+def small() -> dict[str, Any]:
+    """Settings of a study that trains in a second."""
+    return {
+        "target": "mlp:hidden=16",
+        "models": 4,
+        "examples": 200,
+        "schemes": ["none", "gaussian-mask:kappa=0.3", "dp-sgd:noise_multiplier=1"],
+        "training": {"epochs": 3, "batch_size": 32},
+    }

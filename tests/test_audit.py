@@ -1,0 +1,210 @@
+"""The whole way from settings to result, on studies that train in a second."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from attacks.metrics import roc
+from mgaudit.audit import build_recipe
+from mgaudit.design import draw_design
+from mgaudit.progress import Progress
+from mgaudit.settings import study_settings
+from mgaudit.store import EnsembleFolder
+from mgaudit.study import plan_study, run_study
+from reports.results import Arrays, StudyResult
+from targets.dp_training import epsilon_spent
+
+DP = "dp-sgd:noise_multiplier=1"  # finding the noise multiplier of an epsilon takes seconds
+
+
+class Counting(Progress):
+    """Counts what is trained and what is reused."""
+
+    def __init__(self) -> None:
+        self.trained = 0
+        self.reused = 0
+
+    def training_started(self, label: str, models: int, reused: int) -> None:
+        self.reused += reused
+
+    def model_trained(self) -> None:
+        self.trained += 1
+
+
+def run(values: dict[str, Any], jobs: int = 1, progress: Progress | None = None) -> tuple[StudyResult, Arrays]:
+    return run_study(plan_study(study_settings(values)), jobs, progress or Progress())
+
+
+def without_times(study: StudyResult) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(study.model_dump_json())
+    del content["times"]
+    return content
+
+
+@pytest.fixture
+def fresh_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], Path]:
+    count = iter(range(99))
+
+    def make() -> Path:
+        cache = tmp_path / f"cache-{next(count)}"
+        monkeypatch.setenv("MGAUDIT_CACHE", str(cache))
+        return cache
+
+    return make
+
+
+def models_of(cache: Path, scheme: str, models: int = 4) -> list[dict[str, np.ndarray]]:
+    for folder in (cache / "ensembles").iterdir():
+        if json.loads((folder / "settings.json").read_text())["scheme"]["name"] == scheme:
+            return [EnsembleFolder(folder).load_model(index)[0] for index in range(models)]
+    raise AssertionError(f"no ensemble of {scheme}")
+
+
+def same(one: list[dict[str, np.ndarray]], two: list[dict[str, np.ndarray]]) -> bool:
+    return all(np.array_equal(a[name], b[name]) for a, b in zip(one, two, strict=True) for name in a)
+
+
+def test_kappa_zero_is_bit_for_bit_the_arm_without_noise(small: dict[str, Any], own_cache: Path) -> None:
+    schemes = ["none", "gaussian-mask:kappa=0", DP]
+    zero, _ = run({**small, "schemes": schemes})
+    assert same(models_of(own_cache, "none"), models_of(own_cache, "gaussian-mask"))
+    plain, masked, _ = zero.arms
+    assert plain.attacks[0].metrics == masked.attacks[0].metrics
+    assert plain.test_accuracy == masked.test_accuracy
+    assert all(
+        (change.value, change.low, change.high) == (0, 0, 0) for change in masked.attacks[0].differences.values()
+    )
+
+    masked_for_real, _ = run({**small, "schemes": ["none", "gaussian-mask:kappa=0.3", DP]})
+    assert masked_for_real.arms[0] == zero.arms[0]
+    assert masked_for_real.arms[2] == zero.arms[2]
+    assert masked_for_real.arms[1].attacks[0].metrics != zero.arms[1].attacks[0].metrics
+
+
+def test_a_seed_determines_the_result_and_another_changes_it(
+    small: dict[str, Any], fresh_cache: Callable[[], Path]
+) -> None:
+    fresh_cache()
+    first, arrays = run(small)
+    fresh_cache()
+    torch.rand(3)
+    again, arrays_again = run(small)
+    assert without_times(first) == without_times(again)
+    assert all(np.array_equal(arrays[name], arrays_again[name]) for name in arrays)
+    other, _ = run({**small, "seed": 1})
+    assert other.dataset.sha256 != first.dataset.sha256
+    assert other.arms[0].attacks[0].metrics != first.arms[0].attacks[0].metrics
+
+
+def test_the_number_of_workers_changes_no_bit(small: dict[str, Any], fresh_cache: Callable[[], Path]) -> None:
+    one_cache = fresh_cache()
+    one, _ = run(small, jobs=1)
+    two_cache = fresh_cache()
+    two, _ = run(small, jobs=2)
+    assert without_times(one) == without_times(two)
+    for scheme in ("none", "gaussian-mask", "dp-sgd"):
+        assert same(models_of(one_cache, scheme), models_of(two_cache, scheme))
+
+
+def test_nothing_is_trained_twice(small: dict[str, Any]) -> None:
+    first, repeat, other_attack, more, other_training = (Counting() for _ in range(5))
+    study, _ = run(small, progress=first)
+    assert (first.trained, first.reused) == (12, 0)
+    repeated, _ = run(small, progress=repeat)
+    assert (repeat.trained, repeat.reused) == (0, 12)
+    assert without_times(study) == without_times(repeated)
+    run({**small, "attacks": ["lira:online=false"]}, progress=other_attack)
+    assert (other_attack.trained, other_attack.reused) == (0, 12)
+    run({**small, "models": 6}, progress=more)
+    assert (more.trained, more.reused) == (6, 12)
+    run({**small, "training": {"epochs": 2, "batch_size": 32}}, progress=other_training)
+    assert (other_training.trained, other_training.reused) == (12, 0)
+
+
+def test_more_models_extend_fewer_and_give_what_they_would_have_alone(
+    small: dict[str, Any], fresh_cache: Callable[[], Path]
+) -> None:
+    fresh_cache()
+    run({**small, "schemes": ["none"]})
+    extended, _ = run({**small, "schemes": ["none"], "models": 6})
+    fresh_cache()
+    alone, _ = run({**small, "schemes": ["none"], "models": 6})
+    assert without_times(extended) == without_times(alone)
+
+
+def test_the_result_holds_what_was_run(small: dict[str, Any]) -> None:
+    study, arrays = run(small)
+    assert [arm.label for arm in study.arms] == ["no noise", "gaussian-mask (kappa=0.3)", "dp-sgd (noise_multiplier=1)"]
+    assert study.target == "MLP (hidden=16)"
+    assert study.baseline == "none"
+    assert study.dataset.examples == 200
+    assert arrays["membership"].shape == arrays["arm0/lira/scores"].shape == (4, 200)
+    for arm in study.arms:
+        assert [attack.attack for attack in arm.attacks] == ["lira", "loss"]
+        for attack in arm.attacks:
+            for name, estimate in attack.metrics.items():
+                assert estimate.low <= estimate.value <= estimate.high
+                assert estimate.value == pytest.approx(np.mean(attack.per_target[name]))
+            assert attack.false_positives_allowed["tpr_at_0_fpr"] == 0
+            assert 7 <= attack.false_positives_allowed["tpr_at_0.1_fpr"] <= 10
+    assert study.arms[0].attacks[0].differences == {}
+    change = study.arms[1].attacks[1].differences["auc"]
+    aucs = [arm.attacks[1].metrics["auc"].value for arm in study.arms[:2]]
+    assert change.value == pytest.approx(aucs[1] - aucs[0])
+
+
+def test_the_claim_is_the_accountants_for_the_steps_really_taken(small: dict[str, Any], own_cache: Path) -> None:
+    study, _ = run({**small, "schemes": ["dp-sgd:epsilon=3"]})
+    claim = study.arms[0].claim
+    assert claim is not None
+    folder = next((own_cache / "ensembles").iterdir())
+    taken = {EnsembleFolder(folder).load_model(index)[1]["steps"] for index in range(4)}
+    assert taken == {claim.steps}
+    assert claim.epsilon == epsilon_spent(claim.noise_multiplier, claim.sample_rate, claim.steps, claim.delta)
+    assert 2.98 < claim.epsilon <= 3  # type: ignore[operator]
+    assert study.arms[0].learning_rate == 0.05
+    unbounded, _ = run({**small, "schemes": ["dp-sgd:noise_multiplier=0"]})
+    assert unbounded.arms[0].claim.epsilon is None  # type: ignore[union-attr]
+
+
+def test_accuracies_are_those_of_the_members_and_of_the_test_split(small: dict[str, Any], own_cache: Path) -> None:
+    settings = study_settings({**small, "schemes": ["none"]})
+    study, _ = run({**small, "schemes": ["none"]})
+    design = draw_design(settings)
+    model = build_recipe(settings.arms()[0], design).target(design.dataset.input_shape, 10)
+    train, test = [], []
+    for index, weights in enumerate(models_of(own_cache, "none")):
+        model.load_state_dict({name: torch.from_numpy(values) for name, values in weights.items()})
+        with torch.no_grad():
+            answers = model(torch.from_numpy(design.dataset.inputs)).argmax(dim=1).numpy()
+            test_answers = model(torch.from_numpy(design.dataset.test_inputs)).argmax(dim=1).numpy()
+        train.append((answers == design.dataset.labels)[design.membership[index]].mean())
+        test.append((test_answers == design.dataset.test_labels).mean())
+    assert study.arms[0].train_accuracy.value == pytest.approx(np.mean(train))
+    assert study.arms[0].test_accuracy.value == pytest.approx(np.mean(test))
+
+
+def test_a_memorised_model_is_found_out_and_with_membership_permuted_it_is_not(
+    small: dict[str, Any], tmp_path: Path
+) -> None:
+    # Random labels can only be memorised: every attack must see it.
+    generator = np.random.default_rng(0)
+    np.savez(
+        tmp_path / "noise.npz",
+        x_train=generator.standard_normal((200, 20)),
+        y_train=generator.integers(0, 4, 200),
+        x_test=generator.standard_normal((50, 20)),
+        y_test=generator.integers(0, 4, 50),
+    )
+    memorising = {"models": 8, "target": "mlp:hidden=64", "training": {"epochs": 60, "batch_size": 32}}
+    study, arrays = run({**memorising, "dataset": f"npz:{tmp_path / 'noise.npz'}", "schemes": ["none"]})
+    for attack in study.arms[0].attacks:
+        assert attack.metrics["auc"].low > 0.75
+    permuted = generator.permuted(arrays["membership"], axis=1)
+    pairs = zip(arrays["arm0/lira/scores"], permuted, strict=True)
+    assert np.mean([float(roc(*pair).auc()) for pair in pairs]) == pytest.approx(0.5, abs=0.06)

@@ -1,0 +1,150 @@
+import math
+
+import pytest
+import torch
+from opacus import GradSampleModule
+from opacus.accountants import PRVAccountant
+from opacus.optimizers import DPOptimizer
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.optim.lr_scheduler import CosineAnnealingLR
+
+from targets import CNN, MLP
+from targets.dp_training import PrivacyPlan, epsilon_spent, fit_privately, plan_privacy, poisson_batches
+from targets.recipe import initial_model
+from targets.schemes import DPSGD, Scheme
+from targets.seeds import torch_generator
+from targets.training import Training
+
+TRAINING = Training(epochs=2, batch_size=16, learning_rate=0.1)
+
+
+def data(examples: int = 60) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch_generator(0, "data")
+    return torch.randn(examples, 1, 8, 8, generator=generator), torch.randint(4, (examples,), generator=generator)
+
+
+def network(target: type[nn.Module]) -> nn.Module:
+    return initial_model(target, (1, 8, 8), 4, seed=0)
+
+
+def fitted(model: nn.Module, plan: PrivacyPlan, examples: int = 60) -> int:
+    generators = [torch_generator(0, purpose) for purpose in ("batches", "noise", "dp-noise")]
+    return fit_privately(model, *data(examples), Scheme(), TRAINING, plan, *generators)
+
+
+@pytest.mark.parametrize("target", [MLP, CNN])
+def test_without_noise_and_clipping_it_is_plain_poisson_sampled_sgd(target: type[nn.Module]) -> None:
+    plan = PrivacyPlan(0.0, max_grad_norm=1e6, sample_rate=0.25, steps=12, batch_size=16, delta=1e-3)
+    model = network(target)
+    assert fitted(model, plan) == 12
+
+    plain = network(target)
+    inputs, labels = data()
+    optimizer = TRAINING.build_optimizer(plain)
+    schedule = CosineAnnealingLR(optimizer, T_max=12)
+    for batch in poisson_batches(60, 0.25, 12, torch_generator(0, "batches")):
+        optimizer.zero_grad()
+        (cross_entropy(plain(inputs[batch]), labels[batch], reduction="sum") / 16).backward()
+        optimizer.step()
+        schedule.step()
+    for ours, theirs in zip(model.parameters(), plain.parameters(), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize("target", [MLP, CNN])
+def test_ghost_clipping_equals_per_example_gradients_by_hooks(target: type[nn.Module]) -> None:
+    plan = PrivacyPlan(0.7, max_grad_norm=0.5, sample_rate=0.25, steps=12, batch_size=16, delta=1e-3)
+    model = network(target)
+    fitted(model, plan)
+
+    hooked = GradSampleModule(network(target))
+    optimizer = DPOptimizer(
+        TRAINING.build_optimizer(hooked),
+        noise_multiplier=0.7,
+        max_grad_norm=0.5,
+        expected_batch_size=16,
+        generator=torch_generator(0, "dp-noise"),
+    )
+    schedule = CosineAnnealingLR(optimizer.original_optimizer, T_max=12)
+    inputs, labels = data()
+    for batch in poisson_batches(60, 0.25, 12, torch_generator(0, "batches")):
+        optimizer.zero_grad()
+        cross_entropy(hooked(inputs[batch].requires_grad_()), labels[batch]).backward()
+        optimizer.step()
+        schedule.step()
+    for ours, theirs in zip(model.parameters(), hooked.parameters(), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-5)
+
+
+def test_clipping_bounds_what_one_example_can_do() -> None:
+    plan = PrivacyPlan(0.0, max_grad_norm=0.01, sample_rate=1.0, steps=1, batch_size=16, delta=1e-3)
+    before, model = network(MLP), network(MLP)
+    fitted(model, plan, examples=16)
+    pairs = zip(before.parameters(), model.parameters(), strict=True)
+    moved = math.sqrt(sum((a - b).detach().square().sum().item() for a, b in pairs))
+    assert 0 < moved <= 0.1 * 0.01 * (1 + 1e-4)
+
+
+def test_an_empty_batch_takes_a_noisy_step() -> None:
+    plan = PrivacyPlan(1.0, max_grad_norm=1.0, sample_rate=1e-9, steps=3, batch_size=1, delta=1e-3)
+    before, model = network(MLP), network(MLP)
+    assert fitted(model, plan) == 3
+    assert not torch.equal(next(before.parameters()), next(model.parameters()))
+
+
+def test_poisson_batches_take_each_example_by_its_own_coin() -> None:
+    batches = list(poisson_batches(200, 0.1, 400, torch_generator(0, "batches")))
+    sizes = torch.tensor([float(len(batch)) for batch in batches])
+    assert abs(sizes.mean() - 20) < 4 * math.sqrt(18 / 400)
+    assert 0.8 < sizes.var() / 18 < 1.25
+    assert all(len(batch.unique()) == len(batch) for batch in batches)
+
+
+def test_the_plan_follows_from_the_expected_members_and_keeps_within_epsilon() -> None:
+    plan = plan_privacy(DPSGD(epsilon=8), TRAINING, examples=1000)
+    assert plan.sample_rate == 16 / 500
+    assert plan.steps == round(2 * 500 / 16)
+    assert plan.delta == pytest.approx(500**-1.1)
+    spent = epsilon_spent(plan.noise_multiplier, plan.sample_rate, plan.steps, plan.delta)
+    assert 7.98 < spent <= 8
+
+
+@pytest.mark.filterwarnings("ignore:Optimal order is the largest alpha")
+def test_epsilon_is_that_of_opacus_own_accountant_step_by_step() -> None:
+    accountant = PRVAccountant()
+    for _ in range(40):
+        accountant.step(noise_multiplier=1.3, sample_rate=0.05)
+    assert epsilon_spent(1.3, 0.05, 40, 1e-4) == accountant.get_epsilon(1e-4)
+    assert epsilon_spent(0.0, 0.05, 40, 1e-4) == math.inf
+
+
+def test_more_noise_and_fewer_steps_spend_less() -> None:
+    assert epsilon_spent(2.0, 0.05, 40, 1e-4) < epsilon_spent(1.0, 0.05, 40, 1e-4) < epsilon_spent(1.0, 0.05, 80, 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "exactly one of epsilon and noise_multiplier"),
+        ({"epsilon": 1.0, "noise_multiplier": 1.0}, "exactly one of epsilon and noise_multiplier"),
+        ({"epsilon": 0.0}, "epsilon must be a finite number > 0, got 0.0"),
+        ({"noise_multiplier": -1.0}, "noise_multiplier must be a finite number >= 0, got -1.0"),
+        ({"epsilon": 1.0, "max_grad_norm": 0.0}, "max_grad_norm must be a finite number > 0, got 0.0"),
+        ({"epsilon": 1.0, "delta": 1.0}, "delta must lie strictly between 0 and 1, got 1.0"),
+    ],
+)
+def test_a_scheme_out_of_range_is_refused(options: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DPSGD(**options)
+
+
+def test_a_delta_that_would_let_one_example_out_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"delta must be < 1/n = 0.002 .* got 0.002"):
+        plan_privacy(DPSGD(epsilon=8, delta=0.002), TRAINING, examples=1000)
+    plan_privacy(DPSGD(noise_multiplier=1, delta=0.00199), TRAINING, examples=1000)
+
+
+def test_a_batch_larger_than_the_training_set_is_refused() -> None:
+    with pytest.raises(ValueError, match="batch_size must be <= 10"):
+        plan_privacy(DPSGD(epsilon=8), TRAINING, examples=20)

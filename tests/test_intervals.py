@@ -1,0 +1,111 @@
+import numpy as np
+import oracles
+import pytest
+from scipy import stats
+
+from attacks import Attack, LiRA, LossThreshold, Observations, score_every_target
+from attacks.intervals import Interval, Resampled, resample_counts, two_way_interval
+from attacks.metrics import resampled_rocs, roc
+
+
+def auc_interval(attack: Attack, observations: Observations, generator: np.random.Generator) -> Interval:
+    scores = score_every_target(attack, observations)
+    pairs = list(zip(scores, observations.membership, strict=True))
+    counts = resample_counts(scores.shape[1], generator, resamples=100)
+    return two_way_interval(
+        Resampled(
+            np.array([roc(*pair).auc() for pair in pairs]),
+            np.stack([np.concatenate([block.auc() for block in resampled_rocs(*pair, counts)]) for pair in pairs]),
+        ),
+        trials=50,
+    )
+
+
+def coverage(attack: Attack, shift: float, truth: float, permuted: bool, audits: int = 300) -> float:
+    covered = 0
+    for seed in range(audits):
+        generator = np.random.default_rng(seed)
+        observations = oracles.planted(6, 150, shift, generator)
+        if permuted:
+            shuffled = np.stack([generator.permutation(row) for row in observations.membership])
+            observations = Observations(observations.logits, observations.labels, shuffled)
+        interval = auc_interval(attack, observations, generator)
+        covered += interval.low <= truth <= interval.high
+    return covered / audits
+
+
+@pytest.mark.parametrize("attack", [LiRA(), LossThreshold()], ids=repr)
+def test_the_interval_covers_one_half_when_membership_is_permuted(attack: Attack) -> None:
+    assert coverage(attack, shift=1.5, truth=0.5, permuted=True) >= 0.93
+
+
+def test_the_interval_covers_the_truth_when_examples_differ() -> None:
+    # phi = difficulty (sd 3) + N(0, 1) + shift: the AUC of the loss is Phi(shift / sqrt(2 * (9 + 1))).
+    truth = float(stats.norm.cdf(1.5 / np.sqrt(20)))
+    assert coverage(LossThreshold(), shift=1.5, truth=truth, permuted=False) >= 0.93
+
+
+def two_way(targets: float, examples: float, both: float, seed: int, shape: tuple[int, int] = (10, 300)) -> Interval:
+    """The interval for the mean of N(0, targets^2) + N(0, examples^2) + N(0, both^2) effects."""
+    generator = np.random.default_rng(seed)
+    values = (
+        targets * generator.standard_normal((shape[0], 1))
+        + examples * generator.standard_normal((1, shape[1]))
+        + both * generator.standard_normal(shape)
+    )
+    counts = resample_counts(shape[1], generator, resamples=200)
+    return two_way_interval(
+        Resampled(values.mean(axis=1), values @ counts.T / shape[1]), trials=shape[1], bounds=(-np.inf, np.inf)
+    )
+
+
+@pytest.mark.parametrize("effects", [(0, 0, 1), (0.1, 0, 1), (0, 1, 1), (0.1, 1, 1)], ids=str)
+def test_coverage_whichever_effect_dominates_and_no_needless_width(effects: tuple[float, float, float]) -> None:
+    intervals = [two_way(*effects, seed=seed) for seed in range(400)]
+    covered = np.mean([interval.low <= 0 <= interval.high for interval in intervals])
+    assert 0.93 <= covered <= 0.99
+    truth = np.sqrt(effects[0] ** 2 / 10 + effects[1] ** 2 / 300 + effects[2] ** 2 / 3000)
+    assert np.mean([interval.high - interval.low for interval in intervals]) < 2.8 * 1.96 * truth
+
+
+def test_an_interval_over_targets_alone_would_be_too_narrow() -> None:
+    covered = 0
+    for seed in range(300):
+        generator = np.random.default_rng(seed)
+        means = (generator.standard_normal((1, 300)) + generator.standard_normal((10, 300))).mean(axis=1)
+        low, high = stats.t.interval(0.95, 9, means.mean(), means.std(ddof=1) / np.sqrt(10))
+        covered += low <= 0 <= high
+    assert covered / 300 < 0.8
+
+
+def test_paired_differences_cancel_what_is_shared() -> None:
+    generator = np.random.default_rng(0)
+    counts = resample_counts(500, generator, 200)
+    shared = generator.standard_normal((8, 500))
+    first, second = (
+        Resampled((shared + change).mean(axis=1), (shared + change) @ counts.T / 500) for change in (0.1, 0.0)
+    )
+    interval = two_way_interval(first - second, trials=500, bounds=(-1, 1))
+    assert interval.value == pytest.approx(0.1)
+    assert interval.high - interval.low < 1e-6
+
+
+def test_identical_arms_differ_by_exactly_nothing() -> None:
+    numbers = Resampled(np.array([0.2, 0.4, 0.9]), np.random.default_rng(0).random((3, 50)))
+    assert two_way_interval(numbers - numbers, trials=10, bounds=(-1, 1)) == Interval(0.0, 0.0, 0.0)
+
+
+def test_a_rate_that_never_varies_at_a_bound_has_the_exact_binomial_interval() -> None:
+    for value in (0.0, 1.0):
+        interval = two_way_interval(Resampled(np.full(4, value), np.full((4, 9), value)), trials=59)
+        assert interval.value == value
+        # The rule of three: 59 trials without a success leave up to 5 % possible.
+        assert abs(interval.high - interval.low) == pytest.approx(1 - 0.05 ** (1 / 59))
+        assert 0 <= interval.low <= interval.high <= 1
+
+
+def test_resamples_draw_with_replacement_and_evenly() -> None:
+    counts = resample_counts(50, np.random.default_rng(0), resamples=2000)
+    assert (counts.sum(axis=1) == 50).all()
+    assert counts.mean(axis=0) == pytest.approx(np.ones(50), abs=0.15)
+    assert counts.var() == pytest.approx(1 - 1 / 50, abs=0.05)

@@ -1,0 +1,106 @@
+import math
+
+import numpy as np
+import oracles
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import norm
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from attacks.metrics import FPR_LEVELS, false_positives_allowed, resampled_rocs, roc, tpr_name
+
+# Members 5, 4, 4, 1 and non-members 4, 3, 2, 1, 0: two ties across the classes, done by hand.
+SCORES = np.array([5.0, 4.0, 4.0, 1.0, 4.0, 3.0, 2.0, 1.0, 0.0])
+MEMBERS = np.array([True] * 4 + [False] * 5)
+
+
+def test_a_curve_with_ties_drawn_by_hand() -> None:
+    curve = roc(SCORES, MEMBERS)
+    assert curve.true_positives.tolist() == [0, 1, 3, 3, 3, 4, 4]
+    assert curve.false_positives.tolist() == [0, 0, 1, 2, 3, 4, 5]
+    # Pairs won: 5 + (4 + .5) + (4 + .5) + (1 + .5) of 20.
+    assert curve.auc() == 15.5 / 20
+    assert [float(curve.tpr_at(level)) for level in (0.0, 0.19, 0.2, 0.4, 0.79, 0.8, 1.0)] == [
+        0.25,
+        0.25,
+        0.75,
+        0.75,
+        0.75,
+        1.0,
+        1.0,
+    ]
+    assert curve.advantage() == pytest.approx(0.75 - 0.2)
+    assert curve.metrics()["balanced_accuracy"] == pytest.approx((1 + 0.55) / 2)
+
+
+def test_all_scores_equal_tell_nothing() -> None:
+    metrics = roc(np.zeros(9), MEMBERS).metrics()
+    assert metrics["auc"] == 0.5
+    assert metrics["advantage"] == 0
+    assert all(metrics[tpr_name(level)] == 0 for level in FPR_LEVELS)
+
+
+def test_flipping_the_sign_mirrors_the_auc() -> None:
+    assert roc(-SCORES, MEMBERS).auc() == pytest.approx(1 - 15.5 / 20)
+    assert roc(MEMBERS.astype(float), MEMBERS).metrics() == {
+        "auc": 1.0,
+        **{tpr_name(level): 1.0 for level in FPR_LEVELS},
+        "balanced_accuracy": 1.0,
+        "advantage": 1.0,
+    }
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=2, max_size=40).filter(
+        lambda pairs: len({member for _, member in pairs}) == 2
+    ),
+    st.sampled_from([0.0, 0.01, 0.1, 0.25, 0.5, 1.0]),
+)
+def test_metrics_equal_the_slow_oracles_whatever_the_ties(pairs: list[tuple[int, bool]], level: float) -> None:
+    scores, members = (np.array(column) for column in zip(*pairs, strict=True))
+    curve = roc(scores.astype(float), members)
+    assert curve.auc() == pytest.approx(oracles.auc(scores, members), abs=1e-12)
+    assert curve.auc() == pytest.approx(roc_auc_score(members, scores), abs=1e-12)
+    assert curve.tpr_at(level) == pytest.approx(oracles.tpr_at(scores, members, level), abs=1e-12)
+    fpr, tpr, _ = roc_curve(members, scores)
+    assert curve.advantage() == pytest.approx((tpr - fpr).max(), abs=1e-12)
+
+
+@pytest.mark.parametrize(("level", "negatives"), [(0.29, 100), (0.1, 30), (0.001, 3000), (0.07, 100), (0.0, 5)])
+def test_the_false_positives_a_level_allows_are_not_lost_to_rounding(level: float, negatives: int) -> None:
+    assert false_positives_allowed(level, negatives) == round(level * negatives)
+    assert false_positives_allowed(0.0999, 100) == 9
+
+
+def test_a_resample_equals_the_curve_of_the_examples_drawn() -> None:
+    generator = np.random.default_rng(0)
+    scores, members = generator.integers(0, 20, 80).astype(float), generator.random(80) < 0.5
+    counts = np.stack([np.bincount(generator.integers(0, 80, 80), minlength=80) for _ in range(9)])
+    blocks = [block.metrics() for block in resampled_rocs(scores, members, counts, block=4)]
+    found = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+    for row, drawn in enumerate(counts):
+        expected = roc(np.repeat(scores, drawn), np.repeat(members, drawn)).metrics()
+        for name, value in expected.items():
+            assert found[name][row] == pytest.approx(float(value), abs=1e-12), name
+
+
+def test_auc_of_shifted_gaussians_is_the_one_of_theory() -> None:
+    generator = np.random.default_rng(1)
+    members = generator.random(20_000) < 0.5
+    scores = generator.standard_normal(20_000) + 1.5 * members
+    assert roc(scores, members).auc() == pytest.approx(norm.cdf(1.5 / math.sqrt(2)), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("scores", "members", "message"),
+    [
+        ([0.0, math.nan, 1.0], [True, False, True], "NaN or infinity for example 1"),
+        ([0.0, 1.0], [True, True], "must hold members and non-members, got 2 of 2"),
+        ([0.0, 1.0], [False, False], "must hold members and non-members, got 0 of 2"),
+        ([0.0, 1.0, 2.0], [True, False], "two vectors of one length"),
+    ],
+)
+def test_what_has_no_curve_is_refused(scores: list[float], members: list[bool], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        roc(np.array(scores), np.array(members))

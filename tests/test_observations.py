@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+from oracles import observations_of, planted
+
+from attacks import Observations
+from attacks.signals import logit_confidence
+
+
+def arrays(models: int = 4, examples: int = 6) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(0)
+    logits = generator.standard_normal((models, examples, 1, 3))
+    membership = np.tile(np.arange(examples) % 2 == 0, (models, 1))
+    return logits, np.zeros(examples, dtype=np.int64), membership
+
+
+def test_shadow_moments_are_those_of_the_shadows_alone() -> None:
+    observations = planted(models=9, examples=40, shift=1.0, generator=np.random.default_rng(1), queries=2)
+    phi = np.stack([logit_confidence(z, observations.labels) for z in observations.logits]) + 0.0
+    for target in range(9):
+        found = observations.view(target).shadow_moments(logit_confidence)
+        shadows = np.delete(phi, target, axis=0)
+        members = np.delete(observations.membership, target, axis=0)
+        for e in range(40):
+            for count, mean, squares, inside in (
+                (found.count_in, found.mean_in, found.squares_in, members[:, e]),
+                (found.count_out, found.mean_out, found.squares_out, ~members[:, e]),
+            ):
+                values = shadows[inside, e]
+                assert count[e, 0] == len(values)
+                if len(values):
+                    assert np.allclose(mean[e], values.mean(axis=0), atol=1e-12)
+                    assert np.allclose(squares[e], ((values - values.mean(axis=0)) ** 2).sum(axis=0), atol=1e-9)
+                else:
+                    assert np.isnan(mean[e]).all()
+                    assert (squares[e] == 0).all()
+
+
+def test_moments_keep_their_digits_far_from_zero() -> None:
+    generator = np.random.default_rng(2)
+    membership = generator.random((8, 30)) < 0.5
+    phi = 1e6 + generator.standard_normal((8, 30))
+    far = observations_of(phi, membership).view(0).shadow_moments(logit_confidence)
+    near = observations_of(phi - 1e6, membership).view(0).shadow_moments(logit_confidence)
+    assert np.allclose(far.squares_in, near.squares_in, atol=1e-6)
+
+
+def test_nothing_in_a_view_depends_on_the_targets_own_membership() -> None:
+    observations = planted(models=5, examples=30, shift=1.0, generator=np.random.default_rng(3))
+    flipped_rows = observations.membership.copy()
+    flipped_rows[2] = ~flipped_rows[2]
+    flipped = Observations(observations.logits, observations.labels, flipped_rows)
+    ours, theirs = observations.view(2), flipped.view(2)
+    for name in [name for name in dir(ours) if not name.startswith("_")]:
+        attribute = getattr(ours, name)
+        if callable(attribute):
+            found, other = attribute(logit_confidence), getattr(theirs, name)(logit_confidence)
+            pairs = (
+                [(found, other)]
+                if isinstance(found, np.ndarray)
+                else zip(vars(found).values(), vars(other).values(), strict=True)
+            )
+        else:
+            pairs = [(attribute, getattr(theirs, name))]
+        for one, two in pairs:
+            assert np.allclose(one, two, atol=1e-12, equal_nan=True), name
+    assert ours.shadow_membership.shape == (4, 30)
+    assert ours.shadow_logits.shape == (4, 30, 1, 2)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_logits_that_are_not_finite_are_refused_by_model_and_example(value: float) -> None:
+    logits, labels, membership = arrays()
+    logits[2, 4, 0, 1] = value
+    with pytest.raises(ValueError, match="NaN or infinity for model 2, example 4"):
+        Observations(logits, labels, membership)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda z, y, m: (z[:, :, 0], y, m), r"must have the shape \(models, examples, queries, classes\), got 3 axes"),
+        (lambda z, y, m: (z[:2], y, m[:2]), "models must be >= 3"),
+        (lambda z, y, m: (z[..., :1], y, m), "at least 1 query and 2 classes"),
+        (lambda z, y, m: (z, y[:-1], m), "labels must have the shape"),
+        (lambda z, y, m: (z, y.astype(float), m), "labels must be whole class numbers"),
+        (lambda z, y, m: (z, y + 3, m), r"labels must lie in 0..2, got 3..3"),
+        (lambda z, y, m: (z, y, m.T), r"membership must be bool of shape \(models, examples\)"),
+        (lambda z, y, m: (z, y, m.astype(int)), "membership must be bool"),
+        (lambda z, y, m: (z, y, m | True), "membership of model 0 must hold members and non-members, got 6 of 6"),
+        (lambda z, y, m: (z, y, m & False), "membership of model 0 must hold members and non-members, got 0 of 6"),
+    ],
+)
+def test_shapes_that_do_not_fit_are_refused(change, message: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ValueError, match=message):
+        Observations(*change(*arrays()))
+
+
+def test_a_target_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"target must lie in 0..3, got 4"):
+        Observations(*arrays()).view(4)

@@ -1,0 +1,332 @@
+"""A study made up of known numbers, told in every form."""
+
+import io
+import json
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pypdf import PdfReader
+
+from reports.document import document
+from reports.figures import drawings
+from reports.html import render_html
+from reports.pdf import render_pdf
+from reports.results import (
+    ARRAYS_FILE,
+    RESULT_FILE,
+    Arrays,
+    AttackResult,
+    AuditResult,
+    DatasetSummary,
+    Estimate,
+    PrivacyClaim,
+    Provenance,
+    StudyResult,
+    Times,
+    arrays_to_bytes,
+    read_study,
+)
+from reports.tables import accuracy_vs_privacy, all_metrics, number
+from reports.verdict import question, verdict
+
+NASTY = '<script>alert("1")</script> #strong[x] $y$ *z* {{ 7*7 }}'
+METRICS = (
+    "auc",
+    "tpr_at_0.1_fpr",
+    "tpr_at_0.01_fpr",
+    "tpr_at_0.001_fpr",
+    "tpr_at_0_fpr",
+    "balanced_accuracy",
+    "advantage",
+)
+
+
+def estimate(value: float, half: float) -> Estimate:
+    return Estimate(value=value, low=value - half, high=value + half)
+
+
+def attack(name: str, auc: float, change: float | None) -> AttackResult:
+    metrics = {metric: estimate(0.2 + 0.01 * place, 0.005) for place, metric in enumerate(METRICS)}
+    metrics["auc"] = estimate(auc, 0.0123)
+    return AttackResult(
+        attack=name,
+        source="Somebody 2020",
+        metrics=metrics,
+        per_target={metric: [0.2, 0.3, 0.4] for metric in METRICS},
+        differences={} if change is None else {metric: estimate(change, 0.02) for metric in METRICS},
+        false_positives_allowed={"tpr_at_0.1_fpr": 30, "tpr_at_0.01_fpr": 10, "tpr_at_0.001_fpr": 0, "tpr_at_0_fpr": 0},
+    )
+
+
+def arm(scheme: str, label: str, auc: float, change: float | None, claim: PrivacyClaim | None = None) -> AuditResult:
+    return AuditResult(
+        scheme=scheme,
+        label=label,
+        learning_rate=0.02,
+        train_accuracy=estimate(0.99, 0.004),
+        test_accuracy=Estimate(value=0.985, low=0.96, high=1.0),
+        test_accuracy_difference=None if change is None else estimate(-0.031, 0.012),
+        claim=claim,
+        attacks=[attack("lira", auc, change), attack("loss", auc - 0.05, change)],
+    )
+
+
+def study(label: str = "gaussian-mask (kappa=0.3)", **changes: Any) -> StudyResult:
+    claim = PrivacyClaim(
+        epsilon=7.994,
+        delta=8.8e-4,
+        noise_multiplier=1.0986,
+        max_grad_norm=1.0,
+        sample_rate=0.1068,
+        steps=281,
+        accountant="PRV",
+        adjacency="add/remove",
+    )
+    fields: dict[str, Any] = {
+        "settings": {"models": 3, "seed": 5, "examples": None, "training": dict(SETTINGS)},
+        "target": "CNN",
+        "dataset": DatasetSummary(
+            name=f"folder:/data/{label}",
+            sha256="ab" * 32,
+            examples=60,
+            test_examples=20,
+            input_shape=(1, 8, 8),
+            classes=("a", NASTY),
+        ),
+        "arms": [
+            arm("none", "no noise", 0.75, None),
+            arm("gaussian-mask:kappa=0.3", label, 0.7, -0.05),
+            arm("dp-sgd:epsilon=8", "dp-sgd (epsilon=8)", 0.501, -0.249, claim),
+        ],
+        "baseline": "none",
+        "provenance": Provenance(versions={"torch": "2"}, code_sha256="cd" * 32, device="cpu", processor="x"),
+        "times": Times(started="2026-01-01", seconds=61.5, training_seconds={"none": 9.0}, models_reused={"none": 2}),
+    }
+    return StudyResult(**{**fields, **changes})
+
+
+SETTINGS = {"epochs": 3, "batch_size": 8, "optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.0}
+
+
+def arrays() -> Arrays:
+    generator = np.random.default_rng(0)
+    grid = np.concatenate([[0.0], np.logspace(-4, 0, 30)])
+    found: Arrays = {"membership": generator.random((3, 60)) < 0.5, "roc_fpr": grid}
+    for index in range(3):
+        for name in ("lira", "loss"):
+            found[f"arm{index}/{name}/scores"] = generator.standard_normal((3, 60))
+            found[f"arm{index}/{name}/roc_tpr"] = np.sqrt(grid)
+    return found
+
+
+def write(folder: Path, result: StudyResult, held: Arrays) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / RESULT_FILE).write_text(result.model_dump_json())
+    (folder / ARRAYS_FILE).write_bytes(arrays_to_bytes(held))
+
+
+def pdf_text(pdf: bytes) -> str:
+    return " ".join(" ".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages).split())
+
+
+def html_text(html: str) -> str:
+    body = re.sub(r"(?s)<(style|svg).*?</\1>", " ", html)
+    return " ".join(re.sub(r"<[^>]+>", " ", body).split())
+
+
+def test_a_result_survives_the_way_to_disk_and_back(tmp_path: Path) -> None:
+    write(tmp_path / "run", study(), arrays())
+    found, held = read_study(tmp_path / "run")
+    assert found == study()
+    assert set(held) == set(arrays())
+    assert all(np.array_equal(held[name], values) for name, values in arrays().items())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: "{", "cannot be read"),
+        (lambda text: "[1]", "cannot be read"),
+        (lambda text: text.replace('"schema_version":1', '"schema_version":2'), "schema version 2 .* update mgaudit"),
+        (lambda text: text.replace('"seconds":61.5', '"seconds":"long"'), "times.seconds"),
+        (lambda text: text.replace('"target":"CNN",', ""), "target: Field required"),
+    ],
+)
+def test_a_result_that_cannot_be_read_is_refused(tmp_path: Path, change: Any, message: str) -> None:
+    write(tmp_path / "run", study(), arrays())
+    path = tmp_path / "run" / RESULT_FILE
+    path.write_text(change(path.read_text()))
+    with pytest.raises(ValueError, match=message):
+        read_study(tmp_path / "run")
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="is not a run folder"):
+        read_study(tmp_path)
+    write(tmp_path / "run", study(), arrays())
+    (tmp_path / "run" / ARRAYS_FILE).unlink()
+    with pytest.raises(FileNotFoundError, match=r"arrays\.npz is missing"):
+        read_study(tmp_path / "run")
+
+
+def test_an_estimate_without_a_number_is_refused() -> None:
+    with pytest.raises(ValueError, match="finite"):
+        Estimate(value=float("nan"), low=0.0, high=1.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "options", "shown"),
+    [
+        (0.612, 0.602, 0.622, {}, "0.612 ± 0.010"),
+        (0.002, 0.0, 0.0071, {"scale": 100, "digits": 2}, "0.20 [0.00, 0.71]"),
+        (-0.0641, -0.0821, -0.0461, {"signed": True}, "−0.064 ± 0.018"),
+        (0.0031, -0.0039, 0.0101, {"signed": True}, "+0.003 ± 0.007"),
+        (-0.0001, -0.01, 0.01, {"signed": True}, "+0.000 ± 0.010"),
+        (0.5, 0.4, 0.6, {"mark": "*"}, "0.500* ± 0.100"),
+    ],
+)
+def test_numbers_are_printed_with_their_interval(
+    value: float, low: float, high: float, options: dict[str, Any], shown: str
+) -> None:
+    assert str(number(Estimate(value=value, low=low, high=high), **options)) == shown
+
+
+def test_the_main_table_has_a_row_for_each_arm_and_attack_with_the_numbers_of_the_result() -> None:
+    table = accuracy_vs_privacy(study())
+    assert [[str(cell) for cell in row] for row in table.rows][2] == [
+        "gaussian-mask (kappa=0.3)",
+        "99.0 ± 0.4",
+        "98.5 [96.0, 100.0]",
+        "lira",
+        "0.700 ± 0.012",
+        "22.00 ± 0.50",
+        "23.00* ± 0.50",
+        "none",
+    ]
+    assert len(table.rows) == 6
+    assert [str(row[-1]) for row in table.rows] == ["none"] * 4 + ["7.99"] * 2
+    assert any("fewer than 10" in note for note in table.notes)
+    assert any("ε = 7.99 at δ = 8.80e-04" in note and "281 steps" in note for note in table.notes)
+    assert len(all_metrics(study()).rows) == 3 * 2 * 7
+
+
+def test_the_verdict_says_what_the_intervals_say() -> None:
+    assert "Does training with gaussian-mask (kappa=0.3) protect the training data of a CNN on" in question(study())
+    mask, private = verdict(study())
+    assert mask.startswith(
+        "Training with gaussian-mask (kappa=0.3) lowers the AUC of the attack lira: 0.700 ± 0.012 against "
+        "0.750 ± 0.012 without noise (paired difference −0.050 ± 0.020); members remain recognisable, and test accuracy falls: "
+    )
+    assert "98.5 % ([96.0, 100.0])" in mask
+    assert "(−3.1 ± 1.2 points)" in mask
+    assert "for which ε ≤ 7.99 at δ = 8.8e-04 is proved, lowers" in private
+    assert "this attack does no better than guessing" in private
+
+
+@pytest.mark.parametrize(
+    ("change", "word"), [(-0.05, "lowers"), (0.019, "does not measurably change"), (0.05, "raises")]
+)
+def test_the_verdict_claims_a_change_only_when_the_interval_leaves_zero_out(change: float, word: str) -> None:
+    arms = [arm("none", "no noise", 0.75, None), arm("x", "x", 0.75 + change, change)]
+    assert f"Training with x {word} the AUC" in verdict(study(arms=arms))[0]
+
+
+def test_a_study_without_a_baseline_is_told_without_comparisons() -> None:
+    alone = study(arms=[arm("x", "x", 0.4, None)], baseline=None)
+    assert "Trained with x, the model reaches a test accuracy of 98.5 %" in verdict(alone)[0]
+    assert "worse than guessing" in verdict(alone)[0]
+    plain = study(arms=[arm("none", "no noise", 0.4, None)])
+    assert question(plain).startswith("How much does a CNN on")
+    assert len(verdict(plain)) == 1
+
+
+def test_html_and_pdf_show_the_same_and_every_number_of_the_tables() -> None:
+    content = document(study(), arrays())
+    html, pdf = html_text(render_html(content)), pdf_text(render_pdf(content))
+    for text in (*content.verdict, *content.method, *(note for note in content.main_table.notes)):
+        for word in re.findall(r"[\w.]*\d[\w.]*", text):
+            assert word in html
+            assert word in pdf
+    for table in (content.main_table, content.metrics_table):
+        for row in table.rows:
+            for cell in row:
+                assert cell.text in html
+                assert cell.text in pdf
+                assert cell.interval in html
+                assert cell.interval in pdf
+    for heading in (
+        "Accuracy against privacy",
+        "Figures",
+        "Method",
+        "What was run",
+        "Run it again",
+        "All metrics",
+    ):
+        assert heading in html
+        assert heading in pdf
+    assert "nan" not in html.lower().replace("nan,", "")
+
+
+def test_the_page_is_one_file_that_needs_no_network_and_no_script() -> None:
+    html = render_html(document(study(), arrays()))
+    assert "<script" not in html
+    assert html.count("<svg") == 3
+    loaded = re.findall(r"""(?:src|href)\s*=\s*["'](?!#)([^"']+)""", html)
+    assert loaded == []
+    assert "@import" not in html
+    assert "url(http" not in html
+
+
+def test_ids_are_not_shared_between_the_figures_of_a_page() -> None:
+    html = render_html(document(study(), arrays()))
+    ids = [
+        set(re.findall(r'\bid="([^"]+)"', block)) - {"figure_1", "patch_1"}
+        for block in re.findall(r"(?s)<svg.*?</svg>", html)
+    ]
+    figures = re.findall(r"(?s)<svg.*?</svg>", html)
+    figures = re.findall(r"(?s)<svg.*?</svg>", html)
+    referenced = [set(re.findall(r'(?:url\(#|href="#)([^)"]+)', figure)) for figure in figures]
+    for place, names in enumerate(referenced):
+        assert names <= ids[place]
+        for other in range(place):
+            shared = names & ids[other]
+            assert not {name for name in shared if not name.startswith("DejaVu")}
+
+
+def test_text_from_files_and_settings_is_text_in_every_form() -> None:
+    content = document(study(label=NASTY), arrays())
+    html = render_html(content)
+    assert "<script>alert" not in html
+    assert "&lt;script&gt;alert(&#34;1&#34;)&lt;/script&gt; #strong[x] $y$ *z* {{ 7*7 }}" in html
+    assert "#strong[x] $y$ *z* {{ 7*7 }}" in pdf_text(render_pdf(content))
+
+
+def test_drawings_are_svg_with_words_for_those_who_do_not_see_them() -> None:
+    first, again = drawings(study(), arrays()), drawings(study(), arrays())
+    assert [drawing.svg for drawing in first] == [drawing.svg for drawing in again]
+    assert len(drawings(study(label=r"$\frac{broken$"), arrays())) == 3
+    for drawing in first:
+        assert ET.fromstring(drawing.svg).tag.endswith("svg")
+        assert "no noise" in drawing.description
+    assert "AUC 0.700 ± 0.012 under lira" in first[0].description
+    assert "TPR @ 1 % FPR, %: 22.00 ± 0.50" in first[1].description
+
+
+def test_the_pdf_has_pages_fonts_and_a_title() -> None:
+    reader = PdfReader(io.BytesIO(render_pdf(document(study(), arrays()))))
+    assert reader.metadata is not None
+    assert reader.metadata.title == f"Privacy audit: CNN on folder:{study().dataset.name.rpartition('/')[2]}"
+    assert f"1 / {len(reader.pages)}" in reader.pages[0].extract_text()
+    for page in reader.pages:
+        for font in page["/Resources"]["/Font"].values():  # type: ignore[index]
+            descendant = font.get_object()["/DescendantFonts"][0].get_object()["/FontDescriptor"].get_object()
+            assert any(name.startswith("/FontFile") for name in descendant)
+
+
+def test_json_holds_numbers_and_not_nan() -> None:
+    text = study().model_dump_json()
+    assert json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} in JSON"))

@@ -1,0 +1,36 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attacks.signals import logit_confidence, loss
+
+
+@given(st.lists(st.floats(-30, 30), min_size=2, max_size=6), st.data())
+def test_phi_is_the_logit_of_the_softmax_probability_of_the_label(logits: list[float], data: st.DataObject) -> None:
+    label = data.draw(st.integers(0, len(logits) - 1))
+    p = math.exp(logits[label]) / sum(map(math.exp, logits))
+    rest = sum(math.exp(z) for j, z in enumerate(logits) if j != label) / sum(map(math.exp, logits))
+    z, y = np.array(logits).reshape(1, 1, -1), np.array([label])
+    assert logit_confidence(z, y).item() == pytest.approx(math.log(p / rest), abs=1e-9)
+    assert loss(z, y).item() == pytest.approx(-math.log(p), abs=1e-9)
+
+
+def test_phi_does_not_saturate_where_a_float32_softmax_does() -> None:
+    z = np.array([[[300.0, 0.0]], [[0.0, 300.0]]], dtype=np.float32)
+    labels = np.array([0, 0])
+    assert logit_confidence(z, labels).ravel().tolist() == [300.0, -300.0]
+    assert loss(z, labels).ravel().tolist() == pytest.approx([math.exp(-300), 300.0])
+
+
+def test_labels_go_with_the_examples_axis_whatever_stands_before_and_behind() -> None:
+    generator = np.random.default_rng(0)
+    z, labels = generator.standard_normal((4, 3, 2, 5)), np.array([4, 0, 2])
+    kept = z.copy()
+    phi = logit_confidence(z, labels)
+    assert phi.shape == (4, 3, 2)
+    for m, e, q in np.ndindex(4, 3, 2):
+        assert phi[m, e, q] == logit_confidence(z[m, e, q].reshape(1, 1, -1), labels[e : e + 1]).item()
+    assert np.array_equal(z, kept)

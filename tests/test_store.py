@@ -1,0 +1,73 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mgaudit.atomic import PARTIAL_SUFFIX, write_atomically
+from mgaudit.store import EnsembleFolder, cache_folder, training_code_sha256
+
+WEIGHTS = {"layer.weight": np.arange(6, dtype=np.float32).reshape(2, 3)}
+
+
+def test_models_and_logits_come_back_as_they_went() -> None:
+    folder = EnsembleFolder.open({"seed": 0})
+    folder.save_model(2, WEIGHTS, {"steps": 7})
+    assert folder.missing(4) == [0, 1, 3]
+    weights, facts = folder.load_model(2)
+    assert np.array_equal(weights["layer.weight"], WEIGHTS["layer.weight"])
+    assert facts == {"steps": 7}
+    assert folder.load_logits(4) is None
+    logits = {"pool": np.ones((4, 3, 2), np.float32)}
+    folder.save_logits(4, logits)
+    assert np.array_equal(folder.load_logits(4)["pool"], logits["pool"])  # type: ignore[index]
+    assert folder.load_logits(5) is None
+
+
+def test_the_key_is_all_that_determines_the_ensemble(own_cache: Path) -> None:
+    first = EnsembleFolder.open({"seed": 0, "epochs": 3})
+    assert first.path == EnsembleFolder.open({"epochs": 3, "seed": 0}).path
+    assert first.path != EnsembleFolder.open({"seed": 1, "epochs": 3}).path
+    assert first.path.is_relative_to(own_cache)
+    assert cache_folder() == own_cache
+    assert len(training_code_sha256()) == 64
+
+
+def test_a_damaged_model_is_an_error_that_names_the_file() -> None:
+    folder = EnsembleFolder.open({"seed": 0})
+    folder.save_model(0, WEIGHTS, {})
+    path = folder.model_path(0)
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(ValueError, match=r"model-00000\.safetensors is damaged .*delete it"):
+        folder.load_model(0)
+    folder.logits_path(3).write_bytes(b"nonsense")
+    with pytest.raises(ValueError, match=r"logits-00003\.safetensors are damaged"):
+        folder.load_logits(3)
+
+
+def test_what_a_killed_writer_left_is_cleared_and_never_taken_for_a_model() -> None:
+    folder = EnsembleFolder.open({"seed": 0})
+    left = folder.path / f".model-00000.safetensors.abc{PARTIAL_SUFFIX}"
+    left.write_bytes(b"half")
+    assert folder.missing(1) == [0]
+    with folder.locked():
+        assert not left.exists()
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    path = folder / "a.txt"
+    write_atomically(path, b"old")
+    assert path.stat().st_mode & 0o777 == 0o644
+
+    def full_disk(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(folder.iterdir()) == [path]
