@@ -34,7 +34,7 @@ WIDE = 100  # columns from which the main table fits side by side
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     help="Privacy audits of training noise: how much privacy does it buy, and at what accuracy?",
 )
@@ -68,36 +68,40 @@ def version(
 
 @app.command()
 def run(
-    dataset: Annotated[str | None, typer.Option(help="digits, folder:PATH or npz:PATH.  [digits]")] = None,
+    dataset: Annotated[str | None, typer.Option(help="digits, folder:PATH or npz:PATH (default: digits).")] = None,
     target: Annotated[
-        str | None, typer.Option(help="mlp or cnn, with options as in mlp:hidden=512x256.  [cnn]")
+        str | None, typer.Option(help="mlp or cnn, with options as in mlp:hidden=512x256 (default: cnn).")
     ] = None,
-    kappa: Annotated[float | None, typer.Option(help="Strength of the Gaussian mask N(1, κ²).  [0.3]")] = None,
+    kappa: Annotated[float | None, typer.Option(help="Strength of the Gaussian mask N(1, κ²) (default: 0.3).")] = None,
     scheme: Annotated[
         str | None, typer.Option(help="The noise to audit in place of the mask: NAME:key=value,…")
     ] = None,
     baseline: Annotated[bool, typer.Option("--baseline/--no-baseline", help="The arm without noise.")] = True,
     dp: Annotated[bool, typer.Option("--dp/--no-dp", help="The arm trained with DP-SGD.")] = True,
-    epsilon: Annotated[float | None, typer.Option(help="ε of the DP-SGD arm.  [8]")] = None,
-    delta: Annotated[float | None, typer.Option(help="δ of the DP-SGD arm.  [1/n^1.1]")] = None,
+    epsilon: Annotated[float | None, typer.Option(help="ε of the DP-SGD arm (default: 8).")] = None,
+    delta: Annotated[float | None, typer.Option(help="δ of the DP-SGD arm (default: 1/n^1.1).")] = None,
     attack: Annotated[
         list[str] | None,
-        typer.Option(help="lira or loss, with options as in lira:online=false; repeat for several.  [lira, loss]"),
+        typer.Option(
+            help="lira or loss, with options as in lira:online=false; repeat for several (default: lira, loss)."
+        ),
     ] = None,
-    models: Annotated[int | None, typer.Option(help="Models per arm, each the target in turn.  [16]")] = None,
-    examples: Annotated[int | None, typer.Option(help="Examples to audit.  [all]")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training data.  [30]")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Examples per step.  [64]")] = None,
-    optimizer: Annotated[str | None, typer.Option(help="sgd (momentum, cosine) or adam.  [sgd]")] = None,
+    models: Annotated[int | None, typer.Option(help="Models per arm, each the target in turn (default: 16).")] = None,
+    examples: Annotated[int | None, typer.Option(help="Examples to audit (default: all).")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training data (default: 30).")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Examples per step (default: 64).")] = None,
+    optimizer: Annotated[str | None, typer.Option(help="sgd (momentum, cosine) or adam (default: sgd).")] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="At the start of the cosine.  [sgd 0.02, adam 0.001, DP-SGD 0.05]")
+        float | None, typer.Option(help="At the start of the cosine (default: sgd 0.02, adam 0.001, DP-SGD 0.05).")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Determines everything random.  [0]")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.  [auto]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Determines everything random (default: 0).")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda (default: auto).")] = None,
     settings: Annotated[
         Path | None, typer.Option(help="A settings.toml of an earlier run; other options change what it says.")
     ] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Worker processes.  [one per core; 1 on a GPU]")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Worker processes (default: one per core; 1 on a GPU).")
+    ] = None,
     out_folder: Annotated[Path, typer.Option("--out", help="Folder that the run folder is made in.")] = Path("runs"),
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -168,9 +172,11 @@ def run(
 def report(
     run_folder: Annotated[str, typer.Argument(help="A run folder, or its name in --runs.", metavar="RUN")],
     format_: Annotated[
-        list[str] | None, typer.Option("--format", help="html or pdf; repeat for several.  [html, pdf]")
+        list[str] | None, typer.Option("--format", help="html or pdf; repeat for several (default: html, pdf).")
     ] = None,
-    out_folder: Annotated[Path | None, typer.Option("--out", help="Folder to write to.  [the run folder]")] = None,
+    out_folder: Annotated[
+        Path | None, typer.Option("--out", help="Folder to write to (default: the run folder).")
+    ] = None,
     runs: OutOption = Path("runs"),
     quiet: QuietOption = False,
 ) -> None:
@@ -191,7 +197,7 @@ def report(
 
 @app.command(name="list")
 def list_(
-    kind: Annotated[Kind | None, typer.Argument(help="What to list.  [all]")] = None,
+    kind: Annotated[Kind | None, typer.Argument(help="What to list (default: all).")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the known targets, schemes, attacks and datasets, with their options."""

@@ -34,7 +34,7 @@ def _alone(arm: AuditResult) -> str:
     auc = attack.metrics["auc"]
     return (
         f"Trained with {_named(arm)}, the model reaches a test accuracy of {_percent(arm.test_accuracy)}, and the "
-        f"attack {attack.attack} tells members from non-members with AUC {number(auc)}: {_against_guessing(auc)}."
+        f"attack {attack.attack} tells members from non-members with AUC {number(auc)}: {_against_guessing(arm)}."
     )
 
 
@@ -45,7 +45,7 @@ def _compared(arm: AuditResult, baseline: AuditResult) -> str:
     return (
         f"Training with {_named(arm)} {verb} the AUC of the attack {attack.attack}: {number(auc)} against "
         f"{number(plain.metrics['auc'])} without noise (paired difference {number(change, signed=True)}); "
-        f"{_against_guessing(auc)}, and {_accuracy_change(arm, baseline)}."
+        f"{_against_guessing(arm)}, and {_accuracy_change(arm, baseline)}."
     )
 
 
@@ -58,12 +58,18 @@ def _accuracy_change(arm: AuditResult, baseline: AuditResult) -> str:
     return f"test accuracy {verb}: {now} against {before} ({points} points)"
 
 
-def _against_guessing(auc: Estimate) -> str:
+def _against_guessing(arm: AuditResult) -> str:
+    auc = headline(arm).metrics["auc"]
     if auc.low > 0.5:
         return "members remain recognisable"
     if auc.high < 0.5:
         return "the attack does worse than guessing, which calls for a look at the set-up"
-    return "this attack does no better than guessing"
+    better = [
+        f"{attack.attack} does (AUC {number(attack.metrics['auc'])})"
+        for attack in arm.attacks
+        if attack.metrics["auc"].low > 0.5
+    ]
+    return "this attack does no better than guessing" + (f", but {' and '.join(better)}" if better else "")
 
 
 def _named(arm: AuditResult) -> str:

@@ -218,13 +218,21 @@ def test_the_verdict_says_what_the_intervals_say() -> None:
     assert "Does training with gaussian-mask (kappa=0.3) protect the training data of a CNN on" in question(study())
     mask, private = verdict(study())
     assert mask.startswith(
-        "Training with gaussian-mask (kappa=0.3) lowers the AUC of the attack lira: 0.700 ± 0.012 against "
-        "0.750 ± 0.012 without noise (paired difference −0.050 ± 0.020); members remain recognisable, and test accuracy falls: "
+        "Training with gaussian-mask (kappa=0.3) lowers the AUC of the attack lira: "
+        "0.700 ± 0.012 against 0.750 ± 0.012 without noise (paired difference −0.050 ± 0.020); "
+        "members remain recognisable, and test accuracy falls: "
     )
     assert "98.5 % ([96.0, 100.0])" in mask
     assert "(−3.1 ± 1.2 points)" in mask
     assert "for which ε ≤ 7.99 at δ = 8.8e-04 is proved, lowers" in private
-    assert "this attack does no better than guessing" in private
+    assert "this attack does no better than guessing, and test accuracy" in private
+
+
+def test_the_verdict_does_not_hide_a_later_attack_that_succeeds_where_the_first_fails() -> None:
+    weak = arm("x", "x", 0.501, -0.2)
+    found = weak.model_copy(update={"attacks": [weak.attacks[0], attack("loss", 0.53, -0.2)]})
+    told = verdict(study(arms=[arm("none", "no noise", 0.75, None), found]))[0]
+    assert "this attack does no better than guessing, but loss does (AUC 0.530 ± 0.012)" in told
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,79 @@
+"""Every command in the README and in docs/ runs as it is printed, on data small enough for a test."""
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from mgaudit import __version__
+from mgaudit.cli import app
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+SMALL = ["--models", "3", "--epochs", "1", "--examples", "120", "--batch-size", "16", "--jobs", "1", "--out", "runs"]
+
+
+def commands() -> list[str]:
+    found: list[str] = []
+    for page in PAGES:
+        for block in re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL):
+            found += [line.partition("#")[0].strip() for line in block.splitlines() if line.strip()]
+    return sorted(set(found))
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a PATH of images, a FILE of arrays and a RUN."""
+    draw = np.random.default_rng(0)
+    for split, each in (("train", 65), ("test", 5)):
+        for name in ("cat", "dog"):
+            (tmp_path / "PATH" / split / name).mkdir(parents=True)
+            for index in range(each):
+                pixels = draw.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(tmp_path / "PATH" / split / name / f"{index}.png")
+    with (tmp_path / "FILE").open("wb") as file:
+        np.savez(
+            file,
+            x_train=draw.random((130, 4)),
+            y_train=np.arange(130) % 2,
+            x_test=draw.random((6, 4)),
+            y_test=np.arange(6) % 2,
+        )
+    monkeypatch.chdir(tmp_path)
+    made = CliRunner().invoke(app, ["run", *SMALL, "--target", "mlp:hidden=4", "--no-dp", "--quiet"])
+    assert made.exit_code == 0, made.output
+    (run,) = (tmp_path / "runs").iterdir()
+    run.rename(tmp_path / "RUN")
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", [command for command in commands() if command.startswith("mgaudit")])
+def test_a_documented_command_runs(command: str, workplace: Path) -> None:
+    _, *arguments = shlex.split(command)
+    extra = SMALL if arguments[0] == "run" else []
+    result = CliRunner().invoke(app, [*arguments, *extra])
+    assert result.exit_code == 0, result.output
+    if arguments[0] == "run":
+        assert list((workplace / "runs").glob("*/report.pdf"))
+
+
+def test_what_is_no_mgaudit_command_is_a_target_of_the_makefile() -> None:
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    others = [command for command in commands() if not command.startswith("mgaudit")]
+    assert others == ["make demo", "make test"]
+    assert {command.split()[1] for command in others} <= targets
+
+
+def test_the_version_is_one_everywhere() -> None:
+    assert f'version = "{__version__}"' in (ROOT / "pyproject.toml").read_text()
+    assert f"version: {__version__}" in (ROOT / "CITATION.cff").read_text()
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in PAGES:
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
