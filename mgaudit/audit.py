@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from functools import partial
+from importlib.metadata import version
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,6 +103,7 @@ def _determined_by(settings: AuditSettings, recipe: Recipe, design: Design) -> d
         "seed": recipe.seed,
         "device": design.device,
         "code": training_code_sha256(),
+        "versions": {name: version(name) for name in ("torch", "opacus")},
     }
 
 

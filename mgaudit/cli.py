@@ -138,13 +138,8 @@ def run(
             or any(value is not None for value in (kappa, scheme, epsilon, delta))
         ):
             values["schemes"] = _schemes(kappa, scheme, epsilon, delta, baseline, dp)
-        checked = study_settings(values)
-        folder = RunFolder.create(out_folder, checked.as_dict())
-        try:
-            plan = plan_study(checked)
-        except BaseException:
-            folder.discard_if_unfinished()
-            raise
+        plan = plan_study(study_settings(values))
+        folder = RunFolder.create(out_folder, plan.slug, plan.sha256)
     try:
         with progress:
             study, arrays = run_study(plan, jobs or default_jobs(plan.design.device), progress)

@@ -1,15 +1,11 @@
 """Run folders: the result of a run and its reports. Needs no torch."""
 
-import hashlib
-import json
-import re
 import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 from mgaudit.atomic import write_atomically
 from reports.document import document
@@ -27,16 +23,13 @@ class RunFolder:
     path: Path
 
     @classmethod
-    def create(cls, out: Path, settings: dict[str, Any]) -> "RunFolder":
-        """Returns the folder for a run with these settings, made now so that a bad `out` is known before any training.
+    def create(cls, out: Path, slug: str, sha256: str) -> "RunFolder":
+        """Returns the folder of a run, made before any training so that a bad `out` is known by then.
 
-        Raises ValueError where it cannot be made or written.
+        `sha256` is over all that determines the result: the same run of the same day gets the same folder. Raises
+        ValueError where it cannot be made or written.
         """
-        hashed = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
-        dataset = settings["dataset"].partition(":")[0]
-        schemes = [name for name in settings["schemes"] if name != "none"]
-        slug = re.sub(r"[^a-z0-9.]+", "-", "-".join([dataset, settings["target"], *schemes[:1]]).lower()).strip("-")
-        path = out / f"{date.today().isoformat()}-{slug[:60]}-{hashed}"
+        path = out / f"{date.today().isoformat()}-{slug}-{sha256[:8]}"
         try:
             path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=path):

@@ -1,7 +1,10 @@
 """Many arms on one design: from settings to a StudyResult."""
 
+import hashlib
+import json
 import math
 import platform
+import re
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -43,6 +46,19 @@ class Plan:
     design: Design
     arms: list[tuple[AuditSettings, Recipe]]
 
+    @property
+    def slug(self) -> str:
+        """What is audited, in a word that may stand in a path."""
+        audited = [scheme for scheme in self.settings.schemes if scheme != self.settings.baseline]
+        words = "-".join([self.settings.dataset.partition(":")[0], self.settings.target, *audited[:1]])
+        return re.sub(r"[^a-z0-9.]+", "-", words.lower()).strip("-")[:60]
+
+    @property
+    def sha256(self) -> str:
+        """The hash of all that determines the result: settings, data, code and versions."""
+        parts = [self.settings.as_dict(), self.design.sha256, self.design.device, training_code_sha256(), _versions()]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
 
 def plan_study(settings: StudySettings) -> Plan:
     """Returns the plan: data loaded, coins tossed, networks built once, noise multipliers found.
@@ -74,8 +90,7 @@ def run_study(plan: Plan, jobs: int, progress: Progress) -> tuple[StudyResult, A
         arms=[_audit_result(one, baseline, design) for one in audits],
         baseline=settings.baseline,
         provenance=Provenance(
-            versions={"mgaudit": __version__, "python": platform.python_version()}
-            | {name: version(name) for name in REPORTED_VERSIONS},
+            versions=_versions(),
             code_sha256=training_code_sha256(),
             device=device_name(design.device),
             processor=f"{platform.system()} {platform.machine()}",
@@ -88,6 +103,12 @@ def run_study(plan: Plan, jobs: int, progress: Progress) -> tuple[StudyResult, A
         ),
     )
     return study, _arrays(audits, design)
+
+
+def _versions() -> dict[str, str]:
+    return {"mgaudit": __version__, "python": platform.python_version()} | {
+        name: version(name) for name in REPORTED_VERSIONS
+    }
 
 
 def _audit_result(one: Audit, baseline: Audit | None, design: Design) -> AuditResult:

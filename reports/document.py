@@ -36,7 +36,7 @@ def document(study: StudyResult, arrays: Arrays) -> Document:
         drawings=drawings(study, arrays),
         method=_method(study),
         facts=_facts(study),
-        commands=["mgaudit run --settings settings.toml", "mgaudit report ."],
+        commands=["mgaudit run --settings RUN/settings.toml", "mgaudit report RUN"],
         settings_toml=study.settings_toml,
         metrics_table=all_metrics(study),
     )

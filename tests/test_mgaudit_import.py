@@ -10,18 +10,22 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.mark.parametrize("name", ["attacks", "targets", "reports"])
-def test_a_package_that_shadows_ours_is_named(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).mkdir()
-    (tmp_path / name / "__init__.py").write_text("")
-    done = subprocess.run(
+def imported_beside(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [sys.executable, "-c", "import mgaudit"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+@pytest.mark.parametrize("name", ["attacks", "targets", "reports"])
+def test_a_package_that_shadows_ours_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "__init__.py").write_text("")
+    done = imported_beside(tmp_path)
     assert done.returncode == 1
     assert f"mgaudit needs its own package {name!r} at {ROOT / name}" in done.stderr
     assert str(tmp_path / name) in done.stderr
@@ -29,12 +33,5 @@ def test_a_package_that_shadows_ours_is_named(tmp_path: Path, name: str) -> None
 
 def test_a_plain_folder_of_that_name_does_not_hurt(tmp_path: Path) -> None:
     (tmp_path / "reports").mkdir()
-    done = subprocess.run(
-        [sys.executable, "-c", "import mgaudit"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = imported_beside(tmp_path)
     assert done.returncode == 0, done.stderr
