@@ -16,6 +16,7 @@ from mgaudit.progress import Progress
 from mgaudit.settings import AuditSettings, attack_choice, target_choice
 from mgaudit.store import EnsembleFolder, training_code_sha256
 from targets.datasets import Dataset
+from targets.device import device_name
 from targets.dp_training import epsilon_spent, plan_privacy
 from targets.ensemble import Ensemble
 from targets.recipe import Recipe, initial_model, train
@@ -101,7 +102,7 @@ def _determined_by(settings: AuditSettings, recipe: Recipe, design: Design) -> d
         "plan": None if recipe.plan is None else asdict(recipe.plan),
         "training": asdict(recipe.training),
         "seed": recipe.seed,
-        "device": design.device,
+        "device": device_name(design.device),
         "code": training_code_sha256(),
         "versions": {name: version(name) for name in ("torch", "opacus")},
     }

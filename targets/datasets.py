@@ -1,12 +1,15 @@
 """Datasets: examples that may be trained on, and a test split that no model ever trains on."""
 
 import hashlib
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from sklearn.datasets import load_digits
@@ -33,6 +36,8 @@ class Dataset:
     classes: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        if len(self.classes) < 2:
+            raise ValueError(f"dataset {self.name}: there must be at least 2 classes, got {len(self.classes)}")
         for split, inputs, labels in (
             ("train", self.inputs, self.labels),
             ("test", self.test_inputs, self.test_labels),
@@ -55,6 +60,9 @@ class Dataset:
                     f"dataset {self.name}: {split} labels must lie in 0..{len(self.classes) - 1}, "
                     f"got {labels.min()}..{labels.max()}"
                 )
+        missing = np.setdiff1d(self.labels, self.test_labels)
+        if missing.size:
+            raise ValueError(f"dataset {self.name}: class {self.classes[missing[0]]!r} is missing from the test split")
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -110,14 +118,17 @@ def npz(argument: str, examples: int | None, generator: np.random.Generator) -> 
     if not path.is_file():
         raise FileNotFoundError(f"dataset npz:{argument}: no file at {argument!r}; use --dataset npz:PATH")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, NpzFile):
+                raise ValueError("it is no npz archive")
             missing = [name for name in NPZ_ARRAYS if name not in archive]
             if missing:
                 raise ValueError(f"it must hold the arrays {', '.join(NPZ_ARRAYS)}; missing {', '.join(missing)}")
             x_train, y_train, x_test, y_test = (archive[name] for name in NPZ_ARRAYS)
         inputs, labels = _npz_split(x_train, y_train, "train")
         test_inputs, test_labels = _npz_split(x_test, y_test, "test")
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, BadZipFile, zlib.error) as error:
         raise ValueError(f"dataset npz:{argument}: {error}") from error
     chosen = _chosen(f"npz:{argument}", len(labels), examples, generator)
     names = tuple(str(label) for label in range(int(labels.max(initial=0)) + 1))
@@ -153,10 +164,10 @@ def folder(argument: str, examples: int | None, generator: np.random.Generator) 
     for split in ("train", "test"):
         if not (root / split).is_dir():
             raise FileNotFoundError(f"{layout}; there is no folder {root / split}")
-    names = tuple(sorted(path.name for path in (root / "train").iterdir() if path.is_dir()))
+    names = _class_names(root / "train")
     if len(names) < 2:
         raise ValueError(f"{layout}; {root / 'train'} must hold at least 2 classes, got {len(names)}")
-    extra = {path.name for path in (root / "test").iterdir() if path.is_dir()} - set(names)
+    extra = set(_class_names(root / "test")) - set(names)
     if extra:
         raise ValueError(f"{layout}; test has a class that train lacks: {', '.join(sorted(extra))}")
     train, labels = _listed(root / "train", names, layout)
@@ -167,6 +178,11 @@ def folder(argument: str, examples: int | None, generator: np.random.Generator) 
     inputs = _read_images([train[index] for index in chosen], mode, first.shape[:2])
     test_inputs = _read_images(test, mode, first.shape[:2])
     return Dataset(f"folder:{argument}", inputs, labels[chosen], test_inputs, test_labels, names)
+
+
+def _class_names(split: Path) -> tuple[str, ...]:
+    """Returns the names of the class folders, sorted; hidden folders are none."""
+    return tuple(sorted(path.name for path in split.iterdir() if path.is_dir() and not path.name.startswith(".")))
 
 
 def _listed(split: Path, names: tuple[str, ...], layout: str) -> tuple[list[Path], NDArray[np.int64]]:
@@ -196,6 +212,8 @@ def _read_image(path: Path, mode: str | None, size: tuple[int, ...] | None) -> N
     """Returns one image as uint8 (height, width) or (height, width, 3); `mode` None keeps grey images grey."""
     try:
         with Image.open(path) as image:
+            if image.mode.startswith(("I", "F")):
+                raise ValueError(f"it must have 8 bits a channel, and its mode is {image.mode}")
             pixels = np.asarray(image.convert(mode or ("L" if image.mode in ("1", "L") else "RGB")))
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"cannot read the image {path}: {error}") from error

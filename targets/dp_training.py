@@ -38,7 +38,8 @@ class PrivacyPlan:
     """What DP-SGD does to every model of an ensemble, fixed before any membership is looked at.
 
     `noise_multiplier` is in units of `max_grad_norm`; each of the `steps` takes each example with probability
-    `sample_rate`; gradient sums are divided by `batch_size`, the expected size of a batch.
+    `sample_rate`; gradient sums are divided by `batch_size`, the expected size of a batch. `epsilon` (nats) is the
+    accountant's upper bound after all steps, infinite without noise.
     """
 
     noise_multiplier: float
@@ -47,6 +48,7 @@ class PrivacyPlan:
     steps: int
     batch_size: int
     delta: float
+    epsilon: float
 
 
 def plan_privacy(scheme: DPSGD, training: Training, examples: int) -> PrivacyPlan:
@@ -65,7 +67,8 @@ def plan_privacy(scheme: DPSGD, training: Training, examples: int) -> PrivacyPla
         )
     if training.batch_size > n:
         raise ValueError(
-            f"batch_size must be <= {n:g}, the expected number of training examples, got {training.batch_size}"
+            f"batch_size must be <= {n:g}, the expected number of training examples, for DP-SGD, "
+            f"got {training.batch_size}; use a smaller --batch-size, or --no-dp"
         )
     sample_rate = training.batch_size / n
     steps = round(training.epochs / sample_rate)
@@ -83,7 +86,15 @@ def plan_privacy(scheme: DPSGD, training: Training, examples: int) -> PrivacyPla
                     accountant="prv",
                 )
             )
-    return PrivacyPlan(noise_multiplier, scheme.max_grad_norm, sample_rate, steps, training.batch_size, delta)
+    return PrivacyPlan(
+        noise_multiplier=noise_multiplier,
+        max_grad_norm=scheme.max_grad_norm,
+        sample_rate=sample_rate,
+        steps=steps,
+        batch_size=training.batch_size,
+        delta=delta,
+        epsilon=epsilon_spent(noise_multiplier, sample_rate, steps, delta),
+    )
 
 
 def epsilon_spent(noise_multiplier: float, sample_rate: float, steps: int, delta: float) -> float:
@@ -118,7 +129,10 @@ def fit_privately(
     The generators are as in `targets.training.fit`; `dp_noise` draws the gradient noise and lives where the
     inputs are. A batch may be empty: its step adds noise alone, as the accountant assumes.
     """
-    model.train()
+    # Opacus 1.6 unfolds convolution inputs with the strides of the contiguous layout, whatever theirs are. With the
+    # channels last its per-example norms are wrong, and nothing is clipped as it should be.
+    model.to(memory_format=torch.contiguous_format).train()  # type: ignore[call-overload]
+    inputs = inputs.contiguous()
     wrapped = GradSampleModuleFastGradientClipping(model, max_grad_norm=plan.max_grad_norm)
     optimizer = DPOptimizerFastGradientClipping(
         training.build_optimizer(model, private=True),

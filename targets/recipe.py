@@ -67,10 +67,10 @@ def train(recipe: Recipe, dataset: Dataset, members: NDArray[np.bool_], index: i
         labels = torch.from_numpy(dataset.labels[members]).to(device)
         batches = torch_generator(recipe.seed, "batches", index)
         noise = torch_generator(recipe.seed, "noise", index, device)
-        if inputs.ndim == 4:  # oneDNN and cuDNN convolve faster with the channels last
-            model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            inputs = inputs.to(memory_format=torch.channels_last)
         if recipe.plan is None:
+            if inputs.ndim == 4:  # oneDNN and cuDNN convolve faster with the channels last
+                model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+                inputs = inputs.to(memory_format=torch.channels_last)
             steps = fit(model, inputs, labels, recipe.scheme, recipe.training, batches, noise)
         else:
             dp_noise = torch_generator(recipe.seed, "dp-noise", index, device)

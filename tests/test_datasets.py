@@ -91,6 +91,12 @@ def test_a_folder_of_images_is_read_pixel_for_pixel(tmp_path: Path) -> None:
     assert any(np.array_equal(dataset.inputs[position], dog) for dog in dogs)
 
 
+def test_hidden_folders_are_no_classes(tmp_path: Path) -> None:
+    root = write_images(tmp_path)
+    (root / "train" / ".ipynb_checkpoints").mkdir()
+    assert load(f"folder:{root}", None, generator()).classes == ("cat", "dog")
+
+
 def test_grey_images_have_one_channel(tmp_path: Path) -> None:
     root = write_images(tmp_path)
     for path in root.rglob("*.png"):
@@ -118,6 +124,8 @@ def spoil(root: Path, how: str) -> None:
         path.write_bytes(path.read_bytes()[:60])
     elif how == "other size":
         Image.new("RGB", (9, 8)).save(root / "test" / "cat" / "2.png")
+    elif how == "16 bits":
+        Image.fromarray(np.full((8, 8), 40_000, dtype=np.uint16)).save(root / "test" / "cat" / "2.png")
 
 
 @pytest.mark.parametrize(
@@ -130,6 +138,7 @@ def spoil(root: Path, how: str) -> None:
         ("one class", "at least 2 classes, got 1"),
         ("unreadable", r"cannot read the image .*dog/1\.png"),
         ("cut short", r"cannot read the image .*dog/1\.png"),
+        ("16 bits", r"cannot read the image .*cat/2\.png: it must have 8 bits a channel"),
         ("other size", r"one size, 8x8 as the first, got 8x9 in .*cat/2\.png"),
     ],
 )
@@ -164,11 +173,13 @@ def test_npz_vectors_and_images(tmp_path: Path) -> None:
         ({"x_train": np.zeros((30, 8, 9, 3)), "x_test": np.zeros((9, 8, 9, 3))}, "channels first"),
         ({"y_train": np.zeros(30)}, "y_train must be a vector of whole class numbers, got float64"),
         ({"y_train": np.zeros(29, dtype=int)}, "as many labels as examples"),
-        ({"y_train": np.full(30, -1)}, "labels must lie in 0"),
+        ({"y_train": np.arange(30) % 3 - 1}, "labels must lie in 0"),
         ({"x_train": np.full((30, 5), np.nan)}, "holds NaN or infinity"),
         ({"x_train": np.array([["a"] * 5] * 30)}, "x_train must hold numbers"),
         ({"x_train": np.array([[object()] * 5] * 30)}, "allow_pickle"),
         ({"x_test": np.zeros((9, 4))}, "one shape"),
+        ({"y_test": np.arange(9) % 2}, "class '2' is missing from the test split"),
+        ({"y_train": np.zeros(30, dtype=int), "y_test": np.zeros(9, dtype=int)}, "at least 2 classes, got 1"),
     ],
 )
 def test_an_npz_that_is_not_as_it_should_be_is_refused(
@@ -181,11 +192,16 @@ def test_an_npz_that_is_not_as_it_should_be_is_refused(
 
 
 def test_an_npz_that_is_none_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.npz").write_bytes(b"PK nonsense")
-    with pytest.raises(ValueError, match=r"a\.npz"):
-        load(f"npz:{tmp_path / 'a.npz'}", None, generator())
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, **npz_arrays())  # type: ignore[arg-type]
+    whole = path.read_bytes()
+    np.save(tmp_path / "b.npy", np.zeros(3))
+    for content in (b"PK nonsense", whole[: len(whole) // 2], b"", (tmp_path / "b.npy").read_bytes()):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"dataset npz:.*a\.npz"):
+            load(f"npz:{path}", None, generator())
     with pytest.raises(FileNotFoundError, match="no file at"):
-        load(f"npz:{tmp_path / 'b.npz'}", None, generator())
+        load(f"npz:{tmp_path / 'nowhere.npz'}", None, generator())
 
 
 @pytest.mark.parametrize("examples", [0, 1199])

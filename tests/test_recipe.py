@@ -15,7 +15,7 @@ def dataset() -> Dataset:
     generator = np.random.default_rng(0)
     inputs = generator.standard_normal((80, 1, 8, 8)).astype(np.float32)
     labels = generator.integers(0, 3, 80)
-    return Dataset("noise", inputs, labels, inputs[:5], labels[:5], ("a", "b", "c"))
+    return Dataset("noise", inputs, labels, inputs[:20], labels[:20], ("a", "b", "c"))
 
 
 def recipe(scheme: Scheme | None = None, seed: int = 0, rate: float | None = None) -> Recipe:

@@ -5,6 +5,10 @@ from dataclasses import dataclass
 
 from targets.schemes.scheme import Scheme
 
+# Beyond these the PRV accountant needs minutes and gigabytes for a bound that protects nobody.
+LARGEST_EPSILON = 50
+LEAST_NOISE = 0.3
+
 
 @dataclass(frozen=True)
 class DPSGD(Scheme):
@@ -26,12 +30,15 @@ class DPSGD(Scheme):
                 "dp-sgd needs exactly one of epsilon and noise_multiplier, "
                 f"got epsilon={self.epsilon} and noise_multiplier={self.noise_multiplier}"
             )
-        if self.epsilon is not None and not (math.isfinite(self.epsilon) and self.epsilon > 0):
-            raise ValueError(f"epsilon must be a finite number > 0, got {self.epsilon}")
-        if self.noise_multiplier is not None and not (
-            math.isfinite(self.noise_multiplier) and self.noise_multiplier >= 0
+        if self.epsilon is not None and not 0 < self.epsilon <= LARGEST_EPSILON:
+            raise ValueError(f"epsilon must be > 0 and <= {LARGEST_EPSILON}, got {self.epsilon}")
+        multiplier = self.noise_multiplier
+        if multiplier is not None and not (
+            multiplier == 0 or (math.isfinite(multiplier) and multiplier >= LEAST_NOISE)
         ):
-            raise ValueError(f"noise_multiplier must be a finite number >= 0, got {self.noise_multiplier}")
+            raise ValueError(
+                f"noise_multiplier must be 0 (clipping alone, no epsilon) or >= {LEAST_NOISE}, got {multiplier}"
+            )
         if not (math.isfinite(self.max_grad_norm) and self.max_grad_norm > 0):
             raise ValueError(f"max_grad_norm must be a finite number > 0, got {self.max_grad_norm}")
         if self.delta is not None and not 0 < self.delta < 1:

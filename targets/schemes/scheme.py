@@ -7,10 +7,11 @@ from torch import Generator, Tensor
 
 @dataclass(frozen=True)
 class Scheme:
-    """Plain training: every hook is the identity. Noise schemes override the hooks that they need.
+    """Plain training, without noise.
 
-    Hooks act in training only. They draw from the generator they are given and from nothing else, so that a
-    scheme of strength zero leaves every other random stream, and with it every weight, untouched.
+    Every hook is the identity; noise schemes override the hooks that they need. Hooks act in training only. They draw
+    from the generator they are given and from nothing else, so that a scheme of strength zero leaves every other
+    random stream, and with it every weight, untouched.
     """
 
     def inputs(self, x: Tensor, generator: Generator) -> Tensor:
