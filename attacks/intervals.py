@@ -56,8 +56,8 @@ def two_way_interval(numbers: Resampled, trials: int, bounds: tuple[float, float
 
     V_targets the variance of the mean over targets, V_examples that over examples resampled for all targets alike,
     V_both that over examples resampled for each target apart (the noise that both of the others count). The interval
-    is Student's with Satterthwaite's degrees of freedom, cut at `bounds`. Where nothing varies at a bound it is the
-    exact binomial one for `trials` trials, the members of one target.
+    is Student's with Satterthwaite's degrees of freedom, cut at `bounds`. Where nothing varies at a bound it is
+    Clopper and Pearson's for `trials` trials, the members of one target.
     """
     targets = len(numbers.per_target)
     value = float(numbers.per_target.mean())
@@ -66,7 +66,7 @@ def two_way_interval(numbers: Resampled, trials: int, bounds: tuple[float, float
     over_both = float(numbers.in_resamples.var(axis=1, ddof=1).mean()) / targets
     variance = max(over_targets + over_examples - over_both, over_examples)
     if variance == 0:
-        exact = 1 - (1 - LEVEL) ** (1 / trials)
+        exact = 1 - ((1 - LEVEL) / 2) ** (1 / trials)
         low = value - exact if value == bounds[1] else value
         high = value + exact if value == bounds[0] else value
         return Interval(value, low, high)

@@ -1,5 +1,6 @@
 """The likelihood ratio attack."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -17,9 +18,9 @@ ENOUGH_FOR_OWN_VARIANCE = 32
 class LiRA(Attack):
     """Compares the target's phi with the shadows' phi for the same example (Carlini et al. 2022).
 
-    Online: log N(phi; mean_in, sd_in) - log N(phi; mean_out, sd_out). Offline, when no shadow may train on the
-    example: (phi - mean_out) / sd_out, one-sided, since a member's phi is only ever raised. Both are averaged over
-    the queries.
+    Online: log N(phi; mean_in, sd_in) - log N(phi; mean_out, sd_out). Offline, from the shadows without the example
+    alone: (phi - mean_out) / sd_out, one-sided, since a member's phi is only ever raised. Both are averaged over the
+    queries.
 
     `variance` says whose spread the two sds are:
     - "pooled": within-example, one for all examples. The best with few shadows.
@@ -42,10 +43,10 @@ class LiRA(Attack):
     def __post_init__(self) -> None:
         if self.variance not in ("pooled", "shrunk", "per-example"):
             raise ValueError(f"variance must be pooled, shrunk or per-example, got {self.variance!r}")
-        if not self.prior_shadows > 0:
-            raise ValueError(f"prior_shadows must be > 0, got {self.prior_shadows}")
-        if not self.min_std > 0:
-            raise ValueError(f"min_std must be > 0, got {self.min_std}")
+        for name in ("prior_shadows", "min_std"):
+            value = getattr(self, name)
+            if not 0 < value < math.inf:
+                raise ValueError(f"{name} must be a finite number > 0, got {value}")
 
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
         """Returns the log likelihood ratio, or offline the z-score, (examples,)."""

@@ -1,6 +1,5 @@
 """ROC curves and the numbers read off them, exact on ties."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,12 +45,12 @@ class ROC:
     @property
     def tpr(self) -> Floats:
         """True positive rate at each point (..., points)."""
-        return self.true_positives / self.positives[..., np.newaxis]
+        return _share(self.true_positives, self.positives)
 
     @property
     def fpr(self) -> Floats:
         """False positive rate at each point (..., points)."""
-        return self.false_positives / self.negatives[..., np.newaxis]
+        return _share(self.false_positives, self.negatives)
 
     def auc(self) -> Floats:
         """Returns P(member scores higher) + P(tie) / 2 (...)."""
@@ -64,21 +63,8 @@ class ROC:
         """Returns the largest TPR whose FPR does not exceed `level` (...); nothing is interpolated."""
         allowed = false_positives_allowed(level, self.negatives)
         point = (self.false_positives <= allowed[..., np.newaxis]).sum(axis=-1, keepdims=True) - 1
-        return np.take_along_axis(self.tpr, point, axis=-1)[..., 0]
-
-    def advantage(self) -> Floats:
-        """Returns the largest TPR - FPR over thresholds (...)."""
-        return np.asarray((self.tpr - self.fpr).max(axis=-1), dtype=np.float64)
-
-    def metrics(self) -> dict[str, Floats]:
-        """Returns every metric by name (...)."""
-        advantage = self.advantage()
-        return {
-            "auc": self.auc(),
-            **{tpr_name(level): self.tpr_at(level) for level in FPR_LEVELS},
-            "balanced_accuracy": (1 + advantage) / 2,
-            "advantage": advantage,
-        }
+        accepted = np.take_along_axis(self.true_positives, point, axis=-1)
+        return _share(accepted, self.positives)[..., 0]
 
 
 def false_positives_allowed(level: float, negatives: Counts | int) -> Counts:
@@ -93,42 +79,91 @@ def false_positives_allowed(level: float, negatives: Counts | int) -> Counts:
 def roc(scores: Floats, membership: NDArray[np.bool_]) -> ROC:
     """Returns the ROC curve of `scores` (examples,) finite, higher = member, against `membership` (examples,).
 
+    Raises ValueError for scores that are not finite and for membership that holds no member or no non-member.
+
     >>> curve = roc(np.array([3.0, 2.0, 2.0, 1.0]), np.array([True, True, False, False]))
     >>> float(curve.auc())
     0.875
     """
-    curve = next(resampled_rocs(scores, membership, np.ones((1, len(scores)), dtype=np.int64)))
+    once = np.ones((1, len(scores)), dtype=np.int64)
+    curve = _Sorted.of(scores, membership).curve(once)
     return ROC(curve.true_positives[0], curve.false_positives[0])
 
 
-def resampled_rocs(
-    scores: Floats, membership: NDArray[np.bool_], counts: NDArray[np.integer], block: int = 64
-) -> Iterator[ROC]:
-    """Yields the ROC curves of resamples, `block` at a time: `counts` (resamples, examples) says how often each counts.
+def metrics(
+    scores: Floats, membership: NDArray[np.bool_], counts: NDArray[np.integer] | None = None, block: int = 64
+) -> dict[str, Floats]:
+    """Returns every metric by name in each resample (resamples,), or of the examples as they are (1,).
 
-    The scores are sorted once for all resamples. Raises ValueError for scores that are not finite and for
-    membership that holds no member or no non-member.
+    `counts` (resamples, examples) says how often each example counts. The scores are sorted once for all resamples.
+    The advantage is TPR - FPR at a threshold, and balanced accuracy (1 + advantage) / 2. The threshold is the best
+    one of the other half of the examples (those of odd index for those of even index, and the other way round), and
+    the two halves are averaged: the maximum over thresholds on the same examples would find an advantage in noise.
     """
-    if scores.shape != membership.shape or scores.ndim != 1:
-        raise ValueError(
-            f"scores and membership must be two vectors of one length, got {scores.shape} and {membership.shape}"
-        )
-    if not np.isfinite(scores).all():
-        raise ValueError(
-            f"scores must be finite, got NaN or infinity for example {int(np.argmin(np.isfinite(scores)))}"
-        )
-    if membership.all() or not membership.any():
-        raise ValueError(f"membership must hold members and non-members, got {membership.sum()} of {len(membership)}")
-    order = np.argsort(-scores, kind="stable")
-    last_of_tie = np.append(np.diff(scores[order]) != 0, True)
-    members = membership[order]
+    if counts is None:
+        counts = np.ones((1, len(scores)), dtype=np.int64)
+    ordered = _Sorted.of(scores, membership)
+    even = np.arange(len(scores)) % 2 == 0
+    blocks = []
     for start in range(0, len(counts), block):
-        drawn = counts[start : start + block, order].astype(np.int32)
-        accepted = np.cumsum(drawn, axis=-1)
-        true_positives = np.cumsum(np.where(members, drawn, 0), axis=-1)[:, last_of_tie]
-        false_positives = accepted[:, last_of_tie] - true_positives
-        yield ROC(_from_zero(true_positives), _from_zero(false_positives))
+        drawn = counts[start : start + block]
+        curve = ordered.curve(drawn)
+        advantage = _held_out_advantage(ordered.curve(drawn * even), ordered.curve(drawn * ~even))
+        blocks.append(
+            {
+                "auc": curve.auc(),
+                **{tpr_name(level): curve.tpr_at(level) for level in FPR_LEVELS},
+                "balanced_accuracy": (1 + advantage) / 2,
+                "advantage": advantage,
+            }
+        )
+    return {name: np.concatenate([found[name] for found in blocks]) for name in blocks[0]}
+
+
+def _held_out_advantage(one: ROC, other: ROC) -> Floats:
+    """Returns TPR - FPR of each half at the best threshold of the other half, averaged (...)."""
+    gaps = [half.tpr - half.fpr for half in (one, other)]
+    best = [gap.argmax(axis=-1, keepdims=True) for gap in gaps]
+    held_out = [np.take_along_axis(gaps[half], best[1 - half], axis=-1)[..., 0] for half in (0, 1)]
+    return np.asarray((held_out[0] + held_out[1]) / 2, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class _Sorted:
+    """Examples in descending order of score, and which of them is the last of its tie."""
+
+    order: NDArray[np.intp]
+    members: NDArray[np.bool_]
+    last_of_tie: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, scores: Floats, membership: NDArray[np.bool_]) -> "_Sorted":
+        if scores.shape != membership.shape or scores.ndim != 1:
+            raise ValueError(
+                f"scores and membership must be two vectors of one length, got {scores.shape} and {membership.shape}"
+            )
+        finite = np.isfinite(scores)
+        if not finite.all():
+            raise ValueError(f"scores must be finite, got NaN or infinity for example {int(np.argmin(finite))}")
+        if membership.all() or not membership.any():
+            raise ValueError(
+                f"membership must hold members and non-members, got {membership.sum()} of {len(membership)}"
+            )
+        order = np.argsort(-scores, kind="stable")
+        return cls(order, membership[order], np.append(np.diff(scores[order]) != 0, True))
+
+    def curve(self, counts: NDArray[np.integer]) -> ROC:
+        """Returns the curves (resamples, points) of examples that count so often, all with the same thresholds."""
+        drawn = counts[:, self.order].astype(np.int32)
+        accepted = np.cumsum(drawn, axis=-1)[:, self.last_of_tie]
+        true_positives = np.cumsum(np.where(self.members, drawn, 0), axis=-1)[:, self.last_of_tie]
+        return ROC(_from_zero(true_positives), _from_zero(accepted - true_positives))
 
 
 def _from_zero(counts: NDArray[np.integer]) -> Counts:
     return np.concatenate([np.zeros((len(counts), 1), dtype=np.int64), counts], axis=-1)
+
+
+def _share(counts: Counts, total: Counts) -> Floats:
+    """Returns counts (..., points) as shares of their total (...), and 0 where there is none."""
+    return np.divide(counts, total[..., np.newaxis], out=np.zeros(counts.shape), where=total[..., np.newaxis] > 0)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from attacks import Attack, Observations, score_every_target
 from attacks.intervals import Resampled
-from attacks.metrics import ROC, resampled_rocs, roc
+from attacks.metrics import ROC, metrics, roc
 from mgaudit import parallel
 from mgaudit.design import Design
 from mgaudit.progress import Progress
@@ -17,7 +17,7 @@ from mgaudit.settings import AuditSettings, attack_choice, target_choice
 from mgaudit.store import EnsembleFolder, training_code_sha256
 from targets.datasets import Dataset
 from targets.device import device_name
-from targets.dp_training import epsilon_spent, plan_privacy
+from targets.dp_training import plan_privacy
 from targets.ensemble import Ensemble
 from targets.recipe import Recipe, initial_model, train
 from targets.schemes import DPSGD
@@ -37,18 +37,13 @@ class AttackOutcome:
 
 @dataclass(frozen=True)
 class Audit:
-    """What came out of one arm, with the resamples, so that a study can pair it with another.
-
-    `steps` are the optimizer steps of each model; `epsilon` is what DP-SGD's accountant says of them.
-    """
+    """What came out of one arm, with the resamples, so that a study can pair it with another."""
 
     settings: AuditSettings
     recipe: Recipe
     train_accuracy: Resampled
     test_accuracy: Resampled
     attacks: dict[str, AttackOutcome]
-    epsilon: float | None
-    steps: int
     training_seconds: float
     models_reused: int
 
@@ -69,14 +64,15 @@ def audit(settings: AuditSettings, recipe: Recipe, design: Design, jobs: int, pr
 
     Models that have been trained before are taken from the store, and each new one is kept as soon as it is trained.
     """
-    folder = EnsembleFolder.open(_determined_by(settings, recipe, design))
+    folder = EnsembleFolder.at(determined_by(settings, recipe, design))
     with folder.locked():
         reused = _train_missing(folder, settings, recipe, design, jobs, progress)
-    facts = [folder.load_model(index)[1] for index in range(settings.models)]
-    steps = max(fact["steps"] for fact in facts)
+        progress.stage(f"{settings.label}: querying and attacking")
+        logits = folder.load_logits(settings.models) or _query(folder, settings, recipe, design)
+    facts = [folder.load_facts(index) for index in range(settings.models)]
+    if recipe.plan is not None and any(fact["steps"] != recipe.plan.steps for fact in facts):
+        raise RuntimeError(f"models took other than the {recipe.plan.steps} steps that epsilon was computed for")
 
-    progress.stage(f"{settings.label}: querying and attacking")
-    logits = folder.load_logits(settings.models) or _query(folder, settings, recipe, design)
     observations = Observations(logits["pool"][:, :, np.newaxis], design.dataset.labels, design.membership)
     outcomes = {text: _attack(text, observations, design) for text in settings.attacks}
     correct = logits["pool"].argmax(axis=-1) == design.dataset.labels
@@ -84,17 +80,16 @@ def audit(settings: AuditSettings, recipe: Recipe, design: Design, jobs: int, pr
     return Audit(
         settings=settings,
         recipe=recipe,
-        train_accuracy=_accuracy(correct, design.membership, design.example_resamples),
-        test_accuracy=_accuracy(test_correct, np.ones_like(test_correct), design.test_resamples),
+        train_accuracy=accuracy(correct, design.membership, design.example_resamples),
+        test_accuracy=accuracy(test_correct, np.ones_like(test_correct), design.test_resamples),
         attacks=outcomes,
-        epsilon=_epsilon(recipe, steps),
-        steps=steps,
         training_seconds=sum(fact["seconds"] for fact in facts),
         models_reused=reused,
     )
 
 
-def _determined_by(settings: AuditSettings, recipe: Recipe, design: Design) -> dict[str, object]:
+def determined_by(settings: AuditSettings, recipe: Recipe, design: Design) -> dict[str, object]:
+    """Returns, as JSON values, all that determines the arm's models; a model's number is its own."""
     return {
         "dataset": design.sha256,
         "target": settings.target,
@@ -148,7 +143,7 @@ def _query(
     """Returns the logits (models, examples, classes) of the audited examples, "pool", and of the test split, "test"."""
     dataset = design.dataset
     model = initial_model(recipe.target, dataset.input_shape, len(dataset.classes), seed=0)
-    ensemble = Ensemble(model, [folder.load_model(index)[0] for index in range(settings.models)])
+    ensemble = Ensemble(model, [folder.load_weights(index) for index in range(settings.models)])
     logits = {
         "pool": ensemble.logits(dataset.inputs, design.device),
         "test": ensemble.logits(dataset.test_inputs, design.device),
@@ -162,41 +157,28 @@ def _attack(text: str, observations: Observations, design: Design) -> AttackOutc
     attack: Attack = choice.build(**choice.options)
     scores = score_every_target(attack, observations)
     pairs = list(zip(scores, design.membership, strict=True))
-    rocs = [roc(*pair) for pair in pairs]
-    metrics = _stacked([[curve.metrics()] for curve in rocs])
-    resampled = _stacked(
-        [[curves.metrics() for curves in resampled_rocs(*pair, design.example_resamples)] for pair in pairs]
-    )
+    found = [(metrics(*pair), metrics(*pair, design.example_resamples)) for pair in pairs]
     return AttackOutcome(
         attack=attack,
         scores=scores,
-        metrics={name: Resampled(metrics[name][:, 0], resampled[name]) for name in metrics},
-        mean_roc=np.mean([_on_grid(curve) for curve in rocs], axis=0),
+        metrics={
+            name: Resampled(
+                np.concatenate([exact[name] for exact, _ in found]), np.stack([drawn[name] for _, drawn in found])
+            )
+            for name in found[0][0]
+        },
+        mean_roc=np.mean([_on_grid(roc(*pair)) for pair in pairs], axis=0),
     )
-
-
-def _stacked(targets: list[list[dict[str, NDArray[np.float64]]]]) -> dict[str, NDArray[np.float64]]:
-    """Returns each metric as (targets, resamples), from blocks of resamples for each target."""
-    names = targets[0][0].keys()
-    return {
-        name: np.stack([np.concatenate([np.atleast_1d(block[name]) for block in blocks]) for blocks in targets])
-        for name in names
-    }
 
 
 def _on_grid(curve: ROC) -> NDArray[np.float64]:
     return np.array([float(curve.tpr_at(level)) for level in ROC_GRID])
 
 
-def _accuracy(correct: NDArray[np.bool_], counted: NDArray[np.bool_], resamples: NDArray[np.uint16]) -> Resampled:
+def accuracy(correct: NDArray[np.bool_], counted: NDArray[np.bool_], resamples: NDArray[np.uint16]) -> Resampled:
     """Returns the share of correct answers (models, examples) among those that are counted."""
     weights = resamples.astype(np.float32)
     hits, total = (correct & counted).astype(np.float32), counted.astype(np.float32)
     per_target = hits.sum(axis=1, dtype=np.float64) / total.sum(axis=1, dtype=np.float64)
     in_resamples = (hits @ weights.T).astype(np.float64) / (total @ weights.T)
     return Resampled(per_target, in_resamples)
-
-
-def _epsilon(recipe: Recipe, steps: int) -> float | None:
-    plan = recipe.plan
-    return None if plan is None else epsilon_spent(plan.noise_multiplier, plan.sample_rate, steps, plan.delta)

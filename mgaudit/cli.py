@@ -76,8 +76,10 @@ def run(
     scheme: Annotated[
         str | None, typer.Option(help="The noise to audit in place of the mask: NAME:key=value,…")
     ] = None,
-    baseline: Annotated[bool, typer.Option("--baseline/--no-baseline", help="The arm without noise.")] = True,
-    dp: Annotated[bool, typer.Option("--dp/--no-dp", help="The arm trained with DP-SGD.")] = True,
+    baseline: Annotated[
+        bool | None, typer.Option("--baseline/--no-baseline", help="The arm without noise (default: yes).")
+    ] = None,
+    dp: Annotated[bool | None, typer.Option("--dp/--no-dp", help="The arm trained with DP-SGD (default: yes).")] = None,
     epsilon: Annotated[float | None, typer.Option(help="ε of the DP-SGD arm (default: 8).")] = None,
     delta: Annotated[float | None, typer.Option(help="δ of the DP-SGD arm (default: 1/n^1.1).")] = None,
     attack: Annotated[
@@ -125,19 +127,20 @@ def run(
     with _user_errors():
         progress.stage("loading data and settings")
         from mgaudit.parallel import default_jobs
-        from mgaudit.settings import read_settings, study_settings
+        from mgaudit.settings import StudySettings, edited_schemes, read_settings, study_settings
+        from mgaudit.store import check_cache_folder
         from mgaudit.study import plan_study, run_study
 
-        values: dict[str, Any] = read_settings(settings) if settings else {}
+        if kappa is not None and scheme is not None:
+            raise ValueError("--kappa and --scheme both name the noise to audit; give one of them")
+        audited = scheme if kappa is None else f"gaussian-mask:kappa={kappa:.15g}"
+        values: dict[str, Any] = study_settings(read_settings(settings)).as_dict() if settings else {}
         values |= {key: value for key, value in given.items() if value is not None}
         values["training"] = values.get("training", {}) | {k: v for k, v in training.items() if v is not None}
-        if (
-            not settings
-            or not baseline
-            or not dp
-            or any(value is not None for value in (kappa, scheme, epsilon, delta))
-        ):
-            values["schemes"] = _schemes(kappa, scheme, epsilon, delta, baseline, dp)
+        values["schemes"] = edited_schemes(
+            values.get("schemes", StudySettings().schemes), audited, baseline, dp, epsilon, delta
+        )
+        check_cache_folder()
         plan = plan_study(study_settings(values))
         folder = RunFolder.create(out_folder, plan.slug, plan.sha256)
     try:
@@ -217,27 +220,6 @@ def main() -> None:
     # joblib and matplotlib log to the console what is of no use to who runs an audit.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     app()
-
-
-def _schemes(
-    kappa: float | None,
-    scheme: str | None,
-    epsilon: float | None,
-    delta: float | None,
-    baseline: bool,
-    dp: bool,
-) -> list[str]:
-    """Returns the arms that the options ask for: no noise, the noise under audit, DP-SGD."""
-    if kappa is not None and scheme is not None:
-        raise ValueError("--kappa and --scheme both name the noise to audit; give one of them")
-    if not dp and (epsilon is not None or delta is not None):
-        raise ValueError("--epsilon and --delta are settings of the DP-SGD arm, which --no-dp leaves out")
-    schemes = ["none"] if baseline else []
-    schemes.append(scheme or f"gaussian-mask:kappa={0.3 if kappa is None else kappa:.15g}")
-    if dp:
-        private = f"dp-sgd:epsilon={8 if epsilon is None else epsilon:.15g}"
-        schemes.append(private if delta is None else f"{private},delta={delta:.15g}")
-    return list(dict.fromkeys(schemes))
 
 
 @contextmanager

@@ -1,10 +1,9 @@
 """Where work runs: in this process or on this machine's cores."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from joblib import Parallel, delayed, parallel_config
+from joblib import Parallel, cpu_count, delayed, parallel_config
 
 Task = TypeVar("Task")
 Outcome = TypeVar("Outcome")
@@ -12,7 +11,7 @@ Outcome = TypeVar("Outcome")
 
 def default_jobs(device: str) -> int:
     """Returns how many workers to use: one for each core this process may use, and one alone on a GPU."""
-    return 1 if device == "cuda" else len(os.sched_getaffinity(0))
+    return 1 if device == "cuda" else int(cpu_count())
 
 
 def run(function: Callable[[Task], Outcome], tasks: Sequence[Task], jobs: int) -> Iterator[Outcome]:

@@ -35,9 +35,7 @@ class RunFolder:
             with tempfile.TemporaryFile(dir=path):
                 pass
         except OSError as error:
-            raise ValueError(
-                f"--out must be a folder that can be written, got {str(out)!r} ({error.strerror}); choose another --out"
-            ) from error
+            raise ValueError(_not_writable(out, error)) from error
         return cls(path)
 
     @classmethod
@@ -65,16 +63,16 @@ class RunFolder:
         """Renders the reports from the result and returns their paths, in the run folder or in `destination`."""
         study, arrays = read_study(self.path)
         content = document(study, arrays)
+        rendered = {f"report.{name}": FORMATS[name](content) for name in formats}
         folder = destination or self.path
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            paths = []
-            for name in formats:
-                path = folder / f"report.{name}"
-                write_atomically(path, FORMATS[name](content))
-                paths.append(path)
+            for name, report in rendered.items():
+                write_atomically(folder / name, report)
         except OSError as error:
-            raise ValueError(
-                f"--out must be a folder that can be written, got {str(folder)!r} ({error.strerror})"
-            ) from error
-        return paths
+            raise ValueError(_not_writable(folder, error)) from error
+        return [folder / name for name in rendered]
+
+
+def _not_writable(folder: Path, error: OSError) -> str:
+    return f"--out must be a folder that can be written, got {str(folder)!r} ({error.strerror}); choose another --out"

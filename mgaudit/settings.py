@@ -1,7 +1,8 @@
 """What to audit: settings from TOML or the command line, checked as a whole before anything runs."""
 
 import tomllib
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,10 +11,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from attacks import ATTACKS
 from mgaudit.specs import Choice, parse
 from targets import SCHEMES, TARGETS
+from targets.datasets import TAKES_PATH
 from targets.training import Training
 
 FEWEST_MODELS = 3
-FEWEST_EXAMPLES = 20
+FEWEST_EXAMPLES = 50
+DEFAULT_DP = "dp-sgd:epsilon=8"
 
 
 def target_choice(text: str) -> Choice:
@@ -42,6 +45,12 @@ def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
+def _absolute(dataset: str) -> str:
+    """Returns the dataset with its path made absolute, so that the settings mean the same from any folder."""
+    name, _, path = dataset.partition(":")
+    return f"{name}:{Path(path).expanduser().absolute()}" if name in TAKES_PATH and path else dataset
+
+
 TargetText = Annotated[str, AfterValidator(lambda text: target_choice(text).text)]
 SchemeText = Annotated[str, AfterValidator(lambda text: scheme_choice(text).text)]
 AttackText = Annotated[str, AfterValidator(lambda text: attack_choice(text).text)]
@@ -52,7 +61,7 @@ class _Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    dataset: str = "digits"
+    dataset: Annotated[str, AfterValidator(_absolute)] = "digits"
     target: TargetText = "cnn"
     attacks: Annotated[tuple[AttackText, ...], Field(min_length=1), AfterValidator(_distinct)] = ("lira", "loss")
     models: Annotated[int, Field(ge=FEWEST_MODELS)] = 16
@@ -79,12 +88,12 @@ class AuditSettings(_Settings):
 
 
 class StudySettings(_Settings):
-    """Arms that differ in their scheme alone. The first scheme without noise is the baseline of the others."""
+    """Arms that differ in their scheme alone. The arm "none", if there is one, is the baseline of the others."""
 
     schemes: Annotated[tuple[SchemeText, ...], Field(min_length=1), AfterValidator(_distinct)] = (
         "none",
         "gaussian-mask:kappa=0.3",
-        "dp-sgd:epsilon=8",
+        DEFAULT_DP,
     )
 
     @property
@@ -101,6 +110,42 @@ class StudySettings(_Settings):
         """Returns plain values, as they go to JSON and TOML."""
         shared = self.model_dump(mode="json", exclude={"training"})
         return {**shared, "training": asdict(self.training)}
+
+
+def edited_schemes(
+    schemes: Sequence[str],
+    audited: str | None = None,
+    baseline: bool | None = None,
+    dp: bool | None = None,
+    epsilon: float | None = None,
+    delta: float | None = None,
+) -> list[str]:
+    """Returns the arms with what the command line says of them put in; what it does not say (None) stays.
+
+    `audited` takes the place of every arm that is neither "none" nor DP-SGD; `baseline` and `dp` add or remove those
+    two; `epsilon` and `delta` change the DP-SGD arms, or add one.
+    """
+    choices = [scheme_choice(text) for text in schemes]
+    plain = [choice for choice in choices if choice.name == "none"]
+    private = [choice for choice in choices if choice.name == "dp-sgd"]
+    noisy = [choice for choice in choices if choice not in plain and choice not in private]
+    if baseline is not None:
+        plain = [scheme_choice("none")] if baseline else []
+    if audited is not None:
+        noisy = [scheme_choice(audited)]
+    if dp is False:
+        if epsilon is not None or delta is not None:
+            raise ValueError("--epsilon and --delta are settings of the DP-SGD arm, which --no-dp leaves out")
+        private = []
+    elif not private and (dp or epsilon is not None or delta is not None):
+        private = [scheme_choice(DEFAULT_DP)]
+    changes = {key: value for key, value in (("epsilon", epsilon), ("delta", delta)) if value is not None}
+    for place, choice in enumerate(private):
+        options = choice.options | changes
+        if epsilon is not None:
+            options.pop("noise_multiplier", None)
+        private[place] = replace(choice, options=options)
+    return list(dict.fromkeys(choice.text for choice in (*plain, *noisy, *private)))
 
 
 def study_settings(values: dict[str, Any]) -> StudySettings:

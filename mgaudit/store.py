@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,27 +48,28 @@ class EnsembleFolder:
     """The folder of one ensemble: `settings.json`, a file for each model, and the logits of all.
 
     Model m is the same however many models there are, so the number of models is not part of the key and a larger
-    ensemble trains only what a smaller one lacks. Each file is renamed into place when it is whole: what is there is
-    done, and what a kill cut short is not there.
+    ensemble trains only what a smaller one lacks. All is written under the lock, and each file is renamed into place
+    when it is whole: what is there is done, and what a kill cut short is not there.
     """
 
     path: Path
 
+    determined_by: str
+
     @classmethod
-    def open(cls, determined_by: dict[str, Any]) -> "EnsembleFolder":
-        """Returns the folder, made if need be, of the ensemble that these JSON values determine."""
+    def at(cls, determined_by: dict[str, Any]) -> "EnsembleFolder":
+        """Returns the folder of the ensemble that these JSON values determine; `locked` makes it."""
         text = json.dumps(determined_by, sort_keys=True, indent=2)
-        path = cache_folder() / "ensembles" / hashlib.sha256(text.encode()).hexdigest()
-        path.mkdir(parents=True, exist_ok=True)
-        write_atomically(path / "settings.json", text.encode())
-        return cls(path)
+        return cls(cache_folder() / "ensembles" / hashlib.sha256(text.encode()).hexdigest(), text)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps other processes from training the same ensemble, and clears away what a killed one left."""
+        """Keeps other processes from writing to the folder, and clears away what a killed one left."""
+        self.path.mkdir(parents=True, exist_ok=True)
         with FileLock(self.path / ".lock"):
             for partial in self.path.glob(f".*{PARTIAL_SUFFIX}"):
                 partial.unlink(missing_ok=True)
+            write_atomically(self.path / "settings.json", self.determined_by.encode())
             yield
 
     def model_path(self, index: int) -> Path:
@@ -83,15 +85,16 @@ class EnsembleFolder:
         metadata = {"facts": json.dumps(facts)}
         write_atomically(self.model_path(index), save(weights, metadata=metadata))
 
-    def load_model(self, index: int) -> tuple[Tensors, dict[str, Any]]:
-        """Returns a model's weights and facts. Raises ValueError, naming the file, where it is damaged."""
-        path = self.model_path(index)
-        try:
-            with safe_open(path, framework="np") as file:
-                facts = json.loads(file.metadata()["facts"])
-            return load_file(path), facts
-        except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
-            raise ValueError(f"the kept model {path} is damaged ({error}); delete it and run again") from error
+    def load_weights(self, index: int) -> Tensors:
+        """Returns a model's weights. Raises ValueError, naming the file, where it is damaged."""
+        with _naming(self.model_path(index)):
+            return load_file(self.model_path(index))
+
+    def load_facts(self, index: int) -> dict[str, Any]:
+        """Returns what was noted of a model's training. Raises ValueError, naming the file, where it is damaged."""
+        with _naming(self.model_path(index)), safe_open(self.model_path(index), framework="np") as file:
+            facts: dict[str, Any] = json.loads(file.metadata()["facts"])
+            return facts
 
     def logits_path(self, models: int) -> Path:
         """Returns the file of the first `models` models' logits."""
@@ -106,7 +109,27 @@ class EnsembleFolder:
         path = self.logits_path(models)
         if not path.exists():
             return None
-        try:
+        with _naming(path):
             return load_file(path)
-        except SafetensorError as error:
-            raise ValueError(f"the kept logits {path} are damaged ({error}); delete the file and run again") from error
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(f"the kept file {path} is damaged ({error}); delete it and run again") from error
+
+
+def check_cache_folder() -> None:
+    """Raises ValueError where the cache folder cannot be made or written."""
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"the cache folder must be one that can be written, got {str(folder)!r} ({error.strerror}); "
+            "name another in MGAUDIT_CACHE"
+        ) from error

@@ -142,12 +142,17 @@ def _attack_result(
     return AttackResult(
         attack=name,
         source=outcome.attack.source,
-        metrics={key: _estimate(two_way_interval(numbers, trials, RATE)) for key, numbers in outcome.metrics.items()},
+        needs=sorted(outcome.attack.needs),
+        metrics={
+            key: _estimate(two_way_interval(numbers, trials, CHANGE if key == "advantage" else RATE))
+            for key, numbers in outcome.metrics.items()
+        },
         per_target={key: numbers.per_target.tolist() for key, numbers in outcome.metrics.items()},
         differences={key: _estimate(two_way_interval(numbers, trials, CHANGE)) for key, numbers in differences.items()},
         false_positives_allowed={
             tpr_name(level): int(false_positives_allowed(level, non_members)) for level in FPR_LEVELS
         },
+        non_members=non_members,
     )
 
 
@@ -157,15 +162,15 @@ def _estimate(interval: Interval) -> Estimate:
 
 def _claim(one: Audit) -> PrivacyClaim | None:
     plan = one.recipe.plan
-    if plan is None or one.epsilon is None:
+    if plan is None:
         return None
     return PrivacyClaim(
-        epsilon=one.epsilon if math.isfinite(one.epsilon) else None,
+        epsilon=plan.epsilon if math.isfinite(plan.epsilon) else None,
         delta=plan.delta,
         noise_multiplier=plan.noise_multiplier,
         max_grad_norm=plan.max_grad_norm,
         sample_rate=plan.sample_rate,
-        steps=one.steps,
+        steps=plan.steps,
         accountant="PRV",
         adjacency="add/remove",
     )

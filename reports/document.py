@@ -53,13 +53,12 @@ def _method(study: StudyResult) -> list[str]:
     paragraphs = [
         f"For each arm {models} models were trained. Whether a model trains on an example is an independent fair coin "
         f"for each of the {examples} examples, the same coins in every arm, so a model has about {examples // 2} "
-        "training examples. Inputs are standardised per channel (vectors: per feature); noise acts on standardised "
-        "inputs, in training only.",
-        "Threat model: the adversary queries the target once for each example and sees its logits. It knows the data "
-        "distribution, the architecture and the training procedure, noise included, and has trained "
-        f"{models - 1} shadow models with them. Every model is the target in turn, with the others as its shadows.",
+        "training examples. Inputs are standardised per channel (vectors: per feature) with the statistics of all "
+        "examples, which count as public; noise acts on standardised inputs, in training only.",
+        _threat_model(study),
         f"Attacks: {attacks}. A higher score means member. AUC counts ties half; a TPR is the largest whose FPR does "
-        "not exceed the level, without interpolation.",
+        "not exceed the level, without interpolation. Advantage (TPR − FPR) and balanced accuracy are at a threshold "
+        "chosen on the other half of the examples.",
         "Intervals are 95 %, for new targets and new examples together: a two-way analysis of variance over targets "
         "and bootstrap resamples of the examples. Differences are paired by target and example. Test accuracy is over "
         f"the {study.dataset.test_examples} test examples, on which no model trained.",
@@ -73,6 +72,16 @@ def _method(study: StudyResult) -> list[str]:
             "added or removed. It takes the noise generator to be ideal; torch's is not cryptographic."
         )
     return paragraphs
+
+
+def _threat_model(study: StudyResult) -> str:
+    text = "Threat model: the adversary queries the target once for each example and sees its logits."
+    if any("shadows" in attack.needs for attack in study.arms[0].attacks):
+        text += (
+            " It knows the data distribution, the architecture and the training procedure, noise included, and has "
+            f"trained {study.settings['models'] - 1} shadow models with them (attacks that use none ignore them)."
+        )
+    return text + " Every model is the target in turn, with the others as its shadows."
 
 
 def _facts(study: StudyResult) -> list[tuple[str, str]]:
@@ -90,8 +99,9 @@ def _facts(study: StudyResult) -> list[tuple[str, str]]:
         ("Data SHA-256", study.dataset.sha256),
         (
             "Training",
-            f"{training['epochs']} epochs, batches of {training['batch_size']}, {training['optimizer']}, momentum "
-            f"{training['momentum']:g}, weight decay {training['weight_decay']:g}, cosine to 0 from rate {rates}",
+            f"{training['epochs']} epochs, batches of {training['batch_size']}, {training['optimizer']}"
+            + (f" with momentum {training['momentum']:g}" if training["optimizer"] == "sgd" else "")
+            + f", weight decay {training['weight_decay']:g}, cosine to 0 from rate {rates}",
         ),
         ("Seed", str(settings["seed"])),
         ("Device", f"{provenance.device} ({provenance.processor})"),

@@ -93,10 +93,10 @@ def svg(figure: Figure, salt: str) -> str:
     return text[text.index("<svg") :]
 
 
-def _panels(columns: int, height: float) -> tuple[Figure, list[Axes]]:
+def _panels(columns: int, height: float, sharey: bool = True) -> tuple[Figure, list[Axes]]:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.2, height), layout="constrained")
-        axes = figure.subplots(1, columns, squeeze=False)[0]
+        axes = figure.subplots(1, columns, squeeze=False, sharey=sharey)[0]
     return figure, list(axes)
 
 
@@ -165,7 +165,7 @@ def roc_figure(study: StudyResult, arrays: Arrays) -> Figure:
 
 def score_figure(study: StudyResult, arrays: Arrays) -> Figure:
     """Returns histograms of the headline attack's scores, a panel for each arm."""
-    figure, panels = _panels(len(study.arms), 2.4)
+    figure, panels = _panels(len(study.arms), 2.4, sharey=False)
     membership = arrays["membership"]
     with mpl.rc_context(STYLE):
         for index, (axes, arm) in enumerate(zip(panels, study.arms, strict=True)):

@@ -2,8 +2,10 @@
 
 import io
 import json
+import zlib
 from pathlib import Path
 from typing import Any, Literal
+from zipfile import BadZipFile
 
 import numpy as np
 import tomli_w
@@ -41,15 +43,18 @@ class AttackResult(_Record):
 
     `metrics` holds the mean over targets of each metric by name (`auc`, `tpr_at_0.01_fpr`, …, all fractions),
     `per_target` the single values, `differences` this arm less the baseline, paired by target and example.
-    `false_positives_allowed` says, for each TPR, how few non-members of one target may pass its threshold.
+    `needs` is what it reads beside the target's outputs. `false_positives_allowed` says, for each TPR, how few of the
+    `non_members` of one target may pass its threshold.
     """
 
     attack: str
     source: str
+    needs: list[str]
     metrics: dict[str, Estimate]
     per_target: dict[str, list[float]]
     differences: dict[str, Estimate]
     false_positives_allowed: dict[str, int]
+    non_members: int
 
 
 class PrivacyClaim(_Record):
@@ -172,5 +177,9 @@ def read_study(folder: Path) -> tuple[StudyResult, Arrays]:
     arrays_path = folder / ARRAYS_FILE
     if not arrays_path.is_file():
         raise FileNotFoundError(f"{folder} is not complete: {ARRAYS_FILE} is missing; run it again")
-    with np.load(arrays_path, allow_pickle=False) as archive:
-        return study, {name: archive[name] for name in archive.files}
+    try:
+        with arrays_path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            return study, {name: archive[name] for name in archive.files}
+    except (ValueError, AttributeError, EOFError, BadZipFile, zlib.error) as error:
+        raise ValueError(f"{arrays_path} cannot be read: {error}; run it again") from error

@@ -1,6 +1,9 @@
 """The tables of a report, as formatted cells: one source for the terminal, HTML and PDF."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import ROUND_CEILING, Context, Decimal
 
 from reports.results import AttackResult, AuditResult, Estimate, StudyResult
 
@@ -67,31 +70,38 @@ def accuracy_vs_privacy(study: StudyResult) -> Table:
         for arm in study.arms
         for attack in arm.attacks
     ]
-    notes = [
-        "Each number is the mean over targets with its 95 % interval for new targets and new examples. AUC 0.5 and a "
-        "TPR equal to the FPR are what guessing gets."
-    ]
+    notes = ["Each number is the mean over targets with its 95 % interval for new targets and new examples."]
     proofs = [f"{arm.label}: {proof(arm)}" for arm in study.arms if arm.claim is not None]
-    return Table("Accuracy against privacy", columns, rows, [*notes, *_few_note(rows), *proofs])
+    return Table("Accuracy against privacy", columns, rows, [*notes, *_guessing(study, shown), *proofs])
 
 
 def claimed(arm: AuditResult) -> str:
-    """Returns the epsilon that is proved for the arm, or that none is."""
+    """Returns the epsilon that is proved for the arm, rounded up as an upper bound is, or that none is."""
     if arm.claim is None:
         return "none"
-    return "∞" if arm.claim.epsilon is None else f"{arm.claim.epsilon:.2f}"
+    return "∞" if arm.claim.epsilon is None else f"{math.ceil(arm.claim.epsilon * 100 - 1e-9) / 100:.2f}"
 
 
 def proof(arm: AuditResult) -> str:
     """Returns the terms of a DP-SGD arm's claim in one sentence."""
     claim = arm.claim
-    if claim is None:
-        return "nothing is proved."
+    if claim is None or claim.epsilon is None:
+        return "no finite ε is proved."
     return (
-        f"ε = {claimed(arm)} at δ = {claim.delta:.2e} for each single model ({claim.accountant} accountant, "
+        f"ε = {claimed(arm)} at δ = {rounded_up(claim.delta)} for each single model ({claim.accountant} accountant, "
         f"{claim.adjacency} adjacency, Poisson sampling at rate {claim.sample_rate:.4f}, {claim.steps} steps, noise "
         f"multiplier {claim.noise_multiplier:.3f}, gradient norms clipped at {claim.max_grad_norm:g})."
     )
+
+
+def rounded_up(value: float) -> str:
+    """Returns a small number with three digits, never less than it is.
+
+    >>> rounded_up(8.8071e-4)
+    '8.81e-04'
+    """
+    mantissa, exponent = f"{Decimal(value).normalize(Context(prec=3, rounding=ROUND_CEILING)):.2e}".split("e")
+    return f"{mantissa}e{int(exponent):+03d}"
 
 
 def all_metrics(study: StudyResult) -> Table:
@@ -109,12 +119,15 @@ def all_metrics(study: StudyResult) -> Table:
         for attack in arm.attacks
         for name in attack.metrics
     ]
-    return Table("All metrics", columns, rows, _few_note(rows))
+    return Table("All metrics", columns, rows, _guessing(study, list(headline(study.arms[0]).metrics)))
 
 
 def _metric(attack: AttackResult, name: str) -> Cell:
-    few = attack.false_positives_allowed.get(name, FEW_FALSE_POSITIVES) < FEW_FALSE_POSITIVES
-    return _in_its_unit(name, attack.metrics[name], mark="*" if few else "")
+    return _in_its_unit(name, attack.metrics[name], mark="*" if _is_coarse(attack, name) else "")
+
+
+def _is_coarse(attack: AttackResult, name: str) -> bool:
+    return attack.false_positives_allowed.get(name, FEW_FALSE_POSITIVES) < FEW_FALSE_POSITIVES
 
 
 def _in_its_unit(name: str, estimate: Estimate, signed: bool = False, mark: str = "") -> Cell:
@@ -123,10 +136,29 @@ def _in_its_unit(name: str, estimate: Estimate, signed: bool = False, mark: str 
     return number(estimate, scale, digits, signed, mark)
 
 
-def _few_note(rows: list[list[Cell]]) -> list[str]:
-    if not any(cell.mark for row in rows for cell in row):
-        return []
-    return [f"* fewer than {FEW_FALSE_POSITIVES} non-members of a target may pass this threshold: read it with care."]
+def _guessing(study: StudyResult, shown: Sequence[str]) -> list[str]:
+    """Returns what guessing gets, and, where few non-members may pass a threshold, what that does to the TPR."""
+    attack = headline(study.arms[0])
+    lines = ["Guessing gets AUC 0.5, and a TPR equal to the FPR."]
+    few = [
+        name for name in shown if attack.false_positives_allowed.get(name, FEW_FALSE_POSITIVES) < FEW_FALSE_POSITIVES
+    ]
+    if few:
+        coarse = ", ".join(
+            f"{(attack.false_positives_allowed[name] + 1) / (attack.non_members + 1) * 100:.2f} % "
+            f"at {_fpr(name) * 100:g} % FPR"
+            for name in few
+        )
+        lines.append(
+            f"* Fewer than {FEW_FALSE_POSITIVES} of a target's {attack.non_members} or more non-members may pass this "
+            f"threshold. The number is coarse and depends on how many there are (guessing gets {coarse}); compare it "
+            "between arms only."
+        )
+    return lines
+
+
+def _fpr(name: str) -> float:
+    return float(name.removeprefix("tpr_at_").removesuffix("_fpr"))
 
 
 def metric_title(name: str) -> str:
@@ -136,7 +168,7 @@ def metric_title(name: str) -> str:
     'TPR @ 0.1 % FPR, %'
     """
     if name.startswith("tpr_at_"):
-        return f"TPR @ {float(name.removeprefix('tpr_at_').removesuffix('_fpr')) * 100:g} % FPR, %"
+        return f"TPR @ {_fpr(name) * 100:g} % FPR, %"
     return {"auc": "AUC", "balanced_accuracy": "balanced accuracy, %", "advantage": "advantage, %"}[name]
 
 

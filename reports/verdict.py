@@ -1,7 +1,7 @@
 """The question and the verdict, in plain language built from the numbers."""
 
 from reports.results import AuditResult, Estimate, StudyResult
-from reports.tables import claimed, headline, number
+from reports.tables import claimed, headline, number, rounded_up
 
 
 def question(study: StudyResult) -> str:
@@ -75,7 +75,9 @@ def _against_guessing(arm: AuditResult) -> str:
 def _named(arm: AuditResult) -> str:
     if arm.claim is None:
         return arm.label
-    return f"{arm.label}, for which ε ≤ {claimed(arm)} at δ = {arm.claim.delta:.1e} is proved,"
+    if arm.claim.epsilon is None:
+        return f"{arm.label}, for which no finite ε is proved,"
+    return f"{arm.label}, for which ε ≤ {claimed(arm)} at δ = {rounded_up(arm.claim.delta)} is proved,"
 
 
 def _percent(estimate: Estimate) -> str:

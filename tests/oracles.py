@@ -40,6 +40,25 @@ def tpr_at(scores: np.ndarray, membership: np.ndarray, level: float) -> float:
     return best
 
 
+def advantage(scores: np.ndarray, membership: np.ndarray, first_half: np.ndarray | None = None) -> float:
+    """TPR - FPR of each half (even and odd places) at the best threshold of the other half, the highest if several."""
+    if first_half is None:
+        first_half = np.arange(len(scores)) % 2 == 0
+
+    def gap(half: np.ndarray, threshold: float) -> float:
+        rates = []
+        for side in (membership & half, ~membership & half):
+            rates.append((scores[side] >= threshold).mean() if side.any() else 0.0)
+        return float(rates[0] - rates[1])
+
+    thresholds = [math.inf, *sorted(set(scores.tolist()), reverse=True)]
+    found = []
+    for chosen_on, measured_on in ((first_half, ~first_half), (~first_half, first_half)):
+        best = max(thresholds, key=lambda threshold: gap(chosen_on, threshold))
+        found.append(gap(measured_on, best))
+    return fmean(found)
+
+
 def lira(
     phi: np.ndarray,
     membership: np.ndarray,

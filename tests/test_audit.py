@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from attacks.metrics import roc
-from mgaudit.audit import build_recipe
+from mgaudit.audit import accuracy, build_recipe, determined_by
 from mgaudit.design import draw_design
 from mgaudit.progress import Progress
 from mgaudit.settings import study_settings
@@ -61,7 +61,7 @@ def fresh_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[],
 def models_of(cache: Path, scheme: str, models: int = 4) -> list[dict[str, np.ndarray]]:
     for folder in (cache / "ensembles").iterdir():
         if json.loads((folder / "settings.json").read_text())["scheme"]["name"] == scheme:
-            return [EnsembleFolder(folder).load_model(index)[0] for index in range(models)]
+            return [EnsembleFolder(folder, "").load_weights(index) for index in range(models)]
     raise AssertionError(f"no ensemble of {scheme}")
 
 
@@ -153,6 +153,21 @@ def test_the_result_holds_what_was_run(small: dict[str, Any]) -> None:
             assert attack.false_positives_allowed["tpr_at_0_fpr"] == 0
             assert 7 <= attack.false_positives_allowed["tpr_at_0.1_fpr"] <= 10
     assert study.arms[0].attacks[0].differences == {}
+    plain, masked, _ = study.arms
+    assert masked.test_accuracy_difference is not None
+    assert masked.test_accuracy_difference.value == pytest.approx(
+        masked.test_accuracy.value - plain.test_accuracy.value
+    )
+    assert masked.test_accuracy_difference.value != 0
+    for place, scores in enumerate(arrays["arm0/lira/scores"]):
+        assert plain.attacks[0].per_target["auc"][place] == roc(scores, arrays["membership"][place]).auc()
+    tprs = [
+        [float(roc(*pair).tpr_at(level)) for level in (0.0, 0.1)]
+        for pair in zip(arrays["arm0/lira/scores"], arrays["membership"], strict=True)
+    ]
+    assert arrays["arm0/lira/roc_tpr"][0] == pytest.approx(np.mean(tprs, axis=0)[0])
+    at_tenth = int(np.argmin(np.abs(arrays["roc_fpr"] - 0.1)))
+    assert arrays["arm0/lira/roc_tpr"][at_tenth] == pytest.approx(np.mean(tprs, axis=0)[1])
     change = study.arms[1].attacks[1].differences["auc"]
     aucs = [arm.attacks[1].metrics["auc"].value for arm in study.arms[:2]]
     assert change.value == pytest.approx(aucs[1] - aucs[0])
@@ -163,7 +178,7 @@ def test_the_claim_is_the_accountants_for_the_steps_really_taken(small: dict[str
     claim = study.arms[0].claim
     assert claim is not None
     folder = next((own_cache / "ensembles").iterdir())
-    taken = {EnsembleFolder(folder).load_model(index)[1]["steps"] for index in range(4)}
+    taken = {EnsembleFolder(folder, "").load_facts(index)["steps"] for index in range(4)}
     assert taken == {claim.steps}
     assert claim.epsilon == epsilon_spent(claim.noise_multiplier, claim.sample_rate, claim.steps, claim.delta)
     assert 2.98 < claim.epsilon <= 3  # type: ignore[operator]
@@ -208,3 +223,49 @@ def test_a_memorised_model_is_found_out_and_with_membership_permuted_it_is_not(
     permuted = generator.permuted(arrays["membership"], axis=1)
     pairs = zip(arrays["arm0/lira/scores"], permuted, strict=True)
     assert np.mean([float(roc(*pair).auc()) for pair in pairs]) == pytest.approx(0.5, abs=0.06)
+
+
+def test_accuracy_in_a_resample_is_that_of_the_examples_drawn() -> None:
+    generator = np.random.default_rng(0)
+    correct, counted = generator.random((3, 40)) < 0.7, generator.random((3, 40)) < 0.5
+    resamples = generator.integers(0, 3, (5, 40)).astype(np.uint16)
+    found = accuracy(correct, counted, resamples)
+    for model in range(3):
+        assert found.per_target[model] == pytest.approx(correct[model][counted[model]].mean())
+        for row, drawn in enumerate(resamples):
+            again, who = np.repeat(correct[model], drawn), np.repeat(counted[model], drawn)
+            assert found.in_resamples[model, row] == pytest.approx(again[who].mean(), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"target": "mlp:hidden=17"},
+        {"seed": 3},
+        {"examples": 199},
+        {"schemes": ["gaussian-mask:kappa=0.31"]},
+        {"training": {"epochs": 3, "batch_size": 31}},
+    ],
+    ids=str,
+)
+def test_what_determines_a_model_is_in_its_key(small: dict[str, Any], change: dict[str, Any]) -> None:
+    def key(values: dict[str, Any]) -> dict[str, object]:
+        settings = study_settings({**small, "schemes": ["gaussian-mask:kappa=0.3"], **values})
+        design, (arm,) = draw_design(settings), settings.arms()
+        return determined_by(arm, build_recipe(arm, design), design)
+
+    assert key(change) != key({})
+    assert key({"models": 9, "attacks": ["loss"]}) == key({})
+
+
+def test_the_training_code_and_the_versions_are_in_the_key(
+    small: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = study_settings({**small, "schemes": ["none"]})
+    design, (arm,) = draw_design(settings), settings.arms()
+    recipe = build_recipe(arm, design)
+    before = determined_by(arm, recipe, design)
+    monkeypatch.setattr("mgaudit.audit.training_code_sha256", lambda: "other")
+    other_code = determined_by(arm, recipe, design)
+    monkeypatch.setattr("mgaudit.audit.version", lambda name: "other")
+    assert len({json.dumps(found) for found in (before, other_code, determined_by(arm, recipe, design))}) == 3

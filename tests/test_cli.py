@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from mgaudit.cli import app
@@ -72,11 +73,9 @@ def test_a_run_is_reproduced_from_its_settings_file(tmp_path: Path) -> None:
     assert ours.pop("times")["models_reused"] == {"none": 0, "gaussian-mask:kappa=0.3": 0}
     assert theirs.pop("times")["models_reused"] == {"none": 4, "gaussian-mask:kappa=0.3": 4}
     assert ours == theirs
-    changed = mgaudit(
-        "run", "--settings", str(first / "settings.toml"), "--out", str(tmp_path / "c"), "--kappa", "1", "--no-dp"
-    )
+    changed = mgaudit("run", "--settings", str(first / "settings.toml"), "--out", str(tmp_path / "c"), "--kappa", "1")
     assert changed.exit_code == 0, changed.output
-    assert read_study(run_folder(tmp_path / "c"))[0].arms[1].scheme == "gaussian-mask:kappa=1"
+    assert [arm.scheme for arm in read_study(run_folder(tmp_path / "c"))[0].arms] == ["none", "gaussian-mask:kappa=1"]
     assert read_study(run_folder(tmp_path / "c"))[0].settings["seed"] == 7
 
 
@@ -111,6 +110,17 @@ def test_a_report_is_rendered_again_without_torch(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["report.pdf"]
 
 
+def test_two_runs_of_one_command_at_once_do_not_get_in_each_others_way(tmp_path: Path) -> None:
+    both = [process(tmp_path, "run", *FAST, "--quiet", "--out", out) for out in ("a", "b")]
+    for running in both:
+        _, errors = running.communicate(timeout=120)
+        assert running.returncode == 0, errors
+    results = [json.loads((run_folder(tmp_path / out) / "result.json").read_text()) for out in ("a", "b")]
+    reused = [sum(result.pop("times")["models_reused"].values()) for result in results]
+    assert results[0] == results[1]
+    assert sum(reused) == 8
+
+
 @pytest.mark.parametrize("kind", ["targets", "schemes", "attacks", "datasets"])
 def test_list_names_what_there_is(kind: str) -> None:
     listed = json.loads(mgaudit("list", kind, "--json").stdout)
@@ -143,12 +153,15 @@ def test_list_names_what_there_is(kind: str) -> None:
         (["--models", "2"], "models must be greater than or equal to 3, got 2"),
         (["--examples", "1199"], "examples must be between 1 and 1198, all that digits holds, got 1199"),
         (["--delta", "0.002"], "delta must be < 1/n = 0.00167 for n = 599 expected training examples, got 0.002"),
-        (["--epsilon", "0"], "epsilon must be a finite number > 0, got 0.0"),
+        (["--epsilon", "0"], "epsilon must be > 0 and <= 50, got 0.0"),
         (["--device", "cuda"], "torch finds no GPU"),
         (["--kappa", "1", "--scheme", "none"], "--kappa and --scheme both name the noise to audit"),
         (["--no-dp", "--epsilon", "1"], "--epsilon and --delta are settings of the DP-SGD arm"),
         (["--settings", "/nowhere.toml"], "cannot read the settings file /nowhere.toml: No such file"),
-        (["--examples", "60"], "batch_size must be <= 30, the expected number of training examples, got 64"),
+        (
+            ["--examples", "60"],
+            "batch_size must be <= 30, the expected number of training examples, for DP-SGD",
+        ),
     ],
 )
 def test_bad_input_is_one_clear_line_and_exit_code_2(
@@ -163,14 +176,31 @@ def test_bad_input_is_one_clear_line_and_exit_code_2(
     assert not list(tmp_path.glob("runs/*"))
 
 
-def test_an_unreadable_image_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (
+            lambda root: (root / "train" / "a" / "0.png").write_bytes(b"nothing"),
+            "cannot read the image {root}/train/a/0",
+        ),
+        (lambda root: [path.unlink() for path in (root / "train" / "a").iterdir()], "no image in {root}/train/a"),
+        (lambda root: (root / "test" / "b").rename(root / "b"), "class 'b' is missing from {root}/test"),
+        (lambda root: (root / "test").rename(root / "other"), "there is no folder {root}/test"),
+    ],
+    ids=["unreadable", "empty", "class missing", "no test"],
+)
+def test_a_folder_that_is_not_as_it_should_be_is_named(tmp_path: Path, spoil: Any, message: str) -> None:
+    root = tmp_path / "data"
     for split in ("train", "test"):
         for name in ("a", "b"):
-            (tmp_path / "data" / split / name).mkdir(parents=True)
-            (tmp_path / "data" / split / name / "0.png").write_bytes(b"nothing")
-    result = mgaudit("run", "--dataset", f"folder:{tmp_path / 'data'}", "--out", str(tmp_path / "runs"))
-    assert result.exit_code == 2
-    assert f"cannot read the image {tmp_path}/data/train/a/0.png" in result.stderr
+            (root / split / name).mkdir(parents=True)
+            Image.new("L", (8, 8)).save(root / split / name / "0.png")
+    spoil(root)
+    result = mgaudit("run", "--dataset", f"folder:{root}", "--quiet", "--out", str(tmp_path / "runs"))
+    assert result.exit_code == 2, result.output
+    assert message.format(root=root) in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not list(tmp_path.glob("runs/*"))
 
 
 @pytest.mark.parametrize("place", ["file/inside", "/proc/mgaudit-test"])
@@ -181,7 +211,7 @@ def test_an_out_folder_that_cannot_be_written_is_known_before_any_training(
     result = mgaudit("run", *FAST, "--quiet", "--out", str(tmp_path / place))
     assert result.exit_code == 2
     assert "--out must be a folder that can be written, got" in result.stderr
-    assert not own_cache.exists()
+    assert not (own_cache / "ensembles").exists()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write to a read-only folder")

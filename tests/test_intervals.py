@@ -5,44 +5,61 @@ from scipy import stats
 
 from attacks import Attack, LiRA, LossThreshold, Observations, score_every_target
 from attacks.intervals import Interval, Resampled, resample_counts, two_way_interval
-from attacks.metrics import resampled_rocs, roc
+from attacks.metrics import metrics
 
 
-def auc_interval(attack: Attack, observations: Observations, generator: np.random.Generator) -> Interval:
+def intervals(attack: Attack, observations: Observations, generator: np.random.Generator) -> dict[str, Interval]:
     scores = score_every_target(attack, observations)
     pairs = list(zip(scores, observations.membership, strict=True))
     counts = resample_counts(scores.shape[1], generator, resamples=100)
-    return two_way_interval(
-        Resampled(
-            np.array([roc(*pair).auc() for pair in pairs]),
-            np.stack([np.concatenate([block.auc() for block in resampled_rocs(*pair, counts)]) for pair in pairs]),
-        ),
-        trials=50,
-    )
+    exact, drawn = [metrics(*pair) for pair in pairs], [metrics(*pair, counts) for pair in pairs]
+    return {
+        name: two_way_interval(
+            Resampled(np.concatenate([found[name] for found in exact]), np.stack([found[name] for found in drawn])),
+            trials=50,
+            bounds=(-1, 1),
+        )
+        for name in exact[0]
+    }
 
 
-def coverage(attack: Attack, shift: float, truth: float, permuted: bool, audits: int = 300) -> float:
-    covered = 0
+def coverage(
+    attack: Attack,
+    shift: float,
+    truths: dict[str, float],
+    permuted: bool = False,
+    audits: int = 300,
+    examples: int = 150,
+) -> dict[str, float]:
+    covered = dict.fromkeys(truths, 0)
     for seed in range(audits):
         generator = np.random.default_rng(seed)
-        observations = oracles.planted(6, 150, shift, generator)
+        observations = oracles.planted(6, examples, shift, generator)
         if permuted:
             shuffled = np.stack([generator.permutation(row) for row in observations.membership])
             observations = Observations(observations.logits, observations.labels, shuffled)
-        interval = auc_interval(attack, observations, generator)
-        covered += interval.low <= truth <= interval.high
-    return covered / audits
+        found = intervals(attack, observations, generator)
+        for name, truth in truths.items():
+            covered[name] += found[name].low <= truth <= found[name].high
+    return {name: count / audits for name, count in covered.items()}
 
 
 @pytest.mark.parametrize("attack", [LiRA(), LossThreshold()], ids=repr)
-def test_the_interval_covers_one_half_when_membership_is_permuted(attack: Attack) -> None:
-    assert coverage(attack, shift=1.5, truth=0.5, permuted=True) >= 0.93
+def test_the_intervals_cover_guessing_when_membership_is_permuted(attack: Attack) -> None:
+    guessing = {"auc": 0.5, "balanced_accuracy": 0.5, "advantage": 0.0}
+    found = coverage(attack, shift=1.5, truths=guessing, permuted=True)
+    assert all(share >= 0.93 for share in found.values()), found
 
 
-def test_the_interval_covers_the_truth_when_examples_differ() -> None:
-    # phi = difficulty (sd 3) + N(0, 1) + shift: the AUC of the loss is Phi(shift / sqrt(2 * (9 + 1))).
-    truth = float(stats.norm.cdf(1.5 / np.sqrt(20)))
-    assert coverage(LossThreshold(), shift=1.5, truth=truth, permuted=False) >= 0.93
+def test_the_intervals_cover_the_truth_when_examples_differ() -> None:
+    # phi is N(0, 3^2 + 1) for non-members and higher by the shift for members.
+    shift = 1.5 / np.sqrt(10)
+    truths = {
+        "auc": float(stats.norm.cdf(shift / np.sqrt(2))),
+        "tpr_at_0.1_fpr": float(stats.norm.sf(stats.norm.isf(0.1) - shift)),
+    }
+    found = coverage(LossThreshold(), shift=1.5, truths=truths, examples=400)
+    assert all(share >= 0.93 for share in found.values()), found
 
 
 def two_way(targets: float, examples: float, both: float, seed: int, shape: tuple[int, int] = (10, 300)) -> Interval:
@@ -99,8 +116,8 @@ def test_a_rate_that_never_varies_at_a_bound_has_the_exact_binomial_interval() -
     for value in (0.0, 1.0):
         interval = two_way_interval(Resampled(np.full(4, value), np.full((4, 9), value)), trials=59)
         assert interval.value == value
-        # The rule of three: 59 trials without a success leave up to 5 % possible.
-        assert abs(interval.high - interval.low) == pytest.approx(1 - 0.05 ** (1 / 59))
+        clopper_pearson = stats.binomtest(int(59 * value), 59).proportion_ci(0.95)
+        assert (interval.low, interval.high) == pytest.approx((clopper_pearson.low, clopper_pearson.high))
         assert 0 <= interval.low <= interval.high <= 1
 
 

@@ -33,11 +33,13 @@ def test_packages_import_only_what_the_house_allows(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_nothing_touches_a_global_random_state_and_only_the_cli_prints(path: Path) -> None:
+def test_nothing_seeds_a_global_random_state_for_good_and_only_the_cli_prints(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)
             assert called not in ("np.random.seed", "numpy.random.seed", "torch.manual_seed", "random.seed")
+            # The one place that seeds torch's generator does so inside fork_rng, and test_recipe.py looks after it.
+            assert called != "torch.default_generator.manual_seed" or path.name == "recipe.py"
             assert called != "print" or path.name == "cli.py"
 
 

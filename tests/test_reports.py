@@ -12,7 +12,7 @@ import pytest
 from pypdf import PdfReader
 
 from reports.document import document
-from reports.figures import drawings
+from reports.figures import accuracy_figure, drawings, roc_figure, score_figure
 from reports.html import render_html
 from reports.pdf import render_pdf
 from reports.results import (
@@ -55,10 +55,12 @@ def attack(name: str, auc: float, change: float | None) -> AttackResult:
     return AttackResult(
         attack=name,
         source="Somebody 2020",
+        needs=["shadows"] if name == "lira" else [],
         metrics=metrics,
         per_target={metric: [0.2, 0.3, 0.4] for metric in METRICS},
         differences={} if change is None else {metric: estimate(change, 0.02) for metric in METRICS},
         false_positives_allowed={"tpr_at_0.1_fpr": 30, "tpr_at_0.01_fpr": 10, "tpr_at_0.001_fpr": 0, "tpr_at_0_fpr": 0},
+        non_members=299,
     )
 
 
@@ -78,7 +80,7 @@ def arm(scheme: str, label: str, auc: float, change: float | None, claim: Privac
 def study(label: str = "gaussian-mask (kappa=0.3)", **changes: Any) -> StudyResult:
     claim = PrivacyClaim(
         epsilon=7.994,
-        delta=8.8e-4,
+        delta=8.8071e-4,
         noise_multiplier=1.0986,
         max_grad_norm=1.0,
         sample_rate=0.1068,
@@ -173,6 +175,15 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
         read_study(tmp_path / "run")
 
 
+def test_arrays_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "run", study(), arrays())
+    path = tmp_path / "run" / ARRAYS_FILE
+    for content in (path.read_bytes()[:500], b"", b"nonsense"):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"arrays\.npz cannot be read"):
+            read_study(tmp_path / "run")
+
+
 def test_an_estimate_without_a_number_is_refused() -> None:
     with pytest.raises(ValueError, match="finite"):
         Estimate(value=float("nan"), low=0.0, high=1.0)
@@ -208,9 +219,11 @@ def test_the_main_table_has_a_row_for_each_arm_and_attack_with_the_numbers_of_th
         "none",
     ]
     assert len(table.rows) == 6
-    assert [str(row[-1]) for row in table.rows] == ["none"] * 4 + ["7.99"] * 2
-    assert any("fewer than 10" in note for note in table.notes)
-    assert any("ε = 7.99 at δ = 8.80e-04" in note and "281 steps" in note for note in table.notes)
+    assert [str(row[-1]) for row in table.rows] == ["none"] * 4 + ["8.00"] * 2
+    assert any("Fewer than 10 of a target's 299 or more" in note for note in table.notes)
+    assert any("guessing gets 0.33 % at 0.1 % FPR)" in note for note in table.notes)  # 1 of 300
+    # Bounds are rounded up: 7.994 and 8.8071e-4.
+    assert any("ε = 8.00 at δ = 8.81e-04" in note and "281 steps" in note for note in table.notes)
     assert len(all_metrics(study()).rows) == 3 * 2 * 7
 
 
@@ -224,7 +237,7 @@ def test_the_verdict_says_what_the_intervals_say() -> None:
     )
     assert "98.5 % ([96.0, 100.0])" in mask
     assert "(−3.1 ± 1.2 points)" in mask
-    assert "for which ε ≤ 7.99 at δ = 8.8e-04 is proved, lowers" in private
+    assert "for which ε ≤ 8.00 at δ = 8.81e-04 is proved, lowers" in private
     assert "this attack does no better than guessing, and test accuracy" in private
 
 
@@ -241,6 +254,21 @@ def test_the_verdict_does_not_hide_a_later_attack_that_succeeds_where_the_first_
 def test_the_verdict_claims_a_change_only_when_the_interval_leaves_zero_out(change: float, word: str) -> None:
     arms = [arm("none", "no noise", 0.75, None), arm("x", "x", 0.75 + change, change)]
     assert f"Training with x {word} the AUC" in verdict(study(arms=arms))[0]
+
+
+def test_what_proves_nothing_is_not_called_a_proof() -> None:
+    clipped = study().arms[2]
+    assert clipped.claim is not None
+    unbounded = clipped.model_copy(update={"claim": clipped.claim.model_copy(update={"epsilon": None})})
+    result = study(arms=[study().arms[0], unbounded])
+    assert "for which no finite ε is proved, lowers" in verdict(result)[0]
+    assert str(accuracy_vs_privacy(result).rows[-1][-1]) == "∞"
+
+
+def test_the_method_claims_no_shadows_that_no_attack_used() -> None:
+    arms = [one.model_copy(update={"attacks": one.attacks[1:]}) for one in study().arms]
+    assert any("shadow models" in text for text in document(study(), arrays()).method)
+    assert not any("shadow models" in text for text in document(study(arms=arms), arrays()).method)
 
 
 def test_a_study_without_a_baseline_is_told_without_comparisons() -> None:
@@ -311,6 +339,27 @@ def test_text_from_files_and_settings_is_text_in_every_form() -> None:
     assert "<script>alert" not in html
     assert "&lt;script&gt;alert(&#34;1&#34;)&lt;/script&gt; #strong[x] $y$ *z* {{ 7*7 }}" in html
     assert "#strong[x] $y$ *z* {{ 7*7 }}" in pdf_text(render_pdf(content))
+
+
+def test_figures_show_the_numbers_of_the_result() -> None:
+    held = arrays()
+    held["arm0/lira/scores"] = np.where(held["membership"], 2.0, -1.0) + 0.1 * held["arm0/lira/scores"]
+    result = study()
+    for axes, name in zip(accuracy_figure(result).axes, ("lira", "loss"), strict=True):
+        points = [container.lines[0].get_xydata()[0] for container in axes.containers]
+        expected = [
+            (arm.test_accuracy.value * 100, next(a for a in arm.attacks if a.attack == name).metrics["auc"].value)
+            for arm in result.arms
+        ]
+        assert np.allclose(points, expected)
+    for axes in roc_figure(result, held).axes:
+        curve = axes.lines[0].get_xydata()
+        assert np.allclose(curve[:, 1], np.sqrt(curve[:, 0]))
+    scores = score_figure(result, held).axes[0]
+    assert scores.get_legend_handles_labels()[1] == ["members", "non-members"]
+    for group, centre in zip(scores.containers, (2.0, -1.0), strict=True):
+        heights = [bar.get_height() for bar in group]
+        assert np.average([bar.get_x() for bar in group], weights=heights) == pytest.approx(centre, abs=0.1)
 
 
 def test_drawings_are_svg_with_words_for_those_who_do_not_see_them() -> None:

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from oracles import planted
 
+from attacks import LossThreshold
 from attacks.signals import logit_confidence, loss
 
 
@@ -34,3 +36,14 @@ def test_labels_go_with_the_examples_axis_whatever_stands_before_and_behind() ->
     for m, e, q in np.ndindex(4, 3, 2):
         assert phi[m, e, q] == logit_confidence(z[m, e, q].reshape(1, 1, -1), labels[e : e + 1]).item()
     assert np.array_equal(z, kept)
+
+
+def test_the_loss_attack_is_the_mean_loss_over_queries_with_its_sign_turned() -> None:
+    observations = planted(4, 30, 1.0, np.random.default_rng(1), queries=3)
+    scores = LossThreshold().score(observations.view(1))
+    for e in range(30):
+        losses = [
+            math.log(sum(math.exp(z) for z in row)) - row[observations.labels[e]]
+            for row in observations.logits[1, e].tolist()
+        ]
+        assert scores[e] == pytest.approx(-sum(losses) / 3, abs=1e-9)

@@ -3,20 +3,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock, Timeout
 
 from mgaudit.atomic import PARTIAL_SUFFIX, write_atomically
-from mgaudit.store import EnsembleFolder, cache_folder, training_code_sha256
+from mgaudit.store import EnsembleFolder, cache_folder, check_cache_folder, training_code_sha256
 
 WEIGHTS = {"layer.weight": np.arange(6, dtype=np.float32).reshape(2, 3)}
 
 
+def made(determined_by: dict[str, object]) -> EnsembleFolder:
+    folder = EnsembleFolder.at(determined_by)
+    with folder.locked():
+        return folder
+
+
 def test_models_and_logits_come_back_as_they_went() -> None:
-    folder = EnsembleFolder.open({"seed": 0})
+    folder = made({"seed": 0})
     folder.save_model(2, WEIGHTS, {"steps": 7})
     assert folder.missing(4) == [0, 1, 3]
-    weights, facts = folder.load_model(2)
-    assert np.array_equal(weights["layer.weight"], WEIGHTS["layer.weight"])
-    assert facts == {"steps": 7}
+    assert np.array_equal(folder.load_weights(2)["layer.weight"], WEIGHTS["layer.weight"])
+    assert folder.load_facts(2) == {"steps": 7}
     assert folder.load_logits(4) is None
     logits = {"pool": np.ones((4, 3, 2), np.float32)}
     folder.save_logits(4, logits)
@@ -25,28 +31,29 @@ def test_models_and_logits_come_back_as_they_went() -> None:
 
 
 def test_the_key_is_all_that_determines_the_ensemble(own_cache: Path) -> None:
-    first = EnsembleFolder.open({"seed": 0, "epochs": 3})
-    assert first.path == EnsembleFolder.open({"epochs": 3, "seed": 0}).path
-    assert first.path != EnsembleFolder.open({"seed": 1, "epochs": 3}).path
+    first = EnsembleFolder.at({"seed": 0, "epochs": 3})
+    assert first.path == EnsembleFolder.at({"epochs": 3, "seed": 0}).path
+    assert first.path != EnsembleFolder.at({"seed": 1, "epochs": 3}).path
     assert first.path.is_relative_to(own_cache)
     assert cache_folder() == own_cache
     assert len(training_code_sha256()) == 64
 
 
 def test_a_damaged_model_is_an_error_that_names_the_file() -> None:
-    folder = EnsembleFolder.open({"seed": 0})
+    folder = made({"seed": 0})
     folder.save_model(0, WEIGHTS, {})
     path = folder.model_path(0)
     path.write_bytes(path.read_bytes()[:40])
-    with pytest.raises(ValueError, match=r"model-00000\.safetensors is damaged .*delete it"):
-        folder.load_model(0)
+    for load in (folder.load_weights, folder.load_facts):
+        with pytest.raises(ValueError, match=r"model-00000\.safetensors is damaged .*delete it"):
+            load(0)
     folder.logits_path(3).write_bytes(b"nonsense")
-    with pytest.raises(ValueError, match=r"logits-00003\.safetensors are damaged"):
+    with pytest.raises(ValueError, match=r"logits-00003\.safetensors is damaged"):
         folder.load_logits(3)
 
 
 def test_what_a_killed_writer_left_is_cleared_and_never_taken_for_a_model() -> None:
-    folder = EnsembleFolder.open({"seed": 0})
+    folder = made({"seed": 0})
     left = folder.path / f".model-00000.safetensors.abc{PARTIAL_SUFFIX}"
     left.write_bytes(b"half")
     assert folder.missing(1) == [0]
@@ -71,3 +78,19 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(folder.iterdir()) == [path]
+
+
+def test_a_second_writer_waits_for_the_first(tmp_path: Path) -> None:
+    folder = made({"seed": 0})
+    lock = FileLock(folder.path / ".lock", timeout=0)
+    with folder.locked(), pytest.raises(Timeout):
+        lock.acquire()
+    lock.acquire()
+    lock.release()
+
+
+def test_a_cache_folder_that_cannot_be_written_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MGAUDIT_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(ValueError, match=r"the cache folder must be one that can be written, .* MGAUDIT_CACHE"):
+        check_cache_folder()
