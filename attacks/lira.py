@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attacks.attack import Attack
-from attacks.observations import AdversaryView, Floats, ShadowMoments
+from attacks.observations import AdversaryView, Floats
 from attacks.signals import logit_confidence
 
 ENOUGH_FOR_OWN_VARIANCE = 32
@@ -52,7 +52,7 @@ class LiRA(Attack):
         """Returns the log likelihood ratio, or offline the z-score, (examples,)."""
         phi = view.target_signal(logit_confidence)
         shadows = view.shadow_moments(logit_confidence)
-        mean_in, mean_out = _filled_means(shadows)
+        mean_in, mean_out = shadows.filled_means()
         own = (shadows.count_in >= ENOUGH_FOR_OWN_VARIANCE) & (shadows.count_out >= ENOUGH_FOR_OWN_VARIANCE)
         sd_out = self._sd(shadows.count_out, shadows.squares_out, own)
         if not self.online:
@@ -74,16 +74,6 @@ class LiRA(Attack):
             variance = (weight * pooled + squares) / (weight + freedom)
         sd: Floats = np.maximum(np.sqrt(variance), self.min_std)
         return sd
-
-
-def _filled_means(shadows: ShadowMoments) -> tuple[Floats, Floats]:
-    """Returns mean_in and mean_out (examples, queries) with the missing ones filled in."""
-    both = (shadows.count_in > 0) & (shadows.count_out > 0)
-    gaps = np.where(both, shadows.mean_in - shadows.mean_out, 0.0)
-    gap = gaps.sum(axis=0) / max(int(both.sum()), 1)
-    mean_in = np.where(shadows.count_in > 0, shadows.mean_in, shadows.mean_out + gap)
-    mean_out = np.where(shadows.count_out > 0, shadows.mean_out, shadows.mean_in - gap)
-    return mean_in, mean_out
 
 
 def _log_density(x: Floats, mean: Floats, sd: Floats) -> Floats:

@@ -25,6 +25,19 @@ class ShadowMoments:
     mean_out: Floats
     squares_out: Floats
 
+    def filled_means(self) -> tuple[Floats, Floats]:
+        """Returns mean_in and mean_out (examples, queries) without gaps.
+
+        Where an example has no shadow on one side, that mean is the other one moved by the average gap mean_in -
+        mean_out of the examples that have both.
+        """
+        both = (self.count_in > 0) & (self.count_out > 0)
+        gaps = np.where(both, self.mean_in - self.mean_out, 0.0)
+        gap = gaps.sum(axis=0) / max(int(both.sum()), 1)
+        mean_in = np.where(self.count_in > 0, self.mean_in, self.mean_out + gap)
+        mean_out = np.where(self.count_out > 0, self.mean_out, self.mean_in - gap)
+        return mean_in, mean_out
+
 
 @dataclass(frozen=True)
 class Observations:
@@ -137,6 +150,10 @@ class AdversaryView:
         """Returns a signal of the target's outputs (examples, queries)."""
         values: Floats = self.__observations._signal(signal)[self.__target]
         return values
+
+    def shadow_signal(self, signal: Signal) -> Floats:
+        """Returns a signal of the shadows' outputs (shadows, examples, queries)."""
+        return np.delete(self.__observations._signal(signal), self.__target, axis=0)
 
     def shadow_moments(self, signal: Signal) -> ShadowMoments:
         """Returns the counts, means and squared deviations of the shadows' signal, for each example and query."""

@@ -85,7 +85,7 @@ def run(
     attack: Annotated[
         list[str] | None,
         typer.Option(
-            help="lira or loss, with options as in lira:online=false; repeat for several (default: lira, loss)."
+            help="See `mgaudit list attacks`; options as in lira:online=false; repeatable (default: lira, loss)."
         ),
     ] = None,
     models: Annotated[int | None, typer.Option(help="Models per arm, each the target in turn (default: 16).")] = None,

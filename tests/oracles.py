@@ -4,6 +4,8 @@ import math
 from statistics import fmean
 
 import numpy as np
+from scipy import stats
+from scipy.special import digamma, polygamma
 
 from attacks import Observations
 
@@ -117,4 +119,86 @@ def lira(
                 total[e, q] = z[False]
     for e in range(examples):
         scores.append(fmean(total[e].tolist()))
+    return scores
+
+
+def lists_of(values: np.ndarray, membership: np.ndarray, target: int, inside: bool) -> list[list[float]]:
+    """The shadows' values (models, examples) on one side, a list for each example."""
+    models, examples = values.shape
+    return [
+        [float(values[m, e]) for m in range(models) if m != target and membership[m, e] == inside]
+        for e in range(examples)
+    ]
+
+
+def calibration(losses: np.ndarray, membership: np.ndarray, target: int) -> list[float]:
+    """Mean loss of the shadows without the example - loss of the target (one query)."""
+    inside, outside = (lists_of(losses, membership, target, side) for side in (True, False))
+    gap = fmean([fmean(a) - fmean(b) for a, b in zip(inside, outside, strict=True) if a and b])
+    return [
+        (fmean(b) if b else fmean(a) - gap) - float(loss)
+        for a, b, loss in zip(inside, outside, losses[target], strict=True)
+    ]
+
+
+def rmia(p: np.ndarray, membership: np.ndarray, target: int, online: bool, a: float = 0.3) -> list[float]:
+    """log p_y(x) / pbar(x), with p (models, examples) the probability of the label (one query)."""
+    scores = []
+    for e, (inside, outside) in enumerate(
+        zip(*(lists_of(p, membership, target, side) for side in (True, False)), strict=True)
+    ):
+        mean_out = fmean(outside) if outside else fmean(inside)
+        offline_in = a * mean_out + (1 - a)
+        mean_in = fmean(inside) if online and inside else offline_in
+        scores.append(math.log(float(p[target, e]) / ((mean_in + mean_out) / 2)))
+    return scores
+
+
+def bavaria(phi: np.ndarray, membership: np.ndarray, target: int, predictive: str) -> list[float]:
+    """BaVarIA's scores (one query), the posterior by taking in one shadow after the other."""
+
+    def prior(groups: list[list[float]]) -> tuple[float, float]:
+        several = [group for group in groups if len(group) > 1]
+        free = [len(group) - 1 for group in several]
+        sample = [sum((x - fmean(group)) ** 2 for x in group) / f for group, f in zip(several, free, strict=True)]
+        pooled = sum(s * f for s, f in zip(sample, free, strict=True)) / sum(free)
+        logs = [
+            math.log(max(s, 1e-6 * pooled)) - float(digamma(f / 2)) + math.log(f / 2)
+            for s, f in zip(sample, free, strict=True)
+        ]
+        excess = float(np.var(logs, ddof=1)) - fmean([float(polygamma(1, f / 2)) for f in free])
+        if excess <= 0:
+            d = 1e4
+        else:
+            low, high = 1e-3, 5e3
+            for _ in range(200):  # bisection: trigamma falls
+                middle = (low + high) / 2
+                low, high = (middle, high) if polygamma(1, middle) > excess else (low, middle)
+            d = min(2 * low, 1e4)
+        return d, math.exp(fmean(logs) + float(digamma(d / 2)) - math.log(d / 2))
+
+    def predictives(groups: list[list[float]], centres: list[float]) -> list[tuple[float, float, float]]:
+        d, s2 = prior(groups)
+        known = [(group, centre) for group, centre in zip(groups, centres, strict=True) if group]
+        spread = fmean([(fmean(group) - centre) ** 2 for group, centre in known])
+        loose = max((spread - s2 * fmean([1 / len(group) for group, _ in known])) / s2, 1e-3)
+        found = []
+        for group, centre in zip(groups, centres, strict=True):
+            k, m, a, b = 1 / loose, centre, d / 2, d * s2 / 2
+            for x in group:
+                b += k * (x - m) ** 2 / (2 * (k + 1))
+                m = (k * m + x) / (k + 1)
+                k, a = k + 1, a + 0.5
+            found.append((2 * a, m, math.sqrt(b * (k + 1) / (a * k))))
+        return found
+
+    inside, outside = (lists_of(phi, membership, target, side) for side in (True, False))
+    average = fmean([fmean(group) for group in outside if group])
+    without = predictives(outside, [average] * len(outside))
+    gap = fmean([fmean(group) - m for group, (_, m, _) in zip(inside, without, strict=True) if group])
+    within = predictives(inside, [m + gap for _, m, _ in without])
+    scores = []
+    for x, member, other in zip(phi[target].tolist(), within, without, strict=True):
+        density = stats.t.logpdf if predictive == "student" else lambda x, _, m, s: stats.norm.logpdf(x, m, s)
+        scores.append(float(density(x, *member) - density(x, *other)))
     return scores

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from attacks import ATTACKS
 from mgaudit.cli import app
 from reports.results import read_study
 
@@ -131,7 +132,7 @@ def test_list_names_what_there_is(kind: str) -> None:
         == {
             "targets": {"mlp", "cnn"},
             "schemes": {"none", "gaussian-mask", "dp-sgd"},
-            "attacks": {"lira", "loss"},
+            "attacks": set(ATTACKS),
             "datasets": {"digits", "folder:PATH", "npz:PATH"},
         }[kind]
     )
@@ -147,7 +148,7 @@ def test_list_names_what_there_is(kind: str) -> None:
         (["--kappa", "nan"], "kappa must be a finite number >= 0, got nan"),
         (["--target", "vit"], "target must be one of mlp, cnn, got 'vit'"),
         (["--scheme", "mask"], "scheme must be one of none, gaussian-mask, dp-sgd, got 'mask'"),
-        (["--attack", "rmia"], "attack must be one of lira, loss, got 'rmia'"),
+        (["--attack", "mia"], "attack must be one of lira, rmia, bavaria"),
         (["--dataset", "cifar"], "dataset must be one of digits, folder:PATH, npz:PATH, got 'cifar'"),
         (["--dataset", "folder:/nowhere"], "there is no folder /nowhere/train"),
         (["--models", "2"], "models must be greater than or equal to 3, got 2"),

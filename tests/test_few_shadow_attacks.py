@@ -1,0 +1,101 @@
+"""Attacks that compare with shadows, against their oracles and against each other."""
+
+import math
+
+import numpy as np
+import oracles
+import pytest
+from scipy.stats import norm
+
+from attacks import RMIA, Attack, BaVarIA, Calibration, LiRA, Observations, score_every_target
+from attacks.metrics import roc
+from attacks.signals import LogProbability, logit_confidence, loss
+
+
+def seen(models: int = 5, examples: int = 80, seed: int = 0, queries: int = 1) -> Observations:
+    return oracles.planted(models, examples, 1.0, np.random.default_rng(seed), queries)
+
+
+def all_of(signal, observations: Observations) -> np.ndarray:  # type: ignore[no-untyped-def]
+    """The signal of every model (models, examples), one query."""
+    return np.stack([signal(logits, observations.labels)[:, 0] for logits in observations.logits])
+
+
+def mean_auc(attack: Attack, observations: Observations) -> float:
+    scores = score_every_target(attack, observations)
+    return float(np.mean([roc(*pair).auc() for pair in zip(scores, observations.membership, strict=True)]))
+
+
+@pytest.mark.parametrize("models", [4, 9])
+def test_calibration_equals_its_oracle(models: int) -> None:
+    observations = seen(models)
+    expected = oracles.calibration(all_of(loss, observations), observations.membership, 1)
+    assert np.allclose(Calibration().score(observations.view(1)), expected, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("online", [True, False])
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_rmia_equals_its_oracle(online: bool, temperature: float) -> None:
+    observations = seen(4)
+    p = np.exp(all_of(LogProbability(temperature), observations))
+    expected = oracles.rmia(p, observations.membership, 2, online)
+    attack = RMIA(online=online, temperature=temperature)
+    assert np.allclose(attack.score(observations.view(2)), expected, rtol=0, atol=1e-9)
+
+
+def test_rmia_takes_the_majority_of_the_queries() -> None:
+    observations = seen(6, queries=3)
+    single = [
+        RMIA().score(Observations(observations.logits[:, :, [q]], observations.labels, observations.membership).view(0))
+        for q in range(3)
+    ]
+    scores = RMIA().score(observations.view(0))
+    for threshold in np.quantile(scores, [0.2, 0.5, 0.8]):
+        votes = np.sum([score >= threshold for score in single], axis=0)
+        assert np.array_equal(votes >= 2, scores >= threshold)
+
+
+def test_rmia_is_finite_where_a_label_is_all_but_impossible() -> None:
+    membership = np.random.default_rng(0).random((5, 20)) < 0.5
+    phi = np.full((5, 20), -1e6)
+    assert np.isfinite(score_every_target(RMIA(), oracles.observations_of(phi, membership))).all()
+
+
+@pytest.mark.parametrize("predictive", ["student", "gaussian"])
+@pytest.mark.parametrize("models", [5, 12])
+def test_bavaria_equals_its_oracle(models: int, predictive: str) -> None:
+    observations = seen(models)
+    expected = oracles.bavaria(all_of(logit_confidence, observations), observations.membership, 3, predictive)
+    attack = BaVarIA(predictive=predictive)  # type: ignore[arg-type]
+    assert np.allclose(attack.score(observations.view(3)), expected, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("attack", [BaVarIA(), BaVarIA(predictive="gaussian")], ids=repr)
+def test_bavaria_reaches_the_power_that_theory_allows_with_many_shadows(attack: Attack) -> None:
+    observations = oracles.planted(64, 2000, 1.5, np.random.default_rng(1))
+    assert mean_auc(attack, observations) == pytest.approx(norm.cdf(1.5 / math.sqrt(2)), abs=0.01)
+
+
+@pytest.mark.parametrize(("models", "margin"), [(3, 0.0), (5, 0.005), (9, 0.005)])
+def test_bavaria_beats_lira_with_few_shadows_where_examples_spread_differently(models: int, margin: float) -> None:
+    generator = np.random.default_rng(models)
+    membership = generator.random((models, 4000)) < 0.5
+    spread = np.exp(generator.standard_normal((1, 4000)) * 0.7)
+    noise = spread * generator.standard_normal((models, 4000))
+    phi = 2 * generator.standard_normal((1, 4000)) + noise + 1.5 * membership
+    observations = oracles.observations_of(phi, membership)
+    assert mean_auc(BaVarIA(), observations) > mean_auc(LiRA(), observations) + margin
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: RMIA(temperature=0.0), "temperature must be a finite number > 0, got 0.0"),
+        (lambda: RMIA(a=1.5), "a must lie between 0 and 1, got 1.5"),
+        (lambda: BaVarIA(predictive="cauchy"), "predictive must be student or gaussian, got 'cauchy'"),  # type: ignore[arg-type]
+        (lambda: BaVarIA(min_std=0.0), "min_std must be a finite number > 0, got 0.0"),
+    ],
+)
+def test_settings_out_of_range_are_refused(make, message: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ValueError, match=message):
+        make()
