@@ -5,6 +5,8 @@ from attacks.bavaria import BaVarIA
 from attacks.calibration import Calibration
 from attacks.lira import LiRA
 from attacks.observations import AdversaryView, Observations
+from attacks.population import Population
+from attacks.reference import Reference
 from attacks.rmia import RMIA
 from attacks.threshold import ConfidenceThreshold, EntropyThreshold, LossThreshold, ModifiedEntropyThreshold
 
@@ -12,7 +14,9 @@ ATTACKS: dict[str, type[Attack]] = {
     "lira": LiRA,
     "rmia": RMIA,
     "bavaria": BaVarIA,
+    "reference": Reference,
     "calibration": Calibration,
+    "population": Population,
     "loss": LossThreshold,
     "confidence": ConfidenceThreshold,
     "entropy": EntropyThreshold,
@@ -32,5 +36,7 @@ __all__ = [
     "LossThreshold",
     "ModifiedEntropyThreshold",
     "Observations",
+    "Population",
+    "Reference",
     "score_every_target",
 ]

@@ -44,15 +44,19 @@ class Observations:
     """Outputs of `models` that were each trained on a random subset of the same examples.
 
     `logits` (models, examples, queries, classes) float; `labels` (examples,) class numbers; `membership`
-    (models, examples) bool, True where the model trained on the example. Axes drop from the right. Raises
-    ValueError for shapes that do not fit and for logits that are not finite, naming model and example.
+    (models, examples) bool, True where the model trained on the example. Axes drop from the right. The population,
+    if there is one, is data that no model trained on: `population_logits` (models, population, queries, classes) and
+    `population_labels` (population,). Raises ValueError for shapes that do not fit and for logits that are not
+    finite, naming model and example.
     """
 
     logits: NDArray[np.floating]
     labels: NDArray[np.int64]
     membership: NDArray[np.bool_]
-    _signals: dict[Signal, Floats] = field(default_factory=dict, repr=False, compare=False)
-    _totals: dict[Signal, "_Totals"] = field(default_factory=dict, repr=False, compare=False)
+    population_logits: NDArray[np.floating] | None = None
+    population_labels: NDArray[np.int64] | None = None
+    _signals: dict[Signal, Floats] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _totals: dict[Signal, "_Totals"] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.logits.ndim != 4:
@@ -79,17 +83,23 @@ class Observations:
                 f"got {self.membership.dtype} of shape {self.membership.shape}"
             )
         for model in range(models):
-            finite = np.isfinite(self.logits[model]).all(axis=(1, 2))
-            if not finite.all():
-                raise ValueError(
-                    f"logits must be finite, got NaN or infinity for model {model}, "
-                    f"example {int(np.flatnonzero(~finite)[0])}"
-                )
+            _refuse_infinite("logits", self.logits[model], model)
             members = int(self.membership[model].sum())
             if members in (0, examples):
                 raise ValueError(
                     f"membership of model {model} must hold members and non-members, got {members} of {examples}"
                 )
+        if (self.population_logits is None) != (self.population_labels is None):
+            raise ValueError("population_logits and population_labels must be given together")
+        if self.population_logits is not None and self.population_labels is not None:
+            expected = (models, len(self.population_labels), queries, classes)
+            if self.population_logits.shape != expected:
+                raise ValueError(
+                    "population_logits must have the shape (models, population, queries, classes) = "
+                    f"{expected}, got {self.population_logits.shape}"
+                )
+            for model in range(models):
+                _refuse_infinite("population_logits", self.population_logits[model], model)
 
     @property
     def models(self) -> int:
@@ -105,6 +115,11 @@ class Observations:
         if signal not in self._signals:
             self._signals[signal] = np.stack([signal(logits, self.labels) for logits in self.logits])
         return self._signals[signal]
+
+    def _population_signal(self, signal: Signal, target: int) -> Floats:
+        if self.population_logits is None or self.population_labels is None:
+            raise ValueError("there is no population: give population_logits and population_labels")
+        return signal(self.population_logits[target], self.population_labels)
 
     def _shadow_moments(self, signal: Signal, target: int) -> ShadowMoments:
         """Returns the moments over all models but `target`, by taking its row out of the totals."""
@@ -151,6 +166,10 @@ class AdversaryView:
         values: Floats = self.__observations._signal(signal)[self.__target]
         return values
 
+    def population_signal(self, signal: Signal) -> Floats:
+        """Returns a signal of the target's outputs on the population (population, queries)."""
+        return self.__observations._population_signal(signal, self.__target)
+
     def shadow_signal(self, signal: Signal) -> Floats:
         """Returns a signal of the shadows' outputs (shadows, examples, queries)."""
         return np.delete(self.__observations._signal(signal), self.__target, axis=0)
@@ -158,6 +177,13 @@ class AdversaryView:
     def shadow_moments(self, signal: Signal) -> ShadowMoments:
         """Returns the counts, means and squared deviations of the shadows' signal, for each example and query."""
         return self.__observations._shadow_moments(signal, self.__target)
+
+
+def _refuse_infinite(name: str, logits: NDArray[np.floating], model: int) -> None:
+    finite = np.isfinite(logits).all(axis=(1, 2))
+    if not finite.all():
+        example = int(np.flatnonzero(~finite)[0])
+        raise ValueError(f"{name} must be finite, got NaN or infinity for model {model}, example {example}")
 
 
 @dataclass(frozen=True)

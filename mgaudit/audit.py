@@ -73,7 +73,13 @@ def audit(settings: AuditSettings, recipe: Recipe, design: Design, jobs: int, pr
     if recipe.plan is not None and any(fact["steps"] != recipe.plan.steps for fact in facts):
         raise RuntimeError(f"models took other than the {recipe.plan.steps} steps that epsilon was computed for")
 
-    observations = Observations(logits["pool"][:, :, np.newaxis], design.dataset.labels, design.membership)
+    observations = Observations(
+        logits["pool"][:, :, np.newaxis],
+        design.dataset.labels,
+        design.membership,
+        population_logits=logits["test"][:, :, np.newaxis],
+        population_labels=design.dataset.test_labels,
+    )
     outcomes = {text: _attack(text, observations, design) for text in settings.attacks}
     correct = logits["pool"].argmax(axis=-1) == design.dataset.labels
     test_correct = logits["test"].argmax(axis=-1) == design.dataset.test_labels

@@ -10,12 +10,19 @@ from scipy.special import digamma, polygamma
 from attacks import Observations
 
 
-def observations_of(phi: np.ndarray, membership: np.ndarray) -> Observations:
-    """Two-class logits whose logit confidence is `phi` (models, examples[, queries]) to the last bit."""
+def observations_of(phi: np.ndarray, membership: np.ndarray, population: np.ndarray | None = None) -> Observations:
+    """Two-class logits whose logit confidence is `phi` (models, examples[, queries]) to the last bit.
+
+    `population` (models, population, queries) is that of the population's, if there is to be one.
+    """
     if phi.ndim == 2:
         phi = phi[:, :, np.newaxis]
     logits = np.stack([phi, np.zeros_like(phi)], axis=-1)
-    return Observations(logits, np.zeros(phi.shape[1], dtype=np.int64), membership)
+    labels = np.zeros(phi.shape[1], dtype=np.int64)
+    if population is None:
+        return Observations(logits, labels, membership)
+    others = np.stack([population, np.zeros_like(population)], axis=-1)
+    return Observations(logits, labels, membership, others, np.zeros(population.shape[1], dtype=np.int64))
 
 
 def planted(models: int, examples: int, shift: float, generator: np.random.Generator, queries: int = 1) -> Observations:
@@ -23,7 +30,8 @@ def planted(models: int, examples: int, shift: float, generator: np.random.Gener
     membership = generator.random((models, examples)) < 0.5
     difficulty = 3 * generator.standard_normal((1, examples, 1))
     noise = generator.standard_normal((models, examples, queries))
-    return observations_of(difficulty + noise + shift * membership[:, :, np.newaxis], membership)
+    population = 3 * generator.standard_normal((1, 500, 1)) + generator.standard_normal((models, 500, queries))
+    return observations_of(difficulty + noise + shift * membership[:, :, np.newaxis], membership, population)
 
 
 def auc(scores: np.ndarray, membership: np.ndarray) -> float:
@@ -201,4 +209,22 @@ def bavaria(phi: np.ndarray, membership: np.ndarray, target: int, predictive: st
     for x, member, other in zip(phi[target].tolist(), within, without, strict=True):
         density = stats.t.logpdf if predictive == "student" else lambda x, _, m, s: stats.norm.logpdf(x, m, s)
         scores.append(float(density(x, *member) - density(x, *other)))
+    return scores
+
+
+def population(losses: list[float], others: list[float]) -> list[float]:
+    """-F(loss), ties counted half."""
+    return [-fmean([1.0 if z < x else 0.5 if z == x else 0.0 for z in others]) for x in losses]
+
+
+def reference(phi: np.ndarray, membership: np.ndarray, target: int, bandwidth: float = 0.5) -> list[float]:
+    """-log of the smoothed share of shadows without the example whose phi is higher (one query)."""
+    outside, inside = (lists_of(phi, membership, target, side) for side in (False, True))
+    squares = sum(sum((x - fmean(group)) ** 2 for x in group) for group in outside if group)
+    width = bandwidth * math.sqrt(squares / sum(max(len(group) - 1, 0) for group in outside))
+    gap = fmean([fmean(a) - fmean(b) for a, b in zip(inside, outside, strict=True) if a and b])
+    scores = []
+    for x, group, members in zip(phi[target].tolist(), outside, inside, strict=True):
+        compared = group or [fmean(members) - gap]
+        scores.append(-math.log(fmean([float(stats.norm.cdf((z - x) / width)) for z in compared])))
     return scores

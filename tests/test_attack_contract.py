@@ -1,5 +1,7 @@
 """What holds for every attack, whoever adds it."""
 
+from dataclasses import replace
+
 import numpy as np
 import oracles
 import pytest
@@ -34,8 +36,11 @@ def test_higher_means_member(attack: Attack) -> None:
 def test_permuting_examples_permutes_scores(attack: Attack) -> None:
     observations = observed()
     order = np.random.default_rng(1).permutation(120)
-    shuffled = Observations(
-        observations.logits[:, order], observations.labels[order], observations.membership[:, order]
+    shuffled = replace(
+        observations,
+        logits=observations.logits[:, order],
+        labels=observations.labels[order],
+        membership=observations.membership[:, order],
     )
     assert np.allclose(attack.score(observations.view(2))[order], attack.score(shuffled.view(2)), atol=1e-9)
 
@@ -44,7 +49,13 @@ def test_permuting_examples_permutes_scores(attack: Attack) -> None:
 def test_permuting_shadows_keeps_scores(attack: Attack) -> None:
     observations = observed()
     order = np.array([0, 5, 3, 1, 7, 2, 4, 6])
-    shuffled = Observations(observations.logits[order], observations.labels, observations.membership[order])
+    assert observations.population_logits is not None
+    shuffled = replace(
+        observations,
+        logits=observations.logits[order],
+        membership=observations.membership[order],
+        population_logits=observations.population_logits[order],
+    )
     assert np.allclose(attack.score(observations.view(0)), attack.score(shuffled.view(0)), atol=1e-9)
 
 
@@ -53,7 +64,7 @@ def test_the_targets_own_membership_is_out_of_reach(attack: Attack) -> None:
     observations = observed()
     membership = observations.membership.copy()
     membership[3] = ~membership[3]
-    flipped = Observations(observations.logits, observations.labels, membership)
+    flipped = replace(observations, membership=membership)
     assert np.allclose(attack.score(observations.view(3)), attack.score(flipped.view(3)), atol=1e-9)
 
 
@@ -62,7 +73,7 @@ def test_every_example_gets_a_finite_score_also_without_in_or_out_shadows(attack
     observations = observed()
     membership = observations.membership.copy()
     membership[1:, 5], membership[1:, 6] = True, False
-    scores = attack.score(Observations(observations.logits, observations.labels, membership).view(0))
+    scores = attack.score(replace(observations, membership=membership).view(0))
     assert scores.shape == (120,)
     assert scores.dtype == np.float64
     assert np.isfinite(scores).all()
@@ -89,4 +100,14 @@ def test_models_that_memorise_nothing_give_nothing_away(attack: Attack, models: 
 @every_attack
 def test_an_attack_names_its_source(attack: Attack) -> None:
     assert "20" in attack.source
-    assert attack.needs <= {"shadows"}
+    assert attack.needs <= {"shadows", "population"}
+
+
+@every_attack
+def test_an_attack_whose_needs_are_not_met_says_what_to_add(attack: Attack) -> None:
+    alone = replace(observed(), population_logits=None, population_labels=None)
+    if "population" in attack.needs:
+        with pytest.raises(ValueError, match="needs a population: give population_logits"):
+            score_every_target(attack, alone)
+    else:
+        assert np.array_equal(score_every_target(attack, alone), score_every_target(attack, observed()))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from attacks import ATTACKS
 from attacks.metrics import roc
 from mgaudit.audit import accuracy, build_recipe, determined_by
 from mgaudit.design import draw_design
@@ -171,6 +172,16 @@ def test_the_result_holds_what_was_run(small: dict[str, Any]) -> None:
     change = study.arms[1].attacks[1].differences["auc"]
     aucs = [arm.attacks[1].metrics["auc"].value for arm in study.arms[:2]]
     assert change.value == pytest.approx(aucs[1] - aucs[0])
+
+
+def test_every_attack_runs_on_a_study_and_is_told_as_it_was_asked_for(small: dict[str, Any]) -> None:
+    asked = [*ATTACKS, "lira:online=false", "rmia:temperature=1"]
+    study, arrays = run({**small, "schemes": ["none"], "attacks": asked})
+    assert [attack.attack for attack in study.arms[0].attacks] == asked
+    needs = {attack.attack: attack.needs for attack in study.arms[0].attacks}
+    assert needs["population"] == ["population"]
+    assert needs["rmia:temperature=1"] == ["shadows"]
+    assert all(np.isfinite(arrays[f"arm0/{name}/scores"]).all() for name in asked)
 
 
 def test_the_claim_is_the_accountants_for_the_steps_really_taken(small: dict[str, Any], own_cache: Path) -> None:

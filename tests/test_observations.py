@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from oracles import observations_of, planted
@@ -48,7 +50,7 @@ def test_nothing_in_a_view_depends_on_the_targets_own_membership() -> None:
     observations = planted(models=5, examples=30, shift=1.0, generator=np.random.default_rng(3))
     flipped_rows = observations.membership.copy()
     flipped_rows[2] = ~flipped_rows[2]
-    flipped = Observations(observations.logits, observations.labels, flipped_rows)
+    flipped = replace(observations, membership=flipped_rows)
     ours, theirs = observations.view(2), flipped.view(2)
     for name in [name for name in dir(ours) if not name.startswith("_")]:
         attribute = getattr(ours, name)
@@ -93,6 +95,23 @@ def test_logits_that_are_not_finite_are_refused_by_model_and_example(value: floa
 def test_shapes_that_do_not_fit_are_refused(change, message: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ValueError, match=message):
         Observations(*change(*arrays()))
+
+
+@pytest.mark.parametrize(
+    ("population", "labels", "message"),
+    [
+        (np.zeros((4, 5, 1, 3)), None, "must be given together"),
+        (np.zeros((4, 5, 1, 2)), np.zeros(5, dtype=int), r"\(models, population, queries, classes\) = \(4, 5, 1, 3\)"),
+        (
+            np.full((4, 5, 1, 3), np.nan),
+            np.zeros(5, dtype=int),
+            "population_logits must be finite, .* model 0",
+        ),
+    ],
+)
+def test_a_population_that_does_not_fit_is_refused(population, labels, message: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ValueError, match=message):
+        Observations(*arrays(), population_logits=population, population_labels=labels)
 
 
 def test_a_target_that_is_not_there_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""Attacks that compare with shadows, against their oracles and against each other."""
+"""Attacks that compare with shadows or a population, against their oracles and against each other."""
 
 import math
 
@@ -7,7 +7,17 @@ import oracles
 import pytest
 from scipy.stats import norm
 
-from attacks import RMIA, Attack, BaVarIA, Calibration, LiRA, Observations, score_every_target
+from attacks import (
+    RMIA,
+    Attack,
+    BaVarIA,
+    Calibration,
+    LiRA,
+    Observations,
+    Population,
+    Reference,
+    score_every_target,
+)
 from attacks.metrics import roc
 from attacks.signals import LogProbability, logit_confidence, loss
 
@@ -31,6 +41,22 @@ def test_calibration_equals_its_oracle(models: int) -> None:
     observations = seen(models)
     expected = oracles.calibration(all_of(loss, observations), observations.membership, 1)
     assert np.allclose(Calibration().score(observations.view(1)), expected, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("models", [4, 9])
+def test_reference_equals_its_oracle(models: int) -> None:
+    observations = seen(models)
+    expected = oracles.reference(all_of(logit_confidence, observations), observations.membership, 0)
+    assert np.allclose(Reference().score(observations.view(0)), expected, rtol=0, atol=1e-9)
+
+
+def test_population_equals_its_oracle_ties_and_all() -> None:
+    draw = np.random.default_rng(0)
+    phi = draw.integers(-3, 4, (3, 40)).astype(float)
+    others = draw.integers(-3, 4, (3, 60, 1)).astype(float)
+    observations = oracles.observations_of(phi, draw.random((3, 40)) < 0.5, others)
+    expected = oracles.population((-phi[1]).tolist(), (-others[1, :, 0]).tolist())  # the loss falls as phi rises
+    assert np.allclose(Population().score(observations.view(1)), expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("online", [True, False])
@@ -93,6 +119,7 @@ def test_bavaria_beats_lira_with_few_shadows_where_examples_spread_differently(m
         (lambda: RMIA(temperature=0.0), "temperature must be a finite number > 0, got 0.0"),
         (lambda: RMIA(a=1.5), "a must lie between 0 and 1, got 1.5"),
         (lambda: BaVarIA(predictive="cauchy"), "predictive must be student or gaussian, got 'cauchy'"),  # type: ignore[arg-type]
+        (lambda: Reference(bandwidth=0.0), "bandwidth must be a finite number > 0, got 0.0"),
         (lambda: BaVarIA(min_std=0.0), "min_std must be a finite number > 0, got 0.0"),
     ],
 )
