@@ -1,6 +1,7 @@
 """The figures of a report: results in, matplotlib figures out, and a figure as SVG."""
 
 import io
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,8 @@ STYLE: Any = {
     "text.parse_math": False,  # a dollar sign in a name is a dollar sign
 }
 SMALLEST_FPR = 1e-3
+MOST_COLUMNS = 3
+PAGE_HEIGHT = 9.0  # inches
 
 
 @dataclass(frozen=True)
@@ -93,11 +96,16 @@ def svg(figure: Figure, salt: str) -> str:
     return text[text.index("<svg") :]
 
 
-def _panels(columns: int, height: float, sharey: bool = True) -> tuple[Figure, list[Axes]]:
+def _panels(count: int, height: float, sharey: bool = True) -> tuple[Figure, list[Axes]]:
+    """Returns a figure with `count` panels, at most three in a row, each row `height` inches high if a page has room."""
+    columns = min(count, MOST_COLUMNS)
+    rows = math.ceil(count / columns)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(7.2, height), layout="constrained")
-        axes = figure.subplots(1, columns, squeeze=False, sharey=sharey)[0]
-    return figure, list(axes)
+        figure = Figure(figsize=(7.2, min(height * rows, PAGE_HEIGHT)), layout="constrained")
+        axes = list(figure.subplots(rows, columns, squeeze=False, sharey=sharey).flat)
+    for spare in axes[count:]:
+        spare.remove()
+    return figure, axes[:count]
 
 
 def _attacks(study: StudyResult) -> list[str]:
@@ -129,7 +137,8 @@ def accuracy_figure(study: StudyResult) -> Figure:
             axes.set(xlabel="test accuracy, %", title=_attacks(study)[column])
             axes.margins(0.12)
             axes.yaxis.set_major_locator(MaxNLocator(6))
-        panels[0].set_ylabel("attack AUC")
+        for axes in panels[::MOST_COLUMNS]:
+            axes.set_ylabel("attack AUC")
         _legend(figure, panels[0])
     return figure
 
@@ -158,7 +167,8 @@ def roc_figure(study: StudyResult, arrays: Arrays) -> Figure:
             axes.set(xlabel="false positive rate", title=attack)
             for axis in (axes.xaxis, axes.yaxis):
                 axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:g} %"))
-        panels[0].set_ylabel("true positive rate")
+        for axes in panels[::MOST_COLUMNS]:
+            axes.set_ylabel("true positive rate")
         _legend(figure, panels[0])
     return figure
 
@@ -178,7 +188,8 @@ def score_figure(study: StudyResult, arrays: Arrays) -> Figure:
                 )
             axes.set(xlabel="score", title=_title(arm), yticks=[])
             axes.xaxis.set_major_locator(MaxNLocator(5))
-        panels[0].set_ylabel("density")
+        for axes in panels[::MOST_COLUMNS]:
+            axes.set_ylabel("density")
         _legend(figure, panels[0])
     return figure
 

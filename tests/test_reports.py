@@ -362,6 +362,16 @@ def test_figures_show_the_numbers_of_the_result() -> None:
         assert np.average([bar.get_x() for bar in group], weights=heights) == pytest.approx(centre, abs=0.1)
 
 
+def test_many_attacks_and_arms_are_drawn_in_rows_of_three() -> None:
+    many = [attack(f"attack {place}", 0.6, None) for place in range(7)]
+    held = {**arrays(), **{f"arm0/attack {place}/roc_tpr": arrays()["arm0/lira/roc_tpr"] for place in range(7)}}
+    result = study(arms=[study().arms[0].model_copy(update={"attacks": many})])
+    for figure in (accuracy_figure(result), roc_figure(result, held)):
+        assert [axes.get_title() for axes in figure.axes] == [one.attack for one in many]
+        spec = figure.axes[0].get_gridspec()
+        assert (spec.nrows, spec.ncols) == (3, 3)
+
+
 def test_drawings_are_svg_with_words_for_those_who_do_not_see_them() -> None:
     first, again = drawings(study(), arrays()), drawings(study(), arrays())
     assert [drawing.svg for drawing in first] == [drawing.svg for drawing in again]
