@@ -97,7 +97,7 @@ def svg(figure: Figure, salt: str) -> str:
 
 
 def _panels(count: int, height: float, sharey: bool = True) -> tuple[Figure, list[Axes]]:
-    """Returns a figure with `count` panels, at most three in a row, each row `height` inches high if a page has room."""
+    """Returns a figure with `count` panels, at most three in a row, of `height` inches where a page has room."""
     columns = min(count, MOST_COLUMNS)
     rows = math.ceil(count / columns)
     with mpl.rc_context(STYLE):
