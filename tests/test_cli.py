@@ -25,6 +25,11 @@ def mgaudit(*arguments: str) -> Any:
     return CliRunner().invoke(app, list(arguments))
 
 
+def listen_to_ctrl_c() -> None:
+    """Undoes what a shell does to a job in the background, CI's among them: it starts it deaf to SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def process(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     """Starts `python -m mgaudit` in a process group of its own."""
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
@@ -36,6 +41,7 @@ def process(folder: Path, *arguments: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=listen_to_ctrl_c,
     )
 
 
