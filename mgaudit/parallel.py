@@ -1,5 +1,6 @@
 """Where work runs: in this process or on this machine's cores."""
 
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
@@ -22,7 +23,12 @@ def run(function: Callable[[Task], Outcome], tasks: Sequence[Task], jobs: int) -
     if jobs == 1 or len(tasks) <= 1:
         yield from map(function, tasks)
         return
-    with parallel_config(backend="loky", inner_max_num_threads=1):
+    with parallel_config(backend="loky", inner_max_num_threads=1, initializer=_leave_ctrl_c_to_the_parent):
         # mmap_mode "c" gives workers arrays that torch may wrap, and that stay unchanged on disk.
         workers = Parallel(n_jobs=min(jobs, len(tasks)), return_as="generator_unordered", mmap_mode="c")
         yield from workers(delayed(function)(task) for task in tasks)
+
+
+def _leave_ctrl_c_to_the_parent() -> None:
+    """Keeps a worker silent when Ctrl-C reaches the whole process group; the parent then ends it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
