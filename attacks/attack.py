@@ -12,10 +12,14 @@ from attacks.observations import AdversaryView, Observations
 class Attack(ABC):
     """A membership inference attack: a frozen dataclass whose fields are its public settings.
 
-    `needs` names what it reads beside the target's logits ("shadows", "population"); `source` is the paper behind it.
+    `needs` names what it reads beside the target's logits for one query: "shadows" (and `fewest_shadows` how many),
+    "population", "queries" (two or more of each example), and the extras "gradient_norm" and "features". `cost` says
+    in a few words what it takes beside that, for one target; `source` is the paper behind it.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
+    fewest_shadows: ClassVar[int] = 1
+    cost: ClassVar[str]
     source: ClassVar[str]
 
     @abstractmethod
@@ -23,11 +27,33 @@ class Attack(ABC):
         """Returns a finite score for every example (examples,); higher always means member."""
 
 
-def score_every_target(attack: Attack, observations: Observations) -> NDArray[np.float64]:
+def score_every_target(
+    attack: Attack, observations: Observations, shadows: Observations | None = None
+) -> NDArray[np.float64]:
     """Returns scores (models, examples): every model is the target in turn, the others are its shadows.
 
-    Raises ValueError, naming what to add, where the observations lack what the attack needs.
+    With `shadows` the shadows are the other models of that ensemble: the naive adversary. Raises ValueError, naming
+    what to add, where the observations lack what the attack needs.
     """
+    _check_needs(attack, observations, observations if shadows is None else shadows)
+    return np.stack([attack.score(observations.view(target, shadows)) for target in range(observations.models)])
+
+
+def _check_needs(attack: Attack, observations: Observations, shadows: Observations) -> None:
+    name = type(attack).__name__
     if "population" in attack.needs and observations.population_logits is None:
-        raise ValueError(f"{type(attack).__name__} needs a population: give population_logits and population_labels")
-    return np.stack([attack.score(observations.view(target)) for target in range(observations.models)])
+        raise ValueError(f"{name} needs a population: give population_logits and population_labels")
+    if "queries" in attack.needs and observations.queries < 2:
+        raise ValueError(f"{name} needs several queries of each example, got 1: add queries (axis 2 of the logits)")
+    if "shadows" in attack.needs and shadows.models - 1 < attack.fewest_shadows:
+        raise ValueError(f"{name} needs at least {attack.fewest_shadows} shadows, got {shadows.models - 1}: add models")
+    for extra in ("gradient_norm", "features"):
+        if extra not in attack.needs:
+            continue
+        if extra not in observations.extras:
+            raise ValueError(f"{name} needs the extra {extra!r}: give extras={{{extra!r}: (models, examples, ...)}}")
+        if "population" in attack.needs and extra not in observations.population_extras:
+            raise ValueError(
+                f"{name} needs the extra {extra!r} of the population: "
+                f"give population_extras={{{extra!r}: (models, population, ...)}}"
+            )

@@ -36,6 +36,8 @@ class BaVarIA(Attack):
     min_std: float = 1e-6
 
     needs: ClassVar[frozenset[str]] = frozenset({"shadows"})
+    fewest_shadows: ClassVar[int] = 2  # the spread within an example takes two
+    cost: ClassVar[str] = "shadow models"
     source: ClassVar[str] = "BaVarIA 2026, arXiv 2603.11799"
 
     def __post_init__(self) -> None:

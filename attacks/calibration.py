@@ -20,6 +20,7 @@ class Calibration(Attack):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"shadows"})
+    cost: ClassVar[str] = "shadow models"
     source: ClassVar[str] = "Watson et al. 2022, arXiv 2111.08440"
 
     def score(self, view: AdversaryView) -> NDArray[np.float64]:

@@ -38,6 +38,8 @@ class LiRA(Attack):
     min_std: float = 1e-6
 
     needs: ClassVar[frozenset[str]] = frozenset({"shadows"})
+    fewest_shadows: ClassVar[int] = 2  # the spread within an example takes two
+    cost: ClassVar[str] = "shadow models"
     source: ClassVar[str] = "Carlini et al. 2022, arXiv 2112.03570"
 
     def __post_init__(self) -> None:

@@ -1,6 +1,6 @@
 """What an adversary sees: the models' outputs, and the shadows' membership but never the target's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -46,8 +46,10 @@ class Observations:
     `logits` (models, examples, queries, classes) float; `labels` (examples,) class numbers; `membership`
     (models, examples) bool, True where the model trained on the example. Axes drop from the right. The population,
     if there is one, is data that no model trained on: `population_logits` (models, population, queries, classes) and
-    `population_labels` (population,). Raises ValueError for shapes that do not fit and for logits that are not
-    finite, naming model and example.
+    `population_labels` (population,). `extras` holds by name what logits cannot give, (models, examples, ...), and
+    `population_extras` the same of the population: "gradient_norm" (models, examples) and "features" (models,
+    examples, features). Raises ValueError for shapes that do not fit, for values that are not finite, naming model and
+    example, and for a population that holds an audited example.
     """
 
     logits: NDArray[np.floating]
@@ -55,8 +57,11 @@ class Observations:
     membership: NDArray[np.bool_]
     population_logits: NDArray[np.floating] | None = None
     population_labels: NDArray[np.int64] | None = None
+    extras: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
+    population_extras: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
     _signals: dict[Signal, Floats] = field(default_factory=dict, init=False, repr=False, compare=False)
     _totals: dict[Signal, "_Totals"] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _population_signals: dict[Signal, Floats] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.logits.ndim != 4:
@@ -65,18 +70,13 @@ class Observations:
                 f"got {self.logits.ndim} axes: {self.logits.shape}"
             )
         models, examples, queries, classes = self.logits.shape
-        if models < 3:
-            raise ValueError(f"models must be >= 3, a target and two shadows, got {models}")
+        if models < 1:
+            raise ValueError("logits must hold at least 1 model (axis 0), got 0")
         if queries < 1 or classes < 2:
             raise ValueError(
                 f"logits must hold at least 1 query and 2 classes, got {queries} and {classes} (axes 2 and 3)"
             )
-        if self.labels.shape != (examples,):
-            raise ValueError(f"labels must have the shape ({examples},) of the examples, got {self.labels.shape}")
-        if not np.issubdtype(self.labels.dtype, np.integer):
-            raise ValueError(f"labels must be whole class numbers, got {self.labels.dtype}")
-        if examples and not (self.labels.min() >= 0 and self.labels.max() < classes):
-            raise ValueError(f"labels must lie in 0..{classes - 1}, got {self.labels.min()}..{self.labels.max()}")
+        _check_labels("labels", self.labels, "examples", examples, classes)
         if self.membership.shape != (models, examples) or self.membership.dtype != np.bool_:
             raise ValueError(
                 f"membership must be bool of shape (models, examples) = ({models}, {examples}), "
@@ -89,6 +89,7 @@ class Observations:
                 raise ValueError(
                     f"membership of model {model} must hold members and non-members, got {members} of {examples}"
                 )
+        _check_extras("extras", self.extras, "examples", models, examples)
         if (self.population_logits is None) != (self.population_labels is None):
             raise ValueError("population_logits and population_labels must be given together")
         if self.population_logits is not None and self.population_labels is not None:
@@ -98,17 +99,29 @@ class Observations:
                     "population_logits must have the shape (models, population, queries, classes) = "
                     f"{expected}, got {self.population_logits.shape}"
                 )
+            _check_labels("population_labels", self.population_labels, "population", expected[1], classes)
             for model in range(models):
                 _refuse_infinite("population_logits", self.population_logits[model], model)
+            _check_extras("population_extras", self.population_extras, "population", models, expected[1])
+            _refuse_overlap(self.logits, self.labels, self.population_logits, self.population_labels)
 
     @property
     def models(self) -> int:
         """The number of models, each of which takes its turn as the target."""
         return len(self.logits)
 
-    def view(self, target: int) -> "AdversaryView":
-        """Returns what an adversary of model `target` sees, all other models being its shadows."""
-        return AdversaryView(self, target)
+    @property
+    def queries(self) -> int:
+        """The number of queries of each example."""
+        return self.logits.shape[2]
+
+    def view(self, target: int, shadows: "Observations | None" = None) -> "AdversaryView":
+        """Returns what an adversary of model `target` sees, all other models being its shadows.
+
+        With `shadows` these are the other models of that ensemble, trained on the same subsets in another way: the
+        naive adversary. Model `target` is left out there too, since it shares the target's membership.
+        """
+        return AdversaryView(self, target, self if shadows is None else shadows)
 
     def _signal(self, signal: Signal) -> Floats:
         """Returns the signal (models, examples, queries), computed once, one model at a time."""
@@ -116,10 +129,14 @@ class Observations:
             self._signals[signal] = np.stack([signal(logits, self.labels) for logits in self.logits])
         return self._signals[signal]
 
-    def _population_signal(self, signal: Signal, target: int) -> Floats:
+    def _population_signal(self, signal: Signal) -> Floats:
+        """Returns the signal of the population (models, population, queries), computed once."""
         if self.population_logits is None or self.population_labels is None:
             raise ValueError("there is no population: give population_logits and population_labels")
-        return signal(self.population_logits[target], self.population_labels)
+        if signal not in self._population_signals:
+            labels = self.population_labels
+            self._population_signals[signal] = np.stack([signal(logits, labels) for logits in self.population_logits])
+        return self._population_signals[signal]
 
     def _shadow_moments(self, signal: Signal, target: int) -> ShadowMoments:
         """Returns the moments over all models but `target`, by taking its row out of the totals."""
@@ -134,11 +151,19 @@ class AdversaryView:
     The target's own membership is not among its public attributes, and nothing that is depends on it.
     """
 
-    def __init__(self, observations: Observations, target: int) -> None:
+    def __init__(self, observations: Observations, target: int, shadows: Observations) -> None:
         if not 0 <= target < observations.models:
             raise ValueError(f"target must lie in 0..{observations.models - 1}, got {target}")
+        if shadows is not observations:
+            _check_same_design(observations, shadows)
         self.__observations = observations
+        self.__shadows = shadows
         self.__target = target
+
+    @property
+    def shadows(self) -> int:
+        """The number of shadows."""
+        return self.__shadows.models - 1
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -146,20 +171,27 @@ class AdversaryView:
         return self.__observations.labels
 
     @property
+    def population_labels(self) -> NDArray[np.int64]:
+        """The label of each point of the population, (population,)."""
+        labels = self.__observations.population_labels
+        if labels is None:
+            raise ValueError("there is no population: give population_logits and population_labels")
+        return labels
+
+    @property
     def target_logits(self) -> NDArray[np.floating]:
         """The target's logits (examples, queries, classes)."""
         logits: NDArray[np.floating] = self.__observations.logits[self.__target]
         return logits
 
-    @property
-    def shadow_logits(self) -> NDArray[np.floating]:
-        """The shadows' logits (shadows, examples, queries, classes)."""
-        return np.delete(self.__observations.logits, self.__target, axis=0)
+    def shadow_logits(self, examples: NDArray[np.int64]) -> NDArray[np.floating]:
+        """Returns the shadows' logits (shadows, chosen, queries, classes) for the examples of these numbers."""
+        return np.delete(self.__shadows.logits[:, examples], self.__target, axis=0)
 
     @property
     def shadow_membership(self) -> NDArray[np.bool_]:
         """The shadows' membership (shadows, examples)."""
-        return np.delete(self.__observations.membership, self.__target, axis=0)
+        return np.delete(self.__shadows.membership, self.__target, axis=0)
 
     def target_signal(self, signal: Signal) -> Floats:
         """Returns a signal of the target's outputs (examples, queries)."""
@@ -168,22 +200,96 @@ class AdversaryView:
 
     def population_signal(self, signal: Signal) -> Floats:
         """Returns a signal of the target's outputs on the population (population, queries)."""
-        return self.__observations._population_signal(signal, self.__target)
+        values: Floats = self.__observations._population_signal(signal)[self.__target]
+        return values
 
     def shadow_signal(self, signal: Signal) -> Floats:
         """Returns a signal of the shadows' outputs (shadows, examples, queries)."""
-        return np.delete(self.__observations._signal(signal), self.__target, axis=0)
+        return np.delete(self.__shadows._signal(signal), self.__target, axis=0)
+
+    def shadow_population_signal(self, signal: Signal) -> Floats:
+        """Returns a signal of the shadows' outputs on the population (shadows, population, queries)."""
+        return np.delete(self.__shadows._population_signal(signal), self.__target, axis=0)
 
     def shadow_moments(self, signal: Signal) -> ShadowMoments:
         """Returns the counts, means and squared deviations of the shadows' signal, for each example and query."""
-        return self.__observations._shadow_moments(signal, self.__target)
+        return self.__shadows._shadow_moments(signal, self.__target)
+
+    def target_extra(self, name: str) -> NDArray[np.floating]:
+        """Returns what `extras` holds by that name for the target (examples, ...)."""
+        values: NDArray[np.floating] = self.__observations.extras[name][self.__target]
+        return values
+
+    def population_extra(self, name: str) -> NDArray[np.floating]:
+        """Returns what `population_extras` holds by that name for the target (population, ...)."""
+        values: NDArray[np.floating] = self.__observations.population_extras[name][self.__target]
+        return values
 
 
-def _refuse_infinite(name: str, logits: NDArray[np.floating], model: int) -> None:
-    finite = np.isfinite(logits).all(axis=(1, 2))
+def _check_labels(name: str, labels: NDArray[np.int64], axis: str, count: int, classes: int) -> None:
+    if labels.shape != (count,):
+        raise ValueError(f"{name} must have the shape ({count},) of the {axis}, got {labels.shape}")
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(f"{name} must be whole class numbers, got {labels.dtype}")
+    if count and not (labels.min() >= 0 and labels.max() < classes):
+        raise ValueError(f"{name} must lie in 0..{classes - 1}, got {labels.min()}..{labels.max()}")
+
+
+def _check_extras(name: str, extras: Mapping[str, NDArray[np.floating]], axis: str, models: int, count: int) -> None:
+    for key, values in extras.items():
+        if values.shape[:2] != (models, count):
+            raise ValueError(
+                f"{name}[{key!r}] must have the shape (models, {axis}, ...) = ({models}, {count}, ...), "
+                f"got {values.shape}"
+            )
+        for model in range(models):
+            _refuse_infinite(f"{name}[{key!r}]", values[model], model)
+
+
+def _check_same_design(observations: Observations, shadows: Observations) -> None:
+    for name in ("labels", "membership"):
+        if not np.array_equal(getattr(observations, name), getattr(shadows, name)):
+            raise ValueError(f"{name} of the shadows must be that of the targets: both train on the same subsets")
+    if shadows.logits.shape[2:] != observations.logits.shape[2:]:
+        raise ValueError(
+            f"logits of the shadows must have the (queries, classes) {observations.logits.shape[2:]} of the targets', "
+            f"got {shadows.logits.shape[2:]}"
+        )
+
+
+def _refuse_infinite(name: str, values: NDArray[np.floating], model: int) -> None:
+    finite = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
     if not finite.all():
         example = int(np.flatnonzero(~finite)[0])
         raise ValueError(f"{name} must be finite, got NaN or infinity for model {model}, example {example}")
+
+
+def _refuse_overlap(
+    logits: NDArray[np.floating],
+    labels: NDArray[np.int64],
+    population_logits: NDArray[np.floating],
+    population_labels: NDArray[np.int64],
+) -> None:
+    """Raises ValueError where an example and a point of the population share label and logits of every model.
+
+    Where a model answers several examples alike, equal logits say nothing, and no alarm is raised for them.
+    """
+    rows, others = (array[0].reshape(len(array[0]), -1) for array in (logits, population_logits))
+    places: dict[bytes, int | None] = {}
+    for example, row in enumerate(rows):
+        place = row.tobytes()
+        places[place] = None if place in places else example
+    for point, row in enumerate(others.astype(rows.dtype, copy=False)):
+        example = places.get(row.tobytes())
+        if (
+            example is not None
+            and labels[example] == population_labels[point]
+            and np.array_equal(logits[:, example], population_logits[:, point])
+        ):
+            raise ValueError(
+                f"the population must not overlap the audited examples, but point {point} has the label and the logits "
+                f"of example {example} under every model; leave it out"
+            )
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ class Population(Attack):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"population"})
+    cost: ClassVar[str] = "one query of the target on the population"
     source: ClassVar[str] = "Ye et al. 2022, arXiv 2111.09679"
 
     def score(self, view: AdversaryView) -> NDArray[np.float64]:

@@ -27,6 +27,8 @@ class Reference(Attack):
     min_std: float = 1e-6
 
     needs: ClassVar[frozenset[str]] = frozenset({"shadows"})
+    fewest_shadows: ClassVar[int] = 2  # the spread within an example takes two
+    cost: ClassVar[str] = "shadow models"
     source: ClassVar[str] = "Ye et al. 2022, arXiv 2111.09679"
 
     def __post_init__(self) -> None:

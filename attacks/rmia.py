@@ -35,6 +35,7 @@ class RMIA(Attack):
     a: float = 0.3
 
     needs: ClassVar[frozenset[str]] = frozenset({"shadows"})
+    cost: ClassVar[str] = "shadow models"
     source: ClassVar[str] = "Zarifzadeh et al. 2024, arXiv 2312.03262"
 
     def __post_init__(self) -> None:

@@ -15,6 +15,7 @@ from attacks.signals import entropy, logit_confidence, loss, modified_entropy
 class LossThreshold(Attack):
     """A member has the lower loss: score = -loss, averaged over queries (Yeom et al. 2018)."""
 
+    cost: ClassVar[str] = "one query of the target"
     source: ClassVar[str] = "Yeom et al. 2018, arXiv 1709.01604"
 
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
@@ -30,6 +31,7 @@ class ConfidenceThreshold(Attack):
     With one query it ranks as the loss does.
     """
 
+    cost: ClassVar[str] = "one query of the target"
     source: ClassVar[str] = "Yeom et al. 2018, arXiv 1709.01604"
 
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
@@ -42,6 +44,7 @@ class ConfidenceThreshold(Attack):
 class EntropyThreshold(Attack):
     """A member's prediction is the more certain: score = -entropy, averaged over queries (Salem et al. 2019)."""
 
+    cost: ClassVar[str] = "one query of the target"
     source: ClassVar[str] = "Salem et al. 2019, arXiv 1806.01246"
 
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
@@ -54,6 +57,7 @@ class EntropyThreshold(Attack):
 class ModifiedEntropyThreshold(Attack):
     """A member is certain and right: score = -modified entropy, averaged over queries (Song and Mittal 2021)."""
 
+    cost: ClassVar[str] = "one query of the target"
     source: ClassVar[str] = "Song and Mittal 2021, arXiv 2003.10595"
 
     def score(self, view: AdversaryView) -> NDArray[np.float64]:

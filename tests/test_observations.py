@@ -47,7 +47,12 @@ def test_moments_keep_their_digits_far_from_zero() -> None:
 
 
 def test_nothing_in_a_view_depends_on_the_targets_own_membership() -> None:
-    observations = planted(models=5, examples=30, shift=1.0, generator=np.random.default_rng(3))
+    generator = np.random.default_rng(3)
+    observations = replace(
+        planted(models=5, examples=30, shift=1.0, generator=generator),
+        extras={"gradient_norm": generator.random((5, 30))},
+        population_extras={"gradient_norm": generator.random((5, 500))},
+    )
     flipped_rows = observations.membership.copy()
     flipped_rows[2] = ~flipped_rows[2]
     flipped = replace(observations, membership=flipped_rows)
@@ -55,7 +60,10 @@ def test_nothing_in_a_view_depends_on_the_targets_own_membership() -> None:
     for name in [name for name in dir(ours) if not name.startswith("_")]:
         attribute = getattr(ours, name)
         if callable(attribute):
-            found, other = attribute(logit_confidence), getattr(theirs, name)(logit_confidence)
+            argument = {"shadow_logits": np.arange(30)}.get(
+                name, "gradient_norm" if "extra" in name else logit_confidence
+            )
+            found, other = attribute(argument), getattr(theirs, name)(argument)
             pairs = (
                 [(found, other)]
                 if isinstance(found, np.ndarray)
@@ -66,7 +74,7 @@ def test_nothing_in_a_view_depends_on_the_targets_own_membership() -> None:
         for one, two in pairs:
             assert np.allclose(one, two, atol=1e-12, equal_nan=True), name
     assert ours.shadow_membership.shape == (4, 30)
-    assert ours.shadow_logits.shape == (4, 30, 1, 2)
+    assert ours.shadow_logits(np.arange(7)).shape == (4, 7, 1, 2)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -81,7 +89,7 @@ def test_logits_that_are_not_finite_are_refused_by_model_and_example(value: floa
     ("change", "message"),
     [
         (lambda z, y, m: (z[:, :, 0], y, m), r"must have the shape \(models, examples, queries, classes\), got 3 axes"),
-        (lambda z, y, m: (z[:2], y, m[:2]), "models must be >= 3"),
+        (lambda z, y, m: (z[:0], y, m[:0]), "at least 1 model"),
         (lambda z, y, m: (z[..., :1], y, m), "at least 1 query and 2 classes"),
         (lambda z, y, m: (z, y[:-1], m), "labels must have the shape"),
         (lambda z, y, m: (z, y.astype(float), m), "labels must be whole class numbers"),
@@ -112,6 +120,58 @@ def test_shapes_that_do_not_fit_are_refused(change, message: str) -> None:  # ty
 def test_a_population_that_does_not_fit_is_refused(population, labels, message: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ValueError, match=message):
         Observations(*arrays(), population_logits=population, population_labels=labels)
+
+
+def test_extras_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"extras\['gradient_norm'\] must have the shape \(models, examples, ...\) = "):
+        Observations(*arrays(), extras={"gradient_norm": np.ones((6, 4))})
+    with pytest.raises(ValueError, match=r"extras\['features'\] must be finite, .* for model 0, example 0"):
+        Observations(*arrays(), extras={"features": np.full((4, 6, 2), np.nan)})
+
+
+def test_a_population_that_overlaps_the_audited_examples_is_refused() -> None:
+    logits, labels, membership = arrays()
+    logits = logits + np.random.default_rng(0).standard_normal(logits.shape)
+    others = np.random.default_rng(1).standard_normal((4, 5, 1, 3))
+    others[:, 3] = logits[:, 2]
+    population = np.full(5, labels[2])
+    with pytest.raises(ValueError, match="point 3 has the label and the logits of example 2 under every model"):
+        Observations(logits, labels, membership, others, population)
+    Observations(logits, labels, membership, others, (population + 1) % 3)  # another label: another example
+    others[1, 3] += 0.1
+    Observations(logits, labels, membership, others, population)
+
+
+def test_models_that_answer_all_alike_raise_no_alarm_of_overlap() -> None:
+    logits, labels, membership = arrays()
+    Observations(np.zeros_like(logits), labels, membership, np.zeros((4, 5, 1, 3)), np.full(5, labels[0]))
+
+
+def test_a_naive_adversary_has_the_other_ensembles_shadows_without_the_targets_twin() -> None:
+    generator = np.random.default_rng(4)
+    noisy = planted(models=5, examples=30, shift=1.0, generator=generator)
+    plain = replace(noisy, logits=noisy.logits + generator.standard_normal(noisy.logits.shape))
+    view = noisy.view(2, plain)
+    assert np.array_equal(view.target_logits, noisy.logits[2])
+    assert np.array_equal(view.shadow_logits(np.arange(30)), np.delete(plain.logits, 2, axis=0))
+    assert np.array_equal(view.shadow_membership, np.delete(noisy.membership, 2, axis=0))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda o: replace(o, membership=~o.membership), "membership of the shadows must be that of the targets"),
+        (lambda o: replace(o, labels=1 - o.labels), "labels of the shadows must be that of the targets"),
+        (
+            lambda o: Observations(np.repeat(o.logits, 2, axis=2), o.labels, o.membership),
+            r"must have the \(queries, classes\) \(1, 2\) of the targets', got \(2, 2\)",
+        ),
+    ],
+)
+def test_shadows_of_another_design_are_refused(change, message: str) -> None:  # type: ignore[no-untyped-def]
+    observations = planted(models=5, examples=30, shift=1.0, generator=np.random.default_rng(4))
+    with pytest.raises(ValueError, match=message):
+        observations.view(2, change(observations))
 
 
 def test_a_target_that_is_not_there_is_refused() -> None:
