@@ -113,7 +113,7 @@ class Observations:
     @property
     def queries(self) -> int:
         """The number of queries of each example."""
-        return self.logits.shape[2]
+        return int(self.logits.shape[2])
 
     def view(self, target: int, shadows: "Observations | None" = None) -> "AdversaryView":
         """Returns what an adversary of model `target` sees, all other models being its shadows.
@@ -280,15 +280,15 @@ def _refuse_overlap(
         place = row.tobytes()
         places[place] = None if place in places else example
     for point, row in enumerate(others.astype(rows.dtype, copy=False)):
-        example = places.get(row.tobytes())
+        twin = places.get(row.tobytes())
         if (
-            example is not None
-            and labels[example] == population_labels[point]
-            and np.array_equal(logits[:, example], population_logits[:, point])
+            twin is not None
+            and labels[twin] == population_labels[point]
+            and np.array_equal(logits[:, twin], population_logits[:, point])
         ):
             raise ValueError(
                 f"the population must not overlap the audited examples, but point {point} has the label and the logits "
-                f"of example {example} under every model; leave it out"
+                f"of example {twin} under every model; leave it out"
             )
 
 
