@@ -1,35 +1,37 @@
-"""One arm: train an ensemble under a scheme, query it, attack each of its models, measure."""
+"""Attack the models of one arm, each in turn, and measure."""
 
-from dataclasses import asdict, dataclass
-from functools import partial
-from importlib.metadata import version
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.decomposition import PCA
 
 from attacks import Attack, Observations, score_every_target
-from attacks.intervals import Resampled
+from attacks.exposure import Exposure, auc_by_class, exposure
+from attacks.intervals import Interval, Resampled
 from attacks.metrics import ROC, metrics, roc
-from mgaudit import parallel
+from mgaudit.arm import TrainedArm
 from mgaudit.design import Design
-from mgaudit.progress import Progress
-from mgaudit.settings import AuditSettings, attack_choice, target_choice
-from mgaudit.store import EnsembleFolder, training_code_sha256
-from targets.datasets import Dataset
-from targets.device import device_name
-from targets.dp_training import plan_privacy
-from targets.ensemble import Ensemble
-from targets.recipe import Recipe, initial_model, train
-from targets.schemes import DPSGD
+from mgaudit.settings import attack_choice
+from targets.queries import Queries
 
 ROC_GRID = np.concatenate([[0.0], np.logspace(-4, 0, 161)])
+FEATURES = 32
+
+Knowledge = Literal["adaptive", "naive"]
 
 
 @dataclass(frozen=True)
 class AttackOutcome:
-    """An attack's scores (models, examples), its metrics by name, and its mean TPR on ROC_GRID."""
+    """An attack's scores (models, examples), its metrics by name, and its mean TPR on ROC_GRID.
 
+    An adaptive adversary trains the shadows as the target was trained, a naive one without noise.
+    """
+
+    name: str
     attack: Attack
+    knowledge: Knowledge
     scores: NDArray[np.float64]
     metrics: dict[str, Resampled]
     mean_roc: NDArray[np.float64]
@@ -37,141 +39,110 @@ class AttackOutcome:
 
 @dataclass(frozen=True)
 class Audit:
-    """What came out of one arm, with the resamples, so that a study can pair it with another."""
+    """What came out of one arm, with the resamples, so that a study can pair it with another.
 
-    settings: AuditSettings
-    recipe: Recipe
+    `outcomes` holds the adaptive attacks in the order of the settings, and then the naive ones. Exposure is what the
+    first attack finds.
+    """
+
+    trained: TrainedArm
     train_accuracy: Resampled
     test_accuracy: Resampled
-    attacks: dict[str, AttackOutcome]
-    training_seconds: float
-    models_reused: int
+    outcomes: list[AttackOutcome]
+    exposure: Exposure
+    auc_by_class: dict[int, Interval | None]
+
+    def outcome(self, name: str) -> AttackOutcome:
+        """Returns the adaptive attack of that name."""
+        return next(one for one in self.outcomes if one.name == name and one.knowledge == "adaptive")
 
 
-def build_recipe(settings: AuditSettings, design: Design) -> Recipe:
-    """Returns how the arm's models are trained. Raises ValueError for settings that do not fit the data."""
-    target = target_choice(settings.target)
-    scheme = settings.choice.build(**settings.choice.options)
-    examples = len(design.dataset.labels)
-    plan = plan_privacy(scheme, settings.training, examples) if isinstance(scheme, DPSGD) else None
-    recipe = Recipe(partial(target.build, **target.options), scheme, settings.training, plan, settings.seed)
-    initial_model(recipe.target, design.dataset.input_shape, len(design.dataset.classes), seed=0)
-    return recipe
-
-
-def audit(settings: AuditSettings, recipe: Recipe, design: Design, jobs: int, progress: Progress) -> Audit:
+def audit(trained: TrainedArm, baseline: TrainedArm | None, design: Design) -> Audit:
     """Returns the arm's accuracy and the success of each attack on it.
 
-    Models that have been trained before are taken from the store, and each new one is kept as soon as it is trained.
+    With a `baseline`, the arm trained without noise, attacks that use shadows are mounted by a naive adversary too.
     """
-    folder = EnsembleFolder.at(determined_by(settings, recipe, design))
-    with folder.locked():
-        reused = _train_missing(folder, settings, recipe, design, jobs, progress)
-        progress.stage(f"{settings.label}: querying and attacking")
-        logits = folder.load_logits(settings.models) or _query(folder, settings, recipe, design)
-    facts = [folder.load_facts(index) for index in range(settings.models)]
-    if recipe.plan is not None and any(fact["steps"] != recipe.plan.steps for fact in facts):
-        raise RuntimeError(f"models took other than the {recipe.plan.steps} steps that epsilon was computed for")
-
-    observations = Observations(
-        logits["pool"][:, :, np.newaxis],
-        design.dataset.labels,
-        design.membership,
-        population_logits=logits["test"][:, :, np.newaxis],
-        population_labels=design.dataset.test_labels,
-    )
-    outcomes = {text: _attack(text, observations, design) for text in settings.attacks}
-    correct = logits["pool"].argmax(axis=-1) == design.dataset.labels
-    test_correct = logits["test"].argmax(axis=-1) == design.dataset.test_labels
+    settings, queries = trained.arm.settings, trained.arm.queries
+    choices = {text: attack_choice(text) for text in settings.attacks}
+    attacks: dict[str, Attack] = {text: choice.build(**choice.options) for text, choice in choices.items()}
+    needs = frozenset[str]().union(*(attack.needs for attack in attacks.values()))
+    observed = _observe(trained, queries, needs, design)
+    outcomes = [_measure(text, attack, "adaptive", observed, None, design) for text, attack in attacks.items()]
+    with_shadows = {text: attack for text, attack in attacks.items() if "shadows" in attack.needs}
+    if baseline is not None and with_shadows:
+        plain = _observe(baseline, queries, frozenset(), design)
+        outcomes += [_measure(text, attack, "naive", observed, plain, design) for text, attack in with_shadows.items()]
+    answers = trained.logits(Queries(), design)
+    correct = answers["pool"][:, :, 0].argmax(axis=-1) == design.dataset.labels
+    test_correct = answers["test"][:, :, 0].argmax(axis=-1) == design.dataset.test_labels
+    headline = outcomes[0].scores
     return Audit(
-        settings=settings,
-        recipe=recipe,
+        trained=trained,
         train_accuracy=accuracy(correct, design.membership, design.example_resamples),
         test_accuracy=accuracy(test_correct, np.ones_like(test_correct), design.test_resamples),
-        attacks=outcomes,
-        training_seconds=sum(fact["seconds"] for fact in facts),
-        models_reused=reused,
+        outcomes=outcomes,
+        exposure=exposure(headline, design.membership),
+        auc_by_class=auc_by_class(headline, design.membership, design.dataset.labels, design.example_resamples),
     )
 
 
-def determined_by(settings: AuditSettings, recipe: Recipe, design: Design) -> dict[str, object]:
-    """Returns, as JSON values, all that determines the arm's models; a model's number is its own."""
-    return {
-        "dataset": design.sha256,
-        "target": settings.target,
-        "scheme": {"name": settings.choice.name, **asdict(recipe.scheme)},
-        "plan": None if recipe.plan is None else asdict(recipe.plan),
-        "training": asdict(recipe.training),
-        "seed": recipe.seed,
-        "device": device_name(design.device),
-        "code": training_code_sha256(),
-        "versions": {name: version(name) for name in ("torch", "opacus")},
-    }
-
-
-@dataclass(frozen=True)
-class _Task:
-    folder: EnsembleFolder
-    recipe: Recipe
-    dataset: Dataset
-    members: NDArray[np.bool_]
-    index: int
-    device: str
-
-
-def _train_and_keep(task: _Task) -> None:
-    trained = train(task.recipe, task.dataset, task.members, task.index, task.device)
-    task.folder.save_model(task.index, trained.weights, {"steps": trained.steps, "seconds": trained.seconds})
-
-
-def _train_missing(
-    folder: EnsembleFolder,
-    settings: AuditSettings,
-    recipe: Recipe,
-    design: Design,
-    jobs: int,
-    progress: Progress,
-) -> int:
-    """Trains the models that the store lacks and returns how many it had."""
-    missing = folder.missing(settings.models)
-    reused = settings.models - len(missing)
-    progress.training_started(settings.label, settings.models, reused)
-    tasks = [_Task(folder, recipe, design.dataset, design.membership[index], index, design.device) for index in missing]
-    for _ in parallel.run(_train_and_keep, tasks, jobs):
-        progress.model_trained()
-    progress.training_ended()
-    return reused
-
-
-def _query(
-    folder: EnsembleFolder, settings: AuditSettings, recipe: Recipe, design: Design
-) -> dict[str, NDArray[np.float32]]:
-    """Returns the logits (models, examples, classes) of the audited examples, "pool", and of the test split, "test"."""
+def _observe(trained: TrainedArm, queries: Queries, needs: frozenset[str], design: Design) -> Observations:
+    """Returns what the arm's models answer, and the extras that are needed."""
     dataset = design.dataset
-    model = initial_model(recipe.target, dataset.input_shape, len(dataset.classes), seed=0)
-    ensemble = Ensemble(model, [folder.load_weights(index) for index in range(settings.models)])
-    logits = {
-        "pool": ensemble.logits(dataset.inputs, design.device),
-        "test": ensemble.logits(dataset.test_inputs, design.device),
-    }
-    folder.save_logits(settings.models, logits)
-    return logits
+    logits = trained.logits(queries, design)
+    extras: dict[str, NDArray[np.floating]] = {}
+    population_extras: dict[str, NDArray[np.floating]] = {}
+    if "gradient_norm" in needs:
+        extras["gradient_norm"] = trained.gradient_norms(design)
+    if "features" in needs:
+        models = len(design.membership)
+        features, population = principal_components(dataset.inputs, dataset.test_inputs)
+        extras["features"] = np.broadcast_to(features, (models, *features.shape))
+        population_extras["features"] = np.broadcast_to(population, (models, *population.shape))
+    return Observations(
+        logits["pool"],
+        dataset.labels,
+        design.membership,
+        logits["test"],
+        dataset.test_labels,
+        extras,
+        population_extras,
+    )
 
 
-def _attack(text: str, observations: Observations, design: Design) -> AttackOutcome:
-    choice = attack_choice(text)
-    attack: Attack = choice.build(**choice.options)
-    scores = score_every_target(attack, observations)
+def principal_components(
+    inputs: NDArray[np.float32], population: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Returns the first FEATURES principal components of the inputs (examples, features) and of the population.
+
+    The components are the population's, so they say nothing of the audited examples; the same for every model.
+    """
+    examples, others = (values.reshape(len(values), -1) for values in (inputs, population))
+    fitted = PCA(min(FEATURES, *others.shape), svd_solver="covariance_eigh").fit(others)
+    return fitted.transform(examples), fitted.transform(others)
+
+
+def _measure(
+    name: str,
+    attack: Attack,
+    knowledge: Knowledge,
+    observations: Observations,
+    shadows: Observations | None,
+    design: Design,
+) -> AttackOutcome:
+    scores = score_every_target(attack, observations, shadows)
     pairs = list(zip(scores, design.membership, strict=True))
     found = [(metrics(*pair), metrics(*pair, design.example_resamples)) for pair in pairs]
     return AttackOutcome(
+        name=name,
         attack=attack,
+        knowledge=knowledge,
         scores=scores,
         metrics={
-            name: Resampled(
-                np.concatenate([exact[name] for exact, _ in found]), np.stack([drawn[name] for _, drawn in found])
+            key: Resampled(
+                np.concatenate([exact[key] for exact, _ in found]), np.stack([drawn[key] for _, drawn in found])
             )
-            for name in found[0][0]
+            for key in found[0][0]
         },
         mean_roc=np.mean([_on_grid(roc(*pair)) for pair in pairs], axis=0),
     )

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from attacks.intervals import resample_counts
 from mgaudit.settings import StudySettings
-from targets.datasets import Dataset, load
+from targets.datasets import Dataset, Inputs, load
 from targets.device import choose_device
 from targets.membership import fair_coins
 from targets.seeds import numpy_generator
@@ -18,10 +18,12 @@ class Design:
     """Data and coins. `dataset` is standardised; `membership` is (models, examples); resamples are counts.
 
     `example_resamples` (resamples, examples) and `test_resamples` (resamples, test examples) are the same in every arm,
-    which is what makes differences between arms paired.
+    which is what makes differences between arms paired. `pictures` (examples, height, width[, 3]) uint8 are the
+    examples as one looks at them, if they are grey or colour images.
     """
 
     dataset: Dataset
+    pictures: NDArray[np.uint8] | None
     sha256: str
     membership: NDArray[np.bool_]
     example_resamples: NDArray[np.uint16]
@@ -36,9 +38,21 @@ def draw_design(settings: StudySettings) -> Design:
     examples, tests = len(raw.labels), len(raw.test_labels)
     return Design(
         dataset=raw.standardised(),
+        pictures=_pictures(raw.inputs),
         sha256=raw.digest(),
         membership=fair_coins(settings.models, examples, settings.seed),
         example_resamples=resample_counts(examples, numpy_generator(settings.seed, "example resamples")),
         test_resamples=resample_counts(tests, numpy_generator(settings.seed, "test resamples")),
         device=device,
     )
+
+
+def _pictures(inputs: Inputs) -> NDArray[np.uint8] | None:
+    """Returns the inputs as pictures: bytes as they are, other values stretched from black to white."""
+    if inputs.ndim != 4 or inputs.shape[1] not in (1, 3):
+        return None
+    if inputs.dtype != np.uint8:
+        low, high = float(inputs.min()), float(inputs.max())
+        inputs = ((inputs - low) / (high - low or 1.0) * 255).astype(np.uint8)
+    pictures: NDArray[np.uint8] = inputs[:, 0] if inputs.shape[1] == 1 else inputs.transpose(0, 2, 3, 1)
+    return pictures

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from attacks import ATTACKS
 from mgaudit.specs import Choice, parse
-from targets import SCHEMES, TARGETS
+from targets import QUERIES, SCHEMES, TARGETS
 from targets.datasets import TAKES_PATH
 from targets.training import Training
 
@@ -38,6 +38,13 @@ def attack_choice(text: str) -> Choice:
     return choice
 
 
+def queries_choice(text: str) -> Choice:
+    """Returns the queries that `text` spells; their values have been checked by building them."""
+    choice = parse("queries", QUERIES, text)
+    choice.build(**choice.options)
+    return choice
+
+
 def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
     twice = [value for value in values if values.count(value) > 1]
     if twice:
@@ -53,6 +60,7 @@ def _absolute(dataset: str) -> str:
 
 TargetText = Annotated[str, AfterValidator(lambda text: target_choice(text).text)]
 SchemeText = Annotated[str, AfterValidator(lambda text: scheme_choice(text).text)]
+QueriesText = Annotated[str, AfterValidator(lambda text: queries_choice(text).text)]
 AttackText = Annotated[str, AfterValidator(lambda text: attack_choice(text).text)]
 
 
@@ -64,6 +72,7 @@ class _Settings(BaseModel):
     dataset: Annotated[str, AfterValidator(_absolute)] = "digits"
     target: TargetText = "cnn"
     attacks: Annotated[tuple[AttackText, ...], Field(min_length=1), AfterValidator(_distinct)] = ("lira", "loss")
+    queries: QueriesText = "plain"
     models: Annotated[int, Field(ge=FEWEST_MODELS)] = 16
     examples: Annotated[int, Field(ge=FEWEST_EXAMPLES)] | None = None
     seed: Annotated[int, Field(ge=0)] = 0
@@ -171,7 +180,9 @@ def _one_line(error: ValidationError) -> str:
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
     if first["type"] == "value_error":
         message = str(first["ctx"]["error"])
-        return message if message.startswith((place, "scheme", "target", "attack")) else f"{place}: {message}"
+        return (
+            message if message.startswith((place, "scheme", "target", "attack", "queries")) else f"{place}: {message}"
+        )
     if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"there is no setting {place!r}; the settings are {', '.join(StudySettings.model_fields)}"
     rule = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")

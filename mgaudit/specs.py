@@ -1,4 +1,7 @@
-"""Choices spelt as text: `name:key=value,key=value`, looked up in a registry and checked against its signature."""
+"""Choices spelt as text, looked up in a registry and checked against its signature.
+
+The spelling is `name:key=value,key=value`; the first option may go without its key, `name:value`.
+"""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -52,8 +55,10 @@ def parse(kind: str, registry: Mapping[str, Callable[..., Any]], text: str, supp
     }
     hints = get_type_hints(getattr(build, "__init__", build) if isinstance(build, type) else build)
     options: dict[str, Any] = {}
-    for part in filter(None, rest.split(",")):
+    for place, part in enumerate(filter(None, rest.split(","))):
         key, equals, value = part.partition("=")
+        if place == 0 and not equals and parameters:
+            key, equals, value = next(iter(parameters)), "=", part
         key = key.strip()
         if key not in parameters:
             takes = ", ".join(parameters) or "no options"

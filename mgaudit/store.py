@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -23,6 +23,8 @@ from mgaudit.atomic import PARTIAL_SUFFIX, write_atomically
 
 Tensors = dict[str, NDArray[Any]]
 
+QUERYING_CODE = frozenset({"ensemble.py", "gradients.py", "queries.py"})
+
 
 def cache_folder() -> Path:
     """Returns where trained models are kept: $MGAUDIT_CACHE, or else the user's cache folder."""
@@ -32,20 +34,33 @@ def cache_folder() -> Path:
 
 @cache
 def training_code_sha256() -> str:
-    """Returns the SHA-256 over the source of `targets`: models trained by other code are other models."""
+    """Returns the SHA-256 over the source of `targets`: models trained by other code are other models.
+
+    What only looks at trained models is left out.
+    """
+    return _source_sha256(lambda path: path.name not in QUERYING_CODE)
+
+
+@cache
+def querying_code_sha256() -> str:
+    """Returns the SHA-256 over the source of what looks at trained models."""
+    return _source_sha256(lambda path: path.name in QUERYING_CODE)
+
+
+def _source_sha256(counts: Callable[[Path], bool]) -> str:
     spec = find_spec("targets")
     assert spec is not None
     assert spec.origin is not None  # mgaudit's own import has seen to both
     root = Path(spec.origin).parent
     sha = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
+    for path in sorted(filter(counts, root.rglob("*.py"))):
         sha.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return sha.hexdigest()
 
 
 @dataclass(frozen=True)
 class EnsembleFolder:
-    """The folder of one ensemble: `settings.json`, a file for each model, and the logits of all.
+    """The folder of one ensemble: `settings.json`, a file for each model, and what they answered.
 
     Model m is the same however many models there are, so the number of models is not part of the key and a larger
     ensemble trains only what a smaller one lacks. All is written under the lock, and each file is renamed into place
@@ -96,17 +111,18 @@ class EnsembleFolder:
             facts: dict[str, Any] = json.loads(file.metadata()["facts"])
             return facts
 
-    def logits_path(self, models: int) -> Path:
-        """Returns the file of the first `models` models' logits."""
-        return self.path / f"logits-{models:05d}.safetensors"
+    def outputs_path(self, what: str, models: int) -> Path:
+        """Returns the file of what the first `models` models answer, `what` saying what they are asked."""
+        sha = hashlib.sha256(f"{what}/{querying_code_sha256()}".encode()).hexdigest()
+        return self.path / f"outputs-{models:05d}-{sha[:16]}.safetensors"
 
-    def save_logits(self, models: int, logits: dict[str, NDArray[np.float32]]) -> None:
-        """Keeps the logits by split, each (models, examples, classes)."""
-        write_atomically(self.logits_path(models), save(logits))
+    def save_outputs(self, what: str, models: int, outputs: dict[str, NDArray[np.float32]]) -> None:
+        """Keeps outputs by split, each (models, examples, ...)."""
+        write_atomically(self.outputs_path(what, models), save(outputs, metadata={"what": what}))
 
-    def load_logits(self, models: int) -> dict[str, NDArray[np.float32]] | None:
-        """Returns the logits by split, or None where they have not been kept."""
-        path = self.logits_path(models)
+    def load_outputs(self, what: str, models: int) -> dict[str, NDArray[np.float32]] | None:
+        """Returns the outputs by split, or None where they have not been kept."""
+        path = self.outputs_path(what, models)
         if not path.exists():
             return None
         with _naming(path):

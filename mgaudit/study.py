@@ -6,35 +6,41 @@ import math
 import platform
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from importlib.metadata import version
 
 import numpy as np
 
+from attacks.exposure import Exposure
 from attacks.intervals import Interval, Resampled, two_way_interval
 from attacks.metrics import FPR_LEVELS, false_positives_allowed, tpr_name
 from mgaudit import __version__
-from mgaudit.audit import ROC_GRID, AttackOutcome, Audit, audit, build_recipe
+from mgaudit.arm import Arm, plan_arm, train_arm
+from mgaudit.audit import ROC_GRID, AttackOutcome, Audit, audit
 from mgaudit.design import Design, draw_design
 from mgaudit.progress import Progress
-from mgaudit.settings import AuditSettings, StudySettings, target_choice
+from mgaudit.settings import StudySettings, target_choice
 from mgaudit.store import training_code_sha256
 from reports.results import (
     Arrays,
     AttackResult,
     AuditResult,
+    ClassExposure,
     DatasetSummary,
     Estimate,
+    ExposedExample,
     PrivacyClaim,
     Provenance,
     StudyResult,
     Times,
 )
+from targets.datasets import Dataset
 from targets.device import device_name
-from targets.recipe import Recipe
+from targets.dp_training import PrivacyPlan
 
 REPORTED_VERSIONS = ("torch", "opacus", "numpy", "scipy", "scikit-learn")
+MOST_EXPOSED = 20
 RATE, CHANGE = (0.0, 1.0), (-1.0, 1.0)
 
 
@@ -44,7 +50,7 @@ class Plan:
 
     settings: StudySettings
     design: Design
-    arms: list[tuple[AuditSettings, Recipe]]
+    arms: list[Arm]
 
     @property
     def slug(self) -> str:
@@ -66,15 +72,20 @@ def plan_study(settings: StudySettings) -> Plan:
     Raises ValueError or OSError for all that the user can mend; what passes is ready to train.
     """
     design = draw_design(settings)
-    return Plan(settings, design, [(arm, build_recipe(arm, design)) for arm in settings.arms()])
+    return Plan(settings, design, [plan_arm(arm, design) for arm in settings.arms()])
 
 
 def run_study(plan: Plan, jobs: int, progress: Progress) -> tuple[StudyResult, Arrays]:
     """Returns the result of every arm, and the arrays behind it."""
     started, clock = datetime.now(UTC), time.perf_counter()
-    audits = [audit(settings, recipe, plan.design, jobs, progress) for settings, recipe in plan.arms]
     settings, design = plan.settings, plan.design
-    baseline = next((one for one in audits if one.settings.scheme == settings.baseline), None)
+    trained = [train_arm(arm, design, jobs, progress) for arm in plan.arms]
+    plain = next((one for one in trained if one.arm.settings.scheme == settings.baseline), None)
+    audits = []
+    for one in trained:
+        progress.stage(f"{one.arm.settings.label}: querying and attacking")
+        audits.append(audit(one, plain if one is not plain else None, design))
+    baseline = next((one for one in audits if one.trained is plain), None)
     dataset, target = design.dataset, target_choice(settings.target)
     study = StudyResult(
         settings=settings.as_dict(),
@@ -98,11 +109,11 @@ def run_study(plan: Plan, jobs: int, progress: Progress) -> tuple[StudyResult, A
         times=Times(
             started=started.isoformat(timespec="seconds"),
             seconds=time.perf_counter() - clock,
-            training_seconds={one.settings.scheme: one.training_seconds for one in audits},
-            models_reused={one.settings.scheme: one.models_reused for one in audits},
+            training_seconds={one.arm.settings.scheme: sum(fact["seconds"] for fact in one.facts) for one in trained},
+            models_reused={one.arm.settings.scheme: one.models_reused for one in trained},
         ),
     )
-    return study, _arrays(audits, design)
+    return study, _arrays(study, audits, design)
 
 
 def _versions() -> dict[str, str]:
@@ -115,32 +126,63 @@ def _audit_result(one: Audit, baseline: Audit | None, design: Design) -> AuditRe
     paired = baseline if one is not baseline else None
     trials = int(design.membership.sum(axis=1).min())
     tests = len(design.dataset.test_labels)
+    arm = one.trained.arm
     return AuditResult(
-        scheme=one.settings.scheme,
-        label=one.settings.label,
-        learning_rate=one.recipe.training.rate(private=one.recipe.plan is not None),
+        scheme=arm.settings.scheme,
+        label=arm.settings.label,
+        learning_rate=arm.recipe.training.rate(private=arm.recipe.plan is not None),
         train_accuracy=_estimate(two_way_interval(one.train_accuracy, trials, RATE)),
         test_accuracy=_estimate(two_way_interval(one.test_accuracy, tests, RATE)),
         test_accuracy_difference=None
         if paired is None
         else _estimate(two_way_interval(one.test_accuracy - paired.test_accuracy, tests, CHANGE)),
-        claim=_claim(one),
+        claim=_claim(arm.recipe.plan),
         attacks=[
-            _attack_result(name, outcome, None if paired is None else paired.attacks[name], trials, design)
-            for name, outcome in one.attacks.items()
+            _attack_result(outcome, None if paired is None else paired.outcome(outcome.name), trials, design)
+            for outcome in one.outcomes
         ],
+        most_exposed=_most_exposed(one.exposure, design.dataset),
+        by_class=_by_class(one.auc_by_class, design.dataset),
     )
 
 
-def _attack_result(
-    name: str, outcome: AttackOutcome, paired: AttackOutcome | None, trials: int, design: Design
-) -> AttackResult:
+def _most_exposed(exposure: Exposure, dataset: Dataset) -> list[ExposedExample]:
+    return [
+        ExposedExample(
+            example=example,
+            origin=dataset.origins[example],
+            label=dataset.classes[dataset.labels[example]],
+            score=float(exposure.score[example]),
+            rank=Estimate(
+                value=float(exposure.rank[example]),
+                low=float(exposure.low[example]),
+                high=float(exposure.high[example]),
+            ),
+            targets=int(exposure.targets[example]),
+        )
+        for example in exposure.most_exposed()[:MOST_EXPOSED].tolist()
+    ]
+
+
+def _by_class(found: dict[int, Interval | None], dataset: Dataset) -> list[ClassExposure]:
+    return [
+        ClassExposure(
+            label=dataset.classes[label],
+            examples=int((dataset.labels == label).sum()),
+            auc=None if interval is None else _estimate(interval),
+        )
+        for label, interval in found.items()
+    ]
+
+
+def _attack_result(outcome: AttackOutcome, paired: AttackOutcome | None, trials: int, design: Design) -> AttackResult:
     non_members = int((~design.membership).sum(axis=1).min())
     differences: dict[str, Resampled] = {}
     if paired is not None:
         differences = {key: numbers - paired.metrics[key] for key, numbers in outcome.metrics.items()}
     return AttackResult(
-        attack=name,
+        attack=outcome.name,
+        knowledge=outcome.knowledge,
         source=outcome.attack.source,
         needs=sorted(outcome.attack.needs),
         metrics={
@@ -160,8 +202,7 @@ def _estimate(interval: Interval) -> Estimate:
     return Estimate(value=interval.value, low=interval.low, high=interval.high)
 
 
-def _claim(one: Audit) -> PrivacyClaim | None:
-    plan = one.recipe.plan
+def _claim(plan: PrivacyPlan | None) -> PrivacyClaim | None:
     if plan is None:
         return None
     return PrivacyClaim(
@@ -176,10 +217,15 @@ def _claim(one: Audit) -> PrivacyClaim | None:
     )
 
 
-def _arrays(audits: list[Audit], design: Design) -> Arrays:
+def _arrays(study: StudyResult, audits: list[Audit], design: Design) -> Arrays:
     arrays: Arrays = {"membership": design.membership, "labels": design.dataset.labels, "roc_fpr": ROC_GRID}
-    for index, one in enumerate(audits):
-        for name, outcome in one.attacks.items():
-            arrays[f"arm{index}/{name}/scores"] = outcome.scores
-            arrays[f"arm{index}/{name}/roc_tpr"] = np.asarray(outcome.mean_roc)
+    for index, (arm, one) in enumerate(zip(study.arms, audits, strict=True)):
+        for result, outcome in zip(arm.attacks, one.outcomes, strict=True):
+            arrays[f"arm{index}/{result.name}/scores"] = outcome.scores
+            arrays[f"arm{index}/{result.name}/roc_tpr"] = np.asarray(outcome.mean_roc)
+        for field in fields(one.exposure):
+            arrays[f"arm{index}/exposure/{field.name}"] = getattr(one.exposure, field.name)
+        shown = [exposed.example for exposed in arm.most_exposed]
+        if design.pictures is not None:
+            arrays[f"arm{index}/most_exposed_pictures"] = design.pictures[shown]
     return arrays

@@ -12,7 +12,7 @@ import tomli_w
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 RESULT_FILE = "result.json"
 ARRAYS_FILE = "arrays.npz"
 
@@ -43,11 +43,13 @@ class AttackResult(_Record):
 
     `metrics` holds the mean over targets of each metric by name (`auc`, `tpr_at_0.01_fpr`, …, all fractions),
     `per_target` the single values, `differences` this arm less the baseline, paired by target and example.
-    `needs` is what it reads beside the target's outputs. `false_positives_allowed` says, for each TPR, how few of the
+    An `adaptive` adversary trains the shadows under the arm's own scheme, a `naive` one without noise. `needs` is what
+    the attack reads beside the target's outputs. `false_positives_allowed` says, for each TPR, how few of the
     `non_members` of one target may pass its threshold.
     """
 
     attack: str
+    knowledge: Literal["adaptive", "naive"]
     source: str
     needs: list[str]
     metrics: dict[str, Estimate]
@@ -55,6 +57,34 @@ class AttackResult(_Record):
     differences: dict[str, Estimate]
     false_positives_allowed: dict[str, int]
     non_members: int
+
+    @property
+    def name(self) -> str:
+        """The attack and, where it is naive, that it is; unique in an arm."""
+        return self.attack if self.knowledge == "adaptive" else f"{self.attack}, naive"
+
+
+class ExposedExample(_Record):
+    """An example and what the first attack finds of it in the targets that trained on it.
+
+    `score` is the mean score, and `rank` the mean share of a target's non-members that it outranks, with an interval
+    for new targets.
+    """
+
+    example: int
+    origin: str
+    label: str
+    score: float
+    rank: Estimate
+    targets: int
+
+
+class ClassExposure(_Record):
+    """The AUC of the first attack within one class; None where some target has too few members or non-members."""
+
+    label: str
+    examples: int
+    auc: Estimate | None
 
 
 class PrivacyClaim(_Record):
@@ -81,6 +111,8 @@ class AuditResult(_Record):
     test_accuracy_difference: Estimate | None
     claim: PrivacyClaim | None
     attacks: list[AttackResult]
+    most_exposed: list[ExposedExample]
+    by_class: list[ClassExposure]
 
 
 class DatasetSummary(_Record):
@@ -115,7 +147,7 @@ class Times(_Record):
 class StudyResult(_Record):
     """Arms that share data, membership and seeds, so that they can be compared example by example."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     settings: dict[str, Any]
     target: str
     dataset: DatasetSummary
@@ -166,6 +198,11 @@ def read_study(folder: Path) -> tuple[StudyResult, Arrays]:
         if isinstance(version, int) and version > SCHEMA_VERSION:
             raise ValueError(
                 f"it has schema version {version} and this mgaudit reads up to {SCHEMA_VERSION}; update mgaudit"
+            )
+        if isinstance(version, int) and version < SCHEMA_VERSION:
+            raise ValueError(
+                f"it has schema version {version} of an earlier mgaudit, and this one reads {SCHEMA_VERSION}; run it "
+                "again with --settings (models that the cache still holds are not trained again)"
             )
         study = StudyResult.model_validate(content)
     except ValidationError as error:

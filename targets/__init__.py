@@ -2,8 +2,9 @@
 
 from targets.cnn import CNN
 from targets.mlp import MLP
+from targets.queries import QUERIES
 from targets.schemes import SCHEMES
 
 TARGETS = {"mlp": MLP, "cnn": CNN}
 
-__all__ = ["CNN", "MLP", "SCHEMES", "TARGETS"]
+__all__ = ["CNN", "MLP", "QUERIES", "SCHEMES", "TARGETS"]

@@ -26,6 +26,7 @@ class Dataset:
 
     `inputs` (examples, *input_shape) and `test_inputs` (test examples, *input_shape) are uint8 or float32,
     images with channels first; `labels` and `test_labels` are int64 class numbers; `classes` names the classes.
+    `origins` says where each example came from, a file or a row, for who wants to look at it.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Dataset:
     test_inputs: Inputs
     test_labels: NDArray[np.int64]
     classes: tuple[str, ...]
+    origins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.classes) < 2:
@@ -105,7 +107,8 @@ def digits(argument: str, examples: int | None, generator: np.random.Generator) 
     test = np.arange(len(labels)) % 3 == 0
     chosen = np.flatnonzero(~test)[_chosen("digits", int((~test).sum()), examples, generator)]
     names = tuple(str(digit) for digit in range(10))
-    return Dataset("digits", inputs[chosen], labels[chosen], inputs[test], labels[test], names)
+    origins = tuple(f"load_digits()[{index}]" for index in chosen)
+    return Dataset("digits", inputs[chosen], labels[chosen], inputs[test], labels[test], names, origins)
 
 
 def npz(argument: str, examples: int | None, generator: np.random.Generator) -> Dataset:
@@ -132,7 +135,8 @@ def npz(argument: str, examples: int | None, generator: np.random.Generator) -> 
         raise ValueError(f"dataset npz:{argument}: {error}") from error
     chosen = _chosen(f"npz:{argument}", len(labels), examples, generator)
     names = tuple(str(label) for label in range(int(labels.max(initial=0)) + 1))
-    return Dataset(f"npz:{argument}", inputs[chosen], labels[chosen], test_inputs, test_labels, names)
+    origins = tuple(f"x_train[{index}]" for index in chosen)
+    return Dataset(f"npz:{argument}", inputs[chosen], labels[chosen], test_inputs, test_labels, names, origins)
 
 
 def _npz_split(x: NDArray[np.generic], y: NDArray[np.generic], split: str) -> tuple[Inputs, NDArray[np.int64]]:
@@ -177,7 +181,8 @@ def folder(argument: str, examples: int | None, generator: np.random.Generator) 
     mode = "L" if first.ndim == 2 else "RGB"
     inputs = _read_images([train[index] for index in chosen], mode, first.shape[:2])
     test_inputs = _read_images(test, mode, first.shape[:2])
-    return Dataset(f"folder:{argument}", inputs, labels[chosen], test_inputs, test_labels, names)
+    origins = tuple(train[index].relative_to(root).as_posix() for index in chosen)
+    return Dataset(f"folder:{argument}", inputs, labels[chosen], test_inputs, test_labels, names, origins)
 
 
 def _class_names(split: Path) -> tuple[str, ...]:
@@ -234,10 +239,34 @@ def load(spec: str, examples: int | None, generator: np.random.Generator) -> Dat
     """Returns the dataset that `spec` names ("digits", "folder:PATH", "npz:PATH"), its inputs as stored.
 
     `examples` of its training examples are drawn by `generator`, all of them for None; the test split is whole.
-    Raises ValueError or FileNotFoundError, naming the place, where the data are missing or malformed.
+    Raises ValueError or FileNotFoundError, naming the place, where the data are missing or malformed, or where a test
+    example is among the examples to audit.
     """
     name, _, argument = spec.partition(":")
     known = [f"{key}:PATH" if key in TAKES_PATH else key for key in DATASETS]
     if name not in DATASETS or (name in TAKES_PATH) != bool(argument):
         raise ValueError(f"dataset must be one of {', '.join(known)}, got {spec!r}")
-    return DATASETS[name](argument, examples, generator)
+    dataset = DATASETS[name](argument, examples, generator)
+    _refuse_overlap(dataset)
+    return dataset
+
+
+def _refuse_overlap(dataset: Dataset) -> None:
+    """Raises ValueError where a test example is among the examples to audit: no model may train on the population."""
+    kind = np.result_type(dataset.inputs, dataset.test_inputs)
+
+    def contents(inputs: Inputs, labels: NDArray[np.int64]) -> list[tuple[bytes, int]]:
+        return [(row.astype(kind).tobytes(), int(label)) for row, label in zip(inputs, labels, strict=True)]
+
+    places = {content: place for place, content in enumerate(contents(dataset.inputs, dataset.labels))}
+    both = [
+        (test, places[content])
+        for test, content in enumerate(contents(dataset.test_inputs, dataset.test_labels))
+        if content in places
+    ]
+    if both:
+        raise ValueError(
+            f"dataset {dataset.name}: the test split must not overlap the examples to audit, got {len(both)} of its "
+            f"{len(dataset.test_labels)} examples that are among them (test example {both[0][0]} is example "
+            f"{both[0][1]}); take them out of one of the two"
+        )

@@ -51,14 +51,13 @@ class PrivacyPlan:
     epsilon: float
 
 
-def plan_privacy(scheme: DPSGD, training: Training, examples: int) -> PrivacyPlan:
-    """Returns the plan for models that train on about half of `examples` each.
+def plan_privacy(scheme: DPSGD, training: Training, n: float) -> PrivacyPlan:
+    """Returns the plan for models whose expected number of training examples is `n`.
 
-    Sample rate, steps and delta follow from n = examples / 2, the expected number of members: a rate that
-    followed a model's true number would itself depend on the private data. The noise multiplier for a given
+    Sample rate, steps and delta follow from n, which is known beforehand: a rate that followed a model's true number
+    would itself depend on the private data. The noise multiplier for a given
     epsilon is found by bisection on the PRV accountant (Gopi et al. 2021), to within 0.01 below epsilon.
     """
-    n = examples / 2
     delta = n**-1.1 if scheme.delta is None else scheme.delta
     if delta >= 1 / n:
         raise ValueError(

@@ -1,6 +1,6 @@
 """Many trained models as one thing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 from torch.func import functional_call
+
+from targets.gradients import gradient_norms
+from targets.queries import Queries
 
 
 @dataclass(frozen=True)
@@ -17,17 +20,45 @@ class Ensemble:
     model: nn.Module
     weights: Sequence[dict[str, NDArray[np.float32]]]
 
-    def logits(self, inputs: NDArray[np.float32], device: str, batch_size: int = 1000) -> NDArray[np.float32]:
-        """Returns the logits (models, examples, classes) at evaluation for `inputs` (examples, *input_shape)."""
+    def logits(
+        self,
+        inputs: NDArray[np.float32],
+        device: str,
+        queries: Queries,
+        streams: Callable[[int], torch.Generator],
+        batch_size: int = 1000,
+    ) -> NDArray[np.float32]:
+        """Returns the logits (models, examples, queries, classes) at evaluation for `inputs` (examples, *input_shape).
+
+        `streams` returns the generator of each query by its number, at its start.
+        """
         self.model.to(device).eval()
-        batches = torch.split(torch.from_numpy(inputs), batch_size)
+        asked = [queries.ask(torch.from_numpy(inputs), query, streams(query)) for query in range(queries.number)]
         with torch.no_grad():
-            return np.stack([self._logits_of_one(weights, batches, device) for weights in self.weights])
+            return np.stack([self._logits_of_one(weights, asked, device, batch_size) for weights in self.weights])
+
+    def gradient_norms(
+        self, inputs: NDArray[np.float32], labels: NDArray[np.int64], device: str
+    ) -> NDArray[np.float32]:
+        """Returns the norms (models, examples) of the gradients of each example's loss at evaluation."""
+        norms = []
+        for weights in self.weights:
+            self.model.load_state_dict({name: torch.from_numpy(values) for name, values in weights.items()})
+            norms.append(gradient_norms(self.model, inputs, labels, device))
+        return np.stack(norms)
 
     def _logits_of_one(
-        self, weights: dict[str, NDArray[np.float32]], batches: Sequence[torch.Tensor], device: str
+        self, weights: dict[str, NDArray[np.float32]], asked: Sequence[torch.Tensor], device: str, batch_size: int
     ) -> NDArray[np.float32]:
         parameters = {name: torch.from_numpy(values).to(device) for name, values in weights.items()}
-        outputs = [functional_call(self.model, parameters, (batch.to(device),)).cpu() for batch in batches]
-        logits: NDArray[np.float32] = torch.cat(outputs).numpy()
+        outputs = [
+            torch.cat(
+                [
+                    functional_call(self.model, parameters, (batch.to(device),)).cpu()
+                    for batch in torch.split(inputs, batch_size)
+                ]
+            )
+            for inputs in asked
+        ]
+        logits: NDArray[np.float32] = torch.stack(outputs, dim=1).numpy()
         return logits

@@ -17,3 +17,10 @@ def fair_coins(models: int, examples: int, seed: int) -> NDArray[np.bool_]:
     """
     rows = [numpy_generator(seed, "membership", m).random(examples) < 0.5 for m in range(models)]
     return np.stack(rows)
+
+
+def canary_coins(models: int, examples: int, canaries: NDArray[np.int64], seed: int) -> NDArray[np.bool_]:
+    """Returns `membership` (models, examples): a fair coin for each of the `canaries`, True for all others."""
+    membership = np.ones((models, examples), dtype=np.bool_)
+    membership[:, canaries] = fair_coins(models, examples, seed)[:, canaries]
+    return membership

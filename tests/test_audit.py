@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from attacks import ATTACKS
+from attacks import ATTACKS, LiRA, Observations
 from attacks.metrics import roc
-from mgaudit.audit import accuracy, build_recipe, determined_by
+from mgaudit.arm import determined_by, plan_arm, train_arm
+from mgaudit.audit import accuracy, principal_components
 from mgaudit.design import draw_design
 from mgaudit.progress import Progress
 from mgaudit.settings import study_settings
@@ -19,6 +20,7 @@ from mgaudit.store import EnsembleFolder
 from mgaudit.study import plan_study, run_study
 from reports.results import Arrays, StudyResult
 from targets.dp_training import epsilon_spent
+from targets.queries import Queries
 
 DP = "dp-sgd:noise_multiplier=1"  # finding the noise multiplier of an epsilon takes seconds
 
@@ -96,7 +98,8 @@ def test_a_seed_determines_the_result_and_another_changes_it(
     torch.rand(3)
     again, arrays_again = run(small)
     assert without_times(first) == without_times(again)
-    assert all(np.array_equal(arrays[name], arrays_again[name]) for name in arrays)
+    for name in arrays:
+        np.testing.assert_array_equal(arrays[name], arrays_again[name], err_msg=name)
     other, _ = run({**small, "seed": 1})
     assert other.dataset.sha256 != first.dataset.sha256
     assert other.arms[0].attacks[0].metrics != first.arms[0].attacks[0].metrics
@@ -146,7 +149,8 @@ def test_the_result_holds_what_was_run(small: dict[str, Any]) -> None:
     assert study.dataset.examples == 200
     assert arrays["membership"].shape == arrays["arm0/lira/scores"].shape == (4, 200)
     for arm in study.arms:
-        assert [attack.attack for attack in arm.attacks] == ["lira", "loss"]
+        names = ["lira", "loss"] if arm is study.arms[0] else ["lira", "loss", "lira, naive"]
+        assert [attack.name for attack in arm.attacks] == names
         for attack in arm.attacks:
             for name, estimate in attack.metrics.items():
                 assert estimate.low <= estimate.value <= estimate.high
@@ -176,12 +180,77 @@ def test_the_result_holds_what_was_run(small: dict[str, Any]) -> None:
 
 def test_every_attack_runs_on_a_study_and_is_told_as_it_was_asked_for(small: dict[str, Any]) -> None:
     asked = [*ATTACKS, "lira:online=false", "rmia:temperature=1"]
-    study, arrays = run({**small, "schemes": ["none"], "attacks": asked})
+    study, arrays = run({**small, "schemes": ["none"], "attacks": asked, "queries": "crops:3"})
     assert [attack.attack for attack in study.arms[0].attacks] == asked
     needs = {attack.attack: attack.needs for attack in study.arms[0].attacks}
     assert needs["population"] == ["population"]
     assert needs["rmia:temperature=1"] == ["shadows"]
     assert all(np.isfinite(arrays[f"arm0/{name}/scores"]).all() for name in asked)
+
+
+def test_a_naive_adversary_takes_the_noise_free_models_for_shadows(small: dict[str, Any]) -> None:
+    strong = {**small, "schemes": ["none", "gaussian-mask:kappa=1.5"], "attacks": ["lira", "loss"]}
+    study, arrays = run(strong)
+    adaptive, _, naive = study.arms[1].attacks
+    assert (adaptive.knowledge, naive.knowledge) == ("adaptive", "naive")
+    assert naive.metrics != adaptive.metrics
+    settings = study_settings(strong)
+    design = draw_design(settings)
+    plain, masked = (train_arm(plan_arm(arm, design), design, 1, Progress()) for arm in settings.arms())
+    targets, shadows = (one.logits(Queries(), design)["pool"] for one in (masked, plain))
+    for target in range(4):
+        mixed = shadows.copy()
+        mixed[target] = targets[target]  # the target among noise-free shadows
+        observations = Observations(mixed, design.dataset.labels, design.membership)
+        assert np.allclose(LiRA().score(observations.view(target)), arrays["arm1/lira, naive/scores"][target])
+    alone, _ = run({**strong, "schemes": ["gaussian-mask:kappa=1.5"]})
+    assert [attack.knowledge for attack in alone.arms[0].attacks] == ["adaptive", "adaptive"]
+
+
+def test_queries_are_drawn_from_the_arms_own_noise_and_asked_of_the_naive_shadows_too(small: dict[str, Any]) -> None:
+    study, _ = run(small)
+    masked, _ = run({**small, "queries": "mask:4"})
+    assert masked.arms[0].attacks == study.arms[0].attacks  # no noise to draw, and plain shadows
+    assert masked.arms[2].attacks == study.arms[2].attacks
+    for place in range(3):
+        assert masked.arms[1].attacks[place].metrics != study.arms[1].attacks[place].metrics
+    assert masked.arms[1].test_accuracy == study.arms[1].test_accuracy  # of the plain answers, whatever is asked
+
+
+def test_an_attack_that_needs_several_queries_is_refused_before_training(small: dict[str, Any]) -> None:
+    for queries in ("plain", "mask:4"):
+        settings = study_settings({**small, "attacks": ["label-only"], "queries": queries})
+        with pytest.raises(
+            ValueError, match=f"label-only needs several .* --queries {queries}.* 'no noise' is asked once"
+        ):
+            plan_study(settings)
+    plan_study(study_settings({**small, "attacks": ["label-only"], "queries": "mask:4,kappa=0.5"}))
+
+
+def test_the_most_exposed_examples_are_in_the_result(small: dict[str, Any]) -> None:
+    study, arrays = run(small)
+    for index, arm in enumerate(study.arms):
+        assert len(arm.most_exposed) == 20
+        assert arrays[f"arm{index}/most_exposed_pictures"].shape == (20, 8, 8)
+        scores, membership = arrays[f"arm{index}/lira/scores"], arrays["membership"]
+        first = arm.most_exposed[0]
+        assert first.score == pytest.approx(scores[membership[:, first.example], first.example].mean())
+        assert first.score == np.nanmax(arrays[f"arm{index}/exposure/score"])
+        assert first.origin.startswith("load_digits()[")
+        assert len(arm.by_class) == 10
+        assert sum(found.examples for found in arm.by_class) == 200
+
+
+def test_principal_components_are_the_populations() -> None:
+    generator = np.random.default_rng(0)
+    population = generator.standard_normal((300, 2, 3)).astype(np.float32) * [[10, 1, 1], [1, 1, 5]]
+    inputs = generator.standard_normal((40, 2, 3)).astype(np.float32)
+    features, others = principal_components(inputs, population.astype(np.float32))
+    assert features.shape == (40, 6)
+    assert np.abs(np.corrcoef(others[:, 0], population[:, 0, 0])[0, 1]) > 0.99
+    assert np.allclose(others.mean(axis=0), 0, atol=1e-4)
+    shifted, _ = principal_components(inputs[:7], population.astype(np.float32))
+    assert np.allclose(shifted, features[:7], atol=1e-4)
 
 
 def test_the_claim_is_the_accountants_for_the_steps_really_taken(small: dict[str, Any], own_cache: Path) -> None:
@@ -202,7 +271,7 @@ def test_accuracies_are_those_of_the_members_and_of_the_test_split(small: dict[s
     settings = study_settings({**small, "schemes": ["none"]})
     study, _ = run({**small, "schemes": ["none"]})
     design = draw_design(settings)
-    model = build_recipe(settings.arms()[0], design).target(design.dataset.input_shape, 10)
+    model = plan_arm(settings.arms()[0], design).recipe.target(design.dataset.input_shape, 10)
     train, test = [], []
     for index, weights in enumerate(models_of(own_cache, "none")):
         model.load_state_dict({name: torch.from_numpy(values) for name, values in weights.items()})
@@ -263,7 +332,7 @@ def test_what_determines_a_model_is_in_its_key(small: dict[str, Any], change: di
     def key(values: dict[str, Any]) -> dict[str, object]:
         settings = study_settings({**small, "schemes": ["gaussian-mask:kappa=0.3"], **values})
         design, (arm,) = draw_design(settings), settings.arms()
-        return determined_by(arm, build_recipe(arm, design), design)
+        return determined_by(arm, plan_arm(arm, design).recipe, design)
 
     assert key(change) != key({})
     assert key({"models": 9, "attacks": ["loss"]}) == key({})
@@ -274,9 +343,9 @@ def test_the_training_code_and_the_versions_are_in_the_key(
 ) -> None:
     settings = study_settings({**small, "schemes": ["none"]})
     design, (arm,) = draw_design(settings), settings.arms()
-    recipe = build_recipe(arm, design)
+    recipe = plan_arm(arm, design).recipe
     before = determined_by(arm, recipe, design)
-    monkeypatch.setattr("mgaudit.audit.training_code_sha256", lambda: "other")
+    monkeypatch.setattr("mgaudit.arm.training_code_sha256", lambda: "other")
     other_code = determined_by(arm, recipe, design)
-    monkeypatch.setattr("mgaudit.audit.version", lambda name: "other")
+    monkeypatch.setattr("mgaudit.arm.version", lambda name: "other")
     assert len({json.dumps(found) for found in (before, other_code, determined_by(arm, recipe, design))}) == 3

@@ -160,7 +160,7 @@ def test_npz_vectors_and_images(tmp_path: Path) -> None:
     dataset = load(f"npz:{tmp_path / 'a.npz'}", None, generator())
     assert dataset.inputs.shape == (30, 5)
     assert np.array_equal(np.sort(dataset.inputs, axis=0), np.sort(arrays["x_train"].astype(np.float32), axis=0))
-    images = {**arrays, "x_train": np.zeros((30, 8, 8), np.uint8), "x_test": np.zeros((9, 8, 8), np.uint8)}
+    images = {**arrays, "x_train": np.zeros((30, 8, 8), np.uint8), "x_test": np.ones((9, 8, 8), np.uint8)}
     np.savez(tmp_path / "b.npz", **images)  # type: ignore[arg-type]
     assert load(f"npz:{tmp_path / 'b.npz'}", 12, generator()).inputs.shape == (12, 1, 8, 8)
 
@@ -214,3 +214,14 @@ def test_examples_that_are_not_there_are_refused(examples: int) -> None:
 def test_an_unknown_dataset_is_refused_with_a_list_of_the_known(spec: str) -> None:
     with pytest.raises(ValueError, match=f"one of digits, folder:PATH, npz:PATH, got '{spec}'"):
         load(spec, None, generator())
+
+
+def test_a_test_split_that_overlaps_the_audited_examples_is_refused(tmp_path: Path) -> None:
+    arrays = npz_arrays()
+    arrays["x_test"][4], arrays["y_test"][4] = arrays["x_train"][7], arrays["y_train"][7]
+    np.savez(tmp_path / "a.npz", **arrays)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="must not overlap the examples to audit, got 1 of its 9 examples"):
+        load(f"npz:{tmp_path / 'a.npz'}", None, generator())
+    arrays["y_test"][4] = (arrays["y_test"][4] + 1) % 3  # the same input with another label is another example
+    np.savez(tmp_path / "b.npz", **arrays)  # type: ignore[arg-type]
+    load(f"npz:{tmp_path / 'b.npz'}", None, generator())

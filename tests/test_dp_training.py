@@ -122,13 +122,13 @@ def test_poisson_batches_take_each_example_by_its_own_coin() -> None:
 
 
 def test_the_plan_follows_from_the_expected_members_and_keeps_within_epsilon() -> None:
-    plan = plan_privacy(DPSGD(epsilon=8), TRAINING, examples=1000)
+    plan = plan_privacy(DPSGD(epsilon=8), TRAINING, n=500)
     assert plan.sample_rate == 16 / 500
     assert plan.steps == round(2 * 500 / 16)
     assert plan.delta == pytest.approx(500**-1.1)
     assert plan.epsilon == epsilon_spent(plan.noise_multiplier, plan.sample_rate, plan.steps, plan.delta)
     assert 7.98 < plan.epsilon <= 8
-    assert plan_privacy(DPSGD(noise_multiplier=0), TRAINING, examples=1000).epsilon == math.inf
+    assert plan_privacy(DPSGD(noise_multiplier=0), TRAINING, n=500).epsilon == math.inf
 
 
 @pytest.mark.filterwarnings("ignore:Optimal order is the largest alpha")
@@ -166,10 +166,10 @@ def test_a_scheme_out_of_range_is_refused(options: dict[str, float], message: st
 
 def test_a_delta_that_would_let_one_example_out_is_refused() -> None:
     with pytest.raises(ValueError, match=r"delta must be < 1/n = 0.002 .* got 0.002"):
-        plan_privacy(DPSGD(epsilon=8, delta=0.002), TRAINING, examples=1000)
-    plan_privacy(DPSGD(noise_multiplier=1, delta=0.00199), TRAINING, examples=1000)
+        plan_privacy(DPSGD(epsilon=8, delta=0.002), TRAINING, n=500)
+    plan_privacy(DPSGD(noise_multiplier=1, delta=0.00199), TRAINING, n=500)
 
 
 def test_a_batch_larger_than_the_training_set_is_refused() -> None:
     with pytest.raises(ValueError, match="batch_size must be <= 10"):
-        plan_privacy(DPSGD(epsilon=8), TRAINING, examples=20)
+        plan_privacy(DPSGD(epsilon=8), TRAINING, n=10)

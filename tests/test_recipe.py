@@ -6,8 +6,10 @@ from targets import MLP
 from targets.datasets import Dataset
 from targets.ensemble import Ensemble
 from targets.membership import fair_coins
+from targets.queries import NoiseDraws, Queries
 from targets.recipe import Recipe, initial_model, train
 from targets.schemes import GaussianMask, Scheme
+from targets.seeds import torch_generator
 from targets.training import Training
 
 
@@ -16,6 +18,10 @@ def dataset() -> Dataset:
     inputs = generator.standard_normal((80, 1, 8, 8)).astype(np.float32)
     labels = generator.integers(0, 3, 80)
     return Dataset("noise", inputs, labels, inputs[:20], labels[:20], ("a", "b", "c"))
+
+
+def streams(query: int) -> torch.Generator:
+    return torch_generator(0, "queries", query)
 
 
 def recipe(scheme: Scheme | None = None, seed: int = 0, rate: float | None = None) -> Recipe:
@@ -65,9 +71,16 @@ def test_an_ensembles_logits_are_each_models_own_at_evaluation() -> None:
     data = dataset()
     trained = [train(recipe(GaussianMask(0.5)), data, row, i, "cpu") for i, row in enumerate(fair_coins(3, 80, 0))]
     ensemble = Ensemble(initial_model(MLP, (1, 8, 8), 3, seed=0), [model.weights for model in trained])
-    logits = ensemble.logits(data.inputs, "cpu", batch_size=7)
-    assert logits.shape == (3, 80, 3)
+    queries = NoiseDraws(2, GaussianMask(0.5))
+    plain = ensemble.logits(data.inputs, "cpu", Queries(), streams, batch_size=7)
+    masked = ensemble.logits(data.inputs, "cpu", queries, streams, batch_size=7)
+    assert plain.shape == (3, 80, 1, 3)
+    assert masked.shape == (3, 80, 2, 3)
+    inputs = torch.from_numpy(data.inputs)
     for index, model in enumerate(trained):
         alone = initial_model(MLP, (1, 8, 8), 3, seed=9)
         alone.load_state_dict({name: torch.from_numpy(values) for name, values in model.weights.items()})
-        assert np.allclose(logits[index], alone(torch.from_numpy(data.inputs)).detach().numpy(), atol=1e-5)
+        assert np.allclose(plain[index, :, 0], alone(inputs).detach().numpy(), atol=1e-5)
+        for query in (0, 1):  # the same draw for every model
+            asked = queries.ask(inputs, query, streams(query))
+            assert np.allclose(masked[index, :, query], alone(asked).detach().numpy(), atol=1e-5)

@@ -35,6 +35,7 @@ def test_options_take_the_types_of_the_signature() -> None:
         ("thing:widths=3x4, size=2.50", "thing:size=2.5,widths=3x4"),
         ("thing:size=1,flag=false,kind=a,widths=1x2", "thing:size=1"),
         ("thing:flag=yes,size=1e-1", "thing:size=0.1,flag=true"),
+        ("thing:2.50,flag=yes", "thing:size=2.5,flag=true"),
     ],
 )
 def test_the_canonical_spelling_is_one_for_each_meaning(text: str, canonical: str) -> None:
@@ -55,7 +56,9 @@ def test_labels_are_for_readers() -> None:
         ("thing", "thing thing needs size: write thing:size=VALUE"),
         ("thing:size=1,colour=red", "has no option 'colour'; it takes size, widths, flag, kind, limit"),
         ("thing:given=1,size=1", "has no option 'given'"),
-        ("thing:size", "options are spelt key=value, got 'size'"),
+        ("thing:size=1,flag", "options are spelt key=value, got 'flag'"),
+        ("thing:size", "thing thing: size: .*number.*, got 'size'"),
+        ("thing:1,size=2", "option size is given twice"),
         ("thing:size=1,size=2", "option size is given twice"),
         ("thing:size=big", "thing thing: size: .*number.*, got 'big'"),
         ("thing:size=1,widths=3xa", "thing thing: widths: .*integer.*, got '3xa'"),

@@ -5,8 +5,16 @@ import numpy as np
 import pytest
 from filelock import FileLock, Timeout
 
+import targets
 from mgaudit.atomic import PARTIAL_SUFFIX, write_atomically
-from mgaudit.store import EnsembleFolder, cache_folder, check_cache_folder, training_code_sha256
+from mgaudit.store import (
+    QUERYING_CODE,
+    EnsembleFolder,
+    cache_folder,
+    check_cache_folder,
+    querying_code_sha256,
+    training_code_sha256,
+)
 
 WEIGHTS = {"layer.weight": np.arange(6, dtype=np.float32).reshape(2, 3)}
 
@@ -17,17 +25,31 @@ def made(determined_by: dict[str, object]) -> EnsembleFolder:
         return folder
 
 
-def test_models_and_logits_come_back_as_they_went() -> None:
+def test_models_and_outputs_come_back_as_they_went() -> None:
     folder = made({"seed": 0})
     folder.save_model(2, WEIGHTS, {"steps": 7})
     assert folder.missing(4) == [0, 1, 3]
     assert np.array_equal(folder.load_weights(2)["layer.weight"], WEIGHTS["layer.weight"])
     assert folder.load_facts(2) == {"steps": 7}
-    assert folder.load_logits(4) is None
-    logits = {"pool": np.ones((4, 3, 2), np.float32)}
-    folder.save_logits(4, logits)
-    assert np.array_equal(folder.load_logits(4)["pool"], logits["pool"])  # type: ignore[index]
-    assert folder.load_logits(5) is None
+    assert folder.load_outputs("logits", 4) is None
+    logits = {"pool": np.ones((4, 3, 1, 2), np.float32)}
+    folder.save_outputs("logits", 4, logits)
+    assert np.array_equal(folder.load_outputs("logits", 4)["pool"], logits["pool"])  # type: ignore[index]
+    assert folder.load_outputs("logits", 5) is None
+    assert folder.load_outputs("other logits", 4) is None
+
+
+def test_outputs_of_other_querying_code_are_other_outputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = made({"seed": 0})
+    folder.save_outputs("logits", 4, {"pool": np.ones((4, 3, 1, 2), np.float32)})
+    monkeypatch.setattr("mgaudit.store.querying_code_sha256", lambda: "other")
+    assert folder.load_outputs("logits", 4) is None
+
+
+def test_code_that_only_looks_at_models_is_no_training_code() -> None:
+    assert training_code_sha256() != querying_code_sha256()
+    root = Path(targets.__file__).parent
+    assert all((root / name).exists() for name in QUERYING_CODE)
 
 
 def test_the_key_is_all_that_determines_the_ensemble(own_cache: Path) -> None:
@@ -47,9 +69,9 @@ def test_a_damaged_model_is_an_error_that_names_the_file() -> None:
     for load in (folder.load_weights, folder.load_facts):
         with pytest.raises(ValueError, match=r"model-00000\.safetensors is damaged .*delete it"):
             load(0)
-    folder.logits_path(3).write_bytes(b"nonsense")
-    with pytest.raises(ValueError, match=r"logits-00003\.safetensors is damaged"):
-        folder.load_logits(3)
+    folder.outputs_path("logits", 3).write_bytes(b"nonsense")
+    with pytest.raises(ValueError, match=r"outputs-00003-\w+\.safetensors is damaged"):
+        folder.load_outputs("logits", 3)
 
 
 def test_what_a_killed_writer_left_is_cleared_and_never_taken_for_a_model() -> None:

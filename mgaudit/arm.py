@@ -1,0 +1,151 @@
+"""One arm before any attack: what its models are, their training, and what they answer."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mgaudit import parallel
+from mgaudit.design import Design
+from mgaudit.progress import Progress
+from mgaudit.settings import AuditSettings, attack_choice, queries_choice, target_choice
+from mgaudit.store import EnsembleFolder, training_code_sha256
+from targets.datasets import Dataset
+from targets.device import device_name
+from targets.dp_training import plan_privacy
+from targets.ensemble import Ensemble
+from targets.queries import Queries
+from targets.recipe import Recipe, initial_model, train
+from targets.schemes import DPSGD
+from targets.seeds import torch_generator
+
+Outputs = dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """How the models of one arm are trained and queried."""
+
+    settings: AuditSettings
+    recipe: Recipe
+    queries: Queries
+
+
+def plan_arm(settings: AuditSettings, design: Design) -> Arm:
+    """Returns the arm. Raises ValueError for settings that do not fit the data or one another."""
+    dataset = design.dataset
+    target = target_choice(settings.target)
+    scheme = settings.choice.build(**settings.choice.options)
+    n = len(dataset.labels) / 2
+    plan = plan_privacy(scheme, settings.training, n) if isinstance(scheme, DPSGD) else None
+    recipe = Recipe(partial(target.build, **target.options), scheme, settings.training, plan, settings.seed)
+    initial_model(recipe.target, dataset.input_shape, len(dataset.classes), seed=0)
+    choice = queries_choice(settings.queries)
+    queries: Queries = choice.build(**choice.options).under(scheme)
+    queries.check(dataset.input_shape)
+    for text in settings.attacks:
+        if "queries" in attack_choice(text).build.needs and queries.number < 2:  # type: ignore[attr-defined]
+            raise ValueError(
+                f"the attack {text} needs several queries of each example, and with --queries {settings.queries} the "
+                f"arm {settings.label!r} is asked once; give --queries crops:8, or mask:8,kappa=0.3 for any data"
+            )
+    return Arm(settings, recipe, queries)
+
+
+@dataclass(frozen=True)
+class TrainedArm:
+    """An arm whose models are in the store; `facts` says of each how many steps it took and how many seconds."""
+
+    arm: Arm
+    folder: EnsembleFolder
+    facts: list[dict[str, Any]]
+    models_reused: int
+
+    def logits(self, queries: Queries, design: Design) -> Outputs:
+        """Returns the logits (models, examples, queries, classes) of the audited examples, "pool", and of "test"."""
+
+        def asked(ensemble: Ensemble) -> Outputs:
+            splits = {"pool": design.dataset.inputs, "test": design.dataset.test_inputs}
+            streams = {split: partial(torch_generator, self.arm.recipe.seed, f"queries on {split}") for split in splits}
+            return {
+                split: ensemble.logits(inputs, design.device, queries, streams[split])
+                for split, inputs in splits.items()
+            }
+
+        return self._kept(f"logits {queries}", asked, design)
+
+    def gradient_norms(self, design: Design) -> NDArray[np.float32]:
+        """Returns the norms (models, examples) of the gradients of the audited examples' losses."""
+
+        def measured(ensemble: Ensemble) -> Outputs:
+            return {"pool": ensemble.gradient_norms(design.dataset.inputs, design.dataset.labels, design.device)}
+
+        return self._kept("gradient norms", measured, design)["pool"]
+
+    def _kept(self, what: str, compute: Callable[[Ensemble], Outputs], design: Design) -> Outputs:
+        models, recipe, dataset = len(self.facts), self.arm.recipe, design.dataset
+        with self.folder.locked():
+            outputs = self.folder.load_outputs(what, models)
+            if outputs is None:
+                model = initial_model(recipe.target, dataset.input_shape, len(dataset.classes), seed=0)
+                outputs = compute(Ensemble(model, [self.folder.load_weights(index) for index in range(models)]))
+                self.folder.save_outputs(what, models, outputs)
+        return outputs
+
+
+def train_arm(arm: Arm, design: Design, jobs: int, progress: Progress) -> TrainedArm:
+    """Returns the arm with all its models trained.
+
+    Models that have been trained before are taken from the store, and each new one is kept as soon as it is trained.
+    """
+    models = arm.settings.models
+    folder = EnsembleFolder.at(determined_by(arm.settings, arm.recipe, design))
+    with folder.locked():
+        missing = folder.missing(models)
+        progress.training_started(arm.settings.label, models, models - len(missing))
+        tasks = [
+            _Task(folder, arm.recipe, design.dataset, design.membership[index], index, design.device)
+            for index in missing
+        ]
+        for _ in parallel.run(_train_and_keep, tasks, jobs):
+            progress.model_trained()
+        progress.training_ended()
+        facts = [folder.load_facts(index) for index in range(models)]
+    plan = arm.recipe.plan
+    if plan is not None and any(fact["steps"] != plan.steps for fact in facts):
+        raise RuntimeError(f"models took other than the {plan.steps} steps that epsilon was computed for")
+    return TrainedArm(arm, folder, facts, models - len(missing))
+
+
+def determined_by(settings: AuditSettings, recipe: Recipe, design: Design) -> dict[str, object]:
+    """Returns, as JSON values, all that determines the arm's models; a model's number is its own."""
+    return {
+        "dataset": design.sha256,
+        "target": settings.target,
+        "scheme": {"name": settings.choice.name, **asdict(recipe.scheme)},
+        "plan": None if recipe.plan is None else asdict(recipe.plan),
+        "training": asdict(recipe.training),
+        "seed": recipe.seed,
+        "device": device_name(design.device),
+        "code": training_code_sha256(),
+        "versions": {name: version(name) for name in ("torch", "opacus")},
+    }
+
+
+@dataclass(frozen=True)
+class _Task:
+    folder: EnsembleFolder
+    recipe: Recipe
+    dataset: Dataset
+    members: NDArray[np.bool_]
+    index: int
+    device: str
+
+
+def _train_and_keep(task: _Task) -> None:
+    trained = train(task.recipe, task.dataset, task.members, task.index, task.device)
+    task.folder.save_model(task.index, trained.weights, {"steps": trained.steps, "seconds": trained.seconds})

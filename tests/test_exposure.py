@@ -1,0 +1,77 @@
+from dataclasses import replace
+
+import numpy as np
+import oracles
+import pytest
+from scipy import stats
+
+from attacks import LiRA, score_every_target
+from attacks.exposure import auc_by_class, exposure
+from attacks.intervals import resample_counts
+from attacks.metrics import roc
+
+
+def drawn(targets: int = 6, examples: int = 50) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(0)
+    return np.round(generator.standard_normal((targets, examples)), 1), generator.random((targets, examples)) < 0.5
+
+
+def test_the_rank_is_the_share_of_non_members_outranked_ties_counted_half() -> None:
+    scores, membership = drawn()
+    found = exposure(scores, membership)
+    for e in range(50):
+        ranks = [
+            np.mean([1.0 if scores[t, e] > other else 0.5 if scores[t, e] == other else 0.0 for other in row])
+            for t in range(6)
+            if membership[t, e]
+            for row in [scores[t, ~membership[t]]]
+        ]
+        assert found.targets[e] == len(ranks)
+        if ranks:
+            assert found.rank[e] == pytest.approx(np.mean(ranks))
+            assert found.score[e] == pytest.approx(scores[membership[:, e], e].mean())
+        if len(ranks) > 1:
+            interval = stats.t.interval(0.95, len(ranks) - 1, np.mean(ranks), stats.sem(ranks))
+            assert (found.low[e], found.high[e]) == pytest.approx(np.clip(interval, 0, 1))
+
+
+def test_an_example_that_is_always_found_out_has_rank_one_and_a_bound_below_it() -> None:
+    scores, membership = drawn()
+    membership[:, 7], membership[:, 8], membership[:, 9] = True, False, False
+    membership[2, 9] = True
+    scores[:, 7] = 99
+    found = exposure(scores, membership)
+    assert (found.rank[7], found.high[7]) == (1, 1)
+    assert found.low[7] == pytest.approx(0.025 ** (1 / 6))  # Clopper and Pearson's for 6 of 6
+    assert found.most_exposed()[0] == 7
+    assert np.isnan(found.rank[8])
+    assert (found.low[8], found.high[8]) == (0, 1)
+    assert 8 not in found.most_exposed()
+    assert found.low[9] < found.rank[9] < found.high[9]  # one target: an interval all the same
+
+
+def test_examples_that_give_themselves_away_come_first() -> None:
+    observations = oracles.planted(8, 300, 0.0, np.random.default_rng(3))
+    logits = observations.logits.copy()
+    logits[:, :10, 0, 0] += 8 * observations.membership[:, :10]
+    scores = score_every_target(LiRA(variance="shrunk"), replace(observations, logits=logits))
+    first = exposure(scores, observations.membership).most_exposed()[:10]
+    assert set(first.tolist()) == set(range(10))
+
+
+def test_the_auc_by_class_is_that_of_the_classs_examples() -> None:
+    generator = np.random.default_rng(1)
+    membership = generator.random((5, 200)) < 0.5
+    labels = np.repeat([0, 1, 2], [90, 90, 20])
+    scores = generator.standard_normal((5, 200)) + 2.0 * membership * (labels == 1)
+    counts = resample_counts(200, generator, 50)
+    found = auc_by_class(scores, membership, labels, counts)
+    for label in (0, 1):
+        chosen = labels == label
+        aucs = [float(roc(scores[t, chosen], membership[t, chosen]).auc()) for t in range(5)]
+        interval = found[label]
+        assert interval is not None
+        assert interval.value == pytest.approx(np.mean(aucs))
+        assert interval.low < interval.value < interval.high
+    assert found[2] is None  # too few members
+    assert found[1].low > found[0].high  # type: ignore[union-attr]
