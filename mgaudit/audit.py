@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from attacks.one_run import guess, one_run_epsilon
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
@@ -14,10 +15,13 @@ from attacks.metrics import ROC, metrics, roc
 from mgaudit.arm import TrainedArm
 from mgaudit.design import Design
 from mgaudit.settings import attack_choice
+from targets.dp_training import default_delta
 from targets.queries import Queries
+from targets.seeds import numpy_generator
 
 ROC_GRID = np.concatenate([[0.0], np.logspace(-4, 0, 161)])
 FEATURES = 32
+GUESSED_SHARES = (0.01, 0.05, 0.2)
 
 Knowledge = Literal["adaptive", "naive"]
 
@@ -35,6 +39,7 @@ class AttackOutcome:
     scores: NDArray[np.float64]
     metrics: dict[str, Resampled]
     mean_roc: NDArray[np.float64]
+    epsilon_lower_bound: float
 
 
 @dataclass(frozen=True)
@@ -66,12 +71,13 @@ def audit(trained: TrainedArm, baseline: TrainedArm | None, design: Design) -> A
     choices = {text: attack_choice(text) for text in settings.attacks}
     attacks: dict[str, Attack] = {text: choice.build(**choice.options) for text, choice in choices.items()}
     needs = frozenset[str]().union(*(attack.needs for attack in attacks.values()))
+    delta = bound_delta(trained, design)
     observed = _observe(trained, queries, needs, design)
-    outcomes = [_measure(text, attack, "adaptive", observed, None, design) for text, attack in attacks.items()]
+    outcomes = [_measure(text, attack, observed, None, delta, design) for text, attack in attacks.items()]
     with_shadows = {text: attack for text, attack in attacks.items() if "shadows" in attack.needs}
     if baseline is not None and with_shadows:
         plain = _observe(baseline, queries, frozenset(), design)
-        outcomes += [_measure(text, attack, "naive", observed, plain, design) for text, attack in with_shadows.items()]
+        outcomes += [_measure(text, attack, observed, plain, delta, design) for text, attack in with_shadows.items()]
     answers = trained.logits(Queries(), design)
     correct = answers["pool"][:, :, 0].argmax(axis=-1) == design.dataset.labels
     test_correct = answers["test"][:, :, 0].argmax(axis=-1) == design.dataset.test_labels
@@ -125,9 +131,9 @@ def principal_components(
 def _measure(
     name: str,
     attack: Attack,
-    knowledge: Knowledge,
     observations: Observations,
     shadows: Observations | None,
+    delta: float,
     design: Design,
 ) -> AttackOutcome:
     scores = score_every_target(attack, observations, shadows)
@@ -136,7 +142,7 @@ def _measure(
     return AttackOutcome(
         name=name,
         attack=attack,
-        knowledge=knowledge,
+        knowledge="adaptive" if shadows is None else "naive",
         scores=scores,
         metrics={
             key: Resampled(
@@ -145,7 +151,31 @@ def _measure(
             for key in found[0][0]
         },
         mean_roc=np.mean([_on_grid(roc(*pair)) for pair in pairs], axis=0),
+        epsilon_lower_bound=epsilon_lower_bound(scores, design.membership, delta, design.seed),
     )
+
+
+def bound_delta(trained: TrainedArm, design: Design) -> float:
+    """Returns the delta at which epsilon is bounded from below: the claim's, or DP-SGD's default."""
+    plan = trained.arm.recipe.plan
+    return default_delta(len(design.dataset.labels) / 2) if plan is None else plan.delta
+
+
+def epsilon_lower_bound(scores: NDArray[np.float64], membership: NDArray[np.bool_], delta: float, seed: int) -> float:
+    """Returns what the scores (targets, examples) prove of the mechanism's epsilon (nats) at `delta`, at 95 %.
+
+    Each target is one run with all examples for canaries, of which the k highest scores are guessed in and the k
+    lowest out, k being each of GUESSED_SHARES of the examples. The significance is shared out among targets and k.
+    """
+    examples = scores.shape[1]
+    significance = 0.05 / (len(scores) * len(GUESSED_SHARES))
+    bounds = []
+    for target, (row, members) in enumerate(zip(scores, membership, strict=True)):
+        for share in GUESSED_SHARES:
+            k = max(round(share * examples), 1)
+            guesses = guess(row, members, k, k, numpy_generator(seed, "guesses", target))
+            bounds.append(one_run_epsilon(guesses, delta, significance))
+    return max(bounds)
 
 
 def _on_grid(curve: ROC) -> NDArray[np.float64]:

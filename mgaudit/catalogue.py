@@ -4,19 +4,23 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from attacks import ATTACKS
-from targets import SCHEMES, TARGETS
+from attacks import ATTACKS, Attack
+from targets import QUERIES, SCHEMES, TARGETS
 from targets.datasets import DATASETS, TAKES_PATH
 
 Entry = dict[str, str]
 
 
 def catalogue() -> dict[str, list[Entry]]:
-    """Returns the entries of every registry: name, options with their defaults, and the first line on each."""
+    """Returns the entries of every registry.
+
+    Each has a name, its options with their defaults, and a summary; attacks have needs, cost and source as well.
+    """
     registries: dict[str, tuple[Mapping[str, Callable[..., Any]], tuple[str, ...]]] = {
         "targets": (TARGETS, ("input_shape", "classes")),
         "schemes": (SCHEMES, ()),
         "attacks": (ATTACKS, ()),
+        "queries": (QUERIES, ()),
         "datasets": (DATASETS, ("argument", "examples", "generator")),
     }
     return {
@@ -34,10 +38,11 @@ def _entry(name: str, entry: Callable[..., Any], supplied: tuple[str, ...]) -> E
     ]
     path = ":PATH" if name in TAKES_PATH else ""
     summary = " ".join((inspect.getdoc(entry) or "").split("\n\n")[0].split())
-    needs = ", ".join(sorted(getattr(entry, "needs", ())))
-    source = getattr(entry, "source", "")
-    notes = [summary, *([f"Needs {needs}."] if needs else []), *([f"{source}."] if source else [])]
-    return {"name": name + path, "options": ", ".join(options) or "–", "summary": " ".join(notes)}
+    listed = {"name": name + path, "options": ", ".join(options) or "–", "summary": summary}
+    if isinstance(entry, type) and issubclass(entry, Attack):
+        needs = ", ".join(sorted(entry.needs)).replace("_", " ") or "nothing more"
+        listed |= {"needs": needs, "cost": entry.cost, "source": entry.source}
+    return listed
 
 
 def _shown(value: object) -> str:

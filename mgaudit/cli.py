@@ -48,6 +48,7 @@ class Kind(StrEnum):
     targets = "targets"
     schemes = "schemes"
     attacks = "attacks"
+    queries = "queries"
     datasets = "datasets"
 
 
@@ -88,6 +89,12 @@ def run(
             help="See `mgaudit list attacks`; options as in lira:online=false; repeatable (default: lira, loss)."
         ),
     ] = None,
+    queries: Annotated[
+        str | None,
+        typer.Option(
+            help="What each model is asked: plain, flips, crops:8, mask:8 (default: plain); see `mgaudit list`."
+        ),
+    ] = None,
     models: Annotated[int | None, typer.Option(help="Models per arm, each the target in turn (default: 16).")] = None,
     examples: Annotated[int | None, typer.Option(help="Examples to audit (default: all).")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training data (default: 30).")] = None,
@@ -117,6 +124,7 @@ def run(
         "dataset": dataset,
         "target": target,
         "attacks": attack,
+        "queries": queries,
         "models": models,
         "examples": examples,
         "seed": seed,
@@ -198,7 +206,7 @@ def list_(
     kind: Annotated[Kind | None, typer.Argument(help="What to list (default: all).")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the known targets, schemes, attacks and datasets, with their options."""
+    """List the known targets, schemes, attacks, queries and datasets, with their options."""
     from mgaudit.catalogue import catalogue
 
     listed = {name: entries for name, entries in catalogue().items() if kind is None or name == kind.value}
@@ -210,7 +218,8 @@ def list_(
         for column in ("name", "options", "what it is"):
             table.add_column(column, overflow="fold")
         for entry in entries:
-            table.add_row(*(escape(entry[column]) for column in ("name", "options", "summary")))
+            facts = "".join(f"\n{fact}: {entry[fact]}" for fact in ("needs", "cost", "source") if fact in entry)
+            table.add_row(*(escape(text) for text in (entry["name"], entry["options"], entry["summary"] + facts)))
         out.print(table)
         out.print()
 

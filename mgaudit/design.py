@@ -29,6 +29,7 @@ class Design:
     example_resamples: NDArray[np.uint16]
     test_resamples: NDArray[np.uint16]
     device: str
+    seed: int
 
 
 def draw_design(settings: StudySettings) -> Design:
@@ -44,6 +45,7 @@ def draw_design(settings: StudySettings) -> Design:
         example_resamples=resample_counts(examples, numpy_generator(settings.seed, "example resamples")),
         test_resamples=resample_counts(tests, numpy_generator(settings.seed, "test resamples")),
         device=device,
+        seed=settings.seed,
     )
 
 

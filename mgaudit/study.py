@@ -17,7 +17,7 @@ from attacks.intervals import Interval, Resampled, two_way_interval
 from attacks.metrics import FPR_LEVELS, false_positives_allowed, tpr_name
 from mgaudit import __version__
 from mgaudit.arm import Arm, plan_arm, train_arm
-from mgaudit.audit import ROC_GRID, AttackOutcome, Audit, audit
+from mgaudit.audit import ROC_GRID, AttackOutcome, Audit, audit, bound_delta
 from mgaudit.design import Design, draw_design
 from mgaudit.progress import Progress
 from mgaudit.settings import StudySettings, target_choice
@@ -137,6 +137,7 @@ def _audit_result(one: Audit, baseline: Audit | None, design: Design) -> AuditRe
         if paired is None
         else _estimate(two_way_interval(one.test_accuracy - paired.test_accuracy, tests, CHANGE)),
         claim=_claim(arm.recipe.plan),
+        delta=bound_delta(one.trained, design),
         attacks=[
             _attack_result(outcome, None if paired is None else paired.outcome(outcome.name), trials, design)
             for outcome in one.outcomes
@@ -191,6 +192,7 @@ def _attack_result(outcome: AttackOutcome, paired: AttackOutcome | None, trials:
         },
         per_target={key: numbers.per_target.tolist() for key, numbers in outcome.metrics.items()},
         differences={key: _estimate(two_way_interval(numbers, trials, CHANGE)) for key, numbers in differences.items()},
+        epsilon_lower_bound=outcome.epsilon_lower_bound,
         false_positives_allowed={
             tpr_name(level): int(false_positives_allowed(level, non_members)) for level in FPR_LEVELS
         },

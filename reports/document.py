@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reports.figures import Drawing, drawings
+from reports.figures import Drawing, drawings, exposed_drawing
 from reports.results import Arrays, StudyResult
-from reports.tables import Table, accuracy_vs_privacy, all_metrics
+from reports.tables import Table, accuracy_vs_privacy, all_metrics, by_class, most_exposed
 from reports.verdict import question, verdict
 
 
@@ -19,6 +19,9 @@ class Document:
     verdict: Sequence[str]
     main_table: Table
     drawings: Sequence[Drawing]
+    exposed_drawing: Drawing | None
+    exposed_table: Table
+    class_table: Table
     method: Sequence[str]
     facts: Sequence[tuple[str, str]]
     commands: Sequence[str]
@@ -34,6 +37,9 @@ def document(study: StudyResult, arrays: Arrays) -> Document:
         verdict=verdict(study),
         main_table=accuracy_vs_privacy(study),
         drawings=drawings(study, arrays),
+        exposed_drawing=exposed_drawing(study, arrays),
+        exposed_table=most_exposed(study),
+        class_table=by_class(study),
         method=_method(study),
         facts=_facts(study),
         commands=["mgaudit run --settings RUN/settings.toml", "mgaudit report RUN"],
@@ -49,7 +55,8 @@ def _short_name(study: StudyResult) -> str:
 
 def _method(study: StudyResult) -> list[str]:
     models, examples = study.settings["models"], study.dataset.examples
-    attacks = "; ".join(f"{attack.attack} ({attack.source})" for attack in study.arms[0].attacks)
+    mounted = {attack.attack: attack.source for attack in study.arms[0].attacks}
+    attacks = "; ".join(f"{name} ({source})" for name, source in mounted.items())
     paragraphs = [
         f"For each arm {models} models were trained. Whether a model trains on an example is an independent fair coin "
         f"for each of the {examples} examples, the same coins in every arm, so a model has about {examples // 2} "
@@ -62,6 +69,10 @@ def _method(study: StudyResult) -> list[str]:
         "Intervals are 95 %, for new targets and new examples together: a two-way analysis of variance over targets "
         "and bootstrap resamples of the examples. Differences are paired by target and example. Test accuracy is over "
         f"the {study.dataset.test_examples} test examples, on which no model trained.",
+        "ε at least: with the k highest scores of a target guessed to be members and the k lowest not, k a hundredth, "
+        "a twentieth and a fifth of the examples, the number of right guesses bounds the ε of its training from below "
+        "(Steinke, Nasr and Jagielski 2023). The largest bound over targets and k is shown, each at 5 % divided by "
+        "their number. It speaks of the training procedure, not of one model.",
         "Limits: an attack's success bounds privacy loss from below only. That these attacks fail does not prove that "
         "others would. The intervals do not cover the choice of data, architecture or training settings.",
     ]
@@ -75,12 +86,28 @@ def _method(study: StudyResult) -> list[str]:
 
 
 def _threat_model(study: StudyResult) -> str:
-    text = "Threat model: the adversary queries the target once for each example and sees its logits."
-    if any("shadows" in attack.needs for attack in study.arms[0].attacks):
+    queries = study.settings["queries"]
+    asked = (
+        "once for each example"
+        if queries == "plain"
+        else f"several times for each example, the same questions for every model ({queries}; an arm without noise on "
+        "its inputs is asked once where the queries are draws of the training noise),"
+        if queries.startswith("mask") and "kappa" not in queries
+        else f"several times for each example, the same questions for every model ({queries}),"
+    )
+    text = f"Threat model: the adversary queries the target {asked} and sees its logits."
+    extras = {need for attack in study.arms[0].attacks for need in attack.needs}
+    if "gradient_norm" in extras:
+        text += " One attack sees the weights, too: it reads the norm of each example's gradient."
+    if "shadows" in extras:
         text += (
             " It knows the data distribution, the architecture and the training procedure, noise included, and has "
             f"trained {study.settings['models'] - 1} shadow models with them (attacks that use none ignore them)."
         )
+        if any(attack.knowledge == "naive" for arm in study.arms for attack in arm.attacks):
+            text += " A naive adversary does not know of the noise and has the noise-free arm's models for shadows."
+    if "population" in extras:
+        text += " The population is the test split, on which no model trained."
     return text + " Every model is the target in turn, with the others as its shadows."
 
 

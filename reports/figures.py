@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from reports.results import Arrays, AuditResult, Estimate, StudyResult
+from reports.results import Arrays, AttackResult, AuditResult, Estimate, StudyResult
 from reports.tables import headline, metric_title, number
 
 # Okabe and Ito's palette, told apart by colour-blind readers; the first colour is the first arm's, and so on.
@@ -30,6 +30,8 @@ STYLE: Any = {
 }
 SMALLEST_FPR = 1e-3
 MOST_COLUMNS = 3
+PICTURES = 8
+MOST_PICTURED_ARMS = 4
 PAGE_HEIGHT = 9.0  # inches
 
 
@@ -44,17 +46,18 @@ class Drawing:
 
 
 def drawings(study: StudyResult, arrays: Arrays) -> list[Drawing]:
-    """Returns the figures of the report in their order."""
+    """Returns the figures of attacks and accuracy, in their order."""
     first = headline(study.arms[0]).attack
+    naive = any(attack.knowledge == "naive" for arm in study.arms for attack in arm.attacks)
     return [
         Drawing(
             "accuracy-vs-auc",
             svg(accuracy_figure(study), "accuracy-vs-auc"),
             "Test accuracy against attack AUC. Right is more accurate, down is more private; bars are 95 % intervals. "
-            "The dashed line is guessing.",
+            f"The dashed line is guessing.{' Hollow: the naive adversary.' if naive else ''}",
             "; ".join(
                 f"{arm.label}: test accuracy {number(arm.test_accuracy, scale=100, digits=1)} %, "
-                + ", ".join(f"AUC {number(attack.metrics['auc'])} under {attack.attack}" for attack in arm.attacks)
+                + ", ".join(f"AUC {number(attack.metrics['auc'])} under {attack.name}" for attack in arm.attacks)
                 for arm in study.arms
             ),
         ),
@@ -62,9 +65,9 @@ def drawings(study: StudyResult, arrays: Arrays) -> list[Drawing]:
             "roc",
             svg(roc_figure(study, arrays), "roc"),
             "ROC curves on logarithmic axes, the mean over targets; points are the TPR at 0.1, 1 and 10 % FPR with "
-            "95 % intervals. The dashed line is guessing.",
+            f"95 % intervals. The dashed line is guessing.{' Dotted: the naive adversary.' if naive else ''}",
             "; ".join(
-                f"{arm.label} under {attack.attack}: "
+                f"{arm.label} under {attack.name}: "
                 + ", ".join(
                     f"{metric_title(name)}: {number(estimate, scale=100, digits=2)}"
                     for name, estimate in attack.metrics.items()
@@ -85,6 +88,22 @@ def drawings(study: StudyResult, arrays: Arrays) -> list[Drawing]:
             ),
         ),
     ]
+
+
+def exposed_drawing(study: StudyResult, arrays: Arrays) -> Drawing | None:
+    """Returns the pictures of the most exposed examples, or None where the data are no pictures."""
+    if "arm0/most_exposed_pictures" not in arrays:
+        return None
+    return Drawing(
+        "most-exposed",
+        svg(exposed_figure(study, arrays), "most-exposed"),
+        "The most exposed examples, with their class and the share of a target's non-members that they outrank"
+        + (f" (the first {MOST_PICTURED_ARMS} arms)." if len(study.arms) > MOST_PICTURED_ARMS else "."),
+        "; ".join(
+            f"{arm.label}: " + ", ".join(f"{one.label} {one.origin}" for one in arm.most_exposed[:PICTURES])
+            for arm in study.arms[:MOST_PICTURED_ARMS]
+        ),
+    )
 
 
 def svg(figure: Figure, salt: str) -> str:
@@ -109,7 +128,13 @@ def _panels(count: int, height: float, sharey: bool = True) -> tuple[Figure, lis
 
 
 def _attacks(study: StudyResult) -> list[str]:
-    return [attack.attack for attack in study.arms[0].attacks]
+    return [attack.attack for attack in study.arms[0].attacks if attack.knowledge == "adaptive"]
+
+
+def _mounted(arm: AuditResult, attack: str) -> list[AttackResult]:
+    """Returns the attack as the adaptive adversary mounts it and, if there is one, as the naive one does."""
+    found = [arm.attack(attack, knowledge) for knowledge in ("adaptive", "naive")]
+    return [one for one in found if one is not None]
 
 
 def _bars(estimate: Estimate, scale: float = 1.0) -> list[list[float]]:
@@ -120,21 +145,24 @@ def accuracy_figure(study: StudyResult) -> Figure:
     """Returns test accuracy against AUC, a panel for each attack, a point with both intervals for each arm."""
     figure, panels = _panels(len(_attacks(study)), 3.1)
     with mpl.rc_context(STYLE):
-        for column, axes in enumerate(panels):
+        for attack, axes in zip(_attacks(study), panels, strict=True):
             for index, arm in enumerate(study.arms):
-                auc = arm.attacks[column].metrics["auc"]
-                axes.errorbar(
-                    arm.test_accuracy.value * 100,
-                    auc.value,
-                    xerr=_bars(arm.test_accuracy, 100),
-                    yerr=_bars(auc),
-                    fmt=MARKERS[index % len(MARKERS)],
-                    color=COLOURS[index % len(COLOURS)],
-                    capsize=2,
-                    label=arm.label,
-                )
+                for mounted in _mounted(arm, attack):
+                    naive = mounted.knowledge == "naive"
+                    auc = mounted.metrics["auc"]
+                    axes.errorbar(
+                        arm.test_accuracy.value * 100,
+                        auc.value,
+                        xerr=_bars(arm.test_accuracy, 100),
+                        yerr=_bars(auc),
+                        fmt=MARKERS[index % len(MARKERS)],
+                        color=COLOURS[index % len(COLOURS)],
+                        markerfacecolor="white" if naive else COLOURS[index % len(COLOURS)],
+                        capsize=2,
+                        label=None if naive else arm.label,
+                    )
             axes.axhline(0.5, color="0.4", linestyle="--", linewidth=1)
-            axes.set(xlabel="test accuracy, %", title=_attacks(study)[column])
+            axes.set(xlabel="test accuracy, %", title=attack)
             axes.margins(0.12)
             axes.yaxis.set_major_locator(MaxNLocator(6))
         for axes in panels[::MOST_COLUMNS]:
@@ -150,18 +178,23 @@ def roc_figure(study: StudyResult, arrays: Arrays) -> Figure:
     shown = fpr >= SMALLEST_FPR
     floor = SMALLEST_FPR / 3
     with mpl.rc_context(STYLE):
-        for column, (axes, attack) in enumerate(zip(panels, _attacks(study), strict=True)):
+        for axes, attack in zip(panels, _attacks(study), strict=True):
             for index, arm in enumerate(study.arms):
                 colour = COLOURS[index % len(COLOURS)]
-                tpr = arrays[f"arm{index}/{attack}/roc_tpr"]
-                axes.plot(fpr[shown], np.maximum(tpr[shown], floor), color=colour, label=arm.label, linewidth=1.4)
-                for level in (0.001, 0.01, 0.1):
-                    estimate = arm.attacks[column].metrics[f"tpr_at_{level:g}_fpr"]
-                    low, high = max(estimate.low, floor), max(estimate.high, floor)
-                    # Arms are set a little apart, or their bars would hide one another.
-                    x = level * 1.08 ** (index - (len(study.arms) - 1) / 2)
-                    axes.plot([x, x], [low, high], color=colour, linewidth=1)
-                    axes.plot(x, max(estimate.value, floor), MARKERS[index % len(MARKERS)], color=colour, markersize=4)
+                for mounted in _mounted(arm, attack):
+                    tpr = np.maximum(arrays[f"arm{index}/{mounted.name}/roc_tpr"][shown], floor)
+                    if mounted.knowledge == "naive":
+                        axes.plot(fpr[shown], tpr, color=colour, linewidth=1, linestyle=":")
+                        continue
+                    axes.plot(fpr[shown], tpr, color=colour, label=arm.label, linewidth=1.4)
+                    for level in (0.001, 0.01, 0.1):
+                        estimate = mounted.metrics[f"tpr_at_{level:g}_fpr"]
+                        low, high = max(estimate.low, floor), max(estimate.high, floor)
+                        # Arms are set a little apart, or their bars would hide one another.
+                        x = level * 1.08 ** (index - (len(study.arms) - 1) / 2)
+                        axes.plot([x, x], [low, high], color=colour, linewidth=1)
+                        value = max(estimate.value, floor)
+                        axes.plot(x, value, MARKERS[index % len(MARKERS)], color=colour, markersize=4)
             axes.plot([SMALLEST_FPR, 1], [SMALLEST_FPR, 1], color="0.4", linestyle="--", linewidth=1)
             axes.set(xscale="log", yscale="log", xlim=(SMALLEST_FPR * 0.8, 1), ylim=(floor, 1.1))
             axes.set(xlabel="false positive rate", title=attack)
@@ -194,8 +227,29 @@ def score_figure(study: StudyResult, arrays: Arrays) -> Figure:
     return figure
 
 
+def exposed_figure(study: StudyResult, arrays: Arrays) -> Figure:
+    """Returns pictures of the most exposed examples, a row for each of the first arms."""
+    arms = study.arms[:MOST_PICTURED_ARMS]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 1.35 * len(arms)), layout="constrained")
+        grid = figure.subplots(len(arms), PICTURES, squeeze=False)
+        for index, (row, arm) in enumerate(zip(grid, arms, strict=True)):
+            pictures = arrays[f"arm{index}/most_exposed_pictures"]
+            for axes in row:
+                axes.set_axis_off()
+            for axes, picture, one in zip(row, pictures, arm.most_exposed, strict=False):
+                axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+                axes.set_title(f"{_cut(one.label, 12)}\n{one.rank.value * 100:.0f} %", fontsize=7)
+            row[0].text(0, 1.45, _title(arm), transform=row[0].transAxes, fontsize=8, fontweight="bold")
+    return figure
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
 def _title(arm: AuditResult) -> str:
-    return arm.label if len(arm.label) <= 32 else arm.label[:31] + "…"
+    return _cut(arm.label, 32)
 
 
 def _legend(figure: Figure, axes: Axes) -> None:

@@ -20,7 +20,7 @@ def render_pdf(document: Document) -> bytes:
     with tempfile.TemporaryDirectory(prefix="mgaudit-") as name:
         folder = Path(name)
         (folder / "document.json").write_text(json.dumps(asdict(document)), encoding="utf-8")
-        for drawing in document.drawings:
+        for drawing in (*document.drawings, *filter(None, [document.exposed_drawing])):
             (folder / f"{drawing.name}.svg").write_text(drawing.svg, encoding="utf-8")
         (folder / TEMPLATE.name).write_bytes(TEMPLATE.read_bytes())
         return bytes(typst.compile(folder / TEMPLATE.name, root=folder, format="pdf", ignore_system_fonts=True))

@@ -44,8 +44,9 @@ class AttackResult(_Record):
     `metrics` holds the mean over targets of each metric by name (`auc`, `tpr_at_0.01_fpr`, …, all fractions),
     `per_target` the single values, `differences` this arm less the baseline, paired by target and example.
     An `adaptive` adversary trains the shadows under the arm's own scheme, a `naive` one without noise. `needs` is what
-    the attack reads beside the target's outputs. `false_positives_allowed` says, for each TPR, how few of the
-    `non_members` of one target may pass its threshold.
+    the attack reads beside the target's outputs. `epsilon_lower_bound` (nats, at the arm's `delta`) is what its
+    successes prove of the mechanism, at 95 % for all targets together. `false_positives_allowed` says, for each TPR,
+    how few of the `non_members` of one target may pass its threshold.
     """
 
     attack: str
@@ -55,6 +56,7 @@ class AttackResult(_Record):
     metrics: dict[str, Estimate]
     per_target: dict[str, list[float]]
     differences: dict[str, Estimate]
+    epsilon_lower_bound: float
     false_positives_allowed: dict[str, int]
     non_members: int
 
@@ -110,9 +112,21 @@ class AuditResult(_Record):
     test_accuracy: Estimate
     test_accuracy_difference: Estimate | None
     claim: PrivacyClaim | None
+    delta: float
     attacks: list[AttackResult]
     most_exposed: list[ExposedExample]
     by_class: list[ClassExposure]
+
+    def attack(self, name: str, knowledge: str) -> AttackResult | None:
+        """Returns the attack of that name by an adversary of that knowledge, if there is one."""
+        return next((one for one in self.attacks if one.attack == name and one.knowledge == knowledge), None)
+
+    @property
+    def alarms(self) -> list[AttackResult]:
+        """The attacks that prove more privacy loss than is claimed possible."""
+        if self.claim is None or self.claim.epsilon is None:
+            return []
+        return [attack for attack in self.attacks if attack.epsilon_lower_bound > self.claim.epsilon]
 
 
 class DatasetSummary(_Record):

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Context, Decimal
 
-from reports.results import AttackResult, AuditResult, Estimate, StudyResult
+from reports.results import AttackResult, AuditResult, ClassExposure, Estimate, StudyResult
 
 FEW_FALSE_POSITIVES = 10
+SHOWN_EXAMPLES = 5
+MOST_CLASSES = 12
 
 
 @dataclass(frozen=True)
@@ -57,22 +59,37 @@ def number(estimate: Estimate, scale: float = 1.0, digits: int = 3, signed: bool
 def accuracy_vs_privacy(study: StudyResult) -> Table:
     """Returns the main table: a row for each arm and attack."""
     shown = ("auc", "tpr_at_0.01_fpr", "tpr_at_0.001_fpr")
-    columns = ["Arm", "Train acc., %", "Test acc., %", "Attack", *map(metric_title, shown), "ε claimed"]
+    columns = ["Arm", "Train acc., %", "Test acc., %", "Attack", *map(metric_title, shown), "ε at least", "ε claimed"]
     rows = [
         [
             Cell(arm.label),
             number(arm.train_accuracy, scale=100, digits=1),
             number(arm.test_accuracy, scale=100, digits=1),
-            Cell(attack.attack),
+            Cell(attack.name),
             *(_metric(attack, name) for name in shown),
+            Cell(at_least(attack), mark="!" if attack in arm.alarms else ""),
             Cell(claimed(arm)),
         ]
         for arm in study.arms
         for attack in arm.attacks
     ]
     notes = ["Each number is the mean over targets with its 95 % interval for new targets and new examples."]
+    if any(attack.knowledge == "naive" for arm in study.arms for attack in arm.attacks):
+        notes.append("A naive adversary's shadows are trained without noise; all others' as the target was.")
+    notes.append(
+        "ε at least: what the attack's successes prove of the arm's training, at 95 % for all targets together and δ = "
+        + ", ".join(dict.fromkeys(rounded_up(arm.delta) for arm in study.arms))
+        + " (audit in one run)."
+    )
+    if any(arm.alarms for arm in study.arms):
+        notes.append("! More than the accountant's bound allows: see the verdict.")
     proofs = [f"{arm.label}: {proof(arm)}" for arm in study.arms if arm.claim is not None]
     return Table("Accuracy against privacy", columns, rows, [*notes, *_guessing(study, shown), *proofs])
+
+
+def at_least(attack: AttackResult) -> str:
+    """Returns the lower bound on epsilon, rounded down."""
+    return f"{math.floor(attack.epsilon_lower_bound * 100 + 1e-9) / 100:.2f}"
 
 
 def claimed(arm: AuditResult) -> str:
@@ -110,7 +127,7 @@ def all_metrics(study: StudyResult) -> Table:
     rows = [
         [
             Cell(arm.label),
-            Cell(attack.attack),
+            Cell(attack.name),
             Cell(metric_title(name)),
             _metric(attack, name),
             _in_its_unit(name, attack.differences[name], signed=True) if name in attack.differences else Cell("–"),
@@ -120,6 +137,50 @@ def all_metrics(study: StudyResult) -> Table:
         for name in attack.metrics
     ]
     return Table("All metrics", columns, rows, _guessing(study, list(headline(study.arms[0]).metrics)))
+
+
+def most_exposed(study: StudyResult) -> Table:
+    """Returns the most exposed examples of each arm."""
+    columns = ["Arm", "Example", "Class", "Mean score", "Non-members outranked, %", "Targets"]
+    rows = [
+        [
+            Cell(arm.label),
+            Cell(one.origin),
+            Cell(one.label),
+            Cell(f"{one.score:.2f}".replace("-", "−")),
+            number(one.rank, scale=100, digits=1),
+            Cell(str(one.targets)),
+        ]
+        for arm in study.arms
+        for one in arm.most_exposed[:SHOWN_EXAMPLES]
+    ]
+    notes = [
+        f"By the attack {headline(study.arms[0]).attack}: mean score over the targets that trained on the example, and "
+        "the mean share of the target's non-members that it outranks, with a 95 % interval for new targets. The worst "
+        "of many examples look a little worse than they are."
+    ]
+    return Table("Most exposed examples", columns, rows, notes)
+
+
+def by_class(study: StudyResult) -> Table:
+    """Returns the AUC of the first attack within each class, or the most and least exposed of many classes."""
+    rows, cut = [], False
+    for arm in study.arms:
+        known = sorted((one for one in arm.by_class if one.auc is not None), key=lambda one: -_auc_value(one))
+        few = [one for one in arm.by_class if one.auc is None]
+        if len(known) > MOST_CLASSES:
+            known, cut = known[: MOST_CLASSES // 2] + known[-MOST_CLASSES // 2 :], True
+        for one in known if cut else known + few:
+            value = Cell("too few") if one.auc is None else number(one.auc)
+            rows.append([Cell(arm.label), Cell(one.label), Cell(str(one.examples)), value])
+    notes = [f"AUC of the attack {headline(study.arms[0]).attack} among the examples of one class."]
+    if cut:
+        notes.append(f"The {MOST_CLASSES // 2} most and least exposed classes; all are in result.json.")
+    return Table("Exposure by class", ["Arm", "Class", "Examples", "AUC"], rows, notes)
+
+
+def _auc_value(one: ClassExposure) -> float:
+    return 0.0 if one.auc is None else one.auc.value
 
 
 def _metric(attack: AttackResult, name: str) -> Cell:

@@ -1,7 +1,7 @@
 """The question and the verdict, in plain language built from the numbers."""
 
 from reports.results import AuditResult, Estimate, StudyResult
-from reports.tables import claimed, headline, number, rounded_up
+from reports.tables import at_least, claimed, headline, number, rounded_up
 
 
 def question(study: StudyResult) -> str:
@@ -16,12 +16,24 @@ def question(study: StudyResult) -> str:
 
 
 def verdict(study: StudyResult) -> list[str]:
-    """Returns one sentence for each arm that is compared with the baseline, or for each arm where there is none."""
+    """Returns one sentence for each arm that is compared with the baseline, or for each arm, and then any alarm."""
     baseline = next((arm for arm in study.arms if arm.scheme == study.baseline), None)
     compared = [arm for arm in study.arms if arm is not baseline]
     if baseline is None or not compared:
-        return [_alone(arm) for arm in study.arms]
-    return [_compared(arm, baseline) for arm in compared]
+        return [_alone(arm) for arm in study.arms] + _alarms(study)
+    return [_compared(arm, baseline) for arm in compared] + _alarms(study)
+
+
+def _alarms(study: StudyResult) -> list[str]:
+    """Returns one sentence for each arm whose proven privacy loss is more than is claimed possible."""
+    return [
+        f"Alarm: {arm.label} claims ε ≤ {claimed(arm)}, but the attack {worst.name} proves ε ≥ {at_least(worst)} at "
+        "the same δ. Either the implementation of DP-SGD or its accounting is wrong, or the 5 % chance of error has "
+        "struck; run it again with another seed."
+        for arm in study.arms
+        if arm.alarms
+        for worst in [max(arm.alarms, key=lambda attack: attack.epsilon_lower_bound)]
+    ]
 
 
 def _model(study: StudyResult) -> str:
@@ -65,7 +77,7 @@ def _against_guessing(arm: AuditResult) -> str:
     if auc.high < 0.5:
         return "the attack does worse than guessing, which calls for a look at the set-up"
     better = [
-        f"{attack.attack} does (AUC {number(attack.metrics['auc'])})"
+        f"{attack.name} does (AUC {number(attack.metrics['auc'])})"
         for attack in arm.attacks
         if attack.metrics["auc"].low > 0.5
     ]

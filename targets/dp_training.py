@@ -58,7 +58,7 @@ def plan_privacy(scheme: DPSGD, training: Training, n: float) -> PrivacyPlan:
     would itself depend on the private data. The noise multiplier for a given
     epsilon is found by bisection on the PRV accountant (Gopi et al. 2021), to within 0.01 below epsilon.
     """
-    delta = n**-1.1 if scheme.delta is None else scheme.delta
+    delta = default_delta(n) if scheme.delta is None else scheme.delta
     if delta >= 1 / n:
         raise ValueError(
             f"delta must be < 1/n = {1 / n:.3g} for n = {n:g} expected training examples, got {delta}: "
@@ -94,6 +94,11 @@ def plan_privacy(scheme: DPSGD, training: Training, n: float) -> PrivacyPlan:
         delta=delta,
         epsilon=epsilon_spent(noise_multiplier, sample_rate, steps, delta),
     )
+
+
+def default_delta(n: float) -> float:
+    """Returns 1 / n^1.1, a little less than one in the number of training examples."""
+    return float(n**-1.1)
 
 
 def epsilon_spent(noise_multiplier: float, sample_rate: float, steps: int, delta: float) -> float:
