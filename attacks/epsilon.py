@@ -71,9 +71,9 @@ class Bonferroni(Rule):
     """Tries a fixed set of ranks, and shares the significance out equally among them and the two rates of each.
 
     The thresholds are scores of non-members with 1/2, 1/8, 1/32, ..., none of the others above, and scores of members
-    with such shares below. At the (k+1)-th highest of n scores the share above it of what they are drawn from is Beta(k+1, n-k), whose
-    upper quantile is Clopper and Pearson's for k of n; and given that threshold the count of the other side is
-    binomial. Both limits are exact, and with ties conservative: what equals the threshold is not counted.
+    with such shares below. At the (k+1)-th highest of n scores the share above it of what they are drawn from is
+    Beta(k+1, n-k), whose upper quantile is Clopper and Pearson's for k of n; and given that threshold the count of the
+    other side is binomial. Both limits are exact, and with ties conservative: what equals the threshold is not above.
     """
 
     def largest(
@@ -115,7 +115,7 @@ def clopper_pearson_epsilon(
 
     >>> scores = np.arange(2000.0)
     >>> round(clopper_pearson_epsilon(scores, scores >= 1000, 0.0, 0.05, Bonferroni()), 3)
-    4.887
+    5.084
     """
     check_delta(delta)
 
