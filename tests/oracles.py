@@ -1,11 +1,14 @@
 """Slow, obvious versions of what mgaudit computes fast, and observations with known answers."""
 
 import math
+from collections.abc import Callable
 from statistics import fmean
 
 import numpy as np
 from scipy import stats
-from scipy.special import digamma, polygamma
+from scipy.integrate import quad
+from scipy.optimize import linprog
+from scipy.special import bdtr, digamma, polygamma
 
 from attacks import Observations
 
@@ -228,3 +231,124 @@ def reference(phi: np.ndarray, membership: np.ndarray, target: int, bandwidth: f
         compared = group or [fmean(members) - gap]
         scores.append(-math.log(fmean([float(stats.norm.cdf((z - x) / width)) for z in compared])))
     return scores
+
+
+def clopper_pearson(count: int, total: int, level: float) -> tuple[float, float]:
+    """The rates at which so many or more, and so few or fewer, of `total` have the chance `level`."""
+    low = 0.0 if count == 0 else falls_to(lambda rate: float(bdtr(count - 1, total, rate)), 1 - level)
+    high = 1.0 if count == total else falls_to(lambda rate: float(bdtr(count, total, rate)), level)
+    return low, high
+
+
+def falls_to(function: Callable[[float], float], value: float, low: float = 0.0, high: float = 1.0) -> float:
+    """Where a falling function reaches the value, by bisection."""
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if function(middle) > value else (low, middle)
+    return low
+
+
+def bounds_at(
+    true_positives: int, members: int, false_positives: int, others: int, level: float, delta: float
+) -> tuple[float, float]:
+    """Lower bounds on epsilon and mu at one threshold, each rate at the level."""
+    tpr, fpr = clopper_pearson(true_positives, members, level)[0], clopper_pearson(false_positives, others, level)[1]
+    tnr, fnr = 1 - fpr, 1 - tpr
+    epsilon = max([0.0] + [math.log((a - delta) / b) for a, b in ((tpr, fpr), (tnr, fnr)) if a > delta])
+    mu = stats.norm.ppf(1 - fpr) - stats.norm.ppf(fnr) if 0 < fnr < 1 and 0 < fpr < 1 else 0.0
+    return epsilon, max(0.0, float(mu))
+
+
+def ranks(count: int) -> list[int]:
+    """count / 2, count / 8, ... rounded down, to the first 0."""
+    found, share = [], 2
+    while not found or found[-1]:
+        found.append(count // share)
+        share *= 4
+    return found
+
+
+def bonferroni(scores: np.ndarray, membership: np.ndarray, delta: float, significance: float) -> tuple[float, float]:
+    """Lower bounds on epsilon and mu, threshold by threshold."""
+    members, others = sorted(scores[membership].tolist()), sorted(scores[~membership].tolist())
+    level = significance / 2 / (len(ranks(len(members))) + len(ranks(len(others))))
+    found = []
+    for k in ranks(len(others)):
+        above = sum(score > others[len(others) - 1 - k] for score in members)
+        found.append(bounds_at(above, len(members), k, len(others), level, delta))
+    for k in ranks(len(members)):
+        below = sum(score < members[k] for score in others)
+        found.append(bounds_at(len(members) - k, len(members), len(others) - below, len(others), level, delta))
+    return max(epsilon for epsilon, _ in found), max(mu for _, mu in found)
+
+
+def split(
+    scores: np.ndarray, membership: np.ndarray, delta: float, significance: float, generator: np.random.Generator
+) -> tuple[float, float]:
+    """Lower bounds on epsilon and mu at the threshold that is best on the first half drawn, read off the second."""
+    halves = []
+    for side in (scores[membership], scores[~membership]):
+        drawn = generator.permutation(side).tolist()
+        first = (len(drawn) + 1) // 2
+        halves.append((sorted(drawn[:first]), drawn[first:]))
+    (seen_members, members), (seen_others, others) = halves
+    thresholds = [seen_others[len(seen_others) - 1 - k] for k in ranks(len(seen_others))]
+    thresholds += [seen_members[k] for k in ranks(len(seen_members))]
+
+    def bounds(threshold: float, positives: list[float], negatives: list[float]) -> tuple[float, float]:
+        true_positives, false_positives = (sum(x > threshold for x in side) for side in (positives, negatives))
+        return bounds_at(true_positives, len(positives), false_positives, len(negatives), significance / 2, delta)
+
+    best = [max(thresholds, key=lambda t: bounds(t, seen_members, seen_others)[which]) for which in (0, 1)]
+    epsilon, mu = (bounds(threshold, members, others)[which] for which, threshold in enumerate(best))
+    return epsilon, mu
+
+
+def gdp_delta(epsilon: float, mu: float) -> float:
+    """The mass by which N(mu, 1) exceeds e^epsilon N(0, 1), by quadrature."""
+    start = epsilon / mu + mu / 2
+
+    def excess(x: float) -> float:
+        return float(stats.norm.pdf(x - mu) - math.exp(epsilon + stats.norm.logpdf(x)))
+
+    return float(quad(excess, start, max(start, mu) + 40, points=[mu] if mu > start else None, epsabs=1e-14)[0])
+
+
+def one_run_chance(correct: int, made: int, canaries: int, epsilon: float, delta: float) -> float:
+    """Steinke, Nasr and Jagielski's bound on the chance of so many correct guesses, term by term."""
+    guess = stats.binom(made, math.exp(epsilon) / (1 + math.exp(epsilon)))
+    mass = [float(guess.pmf(j)) for j in range(made + 1)]
+    terms = [sum(mass[correct - i : correct]) / i for i in range(1, correct + 1)]
+    return min(1.0, sum(mass[correct:]) + 2 * canaries * delta * max(terms, default=0.0))
+
+
+def f_dp_total(
+    correct: int, made: int, canaries: int, level_of: Callable[[float], float], significance: float
+) -> float:
+    """The least total chance if so many correct guesses or more have the chance `significance`, as in the paper.
+
+    h[i] is the chance, at i correct or more, that a canary drawn at random is guessed wrong, and r[i] that it is
+    guessed right.
+    """
+    r, h = [0.0] * (correct + 1), [0.0] * (correct + 1)
+    r[correct], h[correct] = significance * correct / canaries, significance * (made - correct) / canaries
+    for i in range(correct - 1, -1, -1):
+        h[i] = max(h[i + 1], level_of(min(r[i + 1], 1.0)))
+        r[i] = r[i + 1] + i / (made - i) * (h[i] - h[i + 1])
+    return (r[0] + h[0]) * canaries / made
+
+
+def f_dp_chance(correct: int, made: int, canaries: int, epsilon: float, delta: float) -> float:
+    """The largest chance of so many correct guesses or more under (epsilon, delta), by linear programming.
+
+    The unknowns are the chances of 0, ..., `made` correct guesses; the trade-off curve is three lines.
+    """
+    counts = np.arange(made + 1)
+    rows, limits = [], []
+    for i in range(made):
+        right = np.where(counts > i, counts, 0) / canaries
+        wrong = np.where(counts >= i, made - counts, 0) / canaries
+        rows += [right - math.exp(epsilon) * wrong, right - math.exp(-epsilon) * wrong]
+        limits += [delta, 1 - math.exp(-epsilon) * (1 - delta)]
+    found = linprog(-1.0 * (counts >= correct), rows, limits, [np.ones(made + 1)], [1.0], method="highs-ds")
+    return float(-found.fun)
