@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from attacks.one_run import guess, one_run_epsilon
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
@@ -12,6 +11,7 @@ from attacks import Attack, Observations, score_every_target
 from attacks.exposure import Exposure, auc_by_class, exposure
 from attacks.intervals import Interval, Resampled
 from attacks.metrics import ROC, metrics, roc
+from attacks.one_run import guess, one_run_epsilon
 from mgaudit.arm import TrainedArm
 from mgaudit.design import Design
 from mgaudit.settings import attack_choice

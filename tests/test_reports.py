@@ -4,6 +4,7 @@ import io
 import json
 import re
 import xml.etree.ElementTree as ET
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from pypdf import PdfReader
 
 from reports.document import document
-from reports.figures import accuracy_figure, drawings, roc_figure, score_figure
+from reports.figures import accuracy_figure, drawings, exposed_figure, roc_figure, score_figure
 from reports.html import render_html
 from reports.pdf import render_pdf
 from reports.results import (
@@ -21,8 +22,10 @@ from reports.results import (
     Arrays,
     AttackResult,
     AuditResult,
+    ClassExposure,
     DatasetSummary,
     Estimate,
+    ExposedExample,
     PrivacyClaim,
     Provenance,
     StudyResult,
@@ -30,7 +33,7 @@ from reports.results import (
     arrays_to_bytes,
     read_study,
 )
-from reports.tables import accuracy_vs_privacy, all_metrics, number
+from reports.tables import accuracy_vs_privacy, all_metrics, by_class, most_exposed, number
 from reports.verdict import question, verdict
 
 NASTY = '<script>alert("1")</script> #strong[x] $y$ *z* {{ 7*7 }}'
@@ -49,16 +52,18 @@ def estimate(value: float, half: float) -> Estimate:
     return Estimate(value=value, low=value - half, high=value + half)
 
 
-def attack(name: str, auc: float, change: float | None) -> AttackResult:
+def attack(name: str, auc: float, change: float | None, knowledge: Any = "adaptive") -> AttackResult:
     metrics = {metric: estimate(0.2 + 0.01 * place, 0.005) for place, metric in enumerate(METRICS)}
     metrics["auc"] = estimate(auc, 0.0123)
     return AttackResult(
         attack=name,
+        knowledge=knowledge,
         source="Somebody 2020",
         needs=["shadows"] if name == "lira" else [],
         metrics=metrics,
         per_target={metric: [0.2, 0.3, 0.4] for metric in METRICS},
         differences={} if change is None else {metric: estimate(change, 0.02) for metric in METRICS},
+        epsilon_lower_bound=0.3299,
         false_positives_allowed={"tpr_at_0.1_fpr": 30, "tpr_at_0.01_fpr": 10, "tpr_at_0.001_fpr": 0, "tpr_at_0_fpr": 0},
         non_members=299,
     )
@@ -73,7 +78,27 @@ def arm(scheme: str, label: str, auc: float, change: float | None, claim: Privac
         test_accuracy=Estimate(value=0.985, low=0.96, high=1.0),
         test_accuracy_difference=None if change is None else estimate(-0.031, 0.012),
         claim=claim,
-        attacks=[attack("lira", auc, change), attack("loss", auc - 0.05, change)],
+        delta=8.8071e-4,
+        attacks=[
+            attack("lira", auc, change),
+            attack("loss", auc - 0.05, change),
+            *([] if change is None else [attack("lira", auc - 0.1, change - 0.1, knowledge="naive")]),
+        ],
+        most_exposed=[
+            ExposedExample(
+                example=place,
+                origin=f"train/{place}.png",
+                label=NASTY if place == 0 else "a",
+                score=7.5 - place,
+                rank=Estimate(value=0.95, low=0.9, high=1.0),
+                targets=2,
+            )
+            for place in range(20)
+        ],
+        by_class=[
+            ClassExposure(label="a", examples=40, auc=estimate(auc - 0.02, 0.03)),
+            ClassExposure(label=NASTY, examples=20, auc=None),
+        ],
     )
 
 
@@ -89,7 +114,7 @@ def study(label: str = "gaussian-mask (kappa=0.3)", **changes: Any) -> StudyResu
         adjacency="add/remove",
     )
     fields: dict[str, Any] = {
-        "settings": {"models": 3, "seed": 5, "examples": None, "training": dict(SETTINGS)},
+        "settings": {"models": 3, "seed": 5, "queries": "plain", "examples": None, "training": dict(SETTINGS)},
         "target": "CNN",
         "dataset": DatasetSummary(
             name=f"folder:/data/{label}",
@@ -119,9 +144,10 @@ def arrays() -> Arrays:
     grid = np.concatenate([[0.0], np.logspace(-4, 0, 30)])
     found: Arrays = {"membership": generator.random((3, 60)) < 0.5, "roc_fpr": grid}
     for index in range(3):
-        for name in ("lira", "loss"):
+        for name in ("lira", "loss", "lira, naive"):
             found[f"arm{index}/{name}/scores"] = generator.standard_normal((3, 60))
             found[f"arm{index}/{name}/roc_tpr"] = np.sqrt(grid)
+        found[f"arm{index}/most_exposed_pictures"] = generator.integers(0, 256, (20, 8, 8)).astype(np.uint8)
     return found
 
 
@@ -137,7 +163,7 @@ def pdf_text(pdf: bytes) -> str:
 
 def html_text(html: str) -> str:
     body = re.sub(r"(?s)<(style|svg).*?</\1>", " ", html)
-    return " ".join(re.sub(r"<[^>]+>", " ", body).split())
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())
 
 
 def test_a_result_survives_the_way_to_disk_and_back(tmp_path: Path) -> None:
@@ -153,7 +179,8 @@ def test_a_result_survives_the_way_to_disk_and_back(tmp_path: Path) -> None:
     [
         (lambda text: "{", "cannot be read"),
         (lambda text: "[1]", "cannot be read"),
-        (lambda text: text.replace('"schema_version":1', '"schema_version":2'), "schema version 2 .* update mgaudit"),
+        (lambda text: text.replace('"schema_version":2', '"schema_version":3'), "schema version 3 .* update mgaudit"),
+        (lambda text: text.replace('"schema_version":2', '"schema_version":1'), "schema version 1 .* run it again"),
         (lambda text: text.replace('"seconds":61.5', '"seconds":"long"'), "times.seconds"),
         (lambda text: text.replace('"target":"CNN",', ""), "target: Field required"),
     ],
@@ -208,7 +235,9 @@ def test_numbers_are_printed_with_their_interval(
 
 def test_the_main_table_has_a_row_for_each_arm_and_attack_with_the_numbers_of_the_result() -> None:
     table = accuracy_vs_privacy(study())
-    assert [[str(cell) for cell in row] for row in table.rows][2] == [
+    rows = [[str(cell) for cell in row] for row in table.rows]
+    assert [row[3] for row in rows] == ["lira", "loss", *["lira", "loss", "lira, naive"] * 2]
+    assert rows[2] == [
         "gaussian-mask (kappa=0.3)",
         "99.0 ± 0.4",
         "98.5 [96.0, 100.0]",
@@ -216,15 +245,17 @@ def test_the_main_table_has_a_row_for_each_arm_and_attack_with_the_numbers_of_th
         "0.700 ± 0.012",
         "22.00 ± 0.50",
         "23.00* ± 0.50",
+        "0.32",
         "none",
     ]
-    assert len(table.rows) == 6
-    assert [str(row[-1]) for row in table.rows] == ["none"] * 4 + ["8.00"] * 2
+    assert rows[4][4] == "0.600 ± 0.012"
+    assert [row[-1] for row in rows] == ["none"] * 5 + ["8.00"] * 3
     assert any("Fewer than 10 of a target's 299 or more" in note for note in table.notes)
     assert any("guessing gets 0.33 % at 0.1 % FPR)" in note for note in table.notes)  # 1 of 300
     # Bounds are rounded up: 7.994 and 8.8071e-4.
     assert any("ε = 8.00 at δ = 8.81e-04" in note and "281 steps" in note for note in table.notes)
-    assert len(all_metrics(study()).rows) == 3 * 2 * 7
+    assert any("naive adversary's shadows are trained without noise" in note for note in table.notes)
+    assert len(all_metrics(study()).rows) == 8 * 7
 
 
 def test_the_verdict_says_what_the_intervals_say() -> None:
@@ -287,7 +318,7 @@ def test_html_and_pdf_show_the_same_and_every_number_of_the_tables() -> None:
         for word in re.findall(r"[\w.]*\d[\w.]*", text):
             assert word in html
             assert word in pdf
-    for table in (content.main_table, content.metrics_table):
+    for table in (content.main_table, content.exposed_table, content.class_table, content.metrics_table):
         for row in table.rows:
             for cell in row:
                 assert cell.text in html
@@ -297,6 +328,8 @@ def test_html_and_pdf_show_the_same_and_every_number_of_the_tables() -> None:
     for heading in (
         "Accuracy against privacy",
         "Figures",
+        "Most exposed examples",
+        "Exposure by class",
         "Method",
         "What was run",
         "Run it again",
@@ -310,8 +343,8 @@ def test_html_and_pdf_show_the_same_and_every_number_of_the_tables() -> None:
 def test_the_page_is_one_file_that_needs_no_network_and_no_script() -> None:
     html = render_html(document(study(), arrays()))
     assert "<script" not in html
-    assert html.count("<svg") == 3
-    loaded = re.findall(r"""(?:src|href)\s*=\s*["'](?!#)([^"']+)""", html)
+    assert html.count("<svg") == 4
+    loaded = re.findall(r"""(?:src|href)\s*=\s*["'](?!#|data:image/png;base64,)([^"']+)""", html)
     assert loaded == []
     assert "@import" not in html
     assert "url(http" not in html
@@ -346,7 +379,8 @@ def test_figures_show_the_numbers_of_the_result() -> None:
     held["arm0/lira/scores"] = np.where(held["membership"], 2.0, -1.0) + 0.1 * held["arm0/lira/scores"]
     result = study()
     for axes, name in zip(accuracy_figure(result).axes, ("lira", "loss"), strict=True):
-        points = [container.lines[0].get_xydata()[0] for container in axes.containers]
+        filled = [bar.lines[0] for bar in axes.containers if bar.lines[0].get_markerfacecolor() != "white"]
+        points = [line.get_xydata()[0] for line in filled]
         expected = [
             (arm.test_accuracy.value * 100, next(a for a in arm.attacks if a.attack == name).metrics["auc"].value)
             for arm in result.arms
@@ -380,7 +414,56 @@ def test_drawings_are_svg_with_words_for_those_who_do_not_see_them() -> None:
         assert ET.fromstring(drawing.svg).tag.endswith("svg")
         assert "no noise" in drawing.description
     assert "AUC 0.700 ± 0.012 under lira" in first[0].description
+    assert "AUC 0.600 ± 0.012 under lira, naive" in first[0].description
     assert "TPR @ 1 % FPR, %: 22.00 ± 0.50" in first[1].description
+
+
+def test_the_naive_adversary_is_drawn_beside_the_adaptive_one() -> None:
+    points = [container.lines[0] for container in accuracy_figure(study()).axes[0].containers]
+    assert [point.get_ydata()[0] for point in points] == pytest.approx([0.75, 0.7, 0.6, 0.501, 0.401])
+    assert [point.get_markerfacecolor() == "white" for point in points] == [False, False, True, False, True]
+    assert [line.get_linestyle() for line in roc_figure(study(), arrays()).axes[0].lines].count(":") == 2
+    assert "Hollow: the naive adversary." in drawings(study(), arrays())[0].caption
+    alone = study(arms=[study().arms[0]])
+    assert "naive" not in " ".join(drawing.caption for drawing in drawings(alone, arrays()))
+
+
+def test_the_most_exposed_examples_are_shown_as_pictures_where_they_are_some() -> None:
+    figure = exposed_figure(study(), arrays())
+    rows = np.array(figure.axes).reshape(3, 8)
+    assert np.array_equal(rows[1, 2].images[0].get_array(), arrays()["arm1/most_exposed_pictures"][2])
+    assert rows[0, 1].get_title() == "a\n95 %"
+    without = {name: held for name, held in arrays().items() if "pictures" not in name}
+    assert document(study(), without).exposed_drawing is None
+    assert "Most exposed examples" in render_html(document(study(), without))
+    assert "Most exposed examples" in pdf_text(render_pdf(document(study(), without)))
+
+
+def test_the_exposed_are_told_with_their_rank_and_their_class() -> None:
+    rows = [[str(cell) for cell in row] for row in most_exposed(study()).rows]
+    assert len(rows) == 3 * 5
+    assert rows[1] == ["no noise", "train/1.png", "a", "6.50", "95.0 ± 5.0", "2"]
+    assert [[str(cell) for cell in row] for row in by_class(study()).rows][:2] == [
+        ["no noise", "a", "40", "0.730 ± 0.030"],
+        ["no noise", NASTY, "20", "too few"],
+    ]
+    classes = [ClassExposure(label=str(place), examples=9, auc=estimate(place / 40, 0.01)) for place in range(30)]
+    many = by_class(study(arms=[study().arms[0].model_copy(update={"by_class": classes})]))
+    assert [str(row[1]) for row in many.rows] == ["29", "28", "27", "26", "25", "24", "5", "4", "3", "2", "1", "0"]
+    assert "all are in result.json" in many.notes[1]
+
+
+def test_a_bound_that_crosses_the_claim_raises_an_alarm_everywhere() -> None:
+    calm, private = study(), study().arms[2]
+    assert not any("Alarm" in sentence for sentence in verdict(calm))
+    broken = private.attacks[1].model_copy(update={"epsilon_lower_bound": 8.456})
+    alarmed = study(arms=[*calm.arms[:2], private.model_copy(update={"attacks": [private.attacks[0], broken]})])
+    assert "Alarm: dp-sgd (epsilon=8) claims ε ≤ 8.00, but the attack loss proves ε ≥ 8.45" in verdict(alarmed)[-1]
+    assert [str(row[-2]) for row in accuracy_vs_privacy(alarmed).rows][-2:] == ["0.32", "8.45!"]
+    held = {name: values for name, values in arrays().items() if "naive" not in name or "arm2" not in name}
+    for text in (html_text(render_html(document(alarmed, held))), pdf_text(render_pdf(document(alarmed, held)))):
+        assert "Alarm: dp-sgd" in text
+        assert "8.45!" in text
 
 
 def test_the_pdf_has_pages_fonts_and_a_title() -> None:
