@@ -59,7 +59,7 @@ def guess(
 
 
 def one_run_epsilon(guesses: Guesses, delta: float, significance: float) -> float:
-    """Returns the lower bound on epsilon (nats) at `delta` of Steinke, Nasr and Jagielski 2023 (theorem 5.2).
+    """Returns the lower bound on epsilon (nats) at `delta` of Steinke, Nasr and Jagielski 2023.
 
     With r guesses among m canaries, v of them correct, and B binomial of r trials of e^epsilon / (1 + e^epsilon), an
     (epsilon, delta)-DP mechanism does as well with probability at most
