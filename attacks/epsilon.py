@@ -146,7 +146,7 @@ def gdp_mu(
 
 
 def gdp_delta(epsilon: float, mu: float) -> float:
-    """Returns the delta of a mu-GDP mechanism at epsilon >= 0 (nats) (Dong, Roth and Su 2022, corollary 1).
+    """Returns the delta of a mu-GDP mechanism at epsilon >= 0 (nats) (Dong, Roth and Su 2022).
 
         Phi(-epsilon / mu + mu / 2) - e^epsilon Phi(-epsilon / mu - mu / 2)
 

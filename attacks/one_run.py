@@ -59,7 +59,7 @@ def guess(
 
 
 def one_run_epsilon(guesses: Guesses, delta: float, significance: float) -> float:
-    """Returns the lower bound on epsilon (nats) at `delta` of Steinke, Nasr and Jagielski 2023 (theorem 5.2).
+    """Returns the lower bound on epsilon (nats) at `delta` of Steinke, Nasr and Jagielski 2023.
 
     With r guesses among m canaries, v of them correct, and B binomial of r trials of e^epsilon / (1 + e^epsilon), an
     (epsilon, delta)-DP mechanism does as well with probability at most
@@ -128,15 +128,18 @@ def rejects(guesses: Guesses, level_of: Callable[[float], float], significance: 
     """Returns whether an f-DP mechanism does so well with probability < significance.
 
     `level_of` is the inverse of 1 - f, f the trade-off curve, which must be its own inverse: the least level of a test
-    of the given power. The recursion is that of Mahloujifar, Melis and Chaudhuri 2024, in counts. Let p_j be the chance
-    of j correct guesses of c', m the number of canaries. Flipping the coin of one canary drawn at random turns a correct
-    guess into a wrong one, so for all i
+    of the given power. The recursion is that of Mahloujifar, Melis and Chaudhuri 2024, in counts. Let p_j be the
+    chance of j correct guesses of c', m the number of canaries. Flipping the coin of one canary drawn at random turns
+    a correct guess into a wrong one, so for all i
 
         sum over j > i of j p_j / m <= 1 - f(sum over j >= i of (c' - j) p_j / m).
 
-    This bounds the chance of i or more from below, step by step from c, the number observed, whose own is supposed to be
-    the significance; each bound grows with those before it, and they are least if c is never exceeded. f is rejected if
-    one exceeds 1. Where p_i may be 0 the inequality stays as it was, so that all that follow may be 0.
+    This bounds the chance of i or more from below, step by step from c, the number observed, whose own is supposed to
+    be the significance. Each bound grows with those before it, and they are least if c is never exceeded. f is rejected
+    if one exceeds 1. Where p_i may be 0 the inequality stays as it was, so that all that follow may be 0.
+
+    With ever more canaries, a share a of all guessed right and b wrong, f is rejected at significance s if
+    s a > 1 - f(s b): the bounds allow for a mechanism that leaks for all canaries at once, but with chance s only.
     """
     chance = significance
     right = chance * guesses.correct

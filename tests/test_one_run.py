@@ -84,7 +84,7 @@ def test_randomized_response_is_judged_by_its_binomial() -> None:
 
 @pytest.mark.parametrize(("right", "wrong"), [(0.3, 0.2), (0.45, 0.05), (0.05, 0.001)])
 def test_the_limits_of_many_canaries(right: float, wrong: float) -> None:
-    # A share a right and a share b wrong of all canaries: what happens with chance 0.05 only may be 20 times as bad.
+    # What happens with a chance of 0.05 only is a tradeoff of 0.05 times the shares guessed right and wrong.
     m, chance = 10**7, 0.05
     guesses = Guesses(round(right * m), round((right + wrong) * m), m)
     mu = stats.norm.ppf(chance * right) - stats.norm.ppf(chance * wrong)
