@@ -38,24 +38,19 @@ class Exposure:
 def exposure(scores: Floats, membership: NDArray[np.bool_]) -> Exposure:
     """Returns the exposure of each example from scores and membership (targets, examples).
 
-    The interval is Student's over the targets, cut at 0 and 1. Where all ranks agree it is Clopper and Pearson's for
-    as many trials as targets, as it is for a single target.
+    A rank lies between 0 and 1, and of all such numbers with the same mean those that are 0 or 1 spread the most. So
+    the interval is Clopper and Pearson's for as many trials as targets, with as many successes as the ranks add up to;
+    Student's would be sure of itself where all of a few ranks happen to agree.
     """
     ranks = np.stack([_ranks_among_non_members(*pair) for pair in zip(scores, membership, strict=True)])
     targets = membership.sum(axis=0)
-    mean_score, _ = _moments(scores, membership, targets)
-    rank, squares = _moments(ranks, membership, targets)
-    freedom = np.maximum(targets - 1, 1)
-    half = stats.t.ppf((1 + LEVEL) / 2, freedom) * np.sqrt(squares / freedom / np.maximum(targets, 1))
-    low, high = np.maximum(rank - half, 0.0), np.minimum(rank + half, 1.0)
-    agree = (squares <= 1e-12) | (targets < 2)
+    rank = _mean(ranks, membership, targets)
+    found = np.nan_to_num(rank) * targets
+    missed = targets - found
     tail = (1 - LEVEL) / 2
-    hits, misses = np.nan_to_num(rank) * targets, (1 - np.nan_to_num(rank)) * targets
-    exact_low = np.where(hits > 0, stats.beta.ppf(tail, np.maximum(hits, 1e-9), misses + 1), 0.0)
-    exact_high = np.where(misses > 0, stats.beta.ppf(1 - tail, hits + 1, np.maximum(misses, 1e-9)), 1.0)
-    low, high = np.where(agree, exact_low, low), np.where(agree, exact_high, high)
-    none = targets == 0
-    return Exposure(mean_score, rank, np.where(none, 0.0, low), np.where(none, 1.0, high), targets)
+    low = np.where(found > 0, stats.beta.ppf(tail, np.maximum(found, 1e-12), missed + 1), 0.0)
+    high = np.where(missed > 0, stats.beta.ppf(1 - tail, found + 1, np.maximum(missed, 1e-12)), 1.0)
+    return Exposure(_mean(scores, membership, targets), rank, low, high, targets)
 
 
 def auc_by_class(
@@ -91,9 +86,8 @@ def _ranks_among_non_members(scores: Floats, members: NDArray[np.bool_]) -> Floa
     return np.asarray((below + up_to) / (2 * len(others)), dtype=np.float64)
 
 
-def _moments(values: Floats, membership: NDArray[np.bool_], targets: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """Returns mean and sum of squared deviations (examples,) over the targets that trained on the example."""
+def _mean(values: Floats, membership: NDArray[np.bool_], targets: NDArray[np.int64]) -> Floats:
+    """Returns the mean (examples,) over the targets that trained on the example, NaN where there is none."""
     total = np.where(membership, values, 0.0).sum(axis=0)
-    mean = np.divide(total, targets, out=np.full_like(total, np.nan), where=targets > 0)
-    deviations = np.where(membership, values - mean, 0.0)
-    return mean, (deviations**2).sum(axis=0)
+    mean: Floats = np.divide(total, targets, out=np.full_like(total, np.nan), where=targets > 0)
+    return mean

@@ -40,8 +40,7 @@ def plan_arm(settings: AuditSettings, design: Design) -> Arm:
     dataset = design.dataset
     target = target_choice(settings.target)
     scheme = settings.choice.build(**settings.choice.options)
-    n = len(dataset.labels) / 2
-    plan = plan_privacy(scheme, settings.training, n) if isinstance(scheme, DPSGD) else None
+    plan = plan_privacy(scheme, settings.training, design.expected_members) if isinstance(scheme, DPSGD) else None
     recipe = Recipe(partial(target.build, **target.options), scheme, settings.training, plan, settings.seed)
     initial_model(recipe.target, dataset.input_shape, len(dataset.classes), seed=0)
     choice = queries_choice(settings.queries)
@@ -125,6 +124,7 @@ def determined_by(settings: AuditSettings, recipe: Recipe, design: Design) -> di
     """Returns, as JSON values, all that determines the arm's models; a model's number is its own."""
     return {
         "dataset": design.sha256,
+        "coins": design.coins,
         "target": settings.target,
         "scheme": {"name": settings.choice.name, **asdict(recipe.scheme)},
         "plan": None if recipe.plan is None else asdict(recipe.plan),

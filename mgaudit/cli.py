@@ -23,6 +23,7 @@ from rich.text import Text
 from mgaudit import __version__
 from mgaudit.progress import Progress
 from mgaudit.run_folder import RunFolder
+from reports.dp_audit import DP_AUDIT_FILE, bounds_table, told
 from reports.render import FORMATS
 from reports.results import StudyResult, read_study
 from reports.tables import Table, accuracy_vs_privacy
@@ -52,6 +53,25 @@ class Kind(StrEnum):
     datasets = "datasets"
 
 
+DatasetOption = Annotated[str | None, typer.Option(help="digits, folder:PATH or npz:PATH (default: digits).")]
+TargetOption = Annotated[
+    str | None, typer.Option(help="mlp or cnn, with options as in mlp:hidden=512x256 (default: cnn).")
+]
+EpsilonOption = Annotated[float | None, typer.Option(help="ε of the DP-SGD arm (default: 8).")]
+DeltaOption = Annotated[float | None, typer.Option(help="δ of the DP-SGD arm (default: 1/n^1.1).")]
+EpochsOption = Annotated[int | None, typer.Option(help="Passes over the training data (default: 30).")]
+BatchSizeOption = Annotated[int | None, typer.Option(help="Examples per step (default: 64).")]
+OptimizerOption = Annotated[str | None, typer.Option(help="sgd (momentum, cosine) or adam (default: sgd).")]
+LearningRateOption = Annotated[
+    float | None, typer.Option(help="At the start of the cosine (default: sgd 0.02, adam 0.001, DP-SGD 0.05).")
+]
+SeedOption = Annotated[int | None, typer.Option(help="Determines everything random (default: 0).")]
+DeviceOption = Annotated[str | None, typer.Option(help="auto, cpu or cuda (default: auto).")]
+SettingsOption = Annotated[
+    Path | None, typer.Option(help="A settings.toml of an earlier run; other options change what it says.")
+]
+JobsOption = Annotated[int | None, typer.Option(min=1, help="Worker processes (default: one per core; 1 on a GPU).")]
+NewFolderOption = Annotated[Path, typer.Option("--out", help="Folder that the run folder is made in.")]
 OutOption = Annotated[Path, typer.Option(help="Folder that run folders are made in.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else, on stdout.")]
@@ -69,10 +89,8 @@ def version(
 
 @app.command()
 def run(
-    dataset: Annotated[str | None, typer.Option(help="digits, folder:PATH or npz:PATH (default: digits).")] = None,
-    target: Annotated[
-        str | None, typer.Option(help="mlp or cnn, with options as in mlp:hidden=512x256 (default: cnn).")
-    ] = None,
+    dataset: DatasetOption = None,
+    target: TargetOption = None,
     kappa: Annotated[float | None, typer.Option(help="Strength of the Gaussian mask N(1, κ²) (default: 0.3).")] = None,
     scheme: Annotated[
         str | None, typer.Option(help="The noise to audit in place of the mask: NAME:key=value,…")
@@ -81,8 +99,8 @@ def run(
         bool | None, typer.Option("--baseline/--no-baseline", help="The arm without noise (default: yes).")
     ] = None,
     dp: Annotated[bool | None, typer.Option("--dp/--no-dp", help="The arm trained with DP-SGD (default: yes).")] = None,
-    epsilon: Annotated[float | None, typer.Option(help="ε of the DP-SGD arm (default: 8).")] = None,
-    delta: Annotated[float | None, typer.Option(help="δ of the DP-SGD arm (default: 1/n^1.1).")] = None,
+    epsilon: EpsilonOption = None,
+    delta: DeltaOption = None,
     attack: Annotated[
         list[str] | None,
         typer.Option(
@@ -97,21 +115,15 @@ def run(
     ] = None,
     models: Annotated[int | None, typer.Option(help="Models per arm, each the target in turn (default: 16).")] = None,
     examples: Annotated[int | None, typer.Option(help="Examples to audit (default: all).")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training data (default: 30).")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Examples per step (default: 64).")] = None,
-    optimizer: Annotated[str | None, typer.Option(help="sgd (momentum, cosine) or adam (default: sgd).")] = None,
-    learning_rate: Annotated[
-        float | None, typer.Option(help="At the start of the cosine (default: sgd 0.02, adam 0.001, DP-SGD 0.05).")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Determines everything random (default: 0).")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda (default: auto).")] = None,
-    settings: Annotated[
-        Path | None, typer.Option(help="A settings.toml of an earlier run; other options change what it says.")
-    ] = None,
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes (default: one per core; 1 on a GPU).")
-    ] = None,
-    out_folder: Annotated[Path, typer.Option("--out", help="Folder that the run folder is made in.")] = Path("runs"),
+    epochs: EpochsOption = None,
+    batch_size: BatchSizeOption = None,
+    optimizer: OptimizerOption = None,
+    learning_rate: LearningRateOption = None,
+    seed: SeedOption = None,
+    device: DeviceOption = None,
+    settings: SettingsOption = None,
+    jobs: JobsOption = None,
+    out_folder: NewFolderOption = Path("runs"),
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -151,27 +163,99 @@ def run(
         check_cache_folder()
         plan = plan_study(study_settings(values))
         folder = RunFolder.create(out_folder, plan.slug, plan.sha256)
-    try:
-        with progress:
-            study, arrays = run_study(plan, jobs or default_jobs(plan.design.device), progress)
-            progress.stage("writing the result and the reports")
-            folder.write_result(study, arrays)
-            paths = folder.write_reports(list(FORMATS))
-        folder.write_log(progress.lines)
-    except KeyboardInterrupt:
-        folder.discard_if_unfinished()
-        err.print("interrupted; the models trained so far are kept, and the same command goes on from there")
-        raise typer.Exit(INTERRUPTED) from None
-    except Exception as error:
-        folder.write_log([*progress.lines, traceback.format_exc()])
-        err.print(Text(f"the audit failed: {error}\nthe whole story is in {folder.path / 'log.txt'}", style="red"))
-        raise typer.Exit(FAILED) from error
+    with _told_in(folder, progress):
+        study, arrays = run_study(plan, jobs or default_jobs(plan.design.device), progress)
+        progress.stage("writing the result and the reports")
+        folder.write_result(study, arrays)
+        paths = folder.write_reports(list(FORMATS))
     if as_json:
         print(json.dumps({"run": str(folder.path), "result": study.model_dump(mode="json")}))
     elif not quiet:
         _print_study(study)
         for path in paths:
             out.print(Text(str(path)), soft_wrap=True)
+
+
+@app.command(name="audit-dp")
+def audit_dp(
+    dataset: DatasetOption = None,
+    target: TargetOption = None,
+    scheme: Annotated[
+        str | None, typer.Option(help="What to audit: NAME:key=value,… (default: dp-sgd:epsilon=8).")
+    ] = None,
+    epsilon: EpsilonOption = None,
+    delta: DeltaOption = None,
+    canaries: Annotated[int | None, typer.Option(help="Examples that go in by a coin (default: 500).")] = None,
+    kind: Annotated[str | None, typer.Option(help="natural or mislabelled canaries (default: mislabelled).")] = None,
+    guesses: Annotated[
+        float | None, typer.Option(help="Share of the canaries guessed in, and share guessed out (default: 0.1).")
+    ] = None,
+    significance: Annotated[float | None, typer.Option(help="Chance that a bound is wrong (default: 0.05).")] = None,
+    models: Annotated[int | None, typer.Option(help="Training runs (default: 1).")] = None,
+    examples: Annotated[int | None, typer.Option(help="Examples, canaries among them (default: all).")] = None,
+    epochs: EpochsOption = None,
+    batch_size: BatchSizeOption = None,
+    optimizer: OptimizerOption = None,
+    learning_rate: LearningRateOption = None,
+    seed: SeedOption = None,
+    device: DeviceOption = None,
+    settings: SettingsOption = None,
+    jobs: JobsOption = None,
+    out_folder: NewFolderOption = Path("runs"),
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Audit DP-SGD in one run: bound its ε from below with canaries, beside what the accountant claims.
+
+    Canaries are examples that a model trains on by the toss of a coin; all others are always in. Right guesses about
+    the coins, made from the trained model's answers, prove that ε is not small. A bound above the claim is an alarm.
+    """
+    given = {
+        "dataset": dataset,
+        "target": target,
+        "canaries": canaries,
+        "kind": kind,
+        "guesses": guesses,
+        "significance": significance,
+        "models": models,
+        "examples": examples,
+        "seed": seed,
+        "device": device,
+    }
+    training = {"epochs": epochs, "batch_size": batch_size, "optimizer": optimizer, "learning_rate": learning_rate}
+    progress = Shown(silent=quiet, bars=err.is_terminal)
+    with _user_errors():
+        progress.stage("loading data and settings")
+        from mgaudit.dp_audit import plan_dp_audit, run_dp_audit
+        from mgaudit.parallel import default_jobs
+        from mgaudit.settings import DPAuditSettings, dp_audit_settings, edited_schemes, read_settings
+        from mgaudit.store import check_cache_folder
+
+        values: dict[str, Any] = dp_audit_settings(read_settings(settings)).as_dict() if settings else {}
+        values |= {key: value for key, value in given.items() if value is not None}
+        values["training"] = values.get("training", {}) | {k: v for k, v in training.items() if v is not None}
+        audited = scheme or values.get("scheme", DPAuditSettings().scheme)
+        if epsilon is not None or delta is not None:
+            if not audited.startswith("dp-sgd"):
+                raise ValueError(f"--epsilon and --delta are settings of dp-sgd, and --scheme is {audited}")
+            (audited,) = edited_schemes([audited], epsilon=epsilon, delta=delta)
+        values["scheme"] = audited
+        check_cache_folder()
+        plan = plan_dp_audit(dp_audit_settings(values))
+        folder = RunFolder.create(out_folder, plan.slug, plan.sha256)
+    with _told_in(folder, progress):
+        result, arrays = run_dp_audit(plan, jobs or default_jobs(plan.design.device), progress)
+        folder.write_result(result, arrays)
+    if as_json:
+        print(json.dumps({"run": str(folder.path), "alarm": result.alarm, "result": result.model_dump(mode="json")}))
+    elif not quiet:
+        table = bounds_table(result)
+        out.print(_wide(table) if out.width >= WIDE else _narrow(table))
+        for note in table.notes:
+            out.print(Text(note, style="dim"))
+        out.print()
+        out.print(Text(told(result), style="bold red" if result.alarm else ""))
+        out.print(Text(str(folder.path / DP_AUDIT_FILE)), soft_wrap=True)
 
 
 @app.command()
@@ -242,6 +326,23 @@ def _user_errors() -> Iterator[None]:
     except (ValueError, OSError) as error:
         err.print(Text(f"error: {error}", style="red"), soft_wrap=True)
         raise typer.Exit(WRONG_USAGE) from None
+
+
+@contextmanager
+def _told_in(folder: RunFolder, progress: "Shown") -> Iterator[None]:
+    """Shows progress, keeps the log in the run folder, and turns what goes wrong in a run into an exit code."""
+    try:
+        with progress:
+            yield
+        folder.write_log(progress.lines)
+    except KeyboardInterrupt:
+        folder.discard_if_unfinished()
+        err.print("interrupted; the models trained so far are kept, and the same command goes on from there")
+        raise typer.Exit(INTERRUPTED) from None
+    except Exception as error:
+        folder.write_log([*progress.lines, traceback.format_exc()])
+        err.print(Text(f"the audit failed: {error}\nthe whole story is in {folder.path / 'log.txt'}", style="red"))
+        raise typer.Exit(FAILED) from error
 
 
 class Shown(Progress):

@@ -17,6 +17,8 @@ from targets.seeds import numpy_generator
 class Design:
     """Data and coins. `dataset` is standardised; `membership` is (models, examples); resamples are counts.
 
+    `coins` says in words for whom coins were tossed, and `expected_members` how many members a model has on average.
+
     `example_resamples` (resamples, examples) and `test_resamples` (resamples, test examples) are the same in every arm,
     which is what makes differences between arms paired. `pictures` (examples, height, width[, 3]) uint8 are the
     examples as one looks at them, if they are grey or colour images.
@@ -26,6 +28,8 @@ class Design:
     pictures: NDArray[np.uint8] | None
     sha256: str
     membership: NDArray[np.bool_]
+    coins: str
+    expected_members: float
     example_resamples: NDArray[np.uint16]
     test_resamples: NDArray[np.uint16]
     device: str
@@ -42,6 +46,8 @@ def draw_design(settings: StudySettings) -> Design:
         pictures=_pictures(raw.inputs),
         sha256=raw.digest(),
         membership=fair_coins(settings.models, examples, settings.seed),
+        coins="all",
+        expected_members=examples / 2,
         example_resamples=resample_counts(examples, numpy_generator(settings.seed, "example resamples")),
         test_resamples=resample_counts(tests, numpy_generator(settings.seed, "test resamples")),
         device=device,

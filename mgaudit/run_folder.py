@@ -1,5 +1,6 @@
 """Run folders: the result of a run and its reports. Needs no torch."""
 
+import re
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -9,8 +10,9 @@ from pathlib import Path
 
 from mgaudit.atomic import write_atomically
 from reports.document import document
+from reports.dp_audit import DP_AUDIT_FILE, DPAuditResult
 from reports.render import FORMATS
-from reports.results import ARRAYS_FILE, RESULT_FILE, Arrays, StudyResult, arrays_to_bytes, read_study
+from reports.results import ARRAYS_FILE, RESULT_FILE, Arrays, StudyResult, arrays_to_bytes, read_study, settings_toml
 
 LOG_FILE = "log.txt"
 SETTINGS_FILE = "settings.toml"
@@ -18,7 +20,10 @@ SETTINGS_FILE = "settings.toml"
 
 @dataclass(frozen=True)
 class RunFolder:
-    """`<date>-<slug>-<hash>/` with settings.toml, result.json, arrays.npz, the reports and log.txt."""
+    """`<date>-<slug>-<hash>/` with settings.toml, arrays.npz, log.txt, and a result.
+
+    The result of a study is result.json, with its reports beside it; that of an audit of DP-SGD is dp-audit.json.
+    """
 
     path: Path
 
@@ -46,18 +51,19 @@ class RunFolder:
 
     def discard_if_unfinished(self) -> None:
         """Takes the folder away again unless a result is in it."""
-        if not (self.path / RESULT_FILE).exists():
+        if not any((self.path / name).exists() for name in (RESULT_FILE, DP_AUDIT_FILE)):
             shutil.rmtree(self.path, ignore_errors=True)
 
     def write_log(self, lines: Sequence[str]) -> None:
         """Writes what happened."""
         write_atomically(self.path / LOG_FILE, "".join(f"{line}\n" for line in lines).encode())
 
-    def write_result(self, study: StudyResult, arrays: Arrays) -> None:
+    def write_result(self, result: StudyResult | DPAuditResult, arrays: Arrays) -> None:
         """Writes settings, arrays and, last, the result, whose presence says that the run is whole."""
-        write_atomically(self.path / SETTINGS_FILE, study.settings_toml.encode())
+        name = RESULT_FILE if isinstance(result, StudyResult) else DP_AUDIT_FILE
+        write_atomically(self.path / SETTINGS_FILE, settings_toml(result.settings).encode())
         write_atomically(self.path / ARRAYS_FILE, arrays_to_bytes(arrays))
-        write_atomically(self.path / RESULT_FILE, (study.model_dump_json(indent=2) + "\n").encode())
+        write_atomically(self.path / name, (result.model_dump_json(indent=2) + "\n").encode())
 
     def write_reports(self, formats: Sequence[str], destination: Path | None = None) -> list[Path]:
         """Renders the reports from the result and returns their paths, in the run folder or in `destination`."""
@@ -72,6 +78,15 @@ class RunFolder:
         except OSError as error:
             raise ValueError(_not_writable(folder, error)) from error
         return [folder / name for name in rendered]
+
+
+def path_word(*words: str) -> str:
+    """Returns the words as one that may stand in a path.
+
+    >>> path_word("digits", "cnn", "gaussian-mask:kappa=0.3")
+    'digits-cnn-gaussian-mask-kappa-0.3'
+    """
+    return re.sub(r"[^a-z0-9.]+", "-", "-".join(words).lower()).strip("-")[:60]
 
 
 def _not_writable(folder: Path, error: OSError) -> str:

@@ -4,18 +4,20 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from attacks import ATTACKS
 from mgaudit.specs import Choice, parse
 from targets import QUERIES, SCHEMES, TARGETS
+from targets.canaries import Kind
 from targets.datasets import TAKES_PATH
 from targets.training import Training
 
 FEWEST_MODELS = 3
 FEWEST_EXAMPLES = 50
+FEWEST_CANARIES = 20
 DEFAULT_DP = "dp-sgd:epsilon=8"
 
 
@@ -58,26 +60,38 @@ def _absolute(dataset: str) -> str:
     return f"{name}:{Path(path).expanduser().absolute()}" if name in TAKES_PATH and path else dataset
 
 
+Settings = TypeVar("Settings", bound=BaseModel)
 TargetText = Annotated[str, AfterValidator(lambda text: target_choice(text).text)]
 SchemeText = Annotated[str, AfterValidator(lambda text: scheme_choice(text).text)]
 QueriesText = Annotated[str, AfterValidator(lambda text: queries_choice(text).text)]
 AttackText = Annotated[str, AfterValidator(lambda text: attack_choice(text).text)]
 
 
-class _Settings(BaseModel):
-    """What all arms of a study share."""
+class _Trained(BaseModel):
+    """What models are trained on and how, but for the noise."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     dataset: Annotated[str, AfterValidator(_absolute)] = "digits"
     target: TargetText = "cnn"
-    attacks: Annotated[tuple[AttackText, ...], Field(min_length=1), AfterValidator(_distinct)] = ("lira", "loss")
-    queries: QueriesText = "plain"
-    models: Annotated[int, Field(ge=FEWEST_MODELS)] = 16
+    models: Annotated[int, Field(ge=1)] = 1
     examples: Annotated[int, Field(ge=FEWEST_EXAMPLES)] | None = None
     seed: Annotated[int, Field(ge=0)] = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     training: Training = Training()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns plain values, as they go to JSON and TOML."""
+        shared = self.model_dump(mode="json", exclude={"training"})
+        return {**shared, "training": asdict(self.training)}
+
+
+class _Settings(_Trained):
+    """What all arms of a study share."""
+
+    attacks: Annotated[tuple[AttackText, ...], Field(min_length=1), AfterValidator(_distinct)] = ("lira", "loss")
+    queries: QueriesText = "plain"
+    models: Annotated[int, Field(ge=1)] = 16
 
 
 class AuditSettings(_Settings):
@@ -99,6 +113,7 @@ class AuditSettings(_Settings):
 class StudySettings(_Settings):
     """Arms that differ in their scheme alone. The arm "none", if there is one, is the baseline of the others."""
 
+    models: Annotated[int, Field(ge=FEWEST_MODELS)] = 16
     schemes: Annotated[tuple[SchemeText, ...], Field(min_length=1), AfterValidator(_distinct)] = (
         "none",
         "gaussian-mask:kappa=0.3",
@@ -115,10 +130,18 @@ class StudySettings(_Settings):
         shared = {name: getattr(self, name) for name in _Settings.model_fields}
         return [AuditSettings(scheme=scheme, **shared) for scheme in self.schemes]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Returns plain values, as they go to JSON and TOML."""
-        shared = self.model_dump(mode="json", exclude={"training"})
-        return {**shared, "training": asdict(self.training)}
+
+class DPAuditSettings(_Trained):
+    """An audit of one scheme's epsilon with canaries, in one run or a few.
+
+    `guesses` is the share of the canaries that is guessed in, and the share that is guessed out.
+    """
+
+    scheme: SchemeText = DEFAULT_DP
+    canaries: Annotated[int, Field(ge=FEWEST_CANARIES)] = 500
+    kind: Kind = "mislabelled"
+    guesses: Annotated[float, Field(gt=0, le=0.5)] = 0.1
+    significance: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
 
 
 def edited_schemes(
@@ -159,10 +182,19 @@ def edited_schemes(
 
 def study_settings(values: dict[str, Any]) -> StudySettings:
     """Returns checked settings. Raises ValueError with one line for the first thing that is wrong."""
+    return _checked(StudySettings, values)
+
+
+def dp_audit_settings(values: dict[str, Any]) -> DPAuditSettings:
+    """Returns checked settings. Raises ValueError with one line for the first thing that is wrong."""
+    return _checked(DPAuditSettings, values)
+
+
+def _checked(kind: type[Settings], values: dict[str, Any]) -> Settings:
     try:
-        return StudySettings.model_validate(values)
+        return kind.model_validate(values)
     except ValidationError as error:
-        raise ValueError(_one_line(error)) from error
+        raise ValueError(_one_line(error, list(kind.model_fields))) from error
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -175,7 +207,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         raise ValueError(f"the settings file {path} is not TOML: {error}") from error
 
 
-def _one_line(error: ValidationError) -> str:
+def _one_line(error: ValidationError, fields: list[str]) -> str:
     first = error.errors()[0]
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
     if first["type"] == "value_error":
@@ -184,6 +216,6 @@ def _one_line(error: ValidationError) -> str:
             message if message.startswith((place, "scheme", "target", "attack", "queries")) else f"{place}: {message}"
         )
     if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        return f"there is no setting {place!r}; the settings are {', '.join(StudySettings.model_fields)}"
+        return f"there is no setting {place!r}; the settings are {', '.join(fields)}"
     rule = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
     return f"{place} must be {rule}, got {first['input']!r}"

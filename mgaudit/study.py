@@ -3,23 +3,21 @@
 import hashlib
 import json
 import math
-import platform
-import re
 import time
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from importlib.metadata import version
 
 import numpy as np
 
 from attacks.exposure import Exposure
 from attacks.intervals import Interval, Resampled, two_way_interval
 from attacks.metrics import FPR_LEVELS, false_positives_allowed, tpr_name
-from mgaudit import __version__
 from mgaudit.arm import Arm, plan_arm, train_arm
 from mgaudit.audit import ROC_GRID, AttackOutcome, Audit, audit, bound_delta
 from mgaudit.design import Design, draw_design
 from mgaudit.progress import Progress
+from mgaudit.provenance import provenance, versions
+from mgaudit.run_folder import path_word
 from mgaudit.settings import StudySettings, target_choice
 from mgaudit.store import training_code_sha256
 from reports.results import (
@@ -31,15 +29,12 @@ from reports.results import (
     Estimate,
     ExposedExample,
     PrivacyClaim,
-    Provenance,
     StudyResult,
     Times,
 )
 from targets.datasets import Dataset
-from targets.device import device_name
 from targets.dp_training import PrivacyPlan
 
-REPORTED_VERSIONS = ("torch", "opacus", "numpy", "scipy", "scikit-learn")
 MOST_EXPOSED = 20
 RATE, CHANGE = (0.0, 1.0), (-1.0, 1.0)
 
@@ -56,13 +51,12 @@ class Plan:
     def slug(self) -> str:
         """What is audited, in a word that may stand in a path."""
         audited = [scheme for scheme in self.settings.schemes if scheme != self.settings.baseline]
-        words = "-".join([self.settings.dataset.partition(":")[0], self.settings.target, *audited[:1]])
-        return re.sub(r"[^a-z0-9.]+", "-", words.lower()).strip("-")[:60]
+        return path_word(self.settings.dataset.partition(":")[0], self.settings.target, *audited[:1])
 
     @property
     def sha256(self) -> str:
         """The hash of all that determines the result: settings, data, code and versions."""
-        parts = [self.settings.as_dict(), self.design.sha256, self.design.device, training_code_sha256(), _versions()]
+        parts = [self.settings.as_dict(), self.design.sha256, self.design.device, training_code_sha256(), versions()]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -100,12 +94,7 @@ def run_study(plan: Plan, jobs: int, progress: Progress) -> tuple[StudyResult, A
         ),
         arms=[_audit_result(one, baseline, design) for one in audits],
         baseline=settings.baseline,
-        provenance=Provenance(
-            versions=_versions(),
-            code_sha256=training_code_sha256(),
-            device=device_name(design.device),
-            processor=f"{platform.system()} {platform.machine()}",
-        ),
+        provenance=provenance(design.device),
         times=Times(
             started=started.isoformat(timespec="seconds"),
             seconds=time.perf_counter() - clock,
@@ -114,12 +103,6 @@ def run_study(plan: Plan, jobs: int, progress: Progress) -> tuple[StudyResult, A
         ),
     )
     return study, _arrays(study, audits, design)
-
-
-def _versions() -> dict[str, str]:
-    return {"mgaudit": __version__, "python": platform.python_version()} | {
-        name: version(name) for name in REPORTED_VERSIONS
-    }
 
 
 def _audit_result(one: Audit, baseline: Audit | None, design: Design) -> AuditResult:

@@ -69,10 +69,11 @@ def _method(study: StudyResult) -> list[str]:
         "Intervals are 95 %, for new targets and new examples together: a two-way analysis of variance over targets "
         "and bootstrap resamples of the examples. Differences are paired by target and example. Test accuracy is over "
         f"the {study.dataset.test_examples} test examples, on which no model trained.",
-        "ε at least: with the k highest scores of a target guessed to be members and the k lowest not, k a hundredth, "
-        "a twentieth and a fifth of the examples, the number of right guesses bounds the ε of its training from below "
-        "(Steinke, Nasr and Jagielski 2023). The largest bound over targets and k is shown, each at 5 % divided by "
-        "their number. It speaks of the training procedure, not of one model.",
+        "ε at least: a target is one run with all examples for canaries. The twentieth of them with the highest scores "
+        "is guessed to be members, that with the lowest not, and the number of right guesses bounds the ε of its "
+        "training from below (Steinke, Nasr and Jagielski 2023, with the f-DP analysis of Mahloujifar, Melis and "
+        "Chaudhuri 2024). Shown is the median of the targets' bounds at 97.5 %, which is a bound at 95 % however they "
+        "depend on one another. It speaks of the training procedure and the attack, and 0 proves nothing.",
         "Limits: an attack's success bounds privacy loss from below only. That these attacks fail does not prove that "
         "others would. The intervals do not cover the choice of data, architecture or training settings.",
     ]

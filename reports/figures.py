@@ -231,16 +231,18 @@ def exposed_figure(study: StudyResult, arrays: Arrays) -> Figure:
     """Returns pictures of the most exposed examples, a row for each of the first arms."""
     arms = study.arms[:MOST_PICTURED_ARMS]
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(7.2, 1.35 * len(arms)), layout="constrained")
-        grid = figure.subplots(len(arms), PICTURES, squeeze=False)
-        for index, (row, arm) in enumerate(zip(grid, arms, strict=True)):
-            pictures = arrays[f"arm{index}/most_exposed_pictures"]
+        figure = Figure(figsize=(7.2, 1.5 * len(arms)), layout="constrained")
+        bands = figure.subfigures(len(arms), 1, squeeze=False)[:, 0]
+        for index, (band, arm) in enumerate(zip(bands, arms, strict=True)):
+            band.suptitle(_title(arm), x=0.01, ha="left", fontsize=8, fontweight="bold")
+            row = band.subplots(1, PICTURES, squeeze=False)[0]
             for axes in row:
                 axes.set_axis_off()
-            for axes, picture, one in zip(row, pictures, arm.most_exposed, strict=False):
+            for axes, picture, one in zip(
+                row, arrays[f"arm{index}/most_exposed_pictures"], arm.most_exposed, strict=False
+            ):
                 axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
                 axes.set_title(f"{_cut(one.label, 12)}\n{one.rank.value * 100:.0f} %", fontsize=7)
-            row[0].text(0, 1.45, _title(arm), transform=row[0].transAxes, fontsize=8, fontweight="bold")
     return figure
 
 

@@ -19,11 +19,13 @@ ARRAYS_FILE = "arrays.npz"
 Arrays = dict[str, NDArray[Any]]
 
 
-class _Record(BaseModel):
+class Record(BaseModel):
+    """A part of a result: unchanging, of finite numbers, without unknown fields."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Estimate(_Record):
+class Estimate(Record):
     """A number and its two-sided 95 % confidence interval, for new targets and new examples."""
 
     value: float
@@ -38,7 +40,7 @@ class Estimate(_Record):
         return -1 if self.high < 0 else 0
 
 
-class AttackResult(_Record):
+class AttackResult(Record):
     """One attack on one arm.
 
     `metrics` holds the mean over targets of each metric by name (`auc`, `tpr_at_0.01_fpr`, …, all fractions),
@@ -66,7 +68,7 @@ class AttackResult(_Record):
         return self.attack if self.knowledge == "adaptive" else f"{self.attack}, naive"
 
 
-class ExposedExample(_Record):
+class ExposedExample(Record):
     """An example and what the first attack finds of it in the targets that trained on it.
 
     `score` is the mean score, and `rank` the mean share of a target's non-members that it outranks, with an interval
@@ -81,7 +83,7 @@ class ExposedExample(_Record):
     targets: int
 
 
-class ClassExposure(_Record):
+class ClassExposure(Record):
     """The AUC of the first attack within one class; None where some target has too few members or non-members."""
 
     label: str
@@ -89,7 +91,7 @@ class ClassExposure(_Record):
     auc: Estimate | None
 
 
-class PrivacyClaim(_Record):
+class PrivacyClaim(Record):
     """What the accountant proves for a DP-SGD arm; `epsilon` (nats) is None where there is no finite bound."""
 
     epsilon: float | None
@@ -102,7 +104,7 @@ class PrivacyClaim(_Record):
     adjacency: str
 
 
-class AuditResult(_Record):
+class AuditResult(Record):
     """One arm: one scheme, an ensemble trained under it, each model attacked in turn. Accuracies are fractions."""
 
     scheme: str
@@ -129,7 +131,7 @@ class AuditResult(_Record):
         return [attack for attack in self.attacks if attack.epsilon_lower_bound > self.claim.epsilon]
 
 
-class DatasetSummary(_Record):
+class DatasetSummary(Record):
     """The data that were audited; `sha256` is over their content."""
 
     name: str
@@ -140,7 +142,7 @@ class DatasetSummary(_Record):
     classes: tuple[str, ...]
 
 
-class Provenance(_Record):
+class Provenance(Record):
     """What ran it; `code_sha256` is over the source of the training code."""
 
     versions: dict[str, str]
@@ -149,7 +151,7 @@ class Provenance(_Record):
     processor: str
 
 
-class Times(_Record):
+class Times(Record):
     """The only part of a result that differs when the same run is repeated. Seconds."""
 
     started: str
@@ -158,7 +160,7 @@ class Times(_Record):
     models_reused: dict[str, int]
 
 
-class StudyResult(_Record):
+class StudyResult(Record):
     """Arms that share data, membership and seeds, so that they can be compared example by example."""
 
     schema_version: Literal[2] = 2

@@ -10,6 +10,7 @@ from reports.results import AttackResult, AuditResult, ClassExposure, Estimate, 
 FEW_FALSE_POSITIVES = 10
 SHOWN_EXAMPLES = 5
 MOST_CLASSES = 12
+MOST_COLUMNS = 5
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def accuracy_vs_privacy(study: StudyResult) -> Table:
             number(arm.test_accuracy, scale=100, digits=1),
             Cell(attack.name),
             *(_metric(attack, name) for name in shown),
-            Cell(at_least(attack), mark="!" if attack in arm.alarms else ""),
+            Cell(epsilon_at_least(attack.epsilon_lower_bound), mark="!" if attack in arm.alarms else ""),
             Cell(claimed(arm)),
         ]
         for arm in study.arms
@@ -87,16 +88,29 @@ def accuracy_vs_privacy(study: StudyResult) -> Table:
     return Table("Accuracy against privacy", columns, rows, [*notes, *_guessing(study, shown), *proofs])
 
 
-def at_least(attack: AttackResult) -> str:
-    """Returns the lower bound on epsilon, rounded down."""
-    return f"{math.floor(attack.epsilon_lower_bound * 100 + 1e-9) / 100:.2f}"
+def epsilon_at_least(epsilon: float) -> str:
+    """Returns a lower bound on epsilon, rounded down.
+
+    >>> epsilon_at_least(1.239)
+    '1.23'
+    """
+    return f"{math.floor(epsilon * 100 + 1e-9) / 100:.2f}"
+
+
+def epsilon_at_most(epsilon: float) -> str:
+    """Returns an upper bound on epsilon, rounded up.
+
+    >>> epsilon_at_most(7.991)
+    '8.00'
+    """
+    return f"{math.ceil(epsilon * 100 - 1e-9) / 100:.2f}"
 
 
 def claimed(arm: AuditResult) -> str:
     """Returns the epsilon that is proved for the arm, rounded up as an upper bound is, or that none is."""
     if arm.claim is None:
         return "none"
-    return "∞" if arm.claim.epsilon is None else f"{math.ceil(arm.claim.epsilon * 100 - 1e-9) / 100:.2f}"
+    return "∞" if arm.claim.epsilon is None else epsilon_at_most(arm.claim.epsilon)
 
 
 def proof(arm: AuditResult) -> str:
@@ -163,23 +177,27 @@ def most_exposed(study: StudyResult) -> Table:
 
 
 def by_class(study: StudyResult) -> Table:
-    """Returns the AUC of the first attack within each class, or the most and least exposed of many classes."""
-    rows, cut = [], False
-    for arm in study.arms:
-        known = sorted((one for one in arm.by_class if one.auc is not None), key=lambda one: -_auc_value(one))
-        few = [one for one in arm.by_class if one.auc is None]
-        if len(known) > MOST_CLASSES:
-            known, cut = known[: MOST_CLASSES // 2] + known[-MOST_CLASSES // 2 :], True
-        for one in known if cut else known + few:
-            value = Cell("too few") if one.auc is None else number(one.auc)
-            rows.append([Cell(arm.label), Cell(one.label), Cell(str(one.examples)), value])
+    """Returns the AUC of the first attack within each class, the class that the first arm exposes most first."""
+    arms = study.arms[:MOST_COLUMNS]
+    order = sorted(range(len(arms[0].by_class)), key=lambda place: -_auc_or_zero(arms[0].by_class[place]))
     notes = [f"AUC of the attack {headline(study.arms[0]).attack} among the examples of one class."]
-    if cut:
+    if len(order) > MOST_CLASSES:
+        order = order[: MOST_CLASSES // 2] + order[-(MOST_CLASSES // 2) :]
         notes.append(f"The {MOST_CLASSES // 2} most and least exposed classes; all are in result.json.")
-    return Table("Exposure by class", ["Arm", "Class", "Examples", "AUC"], rows, notes)
+    if len(study.arms) > MOST_COLUMNS:
+        notes.append(f"The first {MOST_COLUMNS} arms; all are in result.json.")
+    rows = [
+        [
+            Cell(arms[0].by_class[place].label),
+            Cell(str(arms[0].by_class[place].examples)),
+            *(Cell("too few") if auc is None else number(auc) for auc in (arm.by_class[place].auc for arm in arms)),
+        ]
+        for place in order
+    ]
+    return Table("Exposure by class", ["Class", "Examples", *(arm.label for arm in arms)], rows, notes)
 
 
-def _auc_value(one: ClassExposure) -> float:
+def _auc_or_zero(one: ClassExposure) -> float:
     return 0.0 if one.auc is None else one.auc.value
 
 

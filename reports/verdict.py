@@ -1,7 +1,12 @@
 """The question and the verdict, in plain language built from the numbers."""
 
 from reports.results import AuditResult, Estimate, StudyResult
-from reports.tables import at_least, claimed, headline, number, rounded_up
+from reports.tables import claimed, epsilon_at_least, headline, number, rounded_up
+
+WHAT_AN_ALARM_MEANS = (
+    "Either the implementation of DP-SGD or its accounting is wrong, or the small chance of error has struck; run it "
+    "again with another seed."
+)
 
 
 def question(study: StudyResult) -> str:
@@ -26,14 +31,16 @@ def verdict(study: StudyResult) -> list[str]:
 
 def _alarms(study: StudyResult) -> list[str]:
     """Returns one sentence for each arm whose proven privacy loss is more than is claimed possible."""
-    return [
-        f"Alarm: {arm.label} claims ε ≤ {claimed(arm)}, but the attack {worst.name} proves ε ≥ {at_least(worst)} at "
-        "the same δ. Either the implementation of DP-SGD or its accounting is wrong, or the 5 % chance of error has "
-        "struck; run it again with another seed."
-        for arm in study.arms
-        if arm.alarms
-        for worst in [max(arm.alarms, key=lambda attack: attack.epsilon_lower_bound)]
-    ]
+    alarms = []
+    for arm in study.arms:
+        if arm.alarms:
+            worst = max(arm.alarms, key=lambda attack: attack.epsilon_lower_bound)
+            proved = epsilon_at_least(worst.epsilon_lower_bound)
+            alarms.append(
+                f"Alarm: {arm.label} claims ε ≤ {claimed(arm)}, but the attack {worst.name} proves ε ≥ {proved} at the "
+                f"same δ. {WHAT_AN_ALARM_MEANS}"
+            )
+    return alarms
 
 
 def _model(study: StudyResult) -> str:

@@ -30,9 +30,18 @@ def test_the_rank_is_the_share_of_non_members_outranked_ties_counted_half() -> N
         if ranks:
             assert found.rank[e] == pytest.approx(np.mean(ranks))
             assert found.score[e] == pytest.approx(scores[membership[:, e], e].mean())
-        if len(ranks) > 1:
-            interval = stats.t.interval(0.95, len(ranks) - 1, np.mean(ranks), stats.sem(ranks))
-            assert (found.low[e], found.high[e]) == pytest.approx(np.clip(interval, 0, 1))
+            assert found.low[e] <= found.rank[e] <= found.high[e]
+
+
+def test_ranks_of_zero_and_one_have_clopper_and_pearsons_interval() -> None:
+    membership = np.ones((6, 5), dtype=bool)
+    membership[:, 4] = False  # the one non-member of every target
+    scores = np.zeros((6, 5))
+    scores[:4, 0], scores[4:, 0] = 1.0, -1.0
+    found = exposure(scores, membership)
+    exact = stats.binomtest(4, 6).proportion_ci(0.95, "exact")
+    assert found.rank[0] == pytest.approx(4 / 6)
+    assert (found.low[0], found.high[0]) == pytest.approx((exact.low, exact.high))
 
 
 def test_an_example_that_is_always_found_out_has_rank_one_and_a_bound_below_it() -> None:

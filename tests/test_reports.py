@@ -443,14 +443,18 @@ def test_the_exposed_are_told_with_their_rank_and_their_class() -> None:
     rows = [[str(cell) for cell in row] for row in most_exposed(study()).rows]
     assert len(rows) == 3 * 5
     assert rows[1] == ["no noise", "train/1.png", "a", "6.50", "95.0 ± 5.0", "2"]
-    assert [[str(cell) for cell in row] for row in by_class(study()).rows][:2] == [
-        ["no noise", "a", "40", "0.730 ± 0.030"],
-        ["no noise", NASTY, "20", "too few"],
+    table = by_class(study())
+    assert table.columns == ["Class", "Examples", "no noise", "gaussian-mask (kappa=0.3)", "dp-sgd (epsilon=8)"]
+    assert [[str(cell) for cell in row] for row in table.rows] == [
+        ["a", "40", "0.730 ± 0.030", "0.680 ± 0.030", "0.481 ± 0.030"],
+        [NASTY, "20", "too few", "too few", "too few"],
     ]
     classes = [ClassExposure(label=str(place), examples=9, auc=estimate(place / 40, 0.01)) for place in range(30)]
-    many = by_class(study(arms=[study().arms[0].model_copy(update={"by_class": classes})]))
-    assert [str(row[1]) for row in many.rows] == ["29", "28", "27", "26", "25", "24", "5", "4", "3", "2", "1", "0"]
-    assert "all are in result.json" in many.notes[1]
+    many = by_class(study(arms=[study().arms[0].model_copy(update={"by_class": classes})] * 7))
+    assert [str(row[0]) for row in many.rows] == ["29", "28", "27", "26", "25", "24", "5", "4", "3", "2", "1", "0"]
+    assert len(many.columns) == 7
+    assert "most and least exposed classes; all are in result.json" in many.notes[1]
+    assert "first 5 arms; all are in result.json" in many.notes[2]
 
 
 def test_a_bound_that_crosses_the_claim_raises_an_alarm_everywhere() -> None:

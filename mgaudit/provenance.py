@@ -1,0 +1,28 @@
+"""What ran an audit."""
+
+import platform
+from importlib.metadata import version
+
+from mgaudit import __version__
+from mgaudit.store import training_code_sha256
+from reports.results import Provenance
+from targets.device import device_name
+
+REPORTED_VERSIONS = ("torch", "opacus", "numpy", "scipy", "scikit-learn")
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of what computes the numbers."""
+    return {"mgaudit": __version__, "python": platform.python_version()} | {
+        name: version(name) for name in REPORTED_VERSIONS
+    }
+
+
+def provenance(device: str) -> Provenance:
+    """Returns what runs an audit whose models are trained on `device`."""
+    return Provenance(
+        versions=versions(),
+        code_sha256=training_code_sha256(),
+        device=device_name(device),
+        processor=f"{platform.system()} {platform.machine()}",
+    )

@@ -1,0 +1,71 @@
+"""The result of an audit of DP-SGD with canaries, and how it is told."""
+
+from typing import Any
+
+from reports.results import Provenance, Record
+from reports.tables import Cell, Table, epsilon_at_least, epsilon_at_most, rounded_up
+from reports.verdict import WHAT_AN_ALARM_MEANS
+
+DP_AUDIT_FILE = "dp-audit.json"
+
+
+class Bound(Record):
+    """A lower bound on epsilon (nats), the method behind it, and of what it speaks."""
+
+    method: str
+    epsilon: float
+    speaks_of: str
+
+
+class DPAuditResult(Record):
+    """Lower bounds beside what the accountant claims.
+
+    `epsilon_claimed` (nats) is None where nothing finite is claimed. `correct` of the `guesses` about `canaries` coins
+    were right. `bounds[0]` holds for every mechanism and is the one that may raise the alarm.
+    """
+
+    settings: dict[str, Any]
+    label: str
+    epsilon_claimed: float | None
+    delta: float
+    significance: float
+    canaries: int
+    guesses: int
+    correct: int
+    test_accuracy: float
+    bounds: list[Bound]
+    provenance: Provenance
+    started: str
+    seconds: float
+
+    @property
+    def alarm(self) -> bool:
+        """Whether more is proved to leak than is claimed possible."""
+        return self.epsilon_claimed is not None and self.bounds[0].epsilon > self.epsilon_claimed
+
+
+def bounds_table(result: DPAuditResult) -> Table:
+    """Returns a row for each bound, and one for the claim."""
+    rows = [
+        [Cell(bound.method), Cell(f"≥ {epsilon_at_least(bound.epsilon)}"), Cell(bound.speaks_of)]
+        for bound in result.bounds
+    ]
+    claimed = "none" if result.epsilon_claimed is None else f"≤ {epsilon_at_most(result.epsilon_claimed)}"
+    rows.append([Cell("claimed (PRV accountant)"), Cell(claimed), Cell("the training procedure")])
+    notes = [
+        f"{result.correct} of {result.guesses} guesses about {result.canaries} coins were right; "
+        f"δ = {rounded_up(result.delta)}; each bound holds with {(1 - result.significance) * 100:g} % confidence. "
+        f"Test accuracy {result.test_accuracy * 100:.1f} %."
+    ]
+    return Table(f"ε of {result.label}", ["Method", "ε", "Speaks of"], rows, notes)
+
+
+def told(result: DPAuditResult) -> str:
+    """Returns the finding in one sentence."""
+    best = epsilon_at_least(result.bounds[0].epsilon)
+    if result.epsilon_claimed is None:
+        return f"At least ε = {best} leaks at δ = {rounded_up(result.delta)}, and no finite ε is claimed."
+    claimed = epsilon_at_most(result.epsilon_claimed)
+    if result.alarm:
+        return f"Alarm: ε ≤ {claimed} is claimed, but ε ≥ {best} is proved. {WHAT_AN_ALARM_MEANS}"
+    return f"No alarm: ε ≥ {best} is proved, and ε ≤ {claimed} is claimed."
