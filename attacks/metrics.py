@@ -76,17 +76,20 @@ def false_positives_allowed(level: float, negatives: Counts | int) -> Counts:
     return np.floor(level * np.asarray(negatives) + 1e-9).astype(np.int64)
 
 
-def roc(scores: Floats, membership: NDArray[np.bool_]) -> ROC:
+def roc(scores: Floats, membership: NDArray[np.bool_], counts: Counts | None = None) -> ROC:
     """Returns the ROC curve of `scores` (examples,) finite, higher = member, against `membership` (examples,).
 
-    Raises ValueError for scores that are not finite and for membership that holds no member or no non-member.
+    With `counts` (resamples, examples), which say how often each example counts, the curve of each resample. Raises
+    ValueError for scores that are not finite and for membership that holds no member or no non-member.
 
     >>> curve = roc(np.array([3.0, 2.0, 2.0, 1.0]), np.array([True, True, False, False]))
     >>> float(curve.auc())
     0.875
     """
-    once = np.ones((1, len(scores)), dtype=np.int64)
-    curve = _Sorted.of(scores, membership).curve(once)
+    ordered = _Sorted.of(scores, membership)
+    if counts is not None:
+        return ordered.curve(counts)
+    curve = ordered.curve(np.ones((1, len(scores)), dtype=np.int64))
     return ROC(curve.true_positives[0], curve.false_positives[0])
 
 
@@ -108,8 +111,9 @@ def metrics(
     blocks = []
     for start in range(0, len(counts), block):
         drawn = counts[start : start + block]
-        curve = ordered.curve(drawn)
-        advantage = _held_out_advantage(ordered.curve(drawn * even), ordered.curve(drawn * ~even))
+        curve, half = ordered.curve(drawn), ordered.curve(drawn * even)
+        rest = ROC(curve.true_positives - half.true_positives, curve.false_positives - half.false_positives)
+        advantage = _held_out_advantage(half, rest)
         blocks.append(
             {
                 "auc": curve.auc(),
