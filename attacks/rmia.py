@@ -64,10 +64,10 @@ class RMIA(Attack):
         """Returns the share of population points z with r(x) / r(z) >= gamma (examples,), in 0..1: the paper's score.
 
         No shadow trained on a point of the population, so online pbar(z) is the mean over all shadows, and offline it
-        is made of that mean as pbar(x) is of mean_out. At gamma = 1 the share of points that look more like a member
-        than x does, 1 - share, is a p-value: uniform but for ties where nothing is memorised, and, since online an
-        example's own members only raise pbar(x), no smaller for other non-members. Raises ValueError where there is
-        no population.
+        is made of that mean as pbar(x) is of mean_out. 1 - share at gamma = 1, the share of points that look more like
+        a member than x does, is a p-value: uniform where nothing is memorised, but for ties. Where something is, the
+        shadows with x raise pbar(x) online, and a non-member's p-value with it. Raises ValueError where there is no
+        population.
         """
         signal = LogProbability(self.temperature)
         population = view.population_signal(signal)
