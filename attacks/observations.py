@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -188,6 +189,12 @@ class AdversaryView:
         """Returns the shadows' logits (shadows, chosen, queries, classes) for the examples of these numbers."""
         return np.delete(self.__shadows.logits[:, examples], self.__target, axis=0)
 
+    def shadow_outputs(self, shadows: NDArray[np.int64], examples: NDArray[np.int64]) -> NDArray[np.floating]:
+        """Returns the logits (pairs, queries, classes) of these shadows for these examples, pair by pair."""
+        models = shadows + (shadows >= self.__target)
+        logits: NDArray[np.floating] = self.__shadows.logits[models, examples]
+        return logits
+
     @property
     def shadow_membership(self) -> NDArray[np.bool_]:
         """The shadows' membership (shadows, examples)."""
@@ -217,13 +224,17 @@ class AdversaryView:
 
     def target_extra(self, name: str) -> NDArray[np.floating]:
         """Returns what `extras` holds by that name for the target (examples, ...)."""
-        values: NDArray[np.floating] = self.__observations.extras[name][self.__target]
-        return values
+        return _held("extras", self.__observations.extras, name)[self.__target]
 
     def population_extra(self, name: str) -> NDArray[np.floating]:
         """Returns what `population_extras` holds by that name for the target (population, ...)."""
-        values: NDArray[np.floating] = self.__observations.population_extras[name][self.__target]
-        return values
+        return _held("population_extras", self.__observations.population_extras, name)[self.__target]
+
+
+def _held(holder: str, extras: Mapping[str, NDArray[np.floating]], name: str) -> NDArray[Any]:
+    if name not in extras:
+        raise ValueError(f"{holder} must hold {name!r}, got {sorted(extras)}")
+    return extras[name]
 
 
 def _check_labels(name: str, labels: NDArray[np.int64], axis: str, count: int, classes: int) -> None:

@@ -23,8 +23,9 @@ class RMIA(Attack):
     takes mean_in to be a mean_out + (1 - a).
 
     The paper scores x by the share of population points z with r(x) / r(z) >= gamma. With one set of z for all x that
-    share only grows with r(x), so it ranks as r does but for ties, and log r is the score here. Over several queries
-    the median is taken: a majority of the queries passes a threshold just when the median does.
+    share only grows with r(x), so it ranks as r does but for ties, and log r is the score here; `population_share`
+    gives the share. Over several queries the median of log r is taken, of x as of z: a majority of the queries passes
+    a threshold just when the median does.
 
     Online, an example that no shadow trained on gets the offline mean_in, and one that all trained on mean_out =
     mean_in. Offline the latter gets mean_out = mean_in too.
@@ -33,29 +34,61 @@ class RMIA(Attack):
     online: bool = True
     temperature: float = 2.0
     a: float = 0.3
+    gamma: float = 1.0
 
     needs: ClassVar[frozenset[str]] = frozenset({"shadows"})
     cost: ClassVar[str] = "shadow models"
     source: ClassVar[str] = "Zarifzadeh et al. 2024, arXiv 2312.03262"
 
     def __post_init__(self) -> None:
-        if not 0 < self.temperature < math.inf:
-            raise ValueError(f"temperature must be a finite number > 0, got {self.temperature}")
+        for name in ("temperature", "gamma"):
+            value = getattr(self, name)
+            if not 0 < value < math.inf:
+                raise ValueError(f"{name} must be a finite number > 0, got {value}")
         if not 0 <= self.a <= 1:
             raise ValueError(f"a must lie between 0 and 1, got {self.a}")
 
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
         """Returns log r (examples,) in nats."""
         signal = LogProbability(self.temperature)
-        log_p = np.maximum(view.target_signal(signal), LOWEST_LOG_PROBABILITY)
-        p = np.exp(np.maximum(view.shadow_signal(signal), LOWEST_LOG_PROBABILITY))
+        p = _probability(view.shadow_signal(signal))
         members = view.shadow_membership
         mean_out = _mean_where(p, ~members)
         mean_in = _mean_where(p, members)
         mean_out = np.where(np.isnan(mean_out), mean_in, mean_out)
-        offline_in = self.a * mean_out + (1 - self.a)
+        offline_in = self._offline_in(mean_out)
         mean_in = np.where(np.isnan(mean_in), offline_in, mean_in) if self.online else offline_in
-        return np.asarray(np.median(log_p - np.log((mean_in + mean_out) / 2), axis=-1), dtype=np.float64)
+        return _log_ratio(view.target_signal(signal), (mean_in + mean_out) / 2)
+
+    def population_share(self, view: AdversaryView) -> NDArray[np.float64]:
+        """Returns the share of population points z with r(x) / r(z) >= gamma (examples,), in 0..1: the paper's score.
+
+        No shadow trained on a point of the population, so online pbar(z) is the mean over all shadows, and offline it
+        is made of that mean as pbar(x) is of mean_out. 1 - share at gamma = 1, the share of points that look more like
+        a member than x does, is a p-value: uniform where nothing is memorised, but for ties. Where something is, the
+        shadows with x raise pbar(x) online, and a non-member's p-value with it. Raises ValueError where there is no
+        population.
+        """
+        signal = LogProbability(self.temperature)
+        population = view.population_signal(signal)
+        mean_out = _probability(view.shadow_population_signal(signal)).mean(axis=0)
+        pbar = mean_out if self.online else (self._offline_in(mean_out) + mean_out) / 2
+        ratios = np.sort(_log_ratio(population, pbar))
+        passed = np.searchsorted(ratios, self.score(view) - math.log(self.gamma), side="right")
+        return np.asarray(passed / len(ratios), dtype=np.float64)
+
+    def _offline_in(self, mean_out: Floats) -> Floats:
+        return self.a * mean_out + (1 - self.a)
+
+
+def _probability(log_p: Floats) -> Floats:
+    return np.asarray(np.exp(np.maximum(log_p, LOWEST_LOG_PROBABILITY)), dtype=np.float64)
+
+
+def _log_ratio(log_p: Floats, pbar: Floats) -> Floats:
+    """Returns the median over queries of log p / pbar, both (points, queries)."""
+    ratio = np.maximum(log_p, LOWEST_LOG_PROBABILITY) - np.log(pbar)
+    return np.asarray(np.median(ratio, axis=-1), dtype=np.float64)
 
 
 def _mean_where(values: Floats, chosen: NDArray[np.bool_]) -> Floats:

@@ -2,15 +2,18 @@
 
 import math
 from collections.abc import Callable
-from statistics import fmean
+from dataclasses import replace
+from statistics import fmean, median, pstdev
+from typing import Any
 
 import numpy as np
 from scipy import stats
 from scipy.integrate import quad
 from scipy.optimize import linprog
-from scipy.special import bdtr, digamma, polygamma
+from scipy.special import bdtr, digamma, log_softmax, polygamma
+from sklearn.ensemble import HistGradientBoostingRegressor
 
-from attacks import Observations
+from attacks import RMIA, Observations, ShadowClassifier
 
 
 def observations_of(phi: np.ndarray, membership: np.ndarray, population: np.ndarray | None = None) -> Observations:
@@ -28,13 +31,51 @@ def observations_of(phi: np.ndarray, membership: np.ndarray, population: np.ndar
     return Observations(logits, labels, membership, others, np.zeros(population.shape[1], dtype=np.int64))
 
 
-def planted(models: int, examples: int, shift: float, generator: np.random.Generator, queries: int = 1) -> Observations:
-    """Observations of models whose phi is N(difficulty of the example, 1), and `shift` higher on members."""
+def planted(
+    models: int, examples: int, shift: float, generator: np.random.Generator, queries: int = 1, classes: int = 2
+) -> Observations:
+    """Observations of models whose phi is N(difficulty of the example, 1), and `shift` higher on members.
+
+    With two classes all labels are 0 and phi is exact to the last bit; with more, labels and what the logits of the
+    other classes share out are random. The extras: a gradient norm that falls with phi, and two features, one near
+    the difficulty and one that says nothing.
+    """
     membership = generator.random((models, examples)) < 0.5
     difficulty = 3 * generator.standard_normal((1, examples, 1))
     noise = generator.standard_normal((models, examples, queries))
-    population = 3 * generator.standard_normal((1, 500, 1)) + generator.standard_normal((models, 500, queries))
-    return observations_of(difficulty + noise + shift * membership[:, :, np.newaxis], membership, population)
+    others = 3 * generator.standard_normal((1, 500, 1))
+    population = others + generator.standard_normal((models, 500, queries))
+    phi = difficulty + noise + shift * membership[:, :, np.newaxis]
+
+    def features(of: np.ndarray) -> np.ndarray:
+        drawn = generator.standard_normal((models, of.shape[1], 2))
+        return np.concatenate([of + 0.1 * drawn[..., :1], drawn[..., 1:]], axis=-1)
+
+    observations = replace(
+        observations_of(phi, membership, population),
+        extras={"gradient_norm": np.logaddexp(0, -phi).mean(axis=-1), "features": features(difficulty)},
+        population_extras={"features": features(others)},
+    )
+    if classes == 2:
+        return observations
+    labels, population_labels = generator.integers(0, classes, examples), generator.integers(0, classes, 500)
+    return replace(
+        observations,
+        logits=_several_classes(phi, labels, classes, generator),
+        labels=labels,
+        population_logits=_several_classes(population, population_labels, classes, generator),
+        population_labels=population_labels,
+    )
+
+
+def _several_classes(phi: np.ndarray, labels: np.ndarray, classes: int, generator: np.random.Generator) -> np.ndarray:
+    """Logits (models, examples, queries, classes) whose logit confidence is `phi`."""
+    others = log_softmax(generator.standard_normal((*phi.shape, classes - 1)), axis=-1)
+    logits = np.empty((*phi.shape, classes))
+    for example, label in enumerate(labels):
+        logits[:, example, :, label] = phi[:, example]
+        logits[:, example][..., np.arange(classes) != label] = others[:, example]
+    return logits
 
 
 def auc(scores: np.ndarray, membership: np.ndarray) -> float:
@@ -352,3 +393,121 @@ def f_dp_chance(correct: int, made: int, canaries: int, epsilon: float, delta: f
         limits += [delta, 1 - math.exp(-epsilon) * (1 - delta)]
     found = linprog(-1.0 * (counts >= correct), rows, limits, [np.ones(made + 1)], [1.0], method="highs-ds")
     return float(-found.fun)
+
+
+def rmia_share(p: np.ndarray, membership: np.ndarray, others: np.ndarray, target: int, attack: RMIA) -> list[float]:
+    """The share of population points z with r(x) / r(z) >= gamma, pair by pair, the median over queries being taken.
+
+    `p` (models, examples, queries) and `others` (models, population, queries) are probabilities of the label.
+    """
+    queries = range(p.shape[2])
+    of_x = [rmia(p[:, :, q], membership, target, attack.online, attack.a) for q in queries]
+    ratios = [math.exp(median(row[e] for row in of_x)) for e in range(p.shape[1])]
+    of_z = []
+    for z in range(others.shape[1]):
+        found = []
+        for q in queries:
+            mean = fmean([float(others[m, z, q]) for m in range(len(others)) if m != target])
+            pbar = mean if attack.online else ((1 + attack.a) * mean + (1 - attack.a)) / 2
+            found.append(float(others[target, z, q]) / pbar)
+        of_z.append(median(found))
+    return [fmean([1.0 if x / z >= attack.gamma else 0.0 for z in of_z]) for x in ratios]
+
+
+def label_only(logits: np.ndarray, labels: np.ndarray) -> list[float]:
+    """The share of right labels of one target's logits (examples, queries, classes), a tie of t counting 1 / t."""
+    scores = []
+    for example, label in zip(logits.tolist(), labels.tolist(), strict=True):
+        right = []
+        for query in example:
+            first = [place for place, value in enumerate(query) if value == max(query)]
+            right.append(1 / len(first) if label in first else 0.0)
+        scores.append(fmean(right))
+    return scores
+
+
+def quantile(observations: Observations, target: int) -> list[float]:
+    """(phi - median) / sd of one target, each quartile by scikit-learn's trees at their defaults (one query)."""
+
+    def rows(features: np.ndarray, labels: np.ndarray) -> list[list[float]]:
+        return [[*map(float, row), float(label)] for row, label in zip(features, labels, strict=True)]
+
+    def phi_of(logits: np.ndarray, labels: np.ndarray) -> list[float]:
+        found = []
+        for z, label in zip(logits[:, 0].tolist(), labels, strict=True):
+            found.append(z[label] - math.log(sum(math.exp(v) for j, v in enumerate(z) if j != label)))
+        return found
+
+    assert observations.population_logits is not None
+    assert observations.population_labels is not None
+    known = rows(observations.population_extras["features"][target], observations.population_labels)
+    known_phi = phi_of(observations.population_logits[target], observations.population_labels)
+    asked = rows(observations.extras["features"][target], observations.labels)
+    columns, known_columns = [], []
+    for level in (0.25, 0.5, 0.75):
+        trees = HistGradientBoostingRegressor(
+            loss="quantile", quantile=level, categorical_features=[len(asked[0]) - 1], early_stopping=False
+        ).fit(np.array(known), known_phi)
+        columns.append(trees.predict(asked).tolist())
+        known_columns.append(trees.predict(known).tolist())
+    rest = [x - median(row) for x, row in zip(known_phi, zip(*known_columns, strict=True), strict=True)]
+    floor = 0.1 * float(np.quantile(rest, 0.75) - np.quantile(rest, 0.25)) / 1.349
+    scores = []
+    for x, row in zip(
+        phi_of(observations.logits[target], observations.labels), zip(*columns, strict=True), strict=True
+    ):
+        low, mu, high = sorted(row)
+        scores.append((x - mu) / max((high - low) / 1.349, floor))
+    return scores
+
+
+def shadow_classifier(
+    observations: Observations, target: int, attack: ShadowClassifier, fit: Callable[[], Any]
+) -> list[float]:
+    """The log-odds of one target by classifiers that `fit` makes, trained on rows taken one by one (no ties)."""
+    labels, membership = observations.labels.tolist(), observations.membership
+    queries = observations.queries
+
+    def features(model: int, example: int) -> tuple[float, list[float]]:
+        """phi, and all features."""
+        columns = []
+        for query in range(queries):
+            z = observations.logits[model, example, query].tolist()
+            label = labels[example]
+            total = sum(math.exp(v) for v in z)
+            p = [math.exp(v) / total for v in z]
+            phi = z[label] - math.log(sum(math.exp(v) for j, v in enumerate(z) if j != label))
+            columns.append([*p, *sorted(p, reverse=True), math.log(1 + math.exp(-phi)), phi])
+        averaged = [fmean(column) for column in zip(*columns, strict=True)]
+        return averaged[-1], averaged
+
+    def rows(side: bool, chosen: set[int]) -> list[list[float]]:
+        found = [
+            features(model, example)
+            for model in range(observations.models)
+            for example in range(len(labels))
+            if model != target and labels[example] in chosen and membership[model, example] == side
+        ]
+        return [row for _, row in sorted(found)]
+
+    fitted = {}
+    for label in set(labels):
+        sides = [rows(side, {label}) for side in (True, False)]
+        if min(map(len, sides)) < 10:
+            sides = [rows(side, set(labels)) for side in (True, False)]
+        count = min(attack.rows, *map(len, sides))
+        train = [side[math.floor((i + 0.5) * len(side) / count)] for side in sides for i in range(count)]
+        moments = [(fmean(column), pstdev(column)) for column in zip(*train, strict=True)]
+        standard = [[(x - c) / s for x, (c, s) in zip(row, moments, strict=True)] for row in train]
+        fitted[label] = fit().fit(standard, [True] * count + [False] * count), moments
+
+    scores = []
+    for example, label in enumerate(labels):
+        model, moments = fitted[label]
+        asked = [[(x - c) / s for x, (c, s) in zip(features(target, example)[1], moments, strict=True)]]
+        if hasattr(model, "decision_function"):
+            scores.append(float(model.decision_function(asked)[0]))
+        else:
+            p = min(max(float(model.predict_proba(asked)[0, 1]), 1e-6), 1 - 1e-6)
+            scores.append(math.log(p / (1 - p)))
+    return scores

@@ -1,19 +1,36 @@
 """What holds for every attack, whoever adds it."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import oracles
 import pytest
+from scipy.stats import norm
 
-from attacks import ATTACKS, Attack, LiRA, Observations, score_every_target
+from attacks import (
+    ATTACKS,
+    RMIA,
+    Attack,
+    BaVarIA,
+    LiRA,
+    Observations,
+    QuantileRegression,
+    ShadowClassifier,
+    score_every_target,
+)
 from attacks.metrics import roc
 
+QUICK = {"quantile": QuantileRegression(trees=20)}
 EVERY: list[Attack] = [
-    *(attack() for attack in ATTACKS.values()),
+    *(QUICK.get(name, attack()) for name, attack in ATTACKS.items()),
     LiRA(online=False),
     LiRA(variance="shrunk"),
     LiRA(variance="per-example"),
+    RMIA(online=False),
+    BaVarIA(predictive="gaussian"),
+    ShadowClassifier("forest", rows=50),
+    ShadowClassifier("mlp", rows=50),
 ]
 every_attack = pytest.mark.parametrize("attack", EVERY, ids=repr)
 
@@ -24,7 +41,24 @@ def aucs(attack: Attack, observations: Observations) -> np.ndarray:
 
 
 def observed(models: int = 8, examples: int = 120, shift: float = 3.0, seed: int = 0) -> Observations:
-    return oracles.planted(models, examples, shift, np.random.default_rng(seed), queries=2)
+    return oracles.planted(models, examples, shift, np.random.default_rng(seed), queries=2, classes=3)
+
+
+def changed(observations: Observations, axis: int, order: np.ndarray) -> Observations:
+    """The observations with models (axis 0) or examples (axis 1) in another order."""
+    assert observations.population_logits is not None
+    by_model = {} if axis else {"population_logits": observations.population_logits[order]}
+    return replace(
+        observations,
+        logits=observations.logits.take(order, axis),
+        labels=observations.labels[order] if axis else observations.labels,
+        membership=observations.membership.take(order, axis),
+        extras={name: values.take(order, axis) for name, values in observations.extras.items()},
+        population_extras={
+            name: values if axis else values[order] for name, values in observations.population_extras.items()
+        },
+        **by_model,
+    )
 
 
 @every_attack
@@ -36,12 +70,7 @@ def test_higher_means_member(attack: Attack) -> None:
 def test_permuting_examples_permutes_scores(attack: Attack) -> None:
     observations = observed()
     order = np.random.default_rng(1).permutation(120)
-    shuffled = replace(
-        observations,
-        logits=observations.logits[:, order],
-        labels=observations.labels[order],
-        membership=observations.membership[:, order],
-    )
+    shuffled = changed(observations, 1, order)
     assert np.allclose(attack.score(observations.view(2))[order], attack.score(shuffled.view(2)), atol=1e-9)
 
 
@@ -49,13 +78,7 @@ def test_permuting_examples_permutes_scores(attack: Attack) -> None:
 def test_permuting_shadows_keeps_scores(attack: Attack) -> None:
     observations = observed()
     order = np.array([0, 5, 3, 1, 7, 2, 4, 6])
-    assert observations.population_logits is not None
-    shuffled = replace(
-        observations,
-        logits=observations.logits[order],
-        membership=observations.membership[order],
-        population_logits=observations.population_logits[order],
-    )
+    shuffled = changed(observations, 0, order)
     assert np.allclose(attack.score(observations.view(0)), attack.score(shuffled.view(0)), atol=1e-9)
 
 
@@ -100,14 +123,77 @@ def test_models_that_memorise_nothing_give_nothing_away(attack: Attack, models: 
 @every_attack
 def test_an_attack_names_its_source(attack: Attack) -> None:
     assert "20" in attack.source
-    assert attack.needs <= {"shadows", "population"}
+    assert attack.needs <= {"shadows", "population", "queries", "gradient_norm", "features"}
+
+
+LACKS: dict[str, tuple[Callable[[Observations], Observations], str]] = {
+    "shadows": (lambda o: changed(o, 0, np.array([0])), "shadows?, got 0: add models"),
+    "population": (
+        lambda o: replace(o, population_logits=None, population_labels=None, population_extras={}),
+        "needs a population: give population_logits",
+    ),
+    "queries": (
+        lambda o: replace(o, logits=o.logits[:, :, :1], population_logits=o.population_logits[:, :, :1]),  # type: ignore[index]
+        "needs several queries of each example, got 1",
+    ),
+    "gradient_norm": (
+        lambda o: replace(o, extras={"features": o.extras["features"]}),
+        r"needs the extra 'gradient_norm': give extras=\{'gradient_norm'",
+    ),
+    "features": (
+        lambda o: replace(o, extras={"gradient_norm": o.extras["gradient_norm"]}),
+        r"needs the extra 'features': give extras=\{'features'",
+    ),
+}
 
 
 @every_attack
-def test_an_attack_whose_needs_are_not_met_says_what_to_add(attack: Attack) -> None:
-    alone = replace(observed(), population_logits=None, population_labels=None)
-    if "population" in attack.needs:
-        with pytest.raises(ValueError, match="needs a population: give population_logits"):
-            score_every_target(attack, alone)
+@pytest.mark.parametrize("need", LACKS)
+def test_an_attack_whose_needs_are_not_met_says_what_to_add(attack: Attack, need: str) -> None:
+    lack, message = LACKS[need]
+    whole = observed(3, 30)
+    if need in attack.needs:
+        with pytest.raises(ValueError, match=message):
+            score_every_target(attack, lack(whole))
     else:
-        assert np.array_equal(score_every_target(attack, alone), score_every_target(attack, observed()))
+        scores = score_every_target(attack, lack(whole))
+        assert np.isfinite(scores).all()
+        assert need in ("shadows", "queries") or np.array_equal(scores[0], attack.score(whole.view(0)))
+
+
+def test_features_of_the_population_are_asked_for_too() -> None:
+    with pytest.raises(ValueError, match="needs the extra 'features' of the population: give population_extras="):
+        score_every_target(ATTACKS["quantile"](), replace(observed(), population_extras={}))
+
+
+@every_attack
+def test_an_attack_on_too_few_shadows_says_how_many_it_needs(attack: Attack) -> None:
+    two = changed(observed(), 0, np.arange(2))
+    if "shadows" in attack.needs and attack.fewest_shadows > 1:
+        with pytest.raises(ValueError, match=f"needs at least {attack.fewest_shadows} shadows, got 1: add models"):
+            score_every_target(attack, two)
+    else:
+        assert np.isfinite(score_every_target(attack, two)).all()
+
+
+# On phi = N(difficulty, 1) + 1.5 for members, over two queries. Nothing beats those who know the difficulty: they see a
+# shift of 1.5 in noise of variance 1/2, an AUC of cdf(1.5). Who knows it not has 9 more of variance.
+MOST = float(norm.cdf(1.5))
+BLIND = float(norm.cdf(1.5 / np.sqrt(2 * 9.5)))
+FLOORS: list[tuple[Attack, float]] = [
+    *((attack, MOST - 0.03) for attack in (LiRA(), LiRA(online=False), BaVarIA(), RMIA())),
+    (ATTACKS["reference"](), MOST - 0.05),
+    (QUICK["quantile"], MOST - 0.07),
+    (ATTACKS["calibration"](), 0.8),
+    (RMIA(online=False), 0.73),
+    *((ATTACKS[name](), BLIND - 0.01) for name in ("shadow-classifier", "population", "loss", "confidence")),
+    (ATTACKS["gradient-norm"](), BLIND - 0.01),
+]
+
+
+@pytest.mark.parametrize(("attack", "floor"), FLOORS, ids=lambda value: repr(value))
+def test_an_attack_that_sees_phi_has_power_and_no_more_than_there_is(attack: Attack, floor: float) -> None:
+    found = aucs(attack, observed(16, 1000, shift=1.5)).mean()
+    assert floor < found < MOST + 0.01
+    if floor < BLIND:
+        assert found < BLIND + 0.01

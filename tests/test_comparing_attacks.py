@@ -87,6 +87,62 @@ def test_rmia_is_finite_where_a_label_is_all_but_impossible() -> None:
     assert np.isfinite(score_every_target(RMIA(), oracles.observations_of(phi, membership))).all()
 
 
+@pytest.mark.parametrize("queries", [1, 3])
+@pytest.mark.parametrize("attack", [RMIA(), RMIA(online=False), RMIA(gamma=1.5), RMIA(a=1.0, gamma=0.5)], ids=repr)
+def test_rmias_population_share_equals_its_oracle_pair_by_pair(attack: RMIA, queries: int) -> None:
+    observations = seen(5, 60, queries=queries)
+    signal = LogProbability(attack.temperature)
+    p, others = (
+        np.exp(np.stack([signal(z, labels) for z in logits]))
+        for logits, labels in (
+            (observations.logits, observations.labels),
+            (observations.population_logits, observations.population_labels),
+        )
+    )
+    share = attack.population_share(observations.view(1))
+    assert share.tolist() == oracles.rmia_share(p, observations.membership, others, 1, attack)
+    assert 0 < len(set(share.tolist())) > 10
+    order = np.argsort(attack.score(observations.view(1)))
+    assert (np.diff(share[order]) >= 0).all()
+
+
+def test_an_equal_ratio_reaches_gamma_one() -> None:
+    # One shadow has each example and one has it not, so that the mean of two equal p is exact.
+    half = np.arange(20) % 2 == 0
+    observations = oracles.observations_of(np.zeros((3, 20)), np.stack([half, half, ~half]), np.zeros((3, 8, 1)))
+    observations.logits[0, 3, 0, 0] = -1.0
+    share = RMIA().population_share(observations.view(0))
+    assert share[3] == 0
+    assert (np.delete(share, 3) == 1).all()
+
+
+def p_values(attack: RMIA, shift: float) -> tuple[np.ndarray, np.ndarray]:
+    """1 - share of 8,000 examples against as many population points of the same law, and membership."""
+    draw = np.random.default_rng(8)
+    membership = draw.random((17, 8000)) < 0.5
+    phi, population = (2 * draw.standard_normal((1, 8000)) + draw.standard_normal((17, 8000)) for _ in range(2))
+    observations = oracles.observations_of(phi + shift * membership, membership, population[:, :, np.newaxis])
+    return 1 - attack.population_share(observations.view(0)), membership[0]
+
+
+@pytest.mark.parametrize("attack", [RMIA(), RMIA(online=False)], ids=repr)
+@pytest.mark.parametrize("level", [0.01, 0.1, 0.5, 0.9])
+def test_one_minus_the_population_share_is_a_p_value(attack: RMIA, level: float) -> None:
+    error = 4 * math.sqrt(level * (1 - level) * 2 / 8000)
+    null, _ = p_values(attack, shift=0.0)
+    assert (null <= level).mean() == pytest.approx(level, abs=error)
+    found, members = p_values(attack, shift=1.5)
+    assert (found[~members] <= level).mean() < level + error
+    assert (found[members] <= level).mean() > level + error
+
+
+def test_the_population_share_takes_a_population() -> None:
+    observations = seen(4)
+    alone = Observations(observations.logits, observations.labels, observations.membership)
+    with pytest.raises(ValueError, match="there is no population: give population_logits and population_labels"):
+        RMIA().population_share(alone.view(0))
+
+
 @pytest.mark.parametrize("predictive", ["student", "gaussian"])
 @pytest.mark.parametrize("models", [5, 12])
 def test_bavaria_equals_its_oracle(models: int, predictive: str) -> None:
@@ -117,6 +173,7 @@ def test_bavaria_beats_lira_with_few_shadows_where_examples_spread_differently(m
     ("make", "message"),
     [
         (lambda: RMIA(temperature=0.0), "temperature must be a finite number > 0, got 0.0"),
+        (lambda: RMIA(gamma=0.0), "gamma must be a finite number > 0, got 0.0"),
         (lambda: RMIA(a=1.5), "a must lie between 0 and 1, got 1.5"),
         (lambda: BaVarIA(predictive="cauchy"), "predictive must be student or gaussian, got 'cauchy'"),  # type: ignore[arg-type]
         (lambda: Reference(bandwidth=0.0), "bandwidth must be a finite number > 0, got 0.0"),

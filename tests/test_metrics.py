@@ -102,6 +102,7 @@ def test_a_resample_equals_the_curve_of_the_examples_drawn() -> None:
     scores, members = generator.integers(0, 20, 80).astype(float), generator.random(80) < 0.5
     counts = np.stack([np.bincount(generator.integers(0, 80, 80), minlength=80) for _ in range(9)])
     found = metrics(scores, members, counts, block=4)
+    assert np.array_equal(roc(scores, members, counts).auc(), found["auc"])
     for row, drawn in enumerate(counts):
         again, who = np.repeat(scores, drawn), np.repeat(members, drawn)
         halves = np.repeat(np.arange(80) % 2 == 0, drawn)

@@ -60,10 +60,11 @@ def test_nothing_in_a_view_depends_on_the_targets_own_membership() -> None:
     for name in [name for name in dir(ours) if not name.startswith("_")]:
         attribute = getattr(ours, name)
         if callable(attribute):
-            argument = {"shadow_logits": np.arange(30)}.get(
-                name, "gradient_norm" if "extra" in name else logit_confidence
-            )
-            found, other = attribute(argument), getattr(theirs, name)(argument)
+            arguments = {
+                "shadow_logits": (np.arange(30),),
+                "shadow_outputs": (np.arange(30) % 4, np.arange(30)),
+            }.get(name, ("gradient_norm" if "extra" in name else logit_confidence,))
+            found, other = attribute(*arguments), getattr(theirs, name)(*arguments)
             pairs = (
                 [(found, other)]
                 if isinstance(found, np.ndarray)
@@ -75,6 +76,8 @@ def test_nothing_in_a_view_depends_on_the_targets_own_membership() -> None:
             assert np.allclose(one, two, atol=1e-12, equal_nan=True), name
     assert ours.shadow_membership.shape == (4, 30)
     assert ours.shadow_logits(np.arange(7)).shape == (4, 7, 1, 2)
+    pairs_of = ours.shadow_outputs(np.array([1, 2, 3]), np.array([7, 7, 5]))
+    assert np.array_equal(pairs_of, observations.logits[[1, 3, 4], [7, 7, 5]])
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -127,6 +130,14 @@ def test_extras_that_do_not_fit_are_refused() -> None:
         Observations(*arrays(), extras={"gradient_norm": np.ones((6, 4))})
     with pytest.raises(ValueError, match=r"extras\['features'\] must be finite, .* for model 0, example 0"):
         Observations(*arrays(), extras={"features": np.full((4, 6, 2), np.nan)})
+
+
+def test_an_extra_that_is_not_there_is_named() -> None:
+    view = Observations(*arrays(), extras={"gradient_norm": np.ones((4, 6))}).view(0)
+    with pytest.raises(ValueError, match=r"extras must hold 'features', got \['gradient_norm'\]"):
+        view.target_extra("features")
+    with pytest.raises(ValueError, match=r"population_extras must hold 'features', got \[\]"):
+        view.population_extra("features")
 
 
 def test_a_population_that_overlaps_the_audited_examples_is_refused() -> None:
