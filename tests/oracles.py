@@ -1,7 +1,7 @@
 """Slow, obvious versions of what mgaudit computes fast, and observations with known answers."""
 
 import math
-from statistics import fmean
+from statistics import fmean, variance
 
 import numpy as np
 from scipy import stats
@@ -228,3 +228,15 @@ def reference(phi: np.ndarray, membership: np.ndarray, target: int, bandwidth: f
         compared = group or [fmean(members) - gap]
         scores.append(-math.log(fmean([float(stats.norm.cdf((z - x) / width)) for z in compared])))
     return scores
+
+
+def delong_variance(scores: np.ndarray, membership: np.ndarray) -> float:
+    """Variance of the AUC: that of each member's mean over non-members, and the other way round, pair by pair."""
+    members, others = scores[membership], scores[~membership]
+
+    def win(a: float, b: float) -> float:
+        return 1.0 if a > b else 0.5 if a == b else 0.0
+
+    beaten = [fmean([win(a, b) for b in others]) for a in members]
+    lost = [fmean([win(a, b) for a in members]) for b in others]
+    return variance(beaten) / len(beaten) + variance(lost) / len(lost)
