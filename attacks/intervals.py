@@ -1,5 +1,6 @@
 """Intervals over targets and examples."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,12 +82,13 @@ def two_way_interval(numbers: Resampled, trials: int, bounds: tuple[float, float
     V_both that over examples resampled for each target apart (the noise that both of the others count). V_targets
     has `targets` - 1 degrees of freedom, the difference of the others practically infinitely many, so the interval is
 
-        mean +- sqrt(t^2 V_targets + z^2 max(V_examples - V_both, 0)),
+        half = sqrt(t^2 V_targets + z^2 max(V_examples - V_both, 0)),    mean +- half on the logit scale,
 
     t and z the quantiles of Student and of the normal law (Howe 1974): exact where either part is all there is, and
-    never too narrow in between, which Satterthwaite's degrees of freedom are for few targets. The half-width is at
-    least z sqrt(V_examples) / 2, lest targets that agree by chance pass for certainty, and the interval is cut at
-    `bounds`. Where nothing varies at a bound it is Clopper and Pearson's for `trials` trials, the members of one target.
+    not too narrow in between, as Satterthwaite's degrees of freedom are for few targets. It is at least
+    z sqrt(V_examples) / 2, lest targets that agree by chance pass for certainty. The logit, log((x - a) / (b - x)) for
+    finite `bounds` (a, b), evens out the misses on both sides of rates near a bound. For a mean at a bound the interval
+    is no narrower than Clopper and Pearson's for `trials` trials, the members of one target.
 
     What is covered is the expected value of the number as computed. For a TPR at a low FPR that is not quite the
     population's TPR: with k of N non-members allowed, the threshold passes (k + 1)/(N + 1) of them on average.
@@ -96,12 +98,14 @@ def two_way_interval(numbers: Resampled, trials: int, bounds: tuple[float, float
     over_targets = float(numbers.per_target.var(ddof=1)) / targets
     over_examples = float(numbers.in_resamples.mean(axis=0).var(ddof=1))
     over_both = float(numbers.in_resamples.var(axis=1, ddof=1).mean()) / targets
-    if over_targets == over_examples == 0:
-        reach = clopper_pearson(0, trials).high
-        low = value - reach if value == bounds[1] else value
-        high = value + reach if value == bounds[0] else value
-        return Interval(value, low, high)
     student, normal = float(stats.t.ppf((1 + LEVEL) / 2, targets - 1)), float(stats.norm.ppf((1 + LEVEL) / 2))
     shared = max(over_examples - over_both, 0.0)
-    half = max(np.hypot(student * over_targets**0.5, normal * shared**0.5), normal * over_examples**0.5 / 2)
-    return Interval(value, max(value - half, bounds[0]), min(value + half, bounds[1]))
+    half = max(float(np.hypot(student * over_targets**0.5, normal * shared**0.5)), normal * over_examples**0.5 / 2)
+    below, above = value - bounds[0], bounds[1] - value
+    if below == 0 or above == 0:
+        reach = max(half, clopper_pearson(0, trials).high)
+        return Interval(value, max(value - reach, bounds[0]), min(value + reach, bounds[1]))
+    shrink = math.exp(-half * (1 / below + 1 / above))
+    low = value - below * above * (1 - shrink) / (below * shrink + above)
+    high = value + below * above * (1 - shrink) / (below + above * shrink)
+    return Interval(value, max(low, bounds[0]), min(high, bounds[1]))

@@ -68,12 +68,12 @@ def tpr_interval(scores: Floats, membership: NDArray[np.bool_], fpr: float) -> I
 def population_tpr_interval(scores: Floats, membership: NDArray[np.bool_], fpr: float) -> Interval:
     """Returns the TPR at an FPR of `fpr` in (0, 1) in the population, with its interval for new examples.
 
-    The j-th highest of N non-members has FPR Beta(j, N - j + 1) in the population. T(j) is the share of members above
-    it, linear between whole j and along ties, and the estimate is T(fpr (N + 1)). Two errors meet in it: the threshold's, for
-    which j moves to where the FPR is too low or too high with probability 2.5 %, and the members', which is Clopper
-    and Pearson's. Their distances from the estimate add in squares on each side (Zou and Donner 2008). With fewer
-    than about 10 non-members above the threshold the interval is wide and covers too much. Raises ValueError as
-    `attacks.metrics.roc`, and for another `fpr`.
+    The j-th highest of N non-members has an FPR of Beta(j, N - j + 1) in the population. T(j) is the share of members
+    above it, linear between whole j and along ties, and the estimate is T(fpr (N + 1)). Two errors meet in it: that
+    of the threshold, whose bounds are T at the j where the FPR is too low or too high with probability 2.5 %, and that
+    of the members, whose bounds are Clopper and Pearson's. The distances of the bounds from the estimate add in
+    squares on each side (Zou and Donner 2008). With fewer than about 10 non-members above the threshold the interval
+    is wide and covers too much. Raises ValueError as `attacks.metrics.roc`, and for another `fpr`.
     """
     if not 0 < fpr < 1:
         raise ValueError(f"fpr must be in (0, 1), got {fpr}")
