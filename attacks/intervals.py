@@ -1,5 +1,6 @@
 """Intervals over targets and examples."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,11 +15,34 @@ RESAMPLES = 500
 
 @dataclass(frozen=True)
 class Interval:
-    """A number with its two-sided 95 % confidence interval."""
+    """A number with its two-sided confidence interval, of 95 % unless another level is asked for."""
 
     value: float
     low: float
     high: float
+
+
+def clopper_pearson(successes: float, trials: float, level: float = LEVEL) -> Interval:
+    """Returns the share of successes with its exact binomial interval (Clopper and Pearson 1934).
+
+    Both may be fractions: successes in an effective number of trials (Korn and Graubard 1998). Raises ValueError
+    unless 0 <= successes <= trials, 0 < trials and 0 < level < 1.
+
+    >>> interval = clopper_pearson(0, 10)
+    >>> interval.low, round(interval.high, 4)
+    (0.0, 0.3085)
+    """
+    if not 0 < trials < np.inf:
+        raise ValueError(f"trials must be > 0 and finite, got {trials}")
+    if not 0 <= successes <= trials:
+        raise ValueError(f"successes must be in [0, trials = {trials}], got {successes}")
+    if not 0 < level < 1:
+        raise ValueError(f"level must be in (0, 1), got {level}")
+    tail = (1 - level) / 2
+    failures = trials - successes
+    low = float(stats.beta.ppf(tail, successes, failures + 1)) if successes > 0 else 0.0
+    high = float(stats.beta.isf(tail, successes + 1, failures)) if failures > 0 else 1.0
+    return Interval(successes / trials, low, high)
 
 
 @dataclass(frozen=True)
@@ -55,21 +79,33 @@ def two_way_interval(numbers: Resampled, trials: int, bounds: tuple[float, float
         Var(mean) = V_targets + V_examples - V_both,
 
     V_targets the variance of the mean over targets, V_examples that over examples resampled for all targets alike,
-    V_both that over examples resampled for each target apart (the noise that both of the others count). The interval
-    is Student's with Satterthwaite's degrees of freedom, cut at `bounds`. Where nothing varies at a bound it is
-    Clopper and Pearson's for `trials` trials, the members of one target.
+    V_both that over examples resampled for each target apart (the noise that both of the others count). V_targets
+    has `targets` - 1 degrees of freedom, the difference of the others practically infinitely many, so the interval is
+
+        half = sqrt(t^2 V_targets + z^2 max(V_examples - V_both, 0)),    mean +- half on the logit scale,
+
+    t and z the quantiles of Student and of the normal law (Howe 1974): exact where either part is all there is, and
+    not too narrow in between, as Satterthwaite's degrees of freedom are for few targets. It is at least
+    z sqrt(V_examples) / 2, lest targets that agree by chance pass for certainty. The logit, log((x - a) / (b - x)) for
+    finite `bounds` (a, b), evens out the misses on both sides of rates near a bound. For a mean at a bound the interval
+    is no narrower than Clopper and Pearson's for `trials` trials, the members of one target.
+
+    What is covered is the expected value of the number as computed. For a TPR at a low FPR that is not quite the
+    population's TPR: with k of N non-members allowed, the threshold passes (k + 1)/(N + 1) of them on average.
     """
     targets = len(numbers.per_target)
     value = float(numbers.per_target.mean())
     over_targets = float(numbers.per_target.var(ddof=1)) / targets
     over_examples = float(numbers.in_resamples.mean(axis=0).var(ddof=1))
     over_both = float(numbers.in_resamples.var(axis=1, ddof=1).mean()) / targets
-    variance = max(over_targets + over_examples - over_both, over_examples)
-    if variance == 0:
-        exact = 1 - ((1 - LEVEL) / 2) ** (1 / trials)
-        low = value - exact if value == bounds[1] else value
-        high = value + exact if value == bounds[0] else value
-        return Interval(value, low, high)
-    freedom = (targets - 1) * (variance / over_targets) ** 2 if over_targets > 0 else np.inf
-    half = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * variance**0.5
-    return Interval(value, max(value - half, bounds[0]), min(value + half, bounds[1]))
+    student, normal = float(stats.t.ppf((1 + LEVEL) / 2, targets - 1)), float(stats.norm.ppf((1 + LEVEL) / 2))
+    shared = max(over_examples - over_both, 0.0)
+    half = max(float(np.hypot(student * over_targets**0.5, normal * shared**0.5)), normal * over_examples**0.5 / 2)
+    below, above = value - bounds[0], bounds[1] - value
+    if below == 0 or above == 0:
+        reach = max(half, clopper_pearson(0, trials).high)
+        return Interval(value, max(value - reach, bounds[0]), min(value + reach, bounds[1]))
+    shrink = math.exp(-half * (1 / below + 1 / above))
+    low = value - below * above * (1 - shrink) / (below * shrink + above)
+    high = value + below * above * (1 - shrink) / (below + above * shrink)
+    return Interval(value, max(low, bounds[0]), min(high, bounds[1]))

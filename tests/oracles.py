@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from statistics import fmean, median, pstdev
+from statistics import fmean, median, pstdev, variance
 from typing import Any
 
 import numpy as np
@@ -511,3 +511,15 @@ def shadow_classifier(
             p = min(max(float(model.predict_proba(asked)[0, 1]), 1e-6), 1 - 1e-6)
             scores.append(math.log(p / (1 - p)))
     return scores
+
+
+def delong_variance(scores: np.ndarray, membership: np.ndarray) -> float:
+    """Variance of the AUC: that of each member's mean over non-members, and the other way round, pair by pair."""
+    members, others = scores[membership], scores[~membership]
+
+    def win(a: float, b: float) -> float:
+        return 1.0 if a > b else 0.5 if a == b else 0.0
+
+    beaten = [fmean([win(a, b) for b in others]) for a in members]
+    lost = [fmean([win(a, b) for a in members]) for b in others]
+    return variance(beaten) / len(beaten) + variance(lost) / len(lost)

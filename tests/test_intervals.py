@@ -2,9 +2,10 @@ import numpy as np
 import oracles
 import pytest
 from scipy import stats
+from scipy.special import expit, logit
 
 from attacks import Attack, LiRA, LossThreshold, Observations, score_every_target
-from attacks.intervals import Interval, Resampled, resample_counts, two_way_interval
+from attacks.intervals import Interval, Resampled, clopper_pearson, resample_counts, two_way_interval
 from attacks.metrics import metrics
 
 
@@ -72,7 +73,7 @@ def two_way(targets: float, examples: float, both: float, seed: int, shape: tupl
     )
     counts = resample_counts(shape[1], generator, resamples=200)
     return two_way_interval(
-        Resampled(values.mean(axis=1), values @ counts.T / shape[1]), trials=shape[1], bounds=(-np.inf, np.inf)
+        Resampled(values.mean(axis=1), values @ counts.T / shape[1]), trials=shape[1], bounds=(-100, 100)
     )
 
 
@@ -80,7 +81,7 @@ def two_way(targets: float, examples: float, both: float, seed: int, shape: tupl
 def test_coverage_whichever_effect_dominates_and_no_needless_width(effects: tuple[float, float, float]) -> None:
     intervals = [two_way(*effects, seed=seed) for seed in range(400)]
     covered = np.mean([interval.low <= 0 <= interval.high for interval in intervals])
-    assert 0.93 <= covered <= 0.99
+    assert 0.93 <= covered <= 0.97
     truth = np.sqrt(effects[0] ** 2 / 10 + effects[1] ** 2 / 300 + effects[2] ** 2 / 3000)
     assert np.mean([interval.high - interval.low for interval in intervals]) < 2.8 * 1.96 * truth
 
@@ -107,6 +108,39 @@ def test_paired_differences_cancel_what_is_shared() -> None:
     assert interval.high - interval.low < 1e-6
 
 
+def test_targets_alone_have_students_interval() -> None:
+    per_target = np.array([0.2, 0.5, 0.3, 0.6])
+    numbers = Resampled(per_target, np.repeat(per_target[:, np.newaxis], 9, axis=1))
+    wide = two_way_interval(numbers, trials=10, bounds=(-1e4, 1e4))
+    mean, sd = per_target.mean(), per_target.std(ddof=1) / 2
+    assert (wide.low, wide.high) == pytest.approx(stats.t.interval(0.95, 3, mean, sd), abs=1e-4)
+    rate = two_way_interval(numbers, trials=10)
+    expected = expit(stats.t.interval(0.95, 3, logit(mean), sd / (mean * (1 - mean))))
+    assert (rate.low, rate.high) == pytest.approx(tuple(expected))
+
+
+def test_an_interval_far_wider_than_its_bounds_fills_them() -> None:
+    interval = two_way_interval(Resampled(np.array([0.001, 0.9]), np.zeros((2, 9))), trials=10)
+    assert 0 <= interval.low < 1e-3
+    assert 1 - 1e-3 < interval.high <= 1
+    interval = two_way_interval(Resampled(np.array([0.0, 1e-6]), np.tile(np.arange(9.0), (2, 1))), trials=10)
+    assert (interval.low, interval.high) == (0, 1)
+
+
+def test_examples_that_move_all_targets_alike_have_the_normal_interval() -> None:
+    moves = np.random.default_rng(0).normal(0, 0.01, 400)
+    interval = two_way_interval(Resampled(np.zeros(4), np.tile(moves, (4, 1))), trials=10, bounds=(-100, 100))
+    # V_examples - V_both = (1 - 1/4) Var(moves).
+    half = stats.norm.ppf(0.975) * moves.std(ddof=1) * np.sqrt(3 / 4)
+    assert (interval.low, interval.high) == pytest.approx((-half, half))
+
+
+def test_targets_that_agree_by_chance_are_not_certain() -> None:
+    noise = np.random.default_rng(0).normal(0, 0.01, (4, 4000))
+    interval = two_way_interval(Resampled(np.full(4, 0.5), 0.5 + noise), trials=10)
+    assert interval.high - interval.low >= stats.norm.ppf(0.975) * noise.mean(axis=0).std() * (1 - 1e-3)
+
+
 def test_identical_arms_differ_by_exactly_nothing() -> None:
     numbers = Resampled(np.array([0.2, 0.4, 0.9]), np.random.default_rng(0).random((3, 50)))
     assert two_way_interval(numbers - numbers, trials=10, bounds=(-1, 1)) == Interval(0.0, 0.0, 0.0)
@@ -119,6 +153,32 @@ def test_a_rate_that_never_varies_at_a_bound_has_the_exact_binomial_interval() -
         clopper_pearson = stats.binomtest(int(59 * value), 59).proportion_ci(0.95)
         assert (interval.low, interval.high) == pytest.approx((clopper_pearson.low, clopper_pearson.high))
         assert 0 <= interval.low <= interval.high <= 1
+        varied = np.random.default_rng(0).random((4, 9))
+        wider = two_way_interval(Resampled(np.full(4, value), varied), trials=59)
+        assert wider.high - wider.low > interval.high - interval.low
+
+
+@pytest.mark.parametrize(("successes", "trials", "level"), [(0, 7, 0.95), (7, 7, 0.95), (3, 50, 0.9), (199, 200, 0.99)])
+def test_clopper_pearson_is_the_exact_binomial_interval(successes: int, trials: int, level: float) -> None:
+    found = clopper_pearson(successes, trials, level)
+    expected = stats.binomtest(successes, trials).proportion_ci(level, method="exact")
+    assert found.value == successes / trials
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((0, 0), "trials must be > 0 and finite, got 0"),
+        ((-1, 5), r"successes must be in \[0, trials = 5\], got -1"),
+        ((6, 5), r"successes must be in \[0, trials = 5\], got 6"),
+        ((float("nan"), 5), "successes must be in"),
+        ((1, 5, 1.0), r"level must be in \(0, 1\), got 1.0"),
+    ],
+)
+def test_what_is_no_share_is_refused(arguments: tuple[float, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        clopper_pearson(*arguments)
 
 
 def test_resamples_draw_with_replacement_and_evenly() -> None:
