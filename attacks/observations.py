@@ -224,11 +224,14 @@ class AdversaryView:
 
     def target_extra(self, name: str) -> NDArray[np.floating]:
         """Returns what `extras` holds by that name for the target (examples, ...)."""
-        return _held("extras", self.__observations.extras, name)[self.__target]
+        values: NDArray[np.floating] = _held("extras", self.__observations.extras, name)[self.__target]
+        return values
 
     def population_extra(self, name: str) -> NDArray[np.floating]:
         """Returns what `population_extras` holds by that name for the target (population, ...)."""
-        return _held("population_extras", self.__observations.population_extras, name)[self.__target]
+        extras = self.__observations.population_extras
+        values: NDArray[np.floating] = _held("population_extras", extras, name)[self.__target]
+        return values
 
 
 def _held(holder: str, extras: Mapping[str, NDArray[np.floating]], name: str) -> NDArray[Any]:

@@ -12,6 +12,7 @@ import numpy as np
 from attacks.exposure import Exposure
 from attacks.intervals import Interval, Resampled, two_way_interval
 from attacks.metrics import FPR_LEVELS, false_positives_allowed, tpr_name
+from attacks.single_target import delong_interval, tpr_interval
 from mgaudit.arm import Arm, plan_arm, train_arm
 from mgaudit.audit import ROC_GRID, AttackOutcome, Audit, audit, bound_delta
 from mgaudit.design import Design, draw_design
@@ -174,6 +175,7 @@ def _attack_result(outcome: AttackOutcome, paired: AttackOutcome | None, trials:
             for key, numbers in outcome.metrics.items()
         },
         per_target={key: numbers.per_target.tolist() for key, numbers in outcome.metrics.items()},
+        single_targets=_single_targets(outcome, design),
         differences={key: _estimate(two_way_interval(numbers, trials, CHANGE)) for key, numbers in differences.items()},
         epsilon_lower_bound=outcome.epsilon_lower_bound,
         false_positives_allowed={
@@ -181,6 +183,14 @@ def _attack_result(outcome: AttackOutcome, paired: AttackOutcome | None, trials:
         },
         non_members=non_members,
     )
+
+
+def _single_targets(outcome: AttackOutcome, design: Design) -> dict[str, list[Estimate]]:
+    pairs = list(zip(outcome.scores, design.membership, strict=True))
+    found = {"auc": [_estimate(delong_interval(*pair)) for pair in pairs]}
+    for level in FPR_LEVELS:
+        found[tpr_name(level)] = [_estimate(tpr_interval(*pair, level)) for pair in pairs]
+    return found
 
 
 def _estimate(interval: Interval) -> Estimate:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from reports.figures import Drawing, drawings, exposed_drawing
 from reports.results import Arrays, StudyResult
-from reports.tables import Table, accuracy_vs_privacy, all_metrics, by_class, most_exposed
+from reports.tables import Table, accuracy_vs_privacy, all_metrics, by_class, most_exposed, single_targets
 from reports.verdict import question, verdict
 
 
@@ -19,6 +19,7 @@ class Document:
     verdict: Sequence[str]
     main_table: Table
     drawings: Sequence[Drawing]
+    target_table: Table
     exposed_drawing: Drawing | None
     exposed_table: Table
     class_table: Table
@@ -37,6 +38,7 @@ def document(study: StudyResult, arrays: Arrays) -> Document:
         verdict=verdict(study),
         main_table=accuracy_vs_privacy(study),
         drawings=drawings(study, arrays),
+        target_table=single_targets(study),
         exposed_drawing=exposed_drawing(study, arrays),
         exposed_table=most_exposed(study),
         class_table=by_class(study),
@@ -67,8 +69,8 @@ def _method(study: StudyResult) -> list[str]:
         "not exceed the level, without interpolation. Advantage (TPR − FPR) and balanced accuracy are at a threshold "
         "chosen on the other half of the examples.",
         "Intervals are 95 %, for new targets and new examples together: a two-way analysis of variance over targets "
-        "and bootstrap resamples of the examples. Differences are paired by target and example. Test accuracy is over "
-        f"the {study.dataset.test_examples} test examples, on which no model trained.",
+        "and bootstrap resamples of the examples, on the logit scale. Differences are paired by target and example. "
+        f"Test accuracy is over the {study.dataset.test_examples} test examples, on which no model trained.",
         "ε at least: a target is one run with all examples for canaries. The twentieth of them with the highest scores "
         "is guessed to be members, that with the lowest not, and the number of right guesses bounds the ε of its "
         "training from below (Steinke, Nasr and Jagielski 2023, with the f-DP analysis of Mahloujifar, Melis and "

@@ -68,4 +68,6 @@ def told(result: DPAuditResult) -> str:
     claimed = epsilon_at_most(result.epsilon_claimed)
     if result.alarm:
         return f"Alarm: ε ≤ {claimed} is claimed, but ε ≥ {best} is proved. {WHAT_AN_ALARM_MEANS}"
-    return f"No alarm: ε ≥ {best} is proved, and ε ≤ {claimed} is claimed."
+    if result.bounds[0].epsilon == 0:
+        return f"No alarm: ε ≤ {claimed} is claimed, and the guesses prove nothing."
+    return f"No alarm: ε ≤ {claimed} is claimed, and ε ≥ {best} is proved."

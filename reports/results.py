@@ -44,7 +44,9 @@ class AttackResult(Record):
     """One attack on one arm.
 
     `metrics` holds the mean over targets of each metric by name (`auc`, `tpr_at_0.01_fpr`, …, all fractions),
-    `per_target` the single values, `differences` this arm less the baseline, paired by target and example.
+    `per_target` the single values, `single_targets` AUC and TPRs of each target with intervals for new examples alone
+    (DeLong; the TPR of the threshold that the non-members set, Clopper and Pearson), `differences` this arm less the
+    baseline, paired by target and example.
     An `adaptive` adversary trains the shadows under the arm's own scheme, a `naive` one without noise. `needs` is what
     the attack reads beside the target's outputs. `epsilon_lower_bound` (nats, at the arm's `delta`) is what its
     successes prove of the mechanism, at 95 % for all targets together. `false_positives_allowed` says, for each TPR,
@@ -57,6 +59,7 @@ class AttackResult(Record):
     needs: list[str]
     metrics: dict[str, Estimate]
     per_target: dict[str, list[float]]
+    single_targets: dict[str, list[Estimate]]
     differences: dict[str, Estimate]
     epsilon_lower_bound: float
     false_positives_allowed: dict[str, int]

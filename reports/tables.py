@@ -153,6 +153,32 @@ def all_metrics(study: StudyResult) -> Table:
     return Table("All metrics", columns, rows, _guessing(study, list(headline(study.arms[0]).metrics)))
 
 
+def single_targets(study: StudyResult) -> Table:
+    """Returns the least, the middling and the most vulnerable target of each arm under the first attack."""
+    shown = ("tpr_at_0.1_fpr", "tpr_at_0.01_fpr")
+    rows = []
+    for arm in study.arms:
+        attack = headline(arm)
+        order = sorted(range(len(attack.per_target["auc"])), key=attack.per_target["auc"].__getitem__)
+        for word, place in (("least", 0), ("middle", len(order) // 2), ("most", len(order) - 1)):
+            found = attack.single_targets
+            target = order[place]
+            rows.append(
+                [
+                    Cell(arm.label),
+                    Cell(f"{word}: model {target}"),
+                    number(found["auc"][target]),
+                    *(_in_its_unit(name, found[name][target], mark=_mark(attack, name)) for name in shown),
+                ]
+            )
+    notes = [
+        f"The attack {headline(study.arms[0]).attack} on single models: what one who releases one model faces. Intervals "
+        "are for new examples alone: DeLong's for AUC; for a TPR, Clopper and Pearson's for the threshold that the "
+        "target's non-members set."
+    ]
+    return Table("Single targets", ["Arm", "Target", "AUC", *map(metric_title, shown)], rows, notes)
+
+
 def most_exposed(study: StudyResult) -> Table:
     """Returns the most exposed examples of each arm."""
     columns = ["Arm", "Example", "Class", "Mean score", "Non-members outranked, %", "Targets"]
@@ -202,11 +228,12 @@ def _auc_or_zero(one: ClassExposure) -> float:
 
 
 def _metric(attack: AttackResult, name: str) -> Cell:
-    return _in_its_unit(name, attack.metrics[name], mark="*" if _is_coarse(attack, name) else "")
+    return _in_its_unit(name, attack.metrics[name], mark=_mark(attack, name))
 
 
-def _is_coarse(attack: AttackResult, name: str) -> bool:
-    return attack.false_positives_allowed.get(name, FEW_FALSE_POSITIVES) < FEW_FALSE_POSITIVES
+def _mark(attack: AttackResult, name: str) -> str:
+    """Returns a star for a TPR at a threshold that few non-members may pass."""
+    return "*" if attack.false_positives_allowed.get(name, FEW_FALSE_POSITIVES) < FEW_FALSE_POSITIVES else ""
 
 
 def _in_its_unit(name: str, estimate: Estimate, signed: bool = False, mark: str = "") -> Cell:

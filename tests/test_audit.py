@@ -164,6 +164,10 @@ def test_the_result_holds_what_was_run(small: dict[str, Any]) -> None:
         masked.test_accuracy.value - plain.test_accuracy.value
     )
     assert masked.test_accuracy_difference.value != 0
+    for key, estimates in plain.attacks[0].single_targets.items():
+        assert [one.value for one in estimates] == pytest.approx(plain.attacks[0].per_target[key])
+        assert all(one.low <= one.value <= one.high for one in estimates)
+        assert all(one.low < one.high for one in estimates)
     for place, scores in enumerate(arrays["arm0/lira/scores"]):
         assert plain.attacks[0].per_target["auc"][place] == roc(scores, arrays["membership"][place]).auc()
     tprs = [

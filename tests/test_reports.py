@@ -33,7 +33,7 @@ from reports.results import (
     arrays_to_bytes,
     read_study,
 )
-from reports.tables import accuracy_vs_privacy, all_metrics, by_class, most_exposed, number
+from reports.tables import accuracy_vs_privacy, all_metrics, by_class, most_exposed, number, single_targets
 from reports.verdict import question, verdict
 
 NASTY = '<script>alert("1")</script> #strong[x] $y$ *z* {{ 7*7 }}'
@@ -61,7 +61,8 @@ def attack(name: str, auc: float, change: float | None, knowledge: Any = "adapti
         source="Somebody 2020",
         needs=["shadows"] if name == "lira" else [],
         metrics=metrics,
-        per_target={metric: [0.2, 0.3, 0.4] for metric in METRICS},
+        per_target={metric: [0.3, 0.2, 0.4] for metric in METRICS},
+        single_targets={metric: [estimate(value, 0.03) for value in (0.3, 0.2, 0.4)] for metric in METRICS[:5]},
         differences={} if change is None else {metric: estimate(change, 0.02) for metric in METRICS},
         epsilon_lower_bound=0.3299,
         false_positives_allowed={"tpr_at_0.1_fpr": 30, "tpr_at_0.01_fpr": 10, "tpr_at_0.001_fpr": 0, "tpr_at_0_fpr": 0},
@@ -318,7 +319,13 @@ def test_html_and_pdf_show_the_same_and_every_number_of_the_tables() -> None:
         for word in re.findall(r"[\w.]*\d[\w.]*", text):
             assert word in html
             assert word in pdf
-    for table in (content.main_table, content.exposed_table, content.class_table, content.metrics_table):
+    for table in (
+        content.main_table,
+        content.target_table,
+        content.exposed_table,
+        content.class_table,
+        content.metrics_table,
+    ):
         for row in table.rows:
             for cell in row:
                 assert cell.text in html
@@ -328,6 +335,7 @@ def test_html_and_pdf_show_the_same_and_every_number_of_the_tables() -> None:
     for heading in (
         "Accuracy against privacy",
         "Figures",
+        "Single targets",
         "Most exposed examples",
         "Exposure by class",
         "Method",
@@ -437,6 +445,12 @@ def test_the_most_exposed_examples_are_shown_as_pictures_where_they_are_some() -
     assert document(study(), without).exposed_drawing is None
     assert "Most exposed examples" in render_html(document(study(), without))
     assert "Most exposed examples" in pdf_text(render_pdf(document(study(), without)))
+
+
+def test_single_targets_are_the_least_the_middling_and_the_most_vulnerable() -> None:
+    rows = [[str(cell) for cell in row] for row in single_targets(study()).rows]
+    assert [row[1] for row in rows] == ["least: model 1", "middle: model 0", "most: model 2"] * 3
+    assert rows[0] == ["no noise", "least: model 1", "0.200 ± 0.030", "20.00 ± 3.00", "20.00 ± 3.00"]
 
 
 def test_the_exposed_are_told_with_their_rank_and_their_class() -> None:
