@@ -222,7 +222,7 @@ def test_queries_are_drawn_from_the_arms_own_noise_and_asked_of_the_naive_shadow
 
 
 def test_an_attack_that_needs_several_queries_is_refused_before_training(small: dict[str, Any]) -> None:
-    for queries in ("plain", "mask:4"):
+    for queries in ("plain", "mask:count=4"):
         settings = study_settings({**small, "attacks": ["label-only"], "queries": queries})
         with pytest.raises(
             ValueError, match=f"label-only needs several .* --queries {queries}.* 'no noise' is asked once"

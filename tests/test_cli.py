@@ -128,7 +128,7 @@ def test_two_runs_of_one_command_at_once_do_not_get_in_each_others_way(tmp_path:
     assert sum(reused) == 8
 
 
-@pytest.mark.parametrize("kind", ["targets", "schemes", "attacks", "datasets"])
+@pytest.mark.parametrize("kind", ["targets", "schemes", "attacks", "queries", "datasets"])
 def test_list_names_what_there_is(kind: str) -> None:
     listed = json.loads(mgaudit("list", kind, "--json").stdout)
     assert list(listed) == [kind]
@@ -139,12 +139,26 @@ def test_list_names_what_there_is(kind: str) -> None:
             "targets": {"mlp", "cnn"},
             "schemes": {"none", "gaussian-mask", "dp-sgd"},
             "attacks": set(ATTACKS),
+            "queries": {"plain", "flips", "crops", "mask"},
             "datasets": {"digits", "folder:PATH", "npz:PATH"},
         }[kind]
     )
     shown = mgaudit("list", kind).stdout
     assert all(name in shown for name in names)
     assert all(len(entry["summary"]) > 20 for entry in listed[kind])
+
+
+def test_attacks_are_listed_with_what_they_need_what_they_cost_and_where_they_come_from() -> None:
+    listed = {entry["name"]: entry for entry in json.loads(mgaudit("list", "attacks", "--json").stdout)["attacks"]}
+    assert listed["lira"]["needs"] == "shadows"
+    assert listed["quantile"]["needs"] == "features, population"
+    assert listed["gradient-norm"]["needs"] == "gradient norm"
+    assert listed["loss"]["needs"] == "nothing more"
+    shown = " ".join(mgaudit("list", "attacks").stdout.split())
+    for entry in listed.values():
+        assert entry["cost"]
+        assert entry["source"].split(",")[0].split()[0] in shown
+    assert "cost: shadow models" in shown
 
 
 @pytest.mark.parametrize(
@@ -157,6 +171,10 @@ def test_list_names_what_there_is(kind: str) -> None:
         (["--attack", "mia"], "attack must be one of lira, rmia, bavaria"),
         (["--dataset", "cifar"], "dataset must be one of digits, folder:PATH, npz:PATH, got 'cifar'"),
         (["--dataset", "folder:/nowhere"], "there is no folder /nowhere/train"),
+        (["--queries", "stare"], "queries must be one of plain, flips, crops, mask, got 'stare'"),
+        (["--queries", "crops"], "queries crops needs count: write crops:count=VALUE"),
+        (["--queries", "mask:1"], "queries mask: count must be >= 2, got 1"),
+        (["--attack", "label-only"], "the attack label-only needs several queries of each example"),
         (["--models", "2"], "models must be greater than or equal to 3, got 2"),
         (["--examples", "1199"], "examples must be between 1 and 1198, all that digits holds, got 1199"),
         (["--delta", "0.002"], "delta must be < 1/n = 0.00167 for n = 599 expected training examples, got 0.002"),
