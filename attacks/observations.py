@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -224,20 +223,18 @@ class AdversaryView:
 
     def target_extra(self, name: str) -> NDArray[np.floating]:
         """Returns what `extras` holds by that name for the target (examples, ...)."""
-        values: NDArray[np.floating] = _held("extras", self.__observations.extras, name)[self.__target]
-        return values
+        return _held("extras", self.__observations.extras, name, self.__target)
 
     def population_extra(self, name: str) -> NDArray[np.floating]:
         """Returns what `population_extras` holds by that name for the target (population, ...)."""
-        extras = self.__observations.population_extras
-        values: NDArray[np.floating] = _held("population_extras", extras, name)[self.__target]
-        return values
+        return _held("population_extras", self.__observations.population_extras, name, self.__target)
 
 
-def _held(holder: str, extras: Mapping[str, NDArray[np.floating]], name: str) -> NDArray[Any]:
+def _held(holder: str, extras: Mapping[str, NDArray[np.floating]], name: str, target: int) -> NDArray[np.floating]:
     if name not in extras:
         raise ValueError(f"{holder} must hold {name!r}, got {sorted(extras)}")
-    return extras[name]
+    values: NDArray[np.floating] = extras[name][target]
+    return values
 
 
 def _check_labels(name: str, labels: NDArray[np.int64], axis: str, count: int, classes: int) -> None:

@@ -173,8 +173,8 @@ def single_targets(study: StudyResult) -> Table:
             )
     notes = [
         f"The attack {headline(study.arms[0]).attack} on single models, as one who releases a model faces it. "
-        "Intervals are for new examples alone: DeLong's for AUC; for a TPR, Clopper and Pearson's for the threshold that the "
-        "target's non-members set."
+        "Intervals are for new examples alone: DeLong's for AUC; for a TPR, Clopper and Pearson's for the threshold "
+        "that the target's non-members set."
     ]
     return Table("Single targets", ["Arm", "Target", "AUC", *map(metric_title, shown)], rows, notes)
 
