@@ -11,9 +11,9 @@ demo: $(VENV)/installed
 test: $(VENV)/installed
 	$(BIN)/python -m pytest
 
-# The CIFAR-10 tests read the image folder that MGAUDIT_CIFAR10 names.
+# Prints the tables of docs/validation.md. The CIFAR-10 tests read the image folder that MGAUDIT_CIFAR10 names.
 slow: $(VENV)/installed
-	$(BIN)/python -m pytest -m "slow or cifar"
+	$(BIN)/python -m pytest -m "slow or cifar" -s
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

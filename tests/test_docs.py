@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SMALL = ["--models", "3", "--epochs", "1", "--examples", "120", "--batch-size", "16", "--jobs", "1", "--out", "runs"]
 
+CANARIES = ["--canaries", "60", "--epochs", "1", "--jobs", "1", "--out", "runs"]
+
 
 def commands() -> list[str]:
     found: list[str] = []
@@ -54,7 +56,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("command", [command for command in commands() if command.startswith("mgaudit")])
 def test_a_documented_command_runs(command: str, workplace: Path) -> None:
     _, *arguments = shlex.split(command)
-    extra = SMALL if arguments[0] == "run" else []
+    extra = {"run": SMALL, "audit-dp": CANARIES}.get(arguments[0], [])
     result = CliRunner().invoke(app, [*arguments, *extra])
     assert result.exit_code == 0, result.output
     if arguments[0] == "run":
@@ -64,8 +66,11 @@ def test_a_documented_command_runs(command: str, workplace: Path) -> None:
 def test_what_is_no_mgaudit_command_is_a_target_of_the_makefile() -> None:
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     others = [command for command in commands() if not command.startswith("mgaudit")]
-    assert others == ["make demo", "make test"]
-    assert {command.split()[1] for command in others} <= targets
+    made = [command.split()[1] for command in others if command.startswith("make ")]
+    assert {"demo", "test"} <= set(made) <= targets
+    benchmarks = [command.split()[1] for command in others if command.startswith("python benchmarks/")]
+    assert all((ROOT / name).exists() for name in benchmarks)
+    assert len(made) + len(benchmarks) == len(others)
 
 
 def test_the_version_is_one_everywhere() -> None:
