@@ -76,8 +76,8 @@ def population_tpr_interval(scores: Floats, membership: NDArray[np.bool_], fpr: 
     above it, linear between whole j and along ties, and the estimate is T(fpr (N + 1)). Two errors meet in it: that
     of the threshold, whose bounds are T at the j where the FPR is too low or too high with probability 2.5 %, and that
     of the members, whose bounds are Clopper and Pearson's. The distances of the bounds from the estimate add in
-    squares on each side (Zou and Donner 2008). With fewer than about 10 non-members above the threshold the interval
-    is wide and covers too much. Raises ValueError as `attacks.metrics.roc`, and for another `fpr`.
+    squares on each side (Zou and Donner 2008). With 10 or fewer non-members above the threshold the interval is wide
+    and covers more than 95 %. Raises ValueError as `attacks.metrics.roc`, and for another `fpr`.
 
     >>> population_tpr_interval(np.array([3.0, 1.5, 2.0, 1.0]), np.array([True, True, False, False]), fpr=0.5).value
     0.75
