@@ -80,15 +80,19 @@ def two_way_interval(numbers: Resampled, trials: int, bounds: tuple[float, float
 
     V_targets the variance of the mean over targets, V_examples that over examples resampled for all targets alike,
     V_both that over examples resampled for each target apart (the noise that both of the others count). V_targets
-    has `targets` - 1 degrees of freedom, the difference of the others practically infinitely many, so the interval is
+    has `targets` - 1 degrees of freedom and the difference of the others practically infinitely many: with t and z
+    the quantiles of Student and of the normal law (Howe 1974)
 
-        half = sqrt(t^2 V_targets + z^2 max(V_examples - V_both, 0)),    mean +- half on the logit scale,
+        half = sqrt(t^2 V_targets + z^2 max(V_examples - V_both, 0)),    at least z sqrt(V_examples) / 2,
 
-    t and z the quantiles of Student and of the normal law (Howe 1974): exact where either part is all there is, and
-    not too narrow in between, as Satterthwaite's degrees of freedom are for few targets. It is at least
-    z sqrt(V_examples) / 2, lest targets that agree by chance pass for certainty. The logit, log((x - a) / (b - x)) for
-    finite `bounds` (a, b), evens out the misses on both sides of rates near a bound. For a mean at a bound the interval
-    is no narrower than Clopper and Pearson's for `trials` trials, the members of one target.
+    which is exact where either part is all there is and not too narrow in between, as Satterthwaite's degrees of
+    freedom are for few targets. The minimum is there lest targets that agree by chance pass for certainty. For finite
+    `bounds` (a, b) and logit x = log((x - a) / (b - x)) the interval ends where the logit is
+
+        logit(mean) +- half logit'(mean),
+
+    because near a bound mean +- half misses mostly on one side. For a mean at a bound it is no narrower than Clopper
+    and Pearson's for `trials` trials, the members of one target.
 
     What is covered is the expected value of the number as computed. For a TPR at a low FPR that is not quite the
     population's TPR: with k of N non-members allowed, the threshold passes (k + 1)/(N + 1) of them on average.

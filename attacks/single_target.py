@@ -29,9 +29,9 @@ def delong(scores: Floats, membership: NDArray[np.bool_]) -> tuple[float, float]
             f"membership must hold 2 or more members and non-members, got {len(members)} and {len(others)}"
         )
     ranks = stats.rankdata(scores)
-    beaten = (ranks[membership] - stats.rankdata(members)) / len(others)
-    lost = (ranks[~membership] - stats.rankdata(others)) / len(members)
-    return auc, float(beaten.var(ddof=1) / len(members) + lost.var(ddof=1) / len(others))
+    members_win = (ranks[membership] - stats.rankdata(members)) / len(others)
+    others_win = (ranks[~membership] - stats.rankdata(others)) / len(members)
+    return auc, float(members_win.var(ddof=1) / len(members) + others_win.var(ddof=1) / len(others))
 
 
 def delong_interval(scores: Floats, membership: NDArray[np.bool_]) -> Interval:
@@ -57,6 +57,10 @@ def tpr_interval(scores: Floats, membership: NDArray[np.bool_], fpr: float) -> I
     The non-members alone set the threshold, and given it the number of accepted members is binomial. So this covers
     the TPR *of this threshold*, not that of the threshold whose FPR in the population is `fpr`: see
     `population_tpr_interval`. Raises ValueError as `attacks.metrics.roc`, and for another `fpr`.
+
+    >>> interval = tpr_interval(np.array([3.0, 2.0, 2.0, 1.0]), np.array([True, True, False, False]), fpr=0.0)
+    >>> interval.value, round(interval.low, 4), round(interval.high, 4)
+    (0.5, 0.0126, 0.9874)
     """
     if not 0 <= fpr <= 1:
         raise ValueError(f"fpr must be in [0, 1], got {fpr}")
@@ -72,8 +76,11 @@ def population_tpr_interval(scores: Floats, membership: NDArray[np.bool_], fpr: 
     above it, linear between whole j and along ties, and the estimate is T(fpr (N + 1)). Two errors meet in it: that
     of the threshold, whose bounds are T at the j where the FPR is too low or too high with probability 2.5 %, and that
     of the members, whose bounds are Clopper and Pearson's. The distances of the bounds from the estimate add in
-    squares on each side (Zou and Donner 2008). With fewer than about 10 non-members above the threshold the interval
-    is wide and covers too much. Raises ValueError as `attacks.metrics.roc`, and for another `fpr`.
+    squares on each side (Zou and Donner 2008). With 10 or fewer non-members above the threshold the interval is wide
+    and covers more than 95 %. Raises ValueError as `attacks.metrics.roc`, and for another `fpr`.
+
+    >>> population_tpr_interval(np.array([3.0, 1.5, 2.0, 1.0]), np.array([True, True, False, False]), fpr=0.5).value
+    0.75
     """
     if not 0 < fpr < 1:
         raise ValueError(f"fpr must be in (0, 1), got {fpr}")

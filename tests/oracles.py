@@ -520,6 +520,6 @@ def delong_variance(scores: np.ndarray, membership: np.ndarray) -> float:
     def win(a: float, b: float) -> float:
         return 1.0 if a > b else 0.5 if a == b else 0.0
 
-    beaten = [fmean([win(a, b) for b in others]) for a in members]
-    lost = [fmean([win(a, b) for a in members]) for b in others]
-    return variance(beaten) / len(beaten) + variance(lost) / len(lost)
+    members_win = [fmean([win(a, b) for b in others]) for a in members]
+    others_win = [fmean([win(b, a) for a in members]) for b in others]
+    return variance(members_win) / len(members) + variance(others_win) / len(others)

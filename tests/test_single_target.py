@@ -18,7 +18,7 @@ def normal(examples: int, shift: float, seed: int = 0) -> tuple[np.ndarray, np.n
 
 
 def test_a_variance_with_ties_done_by_hand() -> None:
-    # Members 3, 2 beat 1 and 3/4 of the others 2, 1, which lose to 3/4 and 1 of them: Var = 2 * (1/32) / 2.
+    # Members 3, 2 beat 1 and 3/4 of the others; the others 2, 1 beat 1/4 and 0 of the members: Var = 2 * (1/32) / 2.
     assert delong(np.array([3.0, 2.0, 2.0, 1.0]), np.array([True, True, False, False])) == (0.875, 1 / 32)
 
 
