@@ -24,9 +24,10 @@ class BaVarIA(Attack):
     priors fitted by empirical Bayes across the examples:
 
     - sigma^2 ~ scaled inverse chi^2(d, s^2), by the moments of the log sample variances (Smyth 2004, section 6.2);
-    - mu_out | sigma^2 ~ N(m, sigma^2 / k), m the average over examples;
-    - mu_in | sigma^2 ~ N(m_i + gap, sigma^2 / k), m_i the posterior mean of mu_out of the same example: what one shadow
-      that lacks the example says of it helps to know what one that holds it would.
+    - mu | sigma^2 ~ N(m_i, sigma^2 / k) on either side, m_i being what the shadows of the other side say: the linear
+      regression, over examples, of this side's mean phi on the posterior mean of the other side's mu. With few shadows
+      that counts: members' phi hardly depends on the example where models memorise, and an example that a shadow
+      without it happens to get wrong is still easy if those with it are sure of it.
 
     The score is the log ratio of the two posterior predictive densities, Student's t or, with `predictive="gaussian"`,
     the normal one of the same location and scale; averaged over queries.
@@ -54,9 +55,8 @@ class BaVarIA(Attack):
         for query in range(phi.shape[1]):
             outside = _Side(shadows.count_out[:, 0], shadows.mean_out[:, query], shadows.squares_out[:, query])
             inside = _Side(shadows.count_in[:, 0], shadows.mean_in[:, query], shadows.squares_in[:, query])
-            without = outside.posterior(np.full(len(phi), outside.average_of(outside.means())), self.min_std)
-            gap = inside.average_of(inside.means() - without.location)
-            within = inside.posterior(without.location + gap, self.min_std)
+            without = outside.posterior(outside.predicted_from(inside, self.min_std), self.min_std)
+            within = inside.posterior(inside.predicted_from(outside, self.min_std), self.min_std)
             ratios.append(
                 within.log_density(phi[:, query], self.predictive) - without.log_density(phi[:, query], self.predictive)
             )
@@ -85,20 +85,35 @@ class _Side:
     mean: Floats
     squares: Floats
 
-    def means(self) -> Floats:
-        """Returns the means, and 0 where there is no shadow."""
-        return np.where(self.count > 0, self.mean, 0.0)
+    def average(self) -> Floats:
+        """Returns for every example the average of the means of those that have a shadow on this side."""
+        return np.full(len(self.count), self.mean[self.count > 0].mean())
 
-    def average_of(self, values: Floats) -> float:
-        """Returns the average of `values` over the examples that have a shadow on this side."""
-        return float(values[self.count > 0].mean()) if (self.count > 0).any() else 0.0
+    def predicted_from(self, other: "_Side", min_std: float) -> Floats:
+        """Returns the mean of phi that the other side's shadows lead to expect on this side (examples,).
+
+        It is the average where the other side has no shadow; and the other side's own where this one has none at all.
+        """
+        if not (other.count > 0).any():
+            return self.average()
+        alone = other.posterior(other.average(), min_std).location
+        if not (self.count > 0).any():
+            return alone
+        both = (self.count > 0) & (other.count > 0)
+        if not both.any():
+            return self.average()
+        x, y, weight = alone[both], self.mean[both], self.count[both]
+        x_mean, y_mean = np.average(x, weights=weight), np.average(y, weights=weight)
+        spread = np.average((x - x_mean) ** 2, weights=weight)
+        slope = np.average((x - x_mean) * (y - y_mean), weights=weight) / spread if spread > min_std**2 else 0.0
+        return np.where(other.count > 0, y_mean + slope * (alone - x_mean), self.average())
 
     def posterior(self, centre: Floats, min_std: float) -> _Posterior:
         """Returns the posterior predictive of one more phi, the prior of mu being centred at `centre`."""
         freedom, variance = self._variance_prior(min_std)
         k = 1 / self._looseness(centre, variance)
         total = k + self.count
-        deviation = np.where(self.count > 0, self.means() - centre, 0.0)
+        deviation = np.where(self.count > 0, self.mean - centre, 0.0)
         location = np.asarray(centre + deviation * self.count / total, dtype=np.float64)
         squares = freedom * variance + self.squares + k * self.count / total * deviation**2
         posterior_freedom = np.asarray(freedom + self.count, dtype=np.float64)

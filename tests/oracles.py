@@ -245,10 +245,23 @@ def bavaria(phi: np.ndarray, membership: np.ndarray, target: int, predictive: st
         return found
 
     inside, outside = (lists_of(phi, membership, target, side) for side in (True, False))
-    average = fmean([fmean(group) for group in outside if group])
-    without = predictives(outside, [average] * len(outside))
-    gap = fmean([fmean(group) - m for group, (_, m, _) in zip(inside, without, strict=True) if group])
-    within = predictives(inside, [m + gap for _, m, _ in without])
+
+    def led_to_expect(groups: list[list[float]], others: list[list[float]]) -> list[float]:
+        average = fmean([fmean(group) for group in groups if group])
+        of_others = fmean([fmean(group) for group in others if group])
+        alone = [location for _, location, _ in predictives(others, [of_others] * len(others))]
+        # Each shadow of an example that has some on both sides is a point of the regression, at its group's mean.
+        points = [
+            (x, fmean(group))
+            for x, group, other in zip(alone, groups, others, strict=True)
+            if group and other
+            for _ in group
+        ]
+        line = stats.linregress(*zip(*points, strict=True))
+        return [line.intercept + line.slope * x if other else average for x, other in zip(alone, others, strict=True)]
+
+    without = predictives(outside, led_to_expect(outside, inside))
+    within = predictives(inside, led_to_expect(inside, outside))
     scores = []
     for x, member, other in zip(phi[target].tolist(), within, without, strict=True):
         density = stats.t.logpdf if predictive == "student" else lambda x, _, m, s: stats.norm.logpdf(x, m, s)
