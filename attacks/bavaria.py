@@ -11,7 +11,7 @@ from scipy.special import digamma, polygamma
 
 from attacks.attack import Attack
 from attacks.observations import AdversaryView, Floats
-from attacks.signals import logit_confidence
+from attacks.signals import BentConfidence
 
 MOST_FREEDOM = 1e4  # of the prior on variances: all examples have the same one, for what data can tell
 
@@ -29,11 +29,15 @@ class BaVarIA(Attack):
       that counts: members' phi hardly depends on the example where models memorise, and an example that a shadow
       without it happens to get wrong is still easy if those with it are sure of it.
 
+    phi is bent where it is positive (`BentConfidence`), since its spread grows with its mean there and the model takes
+    the two for independent; `bend` inf leaves it as it is. The bend and the regression are ours, not the paper's.
+
     The score is the log ratio of the two posterior predictive densities, Student's t or, with `predictive="gaussian"`,
     the normal one of the same location and scale; averaged over queries.
     """
 
     predictive: Literal["student", "gaussian"] = "student"
+    bend: float = 4.0
     min_std: float = 1e-6
 
     needs: ClassVar[frozenset[str]] = frozenset({"shadows"})
@@ -44,13 +48,16 @@ class BaVarIA(Attack):
     def __post_init__(self) -> None:
         if self.predictive not in ("student", "gaussian"):
             raise ValueError(f"predictive must be student or gaussian, got {self.predictive!r}")
+        if not self.bend > 0:
+            raise ValueError(f"bend must be > 0, got {self.bend}")
         if not 0 < self.min_std < np.inf:
             raise ValueError(f"min_std must be a finite number > 0, got {self.min_std}")
 
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
         """Returns the log ratio (examples,) in nats."""
-        phi = view.target_signal(logit_confidence)
-        shadows = view.shadow_moments(logit_confidence)
+        signal = BentConfidence(self.bend)
+        phi = view.target_signal(signal)
+        shadows = view.shadow_moments(signal)
         ratios = []
         for query in range(phi.shape[1]):
             outside = _Side(shadows.count_out[:, 0], shadows.mean_out[:, query], shadows.squares_out[:, query])

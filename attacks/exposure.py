@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from attacks.intervals import LEVEL, Interval, Resampled, two_way_interval
-from attacks.metrics import metrics
+from attacks.intervals import LEVEL, Interval, resampled_metrics, two_way_interval
+from attacks.ranks import share_below
 
 Floats = NDArray[np.float64]
 FEWEST_IN_CLASS = 10
@@ -15,24 +15,36 @@ FEWEST_IN_CLASS = 10
 
 @dataclass(frozen=True)
 class Exposure:
-    """What an attack finds of each example when a target did train on it; all are (examples,).
+    """What an attack finds of each example where a target trained on it ("in") and where none did ("out").
 
-    `score` is the mean score over those targets. `rank` is the mean share of a target's non-members that the example
-    outranks, ties counted half: 0.5 for an example that nothing sets apart, 1 for one that is always found out. `low`
-    and `high` bound the mean rank for new targets (95 %). `targets` says how many there are; where there is none, the
-    numbers are NaN and the bounds 0 and 1.
+    All are (examples,). `score_in` and `score_out` are mean scores over these targets. A rank is the share of a
+    target's other non-members that the example outranks, ties counted half; `rank_in` and `rank_out` are its means. An
+    example that is always ranked high is easy for the attack, and exposed only if it is not so without training on it.
+    `low_in`, `high_in`, `low_out` and `high_out` bound the mean ranks for new targets (95 %, each example by itself).
+    Where there is no such target, the means are NaN and the bounds 0 and 1.
     """
 
-    score: Floats
-    rank: Floats
-    low: Floats
-    high: Floats
-    targets: NDArray[np.int64]
+    score_in: Floats
+    score_out: Floats
+    rank_in: Floats
+    low_in: Floats
+    high_in: Floats
+    rank_out: Floats
+    low_out: Floats
+    high_out: Floats
+    targets_in: NDArray[np.int64]
+    targets_out: NDArray[np.int64]
 
     def most_exposed(self) -> NDArray[np.int64]:
-        """Returns the examples that a target trained on, the most exposed first: by mean score, then by rank."""
-        seen = np.flatnonzero(self.targets > 0)
-        return np.asarray(seen[np.lexsort((-self.rank[seen], -self.score[seen]))], dtype=np.int64)
+        """Returns the examples that some targets trained on and others did not, the most exposed first.
+
+        They are ordered by score_in - score_out in standard errors, of one sd for all examples: an example that is
+        merely easy does not come first, nor one of which few targets happen to say much.
+        """
+        compared = np.flatnonzero((self.targets_in > 0) & (self.targets_out > 0))
+        errors = np.sqrt(1 / self.targets_in[compared] + 1 / self.targets_out[compared])
+        gaps = (self.score_in - self.score_out)[compared] / errors
+        return np.asarray(compared[np.argsort(-gaps, kind="stable")], dtype=np.int64)
 
 
 def exposure(scores: Floats, membership: NDArray[np.bool_]) -> Exposure:
@@ -42,15 +54,16 @@ def exposure(scores: Floats, membership: NDArray[np.bool_]) -> Exposure:
     the interval is Clopper and Pearson's for as many trials as targets, with as many successes as the ranks add up to;
     Student's would be sure of itself where all of a few ranks happen to agree.
     """
-    ranks = np.stack([_ranks_among_non_members(*pair) for pair in zip(scores, membership, strict=True)])
-    targets = membership.sum(axis=0)
-    rank = _mean(ranks, membership, targets)
-    found = np.nan_to_num(rank) * targets
-    missed = targets - found
-    tail = (1 - LEVEL) / 2
-    low = np.where(found > 0, stats.beta.ppf(tail, np.maximum(found, 1e-12), missed + 1), 0.0)
-    high = np.where(missed > 0, stats.beta.ppf(1 - tail, found + 1, np.maximum(missed, 1e-12)), 1.0)
-    return Exposure(_mean(scores, membership, targets), rank, low, high, targets)
+    ranks = np.stack([_ranks(*pair) for pair in zip(scores, membership, strict=True)])
+    score_in, score_out = (_mean(scores, side) for side in (membership, ~membership))
+    return Exposure(
+        score_in,
+        score_out,
+        *_bounded_mean(ranks, membership),
+        *_bounded_mean(ranks, ~membership),
+        membership.sum(axis=0),
+        (~membership).sum(axis=0),
+    )
 
 
 def auc_by_class(
@@ -71,23 +84,32 @@ def auc_by_class(
         if fewest < FEWEST_IN_CLASS or not complete:
             found[label] = None
             continue
-        pairs = list(zip(scores[:, chosen], inside, strict=True))
-        exact = np.concatenate([metrics(*pair)["auc"] for pair in pairs])
-        resampled = np.stack([metrics(*pair, drawn)["auc"] for pair in pairs])
-        found[label] = two_way_interval(Resampled(exact, resampled), int(fewest))
+        found[label] = two_way_interval(resampled_metrics(scores[:, chosen], inside, drawn)["auc"], int(fewest))
     return found
 
 
-def _ranks_among_non_members(scores: Floats, members: NDArray[np.bool_]) -> Floats:
-    """Returns for each example the share of the target's non-members that score lower, ties counted half."""
-    others = np.sort(scores[~members])
-    below = np.searchsorted(others, scores, side="left")
-    up_to = np.searchsorted(others, scores, side="right")
-    return np.asarray((below + up_to) / (2 * len(others)), dtype=np.float64)
+def _ranks(scores: Floats, members: NDArray[np.bool_]) -> Floats:
+    """Returns for each example of one target the share of its non-members, itself left out, that it outranks."""
+    others = scores[~members]
+    share = share_below(scores, others)
+    beaten = share * len(others) - np.where(members, 0.0, 0.5)  # it ties with itself
+    return np.asarray(beaten / np.maximum(len(others) - ~members, 1), dtype=np.float64)
 
 
-def _mean(values: Floats, membership: NDArray[np.bool_], targets: NDArray[np.int64]) -> Floats:
-    """Returns the mean (examples,) over the targets that trained on the example, NaN where there is none."""
-    total = np.where(membership, values, 0.0).sum(axis=0)
+def _bounded_mean(ranks: Floats, counted: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:
+    """Returns the mean rank over the targets that are counted, and its bounds, each (examples,)."""
+    mean = _mean(ranks, counted)
+    targets = counted.sum(axis=0)
+    found = np.nan_to_num(mean) * targets
+    missed = targets - found
+    tail = (1 - LEVEL) / 2
+    low = np.where(found > 0, stats.beta.ppf(tail, np.maximum(found, 1e-12), missed + 1), 0.0)
+    high = np.where(missed > 0, stats.beta.ppf(1 - tail, found + 1, np.maximum(missed, 1e-12)), 1.0)
+    return mean, np.where(targets > 0, low, 0.0), np.where(targets > 0, high, 1.0)
+
+
+def _mean(values: Floats, counted: NDArray[np.bool_]) -> Floats:
+    """Returns the mean (examples,) over the targets that are counted, NaN where there is none."""
+    total, targets = np.where(counted, values, 0.0).sum(axis=0), counted.sum(axis=0)
     mean: Floats = np.divide(total, targets, out=np.full_like(total, np.nan), where=targets > 0)
     return mean

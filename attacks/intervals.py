@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from attacks.metrics import metrics
+
 Floats = NDArray[np.float64]
 
 LEVEL = 0.95
@@ -67,6 +69,21 @@ def resample_counts(examples: int, generator: np.random.Generator, resamples: in
             for _ in range(resamples)
         ]
     )
+
+
+def resampled_metrics(
+    scores: Floats, membership: NDArray[np.bool_], counts: NDArray[np.integer]
+) -> dict[str, Resampled]:
+    """Returns every metric by name, from scores and membership (targets, examples).
+
+    `counts` (resamples, examples) says how often each example counts in each resample.
+    """
+    pairs = list(zip(scores, membership, strict=True))
+    exact, drawn = [metrics(*pair) for pair in pairs], [metrics(*pair, counts) for pair in pairs]
+    return {
+        name: Resampled(np.concatenate([one[name] for one in exact]), np.stack([one[name] for one in drawn]))
+        for name in exact[0]
+    }
 
 
 def two_way_interval(numbers: Resampled, trials: int, bounds: tuple[float, float] = (0.0, 1.0)) -> Interval:

@@ -184,10 +184,6 @@ class AdversaryView:
         logits: NDArray[np.floating] = self.__observations.logits[self.__target]
         return logits
 
-    def shadow_logits(self, examples: NDArray[np.int64]) -> NDArray[np.floating]:
-        """Returns the shadows' logits (shadows, chosen, queries, classes) for the examples of these numbers."""
-        return np.delete(self.__shadows.logits[:, examples], self.__target, axis=0)
-
     def shadow_outputs(self, shadows: NDArray[np.int64], examples: NDArray[np.int64]) -> NDArray[np.floating]:
         """Returns the logits (pairs, queries, classes) of these shadows for these examples, pair by pair."""
         models = shadows + (shadows >= self.__target)
@@ -258,7 +254,7 @@ def _check_extras(name: str, extras: Mapping[str, NDArray[np.floating]], axis: s
 
 
 def _check_same_design(observations: Observations, shadows: Observations) -> None:
-    for name in ("labels", "membership"):
+    for name in ("labels", "membership", "population_labels"):
         if not np.array_equal(getattr(observations, name), getattr(shadows, name)):
             raise ValueError(f"{name} of the shadows must be that of the targets: both train on the same subsets")
     if shadows.logits.shape[2:] != observations.logits.shape[2:]:
@@ -281,26 +277,26 @@ def _refuse_overlap(
     population_logits: NDArray[np.floating],
     population_labels: NDArray[np.int64],
 ) -> None:
-    """Raises ValueError where an example and a point of the population share label and logits of every model.
+    """Raises ValueError where points of the population have label and logits, of every model, of an audited example.
 
-    Where a model answers several examples alike, equal logits say nothing, and no alarm is raised for them.
+    Coarse logits coincide by chance. They do so among the audited examples, too, and no alarm is raised unless the
+    population coincides with them more than three times as often as they do with one another.
     """
-    rows, others = (array[0].reshape(len(array[0]), -1) for array in (logits, population_logits))
-    places: dict[bytes, int | None] = {}
-    for example, row in enumerate(rows):
-        place = row.tobytes()
-        places[place] = None if place in places else example
-    for point, row in enumerate(others.astype(rows.dtype, copy=False)):
-        twin = places.get(row.tobytes())
-        if (
-            twin is not None
-            and labels[twin] == population_labels[point]
-            and np.array_equal(logits[:, twin], population_logits[:, point])
-        ):
-            raise ValueError(
-                f"the population must not overlap the audited examples, but point {point} has the label and the logits "
-                f"of example {twin} under every model; leave it out"
-            )
+    audited, others = _contents(logits, labels), _contents(population_logits.astype(logits.dtype), population_labels)
+    places = dict(zip(audited, range(len(audited)), strict=True))
+    overlap = [(point, places[content]) for point, content in enumerate(others) if content in places]
+    by_chance = 1 - len(places) / len(audited)
+    if overlap and len(overlap) / len(others) > 3 * by_chance:
+        point, example = overlap[0]
+        raise ValueError(
+            f"the population must not overlap the audited examples, but {len(overlap)} of its points have label and "
+            f"logits of one of them under every model (point {point}: example {example}); leave them out"
+        )
+
+
+def _contents(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> list[int]:
+    """Returns a hash of the label and of all models' logits of each example."""
+    return [hash((int(label), logits[:, example].tobytes())) for example, label in enumerate(labels)]
 
 
 @dataclass(frozen=True)

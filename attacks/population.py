@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from attacks.attack import Attack
 from attacks.observations import AdversaryView
+from attacks.ranks import share_below
 from attacks.signals import loss
 
 
@@ -27,7 +28,4 @@ class Population(Attack):
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
         """Returns minus the share of the population with a lower loss (examples,), in -1..0."""
         losses = view.target_signal(loss).mean(axis=-1)
-        population = np.sort(view.population_signal(loss).mean(axis=-1))
-        below = np.searchsorted(population, losses, side="left")
-        up_to = np.searchsorted(population, losses, side="right")
-        return np.asarray(-(below + up_to) / (2 * len(population)), dtype=np.float64)
+        return -share_below(losses, view.population_signal(loss).mean(axis=-1))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from attacks.attack import Attack
 from attacks.observations import AdversaryView, Floats
-from attacks.signals import logit_confidence
+from attacks.signals import margin
 
 NORMAL_IQR = 1.349  # the interquartile range of N(0, 1)
 MOST_CATEGORIES = 255  # that a histogram of scikit-learn's trees can hold
@@ -17,12 +17,12 @@ MOST_CATEGORIES = 255  # that a histogram of scikit-learn's trees can hold
 
 @dataclass(frozen=True)
 class QuantileRegression(Attack):
-    """Compares the target's phi with what a non-member of such features and label would have (Bertran et al. 2023).
+    """Compares the target's margin with that of non-members of such features and label (Bertran et al. 2023).
 
-    Gradient-boosted trees learn the three quartiles of phi, averaged over queries, on the target's population alone.
-    In order, they give mu = the median and sigma = the interquartile range / 1.349, and the score is (phi - mu) /
-    sigma. Trees that err may bring the quartiles of one example together, so that sigma is at least `floor` times the
-    spread of the population's phi about its medians, and at least `min_std`.
+    Gradient-boosted trees learn the three quartiles of the margin, averaged over queries, on the target's population
+    alone. In order, they give mu = the median and sigma = the interquartile range / 1.349, and the score is (margin -
+    mu) / sigma. Trees that err may bring the quartiles of one example together, so that sigma is at least `floor` times
+    the spread of the population's margins about their medians, and at least `min_std`.
     """
 
     trees: int = 100
@@ -50,7 +50,7 @@ class QuantileRegression(Attack):
 
         population = _inputs(view.population_extra("features"), view.population_labels)
         examples = _inputs(view.target_extra("features"), view.labels)
-        population_phi = view.population_signal(logit_confidence).mean(axis=-1)
+        population_margin = view.population_signal(margin).mean(axis=-1)
         label = [population.shape[1] - 1]
         categorical = label if view.target_logits.shape[-1] <= MOST_CATEGORIES else None
 
@@ -62,16 +62,16 @@ class QuantileRegression(Attack):
                 categorical_features=categorical,
                 early_stopping=False,
                 random_state=self.seed,
-            ).fit(population, population_phi)
+            ).fit(population, population_margin)
             return trees.predict(examples), trees.predict(population)
 
         predicted, of_population = zip(*(quartiles(quantile) for quantile in (0.25, 0.5, 0.75)), strict=True)
         low, mu, high = np.sort(predicted, axis=0)
-        rest = population_phi - np.median(of_population, axis=0)
+        rest = population_margin - np.median(of_population, axis=0)
         about = float(np.subtract(*np.quantile(rest, [0.75, 0.25]))) / NORMAL_IQR
         sigma = np.maximum((high - low) / NORMAL_IQR, max(self.floor * about, self.min_std))
-        phi = view.target_signal(logit_confidence).mean(axis=-1)
-        return np.asarray((phi - mu) / sigma, dtype=np.float64)
+        found = view.target_signal(margin).mean(axis=-1)
+        return np.asarray((found - mu) / sigma, dtype=np.float64)
 
 
 def _inputs(features: NDArray[np.floating], labels: NDArray[np.int64]) -> Floats:

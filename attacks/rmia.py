@@ -24,8 +24,8 @@ class RMIA(Attack):
 
     The paper scores x by the share of population points z with r(x) / r(z) >= gamma. With one set of z for all x that
     share only grows with r(x), so it ranks as r does but for ties, and log r is the score here; `population_share`
-    gives the share. Over several queries the median of log r is taken, of x as of z: a majority of the queries passes
-    a threshold just when the median does.
+    gives the share. Over several queries the median of log r is taken, of x as of z: where their number is odd, a
+    majority of the queries passes a threshold just when the median does.
 
     Online, an example that no shadow trained on gets the offline mean_in, and one that all trained on mean_out =
     mean_in. Offline the latter gets mean_out = mean_in too.
@@ -34,17 +34,14 @@ class RMIA(Attack):
     online: bool = True
     temperature: float = 2.0
     a: float = 0.3
-    gamma: float = 1.0
 
     needs: ClassVar[frozenset[str]] = frozenset({"shadows"})
     cost: ClassVar[str] = "shadow models"
     source: ClassVar[str] = "Zarifzadeh et al. 2024, arXiv 2312.03262"
 
     def __post_init__(self) -> None:
-        for name in ("temperature", "gamma"):
-            value = getattr(self, name)
-            if not 0 < value < math.inf:
-                raise ValueError(f"{name} must be a finite number > 0, got {value}")
+        if not 0 < self.temperature < math.inf:
+            raise ValueError(f"temperature must be a finite number > 0, got {self.temperature}")
         if not 0 <= self.a <= 1:
             raise ValueError(f"a must lie between 0 and 1, got {self.a}")
 
@@ -60,21 +57,23 @@ class RMIA(Attack):
         mean_in = np.where(np.isnan(mean_in), offline_in, mean_in) if self.online else offline_in
         return _log_ratio(view.target_signal(signal), (mean_in + mean_out) / 2)
 
-    def population_share(self, view: AdversaryView) -> NDArray[np.float64]:
+    def population_share(self, view: AdversaryView, gamma: float = 1.0) -> NDArray[np.float64]:
         """Returns the share of population points z with r(x) / r(z) >= gamma (examples,), in 0..1: the paper's score.
 
         No shadow trained on a point of the population, so online pbar(z) is the mean over all shadows, and offline it
         is made of that mean as pbar(x) is of mean_out. 1 - share at gamma = 1, the share of points that look more like
         a member than x does, is a p-value: uniform where nothing is memorised, but for ties. Where something is, the
         shadows with x raise pbar(x) online, and a non-member's p-value with it. Raises ValueError where there is no
-        population.
+        population, and for a gamma that is not a finite number > 0.
         """
+        if not 0 < gamma < math.inf:
+            raise ValueError(f"gamma must be a finite number > 0, got {gamma}")
         signal = LogProbability(self.temperature)
         population = view.population_signal(signal)
         mean_out = _probability(view.shadow_population_signal(signal)).mean(axis=0)
         pbar = mean_out if self.online else (self._offline_in(mean_out) + mean_out) / 2
         ratios = np.sort(_log_ratio(population, pbar))
-        passed = np.searchsorted(ratios, self.score(view) - math.log(self.gamma), side="right")
+        passed = np.searchsorted(ratios, self.score(view) - math.log(gamma), side="right")
         return np.asarray(passed / len(ratios), dtype=np.float64)
 
     def _offline_in(self, mean_out: Floats) -> Floats:

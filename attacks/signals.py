@@ -23,6 +23,19 @@ def logit_confidence(logits: NDArray[np.floating], labels: NDArray[np.int64]) ->
     return np.asarray(of_label - logsumexp(z, axis=-1), dtype=np.float64)
 
 
+def margin(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Returns z_y - max_{j != y} z_j in nats, shaped as `logit_confidence`.
+
+    >>> margin(np.array([[[0.0, 3.0, 1.0]]]), np.array([2])).ravel().tolist()
+    [-2.0]
+    """
+    z = logits.astype(np.float64)
+    index = np.broadcast_to(labels[:, np.newaxis, np.newaxis], (*z.shape[:-1], 1))
+    of_label = np.take_along_axis(z, index, axis=-1)[..., 0]
+    np.put_along_axis(z, index, -np.inf, axis=-1)
+    return np.asarray(of_label - z.max(axis=-1), dtype=np.float64)
+
+
 def loss(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> NDArray[np.float64]:
     """Returns the cross-entropy -log p_y = log(1 + exp(-phi)) in nats, shaped as `logit_confidence`."""
     return np.logaddexp(0.0, -logit_confidence(logits, labels))
@@ -65,3 +78,20 @@ class LogProbability:
     def __call__(self, logits: NDArray[np.floating], labels: NDArray[np.int64]) -> NDArray[np.float64]:
         """Returns the log probability, shaped as `logit_confidence`."""
         return -loss(logits.astype(np.float64) / self.temperature, labels)
+
+
+@dataclass(frozen=True)
+class BentConfidence:
+    """phi where it is negative, and bend * arcsinh(phi / bend) where it is positive, in nats.
+
+    It grows with phi everywhere, and evens out a spread that grows with the mean: what arcsinh is for.
+    """
+
+    bend: float
+
+    def __call__(self, logits: NDArray[np.floating], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Returns the bent phi, shaped as `logit_confidence`; phi itself for an infinite bend."""
+        phi = logit_confidence(logits, labels)
+        if self.bend == np.inf:
+            return phi
+        return np.where(phi > 0, self.bend * np.arcsinh(phi / self.bend), phi)

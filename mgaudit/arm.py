@@ -21,7 +21,6 @@ from targets.ensemble import Ensemble
 from targets.queries import Queries
 from targets.recipe import Recipe, initial_model, train
 from targets.schemes import DPSGD
-from targets.seeds import torch_generator
 
 Outputs = dict[str, NDArray[np.float32]]
 
@@ -69,11 +68,8 @@ class TrainedArm:
 
         def asked(ensemble: Ensemble) -> Outputs:
             splits = {"pool": design.dataset.inputs, "test": design.dataset.test_inputs}
-            streams = {split: partial(torch_generator, self.arm.recipe.seed, f"queries on {split}") for split in splits}
-            return {
-                split: ensemble.logits(inputs, design.device, queries, streams[split])
-                for split, inputs in splits.items()
-            }
+            seed = self.arm.recipe.seed
+            return {split: ensemble.logits(inputs, design.device, queries, seed) for split, inputs in splits.items()}
 
         return self._kept(f"logits {queries}", asked, design)
 

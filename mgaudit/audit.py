@@ -9,9 +9,9 @@ from sklearn.decomposition import PCA
 
 from attacks import Attack, Observations, score_every_target
 from attacks.exposure import Exposure, auc_by_class, exposure
-from attacks.intervals import Interval, Resampled
-from attacks.metrics import ROC, metrics, roc
-from attacks.one_run import guess, one_run_fdp_epsilon
+from attacks.intervals import Interval, Resampled, resampled_metrics
+from attacks.metrics import ROC, roc
+from attacks.one_run import Guesses, guess, one_run_fdp_epsilon
 from mgaudit.arm import TrainedArm
 from mgaudit.design import Design
 from mgaudit.settings import attack_choice
@@ -39,6 +39,7 @@ class AttackOutcome:
     scores: NDArray[np.float64]
     metrics: dict[str, Resampled]
     mean_roc: NDArray[np.float64]
+    correct_guesses: list[int]
     epsilon_lower_bound: float
 
 
@@ -138,20 +139,16 @@ def _measure(
 ) -> AttackOutcome:
     scores = score_every_target(attack, observations, shadows)
     pairs = list(zip(scores, design.membership, strict=True))
-    found = [(metrics(*pair), metrics(*pair, design.example_resamples)) for pair in pairs]
+    guesses = guessed(scores, design.membership, design.seed)
     return AttackOutcome(
         name=name,
         attack=attack,
         knowledge="adaptive" if shadows is None else "naive",
         scores=scores,
-        metrics={
-            key: Resampled(
-                np.concatenate([exact[key] for exact, _ in found]), np.stack([drawn[key] for _, drawn in found])
-            )
-            for key in found[0][0]
-        },
+        metrics=resampled_metrics(scores, design.membership, design.example_resamples),
         mean_roc=np.mean([_on_grid(roc(*pair)) for pair in pairs], axis=0),
-        epsilon_lower_bound=epsilon_lower_bound(scores, design.membership, delta, design.seed),
+        correct_guesses=[one.correct for one in guesses],
+        epsilon_lower_bound=epsilon_lower_bound(guesses, delta),
     )
 
 
@@ -161,19 +158,36 @@ def bound_delta(trained: TrainedArm, design: Design) -> float:
     return default_delta(design.expected_members) if plan is None else plan.delta
 
 
-def epsilon_lower_bound(scores: NDArray[np.float64], membership: NDArray[np.bool_], delta: float, seed: int) -> float:
-    """Returns what the scores (targets, examples) prove of the mechanism's epsilon (nats) at `delta`, at 95 %.
+def guesses_a_side(examples: int) -> int:
+    """Returns how many examples are guessed to be members of a target, and how many not to be."""
+    return max(int(GUESSED_SHARE * examples), 1)
 
-    Each target is one run with all examples for canaries, of which the highest GUESSED_SHARE of the scores are guessed
-    in and the lowest out. The median of the targets' bounds at 2.5 % is a bound at 5 %, however they depend on one
-    another: by Markov's inequality at least half of them are too high with probability at most twice 2.5 %.
+
+def guessed(scores: NDArray[np.float64], membership: NDArray[np.bool_], seed: int) -> list[Guesses]:
+    """Returns how well each target's highest scores tell members and its lowest non-members.
+
+    `scores` and `membership` are (targets, examples). Each target is one run with all examples for canaries.
     """
-    k = max(round(GUESSED_SHARE * scores.shape[1]), 1)
-    bounds = []
-    for target, pair in enumerate(zip(scores, membership, strict=True)):
-        guesses = guess(*pair, k, k, numpy_generator(seed, "guesses", target))
-        bounds.append(one_run_fdp_epsilon(guesses, delta, SIGNIFICANCE / 2))
+    k = guesses_a_side(scores.shape[1])
+    return [
+        guess(*pair, k, k, numpy_generator(seed, "guesses", target))
+        for target, pair in enumerate(zip(scores, membership, strict=True))
+    ]
+
+
+def epsilon_lower_bound(guesses: list[Guesses], delta: float) -> float:
+    """Returns what the guesses about each target prove of the mechanism's epsilon (nats) at `delta`, at 95 %.
+
+    The median of the targets' bounds at 2.5 % is a bound at 5 %, however they depend on one another: by Markov's
+    inequality at least half of them are too high with probability at most twice 2.5 %.
+    """
+    bounds = [one_run_fdp_epsilon(one, delta, SIGNIFICANCE / 2) for one in guesses]
     return sorted(bounds)[(len(bounds) - 1) // 2]
+
+
+def provable(made: int, canaries: int, delta: float, significance: float) -> float:
+    """Returns the bound on epsilon (nats) if every guess were right: no attack can prove more."""
+    return one_run_fdp_epsilon(Guesses(made, made, canaries), delta, significance)
 
 
 def _on_grid(curve: ROC) -> NDArray[np.float64]:

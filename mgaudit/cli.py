@@ -57,8 +57,8 @@ DatasetOption = Annotated[str | None, typer.Option(help="digits, folder:PATH or 
 TargetOption = Annotated[
     str | None, typer.Option(help="mlp or cnn, with options as in mlp:hidden=512x256 (default: cnn).")
 ]
-EpsilonOption = Annotated[float | None, typer.Option(help="ε of the DP-SGD arm (default: 8).")]
-DeltaOption = Annotated[float | None, typer.Option(help="δ of the DP-SGD arm (default: 1/n^1.1).")]
+EpsilonOption = Annotated[float | None, typer.Option(help="ε of DP-SGD (default: 8; audit-dp: 2).")]
+DeltaOption = Annotated[float | None, typer.Option(help="δ of DP-SGD (default: 1/n^1.1).")]
 EpochsOption = Annotated[int | None, typer.Option(help="Passes over the training data (default: 30).")]
 BatchSizeOption = Annotated[int | None, typer.Option(help="Examples per step (default: 64).")]
 OptimizerOption = Annotated[str | None, typer.Option(help="sgd (momentum, cosine) or adam (default: sgd).")]
@@ -181,7 +181,7 @@ def audit_dp(
     dataset: DatasetOption = None,
     target: TargetOption = None,
     scheme: Annotated[
-        str | None, typer.Option(help="What to audit: NAME:key=value,… (default: dp-sgd:epsilon=8).")
+        str | None, typer.Option(help="What to audit: NAME:key=value,… (default: dp-sgd:epsilon=2).")
     ] = None,
     epsilon: EpsilonOption = None,
     delta: DeltaOption = None,

@@ -1,7 +1,5 @@
 """An audit of DP-SGD itself: canaries go in by coins, and right guesses about the coins bound epsilon from below."""
 
-import hashlib
-import json
 import math
 import time
 from dataclasses import dataclass, fields
@@ -14,12 +12,12 @@ from attacks.epsilon import Bonferroni, Split, clopper_pearson_epsilon, gdp_epsi
 from attacks.one_run import Guesses, guess, one_run_epsilon, one_run_fdp_epsilon, one_run_fdp_mu
 from attacks.signals import logit_confidence
 from mgaudit.arm import Arm, plan_arm, train_arm
+from mgaudit.audit import provable
 from mgaudit.design import Design
 from mgaudit.progress import Progress
-from mgaudit.provenance import provenance, versions
+from mgaudit.provenance import provenance, run_sha256
 from mgaudit.run_folder import path_word
 from mgaudit.settings import AuditSettings, DPAuditSettings
-from mgaudit.store import training_code_sha256
 from reports.dp_audit import Bound, DPAuditResult
 from reports.results import Arrays
 from targets.canaries import plant_canaries
@@ -52,8 +50,7 @@ class DPAuditPlan:
     @property
     def sha256(self) -> str:
         """The hash of all that determines the result."""
-        parts = [self.settings.as_dict(), self.design.sha256, self.design.device, training_code_sha256(), versions()]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+        return run_sha256(self.settings.as_dict(), self.design)
 
 
 def plan_dp_audit(settings: DPAuditSettings) -> DPAuditPlan:
@@ -96,7 +93,7 @@ def run_dp_audit(plan: DPAuditPlan, jobs: int, progress: Progress) -> tuple[DPAu
     membership = design.membership[:, plan.canaries]
     accountant = plan.arm.recipe.plan
     delta = default_delta(design.expected_members) if accountant is None else accountant.delta
-    k = max(round(settings.guesses * settings.canaries), 1)
+    k = guesses_a_side(settings)
     made = [
         guess(*pair, k, k, numpy_generator(settings.seed, "guesses", model))
         for model, pair in enumerate(zip(scores, membership, strict=True))
@@ -112,6 +109,7 @@ def run_dp_audit(plan: DPAuditPlan, jobs: int, progress: Progress) -> tuple[DPAu
         canaries=guesses.canaries,
         guesses=guesses.made,
         correct=guesses.correct,
+        epsilon_provable=provable(guesses.made, guesses.canaries, delta, settings.significance),
         test_accuracy=float(correct.mean()),
         bounds=_bounds(guesses, scores.ravel(), membership.ravel(), delta, settings),
         provenance=provenance(design.device),
@@ -119,6 +117,11 @@ def run_dp_audit(plan: DPAuditPlan, jobs: int, progress: Progress) -> tuple[DPAu
         seconds=time.perf_counter() - clock,
     )
     return result, {"scores": scores, "membership": membership, "canaries": plan.canaries, "labels": labels}
+
+
+def guesses_a_side(settings: DPAuditSettings) -> int:
+    """Returns how many canaries of each model are guessed in, and how many out."""
+    return max(int(settings.guesses * settings.canaries), 1)
 
 
 def _bounds(

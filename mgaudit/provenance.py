@@ -1,10 +1,14 @@
 """What ran an audit."""
 
+import hashlib
+import json
 import platform
 from importlib.metadata import version
+from typing import Any
 
 from mgaudit import __version__
-from mgaudit.store import training_code_sha256
+from mgaudit.design import Design
+from mgaudit.store import querying_code_sha256, training_code_sha256
 from reports.results import Provenance
 from targets.device import device_name
 
@@ -26,3 +30,10 @@ def provenance(device: str) -> Provenance:
         device=device_name(device),
         processor=f"{platform.system()} {platform.machine()}",
     )
+
+
+def run_sha256(settings: dict[str, Any], design: Design) -> str:
+    """Returns the hash of all that determines a result: settings, data, code and versions."""
+    code = [training_code_sha256(), querying_code_sha256()]
+    parts = [settings, design.sha256, design.device, code, versions()]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

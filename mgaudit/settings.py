@@ -19,6 +19,7 @@ FEWEST_MODELS = 3
 FEWEST_EXAMPLES = 50
 FEWEST_CANARIES = 20
 DEFAULT_DP = "dp-sgd:epsilon=8"
+DEFAULT_AUDITED = "dp-sgd:epsilon=2"  # 100 guesses about 500 canaries can prove more than that
 
 
 def target_choice(text: str) -> Choice:
@@ -137,7 +138,7 @@ class DPAuditSettings(_Trained):
     `guesses` is the share of the canaries that is guessed in, and the share that is guessed out.
     """
 
-    scheme: SchemeText = DEFAULT_DP
+    scheme: SchemeText = DEFAULT_AUDITED
     canaries: Annotated[int, Field(ge=FEWEST_CANARIES)] = 500
     kind: Kind = "mislabelled"
     guesses: Annotated[float, Field(gt=0, le=0.5)] = 0.1

@@ -1,7 +1,5 @@
 """Many arms on one design: from settings to a StudyResult."""
 
-import hashlib
-import json
 import math
 import time
 from dataclasses import dataclass, fields
@@ -14,13 +12,21 @@ from attacks.intervals import Interval, Resampled, two_way_interval
 from attacks.metrics import FPR_LEVELS, false_positives_allowed, tpr_name
 from attacks.single_target import delong_interval, tpr_interval
 from mgaudit.arm import Arm, plan_arm, train_arm
-from mgaudit.audit import ROC_GRID, AttackOutcome, Audit, audit, bound_delta
+from mgaudit.audit import (
+    ROC_GRID,
+    SIGNIFICANCE,
+    AttackOutcome,
+    Audit,
+    audit,
+    bound_delta,
+    guesses_a_side,
+    provable,
+)
 from mgaudit.design import Design, draw_design
 from mgaudit.progress import Progress
-from mgaudit.provenance import provenance, versions
+from mgaudit.provenance import provenance, run_sha256
 from mgaudit.run_folder import path_word
 from mgaudit.settings import StudySettings, target_choice
-from mgaudit.store import training_code_sha256
 from reports.results import (
     Arrays,
     AttackResult,
@@ -57,8 +63,7 @@ class Plan:
     @property
     def sha256(self) -> str:
         """The hash of all that determines the result: settings, data, code and versions."""
-        parts = [self.settings.as_dict(), self.design.sha256, self.design.device, training_code_sha256(), versions()]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+        return run_sha256(self.settings.as_dict(), self.design)
 
 
 def plan_study(settings: StudySettings) -> Plan:
@@ -111,6 +116,8 @@ def _audit_result(one: Audit, baseline: Audit | None, design: Design) -> AuditRe
     trials = int(design.membership.sum(axis=1).min())
     tests = len(design.dataset.test_labels)
     arm = one.trained.arm
+    examples = len(design.dataset.labels)
+    delta, guesses = bound_delta(one.trained, design), 2 * guesses_a_side(examples)
     return AuditResult(
         scheme=arm.settings.scheme,
         label=arm.settings.label,
@@ -121,7 +128,9 @@ def _audit_result(one: Audit, baseline: Audit | None, design: Design) -> AuditRe
         if paired is None
         else _estimate(two_way_interval(one.test_accuracy - paired.test_accuracy, tests, CHANGE)),
         claim=_claim(arm.recipe.plan),
-        delta=bound_delta(one.trained, design),
+        delta=delta,
+        guesses=guesses,
+        epsilon_provable=provable(guesses, examples, delta, SIGNIFICANCE / 2),
         attacks=[
             _attack_result(outcome, None if paired is None else paired.outcome(outcome.name), trials, design)
             for outcome in one.outcomes
@@ -137,16 +146,18 @@ def _most_exposed(exposure: Exposure, dataset: Dataset) -> list[ExposedExample]:
             example=example,
             origin=dataset.origins[example],
             label=dataset.classes[dataset.labels[example]],
-            score=float(exposure.score[example]),
-            rank=Estimate(
-                value=float(exposure.rank[example]),
-                low=float(exposure.low[example]),
-                high=float(exposure.high[example]),
-            ),
-            targets=int(exposure.targets[example]),
+            score=float(exposure.score_in[example]),
+            rank_in=_rank(exposure, "in", example),
+            rank_out=_rank(exposure, "out", example),
+            targets=int(exposure.targets_in[example]),
         )
         for example in exposure.most_exposed()[:MOST_EXPOSED].tolist()
     ]
+
+
+def _rank(exposure: Exposure, side: str, example: int) -> Estimate | None:
+    value, low, high = (float(getattr(exposure, f"{name}_{side}")[example]) for name in ("rank", "low", "high"))
+    return None if math.isnan(value) else Estimate(value=value, low=low, high=high)
 
 
 def _by_class(found: dict[int, Interval | None], dataset: Dataset) -> list[ClassExposure]:
@@ -177,6 +188,7 @@ def _attack_result(outcome: AttackOutcome, paired: AttackOutcome | None, trials:
         per_target={key: numbers.per_target.tolist() for key, numbers in outcome.metrics.items()},
         single_targets=_single_targets(outcome, design),
         differences={key: _estimate(two_way_interval(numbers, trials, CHANGE)) for key, numbers in differences.items()},
+        correct_guesses=outcome.correct_guesses,
         epsilon_lower_bound=outcome.epsilon_lower_bound,
         false_positives_allowed={
             tpr_name(level): int(false_positives_allowed(level, non_members)) for level in FPR_LEVELS

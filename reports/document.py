@@ -71,11 +71,11 @@ def _method(study: StudyResult) -> list[str]:
         "Intervals are 95 %, for new targets and new examples together: a two-way analysis of variance over targets "
         "and bootstrap resamples of the examples, on the logit scale. Differences are paired by target and example. "
         f"Test accuracy is over the {study.dataset.test_examples} test examples, on which no model trained.",
-        "ε at least: a target is one run with all examples for canaries. The twentieth of them with the highest scores "
-        "is guessed to be members, that with the lowest not, and the number of right guesses bounds the ε of its "
-        "training from below (Steinke, Nasr and Jagielski 2023, with the f-DP analysis of Mahloujifar, Melis and "
-        "Chaudhuri 2024). Shown is the median of the targets' bounds at 97.5 %, which is a bound at 95 % however they "
-        "depend on one another. It speaks of the training procedure and the attack, and 0 proves nothing.",
+        f"ε at least: a target is one run with all examples for canaries. The {study.arms[0].guesses // 2} with the "
+        "highest scores are guessed to be members, as many with the lowest not to be, and the number of right guesses "
+        "bounds the ε of its training from below (Steinke, Nasr and Jagielski 2023, with the f-DP analysis of "
+        "Mahloujifar, Melis and Chaudhuri 2024). Shown is the median of the targets' bounds at 97.5 %, which is a "
+        "bound at 95 % however they depend on one another. Only the first attack may raise an alarm.",
         "Limits: an attack's success bounds privacy loss from below only. That these attacks fail does not prove that "
         "others would. The intervals do not cover the choice of data, architecture or training settings.",
     ]
@@ -108,9 +108,11 @@ def _threat_model(study: StudyResult) -> str:
             f"trained {study.settings['models'] - 1} shadow models with them (attacks that use none ignore them)."
         )
         if any(attack.knowledge == "naive" for arm in study.arms for attack in arm.attacks):
-            text += " A naive adversary does not know of the noise and has the noise-free arm's models for shadows."
+            text += " A naive adversary asks the same, but has the noise-free arm's models for shadows."
     if "population" in extras:
         text += " The population is the test split, on which no model trained."
+    if "features" in extras:
+        text += " Features are the first principal components of the inputs, those of the population."
     return text + " Every model is the target in turn, with the others as its shadows."
 
 

@@ -1,6 +1,6 @@
 """The result of an audit of DP-SGD with canaries, and how it is told."""
 
-from typing import Any
+from typing import Any, Literal
 
 from reports.results import Provenance, Record
 from reports.tables import Cell, Table, epsilon_at_least, epsilon_at_most, rounded_up
@@ -21,9 +21,11 @@ class DPAuditResult(Record):
     """Lower bounds beside what the accountant claims.
 
     `epsilon_claimed` (nats) is None where nothing finite is claimed. `correct` of the `guesses` about `canaries` coins
-    were right. `bounds[0]` holds for every mechanism and is the one that may raise the alarm.
+    were right; if all were, they would prove `epsilon_provable`. `bounds[0]` holds for every mechanism and is the one
+    that may raise the alarm.
     """
 
+    schema_version: Literal[1] = 1
     settings: dict[str, Any]
     label: str
     epsilon_claimed: float | None
@@ -32,6 +34,7 @@ class DPAuditResult(Record):
     canaries: int
     guesses: int
     correct: int
+    epsilon_provable: float
     test_accuracy: float
     bounds: list[Bound]
     provenance: Provenance
@@ -53,7 +56,8 @@ def bounds_table(result: DPAuditResult) -> Table:
     claimed = "none" if result.epsilon_claimed is None else f"≤ {epsilon_at_most(result.epsilon_claimed)}"
     rows.append([Cell("claimed (PRV accountant)"), Cell(claimed), Cell("the training procedure")])
     notes = [
-        f"{result.correct} of {result.guesses} guesses about {result.canaries} coins were right; "
+        f"{result.correct} of {result.guesses} guesses about {result.canaries} coins were right; all of them would "
+        f"prove {epsilon_at_least(result.epsilon_provable)} in one run. "
         f"δ = {rounded_up(result.delta)}; each bound holds with {(1 - result.significance) * 100:g} % confidence. "
         f"Test accuracy {result.test_accuracy * 100:.1f} %."
     ]
@@ -63,11 +67,19 @@ def bounds_table(result: DPAuditResult) -> Table:
 def told(result: DPAuditResult) -> str:
     """Returns the finding in one sentence."""
     best = epsilon_at_least(result.bounds[0].epsilon)
+    nothing = result.bounds[0].epsilon == 0
     if result.epsilon_claimed is None:
-        return f"At least ε = {best} leaks at δ = {rounded_up(result.delta)}, and no finite ε is claimed."
+        if nothing:
+            return "No finite ε is claimed, and the guesses prove nothing."
+        return f"No finite ε is claimed, and ε ≥ {best} at δ = {rounded_up(result.delta)} is proved."
     claimed = epsilon_at_most(result.epsilon_claimed)
     if result.alarm:
         return f"Alarm: ε ≤ {claimed} is claimed, but ε ≥ {best} is proved. {WHAT_AN_ALARM_MEANS}"
-    if result.bounds[0].epsilon == 0:
-        return f"No alarm: ε ≤ {claimed} is claimed, and the guesses prove nothing."
-    return f"No alarm: ε ≤ {claimed} is claimed, and ε ≥ {best} is proved."
+    found = "the guesses prove nothing" if nothing else f"ε ≥ {best} is proved"
+    if result.epsilon_provable <= result.epsilon_claimed:
+        return (
+            f"No alarm was possible: ε ≤ {claimed} is claimed, and these guesses could prove "
+            f"{epsilon_at_least(result.epsilon_provable)} at most ({found}). Audit a smaller ε, or give more canaries, "
+            "models or guesses."
+        )
+    return f"No alarm: ε ≤ {claimed} is claimed, and {found}."

@@ -97,7 +97,7 @@ def exposed_drawing(study: StudyResult, arrays: Arrays) -> Drawing | None:
     return Drawing(
         "most-exposed",
         svg(exposed_figure(study, arrays), "most-exposed"),
-        "The most exposed examples, with their class and the share of a target's non-members that they outrank"
+        "The most exposed examples, with their class and the share of non-members that they outrank where trained on"
         + (f" (the first {MOST_PICTURED_ARMS} arms)." if len(study.arms) > MOST_PICTURED_ARMS else "."),
         "; ".join(
             f"{arm.label}: " + ", ".join(f"{one.label} {one.origin}" for one in arm.most_exposed[:PICTURES])
@@ -242,8 +242,12 @@ def exposed_figure(study: StudyResult, arrays: Arrays) -> Figure:
                 row, arrays[f"arm{index}/most_exposed_pictures"], arm.most_exposed, strict=False
             ):
                 axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-                axes.set_title(f"{_cut(one.label, 12)}\n{one.rank.value * 100:.0f} %", fontsize=7)
+                axes.set_title(f"{_cut(one.label, 12)}\n{_percent(one.rank_in)}", fontsize=7)
     return figure
+
+
+def _percent(rank: Estimate | None) -> str:
+    return "–" if rank is None else f"{rank.value * 100:.0f} %"
 
 
 def _cut(text: str, length: int) -> str:

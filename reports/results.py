@@ -48,9 +48,10 @@ class AttackResult(Record):
     (DeLong; the TPR of the threshold that the non-members set, Clopper and Pearson), `differences` this arm less the
     baseline, paired by target and example.
     An `adaptive` adversary trains the shadows under the arm's own scheme, a `naive` one without noise. `needs` is what
-    the attack reads beside the target's outputs. `epsilon_lower_bound` (nats, at the arm's `delta`) is what its
-    successes prove of the mechanism, at 95 % for all targets together. `false_positives_allowed` says, for each TPR,
-    how few of the `non_members` of one target may pass its threshold.
+    the attack reads beside the target's outputs. `correct_guesses` says how many of the arm's `guesses` about each
+    target were right, and `epsilon_lower_bound` (nats, at the arm's `delta`) what that proves of the mechanism, at 95 %
+    for all targets together. `false_positives_allowed` says, for each TPR, how few of the `non_members` of one target
+    may pass its threshold.
     """
 
     attack: str
@@ -61,6 +62,7 @@ class AttackResult(Record):
     per_target: dict[str, list[float]]
     single_targets: dict[str, list[Estimate]]
     differences: dict[str, Estimate]
+    correct_guesses: list[int]
     epsilon_lower_bound: float
     false_positives_allowed: dict[str, int]
     non_members: int
@@ -72,17 +74,19 @@ class AttackResult(Record):
 
 
 class ExposedExample(Record):
-    """An example and what the first attack finds of it in the targets that trained on it.
+    """An example and what the first attack finds of it.
 
-    `score` is the mean score, and `rank` the mean share of a target's non-members that it outranks, with an interval
-    for new targets.
+    `score` is its mean score over the `targets` that trained on it, `rank_in` the mean share of such a target's
+    non-members that it outranks, and `rank_out` the same over targets that did not train on it (None where all did),
+    each with an interval for new targets.
     """
 
     example: int
     origin: str
     label: str
     score: float
-    rank: Estimate
+    rank_in: Estimate | None
+    rank_out: Estimate | None
     targets: int
 
 
@@ -108,7 +112,11 @@ class PrivacyClaim(Record):
 
 
 class AuditResult(Record):
-    """One arm: one scheme, an ensemble trained under it, each model attacked in turn. Accuracies are fractions."""
+    """One arm: one scheme, an ensemble trained under it, each model attacked in turn. Accuracies are fractions.
+
+    `guesses` about the members of each target bound epsilon from below at `delta`; `epsilon_provable` is what they
+    would prove if all were right.
+    """
 
     scheme: str
     label: str
@@ -118,6 +126,8 @@ class AuditResult(Record):
     test_accuracy_difference: Estimate | None
     claim: PrivacyClaim | None
     delta: float
+    guesses: int
+    epsilon_provable: float
     attacks: list[AttackResult]
     most_exposed: list[ExposedExample]
     by_class: list[ClassExposure]
@@ -127,11 +137,13 @@ class AuditResult(Record):
         return next((one for one in self.attacks if one.attack == name and one.knowledge == knowledge), None)
 
     @property
-    def alarms(self) -> list[AttackResult]:
-        """The attacks that prove more privacy loss than is claimed possible."""
-        if self.claim is None or self.claim.epsilon is None:
-            return []
-        return [attack for attack in self.attacks if attack.epsilon_lower_bound > self.claim.epsilon]
+    def alarm(self) -> bool:
+        """Whether the first attack proves more privacy loss than is claimed possible.
+
+        The first alone: the largest of many bounds at 95 % would be too high too often.
+        """
+        epsilon = None if self.claim is None else self.claim.epsilon
+        return epsilon is not None and self.attacks[0].epsilon_lower_bound > epsilon
 
 
 class DatasetSummary(Record):
@@ -209,7 +221,7 @@ def read_study(folder: Path) -> tuple[StudyResult, Arrays]:
     path = folder / RESULT_FILE
     if not path.is_file():
         raise FileNotFoundError(
-            f"{folder} is not a run folder: there is no {RESULT_FILE} in it; run folders are made by `mgaudit run`"
+            f"{folder} is not the folder of a study: there is no {RESULT_FILE} in it; `mgaudit run` makes such folders"
         )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

@@ -68,7 +68,9 @@ def accuracy_vs_privacy(study: StudyResult) -> Table:
             number(arm.test_accuracy, scale=100, digits=1),
             Cell(attack.name),
             *(_metric(attack, name) for name in shown),
-            Cell(epsilon_at_least(attack.epsilon_lower_bound), mark="!" if attack in arm.alarms else ""),
+            Cell(
+                epsilon_at_least(attack.epsilon_lower_bound), mark="!" if arm.alarm and attack is headline(arm) else ""
+            ),
             Cell(claimed(arm)),
         ]
         for arm in study.arms
@@ -78,11 +80,16 @@ def accuracy_vs_privacy(study: StudyResult) -> Table:
     if any(attack.knowledge == "naive" for arm in study.arms for attack in arm.attacks):
         notes.append("A naive adversary's shadows are trained without noise; all others' as the target was.")
     notes.append(
-        "ε at least: what the attack's successes prove of the arm's training, at 95 % for all targets together and δ = "
-        + ", ".join(dict.fromkeys(rounded_up(arm.delta) for arm in study.arms))
-        + " (audit in one run)."
+        "ε at least: what the attack's guesses prove of the arm's training (audit in one run), each at 95 %, 0 being "
+        "nothing. If all guesses were right they would prove "
+        + "; ".join(
+            dict.fromkeys(
+                f"{epsilon_at_least(arm.epsilon_provable)} at δ = {rounded_up(arm.delta)}" for arm in study.arms
+            )
+        )
+        + "."
     )
-    if any(arm.alarms for arm in study.arms):
+    if any(arm.alarm for arm in study.arms):
         notes.append("! More than the accountant's bound allows: see the verdict.")
     proofs = [f"{arm.label}: {proof(arm)}" for arm in study.arms if arm.claim is not None]
     return Table("Accuracy against privacy", columns, rows, [*notes, *_guessing(study, shown), *proofs])
@@ -174,21 +181,21 @@ def single_targets(study: StudyResult) -> Table:
     notes = [
         f"The attack {headline(study.arms[0]).attack} on single models, as one who releases a model faces it. "
         "Intervals are for new examples alone: DeLong's for AUC; for a TPR, Clopper and Pearson's for the threshold "
-        "that the target's non-members set."
+        "that the target's non-members set. The least and the most vulnerable look more extreme than they are."
     ]
     return Table("Single targets", ["Arm", "Target", "AUC", *map(metric_title, shown)], rows, notes)
 
 
 def most_exposed(study: StudyResult) -> Table:
     """Returns the most exposed examples of each arm."""
-    columns = ["Arm", "Example", "Class", "Mean score", "Non-members outranked, %", "Targets"]
+    columns = ["Arm", "Example", "Class", "Mean score", "Outranks, % (in)", "Outranks, % (out)", "Targets"]
     rows = [
         [
             Cell(arm.label),
             Cell(one.origin),
             Cell(one.label),
             Cell(f"{one.score:.2f}".replace("-", "−")),
-            number(one.rank, scale=100, digits=1),
+            *(Cell("–") if rank is None else number(rank, 100, 1) for rank in (one.rank_in, one.rank_out)),
             Cell(str(one.targets)),
         ]
         for arm in study.arms
@@ -196,8 +203,9 @@ def most_exposed(study: StudyResult) -> Table:
     ]
     notes = [
         f"By the attack {headline(study.arms[0]).attack}: mean score over the targets that trained on the example, and "
-        "the mean share of the target's non-members that it outranks, with a 95 % interval for new targets. The worst "
-        "of many examples look a little worse than they are."
+        "the mean share of a target's non-members that it outranks, for targets that trained on it (in) and others "
+        "(out), with 95 % intervals for new targets. Ordered by how much higher the mean score is in than out, in "
+        "standard errors. The intervals are each example's own: the worst of many look worse than they are."
     ]
     return Table("Most exposed examples", columns, rows, notes)
 

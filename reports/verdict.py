@@ -31,16 +31,12 @@ def verdict(study: StudyResult) -> list[str]:
 
 def _alarms(study: StudyResult) -> list[str]:
     """Returns one sentence for each arm whose proven privacy loss is more than is claimed possible."""
-    alarms = []
-    for arm in study.arms:
-        if arm.alarms:
-            worst = max(arm.alarms, key=lambda attack: attack.epsilon_lower_bound)
-            proved = epsilon_at_least(worst.epsilon_lower_bound)
-            alarms.append(
-                f"Alarm: {arm.label} claims ε ≤ {claimed(arm)}, but the attack {worst.name} proves ε ≥ {proved} at the "
-                f"same δ. {WHAT_AN_ALARM_MEANS}"
-            )
-    return alarms
+    return [
+        f"Alarm: {arm.label} claims ε ≤ {claimed(arm)}, but the attack {headline(arm).name} proves "
+        f"ε ≥ {epsilon_at_least(headline(arm).epsilon_lower_bound)} at the same δ. {WHAT_AN_ALARM_MEANS}"
+        for arm in study.arms
+        if arm.alarm
+    ]
 
 
 def _model(study: StudyResult) -> str:

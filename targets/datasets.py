@@ -26,7 +26,8 @@ class Dataset:
 
     `inputs` (examples, *input_shape) and `test_inputs` (test examples, *input_shape) are uint8 or float32,
     images with channels first; `labels` and `test_labels` are int64 class numbers; `classes` names the classes.
-    `origins` says where each example came from, a file or a row, for who wants to look at it.
+    `origins` (examples,) says where each came from, a file or a row, for who wants to look at it; by default it is the
+    place in `inputs`.
     """
 
     name: str
@@ -38,6 +39,12 @@ class Dataset:
     origins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if not self.origins:
+            object.__setattr__(self, "origins", tuple(f"example {place}" for place in range(len(self.inputs))))
+        if len(self.origins) != len(self.inputs):
+            raise ValueError(
+                f"dataset {self.name}: origins must name each of {len(self.inputs)} examples, got {len(self.origins)}"
+            )
         if len(self.classes) < 2:
             raise ValueError(f"dataset {self.name}: there must be at least 2 classes, got {len(self.classes)}")
         for split, inputs, labels in (
@@ -267,6 +274,6 @@ def _refuse_overlap(dataset: Dataset) -> None:
     if both:
         raise ValueError(
             f"dataset {dataset.name}: the test split must not overlap the examples to audit, got {len(both)} of its "
-            f"{len(dataset.test_labels)} examples that are among them (test example {both[0][0]} is example "
-            f"{both[0][1]}); take them out of one of the two"
+            f"{len(dataset.test_labels)} examples that are among them (test example {both[0][0]} is "
+            f"{dataset.origins[both[0][1]]}); take them out of one of the two"
         )

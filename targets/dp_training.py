@@ -67,7 +67,7 @@ def plan_privacy(scheme: DPSGD, training: Training, n: float) -> PrivacyPlan:
     if training.batch_size > n:
         raise ValueError(
             f"batch_size must be <= {n:g}, the expected number of training examples, for DP-SGD, "
-            f"got {training.batch_size}; use a smaller --batch-size, or --no-dp"
+            f"got {training.batch_size}; use a smaller --batch-size or more examples"
         )
     sample_rate = training.batch_size / n
     steps = round(training.epochs / sample_rate)

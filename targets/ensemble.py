@@ -1,6 +1,6 @@
 """Many trained models as one thing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from torch.func import functional_call
 
 from targets.gradients import gradient_norms
 from targets.queries import Queries
+from targets.seeds import torch_generator
 
 
 @dataclass(frozen=True)
@@ -25,15 +26,19 @@ class Ensemble:
         inputs: NDArray[np.float32],
         device: str,
         queries: Queries,
-        streams: Callable[[int], torch.Generator],
+        seed: int,
         batch_size: int = 1000,
     ) -> NDArray[np.float32]:
         """Returns the logits (models, examples, queries, classes) at evaluation for `inputs` (examples, *input_shape).
 
-        `streams` returns the generator of each query by its number, at its start.
+        The queries are determined by `seed` and the place of an example in `inputs`: a crop is the same for audited
+        examples and population, or the one would not be like the other for models that know neither.
         """
         self.model.to(device).eval()
-        asked = [queries.ask(torch.from_numpy(inputs), query, streams(query)) for query in range(queries.number)]
+        asked = [
+            queries.ask(torch.from_numpy(inputs), query, torch_generator(seed, "queries", query))
+            for query in range(queries.number)
+        ]
         with torch.no_grad():
             return np.stack([self._logits_of_one(weights, asked, device, batch_size) for weights in self.weights])
 

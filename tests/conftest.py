@@ -1,15 +1,24 @@
 """Fixtures: a cache of one's own, no network, and a study small enough to train in a second."""
 
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+from threadpoolctl import threadpool_limits
 
 # A machine that is busy must not fail a test, and the same code must not fail today and pass tomorrow.
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> Iterator[None]:
+    """OpenMP's threads wait for one another by spinning, which on a busy machine takes minutes for milliseconds."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture(autouse=True)

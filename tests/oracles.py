@@ -408,8 +408,10 @@ def f_dp_chance(correct: int, made: int, canaries: int, epsilon: float, delta: f
     return float(-found.fun)
 
 
-def rmia_share(p: np.ndarray, membership: np.ndarray, others: np.ndarray, target: int, attack: RMIA) -> list[float]:
-    """The share of population points z with r(x) / r(z) >= gamma, pair by pair, the median over queries being taken.
+def rmia_share(
+    p: np.ndarray, membership: np.ndarray, others: np.ndarray, target: int, attack: RMIA, gamma: float
+) -> list[float]:
+    """The share of population points z with r(x) / r(z) >= gamma, pair by pair, with medians of the logs over queries.
 
     `p` (models, examples, queries) and `others` (models, population, queries) are probabilities of the label.
     """
@@ -422,9 +424,9 @@ def rmia_share(p: np.ndarray, membership: np.ndarray, others: np.ndarray, target
         for q in queries:
             mean = fmean([float(others[m, z, q]) for m in range(len(others)) if m != target])
             pbar = mean if attack.online else ((1 + attack.a) * mean + (1 - attack.a)) / 2
-            found.append(float(others[target, z, q]) / pbar)
-        of_z.append(median(found))
-    return [fmean([1.0 if x / z >= attack.gamma else 0.0 for z in of_z]) for x in ratios]
+            found.append(math.log(float(others[target, z, q]) / pbar))
+        of_z.append(math.exp(median(found)))
+    return [fmean([1.0 if x / z >= gamma else 0.0 for z in of_z]) for x in ratios]
 
 
 def label_only(logits: np.ndarray, labels: np.ndarray) -> list[float]:
@@ -440,34 +442,34 @@ def label_only(logits: np.ndarray, labels: np.ndarray) -> list[float]:
 
 
 def quantile(observations: Observations, target: int) -> list[float]:
-    """(phi - median) / sd of one target, each quartile by scikit-learn's trees at their defaults (one query)."""
+    """(margin - median) / sd of one target, each quartile by scikit-learn's trees at their defaults (one query)."""
 
     def rows(features: np.ndarray, labels: np.ndarray) -> list[list[float]]:
         return [[*map(float, row), float(label)] for row, label in zip(features, labels, strict=True)]
 
-    def phi_of(logits: np.ndarray, labels: np.ndarray) -> list[float]:
+    def margin_of(logits: np.ndarray, labels: np.ndarray) -> list[float]:
         found = []
         for z, label in zip(logits[:, 0].tolist(), labels, strict=True):
-            found.append(z[label] - math.log(sum(math.exp(v) for j, v in enumerate(z) if j != label)))
+            found.append(z[label] - max(v for j, v in enumerate(z) if j != label))
         return found
 
     assert observations.population_logits is not None
     assert observations.population_labels is not None
     known = rows(observations.population_extras["features"][target], observations.population_labels)
-    known_phi = phi_of(observations.population_logits[target], observations.population_labels)
+    known_margin = margin_of(observations.population_logits[target], observations.population_labels)
     asked = rows(observations.extras["features"][target], observations.labels)
     columns, known_columns = [], []
     for level in (0.25, 0.5, 0.75):
         trees = HistGradientBoostingRegressor(
             loss="quantile", quantile=level, categorical_features=[len(asked[0]) - 1], early_stopping=False
-        ).fit(np.array(known), known_phi)
+        ).fit(np.array(known), known_margin)
         columns.append(trees.predict(asked).tolist())
         known_columns.append(trees.predict(known).tolist())
-    rest = [x - median(row) for x, row in zip(known_phi, zip(*known_columns, strict=True), strict=True)]
+    rest = [x - median(row) for x, row in zip(known_margin, zip(*known_columns, strict=True), strict=True)]
     floor = 0.1 * float(np.quantile(rest, 0.75) - np.quantile(rest, 0.25)) / 1.349
     scores = []
     for x, row in zip(
-        phi_of(observations.logits[target], observations.labels), zip(*columns, strict=True), strict=True
+        margin_of(observations.logits[target], observations.labels), zip(*columns, strict=True), strict=True
     ):
         low, mu, high = sorted(row)
         scores.append((x - mu) / max((high - low) / 1.349, floor))

@@ -11,8 +11,9 @@ import torch
 
 from attacks import ATTACKS, LiRA, Observations
 from attacks.metrics import roc
+from attacks.one_run import Guesses, one_run_fdp_epsilon
 from mgaudit.arm import determined_by, plan_arm, train_arm
-from mgaudit.audit import accuracy, principal_components
+from mgaudit.audit import accuracy, epsilon_lower_bound, principal_components
 from mgaudit.design import draw_design
 from mgaudit.progress import Progress
 from mgaudit.settings import study_settings
@@ -239,10 +240,43 @@ def test_the_most_exposed_examples_are_in_the_result(small: dict[str, Any]) -> N
         scores, membership = arrays[f"arm{index}/lira/scores"], arrays["membership"]
         first = arm.most_exposed[0]
         assert first.score == pytest.approx(scores[membership[:, first.example], first.example].mean())
-        assert first.score == np.nanmax(arrays[f"arm{index}/exposure/score"])
+        gaps = [
+            (row[trained].mean() - row[~trained].mean()) / np.sqrt(1 / trained.sum() + 1 / (~trained).sum())
+            for row, trained in zip(scores.T, membership.T, strict=True)
+            if 0 < trained.sum() < 4
+        ]
+        (gap,) = [gaps[place] for place in [int(np.argmax(gaps))]]
+        trained = membership[:, first.example]
+        error = np.sqrt(1 / trained.sum() + 1 / (~trained).sum())
+        assert (first.score - scores[~trained, first.example].mean()) / error == pytest.approx(gap)
+        assert first.targets == membership[:, first.example].sum()
         assert first.origin.startswith("load_digits()[")
         assert len(arm.by_class) == 10
         assert sum(found.examples for found in arm.by_class) == 200
+
+
+def test_the_bound_on_epsilon_is_that_of_the_guesses_in_the_result(small: dict[str, Any]) -> None:
+    study, arrays = run(small)
+    for index, arm in enumerate(study.arms):
+        assert arm.guesses == 20  # a twentieth of 200 on either side
+        assert arm.epsilon_provable == one_run_fdp_epsilon(Guesses(20, 20, 200), arm.delta, 0.025)
+        for attack in arm.attacks:
+            for target, correct in enumerate(attack.correct_guesses):
+                order = np.argsort(arrays[f"arm{index}/{attack.name}/scores"][target])
+                members = arrays["membership"][target][order]
+                assert correct == members[-10:].sum() + (~members[:10]).sum()
+            bounds = sorted(
+                one_run_fdp_epsilon(Guesses(correct, 20, 200), arm.delta, 0.025) for correct in attack.correct_guesses
+            )
+            assert attack.epsilon_lower_bound == bounds[1]
+
+
+def test_the_median_of_the_targets_bounds_is_taken() -> None:
+    guesses = [Guesses(correct, 100, 1000) for correct in (50, 98, 100, 100, 99)]
+    alone = [epsilon_lower_bound([one], 1e-5) for one in guesses]
+    assert alone[0] == 0 < alone[1] < alone[4] < alone[2] == alone[3]
+    assert epsilon_lower_bound(guesses, 1e-5) == alone[4]
+    assert epsilon_lower_bound(guesses[1:], 1e-5) == alone[4]  # of an even number the lower one
 
 
 def test_principal_components_are_the_populations() -> None:

@@ -250,7 +250,7 @@ def test_a_read_only_out_folder_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere"], "nowhere is not a run folder"),
+        (["nowhere"], "nowhere is not the folder of a study"),
         (["nowhere", "--format", "docx"], "--format must be one of html, pdf, got 'docx'"),
     ],
 )

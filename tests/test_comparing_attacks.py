@@ -87,9 +87,11 @@ def test_rmia_is_finite_where_a_label_is_all_but_impossible() -> None:
     assert np.isfinite(score_every_target(RMIA(), oracles.observations_of(phi, membership))).all()
 
 
-@pytest.mark.parametrize("queries", [1, 3])
-@pytest.mark.parametrize("attack", [RMIA(), RMIA(online=False), RMIA(gamma=1.5), RMIA(a=1.0, gamma=0.5)], ids=repr)
-def test_rmias_population_share_equals_its_oracle_pair_by_pair(attack: RMIA, queries: int) -> None:
+@pytest.mark.parametrize("queries", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("attack", "gamma"), [(RMIA(), 1.0), (RMIA(online=False), 1.0), (RMIA(), 1.5), (RMIA(a=1.0), 0.5)], ids=repr
+)
+def test_rmias_population_share_equals_its_oracle_pair_by_pair(attack: RMIA, gamma: float, queries: int) -> None:
     observations = seen(5, 60, queries=queries)
     signal = LogProbability(attack.temperature)
     p, others = (
@@ -99,8 +101,8 @@ def test_rmias_population_share_equals_its_oracle_pair_by_pair(attack: RMIA, que
             (observations.population_logits, observations.population_labels),
         )
     )
-    share = attack.population_share(observations.view(1))
-    assert share.tolist() == oracles.rmia_share(p, observations.membership, others, 1, attack)
+    share = attack.population_share(observations.view(1), gamma)
+    assert share.tolist() == oracles.rmia_share(p, observations.membership, others, 1, attack, gamma)
     assert 0 < len(set(share.tolist())) > 10
     order = np.argsort(attack.score(observations.view(1)))
     assert (np.diff(share[order]) >= 0).all()
@@ -147,12 +149,15 @@ def test_the_population_share_takes_a_population() -> None:
 @pytest.mark.parametrize("models", [5, 12])
 def test_bavaria_equals_its_oracle(models: int, predictive: str) -> None:
     observations = seen(models)
-    expected = oracles.bavaria(all_of(logit_confidence, observations), observations.membership, 3, predictive)
-    attack = BaVarIA(predictive=predictive)  # type: ignore[arg-type]
-    assert np.allclose(attack.score(observations.view(3)), expected, rtol=0, atol=1e-9)
+    phi = all_of(logit_confidence, observations)
+    for bend in (math.inf, 2.0):
+        bent = np.array([[x if x < 0 or bend == math.inf else bend * math.asinh(x / bend) for x in row] for row in phi])
+        expected = oracles.bavaria(bent, observations.membership, 3, predictive)
+        attack = BaVarIA(predictive=predictive, bend=bend)  # type: ignore[arg-type]
+        assert np.allclose(attack.score(observations.view(3)), expected, rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("attack", [BaVarIA(), BaVarIA(predictive="gaussian")], ids=repr)
+@pytest.mark.parametrize("attack", [BaVarIA(bend=math.inf), BaVarIA("gaussian", math.inf)], ids=repr)
 def test_bavaria_reaches_the_power_that_theory_allows_with_many_shadows(attack: Attack) -> None:
     observations = oracles.planted(64, 2000, 1.5, np.random.default_rng(1))
     assert mean_auc(attack, observations) == pytest.approx(norm.cdf(1.5 / math.sqrt(2)), abs=0.01)
@@ -173,10 +178,11 @@ def test_bavaria_beats_lira_with_few_shadows_where_examples_spread_differently(m
     ("make", "message"),
     [
         (lambda: RMIA(temperature=0.0), "temperature must be a finite number > 0, got 0.0"),
-        (lambda: RMIA(gamma=0.0), "gamma must be a finite number > 0, got 0.0"),
+        (lambda: RMIA().population_share(seen(4).view(0), 0.0), "gamma must be a finite number > 0, got 0.0"),
         (lambda: RMIA(a=1.5), "a must lie between 0 and 1, got 1.5"),
         (lambda: BaVarIA(predictive="cauchy"), "predictive must be student or gaussian, got 'cauchy'"),  # type: ignore[arg-type]
         (lambda: Reference(bandwidth=0.0), "bandwidth must be a finite number > 0, got 0.0"),
+        (lambda: BaVarIA(bend=0.0), "bend must be > 0, got 0.0"),
         (lambda: BaVarIA(min_std=0.0), "min_std must be a finite number > 0, got 0.0"),
     ],
 )

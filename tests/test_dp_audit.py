@@ -38,12 +38,13 @@ def test_training_that_memorises_is_found_to_leak_and_dp_sgd_is_not() -> None:
     leaking, _ = audited({**MEMORISING, "scheme": "none"})
     assert leaking.epsilon_claimed is None
     assert all(bound.epsilon > 0.5 for bound in leaking.bounds)
-    assert "no finite ε is claimed" in told(leaking)
+    assert "No finite ε is claimed, and ε ≥ " in told(leaking)
     private, _ = audited(PRIVATE)
     assert private.epsilon_claimed is not None
     assert private.bounds[0].epsilon < private.epsilon_claimed
     assert not private.alarm
     assert told(private).startswith("No alarm")
+    assert told(private.model_copy(update={"epsilon_claimed": 90.0})).startswith("No alarm was possible: ε ≤ 90.00")
 
 
 def test_dp_sgd_that_forgets_its_noise_raises_the_alarm() -> None:
@@ -85,6 +86,11 @@ def test_the_claim_counts_the_members_that_are_expected() -> None:
     assert plan.design.membership[:, others].all()
 
 
+def test_no_number_of_canaries_is_too_odd_for_half_of_them() -> None:
+    result, _ = audited({**PRIVATE, "canaries": 23, "guesses": 0.5, "training": {"epochs": 1}})
+    assert result.guesses == 22
+
+
 def test_canaries_are_part_of_what_determines_a_model(own_cache: Path) -> None:
     for change in ({}, {"kind": "natural"}, {"canaries": 190}, {"significance": 0.01}):
         audited({**PRIVATE, **change})
@@ -112,7 +118,7 @@ def test_the_command_prints_the_bounds_beside_the_claim_and_keeps_them(tmp_path:
     shown = CliRunner().invoke(app, ["audit-dp", *SMALL, "--epsilon", "4", "--out", str(tmp_path / "a")])
     assert shown.exit_code == 0, shown.output
     assert "≤ 4.00" in shown.stdout
-    assert "No alarm: ε ≤ 4.00 is claimed" in shown.stdout
+    assert "No alarm was possible: ε ≤ 4.00 is claimed, and these guesses could prove 1." in shown.stdout
     (folder,) = (tmp_path / "a").iterdir()
     assert {path.name for path in folder.iterdir()} == {"settings.toml", "dp-audit.json", "arrays.npz", "log.txt"}
     again = CliRunner().invoke(

@@ -61,7 +61,6 @@ def test_nothing_in_a_view_depends_on_the_targets_own_membership() -> None:
         attribute = getattr(ours, name)
         if callable(attribute):
             arguments = {
-                "shadow_logits": (np.arange(30),),
                 "shadow_outputs": (np.arange(30) % 4, np.arange(30)),
             }.get(name, ("gradient_norm" if "extra" in name else logit_confidence,))
             found, other = attribute(*arguments), getattr(theirs, name)(*arguments)
@@ -75,7 +74,6 @@ def test_nothing_in_a_view_depends_on_the_targets_own_membership() -> None:
         for one, two in pairs:
             assert np.allclose(one, two, atol=1e-12, equal_nan=True), name
     assert ours.shadow_membership.shape == (4, 30)
-    assert ours.shadow_logits(np.arange(7)).shape == (4, 7, 1, 2)
     pairs_of = ours.shadow_outputs(np.array([1, 2, 3]), np.array([7, 7, 5]))
     assert np.array_equal(pairs_of, observations.logits[[1, 3, 4], [7, 7, 5]])
 
@@ -146,7 +144,7 @@ def test_a_population_that_overlaps_the_audited_examples_is_refused() -> None:
     others = np.random.default_rng(1).standard_normal((4, 5, 1, 3))
     others[:, 3] = logits[:, 2]
     population = np.full(5, labels[2])
-    with pytest.raises(ValueError, match="point 3 has the label and the logits of example 2 under every model"):
+    with pytest.raises(ValueError, match=r"must not overlap the audited examples, but 1 of .* \(point 3: example 2\)"):
         Observations(logits, labels, membership, others, population)
     Observations(logits, labels, membership, others, (population + 1) % 3)  # another label: another example
     others[1, 3] += 0.1
@@ -164,7 +162,9 @@ def test_a_naive_adversary_has_the_other_ensembles_shadows_without_the_targets_t
     plain = replace(noisy, logits=noisy.logits + generator.standard_normal(noisy.logits.shape))
     view = noisy.view(2, plain)
     assert np.array_equal(view.target_logits, noisy.logits[2])
-    assert np.array_equal(view.shadow_logits(np.arange(30)), np.delete(plain.logits, 2, axis=0))
+    for shadow, model in enumerate((0, 1, 3, 4)):
+        outputs = view.shadow_outputs(np.full(30, shadow), np.arange(30))
+        assert np.array_equal(outputs, plain.logits[model])
     assert np.array_equal(view.shadow_membership, np.delete(noisy.membership, 2, axis=0))
 
 
@@ -174,7 +174,15 @@ def test_a_naive_adversary_has_the_other_ensembles_shadows_without_the_targets_t
         (lambda o: replace(o, membership=~o.membership), "membership of the shadows must be that of the targets"),
         (lambda o: replace(o, labels=1 - o.labels), "labels of the shadows must be that of the targets"),
         (
-            lambda o: Observations(np.repeat(o.logits, 2, axis=2), o.labels, o.membership),
+            lambda o: replace(o, population_labels=1 - o.population_labels),
+            "population_labels of the shadows must be that of the targets",
+        ),
+        (
+            lambda o: replace(
+                o,
+                logits=np.repeat(o.logits, 2, axis=2),
+                population_logits=np.repeat(o.population_logits, 2, axis=2),
+            ),
             r"must have the \(queries, classes\) \(1, 2\) of the targets', got \(2, 2\)",
         ),
     ],

@@ -72,8 +72,8 @@ def test_an_ensembles_logits_are_each_models_own_at_evaluation() -> None:
     trained = [train(recipe(GaussianMask(0.5)), data, row, i, "cpu") for i, row in enumerate(fair_coins(3, 80, 0))]
     ensemble = Ensemble(initial_model(MLP, (1, 8, 8), 3, seed=0), [model.weights for model in trained])
     queries = NoiseDraws(2, GaussianMask(0.5))
-    plain = ensemble.logits(data.inputs, "cpu", Queries(), streams, batch_size=7)
-    masked = ensemble.logits(data.inputs, "cpu", queries, streams, batch_size=7)
+    plain = ensemble.logits(data.inputs, "cpu", Queries(), 0, batch_size=7)
+    masked = ensemble.logits(data.inputs, "cpu", queries, 0, batch_size=7)
     assert plain.shape == (3, 80, 1, 3)
     assert masked.shape == (3, 80, 2, 3)
     inputs = torch.from_numpy(data.inputs)

@@ -64,6 +64,7 @@ def attack(name: str, auc: float, change: float | None, knowledge: Any = "adapti
         per_target={metric: [0.3, 0.2, 0.4] for metric in METRICS},
         single_targets={metric: [estimate(value, 0.03) for value in (0.3, 0.2, 0.4)] for metric in METRICS[:5]},
         differences={} if change is None else {metric: estimate(change, 0.02) for metric in METRICS},
+        correct_guesses=[4, 4, 3],
         epsilon_lower_bound=0.3299,
         false_positives_allowed={"tpr_at_0.1_fpr": 30, "tpr_at_0.01_fpr": 10, "tpr_at_0.001_fpr": 0, "tpr_at_0_fpr": 0},
         non_members=299,
@@ -80,6 +81,8 @@ def arm(scheme: str, label: str, auc: float, change: float | None, claim: Privac
         test_accuracy_difference=None if change is None else estimate(-0.031, 0.012),
         claim=claim,
         delta=8.8071e-4,
+        guesses=6,
+        epsilon_provable=8.9012,
         attacks=[
             attack("lira", auc, change),
             attack("loss", auc - 0.05, change),
@@ -91,7 +94,8 @@ def arm(scheme: str, label: str, auc: float, change: float | None, claim: Privac
                 origin=f"train/{place}.png",
                 label=NASTY if place == 0 else "a",
                 score=7.5 - place,
-                rank=Estimate(value=0.95, low=0.9, high=1.0),
+                rank_in=Estimate(value=0.95, low=0.9, high=1.0),
+                rank_out=None if place == 1 else Estimate(value=0.5, low=0.25, high=0.75),
                 targets=2,
             )
             for place in range(20)
@@ -195,7 +199,7 @@ def test_a_result_that_cannot_be_read_is_refused(tmp_path: Path, change: Any, me
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="is not a run folder"):
+    with pytest.raises(FileNotFoundError, match="is not the folder of a study"):
         read_study(tmp_path)
     write(tmp_path / "run", study(), arrays())
     (tmp_path / "run" / ARRAYS_FILE).unlink()
@@ -255,6 +259,7 @@ def test_the_main_table_has_a_row_for_each_arm_and_attack_with_the_numbers_of_th
     assert any("guessing gets 0.33 % at 0.1 % FPR)" in note for note in table.notes)  # 1 of 300
     # Bounds are rounded up: 7.994 and 8.8071e-4.
     assert any("ε = 8.00 at δ = 8.81e-04" in note and "281 steps" in note for note in table.notes)
+    assert any("would prove 8.90 at δ = 8.81e-04." in note for note in table.notes)
     assert any("naive adversary's shadows are trained without noise" in note for note in table.notes)
     assert len(all_metrics(study()).rows) == 8 * 7
 
@@ -456,7 +461,8 @@ def test_single_targets_are_the_least_the_middling_and_the_most_vulnerable() -> 
 def test_the_exposed_are_told_with_their_rank_and_their_class() -> None:
     rows = [[str(cell) for cell in row] for row in most_exposed(study()).rows]
     assert len(rows) == 3 * 5
-    assert rows[1] == ["no noise", "train/1.png", "a", "6.50", "95.0 ± 5.0", "2"]
+    assert rows[1] == ["no noise", "train/1.png", "a", "6.50", "95.0 ± 5.0", "–", "2"]
+    assert rows[2] == ["no noise", "train/2.png", "a", "5.50", "95.0 ± 5.0", "50.0 ± 25.0", "2"]
     table = by_class(study())
     assert table.columns == ["Class", "Examples", "no noise", "gaussian-mask (kappa=0.3)", "dp-sgd (epsilon=8)"]
     assert [[str(cell) for cell in row] for row in table.rows] == [
@@ -474,10 +480,12 @@ def test_the_exposed_are_told_with_their_rank_and_their_class() -> None:
 def test_a_bound_that_crosses_the_claim_raises_an_alarm_everywhere() -> None:
     calm, private = study(), study().arms[2]
     assert not any("Alarm" in sentence for sentence in verdict(calm))
-    broken = private.attacks[1].model_copy(update={"epsilon_lower_bound": 8.456})
-    alarmed = study(arms=[*calm.arms[:2], private.model_copy(update={"attacks": [private.attacks[0], broken]})])
-    assert "Alarm: dp-sgd (epsilon=8) claims ε ≤ 8.00, but the attack loss proves ε ≥ 8.45" in verdict(alarmed)[-1]
-    assert [str(row[-2]) for row in accuracy_vs_privacy(alarmed).rows][-2:] == ["0.32", "8.45!"]
+    broken = [attack.model_copy(update={"epsilon_lower_bound": 8.456}) for attack in private.attacks]
+    second = study(arms=[*calm.arms[:2], private.model_copy(update={"attacks": [private.attacks[0], broken[1]]})])
+    assert not any("Alarm" in sentence for sentence in verdict(second))  # the largest of many bounds is no bound
+    alarmed = study(arms=[*calm.arms[:2], private.model_copy(update={"attacks": [broken[0], private.attacks[1]]})])
+    assert "Alarm: dp-sgd (epsilon=8) claims ε ≤ 8.00, but the attack lira proves ε ≥ 8.45" in verdict(alarmed)[-1]
+    assert [str(row[-2]) for row in accuracy_vs_privacy(alarmed).rows][-2:] == ["8.45!", "0.32"]
     held = {name: values for name, values in arrays().items() if "naive" not in name or "arm2" not in name}
     for text in (html_text(render_html(document(alarmed, held))), pdf_text(render_pdf(document(alarmed, held)))):
         assert "Alarm: dp-sgd" in text
