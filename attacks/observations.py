@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+COINCIDENCES = 0.01
+
 Floats = NDArray[np.float64]
 Signal = Callable[[NDArray[np.floating], NDArray[np.int64]], Floats]
 
@@ -279,14 +281,15 @@ def _refuse_overlap(
 ) -> None:
     """Raises ValueError where points of the population have label and logits, of every model, of an audited example.
 
-    Coarse logits coincide by chance. They do so among the audited examples, too, and no alarm is raised unless the
-    population coincides with them more than three times as often as they do with one another.
+    Coarse logits, and those of dying models, coincide by chance. They do so among the audited examples, too, and no
+    alarm is raised unless the population coincides with them more than three times as often as they do with one
+    another, and in more than COINCIDENCES of its points.
     """
     audited, others = _contents(logits, labels), _contents(population_logits.astype(logits.dtype), population_labels)
     places = dict(zip(audited, range(len(audited)), strict=True))
     overlap = [(point, places[content]) for point, content in enumerate(others) if content in places]
     by_chance = 1 - len(places) / len(audited)
-    if overlap and len(overlap) / len(others) > 3 * by_chance:
+    if overlap and len(overlap) / len(others) > max(3 * by_chance, COINCIDENCES):
         point, example = overlap[0]
         raise ValueError(
             f"the population must not overlap the audited examples, but {len(overlap)} of its points have label and "

@@ -156,6 +156,16 @@ def test_models_that_answer_all_alike_raise_no_alarm_of_overlap() -> None:
     Observations(np.zeros_like(logits), labels, membership, np.zeros((4, 5, 1, 3)), np.full(5, labels[0]))
 
 
+def test_coarse_logits_that_coincide_by_chance_raise_no_alarm_of_overlap() -> None:
+    generator = np.random.default_rng(0)
+    logits, others = (generator.integers(0, 40, (1, count, 1, 2)).astype(float) for count in (400, 500))
+    membership = generator.random((1, 400)) < 0.5
+    Observations(logits, np.zeros(400, int), membership, others, np.zeros(500, int))
+    others[:, :300] = logits[:, :300]
+    with pytest.raises(ValueError, match="must not overlap"):
+        Observations(logits, np.zeros(400, int), membership, others, np.zeros(500, int))
+
+
 def test_a_naive_adversary_has_the_other_ensembles_shadows_without_the_targets_twin() -> None:
     generator = np.random.default_rng(4)
     noisy = planted(models=5, examples=30, shift=1.0, generator=generator)
