@@ -2,12 +2,15 @@
 
 import socket
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
 from threadpoolctl import threadpool_limits
+
+from targets import dp_training
 
 # A machine that is busy must not fail a test, and the same code must not fail today and pass tomorrow.
 settings.register_profile("steady", deadline=None, derandomize=True)
@@ -18,6 +21,14 @@ settings.load_profile("steady")
 def one_thread() -> Iterator[None]:
     """OpenMP's threads wait for one another by spinning, which on a busy machine takes minutes for milliseconds."""
     with threadpool_limits(1):
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_search_for_each_noise_multiplier() -> Iterator[None]:
+    """The accountant takes seconds to find the noise multiplier of an epsilon, and many tests ask for the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dp_training, "get_noise_multiplier", cache(dp_training.get_noise_multiplier))
         yield
 
 

@@ -296,18 +296,16 @@ def test_a_killed_run_goes_on_where_it_was(
     assert 3 <= len(kept) < 12
     assert not list(tmp_path.glob("runs/*/result.json"))
 
-    resumed = process(tmp_path, "run", *SLOW, "--jobs", jobs)
-    _, errors = resumed.communicate(timeout=240)
-    assert resumed.returncode == 0, errors
+    resumed = mgaudit("run", *SLOW, "--jobs", jobs, "--out", str(tmp_path / "runs"))
+    assert resumed.exit_code == 0, resumed.output
     assert all(path.stat().st_mtime_ns == then for path, then in kept.items())
     assert not list(own_cache.rglob("*.partial"))
     result = json.loads((run_folder(tmp_path / "runs") / "result.json").read_text())
     assert sum(result.pop("times")["models_reused"].values()) == len(kept)
 
     monkeypatch.setenv("MGAUDIT_CACHE", str(tmp_path / "other-cache"))
-    whole = process(tmp_path, "run", *SLOW, "--jobs", "2", "--out", "whole")
-    _, errors = whole.communicate(timeout=240)
-    assert whole.returncode == 0, errors
+    whole = mgaudit("run", *SLOW, "--jobs", "1", "--out", str(tmp_path / "whole"))
+    assert whole.exit_code == 0, whole.output
     expected = json.loads((run_folder(tmp_path / "whole") / "result.json").read_text())
     expected.pop("times")
     assert result == expected

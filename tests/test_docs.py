@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from mgaudit import __version__
 from mgaudit.cli import app
+from mgaudit.run_folder import RunFolder
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -54,12 +55,16 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("command", [command for command in commands() if command.startswith("mgaudit")])
-def test_a_documented_command_runs(command: str, workplace: Path) -> None:
+def test_a_documented_command_runs(command: str, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, *arguments = shlex.split(command)
+    if arguments[0] == "run" and len(arguments) > 1:  # one report tells of all, and takes longer than the run
+        monkeypatch.setattr(RunFolder, "write_reports", lambda *_: [])
     extra = {"run": SMALL, "audit-dp": CANARIES}.get(arguments[0], [])
     result = CliRunner().invoke(app, [*arguments, *extra])
     assert result.exit_code == 0, result.output
     if arguments[0] == "run":
+        assert list((workplace / "runs").glob("*/result.json"))
+    if arguments == ["run"]:
         assert list((workplace / "runs").glob("*/report.pdf"))
 
 
