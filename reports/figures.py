@@ -157,7 +157,7 @@ def accuracy_figure(study: StudyResult) -> Figure:
                         yerr=_bars(auc),
                         fmt=MARKERS[index % len(MARKERS)],
                         color=COLOURS[index % len(COLOURS)],
-                        markerfacecolor="white" if naive else COLOURS[index % len(COLOURS)],
+                        markerfacecolor="none" if naive else COLOURS[index % len(COLOURS)],
                         capsize=2,
                         label=None if naive else arm.label,
                     )

@@ -392,7 +392,7 @@ def test_figures_show_the_numbers_of_the_result() -> None:
     held["arm0/lira/scores"] = np.where(held["membership"], 2.0, -1.0) + 0.1 * held["arm0/lira/scores"]
     result = study()
     for axes, name in zip(accuracy_figure(result).axes, ("lira", "loss"), strict=True):
-        filled = [bar.lines[0] for bar in axes.containers if bar.lines[0].get_markerfacecolor() != "white"]
+        filled = [bar.lines[0] for bar in axes.containers if bar.lines[0].get_markerfacecolor() != "none"]
         points = [line.get_xydata()[0] for line in filled]
         expected = [
             (arm.test_accuracy.value * 100, next(a for a in arm.attacks if a.attack == name).metrics["auc"].value)
@@ -434,7 +434,7 @@ def test_drawings_are_svg_with_words_for_those_who_do_not_see_them() -> None:
 def test_the_naive_adversary_is_drawn_beside_the_adaptive_one() -> None:
     points = [container.lines[0] for container in accuracy_figure(study()).axes[0].containers]
     assert [point.get_ydata()[0] for point in points] == pytest.approx([0.75, 0.7, 0.6, 0.501, 0.401])
-    assert [point.get_markerfacecolor() == "white" for point in points] == [False, False, True, False, True]
+    assert [point.get_markerfacecolor() == "none" for point in points] == [False, False, True, False, True]
     assert [line.get_linestyle() for line in roc_figure(study(), arrays()).axes[0].lines].count(":") == 2
     assert "Hollow: the naive adversary." in drawings(study(), arrays())[0].caption
     alone = study(arms=[study().arms[0]])
