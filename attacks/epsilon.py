@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import betaincinv, log_ndtr, ndtri
 
+from attacks.metrics import check_scores
+
 Floats = NDArray[np.float64]
 Claim = Callable[[Floats, Floats], Floats]
 
@@ -190,19 +192,6 @@ def check_significance(significance: float) -> None:
     """Raises ValueError for a significance outside (0, 0.5)."""
     if not 0 < significance < 0.5:
         raise ValueError(f"significance must be > 0 and < 0.5, got {significance}")
-
-
-def check_scores(scores: Floats, membership: NDArray[np.bool_]) -> None:
-    """Raises ValueError for scores that are not finite and for membership that does not fit or is all one value."""
-    if scores.shape != membership.shape or scores.ndim != 1:
-        raise ValueError(
-            f"scores and membership must be two vectors of one length, got {scores.shape} and {membership.shape}"
-        )
-    finite = np.isfinite(scores)
-    if not finite.all():
-        raise ValueError(f"scores must be finite, got NaN or infinity for example {int(np.argmin(finite))}")
-    if membership.all() or not membership.any():
-        raise ValueError(f"membership must hold members and non-members, got {membership.sum()} of {len(membership)}")
 
 
 def _check_mu(mu: float) -> None:

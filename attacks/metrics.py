@@ -133,6 +133,19 @@ def _held_out_advantage(one: ROC, other: ROC) -> Floats:
     return np.asarray((held_out[0] + held_out[1]) / 2, dtype=np.float64)
 
 
+def check_scores(scores: Floats, membership: NDArray[np.bool_]) -> None:
+    """Raises ValueError for scores that are not finite and for membership that does not fit or is all one value."""
+    if scores.shape != membership.shape or scores.ndim != 1:
+        raise ValueError(
+            f"scores and membership must be two vectors of one length, got {scores.shape} and {membership.shape}"
+        )
+    finite = np.isfinite(scores)
+    if not finite.all():
+        raise ValueError(f"scores must be finite, got NaN or infinity for example {int(np.argmin(finite))}")
+    if membership.all() or not membership.any():
+        raise ValueError(f"membership must hold members and non-members, got {membership.sum()} of {len(membership)}")
+
+
 @dataclass(frozen=True)
 class _Sorted:
     """Examples in descending order of score, and which of them is the last of its tie."""
@@ -143,17 +156,7 @@ class _Sorted:
 
     @classmethod
     def of(cls, scores: Floats, membership: NDArray[np.bool_]) -> "_Sorted":
-        if scores.shape != membership.shape or scores.ndim != 1:
-            raise ValueError(
-                f"scores and membership must be two vectors of one length, got {scores.shape} and {membership.shape}"
-            )
-        finite = np.isfinite(scores)
-        if not finite.all():
-            raise ValueError(f"scores must be finite, got NaN or infinity for example {int(np.argmin(finite))}")
-        if membership.all() or not membership.any():
-            raise ValueError(
-                f"membership must hold members and non-members, got {membership.sum()} of {len(membership)}"
-            )
+        check_scores(scores, membership)
         order = np.argsort(-scores, kind="stable")
         return cls(order, membership[order], np.append(np.diff(scores[order]) != 0, True))
 

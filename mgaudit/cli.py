@@ -154,9 +154,7 @@ def run(
         if kappa is not None and scheme is not None:
             raise ValueError("--kappa and --scheme both name the noise to audit; give one of them")
         audited = scheme if kappa is None else f"gaussian-mask:kappa={kappa:.15g}"
-        values: dict[str, Any] = study_settings(read_settings(settings)).as_dict() if settings else {}
-        values |= {key: value for key, value in given.items() if value is not None}
-        values["training"] = values.get("training", {}) | {k: v for k, v in training.items() if v is not None}
+        values = _with_given(study_settings(read_settings(settings)).as_dict() if settings else {}, given, training)
         values["schemes"] = edited_schemes(
             values.get("schemes", StudySettings().schemes), audited, baseline, dp, epsilon, delta
         )
@@ -231,9 +229,7 @@ def audit_dp(
         from mgaudit.settings import DPAuditSettings, dp_audit_settings, edited_schemes, read_settings
         from mgaudit.store import check_cache_folder
 
-        values: dict[str, Any] = dp_audit_settings(read_settings(settings)).as_dict() if settings else {}
-        values |= {key: value for key, value in given.items() if value is not None}
-        values["training"] = values.get("training", {}) | {k: v for k, v in training.items() if v is not None}
+        values = _with_given(dp_audit_settings(read_settings(settings)).as_dict() if settings else {}, given, training)
         audited = scheme or values.get("scheme", DPAuditSettings().scheme)
         if epsilon is not None or delta is not None:
             if not audited.startswith("dp-sgd"):
@@ -306,6 +302,12 @@ def list_(
             table.add_row(*(escape(text) for text in (entry["name"], entry["options"], entry["summary"] + facts)))
         out.print(table)
         out.print()
+
+
+def _with_given(values: dict[str, Any], given: dict[str, Any], training: dict[str, Any]) -> dict[str, Any]:
+    """Returns the settings with the options put in; an option that was not given (None) leaves them as they are."""
+    changes, trained = ({key: value for key, value in one.items() if value is not None} for one in (given, training))
+    return values | changes | {"training": values.get("training", {}) | trained}
 
 
 def main() -> None:
