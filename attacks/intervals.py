@@ -57,6 +57,10 @@ class Resampled:
     per_target: Floats
     in_resamples: Floats
 
+    def at(self, places: list[int]) -> "Resampled":
+        """Returns the numbers of some of the targets."""
+        return Resampled(self.per_target[places], self.in_resamples[places])
+
     def __sub__(self, other: "Resampled") -> "Resampled":
         return Resampled(self.per_target - other.per_target, self.in_resamples - other.in_resamples)
 

@@ -18,9 +18,10 @@ from targets.datasets import Dataset
 from targets.device import device_name
 from targets.dp_training import plan_privacy
 from targets.ensemble import Ensemble
+from targets.precision import check_precision
 from targets.queries import Queries
 from targets.recipe import Recipe, initial_model, train
-from targets.schemes import DPSGD
+from targets.schemes import dp_sgd_in
 
 Outputs = dict[str, NDArray[np.float32]]
 
@@ -38,10 +39,28 @@ def plan_arm(settings: AuditSettings, design: Design) -> Arm:
     """Returns the arm. Raises ValueError for settings that do not fit the data or one another."""
     dataset = design.dataset
     target = target_choice(settings.target)
-    scheme = settings.choice.build(**settings.choice.options)
-    plan = plan_privacy(scheme, settings.training, design.expected_members) if isinstance(scheme, DPSGD) else None
-    recipe = Recipe(partial(target.build, **target.options), scheme, settings.training, plan, settings.seed)
-    initial_model(recipe.target, dataset.input_shape, len(dataset.classes), seed=0)
+    scheme = settings.choice.build()
+    training = scheme.training(settings.training)
+    check_precision(training.precision, design.device)
+    if training.augment != "none" and len(dataset.input_shape) != 3:
+        raise ValueError(
+            f"augment {training.augment} needs images (channels, height, width), "
+            f"got examples of shape {dataset.input_shape}; use --augment none"
+        )
+    dp_sgd = dp_sgd_in(scheme)
+    plan = None if dp_sgd is None else plan_privacy(dp_sgd, training, design.expected_members)
+    if settings.stack == "auto":
+        raise ValueError("stack must be a number once an arm is planned, got 'auto'; see mgaudit.stacking")
+    recipe = Recipe(
+        partial(target.build, **target.options),
+        scheme,
+        training,
+        plan,
+        settings.seed,
+        design.expected_members,
+        stack=settings.stack if plan is None else 1,  # Opacus trains one model at a time
+    )
+    scheme.extend(initial_model(recipe.target, dataset.input_shape, len(dataset.classes), seed=0))
     choice = queries_choice(settings.queries)
     queries: Queries = choice.build(**choice.options).under(scheme)
     queries.check(dataset.input_shape)
@@ -56,15 +75,25 @@ def plan_arm(settings: AuditSettings, design: Design) -> Arm:
 
 @dataclass(frozen=True)
 class TrainedArm:
-    """An arm whose models are in the store; `facts` says of each how many steps it took and how many seconds."""
+    """An arm whose models are in the store; `facts` says of each how many seconds it took, and whether it diverged."""
 
     arm: Arm
     folder: EnsembleFolder
     facts: list[dict[str, Any]]
     models_reused: int
 
+    @property
+    def diverged(self) -> list[int]:
+        """The models whose loss or weights did not stay finite."""
+        return [index for index, fact in enumerate(self.facts) if fact["diverged"]]
+
+    @property
+    def converged(self) -> list[int]:
+        """The other models, which can be queried and attacked. All outputs are theirs, in this order."""
+        return [index for index, fact in enumerate(self.facts) if not fact["diverged"]]
+
     def logits(self, queries: Queries, design: Design) -> Outputs:
-        """Returns the logits (models, examples, queries, classes) of the audited examples, "pool", and of "test"."""
+        """Returns the logits (converged, examples, queries, classes) of the audited examples, "pool", and of "test"."""
 
         def asked(ensemble: Ensemble) -> Outputs:
             splits = {"pool": design.dataset.inputs, "test": design.dataset.test_inputs}
@@ -74,7 +103,7 @@ class TrainedArm:
         return self._kept(f"logits {queries}", asked, design)
 
     def gradient_norms(self, design: Design) -> NDArray[np.float32]:
-        """Returns the norms (models, examples) of the gradients of the audited examples' losses."""
+        """Returns the norms (converged, examples) of the gradients of the audited examples' losses."""
 
         def measured(ensemble: Ensemble) -> Outputs:
             return {"pool": ensemble.gradient_norms(design.dataset.inputs, design.dataset.labels, design.device)}
@@ -87,7 +116,7 @@ class TrainedArm:
             outputs = self.folder.load_outputs(what, models)
             if outputs is None:
                 model = initial_model(recipe.target, dataset.input_shape, len(dataset.classes), seed=0)
-                outputs = compute(Ensemble(model, [self.folder.load_weights(index) for index in range(models)]))
+                outputs = compute(Ensemble(model, [self.folder.load_weights(index) for index in self.converged]))
                 self.folder.save_outputs(what, models, outputs)
         return outputs
 
@@ -103,17 +132,19 @@ def train_arm(arm: Arm, design: Design, jobs: int, progress: Progress) -> Traine
         missing = folder.missing(models)
         progress.training_started(arm.settings.label, models, models - len(missing))
         tasks = [
-            _Task(folder, arm.recipe, design.dataset, design.membership[index], index, design.device)
-            for index in missing
+            _Task(folder, arm.recipe, design.dataset, design.membership[indices], indices, design.device)
+            for indices in _stacks(missing, arm.recipe.stack)
         ]
-        for _ in parallel.run(_train_and_keep, tasks, jobs):
-            progress.model_trained()
+        for trained in parallel.run(_train_and_keep, tasks, jobs):
+            for _ in range(trained):
+                progress.model_trained()
         progress.training_ended()
         facts = [folder.load_facts(index) for index in range(models)]
-    plan = arm.recipe.plan
-    if plan is not None and any(fact["steps"] != plan.steps for fact in facts):
-        raise RuntimeError(f"models took other than the {plan.steps} steps that epsilon was computed for")
     return TrainedArm(arm, folder, facts, models - len(missing))
+
+
+def _stacks(models: list[int], size: int) -> list[list[int]]:
+    return [models[start : start + size] for start in range(0, len(models), size)]
 
 
 def determined_by(settings: AuditSettings, recipe: Recipe, design: Design) -> dict[str, object]:
@@ -122,10 +153,15 @@ def determined_by(settings: AuditSettings, recipe: Recipe, design: Design) -> di
         "dataset": design.sha256,
         "coins": design.coins,
         "target": settings.target,
-        "scheme": {"name": settings.choice.name, **asdict(recipe.scheme)},
+        "scheme": [
+            {"name": choice.name, **asdict(part)}
+            for choice, part in zip(settings.choice.parts, recipe.scheme.parts, strict=True)
+        ],
         "plan": None if recipe.plan is None else asdict(recipe.plan),
         "training": asdict(recipe.training),
         "seed": recipe.seed,
+        "members": recipe.members,
+        "stack": recipe.stack,
         "device": device_name(design.device),
         "code": training_code_sha256(),
         "versions": {name: version(name) for name in ("torch", "opacus")},
@@ -137,11 +173,14 @@ class _Task:
     folder: EnsembleFolder
     recipe: Recipe
     dataset: Dataset
-    members: NDArray[np.bool_]
-    index: int
+    membership: NDArray[np.bool_]
+    indices: list[int]
     device: str
 
 
-def _train_and_keep(task: _Task) -> None:
-    trained = train(task.recipe, task.dataset, task.members, task.index, task.device)
-    task.folder.save_model(task.index, trained.weights, {"steps": trained.steps, "seconds": trained.seconds})
+def _train_and_keep(task: _Task) -> int:
+    """Trains one stack and keeps its models. Returns how many they are."""
+    trained = train(task.recipe, task.dataset, task.membership, task.indices, task.device)
+    for index, model in zip(task.indices, trained, strict=True):
+        task.folder.save_model(index, model.weights, {"seconds": model.seconds, "diverged": model.diverged})
+    return len(trained)

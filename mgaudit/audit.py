@@ -14,7 +14,7 @@ from attacks.metrics import ROC, roc
 from attacks.one_run import Guesses, guess, one_run_fdp_epsilon
 from mgaudit.arm import TrainedArm
 from mgaudit.design import Design
-from mgaudit.settings import attack_choice
+from mgaudit.settings import FEWEST_MODELS, attack_choice
 from targets.dp_training import default_delta
 from targets.queries import Queries
 from targets.seeds import numpy_generator
@@ -28,14 +28,16 @@ Knowledge = Literal["adaptive", "naive"]
 
 @dataclass(frozen=True)
 class AttackOutcome:
-    """An attack's scores (models, examples), its metrics by name, and its mean TPR on ROC_GRID.
+    """An attack's scores (targets, examples), its metrics by name, and its mean TPR on ROC_GRID.
 
-    An adaptive adversary trains the shadows as the target was trained, a naive one without noise.
+    `targets` says which models were attacked. An adaptive adversary trains the shadows as the target was trained, a
+    naive one without noise.
     """
 
     name: str
     attack: Attack
     knowledge: Knowledge
+    targets: list[int]
     scores: NDArray[np.float64]
     metrics: dict[str, Resampled]
     mean_roc: NDArray[np.float64]
@@ -72,45 +74,50 @@ def audit(trained: TrainedArm, baseline: TrainedArm | None, design: Design) -> A
     choices = {text: attack_choice(text) for text in settings.attacks}
     attacks: dict[str, Attack] = {text: choice.build(**choice.options) for text, choice in choices.items()}
     needs = frozenset[str]().union(*(attack.needs for attack in attacks.values()))
-    delta = bound_delta(trained, design)
-    observed = _observe(trained, queries, needs, design)
-    outcomes = [_measure(text, attack, observed, None, delta, design) for text, attack in attacks.items()]
+    delta, targets = bound_delta(trained, design), trained.converged
+    observed = _observe(trained, targets, queries, needs, design)
+    outcomes = [_measure(text, attack, targets, observed, None, delta, design) for text, attack in attacks.items()]
     with_shadows = {text: attack for text, attack in attacks.items() if "shadows" in attack.needs}
     if baseline is not None and with_shadows:
-        plain = _observe(baseline, queries, frozenset(), design)
-        outcomes += [_measure(text, attack, observed, plain, delta, design) for text, attack in with_shadows.items()]
+        both = [index for index in targets if index in set(baseline.converged)]
+        if len(both) >= FEWEST_MODELS:
+            plain = _observe(baseline, both, queries, frozenset(), design)
+            seen = observed if both == targets else _observe(trained, both, queries, needs, design)
+            outcomes += [_measure(text, one, both, seen, plain, delta, design) for text, one in with_shadows.items()]
     answers = trained.logits(Queries(), design)
     correct = answers["pool"][:, :, 0].argmax(axis=-1) == design.dataset.labels
     test_correct = answers["test"][:, :, 0].argmax(axis=-1) == design.dataset.test_labels
-    headline = outcomes[0].scores
+    headline, membership = outcomes[0].scores, design.membership[targets]
     return Audit(
         trained=trained,
-        train_accuracy=accuracy(correct, design.membership, design.example_resamples),
+        train_accuracy=accuracy(correct, membership, design.example_resamples),
         test_accuracy=accuracy(test_correct, np.ones_like(test_correct), design.test_resamples),
         outcomes=outcomes,
-        exposure=exposure(headline, design.membership),
-        auc_by_class=auc_by_class(headline, design.membership, design.dataset.labels, design.example_resamples),
+        exposure=exposure(headline, membership),
+        auc_by_class=auc_by_class(headline, membership, design.dataset.labels, design.example_resamples),
     )
 
 
-def _observe(trained: TrainedArm, queries: Queries, needs: frozenset[str], design: Design) -> Observations:
-    """Returns what the arm's models answer, and the extras that are needed."""
+def _observe(
+    trained: TrainedArm, models: list[int], queries: Queries, needs: frozenset[str], design: Design
+) -> Observations:
+    """Returns what these of the arm's models answer, and the extras that are needed."""
     dataset = design.dataset
+    places = [trained.converged.index(model) for model in models]
     logits = trained.logits(queries, design)
     extras: dict[str, NDArray[np.floating]] = {}
     population_extras: dict[str, NDArray[np.floating]] = {}
     if "gradient_norm" in needs:
-        extras["gradient_norm"] = trained.gradient_norms(design)
+        extras["gradient_norm"] = trained.gradient_norms(design)[places]
     if "features" in needs:
-        models = len(design.membership)
         features, population = principal_components(dataset.inputs, dataset.test_inputs)
-        extras["features"] = np.broadcast_to(features, (models, *features.shape))
-        population_extras["features"] = np.broadcast_to(population, (models, *population.shape))
+        extras["features"] = np.broadcast_to(features, (len(models), *features.shape))
+        population_extras["features"] = np.broadcast_to(population, (len(models), *population.shape))
     return Observations(
-        logits["pool"],
+        logits["pool"][places],
         dataset.labels,
-        design.membership,
-        logits["test"],
+        design.membership[models],
+        logits["test"][places],
         dataset.test_labels,
         extras,
         population_extras,
@@ -132,20 +139,23 @@ def principal_components(
 def _measure(
     name: str,
     attack: Attack,
+    targets: list[int],
     observations: Observations,
     shadows: Observations | None,
     delta: float,
     design: Design,
 ) -> AttackOutcome:
     scores = score_every_target(attack, observations, shadows)
-    pairs = list(zip(scores, design.membership, strict=True))
-    guesses = guessed(scores, design.membership, design.seed)
+    membership = design.membership[targets]
+    pairs = list(zip(scores, membership, strict=True))
+    guesses = guessed(scores, membership, design.seed)
     return AttackOutcome(
         name=name,
         attack=attack,
         knowledge="adaptive" if shadows is None else "naive",
+        targets=targets,
         scores=scores,
-        metrics=resampled_metrics(scores, design.membership, design.example_resamples),
+        metrics=resampled_metrics(scores, membership, design.example_resamples),
         mean_roc=np.mean([_on_grid(roc(*pair)) for pair in pairs], axis=0),
         correct_guesses=[one.correct for one in guesses],
         epsilon_lower_bound=epsilon_lower_bound(guesses, delta),

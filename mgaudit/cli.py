@@ -65,6 +65,13 @@ OptimizerOption = Annotated[str | None, typer.Option(help="sgd (momentum, cosine
 LearningRateOption = Annotated[
     float | None, typer.Option(help="At the start of the cosine (default: sgd 0.02, adam 0.001, DP-SGD 0.05).")
 ]
+AugmentOption = Annotated[
+    str | None, typer.Option(help="none, flips or crops: of images, anew each time (default: none).")
+]
+PrecisionOption = Annotated[str | None, typer.Option(help="float32, or on a GPU tf32 or bf16 (default: float32).")]
+StackOption = Annotated[
+    str | None, typer.Option(help="Models trained as one: a number, or auto to measure (default: auto).")
+]
 SeedOption = Annotated[int | None, typer.Option(help="Determines everything random (default: 0).")]
 DeviceOption = Annotated[str | None, typer.Option(help="auto, cpu or cuda (default: auto).")]
 SettingsOption = Annotated[
@@ -119,6 +126,9 @@ def run(
     batch_size: BatchSizeOption = None,
     optimizer: OptimizerOption = None,
     learning_rate: LearningRateOption = None,
+    augment: AugmentOption = None,
+    precision: PrecisionOption = None,
+    stack: StackOption = None,
     seed: SeedOption = None,
     device: DeviceOption = None,
     settings: SettingsOption = None,
@@ -139,10 +149,18 @@ def run(
         "queries": queries,
         "models": models,
         "examples": examples,
+        "stack": stack,
         "seed": seed,
         "device": device,
     }
-    training = {"epochs": epochs, "batch_size": batch_size, "optimizer": optimizer, "learning_rate": learning_rate}
+    training = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "optimizer": optimizer,
+        "learning_rate": learning_rate,
+        "augment": augment,
+        "precision": precision,
+    }
     progress = Shown(silent=quiet, bars=err.is_terminal)
     with _user_errors():
         progress.stage("loading data and settings")
@@ -195,6 +213,9 @@ def audit_dp(
     batch_size: BatchSizeOption = None,
     optimizer: OptimizerOption = None,
     learning_rate: LearningRateOption = None,
+    augment: AugmentOption = None,
+    precision: PrecisionOption = None,
+    stack: StackOption = None,
     seed: SeedOption = None,
     device: DeviceOption = None,
     settings: SettingsOption = None,
@@ -217,10 +238,18 @@ def audit_dp(
         "significance": significance,
         "models": models,
         "examples": examples,
+        "stack": stack,
         "seed": seed,
         "device": device,
     }
-    training = {"epochs": epochs, "batch_size": batch_size, "optimizer": optimizer, "learning_rate": learning_rate}
+    training = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "optimizer": optimizer,
+        "learning_rate": learning_rate,
+        "augment": augment,
+        "precision": precision,
+    }
     progress = Shown(silent=quiet, bars=err.is_terminal)
     with _user_errors():
         progress.stage("loading data and settings")

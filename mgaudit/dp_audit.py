@@ -18,6 +18,7 @@ from mgaudit.progress import Progress
 from mgaudit.provenance import provenance, run_sha256
 from mgaudit.run_folder import path_word
 from mgaudit.settings import AuditSettings, DPAuditSettings
+from mgaudit.stacking import chosen_stack
 from reports.dp_audit import Bound, DPAuditResult
 from reports.results import Arrays
 from targets.canaries import plant_canaries
@@ -73,7 +74,9 @@ def plan_dp_audit(settings: DPAuditSettings) -> DPAuditPlan:
         seed=settings.seed,
     )
     shared = settings.model_dump(include={"dataset", "target", "models", "seed", "device"})
-    one_arm = AuditSettings(scheme=settings.scheme, training=settings.training, **shared)
+    stack = chosen_stack(settings.stack, settings.target, settings.training, design)
+    settings = settings.model_copy(update={"stack": stack})
+    one_arm = AuditSettings(scheme=settings.scheme, stack=stack, training=settings.training, **shared)
     return DPAuditPlan(settings, design, canaries, plan_arm(one_arm, design))
 
 
@@ -86,6 +89,11 @@ def run_dp_audit(plan: DPAuditPlan, jobs: int, progress: Progress) -> tuple[DPAu
     started, clock = datetime.now(UTC), time.perf_counter()
     settings, design = plan.settings, plan.design
     trained = train_arm(plan.arm, design, jobs, progress)
+    if trained.diverged:
+        raise RuntimeError(
+            f"{len(trained.diverged)} of {settings.models} models diverged, and an audit needs them all; "
+            "try a lower --learning-rate"
+        )
     progress.stage(f"{plan.arm.settings.label}: asking about {settings.canaries} canaries")
     logits = trained.logits(Queries(), design)
     labels = design.dataset.labels[plan.canaries]

@@ -1,10 +1,16 @@
 """Where work runs: in this process or on this machine's cores."""
 
+import ctypes
+import platform
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from joblib import Parallel, cpu_count, delayed, parallel_config
+
+# Parameters of mallopt(3), by the numbers in glibc's malloc.h.
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
+KEPT_BYTES, TOP_PAD_BYTES = 2**30, 2**26
 
 Task = TypeVar("Task")
 Outcome = TypeVar("Outcome")
@@ -21,14 +27,28 @@ def run(function: Callable[[Task], Outcome], tasks: Sequence[Task], jobs: int) -
     With one job the work is done in this process. Large arrays in a task reach the workers by memory map.
     """
     if jobs == 1 or len(tasks) <= 1:
+        _keep_big_blocks()
         yield from map(function, tasks)
         return
-    with parallel_config(backend="loky", inner_max_num_threads=1, initializer=_leave_ctrl_c_to_the_parent):
+    with parallel_config(backend="loky", inner_max_num_threads=1, initializer=_start_worker):
         # mmap_mode "c" gives workers arrays that torch may wrap, and that stay unchanged on disk.
         workers = Parallel(n_jobs=min(jobs, len(tasks)), return_as="generator_unordered", mmap_mode="c")
         yield from workers(delayed(function)(task) for task in tasks)
 
 
-def _leave_ctrl_c_to_the_parent() -> None:
-    """Keeps a worker silent when Ctrl-C reaches the whole process group; the parent then ends it."""
+def _start_worker() -> None:
+    """Keeps a worker silent when Ctrl-C reaches the whole process group, which the parent sees to."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _keep_big_blocks()
+
+
+def _keep_big_blocks() -> None:
+    """Tells glibc to keep freed blocks of any size, up to a GiB at the top of the heap, instead of returning them.
+
+    A training step frees and asks for the same megabytes again and again, and the kernel clears each page that it
+    hands out anew.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        for parameter, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, KEPT_BYTES), (M_TOP_PAD, TOP_PAD_BYTES)):
+            libc.mallopt(parameter, value)

@@ -1,18 +1,20 @@
 """What to audit: settings from TOML or the command line, checked as a whole before anything runs."""
 
+import re
 import tomllib
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from attacks import ATTACKS
 from mgaudit.specs import Choice, parse
 from targets import QUERIES, SCHEMES, TARGETS
 from targets.canaries import Kind
 from targets.datasets import TAKES_PATH
+from targets.schemes import Scheme, compose
 from targets.training import Training
 
 FEWEST_MODELS = 3
@@ -27,10 +29,35 @@ def target_choice(text: str) -> Choice:
     return parse("target", TARGETS, text, supplied=("input_shape", "classes"))
 
 
-def scheme_choice(text: str) -> Choice:
-    """Returns the noise scheme that `text` spells; its values have been checked by building it."""
-    choice = parse("scheme", SCHEMES, text)
-    choice.build(**choice.options)
+@dataclass(frozen=True)
+class SchemeChoice:
+    """The schemes of a composition in their order; most often there is one."""
+
+    parts: tuple[Choice, ...]
+
+    @property
+    def text(self) -> str:
+        """The choice spelt canonically."""
+        return "+".join(part.text for part in self.parts)
+
+    def label(self) -> str:
+        """Returns the choice as a reader sees it."""
+        return " + ".join(part.label() for part in self.parts)
+
+    def build(self) -> Scheme:
+        """Returns the scheme. Raises ValueError for values out of range and for what cannot be composed."""
+        return compose(tuple(part.build(**part.options) for part in self.parts))
+
+    def is_only(self, name: str) -> bool:
+        """Returns whether the scheme of that name is all there is."""
+        return [part.name for part in self.parts] == [name]
+
+
+def scheme_choice(text: str) -> SchemeChoice:
+    """Returns the noise scheme that `text` spells, parts joined by "+"; it has been checked by building it."""
+    # A plus sign within a number, as in 1e+2, does not stand before a letter.
+    choice = SchemeChoice(tuple(parse("scheme", SCHEMES, part) for part in re.split(r"\+(?=\s*[A-Za-z])", text)))
+    choice.build()
     return choice
 
 
@@ -55,6 +82,15 @@ def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
+def _stack(value: object) -> object:
+    """Returns a number for its text, so that errors tell of one rule instead of two."""
+    if value == "auto" or (isinstance(value, int) and value >= 1):
+        return value
+    if isinstance(value, str) and value.isdecimal() and int(value) >= 1:
+        return int(value)
+    raise ValueError(f"stack must be auto or a whole number >= 1, got {value!r}")
+
+
 def _absolute(dataset: str) -> str:
     """Returns the dataset with its path made absolute, so that the settings mean the same from any folder."""
     name, _, path = dataset.partition(":")
@@ -63,6 +99,7 @@ def _absolute(dataset: str) -> str:
 
 Settings = TypeVar("Settings", bound=BaseModel)
 TargetText = Annotated[str, AfterValidator(lambda text: target_choice(text).text)]
+Stack = Annotated[Literal["auto"] | int, BeforeValidator(_stack)]
 SchemeText = Annotated[str, AfterValidator(lambda text: scheme_choice(text).text)]
 QueriesText = Annotated[str, AfterValidator(lambda text: queries_choice(text).text)]
 AttackText = Annotated[str, AfterValidator(lambda text: attack_choice(text).text)]
@@ -79,6 +116,7 @@ class _Trained(BaseModel):
     examples: Annotated[int, Field(ge=FEWEST_EXAMPLES)] | None = None
     seed: Annotated[int, Field(ge=0)] = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    stack: Stack = "auto"
     training: Training = Training()
 
     def as_dict(self) -> dict[str, Any]:
@@ -101,7 +139,7 @@ class AuditSettings(_Settings):
     scheme: SchemeText
 
     @property
-    def choice(self) -> Choice:
+    def choice(self) -> SchemeChoice:
         """The scheme as it was chosen."""
         return scheme_choice(self.scheme)
 
@@ -159,8 +197,8 @@ def edited_schemes(
     two; `epsilon` and `delta` change the DP-SGD arms, or add one.
     """
     choices = [scheme_choice(text) for text in schemes]
-    plain = [choice for choice in choices if choice.name == "none"]
-    private = [choice for choice in choices if choice.name == "dp-sgd"]
+    plain = [choice for choice in choices if choice.is_only("none")]
+    private = [choice for choice in choices if choice.is_only("dp-sgd")]
     noisy = [choice for choice in choices if choice not in plain and choice not in private]
     if baseline is not None:
         plain = [scheme_choice("none")] if baseline else []
@@ -174,10 +212,10 @@ def edited_schemes(
         private = [scheme_choice(DEFAULT_DP)]
     changes = {key: value for key, value in (("epsilon", epsilon), ("delta", delta)) if value is not None}
     for place, choice in enumerate(private):
-        options = choice.options | changes
+        options = choice.parts[0].options | changes
         if epsilon is not None:
             options.pop("noise_multiplier", None)
-        private[place] = replace(choice, options=options)
+        private[place] = SchemeChoice((replace(choice.parts[0], options=options),))
     return list(dict.fromkeys(choice.text for choice in (*plain, *noisy, *private)))
 
 
@@ -214,7 +252,9 @@ def _one_line(error: ValidationError, fields: list[str]) -> str:
     if first["type"] == "value_error":
         message = str(first["ctx"]["error"])
         return (
-            message if message.startswith((place, "scheme", "target", "attack", "queries")) else f"{place}: {message}"
+            message
+            if message.startswith((place, "scheme", "target", "attack", "queries", "stack"))
+            else f"{place}: {message}"
         )
     if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"there is no setting {place!r}; the settings are {', '.join(fields)}"

@@ -26,7 +26,8 @@ from mgaudit.design import Design, draw_design
 from mgaudit.progress import Progress
 from mgaudit.provenance import provenance, run_sha256
 from mgaudit.run_folder import path_word
-from mgaudit.settings import StudySettings, target_choice
+from mgaudit.settings import FEWEST_MODELS, StudySettings, target_choice
+from mgaudit.stacking import chosen_stack
 from reports.results import (
     Arrays,
     AttackResult,
@@ -35,6 +36,7 @@ from reports.results import (
     DatasetSummary,
     Estimate,
     ExposedExample,
+    LostArm,
     PrivacyClaim,
     StudyResult,
     Times,
@@ -72,19 +74,34 @@ def plan_study(settings: StudySettings) -> Plan:
     Raises ValueError or OSError for all that the user can mend; what passes is ready to train.
     """
     design = draw_design(settings)
+    stack = chosen_stack(settings.stack, settings.target, settings.training, design)
+    settings = settings.model_copy(update={"stack": stack})
     return Plan(settings, design, [plan_arm(arm, design) for arm in settings.arms()])
 
 
 def run_study(plan: Plan, jobs: int, progress: Progress) -> tuple[StudyResult, Arrays]:
-    """Returns the result of every arm, and the arrays behind it."""
+    """Returns the result of every arm, and the arrays behind it.
+
+    An arm of which fewer than FEWEST_MODELS models converged cannot be audited, and the result says so. Raises
+    RuntimeError where that is all of them.
+    """
     started, clock = datetime.now(UTC), time.perf_counter()
     settings, design = plan.settings, plan.design
     trained = [train_arm(arm, design, jobs, progress) for arm in plan.arms]
     plain = next((one for one in trained if one.arm.settings.scheme == settings.baseline), None)
-    audits = []
+    audits, lost = [], []
     for one in trained:
+        if len(one.converged) < FEWEST_MODELS:
+            lost.append(one)
+            continue
         progress.stage(f"{one.arm.settings.label}: querying and attacking")
-        audits.append(audit(one, plain if one is not plain else None, design))
+        naive = None if one is plain or plain is None or len(plain.converged) < FEWEST_MODELS else plain
+        audits.append(audit(one, naive, design))
+    if not audits:
+        raise RuntimeError(
+            f"in every arm fewer than {FEWEST_MODELS} of {settings.models} models converged; "
+            "try a lower --learning-rate or less noise"
+        )
     baseline = next((one for one in audits if one.trained is plain), None)
     dataset, target = design.dataset, target_choice(settings.target)
     study = StudyResult(
@@ -99,6 +116,9 @@ def run_study(plan: Plan, jobs: int, progress: Progress) -> tuple[StudyResult, A
             classes=dataset.classes,
         ),
         arms=[_audit_result(one, baseline, design) for one in audits],
+        lost=[
+            LostArm(scheme=one.arm.settings.scheme, label=one.arm.settings.label, diverged=one.diverged) for one in lost
+        ],
         baseline=settings.baseline,
         provenance=provenance(design.device),
         times=Times(
@@ -113,7 +133,7 @@ def run_study(plan: Plan, jobs: int, progress: Progress) -> tuple[StudyResult, A
 
 def _audit_result(one: Audit, baseline: Audit | None, design: Design) -> AuditResult:
     paired = baseline if one is not baseline else None
-    trials = int(design.membership.sum(axis=1).min())
+    trials = int(design.membership[one.trained.converged].sum(axis=1).min())
     tests = len(design.dataset.test_labels)
     arm = one.trained.arm
     examples = len(design.dataset.labels)
@@ -126,7 +146,8 @@ def _audit_result(one: Audit, baseline: Audit | None, design: Design) -> AuditRe
         test_accuracy=_estimate(two_way_interval(one.test_accuracy, tests, RATE)),
         test_accuracy_difference=None
         if paired is None
-        else _estimate(two_way_interval(one.test_accuracy - paired.test_accuracy, tests, CHANGE)),
+        else _paired(one.test_accuracy, one.trained.converged, paired.test_accuracy, paired.trained.converged, tests),
+        diverged=one.trained.diverged,
         claim=_claim(arm.recipe.plan),
         delta=delta,
         guesses=guesses,
@@ -172,13 +193,17 @@ def _by_class(found: dict[int, Interval | None], dataset: Dataset) -> list[Class
 
 
 def _attack_result(outcome: AttackOutcome, paired: AttackOutcome | None, trials: int, design: Design) -> AttackResult:
-    non_members = int((~design.membership).sum(axis=1).min())
-    differences: dict[str, Resampled] = {}
+    non_members = int((~design.membership[outcome.targets]).sum(axis=1).min())
+    differences: dict[str, Estimate | None] = {}
     if paired is not None:
-        differences = {key: numbers - paired.metrics[key] for key, numbers in outcome.metrics.items()}
+        differences = {
+            key: _paired(numbers, outcome.targets, paired.metrics[key], paired.targets, trials)
+            for key, numbers in outcome.metrics.items()
+        }
     return AttackResult(
         attack=outcome.name,
         knowledge=outcome.knowledge,
+        targets=outcome.targets,
         source=outcome.attack.source,
         needs=sorted(outcome.attack.needs),
         metrics={
@@ -187,7 +212,7 @@ def _attack_result(outcome: AttackOutcome, paired: AttackOutcome | None, trials:
         },
         per_target={key: numbers.per_target.tolist() for key, numbers in outcome.metrics.items()},
         single_targets=_single_targets(outcome, design),
-        differences={key: _estimate(two_way_interval(numbers, trials, CHANGE)) for key, numbers in differences.items()},
+        differences={key: change for key, change in differences.items() if change is not None},
         correct_guesses=outcome.correct_guesses,
         epsilon_lower_bound=outcome.epsilon_lower_bound,
         false_positives_allowed={
@@ -197,8 +222,19 @@ def _attack_result(outcome: AttackOutcome, paired: AttackOutcome | None, trials:
     )
 
 
+def _paired(
+    ours: Resampled, targets: list[int], theirs: Resampled, their_targets: list[int], trials: int
+) -> Estimate | None:
+    """Returns our number less theirs over the targets that both have; None where they are too few."""
+    both = [target for target in targets if target in set(their_targets)]
+    if len(both) < FEWEST_MODELS:
+        return None
+    first, second = ours.at([targets.index(one) for one in both]), theirs.at([their_targets.index(one) for one in both])
+    return _estimate(two_way_interval(first - second, trials, CHANGE))
+
+
 def _single_targets(outcome: AttackOutcome, design: Design) -> dict[str, list[Estimate]]:
-    pairs = list(zip(outcome.scores, design.membership, strict=True))
+    pairs = list(zip(outcome.scores, design.membership[outcome.targets], strict=True))
     found = {"auc": [_estimate(delong_interval(*pair)) for pair in pairs]}
     for level in FPR_LEVELS:
         found[tpr_name(level)] = [_estimate(tpr_interval(*pair, level)) for pair in pairs]

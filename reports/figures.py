@@ -212,12 +212,13 @@ def score_figure(study: StudyResult, arrays: Arrays) -> Figure:
     membership = arrays["membership"]
     with mpl.rc_context(STYLE):
         for index, (axes, arm) in enumerate(zip(panels, study.arms, strict=True)):
-            scores = arrays[f"arm{index}/{headline(arm).attack}/scores"]
+            attack = headline(arm)
+            scores, members_of = arrays[f"arm{index}/{attack.attack}/scores"], membership[attack.targets]
             low, high = np.quantile(scores, [0.005, 0.995])
             bins = np.linspace(low, high if high > low else low + 1, 60)
             for members, colour, label in ((True, MEMBER, "members"), (False, NON_MEMBER, "non-members")):
                 axes.hist(
-                    scores[membership == members], bins=list(bins), density=True, color=colour, alpha=0.55, label=label
+                    scores[members_of == members], bins=list(bins), density=True, color=colour, alpha=0.55, label=label
                 )
             axes.set(xlabel="score", title=_title(arm), yticks=[])
             axes.xaxis.set_major_locator(MaxNLocator(5))

@@ -12,7 +12,7 @@ import tomli_w
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 RESULT_FILE = "result.json"
 ARRAYS_FILE = "arrays.npz"
 
@@ -41,7 +41,7 @@ class Estimate(Record):
 
 
 class AttackResult(Record):
-    """One attack on one arm.
+    """One attack on one arm, whose models number `targets` were each the target in turn.
 
     `metrics` holds the mean over targets of each metric by name (`auc`, `tpr_at_0.01_fpr`, …, all fractions),
     `per_target` the single values, `single_targets` AUC and TPRs of each target with intervals for new examples alone
@@ -56,6 +56,7 @@ class AttackResult(Record):
 
     attack: str
     knowledge: Literal["adaptive", "naive"]
+    targets: list[int]
     source: str
     needs: list[str]
     metrics: dict[str, Estimate]
@@ -114,6 +115,7 @@ class PrivacyClaim(Record):
 class AuditResult(Record):
     """One arm: one scheme, an ensemble trained under it, each model attacked in turn. Accuracies are fractions.
 
+    Models that `diverged` are in nothing that follows, neither as targets nor as shadows.
     `guesses` about the members of each target bound epsilon from below at `delta`; `epsilon_provable` is what they
     would prove if all were right.
     """
@@ -121,6 +123,7 @@ class AuditResult(Record):
     scheme: str
     label: str
     learning_rate: float
+    diverged: list[int]
     train_accuracy: Estimate
     test_accuracy: Estimate
     test_accuracy_difference: Estimate | None
@@ -144,6 +147,14 @@ class AuditResult(Record):
         """
         epsilon = None if self.claim is None else self.claim.epsilon
         return epsilon is not None and self.attacks[0].epsilon_lower_bound > epsilon
+
+
+class LostArm(Record):
+    """An arm that could not be audited: too many of its models `diverged`."""
+
+    scheme: str
+    label: str
+    diverged: list[int]
 
 
 class DatasetSummary(Record):
@@ -176,13 +187,17 @@ class Times(Record):
 
 
 class StudyResult(Record):
-    """Arms that share data, membership and seeds, so that they can be compared example by example."""
+    """Arms that share data, membership and seeds, so that they can be compared example by example.
 
-    schema_version: Literal[2] = 2
+    There is at least one; `lost` are those that training did not survive.
+    """
+
+    schema_version: Literal[3] = 3
     settings: dict[str, Any]
     target: str
     dataset: DatasetSummary
     arms: list[AuditResult]
+    lost: list[LostArm]
     baseline: str | None
     provenance: Provenance
     times: Times

@@ -89,10 +89,26 @@ def accuracy_vs_privacy(study: StudyResult) -> Table:
         )
         + "."
     )
+    notes += divergence(study)
     if any(arm.alarm for arm in study.arms):
         notes.append("! More than the accountant's bound allows: see the verdict.")
     proofs = [f"{arm.label}: {proof(arm)}" for arm in study.arms if arm.claim is not None]
     return Table("Accuracy against privacy", columns, rows, [*notes, *_guessing(study, shown), *proofs])
+
+
+def divergence(study: StudyResult) -> list[str]:
+    """Returns one sentence for each arm in which models diverged."""
+    models = study.settings["models"]
+    audited = [
+        f"{arm.label}: {len(arm.diverged)} of {models} models diverged and are left out, as targets and as shadows."
+        for arm in study.arms
+        if arm.diverged
+    ]
+    lost = [
+        f"{arm.label}: {len(arm.diverged)} of {models} models diverged; too few are left for an audit."
+        for arm in study.lost
+    ]
+    return audited + lost
 
 
 def epsilon_at_least(epsilon: float) -> str:
@@ -173,7 +189,7 @@ def single_targets(study: StudyResult) -> Table:
             rows.append(
                 [
                     Cell(arm.label),
-                    Cell(f"{word}: model {target}"),
+                    Cell(f"{word}: model {attack.targets[target]}"),
                     number(found["auc"][target]),
                     *(_in_its_unit(name, found[name][target], mark=_mark(attack, name)) for name in shown),
                 ]

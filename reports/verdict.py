@@ -1,7 +1,7 @@
 """The question and the verdict, in plain language built from the numbers."""
 
 from reports.results import AuditResult, Estimate, StudyResult
-from reports.tables import claimed, epsilon_at_least, headline, number, rounded_up
+from reports.tables import claimed, divergence, epsilon_at_least, headline, number, rounded_up
 
 WHAT_AN_ALARM_MEANS = (
     "Either the implementation of DP-SGD or its accounting is wrong, or the small chance of error has struck; run it "
@@ -25,8 +25,8 @@ def verdict(study: StudyResult) -> list[str]:
     baseline = next((arm for arm in study.arms if arm.scheme == study.baseline), None)
     compared = [arm for arm in study.arms if arm is not baseline]
     if baseline is None or not compared:
-        return [_alone(arm) for arm in study.arms] + _alarms(study)
-    return [_compared(arm, baseline) for arm in compared] + _alarms(study)
+        return [_alone(arm) for arm in study.arms] + divergence(study) + _alarms(study)
+    return [_compared(arm, baseline) for arm in compared] + divergence(study) + _alarms(study)
 
 
 def _alarms(study: StudyResult) -> list[str]:
@@ -55,7 +55,9 @@ def _alone(arm: AuditResult) -> str:
 
 def _compared(arm: AuditResult, baseline: AuditResult) -> str:
     attack, plain = headline(arm), headline(baseline)
-    auc, change = attack.metrics["auc"], attack.differences["auc"]
+    auc, change = attack.metrics["auc"], attack.differences.get("auc")
+    if change is None or arm.test_accuracy_difference is None:
+        return f"{_alone(arm)} Too few models converged both here and without noise for a paired comparison."
     verb = {-1: "lowers", 0: "does not measurably change", 1: "raises"}[change.sign]
     return (
         f"Training with {_named(arm)} {verb} the AUC of the attack {attack.attack}: {number(auc)} against "

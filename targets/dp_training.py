@@ -16,7 +16,11 @@ from torch import Generator, Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
+from targets.augmentation import AUGMENTATIONS
+from targets.batches import poisson_batches
+from targets.examples import Examples, Streams, fresh_part
 from targets.schemes import DPSGD, Scheme
+from targets.schemes.noise_nodes import node_in
 from targets.training import Training
 
 
@@ -70,7 +74,7 @@ def plan_privacy(scheme: DPSGD, training: Training, n: float) -> PrivacyPlan:
             f"got {training.batch_size}; use a smaller --batch-size or more examples"
         )
     sample_rate = training.batch_size / n
-    steps = round(training.epochs / sample_rate)
+    steps = round(training.last_epoch / sample_rate)
     if scheme.epsilon is None:
         assert scheme.noise_multiplier is not None  # DPSGD holds exactly one of the two
         noise_multiplier = scheme.noise_multiplier
@@ -111,54 +115,72 @@ def epsilon_spent(noise_multiplier: float, sample_rate: float, steps: int, delta
         return float(accountant.get_epsilon(delta))
 
 
-def poisson_batches(examples: int, sample_rate: float, steps: int, generator: Generator) -> Iterator[Tensor]:
-    """Yields index batches that hold each example independently with probability `sample_rate`."""
-    for _ in range(steps):
-        yield torch.nonzero(torch.rand(examples, generator=generator) < sample_rate).flatten()
-
-
 def fit_privately(
     model: nn.Module,
-    inputs: Tensor,
-    labels: Tensor,
+    examples: Examples,
     scheme: Scheme,
     training: Training,
     plan: PrivacyPlan,
-    batches: Generator,
-    noise: Generator,
+    streams: Streams,
     dp_noise: Generator,
-) -> int:
-    """Trains `model` in place under `plan` and returns the number of noisy steps taken.
+) -> bool:
+    """Trains `model` in place under `plan` and returns whether its loss stayed finite.
 
-    The generators are as in `targets.training.fit`; `dp_noise` draws the gradient noise and lives where the
-    inputs are. A batch may be empty: its step adds noise alone, as the accountant assumes.
+    `examples` are those of one model; `dp_noise` draws the gradient noise and lives where the inputs are. A batch may
+    be empty: its step adds noise alone, as the accountant assumes.
     """
     # Opacus 1.6 unfolds convolution inputs with the strides of the contiguous layout, whatever theirs are. With the
     # channels last its per-example norms are wrong, and nothing is clipped as it should be.
     model.to(memory_format=torch.contiguous_format).train()  # type: ignore[call-overload]
-    inputs = inputs.contiguous()
+    inputs, (own,) = examples.inputs.contiguous(), examples.rows
+    fresh, augment, node = fresh_part(scheme), AUGMENTATIONS[training.augment], node_in(model)
+    weights: dict[str, Tensor] = dict(model.named_parameters())
     wrapped = GradSampleModuleFastGradientClipping(model, max_grad_norm=plan.max_grad_norm)
     optimizer = DPOptimizerFastGradientClipping(
-        training.build_optimizer(model, private=True),
+        training.build_optimizer(model.parameters(), private=True),
         noise_multiplier=plan.noise_multiplier,
         max_grad_norm=plan.max_grad_norm,
         expected_batch_size=plan.batch_size,
         generator=dp_noise,
     )
-    schedule = CosineAnnealingLR(optimizer.original_optimizer, T_max=plan.steps)
-    taken = 0
-    for batch in poisson_batches(len(labels), plan.sample_rate, plan.steps, batches):
-        index = batch.to(inputs.device)
+    # The rate falls as if training went on to its last epoch.
+    schedule = CosineAnnealingLR(optimizer.original_optimizer, T_max=round(training.epochs / plan.sample_rate))
+    finite = torch.ones((), dtype=torch.bool, device=inputs.device)
+    for step, batch in enumerate(poisson_batches(len(own), plan.sample_rate, plan.steps, streams.batches)):
+        rows = own[batch.to(own.device)]
         optimizer.zero_grad()
-        if len(index):
-            losses = cross_entropy(wrapped(scheme.inputs(inputs[index], noise)), labels[index], reduction="none")
-            with _without_opacus_chatter():
-                DPTensorFastGradientClipping(wrapped, optimizer, losses).backward()
+        if len(rows):
+            x = fresh.inputs(augment(inputs[rows], streams.augmentation), streams.noise)
+            if node is not None:
+                fixed = examples.node_values
+                node.values = fresh.node_values(x, streams.noise) if fixed is None else fixed[rows]
+            noise = fresh.weight_noise(weights, step, step * plan.sample_rate, streams.noise)
+            with _moved(weights, noise):
+                losses = cross_entropy(
+                    wrapped(x), examples.labels[rows], reduction="none", label_smoothing=training.label_smoothing
+                )
+                finite &= losses.detach().isfinite().all()
+                with _without_opacus_chatter():
+                    DPTensorFastGradientClipping(wrapped, optimizer, losses).backward()
         else:
             for parameter in wrapped.parameters():
                 parameter.grad = torch.zeros_like(parameter)
         optimizer.step()
         schedule.step()
-        taken += 1
     wrapped.to_standard_module()
-    return taken
+    if node is not None:
+        node.values = None
+    return bool(finite)
+
+
+@contextmanager
+def _moved(weights: dict[str, Tensor], noise: dict[str, Tensor]) -> Iterator[None]:
+    """Holds the weights at weights + noise, and puts them back bit for bit."""
+    before = {name: weights[name].detach().clone() for name in noise}
+    with torch.no_grad():
+        for name, shift in noise.items():
+            weights[name].add_(shift)
+    yield
+    with torch.no_grad():
+        for name, value in before.items():
+            weights[name].copy_(value)

@@ -6,6 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from targets.schemes import GaussianMask, Scheme
+from targets.schemes.scheme import overrides
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class Mask(Queries):
         """Returns draws of the scheme's noise, or the plain query where it leaves the inputs alone."""
         if self.kappa is not None:
             return NoiseDraws(self.count, GaussianMask(self.kappa))
-        return Queries() if type(scheme).inputs is Scheme.inputs else NoiseDraws(self.count, scheme)
+        return NoiseDraws(self.count, scheme) if overrides(scheme, "inputs") else Queries()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""From a recipe to one trained model."""
+"""From a recipe to trained models."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -12,7 +12,9 @@ from torch import nn
 
 from targets.datasets import Dataset
 from targets.dp_training import PrivacyPlan, fit_privately
+from targets.examples import Examples, Streams
 from targets.schemes import Scheme
+from targets.schemes.noise_nodes import without_node
 from targets.seeds import stream, torch_generator
 from targets.training import Training, fit
 
@@ -23,7 +25,9 @@ Target = Callable[[tuple[int, ...], int], nn.Module]
 class Recipe:
     """All that determines a trained model besides its data and its number.
 
-    `target` builds the network from (input_shape, classes); `plan` is there for DP-SGD and only for it.
+    `target` builds the network from (input_shape, classes); `training` is as the scheme has it; `plan` is there for
+    DP-SGD and only for it. `members` is the number of examples that a model has on average, and `stack` how many models
+    are trained as one.
     """
 
     target: Target
@@ -31,15 +35,17 @@ class Recipe:
     training: Training
     plan: PrivacyPlan | None
     seed: int
+    members: float
+    stack: int = 1
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """One trained model: its weights by name, the optimizer steps it took and the seconds they took."""
+    """One trained model: its weights by name and the seconds it took; `diverged` ones have no weights."""
 
     weights: dict[str, NDArray[np.float32]]
-    steps: int
     seconds: float
+    diverged: bool = False
 
 
 def initial_model(target: Target, input_shape: tuple[int, ...], classes: int, seed: int) -> nn.Module:
@@ -53,38 +59,81 @@ def initial_model(target: Target, input_shape: tuple[int, ...], classes: int, se
         return target(input_shape, classes)
 
 
-def train(recipe: Recipe, dataset: Dataset, members: NDArray[np.bool_], index: int, device: str) -> TrainedModel:
-    """Returns model `index` of the ensemble, trained on the `members` (examples,) of the standardised `dataset`.
+def train(
+    recipe: Recipe, dataset: Dataset, membership: NDArray[np.bool_], indices: Sequence[int], device: str
+) -> list[TrainedModel]:
+    """Returns models number `indices` of the ensemble, trained as one stack on the standardised `dataset`.
 
-    One thread, so that the weights do not depend on how many workers share the machine.
+    `membership` (models, examples) says what each of them is trained on. A stack that is not full is filled up with
+    copies of its last model, so that a model is the same, bit for bit, whatever others are missing; one that does not
+    fit into memory is cut in half. One thread, so that the weights do not depend on how many workers share the machine.
     """
-    started = time.perf_counter()
+    missing = recipe.stack - len(indices)
+    padded = [*indices, *[indices[-1]] * missing]
+    rows = np.concatenate([membership, np.repeat(membership[-1:], missing, axis=0)])
     with _one_thread():
-        model = initial_model(
-            recipe.target, dataset.input_shape, len(dataset.classes), stream(recipe.seed, "weights", index)
-        ).to(device)
-        inputs = torch.from_numpy(dataset.inputs[members]).to(device)
-        labels = torch.from_numpy(dataset.labels[members]).to(device)
-        batches = torch_generator(recipe.seed, "batches", index)
-        noise = torch_generator(recipe.seed, "noise", index, device)
-        if recipe.plan is None:
-            if inputs.ndim == 4:  # oneDNN and cuDNN convolve faster with the channels last
-                model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-                inputs = inputs.to(memory_format=torch.channels_last)
-            steps = fit(model, inputs, labels, recipe.scheme, recipe.training, batches, noise)
-        else:
-            dp_noise = torch_generator(recipe.seed, "dp-noise", index, device)
-            steps = fit_privately(
-                model, inputs, labels, recipe.scheme, recipe.training, recipe.plan, batches, noise, dp_noise
-            )
-    weights = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in model.state_dict().items()}
-    broken = [name for name, values in weights.items() if not np.isfinite(values).all()]
-    if broken:
-        raise FloatingPointError(
-            f"model {index} diverged: {', '.join(broken)} hold NaN or infinity after {steps} steps; "
-            "try a lower --learning-rate or less noise"
-        )
-    return TrainedModel(weights, steps, time.perf_counter() - started)
+        return _train(recipe, dataset, rows, padded, torch.device(device))[: len(indices)]
+
+
+def _train(
+    recipe: Recipe, dataset: Dataset, membership: NDArray[np.bool_], indices: Sequence[int], device: torch.device
+) -> list[TrainedModel]:
+    try:
+        return _train_at_once(recipe, dataset, membership, indices, device)
+    except torch.OutOfMemoryError:
+        if len(indices) == 1:
+            raise
+    half = len(indices) // 2
+    torch.cuda.empty_cache()
+    return [
+        trained
+        for part in (slice(None, half), slice(half, None))
+        for trained in _train(recipe, dataset, membership[part], indices[part], device)
+    ]
+
+
+def _train_at_once(
+    recipe: Recipe, dataset: Dataset, membership: NDArray[np.bool_], indices: Sequence[int], device: torch.device
+) -> list[TrainedModel]:
+    started = time.perf_counter()
+    scheme, classes = recipe.scheme, len(dataset.classes)
+
+    def extended(input_shape: tuple[int, ...], classes: int) -> nn.Module:
+        return scheme.extend(recipe.target(input_shape, classes))
+
+    models = [
+        initial_model(extended, dataset.input_shape, classes, stream(recipe.seed, "weights", index)).to(device)
+        for index in indices
+    ]
+    streams = [Streams.of_model(recipe.seed, index, device) for index in indices]
+    needed = np.flatnonzero(membership.any(axis=0))  # what none of them is trained on stays where it is
+    inputs = torch.from_numpy(dataset.inputs[needed]).to(device)
+    if inputs.ndim == 4 and len(models) == 1 and recipe.plan is None:
+        # oneDNN and cuDNN convolve faster with the channels last.
+        models = [models[0].to(memory_format=torch.channels_last)]  # type: ignore[call-overload]
+        inputs = inputs.to(memory_format=torch.channels_last)
+    examples = Examples(
+        inputs,
+        torch.from_numpy(dataset.labels[needed]).to(device),
+        tuple(torch.from_numpy(np.flatnonzero(row[needed])).to(device) for row in membership),
+    ).with_fixed_noise(scheme, classes, streams)
+    if recipe.plan is None:
+        finite = fit(models, examples, scheme, recipe.training, recipe.members, streams).tolist()
+    else:
+        (model,), (own,) = models, streams
+        dp_noise = torch_generator(recipe.seed, "dp-noise", indices[0], device)
+        finite = [fit_privately(model, examples, scheme, recipe.training, recipe.plan, own, dp_noise)]
+    seconds = (time.perf_counter() - started) / len(models)
+    return [_taken(model, converged, seconds) for model, converged in zip(models, finite, strict=True)]
+
+
+def _taken(model: nn.Module, finite: bool, seconds: float) -> TrainedModel:
+    """Returns what is kept of a model after training: the noise node is not part of it."""
+    state = without_node(model).state_dict()
+    weights = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in state.items()}
+    if not finite or not all(np.isfinite(values).all() for values in weights.values()):
+        return TrainedModel({}, seconds, diverged=True)
+    return TrainedModel(weights, seconds)
 
 
 @contextmanager

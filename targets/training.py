@@ -1,17 +1,22 @@
-"""The training loop: in-memory tensors, index batches, one model."""
+"""How targets are fitted: in-memory tensors, index batches, stacks of models."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import SGD, Adam, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
+from targets.augmentation import AUGMENTATIONS
+from targets.batches import stacked_batches
+from targets.examples import Examples, Streams, fresh_part
+from targets.precision import PRECISIONS, Precision, precision_of
 from targets.schemes import Scheme
+from targets.stack import Stack
 
 # Clipped gradients are small and the noise on them averages out over steps: DP-SGD wants the larger rate.
 DEFAULT_LEARNING_RATES = {"sgd": 0.02, "adam": 0.001, "dp-sgd": 0.05, "dp-adam": 0.001}
@@ -21,7 +26,9 @@ DEFAULT_LEARNING_RATES = {"sgd": 0.02, "adam": 0.001, "dp-sgd": 0.05, "dp-adam":
 class Training:
     """How a target is fitted: minibatch cross-entropy under a learning rate that falls to 0 along a cosine.
 
-    `momentum` is SGD's; Adam keeps torch's own betas. `learning_rate` None means DEFAULT_LEARNING_RATES.
+    `momentum` is SGD's; Adam keeps torch's own betas. `learning_rate` None means DEFAULT_LEARNING_RATES. `stop_epoch`
+    ends training early. `augment` mirrors images by a coin (flips), or shifts them as well (crops), anew each time.
+    `precision` is that of matrix products and convolutions on a GPU; others than float32 are less exact and faster.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -32,6 +39,10 @@ class Training:
     learning_rate: float | None = None
     momentum: float = 0.9
     weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    stop_epoch: int | None = None
+    augment: Literal["none", "flips", "crops"] = "none"
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
@@ -46,6 +57,27 @@ class Training:
             raise ValueError(f"momentum must be >= 0 and < 1, got {self.momentum}")
         if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
             raise ValueError(f"weight_decay must be a finite number >= 0, got {self.weight_decay}")
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(f"label_smoothing must be >= 0 and < 1, got {self.label_smoothing}")
+        if self.stop_epoch is not None and self.stop_epoch < 1:
+            raise ValueError(f"stop_epoch must be >= 1, got {self.stop_epoch}")
+        if self.augment not in AUGMENTATIONS:
+            raise ValueError(f"augment must be one of {', '.join(AUGMENTATIONS)}, got {self.augment!r}")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
+
+    @property
+    def last_epoch(self) -> int:
+        """The epoch that training stops after; the learning rate falls as if it went on to the end."""
+        return self.epochs if self.stop_epoch is None else min(self.stop_epoch, self.epochs)
+
+    def steps_per_epoch(self, members: float) -> int:
+        """Returns the steps of an epoch for models with `members` examples on average.
+
+        The same for each of them, however many it got: so a model's number of steps says nothing of its members, and
+        all models of an ensemble can be trained as one.
+        """
+        return max(math.ceil(members / self.batch_size), 1)
 
     def rate(self, private: bool = False) -> float:
         """Returns the learning rate that training starts from; `private` says that it is DP-SGD's."""
@@ -53,44 +85,93 @@ class Training:
             return self.learning_rate
         return DEFAULT_LEARNING_RATES[f"dp-{self.optimizer}" if private else self.optimizer]
 
-    def build_optimizer(self, model: nn.Module, private: bool = False) -> Optimizer:
-        """Returns the optimizer over all parameters of `model`."""
+    def build_optimizer(self, weights: Iterable[Tensor], private: bool = False) -> Optimizer:
+        """Returns the optimizer over `weights`."""
         rate = self.rate(private)
         if self.optimizer == "adam":
-            return Adam(model.parameters(), lr=rate, weight_decay=self.weight_decay, fused=True)
-        return SGD(model.parameters(), lr=rate, momentum=self.momentum, weight_decay=self.weight_decay, fused=True)
-
-
-def shuffled_batches(examples: int, batch_size: int, epochs: int, generator: Generator) -> Iterator[Tensor]:
-    """Yields index batches, each epoch a fresh permutation; the last batch of an epoch may be smaller."""
-    for _ in range(epochs):
-        yield from torch.split(torch.randperm(examples, generator=generator), batch_size)
+            return Adam(weights, lr=rate, weight_decay=self.weight_decay, fused=True)
+        return SGD(weights, lr=rate, momentum=self.momentum, weight_decay=self.weight_decay, fused=True)
 
 
 def fit(
-    model: nn.Module,
-    inputs: Tensor,
-    labels: Tensor,
+    models: Sequence[nn.Module],
+    examples: Examples,
     scheme: Scheme,
     training: Training,
-    batches: Generator,
-    noise: Generator,
-) -> int:
-    """Trains `model` in place and returns the number of steps taken.
+    members: float,
+    streams: Sequence[Streams],
+) -> Tensor:
+    """Trains a stack of models in place and returns which of them kept a finite loss, (models,) bool.
 
-    The data are `inputs` (examples, *input_shape) and `labels` (examples,) int64.
-    `batches` draws the order of the examples and lives on the CPU, so that it is the same on every device;
-    `noise` draws the scheme's noise and lives where the inputs are.
+    `members` is the number of examples that a model has on average. What the scheme draws once is on the `examples`
+    already. A model comes out the same in every stack, up to rounding.
     """
-    model.train()
-    optimizer = training.build_optimizer(model)
-    steps = training.epochs * math.ceil(len(labels) / training.batch_size)
-    schedule = CosineAnnealingLR(optimizer, T_max=steps)
-    for batch in shuffled_batches(len(labels), training.batch_size, training.epochs, batches):
-        index = batch.to(inputs.device)
-        loss = cross_entropy(model(scheme.inputs(inputs[index], noise)), labels[index])
-        optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        optimizer.step()
-        schedule.step()
-    return steps
+    for model in models:
+        model.train()
+    stack, fresh, device = Stack(models), fresh_part(scheme), examples.inputs.device
+    steps = training.steps_per_epoch(members)
+    optimizer = training.build_optimizer(stack.weights.values())
+    schedule = CosineAnnealingLR(optimizer, T_max=training.epochs * steps)
+    finite = torch.ones(len(models), dtype=torch.bool, device=device)
+    sizes, orders = [len(rows) for rows in examples.rows], [one.batches for one in streams]
+    for epoch in range(training.last_epoch):
+        indices, counted = stacked_batches(sizes, members, steps, orders)
+        filled = counted.sum(dim=-1).int().tolist()
+        indices, counted = indices.to(device), counted.to(device, examples.inputs.dtype)
+        for step in range(steps):
+            x, y, nodes = _seen(examples, indices[step], filled[step], fresh, training, streams)
+            noises = [
+                fresh.weight_noise(stack.of_model(model), epoch * steps + step, epoch, one.noise)
+                for model, one in enumerate(streams)
+            ]
+            with precision_of(training.precision, device):
+                logits = stack.logits(stack.with_noise(noises) if any(noises) else stack.weights, x, nodes)
+            losses = _mean_losses(logits.to(counted.dtype), y, counted[step, :, : y.shape[1]], training.label_smoothing)
+            finite &= losses.detach().isfinite()
+            optimizer.zero_grad()
+            torch.autograd.backward(losses.sum())
+            optimizer.step()
+            schedule.step()
+    stack.close()
+    return finite
+
+
+def _seen(
+    examples: Examples,
+    indices: Tensor,
+    filled: Sequence[int],
+    fresh: Scheme,
+    training: Training,
+    streams: Sequence[Streams],
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Returns what the networks see at one step: inputs (models, batch, *input_shape), labels and node values.
+
+    `indices` (models, batch) count within each model's own examples, and of each row only the first `filled` are real.
+    """
+    batch = indices.shape[1]
+    inputs, labels, nodes = [], [], []
+    for own, index, size, one in zip(examples.rows, indices, filled, streams, strict=True):
+        rows = own[index[:size]]
+        x = AUGMENTATIONS[training.augment](examples.inputs[rows], one.augmentation)
+        x = fresh.inputs(x, one.noise)
+        values = fresh.node_values(x, one.noise) if examples.node_values is None else examples.node_values[rows]
+        inputs.append(x)
+        labels.append(examples.labels[rows])
+        nodes += [] if values is None else [values]
+    return _filled_up(inputs, batch), _filled_up(labels, batch), _filled_up(nodes, batch) if nodes else None
+
+
+def _filled_up(rows: Sequence[Tensor], length: int) -> Tensor:
+    """Returns the rows as one tensor (rows, length, ...), each with zeros behind it; a single one as it is."""
+    if len(rows) == 1:
+        return rows[0][None]
+    out = rows[0].new_zeros((len(rows), length, *rows[0].shape[1:]))
+    for place, row in zip(out, rows, strict=True):
+        place[: len(row)] = row
+    return out
+
+
+def _mean_losses(logits: Tensor, labels: Tensor, counted: Tensor, smoothing: float) -> Tensor:
+    """Returns the mean cross-entropy (models,) of logits (models, batch, classes) over the examples that count."""
+    losses = cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none", label_smoothing=smoothing)
+    return (losses.view(labels.shape) * counted).sum(dim=1) / counted.sum(dim=1).clamp(min=1)

@@ -1,8 +1,9 @@
 """DP-SGD: the baseline with a proof."""
 
-import math
 from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
+from targets.schemes.ranges import Range
 from targets.schemes.scheme import Scheme
 
 # Beyond these the PRV accountant needs minutes and gigabytes for a bound that protects nobody.
@@ -19,27 +20,23 @@ class DPSGD(Scheme):
     being the expected number of training examples. Training goes through `targets.dp_training`.
     """
 
-    epsilon: float | None = None
-    noise_multiplier: float | None = None
-    max_grad_norm: float = 1.0
-    delta: float | None = None
+    law: ClassVar[str] = "sum of clipped gradients + N(0, noise_multiplier^2 max_grad_norm^2 I)"
+    source: ClassVar[str] = "Abadi et al. 2016"
+
+    epsilon: Annotated[float, Range(0, LARGEST_EPSILON, low_open=True)] | None = None
+    noise_multiplier: Annotated[float, Range(0)] | None = None
+    max_grad_norm: Annotated[float, Range(0, low_open=True)] = 1.0
+    delta: Annotated[float, Range(0, 1, low_open=True, high_open=True)] | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if (self.epsilon is None) == (self.noise_multiplier is None):
             raise ValueError(
                 "dp-sgd needs exactly one of epsilon and noise_multiplier, "
                 f"got epsilon={self.epsilon} and noise_multiplier={self.noise_multiplier}"
             )
-        if self.epsilon is not None and not 0 < self.epsilon <= LARGEST_EPSILON:
-            raise ValueError(f"epsilon must be > 0 and <= {LARGEST_EPSILON}, got {self.epsilon}")
-        multiplier = self.noise_multiplier
-        if multiplier is not None and not (
-            multiplier == 0 or (math.isfinite(multiplier) and multiplier >= LEAST_NOISE)
-        ):
+        if self.noise_multiplier is not None and 0 < self.noise_multiplier < LEAST_NOISE:
             raise ValueError(
-                f"noise_multiplier must be 0 (clipping alone, no epsilon) or >= {LEAST_NOISE}, got {multiplier}"
+                f"noise_multiplier must be 0 (clipping alone, no epsilon) or >= {LEAST_NOISE}, "
+                f"got {self.noise_multiplier}"
             )
-        if not (math.isfinite(self.max_grad_norm) and self.max_grad_norm > 0):
-            raise ValueError(f"max_grad_norm must be a finite number > 0, got {self.max_grad_norm}")
-        if self.delta is not None and not 0 < self.delta < 1:
-            raise ValueError(f"delta must lie strictly between 0 and 1, got {self.delta}")

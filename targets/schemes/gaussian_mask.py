@@ -1,27 +1,31 @@
 """Multiplicative Gaussian input masking."""
 
-import math
 from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Generator, Tensor
 
+from targets.schemes.ranges import Range
 from targets.schemes.scheme import Scheme
 
 
 @dataclass(frozen=True)
 class GaussianMask(Scheme):
-    """Multiplies each input entry by an independent draw of N(1, kappa^2), fresh for every example and step.
+    """Multiplies each input entry by an independent draw of N(1, kappa^2), on the standardised input.
 
-    x -> x * c with c ~ N(1, kappa^2 I), on the standardised input (arXiv 2602.17423). Off at evaluation.
+    x -> x * c with c ~ N(1, kappa^2 I), fresh for every example and step (arXiv 2602.17423), or, with `fixed`, one mask
+    for each example of a model, for ever: the correlated case that the paper leaves open. Off at evaluation.
     """
 
-    kappa: float
+    law: ClassVar[str] = "x * c, c ~ N(1, kappa^2 I)"
+    source: ClassVar[str] = "arXiv 2602.17423"
 
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.kappa) and self.kappa >= 0):
-            raise ValueError(f"kappa must be a finite number >= 0, got {self.kappa}")
+    kappa: Annotated[float, Range(0)]
+    fixed: bool = False
 
     def inputs(self, x: Tensor, generator: Generator) -> Tensor:
-        """Returns x * c, a new tensor; `x` stays as it is."""
+        """Returns x * c, a new tensor; `x` itself, and nothing drawn, at strength 0."""
+        if self.kappa == 0:
+            return x
         return torch.empty_like(x).normal_(1.0, self.kappa, generator=generator).mul_(x)

@@ -1,0 +1,61 @@
+"""How many models are trained as one: as the settings say, or measured once on this machine and then remembered."""
+
+import hashlib
+import json
+from dataclasses import replace
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+from mgaudit.atomic import write_atomically
+from mgaudit.design import Design
+from mgaudit.settings import target_choice
+from mgaudit.store import cache_folder
+from targets.device import device_name
+from targets.recipe import Recipe
+from targets.schemes import Scheme
+from targets.stack_size import candidates, fastest_stack
+from targets.training import Training
+
+
+def chosen_stack(stack: int | str, target: str, training: Training, design: Design) -> int:
+    """Returns the stack size that the settings give, or for "auto" the fastest one.
+
+    What is measured is kept: the size decides how weights round, and the same settings shall give the same result.
+    """
+    if isinstance(stack, int):
+        return stack
+    sizes = candidates(len(design.membership), design.device)
+    if len(sizes) == 1:
+        return 1
+    path = _kept_in(target, training, design, sizes)
+    if path.exists():
+        return int(json.loads(path.read_text(encoding="utf-8"))["stack"])
+    choice = target_choice(target)
+    recipe = Recipe(
+        partial(choice.build, **choice.options),
+        Scheme(),
+        replace(training, augment="none"),
+        None,
+        seed=0,
+        members=design.expected_members,
+    )
+    size = fastest_stack(recipe, design.dataset, design.membership, design.device, sizes)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, json.dumps({"stack": size, "tried": sizes}).encode())
+    return size
+
+
+def _kept_in(target: str, training: Training, design: Design, sizes: list[int]) -> Path:
+    decides = (
+        target,
+        design.dataset.input_shape,
+        len(design.dataset.classes),
+        training.batch_size,
+        training.optimizer,
+        training.precision,
+        device_name(design.device),
+        version("torch"),
+        sizes,
+    )
+    return cache_folder() / "stacks" / f"{hashlib.sha256(repr(decides).encode()).hexdigest()[:32]}.json"

@@ -1,0 +1,27 @@
+"""Early stopping: a control, for it regularises without noise."""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from targets.schemes.ranges import Range
+from targets.schemes.scheme import Scheme
+
+if TYPE_CHECKING:
+    from targets.training import Training
+
+
+@dataclass(frozen=True)
+class EarlyStop(Scheme):
+    """Stops after `epochs` epochs of the schedule, whatever the data say; a control without noise.
+
+    The learning rate falls as if training went on to its end.
+    """
+
+    law: ClassVar[str] = "the weights after that many epochs"
+    source: ClassVar[str] = "Morgan and Bourlard 1989"
+
+    epochs: Annotated[int, Range(1)]
+
+    def training(self, training: "Training") -> "Training":
+        """Returns the training, cut short."""
+        return replace(training, stop_epoch=min(self.epochs, training.last_epoch))

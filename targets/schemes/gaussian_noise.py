@@ -1,0 +1,30 @@
+"""Additive Gaussian noise on the inputs."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import torch
+from torch import Generator, Tensor
+
+from targets.schemes.ranges import Range
+from targets.schemes.scheme import Scheme
+
+
+@dataclass(frozen=True)
+class GaussianNoise(Scheme):
+    """Adds an independent draw of N(0, sigma^2) to each entry of the standardised input.
+
+    Fresh for every example and step, or, with `fixed`, drawn once for each example of a model. Off at evaluation.
+    """
+
+    law: ClassVar[str] = "x + e, e ~ N(0, sigma^2 I)"
+    source: ClassVar[str] = "Bishop 1995"
+
+    sigma: Annotated[float, Range(0)]
+    fixed: bool = False
+
+    def inputs(self, x: Tensor, generator: Generator) -> Tensor:
+        """Returns x + e, a new tensor; `x` itself, and nothing drawn, at strength 0."""
+        if self.sigma == 0:
+            return x
+        return torch.empty_like(x).normal_(0.0, self.sigma, generator=generator).add_(x)

@@ -1,0 +1,36 @@
+"""Noise on the labels."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import torch
+from torch import Generator, Tensor
+
+from targets.schemes.ranges import Range
+from targets.schemes.scheme import Scheme
+
+
+@dataclass(frozen=True)
+class LabelNoise(Scheme):
+    """Replaces each training label, with probability `rate`, by one of the other classes, all equally likely.
+
+    Drawn once for each example of a model. An attacker asks about the true labels.
+    """
+
+    law: ClassVar[str] = "y with probability 1 - rate, each other class with rate / (classes - 1)"
+    source: ClassVar[str] = "Angluin and Laird 1988"
+
+    rate: Annotated[float, Range(0, 1)]
+
+    @property
+    def fixed(self) -> bool:
+        """Always: a label that is noisy stays so."""
+        return True
+
+    def labels(self, y: Tensor, classes: int, generator: Generator) -> Tensor:
+        """Returns new labels (examples,)."""
+        if self.rate == 0:
+            return y
+        replaced = torch.rand(y.shape, device=y.device, generator=generator) < self.rate
+        shifts = torch.randint(1, classes, y.shape, device=y.device, generator=generator)
+        return torch.where(replaced, (y + shifts) % classes, y)
