@@ -31,6 +31,7 @@ from mgaudit.design import Design, draw_design
 from mgaudit.parallel import default_jobs
 from mgaudit.progress import Progress
 from mgaudit.settings import study_settings
+from mgaudit.stacking import with_stack
 from targets.queries import Queries
 from targets.seeds import numpy_generator
 
@@ -80,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         }
     )
     design = draw_design(settings)
+    settings = with_stack(settings, design)
     counts = resample_counts(len(design.dataset.labels), numpy_generator(0, "power resamples"), options.resamples)
     for arm in settings.arms():
         trained = train_arm(plan_arm(arm, design), design, default_jobs(design.device), Progress())

@@ -50,7 +50,7 @@ def plan_arm(settings: AuditSettings, design: Design) -> Arm:
     dp_sgd = dp_sgd_in(scheme)
     plan = None if dp_sgd is None else plan_privacy(dp_sgd, training, design.expected_members)
     if settings.stack == "auto":
-        raise ValueError("stack must be a number once an arm is planned, got 'auto'; see mgaudit.stacking")
+        raise ValueError("stack must be a number once an arm is planned, got 'auto'; mgaudit.stacking.with_stack makes it one")
     recipe = Recipe(
         partial(target.build, **target.options),
         scheme,

@@ -18,7 +18,7 @@ from mgaudit.progress import Progress
 from mgaudit.provenance import provenance, run_sha256
 from mgaudit.run_folder import path_word
 from mgaudit.settings import AuditSettings, DPAuditSettings
-from mgaudit.stacking import chosen_stack
+from mgaudit.stacking import with_stack
 from reports.dp_audit import Bound, DPAuditResult
 from reports.results import Arrays
 from targets.canaries import plant_canaries
@@ -73,10 +73,9 @@ def plan_dp_audit(settings: DPAuditSettings) -> DPAuditPlan:
         device=device,
         seed=settings.seed,
     )
-    shared = settings.model_dump(include={"dataset", "target", "models", "seed", "device"})
-    stack = chosen_stack(settings.stack, settings.target, settings.training, design)
-    settings = settings.model_copy(update={"stack": stack})
-    one_arm = AuditSettings(scheme=settings.scheme, stack=stack, training=settings.training, **shared)
+    shared = settings.model_dump(include={"dataset", "target", "models", "seed", "device", "stack"})
+    settings = with_stack(settings, design)
+    one_arm = AuditSettings(scheme=settings.scheme, training=settings.training, **shared)
     return DPAuditPlan(settings, design, canaries, plan_arm(one_arm, design))
 
 

@@ -6,10 +6,11 @@ from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypeVar
 
 from mgaudit.atomic import write_atomically
 from mgaudit.design import Design
-from mgaudit.settings import target_choice
+from mgaudit.settings import DPAuditSettings, StudySettings, target_choice
 from mgaudit.store import cache_folder
 from targets.device import device_name
 from targets.recipe import Recipe
@@ -18,13 +19,20 @@ from targets.stack_size import candidates, fastest_stack
 from targets.training import Training
 
 
-def chosen_stack(stack: int | str, target: str, training: Training, design: Design) -> int:
-    """Returns the stack size that the settings give, or for "auto" the fastest one.
+Settings = TypeVar("Settings", StudySettings, DPAuditSettings)
+
+
+def with_stack(settings: Settings, design: Design) -> Settings:
+    """Returns the settings with a stack size in them, for "auto" the fastest one.
 
     What is measured is kept: the size decides how weights round, and the same settings shall give the same result.
     """
-    if isinstance(stack, int):
-        return stack
+    if settings.stack != "auto":
+        return settings
+    return settings.model_copy(update={"stack": _fastest(settings.target, settings.training, design)})
+
+
+def _fastest(target: str, training: Training, design: Design) -> int:
     sizes = candidates(len(design.membership), design.device)
     if len(sizes) == 1:
         return 1

@@ -27,7 +27,7 @@ from mgaudit.progress import Progress
 from mgaudit.provenance import provenance, run_sha256
 from mgaudit.run_folder import path_word
 from mgaudit.settings import FEWEST_MODELS, StudySettings, target_choice
-from mgaudit.stacking import chosen_stack
+from mgaudit.stacking import with_stack
 from reports.results import (
     Arrays,
     AttackResult,
@@ -74,8 +74,7 @@ def plan_study(settings: StudySettings) -> Plan:
     Raises ValueError or OSError for all that the user can mend; what passes is ready to train.
     """
     design = draw_design(settings)
-    stack = chosen_stack(settings.stack, settings.target, settings.training, design)
-    settings = settings.model_copy(update={"stack": stack})
+    settings = with_stack(settings, design)
     return Plan(settings, design, [plan_arm(arm, design) for arm in settings.arms()])
 
 
