@@ -50,7 +50,9 @@ def plan_arm(settings: AuditSettings, design: Design) -> Arm:
     dp_sgd = dp_sgd_in(scheme)
     plan = None if dp_sgd is None else plan_privacy(dp_sgd, training, design.expected_members)
     if settings.stack == "auto":
-        raise ValueError("stack must be a number once an arm is planned, got 'auto'; mgaudit.stacking.with_stack makes it one")
+        raise ValueError(
+            "stack must be a number once an arm is planned, got 'auto'; mgaudit.stacking.with_stack makes it one"
+        )
     recipe = Recipe(
         partial(target.build, **target.options),
         scheme,
@@ -75,7 +77,7 @@ def plan_arm(settings: AuditSettings, design: Design) -> Arm:
 
 @dataclass(frozen=True)
 class TrainedArm:
-    """An arm whose models are in the store; `facts` says of each how many seconds it took, and whether it diverged."""
+    """An arm whose models are in the store; `facts` says of each its steps and seconds and whether it diverged."""
 
     arm: Arm
     folder: EnsembleFolder
@@ -140,6 +142,9 @@ def train_arm(arm: Arm, design: Design, jobs: int, progress: Progress) -> Traine
                 progress.model_trained()
         progress.training_ended()
         facts = [folder.load_facts(index) for index in range(models)]
+    plan = arm.recipe.plan
+    if plan is not None and any(fact["steps"] != plan.steps for fact in facts):
+        raise RuntimeError(f"models took other than the {plan.steps} steps that epsilon was computed for")
     return TrainedArm(arm, folder, facts, models - len(missing))
 
 
@@ -182,5 +187,7 @@ def _train_and_keep(task: _Task) -> int:
     """Trains one stack and keeps its models. Returns how many they are."""
     trained = train(task.recipe, task.dataset, task.membership, task.indices, task.device)
     for index, model in zip(task.indices, trained, strict=True):
-        task.folder.save_model(index, model.weights, {"seconds": model.seconds, "diverged": model.diverged})
+        task.folder.save_model(
+            index, model.weights, {"steps": model.steps, "seconds": model.seconds, "diverged": model.diverged}
+        )
     return len(trained)

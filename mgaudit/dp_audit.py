@@ -73,8 +73,8 @@ def plan_dp_audit(settings: DPAuditSettings) -> DPAuditPlan:
         device=device,
         seed=settings.seed,
     )
-    shared = settings.model_dump(include={"dataset", "target", "models", "seed", "device", "stack"})
     settings = with_stack(settings, design)
+    shared = settings.model_dump(include={"dataset", "target", "models", "seed", "device", "stack"})
     one_arm = AuditSettings(scheme=settings.scheme, training=settings.training, **shared)
     return DPAuditPlan(settings, design, canaries, plan_arm(one_arm, design))
 

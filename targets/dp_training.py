@@ -21,7 +21,7 @@ from targets.batches import poisson_batches
 from targets.examples import Examples, Streams, fresh_part
 from targets.schemes import DPSGD, Scheme
 from targets.schemes.noise_nodes import node_in
-from targets.training import Training
+from targets.training import Fitted, Training
 
 
 @contextmanager
@@ -123,8 +123,8 @@ def fit_privately(
     plan: PrivacyPlan,
     streams: Streams,
     dp_noise: Generator,
-) -> bool:
-    """Trains `model` in place under `plan` and returns whether its loss stayed finite.
+) -> Fitted:
+    """Trains `model` in place under `plan` and returns whether its loss stayed finite, and the noisy steps taken.
 
     `examples` are those of one model; `dp_noise` draws the gradient noise and lives where the inputs are. A batch may
     be empty: its step adds noise alone, as the accountant assumes.
@@ -144,9 +144,11 @@ def fit_privately(
         generator=dp_noise,
     )
     # The rate falls as if training went on to its last epoch.
-    schedule = CosineAnnealingLR(optimizer.original_optimizer, T_max=round(training.epochs / plan.sample_rate))
+    whole = round(plan.steps * training.epochs / training.last_epoch)
+    schedule = CosineAnnealingLR(optimizer.original_optimizer, T_max=whole)
     finite = torch.ones((), dtype=torch.bool, device=inputs.device)
-    for step, batch in enumerate(poisson_batches(len(own), plan.sample_rate, plan.steps, streams.batches)):
+    taken = 0
+    for batch in poisson_batches(len(own), plan.sample_rate, plan.steps, streams.batches):
         rows = own[batch.to(own.device)]
         optimizer.zero_grad()
         if len(rows):
@@ -154,7 +156,7 @@ def fit_privately(
             if node is not None:
                 fixed = examples.node_values
                 node.values = fresh.node_values(x, streams.noise) if fixed is None else fixed[rows]
-            noise = fresh.weight_noise(weights, step, step * plan.sample_rate, streams.noise)
+            noise = fresh.weight_noise(weights, taken, taken * plan.sample_rate, streams.noise)
             with _moved(weights, noise):
                 losses = cross_entropy(
                     wrapped(x), examples.labels[rows], reduction="none", label_smoothing=training.label_smoothing
@@ -167,10 +169,11 @@ def fit_privately(
                 parameter.grad = torch.zeros_like(parameter)
         optimizer.step()
         schedule.step()
+        taken += 1
     wrapped.to_standard_module()
     if node is not None:
         node.values = None
-    return bool(finite)
+    return Fitted([bool(finite)], taken)
 
 
 @contextmanager

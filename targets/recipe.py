@@ -41,9 +41,10 @@ class Recipe:
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """One trained model: its weights by name and the seconds it took; `diverged` ones have no weights."""
+    """One trained model: its weights by name, the steps and seconds it took; `diverged` ones have no weights."""
 
     weights: dict[str, NDArray[np.float32]]
+    steps: int
     seconds: float
     diverged: bool = False
 
@@ -118,22 +119,22 @@ def _train_at_once(
         tuple(torch.from_numpy(np.flatnonzero(row[needed])).to(device) for row in membership),
     ).with_fixed_noise(scheme, classes, streams)
     if recipe.plan is None:
-        finite = fit(models, examples, scheme, recipe.training, recipe.members, streams).tolist()
+        fitted = fit(models, examples, scheme, recipe.training, recipe.members, streams)
     else:
         (model,), (own,) = models, streams
         dp_noise = torch_generator(recipe.seed, "dp-noise", indices[0], device)
-        finite = [fit_privately(model, examples, scheme, recipe.training, recipe.plan, own, dp_noise)]
+        fitted = fit_privately(model, examples, scheme, recipe.training, recipe.plan, own, dp_noise)
     seconds = (time.perf_counter() - started) / len(models)
-    return [_taken(model, converged, seconds) for model, converged in zip(models, finite, strict=True)]
+    return [_taken(model, finite, fitted.steps, seconds) for model, finite in zip(models, fitted.finite, strict=True)]
 
 
-def _taken(model: nn.Module, finite: bool, seconds: float) -> TrainedModel:
+def _taken(model: nn.Module, finite: bool, steps: int, seconds: float) -> TrainedModel:
     """Returns what is kept of a model after training: the noise node is not part of it."""
     state = without_node(model).state_dict()
     weights = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in state.items()}
     if not finite or not all(np.isfinite(values).all() for values in weights.values()):
-        return TrainedModel({}, seconds, diverged=True)
-    return TrainedModel(weights, seconds)
+        return TrainedModel({}, steps, seconds, diverged=True)
+    return TrainedModel(weights, steps, seconds)
 
 
 @contextmanager

@@ -93,6 +93,14 @@ class Training:
         return SGD(weights, lr=rate, momentum=self.momentum, weight_decay=self.weight_decay, fused=True)
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """How training went: whether the loss of each model of the stack stayed finite, and the steps that each took."""
+
+    finite: list[bool]
+    steps: int
+
+
 def fit(
     models: Sequence[nn.Module],
     examples: Examples,
@@ -100,8 +108,8 @@ def fit(
     training: Training,
     members: float,
     streams: Sequence[Streams],
-) -> Tensor:
-    """Trains a stack of models in place and returns which of them kept a finite loss, (models,) bool.
+) -> Fitted:
+    """Trains a stack of models in place and returns which of them kept a finite loss, and the steps taken.
 
     `members` is the number of examples that a model has on average. What the scheme draws once is on the `examples`
     already. A model comes out the same in every stack, up to rounding.
@@ -133,7 +141,7 @@ def fit(
             optimizer.step()
             schedule.step()
     stack.close()
-    return finite
+    return Fitted(finite.tolist(), training.last_epoch * steps)
 
 
 def _seen(

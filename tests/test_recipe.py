@@ -1,16 +1,20 @@
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from targets import MLP
 from targets.datasets import Dataset
 from targets.ensemble import Ensemble
 from targets.membership import fair_coins
 from targets.queries import NoiseDraws, Queries
-from targets.recipe import Recipe, initial_model, train
-from targets.schemes import GaussianMask, Scheme
+from targets.recipe import Recipe, TrainedModel, initial_model, train
+from targets.schemes import GaussianMask, NoiseNodes, Scheme
 from targets.seeds import torch_generator
-from targets.training import Training
+from targets.training import Fitted, Training, fit
 
 
 def dataset() -> Dataset:
@@ -25,22 +29,27 @@ def streams(query: int) -> torch.Generator:
 
 
 def recipe(scheme: Scheme | None = None, seed: int = 0, rate: float | None = None) -> Recipe:
-    return Recipe(MLP, scheme or Scheme(), Training(epochs=2, learning_rate=rate), None, seed)
+    return Recipe(MLP, scheme or Scheme(), Training(epochs=2, learning_rate=rate), None, seed, members=40)
+
+
+def alone(chosen: Recipe, data: Dataset, members: np.ndarray, index: int) -> TrainedModel:
+    (trained,) = train(chosen, data, members[np.newaxis], [index], "cpu")
+    return trained
 
 
 def test_a_model_is_determined_by_seed_and_index_and_nothing_else() -> None:
     members = fair_coins(2, 80, seed=0)
-    first = train(recipe(), dataset(), members[0], 0, "cpu")
-    train(recipe(), dataset(), members[1], 1, "cpu")
+    first = alone(recipe(), dataset(), members[0], 0)
+    alone(recipe(), dataset(), members[1], 1)
     torch.rand(7)
-    again = train(recipe(), dataset(), members[0], 0, "cpu")
+    again = alone(recipe(), dataset(), members[0], 0)
     for name, values in first.weights.items():
         assert np.array_equal(values, again.weights[name])
     for other in (recipe(seed=1), recipe(GaussianMask(0.1))):
-        changed = train(other, dataset(), members[0], 0, "cpu")
+        changed = alone(other, dataset(), members[0], 0)
         assert not np.array_equal(first.weights["layers.1.weight"], changed.weights["layers.1.weight"])
     assert not np.array_equal(
-        first.weights["layers.1.weight"], train(recipe(), dataset(), members[0], 1, "cpu").weights["layers.1.weight"]
+        first.weights["layers.1.weight"], alone(recipe(), dataset(), members[0], 1).weights["layers.1.weight"]
     )
 
 
@@ -49,7 +58,7 @@ def test_only_members_are_trained_on() -> None:
     poisoned = data.inputs.copy()
     poisoned[~members] = 1e9
     spoilt = Dataset("noise", poisoned, data.labels, data.test_inputs, data.test_labels, data.classes)
-    ours, theirs = (train(recipe(), each, members, 0, "cpu") for each in (data, spoilt))
+    ours, theirs = (alone(recipe(), each, members, 0) for each in (data, spoilt))
     assert all(np.array_equal(ours.weights[name], theirs.weights[name]) for name in ours.weights)
 
 
@@ -62,14 +71,76 @@ def test_building_a_network_leaves_the_global_random_state_alone() -> None:
     assert not torch.equal(weights[0], weights[2])
 
 
-def test_a_model_that_diverges_is_an_error_that_names_it() -> None:
-    with pytest.raises(FloatingPointError, match="model 3 diverged"):
-        train(recipe(rate=1e30), dataset(), np.ones(80, dtype=bool), 3, "cpu")
+def test_a_model_that_diverges_is_marked_and_has_no_weights() -> None:
+    everyone = np.ones(80, dtype=bool)
+    diverged = alone(recipe(rate=1e30), dataset(), everyone, 3)
+    assert diverged.diverged
+    assert diverged.weights == {}
+    assert not alone(recipe(), dataset(), everyone, 3).diverged
+
+
+def test_one_model_that_diverges_leaves_its_stack_alone() -> None:
+    data, members = dataset(), fair_coins(4, 80, seed=0)
+    members[2] = False
+    members[2, :40] = True
+    spoilt = replace(data, inputs=data.inputs.copy())
+    spoilt.inputs[:40][members[[0, 1, 3], :40].sum(axis=0) == 0] = 1e25  # seen by model 2 alone
+    together = train(replace(recipe(), stack=4), spoilt, members, range(4), "cpu")
+    assert [model.diverged for model in together] == [False, False, True, False]
+    for index in (0, 1, 3):
+        single = alone(recipe(), spoilt, members[index], index)
+        for name, values in single.weights.items():
+            assert np.allclose(values, together[index].weights[name], atol=1e-4)
+
+
+def test_a_model_is_the_same_bit_for_bit_whatever_else_is_in_its_stack() -> None:
+    data, members = dataset(), fair_coins(4, 80, seed=0)
+    stacked = replace(recipe(GaussianMask(0.3)), stack=4)
+    together = train(stacked, data, members, range(4), "cpu")
+    for index in range(4):
+        (single,) = train(stacked, data, members[index : index + 1], [index], "cpu")
+        for name, values in together[index].weights.items():
+            assert np.array_equal(values, single.weights[name])
+
+
+def test_a_stack_that_does_not_fit_into_memory_is_cut_in_half(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, members = dataset(), fair_coins(8, 80, seed=0)
+    sizes: list[int] = []
+
+    def cramped(models: list[nn.Module], *rest: Any) -> Fitted:
+        sizes.append(len(models))
+        if len(models) > 2:
+            raise torch.OutOfMemoryError("no room for more than two")
+        return fit(models, *rest)
+
+    monkeypatch.setattr("targets.recipe.fit", cramped)
+    trained = train(replace(recipe(), stack=8), data, members, range(8), "cpu")
+    assert sizes == [8, 4, 2, 2, 4, 2, 2]
+    monkeypatch.undo()
+    pairs = train(replace(recipe(), stack=2), data, members[4:6], [4, 5], "cpu")
+    for name, values in pairs[1].weights.items():
+        assert np.array_equal(values, trained[5].weights[name])
+
+
+def test_one_model_that_does_not_fit_into_memory_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cramped(*_: Any) -> Fitted:
+        raise torch.OutOfMemoryError("no room at all")
+
+    monkeypatch.setattr("targets.recipe.fit", cramped)
+    with pytest.raises(torch.OutOfMemoryError, match="no room at all"):
+        alone(recipe(), dataset(), np.ones(80, dtype=bool), 0)
+
+
+def test_the_noise_node_is_no_part_of_what_is_kept() -> None:
+    kept = alone(recipe(NoiseNodes(sigma=1.0)), dataset(), np.ones(80, dtype=bool), 0)
+    assert list(kept.weights) == list(MLP((1, 8, 8), 3).state_dict())
 
 
 def test_an_ensembles_logits_are_each_models_own_at_evaluation() -> None:
     data = dataset()
-    trained = [train(recipe(GaussianMask(0.5)), data, row, i, "cpu") for i, row in enumerate(fair_coins(3, 80, 0))]
+    trained = [
+        train(recipe(GaussianMask(0.5)), data, row[None], [i], "cpu")[0] for i, row in enumerate(fair_coins(3, 80, 0))
+    ]
     ensemble = Ensemble(initial_model(MLP, (1, 8, 8), 3, seed=0), [model.weights for model in trained])
     queries = NoiseDraws(2, GaussianMask(0.5))
     plain = ensemble.logits(data.inputs, "cpu", Queries(), 0, batch_size=7)
@@ -78,9 +149,9 @@ def test_an_ensembles_logits_are_each_models_own_at_evaluation() -> None:
     assert masked.shape == (3, 80, 2, 3)
     inputs = torch.from_numpy(data.inputs)
     for index, model in enumerate(trained):
-        alone = initial_model(MLP, (1, 8, 8), 3, seed=9)
-        alone.load_state_dict({name: torch.from_numpy(values) for name, values in model.weights.items()})
-        assert np.allclose(plain[index, :, 0], alone(inputs).detach().numpy(), atol=1e-5)
+        single = initial_model(MLP, (1, 8, 8), 3, seed=9)
+        single.load_state_dict({name: torch.from_numpy(values) for name, values in model.weights.items()})
+        assert np.allclose(plain[index, :, 0], single(inputs).detach().numpy(), atol=1e-5)
         for query in (0, 1):  # the same draw for every model
             asked = queries.ask(inputs, query, streams(query))
-            assert np.allclose(masked[index, :, query], alone(asked).detach().numpy(), atol=1e-5)
+            assert np.allclose(masked[index, :, query], single(asked).detach().numpy(), atol=1e-5)

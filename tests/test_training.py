@@ -1,13 +1,46 @@
 import math
+from collections.abc import Sequence
 
 import pytest
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from targets.schemes import GaussianMask, Scheme
+from targets import CNN, MLP
+from targets.batches import shuffled_batches
+from targets.examples import Examples, Streams
+from targets.recipe import initial_model
+from targets.schemes import (
+    Dropout,
+    EarlyStop,
+    GaussianMask,
+    GaussianNoise,
+    LabelNoise,
+    LabelSmoothing,
+    NoiseNodes,
+    Scheme,
+    WeightDecay,
+    WeightNoise,
+    compose,
+)
 from targets.seeds import torch_generator
-from targets.training import Training, fit, shuffled_batches
+from targets.training import Training, fit
+
+ALL_AT_ONCE = compose(
+    (LabelNoise(0.2), GaussianMask(0.3, fixed=True), Dropout(0.1), NoiseNodes(0.5), WeightNoise(0.05, layerwise=True))
+)
+SCHEMES = [
+    Scheme(),
+    GaussianMask(0.3),
+    GaussianNoise(0.3, fixed=True),
+    Dropout(0.2),
+    NoiseNodes(1.0),
+    NoiseNodes(1.0, layer=1, fixed=True),
+    WeightNoise(0.1),
+    WeightNoise(0.1, layerwise=True, order="random"),
+    ALL_AT_ONCE,
+]
+THREE_CLASSES = 3
 
 
 def data(examples: int = 50) -> tuple[torch.Tensor, torch.Tensor]:
@@ -23,30 +56,59 @@ def linear() -> nn.Linear:
     return model
 
 
-def trained(training: Training, scheme: Scheme, noise: str = "noise") -> nn.Linear:
-    model = linear()
-    fit(model, *data(), scheme, training, torch_generator(0, "batches"), torch_generator(0, noise))
+def trained(training: Training, scheme: Scheme, index: int = 0) -> nn.Linear:
+    model, inputs_and_labels = linear(), data()
+    streams = [Streams.of_model(0, index, "cpu")]
+    own = Examples(*inputs_and_labels, rows=(torch.arange(50),)).with_fixed_noise(scheme, THREE_CLASSES, streams)
+    holder = nn.Sequential(model)
+    fit([scheme.extend(holder)], own, scheme, scheme.training(training), 50, streams)
     return model
 
 
-def test_an_epoch_holds_every_example_once_in_a_fresh_order() -> None:
-    batches = list(shuffled_batches(10, 4, 3, torch_generator(0, "batches")))
-    assert [len(batch) for batch in batches] == [4, 4, 2] * 3
-    epochs = [torch.cat(batches[start : start + 3]).tolist() for start in (0, 3, 6)]
-    assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
-    assert epochs[0] != epochs[1] != epochs[2]
+def images(dtype: torch.dtype) -> Examples:
+    """40 images and labels; model m has its own random half of them."""
+    generator = torch_generator(0, "images")
+    inputs = torch.randn(40, 1, 8, 8, generator=generator, dtype=torch.float64).to(dtype)
+    labels = torch.randint(3, (40,), generator=generator)
+    coins = torch.rand(16, 40, generator=generator) < 0.5
+    return Examples(inputs, labels, tuple(torch.nonzero(row).flatten() for row in coins))
+
+
+def stacked(
+    target: type[nn.Module],
+    scheme: Scheme,
+    models: Sequence[int],
+    size: int,
+    dtype: torch.dtype = torch.float64,
+    training: Training | None = None,
+) -> list[dict[str, torch.Tensor]]:
+    """Returns the weights of models trained in stacks of that size."""
+    training = training or Training(epochs=3, batch_size=8)
+    weights = []
+    for start in range(0, len(models), size):
+        chosen = models[start : start + size]
+        everything = images(dtype)
+        networks = [
+            initial_model(lambda shape, classes: scheme.extend(target(shape, classes)), (1, 8, 8), 3, seed=index).to(
+                dtype
+            )
+            for index in chosen
+        ]
+        streams = [Streams.of_model(0, index, "cpu") for index in chosen]
+        own = Examples(everything.inputs, everything.labels, tuple(everything.rows[index] for index in chosen))
+        fit(networks, own.with_fixed_noise(scheme, 3, streams), scheme, scheme.training(training), 20, streams)
+        weights += [{name: value.detach().clone() for name, value in model.named_parameters()} for model in networks]
+    return weights
 
 
 def test_sgd_equals_the_update_rule_written_out() -> None:
     training = Training(epochs=4, batch_size=16, learning_rate=0.1, momentum=0.9, weight_decay=0.01)
-    model = linear()
-    steps = fit(model, *data(), Scheme(), training, torch_generator(0, "batches"), torch_generator(0, "noise"))
-    assert steps == 4 * math.ceil(50 / 16)
-
+    model = trained(training, Scheme())
     inputs, labels = data()
+    generator, steps = torch_generator(0, "batches"), 4 * math.ceil(50 / 16)
     weight, bias = (p.detach().clone().requires_grad_() for p in linear().parameters())
     velocity = [torch.zeros_like(weight), torch.zeros_like(bias)]
-    for step, batch in enumerate(shuffled_batches(50, 16, 4, torch_generator(0, "batches"))):
+    for step, batch in enumerate(batch for _ in range(4) for batch in shuffled_batches(50, 4, generator)):
         loss = cross_entropy(inputs[batch] @ weight.T + bias, labels[batch])
         rate = 0.1 * 0.5 * (1 + math.cos(math.pi * step / steps))
         for i, (parameter, gradient) in enumerate(
@@ -58,19 +120,161 @@ def test_sgd_equals_the_update_rule_written_out() -> None:
     assert torch.allclose(model.bias, bias, atol=1e-5)
 
 
-def test_kappa_zero_trains_the_very_weights_of_no_noise() -> None:
-    plain, masked = trained(Training(epochs=3), Scheme()), trained(Training(epochs=3), GaussianMask(0.0))
-    assert torch.equal(plain.weight, masked.weight)
-    assert not torch.equal(plain.weight, trained(Training(epochs=3), GaussianMask(0.01)).weight)
+@pytest.mark.parametrize("target", [MLP, CNN])
+@pytest.mark.parametrize("scheme", SCHEMES, ids=lambda scheme: "+".join(type(part).__name__ for part in scheme.parts))
+def test_a_model_is_the_same_in_every_stack(target: type[nn.Module], scheme: Scheme) -> None:
+    chosen = range(4) if target is CNN else range(16)
+    alone, *larger = (stacked(target, scheme, chosen, size) for size in (1, 4, 16) if size <= len(chosen))
+    plain = initial_model(target, (1, 8, 8), 3, seed=0).state_dict()
+    assert any(
+        not torch.allclose(alone[0][name], plain[name].double(), atol=1e-3) for name in alone[0] if name in plain
+    )
+    for other in larger:
+        for ours, theirs in zip(alone, other, strict=True):
+            for name in ours:
+                assert torch.allclose(ours[name], theirs[name], rtol=0, atol=1e-9), name
 
 
-def test_noise_comes_from_its_own_stream() -> None:
-    first, second = (trained(Training(epochs=2), GaussianMask(0.3), noise) for noise in ("noise", "other"))
-    assert not torch.equal(first.weight, second.weight)
+@pytest.mark.parametrize("target", [MLP, CNN])
+def test_the_first_gradient_agrees_in_float32(target: type[nn.Module]) -> None:
+    one_step = Training(epochs=1, batch_size=20, learning_rate=1.0, momentum=0.0)
+    alone, together = (stacked(target, Scheme(), range(4), size, torch.float32, one_step) for size in (1, 4))
+    for ours, theirs in zip(alone, together, strict=True):
+        for name in ours:
+            assert torch.allclose(ours[name], theirs[name], rtol=0, atol=1e-5), name
+
+
+@pytest.mark.parametrize(
+    "zero",
+    [
+        GaussianMask(0.0),
+        GaussianMask(0.0, fixed=True),
+        GaussianNoise(0.0),
+        Dropout(0.0),
+        NoiseNodes(0.0),
+        WeightNoise(0.0),
+        WeightNoise(0.0, layerwise=True),
+        WeightNoise(0.3, stop_epoch=0),
+        LabelNoise(0.0),
+        WeightDecay(0.0),
+        LabelSmoothing(0.0),
+        EarlyStop(3),
+    ],
+    ids=repr,
+)
+def test_strength_zero_trains_the_very_weights_of_no_noise(zero: Scheme) -> None:
+    plain = trained(Training(epochs=3), Scheme())
+    assert torch.equal(plain.weight, trained(Training(epochs=3), zero).weight)
+    both = compose((zero, GaussianNoise(0.1))) if not isinstance(zero, GaussianNoise) else None
+    if both is not None:
+        alone = trained(Training(epochs=3), GaussianNoise(0.1))
+        assert torch.equal(alone.weight, trained(Training(epochs=3), both).weight)
+
+
+@pytest.mark.parametrize(
+    "some",
+    [
+        GaussianMask(0.01),
+        GaussianMask(0.01, fixed=True),
+        GaussianNoise(0.01),
+        Dropout(0.05),
+        NoiseNodes(0.1),
+        WeightNoise(0.01),
+        WeightNoise(0.01, layerwise=True),
+        LabelNoise(0.2),
+        WeightDecay(0.01),
+        LabelSmoothing(0.1),
+        EarlyStop(2),
+    ],
+    ids=repr,
+)
+def test_any_strength_changes_the_weights(some: Scheme) -> None:
+    plain = trained(Training(epochs=3), Scheme())
+    assert not torch.equal(plain.weight, trained(Training(epochs=3), some).weight)
+
+
+@pytest.mark.parametrize(
+    "scheme", [GaussianMask(0.3), GaussianMask(0.3, fixed=True), NoiseNodes(1.0), WeightNoise(0.3)]
+)
+def test_models_draw_noise_of_their_own(scheme: Scheme) -> None:
+    def noise_of(index: int) -> torch.Tensor:
+        streams = Streams.of_model(0, index, "cpu")
+        everyone = Examples(*data(), rows=(torch.arange(50),)).with_fixed_noise(scheme, THREE_CLASSES, [streams])
+        weights = {"weight": torch.zeros(50)}
+        drawn = scheme.weight_noise(weights, 0, 0, streams.noise).get("weight")
+        if drawn is None:
+            drawn = scheme.node_values(everyone.inputs, streams.noise)
+        if drawn is None:
+            drawn = (everyone.inputs if scheme.fixed else scheme.inputs(everyone.inputs, streams.noise)) / data()[0]
+        return drawn.flatten()
+
+    first, second = noise_of(0), noise_of(1)
+    assert torch.equal(first, noise_of(0))
+    correlation = torch.corrcoef(torch.stack([first, second]))[0, 1]
+    assert abs(correlation) < 4 / math.sqrt(len(first))
+
+
+def test_fixed_noise_stays_as_it_is_from_step_to_step() -> None:
+    # One model on the same two examples in every step: its gradient sees the noisy examples and nothing else.
+    scheme, streams = GaussianNoise(5.0, fixed=True), [Streams.of_model(0, 0, "cpu")]
+    inputs, labels = torch.zeros(2, 6), torch.tensor([0, 1])
+    noisy = Examples(inputs, labels, (torch.arange(2),)).with_fixed_noise(scheme, THREE_CLASSES, streams)
+    model, training = linear(), Training(epochs=3, batch_size=2, learning_rate=0.1, momentum=0.0)
+    fit([model], noisy, scheme, training, 2, streams)
+    plain = linear()
+    fit([plain], noisy, Scheme(), training, 2, [Streams.of_model(0, 0, "cpu")])
+    assert torch.equal(model.weight, plain.weight)
+    assert not torch.equal(noisy.inputs, inputs)
+
+
+def test_early_stop_ends_on_the_way_of_the_whole_schedule() -> None:
+    seen: list[torch.Tensor] = []
+
+    class Spy(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            seen.append(self.weight.detach().clone())
+            return super().forward(x)
+
+    def run(scheme: Scheme) -> torch.Tensor:
+        model = Spy(6, 3)
+        model.load_state_dict(linear().state_dict())
+        own = Examples(*data(), rows=(torch.arange(50),))
+        fit(
+            [model],
+            own,
+            scheme,
+            scheme.training(Training(epochs=5, batch_size=10)),
+            50,
+            [Streams.of_model(0, 0, "cpu")],
+        )
+        return model.weight.detach()
+
+    run(Scheme())
+    assert torch.equal(run(EarlyStop(2)), seen[2 * 5])
+
+
+def test_label_smoothing_is_torchs_own() -> None:
+    model, (inputs, labels) = linear(), data()
+    loss = cross_entropy(model(inputs), labels, label_smoothing=0.2)
+    gradient = torch.autograd.grad(loss, model.weight)[0]
+    training = Training(epochs=1, batch_size=50, learning_rate=1.0, momentum=0.0)
+    after = trained(training, LabelSmoothing(0.2))
+    assert torch.allclose(after.weight, model.weight - gradient, atol=1e-6)
+
+
+def test_weight_decay_adds_to_the_settings_own() -> None:
+    assert WeightDecay(0.01).training(Training(weight_decay=0.02)).weight_decay == pytest.approx(0.03)
 
 
 def test_adam_is_an_option() -> None:
     assert not torch.equal(trained(Training(optimizer="adam"), Scheme()).weight, linear().weight)
+
+
+def test_every_model_takes_the_same_steps_however_many_members_it_has() -> None:
+    streams = [Streams.of_model(0, 0, "cpu")]
+    for members in (40, 50, 60):
+        own = Examples(*data(60), rows=(torch.arange(members),))
+        assert fit([linear()], own, Scheme(), Training(epochs=2, batch_size=16), 50, streams).steps == 2 * 4
 
 
 @pytest.mark.parametrize(
@@ -82,6 +286,10 @@ def test_adam_is_an_option() -> None:
         ({"learning_rate": math.nan}, "learning_rate must be a finite number > 0, got nan"),
         ({"momentum": 1.0}, "momentum must be >= 0 and < 1, got 1.0"),
         ({"weight_decay": -1.0}, "weight_decay must be a finite number >= 0, got -1.0"),
+        ({"label_smoothing": 1.0}, "label_smoothing must be >= 0 and < 1, got 1.0"),
+        ({"stop_epoch": 0}, "stop_epoch must be >= 1, got 0"),
+        ({"augment": "cutout"}, "augment must be one of none, flips, crops, got 'cutout'"),
+        ({"precision": "fp8"}, "precision must be one of float32, tf32, bf16, got 'fp8'"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings: dict[str, object], message: str) -> None:
