@@ -136,7 +136,7 @@ def fit_privately(
     # Opacus 1.6 unfolds convolution inputs with the strides of the contiguous layout, whatever theirs are. With the
     # channels last its per-example norms are wrong, and nothing is clipped as it should be.
     model.to(memory_format=torch.contiguous_format).train()  # type: ignore[call-overload]
-    inputs = inputs.contiguous()
+    inputs = inputs.clone(memory_format=torch.contiguous_format)  # contiguous() leaves the strides of grey images
     wrapped = GradSampleModuleFastGradientClipping(model, max_grad_norm=plan.max_grad_norm)
     optimizer = DPOptimizerFastGradientClipping(
         training.build_optimizer(model, private=True),
