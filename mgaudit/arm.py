@@ -13,7 +13,9 @@ from mgaudit import parallel
 from mgaudit.design import Design
 from mgaudit.progress import Progress
 from mgaudit.settings import AuditSettings, attack_choice, queries_choice, target_choice
+from mgaudit.specs import Choice, own_code
 from mgaudit.store import EnsembleFolder, training_code_sha256
+from targets.contract import check_per_example_gradients, check_target
 from targets.datasets import Dataset
 from targets.device import device_name
 from targets.dp_training import plan_privacy
@@ -41,12 +43,16 @@ def plan_arm(settings: AuditSettings, design: Design) -> Arm:
     scheme = settings.choice.build(**settings.choice.options)
     plan = plan_privacy(scheme, settings.training, design.expected_members) if isinstance(scheme, DPSGD) else None
     recipe = Recipe(partial(target.build, **target.options), scheme, settings.training, plan, settings.seed)
-    initial_model(recipe.target, dataset.input_shape, len(dataset.classes), seed=0)
+    network = (target.name, recipe.target, dataset.input_shape, len(dataset.classes))
+    check_target(*network)
+    attacks = {text: attack_choice(text).built().needs for text in settings.attacks}
+    if plan is not None or any("gradient_norm" in needs for needs in attacks.values()):
+        check_per_example_gradients(*network)
     choice = queries_choice(settings.queries)
     queries: Queries = choice.build(**choice.options).under(scheme)
     queries.check(dataset.input_shape)
-    for text in settings.attacks:
-        if "queries" in attack_choice(text).build.needs and queries.number < 2:  # type: ignore[attr-defined]
+    for text, needs in attacks.items():
+        if "queries" in needs and queries.number < 2:
             raise ValueError(
                 f"the attack {text} needs several queries of each example, and with --queries {settings.queries} the "
                 f"arm {settings.label!r} is asked once; give --queries crops:8, or mask:8,kappa=0.3 for any data"
@@ -102,8 +108,10 @@ def train_arm(arm: Arm, design: Design, jobs: int, progress: Progress) -> Traine
     with folder.locked():
         missing = folder.missing(models)
         progress.training_started(arm.settings.label, models, models - len(missing))
+        choices = _trained_choices(arm.settings)
+        own = own_code(choices)
         tasks = [
-            _Task(folder, arm.recipe, design.dataset, design.membership[index], index, design.device)
+            _Task(folder, arm.recipe, design.dataset, design.membership[index], index, design.device, choices, own)
             for index in missing
         ]
         for _ in parallel.run(_train_and_keep, tasks, jobs):
@@ -122,6 +130,7 @@ def determined_by(settings: AuditSettings, recipe: Recipe, design: Design) -> di
         "dataset": design.sha256,
         "coins": design.coins,
         "target": settings.target,
+        "own code": own_code(_trained_choices(settings)),
         "scheme": {"name": settings.choice.name, **asdict(recipe.scheme)},
         "plan": None if recipe.plan is None else asdict(recipe.plan),
         "training": asdict(recipe.training),
@@ -132,6 +141,10 @@ def determined_by(settings: AuditSettings, recipe: Recipe, design: Design) -> di
     }
 
 
+def _trained_choices(settings: AuditSettings) -> tuple[Choice, ...]:
+    return target_choice(settings.target), settings.choice
+
+
 @dataclass(frozen=True)
 class _Task:
     folder: EnsembleFolder
@@ -140,8 +153,12 @@ class _Task:
     members: NDArray[np.bool_]
     index: int
     device: str
+    choices: tuple[Choice, ...]
+    own_code: dict[str, str]
 
 
 def _train_and_keep(task: _Task) -> None:
+    if own_code(task.choices) != task.own_code:  # a worker imports the classes anew
+        raise RuntimeError(f"the source of {', '.join(task.own_code)} was edited during the run; run again")
     trained = train(task.recipe, task.dataset, task.members, task.index, task.device)
     task.folder.save_model(task.index, trained.weights, {"steps": trained.steps, "seconds": trained.seconds})

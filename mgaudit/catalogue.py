@@ -10,6 +10,13 @@ from targets.datasets import DATASETS, TAKES_PATH
 
 Entry = dict[str, str]
 
+OWN_NETWORK = {
+    "name": "module:Class",
+    "options": "its own",
+    "summary": "A network of your own: a torch.nn.Module in a module that Python finds from the current folder, "
+    "built as Class(input_shape, classes, **options). Schemes and attacks may be your own in the same way.",
+}
+
 
 def catalogue() -> dict[str, list[Entry]]:
     """Returns the entries of every registry.
@@ -23,10 +30,12 @@ def catalogue() -> dict[str, list[Entry]]:
         "queries": (QUERIES, ()),
         "datasets": (DATASETS, ("argument", "examples", "generator")),
     }
-    return {
+    listed = {
         kind: [_entry(name, entry, supplied) for name, entry in registry.items()]
         for kind, (registry, supplied) in registries.items()
     }
+    listed["targets"].append(OWN_NETWORK)
+    return listed
 
 
 def _entry(name: str, entry: Callable[..., Any], supplied: tuple[str, ...]) -> Entry:

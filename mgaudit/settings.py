@@ -8,11 +8,13 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from attacks import ATTACKS
+from attacks import ATTACKS, Attack
 from mgaudit.specs import Choice, parse
 from targets import QUERIES, SCHEMES, TARGETS
 from targets.canaries import Kind
+from targets.contract import NETWORK
 from targets.datasets import TAKES_PATH
+from targets.schemes import Scheme
 from targets.training import Training
 
 FEWEST_MODELS = 3
@@ -24,20 +26,20 @@ DEFAULT_AUDITED = "dp-sgd:epsilon=2"  # 100 guesses about 500 canaries can prove
 
 def target_choice(text: str) -> Choice:
     """Returns the target network that `text` spells."""
-    return parse("target", TARGETS, text, supplied=("input_shape", "classes"))
+    return parse("target", TARGETS, text, supplied=("input_shape", "classes"), own=NETWORK)
 
 
 def scheme_choice(text: str) -> Choice:
     """Returns the noise scheme that `text` spells; its values have been checked by building it."""
-    choice = parse("scheme", SCHEMES, text)
-    choice.build(**choice.options)
+    choice = parse("scheme", SCHEMES, text, own=Scheme)
+    choice.built()
     return choice
 
 
 def attack_choice(text: str) -> Choice:
     """Returns the attack that `text` spells; its values have been checked by building it."""
-    choice = parse("attack", ATTACKS, text)
-    choice.build(**choice.options)
+    choice = parse("attack", ATTACKS, text, own=Attack)
+    choice.built()
     return choice
 
 
