@@ -13,7 +13,9 @@ from mgaudit import parallel
 from mgaudit.design import Design
 from mgaudit.progress import Progress
 from mgaudit.settings import AuditSettings, attack_choice, queries_choice, target_choice
+from mgaudit.specs import Choice, own_code
 from mgaudit.store import EnsembleFolder, training_code_sha256
+from targets.contract import check_per_example_gradients, check_target
 from targets.datasets import Dataset
 from targets.device import device_name
 from targets.dp_training import plan_privacy
@@ -62,12 +64,17 @@ def plan_arm(settings: AuditSettings, design: Design) -> Arm:
         design.expected_members,
         stack=settings.stack if plan is None else 1,  # Opacus trains one model at a time
     )
-    scheme.extend(initial_model(recipe.target, dataset.input_shape, len(dataset.classes), seed=0))
+    network = (target.name, recipe.target, dataset.input_shape, len(dataset.classes))
+    check_target(*network)
+    scheme.extend(initial_model(*network[1:], seed=0))
+    attacks = {text: attack_choice(text).built().needs for text in settings.attacks}
+    if plan is not None or any("gradient_norm" in needs for needs in attacks.values()):
+        check_per_example_gradients(*network)
     choice = queries_choice(settings.queries)
     queries: Queries = choice.build(**choice.options).under(scheme)
     queries.check(dataset.input_shape)
-    for text in settings.attacks:
-        if "queries" in attack_choice(text).build.needs and queries.number < 2:  # type: ignore[attr-defined]
+    for text, needs in attacks.items():
+        if "queries" in needs and queries.number < 2:
             raise ValueError(
                 f"the attack {text} needs several queries of each example, and with --queries {settings.queries} the "
                 f"arm {settings.label!r} is asked once; give --queries crops:8, or mask:8,kappa=0.3 for any data"
@@ -133,8 +140,19 @@ def train_arm(arm: Arm, design: Design, jobs: int, progress: Progress) -> Traine
     with folder.locked():
         missing = folder.missing(models)
         progress.training_started(arm.settings.label, models, models - len(missing))
+        choices = _trained_choices(arm.settings)
+        own = own_code(choices)
         tasks = [
-            _Task(folder, arm.recipe, design.dataset, design.membership[indices], indices, design.device)
+            _Task(
+                folder,
+                arm.recipe,
+                design.dataset,
+                design.membership[indices],
+                indices,
+                design.device,
+                choices,
+                own,
+            )
             for indices in _stacks(missing, arm.recipe.stack)
         ]
         for trained in parallel.run(_train_and_keep, tasks, jobs):
@@ -158,6 +176,7 @@ def determined_by(settings: AuditSettings, recipe: Recipe, design: Design) -> di
         "dataset": design.sha256,
         "coins": design.coins,
         "target": settings.target,
+        "own code": own_code(_trained_choices(settings)),
         "scheme": [
             {"name": choice.name, **asdict(part)}
             for choice, part in zip(settings.choice.parts, recipe.scheme.parts, strict=True)
@@ -173,6 +192,10 @@ def determined_by(settings: AuditSettings, recipe: Recipe, design: Design) -> di
     }
 
 
+def _trained_choices(settings: AuditSettings) -> tuple[Choice, ...]:
+    return (target_choice(settings.target), *settings.choice.parts)
+
+
 @dataclass(frozen=True)
 class _Task:
     folder: EnsembleFolder
@@ -181,10 +204,14 @@ class _Task:
     membership: NDArray[np.bool_]
     indices: list[int]
     device: str
+    choices: tuple[Choice, ...]
+    own_code: dict[str, str]
 
 
 def _train_and_keep(task: _Task) -> int:
     """Trains one stack and keeps its models. Returns how many they are."""
+    if own_code(task.choices) != task.own_code:  # a worker imports the classes anew
+        raise RuntimeError(f"the source of {', '.join(task.own_code)} was edited during the run; run again")
     trained = train(task.recipe, task.dataset, task.membership, task.indices, task.device)
     for index, model in zip(task.indices, trained, strict=True):
         task.folder.save_model(

@@ -5,16 +5,26 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from attacks import ATTACKS, Attack
+from mgaudit.specs import allowed, types
 from targets import QUERIES, SCHEMES, TARGETS
 from targets.datasets import DATASETS, TAKES_PATH
+from targets.schemes import Scheme
 
 Entry = dict[str, str]
+
+OWN_NETWORK = {
+    "name": "module:Class",
+    "options": "its own",
+    "summary": "A network of your own: a torch.nn.Module in a module that Python finds from the current folder, "
+    "built as Class(input_shape, classes, **options). Schemes and attacks may be your own in the same way.",
+}
 
 
 def catalogue() -> dict[str, list[Entry]]:
     """Returns the entries of every registry.
 
-    Each has a name, its options with their defaults, and a summary; attacks have needs, cost and source as well.
+    Each has a name, its options with their defaults and ranges, and a summary; attacks have needs, cost and source as
+    well, schemes law and source.
     """
     registries: dict[str, tuple[Mapping[str, Callable[..., Any]], tuple[str, ...]]] = {
         "targets": (TARGETS, ("input_shape", "classes")),
@@ -23,16 +33,19 @@ def catalogue() -> dict[str, list[Entry]]:
         "queries": (QUERIES, ()),
         "datasets": (DATASETS, ("argument", "examples", "generator")),
     }
-    return {
+    listed = {
         kind: [_entry(name, entry, supplied) for name, entry in registry.items()]
         for kind, (registry, supplied) in registries.items()
     }
+    listed["targets"].append(OWN_NETWORK)
+    return listed
 
 
 def _entry(name: str, entry: Callable[..., Any], supplied: tuple[str, ...]) -> Entry:
-    parameters = inspect.signature(entry).parameters
+    parameters, hints = inspect.signature(entry).parameters, types(entry)
     options = [
-        key if parameter.default is parameter.empty else f"{key}={_shown(parameter.default)}"
+        (key if parameter.default is parameter.empty else f"{key}={_shown(parameter.default)}")
+        + allowed(hints.get(key))
         for key, parameter in parameters.items()
         if key not in supplied
     ]
@@ -42,6 +55,8 @@ def _entry(name: str, entry: Callable[..., Any], supplied: tuple[str, ...]) -> E
     if isinstance(entry, type) and issubclass(entry, Attack):
         needs = ", ".join(sorted(entry.needs)).replace("_", " ") or "nothing more"
         listed |= {"needs": needs, "cost": entry.cost, "source": entry.source}
+    if isinstance(entry, type) and issubclass(entry, Scheme):
+        listed |= {"law": entry.law, "source": entry.source}
     return listed
 
 

@@ -55,7 +55,10 @@ class Kind(StrEnum):
 
 DatasetOption = Annotated[str | None, typer.Option(help="digits, folder:PATH or npz:PATH (default: digits).")]
 TargetOption = Annotated[
-    str | None, typer.Option(help="mlp or cnn, with options as in mlp:hidden=512x256 (default: cnn).")
+    str | None,
+    typer.Option(
+        help="See `mgaudit list targets`; options as in mlp:hidden=512x256; your own: module:Class (default: cnn)."
+    ),
 ]
 EpsilonOption = Annotated[float | None, typer.Option(help="ε of DP-SGD (default: 8; audit-dp: 2).")]
 DeltaOption = Annotated[float | None, typer.Option(help="δ of DP-SGD (default: 1/n^1.1).")]
@@ -327,7 +330,7 @@ def list_(
         for column in ("name", "options", "what it is"):
             table.add_column(column, overflow="fold")
         for entry in entries:
-            facts = "".join(f"\n{fact}: {entry[fact]}" for fact in ("needs", "cost", "source") if fact in entry)
+            facts = "".join(f"\n{fact}: {entry[fact]}" for fact in ("needs", "cost", "law", "source") if fact in entry)
             table.add_row(*(escape(text) for text in (entry["name"], entry["options"], entry["summary"] + facts)))
         out.print(table)
         out.print()

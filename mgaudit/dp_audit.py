@@ -51,7 +51,7 @@ class DPAuditPlan:
     @property
     def sha256(self) -> str:
         """The hash of all that determines the result."""
-        return run_sha256(self.settings.as_dict(), self.design)
+        return run_sha256(self.settings.as_dict(), [self.arm.settings], self.design)
 
 
 def plan_dp_audit(settings: DPAuditSettings) -> DPAuditPlan:

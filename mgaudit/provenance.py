@@ -3,11 +3,14 @@
 import hashlib
 import json
 import platform
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
 from mgaudit import __version__
 from mgaudit.design import Design
+from mgaudit.settings import AuditSettings, attack_choice, target_choice
+from mgaudit.specs import own_code
 from mgaudit.store import querying_code_sha256, training_code_sha256
 from reports.results import Provenance
 from targets.device import device_name
@@ -32,8 +35,13 @@ def provenance(device: str) -> Provenance:
     )
 
 
-def run_sha256(settings: dict[str, Any], design: Design) -> str:
-    """Returns the hash of all that determines a result: settings, data, code and versions."""
-    code = [training_code_sha256(), querying_code_sha256()]
+def run_sha256(settings: dict[str, Any], arms: Sequence[AuditSettings], design: Design) -> str:
+    """Returns the hash of all that determines a result: settings, data, code (the user's own too) and versions."""
+    choices = [
+        choice
+        for arm in arms
+        for choice in (target_choice(arm.target), *arm.choice.parts, *(attack_choice(text) for text in arm.attacks))
+    ]
+    code = [training_code_sha256(), querying_code_sha256(), own_code(choices)]
     parts = [settings, design.sha256, design.device, code, versions()]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from attacks import ATTACKS
+from attacks import ATTACKS, Attack
 from mgaudit.specs import Choice, parse
 from targets import QUERIES, SCHEMES, TARGETS
 from targets.canaries import Kind
+from targets.contract import NETWORK
 from targets.datasets import TAKES_PATH
 from targets.schemes import Scheme, compose
 from targets.training import Training
@@ -26,7 +27,7 @@ DEFAULT_AUDITED = "dp-sgd:epsilon=2"  # 100 guesses about 500 canaries can prove
 
 def target_choice(text: str) -> Choice:
     """Returns the target network that `text` spells."""
-    return parse("target", TARGETS, text, supplied=("input_shape", "classes"))
+    return parse("target", TARGETS, text, supplied=("input_shape", "classes"), own=NETWORK)
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class SchemeChoice:
 
     def build(self) -> Scheme:
         """Returns the scheme. Raises ValueError for values out of range and for what cannot be composed."""
-        return compose(tuple(part.build(**part.options) for part in self.parts))
+        return compose(tuple(part.built() for part in self.parts))
 
     def is_only(self, name: str) -> bool:
         """Returns whether the scheme of that name is all there is."""
@@ -56,15 +57,17 @@ class SchemeChoice:
 def scheme_choice(text: str) -> SchemeChoice:
     """Returns the noise scheme that `text` spells, parts joined by "+"; it has been checked by building it."""
     # A plus sign within a number, as in 1e+2, does not stand before a letter.
-    choice = SchemeChoice(tuple(parse("scheme", SCHEMES, part) for part in re.split(r"\+(?=\s*[A-Za-z])", text)))
+    choice = SchemeChoice(
+        tuple(parse("scheme", SCHEMES, part, own=Scheme) for part in re.split(r"\+(?=\s*[A-Za-z])", text))
+    )
     choice.build()
     return choice
 
 
 def attack_choice(text: str) -> Choice:
     """Returns the attack that `text` spells; its values have been checked by building it."""
-    choice = parse("attack", ATTACKS, text)
-    choice.build(**choice.options)
+    choice = parse("attack", ATTACKS, text, own=Attack)
+    choice.built()
     return choice
 
 

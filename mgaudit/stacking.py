@@ -18,7 +18,6 @@ from targets.schemes import Scheme
 from targets.stack_size import candidates, fastest_stack
 from targets.training import Training
 
-
 Settings = TypeVar("Settings", StudySettings, DPAuditSettings)
 
 

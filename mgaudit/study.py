@@ -65,7 +65,7 @@ class Plan:
     @property
     def sha256(self) -> str:
         """The hash of all that determines the result: settings, data, code and versions."""
-        return run_sha256(self.settings.as_dict(), self.design)
+        return run_sha256(self.settings.as_dict(), self.settings.arms(), self.design)
 
 
 def plan_study(settings: StudySettings) -> Plan:

@@ -6,15 +6,26 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from targets.images import require_images
+
 SMALLEST_IMAGE = 8
+
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    """Returns a GroupNorm of 8 groups, or of fewer that have two channels or more each.
+
+    A group of one channel would be 0 where the image has shrunk to a single pixel.
+    """
+    return nn.GroupNorm(1 if channels % 2 else math.gcd(8, channels // 2), channels)
 
 
 class CNN(nn.Module):
     """Blocks of 3x3 convolution, ReLU and 2x2 max pooling, then one hidden layer.
 
-    `channels` holds the width of each block and `hidden` that of the last layer but one. `norm="group"` puts
-    a GroupNorm behind each convolution. BatchNorm is not offered: it makes the output for one example depend
-    on the others in its batch, which breaks both per-example clipping and the audit's counterfactual.
+    `channels` holds the width of each block and `hidden` that of the last layer but one; only the first `pools` blocks
+    pool, all of them unless it is given. `norm="group"` puts a GroupNorm behind each convolution. BatchNorm is not
+    offered: it makes the output for one example depend on the others in its batch, which breaks both per-example
+    clipping and the audit's counterfactual.
     """
 
     def __init__(
@@ -24,28 +35,24 @@ class CNN(nn.Module):
         channels: tuple[int, ...] = (32, 64),
         hidden: int = 128,
         norm: Literal["none", "group"] = "none",
+        pools: int | None = None,
     ) -> None:
-        if len(input_shape) != 3:
-            raise ValueError(
-                f"target cnn needs images of shape (channels, height, width), got examples of shape {input_shape}; "
-                "use --target mlp for feature vectors"
-            )
-        smallest = max(SMALLEST_IMAGE, 2 ** len(channels))
-        if min(input_shape[1:]) < smallest:
-            raise ValueError(
-                f"target cnn with {len(channels)} blocks needs images of at least {smallest}x{smallest} pixels, "
-                f"got {input_shape[1]}x{input_shape[2]}"
-            )
+        pools = len(channels) if pools is None else pools
+        if not 0 <= pools <= len(channels):
+            raise ValueError(f"pools must be between 0 and {len(channels)}, the number of blocks, got {pools}")
+        shrink: int = 2**pools
+        require_images(input_shape, max(SMALLEST_IMAGE, shrink))
         if hidden < 1 or any(width < 1 for width in channels):
             raise ValueError(f"channels and hidden must be >= 1, got {channels} and {hidden}")
         super().__init__()
         layers: list[nn.Module] = []
-        for inputs, outputs in pairwise((input_shape[0], *channels)):
+        for block, (inputs, outputs) in enumerate(pairwise((input_shape[0], *channels))):
             layers.append(nn.Conv2d(inputs, outputs, kernel_size=3, padding=1))
             if norm == "group":
-                layers.append(nn.GroupNorm(math.gcd(8, outputs), outputs))
-            layers += [nn.ReLU(), nn.MaxPool2d(2)]
-        shrink = 2 ** len(channels)
+                layers.append(group_norm(outputs))
+            layers.append(nn.ReLU())
+            if block < pools:
+                layers.append(nn.MaxPool2d(2))
         pixels = (input_shape[1] // shrink) * (input_shape[2] // shrink)
         features = (channels[-1] if channels else input_shape[0]) * pixels
         self.layers = nn.Sequential(

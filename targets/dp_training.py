@@ -132,7 +132,8 @@ def fit_privately(
     # Opacus 1.6 unfolds convolution inputs with the strides of the contiguous layout, whatever theirs are. With the
     # channels last its per-example norms are wrong, and nothing is clipped as it should be.
     model.to(memory_format=torch.contiguous_format).train()  # type: ignore[call-overload]
-    inputs, (own,) = examples.inputs.contiguous(), examples.rows
+    # contiguous() would leave the strides of grey images as they are.
+    inputs, (own,) = examples.inputs.clone(memory_format=torch.contiguous_format), examples.rows
     fresh, augment, node = fresh_part(scheme), AUGMENTATIONS[training.augment], node_in(model)
     weights: dict[str, Tensor] = dict(model.named_parameters())
     wrapped = GradSampleModuleFastGradientClipping(model, max_grad_norm=plan.max_grad_norm)

@@ -19,12 +19,14 @@ def gradient_norms(
     which never hold a gradient of an example. They work in training mode only, so the model must do nothing there that
     it does not do at evaluation.
     """
-    # Contiguous, as in dp_training: Opacus misreads images with the channels last.
+    # Contiguous, as in dp_training: Opacus misreads images with the channels last. A clone, since grey images are both
+    # contiguous and channels last in the eyes of `contiguous()`, which leaves their strides as they are.
     model.to(device, memory_format=torch.contiguous_format).train()  # type: ignore[call-overload]
     wrapped = GradSampleModuleFastGradientClipping(model, loss_reduction="sum")
     norms = []
     for start in range(0, len(labels), batch_size):
-        batch = torch.from_numpy(inputs[start : start + batch_size]).to(device).contiguous()
+        batch = torch.from_numpy(inputs[start : start + batch_size]).to(device)
+        batch = batch.clone(memory_format=torch.contiguous_format)
         answers = torch.from_numpy(labels[start : start + batch_size]).to(device)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Full backward hook is firing")

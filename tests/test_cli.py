@@ -136,7 +136,7 @@ def test_list_names_what_there_is(kind: str) -> None:
     assert (
         names
         == {
-            "targets": {"mlp", "cnn"},
+            "targets": {"mlp", "cnn", "two-layer", "wide-cnn", "resnet", "module:Class"},
             "schemes": {"none", "gaussian-mask", "dp-sgd"},
             "attacks": set(ATTACKS),
             "queries": {"plain", "flips", "crops", "mask"},
@@ -166,8 +166,14 @@ def test_attacks_are_listed_with_what_they_need_what_they_cost_and_where_they_co
     [
         (["--kappa", "-1"], "kappa must be a finite number >= 0, got -1.0"),
         (["--kappa", "nan"], "kappa must be a finite number >= 0, got nan"),
-        (["--target", "vit"], "target must be one of mlp, cnn, got 'vit'"),
-        (["--scheme", "mask"], "scheme must be one of none, gaussian-mask, dp-sgd, got 'mask'"),
+        (
+            ["--target", "vit"],
+            "target must be one of mlp, cnn, two-layer, wide-cnn, resnet, module:Class of your own, got 'vit'",
+        ),
+        (
+            ["--scheme", "mask"],
+            "scheme must be one of none, gaussian-mask, dp-sgd, module:Class of your own, got 'mask'",
+        ),
         (["--attack", "mia"], "attack must be one of lira, rmia, bavaria"),
         (["--dataset", "cifar"], "dataset must be one of digits, folder:PATH, npz:PATH, got 'cifar'"),
         (["--dataset", "folder:/nowhere"], "there is no folder /nowhere/train"),

@@ -30,7 +30,9 @@ def commands() -> list[str]:
 
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a PATH of images, a FILE of arrays and a RUN."""
+    """A folder with a PATH of images, a FILE of arrays, a network in `networks.py` and a RUN."""
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "guide.md").read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "networks.py").write_text(code)
     draw = np.random.default_rng(0)
     for split, each in (("train", 65), ("test", 5)):
         for name in ("cat", "dog"):

@@ -1,0 +1,156 @@
+"""What a network must do to be audited, checked once before any training.
+
+A network that breaks it would train and be attacked all the same, and the numbers would be wrong.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.functional import cross_entropy
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from targets.gradients import gradient_norms
+from targets.recipe import Target, initial_model
+from targets.seeds import torch_generator
+
+NETWORK = nn.Module  # what the class of a target extends
+EXAMPLES = 4
+TOLERANCE = 1e-3  # of the largest value: float32 sums in another order differ by less, and what a batch mixes by more
+
+
+def check_target(name: str, target: Target, input_shape: tuple[int, ...], classes: int) -> None:
+    """Builds the network and raises ValueError, with the target's name, where it breaks the contract.
+
+    Beside `check_network`: it can be built for such data, its initial weights come from torch's generator, which is
+    the one that is seeded, and a model is the same after its state_dict is saved and loaded into another.
+    """
+
+    def build(seed: int) -> nn.Module:
+        return initial_model(target, input_shape, classes, seed)
+
+    try:
+        model = build(0)
+    except ValueError as error:  # a network's own refusal
+        raise ValueError(f"target {name}: {_line(error)}") from error
+    except Exception as error:  # whatever a user's code may raise
+        raise ValueError(
+            f"target {name} cannot be built for input_shape={input_shape} and classes={classes}: {_told(error)}"
+        ) from error
+    try:
+        check_network(model, input_shape, classes)
+        _check_weights(model, build(0), build(1), _drawn(input_shape))
+    except ValueError as error:
+        raise ValueError(f"target {name} {error}") from error
+
+
+def check_network(model: nn.Module, input_shape: tuple[int, ...], classes: int) -> None:
+    """Raises ValueError unless `model` gives finite logits (batch, classes) that mind nothing but the example.
+
+    So not the rest of its batch (BatchNorm), not chance (dropout), and not whether it is in training mode: noise
+    belongs into a scheme, where the audit knows of it and can turn it off.
+    """
+    for place, module in model.named_modules():
+        if isinstance(module, _BatchNorm):
+            raise ValueError(
+                f"must hold no BatchNorm, got {type(module).__name__} at {place or 'the top'}: it lets an example's "
+                "logits depend on the others in its batch; use GroupNorm"
+            )
+    model.train()
+    _require_logits("2 examples of zeros", _answer(model, torch.zeros(2, *input_shape)), (2, classes))
+    x = _drawn(input_shape)
+    together = _answer(model, x)
+    _require_logits(f"{EXAMPLES} standard normal examples", together, (EXAMPLES, classes))
+    if not _equal(together, _answer(model, x)):
+        raise ValueError(
+            "must answer the same when it is asked twice, and does not in training mode; "
+            "take dropout and other noise out of it, and use --scheme"
+        )
+    alone = torch.cat([_answer(model, one) for one in torch.split(x, 1)])
+    if not _equal(together, alone):
+        raise ValueError(
+            "must give an example the same logits alone as in a batch, and does not in training mode: they differ by "
+            f"up to {float((together - alone).abs().max()):.2g}"
+        )
+    if not _equal(together, _answer(model.eval(), x)):
+        raise ValueError("must answer the same in training mode as at evaluation, and does not")
+
+
+def check_per_example_gradients(name: str, target: Target, input_shape: tuple[int, ...], classes: int) -> None:
+    """Raises ValueError unless Opacus gets the norms of the network's per-example gradients right.
+
+    DP-SGD clips by these norms, so where they are wrong its epsilon is wrong.
+    """
+    model = initial_model(target, input_shape, classes, seed=0)
+    x, labels = _drawn(input_shape), torch.arange(EXAMPLES) % classes
+    try:
+        found = torch.from_numpy(gradient_norms(model, x.numpy(), labels.numpy(), "cpu"))
+    except Exception as error:  # Opacus raises many kinds for the layers that it cannot handle
+        raise ValueError(
+            f"target {name} cannot have per-example gradients, which DP-SGD (leave it out with --no-dp) and "
+            f"gradient attacks need: {_told(error)}"
+        ) from error
+    weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    norms = []
+    for example, label in zip(torch.split(x, 1), torch.split(labels, 1), strict=True):
+        gradients = torch.autograd.grad(cross_entropy(model(example), label), weights, allow_unused=True)
+        norms.append(torch.stack([one.norm() for one in gradients if one is not None]).norm())
+    expected = torch.stack(norms).detach()
+    if not _equal(found, expected):
+        raise ValueError(
+            f"target {name}: Opacus computes wrong norms of its per-example gradients, off by up to "
+            f"{float((found / expected - 1).abs().max()):.2g} of the norm, so DP-SGD (leave it out with --no-dp) would "
+            "not clip as it must; build the network of plain layers, each used once"
+        )
+
+
+def _check_weights(model: nn.Module, again: nn.Module, other: nn.Module, x: Tensor) -> None:
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    if not all(torch.equal(tensor, state[name]) for name, tensor in again.state_dict().items()):
+        raise ValueError("must have weights that the seed determines: draw them from torch's generator and no other")
+    try:
+        loaded = functional_call(other.eval(), state, (x,))
+    except Exception as error:  # torch raises several kinds for tied weights
+        raise ValueError(f"must take weights that are loaded by name: {_told(error)}") from error
+    if not _equal(loaded, _answer(model.eval(), x)):
+        raise ValueError(
+            "must be the same model after its state_dict was saved and loaded, and is not; what is drawn in "
+            "__init__ must be a parameter or a persistent buffer"
+        )
+
+
+def _drawn(input_shape: tuple[int, ...]) -> Tensor:
+    return torch.randn(EXAMPLES, *input_shape, generator=torch_generator(0, "contract"))
+
+
+def _answer(model: Callable[[Tensor], object], x: Tensor) -> Tensor:
+    try:
+        with torch.no_grad():
+            answer = model(x)
+    except Exception as error:  # whatever a user's code may raise
+        raise ValueError(f"must take a batch of shape {tuple(x.shape)}, and fails: {_told(error)}") from error
+    if not isinstance(answer, Tensor):
+        raise ValueError(f"must return a tensor of logits, got {type(answer).__name__}")
+    return answer
+
+
+def _require_logits(examples: str, logits: Tensor, shape: tuple[int, int]) -> None:
+    if tuple(logits.shape) != shape:
+        raise ValueError(f"must return logits of shape {shape} for {examples}, got {tuple(logits.shape)}")
+    if logits.dtype != torch.float32:
+        raise ValueError(f"must return logits of dtype torch.float32, got {logits.dtype}")
+    if not bool(logits.isfinite().all()):
+        raise ValueError(f"must return finite logits for {examples}, got NaN or infinity")
+
+
+def _equal(one: Tensor, two: Tensor) -> bool:
+    return one.shape == two.shape and bool((one - two).abs().max() <= TOLERANCE * one.abs().max())
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {_line(error)}"
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())

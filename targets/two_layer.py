@@ -1,0 +1,31 @@
+"""The network of the theory: one trained layer under fixed outer weights."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+class TwoLayer(nn.Module):
+    """Trains the first of two layers: f_j(x) = m^{-1/2} sum_r a_jr relu(w_r . x), a_jr = +-1 for ever.
+
+    That is the network of arXiv 2602.17423 with m = `width`, on the flattened input and without biases, its one row
+    of outer weights a made one for each class. It starts from w_r ~ N(0, I) and fair coins a_jr (Du et al. 2019,
+    section 3). The outer weights are a buffer, so they are kept with the weights: they differ between models.
+    """
+
+    outer: Tensor
+
+    def __init__(self, input_shape: tuple[int, ...], classes: int, width: int = 512) -> None:
+        if width < 1:
+            raise ValueError(f"width must be >= 1, got {width}")
+        super().__init__()
+        self.flatten = nn.Flatten()
+        self.hidden = nn.Linear(math.prod(input_shape), width, bias=False)
+        nn.init.normal_(self.hidden.weight)
+        self.register_buffer("outer", 2.0 * torch.randint(2, (classes, width)) - 1.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns logits (batch, classes) for `x` (batch, *input_shape)."""
+        active: Tensor = self.hidden(self.flatten(x)).relu()
+        return active @ self.outer.T / math.sqrt(self.outer.shape[1])
