@@ -2,9 +2,10 @@ from itertools import combinations, product
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from targets.datasets import Dataset, load
-from targets.datasets.synthetic import teacher_outputs
+from targets.datasets.synthetic import TEACHER_WIDTH, teacher_outputs
 
 SEED = 0
 
@@ -63,8 +64,6 @@ def test_the_teachers_outputs_agree_with_a_slow_oracle_and_have_mean_0_and_varia
 
 
 def test_a_teacher_labels_by_the_inputs_and_separation_0_says_nothing_of_them() -> None:
-    """With no noise to speak of, labels are constant along a ray from far out: ReLU networks grow linearly there."""
-
     def spread(separation: float) -> float:
         dataset = synthetic(f"teacher,features=3,classes=3,size=30000,separation={separation}")
         counts = np.bincount(dataset.labels)
@@ -82,6 +81,29 @@ def test_a_teacher_without_noise_is_a_function_of_the_input() -> None:
     assert (np.diff(ordered) != 0).sum() <= 2  # in one dimension f is linear on either side of 0
     noisy = synthetic("teacher,features=1,classes=2,size=2000,separation=0.5")
     assert (np.diff(noisy.labels[np.argsort(noisy.inputs[:, 0])]) != 0).sum() > 100
+
+
+def test_a_teachers_noise_has_the_scale_that_it_should() -> None:
+    """Of two classes, the label is 1 with probability Phi(separation (f_1 - f_0) / sqrt(2)); a wrong scale shows."""
+    features, separation = 5, 1.5
+    dataset = synthetic(f"teacher,features={features},classes=2,size=20000,separation={separation}")
+    draw = np.random.default_rng(SEED)
+    hidden = draw.standard_normal((TEACHER_WIDTH, features))
+    hidden /= np.linalg.norm(hidden, axis=1, keepdims=True)
+    outer = draw.standard_normal((2, TEACHER_WIDTH))
+    places = [int(origin.removeprefix("example ")) for origin in dataset.origins]
+    inputs = draw.standard_normal((30_000, features))[places]
+    assert np.allclose(dataset.inputs, inputs, atol=1e-6)
+    difference = np.diff(teacher_outputs(inputs, hidden, outer), axis=1)[:, 0]
+
+    def z(scale: float) -> float:
+        """The score statistic of the scale: standard normal where it is the right one."""
+        chance = stats.norm.cdf(scale * difference / np.sqrt(2))
+        errors = (dataset.labels - chance) * difference
+        return float(abs(errors.sum()) / np.sqrt((chance * (1 - chance) * difference**2).sum()))
+
+    assert z(separation) < 3
+    assert min(z(separation * 0.9), z(separation * 1.1), z(-separation)) > 4
 
 
 @pytest.mark.parametrize("kind", ["clusters", "teacher"])
