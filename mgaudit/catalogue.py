@@ -7,7 +7,8 @@ from typing import Any
 from attacks import ATTACKS, Attack
 from mgaudit.specs import allowed, types
 from targets import QUERIES, SCHEMES, TARGETS
-from targets.datasets import DATASETS, TAKES_PATH
+from targets.datasets import DATASETS, OWN, TAKES_PATH
+from targets.datasets.own import read_own
 from targets.schemes import Scheme
 
 Entry = dict[str, str]
@@ -31,7 +32,7 @@ def catalogue() -> dict[str, list[Entry]]:
         "schemes": (SCHEMES, ()),
         "attacks": (ATTACKS, ()),
         "queries": (QUERIES, ()),
-        "datasets": (DATASETS, ("argument", "examples", "generator")),
+        "datasets": ({**DATASETS, OWN: read_own}, ("path", "place", "examples", "generator")),
     }
     listed = {
         kind: [_entry(name, entry, supplied) for name, entry in registry.items()]

@@ -15,7 +15,15 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.progress import Progress as Bars
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -39,6 +47,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Privacy audits of training noise: how much privacy does it buy, and at what accuracy?",
 )
+data = typer.Typer(no_args_is_help=True, help="Fetch published datasets, and list what is here.")
+app.add_typer(data, name="data")
 out = Console(soft_wrap=False)
 err = Console(stderr=True)
 
@@ -53,7 +63,9 @@ class Kind(StrEnum):
     datasets = "datasets"
 
 
-DatasetOption = Annotated[str | None, typer.Option(help="digits, folder:PATH or npz:PATH (default: digits).")]
+DatasetOption = Annotated[
+    str | None, typer.Option(help="A dataset of `mgaudit list datasets`, as in folder:PATH (default: digits).")
+]
 TargetOption = Annotated[
     str | None,
     typer.Option(
@@ -336,6 +348,42 @@ def list_(
         out.print()
 
 
+@data.command(name="list")
+def data_list(as_json: JsonOption = False) -> None:
+    """List the published datasets: whether they are here, their size and their source."""
+    from targets.datasets import PUBLISHED
+
+    with _user_errors():
+        listed = [(one.name, one.state(), one.size, one.source) for one in PUBLISHED.values()]
+    if as_json:
+        print(json.dumps([dict(zip(("name", "state", "bytes", "source"), one, strict=True)) for one in listed]))
+        return
+    table = RichTable("name", "state", "size", "source", box=None, pad_edge=False, header_style="bold")
+    for name, state, size, source in listed:
+        table.add_row(name, state, f"{size / 1e6:.0f} MB", source)
+    out.print(table)
+
+
+@data.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="See `mgaudit data list`.", metavar="NAME")],
+    quiet: QuietOption = False,
+) -> None:
+    """Download a published dataset into the cache folder, or check the files that are there."""
+    with _user_errors():
+        from mgaudit.store import check_cache_folder
+        from targets.datasets import published
+
+        check_cache_folder()
+        dataset = published(name)
+        expected = sum(file.size for file in dataset.missing)
+        with Downloaded(name, expected, disable=quiet or not err.is_terminal) as progress:
+            paths = dataset.fetch(progress)
+    if not quiet:
+        for path in paths:
+            out.print(Text(str(path)), soft_wrap=True)
+
+
 def _with_given(values: dict[str, Any], given: dict[str, Any], training: dict[str, Any]) -> dict[str, Any]:
     """Returns the settings with the options put in; an option that was not given (None) leaves them as they are."""
     changes, trained = ({key: value for key, value in one.items() if value is not None} for one in (given, training))
@@ -439,6 +487,40 @@ class Shown(Progress):
         """Closes the bar."""
         if self._task is not None:
             self._bars.stop_task(self._task)
+
+
+class Downloaded:
+    """One bar over the bytes of several files, told of each file in turn in the way that pooch tells."""
+
+    total: int  # of one file; set by pooch, and of no use here
+
+    def __init__(self, label: str, expected: int, disable: bool) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), DownloadColumn(), TransferSpeedColumn())
+        self._bars = Bars(*columns, console=err, disable=disable)
+        self._task = self._bars.add_task(escape(label), total=expected)
+        self._before = 0
+        self._bytes = 0
+
+    def __enter__(self) -> "Downloaded":
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def update(self, count: int) -> None:
+        """Adds bytes of the file."""
+        self._bytes += count
+        self._bars.update(self._task, completed=self._before + self._bytes)
+
+    def reset(self) -> None:
+        """Begins the file again: pooch counts whole chunks, and puts that right at the end."""
+        self._bytes = 0
+
+    def close(self) -> None:
+        """Ends the file."""
+        self._before += self._bytes
+        self._bytes = 0
 
 
 def _print_study(study: StudyResult) -> None:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,21 +14,15 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
-from platformdirs import user_cache_path
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save
 
 from mgaudit.atomic import PARTIAL_SUFFIX, write_atomically
+from targets.cache import cache_folder
 
 Tensors = dict[str, NDArray[Any]]
 
 QUERYING_CODE = frozenset({"ensemble.py", "gradients.py", "queries.py"})
-
-
-def cache_folder() -> Path:
-    """Returns where trained models are kept: $MGAUDIT_CACHE, or else the user's cache folder."""
-    chosen = os.environ.get("MGAUDIT_CACHE")
-    return Path(chosen) if chosen else user_cache_path("mgaudit")
 
 
 @cache

@@ -1,6 +1,7 @@
 """Fixtures: a cache of one's own, no network, and a study small enough to train in a second."""
 
 import socket
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -40,6 +41,16 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(autouse=True)
+def modules_of_one_test_are_unknown_to_the_next(tmp_path: Path) -> Iterator[None]:
+    """A test may import its own `networks.py`, and so may another."""
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", None)).startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+@pytest.fixture(autouse=True)
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     connect = socket.socket.connect
 
@@ -58,6 +69,7 @@ def small() -> dict[str, Any]:
         "target": "mlp:hidden=16",
         "models": 4,
         "examples": 200,
+        "stack": 1,
         "schemes": ["none", "gaussian-mask:kappa=0.3", "dp-sgd:noise_multiplier=1"],
         "training": {"epochs": 3, "batch_size": 32},
     }

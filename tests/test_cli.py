@@ -140,7 +140,18 @@ def test_list_names_what_there_is(kind: str) -> None:
             "schemes": {"none", "gaussian-mask", "dp-sgd"},
             "attacks": set(ATTACKS),
             "queries": {"plain", "flips", "crops", "mask"},
-            "datasets": {"digits", "folder:PATH", "npz:PATH"},
+            "datasets": {
+                "digits",
+                "synthetic",
+                "cifar10",
+                "cifar100",
+                "mnist",
+                "fashion-mnist",
+                "folder:PATH",
+                "npz:PATH",
+                "csv:PATH",
+                "module:function",
+            },
         }[kind]
     )
     shown = mgaudit("list", kind).stdout
@@ -175,7 +186,12 @@ def test_attacks_are_listed_with_what_they_need_what_they_cost_and_where_they_co
             "scheme must be one of none, gaussian-mask, dp-sgd, module:Class of your own, got 'mask'",
         ),
         (["--attack", "mia"], "attack must be one of lira, rmia, bavaria"),
-        (["--dataset", "cifar"], "dataset must be one of digits, folder:PATH, npz:PATH, got 'cifar'"),
+        (["--dataset", "cifar"], "folder:PATH, npz:PATH, csv:PATH or your own module:function, got 'cifar'"),
+        (["--dataset", "cifar10"], "dataset cifar10 has not been fetched"),
+        (["--dataset", "csv:nowhere.csv#y"], "/nowhere.csv'; use --dataset csv:PATH or csv:PATH#COLUMN"),
+        (["--dataset", "synthetic:depth=3"], "dataset synthetic has no option 'depth'; it takes kind, features"),
+        (["--dataset", "synthetic"], "use --target mlp for feature vectors"),
+        (["--dataset", "no_such_module:data"], "cannot import the module 'no_such_module'"),
         (["--dataset", "folder:/nowhere"], "there is no folder /nowhere/train"),
         (["--queries", "stare"], "queries must be one of plain, flips, crops, mask, got 'stare'"),
         (["--queries", "crops"], "queries crops needs count: write crops:count=VALUE"),

@@ -210,10 +210,35 @@ def test_examples_that_are_not_there_are_refused(examples: int) -> None:
         load("digits", examples, generator())
 
 
-@pytest.mark.parametrize("spec", ["cifar", "digits:x", "folder", "npz:"])
+@pytest.mark.parametrize("spec", ["cifar", "folder", "npz:", "csv", ":function", "module:", ""])
 def test_an_unknown_dataset_is_refused_with_a_list_of_the_known(spec: str) -> None:
-    with pytest.raises(ValueError, match=f"one of digits, folder:PATH, npz:PATH, got '{spec}'"):
+    with pytest.raises(ValueError, match=f"one of digits, .*, csv:PATH or your own module:function, got '{spec}'$"):
         load(spec, None, generator())
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("digits:x", "dataset digits has no option 'x'; it takes no options"),
+        ("cifar10:size=3", "dataset cifar10 has no option 'size'; it takes no options"),
+        ("synthetic:depth=3", "has no option 'depth'; it takes kind, features, classes, size, separation"),
+        ("synthetic:size=many", "dataset synthetic: size must be a whole number, got 'many'"),
+        ("synthetic:separation=far", "dataset synthetic: separation must be a number, got 'far'"),
+        ("synthetic:teacher,20", "options are spelt key=value, got '20'"),
+        ("synthetic:size=30,size=40", "option size is given twice"),
+    ],
+)
+def test_an_option_that_is_not_as_it_should_be_is_refused(spec: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        load(spec, None, generator())
+
+
+@pytest.mark.parametrize(
+    ("inputs", "labels"), [(np.zeros((4, 2)), np.arange(4) % 2), (np.zeros((4, 2), np.float32), np.zeros(4, np.int32))]
+)
+def test_values_of_another_type_are_refused(inputs: np.ndarray, labels: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=f"float32 and labels int64, got {inputs.dtype} and {labels.dtype}"):
+        Dataset("typed", inputs, labels, inputs, labels, ("a", "b"))
 
 
 def test_a_test_split_that_overlaps_the_audited_examples_is_refused(tmp_path: Path) -> None:

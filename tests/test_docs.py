@@ -24,13 +24,13 @@ def commands() -> list[str]:
     found: list[str] = []
     for page in PAGES:
         for block in re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL):
-            found += [line.partition("#")[0].strip() for line in block.splitlines() if line.strip()]
+            found += [re.sub(r"(^|\s)#.*", "", line).strip() for line in block.splitlines() if line.strip()]
     return sorted(set(found))
 
 
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a PATH of images, a FILE of arrays, a network in `networks.py` and a RUN."""
+    """A folder with a PATH of images, a FILE of arrays, a TABLE.csv, mydata.py, the guide's networks.py and a RUN."""
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "guide.md").read_text(encoding="utf-8"), re.DOTALL)
     (tmp_path / "networks.py").write_text(code)
     draw = np.random.default_rng(0)
@@ -48,6 +48,12 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             x_test=draw.random((6, 4)),
             y_test=np.arange(6) % 2,
         )
+    rows = [f"{x:.6f},{y:.6f},{row % 2},{row % 3}" for row, (x, y) in enumerate(draw.random((240, 2)))]
+    (tmp_path / "TABLE.csv").write_text("\n".join(["age,height,label,income", *rows]))
+    (tmp_path / "mydata.py").write_text(
+        "import numpy as np\n\ndef patients():\n"
+        "    arrays = np.load('FILE')\n    return tuple(arrays[name] for name in arrays.files)\n"
+    )
     monkeypatch.chdir(tmp_path)
     made = CliRunner().invoke(app, ["run", *SMALL, "--target", "mlp:hidden=4", "--no-dp", "--quiet"])
     assert made.exit_code == 0, made.output
@@ -56,12 +62,22 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def no_network(*_: object, **__: object) -> None:
+    raise OSError("no network in tests")
+
+
 @pytest.mark.parametrize("command", [command for command in commands() if command.startswith("mgaudit")])
 def test_a_documented_command_runs(command: str, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, *arguments = shlex.split(command)
     if arguments[0] == "run" and len(arguments) > 1:  # one report tells of all, and takes longer than the run
         monkeypatch.setattr(RunFolder, "write_reports", lambda *_: [])
     extra = {"run": SMALL, "audit-dp": CANARIES}.get(arguments[0], [])
+    if arguments[:2] == ["data", "fetch"]:
+        monkeypatch.setattr("pooch.HTTPDownloader.__call__", no_network)
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 2
+        assert "put it at" in result.stderr
+        return
     result = CliRunner().invoke(app, [*arguments, *extra])
     assert result.exit_code == 0, result.output
     if arguments[0] == "run":

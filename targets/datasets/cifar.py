@@ -1,0 +1,147 @@
+"""CIFAR-10 and CIFAR-100 in their binary versions, read from the archive without unpacking it to disk."""
+
+import tarfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from targets.datasets.dataset import Dataset
+from targets.datasets.overlap import without_overlap
+from targets.datasets.published import Published, PublishedFile
+
+SHAPE = (3, 32, 32)
+PIXELS = 3 * 32 * 32
+
+
+@dataclass(frozen=True)
+class CIFAR:
+    """A binary version of CIFAR: an archive with files of records, one a picture.
+
+    A record is `label_bytes` labels, the last of which is the class, and 3,072 pixels: red, green, blue, each row by
+    row. `train` and `test` say how many records each file in the archive's `folder` holds; `names` is the file with
+    the names of the classes, one a line.
+    """
+
+    published: Published
+    folder: str
+    train: Mapping[str, int]
+    test: Mapping[str, int]
+    names: str
+    classes: int
+    label_bytes: int
+
+    def read(self) -> Dataset:
+        """Returns the whole dataset. Raises FileNotFoundError or ValueError that names the file."""
+        (path,) = self.published.verified()
+        members = read_members(path, [f"{self.folder}/{name}" for name in (*self.train, *self.test, self.names)])
+        inputs, labels = self._split(path, members, self.train)
+        test_inputs, test_labels = self._split(path, members, self.test)
+        classes = self._class_names(path, members)
+        origins = tuple(f"{file}, record {record}" for file, count in self.train.items() for record in range(count))
+        return without_overlap(
+            Dataset(self.published.name, inputs, labels, test_inputs, test_labels, classes, origins),
+        )
+
+    def _split(
+        self, path: Path, members: dict[str, bytes], files: Mapping[str, int]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        read = [self._records(f"{path}: {name}", members[f"{self.folder}/{name}"], files[name]) for name in files]
+        return np.concatenate([images for images, _ in read]), np.concatenate([labels for _, labels in read])
+
+    def _records(self, place: str, content: bytes, count: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Returns images (count, 3, 32, 32) and labels (count,)."""
+        size = self.label_bytes + PIXELS
+        if len(content) != count * size:
+            raise ValueError(
+                f"{place} must hold {count} records of {size} bytes, got {len(content)} bytes; fetch the archive again"
+            )
+        records = np.frombuffer(content, dtype=np.uint8).reshape(count, size)
+        labels = records[:, self.label_bytes - 1].astype(np.int64)
+        outside = np.flatnonzero(labels >= self.classes)
+        if outside.size:
+            raise ValueError(
+                f"{place}: labels must lie in 0..{self.classes - 1}, "
+                f"got {labels[outside[0]]} in record {outside[0]}; fetch the archive again"
+            )
+        return records[:, self.label_bytes :].reshape(count, *SHAPE), labels
+
+    def _class_names(self, path: Path, members: dict[str, bytes]) -> tuple[str, ...]:
+        names = tuple(members[f"{self.folder}/{self.names}"].decode("ascii", errors="replace").split())
+        if len(names) != self.classes:
+            raise ValueError(
+                f"{path}: {self.names} must name {self.classes} classes, got {len(names)}; fetch the archive again"
+            )
+        return names
+
+
+def read_members(path: Path, names: list[str]) -> dict[str, bytes]:
+    """Returns the content of the named files in a tar.gz. Raises ValueError where it lacks one or is damaged."""
+    try:
+        # One pass from front to back: going back in a gzip stream is to begin again.
+        with tarfile.open(path, "r:gz") as archive:
+            members = {
+                member.name: file.read()
+                for member in archive
+                if member.name in names and (file := archive.extractfile(member)) is not None
+            }
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        raise ValueError(f"{path} must be a whole tar.gz archive, got {error}; fetch the archive again") from error
+    missing = [name for name in names if name not in members]
+    if missing:
+        raise ValueError(f"{path} must hold {', '.join(names)}; missing {', '.join(missing)}; fetch the right archive")
+    return members
+
+
+# URLs and checksums: https://www.cs.toronto.edu/~kriz/cifar.html
+CIFAR10 = CIFAR(
+    Published(
+        "cifar10",
+        "www.cs.toronto.edu/~kriz/cifar.html",
+        (
+            PublishedFile(
+                "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+                "c32a1d4ab5d03f1284b67883e8d87530",
+                170_052_171,
+            ),
+        ),
+    ),
+    folder="cifar-10-batches-bin",
+    train={f"data_batch_{batch}.bin": 10_000 for batch in range(1, 6)},
+    test={"test_batch.bin": 10_000},
+    names="batches.meta.txt",
+    classes=10,
+    label_bytes=1,
+)
+CIFAR100 = CIFAR(
+    Published(
+        "cifar100",
+        "www.cs.toronto.edu/~kriz/cifar.html",
+        (
+            PublishedFile(
+                "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
+                "03b5dce01913d631647c71ecec9e9cb8",
+                168_513_733,
+            ),
+        ),
+    ),
+    folder="cifar-100-binary",
+    train={"train.bin": 50_000},
+    test={"test.bin": 10_000},
+    names="fine_label_names.txt",
+    classes=100,
+    label_bytes=2,
+)
+
+
+def read_cifar10(examples: int | None, generator: np.random.Generator) -> Dataset:
+    """60,000 colour images of 32x32 in 10 classes (Krizhevsky 2009), 10,000 of them test data; fetched on request."""
+    return CIFAR10.read().drawn(examples, generator)
+
+
+def read_cifar100(examples: int | None, generator: np.random.Generator) -> Dataset:
+    """60,000 colour images of 32x32 in 100 classes (Krizhevsky 2009), 10,000 of them test data; fetched on request."""
+    return CIFAR100.read().drawn(examples, generator)

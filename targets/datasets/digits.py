@@ -1,0 +1,18 @@
+"""The digits that ship with scikit-learn."""
+
+import numpy as np
+from sklearn.datasets import load_digits
+
+from targets.datasets.dataset import Dataset
+
+
+def read_digits(examples: int | None, generator: np.random.Generator) -> Dataset:
+    """The 1,797 images of 8x8 handwritten digits that ship with scikit-learn; every third one is test data."""
+    images, labels = load_digits(return_X_y=True)
+    inputs = images.reshape(-1, 1, 8, 8).astype(np.float32)
+    labels = labels.astype(np.int64)
+    test = np.arange(len(labels)) % 3 == 0
+    names = tuple(str(digit) for digit in range(10))
+    origins = tuple(f"load_digits()[{index}]" for index in np.flatnonzero(~test))
+    whole = Dataset("digits", inputs[~test], labels[~test], inputs[test], labels[test], names, origins)
+    return whole.drawn(examples, generator)

@@ -1,0 +1,143 @@
+"""MNIST and Fashion-MNIST: gzipped IDX files."""
+
+import gzip
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from targets.datasets.dataset import Dataset
+from targets.datasets.overlap import without_overlap
+from targets.datasets.published import Published, PublishedFile
+
+# An IDX file begins with two zero bytes, the type of its values (8 is uint8) and the number of its dimensions.
+LABELS_MAGIC, IMAGES_MAGIC = b"\0\0\x08\x01", b"\0\0\x08\x03"
+
+
+@dataclass(frozen=True)
+class IDXDataset:
+    """A dataset of `examples` training and `test_examples` test images in four IDX files."""
+
+    published: Published
+    classes: tuple[str, ...]
+    examples: int = 60_000
+    test_examples: int = 10_000
+    side: int = 28
+
+    def read(self) -> Dataset:
+        """Returns the whole dataset. Raises FileNotFoundError or ValueError that names the file."""
+        train, train_labels, test, test_labels = self.published.verified()
+        return without_overlap(
+            Dataset(
+                self.published.name,
+                self._images(train, self.examples),
+                self._labels(train_labels, self.examples),
+                self._images(test, self.test_examples),
+                self._labels(test_labels, self.test_examples),
+                self.classes,
+                tuple(f"training image {index}" for index in range(self.examples)),
+            )
+        )
+
+    def _images(self, path: Path, count: int) -> NDArray[np.uint8]:
+        return read_idx(path, IMAGES_MAGIC, (count, self.side, self.side))[:, np.newaxis]
+
+    def _labels(self, path: Path, count: int) -> NDArray[np.int64]:
+        labels = read_idx(path, LABELS_MAGIC, (count,))
+        outside = np.flatnonzero(labels >= len(self.classes))
+        if outside.size:
+            raise ValueError(
+                f"{path}: labels must lie in 0..{len(self.classes) - 1}, "
+                f"got {labels[outside[0]]} for image {outside[0]}; fetch the file again"
+            )
+        return labels.astype(np.int64)
+
+
+def read_idx(path: Path, magic: bytes, shape: Sequence[int]) -> NDArray[np.uint8]:
+    """Returns the bytes in a gzipped IDX file as an array of `shape`, the last dimension running fastest.
+
+    Raises ValueError, naming file, rule and value, where it is no such file.
+    """
+    try:
+        content = gzip.decompress(path.read_bytes())
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"{path} must be a whole gzip file, got {error}; fetch the file again") from error
+    if content[:4] != magic:
+        raise ValueError(
+            f"{path} must begin with the IDX magic number 0x{magic.hex()}, got 0x{content[:4].hex()}; "
+            "it is another kind of file, fetch the right one"
+        )
+    begin = 4 + 4 * len(shape)
+    sizes = tuple(int.from_bytes(content[at : at + 4], "big") for at in range(4, begin, 4))
+    if sizes != tuple(shape):
+        raise ValueError(f"{path} must hold an array of shape {tuple(shape)}, got {sizes}; fetch the right file")
+    if len(content) - begin != np.prod(shape):
+        raise ValueError(
+            f"{path} must hold {np.prod(shape)} values after its header, got {len(content) - begin}; "
+            "it is damaged, fetch the file again"
+        )
+    return np.frombuffer(content, dtype=np.uint8, offset=begin).reshape(shape)
+
+
+# LeCun's page, http://yann.lecun.com/exdb/mnist/, publishes the files without checksums, and hands them out no more.
+# URLs and checksums are those that torchvision publishes in torchvision/datasets/mnist.py.
+MNIST = IDXDataset(
+    Published(
+        "mnist",
+        "yann.lecun.com/exdb/mnist",
+        tuple(
+            PublishedFile(f"https://ossci-datasets.s3.amazonaws.com/mnist/{name}", md5, size)
+            for name, md5, size in (
+                ("train-images-idx3-ubyte.gz", "f68b3c2dcbeaaa9fbdd348bbdeb94873", 9_912_422),
+                ("train-labels-idx1-ubyte.gz", "d53e105ee54ea40749a09fcbcd1e9432", 28_881),
+                ("t10k-images-idx3-ubyte.gz", "9fb629c4189551a2d022fa330f9573f3", 1_648_877),
+                ("t10k-labels-idx1-ubyte.gz", "ec29112dd5afa0611ce80d1b7f02629c", 4_542),
+            )
+        ),
+    ),
+    classes=tuple(str(digit) for digit in range(10)),
+)
+
+# Checksums and class names: https://github.com/zalandoresearch/fashion-mnist/blob/master/README.md
+FASHION_MNIST = IDXDataset(
+    Published(
+        "fashion-mnist",
+        "github.com/zalandoresearch/fashion-mnist",
+        tuple(
+            PublishedFile(
+                f"https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/{name}", md5, size
+            )
+            for name, md5, size in (
+                ("train-images-idx3-ubyte.gz", "8d4fb7e6c68d591d4c3dfef9ec88bf0d", 26_421_880),
+                ("train-labels-idx1-ubyte.gz", "25c81989df183df01b3e8a0aad5dffbe", 29_515),
+                ("t10k-images-idx3-ubyte.gz", "bef4ecab320f06d8554ea6380940ec79", 4_422_102),
+                ("t10k-labels-idx1-ubyte.gz", "bb300cfdad3c16e7a12a480ee83cd310", 5_148),
+            )
+        ),
+    ),
+    classes=(
+        "T-shirt/top",
+        "Trouser",
+        "Pullover",
+        "Dress",
+        "Coat",
+        "Sandal",
+        "Shirt",
+        "Sneaker",
+        "Bag",
+        "Ankle boot",
+    ),
+)
+
+
+def read_mnist(examples: int | None, generator: np.random.Generator) -> Dataset:
+    """70,000 images of 28x28 handwritten digits (LeCun et al. 1998), 10,000 of them test data; fetched on request."""
+    return MNIST.read().drawn(examples, generator)
+
+
+def read_fashion_mnist(examples: int | None, generator: np.random.Generator) -> Dataset:
+    """70,000 images of 28x28 clothes (Xiao et al. 2017), 10,000 of them test data; fetched on request."""
+    return FASHION_MNIST.read().drawn(examples, generator)
