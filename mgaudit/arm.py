@@ -15,7 +15,7 @@ from mgaudit.progress import Progress
 from mgaudit.settings import AuditSettings, attack_choice, queries_choice, target_choice
 from mgaudit.specs import Choice, own_code
 from mgaudit.store import EnsembleFolder, training_code_sha256
-from targets.contract import check_per_example_gradients, check_target
+from targets.contract import check_per_example_gradients, check_stack, check_target
 from targets.datasets import Dataset
 from targets.device import device_name
 from targets.dp_training import plan_privacy
@@ -66,6 +66,8 @@ def plan_arm(settings: AuditSettings, design: Design) -> Arm:
     )
     network = (target.name, recipe.target, dataset.input_shape, len(dataset.classes))
     check_target(*network)
+    if recipe.stack > 1:
+        check_stack(*network)
     scheme.extend(initial_model(*network[1:], seed=0))
     attacks = {text: attack_choice(text).built().needs for text in settings.attacks}
     if plan is not None or any("gradient_norm" in needs for needs in attacks.values()):

@@ -11,7 +11,8 @@ from typing import TypeVar
 from mgaudit.atomic import write_atomically
 from mgaudit.design import Design
 from mgaudit.settings import DPAuditSettings, StudySettings, target_choice
-from mgaudit.store import cache_folder
+from targets.cache import cache_folder
+from targets.contract import check_stack, check_target
 from targets.device import device_name
 from targets.recipe import Recipe
 from targets.schemes import Scheme
@@ -39,8 +40,14 @@ def _fastest(target: str, training: Training, design: Design) -> int:
     if path.exists():
         return int(json.loads(path.read_text(encoding="utf-8"))["stack"])
     choice = target_choice(target)
+    network = (choice.name, partial(choice.build, **choice.options), design.dataset.input_shape)
+    check_target(*network, len(design.dataset.classes))
+    try:
+        check_stack(*network, len(design.dataset.classes))
+    except ValueError:
+        return 1
     recipe = Recipe(
-        partial(choice.build, **choice.options),
+        network[1],
         Scheme(),
         replace(training, augment="none"),
         None,

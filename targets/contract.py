@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from targets.gradients import gradient_norms
 from targets.recipe import Target, initial_model
 from targets.seeds import torch_generator
+from targets.stack import Stack
 
 NETWORK = nn.Module  # what the class of a target extends
 EXAMPLES = 4
@@ -103,6 +104,20 @@ def check_per_example_gradients(name: str, target: Target, input_shape: tuple[in
             f"{float((found / expected - 1).abs().max()):.2g} of the norm, so DP-SGD (leave it out with --no-dp) would "
             "not clip as it must; build the network of plain layers, each used once"
         )
+
+
+def check_stack(name: str, target: Target, input_shape: tuple[int, ...], classes: int) -> None:
+    """Raises ValueError unless models of the network answer in a stack what each answers alone."""
+    models = [initial_model(target, input_shape, classes, seed) for seed in (0, 1)]
+    x = _drawn(input_shape)
+    try:
+        stack = Stack(models)
+        together = stack.logits(stack.weights, torch.stack([x, x]), None).detach()
+    except Exception as error:  # torch raises many kinds for what it cannot map over models
+        raise ValueError(f"target {name} cannot be trained in a stack: {_told(error)}; use --stack 1") from error
+    alone = torch.stack([_answer(model, x) for model in models])
+    if not _equal(together, alone):
+        raise ValueError(f"target {name} gives other logits in a stack than alone; use --stack 1")
 
 
 def _check_weights(model: nn.Module, again: nn.Module, other: nn.Module, x: Tensor) -> None:

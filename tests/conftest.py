@@ -43,8 +43,9 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(autouse=True)
 def modules_of_one_test_are_unknown_to_the_next(tmp_path: Path) -> Iterator[None]:
     """A test may import its own `networks.py`, and so may another."""
-    before = set(sys.modules)
+    before, path = set(sys.modules), list(sys.path)
     yield
+    sys.path[:] = path
     for name in set(sys.modules) - before:
         if str(getattr(sys.modules[name], "__file__", None)).startswith(str(tmp_path)):
             del sys.modules[name]

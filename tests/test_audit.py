@@ -64,7 +64,7 @@ def fresh_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[],
 
 def models_of(cache: Path, scheme: str, models: int = 4) -> list[dict[str, np.ndarray]]:
     for folder in (cache / "ensembles").iterdir():
-        if json.loads((folder / "settings.json").read_text())["scheme"]["name"] == scheme:
+        if json.loads((folder / "settings.json").read_text())["scheme"][0]["name"] == scheme:
             return [EnsembleFolder(folder, "").load_weights(index) for index in range(models)]
     raise AssertionError(f"no ensemble of {scheme}")
 

@@ -142,7 +142,7 @@ def test_the_command_prints_the_bounds_beside_the_claim_and_keeps_them(tmp_path:
         (["--guesses", "0.6"], "guesses must be less than or equal to 0.5, got 0.6"),
         (["--kind", "odd"], "kind must be 'natural' or 'mislabelled', got 'odd'"),
         (["--scheme", "none", "--epsilon", "3"], "--epsilon and --delta are settings of dp-sgd, and --scheme is none"),
-        (["--delta", "1"], "delta must lie strictly between 0 and 1, got 1"),
+        (["--delta", "1"], "delta must be a finite number > 0 and < 1, got 1"),
     ],
 )
 def test_bad_input_is_one_clear_line_and_exit_code_2(tmp_path: Path, arguments: list[str], message: str) -> None:

@@ -1,7 +1,6 @@
 """Networks, schemes and attacks of the user's own."""
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -120,14 +119,12 @@ class NotANetwork:
 
 
 @pytest.fixture(autouse=True)
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A current folder with `networks.py`, and Python as it was when the test is over."""
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A current folder with `networks.py`."""
     (tmp_path / "networks.py").write_text(NETWORKS)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    yield tmp_path
-    forget("networks", "ours", "package", "package.nets")
+    return tmp_path
 
 
 def forget(*names: str) -> None:
@@ -330,5 +327,5 @@ def test_schemes_and_attacks_that_cannot_be_built_are_refused(workplace: Path) -
 
 
 def test_only_the_users_own_code_is_in_the_key(small: dict[str, Any]) -> None:
-    choices = [target_choice("cnn"), scheme_choice("none"), attack_choice("lira"), target_choice("networks:Net")]
+    choices = [target_choice("cnn"), *scheme_choice("none").parts, attack_choice("lira"), target_choice("networks:Net")]
     assert list(own_code(choices)) == ["networks:Net"]

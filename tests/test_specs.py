@@ -54,7 +54,7 @@ def test_labels_are_for_readers() -> None:
     [
         ("thin:size=1", "thing must be one of thing, got 'thin'"),
         ("thing", "thing thing needs size: write thing:size=VALUE"),
-        ("thing:size=1,colour=red", "has no option 'colour'; it takes size, widths, flag, kind, limit"),
+        ("thing:size=1,colour=red", r"has no option 'colour'; it takes size, widths, flag, kind \(a or b\), limit"),
         ("thing:given=1,size=1", "has no option 'given'"),
         ("thing:size=1,flag", "options are spelt key=value, got 'flag'"),
         ("thing:size", "thing thing: size: .*number.*, got 'size'"),

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import pytest
@@ -46,7 +47,7 @@ def test_random_order_takes_each_group_as_often_and_not_in_turn() -> None:
     turns = [next(iter(noise)) for noise in drawn(scheme, 400)]
     counts = [turns.count(name) for name in WEIGHTS]
     assert all(abs(count - 100) < 4 * math.sqrt(400 * 3 / 16) for count in counts)
-    same = sum(one == other for one, other in zip(turns[:-1], turns[1:], strict=True))
+    same = sum(one == other for one, other in itertools.pairwise(turns))
     assert abs(same - 399 / 4) < 4 * math.sqrt(399 * 3 / 16)
 
 
