@@ -50,9 +50,8 @@ class CNN(nn.Module):
             layers.append(nn.Conv2d(inputs, outputs, kernel_size=3, padding=1))
             if norm == "group":
                 layers.append(group_norm(outputs))
-            layers.append(nn.ReLU())
-            if block < pools:
-                layers.append(nn.MaxPool2d(2))
+            # The largest of the rectified is the rectified largest, and a quarter of the work.
+            layers += [nn.MaxPool2d(2), nn.ReLU()] if block < pools else [nn.ReLU()]
         pixels = (input_shape[1] // shrink) * (input_shape[2] // shrink)
         features = (channels[-1] if channels else input_shape[0]) * pixels
         self.layers = nn.Sequential(
