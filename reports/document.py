@@ -133,7 +133,9 @@ def _facts(study: StudyResult) -> list[tuple[str, str]]:
             "Training",
             f"{training['epochs']} epochs, batches of {training['batch_size']}, {training['optimizer']}"
             + (f" with momentum {training['momentum']:g}" if training["optimizer"] == "sgd" else "")
-            + f", weight decay {training['weight_decay']:g}, cosine to 0 from rate {rates}",
+            + f", weight decay {training['weight_decay']:g}, cosine to 0 from rate {rates}"
+            + (f", images augmented by {training['augment']}" if training["augment"] != "none" else "")
+            + f"; {training['precision']}; stacks of {settings['stack']} (DP-SGD: 1)",
         ),
         ("Seed", str(settings["seed"])),
         ("Device", f"{provenance.device} ({provenance.processor})"),

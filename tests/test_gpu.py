@@ -1,5 +1,7 @@
 """On a GPU: the same study, end to end."""
 
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,8 +11,13 @@ import torch
 from mgaudit.progress import Progress
 from mgaudit.settings import study_settings
 from mgaudit.study import plan_study, run_study
-from targets.schemes import GaussianMask
+from targets import CNN, MLP
+from targets.datasets import Dataset
+from targets.membership import fair_coins
+from targets.recipe import Recipe, Target, train
+from targets.schemes import GaussianMask, Scheme
 from targets.seeds import torch_generator
+from targets.training import Training
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU")]
 
@@ -22,6 +29,49 @@ def test_masks_are_drawn_on_the_gpu_by_their_own_law() -> None:
     assert float(drawn.mean()) == pytest.approx(1, abs=0.01)
     assert float(drawn.std()) == pytest.approx(0.3, abs=0.01)
     assert torch.equal(GaussianMask(0.0).inputs(drawn, torch_generator(0, "noise", device="cuda")), drawn)
+
+
+@pytest.mark.parametrize("target", [MLP, CNN])
+def test_a_model_on_the_gpu_is_the_same_in_every_stack(target: Target) -> None:
+    generator = np.random.default_rng(0)
+    inputs, labels = generator.standard_normal((80, 1, 8, 8)).astype(np.float32), generator.integers(0, 3, 80)
+    data = Dataset("noise", inputs, labels, inputs[:20], labels[:20], ("a", "b", "c"))
+    members = fair_coins(4, 80, seed=0)
+    one_step = Training(epochs=1, batch_size=80, learning_rate=1.0, momentum=0.0)
+    recipe = Recipe(target, GaussianMask(0.3), one_step, None, 0, members=40)
+    alone = [train(recipe, data, members[index][None], [index], "cuda")[0] for index in range(4)]
+    together = train(replace(recipe, stack=4), data, members, range(4), "cuda")
+    for ours, theirs in zip(alone, together, strict=True):
+        for name in ours.weights:
+            assert np.allclose(ours.weights[name], theirs.weights[name], rtol=0, atol=1e-5), name
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bf16"])
+def test_lower_precision_trains_and_leaves_torch_as_it_was(small: dict[str, Any], precision: str) -> None:
+    before = torch.backends.cuda.matmul.fp32_precision
+    training = {**small["training"], "precision": precision, "augment": "crops"}
+    values = {**small, "device": "cuda", "target": "cnn:channels=8x8,hidden=16", "stack": 2, "training": training}
+    study, _ = run_study(plan_study(study_settings({**values, "schemes": ["none"]})), 1, Progress())
+    assert study.arms[0].diverged == []
+    assert study.settings["training"]["precision"] == precision
+    assert torch.backends.cuda.matmul.fp32_precision == before
+
+
+def test_a_stack_that_does_not_fit_is_cut_and_trained() -> None:
+    generator = np.random.default_rng(0)
+    inputs, labels = generator.standard_normal((80, 1, 8, 8)).astype(np.float32), generator.integers(0, 3, 80)
+    data = Dataset("noise", inputs, labels, inputs[:20], labels[:20], ("a", "b", "c"))
+    wide = partial(MLP, hidden=(4096, 4096))
+    recipe = Recipe(wide, Scheme(), Training(epochs=1), None, 0, members=40, stack=16)
+    torch.cuda.empty_cache()
+    total = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction(
+        2e9 / total
+    )  # 16 models of 70 MB with momentum and gradients need 3.2 GB
+    try:
+        assert len(train(recipe, data, fair_coins(16, 80, seed=0), range(16), "cuda")) == 16
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
 
 
 @pytest.mark.parametrize("target", ["mlp:hidden=16", "cnn:channels=8x8,hidden=16"])

@@ -121,7 +121,14 @@ def study(label: str = "gaussian-mask (kappa=0.3)", **changes: Any) -> StudyResu
         adjacency="add/remove",
     )
     fields: dict[str, Any] = {
-        "settings": {"models": 3, "seed": 5, "queries": "plain", "examples": None, "training": dict(SETTINGS)},
+        "settings": {
+            "models": 3,
+            "seed": 5,
+            "queries": "plain",
+            "examples": None,
+            "stack": 4,
+            "training": dict(SETTINGS),
+        },
         "target": "CNN",
         "dataset": DatasetSummary(
             name=f"folder:/data/{label}",
@@ -144,7 +151,15 @@ def study(label: str = "gaussian-mask (kappa=0.3)", **changes: Any) -> StudyResu
     return StudyResult(**{**fields, **changes})
 
 
-SETTINGS = {"epochs": 3, "batch_size": 8, "optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.0}
+SETTINGS = {
+    "epochs": 3,
+    "batch_size": 8,
+    "optimizer": "sgd",
+    "momentum": 0.9,
+    "weight_decay": 0.0,
+    "augment": "crops",
+    "precision": "tf32",
+}
 
 
 def arrays() -> Arrays:
