@@ -1,3 +1,4 @@
+import copy
 import math
 
 import numpy as np
@@ -7,6 +8,7 @@ from opacus import GradSampleModule
 from opacus.accountants import PRVAccountant
 from opacus.optimizers import DPOptimizer
 from torch import nn
+from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
@@ -16,7 +18,8 @@ from targets.datasets import Dataset
 from targets.dp_training import PrivacyPlan, epsilon_spent, fit_privately, plan_privacy
 from targets.examples import Examples, Streams
 from targets.recipe import Recipe, initial_model, train
-from targets.schemes import DPSGD, Scheme
+from targets.schemes import DPSGD, EarlyStop, GaussianMask, LabelSmoothing, NoiseNodes, Scheme, WeightNoise, compose
+from targets.schemes.noise_nodes import node_in
 from targets.seeds import stream, torch_generator
 from targets.training import Training
 
@@ -107,6 +110,58 @@ def test_a_step_is_the_sum_of_clipped_per_example_gradients(target: type[nn.Modu
     assert sum(norm > clip for norm in norms) > 12  # or nothing would be clipped
     for name, values in expected.items():
         assert np.allclose(after[name], values, atol=1e-5), name
+
+
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        GaussianMask(0.5),
+        NoiseNodes(2.0),
+        WeightNoise(0.5),
+        compose((GaussianMask(0.5), NoiseNodes(2.0, layer=1), WeightNoise(0.3, layerwise=True), LabelSmoothing(0.2))),
+    ],
+    ids=lambda scheme: "+".join(type(part).__name__ for part in scheme.parts),
+)
+def test_noise_beside_dp_sgd_is_in_every_per_example_gradient(scheme: Scheme) -> None:
+    examples, clip = 24, 0.5
+    plan = PrivacyPlan(0.0, clip, sample_rate=1.0, steps=2, batch_size=16, delta=1e-3, epsilon=math.inf)
+    training = scheme.training(Training(epochs=2, batch_size=24, learning_rate=0.5, momentum=0.0))
+    inputs, labels = data(examples)
+    model = initial_model(lambda shape, classes: scheme.extend(MLP(shape, classes, (12,))), (1, 8, 8), 4, seed=0)
+    reference = copy.deepcopy(model)
+    own = Examples(inputs, labels, (torch.arange(examples),))
+    fit_privately(model, own, scheme, training, plan, Streams.of_model(0, 0, "cpu"), torch_generator(0, "dp-noise"))
+
+    streams, node = Streams.of_model(0, 0, "cpu"), node_in(reference)
+    parameters = dict(reference.named_parameters())
+    for step, rate in enumerate((0.5, 0.25)):  # the cosine
+        x = scheme.inputs(inputs, streams.noise)
+        values = scheme.node_values(x, streams.noise)
+        noise = scheme.weight_noise(parameters, step, step, streams.noise)  # type: ignore[arg-type]
+        at = {name: (value + noise.get(name, 0)).detach().requires_grad_() for name, value in parameters.items()}
+        update = {name: torch.zeros_like(value) for name, value in at.items()}
+        for place in range(examples):
+            if node is not None and values is not None:
+                node.values = values[place : place + 1]
+            logits = functional_call(reference, at, (x[place : place + 1],))
+            smoothed = cross_entropy(logits, labels[place : place + 1], label_smoothing=training.label_smoothing)
+            gradients = torch.autograd.grad(smoothed, list(at.values()))
+            norm = math.sqrt(sum(gradient.square().sum().item() for gradient in gradients))
+            for name, gradient in zip(update, gradients, strict=True):
+                update[name] += gradient * min(1, clip / norm) / 16
+        with torch.no_grad():
+            for name, value in parameters.items():
+                value -= rate * update[name]
+    for (name, ours), theirs in zip(model.named_parameters(), reference.parameters(), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-5), name
+
+
+def test_stopping_early_is_in_the_claim() -> None:
+    whole, stopped = Training(epochs=20, batch_size=16), EarlyStop(5).training(Training(epochs=20, batch_size=16))
+    plans = [plan_privacy(DPSGD(noise_multiplier=1.0), training, n=500) for training in (whole, stopped)]
+    assert [plan.steps for plan in plans] == [round(20 * 500 / 16), round(5 * 500 / 16)]
+    assert plans[1].epsilon == epsilon_spent(1.0, 16 / 500, plans[1].steps, plans[1].delta)
+    assert plans[1].epsilon < plans[0].epsilon
 
 
 def test_an_empty_batch_takes_a_noisy_step() -> None:

@@ -262,6 +262,33 @@ def test_label_smoothing_is_torchs_own() -> None:
     assert torch.allclose(after.weight, model.weight - gradient, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "scheme",
+    [GaussianMask(0.5), GaussianNoise(0.5), Dropout(0.3), GaussianMask(0.5, fixed=True), LabelNoise(0.5)],
+    ids=repr,
+)
+def test_a_step_follows_the_gradient_on_what_the_scheme_makes_of_the_data(scheme: Scheme) -> None:
+    model, (inputs, labels), streams = linear(), data(), Streams.of_model(0, 0, "cpu")
+    order = torch.randperm(50, generator=streams.batches)
+    x, y = inputs[order], labels[order]
+    if scheme.fixed:
+        x = scheme.inputs(inputs, streams.fixed_noise)[order]
+        y = scheme.labels(labels, THREE_CLASSES, streams.fixed_noise)[order]
+    else:
+        x = scheme.inputs(x, streams.noise)
+    # The mean over examples, one by one: the slow and obvious way.
+    gradient = torch.stack(
+        [
+            torch.autograd.grad(cross_entropy(model(one[None]), label[None]), model.weight)[0]
+            for one, label in zip(x, y, strict=True)
+        ]
+    ).mean(dim=0)
+    after = trained(Training(epochs=1, batch_size=50, learning_rate=1.0, momentum=0.0), scheme)
+    assert torch.allclose(after.weight, model.weight - gradient, atol=1e-6)
+    plain = trained(Training(epochs=1, batch_size=50, learning_rate=1.0, momentum=0.0), Scheme())
+    assert not torch.allclose(after.weight, plain.weight, atol=1e-3)
+
+
 def test_weight_decay_adds_to_the_settings_own() -> None:
     assert WeightDecay(0.01).training(Training(weight_decay=0.02)).weight_decay == pytest.approx(0.03)
 
