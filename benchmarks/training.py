@@ -296,9 +296,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(" ".join(f"{name}={value}" for name, value in vars(options).items() if name != "images"), "\n")
     if options.device == "cuda":
         on_gpu(options.images, options.examples, options.models or [8, 32, 128], options.rounds)
+    elif len(options.models or [16]) == 1:
+        on_cpu(options.images, options.examples, *(options.models or [16]), options.rounds, options.jobs)
     else:
-        (models,) = options.models or [16]
-        on_cpu(options.images, options.examples, models, options.rounds, options.jobs)
+        parser.error("--models takes several numbers on a GPU only")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """One arm before any attack: what its models are, their training, and what they answer."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -20,10 +20,13 @@ from targets.datasets import Dataset
 from targets.device import device_name
 from targets.dp_training import plan_privacy
 from targets.ensemble import Ensemble
+from targets.examples import fixed_part
 from targets.precision import check_precision
 from targets.queries import Queries
 from targets.recipe import Recipe, initial_model, train
-from targets.schemes import dp_sgd_in
+from targets.schemes import Scheme, dp_sgd_in
+from targets.schemes.noise_nodes import without_node
+from targets.schemes.scheme import overrides
 
 Outputs = dict[str, NDArray[np.float32]]
 
@@ -49,7 +52,14 @@ def plan_arm(settings: AuditSettings, design: Design) -> Arm:
             f"augment {training.augment} needs images (channels, height, width), "
             f"got examples of shape {dataset.input_shape}; use --augment none"
         )
+    if training.augment != "none" and overrides(fixed_part(scheme), "inputs"):
+        raise ValueError(
+            f"{settings.label}: noise that is drawn once for each example cannot be composed with --augment "
+            f"{training.augment}, which would move it about; use --augment none or fixed=false"
+        )
     dp_sgd = dp_sgd_in(scheme)
+    if dp_sgd is not None:
+        training = replace(training, precision="float32")  # Opacus' norms must be exact
     plan = None if dp_sgd is None else plan_privacy(dp_sgd, training, design.expected_members)
     if settings.stack == "auto":
         raise ValueError(
@@ -67,8 +77,8 @@ def plan_arm(settings: AuditSettings, design: Design) -> Arm:
     network = (target.name, recipe.target, dataset.input_shape, len(dataset.classes))
     check_target(*network)
     if recipe.stack > 1:
-        check_stack(*network)
-    scheme.extend(initial_model(*network[1:], seed=0))
+        check_stack(target.name, lambda shape, classes: scheme.extend(recipe.target(shape, classes)), *network[2:])
+    _check_extension(settings.label, scheme, recipe, network[2], network[3])
     attacks = {text: attack_choice(text).built().needs for text in settings.attacks}
     if plan is not None or any("gradient_norm" in needs for needs in attacks.values()):
         check_per_example_gradients(*network)
@@ -82,6 +92,19 @@ def plan_arm(settings: AuditSettings, design: Design) -> Arm:
                 f"arm {settings.label!r} is asked once; give --queries crops:8, or mask:8,kappa=0.3 for any data"
             )
     return Arm(settings, recipe, queries)
+
+
+def _check_extension(label: str, scheme: Scheme, recipe: Recipe, shape: tuple[int, ...], classes: int) -> None:
+    """Raises ValueError where the scheme cannot extend the network, or where that cannot be undone."""
+    plain, extended = (initial_model(recipe.target, shape, classes, seed=0) for _ in range(2))
+    try:
+        extended = scheme.extend(extended)
+    except ValueError as error:
+        raise ValueError(f"{label}: {error}") from error
+    if list(without_node(extended).state_dict()) != list(plain.state_dict()):
+        raise ValueError(
+            f"{label}: what extend puts into the network must be a NoiseNode, which training takes out again"
+        )
 
 
 @dataclass(frozen=True)
@@ -180,7 +203,7 @@ def determined_by(settings: AuditSettings, recipe: Recipe, design: Design) -> di
         "target": settings.target,
         "own code": own_code(_trained_choices(settings)),
         "scheme": [
-            {"name": choice.name, **asdict(part)}
+            {"name": choice.name, "text": choice.text, **asdict(part)}
             for choice, part in zip(settings.choice.parts, recipe.scheme.parts, strict=True)
         ],
         "plan": None if recipe.plan is None else asdict(recipe.plan),

@@ -1,9 +1,10 @@
 """What to audit: settings from TOML or the command line, checked as a whole before anything runs."""
 
+import inspect
 import re
 import tomllib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -47,11 +48,24 @@ class SchemeChoice:
 
     def build(self) -> Scheme:
         """Returns the scheme. Raises ValueError for values out of range and for what cannot be composed."""
-        return compose(tuple(part.built() for part in self.parts))
+        return compose(tuple(_scheme_part(part) for part in self.parts))
 
     def is_only(self, name: str) -> bool:
         """Returns whether the scheme of that name is all there is."""
         return [part.name for part in self.parts] == [name]
+
+
+def _scheme_part(choice: Choice) -> Scheme:
+    try:
+        scheme: Scheme = choice.built()
+    except ValueError as error:
+        raise ValueError(f"scheme {choice.name}: {error}") from error
+    if {field.name for field in fields(scheme)} != set(inspect.signature(choice.build).parameters):
+        raise ValueError(
+            f"scheme {choice.name} must be a frozen dataclass whose fields are its options, so that they can be "
+            "checked, compared and kept"
+        )
+    return scheme
 
 
 def scheme_choice(text: str) -> SchemeChoice:

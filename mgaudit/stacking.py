@@ -11,6 +11,7 @@ from typing import TypeVar
 from mgaudit.atomic import write_atomically
 from mgaudit.design import Design
 from mgaudit.settings import DPAuditSettings, StudySettings, target_choice
+from mgaudit.specs import own_code
 from targets.cache import cache_folder
 from targets.contract import check_stack, check_target
 from targets.device import device_name
@@ -33,28 +34,18 @@ def with_stack(settings: Settings, design: Design) -> Settings:
 
 
 def _fastest(target: str, training: Training, design: Design) -> int:
-    sizes = candidates(len(design.membership), design.device)
-    if len(sizes) == 1:
+    choice, sizes = target_choice(target), candidates(len(design.membership), design.device)
+    build, classes = partial(choice.build, **choice.options), len(design.dataset.classes)
+    check_target(choice.name, build, design.dataset.input_shape, classes)
+    try:
+        check_stack(choice.name, build, design.dataset.input_shape, classes)
+    except ValueError:
         return 1
     path = _kept_in(target, training, design, sizes)
     if path.exists():
         return int(json.loads(path.read_text(encoding="utf-8"))["stack"])
-    choice = target_choice(target)
-    network = (choice.name, partial(choice.build, **choice.options), design.dataset.input_shape)
-    check_target(*network, len(design.dataset.classes))
-    try:
-        check_stack(*network, len(design.dataset.classes))
-    except ValueError:
-        return 1
-    recipe = Recipe(
-        network[1],
-        Scheme(),
-        replace(training, augment="none"),
-        None,
-        seed=0,
-        members=design.expected_members,
-    )
-    size = fastest_stack(recipe, design.dataset, design.membership, design.device, sizes)
+    timed = Recipe(build, Scheme(), replace(training, augment="none"), None, 0, design.expected_members)
+    size = fastest_stack(timed, design.dataset, design.membership, design.device, sizes)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, json.dumps({"stack": size, "tried": sizes}).encode())
     return size
@@ -63,6 +54,7 @@ def _fastest(target: str, training: Training, design: Design) -> int:
 def _kept_in(target: str, training: Training, design: Design, sizes: list[int]) -> Path:
     decides = (
         target,
+        own_code([target_choice(target)]),
         design.dataset.input_shape,
         len(design.dataset.classes),
         training.batch_size,

@@ -145,7 +145,7 @@ def fit_privately(
         generator=dp_noise,
     )
     # The rate falls as if training went on to its last epoch.
-    whole = round(plan.steps * training.epochs / training.last_epoch)
+    whole = plan.steps if training.last_epoch == training.epochs else round(training.epochs / plan.sample_rate)
     schedule = CosineAnnealingLR(optimizer.original_optimizer, T_max=whole)
     finite = torch.ones((), dtype=torch.bool, device=inputs.device)
     taken = 0
@@ -153,11 +153,11 @@ def fit_privately(
         rows = own[batch.to(own.device)]
         optimizer.zero_grad()
         if len(rows):
-            x = fresh.inputs(augment(inputs[rows], streams.augmentation), streams.noise)
+            x = fresh.inputs(augment(inputs[rows], streams.augmentation), streams.inputs)
             if node is not None:
                 fixed = examples.node_values
-                node.values = fresh.node_values(x, streams.noise) if fixed is None else fixed[rows]
-            noise = fresh.weight_noise(weights, taken, taken * plan.sample_rate, streams.noise)
+                node.values = fresh.node_values(x, streams.nodes) if fixed is None else fixed[rows]
+            noise = fresh.weight_noise(weights, taken, taken * plan.sample_rate, streams.weights)
             with _moved(weights, noise):
                 losses = cross_entropy(
                     wrapped(x), examples.labels[rows], reduction="none", label_smoothing=training.label_smoothing
@@ -184,7 +184,9 @@ def _moved(weights: dict[str, Tensor], noise: dict[str, Tensor]) -> Iterator[Non
     with torch.no_grad():
         for name, shift in noise.items():
             weights[name].add_(shift)
-    yield
-    with torch.no_grad():
-        for name, value in before.items():
-            weights[name].copy_(value)
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for name, value in before.items():
+                weights[name].copy_(value)

@@ -10,6 +10,7 @@ from torch import nn
 from torch.func import functional_call
 
 from targets.gradients import gradient_norms
+from targets.precision import exactness
 from targets.queries import Queries
 from targets.seeds import torch_generator
 
@@ -39,7 +40,7 @@ class Ensemble:
             queries.ask(torch.from_numpy(inputs), query, torch_generator(seed, "queries", query))
             for query in range(queries.number)
         ]
-        with torch.no_grad():
+        with torch.no_grad(), exactness("float32", torch.device(device)):
             return np.stack([self._logits_of_one(weights, asked, device, batch_size) for weights in self.weights])
 
     def gradient_norms(
@@ -49,7 +50,8 @@ class Ensemble:
         norms = []
         for weights in self.weights:
             self.model.load_state_dict({name: torch.from_numpy(values) for name, values in weights.items()})
-            norms.append(gradient_norms(self.model, inputs, labels, device))
+            with exactness("float32", torch.device(device)):
+                norms.append(gradient_norms(self.model, inputs, labels, device))
         return np.stack(norms)
 
     def _logits_of_one(

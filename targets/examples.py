@@ -15,13 +15,18 @@ from targets.seeds import torch_generator
 class Streams:
     """The generators of one model: `batches` draws the order of its examples, on the CPU whatever the device.
 
-    `noise` draws the scheme's noise, `fixed_noise` what of it is drawn once, and `augmentation` flips and shifts; they
-    live where the inputs are.
+    The others live where the inputs are: `inputs`, `nodes` and `weights` draw the noise on these, the fixed ones and
+    `labels` what is drawn once, and `augmentation` flips and shifts. So a scheme draws the same alone and in a
+    composition with schemes that act elsewhere.
     """
 
     batches: Generator
-    noise: Generator
-    fixed_noise: Generator
+    inputs: Generator
+    nodes: Generator
+    weights: Generator
+    fixed_inputs: Generator
+    fixed_nodes: Generator
+    labels: Generator
     augmentation: Generator
 
     @classmethod
@@ -29,9 +34,18 @@ class Streams:
         """Returns the streams of model `index` at their start."""
         return cls(
             torch_generator(seed, "batches", index),
-            torch_generator(seed, "noise", index, device),
-            torch_generator(seed, "fixed-noise", index, device),
-            torch_generator(seed, "augmentation", index, device),
+            *(
+                torch_generator(seed, purpose, index, device)
+                for purpose in (
+                    "noise",
+                    "node noise",
+                    "weight noise",
+                    "fixed noise",
+                    "fixed node noise",
+                    "label noise",
+                    "augmentation",
+                )
+            ),
         )
 
 
@@ -55,9 +69,9 @@ class Examples:
             return self
         inputs, labels, nodes, rows, start = [], [], [], [], 0
         for own, stream in zip(self.rows, streams, strict=True):
-            inputs.append(once.inputs(self.inputs[own], stream.fixed_noise))
-            labels.append(once.labels(self.labels[own], classes, stream.fixed_noise))
-            values = once.node_values(inputs[-1], stream.fixed_noise)
+            inputs.append(once.inputs(self.inputs[own], stream.fixed_inputs))
+            labels.append(once.labels(self.labels[own], classes, stream.labels))
+            values = once.node_values(inputs[-1], stream.fixed_nodes)
             nodes += [] if values is None else [values]
             rows.append(torch.arange(start, start + len(own), device=own.device))
             start += len(own)

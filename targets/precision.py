@@ -17,8 +17,11 @@ def check_precision(precision: Precision, device: str) -> None:
 
 
 @contextmanager
-def precision_of(precision: Precision, device: torch.device) -> Iterator[None]:
-    """Lets operations on `device` run at that precision; float32 means all 24 bits, not torch's default of TF32."""
+def exactness(precision: Precision, device: torch.device) -> Iterator[None]:
+    """Lets float32 operations on `device` use TF32 if that is the precision, and all 24 bits otherwise.
+
+    Around forward and backward pass alike. torch by itself convolves in TF32.
+    """
     if device.type != "cuda":
         yield
         return
@@ -27,8 +30,12 @@ def precision_of(precision: Precision, device: torch.device) -> Iterator[None]:
     for backend in backends:
         backend.fp32_precision = "tf32" if precision == "tf32" else "ieee"
     try:
-        with torch.autocast("cuda", torch.bfloat16, enabled=precision == "bf16"):
-            yield
+        yield
     finally:
         for backend, value in zip(backends, before, strict=True):
             backend.fp32_precision = value
+
+
+def autocast(precision: Precision, device: torch.device) -> torch.autocast:
+    """Returns the context in which a forward pass runs in bf16, if that is the precision."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")

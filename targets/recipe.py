@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch import nn
 from targets.datasets import Dataset
 from targets.dp_training import PrivacyPlan, fit_privately
 from targets.examples import Examples, Streams
+from targets.precision import exactness
 from targets.schemes import Scheme
 from targets.schemes.noise_nodes import without_node
 from targets.seeds import stream, torch_generator
@@ -45,7 +46,7 @@ class TrainedModel:
 
     weights: dict[str, NDArray[np.float32]]
     steps: int
-    seconds: float
+    seconds: float = 0.0
     diverged: bool = False
 
 
@@ -72,8 +73,11 @@ def train(
     missing = recipe.stack - len(indices)
     padded = [*indices, *[indices[-1]] * missing]
     rows = np.concatenate([membership, np.repeat(membership[-1:], missing, axis=0)])
+    started = time.perf_counter()
     with _one_thread():
-        return _train(recipe, dataset, rows, padded, torch.device(device))[: len(indices)]
+        trained = _train(recipe, dataset, rows, padded, torch.device(device))[: len(indices)]
+    seconds = (time.perf_counter() - started) / len(indices)
+    return [replace(model, seconds=seconds) for model in trained]
 
 
 def _train(
@@ -96,7 +100,6 @@ def _train(
 def _train_at_once(
     recipe: Recipe, dataset: Dataset, membership: NDArray[np.bool_], indices: Sequence[int], device: torch.device
 ) -> list[TrainedModel]:
-    started = time.perf_counter()
     scheme, classes = recipe.scheme, len(dataset.classes)
 
     def extended(input_shape: tuple[int, ...], classes: int) -> nn.Module:
@@ -109,32 +112,34 @@ def _train_at_once(
     streams = [Streams.of_model(recipe.seed, index, device) for index in indices]
     needed = np.flatnonzero(membership.any(axis=0))  # what none of them is trained on stays where it is
     inputs = torch.from_numpy(dataset.inputs[needed]).to(device)
-    if inputs.ndim == 4 and len(models) == 1 and recipe.plan is None:
-        # oneDNN and cuDNN convolve faster with the channels last.
-        models = [models[0].to(memory_format=torch.channels_last)]  # type: ignore[call-overload]
+    if inputs.ndim == 4 and recipe.plan is None:
+        # oneDNN and cuDNN convolve faster with the channels last. Noise is drawn in the order of memory, so a stack
+        # must hold its inputs as a single model does; vmap takes no such weights.
         inputs = inputs.to(memory_format=torch.channels_last)
+        if len(models) == 1:
+            models = [models[0].to(memory_format=torch.channels_last)]  # type: ignore[call-overload]
     examples = Examples(
         inputs,
         torch.from_numpy(dataset.labels[needed]).to(device),
         tuple(torch.from_numpy(np.flatnonzero(row[needed])).to(device) for row in membership),
     ).with_fixed_noise(scheme, classes, streams)
-    if recipe.plan is None:
-        fitted = fit(models, examples, scheme, recipe.training, recipe.members, streams)
-    else:
-        (model,), (own,) = models, streams
-        dp_noise = torch_generator(recipe.seed, "dp-noise", indices[0], device)
-        fitted = fit_privately(model, examples, scheme, recipe.training, recipe.plan, own, dp_noise)
-    seconds = (time.perf_counter() - started) / len(models)
-    return [_taken(model, finite, fitted.steps, seconds) for model, finite in zip(models, fitted.finite, strict=True)]
+    with exactness(recipe.training.precision, device):
+        if recipe.plan is None:
+            fitted = fit(models, examples, scheme, recipe.training, recipe.members, streams)
+        else:
+            (model,), (own,) = models, streams
+            dp_noise = torch_generator(recipe.seed, "dp-noise", indices[0], device)
+            fitted = fit_privately(model, examples, scheme, recipe.training, recipe.plan, own, dp_noise)
+    return [_taken(model, finite, fitted.steps) for model, finite in zip(models, fitted.finite, strict=True)]
 
 
-def _taken(model: nn.Module, finite: bool, steps: int, seconds: float) -> TrainedModel:
+def _taken(model: nn.Module, finite: bool, steps: int) -> TrainedModel:
     """Returns what is kept of a model after training: the noise node is not part of it."""
     state = without_node(model).state_dict()
     weights = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in state.items()}
     if not finite or not all(np.isfinite(values).all() for values in weights.values()):
-        return TrainedModel({}, steps, seconds, diverged=True)
-    return TrainedModel(weights, steps, seconds)
+        return TrainedModel({}, steps, diverged=True)
+    return TrainedModel(weights, steps)
 
 
 @contextmanager

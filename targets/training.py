@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from targets.augmentation import AUGMENTATIONS
 from targets.batches import stacked_batches
 from targets.examples import Examples, Streams, fresh_part
-from targets.precision import PRECISIONS, Precision, precision_of
+from targets.precision import PRECISIONS, Precision, autocast
 from targets.schemes import Scheme
 from targets.stack import Stack
 
@@ -129,10 +129,10 @@ def fit(
         for step in range(steps):
             x, y, nodes = _seen(examples, indices[step], filled[step], fresh, training, streams)
             noises = [
-                fresh.weight_noise(stack.of_model(model), epoch * steps + step, epoch, one.noise)
+                fresh.weight_noise(stack.of_model(model), epoch * steps + step, epoch, one.weights)
                 for model, one in enumerate(streams)
             ]
-            with precision_of(training.precision, device):
+            with autocast(training.precision, device):
                 logits = stack.logits(stack.with_noise(noises) if any(noises) else stack.weights, x, nodes)
             losses = _mean_losses(logits.to(counted.dtype), y, counted[step, :, : y.shape[1]], training.label_smoothing)
             finite &= losses.detach().isfinite()
@@ -161,8 +161,8 @@ def _seen(
     for own, index, size, one in zip(examples.rows, indices, filled, streams, strict=True):
         rows = own[index[:size]]
         x = AUGMENTATIONS[training.augment](examples.inputs[rows], one.augmentation)
-        x = fresh.inputs(x, one.noise)
-        values = fresh.node_values(x, one.noise) if examples.node_values is None else examples.node_values[rows]
+        x = fresh.inputs(x, one.inputs)
+        values = fresh.node_values(x, one.nodes) if examples.node_values is None else examples.node_values[rows]
         inputs.append(x)
         labels.append(examples.labels[rows])
         nodes += [] if values is None else [values]

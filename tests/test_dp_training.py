@@ -135,9 +135,9 @@ def test_noise_beside_dp_sgd_is_in_every_per_example_gradient(scheme: Scheme) ->
     streams, node = Streams.of_model(0, 0, "cpu"), node_in(reference)
     parameters = dict(reference.named_parameters())
     for step, rate in enumerate((0.5, 0.25)):  # the cosine
-        x = scheme.inputs(inputs, streams.noise)
-        values = scheme.node_values(x, streams.noise)
-        noise = scheme.weight_noise(parameters, step, step, streams.noise)  # type: ignore[arg-type]
+        x = scheme.inputs(inputs, streams.inputs)
+        values = scheme.node_values(x, streams.nodes)
+        noise = scheme.weight_noise(parameters, step, step, streams.weights)  # type: ignore[arg-type]
         at = {name: (value + noise.get(name, 0)).detach().requires_grad_() for name, value in parameters.items()}
         update = {name: torch.zeros_like(value) for name, value in at.items()}
         for place in range(examples):

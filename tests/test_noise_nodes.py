@@ -70,7 +70,7 @@ def test_training_equals_the_update_written_out() -> None:
     weights = [p.detach().clone() for p in (node.layer.weight, node.layer.bias, node.node.weight)]  # type: ignore[union-attr]
     training = Training(epochs=3, batch_size=30, learning_rate=0.5, momentum=0.0)
     fit([model], Examples(x, y, (torch.arange(30),)), scheme, training, 30, [streams])
-    generator, orders = torch_generator(0, "noise"), torch_generator(0, "batches")
+    generator, orders = torch_generator(0, "node noise"), torch_generator(0, "batches")
     for step in range(3):
         order = torch.randperm(30, generator=orders)
         values = scheme.node_values(x, generator)

@@ -92,7 +92,7 @@ def test_training_equals_the_update_written_out() -> None:
     weight, bias = (p.detach().clone() for p in model.parameters())
     training = Training(epochs=3, batch_size=30, learning_rate=0.5, momentum=0.0)
     fit([model], Examples(x, y, (torch.arange(30),)), scheme, training, 30, [streams])
-    generator = torch_generator(0, "noise")
+    generator = torch_generator(0, "weight noise")
     for step in range(3):
         noise = scheme.weight_noise({"weight": weight, "bias": bias}, step, step, generator)
         at = [(weight + noise["weight"]).requires_grad_(), (bias + noise["bias"]).requires_grad_()]

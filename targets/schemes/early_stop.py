@@ -23,5 +23,10 @@ class EarlyStop(Scheme):
     epochs: Annotated[int, Range(1)]
 
     def training(self, training: "Training") -> "Training":
-        """Returns the training, cut short."""
-        return replace(training, stop_epoch=min(self.epochs, training.last_epoch))
+        """Returns the training, cut short. Raises ValueError where it is no longer than that."""
+        if self.epochs > training.last_epoch:
+            raise ValueError(
+                f"scheme early-stop: epochs must be <= {training.last_epoch}, the epochs of the training, "
+                f"got {self.epochs}"
+            )
+        return replace(training, stop_epoch=self.epochs)

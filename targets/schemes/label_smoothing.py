@@ -20,5 +20,6 @@ class LabelSmoothing(Scheme):
     smoothing: Annotated[float, Range(0, 1, high_open=True)]
 
     def training(self, training: "Training") -> "Training":
-        """Returns the training on smoothed labels."""
-        return replace(training, label_smoothing=self.smoothing)
+        """Returns the training on labels that are smoothed further, if the settings smooth them already."""
+        own = training.label_smoothing
+        return replace(training, label_smoothing=own + self.smoothing - own * self.smoothing)

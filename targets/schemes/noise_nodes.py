@@ -22,7 +22,7 @@ class NoiseNode(nn.Module):
         super().__init__()
         self.layer = layer
         outputs, fan_in = len(layer.weight), layer.weight[0].numel()
-        self.node = nn.Linear(1, outputs, bias=False)
+        self.node = nn.Linear(1, outputs, bias=False, dtype=layer.weight.dtype)
         nn.init.uniform_(self.node.weight, -1 / math.sqrt(fan_in + 1), 1 / math.sqrt(fan_in + 1))
         self.values: Tensor | None = None
 

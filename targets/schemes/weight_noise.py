@@ -28,6 +28,11 @@ class WeightNoise(Scheme):
     order: Literal["cyclic", "random"] = "cyclic"
     stop_epoch: Annotated[int, Range(0)] | None = None
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.order == "random" and not self.layerwise:
+            raise ValueError("order=random chooses which group gets noise, and without layerwise=true all of them do")
+
     def weight_noise(
         self, weights: dict[str, Tensor], step: int, epoch: float, generator: Generator
     ) -> dict[str, Tensor]:
@@ -38,10 +43,16 @@ class WeightNoise(Scheme):
         std = self.sigma / len(names) ** 0.5
         if self.layerwise:
             names, std = [names[self._turn(step, len(names), generator)]], self.sigma
-        return {name: torch.empty_like(weights[name]).normal_(0.0, std, generator=generator) for name in names}
+        return {name: _drawn_like(weights[name], std, generator) for name in names}
 
     def _turn(self, step: int, groups: int, generator: Generator) -> int:
         if self.order == "cyclic":
             return step % groups
         # Drawn on the host from the generator's own seed: to read a draw off a GPU, the host would have to wait for it.
         return int(np.random.default_rng([generator.initial_seed(), step]).integers(groups))
+
+
+def _drawn_like(weight: Tensor, std: float, generator: Generator) -> Tensor:
+    """Returns noise in the shape of the weight, drawn in the same order however the weight lies in memory."""
+    contiguous = torch.contiguous_format
+    return torch.empty_like(weight, memory_format=contiguous).normal_(0.0, std, generator=generator)
