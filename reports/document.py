@@ -7,7 +7,7 @@ from pathlib import Path
 from reports.figures import Drawing, drawings, exposed_drawing
 from reports.results import Arrays, StudyResult
 from reports.tables import Table, accuracy_vs_privacy, all_metrics, by_class, most_exposed, single_targets
-from reports.verdict import question, verdict
+from reports.verdict import MOST_NAMED, question, verdict
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def _method(study: StudyResult) -> list[str]:
         f"For each arm {models} models were trained. Whether a model trains on an example is an independent fair coin "
         f"for each of the {examples} examples, the same coins in every arm, so a model has about {examples // 2} "
         "training examples. Inputs are standardised per channel (vectors: per feature) with the statistics of all "
-        "examples, which count as public; noise acts on standardised inputs, in training only.",
+        "examples, which count as public. Noise on inputs acts on standardised ones; all noise acts in training only.",
         _threat_model(study),
         f"Attacks: {attacks}. A higher score means member. AUC counts ties half; a TPR is the largest whose FPR does "
         "not exceed the level, without interpolation. Advantage (TPR − FPR) and balanced accuracy are at a threshold "
@@ -105,7 +105,7 @@ def _threat_model(study: StudyResult) -> str:
     if "shadows" in extras:
         text += (
             " It knows the data distribution, the architecture and the training procedure, noise included, and has "
-            f"trained {study.settings['models'] - 1} shadow models with them (attacks that use none ignore them)."
+            f"trained {_shadows(study)} shadow models with them (attacks that use none ignore them)."
         )
         if any(attack.knowledge == "naive" for arm in study.arms for attack in arm.attacks):
             text += " A naive adversary asks the same, but has the noise-free arm's models for shadows."
@@ -116,10 +116,26 @@ def _threat_model(study: StudyResult) -> str:
     return text + " Every model is the target in turn, with the others as its shadows."
 
 
+def _shadows(study: StudyResult) -> str:
+    """Returns the number of shadows, the least and the most where models diverged."""
+    numbers = sorted({len(attack.targets) - 1 for arm in study.arms for attack in arm.attacks})
+    return str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
+
+
+def _rates(study: StudyResult) -> dict[float, str]:
+    """Returns who trains at each learning rate."""
+    labels: dict[float, list[str]] = {}
+    for arm in study.arms:
+        labels.setdefault(arm.learning_rate, []).append(arm.label)
+    if len(labels) == 1:
+        return dict.fromkeys(labels, "all arms")
+    return {rate: ", ".join(who) if len(who) <= MOST_NAMED else f"{len(who)} arms" for rate, who in labels.items()}
+
+
 def _facts(study: StudyResult) -> list[tuple[str, str]]:
     settings, provenance, times = study.settings, study.provenance, study.times
     training = settings["training"]
-    rates = ", ".join(f"{arm.learning_rate:g} ({arm.label})" for arm in study.arms)
+    rates = ", ".join(f"{rate:g} ({who})" for rate, who in _rates(study).items())
     reused = sum(times.models_reused.values())
     return [
         ("Target", study.target),
@@ -133,7 +149,7 @@ def _facts(study: StudyResult) -> list[tuple[str, str]]:
             "Training",
             f"{training['epochs']} epochs, batches of {training['batch_size']}, {training['optimizer']}"
             + (f" with momentum {training['momentum']:g}" if training["optimizer"] == "sgd" else "")
-            + f", weight decay {training['weight_decay']:g}, cosine to 0 from rate {rates}"
+            + f", weight decay {training['weight_decay']:g} beside what a scheme sets, cosine to 0 from rate {rates}"
             + (f", images augmented by {training['augment']}" if training["augment"] != "none" else "")
             + f"; {training['precision']}; stacks of {settings['stack']} (DP-SGD: 1)",
         ),

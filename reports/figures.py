@@ -32,6 +32,8 @@ SMALLEST_FPR = 1e-3
 MOST_COLUMNS = 3
 PICTURES = 8
 MOST_PICTURED_ARMS = 4
+MOST_DRAWN_ARMS = 7  # as many as there are colours
+LEGEND_WIDTH = 110  # characters
 PAGE_HEIGHT = 9.0  # inches
 
 
@@ -49,6 +51,7 @@ def drawings(study: StudyResult, arrays: Arrays) -> list[Drawing]:
     """Returns the figures of attacks and accuracy, in their order."""
     first = headline(study.arms[0]).attack
     naive = any(attack.knowledge == "naive" for arm in study.arms for attack in arm.attacks)
+    first_arms = f" The first {MOST_DRAWN_ARMS} arms." if len(study.arms) > MOST_DRAWN_ARMS else ""
     return [
         Drawing(
             "accuracy-vs-auc",
@@ -65,7 +68,8 @@ def drawings(study: StudyResult, arrays: Arrays) -> list[Drawing]:
             "roc",
             svg(roc_figure(study, arrays), "roc"),
             "ROC curves on logarithmic axes, the mean over targets; points are the TPR at 0.1, 1 and 10 % FPR with "
-            f"95 % intervals. The dashed line is guessing.{' Dotted: the naive adversary.' if naive else ''}",
+            f"95 % intervals. The dashed line is guessing.{' Dotted: the naive adversary.' if naive else ''}"
+            + first_arms,
             "; ".join(
                 f"{arm.label} under {attack.name}: "
                 + ", ".join(
@@ -81,7 +85,7 @@ def drawings(study: StudyResult, arrays: Arrays) -> list[Drawing]:
             "scores",
             svg(score_figure(study, arrays), "scores"),
             f"Scores of the attack {first} for members and non-members, all targets together, between their 0.5 and "
-            "99.5 percentiles. The more they overlap, the less the attacker learns.",
+            f"99.5 percentiles. The more they overlap, the less the attacker learns.{first_arms}",
             "; ".join(
                 f"{arm.label}: best balanced accuracy {number(headline(arm).metrics['balanced_accuracy'])}"
                 for arm in study.arms
@@ -142,7 +146,14 @@ def _bars(estimate: Estimate, scale: float = 1.0) -> list[list[float]]:
 
 
 def accuracy_figure(study: StudyResult) -> Figure:
-    """Returns test accuracy against AUC, a panel for each attack, a point with both intervals for each arm."""
+    """Returns test accuracy against AUC, a panel for each attack, a point with both intervals for each arm.
+
+    Many arms share a colour and a mark by their schemes, whatever the strength.
+    """
+    names = [arm.label for arm in study.arms]
+    if len(names) > MOST_DRAWN_ARMS:
+        names = [_kind(arm) for arm in study.arms]
+    places = [list(dict.fromkeys(names)).index(name) for name in names]
     figure, panels = _panels(len(_attacks(study)), 3.1)
     with mpl.rc_context(STYLE):
         for attack, axes in zip(_attacks(study), panels, strict=True):
@@ -155,11 +166,11 @@ def accuracy_figure(study: StudyResult) -> Figure:
                         auc.value,
                         xerr=_bars(arm.test_accuracy, 100),
                         yerr=_bars(auc),
-                        fmt=MARKERS[index % len(MARKERS)],
-                        color=COLOURS[index % len(COLOURS)],
-                        markerfacecolor="none" if naive else COLOURS[index % len(COLOURS)],
+                        fmt=MARKERS[places[index] % len(MARKERS)],
+                        color=COLOURS[places[index] % len(COLOURS)],
+                        markerfacecolor="none" if naive else COLOURS[places[index] % len(COLOURS)],
                         capsize=2,
-                        label=None if naive else arm.label,
+                        label=None if naive else names[index],
                     )
             axes.axhline(0.5, color="0.4", linestyle="--", linewidth=1)
             axes.set(xlabel="test accuracy, %", title=attack)
@@ -172,14 +183,14 @@ def accuracy_figure(study: StudyResult) -> Figure:
 
 
 def roc_figure(study: StudyResult, arrays: Arrays) -> Figure:
-    """Returns log-log ROC curves, a panel for each attack, a curve for each arm."""
+    """Returns log-log ROC curves, a panel for each attack, a curve for each of the first arms."""
     figure, panels = _panels(len(_attacks(study)), 3.6)
     fpr = arrays["roc_fpr"]
     shown = fpr >= SMALLEST_FPR
     floor = SMALLEST_FPR / 3
     with mpl.rc_context(STYLE):
         for axes, attack in zip(panels, _attacks(study), strict=True):
-            for index, arm in enumerate(study.arms):
+            for index, arm in enumerate(study.arms[:MOST_DRAWN_ARMS]):
                 colour = COLOURS[index % len(COLOURS)]
                 for mounted in _mounted(arm, attack):
                     tpr = np.maximum(arrays[f"arm{index}/{mounted.name}/roc_tpr"][shown], floor)
@@ -191,7 +202,7 @@ def roc_figure(study: StudyResult, arrays: Arrays) -> Figure:
                         estimate = mounted.metrics[f"tpr_at_{level:g}_fpr"]
                         low, high = max(estimate.low, floor), max(estimate.high, floor)
                         # Arms are set a little apart, or their bars would hide one another.
-                        x = level * 1.08 ** (index - (len(study.arms) - 1) / 2)
+                        x = level * 1.08 ** (index - (min(len(study.arms), MOST_DRAWN_ARMS) - 1) / 2)
                         axes.plot([x, x], [low, high], color=colour, linewidth=1)
                         value = max(estimate.value, floor)
                         axes.plot(x, value, MARKERS[index % len(MARKERS)], color=colour, markersize=4)
@@ -207,11 +218,12 @@ def roc_figure(study: StudyResult, arrays: Arrays) -> Figure:
 
 
 def score_figure(study: StudyResult, arrays: Arrays) -> Figure:
-    """Returns histograms of the headline attack's scores, a panel for each arm."""
-    figure, panels = _panels(len(study.arms), 2.4, sharey=False)
+    """Returns histograms of the headline attack's scores, a panel for each of the first arms."""
+    arms = study.arms[:MOST_DRAWN_ARMS]
+    figure, panels = _panels(len(arms), 2.4, sharey=False)
     membership = arrays["membership"]
     with mpl.rc_context(STYLE):
-        for index, (axes, arm) in enumerate(zip(panels, study.arms, strict=True)):
+        for index, (axes, arm) in enumerate(zip(panels, arms, strict=True)):
             attack = headline(arm)
             scores, members_of = arrays[f"arm{index}/{attack.attack}/scores"], membership[attack.targets]
             low, high = np.quantile(scores, [0.005, 0.995])
@@ -221,6 +233,7 @@ def score_figure(study: StudyResult, arrays: Arrays) -> Figure:
                     scores[members_of == members], bins=list(bins), density=True, color=colour, alpha=0.55, label=label
                 )
             axes.set(xlabel="score", title=_title(arm), yticks=[])
+            axes.title.set_fontsize(8 if len(arms) < MOST_COLUMNS else 7)
             axes.xaxis.set_major_locator(MaxNLocator(5))
         for axes in panels[::MOST_COLUMNS]:
             axes.set_ylabel("density")
@@ -256,9 +269,16 @@ def _cut(text: str, length: int) -> str:
 
 
 def _title(arm: AuditResult) -> str:
-    return _cut(arm.label, 32)
+    return _cut(arm.label, 40)
+
+
+def _kind(arm: AuditResult) -> str:
+    """Returns the arm's schemes without their strengths."""
+    return " + ".join(part.partition(":")[0] for part in arm.scheme.split("+")) if arm.scheme != "none" else arm.label
 
 
 def _legend(figure: Figure, axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=min(len(labels), 3))
+    entries = dict(zip(labels, handles, strict=True))
+    columns = max(1, min(len(entries), MOST_COLUMNS, LEGEND_WIDTH // (max(map(len, entries)) + 8)))
+    figure.legend(entries.values(), entries.keys(), loc="outside upper center", ncols=columns)
