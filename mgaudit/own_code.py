@@ -1,25 +1,22 @@
 """Classes of the user's own, spelt `module:Class`."""
 
 import hashlib
-import importlib
 import inspect
 import sys
 from functools import cache
 from pathlib import Path
 
+from targets.own_module import imported, told
+
 
 def own_class(kind: str, base: type, module: str, name: str) -> type:
     """Returns the class `name` of `module`, which is imported with the current folder on the path.
 
-    The folder comes last on the path, so that no file in it stands in for a package that mgaudit needs, and it stays
-    there for worker processes. Raises ValueError where there is no such class or it does not extend `base`.
+    Raises ValueError where there is no such class or it does not extend `base`.
     """
-    if str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))
-        importlib.invalidate_caches()
     choice = f"{kind} {module}:{name}"
     try:
-        found = getattr(importlib.import_module(module), name, None)
+        found = getattr(imported(module), name, None)
     except Exception as error:  # whatever the user's module may raise
         raise ValueError(
             f"{choice}: cannot import {module} ({told(error)}); start mgaudit in its folder, "
@@ -47,8 +44,3 @@ def source_sha256(own: type) -> str:
         if one.__module__ != "builtins":
             sha.update(Path(inspect.getfile(one)).read_bytes())
     return sha.hexdigest()
-
-
-def told(error: Exception) -> str:
-    """Returns what a user's code raised in one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -12,7 +12,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from mgaudit.own_code import own_class, source_sha256, told
+from mgaudit.own_code import own_class, source_sha256
+from targets.own_module import told
 from targets.schemes.ranges import range_in
 
 OWN = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):(?P<name>[A-Za-z_]\w*)(?::(?P<options>.*))?")

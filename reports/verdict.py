@@ -41,8 +41,8 @@ def _counted(compared: list[AuditResult]) -> str:
     lower, same, higher = ([one.sign for one in changes if one is not None].count(sign) for sign in (-1, 0, 1))
     return (
         f"Of {len(compared)} arms, {lower} lower the AUC of the attack {headline(compared[0]).attack}, {higher} raise "
-        f"it, and {same} do not measurably change it (95 % intervals of paired differences, each for itself: of so many, "
-        f"one in twenty leaves 0 out by chance). The {MOST_NAMED} with the lowest AUC:"
+        f"it, and {same} do not measurably change it (95 % intervals of paired differences, each for itself: of so "
+        f"many, one in twenty leaves 0 out by chance). The {MOST_NAMED} with the lowest AUC:"
     )
 
 

@@ -1,5 +1,3 @@
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +44,7 @@ constant = 3
 
 
 @pytest.fixture(autouse=True)
-def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A module in the current folder that nothing else can find."""
     (tmp_path / "pack").mkdir()
     (tmp_path / "mine_of_mgaudit.py").write_text(MODULE)
@@ -54,11 +52,6 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     (tmp_path / "broken_of_mgaudit.py").write_text("x = 1\nimport no_such_package\n")
     (tmp_path / "unreadable_of_mgaudit.py").write_text("x = = 1\n")
     monkeypatch.chdir(tmp_path)
-    before = list(sys.path)
-    yield
-    assert sys.path == before
-    for name in ("mine_of_mgaudit", "pack.inner", "pack"):
-        sys.modules.pop(name, None)
 
 
 def own(spec: str, examples: int | None = None) -> Dataset:

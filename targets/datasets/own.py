@@ -1,19 +1,13 @@
 """The user's own dataset, made by a function of theirs."""
 
-import importlib
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from traceback import extract_tb
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from targets.datasets.arrays import ARRAYS, from_arrays
 from targets.datasets.dataset import Dataset
-
-MACHINERY = (__file__, importlib.__file__, "<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>")
+from targets.own_module import imported, told_with_place
 
 
 def read_own(place: str, examples: int | None, generator: np.random.Generator) -> Dataset:
@@ -21,8 +15,7 @@ def read_own(place: str, examples: int | None, generator: np.random.Generator) -
 
     It returns a targets.datasets.Dataset or the arrays (x_train, y_train, x_test, y_test), as npz:PATH holds them.
     """
-    with _current_folder_on_path():
-        returned = _called(place, _function(place))
+    returned = _called(place, _function(place))
     if isinstance(returned, Dataset):
         return returned.drawn(examples, generator)
     if (
@@ -40,9 +33,9 @@ def read_own(place: str, examples: int | None, generator: np.random.Generator) -
 def _function(place: str) -> Callable[[], Any]:
     name, _, function = place.partition(":")
     try:
-        module = importlib.import_module(name)
+        module = imported(name)
     except Exception as error:  # a user's module may raise anything, and is the user's to mend
-        raise ValueError(f"dataset {place}: cannot import the module {name!r}: {_told(error)}") from error
+        raise ValueError(f"dataset {place}: cannot import the module {name!r}: {told_with_place(error)}") from error
     found: Callable[[], Any] | None = getattr(module, function, None)
     if not callable(found):
         raise ValueError(f"dataset {place}: there is no function {function!r} in {module.__file__}")
@@ -53,24 +46,7 @@ def _called(place: str, function: Callable[[], Any]) -> object:
     try:
         return function()
     except Exception as error:  # as above
-        raise ValueError(f"dataset {place} failed: {_told(error)}") from error
-
-
-@contextmanager
-def _current_folder_on_path() -> Iterator[None]:
-    here = str(Path.cwd())
-    sys.path.insert(0, here)
-    try:
-        yield
-    finally:
-        sys.path.remove(here)
-
-
-def _told(error: Exception) -> str:
-    """Returns the error in one line, with the line of the user's code that raised it."""
-    told = f"{type(error).__name__}: {' '.join(str(error).split())}"
-    frames = [frame for frame in extract_tb(error.__traceback__) if frame.filename not in MACHINERY]
-    return f"{told} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else told
+        raise ValueError(f"dataset {place} failed: {told_with_place(error)}") from error
 
 
 def _kind(returned: object) -> str:
