@@ -33,7 +33,7 @@ MOST_COLUMNS = 3
 PICTURES = 8
 MOST_PICTURED_ARMS = 4
 MOST_DRAWN_ARMS = 7  # as many as there are colours
-LEGEND_WIDTH = 110  # characters
+LEGEND_WIDTH = 100  # characters
 PAGE_HEIGHT = 9.0  # inches
 
 

@@ -524,3 +524,76 @@ def test_the_pdf_has_pages_fonts_and_a_title() -> None:
 def test_json_holds_numbers_and_not_nan() -> None:
     text = study().model_dump_json()
     assert json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} in JSON"))
+
+
+def many() -> tuple[StudyResult, Arrays]:
+    """Twelve arms, some composed: five masks lower the AUC, five raise it, and one leaves it."""
+    arms = [arm("none", "no noise", 0.75, None)]
+    for place in range(11):
+        change = (-0.05, 0.05)[place % 2] if place < 10 else 0.0
+        kappa = f"kappa={place}"
+        scheme, label = (f"gaussian-mask:{kappa}", f"gaussian-mask ({kappa})")
+        if place > 7:
+            scheme, label = f"{scheme}+dp-sgd:epsilon=8", f"{label} + dp-sgd (epsilon=8)"
+        arms.append(arm(scheme, label, 0.75 + change - place / 1000, change))
+    held = arrays()
+    for index in range(3, 12):
+        held |= {
+            name.replace("arm1", f"arm{index}"): values for name, values in held.items() if name.startswith("arm1/")
+        }
+    return study(arms=arms), held
+
+
+def test_a_report_of_many_arms_counts_them_and_tells_of_the_lowest() -> None:
+    result, held = many()
+    told = verdict(result)
+    assert told[0].startswith(
+        "Of 11 arms, 5 lower the AUC of the attack lira, 5 raise it, and 1 do not measurably change it"
+    )
+    assert [sentence.split(" lowers")[0] for sentence in told[1:6]] == [
+        f"Training with {label}"
+        for label in (
+            "gaussian-mask (kappa=8) + dp-sgd (epsilon=8)",
+            "gaussian-mask (kappa=6)",
+            "gaussian-mask (kappa=4)",
+            "gaussian-mask (kappa=2)",
+            "gaussian-mask (kappa=0)",
+        )
+    ]
+    assert question(result).startswith("Does training with each of 11 schemes protect the training data of a CNN")
+    page = document(result, held)
+    assert "The first 7 arms." in page.drawings[1].caption
+    assert "0.02 (all arms)" in dict(page.facts)["Training"]
+    assert len(page.main_table.rows) == 2 + 11 * 3  # the table has them all
+
+
+@pytest.mark.parametrize(("target", "article"), [("MLP (hidden=4)", "an"), ("CNN", "a"), ("ResNet", "a"), ("Net", "a")])
+def test_the_article_is_that_of_how_the_name_is_said(target: str, article: str) -> None:
+    assert f"the training data of {article} {target} on" in question(study(target=target))
+
+
+def test_the_question_names_a_composition_with_dp_sgd_but_not_dp_sgd_alone() -> None:
+    composed = arm("gaussian-mask:kappa=1+dp-sgd:epsilon=8", "both", 0.6, -0.1, study().arms[2].claim)
+    assert "Does training with both protect" in question(study(arms=[study().arms[0], composed, study().arms[2]]))
+
+
+def test_shadows_are_counted_where_models_diverged() -> None:
+    whole = study()
+    lira = whole.arms[1].attacks[0].model_copy(update={"targets": [0, 2]})
+    fewer = whole.arms[1].model_copy(update={"attacks": [lira, *whole.arms[1].attacks[1:]], "diverged": [1]})
+    held = arrays()
+    held["arm1/lira/scores"] = held["arm1/lira/scores"][[0, 2]]
+    text = " ".join(document(study(arms=[whole.arms[0], fewer, whole.arms[2]]), held).method)
+    assert "has trained 1 to 2 shadow models" in text
+    assert "has trained 2 shadow models" in " ".join(document(whole, arrays()).method)
+
+
+@pytest.mark.parametrize("figure", [accuracy_figure, roc_figure])
+def test_a_legend_stays_within_its_figure(figure: Any) -> None:
+    result, held = many()
+    few = study(arms=[result.arms[0], *result.arms[9:12]])
+    drawn = figure(few) if figure is accuracy_figure else figure(few, held)
+    drawn.draw_without_rendering()
+    box = drawn.legends[0].get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= drawn.bbox.width
