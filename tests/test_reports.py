@@ -579,7 +579,12 @@ def test_the_question_names_a_composition_with_dp_sgd_but_not_dp_sgd_alone() -> 
 
 def test_shadows_are_counted_where_models_diverged() -> None:
     whole = study()
-    lira = whole.arms[1].attacks[0].model_copy(update={"targets": [0, 2]})
+    lira = whole.arms[1].attacks[0]
+    first_two = {
+        name: {key: numbers[:2] for key, numbers in getattr(lira, name).items()}
+        for name in ("per_target", "single_targets")
+    }
+    lira = lira.model_copy(update={"targets": [0, 2], **first_two})
     fewer = whole.arms[1].model_copy(update={"attacks": [lira, *whole.arms[1].attacks[1:]], "diverged": [1]})
     held = arrays()
     held["arm1/lira/scores"] = held["arm1/lira/scores"][[0, 2]]
