@@ -166,7 +166,7 @@ def accuracy_figure(study: StudyResult) -> Figure:
                         auc.value,
                         xerr=_bars(arm.test_accuracy, 100),
                         yerr=_bars(auc),
-                        fmt=MARKERS[places[index] % len(MARKERS)],
+                        fmt=MARKERS[(places[index] + places[index] // len(COLOURS)) % len(MARKERS)],
                         color=COLOURS[places[index] % len(COLOURS)],
                         markerfacecolor="none" if naive else COLOURS[places[index] % len(COLOURS)],
                         capsize=2,
