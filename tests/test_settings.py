@@ -40,7 +40,7 @@ def test_settings_survive_the_way_to_toml_and_back(tmp_path: Path) -> None:
         ({"schemes": []}, "schemes must .*at least 1"),
         ({"schemes": ["none", "none"]}, "schemes: each may be given once, got 'none' twice"),
         ({"schemes": ["gaussian-mask:kappa=.3", "gaussian-mask:kappa=0.3"]}, "each may be given once"),
-        ({"schemes": ["none", "gaussian-mask:kappa=nan"]}, r"schemes\[1\]: kappa must be .*got nan"),
+        ({"schemes": ["none", "gaussian-mask:kappa=nan"]}, r"scheme gaussian-mask: kappa must be .*got nan"),
         ({"attacks": ["lria"]}, "attack must be one of lira, rmia, .*, got 'lria'"),
         ({"device": "tpu"}, "device must be 'auto', 'cpu' or 'cuda', got 'tpu'"),
     ],
