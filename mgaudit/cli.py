@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,6 +32,7 @@ from rich.text import Text
 from mgaudit import __version__
 from mgaudit.progress import Progress
 from mgaudit.run_folder import RunFolder
+from mgaudit.runs import listed_runs, removable, remove
 from reports.dp_audit import DP_AUDIT_FILE, bounds_table, told
 from reports.render import FORMATS
 from reports.results import StudyResult, read_study
@@ -38,6 +40,7 @@ from reports.tables import Table, accuracy_vs_privacy
 from reports.verdict import verdict
 
 WRONG_USAGE, FAILED, INTERRUPTED = 2, 1, 130
+SHOWN_ARMS = 3
 WIDE = 100  # columns from which the main table fits side by side
 
 app = typer.Typer(
@@ -49,6 +52,8 @@ app = typer.Typer(
 )
 data = typer.Typer(no_args_is_help=True, help="Fetch published datasets, and list what is here.")
 app.add_typer(data, name="data")
+runs = typer.Typer(help="List, show and remove run folders.")
+app.add_typer(runs, name="runs")
 out = Console(soft_wrap=False)
 err = Console(stderr=True)
 
@@ -95,6 +100,7 @@ SettingsOption = Annotated[
 JobsOption = Annotated[int | None, typer.Option(min=1, help="Worker processes (default: one per core; 1 on a GPU).")]
 NewFolderOption = Annotated[Path, typer.Option("--out", help="Folder that the run folder is made in.")]
 OutOption = Annotated[Path, typer.Option(help="Folder that run folders are made in.")]
+RunsOption = Annotated[Path, typer.Option("--runs", help="Folder that run folders are in.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else, on stdout.")]
 
@@ -382,6 +388,53 @@ def fetch(
     if not quiet:
         for path in paths:
             out.print(Text(str(path)), soft_wrap=True)
+
+
+@runs.callback(invoke_without_command=True)
+def runs_list(context: typer.Context, folder: RunsOption = Path("runs"), as_json: JsonOption = False) -> None:
+    """List the run folders, the latest first; or show or remove some."""
+    if context.invoked_subcommand is not None:
+        return
+    with _user_errors():
+        listed = listed_runs(folder)
+    if as_json:
+        print(json.dumps([asdict(run) for run in listed]))
+        return
+    table = RichTable(box=None, pad_edge=False, header_style="bold")
+    for column in ("run", "started", "what", "arms", "size"):
+        table.add_column(column, overflow="fold")
+    for run in listed:
+        more = f" and {len(run.arms) - SHOWN_ARMS} more" if len(run.arms) > SHOWN_ARMS else ""
+        arms = run.trouble or ", ".join(run.arms[:SHOWN_ARMS]) + more
+        words = (run.name, run.started.replace("T", " ")[:16], run.what, arms, f"{run.bytes / 1e6:.1f} MB")
+        table.add_row(*map(escape, words))
+    out.print(table)
+
+
+@runs.command()
+def show(
+    run_folder: Annotated[str, typer.Argument(help="A run folder, or its name in --runs.", metavar="RUN")],
+    folder: RunsOption = Path("runs"),
+) -> None:
+    """Print a run's table and verdict."""
+    with _user_errors():
+        study, _ = read_study(RunFolder.find(run_folder, folder).path)
+    _print_study(study)
+
+
+@runs.command(name="remove")
+def runs_remove(
+    run_folders: Annotated[list[str], typer.Argument(help="Run folders, or their names in --runs.", metavar="RUN…")],
+    folder: RunsOption = Path("runs"),
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete run folders with all that is in them; trained models stay in the cache."""
+    with _user_errors():
+        paths = removable(run_folders, folder)
+    if not yes and not typer.confirm(f"Delete {', '.join(path.name for path in paths)}?", err=True):
+        raise typer.Exit(WRONG_USAGE)
+    for path in paths:
+        remove(path)
 
 
 def _with_given(values: dict[str, Any], given: dict[str, Any], training: dict[str, Any]) -> dict[str, Any]:
