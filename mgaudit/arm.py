@@ -65,6 +65,10 @@ def plan_arm(settings: AuditSettings, design: Design) -> Arm:
         raise ValueError(
             "stack must be a number once an arm is planned, got 'auto'; mgaudit.stacking.with_stack makes it one"
         )
+    if settings.stack > settings.models:
+        raise ValueError(
+            f"stack must be <= {settings.models}, the models of an arm, got {settings.stack}; use --stack auto"
+        )
     recipe = Recipe(
         partial(target.build, **target.options),
         scheme,

@@ -1,9 +1,7 @@
-"""The command line, and the only place that prints."""
+"""The command line; with its bars, the only place that prints."""
 
 import json
 import logging
-import sys
-import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,21 +14,11 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
-from rich.progress import Progress as Bars
 from rich.table import Table as RichTable
 from rich.text import Text
 
 from mgaudit import __version__
-from mgaudit.progress import Progress
+from mgaudit.bars import Downloaded, Shown
 from mgaudit.run_folder import RunFolder
 from mgaudit.runs import listed_runs, removable, remove
 from reports.dp_audit import DP_AUDIT_FILE, bounds_table, told
@@ -182,7 +170,7 @@ def run(
         "augment": augment,
         "precision": precision,
     }
-    progress = Shown(silent=quiet, bars=err.is_terminal)
+    progress = Shown(err, silent=quiet)
     with _user_errors():
         progress.stage("loading data and settings")
         from mgaudit.parallel import default_jobs
@@ -271,7 +259,7 @@ def audit_dp(
         "augment": augment,
         "precision": precision,
     }
-    progress = Shown(silent=quiet, bars=err.is_terminal)
+    progress = Shown(err, silent=quiet)
     with _user_errors():
         progress.stage("loading data and settings")
         from mgaudit.dp_audit import plan_dp_audit, run_dp_audit
@@ -383,7 +371,7 @@ def fetch(
         check_cache_folder()
         dataset = published(name)
         expected = sum(file.size for file in dataset.missing)
-        with Downloaded(name, expected, disable=quiet or not err.is_terminal) as progress:
+        with Downloaded(err, name, expected, silent=quiet) as progress:
             paths = dataset.fetch(progress)
     if not quiet:
         for path in paths:
@@ -464,7 +452,7 @@ def _user_errors() -> Iterator[None]:
 
 
 @contextmanager
-def _told_in(folder: RunFolder, progress: "Shown") -> Iterator[None]:
+def _told_in(folder: RunFolder, progress: Shown) -> Iterator[None]:
     """Shows progress, keeps the log in the run folder, and turns what goes wrong in a run into an exit code."""
     try:
         with progress:
@@ -478,102 +466,6 @@ def _told_in(folder: RunFolder, progress: "Shown") -> Iterator[None]:
         folder.write_log([*progress.lines, traceback.format_exc()])
         err.print(Text(f"the audit failed: {error}\nthe whole story is in {folder.path / 'log.txt'}", style="red"))
         raise typer.Exit(FAILED) from error
-
-
-class Shown(Progress):
-    """Progress as bars on a terminal and as plain lines elsewhere; always on stderr, and kept for the log."""
-
-    def __init__(self, silent: bool, bars: bool) -> None:
-        self.lines: list[str] = []
-        self._silent = silent
-        self._started = time.monotonic()
-        self._task: TaskID | None = None
-        self._done = 0
-        self._total = 0
-        self._label = ""
-        self._bars = Bars(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("models,"),
-            TimeRemainingColumn(),
-            TextColumn("left{task.fields[note]}"),
-            console=err,
-            transient=False,
-            disable=silent or not bars,
-        )
-        self._plain = not silent and not bars
-
-    def __enter__(self) -> "Shown":
-        self._bars.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bars.stop()
-
-    def _say(self, line: str) -> None:
-        self.lines.append(f"{time.monotonic() - self._started:7.1f} s  {line}")
-        if self._plain:
-            print(line, file=sys.stderr, flush=True)
-
-    def stage(self, text: str) -> None:
-        """Notes the step; a terminal shows it above the bars."""
-        self._say(text)
-        if not self._silent and not self._plain:
-            err.print(Text(text, style="dim"))
-
-    def training_started(self, label: str, models: int, reused: int) -> None:
-        """Opens a bar for the arm."""
-        self._label, self._done, self._total = label, reused, models
-        note = f", {reused} from the cache" if reused else ""
-        self._say(f"{label}: training {models} models{note}")
-        self._task = self._bars.add_task(escape(label), total=models, completed=reused, note=note)
-
-    def model_trained(self) -> None:
-        """Moves the bar on."""
-        self._done += 1
-        self._say(f"{self._label}: {self._done} of {self._total} models")
-        if self._task is not None:
-            self._bars.advance(self._task)
-
-    def training_ended(self) -> None:
-        """Closes the bar."""
-        if self._task is not None:
-            self._bars.stop_task(self._task)
-
-
-class Downloaded:
-    """One bar over the bytes of several files, told of each file in turn in the way that pooch tells."""
-
-    total: int  # of one file; set by pooch, and of no use here
-
-    def __init__(self, label: str, expected: int, disable: bool) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), DownloadColumn(), TransferSpeedColumn())
-        self._bars = Bars(*columns, console=err, disable=disable)
-        self._task = self._bars.add_task(escape(label), total=expected)
-        self._before = 0
-        self._bytes = 0
-
-    def __enter__(self) -> "Downloaded":
-        self._bars.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bars.stop()
-
-    def update(self, count: int) -> None:
-        """Adds bytes of the file."""
-        self._bytes += count
-        self._bars.update(self._task, completed=self._before + self._bytes)
-
-    def reset(self) -> None:
-        """Begins the file again: pooch counts whole chunks, and puts that right at the end."""
-        self._bytes = 0
-
-    def close(self) -> None:
-        """Ends the file."""
-        self._before += self._bytes
-        self._bytes = 0
 
 
 def _print_study(study: StudyResult) -> None:

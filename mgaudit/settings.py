@@ -101,7 +101,7 @@ def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
 
 def _stack(value: object) -> object:
     """Returns a number for its text, so that errors tell of one rule instead of two."""
-    if value == "auto" or (isinstance(value, int) and value >= 1):
+    if value == "auto" or (type(value) is int and value >= 1):
         return value
     if isinstance(value, str) and value.isdecimal() and int(value) >= 1:
         return int(value)

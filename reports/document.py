@@ -151,7 +151,8 @@ def _facts(study: StudyResult) -> list[tuple[str, str]]:
             + (f" with momentum {training['momentum']:g}" if training["optimizer"] == "sgd" else "")
             + f", weight decay {training['weight_decay']:g} beside what a scheme sets, cosine to 0 from rate {rates}"
             + (f", images augmented by {training['augment']}" if training["augment"] != "none" else "")
-            + f"; {training['precision']}; stacks of {settings['stack']} (DP-SGD: 1)",
+            + f"; {training['precision']}; stacks of {settings['stack']}"
+            + (" (DP-SGD: float32, 1)" if any(arm.claim is not None for arm in study.arms) else ""),
         ),
         ("Seed", str(settings["seed"])),
         ("Device", f"{provenance.device} ({provenance.processor})"),

@@ -68,8 +68,8 @@ class Stack:
         logits: Tensor = functional_call(self.models[0], (weights, buffers), (x,))
         return logits
 
-    def close(self) -> list[nn.Module]:
-        """Returns the models with the weights of the stack in them and the noise node off."""
+    def close(self) -> None:
+        """Puts the weights of the stack back into the models, and turns the noise node off."""
         if self._node is not None:
             self._node.values = None
         with torch.no_grad():
@@ -77,4 +77,3 @@ class Stack:
                 for index, model in enumerate(self.models):
                     for name, parameter in model.named_parameters():
                         parameter.copy_(self.weights[name][index])
-        return self.models

@@ -35,7 +35,8 @@ def fastest_stack(
     """
     alone = min(_seconds_per_step(recipe, dataset, membership, device, 1) for _ in range(2))  # the first warms up
     if device == "cuda":
-        sizes = [size for size in sizes if size * _memory_of_one(recipe, dataset, membership, device) < _free_memory()]
+        most = MEMORY_SHARE * torch.cuda.mem_get_info()[0] / _memory_of_one(recipe, dataset, membership, device)
+        sizes = [size for size in sizes if size == 1 or size <= most]
     elif alone > LONG_STEP:
         return 1
     times: dict[int, list[float]] = {size: [] for size in sizes}
@@ -67,7 +68,3 @@ def _memory_of_one(recipe: Recipe, dataset: Dataset, membership: NDArray[np.bool
     before = torch.cuda.memory_allocated()
     _seconds_per_step(recipe, dataset, membership, device, 1)
     return max(torch.cuda.max_memory_allocated() - before, 1)
-
-
-def _free_memory() -> float:
-    return MEMORY_SHARE * torch.cuda.mem_get_info()[0]

@@ -41,6 +41,7 @@ def test_settings_survive_the_way_to_toml_and_back(tmp_path: Path) -> None:
         ({"schemes": ["none", "none"]}, "schemes: each may be given once, got 'none' twice"),
         ({"schemes": ["gaussian-mask:kappa=.3", "gaussian-mask:kappa=0.3"]}, "each may be given once"),
         ({"schemes": ["none", "gaussian-mask:kappa=nan"]}, r"scheme gaussian-mask: kappa must be .*got nan"),
+        ({"stack": True}, "stack must be auto or a whole number >= 1, got True"),
         ({"attacks": ["lria"]}, "attack must be one of lira, rmia, .*, got 'lria'"),
         ({"device": "tpu"}, "device must be 'auto', 'cpu' or 'cuda', got 'tpu'"),
     ],
