@@ -54,7 +54,7 @@ def exposure(scores: Floats, membership: NDArray[np.bool_]) -> Exposure:
     the interval is Clopper and Pearson's for as many trials as targets, with as many successes as the ranks add up to;
     Student's would be sure of itself where all of a few ranks happen to agree.
     """
-    ranks = np.stack([_ranks(*pair) for pair in zip(scores, membership, strict=True)])
+    ranks = ranks_of(scores, membership)
     score_in, score_out = (_mean(scores, side) for side in (membership, ~membership))
     return Exposure(
         score_in,
@@ -64,6 +64,18 @@ def exposure(scores: Floats, membership: NDArray[np.bool_]) -> Exposure:
         membership.sum(axis=0),
         (~membership).sum(axis=0),
     )
+
+
+def ranks_of(scores: Floats, membership: NDArray[np.bool_]) -> Floats:
+    """Returns (targets, examples): the share of a target's other non-members that the example outranks, ties half."""
+    return np.stack([_ranks(*pair) for pair in zip(scores, membership, strict=True)])
+
+
+def _ranks(scores: Floats, members: NDArray[np.bool_]) -> Floats:
+    others = scores[~members]
+    share = share_below(scores, others)
+    beaten = share * len(others) - np.where(members, 0.0, 0.5)  # it ties with itself
+    return np.asarray(beaten / np.maximum(len(others) - ~members, 1), dtype=np.float64)
 
 
 def auc_by_class(
@@ -86,14 +98,6 @@ def auc_by_class(
             continue
         found[label] = two_way_interval(resampled_metrics(scores[:, chosen], inside, drawn)["auc"], int(fewest))
     return found
-
-
-def _ranks(scores: Floats, members: NDArray[np.bool_]) -> Floats:
-    """Returns for each example of one target the share of its non-members, itself left out, that it outranks."""
-    others = scores[~members]
-    share = share_below(scores, others)
-    beaten = share * len(others) - np.where(members, 0.0, 0.5)  # it ties with itself
-    return np.asarray(beaten / np.maximum(len(others) - ~members, 1), dtype=np.float64)
 
 
 def _bounded_mean(ranks: Floats, counted: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import optimize, stats
 
 from attacks.metrics import metrics
 
@@ -13,6 +13,7 @@ Floats = NDArray[np.float64]
 
 LEVEL = 0.95
 RESAMPLES = 500
+SMALLEST_P = 1e-100
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,12 @@ class Resampled:
 
     def __sub__(self, other: "Resampled") -> "Resampled":
         return Resampled(self.per_target - other.per_target, self.in_resamples - other.in_resamples)
+
+    def __add__(self, other: "Resampled") -> "Resampled":
+        return Resampled(self.per_target + other.per_target, self.in_resamples + other.in_resamples)
+
+    def __rmul__(self, factor: float) -> "Resampled":
+        return Resampled(factor * self.per_target, factor * self.in_resamples)
 
 
 def resample_counts(examples: int, generator: np.random.Generator, resamples: int = RESAMPLES) -> NDArray[np.uint16]:
@@ -118,14 +125,8 @@ def two_way_interval(numbers: Resampled, trials: int, bounds: tuple[float, float
     What is covered is the expected value of the number as computed. For a TPR at a low FPR that is not quite the
     population's TPR: with k of N non-members allowed, the threshold passes (k + 1)/(N + 1) of them on average.
     """
-    targets = len(numbers.per_target)
     value = float(numbers.per_target.mean())
-    over_targets = float(numbers.per_target.var(ddof=1)) / targets
-    over_examples = float(numbers.in_resamples.mean(axis=0).var(ddof=1))
-    over_both = float(numbers.in_resamples.var(axis=1, ddof=1).mean()) / targets
-    student, normal = float(stats.t.ppf((1 + LEVEL) / 2, targets - 1)), float(stats.norm.ppf((1 + LEVEL) / 2))
-    shared = max(over_examples - over_both, 0.0)
-    half = max(float(np.hypot(student * over_targets**0.5, normal * shared**0.5)), normal * over_examples**0.5 / 2)
+    half = _Variances.of(numbers).half((1 - LEVEL) / 2)
     below, above = value - bounds[0], bounds[1] - value
     if below == 0 or above == 0:
         reach = max(half, clopper_pearson(0, trials).high)
@@ -134,3 +135,51 @@ def two_way_interval(numbers: Resampled, trials: int, bounds: tuple[float, float
     low = value - below * above * (1 - shrink) / (below * shrink + above)
     high = value + below * above * (1 - shrink) / (below + above * shrink)
     return Interval(value, max(low, bounds[0]), min(high, bounds[1]))
+
+
+def two_way_p_value(difference: Resampled) -> float:
+    """Returns the two-sided p-value of a mean difference of 0, for differences in [-1, 1].
+
+    It is 1 less the level at which `two_way_interval` with bounds (-1, 1) begins to hold 0: an interval of 95 % leaves
+    0 out exactly where the p-value is below 0.05.
+    """
+    value = float(difference.per_target.mean())
+    if value == 0:
+        return 1.0
+    variances = _Variances.of(difference)
+    # The interval holds 0 where |logit(value) - logit(0)| <= half logit'(value), and logit' = 2 / (1 - value^2).
+    reach = math.inf if abs(value) == 1 else abs(math.atanh(value)) * (1 - value**2)
+
+    def excess(log_p: float) -> float:
+        return variances.half(math.exp(log_p) / 2) - reach
+
+    if excess(math.log(SMALLEST_P)) <= 0:
+        return SMALLEST_P
+    return float(math.exp(optimize.brentq(excess, math.log(SMALLEST_P), 0.0, xtol=1e-12)))
+
+
+@dataclass(frozen=True)
+class _Variances:
+    """The parts of the variance of a mean over targets, as `two_way_interval` takes them."""
+
+    targets: int
+    over_targets: float
+    over_examples: float
+    over_both: float
+
+    @classmethod
+    def of(cls, numbers: Resampled) -> "_Variances":
+        targets = len(numbers.per_target)
+        return cls(
+            targets,
+            float(numbers.per_target.var(ddof=1)) / targets,
+            float(numbers.in_resamples.mean(axis=0).var(ddof=1)),
+            float(numbers.in_resamples.var(axis=1, ddof=1).mean()) / targets,
+        )
+
+    def half(self, tail: float) -> float:
+        """Returns half the interval's width, before the logit, with the probability `tail` on either side of it."""
+        student, normal = float(stats.t.isf(tail, self.targets - 1)), float(stats.norm.isf(tail))
+        shared = max(self.over_examples - self.over_both, 0.0)
+        both = math.hypot(student * math.sqrt(self.over_targets), normal * math.sqrt(shared))
+        return max(both, normal * math.sqrt(self.over_examples) / 2)

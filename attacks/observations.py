@@ -117,6 +117,18 @@ class Observations:
         """The number of queries of each example."""
         return int(self.logits.shape[2])
 
+    def of_models(self, models: list[int]) -> "Observations":
+        """Returns the outputs of some of the models, in that order."""
+        return Observations(
+            self.logits[models],
+            self.labels,
+            self.membership[models],
+            None if self.population_logits is None else self.population_logits[models],
+            self.population_labels,
+            {name: values[models] for name, values in self.extras.items()},
+            {name: values[models] for name, values in self.population_extras.items()},
+        )
+
     def view(self, target: int, shadows: "Observations | None" = None) -> "AdversaryView":
         """Returns what an adversary of model `target` sees, all other models being its shadows.
 

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
 from attacks import Attack, Observations, score_every_target
-from attacks.exposure import Exposure, auc_by_class, exposure
+from attacks.exposure import Exposure, auc_by_class, exposure, ranks_of
 from attacks.intervals import Interval, Resampled, resampled_metrics
 from attacks.metrics import ROC, roc
 from attacks.one_run import Guesses, guess, one_run_fdp_epsilon
+from attacks.power import numbers_of_shadows, score_with_fewer
 from mgaudit.arm import TrainedArm
 from mgaudit.design import Design
 from mgaudit.settings import FEWEST_MODELS, attack_choice
@@ -21,6 +22,7 @@ from targets.seeds import numpy_generator
 
 ROC_GRID = np.concatenate([[0.0], np.logspace(-4, 0, 161)])
 FEATURES = 32
+POWER_RESAMPLES = 200
 GUESSED_SHARE, SIGNIFICANCE = 0.05, 0.05
 
 Knowledge = Literal["adaptive", "naive"]
@@ -50,14 +52,16 @@ class Audit:
     """What came out of one arm, with the resamples, so that a study can pair it with another.
 
     `outcomes` holds the adaptive attacks in the order of the settings, and then the naive ones. Exposure is what the
-    first attack finds.
+    first attack finds, and so are `ranks` (targets, examples) and `power`, its metrics by the number of shadows.
     """
 
     trained: TrainedArm
     train_accuracy: Resampled
     test_accuracy: Resampled
     outcomes: list[AttackOutcome]
+    power: dict[int, dict[str, Resampled]]
     exposure: Exposure
+    ranks: NDArray[np.float64]
     auc_by_class: dict[int, Interval | None]
 
     def outcome(self, name: str) -> AttackOutcome:
@@ -93,9 +97,29 @@ def audit(trained: TrainedArm, baseline: TrainedArm | None, design: Design) -> A
         train_accuracy=accuracy(correct, membership, design.example_resamples),
         test_accuracy=accuracy(test_correct, np.ones_like(test_correct), design.test_resamples),
         outcomes=outcomes,
+        power=_power(outcomes[0], observed, design),
         exposure=exposure(headline, membership),
+        ranks=ranks_of(headline, membership),
         auc_by_class=auc_by_class(headline, membership, design.dataset.labels, design.example_resamples),
     )
+
+
+def _power(outcome: AttackOutcome, observed: Observations, design: Design) -> dict[int, dict[str, Resampled]]:
+    """Returns the metrics of the attack with few shadows, with twice as many, and so on up to all that there are."""
+    models = observed.models
+    fewer = numbers_of_shadows(outcome.attack, models)
+    if "shadows" not in outcome.attack.needs:
+        return {}
+    orders = [
+        numpy_generator(design.seed, "shadows", target).permutation(np.delete(np.arange(models), target))
+        for target in range(models)
+    ]
+    membership, counts = design.membership[outcome.targets], design.example_resamples[:POWER_RESAMPLES]
+    found = {
+        shadows: resampled_metrics(score_with_fewer(outcome.attack, observed, shadows, orders), membership, counts)
+        for shadows in fewer
+    }
+    return {**found, models - 1: outcome.metrics}
 
 
 def _observe(

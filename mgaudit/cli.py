@@ -23,7 +23,7 @@ from mgaudit.run_folder import RunFolder
 from mgaudit.runs import listed_runs, removable, remove
 from reports.dp_audit import DP_AUDIT_FILE, bounds_table, told
 from reports.render import FORMATS
-from reports.results import StudyResult, read_study
+from reports.results import Result, read_result
 from reports.tables import Table, accuracy_vs_privacy
 from reports.verdict import verdict
 
@@ -191,12 +191,19 @@ def run(
     with _told_in(folder, progress):
         study, arrays = run_study(plan, jobs or default_jobs(plan.design.device), progress)
         progress.stage("writing the result and the reports")
-        folder.write_result(study, arrays)
+        result = Result(
+            title="",
+            note="",
+            command="mgaudit run --settings RUN/settings.toml",
+            settings=study.settings,
+            studies=[study],
+        )
+        folder.write_result(result, [arrays])
         paths = folder.write_reports(list(FORMATS))
     if as_json:
-        print(json.dumps({"run": str(folder.path), "result": study.model_dump(mode="json")}))
+        print(json.dumps({"run": str(folder.path), "result": result.model_dump(mode="json")}))
     elif not quiet:
-        _print_study(study)
+        _print_result(result)
         for path in paths:
             out.print(Text(str(path)), soft_wrap=True)
 
@@ -279,7 +286,7 @@ def audit_dp(
         folder = RunFolder.create(out_folder, plan.slug, plan.sha256)
     with _told_in(folder, progress):
         result, arrays = run_dp_audit(plan, jobs or default_jobs(plan.design.device), progress)
-        folder.write_result(result, arrays)
+        folder.write_result(result, [arrays])
     if as_json:
         print(json.dumps({"run": str(folder.path), "alarm": result.alarm, "result": result.model_dump(mode="json")}))
     elif not quiet:
@@ -311,10 +318,10 @@ def report(
             if name not in FORMATS:
                 raise ValueError(f"--format must be one of {', '.join(FORMATS)}, got {name!r}")
         folder = RunFolder.find(run_folder, runs)
-        study, _ = read_study(folder.path)
+        result, _ = read_result(folder.path)
         paths = folder.write_reports(formats, out_folder)
     if not quiet:
-        _print_study(study)
+        _print_result(result)
         for path in paths:
             out.print(Text(str(path)), soft_wrap=True)
 
@@ -406,8 +413,8 @@ def show(
 ) -> None:
     """Print a run's table and verdict."""
     with _user_errors():
-        study, _ = read_study(RunFolder.find(run_folder, folder).path)
-    _print_study(study)
+        result, _ = read_result(RunFolder.find(run_folder, folder).path)
+    _print_result(result)
 
 
 @runs.command(name="remove")
@@ -468,15 +475,18 @@ def _told_in(folder: RunFolder, progress: Shown) -> Iterator[None]:
         raise typer.Exit(FAILED) from error
 
 
-def _print_study(study: StudyResult) -> None:
-    table = accuracy_vs_privacy(study)
-    out.print(_wide(table) if out.width >= WIDE else _narrow(table))
-    for note in table.notes:
-        out.print(Text(note, style="dim"))
-    out.print()
-    for sentence in verdict(study):
-        out.print(Text(sentence))
+def _print_result(result: Result) -> None:
+    for study in result.studies:
+        if len(result.studies) > 1:
+            out.print(Text(f"{study.name}, seed {study.settings['seed']}", style="bold"))
+        table = accuracy_vs_privacy(study)
+        out.print(_wide(table) if out.width >= WIDE else _narrow(table))
+        for note in table.notes:
+            out.print(Text(note, style="dim"))
         out.print()
+        for sentence in verdict(study):
+            out.print(Text(sentence))
+            out.print()
 
 
 def _wide(table: Table) -> RichTable:

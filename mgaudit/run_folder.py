@@ -12,7 +12,7 @@ from mgaudit.atomic import write_atomically
 from reports.document import document
 from reports.dp_audit import DP_AUDIT_FILE, DPAuditResult
 from reports.render import FORMATS
-from reports.results import ARRAYS_FILE, RESULT_FILE, Arrays, StudyResult, arrays_to_bytes, read_study, settings_toml
+from reports.results import ARRAYS_FILE, RESULT_FILE, Arrays, Result, arrays_to_bytes, read_result, settings_toml
 
 LOG_FILE = "log.txt"
 SETTINGS_FILE = "settings.toml"
@@ -58,17 +58,16 @@ class RunFolder:
         """Writes what happened."""
         write_atomically(self.path / LOG_FILE, "".join(f"{line}\n" for line in lines).encode())
 
-    def write_result(self, result: StudyResult | DPAuditResult, arrays: Arrays) -> None:
+    def write_result(self, result: Result | DPAuditResult, arrays: Sequence[Arrays]) -> None:
         """Writes settings, arrays and, last, the result, whose presence says that the run is whole."""
-        name = RESULT_FILE if isinstance(result, StudyResult) else DP_AUDIT_FILE
+        name = RESULT_FILE if isinstance(result, Result) else DP_AUDIT_FILE
         write_atomically(self.path / SETTINGS_FILE, settings_toml(result.settings).encode())
         write_atomically(self.path / ARRAYS_FILE, arrays_to_bytes(arrays))
         write_atomically(self.path / name, (result.model_dump_json(indent=2) + "\n").encode())
 
     def write_reports(self, formats: Sequence[str], destination: Path | None = None) -> list[Path]:
         """Renders the reports from the result and returns their paths, in the run folder or in `destination`."""
-        study, arrays = read_study(self.path)
-        content = document(study, arrays)
+        content = document(*read_result(self.path))
         rendered = {f"report.{name}": FORMATS[name](content) for name in formats}
         folder = destination or self.path
         try:

@@ -57,8 +57,10 @@ def _run(path: Path) -> Run:
     try:
         if (path / RESULT_FILE).is_file():
             content = json.loads((path / RESULT_FILE).read_text(encoding="utf-8"))
-            started, what = content["times"]["started"], f"{content['target']} on {content['dataset']['name']}"
-            return Run(path.name, size, started, what, tuple(arm["label"] for arm in content["arms"]))
+            studies = content["studies"]
+            what = ", ".join(dict.fromkeys(f"{one['target']} on {one['dataset']['name']}" for one in studies))
+            arms = dict.fromkeys(arm["label"] for one in studies for arm in one["arms"])
+            return Run(path.name, size, studies[0]["times"]["started"], what, tuple(arms))
         if (path / DP_AUDIT_FILE).is_file():
             content = json.loads((path / DP_AUDIT_FILE).read_text(encoding="utf-8"))
             settings: dict[str, Any] = content["settings"]

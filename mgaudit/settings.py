@@ -167,7 +167,10 @@ class AuditSettings(_Settings):
 
 
 class StudySettings(_Settings):
-    """Arms that differ in their scheme alone. The arm "none", if there is one, is the baseline of the others."""
+    """Arms that differ in their scheme alone. The arm "none", if there is one, is the baseline of the others.
+
+    `notes` are words on arms, by their scheme, for the report.
+    """
 
     models: Annotated[int, Field(ge=FEWEST_MODELS)] = 16
     schemes: Annotated[tuple[SchemeText, ...], Field(min_length=1), AfterValidator(_distinct)] = (
@@ -175,6 +178,7 @@ class StudySettings(_Settings):
         "gaussian-mask:kappa=0.3",
         DEFAULT_DP,
     )
+    notes: dict[SchemeText, str] = {}
 
     @property
     def baseline(self) -> str | None:

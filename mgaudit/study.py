@@ -11,6 +11,7 @@ from attacks.exposure import Exposure
 from attacks.intervals import Interval, Resampled, two_way_interval
 from attacks.metrics import FPR_LEVELS, false_positives_allowed, tpr_name
 from attacks.single_target import delong_interval, tpr_interval
+from mgaudit.analysis import Samples, analysed
 from mgaudit.arm import Arm, plan_arm, train_arm
 from mgaudit.audit import (
     ROC_GRID,
@@ -28,15 +29,18 @@ from mgaudit.provenance import provenance, run_sha256
 from mgaudit.run_folder import path_word
 from mgaudit.settings import FEWEST_MODELS, StudySettings, target_choice
 from mgaudit.stacking import with_stack
+from mgaudit.strength import strength_of
+from reports.analysis.numbers import ANALYSED, CHANGE, RATE, TEST_ACCURACY
+from reports.record import Estimate
 from reports.results import (
     Arrays,
     AttackResult,
     AuditResult,
     ClassExposure,
     DatasetSummary,
-    Estimate,
     ExposedExample,
     LostArm,
+    PowerPoint,
     PrivacyClaim,
     StudyResult,
     Times,
@@ -45,7 +49,6 @@ from targets.datasets import Dataset
 from targets.dp_training import PrivacyPlan
 
 MOST_EXPOSED = 20
-RATE, CHANGE = (0.0, 1.0), (-1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -101,8 +104,11 @@ def run_study(plan: Plan, jobs: int, progress: Progress) -> tuple[StudyResult, A
             f"in every arm fewer than {FEWEST_MODELS} of {settings.models} models converged; "
             "try a lower --learning-rate or less noise"
         )
+    progress.stage("comparing the arms")
     baseline = next((one for one in audits if one.trained is plain), None)
     dataset, target = design.dataset, target_choice(settings.target)
+    arms = [_audit_result(one, baseline, design, settings) for one in audits]
+    arrays = _arrays(arms, audits, design)
     study = StudyResult(
         settings=settings.as_dict(),
         target=target.label(title=target.build.__name__),
@@ -114,11 +120,12 @@ def run_study(plan: Plan, jobs: int, progress: Progress) -> tuple[StudyResult, A
             input_shape=dataset.input_shape,
             classes=dataset.classes,
         ),
-        arms=[_audit_result(one, baseline, design) for one in audits],
+        arms=arms,
         lost=[
             LostArm(scheme=one.arm.settings.scheme, label=one.arm.settings.label, diverged=one.diverged) for one in lost
         ],
         baseline=settings.baseline,
+        analysis=analysed(arms, settings.baseline, arrays),
         provenance=provenance(design.device),
         times=Times(
             started=started.isoformat(timespec="seconds"),
@@ -127,19 +134,22 @@ def run_study(plan: Plan, jobs: int, progress: Progress) -> tuple[StudyResult, A
             models_reused={one.arm.settings.scheme: one.models_reused for one in trained},
         ),
     )
-    return study, _arrays(study, audits, design)
+    return study, arrays
 
 
-def _audit_result(one: Audit, baseline: Audit | None, design: Design) -> AuditResult:
+def _audit_result(one: Audit, baseline: Audit | None, design: Design, settings: StudySettings) -> AuditResult:
     paired = baseline if one is not baseline else None
     trials = int(design.membership[one.trained.converged].sum(axis=1).min())
     tests = len(design.dataset.test_labels)
     arm = one.trained.arm
+    claim = _claim(arm.recipe.plan)
     examples = len(design.dataset.labels)
     delta, guesses = bound_delta(one.trained, design), 2 * guesses_a_side(examples)
     return AuditResult(
         scheme=arm.settings.scheme,
         label=arm.settings.label,
+        note=settings.notes.get(arm.settings.scheme, ""),
+        strength=strength_of(arm.settings.choice, None if claim is None else claim.epsilon),
         learning_rate=arm.recipe.training.rate(private=arm.recipe.plan is not None),
         train_accuracy=_estimate(two_way_interval(one.train_accuracy, trials, RATE)),
         test_accuracy=_estimate(two_way_interval(one.test_accuracy, tests, RATE)),
@@ -147,7 +157,7 @@ def _audit_result(one: Audit, baseline: Audit | None, design: Design) -> AuditRe
         if paired is None
         else _paired(one.test_accuracy, one.trained.converged, paired.test_accuracy, paired.trained.converged, tests),
         diverged=one.trained.diverged,
-        claim=_claim(arm.recipe.plan),
+        claim=claim,
         delta=delta,
         guesses=guesses,
         epsilon_provable=provable(guesses, examples, delta, SIGNIFICANCE / 2),
@@ -155,9 +165,20 @@ def _audit_result(one: Audit, baseline: Audit | None, design: Design) -> AuditRe
             _attack_result(outcome, None if paired is None else paired.outcome(outcome.name), trials, design)
             for outcome in one.outcomes
         ],
+        power=[
+            PowerPoint(
+                shadows=shadows,
+                metrics={key: _estimate(two_way_interval(found[key], trials, RATE)) for key in ANALYSED},
+            )
+            for shadows, found in one.power.items()
+        ],
         most_exposed=_most_exposed(one.exposure, design.dataset),
         by_class=_by_class(one.auc_by_class, design.dataset),
     )
+
+
+def _bounds(metric: str) -> tuple[float, float]:
+    return CHANGE if metric == "advantage" else RATE
 
 
 def _most_exposed(exposure: Exposure, dataset: Dataset) -> list[ExposedExample]:
@@ -206,8 +227,7 @@ def _attack_result(outcome: AttackOutcome, paired: AttackOutcome | None, trials:
         source=outcome.attack.source,
         needs=sorted(outcome.attack.needs),
         metrics={
-            key: _estimate(two_way_interval(numbers, trials, CHANGE if key == "advantage" else RATE))
-            for key, numbers in outcome.metrics.items()
+            key: _estimate(two_way_interval(numbers, trials, _bounds(key))) for key, numbers in outcome.metrics.items()
         },
         per_target={key: numbers.per_target.tolist() for key, numbers in outcome.metrics.items()},
         single_targets=_single_targets(outcome, design),
@@ -259,12 +279,17 @@ def _claim(plan: PrivacyPlan | None) -> PrivacyClaim | None:
     )
 
 
-def _arrays(study: StudyResult, audits: list[Audit], design: Design) -> Arrays:
+def _arrays(arms: list[AuditResult], audits: list[Audit], design: Design) -> Arrays:
+    """Returns what lies behind the result; `membership` and `labels` are the study's, all else is by arm and attack."""
     arrays: Arrays = {"membership": design.membership, "labels": design.dataset.labels, "roc_fpr": ROC_GRID}
-    for index, (arm, one) in enumerate(zip(study.arms, audits, strict=True)):
+    for index, (arm, one) in enumerate(zip(arms, audits, strict=True)):
+        arrays |= Samples.arrays(index, None, TEST_ACCURACY, one.test_accuracy)
+        arrays[f"arm{index}/ranks"] = one.ranks.astype(np.float32)
         for result, outcome in zip(arm.attacks, one.outcomes, strict=True):
             arrays[f"arm{index}/{result.name}/scores"] = outcome.scores
             arrays[f"arm{index}/{result.name}/roc_tpr"] = np.asarray(outcome.mean_roc)
+            for metric in ANALYSED:
+                arrays |= Samples.arrays(index, result.name, metric, outcome.metrics[metric])
         for field in fields(one.exposure):
             arrays[f"arm{index}/exposure/{field.name}"] = getattr(one.exposure, field.name)
         shown = [exposed.example for exposed in arm.most_exposed]

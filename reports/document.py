@@ -1,167 +1,152 @@
 """The report as data: what HTML and PDF both show, put together once."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
-from reports.figures import Drawing, drawings, exposed_drawing
-from reports.results import Arrays, StudyResult
+from reports import comparison_tables as compared
+from reports.across import across_studies
+from reports.figures.accuracy import accuracy_drawing
+from reports.figures.adversaries import ignorance_drawing, power_drawing
+from reports.figures.drawing import Drawing
+from reports.figures.exposed import exposed_drawing, shared_exposure_drawing
+from reports.figures.roc import roc_drawing
+from reports.figures.scores import score_drawing
+from reports.figures.strengths import strength_drawing
+from reports.method import facts, method
+from reports.results import Arrays, Result, StudyResult
 from reports.tables import Table, accuracy_vs_privacy, all_metrics, by_class, most_exposed, single_targets
-from reports.verdict import MOST_NAMED, question, verdict
+from reports.verdict import question, verdict
+
+
+@dataclass(frozen=True)
+class Words:
+    """Paragraphs."""
+
+    paragraphs: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Names and what they stand for."""
+
+    pairs: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Text as it is typed."""
+
+    text: str
+
+
+Block = Words | Facts | Listing | Table | Drawing
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and what stands under it; `anchor` is unique in the document."""
+
+    anchor: str
+    title: str
+    blocks: Sequence[Block]
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One study: its question, its verdict and its sections. The title is empty where there is but one."""
+
+    anchor: str
+    title: str
+    question: str
+    verdict: Sequence[str]
+    sections: Sequence[Section]
 
 
 @dataclass(frozen=True)
 class Document:
-    """Everything that a report shows, in its order."""
+    """Everything that a report shows, in its order: chapters, and then sections on all of them."""
 
     title: str
-    question: str
-    verdict: Sequence[str]
-    main_table: Table
-    drawings: Sequence[Drawing]
-    target_table: Table
-    exposed_drawing: Drawing | None
-    exposed_table: Table
-    class_table: Table
-    method: Sequence[str]
-    facts: Sequence[tuple[str, str]]
-    commands: Sequence[str]
-    settings_toml: str
-    metrics_table: Table
+    note: str
+    overview: Sequence[Section]
+    chapters: Sequence[Chapter]
+    closing: Sequence[Section]
+    result: Result = field(repr=False)
+
+    @property
+    def sections(self) -> list[Section]:
+        """All sections in their order."""
+        return [*self.overview, *(section for one in self.chapters for section in one.sections), *self.closing]
+
+    @property
+    def tables(self) -> Iterator[tuple[Section, Table]]:
+        """All tables in their order, each with its section."""
+        return ((section, block) for section in self.sections for block in section.blocks if isinstance(block, Table))
+
+    @property
+    def drawings(self) -> Iterator[tuple[Section, Drawing]]:
+        """All figures in their order, each with its section."""
+        return ((section, block) for section in self.sections for block in section.blocks if isinstance(block, Drawing))
 
 
-def document(study: StudyResult, arrays: Arrays) -> Document:
-    """Returns the report of a study."""
+def document(result: Result, arrays: Sequence[Arrays]) -> Document:
+    """Returns the report of a result, `arrays` being those of its studies."""
+    one = len(result.studies) == 1
     return Document(
-        title=f"Privacy audit: {study.target} on {_short_name(study)}",
-        question=question(study),
-        verdict=verdict(study),
-        main_table=accuracy_vs_privacy(study),
-        drawings=drawings(study, arrays),
-        target_table=single_targets(study),
-        exposed_drawing=exposed_drawing(study, arrays),
-        exposed_table=most_exposed(study),
-        class_table=by_class(study),
-        method=_method(study),
-        facts=_facts(study),
-        commands=["mgaudit run --settings RUN/settings.toml", "mgaudit report RUN"],
-        settings_toml=study.settings_toml,
-        metrics_table=all_metrics(study),
+        title=result.title or f"Privacy audit: {' and '.join(dict.fromkeys(study.name for study in result.studies))}",
+        note=result.note,
+        overview=[] if one else [Section("overview", "All studies", [across_studies(result.studies)])],
+        chapters=[
+            Chapter(
+                f"study-{place + 1}",
+                "" if one else f"{study.name}, seed {study.settings['seed']}",
+                question(study),
+                verdict(study),
+                _sections(study, held, "" if one else f"study-{place + 1}-"),
+            )
+            for place, (study, held) in enumerate(zip(result.studies, arrays, strict=True))
+        ],
+        closing=[
+            Section(
+                "again",
+                "Run it again",
+                [
+                    Words(["In the folder that the run was started in, RUN being the folder of this report:"]),
+                    Listing(f"{result.command}\nmgaudit report RUN"),
+                    Words(["with this settings.toml:"]),
+                    Listing(result.settings_toml),
+                ],
+            )
+        ],
+        result=result,
     )
 
 
-def _short_name(study: StudyResult) -> str:
-    kind, _, path = study.dataset.name.partition(":")
-    return f"{kind}:{Path(path).name}" if path else kind
-
-
-def _method(study: StudyResult) -> list[str]:
-    models, examples = study.settings["models"], study.dataset.examples
-    mounted = {attack.attack: attack.source for attack in study.arms[0].attacks}
-    attacks = "; ".join(f"{name} ({source})" for name, source in mounted.items())
-    paragraphs = [
-        f"For each arm {models} models were trained. Whether a model trains on an example is an independent fair coin "
-        f"for each of the {examples} examples, the same coins in every arm, so a model has about {examples // 2} "
-        "training examples. Inputs are standardised per channel (vectors: per feature) with the statistics of all "
-        "examples, which count as public. Noise on inputs acts on standardised ones; all noise acts in training only.",
-        _threat_model(study),
-        f"Attacks: {attacks}. A higher score means member. AUC counts ties half; a TPR is the largest whose FPR does "
-        "not exceed the level, without interpolation. Advantage (TPR − FPR) and balanced accuracy are at a threshold "
-        "chosen on the other half of the examples.",
-        "Intervals are 95 %, for new targets and new examples together: a two-way analysis of variance over targets "
-        "and bootstrap resamples of the examples, on the logit scale. Differences are paired by target and example. "
-        f"Test accuracy is over the {study.dataset.test_examples} test examples, on which no model trained.",
-        f"ε at least: a target is one run with all examples for canaries. The {study.arms[0].guesses // 2} with the "
-        "highest scores are guessed to be members, as many with the lowest not to be, and the number of right guesses "
-        "bounds the ε of its training from below (Steinke, Nasr and Jagielski 2023, with the f-DP analysis of "
-        "Mahloujifar, Melis and Chaudhuri 2024). Shown is the median of the targets' bounds at 97.5 %, which is a "
-        "bound at 95 % however they depend on one another. Only the first attack may raise an alarm.",
-        "Limits: an attack's success bounds privacy loss from below only. That these attacks fail does not prove that "
-        "others would. The intervals do not cover the choice of data, architecture or training settings.",
+def _sections(study: StudyResult, arrays: Arrays, prefix: str) -> list[Section]:
+    main, metrics = accuracy_vs_privacy(study), all_metrics(study)
+    strengths = strength_drawing(study)
+    ignorance, power = ignorance_drawing(study), power_drawing(study)
+    exposed, shared = exposed_drawing(study, arrays), shared_exposure_drawing(study)
+    sections: list[tuple[str, list[Block | None]]] = [
+        (main.caption, [main]),
+        ("Figures", [accuracy_drawing(study), strengths, roc_drawing(study, arrays), score_drawing(study, arrays)]),
+        ("Differences to training without noise", [compared.differences(study)]),
+        ("Pareto front", [compared.front(study)]),
+        ("Privacy at matched accuracy", [compared.matched(study, "auc"), compared.matched(study, "tpr_at_0.001_fpr")]),
+        ("DP-equivalent ε", [compared.dp_equivalent(study)]),
+        ("Adaptive and naive adversary", [ignorance, compared.ignorance(study)]),
+        ("Attack power and shadow models", [power, compared.power(study)]),
+        ("Single targets", [single_targets(study)]),
+        ("Exposed examples", [exposed, most_exposed(study), shared, compared.shared_exposure(study), by_class(study)]),
+        ("Method", [Words(method(study))]),
+        ("What was run", [Facts(facts(study))]),
+        (metrics.caption, [metrics]),
     ]
-    private = [arm for arm in study.arms if arm.claim is not None]
-    if private:
-        paragraphs.append(
-            "DP-SGD's ε is an upper bound by the accountant for the steps really taken, for one model and one example "
-            "added or removed. It takes the noise generator to be ideal; torch's is not cryptographic."
-        )
-    return paragraphs
-
-
-def _threat_model(study: StudyResult) -> str:
-    queries = study.settings["queries"]
-    asked = (
-        "once for each example"
-        if queries == "plain"
-        else f"several times for each example, the same questions for every model ({queries}; an arm without noise on "
-        "its inputs is asked once where the queries are draws of the training noise),"
-        if queries.startswith("mask") and "kappa" not in queries
-        else f"several times for each example, the same questions for every model ({queries}),"
-    )
-    text = f"Threat model: the adversary queries the target {asked} and sees its logits."
-    extras = {need for attack in study.arms[0].attacks for need in attack.needs}
-    if "gradient_norm" in extras:
-        text += " One attack sees the weights, too: it reads the norm of each example's gradient."
-    if "shadows" in extras:
-        text += (
-            " It knows the data distribution, the architecture and the training procedure, noise included, and has "
-            f"trained {_shadows(study)} shadow models with them (attacks that use none ignore them)."
-        )
-        if any(attack.knowledge == "naive" for arm in study.arms for attack in arm.attacks):
-            text += " A naive adversary asks the same, but has the noise-free arm's models for shadows."
-    if "population" in extras:
-        text += " The population is the test split, on which no model trained."
-    if "features" in extras:
-        text += " Features are the first principal components of the inputs, those of the population."
-    return text + " Every model is the target in turn, with the others as its shadows."
-
-
-def _shadows(study: StudyResult) -> str:
-    """Returns the number of shadows, the least and the most where models diverged."""
-    numbers = sorted({len(attack.targets) - 1 for arm in study.arms for attack in arm.attacks})
-    return str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
-
-
-def _rates(study: StudyResult) -> dict[float, str]:
-    """Returns who trains at each learning rate."""
-    labels: dict[float, list[str]] = {}
-    for arm in study.arms:
-        labels.setdefault(arm.learning_rate, []).append(arm.label)
-    if len(labels) == 1:
-        return dict.fromkeys(labels, "all arms")
-    return {rate: ", ".join(who) if len(who) <= MOST_NAMED else f"{len(who)} arms" for rate, who in labels.items()}
-
-
-def _facts(study: StudyResult) -> list[tuple[str, str]]:
-    settings, provenance, times = study.settings, study.provenance, study.times
-    training = settings["training"]
-    rates = ", ".join(f"{rate:g} ({who})" for rate, who in _rates(study).items())
-    reused = sum(times.models_reused.values())
     return [
-        ("Target", study.target),
-        (
-            "Data",
-            f"{study.dataset.name}: {study.dataset.examples} examples of shape {study.dataset.input_shape}, "
-            f"{len(study.dataset.classes)} classes; {study.dataset.test_examples} test examples",
-        ),
-        ("Data SHA-256", study.dataset.sha256),
-        (
-            "Training",
-            f"{training['epochs']} epochs, batches of {training['batch_size']}, {training['optimizer']}"
-            + (f" with momentum {training['momentum']:g}" if training["optimizer"] == "sgd" else "")
-            + f", weight decay {training['weight_decay']:g} beside what a scheme sets, cosine to 0 from rate {rates}"
-            + (f", images augmented by {training['augment']}" if training["augment"] != "none" else "")
-            + f"; {training['precision']}; stacks of {settings['stack']}"
-            + (" (DP-SGD: float32, 1)" if any(arm.claim is not None for arm in study.arms) else ""),
-        ),
-        ("Seed", str(settings["seed"])),
-        ("Device", f"{provenance.device} ({provenance.processor})"),
-        ("Versions", ", ".join(f"{name} {version}" for name, version in provenance.versions.items())),
-        ("Training code SHA-256", provenance.code_sha256),
-        ("Started", times.started),
-        (
-            "Time",
-            f"{times.seconds:.0f} s; training took {sum(times.training_seconds.values()):.0f} s of one core"
-            + (f", {reused} models came from the cache" if reused else ""),
-        ),
+        Section(prefix + _anchor(title), title, [block for block in blocks if block is not None])
+        for title, blocks in sections
     ]
+
+
+def _anchor(title: str) -> str:
+    return "-".join(title.lower().replace("ε", "epsilon").split())

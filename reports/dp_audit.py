@@ -2,7 +2,8 @@
 
 from typing import Any, Literal
 
-from reports.results import Provenance, Record
+from reports.record import Record
+from reports.results import Provenance
 from reports.tables import Cell, Table, epsilon_at_least, epsilon_at_most, rounded_up
 from reports.verdict import WHAT_AN_ALARM_MEANS
 
@@ -61,7 +62,7 @@ def bounds_table(result: DPAuditResult) -> Table:
         f"δ = {rounded_up(result.delta)}; each bound holds with {(1 - result.significance) * 100:g} % confidence. "
         f"Test accuracy {result.test_accuracy * 100:.1f} %."
     ]
-    return Table(f"ε of {result.label}", ["Method", "ε", "Speaks of"], rows, notes)
+    return Table("bounds", f"ε of {result.label}", ["Method", "ε", "Speaks of"], rows, notes)
 
 
 def told(result: DPAuditResult) -> str:

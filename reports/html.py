@@ -14,4 +14,4 @@ def render_html(document: Document) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html.j2").render(document=document)
+    return environment.get_template("report.html.j2").render(document=document, kind=lambda block: type(block).__name__)

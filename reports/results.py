@@ -1,43 +1,26 @@
-"""The result of a study: every number with its interval, to and from JSON; arrays beside it in npz."""
+"""The result of a run: every number with its interval, to and from JSON; arrays beside it in npz."""
 
 import io
 import json
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from zipfile import BadZipFile
 
 import numpy as np
 import tomli_w
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field, ValidationError
 
-SCHEMA_VERSION = 3
+from reports.findings import Analysis
+from reports.record import Estimate, Record
+
+SCHEMA_VERSION = 4
 RESULT_FILE = "result.json"
 ARRAYS_FILE = "arrays.npz"
 
 Arrays = dict[str, NDArray[Any]]
-
-
-class Record(BaseModel):
-    """A part of a result: unchanging, of finite numbers, without unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Estimate(Record):
-    """A number and its two-sided 95 % confidence interval, for new targets and new examples."""
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def sign(self) -> Literal[-1, 0, 1]:
-        """Says on which side of 0 the whole interval lies; 0 when it covers 0."""
-        if self.low > 0:
-            return 1
-        return -1 if self.high < 0 else 0
 
 
 class AttackResult(Record):
@@ -112,16 +95,41 @@ class PrivacyClaim(Record):
     adjacency: str
 
 
+class Strength(Record):
+    """Where an arm stands among those that differ from it in one number alone.
+
+    `family` is the scheme spelt without that number, which is the `value` of `parameter`; None stands for infinity.
+    Larger is stronger noise, or smaller is where it is `reversed`. At no strength the family is the scheme `origin`,
+    bit for bit; None where it is none that can be named.
+    """
+
+    family: str
+    parameter: str
+    value: float | None
+    reversed: bool
+    origin: str | None
+
+
+class PowerPoint(Record):
+    """What the first attack finds with that many shadows; metrics by name, as those of an attack."""
+
+    shadows: int
+    metrics: dict[str, Estimate]
+
+
 class AuditResult(Record):
     """One arm: one scheme, an ensemble trained under it, each model attacked in turn. Accuracies are fractions.
 
     Models that `diverged` are in nothing that follows, neither as targets nor as shadows.
     `guesses` about the members of each target bound epsilon from below at `delta`; `epsilon_provable` is what they
-    would prove if all were right.
+    would prove if all were right. `power` is the first attack's, from few shadows to all; empty where it uses none.
+    `note` is what the study file says of the arm.
     """
 
     scheme: str
     label: str
+    note: str
+    strength: Strength | None
     learning_rate: float
     diverged: list[int]
     train_accuracy: Estimate
@@ -132,6 +140,7 @@ class AuditResult(Record):
     guesses: int
     epsilon_provable: float
     attacks: list[AttackResult]
+    power: list[PowerPoint]
     most_exposed: list[ExposedExample]
     by_class: list[ClassExposure]
 
@@ -192,19 +201,44 @@ class StudyResult(Record):
     There is at least one; `lost` are those that training did not survive.
     """
 
-    schema_version: Literal[3] = 3
     settings: dict[str, Any]
     target: str
     dataset: DatasetSummary
     arms: list[AuditResult]
     lost: list[LostArm]
     baseline: str | None
+    analysis: Analysis
     provenance: Provenance
     times: Times
 
     @property
+    def plain(self) -> AuditResult | None:
+        """The arm without noise, if there is one."""
+        return next((arm for arm in self.arms if arm.scheme == self.baseline), None)
+
+    @property
+    def name(self) -> str:
+        """What was audited: the target on the data; a path is cut down to its last part."""
+        kind, _, path = self.dataset.name.partition(":")
+        return f"{self.target} on {f'{kind}:{Path(path).name}' if path else kind}"
+
+
+class Result(Record):
+    """What a run folder holds: a study, or several of one grid or of several runs, told in one report.
+
+    `command` runs it again, RUN being its folder; `title` and `note` are words of the study file.
+    """
+
+    schema_version: Literal[4] = 4
+    title: str
+    note: str
+    command: str
+    settings: dict[str, Any]
+    studies: Annotated[list[StudyResult], Field(min_length=1)]
+
+    @property
     def settings_toml(self) -> str:
-        """The settings as a file that `mgaudit run --settings` takes."""
+        """The settings as a file."""
         return settings_toml(self.settings)
 
 
@@ -221,36 +255,27 @@ def _without_none(table: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def arrays_to_bytes(arrays: Arrays) -> bytes:
-    """Returns the arrays as a compressed npz archive."""
+def arrays_to_bytes(studies: Sequence[Arrays]) -> bytes:
+    """Returns the arrays of each study as a compressed npz archive."""
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    named = {f"study{place}/{name}": values for place, arrays in enumerate(studies) for name, values in arrays.items()}
+    np.savez_compressed(buffer, **named)  # type: ignore[arg-type]
     return buffer.getvalue()
 
 
-def read_study(folder: Path) -> tuple[StudyResult, Arrays]:
-    """Returns the result and arrays of a run folder.
+def read_result(folder: Path) -> tuple[Result, list[Arrays]]:
+    """Returns the result of a run folder and the arrays of each of its studies.
 
     Raises FileNotFoundError where it is not one, ValueError where its result cannot be read.
     """
     path = folder / RESULT_FILE
     if not path.is_file():
         raise FileNotFoundError(
-            f"{folder} is not the folder of a study: there is no {RESULT_FILE} in it; `mgaudit run` makes such folders"
+            f"{folder} is not the folder of a study: there is no {RESULT_FILE} in it; `mgaudit run` and `mgaudit "
+            "compare` make such folders"
         )
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        version = content.get("schema_version") if isinstance(content, dict) else None
-        if isinstance(version, int) and version > SCHEMA_VERSION:
-            raise ValueError(
-                f"it has schema version {version} and this mgaudit reads up to {SCHEMA_VERSION}; update mgaudit"
-            )
-        if isinstance(version, int) and version < SCHEMA_VERSION:
-            raise ValueError(
-                f"it has schema version {version} of an earlier mgaudit, and this one reads {SCHEMA_VERSION}; run it "
-                "again with --settings (models that the cache still holds are not trained again)"
-            )
-        study = StudyResult.model_validate(content)
+        result = _parsed(path.read_text(encoding="utf-8"))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -263,6 +288,25 @@ def read_study(folder: Path) -> tuple[StudyResult, Arrays]:
     try:
         with arrays_path.open("rb") as file:
             archive = np.load(file, allow_pickle=False)
-            return study, {name: archive[name] for name in archive.files}
-    except (ValueError, AttributeError, EOFError, BadZipFile, zlib.error) as error:
+            studies: list[Arrays] = [{} for _ in result.studies]
+            for name in archive.files:
+                study, _, rest = name.partition("/")
+                studies[int(study.removeprefix("study"))][rest] = archive[name]
+            return result, studies
+    except (ValueError, AttributeError, EOFError, IndexError, BadZipFile, zlib.error) as error:
         raise ValueError(f"{arrays_path} cannot be read: {error}; run it again") from error
+
+
+def _parsed(text: str) -> Result:
+    content = json.loads(text)
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise ValueError(
+            f"it has schema version {version} and this mgaudit reads up to {SCHEMA_VERSION}; update mgaudit"
+        )
+    if isinstance(version, int) and version < SCHEMA_VERSION:
+        raise ValueError(
+            f"it has schema version {version} of an earlier mgaudit, and this one reads {SCHEMA_VERSION}; run it "
+            "again with --settings (models that the cache still holds are not trained again)"
+        )
+    return Result.model_validate(content)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Context, Decimal
 
-from reports.results import AttackResult, AuditResult, ClassExposure, Estimate, StudyResult
+from reports.record import Estimate
+from reports.results import AttackResult, AuditResult, ClassExposure, StudyResult
 
 FEW_FALSE_POSITIVES = 10
 SHOWN_EXAMPLES = 5
@@ -15,11 +16,12 @@ MOST_COLUMNS = 5
 
 @dataclass(frozen=True)
 class Cell:
-    """A formatted number, its interval and a footnote mark."""
+    """A formatted number, its interval and a footnote mark, or a word; `value` is what to sort a number by."""
 
     text: str
     interval: str = ""
     mark: str = ""
+    value: float | None = None
 
     def __str__(self) -> str:
         return " ".join(part for part in (self.text + self.mark, self.interval) if part)
@@ -27,8 +29,9 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """Column headings, rows of cells and footnotes."""
+    """Column headings, rows of cells and footnotes; `key` is its name in a path."""
 
+    key: str
     caption: str
     columns: list[str]
     rows: list[list[Cell]]
@@ -54,7 +57,7 @@ def number(estimate: Estimate, scale: float = 1.0, digits: int = 3, signed: bool
         interval = f"± {(above + below) / 2 * scale:.{digits}f}"
     else:
         interval = f"[{shown(estimate.low)}, {shown(estimate.high)}]"
-    return Cell(shown(estimate.value), interval, mark)
+    return Cell(shown(estimate.value), interval, mark, estimate.value * scale)
 
 
 def accuracy_vs_privacy(study: StudyResult) -> Table:
@@ -69,9 +72,11 @@ def accuracy_vs_privacy(study: StudyResult) -> Table:
             Cell(attack.name),
             *(_metric(attack, name) for name in shown),
             Cell(
-                epsilon_at_least(attack.epsilon_lower_bound), mark="!" if arm.alarm and attack is headline(arm) else ""
+                epsilon_at_least(attack.epsilon_lower_bound),
+                mark="!" if arm.alarm and attack is headline(arm) else "",
+                value=attack.epsilon_lower_bound,
             ),
-            Cell(claimed(arm)),
+            Cell(claimed(arm), value=None if arm.claim is None else arm.claim.epsilon),
         ]
         for arm in study.arms
         for attack in arm.attacks
@@ -93,7 +98,10 @@ def accuracy_vs_privacy(study: StudyResult) -> Table:
     if any(arm.alarm for arm in study.arms):
         notes.append("! More than the accountant's bound allows: see the verdict.")
     proofs = [f"{arm.label}: {proof(arm)}" for arm in study.arms if arm.claim is not None]
-    return Table("Accuracy against privacy", columns, rows, [*notes, *_guessing(study, shown), *proofs])
+    notes += [f"{arm.label}: {arm.note}" for arm in study.arms if arm.note]
+    return Table(
+        "accuracy-vs-privacy", "Accuracy against privacy", columns, rows, [*notes, *_guessing(study, shown), *proofs]
+    )
 
 
 def divergence(study: StudyResult) -> list[str]:
@@ -167,13 +175,13 @@ def all_metrics(study: StudyResult) -> Table:
             Cell(attack.name),
             Cell(metric_title(name)),
             _metric(attack, name),
-            _in_its_unit(name, attack.differences[name], signed=True) if name in attack.differences else Cell("–"),
+            in_its_unit(name, attack.differences[name], signed=True) if name in attack.differences else Cell("–"),
         ]
         for arm in study.arms
         for attack in arm.attacks
         for name in attack.metrics
     ]
-    return Table("All metrics", columns, rows, _guessing(study, list(headline(study.arms[0]).metrics)))
+    return Table("all-metrics", "All metrics", columns, rows, _guessing(study, list(headline(study.arms[0]).metrics)))
 
 
 def single_targets(study: StudyResult) -> Table:
@@ -191,7 +199,7 @@ def single_targets(study: StudyResult) -> Table:
                     Cell(arm.label),
                     Cell(f"{word}: model {attack.targets[target]}"),
                     number(found["auc"][target]),
-                    *(_in_its_unit(name, found[name][target], mark=_mark(attack, name)) for name in shown),
+                    *(in_its_unit(name, found[name][target], mark=_mark(attack, name)) for name in shown),
                 ]
             )
     notes = [
@@ -199,7 +207,7 @@ def single_targets(study: StudyResult) -> Table:
         "Intervals are for new examples alone: DeLong's for AUC; for a TPR, Clopper and Pearson's for the threshold "
         "that the target's non-members set. The least and the most vulnerable look more extreme than they are."
     ]
-    return Table("Single targets", ["Arm", "Target", "AUC", *map(metric_title, shown)], rows, notes)
+    return Table("single-targets", "Single targets", ["Arm", "Target", "AUC", *map(metric_title, shown)], rows, notes)
 
 
 def most_exposed(study: StudyResult) -> Table:
@@ -210,9 +218,9 @@ def most_exposed(study: StudyResult) -> Table:
             Cell(arm.label),
             Cell(one.origin),
             Cell(one.label),
-            Cell(f"{one.score:.2f}".replace("-", "−")),
+            Cell(f"{one.score:.2f}".replace("-", "−"), value=one.score),
             *(Cell("–") if rank is None else number(rank, 100, 1) for rank in (one.rank_in, one.rank_out)),
-            Cell(str(one.targets)),
+            Cell(str(one.targets), value=one.targets),
         ]
         for arm in study.arms
         for one in arm.most_exposed[:SHOWN_EXAMPLES]
@@ -223,7 +231,7 @@ def most_exposed(study: StudyResult) -> Table:
         "(out), with 95 % intervals for new targets. Ordered by how much higher the mean score is in than out, in "
         "standard errors. The intervals are each example's own: the worst of many look worse than they are."
     ]
-    return Table("Most exposed examples", columns, rows, notes)
+    return Table("most-exposed", "Most exposed examples", columns, rows, notes)
 
 
 def by_class(study: StudyResult) -> Table:
@@ -239,12 +247,12 @@ def by_class(study: StudyResult) -> Table:
     rows = [
         [
             Cell(arms[0].by_class[place].label),
-            Cell(str(arms[0].by_class[place].examples)),
+            Cell(str(arms[0].by_class[place].examples), value=arms[0].by_class[place].examples),
             *(Cell("too few") if auc is None else number(auc) for auc in (arm.by_class[place].auc for arm in arms)),
         ]
         for place in order
     ]
-    return Table("Exposure by class", ["Class", "Examples", *(arm.label for arm in arms)], rows, notes)
+    return Table("by-class", "Exposure by class", ["Class", "Examples", *(arm.label for arm in arms)], rows, notes)
 
 
 def _auc_or_zero(one: ClassExposure) -> float:
@@ -252,7 +260,7 @@ def _auc_or_zero(one: ClassExposure) -> float:
 
 
 def _metric(attack: AttackResult, name: str) -> Cell:
-    return _in_its_unit(name, attack.metrics[name], mark=_mark(attack, name))
+    return in_its_unit(name, attack.metrics[name], mark=_mark(attack, name))
 
 
 def _mark(attack: AttackResult, name: str) -> str:
@@ -260,7 +268,7 @@ def _mark(attack: AttackResult, name: str) -> str:
     return "*" if attack.false_positives_allowed.get(name, FEW_FALSE_POSITIVES) < FEW_FALSE_POSITIVES else ""
 
 
-def _in_its_unit(name: str, estimate: Estimate, signed: bool = False, mark: str = "") -> Cell:
+def in_its_unit(name: str, estimate: Estimate, signed: bool = False, mark: str = "") -> Cell:
     """Returns AUC as a fraction with three digits and every rate in percent with two."""
     scale, digits = (1, 3) if name == "auc" else (100, 2)
     return number(estimate, scale, digits, signed, mark)

@@ -1,6 +1,7 @@
 """The question and the verdict, in plain language built from the numbers."""
 
-from reports.results import AuditResult, Estimate, StudyResult
+from reports.record import Estimate
+from reports.results import AuditResult, StudyResult
 from reports.tables import claimed, divergence, epsilon_at_least, headline, number, rounded_up
 
 MOST_NAMED = 5
@@ -23,26 +24,29 @@ def question(study: StudyResult) -> str:
 
 def verdict(study: StudyResult) -> list[str]:
     """Returns one sentence for each arm that is compared with the baseline, or for each arm, and then any alarm."""
-    baseline = next((arm for arm in study.arms if arm.scheme == study.baseline), None)
+    baseline = study.plain
     compared = [arm for arm in study.arms if arm is not baseline]
     if baseline is None or not compared:
         return [_alone(arm) for arm in study.arms] + divergence(study) + _alarms(study)
     if len(compared) > MOST_NAMED:
         lowest = sorted(compared, key=lambda arm: headline(arm).metrics["auc"].value)[:MOST_NAMED]
-        told = [_counted(compared), *(_compared(arm, baseline) for arm in lowest)]
+        told = [_counted(compared, study), *(_compared(arm, baseline) for arm in lowest)]
     else:
         told = [_compared(arm, baseline) for arm in compared]
     return told + divergence(study) + _alarms(study)
 
 
-def _counted(compared: list[AuditResult]) -> str:
-    """Returns how many arms lower or raise the AUC of the first attack."""
-    changes = [attack.differences.get("auc") for attack in map(headline, compared)]
-    lower, same, higher = ([one.sign for one in changes if one is not None].count(sign) for sign in (-1, 0, 1))
+def _counted(compared: list[AuditResult], study: StudyResult) -> str:
+    """Returns how many arms lower or raise the AUC of the first attack, corrected for their number."""
+    attack = headline(compared[0]).attack
+    changes = [one for one in study.analysis.changes if one.attack == attack and one.metric == "auc"]
+    signs = [one.difference.sign if one.p_adjusted < 0.05 else 0 for one in changes]
+    lower, same, higher = (signs.count(sign) for sign in (-1, 0, 1))
     return (
-        f"Of {len(compared)} arms, {lower} lower the AUC of the attack {headline(compared[0]).attack}, {higher} raise "
-        f"it, and {same} do not measurably change it (95 % intervals of paired differences, each for itself: of so "
-        f"many, one in twenty leaves 0 out by chance). The {MOST_NAMED} with the lowest AUC:"
+        f"Of {len(compared)} arms, {lower} lower the AUC of the attack {attack}, {higher} raise it, and {same} do not "
+        "measurably change it (paired differences at 5 %, corrected for their number by Holm's method). The "
+        f"{MOST_NAMED} "
+        "with the lowest AUC:"
     )
 
 

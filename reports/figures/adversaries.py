@@ -1,0 +1,117 @@
+"""What an attacker gains who knows of the noise, and one who has more shadows."""
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullLocator
+
+from reports.figures.accuracy import MOST_NAMED_ARMS
+from reports.figures.drawing import PAGE_HEIGHT, STYLE, WIDTH, Drawing, bars, cut, legend, of
+from reports.figures.palette import kind, looks
+from reports.results import StudyResult
+from reports.tables import headline, number
+
+
+def ignorance_drawing(study: StudyResult) -> Drawing | None:
+    """Returns the naive beside the adaptive adversary under the first attack; None where no naive one was mounted."""
+    found = [one for one in study.analysis.ignorance if one.attack == headline(study.arms[0]).attack]
+    if not found:
+        return None
+    labels = {arm.scheme: arm.label for arm in study.arms}
+    return Drawing(
+        "ignorance",
+        ignorance_figure(study),
+        f"AUC of the attack {found[0].attack} mounted by an adversary who knows of the noise (filled) and by one who "
+        "does "
+        "not (hollow), with 95 % intervals. What lies between is ignorance, not privacy. The line is the arm without "
+        "noise; dashed is guessing.",
+        "; ".join(f"{labels[one.scheme]}: naive {number(one.naive)}, adaptive {number(one.adaptive)}" for one in found),
+        [
+            {"scheme": one.scheme, **of("naive", one.naive), **of("adaptive", one.adaptive), **of("gap", one.gap)}
+            for one in found
+        ],
+    )
+
+
+def ignorance_figure(study: StudyResult) -> Figure:
+    """Returns a row for each arm, with both adversaries' AUC."""
+    found = [one for one in study.analysis.ignorance if one.attack == headline(study.arms[0]).attack]
+    places = {arm.scheme: place for place, arm in enumerate(study.arms)}
+    styles = looks(study.arms)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, min(0.9 + 0.24 * len(found), PAGE_HEIGHT)), layout="constrained")
+        axes = figure.subplots()
+        for row, one in enumerate(found):
+            look = styles[places[one.scheme]]
+            axes.plot([one.naive.value, one.adaptive.value], [row, row], color=look.colour, linewidth=2, alpha=0.4)
+            for estimate, face, shift in ((one.naive, "white", 0.14), (one.adaptive, look.colour, -0.14)):
+                axes.errorbar(
+                    estimate.value,
+                    row + shift,
+                    xerr=bars(estimate),
+                    fmt=look.mark,
+                    color=look.colour,
+                    markerfacecolor=face,
+                    markersize=4,
+                    elinewidth=0.8,
+                )
+        axes.set_yticks(range(len(found)), [cut(study.arms[places[one.scheme]].label, 45) for one in found], fontsize=7)
+        axes.invert_yaxis()
+        axes.axvline(found[0].plain.value, color="0.3", linewidth=1)
+        axes.axvline(0.5, color="0.4", linestyle="--", linewidth=1)
+        axes.set_xlabel("attack AUC")
+    return figure
+
+
+def power_drawing(study: StudyResult) -> Drawing | None:
+    """Returns the first attack's AUC against the number of shadows; None where it uses none."""
+    if not any(len(arm.power) > 1 for arm in study.arms):
+        return None
+    return Drawing(
+        "power",
+        power_figure(study),
+        f"AUC of the attack {headline(study.arms[0]).attack} against the number of shadow models, with 95 % intervals. "
+        "A curve that still rises says that a richer attacker would find more.",
+        "; ".join(
+            f"{arm.label}: " + ", ".join(f"{number(point.metrics['auc'])} with {point.shadows}" for point in arm.power)
+            for arm in study.arms
+        ),
+        [
+            {"scheme": arm.scheme, "shadows": point.shadows, **of("auc", point.metrics["auc"])}
+            for arm in study.arms
+            for point in arm.power
+        ],
+    )
+
+
+def power_figure(study: StudyResult) -> Figure:
+    """Returns a curve for each arm."""
+    styles = looks(study.arms)
+    few = len(study.arms) <= MOST_NAMED_ARMS
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
+        axes = figure.subplots()
+        for place, (arm, look) in enumerate(zip(study.arms, styles, strict=True)):
+            apart = 1.012 ** (place - (len(study.arms) - 1) / 2) if few else 1.0
+            aucs = [point.metrics["auc"] for point in arm.power]
+            below, above = ([bars(one)[side][0] for one in aucs] for side in (0, 1))
+            axes.errorbar(
+                [point.shadows * apart for point in arm.power],
+                [one.value for one in aucs],
+                yerr=[below, above] if few else None,
+                fmt=look.mark,
+                linestyle=look.line,
+                color=look.colour,
+                markersize=4,
+                linewidth=1,
+                capsize=2,
+                label=arm.label if few else kind(arm),
+            )
+        shadows = sorted({point.shadows for arm in study.arms for point in arm.power})
+        axes.set_xscale("log")
+        axes.set_xticks(shadows)
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.axhline(0.5, color="0.4", linestyle="--", linewidth=1)
+        axes.set(xlabel="shadow models", ylabel="attack AUC")
+        legend(figure, axes)
+    return figure

@@ -1,0 +1,108 @@
+"""A figure with its words and its numbers, and how it becomes SVG or PDF."""
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from reports.record import Estimate
+
+STYLE: Any = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "legend.frameon": False,
+    "svg.fonttype": "path",
+    "pdf.fonttype": 42,
+    "text.parse_math": False,  # a dollar sign in a name is a dollar sign
+}
+WIDTH = 7.2  # inches
+PAGE_HEIGHT = 9.0
+MOST_COLUMNS = 3
+LEGEND_WIDTH = 100  # characters
+
+Row = Mapping[str, str | float]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure, a short caption, what it shows in words for those who do not see it, and the numbers drawn."""
+
+    name: str
+    figure: Figure
+    caption: str
+    description: str
+    data: Sequence[Row]
+
+    def svg(self, prefix: str = "") -> str:
+        """Returns the figure as an SVG element, the same bytes each time; `prefix` keeps ids apart on one page."""
+        buffer = io.StringIO()
+        with mpl.rc_context({**STYLE, "svg.hashsalt": prefix + self.name}):
+            self.figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+        text = buffer.getvalue()
+        return text[text.index("<svg") :]
+
+    def pdf(self) -> bytes:
+        """Returns the figure as a PDF page with its fonts, the same bytes each time."""
+        buffer = io.BytesIO()
+        with mpl.rc_context(STYLE):
+            self.figure.savefig(buffer, format="pdf", metadata={"CreationDate": None, "Creator": None})
+        return buffer.getvalue()
+
+    def csv(self) -> str:
+        """Returns the numbers drawn, in full, as CSV."""
+        columns = list(dict.fromkeys(name for row in self.data for name in row))
+        buffer = io.StringIO()
+        writer = csv.DictWriter(buffer, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.data)
+        return buffer.getvalue()
+
+
+def panels(count: int, height: float, sharey: bool = True, columns: int = MOST_COLUMNS) -> tuple[Figure, list[Axes]]:
+    """Returns a figure with `count` panels, at most three in a row, of `height` inches where a page has room."""
+    columns = min(count, columns)
+    rows = math.ceil(count / columns)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, min(height * rows, PAGE_HEIGHT)), layout="constrained")
+        axes = list(figure.subplots(rows, columns, squeeze=False, sharey=sharey).flat)
+    for spare in axes[count:]:
+        spare.remove()
+    return figure, axes[:count]
+
+
+def bars(estimate: Estimate, scale: float = 1.0) -> list[list[float]]:
+    """Returns what reaches below and above, as matplotlib's error bars take them."""
+    return [[(estimate.value - estimate.low) * scale], [(estimate.high - estimate.value) * scale]]
+
+
+def of(name: str, estimate: Estimate) -> dict[str, float]:
+    """Returns an estimate as cells of a row of data."""
+    return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+
+
+def legend(figure: Figure, *axes: Axes) -> None:
+    """Puts one legend for all panels above them, in as many columns as fit."""
+    entries: dict[str, Any] = {}
+    for one in axes:
+        handles, labels = one.get_legend_handles_labels()
+        entries = {**dict(zip(labels, handles, strict=True)), **entries}
+    if not entries:
+        return
+    columns = max(1, min(len(entries), MOST_COLUMNS, LEGEND_WIDTH // (max(map(len, entries)) + 8)))
+    figure.legend(
+        entries.values(), [cut(name, LEGEND_WIDTH - 8) for name in entries], loc="outside upper center", ncols=columns
+    )
+
+
+def cut(text: str, length: int) -> str:
+    """Returns the text, or its beginning and an ellipsis."""
+    return text if len(text) <= length else text[: length - 1] + "…"

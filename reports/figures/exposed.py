@@ -1,0 +1,101 @@
+"""The most exposed examples as pictures, and what becomes of them under other schemes."""
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from reports.figures.drawing import PAGE_HEIGHT, STYLE, WIDTH, Drawing, bars, cut, of
+from reports.figures.palette import looks
+from reports.record import Estimate
+from reports.results import Arrays, StudyResult
+from reports.tables import number
+
+PICTURES = 8
+MOST_PICTURED_ARMS = 4
+
+
+def exposed_drawing(study: StudyResult, arrays: Arrays) -> Drawing | None:
+    """Returns the pictures of the most exposed examples, or None where the data are no pictures."""
+    if "arm0/most_exposed_pictures" not in arrays:
+        return None
+    shown = study.arms[:MOST_PICTURED_ARMS]
+    return Drawing(
+        "most-exposed",
+        exposed_figure(study, arrays),
+        "The most exposed examples, with their class and the share of non-members that they outrank where trained on"
+        + (f" (the first {MOST_PICTURED_ARMS} arms)." if len(study.arms) > MOST_PICTURED_ARMS else "."),
+        "; ".join(
+            f"{arm.label}: " + ", ".join(f"{one.label} {one.origin}" for one in arm.most_exposed[:PICTURES])
+            for arm in shown
+        ),
+        [
+            {
+                "scheme": arm.scheme,
+                "example": one.origin,
+                "class": one.label,
+                **({} if one.rank_in is None else of("outranks", one.rank_in)),
+            }
+            for arm in shown
+            for one in arm.most_exposed[:PICTURES]
+        ],
+    )
+
+
+def exposed_figure(study: StudyResult, arrays: Arrays) -> Figure:
+    """Returns pictures of the most exposed examples, a row for each of the first arms."""
+    arms = study.arms[:MOST_PICTURED_ARMS]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 1.5 * len(arms)), layout="constrained")
+        bands = figure.subfigures(len(arms), 1, squeeze=False)[:, 0]
+        for index, (band, arm) in enumerate(zip(bands, arms, strict=True)):
+            band.suptitle(cut(arm.label, 90), x=0.01, ha="left", fontsize=8, fontweight="bold")
+            row = band.subplots(1, PICTURES, squeeze=False)[0]
+            for axes in row:
+                axes.set_axis_off()
+            for axes, picture, one in zip(
+                row, arrays[f"arm{index}/most_exposed_pictures"], arm.most_exposed, strict=False
+            ):
+                axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+                axes.set_title(f"{cut(one.label, 12)}\n{_percent(one.rank_in)}", fontsize=7)
+    return figure
+
+
+def _percent(rank: Estimate | None) -> str:
+    return "–" if rank is None else f"{rank.value * 100:.0f} %"
+
+
+def shared_exposure_drawing(study: StudyResult) -> Drawing | None:
+    """Returns what the examples that are most exposed without noise outrank under each arm; None without such."""
+    found = study.analysis.exposure
+    if not found:
+        return None
+    labels = {arm.scheme: arm.label for arm in study.arms}
+    return Drawing(
+        "shared-exposure",
+        shared_exposure_figure(study),
+        f"The {found[0].examples} examples that training without noise exposes most: the share of non-members that "
+        "they "
+        "outrank in models that trained on them, under each arm. Bars are 95 % intervals for new targets; dashed is "
+        "guessing.",
+        "; ".join(f"{labels[one.scheme]}: {number(one.here, 100, 1)} %" for one in found),
+        [{"scheme": one.scheme, **of("outranks", one.here)} for one in found],
+    )
+
+
+def shared_exposure_figure(study: StudyResult) -> Figure:
+    """Returns a row for each arm: the mean share outranked, with its interval."""
+    found = study.analysis.exposure
+    places = {arm.scheme: place for place, arm in enumerate(study.arms)}
+    styles = looks(study.arms)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, min(0.8 + 0.2 * len(found), PAGE_HEIGHT)), layout="constrained")
+        axes = figure.subplots()
+        for row, one in enumerate(found):
+            look = styles[places[one.scheme]]
+            axes.errorbar(
+                one.here.value * 100, row, xerr=bars(one.here, 100), fmt=look.mark, color=look.colour, capsize=2
+            )
+        axes.set_yticks(range(len(found)), [cut(study.arms[places[one.scheme]].label, 45) for one in found], fontsize=7)
+        axes.invert_yaxis()
+        axes.axvline(50, color="0.4", linestyle="--", linewidth=1)
+        axes.set_xlabel("non-members outranked, %")
+    return figure

@@ -1,0 +1,145 @@
+"""Attack and accuracy against the strength of the noise."""
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from reports.analysis.families import families
+from reports.figures.accuracy import adaptive_attacks
+from reports.figures.drawing import MOST_COLUMNS, STYLE, Drawing, Row, bars, cut, legend, of, panels
+from reports.figures.palette import Look, looks
+from reports.record import Estimate
+from reports.results import AuditResult, StudyResult
+from reports.tables import number
+
+Point = tuple[float, Estimate]
+SPREAD = 8  # strengths that differ by more than this factor are drawn on a logarithmic axis
+
+
+def strength_drawing(study: StudyResult) -> Drawing | None:
+    """Returns AUC and test accuracy against strength, for schemes of which there are several; None without such."""
+    swept = _swept(study)
+    if not swept:
+        return None
+    attacks = adaptive_attacks(study)
+    return Drawing(
+        "strength",
+        strength_figure(study),
+        f"Above, AUC of the attack {attacks[0]} (hollow and dotted: the naive adversary); below, test accuracy; both "
+        "against the strength of each scheme. Bars are 95 % intervals, the grey band is the arm at strength zero.",
+        "; ".join(
+            f"{study.arms[place].label}: AUC {number(_auc(study.arms[place], attacks[0], 'adaptive'))}, test accuracy "
+            f"{number(study.arms[place].test_accuracy, 100, 1)} %"
+            for places in swept.values()
+            for place in places
+        ),
+        [
+            row
+            for family, places in swept.items()
+            for place in places
+            for row in _rows(family, study.arms[place], attacks[0])
+        ],
+    )
+
+
+def _swept(study: StudyResult) -> dict[str, list[int]]:
+    """Returns the families of two arms or more of known strength, without their origin."""
+    found = {
+        family: [place for place in places if _value(study.arms[place], family) is not None]
+        for family, places in families(study.arms).items()
+    }
+    return {family: places for family, places in found.items() if len(places) > 1}
+
+
+def _value(arm: AuditResult, family: str) -> float | None:
+    return arm.strength.value if arm.strength is not None and arm.strength.family == family else None
+
+
+def _auc(arm: AuditResult, attack: str, knowledge: str) -> Estimate:
+    found = arm.attack(attack, knowledge)
+    assert found is not None
+    return found.metrics["auc"]
+
+
+def _rows(family: str, arm: AuditResult, attack: str) -> list[Row]:
+    value = _value(arm, family)
+    assert value is not None
+    assert arm.strength is not None
+    return [
+        {
+            "family": family,
+            "parameter": arm.strength.parameter,
+            "strength": value,
+            "knowledge": found.knowledge,
+            **of("auc", found.metrics["auc"]),
+            **of("test_accuracy", arm.test_accuracy),
+        }
+        for found in arm.attacks
+        if found.attack == attack
+    ]
+
+
+def strength_figure(study: StudyResult) -> Figure:
+    """Returns two panels for each family of schemes, AUC above test accuracy."""
+    swept, attack, styles = _swept(study), adaptive_attacks(study)[0], looks(study.arms)
+    columns = min(len(swept), MOST_COLUMNS)
+    rows = -(-len(swept) // columns)
+    figure, axes_of = panels(2 * rows * columns, 1.9 if rows > 1 else 2.2, sharey=False, columns=columns)
+    with mpl.rc_context(STYLE):
+        for place, (family, members) in enumerate(swept.items()):
+            row, column = divmod(place, columns)
+            above, below = (axes_of[(2 * row + half) * columns + column] for half in (0, 1))
+            arms, look = [study.arms[one] for one in members], styles[members[-1]]
+            strengths = [value for arm in arms if (value := _value(arm, family)) is not None]
+            origin = next(
+                (arm for arm in study.arms if arms[0].strength and arm.scheme == arms[0].strength.origin), None
+            )
+            for axes, scale, found in (
+                (above, 1.0, [_auc(arm, attack, "adaptive") for arm in arms]),
+                (below, 100.0, [arm.test_accuracy for arm in arms]),
+            ):
+                _line(axes, list(zip(strengths, found, strict=True)), look, scale, look.line, look.colour)
+                if min(strengths) > 0 and max(strengths) > SPREAD * min(strengths):
+                    axes.set_xscale("log")
+            naive = [
+                (value, one.metrics["auc"])
+                for value, arm in zip(strengths, arms, strict=True)
+                if (one := arm.attack(attack, "naive")) is not None
+            ]
+            if naive:
+                _line(above, naive, look, 1.0, ":", "none")
+            if origin is not None:
+                _band(above, _auc(origin, attack, "adaptive"), 1.0)
+                _band(below, origin.test_accuracy, 100.0)
+            above.set(title=cut(family, 34), ylabel="attack AUC" if column == 0 else "")
+            above.axhline(0.5, color="0.4", linestyle="--", linewidth=1)
+            name = arms[0].strength.parameter if arms[0].strength is not None else ""
+            below.set(xlabel=name, ylabel="test accuracy, %" if column == 0 else "")
+        for spare in range(len(swept), rows * columns):
+            row, column = divmod(spare, columns)
+            for half in (0, 1):
+                axes_of[(2 * row + half) * columns + column].remove()
+        legend(figure)
+    return figure
+
+
+def _line(axes: Axes, points: list[Point], look: Look, scale: float, line: object, face: str) -> None:
+    strengths, estimates = [one[0] for one in points], [one[1] for one in points]
+    below, above = ([bars(one, scale)[side][0] for one in estimates] for side in (0, 1))
+    axes.errorbar(
+        strengths,
+        [one.value * scale for one in estimates],
+        yerr=[below, above],
+        fmt=look.mark,
+        linestyle=line,
+        color=look.colour,
+        markerfacecolor=face,
+        markersize=4,
+        linewidth=1,
+        capsize=2,
+    )
+
+
+def _band(axes: Axes, estimate: Estimate, scale: float) -> None:
+    axes.axhspan(estimate.low * scale, estimate.high * scale, color="0.85", zorder=0)
+    axes.axhline(estimate.value * scale, color="0.6", linewidth=1, zorder=0.5)
