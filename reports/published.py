@@ -1,0 +1,312 @@
+"""What others have published, beside what a study found.
+
+Each file in published/ is a table that others printed: its title, source and address, the `setting` that its results
+share, and for each result its place, what its setting adds to the shared one, and the numbers as they are printed.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import PurePath
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from reports.results import AttackResult, AuditResult, Estimate, Record, StudyResult
+from reports.tables import FEW_FALSE_POSITIVES, Cell, Table, metric_title, number
+
+ACCURACIES = ("train_accuracy", "test_accuracy")
+PATHS = ("folder", "npz", "csv")
+CIFAR10 = {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"}
+CIFAR10_SHAPE = (3, 32, 32)
+INPUTS = "standardised per channel"
+THRESHOLD = "chosen on the other half of the examples"
+
+Pair = tuple[str, object, object]
+
+
+class Number(Record):
+    """A number as it is `printed`, and its `value`, a fraction; `unit` is the heading's, where it gives one."""
+
+    metric: str
+    printed: str
+    value: float
+    unit: Literal["", "%"] = ""
+
+    @model_validator(mode="after")
+    def _is_what_is_printed(self) -> Self:
+        digits = re.search(r"\d+(?:\.\d+)?", self.printed)
+        if digits is None or not math.isclose(float(digits[0]) / (100 if self.percent else 1), self.value):
+            raise ValueError(
+                f"value must be what is printed, {self.printed}{self.unit} as a fraction, got {self.value}"
+            )
+        return self
+
+    @property
+    def percent(self) -> bool:
+        """Whether it is printed in percent."""
+        return "%" in self.printed + self.unit
+
+
+class Setting(Record):
+    """What the numbers are of. None is what the source does not state.
+
+    `scheme` and `attack` are spelt as mgaudit spells them, and `variant` says how their attack differs from ours of
+    that name; accuracies have no attack. `training_examples` are those of one model, and `threshold` is that of the
+    balanced accuracy.
+    """
+
+    dataset: str
+    scheme: str
+    attack: str | None = None
+    variant: str | None = None
+    knowledge: Literal["adaptive", "naive"] = "adaptive"
+    network: str | None = None
+    training_examples: int | None = None
+    epochs: int | None = None
+    optimizer: str | None = None
+    augmentation: str | None = None
+    inputs: str | None = None
+    delta: float | None = None
+    max_grad_norm: float | None = None
+    accountant: str | None = None
+    shadows: int | None = None
+    queries: str | None = None
+    threshold: str | None = None
+
+
+class Published(Record):
+    """One result that others published, and where they printed it."""
+
+    title: str
+    source: str
+    address: str = Field(pattern="^https://")
+    place: str
+    setting: Setting
+    numbers: list[Number] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _accuracies_have_no_attack(self) -> Self:
+        for one in self.numbers:
+            if (one.metric in ACCURACIES) is not (self.setting.attack is None):
+                raise ValueError(f"{one.metric} must go with {'no' if self.setting.attack else 'an'} attack")
+        return self
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A published number and ours of the same data, scheme, attack and metric, with what else is different."""
+
+    published: Published
+    number: Number
+    arm: AuditResult
+    attack: AttackResult | None
+    here: Estimate
+    differences: list[str]
+
+
+@cache
+def published() -> tuple[Published, ...]:
+    """Returns every published result that comes with mgaudit."""
+    found: list[Published] = []
+    for file in sorted((files("reports") / "published").iterdir(), key=lambda one: one.name):
+        table: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        for result in table.pop("results"):
+            setting = {**table["setting"], **result.get("setting", {})}
+            found.append(Published.model_validate({**table, **result, "setting": setting}))
+    return tuple(found)
+
+
+def comparable(study: StudyResult, known: Iterable[Published]) -> list[Comparison]:
+    """Returns the known numbers that may stand beside numbers of the study, arm by arm.
+
+    Data, scheme with its strength, attack, what the adversary knows, and metric are the same. A folder of pictures is
+    taken for CIFAR-10 where its classes and the shape of its pictures are CIFAR-10's, and that is told as a difference.
+    """
+    here = [one for one in known if one.setting.dataset == _dataset(study)]
+    return [
+        Comparison(one, printed, arm, attack, ours, _differences(study, arm, attack, one.setting, printed.metric))
+        for arm in study.arms
+        for one in here
+        if _same_scheme(one.setting.scheme, arm.scheme)
+        for attack in _attacks(one.setting, arm)
+        for printed in one.numbers
+        if (ours := _ours(arm, attack, printed.metric)) is not None
+    ]
+
+
+def published_table(study: StudyResult) -> Table:
+    """Returns the published numbers beside ours, or a note that says why there are none."""
+    found = comparable(study, published())
+    columns = ["Result", "Setting", "Number there", "Number here", "Differences"]
+    rows = [
+        [
+            Cell(f"{one.published.source}, {one.published.place}"),
+            Cell("; ".join([one.arm.label, *([one.attack.name] if one.attack else []), _words(one.number.metric)])),
+            Cell(f"{one.number.printed} {one.number.unit}".strip()),
+            _in_its_unit(one),
+            Cell("; ".join(one.differences)),
+        ]
+        for one in found
+    ]
+    notes = [_why_none(study)]
+    if found:
+        notes = [
+            "Data, scheme and its strength, attack and metric are the same; what else is known to differ is named, and "
+            "can move a number by more than either interval. Numbers there are as printed.",
+            *dict.fromkeys(f"{one.published.source}: {one.published.title}, {one.published.address}" for one in found),
+        ]
+    return Table("Beside published figures", columns, rows, notes)
+
+
+def _dataset(study: StudyResult) -> str:
+    data = study.dataset
+    is_cifar10 = (
+        data.name.startswith("folder:")
+        and set(data.classes) == CIFAR10
+        and len(data.classes) == len(CIFAR10)
+        and data.input_shape == CIFAR10_SHAPE
+    )
+    return "cifar10" if is_cifar10 else data.name
+
+
+def _spec(text: str) -> tuple[str, dict[str, str]]:
+    """Returns name and options of a choice spelt `name:key=value,key=value`."""
+    name, _, rest = text.partition(":")
+    return name, {key: value for key, _, value in (part.partition("=") for part in rest.split(",") if part)}
+
+
+def _same_scheme(there: str, here: str) -> bool:
+    """Returns whether the schemes are equal but for what DP-SGD's epsilon takes into account."""
+    (name, options), (our_name, ours) = _spec(there), _spec(here)
+    for found in (options, ours):
+        for key in ("delta", "max_grad_norm"):
+            found.pop(key, None)
+    return name == our_name and options.keys() == ours.keys() and all(_equal(options[key], ours[key]) for key in ours)
+
+
+def _equal(there: str, here: str) -> bool:
+    try:
+        return math.isclose(float(there), float(here), rel_tol=0, abs_tol=1e-9)
+    except ValueError:
+        return there == here
+
+
+def _attacks(setting: Setting, arm: AuditResult) -> Sequence[AttackResult | None]:
+    """Returns the arm's attacks that are the setting's, whatever they are tuned to; [None] where it has no attack."""
+    if setting.attack is None:
+        return [None]
+    name, options = _spec(setting.attack)
+    same = []
+    for attack in arm.attacks:
+        our_name, ours = _spec(attack.attack)
+        # Offline and online adversaries do not know the same.
+        online = options.get("online", "true") == ours.get("online", "true")
+        if our_name == name and online and attack.knowledge == setting.knowledge:
+            same.append(attack)
+    return same
+
+
+def _ours(arm: AuditResult, attack: AttackResult | None, metric: str) -> Estimate | None:
+    if attack is not None:
+        return attack.metrics.get(metric)
+    return {"train_accuracy": arm.train_accuracy, "test_accuracy": arm.test_accuracy}.get(metric)
+
+
+def _differences(
+    study: StudyResult, arm: AuditResult, attack: AttackResult | None, there: Setting, metric: str
+) -> list[str]:
+    said, pairs = [], _training(study, arm, there)
+    if study.dataset.name != there.dataset:
+        said.append(
+            "data: CIFAR-10 there, here a folder with its class names and picture shape, which cannot be known to be it"
+        )
+    if attack is not None:
+        pairs += _attacking(study, attack, there, metric)
+        if there.variant is not None or _spec(there.attack or "") != _spec(attack.attack):
+            variant = f" ({there.variant})" if there.variant else ""
+            said.append(f"attack: {there.attack}{variant} there, {attack.attack} here")
+        if attack.false_positives_allowed.get(metric, FEW_FALSE_POSITIVES) < FEW_FALSE_POSITIVES:
+            said.append(
+                f"coarse here: fewer than {FEW_FALSE_POSITIVES} of a target's {attack.non_members} or more non-members "
+                "may pass the threshold"
+            )
+    said += [
+        f"{word}: {_shown(theirs)} there, {_shown(ours)} here"
+        for word, theirs, ours in pairs
+        if theirs is not None and theirs != ours
+    ]
+    unsaid = [word for word, theirs, _ in pairs if theirs is None]
+    return said + ([f"the source does not state {', '.join(unsaid)}"] if unsaid else [])
+
+
+def _training(study: StudyResult, arm: AuditResult, there: Setting) -> list[Pair]:
+    """Returns what may differ in the training of the targets: the word for it, what it is there and here."""
+    training = study.settings["training"]
+    epochs = min(training["epochs"], training.get("stop_epoch") or training["epochs"])
+    pairs: list[Pair] = [
+        ("network", there.network, study.target),
+        ("training examples", there.training_examples, study.dataset.examples // 2),
+        ("epochs", there.epochs, epochs),
+        ("optimizer", there.optimizer, training["optimizer"]),
+        ("augmentation", there.augmentation, training["augment"]),
+    ]
+    if there.scheme.startswith("gaussian"):
+        pairs.append(("inputs", there.inputs, INPUTS))
+    if arm.claim is not None:
+        pairs.append(("clipping norm", there.max_grad_norm, arm.claim.max_grad_norm))
+        if "epsilon" in _spec(there.scheme)[1]:
+            pairs += [("δ", there.delta, arm.claim.delta), ("accountant", there.accountant, arm.claim.accountant)]
+    return pairs
+
+
+def _attacking(study: StudyResult, attack: AttackResult, there: Setting, metric: str) -> list[Pair]:
+    """Returns what may differ in the attack and how it is measured."""
+    pairs: list[Pair] = [("queries", there.queries, study.settings["queries"])]
+    if "shadows" in attack.needs:
+        pairs.append(("shadows", there.shadows, len(attack.targets) - 1))
+    if metric == "balanced_accuracy":
+        pairs.append(("threshold", there.threshold, THRESHOLD))
+    return pairs
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _words(metric: str) -> str:
+    return metric.replace("_", " ") if metric in ACCURACIES else metric_title(metric).removesuffix(", %")
+
+
+def _in_its_unit(one: Comparison) -> Cell:
+    """Returns our number in the unit of the printed one."""
+    if not one.number.percent:
+        return number(one.here)
+    cell = number(one.here, scale=100, digits=2)
+    return Cell(cell.text, f"{cell.interval} %")
+
+
+def _why_none(study: StudyResult) -> str:
+    name, everything = _dataset(study), published()
+    kind, _, path = name.partition(":")
+    shown = f"{kind}:{PurePath(path).name}" if kind in PATHS else name
+    here = [one.setting for one in everything if one.setting.dataset == name]
+    if not here:
+        return (
+            f"No published figure is known for {shown}; known are "
+            f"{', '.join(sorted({one.setting.dataset for one in everything}))}."
+        )
+    schemes: dict[str, dict[str, None]] = {}
+    for setting in here:
+        schemes.setdefault(setting.scheme, {})[setting.attack or "accuracy"] = None
+    known = "; ".join(f"{scheme} ({', '.join(attacks)})" for scheme, attacks in schemes.items())
+    return (
+        f"No published figure for {shown} has a scheme, its strength, an attack and a metric of this study; known are "
+        f"{known}."
+    )
