@@ -13,6 +13,7 @@ from reports.figures.roc import roc_drawing
 from reports.figures.scores import score_drawing
 from reports.figures.strengths import strength_drawing
 from reports.method import facts, method
+from reports.published import published_table
 from reports.results import Arrays, Result, StudyResult
 from reports.tables import Table, accuracy_vs_privacy, all_metrics, by_class, most_exposed, single_targets
 from reports.verdict import question, verdict
@@ -138,6 +139,7 @@ def _sections(study: StudyResult, arrays: Arrays, prefix: str) -> list[Section]:
         ("Attack power and shadow models", [power, compared.power(study)]),
         ("Single targets", [single_targets(study)]),
         ("Exposed examples", [exposed, most_exposed(study), shared, compared.shared_exposure(study), by_class(study)]),
+        ("Beside published figures", [published_table(study)]),
         ("Method", [Words(method(study))]),
         ("What was run", [Facts(facts(study))]),
         (metrics.caption, [metrics]),

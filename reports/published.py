@@ -16,7 +16,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from reports.results import AttackResult, AuditResult, Estimate, Record, StudyResult
+from reports.record import Estimate, Record
+from reports.results import AttackResult, AuditResult, StudyResult
 from reports.tables import FEW_FALSE_POSITIVES, Cell, Table, metric_title, number
 
 ACCURACIES = ("train_accuracy", "test_accuracy")
@@ -160,7 +161,7 @@ def published_table(study: StudyResult) -> Table:
             "can move a number by more than either interval. Numbers there are as printed.",
             *dict.fromkeys(f"{one.published.source}: {one.published.title}, {one.published.address}" for one in found),
         ]
-    return Table("Beside published figures", columns, rows, notes)
+    return Table("published", "Beside published figures", columns, rows, notes)
 
 
 def _dataset(study: StudyResult) -> str:
