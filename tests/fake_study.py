@@ -1,0 +1,247 @@
+"""A study made up of known numbers, for tests of how it is told."""
+
+import io
+import re
+from collections.abc import Sequence
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pypdf import PdfReader
+
+from mgaudit.analysis import analysed
+from mgaudit.settings import scheme_choice
+from mgaudit.strength import strength_of
+from reports.analysis.numbers import ANALYSED
+from reports.record import Estimate
+from reports.results import (
+    ARRAYS_FILE,
+    RESULT_FILE,
+    Arrays,
+    AttackResult,
+    AuditResult,
+    ClassExposure,
+    DatasetSummary,
+    ExposedExample,
+    PowerPoint,
+    PrivacyClaim,
+    Provenance,
+    Result,
+    StudyResult,
+    Times,
+    arrays_to_bytes,
+)
+
+NASTY = '<script>alert("1")</script> #strong[x] $y$ *z* {{ 7*7 }}'
+METRICS = (
+    "auc",
+    "tpr_at_0.1_fpr",
+    "tpr_at_0.01_fpr",
+    "tpr_at_0.001_fpr",
+    "tpr_at_0_fpr",
+    "balanced_accuracy",
+    "advantage",
+)
+SETTINGS = {
+    "models": 6,
+    "seed": 5,
+    "queries": "plain",
+    "examples": None,
+    "stack": 4,
+    "training": {
+        "epochs": 3,
+        "batch_size": 8,
+        "optimizer": "sgd",
+        "momentum": 0.9,
+        "weight_decay": 0.0,
+        "augment": "crops",
+        "precision": "tf32",
+    },
+}
+CLAIM = PrivacyClaim(
+    epsilon=7.994,
+    delta=8.8071e-4,
+    noise_multiplier=1.0986,
+    max_grad_norm=1.0,
+    sample_rate=0.1068,
+    steps=281,
+    accountant="PRV",
+    adjacency="add/remove",
+)
+TARGETS = [0, 1, 2, 3, 4, 5]
+SPREAD = np.array([-0.01, 0.01, 0.0, 0.005, -0.005, 0.0])
+EXAMPLES = 120
+
+
+def estimate(value: float, half: float) -> Estimate:
+    return Estimate(value=value, low=value - half, high=value + half)
+
+
+def attack(name: str, auc: float, change: float | None, knowledge: Any = "adaptive") -> AttackResult:
+    metrics = {metric: estimate(0.2 + 0.01 * place, 0.005) for place, metric in enumerate(METRICS)}
+    metrics["auc"] = estimate(auc, 0.0123)
+    per_target = [0.3, 0.2, 0.4, 0.3, 0.3, 0.3]
+    return AttackResult(
+        attack=name,
+        knowledge=knowledge,
+        targets=TARGETS,
+        source="Somebody 2020",
+        needs=["shadows"] if name == "lira" else [],
+        metrics=metrics,
+        per_target=dict.fromkeys(METRICS, per_target),
+        single_targets={metric: [estimate(value, 0.03) for value in per_target] for metric in METRICS[:5]},
+        differences={} if change is None else {metric: estimate(change, 0.02) for metric in METRICS},
+        correct_guesses=[4, 4, 3, 4, 4, 4],
+        epsilon_lower_bound=0.3299,
+        false_positives_allowed={"tpr_at_0.1_fpr": 30, "tpr_at_0.01_fpr": 10, "tpr_at_0.001_fpr": 0, "tpr_at_0_fpr": 0},
+        non_members=299,
+    )
+
+
+def arm(
+    scheme: str,
+    label: str,
+    auc: float,
+    change: float | None,
+    claim: PrivacyClaim | None = None,
+    accuracy: float = 0.985,
+    note: str = "",
+) -> AuditResult:
+    epsilon = None if claim is None else claim.epsilon
+    return AuditResult(
+        scheme=scheme,
+        label=label,
+        note=note,
+        strength=None if scheme in ("none", "x") else strength_of(scheme_choice(scheme), epsilon),
+        learning_rate=0.02,
+        diverged=[],
+        train_accuracy=estimate(0.99, 0.004),
+        test_accuracy=Estimate(value=accuracy, low=accuracy - 0.025, high=accuracy + 0.015),
+        test_accuracy_difference=None if change is None else estimate(-0.031, 0.012),
+        claim=claim,
+        delta=8.8071e-4,
+        guesses=6,
+        epsilon_provable=8.9012,
+        attacks=[
+            attack("lira", auc, change),
+            attack("loss", auc - 0.05, change),
+            *([] if change is None else [attack("lira", auc - 0.1, change - 0.1, knowledge="naive")]),
+        ],
+        power=[
+            PowerPoint(shadows=shadows, metrics={metric: estimate(auc - 0.1 / shadows, 0.02) for metric in ANALYSED})
+            for shadows in (2, 4, 5)
+        ],
+        most_exposed=[
+            ExposedExample(
+                example=place,
+                origin=f"train/{place}.png",
+                label=NASTY if place == 0 else "a",
+                score=7.5 - place,
+                rank_in=Estimate(value=0.95, low=0.9, high=1.0),
+                rank_out=None if place == 1 else Estimate(value=0.5, low=0.25, high=0.75),
+                targets=2,
+            )
+            for place in range(20)
+        ],
+        by_class=[
+            ClassExposure(label="a", examples=40, auc=estimate(auc - 0.02, 0.03)),
+            ClassExposure(label=NASTY, examples=20, auc=None),
+        ],
+    )
+
+
+def three_arms(label: str = "gaussian-mask (kappa=0.3)") -> list[AuditResult]:
+    return [
+        arm("none", "no noise", 0.75, None),
+        arm("gaussian-mask:kappa=0.3", label, 0.7, -0.05, accuracy=0.95),
+        arm("dp-sgd:epsilon=8", "dp-sgd (epsilon=8)", 0.501, -0.249, CLAIM, accuracy=0.9),
+    ]
+
+
+def study(label: str = "gaussian-mask (kappa=0.3)", **changes: Any) -> StudyResult:
+    arms = changes.pop("arms", three_arms(label))
+    baseline = changes.pop("baseline", "none")
+    fields: dict[str, Any] = {
+        "settings": SETTINGS,
+        "target": "CNN",
+        "dataset": DatasetSummary(
+            name=f"folder:/data/{label}",
+            sha256="ab" * 32,
+            examples=EXAMPLES,
+            test_examples=20,
+            input_shape=(1, 8, 8),
+            classes=("a", NASTY),
+        ),
+        "lost": [],
+        "analysis": analysed(arms, baseline, arrays(arms)),
+        "provenance": Provenance(versions={"torch": "2"}, code_sha256="cd" * 32, device="cpu", processor="x"),
+        "times": Times(started="2026-01-01", seconds=61.5, training_seconds={"none": 9.0}, models_reused={"none": 2}),
+    }
+    return StudyResult(**{**fields, **changes, "arms": arms, "baseline": baseline})
+
+
+def result(*studies: StudyResult, **changes: Any) -> Result:
+    fields: dict[str, Any] = {
+        "title": "",
+        "note": "",
+        "command": "mgaudit run --settings RUN/settings.toml",
+        "settings": studies[0].settings,
+        "studies": list(studies),
+    }
+    return Result(**{**fields, **changes})
+
+
+def arrays(arms: Sequence[AuditResult] | None = None) -> Arrays:
+    """What lies behind the arms: scores at random, and samples whose means are the arms' numbers."""
+    generator = np.random.default_rng(0)
+    grid = np.concatenate([[0.0], np.logspace(-4, 0, 30)])
+    found: Arrays = {
+        "membership": generator.random((len(TARGETS), EXAMPLES)) < 0.5,
+        "roc_fpr": grid,
+    }
+    for index, one in enumerate(three_arms() if arms is None else arms):
+        found |= _samples(f"arm{index}/test_accuracy", one.test_accuracy.value, len(TARGETS), generator)
+        found[f"arm{index}/ranks"] = generator.random((len(one.attacks[0].targets), EXAMPLES)).astype(np.float32)
+        for mounted in one.attacks:
+            found[f"arm{index}/{mounted.name}/scores"] = generator.standard_normal((len(mounted.targets), EXAMPLES))
+            found[f"arm{index}/{mounted.name}/roc_tpr"] = np.sqrt(grid)
+            for metric in ANALYSED:
+                place, value = f"arm{index}/{mounted.name}/{metric}", mounted.metrics[metric].value
+                found |= _samples(place, value, len(mounted.targets), generator)
+        found[f"arm{index}/most_exposed_pictures"] = generator.integers(0, 256, (20, 8, 8)).astype(np.uint8)
+    return found
+
+
+def _samples(place: str, value: float, targets: int, generator: np.random.Generator) -> Arrays:
+    resampled = value + SPREAD[:targets, np.newaxis] + 0.005 * generator.standard_normal((targets, 50))
+    return {f"{place}/per_target": value + SPREAD[:targets], f"{place}/in_resamples": resampled.astype(np.float32)}
+
+
+def many() -> tuple[StudyResult, Arrays]:
+    """Twelve arms, some composed: five masks lower the AUC, five raise it, and one leaves it."""
+    arms = [arm("none", "no noise", 0.75, None)]
+    for place in range(11):
+        change = (-0.05, 0.05)[place % 2] if place < 10 else 0.0
+        kappa = f"kappa={place + 1}"
+        scheme, label = (f"gaussian-mask:{kappa}", f"gaussian-mask ({kappa})")
+        if place > 7:
+            scheme, label = f"{scheme}+dp-sgd:epsilon=8", f"{label} + dp-sgd (epsilon=8)"
+        arms.append(arm(scheme, label, 0.75 + change - place / 1000 * (change != 0), change))
+    return study(arms=arms), arrays(arms)
+
+
+def write(folder: Path, told: Result, held: list[Arrays]) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / RESULT_FILE).write_text(told.model_dump_json())
+    (folder / ARRAYS_FILE).write_bytes(arrays_to_bytes(held))
+
+
+def pdf_text(pdf: bytes) -> str:
+    text = " ".join(" ".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages).split())
+    return text.replace("\u200b", "")
+
+
+def html_text(html: str) -> str:
+    body = re.sub(r"(?s)<(style|svg|script).*?</\1>", " ", html)
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())
