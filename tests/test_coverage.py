@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from attacks.intervals import Interval, Resampled, resample_counts, two_way_interval
+from attacks.intervals import Interval, Resampled, resample_counts, two_way_interval, two_way_p_value
 from attacks.metrics import ROC, false_positives_allowed, metrics
 from attacks.single_target import delong_interval, population_tpr_interval, tpr_interval
 
@@ -199,6 +199,68 @@ def delong_of_one_target(law: Law, examples: int, audits: int) -> list[str]:
     return row(law.name, examples, 1, "AUC", law.auc, found)
 
 
+@dataclass(frozen=True)
+class Pair:
+    """Two arms with the same members, the same difficulty of each example, and noise that is the same by a share.
+
+    What one target gives away more than another, it does so in both arms.
+    """
+
+    name: str
+    first: Scenario
+    second: Scenario
+    shared: float
+
+    def truth(self) -> float:
+        return self.first.auc() - self.second.auc()
+
+    def draw(self, targets: int, examples: int, generator: np.random.Generator) -> tuple[list[np.ndarray], np.ndarray]:
+        """Scores of both arms, and membership, (targets, examples)."""
+        members = generator.random((targets, examples)) < 0.5
+        difficulty = generator.standard_normal(examples)
+        common = generator.standard_normal((targets, examples))
+        uneven, chosen = generator.standard_normal((targets, 1)), generator.random(examples)
+        scores = []
+        for arm in (self.first, self.second):
+            own = generator.standard_normal((targets, examples))
+            noise = np.sqrt(self.shared) * common + np.sqrt(1 - self.shared) * own
+            # The same examples are the vulnerable ones in both arms.
+            shift = np.asarray(arm.shifts)[np.searchsorted(np.cumsum(arm.shares)[:-1], chosen)]
+            scores.append(arm.difficulty * difficulty + noise + shift * (1 + arm.uneven * uneven) * members)
+        return scores, members
+
+
+PAIRS = [
+    Pair("nothing changes", ALL, ALL, 0.8),
+    Pair("all leak less", Scenario("less", 3.0, (1.2,)), ALL, 0.8),
+    Pair("the few leak less", Scenario("fewer", 1.0, (0.1, 2.0), (0.9, 0.1)), FEW, 0.5),
+    Pair("targets differ", Scenario("less uneven", 1.0, (0.8,), uneven=0.15), UNEVEN, 0.5),
+    Pair("little is shared", NOTHING, Scenario("leaks", 3.0, (1.5,)), 0.0),
+]
+
+
+def paired_differences(pair: Pair, examples: int, audits: int) -> Iterator[list[str]]:
+    """The intervals of the difference in AUC, and how often its p-value is below 5 %."""
+    found: dict[int, list[Interval]] = {targets: [] for targets in TARGETS}
+    p_values: dict[int, list[float]] = {targets: [] for targets in TARGETS}
+    for seed in range(audits):
+        generator = np.random.default_rng([seed, examples, 7])
+        scores, membership = pair.draw(max(TARGETS), examples, generator)
+        counts = with_the_examples_themselves(resample_counts(examples, generator, resamples=200))
+        numbers = [
+            np.stack([resampled_curve(*one, counts, examples).auc() for one in zip(arm, membership, strict=True)])
+            for arm in scores
+        ]
+        for targets in TARGETS:
+            first, second = (Resampled(arm[:targets, 0], arm[:targets, 1:]) for arm in numbers)
+            found[targets].append(two_way_interval(first - second, 1, (-1.0, 1.0)))
+            p_values[targets].append(two_way_p_value(first - second))
+    for targets, intervals in found.items():
+        zero_is_out = [interval.low > 0 or interval.high < 0 for interval in intervals]
+        assert zero_is_out == [p_value < 0.05 for p_value in p_values[targets]]
+        yield row(pair.name, examples, targets, "difference in AUC", pair.truth(), intervals)
+
+
 def test_the_fast_curve_is_that_of_metrics() -> None:
     generator = np.random.default_rng(0)
     (scores,), (members,) = FEW.draw(1, 600, generator)
@@ -227,6 +289,7 @@ def test_intervals_cover_in_a_quick_look() -> None:
         delong_of_one_target(normal(0.9), 200, audits=300),
         delong_of_one_target(rounded(1.0), 200, audits=300),
         *of_one_target(ALL, 4000, audits=150),
+        *paired_differences(PAIRS[1], 200, audits=150),
     ]
     assert all(0.9 <= covered(line) <= 0.99 for line in lines), lines
 
@@ -243,6 +306,13 @@ def test_coverage_of_one_targets_auc() -> None:
 def test_coverage_of_the_auc_over_targets() -> None:
     lines = [line for scenario in (NOTHING, ALL, FEW, UNEVEN, STRONG) for line in auc_over_targets(scenario, 400, 1000)]
     show("AUC over targets (two-way)", lines)
+    assert all(0.93 <= covered(line) <= 0.97 for line in lines)
+
+
+@pytest.mark.slow
+def test_coverage_of_paired_differences() -> None:
+    lines = [line for pair in PAIRS for line in paired_differences(pair, 400, 1000)]
+    show("Difference in AUC between two arms (two-way, paired)", lines)
     assert all(0.93 <= covered(line) <= 0.97 for line in lines)
 
 

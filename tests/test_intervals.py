@@ -5,7 +5,7 @@ from scipy import stats
 from scipy.special import expit, logit
 
 from attacks import Attack, LiRA, LossThreshold, Observations, score_every_target
-from attacks.intervals import Interval, Resampled, clopper_pearson, resample_counts, two_way_interval
+from attacks.intervals import Interval, Resampled, clopper_pearson, resample_counts, two_way_interval, two_way_p_value
 from attacks.metrics import metrics
 
 
@@ -186,3 +186,32 @@ def test_resamples_draw_with_replacement_and_evenly() -> None:
     assert (counts.sum(axis=1) == 50).all()
     assert counts.mean(axis=0) == pytest.approx(np.ones(50), abs=0.15)
     assert counts.var() == pytest.approx(1 - 1 / 50, abs=0.05)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_the_p_value_is_below_5_percent_exactly_where_the_interval_leaves_0_out(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    numbers = Resampled(generator.normal(0.02, 0.02, 6), generator.normal(0.02, 0.01, (6, 200)))
+    interval = two_way_interval(numbers, 100, (-1, 1))
+    assert (two_way_p_value(numbers) < 0.05) is (interval.low > 0 or interval.high < 0)
+
+
+def test_the_p_value_of_targets_alone_is_students() -> None:
+    per_target = np.array([0.0002, 0.0005, 0.0003, -0.0001])
+    numbers = Resampled(per_target, np.repeat(per_target[:, np.newaxis], 9, axis=1))
+    assert two_way_p_value(numbers) == pytest.approx(stats.ttest_1samp(per_target, 0).pvalue, rel=1e-4)
+    assert two_way_p_value(-1.0 * numbers) == pytest.approx(two_way_p_value(numbers))
+
+
+def test_the_p_value_of_nothing_is_1_and_of_certainty_next_to_0() -> None:
+    assert two_way_p_value(Resampled(np.zeros(4), np.zeros((4, 9)))) == 1.0
+    assert two_way_p_value(Resampled(np.full(4, 0.3), np.full((4, 9), 0.3))) < 1e-50
+    assert two_way_p_value(Resampled(np.ones(4), np.ones((4, 9)))) < 1e-50
+
+
+def test_sums_of_resampled_numbers_are_taken_in_every_target_and_resample() -> None:
+    generator = np.random.default_rng(0)
+    first, second = (Resampled(generator.random(4), generator.random((4, 9))) for _ in range(2))
+    total = 2.0 * first + -1.0 * second
+    assert np.allclose(total.per_target, 2 * first.per_target - second.per_target)
+    assert np.allclose(total.in_resamples, 2 * first.in_resamples - second.in_resamples)

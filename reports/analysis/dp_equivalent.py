@@ -11,6 +11,7 @@ from reports.analysis.families import families, is_dp_sgd
 from reports.analysis.matched import Crossing, interpolated, slope_at
 from reports.analysis.numbers import CHANGE, RATE, Numbers, Quantity, Terms, accuracy
 from reports.findings import DPEquivalent
+from reports.record import Estimate
 from reports.results import AuditResult
 
 TRIED_BETWEEN = 24  # values of epsilon between two arms, when its interval is sought
@@ -81,16 +82,14 @@ def _equivalent(place: int, arms: Sequence[AuditResult], curve: _Curve, numbers:
         for start in range(len(curve.places) - 1)
         for weight in np.linspace(0, 1, TRIED_BETWEEN, endpoint=False)
     ] + [Crossing(len(curve.places) - 1, 0.0)]
-    tested = [
-        (curve.epsilon(at), numbers.estimate([(1.0, ours), *((-share, one) for share, one in curve.terms(at))], CHANGE))
-        for at in grid
-    ]
-    if any(difference is None for _, difference in tested):
-        return None
-    possible = [epsilon for epsilon, difference in tested if difference is not None and difference.sign == 0]
+    tested = []
+    for tried in grid:
+        difference = numbers.estimate([(1.0, ours), *((-share, one) for share, one in curve.terms(tried))], CHANGE)
+        if difference is None:
+            return None
+        tested.append((math.log(curve.epsilon(tried)), difference))
     smallest, largest = curve.epsilons[0], curve.epsilons[-1]
-    low = None if smallest in possible else min(possible, default=None)
-    high = None if largest in possible else max(possible, default=None)
+    low, high = _where_it_covers_zero(tested)
     at = rising(curve.aucs, wanted)
     common = {"scheme": arms[place].scheme, "attack": curve.attack}
     if at is None:
@@ -98,8 +97,8 @@ def _equivalent(place: int, arms: Sequence[AuditResult], curve: _Curve, numbers:
         return DPEquivalent(
             **common,
             epsilon=None,
-            low=None if below else (low if possible else largest),
-            high=(high if possible else smallest) if below else None,
+            low=None if below else (low or largest),
+            high=(high or smallest) if below else None,
             beyond="smallest" if below else "largest",
             accuracy=None,
             accuracy_difference=None,
@@ -122,6 +121,28 @@ def _equivalent(place: int, arms: Sequence[AuditResult], curve: _Curve, numbers:
         accuracy=numbers.estimate(terms, RATE),
         accuracy_difference=numbers.estimate(lacking, CHANGE),
     )
+
+
+def _where_it_covers_zero(tested: Sequence[tuple[float, Estimate]]) -> tuple[float | None, float | None]:
+    """Returns the least and the largest epsilon at which the difference may be 0; None where that is an end.
+
+    Both are None where there is no such epsilon. `tested` holds log epsilon, rising, with the difference there. Between
+    two of them the ends of the interval are taken to lie on straight lines.
+    """
+    covering = [place for place, (_, difference) in enumerate(tested) if difference.sign == 0]
+    if not covering:
+        return None, None
+    first, last = covering[0], covering[-1]
+    low = None if first == 0 else math.exp(_root(tested[first - 1], tested[first]))
+    high = None if last == len(tested) - 1 else math.exp(_root(tested[last + 1], tested[last]))
+    return low, high
+
+
+def _root(outside: tuple[float, Estimate], inside: tuple[float, Estimate]) -> float:
+    """Returns where, on the line from outside to inside, the end of the interval next to 0 is 0."""
+    ends = [one.low if outside[1].sign > 0 else one.high for _, one in (outside, inside)]
+    share = ends[0] / (ends[0] - ends[1])
+    return outside[0] + share * (inside[0] - outside[0])
 
 
 def _epsilon(arm: AuditResult) -> float | None:
