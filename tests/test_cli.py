@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from attacks import ATTACKS
 from mgaudit.cli import app
-from reports.results import read_study
+from reports.results import read_result
 from targets import SCHEMES
 
 SMALL = ["--target", "mlp:hidden=16", "--examples", "200", "--models", "4", "--epochs", "3", "--jobs", "1"]
@@ -63,7 +63,7 @@ def test_a_run_writes_what_it_promises(tmp_path: Path) -> None:
         "report.pdf",
         "log.txt",
     }
-    study, _ = read_study(folder)
+    (study,) = read_result(folder)[0].studies
     assert [arm.scheme for arm in study.arms] == ["none", "gaussian-mask:kappa=0.5", "dp-sgd:epsilon=4"]
     json.loads((folder / "result.json").read_text(), parse_constant=lambda name: pytest.fail(f"{name} in JSON"))
     assert "Training with gaussian-mask (kappa=0.5)" in " ".join(result.stdout.split())
@@ -78,13 +78,14 @@ def test_a_run_is_reproduced_from_its_settings_file(tmp_path: Path) -> None:
     assert mgaudit("run", "--settings", str(first / "settings.toml"), "--out", str(tmp_path / "b")).exit_code == 0
     again = run_folder(tmp_path / "b")
     ours, theirs = (json.loads((folder / "result.json").read_text()) for folder in (first, again))
-    assert ours.pop("times")["models_reused"] == {"none": 0, "gaussian-mask:kappa=0.3": 0}
-    assert theirs.pop("times")["models_reused"] == {"none": 4, "gaussian-mask:kappa=0.3": 4}
+    assert ours["studies"][0].pop("times")["models_reused"] == {"none": 0, "gaussian-mask:kappa=0.3": 0}
+    assert theirs["studies"][0].pop("times")["models_reused"] == {"none": 4, "gaussian-mask:kappa=0.3": 4}
     assert ours == theirs
     changed = mgaudit("run", "--settings", str(first / "settings.toml"), "--out", str(tmp_path / "c"), "--kappa", "1")
     assert changed.exit_code == 0, changed.output
-    assert [arm.scheme for arm in read_study(run_folder(tmp_path / "c"))[0].arms] == ["none", "gaussian-mask:kappa=1"]
-    assert read_study(run_folder(tmp_path / "c"))[0].settings["seed"] == 7
+    (study,) = read_result(run_folder(tmp_path / "c"))[0].studies
+    assert [arm.scheme for arm in study.arms] == ["none", "gaussian-mask:kappa=1"]
+    assert study.settings["seed"] == 7
 
 
 def test_json_is_all_that_stdout_holds(tmp_path: Path) -> None:
@@ -92,7 +93,7 @@ def test_json_is_all_that_stdout_holds(tmp_path: Path) -> None:
     printed = json.loads(result.stdout)
     assert printed["run"] == str(run_folder(tmp_path / "runs"))
     assert printed["result"] == json.loads((run_folder(tmp_path / "runs") / "result.json").read_text())
-    assert [arm["scheme"] for arm in printed["result"]["arms"]] == ["gaussian-mask:kappa=0.3"]
+    assert [arm["scheme"] for arm in printed["result"]["studies"][0]["arms"]] == ["gaussian-mask:kappa=0.3"]
 
 
 def test_quiet_is_quiet(tmp_path: Path) -> None:
@@ -124,7 +125,7 @@ def test_two_runs_of_one_command_at_once_do_not_get_in_each_others_way(tmp_path:
         _, errors = running.communicate(timeout=120)
         assert running.returncode == 0, errors
     results = [json.loads((run_folder(tmp_path / out) / "result.json").read_text()) for out in ("a", "b")]
-    reused = [sum(result.pop("times")["models_reused"].values()) for result in results]
+    reused = [sum(result["studies"][0].pop("times")["models_reused"].values()) for result in results]
     assert results[0] == results[1]
     assert sum(reused) == 8
 
@@ -347,13 +348,13 @@ def test_a_killed_run_goes_on_where_it_was(
     assert all(path.stat().st_mtime_ns == then for path, then in kept.items())
     assert not list(own_cache.rglob("*.partial"))
     result = json.loads((run_folder(tmp_path / "runs") / "result.json").read_text())
-    assert sum(result.pop("times")["models_reused"].values()) == len(kept)
+    assert sum(result["studies"][0].pop("times")["models_reused"].values()) == len(kept)
 
     monkeypatch.setenv("MGAUDIT_CACHE", str(tmp_path / "other-cache"))
     whole = mgaudit("run", *SLOW, "--jobs", "1", "--out", str(tmp_path / "whole"))
     assert whole.exit_code == 0, whole.output
     expected = json.loads((run_folder(tmp_path / "whole") / "result.json").read_text())
-    expected.pop("times")
+    expected["studies"][0].pop("times")
     assert result == expected
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fake_study import result
 from numpy.typing import NDArray
 
 from mgaudit.progress import Progress
@@ -68,13 +69,17 @@ def test_differences_are_paired_over_the_targets_that_both_arms_have(run: Diverg
     assert masked.differences["auc"].value == pytest.approx(np.mean(pairs))
 
 
+def html_of(study: StudyResult, arrays: Arrays) -> str:
+    return render_html(document(result(study), [arrays]))
+
+
 def test_the_report_counts_them(run: Diverging) -> None:
     study, arrays = run({"none": [4], "mask": [1, 5]})
     notes = accuracy_vs_privacy(study).notes
     assert "no noise: 1 of 6 models diverged and are left out, as targets and as shadows." in notes
     assert "gaussian-mask (kappa=0.3): 2 of 6 models diverged and are left out, as targets and as shadows." in notes
     assert any("2 of 6 models diverged" in sentence for sentence in verdict(study))
-    assert "2 of 6 models diverged" in render_html(document(study, arrays))
+    assert "2 of 6 models diverged" in html_of(study, arrays)
 
 
 def test_an_arm_with_too_few_models_left_says_so_and_the_others_stand(run: Diverging) -> None:
@@ -84,7 +89,7 @@ def test_an_arm_with_too_few_models_left_says_so_and_the_others_stand(run: Diver
     lost = "gaussian-mask (kappa=0.3): 4 of 6 models diverged; too few are left for an audit."
     assert lost in accuracy_vs_privacy(study).notes
     assert lost in verdict(study)
-    assert "4 of 6 models diverged; too few" in render_html(document(study, arrays))
+    assert "4 of 6 models diverged; too few" in html_of(study, arrays)
 
 
 def test_without_a_baseline_that_converged_arms_stand_alone(run: Diverging) -> None:
