@@ -1,0 +1,138 @@
+"""Several runs as one, and two runs side by side."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from fake_study import arm, arrays, result, study, three_arms
+
+from mgaudit.join import NamedRun, joined
+from mgaudit.side_by_side import numbers_apart, settings_apart
+from reports.document import document
+from reports.html import render_html
+from reports.results import AuditResult
+
+MASK = arm("gaussian-mask:kappa=1", "gaussian-mask (kappa=1)", 0.65, -0.1, accuracy=0.9)
+
+
+def run(name: str, *arms: AuditResult, baseline: str | None = "none", **settings: Any) -> NamedRun:
+    schemes = [one.scheme for one in arms]
+    told = study(
+        arms=list(arms), baseline=baseline, settings={**study().settings, "schemes": schemes, "notes": {}, **settings}
+    )
+    return NamedRun(name, result(told), [arrays(arms)])
+
+
+def test_the_arms_of_runs_that_can_be_compared_become_one_study() -> None:
+    plain, mask, private = three_arms()
+    whole, held = joined([run("A", plain, mask), run("B", plain, private)])
+    (one,) = whole.studies
+    assert [found.scheme for found in one.arms] == ["none", "gaussian-mask:kappa=0.3", "dp-sgd:epsilon=8"]
+    assert one.settings["schemes"] == [found.scheme for found in one.arms]
+    theirs = arrays([plain, private])
+    assert np.array_equal(held[0]["arm2/lira/scores"], theirs["arm1/lira/scores"])
+    assert {found.scheme for found in one.analysis.changes} == {"gaussian-mask:kappa=0.3", "dp-sgd:epsilon=8"}
+    assert one.analysis.front
+    assert "Joined from A, B." in render_html(document(whole, held))
+    assert whole.command == "mgaudit report A B"
+
+
+def test_an_arm_of_a_run_without_baseline_is_compared_with_the_others_baseline() -> None:
+    plain, mask, private = three_arms()
+    alone = private.model_copy(
+        update={
+            "test_accuracy_difference": None,
+            "attacks": [one.model_copy(update={"differences": {}}) for one in private.attacks[:2]],
+        }
+    )
+    (one,) = joined([run("A", plain, mask), run("B", alone, baseline=None)])[0].studies
+    change = one.arms[2].attacks[0].differences["auc"]
+    assert change.value == pytest.approx(0.501 - 0.75)
+    assert change.sign == -1
+    assert one.arms[2].test_accuracy_difference is not None
+    assert one.arms[2].test_accuracy_difference.value == pytest.approx(0.9 - 0.985)
+    assert one.baseline == "none"
+
+
+def test_three_runs_become_one() -> None:
+    plain, mask, private = three_arms()
+    (one,) = joined([run("A", plain, mask), run("B", plain, private), run("C", plain, MASK)])[0].studies
+    assert len(one.arms) == 4
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"seed": 6}, "A and B cannot be compared: seed is 5 in A and 6 in B; give --chapters"),
+        ({"models": 8}, "models is 6 in A and 8 in B"),
+        ({"examples": 500}, "examples is not given in A and 500 in B"),
+        ({"queries": "flips"}, "queries is plain in A and flips in B"),
+    ],
+)
+def test_runs_that_cannot_be_compared_are_refused_by_what_keeps_them_apart(
+    settings: dict[str, Any], message: str
+) -> None:
+    plain, mask, private = three_arms()
+    runs = [run("A", plain, mask), run("B", plain, private, **settings)]
+    with pytest.raises(ValueError, match=message):
+        joined(runs)
+    whole, held = joined(runs, chapters=True)
+    assert [len(one.arms) for one in whole.studies] == [2, 2]
+    assert len(document(whole, held).chapters) == 2
+
+
+def test_other_data_of_the_same_name_are_not_compared() -> None:
+    plain, mask, private = three_arms()
+    first, second = run("A", plain, mask), run("B", plain, private)
+    (told,) = second.result.studies
+    other = told.model_copy(update={"dataset": told.dataset.model_copy(update={"sha256": "00" * 32})})
+    with pytest.raises(ValueError, match="the content of folder:.* was another when each of them ran"):
+        joined([first, NamedRun("B", result(other), second.arrays)])
+    flipped = {**second.arrays[0], "membership": ~second.arrays[0]["membership"]}
+    with pytest.raises(ValueError, match="their models trained on other examples"):
+        joined([first, NamedRun("B", second.result, [flipped])])
+
+
+def test_the_same_arm_with_other_numbers_is_refused() -> None:
+    plain, mask, _ = three_arms()
+    other = arm("none", "no noise", 0.76, None)
+    with pytest.raises(ValueError, match=r"'no noise' has other numbers in A and in B \(AUC 0.750000 and 0.760000\)"):
+        joined([run("A", plain, mask), run("B", other, MASK)])
+
+
+def test_a_note_does_not_make_an_arm_another() -> None:
+    plain, mask, _ = three_arms()
+    noted = plain.model_copy(update={"note": "as in the paper"})
+    assert len(joined([run("A", plain, mask), run("B", noted, MASK)])[0].studies[0].arms) == 3
+
+
+def test_two_runs_side_by_side_differ_by_their_settings_and_paired_numbers() -> None:
+    plain, mask, _ = three_arms()
+    longer = study().settings["training"] | {"epochs": 9}
+    better = arm("gaussian-mask:kappa=0.3", "gaussian-mask (kappa=0.3)", 0.6, -0.15, accuracy=0.97)
+    first, second = run("A", plain, mask), run("B", plain, better, training=longer)
+    assert [[str(cell) for cell in row] for row in settings_apart(first, second).rows] == [
+        ["training.epochs", "3", "9"]
+    ]
+    rows = {(str(row[0]), str(row[1])): row[2:] for row in numbers_apart(first, second).rows}
+    ours, theirs, change = rows["gaussian-mask (kappa=0.3)", "AUC, lira"]
+    assert (ours.text, theirs.text, change.text) == ("0.700", "0.600", "−0.100")
+    assert change.interval
+    assert rows["no noise", "AUC, lira"][2].text == "+0.000"
+    assert rows["gaussian-mask (kappa=0.3)", "test accuracy, %"][2].text == "+2.0"
+    assert settings_apart(first, first).notes == ["All settings are the same."]
+
+
+def test_numbers_of_other_members_have_no_paired_interval() -> None:
+    plain, mask, _ = three_arms()
+    first, second = run("A", plain, mask), run("B", plain, mask, seed=6)
+    flipped = {**second.arrays[0], "membership": ~second.arrays[0]["membership"]}
+    table = numbers_apart(first, NamedRun("B", second.result, [flipped]))
+    assert all(row[4].interval == "" for row in table.rows)
+    assert "not paired" in table.notes[0]
+
+
+def test_runs_without_a_common_arm_are_refused() -> None:
+    plain, mask, private = three_arms()
+    with pytest.raises(ValueError, match="A and B have no arm in common"):
+        numbers_apart(run("A", plain, mask), run("B", private, baseline=None))
