@@ -72,21 +72,15 @@ def joined_sha256(runs: Sequence[NamedRun]) -> str:
 
 def difference(one: _Held, other: _Held) -> str | None:
     """Returns what keeps the arms of two studies from being compared example by example; None: nothing."""
-    for name, values in (
-        (name, [held.study.settings.get(name) for held in (one, other)]) for name in _settings(one, other)
-    ):
-        if values[0] != values[1]:
-            return f"{name} is {_shown(values[0])} in {one.name} and {_shown(values[1])} in {other.name}"
+    ours, theirs = one.study.settings, other.study.settings
+    for name in dict.fromkeys([*ours, *theirs]):
+        if name not in NOT_COMPARED and ours.get(name) != theirs.get(name):
+            return f"{name} is {_shown(ours.get(name))} in {one.name} and {_shown(theirs.get(name))} in {other.name}"
     if one.study.dataset.sha256 != other.study.dataset.sha256:
         return f"the content of {one.study.dataset.name} was another when each of them ran"
     if not np.array_equal(one.arrays["membership"], other.arrays["membership"]):
         return "their models trained on other examples"
     return None
-
-
-def _settings(one: _Held, other: _Held) -> list[str]:
-    names = dict.fromkeys([*one.study.settings, *other.study.settings])
-    return [name for name in names if name not in NOT_COMPARED]
 
 
 def _shown(value: object) -> str:

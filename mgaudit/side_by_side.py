@@ -52,7 +52,8 @@ def numbers_apart(first: NamedRun, second: NamedRun) -> Table:
             samples = _samples(one, place, other, theirs[arm.scheme])
             paired = paired or samples is not None
             labels = [Cell(arm.label), Cell("test accuracy, %")]
-            rows.append([*labels, *_row(*(one.test_accuracy for one in arms), _change(samples, None), 100.0, 1)])
+            accuracies = arms[0].test_accuracy, arms[1].test_accuracy
+            rows.append([*labels, *_row(*accuracies, _change(samples, None), 100.0, 1)])
             for attack in arm.attacks:
                 met = arms[1].attack(attack.attack, attack.knowledge)
                 if met is not None:

@@ -86,7 +86,7 @@ def test_other_data_of_the_same_name_are_not_compared() -> None:
     first, second = run("A", plain, mask), run("B", plain, private)
     (told,) = second.result.studies
     other = told.model_copy(update={"dataset": told.dataset.model_copy(update={"sha256": "00" * 32})})
-    with pytest.raises(ValueError, match="the content of folder:.* was another when each of them ran"):
+    with pytest.raises(ValueError, match=r"the content of folder:.* was another when each of them ran"):
         joined([first, NamedRun("B", result(other), second.arrays)])
     flipped = {**second.arrays[0], "membership": ~second.arrays[0]["membership"]}
     with pytest.raises(ValueError, match="their models trained on other examples"):
