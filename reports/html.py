@@ -21,9 +21,9 @@ ARROW = 2  # characters for the sign that a column can be sorted
 LONG_WORD = 16  # characters
 UNBROKEN = re.compile(
     r"(?<=\d) (?=%)|(?<=[\d%]) (?=± \d)|(?<=\d ±) (?=\d)|(?<=[εδ]) (?=[=≤<>] \d)|(?<=[εδ] [=≤<>]) (?=\d)"
-    r"|(?<=\d,) (?=[+−]?[\d.]+\])"
+    r"|(?<=,) (?=%)|(?<=\d,) (?=[+−]?[\d.]+\])"
 )
-BREAKABLE = re.compile(r"(?<=[_:=,+/.\-)])(?=[^_:=,+/.\-)])")
+BREAKABLE = re.compile(r"(?<=[_:=,+/)])(?=[^_:=,+/.\-)])|(?<=[.\-])(?=[^_:=,+/.\-)\d])")
 LARGE_CSV = 500_000  # bytes; a browser does not save a link of more than two million characters
 
 
@@ -104,8 +104,8 @@ def breakable(text: str) -> Markup:
 
     >>> breakable("gaussian-mask (kappa=0.3)")
     Markup('gaussian-mask (kappa=0.3)')
-    >>> breakable("my_package.schemes:Scheme")
-    Markup('my_<wbr>package.<wbr>schemes:<wbr>Scheme')
+    >>> breakable("my.module:Scheme(rate=0.125)")
+    Markup('my.<wbr>module:<wbr>Scheme(rate=<wbr>0.125)')
     """
     return Markup(" ").join(
         Markup("<wbr>").join(BREAKABLE.split(word)) if len(word) > LONG_WORD else escape(word)

@@ -21,7 +21,7 @@ from mgaudit.settings import study_settings
 from mgaudit.study import plan_study, run_study
 from reports.document import Chapter, Document, Facts, Listing, Section, Words, document
 from reports.figures.drawing import Drawing
-from reports.html import LARGE_CSV, download, render_html, unbroken
+from reports.html import LARGE_CSV, breakable, download, render_html, unbroken
 from reports.record import Estimate
 from reports.results import Arrays, Result, StudyResult
 from reports.tables import Cell, Table, number
@@ -326,11 +326,25 @@ def test_a_table_without_rows_gives_its_reason_alone() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("gaussian-mask", ["gaussian-mask"]),
+        ("my_package.schemes:Scheme", ["my_", "package.", "schemes:", "Scheme"]),
+        ("(noise_multiplier=0.125,rate=1e-05)", ["(noise_", "multiplier=", "0.125,", "rate=", "1e-05)"]),
+        ("<script>alert(1)</script>", ["&lt;script&gt;alert(1)", "&lt;/", "script&gt;"]),
+    ],
+)
+def test_long_words_break_at_their_signs_and_never_inside_a_number(text: str, pieces: list[str]) -> None:
+    assert str(breakable(text)).split("<wbr>") == pieces
+
+
+@pytest.mark.parametrize(
     ("text", "lines"),
     [
         ("0.5 ± 0.1 against 59.0 % ([51.7, 66.0])", ["0.5 ± 0.1", "against", "59.0 %", "([51.7, 66.0])"]),
         ("ε ≤ 8.00 at δ = 2.95e-03 is proved", ["ε ≤ 8.00", "at", "δ = 2.95e-03", "is", "proved"]),
         ("−0.014 [−33.1, −21.6] points", ["−0.014", "[−33.1, −21.6]", "points"]),
+        ("TPR @ 0.1 % FPR, %", ["TPR", "@", "0.1 %", "FPR, %"]),
         ("class ± of 3, 4 and %", ["class", "±", "of", "3,", "4", "and", "%"]),
     ],
 )
