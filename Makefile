@@ -3,7 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test slow lint docs
+# What the browser tests judge accessibility by, from npm.
+AXE_VERSION := 4.14.1
+
+.PHONY: demo test slow browser lint docs
 
 demo: $(VENV)/installed
 	$(BIN)/mgaudit run
@@ -14,6 +17,12 @@ test: $(VENV)/installed
 # Prints the tables of docs/validation.md. The CIFAR-10 tests read the image folder that MGAUDIT_CIFAR10 names.
 slow: $(VENV)/installed
 	$(BIN)/python -m pytest -m "slow or cifar" -s
+
+# The tests of the HTML report in Chromium. Where Chromium or axe-core is missing they are skipped and say so.
+browser: $(VENV)/installed
+	-grep -qs '"version": "$(AXE_VERSION)"' node_modules/axe-core/package.json || npm install --no-save \
+	  --no-package-lock --no-audit --no-fund --fetch-retries 1 --fetch-timeout 60000 --prefix . axe-core@$(AXE_VERSION)
+	$(BIN)/python -m pytest -m browser -rs
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -1,5 +1,7 @@
 """The tables of a report, as formatted cells: one source for the terminal, HTML and PDF."""
 
+import csv
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -36,6 +38,23 @@ class Table:
     columns: list[str]
     rows: list[list[Cell]]
     notes: list[str] = field(default_factory=list)
+
+    def csv(self) -> str:
+        """Returns the table as CSV: numbers in full, in their column's unit, and all else as it is printed.
+
+        A column with intervals or footnote marks is followed by columns that hold these.
+        """
+        parts: list[list[str]] = []
+        for place, title in enumerate(self.columns):
+            cells = [row[place] for row in self.rows]
+            parts.append([title, *(cell.text if cell.value is None else str(cell.value) for cell in cells)])
+            if any(cell.interval for cell in cells):
+                parts.append([f"{title}: interval", *(cell.interval for cell in cells)])
+            if any(cell.mark for cell in cells):
+                parts.append([f"{title}: mark", *(cell.mark for cell in cells)])
+        buffer = io.StringIO()
+        csv.writer(buffer, lineterminator="\n").writerows(zip(*parts, strict=True))
+        return buffer.getvalue()
 
 
 def number(estimate: Estimate, scale: float = 1.0, digits: int = 3, signed: bool = False, mark: str = "") -> Cell:
