@@ -11,7 +11,7 @@ from reports.figures.drawing import Drawing
 from reports.figures.exposed import exposed_drawing, shared_exposure_drawing
 from reports.figures.roc import roc_drawing
 from reports.figures.scores import score_drawing
-from reports.figures.strengths import strength_drawing
+from reports.figures.strengths import strength_drawings
 from reports.method import facts, method
 from reports.published import published_table
 from reports.results import Arrays, Result, StudyResult
@@ -125,12 +125,19 @@ def document(result: Result, arrays: Sequence[Arrays]) -> Document:
 
 def _sections(study: StudyResult, arrays: Arrays, prefix: str) -> list[Section]:
     main, metrics = accuracy_vs_privacy(study), all_metrics(study)
-    strengths = strength_drawing(study)
     ignorance, power = ignorance_drawing(study), power_drawing(study)
     exposed, shared = exposed_drawing(study, arrays), shared_exposure_drawing(study)
     sections: list[tuple[str, list[Block | None]]] = [
         (main.caption, [main]),
-        ("Figures", [accuracy_drawing(study), strengths, roc_drawing(study, arrays), score_drawing(study, arrays)]),
+        (
+            "Figures",
+            [
+                accuracy_drawing(study),
+                *strength_drawings(study),
+                roc_drawing(study, arrays),
+                score_drawing(study, arrays),
+            ],
+        ),
         ("Differences to training without noise", [compared.differences(study)]),
         ("Pareto front", [compared.front(study)]),
         ("Privacy at matched accuracy", [compared.matched(study, "auc"), compared.matched(study, "tpr_at_0.001_fpr")]),

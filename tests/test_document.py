@@ -37,7 +37,7 @@ def test_html_and_pdf_show_the_same_sections_and_every_cell_of_every_table() -> 
         assert section.title in html
         assert section.title in pdf
         for text in (
-            *table.columns,
+            *(table.columns if table.rows else ()),
             *table.notes,
             *(part for row in table.rows for cell in row for part in told(cell)),
         ):

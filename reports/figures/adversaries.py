@@ -38,7 +38,7 @@ def ignorance_figure(study: StudyResult) -> Figure:
     places = {arm.scheme: place for place, arm in enumerate(study.arms)}
     styles = looks(study.arms)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, min(0.9 + 0.24 * len(found), PAGE_HEIGHT)), layout="constrained")
+        figure = Figure(figsize=(WIDTH, min(1.1 + 0.24 * len(found), PAGE_HEIGHT)), layout="constrained")
         axes = figure.subplots()
         for row, one in enumerate(found):
             look = styles[places[one.scheme]]
@@ -55,7 +55,7 @@ def ignorance_figure(study: StudyResult) -> Figure:
                     elinewidth=0.8,
                 )
         axes.set_yticks(range(len(found)), [cut(study.arms[places[one.scheme]].label, 45) for one in found], fontsize=7)
-        axes.invert_yaxis()
+        axes.set_ylim(len(found) - 0.5, -0.5)
         axes.axvline(found[0].plain.value, color="0.3", linewidth=1)
         axes.axvline(0.5, color="0.4", linestyle="--", linewidth=1)
         axes.set_xlabel("attack AUC")

@@ -28,6 +28,7 @@ WIDTH = 7.2  # inches
 PAGE_HEIGHT = 9.0
 MOST_COLUMNS = 3
 LEGEND_WIDTH = 100  # characters
+TITLE = 30
 
 Row = Mapping[str, str | float]
 
@@ -104,5 +105,10 @@ def legend(figure: Figure, *axes: Axes) -> None:
 
 
 def cut(text: str, length: int) -> str:
-    """Returns the text, or its beginning and an ellipsis."""
-    return text if len(text) <= length else text[: length - 1] + "…"
+    """Returns the text, or its beginning, an ellipsis and its end: names often differ in their last part alone.
+
+    >>> cut("gaussian-mask (kappa=0.3, fixed=true)", 20)
+    'gaussian-m…ixed=true)'
+    """
+    kept = length - 1
+    return text if len(text) <= length else f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"

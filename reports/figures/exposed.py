@@ -87,7 +87,7 @@ def shared_exposure_figure(study: StudyResult) -> Figure:
     places = {arm.scheme: place for place, arm in enumerate(study.arms)}
     styles = looks(study.arms)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, min(0.8 + 0.2 * len(found), PAGE_HEIGHT)), layout="constrained")
+        figure = Figure(figsize=(WIDTH, min(1.0 + 0.2 * len(found), PAGE_HEIGHT)), layout="constrained")
         axes = figure.subplots()
         for row, one in enumerate(found):
             look = styles[places[one.scheme]]
@@ -95,7 +95,7 @@ def shared_exposure_figure(study: StudyResult) -> Figure:
                 one.here.value * 100, row, xerr=bars(one.here, 100), fmt=look.mark, color=look.colour, capsize=2
             )
         axes.set_yticks(range(len(found)), [cut(study.arms[places[one.scheme]].label, 45) for one in found], fontsize=7)
-        axes.invert_yaxis()
+        axes.set_ylim(len(found) - 0.5, -0.5)
         axes.axvline(50, color="0.4", linestyle="--", linewidth=1)
         axes.set_xlabel("non-members outranked, %")
     return figure

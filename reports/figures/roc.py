@@ -7,13 +7,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from reports.figures.accuracy import MOST_NAMED_ARMS, adaptive_attacks, mounted
-from reports.figures.drawing import MOST_COLUMNS, STYLE, Drawing, Row, cut, legend, panels
+from reports.figures.drawing import MOST_COLUMNS, STYLE, TITLE, Drawing, Row, cut, legend, panels
 from reports.figures.palette import Look, kind, looks
 from reports.results import Arrays, AuditResult, StudyResult
 from reports.tables import metric_title, number
 
 SMALLEST_FPR = 1e-3
 FLOOR = SMALLEST_FPR / 3
+APART = 1.25  # the last arm from the first, as a factor
 LEVELS = (0.001, 0.01, 0.1)
 Panel = tuple[str, str, list[int]]
 
@@ -65,11 +66,11 @@ def roc_figure(study: StudyResult, arrays: Arrays) -> Figure:
         for axes, (title, attack, places) in zip(axes_of, shown, strict=True):
             for step, place in enumerate(places):
                 # Arms are set a little apart, or their bars would hide one another.
-                apart = 1.08 ** (step - (len(places) - 1) / 2)
+                apart = APART ** (step / max(len(places) - 1, 1) - 0.5)
                 _curves(axes, study.arms[place], place, attack, arrays, styles[place], apart)
             axes.plot([SMALLEST_FPR, 1], [SMALLEST_FPR, 1], color="0.4", linestyle="--", linewidth=1)
             axes.set(xscale="log", yscale="log", xlim=(SMALLEST_FPR * 0.8, 1), ylim=(FLOOR, 1.1))
-            axes.set(xlabel="false positive rate", title=cut(title, 34))
+            axes.set(xlabel="false positive rate", title=cut(title, TITLE))
             for axis in (axes.xaxis, axes.yaxis):
                 axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:g} %"))
         for axes in axes_of[::MOST_COLUMNS]:

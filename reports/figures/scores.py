@@ -7,7 +7,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from reports.figures.accuracy import MOST_NAMED_ARMS
-from reports.figures.drawing import MOST_COLUMNS, STYLE, Drawing, Row, cut, legend, panels
+from reports.figures.drawing import MOST_COLUMNS, STYLE, TITLE, Drawing, Row, cut, legend, panels
 from reports.figures.palette import MEMBER, NON_MEMBER
 from reports.results import Arrays, AuditResult, StudyResult
 from reports.tables import headline, number
@@ -64,8 +64,8 @@ def score_figure(study: StudyResult, arrays: Arrays) -> Figure:
         for axes, (arm, edges, densities) in zip(axes_of, histograms, strict=True):
             for density, colour, label in zip(densities, (MEMBER, NON_MEMBER), ("members", "non-members"), strict=True):
                 axes.stairs(density, edges, fill=True, color=colour, alpha=0.55, label=label)
-            axes.set(xlabel="score", title=cut(arm.label, 40), yticks=[])
-            axes.title.set_fontsize(8 if len(histograms) < MOST_COLUMNS else 7)
+            axes.set(xlabel="score", title=cut(arm.label, TITLE), yticks=[])
+            axes.title.set_fontsize(8)
             axes.xaxis.set_major_locator(MaxNLocator(5))
         for axes in axes_of[::MOST_COLUMNS]:
             axes.set_ylabel("density")

@@ -3,32 +3,40 @@
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from reports.analysis.families import families
 from reports.figures.accuracy import adaptive_attacks
-from reports.figures.drawing import MOST_COLUMNS, STYLE, Drawing, Row, bars, cut, legend, of, panels
+from reports.figures.drawing import MOST_COLUMNS, STYLE, TITLE, Drawing, Row, bars, cut, legend, of, panels
 from reports.figures.palette import Look, looks
 from reports.record import Estimate
 from reports.results import AuditResult, StudyResult
 from reports.tables import number
 
 Point = tuple[float, Estimate]
+MOST_FAMILIES = 6
 SPREAD = 8  # strengths that differ by more than this factor are drawn on a logarithmic axis
 
 
-def strength_drawing(study: StudyResult) -> Drawing | None:
-    """Returns AUC and test accuracy against strength, for schemes of which there are several; None without such."""
-    swept = _swept(study)
-    if not swept:
-        return None
-    attacks = adaptive_attacks(study)
+def strength_drawings(study: StudyResult) -> list[Drawing]:
+    """Returns AUC and test accuracy against strength, for schemes of which there are several, a page each few."""
+    swept = list(_swept(study).items())
+    pages = [dict(swept[start : start + MOST_FAMILIES]) for start in range(0, len(swept), MOST_FAMILIES)]
+    return [
+        _drawing(study, page, "strength" if len(pages) == 1 else f"strength-{number_ + 1}")
+        for number_, page in enumerate(pages)
+    ]
+
+
+def _drawing(study: StudyResult, swept: dict[str, list[int]], name: str) -> Drawing:
+    attack = adaptive_attacks(study)[0]
     return Drawing(
-        "strength",
-        strength_figure(study),
-        f"Above, AUC of the attack {attacks[0]} (hollow and dotted: the naive adversary); below, test accuracy; both "
+        name,
+        strength_figure(study, swept),
+        f"Above, AUC of the attack {attack} (hollow and dotted: the naive adversary); below, test accuracy; both "
         "against the strength of each scheme. Bars are 95 % intervals, the grey band is the arm at strength zero.",
         "; ".join(
-            f"{study.arms[place].label}: AUC {number(_auc(study.arms[place], attacks[0], 'adaptive'))}, test accuracy "
+            f"{study.arms[place].label}: AUC {number(_auc(study.arms[place], attack, 'adaptive'))}, test accuracy "
             f"{number(study.arms[place].test_accuracy, 100, 1)} %"
             for places in swept.values()
             for place in places
@@ -37,7 +45,7 @@ def strength_drawing(study: StudyResult) -> Drawing | None:
             row
             for family, places in swept.items()
             for place in places
-            for row in _rows(family, study.arms[place], attacks[0])
+            for row in _rows(family, study.arms[place], attack)
         ],
     )
 
@@ -79,9 +87,9 @@ def _rows(family: str, arm: AuditResult, attack: str) -> list[Row]:
     ]
 
 
-def strength_figure(study: StudyResult) -> Figure:
-    """Returns two panels for each family of schemes, AUC above test accuracy."""
-    swept, attack, styles = _swept(study), adaptive_attacks(study)[0], looks(study.arms)
+def strength_figure(study: StudyResult, swept: dict[str, list[int]]) -> Figure:
+    """Returns two panels for each family of schemes, by the numbers of its arms: AUC above test accuracy."""
+    attack, styles = adaptive_attacks(study)[0], looks(study.arms)
     columns = min(len(swept), MOST_COLUMNS)
     rows = -(-len(swept) // columns)
     figure, axes_of = panels(2 * rows * columns, 1.9 if rows > 1 else 2.2, sharey=False, columns=columns)
@@ -101,6 +109,8 @@ def strength_figure(study: StudyResult) -> Figure:
                 _line(axes, list(zip(strengths, found, strict=True)), look, scale, look.line, look.colour)
                 if min(strengths) > 0 and max(strengths) > SPREAD * min(strengths):
                     axes.set_xscale("log")
+                    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+                    axes.xaxis.set_minor_formatter(NullFormatter())
             naive = [
                 (value, one.metrics["auc"])
                 for value, arm in zip(strengths, arms, strict=True)
@@ -111,7 +121,7 @@ def strength_figure(study: StudyResult) -> Figure:
             if origin is not None:
                 _band(above, _auc(origin, attack, "adaptive"), 1.0)
                 _band(below, origin.test_accuracy, 100.0)
-            above.set(title=cut(family, 34), ylabel="attack AUC" if column == 0 else "")
+            above.set(title=cut(family, TITLE), ylabel="attack AUC" if column == 0 else "")
             above.axhline(0.5, color="0.4", linestyle="--", linewidth=1)
             name = arms[0].strength.parameter if arms[0].strength is not None else ""
             below.set(xlabel=name, ylabel="test accuracy, %" if column == 0 else "")
