@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,13 @@ import typst
 
 from reports.document import Block, Chapter, Document, Facts, Listing, Section, Words
 from reports.figures.drawing import Drawing
-from reports.tables import Table
+from reports.tables import Cell, Table
+from reports.unbroken import lines, parts, texts, unbreakable, words
+
+NO_BREAK_SPACE = "\u00a0"
 
 TEMPLATE = Path(__file__).parent / "templates" / "report.typ"
-LONGEST_WORD = 14  # characters that a narrow column holds
-NARROWEST, WIDEST = 5.0, 26.0
-BREAKABLE = "_:=,+/.-()"
-ZERO_WIDTH_SPACE = "\u200b"
+MEASURED = 12  # longest cells of a column that the template measures
 
 
 def render_pdf(document: Document) -> bytes:
@@ -39,7 +40,8 @@ def _file(section: Section, drawing: Drawing) -> str:
 def _document(document: Document) -> dict[str, Any]:
     return {
         "title": document.title,
-        "note": document.note,
+        "byline": _byline(document),
+        "note": _paragraphs([document.note] if document.note else []),
         "overview": [_section(one) for one in document.overview],
         "chapters": [_chapter(one) for one in document.chapters],
         "closing": [_section(one) for one in document.closing],
@@ -49,8 +51,8 @@ def _document(document: Document) -> dict[str, Any]:
 def _chapter(chapter: Chapter) -> dict[str, Any]:
     return {
         "title": chapter.title,
-        "question": chapter.question,
-        "verdict": list(chapter.verdict),
+        "question": _pieces(words(chapter.question)),
+        "verdict": _paragraphs(chapter.verdict),
         "sections": [_section(one) for one in chapter.sections],
     }
 
@@ -62,9 +64,9 @@ def _section(section: Section) -> dict[str, Any]:
 def _block(section: Section, block: Block) -> dict[str, Any]:
     match block:
         case Words():
-            return {"kind": "words", "paragraphs": list(block.paragraphs)}
+            return {"kind": "words", "paragraphs": _paragraphs(block.paragraphs)}
         case Facts():
-            return {"kind": "facts", "pairs": [[name, breakable(value)] for name, value in block.pairs]}
+            return {"kind": "facts", "pairs": [[name, _pieces(words(value))] for name, value in block.pairs]}
         case Listing():
             return {"kind": "listing", "text": block.text}
         case Drawing():
@@ -77,42 +79,34 @@ def _block(section: Section, block: Block) -> dict[str, Any]:
         case Table():
             return {
                 "kind": "table",
-                "caption": "" if block.caption == section.title else block.caption,
-                "columns": [breakable(column) for column in block.columns],
-                "widths": column_widths(block),
-                "rows": [[[breakable(cell.text) + cell.mark, cell.interval] for cell in row] for row in block.rows],
-                "notes": [breakable(note) for note in block.notes],
+                "caption": block.caption,
+                "columns": [_pieces(words(column)) for column in block.columns],
+                "unbreakable": [unbreakable(block, place)[:MEASURED] for place in range(len(block.columns))],
+                "texts": [texts(block, place)[:MEASURED] for place in range(len(block.columns))],
+                "rows": [[_cell(cell) for cell in row] for row in block.rows],
+                "notes": [_pieces(words(note)) for note in block.notes],
             }
 
 
-def column_widths(table: Table) -> list[float]:
-    """Returns relative widths: as long as the longest word of the column, and more where there is more to say."""
-    widths = []
-    for place, column in enumerate(table.columns):
-        texts = [text for row in table.rows for text in (row[place].text + row[place].mark, row[place].interval)]
-        words = [len(word) for text in (*texts, column) for word in text.split()]
-        longest = min(max(words, default=1), LONGEST_WORD)
-        mean = sum(map(len, texts[::2])) / max(len(texts[::2]), 1)
-        widths.append(min(max(longest, mean, NARROWEST), WIDEST))
-    return widths
+def _byline(document: Document) -> str:
+    studies = document.result.studies
+    arms = sum(len(study.arms) for study in studies)
+    counts = [(len(studies), "study", "studies"), (arms, "arm", "arms")]
+    told = [f"{count} {one if count == 1 else several}" for count, one, several in counts]
+    versions = (study.provenance.versions.get("mgaudit", "of unknown version") for study in studies)
+    made = dict.fromkeys(f"mgaudit {version}" for version in versions)
+    return " · ".join([max(study.times.started for study in studies)[:10], *told, *made])
 
 
-def breakable(text: str) -> str:
-    """Returns the text with places in its long words at which a line may end, which are not to be seen.
-
-    >>> breakable("gaussian-mask (kappa=0.3)") == "gaussian-mask (kappa=0.3)"
-    True
-    >>> breakable("my.module:VeryLongClassName").split("\\u200b")
-    ['my.', 'module:', 'VeryLongClassN', 'ame']
-    """
-    return " ".join(_broken(word) if len(word) > LONGEST_WORD else word for word in text.split(" "))
+def _paragraphs(texts: Sequence[str]) -> list[list[list[str]]]:
+    return [_pieces(words(text)) for text in texts]
 
 
-def _broken(word: str) -> str:
-    parts, current = [], ""
-    for character in word:
-        current += character
-        if character in BREAKABLE or len(current) == LONGEST_WORD:
-            parts.append(current)
-            current = ""
-    return ZERO_WIDTH_SPACE.join([*parts, current] if current else parts)
+def _cell(cell: Cell) -> dict[str, Any]:
+    found = lines(cell)
+    return {"value": _pieces(found.value), "interval": _pieces(found.interval), "joined": found.joined}
+
+
+def _pieces(found: Sequence[str]) -> list[list[str]]:
+    """Returns each word as the parts between which a line may end, its blanks being such that do not break."""
+    return [[part.replace(" ", NO_BREAK_SPACE) for part in parts(word)] for word in found]
