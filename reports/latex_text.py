@@ -1,0 +1,152 @@
+"""Text for LaTeX: plain ASCII that pdflatex, xelatex and lualatex print alike, in every encoding of the fonts."""
+
+import unicodedata
+from itertools import pairwise
+
+SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "_": r"\_",
+    "%": r"\%",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\symbol{34}",
+    "`": r"\textasciigrave{}",
+    "\u00a0": "~",
+    "\u2009": r"\,",
+    "\u202f": r"\,",
+    "\u200b": r"\hspace{0pt}",
+    "\u00ad": r"\-",
+    "–": r"\textendash{}",
+    "—": r"\textemdash{}",
+    "‘": r"\textquoteleft{}",
+    "’": r"\textquoteright{}",
+    "“": r"\textquotedblleft{}",
+    "”": r"\textquotedblright{}",
+    "…": r"\ldots{}",
+    "§": r"\S{}",
+    "©": r"\copyright{}",
+    "ß": r"\ss{}",
+    "æ": r"\ae{}",
+    "Æ": r"\AE{}",
+    "œ": r"\oe{}",
+    "Œ": r"\OE{}",
+    "ø": r"\o{}",
+    "Ø": r"\O{}",
+    "ł": r"\l{}",
+    "Ł": r"\L{}",
+    "ı": r"\i{}",
+}
+MATHS = {
+    "α": r"\alpha",
+    "β": r"\beta",
+    "γ": r"\gamma",
+    "δ": r"\delta",
+    "ε": r"\varepsilon",
+    "ζ": r"\zeta",
+    "η": r"\eta",
+    "θ": r"\theta",
+    "ι": r"\iota",
+    "κ": r"\kappa",
+    "λ": r"\lambda",
+    "μ": r"\mu",
+    "µ": r"\mu",
+    "ν": r"\nu",
+    "ξ": r"\xi",
+    "π": r"\pi",
+    "ρ": r"\rho",
+    "σ": r"\sigma",
+    "τ": r"\tau",
+    "φ": r"\varphi",
+    "χ": r"\chi",
+    "ψ": r"\psi",
+    "ω": r"\omega",
+    "Γ": r"\Gamma",
+    "Δ": r"\Delta",
+    "Θ": r"\Theta",
+    "Λ": r"\Lambda",
+    "Π": r"\Pi",
+    "Σ": r"\Sigma",
+    "Φ": r"\Phi",
+    "Ψ": r"\Psi",
+    "Ω": r"\Omega",
+    "±": r"\pm",
+    "−": "-",
+    "×": r"\times",
+    "·": r"\cdot",
+    "⊙": r"\odot",
+    "∞": r"\infty",
+    "≤": r"\leq",
+    "≥": r"\geq",
+    "≈": r"\approx",
+    "≠": r"\neq",
+    "→": r"\rightarrow",
+    "←": r"\leftarrow",
+    "√": r"\surd",
+    "†": r"\dagger",
+    "‡": r"\ddagger",
+    "°": r"^{\circ}",
+    **{sign: f"^{{{digit}}}" for digit, sign in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")},
+    **{sign: f"_{{{digit}}}" for digit, sign in enumerate("₀₁₂₃₄₅₆₇₈₉")},
+}
+DOUBLED = "-,'"
+ACCENTS = {
+    "\u0300": "`",
+    "\u0301": "'",
+    "\u0302": "^",
+    "\u0303": "~",
+    "\u0304": "=",
+    "\u0306": "u",
+    "\u0307": ".",
+    "\u0308": '"',
+    "\u030a": "r",
+    "\u030b": "H",
+    "\u030c": "v",
+    "\u0327": "c",
+}
+OTHER_CHARACTERS = (
+    r"\providecommand{\mgauditchar}[1]{\ifdefined\Umathcode\iffontchar\font" + '"#1'
+    r"\relax\char" + '"#1'
+    r"\relax\else[U+#1]\fi\else[U+#1]\fi}"
+)
+
+
+def escaped(text: str) -> str:
+    r"""Returns the text for LaTeX: nothing in it is taken for a command, and nothing is left out.
+
+    A character without a command of its own becomes \mgauditchar with its number, which `OTHER_CHARACTERS` defines:
+    the character itself where the engine is xelatex or lualatex and the font has it, and a visible [U+4E2D] elsewhere.
+    A character that could not be seen is that number always.
+
+    >>> print(escaped("50 % of a_b, ε ≤ 2² † naïve 中"))
+    50 \% of a\_b, \ensuremath{\varepsilon} \ensuremath{\leq} 2\ensuremath{^{2}} \ensuremath{\dagger} \
+na\"{i}ve \mgauditchar{4E2D}
+    """
+    # Two of a sign would become one: a dash, a quotation mark.
+    return "".join(
+        "{}" + _escaped(character) if character == before and character in DOUBLED else _escaped(character)
+        for before, character in pairwise("\0" + text)
+    )
+
+
+def _escaped(character: str) -> str:
+    if character in SPECIAL:
+        return SPECIAL[character]
+    if character in MATHS:
+        return rf"\ensuremath{{{MATHS[character]}}}"
+    if character in "\n\r\t":
+        return " "
+    if character.isascii() and character.isprintable():
+        return character
+    letter, *marks = list(unicodedata.normalize("NFD", character))
+    if letter.isascii() and len(marks) == 1 and marks[0] in ACCENTS:
+        return rf"\{ACCENTS[marks[0]]}{{{letter}}}"
+    number = f"{ord(character):04X}"
+    return rf"\mgauditchar{{{number}}}" if character.isprintable() else f"[U+{number}]"

@@ -1,0 +1,82 @@
+"""The papers behind the methods that a result used, as BibTeX."""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+
+from reports.latex_text import escaped
+from reports.results import Result, StudyResult
+
+SCHEMES = {
+    "gaussian-mask": "kolomvaki2026",
+    "gaussian-noise": "bishop1995",
+    "dropout": "srivastava2014",
+    "noise-nodes": "levi2022",
+    "weight-noise": "orvieto2023",
+    "label-noise": "angluin1988",
+    "dp-sgd": "abadi2016",
+    "weight-decay": "krogh1991",
+    "early-stop": "morgan1989",
+    "label-smoothing": "szegedy2016",
+}
+ONE_RUN = ("steinke2023", "mahloujifar2024")
+TWO_WAY = ("cameron2011", "owen2007")
+SINGLE_TARGET = ("delong1988", "clopper1934")
+HOLM = "holm1979"
+ACCOUNTANTS = {"PRV": "gopi2021"}
+OPACUS = "yousefpour2021"
+
+
+def references(result: Result) -> dict[str, str]:
+    """Returns BibTeX entries by key, of the attacks, schemes, bounds, accountants and statistics that were used.
+
+    A source that is not known, as that of an attack of one's own, becomes an entry that says it as it was given.
+    """
+    known, found = entries(), dict[str, str]()
+    for study in result.studies:
+        for attack in (attack for arm in study.arms for attack in arm.attacks):
+            key = key_of(attack.source)
+            found[key] = known.get(key) or _unknown(key, attack.source)
+        found |= {key: known[key] for key in _methods(study)}
+    return found
+
+
+def _methods(study: StudyResult) -> Iterator[str]:
+    for spec in [arm.scheme for arm in study.arms] + [arm.scheme for arm in study.lost]:
+        names = (part.partition(":")[0] for part in spec.split("+"))
+        yield from (SCHEMES[name] for name in names if name in SCHEMES)
+    for arm in study.arms:
+        if arm.claim is not None:
+            yield OPACUS
+            yield from (key for name, key in ACCOUNTANTS.items() if name in arm.claim.accountant)
+    yield from (*ONE_RUN, *TWO_WAY, *SINGLE_TARGET)
+    if study.analysis.changes:
+        yield HOLM
+
+
+def key_of(source: str) -> str:
+    """Returns the key of a source: that of its arXiv number where it is known, or name and year.
+
+    >>> key_of("Carlini et al. 2022, arXiv 2112.03570"), key_of("Krogh and Hertz 1991"), key_of("a blog")
+    ('carlini2022', 'krogh1991', 'a-blog')
+    """
+    number = re.search(r"arXiv:? ?(\d{4}\.\d{4,5})", source)
+    if number:
+        for key, entry in entries().items():
+            if f"eprint = {{{number[1]}}}" in entry:
+                return key
+    named = re.match(r"([A-Za-z-]+).*?\b((?:19|20)\d\d)\b", source)
+    words = named[1].replace("-", "") + named[2] if named else "-".join(re.findall(r"[A-Za-z0-9]+", source))
+    return words.lower() or "source"
+
+
+@cache
+def entries() -> dict[str, str]:
+    """Returns all entries that are known, by key."""
+    text = (files("reports") / "templates" / "references.bib").read_text(encoding="utf-8")
+    return {entry[entry.index("{") + 1 : entry.index(",")]: entry for entry in text.strip().split("\n\n")}
+
+
+def _unknown(key: str, source: str) -> str:
+    return f"@misc{{{key},\n  title = {{{{{escaped(source)}}}}},\n}}"
