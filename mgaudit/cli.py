@@ -22,7 +22,7 @@ from mgaudit.bars import Downloaded, Shown
 from mgaudit.run_folder import RunFolder
 from mgaudit.runs import listed_runs, removable, remove
 from reports.dp_audit import DP_AUDIT_FILE, bounds_table, told
-from reports.render import FORMATS
+from reports.render import DEFAULT_FORMATS, FORMATS
 from reports.results import Result, read_result
 from reports.tables import Table, accuracy_vs_privacy
 from reports.verdict import verdict
@@ -199,7 +199,7 @@ def run(
             studies=[study],
         )
         folder.write_result(result, [arrays])
-        paths = folder.write_reports(list(FORMATS))
+        paths = folder.write_reports(DEFAULT_FORMATS)
     if as_json:
         print(json.dumps({"run": str(folder.path), "result": result.model_dump(mode="json")}))
     elif not quiet:
@@ -303,7 +303,11 @@ def audit_dp(
 def report(
     run_folder: Annotated[str, typer.Argument(help="A run folder, or its name in --runs.", metavar="RUN")],
     format_: Annotated[
-        list[str] | None, typer.Option("--format", help="html or pdf; repeat for several (default: html, pdf).")
+        list[str] | None,
+        typer.Option(
+            "--format",
+            help=f"{', '.join(FORMATS)}; repeat for several (default: {', '.join(DEFAULT_FORMATS)}).",
+        ),
     ] = None,
     out_folder: Annotated[
         Path | None, typer.Option("--out", help="Folder to write to (default: the run folder).")
@@ -313,7 +317,7 @@ def report(
 ) -> None:
     """Render the reports of a run again, from its result.json and arrays.npz. Needs no torch."""
     with _user_errors():
-        formats = format_ or list(FORMATS)
+        formats = format_ or list(DEFAULT_FORMATS)
         for name in formats:
             if name not in FORMATS:
                 raise ValueError(f"--format must be one of {', '.join(FORMATS)}, got {name!r}")

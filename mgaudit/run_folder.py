@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from mgaudit.atomic import write_atomically
+from mgaudit.atomic import write_atomically, write_folder_atomically
 from reports.document import document
 from reports.dp_audit import DP_AUDIT_FILE, DPAuditResult
 from reports.render import FORMATS
@@ -66,14 +66,20 @@ class RunFolder:
         write_atomically(self.path / name, (result.model_dump_json(indent=2) + "\n").encode())
 
     def write_reports(self, formats: Sequence[str], destination: Path | None = None) -> list[Path]:
-        """Renders the reports from the result and returns their paths, in the run folder or in `destination`."""
+        """Renders the reports from the result and returns their paths, in the run folder or in `destination`.
+
+        All are rendered before any is written.
+        """
         content = document(*read_result(self.path))
-        rendered = {f"report.{name}": FORMATS[name](content) for name in formats}
+        rendered = {FORMATS[name].name: FORMATS[name].render(content) for name in formats}
         folder = destination or self.path
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for name, report in rendered.items():
-                write_atomically(folder / name, report)
+                if isinstance(report, bytes):
+                    write_atomically(folder / name, report)
+                else:
+                    write_folder_atomically(folder / name, report)
         except OSError as error:
             raise ValueError(_not_writable(folder, error)) from error
         return [folder / name for name in rendered]
