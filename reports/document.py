@@ -89,6 +89,11 @@ class Document:
         """All figures in their order, each with its section."""
         return ((section, block) for section in self.sections for block in section.blocks if isinstance(block, Drawing))
 
+    def _repr_html_(self) -> str:
+        from reports.notebook import document_html
+
+        return document_html(self)
+
 
 def document(result: Result, arrays: Sequence[Arrays]) -> Document:
     """Returns the report of a result, `arrays` being those of its studies."""

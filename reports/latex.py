@@ -177,9 +177,10 @@ def _running(text: str) -> str:
 
 
 def _report(document: Document) -> Iterator[str]:
+    title = rf"\title{{{escaped(document.title)}}}"
     body = [*_body(document)]
-    yield PREAMBLE + (OTHER_CHARACTERS + "\n" if any(r"\mgauditchar{" in line for line in body) else "")
-    yield rf"\title{{{escaped(document.title)}}}"
+    other = any(r"\mgauditchar{" in line for line in (title, *body))
+    yield PREAMBLE + (OTHER_CHARACTERS + "\n" if other else "") + title
     yield "\\author{}\n\\date{}\n\\begin{document}\n\\maketitle"
     yield from body
     yield "\\nocite{*}\n\\bibliographystyle{plain}\n\\bibliography{references}\n\\end{document}"

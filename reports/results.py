@@ -222,6 +222,11 @@ class StudyResult(Record):
         kind, _, path = self.dataset.name.partition(":")
         return f"{self.target} on {f'{kind}:{Path(path).name}' if path else kind}"
 
+    def _repr_html_(self) -> str:
+        from reports.notebook import study_html
+
+        return study_html(self)
+
 
 class Result(Record):
     """What a run folder holds: a study, or several of one grid or of several runs, told in one report.
@@ -240,6 +245,11 @@ class Result(Record):
     def settings_toml(self) -> str:
         """The settings as a file."""
         return settings_toml(self.settings)
+
+    def _repr_html_(self) -> str:
+        from reports.notebook import result_html
+
+        return result_html(self)
 
 
 def settings_toml(settings: dict[str, Any]) -> str:

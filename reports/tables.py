@@ -56,6 +56,11 @@ class Table:
         csv.writer(buffer, lineterminator="\n").writerows(zip(*parts, strict=True))
         return buffer.getvalue()
 
+    def _repr_html_(self) -> str:
+        from reports.notebook import table_html
+
+        return table_html(self)
+
 
 def number(estimate: Estimate, scale: float = 1.0, digits: int = 3, signed: bool = False, mark: str = "") -> Cell:
     """Returns a cell "0.612 ± 0.010", or "0.002 [0.000, 0.007]" where the interval is not symmetric.
