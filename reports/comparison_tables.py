@@ -6,7 +6,7 @@ from reports.analysis.families import is_dp_sgd
 from reports.analysis.numbers import ANALYSED, TEST_ACCURACY
 from reports.findings import Change, DPEquivalent, Matched
 from reports.results import AuditResult, StudyResult
-from reports.tables import Cell, Table, in_its_unit, metric_title, number
+from reports.tables import Cell, Table, check_all_have, headline, in_its_unit, metric_title, number
 
 SIGNIFICANT = 0.05
 MOST_REFERENCES = 5
@@ -231,6 +231,8 @@ def shared_exposure(study: StudyResult) -> Table:
 
 def power(study: StudyResult) -> Table:
     """Returns the AUC of the first attack by the number of shadows."""
+    if "shadows" in headline(study.arms[0]).needs:
+        check_all_have(study, "power")
     shadows = sorted({point.shadows for arm in study.arms for point in arm.power})
     rows = []
     for arm in study.arms:

@@ -14,7 +14,7 @@ MANY_COLUMNS = 7
 PORTRAIT, LANDSCAPE = 110, 166  # characters of a line in the small type of a table of many columns
 WIDEST = 60  # characters that a column of text is given where there is room
 TALLEST = 2  # lines of a cell of text that a portrait page is good enough for
-BOLD = 1.15  # how much wider a heading is than numbers of as many characters
+BOLD = 1.4  # how much wider a heading, capitals and all, is than a number of as many characters
 SMALL, SMALLER = r"\footnotesize", r"\scriptsize"
 
 PREAMBLE = r"""% Compiles with pdflatex, xelatex and lualatex; run bibtex for the references. All text is plain ASCII.
@@ -96,7 +96,7 @@ def table_tex(table: Table, label: str) -> str:
         ]
     else:
         drawn = [rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}", heading, *rows, r"\bottomrule", r"\end{tabular}"]
-        told = [r"\begin{table}", caption + r"\par\smallskip", setting, *(drawn if rows else []), *notes]
+        told = [r"\begin{table}", caption + r"\par\smallskip", setting, *drawn, *notes]
         told.append(r"\end{table}")
     return TABLE_HEAD + _with_other_characters("\n".join(told) + "\n")
 

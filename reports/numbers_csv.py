@@ -47,7 +47,7 @@ def render_csv(result: Result) -> str:
     return has an apostrophe before it, for otherwise a spreadsheet would take it for a formula.
     """
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, COLUMNS, restval="", lineterminator="\n")
+    writer = csv.DictWriter(buffer, COLUMNS, restval="", lineterminator="\r\n")  # a lone \r in a text is then quoted
     writer.writeheader()
     for place, study in enumerate(result.studies):
         shared: Row = {

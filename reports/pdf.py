@@ -13,8 +13,6 @@ from reports.figures.drawing import Drawing
 from reports.tables import Cell, Table
 from reports.unbroken import lines, parts, texts, unbreakable, words
 
-NO_BREAK_SPACE = "\u00a0"
-
 TEMPLATE = Path(__file__).parent / "templates" / "report.typ"
 MEASURED = 12  # longest cells of a column that the template measures
 
@@ -108,5 +106,5 @@ def _cell(cell: Cell) -> dict[str, Any]:
 
 
 def _pieces(found: Sequence[str]) -> list[list[str]]:
-    """Returns each word as the parts between which a line may end, its blanks being such that do not break."""
-    return [[part.replace(" ", NO_BREAK_SPACE) for part in parts(word)] for word in found]
+    """Returns each word as the parts between which a line may end."""
+    return [parts(word) for word in found]

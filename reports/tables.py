@@ -236,6 +236,7 @@ def single_targets(study: StudyResult) -> Table:
 
 def most_exposed(study: StudyResult) -> Table:
     """Returns the most exposed examples of each arm."""
+    check_all_have(study, "most_exposed")
     columns = ["Arm", "Example", "Class", "Mean score", "Outranks, % (in)", "Outranks, % (out)", "Targets"]
     rows = [
         [
@@ -260,6 +261,7 @@ def most_exposed(study: StudyResult) -> Table:
 
 def by_class(study: StudyResult) -> Table:
     """Returns the AUC of the first attack within each class, the class that the first arm exposes most first."""
+    check_all_have(study, "by_class")
     arms = study.arms[:MOST_COLUMNS]
     order = sorted(range(len(arms[0].by_class)), key=lambda place: -_auc_or_zero(arms[0].by_class[place]))
     notes = [f"AUC of the attack {headline(study.arms[0]).attack} among the examples of one class."]
@@ -277,6 +279,13 @@ def by_class(study: StudyResult) -> Table:
         for place in order
     ]
     return Table("by-class", "Exposure by class", ["Class", "Examples", *(arm.label for arm in arms)], rows, notes)
+
+
+def check_all_have(study: StudyResult, part: str) -> None:
+    """Raises ValueError where an arm lacks a part of the result: a table must not leave it out in silence."""
+    for arm in study.arms:
+        if not getattr(arm, part):
+            raise ValueError(f"the result has no {part} of the arm {arm.label}; its run is not whole, run it again")
 
 
 def _auc_or_zero(one: ClassExposure) -> float:
