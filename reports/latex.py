@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from reports.document import Block, Document, Facts, Listing, Section, Words
 from reports.figures.drawing import Drawing
-from reports.latex_text import OTHER_CHARACTERS, escaped
+from reports.latex_text import commands, escaped
 from reports.references import references
 from reports.tables import Cell, Table
 from reports.unbroken import LONGEST_WORD, lines, parts, texts, unbreakable, words
@@ -46,9 +46,9 @@ def render_latex(document: Document) -> dict[str, bytes]:
         )
     for section, drawing in document.drawings:
         _put(files, _figure_path(section, drawing), drawing.pdf())
-    found = references(document.result)
-    files["references.bib"] = ("\n\n".join(found.values()) + "\n").encode()
-    files["report.tex"] = ("\n".join(_report(document)) + "\n").encode()
+    bibliography = "\n\n".join(references(document.result).values()) + "\n"
+    files["references.bib"] = bibliography.encode()
+    files["report.tex"] = ("\n".join(_report(document, bibliography)) + "\n").encode()
     return files
 
 
@@ -98,12 +98,8 @@ def table_tex(table: Table, label: str) -> str:
         drawn = [rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}", heading, *rows, r"\bottomrule", r"\end{tabular}"]
         told = [r"\begin{table}", caption + r"\par\smallskip", setting, *drawn, *notes]
         told.append(r"\end{table}")
-    return TABLE_HEAD + _with_other_characters("\n".join(told) + "\n")
-
-
-def _with_other_characters(tex: str) -> str:
-    """Returns the text with the command before it that it may use."""
-    return f"{OTHER_CHARACTERS}\n{tex}" if r"\mgauditchar{" in tex else tex
+    tex = "\n".join(told) + "\n"
+    return TABLE_HEAD + commands(tex) + tex
 
 
 def _gaps(table: Table) -> float:
@@ -176,11 +172,10 @@ def _running(text: str) -> str:
     return " ".join(map(_piece, words(text)))
 
 
-def _report(document: Document) -> Iterator[str]:
+def _report(document: Document, bibliography: str) -> Iterator[str]:
     title = rf"\title{{{escaped(document.title)}}}"
     body = [*_body(document)]
-    other = any(r"\mgauditchar{" in line for line in (title, *body))
-    yield PREAMBLE + (OTHER_CHARACTERS + "\n" if other else "") + title
+    yield PREAMBLE + commands("\n".join((title, *body, bibliography))) + title
     yield "\\author{}\n\\date{}\n\\begin{document}\n\\maketitle"
     yield from body
     yield "\\nocite{*}\n\\bibliographystyle{plain}\n\\bibliography{references}\n\\end{document}"

@@ -17,7 +17,7 @@ SPECIAL = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\symbol{34}",
+    '"': r"\mgauditquote{}",  # xelatex and lualatex would bend a plain one
     "`": r"\textasciigrave{}",
     "\u00a0": "~",
     "\u2009": r"\,",
@@ -111,17 +111,23 @@ ACCENTS = {
     "\u030c": "v",
     "\u0327": "c",
 }
-OTHER_CHARACTERS = (
-    r"\providecommand{\mgauditchar}[1]{\ifdefined\Umathcode\iffontchar\font" + '"#1'
+COMMANDS = {
+    r"\mgauditchar{": r"\providecommand{\mgauditchar}[1]{\ifdefined\Umathcode\iffontchar\font" + '"#1'
     r"\relax\char" + '"#1'
-    r"\relax\else[U+#1]\fi\else[U+#1]\fi}"
-)
+    r"\relax\else[U+#1]\fi\else[U+#1]\fi}",
+    r"\mgauditquote{": r"\providecommand{\mgauditquote}{\ifdefined\Umathcode\textquotedbl\else\symbol{34}\fi}",
+}
+
+
+def commands(tex: str) -> str:
+    """Returns the definitions, a line each, of the commands that escaped text in `tex` uses."""
+    return "".join(f"{definition}\n" for name, definition in COMMANDS.items() if name in tex)
 
 
 def escaped(text: str) -> str:
     r"""Returns the text for LaTeX: nothing in it is taken for a command, and nothing is left out.
 
-    A character without a command of its own becomes \mgauditchar with its number, which `OTHER_CHARACTERS` defines:
+    A character without a command of its own becomes \mgauditchar with its number (`commands` defines it):
     the character itself where the engine is xelatex or lualatex and the font has it, and a visible [U+4E2D] elsewhere.
     A character that could not be seen is that number always.
 
@@ -131,7 +137,7 @@ na\"{i}ve \mgauditchar{4E2D}
     """
     # Two of a sign would become one: a dash, a quotation mark.
     return "".join(
-        "{}" + _escaped(character) if character == before and character in DOUBLED else _escaped(character)
+        r"\kern0pt{}" + _escaped(character) if character == before and character in DOUBLED else _escaped(character)
         for before, character in pairwise("\0" + text)
     )
 

@@ -50,9 +50,9 @@ COMMANDS = {
 COMBINING = {"`": 0x300, "'": 0x301, "^": 0x302, "~": 0x303, "=": 0x304, '"': 0x308, ".": 0x307, "u": 0x306}
 COMBINING |= {"r": 0x30A, "H": 0x30B, "v": 0x30C, "c": 0x327}
 TOKEN = re.compile(
-    r"\\mgauditchar\{([0-9A-F]+)\}|\\symbol\{34\}(q?)|\\hspace\{0pt\}(z?)|\\ensuremath\{\^\{\\circ\}\}(d?)"
+    r"\\mgauditchar\{([0-9A-F]+)\}|\\mgauditquote\{\}(q?)|\\hspace\{0pt\}(z?)|\\ensuremath\{\^\{\\circ\}\}(d?)"
     r"|\\ensuremath\{([\^_])\{(\d)\}\}|\\ensuremath\{(-)\}|\\ensuremath\{\\([A-Za-z]+)\}|\\([`'^~=\".urHvc])\{([A-Za-z])\}"
-    r"|\\(?!allowbreak)([A-Za-z]+)\{\}|\\([{}$&#_%])|(\{\}|\\allowbreak\{\}|\\mbox\{|\})|(\\,)|(\\-)|(~)|(.)",
+    r"|\\(?!allowbreak|mgauditquote)([A-Za-z]+)\{\}|\\([{}$&#_%])|(\\kern0pt\{\}|\{\}|\\allowbreak\{\}|\\mbox\{|\})|(\\,)|(\\-)|(~)|(.)",
     re.DOTALL,
 )
 
