@@ -12,6 +12,7 @@ from reports.document import Block, Chapter, Document, Facts, Listing, Section, 
 from reports.figures.drawing import Drawing
 from reports.tables import Cell, Table
 from reports.unbroken import lines, parts, texts, unbreakable, words
+from reports.visible import visible
 
 TEMPLATE = Path(__file__).parent / "templates" / "report.typ"
 MEASURED = 12  # longest cells of a column that the template measures
@@ -26,9 +27,17 @@ def render_pdf(document: Document) -> bytes:
         folder = Path(name)
         for section, drawing in document.drawings:
             (folder / _file(section, drawing)).write_text(drawing.svg(section.anchor), encoding="utf-8")
-        (folder / "document.json").write_text(json.dumps(_document(document)), encoding="utf-8")
+        (folder / "document.json").write_text(json.dumps(_visible(_document(document))), encoding="utf-8")
         (folder / TEMPLATE.name).write_bytes(TEMPLATE.read_bytes())
         return bytes(typst.compile(folder / TEMPLATE.name, root=folder, format="pdf", ignore_system_fonts=True))
+
+
+def _visible(part: Any) -> Any:
+    if isinstance(part, str):
+        return visible(part)
+    if isinstance(part, dict):
+        return {name: _visible(value) for name, value in part.items()}
+    return [_visible(value) for value in part] if isinstance(part, list) else part
 
 
 def _file(section: Section, drawing: Drawing) -> str:

@@ -5,11 +5,13 @@ import re
 import shutil
 import subprocess
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
-from fake_study import arm, arrays, result, study
+from fake_study import arm, arrays, pdf_text, result, study
 from pypdf import PdfReader
+from test_same_numbers import undrawn
 
 from reports.document import document
 from reports.pdf import render_pdf
@@ -172,3 +174,12 @@ def test_long_words_come_in_parts_that_a_column_holds(name: str) -> None:
         assert "".join(parts(word)) == word
         assert max(map(len, parts(word))) <= LONGEST_WORD
     assert "".join("".join(lines(Cell(name)).pieces).split()) == "".join(name.split())
+
+
+def test_what_no_font_has_and_what_cannot_be_seen_is_shown_by_its_number() -> None:
+    arms = [arm("none", "中文 \u202eabc\u0007 ε κ ² ⊙ ± Ünï", 0.75, None)]
+    told = document(result(study(arms=arms), title="中 \u202eabc"), [arrays(arms)])
+    drawn = replace(told, chapters=[replace(one, sections=undrawn(one.sections)) for one in told.chapters])
+    text = pdf_text(render_pdf(drawn))
+    assert text.startswith("[U+4E2D] [U+202E]abc")
+    assert "[U+4E2D][U+6587] [U+202E]abc[U+0007] ε κ ² ⊙ ± Ünï" in text
