@@ -131,9 +131,10 @@ def escaped(text: str) -> str:
     the character itself where the engine is xelatex or lualatex and the font has it, and a visible [U+4E2D] elsewhere.
     A character that could not be seen is that number always.
 
-    >>> print(escaped("50 % of a_b, ε ≤ 2² † naïve 中"))
-    50 \% of a\_b, \ensuremath{\varepsilon} \ensuremath{\leq} 2\ensuremath{^{2}} \ensuremath{\dagger} \
-na\"{i}ve \mgauditchar{4E2D}
+    >>> print(escaped("50 % of a_b, ε ≤ 2² †"))
+    50 \% of a\_b, \ensuremath{\varepsilon} \ensuremath{\leq} 2\ensuremath{^{2}} \ensuremath{\dagger}
+    >>> print(escaped("naïve 中"))
+    na\"{i}ve \mgauditchar{4E2D}
     """
     # Two of a sign would become one: a dash, a quotation mark.
     return "".join(

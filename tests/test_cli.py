@@ -298,7 +298,7 @@ def test_a_read_only_out_folder_is_refused(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["nowhere"], "nowhere is not the folder of a study"),
-        (["nowhere", "--format", "docx"], "--format must be one of html, pdf, got 'docx'"),
+        (["nowhere", "--format", "docx"], "--format must be one of html, pdf, latex, csv, json, got 'docx'"),
     ],
 )
 def test_a_report_of_nothing_is_refused(arguments: list[str], message: str) -> None:
