@@ -87,7 +87,11 @@ def folder(tmp_path: Path) -> RunFolder:
     return RunFolder(tmp_path / "run")
 
 
-def test_formats_are_files_and_folders_beside_the_result(folder: RunFolder, tmp_path: Path) -> None:
+def test_formats_are_files_and_folders_beside_the_result(
+    folder: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = Format("report-latex", lambda _: {"report.tex": b"a", "tables/b.tex": b"b"})
+    monkeypatch.setitem(FORMATS, "latex", short)
     before = {path.name for path in folder.path.iterdir()}
     (folder.path / "report-latex").mkdir()
     (folder.path / "report-latex" / "old.tex").write_text("of an earlier report")
@@ -125,7 +129,7 @@ def test_nothing_is_written_where_one_format_fails(folder: RunFolder, monkeypatc
 
 
 @pytest.mark.parametrize("there", ["nothing", "folder", "file"])
-def test_a_folder_is_there_whole_or_as_it_was(tmp_path: Path, there: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_is_there_whole_or_as_it_was(tmp_path: Path, there: str) -> None:
     path = tmp_path / "found"
     if there == "folder":
         path.mkdir()
