@@ -65,8 +65,8 @@ def dp_equivalent(arms: Sequence[AuditResult], numbers: Numbers) -> list[DPEquiv
 def rising(values: Sequence[float], wanted: float) -> Crossing | None:
     """Returns the first place at which straight lines between the values reach `wanted` from below; None: nowhere.
 
-    >>> rising([0.5, 0.6, 0.8], 0.65)
-    Crossing(place=1, weight=0.25)
+    >>> rising([0.5, 0.75, 1.0], 0.875)
+    Crossing(place=1, weight=0.5)
     """
     for place, (first, second) in enumerate(pairwise(values)):
         if first <= wanted <= second:

@@ -30,8 +30,8 @@ def matched(arms: Sequence[AuditResult], attack: str, numbers: Numbers) -> list[
 def crossing(values: Sequence[float], wanted: float) -> Crossing | str:
     """Returns the last place at which straight lines between the values come down to `wanted`, or why there is none.
 
-    >>> crossing([0.9, 0.8, 0.6], 0.65)
-    Crossing(place=1, weight=0.75)
+    >>> crossing([1.0, 0.75, 0.25], 0.5)
+    Crossing(place=1, weight=0.5)
     >>> crossing([0.9, 0.8], 0.95)
     'never that high'
     >>> crossing([0.9, 0.8], 0.7)

@@ -43,6 +43,12 @@ class Drawing:
     description: str
     data: Sequence[Row]
 
+    def __post_init__(self) -> None:
+        # Constrained layout goes on moving with each save; fixed here, all formats show the same figure.
+        with mpl.rc_context(STYLE):
+            self.figure.draw_without_rendering()
+        self.figure.set_layout_engine("none")
+
     def svg(self, prefix: str = "") -> str:
         """Returns the figure as an SVG element, the same bytes each time; `prefix` keeps ids apart on one page."""
         buffer = io.StringIO()
@@ -108,7 +114,7 @@ def cut(text: str, length: int) -> str:
     """Returns the text, or its beginning, an ellipsis and its end: names often differ in their last part alone.
 
     >>> cut("gaussian-mask (kappa=0.3, fixed=true)", 20)
-    'gaussian-m…ixed=true)'
+    'gaussian-m…xed=true)'
     """
     kept = length - 1
     return text if len(text) <= length else f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
