@@ -25,6 +25,7 @@ FEWEST_EXAMPLES = 50
 FEWEST_CANARIES = 20
 DEFAULT_DP = "dp-sgd:epsilon=8"
 DEFAULT_AUDITED = "dp-sgd:epsilon=2"  # 100 guesses about 500 canaries can prove more than that
+OF_STUDIES = ("title", "note", "datasets", "targets", "seeds", "arms", "stacks")
 TRAINED = tuple(field.name for field in fields(Training))
 
 
@@ -293,6 +294,8 @@ def no_such_setting(place: str, known: Sequence[str]) -> str:
     if not table and key in TRAINED:
         near = [f"training.{key}"]
     line = f"there is no setting {place!r}; the settings are {', '.join(known)}"
+    if key in OF_STUDIES and not table:
+        return f"{line}; a study file is run by mgaudit compare"
     return f"{line}; did you mean {near[0]!r}?" if near else line
 
 
