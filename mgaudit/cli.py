@@ -46,7 +46,7 @@ from reports.render import FORMATS
 from reports.results import Result, read_result
 
 SHOWN_ARMS = 3
-SHOWN_FACTS = ("needs", "cost", "law", "source", "path")
+SHOWN_FACTS = ("needs", "cost", "law", "source", "asks", "path")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -332,7 +332,9 @@ def list_(
             table.add_column(column, overflow="fold")
         for entry in entries:
             facts = "".join(
-                f"\n{fact}: {entry[fact]}" for fact in ("needs", "cost", "law", "source", "path") if fact in entry
+                f"\n{fact}: {entry[fact]}"
+                for fact in ("needs", "cost", "law", "source", "asks", "path")
+                if fact in entry
             )
             table.add_row(*(escape(text) for text in (entry["name"], entry["options"], entry["summary"] + facts)))
         out.print(table)

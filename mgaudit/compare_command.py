@@ -37,7 +37,7 @@ MINUTE = 60
 
 def compare(
     study: Annotated[
-        Path | None, typer.Argument(help="A study file, or the settings.toml of an earlier run.", metavar="[STUDY]")
+        Path | None, typer.Argument(help="A study file, or the settings.toml of an earlier run.", metavar="STUDY")
     ] = None,
     scheme: Annotated[
         list[str] | None, typer.Option(help="An arm: NAME:key=value,…, or none; repeatable. In place of the study's.")

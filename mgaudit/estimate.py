@@ -1,6 +1,7 @@
 """How long a comparison will take: a few steps, queries and attacks timed on this machine, without any training."""
 
 import math
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from mgaudit.audit import audit
 from mgaudit.comparison import ComparisonPlan, cell_name
 from mgaudit.design import Design
 from mgaudit.progress import Progress
+from mgaudit.settings import attack_choice
 from mgaudit.study import Plan
 from targets.datasets import Dataset
 from targets.ensemble import Ensemble
@@ -22,6 +24,7 @@ from targets.recipe import Recipe, initial_model, train
 from targets.seeds import numpy_generator
 
 FEW, MANY = 10, 50  # steps
+ROUNDS = 3
 LONG = 1.0  # seconds; a run of FEW steps that takes longer says enough
 
 
@@ -145,12 +148,14 @@ class _Timed:
 def _fixed_and_per_step(recipe: Recipe, design: Design, workers: int) -> tuple[float, float]:
     """Returns the seconds of a stack's training that its steps have no part in, and the seconds of a step."""
     few, many = (_shortened(recipe, design, steps) for steps in (FEW, MANY))
-    _seconds(few, workers)  # warms up
-    short = _seconds(few, workers)
-    if short > LONG:
-        return 0.0, short / _steps(few.recipe)
-    long = _seconds(many, workers)
-    per_step = max(long - short, 0.0) / (_steps(many.recipe) - _steps(few.recipe))
+    first = _seconds(few, workers)  # warms up
+    if first > LONG:
+        return 0.0, _seconds(few, workers) / _steps(few.recipe)
+    rounds = [(_seconds(few, workers), _seconds(many, workers)) for _ in range(ROUNDS)]
+    short, long = (statistics.median(times) for times in zip(*rounds, strict=True))
+    if long <= short:  # on a busy machine, and the longer one is the less disturbed
+        return 0.0, long / _steps(many.recipe)
+    per_step = (long - short) / (_steps(many.recipe) - _steps(few.recipe))
     return max(short - per_step * _steps(few.recipe), 0.0), per_step
 
 
@@ -190,17 +195,16 @@ def _querying(arm: Arm, naive: Arm | None, design: Design) -> float:
     weights = {name: tensor.numpy().copy() for name, tensor in model.state_dict().items()}
     ensemble = Ensemble(model, [weights])
 
-    def seconds(queries: Queries) -> float:
-        def ask() -> None:
-            for inputs in (data.inputs, data.test_inputs):
-                ensemble.logits(inputs, design.device, queries, recipe.seed)
+    def asked(queries: Queries) -> None:
+        for inputs in (data.inputs, data.test_inputs):
+            ensemble.logits(inputs, design.device, queries, recipe.seed)
 
-        return _second_time(ask)
-
-    asked = seconds(Queries())  # of which accuracy comes
+    seconds = _second_time(lambda: asked(Queries()))  # accuracy comes of them
     if arm.queries != Queries():
-        asked += seconds(arm.queries) * (1 if naive is None else 2)
-    return arm.settings.models * asked
+        seconds += _second_time(lambda: asked(arm.queries)) * (1 if naive is None else 2)
+    if any("gradient_norm" in attack_choice(text).built().needs for text in arm.settings.attacks):
+        seconds += _second_time(lambda: ensemble.gradient_norms(data.inputs, data.labels, design.device))
+    return arm.settings.models * seconds
 
 
 def _attacking(arm: Arm, naive: Arm | None, cell: Plan) -> float:
@@ -235,7 +239,7 @@ class _Random(TrainedArm):
         return drawn.random((len(self.facts), len(design.dataset.labels)), np.float32)
 
 
-def _second_time(work: Callable[[], None]) -> float:
+def _second_time(work: Callable[[], object]) -> float:
     """Returns the seconds that the work takes when it is done again."""
     work()
     started = time.perf_counter()

@@ -20,9 +20,10 @@ def study_values(study: Path) -> dict[str, Any]:
 
 
 def ready_studies() -> list[dict[str, str]]:
-    """Returns the name, arms, summary and path of each study in STUDIES_FOLDER.
+    """Returns the name, number of arms, title and path of each study in STUDIES_FOLDER, and what it asks.
 
-    The summary is its title, or the first line of the file if that is a comment, or else what is wrong with it.
+    What it asks is the first line of the file, if that is a comment. In place of the title of a file that is no study
+    stands what is wrong with it.
     """
     return [_listed(path) for path in sorted(STUDIES_FOLDER.glob("*.toml"))]
 
@@ -35,8 +36,8 @@ def _listed(path: Path) -> dict[str, str]:
         grid = grid_settings(tomllib.loads(text))
     except (ValueError, OSError) as error:
         return {"name": path.stem, "options": "–", "summary": f"cannot be read: {error}", "path": str(path)}
-    first = text.partition("\n")[0]
-    summary = grid.title or (first.lstrip("# ") if first.startswith("#") else "–")
     cells = len(grid.cells())
     arms = f"{len(grid.schemes)} in each of {cells} studies" if cells > 1 else f"{len(grid.schemes)}"
-    return {"name": path.stem, "options": arms, "summary": summary, "path": str(path)}
+    first = text.partition("\n")[0]
+    asks = {"asks": first.lstrip("# ")} if first.startswith("#") else {}
+    return {"name": path.stem, "options": arms, "summary": grid.title or "–", **asks, "path": str(path)}

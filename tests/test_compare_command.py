@@ -171,11 +171,12 @@ def test_ctrl_c_ends_with_130_and_keeps_what_is_trained(tmp_path: Path, own_cach
 def test_the_studies_here_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     listed = json.loads(mgaudit("list", "studies", "--json").stdout)["studies"]
-    assert {"name", "options", "summary", "path"} == set(listed[0])
+    assert {"name", "options", "summary", "asks", "path"} == set(listed[0])
     shown = " ".join(mgaudit("list", "studies").stdout.split())
     assert all(entry["name"] in shown for entry in listed)
     assert "studies/quick.toml" in shown
     assert "Every scheme at five strengths" in shown
+    assert "asks: From which strength does a mask protect" in shown
     monkeypatch.chdir(tmp_path)
     assert "There is no folder studies" in mgaudit("list", "studies").stdout
     assert "studies" not in mgaudit("list").stdout

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,13 @@ def test_a_documented_command_runs(command: str, workplace: Path, monkeypatch: p
         assert list((workplace / "runs").glob("*/result.json"))
     if arguments == ["run"]:
         assert list((workplace / "runs").glob("*/report.pdf"))
+
+
+def test_the_study_of_the_guide_is_one() -> None:
+    (text,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "guide.md").read_text(encoding="utf-8"), re.DOTALL)
+    grid = grid_settings(tomllib.loads(text))
+    assert len(grid.cells()) == 4
+    assert len(grid.schemes) == 5
 
 
 def test_what_is_no_mgaudit_command_is_a_target_of_the_makefile() -> None:

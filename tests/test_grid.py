@@ -271,5 +271,5 @@ def test_the_ready_studies_are_listed(monkeypatch: pytest.MonkeyPatch, tmp_path:
     (tmp_path / "studies" / "a.toml").write_text(f"# What is this?\n{PLAIN}")
     (tmp_path / "studies" / "b.toml").write_text("arms = []")
     one, other = ready_studies()
-    assert one["summary"] == "What is this?"
+    assert (one["summary"], one["asks"]) == ("–", "What is this?")
     assert other["summary"] == "cannot be read: arms: the list is empty, so the grid is empty; name at least one arm"
