@@ -37,8 +37,8 @@ def study(tmp_path: Path) -> Path:
     path = tmp_path / "study.toml"
     path.write_text(
         'title = "Two seeds"\nnote = "said below"\ntarget = "mlp:hidden=8"\nseeds = [0, 1]\nexamples = 120\n'
-        'models = 4\nstack = 1\n[[arms]]\nscheme = "none"\n[[arms]]\nscheme = "gaussian-mask"\nkappa = [0, 0.5]\n'
-        'note = "a mask"\n[training]\nepochs = 2\nbatch_size = 16\n',
+        'models = 4\nstack = 1\nattacks = ["loss"]\n[[arms]]\nscheme = "none"\n'
+        '[[arms]]\nscheme = "gaussian-mask"\nkappa = [0.5]\nnote = "a mask"\n[training]\nepochs = 2\nbatch_size = 16\n',
         encoding="utf-8",
     )
     return path
@@ -56,7 +56,7 @@ def test_a_study_file_becomes_a_run_folder_that_runs_again(
     assert str(folder / "report.html") in result.stdout.replace("\n", "")
     found, arrays = read_result(folder)
     assert (found.title, found.note, len(found.studies), len(arrays)) == ("Two seeds", "said below", 2, 2)
-    assert [arm.note for arm in found.studies[1].arms] == ["", "a mask", "a mask"]
+    assert [arm.note for arm in found.studies[1].arms] == ["", "a mask"]
 
     monkeypatch.setattr(RunFolder, "write_reports", lambda *_: [])  # they take longer than all else
     again = mgaudit("compare", str(folder / "settings.toml"), "--quiet", "--out", str(tmp_path / "b"))
@@ -64,13 +64,13 @@ def test_a_study_file_becomes_a_run_folder_that_runs_again(
     repeated, _ = read_result(run_folder(tmp_path / "b"))
     assert run_folder(tmp_path / "b").name == folder.name
     for ours, theirs in zip(found.studies, repeated.studies, strict=True):
-        assert sum(theirs.times.models_reused.values()) == 12
+        assert sum(theirs.times.models_reused.values()) == 8
         assert ours.model_copy(update={"times": theirs.times}) == theirs
     fewer = mgaudit("compare", str(folder / "settings.toml"), "--seed", "1", "--json", "--out", str(tmp_path / "c"))
     printed = json.loads(fewer.stdout)
     assert printed["run"] == str(run_folder(tmp_path / "c"))
     assert [one["settings"]["seed"] for one in printed["result"]["studies"]] == [1]
-    assert sum(printed["result"]["studies"][0]["times"]["models_reused"].values()) == 12
+    assert sum(printed["result"]["studies"][0]["times"]["models_reused"].values()) == 8
 
 
 def test_without_a_file_the_options_are_the_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,6 +42,7 @@ def plan(**changes: Any) -> ComparisonPlan:
         "examples": 120,
         "stack": 1,
         "schemes": SCHEMES,
+        "attacks": ["loss"],
         "training": {"epochs": 2, "batch_size": 32},
     }
     return plan_comparison(grid_settings(values | changes))
@@ -90,7 +91,7 @@ def test_every_cell_is_what_run_makes_of_it_and_a_second_time_trains_nothing() -
 
 def test_a_mask_of_no_strength_is_no_mask_bit_for_bit() -> None:
     notes = {"gaussian-mask:kappa=0": "no mask at all"}
-    result, (arrays,), _ = compared(targets=["mlp:hidden=8"], seeds=[0], notes=notes)
+    result, (arrays,), _ = compared(targets=["mlp:hidden=8"], seeds=[0], notes=notes, attacks=["lira", "loss"])
     plain, zero, noisy = result.studies[0].arms
     assert (zero.scheme, zero.label, zero.note) == (
         "gaussian-mask:kappa=0",
