@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from typing import Any
 
@@ -29,6 +29,9 @@ from targets.schemes.noise_nodes import without_node
 from targets.schemes.scheme import overrides
 
 Outputs = dict[str, NDArray[np.float32]]
+
+# The accountant takes seconds, and the studies of a grid ask for the same again and again.
+_planned = cache(plan_privacy)
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def plan_arm(settings: AuditSettings, design: Design) -> Arm:
     dp_sgd = dp_sgd_in(scheme)
     if dp_sgd is not None:
         training = replace(training, precision="float32")  # Opacus' norms must be exact
-    plan = None if dp_sgd is None else plan_privacy(dp_sgd, training, design.expected_members)
+    plan = None if dp_sgd is None else _planned(dp_sgd, training, design.expected_members)
     if settings.stack == "auto":
         raise ValueError(
             "stack must be a number once an arm is planned, got 'auto'; mgaudit.stacking.with_stack makes it one"
@@ -165,7 +168,7 @@ def train_arm(arm: Arm, design: Design, jobs: int, progress: Progress) -> Traine
     Models that have been trained before are taken from the store, and each new one is kept as soon as it is trained.
     """
     models = arm.settings.models
-    folder = EnsembleFolder.at(determined_by(arm.settings, arm.recipe, design))
+    folder = ensemble_folder(arm, design)
     with folder.locked():
         missing = folder.missing(models)
         progress.training_started(arm.settings.label, models, models - len(missing))
@@ -193,6 +196,17 @@ def train_arm(arm: Arm, design: Design, jobs: int, progress: Progress) -> Traine
     if plan is not None and any(fact["steps"] != plan.steps for fact in facts):
         raise RuntimeError(f"models took other than the {plan.steps} steps that epsilon was computed for")
     return TrainedArm(arm, folder, facts, models - len(missing))
+
+
+def models_there(arm: Arm, design: Design) -> int:
+    """Returns how many of the arm's models are in the store already."""
+    models = arm.settings.models
+    return models - len(ensemble_folder(arm, design).missing(models))
+
+
+def ensemble_folder(arm: Arm, design: Design) -> EnsembleFolder:
+    """Returns where the arm's models are kept; it may not be there yet."""
+    return EnsembleFolder.at(determined_by(arm.settings, arm.recipe, design))
 
 
 def _stacks(models: list[int], size: int) -> list[list[int]]:

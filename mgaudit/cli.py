@@ -1,35 +1,52 @@
-"""The command line; with its bars, the only place that prints."""
+"""The commands."""
 
 import json
 import logging
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 from rich.text import Text
 
 from mgaudit import __version__
 from mgaudit.bars import Downloaded, Shown
+from mgaudit.compare_command import compare
+from mgaudit.console import WIDE, WRONG_USAGE, err, narrow, out, print_result, told_in, user_errors, wide
+from mgaudit.options import (
+    AugmentOption,
+    BatchSizeOption,
+    DatasetOption,
+    DeltaOption,
+    DeviceOption,
+    EpochsOption,
+    EpsilonOption,
+    JobsOption,
+    JsonOption,
+    LearningRateOption,
+    NewFolderOption,
+    OptimizerOption,
+    OutOption,
+    PrecisionOption,
+    QuietOption,
+    RunsOption,
+    SeedOption,
+    SettingsOption,
+    StackOption,
+    TargetOption,
+)
 from mgaudit.run_folder import RunFolder
 from mgaudit.runs import listed_runs, removable, remove
+from mgaudit.studies import STUDIES_FOLDER, ready_studies
 from reports.dp_audit import DP_AUDIT_FILE, bounds_table, told
 from reports.render import DEFAULT_FORMATS, FORMATS
 from reports.results import Result, read_result
-from reports.tables import Table, accuracy_vs_privacy
-from reports.verdict import verdict
 
-WRONG_USAGE, FAILED, INTERRUPTED = 2, 1, 130
 SHOWN_ARMS = 3
-WIDE = 100  # columns from which the main table fits side by side
+SHOWN_FACTS = ("needs", "cost", "law", "source", "asks", "path")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -42,8 +59,6 @@ data = typer.Typer(no_args_is_help=True, help="Fetch published datasets, and lis
 app.add_typer(data, name="data")
 runs = typer.Typer(help="List, show and remove run folders.")
 app.add_typer(runs, name="runs")
-out = Console(soft_wrap=False)
-err = Console(stderr=True)
 
 
 class Kind(StrEnum):
@@ -54,43 +69,7 @@ class Kind(StrEnum):
     attacks = "attacks"
     queries = "queries"
     datasets = "datasets"
-
-
-DatasetOption = Annotated[
-    str | None, typer.Option(help="A dataset of `mgaudit list datasets`, as in folder:PATH (default: digits).")
-]
-TargetOption = Annotated[
-    str | None,
-    typer.Option(
-        help="See `mgaudit list targets`; options as in mlp:hidden=512x256; your own: module:Class (default: cnn)."
-    ),
-]
-EpsilonOption = Annotated[float | None, typer.Option(help="ε of DP-SGD (default: 8; audit-dp: 2).")]
-DeltaOption = Annotated[float | None, typer.Option(help="δ of DP-SGD (default: 1/n^1.1).")]
-EpochsOption = Annotated[int | None, typer.Option(help="Passes over the training data (default: 30).")]
-BatchSizeOption = Annotated[int | None, typer.Option(help="Examples per step (default: 64).")]
-OptimizerOption = Annotated[str | None, typer.Option(help="sgd (momentum, cosine) or adam (default: sgd).")]
-LearningRateOption = Annotated[
-    float | None, typer.Option(help="At the start of the cosine (default: sgd 0.02, adam 0.001, DP-SGD 0.05).")
-]
-AugmentOption = Annotated[
-    str | None, typer.Option(help="none, flips or crops: of images, anew each time (default: none).")
-]
-PrecisionOption = Annotated[str | None, typer.Option(help="float32, or on a GPU tf32 or bf16 (default: float32).")]
-StackOption = Annotated[
-    str | None, typer.Option(help="Models trained as one: a number, or auto to measure (default: auto).")
-]
-SeedOption = Annotated[int | None, typer.Option(help="Determines everything random (default: 0).")]
-DeviceOption = Annotated[str | None, typer.Option(help="auto, cpu or cuda (default: auto).")]
-SettingsOption = Annotated[
-    Path | None, typer.Option(help="A settings.toml of an earlier run; other options change what it says.")
-]
-JobsOption = Annotated[int | None, typer.Option(min=1, help="Worker processes (default: one per core; 1 on a GPU).")]
-NewFolderOption = Annotated[Path, typer.Option("--out", help="Folder that the run folder is made in.")]
-OutOption = Annotated[Path, typer.Option(help="Folder that run folders are made in.")]
-RunsOption = Annotated[Path, typer.Option("--runs", help="Folder that run folders are in.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else, on stdout.")]
+    studies = "studies"
 
 
 @app.callback(invoke_without_command=True)
@@ -171,7 +150,7 @@ def run(
         "precision": precision,
     }
     progress = Shown(err, silent=quiet)
-    with _user_errors():
+    with user_errors():
         progress.stage("loading data and settings")
         from mgaudit.parallel import default_jobs
         from mgaudit.settings import StudySettings, edited_schemes, read_settings, study_settings
@@ -188,7 +167,7 @@ def run(
         check_cache_folder()
         plan = plan_study(study_settings(values))
         folder = RunFolder.create(out_folder, plan.slug, plan.sha256)
-    with _told_in(folder, progress):
+    with told_in(folder, progress):
         study, arrays = run_study(plan, jobs or default_jobs(plan.design.device), progress)
         progress.stage("writing the result and the reports")
         result = Result(
@@ -203,9 +182,12 @@ def run(
     if as_json:
         print(json.dumps({"run": str(folder.path), "result": result.model_dump(mode="json")}))
     elif not quiet:
-        _print_result(result)
+        print_result(result)
         for path in paths:
             out.print(Text(str(path)), soft_wrap=True)
+
+
+app.command()(compare)
 
 
 @app.command(name="audit-dp")
@@ -267,7 +249,7 @@ def audit_dp(
         "precision": precision,
     }
     progress = Shown(err, silent=quiet)
-    with _user_errors():
+    with user_errors():
         progress.stage("loading data and settings")
         from mgaudit.dp_audit import plan_dp_audit, run_dp_audit
         from mgaudit.parallel import default_jobs
@@ -284,14 +266,14 @@ def audit_dp(
         check_cache_folder()
         plan = plan_dp_audit(dp_audit_settings(values))
         folder = RunFolder.create(out_folder, plan.slug, plan.sha256)
-    with _told_in(folder, progress):
+    with told_in(folder, progress):
         result, arrays = run_dp_audit(plan, jobs or default_jobs(plan.design.device), progress)
         folder.write_result(result, [arrays])
     if as_json:
         print(json.dumps({"run": str(folder.path), "alarm": result.alarm, "result": result.model_dump(mode="json")}))
     elif not quiet:
         table = bounds_table(result)
-        out.print(_wide(table) if out.width >= WIDE else _narrow(table))
+        out.print(wide(table) if out.width >= WIDE else narrow(table))
         for note in table.notes:
             out.print(Text(note, style="dim"))
         out.print()
@@ -316,7 +298,7 @@ def report(
     quiet: QuietOption = False,
 ) -> None:
     """Render the reports of a run again, from its result.json and arrays.npz. Needs no torch."""
-    with _user_errors():
+    with user_errors():
         formats = format_ or list(DEFAULT_FORMATS)
         for name in formats:
             if name not in FORMATS:
@@ -325,7 +307,7 @@ def report(
         result, _ = read_result(folder.path)
         paths = folder.write_reports(formats, out_folder)
     if not quiet:
-        _print_result(result)
+        print_result(result)
         for path in paths:
             out.print(Text(str(path)), soft_wrap=True)
 
@@ -335,19 +317,29 @@ def list_(
     kind: Annotated[Kind | None, typer.Argument(help="What to list (default: all).")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the known targets, schemes, attacks, queries and datasets, with their options."""
+    """List the known targets, schemes, attacks, queries and datasets, with their options, and the studies here."""
     from mgaudit.catalogue import catalogue
 
-    listed = {name: entries for name, entries in catalogue().items() if kind is None or name == kind.value}
+    known = catalogue() | {Kind.studies.value: ready_studies()}
+    listed = {name: entries for name, entries in known.items() if kind is None or name == kind.value}
     if as_json:
         print(json.dumps(listed))
         return
     for name, entries in listed.items():
+        if name == Kind.studies.value and not entries:
+            if kind is not None:
+                out.print(f"There is no folder {STUDIES_FOLDER} with studies here.")
+            continue
         table = RichTable(title=name, title_justify="left", box=None, pad_edge=False, header_style="bold")
-        for column in ("name", "options", "what it is"):
+        options = "arms" if name == Kind.studies.value else "options"
+        for column in ("name", options, "what it is"):
             table.add_column(column, overflow="fold")
         for entry in entries:
-            facts = "".join(f"\n{fact}: {entry[fact]}" for fact in ("needs", "cost", "law", "source") if fact in entry)
+            facts = "".join(
+                f"\n{fact}: {entry[fact]}"
+                for fact in ("needs", "cost", "law", "source", "asks", "path")
+                if fact in entry
+            )
             table.add_row(*(escape(text) for text in (entry["name"], entry["options"], entry["summary"] + facts)))
         out.print(table)
         out.print()
@@ -358,7 +350,7 @@ def data_list(as_json: JsonOption = False) -> None:
     """List the published datasets: whether they are here, their size and their source."""
     from targets.datasets import PUBLISHED
 
-    with _user_errors():
+    with user_errors():
         listed = [(one.name, one.state(), one.size, one.source) for one in PUBLISHED.values()]
     if as_json:
         print(json.dumps([dict(zip(("name", "state", "bytes", "source"), one, strict=True)) for one in listed]))
@@ -375,7 +367,7 @@ def fetch(
     quiet: QuietOption = False,
 ) -> None:
     """Download a published dataset into the cache folder, or check the files that are there."""
-    with _user_errors():
+    with user_errors():
         from mgaudit.store import check_cache_folder
         from targets.datasets import published
 
@@ -394,7 +386,7 @@ def runs_list(context: typer.Context, folder: RunsOption = Path("runs"), as_json
     """List the run folders, the latest first; or show or remove some."""
     if context.invoked_subcommand is not None:
         return
-    with _user_errors():
+    with user_errors():
         listed = listed_runs(folder)
     if as_json:
         print(json.dumps([asdict(run) for run in listed]))
@@ -416,9 +408,9 @@ def show(
     folder: RunsOption = Path("runs"),
 ) -> None:
     """Print a run's table and verdict."""
-    with _user_errors():
+    with user_errors():
         result, _ = read_result(RunFolder.find(run_folder, folder).path)
-    _print_result(result)
+    print_result(result)
 
 
 @runs.command(name="remove")
@@ -428,7 +420,7 @@ def runs_remove(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Delete run folders with all that is in them; trained models stay in the cache."""
-    with _user_errors():
+    with user_errors():
         paths = removable(run_folders, folder)
     if not yes and not typer.confirm(f"Delete {', '.join(path.name for path in paths)}?", err=True):
         raise typer.Exit(WRONG_USAGE)
@@ -447,66 +439,3 @@ def main() -> None:
     # joblib and matplotlib log to the console what is of no use to who runs an audit.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     app()
-
-
-@contextmanager
-def _user_errors() -> Iterator[None]:
-    """Turns what the user can mend into one line and exit code 2."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        err.print("interrupted")
-        raise typer.Exit(INTERRUPTED) from None
-    except (ValueError, OSError) as error:
-        err.print(Text(f"error: {error}", style="red"), soft_wrap=True)
-        raise typer.Exit(WRONG_USAGE) from None
-
-
-@contextmanager
-def _told_in(folder: RunFolder, progress: Shown) -> Iterator[None]:
-    """Shows progress, keeps the log in the run folder, and turns what goes wrong in a run into an exit code."""
-    try:
-        with progress:
-            yield
-        folder.write_log(progress.lines)
-    except KeyboardInterrupt:
-        folder.discard_if_unfinished()
-        err.print("interrupted; the models trained so far are kept, and the same command goes on from there")
-        raise typer.Exit(INTERRUPTED) from None
-    except Exception as error:
-        folder.write_log([*progress.lines, traceback.format_exc()])
-        err.print(Text(f"the audit failed: {error}\nthe whole story is in {folder.path / 'log.txt'}", style="red"))
-        raise typer.Exit(FAILED) from error
-
-
-def _print_result(result: Result) -> None:
-    for study in result.studies:
-        if len(result.studies) > 1:
-            out.print(Text(f"{study.name}, seed {study.settings['seed']}", style="bold"))
-        table = accuracy_vs_privacy(study)
-        out.print(_wide(table) if out.width >= WIDE else _narrow(table))
-        for note in table.notes:
-            out.print(Text(note, style="dim"))
-        out.print()
-        for sentence in verdict(study):
-            out.print(Text(sentence))
-            out.print()
-
-
-def _wide(table: Table) -> RichTable:
-    rich = RichTable(title=table.caption, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    for column in table.columns:
-        rich.add_column(column)
-    for row in table.rows:
-        rich.add_row(*(Text(f"{cell.text}{cell.mark}\n{cell.interval}".rstrip()) for cell in row))
-    return rich
-
-
-def _narrow(table: Table) -> RichTable:
-    """Returns the table turned on its side: a block for each row, a line for each column."""
-    rich = RichTable(title=table.caption, title_justify="left", box=None, pad_edge=False, show_header=False)
-    for row in table.rows:
-        for column, cell in zip(table.columns, row, strict=True):
-            rich.add_row(Text(column, style="dim"), Text(str(cell)))
-        rich.add_row()
-    return rich

@@ -3,8 +3,9 @@
 import inspect
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -24,6 +25,12 @@ FEWEST_EXAMPLES = 50
 FEWEST_CANARIES = 20
 DEFAULT_DP = "dp-sgd:epsilon=8"
 DEFAULT_AUDITED = "dp-sgd:epsilon=2"  # 100 guesses about 500 canaries can prove more than that
+OF_STUDIES = ("title", "note", "datasets", "targets", "seeds", "arms", "stacks")
+TRAINED = tuple(field.name for field in fields(Training))
+
+
+Settings = TypeVar("Settings", bound=BaseModel)
+Value = TypeVar("Value", str, int)
 
 
 def target_choice(text: str) -> Choice:
@@ -70,12 +77,19 @@ def _scheme_part(choice: Choice) -> Scheme:
 
 def scheme_choice(text: str) -> SchemeChoice:
     """Returns the noise scheme that `text` spells, parts joined by "+"; it has been checked by building it."""
-    # A plus sign within a number, as in 1e+2, does not stand before a letter.
-    choice = SchemeChoice(
-        tuple(parse("scheme", SCHEMES, part, own=Scheme) for part in re.split(r"\+(?=\s*[A-Za-z])", text))
-    )
+    choice = SchemeChoice(tuple(parse("scheme", SCHEMES, part, own=Scheme) for part in scheme_parts(text)))
     choice.build()
     return choice
+
+
+def scheme_parts(text: str) -> list[str]:
+    """Returns the spellings that "+" joins to a composition; most often there is one.
+
+    >>> scheme_parts("gaussian-mask:kappa=1e+2+dp-sgd:epsilon=8")
+    ['gaussian-mask:kappa=1e+2', 'dp-sgd:epsilon=8']
+    """
+    # A plus sign within a number does not stand before a letter.
+    return re.split(r"\+(?=\s*[A-Za-z])", text)
 
 
 def attack_choice(text: str) -> Choice:
@@ -92,7 +106,7 @@ def queries_choice(text: str) -> Choice:
     return choice
 
 
-def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
+def _distinct(values: tuple[Value, ...]) -> tuple[Value, ...]:
     twice = [value for value in values if values.count(value) > 1]
     if twice:
         raise ValueError(f"each may be given once, got {twice[0]!r} twice")
@@ -114,12 +128,17 @@ def _absolute(dataset: str) -> str:
     return f"{name}:{Path(path).expanduser().absolute()}" if name in TAKES_PATH and path else dataset
 
 
-Settings = TypeVar("Settings", bound=BaseModel)
+DatasetText = Annotated[str, AfterValidator(_absolute)]
 TargetText = Annotated[str, AfterValidator(lambda text: target_choice(text).text)]
 Stack = Annotated[Literal["auto"] | int, BeforeValidator(_stack)]
 SchemeText = Annotated[str, AfterValidator(lambda text: scheme_choice(text).text)]
 QueriesText = Annotated[str, AfterValidator(lambda text: queries_choice(text).text)]
 AttackText = Annotated[str, AfterValidator(lambda text: attack_choice(text).text)]
+Seed = Annotated[int, Field(ge=0)]
+Examples = Annotated[int, Field(ge=FEWEST_EXAMPLES)]
+Device = Literal["auto", "cpu", "cuda"]
+StudyModels = Annotated[int, Field(ge=FEWEST_MODELS)]
+SomeDistinct = Annotated[tuple[Value, ...], Field(min_length=1), AfterValidator(_distinct)]
 
 
 class _Trained(BaseModel):
@@ -127,12 +146,12 @@ class _Trained(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    dataset: Annotated[str, AfterValidator(_absolute)] = "digits"
+    dataset: DatasetText = "digits"
     target: TargetText = "cnn"
     models: Annotated[int, Field(ge=1)] = 1
-    examples: Annotated[int, Field(ge=FEWEST_EXAMPLES)] | None = None
-    seed: Annotated[int, Field(ge=0)] = 0
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    examples: Examples | None = None
+    seed: Seed = 0
+    device: Device = "auto"
     stack: Stack = "auto"
     training: Training = Training()
 
@@ -145,7 +164,7 @@ class _Trained(BaseModel):
 class _Settings(_Trained):
     """What all arms of a study share."""
 
-    attacks: Annotated[tuple[AttackText, ...], Field(min_length=1), AfterValidator(_distinct)] = ("lira", "loss")
+    attacks: SomeDistinct[AttackText] = ("lira", "loss")
     queries: QueriesText = "plain"
     models: Annotated[int, Field(ge=1)] = 16
 
@@ -172,12 +191,8 @@ class StudySettings(_Settings):
     `notes` are words on arms, by their scheme, for the report.
     """
 
-    models: Annotated[int, Field(ge=FEWEST_MODELS)] = 16
-    schemes: Annotated[tuple[SchemeText, ...], Field(min_length=1), AfterValidator(_distinct)] = (
-        "none",
-        "gaussian-mask:kappa=0.3",
-        DEFAULT_DP,
-    )
+    models: StudyModels = 16
+    schemes: SomeDistinct[SchemeText] = ("none", "gaussian-mask:kappa=0.3", DEFAULT_DP)
     notes: dict[SchemeText, str] = {}
 
     @property
@@ -242,19 +257,24 @@ def edited_schemes(
 
 def study_settings(values: dict[str, Any]) -> StudySettings:
     """Returns checked settings. Raises ValueError with one line for the first thing that is wrong."""
-    return _checked(StudySettings, values)
+    return checked(StudySettings, values)
 
 
 def dp_audit_settings(values: dict[str, Any]) -> DPAuditSettings:
     """Returns checked settings. Raises ValueError with one line for the first thing that is wrong."""
-    return _checked(DPAuditSettings, values)
+    return checked(DPAuditSettings, values)
 
 
-def _checked(kind: type[Settings], values: dict[str, Any]) -> Settings:
+def checked(kind: type[Settings], values: dict[str, Any], single: Mapping[str, str] | None = None) -> Settings:
+    """Returns the settings. Raises ValueError with one line for the first thing that is wrong.
+
+    For the values of a file `single` holds the lists of one that it gives as a single value, and the names there; the
+    line then says where in the file. Other values may come from options, which the line names itself.
+    """
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise ValueError(_one_line(error, list(kind.model_fields))) from error
+        raise ValueError(_one_line(error, list(kind.model_fields), single)) from error
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -267,17 +287,31 @@ def read_settings(path: Path) -> dict[str, Any]:
         raise ValueError(f"the settings file {path} is not TOML: {error}") from error
 
 
-def _one_line(error: ValidationError, fields: list[str]) -> str:
+def no_such_setting(place: str, known: Sequence[str]) -> str:
+    """Returns the line about a setting that does not exist, the nearest of those that do at its end."""
+    table, _, key = place.rpartition(".")
+    near = [f"{table}.{one}" if table else one for one in get_close_matches(key, known, n=1)]
+    if not table and key in TRAINED:
+        near = [f"training.{key}"]
+    line = f"there is no setting {place!r}; the settings are {', '.join(known)}"
+    if key in OF_STUDIES and not table:
+        return f"{line}; a study file is run by mgaudit compare"
+    return f"{line}; did you mean {near[0]!r}?" if near else line
+
+
+def _one_line(error: ValidationError, known: Sequence[str], single: Mapping[str, str] | None) -> str:
     first = error.errors()[0]
-    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
+    loc = first["loc"]
+    if single and loc[0] in single:
+        loc = (single[str(loc[0])], *loc[2:])
+    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
     if first["type"] == "value_error":
         message = str(first["ctx"]["error"])
-        return (
-            message
-            if message.startswith((place, "scheme", "target", "attack", "queries", "stack"))
-            else f"{place}: {message}"
-        )
+        named = (place,) if single is not None else (place, "scheme", "target", "attack", "queries", "stack")
+        return message if message.startswith(named) else f"{place}: {message}"
     if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        return f"there is no setting {place!r}; the settings are {', '.join(fields)}"
+        return no_such_setting(place, TRAINED if place.startswith("training.") else known)
+    if first["type"] == "too_short":
+        return f"{place} must have at least {first['ctx']['min_length']} item, got {first['input']!r}"
     rule = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
     return f"{place} must be {rule}, got {first['input']!r}"

@@ -8,6 +8,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
@@ -35,7 +36,7 @@ class Choice:
     @property
     def _options(self) -> str:
         parts = [
-            f"{key}={_spelt(value)}"
+            f"{key}={spelt(value)}"
             for key, parameter in inspect.signature(self.build).parameters.items()
             if (value := self.options.get(key, parameter.default)) != parameter.default
         ]
@@ -96,7 +97,7 @@ def parse(
         supplied = _first(f"{kind} {name}", build, supplied)
     else:
         known = [*registry, *(["module:Class of your own"] if own else [])]
-        raise ValueError(f"{kind} must be one of {', '.join(known)}, got {name!r}")
+        raise ValueError(f"{kind} must be one of {', '.join(known)}, got {name!r}{_nearest(name, registry)}")
     parameters = {
         key: parameter
         for key, parameter in inspect.signature(build).parameters.items()
@@ -111,7 +112,7 @@ def parse(
         key = key.strip()
         if key not in parameters:
             takes = ", ".join(f"{one}{allowed(hints.get(one))}" for one in parameters) or "no options"
-            raise ValueError(f"{kind} {name} has no option {key!r}; it takes {takes}")
+            raise ValueError(f"{kind} {name} has no option {key!r}; it takes {takes}{_nearest(key, parameters)}")
         if not equals:
             raise ValueError(f"{kind} {name}: options are spelt key=value, got {part!r}")
         if key in options:
@@ -121,6 +122,11 @@ def parse(
         if parameter.default is parameter.empty and key not in options:
             raise ValueError(f"{kind} {name} needs {key}: write {name}:{key}=VALUE{allowed(hints.get(key))}")
     return Choice(name, options, build)
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _first(place: str, build: Callable[..., Any], supplied: tuple[str, ...]) -> tuple[str, ...]:
@@ -160,7 +166,12 @@ def _converted(place: str, hint: Any, value: str) -> Any:
         raise ValueError(f"{place}: {error.errors()[0]['msg'].lower()}, got {value!r}") from error
 
 
-def _spelt(value: Any) -> str:
+def spelt(value: Any) -> str:
+    """Returns the value of an option as it is spelt canonically.
+
+    >>> spelt(0.30), spelt(True), spelt((512, 256))
+    ('0.3', 'true', '512x256')
+    """
     if isinstance(value, tuple):
         return "x".join(str(item) for item in value)
     if isinstance(value, bool):

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ from typer.testing import CliRunner
 
 from mgaudit import __version__
 from mgaudit.cli import app
+from mgaudit.grid import grid_settings
 from mgaudit.run_folder import RunFolder
-from mgaudit.settings import read_settings, study_settings
+from mgaudit.studies import study_values
 from reports.results import settings_toml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -71,16 +73,18 @@ def no_network(*_: object, **__: object) -> None:
 @pytest.mark.parametrize("command", [command for command in commands() if command.startswith("mgaudit")])
 def test_a_documented_command_runs(command: str, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, *arguments = shlex.split(command)
-    if arguments[0] == "run" and len(arguments) > 1:  # one report tells of all, and takes longer than the run
+    if arguments[0] == "compare" or (
+        arguments[0] == "run" and len(arguments) > 1
+    ):  # one report tells of all, and takes longer than the run
         monkeypatch.setattr(RunFolder, "write_reports", lambda *_: [])
-    if "studies/" in command:  # minutes of training: its settings are checked and two of its arms run
+    if "studies/" in command:  # minutes of training: the study is checked and two of its arms run
         (place,) = [argument for argument in arguments if argument.startswith("studies/")]
-        values = study_settings(read_settings(ROOT / place)).as_dict()
+        values = grid_settings(study_values(ROOT / place)).as_dict()
         assert len(values["schemes"]) > 2
-        few = {**values, "schemes": values["schemes"][:2]}
+        few = {**values, "schemes": values["schemes"][:2], "notes": {}}
         (workplace / "few.toml").write_text(settings_toml(few))
         arguments = ["few.toml" if argument == place else argument for argument in arguments]
-    extra = {"run": SMALL, "audit-dp": CANARIES}.get(arguments[0], [])
+    extra = {"run": SMALL, "compare": SMALL, "audit-dp": CANARIES}.get(arguments[0], [])
     if arguments[:2] == ["data", "fetch"]:
         monkeypatch.setattr("pooch.HTTPDownloader.__call__", no_network)
         result = CliRunner().invoke(app, arguments)
@@ -89,10 +93,19 @@ def test_a_documented_command_runs(command: str, workplace: Path, monkeypatch: p
         return
     result = CliRunner().invoke(app, [*arguments, *extra])
     assert result.exit_code == 0, result.output
-    if arguments[0] == "run":
+    if "--dry-run" in arguments:
+        assert not (workplace / "runs").exists() or not list((workplace / "runs").iterdir())
+    elif arguments[0] in ("run", "compare"):
         assert list((workplace / "runs").glob("*/result.json"))
     if arguments == ["run"]:
         assert list((workplace / "runs").glob("*/report.pdf"))
+
+
+def test_the_study_of_the_guide_is_one() -> None:
+    (text,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "guide.md").read_text(encoding="utf-8"), re.DOTALL)
+    grid = grid_settings(tomllib.loads(text))
+    assert len(grid.cells()) == 4
+    assert len(grid.schemes) == 5
 
 
 def test_what_is_no_mgaudit_command_is_a_target_of_the_makefile() -> None:

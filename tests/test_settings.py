@@ -33,6 +33,9 @@ def test_settings_survive_the_way_to_toml_and_back(tmp_path: Path) -> None:
         ({"examples": 49}, "examples must be greater than or equal to 50, got 49"),
         ({"seed": -1}, "seed must be greater than or equal to 0, got -1"),
         ({"kapa": 1}, "there is no setting 'kapa'; the settings are dataset, target"),
+        ({"model": 3}, r"there is no setting 'model'; .*; did you mean 'models'\?"),
+        ({"epochs": 3}, r"there is no setting 'epochs'; .*; did you mean 'training.epochs'\?"),
+        ({"arms": []}, "there is no setting 'arms'; .*; a study file is run by mgaudit compare"),
         ({"training": 3}, "training must be .*got 3"),
         ({"training": {"epoch": 1}}, "there is no setting 'training.epoch'"),
         ({"training": {"epochs": 0}}, "training: epochs must be >= 1, got 0"),
@@ -42,7 +45,7 @@ def test_settings_survive_the_way_to_toml_and_back(tmp_path: Path) -> None:
         ({"schemes": ["gaussian-mask:kappa=.3", "gaussian-mask:kappa=0.3"]}, "each may be given once"),
         ({"schemes": ["none", "gaussian-mask:kappa=nan"]}, r"scheme gaussian-mask: kappa must be .*got nan"),
         ({"stack": True}, "stack must be auto or a whole number >= 1, got True"),
-        ({"attacks": ["lria"]}, "attack must be one of lira, rmia, .*, got 'lria'"),
+        ({"attacks": ["lria"]}, r"attack must be one of lira, rmia, .*, got 'lria'; did you mean 'rmia'\?"),
         ({"device": "tpu"}, "device must be 'auto', 'cpu' or 'cuda', got 'tpu'"),
     ],
 )
