@@ -16,6 +16,7 @@ from mgaudit import __version__
 from mgaudit.bars import Downloaded, Shown
 from mgaudit.compare_command import compare
 from mgaudit.console import WIDE, WRONG_USAGE, err, narrow, out, print_result, told_in, user_errors, wide
+from mgaudit.join import joined, joined_sha256, read_runs
 from mgaudit.options import (
     AugmentOption,
     BatchSizeOption,
@@ -40,6 +41,7 @@ from mgaudit.options import (
 )
 from mgaudit.run_folder import RunFolder
 from mgaudit.runs import listed_runs, removable, remove
+from mgaudit.side_by_side import numbers_apart, settings_apart
 from mgaudit.studies import STUDIES_FOLDER, ready_studies
 from reports.dp_audit import DP_AUDIT_FILE, bounds_table, told
 from reports.render import DEFAULT_FORMATS, FORMATS
@@ -57,7 +59,7 @@ app = typer.Typer(
 )
 data = typer.Typer(no_args_is_help=True, help="Fetch published datasets, and list what is here.")
 app.add_typer(data, name="data")
-runs = typer.Typer(help="List, show and remove run folders.")
+runs = typer.Typer(help="List, show, compare and remove run folders.")
 app.add_typer(runs, name="runs")
 
 
@@ -283,7 +285,9 @@ def audit_dp(
 
 @app.command()
 def report(
-    run_folder: Annotated[str, typer.Argument(help="A run folder, or its name in --runs.", metavar="RUN")],
+    run_folders: Annotated[
+        list[str], typer.Argument(help="Run folders, or their names in --runs; several are joined.", metavar="RUN…")
+    ],
     format_: Annotated[
         list[str] | None,
         typer.Option(
@@ -291,21 +295,35 @@ def report(
             help=f"{', '.join(FORMATS)}; repeat for several (default: {', '.join(DEFAULT_FORMATS)}).",
         ),
     ] = None,
+    chapters: Annotated[
+        bool, typer.Option("--chapters", help="Show runs that cannot be compared one after the other.")
+    ] = False,
     out_folder: Annotated[
-        Path | None, typer.Option("--out", help="Folder to write to (default: the run folder).")
+        Path | None, typer.Option("--out", help="Folder to write to (default: the run folder; joined: a new one).")
     ] = None,
     runs: OutOption = Path("runs"),
     quiet: QuietOption = False,
 ) -> None:
-    """Render the reports of a run again, from its result.json and arrays.npz. Needs no torch."""
+    """Render the reports of a run again, or join several runs into one. Needs no torch.
+
+    Arms of several runs are compared as if they were of one study, which takes the same data, members and settings. The
+    joined result gets a run folder of its own.
+    """
     with user_errors():
         formats = format_ or list(DEFAULT_FORMATS)
         for name in formats:
             if name not in FORMATS:
                 raise ValueError(f"--format must be one of {', '.join(FORMATS)}, got {name!r}")
-        folder = RunFolder.find(run_folder, runs)
-        result, _ = read_result(folder.path)
-        paths = folder.write_reports(formats, out_folder)
+        if len(run_folders) == 1:
+            folder = RunFolder.find(run_folders[0], runs)
+            result, _ = read_result(folder.path)
+            paths = folder.write_reports(formats, out_folder)
+        else:
+            named = read_runs(run_folders, runs)
+            result, arrays = joined(named, chapters)
+            folder = RunFolder.create(out_folder or runs, f"joined-{len(named)}-runs", joined_sha256(named))
+            folder.write_result(result, arrays)
+            paths = folder.write_reports(formats)
     if not quiet:
         print_result(result)
         for path in paths:
@@ -383,7 +401,7 @@ def fetch(
 
 @runs.callback(invoke_without_command=True)
 def runs_list(context: typer.Context, folder: RunsOption = Path("runs"), as_json: JsonOption = False) -> None:
-    """List the run folders, the latest first; or show or remove some."""
+    """List the run folders, the latest first; or show, compare or remove some."""
     if context.invoked_subcommand is not None:
         return
     with user_errors():
@@ -411,6 +429,24 @@ def show(
     with user_errors():
         result, _ = read_result(RunFolder.find(run_folder, folder).path)
     print_result(result)
+
+
+@runs.command(name="compare")
+def runs_compare(
+    first: Annotated[str, typer.Argument(help="A run folder, or its name in --runs.", metavar="RUN")],
+    second: Annotated[str, typer.Argument(help="Another one.", metavar="RUN")],
+    folder: RunsOption = Path("runs"),
+) -> None:
+    """Print which settings differ between two runs, and the numbers of the arms that both have."""
+    with user_errors():
+        one, other = read_runs([first, second], folder)
+        tables = [settings_apart(one, other), numbers_apart(one, other)]
+    for table in tables:
+        if table.rows:
+            out.print(wide(table) if out.width >= WIDE else narrow(table))
+        for note in table.notes:
+            out.print(Text(note, style="dim"))
+        out.print()
 
 
 @runs.command(name="remove")

@@ -3,13 +3,15 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mgaudit.analysis import Samples, analysed
+from mgaudit.run_folder import RunFolder
 from reports.analysis.numbers import ANALYSED, CHANGE, Quantity, accuracy
-from reports.results import Arrays, AttackResult, AuditResult, Result, StudyResult, Times
+from reports.results import Arrays, AttackResult, AuditResult, Result, StudyResult, Times, read_result
 
 NOT_COMPARED = ("schemes", "notes", "stack", "device")
 
@@ -21,6 +23,15 @@ class NamedRun:
     name: str
     result: Result
     arrays: Sequence[Arrays]
+
+
+def read_runs(texts: Sequence[str], out: Path) -> list[NamedRun]:
+    """Returns the runs that `texts` name, paths or names in `out`. Raises ValueError where one is named twice."""
+    paths = [RunFolder.find(text, out).path for text in texts]
+    twice = [path for place, path in enumerate(paths) if path.resolve() in [one.resolve() for one in paths[:place]]]
+    if twice:
+        raise ValueError(f"each RUN may be given once, got {str(twice[0])!r} twice")
+    return [NamedRun(path.resolve().name, *read_result(path)) for path in paths]
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,21 @@
 """Several runs as one, and two runs side by side."""
 
+import contextlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from fake_study import arm, arrays, result, study, three_arms
+from click.testing import Result
+from fake_study import arm, arrays, result, study, three_arms, write
+from typer.testing import CliRunner
 
+from mgaudit.cli import app
 from mgaudit.join import NamedRun, joined
 from mgaudit.side_by_side import numbers_apart, settings_apart
 from reports.document import document
 from reports.html import render_html
-from reports.results import AuditResult
+from reports.results import AuditResult, read_result
 
 MASK = arm("gaussian-mask:kappa=1", "gaussian-mask (kappa=1)", 0.65, -0.1, accuracy=0.9)
 
@@ -136,3 +141,64 @@ def test_runs_without_a_common_arm_are_refused() -> None:
     plain, mask, private = three_arms()
     with pytest.raises(ValueError, match="A and B have no arm in common"):
         numbers_apart(run("A", plain, mask), run("B", private, baseline=None))
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    plain, mask, private = three_arms()
+    for one in (run("A", plain, mask), run("B", plain, private), run("C", plain, MASK, seed=6)):
+        write(tmp_path / one.name, one.result, list(one.arrays))
+    return tmp_path
+
+
+def mgaudit(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments, env={"COLUMNS": "120"})
+
+
+def test_several_runs_get_a_report_in_a_folder_of_their_own(place: Path) -> None:
+    told = mgaudit("report", "A", "B", "--runs", str(place), "--format", "csv", "--format", "json")
+    assert told.exit_code == 0, told.output
+    (folder,) = place.glob("*-joined-2-runs-*")
+    whole, _ = read_result(folder)
+    assert [one.label for one in whole.studies[0].arms] == [one.label for one in three_arms()]
+    assert {path.name for path in folder.iterdir()} >= {"report.csv", "report.json", "settings.toml", "arrays.npz"}
+    again = mgaudit("report", folder.name, "--runs", str(place), "--format", "csv")
+    assert again.exit_code == 0, again.output
+    assert mgaudit("runs", "show", folder.name, "--runs", str(place)).exit_code == 0
+
+
+def test_runs_that_cannot_be_compared_are_chapters_only_when_that_is_asked_for(place: Path) -> None:
+    told = mgaudit("report", "A", "C", "--runs", str(place), "--format", "csv")
+    assert told.exit_code == 2
+    assert told.stderr.startswith("error: A and C cannot be compared: seed is 5 in A and 6 in C; give --chapters")
+    assert told.stderr.count("\n") == 1
+    assert not list(place.glob("*joined*"))
+    assert mgaudit("report", "A", "C", "--chapters", "--runs", str(place), "--format", "csv").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("report", "A", "./A"), "each RUN may be given once"),
+        (("report", "A", "nowhere"), "nowhere is not the folder of a study"),
+        (("runs", "compare", "A", "nowhere"), "nowhere is not the folder of a study"),
+        (("report", "A", "new"), "schema version 5 and this mgaudit reads up to 4; update mgaudit"),
+    ],
+)
+def test_what_is_no_run_to_join_is_one_clear_line(place: Path, arguments: tuple[str, ...], message: str) -> None:
+    (place / "new").mkdir()
+    (place / "new" / "result.json").write_text('{"schema_version": 5}')
+    with contextlib.chdir(place):
+        told = mgaudit(*arguments, "--runs", str(place))
+    assert told.exit_code == 2
+    assert message in told.stderr
+    assert told.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("columns", ["60", "120"])
+def test_two_runs_are_compared_in_a_narrow_and_a_wide_terminal(place: Path, columns: str) -> None:
+    told = CliRunner().invoke(app, ["runs", "compare", "A", "B", "--runs", str(place)], env={"COLUMNS": columns})
+    assert told.exit_code == 0, told.output
+    assert "schemes" in told.stdout
+    assert "no noise" in told.stdout
+    assert "+0.000" in told.stdout
