@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -32,19 +33,20 @@ def commands() -> list[str]:
     return sorted(set(found))
 
 
-@pytest.fixture
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a PATH of images, a FILE of arrays, a TABLE.csv, mydata.py, the guide's networks.py and a RUN."""
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a PATH of images, a FILE of arrays, a TABLE.csv, mydata.py, networks.py, a RUN and an OTHER."""
+    folder = tmp_path_factory.mktemp("docs")
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "guide.md").read_text(encoding="utf-8"), re.DOTALL)
-    (tmp_path / "networks.py").write_text(code)
+    (folder / "networks.py").write_text(code)
     draw = np.random.default_rng(0)
     for split, each in (("train", 65), ("test", 5)):
         for name in ("cat", "dog"):
-            (tmp_path / "PATH" / split / name).mkdir(parents=True)
+            (folder / "PATH" / split / name).mkdir(parents=True)
             for index in range(each):
                 pixels = draw.integers(0, 256, (8, 8, 3), dtype=np.uint8)
-                Image.fromarray(pixels).save(tmp_path / "PATH" / split / name / f"{index}.png")
-    with (tmp_path / "FILE").open("wb") as file:
+                Image.fromarray(pixels).save(folder / "PATH" / split / name / f"{index}.png")
+    with (folder / "FILE").open("wb") as file:
         np.savez(
             file,
             x_train=draw.random((130, 4)),
@@ -53,16 +55,28 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             y_test=np.arange(6) % 2,
         )
     rows = [f"{x:.6f},{y:.6f},{row % 2},{row % 3}" for row, (x, y) in enumerate(draw.random((240, 2)))]
-    (tmp_path / "TABLE.csv").write_text("\n".join(["age,height,label,income", *rows]))
-    (tmp_path / "mydata.py").write_text(
+    (folder / "TABLE.csv").write_text("\n".join(["age,height,label,income", *rows]))
+    (folder / "mydata.py").write_text(
         "import numpy as np\n\ndef patients():\n"
         "    arrays = np.load('FILE')\n    return tuple(arrays[name] for name in arrays.files)\n"
     )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("MGAUDIT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        for name, kappa in (("RUN", "0.3"), ("OTHER", "1")):
+            options = ["--target", "mlp:hidden=4", "--no-dp", "--kappa", kappa, "--stack", "1", "--quiet"]
+            ran = CliRunner().invoke(app, ["run", *SMALL, *options])
+            assert ran.exit_code == 0, ran.output
+            (run,) = (folder / "runs").iterdir()
+            run.rename(folder / name)
+    return folder
+
+
+@pytest.fixture
+def workplace(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of that folder, which a command may change."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    made = CliRunner().invoke(app, ["run", *SMALL, "--target", "mlp:hidden=4", "--no-dp", "--quiet"])
-    assert made.exit_code == 0, made.output
-    (run,) = (tmp_path / "runs").iterdir()
-    run.rename(tmp_path / "RUN")
     return tmp_path
 
 
