@@ -207,6 +207,11 @@ def test_the_set_of_equivalent_epsilons_covers_the_truth_and_is_open_where_it_mu
     loud = [two_way_noise(generator, 0.04) for _ in range(2 * len(points))]
     (one,) = equivalents(points, loud)
     assert (one.low, one.high) == (None, None)
+    # Beyond the arms as measured, and no one can be sure of it: the targets differ by far more.
+    apart = [np.zeros((len(TARGETS), 9)) for _ in loud]
+    apart[-1] = np.repeat(np.array([-0.2, 0.2, -0.2, 0.2, 0.0, 0.0])[:, np.newaxis], 9, axis=1)
+    (one,) = equivalents([*PRIVATE, (MIDDLING, 0.85, 0.66)], apart)
+    assert (one.epsilon, one.beyond, one.low, one.high) == (None, "largest", None, None)
 
 
 def test_the_front_holds_what_nothing_beats() -> None:

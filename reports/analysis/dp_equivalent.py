@@ -89,6 +89,7 @@ def _equivalent(place: int, arms: Sequence[AuditResult], curve: _Curve, numbers:
             return None
         tested.append((math.log(curve.epsilon(tried)), difference))
     smallest, largest = curve.epsilons[0], curve.epsilons[-1]
+    possible = any(difference.sign == 0 for _, difference in tested)
     low, high = _where_it_covers_zero(tested)
     at = rising(curve.aucs, wanted)
     common = {"scheme": arms[place].scheme, "attack": curve.attack}
@@ -97,8 +98,8 @@ def _equivalent(place: int, arms: Sequence[AuditResult], curve: _Curve, numbers:
         return DPEquivalent(
             **common,
             epsilon=None,
-            low=None if below else (low or largest),
-            high=(high or smallest) if below else None,
+            low=low if possible or below else largest,
+            high=high if possible or not below else smallest,
             beyond="smallest" if below else "largest",
             accuracy=None,
             accuracy_difference=None,
