@@ -148,6 +148,16 @@ class AuditResult(Record):
         """Returns the attack of that name by an adversary of that knowledge, if there is one."""
         return next((one for one in self.attacks if one.attack == name and one.knowledge == knowledge), None)
 
+    def metric(self, attack: str, metric: str) -> Estimate:
+        """Returns a metric of an attack as an adaptive adversary mounts it, whom every arm meets.
+
+        Raises KeyError where there is none.
+        """
+        found = self.attack(attack, "adaptive")
+        if found is None:
+            raise KeyError(f"{self.label}: there is no attack {attack!r}")
+        return found.metrics[metric]
+
     @property
     def alarm(self) -> bool:
         """Whether the first attack proves more privacy loss than is claimed possible.

@@ -53,7 +53,7 @@ def dp_equivalent(arms: Sequence[AuditResult], numbers: Numbers) -> list[DPEquiv
     found = []
     for attack in (one.attack for one in arms[0].attacks if one.knowledge == "adaptive"):
         epsilons = [epsilon for place in places if (epsilon := _epsilon(arms[place])) is not None]
-        curve = _Curve(places, epsilons, attack, [_auc(arms[place], attack) for place in places])
+        curve = _Curve(places, epsilons, attack, [arms[place].metric(attack, "auc").value for place in places])
         found += [
             one
             for place, arm in enumerate(arms)
@@ -76,7 +76,7 @@ def rising(values: Sequence[float], wanted: float) -> Crossing | None:
 
 def _equivalent(place: int, arms: Sequence[AuditResult], curve: _Curve, numbers: Numbers) -> DPEquivalent | None:
     ours = Quantity(place, "auc", curve.attack)
-    wanted = _auc(arms[place], curve.attack)
+    wanted = arms[place].metric(curve.attack, "auc").value
     grid = [
         Crossing(start, float(weight))
         for start in range(len(curve.places) - 1)
@@ -148,9 +148,3 @@ def _root(outside: tuple[float, Estimate], inside: tuple[float, Estimate]) -> fl
 
 def _epsilon(arm: AuditResult) -> float | None:
     return None if arm.claim is None else arm.claim.epsilon
-
-
-def _auc(arm: AuditResult, attack: str) -> float:
-    found = arm.attack(attack, "adaptive")
-    assert found is not None  # every arm meets every attack
-    return found.metrics["auc"].value

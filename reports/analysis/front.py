@@ -26,14 +26,8 @@ def _point(place: int, arms: Sequence[AuditResult], attack: str, numbers: Number
 
 def _beats(one: AuditResult, other: AuditResult, attack: str) -> bool:
     more_accurate = one.test_accuracy.value - other.test_accuracy.value
-    more_private = _auc(other, attack) - _auc(one, attack)
+    more_private = other.metric(attack, "auc").value - one.metric(attack, "auc").value
     return more_accurate >= 0 and more_private >= 0 and more_accurate + more_private > 0
-
-
-def _auc(arm: AuditResult, attack: str) -> float:
-    found = arm.attack(attack, "adaptive")
-    assert found is not None  # every arm meets every attack
-    return found.metrics["auc"].value
 
 
 def _lead(one: int, other: int, attack: str, numbers: Numbers) -> tuple[Estimate | None, Estimate | None]:

@@ -87,7 +87,7 @@ def _matched(
     metrics, differences = {}, {}
     for metric in ANALYSED:
         quantities = [Quantity(place, metric, attack) for place in places]
-        values = [_value(arms[place], attack, metric) for place in places]
+        values = [arms[place].metric(attack, metric).value for place in places]
         terms = interpolated(
             found,
             [accuracy(place) for place in places],
@@ -107,12 +107,6 @@ def _matched(
         metrics=metrics,
         differences=differences,
     )
-
-
-def _value(arm: AuditResult, attack: str, metric: str) -> float:
-    found = arm.attack(attack, "adaptive")
-    assert found is not None  # every arm meets every attack
-    return found.metrics[metric].value
 
 
 def _strength(found: Crossing, places: list[int], arms: Sequence[AuditResult]) -> float | None:

@@ -75,7 +75,9 @@ def accuracy_figure(study: StudyResult) -> Figure:
                         zorder=2.5 if naive else 3,
                     )
             for places in families(arms).values():
-                points = [(arms[place].test_accuracy.value * 100, _auc(arms[place], attack)) for place in places]
+                points = [
+                    (arms[place].test_accuracy.value * 100, arms[place].metric(attack, "auc").value) for place in places
+                ]
                 axes.plot(*zip(*points, strict=True), color=looks(arms)[places[-1]].colour, linewidth=0.6, zorder=2)
             if attack == attacks[0]:
                 _steps(axes, study, attack)
@@ -92,7 +94,9 @@ def accuracy_figure(study: StudyResult) -> Figure:
 def _steps(axes: Axes, study: StudyResult, attack: str) -> None:
     """Draws the border of what the arms on the front reach."""
     on_front = {point.scheme for point in study.analysis.front if point.status == "front"}
-    points = sorted((arm.test_accuracy.value * 100, _auc(arm, attack)) for arm in study.arms if arm.scheme in on_front)
+    points = sorted(
+        (arm.test_accuracy.value * 100, arm.metric(attack, "auc").value) for arm in study.arms if arm.scheme in on_front
+    )
     axes.step(*zip(*points, strict=True), where="pre", color="0.55", linewidth=3, alpha=0.35, zorder=1)
 
 
@@ -105,7 +109,3 @@ def mounted(arm: AuditResult, attack: str) -> list[AttackResult]:
     """Returns the attack as the adaptive adversary mounts it and, if there is one, as the naive one does."""
     found = [arm.attack(attack, knowledge) for knowledge in ("adaptive", "naive")]
     return [one for one in found if one is not None]
-
-
-def _auc(arm: AuditResult, attack: str) -> float:
-    return mounted(arm, attack)[0].metrics["auc"].value

@@ -36,7 +36,7 @@ def _drawing(study: StudyResult, swept: dict[str, list[int]], name: str) -> Draw
         f"Above, AUC of the attack {attack} (hollow and dotted: the naive adversary); below, test accuracy; both "
         "against the strength of each scheme. Bars are 95 % intervals, the grey band is the arm at strength zero.",
         "; ".join(
-            f"{study.arms[place].label}: AUC {number(_auc(study.arms[place], attack, 'adaptive'))}, test accuracy "
+            f"{study.arms[place].label}: AUC {number(study.arms[place].metric(attack, 'auc'))}, test accuracy "
             f"{number(study.arms[place].test_accuracy, 100, 1)} %"
             for places in swept.values()
             for place in places
@@ -61,12 +61,6 @@ def _swept(study: StudyResult) -> dict[str, list[int]]:
 
 def _value(arm: AuditResult, family: str) -> float | None:
     return arm.strength.value if arm.strength is not None and arm.strength.family == family else None
-
-
-def _auc(arm: AuditResult, attack: str, knowledge: str) -> Estimate:
-    found = arm.attack(attack, knowledge)
-    assert found is not None
-    return found.metrics["auc"]
 
 
 def _rows(family: str, arm: AuditResult, attack: str) -> list[Row]:
@@ -103,7 +97,7 @@ def strength_figure(study: StudyResult, swept: dict[str, list[int]]) -> Figure:
                 (arm for arm in study.arms if arms[0].strength and arm.scheme == arms[0].strength.origin), None
             )
             for axes, scale, found in (
-                (above, 1.0, [_auc(arm, attack, "adaptive") for arm in arms]),
+                (above, 1.0, [arm.metric(attack, "auc") for arm in arms]),
                 (below, 100.0, [arm.test_accuracy for arm in arms]),
             ):
                 _line(axes, list(zip(strengths, found, strict=True)), look, scale, look.line, look.colour)
@@ -119,7 +113,7 @@ def strength_figure(study: StudyResult, swept: dict[str, list[int]]) -> Figure:
             if naive:
                 _line(above, naive, look, 1.0, ":", "none")
             if origin is not None:
-                _band(above, _auc(origin, attack, "adaptive"), 1.0)
+                _band(above, origin.metric(attack, "auc"), 1.0)
                 _band(below, origin.test_accuracy, 100.0)
             above.set(title=cut(family, TITLE), ylabel="attack AUC" if column == 0 else "")
             above.axhline(0.5, color="0.4", linestyle="--", linewidth=1)
