@@ -1,4 +1,4 @@
-"""Text for the fonts that the PDF brings along: what they cannot show is shown by its number."""
+"""Text for the fonts of the PDF and of figures: what they cannot show is shown by its number."""
 
 import unicodedata
 from functools import cache

@@ -153,3 +153,10 @@ def test_a_legend_stays_within_its_figure(figure: Any) -> None:
     box = drawn.legends[0].get_window_extent()
     assert box.x0 >= 0
     assert box.x1 <= drawn.bbox.width
+
+
+def test_a_name_that_no_font_has_is_shown_by_its_numbers() -> None:
+    (plain, mask, _) = study().arms
+    drawing = accuracy_drawing(study(arms=[plain, mask.model_copy(update={"label": "中文"})]))
+    (shown,) = [text.get_text() for text in drawing.figure.legends[0].get_texts() if "U+" in text.get_text()]
+    assert shown == "[U+4E2D][U+6587]"

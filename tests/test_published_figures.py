@@ -6,21 +6,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import fake_study
 import pytest
 from pydantic import ValidationError
 
 from mgaudit.settings import attack_choice, scheme_choice
 from reports.published import ACCURACIES, Published, comparable, published, published_table
-from reports.results import (
-    AttackResult,
-    AuditResult,
-    DatasetSummary,
-    Estimate,
-    PrivacyClaim,
-    Provenance,
-    StudyResult,
-    Times,
-)
+from reports.record import Estimate
+from reports.results import AttackResult, AuditResult, DatasetSummary, PrivacyClaim, StudyResult
 from reports.tables import metric_title
 from targets.datasets import DATASETS
 
@@ -77,39 +70,31 @@ def attack(name: str = "lira", knowledge: Any = "adaptive", needs: tuple[str, ..
 
 
 def arm(scheme: str, *attacks: AttackResult, claim: PrivacyClaim | None = None) -> AuditResult:
-    return AuditResult(
-        scheme=scheme,
-        label=f"under {scheme}",
-        learning_rate=0.02,
-        diverged=[],
-        train_accuracy=ACCURACY,
-        test_accuracy=ACCURACY,
-        test_accuracy_difference=None,
-        claim=claim,
-        delta=1e-4,
-        guesses=6,
-        epsilon_provable=8.9,
-        attacks=list(attacks) or [attack()],
-        most_exposed=[],
-        by_class=[],
+    return fake_study.arm("none", f"under {scheme}", 0.6, None).model_copy(
+        update={
+            "scheme": scheme,
+            "train_accuracy": ACCURACY,
+            "test_accuracy": ACCURACY,
+            "claim": claim,
+            "attacks": list(attacks) or [attack()],
+        }
     )
 
 
 def study(*arms: AuditResult, dataset: str = "cifar10", target: str = "MLP", **data: Any) -> StudyResult:
     held = {"examples": 10_000, "test_examples": 10_000, "input_shape": (3, 32, 32), "classes": TEN, **data}
-    return StudyResult(
-        settings={
-            "models": 16,
-            "queries": "plain",
-            "training": {"epochs": 30, "stop_epoch": None, "optimizer": "sgd", "augment": "none"},
-        },
-        target=target,
-        dataset=DatasetSummary(name=dataset, sha256="ab" * 32, **held),
-        arms=list(arms) or [arm("gaussian-mask:kappa=0.5")],
-        lost=[],
-        baseline=None,
-        provenance=Provenance(versions={}, code_sha256="cd" * 32, device="cpu", processor="x"),
-        times=Times(started="2026-01-01", seconds=1.0, training_seconds={}, models_reused={}),
+    return fake_study.study().model_copy(
+        update={
+            "settings": {
+                "models": 16,
+                "queries": "plain",
+                "training": {"epochs": 30, "stop_epoch": None, "optimizer": "sgd", "augment": "none"},
+            },
+            "target": target,
+            "dataset": DatasetSummary(name=dataset, sha256="ab" * 32, **held),
+            "arms": list(arms) or [arm("gaussian-mask:kappa=0.5")],
+            "baseline": None,
+        }
     )
 
 

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reports.record import Estimate
+from reports.visible import visible
 
 STYLE: Any = {
     "font.size": 9,
@@ -111,10 +112,12 @@ def legend(figure: Figure, *axes: Axes) -> None:
 
 
 def cut(text: str, length: int) -> str:
-    """Returns the text, or its beginning, an ellipsis and its end: names often differ in their last part alone.
+    """Returns a name as figures show it: its beginning, an ellipsis and its end where it is longer than that.
+
+    Names often differ in their last part alone. What the font does not have is shown by its number.
 
     >>> cut("gaussian-mask (kappa=0.3, fixed=true)", 20)
     'gaussian-m…xed=true)'
     """
-    kept = length - 1
+    text, kept = visible(text), length - 1
     return text if len(text) <= length else f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"

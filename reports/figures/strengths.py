@@ -118,7 +118,7 @@ def strength_figure(study: StudyResult, swept: dict[str, list[int]]) -> Figure:
             above.set(title=cut(family, TITLE), ylabel="attack AUC" if column == 0 else "")
             above.axhline(0.5, color="0.4", linestyle="--", linewidth=1)
             name = arms[0].strength.parameter if arms[0].strength is not None else ""
-            below.set(xlabel=name, ylabel="test accuracy, %" if column == 0 else "")
+            below.set(xlabel=cut(name, TITLE), ylabel="test accuracy, %" if column == 0 else "")
         for spare in range(len(swept), rows * columns):
             row, column = divmod(spare, columns)
             for half in (0, 1):
