@@ -13,9 +13,10 @@ from attacks.intervals import Interval, Resampled, resampled_metrics
 from attacks.metrics import ROC, roc
 from attacks.one_run import Guesses, guess, one_run_fdp_epsilon
 from attacks.power import numbers_of_shadows, score_with_fewer
+from mgaudit.analysis import FEWEST_MODELS
 from mgaudit.arm import TrainedArm
 from mgaudit.design import Design
-from mgaudit.settings import FEWEST_MODELS, attack_choice
+from mgaudit.settings import attack_choice
 from targets.dp_training import default_delta
 from targets.queries import Queries
 from targets.seeds import numpy_generator

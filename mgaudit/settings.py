@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from attacks import ATTACKS, Attack
+from mgaudit.analysis import FEWEST_MODELS
 from mgaudit.specs import Choice, parse
 from targets import QUERIES, SCHEMES, TARGETS
 from targets.canaries import Kind
@@ -20,7 +21,6 @@ from targets.datasets import TAKES_PATH
 from targets.schemes import Scheme, compose
 from targets.training import Training
 
-FEWEST_MODELS = 3
 FEWEST_EXAMPLES = 50
 FEWEST_CANARIES = 20
 DEFAULT_DP = "dp-sgd:epsilon=8"

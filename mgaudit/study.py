@@ -11,7 +11,7 @@ from attacks.exposure import Exposure
 from attacks.intervals import Interval, Resampled, two_way_interval
 from attacks.metrics import FPR_LEVELS, false_positives_allowed, tpr_name
 from attacks.single_target import delong_interval, tpr_interval
-from mgaudit.analysis import Samples, analysed
+from mgaudit.analysis import FEWEST_MODELS, Samples, analysed
 from mgaudit.arm import Arm, plan_arm, train_arm
 from mgaudit.audit import (
     ROC_GRID,
@@ -27,7 +27,7 @@ from mgaudit.design import Design, draw_design
 from mgaudit.progress import Progress
 from mgaudit.provenance import provenance, run_sha256
 from mgaudit.run_folder import path_word
-from mgaudit.settings import FEWEST_MODELS, StudySettings, target_choice
+from mgaudit.settings import StudySettings, target_choice
 from mgaudit.stacking import with_stack
 from mgaudit.strength import strength_of
 from reports.analysis.numbers import ANALYSED, CHANGE, RATE, TEST_ACCURACY

@@ -45,7 +45,7 @@ def test_nothing_seeds_a_global_random_state_for_good_and_only_the_cli_prints(pa
 
 def test_the_report_path_is_reached_without_torch() -> None:
     seen: set[str] = set()
-    todo = ["mgaudit.run_folder", "reports.render"]
+    todo = ["mgaudit.run_folder", "mgaudit.join", "mgaudit.side_by_side", "reports.render"]
     while todo:
         name = todo.pop()
         path = ROOT / (name.replace(".", "/") + ".py")
