@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import Result
 from fake_study import arm, arrays, result, study, three_arms, write
 from typer.testing import CliRunner
 
@@ -151,7 +150,7 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def mgaudit(*arguments: str) -> Result:
+def mgaudit(*arguments: str) -> Any:
     return CliRunner().invoke(app, arguments, env={"COLUMNS": "120"})
 
 
