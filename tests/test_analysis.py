@@ -158,7 +158,7 @@ def test_intervals_at_matched_accuracy_cover_the_truth(reference: float) -> None
     points = [("none", 0.95, 0.75), *MASKS, (DROPOUT, reference, 0.63)]
     truth = {0.85: 0.68, 0.7: 0.62}[reference]
     covered = []
-    for seed in range(200):
+    for seed in range(120):
         generator = np.random.default_rng(seed)
         arms, held = measured(points, [two_way_noise(generator, 0.004) for _ in range(2 * len(points))])
         one = found(matched(arms, "lira", Samples.of(arms, held)), family="gaussian-mask", reference=DROPOUT)
@@ -198,7 +198,7 @@ def test_an_epsilon_beyond_the_arms_there_are_is_not_made_up(auc: float, side: s
 def test_the_set_of_equivalent_epsilons_covers_the_truth_and_is_open_where_it_must_be() -> None:
     points = [*PRIVATE, (MIDDLING, 0.85, 0.60)]
     covered = []
-    for seed in range(200):
+    for seed in range(120):
         generator = np.random.default_rng(seed)
         (one,) = equivalents(points, [two_way_noise(generator, 0.006) for _ in range(2 * len(points))])
         covered.append((one.low or 0) <= 8 <= (one.high or np.inf))
