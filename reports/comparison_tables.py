@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 from reports.analysis.families import is_dp_sgd
 from reports.analysis.numbers import ANALYSED, TEST_ACCURACY
-from reports.findings import Change, DPEquivalent, Matched
+from reports.findings import SIGNIFICANT, Change, DPEquivalent, Matched
 from reports.results import AuditResult, StudyResult
 from reports.tables import Cell, Table, check_all_have, headline, in_its_unit, metric_title, number
 
-SIGNIFICANT = 0.05
 MOST_REFERENCES = 5
 STATUS = {"front": "on the front", "within error": "within error", "dominated": "dominated"}
 
@@ -19,39 +18,25 @@ def differences(study: StudyResult) -> Table:
     shown = ANALYSED[:2]
     columns = ["Arm", "Attack", *(f"Δ {metric_title(name)}" for name in shown), "Δ test acc., points"]
     rows = []
-    for arm in study.arms:
-        for place, attack in enumerate(arm.attacks):
+    for arm in study.arms if found else []:
+        for place, attack in enumerate(arm.attacks if arm.scheme != study.baseline else []):
             ours = [found.get((arm.scheme, attack.name, name)) for name in shown]
-            accuracy = found.get((arm.scheme, None, TEST_ACCURACY)) if place == 0 else None
-            if all(one is not None for one in ours):
-                rows.append(
-                    [
-                        Cell(arm.label),
-                        Cell(attack.name),
-                        *(_change(one) for one in ours),
-                        Cell("") if accuracy is None else _change(accuracy),
-                    ]
-                )
+            accuracy = Cell("") if place else _change(found.get((arm.scheme, None, TEST_ACCURACY)))
+            rows.append([Cell(arm.label), Cell(attack.name), *map(_change, ours), accuracy])
     tests = {metric: sum(one.metric == metric for one in study.analysis.changes) for metric in (*shown, TEST_ACCURACY)}
     notes = [
-        f"Paired by target and example. † p < {SIGNIFICANT} after Holm's correction for all that stands in the column "
-        f"({', '.join(str(tests[metric]) for metric in (*shown, TEST_ACCURACY))} comparisons): the chance that any "
-        "of its "
-        f"daggers is false is below {SIGNIFICANT * 100:g} %. Intervals are each for itself. A naive attack is "
-        "compared with "
-        "the same attack on the arm without noise."
+        f"Paired by target and example. † p < {SIGNIFICANT} after Holm's correction for all that stands in the "
+        f"column ({', '.join(str(tests[metric]) for metric in (*shown, TEST_ACCURACY))} comparisons): the chance "
+        f"that any of its daggers is false is below {SIGNIFICANT * 100:g} %. Intervals are each for itself. A naive "
+        "attack is compared with the same attack on the arm without noise. –: too few models converged in both arms."
     ]
     return _table("differences", "Differences to training without noise", columns, rows, notes, study, "changes")
 
 
-def significant(one: Change) -> bool:
-    """Returns whether the difference stands after the correction."""
-    return one.p_adjusted < SIGNIFICANT
-
-
 def _change(one: Change | None) -> Cell:
-    assert one is not None
-    mark = "†" if significant(one) else ""
+    if one is None:
+        return Cell("–")
+    mark = "†" if one.stands else ""
     if one.metric == TEST_ACCURACY:
         return number(one.difference, 100, 1, signed=True, mark=mark)
     return in_its_unit(one.metric, one.difference, signed=True, mark=mark)
@@ -77,11 +62,10 @@ def front(study: StudyResult) -> Table:
         )
     notes = [
         f"By mean test accuracy and mean AUC of the attack {study.analysis.attack}. On the front: no other arm is at "
-        "least as "
-        "accurate and at least as private, and better in one of them. Dominated: another arm is both more accurate and "
-        "more private, and the 95 % intervals of both paired differences leave 0 out; within error: not so clearly. "
-        "The last columns say how much more accuracy and AUC the arm that beats it has. These comparisons are not "
-        "corrected for their number."
+        "least as accurate and at least as private, and better in one of them. Dominated: another arm is both more "
+        "accurate and more private, and the 95 % intervals of both paired differences leave 0 out; within error: "
+        "not so clearly. The last columns say how much more accuracy and AUC the arm that beats it has. These "
+        "comparisons are not corrected for their number."
     ]
     columns = ["Arm", "Test acc., %", "AUC", "Status", "Beaten by", "Δ acc., points", "Δ AUC"]
     return _table("front", "Pareto front", columns, rows, notes, study, "front")
@@ -102,11 +86,9 @@ def matched(study: StudyResult, metric: str) -> Table:
     ]
     notes = [
         f"{metric_title(metric)} of the attack {study.analysis.attack} against each scheme at the strongest noise at "
-        "which it has "
-        "the test accuracy of the arm named above, interpolated on straight lines between its arms; [strength]. The "
-        "95 % "
-        "interval counts the error of all accuracies too. † differs from the reference's own at 95 % (paired, each for "
-        "itself). All pairs of schemes and references are in result.json."
+        "which it has the test accuracy of the arm named above, interpolated on straight lines between its arms; "
+        "[strength]. The 95 % interval counts the error of all accuracies too. † differs from the reference's own "
+        "at 95 % (paired, each for itself). All pairs of schemes and references are in result.json."
     ]
     title = "AUC" if metric == "auc" else metric_title(metric).removesuffix(", %")
     return _table(
@@ -157,11 +139,9 @@ def dp_equivalent(study: StudyResult) -> Table:
     ]
     notes = [
         "The ε of DP-SGD at which the attack has the same AUC, between DP-SGD's arms on straight lines in log ε, "
-        "with the 95 % "
-        "set of all ε whose paired difference in AUC covers 0; the test accuracy that DP-SGD has there, and how much "
-        "more the "
-        "arm has. Equal under this attack is not equal in privacy: DP-SGD's ε is proved against every attack, and the "
-        "arm's is not."
+        "with the 95 % set of all ε whose paired difference in AUC covers 0; the test accuracy that DP-SGD has "
+        "there, and how much more the arm has. Equal under this attack is not equal in privacy: DP-SGD's ε is "
+        "proved against every attack, and the arm's is not."
     ]
     columns = ["Arm", "Attack", "DP-SGD's ε", "DP-SGD's acc., %", "Arm's gain, points"]
     return _table("dp-equivalent", "DP-equivalent ε", columns, rows, notes, study, "dp_equivalent")
@@ -193,10 +173,8 @@ def ignorance(study: StudyResult) -> Table:
     ]
     notes = [
         "AUCs over the same targets. The apparent gain is what a naive evaluation reports (no noise − naive), the "
-        "real one what an "
-        "attacker leaves who knows of the noise (no noise − adaptive); ignorance is their difference (adaptive − "
-        "naive). "
-        "Paired 95 % intervals, each for itself."
+        "real one what an attacker leaves who knows of the noise (no noise − adaptive); ignorance is their "
+        "difference (adaptive − naive). Paired 95 % intervals, each for itself."
     ]
     columns = ["Arm", "Attack", "No noise", "Naive", "Adaptive", "Apparent gain", "Real gain", "Ignorance"]
     return _table("ignorance", "Adaptive and naive adversary", columns, rows, notes, study, "ignorance")
@@ -219,11 +197,10 @@ def shared_exposure(study: StudyResult) -> Table:
     number_of = found[0].examples if found else 0
     notes = [
         f"The {number_of} examples that half of the noise-free targets find most exposed, looked at in the other "
-        "half: the share "
-        "of a target's non-members that they outrank where it trained on them, and the change to no noise, with 95 % "
-        "intervals for new targets. Exposed too: the share of them that is among as many most exposed ones of the "
-        "arm; in the "
-        "arm without noise this is what chance leaves of a perfect match between two halves."
+        "half: the share of a target's non-members that they outrank where it trained on them, and the change to no "
+        "noise, with 95 % intervals for new targets. Exposed too: the share of them that is among as many most "
+        "exposed ones of the arm; in the arm without noise this is what chance leaves of a perfect match between "
+        "two halves."
     ]
     columns = ["Arm", "Outrank, %", "Change, points", "Exposed too, %", "By chance, %"]
     return _table("shared-exposure", "The same examples under other schemes", columns, rows, notes, study, "exposure")
@@ -243,8 +220,7 @@ def power(study: StudyResult) -> Table:
             )
     notes = [
         f"AUC of the attack {study.analysis.attack} with that many shadows, fewer being part of more; the last "
-        "column is the main "
-        "table's."
+        "column is the main table's."
         if rows
         else f"The attack {study.analysis.attack} uses no shadows."
     ]

@@ -119,7 +119,7 @@ def document(result: Result, arrays: Sequence[Arrays]) -> Document:
                 [
                     Words(["In the folder that the run was started in, RUN being the folder of this report:"]),
                     Listing(f"{result.command}\nmgaudit report RUN"),
-                    Words(["with this settings.toml:"]),
+                    Words(["with these settings, which are in settings.toml there:"]),
                     Listing(result.settings_toml),
                 ],
             )

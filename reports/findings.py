@@ -4,6 +4,8 @@ from typing import Literal
 
 from reports.record import Estimate, Record
 
+SIGNIFICANT = 0.05
+
 
 class Change(Record):
     """One metric of one attack, or test accuracy (`attack` None), of an arm less that of the arm without noise.
@@ -18,6 +20,11 @@ class Change(Record):
     difference: Estimate
     p_value: float
     p_adjusted: float
+
+    @property
+    def stands(self) -> Literal[-1, 0, 1]:
+        """Says on which side of 0 the difference is after the correction; 0 where it may be none."""
+        return self.difference.sign if self.p_adjusted < SIGNIFICANT else 0
 
 
 class FrontPoint(Record):

@@ -17,9 +17,9 @@ TALLEST = 2  # lines of a cell of text that a portrait page is good enough for
 BOLD = 1.4  # how much wider a heading, capitals and all, is than a number of as many characters
 SMALL, SMALLER = r"\footnotesize", r"\scriptsize"
 
-PREAMBLE = r"""% Compiles with pdflatex, xelatex and lualatex; run bibtex for the references. All text is plain ASCII.
-% Characters that pdflatex has no sign for are shown by number, as [U+4E2D]; xelatex and lualatex print those that the
-% main font has (\usepackage{fontspec} \setmainfont{...}).
+PREAMBLE = r"""% Compiles with pdflatex and lualatex (xelatex: not tried); run bibtex for the references. Text is ASCII.
+% Characters that pdflatex has no sign for are shown by number, as [U+4E2D]; lualatex prints those that the main font
+% has (\usepackage{fontspec} \setmainfont{...}).
 \documentclass[10pt,a4paper]{article}
 \ifdefined\Umathcode\else
   \usepackage[utf8]{inputenc}

@@ -46,18 +46,14 @@ def _comparisons(study: StudyResult) -> list[str]:
     if found.changes:
         paragraphs.append(
             "Significance: p-values invert the paired intervals, and Holm's method corrects them for all arms and "
-            "attacks "
-            "with the same metric."
+            "attacks with the same metric."
         )
     if found.matched or found.dp_equivalent:
         paragraphs.append(
-            "Interpolation: between neighbouring strengths of a scheme, accuracy and attack success are taken to lie "
-            "on "
-            "straight lines. Intervals are to first order (delta method) in every target and every resample, so that "
-            "the "
-            "error of the accuracies counts too; those of DP-equivalent ε invert the test of equal AUC. The choice "
-            "of the "
-            "strengths that were run is not in them."
+            "Interpolation: between neighbouring strengths of a scheme, accuracy and attack success are taken to "
+            "lie on straight lines. Intervals are to first order (delta method) in every target and every resample, "
+            "so that the error of the accuracies counts too; those of DP-equivalent ε invert the test of equal AUC. "
+            "The choice of the strengths that were run is not in them."
         )
     return paragraphs
 

@@ -40,13 +40,12 @@ def _counted(compared: list[AuditResult], study: StudyResult) -> str:
     """Returns how many arms lower or raise the AUC of the first attack, corrected for their number."""
     attack = headline(compared[0]).attack
     changes = [one for one in study.analysis.changes if one.attack == attack and one.metric == "auc"]
-    signs = [one.difference.sign if one.p_adjusted < 0.05 else 0 for one in changes]
+    signs = [one.stands for one in changes]
     lower, same, higher = (signs.count(sign) for sign in (-1, 0, 1))
     return (
-        f"Of {len(compared)} arms, {lower} lower the AUC of the attack {attack}, {higher} raise it, and {same} do not "
-        "measurably change it (paired differences at 5 %, corrected for their number by Holm's method). The "
-        f"{MOST_NAMED} "
-        "with the lowest AUC:"
+        f"Of {len(compared)} arms, {lower} lower the AUC of the attack {attack}, {higher} raise it, and {same} do "
+        "not measurably change it (paired differences at 5 %, corrected for their number by Holm's method). The "
+        f"{MOST_NAMED} with the lowest AUC:"
     )
 
 

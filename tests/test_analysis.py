@@ -1,11 +1,12 @@
 """Comparisons between arms, on made-up fronts whose answers are known."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from fake_study import CLAIM, EXAMPLES, TARGETS, arm, arrays, study
+from fake_study import CLAIM, EXAMPLES, TARGETS, arm, arrays, result, study, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -13,6 +14,9 @@ from statsmodels.stats.multitest import multipletests
 
 from attacks.intervals import resample_counts
 from mgaudit.analysis import Samples, analysed
+from mgaudit.progress import Progress
+from mgaudit.settings import study_settings
+from mgaudit.study import plan_study, run_study
 from reports.analysis.dp_equivalent import dp_equivalent
 from reports.analysis.families import families
 from reports.analysis.front import front
@@ -21,11 +25,13 @@ from reports.analysis.matched import crossing, matched
 from reports.analysis.numbers import CHANGE, Quantity, accuracy
 from reports.analysis.shared_exposure import shared_exposure
 from reports.analysis.significance import changes, holm
+from reports.comparison_tables import differences as differences_of
 from reports.findings import DPEquivalent, Matched
-from reports.results import Arrays, AuditResult
+from reports.results import Arrays, AuditResult, read_result
 
 Point = tuple[str, float, float]  # scheme, accuracy, AUC
 WEAK, MIDDLING, STRONG = (f"gaussian-mask:kappa={kappa:g}" for kappa in (0.5, 1, 2))
+NAMES = ("lira", "loss", "lira, naive")
 DROPOUT = "dropout:rate=0.5"
 MASKS = [(WEAK, 0.9, 0.70), (MIDDLING, 0.8, 0.66), (STRONG, 0.6, 0.58)]
 PRIVATE = [("dp-sgd:epsilon=1", 0.5, 0.52), ("dp-sgd:epsilon=4", 0.7, 0.56), ("dp-sgd:epsilon=16", 0.8, 0.64)]
@@ -230,10 +236,10 @@ def test_the_front_holds_what_nothing_beats() -> None:
 
 def test_what_is_beaten_within_the_error_is_not_called_dominated() -> None:
     points = [("none", 0.80, 0.66), (DROPOUT, 0.79, 0.67)]
-    noise = [two_way_noise(np.random.default_rng(seed), 0.01) for seed in range(4)]
-    arms, held = measured(points, noise)
-    lost = [one for one in front(arms, "lira", Samples.of(arms, held)) if one.status != "front"]
-    assert [one.status for one in lost] in ([], ["within error"])
+    apart = np.repeat(np.array([-0.1, 0.1, -0.1, 0.1, 0.0, 0.0])[:, np.newaxis], 9, axis=1)
+    arms, held = measured(points, [apart, apart, 0 * apart, 0 * apart])
+    first, second = front(arms, "lira", Samples.of(arms, held))
+    assert (first.status, second.status, second.by) == ("front", "within error", "none")
 
 
 def test_every_part_of_the_analysis_of_a_front() -> None:
@@ -346,5 +352,32 @@ def test_examples_are_not_judged_by_the_targets_that_chose_them() -> None:
         assert one.also_exposed < 0.15
 
 
-def test_a_study_holds_its_analysis() -> None:
-    assert study().analysis == analysed(study().arms, "none", arrays())
+def test_a_study_holds_the_analysis_of_the_arrays_that_it_keeps(small: dict[str, Any], tmp_path: Path) -> None:
+    told, held = run_study(plan_study(study_settings(small)), 1, Progress())
+    write(tmp_path / "run", result(told), [held])
+    _, (kept,) = read_result(tmp_path / "run")
+    assert analysed(told.arms, told.baseline, kept) == told.analysis
+    differences = {
+        (arm.scheme, attack.name, metric): change
+        for arm in told.arms
+        for attack in arm.attacks
+        for metric, change in attack.differences.items()
+        if attack.knowledge == "adaptive"
+    }
+    compared = [one for one in told.analysis.changes if (one.scheme, one.attack, one.metric) in differences]
+    assert len(compared) == 2 * 2 * 3  # the arms with noise, two attacks, three metrics
+    for one in compared:
+        change = differences[one.scheme, one.attack, one.metric]
+        for end in ("value", "low", "high"):
+            assert getattr(one.difference, end) == pytest.approx(getattr(change, end), abs=1e-6)
+
+
+def test_arms_that_cannot_be_paired_keep_their_rows() -> None:
+    whole = study()
+    fewer = [one for one in whole.analysis.changes if one.scheme != "dp-sgd:epsilon=8"]
+    table = differences_of(whole.model_copy(update={"analysis": whole.analysis.model_copy(update={"changes": fewer})}))
+    rows = [[str(cell) for cell in row] for row in table.rows]
+    assert rows[3:] == [
+        ["dp-sgd (epsilon=8)", name, "–", "–", end] for name, end in zip(NAMES, ("–", "", ""), strict=True)
+    ]
+    assert all(row[2] != "–" for row in rows[:3])

@@ -22,10 +22,9 @@ def accuracy_drawing(study: StudyResult) -> Drawing:
     return Drawing(
         "accuracy-vs-auc",
         accuracy_figure(study),
-        "Test accuracy against attack AUC. Right is more accurate, down is more private; bars are 95 % intervals, and "
-        "thin lines join the strengths of one scheme. The steps are the front of the attack "
-        f"{headline(study.arms[0]).attack}"
-        ": no other arm is both more accurate and more private. Dashed: "
+        "Test accuracy against attack AUC. Right is more accurate, down is more private; bars are 95 % intervals, "
+        "and thin lines join the strengths of one scheme. The steps are the front of the attack "
+        f"{headline(study.arms[0]).attack}: no other arm is both more accurate and more private. Dashed: "
         f"guessing.{' Hollow: the naive adversary.' if naive else ''}",
         "; ".join(
             f"{arm.label}: test accuracy {number(arm.test_accuracy, scale=100, digits=1)} %, "

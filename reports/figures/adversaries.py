@@ -21,9 +21,8 @@ def ignorance_drawing(study: StudyResult) -> Drawing | None:
         "ignorance",
         ignorance_figure(study),
         f"AUC of the attack {found[0].attack} mounted by an adversary who knows of the noise (filled) and by one who "
-        "does "
-        "not (hollow), with 95 % intervals. What lies between is ignorance, not privacy. The line is the arm without "
-        "noise; dashed is guessing.",
+        "does not (hollow), with 95 % intervals. What lies between is ignorance, not privacy. The line is the arm "
+        "without noise; dashed is guessing.",
         "; ".join(f"{labels[one.scheme]}: naive {number(one.naive)}, adaptive {number(one.adaptive)}" for one in found),
         [
             {"scheme": one.scheme, **of("naive", one.naive), **of("adaptive", one.adaptive), **of("gap", one.gap)}

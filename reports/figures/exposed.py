@@ -73,9 +73,8 @@ def shared_exposure_drawing(study: StudyResult) -> Drawing | None:
         "shared-exposure",
         shared_exposure_figure(study),
         f"The {found[0].examples} examples that training without noise exposes most: the share of non-members that "
-        "they "
-        "outrank in models that trained on them, under each arm. Bars are 95 % intervals for new targets; dashed is "
-        "guessing.",
+        "they outrank in models that trained on them, under each arm. Bars are 95 % intervals for new targets; "
+        "dashed is guessing.",
         "; ".join(f"{labels[one.scheme]}: {number(one.here, 100, 1)} %" for one in found),
         [{"scheme": one.scheme, **of("outranks", one.here)} for one in found],
     )
