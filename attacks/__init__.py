@@ -1,18 +1,18 @@
 """How a model is attacked and how an attack is measured. Numpy, scipy and scikit-learn, never torch."""
 
-from attacks.attack import Attack, score_every_target
-from attacks.bavaria import BaVarIA
-from attacks.calibration import Calibration
-from attacks.gradient import GradientNorm
-from attacks.label_only import LabelOnly
-from attacks.lira import LiRA
-from attacks.observations import AdversaryView, Observations
-from attacks.population import Population
-from attacks.quantile import QuantileRegression
-from attacks.reference import Reference
-from attacks.rmia import RMIA
-from attacks.shadow_classifier import ShadowClassifier
-from attacks.threshold import ConfidenceThreshold, EntropyThreshold, LossThreshold, ModifiedEntropyThreshold
+from mgaudit.attacks.attack import Attack, score_every_target
+from mgaudit.attacks.bavaria import BaVarIA
+from mgaudit.attacks.calibration import Calibration
+from mgaudit.attacks.gradient import GradientNorm
+from mgaudit.attacks.label_only import LabelOnly
+from mgaudit.attacks.lira import LiRA
+from mgaudit.attacks.observations import AdversaryView, Observations
+from mgaudit.attacks.population import Population
+from mgaudit.attacks.quantile import QuantileRegression
+from mgaudit.attacks.reference import Reference
+from mgaudit.attacks.rmia import RMIA
+from mgaudit.attacks.shadow_classifier import ShadowClassifier
+from mgaudit.attacks.threshold import ConfidenceThreshold, EntropyThreshold, LossThreshold, ModifiedEntropyThreshold
 
 ATTACKS: dict[str, type[Attack]] = {
     "lira": LiRA,

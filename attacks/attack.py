@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from attacks.observations import AdversaryView, Observations
+from mgaudit.attacks.observations import AdversaryView, Observations
 
 
 class Attack(ABC):

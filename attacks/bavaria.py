@@ -9,9 +9,9 @@ from scipy import stats
 from scipy.optimize import brentq
 from scipy.special import digamma, polygamma
 
-from attacks.attack import Attack
-from attacks.observations import AdversaryView, Floats
-from attacks.signals import BentConfidence
+from mgaudit.attacks.attack import Attack
+from mgaudit.attacks.observations import AdversaryView, Floats
+from mgaudit.attacks.signals import BentConfidence
 
 MOST_FREEDOM = 1e4  # of the prior on variances: all examples have the same one, for what data can tell
 

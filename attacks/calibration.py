@@ -6,9 +6,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from attacks.attack import Attack
-from attacks.observations import AdversaryView
-from attacks.signals import loss
+from mgaudit.attacks.attack import Attack
+from mgaudit.attacks.observations import AdversaryView
+from mgaudit.attacks.signals import loss
 
 
 @dataclass(frozen=True)

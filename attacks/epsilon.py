@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import betaincinv, log_ndtr, ndtri
 
-from attacks.metrics import check_scores
+from mgaudit.attacks.metrics import check_scores
 
 Floats = NDArray[np.float64]
 Claim = Callable[[Floats, Floats], Floats]

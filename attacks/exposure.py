@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from attacks.intervals import LEVEL, Interval, resampled_metrics, two_way_interval
-from attacks.ranks import share_below
+from mgaudit.attacks.intervals import LEVEL, Interval, resampled_metrics, two_way_interval
+from mgaudit.attacks.ranks import share_below
 
 Floats = NDArray[np.float64]
 FEWEST_IN_CLASS = 10

@@ -6,8 +6,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from attacks.attack import Attack
-from attacks.observations import AdversaryView
+from mgaudit.attacks.attack import Attack
+from mgaudit.attacks.observations import AdversaryView
 
 
 @dataclass(frozen=True)

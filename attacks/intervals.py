@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from attacks.metrics import metrics
+from mgaudit.attacks.metrics import metrics
 
 Floats = NDArray[np.float64]
 

@@ -7,9 +7,9 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from attacks.attack import Attack
-from attacks.observations import AdversaryView, Floats
-from attacks.signals import logit_confidence
+from mgaudit.attacks.attack import Attack
+from mgaudit.attacks.observations import AdversaryView, Floats
+from mgaudit.attacks.signals import logit_confidence
 
 ENOUGH_FOR_OWN_VARIANCE = 32
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtrc, gammaln, ndtr, ndtri
 
-from attacks.epsilon import check_delta, check_significance
-from attacks.metrics import check_scores
+from mgaudit.attacks.epsilon import check_delta, check_significance
+from mgaudit.attacks.metrics import check_scores
 
 Floats = NDArray[np.float64]
 

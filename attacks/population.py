@@ -6,10 +6,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from attacks.attack import Attack
-from attacks.observations import AdversaryView
-from attacks.ranks import share_below
-from attacks.signals import loss
+from mgaudit.attacks.attack import Attack
+from mgaudit.attacks.observations import AdversaryView
+from mgaudit.attacks.ranks import share_below
+from mgaudit.attacks.signals import loss
 
 
 @dataclass(frozen=True)

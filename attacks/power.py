@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from attacks.attack import Attack
-from attacks.observations import Observations
+from mgaudit.attacks.attack import Attack
+from mgaudit.attacks.observations import Observations
 
 
 def numbers_of_shadows(attack: Attack, models: int) -> list[int]:

@@ -7,9 +7,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from attacks.attack import Attack
-from attacks.observations import AdversaryView, Floats
-from attacks.signals import margin
+from mgaudit.attacks.attack import Attack
+from mgaudit.attacks.observations import AdversaryView, Floats
+from mgaudit.attacks.signals import margin
 
 NORMAL_IQR = 1.349  # the interquartile range of N(0, 1)
 MOST_CATEGORIES = 255  # that a histogram of scikit-learn's trees can hold

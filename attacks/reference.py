@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr, logsumexp
 
-from attacks.attack import Attack
-from attacks.observations import AdversaryView
-from attacks.signals import logit_confidence
+from mgaudit.attacks.attack import Attack
+from mgaudit.attacks.observations import AdversaryView
+from mgaudit.attacks.signals import logit_confidence
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from attacks.attack import Attack
-from attacks.observations import AdversaryView, Floats
-from attacks.signals import LogProbability
+from mgaudit.attacks.attack import Attack
+from mgaudit.attacks.observations import AdversaryView, Floats
+from mgaudit.attacks.signals import LogProbability
 
 LOWEST_LOG_PROBABILITY = -700.0  # exp of less is 0 in float64
 

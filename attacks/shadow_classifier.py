@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit, softmax
 
-from attacks.attack import Attack
-from attacks.observations import AdversaryView, Floats
-from attacks.signals import logit_confidence
+from mgaudit.attacks.attack import Attack
+from mgaudit.attacks.observations import AdversaryView, Floats
+from mgaudit.attacks.signals import logit_confidence
 
 FEWEST_ROWS = 10  # a side, for a class to have a classifier of its own
 LEAST_PROBABILITY = 1e-6

@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from attacks.intervals import LEVEL, Interval, clopper_pearson
-from attacks.metrics import roc
+from mgaudit.attacks.intervals import LEVEL, Interval, clopper_pearson
+from mgaudit.attacks.metrics import roc
 
 Floats = NDArray[np.float64]
 
@@ -16,8 +16,8 @@ def delong(scores: Floats, membership: NDArray[np.bool_]) -> tuple[float, float]
         Var = S_members / members + S_others / non-members
 
     S_members is the sample variance, over members, of the share of non-members that a member beats, ties counting
-    half; S_others likewise. Both are read off mid-ranks (Sun and Xu 2014). Raises ValueError as `attacks.metrics.roc`,
-    and for fewer than two members or non-members.
+    half; S_others likewise. Both are read off mid-ranks (Sun and Xu 2014). Raises ValueError as
+    `mgaudit.attacks.metrics.roc`, and for fewer than two members or non-members.
 
     >>> delong(np.array([3.0, 2.0, 2.0, 1.0]), np.array([True, True, False, False]))
     (0.875, 0.03125)
@@ -56,7 +56,7 @@ def tpr_interval(scores: Floats, membership: NDArray[np.bool_], fpr: float) -> I
 
     The non-members alone set the threshold, and given it the number of accepted members is binomial. So this covers
     the TPR *of this threshold*, not that of the threshold whose FPR in the population is `fpr`: see
-    `population_tpr_interval`. Raises ValueError as `attacks.metrics.roc`, and for another `fpr`.
+    `population_tpr_interval`. Raises ValueError as `mgaudit.attacks.metrics.roc`, and for another `fpr`.
 
     >>> interval = tpr_interval(np.array([3.0, 2.0, 2.0, 1.0]), np.array([True, True, False, False]), fpr=0.0)
     >>> interval.value, round(interval.low, 4), round(interval.high, 4)
@@ -77,7 +77,7 @@ def population_tpr_interval(scores: Floats, membership: NDArray[np.bool_], fpr: 
     of the threshold, whose bounds are T at the j where the FPR is too low or too high with probability 2.5 %, and that
     of the members, whose bounds are Clopper and Pearson's. The distances of the bounds from the estimate add in
     squares on each side (Zou and Donner 2008). With 10 or fewer non-members above the threshold the interval is wide
-    and covers more than 95 %. Raises ValueError as `attacks.metrics.roc`, and for another `fpr`.
+    and covers more than 95 %. Raises ValueError as `mgaudit.attacks.metrics.roc`, and for another `fpr`.
 
     >>> population_tpr_interval(np.array([3.0, 1.5, 2.0, 1.0]), np.array([True, True, False, False]), fpr=0.5).value
     0.75

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from attacks import (
+from mgaudit.attacks import (
     RMIA,
     Attack,
     BaVarIA,
@@ -24,16 +24,16 @@ from attacks import (
     Observations,
     ShadowClassifier,
 )
-from attacks.intervals import Resampled, resample_counts, resampled_metrics, two_way_interval
-from attacks.metrics import tpr_name
-from mgaudit.arm import plan_arm, train_arm
-from mgaudit.design import Design, draw_design
-from mgaudit.parallel import default_jobs
-from mgaudit.progress import Progress
-from mgaudit.settings import study_settings
-from mgaudit.stacking import with_stack
-from targets.queries import Queries
-from targets.seeds import numpy_generator
+from mgaudit.attacks.intervals import Resampled, resample_counts, resampled_metrics, two_way_interval
+from mgaudit.attacks.metrics import tpr_name
+from mgaudit.compute.parallel import default_jobs
+from mgaudit.settings.study_settings import study_settings
+from mgaudit.study.arm import plan_arm, train_arm
+from mgaudit.study.design import Design, draw_design
+from mgaudit.study.progress import Progress
+from mgaudit.study.stacking import with_stack
+from mgaudit.targets.querying.queries import Queries
+from mgaudit.targets.seeds import numpy_generator
 
 ATTACKS: dict[str, Attack] = {
     "LiRA, online, pooled": LiRA(),

@@ -17,10 +17,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sklearn.metrics import roc_curve
 
-from attacks import ATTACKS, RMIA, Attack, LiRA, Observations, score_every_target
-from attacks.intervals import resample_counts
-from attacks.metrics import metrics, roc
-from attacks.signals import logit_confidence
+from mgaudit.attacks import ATTACKS, RMIA, Attack, LiRA, Observations, score_every_target
+from mgaudit.attacks.intervals import resample_counts
+from mgaudit.attacks.metrics import metrics, roc
+from mgaudit.attacks.signals import logit_confidence
 
 LOGITS_ONLY = {name: attack for name, attack in ATTACKS.items() if attack.needs <= {"shadows", "population"}}
 

@@ -33,17 +33,17 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.flop_counter import FlopCounterMode
 
-from mgaudit import parallel
-from targets import CNN, MLP
-from targets.datasets import Dataset, load
-from targets.device import device_name
-from targets.dp_training import PrivacyPlan
-from targets.membership import fair_coins
-from targets.recipe import Recipe, Target, initial_model, train
-from targets.schemes import Scheme
-from targets.seeds import numpy_generator, stream
-from targets.stack_size import candidates, fastest_stack
-from targets.training import Training
+from mgaudit.compute import parallel
+from mgaudit.targets import CNN, MLP
+from mgaudit.targets.datasets import Dataset, load
+from mgaudit.targets.device import device_name
+from mgaudit.targets.fitting.dp_sgd import PrivacyPlan
+from mgaudit.targets.fitting.recipe import Recipe, Target, initial_model, train
+from mgaudit.targets.fitting.stack_size import candidates, fastest_stack
+from mgaudit.targets.membership import fair_coins
+from mgaudit.targets.schemes import Scheme
+from mgaudit.targets.seeds import numpy_generator, stream
+from mgaudit.targets.training import Training
 
 MATRIX = 1024
 

@@ -1,5 +1,5 @@
 """`python -m mgaudit`."""
 
-from mgaudit.cli import main
+from mgaudit.cli.app import main
 
 main()

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from reports.record import Estimate
-from reports.results import AuditResult, StudyResult
-from reports.tables import Cell, Table, headline, number
+from mgaudit.reports.record import Estimate
+from mgaudit.reports.results import AuditResult, StudyResult
+from mgaudit.reports.tables import Cell, Table, headline, number
 
 
 def across_studies(studies: Sequence[StudyResult]) -> Table:

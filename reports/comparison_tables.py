@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-from reports.analysis.families import is_dp_sgd
-from reports.analysis.numbers import ANALYSED, TEST_ACCURACY
-from reports.findings import SIGNIFICANT, Change, DPEquivalent, Matched
-from reports.results import AuditResult, StudyResult
-from reports.tables import Cell, Table, check_all_have, headline, in_its_unit, metric_title, number
+from mgaudit.reports.families import is_dp_sgd
+from mgaudit.reports.findings import ANALYSED, SIGNIFICANT, TEST_ACCURACY, Change, DPEquivalent, Matched
+from mgaudit.reports.results import AuditResult, StudyResult
+from mgaudit.reports.tables import Cell, Table, check_all_have, headline, in_its_unit, metric_title, number
 
 MOST_REFERENCES = 5
 STATUS = {"front": "on the front", "within error": "within error", "dominated": "dominated"}

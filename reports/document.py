@@ -3,20 +3,20 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from reports import comparison_tables as compared
-from reports.across import across_studies
-from reports.figures.accuracy import accuracy_drawing
-from reports.figures.adversaries import ignorance_drawing, power_drawing
-from reports.figures.drawing import Drawing
-from reports.figures.exposed import exposed_drawing, shared_exposure_drawing
-from reports.figures.roc import roc_drawing
-from reports.figures.scores import score_drawing
-from reports.figures.strengths import strength_drawings
-from reports.method import facts, method
-from reports.published import published_table
-from reports.results import Arrays, Result, StudyResult
-from reports.tables import Table, accuracy_vs_privacy, all_metrics, by_class, most_exposed, single_targets
-from reports.verdict import question, verdict
+from mgaudit.reports import comparison_tables as compared
+from mgaudit.reports.across import across_studies
+from mgaudit.reports.figures.accuracy import accuracy_drawing
+from mgaudit.reports.figures.adversaries import ignorance_drawing, power_drawing
+from mgaudit.reports.figures.drawing import Drawing
+from mgaudit.reports.figures.exposed import exposed_drawing, shared_exposure_drawing
+from mgaudit.reports.figures.roc import roc_drawing
+from mgaudit.reports.figures.scores import score_drawing
+from mgaudit.reports.figures.strengths import strength_drawings
+from mgaudit.reports.method import facts, method
+from mgaudit.reports.published import published_table
+from mgaudit.reports.results import Arrays, Result, StudyResult
+from mgaudit.reports.tables import Table, accuracy_vs_privacy, all_metrics, by_class, most_exposed, single_targets
+from mgaudit.reports.verdict import question, verdict
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,6 @@ class Document:
     def drawings(self) -> Iterator[tuple[Section, Drawing]]:
         """All figures in their order, each with its section."""
         return ((section, block) for section in self.sections for block in section.blocks if isinstance(block, Drawing))
-
-    def _repr_html_(self) -> str:
-        from reports.notebook import document_html
-
-        return document_html(self)
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,15 @@
-"""What a study finds when its arms are set against one another: the records of `reports.analysis`."""
+"""What a study finds when its arms are set against one another: the records of `mgaudit.analysis`."""
 
 from typing import Literal
 
-from reports.record import Estimate, Record
+from mgaudit.reports.record import Estimate, Record
 
 SIGNIFICANT = 0.05
+
+
+# The metrics of an attack that arms are compared by, and the quantity beside them.
+ANALYSED = ("auc", "tpr_at_0.01_fpr", "tpr_at_0.001_fpr")
+TEST_ACCURACY = "test_accuracy"
 
 
 class Change(Record):

@@ -1,7 +1,7 @@
 """What was done, in words made from the settings and results: nothing is claimed that was not run."""
 
-from reports.results import StudyResult
-from reports.verdict import MOST_NAMED
+from mgaudit.reports.results import StudyResult
+from mgaudit.reports.verdict import MOST_NAMED
 
 
 def method(study: StudyResult) -> list[str]:

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 
-from reports.document import Block, Chapter, Document, Facts, Listing, Section, Words
-from reports.figures.drawing import Drawing, Row
-from reports.reproduction import VERDICTS, ClaimResult, FigureResult, PaperResult
-from reports.tables import Cell, Table
+from mgaudit.reports.document import Block, Chapter, Document, Facts, Listing, Section, Words
+from mgaudit.reports.figures.drawing import Drawing, Row
+from mgaudit.reports.reproduction import VERDICTS, ClaimResult, FigureResult, PaperResult
+from mgaudit.reports.tables import Cell, Table
 
 MOST_NAMED = 8
 HOW_JUDGED = (

@@ -16,9 +16,9 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from reports.record import Estimate, Record
-from reports.results import AttackResult, AuditResult, StudyResult
-from reports.tables import FEW_FALSE_POSITIVES, Cell, Table, metric_title, number
+from mgaudit.reports.record import Estimate, Record
+from mgaudit.reports.results import AttackResult, AuditResult, StudyResult
+from mgaudit.reports.tables import FEW_FALSE_POSITIVES, Cell, Table, metric_title, number
 
 ACCURACIES = ("train_accuracy", "test_accuracy")
 PATHS = ("folder", "npz", "csv")
@@ -114,7 +114,7 @@ class Comparison:
 def published() -> tuple[Published, ...]:
     """Returns every published result that comes with mgaudit."""
     found: list[Published] = []
-    for file in sorted((files("reports") / "published").iterdir(), key=lambda one: one.name):
+    for file in sorted((files("mgaudit.reports") / "published").iterdir(), key=lambda one: one.name):
         table: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         for result in table.pop("results"):
             setting = {**table["setting"], **result.get("setting", {})}

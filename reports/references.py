@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 
-from reports.latex_text import escaped
-from reports.results import Result, StudyResult
+from mgaudit.reports.formats.latex_text import escaped
+from mgaudit.reports.results import Result, StudyResult
 
 SCHEMES = {
     "gaussian-mask": "kolomvaki2026",
@@ -74,7 +74,7 @@ def key_of(source: str) -> str:
 @cache
 def entries() -> dict[str, str]:
     """Returns all entries that are known, by key."""
-    text = (files("reports") / "templates" / "references.bib").read_text(encoding="utf-8")
+    text = (files("mgaudit.reports.formats") / "templates" / "references.bib").read_text(encoding="utf-8")
     return {entry[entry.index("{") + 1 : entry.index(",")]: entry for entry in text.strip().split("\n\n")}
 
 

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from reports.record import Record
+from mgaudit.reports.record import Record
 
 REPRODUCTION_FILE = "reproduction.json"
 

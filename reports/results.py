@@ -13,8 +13,8 @@ import tomli_w
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
-from reports.findings import Analysis
-from reports.record import Estimate, Record
+from mgaudit.reports.findings import Analysis
+from mgaudit.reports.record import Estimate, Record
 
 SCHEMA_VERSION = 4
 RESULT_FILE = "result.json"
@@ -232,11 +232,6 @@ class StudyResult(Record):
         kind, _, path = self.dataset.name.partition(":")
         return f"{self.target} on {f'{kind}:{Path(path).name}' if path else kind}"
 
-    def _repr_html_(self) -> str:
-        from reports.notebook import study_html
-
-        return study_html(self)
-
 
 class Result(Record):
     """What a run folder holds: a study, or several of one grid or of several runs, told in one report.
@@ -255,11 +250,6 @@ class Result(Record):
     def settings_toml(self) -> str:
         """The settings as a file."""
         return settings_toml(self.settings)
-
-    def _repr_html_(self) -> str:
-        from reports.notebook import result_html
-
-        return result_html(self)
 
 
 def settings_toml(settings: dict[str, Any]) -> str:

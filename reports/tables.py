@@ -6,14 +6,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Context, Decimal
+from html import escape
 
-from reports.record import Estimate
-from reports.results import AttackResult, AuditResult, ClassExposure, StudyResult
+from mgaudit.reports.record import Estimate
+from mgaudit.reports.results import AttackResult, AuditResult, ClassExposure, StudyResult
 
 FEW_FALSE_POSITIVES = 10
 SHOWN_EXAMPLES = 5
 MOST_CLASSES = 12
 MOST_COLUMNS = 5
+
+
+HTML_LEFT = 'style="text-align: left; vertical-align: top"'
 
 
 @dataclass(frozen=True)
@@ -57,9 +61,21 @@ class Table:
         return buffer.getvalue()
 
     def _repr_html_(self) -> str:
-        from reports.notebook import table_html
-
         return table_html(self)
+
+
+def table_html(table: Table) -> str:
+    """Returns the table with its caption and notes, escaped, without a style sheet."""
+    heading = "".join(f'<th scope="col" {HTML_LEFT}>{escape(column)}</th>' for column in table.columns)
+    rows = "".join(f"<tr>{''.join(map(_cell_html, row))}</tr>" for row in table.rows)
+    notes = "".join(f"<p><small>{escape(note)}</small></p>" for note in table.notes)
+    caption = f"<caption {HTML_LEFT}><strong>{escape(table.caption)}</strong></caption>"
+    return f"<table>{caption}<thead><tr>{heading}</tr></thead><tbody>{rows}</tbody></table>{notes}"
+
+
+def _cell_html(cell: Cell) -> str:
+    interval = f" <small>{escape(cell.interval)}</small>" if cell.interval else ""
+    return f"<td {HTML_LEFT}>{escape(cell.text + cell.mark)}{interval}</td>"
 
 
 def number(estimate: Estimate, scale: float = 1.0, digits: int = 3, signed: bool = False, mark: str = "") -> Cell:

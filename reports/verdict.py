@@ -1,8 +1,8 @@
 """The question and the verdict, in plain language built from the numbers."""
 
-from reports.record import Estimate
-from reports.results import AuditResult, StudyResult
-from reports.tables import claimed, divergence, epsilon_at_least, headline, number, rounded_up
+from mgaudit.reports.record import Estimate
+from mgaudit.reports.results import AuditResult, StudyResult
+from mgaudit.reports.tables import claimed, divergence, epsilon_at_least, headline, number, rounded_up
 
 MOST_NAMED = 5
 WHAT_AN_ALARM_MEANS = (

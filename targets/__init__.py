@@ -1,12 +1,12 @@
 """What is audited: datasets, membership, networks, noise schemes and their training. The only torch code."""
 
-from targets.cnn import CNN
-from targets.mlp import MLP
-from targets.queries import QUERIES
-from targets.resnet import ResNet
-from targets.schemes import SCHEMES
-from targets.two_layer import TwoLayer
-from targets.wide_cnn import WideCNN
+from mgaudit.targets.networks.cnn import CNN
+from mgaudit.targets.networks.mlp import MLP
+from mgaudit.targets.networks.resnet import ResNet
+from mgaudit.targets.networks.two_layer import TwoLayer
+from mgaudit.targets.networks.wide_cnn import WideCNN
+from mgaudit.targets.querying.queries import QUERIES
+from mgaudit.targets.schemes import SCHEMES
 
 TARGETS = {"mlp": MLP, "cnn": CNN, "two-layer": TwoLayer, "wide-cnn": WideCNN, "resnet": ResNet}
 

@@ -11,11 +11,11 @@ from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from targets.gradients import gradient_norms
-from targets.own_module import one_line, told
-from targets.recipe import Target, initial_model
-from targets.seeds import torch_generator
-from targets.stack import Stack
+from mgaudit.targets.fitting.recipe import Target, initial_model
+from mgaudit.targets.fitting.stack import Stack
+from mgaudit.targets.own_module import one_line, told
+from mgaudit.targets.querying.gradients import gradient_norms
+from mgaudit.targets.seeds import torch_generator
 
 NETWORK = nn.Module  # what the class of a target extends
 EXAMPLES = 4

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from targets.seeds import numpy_generator
+from mgaudit.targets.seeds import numpy_generator
 
 
 def fair_coins(models: int, examples: int, seed: int) -> NDArray[np.bool_]:

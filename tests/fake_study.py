@@ -10,12 +10,10 @@ from typing import Any
 import numpy as np
 from pypdf import PdfReader
 
-from mgaudit.analysis import analysed
-from mgaudit.settings import scheme_choice
-from mgaudit.strength import strength_of
-from reports.analysis.numbers import ANALYSED
-from reports.record import Estimate
-from reports.results import (
+from mgaudit.analysis.samples import analysed
+from mgaudit.reports.findings import ANALYSED
+from mgaudit.reports.record import Estimate
+from mgaudit.reports.results import (
     ARRAYS_FILE,
     RESULT_FILE,
     Arrays,
@@ -32,6 +30,8 @@ from reports.results import (
     Times,
     arrays_to_bytes,
 )
+from mgaudit.settings.study_settings import scheme_choice
+from mgaudit.study.strength import strength_of
 
 NASTY = '<script>alert("1")</script> #strong[x] $y$ *z* {{ 7*7 }}'
 METRICS = (

@@ -13,7 +13,7 @@ from scipy.optimize import linprog
 from scipy.special import bdtr, digamma, log_softmax, polygamma
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from attacks import RMIA, Observations, ShadowClassifier
+from mgaudit.attacks import RMIA, Observations, ShadowClassifier
 
 
 def observations_of(phi: np.ndarray, membership: np.ndarray, population: np.ndarray | None = None) -> Observations:

@@ -12,14 +12,14 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from mgaudit import __version__
-from mgaudit.cli import app
-from mgaudit.grid import grid_settings
+from mgaudit.cli.app import app
 from mgaudit.papers.paper import PaperFigure
-from mgaudit.reproduction import _not_run
-from mgaudit.run_folder import RunFolder
-from mgaudit.studies import study_values
-from reports.reproduction import FigureResult
-from reports.results import settings_toml
+from mgaudit.papers.reproduction import _not_run
+from mgaudit.reports.reproduction import FigureResult
+from mgaudit.reports.results import settings_toml
+from mgaudit.settings.grid import grid_settings
+from mgaudit.settings.study_files import study_values
+from mgaudit.storage.run_folder import RunFolder
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -108,8 +108,8 @@ def test_a_documented_command_runs(command: str, workplace: Path, monkeypatch: p
         (workplace / "few.toml").write_text(settings_toml(few))
         arguments = ["few.toml" if argument == place else argument for argument in arguments]
     if arguments[0] == "reproduce":  # minutes of training: the figures are found, and none is made
-        monkeypatch.setattr("mgaudit.reproduction._made", unmade)
-        monkeypatch.setattr("mgaudit.reproduction._loaded", lambda dataset, examples: True)
+        monkeypatch.setattr("mgaudit.papers.reproduction._made", unmade)
+        monkeypatch.setattr("mgaudit.papers.reproduction._loaded", lambda dataset, examples: True)
     extra = {"run": SMALL, "compare": SMALL, "audit-dp": CANARIES}.get(arguments[0], [])
     if arguments[:2] == ["data", "fetch"]:
         monkeypatch.setattr("pooch.HTTPDownloader.__call__", no_network)

@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from mgaudit.papers.claim import Claim, Data
-from mgaudit.progress import Progress
+from mgaudit.study.progress import Progress
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from reports.analysis.families import families
-from reports.figures.drawing import MOST_COLUMNS, STYLE, Drawing, Row, bars, legend, of, panels
-from reports.figures.palette import kind, looks
-from reports.results import AttackResult, AuditResult, StudyResult
-from reports.tables import headline, number
+from mgaudit.reports.families import families
+from mgaudit.reports.figures.drawing import MOST_COLUMNS, STYLE, Drawing, Row, bars, legend, of, panels
+from mgaudit.reports.figures.palette import kind, looks
+from mgaudit.reports.results import AttackResult, AuditResult, StudyResult
+from mgaudit.reports.tables import headline, number
 
 MOST_NAMED_ARMS = 7
 

@@ -4,11 +4,11 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from reports.figures.accuracy import MOST_NAMED_ARMS
-from reports.figures.drawing import PAGE_HEIGHT, STYLE, WIDTH, Drawing, bars, cut, legend, of
-from reports.figures.palette import kind, looks
-from reports.results import StudyResult
-from reports.tables import headline, number
+from mgaudit.reports.figures.accuracy import MOST_NAMED_ARMS
+from mgaudit.reports.figures.drawing import PAGE_HEIGHT, STYLE, WIDTH, Drawing, bars, cut, legend, of
+from mgaudit.reports.figures.palette import kind, looks
+from mgaudit.reports.results import StudyResult
+from mgaudit.reports.tables import headline, number
 
 
 def ignorance_drawing(study: StudyResult) -> Drawing | None:

@@ -11,9 +11,9 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.figures.log_ticks import label_powers
-from reports.record import Estimate
-from reports.visible import visible
+from mgaudit.reports.figures.log_ticks import label_powers
+from mgaudit.reports.formats.visible import visible
+from mgaudit.reports.record import Estimate
 
 STYLE: Any = {
     "font.size": 9,

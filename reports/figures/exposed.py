@@ -3,11 +3,11 @@
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from reports.figures.drawing import PAGE_HEIGHT, STYLE, WIDTH, Drawing, bars, cut, of
-from reports.figures.palette import looks
-from reports.record import Estimate
-from reports.results import Arrays, StudyResult
-from reports.tables import number
+from mgaudit.reports.figures.drawing import PAGE_HEIGHT, STYLE, WIDTH, Drawing, bars, cut, of
+from mgaudit.reports.figures.palette import looks
+from mgaudit.reports.record import Estimate
+from mgaudit.reports.results import Arrays, StudyResult
+from mgaudit.reports.tables import number
 
 PICTURES = 8
 MOST_PICTURED_ARMS = 4

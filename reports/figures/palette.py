@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from matplotlib.colors import to_hex, to_rgb
 
-from reports.analysis.families import strength
-from reports.results import AuditResult
+from mgaudit.reports.families import strength
+from mgaudit.reports.results import AuditResult
 
 # Okabe and Ito's palette, then Tol's, both told apart by colour-blind readers; each scheme has a mark of its own, too.
 LOOKS = {

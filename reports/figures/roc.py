@@ -6,11 +6,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from reports.figures.accuracy import MOST_NAMED_ARMS, adaptive_attacks, mounted
-from reports.figures.drawing import MOST_COLUMNS, STYLE, TITLE, Drawing, Row, cut, legend, panels
-from reports.figures.palette import Look, kind, looks
-from reports.results import Arrays, AuditResult, StudyResult
-from reports.tables import metric_title, number
+from mgaudit.reports.figures.accuracy import MOST_NAMED_ARMS, adaptive_attacks, mounted
+from mgaudit.reports.figures.drawing import MOST_COLUMNS, STYLE, TITLE, Drawing, Row, cut, legend, panels
+from mgaudit.reports.figures.palette import Look, kind, looks
+from mgaudit.reports.results import Arrays, AuditResult, StudyResult
+from mgaudit.reports.tables import metric_title, number
 
 SMALLEST_FPR = 1e-3
 FLOOR = SMALLEST_FPR / 3

@@ -6,11 +6,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from reports.figures.accuracy import MOST_NAMED_ARMS
-from reports.figures.drawing import MOST_COLUMNS, STYLE, TITLE, Drawing, Row, cut, legend, panels
-from reports.figures.palette import MEMBER, NON_MEMBER
-from reports.results import Arrays, AuditResult, StudyResult
-from reports.tables import headline, number
+from mgaudit.reports.figures.accuracy import MOST_NAMED_ARMS
+from mgaudit.reports.figures.drawing import MOST_COLUMNS, STYLE, TITLE, Drawing, Row, cut, legend, panels
+from mgaudit.reports.figures.palette import MEMBER, NON_MEMBER
+from mgaudit.reports.results import Arrays, AuditResult, StudyResult
+from mgaudit.reports.tables import headline, number
 
 BINS = 60
 

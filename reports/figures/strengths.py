@@ -5,13 +5,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from reports.analysis.families import families
-from reports.figures.accuracy import adaptive_attacks
-from reports.figures.drawing import MOST_COLUMNS, STYLE, TITLE, Drawing, Row, bars, cut, legend, of, panels
-from reports.figures.palette import Look, looks
-from reports.record import Estimate
-from reports.results import AuditResult, StudyResult
-from reports.tables import number
+from mgaudit.reports.families import families
+from mgaudit.reports.figures.accuracy import adaptive_attacks
+from mgaudit.reports.figures.drawing import MOST_COLUMNS, STYLE, TITLE, Drawing, Row, bars, cut, legend, of, panels
+from mgaudit.reports.figures.palette import Look, looks
+from mgaudit.reports.record import Estimate
+from mgaudit.reports.results import AuditResult, StudyResult
+from mgaudit.reports.tables import number
 
 Point = tuple[float, Estimate]
 MOST_FAMILIES = 6

@@ -4,18 +4,18 @@ from collections.abc import Callable
 
 import numpy as np
 
-from targets.datasets.cifar import CIFAR10, CIFAR100, read_cifar10, read_cifar100
-from targets.datasets.csv import read_csv
-from targets.datasets.dataset import Dataset, Inputs
-from targets.datasets.digits import read_digits
-from targets.datasets.folder import read_folder
-from targets.datasets.idx import FASHION_MNIST, MNIST, read_fashion_mnist, read_mnist
-from targets.datasets.npz import read_npz
-from targets.datasets.options import read_options
-from targets.datasets.overlap import refuse_overlap
-from targets.datasets.own import read_own
-from targets.datasets.published import Published
-from targets.datasets.synthetic import draw_synthetic
+from mgaudit.targets.datasets.cifar import CIFAR10, CIFAR100, read_cifar10, read_cifar100
+from mgaudit.targets.datasets.csv import read_csv
+from mgaudit.targets.datasets.dataset import Dataset, Inputs
+from mgaudit.targets.datasets.digits import read_digits
+from mgaudit.targets.datasets.folder import read_folder
+from mgaudit.targets.datasets.idx import FASHION_MNIST, MNIST, read_fashion_mnist, read_mnist
+from mgaudit.targets.datasets.npz import read_npz
+from mgaudit.targets.datasets.options import read_options
+from mgaudit.targets.datasets.overlap import refuse_overlap
+from mgaudit.targets.datasets.own import read_own
+from mgaudit.targets.datasets.published import Published
+from mgaudit.targets.datasets.synthetic import draw_synthetic
 
 # Called as (examples, generator, **options), and those that TAKES_PATH names as (path, examples, generator).
 DATASETS: dict[str, Callable[..., Dataset]] = {

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from targets.datasets.dataset import Dataset, Inputs
+from mgaudit.targets.datasets.dataset import Dataset, Inputs
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 Array = NDArray[np.generic]

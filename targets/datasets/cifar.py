@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from targets.datasets.dataset import Dataset
-from targets.datasets.overlap import without_overlap
-from targets.datasets.published import Published, PublishedFile
+from mgaudit.targets.datasets.dataset import Dataset
+from mgaudit.targets.datasets.overlap import without_overlap
+from mgaudit.targets.datasets.published import Published, PublishedFile
 
 SHAPE = (3, 32, 32)
 PIXELS = 3 * 32 * 32

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from targets.datasets.dataset import Dataset
+from mgaudit.targets.datasets.dataset import Dataset
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series

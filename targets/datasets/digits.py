@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.datasets import load_digits
 
-from targets.datasets.dataset import Dataset
+from mgaudit.targets.datasets.dataset import Dataset
 
 
 def read_digits(examples: int | None, generator: np.random.Generator) -> Dataset:

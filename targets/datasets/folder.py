@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from targets.datasets.dataset import Dataset, drawn
+from mgaudit.targets.datasets.dataset import Dataset, drawn
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 

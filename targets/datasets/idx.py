@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from targets.datasets.dataset import Dataset
-from targets.datasets.overlap import without_overlap
-from targets.datasets.published import Published, PublishedFile
+from mgaudit.targets.datasets.dataset import Dataset
+from mgaudit.targets.datasets.overlap import without_overlap
+from mgaudit.targets.datasets.published import Published, PublishedFile
 
 # An IDX file begins with two zero bytes, the type of its values (8 is uint8) and the number of its dimensions.
 LABELS_MAGIC, IMAGES_MAGIC = b"\0\0\x08\x01", b"\0\0\x08\x03"

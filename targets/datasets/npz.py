@@ -7,8 +7,8 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.lib.npyio import NpzFile
 
-from targets.datasets.arrays import ARRAYS, from_arrays
-from targets.datasets.dataset import Dataset
+from mgaudit.targets.datasets.arrays import ARRAYS, from_arrays
+from mgaudit.targets.datasets.dataset import Dataset
 
 
 def read_npz(path: str, examples: int | None, generator: np.random.Generator) -> Dataset:

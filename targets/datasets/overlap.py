@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from targets.datasets.dataset import Dataset, Inputs
+from mgaudit.targets.datasets.dataset import Dataset, Inputs
 
 
 def overlapping(dataset: Dataset) -> list[tuple[int, int]]:

@@ -5,15 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from targets.datasets.arrays import ARRAYS, from_arrays
-from targets.datasets.dataset import Dataset
-from targets.own_module import imported, told_with_place
+from mgaudit.targets.datasets.arrays import ARRAYS, from_arrays
+from mgaudit.targets.datasets.dataset import Dataset
+from mgaudit.targets.own_module import imported, told_with_place
 
 
 def read_own(place: str, examples: int | None, generator: np.random.Generator) -> Dataset:
     """A function of your own, called without arguments; the current folder is searched for its module.
 
-    It returns a targets.datasets.Dataset or the arrays (x_train, y_train, x_test, y_test), as npz:PATH holds them.
+    It returns a mgaudit.targets.datasets.Dataset or the arrays (x_train, y_train, x_test, y_test), as npz:PATH holds
+    them.
     """
     returned = _called(place, _function(place))
     if isinstance(returned, Dataset):
@@ -25,8 +26,8 @@ def read_own(place: str, examples: int | None, generator: np.random.Generator) -
     ):
         return from_arrays(place, *returned).drawn(examples, generator)
     raise ValueError(
-        f"dataset {place} must return a targets.datasets.Dataset or a tuple of four arrays ({', '.join(ARRAYS)}), "
-        f"got {_kind(returned)}"
+        f"dataset {place} must return a mgaudit.targets.datasets.Dataset or a tuple of four arrays "
+        f"({', '.join(ARRAYS)}), got {_kind(returned)}"
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from targets.cache import cache_folder
+from mgaudit.targets.cache import cache_folder
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from targets.datasets.dataset import Dataset
+from mgaudit.targets.datasets.dataset import Dataset
 
 TEACHER_WIDTH = 64
 KINDS = ("clusters", "teacher")

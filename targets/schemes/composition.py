@@ -1,15 +1,12 @@
 """Several schemes at once."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from torch import Generator, Tensor, nn
 
-from targets.schemes.dpsgd import DPSGD
-from targets.schemes.scheme import Scheme, overrides
-
-if TYPE_CHECKING:
-    from targets.training import Training
+from mgaudit.targets.schemes.dpsgd import DPSGD
+from mgaudit.targets.schemes.scheme import Scheme, overrides
+from mgaudit.targets.training import Training
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ class Composition(Scheme):
         """The members."""
         return self.members
 
-    def training(self, training: "Training") -> "Training":
+    def training(self, training: Training) -> Training:
         """Returns how models are fitted under all members."""
         for part in self.members:
             training = part.training(training)
@@ -100,6 +97,4 @@ def dp_sgd_in(scheme: Scheme) -> DPSGD | None:
 
 
 def _name(kind: type[Scheme]) -> str:
-    from targets.schemes import SCHEMES
-
-    return next((name for name, known in SCHEMES.items() if known is kind), kind.__name__)
+    return kind.name if "name" in vars(kind) else kind.__name__

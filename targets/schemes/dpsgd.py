@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from targets.schemes.ranges import Range
-from targets.schemes.scheme import Scheme
+from mgaudit.targets.schemes.ranges import Range
+from mgaudit.targets.schemes.scheme import Scheme
 
 # Beyond these the PRV accountant needs minutes and gigabytes for a bound that protects nobody.
 LARGEST_EPSILON = 50
@@ -17,9 +17,10 @@ class DPSGD(Scheme):
 
     Give either `epsilon`, from which the accountant finds the noise multiplier, or `noise_multiplier`, the
     standard deviation of the noise in units of `max_grad_norm`. `delta` is 1 / n^1.1 when it is not given, n
-    being the expected number of training examples. Training goes through `targets.dp_training`.
+    being the expected number of training examples. Training goes through `mgaudit.targets.fitting.dp_sgd`.
     """
 
+    name: ClassVar[str] = "dp-sgd"
     law: ClassVar[str] = "sum of clipped gradients + N(0, noise_multiplier^2 max_grad_norm^2 I)"
     source: ClassVar[str] = "Abadi et al. 2016"
 

@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar
 import torch
 from torch import Generator, Tensor
 
-from targets.schemes.ranges import Range
-from targets.schemes.scheme import Scheme
+from mgaudit.targets.schemes.ranges import Range
+from mgaudit.targets.schemes.scheme import Scheme
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class Dropout(Scheme):
     example and step, or, with `fixed`, drawn once for each example of a model. Off at evaluation.
     """
 
+    name: ClassVar[str] = "dropout"
     law: ClassVar[str] = "x * b / (1 - rate), b ~ Bernoulli(1 - rate)"
     source: ClassVar[str] = "Srivastava et al. 2014"
 

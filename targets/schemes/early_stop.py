@@ -1,13 +1,11 @@
 """Early stopping: a control, for it regularises without noise."""
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
-from targets.schemes.ranges import Range
-from targets.schemes.scheme import Scheme
-
-if TYPE_CHECKING:
-    from targets.training import Training
+from mgaudit.targets.schemes.ranges import Range
+from mgaudit.targets.schemes.scheme import Scheme
+from mgaudit.targets.training import Training
 
 
 @dataclass(frozen=True)
@@ -17,12 +15,13 @@ class EarlyStop(Scheme):
     The learning rate falls as if training went on to its end.
     """
 
+    name: ClassVar[str] = "early-stop"
     law: ClassVar[str] = "the weights after that many epochs"
     source: ClassVar[str] = "Morgan and Bourlard 1989"
 
     epochs: Annotated[int, Range(1)]
 
-    def training(self, training: "Training") -> "Training":
+    def training(self, training: Training) -> Training:
         """Returns the training, cut short. Raises ValueError where it is no longer than that."""
         if self.epochs > training.last_epoch:
             raise ValueError(

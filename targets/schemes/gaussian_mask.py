@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar
 import torch
 from torch import Generator, Tensor
 
-from targets.schemes.ranges import Range
-from targets.schemes.scheme import Scheme
+from mgaudit.targets.schemes.ranges import Range
+from mgaudit.targets.schemes.scheme import Scheme
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class GaussianMask(Scheme):
     for each example of a model, for ever: the correlated case that the paper leaves open. Off at evaluation.
     """
 
+    name: ClassVar[str] = "gaussian-mask"
     law: ClassVar[str] = "x * c, c ~ N(1, kappa^2 I)"
     source: ClassVar[str] = "arXiv 2602.17423"
 

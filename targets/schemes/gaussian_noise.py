@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar
 import torch
 from torch import Generator, Tensor
 
-from targets.schemes.ranges import Range
-from targets.schemes.scheme import Scheme
+from mgaudit.targets.schemes.ranges import Range
+from mgaudit.targets.schemes.scheme import Scheme
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class GaussianNoise(Scheme):
     Fresh for every example and step, or, with `fixed`, drawn once for each example of a model. Off at evaluation.
     """
 
+    name: ClassVar[str] = "gaussian-noise"
     law: ClassVar[str] = "x + e, e ~ N(0, sigma^2 I)"
     source: ClassVar[str] = "Bishop 1995"
 

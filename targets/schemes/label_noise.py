@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar
 import torch
 from torch import Generator, Tensor
 
-from targets.schemes.ranges import Range
-from targets.schemes.scheme import Scheme
+from mgaudit.targets.schemes.ranges import Range
+from mgaudit.targets.schemes.scheme import Scheme
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class LabelNoise(Scheme):
     Drawn once for each example of a model. An attacker asks about the true labels.
     """
 
+    name: ClassVar[str] = "label-noise"
     law: ClassVar[str] = "y with probability 1 - rate, each other class with rate / (classes - 1)"
     source: ClassVar[str] = "Angluin and Laird 1988"
 

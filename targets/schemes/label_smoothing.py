@@ -1,25 +1,24 @@
 """Label smoothing: a control, for it regularises without noise."""
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
-from targets.schemes.ranges import Range
-from targets.schemes.scheme import Scheme
-
-if TYPE_CHECKING:
-    from targets.training import Training
+from mgaudit.targets.schemes.ranges import Range
+from mgaudit.targets.schemes.scheme import Scheme
+from mgaudit.targets.training import Training
 
 
 @dataclass(frozen=True)
 class LabelSmoothing(Scheme):
     """Trains on (1 - smoothing) of the label and smoothing / classes of every class; a control without noise."""
 
+    name: ClassVar[str] = "label-smoothing"
     law: ClassVar[str] = "(1 - smoothing) onehot(y) + smoothing / classes"
     source: ClassVar[str] = "Szegedy et al. 2016"
 
     smoothing: Annotated[float, Range(0, 1, high_open=True)]
 
-    def training(self, training: "Training") -> "Training":
+    def training(self, training: Training) -> Training:
         """Returns the training on labels that are smoothed further, if the settings smooth them already."""
         own = training.label_smoothing
         return replace(training, label_smoothing=own + self.smoothing - own * self.smoothing)

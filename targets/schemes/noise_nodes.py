@@ -7,8 +7,8 @@ from typing import Annotated, ClassVar
 import torch
 from torch import Generator, Tensor, nn
 
-from targets.schemes.ranges import Range
-from targets.schemes.scheme import Scheme
+from mgaudit.targets.schemes.ranges import Range
+from mgaudit.targets.schemes.scheme import Scheme
 
 
 class NoiseNode(nn.Module):
@@ -44,6 +44,7 @@ class NoiseNodes(Scheme):
     part of the model that is kept.
     """
 
+    name: ClassVar[str] = "noise-nodes"
     law: ClassVar[str] = "W x + b + w e, e ~ N(0, sigma^2), w trained"
     source: ClassVar[str] = "arXiv 2210.13599"
 

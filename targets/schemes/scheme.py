@@ -1,14 +1,12 @@
 """What a noise scheme is."""
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, ClassVar, get_type_hints
+from typing import ClassVar, get_type_hints
 
 from torch import Generator, Tensor, nn
 
-from targets.schemes.ranges import range_in
-
-if TYPE_CHECKING:
-    from targets.training import Training
+from mgaudit.targets.schemes.ranges import range_in
+from mgaudit.targets.training import Training
 
 
 @dataclass(frozen=True)
@@ -17,12 +15,14 @@ class Scheme:
 
     Every hook is the identity; schemes override the hooks that they need. Hooks act in training only. They draw from
     the generator they are given and from nothing else, so that a scheme of strength zero leaves every other random
-    stream, and with it every weight, untouched. `law` and `source` say, for a reader, what is drawn and who says so.
+    stream, and with it every weight, untouched. `name` is how the scheme is chosen; `law` and `source` say, for a
+    reader, what is drawn and who says so.
 
     What is `fixed` is drawn once for each example of each model, before training, and not again for each batch.
     A parameter's range stands in its type, `Annotated[float, Range(0)]`, and is checked here.
     """
 
+    name: ClassVar[str] = "none"
     law: ClassVar[str] = "x"
     source: ClassVar[str] = "–"
 
@@ -43,7 +43,7 @@ class Scheme:
         """The schemes that this one is composed of, in the order in which they act."""
         return (self,)
 
-    def training(self, training: "Training") -> "Training":
+    def training(self, training: Training) -> Training:
         """Returns how models are fitted under the scheme."""
         return training
 

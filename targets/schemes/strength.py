@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from targets.schemes.dropout import Dropout
-from targets.schemes.gaussian_mask import GaussianMask
-from targets.schemes.gaussian_noise import GaussianNoise
+from mgaudit.targets.schemes.dropout import Dropout
+from mgaudit.targets.schemes.gaussian_mask import GaussianMask
+from mgaudit.targets.schemes.gaussian_noise import GaussianNoise
 
 
 @dataclass(frozen=True)

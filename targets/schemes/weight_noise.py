@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from targets.schemes.ranges import Range
-from targets.schemes.scheme import Scheme
+from mgaudit.targets.schemes.ranges import Range
+from mgaudit.targets.schemes.scheme import Scheme
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class WeightNoise(Scheme):
     cyclic) or one at random. From epoch `stop_epoch` on there is no noise.
     """
 
+    name: ClassVar[str] = "weight-noise"
     law: ClassVar[str] = "gradient at w + e, e ~ N(0, sigma^2 / M) on all M groups, or N(0, sigma^2) on one"
     source: ClassVar[str] = "arXiv 2206.04613"
 

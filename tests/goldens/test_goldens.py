@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from goldens.commands import COMMANDS, GoldenCommand, by_place, processor, run
+
+from tests.goldens.commands import COMMANDS, GoldenCommand, by_place, processor, run
 
 ELSEWHERE = 1e-6  # between kinds of processor
 

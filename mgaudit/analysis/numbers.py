@@ -1,0 +1,42 @@
+"""What an analysis asks for: sums of measured quantities, with the interval of the sum."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from mgaudit.reports.findings import TEST_ACCURACY
+from mgaudit.reports.record import Estimate
+
+RATE, CHANGE = (0.0, 1.0), (-1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A metric of an attack, by its name in the arm, on the arm of that number; or its test accuracy (no attack)."""
+
+    arm: int
+    metric: str
+    attack: str | None = None
+
+
+Terms = Sequence[tuple[float, Quantity]]
+
+
+class Numbers(Protocol):
+    """The measured quantities of a study, in every target and every resample of the examples.
+
+    All arms share targets and resamples, so a sum of quantities of several arms is paired. It is taken over the targets
+    that all its terms have, those of weight 0 too; where they are fewer than three, there is None. A quantity that is a
+    smooth function of others has, to first order, the interval of the sum with its derivatives for weights.
+    """
+
+    def estimate(self, terms: Terms, bounds: tuple[float, float]) -> Estimate | None:
+        """Returns the weighted sum with its 95 % interval, which keeps within `bounds`."""
+
+    def p_value(self, terms: Terms) -> float | None:
+        """Returns the two-sided p-value of a weighted sum of 0, for sums in [-1, 1]."""
+
+
+def accuracy(arm: int) -> Quantity:
+    """Returns the test accuracy of an arm."""
+    return Quantity(arm, TEST_ACCURACY)

@@ -1,0 +1,84 @@
+"""The measured quantities of a study: sums over targets and resamples, with intervals."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+
+import numpy as np
+
+from mgaudit.analysis.analysis import analyse
+from mgaudit.analysis.numbers import Quantity, Terms
+from mgaudit.attacks.intervals import Resampled, two_way_interval, two_way_p_value
+from mgaudit.reports.findings import Analysis
+from mgaudit.reports.record import Estimate
+from mgaudit.reports.results import Arrays, AuditResult
+
+FEWEST_MODELS = 3  # an interval over fewer targets says nothing
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The quantities of a study as its arrays hold them; `trials` are the fewest members that a target has."""
+
+    values: Arrays
+    targets: dict[tuple[int, str | None], list[int]]
+    trials: int
+
+    @classmethod
+    def of(cls, arms: Sequence[AuditResult], arrays: Arrays) -> "Samples":
+        """Returns the quantities of the arms."""
+        targets: dict[tuple[int, str | None], list[int]] = {}
+        for place, arm in enumerate(arms):
+            targets[place, None] = arm.attacks[0].targets
+            targets |= {(place, attack.name): attack.targets for attack in arm.attacks}
+        return cls(arrays, targets, int(arrays["membership"].sum(axis=1).min()))
+
+    @staticmethod
+    def arrays(arm: int, attack: str | None, metric: str, numbers: Resampled) -> Arrays:
+        """Returns a quantity as arrays: in each target (targets,) and in each resample (targets, resamples)."""
+        place = _place(Quantity(arm, metric, attack))
+        return {
+            f"{place}/per_target": numbers.per_target,
+            f"{place}/in_resamples": numbers.in_resamples.astype(np.float32),
+        }
+
+    def estimate(self, terms: Terms, bounds: tuple[float, float]) -> Estimate | None:
+        """Returns the weighted sum with its 95 % interval, or None where the terms share too few targets."""
+        total = self._sum(terms)
+        if total is None:
+            return None
+        interval = two_way_interval(total, self.trials, bounds)
+        return Estimate(value=interval.value, low=interval.low, high=interval.high)
+
+    def p_value(self, terms: Terms) -> float | None:
+        """Returns the two-sided p-value of a sum of 0, or None where the terms share too few targets."""
+        total = self._sum(terms)
+        return None if total is None else two_way_p_value(total)
+
+    def _sum(self, terms: Terms) -> Resampled | None:
+        targets = [self.targets[quantity.arm, quantity.attack] for _, quantity in terms]
+        shared = sorted(set(targets[0]).intersection(*targets[1:]))
+        if len(shared) < FEWEST_MODELS:
+            return None
+        return reduce(
+            add,
+            (
+                weight * self._resampled(quantity).at([own.index(target) for target in shared])
+                for (weight, quantity), own in zip(terms, targets, strict=True)
+                if weight != 0
+            ),
+        )
+
+    def _resampled(self, quantity: Quantity) -> Resampled:
+        place = _place(quantity)
+        return Resampled(self.values[f"{place}/per_target"], self.values[f"{place}/in_resamples"])
+
+
+def analysed(arms: Sequence[AuditResult], baseline: str | None, arrays: Arrays) -> Analysis:
+    """Returns the comparisons between the arms of a study whose arm without noise is `baseline`."""
+    return analyse(arms, baseline, arrays, Samples.of(arms, arrays))
+
+
+def _place(quantity: Quantity) -> str:
+    return "/".join(filter(None, (f"arm{quantity.arm}", quantity.attack, quantity.metric)))

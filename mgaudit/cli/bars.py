@@ -1,0 +1,120 @@
+"""What the command line shows while it works: always on stderr."""
+
+import time
+from typing import Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.progress import Progress as Bars
+from rich.text import Text
+
+from mgaudit.study.progress import Progress
+
+
+class _Drawn:
+    """Bars that are drawn within a `with` block, on a terminal only."""
+
+    _bars: Bars
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+
+class Shown(_Drawn, Progress):
+    """Progress as bars on a terminal and as plain lines elsewhere; always on stderr, and kept for the log."""
+
+    def __init__(self, console: Console, silent: bool) -> None:
+        self._console = console
+        self.lines: list[str] = []
+        self._silent = silent
+        self._started = time.monotonic()
+        self._task: TaskID | None = None
+        self._done = 0
+        self._total = 0
+        self._label = ""
+        self._bars = Bars(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("models,"),
+            TimeRemainingColumn(),
+            TextColumn("left{task.fields[note]}"),
+            console=console,
+            transient=False,
+            disable=silent or not console.is_terminal,
+        )
+        self._plain = not silent and not console.is_terminal
+
+    def _say(self, line: str) -> None:
+        self.lines.append(f"{time.monotonic() - self._started:7.1f} s  {line}")
+        if self._plain:
+            self._console.print(Text(line), soft_wrap=True)
+
+    def stage(self, text: str) -> None:
+        """Notes the step; a terminal shows it above the bars."""
+        self._say(text)
+        if not self._silent and not self._plain:
+            self._console.print(Text(text, style="dim"))
+
+    def note(self, text: str) -> None:
+        """Keeps the text for the log."""
+        self.lines.append(text)
+
+    def training_started(self, label: str, models: int, reused: int) -> None:
+        """Opens a bar for the arm."""
+        self._label, self._done, self._total = label, reused, models
+        note = f", {reused} from the cache" if reused else ""
+        self._say(f"{label}: training {models} models{note}")
+        self._task = self._bars.add_task(escape(label), total=models, completed=reused, note=note)
+
+    def model_trained(self) -> None:
+        """Moves the bar on."""
+        self._done += 1
+        self._say(f"{self._label}: {self._done} of {self._total} models")
+        if self._task is not None:
+            self._bars.advance(self._task)
+
+    def training_ended(self) -> None:
+        """Closes the bar."""
+        if self._task is not None:
+            self._bars.stop_task(self._task)
+
+
+class Downloaded(_Drawn):
+    """One bar over the bytes of several files, told of each file in turn in the way that pooch tells."""
+
+    total: int  # of one file; set by pooch, and of no use here
+
+    def __init__(self, console: Console, label: str, expected: int, silent: bool) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), DownloadColumn(), TransferSpeedColumn())
+        self._bars = Bars(*columns, console=console, disable=silent or not console.is_terminal)
+        self._task = self._bars.add_task(escape(label), total=expected)
+        self._before = 0
+        self._bytes = 0
+
+    def update(self, count: int) -> None:
+        """Adds bytes of the file."""
+        self._bytes += count
+        self._bars.update(self._task, completed=self._before + self._bytes)
+
+    def reset(self) -> None:
+        """Begins the file again: pooch counts whole chunks, and puts that right at the end."""
+        self._bytes = 0
+
+    def close(self) -> None:
+        """Ends the file."""
+        self._before += self._bytes
+        self._bytes = 0

@@ -1,0 +1,81 @@
+"""What there is to choose from, as `mgaudit list` shows it."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mgaudit.attacks import ATTACKS, Attack
+from mgaudit.papers.registry import PAPERS
+from mgaudit.settings.choices import allowed, types
+from mgaudit.targets import QUERIES, SCHEMES, TARGETS
+from mgaudit.targets.datasets import DATASETS, OWN, TAKES_PATH
+from mgaudit.targets.datasets.own import read_own
+from mgaudit.targets.schemes import Scheme
+
+Entry = dict[str, str]
+
+OWN_NETWORK = {
+    "name": "module:Class",
+    "options": "its own",
+    "summary": "A network of your own: a torch.nn.Module in a module that Python finds from the current folder, "
+    "built as Class(input_shape, classes, **options). Schemes and attacks may be your own in the same way.",
+}
+
+
+def catalogue() -> dict[str, list[Entry]]:
+    """Returns the entries of every registry.
+
+    Each has a name, its options with their defaults and ranges, and a summary; attacks have needs, cost and source as
+    well, schemes law and source.
+    """
+    registries: dict[str, tuple[Mapping[str, Callable[..., Any]], tuple[str, ...]]] = {
+        "targets": (TARGETS, ("input_shape", "classes")),
+        "schemes": (SCHEMES, ()),
+        "attacks": (ATTACKS, ()),
+        "queries": (QUERIES, ()),
+        "datasets": ({**DATASETS, OWN: read_own}, ("path", "place", "examples", "generator")),
+    }
+    listed = {
+        kind: [_entry(name, entry, supplied) for name, entry in registry.items()]
+        for kind, (registry, supplied) in registries.items()
+    }
+    listed["targets"].append(OWN_NETWORK)
+    return listed
+
+
+def papers() -> list[Entry]:
+    """Returns the papers that `mgaudit reproduce` makes again, each followed by its figures."""
+    listed = []
+    for paper in PAPERS.values():
+        claims = sum(len(figure.claims) for figure in paper.figures)
+        listed.append({"name": paper.key, "options": str(claims), "summary": paper.title, "source": paper.source})
+        listed += [
+            {"name": f"{paper.key}/{figure.key}", "options": str(len(figure.claims)), "summary": figure.title}
+            for figure in paper.figures
+        ]
+    return listed
+
+
+def _entry(name: str, entry: Callable[..., Any], supplied: tuple[str, ...]) -> Entry:
+    parameters, hints = inspect.signature(entry).parameters, types(entry)
+    options = [
+        (key if parameter.default is parameter.empty else f"{key}={_shown(parameter.default)}")
+        + allowed(hints.get(key))
+        for key, parameter in parameters.items()
+        if key not in supplied
+    ]
+    path = ":PATH" if name in TAKES_PATH else ""
+    summary = " ".join((inspect.getdoc(entry) or "").split("\n\n")[0].split())
+    listed = {"name": name + path, "options": ", ".join(options) or "–", "summary": summary}
+    if isinstance(entry, type) and issubclass(entry, Attack):
+        needs = ", ".join(sorted(entry.needs)).replace("_", " ") or "nothing more"
+        listed |= {"needs": needs, "cost": entry.cost, "source": entry.source}
+    if isinstance(entry, type) and issubclass(entry, Scheme):
+        listed |= {"law": entry.law, "source": entry.source}
+    return listed
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return "x".join(str(item) for item in value)
+    return str(value).lower() if isinstance(value, bool) or value is None else str(value)

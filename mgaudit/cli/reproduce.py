@@ -1,0 +1,89 @@
+"""`mgaudit reproduce`: the figures and claims of papers, made again."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from mgaudit.cli.bars import Shown
+from mgaudit.cli.console import FAILED, err, out, print_paper, told_in, user_errors
+from mgaudit.cli.options import DeviceOption, JobsOption, JsonOption, NewFolderOption, QuietOption
+from mgaudit.reports.formats.render import DEFAULT_FORMATS, PAPER_FORMATS
+from mgaudit.reports.paper_document import paper_document
+from mgaudit.storage.run_folder import RunFolder
+
+KEPT = "models of audits that were trained so far are kept; all else of this paper begins anew"
+
+
+def reproduce(
+    papers: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="A paper or one of its figures, see `mgaudit list papers` (default: all).", metavar="[PAPER[/FIGURE]]…"
+        ),
+    ] = None,
+    full: Annotated[
+        bool,
+        typer.Option("--full/--quick", help="The paper's data and sizes, or small ones on embedded data (default)."),
+    ] = False,
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="Images in place of those of the settings, as in folder:PATH; see `mgaudit list datasets`."),
+    ] = None,
+    format_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format",
+            help=f"{', '.join(PAPER_FORMATS)}; repeat for several (default: {', '.join(DEFAULT_FORMATS)}).",
+        ),
+    ] = None,
+    device: DeviceOption = None,
+    jobs: JobsOption = None,
+    out_folder: NewFolderOption = Path("runs"),
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Make the figures of the papers behind mgaudit again, and judge their claims.
+
+    Each claim gets a number and a verdict: holds, does not hold, or not run here, with the reason. A claim that does
+    not hold is a result, and the exit code is 0; it is 1 where a figure could not be made.
+    """
+    progress = Shown(err, silent=quiet)
+    with user_errors():
+        progress.stage("loading papers")
+        from mgaudit.compute.parallel import default_jobs
+        from mgaudit.papers.paper import Workshop
+        from mgaudit.papers.reproduction import plan_papers
+        from mgaudit.papers.reproduction import reproduce as made
+        from mgaudit.storage.ensembles import check_cache_folder
+        from mgaudit.targets.device import choose_device
+
+        formats = format_ or list(DEFAULT_FORMATS)
+        for name in formats:
+            if name not in PAPER_FORMATS:
+                raise ValueError(f"--format must be one of {', '.join(PAPER_FORMATS)}, got {name!r}")
+        plans = plan_papers(papers or [], full, dataset)
+        check_cache_folder()
+        chosen = choose_device(device or "auto")
+    told, failed = [], False
+    for plan in plans:
+        with user_errors():
+            folder = RunFolder.create(out_folder, plan.slug, plan.sha256)
+        shown = Shown(err, silent=quiet)
+        with told_in(folder, shown, f"the reproduction of {plan.paper.key}", KEPT):
+            result, figures = made(plan, Workshop(jobs or default_jobs(chosen), chosen, shown))
+            shown.stage("writing the reports")
+            paths = folder.write_paper(result, paper_document(result, figures), formats)
+        told.append({"run": str(folder.path), "result": result.model_dump(mode="json")})
+        if not quiet and not as_json:
+            print_paper(result)
+            for path in paths:
+                out.print(Text(str(path)), soft_wrap=True)
+            out.print()
+        failed = failed or any(figure.failed for figure in result.figures)
+    if as_json:
+        typer.echo(json.dumps(told))
+    if failed:
+        raise typer.Exit(FAILED)

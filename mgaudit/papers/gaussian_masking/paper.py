@@ -1,0 +1,35 @@
+"""The paper on Gaussian input masking: its figures and claims."""
+
+from mgaudit.papers.gaussian_masking import (
+    accuracy_and_attacks,
+    decomposition,
+    distributed,
+    loss_trajectories,
+    masked_neuron,
+    open_questions,
+    proxy,
+    smoothed_activation,
+)
+from mgaudit.papers.paper import Paper
+
+PAPER = Paper(
+    key="gaussian-masking",
+    title="Convergence Analysis of Two-Layer Neural Networks under Gaussian Input Masking",
+    source="arXiv 2602.17423",
+    about=(
+        "Kolomvaki, Liao, Dramko, Guang and Kyrillidis multiply each input entry by a fresh draw of N(1, κ²) at every "
+        "step and show that a wide two-layer ReLU network then trains at a linear rate down to a floor that κ sets: "
+        "the mask smooths the activation and adds a regulariser to the loss."
+    ),
+    figures=(
+        proxy.FIGURE,
+        smoothed_activation.FIGURE,
+        masked_neuron.FIGURE,
+        decomposition.FIGURE,
+        loss_trajectories.FIGURE,
+        distributed.FIGURE,
+        accuracy_and_attacks.FIGURE_4,
+        accuracy_and_attacks.FIGURE_5,
+        open_questions.FIGURE,
+    ),
+)

@@ -1,0 +1,27 @@
+"""A claim about a mean over seeds: measured with its interval, or not at all where a model diverged."""
+
+import math
+from collections.abc import Sequence
+
+from mgaudit.papers.claim import Measured, NotRun
+from mgaudit.papers.statistics import mean_interval
+
+
+def judged(
+    quantity: str, values: Sequence[float], at_least: float = -math.inf, at_most: float = math.inf
+) -> Measured | NotRun:
+    """Returns the mean of `values`, a comparison of two models each, with its interval and the bounds of the claim.
+
+    A value that is not finite is of a pair in which a model diverged, and nothing is judged then. Raises ValueError for
+    fewer than two values, and for bounds that `Measured` refuses.
+
+    >>> judged("loss with noise over that without", [0.5, 0.5], at_most=1.0).holds
+    True
+    >>> judged("loss with noise over that without", [0.5, math.inf], at_most=1.0)
+    NotRun(why='in 1 of 2 pairs a model diverged')
+    """
+    lost = sum(not math.isfinite(value) for value in values)
+    if lost:
+        return NotRun(f"in {lost} of {len(values)} pairs a model diverged")
+    mean, low, high = mean_interval(values)
+    return Measured(quantity, mean, at_least, at_most, low, high)

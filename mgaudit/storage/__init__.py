@@ -1,0 +1,1 @@
+"""What is kept: ensembles, run folders, joined runs."""

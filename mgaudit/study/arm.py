@@ -1,0 +1,275 @@
+"""One arm before any attack: what its models are, their training, and what they answer."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import cache, partial
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mgaudit.compute import parallel
+from mgaudit.settings.choices import Choice, own_code
+from mgaudit.settings.study_settings import AuditSettings, attack_choice, queries_choice, target_choice
+from mgaudit.storage.ensembles import EnsembleFolder, training_code_sha256
+from mgaudit.study.design import Design
+from mgaudit.study.progress import Progress
+from mgaudit.targets.contract import check_per_example_gradients, check_stack, check_target
+from mgaudit.targets.datasets import Dataset
+from mgaudit.targets.device import device_name
+from mgaudit.targets.fitting.dp_sgd import plan_privacy
+from mgaudit.targets.fitting.examples import fixed_part
+from mgaudit.targets.fitting.precision import check_precision
+from mgaudit.targets.fitting.recipe import Recipe, initial_model, train
+from mgaudit.targets.querying.ensemble import Ensemble
+from mgaudit.targets.querying.queries import Queries
+from mgaudit.targets.schemes import Scheme, dp_sgd_in
+from mgaudit.targets.schemes.noise_nodes import without_node
+from mgaudit.targets.schemes.scheme import overrides
+
+Outputs = dict[str, NDArray[np.float32]]
+
+# The accountant takes seconds, and the studies of a grid ask for the same again and again.
+_planned = cache(plan_privacy)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """How the models of one arm are trained and queried."""
+
+    settings: AuditSettings
+    recipe: Recipe
+    queries: Queries
+
+
+def plan_arm(settings: AuditSettings, design: Design) -> Arm:
+    """Returns the arm. Raises ValueError for settings that do not fit the data or one another."""
+    dataset = design.dataset
+    target = target_choice(settings.target)
+    scheme = settings.choice.build()
+    training = scheme.training(settings.training)
+    check_precision(training.precision, design.device)
+    if training.augment != "none" and len(dataset.input_shape) != 3:
+        raise ValueError(
+            f"augment {training.augment} needs images (channels, height, width), "
+            f"got examples of shape {dataset.input_shape}; use --augment none"
+        )
+    if training.augment != "none" and overrides(fixed_part(scheme), "inputs"):
+        raise ValueError(
+            f"{settings.label}: noise that is drawn once for each example cannot be composed with --augment "
+            f"{training.augment}, which would move it about; use --augment none or fixed=false"
+        )
+    dp_sgd = dp_sgd_in(scheme)
+    if dp_sgd is not None:
+        # Opacus' norms must be exact, and its epsilon is that of one trainer who holds all examples.
+        training = replace(training, precision="float32", clients=1, local_steps=1)
+    plan = None if dp_sgd is None else _planned(dp_sgd, training, design.expected_members)
+    if settings.stack == "auto":
+        raise ValueError(
+            "stack must be a number once an arm is planned, got 'auto'; mgaudit.study.stacking.with_stack makes it one"
+        )
+    if settings.stack > settings.models:
+        raise ValueError(
+            f"stack must be <= {settings.models}, the models of an arm, got {settings.stack}; use --stack auto"
+        )
+    if settings.training.clients > 1:
+        if settings.stack > 1:
+            raise ValueError(
+                f"stack must be 1 with several clients, which are trained as one stack, got {settings.stack}; "
+                "leave --stack out"
+            )
+        fewest = int(design.membership.sum(axis=1).min())
+        if settings.training.clients > fewest:
+            raise ValueError(
+                f"clients must be <= {fewest}, the fewest training examples of a model, got {settings.training.clients}"
+            )
+    recipe = Recipe(
+        partial(target.build, **target.options),
+        scheme,
+        training,
+        plan,
+        settings.seed,
+        design.expected_members,
+        stack=settings.stack if plan is None else 1,  # Opacus trains one model at a time
+    )
+    network = (target.name, recipe.target, dataset.input_shape, len(dataset.classes))
+    check_target(*network)
+    if recipe.stack > 1 or training.clients > 1:
+        check_stack(target.name, lambda shape, classes: scheme.extend(recipe.target(shape, classes)), *network[2:])
+    _check_extension(settings.label, scheme, recipe, network[2], network[3])
+    attacks = {text: attack_choice(text).built().needs for text in settings.attacks}
+    if plan is not None or any("gradient_norm" in needs for needs in attacks.values()):
+        check_per_example_gradients(*network)
+    choice = queries_choice(settings.queries)
+    queries: Queries = choice.build(**choice.options).under(scheme)
+    queries.check(dataset.input_shape)
+    for text, needs in attacks.items():
+        if "queries" in needs and queries.number < 2:
+            raise ValueError(
+                f"the attack {text} needs several queries of each example, and with --queries {settings.queries} the "
+                f"arm {settings.label!r} is asked once; give --queries crops:8, or mask:8,kappa=0.3 for any data"
+            )
+    return Arm(settings, recipe, queries)
+
+
+def _check_extension(label: str, scheme: Scheme, recipe: Recipe, shape: tuple[int, ...], classes: int) -> None:
+    """Raises ValueError where the scheme cannot extend the network, or where that cannot be undone."""
+    plain, extended = (initial_model(recipe.target, shape, classes, seed=0) for _ in range(2))
+    try:
+        extended = scheme.extend(extended)
+    except ValueError as error:
+        raise ValueError(f"{label}: {error}") from error
+    if list(without_node(extended).state_dict()) != list(plain.state_dict()):
+        raise ValueError(
+            f"{label}: what extend puts into the network must be a NoiseNode, which training takes out again"
+        )
+
+
+@dataclass(frozen=True)
+class TrainedArm:
+    """An arm whose models are in the store; `facts` says of each its steps and seconds and whether it diverged."""
+
+    arm: Arm
+    folder: EnsembleFolder
+    facts: list[dict[str, Any]]
+    models_reused: int
+
+    @property
+    def diverged(self) -> list[int]:
+        """The models whose loss or weights did not stay finite."""
+        return [index for index, fact in enumerate(self.facts) if fact["diverged"]]
+
+    @property
+    def converged(self) -> list[int]:
+        """The other models, which can be queried and attacked. All outputs are theirs, in this order."""
+        return [index for index, fact in enumerate(self.facts) if not fact["diverged"]]
+
+    def logits(self, queries: Queries, design: Design) -> Outputs:
+        """Returns the logits (converged, examples, queries, classes) of the audited examples, "pool", and of "test"."""
+
+        def asked(ensemble: Ensemble) -> Outputs:
+            splits = {"pool": design.dataset.inputs, "test": design.dataset.test_inputs}
+            seed = self.arm.recipe.seed
+            return {split: ensemble.logits(inputs, design.device, queries, seed) for split, inputs in splits.items()}
+
+        return self._kept(f"logits {queries}", asked, design)
+
+    def gradient_norms(self, design: Design) -> NDArray[np.float32]:
+        """Returns the norms (converged, examples) of the gradients of the audited examples' losses."""
+
+        def measured(ensemble: Ensemble) -> Outputs:
+            return {"pool": ensemble.gradient_norms(design.dataset.inputs, design.dataset.labels, design.device)}
+
+        return self._kept("gradient norms", measured, design)["pool"]
+
+    def _kept(self, what: str, compute: Callable[[Ensemble], Outputs], design: Design) -> Outputs:
+        models, recipe, dataset = len(self.facts), self.arm.recipe, design.dataset
+        with self.folder.locked():
+            outputs = self.folder.load_outputs(what, models)
+            if outputs is None:
+                model = initial_model(recipe.target, dataset.input_shape, len(dataset.classes), seed=0)
+                outputs = compute(Ensemble(model, [self.folder.load_weights(index) for index in self.converged]))
+                self.folder.save_outputs(what, models, outputs)
+        return outputs
+
+
+def train_arm(arm: Arm, design: Design, jobs: int, progress: Progress) -> TrainedArm:
+    """Returns the arm with all its models trained.
+
+    Models that have been trained before are taken from the store, and each new one is kept as soon as it is trained.
+    """
+    models = arm.settings.models
+    folder = ensemble_folder(arm, design)
+    with folder.locked():
+        missing = folder.missing(models)
+        progress.training_started(arm.settings.label, models, models - len(missing))
+        choices = _trained_choices(arm.settings)
+        own = own_code(choices)
+        tasks = [
+            _Task(
+                folder,
+                arm.recipe,
+                design.dataset,
+                design.membership[indices],
+                indices,
+                design.device,
+                choices,
+                own,
+            )
+            for indices in _stacks(missing, arm.recipe.stack)
+        ]
+        for trained in parallel.run(_train_and_keep, tasks, jobs):
+            for _ in range(trained):
+                progress.model_trained()
+        progress.training_ended()
+        facts = [folder.load_facts(index) for index in range(models)]
+    plan = arm.recipe.plan
+    if plan is not None and any(fact["steps"] != plan.steps for fact in facts):
+        raise RuntimeError(f"models took other than the {plan.steps} steps that epsilon was computed for")
+    return TrainedArm(arm, folder, facts, models - len(missing))
+
+
+def models_there(arm: Arm, design: Design) -> int:
+    """Returns how many of the arm's models are in the store already."""
+    models = arm.settings.models
+    return models - len(ensemble_folder(arm, design).missing(models))
+
+
+def ensemble_folder(arm: Arm, design: Design) -> EnsembleFolder:
+    """Returns where the arm's models are kept; it may not be there yet."""
+    return EnsembleFolder.at(determined_by(arm.settings, arm.recipe, design))
+
+
+def _stacks(models: list[int], size: int) -> list[list[int]]:
+    return [models[start : start + size] for start in range(0, len(models), size)]
+
+
+def determined_by(settings: AuditSettings, recipe: Recipe, design: Design) -> dict[str, object]:
+    """Returns, as JSON values, all that determines the arm's models; a model's number is its own."""
+    return {
+        "dataset": design.sha256,
+        "coins": design.coins,
+        "target": settings.target,
+        "own code": own_code(_trained_choices(settings)),
+        "scheme": [
+            {"name": choice.name, "text": choice.text, **asdict(part)}
+            for choice, part in zip(settings.choice.parts, recipe.scheme.parts, strict=True)
+        ],
+        "plan": None if recipe.plan is None else asdict(recipe.plan),
+        "training": asdict(recipe.training),
+        "seed": recipe.seed,
+        "members": recipe.members,
+        "stack": recipe.stack,
+        "device": device_name(design.device),
+        "code": training_code_sha256(),
+        "versions": {name: version(name) for name in ("torch", "opacus")},
+    }
+
+
+def _trained_choices(settings: AuditSettings) -> tuple[Choice, ...]:
+    return (target_choice(settings.target), *settings.choice.parts)
+
+
+@dataclass(frozen=True)
+class _Task:
+    folder: EnsembleFolder
+    recipe: Recipe
+    dataset: Dataset
+    membership: NDArray[np.bool_]
+    indices: list[int]
+    device: str
+    choices: tuple[Choice, ...]
+    own_code: dict[str, str]
+
+
+def _train_and_keep(task: _Task) -> int:
+    """Trains one stack and keeps its models. Returns how many they are."""
+    if own_code(task.choices) != task.own_code:  # a worker imports the classes anew
+        raise RuntimeError(f"the source of {', '.join(task.own_code)} was edited during the run; run again")
+    trained = train(task.recipe, task.dataset, task.membership, task.indices, task.device)
+    for index, model in zip(task.indices, trained, strict=True):
+        task.folder.save_model(
+            index, model.weights, {"steps": model.steps, "seconds": model.seconds, "diverged": model.diverged}
+        )
+    return len(trained)

@@ -1,0 +1,238 @@
+"""Attack the models of one arm, each in turn, and measure."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+
+from mgaudit.analysis.samples import FEWEST_MODELS
+from mgaudit.attacks import Attack, Observations, score_every_target
+from mgaudit.attacks.exposure import Exposure, auc_by_class, exposure, ranks_of
+from mgaudit.attacks.intervals import Interval, Resampled, resampled_metrics
+from mgaudit.attacks.metrics import ROC, roc
+from mgaudit.attacks.one_run import Guesses, guess, one_run_fdp_epsilon
+from mgaudit.attacks.power import numbers_of_shadows, score_with_fewer
+from mgaudit.settings.study_settings import attack_choice
+from mgaudit.study.arm import TrainedArm
+from mgaudit.study.design import Design
+from mgaudit.targets.fitting.dp_sgd import default_delta
+from mgaudit.targets.querying.queries import Queries
+from mgaudit.targets.seeds import numpy_generator
+
+ROC_GRID = np.concatenate([[0.0], np.logspace(-4, 0, 161)])
+FEATURES = 32
+POWER_RESAMPLES = 200
+GUESSED_SHARE, SIGNIFICANCE = 0.05, 0.05
+
+Knowledge = Literal["adaptive", "naive"]
+
+
+@dataclass(frozen=True)
+class AttackOutcome:
+    """An attack's scores (targets, examples), its metrics by name, and its mean TPR on ROC_GRID.
+
+    `targets` says which models were attacked. An adaptive adversary trains the shadows as the target was trained, a
+    naive one without noise.
+    """
+
+    name: str
+    attack: Attack
+    knowledge: Knowledge
+    targets: list[int]
+    scores: NDArray[np.float64]
+    metrics: dict[str, Resampled]
+    mean_roc: NDArray[np.float64]
+    correct_guesses: list[int]
+    epsilon_lower_bound: float
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What came out of one arm, with the resamples, so that a study can pair it with another.
+
+    `outcomes` holds the adaptive attacks in the order of the settings, and then the naive ones. Exposure is what the
+    first attack finds, and so are `ranks` (targets, examples) and `power`, its metrics by the number of shadows.
+    """
+
+    trained: TrainedArm
+    train_accuracy: Resampled
+    test_accuracy: Resampled
+    outcomes: list[AttackOutcome]
+    power: dict[int, dict[str, Resampled]]
+    exposure: Exposure
+    ranks: NDArray[np.float64]
+    auc_by_class: dict[int, Interval | None]
+
+    def outcome(self, name: str) -> AttackOutcome:
+        """Returns the adaptive attack of that name."""
+        return next(one for one in self.outcomes if one.name == name and one.knowledge == "adaptive")
+
+
+def audit(trained: TrainedArm, baseline: TrainedArm | None, design: Design) -> Audit:
+    """Returns the arm's accuracy and the success of each attack on it.
+
+    With a `baseline`, the arm trained without noise, attacks that use shadows are mounted by a naive adversary too.
+    """
+    settings, queries = trained.arm.settings, trained.arm.queries
+    choices = {text: attack_choice(text) for text in settings.attacks}
+    attacks: dict[str, Attack] = {text: choice.build(**choice.options) for text, choice in choices.items()}
+    needs = frozenset[str]().union(*(attack.needs for attack in attacks.values()))
+    delta, targets = bound_delta(trained, design), trained.converged
+    observed = _observe(trained, targets, queries, needs, design)
+    outcomes = [_measure(text, attack, targets, observed, None, delta, design) for text, attack in attacks.items()]
+    with_shadows = {text: attack for text, attack in attacks.items() if "shadows" in attack.needs}
+    if baseline is not None and with_shadows:
+        both = [index for index in targets if index in set(baseline.converged)]
+        if len(both) >= FEWEST_MODELS:
+            plain = _observe(baseline, both, queries, frozenset(), design)
+            seen = observed if both == targets else _observe(trained, both, queries, needs, design)
+            outcomes += [_measure(text, one, both, seen, plain, delta, design) for text, one in with_shadows.items()]
+    answers = trained.logits(Queries(), design)
+    correct = answers["pool"][:, :, 0].argmax(axis=-1) == design.dataset.labels
+    test_correct = answers["test"][:, :, 0].argmax(axis=-1) == design.dataset.test_labels
+    headline, membership = outcomes[0].scores, design.membership[targets]
+    return Audit(
+        trained=trained,
+        train_accuracy=accuracy(correct, membership, design.example_resamples),
+        test_accuracy=accuracy(test_correct, np.ones_like(test_correct), design.test_resamples),
+        outcomes=outcomes,
+        power=_power(outcomes[0], observed, design),
+        exposure=exposure(headline, membership),
+        ranks=ranks_of(headline, membership),
+        auc_by_class=auc_by_class(headline, membership, design.dataset.labels, design.example_resamples),
+    )
+
+
+def _power(outcome: AttackOutcome, observed: Observations, design: Design) -> dict[int, dict[str, Resampled]]:
+    """Returns the metrics of the attack with few shadows, with twice as many, and so on up to all that there are."""
+    models = observed.models
+    fewer = numbers_of_shadows(outcome.attack, models)
+    if "shadows" not in outcome.attack.needs:
+        return {}
+    orders = [
+        numpy_generator(design.seed, "shadows", target).permutation(np.delete(np.arange(models), target))
+        for target in range(models)
+    ]
+    membership, counts = design.membership[outcome.targets], design.example_resamples[:POWER_RESAMPLES]
+    found = {
+        shadows: resampled_metrics(score_with_fewer(outcome.attack, observed, shadows, orders), membership, counts)
+        for shadows in fewer
+    }
+    return {**found, models - 1: outcome.metrics}
+
+
+def _observe(
+    trained: TrainedArm, models: list[int], queries: Queries, needs: frozenset[str], design: Design
+) -> Observations:
+    """Returns what these of the arm's models answer, and the extras that are needed."""
+    dataset = design.dataset
+    places = [trained.converged.index(model) for model in models]
+    logits = trained.logits(queries, design)
+    extras: dict[str, NDArray[np.floating]] = {}
+    population_extras: dict[str, NDArray[np.floating]] = {}
+    if "gradient_norm" in needs:
+        extras["gradient_norm"] = trained.gradient_norms(design)[places]
+    if "features" in needs:
+        features, population = principal_components(dataset.inputs, dataset.test_inputs)
+        extras["features"] = np.broadcast_to(features, (len(models), *features.shape))
+        population_extras["features"] = np.broadcast_to(population, (len(models), *population.shape))
+    return Observations(
+        logits["pool"][places],
+        dataset.labels,
+        design.membership[models],
+        logits["test"][places],
+        dataset.test_labels,
+        extras,
+        population_extras,
+    )
+
+
+def principal_components(
+    inputs: NDArray[np.float32], population: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Returns the first FEATURES principal components of the inputs (examples, features) and of the population.
+
+    The components are the population's, so they say nothing of the audited examples; the same for every model.
+    """
+    examples, others = (values.reshape(len(values), -1) for values in (inputs, population))
+    fitted = PCA(min(FEATURES, *others.shape), svd_solver="covariance_eigh").fit(others)
+    return fitted.transform(examples), fitted.transform(others)
+
+
+def _measure(
+    name: str,
+    attack: Attack,
+    targets: list[int],
+    observations: Observations,
+    shadows: Observations | None,
+    delta: float,
+    design: Design,
+) -> AttackOutcome:
+    scores = score_every_target(attack, observations, shadows)
+    membership = design.membership[targets]
+    pairs = list(zip(scores, membership, strict=True))
+    guesses = guessed(scores, membership, design.seed)
+    return AttackOutcome(
+        name=name,
+        attack=attack,
+        knowledge="adaptive" if shadows is None else "naive",
+        targets=targets,
+        scores=scores,
+        metrics=resampled_metrics(scores, membership, design.example_resamples),
+        mean_roc=np.mean([_on_grid(roc(*pair)) for pair in pairs], axis=0),
+        correct_guesses=[one.correct for one in guesses],
+        epsilon_lower_bound=epsilon_lower_bound(guesses, delta),
+    )
+
+
+def bound_delta(trained: TrainedArm, design: Design) -> float:
+    """Returns the delta at which epsilon is bounded from below: the claim's, or DP-SGD's default."""
+    plan = trained.arm.recipe.plan
+    return default_delta(design.expected_members) if plan is None else plan.delta
+
+
+def guesses_a_side(examples: int) -> int:
+    """Returns how many examples are guessed to be members of a target, and how many not to be."""
+    return max(int(GUESSED_SHARE * examples), 1)
+
+
+def guessed(scores: NDArray[np.float64], membership: NDArray[np.bool_], seed: int) -> list[Guesses]:
+    """Returns how well each target's highest scores tell members and its lowest non-members.
+
+    `scores` and `membership` are (targets, examples). Each target is one run with all examples for canaries.
+    """
+    k = guesses_a_side(scores.shape[1])
+    return [
+        guess(*pair, k, k, numpy_generator(seed, "guesses", target))
+        for target, pair in enumerate(zip(scores, membership, strict=True))
+    ]
+
+
+def epsilon_lower_bound(guesses: list[Guesses], delta: float) -> float:
+    """Returns what the guesses about each target prove of the mechanism's epsilon (nats) at `delta`, at 95 %.
+
+    The median of the targets' bounds at 2.5 % is a bound at 5 %, however they depend on one another: by Markov's
+    inequality at least half of them are too high with probability at most twice 2.5 %.
+    """
+    bounds = [one_run_fdp_epsilon(one, delta, SIGNIFICANCE / 2) for one in guesses]
+    return sorted(bounds)[(len(bounds) - 1) // 2]
+
+
+def provable(made: int, canaries: int, delta: float, significance: float) -> float:
+    """Returns the bound on epsilon (nats) if every guess were right: no attack can prove more."""
+    return one_run_fdp_epsilon(Guesses(made, made, canaries), delta, significance)
+
+
+def _on_grid(curve: ROC) -> NDArray[np.float64]:
+    return np.array([float(curve.tpr_at(level)) for level in ROC_GRID])
+
+
+def accuracy(correct: NDArray[np.bool_], counted: NDArray[np.bool_], resamples: NDArray[np.uint16]) -> Resampled:
+    """Returns the share of correct answers (models, examples) among those that are counted."""
+    weights = resamples.astype(np.float32)
+    hits, total = (correct & counted).astype(np.float32), counted.astype(np.float32)
+    per_target = hits.sum(axis=1, dtype=np.float64) / total.sum(axis=1, dtype=np.float64)
+    in_resamples = (hits @ weights.T).astype(np.float64) / (total @ weights.T)
+    return Resampled(per_target, in_resamples)

@@ -1,0 +1,247 @@
+"""How long a comparison will take: a few steps, queries and attacks timed on this machine, without any training."""
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mgaudit.compute import parallel
+from mgaudit.settings.study_settings import attack_choice
+from mgaudit.study.arm import Arm, Outputs, TrainedArm, ensemble_folder, models_there
+from mgaudit.study.attack import audit
+from mgaudit.study.comparison import cell_name
+from mgaudit.study.design import Design
+from mgaudit.study.progress import Progress
+from mgaudit.study.study import Plan
+from mgaudit.targets.datasets import Dataset
+from mgaudit.targets.fitting.recipe import Recipe, initial_model, train
+from mgaudit.targets.querying.ensemble import Ensemble
+from mgaudit.targets.querying.queries import Queries
+from mgaudit.targets.seeds import numpy_generator
+
+FEW, MANY = 10, 50  # steps
+ROUNDS = 3
+LONG = 1.0  # seconds; a run of FEW steps that takes longer says enough
+
+
+@dataclass(frozen=True)
+class ArmTime:
+    """An arm of the plan: its models, how many `there` are already, and the seconds that training the others takes."""
+
+    label: str
+    models: int
+    there: int
+    training: float
+
+
+@dataclass(frozen=True)
+class CellTime:
+    """A study of the plan; `auditing` are the seconds of querying and attacking in all of its arms."""
+
+    name: str
+    arms: list[ArmTime]
+    auditing: float
+
+    @property
+    def seconds(self) -> float:
+        """The whole of it."""
+        return self.auditing + sum(arm.training for arm in self.arms)
+
+
+@dataclass(frozen=True)
+class PlanTime:
+    """A grid of studies; `starting` are the seconds until the workers are there."""
+
+    cells: list[CellTime]
+    starting: float
+
+    @property
+    def seconds(self) -> float:
+        """The whole of it."""
+        return self.starting + sum(cell.seconds for cell in self.cells)
+
+
+def estimated(studies: Sequence[Plan], jobs: int, progress: Progress) -> PlanTime:
+    """Returns the time that each of the studies will take with that many workers, reports not counted.
+
+    Training: steps of each target under each kind of scheme are timed in as many workers at once as will train.
+    Auditing: one model is queried, and one arm of random answers is attacked. Nothing is kept.
+    """
+    measure = _Measure(progress)
+    cells = [
+        CellTime(
+            cell_name(cell),
+            [_arm_time(arm, cell.design, jobs, measure) for arm in cell.arms],
+            sum(measure.auditing(arm, cell) for arm in cell.arms),
+        )
+        for cell in studies
+    ]
+    return PlanTime(cells, measure.starting)
+
+
+def _arm_time(arm: Arm, design: Design, jobs: int, measure: "_Measure") -> ArmTime:
+    models, there = arm.settings.models, models_there(arm, design)
+    stacks = math.ceil((models - there) / arm.recipe.stack)
+    seconds = 0.0
+    if stacks:
+        workers = min(jobs, stacks)
+        seconds = math.ceil(stacks / workers) * measure.stack_seconds(arm, design, workers)
+    return ArmTime(arm.settings.label, models, there, seconds)
+
+
+class _Measure:
+    """Times what has not been timed yet in a study of the same kind."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.starting = 0.0
+        self._progress = progress
+        self._steps: dict[object, tuple[float, float]] = {}
+        self._audits: dict[object, float] = {}
+
+    def stack_seconds(self, arm: Arm, design: Design, workers: int) -> float:
+        """Returns the seconds that training one stack of the arm takes."""
+        recipe, data = arm.recipe, design.dataset
+        names = tuple(part.name for part in arm.settings.choice.parts)
+        kind = (arm.settings.target, data.input_shape, len(data.classes), names, recipe.stack, workers)
+        if kind not in self._steps:
+            self._progress.stage(f"timing steps of {arm.settings.target}, {' + '.join(names)}")
+            if not self._steps:
+                started = time.perf_counter()
+                trained = _seconds(_shortened(recipe, design, FEW), workers)
+                self.starting = time.perf_counter() - started - trained
+            self._steps[kind] = _fixed_and_per_step(recipe, design, workers)
+        fixed, per_step = self._steps[kind]
+        return fixed + per_step * _steps(recipe)
+
+    def auditing(self, arm: Arm, cell: Plan) -> float:
+        """Returns the seconds that querying and attacking this arm of the study takes."""
+        data = cell.design.dataset
+        plain = next((one for one in cell.arms if one.settings.scheme == cell.settings.baseline), None)
+        naive = None if arm is plain else plain
+        shapes = (data.inputs.shape, data.test_inputs.shape, len(data.classes))
+        kind = (arm.settings.target, shapes, arm.queries.number, naive is None)
+        if kind not in self._audits:
+            self._progress.stage(f"timing queries and attacks of {arm.settings.target}")
+            self._audits[kind] = _querying(arm, naive, cell.design) + _attacking(arm, naive, cell)
+        return self._audits[kind]
+
+
+def _steps(recipe: Recipe) -> int:
+    """Returns the steps that a model takes."""
+    if recipe.plan is not None:
+        return recipe.plan.steps
+    return recipe.training.last_epoch * recipe.training.steps_per_epoch(recipe.members)
+
+
+@dataclass(frozen=True)
+class _Timed:
+    recipe: Recipe
+    dataset: Dataset
+    membership: NDArray[np.bool_]
+    device: str
+
+
+def _fixed_and_per_step(recipe: Recipe, design: Design, workers: int) -> tuple[float, float]:
+    """Returns the seconds of a stack's training that its steps have no part in, and the seconds of a step."""
+    few, many = (_shortened(recipe, design, steps) for steps in (FEW, MANY))
+    first = _seconds(few, workers)  # warms up
+    if first > LONG:
+        return 0.0, _seconds(few, workers) / _steps(few.recipe)
+    rounds = [(_seconds(few, workers), _seconds(many, workers)) for _ in range(ROUNDS)]
+    short, long = (statistics.median(times) for times in zip(*rounds, strict=True))
+    if long <= short:  # on a busy machine, and the longer one is the less disturbed
+        return 0.0, long / _steps(many.recipe)
+    per_step = (long - short) / (_steps(many.recipe) - _steps(few.recipe))
+    return max(short - per_step * _steps(few.recipe), 0.0), per_step
+
+
+def _shortened(recipe: Recipe, design: Design, steps: int) -> _Timed:
+    """Returns the training of one stack cut down to about that many steps, on no more examples than they take."""
+    batch, size = recipe.training.batch_size, recipe.stack
+    rows = design.membership[:size]
+    if recipe.plan is None:
+        rows = rows & (rows.cumsum(axis=1) <= FEW * batch)
+    last = int(np.flatnonzero(rows.any(axis=0))[-1]) + 1
+    data = design.dataset
+    dataset = replace(data, inputs=data.inputs[:last], labels=data.labels[:last], origins=data.origins[:last])
+    members = float(rows.sum(axis=1).mean())
+    once = recipe.training.steps_per_epoch(members)
+    training = replace(recipe.training, epochs=max(round(steps / once), 1), stop_epoch=None)
+    plan = None if recipe.plan is None else replace(recipe.plan, steps=steps)
+    return _Timed(
+        replace(recipe, training=training, plan=plan, members=members), dataset, rows[:, :last], design.device
+    )
+
+
+def _seconds(timed: _Timed, workers: int) -> float:
+    """Returns the mean seconds of the training in that many workers at once."""
+    return float(np.mean(list(parallel.run(_train, [timed] * workers, workers))))
+
+
+def _train(timed: _Timed) -> float:
+    started = time.perf_counter()
+    train(timed.recipe, timed.dataset, timed.membership, range(len(timed.membership)), timed.device)
+    return time.perf_counter() - started
+
+
+def _querying(arm: Arm, naive: Arm | None, design: Design) -> float:
+    """Returns the seconds that the models of an arm take to answer, and those of a naive adversary's shadows."""
+    data, recipe = design.dataset, arm.recipe
+    model = initial_model(recipe.target, data.input_shape, len(data.classes), seed=0)
+    weights = {name: tensor.numpy().copy() for name, tensor in model.state_dict().items()}
+    ensemble = Ensemble(model, [weights])
+
+    def asked(queries: Queries) -> None:
+        for inputs in (data.inputs, data.test_inputs):
+            ensemble.logits(inputs, design.device, queries, recipe.seed)
+
+    seconds = _second_time(lambda: asked(Queries()))  # accuracy comes of them
+    if arm.queries != Queries():
+        seconds += _second_time(lambda: asked(arm.queries)) * (1 if naive is None else 2)
+    if any("gradient_norm" in attack_choice(text).built().needs for text in arm.settings.attacks):
+        seconds += _second_time(lambda: ensemble.gradient_norms(data.inputs, data.labels, design.device))
+    return arm.settings.models * seconds
+
+
+def _attacking(arm: Arm, naive: Arm | None, cell: Plan) -> float:
+    """Returns the seconds that attacking an arm takes, by an adaptive adversary and by a naive one."""
+    ours, theirs = _Random.of(arm, cell.design), None if naive is None else _Random.of(naive, cell.design)
+    started = time.perf_counter()
+    audit(ours, theirs, cell.design)
+    return time.perf_counter() - started
+
+
+@dataclass(frozen=True)
+class _Random(TrainedArm):
+    """An arm whose models answer at random, and have not been trained."""
+
+    @classmethod
+    def of(cls, arm: Arm, design: Design) -> "_Random":
+        """Returns the arm so."""
+        return cls(arm, ensemble_folder(arm, design), [{"diverged": False}] * arm.settings.models, 0)
+
+    def logits(self, queries: Queries, design: Design) -> Outputs:
+        """Returns standard normal logits."""
+        data, drawn = design.dataset, numpy_generator(design.seed, "random answers")
+        shape = (queries.number, len(data.classes))
+        return {
+            "pool": drawn.standard_normal((len(self.facts), len(data.labels), *shape), np.float32),
+            "test": drawn.standard_normal((len(self.facts), len(data.test_labels), *shape), np.float32),
+        }
+
+    def gradient_norms(self, design: Design) -> NDArray[np.float32]:
+        """Returns norms at random."""
+        drawn = numpy_generator(design.seed, "random answers")
+        return drawn.random((len(self.facts), len(design.dataset.labels)), np.float32)
+
+
+def _second_time(work: Callable[[], object]) -> float:
+    """Returns the seconds that the work takes when it is done again."""
+    work()
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started

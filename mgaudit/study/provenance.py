@@ -1,0 +1,47 @@
+"""What ran an audit."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+from mgaudit import __version__
+from mgaudit.reports.results import Provenance
+from mgaudit.settings.choices import own_code
+from mgaudit.settings.study_settings import AuditSettings, attack_choice, target_choice
+from mgaudit.storage.ensembles import querying_code_sha256, training_code_sha256
+from mgaudit.study.design import Design
+from mgaudit.targets.device import device_name
+
+REPORTED_VERSIONS = ("torch", "opacus", "numpy", "scipy", "scikit-learn")
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of what computes the numbers."""
+    return {"mgaudit": __version__, "python": platform.python_version()} | {
+        name: version(name) for name in REPORTED_VERSIONS
+    }
+
+
+def provenance(device: str) -> Provenance:
+    """Returns what runs an audit whose models are trained on `device`."""
+    return Provenance(
+        versions=versions(),
+        code_sha256=training_code_sha256(),
+        device=device_name(device),
+        processor=f"{platform.system()} {platform.machine()}",
+    )
+
+
+def run_sha256(settings: dict[str, Any], arms: Sequence[AuditSettings], design: Design) -> str:
+    """Returns the hash of all that determines a result: settings, data, code (the user's own too) and versions."""
+    choices = [
+        choice
+        for arm in arms
+        for choice in (target_choice(arm.target), *arm.choice.parts, *(attack_choice(text) for text in arm.attacks))
+    ]
+    code = [training_code_sha256(), querying_code_sha256(), own_code(choices)]
+    parts = [settings, design.sha256, design.device, code, versions()]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -1,0 +1,51 @@
+"""Which number of a scheme is the strength of its noise."""
+
+import inspect
+from dataclasses import replace
+from typing import Any
+
+from mgaudit.reports.results import Strength
+from mgaudit.settings.choices import Choice
+from mgaudit.settings.study_settings import SchemeChoice
+
+REVERSED = {"dp-sgd": "epsilon", "early-stop": "epochs"}  # the smaller the number, the more it does
+
+
+def strength_of(choice: SchemeChoice, epsilon: float | None) -> Strength | None:
+    """Returns the strength of a scheme; None where it has no number. `epsilon` is what is proved of its DP-SGD.
+
+    It is the first number among the options of the first part that has one. DP-SGD's is epsilon, however its noise was
+    chosen.
+    """
+    for place, part in enumerate(choice.parts):
+        parameter = _parameter(part)
+        if parameter is None:
+            continue
+        without = {key: value for key, value in part.options.items() if key not in _spelling(part, parameter)}
+        family = (*choice.parts[:place], replace(part, options=without), *choice.parts[place + 1 :])
+        others = (*choice.parts[:place], *choice.parts[place + 1 :])
+        return Strength(
+            family="+".join(one.text for one in family),
+            parameter=parameter,
+            value=epsilon if part.name == "dp-sgd" else float(_settings(part)[parameter]),
+            reversed=part.name in REVERSED,
+            origin=None if part.name == "dp-sgd" else SchemeChoice(others).text or "none",
+        )
+    return None
+
+
+def _parameter(part: Choice) -> str | None:
+    if part.name in REVERSED:
+        return REVERSED[part.name]
+    numbers = (key for key, value in _settings(part).items() if type(value) in (int, float))
+    return next(numbers, None)
+
+
+def _settings(part: Choice) -> dict[str, Any]:
+    """Returns the options in the order of the signature, with the defaults of those that were not given."""
+    parameters = inspect.signature(part.build).parameters
+    return {key: part.options.get(key, parameter.default) for key, parameter in parameters.items()}
+
+
+def _spelling(part: Choice, parameter: str) -> tuple[str, ...]:
+    return ("epsilon", "noise_multiplier") if part.name == "dp-sgd" else (parameter,)

@@ -1,0 +1,225 @@
+"""Every number of a result as one tidy table: a row a number."""
+
+import csv
+import io
+from collections.abc import Iterator
+
+from mgaudit.reports.record import Estimate
+from mgaudit.reports.results import AttackResult, AuditResult, Result, StudyResult
+
+COLUMNS = (
+    "study",
+    "target",
+    "dataset",
+    "seed",
+    "scheme",
+    "label",
+    "family",
+    "parameter",
+    "strength",
+    "attack",
+    "knowledge",
+    "what",
+    "metric",
+    "reference",
+    "model",
+    "shadows",
+    "example",
+    "class",
+    "value",
+    "low",
+    "high",
+    "p_value",
+    "p_adjusted",
+    "note",
+)
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+Value = str | int | float | None
+Row = dict[str, Value]
+
+
+def render_csv(result: Result) -> str:
+    """Returns the table as CSV: fractions, nats and seconds as they are in result.json, to the last digit.
+
+    `study` counts the studies from 1; `what` says what a number is and `metric` of which metric; `reference` is the
+    arm that it is compared with. What is empty does not apply. A text that begins with =, +, -, @, a tab or a carriage
+    return has an apostrophe before it, for otherwise a spreadsheet would take it for a formula.
+    """
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, COLUMNS, restval="", lineterminator="\r\n")  # a lone \r in a text is then quoted
+    writer.writeheader()
+    for place, study in enumerate(result.studies):
+        shared: Row = {
+            "study": place + 1,
+            "target": study.target,
+            "dataset": study.dataset.name,
+            "seed": study.settings["seed"],
+        }
+        writer.writerows({key: _cell(value) for key, value in (shared | row).items()} for row in _study(study))
+    return buffer.getvalue()
+
+
+def _cell(value: Value) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(FORMULA) else value
+    return repr(value)
+
+
+def _study(study: StudyResult) -> Iterator[Row]:
+    for arm in study.arms:
+        named = _named(arm)
+        for row in _arm(arm, study):
+            yield named | row
+    for one in study.lost:
+        lost: Row = {"scheme": one.scheme, "label": one.label}
+        yield lost | {"what": "models diverged", "value": len(one.diverged), "note": "not audited"}
+    yield from _comparisons(study)
+    yield {"what": "seconds", "value": study.times.seconds}
+    for scheme, seconds in study.times.training_seconds.items():
+        yield {"scheme": scheme, "what": "training seconds", "value": seconds}
+    for scheme, models in study.times.models_reused.items():
+        yield {"scheme": scheme, "what": "models reused", "value": models}
+
+
+def _named(arm: AuditResult) -> Row:
+    named: Row = {"scheme": arm.scheme, "label": arm.label}
+    if arm.strength is None:
+        return named
+    value = arm.strength.value
+    strength = float("inf") if value is None else value
+    return named | {"family": arm.strength.family, "parameter": arm.strength.parameter, "strength": strength}
+
+
+def _of(what: str, estimate: Estimate) -> Row:
+    return {"what": what, "value": estimate.value, "low": estimate.low, "high": estimate.high}
+
+
+def _arm(arm: AuditResult, study: StudyResult) -> Iterator[Row]:
+    first = arm.attacks[0]
+    mounted: Row = {"attack": first.attack, "knowledge": first.knowledge}
+    yield {**_of("accuracy", arm.train_accuracy), "metric": "train_accuracy"}
+    yield {**_of("accuracy", arm.test_accuracy), "metric": "test_accuracy"}
+    if arm.test_accuracy_difference is not None:
+        reference: Row = {"metric": "test_accuracy", "reference": study.baseline}
+        yield _of("difference to no noise", arm.test_accuracy_difference) | reference
+    yield {"what": "learning rate", "value": arm.learning_rate}
+    yield {"what": "models diverged", "value": len(arm.diverged)}
+    yield from _claim(arm)
+    for attack in arm.attacks:
+        for row in _attack(attack, study):
+            yield {"attack": attack.attack, "knowledge": attack.knowledge, **row}
+    for point in arm.power:
+        for metric, estimate in point.metrics.items():
+            yield mounted | _of("power", estimate) | {"metric": metric, "shadows": point.shadows}
+    for one in arm.most_exposed:
+        shown: Row = {**mounted, "example": one.origin, "class": one.label}
+        yield shown | {"what": "mean score", "value": one.score}
+        yield shown | {"what": "targets", "value": one.targets}
+        for what, rank in (("outranks, in", one.rank_in), ("outranks, out", one.rank_out)):
+            if rank is not None:
+                yield shown | _of(what, rank)
+    for within in arm.by_class:
+        named: Row = {**mounted, "class": within.label}
+        yield named | {"what": "examples", "value": within.examples}
+        if within.auc is None:
+            yield named | {"what": "within class", "metric": "auc", "note": "too few members or non-members"}
+        else:
+            yield named | _of("within class", within.auc) | {"metric": "auc"}
+
+
+def _claim(arm: AuditResult) -> Iterator[Row]:
+    yield {"what": "delta", "value": arm.delta}
+    yield {"what": "guesses", "value": arm.guesses}
+    yield {"what": "provable epsilon", "value": arm.epsilon_provable}
+    claim = arm.claim
+    if claim is None:
+        return
+    epsilon = float("inf") if claim.epsilon is None else claim.epsilon
+    yield {"what": "claimed epsilon", "value": epsilon, "note": f"{claim.accountant} accountant, {claim.adjacency}"}
+    yield {"what": "claimed delta", "value": claim.delta}
+    yield {"what": "noise multiplier", "value": claim.noise_multiplier}
+    yield {"what": "gradient norm at most", "value": claim.max_grad_norm}
+    yield {"what": "sample rate", "value": claim.sample_rate}
+    yield {"what": "steps", "value": claim.steps}
+
+
+def _attack(attack: AttackResult, study: StudyResult) -> Iterator[Row]:
+    for metric, estimate in attack.metrics.items():
+        yield _of("attack", estimate) | {"metric": metric}
+    for metric, estimate in attack.differences.items():
+        yield _of("difference to no noise", estimate) | {"metric": metric, "reference": study.baseline}
+    for metric, values in attack.per_target.items():
+        for model, value in zip(attack.targets, values, strict=True):
+            yield {"what": "attack on one model", "metric": metric, "model": model, "value": value}
+    for metric, estimates in attack.single_targets.items():
+        for model, estimate in zip(attack.targets, estimates, strict=True):
+            yield _of("attack on one model, new examples", estimate) | {"metric": metric, "model": model}
+    for model, correct in zip(attack.targets, attack.correct_guesses, strict=True):
+        yield {"what": "correct guesses", "model": model, "value": correct}
+    yield {"what": "epsilon at least", "value": attack.epsilon_lower_bound}
+    for metric, allowed in attack.false_positives_allowed.items():
+        yield {"what": "false positives allowed", "metric": metric, "value": allowed}
+    yield {"what": "non-members", "value": attack.non_members}
+
+
+def _comparisons(study: StudyResult) -> Iterator[Row]:
+    """Yields what is found by comparing arms; the adversary is adaptive where it is not said to be naive."""
+    found, named = study.analysis, {arm.scheme: _named(arm) for arm in study.arms}
+    first: Row = {"attack": found.attack, "knowledge": "adaptive"}
+    for change in found.changes:
+        who: Row = {}
+        if change.attack is not None:
+            attack = change.attack.removesuffix(", naive")
+            who = {"attack": attack, "knowledge": "adaptive" if attack == change.attack else "naive"}
+        tested = {"p_value": change.p_value, "p_adjusted": change.p_adjusted, "reference": study.baseline}
+        difference = _of("difference to no noise, tested", change.difference)
+        yield named[change.scheme] | who | difference | {"metric": change.metric} | tested
+    for point in found.front:
+        place: Row = {**named[point.scheme], **first, "reference": point.by}
+        yield place | {"what": "front", "note": point.status}
+        if point.accuracy is not None:
+            yield place | _of("front: the other has more", point.accuracy) | {"metric": "test_accuracy"}
+        if point.auc is not None:
+            yield place | _of("front: the other has more", point.auc) | {"metric": "auc"}
+    for match in found.matched:
+        at: Row = {"scheme": match.family, "family": match.family, "reference": match.reference, **first}
+        accuracy: Row = {"what": "matched accuracy: accuracy", "metric": "test_accuracy", "value": match.accuracy}
+        yield at | accuracy | {"note": match.not_reached}
+        if match.strength is not None:
+            yield at | {"what": "matched accuracy: strength", "value": match.strength}
+        for metric, estimate in match.metrics.items():
+            yield at | _of("matched accuracy", estimate) | {"metric": metric}
+        for metric, estimate in match.differences.items():
+            yield at | _of("matched accuracy: difference to reference", estimate) | {"metric": metric}
+    for same in found.dp_equivalent:
+        arm: Row = {**named[same.scheme], "attack": same.attack, "knowledge": "adaptive"}
+        note = None if same.beyond is None else f"beyond the {same.beyond} epsilon of DP-SGD that was run"
+        epsilon: Row = {"value": same.epsilon, "low": same.low, "high": same.high, "note": note}
+        yield arm | {"what": "dp-equivalent epsilon", "metric": "auc"} | epsilon
+        if same.accuracy is not None:
+            yield arm | _of("dp-equivalent: accuracy of DP-SGD", same.accuracy) | {"metric": "test_accuracy"}
+        if same.accuracy_difference is not None:
+            gain = _of("dp-equivalent: accuracy less that of DP-SGD", same.accuracy_difference)
+            yield arm | gain | {"metric": "test_accuracy"}
+    for gap in found.ignorance:
+        for name, estimate in (
+            ("no noise", gap.plain),
+            ("naive", gap.naive),
+            ("adaptive", gap.adaptive),
+            ("apparent gain", gap.apparent),
+            ("real gain", gap.real),
+            ("ignorance", gap.gap),
+        ):
+            what = name if name == "ignorance" else f"ignorance: {name}"
+            yield named[gap.scheme] | {"attack": gap.attack} | _of(what, estimate) | {"metric": "auc"}
+    for shared in found.exposure:
+        exposed: Row = {**named[shared.scheme], **first, "reference": study.baseline}
+        yield exposed | {"what": "shared exposure: examples", "value": shared.examples}
+        yield exposed | _of("shared exposure: outrank without noise", shared.plain)
+        yield exposed | _of("shared exposure: outrank", shared.here)
+        yield exposed | _of("shared exposure: difference to no noise", shared.difference)
+        yield exposed | {"what": "shared exposure: exposed too", "value": shared.also_exposed}
+        yield exposed | {"what": "shared exposure: by chance", "value": shared.by_chance}

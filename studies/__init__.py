@@ -1,0 +1,1 @@
+"""Studies that ship with mgaudit: one TOML file each."""

@@ -1,0 +1,69 @@
+"""The residual network."""
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from mgaudit.targets.networks.cnn import group_norm
+from mgaudit.targets.networks.images import require_images
+
+SMALLEST_IMAGE = 8
+STAGES = 3
+
+
+class ResidualBlock(nn.Module):
+    """relu(x + h), where h is convolution, norm, ReLU, convolution and norm of x.
+
+    Where the shape changes, x goes through a 1x1 convolution and a norm.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.residual = nn.Sequential(
+            nn.Conv2d(inputs, outputs, kernel_size=3, stride=stride, padding=1, bias=False),
+            group_norm(outputs),
+            nn.ReLU(),
+            nn.Conv2d(outputs, outputs, kernel_size=3, padding=1, bias=False),
+            group_norm(outputs),
+        )
+        same = stride == 1 and inputs == outputs
+        self.shortcut = (
+            nn.Identity()
+            if same
+            else nn.Sequential(
+                nn.Conv2d(inputs, outputs, kernel_size=1, stride=stride, bias=False), group_norm(outputs)
+            )
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns activations (batch, outputs, height / stride, width / stride), rounded up."""
+        total: Tensor = self.residual(x) + self.shortcut(x)
+        return total.relu()
+
+
+class ResNet(nn.Module):
+    """A residual network of three stages, `blocks` in each, and then the mean over all pixels (He et al. 2016).
+
+    The stages have `width`, 2 `width` and 4 `width` channels, and the second and third halve the image's sides. It has
+    6 `blocks` + 2 layers. The norms are GroupNorms (Wu and He 2018), never BatchNorms, as in the CNN.
+    """
+
+    def __init__(self, input_shape: tuple[int, ...], classes: int, blocks: int = 1, width: int = 16) -> None:
+        require_images(input_shape, SMALLEST_IMAGE)
+        if blocks < 1 or width < 1:
+            raise ValueError(f"blocks and width must be >= 1, got {blocks} and {width}")
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(input_shape[0], width, kernel_size=3, padding=1, bias=False), group_norm(width), nn.ReLU()
+        )
+        stages: list[nn.Module] = []
+        widths = [width] + [width * 2**stage for stage in range(STAGES) for _ in range(blocks)]
+        for inputs, outputs in pairwise(widths):
+            stages.append(ResidualBlock(inputs, outputs, stride=1 if inputs == outputs else 2))
+        self.stages = nn.Sequential(*stages)
+        self.head = nn.Linear(widths[-1], classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns logits (batch, classes) for `x` (batch, channels, height, width)."""
+        logits: Tensor = self.head(self.stages(self.stem(x)).mean(dim=(2, 3)))
+        return logits

@@ -1,0 +1,24 @@
+"""The wider and deeper convolutional network."""
+
+from typing import Literal
+
+from mgaudit.targets.networks.cnn import CNN
+
+
+class WideCNN(CNN):
+    """The CNN with four convolutions, of 32, 64, 128 and 128 channels.
+
+    The first three blocks end in pooling. The fourth does not, or a 28x28 image would leave it a single pixel and an
+    8x8 one nothing. GroupNorm is on, since without it so many layers hardly learn at the default learning rate.
+    """
+
+    def __init__(
+        self,
+        input_shape: tuple[int, ...],
+        classes: int,
+        channels: tuple[int, ...] = (32, 64, 128, 128),
+        hidden: int = 128,
+        norm: Literal["none", "group"] = "group",
+        pools: int | None = 3,
+    ) -> None:
+        super().__init__(input_shape, classes, channels, hidden, norm, pools)

@@ -1,0 +1,1 @@
+"""How trained targets are queried."""

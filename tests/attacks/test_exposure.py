@@ -1,0 +1,99 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from mgaudit.attacks import LiRA, score_every_target
+from mgaudit.attacks.exposure import auc_by_class, exposure
+from mgaudit.attacks.intervals import resample_counts
+from mgaudit.attacks.metrics import roc
+from tests import oracles
+
+
+def drawn(targets: int = 6, examples: int = 50) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(0)
+    return np.round(generator.standard_normal((targets, examples)), 1), generator.random((targets, examples)) < 0.5
+
+
+def test_the_rank_is_the_share_of_other_non_members_outranked_ties_counted_half() -> None:
+    scores, membership = drawn()
+    found = exposure(scores, membership)
+    for e in range(50):
+        ranks: dict[bool, list[float]] = {True: [], False: []}
+        for t in range(6):
+            others = [scores[t, other] for other in range(50) if not membership[t, other] and other != e]
+            beaten = [1.0 if scores[t, e] > other else 0.5 if scores[t, e] == other else 0.0 for other in others]
+            ranks[bool(membership[t, e])].append(float(np.mean(beaten)))
+        assert found.targets_in[e] == len(ranks[True])
+        for side, mean, low, high, score in (
+            (True, found.rank_in, found.low_in, found.high_in, found.score_in),
+            (False, found.rank_out, found.low_out, found.high_out, found.score_out),
+        ):
+            if ranks[side]:
+                assert mean[e] == pytest.approx(np.mean(ranks[side]))
+                assert score[e] == pytest.approx(scores[membership[:, e] == side, e].mean())
+                assert low[e] <= mean[e] <= high[e]
+
+
+def test_ranks_of_zero_and_one_have_clopper_and_pearsons_interval() -> None:
+    membership = np.ones((6, 5), dtype=bool)
+    membership[:, 4] = False  # the one non-member of every target
+    scores = np.zeros((6, 5))
+    scores[:4, 0], scores[4:, 0] = 1.0, -1.0
+    found = exposure(scores, membership)
+    exact = stats.binomtest(4, 6).proportion_ci(0.95, "exact")
+    assert found.rank_in[0] == pytest.approx(4 / 6)
+    assert (found.low_in[0], found.high_in[0]) == pytest.approx((exact.low, exact.high))
+
+
+def test_an_example_that_is_always_found_out_has_rank_one_and_a_bound_below_it() -> None:
+    scores, membership = drawn()
+    membership[:, 7], membership[:, 8], membership[:, 9] = True, False, False
+    membership[2, 9] = True
+    scores[:, 7] = 99
+    found = exposure(scores, membership)
+    assert (found.rank_in[7], found.high_in[7]) == (1, 1)
+    assert found.low_in[7] == pytest.approx(0.025 ** (1 / 6))  # Clopper and Pearson's for 6 of 6
+    assert np.isnan(found.rank_in[8])
+    assert (found.low_in[8], found.high_in[8]) == (0, 1)
+    assert 8 not in found.most_exposed()
+    assert found.low_in[9] < found.rank_in[9] < found.high_in[9]  # one target: an interval all the same
+
+
+def test_examples_that_give_themselves_away_come_first() -> None:
+    observations = oracles.planted(8, 300, 0.0, np.random.default_rng(3))
+    logits = observations.logits.copy()
+    logits[:, :10, 0, 0] += 8 * observations.membership[:, :10]
+    scores = score_every_target(LiRA(variance="shrunk"), replace(observations, logits=logits))
+    first = exposure(scores, observations.membership).most_exposed()[:10]
+    assert set(first.tolist()) == set(range(10))
+
+
+def test_an_easy_example_and_one_seen_once_do_not_come_before_one_that_is_exposed() -> None:
+    generator = np.random.default_rng(2)
+    membership = generator.random((16, 300)) < 0.5
+    scores = generator.standard_normal((16, 300))
+    scores[:, :20] += 8  # easy: high whether a target trained on it or not
+    membership[:, 20:40] = np.arange(16)[:, np.newaxis] == 3  # seen once
+    scores[3, 20:40] = 7
+    scores[:, 40:50] += 6 * membership[:, 40:50]
+    assert set(exposure(scores, membership).most_exposed()[:10].tolist()) == set(range(40, 50))
+
+
+def test_the_auc_by_class_is_that_of_the_classs_examples() -> None:
+    generator = np.random.default_rng(1)
+    membership = generator.random((5, 200)) < 0.5
+    labels = np.repeat([0, 1, 2], [90, 90, 20])
+    scores = generator.standard_normal((5, 200)) + 2.0 * membership * (labels == 1)
+    counts = resample_counts(200, generator, 50)
+    found = auc_by_class(scores, membership, labels, counts)
+    for label in (0, 1):
+        chosen = labels == label
+        aucs = [float(roc(scores[t, chosen], membership[t, chosen]).auc()) for t in range(5)]
+        interval = found[label]
+        assert interval is not None
+        assert interval.value == pytest.approx(np.mean(aucs))
+        assert interval.low < interval.value < interval.high
+    assert found[2] is None  # too few members
+    assert found[1].low > found[0].high  # type: ignore[union-attr]

@@ -1,0 +1,224 @@
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.special import expit, logit
+
+from mgaudit.attacks import Attack, LiRA, LossThreshold, Observations, score_every_target
+from mgaudit.attacks.intervals import (
+    Interval,
+    Resampled,
+    clopper_pearson,
+    resample_counts,
+    two_way_interval,
+    two_way_p_value,
+)
+from mgaudit.attacks.metrics import metrics
+from tests import oracles
+
+
+def intervals(attack: Attack, observations: Observations, generator: np.random.Generator) -> dict[str, Interval]:
+    scores = score_every_target(attack, observations)
+    pairs = list(zip(scores, observations.membership, strict=True))
+    counts = resample_counts(scores.shape[1], generator, resamples=100)
+    exact, drawn = [metrics(*pair) for pair in pairs], [metrics(*pair, counts) for pair in pairs]
+    return {
+        name: two_way_interval(
+            Resampled(np.concatenate([found[name] for found in exact]), np.stack([found[name] for found in drawn])),
+            trials=50,
+            bounds=(-1, 1),
+        )
+        for name in exact[0]
+    }
+
+
+def coverage(
+    attack: Attack,
+    shift: float,
+    truths: dict[str, float],
+    permuted: bool = False,
+    audits: int = 300,
+    examples: int = 150,
+) -> dict[str, float]:
+    covered = dict.fromkeys(truths, 0)
+    for seed in range(audits):
+        generator = np.random.default_rng(seed)
+        observations = oracles.planted(6, examples, shift, generator)
+        if permuted:
+            shuffled = np.stack([generator.permutation(row) for row in observations.membership])
+            observations = Observations(observations.logits, observations.labels, shuffled)
+        found = intervals(attack, observations, generator)
+        for name, truth in truths.items():
+            covered[name] += found[name].low <= truth <= found[name].high
+    return {name: count / audits for name, count in covered.items()}
+
+
+@pytest.mark.parametrize("attack", [LiRA(), pytest.param(LossThreshold(), marks=pytest.mark.slow)], ids=repr)
+def test_the_intervals_cover_guessing_when_membership_is_permuted(attack: Attack) -> None:
+    guessing = {"auc": 0.5, "balanced_accuracy": 0.5, "advantage": 0.0}
+    found = coverage(attack, shift=1.5, truths=guessing, permuted=True)
+    assert all(share >= 0.93 for share in found.values()), found
+
+
+def test_the_intervals_cover_the_truth_when_examples_differ() -> None:
+    # phi is N(0, 3^2 + 1) for non-members and higher by the shift for members.
+    shift = 1.5 / np.sqrt(10)
+    truths = {
+        "auc": float(stats.norm.cdf(shift / np.sqrt(2))),
+        "tpr_at_0.1_fpr": float(stats.norm.sf(stats.norm.isf(0.1) - shift)),
+    }
+    found = coverage(LossThreshold(), shift=1.5, truths=truths, examples=400)
+    assert all(share >= 0.93 for share in found.values()), found
+
+
+def two_way(targets: float, examples: float, both: float, seed: int, shape: tuple[int, int] = (10, 300)) -> Interval:
+    """The interval for the mean of N(0, targets^2) + N(0, examples^2) + N(0, both^2) effects."""
+    generator = np.random.default_rng(seed)
+    values = (
+        targets * generator.standard_normal((shape[0], 1))
+        + examples * generator.standard_normal((1, shape[1]))
+        + both * generator.standard_normal(shape)
+    )
+    counts = resample_counts(shape[1], generator, resamples=200)
+    return two_way_interval(
+        Resampled(values.mean(axis=1), values @ counts.T / shape[1]), trials=shape[1], bounds=(-100, 100)
+    )
+
+
+@pytest.mark.parametrize("effects", [(0, 0, 1), (0.1, 0, 1), (0, 1, 1), (0.1, 1, 1)], ids=str)
+def test_coverage_whichever_effect_dominates_and_no_needless_width(effects: tuple[float, float, float]) -> None:
+    intervals = [two_way(*effects, seed=seed) for seed in range(400)]
+    covered = np.mean([interval.low <= 0 <= interval.high for interval in intervals])
+    assert 0.93 <= covered <= 0.97
+    truth = np.sqrt(effects[0] ** 2 / 10 + effects[1] ** 2 / 300 + effects[2] ** 2 / 3000)
+    assert np.mean([interval.high - interval.low for interval in intervals]) < 2.8 * 1.96 * truth
+
+
+def test_an_interval_over_targets_alone_would_be_too_narrow() -> None:
+    covered = 0
+    for seed in range(300):
+        generator = np.random.default_rng(seed)
+        means = (generator.standard_normal((1, 300)) + generator.standard_normal((10, 300))).mean(axis=1)
+        low, high = stats.t.interval(0.95, 9, means.mean(), means.std(ddof=1) / np.sqrt(10))
+        covered += low <= 0 <= high
+    assert covered / 300 < 0.8
+
+
+def test_paired_differences_cancel_what_is_shared() -> None:
+    generator = np.random.default_rng(0)
+    counts = resample_counts(500, generator, 200)
+    shared = generator.standard_normal((8, 500))
+    first, second = (
+        Resampled((shared + change).mean(axis=1), (shared + change) @ counts.T / 500) for change in (0.1, 0.0)
+    )
+    interval = two_way_interval(first - second, trials=500, bounds=(-1, 1))
+    assert interval.value == pytest.approx(0.1)
+    assert interval.high - interval.low < 1e-6
+
+
+def test_targets_alone_have_students_interval() -> None:
+    per_target = np.array([0.2, 0.5, 0.3, 0.6])
+    numbers = Resampled(per_target, np.repeat(per_target[:, np.newaxis], 9, axis=1))
+    wide = two_way_interval(numbers, trials=10, bounds=(-1e4, 1e4))
+    mean, sd = per_target.mean(), per_target.std(ddof=1) / 2
+    assert (wide.low, wide.high) == pytest.approx(stats.t.interval(0.95, 3, mean, sd), abs=1e-4)
+    rate = two_way_interval(numbers, trials=10)
+    expected = expit(stats.t.interval(0.95, 3, logit(mean), sd / (mean * (1 - mean))))
+    assert (rate.low, rate.high) == pytest.approx(tuple(expected))
+
+
+def test_an_interval_far_wider_than_its_bounds_fills_them() -> None:
+    interval = two_way_interval(Resampled(np.array([0.001, 0.9]), np.zeros((2, 9))), trials=10)
+    assert 0 <= interval.low < 1e-3
+    assert 1 - 1e-3 < interval.high <= 1
+    interval = two_way_interval(Resampled(np.array([0.0, 1e-6]), np.tile(np.arange(9.0), (2, 1))), trials=10)
+    assert (interval.low, interval.high) == (0, 1)
+
+
+def test_examples_that_move_all_targets_alike_have_the_normal_interval() -> None:
+    moves = np.random.default_rng(0).normal(0, 0.01, 400)
+    interval = two_way_interval(Resampled(np.zeros(4), np.tile(moves, (4, 1))), trials=10, bounds=(-100, 100))
+    # V_examples - V_both = (1 - 1/4) Var(moves).
+    half = stats.norm.ppf(0.975) * moves.std(ddof=1) * np.sqrt(3 / 4)
+    assert (interval.low, interval.high) == pytest.approx((-half, half))
+
+
+def test_targets_that_agree_by_chance_are_not_certain() -> None:
+    noise = np.random.default_rng(0).normal(0, 0.01, (4, 4000))
+    interval = two_way_interval(Resampled(np.full(4, 0.5), 0.5 + noise), trials=10)
+    assert interval.high - interval.low >= stats.norm.ppf(0.975) * noise.mean(axis=0).std() * (1 - 1e-3)
+
+
+def test_identical_arms_differ_by_exactly_nothing() -> None:
+    numbers = Resampled(np.array([0.2, 0.4, 0.9]), np.random.default_rng(0).random((3, 50)))
+    assert two_way_interval(numbers - numbers, trials=10, bounds=(-1, 1)) == Interval(0.0, 0.0, 0.0)
+
+
+def test_a_rate_that_never_varies_at_a_bound_has_the_exact_binomial_interval() -> None:
+    for value in (0.0, 1.0):
+        interval = two_way_interval(Resampled(np.full(4, value), np.full((4, 9), value)), trials=59)
+        assert interval.value == value
+        clopper_pearson = stats.binomtest(int(59 * value), 59).proportion_ci(0.95)
+        assert (interval.low, interval.high) == pytest.approx((clopper_pearson.low, clopper_pearson.high))
+        assert 0 <= interval.low <= interval.high <= 1
+        varied = np.random.default_rng(0).random((4, 9))
+        wider = two_way_interval(Resampled(np.full(4, value), varied), trials=59)
+        assert wider.high - wider.low > interval.high - interval.low
+
+
+@pytest.mark.parametrize(("successes", "trials", "level"), [(0, 7, 0.95), (7, 7, 0.95), (3, 50, 0.9), (199, 200, 0.99)])
+def test_clopper_pearson_is_the_exact_binomial_interval(successes: int, trials: int, level: float) -> None:
+    found = clopper_pearson(successes, trials, level)
+    expected = stats.binomtest(successes, trials).proportion_ci(level, method="exact")
+    assert found.value == successes / trials
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((0, 0), "trials must be > 0 and finite, got 0"),
+        ((-1, 5), r"successes must be in \[0, trials = 5\], got -1"),
+        ((6, 5), r"successes must be in \[0, trials = 5\], got 6"),
+        ((float("nan"), 5), "successes must be in"),
+        ((1, 5, 1.0), r"level must be in \(0, 1\), got 1.0"),
+    ],
+)
+def test_what_is_no_share_is_refused(arguments: tuple[float, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        clopper_pearson(*arguments)
+
+
+def test_resamples_draw_with_replacement_and_evenly() -> None:
+    counts = resample_counts(50, np.random.default_rng(0), resamples=2000)
+    assert (counts.sum(axis=1) == 50).all()
+    assert counts.mean(axis=0) == pytest.approx(np.ones(50), abs=0.15)
+    assert counts.var() == pytest.approx(1 - 1 / 50, abs=0.05)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_the_p_value_is_below_5_percent_exactly_where_the_interval_leaves_0_out(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    numbers = Resampled(generator.normal(0.02, 0.02, 6), generator.normal(0.02, 0.01, (6, 200)))
+    interval = two_way_interval(numbers, 100, (-1, 1))
+    assert (two_way_p_value(numbers) < 0.05) is (interval.low > 0 or interval.high < 0)
+
+
+def test_the_p_value_of_targets_alone_is_students() -> None:
+    per_target = np.array([0.0002, 0.0005, 0.0003, -0.0001])
+    numbers = Resampled(per_target, np.repeat(per_target[:, np.newaxis], 9, axis=1))
+    assert two_way_p_value(numbers) == pytest.approx(stats.ttest_1samp(per_target, 0).pvalue, rel=1e-4)
+    assert two_way_p_value(-1.0 * numbers) == pytest.approx(two_way_p_value(numbers))
+
+
+def test_the_p_value_of_nothing_is_1_and_of_certainty_next_to_0() -> None:
+    assert two_way_p_value(Resampled(np.zeros(4), np.zeros((4, 9)))) == 1.0
+    assert two_way_p_value(Resampled(np.full(4, 0.3), np.full((4, 9), 0.3))) < 1e-50
+    assert two_way_p_value(Resampled(np.ones(4), np.ones((4, 9)))) < 1e-50
+
+
+def test_sums_of_resampled_numbers_are_taken_in_every_target_and_resample() -> None:
+    generator = np.random.default_rng(0)
+    first, second = (Resampled(generator.random(4), generator.random((4, 9))) for _ in range(2))
+    total = 2.0 * first + -1.0 * second
+    assert np.allclose(total.per_target, 2 * first.per_target - second.per_target)
+    assert np.allclose(total.in_resamples, 2 * first.in_resamples - second.in_resamples)

@@ -1,0 +1,555 @@
+import math
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from torch import Tensor, nn
+
+from mgaudit.papers.claim import Data, Measured, NotRun, Row
+from mgaudit.papers.noise_nodes import node_vs_loss, relu_boundaries, relu_phases
+from mgaudit.papers.noise_nodes.beginning import beginning
+from mgaudit.papers.noise_nodes.chance import geometric_mean, mean, root_mean_square, share, slope
+from mgaudit.papers.noise_nodes.linear_phases import LinearPhases
+from mgaudit.papers.noise_nodes.networks import (
+    Network,
+    mean_loss,
+    network,
+    plain_outputs,
+    reference_sigma,
+    sharpness,
+)
+from mgaudit.papers.noise_nodes.paper import PAPER
+from mgaudit.papers.paper import PaperFigure, Workshop
+from mgaudit.reports.figures.drawing import Drawing
+from mgaudit.study.progress import Progress
+from mgaudit.targets.datasets import Dataset
+from mgaudit.targets.fitting.recipe import Recipe
+from mgaudit.targets.fitting.trajectory import Trajectory
+from mgaudit.targets.querying.curvature import noisy_outputs, top_curvature
+from mgaudit.targets.schemes import NoiseNodes
+from mgaudit.targets.training import Training
+from mgaudit.theory.noise_nodes import phase, pull, walk
+
+FIGURES = {figure.key: figure for figure in PAPER.figures}
+LINEAR = ("linear-phases", "linear-boundaries", "decay-time")
+SHRUNK = {"examples": 100, "hidden": (16, 16), "models": 2}
+SMALL = {
+    "linear-phases": replace(FIGURES["linear-phases"].quick, runs=12, examples=512, batch=128),
+    "linear-boundaries": replace(
+        FIGURES["linear-boundaries"].quick,
+        etas=(0.01,),
+        batches=(64, 65536),
+        runs=4,
+        escape_steps=300,
+        walkers=500,
+        walk_steps=(1, 4, 16),
+    ),
+    "decay-time": replace(FIGURES["decay-time"].quick, runs=5),
+    "relu-phases": replace(FIGURES["relu-phases"].quick, **SHRUNK, epochs=3, divergence_models=2, snapshots=1),
+    "relu-boundaries": replace(FIGURES["relu-boundaries"].quick, **SHRUNK, steps=10, halvings=3),
+    "node-vs-loss": replace(FIGURES["node-vs-loss"].quick, **SHRUNK, epochs=4, snapshots=4, shares=(0.002, 0.5, 2.0)),
+}
+EACH = pytest.mark.parametrize("key", list(FIGURES))
+
+
+@cache
+def measured(key: str) -> Data:
+    return FIGURES[key].measure(SMALL[key], Workshop(1, "cpu", Progress()))
+
+
+def judged(figure: PaperFigure, key: str, data: Data) -> Measured | NotRun:
+    return next(claim for claim in figure.claims if claim.key == key).check(data)
+
+
+def verdict(figure: str, key: str, data: Data) -> bool:
+    found = judged(FIGURES[figure], key, data)
+    assert isinstance(found, Measured)
+    return found.holds
+
+
+def changed(data: Data, table: str, column: str, factor: float) -> Data:
+    rows = [{**row, column: float(row[column]) * factor} if column in row else row for row in data[table]]
+    return {**data, table: rows}
+
+
+@EACH
+def test_data_are_small_plain_and_finite_and_each_claim_is_judged_or_says_why_not(key: str) -> None:
+    data = measured(key)
+    assert 0 < sum(map(len, data.values())) <= 2000
+    for rows in data.values():
+        for row in rows:
+            assert all(type(value) in (str, float) for value in row.values())
+            assert all(math.isfinite(value) for value in row.values() if isinstance(value, float))
+    for claim in FIGURES[key].claims:
+        assert isinstance(claim.check(data), Measured if key in LINEAR else Measured | NotRun)
+        assert claim.statement.endswith(".")
+        assert claim.place
+
+
+@pytest.mark.parametrize("key", ["linear-phases", "node-vs-loss"])
+def test_data_are_the_same_each_time(key: str) -> None:
+    assert FIGURES[key].measure(SMALL[key], Workshop(1, "cpu", Progress())) == measured(key)
+
+
+@EACH
+def test_figures_are_drawn_from_the_data_with_axes_that_say_what_they_are(key: str) -> None:
+    figure = FIGURES[key]
+    drawn = figure.draw(measured(key))
+    assert Drawing(key, drawn, figure.title, figure.description, []).svg().startswith("<svg")
+    for axes in drawn.axes:
+        assert axes.get_xlabel()
+        assert axes.get_ylabel()
+        assert axes.lines
+        labels = [label.get_text() for axis in (axes.xaxis, axes.yaxis) for label in axis.get_ticklabels()]
+        assert not any("$" in label for label in labels)
+    assert drawn.legends or all(axes.get_legend() for axes in drawn.axes)
+
+
+def test_keys_are_those_of_one_figure_and_one_claim() -> None:
+    claims = [claim.key for figure in PAPER.figures for claim in figure.claims]
+    assert len(claims) == len(set(claims))
+    assert len(FIGURES) == len(PAPER.figures)
+
+
+@pytest.mark.parametrize("noise", ["fresh", "fixed"])
+def test_the_four_phases_of_the_linear_network_are_told_apart(noise: str) -> None:
+    data = measured("linear-phases")
+    for key, column, factor in (
+        (f"decoupled-stays-{noise}", "seen_ratio", 0.8),
+        (f"decay-falls-{noise}", "leak_ratio", 1e5),
+        (f"decay-no-growth-{noise}", "growth", 1.2),
+        (f"catapult-grows-{noise}", "growth", 0.1),
+        (f"catapult-recovers-{noise}", "loss_ratio", 1e9),
+        (f"catapult-flatter-{noise}", "end_sharpness", 3.0),
+        (f"catapult-norm-{noise}", "node_norm_ratio", 3.0),
+    ):
+        assert verdict("linear-phases", key, data)
+        assert not verdict("linear-phases", key, changed(data, "runs", column, factor))
+    all_of_them = {**data, "runs": [{**row, "diverged_at": 3.0} for row in data["runs"]]}
+    assert not verdict("linear-phases", f"decay-falls-{noise}", all_of_them)
+
+
+@pytest.mark.parametrize("noise", ["fresh", "fixed"])
+def test_of_the_nodes_weights_only_those_along_w2_decay(noise: str) -> None:
+    data = measured("linear-phases")
+    assert not verdict("linear-phases", f"decay-whole-norm-{noise}", data)
+    assert verdict("linear-phases", f"decay-whole-norm-{noise}", changed(data, "runs", "node_norm_ratio", 0.1))
+
+
+@pytest.mark.parametrize("noise", ["fresh", "fixed"])
+@pytest.mark.parametrize(("escaped", "holds"), [(0, False), (90, False), (100, True)])
+def test_nearly_all_runs_of_the_divergence_phase_must_escape(noise: str, escaped: int, holds: bool) -> None:
+    head: Row = {"phase": "divergence", "noise": noise}
+    rows: list[Row] = [{**head, "diverged_at": 0.0 if run < escaped else -1.0} for run in range(100)]
+    assert verdict("linear-phases", f"divergence-escapes-{noise}", {"runs": rows}) is holds
+
+
+@pytest.mark.parametrize(("moved", "holds"), [(0.5, False), (1.0, True), (2.0, False)])
+def test_the_decoupled_node_must_move_as_far_as_the_walk(moved: float, holds: bool) -> None:
+    row: Row = {"phase": "decoupled", "noise": "fresh", "diverged_at": -1.0, "moved_over_walk": moved}
+    assert verdict("linear-phases", "decoupled-walks-fresh", {"runs": [row] * 100}) is holds
+
+
+@pytest.mark.parametrize("settings", [FIGURES["linear-phases"].quick, FIGURES["linear-phases"].full])
+def test_the_phases_are_called_what_the_theory_calls_them(settings: LinearPhases) -> None:
+    for name, steepness in settings.sharpness:
+        sigma = math.sqrt(steepness / settings.eta / 2)
+        pulled = settings.cosine * float(pull(settings.eta, sigma, 1.0))
+        gradient = settings.sigma_x * settings.target  # w2 . w1 is 0 at first, and |w2| 1
+        walked = float(walk(settings.eta, sigma, gradient, settings.batch))
+        assert phase(settings.eta, 2 * sigma**2, pulled, walked) == name
+
+
+def test_the_boundaries_are_at_two_and_four() -> None:
+    data = measured("linear-boundaries")
+    for key in ("growth-at-2", "divergence-at-4"):
+        assert verdict("linear-boundaries", key, data)
+        for factor in (0.9, 1.1):
+            assert not verdict("linear-boundaries", key, changed(data, "sharpness", "found", factor))
+
+
+def test_the_decoupled_boundary_is_that_of_one_step_and_falls_with_their_root() -> None:
+    data = measured("linear-boundaries")
+    found = judged(FIGURES["linear-boundaries"], "decoupled-one-step", data)
+    assert isinstance(found, Measured)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < 1 < found.high
+    assert found.value == pytest.approx(1, abs=0.1)
+    assert verdict("linear-boundaries", "decoupled-over-steps", data)
+    assert not verdict("linear-boundaries", "decoupled-training", data)
+    one = {**data, "decoupled": [row for row in data["decoupled"] if row["steps"] == 4]}
+    assert isinstance(judged(FIGURES["linear-boundaries"], "decoupled-over-steps", one), NotRun)
+
+
+def test_decay_times_are_those_predicted() -> None:
+    data = measured("decay-time")
+    for key, table in (
+        ("node-decay-time", "node"),
+        ("loss-decay-time", "loss"),
+        ("node-decay-time-with-its-length", "node_share"),
+    ):
+        assert verdict("decay-time", key, data)
+        for factor in (0.85, 1.15):
+            assert not verdict("decay-time", key, changed(data, table, "measured", factor))
+    one_bad = [{**row, "measured": 2 * float(row["measured"])} for row in data["node"][:5]] + data["node"][5:]
+    assert not verdict("decay-time", "node-decay-time", {**data, "node": one_bad})
+    assert not verdict("decay-time", "node-decay-time-at-any-length", data)
+
+
+def phases(loss: str, noise: str, phase: str, models: int = 4, **values: float) -> Data:
+    rows = [
+        {"loss": loss, "noise": noise, "phase": phase, "model": float(model), "diverged": 0.0, **values}
+        for model in range(models)
+    ]
+    jitter = [1.0, 1.001, 0.999, 1.002]
+    return {
+        "runs": [
+            {name: v * jitter[i % 4] if name in values and isinstance(v, float) else v for name, v in row.items()}
+            for i, row in enumerate(rows)
+        ]
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "phase", "column", "good", "bad"),
+    [
+        ("decoupled-stays", "decoupled", "node_norm_ratio", 1.0, 0.8),
+        ("decay-falls", "decay", "node_norm_ratio", 0.2, 0.6),
+        ("decay-no-growth", "decay", "growth", 1.0, 1.2),
+        ("catapult-grows", "catapult", "growth", 2.0, 1.0),
+        ("catapult-recovers", "catapult", "loss_ratio", 0.1, 0.9),
+        ("catapult-falls", "catapult", "node_norm_ratio", 0.2, 0.6),
+        ("catapult-flatter", "catapult", "end_sharpness", 0.5, 1.5),
+        ("catapult-below-two", "catapult", "end_sharpness", 1.9, 2.1),
+    ],
+)
+def test_claims_on_phases_of_the_relu_network_follow_their_numbers(
+    key: str, phase: str, column: str, good: float, bad: float
+) -> None:
+    for value, holds in ((good, True), (bad, False)):
+        data = phases("squared", "fresh", phase, **{column: value})
+        for row in data["runs"]:
+            row["start_sharpness"] = 1.0
+        assert verdict("relu-phases", f"squared-fresh-{key}", data) is holds
+        data["runs"][0]["diverged"] = 1.0
+        assert not verdict("relu-phases", f"squared-fresh-{key}", data)
+
+
+def test_divergence_is_a_share_and_fixed_noise_is_compared_model_by_model() -> None:
+    data = phases("squared", "fresh", "divergence", models=6)
+    assert not verdict("relu-phases", "squared-fresh-divergence-escapes", data)
+    for row in data["runs"]:
+        row["diverged"] = 1.0
+    assert verdict("relu-phases", "squared-fresh-divergence-escapes", data)
+    fresh, fixed = (phases("squared", noise, "decay", node_norm_ratio=0.2)["runs"] for noise in ("fresh", "fixed"))
+    assert verdict("relu-phases", "squared-decay-fixed-like-fresh", {"runs": fresh + fixed})
+    apart = [{**row, "node_norm_ratio": 0.5} for row in fixed]
+    assert not verdict("relu-phases", "squared-decay-fixed-like-fresh", {"runs": fresh + apart})
+    assert isinstance(judged(FIGURES["relu-phases"], "squared-decay-fixed-like-fresh", {"runs": fresh}), NotRun)
+
+
+def test_claims_on_the_node_beside_the_loss_follow_their_numbers() -> None:
+    rows = [
+        {"loss": "squared", "share": share, "model": float(model), "diverged": 0.0, "node_norm_ratio": ratio,
+         "node_halves": 100.0 + model, "train_loss_halves": 60.0}
+        for share, ratio in ((0.002, 1.0), (0.5, 0.3))
+        for model in range(3)
+    ]  # fmt: skip
+    data: Data = {"runs": rows}
+    assert verdict("node-vs-loss", "squared-similar-evolution", data)
+    assert not verdict("node-vs-loss", "squared-similar-evolution", changed(data, "runs", "node_halves", 2.0))
+    assert verdict("node-vs-loss", "squared-small-weights", data)
+    assert not verdict("node-vs-loss", "squared-small-weights", changed(data, "runs", "node_norm_ratio", 2.0))
+    never = [{name: value for name, value in row.items() if name != "node_halves"} for row in rows]
+    assert isinstance(judged(FIGURES["node-vs-loss"], "squared-similar-evolution", {"runs": never}), NotRun)
+    ended: list[Row] = [{"loss": "squared", "share": row["share"], "diverged": 1.0} for row in rows]
+    for runs in (ended, []):
+        for key in ("squared-similar-evolution", "squared-small-weights"):
+            assert isinstance(judged(FIGURES["node-vs-loss"], key, {"runs": runs}), NotRun)
+
+
+def test_the_interval_of_the_best_of_several_sigmas_is_wide_enough_for_the_choice() -> None:
+    swept = (0.002, 0.05, 0.15, 0.35, 0.7, 1.4)
+    runs: list[Row] = [
+        {"loss": "squared", "share": share, "model": float(model), "diverged": 0.0, "node_norm_ratio": 0.9 + wobble,
+         "node_halves": 100.0, "train_loss_halves": 100.0 * math.exp(wobble)}
+        for share in swept
+        for model, wobble in enumerate((-0.01, 0.0, 0.01))
+    ]  # fmt: skip
+    # Student's t with two degrees of freedom, at 0.05 / 5 (the weakest sigma is no choice) and at 0.05 / 6.
+    for key, reach, centre, tail in (
+        ("squared-small-weights", lambda value: value, 0.9, 0.05 / 5),
+        ("squared-similar-evolution", math.log, 0.0, 0.05 / 6),
+    ):
+        found = judged(FIGURES["node-vs-loss"], key, {"runs": runs})
+        assert isinstance(found, Measured)
+        assert found.low is not None
+        assert found.high is not None
+        half = float(stats.t.isf(tail / 2, 2)) * 0.01 / math.sqrt(3)
+        assert (reach(found.low), reach(found.high)) == (pytest.approx(centre - half), pytest.approx(centre + half))
+        assert f"0.05/{round(0.05 / tail)}" in found.quantity
+
+
+def boundaries(found: float, spread: float, censored: float = 0.0) -> Data:
+    """Four models whose last brackets reach a factor `spread` to either side of what was found."""
+    head: Row = {"loss": "squared", "boundary": "growth", "sigma_low": 0.5, "sigma_high": 8.0}
+    values = [found * wobble for wobble in (1.0, 1.001, 0.999, 1.0)]
+    rows: list[Row] = [
+        {**head, "found": value, "found_low": value / spread, "found_high": value * spread, "censored": 0.0}
+        for value in values
+    ]
+    rows[2]["censored"] = censored
+    return {"boundaries": rows}
+
+
+def test_boundaries_of_the_relu_network_are_known_no_better_than_the_bisection_has_them() -> None:
+    assert verdict("relu-boundaries", "squared-growth", boundaries(2.0, 1.05))
+    assert not verdict("relu-boundaries", "squared-growth", boundaries(2.3, 1.05))
+    assert not verdict("relu-boundaries", "squared-growth", boundaries(1.7, 1.05))
+    assert not verdict("relu-boundaries", "squared-growth", boundaries(2.0, 1.15))
+    outside = judged(FIGURES["relu-boundaries"], "squared-growth", boundaries(2.0, 1.05, censored=1.0))
+    assert outside == NotRun("the boundary lies outside σ = 0.5 … 8 in 1 of 4 models")
+
+
+@pytest.mark.parametrize("censored", [0.0, 1.0])
+def test_boundaries_beyond_the_range_are_drawn_hollow(censored: float) -> None:
+    rows = [
+        {**row, "model": float(model), "boundary": boundary, "loss": loss}
+        for loss in ("squared", "cross-entropy")
+        for boundary in ("growth", "divergence")
+        for model, row in enumerate(boundaries(2.0, 1.05, censored)["boundaries"])
+    ]
+    for axes in relu_boundaries.draw({"boundaries": rows}).axes:
+        hollow = [line for line in axes.lines if line.get_markerfacecolor() == "none"]
+        assert [list(line.get_xdata()) for line in hollow] == ([[2.0]] * 2 if censored else [])
+        assert all("beyond the σ searched" in str(line.get_label()) for line in hollow)
+
+
+def test_bisection_finds_where_the_outcome_begins() -> None:
+    low, high = relu_boundaries._bisected(lambda sigma: sigma > 2, 0.5, 32.0, 10)
+    assert low <= 2 < high
+    assert high / low == pytest.approx(64 ** (1 / 1024))
+
+
+@pytest.mark.parametrize(("begins", "censored"), [(0.4, 1.0), (0.51, 0.0), (2.0, 0.0), (7.9, 0.0), (9.0, 1.0)])
+def test_a_boundary_beyond_the_range_is_called_censored(begins: float, censored: float) -> None:
+    of = replace(small_network(), models=1)
+    found = relu_boundaries._boundary(relu_boundaries._Task(of, "squared", 0.5, 8.0, 3), lambda sigma: sigma > begins)
+    assert found["censored"] == censored
+    assert (found["sigma_low"], found["sigma_high"]) == (0.5, 8.0)
+    assert float(found["found_low"]) < float(found["found"]) < float(found["found_high"])
+
+
+@cache
+def halved_and_doubled() -> tuple[Network, Recipe, Trajectory]:
+    """A network at its start, with half and with twice its node's weights."""
+    of = replace(small_network(), models=1)
+    recipe = of.recipe("squared", 5.0)
+    start = of.trained(recipe, [0])
+    (weights,), (node,) = start.weights[0], start.nodes[0]
+    assert node is not None
+    return of, recipe, Trajectory([0, 10, 20], [[weights] * 3], [[node, node / 2, 2 * node]], np.ones((1, 20)))
+
+
+def test_what_becomes_of_a_model_is_read_off_its_trajectory() -> None:
+    of, recipe, found = halved_and_doubled()
+    along = relu_phases._along(of, recipe, found, 0, {"loss": "squared"})
+    assert [row["step"] for row in along] == [0, 10, 20]
+    assert [row["node_norm_ratio"] for row in along] == pytest.approx([1.0, 0.5, 2.0])
+    first, less, more = (float(row["loss_with_noise"]) for row in along)
+    assert less < first < more
+    assert len({row["noise_free_loss"] for row in along}) == 1
+    assert relu_phases._outcome(found, 0, along) == {
+        "model": 0.0,
+        "diverged": 0.0,
+        "node_norm_ratio": pytest.approx(2.0),
+        "growth": more / first,
+        "loss_ratio": more / first,
+    }
+    back = relu_phases._outcome(found, 0, [along[0], along[2], along[1]])
+    assert (back["growth"], back["loss_ratio"]) == (more / first, less / first)
+    ended = replace(found, losses=np.full((1, 20), np.nan))
+    assert relu_phases._outcome(ended, 0, along) == {"model": 0.0, "diverged": 1.0}
+
+
+def test_flattening_compares_the_end_with_the_start() -> None:
+    of, recipe, found = halved_and_doubled()
+    curved = relu_phases._flattening(of, recipe, found, 0)
+    assert curved["start_sharpness"] == sharpness(of, recipe, found, 0, 0)
+    assert curved["end_sharpness"] > 1.1 * curved["start_sharpness"]
+    assert relu_phases._flattening(of, recipe, replace(found, losses=np.full((1, 20), np.nan)), 0) == {}
+
+
+def test_the_node_beside_the_loss_is_read_off_the_trajectory() -> None:
+    of, recipe, found = halved_and_doubled()
+    row = node_vs_loss._outcome(of, recipe, found, 0)
+    assert row["node_norm_ratio"] == pytest.approx(2.0)
+    assert row["node_halves"] == pytest.approx(10.0)
+    assert "train_loss_halves" not in row
+    outputs = plain_outputs(of, recipe, found.weights[0], test=True)[-1]
+    assert row["test_loss"] == mean_loss(outputs, of.data.test_labels, "squared")
+    assert row["test_accuracy"] == np.mean(outputs.argmax(axis=1) == of.data.test_labels)
+
+
+def test_halving_is_at_half_of_the_first_value() -> None:
+    assert node_vs_loss._halving("x", [0, 10, 20], [4.0, 3.0, 1.0]) == {"x_halves": 15.0}
+    assert node_vs_loss._halving("x", [0, 10], [4.0, 2.1]) == {}
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+def test_the_recipe_has_the_noise_that_is_asked_for(fixed: bool) -> None:
+    scheme = small_network().recipe("cross-entropy", 1.5, fixed=fixed).scheme
+    assert scheme == NoiseNodes(1.5, layer=0, fixed=fixed)
+
+
+class Linear(nn.Module):
+    """w2 . (W1 x), without biases."""
+
+    def __init__(self, inputs: int, classes: int, width: int = 7) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(inputs, width, bias=False), nn.Linear(width, classes, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs: Tensor = self.second(self.first(x))
+        return outputs
+
+
+class Small(nn.Module):
+    """A ReLU network with a hidden layer."""
+
+    def __init__(self, inputs: int, classes: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(inputs, 6), nn.ReLU(), nn.Linear(6, classes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs: Tensor = self.layers(x)
+        return outputs
+
+
+def data_of(inputs: np.ndarray, classes: int) -> Dataset:
+    labels = np.arange(len(inputs), dtype=np.int64) % classes
+    names = tuple(str(name) for name in range(classes))
+    return Dataset("made", inputs.astype(np.float32), labels, inputs.astype(np.float32), labels, names)
+
+
+def recipe_of(target: type[nn.Module], loss: str, sigma: float = 1.5) -> Recipe:
+    training = Training(loss=loss, momentum=0.0)  # type: ignore[arg-type]
+    return Recipe(lambda shape, classes: target(shape[0], classes), NoiseNodes(sigma), training, None, 0, 8)
+
+
+def drawn_weights(model: nn.Module, generator: np.random.Generator) -> dict[str, np.ndarray]:
+    return {
+        name: generator.standard_normal(values.shape).astype(np.float32) for name, values in model.named_parameters()
+    }
+
+
+def test_on_noise_alone_the_top_curvature_is_that_of_the_linear_theory() -> None:
+    generator = np.random.default_rng(0)
+    data, recipe = data_of(np.zeros((64, 5)), 2), recipe_of(Linear, "squared")
+    weights, node = drawn_weights(Linear(5, 2), generator), generator.standard_normal(7).astype(np.float32)
+    weights["second.weight"][1] = 0  # one output, and none
+    outputs = noisy_outputs(recipe, data, weights, node, 64)
+    noise = outputs[:, 0] / float(weights["second.weight"][0] @ node)
+    assert noise.std() == pytest.approx(1.5, rel=0.3)
+    expected = float(np.mean(noise**2)) * float(np.sum(weights["second.weight"][0] ** 2) + np.sum(node**2))
+    assert top_curvature(recipe, data, weights, node, 64) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("loss", ["squared", "cross-entropy"])
+def test_the_top_curvature_is_the_top_eigenvalue_of_the_whole_gauss_newton_matrix(loss: str) -> None:
+    generator = np.random.default_rng(1)
+    data, recipe = data_of(generator.standard_normal((12, 4)), 3), recipe_of(Small, loss)
+    weights, node = drawn_weights(Small(4, 3), generator), generator.standard_normal(6).astype(np.float32)
+
+    def outputs(values: Tensor) -> Tensor:
+        part, at = {}, 0
+        for name, own in weights.items():
+            part[name] = values[at : at + own.size].view(own.shape)
+            at += own.size
+        hidden = data_inputs @ part["layers.0.weight"].T + part["layers.0.bias"] + noise[:, None] * values[at:]
+        return hidden.relu() @ part["layers.2.weight"].T + part["layers.2.bias"]
+
+    data_inputs = torch.from_numpy(data.inputs)
+    # The noise that is drawn, from what it does to a network that shows it.
+    shown = {name: np.zeros_like(values) for name, values in weights.items()}
+    shown["layers.0.bias"][0] = 100.0
+    shown["layers.2.weight"][0, 0] = 1.0
+    unit = np.eye(6, dtype=np.float32)[0]
+    noise = torch.from_numpy(noisy_outputs(recipe, data, shown, unit, 12)[:, 0] - 100.0)
+    flat = torch.cat([torch.from_numpy(one).flatten() for one in (*weights.values(), node)])
+    logits = outputs(flat)
+    np.testing.assert_allclose(noisy_outputs(recipe, data, weights, node, 12), logits, rtol=1e-3, atol=1e-3)
+    jacobian = torch.autograd.functional.jacobian(outputs, flat).double()
+    p = torch.softmax(logits.double(), dim=-1)
+    inner = (
+        torch.eye(3).double().expand(12, 3, 3)
+        if loss == "squared"
+        else torch.diag_embed(p) - p[:, :, None] * p[:, None]
+    )
+    matrix = torch.einsum("nca,ncd,ndb->ab", jacobian, inner, jacobian) / 12
+    top = float(torch.linalg.eigvalsh(matrix)[-1])
+    assert top_curvature(recipe, data, weights, node, 12, iterations=200) == pytest.approx(top, rel=2e-3)
+
+
+def test_a_network_without_a_node_has_no_noise_to_be_measured_with() -> None:
+    generator = np.random.default_rng(1)
+    data, weights = data_of(np.ones((4, 4)), 2), drawn_weights(Small(4, 2), generator)
+    with pytest.raises(ValueError, match="recipe must have a scheme whose noise node is in the network"):
+        top_curvature(recipe_of(Small, "squared", sigma=0.0), data, weights, np.ones(6, dtype=np.float32), 4)
+
+
+@cache
+def small_network() -> Network:
+    return network("digits", 100, (16, 16), 0.1, 50, 2, 2, 0)
+
+
+def test_at_the_reference_sigma_rate_times_curvature_is_two() -> None:
+    of = small_network()
+    recipe = of.recipe("squared", reference_sigma(of, "squared"))
+    found = of.trained(recipe, [0])
+    assert np.mean([sharpness(of, recipe, found, model, 0) for model in range(2)]) == pytest.approx(2.0, rel=0.03)
+
+
+def test_a_rate_that_is_too_high_without_noise_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"eta must be lower for this network, .* got 50\.0"):
+        reference_sigma(replace(small_network(), eta=50.0), "squared")
+
+
+def test_mean_losses_by_hand() -> None:
+    outputs, labels = np.array([[2.0, 0.0], [0.0, 0.0]], dtype=np.float32), np.array([0, 1])
+    assert mean_loss(outputs, labels, "squared") == pytest.approx((0.5 * 1 + 0.5 * 1) / 2)
+    assert mean_loss(outputs, labels, "cross-entropy") == pytest.approx((math.log(1 + math.exp(-2)) + math.log(2)) / 2)
+    assert mean_loss(np.array([[np.inf, 0.0]], dtype=np.float32), labels[:1], "squared") == math.inf
+
+
+def test_the_beginning_has_its_lengths_and_angles() -> None:
+    start = beginning(5, 9, 0.3, np.random.default_rng(0), node=0.5, second=2.0)
+    np.testing.assert_allclose(start.leak, 0.3 * 0.5 * 2.0, rtol=1e-12)
+    np.testing.assert_allclose(start.slope, 0, atol=1e-12)
+    np.testing.assert_allclose(np.sum(start.first * start.node, axis=-1), 0, atol=1e-12)
+    np.testing.assert_allclose(np.linalg.norm(start.node, axis=-1), 0.5)
+    assert not np.allclose(start.second[0], start.second[1])
+    with pytest.raises(ValueError, match="width must be >= 3, got 2"):
+        beginning(1, 2, 0.3, np.random.default_rng(0))
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
+    generator = np.random.default_rng(0)
+    draws, times = generator.standard_normal((400, 20)), np.arange(20.0)
+    covered = {
+        "mean": [low < 0 < high for _, low, high in map(mean, draws)],
+        "geometric mean": [low < 1 < high for _, low, high in map(geometric_mean, np.exp(0.3 * draws))],
+        "root mean square": [low < 2 < high for _, low, high in map(root_mean_square, 2 * draws)],
+        "slope": [low < 0.7 < high for _, low, high in (slope(times, 0.7 * times + row) for row in draws)],
+    }
+    for name, hits in covered.items():
+        assert stats.binomtest(sum(hits), 400, 0.95).pvalue > 1e-3, name
+
+
+def test_the_share_of_all_leaves_room_for_those_not_seen() -> None:
+    assert share(6, 6) == (1.0, pytest.approx(0.025 ** (1 / 6)), 1.0)
+    assert share(0, 4)[1] == 0.0

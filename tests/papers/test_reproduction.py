@@ -1,0 +1,215 @@
+"""`mgaudit reproduce`: what is made, how it is judged and told, and what is refused."""
+
+import json
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from matplotlib.figure import Figure
+from typer.testing import CliRunner
+
+from mgaudit.cli.app import app
+from mgaudit.papers.claim import Claim, Data, Measured, NotRun
+from mgaudit.papers.paper import Paper, PaperFigure, Workshop
+from mgaudit.papers.registry import PAPERS
+from mgaudit.papers.reproduction import judged, plan_papers, reproduce
+from mgaudit.reports.figures.drawing import panels
+from mgaudit.reports.formats.html import render_html
+from mgaudit.reports.formats.markdown import render_markdown
+from mgaudit.reports.formats.pdf import render_pdf
+from mgaudit.reports.paper_document import paper_document, summary
+from mgaudit.reports.reproduction import PaperResult
+from mgaudit.study.progress import Progress
+from tests.fake_study import html_text, pdf_text
+from tests.reports.test_same_numbers import squeezed
+
+NASTY = "<b>|x|</b> #strong[y] $z$"
+
+
+@dataclass(frozen=True)
+class Toy:
+    dataset: str
+    points: int
+
+
+def measure(settings: Toy, workshop: Workshop) -> Data:
+    workshop.shared["made"] = workshop.shared.get("made", 0) + 1
+    return {"line": [{"x": float(x), "y": 2.0 * x} for x in range(1, settings.points)] + [{"x": 9.0, "y": math.inf}]}
+
+
+def draw(data: Data) -> Figure:
+    figure, (axes,) = panels(1, 2.0)
+    rows = data["line"][:-1]
+    axes.plot([float(row["x"]) for row in rows], [float(row["y"]) for row in rows], label="line")
+    axes.set(xlabel="x", ylabel="y", yscale="log")
+    return figure
+
+
+def slope(data: Data) -> Measured:
+    rows = data["line"]
+    value = float(rows[1]["y"]) - float(rows[0]["y"])
+    return Measured("slope", value, at_least=1.9, at_most=2.1, low=value - 0.05, high=value + 0.05)
+
+
+def figure(key: str, dataset: str = "digits") -> PaperFigure:
+    return PaperFigure(
+        key=key,
+        title=f"Figure {key}",
+        about=f"About {NASTY}",
+        quick=Toy(dataset, 3),
+        full=Toy("cifar10", 5),
+        measure=measure,
+        draw=draw,
+        description="A line that rises.",
+        claims=(
+            Claim("slope", f"The slope is two {NASTY}.", "Fig. 1", slope),
+            Claim("steep", "The slope is ten.", "Theorem 2", lambda data: Measured("slope", 2.0, at_least=10.0)),
+            Claim("huge", "It goes on for ever.", "open question", lambda data: NotRun("for ever is too long")),
+        ),
+    )
+
+
+TOY = Paper("toy", "A toy paper", "arXiv 0000.00000", "It draws a line.", (figure("one"), figure("two")))
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PAPERS, "toy", TOY)
+
+
+def made(*wanted: str, full: bool = False) -> tuple[PaperResult, dict[str, Figure]]:
+    (plan,) = plan_papers(wanted, full, None)
+    return reproduce(plan, Workshop(1, "cpu", Progress()))
+
+
+@pytest.mark.usefixtures("toy")
+def test_verdicts_numbers_and_counts() -> None:
+    result, figures = made("toy/one")
+    assert [claim.verdict for claim in result.claims] == ["holds", "does not hold", "not run here"]
+    assert (result.claims[0].value, result.claims[0].low, result.claims[0].high) == (2.0, 1.95, 2.05)
+    assert (result.claims[1].at_least, result.claims[1].at_most) == (10.0, None)
+    assert result.claims[2].why == "for ever is too long"
+    assert list(figures) == ["one"]
+    assert summary(result).startswith("Of 3 claims 1 holds, 1 does not hold, 1 was not run here.")
+    assert "steep (Theorem 2)" in summary(result)
+
+
+@pytest.mark.usefixtures("toy")
+def test_what_is_not_finite_is_kept_as_nothing_and_the_result_survives_json() -> None:
+    result, _ = made("toy/one")
+    assert result.figures[0].data["line"][-1] == {"x": 9.0, "y": None}
+    assert PaperResult.model_validate_json(result.model_dump_json()) == result
+
+
+@pytest.mark.usefixtures("toy")
+def test_figures_whose_images_are_not_here_are_not_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MGAUDIT_CACHE", str(tmp_path))
+    result, figures = made("toy", full=True)
+    assert figures == {}
+    assert {claim.verdict for claim in result.claims} == {"not run here"}
+    assert all("mgaudit data fetch cifar10" in claim.why for claim in result.claims)
+    assert "--dataset folder:PATH" in result.claims[0].why
+    assert render_html(paper_document(result, figures))
+
+
+@pytest.mark.usefixtures("toy")
+def test_a_figure_that_fails_takes_no_other_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(settings: Toy, workshop: Workshop) -> Data:
+        raise ZeroDivisionError("no number")
+
+    figures = (replace(figure("one"), measure=broken), figure("two"))
+    monkeypatch.setitem(PAPERS, "toy", replace(TOY, figures=figures))
+    outcome = CliRunner().invoke(app, ["reproduce", "toy", "--out", str(tmp_path / "runs")])
+    assert outcome.exit_code == 1
+    assert "Traceback" not in outcome.output
+    (folder,) = (tmp_path / "runs").iterdir()
+    kept = PaperResult.model_validate_json((folder / "reproduction.json").read_text(encoding="utf-8"))
+    assert [one.failed for one in kept.figures] == ["the figure failed: ZeroDivisionError: no number", ""]
+    assert [claim.verdict for claim in kept.claims[:4]] == ["not run here"] * 3 + ["holds"]
+    assert 'raise ZeroDivisionError("no number")' in (folder / "log.txt").read_text(encoding="utf-8")
+
+
+def test_what_decides_nothing_is_not_run() -> None:
+    endless = Claim("key", "statement", "place", lambda data: Measured("q", math.inf, at_most=1.0))
+    told = judged(endless, {})
+    assert told.verdict == "not run here"
+    assert "must be finite" in told.why
+
+
+@pytest.mark.usefixtures("toy")
+def test_reports_tell_every_claim_and_take_no_text_for_markup() -> None:
+    result, figures = made("toy")
+    document = paper_document(result, figures)
+    html, pdf, markdown = render_html(document), render_pdf(document), render_markdown(document)
+    assert "<b>|x|" not in html
+    for told in (squeezed(html_text(html)), squeezed(pdf_text(pdf))):
+        for part in ("does not hold", "for ever is too long", "The slope is ten.", "1.9 to 2.1", "≥ 10", NASTY):
+            assert squeezed(part) in told
+    assert sorted(markdown) == ["one.svg", "report.md", "two.svg"]
+    text = markdown["report.md"].decode()
+    assert "| does not hold |" in text
+    assert "<b>" not in text
+    assert "mathdefault" not in html + markdown["one.svg"].decode()
+
+
+@pytest.mark.usefixtures("toy")
+def test_the_command_writes_a_folder_for_each_paper(tmp_path: Path) -> None:
+    outcome = CliRunner().invoke(
+        app, ["reproduce", "toy/two", "--out", str(tmp_path), "--json", "--format", "markdown"]
+    )
+    assert outcome.exit_code == 0, outcome.output
+    (told,) = json.loads(outcome.stdout)
+    folder = Path(told["run"])
+    assert sorted(path.name for path in folder.iterdir()) == ["log.txt", "report-markdown", "reproduction.json"]
+    kept = PaperResult.model_validate_json((folder / "reproduction.json").read_text(encoding="utf-8"))
+    assert kept.command == "mgaudit reproduce toy/two --quick"
+    assert [one.key for one in kept.figures] == ["two"]
+    (listed,) = json.loads(CliRunner().invoke(app, ["runs", "--runs", str(tmp_path), "--json"]).stdout)
+    assert listed["what"] == "toy made again, quick"
+    shown = CliRunner().invoke(app, ["runs", "show", str(folder)])
+    assert "Of 3 claims 1 holds, 1 does not hold, 1 was not run here." in " ".join(shown.output.split())
+    again = CliRunner().invoke(app, ["report", str(folder)])
+    assert again.exit_code == 2
+    assert "holds a paper made again, whose reports come from: mgaudit reproduce toy/two" in " ".join(
+        again.output.split()
+    )
+    (folder / "reproduction.json").write_text("{}")
+    assert "cannot be read as the result of a paper" in CliRunner().invoke(app, ["runs", "show", str(folder)]).output
+
+
+@pytest.mark.usefixtures("toy")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["tay"],
+            "there is no paper 'tay'; there are gaussian-masking, noise-nodes, weight-noise, toy; did you mean 'toy'?",
+        ),
+        (["toy/onne"], "there is no figure of toy 'onne'; there are one, two; did you mean 'one'?"),
+        (["toy/"], None),
+        (["toy", "--dataset", "folder:/nowhere"], "/nowhere"),
+        (["toy", "--dataset", "digit"], "digit"),
+        (["toy", "--format", "docx"], "--format must be one of html, pdf, markdown, got 'docx'"),
+    ],
+)
+def test_what_is_not_there_is_refused_in_one_line(arguments: list[str], message: str | None, tmp_path: Path) -> None:
+    outcome = CliRunner().invoke(app, ["reproduce", *arguments, "--out", str(tmp_path), "--quiet"])
+    if message is None:
+        assert outcome.exit_code == 0
+        return
+    assert outcome.exit_code == 2
+    assert message in outcome.output
+    assert "Traceback" not in outcome.output
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_paper_has_figures_and_claims_with_names_of_their_own() -> None:
+    for key, paper in PAPERS.items():
+        assert key == paper.key
+        keys = [figure.key for figure in paper.figures]
+        assert len(set(keys)) == len(keys) > 0
+        for one in paper.figures:
+            names = [claim.key for claim in one.claims]
+            assert len(set(names)) == len(names) > 0
+            assert type(one.quick) is type(one.full)

@@ -1,0 +1,103 @@
+"""The result as one table: a row a number, to the last digit, and nothing in it is a formula."""
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from mgaudit.reports.formats.numbers_csv import COLUMNS, FORMULA, render_csv
+from mgaudit.reports.results import LostArm, Result
+from tests.fake_study import many, result, study
+
+MEASURED = ("value", "low", "high", "p_value", "p_adjusted", "note")
+
+
+def rows_of(told: Result) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(render_csv(told))))
+
+
+def estimates(part: Any) -> Iterator[tuple[float, float, float]]:
+    """All numbers with an interval, wherever they are in the result."""
+    if isinstance(part, dict):
+        if set(part) == {"value", "low", "high"}:
+            yield part["value"], part["low"], part["high"]
+            return
+        part = list(part.values())
+    if isinstance(part, list):
+        for one in part:
+            yield from estimates(one)
+
+
+def test_every_estimate_of_the_result_is_there_to_the_last_digit() -> None:
+    for told in (result(study()), result(many()[0], study())):
+        written = {(row["value"], row["low"], row["high"]) for row in rows_of(told)}
+        found = set(estimates(json.loads(told.model_dump_json())))
+        assert len(found) > 50
+        assert {tuple(map(repr, one)) for one in found} <= written
+
+
+def test_a_row_is_found_by_what_it_is_of() -> None:
+    seen = Counter(tuple(row[name] for name in COLUMNS if name not in MEASURED) for row in rows_of(result(many()[0])))
+    assert max(seen.values()) == 1
+
+
+def test_rows_say_arm_attack_and_metric() -> None:
+    told = study()
+    frame = pd.read_csv(io.StringIO(render_csv(result(told))))
+    assert list(frame.columns) == list(COLUMNS)
+    mask = frame[frame.scheme == "gaussian-mask:kappa=0.3"]
+    (auc,) = mask[
+        (mask.what == "attack") & (mask.attack == "lira") & (mask.knowledge == "naive") & (mask.metric == "auc")
+    ].value
+    assert auc == told.arms[1].attacks[2].metrics["auc"].value
+    assert set(mask.parameter.dropna()) == {"kappa"}
+    assert set(mask.strength.dropna()) == {0.3}
+    assert set(frame.seed) == {5}
+    changed = frame[(frame.what == "difference to no noise, tested") & (frame.metric == "auc")]
+    assert list(changed.p_adjusted) == [one.p_adjusted for one in told.analysis.changes if one.metric == "auc"]
+    assert set(changed.reference) == {"none"}
+    (claimed,) = frame[frame.what == "claimed epsilon"].value
+    assert claimed == 7.994
+    assert list(frame[frame.what == "front"].note) == [one.status for one in told.analysis.front]
+
+
+def test_what_has_no_number_is_still_there() -> None:
+    told = study()
+    private = told.arms[2]
+    assert private.claim is not None
+    unbounded = private.model_copy(update={"claim": private.claim.model_copy(update={"epsilon": None})})
+    lost = [LostArm(scheme="x", label="x", diverged=[0, 1, 2])]
+    rows = rows_of(result(told.model_copy(update={"arms": [*told.arms[:2], unbounded], "lost": lost})))
+    assert [row["value"] for row in rows if row["what"] == "claimed epsilon"] == ["inf"]
+    assert [(row["value"], row["note"]) for row in rows if row["label"] == "x"] == [("3", "not audited")]
+    assert any(row["note"] == "too few members or non-members" for row in rows)
+    unreached = [one for one in told.analysis.matched if one.not_reached]
+    assert [row["note"] for row in rows if row["what"] == "matched accuracy: accuracy" and row["note"]] == [
+        one.not_reached for one in unreached
+    ]
+
+
+@pytest.mark.parametrize("text", ["=cmd|'/C calc'!A0", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_no_text_is_a_formula(text: str) -> None:
+    rows = rows_of(result(study(label=text)))
+    labels = {row["label"] for row in rows if row["scheme"] == "gaussian-mask:kappa=0.3" and row["label"]}
+    assert labels == {f"'{text}"}
+    for row in rows:
+        for name, cell in row.items():
+            assert name in ("value", "low", "high") or not cell.startswith(FORMULA)
+
+
+def test_negative_numbers_stay_numbers() -> None:
+    frame = pd.read_csv(io.StringIO(render_csv(result(study()))))
+    assert frame.low.dtype == float
+    assert (frame.low < 0).any()
+
+
+def test_studies_are_counted() -> None:
+    told = result(study(), study(settings={**study().settings, "seed": 6}))
+    assert {(row["study"], row["seed"]) for row in rows_of(told)} == {("1", "5"), ("2", "6")}

@@ -1,0 +1,157 @@
+"""The same report in every form."""
+
+import pytest
+
+from mgaudit.reports.document import document
+from mgaudit.reports.formats.html import render_html
+from mgaudit.reports.formats.pdf import render_pdf
+from mgaudit.reports.results import StudyResult
+from mgaudit.reports.tables import Cell, Table, accuracy_vs_privacy
+from mgaudit.reports.verdict import verdict
+from tests.fake_study import NASTY, arrays, html_text, many, pdf_text, result, study
+
+SECTIONS = [
+    "Accuracy against privacy",
+    "Figures",
+    "Differences to training without noise",
+    "Pareto front",
+    "Privacy at matched accuracy",
+    "DP-equivalent ε",
+    "Adaptive and naive adversary",
+    "Attack power and shadow models",
+    "Single targets",
+    "Exposed examples",
+    "Beside published figures",
+    "Method",
+    "What was run",
+    "All metrics",
+    "Run it again",
+]
+
+
+def test_html_and_pdf_show_the_same_sections_and_every_cell_of_every_table() -> None:
+    content = document(result(study()), [arrays()])
+    assert [section.title for section in content.sections] == SECTIONS
+    html, pdf = html_text(render_html(content)), pdf_text(render_pdf(content))
+    for section, table in content.tables:
+        assert section.title in html
+        assert section.title in pdf
+        for text in (
+            *(table.columns if table.rows else ()),
+            *table.notes,
+            *(part for row in table.rows for cell in row for part in told(cell)),
+        ):
+            assert squeezed(text) in squeezed(html)
+            assert squeezed(text) in squeezed(pdf)
+    for sentence in content.chapters[0].verdict:
+        assert squeezed(sentence) in squeezed(html)
+        assert squeezed(sentence) in squeezed(pdf)
+
+
+def told(cell: Cell) -> tuple[str, str]:
+    return cell.text + cell.mark, cell.interval
+
+
+def squeezed(text: str) -> str:
+    """The text without spaces: a cell may be broken into lines."""
+    return "".join(text.split()).replace("\u200b", "")
+
+
+def test_a_part_that_is_empty_says_why() -> None:
+    alone = study(arms=[study().arms[1]], baseline=None)
+    tables = {table.key: table for _, table in document(result(alone), [arrays(alone.arms)]).tables}
+    for key in ("differences", "ignorance", "shared-exposure"):
+        assert tables[key].rows == []
+        assert tables[key].notes == ["There is no arm without noise to compare with."]
+    assert "DP-SGD at two finite ε" in tables["dp-equivalent"].notes[0]
+    assert tables["matched-auc"].notes == ["All arms belong to one family, which has nothing to be matched with."]
+    assert tables["front"].rows
+    for text in (html_text(render_html(document(result(alone), [arrays(alone.arms)]))),):
+        assert text.count("There is no arm without noise to compare with.") == 3
+
+
+def test_a_part_that_is_empty_without_a_reason_is_an_error() -> None:
+    whole = study()
+    emptied = whole.model_copy(update={"analysis": whole.analysis.model_copy(update={"ignorance": []})})
+    with pytest.raises(KeyError, match="ignorance"):
+        document(result(emptied), [arrays()])
+
+
+@pytest.mark.parametrize("missing", ["arm1/lira/scores", "arm2/loss/roc_tpr", "roc_fpr", "membership"])
+def test_an_array_that_is_missing_is_an_error(missing: str) -> None:
+    held = {name: values for name, values in arrays().items() if name != missing}
+    with pytest.raises(KeyError, match=missing):
+        document(result(study()), [held])
+
+
+def test_text_from_files_and_settings_is_text_in_every_form() -> None:
+    content = document(result(study(label=NASTY), title=NASTY, note=NASTY), [arrays()])
+    html = render_html(content)
+    assert "<script>alert" not in html
+    assert "&lt;script&gt;alert(&#34;1&#34;)&lt;/script&gt; #strong[x] $y$ *z* {{ 7*7 }}" in html
+    assert squeezed("#strong[x] $y$ *z* {{ 7*7 }}") in squeezed(pdf_text(render_pdf(content)))
+
+
+def test_notes_on_arms_stand_under_the_main_table() -> None:
+    arms = [study().arms[0], study().arms[1].model_copy(update={"note": NASTY})]
+    table = accuracy_vs_privacy(study(arms=arms))
+    assert f"gaussian-mask (kappa=0.3): {NASTY}" in table.notes
+
+
+def test_several_studies_are_chapters_behind_one_table_of_all() -> None:
+    other = study(settings={**study().settings, "seed": 6}, target="MLP")
+    content = document(result(study(), other), [arrays(), arrays()])
+    assert [chapter.title for chapter in content.chapters] == [
+        "CNN on folder:gaussian-mask (kappa=0.3), seed 5",
+        "MLP on folder:gaussian-mask (kappa=0.3), seed 6",
+    ]
+    anchors = [section.anchor for section in content.sections]
+    assert len(set(anchors)) == len(anchors)
+    ((_, overview), *_) = content.tables
+    assert len(overview.rows) == 6
+    html, pdf = html_text(render_html(content)), pdf_text(render_pdf(content))
+    for chapter in content.chapters:
+        assert chapter.title in html
+        assert squeezed(chapter.title) in squeezed(pdf)
+
+
+def test_over_seeds_stand_the_mean_and_the_mean_half_width() -> None:
+    first, second = study(), shifted(study(), 0.02)
+    ((_, overview), *_) = document(result(first, second), [arrays(), arrays()]).tables
+    assert isinstance(overview, Table)
+    assert overview.columns == ["Study", "Arm", "Test acc., %", "AUC", "seed 5", "seed 6"]
+    assert [str(cell) for cell in overview.rows[0]][3:] == ["0.760 ± 0.017", "0.750 ± 0.012", "0.770 ± 0.022"]
+
+
+def shifted(one: StudyResult, by: float) -> StudyResult:
+    """The study with another seed, the first arm's AUC moved and its interval wider."""
+    arm = one.arms[0]
+    auc = arm.attacks[0].metrics["auc"]
+    moved = auc.model_copy(update={"value": auc.value + by, "low": auc.low + by - 0.01, "high": auc.high + by + 0.01})
+    attack = arm.attacks[0].model_copy(update={"metrics": {**arm.attacks[0].metrics, "auc": moved}})
+    arms = [arm.model_copy(update={"attacks": [attack, *arm.attacks[1:]]}), *one.arms[1:]]
+    return one.model_copy(update={"arms": arms, "settings": {**one.settings, "seed": 6}})
+
+
+def test_a_bound_that_crosses_the_claim_raises_an_alarm_everywhere() -> None:
+    calm, private = study(), study().arms[2]
+    assert not any("Alarm" in sentence for sentence in verdict(calm))
+    broken = [attack.model_copy(update={"epsilon_lower_bound": 8.456}) for attack in private.attacks]
+    arms = [*calm.arms[:2], private.model_copy(update={"attacks": [private.attacks[0], *broken[1:]]})]
+    assert not any("Alarm" in sentence for sentence in verdict(study(arms=arms)))  # the largest of many is no bound
+    arms = [*calm.arms[:2], private.model_copy(update={"attacks": [broken[0], *private.attacks[1:]]})]
+    alarmed = study(arms=arms)
+    assert "Alarm: dp-sgd (epsilon=8) claims ε ≤ 8.00, but the attack lira proves ε ≥ 8.45" in verdict(alarmed)[-1]
+    assert [str(row[-2]) for row in accuracy_vs_privacy(alarmed).rows][-3:] == ["8.45!", "0.32", "0.32"]
+    content = document(result(alarmed), [arrays()])
+    for text in (html_text(render_html(content)), pdf_text(render_pdf(content))):
+        assert "Alarm: dp-sgd" in text
+        assert "8.45!" in text
+
+
+def test_a_report_of_many_arms_has_them_all() -> None:
+    told, held = many()
+    content = document(result(told), [held])
+    tables = {table.key: table for _, table in content.tables}
+    assert len(tables["accuracy-vs-privacy"].rows) == 2 + 11 * 3
+    assert len(tables["front"].rows) == 12

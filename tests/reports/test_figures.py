@@ -1,0 +1,163 @@
+"""The figures of a report."""
+
+import csv
+import io
+import xml.etree.ElementTree as ET
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+
+from mgaudit.reports.document import document
+from mgaudit.reports.figures.accuracy import accuracy_drawing, accuracy_figure
+from mgaudit.reports.figures.drawing import Drawing
+from mgaudit.reports.figures.exposed import exposed_figure
+from mgaudit.reports.figures.palette import LOOKS, looks
+from mgaudit.reports.figures.roc import roc_drawing, roc_figure
+from mgaudit.reports.figures.scores import score_figure
+from mgaudit.reports.results import Arrays, StudyResult
+from mgaudit.targets import SCHEMES
+from tests.fake_study import arm, arrays, attack, many, study
+from tests.fake_study import result as result_of
+
+
+def test_figures_show_the_numbers_of_the_result() -> None:
+    held = arrays()
+    held["arm0/lira/scores"] = np.where(held["membership"], 2.0, -1.0) + 0.1 * held["arm0/lira/scores"]
+    result = study()
+    for axes, name in zip(accuracy_figure(result).axes, ("lira", "loss"), strict=True):
+        filled = [bar.lines[0] for bar in axes.containers if bar.lines[0].get_markerfacecolor() != "none"]
+        points = [line.get_xydata()[0] for line in filled]
+        expected = [
+            (arm.test_accuracy.value * 100, next(a for a in arm.attacks if a.attack == name).metrics["auc"].value)
+            for arm in result.arms
+        ]
+        assert np.allclose(points, expected)
+    for axes in roc_figure(result, held).axes:
+        curve = axes.lines[0].get_xydata()
+        assert np.allclose(curve[:, 1], np.sqrt(curve[:, 0]))
+    scores = score_figure(result, held).axes[0]
+    assert scores.get_legend_handles_labels()[1] == ["members", "non-members"]
+    for stairs, centre in zip(scores.patches, (2.0, -1.0), strict=True):
+        heights, edges, _ = stairs.get_data()
+        assert np.average(edges[:-1], weights=heights) == pytest.approx(centre, abs=0.1)
+
+
+def test_many_attacks_and_arms_are_drawn_in_rows_of_three() -> None:
+    many = [attack(f"attack {place}", 0.6, None) for place in range(7)]
+    held = {**arrays(), **{f"arm0/attack {place}/roc_tpr": arrays()["arm0/lira/roc_tpr"] for place in range(7)}}
+    result = study(arms=[study().arms[0].model_copy(update={"attacks": many})])
+    for figure in (accuracy_figure(result), roc_figure(result, held)):
+        assert [axes.get_title() for axes in figure.axes] == [one.attack for one in many]
+        spec = figure.axes[0].get_gridspec()
+        assert (spec.nrows, spec.ncols) == (3, 3)
+
+
+def test_drawings_are_svg_with_words_for_those_who_do_not_see_them() -> None:
+    drawn, again = (all_drawings(study(label=r"$\frac{broken$"), arrays()) for _ in range(2))
+    for drawing, other in zip(drawn, again, strict=True):
+        assert drawing.svg() == other.svg()
+        assert ET.fromstring(drawing.svg()).tag.endswith("svg")
+        assert drawing.pdf().startswith(b"%PDF")
+        assert "no noise" in drawing.description or drawing.name == "ignorance"
+    for drawing in drawn[:2]:  # whatever was drawn of them before
+        assert (drawing.svg(), drawing.pdf()) == (drawing.svg(), drawing.pdf())
+    accuracy, roc = accuracy_drawing(study()), roc_drawing(study(), arrays())
+    assert "AUC 0.700 ± 0.012 under lira" in accuracy.description
+    assert "AUC 0.600 ± 0.012 under lira, naive" in accuracy.description
+    assert "TPR @ 1 % FPR, %: 22.00 ± 0.50" in roc.description
+
+
+def all_drawings(told: StudyResult, held: Arrays) -> list[Drawing]:
+    return [drawing for _, drawing in document(result_of(told), [held]).drawings]
+
+
+def test_every_figure_gives_the_numbers_it_draws() -> None:
+    result, held = many()
+    drawn = all_drawings(result, held)
+    for drawing in drawn:
+        rows = list(csv.DictReader(io.StringIO(drawing.csv())))
+        assert len(rows) == len(drawing.data)
+        for row, given in zip(rows, drawing.data, strict=True):
+            for name, value in given.items():
+                assert row[name] == str(value)
+    by_name = {drawing.name: drawing for drawing in drawn}
+    first = result.arms[1]
+    assert by_name["accuracy-vs-auc"].data[2] == {
+        "scheme": "gaussian-mask:kappa=1",
+        "attack": "lira",
+        "knowledge": "adaptive",
+        "test_accuracy": first.test_accuracy.value,
+        "test_accuracy_low": first.test_accuracy.low,
+        "test_accuracy_high": first.test_accuracy.high,
+        "auc": first.attacks[0].metrics["auc"].value,
+        "auc_low": first.attacks[0].metrics["auc"].low,
+        "auc_high": first.attacks[0].metrics["auc"].high,
+    }
+    assert [row["strength"] for row in by_name["strength"].data if row["knowledge"] == "naive"][:3] == [1, 2, 3]
+    assert [row["shadows"] for row in by_name["power"].data][:3] == [2, 4, 5]
+
+
+def test_the_naive_adversary_is_drawn_beside_the_adaptive_one() -> None:
+    axes = accuracy_figure(study()).axes[0]
+    points = [container.lines[0] for container in axes.containers]
+    assert [point.get_ydata()[0] for point in points] == pytest.approx([0.75, 0.7, 0.6, 0.501, 0.401])
+    assert [point.get_markerfacecolor() == "none" for point in points] == [False, False, True, False, True]
+    assert [line.get_linestyle() for line in roc_figure(study(), arrays()).axes[0].lines].count(":") == 2
+    assert "Hollow: the naive adversary." in accuracy_drawing(study()).caption
+    alone = study(arms=[study().arms[0]])
+    assert "naive" not in " ".join(drawing.caption for drawing in all_drawings(alone, arrays(alone.arms)))
+
+
+def test_the_same_scheme_has_the_same_colour_in_every_study() -> None:
+    masks = [arm(f"gaussian-mask:kappa={kappa}", "mask", 0.6, -0.1) for kappa in (0.1, 0.5, 2)]
+    alone, three = looks([masks[2]]), looks([arm("none", "no noise", 0.7, None), *masks])
+    assert alone[0] == three[3]
+    assert {look.mark for look in three[1:]} == {"s"}
+    lightness = [sum(to_rgb(look.colour)) for look in three[1:]]
+    assert lightness == sorted(lightness, reverse=True)  # weaker noise is paler
+    fixed = looks([*masks, arm("gaussian-mask:kappa=2,fixed=true", "mask", 0.6, -0.1)])
+    assert fixed[3].colour == three[3].colour
+    assert fixed[3].line != fixed[2].line
+    distinct = [(colour, mark) for colour, mark in LOOKS.values()]
+    assert len({colour for colour, _ in distinct}) == len({mark for _, mark in distinct}) == len(distinct)
+    assert set(LOOKS) - {"none"} == set(SCHEMES) - {"none"}
+
+
+def test_the_front_is_drawn_through_the_arms_on_it() -> None:
+    arms = [
+        arm("none", "no noise", 0.75, None, accuracy=0.9),
+        arm("gaussian-mask:kappa=1", "mask", 0.6, -0.15, accuracy=0.8),
+        arm("dropout:rate=0.5", "dropout", 0.8, 0.05, accuracy=0.7),
+    ]
+    (steps,) = [line for line in accuracy_figure(study(arms=arms)).axes[0].lines if line.get_linewidth() == 3]
+    assert steps.get_xydata() == pytest.approx(np.array([[80, 0.6], [90, 0.75]]))
+
+
+def test_the_most_exposed_examples_are_shown_as_pictures_where_they_are_some() -> None:
+    figure = exposed_figure(study(), arrays())
+    rows = np.array(figure.axes).reshape(3, 8)
+    assert np.array_equal(rows[1, 2].images[0].get_array(), arrays()["arm1/most_exposed_pictures"][2])
+    assert rows[0, 1].get_title() == "a\n95 %"
+    without = {name: held for name, held in arrays().items() if "pictures" not in name}
+    assert "most-exposed" in [drawing.name for drawing in all_drawings(study(), arrays())]
+    assert "most-exposed" not in [drawing.name for drawing in all_drawings(study(), without)]
+
+
+@pytest.mark.parametrize("figure", [accuracy_figure, roc_figure])
+def test_a_legend_stays_within_its_figure(figure: Any) -> None:
+    result, _ = many()
+    few = study(arms=[result.arms[0], *result.arms[9:12]])
+    drawn = figure(few) if figure is accuracy_figure else figure(few, arrays(few.arms))
+    drawn.draw_without_rendering()
+    box = drawn.legends[0].get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= drawn.bbox.width
+
+
+def test_a_name_that_no_font_has_is_shown_by_its_numbers() -> None:
+    (plain, mask, _) = study().arms
+    drawing = accuracy_drawing(study(arms=[plain, mask.model_copy(update={"label": "中文"})]))
+    (shown,) = [text.get_text() for text in drawing.figure.legends[0].get_texts() if "U+" in text.get_text()]
+    assert shown == "[U+4E2D][U+6587]"

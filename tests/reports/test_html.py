@@ -1,0 +1,352 @@
+"""The HTML report as markup: its structure, what is escaped in it, and the numbers that it hands out."""
+
+import base64
+import csv
+import gzip
+import hashlib
+import io
+import re
+from collections.abc import Sequence
+from functools import cache
+from html.parser import HTMLParser
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from matplotlib.figure import Figure
+
+from mgaudit.analysis.samples import analysed
+from mgaudit.reports.document import Chapter, Document, Facts, Listing, Section, Words, document
+from mgaudit.reports.figures.drawing import Drawing
+from mgaudit.reports.formats.html import LARGE_CSV, breakable, download, render_html, unbroken
+from mgaudit.reports.record import Estimate
+from mgaudit.reports.results import Arrays, Result, StudyResult
+from mgaudit.reports.tables import Cell, Table, number
+from mgaudit.settings.study_settings import study_settings
+from mgaudit.study.progress import Progress
+from mgaudit.study.study import plan_study, run_study
+
+SETTINGS: dict[str, Any] = {
+    "target": "mlp:hidden=16",
+    "models": 4,
+    "examples": 200,
+    "stack": 1,
+    "schemes": ["none", "gaussian-mask:kappa=0.3", "dp-sgd:noise_multiplier=1"],
+    "training": {"epochs": 3, "batch_size": 32},
+}
+NASTY = '<script>alert(1)</script> "quoted" \'single\' onload="alert(2)" &amp; --> ]]> {{ 7*7 }} $x$'
+LONG = "my_package.schemes:VeryLongSchemeNameThatGoesOn (kappa=0.123456789, fixed=true)"
+UNBREAKABLE = "AWordWithoutAnyPlaceToBreakItAt" * 6
+URL = re.compile(r"url\(#([^)]+)\)")
+VOID = {"meta", "link", "wbr", "br", "hr", "img"}
+
+
+class Page(HTMLParser):
+    """A page taken apart: elements with their attributes and text, in their order; tags must close as they opened."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.texts: list[str] = []
+        self.open: list[int] = []
+        self.parents: list[int | None] = []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert len({name for name, _ in attrs}) == len(attrs)
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+        self.texts.append("")
+        self.parents.append(self.open[-1] if self.open else None)
+        if tag not in VOID:
+            self.open.append(len(self.elements) - 1)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.elements[self.open.pop()][0] == tag
+
+    def handle_data(self, data: str) -> None:
+        for place in self.open:
+            self.texts[place] += data
+
+    def all(self, *tags: str, within: str | None = None) -> list[tuple[dict[str, str], str]]:
+        """Returns attributes and text of every element of these tags."""
+        return [
+            (attributes, " ".join(text.split()))
+            for place, ((tag, attributes), text) in enumerate(zip(self.elements, self.texts, strict=True))
+            if tag in tags and (within is None or within in self._ancestors(place))
+        ]
+
+    def _ancestors(self, place: int) -> list[str]:
+        parent = self.parents[place]
+        return [] if parent is None else [self.elements[parent][0], *self._ancestors(parent)]
+
+    @property
+    def ids(self) -> list[str]:
+        return [attributes["id"] for _, attributes in self.elements if "id" in attributes]
+
+
+@cache
+def trained() -> tuple[StudyResult, Arrays]:
+    return run_study(plan_study(study_settings(SETTINGS)), 1, Progress())
+
+
+def result(*studies: StudyResult, title: str = "", note: str = "") -> Result:
+    return Result(title=title, note=note, command="mgaudit run", settings=SETTINGS, studies=list(studies))
+
+
+def small_document() -> Document:
+    study, arrays = trained()
+    return document(result(study), [arrays])
+
+
+def grid_document() -> Document:
+    study, arrays = trained()
+    other = study.model_copy(update={"settings": {**study.settings, "seed": 1}})
+    return document(result(study, other, title="Two studies", note="With a note."), [arrays, arrays])
+
+
+def crowded_document(arms: int = 30) -> Document:
+    """Many arms with long names, classes with names that cannot be broken or that are markup."""
+    study, held = trained()
+    arrays = {name: values for name, values in held.items() if not name.startswith("arm")}
+    crowd = []
+    for place in range(arms):
+        source = 0 if place == 0 else 1 + place % 2
+        arm = study.arms[source]
+        names = [UNBREAKABLE, "<script>alert(1)</script>", *(one.label for one in arm.by_class[2:])]
+        changes: dict[str, Any] = {
+            "by_class": [one.model_copy(update={"label": name}) for one, name in zip(arm.by_class, names, strict=True)],
+            "most_exposed": [one.model_copy(update={"label": UNBREAKABLE}) for one in arm.most_exposed],
+        }
+        if arm.strength is not None:
+            changes |= {
+                "scheme": f"{arm.scheme},number={place}",
+                "label": f"{LONG[:-1]}, number={place})",
+                "note": f"{UNBREAKABLE} {place}",
+                "strength": arm.strength.model_copy(update={"value": place / arms}),
+            }
+        crowd.append(arm.model_copy(update=changes))
+        arrays |= {
+            f"arm{place}/{name.partition('/')[2]}": values
+            for name, values in held.items()
+            if name.startswith(f"arm{source}/")
+        }
+    analysis = analysed(crowd, study.baseline, arrays)
+    crowded = study.model_copy(update={"arms": crowd, "analysis": analysis})
+    return document(result(crowded, title=f"{LONG} {UNBREAKABLE}", note=UNBREAKABLE), [arrays])
+
+
+def drawing(name: str, text: str = "") -> Drawing:
+    figure = Figure(figsize=(2, 1))
+    axes = figure.subplots()
+    axes.plot([0.0, 1.0], [1.0, 0.0], "o", label=text)
+    axes.set_title(text, parse_math=False)
+    return Drawing(name, figure, f"Caption {text}", f"Description {text}", [{"name": text, "value": 0.1 + 0.2}])
+
+
+def made_up(sections: Sequence[Section], text: str = "") -> Document:
+    chapter = Chapter("study-1", "", f"Question {text}", [f"Verdict {text}"], sections)
+    return Document(f"Title {text}", "", f"Note {text}", [], [chapter], [])
+
+
+def nasty_document() -> Document:
+    cell = Cell(f"cell {NASTY}", f"interval {NASTY}", f"mark {NASTY}", 1.0)
+    blocks = [
+        Table("key", f"Caption {NASTY}", [f"Column {NASTY}", "B"], [[cell, cell]] * 2, [f"Remark {NASTY}"]),
+        Words([f"Words {NASTY}"]),
+        Facts([(f"Name {NASTY}", f"Fact {NASTY}")]),
+        Listing(f"Listing {NASTY}"),
+        drawing("figure", NASTY),
+    ]
+    return made_up([Section("anchor", f"Section {NASTY}", blocks)], NASTY)
+
+
+DOCUMENTS = {"small": small_document, "grid": grid_document, "nasty": nasty_document}
+
+
+@cache
+def rendered(name: str) -> tuple[Document, Page]:
+    made = DOCUMENTS[name]()
+    return made, Page(render_html(made))
+
+
+@pytest.fixture(params=DOCUMENTS)
+def content(request: pytest.FixtureRequest) -> Document:
+    return rendered(request.param)[0]
+
+
+@pytest.fixture
+def page(request: pytest.FixtureRequest, content: Document) -> Page:
+    return rendered(request.node.callspec.params["content"])[1]
+
+
+def test_ids_are_unique_and_every_reference_has_its_target(page: Page) -> None:
+    assert len(set(page.ids)) == len(page.ids)
+    links = {attributes["href"][1:] for attributes, _ in page.all("a") if attributes["href"].startswith("#")}
+    uses = {attributes["xlink:href"][1:] for attributes, _ in page.all("use")}
+    clips = {found for _, attributes in page.elements for value in attributes.values() for found in URL.findall(value)}
+    assert links
+    assert uses
+    assert clips
+    assert links | uses | clips <= set(page.ids)
+
+
+def test_the_contents_name_every_section_in_its_order(content: Document, page: Page) -> None:
+    entries = [(attributes["href"], text) for attributes, text in page.all("a", within="nav")]
+    expected = [(f"#{one.anchor}", one.title) for one in content.overview]
+    for chapter in content.chapters:
+        if chapter.title:
+            expected.append((f"#{chapter.anchor}", chapter.title))
+        expected.append((f"#{chapter.anchor}-verdict", "Verdict"))
+        expected += [(f"#{one.anchor}", one.title) for one in chapter.sections]
+    expected += [(f"#{one.anchor}", one.title) for one in content.closing]
+    assert entries == [(anchor, " ".join(title.split())) for anchor, title in expected]
+    untitled = [f"#{chapter.anchor}" for chapter in content.chapters if not chapter.title]
+    sections = [f"#{attributes['id']}" for attributes, _ in page.all("section")]
+    assert [anchor for anchor in sections if anchor not in untitled] == [anchor for anchor, _ in expected]
+
+
+def test_headings_begin_at_one_and_skip_no_level(page: Page) -> None:
+    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def test_the_page_has_landmarks_a_language_and_a_way_past_the_contents(page: Page) -> None:
+    assert page.all("html")[0][0] == {"lang": "en"}
+    for tag in ("header", "nav", "main"):
+        assert len(page.all(tag)) == 1
+    assert page.all("nav")[0][0]["aria-label"] == "Contents"
+    assert page.all("a")[0][0] == {"class": "skip", "href": f"#{page.all('main')[0][0]['id']}"}
+
+
+def test_figures_have_alternative_text(content: Document, page: Page) -> None:
+    images = [attributes["aria-label"] for attributes, _ in page.all("div") if attributes.get("role") == "img"]
+    assert images == [f"{one.caption} {one.description}" for _, one in content.drawings]
+    assert len(page.all("svg")) == len(images) > 0
+
+
+def test_text_of_the_data_is_text_wherever_it_stands() -> None:
+    page = Page(render_html(nasty_document()))
+    shown = " ".join(page.texts[0].replace("\xa0", " ").split())
+    for word in (
+        *("Title", "Note", "Question", "Verdict", "Section", "Caption", "Column", "cell", "interval", "mark"),
+        *("Remark", "Words", "Name", "Fact", "Listing"),
+    ):
+        assert f"{word} {NASTY}" in shown
+    assert len(page.all("script")) == 1
+    assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
+    assert all("alert" not in text for _, text in page.all("script", "style"))
+
+
+def test_the_policy_lets_run_the_script_that_comes_with_the_page_and_load_nothing() -> None:
+    html = render_html(nasty_document())
+    (script,) = re.findall(r"(?s)<script>(.*?)</script>", html)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    (policy,) = (one["content"] for one, _ in Page(html).all("meta") if "http-equiv" in one)
+    assert "default-src 'none'" in policy
+    assert f"script-src 'sha256-{digest}'" in policy
+    addresses = [
+        value
+        for _, attributes in Page(html).elements
+        for name, value in attributes.items()
+        if name in ("src", "href", "xlink:href", "srcset", "data", "action")
+    ]
+    assert addresses
+    assert all(one.startswith(("#", "data:")) for one in addresses)
+
+
+def test_cells_carry_the_numbers_that_they_are_sorted_by(content: Document, page: Page) -> None:
+    expected = [cell.value for _, table in content.tables for row in table.rows for cell in row]
+    found = [one.get("data-value") for one, _ in page.all("th", "td", within="tbody")]
+    assert [None if one is None else float(one) for one in found] == expected
+    assert any(one is not None for one in expected)
+
+
+def test_cells_read_as_they_are_printed(content: Document, page: Page) -> None:
+    expected = [str(cell) for _, table in content.tables for row in table.rows for cell in row]
+    assert [text for _, text in page.all("th", "td", within="tbody")] == [" ".join(one.split()) for one in expected]
+
+
+def saved(page: Page) -> list[tuple[str, str]]:
+    """Returns name and content of every file within the page."""
+    found = []
+    for attributes, _ in page.all("a"):
+        if "download" in attributes:
+            kind, _, content = attributes["href"].partition(";base64,")
+            data = base64.b64decode(content, validate=True)
+            assert kind in ("data:text/csv;charset=utf-8", "data:application/gzip")
+            found.append((attributes["download"], (gzip.decompress(data) if "gzip" in kind else data).decode()))
+    return found
+
+
+def test_every_table_and_figure_can_be_saved_as_csv(content: Document, page: Page) -> None:
+    blocks = [block for section in content.sections for block in section.blocks]
+    shown = [one for one in blocks if (isinstance(one, Table) and one.rows) or isinstance(one, Drawing)]
+    files = saved(page)
+    assert [text for _, text in files] == [one.csv() for one in shown]
+    names = [name for name, _ in files]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[a-z0-9.-]+\.csv(\.gz)?", name) for name in names)
+
+
+def test_a_large_file_is_compressed_and_the_same_each_time() -> None:
+    text = "fpr,tpr\n" + "0.25,0.5\n" * LARGE_CSV
+    one = download("roc", text)
+    assert one == download("roc", text)
+    assert one.name == "roc.csv.gz"
+    assert gzip.decompress(base64.b64decode(one.address.partition(",")[2])).decode() == text
+    assert download("roc", text[: LARGE_CSV - 1]).name == "roc.csv"
+
+
+def test_csv_of_a_table_has_numbers_in_full_beside_their_intervals_and_marks() -> None:
+    third = number(Estimate(value=-1 / 3, low=-0.5, high=-1 / 6), mark="†")
+    table = Table("key", "Caption", ["Arm", "Gain", "Of"], [[Cell('a, "b"'), third, Cell("3", value=3)]])
+    table.rows.append([Cell("c"), Cell("–"), Cell("none")])
+    assert third.text == "−0.333"
+    assert list(csv.reader(io.StringIO(table.csv()))) == [
+        ["Arm", "Gain", "Gain: interval", "Gain: mark", "Of"],
+        ['a, "b"', repr(-1 / 3), "± 0.167", "†", "3"],
+        ["c", "–", "", "", "none"],
+    ]
+
+
+def test_a_table_without_rows_gives_its_reason_alone() -> None:
+    table = Table("key", "Empty", ["A"], [], ["There is nothing to compare."])
+    page = Page(render_html(made_up([Section("empty", "Empty", [table])])))
+    assert not page.all("table")
+    assert not saved(page)
+    assert "There is nothing to compare." in page.texts[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("gaussian-mask", ["gaussian-mask"]),
+        ("my_package.schemes:Scheme", ["my_", "package.", "schemes:", "Scheme"]),
+        ("(noise_multiplier=0.125,rate=1e-05)", ["(noise_", "multiplier=", "0.125,", "rate=", "1e-05)"]),
+        ("<script>alert(1)</script>", ["&lt;script&gt;alert(1)", "&lt;/", "script&gt;"]),
+    ],
+)
+def test_long_words_break_at_their_signs_and_never_inside_a_number(text: str, pieces: list[str]) -> None:
+    assert str(breakable(text)).split("<wbr>") == pieces
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("0.5 ± 0.1 against 59.0 % ([51.7, 66.0])", ["0.5 ± 0.1", "against", "59.0 %", "([51.7, 66.0])"]),
+        ("ε ≤ 8.00 at δ = 2.95e-03 is proved", ["ε ≤ 8.00", "at", "δ = 2.95e-03", "is", "proved"]),
+        ("−0.014 [−33.1, −21.6] points", ["−0.014", "[−33.1, −21.6]", "points"]),
+        ("TPR @ 0.1 % FPR, %", ["TPR", "@", "0.1 %", "FPR, %"]),
+        ("class ± of 3, 4 and %", ["class", "±", "of", "3,", "4", "and", "%"]),
+    ],
+)
+def test_no_line_ends_inside_a_number(text: str, lines: list[str]) -> None:
+    assert [one.replace("\N{NO-BREAK SPACE}", " ") for one in unbroken(text).split(" ")] == lines

@@ -1,0 +1,398 @@
+"""The HTML report in a browser: headless Chromium, spoken to over a pipe in its DevTools protocol."""
+
+import base64
+import fcntl
+import io
+import itertools
+import json
+import os
+import select
+import shutil
+import signal
+import tempfile
+import time
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pypdf import PdfReader
+
+from mgaudit.reports.document import Section
+from mgaudit.reports.formats.html import render_html
+from mgaudit.reports.tables import Cell, Table
+from tests.reports.test_html import crowded_document, grid_document, made_up, small_document
+
+pytestmark = pytest.mark.browser
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = ("small", "grid", "crowded")
+WIDTHS = (360, 768, 1440)
+A4 = 687  # pixels between the margins of the page
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--remote-debugging-pipe",
+)
+PATIENCE = 60.0  # seconds
+
+# Contrast by WCAG 2.2 of every piece of text that is to be seen, with the first background behind it that is not clear.
+CONTRASTS = """(() => {
+  const parts = colour => colour.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map(v => v / 255)
+    .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, place) => sum + v * [0.2126, 0.7152, 0.0722][place], 0);
+  const behind = element => {
+    for (let one = element; one; one = one.parentElement) {
+      const colour = parts(getComputedStyle(one).backgroundColor);
+      if (colour.length === 3 || colour[3] === 1) return colour;
+    }
+    throw new Error("nothing behind the text");
+  };
+  const found = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    const element = node.parentElement;
+    if (!node.data.trim() || element.closest(".hidden, script, svg")) continue;
+    if (!element.checkVisibility()) continue;
+    const [high, low] = [light(parts(getComputedStyle(element).color)), light(behind(element))].sort((a, b) => b - a);
+    found.push({text: node.data.trim().slice(0, 40), contrast: (high + 0.05) / (low + 0.05)});
+  }
+  return found;
+})()"""
+
+
+class Browser:
+    """A Chromium with one page, and what it reported since the page was opened."""
+
+    def __init__(self, program: str, profile: Path) -> None:
+        ours_in, theirs_out = os.pipe()
+        theirs_in, ours_out = os.pipe()
+        # Chromium reads its pipe 3 and writes 4; the ends must not be these already, or one would close the other.
+        high = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in (theirs_in, theirs_out)]
+        quiet = os.open(os.devnull, os.O_RDWR)
+        actions = [(os.POSIX_SPAWN_DUP2, quiet, place) for place in (0, 1, 2)]
+        actions += [(os.POSIX_SPAWN_DUP2, end, place) for end, place in zip(high, (3, 4), strict=True)]
+        self.process = os.posix_spawn(
+            program,
+            [program, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
+            dict(os.environ),
+            file_actions=actions,
+            setpgroup=0,
+        )
+        for end in (theirs_in, theirs_out, quiet, *high):
+            os.close(end)
+        self.read, self.write = ours_in, ours_out
+        self.numbers = itertools.count(1)
+        self.unread = b""
+        self.events: list[dict[str, Any]] = []
+        self.session: str | None = None
+        target = next(one for one in self.send("Target.getTargets")["targetInfos"] if one["type"] == "page")
+        self.session = self.send("Target.attachToTarget", targetId=target["targetId"], flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Network", "Log"):
+            self.send(f"{domain}.enable")
+
+    def close(self) -> None:
+        """Ends the browser with all its processes."""
+        os.close(self.write)
+        os.close(self.read)
+        os.killpg(self.process, signal.SIGKILL)
+        os.waitpid(self.process, 0)
+
+    def send(self, method: str, **params: Any) -> dict[str, Any]:
+        """Returns what the browser answers."""
+        number = next(self.numbers)
+        message = {"id": number, "method": method, "params": params}
+        if self.session is not None:
+            message["sessionId"] = self.session
+        content = json.dumps(message).encode() + b"\0"
+        while content:
+            content = content[os.write(self.write, content) :]
+        while True:
+            answer = self._receive()
+            if answer.get("id") == number:
+                assert "error" not in answer, f"{method}: {answer['error']}"
+                result: dict[str, Any] = answer["result"]
+                return result
+            self.events.append(answer)
+
+    def wait(self, method: str) -> None:
+        """Returns as soon as the page has reported that event."""
+        while all(event.get("method") != method for event in self.events):
+            self.events.append(self._receive())
+
+    def _receive(self) -> dict[str, Any]:
+        end = time.monotonic() + PATIENCE
+        while b"\0" not in self.unread:
+            ready, _, _ = select.select([self.read], [], [], max(0.0, end - time.monotonic()))
+            assert ready, f"the browser has said nothing for {PATIENCE:g} seconds"
+            piece = os.read(self.read, 1 << 20)
+            assert piece, "the browser has ended"
+            self.unread += piece
+        message, _, self.unread = self.unread.partition(b"\0")
+        parsed: dict[str, Any] = json.loads(message)
+        return parsed
+
+    def open(self, path: Path, width: int = 1440, scheme: str = "light", media: str = "", script: bool = True) -> None:
+        """Opens the file in a window of that width, as a reader who prefers that colour scheme sees it."""
+        self.send(
+            "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 500
+        )
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.send("Emulation.setEmulatedMedia", media=media, features=features)
+        self.send("Emulation.setScriptExecutionDisabled", value=not script)
+        self.events.clear()
+        self.send("Page.navigate", url=path.as_uri())
+        self.wait("Page.loadEventFired")
+        if script:
+            self.settle()
+
+    def settle(self) -> None:
+        """Waits for two frames: the first lays the page out, the second has seen its observers."""
+        self.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))")
+
+    def run(self, expression: str) -> Any:
+        """Returns the value of a JavaScript expression, or what it promises."""
+        answer = self.send("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        return answer["result"].get("value")
+
+    def press(self, key: str, code: int, text: str = "") -> None:
+        """Presses a key and lets it go."""
+        keys = {"key": key, "code": key, "windowsVirtualKeyCode": code}
+        self.send("Input.dispatchKeyEvent", type="keyDown", text=text, **keys)
+        self.send("Input.dispatchKeyEvent", type="keyUp", **keys)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if program is None:
+        pytest.skip("there is no Chromium on the PATH: install Debian's package chromium")
+    with tempfile.TemporaryDirectory(prefix="mgaudit-", ignore_cleanup_errors=True) as profile:
+        found = Browser(program, Path(profile))
+        try:
+            yield found
+        finally:
+            found.close()
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Reports as files: a small study, two studies, thirty arms with long names, and a table to sort."""
+    folder = tmp_path_factory.mktemp("reports")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MGAUDIT_CACHE", str(folder / "cache"))
+        made = {
+            "small": small_document(),
+            "grid": grid_document(),
+            "crowded": crowded_document(),
+            "sorting": made_up([Section("sorting", "Sorting", [to_sort()])]),
+        }
+    for name, content in made.items():
+        (folder / f"{name}.html").write_text(render_html(content), encoding="utf-8")
+    return {name: folder / f"{name}.html" for name in made}
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    folder = Path(os.environ.get("MGAUDIT_AXE") or ROOT / "node_modules" / "axe-core")
+    path = folder / "axe.min.js"
+    if not path.is_file():
+        pytest.skip(f"there is no axe-core in {folder}: `make browser` installs it, MGAUDIT_AXE names another folder")
+    return path.read_text(encoding="utf-8")
+
+
+def to_sort() -> Table:
+    rows = [("b", -9.5), ("a", 10.0), ("e", None), ("c", -10.25), ("d", 2.0), ("f", -9.5), ("item 10", 0.0)]
+    return Table(
+        "sorting",
+        "To be sorted",
+        ["Arm", "Gain"],
+        [
+            [Cell(name), Cell("none" if gain is None else f"{gain:+.2f}".replace("-", "−"), "± 0.10", value=gain)]
+            for name, gain in [*rows, ("item 9", 1.0)]
+        ],
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_opens_without_error_and_asks_the_network_for_nothing(
+    browser: Browser, pages: dict[str, Path], name: str, scheme: str
+) -> None:
+    browser.open(pages[name], scheme=scheme)
+    kinds = [event["method"] for event in browser.events]
+    asked = [
+        event["params"]["request"]["url"] for event in browser.events if event["method"] == "Network.requestWillBeSent"
+    ]
+    assert not {"Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded"} & set(kinds)
+    assert [url for url in asked if not url.startswith("data:")] == [pages[name].as_uri()]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", NAMES)
+def test_no_page_is_wider_than_its_window_and_what_is_wider_can_be_scrolled_by_keyboard(
+    browser: Browser, pages: dict[str, Path], name: str, width: int
+) -> None:
+    browser.open(pages[name], width)
+    assert browser.run("document.scrollingElement.scrollWidth") <= width
+    assert browser.run("window.innerWidth") == width
+    regions = browser.run(
+        """[...document.querySelectorAll(".scroll")].map(one => ({
+            wide: one.scrollWidth > one.clientWidth,
+            focus: one.tabIndex === 0 && one.getAttribute("role") === "region" && !!one.getAttribute("aria-label"),
+            plain: !one.hasAttribute("tabindex") && !one.hasAttribute("role") && !one.hasAttribute("aria-label"),
+        }))"""
+    )
+    assert regions
+    assert all(one["focus"] if one["wide"] else one["plain"] for one in regions)
+    if name == "small" and width == max(WIDTHS):
+        assert not any(one["wide"] for one in regions)
+    if width == min(WIDTHS):
+        assert any(one["wide"] for one in regions)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_on_paper_nothing_is_cut_off(browser: Browser, pages: dict[str, Path], name: str) -> None:
+    browser.open(pages[name], A4, scheme="dark", media="print")
+    sticking_out = f"""[...document.querySelectorAll("main *")].filter(
+        one => one.getBoundingClientRect().right > {A4} + 1).map(one => one.outerHTML.slice(0, 80))"""
+    assert browser.run(sticking_out) == []
+    assert browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+
+
+def test_the_printed_page_holds_every_section_and_no_controls(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["grid"])
+    headings = browser.run("[...document.querySelectorAll('h1, h2, h3, h4')].map(one => one.textContent)")
+    printed = browser.send("Page.printToPDF", preferCSSPageSize=True, printBackground=True)["data"]
+    reader = PdfReader(io.BytesIO(base64.b64decode(printed)))
+    assert [round(float(side)) for side in reader.pages[0].mediabox[2:]] == [595, 842]
+    text = "".join(page.extract_text() for page in reader.pages)
+    letters = "".join(unicodedata.normalize("NFKC", text).split())
+    assert len(headings) > 10
+    for heading in headings:
+        assert "".join(unicodedata.normalize("NFKC", heading).split()) in letters
+    for sign in ("CSV", "Contents", "\N{UP DOWN ARROW}"):
+        assert sign not in letters
+    # The longest table goes over pages, and each of them repeats its headings.
+    assert letters.count("Differencetobaseline") > letters.count("Allmetrics")
+
+
+def column(browser: Browser, place: int) -> list[str]:
+    cells = browser.run(f"[...document.querySelectorAll('tbody tr')].map(row => row.cells[{place}].textContent)")
+    return [text.split("±")[0].strip() for text in cells]
+
+
+def order(browser: Browser) -> list[str | None]:
+    found: list[str | None] = browser.run(
+        "[...document.querySelectorAll('thead th')].map(one => one.getAttribute('aria-sort'))"
+    )
+    return found
+
+
+def click(browser: Browser, place: int) -> None:
+    browser.run(f"document.querySelectorAll('thead th button')[{place}].click()")
+
+
+def test_numbers_sort_as_numbers_and_the_third_click_gives_the_first_order_back(
+    browser: Browser, pages: dict[str, Path]
+) -> None:
+    browser.open(pages["sorting"])
+    before = column(browser, 0)
+    assert order(browser) == [None, None]
+    click(browser, 1)
+    assert order(browser) == [None, "ascending"]
+    assert column(browser, 1) == ["−10.25", "−9.50", "−9.50", "+0.00", "+1.00", "+2.00", "+10.00", "none"]
+    assert column(browser, 0) == ["c", "b", "f", "item 10", "item 9", "d", "a", "e"]
+    click(browser, 1)
+    assert order(browser) == [None, "descending"]
+    assert column(browser, 1) == ["+10.00", "+2.00", "+1.00", "+0.00", "−9.50", "−9.50", "−10.25", "none"]
+    assert column(browser, 0)[4:6] == ["b", "f"]
+    click(browser, 1)
+    assert order(browser) == [None, None]
+    assert column(browser, 0) == before
+
+
+def test_words_sort_as_words_from_the_keyboard(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["sorting"])
+    browser.run("document.querySelector('thead th button').focus()")
+    browser.press("Enter", 13, "\r")
+    assert order(browser) == ["ascending", None]
+    assert column(browser, 0) == ["a", "b", "c", "d", "e", "f", "item 9", "item 10"]
+    browser.press(" ", 32, " ")
+    assert order(browser) == ["descending", None]
+    assert browser.run("document.activeElement.textContent") == "Arm"
+
+
+def test_the_contents_stand_beside_a_wide_page_and_open_on_a_narrow_one(
+    browser: Browser, pages: dict[str, Path]
+) -> None:
+    shown = "document.querySelector('nav a').checkVisibility()"
+    browser.open(pages["small"], 1440)
+    assert browser.run(shown)
+    browser.run("window.scrollTo(0, 3000)")
+    box = browser.run("document.querySelector('nav').getBoundingClientRect().toJSON()")
+    assert box["top"] >= -10
+    assert box["right"] <= browser.run("document.querySelector('main').getBoundingClientRect().left")
+    browser.open(pages["small"], 360)
+    assert not browser.run(shown)
+    browser.run("document.querySelector('nav summary').click()")
+    browser.settle()
+    assert browser.run(shown)
+
+
+def test_the_first_tab_leads_past_the_contents(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["small"])
+    browser.press("Tab", 9)
+    assert browser.run("document.activeElement.className") == "skip"
+    assert browser.run("document.activeElement.getBoundingClientRect().left") >= 0
+    browser.press("Enter", 13, "\r")
+    assert browser.run("document.activeElement.id") == "report"
+
+
+def test_the_page_reads_without_script(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["small"], script=False)
+    assert browser.run("document.querySelectorAll('button').length") == 0
+    assert browser.run("document.querySelectorAll('tbody tr').length") > 10
+    assert browser.run("document.scrollingElement.scrollWidth") <= 1440
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["small", "grid"])
+def test_all_text_stands_out_from_its_background(
+    browser: Browser, pages: dict[str, Path], name: str, scheme: str
+) -> None:
+    browser.open(pages[name], scheme=scheme)
+    found = browser.run(CONTRASTS)
+    assert len(found) > 300
+    assert [one for one in found if one["contrast"] < 4.5] == []
+    dark = browser.run("getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)"
+    assert dark == (scheme == "dark")
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "scheme"),
+    [
+        ("small", 1440, "light"),
+        ("small", 1440, "dark"),
+        ("small", 360, "light"),
+        ("small", 360, "dark"),
+        ("grid", 1440, "light"),
+    ],
+)
+def test_axe_finds_nothing_serious(
+    browser: Browser, pages: dict[str, Path], axe: str, name: str, width: int, scheme: str
+) -> None:
+    browser.open(pages[name], width, scheme)
+    browser.run(f"{axe}; true")
+    found = browser.run("axe.run(document, {resultTypes: ['violations']}).then(one => one.violations)")
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")] == []
+    assert [one["id"] for one in found] == []

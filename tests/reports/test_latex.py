@@ -1,0 +1,185 @@
+"""The report as LaTeX: text is text, tables are whole, references are those that were used, and it compiles."""
+
+import io
+import re
+import shutil
+import subprocess
+import unicodedata
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pypdf import PdfReader
+
+from mgaudit.attacks import ATTACKS
+from mgaudit.cli.catalogue import catalogue
+from mgaudit.reports.document import AuditDocument, document
+from mgaudit.reports.formats.latex import is_wide, render_latex, table_tex
+from mgaudit.reports.formats.latex_text import escaped
+from mgaudit.reports.references import SCHEMES, entries, key_of, references
+from mgaudit.reports.tables import Cell, Table
+from tests import tex
+from tests.fake_study import arrays, result, study
+
+HOSTILE = r'<script>alert(1)</script> #strong[x] $y$ *z* \textbf{a} \input{/etc/passwd} % & _ ^ ~ {} | " `` -- @'
+SIGNS = "ε κ σ δ ± − ∞ × † ‡ Δ ² ₂ … – — ’ “ ” ≤ ≥ ⊙ · é ñ ü ß Ø µ"
+STRANGE = "中文 \u202e \u200b 🙂 \u0301"
+
+
+def seen(text: str) -> str:
+    """The text with blanks for line ends, and by its number what cannot be seen."""
+    text = text.replace("\r\n", "\n").translate({10: " ", 13: " ", 9: " ", 0xB5: "μ", 0x202F: "\u2009"})
+    known = "\u00a0\u2009\u200b\u00ad"
+    shown = (one if one.isprintable() or one in known else f"[U+{ord(one):04X}]" for one in text)
+    return unicodedata.normalize("NFC", "".join(shown))
+
+
+@given(st.text() | st.text(st.sampled_from(HOSTILE + SIGNS + STRANGE)))
+def test_text_is_ascii_that_reads_as_it_was(text: str) -> None:
+    written = escaped(text)
+    assert written.isascii()
+    assert unicodedata.normalize("NFC", tex.read(written)) == seen(text)
+
+
+@pytest.mark.parametrize("text", ["--", "---", ",,", "''", "!`", "?`", "<<", ">>", "``", "\\\\[2em]", "%", "$$"])
+def test_signs_are_not_made_into_others(text: str) -> None:
+    written = escaped(text)
+    assert tex.read(written) == text
+    assert not re.search(r"--|,,|''|[!?]`|<<|>>|``|(?<!\\)[%$]", written)
+
+
+def test_a_table_is_a_float_or_goes_over_pages() -> None:
+    short, long = (Table("k", "A & B", ["x", "y_1"], [[Cell("[a]"), Cell("*b")]] * rows, ["50 %"]) for rows in (3, 30))
+    told = table_tex(short, "tab:k")
+    assert r"\begin{table}" in told
+    assert r"\caption{A \& B}\label{tab:k}" in told
+    assert told.count("{}[a] & *b \\tabularnewline") == 3  # the braces keep [a] from being an option of the row before
+    assert r"50 \%" in told
+    told = table_tex(long, "tab:k")
+    assert r"\endhead" in told
+    assert told.count("{}[a] & *b") == 30
+
+
+def test_a_number_stays_with_its_error() -> None:
+    told = table_tex(Table("k", "c", ["x"], [[Cell("0.589", "± 0.012 [0.3]", "†")]]), "l")
+    assert r"\mbox{0.589\ensuremath{\dagger} \ensuremath{\pm} 0.012} [0.3]" in told
+    assert r"98.5 \mbox{[96.0, 100.0]}" in table_tex(Table("k", "c", ["x"], [[Cell("98.5", "[96.0, 100.0]")]]), "l")
+
+
+def test_a_wide_table_lies_on_its_side() -> None:
+    name = "my_package.schemes:VeryLongSchemeNameThatGoesOn (kappa=0.123456789, fixed=true)"
+    columns = ["Arm", *(f"TPR {place}" for place in range(8))]
+    numbers = [Cell("98.5", "[96.0, 100.0]")] * 8
+    assert is_wide(Table("k", "c", columns, [[Cell(name), *numbers]]))
+    assert not is_wide(Table("k", "c", columns, [[Cell(name), *[Cell("0.5")] * 8]]))
+    assert not is_wide(Table("k", "c", ["Arm", "TPR"], [[Cell(name), Cell("98.5", "[96.0, 100.0]")]]))
+
+
+@pytest.fixture(scope="module")
+def hostile() -> AuditDocument:
+    label = f"{HOSTILE} {SIGNS}"
+    told = study(label=label)
+    noted = told.arms[1].model_copy(update={"note": f"{HOSTILE} {SIGNS} {STRANGE}"})
+    arms = [told.arms[0], noted, told.arms[2]]
+    return document(result(told.model_copy(update={"arms": arms}), title=label, note=HOSTILE), [arrays()])
+
+
+@pytest.fixture(scope="module")
+def files(hostile: AuditDocument) -> dict[str, bytes]:
+    return render_latex(hostile)
+
+
+def test_the_folder_has_a_file_for_each_table_and_figure(hostile: AuditDocument, files: dict[str, bytes]) -> None:
+    tables, drawings = len([*hostile.tables]), len([*hostile.drawings])
+    assert sum(name.startswith("tables/") and name.endswith(".tex") for name in files) == tables
+    assert sum(name.startswith("figures/") and name.endswith(".pdf") for name in files) == drawings
+    assert set(files) - {name for name in files if "/" in name} == {"report.tex", "references.bib"}
+    article = files["report.tex"].decode("ascii")
+    for name in files:
+        if "/" in name:
+            assert article.count(f"{{{name}}}") == 1
+    for section in hostile.sections:
+        assert rf"\label{{sec:{section.anchor}}}" in article
+
+
+def test_figures_are_vectors_with_their_fonts(files: dict[str, bytes]) -> None:
+    for name, content in files.items():
+        if name.endswith(".pdf"):
+            (page,) = PdfReader(io.BytesIO(content)).pages
+            for font in page["/Resources"]["/Font"].values():  # type: ignore[index]
+                (descendant,) = font.get_object()["/DescendantFonts"]
+                assert "/FontFile2" in descendant.get_object()["/FontDescriptor"].get_object()
+
+
+def test_nothing_of_a_name_is_a_command(files: dict[str, bytes]) -> None:
+    for name, content in files.items():
+        if name.endswith((".tex", ".bib")):
+            text = content.decode("ascii")
+            assert r"\textbf{a}" not in text
+            assert "passwd" not in "".join(re.findall(r"\\input\{[^}]*\}", text))
+            assert "$y$" not in text
+    label = tex.read(" ".join(re.findall(r"\n\{\}(.*?) & ", files["tables/pareto-front-front.tex"].decode())))
+    assert "".join(f"{HOSTILE} {SIGNS}".split()) in "".join(label.replace("μ", "µ").split())
+
+
+def test_two_parts_of_one_name_are_refused(hostile: AuditDocument) -> None:
+    first = hostile.chapters[0].sections[0]
+    doubled = hostile.chapters[0].__class__("a", "", "", [], [first, first])
+    with pytest.raises(ValueError, match="keys must differ"):
+        render_latex(AuditDocument("t", "", "", [], [doubled], [], hostile.result))
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_the_article_compiles_whatever_the_names(files: dict[str, bytes], tmp_path: Path) -> None:
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "report.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
+    assert done.returncode == 0, done.stdout[-3000:]
+    text = "".join(page.extract_text() for page in PdfReader(tmp_path / "report.pdf").pages)
+    assert "".join([r"\textbf{a}", r"\input{/etc/passwd}"]) in "".join(text.split())
+    assert "root:" not in text
+    for sign in ("[U+4E2D]", "[U+202E]", "[U+1F642]"):
+        assert sign in text
+    # A table may stand over the edge by the width of a letter at most.
+    assert all(float(over) < 6 for over in re.findall(r"Overfull \\hbox \(([\d.]+)pt", done.stdout))
+
+
+def test_the_references_are_those_of_what_was_used() -> None:
+    told = study()
+    lira = told.arms[1].attacks[0].model_copy(update={"source": "Carlini et al. 2022, arXiv 2112.03570"})
+    own = told.arms[1].attacks[1].model_copy(update={"source": r"\input{x} & a blog"})
+    arms = [
+        told.arms[0].model_copy(update={"attacks": [lira]}),
+        told.arms[1].model_copy(update={"attacks": [lira, own]}),
+    ]
+    plain = told.model_copy(update={"arms": arms})
+    found = references(result(plain))
+    statistics = {"steinke2023", "mahloujifar2024", "cameron2011", "owen2007", "delong1988", "clopper1934", "holm1979"}
+    assert set(found) == {"carlini2022", "input-x-a-blog", "kolomvaki2026"} | statistics
+    assert r"\textbackslash{}input\{x\} \& a blog" in found["input-x-a-blog"]
+    private = told.model_copy(update={"arms": [plain.arms[0], told.arms[2].model_copy(update={"attacks": [lira]})]})
+    assert set(references(result(private))) == {"carlini2022", "abadi2016", "gopi2021", "yousefpour2021"} | statistics
+
+
+def test_each_attack_and_each_scheme_has_its_paper() -> None:
+    for attack in ATTACKS.values():
+        assert key_of(attack.source) in entries(), attack.source
+    for scheme in catalogue()["schemes"]:
+        if scheme["name"] != "none":
+            assert SCHEMES[scheme["name"]] == key_of(scheme["source"])
+    assert set(SCHEMES.values()) <= set(entries())
+
+
+def test_each_entry_says_who_what_and_when() -> None:
+    for key, entry in entries().items():
+        assert entry.isascii()
+        assert entry.count("{") == entry.count("}")
+        fields = set(re.findall(r"^  (\w+) = \{", entry, flags=re.MULTILINE))
+        assert {"author", "title", "year"} <= fields, key
+        assert fields & {"booktitle", "journal", "eprint"}, key
+        year = re.search(r"year = \{(\d{4})\}", entry)
+        assert year
+        assert key.endswith(year[1])

@@ -1,0 +1,76 @@
+"""A result on its way to disk and back."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mgaudit.reports.record import Estimate
+from mgaudit.reports.results import ARRAYS_FILE, RESULT_FILE, read_result
+from tests.fake_study import arrays, result, study, write
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write(tmp_path / "run", result(study(), study("other")), [arrays(), {"only": np.arange(3)}])
+    return tmp_path / "run"
+
+
+def test_a_result_survives_the_way_to_disk_and_back(folder: Path) -> None:
+    found, held = read_result(folder)
+    assert found == result(study(), study("other"))
+    assert set(held[0]) == set(arrays())
+    assert all(np.array_equal(held[0][name], values) for name, values in arrays().items())
+    assert list(held[1]) == ["only"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: "{", "cannot be read"),
+        (lambda text: "[1]", "cannot be read"),
+        (lambda text: text.replace('"schema_version":4', '"schema_version":5'), "schema version 5 .* update mgaudit"),
+        (lambda text: text.replace('"schema_version":4', '"schema_version":3'), "schema version 3 .* run it again"),
+        (lambda text: text.replace('"seconds":61.5', '"seconds":"long"'), r"studies.0.times.seconds"),
+        (lambda text: text.replace('"target":"CNN",', "", 1), "target: Field required"),
+    ],
+)
+def test_a_result_that_cannot_be_read_is_refused(folder: Path, change: Any, message: str) -> None:
+    path = folder / RESULT_FILE
+    path.write_text(change(path.read_text()))
+    with pytest.raises(ValueError, match=message):
+        read_result(folder)
+
+
+def test_a_folder_that_is_no_run_is_refused(folder: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="is not the folder of a study"):
+        read_result(folder.parent)
+    (folder / ARRAYS_FILE).unlink()
+    with pytest.raises(FileNotFoundError, match=r"arrays\.npz is missing"):
+        read_result(folder)
+
+
+def test_arrays_that_cannot_be_read_are_refused(folder: Path) -> None:
+    path = folder / ARRAYS_FILE
+    for content in (path.read_bytes()[:500], b"", b"nonsense"):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"arrays\.npz cannot be read"):
+            read_result(folder)
+
+
+def test_arrays_of_more_studies_than_there_are_are_refused(folder: Path) -> None:
+    (folder / RESULT_FILE).write_text(result(study()).model_dump_json())
+    with pytest.raises(ValueError, match=r"arrays\.npz cannot be read"):
+        read_result(folder)
+
+
+def test_an_estimate_without_a_number_is_refused() -> None:
+    with pytest.raises(ValueError, match="finite"):
+        Estimate(value=float("nan"), low=0.0, high=1.0)
+
+
+def test_json_holds_numbers_and_not_nan() -> None:
+    text = result(study()).model_dump_json()
+    assert json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} in JSON"))

@@ -1,0 +1,78 @@
+"""The tables of a report."""
+
+from typing import Any
+
+import pytest
+
+from mgaudit.reports.record import Estimate
+from mgaudit.reports.results import ClassExposure
+from mgaudit.reports.tables import accuracy_vs_privacy, all_metrics, by_class, most_exposed, number, single_targets
+from tests.fake_study import NASTY, estimate, study
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "options", "shown"),
+    [
+        (0.612, 0.602, 0.622, {}, "0.612 ± 0.010"),
+        (0.002, 0.0, 0.0071, {"scale": 100, "digits": 2}, "0.20 [0.00, 0.71]"),
+        (-0.0641, -0.0821, -0.0461, {"signed": True}, "−0.064 ± 0.018"),
+        (0.0031, -0.0039, 0.0101, {"signed": True}, "+0.003 ± 0.007"),
+        (-0.0001, -0.01, 0.01, {"signed": True}, "+0.000 ± 0.010"),
+        (0.5, 0.4, 0.6, {"mark": "*"}, "0.500* ± 0.100"),
+    ],
+)
+def test_numbers_are_printed_with_their_interval(
+    value: float, low: float, high: float, options: dict[str, Any], shown: str
+) -> None:
+    assert str(number(Estimate(value=value, low=low, high=high), **options)) == shown
+
+
+def test_the_main_table_has_a_row_for_each_arm_and_attack_with_the_numbers_of_the_result() -> None:
+    table = accuracy_vs_privacy(study())
+    rows = [[str(cell) for cell in row] for row in table.rows]
+    assert [row[3] for row in rows] == ["lira", "loss", *["lira", "loss", "lira, naive"] * 2]
+    assert rows[2] == [
+        "gaussian-mask (kappa=0.3)",
+        "99.0 ± 0.4",
+        "95.0 [92.5, 96.5]",
+        "lira",
+        "0.700 ± 0.012",
+        "22.00 ± 0.50",
+        "23.00* ± 0.50",
+        "0.32",
+        "none",
+    ]
+    assert rows[4][4] == "0.600 ± 0.012"
+    assert [row[-1] for row in rows] == ["none"] * 5 + ["8.00"] * 3
+    assert any("Fewer than 10 of a target's 299 or more" in note for note in table.notes)
+    assert any("guessing gets 0.33 % at 0.1 % FPR)" in note for note in table.notes)  # 1 of 300
+    # Bounds are rounded up: 7.994 and 8.8071e-4.
+    assert any("ε = 8.00 at δ = 8.81e-04" in note and "281 steps" in note for note in table.notes)
+    assert any("would prove 8.90 at δ = 8.81e-04." in note for note in table.notes)
+    assert any("naive adversary's shadows are trained without noise" in note for note in table.notes)
+    assert len(all_metrics(study()).rows) == 8 * 7
+
+
+def test_single_targets_are_the_least_the_middling_and_the_most_vulnerable() -> None:
+    rows = [[str(cell) for cell in row] for row in single_targets(study()).rows]
+    assert [row[1] for row in rows] == ["least: model 1", "middle: model 4", "most: model 2"] * 3
+    assert rows[0] == ["no noise", "least: model 1", "0.200 ± 0.030", "20.00 ± 3.00", "20.00 ± 3.00"]
+
+
+def test_the_exposed_are_told_with_their_rank_and_their_class() -> None:
+    rows = [[str(cell) for cell in row] for row in most_exposed(study()).rows]
+    assert len(rows) == 3 * 5
+    assert rows[1] == ["no noise", "train/1.png", "a", "6.50", "95.0 ± 5.0", "–", "2"]
+    assert rows[2] == ["no noise", "train/2.png", "a", "5.50", "95.0 ± 5.0", "50.0 ± 25.0", "2"]
+    table = by_class(study())
+    assert table.columns == ["Class", "Examples", "no noise", "gaussian-mask (kappa=0.3)", "dp-sgd (epsilon=8)"]
+    assert [[str(cell) for cell in row] for row in table.rows] == [
+        ["a", "40", "0.730 ± 0.030", "0.680 ± 0.030", "0.481 ± 0.030"],
+        [NASTY, "20", "too few", "too few", "too few"],
+    ]
+    classes = [ClassExposure(label=str(place), examples=9, auc=estimate(place / 40, 0.01)) for place in range(30)]
+    many = by_class(study(arms=[study().arms[0].model_copy(update={"by_class": classes})] * 7))
+    assert [str(row[0]) for row in many.rows] == ["29", "28", "27", "26", "25", "24", "5", "4", "3", "2", "1", "0"]
+    assert len(many.columns) == 7
+    assert "most and least exposed classes; all are in result.json" in many.notes[1]
+    assert "first 5 arms; all are in result.json" in many.notes[2]

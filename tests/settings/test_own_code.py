@@ -1,0 +1,331 @@
+"""Networks, schemes and attacks of the user's own."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from mgaudit.cli.app import app
+from mgaudit.settings.choices import own_code
+from mgaudit.settings.study_settings import attack_choice, scheme_choice, study_settings, target_choice
+from mgaudit.storage.ensembles import EnsembleFolder
+from mgaudit.study.arm import _Task, _train_and_keep, _trained_choices, determined_by, plan_arm
+from mgaudit.study.design import draw_design
+from mgaudit.study.progress import Progress
+from mgaudit.study.study import plan_study, run_study
+
+NETWORKS = """
+import math
+import random
+
+import numpy as np
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, shape, n, width=3, scale: float = 1.0):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Flatten(), nn.Linear(math.prod(shape), width), self.middle(width), nn.Linear(width, n)
+        )
+        self.scale = scale
+
+    def middle(self, width):
+        return nn.ReLU()
+
+    def forward(self, x):
+        return self.layers(x) * self.scale
+
+class WithBatchNorm(Net):
+    def middle(self, width):
+        return nn.BatchNorm1d(width)
+
+class WithDropout(Net):
+    def middle(self, width):
+        return nn.Dropout(0.5)
+
+class WithRunningStatistics(Net):
+    def middle(self, width):
+        return nn.Sequential(
+            nn.Unflatten(1, (1, width)), nn.InstanceNorm1d(1, track_running_stats=True), nn.Flatten(), nn.ReLU()
+        )
+
+class Centred(Net):
+    def forward(self, x):
+        logits = self.layers(x)
+        return logits - logits.mean(dim=0) if self.training else logits
+
+class Mean(Net):
+    def forward(self, x):
+        return super().forward(x).mean(dim=1)
+
+class Double(Net):
+    def forward(self, x):
+        return super().forward(x).double()
+
+class Pair(Net):
+    def forward(self, x):
+        return super().forward(x), x
+
+class Unit(Net):
+    def forward(self, x):
+        return super().forward(x / x.flatten(1).norm())
+
+class Loud(Net):
+    def __init__(self, shape, n):
+        raise RuntimeError("out of\\nmind")
+
+class Narrow(Net):
+    def forward(self, x):
+        return super().forward(x[:, :, 1:])
+
+class ByNumpy(Net):
+    def __init__(self, shape, n):
+        super().__init__(shape, n)
+        self.scale = nn.Parameter(torch.tensor(float(np.random.default_rng().normal())))
+
+class Forgetful(Net):
+    def __init__(self, shape, n):
+        super().__init__(shape, n)
+        self.signs = torch.randn(n)
+
+    def forward(self, x):
+        return super().forward(x) * self.signs
+
+class ChannelsLast(nn.Module):
+    def __init__(self, shape, n):
+        super().__init__()
+        self.one, self.two = nn.Conv2d(shape[0], 4, 3), nn.Conv2d(4, n, 3)
+
+    def forward(self, x):
+        return self.two(self.one(x).contiguous(memory_format=torch.channels_last)).mean(dim=(2, 3))
+
+class Shared(Net):
+    def forward(self, x):
+        return self.layers[3](self.layers[1](x.flatten(1)).relu()) + self.layers[3](self.layers[1](-x.flatten(1)))
+
+class NoArguments(nn.Module):
+    def __init__(self, *, width=3):
+        super().__init__()
+
+not_a_class = 3
+
+class NotANetwork:
+    pass
+"""
+
+
+@pytest.fixture(autouse=True)
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A current folder with `networks.py`."""
+    (tmp_path / "networks.py").write_text(NETWORKS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    return tmp_path
+
+
+def forget(*names: str) -> None:
+    for name in names:
+        sys.modules.pop(name, None)
+
+
+def mgaudit(*arguments: str) -> Any:
+    return CliRunner().invoke(app, list(arguments))
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical", "label"),
+    [
+        ("networks:Net", "networks:Net", "networks:Net"),
+        (" networks:Net:width=4 ", "networks:Net:width=4", "networks:Net (width=4)"),
+        ("networks:Net:scale=2.50,width=3", "networks:Net:scale=2.5", "networks:Net (scale=2.5)"),
+        ("networks:Net:4,scale=2", "networks:Net:width=4,scale=2", "networks:Net (width=4, scale=2)"),
+    ],
+)
+def test_a_class_of_ones_own_is_spelt_like_any_other_choice(text: str, canonical: str, label: str) -> None:
+    choice = target_choice(text)
+    assert choice.text == canonical
+    assert choice.label() == label
+    assert target_choice(canonical).text == canonical
+    assert choice.build((2, 2), 3, **choice.options).layers[3].weight.shape == (3, choice.options.get("width", 3))
+
+
+def test_a_module_may_lie_in_a_package(workplace: Path) -> None:
+    (workplace / "package").mkdir()
+    (workplace / "package" / "nets.py").write_text(NETWORKS)
+    assert target_choice("package.nets:Net:5").text == "package.nets:Net:width=5"
+
+
+def test_what_python_already_finds_is_not_replaced_by_a_file_in_the_current_folder(workplace: Path) -> None:
+    (workplace / "decimal.py").write_text("class Net: pass")
+    with pytest.raises(ValueError, match=r"there is no Net in decimal \(.*decimal\.py\)"):
+        target_choice("decimal:Net")
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("nowhere:Net", "target nowhere:Net: cannot import nowhere (ModuleNotFoundError: No module named 'nowhere')"),
+        ("broken:Net", "target broken:Net: cannot import broken (SyntaxError: invalid syntax (broken.py, line 1))"),
+        ("networks:Absent", "target networks:Absent: there is no Absent in networks ("),
+        (
+            "networks:NotANetwork",
+            "networks:NotANetwork must be a class that extends torch.nn.modules.module.Module, got",
+        ),
+        ("networks:not_a_class", "must be a class that extends torch.nn.modules.module.Module, got 3"),
+        ("networks:Net:depth=3", "target networks:Net has no option 'depth'; it takes width, scale"),
+        ("networks:Net:width=big", "target networks:Net: width: input should be a valid integer"),
+        ("networks:NoArguments", "networks:NoArguments must be built as NoArguments(input_shape, classes, ...)"),
+        (
+            "networks",
+            "target must be one of mlp, cnn, two-layer, wide-cnn, resnet, module:Class of your own, got 'netw",
+        ),
+        ("networks:Loud", "cannot be built for input_shape=(1, 8, 8) and classes=10: RuntimeError: out of mind"),
+        ("networks:Narrow", "networks:Narrow must take a batch of shape (2, 1, 8, 8), and fails: RuntimeError: mat1"),
+        ("networks:Mean", "networks:Mean must return logits of shape (2, 10) for 2 examples of zeros, got (2,)"),
+        ("networks:Pair", "networks:Pair must return a tensor of logits, got tuple"),
+        ("networks:Double", "networks:Double must return logits of dtype torch.float32, got torch.float64"),
+        ("networks:Unit", "networks:Unit must return finite logits for 2 examples of zeros, got NaN or infinity"),
+        ("networks:WithBatchNorm", "networks:WithBatchNorm must hold no BatchNorm, got BatchNorm1d at layers.2"),
+        ("networks:WithDropout", "must answer the same when it is asked twice, and does not in training mode"),
+        ("networks:WithRunningStatistics", "must answer the same in training mode as at evaluation, and does not"),
+        ("networks:Centred", "networks:Centred must give an example the same logits alone as in a batch"),
+        ("networks:ByNumpy", "networks:ByNumpy must have weights that the seed determines"),
+        ("networks:Forgetful", "must be the same model after its state_dict was saved and loaded, and is not"),
+        ("networks:ChannelsLast", "networks:ChannelsLast: Opacus computes wrong norms of its per-example gradients"),
+        ("networks:Shared", "cannot have per-example gradients, which DP-SGD (leave it out with --no-dp)"),
+    ],
+)
+def test_a_network_that_cannot_be_audited_is_refused_in_one_line_before_any_training(
+    workplace: Path, target: str, message: str
+) -> None:
+    (workplace / "broken.py").write_text("class")
+    small = ["--examples", "100", "--batch-size", "8", "--scheme", "dp-sgd:noise_multiplier=1", "--no-baseline"]
+    result = mgaudit("run", "--target", target, *small, "--quiet", "--out", "runs")
+    assert result.exit_code == 2, result.output
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not (workplace / "runs").exists()
+
+
+def test_workers_train_a_network_of_the_current_folder(
+    small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = {**small, "target": "networks:Net:width=8", "schemes": ["none"]}
+    weights = []
+    for jobs in (1, 2):
+        monkeypatch.setenv("MGAUDIT_CACHE", str(tmp_path / f"cache-{jobs}"))
+        study, _ = run_study(plan_study(study_settings(values)), jobs, Progress())
+        assert study.target == "Net (width=8)"
+        assert study.settings["target"] == "networks:Net:width=8"
+        (folder,) = (tmp_path / f"cache-{jobs}" / "ensembles").iterdir()
+        weights.append(EnsembleFolder(folder, "").load_weights(3))
+    assert weights[0]["layers.1.weight"].shape == (8, 64)
+    assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def key(values: dict[str, Any]) -> Path:
+    settings = study_settings(values)
+    design = draw_design(settings)
+    (arm,) = settings.arms()
+    return EnsembleFolder.at(determined_by(arm, plan_arm(arm, design).recipe, design)).path
+
+
+def test_an_edited_network_is_another_network(small: dict[str, Any], workplace: Path) -> None:
+    values = {**small, "target": "networks:Net", "schemes": ["none"]}
+    sha256 = plan_study(study_settings(values)).sha256
+    first = key(values)
+    (workplace / "networks.py").write_text(NETWORKS.replace("* self.scale", "* self.scale * 2"))
+    assert key(values) == first  # what runs is what was imported
+    forget("networks")
+    assert key(values) != first
+    assert plan_study(study_settings(values)).sha256 != sha256
+    (workplace / "networks.py").write_text(NETWORKS)
+    forget("networks")
+    assert key(values) == first
+
+
+def test_an_edited_parent_in_another_file_is_another_network_too(workplace: Path) -> None:
+    (workplace / "ours.py").write_text("import networks\nclass Ours(networks.Net): pass\n")
+    before = target_choice("ours:Ours").own_sha256
+    (workplace / "networks.py").write_text(NETWORKS + "\n")
+    forget("ours", "networks")
+    assert target_choice("ours:Ours").own_sha256 != before
+
+
+def test_a_worker_that_has_imported_an_edited_file_trains_nothing(small: dict[str, Any], own_cache: Path) -> None:
+    settings = study_settings({**small, "target": "networks:Net", "schemes": ["none"]})
+    design = draw_design(settings)
+    arm = plan_arm(settings.arms()[0], design)
+    folder = EnsembleFolder.at(determined_by(arm.settings, arm.recipe, design))
+    choices = _trained_choices(arm.settings)
+    assert own_code(choices).keys() == {"networks:Net"}
+    stale = {"networks:Net": "0" * 64}
+    task = _Task(folder, arm.recipe, design.dataset, design.membership[0], 0, "cpu", choices, stale)
+    with pytest.raises(RuntimeError, match="the source of networks:Net was edited during the run; run again"):
+        _train_and_keep(task)
+    assert not own_cache.exists()
+
+
+SCHEME_AND_ATTACK = """
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mgaudit.attacks import Attack
+from mgaudit.targets.schemes import Scheme
+
+@dataclass(frozen=True)
+class Shift(Scheme):
+    by: float = 1.0
+
+    def __post_init__(self):
+        if self.by < 0:
+            raise ValueError(f"by must be >= 0, got {self.by}")
+        if self.by > 9:
+            raise RuntimeError("too far")
+
+    def inputs(self, x, generator):
+        return x + self.by
+
+@dataclass(frozen=True)
+class TrueLogit(Attack):
+    sign: int = 1
+    cost: ClassVar[str] = "nothing"
+    source: ClassVar[str] = "us"
+
+    def score(self, view):
+        return self.sign * view.target_logits[range(len(view.labels)), 0, view.labels].astype(float)
+"""
+
+
+def test_schemes_and_attacks_of_ones_own_are_audited_and_told_by_their_names(
+    small: dict[str, Any], workplace: Path
+) -> None:
+    (workplace / "ours.py").write_text(SCHEME_AND_ATTACK)
+    values = {**small, "schemes": ["none", "ours:Shift:by=0", "ours:Shift:by=2"]}
+    study, arrays = run_study(
+        plan_study(study_settings({**values, "attacks": ["ours:TrueLogit", "ours:TrueLogit:sign=-1"]})), 1, Progress()
+    )
+    plain, zero, shifted = (arrays[f"arm{arm}/ours:TrueLogit/scores"] for arm in range(3))
+    assert np.array_equal(plain, zero)
+    assert not np.allclose(plain, shifted)
+    assert np.array_equal(-plain, arrays["arm0/ours:TrueLogit:sign=-1/scores"])
+    assert [arm.label for arm in study.arms] == ["no noise", "ours:Shift (by=0)", "ours:Shift (by=2)"]
+
+
+def test_schemes_and_attacks_that_cannot_be_built_are_refused(workplace: Path) -> None:
+    (workplace / "ours.py").write_text(SCHEME_AND_ATTACK)
+    with pytest.raises(ValueError, match="by must be >= 0, got -1"):
+        scheme_choice("ours:Shift:by=-1")
+    with pytest.raises(ValueError, match="ours:Shift:by=10 cannot be built: RuntimeError: too far"):
+        scheme_choice("ours:Shift:by=10")
+    with pytest.raises(ValueError, match=r"ours:Shift must be a class that extends attacks\.attack\.Attack"):
+        attack_choice("ours:Shift")
+
+
+def test_only_the_users_own_code_is_in_the_key(small: dict[str, Any]) -> None:
+    choices = [target_choice("cnn"), *scheme_choice("none").parts, attack_choice("lira"), target_choice("networks:Net")]
+    assert list(own_code(choices)) == ["networks:Net"]

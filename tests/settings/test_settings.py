@@ -1,0 +1,103 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mgaudit.reports.results import settings_toml
+from mgaudit.settings.study_settings import edited_schemes, read_settings, study_settings
+
+
+def test_the_defaults_are_three_arms_on_digits() -> None:
+    settings = study_settings({})
+    assert settings.schemes == ("none", "gaussian-mask:kappa=0.3", "dp-sgd:epsilon=8")
+    assert (settings.dataset, settings.target, settings.models) == ("digits", "cnn", 16)
+    assert settings.baseline == "none"
+    assert [arm.scheme for arm in settings.arms()] == list(settings.schemes)
+    assert [arm.label for arm in settings.arms()] == ["no noise", "gaussian-mask (kappa=0.3)", "dp-sgd (epsilon=8)"]
+
+
+def test_settings_survive_the_way_to_toml_and_back(tmp_path: Path) -> None:
+    settings = study_settings({"examples": 100, "training": {"learning_rate": 0.1}, "target": "mlp:hidden=8x4"})
+    path = tmp_path / "settings.toml"
+    path.write_text(settings_toml(settings.as_dict()))
+    assert study_settings(read_settings(path)) == settings
+    path.write_text(settings_toml(study_settings({}).as_dict()))
+    assert study_settings(read_settings(path)) == study_settings({})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"models": 2}, "models must be greater than or equal to 3, got 2"),
+        ({"models": "many"}, "models must be .*integer.*, got 'many'"),
+        ({"examples": 49}, "examples must be greater than or equal to 50, got 49"),
+        ({"seed": -1}, "seed must be greater than or equal to 0, got -1"),
+        ({"kapa": 1}, "there is no setting 'kapa'; the settings are dataset, target"),
+        ({"model": 3}, r"there is no setting 'model'; .*; did you mean 'models'\?"),
+        ({"epochs": 3}, r"there is no setting 'epochs'; .*; did you mean 'training.epochs'\?"),
+        ({"arms": []}, "there is no setting 'arms'; .*; a study file is run by mgaudit compare"),
+        ({"training": 3}, "training must be .*got 3"),
+        ({"training": {"epoch": 1}}, "there is no setting 'training.epoch'"),
+        ({"training": {"epochs": 0}}, "training: epochs must be >= 1, got 0"),
+        ({"training": {"optimizer": "lion"}}, "training.optimizer must be 'sgd' or 'adam', got 'lion'"),
+        ({"schemes": []}, "schemes must .*at least 1"),
+        ({"schemes": ["none", "none"]}, "schemes: each may be given once, got 'none' twice"),
+        ({"schemes": ["gaussian-mask:kappa=.3", "gaussian-mask:kappa=0.3"]}, "each may be given once"),
+        ({"schemes": ["none", "gaussian-mask:kappa=nan"]}, r"scheme gaussian-mask: kappa must be .*got nan"),
+        ({"stack": True}, "stack must be auto or a whole number >= 1, got True"),
+        ({"attacks": ["lria"]}, r"attack must be one of lira, rmia, .*, got 'lria'; did you mean 'rmia'\?"),
+        ({"device": "tpu"}, "device must be 'auto', 'cpu' or 'cuda', got 'tpu'"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_in_one_line(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        study_settings(values)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_no_settings_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text("models = \n")
+    with pytest.raises(ValueError, match=r"a\.toml is not TOML: .*line 1"):
+        read_settings(tmp_path / "a.toml")
+    with pytest.raises(ValueError, match=r"cannot read the settings file .*b\.toml: No such file"):
+        read_settings(tmp_path / "b.toml")
+
+
+DEFAULT = ("none", "gaussian-mask:kappa=0.3", "dp-sgd:epsilon=8")
+OTHER = ("gaussian-mask:kappa=0.9", "dp-sgd:noise_multiplier=1,delta=1e-05")
+
+
+@pytest.mark.parametrize(
+    ("schemes", "changes", "expected"),
+    [
+        (DEFAULT, {}, DEFAULT),
+        (OTHER, {}, OTHER),
+        (OTHER, {"dp": False}, OTHER[:1]),
+        (OTHER, {"baseline": True}, ("none", *OTHER)),
+        (DEFAULT, {"baseline": False, "dp": False}, DEFAULT[1:2]),
+        (OTHER, {"audited": "gaussian-mask:kappa=1"}, ("gaussian-mask:kappa=1", OTHER[1])),
+        (OTHER, {"epsilon": 2.0}, (OTHER[0], "dp-sgd:epsilon=2,delta=1e-05")),
+        (OTHER[:1], {"dp": True}, (OTHER[0], "dp-sgd:epsilon=8")),
+        (OTHER[:1], {"delta": 1e-4}, (OTHER[0], "dp-sgd:epsilon=8,delta=0.0001")),
+        (DEFAULT, {"audited": "none"}, ("none", "dp-sgd:epsilon=8")),
+        (DEFAULT, {"audited": "dp-sgd:epsilon=8.0"}, ("none", "dp-sgd:epsilon=8")),
+        (("gaussian-mask:kappa=1", "gaussian-mask:kappa=2"), {"dp": False}, None),
+    ],
+)
+def test_the_command_line_changes_what_it_names_and_nothing_else(
+    schemes: tuple[str, ...], changes: dict[str, Any], expected: tuple[str, ...] | None
+) -> None:
+    assert edited_schemes(schemes, **changes) == list(schemes if expected is None else expected)
+
+
+def test_dp_options_without_a_dp_arm_are_refused() -> None:
+    with pytest.raises(ValueError, match="--epsilon and --delta are settings of the DP-SGD arm"):
+        edited_schemes(DEFAULT, dp=False, epsilon=1.0)
+
+
+def test_paths_are_absolute_and_know_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert study_settings({"dataset": "npz:a.npz"}).dataset == f"npz:{tmp_path}/a.npz"
+    assert study_settings({"dataset": "folder:~/x"}).dataset == "folder:/home/somebody/x"
+    assert study_settings({"dataset": "digits"}).dataset == "digits"

@@ -1,0 +1,153 @@
+"""Audits of DP-SGD with canaries, as a function and on the command line."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from mgaudit.attacks.one_run import guess, one_run_fdp_epsilon
+from mgaudit.cli.app import app
+from mgaudit.reports.dp_audit import DPAuditResult, bounds_table, told
+from mgaudit.settings.study_settings import dp_audit_settings
+from mgaudit.study.dp_audit import plan_dp_audit, run_dp_audit
+from mgaudit.study.progress import Progress
+from mgaudit.targets.fitting.dp_sgd import default_delta, plan_privacy
+from mgaudit.targets.schemes import DPSGD
+from mgaudit.targets.seeds import numpy_generator
+from mgaudit.targets.training import Training
+
+MEMORISING = {
+    "target": "mlp:hidden=256",
+    "examples": 600,
+    "canaries": 300,
+    "training": {"epochs": 60, "batch_size": 32},
+}
+PRIVATE = {"target": "mlp:hidden=16", "canaries": 200, "training": {"epochs": 3}, "scheme": "dp-sgd:noise_multiplier=1"}
+
+
+def audited(values: dict[str, Any]) -> tuple[DPAuditResult, dict[str, np.ndarray]]:
+    return run_dp_audit(plan_dp_audit(dp_audit_settings(values)), 1, Progress())
+
+
+def test_training_that_memorises_is_found_to_leak_and_dp_sgd_is_not() -> None:
+    leaking, _ = audited({**MEMORISING, "scheme": "none"})
+    assert leaking.epsilon_claimed is None
+    assert all(bound.epsilon > 0.5 for bound in leaking.bounds)
+    assert "No finite ε is claimed, and ε ≥ " in told(leaking)
+    private, _ = audited(PRIVATE)
+    assert private.epsilon_claimed is not None
+    assert private.bounds[0].epsilon < private.epsilon_claimed
+    assert not private.alarm
+    assert told(private).startswith("No alarm")
+    assert told(private.model_copy(update={"epsilon_claimed": 90.0})).startswith("No alarm was possible: ε ≤ 90.00")
+
+
+def test_dp_sgd_that_forgets_its_noise_raises_the_alarm() -> None:
+    plan = plan_dp_audit(dp_audit_settings({**MEMORISING, "scheme": "dp-sgd:noise_multiplier=1,max_grad_norm=100"}))
+    accountant = plan.arm.recipe.plan
+    assert accountant is not None
+    # It claims the epsilon of a noise multiplier of 5 and adds no noise.
+    claim = plan_privacy(DPSGD(noise_multiplier=5), Training(epochs=60, batch_size=32), plan.design.expected_members)
+    broken = replace(accountant, noise_multiplier=0.0, epsilon=claim.epsilon)
+    recipe = replace(plan.arm.recipe, plan=broken)
+    result, _ = run_dp_audit(replace(plan, arm=replace(plan.arm, recipe=recipe)), 1, Progress())
+    assert result.alarm
+    assert told(result).startswith("Alarm: ε ≤ ")
+    assert "run it again with another seed" in told(result)
+
+
+def test_the_bound_is_that_of_each_models_guesses_together() -> None:
+    result, arrays = audited({**PRIVATE, "models": 2, "guesses": 0.2})
+    assert arrays["scores"].shape == arrays["membership"].shape == (2, 200)
+    made = [
+        guess(*pair, 40, 40, numpy_generator(0, "guesses", model))
+        for model, pair in enumerate(zip(arrays["scores"], arrays["membership"], strict=True))
+    ]
+    assert (result.guesses, result.canaries) == (160, 400)
+    assert result.correct == sum(one.correct for one in made)
+    together = replace(made[0], correct=result.correct, made=160, canaries=400)
+    assert result.bounds[0].epsilon == one_run_fdp_epsilon(together, result.delta, 0.05)
+
+
+def test_the_claim_counts_the_members_that_are_expected() -> None:
+    plan = plan_dp_audit(dp_audit_settings(PRIVATE))
+    accountant = plan.arm.recipe.plan
+    assert accountant is not None
+    assert plan.design.expected_members == 1198 - 100
+    assert accountant.delta == default_delta(1098)
+    assert accountant.sample_rate == pytest.approx(64 / 1098)
+    assert plan.design.membership.sum() == pytest.approx(1098, abs=4 * math.sqrt(50))
+    others = np.setdiff1d(np.arange(1198), plan.canaries)
+    assert plan.design.membership[:, others].all()
+
+
+def test_no_number_of_canaries_is_too_odd_for_half_of_them() -> None:
+    result, _ = audited({**PRIVATE, "canaries": 23, "guesses": 0.5, "training": {"epochs": 1}})
+    assert result.guesses == 22
+
+
+def test_canaries_are_part_of_what_determines_a_model(own_cache: Path) -> None:
+    for change in ({}, {"kind": "natural"}, {"canaries": 190}, {"significance": 0.01}):
+        audited({**PRIVATE, **change})
+    assert len(list((own_cache / "ensembles").iterdir())) == 3
+
+
+def result(**changes: Any) -> DPAuditResult:
+    found, _ = audited({**PRIVATE, "training": {"epochs": 1}})
+    return found.model_copy(update=changes)
+
+
+def test_the_table_rounds_bounds_down_and_claims_up() -> None:
+    found = result(epsilon_claimed=7.991)
+    bounds = [bound.model_copy(update={"epsilon": 1.239}) for bound in found.bounds]
+    rows = [[str(cell) for cell in row] for row in bounds_table(found.model_copy(update={"bounds": bounds})).rows]
+    assert [row[1] for row in rows] == ["≥ 1.23"] * 7 + ["≤ 8.00"]
+    assert rows[0][0] == "one run, f-DP"
+    assert sum("empirical ε" in row[2] for row in rows) == 4
+
+
+SMALL = ["--target", "mlp:hidden=16", "--canaries", "100", "--epochs", "2", "--jobs", "1"]
+
+
+def test_the_command_prints_the_bounds_beside_the_claim_and_keeps_them(tmp_path: Path) -> None:
+    shown = CliRunner().invoke(app, ["audit-dp", *SMALL, "--epsilon", "4", "--out", str(tmp_path / "a")])
+    assert shown.exit_code == 0, shown.output
+    assert "≤ 4.00" in shown.stdout
+    assert "No alarm was possible: ε ≤ 4.00 is claimed, and these guesses could prove 1." in shown.stdout
+    (folder,) = (tmp_path / "a").iterdir()
+    assert {path.name for path in folder.iterdir()} == {"settings.toml", "dp-audit.json", "arrays.npz", "log.txt"}
+    again = CliRunner().invoke(
+        app, ["audit-dp", "--settings", str(folder / "settings.toml"), "--json", "--out", str(tmp_path / "b")]
+    )
+    assert again.exit_code == 0, again.output
+    printed = json.loads(again.stdout)
+    kept = json.loads((folder / "dp-audit.json").read_text())
+    assert printed["alarm"] is False
+    assert printed["result"]["bounds"] == kept["bounds"]
+    assert printed["result"]["settings"] == kept["settings"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--significance", "0.5"], "significance must be less than 0.5, got 0.5"),
+        (["--significance", "0"], "significance must be greater than 0, got 0"),
+        (["--canaries", "1199"], "canaries must be between 1 and 1198, all examples, got 1199"),
+        (["--canaries", "3"], "canaries must be greater than or equal to 20, got 3"),
+        (["--guesses", "0.6"], "guesses must be less than or equal to 0.5, got 0.6"),
+        (["--kind", "odd"], "kind must be 'natural' or 'mislabelled', got 'odd'"),
+        (["--scheme", "none", "--epsilon", "3"], "--epsilon and --delta are settings of dp-sgd, and --scheme is none"),
+        (["--delta", "1"], "delta must be a finite number > 0 and < 1, got 1"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_exit_code_2(tmp_path: Path, arguments: list[str], message: str) -> None:
+    found = CliRunner().invoke(app, ["audit-dp", *arguments, "--quiet", "--out", str(tmp_path / "runs")])
+    assert found.exit_code == 2, found.output
+    assert message in found.stderr
+    assert found.stderr.count("\n") == 1
+    assert not list(tmp_path.glob("runs/*"))

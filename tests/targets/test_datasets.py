@@ -1,0 +1,252 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mgaudit.targets.datasets import Dataset, load
+
+
+def generator() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def write_images(root: Path, classes: tuple[str, ...] = ("cat", "dog"), each: int = 3, size: int = 8) -> Path:
+    draw = np.random.default_rng(1)
+    for split in ("train", "test"):
+        for name in classes:
+            (root / split / name).mkdir(parents=True)
+            for index in range(each):
+                pixels = draw.integers(0, 256, (size, size, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(root / split / name / f"{index}.png")
+    return root
+
+
+def npz_arrays(examples: int = 30) -> dict[str, np.ndarray]:
+    draw = np.random.default_rng(2)
+    return {
+        "x_train": draw.random((examples, 5)),
+        "y_train": np.arange(examples) % 3,
+        "x_test": draw.random((9, 5)),
+        "y_test": np.arange(9) % 3,
+    }
+
+
+def test_digits_are_embedded_and_split_the_same_each_time() -> None:
+    digits = load("digits", None, generator())
+    assert digits.inputs.shape == (1198, 1, 8, 8)
+    assert digits.test_inputs.shape == (599, 1, 8, 8)
+    assert digits.classes == tuple("0123456789")
+    assert set(np.unique(digits.test_labels)) == set(range(10))
+
+
+def test_examples_are_drawn_without_replacement_and_a_larger_draw_extends_a_smaller() -> None:
+    few, many = (load("digits", examples, generator()) for examples in (100, 300))
+    assert np.array_equal(few.inputs, many.inputs[:100])
+    assert few.digest() != many.digest()
+    drawn = load("digits", None, generator())
+    assert len(np.unique(drawn.inputs.reshape(1198, -1), axis=0)) == 1198
+
+
+def test_standardised_by_channel_for_images_and_by_feature_for_vectors() -> None:
+    draw = np.random.default_rng(3)
+    images = draw.integers(0, 256, (40, 3, 8, 8)).astype(np.uint8)
+    images[:, 2] = 7
+    labels = np.arange(40) % 2
+    dataset = Dataset("images", images, labels, images[:4], labels[:4], ("a", "b")).standardised()
+    assert dataset.inputs.dtype == dataset.test_inputs.dtype == np.float32
+    assert np.allclose(dataset.inputs.mean(axis=(0, 2, 3)), 0, atol=1e-5)
+    assert np.allclose(dataset.inputs.std(axis=(0, 2, 3)), [1, 1, 0], atol=1e-5)
+    assert np.allclose(dataset.inputs[:4], dataset.test_inputs)
+
+    vectors = draw.normal([5, -5], [1, 3], (200, 2)).astype(np.float32)
+    other = draw.normal([0, 0], [1, 1], (10, 2)).astype(np.float32)
+    dataset = Dataset("vectors", vectors, np.arange(200) % 2, other, np.arange(10) % 2, ("a", "b")).standardised()
+    assert np.allclose(dataset.inputs.mean(axis=0), 0, atol=1e-5)
+    assert np.allclose(dataset.inputs.std(axis=0), 1, atol=1e-5)
+    assert dataset.test_inputs[:, 0].mean() < -3  # with the training statistics, not its own
+
+
+def test_the_digest_is_that_of_the_content() -> None:
+    digits = load("digits", 50, generator())
+    changed = digits.inputs.copy()
+    changed[7, 0, 3, 3] += 1
+    fields = (digits.labels, digits.test_inputs, digits.test_labels)
+    assert Dataset("renamed", digits.inputs, *fields, digits.classes).digest() == digits.digest()
+    assert Dataset("digits", changed, *fields, digits.classes).digest() != digits.digest()
+    assert Dataset("digits", digits.inputs, *fields, (*digits.classes[:9], "ix")).digest() != digits.digest()
+
+
+def test_a_folder_of_images_is_read_pixel_for_pixel(tmp_path: Path) -> None:
+    root = write_images(tmp_path)
+    dataset = load(f"folder:{root}", None, generator())
+    assert dataset.inputs.shape == (6, 3, 8, 8)
+    assert dataset.inputs.dtype == np.uint8
+    assert dataset.classes == ("cat", "dog")
+    first = np.asarray(Image.open(root / "test" / "cat" / "0.png")).transpose(2, 0, 1)
+    assert np.array_equal(dataset.test_inputs[0], first)
+    assert sorted(dataset.labels.tolist()) == [0, 0, 0, 1, 1, 1]
+    position = int(np.flatnonzero(dataset.labels == 1)[0])
+    dogs = [np.asarray(Image.open(path)).transpose(2, 0, 1) for path in (root / "train" / "dog").iterdir()]
+    assert any(np.array_equal(dataset.inputs[position], dog) for dog in dogs)
+
+
+def test_hidden_folders_are_no_classes(tmp_path: Path) -> None:
+    root = write_images(tmp_path)
+    (root / "train" / ".ipynb_checkpoints").mkdir()
+    assert load(f"folder:{root}", None, generator()).classes == ("cat", "dog")
+
+
+def test_grey_images_have_one_channel(tmp_path: Path) -> None:
+    root = write_images(tmp_path)
+    for path in root.rglob("*.png"):
+        Image.open(path).convert("L").save(path)
+    assert load(f"folder:{root}", None, generator()).inputs.shape == (6, 1, 8, 8)
+
+
+def spoil(root: Path, how: str) -> None:
+    if how == "no test":
+        (root / "test").rename(root / "other")
+    elif how == "empty":
+        for path in root.rglob("*.png"):
+            path.unlink()
+    elif how == "class missing":
+        (root / "test" / "dog").rename(root / "test" / "dog2")
+        (root / "test" / "dog2").rename(root / "dog")
+    elif how == "extra class":
+        (root / "test" / "emu").mkdir()
+    elif how == "one class":
+        (root / "train" / "dog").rename(root / "dog")
+    elif how == "unreadable":
+        (root / "test" / "dog" / "1.png").write_bytes(b"not an image")
+    elif how == "cut short":
+        path = root / "test" / "dog" / "1.png"
+        path.write_bytes(path.read_bytes()[:60])
+    elif how == "other size":
+        Image.new("RGB", (9, 8)).save(root / "test" / "cat" / "2.png")
+    elif how == "16 bits":
+        Image.fromarray(np.full((8, 8), 40_000, dtype=np.uint16)).save(root / "test" / "cat" / "2.png")
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("no test", "there is no folder .*test"),
+        ("empty", "there is no image in .*cat"),
+        ("class missing", "class 'dog' is missing from .*test"),
+        ("extra class", "test has a class that train lacks: emu"),
+        ("one class", "at least 2 classes, got 1"),
+        ("unreadable", r"cannot read the image .*dog/1\.png"),
+        ("cut short", r"cannot read the image .*dog/1\.png"),
+        ("16 bits", r"cannot read the image .*cat/2\.png: it must have 8 bits a channel"),
+        ("other size", r"one size, 8x8 as the first, got 8x9 in .*cat/2\.png"),
+    ],
+)
+def test_a_folder_that_is_not_as_it_should_be_is_refused(tmp_path: Path, how: str, message: str) -> None:
+    root = write_images(tmp_path)
+    spoil(root, how)
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        load(f"folder:{root}", None, generator())
+
+
+def test_a_folder_that_is_not_there_is_refused() -> None:
+    with pytest.raises(FileNotFoundError, match="there is no folder /nowhere/train"):
+        load("folder:/nowhere", None, generator())
+
+
+def test_npz_vectors_and_images(tmp_path: Path) -> None:
+    arrays = npz_arrays()
+    np.savez(tmp_path / "a.npz", **arrays)  # type: ignore[arg-type]
+    dataset = load(f"npz:{tmp_path / 'a.npz'}", None, generator())
+    assert dataset.inputs.shape == (30, 5)
+    assert np.array_equal(np.sort(dataset.inputs, axis=0), np.sort(arrays["x_train"].astype(np.float32), axis=0))
+    images = {**arrays, "x_train": np.zeros((30, 8, 8), np.uint8), "x_test": np.ones((9, 8, 8), np.uint8)}
+    np.savez(tmp_path / "b.npz", **images)  # type: ignore[arg-type]
+    assert load(f"npz:{tmp_path / 'b.npz'}", 12, generator()).inputs.shape == (12, 1, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"y_test": None}, "missing y_test"),
+        ({"x_train": np.zeros((30, 2, 2, 2, 2))}, "x_train must be"),
+        ({"x_train": np.zeros((30, 8, 9, 3)), "x_test": np.zeros((9, 8, 9, 3))}, "channels first"),
+        ({"y_train": np.zeros(30)}, "y_train must be a vector of whole class numbers, got float64"),
+        ({"y_train": np.zeros(29, dtype=int)}, "as many labels as examples"),
+        ({"y_train": np.arange(30) % 3 - 1}, "labels must lie in 0"),
+        ({"x_train": np.full((30, 5), np.nan)}, "holds NaN or infinity"),
+        ({"x_train": np.array([["a"] * 5] * 30)}, "x_train must hold numbers"),
+        ({"x_train": np.array([[object()] * 5] * 30)}, "allow_pickle"),
+        ({"x_test": np.zeros((9, 4))}, "one shape"),
+        ({"y_test": np.arange(9) % 2}, "class '2' is missing from the test split"),
+        ({"y_train": np.zeros(30, dtype=int), "y_test": np.zeros(9, dtype=int)}, "at least 2 classes, got 1"),
+    ],
+)
+def test_an_npz_that_is_not_as_it_should_be_is_refused(
+    tmp_path: Path, change: dict[str, np.ndarray | None], message: str
+) -> None:
+    arrays = {name: values for name, values in {**npz_arrays(), **change}.items() if values is not None}
+    np.savez(tmp_path / "a.npz", **arrays)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=message):
+        load(f"npz:{tmp_path / 'a.npz'}", None, generator())
+
+
+def test_an_npz_that_is_none_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, **npz_arrays())  # type: ignore[arg-type]
+    whole = path.read_bytes()
+    np.save(tmp_path / "b.npy", np.zeros(3))
+    for content in (b"PK nonsense", whole[: len(whole) // 2], b"", (tmp_path / "b.npy").read_bytes()):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"dataset npz:.*a\.npz"):
+            load(f"npz:{path}", None, generator())
+    with pytest.raises(FileNotFoundError, match="no file at"):
+        load(f"npz:{tmp_path / 'nowhere.npz'}", None, generator())
+
+
+@pytest.mark.parametrize("examples", [0, 1199])
+def test_examples_that_are_not_there_are_refused(examples: int) -> None:
+    with pytest.raises(ValueError, match=f"examples must be between 1 and 1198, all that digits holds, got {examples}"):
+        load("digits", examples, generator())
+
+
+@pytest.mark.parametrize("spec", ["cifar", "folder", "npz:", "csv", ":function", "module:", ""])
+def test_an_unknown_dataset_is_refused_with_a_list_of_the_known(spec: str) -> None:
+    with pytest.raises(ValueError, match=f"one of digits, .*, csv:PATH or your own module:function, got '{spec}'$"):
+        load(spec, None, generator())
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("digits:x", "dataset digits has no option 'x'; it takes no options"),
+        ("cifar10:size=3", "dataset cifar10 has no option 'size'; it takes no options"),
+        ("synthetic:depth=3", "has no option 'depth'; it takes kind, features, classes, size, separation"),
+        ("synthetic:size=many", "dataset synthetic: size must be a whole number, got 'many'"),
+        ("synthetic:separation=far", "dataset synthetic: separation must be a number, got 'far'"),
+        ("synthetic:teacher,20", "options are spelt key=value, got '20'"),
+        ("synthetic:size=30,size=40", "option size is given twice"),
+    ],
+)
+def test_an_option_that_is_not_as_it_should_be_is_refused(spec: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        load(spec, None, generator())
+
+
+@pytest.mark.parametrize(
+    ("inputs", "labels"), [(np.zeros((4, 2)), np.arange(4) % 2), (np.zeros((4, 2), np.float32), np.zeros(4, np.int32))]
+)
+def test_values_of_another_type_are_refused(inputs: np.ndarray, labels: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=f"float32 and labels int64, got {inputs.dtype} and {labels.dtype}"):
+        Dataset("typed", inputs, labels, inputs, labels, ("a", "b"))
+
+
+def test_a_test_split_that_overlaps_the_audited_examples_is_refused(tmp_path: Path) -> None:
+    arrays = npz_arrays()
+    arrays["x_test"][4], arrays["y_test"][4] = arrays["x_train"][7], arrays["y_train"][7]
+    np.savez(tmp_path / "a.npz", **arrays)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="must not overlap the examples to audit, got 1 of its 9 examples"):
+        load(f"npz:{tmp_path / 'a.npz'}", None, generator())
+    arrays["y_test"][4] = (arrays["y_test"][4] + 1) % 3  # the same input with another label is another example
+    np.savez(tmp_path / "b.npz", **arrays)  # type: ignore[arg-type]
+    load(f"npz:{tmp_path / 'b.npz'}", None, generator())

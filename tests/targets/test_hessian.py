@@ -1,0 +1,122 @@
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.autograd.functional import hessian
+from torch.func import functional_call
+from torch.nn.functional import cross_entropy
+
+from mgaudit.targets.networks.cnn import CNN
+from mgaudit.targets.networks.mlp import MLP
+from mgaudit.targets.networks.without_bias import WithoutBias
+from mgaudit.targets.querying.hessian import Weights, exact_hessian_trace, hessian_trace
+from mgaudit.targets.seeds import torch_generator
+from mgaudit.targets.training import Training
+
+ENTROPY, SQUARED = Training(), Training(loss="squared")
+
+
+def of(model: nn.Module, seed: int = 0) -> Weights:
+    generator = torch_generator(seed, "weights")
+    return {
+        name: torch.randn(tensor.shape, generator=generator, dtype=torch.float64).numpy() / math.sqrt(tensor[0].numel())
+        for name, tensor in model.named_parameters()
+    }
+
+
+def data(*shape: int, examples: int = 12, classes: int = 3) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+    generator = np.random.default_rng(0)
+    return generator.normal(size=(examples, *shape)), generator.integers(classes, size=examples)
+
+
+def test_the_exact_trace_is_that_of_the_whole_hessian() -> None:
+    model = MLP((4,), 3, (5,))
+    weights, (x, y) = of(model), data(4)
+    names = list(weights)
+
+    def loss(*at: torch.Tensor) -> torch.Tensor:
+        logits = functional_call(model, dict(zip(names, at, strict=True)), (torch.from_numpy(x),))
+        return cross_entropy(logits, torch.from_numpy(y))
+
+    blocks: Any = hessian(loss, tuple(torch.from_numpy(weights[name]) for name in names))
+    expected = sum(
+        blocks[place][place].reshape(weights[name].size, -1).trace().item() for place, name in enumerate(names)
+    )
+    for batch_size, directions in ((512, 64), (5, 7)):
+        found = exact_hessian_trace(model, weights, x, y, ENTROPY, batch_size, directions)
+        assert found.value == pytest.approx(expected, rel=1e-10)
+        assert found.standard_error == 0
+
+
+def test_a_linear_network_with_the_squared_loss_has_the_trace_in_closed_form() -> None:
+    # k ||X||^2 / n with one layer, (k ||W_1 X^T||^2 + ||W_2||^2 ||X||^2) / n with two.
+    x, y = data(4)
+    one, two = WithoutBias((4,), 3, (), "linear"), WithoutBias((4,), 3, (5,), "linear")
+    found = exact_hessian_trace(one, of(one), x, y, SQUARED)
+    assert found.value == pytest.approx(3 * (x**2).sum() / 12)
+    first, second = of(two).values()
+    found = exact_hessian_trace(two, of(two), x, y, SQUARED)
+    assert found.value == pytest.approx((3 * ((x @ first.T) ** 2).sum() + (second**2).sum() * (x**2).sum()) / 12)
+
+
+@pytest.mark.parametrize("training", [Training(label_smoothing=0.2), SQUARED], ids=["entropy", "squared"])
+def test_the_estimate_is_unbiased_and_knows_its_error(training: Training) -> None:
+    model = MLP((4,), 3, (5, 4))
+    weights, (x, y) = of(model), data(4)
+    exact = exact_hessian_trace(model, weights, x, y, training).value
+    generator = np.random.default_rng(1)
+    found = [hessian_trace(model, weights, x, y, training, 5, generator) for _ in range(40)]
+    errors = np.array([one.value for one in found]) - exact
+    spread = errors.std(ddof=1)
+    assert abs(errors.mean()) < 4 * spread / math.sqrt(len(found)) < 0.4 * exact
+    told = math.sqrt(np.mean([one.standard_error**2 for one in found]))
+    assert told == pytest.approx(spread, rel=4 / math.sqrt(2 * len(found)))
+
+
+def test_it_does_not_depend_on_batches_and_serves_convolutions() -> None:
+    model = CNN((1, 8, 8), 3, channels=(2,), hidden=3)
+    weights, (x, y) = of(model), data(1, 8, 8)
+    exact = exact_hessian_trace(model, weights, x, y, ENTROPY, directions=16).value
+    whole, parts = (
+        hessian_trace(model, weights, x, y, ENTROPY, 30, np.random.default_rng(0), batch_size) for batch_size in (12, 5)
+    )
+    assert parts.value == pytest.approx(whole.value, rel=1e-10)
+    assert abs(whole.value - exact) < 4 * whole.standard_error < exact
+
+
+def test_without_curvature_it_is_0() -> None:
+    model = WithoutBias((4,), 3, (5,))
+    zero = {name: np.zeros_like(values) for name, values in of(model).items()}
+    x, y = data(4)
+    assert exact_hessian_trace(model, zero, x, y, ENTROPY).value == 0
+
+
+def test_weights_of_single_precision_are_enough() -> None:
+    model = MLP((4,), 3, (5,))
+    weights, (x, y) = of(model), data(4)
+    single = {name: values.astype(np.float32) for name, values in weights.items()}
+    values = [hessian_trace(model, at, x, y, ENTROPY, 3, np.random.default_rng(0)).value for at in (weights, single)]
+    assert values[1] == pytest.approx(values[0], rel=1e-4)
+
+
+def test_one_probe_is_refused() -> None:
+    model = MLP((4,), 3, (5,))
+    with pytest.raises(ValueError, match="probes must be >= 2, got 1"):
+        hessian_trace(model, of(model), *data(4), ENTROPY, 1, np.random.default_rng(0))
+
+
+def test_a_network_without_bias_holds_its_matrices_alone() -> None:
+    x = np.random.default_rng(0).normal(size=(7, 2, 3)).astype(np.float32)
+    for activation in ("relu", "linear"):
+        model = WithoutBias((2, 3), 4, (5, 6), activation)  # type: ignore[arg-type]
+        first, second, third = (weight.detach().numpy() for weight in model.parameters())
+        bend = (lambda z: np.maximum(z, 0)) if activation == "relu" else (lambda z: z)
+        expected = bend(bend(x.reshape(7, 6) @ first.T) @ second.T) @ third.T
+        np.testing.assert_allclose(model(torch.from_numpy(x)).detach().numpy(), expected, atol=1e-6)
+    with pytest.raises(ValueError, match=r"hidden must hold widths >= 1, got \(0,\)"):
+        WithoutBias((2,), 2, (0,))
+    with pytest.raises(ValueError, match="activation must be relu or linear, got 'tanh'"):
+        WithoutBias((2,), 2, (3,), "tanh")  # type: ignore[arg-type]
