@@ -55,7 +55,7 @@ def render_html(document: Document) -> str:
     Its content security policy lets a browser load nothing and run nothing but the script that comes with it.
     """
     environment = Environment(
-        loader=PackageLoader("reports"),
+        loader=PackageLoader("mgaudit.reports.formats"),
         autoescape=select_autoescape(default=True, default_for_string=True),
         undefined=StrictUndefined,
         trim_blocks=True,
