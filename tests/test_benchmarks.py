@@ -1,6 +1,7 @@
 """The benchmarks run, at a size at which their numbers say nothing."""
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,32 @@ def test_attack_scoring_prints_its_table(capsys: pytest.CaptureFixture[str]) -> 
     assert printed.startswith("models=4  examples=60  classes=3")
     for line in ("phi, LiRA online and offline", "shadow-classifier, with its signals", "peak memory"):
         assert line in printed
+
+
+def test_every_mutant_is_one_change_of_code_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    mutants = benchmark("mutants")
+    assert len(mutants.MUTANTS) >= 40
+    assert mutants.problems(mutants.MUTANTS) == []
+
+
+def test_a_mutant_that_does_not_fit_the_code_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    mutants = benchmark("mutants")
+    good = mutants.MUTANTS[0]
+    for change, message in (
+        ({"path": "attacks/gone.py"}, "attacks/gone.py does not exist"),
+        ({"snippet": "no such code"}, "occurs 0 times"),
+        ({"snippet": "def "}, "must occur once"),
+        ({"replacement": good.snippet}, "does not change the code"),
+        ({"replacement": "("}, "the replacement is no Python"),
+        ({"tests": ()}, "names no tests"),
+        ({"tests": ("tests/test_gone.py",)}, "tests/test_gone.py does not exist"),
+        ({"tests": (f"{good.tests[0]}::test_gone",)}, "has no test test_gone"),
+    ):
+        (problem,) = mutants.problems([replace(good, **change)])
+        assert problem.startswith(good.name)
+        assert message in problem
 
 
 def test_attack_power_prints_its_tables(capsys: pytest.CaptureFixture[str]) -> None:

@@ -174,6 +174,22 @@ def test_stopping_early_is_in_the_claim() -> None:
     assert plans[1].epsilon < plans[0].epsilon
 
 
+def test_the_learning_rate_of_a_stopped_training_falls_as_if_it_went_on() -> None:
+    training = EarlyStop(2).training(Training(epochs=4, batch_size=60, learning_rate=1.0, momentum=0.0))
+    plan = PrivacyPlan(0.0, max_grad_norm=1e6, sample_rate=1.0, steps=2, batch_size=60, delta=1e-3, epsilon=math.inf)
+    model, plain = network(MLP), network(MLP)
+    inputs, labels = data()
+    own, streams = Examples(inputs, labels, rows=(torch.arange(60),)), Streams.of_model(0, 0, "cpu")
+    fit_privately(model, own, Scheme(), training, plan, streams, torch_generator(0, "dp-noise"))
+    for rate in (1.0, (1 + math.cos(math.pi / 4)) / 2):
+        gradients = torch.autograd.grad(cross_entropy(plain(inputs), labels), list(plain.parameters()))
+        with torch.no_grad():
+            for parameter, gradient in zip(plain.parameters(), gradients, strict=True):
+                parameter -= rate * gradient
+    for ours, theirs in zip(model.parameters(), plain.parameters(), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-5)
+
+
 def test_an_empty_batch_takes_a_noisy_step() -> None:
     plan = PrivacyPlan(1.0, max_grad_norm=1.0, sample_rate=1e-9, steps=3, batch_size=1, delta=1e-3, epsilon=math.inf)
     before, model = network(MLP), network(MLP)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from mgaudit.targets.fitting.examples import Examples, Streams
 from mgaudit.targets.fitting.federated import client_streams, fit_federated
-from mgaudit.targets.fitting.loop import Fitted, fit
+from mgaudit.targets.fitting.loop import Fitted, Moment, fit
 from mgaudit.targets.schemes import GaussianMask, NoiseNodes, Scheme
 from mgaudit.targets.training import Training
 
@@ -79,6 +79,18 @@ def test_clients_agree_after_every_averaging_and_differ_between() -> None:
 
     federated(Training(epochs=6, batch_size=N, learning_rate=0.1, clients=3, local_steps=3), watch=watch)
     assert [value < 1e-14 for value in spread] == [True, False, False, True, False, False, True]
+
+
+def test_momenta_agree_after_every_averaging_and_differ_between() -> None:
+    spread = []
+
+    def watch(moment: Moment) -> None:
+        if moment.done:
+            momentum = moment.optimizer.state[moment.stack.weights["0.weight"]]["momentum_buffer"]
+            spread.append(float((momentum - momentum[0]).abs().max()))
+
+    federated(Training(epochs=6, batch_size=N, learning_rate=0.1, clients=3, local_steps=3), watch=watch)
+    assert [value < 1e-14 for value in spread] == [False, False, True, False, False, True]
 
 
 def test_no_example_is_lost_or_shared_and_shares_are_even(monkeypatch: pytest.MonkeyPatch) -> None:

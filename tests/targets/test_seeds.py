@@ -12,6 +12,8 @@ def test_a_stream_is_named_by_all_three_of_its_arguments() -> None:
 
 def test_streams_do_not_run_into_each_other_by_the_spelling_of_their_names() -> None:
     assert stream(1, "a", 11) != stream(11, "a", 1) != stream(1, "a/1", 1)
+    assert stream(1, "a1", 1) not in (stream(1, "a", 11), stream(11, "a1", 1))
+    assert stream(1, "1a", 1) != stream(11, "a", 1)
 
 
 def test_a_stream_starts_afresh_each_time_and_leaves_the_global_state_alone() -> None:

@@ -217,6 +217,12 @@ def test_weight_decay_adds_to_the_settings_own() -> None:
     assert WeightDecay(0.01).training(Training(weight_decay=0.02)).weight_decay == pytest.approx(0.03)
 
 
+def test_label_smoothing_smooths_labels_that_the_settings_smooth_already() -> None:
+    # The label keeps a share of 0.9 * 0.8.
+    smoothed = LabelSmoothing(0.2).training(Training(label_smoothing=0.1))
+    assert 1 - smoothed.label_smoothing == pytest.approx(0.9 * 0.8)
+
+
 def test_adam_is_an_option() -> None:
     assert not torch.equal(trained(Training(optimizer="adam"), Scheme()).weight, linear().weight)
 

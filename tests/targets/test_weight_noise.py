@@ -52,6 +52,33 @@ def test_random_order_takes_each_group_as_often_and_not_in_turn() -> None:
     assert abs(same - 399 / 4) < 4 * math.sqrt(399 * 3 / 16)
 
 
+def test_random_order_is_each_models_own() -> None:
+    scheme = WeightNoise(0.4, layerwise=True, order="random")
+    generators = [torch_generator(0, "noise", index) for index in range(2)]
+    first, second = (
+        [next(iter(scheme.weight_noise(WEIGHTS, step, 0, generator))) for step in range(400)]
+        for generator in generators
+    )
+    same = sum(one == other for one, other in zip(first, second, strict=True))
+    assert abs(same - 400 / 4) < 4 * math.sqrt(400 * 3 / 16)
+
+
+def test_steps_are_counted_through_all_epochs() -> None:
+    # Else the turns of layerwise noise would start afresh each epoch, and some groups get more noise than others.
+    steps: list[tuple[int, float]] = []
+
+    class Recorder(Scheme):
+        def weight_noise(
+            self, weights: dict[str, torch.Tensor], step: int, epoch: float, generator: torch.Generator
+        ) -> dict[str, torch.Tensor]:
+            steps.append((step, epoch))
+            return {}
+
+    own = Examples(torch.zeros(6, 2), torch.zeros(6, dtype=torch.int64), (torch.arange(6),))
+    fit([nn.Linear(2, 2)], own, Recorder(), Training(epochs=3, batch_size=3), 6, [Streams.of_model(0, 0, "cpu")])
+    assert steps == [(0, 0), (1, 0), (2, 1), (3, 1), (4, 2), (5, 2)]
+
+
 def test_there_is_none_from_the_stop_epoch_on() -> None:
     assert drawn(WeightNoise(0.4, stop_epoch=3), 1, epoch=2)[0]
     assert drawn(WeightNoise(0.4, stop_epoch=3), 1, epoch=3) == [{}]

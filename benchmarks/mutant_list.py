@@ -1,0 +1,913 @@
+"""The wrong versions of the code that `mutants.py` tests: file, exact source, its replacement and the tests to run.
+
+The snippet must occur exactly once in its file. A mutant must change what the code computes on some valid input.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One wrong version of one file. Paths are relative to the project; tests are files or `file::function`."""
+
+    name: str
+    path: str
+    snippet: str
+    replacement: str
+    tests: tuple[str, ...]
+
+    def mutated(self, source: str) -> str:
+        """Returns the source of the file with the mistake in it."""
+        return source.replace(self.snippet, self.replacement)
+
+
+def of_file(path: str, tests: Iterable[str], mistakes: Iterable[tuple[str, str, str]]) -> list[Mutant]:
+    """Returns the mutants of one file from their (name, snippet, replacement)."""
+    return [Mutant(name, path, snippet, replacement, tuple(tests)) for name, snippet, replacement in mistakes]
+
+
+ATTACKS = [
+    *of_file(
+        "attacks/lira.py",
+        ["tests/attacks/test_lira.py"],
+        [
+            (
+                "online LiRA has the wrong sign",
+                "_log_density(phi, mean_in, sd_in) - _log_density(phi, mean_out, sd_out)",
+                "_log_density(phi, mean_out, sd_out) - _log_density(phi, mean_in, sd_in)",
+            ),
+            (
+                "offline LiRA is two-sided",
+                "evidence = (phi - mean_out) / sd_out",
+                "evidence = abs(phi - mean_out) / sd_out",
+            ),
+            (
+                "the pooled variance is summed over queries",
+                "squares.sum(axis=0, keepdims=True)",
+                "squares.sum(axis=1, keepdims=True)",
+            ),
+            (
+                "the pooled variance has one degree of freedom too many per example",
+                "freedom = np.maximum(count - 1, 0)",
+                "freedom = np.maximum(count, 0)",
+            ),
+            (
+                "the log density adds the log of the sd",
+                "** 2 - np.log(sd)",
+                "** 2 + np.log(sd)",
+            ),
+            (
+                "LiRA takes the variance of non-members for members",
+                "self._sd(shadows.count_in, shadows.squares_in, own)",
+                "self._sd(shadows.count_in, shadows.squares_out, own)",
+            ),
+            (
+                "exactly 32 shadows do not suffice for an example's own variance",
+                "(shadows.count_in >= ENOUGH_FOR_OWN_VARIANCE)",
+                "(shadows.count_in > ENOUGH_FOR_OWN_VARIANCE)",
+            ),
+        ],
+    ),
+    *of_file(
+        "attacks/rmia.py",
+        ["tests/attacks/test_comparing_attacks.py"],
+        [
+            (
+                "RMIA compares with the world without the example alone",
+                "(mean_in + mean_out) / 2",
+                "mean_out",
+            ),
+            (
+                "offline RMIA exchanges a and 1 - a",
+                "self.a * mean_out + (1 - self.a)",
+                "(1 - self.a) * mean_out + self.a",
+            ),
+            (
+                "RMIA averages over queries instead of taking the median",
+                "np.median(ratio, axis=-1)",
+                "np.mean(ratio, axis=-1)",
+            ),
+            (
+                "an equal ratio does not reach gamma = 1",
+                'side="right"',
+                'side="left"',
+            ),
+            (
+                "the population share multiplies by gamma",
+                "self.score(view) - math.log(gamma)",
+                "self.score(view) + math.log(gamma)",
+            ),
+        ],
+    ),
+    *of_file(
+        "attacks/bavaria.py",
+        ["tests/attacks/test_comparing_attacks.py"],
+        [
+            (
+                "BaVarIA has the wrong sign",
+                "np.asarray(np.mean(ratios, axis=0), dtype=np.float64)",
+                "np.asarray(-np.mean(ratios, axis=0), dtype=np.float64)",
+            ),
+            (
+                "the predictive scale lacks the variance of a new phi",
+                "np.sqrt(sigma2 * (1 + 1 / total))",
+                "np.sqrt(sigma2 / total)",
+            ),
+            (
+                "the prior strength is inverted",
+                "k = 1 / self._looseness(centre, variance)",
+                "k = self._looseness(centre, variance)",
+            ),
+            (
+                "the bias correction of the log variances has the wrong sign",
+                "- digamma(free / 2) + np.log(free / 2)",
+                "+ digamma(free / 2) - np.log(free / 2)",
+            ),
+            (
+                "the regression on the other side counts each example once",
+                "self.mean[both], self.count[both]",
+                "self.mean[both], np.ones(both.sum())",
+            ),
+        ],
+    ),
+    *of_file(
+        "attacks/reference.py",
+        ["tests/attacks/test_comparing_attacks.py"],
+        [
+            (
+                "the reference attack ranks the loss from the wrong end",
+                "(view.shadow_signal(logit_confidence) - phi) / width",
+                "(phi - view.shadow_signal(logit_confidence)) / width",
+            ),
+            (
+                "the reference attack compares with shadows that trained on the example",
+                "outside = ~view.shadow_membership",
+                "outside = view.shadow_membership",
+            ),
+        ],
+    ),
+    *of_file(
+        "attacks/calibration.py",
+        ["tests/attacks/test_comparing_attacks.py"],
+        [
+            (
+                "calibration has the wrong sign",
+                "(mean_out - view.target_signal(loss))",
+                "(view.target_signal(loss) - mean_out)",
+            ),
+            (
+                "calibration compares with shadows that trained on the example",
+                "_, mean_out = view",
+                "mean_out, _ = view",
+            ),
+        ],
+    ),
+    *of_file(
+        "attacks/population.py",
+        ["tests/attacks/test_comparing_attacks.py"],
+        [("the population attack has the wrong sign", "return -share_below(", "return share_below(")],
+    ),
+    *of_file(
+        "attacks/quantile.py",
+        ["tests/attacks/test_quantile.py"],
+        [
+            (
+                "the quartiles are sorted across examples",
+                "np.sort(predicted, axis=0)",
+                "np.sort(predicted, axis=1)",
+            ),
+            (
+                "sigma is the interquartile range itself",
+                "np.maximum((high - low) / NORMAL_IQR,",
+                "np.maximum(high - low,",
+            ),
+            ("the z-score has the wrong sign", "(found - mu) / sigma", "(mu - found) / sigma"),
+        ],
+    ),
+    *of_file(
+        "attacks/label_only.py",
+        ["tests/attacks/test_label_only.py"],
+        [
+            (
+                "a tie for the first class counts as a right label",
+                "(right / first.sum(axis=-1)).mean(axis=-1)",
+                "right.mean(axis=-1)",
+            ),
+            (
+                "the first class is sought over queries",
+                "logits.max(axis=-1, keepdims=True)",
+                "logits.max(axis=-2, keepdims=True)",
+            ),
+        ],
+    ),
+    *of_file(
+        "attacks/gradient.py",
+        ["tests/attacks/test_gradient_norm.py"],
+        [("the gradient norm has the wrong sign", "return -view", "return view")],
+    ),
+    *of_file(
+        "attacks/threshold.py",
+        ["tests/attacks/test_signals.py", "tests/attacks/test_attack_contract.py::test_higher_means_member"],
+        [
+            (
+                "the loss has the wrong sign",
+                "-view.target_signal(loss).mean(axis=-1)",
+                "view.target_signal(loss).mean(axis=-1)",
+            ),
+            (
+                "the loss is the largest over queries",
+                "-view.target_signal(loss).mean(axis=-1)",
+                "-view.target_signal(loss).max(axis=-1)",
+            ),
+            ("the entropy has the wrong sign", "-view.target_signal(entropy)", "view.target_signal(entropy)"),
+            (
+                "the modified entropy has the wrong sign",
+                "-view.target_signal(modified_entropy)",
+                "view.target_signal(modified_entropy)",
+            ),
+        ],
+    ),
+    *of_file(
+        "attacks/signals.py",
+        ["tests/attacks/test_signals.py"],
+        [
+            (
+                "logits are multiplied by the temperature",
+                "logits.astype(np.float64) / self.temperature",
+                "logits.astype(np.float64) * self.temperature",
+            ),
+            (
+                "the modified entropy weighs the label's term by its own probability",
+                "np.take_along_axis(rest, index, axis=-1) * np.take_along_axis(log_p, index, axis=-1)",
+                "np.take_along_axis(p, index, axis=-1) * np.take_along_axis(log_p, index, axis=-1)",
+            ),
+        ],
+    ),
+    *of_file(
+        "attacks/shadow_classifier.py",
+        [
+            "tests/attacks/test_shadow_classifier.py::test_scores_equal_the_slow_oracles",
+            "tests/attacks/test_shadow_classifier.py::test_the_order_of_examples_plays_no_part_even_among_ties",
+        ],
+        [
+            (
+                "the classifier learns members as non-members",
+                "np.repeat([True, False], count)",
+                "np.repeat([False, True], count)",
+            ),
+            (
+                "the classifier is trained on the outputs of lowest phi",
+                "ranked[(2 * np.arange(count) + 1) * len(ranked) // (2 * count)]",
+                "ranked[np.arange(count)]",
+            ),
+            (
+                "outputs of equal phi keep the order of the examples",
+                "order = np.lexsort([mixed, phi])",
+                'order = np.argsort(phi, kind="stable")',
+            ),
+            (
+                "a class with enough members has its own classifier however few non-members there are",
+                "min(map(len, sides)) >= FEWEST_ROWS",
+                "max(map(len, sides)) >= FEWEST_ROWS",
+            ),
+        ],
+    ),
+    *of_file(
+        "attacks/observations.py",
+        ["tests/attacks/test_observations.py", "tests/attacks/test_lira.py"],
+        [
+            (
+                "the target stays in the shadows' sums",
+                "self.sum_in - left_in",
+                "self.sum_in",
+            ),
+            (
+                "the target is taken from the wrong count",
+                "self.count_out - ~inside",
+                "self.count_out - inside",
+            ),
+            (
+                "a missing mean is moved the wrong way",
+                "self.mean_in - gap",
+                "self.mean_in + gap",
+            ),
+            (
+                "squares are taken about zero",
+                "squares - np.nan_to_num(mean) * total",
+                "squares",
+            ),
+            (
+                "shadow numbers skip the model behind the target",
+                "shadows + (shadows >= self.__target)",
+                "shadows + (shadows > self.__target)",
+            ),
+            (
+                "coarse logits raise an alarm of overlap",
+                "max(3 * by_chance, COINCIDENCES)",
+                "COINCIDENCES",
+            ),
+            (
+                "the naive adversary gets the shadows of the targets' own ensemble",
+                "self if shadows is None else shadows",
+                "self",
+            ),
+        ],
+    ),
+]
+
+RANKS = [
+    *of_file(
+        "attacks/ranks.py",
+        [
+            "tests/attacks/test_exposure.py",
+            "tests/attacks/test_comparing_attacks.py::test_population_equals_its_oracle_ties_and_all",
+        ],
+        [("a tie counts as below", "(below + up_to) / (2 * len(ordered))", "up_to / len(ordered)")],
+    ),
+    *of_file(
+        "attacks/exposure.py",
+        ["tests/attacks/test_exposure.py"],
+        [
+            ("the least exposed example comes first", "np.argsort(-gaps,", "np.argsort(gaps,"),
+            ("a non-member outranks half of itself", "np.where(members, 0.0, 0.5)", "np.where(members, 0.0, 0.0)"),
+            (
+                "an example that few targets trained on counts like any other",
+                "np.sqrt(1 / self.targets_in[compared] + 1 / self.targets_out[compared])",
+                "np.ones(len(compared))",
+            ),
+            (
+                "the ranks of non-members are those of members",
+                "*_bounded_mean(ranks, ~membership)",
+                "*_bounded_mean(ranks, membership)",
+            ),
+        ],
+    ),
+]
+
+METRICS = [
+    *of_file(
+        "attacks/metrics.py",
+        ["tests/attacks/test_metrics.py"],
+        [
+            (
+                "an FPR of exactly the level is not allowed",
+                "self.false_positives <= allowed",
+                "self.false_positives < allowed",
+            ),
+            (
+                "a tie counts as won in the AUC",
+                "self.true_positives[..., 1:] + self.true_positives[..., :-1]",
+                "2 * self.true_positives[..., 1:]",
+            ),
+            (
+                "an allowed false positive is lost to rounding",
+                "np.asarray(negatives) + 1e-9",
+                "np.asarray(negatives)",
+            ),
+            ("the lowest score is accepted first", "np.argsort(-scores,", "np.argsort(scores,"),
+            (
+                "examples of one tie are accepted one by one",
+                "return accepted if self.last_of_tie.all() else accepted[:, np.append(True, self.last_of_tie)]",
+                "return accepted",
+            ),
+            (
+                "the advantage is that of the best threshold on the same half",
+                "best[1 - half]",
+                "best[half]",
+            ),
+        ],
+    ),
+]
+
+INTERVALS = [
+    *of_file(
+        "attacks/intervals.py",
+        [
+            "tests/attacks/test_intervals.py::test_clopper_pearson_is_the_exact_binomial_interval",
+            "tests/attacks/test_intervals.py::test_resamples_draw_with_replacement_and_evenly",
+            "tests/attacks/test_intervals.py::test_targets_alone_have_students_interval",
+            "tests/attacks/test_intervals.py::test_examples_that_move_all_targets_alike_have_the_normal_interval",
+            "tests/attacks/test_intervals.py::test_paired_differences_cancel_what_is_shared",
+            "tests/attacks/test_intervals.py::test_the_p_value_of_targets_alone_is_students",
+            "tests/attacks/test_intervals.py::test_coverage_whichever_effect_dominates_and_no_needless_width",
+        ],
+        [
+            ("Clopper and Pearson's interval is one-sided", "tail = (1 - level) / 2", "tail = 1 - level"),
+            (
+                "Clopper and Pearson's lower limit has one failure too few",
+                "stats.beta.ppf(tail, successes, failures + 1)",
+                "stats.beta.ppf(tail, successes, failures)",
+            ),
+            (
+                "resamples draw without replacement",
+                "generator.integers(0, examples, examples)",
+                "generator.permutation(examples)",
+            ),
+            (
+                "paired resamples are added",
+                "self.in_resamples - other.in_resamples",
+                "self.in_resamples + other.in_resamples",
+            ),
+            (
+                "the variance over targets is that of one target",
+                "float(numbers.per_target.var(ddof=1)) / targets",
+                "float(numbers.per_target.var(ddof=1))",
+            ),
+            (
+                "the variance over targets is biased",
+                "float(numbers.per_target.var(ddof=1)) / targets",
+                "float(numbers.per_target.var(ddof=0)) / targets",
+            ),
+            (
+                "Student's t has one degree of freedom too many",
+                "stats.t.isf(tail, self.targets - 1)",
+                "stats.t.isf(tail, self.targets)",
+            ),
+            (
+                "the variance over examples is taken over targets",
+                "numbers.in_resamples.mean(axis=0)",
+                "numbers.in_resamples.mean(axis=1)",
+            ),
+            (
+                "the noise that both variances count is not subtracted",
+                "max(self.over_examples - self.over_both, 0.0)",
+                "self.over_examples",
+            ),
+            (
+                "the variance over both is not divided by the targets",
+                "float(numbers.in_resamples.var(axis=1, ddof=1).mean()) / targets",
+                "float(numbers.in_resamples.var(axis=1, ddof=1).mean())",
+            ),
+            (
+                "the lower limit mirrors the logit",
+                "low = value - below * above * (1 - shrink) / (below * shrink + above)",
+                "low = value - below * above * (1 - shrink) / (below + above * shrink)",
+            ),
+            (
+                "the p-value is one-sided",
+                "variances.half(math.exp(log_p) / 2) - reach",
+                "variances.half(math.exp(log_p)) - reach",
+            ),
+        ],
+    ),
+    *of_file(
+        "attacks/single_target.py",
+        ["tests/attacks/test_single_target.py"],
+        [
+            (
+                "DeLong's shares of members are of the wrong side",
+                "(ranks[membership] - stats.rankdata(members)) / len(others)",
+                "(ranks[membership] - stats.rankdata(members)) / len(members)",
+            ),
+            (
+                "DeLong's variance divides by the members twice",
+                "others_win.var(ddof=1) / len(others)",
+                "others_win.var(ddof=1) / len(members)",
+            ),
+            (
+                "DeLong's ranks count a tie as won",
+                "ranks = stats.rankdata(scores)",
+                'ranks = stats.rankdata(scores, method="max")',
+            ),
+            ("the effective number of pairs lacks 1 - AUC", "auc * (1 - auc) / variance", "auc / variance"),
+            (
+                "the population's threshold is that of N non-members instead of N + 1",
+                "fpr * (others + 1)",
+                "fpr * others",
+            ),
+        ],
+    ),
+]
+
+EPSILON_BOUNDS = [
+    *of_file(
+        "attacks/epsilon.py",
+        ["tests/attacks/test_epsilon.py"],
+        [
+            (
+                "what shows in non-members alone is overlooked",
+                "np.maximum(claim(low, high), claim(1 - high, 1 - low))",
+                "claim(low, high)",
+            ),
+            (
+                "Bonferroni gives both rates the significance of one",
+                "significance / (2 * sum(len(_ranks(len(below))) for _, below in sides))",
+                "significance / sum(len(_ranks(len(below))) for _, below in sides)",
+            ),
+            ("scores that equal the threshold are above it", 'side="right"', 'side="left"'),
+            (
+                "the threshold is judged on the half that chose it",
+                "_limits(new_members, new_others, thresholds[best]",
+                "_limits(seen_members, seen_others, thresholds[best]",
+            ),
+            (
+                "the halves follow the order of the examples",
+                "np.array_split(generator.permutation(others), 2)",
+                "np.array_split(others, 2)",
+            ),
+            ("delta raises the bound", "(low - delta) / high", "(low + delta) / high"),
+            (
+                "the lower limit of a rate is too high",
+                "total - count + 1, level",
+                "np.maximum(total - count, 1), level",
+            ),
+            (
+                "the first term of a Gaussian delta has the wrong sign",
+                "log_ndtr(-epsilon / mu + mu / 2)",
+                "log_ndtr(epsilon / mu - mu / 2)",
+            ),
+            ("mu adds the quantiles", "ndtri(low) - ndtri(high)", "ndtri(low) + ndtri(high)"),
+        ],
+    ),
+    *of_file(
+        "attacks/one_run.py",
+        ["tests/attacks/test_one_run.py"],
+        [
+            (
+                "the tail counts one correct guess too few",
+                "bdtrc(correct - 1, made, share)",
+                "bdtrc(correct - 2, made, share)",
+            ),
+            (
+                "no guess of members takes all canaries",
+                "ascending[len(scores) - guesses_in :]",
+                "ascending[-guesses_in:]",
+            ),
+            (
+                "ties are taken in the order of the canaries",
+                "shuffled = generator.permutation(len(scores))",
+                "shuffled = np.arange(len(scores))",
+            ),
+            (
+                "the price of delta counts guesses instead of canaries",
+                "2 * guesses.canaries * delta * largest",
+                "2 * guesses.made * delta * largest",
+            ),
+            (
+                "the price of delta counts one correct guess too many",
+                "below = np.arange(correct - 1, -1, -1)",
+                "below = np.arange(correct, 0, -1)",
+            ),
+            (
+                "the recursion credits one correct guess too many",
+                "right += count * added",
+                "right += (count + 1) * added",
+            ),
+            ("a chance of exactly 1 is rejected", "if chance > 1:", "if chance >= 1:"),
+        ],
+    ),
+]
+
+SCHEMES = [
+    *of_file(
+        "targets/schemes/gaussian_mask.py",
+        ["tests/targets/test_input_schemes.py"],
+        [
+            ("kappa is the variance of the mask", "normal_(1.0, self.kappa,", "normal_(1.0, self.kappa**0.5,"),
+            ("the mask has mean 0", "normal_(1.0, self.kappa,", "normal_(0.0, self.kappa,"),
+            (
+                "all examples of a batch share one mask",
+                "torch.empty_like(x).normal_(1.0, self.kappa, generator=generator).mul_(x)",
+                "torch.empty_like(x[:1]).normal_(1.0, self.kappa, generator=generator) * x",
+            ),
+        ],
+    ),
+    *of_file(
+        "targets/schemes/gaussian_noise.py",
+        ["tests/targets/test_input_schemes.py"],
+        [
+            ("sigma is the variance of the noise", "normal_(0.0, self.sigma,", "normal_(0.0, self.sigma**0.5,"),
+            ("the noise multiplies the inputs", ".add_(x)", ".mul_(x)"),
+        ],
+    ),
+    *of_file(
+        "targets/schemes/dropout.py",
+        ["tests/targets/test_input_schemes.py"],
+        [
+            ("inputs that are kept are not scaled up", ".div_(kept)", ""),
+            ("rate is the share that is kept", "bernoulli_(kept,", "bernoulli_(self.rate,"),
+        ],
+    ),
+    *of_file(
+        "targets/schemes/strength.py",
+        ["tests/targets/test_input_schemes.py"],
+        [("dropout of equal strength drops too much", "kappa**2 / (1 + kappa**2)", "kappa / (1 + kappa)")],
+    ),
+    *of_file(
+        "targets/schemes/noise_nodes.py",
+        ["tests/targets/test_noise_nodes.py"],
+        [
+            ("the node has sd 1 whatever sigma is", "normal_(0.0, self.sigma,", "normal_(0.0, 1.0,"),
+            (
+                "all examples of a batch share one node value",
+                "torch.empty(len(x), device=x.device, dtype=x.dtype).normal_(0.0, self.sigma, generator=generator)",
+                "torch.empty(1, device=x.device, dtype=x.dtype).normal_(0.0, self.sigma, generator=generator)"
+                ".repeat(len(x))",
+            ),
+            ("the node is subtracted", "preactivations + shift.reshape", "preactivations - shift.reshape"),
+        ],
+    ),
+    *of_file(
+        "targets/schemes/weight_noise.py",
+        ["tests/targets/test_weight_noise.py", "tests/targets/test_training.py::test_models_draw_noise_of_their_own"],
+        [
+            (
+                "each of M groups has the sd of a single one",
+                "std = self.sigma / len(names) ** 0.5",
+                "std = self.sigma",
+            ),
+            ("the stop epoch still has noise", "epoch >= self.stop_epoch", "epoch > self.stop_epoch"),
+            ("the cyclic order starts with the second group", "return step % groups", "return (step + 1) % groups"),
+            (
+                "the random order is the same for all models",
+                "[generator.initial_seed(), step]",
+                "[step]",
+            ),
+        ],
+    ),
+    *of_file(
+        "targets/schemes/label_noise.py",
+        ["tests/targets/test_label_noise.py"],
+        [
+            ("a replaced label may stay as it was", "torch.randint(1, classes,", "torch.randint(0, classes,"),
+            ("rate is the share of labels that are kept", "< self.rate", "> self.rate"),
+            (
+                "all replaced labels move by one class",
+                "(y + shifts) % classes",
+                "(y + 1) % classes",
+            ),
+        ],
+    ),
+    *of_file(
+        "targets/schemes/label_smoothing.py",
+        ["tests/targets/test_training.py"],
+        [
+            (
+                "smoothing twice adds the two",
+                "own + self.smoothing - own * self.smoothing",
+                "own + self.smoothing",
+            ),
+        ],
+    ),
+    *of_file(
+        "targets/schemes/early_stop.py",
+        ["tests/targets/test_training.py"],
+        [
+            (
+                "early stopping shortens the schedule of the learning rate",
+                "replace(training, stop_epoch=self.epochs)",
+                "replace(training, epochs=self.epochs)",
+            ),
+            (
+                "early stopping at the last epoch is refused",
+                "self.epochs > training.last_epoch",
+                "self.epochs >= training.last_epoch",
+            ),
+        ],
+    ),
+    *of_file(
+        "targets/schemes/weight_decay.py",
+        ["tests/targets/test_training.py"],
+        [
+            (
+                "the decay replaces that of the settings",
+                "training.weight_decay + self.decay",
+                "self.decay",
+            ),
+        ],
+    ),
+    *of_file(
+        "targets/schemes/composition.py",
+        ["tests/targets/test_composition.py"],
+        [
+            (
+                "the last scheme acts first",
+                "for part in self.members:\n            x = part.inputs(x, generator)",
+                "for part in reversed(self.members):\n            x = part.inputs(x, generator)",
+            ),
+            (
+                "the last member decides about weight noise",
+                "noise |= part.weight_noise(",
+                "noise = part.weight_noise(",
+            ),
+        ],
+    ),
+]
+
+DESIGN = [
+    *of_file(
+        "targets/seeds.py",
+        ["tests/targets/test_seeds.py"],
+        [
+            ("streams of all purposes are the same", 'f"{seed}/{purpose}/{index}"', 'f"{seed}/{index}"'),
+            ("streams of all indices are the same", 'f"{seed}/{purpose}/{index}"', 'f"{seed}/{purpose}"'),
+            ("names of streams run together", 'f"{seed}/{purpose}/{index}"', 'f"{seed}{purpose}{index}"'),
+        ],
+    ),
+    *of_file(
+        "targets/membership.py",
+        ["tests/targets/test_membership.py", "tests/targets/test_canaries.py"],
+        [
+            (
+                "exactly half of the examples are members",
+                ".random(examples) < 0.5",
+                ".permutation(examples) < examples / 2",
+            ),
+            (
+                "all models have the same members",
+                'numpy_generator(seed, "membership", m)',
+                'numpy_generator(seed, "membership", 0)',
+            ),
+            (
+                "a larger ensemble does not extend a smaller one",
+                'numpy_generator(seed, "membership", m)',
+                'numpy_generator(seed, "membership", models - m)',
+            ),
+            ("only canaries are trained on", "np.ones((models, examples)", "np.zeros((models, examples)"),
+        ],
+    ),
+    *of_file(
+        "targets/fitting/batches.py",
+        [
+            "tests/targets/test_batches.py",
+            "tests/targets/test_dp_sgd.py::test_poisson_batches_take_each_example_by_its_own_coin",
+        ],
+        [
+            ("examples are not shuffled", "torch.randperm(examples, generator=generator)", "torch.arange(examples)"),
+            ("filled-up places count", "weights[step, model, : len(batch)] = 1.0", "weights[step, model] = 1.0"),
+            (
+                "the length of a batch depends on the other models of the stack",
+                "if len(sizes) > 1:",
+                "if len(sizes) > 100:",
+            ),
+            (
+                "Poisson batches leave out the sampled examples",
+                "torch.rand(examples, generator=generator) < sample_rate",
+                "torch.rand(examples, generator=generator) > sample_rate",
+            ),
+        ],
+    ),
+    *of_file(
+        "targets/fitting/examples.py",
+        [
+            "tests/targets/test_training.py",
+            "tests/targets/test_noise_nodes.py",
+            "tests/targets/test_weight_noise.py",
+            "tests/targets/test_stacks.py::test_a_model_is_the_same_in_every_stack",
+        ],
+        [
+            (
+                "fixed noise is drawn from the stream of fresh noise",
+                "once.inputs(self.inputs[own], stream.fixed_inputs)",
+                "once.inputs(self.inputs[own], stream.inputs)",
+            ),
+            (
+                "fixed noise is drawn anew as well",
+                "part for part in scheme.parts if not part.fixed",
+                "part for part in scheme.parts",
+            ),
+            ("weight noise has the stream of the nodes", '"weight noise",', '"node noise",'),
+            (
+                "all models are trained on the noisy examples of the first",
+                "torch.arange(start, start + len(own),",
+                "torch.arange(0, len(own),",
+            ),
+        ],
+    ),
+    *of_file(
+        "targets/querying/queries.py",
+        ["tests/targets/test_queries.py"],
+        [
+            ("images are mirrored upside down", "inputs.flip(-1) if query == 1", "inputs.flip(-2) if query == 1"),
+            (
+                "crops never shift by the most to the right",
+                "torch.randint(-most, most + 1, (2,)",
+                "torch.randint(-most, most, (2,)",
+            ),
+            ("what a shift uncovers shows the image", "torch.zeros_like(inputs)", "inputs.clone()"),
+            ("the first crop is shifted", "if query == 0:", "if query < 0:"),
+        ],
+    ),
+]
+
+TRAINING = [
+    *of_file(
+        "targets/training.py",
+        ["tests/targets/test_training.py"],
+        [("the last batch is left out", "math.ceil(members / self.batch_size)", "int(members // self.batch_size)")],
+    ),
+    *of_file(
+        "targets/fitting/loop.py",
+        ["tests/targets/test_training.py", "tests/targets/test_weight_noise.py"],
+        [
+            (
+                "the learning rate falls to 0 by the early stop",
+                "build_schedule(training, optimizer, training.epochs * steps)",
+                "build_schedule(training, optimizer, training.last_epoch * steps)",
+            ),
+            ("the learning rate changes once an epoch", "schedule.step()", "step == 0 and schedule.step()"),
+            (
+                "the turns of weight noise start afresh each epoch",
+                "epoch * steps + step, epoch, one.weights",
+                "step, epoch, one.weights",
+            ),
+        ],
+    ),
+    *of_file(
+        "targets/fitting/loop.py",
+        ["tests/targets/test_stacks.py::test_a_model_is_the_same_in_every_stack"],
+        [
+            (
+                "the loss of a model is divided by the models of its stack",
+                "torch.autograd.backward(losses.sum())",
+                "torch.autograd.backward(losses.mean())",
+            ),
+        ],
+    ),
+    *of_file(
+        "targets/fitting/optimisation.py",
+        ["tests/targets/test_training.py"],
+        [("momentum is ignored", "momentum=training.momentum,", "momentum=0.0,")],
+    ),
+    *of_file(
+        "targets/fitting/optimisation.py",
+        ["tests/targets/test_stacks.py::test_a_model_is_the_same_in_every_stack"],
+        [("the mean loss counts filled-up places", "counted.sum(dim=1).clamp(min=1)", "counted.shape[1]")],
+    ),
+    *of_file(
+        "targets/fitting/optimisation.py",
+        ["tests/targets/test_federated.py", "tests/targets/test_trajectory.py", "tests/theory/test_expected_loss.py"],
+        [("the squared loss lacks its half", ".square().sum(dim=-1) / 2", ".square().sum(dim=-1)")],
+    ),
+    *of_file(
+        "targets/fitting/federated.py",
+        ["tests/targets/test_federated.py"],
+        [
+            (
+                "momenta are not averaged",
+                "(weight,) if momentum is None else (weight, momentum)",
+                "(weight,)",
+            ),
+        ],
+    ),
+    *of_file(
+        "targets/fitting/augmentation.py",
+        ["tests/targets/test_augmentation.py"],
+        [("training images are mirrored upside down", "x.flip(-1)", "x.flip(-2)")],
+    ),
+]
+
+DP_SGD = [
+    *of_file(
+        "targets/fitting/dp_sgd.py",
+        ["tests/targets/test_dp_sgd.py"],
+        [
+            (
+                "gradients are clipped to 1 whatever the settings say",
+                "GradSampleModuleFastGradientClipping(model, max_grad_norm=plan.max_grad_norm)",
+                "GradSampleModuleFastGradientClipping(model, max_grad_norm=1.0)",
+            ),
+            (
+                "the noise is scaled by the clipping norm twice",
+                "noise_multiplier=plan.noise_multiplier,",
+                "noise_multiplier=plan.noise_multiplier * plan.max_grad_norm,",
+            ),
+            (
+                "gradient sums are divided by the number of members",
+                "expected_batch_size=plan.batch_size",
+                "expected_batch_size=len(own)",
+            ),
+            (
+                "weights keep their noise after the gradient",
+                "weights[name].copy_(value)",
+                "weights[name].copy_(weights[name])",
+            ),
+            (
+                "the rate of DP-SGD falls to 0 by the early stop",
+                "plan.steps if training.last_epoch == training.epochs else round(training.epochs / plan.sample_rate)",
+                "plan.steps",
+            ),
+            ("the plan counts epochs behind the early stop", "round(training.last_epoch /", "round(training.epochs /"),
+            ("delta is 1/n", "n**-1.1", "n**-1.0"),
+            ("a delta of exactly 1/n is allowed", "if delta >= 1 / n:", "if delta > 1 / n:"),
+            (
+                "the noise multiplier is sought for another delta",
+                "target_delta=delta,",
+                "target_delta=1 / n,",
+            ),
+            (
+                "the accountant takes the sample rate for the noise",
+                "(noise_multiplier, sample_rate, steps)",
+                "(sample_rate, noise_multiplier, steps)",
+            ),
+            (
+                "the accountant counts one step too few",
+                "(noise_multiplier, sample_rate, steps)",
+                "(noise_multiplier, sample_rate, steps - 1)",
+            ),
+        ],
+    ),
+]
+
+MUTANTS = (*ATTACKS, *RANKS, *METRICS, *INTERVALS, *EPSILON_BOUNDS, *SCHEMES, *DESIGN, *TRAINING, *DP_SGD)
