@@ -105,7 +105,7 @@ def differences(one: Published, **changes: Any) -> list[str]:
 
 def test_every_file_comes_with_the_package_and_is_read() -> None:
     with (ROOT / "pyproject.toml").open("rb") as file:
-        patterns = tomllib.load(file)["tool"]["setuptools"]["package-data"]["reports"]
+        patterns = tomllib.load(file)["tool"]["setuptools"]["package-data"]["mgaudit.reports"]
     packaged = {path for pattern in patterns for path in (ROOT / "reports").glob(pattern)}
     assert FILES
     assert packaged >= set(FILES)

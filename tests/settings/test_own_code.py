@@ -322,7 +322,7 @@ def test_schemes_and_attacks_that_cannot_be_built_are_refused(workplace: Path) -
         scheme_choice("ours:Shift:by=-1")
     with pytest.raises(ValueError, match="ours:Shift:by=10 cannot be built: RuntimeError: too far"):
         scheme_choice("ours:Shift:by=10")
-    with pytest.raises(ValueError, match=r"ours:Shift must be a class that extends attacks\.attack\.Attack"):
+    with pytest.raises(ValueError, match=r"ours:Shift must be a class that extends mgaudit\.attacks\.attack\.Attack"):
         attack_choice("ours:Shift")
 
 

@@ -1,0 +1,50 @@
+"""The error of a user's mistake: a leaf that every package may import."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UsageError(ValueError):
+    """A mistake of the user: an argument whose value breaks a rule. It is one line and leads to exit code 2.
+
+    Args:
+        key: The argument as the user wrote it: `kappa`, `training.epochs`, `arms[2].scheme`, a file.
+        rule: What the argument must be or do, as in "must be >= 0".
+        value: What was given, as text; nothing is printed of None.
+        way_out: What to do instead, if the rule does not say it.
+
+    >>> str(UsageError("kappa", "must be >= 0", "-0.1", "use 0 for no noise"))
+    'kappa must be >= 0, got -0.1; use 0 for no noise'
+    """
+
+    def __init__(self, key: str, rule: str, value: str | None = None, way_out: str = "") -> None:
+        self.key = key
+        self.rule = rule
+        self.value = value
+        self.way_out = way_out
+        got = "" if value is None else f", got {value}"
+        super().__init__(_one_line(f"{key} {rule}{got}{f'; {way_out}' if way_out else ''}"))
+
+    def __reduce__(self) -> tuple[type["UsageError"], tuple[str, str, str | None, str]]:
+        """Returns how workers send the error to the process that started them."""
+        return type(self), (self.key, self.rule, self.value, self.way_out)
+
+    def inside(self, key: str) -> "UsageError":
+        """Returns the same error of an argument inside another: `arms[2]` and `kappa` give `arms[2].kappa`."""
+        joined = f"{key}.{self.key}" if self.key and not self.key.startswith("[") else f"{key}{self.key}"
+        return UsageError(joined, self.rule, self.value, self.way_out)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Returns a question that names the nearest of the known names, whatever the case; empty if none is near.
+
+    >>> did_you_mean("CNN", ["mlp", "cnn"]), did_you_mean("x", ["mlp"])
+    ("did you mean 'cnn'?", '')
+    """
+    by_lower_case = {candidate.lower(): candidate for candidate in known}
+    nearest = get_close_matches(name.lower(), by_lower_case, n=1)
+    return f"did you mean {by_lower_case[nearest[0]]!r}?" if nearest else ""
+
+
+def _one_line(message: str) -> str:
+    return " ".join(message.split())
