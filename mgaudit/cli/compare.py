@@ -3,68 +3,68 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table as RichTable
 from rich.text import Text
 
 from mgaudit.cli.bars import Shown
-from mgaudit.cli.console import err, out, print_result, told_in, user_errors
+from mgaudit.cli.console import err, out, print_run, told_in, user_errors
 from mgaudit.cli.options import (
-    AugmentOption,
-    BatchSizeOption,
-    ClientsOption,
     DeviceOption,
-    EpochsOption,
+    ExamplesOption,
     JobsOption,
     JsonOption,
-    LearningRateOption,
-    LocalStepsOption,
+    ModelsOption,
     NewFolderOption,
-    OptimizerOption,
-    PrecisionOption,
     QuietOption,
     StackOption,
+    with_training_options,
 )
 from mgaudit.reports.formats.render import DEFAULT_FORMATS
 from mgaudit.settings.study_files import study_values
 from mgaudit.storage.run_folder import RunFolder
 
 if TYPE_CHECKING:
+    from mgaudit.study.comparison import ComparisonPlan
     from mgaudit.study.estimate import PlanTime
 
 MINUTE = 60
 
+StudyArgument = Annotated[
+    Path | None, typer.Argument(help="A study file, or the settings.toml of an earlier run.", metavar="STUDY")
+]
+SchemesOption = Annotated[
+    list[str] | None, typer.Option(help="An arm: NAME:key=value,…, or none; repeatable. In place of the study's.")
+]
+TargetsOption = Annotated[list[str] | None, typer.Option(help="See `mgaudit list targets`; repeatable.")]
+DatasetsOption = Annotated[list[str] | None, typer.Option(help="See `mgaudit list datasets`; repeatable.")]
+SeedsOption = Annotated[list[int] | None, typer.Option(help="Determines everything random; repeatable.")]
+AttacksOption = Annotated[list[str] | None, typer.Option(help="See `mgaudit list attacks`; repeatable.")]
+QueriesOption = Annotated[str | None, typer.Option(help="What each model is asked; see `mgaudit list`.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Print what would be trained and how long it takes, and train nothing.")
+]
 
+
+@with_training_options()
 def compare(
-    study: Annotated[
-        Path | None, typer.Argument(help="A study file, or the settings.toml of an earlier run.", metavar="STUDY")
-    ] = None,
-    scheme: Annotated[
-        list[str] | None, typer.Option(help="An arm: NAME:key=value,…, or none; repeatable. In place of the study's.")
-    ] = None,
-    target: Annotated[list[str] | None, typer.Option(help="See `mgaudit list targets`; repeatable.")] = None,
-    dataset: Annotated[list[str] | None, typer.Option(help="See `mgaudit list datasets`; repeatable.")] = None,
-    seed: Annotated[list[int] | None, typer.Option(help="Determines everything random; repeatable.")] = None,
-    attack: Annotated[list[str] | None, typer.Option(help="See `mgaudit list attacks`; repeatable.")] = None,
-    queries: Annotated[str | None, typer.Option(help="What each model is asked; see `mgaudit list`.")] = None,
-    models: Annotated[int | None, typer.Option(help="Models per arm, each the target in turn (default: 16).")] = None,
-    examples: Annotated[int | None, typer.Option(help="Examples to audit (default: all).")] = None,
-    epochs: EpochsOption = None,
-    batch_size: BatchSizeOption = None,
-    optimizer: OptimizerOption = None,
-    learning_rate: LearningRateOption = None,
-    augment: AugmentOption = None,
-    clients: ClientsOption = None,
-    local_steps: LocalStepsOption = None,
-    precision: PrecisionOption = None,
+    *,
+    study: StudyArgument = None,
+    scheme: SchemesOption = None,
+    target: TargetsOption = None,
+    dataset: DatasetsOption = None,
+    seed: SeedsOption = None,
+    attack: AttacksOption = None,
+    queries: QueriesOption = None,
+    models: ModelsOption = None,
+    examples: ExamplesOption = None,
+    training: dict[str, Any],
     stack: StackOption = None,
     device: DeviceOption = None,
     jobs: JobsOption = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print what would be trained and how long it takes, and train nothing.")
-    ] = False,
+    dry_run: DryRunOption = False,
     out_folder: NewFolderOption = Path("runs"),
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -85,49 +85,53 @@ def compare(
         "stack": stack,
         "device": device,
     }
-    training = {
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "optimizer": optimizer,
-        "learning_rate": learning_rate,
-        "augment": augment,
-        "clients": clients,
-        "local_steps": local_steps,
-        "precision": precision,
-    }
     progress = Shown(err, silent=quiet)
     with user_errors():
         progress.stage("loading data and settings")
-        from mgaudit.compute.parallel import default_jobs
-        from mgaudit.settings.grid import edited_grid
-        from mgaudit.storage.ensembles import check_cache_folder
-        from mgaudit.study.comparison import plan_comparison, run_comparison
-
-        grid = edited_grid({} if study is None else study_values(study), changes, training)
-        check_cache_folder()
-        plan = plan_comparison(grid)
-        workers = jobs or default_jobs(plan.device)
+        plan, workers = _plan(study, changes, training, jobs)
         if dry_run:
-            from mgaudit.study.estimate import estimated
-
-            time = estimated(plan.cells, workers, progress)
-            if as_json:
-                typer.echo(json.dumps({**asdict(time), "seconds": time.seconds}))
-            elif not quiet:
-                _print_plan(time, workers)
+            _estimate(plan, workers, progress, as_json, quiet)
             return
         folder = RunFolder.create(out_folder, plan.slug, plan.sha256)
+    _run(plan, workers, folder, progress, as_json, quiet)
+
+
+def _plan(
+    study: Path | None, changes: dict[str, Any], training: dict[str, Any], jobs: int | None
+) -> tuple["ComparisonPlan", int]:
+    """Returns what to run, and the number of workers."""
+    from mgaudit.compute.parallel import default_jobs
+    from mgaudit.settings.grid import edited_grid
+    from mgaudit.storage.ensembles import check_cache_folder
+    from mgaudit.study.comparison import plan_comparison
+
+    grid = edited_grid({} if study is None else study_values(study), changes, training)
+    check_cache_folder()
+    plan = plan_comparison(grid)
+    return plan, jobs or default_jobs(plan.device)
+
+
+def _estimate(plan: "ComparisonPlan", workers: int, progress: Shown, as_json: bool, quiet: bool) -> None:
+    """Prints what would be trained, and how long it takes."""
+    from mgaudit.study.estimate import estimated
+
+    time = estimated(plan.cells, workers, progress)
+    if as_json:
+        print(json.dumps({**asdict(time), "seconds": time.seconds}))
+    elif not quiet:
+        _print_plan(time, workers)
+
+
+def _run(plan: "ComparisonPlan", workers: int, folder: RunFolder, progress: Shown, as_json: bool, quiet: bool) -> None:
+    """Runs the studies, writes the run folder and prints it."""
+    from mgaudit.study.comparison import run_comparison
+
     with told_in(folder, progress):
         result, arrays = run_comparison(plan, workers, progress)
         progress.stage("writing the result and the reports")
         folder.write_result(result, arrays)
         paths = folder.write_reports(DEFAULT_FORMATS)
-    if as_json:
-        typer.echo(json.dumps({"run": str(folder.path), "result": result.model_dump(mode="json")}))
-    elif not quiet:
-        print_result(result)
-        for path in paths:
-            out.print(Text(str(path)), soft_wrap=True)
+    print_run(folder, result, paths, as_json, quiet)
 
 
 def _print_plan(time: "PlanTime", workers: int) -> None:

@@ -1,8 +1,10 @@
 """How commands speak to who runs them: results on stdout, progress and errors on stderr, exit codes."""
 
+import json
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -60,16 +62,21 @@ def told_in(folder: RunFolder, progress: Shown, what: str = "the audit", kept: s
         raise typer.Exit(FAILED) from error
 
 
+def print_run(folder: RunFolder, result: Result, paths: Sequence[Path], as_json: bool, quiet: bool) -> None:
+    """Prints the result of a run and the paths of its reports, or one JSON object, or nothing."""
+    if as_json:
+        print(json.dumps({"run": str(folder.path), "result": result.model_dump(mode="json")}))
+    elif not quiet:
+        print_result(result)
+        print_paths(paths)
+
+
 def print_result(result: Result) -> None:
     """Prints the main table and the verdict of each study."""
     for study in result.studies:
         if len(result.studies) > 1:
             out.print(Text(f"{study.name}, seed {study.settings['seed']}", style="bold"))
-        table = accuracy_vs_privacy(study)
-        out.print(wide(table) if out.width >= WIDE else narrow(table))
-        for note in table.notes:
-            out.print(Text(note, style="dim"))
-        out.print()
+        print_table(accuracy_vs_privacy(study))
         for sentence in verdict(study):
             out.print(Text(sentence))
             out.print()
@@ -81,6 +88,21 @@ def print_paper(result: PaperResult) -> None:
     out.print(Text(f"{result.title} ({result.source}), {result.scale}", style="bold"))
     out.print(wide(table) if out.width >= SHORT else narrow(table))
     out.print(Text(summary(result)))
+    out.print()
+
+
+def print_paths(paths: Sequence[Path]) -> None:
+    """Prints each path on a line of its own, however long."""
+    for path in paths:
+        out.print(Text(str(path)), soft_wrap=True)
+
+
+def print_table(table: Table) -> None:
+    """Prints a table with many columns and its notes."""
+    if table.rows:
+        out.print(wide(table) if out.width >= WIDE else narrow(table))
+    for note in table.notes:
+        out.print(Text(note, style="dim"))
     out.print()
 
 

@@ -5,11 +5,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from mgaudit.cli.bars import Shown
-from mgaudit.cli.console import FAILED, err, out, print_paper, told_in, user_errors
-from mgaudit.cli.options import DeviceOption, JobsOption, JsonOption, NewFolderOption, QuietOption
+from mgaudit.cli.console import FAILED, err, out, print_paper, print_paths, told_in, user_errors
+from mgaudit.cli.options import (
+    DeviceOption,
+    JobsOption,
+    JsonOption,
+    NewFolderOption,
+    QuietOption,
+    chosen_formats,
+)
 from mgaudit.reports.formats.render import DEFAULT_FORMATS, PAPER_FORMATS
 from mgaudit.reports.paper_document import paper_document
 from mgaudit.storage.run_folder import RunFolder
@@ -17,28 +23,33 @@ from mgaudit.storage.run_folder import RunFolder
 KEPT = "models of audits that were trained so far are kept; all else of this paper begins anew"
 
 
+FiguresArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="A paper or one of its figures, see `mgaudit list papers` (default: all).", metavar="[PAPER[/FIGURE]]…"
+    ),
+]
+FullOption = Annotated[
+    bool, typer.Option("--full/--quick", help="The paper's data and sizes, or small ones on embedded data (default).")
+]
+DatasetOption = Annotated[
+    str | None,
+    typer.Option(help="Images in place of those of the settings, as in folder:PATH; see `mgaudit list datasets`."),
+]
+FormatOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--format",
+        help=f"{', '.join(PAPER_FORMATS)}; repeat for several (default: {', '.join(DEFAULT_FORMATS)}).",
+    ),
+]
+
+
 def reproduce(
-    papers: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="A paper or one of its figures, see `mgaudit list papers` (default: all).", metavar="[PAPER[/FIGURE]]…"
-        ),
-    ] = None,
-    full: Annotated[
-        bool,
-        typer.Option("--full/--quick", help="The paper's data and sizes, or small ones on embedded data (default)."),
-    ] = False,
-    dataset: Annotated[
-        str | None,
-        typer.Option(help="Images in place of those of the settings, as in folder:PATH; see `mgaudit list datasets`."),
-    ] = None,
-    format_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--format",
-            help=f"{', '.join(PAPER_FORMATS)}; repeat for several (default: {', '.join(DEFAULT_FORMATS)}).",
-        ),
-    ] = None,
+    papers: FiguresArgument = None,
+    full: FullOption = False,
+    dataset: DatasetOption = None,
+    format_: FormatOption = None,
     device: DeviceOption = None,
     jobs: JobsOption = None,
     out_folder: NewFolderOption = Path("runs"),
@@ -60,10 +71,7 @@ def reproduce(
         from mgaudit.storage.ensembles import check_cache_folder
         from mgaudit.targets.device import choose_device
 
-        formats = format_ or list(DEFAULT_FORMATS)
-        for name in formats:
-            if name not in PAPER_FORMATS:
-                raise ValueError(f"--format must be one of {', '.join(PAPER_FORMATS)}, got {name!r}")
+        formats = chosen_formats(format_, PAPER_FORMATS)
         plans = plan_papers(papers or [], full, dataset)
         check_cache_folder()
         chosen = choose_device(device or "auto")
@@ -79,11 +87,10 @@ def reproduce(
         told.append({"run": str(folder.path), "result": result.model_dump(mode="json")})
         if not quiet and not as_json:
             print_paper(result)
-            for path in paths:
-                out.print(Text(str(path)), soft_wrap=True)
+            print_paths(paths)
             out.print()
         failed = failed or any(figure.failed for figure in result.figures)
     if as_json:
-        typer.echo(json.dumps(told))
+        print(json.dumps(told))
     if failed:
         raise typer.Exit(FAILED)

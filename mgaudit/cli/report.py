@@ -1,0 +1,64 @@
+"""`mgaudit report`: the reports of a run rendered again, or of several runs joined. Needs no torch."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mgaudit.cli.console import print_paths, print_result, user_errors
+from mgaudit.cli.options import OutOption, QuietOption, chosen_formats
+from mgaudit.reports.formats.render import DEFAULT_FORMATS, FORMATS
+from mgaudit.reports.reproduction import read_paper
+from mgaudit.reports.results import read_result
+from mgaudit.storage.join import joined, joined_sha256, read_runs
+from mgaudit.storage.run_folder import RunFolder
+
+RunsArgument = Annotated[
+    list[str], typer.Argument(help="Run folders, or their names in --runs; several are joined.", metavar="RUN…")
+]
+FormatOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--format",
+        help=f"{', '.join(FORMATS)}; repeat for several (default: {', '.join(DEFAULT_FORMATS)}).",
+    ),
+]
+ChaptersOption = Annotated[
+    bool, typer.Option("--chapters", help="Show runs that cannot be compared one after the other.")
+]
+DestinationOption = Annotated[
+    Path | None, typer.Option("--out", help="Folder to write to (default: the run folder; joined: a new one).")
+]
+
+
+def report(
+    run_folders: RunsArgument,
+    format_: FormatOption = None,
+    chapters: ChaptersOption = False,
+    out_folder: DestinationOption = None,
+    runs: OutOption = Path("runs"),
+    quiet: QuietOption = False,
+) -> None:
+    """Render the reports of a run again, or join several runs into one. Needs no torch.
+
+    Arms of several runs are compared as if they were of one study, which takes the same data, members and settings. The
+    joined result gets a run folder of its own.
+    """
+    with user_errors():
+        formats = chosen_formats(format_, FORMATS)
+        if len(run_folders) == 1:
+            folder = RunFolder.find(run_folders[0], runs)
+            paper = read_paper(folder.path)
+            if paper is not None:
+                raise ValueError(f"{folder.path} holds a paper made again, whose reports come from: {paper.command}")
+            result, _ = read_result(folder.path)
+            paths = folder.write_reports(formats, out_folder)
+        else:
+            named = read_runs(run_folders, runs)
+            result, arrays = joined(named, chapters)
+            folder = RunFolder.create(out_folder or runs, f"joined-{len(named)}-runs", joined_sha256(named))
+            folder.write_result(result, arrays)
+            paths = folder.write_reports(formats)
+    if not quiet:
+        print_result(result)
+        print_paths(paths)

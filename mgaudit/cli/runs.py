@@ -1,0 +1,90 @@
+"""`mgaudit runs`: list, show, compare and remove run folders."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table as RichTable
+
+from mgaudit.cli.console import WRONG_USAGE, out, print_paper, print_result, print_table, user_errors
+from mgaudit.cli.options import JsonOption, RunsOption
+from mgaudit.reports.reproduction import read_paper
+from mgaudit.reports.results import read_result
+from mgaudit.storage.join import read_runs
+from mgaudit.storage.run_folder import RunFolder
+from mgaudit.storage.run_list import listed_runs, removable, remove
+from mgaudit.storage.side_by_side import numbers_apart, settings_apart
+
+SHOWN_ARMS = 3
+
+runs = typer.Typer(help="List, show, compare and remove run folders.")
+
+
+@runs.callback(invoke_without_command=True)
+def runs_list(context: typer.Context, folder: RunsOption = Path("runs"), as_json: JsonOption = False) -> None:
+    """List the run folders, the latest first; or show, compare or remove some."""
+    if context.invoked_subcommand is not None:
+        return
+    with user_errors():
+        listed = listed_runs(folder)
+    if as_json:
+        print(json.dumps([asdict(run) for run in listed]))
+        return
+    table = RichTable(box=None, pad_edge=False, header_style="bold")
+    for column in ("run", "started", "what", "arms", "size"):
+        table.add_column(column, overflow="fold")
+    for run in listed:
+        more = f" and {len(run.arms) - SHOWN_ARMS} more" if len(run.arms) > SHOWN_ARMS else ""
+        arms = run.trouble or ", ".join(run.arms[:SHOWN_ARMS]) + more
+        words = (run.name, run.started.replace("T", " ")[:16], run.what, arms, f"{run.bytes / 1e6:.1f} MB")
+        table.add_row(*map(escape, words))
+    out.print(table)
+
+
+@runs.command()
+def show(
+    run_folder: Annotated[str, typer.Argument(help="A run folder, or its name in --runs.", metavar="RUN")],
+    folder: RunsOption = Path("runs"),
+) -> None:
+    """Print a run's table and verdict, or a paper's claims."""
+    with user_errors():
+        path = RunFolder.find(run_folder, folder).path
+        paper = read_paper(path)
+        if paper is None:
+            result, _ = read_result(path)
+    if paper is None:
+        print_result(result)
+    else:
+        print_paper(paper)
+
+
+@runs.command(name="compare")
+def runs_compare(
+    first: Annotated[str, typer.Argument(help="A run folder, or its name in --runs.", metavar="RUN")],
+    second: Annotated[str, typer.Argument(help="Another one.", metavar="RUN")],
+    folder: RunsOption = Path("runs"),
+) -> None:
+    """Print which settings differ between two runs, and the numbers of the arms that both have."""
+    with user_errors():
+        one, other = read_runs([first, second], folder)
+        tables = [settings_apart(one, other), numbers_apart(one, other)]
+    for table in tables:
+        print_table(table)
+
+
+@runs.command(name="remove")
+def runs_remove(
+    run_folders: Annotated[list[str], typer.Argument(help="Run folders, or their names in --runs.", metavar="RUN…")],
+    folder: RunsOption = Path("runs"),
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete run folders with all that is in them; trained models stay in the cache."""
+    with user_errors():
+        paths = removable(run_folders, folder)
+    if not yes and not typer.confirm(f"Delete {', '.join(path.name for path in paths)}?", err=True):
+        raise typer.Exit(WRONG_USAGE)
+    for path in paths:
+        remove(path)
