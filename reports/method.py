@@ -3,6 +3,24 @@
 from mgaudit.reports.results import StudyResult
 from mgaudit.reports.verdict import MOST_NAMED
 
+# The training settings that the facts put into words of their own; others are listed by name.
+WORDED = frozenset(
+    [
+        "epochs",
+        "batch_size",
+        "optimizer",
+        "learning_rate",
+        "momentum",
+        "weight_decay",
+        "augment",
+        "precision",
+        "loss",
+        "schedule",
+        "clients",
+        "local_steps",
+    ]
+)
+
 
 def method(study: StudyResult) -> list[str]:
     """Returns the paragraphs of the section on method."""
@@ -113,6 +131,11 @@ def _clients(study: StudyResult) -> list[tuple[str, str]]:
     return [("Clients", told + ("; DP-SGD has one trainer who holds all examples" if central else ""))]
 
 
+def _is_more(key: str, value: object) -> bool:
+    """Returns whether a training setting has no words of its own below, and is in use."""
+    return key not in WORDED and value not in (None, "none", 0)
+
+
 def facts(study: StudyResult) -> list[tuple[str, str]]:
     """Returns what was run, by name."""
     settings, provenance, times = study.settings, study.provenance, study.times
@@ -136,6 +159,7 @@ def facts(study: StudyResult) -> list[tuple[str, str]]:
             + rates
             + (", squared loss" if training.get("loss") == "squared" else "")
             + (f", images augmented by {training['augment']}" if training["augment"] != "none" else "")
+            + "".join(f", {key.replace('_', ' ')} {training[key]}" for key in training if _is_more(key, training[key]))
             + f"; {training['precision']}; stacks of {settings['stack']}"
             + (" (DP-SGD: float32, 1)" if any(arm.claim is not None for arm in study.arms) else ""),
         ),

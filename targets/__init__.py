@@ -1,13 +1,22 @@
-"""What is audited: datasets, membership, networks, noise schemes and their training. The only torch code."""
+"""What is audited: datasets, membership, networks, noise schemes and their training. The only torch code.
 
-from mgaudit.targets.networks.cnn import CNN
-from mgaudit.targets.networks.mlp import MLP
-from mgaudit.targets.networks.resnet import ResNet
-from mgaudit.targets.networks.two_layer import TwoLayer
-from mgaudit.targets.networks.wide_cnn import WideCNN
-from mgaudit.targets.querying.queries import QUERIES
-from mgaudit.targets.schemes import SCHEMES
+The names below are imported when they are first used, so that the settings of training can be read without torch.
+"""
 
-TARGETS = {"mlp": MLP, "cnn": CNN, "two-layer": TwoLayer, "wide-cnn": WideCNN, "resnet": ResNet}
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mgaudit.targets.networks import CNN, MLP, TARGETS, ResNet, TwoLayer, WideCNN
+    from mgaudit.targets.querying.queries import QUERIES
+    from mgaudit.targets.schemes import SCHEMES
 
 __all__ = ["CNN", "MLP", "QUERIES", "SCHEMES", "TARGETS", "ResNet", "TwoLayer", "WideCNN"]
+
+_MODULES = {"QUERIES": "mgaudit.targets.querying.queries", "SCHEMES": "mgaudit.targets.schemes"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULES.get(name, "mgaudit.targets.networks")), name)

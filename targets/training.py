@@ -1,14 +1,34 @@
 """The settings of training: a leaf, which the schemes change and the loop reads."""
 
 import math
-from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from dataclasses import Field, dataclass, fields
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
+
+from mgaudit.errors import UsageError
+from mgaudit.targets.ranges import Range, range_in
 
 Augment = Literal["none", "flips", "crops"]
 Precision = Literal["float32", "tf32", "bf16"]
 
 # Clipped gradients are small and the noise on them averages out over steps: DP-SGD wants the larger rate.
 DEFAULT_LEARNING_RATES = {"sgd": 0.02, "adam": 0.001, "dp-sgd": 0.05, "dp-adam": 0.001}
+
+
+_DEFAULT_RATES = (
+    f"sgd {DEFAULT_LEARNING_RATES['sgd']:g}, adam {DEFAULT_LEARNING_RATES['adam']:g}, "
+    f"DP-SGD {DEFAULT_LEARNING_RATES['dp-sgd']:g}"
+)
+
+
+@dataclass(frozen=True)
+class Help:
+    """What a setting is, for the help of its option of the command line.
+
+    `default` describes a default that the value alone does not, such as None.
+    """
+
+    text: str
+    default: str = ""
 
 
 @dataclass(frozen=True)
@@ -21,68 +41,52 @@ class Training:
     `loss` squared is half the squared distance to the one-hot label. With the `schedule` constant the rate stays.
     With several `clients` each has its share of a model's examples, and their weights are averaged after every
     `local_steps` steps (`mgaudit.targets.fitting.federated`); `batch_size` is then that of all clients together.
+
+    A field states its type, range and default once. One with Help is an option of the command line.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
-    epochs: int = 30
-    batch_size: int = 64
-    optimizer: Literal["sgd", "adam"] = "sgd"
-    learning_rate: float | None = None
-    momentum: float = 0.9
-    weight_decay: float = 0.0
-    label_smoothing: float = 0.0
-    stop_epoch: int | None = None
-    augment: Augment = "none"
-    precision: Precision = "float32"
+    epochs: Annotated[int, Range(1), Help("Passes over the training data")] = 30
+    batch_size: Annotated[int, Range(1), Help("Examples per step")] = 64
+    optimizer: Annotated[Literal["sgd", "adam"], Help("Optimizer")] = "sgd"
+    learning_rate: Annotated[
+        float | None, Range(0, low_open=True), Help("Initial learning rate (cosine schedule)", _DEFAULT_RATES)
+    ] = None
+    momentum: Annotated[float, Range(0, 1, high_open=True)] = 0.9
+    weight_decay: Annotated[float, Range(0)] = 0.0
+    label_smoothing: Annotated[float, Range(0, 1, high_open=True)] = 0.0
+    stop_epoch: Annotated[int | None, Range(1)] = None
+    augment: Annotated[Augment, Help("Random changes of images in each epoch")] = "none"
+    precision: Annotated[Precision, Help("Precision of matrix products, others than float32 on a GPU only")] = "float32"
     loss: Literal["cross-entropy", "squared"] = "cross-entropy"
     schedule: Literal["cosine", "constant"] = "cosine"
-    clients: int = 1
-    local_steps: int = 1
+    clients: Annotated[int, Range(1), Help("Clients that train on shares of the examples, by local SGD")] = 1
+    local_steps: Annotated[int, Range(1), Help("Steps of each client between two averagings of the weights")] = 1
 
     def __post_init__(self) -> None:
-        if self.epochs < 1:
-            raise ValueError(f"epochs must be >= 1, got {self.epochs}")
-        if self.batch_size < 1:
-            raise ValueError(f"batch_size must be >= 1, got {self.batch_size}")
-        if self.optimizer not in ("sgd", "adam"):
-            raise ValueError(f"optimizer must be sgd or adam, got {self.optimizer!r}")
-        if self.learning_rate is not None and not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise ValueError(f"learning_rate must be a finite number > 0, got {self.learning_rate}")
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"momentum must be >= 0 and < 1, got {self.momentum}")
-        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
-            raise ValueError(f"weight_decay must be a finite number >= 0, got {self.weight_decay}")
-        if not 0 <= self.label_smoothing < 1:
-            raise ValueError(f"label_smoothing must be >= 0 and < 1, got {self.label_smoothing}")
-        if self.stop_epoch is not None and self.stop_epoch < 1:
-            raise ValueError(f"stop_epoch must be >= 1, got {self.stop_epoch}")
-        if self.augment not in get_args(Augment):
-            raise ValueError(f"augment must be one of {', '.join(get_args(Augment))}, got {self.augment!r}")
-        if self.precision not in get_args(Precision):
-            raise ValueError(f"precision must be one of {', '.join(get_args(Precision))}, got {self.precision!r}")
-        if self.loss not in ("cross-entropy", "squared"):
-            raise ValueError(f"loss must be cross-entropy or squared, got {self.loss!r}")
-        if self.schedule not in ("cosine", "constant"):
-            raise ValueError(f"schedule must be cosine or constant, got {self.schedule!r}")
-        if self.clients < 1:
-            raise ValueError(f"clients must be >= 1, got {self.clients}")
-        if self.local_steps < 1:
-            raise ValueError(f"local_steps must be >= 1, got {self.local_steps}")
+        for field in fields(self):
+            _check(field, getattr(self, field.name))
         if self.clients == 1 and self.local_steps > 1:
-            raise ValueError(
-                f"local_steps counts steps between averagings of several clients, and there is 1; got "
-                f"{self.local_steps}; use --clients 10, or leave --local-steps out"
+            raise UsageError(
+                "local_steps",
+                "must be 1 with 1 client, because it counts the steps between averagings of several clients",
+                str(self.local_steps),
+                "use --clients 10, or leave --local-steps out",
             )
         if self.clients > self.batch_size:
-            raise ValueError(
-                f"clients must be <= {self.batch_size}, the batch size, which they share, got {self.clients}; "
-                "use a larger --batch-size"
+            raise UsageError(
+                "clients",
+                f"must be <= {self.batch_size}, the batch size, which they share",
+                str(self.clients),
+                "use a larger --batch-size",
             )
         if self.clients > 1 and self.optimizer != "sgd":
-            raise ValueError(
-                f"several clients need optimizer sgd, got {self.optimizer!r}: an average of adam's states is no state "
-                "that adam would reach"
+            raise UsageError(
+                "optimizer",
+                "must be sgd with several clients, because an average of adam's states is no state that adam reaches",
+                repr(self.optimizer),
+                "use --optimizer sgd, or leave --clients out",
             )
 
     @property
@@ -103,3 +107,25 @@ class Training:
         if self.learning_rate is not None:
             return self.learning_rate
         return DEFAULT_LEARNING_RATES[f"dp-{self.optimizer}" if private else self.optimizer]
+
+
+def choices(hint: Any) -> tuple[Any, ...]:
+    """Returns the values that a type hint such as `Annotated[Literal["a", "b"], …]` allows; empty where it is open.
+
+    >>> choices(Annotated[Literal["sgd", "adam"], "help"]), choices(int)
+    (('sgd', 'adam'), ())
+    """
+    if get_origin(hint) is Literal:
+        return get_args(hint)
+    return next((values for part in get_args(hint) if (values := choices(part))), ())
+
+
+def _check(field: "Field[Any]", value: Any) -> None:
+    """Raises UsageError for a value that the type of its field does not allow."""
+    allowed, limits = choices(field.type), range_in(field.type)
+    if allowed and value not in allowed:
+        raise UsageError(field.name, f"must be one of {', '.join(allowed)}", repr(value))
+    if value is None or limits is None or value in limits:
+        return
+    kind = "" if isinstance(value, int) else "a finite number "
+    raise UsageError(field.name, f"must be {kind}{limits}", str(value))

@@ -1,15 +1,18 @@
-"""The options that several commands share."""
+"""The options that several commands share. Those of training are made from the fields of its settings."""
 
 import functools
 import inspect
 from collections.abc import Callable, Collection
+from dataclasses import Field, fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.reports.formats.render import DEFAULT_FORMATS
+from mgaudit.targets.ranges import range_in
+from mgaudit.targets.training import Help, Training, choices
 
 DatasetOption = Annotated[
     str | None, typer.Option(help="A dataset of `mgaudit list datasets`, as in folder:PATH (default: digits).")
@@ -39,25 +42,20 @@ RunsOption = Annotated[Path, typer.Option("--runs", help="Folder that run folder
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else, on stdout.")]
 
-TRAINING = {
-    "epochs": Annotated[int | None, typer.Option(help="Passes over the training data (default: 30).")],
-    "batch_size": Annotated[int | None, typer.Option(help="Examples per step (default: 64).")],
-    "optimizer": Annotated[str | None, typer.Option(help="sgd (momentum, cosine) or adam (default: sgd).")],
-    "learning_rate": Annotated[
-        float | None, typer.Option(help="At the start of the cosine (default: sgd 0.02, adam 0.001, DP-SGD 0.05).")
-    ],
-    "augment": Annotated[
-        str | None, typer.Option(help="none, flips or crops: of images, anew each time (default: none).")
-    ],
-    "clients": Annotated[
-        int | None,
-        typer.Option(help="Clients that train on shares of the examples, by local SGD (default: 1, no sharing)."),
-    ],
-    "local_steps": Annotated[
-        int | None, typer.Option(help="Steps of each client between two averagings of their weights (default: 1).")
-    ],
-    "precision": Annotated[str | None, typer.Option(help="float32, or on a GPU tf32 or bf16 (default: float32).")],
-}
+
+def training_option(field: "Field[Any]") -> inspect.Parameter | None:
+    """Returns the option of a training setting; None for a setting without Help, which only a file can change."""
+    help_ = next((part for part in get_args(field.type) if isinstance(part, Help)), None)
+    if help_ is None:
+        return None
+    values, limits = choices(field.type), range_in(field.type)
+    text = f"{help_.text}: {', '.join(values)}" if values else help_.text
+    facts = [f"default: {help_.default or field.default}"]
+    if limits is not None:
+        facts.insert(0, str(limits))
+    option = typer.Option(None, help=f"{text} ({'; '.join(facts)}).")
+    kind = _plain_type(field.type) | None
+    return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind)
 
 
 def with_training_options(*left_out: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -65,11 +63,8 @@ def with_training_options(*left_out: str) -> Callable[[Callable[..., None]], Cal
 
     The command gets the values that the user gave, by name. The settings in `left_out` get no option.
     """
-    options = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-        for name, annotation in TRAINING.items()
-        if name not in left_out
-    ]
+    generated = (training_option(field) for field in fields(Training) if field.name not in left_out)
+    options = [option for option in generated if option is not None]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
@@ -105,3 +100,9 @@ def chosen_formats(names: list[str] | None, known: Collection[str]) -> list[str]
         if name not in known:
             raise UsageError("--format", f"must be one of {', '.join(known)}", repr(name), did_you_mean(name, known))
     return formats
+
+
+def _plain_type(hint: Any) -> Any:
+    """Returns int, float or str: what the command line reads for a setting of that type."""
+    parts = [hint, *(inner for part in get_args(hint) for inner in (part, *get_args(part)))]
+    return next((kind for kind in (int, float) if kind in parts), str)
