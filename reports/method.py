@@ -5,7 +5,7 @@ from mgaudit.reports.verdict import MOST_NAMED
 
 # The training settings that the facts put into words of their own; others are listed by name.
 WORDED = frozenset(
-    [
+    {
         "epochs",
         "batch_size",
         "optimizer",
@@ -18,7 +18,7 @@ WORDED = frozenset(
         "schedule",
         "clients",
         "local_steps",
-    ]
+    }
 )
 
 

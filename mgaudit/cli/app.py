@@ -10,6 +10,7 @@ from mgaudit.cli.audit_dp import audit_dp
 from mgaudit.cli.compare import compare
 from mgaudit.cli.console import out
 from mgaudit.cli.data import data
+from mgaudit.cli.ending import Commands
 from mgaudit.cli.list import list_
 from mgaudit.cli.report import report
 from mgaudit.cli.reproduce import reproduce
@@ -17,6 +18,7 @@ from mgaudit.cli.run import run
 from mgaudit.cli.runs import runs
 
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",

@@ -8,7 +8,8 @@ import typer
 from rich.text import Text
 
 from mgaudit.cli.bars import Shown
-from mgaudit.cli.console import err, out, print_table, told_in, user_errors
+from mgaudit.cli.console import err, out, print_table
+from mgaudit.cli.ending import logged_in, user_errors
 from mgaudit.cli.options import (
     DatasetOption,
     DeltaOption,
@@ -125,7 +126,7 @@ def _run(
         check_cache_folder()
         plan = plan_dp_audit(dp_audit_settings(values))
         folder = RunFolder.create(out_folder, plan.slug, plan.sha256)
-    with told_in(folder, progress):
+    with logged_in(folder, progress):
         result, arrays = run_dp_audit(plan, jobs or default_jobs(plan.design.device), progress)
         folder.write_result(result, [arrays])
     return folder, result

@@ -1,6 +1,7 @@
 """What the command line shows while it works: always on stderr."""
 
 import time
+from contextlib import suppress
 from typing import Self
 
 from rich.console import Console
@@ -61,13 +62,17 @@ class Shown(_Drawn, Progress):
     def _say(self, line: str) -> None:
         self.lines.append(f"{time.monotonic() - self._started:7.1f} s  {line}")
         if self._plain:
-            self._console.print(Text(line), soft_wrap=True)
+            self._print(Text(line))
 
     def stage(self, text: str) -> None:
         """Notes the step; a terminal shows it above the bars."""
         self._say(text)
         if not self._silent and not self._plain:
-            self._console.print(Text(text, style="dim"))
+            self._print(Text(text, style="dim"))
+
+    def _print(self, line: Text) -> None:
+        with suppress(OSError):  # a full disk behind stderr does not end the run
+            self._console.print(line, soft_wrap=True)
 
     def note(self, text: str) -> None:
         """Keeps the text for the log."""

@@ -10,7 +10,8 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from mgaudit.cli.bars import Shown
-from mgaudit.cli.console import err, out, print_run, told_in, user_errors
+from mgaudit.cli.console import err, out, print_run
+from mgaudit.cli.ending import logged_in, user_errors
 from mgaudit.cli.options import (
     DeviceOption,
     ExamplesOption,
@@ -126,7 +127,7 @@ def _run(plan: "ComparisonPlan", workers: int, folder: RunFolder, progress: Show
     """Runs the studies, writes the run folder and prints it."""
     from mgaudit.study.comparison import run_comparison
 
-    with told_in(folder, progress):
+    with logged_in(folder, progress):
         result, arrays = run_comparison(plan, workers, progress)
         progress.stage("writing the result and the reports")
         folder.write_result(result, arrays)

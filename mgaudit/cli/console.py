@@ -1,18 +1,14 @@
-"""How commands speak to who runs them: results on stdout, progress and errors on stderr, exit codes."""
+"""What commands print: results on stdout, progress and errors on stderr."""
 
 import json
-import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from mgaudit.cli.bars import Shown
 from mgaudit.reports.paper_document import summary, verdicts_table
 from mgaudit.reports.reproduction import PaperResult
 from mgaudit.reports.results import Result
@@ -20,46 +16,11 @@ from mgaudit.reports.tables import Table, accuracy_vs_privacy
 from mgaudit.reports.verdict import verdict
 from mgaudit.storage.run_folder import RunFolder
 
-WRONG_USAGE, FAILED, INTERRUPTED = 2, 1, 130
 WIDE = 100  # columns from which a table with many columns fits side by side
-KEPT = "the models trained so far are kept, and the same command goes on from there"
 SHORT = 72  # and one with few
 
 out = Console(soft_wrap=False)
 err = Console(stderr=True)
-
-
-@contextmanager
-def user_errors() -> Iterator[None]:
-    """Turns what the user can mend into one line and exit code 2."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        err.print("interrupted")
-        raise typer.Exit(INTERRUPTED) from None
-    except (ValueError, OSError) as error:
-        err.print(Text(f"error: {error}", style="red"), soft_wrap=True)
-        raise typer.Exit(WRONG_USAGE) from None
-
-
-@contextmanager
-def told_in(folder: RunFolder, progress: Shown, what: str = "the audit", kept: str = KEPT) -> Iterator[None]:
-    """Shows progress, keeps the log in the run folder, and turns what goes wrong in a run into an exit code.
-
-    `what` is at work, and `kept` says what is there after an interruption.
-    """
-    try:
-        with progress:
-            yield
-        folder.write_log(progress.lines)
-    except KeyboardInterrupt:
-        folder.discard_if_unfinished()
-        err.print(f"interrupted; {kept}")
-        raise typer.Exit(INTERRUPTED) from None
-    except Exception as error:
-        folder.write_log([*progress.lines, traceback.format_exc()])
-        err.print(Text(f"{what} failed: {error}\nthe whole story is in {folder.path / 'log.txt'}", style="red"))
-        raise typer.Exit(FAILED) from error
 
 
 def print_run(folder: RunFolder, result: Result, paths: Sequence[Path], as_json: bool, quiet: bool) -> None:

@@ -8,7 +8,8 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from mgaudit.cli.bars import Downloaded
-from mgaudit.cli.console import err, out, user_errors
+from mgaudit.cli.console import err, out
+from mgaudit.cli.ending import user_errors
 from mgaudit.cli.options import JsonOption, QuietOption
 
 data = typer.Typer(no_args_is_help=True, help="Fetch published datasets, and list what is here.")

@@ -10,7 +10,7 @@ from rich.table import Table as RichTable
 
 from mgaudit.cli.console import out
 from mgaudit.cli.options import JsonOption
-from mgaudit.settings.study_files import STUDIES_FOLDER, ready_studies
+from mgaudit.settings.study_files import ready_studies
 
 FACTS = ("needs", "cost", "law", "source", "asks", "path")
 
@@ -40,10 +40,6 @@ def list_(
         print(json.dumps(listed))
         return
     for name, entries in listed.items():
-        if name == Kind.studies.value and not entries:
-            if kind is not None:
-                out.print(f"There is no folder {STUDIES_FOLDER} with studies here.")
-            continue
         table = RichTable(title=name, title_justify="left", box=None, pad_edge=False, header_style="bold")
         options = {Kind.studies.value: "arms", Kind.papers.value: "claims"}.get(name, "options")
         for column in ("name", options, "what it is"):

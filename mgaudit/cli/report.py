@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from mgaudit.cli.console import print_paths, print_result, user_errors
+from mgaudit.cli.console import print_paths, print_result
+from mgaudit.cli.ending import user_errors
 from mgaudit.cli.options import OutOption, QuietOption, chosen_formats
 from mgaudit.reports.formats.render import DEFAULT_FORMATS, FORMATS
 from mgaudit.reports.reproduction import read_paper

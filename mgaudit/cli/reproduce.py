@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from mgaudit.cli.bars import Shown
-from mgaudit.cli.console import FAILED, err, out, print_paper, print_paths, told_in, user_errors
+from mgaudit.cli.console import err, out, print_paper, print_paths
+from mgaudit.cli.ending import FAILED, logged_in, user_errors
 from mgaudit.cli.options import (
     DeviceOption,
     JobsOption,
@@ -80,7 +81,7 @@ def reproduce(
         with user_errors():
             folder = RunFolder.create(out_folder, plan.slug, plan.sha256)
         shown = Shown(err, silent=quiet)
-        with told_in(folder, shown, f"the reproduction of {plan.paper.key}", KEPT):
+        with logged_in(folder, shown, f"the reproduction of {plan.paper.key}", KEPT):
             result, figures = made(plan, Workshop(jobs or default_jobs(chosen), chosen, shown))
             shown.stage("writing the reports")
             paths = folder.write_paper(result, paper_document(result, figures), formats)

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from mgaudit.cli.bars import Shown
-from mgaudit.cli.console import err, print_run, told_in, user_errors
+from mgaudit.cli.console import err, print_run
+from mgaudit.cli.ending import logged_in, user_errors
 from mgaudit.cli.options import (
     DatasetOption,
     DeltaOption,
@@ -129,7 +130,7 @@ def _run(
         check_cache_folder()
         plan = plan_study(study_settings(values))
         folder = RunFolder.create(out_folder, plan.slug, plan.sha256)
-    with told_in(folder, progress):
+    with logged_in(folder, progress):
         study, arrays = run_study(plan, jobs or default_jobs(plan.design.device), progress)
         progress.stage("writing the result and the reports")
         result = Result(

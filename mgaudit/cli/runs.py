@@ -9,7 +9,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from mgaudit.cli.console import WRONG_USAGE, out, print_paper, print_result, print_table, user_errors
+from mgaudit.cli.console import out, print_paper, print_result, print_table
+from mgaudit.cli.ending import WRONG_USAGE, user_errors
 from mgaudit.cli.options import JsonOption, RunsOption
 from mgaudit.reports.reproduction import read_paper
 from mgaudit.reports.results import read_result
@@ -86,5 +87,6 @@ def runs_remove(
         paths = removable(run_folders, folder)
     if not yes and not typer.confirm(f"Delete {', '.join(path.name for path in paths)}?", err=True):
         raise typer.Exit(WRONG_USAGE)
-    for path in paths:
-        remove(path)
+    with user_errors():
+        for path in paths:
+            remove(path)

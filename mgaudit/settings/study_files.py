@@ -1,6 +1,8 @@
-"""The ready studies of the folder one is in."""
+"""Study files: those that ship with mgaudit and those in the studies folder of the current one."""
 
 import tomllib
+from importlib import resources
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +22,49 @@ def study_values(study: Path) -> dict[str, Any]:
 
 
 def ready_studies() -> list[dict[str, str]]:
-    """Returns the name, number of arms, title and path of each study in STUDIES_FOLDER, and what it asks.
+    """Returns the name, number of arms, title and path of each study, and what it asks.
 
-    What it asks is the first line of the file, if that is a comment. In place of the title of a file that is no study
-    stands what is wrong with it.
+    They are those of STUDIES_FOLDER, and then the shipped ones whose names are not among them. The files are read as
+    plain TOML: neither are the settings checked, nor is a module imported that they name. What a study asks is the
+    first line of its file, if that is a comment. The title of a file that is no TOML is what is wrong with it.
     """
-    return [_listed(path) for path in sorted(STUDIES_FOLDER.glob("*.toml"))]
+    paths = {path.stem: path for path in _shipped()} | {path.stem: path for path in STUDIES_FOLDER.glob("*.toml")}
+    return [_listed(path) for _, path in sorted(paths.items())]
+
+
+def _shipped() -> list[Path]:
+    folder = Path(str(resources.files("mgaudit.studies")))
+    return list(folder.glob("*.toml"))
 
 
 def _listed(path: Path) -> dict[str, str]:
-    from mgaudit.settings.grid import grid_settings
-
     try:
         text = path.read_text(encoding="utf-8")
-        grid = grid_settings(tomllib.loads(text))
-    except (ValueError, OSError) as error:
-        return {"name": path.stem, "options": "–", "summary": f"cannot be read: {error}", "path": str(path)}
-    cells = len(grid.cells())
-    arms = f"{len(grid.schemes)} in each of {cells} studies" if cells > 1 else f"{len(grid.schemes)}"
+        values = tomllib.loads(text)
+        arms = _number_of_arms(values)
+    except (ValueError, OSError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        return {"name": path.stem, "options": "–", "summary": f"cannot be read: {reason}", "path": str(path)}
+    studies = prod(len(_list(values.get(several, [None]))) for several in ("datasets", "targets", "seeds"))
+    in_each = f"{arms} in each of {studies} studies" if studies > 1 else f"{arms}"
     first = text.partition("\n")[0]
     asks = {"asks": first.lstrip("# ")} if first.startswith("#") else {}
-    return {"name": path.stem, "options": arms, "summary": grid.title or "–", **asks, "path": str(path)}
+    return {
+        "name": path.stem,
+        "options": in_each,
+        "summary": str(values.get("title") or "–"),
+        **asks,
+        "path": str(path),
+    }
+
+
+def _number_of_arms(values: dict[str, Any]) -> int:
+    """Returns the number of arms: a table is one for each combination of the values in its lists."""
+    if "arms" not in values:
+        return len(_list(values.get("schemes", [])))
+    tables = [table for table in _list(values["arms"]) if isinstance(table, dict)]
+    return sum(prod(len(_list(value)) for value in table.values()) for table in tables)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,173 @@
+"""How a command ends: one line on stderr for whatever goes wrong, an exit code, and a log with the traceback."""
+
+import contextlib
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich.text import Text
+from typer.core import TyperGroup
+
+from mgaudit.cli.bars import Shown
+from mgaudit.cli.console import err
+from mgaudit.errors import UsageError, did_you_mean
+from mgaudit.storage.run_folder import LOG_FILE, RunFolder
+
+FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+KEPT = "the models trained so far are kept, and the same command goes on from there"
+
+
+class Commands(TyperGroup):
+    """The group of all commands. An error in any of them is one line and an exit code, never a traceback."""
+
+    def main(self, *arguments: Any, standalone_mode: bool = True, **options: Any) -> Any:
+        """Runs the command that the arguments name, and exits unless `standalone_mode` is False."""
+        options["standalone_mode"] = False
+        if not standalone_mode:
+            return super().main(*arguments, **options)
+        try:
+            code = super().main(*arguments, **options)
+        except typer.Abort:
+            print_error("interrupted")
+            code = INTERRUPTED
+        except Exception as error:
+            code = _ended_by(error)
+        sys.exit(_after_flush(code if isinstance(code, int) else 0))
+
+
+def _ended_by(error: Exception) -> int:
+    """Prints the line of an error that no command has handled, and returns the exit code."""
+    if hasattr(error, "format_message"):  # what typer raises for the arguments that it parses
+        return _ended_by_arguments(error)
+    if isinstance(error, UsageError):
+        print_error(f"error: {error}")
+        return WRONG_USAGE
+    if isinstance(error, OSError) and not _can_flush(sys.stdout):
+        return FAILED  # the output cannot be written; the line about it follows
+    print_error(f"error: the command failed: {described(error)}; {_log_of([traceback.format_exc()])}")
+    return FAILED
+
+
+def _ended_by_arguments(error: Any) -> int:
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+        return WRONG_USAGE
+    context = getattr(error, "ctx", None)
+    name = getattr(error, "option_name", "")
+    known = [text for option in context.command.params for text in option.opts] if context else []
+    hint = did_you_mean(name, known) if name and name not in known else ""
+    message = " ".join(error.format_message().split()).rstrip(".")
+    command = context.command_path if context else "mgaudit"
+    print_error(f"error: {message}{_got(error)}; {hint or f'see {command} --help'}")
+    return WRONG_USAGE
+
+
+def _got(error: Exception) -> str:
+    """Returns ", got VALUE" for a value that could not be converted, where the message does not show it."""
+    details = getattr(error.__cause__, "errors", list)()
+    value = repr(details[0].get("input")) if details else ""
+    return "" if value in str(error) else f", got {value}"
+
+
+@contextmanager
+def user_errors() -> Iterator[None]:
+    """Turns a mistake in the user's input into one line and exit code 2."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print_error("interrupted")
+        raise typer.Exit(INTERRUPTED) from None
+    except (ValueError, OSError) as error:
+        print_error(f"error: {described(error)}")
+        raise typer.Exit(WRONG_USAGE) from None
+
+
+@contextmanager
+def logged_in(folder: RunFolder, progress: Shown, what: str = "the audit", kept: str = KEPT) -> Iterator[None]:
+    """Shows progress, keeps the log in the run folder, and turns an error into one line and an exit code.
+
+    The line says that `what` failed; `kept` says what is there after an interruption.
+    """
+    try:
+        with progress:
+            yield
+        folder.write_log(progress.lines)
+    except KeyboardInterrupt:
+        folder.discard_if_unfinished()
+        print_error(f"interrupted; {kept}")
+        raise typer.Exit(INTERRUPTED) from None
+    except UsageError as error:
+        folder.discard_if_unfinished()
+        print_error(f"error: {error}")
+        raise typer.Exit(WRONG_USAGE) from None
+    except Exception as error:
+        lines = [*progress.lines, traceback.format_exc()]
+        print_error(f"error: {what} failed: {described(error, folder)}; {_log_of(lines, folder)}")
+        raise typer.Exit(FAILED) from error
+
+
+def described(error: Exception, folder: RunFolder | None = None) -> str:
+    """Returns the error as one line: its message, after its type where the message alone says little.
+
+    Of an error of the file system it names the file, or else the folders that a run writes to.
+
+    >>> described(KeyError("logits")), described(ValueError("kappa must be >= 0"))
+    ("KeyError: 'logits'", 'kappa must be >= 0')
+    """
+    message = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.strerror:
+        if error.filename is None and folder is not None:
+            from mgaudit.targets.cache import cache_folder
+
+            return f"{error.strerror}, in the run folder {folder.path} or the cache folder {cache_folder()}"
+        return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError | ValueError | RuntimeError) and message and not isinstance(error, RecursionError):
+        return message
+    return f"{type(error).__name__}: {message}".removesuffix(": ")
+
+
+def print_error(line: str) -> None:
+    """Prints one line on stderr, as far as that can be written."""
+    with contextlib.suppress(OSError):
+        err.print(Text(" ".join(line.split()), style="red"), soft_wrap=True)
+
+
+def _log_of(lines: Sequence[str], folder: RunFolder | None = None) -> str:
+    """Writes the log, in the run folder or else in a temporary file, and returns where it is."""
+    if folder is not None:
+        with contextlib.suppress(OSError):
+            folder.write_log(lines)
+            return f"see {folder.path / LOG_FILE} for details"
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", errors="backslashreplace", prefix="mgaudit-", suffix=".log", delete=False
+        ) as log:
+            log.write("".join(f"{line}\n" for line in lines))
+        return f"see {log.name} for details"
+    except OSError as error:
+        return f"the log with the details cannot be written ({error.strerror})"
+
+
+def _after_flush(code: int) -> int:
+    """Returns the exit code, that of a failure where stdout could not be written."""
+    if not _can_flush(sys.stdout):
+        print_error("error: the output cannot be written to stdout; free disk space, or give another file")
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - Python flushes it once more when it ends
+        code = code or FAILED
+    if not _can_flush(sys.stderr):
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    return code
+
+
+def _can_flush(stream: Any) -> bool:
+    try:
+        if stream is not None:
+            stream.flush()
+    except OSError:
+        return False
+    return True
