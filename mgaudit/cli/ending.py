@@ -19,6 +19,7 @@ from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.storage.run_folder import LOG_FILE, RunFolder
 
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+UNWRITABLE = "error: the output cannot be written to stdout ({}); free disk space, or write it to another place"
 KEPT = "the models trained so far are kept, and the same command goes on from there"
 
 
@@ -47,8 +48,10 @@ def _ended_by(error: Exception) -> int:
     if isinstance(error, UsageError):
         print_error(f"error: {error}")
         return WRONG_USAGE
-    if isinstance(error, OSError) and not _can_flush(sys.stdout):
-        return FAILED  # the output cannot be written; the line about it follows
+    if isinstance(error, OSError) and error.filename is None:  # a write, and only stdout is written outside of a run
+        print_error(UNWRITABLE.format(error.strerror))
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - Python flushes it once more when it ends
+        return FAILED
     print_error(f"error: the command failed: {described(error)}; {_log_of([traceback.format_exc()])}")
     return FAILED
 
@@ -69,7 +72,7 @@ def _ended_by_arguments(error: Any) -> int:
 
 def _got(error: Exception) -> str:
     """Returns ", got VALUE" for a value that could not be converted, where the message does not show it."""
-    details = getattr(error.__cause__, "errors", list)()
+    details: list[dict[str, Any]] = getattr(error.__cause__, "errors", list)()
     value = repr(details[0].get("input")) if details else ""
     return "" if value in str(error) else f", got {value}"
 
@@ -156,8 +159,8 @@ def _log_of(lines: Sequence[str], folder: RunFolder | None = None) -> str:
 def _after_flush(code: int) -> int:
     """Returns the exit code, that of a failure where stdout could not be written."""
     if not _can_flush(sys.stdout):
-        print_error("error: the output cannot be written to stdout; free disk space, or give another file")
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - Python flushes it once more when it ends
+        print_error(UNWRITABLE.format("flush failed"))
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         code = code or FAILED
     if not _can_flush(sys.stderr):
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115

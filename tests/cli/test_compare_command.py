@@ -178,5 +178,4 @@ def test_the_studies_here_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "Every scheme at five strengths" in shown
     assert "asks: From which strength does a mask protect" in shown
     monkeypatch.chdir(tmp_path)
-    assert "There is no folder studies" in mgaudit("list", "studies").stdout
-    assert "studies" not in mgaudit("list").stdout
+    assert "Every scheme at five strengths" in " ".join(mgaudit("list", "studies").stdout.split())

@@ -266,10 +266,12 @@ def test_the_ready_studies_are_listed(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert listed["kappa-sweep"]["options"] == "10 in each of 2 studies"
     assert listed["quick"]["path"] == "studies/quick.toml"
     monkeypatch.chdir(tmp_path)
-    assert ready_studies() == []
+    shipped = ready_studies()
+    assert [entry["name"] for entry in shipped] == sorted(listed)
     (tmp_path / "studies").mkdir()
     (tmp_path / "studies" / "a.toml").write_text(f"# What is this?\n{PLAIN}")
-    (tmp_path / "studies" / "b.toml").write_text("arms = []")
-    one, other = ready_studies()
-    assert (one["summary"], one["asks"]) == ("–", "What is this?")
-    assert other["summary"] == "cannot be read: arms: the list is empty, so the grid is empty; name at least one arm"
+    (tmp_path / "studies" / "b.toml").write_text("arms = [")
+    entries = {entry["name"]: entry for entry in ready_studies()}
+    assert (entries["a"]["summary"], entries["a"]["asks"]) == ("–", "What is this?")
+    assert entries["b"]["summary"].startswith("cannot be read: ")
+    assert len(entries) == len(shipped) + 2
