@@ -6,13 +6,18 @@ BIN := $(VENV)/bin
 # What the browser tests judge accessibility by, from npm.
 AXE_VERSION := 4.14.1
 
-.PHONY: demo test slow browser lint docs
+.PHONY: demo test package slow browser lint docs
 
 demo: $(VENV)/installed
 	$(BIN)/mgaudit run
 
+# One process a core, each with one thread.
 test: $(VENV)/installed
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+
+# Installs the package in environments of its own, one of them with another package called `reports`.
+package: $(VENV)/installed
+	$(BIN)/python -m pytest -m slow -rs tests/test_packaging.py
 
 # Prints the tables of docs/validation.md. The CIFAR-10 tests read the image folder that MGAUDIT_CIFAR10 names.
 slow: $(VENV)/installed

@@ -37,7 +37,13 @@ def commands() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for all commands: many of them train the same models."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Path:
     """A folder with a PATH of images, a FILE of arrays, a TABLE.csv, mydata.py, networks.py, a RUN and an OTHER."""
     folder = tmp_path_factory.mktemp("docs")
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "guide.md").read_text(encoding="utf-8"), re.DOTALL)
@@ -65,7 +71,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setenv("MGAUDIT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("MGAUDIT_CACHE", str(shared_cache))
         for name, kappa in (("RUN", "0.3"), ("OTHER", "1")):
             options = ["--target", "mlp:hidden=4", "--no-dp", "--kappa", kappa, "--stack", "1", "--quiet"]
             ran = CliRunner().invoke(app, ["run", *SMALL, *options])
@@ -76,8 +82,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def workplace(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workplace(made: Path, shared_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of that folder, which a command may change."""
+    monkeypatch.setenv("MGAUDIT_CACHE", str(shared_cache))
     shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -1,10 +1,12 @@
 """Where work runs: in this process or on this machine's cores."""
 
 import ctypes
+import os
 import platform
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 from joblib import Parallel, cpu_count, delayed, parallel_config
@@ -33,10 +35,28 @@ def run(function: Callable[[Task], Outcome], tasks: Sequence[Task], jobs: int) -
         yield from map(function, tasks)
         return
     start = {"initializer": _start_worker, "initargs": (tuple(sys.path),)}
-    with parallel_config(backend="loky", inner_max_num_threads=1, **start):
+    with _safe_path(), parallel_config(backend="loky", inner_max_num_threads=1, **start):
         # mmap_mode "c" gives workers arrays that torch may wrap, and that stay unchanged on disk.
         workers = Parallel(n_jobs=min(jobs, len(tasks)), return_as="generator_unordered", mmap_mode="c")
         yield from workers(delayed(function)(task) for task in tasks)
+
+
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """Starts Python processes with `PYTHONSAFEPATH`.
+
+    Without it a worker, which is started with `-m`, looks for every module in the current folder first. A file
+    `random.py` there would then replace the module of the standard library.
+    """
+    previous = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        if previous is None:
+            os.environ.pop("PYTHONSAFEPATH", None)
+        else:
+            os.environ["PYTHONSAFEPATH"] = previous
 
 
 def _start_worker(path: tuple[str, ...]) -> None:

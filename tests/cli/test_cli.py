@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 from mgaudit.attacks import ATTACKS
 from mgaudit.cli.app import app
 from mgaudit.reports.results import read_result
+from mgaudit.storage.run_folder import RunFolder
 from mgaudit.targets import SCHEMES
 
 SMALL = ["--target", "mlp:hidden=16", "--examples", "200", "--models", "4", "--epochs", "3", "--jobs", "1"]
@@ -51,6 +53,23 @@ def run_folder(out: Path) -> Path:
     return found
 
 
+@pytest.fixture
+def reports_are_not_rendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of what a run computes and prints: a report takes longer than a small run."""
+    monkeypatch.setattr(RunFolder, "write_reports", lambda folder, formats: [folder.path / "report.html"])
+
+
+@pytest.fixture(scope="module")
+def json_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
+    """What a run with `--json` printed, and its folder."""
+    folder = tmp_path_factory.mktemp("json-run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MGAUDIT_CACHE", str(folder / "cache"))
+        result = mgaudit("run", *FAST, "--no-baseline", "--json", "--out", str(folder / "runs"))
+    assert result.exit_code == 0, result.output
+    return result, run_folder(folder / "runs")
+
+
 def test_a_run_writes_what_it_promises(tmp_path: Path) -> None:
     result = mgaudit("run", *SMALL, "--kappa", "0.5", "--epsilon", "4", "--out", str(tmp_path / "runs"))
     assert result.exit_code == 0, result.output
@@ -72,6 +91,7 @@ def test_a_run_writes_what_it_promises(tmp_path: Path) -> None:
     assert "4 of 4 models" in (folder / "log.txt").read_text()
 
 
+@pytest.mark.usefixtures("reports_are_not_rendered")
 def test_a_run_is_reproduced_from_its_settings_file(tmp_path: Path) -> None:
     assert mgaudit("run", *FAST, "--out", str(tmp_path / "a"), "--attack", "loss", "--seed", "7").exit_code == 0
     first = run_folder(tmp_path / "a")
@@ -88,28 +108,28 @@ def test_a_run_is_reproduced_from_its_settings_file(tmp_path: Path) -> None:
     assert study.settings["seed"] == 7
 
 
-def test_json_is_all_that_stdout_holds(tmp_path: Path) -> None:
-    result = mgaudit("run", *FAST, "--no-baseline", "--json", "--out", str(tmp_path / "runs"))
+def test_json_is_all_that_stdout_holds(json_run: tuple[Any, Path]) -> None:
+    result, folder = json_run
     printed = json.loads(result.stdout)
-    assert printed["run"] == str(run_folder(tmp_path / "runs"))
-    assert printed["result"] == json.loads((run_folder(tmp_path / "runs") / "result.json").read_text())
+    assert printed["run"] == str(folder)
+    assert printed["result"] == json.loads((folder / "result.json").read_text())
     assert [arm["scheme"] for arm in printed["result"]["studies"][0]["arms"]] == ["gaussian-mask:kappa=0.3"]
 
 
+@pytest.mark.usefixtures("reports_are_not_rendered")
 def test_quiet_is_quiet(tmp_path: Path) -> None:
     result = mgaudit("run", *FAST, "--quiet", "--out", str(tmp_path / "runs"))
     assert (result.exit_code, result.output) == (0, "")
 
 
-def test_a_report_is_rendered_again_without_torch(tmp_path: Path) -> None:
-    assert mgaudit("run", *FAST, "--out", str(tmp_path / "runs")).exit_code == 0
-    folder = run_folder(tmp_path / "runs")
+def test_a_report_is_rendered_again_without_torch(tmp_path: Path, json_run: tuple[Any, Path]) -> None:
+    folder = shutil.copytree(json_run[1], tmp_path / "runs" / json_run[1].name)
     html = (folder / "report.html").read_bytes()
     (folder / "report.html").unlink()
     code = (
         "import sys\nfrom mgaudit.cli.app import app\n"
         f"app(['report', {folder.name!r}, '--runs', {str(tmp_path / 'runs')!r}], standalone_mode=False)\n"
-        "assert not {'torch', 'opacus', 'sklearn', 'targets'} & set(sys.modules)"
+        "assert not {'torch', 'opacus', 'sklearn', 'mgaudit.targets'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -320,7 +340,7 @@ def test_the_version_is_told() -> None:
     assert mgaudit("--version").stdout.startswith("mgaudit 0.")
 
 
-SLOW = ["--target", "cnn", "--models", "4", "--examples", "500", "--epochs", "12", "--no-dp", "--quiet"]
+SLOW = ["--target", "cnn", "--models", "4", "--examples", "300", "--epochs", "10", "--no-dp", "--quiet"]
 
 
 def wait_for_models(cache: Path, models: int, running: subprocess.Popen[str]) -> None:
@@ -334,6 +354,7 @@ def wait_for_models(cache: Path, models: int, running: subprocess.Popen[str]) ->
 JOBS = [pytest.param("1", marks=pytest.mark.slow), "2"]
 
 
+@pytest.mark.usefixtures("reports_are_not_rendered")
 @pytest.mark.parametrize("jobs", JOBS)
 def test_a_killed_run_goes_on_where_it_was(
     tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch, jobs: str
