@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import betaincinv, log_ndtr, ndtri
+from scipy.special import log_ndtr, ndtri
 
+from mgaudit.attacks.intervals import lower_limit, upper_limit
 from mgaudit.attacks.metrics import check_scores
 
 Floats = NDArray[np.float64]
@@ -92,8 +93,8 @@ class Bonferroni(Rule):
         found = []
         for above, below in sides:
             ranks, thresholds = _from_the_top(below)
-            low = _lower_limit(_count_above(above, thresholds), len(above), each)
-            found.append(_both_ways(claim, low, _upper_limit(ranks, len(below), each)).max())
+            low = lower_limit(_count_above(above, thresholds), len(above), each)
+            found.append(_both_ways(claim, low, upper_limit(ranks, len(below), each)).max())
         return float(max(found))
 
 
@@ -232,19 +233,9 @@ def _from_the_top(scores: Floats) -> tuple[NDArray[np.int64], Floats]:
 
 def _limits(members: Floats, others: Floats, thresholds: Floats, level: float) -> tuple[Floats, Floats]:
     """Returns the limits of TPR from below and of FPR from above, "score > threshold"."""
-    low = _lower_limit(_count_above(members, thresholds), len(members), level)
-    return low, _upper_limit(_count_above(others, thresholds), len(others), level)
+    low = lower_limit(_count_above(members, thresholds), len(members), level)
+    return low, upper_limit(_count_above(others, thresholds), len(others), level)
 
 
 def _count_above(scores: Floats, thresholds: Floats) -> NDArray[np.int64]:
     return len(scores) - np.searchsorted(np.sort(scores), thresholds, side="right")
-
-
-def _lower_limit(count: NDArray[np.int64], total: int, level: float) -> Floats:
-    """Returns Clopper and Pearson's lower limit: P(count or more) = level."""
-    return np.where(count > 0, betaincinv(np.maximum(count, 1), total - count + 1, level), 0.0)
-
-
-def _upper_limit(count: NDArray[np.int64], total: int, level: float) -> Floats:
-    """Returns Clopper and Pearson's upper limit: P(count or fewer) = level."""
-    return 1 - _lower_limit(total - count, total, level)

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
-from mgaudit.attacks.intervals import LEVEL, Interval, resampled_metrics, two_way_interval
+from mgaudit.attacks.intervals import LEVEL, Interval, lower_limit, resampled_metrics, two_way_interval, upper_limit
 from mgaudit.attacks.ranks import share_below
 
 Floats = NDArray[np.float64]
@@ -104,12 +103,9 @@ def _bounded_mean(ranks: Floats, counted: NDArray[np.bool_]) -> tuple[Floats, Fl
     """Returns the mean rank over the targets that are counted, and its bounds, each (examples,)."""
     mean = _mean(ranks, counted)
     targets = counted.sum(axis=0)
-    found = np.nan_to_num(mean) * targets
-    missed = targets - found
+    outranked = np.nan_to_num(mean) * targets
     tail = (1 - LEVEL) / 2
-    low = np.where(found > 0, stats.beta.ppf(tail, np.maximum(found, 1e-12), missed + 1), 0.0)
-    high = np.where(missed > 0, stats.beta.ppf(1 - tail, found + 1, np.maximum(missed, 1e-12)), 1.0)
-    return mean, np.where(targets > 0, low, 0.0), np.where(targets > 0, high, 1.0)
+    return mean, lower_limit(outranked, targets, tail), upper_limit(outranked, targets, tail)
 
 
 def _mean(values: Floats, counted: NDArray[np.bool_]) -> Floats:

@@ -1,11 +1,13 @@
 """Intervals over targets and examples."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import optimize, stats
+from numpy.typing import ArrayLike, NDArray
+from scipy import optimize, special, stats
 
 from mgaudit.attacks.metrics import metrics
 
@@ -16,8 +18,7 @@ RESAMPLES = 500
 SMALLEST_P = 1e-100
 
 
-@dataclass(frozen=True)
-class Interval:
+class Interval(NamedTuple):
     """A number with its two-sided confidence interval, of 95 % unless another level is asked for."""
 
     value: float
@@ -42,10 +43,50 @@ def clopper_pearson(successes: float, trials: float, level: float = LEVEL) -> In
     if not 0 < level < 1:
         raise ValueError(f"level must be in (0, 1), got {level}")
     tail = (1 - level) / 2
-    failures = trials - successes
-    low = float(stats.beta.ppf(tail, successes, failures + 1)) if successes > 0 else 0.0
-    high = float(stats.beta.isf(tail, successes + 1, failures)) if failures > 0 else 1.0
+    low, high = (float(limit(successes, trials, tail)) for limit in (lower_limit, upper_limit))
     return Interval(successes / trials, low, high)
+
+
+def lower_limit(successes: ArrayLike, trials: ArrayLike, tail: float) -> Floats:
+    """Returns the probability of success at which P(this many successes or more) = tail; 0 for no success.
+
+    It is Clopper and Pearson's lower limit, a quantile of a beta distribution. The arrays broadcast.
+    """
+    successes, failures = _counts(successes, trials)
+    quantile = special.betaincinv(np.where(successes > 0, successes, 1.0), failures + 1, tail)
+    return np.where(successes > 0, quantile, 0.0)
+
+
+def upper_limit(successes: ArrayLike, trials: ArrayLike, tail: float) -> Floats:
+    """Returns the probability of success at which P(this many successes or fewer) = tail; 1 for no failure.
+
+    It is Clopper and Pearson's upper limit, a quantile of a beta distribution. The arrays broadcast.
+    """
+    successes, failures = _counts(successes, trials)
+    quantile = special.betainccinv(successes + 1, np.where(failures > 0, failures, 1.0), tail)
+    return np.where(failures > 0, quantile, 1.0)
+
+
+def _counts(successes: ArrayLike, trials: ArrayLike) -> tuple[Floats, Floats]:
+    """Returns the numbers of successes and of failures."""
+    counted = np.asarray(successes, dtype=np.float64)
+    return counted, np.asarray(trials, dtype=np.float64) - counted
+
+
+def mean_interval(values: Sequence[float] | Floats, level: float = LEVEL) -> Interval:
+    """Returns the mean of independent values with its interval by Student's t.
+
+    Raises ValueError for fewer than two values, which have no interval.
+
+    >>> [round(number, 3) for number in mean_interval([1.0, 2.0, 3.0])]
+    [2.0, -0.484, 4.484]
+    """
+    count = len(values)
+    if count < 2:
+        raise ValueError(f"values must be at least 2, got {count}")
+    mean = float(np.mean(values))
+    half = float(stats.t.isf((1 - level) / 2, count - 1) * np.std(values, ddof=1)) / math.sqrt(count)
+    return Interval(mean, mean - half, mean + half)
 
 
 @dataclass(frozen=True)

@@ -396,8 +396,8 @@ INTERVALS = [
             ("Clopper and Pearson's interval is one-sided", "tail = (1 - level) / 2", "tail = 1 - level"),
             (
                 "Clopper and Pearson's lower limit has one failure too few",
-                "stats.beta.ppf(tail, successes, failures + 1)",
-                "stats.beta.ppf(tail, successes, failures)",
+                "np.where(successes > 0, successes, 1.0), failures + 1, tail",
+                "np.where(successes > 0, successes, 1.0), failures, tail",
             ),
             (
                 "resamples draw without replacement",
@@ -508,16 +508,27 @@ EPSILON_BOUNDS = [
             ),
             ("delta raises the bound", "(low - delta) / high", "(low + delta) / high"),
             (
-                "the lower limit of a rate is too high",
-                "total - count + 1, level",
-                "np.maximum(total - count, 1), level",
-            ),
-            (
                 "the first term of a Gaussian delta has the wrong sign",
                 "log_ndtr(-epsilon / mu + mu / 2)",
                 "log_ndtr(epsilon / mu - mu / 2)",
             ),
             ("mu adds the quantiles", "ndtri(low) - ndtri(high)", "ndtri(low) + ndtri(high)"),
+        ],
+    ),
+    *of_file(
+        "attacks/intervals.py",
+        ["tests/attacks/test_epsilon.py"],
+        [
+            (
+                "the lower limit of a rate is too high",
+                "np.where(successes > 0, successes, 1.0), failures + 1, tail",
+                "np.where(successes > 0, successes, 1.0), np.maximum(failures, 1), tail",
+            ),
+            (
+                "the upper limit of a rate is too low",
+                "betainccinv(successes + 1,",
+                "betainccinv(np.maximum(successes, 1),",
+            ),
         ],
     ),
     *of_file(

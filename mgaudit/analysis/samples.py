@@ -7,7 +7,7 @@ from operator import add
 
 import numpy as np
 
-from mgaudit.analysis.analysis import analyse
+from mgaudit.analysis.comparisons import analyse
 from mgaudit.analysis.numbers import Quantity, Terms
 from mgaudit.attacks.intervals import Resampled, two_way_interval, two_way_p_value
 from mgaudit.reports.findings import Analysis

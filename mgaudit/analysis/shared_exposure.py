@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
+from mgaudit.attacks.intervals import mean_interval
 from mgaudit.reports.findings import SharedExposure
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import Arrays, AuditResult
@@ -13,7 +13,6 @@ from mgaudit.reports.results import Arrays, AuditResult
 SHARE = 0.05
 FEWEST_EXAMPLES = 5
 FEWEST_TARGETS = 2  # in each half
-LEVEL = 0.95
 
 Floats = NDArray[np.float64]
 
@@ -90,6 +89,5 @@ def _outranked(
 
 
 def _over_targets(values: Floats, bounds: tuple[float, float]) -> Estimate:
-    mean = float(values.mean())
-    half = float(stats.t.isf((1 - LEVEL) / 2, len(values) - 1)) * float(values.std(ddof=1)) / len(values) ** 0.5
-    return Estimate(value=mean, low=max(mean - half, bounds[0]), high=min(mean + half, bounds[1]))
+    interval = mean_interval(values)
+    return Estimate(value=interval.value, low=max(interval.low, bounds[0]), high=min(interval.high, bounds[1]))

@@ -4,6 +4,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mgaudit.attacks.intervals import Interval
+
 Row = dict[str, str | float]
 Data = dict[str, list[Row]]
 
@@ -34,6 +36,13 @@ class Measured:
             raise ValueError(
                 f"at_least and at_most must allow some numbers and not others, got {self.at_least} and {self.at_most}"
             )
+
+    @classmethod
+    def with_interval(
+        cls, quantity: str, interval: Interval, at_least: float = -math.inf, at_most: float = math.inf
+    ) -> "Measured":
+        """Returns the number in the middle of an interval, with the interval."""
+        return cls(quantity, interval.value, at_least, at_most, interval.low, interval.high)
 
     @property
     def reach(self) -> tuple[float, float]:

@@ -56,7 +56,7 @@ class PaperPlan:
 @cache
 def _own_code_sha256() -> str:
     """Returns the SHA-256 over the source of figures, checks and closed forms."""
-    root, sha = Path(__file__).parent, hashlib.sha256()
+    root, sha = Path(__file__).parent.parent, hashlib.sha256()
     for path in sorted(path for folder in ("papers", "theory") for path in (root / folder).rglob("*.py")):
         sha.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return sha.hexdigest()

@@ -8,9 +8,12 @@ from mgaudit.attacks.intervals import (
     Interval,
     Resampled,
     clopper_pearson,
+    lower_limit,
+    mean_interval,
     resample_counts,
     two_way_interval,
     two_way_p_value,
+    upper_limit,
 )
 from mgaudit.attacks.metrics import metrics
 from tests import oracles
@@ -222,3 +225,34 @@ def test_sums_of_resampled_numbers_are_taken_in_every_target_and_resample() -> N
     total = 2.0 * first + -1.0 * second
     assert np.allclose(total.per_target, 2 * first.per_target - second.per_target)
     assert np.allclose(total.in_resamples, 2 * first.in_resamples - second.in_resamples)
+
+
+def test_student_interval() -> None:
+    value, low, high = mean_interval([1.0, 2.0, 4.0])
+    assert value == pytest.approx(7 / 3)
+    half = 4.302652729911275 * (7 / 3) ** 0.5 / 3**0.5  # t of 2 degrees; the sample variance is 7/3
+    assert (low, high) == pytest.approx((7 / 3 - half, 7 / 3 + half))
+    with pytest.raises(ValueError, match="at least 2, got 1"):
+        mean_interval([1.0])
+
+
+def test_the_interval_of_a_mean_is_scipys_at_each_level() -> None:
+    values = np.random.default_rng(0).normal(3.0, 2.0, 7)
+    for level in (0.5, 0.95, 1 - 0.05 / 6):
+        interval = mean_interval(values, level)
+        expected = stats.t.interval(level, 6, values.mean(), stats.sem(values))
+        assert (interval.low, interval.high) == pytest.approx(expected, rel=0, abs=1e-12)
+
+
+def test_limits_are_the_tails_of_the_binomial_also_of_arrays() -> None:
+    successes, trials = np.array([0.0, 3.0, 2.5, 50.0]), np.array([50, 50, 7, 50])
+    for tail in (0.3, 0.025, 1e-4):
+        low, high = lower_limit(successes, trials, tail), upper_limit(successes, trials, tail)
+        assert (low[0], high[3]) == (0.0, 1.0)
+        np.testing.assert_allclose(stats.binom.sf(successes[[1, 3]] - 1, 50, low[[1, 3]]), tail, rtol=1e-9)
+        np.testing.assert_allclose(stats.binom.cdf(successes[:2], 50, high[:2]), tail, rtol=1e-9)
+        # Version 0.1 computed the upper limit in two other ways, for bounds on epsilon and for exposures.
+        np.testing.assert_allclose(high, 1 - lower_limit(trials - successes, trials, tail), rtol=0, atol=1e-12)
+        failures = np.maximum(trials - successes, 1e-12)
+        previous = np.where(trials > successes, stats.beta.ppf(1 - tail, successes + 1, failures), 1.0)
+        np.testing.assert_allclose(high, previous, rtol=0, atol=1e-12)

@@ -6,7 +6,7 @@ import pytest
 
 from mgaudit.papers.claim import Claim, Measured, NotRun
 from mgaudit.papers.reproduction import judged
-from mgaudit.papers.statistics import log_log_slope, mean_interval
+from mgaudit.papers.statistics import log_log_slope
 
 
 @pytest.mark.parametrize(
@@ -51,15 +51,6 @@ def test_verdicts() -> None:
     assert verdict(NotRun("too large")) == "not run here"
     told = judged(Claim("key", "statement", "place", lambda data: NotRun("too large")), {})
     assert (told.why, told.value) == ("too large", None)
-
-
-def test_student_interval() -> None:
-    value, low, high = mean_interval([1.0, 2.0, 4.0])
-    assert value == pytest.approx(7 / 3)
-    half = 4.302652729911275 * (7 / 3) ** 0.5 / 3**0.5  # t of 2 degrees; the sample variance is 7/3
-    assert (low, high) == pytest.approx((7 / 3 - half, 7 / 3 + half))
-    with pytest.raises(ValueError, match="at least 2, got 1"):
-        mean_interval([1.0])
 
 
 def test_slope_of_a_power_law() -> None:

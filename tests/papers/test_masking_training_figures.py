@@ -7,8 +7,14 @@ import numpy as np
 import pytest
 
 from mgaudit.papers.claim import Data, Measured, NotRun, Row
-from mgaudit.papers.gaussian_masking import accuracy_and_attacks as audits
-from mgaudit.papers.gaussian_masking import distributed, loss_trajectories, open_questions
+from mgaudit.papers.gaussian_masking import (
+    accuracy_by_kappa,
+    attacks_by_kappa,
+    distributed,
+    kappa_sweep,
+    loss_trajectories,
+    open_questions,
+)
 from mgaudit.papers.paper import Workshop
 from mgaudit.study.progress import Progress
 
@@ -206,7 +212,7 @@ def attacks(at: dict[float, float]) -> Data:
     """LiRA's AUC changed by so much at each strength, on both networks."""
     none: Row = {"auc": 0.7, "auc_low": 0.69, "auc_high": 0.71, "kappa": 0.0}
     rows = [none, *({**none, "kappa": kappa, "auc": 0.7 + by, **change(by)} for kappa, by in at.items())]
-    shared = [{"target": target, "attack": "lira", "adversary": "adaptive"} for target in audits.NAMES]
+    shared = [{"target": target, "attack": "lira", "adversary": "adaptive"} for target in kappa_sweep.NAMES]
     return {"attacks": [{**one, **row} for one in shared for row in rows]}
 
 
@@ -220,22 +226,22 @@ def attacks(at: dict[float, float]) -> Data:
     ],
 )
 def test_attacks_fall_only_where_the_whole_interval_does(at: dict[float, float], falls: bool, monotone: bool) -> None:
-    assert audits.attack_falls("mlp", "lira", attacks(at)).holds is falls
-    assert audits.monotone_fall("cnn", attacks(at)).holds is monotone
+    assert attacks_by_kappa.attack_falls("mlp", "lira", attacks(at)).holds is falls
+    assert attacks_by_kappa.monotone_fall("cnn", attacks(at)).holds is monotone
 
 
 def test_accuracy_claims() -> None:
     rows: list[Row] = [
         {"target": target, "kappa": kappa, **change(by)}
-        for target in audits.NAMES
+        for target in kappa_sweep.NAMES
         for kappa, by in ((0.2, 0.02), (1.5, -0.05))
     ]
     turned: list[Row] = [{**row, **change(-float(row["change"]))} for row in rows]
-    assert held(audits.small_kappa_helps({"accuracy": rows}))
-    assert not held(audits.small_kappa_helps({"accuracy": turned}))
-    assert audits.accuracy_falls("cnn", {"accuracy": rows}).holds
-    assert not audits.accuracy_falls("cnn", {"accuracy": turned}).holds
-    assert isinstance(audits.small_kappa_helps({"accuracy": rows[1:]}), NotRun)
+    assert held(accuracy_by_kappa.small_kappa_helps({"accuracy": rows}))
+    assert not held(accuracy_by_kappa.small_kappa_helps({"accuracy": turned}))
+    assert accuracy_by_kappa.accuracy_falls("cnn", {"accuracy": rows}).holds
+    assert not accuracy_by_kappa.accuracy_falls("cnn", {"accuracy": turned}).holds
+    assert isinstance(accuracy_by_kappa.small_kappa_helps({"accuracy": rows[1:]}), NotRun)
 
 
 def test_a_rise_is_looked_for_where_the_interval_reaches_highest() -> None:
@@ -243,7 +249,7 @@ def test_a_rise_is_looked_for_where_the_interval_reaches_highest() -> None:
     for row in data["attacks"]:
         if row["kappa"] == 1.0:
             row["change_high"] = 0.11
-    assert not audits.monotone_fall("mlp", data).holds
+    assert not attacks_by_kappa.monotone_fall("mlp", data).holds
 
 
 def test_the_adaptive_classifier_is_held_against_the_naive_on_each_network() -> None:
@@ -252,15 +258,15 @@ def test_the_adaptive_classifier_is_held_against_the_naive_on_each_network() -> 
         return {"target": target, "attack": "shadow-classifier", "kappa": kappa, **reach}
 
     data: Data = {"ignorance": [gap("mlp", 0.5, -0.1), gap("mlp", 1.5, 0.05), gap("cnn", 1.5, 0.005)]}
-    assert audits.knowing_helps("mlp", data).holds
-    assert not audits.knowing_helps("cnn", data).holds
+    assert attacks_by_kappa.knowing_helps("mlp", data).holds
+    assert not attacks_by_kappa.knowing_helps("cnn", data).holds
 
 
 def test_audits_are_those_of_mgaudit_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MGAUDIT_CACHE", str(tmp_path))
-    settings = audits.Audits("digits", (0.0, 0.5), models=3, epochs=1, examples_mlp=100, examples_cnn=100)
+    settings = kappa_sweep.KappaSweep("digits", (0.0, 0.5), models=3, epochs=1, examples_mlp=100, examples_cnn=100)
     workshop = Workshop(1, "cpu", Progress())
-    data = audits.measure_accuracy(settings, workshop) | audits.measure_attacks(settings, workshop)
+    data = accuracy_by_kappa.measure(settings, workshop) | attacks_by_kappa.measure(settings, workshop)
     assert len(workshop.shared) == 2  # a study for each network, for both figures
     assert len(data["accuracy"]) == 4
     assert {(row["attack"], row["adversary"]) for row in data["attacks"]} == {
@@ -272,9 +278,9 @@ def test_audits_are_those_of_mgaudit_run(tmp_path: Path, monkeypatch: pytest.Mon
     }
     (study, _) = workshop.shared.values()
     assert data["accuracy"][1]["accuracy"] == study.arms[1].test_accuracy.value
-    for claim in (*audits.FIGURE_4.claims, *audits.FIGURE_5.claims):
+    for claim in (*accuracy_by_kappa.FIGURE.claims, *attacks_by_kappa.FIGURE.claims):
         assert isinstance(claim.check(data), Measured | NotRun)
-    assert len(audits.draw_accuracy(data).axes) == len(audits.draw_attacks(data).axes) == 2
+    assert len(accuracy_by_kappa.draw(data).axes) == len(attacks_by_kappa.draw(data).axes) == 2
 
 
 def test_open_questions_are_judged_by_their_own_arms() -> None:

@@ -8,10 +8,10 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
+from mgaudit.attacks.intervals import mean_interval
 from mgaudit.papers.claim import Data, Measured, NotRun, Row
 from mgaudit.papers.noise_nodes import node_vs_loss, relu_boundaries, relu_phases
 from mgaudit.papers.noise_nodes.beginning import beginning
-from mgaudit.papers.noise_nodes.chance import geometric_mean, mean, root_mean_square, share, slope
 from mgaudit.papers.noise_nodes.linear_phases import LinearPhases
 from mgaudit.papers.noise_nodes.networks import (
     Network,
@@ -23,6 +23,7 @@ from mgaudit.papers.noise_nodes.networks import (
 )
 from mgaudit.papers.noise_nodes.paper import PAPER
 from mgaudit.papers.paper import PaperFigure, Workshop
+from mgaudit.papers.statistics import geometric_mean_interval, root_mean_square_interval, slope_interval
 from mgaudit.reports.figures.drawing import Drawing
 from mgaudit.study.progress import Progress
 from mgaudit.targets.datasets import Dataset
@@ -541,15 +542,10 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     generator = np.random.default_rng(0)
     draws, times = generator.standard_normal((400, 20)), np.arange(20.0)
     covered = {
-        "mean": [low < 0 < high for _, low, high in map(mean, draws)],
-        "geometric mean": [low < 1 < high for _, low, high in map(geometric_mean, np.exp(0.3 * draws))],
-        "root mean square": [low < 2 < high for _, low, high in map(root_mean_square, 2 * draws)],
-        "slope": [low < 0.7 < high for _, low, high in (slope(times, 0.7 * times + row) for row in draws)],
+        "mean": [low < 0 < high for _, low, high in map(mean_interval, draws)],
+        "geometric mean": [low < 1 < high for _, low, high in map(geometric_mean_interval, np.exp(0.3 * draws))],
+        "root mean square": [low < 2 < high for _, low, high in map(root_mean_square_interval, 2 * draws)],
+        "slope": [low < 0.7 < high for _, low, high in (slope_interval(times, 0.7 * times + row) for row in draws)],
     }
     for name, hits in covered.items():
         assert stats.binomtest(sum(hits), 400, 0.95).pvalue > 1e-3, name
-
-
-def test_the_share_of_all_leaves_room_for_those_not_seen() -> None:
-    assert share(6, 6) == (1.0, pytest.approx(0.025 ** (1 / 6)), 1.0)
-    assert share(0, 4)[1] == 0.0

@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 
 from mgaudit.papers.claim import Data, Measured, NotRun, Row
 from mgaudit.papers.paper import PaperFigure, Workshop
-from mgaudit.papers.weight_noise import judged, lasso, nuclear, sigma_sweep, training, width
+from mgaudit.papers.weight_noise import lasso, nuclear, sigma_sweep, training, width
 from mgaudit.papers.weight_noise.descent import descend
+from mgaudit.papers.weight_noise.mean_over_seeds import mean_over_seeds
 from mgaudit.papers.weight_noise.noises import scheme
 from mgaudit.papers.weight_noise.paper import PAPER
 from mgaudit.study.progress import Progress
@@ -330,11 +331,11 @@ def test_what_diverged_under_either_noise_is_not_judged() -> None:
 
 
 def test_a_comparison_is_judged_by_its_interval() -> None:
-    found = judged.judged("ratio", [0.9, 0.95, 1.0], at_most=1.0)
+    found = mean_over_seeds("ratio", [0.9, 0.95, 1.0], at_most=1.0)
     assert isinstance(found, Measured)
     assert found.value == pytest.approx(0.95)
     assert not found.holds  # 95 % of it reach to 1.07
-    assert judged.judged("ratio", [0.9, 0.95, 1.0], 0.8, 1.1) == replace(found, at_least=0.8, at_most=1.1)
+    assert mean_over_seeds("ratio", [0.9, 0.95, 1.0], 0.8, 1.1) == replace(found, at_least=0.8, at_most=1.1)
 
 
 def test_the_claims_of_the_lasso_need_descent_to_be_near_and_descent_without_noise_not() -> None:

@@ -8,11 +8,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from mgaudit.attacks.intervals import mean_interval
 from mgaudit.compute import parallel
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.gaussian_masking.colours import shade
 from mgaudit.papers.paper import PaperFigure, Workshop
-from mgaudit.papers.statistics import log_log_slope, mean_interval
+from mgaudit.papers.statistics import log_log_slope
 from mgaudit.reports.figures.drawing import legend, panels
 from mgaudit.targets.fitting.trajectory import Regression, watched_regression
 from mgaudit.targets.schemes import GaussianMask

@@ -1,7 +1,8 @@
 """The paper on Gaussian input masking: its figures and claims."""
 
 from mgaudit.papers.gaussian_masking import (
-    accuracy_and_attacks,
+    accuracy_by_kappa,
+    attacks_by_kappa,
     decomposition,
     distributed,
     loss_trajectories,
@@ -28,8 +29,8 @@ PAPER = Paper(
         decomposition.FIGURE,
         loss_trajectories.FIGURE,
         distributed.FIGURE,
-        accuracy_and_attacks.FIGURE_4,
-        accuracy_and_attacks.FIGURE_5,
+        accuracy_by_kappa.FIGURE,
+        attacks_by_kappa.FIGURE,
         open_questions.FIGURE,
     ),
 )

@@ -9,11 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mgaudit.attacks.intervals import Interval, mean_interval
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.noise_nodes.beginning import beginning
-from mgaudit.papers.noise_nodes.chance import Interval
-from mgaudit.papers.paper import Workshop
-from mgaudit.papers.statistics import mean_interval
+from mgaudit.papers.paper import PaperFigure, Workshop
 from mgaudit.reports.figures.drawing import panels
 from mgaudit.reports.figures.palette import LOOKS
 from mgaudit.targets.seeds import numpy_generator
@@ -198,4 +197,23 @@ CLAIMS = (
         "open question",
         _worst("node_share", "predicted", "decay time of w₂·w_ni × ηλ"),
     ),
+)
+
+FIGURE = PaperFigure(
+    key="decay-time",
+    title="Decay times of the linear network",
+    about=(
+        "Straight lines through logarithms over two predicted decay times. For the node: w_ni along w₂, 1/20 "
+        "as long as w₂, ησ²‖w₂‖² ≤ 0.1, noise 5 or 10 times the data. For the loss: near the target, σ = 3. "
+        "Along other directions w_ni does not decay at all. The third panel lets w_ni be as long as w₂."
+    ),
+    quick=DecayTime(),
+    full=DecayTime(runs=50),
+    measure=measure,
+    draw=draw,
+    description=(
+        "Measured against predicted decay times of the node's weights and of the noise-free loss, and the "
+        "node's against the length of its weights."
+    ),
+    claims=CLAIMS,
 )

@@ -8,11 +8,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from mgaudit.attacks.intervals import mean_interval
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.noise_nodes.beginning import beginning
-from mgaudit.papers.noise_nodes.chance import slope
-from mgaudit.papers.paper import Workshop
-from mgaudit.papers.statistics import mean_interval
+from mgaudit.papers.paper import PaperFigure, Workshop
+from mgaudit.papers.statistics import slope_interval
 from mgaudit.reports.figures.drawing import panels
 from mgaudit.reports.figures.palette import LOOKS
 from mgaudit.targets.seeds import numpy_generator
@@ -196,7 +196,7 @@ def _falls_with_steps(data: Data) -> Measured | NotRun:
     rows = data["decoupled"]
     if len(_distinct(rows, "steps")) < 2:
         return NotRun("the settings have one number of steps, a slope needs two")
-    value, low, high = slope(
+    value, low, high = slope_interval(
         [math.log(float(row["steps"])) for row in rows], [math.log(float(row["found"])) for row in rows]
     )
     return Measured("slope of log σ on log T", value, -0.55, -0.45, low, high)
@@ -223,4 +223,26 @@ CLAIMS = (
         "open question",
         _falls_with_steps,
     ),
+)
+
+FIGURE = PaperFigure(
+    key="linear-boundaries",
+    title="Where the phases of the linear network meet",
+    about=(
+        "Bisection in σ at two rates and three batches for the onset of growth and of divergence. The batches "
+        "that decide are large, so that the noise of a step is its expectation. "
+        "The decoupled phase: at which σ the pull on the node is as large as its chance steps, after one step "
+        "and after several, the residual staying as it is."
+    ),
+    quick=LinearBoundaries(),
+    full=LinearBoundaries(
+        etas=(0.001, 0.003, 0.01, 0.03), batches=(16, 64, 256, 4096, 65536), runs=50, escape_steps=2000
+    ),
+    measure=measure,
+    draw=draw,
+    description=(
+        "Left: ηλ at which growth and divergence begin, against the batch, with lines at 2 and 4. Right: σ at "
+        "which pull and walk are equal against the number of steps, with the rule of one step and its 1/√T."
+    ),
+    claims=CLAIMS,
 )

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
+from mgaudit.attacks.intervals import Interval
 from mgaudit.compute import parallel
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
-from mgaudit.papers.noise_nodes.chance import Interval, geometric_mean, mean
 from mgaudit.papers.noise_nodes.looks import LOSSES
 from mgaudit.papers.noise_nodes.networks import (
+    ABOUT_NETWORK,
     LOSS_NAMES,
     LossName,
     Network,
@@ -23,7 +24,8 @@ from mgaudit.papers.noise_nodes.networks import (
     plain_outputs,
     reference_sigma,
 )
-from mgaudit.papers.paper import Workshop
+from mgaudit.papers.paper import PaperFigure, Workshop
+from mgaudit.papers.statistics import chosen_mean_interval, geometric_mean_interval
 from mgaudit.reports.figures.drawing import legend, panels
 from mgaudit.targets.fitting.recipe import Recipe
 from mgaudit.targets.fitting.trajectory import Trajectory
@@ -158,7 +160,7 @@ def _similar(loss: str) -> Callable[[Data], Measured | NotRun]:
             halved = [row for row in rows if "node_halves" in row and "train_loss_halves" in row]
             if len(halved) > 1:
                 ratios = [float(row["node_halves"]) / float(row["train_loss_halves"]) for row in halved]
-                found[share] = geometric_mean(ratios, chosen_from=len(swept))
+                found[share] = geometric_mean_interval(ratios, chosen_from=len(swept))
         if not found:
             return NotRun("the node's weights halved in fewer than two models at each σ")
         best = min(found, key=lambda share: abs(math.log(found[share][0])))
@@ -176,7 +178,7 @@ def _small_at_some_sigma(loss: str) -> Callable[[Data], Measured | NotRun]:
         for share, rows in swept.items():
             norms = [float(row["node_norm_ratio"]) for row in rows if not row["diverged"]]
             if len(norms) > 1:
-                found[share] = mean(norms, chosen_from=len(swept))
+                found[share] = chosen_mean_interval(norms, chosen_from=len(swept))
         if not found:
             return NotRun("fewer than two models came through at each σ")
         smallest = min(found, key=lambda share: found[share][0])
@@ -216,4 +218,24 @@ CLAIMS = tuple(
             _small_at_some_sigma(loss),
         ),
     )
+)
+
+FIGURE = PaperFigure(
+    key="node-vs-loss",
+    title="The node's weights beside the loss",
+    about=(
+        ABOUT_NETWORK + "The paper shows the decay times of the node's weights and of the losses against σ; we give "
+        "the steps at which they halve, and where they end. "
+        "The claims take the σ at which they hold best, with an interval as wide as that choice asks for. "
+        "Test accuracy is shown without a claim."
+    ),
+    quick=NodeVsLoss(),
+    full=NodeVsLoss(dataset="cifar10", examples=1000, epochs=100, shares=(0.002, 0.05, 0.15, 0.35, 0.7, 1.4)),
+    measure=measure,
+    draw=draw,
+    description=(
+        "The norm of the node's weights against train and test loss at the end of training; test accuracy, "
+        "norm and halving times against σ."
+    ),
+    claims=CLAIMS,
 )

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 
 from mgaudit.compute import parallel
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
-from mgaudit.papers.noise_nodes.chance import geometric_mean
 from mgaudit.papers.noise_nodes.looks import PHASE_LOOKS
 from mgaudit.papers.noise_nodes.networks import (
+    ABOUT_NETWORK,
     LOSS_NAMES,
     LossName,
     Network,
@@ -22,7 +22,8 @@ from mgaudit.papers.noise_nodes.networks import (
     reference_sigma,
     sharpness,
 )
-from mgaudit.papers.paper import Workshop
+from mgaudit.papers.paper import PaperFigure, Workshop
+from mgaudit.papers.statistics import geometric_mean_interval
 from mgaudit.reports.figures.drawing import panels
 from mgaudit.theory.noise_nodes import ESCAPE, GROWTH
 
@@ -171,9 +172,9 @@ def _check(loss: str, name: str) -> Callable[[Data], Measured | NotRun]:
             where = f"σ = {least:.3g} … {most:.3g} in {censored:g} of {len(rows)} models"
             return NotRun(f"the boundary lies outside {where}")
         predicted = BOUNDARIES[name][1]
-        value, _, _ = geometric_mean([float(row["found"]) / predicted for row in rows])
-        _, low, _ = geometric_mean([float(row["found_low"]) / predicted for row in rows])
-        _, _, high = geometric_mean([float(row["found_high"]) / predicted for row in rows])
+        value, _, _ = geometric_mean_interval([float(row["found"]) / predicted for row in rows])
+        _, low, _ = geometric_mean_interval([float(row["found_low"]) / predicted for row in rows])
+        _, _, high = geometric_mean_interval([float(row["found_high"]) / predicted for row in rows])
         quantity = f"ηλ found over {predicted:g}, geometric mean, the bisection's last bracket in the interval"
         return Measured(quantity, value, 0.9, 1.1, low, high)
 
@@ -189,4 +190,20 @@ CLAIMS = tuple(
     )
     for loss in LOSS_NAMES
     for name, what in (("growth", "the loss begins to grow first"), ("divergence", "training begins to diverge soon"))
+)
+
+FIGURE = PaperFigure(
+    key="relu-boundaries",
+    title="Where the phases of a ReLU network meet",
+    about=(
+        ABOUT_NETWORK + "Each model by itself, by bisection in σ, over the first steps, of the whole data each. The "
+        "claims ask whether the linear network's numbers carry over; that is our question, not one that we "
+        "know the paper to answer in these units."
+    ),
+    quick=ReluBoundaries(),
+    full=ReluBoundaries(dataset="cifar10", examples=1000, halvings=6),
+    measure=measure,
+    draw=draw,
+    description="ηλ at which each model begins to grow and to diverge, beside the linear network's 2 and 4.",
+    claims=CLAIMS,
 )

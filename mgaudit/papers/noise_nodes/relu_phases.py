@@ -8,11 +8,12 @@ from itertools import product
 import numpy as np
 from matplotlib.figure import Figure
 
+from mgaudit.attacks.intervals import clopper_pearson, mean_interval
 from mgaudit.compute import parallel
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
-from mgaudit.papers.noise_nodes.chance import geometric_mean, share
 from mgaudit.papers.noise_nodes.looks import NOISES, PHASE_LOOKS
 from mgaudit.papers.noise_nodes.networks import (
+    ABOUT_NETWORK,
     LOSS_NAMES,
     LossName,
     Network,
@@ -26,9 +27,9 @@ from mgaudit.papers.noise_nodes.networks import (
     reference_sigma,
     sharpness,
 )
-from mgaudit.papers.noise_nodes.verdicts import Judge, measured, numbers, phase_check
-from mgaudit.papers.paper import Workshop
-from mgaudit.papers.statistics import mean_interval
+from mgaudit.papers.noise_nodes.verdicts import Judge, numbers, phase_check
+from mgaudit.papers.paper import PaperFigure, Workshop
+from mgaudit.papers.statistics import geometric_mean_interval
 from mgaudit.reports.figures.drawing import legend, panels
 from mgaudit.targets.fitting.recipe import Recipe
 from mgaudit.targets.fitting.trajectory import Trajectory
@@ -204,48 +205,50 @@ def _like_fresh(loss: str, phase: str) -> Callable[[Data], Measured | NotRun]:
         ]
         if len(pairs) < 2:
             return NotRun("fewer than two models came through with both kinds of noise")
-        value, low, high = geometric_mean(pairs)
+        value, low, high = geometric_mean_interval(pairs)
         return Measured("‖w_ni‖ at the end, fixed over fresh noise, geometric mean", value, 0.5, 2.0, low, high)
 
     return check
 
 
 def _stays(rows: list[Row]) -> Measured:
-    return measured("‖w_ni‖ at the end over its start, mean", mean_interval(numbers(rows, "node_norm_ratio")), 0.9, 1.1)
+    return Measured.with_interval(
+        "‖w_ni‖ at the end over its start, mean", mean_interval(numbers(rows, "node_norm_ratio")), 0.9, 1.1
+    )
 
 
 def _falls(rows: list[Row]) -> Measured:
-    found = geometric_mean(numbers(rows, "node_norm_ratio"))
-    return measured("‖w_ni‖ at the end over its start, geometric mean", found, at_most=0.5)
+    found = geometric_mean_interval(numbers(rows, "node_norm_ratio"))
+    return Measured.with_interval("‖w_ni‖ at the end over its start, geometric mean", found, at_most=0.5)
 
 
 def _grows_not(rows: list[Row]) -> Measured:
-    found = geometric_mean(numbers(rows, "growth"))
-    return measured("largest loss with noise over the first, geometric mean", found, at_most=1.1)
+    found = geometric_mean_interval(numbers(rows, "growth"))
+    return Measured.with_interval("largest loss with noise over the first, geometric mean", found, at_most=1.1)
 
 
 def _grows(rows: list[Row]) -> Measured:
-    found = geometric_mean(numbers(rows, "growth"))
-    return measured("largest loss with noise over the first, geometric mean", found, at_least=1.1)
+    found = geometric_mean_interval(numbers(rows, "growth"))
+    return Measured.with_interval("largest loss with noise over the first, geometric mean", found, at_least=1.1)
 
 
 def _recovers(rows: list[Row]) -> Measured:
-    found = geometric_mean(numbers(rows, "loss_ratio"))
-    return measured("last loss with noise over the first, geometric mean", found, at_most=0.5)
+    found = geometric_mean_interval(numbers(rows, "loss_ratio"))
+    return Measured.with_interval("last loss with noise over the first, geometric mean", found, at_most=0.5)
 
 
 def _flatter(rows: list[Row]) -> Measured:
-    found = geometric_mean([float(row["end_sharpness"]) / float(row["start_sharpness"]) for row in rows])
-    return measured("λ at the end over its start, geometric mean", found, at_most=1.0)
+    found = geometric_mean_interval([float(row["end_sharpness"]) / float(row["start_sharpness"]) for row in rows])
+    return Measured.with_interval("λ at the end over its start, geometric mean", found, at_most=1.0)
 
 
 def _below_growth(rows: list[Row]) -> Measured:
-    return measured("ηλ at the end, mean", mean_interval(numbers(rows, "end_sharpness")), at_most=GROWTH)
+    return Measured.with_interval("ηλ at the end, mean", mean_interval(numbers(rows, "end_sharpness")), at_most=GROWTH)
 
 
 def _escapes(rows: list[Row]) -> Measured:
-    found = share(sum(map(_diverged, rows)), len(rows))
-    return measured("share of models that diverge", found, at_least=0.5)
+    found = clopper_pearson(sum(map(_diverged, rows)), len(rows))
+    return Measured.with_interval("share of models that diverge", found, at_least=0.5)
 
 
 def _claims(loss: str, noise: str) -> list[Claim]:
@@ -283,4 +286,33 @@ CLAIMS = (
         for loss in LOSS_NAMES
         for phase in ("decay", "catapult")
     ),
+)
+
+FIGURE = PaperFigure(
+    key="relu-phases",
+    title="Four phases of a ReLU network",
+    about=(
+        ABOUT_NETWORK + "The quick σ of catapult and divergence lie between and beyond the onsets that relu-boundaries "
+        "finds, not between ηλ = 2 and 4; on CIFAR-10 those onsets are so close that few σ are between. "
+        "Decay and catapult have other σ for cross-entropy, whose curvature grows in training. Torch's "
+        "first layer starts at 1/√(inputs + 1), so on larger images the node begins small and chance moves "
+        "it more."
+    ),
+    quick=ReluPhases(),
+    full=ReluPhases(
+        dataset="cifar10",
+        examples=1000,
+        epochs=120,
+        models=4,
+        snapshots=20,
+        squared=(("decoupled", 0.002), ("decay", 0.5), ("catapult", 1.3), ("divergence", 5.0)),
+        cross_entropy=(("decoupled", 0.001), ("decay", 0.15), ("catapult", 1.0), ("divergence", 8.0)),
+    ),
+    measure=measure,
+    draw=draw,
+    description=(
+        "Medians over models of the training loss with noise, the noise-free training loss and the norm of the "
+        "node's weights, against the step, for each phase, loss and kind of noise."
+    ),
+    claims=CLAIMS,
 )

@@ -12,7 +12,7 @@ from sklearn.linear_model import Lasso
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.paper import PaperFigure, Workshop
 from mgaudit.papers.weight_noise.descent import Weights, descend
-from mgaudit.papers.weight_noise.judged import judged
+from mgaudit.papers.weight_noise.mean_over_seeds import mean_over_seeds
 from mgaudit.papers.weight_noise.noises import LOOKS, NOISES
 from mgaudit.reports.figures.drawing import legend, panels
 from mgaudit.targets.seeds import numpy_generator
@@ -165,7 +165,7 @@ def _same_coefficients(data: Data) -> Measured | NotRun:
         float(np.max(noisy)) / plain
         for plain, *noisy in zip(*(_distances(data, noise) for noise in NOISES), strict=True)
     ]
-    return judged(
+    return mean_over_seeds(
         "distance of noisy descent to the Lasso, relative to descent without noise, the worse of both noises",
         shares,
         at_most=0.05,
@@ -180,7 +180,7 @@ def _same_zeros(data: Data) -> Measured | NotRun:
             return NotRun(f"the Lasso of problem {seed:g} has no zeros")
         plain, *noisy = (np.max([abs(float(row[noise])) for row in zeros]) for noise in NOISES)
         shares.append(float(np.max(noisy) / plain))
-    return judged(
+    return mean_over_seeds(
         "largest coefficient where the Lasso's is 0, relative to descent without noise, the worse of both noises",
         shares,
         at_most=0.1,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.paper import PaperFigure, Workshop
 from mgaudit.papers.weight_noise.descent import Weights, descend
-from mgaudit.papers.weight_noise.judged import judged
+from mgaudit.papers.weight_noise.mean_over_seeds import mean_over_seeds
 from mgaudit.papers.weight_noise.noises import LOOKS, NOISES
 from mgaudit.reports.figures.drawing import legend, panels
 from mgaudit.targets.seeds import numpy_generator
@@ -208,7 +208,7 @@ def _near(model: str) -> Callable[[Data], Measured | NotRun]:
         for rows in _by_seed(data["distances"], model):
             plain, *noisy = (sum(float(row[noise]) for row in rows) for noise in NOISES)
             shares.append(float(np.max(noisy)) / plain)
-        return judged(
+        return mean_over_seeds(
             "distance of noisy descent to the solver, relative to descent without noise, the worse of both noises",
             shares,
             at_most=0.05,
@@ -227,7 +227,7 @@ def _same_zeros(model: str) -> Callable[[Data], Measured | NotRun]:
                 return NotRun(f"the solver's answer to problem {rows[0]['seed']:g} has no zeros")
             plain, *noisy = (np.max([float(row[noise]) for row in zeros]) for noise in NOISES)
             shares.append(float(np.max(noisy) / plain))
-        return judged(
+        return mean_over_seeds(
             "largest size where the solver's is 0, relative to descent without noise, the worse of both noises",
             shares,
             at_most=0.1,

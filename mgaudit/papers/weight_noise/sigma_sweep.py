@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from mgaudit.attacks.intervals import mean_interval
 from mgaudit.compute import parallel
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.paper import PaperFigure, Workshop
-from mgaudit.papers.statistics import mean_interval
-from mgaudit.papers.weight_noise.judged import judged
+from mgaudit.papers.weight_noise.mean_over_seeds import mean_over_seeds
 from mgaudit.papers.weight_noise.noises import LOOKS, NOISES, scheme
 from mgaudit.reports.figures.drawing import legend, panels
 from mgaudit.targets.datasets import Dataset, load
@@ -249,7 +249,7 @@ def _better(network: str) -> Callable[[Data], Measured | NotRun]:
             for sigma, other in zip(chosen, reversed(HALVES), strict=True)
         ]
         sigmas = " and ".join(f"{sigma:g}" for sigma in sorted(set(chosen)))
-        return judged(
+        return mean_over_seeds(
             f"accuracy with layer-wise noise of σ = {sigmas} less that without",
             [float(gain) for gain in np.mean(gains, axis=0)],
             at_least=0.0,
@@ -261,7 +261,7 @@ def _better(network: str) -> Callable[[Data], Measured | NotRun]:
 def _hurts_more(network: str) -> Callable[[Data], Measured | NotRun]:
     def check(data: Data) -> Measured | NotRun:
         growth = [one - other for one, other in zip(_gaps(data, network), _gaps(data, "narrow"), strict=True)]
-        return judged(
+        return mean_over_seeds(
             "accuracy that noise on all layers loses against layer-wise noise, less that of the narrow network",
             growth,
             at_least=0.0,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mgaudit.compute import parallel
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.paper import PaperFigure, Workshop
-from mgaudit.papers.weight_noise.judged import judged
+from mgaudit.papers.weight_noise.mean_over_seeds import mean_over_seeds
 from mgaudit.papers.weight_noise.noises import LOOKS, NOISES, scheme
 from mgaudit.reports.figures.drawing import legend, panels
 from mgaudit.targets.datasets import Dataset, load
@@ -193,7 +193,7 @@ def _widths(data: Data) -> tuple[float, float]:
 def _wide(network: str) -> Callable[[Data], Measured | NotRun]:
     def check(data: Data) -> Measured | NotRun:
         values = _ratios(data, network, _widths(data)[1], "all layers", "layer-wise")
-        return judged("regularised loss at the end, all layers over layer-wise", values, at_least=1.0)
+        return mean_over_seeds("regularised loss at the end, all layers over layer-wise", values, at_least=1.0)
 
     return check
 
@@ -202,7 +202,7 @@ def _grows(network: str) -> Callable[[Data], Measured | NotRun]:
     def check(data: Data) -> Measured | NotRun:
         narrow, wide = (_ratios(data, network, hidden, "all layers", "layer-wise") for hidden in _widths(data))
         values = [one - two for one, two in zip(wide, narrow, strict=True)]
-        return judged("that ratio with most hidden units less that with fewest", values, at_least=0.0)
+        return mean_over_seeds("that ratio with most hidden units less that with fewest", values, at_least=0.0)
 
     return check
 
@@ -210,14 +210,14 @@ def _grows(network: str) -> Callable[[Data], Measured | NotRun]:
 def _minimised(network: str, noise: str, wide: bool) -> Callable[[Data], Measured | NotRun]:
     def check(data: Data) -> Measured | NotRun:
         values = _ratios(data, network, _widths(data)[wide], noise, "none")
-        return judged(f"regularised loss at the end, {noise} over no noise", values, at_most=1.0)
+        return mean_over_seeds(f"regularised loss at the end, {noise} over no noise", values, at_most=1.0)
 
     return check
 
 
 def _own_objective(data: Data) -> Measured | NotRun:
     values = _ratios(data, "relu", _widths(data)[1], "all layers", "layer-wise", "noisy")
-    return judged("expected loss under noise on all layers, all layers over layer-wise", values, at_most=1.0)
+    return mean_over_seeds("expected loss under noise on all layers, all layers over layer-wise", values, at_most=1.0)
 
 
 def _claims(network: Activation) -> tuple[Claim, ...]:

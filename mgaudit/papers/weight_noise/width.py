@@ -12,7 +12,7 @@ from scipy import stats
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun
 from mgaudit.papers.paper import PaperFigure, Workshop
 from mgaudit.papers.statistics import log_log_slope
-from mgaudit.papers.weight_noise.judged import judged
+from mgaudit.papers.weight_noise.mean_over_seeds import mean_over_seeds
 from mgaudit.papers.weight_noise.noises import LOOKS, line
 from mgaudit.reports.figures.drawing import legend, panels
 from mgaudit.targets.seeds import numpy_generator
@@ -159,7 +159,7 @@ def _explodes(kind: str) -> Callable[[Data], Measured | NotRun]:
     def check(data: Data) -> Measured | NotRun:
         predicted = next(float(row["slope"]) for row in data["predicted"] if row["network"] == kind)
         ratios = [slope / predicted for slope in _slopes(data, kind, "all layers")[0]]
-        return judged("slope of the excess in the width over the predicted one", ratios, 0.9, 1.1)
+        return mean_over_seeds("slope of the excess in the width over the predicted one", ratios, 0.9, 1.1)
 
     return check
 
@@ -178,7 +178,7 @@ def _straight(data: Data) -> Measured | NotRun:
     if lost:
         return NotRun(f"in {lost} networks draws do not tell noise on all layers from noise on one at a time")
     exponents = [log_log_slope(*zip(*own, strict=True)) for own in rises.values()]
-    return judged(
+    return mean_over_seeds(
         "exponent of the width in what noise on all layers adds beyond noise on one at a time", exponents, 0.9, 1.1
     )
 
@@ -187,7 +187,7 @@ def _flat(kind: str) -> Callable[[Data], Measured | NotRun]:
     def check(data: Data) -> Measured | NotRun:
         slopes, size, span = _slopes(data, kind, "layer-wise")
         changes = [slope * span / size for slope in slopes]
-        return judged("change of the excess from the least to the largest width, relative", changes, -0.1, 0.1)
+        return mean_over_seeds("change of the excess from the least to the largest width, relative", changes, -0.1, 0.1)
 
     return check
 

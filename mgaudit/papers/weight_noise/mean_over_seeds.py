@@ -3,11 +3,11 @@
 import math
 from collections.abc import Sequence
 
+from mgaudit.attacks.intervals import mean_interval
 from mgaudit.papers.claim import Measured, NotRun
-from mgaudit.papers.statistics import mean_interval
 
 
-def judged(
+def mean_over_seeds(
     quantity: str, values: Sequence[float], at_least: float = -math.inf, at_most: float = math.inf
 ) -> Measured | NotRun:
     """Returns the mean of `values`, a comparison of two models each, with its interval and the bounds of the claim.
@@ -15,13 +15,12 @@ def judged(
     A value that is not finite is of a pair in which a model diverged, and nothing is judged then. Raises ValueError for
     fewer than two values, and for bounds that `Measured` refuses.
 
-    >>> judged("loss with noise over that without", [0.5, 0.5], at_most=1.0).holds
+    >>> mean_over_seeds("loss with noise over that without", [0.5, 0.5], at_most=1.0).holds
     True
-    >>> judged("loss with noise over that without", [0.5, math.inf], at_most=1.0)
+    >>> mean_over_seeds("loss with noise over that without", [0.5, math.inf], at_most=1.0)
     NotRun(why='in 1 of 2 pairs a model diverged')
     """
-    lost = sum(not math.isfinite(value) for value in values)
-    if lost:
-        return NotRun(f"in {lost} of {len(values)} pairs a model diverged")
-    mean, low, high = mean_interval(values)
-    return Measured(quantity, mean, at_least, at_most, low, high)
+    diverged = sum(not math.isfinite(value) for value in values)
+    if diverged:
+        return NotRun(f"in {diverged} of {len(values)} pairs a model diverged")
+    return Measured.with_interval(quantity, mean_interval(values), at_least, at_most)

@@ -14,8 +14,6 @@ from mgaudit.reports.families import families
 from mgaudit.reports.findings import Analysis
 from mgaudit.reports.results import Arrays, AuditResult
 
-__all__ = ["Numbers", "analyse"]
-
 
 def analyse(arms: Sequence[AuditResult], baseline: str | None, arrays: Arrays, numbers: Numbers) -> Analysis:
     """Returns all comparisons between the arms of one study, `baseline` being the scheme of the arm without noise.
