@@ -2,11 +2,29 @@
 
 import importlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from traceback import extract_tb
 from types import ModuleType
 
 MACHINERY = (__file__, importlib.__file__, "<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>")
+
+
+# The modules that were asked for and not imported, within `not_imported`.
+_refused: ContextVar[list[str] | None] = ContextVar("refused", default=None)
+
+
+@contextmanager
+def not_imported() -> Iterator[list[str]]:
+    """Lets `imported` refuse every module within a `with` block, and yields the names of those that it refused."""
+    names: list[str] = []
+    token = _refused.set(names)
+    try:
+        yield names
+    finally:
+        _refused.reset(token)
 
 
 def imported(name: str) -> ModuleType:
@@ -15,6 +33,10 @@ def imported(name: str) -> ModuleType:
     The folder comes last on the path, so that no file in it stands in for a package that mgaudit needs, and it stays
     there for worker processes. What the import raises is the user's own.
     """
+    refused = _refused.get()
+    if refused is not None:
+        refused.append(name)
+        raise ImportError(f"{name} is not imported here")
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))
         importlib.invalidate_caches()

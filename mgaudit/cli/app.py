@@ -487,11 +487,14 @@ def runs_remove(
 ) -> None:
     """Delete run folders with all that is in them; trained models stay in the cache."""
     with user_errors():
-        paths = removable(run_folders, folder)
-    if not yes and not typer.confirm(f"Delete {', '.join(path.name for path in paths)}?", err=True):
+        folders = removable(run_folders, folder)
+    for one in folders:
+        out.print(Text(f"{one.path}: {len(one.files)} files, {one.bytes / 1e6:.1f} MB"), soft_wrap=True)
+    if not yes and not typer.confirm(f"Delete {', '.join(one.path.name for one in folders)}?", err=True):
         raise typer.Exit(WRONG_USAGE)
-    for path in paths:
-        remove(path)
+    with user_errors():
+        for one in folders:
+            remove(one)
 
 
 def _with_given(values: dict[str, Any], given: dict[str, Any], training: dict[str, Any]) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def told_in(folder: RunFolder, progress: Shown, what: str = "the audit", kept: s
     `what` is at work, and `kept` says what is there after an interruption.
     """
     try:
-        with progress:
+        with folder.in_use(), progress:
             yield
         folder.write_log(progress.lines)
     except KeyboardInterrupt:

@@ -62,6 +62,7 @@ def test_a_run_writes_what_it_promises(tmp_path: Path) -> None:
         "report.html",
         "report.pdf",
         "log.txt",
+        ".mgaudit-run",
     }
     (study,) = read_result(folder)[0].studies
     assert [arm.scheme for arm in study.arms] == ["none", "gaussian-mask:kappa=0.5", "dp-sgd:epsilon=4"]
