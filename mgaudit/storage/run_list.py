@@ -15,7 +15,7 @@ from mgaudit.storage.atomic import is_partial
 from mgaudit.storage.run_folder import IN_USE, LOG_FILE, MARKER_FILE, RESULT_FILES, SETTINGS_FILE, RunFolder
 
 MADE_BY_A_RUN = (*RESULT_FILES, SETTINGS_FILE, LOG_FILE, MARKER_FILE)
-REPORTS = tuple(one_format.name for one_format in (*FORMATS.values(), *PAPER_FORMATS.values()))
+REPORTS = (*(made.name for made in FORMATS.values()), *(made.name for made in PAPER_FORMATS.values()))
 
 # What the folders of reports hold, as patterns of paths in the run folder.
 IN_REPORT_FOLDERS = (
