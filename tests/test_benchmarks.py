@@ -64,3 +64,9 @@ def test_attack_power_prints_its_tables(capsys: pytest.CaptureFixture[str]) -> N
     ]
     assert printed.count("| BaVarIA, Student's t |") == 2 * 3
     assert printed.count("| BaVarIA, Student's t − RMIA, online |") == 2 * 2
+
+
+def test_damage_is_noticed_and_repaired(capsys: pytest.CaptureFixture[str]) -> None:
+    assert benchmark("damage").main(["--trials=2", "--seed=1"]) == 0
+    rows = capsys.readouterr().out.splitlines()[1:]
+    assert [row.split()[-5:] for row in rows] == [["2", "0", "0", "0", "0"]] * 4

@@ -97,7 +97,7 @@ def logged_in(folder: RunFolder, progress: Shown, what: str = "the audit", kept:
     The line says that `what` failed; `kept` says what is there after an interruption.
     """
     try:
-        with progress:
+        with folder.in_use(), progress:
             yield
         folder.write_log(progress.lines)
     except KeyboardInterrupt:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 from rich.table import Table as RichTable
+from rich.text import Text
 
 from mgaudit.cli.console import out, print_paper, print_result, print_table
 from mgaudit.cli.ending import WRONG_USAGE, user_errors
@@ -84,9 +85,12 @@ def runs_remove(
 ) -> None:
     """Delete run folders with all that is in them; trained models stay in the cache."""
     with user_errors():
-        paths = removable(run_folders, folder)
-    if not yes and not typer.confirm(f"Delete {', '.join(path.name for path in paths)}?", err=True):
+        removed = removable(run_folders, folder)
+    for run_folder in removed:
+        summary = f"{run_folder.path}: {len(run_folder.files)} files, {run_folder.bytes / 1e6:.1f} MB"
+        out.print(Text(summary), soft_wrap=True)
+    if not yes and not typer.confirm(f"Delete {', '.join(run_folder.path.name for run_folder in removed)}?", err=True):
         raise typer.Exit(WRONG_USAGE)
     with user_errors():
-        for path in paths:
-            remove(path)
+        for run_folder in removed:
+            remove(run_folder)

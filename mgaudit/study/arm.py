@@ -1,18 +1,29 @@
 """One arm before any attack: what its models are, their training, and what they answer."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache, partial
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from mgaudit.compute import parallel
 from mgaudit.settings.choices import Choice, own_code
 from mgaudit.settings.study_settings import AuditSettings, attack_choice, queries_choice, target_choice
-from mgaudit.storage.ensembles import EnsembleFolder, training_code_sha256
+from mgaudit.storage.ensembles import (
+    DamagedFileError,
+    EnsembleFolder,
+    Layout,
+    ModelRecord,
+    Outputs,
+    OutputsKey,
+    Tensors,
+    training_code_sha256,
+)
 from mgaudit.study.design import Design
 from mgaudit.study.progress import Progress
 from mgaudit.targets.contract import check_per_example_gradients, check_stack, check_target
@@ -27,8 +38,6 @@ from mgaudit.targets.querying.queries import Queries
 from mgaudit.targets.schemes import Scheme, dp_sgd_in
 from mgaudit.targets.schemes.noise_nodes import without_node
 from mgaudit.targets.schemes.scheme import overrides
-
-Outputs = dict[str, NDArray[np.float32]]
 
 # The accountant takes seconds, and the studies of a grid ask for the same again and again.
 _planned = cache(plan_privacy)
@@ -128,12 +137,18 @@ def _check_extension(label: str, scheme: Scheme, recipe: Recipe, shape: tuple[in
 
 @dataclass(frozen=True)
 class TrainedArm:
-    """An arm whose models are in the store; `facts` says of each its steps and seconds and whether it diverged."""
+    """An arm whose models are in the store; `records` holds the checksum of each and the facts about its training."""
 
     arm: Arm
     folder: EnsembleFolder
-    facts: list[dict[str, Any]]
+    records: list[ModelRecord]
     models_reused: int
+    progress: Progress = field(default_factory=Progress)
+
+    @property
+    def facts(self) -> list[dict[str, Any]]:
+        """The facts about the training of each model: its steps and seconds, and whether it diverged."""
+        return [record.facts for record in self.records]
 
     @property
     def diverged(self) -> list[int]:
@@ -153,7 +168,8 @@ class TrainedArm:
             seed = self.arm.recipe.seed
             return {split: ensemble.logits(inputs, design.device, queries, seed) for split, inputs in splits.items()}
 
-        return self._kept(f"logits {queries}", asked, design)
+        inputs = (design.pool_sha256, design.test_sha256)
+        return self._kept(f"logits {queries}", inputs, asked, design)
 
     def gradient_norms(self, design: Design) -> NDArray[np.float32]:
         """Returns the norms (converged, examples) of the gradients of the audited examples' losses."""
@@ -161,59 +177,98 @@ class TrainedArm:
         def measured(ensemble: Ensemble) -> Outputs:
             return {"pool": ensemble.gradient_norms(design.dataset.inputs, design.dataset.labels, design.device)}
 
-        return self._kept("gradient norms", measured, design)["pool"]
+        return self._kept("gradient norms", (design.pool_sha256,), measured, design)["pool"]
 
-    def _kept(self, what: str, compute: Callable[[Ensemble], Outputs], design: Design) -> Outputs:
-        models, recipe, dataset = len(self.facts), self.arm.recipe, design.dataset
-        with self.folder.locked():
-            outputs = self.folder.load_outputs(what, models)
+    def _kept(
+        self, what: str, inputs: tuple[str, ...], compute: Callable[[Ensemble], Outputs], design: Design
+    ) -> Outputs:
+        """Returns the outputs under the checksums of the models and of the inputs, computed where they are not kept."""
+        key = OutputsKey(what, tuple(record.weights_sha256 for record in self.records), inputs)
+        with _locked(self.folder, self.progress):
+            outputs = self.folder.load_outputs(key, self.progress.stage)
             if outputs is None:
-                model = initial_model(recipe.target, dataset.input_shape, len(dataset.classes), seed=0)
-                outputs = compute(Ensemble(model, [self.folder.load_weights(index) for index in self.converged]))
-                self.folder.save_outputs(what, models, outputs)
+                outputs = compute(Ensemble(_network(self.arm, design), self._weights(design)))
+                self._check_outputs(what, outputs)
+                self.folder.save_outputs(key, outputs)
         return outputs
+
+    def _weights(self, design: Design) -> list[Tensors]:
+        """Returns the weights of the converged models; what was damaged since the training is trained again."""
+        layout = _layout(self.arm, design)
+        try:
+            models = [self.folder.load_model(index, layout) for index in self.converged]
+        except (FileNotFoundError, DamagedFileError):
+            _train_missing(self.arm, self.folder, design, 1, self.progress)
+            models = [self.folder.load_model(index, layout) for index in self.converged]
+        expected = [self.records[index].weights_sha256 for index in self.converged]
+        if [model.weights_sha256 for model in models] != expected:
+            raise RuntimeError(f"the kept models in {self.folder.path} changed during the run; run again")
+        return [model.weights for model in models]
+
+    def _check_outputs(self, what: str, outputs: Outputs) -> None:
+        """Raises ValueError for outputs that must not be kept: each must be finite."""
+        for split, values in outputs.items():
+            finite = np.isfinite(values.reshape(*values.shape[:2], -1)).all(axis=2)
+            if not finite.all():
+                model, example = np.argwhere(~finite)[0].tolist()
+                raise ValueError(
+                    f"{self.arm.settings.label}: {what} must be finite, got NaN or infinity for model "
+                    f"{self.converged[model]} and example {example} of {split}; try a lower --learning-rate"
+                )
 
 
 def train_arm(arm: Arm, design: Design, jobs: int, progress: Progress) -> TrainedArm:
     """Returns the arm with all its models trained.
 
     Models that have been trained before are taken from the store, and each new one is kept as soon as it is trained.
+    Kept models whose checksum fails are set aside and trained again.
     """
-    models = arm.settings.models
     folder = ensemble_folder(arm, design)
-    with folder.locked():
-        missing = folder.missing(models)
-        progress.training_started(arm.settings.label, models, models - len(missing))
-        choices = _trained_choices(arm.settings)
-        own = own_code(choices)
-        tasks = [
-            _Task(
-                folder,
-                arm.recipe,
-                design.dataset,
-                design.membership[indices],
-                indices,
-                design.device,
-                choices,
-                own,
-            )
-            for indices in _stacks(missing, arm.recipe.stack)
-        ]
-        for trained in parallel.run(_train_and_keep, tasks, jobs):
-            for _ in range(trained):
-                progress.model_trained()
-        progress.training_ended()
-        facts = [folder.load_facts(index) for index in range(models)]
+    with _locked(folder, progress):
+        records, reused = _train_missing(arm, folder, design, jobs, progress)
     plan = arm.recipe.plan
-    if plan is not None and any(fact["steps"] != plan.steps for fact in facts):
+    if plan is not None and any(record.facts["steps"] != plan.steps for record in records):
         raise RuntimeError(f"models took other than the {plan.steps} steps that epsilon was computed for")
-    return TrainedArm(arm, folder, facts, models - len(missing))
+    return TrainedArm(arm, folder, records, reused, progress)
+
+
+def _train_missing(
+    arm: Arm, folder: EnsembleFolder, design: Design, jobs: int, progress: Progress
+) -> tuple[list[ModelRecord], int]:
+    """Trains what is missing or damaged. Returns a record of each model, and how many were there."""
+    models = arm.settings.models
+    layout = _layout(arm, design)
+    kept = folder.repaired_models(models, layout, progress.stage)
+    missing = [index for index in range(models) if index not in kept]
+    progress.training_started(arm.settings.label, models, len(kept))
+    choices = _trained_choices(arm.settings)
+    own = own_code(choices)
+    tasks = [
+        _Task(
+            folder,
+            arm.recipe,
+            design.dataset,
+            design.membership[indices],
+            indices,
+            design.device,
+            choices,
+            own,
+        )
+        for indices in _stacks(missing, arm.recipe.stack)
+    ]
+    for trained in parallel.run(_train_and_keep, tasks, jobs):
+        for _ in range(trained):
+            progress.model_trained()
+    progress.training_ended()
+    for index in missing:
+        model = folder.load_model(index, layout)
+        kept[index] = ModelRecord(model.weights_sha256, model.facts)
+    return [kept[index] for index in range(models)], models - len(missing)
 
 
 def models_there(arm: Arm, design: Design) -> int:
     """Returns how many of the arm's models are in the store already."""
-    models = arm.settings.models
-    return models - len(ensemble_folder(arm, design).missing(models))
+    return len(ensemble_folder(arm, design).checked_models(arm.settings.models, _layout(arm, design)))
 
 
 def ensemble_folder(arm: Arm, design: Design) -> EnsembleFolder:
@@ -221,14 +276,34 @@ def ensemble_folder(arm: Arm, design: Design) -> EnsembleFolder:
     return EnsembleFolder.at(determined_by(arm.settings, arm.recipe, design))
 
 
+def _locked(folder: EnsembleFolder, progress: Progress) -> AbstractContextManager[None]:
+    return folder.locked(lambda: progress.stage("waiting for another process that trains the same models"))
+
+
+def _network(arm: Arm, design: Design) -> nn.Module:
+    """Returns the arm's network as it is kept: without a noise node, and with any weights."""
+    return initial_model(arm.recipe.target, design.dataset.input_shape, len(design.dataset.classes), seed=0)
+
+
+def _layout(arm: Arm, design: Design) -> Layout:
+    """Returns the dtype and shape of each tensor of the network."""
+    state = _network(arm, design).state_dict()
+    return {name: (str(tensor.numpy().dtype), tuple(tensor.shape)) for name, tensor in state.items()}
+
+
 def _stacks(models: list[int], size: int) -> list[list[int]]:
     return [models[start : start + size] for start in range(0, len(models), size)]
 
 
 def determined_by(settings: AuditSettings, recipe: Recipe, design: Design) -> dict[str, object]:
-    """Returns, as JSON values, all that determines the arm's models; a model's number is its own."""
+    """Returns, as JSON values, all that determines the arm's models; a model's number is its own.
+
+    Data enter by the arrays that models are trained on, the pool after standardisation. Names of classes and the test
+    split change no model; the test split is part of what determines outputs.
+    """
     return {
-        "dataset": design.sha256,
+        "data": design.pool_sha256,
+        "classes": len(design.dataset.classes),
         "coins": design.coins,
         "target": settings.target,
         "own code": own_code(_trained_choices(settings)),

@@ -1,12 +1,14 @@
 """What all arms of a study share: the data, who trains on what, and the resamples behind the intervals."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.attacks.intervals import resample_counts
 from mgaudit.settings.study_settings import StudySettings
+from mgaudit.storage.checksums import arrays_sha256
 from mgaudit.targets.datasets import Dataset, Inputs, load
 from mgaudit.targets.device import choose_device
 from mgaudit.targets.membership import fair_coins
@@ -16,6 +18,9 @@ from mgaudit.targets.seeds import numpy_generator
 @dataclass(frozen=True)
 class Design:
     """Data and coins. `dataset` is standardised; `membership` is (models, examples); resamples are counts.
+
+    `sha256` is over the content of the data before standardisation, names of classes included: the data of two runs
+    are the same where it is the same. The store has hashes of its own, over the arrays that models see.
 
     `coins` says in words for whom coins were tossed, and `expected_members` how many members a model has on average.
 
@@ -34,6 +39,16 @@ class Design:
     test_resamples: NDArray[np.uint16]
     device: str
     seed: int
+
+    @cached_property
+    def pool_sha256(self) -> str:
+        """The SHA-256 of the examples that models are trained on: the standardised arrays and their labels."""
+        return arrays_sha256({"inputs": self.dataset.inputs, "labels": self.dataset.labels})
+
+    @cached_property
+    def test_sha256(self) -> str:
+        """The SHA-256 of the standardised test split."""
+        return arrays_sha256({"inputs": self.dataset.test_inputs, "labels": self.dataset.test_labels})
 
 
 def draw_design(settings: StudySettings) -> Design:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from mgaudit.compute import parallel
 from mgaudit.settings.study_settings import attack_choice
-from mgaudit.study.arm import Arm, Outputs, TrainedArm, ensemble_folder, models_there
+from mgaudit.storage.ensembles import ModelRecord, Outputs
+from mgaudit.study.arm import Arm, TrainedArm, ensemble_folder, models_there
 from mgaudit.study.attack import audit
 from mgaudit.study.comparison import cell_name
 from mgaudit.study.design import Design
@@ -222,7 +223,8 @@ class _Random(TrainedArm):
     @classmethod
     def of(cls, arm: Arm, design: Design) -> "_Random":
         """Returns the arm so."""
-        return cls(arm, ensemble_folder(arm, design), [{"diverged": False}] * arm.settings.models, 0)
+        record = ModelRecord("", {"diverged": False})
+        return cls(arm, ensemble_folder(arm, design), [record] * arm.settings.models, 0)
 
     def logits(self, queries: Queries, design: Design) -> Outputs:
         """Returns standard normal logits."""

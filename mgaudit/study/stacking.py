@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from mgaudit.settings.choices import own_code
 from mgaudit.settings.study_settings import DPAuditSettings, StudySettings, target_choice
-from mgaudit.storage.atomic import write_atomically
+from mgaudit.storage.atomic import set_aside, sweep_partial, write_atomically
 from mgaudit.study.design import Design
 from mgaudit.targets.cache import cache_folder
 from mgaudit.targets.contract import check_stack, check_target
@@ -19,6 +19,9 @@ from mgaudit.targets.fitting.recipe import Recipe
 from mgaudit.targets.fitting.stack_size import candidates, fastest_stack
 from mgaudit.targets.schemes import Scheme
 from mgaudit.targets.training import Training
+
+# Two processes may measure at once, and none takes that long to write a line.
+ABANDONED_SECONDS = 3600.0
 
 Settings = TypeVar("Settings", StudySettings, DPAuditSettings)
 
@@ -44,13 +47,34 @@ def _fastest(target: str, training: Training, design: Design) -> int:
     except ValueError:
         return 1
     path = _kept_in(target, training, design, sizes)
-    if path.exists():
-        return int(json.loads(path.read_text(encoding="utf-8"))["stack"])
+    kept = _kept_size(path)
+    if kept is not None:
+        return kept
     timed = Recipe(build, Scheme(), replace(training, augment="none"), None, 0, design.expected_members)
     size = fastest_stack(timed, design.dataset, design.membership, design.device, sizes)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, json.dumps({"stack": size, "tried": sizes}).encode())
+    sweep_partial(path.parent, older_than_seconds=ABANDONED_SECONDS)
+    write_atomically(path, json.dumps({"stack": size, "tried": sizes, "sha256": _checksum(path, size)}).encode())
     return size
+
+
+def _kept_size(path: Path) -> int | None:
+    """Returns the size that was measured before. A file that is damaged is set aside."""
+    if not path.exists():
+        return None
+    try:
+        content = json.loads(path.read_bytes())
+        size = content["stack"]
+        if type(size) is int and size >= 1 and content["sha256"] == _checksum(path, size):
+            return size
+    except (ValueError, KeyError, TypeError, RecursionError, IsADirectoryError):
+        pass
+    set_aside(path)
+    return None
+
+
+def _checksum(path: Path, size: int) -> str:
+    return hashlib.sha256(f"{path.name} {size}".encode()).hexdigest()
 
 
 def _kept_in(target: str, training: Training, design: Design, sizes: list[int]) -> Path:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,10 +18,21 @@ from mgaudit.targets.seeds import torch_generator
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Models of one architecture, the weights of each by name, in the order of the membership's rows."""
+    """Models of one architecture, the weights of each by name, in the order of the membership's rows.
+
+    Raises ValueError where the weights are not, by name, dtype and shape, those of the architecture.
+    """
 
     model: nn.Module
-    weights: Sequence[dict[str, NDArray[np.float32]]]
+    weights: Sequence[dict[str, NDArray[Any]]]
+
+    def __post_init__(self) -> None:
+        # functional_call takes the network's own tensors for names that it is not given, and ignores unknown names.
+        expected = {name: (tensor.dtype, tensor.shape) for name, tensor in self.model.state_dict().items()}
+        for index, weights in enumerate(self.weights):
+            tensors = {name: torch.from_numpy(values) for name, values in weights.items()}
+            if {name: (tensor.dtype, tensor.shape) for name, tensor in tensors.items()} != expected:
+                raise ValueError(f"weights[{index}] must hold the tensors of the network by name, dtype and shape")
 
     def logits(
         self,
@@ -55,7 +67,7 @@ class Ensemble:
         return np.stack(norms)
 
     def _logits_of_one(
-        self, weights: dict[str, NDArray[np.float32]], asked: Sequence[torch.Tensor], device: str, batch_size: int
+        self, weights: dict[str, NDArray[Any]], asked: Sequence[torch.Tensor], device: str, batch_size: int
     ) -> NDArray[np.float32]:
         parameters = {name: torch.from_numpy(values).to(device) for name, values in weights.items()}
         outputs = [

@@ -81,6 +81,7 @@ def test_a_run_writes_what_it_promises(tmp_path: Path) -> None:
         "report.html",
         "report.pdf",
         "log.txt",
+        ".mgaudit-run",
     }
     (study,) = read_result(folder)[0].studies
     assert [arm.scheme for arm in study.arms] == ["none", "gaussian-mask:kappa=0.5", "dp-sgd:epsilon=4"]
@@ -394,3 +395,30 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing_half_written(tmp_path: Path, ow
     assert "interrupted; the models trained so far are kept" in " ".join(errors.split())
     assert list(tmp_path.glob("runs/*")) == []
     assert not list(own_cache.rglob("*.partial"))
+
+
+@pytest.mark.parametrize("interrupted", [0, 1])
+def test_ctrl_c_of_one_of_two_identical_runs_leaves_the_other_its_folder(
+    tmp_path: Path, own_cache: Path, interrupted: int
+) -> None:
+    both = [process(tmp_path, "run", *SLOW, "--jobs", "1")]
+    wait_for_models(own_cache, 1, both[0])
+    both.append(process(tmp_path, "run", *SLOW, "--jobs", "1"))
+    deadline = time.monotonic() + 60
+    while len(list(tmp_path.glob("runs/*/.in-use-*"))) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(both[interrupted].pid, signal.SIGINT)
+    _, errors = both[interrupted].communicate(timeout=60)
+    assert both[interrupted].returncode == 130, errors
+    _, errors = both[1 - interrupted].communicate(timeout=120)
+    assert both[1 - interrupted].returncode == 0, errors
+    assert {path.name for path in run_folder(tmp_path / "runs").iterdir()} == {
+        ".mgaudit-run",
+        "settings.toml",
+        "result.json",
+        "arrays.npz",
+        "report.html",
+        "report.pdf",
+        "log.txt",
+    }

@@ -222,7 +222,7 @@ def test_workers_train_a_network_of_the_current_folder(
         assert study.target == "Net (width=8)"
         assert study.settings["target"] == "networks:Net:width=8"
         (folder,) = (tmp_path / f"cache-{jobs}" / "ensembles").iterdir()
-        weights.append(EnsembleFolder(folder, "").load_weights(3))
+        weights.append(EnsembleFolder(folder, "").load_model(3).weights)
     assert weights[0]["layers.1.weight"].shape == (8, 64)
     assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[0])
 

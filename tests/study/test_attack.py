@@ -65,7 +65,7 @@ def fresh_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[],
 def models_of(cache: Path, scheme: str, models: int = 4) -> list[dict[str, np.ndarray]]:
     for folder in (cache / "ensembles").iterdir():
         if json.loads((folder / "settings.json").read_text())["scheme"][0]["name"] == scheme:
-            return [EnsembleFolder(folder, "").load_weights(index) for index in range(models)]
+            return [EnsembleFolder(folder, "").load_model(index).weights for index in range(models)]
     raise AssertionError(f"no ensemble of {scheme}")
 
 
@@ -296,7 +296,7 @@ def test_the_claim_is_the_accountants_for_the_steps_really_taken(small: dict[str
     claim = study.arms[0].claim
     assert claim is not None
     folder = next((own_cache / "ensembles").iterdir())
-    taken = {EnsembleFolder(folder, "").load_facts(index)["steps"] for index in range(4)}
+    taken = {EnsembleFolder(folder, "").load_model(index).facts["steps"] for index in range(4)}
     assert taken == {claim.steps}
     assert claim.epsilon == epsilon_spent(claim.noise_multiplier, claim.sample_rate, claim.steps, claim.delta)
     assert 2.98 < claim.epsilon <= 3  # type: ignore[operator]

@@ -1,0 +1,137 @@
+"""Damage kept models and outputs, run again, and count what was noticed and repaired.
+
+    python benchmarks/damage.py [--trials 60]
+
+A small study is run once. Then, for each trial, one bit of one kept file is flipped or the file is cut, the bit and
+the length drawn over the whole file, and the study is run again on that cache. Before a model is damaged, all outputs
+are deleted, so that the model is queried again. A repaired run must name the file and give the same result and arrays.
+Exits with 1 if any number changed silently, or if anything damaged was not noticed and repaired.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mgaudit.reports.results import Arrays, StudyResult
+from mgaudit.settings.study_settings import study_settings
+from mgaudit.study.progress import Progress
+from mgaudit.study.study import Plan, plan_study, run_study
+
+SETTINGS: dict[str, Any] = {
+    "target": "mlp:hidden=8",
+    "models": 4,
+    "examples": 120,
+    "stack": 1,
+    "schemes": ["none", "gaussian-mask:kappa=0.3"],
+    "training": {"epochs": 2, "batch_size": 32},
+}
+FLIP, CUT = "bit flips", "cuts"
+MODELS, OUTPUTS = "models", "outputs"
+REPAIRED = "repaired, equal"
+COLUMNS = (REPAIRED, "repaired, other result", "silent change", "unnoticed, equal", "failed")
+
+
+class Heard(Progress):
+    """Keeps what the run says."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def stage(self, text: str) -> None:
+        """Keeps the line."""
+        self.lines.append(text)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Prints a table of what came of the damage. Returns the exit code."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--trials", type=int, default=60, help="of each kind of damage to each kind of file")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    generator = np.random.default_rng(options.seed)
+    before = os.environ.get("MGAUDIT_CACHE")
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            table = _experiment(Path(folder), options.trials, generator)
+        finally:
+            os.environ.pop("MGAUDIT_CACHE")
+            if before is not None:
+                os.environ["MGAUDIT_CACHE"] = before
+    print(f"{'damage':26}" + "".join(f"{column:>24}" for column in COLUMNS))
+    for name, counts in table.items():
+        print(f"{name:26}" + "".join(f"{counts[column]:24}" for column in COLUMNS))
+    return int(any(counts[REPAIRED] != options.trials for counts in table.values()))
+
+
+def _experiment(folder: Path, trials: int, generator: np.random.Generator) -> dict[str, Counter[str]]:
+    cache, pristine = folder / "cache", folder / "pristine"
+    os.environ["MGAUDIT_CACHE"] = str(cache)
+    plan = plan_study(study_settings(SETTINGS))
+    expected = _numbers(*run_study(plan, 1, Progress()))
+    shutil.copytree(cache, pristine)
+    table = {}
+    for kind in (MODELS, OUTPUTS):
+        for damage in (FLIP, CUT):
+            counts: Counter[str] = Counter()
+            for _ in range(trials):
+                shutil.rmtree(cache)
+                shutil.copytree(pristine, cache)
+                counts[_trial(cache, kind, damage, plan, expected, generator)] += 1
+            table[f"{damage} in {kind}"] = counts
+    return table
+
+
+def _trial(
+    cache: Path, kind: str, damage: str, plan: Plan, expected: dict[str, Any], generator: np.random.Generator
+) -> str:
+    """Damages one file and runs again. Returns what came of it, one of COLUMNS."""
+    files = sorted(cache.glob(f"ensembles/*/{'model' if kind == MODELS else 'outputs'}-*.safetensors"))
+    if kind == MODELS:
+        for outputs in cache.glob("ensembles/*/outputs-*"):
+            outputs.unlink()
+    path = files[generator.integers(len(files))]
+    content = bytearray(path.read_bytes())
+    if damage == FLIP:
+        bit = int(generator.integers(8 * len(content)))
+        content[bit // 8] ^= 1 << bit % 8
+    else:
+        del content[int(generator.integers(len(content))) :]
+    path.write_bytes(content)
+    progress = Heard()
+    try:
+        numbers = _numbers(*run_study(plan, 1, progress))
+    except Exception as error:
+        print(f"{damage} in {path.name}: {type(error).__name__}: {error}", file=sys.stderr)
+        return "failed"
+    is_named = any(str(path) in line and "is damaged" in line for line in progress.lines)
+    is_equal = _equal(numbers, expected)
+    if is_named:
+        return REPAIRED if is_equal else "repaired, other result"
+    return "unnoticed, equal" if is_equal else "silent change"
+
+
+def _numbers(study: StudyResult, arrays: Arrays) -> dict[str, Any]:
+    content = json.loads(study.model_dump_json())
+    del content["times"]
+    return {"result": content, "arrays": arrays}
+
+
+def _equal(first: dict[str, Any], second: dict[str, Any]) -> bool:
+    arrays, others = first["arrays"], second["arrays"]
+    return (
+        first["result"] == second["result"]
+        and arrays.keys() == others.keys()
+        and all(np.array_equal(arrays[name], others[name], equal_nan=arrays[name].dtype.kind == "f") for name in arrays)
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
