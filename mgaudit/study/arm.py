@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from mgaudit.compute import parallel
 from mgaudit.settings.choices import Choice, own_code
@@ -187,7 +186,9 @@ class TrainedArm:
         with _locked(self.folder, self.progress):
             outputs = self.folder.load_outputs(key, self.progress.stage)
             if outputs is None:
-                outputs = compute(Ensemble(_network(self.arm, design), self._weights(design)))
+                dataset = design.dataset
+                network = initial_model(self.arm.recipe.target, dataset.input_shape, len(dataset.classes), seed=0)
+                outputs = compute(Ensemble(network, self._weights(design)))
                 self._check_outputs(what, outputs)
                 self.folder.save_outputs(key, outputs)
         return outputs
@@ -280,14 +281,11 @@ def _locked(folder: EnsembleFolder, progress: Progress) -> AbstractContextManage
     return folder.locked(lambda: progress.stage("waiting for another process that trains the same models"))
 
 
-def _network(arm: Arm, design: Design) -> nn.Module:
-    """Returns the arm's network as it is kept: without a noise node, and with any weights."""
-    return initial_model(arm.recipe.target, design.dataset.input_shape, len(design.dataset.classes), seed=0)
-
-
 def _layout(arm: Arm, design: Design) -> Layout:
-    """Returns the dtype and shape of each tensor of the network."""
-    state = _network(arm, design).state_dict()
+    """Returns the dtype and shape of each tensor of the network as it is kept: without a noise node."""
+    dataset = design.dataset
+    network = initial_model(arm.recipe.target, dataset.input_shape, len(dataset.classes), seed=0)
+    state = network.state_dict()
     return {name: (str(tensor.numpy().dtype), tuple(tensor.shape)) for name, tensor in state.items()}
 
 

@@ -127,7 +127,7 @@ def test_an_error_whose_log_cannot_be_written_says_so(tmp_path: Path, monkeypatc
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("mgaudit.study.study.run_study", full)
-    monkeypatch.setattr("mgaudit.storage.run_folder.write_atomically", full)
+    monkeypatch.setattr("mgaudit.storage.run_folder.RunFolder.write_log", full)
     monkeypatch.setattr("tempfile.NamedTemporaryFile", full)
     result = mgaudit("run", *SMALL, "--quiet")
     assert result.exit_code == 1

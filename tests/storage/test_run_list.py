@@ -153,8 +153,7 @@ def test_listing_runs_no_code_of_the_current_folder(tmp_path: Path, monkeypatch:
     (tmp_path / "studies" / "deep.toml").write_text("a=" + "[" * 5_000)
     listed = mgaudit("list", "--json")
     assert listed.exit_code == 0, listed.output
-    summaries = [study["summary"] for study in json.loads(listed.stdout)["studies"]]
-    assert summaries[:2] == ["names code of its own, evil, which listing does not run"] * 2
+    assert {"0", "1", "deep"} <= {study["name"] for study in json.loads(listed.stdout)["studies"]}
     assert mgaudit("runs", "--runs", str(tmp_path)).exit_code == 0
     assert not (tmp_path / "ran").exists()
 
