@@ -32,7 +32,7 @@ from mgaudit.targets.fitting.dp_sgd import plan_privacy
 from mgaudit.targets.fitting.examples import fixed_part
 from mgaudit.targets.fitting.precision import check_precision
 from mgaudit.targets.fitting.recipe import Recipe, initial_model, train
-from mgaudit.targets.querying.ensemble import Ensemble
+from mgaudit.targets.querying.ensemble import Ensemble, tensor_layout
 from mgaudit.targets.querying.queries import Queries
 from mgaudit.targets.schemes import Scheme, dp_sgd_in
 from mgaudit.targets.schemes.noise_nodes import without_node
@@ -282,11 +282,9 @@ def _locked(folder: EnsembleFolder, progress: Progress) -> AbstractContextManage
 
 
 def _layout(arm: Arm, design: Design) -> Layout:
-    """Returns the dtype and shape of each tensor of the network as it is kept: without a noise node."""
-    dataset = design.dataset
-    network = initial_model(arm.recipe.target, dataset.input_shape, len(dataset.classes), seed=0)
-    state = network.state_dict()
-    return {name: (str(tensor.numpy().dtype), tuple(tensor.shape)) for name, tensor in state.items()}
+    """Returns the dtype and shape of each tensor that is kept of a model of the arm."""
+    shape, classes = design.dataset.input_shape, len(design.dataset.classes)
+    return tensor_layout(initial_model(arm.recipe.target, shape, classes, seed=0))
 
 
 def _stacks(models: list[int], size: int) -> list[list[int]]:

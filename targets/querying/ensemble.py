@@ -16,6 +16,12 @@ from mgaudit.targets.querying.queries import Queries
 from mgaudit.targets.seeds import torch_generator
 
 
+def tensor_layout(model: nn.Module) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Returns the dtype, as numpy names it, and the shape of each tensor in the state of `model`."""
+    state = model.state_dict()
+    return {name: (str(tensor.cpu().numpy().dtype), tuple(tensor.shape)) for name, tensor in state.items()}
+
+
 @dataclass(frozen=True)
 class Ensemble:
     """Models of one architecture, the weights of each by name, in the order of the membership's rows.
@@ -28,10 +34,9 @@ class Ensemble:
 
     def __post_init__(self) -> None:
         # functional_call takes the network's own tensors for names that it is not given, and ignores unknown names.
-        expected = {name: (tensor.dtype, tensor.shape) for name, tensor in self.model.state_dict().items()}
+        expected = tensor_layout(self.model)
         for index, weights in enumerate(self.weights):
-            tensors = {name: torch.from_numpy(values) for name, values in weights.items()}
-            if {name: (tensor.dtype, tensor.shape) for name, tensor in tensors.items()} != expected:
+            if {name: (str(values.dtype), values.shape) for name, values in weights.items()} != expected:
                 raise ValueError(f"weights[{index}] must hold the tensors of the network by name, dtype and shape")
 
     def logits(

@@ -21,6 +21,7 @@ from mgaudit.study.design import draw_design
 from mgaudit.study.progress import Progress
 from mgaudit.study.study import plan_study, run_study
 from mgaudit.targets.fitting.dp_sgd import epsilon_spent
+from mgaudit.targets.querying.ensemble import Ensemble
 from mgaudit.targets.querying.queries import Queries
 
 DP = "dp-sgd:noise_multiplier=1"  # finding the noise multiplier of an epsilon takes seconds
@@ -387,3 +388,26 @@ def test_the_training_code_and_the_versions_are_in_the_key(
     other_code = determined_by(arm, recipe, design)
     monkeypatch.setattr("mgaudit.study.arm.version", lambda name: "other")
     assert len({json.dumps(found) for found in (before, other_code, determined_by(arm, recipe, design))}) == 3
+
+
+def test_a_model_damaged_after_its_training_is_trained_again_in_the_same_run(small: dict[str, Any]) -> None:
+    settings = study_settings({**small, "schemes": ["none"]})
+    design = draw_design(settings)
+    trained = train_arm(plan_arm(settings.arms()[0], design), design, 1, Progress())
+    expected = trained.logits(Queries(), design)
+    for path in trained.folder.path.glob("*.safetensors"):
+        if path.name.startswith("outputs") or path == trained.folder.model_path(1):
+            path.write_bytes(path.read_bytes()[:-1])
+    again = trained.logits(Queries(), design)
+    assert all(np.array_equal(again[split], expected[split]) for split in expected)
+    assert len(list(trained.folder.path.glob("*.damaged"))) == 2
+
+
+def test_outputs_that_are_not_finite_are_not_kept(small: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = study_settings({**small, "schemes": ["none"]})
+    design = draw_design(settings)
+    trained = train_arm(plan_arm(settings.arms()[0], design), design, 1, Progress())
+    monkeypatch.setattr(Ensemble, "gradient_norms", lambda *_: np.array([[1.0, 2.0], [3.0, np.inf]], np.float32))
+    with pytest.raises(ValueError, match=r"no noise: gradient norms must be finite.* model 1 and example 1 of pool"):
+        trained.gradient_norms(design)
+    assert not list(trained.folder.path.glob("outputs-*"))

@@ -11,6 +11,7 @@ from mgaudit.reports.results import StudyResult
 from mgaudit.settings.study_settings import study_settings
 from mgaudit.study.progress import Progress
 from mgaudit.study.study import plan_study, run_study
+from mgaudit.targets.cache import cache_folder
 from mgaudit.targets.fitting import stack_size
 from mgaudit.targets.fitting.stack_size import candidates, fastest_stack
 
@@ -56,6 +57,12 @@ def test_the_size_is_measured_once_and_stands_in_the_result(
     settings = study_settings({**small, "models": 8, "stack": "auto"})
     plans = [plan_study(settings) for _ in range(2)]
     assert measured == [2]
+    (kept,) = (cache_folder() / "stacks").glob("*.json")
+    for damaged in (b"", b"{}", b"[1]", b'{"stack": 1e400}', kept.read_bytes().replace(b": 2", b": 3", 1)):
+        kept.write_bytes(damaged)
+        measured.clear()
+        plan_study(settings)
+        assert measured == [2]
     assert [plan.settings.stack for plan in plans] == [2, 2]
     plain, _, private = plans[0].arms
     assert plain.recipe.stack == 2

@@ -33,3 +33,19 @@ def test_the_norms_are_those_of_autograd_one_example_at_a_time(target: Target) -
     found = ensemble.gradient_norms(inputs, labels, "cpu")
     assert found.shape == (2, 12)
     assert np.allclose(found, expected, rtol=1e-4)
+
+
+def test_weights_that_are_not_the_networks_are_refused() -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
+    weights = weights_of(model)
+    Ensemble(model, [weights])
+    renamed = {name.replace("1.", "2."): values for name, values in weights.items()}
+    others = [
+        renamed,
+        {},
+        {**weights, "1.bias": weights["1.bias"][:2]},
+        {**weights, "1.bias": weights["1.bias"] * 1.0j},
+    ]
+    for other in others:
+        with pytest.raises(ValueError, match=r"weights\[1\] must hold the tensors of the network"):
+            Ensemble(model, [weights, other])
