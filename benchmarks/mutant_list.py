@@ -641,7 +641,7 @@ SCHEMES = [
     ),
     *of_file(
         "targets/schemes/label_smoothing.py",
-        ["tests/targets/test_training.py"],
+        ["tests/targets/test_training.py", "tests/targets/test_scheme_contract.py"],
         [
             (
                 "smoothing twice adds the two",
@@ -652,7 +652,7 @@ SCHEMES = [
     ),
     *of_file(
         "targets/schemes/early_stop.py",
-        ["tests/targets/test_training.py"],
+        ["tests/targets/test_training.py", "tests/targets/test_scheme_contract.py"],
         [
             (
                 "early stopping shortens the schedule of the learning rate",
@@ -668,7 +668,7 @@ SCHEMES = [
     ),
     *of_file(
         "targets/schemes/weight_decay.py",
-        ["tests/targets/test_training.py"],
+        ["tests/targets/test_training.py", "tests/targets/test_scheme_contract.py"],
         [
             (
                 "the decay replaces that of the settings",
@@ -755,6 +755,7 @@ DESIGN = [
             "tests/targets/test_noise_nodes.py",
             "tests/targets/test_weight_noise.py",
             "tests/targets/test_stacks.py::test_a_model_is_the_same_in_every_stack",
+            "tests/targets/test_scheme_contract.py",
         ],
         [
             (
