@@ -69,20 +69,17 @@ def _threat_model(study: StudyResult) -> str:
         else f"several times for each example, the same questions for every model ({queries}),"
     )
     text = f"Threat model: the adversary queries the target {asked} and sees its logits."
-    extras = {need for attack in study.arms[0].attacks for need in attack.needs}
-    if "gradient_norm" in extras:
-        text += " One attack sees the weights, too: it reads the norm of each example's gradient."
-    if "shadows" in extras:
+    needs = {need for attack in study.arms[0].attacks for need in attack.needs}
+    text += "".join(f" {sentence}" for sentence in study.extras.values())
+    if "shadows" in needs:
         text += (
             " It knows the data distribution, the architecture and the training procedure, noise included, and has "
             f"trained {_shadows(study)} shadow models with them (attacks that use none ignore them)."
         )
         if any(attack.knowledge == "naive" for arm in study.arms for attack in arm.attacks):
             text += " A naive adversary asks the same, but has the noise-free arm's models for shadows."
-    if "population" in extras:
+    if "population" in needs:
         text += " The population is the test split, on which no model trained."
-    if "features" in extras:
-        text += " Features are the first principal components of the inputs, those of the population."
     return text + " Every model is the target in turn, with the others as its shadows."
 
 

@@ -14,6 +14,7 @@ from mgaudit.settings.choices import Choice, own_code
 from mgaudit.settings.study_settings import AuditSettings, attack_choice, queries_choice, target_choice
 from mgaudit.storage.ensembles import EnsembleFolder, training_code_sha256
 from mgaudit.study.design import Design
+from mgaudit.study.extras import Outputs, extras_in
 from mgaudit.study.progress import Progress
 from mgaudit.targets.contract import check_per_example_gradients, check_stack, check_target
 from mgaudit.targets.datasets import Dataset
@@ -27,8 +28,6 @@ from mgaudit.targets.querying.queries import Queries
 from mgaudit.targets.schemes import Scheme, dp_sgd_in
 from mgaudit.targets.schemes.noise_nodes import without_node
 from mgaudit.targets.schemes.scheme import overrides
-
-Outputs = dict[str, NDArray[np.float32]]
 
 # The accountant takes seconds, and the studies of a grid ask for the same again and again.
 _planned = cache(plan_privacy)
@@ -99,7 +98,8 @@ def plan_arm(settings: AuditSettings, design: Design) -> Arm:
         check_stack(target.name, lambda shape, classes: scheme.extend(recipe.target(shape, classes)), *network[2:])
     _check_extension(settings.label, scheme, recipe, network[2], network[3])
     attacks = {text: attack_choice(text).built().needs for text in settings.attacks}
-    if plan is not None or any("gradient_norm" in needs for needs in attacks.values()):
+    extras = [extra for needs in attacks.values() for extra in extras_in(needs)]
+    if plan is not None or any(extra.per_example_gradients for extra in extras):
         check_per_example_gradients(*network)
     choice = queries_choice(settings.queries)
     queries: Queries = choice.build(**choice.options).under(scheme)
@@ -153,17 +153,10 @@ class TrainedArm:
             seed = self.arm.recipe.seed
             return {split: ensemble.logits(inputs, design.device, queries, seed) for split, inputs in splits.items()}
 
-        return self._kept(f"logits {queries}", asked, design)
+        return self.kept(f"logits {queries}", asked, design)
 
-    def gradient_norms(self, design: Design) -> NDArray[np.float32]:
-        """Returns the norms (converged, examples) of the gradients of the audited examples' losses."""
-
-        def measured(ensemble: Ensemble) -> Outputs:
-            return {"pool": ensemble.gradient_norms(design.dataset.inputs, design.dataset.labels, design.device)}
-
-        return self._kept("gradient norms", measured, design)["pool"]
-
-    def _kept(self, what: str, compute: Callable[[Ensemble], Outputs], design: Design) -> Outputs:
+    def kept(self, what: str, compute: Callable[[Ensemble], Outputs], design: Design) -> Outputs:
+        """Returns what is computed of the converged models; the store keeps it under the name `what`."""
         models, recipe, dataset = len(self.facts), self.arm.recipe, design.dataset
         with self.folder.locked():
             outputs = self.folder.load_outputs(what, models)
