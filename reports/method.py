@@ -1,6 +1,7 @@
 """What was done, in words made from the settings and results: nothing is claimed that was not run."""
 
-from mgaudit.reports.results import StudyResult
+from mgaudit.reports.results import Arrays, StudyResult
+from mgaudit.reports.section import Facts, Section, Words
 from mgaudit.reports.verdict import MOST_NAMED
 
 
@@ -148,3 +149,13 @@ def facts(study: StudyResult) -> list[tuple[str, str]]:
             + (f", {reused} models came from the cache" if reused else ""),
         ),
     ]
+
+
+def method_section(study: StudyResult, arrays: Arrays) -> Section:
+    """Returns what was done, in words."""
+    return Section.of("Method", Words(method(study)))
+
+
+def facts_section(study: StudyResult, arrays: Arrays) -> Section:
+    """Returns what was run, by name."""
+    return Section.of("What was run", Facts(facts(study)))
