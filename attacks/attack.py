@@ -8,19 +8,35 @@ from numpy.typing import NDArray
 
 from mgaudit.attacks.observations import AdversaryView, Observations
 
+OBSERVED = frozenset({"shadows", "population", "queries"})  # what an attack may need that is no extra
+
 
 class Attack(ABC):
     """A membership inference attack: a frozen dataclass whose fields are its public settings.
 
-    `needs` names what it reads beside the target's logits for one query: "shadows" (and `fewest_shadows` how many),
-    "population", "queries" (two or more of each example), and the extras "gradient_norm" and "features". `cost` says
-    in a few words what it takes beside that, for one target; `source` is the paper behind it.
+    Only `score` must be defined. `needs` names what it reads beside the target's logits for one query: "shadows" (and
+    `fewest_shadows` how many), "population", "queries" (two or more of each example), and extras by name, such as
+    "gradient_norm" and "features". `cost` says in a few words what it takes beside that, for one target; `source` is
+    the paper behind it. `mgaudit.testing.check_attack` checks what is promised here.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
     fewest_shadows: ClassVar[int] = 1
-    cost: ClassVar[str]
-    source: ClassVar[str]
+    cost: ClassVar[str] = "not stated"
+    source: ClassVar[str] = "own attack"
+
+    @classmethod
+    def examples(cls) -> "tuple[Attack, ...]":
+        """Returns the attack in the settings in which the contract is checked."""
+        return (cls(),)
+
+    @property
+    def planted_auc(self) -> float:
+        """The AUC that it must exceed on the planted data of `mgaudit.testing`: members' phi is 1.5 higher.
+
+        There an attack that knows how difficult each example is can reach 0.933, and one that does not 0.635.
+        """
+        return 0.5
 
     @abstractmethod
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
@@ -47,9 +63,7 @@ def _check_needs(attack: Attack, observations: Observations, shadows: Observatio
         raise ValueError(f"{name} needs several queries of each example, got 1: add queries (axis 2 of the logits)")
     if "shadows" in attack.needs and shadows.models - 1 < attack.fewest_shadows:
         raise ValueError(f"{name} needs at least {attack.fewest_shadows} shadows, got {shadows.models - 1}: add models")
-    for extra in ("gradient_norm", "features"):
-        if extra not in attack.needs:
-            continue
+    for extra in sorted(attack.needs - OBSERVED):
         if extra not in observations.extras:
             raise ValueError(f"{name} needs the extra {extra!r}: give extras={{{extra!r}: (models, examples, ...)}}")
         if "population" in attack.needs and extra not in observations.population_extras:

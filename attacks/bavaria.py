@@ -45,6 +45,16 @@ class BaVarIA(Attack):
     cost: ClassVar[str] = "shadow models"
     source: ClassVar[str] = "BaVarIA 2026, arXiv 2603.11799"
 
+    @classmethod
+    def examples(cls) -> tuple[Attack, ...]:
+        """Returns it with each predictive."""
+        return cls(), cls(predictive="gaussian")
+
+    @property
+    def planted_auc(self) -> float:
+        """Nearly all that there is."""
+        return 0.9
+
     def __post_init__(self) -> None:
         if self.predictive not in ("student", "gaussian"):
             raise ValueError(f"predictive must be student or gaussian, got {self.predictive!r}")

@@ -23,6 +23,11 @@ class Calibration(Attack):
     cost: ClassVar[str] = "shadow models"
     source: ClassVar[str] = "Watson et al. 2022, arXiv 2111.08440"
 
+    @property
+    def planted_auc(self) -> float:
+        """It takes the difficulty from the shadows' mean loss."""
+        return 0.8
+
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
         """Returns the difference of losses (examples,) in nats."""
         _, mean_out = view.shadow_moments(loss).filled_means()

@@ -21,6 +21,11 @@ class GradientNorm(Attack):
     cost: ClassVar[str] = "one backward pass of the target for each example"
     source: ClassVar[str] = "Nasr et al. 2019, arXiv 1812.00910"
 
+    @property
+    def planted_auc(self) -> float:
+        """It does not know the difficulty, and loses nothing else."""
+        return 0.625
+
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
         """Returns minus the norm (examples,)."""
         return -view.target_extra("gradient_norm").astype(np.float64)

@@ -42,6 +42,16 @@ class LiRA(Attack):
     cost: ClassVar[str] = "shadow models"
     source: ClassVar[str] = "Carlini et al. 2022, arXiv 2112.03570"
 
+    @classmethod
+    def examples(cls) -> tuple[Attack, ...]:
+        """Returns it online and offline, with each variance."""
+        return cls(), cls(online=False), cls(variance="shrunk"), cls(variance="per-example")
+
+    @property
+    def planted_auc(self) -> float:
+        """Nearly all that there is."""
+        return 0.9
+
     def __post_init__(self) -> None:
         if self.variance not in ("pooled", "shrunk", "per-example"):
             raise ValueError(f"variance must be pooled, shrunk or per-example, got {self.variance!r}")

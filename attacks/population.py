@@ -25,6 +25,11 @@ class Population(Attack):
     cost: ClassVar[str] = "one query of the target on the population"
     source: ClassVar[str] = "Ye et al. 2022, arXiv 2111.09679"
 
+    @property
+    def planted_auc(self) -> float:
+        """It does not know the difficulty, and loses nothing else."""
+        return 0.625
+
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
         """Returns minus the share of the population with a lower loss (examples,), in -1..0."""
         losses = view.target_signal(loss).mean(axis=-1)

@@ -34,6 +34,16 @@ class QuantileRegression(Attack):
     cost: ClassVar[str] = "features of the target and three regressions"
     source: ClassVar[str] = "Bertran et al. 2023, arXiv 2307.03694"
 
+    @classmethod
+    def examples(cls) -> tuple[Attack, ...]:
+        """Returns it with few trees, which take less time."""
+        return (cls(trees=20),)
+
+    @property
+    def planted_auc(self) -> float:
+        """Its trees learn the difficulty from a feature, with an error."""
+        return 0.86
+
     def __post_init__(self) -> None:
         if self.trees < 1:
             raise ValueError(f"trees must be >= 1, got {self.trees}")

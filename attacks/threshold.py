@@ -18,6 +18,11 @@ class LossThreshold(Attack):
     cost: ClassVar[str] = "one query of the target"
     source: ClassVar[str] = "Yeom et al. 2018, arXiv 1709.01604"
 
+    @property
+    def planted_auc(self) -> float:
+        """It does not know the difficulty, and loses nothing else."""
+        return 0.625
+
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
         """Returns -loss (examples,) in nats."""
         scores: NDArray[np.float64] = -view.target_signal(loss).mean(axis=-1)
@@ -33,6 +38,11 @@ class ConfidenceThreshold(Attack):
 
     cost: ClassVar[str] = "one query of the target"
     source: ClassVar[str] = "Yeom et al. 2018, arXiv 1709.01604"
+
+    @property
+    def planted_auc(self) -> float:
+        """It does not know the difficulty, and loses nothing else."""
+        return 0.625
 
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
         """Returns the logit confidence (examples,) in nats."""

@@ -208,7 +208,10 @@ ATTACKS = [
     ),
     *of_file(
         "attacks/threshold.py",
-        ["tests/attacks/test_signals.py", "tests/attacks/test_attack_contract.py::test_higher_means_member"],
+        [
+            "tests/attacks/test_signals.py",
+            "tests/attacks/test_attack_contract.py::test_every_attack_keeps_the_contract",
+        ],
         [
             (
                 "the loss has the wrong sign",
@@ -652,7 +655,7 @@ SCHEMES = [
     ),
     *of_file(
         "targets/schemes/label_smoothing.py",
-        ["tests/targets/test_training.py"],
+        ["tests/targets/test_training.py", "tests/targets/test_scheme_contract.py"],
         [
             (
                 "smoothing twice adds the two",
@@ -663,7 +666,7 @@ SCHEMES = [
     ),
     *of_file(
         "targets/schemes/early_stop.py",
-        ["tests/targets/test_training.py"],
+        ["tests/targets/test_training.py", "tests/targets/test_scheme_contract.py"],
         [
             (
                 "early stopping shortens the schedule of the learning rate",
@@ -679,7 +682,7 @@ SCHEMES = [
     ),
     *of_file(
         "targets/schemes/weight_decay.py",
-        ["tests/targets/test_training.py"],
+        ["tests/targets/test_training.py", "tests/targets/test_scheme_contract.py"],
         [
             (
                 "the decay replaces that of the settings",
@@ -766,6 +769,7 @@ DESIGN = [
             "tests/targets/test_noise_nodes.py",
             "tests/targets/test_weight_noise.py",
             "tests/targets/test_stacks.py::test_a_model_is_the_same_in_every_stack",
+            "tests/targets/test_scheme_contract.py",
         ],
         [
             (

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import AuditResult, StudyResult
-from mgaudit.reports.tables import Cell, Table, headline, number
+from mgaudit.reports.table import Cell, Table, number
+from mgaudit.reports.tables import headline
 
 
 def across_studies(studies: Sequence[StudyResult]) -> Table:

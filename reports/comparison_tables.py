@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 from mgaudit.reports.families import is_dp_sgd
 from mgaudit.reports.findings import ANALYSED, SIGNIFICANT, TEST_ACCURACY, Change, DPEquivalent, Matched
-from mgaudit.reports.results import AuditResult, StudyResult
-from mgaudit.reports.tables import Cell, Table, check_all_have, headline, in_its_unit, metric_title, number
+from mgaudit.reports.results import Arrays, AuditResult, StudyResult
+from mgaudit.reports.section import Section
+from mgaudit.reports.table import Cell, Table, number
+from mgaudit.reports.tables import check_all_have, headline, in_its_unit, metric_title
 
 MOST_REFERENCES = 5
 STATUS = {"front": "on the front", "within error": "within error", "dominated": "dominated"}
@@ -243,3 +245,23 @@ def _table(
 ) -> Table:
     """Returns the table, or in place of its notes the reason why it is empty."""
     return Table(key, caption, list(columns), rows, notes if rows else [study.analysis.absent[part]])
+
+
+def differences_section(study: StudyResult, arrays: Arrays) -> Section:
+    """Returns the differences to training without noise."""
+    return Section.of("Differences to training without noise", differences(study))
+
+
+def front_section(study: StudyResult, arrays: Arrays) -> Section:
+    """Returns the Pareto front."""
+    return Section.of("Pareto front", front(study))
+
+
+def matched_section(study: StudyResult, arrays: Arrays) -> Section:
+    """Returns privacy at matched accuracy."""
+    return Section.of("Privacy at matched accuracy", matched(study, "auc"), matched(study, "tpr_at_0.001_fpr"))
+
+
+def dp_equivalent_section(study: StudyResult, arrays: Arrays) -> Section:
+    """Returns the DP-equivalent epsilon."""
+    return Section.of("DP-equivalent ε", dp_equivalent(study))

@@ -1,55 +1,21 @@
 """The report as data: what HTML and PDF both show, put together once."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from mgaudit.reports import comparison_tables as compared
 from mgaudit.reports.across import across_studies
-from mgaudit.reports.figures.accuracy import accuracy_drawing
-from mgaudit.reports.figures.adversaries import ignorance_drawing, power_drawing
+from mgaudit.reports.figures.adversaries import ignorance_section, power_section
 from mgaudit.reports.figures.drawing import Drawing
-from mgaudit.reports.figures.exposed import exposed_drawing, shared_exposure_drawing
-from mgaudit.reports.figures.roc import roc_drawing
-from mgaudit.reports.figures.scores import score_drawing
-from mgaudit.reports.figures.strengths import strength_drawings
-from mgaudit.reports.method import facts, method
-from mgaudit.reports.published import published_table
+from mgaudit.reports.figures.exposed import exposed_section
+from mgaudit.reports.figures.overview import figures_section
+from mgaudit.reports.method import facts_section, method_section
+from mgaudit.reports.published import published_section
 from mgaudit.reports.results import Arrays, Result, StudyResult
-from mgaudit.reports.tables import Table, accuracy_vs_privacy, all_metrics, by_class, most_exposed, single_targets
+from mgaudit.reports.section import Listing, Section, Words
+from mgaudit.reports.table import Table
+from mgaudit.reports.tables import all_metrics_section, main_section, single_targets_section
 from mgaudit.reports.verdict import question, verdict
-
-
-@dataclass(frozen=True)
-class Words:
-    """Paragraphs."""
-
-    paragraphs: Sequence[str]
-
-
-@dataclass(frozen=True)
-class Facts:
-    """Names and what they stand for."""
-
-    pairs: Sequence[tuple[str, str]]
-
-
-@dataclass(frozen=True)
-class Listing:
-    """Text as it is typed."""
-
-    text: str
-
-
-Block = Words | Facts | Listing | Table | Drawing
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading and what stands under it; `anchor` is unique in the document."""
-
-    anchor: str
-    title: str
-    blocks: Sequence[Block]
 
 
 @dataclass(frozen=True)
@@ -143,39 +109,25 @@ def _byline(studies: Sequence[StudyResult]) -> str:
     return " · ".join([max(study.times.started for study in studies)[:10], *told, *made])
 
 
+# A section is a function of a study and its arrays, which stands beside its table or figure; None leaves it out.
+SECTIONS: tuple[Callable[[StudyResult, Arrays], Section | None], ...] = (
+    main_section,
+    figures_section,
+    compared.differences_section,
+    compared.front_section,
+    compared.matched_section,
+    compared.dp_equivalent_section,
+    ignorance_section,
+    power_section,
+    single_targets_section,
+    exposed_section,
+    published_section,
+    method_section,
+    facts_section,
+    all_metrics_section,
+)
+
+
 def _sections(study: StudyResult, arrays: Arrays, prefix: str) -> list[Section]:
-    main, metrics = accuracy_vs_privacy(study), all_metrics(study)
-    ignorance, power = ignorance_drawing(study), power_drawing(study)
-    exposed, shared = exposed_drawing(study, arrays), shared_exposure_drawing(study)
-    sections: list[tuple[str, list[Block | None]]] = [
-        (main.caption, [main]),
-        (
-            "Figures",
-            [
-                accuracy_drawing(study),
-                *strength_drawings(study),
-                roc_drawing(study, arrays),
-                score_drawing(study, arrays),
-            ],
-        ),
-        ("Differences to training without noise", [compared.differences(study)]),
-        ("Pareto front", [compared.front(study)]),
-        ("Privacy at matched accuracy", [compared.matched(study, "auc"), compared.matched(study, "tpr_at_0.001_fpr")]),
-        ("DP-equivalent ε", [compared.dp_equivalent(study)]),
-        ("Adaptive and naive adversary", [ignorance, compared.ignorance(study)]),
-        ("Attack power and shadow models", [power, compared.power(study)]),
-        ("Single targets", [single_targets(study)]),
-        ("Exposed examples", [exposed, most_exposed(study), shared, compared.shared_exposure(study), by_class(study)]),
-        ("Beside published figures", [published_table(study)]),
-        ("Method", [Words(method(study))]),
-        ("What was run", [Facts(facts(study))]),
-        (metrics.caption, [metrics]),
-    ]
-    return [
-        Section(prefix + _anchor(title), title, [block for block in blocks if block is not None])
-        for title, blocks in sections
-    ]
-
-
-def _anchor(title: str) -> str:
-    return "-".join(title.lower().replace("ε", "epsilon").split())
+    sections = (section for write in SECTIONS if (section := write(study, arrays)) is not None)
+    return [replace(section, anchor=prefix + section.anchor) for section in sections]

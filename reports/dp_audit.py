@@ -4,7 +4,8 @@ from typing import Any, Literal
 
 from mgaudit.reports.record import Record
 from mgaudit.reports.results import Provenance
-from mgaudit.reports.tables import Cell, Table, epsilon_at_least, epsilon_at_most, rounded_up
+from mgaudit.reports.table import Cell, Table
+from mgaudit.reports.tables import epsilon_at_least, epsilon_at_most, rounded_up
 from mgaudit.reports.verdict import WHAT_AN_ALARM_MEANS
 
 DP_AUDIT_FILE = "dp-audit.json"

@@ -1,6 +1,7 @@
 """What was done, in words made from the settings and results: nothing is claimed that was not run."""
 
-from mgaudit.reports.results import StudyResult
+from mgaudit.reports.results import Arrays, StudyResult
+from mgaudit.reports.section import Facts, Section, Words
 from mgaudit.reports.verdict import MOST_NAMED
 
 # The training settings that the facts put into words of their own; others are listed by name.
@@ -87,20 +88,17 @@ def _threat_model(study: StudyResult) -> str:
         else f"several times for each example, the same questions for every model ({queries}),"
     )
     text = f"Threat model: the adversary queries the target {asked} and sees its logits."
-    extras = {need for attack in study.arms[0].attacks for need in attack.needs}
-    if "gradient_norm" in extras:
-        text += " One attack sees the weights, too: it reads the norm of each example's gradient."
-    if "shadows" in extras:
+    needs = {need for attack in study.arms[0].attacks for need in attack.needs}
+    text += "".join(f" {sentence}" for sentence in study.extras.values())
+    if "shadows" in needs:
         text += (
             " It knows the data distribution, the architecture and the training procedure, noise included, and has "
             f"trained {_shadows(study)} shadow models with them (attacks that use none ignore them)."
         )
         if any(attack.knowledge == "naive" for arm in study.arms for attack in arm.attacks):
             text += " A naive adversary asks the same, but has the noise-free arm's models for shadows."
-    if "population" in extras:
+    if "population" in needs:
         text += " The population is the test split, on which no model trained."
-    if "features" in extras:
-        text += " Features are the first principal components of the inputs, those of the population."
     return text + " Every model is the target in turn, with the others as its shadows."
 
 
@@ -175,3 +173,13 @@ def facts(study: StudyResult) -> list[tuple[str, str]]:
             + (f", {reused} models came from the cache" if reused else ""),
         ),
     ]
+
+
+def method_section(study: StudyResult, arrays: Arrays) -> Section:
+    """Returns what was done, in words."""
+    return Section.of("Method", Words(method(study)))
+
+
+def facts_section(study: StudyResult, arrays: Arrays) -> Section:
+    """Returns what was run, by name."""
+    return Section.of("What was run", Facts(facts(study)))

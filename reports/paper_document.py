@@ -5,10 +5,11 @@ from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 
-from mgaudit.reports.document import Block, Chapter, Document, Facts, Listing, Section, Words
+from mgaudit.reports.document import Chapter, Document
 from mgaudit.reports.figures.drawing import Drawing, Row
 from mgaudit.reports.reproduction import VERDICTS, ClaimResult, FigureResult, PaperResult
-from mgaudit.reports.tables import Cell, Table
+from mgaudit.reports.section import Block, Facts, Listing, Section, Words
+from mgaudit.reports.table import Cell, Table
 
 MOST_NAMED = 8
 HOW_JUDGED = (

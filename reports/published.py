@@ -17,8 +17,10 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from mgaudit.reports.record import Estimate, Record
-from mgaudit.reports.results import AttackResult, AuditResult, StudyResult
-from mgaudit.reports.tables import FEW_FALSE_POSITIVES, Cell, Table, metric_title, number
+from mgaudit.reports.results import Arrays, AttackResult, AuditResult, StudyResult
+from mgaudit.reports.section import Section
+from mgaudit.reports.table import Cell, Table, number
+from mgaudit.reports.tables import FEW_FALSE_POSITIVES, metric_title
 
 ACCURACIES = ("train_accuracy", "test_accuracy")
 PATHS = ("folder", "npz", "csv")
@@ -312,3 +314,8 @@ def _why_none(study: StudyResult) -> str:
         f"No published figure for {shown} has a scheme, its strength, an attack and a metric of this study; known are "
         f"{known}."
     )
+
+
+def published_section(study: StudyResult, arrays: Arrays) -> Section:
+    """Returns published figures beside the study's own."""
+    return Section.of("Beside published figures", published_table(study))

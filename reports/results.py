@@ -208,12 +208,14 @@ class Times(Record):
 class StudyResult(Record):
     """Arms that share data, membership and seeds, so that they can be compared example by example.
 
-    There is at least one; `lost` are those that training did not survive.
+    There is at least one; `lost` are those that training did not survive. `extras` says in a sentence, by name, what
+    each of the values is that the attacks needed beside the models' outputs.
     """
 
     settings: dict[str, Any]
     target: str
     dataset: DatasetSummary
+    extras: dict[str, str]
     arms: list[AuditResult]
     lost: list[LostArm]
     baseline: str | None

@@ -2,7 +2,8 @@
 
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import AuditResult, StudyResult
-from mgaudit.reports.tables import claimed, divergence, epsilon_at_least, headline, number, rounded_up
+from mgaudit.reports.table import number
+from mgaudit.reports.tables import claimed, divergence, epsilon_at_least, headline, rounded_up
 
 MOST_NAMED = 5
 WHAT_AN_ALARM_MEANS = (

@@ -173,6 +173,7 @@ def study(label: str = "gaussian-mask (kappa=0.3)", **changes: Any) -> StudyResu
             input_shape=(1, 8, 8),
             classes=("a", NASTY),
         ),
+        "extras": {},
         "lost": [],
         "analysis": analysed(arms, baseline, arrays(arms)),
         "provenance": Provenance(versions={"torch": "2"}, code_sha256="cd" * 32, device="cpu", processor="x"),

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from statistics import fmean, median, pstdev, variance
 from typing import Any
 
@@ -10,72 +9,13 @@ import numpy as np
 from scipy import stats
 from scipy.integrate import quad
 from scipy.optimize import linprog
-from scipy.special import bdtr, digamma, log_softmax, polygamma
+from scipy.special import bdtr, digamma, polygamma
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from mgaudit.attacks import RMIA, Observations, ShadowClassifier
+from mgaudit.testing import observations_of, planted
 
-
-def observations_of(phi: np.ndarray, membership: np.ndarray, population: np.ndarray | None = None) -> Observations:
-    """Two-class logits whose logit confidence is `phi` (models, examples[, queries]) to the last bit.
-
-    `population` (models, population, queries) is that of the population's, if there is to be one.
-    """
-    if phi.ndim == 2:
-        phi = phi[:, :, np.newaxis]
-    logits = np.stack([phi, np.zeros_like(phi)], axis=-1)
-    labels = np.zeros(phi.shape[1], dtype=np.int64)
-    if population is None:
-        return Observations(logits, labels, membership)
-    others = np.stack([population, np.zeros_like(population)], axis=-1)
-    return Observations(logits, labels, membership, others, np.zeros(population.shape[1], dtype=np.int64))
-
-
-def planted(
-    models: int, examples: int, shift: float, generator: np.random.Generator, queries: int = 1, classes: int = 2
-) -> Observations:
-    """Observations of models whose phi is N(difficulty of the example, 1), and `shift` higher on members.
-
-    With two classes all labels are 0 and phi is exact to the last bit; with more, labels and what the logits of the
-    other classes share out are random. The extras: a gradient norm that falls with phi, and two features, one near
-    the difficulty and one that says nothing.
-    """
-    membership = generator.random((models, examples)) < 0.5
-    difficulty = 3 * generator.standard_normal((1, examples, 1))
-    noise = generator.standard_normal((models, examples, queries))
-    others = 3 * generator.standard_normal((1, 500, 1))
-    population = others + generator.standard_normal((models, 500, queries))
-    phi = difficulty + noise + shift * membership[:, :, np.newaxis]
-
-    def features(of: np.ndarray) -> np.ndarray:
-        drawn = generator.standard_normal((models, of.shape[1], 2))
-        return np.concatenate([of + 0.1 * drawn[..., :1], drawn[..., 1:]], axis=-1)
-
-    observations = replace(
-        observations_of(phi, membership, population),
-        extras={"gradient_norm": np.logaddexp(0, -phi).mean(axis=-1), "features": features(difficulty)},
-        population_extras={"features": features(others)},
-    )
-    if classes == 2:
-        return observations
-    labels, population_labels = generator.integers(0, classes, examples), generator.integers(0, classes, 500)
-    return replace(
-        observations,
-        logits=_several_classes(phi, labels, classes, generator),
-        labels=labels,
-        population_logits=_several_classes(population, population_labels, classes, generator),
-        population_labels=population_labels,
-    )
-
-
-def _several_classes(phi: np.ndarray, labels: np.ndarray, classes: int, generator: np.random.Generator) -> np.ndarray:
-    """Logits (models, examples, queries, classes) whose logit confidence is `phi`."""
-    others = log_softmax(generator.standard_normal((*phi.shape, classes - 1)), axis=-1)
-    logits = np.empty((*phi.shape, classes))
-    for example, label in enumerate(labels):
-        logits[:, example, :, label] = phi[:, example]
-        logits[:, example][..., np.arange(classes) != label] = others[:, example]
-    return logits
+__all__ = ["observations_of", "planted"]
 
 
 def auc(scores: np.ndarray, membership: np.ndarray) -> float:

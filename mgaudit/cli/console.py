@@ -12,7 +12,8 @@ from rich.text import Text
 from mgaudit.reports.paper_document import summary, verdicts_table
 from mgaudit.reports.reproduction import PaperResult
 from mgaudit.reports.results import Result
-from mgaudit.reports.tables import Table, accuracy_vs_privacy
+from mgaudit.reports.table import Table
+from mgaudit.reports.tables import accuracy_vs_privacy
 from mgaudit.reports.verdict import verdict
 from mgaudit.storage.run_folder import RunFolder
 

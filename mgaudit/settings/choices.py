@@ -1,7 +1,8 @@
 """Choices spelt as text, looked up in a registry and checked against its signature.
 
 The spelling is `name:key=value,key=value`; the first option may go without its key, `name:value`. A name that is not in
-the registry may be that of a class of the user's own, `module:Class` or `module:Class:key=value`.
+the registry may be that of an entry point of an installed package, or a class of the user's own, `module:Class` or
+`module:Class:key=value`.
 """
 
 import inspect
@@ -14,6 +15,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from mgaudit.settings.own_code import own_class, source_sha256
+from mgaudit.settings.plugins import plugin_class, plugins
 from mgaudit.targets.own_module import told
 from mgaudit.targets.schemes.ranges import range_in
 
@@ -49,8 +51,11 @@ class Choice:
 
     @property
     def own_sha256(self) -> str | None:
-        """The SHA-256 of the source of a class of the user's own, None for an entry of the registry."""
-        return source_sha256(self.build) if OWN.fullmatch(self.name) and isinstance(self.build, type) else None
+        """The SHA-256 of the source of a class of the user's own or of another package, None for what is built in."""
+        if not isinstance(self.build, type):
+            return None
+        own = OWN.fullmatch(self.name) or self.build.__module__.partition(".")[0] != "mgaudit"
+        return source_sha256(self.build) if own else None
 
     def built(self) -> Any:
         """Returns what the entry builds of its options. Raises ValueError where it does not take them."""
@@ -89,15 +94,21 @@ def parse(
     """
     name, _, rest = text.strip().partition(":")
     match = OWN.fullmatch(text.strip())
+    installed = {} if own is None else plugins(kind, registry)
     if name in registry:
         build = registry[name]
+    elif own is not None and name in installed:
+        build = plugin_class(kind, own, installed[name])
+        supplied = _first(f"{kind} {name}", build, supplied)
     elif own is not None and match is not None:
         build = own_class(kind, own, match["module"], match["name"])
         name, rest = f"{match['module']}:{match['name']}", match["options"] or ""
         supplied = _first(f"{kind} {name}", build, supplied)
     else:
-        known = [*registry, *(["module:Class of your own"] if own else [])]
-        raise ValueError(f"{kind} must be one of {', '.join(known)}, got {name!r}{_nearest(name, registry)}")
+        known = [*registry, *installed, *(["module:Class of your own"] if own else [])]
+        raise ValueError(
+            f"{kind} must be one of {', '.join(known)}, got {name!r}{_nearest(name, [*registry, *installed])}"
+        )
     parameters = {
         key: parameter
         for key, parameter in inspect.signature(build).parameters.items()

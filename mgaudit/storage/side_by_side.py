@@ -8,7 +8,7 @@ from mgaudit.analysis.numbers import CHANGE, Quantity, accuracy
 from mgaudit.analysis.samples import Samples
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import Arrays, AuditResult, StudyResult
-from mgaudit.reports.tables import Cell, Table, number
+from mgaudit.reports.table import Cell, Table, number
 from mgaudit.storage.join import NamedRun
 
 Side = tuple[StudyResult, Arrays]

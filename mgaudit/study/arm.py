@@ -24,6 +24,7 @@ from mgaudit.storage.ensembles import (
     training_code_sha256,
 )
 from mgaudit.study.design import Design
+from mgaudit.study.extras import extras_in
 from mgaudit.study.progress import Progress
 from mgaudit.targets.contract import check_per_example_gradients, check_stack, check_target
 from mgaudit.targets.datasets import Dataset
@@ -107,7 +108,8 @@ def plan_arm(settings: AuditSettings, design: Design) -> Arm:
         check_stack(target.name, lambda shape, classes: scheme.extend(recipe.target(shape, classes)), *network[2:])
     _check_extension(settings.label, scheme, recipe, network[2], network[3])
     attacks = {text: attack_choice(text).built().needs for text in settings.attacks}
-    if plan is not None or any("gradient_norm" in needs for needs in attacks.values()):
+    extras = [extra for needs in attacks.values() for extra in extras_in(needs)]
+    if plan is not None or any(extra.per_example_gradients for extra in extras):
         check_per_example_gradients(*network)
     choice = queries_choice(settings.queries)
     queries: Queries = choice.build(**choice.options).under(scheme)
@@ -168,20 +170,15 @@ class TrainedArm:
             return {split: ensemble.logits(inputs, design.device, queries, seed) for split, inputs in splits.items()}
 
         inputs = (design.pool_sha256, design.test_sha256)
-        return self._kept(f"logits {queries}", inputs, asked, design)
+        return self.kept(f"logits {queries}", inputs, asked, design)
 
-    def gradient_norms(self, design: Design) -> NDArray[np.float32]:
-        """Returns the norms (converged, examples) of the gradients of the audited examples' losses."""
-
-        def measured(ensemble: Ensemble) -> Outputs:
-            return {"pool": ensemble.gradient_norms(design.dataset.inputs, design.dataset.labels, design.device)}
-
-        return self._kept("gradient norms", (design.pool_sha256,), measured, design)["pool"]
-
-    def _kept(
+    def kept(
         self, what: str, inputs: tuple[str, ...], compute: Callable[[Ensemble], Outputs], design: Design
     ) -> Outputs:
-        """Returns the outputs under the checksums of the models and of the inputs, computed where they are not kept."""
+        """Returns what is computed of the converged models, from the store where it is kept there.
+
+        It is kept under the name `what`, the checksums of the models and those of the `inputs`.
+        """
         key = OutputsKey(what, tuple(record.weights_sha256 for record in self.records), inputs)
         with _locked(self.folder, self.progress):
             outputs = self.folder.load_outputs(key, self.progress.stage)

@@ -5,7 +5,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
 
 from mgaudit.analysis.samples import FEWEST_MODELS
 from mgaudit.attacks import Attack, Observations, score_every_target
@@ -17,12 +16,12 @@ from mgaudit.attacks.power import numbers_of_shadows, score_with_fewer
 from mgaudit.settings.study_settings import attack_choice
 from mgaudit.study.arm import TrainedArm
 from mgaudit.study.design import Design
+from mgaudit.study.extras import extras_in
 from mgaudit.targets.fitting.dp_sgd import default_delta
 from mgaudit.targets.querying.queries import Queries
 from mgaudit.targets.seeds import numpy_generator
 
 ROC_GRID = np.concatenate([[0.0], np.logspace(-4, 0, 161)])
-FEATURES = 32
 POWER_RESAMPLES = 200
 GUESSED_SHARE, SIGNIFICANCE = 0.05, 0.05
 
@@ -132,12 +131,11 @@ def _observe(
     logits = trained.logits(queries, design)
     extras: dict[str, NDArray[np.floating]] = {}
     population_extras: dict[str, NDArray[np.floating]] = {}
-    if "gradient_norm" in needs:
-        extras["gradient_norm"] = trained.gradient_norms(design)[places]
-    if "features" in needs:
-        features, population = principal_components(dataset.inputs, dataset.test_inputs)
-        extras["features"] = np.broadcast_to(features, (len(models), *features.shape))
-        population_extras["features"] = np.broadcast_to(population, (len(models), *population.shape))
+    for extra in extras_in(needs):
+        values = extra.compute(trained, design)
+        extras[extra.name] = values.of_examples[places]
+        if values.of_population is not None:
+            population_extras[extra.name] = values.of_population[places]
     return Observations(
         logits["pool"][places],
         dataset.labels,
@@ -147,18 +145,6 @@ def _observe(
         extras,
         population_extras,
     )
-
-
-def principal_components(
-    inputs: NDArray[np.float32], population: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Returns the first FEATURES principal components of the inputs (examples, features) and of the population.
-
-    The components are the population's, so they say nothing of the audited examples; the same for every model.
-    """
-    examples, others = (values.reshape(len(values), -1) for values in (inputs, population))
-    fitted = PCA(min(FEATURES, *others.shape), svd_solver="covariance_eigh").fit(others)
-    return fitted.transform(examples), fitted.transform(others)
 
 
 def _measure(

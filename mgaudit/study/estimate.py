@@ -4,7 +4,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from mgaudit.study.arm import Arm, TrainedArm, ensemble_folder, models_there
 from mgaudit.study.attack import audit
 from mgaudit.study.comparison import cell_name
 from mgaudit.study.design import Design
+from mgaudit.study.extras import Extra, extras_in
 from mgaudit.study.progress import Progress
 from mgaudit.study.study import Plan
 from mgaudit.targets.datasets import Dataset
@@ -192,9 +193,7 @@ def _train(timed: _Timed) -> float:
 def _querying(arm: Arm, naive: Arm | None, design: Design) -> float:
     """Returns the seconds that the models of an arm take to answer, and those of a naive adversary's shadows."""
     data, recipe = design.dataset, arm.recipe
-    model = initial_model(recipe.target, data.input_shape, len(data.classes), seed=0)
-    weights = {name: tensor.numpy().copy() for name, tensor in model.state_dict().items()}
-    ensemble = Ensemble(model, [weights])
+    ensemble = _untrained(arm, design)
 
     def asked(queries: Queries) -> None:
         for inputs in (data.inputs, data.test_inputs):
@@ -203,22 +202,56 @@ def _querying(arm: Arm, naive: Arm | None, design: Design) -> float:
     seconds = _second_time(lambda: asked(Queries()))  # accuracy comes of them
     if arm.queries != Queries():
         seconds += _second_time(lambda: asked(arm.queries)) * (1 if naive is None else 2)
-    if any("gradient_norm" in attack_choice(text).built().needs for text in arm.settings.attacks):
-        seconds += _second_time(lambda: ensemble.gradient_norms(data.inputs, data.labels, design.device))
+    for extra in _extras(arm):
+        if extra.per_example_gradients:  # those of the data alone are in the time of attacking
+            one = _OneModel(ensemble)
+            seconds += _second_time(lambda extra=extra, one=one: extra.compute(one, design))  # type: ignore[misc]
     return arm.settings.models * seconds
+
+
+def _untrained(arm: Arm, design: Design) -> Ensemble:
+    """Returns one model of the arm with its initial weights."""
+    data = design.dataset
+    model = initial_model(arm.recipe.target, data.input_shape, len(data.classes), seed=0)
+    return Ensemble(model, [{name: tensor.numpy().copy() for name, tensor in model.state_dict().items()}])
 
 
 def _attacking(arm: Arm, naive: Arm | None, cell: Plan) -> float:
     """Returns the seconds that attacking an arm takes, by an adaptive adversary and by a naive one."""
     ours, theirs = _Random.of(arm, cell.design), None if naive is None else _Random.of(naive, cell.design)
+    for extra in _extras(arm):
+        extra.compute(ours, cell.design)
     started = time.perf_counter()
     audit(ours, theirs, cell.design)
     return time.perf_counter() - started
 
 
+def _extras(arm: Arm) -> list[Extra]:
+    return extras_in(need for text in arm.settings.attacks for need in attack_choice(text).built().needs)
+
+
+@dataclass(frozen=True)
+class _OneModel:
+    """An ensemble of a single model, of which nothing is kept."""
+
+    ensemble: Ensemble
+    converged: list[int] = field(default_factory=lambda: [0])
+
+    def kept(
+        self, what: str, inputs: tuple[str, ...], compute: Callable[[Ensemble], Outputs], design: Design
+    ) -> Outputs:
+        """Returns what is computed of the model."""
+        return compute(self.ensemble)
+
+
 @dataclass(frozen=True)
 class _Random(TrainedArm):
-    """An arm whose models answer at random, and have not been trained."""
+    """An arm whose models answer at random, and have not been trained.
+
+    `outputs` holds what has been computed of one of them and stands for all.
+    """
+
+    outputs: dict[str, Outputs] = field(default_factory=dict)
 
     @classmethod
     def of(cls, arm: Arm, design: Design) -> "_Random":
@@ -235,10 +268,15 @@ class _Random(TrainedArm):
             "test": drawn.standard_normal((len(self.facts), len(data.test_labels), *shape), np.float32),
         }
 
-    def gradient_norms(self, design: Design) -> NDArray[np.float32]:
-        """Returns norms at random."""
-        drawn = numpy_generator(design.seed, "random answers")
-        return drawn.random((len(self.facts), len(design.dataset.labels)), np.float32)
+    def kept(
+        self, what: str, inputs: tuple[str, ...], compute: Callable[[Ensemble], Outputs], design: Design
+    ) -> Outputs:
+        """Returns for every model what is computed of one that has not been trained."""
+        if what not in self.outputs:
+            ensemble = _untrained(self.arm, design)
+            models = len(self.facts)
+            self.outputs[what] = {split: np.repeat(values, models, 0) for split, values in compute(ensemble).items()}
+        return self.outputs[what]
 
 
 def _second_time(work: Callable[[], object]) -> float:

@@ -42,6 +42,7 @@ from mgaudit.study.attack import (
     provable,
 )
 from mgaudit.study.design import Design, draw_design
+from mgaudit.study.extras import Extra, extras_in
 from mgaudit.study.progress import Progress
 from mgaudit.study.provenance import provenance, run_sha256
 from mgaudit.study.stacking import with_stack
@@ -121,6 +122,7 @@ def run_study(plan: Plan, jobs: int, progress: Progress) -> tuple[StudyResult, A
             input_shape=dataset.input_shape,
             classes=dataset.classes,
         ),
+        extras={extra.name: extra.sentence for extra in _extras(audits)},
         arms=arms,
         lost=[
             LostArm(scheme=one.arm.settings.scheme, label=one.arm.settings.label, diverged=one.diverged) for one in lost
@@ -136,6 +138,10 @@ def run_study(plan: Plan, jobs: int, progress: Progress) -> tuple[StudyResult, A
         ),
     )
     return study, arrays
+
+
+def _extras(audits: list[Audit]) -> list[Extra]:
+    return extras_in(need for one in audits for outcome in one.outcomes for need in outcome.attack.needs)
 
 
 def _audit_result(one: Audit, baseline: Audit | None, design: Design, settings: StudySettings) -> AuditResult:

@@ -11,7 +11,8 @@ from mgaudit.reports.families import families
 from mgaudit.reports.figures.drawing import MOST_COLUMNS, STYLE, Drawing, Row, bars, legend, of, panels
 from mgaudit.reports.figures.palette import kind, looks
 from mgaudit.reports.results import AttackResult, AuditResult, StudyResult
-from mgaudit.reports.tables import headline, number
+from mgaudit.reports.table import number
+from mgaudit.reports.tables import headline
 
 MOST_NAMED_ARMS = 7
 

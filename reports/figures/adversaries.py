@@ -4,11 +4,14 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
+from mgaudit.reports.comparison_tables import ignorance, power
 from mgaudit.reports.figures.accuracy import MOST_NAMED_ARMS
 from mgaudit.reports.figures.drawing import PAGE_HEIGHT, STYLE, WIDTH, Drawing, bars, cut, legend, of
 from mgaudit.reports.figures.palette import kind, looks
-from mgaudit.reports.results import StudyResult
-from mgaudit.reports.tables import headline, number
+from mgaudit.reports.results import Arrays, StudyResult
+from mgaudit.reports.section import Section
+from mgaudit.reports.table import number
+from mgaudit.reports.tables import headline
 
 
 def ignorance_drawing(study: StudyResult) -> Drawing | None:
@@ -114,3 +117,13 @@ def power_figure(study: StudyResult) -> Figure:
         axes.set(xlabel="shadow models", ylabel="attack AUC")
         legend(figure, axes)
     return figure
+
+
+def ignorance_section(study: StudyResult, arrays: Arrays) -> Section:
+    """Returns the adaptive and the naive adversary."""
+    return Section.of("Adaptive and naive adversary", ignorance_drawing(study), ignorance(study))
+
+
+def power_section(study: StudyResult, arrays: Arrays) -> Section:
+    """Returns the attack's success by the number of shadows."""
+    return Section.of("Attack power and shadow models", power_drawing(study), power(study))

@@ -3,11 +3,14 @@
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from mgaudit.reports.comparison_tables import shared_exposure
 from mgaudit.reports.figures.drawing import PAGE_HEIGHT, STYLE, WIDTH, Drawing, bars, cut, of
 from mgaudit.reports.figures.palette import looks
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import Arrays, StudyResult
-from mgaudit.reports.tables import number
+from mgaudit.reports.section import Section
+from mgaudit.reports.table import number
+from mgaudit.reports.tables import by_class, most_exposed
 
 PICTURES = 8
 MOST_PICTURED_ARMS = 4
@@ -98,3 +101,15 @@ def shared_exposure_figure(study: StudyResult) -> Figure:
         axes.axvline(50, color="0.4", linestyle="--", linewidth=1)
         axes.set_xlabel("non-members outranked, %")
     return figure
+
+
+def exposed_section(study: StudyResult, arrays: Arrays) -> Section:
+    """Returns the most exposed examples, here and under other schemes, and exposure by class."""
+    return Section.of(
+        "Exposed examples",
+        exposed_drawing(study, arrays),
+        most_exposed(study),
+        shared_exposure_drawing(study),
+        shared_exposure(study),
+        by_class(study),
+    )

@@ -10,7 +10,8 @@ from mgaudit.reports.figures.accuracy import MOST_NAMED_ARMS, adaptive_attacks, 
 from mgaudit.reports.figures.drawing import MOST_COLUMNS, STYLE, TITLE, Drawing, Row, cut, legend, panels
 from mgaudit.reports.figures.palette import Look, kind, looks
 from mgaudit.reports.results import Arrays, AuditResult, StudyResult
-from mgaudit.reports.tables import metric_title, number
+from mgaudit.reports.table import number
+from mgaudit.reports.tables import metric_title
 
 SMALLEST_FPR = 1e-3
 FLOOR = SMALLEST_FPR / 3

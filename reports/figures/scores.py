@@ -10,7 +10,8 @@ from mgaudit.reports.figures.accuracy import MOST_NAMED_ARMS
 from mgaudit.reports.figures.drawing import MOST_COLUMNS, STYLE, TITLE, Drawing, Row, cut, legend, panels
 from mgaudit.reports.figures.palette import MEMBER, NON_MEMBER
 from mgaudit.reports.results import Arrays, AuditResult, StudyResult
-from mgaudit.reports.tables import headline, number
+from mgaudit.reports.table import number
+from mgaudit.reports.tables import headline
 
 BINS = 60
 

@@ -11,7 +11,7 @@ from mgaudit.reports.figures.drawing import MOST_COLUMNS, STYLE, TITLE, Drawing,
 from mgaudit.reports.figures.palette import Look, looks
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import AuditResult, StudyResult
-from mgaudit.reports.tables import number
+from mgaudit.reports.table import number
 
 Point = tuple[float, Estimate]
 MOST_FAMILIES = 6

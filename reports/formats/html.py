@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 
 from mgaudit.reports.document import Document
 from mgaudit.reports.figures.drawing import Drawing
-from mgaudit.reports.tables import Cell, Table
+from mgaudit.reports.table import Cell, Table
 
 TEMPLATES = Path(__file__).parent / "templates"
 WIDEST = 14  # characters that a column has at least, where its words are as long

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 
-from mgaudit.reports.document import AuditDocument, Block, Document, Facts, Listing, Section, Words
+from mgaudit.reports.document import AuditDocument, Document
 from mgaudit.reports.figures.drawing import Drawing
 from mgaudit.reports.formats.latex_text import commands, escaped
 from mgaudit.reports.formats.unbroken import LONGEST_WORD, lines, parts, texts, unbreakable, words
 from mgaudit.reports.references import references
-from mgaudit.reports.tables import Cell, Table
+from mgaudit.reports.section import Block, Facts, Listing, Section, Words
+from mgaudit.reports.table import Cell, Table
 
 LONGEST_FLOAT = 20  # rows that one page holds with room to spare
 MANY_COLUMNS = 7

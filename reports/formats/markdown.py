@@ -4,9 +4,10 @@ import html
 import re
 from collections.abc import Iterator
 
-from mgaudit.reports.document import Document, Facts, Listing, Section, Words
+from mgaudit.reports.document import Document
 from mgaudit.reports.figures.drawing import Drawing
-from mgaudit.reports.tables import Table
+from mgaudit.reports.section import Facts, Listing, Section, Words
+from mgaudit.reports.table import Table
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]#|])")
 

@@ -6,7 +6,8 @@ from html import escape
 from mgaudit.reports.document import Document
 from mgaudit.reports.formats.html import render_html
 from mgaudit.reports.results import Result, StudyResult
-from mgaudit.reports.tables import accuracy_vs_privacy, table_html
+from mgaudit.reports.table import table_html
+from mgaudit.reports.tables import accuracy_vs_privacy
 from mgaudit.reports.verdict import question, verdict
 
 HEIGHT = "48rem"

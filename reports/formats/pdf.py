@@ -8,11 +8,12 @@ from typing import Any
 
 import typst
 
-from mgaudit.reports.document import Block, Chapter, Document, Facts, Listing, Section, Words
+from mgaudit.reports.document import Chapter, Document
 from mgaudit.reports.figures.drawing import Drawing
 from mgaudit.reports.formats.unbroken import lines, parts, texts, unbreakable, words
 from mgaudit.reports.formats.visible import visible
-from mgaudit.reports.tables import Cell, Table
+from mgaudit.reports.section import Block, Facts, Listing, Section, Words
+from mgaudit.reports.table import Cell, Table
 
 TEMPLATE = Path(__file__).parent / "templates" / "report.typ"
 MEASURED = 12  # longest cells of a column that the template measures

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mgaudit.reports.tables import Cell, Table
+from mgaudit.reports.table import Cell, Table
 
 LONGEST_WORD = 14  # characters that a narrow column holds
 BREAKABLE = "_:=,+/.-()"

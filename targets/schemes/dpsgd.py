@@ -29,6 +29,11 @@ class DPSGD(Scheme):
     max_grad_norm: Annotated[float, Range(0, low_open=True)] = 1.0
     delta: Annotated[float, Range(0, 1, low_open=True, high_open=True)] | None = None
 
+    @classmethod
+    def examples(cls) -> tuple[Scheme | None, tuple[Scheme, ...]]:
+        """Returns some strengths: clipping changes the gradient even without noise, so there is no zero."""
+        return None, (cls(noise_multiplier=1.0), cls(noise_multiplier=0.0, max_grad_norm=0.1))
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if (self.epsilon is None) == (self.noise_multiplier is None):

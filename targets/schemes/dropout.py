@@ -25,6 +25,11 @@ class Dropout(Scheme):
     rate: Annotated[float, Range(0, 1, high_open=True)]
     fixed: bool = False
 
+    @classmethod
+    def examples(cls) -> tuple[Scheme | None, tuple[Scheme, ...]]:
+        """Returns the zero and some strengths, for the contract."""
+        return cls(0.0), (cls(0.05),)
+
     def inputs(self, x: Tensor, generator: Generator) -> Tensor:
         """Returns x * b / (1 - rate), a new tensor; `x` itself, and nothing drawn, at strength 0."""
         if self.rate == 0:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 from mgaudit.targets.schemes.ranges import Range
-from mgaudit.targets.schemes.scheme import Scheme
+from mgaudit.targets.schemes.scheme import EXAMPLE_EPOCHS, Scheme
 from mgaudit.targets.training import Training
 
 
@@ -20,6 +20,11 @@ class EarlyStop(Scheme):
     source: ClassVar[str] = "Morgan and Bourlard 1989"
 
     epochs: Annotated[int, Range(1)]
+
+    @classmethod
+    def examples(cls) -> tuple[Scheme | None, tuple[Scheme, ...]]:
+        """Returns the zero and some strengths, for the contract."""
+        return cls(EXAMPLE_EPOCHS), (cls(EXAMPLE_EPOCHS - 1),)
 
     def training(self, training: Training) -> Training:
         """Returns the training, cut short. Raises ValueError where it is no longer than that."""

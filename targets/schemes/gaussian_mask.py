@@ -25,6 +25,11 @@ class GaussianMask(Scheme):
     kappa: Annotated[float, Range(0)]
     fixed: bool = False
 
+    @classmethod
+    def examples(cls) -> tuple[Scheme | None, tuple[Scheme, ...]]:
+        """Returns the zero and some strengths, for the contract."""
+        return cls(0.0), (cls(0.01),)
+
     def inputs(self, x: Tensor, generator: Generator) -> Tensor:
         """Returns x * c, a new tensor; `x` itself, and nothing drawn, at strength 0."""
         if self.kappa == 0:

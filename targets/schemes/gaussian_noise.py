@@ -24,6 +24,11 @@ class GaussianNoise(Scheme):
     sigma: Annotated[float, Range(0)]
     fixed: bool = False
 
+    @classmethod
+    def examples(cls) -> tuple[Scheme | None, tuple[Scheme, ...]]:
+        """Returns the zero and some strengths, for the contract."""
+        return cls(0.0), (cls(0.01),)
+
     def inputs(self, x: Tensor, generator: Generator) -> Tensor:
         """Returns x + e, a new tensor; `x` itself, and nothing drawn, at strength 0."""
         if self.sigma == 0:

@@ -23,6 +23,11 @@ class LabelNoise(Scheme):
 
     rate: Annotated[float, Range(0, 1)]
 
+    @classmethod
+    def examples(cls) -> tuple[Scheme | None, tuple[Scheme, ...]]:
+        """Returns the zero and some strengths, for the contract."""
+        return cls(0.0), (cls(0.2),)
+
     @property
     def fixed(self) -> bool:
         """Always: a label that is noisy stays so."""

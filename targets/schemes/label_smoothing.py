@@ -18,6 +18,11 @@ class LabelSmoothing(Scheme):
 
     smoothing: Annotated[float, Range(0, 1, high_open=True)]
 
+    @classmethod
+    def examples(cls) -> tuple[Scheme | None, tuple[Scheme, ...]]:
+        """Returns the zero and some strengths, for the contract."""
+        return cls(0.0), (cls(0.1),)
+
     def training(self, training: Training) -> Training:
         """Returns the training on labels that are smoothed further, if the settings smooth them already."""
         own = training.label_smoothing

@@ -52,6 +52,11 @@ class NoiseNodes(Scheme):
     layer: Annotated[int, Range(0)] = 0
     fixed: bool = False
 
+    @classmethod
+    def examples(cls) -> tuple[Scheme | None, tuple[Scheme, ...]]:
+        """Returns the zero and some strengths, for the contract."""
+        return cls(0.0), (cls(1.0), cls(1.0, layer=1))
+
     def extend(self, model: nn.Module) -> nn.Module:
         """Returns `model` with the node in it. Raises ValueError where there is no such layer."""
         layers = [(name, module) for name, module in model.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)]

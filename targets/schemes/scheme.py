@@ -8,6 +8,8 @@ from torch import Generator, Tensor, nn
 from mgaudit.targets.schemes.ranges import range_in
 from mgaudit.targets.training import Training
 
+EXAMPLE_EPOCHS = 3  # of the training in which a scheme's examples are checked
+
 
 @dataclass(frozen=True)
 class Scheme:
@@ -16,7 +18,7 @@ class Scheme:
     Every hook is the identity; schemes override the hooks that they need. Hooks act in training only. They draw from
     the generator they are given and from nothing else, so that a scheme of strength zero leaves every other random
     stream, and with it every weight, untouched. `name` is how the scheme is chosen; `law` and `source` say, for a
-    reader, what is drawn and who says so.
+    reader, what is drawn and who says so. `mgaudit.testing.check_scheme` checks all this on the scheme's `examples`.
 
     What is `fixed` is drawn once for each example of each model, before training, and not again for each batch.
     A parameter's range stands in its type, `Annotated[float, Range(0)]`, and is checked here.
@@ -32,6 +34,15 @@ class Scheme:
             value, allowed = getattr(self, field.name), range_in(hints[field.name])
             if value is not None and allowed is not None and value not in allowed:
                 raise ValueError(f"{field.name} must be a finite number {allowed}, got {value}")
+
+    @classmethod
+    def examples(cls) -> "tuple[Scheme | None, tuple[Scheme, ...]]":
+        """Returns the scheme at strength zero, which is plain training bit for bit, and the scheme at some strengths.
+
+        The zero is None where there is no such strength. The contract trains for EXAMPLE_EPOCHS epochs, on examples of
+        3 classes, and checks each example with `fixed` on and off if that is a field.
+        """
+        return Scheme(), ()
 
     @property
     def fixed(self) -> bool:

@@ -18,6 +18,11 @@ class WeightDecay(Scheme):
 
     decay: Annotated[float, Range(0)]
 
+    @classmethod
+    def examples(cls) -> tuple[Scheme | None, tuple[Scheme, ...]]:
+        """Returns the zero and some strengths, for the contract."""
+        return cls(0.0), (cls(0.01),)
+
     def training(self, training: Training) -> Training:
         """Returns the training with the decay in addition to its own."""
         return replace(training, weight_decay=training.weight_decay + self.decay)

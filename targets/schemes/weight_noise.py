@@ -29,6 +29,11 @@ class WeightNoise(Scheme):
     order: Literal["cyclic", "random"] = "cyclic"
     stop_epoch: Annotated[int, Range(0)] | None = None
 
+    @classmethod
+    def examples(cls) -> tuple[Scheme | None, tuple[Scheme, ...]]:
+        """Returns the zero and some strengths, for the contract."""
+        return cls(0.0), (cls(0.1), cls(0.1, layerwise=True), cls(0.1, layerwise=True, order="random"))
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.order == "random" and not self.layerwise:

@@ -2,11 +2,14 @@
 
 import pytest
 
+from mgaudit.reports import document as report
 from mgaudit.reports.document import document
 from mgaudit.reports.formats.html import render_html
 from mgaudit.reports.formats.pdf import render_pdf
-from mgaudit.reports.results import StudyResult
-from mgaudit.reports.tables import Cell, Table, accuracy_vs_privacy
+from mgaudit.reports.results import Arrays, StudyResult
+from mgaudit.reports.section import Section, Words
+from mgaudit.reports.table import Cell, Table
+from mgaudit.reports.tables import accuracy_vs_privacy
 from mgaudit.reports.verdict import verdict
 from tests.fake_study import NASTY, arrays, html_text, many, pdf_text, result, study
 
@@ -55,6 +58,20 @@ def told(cell: Cell) -> tuple[str, str]:
 def squeezed(text: str) -> str:
     """The text without spaces: a cell may be broken into lines."""
     return "".join(text.split()).replace("\u200b", "")
+
+
+def test_a_section_more_is_one_function_in_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    def own_section(told: StudyResult, arrays: Arrays) -> Section:
+        return Section.of("Own ε", Words([told.target]))
+
+    def absent_section(told: StudyResult, arrays: Arrays) -> None:
+        return None
+
+    before = document(result(study()), [arrays()]).chapters[0].sections
+    monkeypatch.setattr(report, "SECTIONS", (own_section, absent_section, *report.SECTIONS))
+    first, *rest = document(result(study()), [arrays()]).chapters[0].sections
+    assert (first.anchor, first.title) == ("own-epsilon", "Own ε")
+    assert [section.title for section in rest] == [section.title for section in before]
 
 
 def test_a_part_that_is_empty_says_why() -> None:

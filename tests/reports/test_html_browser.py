@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 from pypdf import PdfReader
 
-from mgaudit.reports.document import Section
 from mgaudit.reports.formats.html import render_html
-from mgaudit.reports.tables import Cell, Table
+from mgaudit.reports.section import Section
+from mgaudit.reports.table import Cell, Table
 from tests.reports.test_html import crowded_document, grid_document, made_up, small_document
 
 pytestmark = pytest.mark.browser

@@ -18,7 +18,7 @@ from mgaudit.reports.document import AuditDocument, document
 from mgaudit.reports.formats.latex import is_wide, render_latex, table_tex
 from mgaudit.reports.formats.latex_text import escaped
 from mgaudit.reports.references import SCHEMES, entries, key_of, references
-from mgaudit.reports.tables import Cell, Table
+from mgaudit.reports.table import Cell, Table
 from tests import tex
 from tests.fake_study import arrays, result, study
 

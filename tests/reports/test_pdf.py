@@ -14,7 +14,7 @@ from pypdf import PdfReader
 from mgaudit.reports.document import document
 from mgaudit.reports.formats.pdf import render_pdf
 from mgaudit.reports.formats.unbroken import LONGEST_WORD, lines, parts, words
-from mgaudit.reports.tables import Cell
+from mgaudit.reports.table import Cell
 from tests.fake_study import arm, arrays, pdf_text, result, study
 from tests.reports.test_same_numbers import undrawn
 

@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from mgaudit.reports.document import Document, Section, document
+from mgaudit.reports.document import Document, document
 from mgaudit.reports.figures.drawing import Drawing
 from mgaudit.reports.formats.html import render_html
 from mgaudit.reports.formats.latex import render_latex
 from mgaudit.reports.formats.numbers_csv import render_csv
 from mgaudit.reports.formats.pdf import render_pdf
 from mgaudit.reports.results import Arrays, Result
+from mgaudit.reports.section import Section
 from mgaudit.settings.study_settings import study_settings
 from mgaudit.study.progress import Progress
 from mgaudit.study.study import plan_study, run_study

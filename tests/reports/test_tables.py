@@ -6,7 +6,8 @@ import pytest
 
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import ClassExposure
-from mgaudit.reports.tables import accuracy_vs_privacy, all_metrics, by_class, most_exposed, number, single_targets
+from mgaudit.reports.table import number
+from mgaudit.reports.tables import accuracy_vs_privacy, all_metrics, by_class, most_exposed, single_targets
 from tests.fake_study import NASTY, estimate, study
 
 

@@ -16,8 +16,9 @@ from mgaudit.reports.results import Arrays, StudyResult
 from mgaudit.settings.study_settings import study_settings
 from mgaudit.storage.ensembles import EnsembleFolder
 from mgaudit.study.arm import determined_by, plan_arm, train_arm
-from mgaudit.study.attack import accuracy, epsilon_lower_bound, principal_components
+from mgaudit.study.attack import accuracy, epsilon_lower_bound
 from mgaudit.study.design import draw_design
+from mgaudit.study.extras import principal_components
 from mgaudit.study.progress import Progress
 from mgaudit.study.study import plan_study, run_study
 from mgaudit.targets.fitting.dp_sgd import epsilon_spent

@@ -19,7 +19,6 @@ from mgaudit.targets.schemes import (
     Scheme,
     WeightDecay,
     WeightNoise,
-    compose,
 )
 from mgaudit.targets.seeds import torch_generator
 from mgaudit.targets.training import Training
@@ -66,55 +65,6 @@ def test_sgd_equals_the_update_rule_written_out() -> None:
             parameter.data -= rate * velocity[i]
     assert torch.allclose(model.weight, weight, atol=1e-5)
     assert torch.allclose(model.bias, bias, atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    "zero",
-    [
-        GaussianMask(0.0),
-        GaussianMask(0.0, fixed=True),
-        GaussianNoise(0.0),
-        Dropout(0.0),
-        NoiseNodes(0.0),
-        WeightNoise(0.0),
-        WeightNoise(0.0, layerwise=True),
-        WeightNoise(0.3, stop_epoch=0),
-        LabelNoise(0.0),
-        WeightDecay(0.0),
-        LabelSmoothing(0.0),
-        EarlyStop(3),
-    ],
-    ids=repr,
-)
-def test_strength_zero_trains_the_very_weights_of_no_noise(zero: Scheme) -> None:
-    plain = trained(Training(epochs=3), Scheme())
-    assert torch.equal(plain.weight, trained(Training(epochs=3), zero).weight)
-    both = compose((zero, GaussianNoise(0.1))) if not isinstance(zero, GaussianNoise) else None
-    if both is not None:
-        alone = trained(Training(epochs=3), GaussianNoise(0.1))
-        assert torch.equal(alone.weight, trained(Training(epochs=3), both).weight)
-
-
-@pytest.mark.parametrize(
-    "some",
-    [
-        GaussianMask(0.01),
-        GaussianMask(0.01, fixed=True),
-        GaussianNoise(0.01),
-        Dropout(0.05),
-        NoiseNodes(0.1),
-        WeightNoise(0.01),
-        WeightNoise(0.01, layerwise=True),
-        LabelNoise(0.2),
-        WeightDecay(0.01),
-        LabelSmoothing(0.1),
-        EarlyStop(2),
-    ],
-    ids=repr,
-)
-def test_any_strength_changes_the_weights(some: Scheme) -> None:
-    plain = trained(Training(epochs=3), Scheme())
-    assert not torch.equal(plain.weight, trained(Training(epochs=3), some).weight)
 
 
 @pytest.mark.parametrize(

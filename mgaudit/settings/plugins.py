@@ -1,0 +1,63 @@
+"""Attacks, schemes, networks and datasets of installed packages, found by the name of their entry point.
+
+A package registers a class in its pyproject.toml:
+
+    [project.entry-points."mgaudit.attacks"]
+    my-attack = "my_package.attack:MyAttack"
+
+The class is imported only when it is chosen.
+"""
+
+from collections.abc import Iterable
+from importlib.metadata import EntryPoint, entry_points
+
+from mgaudit.errors import UsageError
+from mgaudit.settings.own_code import source_sha256
+from mgaudit.targets.own_module import told
+
+GROUPS = {
+    "attack": "mgaudit.attacks",
+    "scheme": "mgaudit.schemes",
+    "target": "mgaudit.networks",
+    "dataset": "mgaudit.datasets",
+}
+
+
+def plugins(kind: str, built_in: Iterable[str]) -> dict[str, EntryPoint]:
+    """Returns the entry points of one kind by name; nothing is imported. `package` says whose they are.
+
+    Raises UsageError for a name that is built in, and for one that two packages have.
+    """
+    known = set(built_in)
+    by_name: dict[str, EntryPoint] = {}
+    for entry in entry_points(group=GROUPS[kind]) if kind in GROUPS else ():
+        other = "mgaudit" if entry.name in known else package(by_name[entry.name]) if entry.name in by_name else None
+        if other is not None and (other == "mgaudit" or by_name[entry.name] != entry):
+            raise UsageError(
+                f"{kind} {entry.name}",
+                f"must have a name of its own, and both {other} and {package(entry)} have that name",
+                way_out=f"uninstall {package(entry)}, or rename its entry point in {GROUPS[kind]}",
+            )
+        by_name[entry.name] = entry
+    return by_name
+
+
+def package(entry: EntryPoint) -> str:
+    """Returns the name of the package that an entry point belongs to."""
+    return "an unknown package" if entry.dist is None else str(entry.dist.name)
+
+
+def plugin_class(kind: str, base: type, entry: EntryPoint) -> type:
+    """Imports and returns the class. Raises UsageError where there is none or it does not extend `base`."""
+    key = f"{kind} {entry.name}"
+    repair = f"repair or uninstall the package {package(entry)}"
+    try:
+        loaded = entry.load()
+    except Exception as error:  # whatever the package may raise
+        raise UsageError(key, f"cannot be imported from {entry.value} ({told(error)})", way_out=repair) from error
+    if not (isinstance(loaded, type) and issubclass(loaded, base)):
+        rule = f"must be a class that extends {base.__module__}.{base.__qualname__}"
+        raise UsageError(key, rule, repr(loaded), repair)
+    plugin: type = loaded
+    source_sha256(plugin)  # at once, before the file can be edited
+    return plugin

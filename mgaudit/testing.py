@@ -1,0 +1,241 @@
+"""The contracts of attacks and schemes, for those of the user's own: what every one that is built in keeps.
+
+Each check takes seconds, on small made-up data, and raises AssertionError with one line that names the rule.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_softmax
+from scipy.stats import norm
+
+from mgaudit.attacks import Attack, Observations
+from mgaudit.attacks.metrics import roc
+from mgaudit.study.extras import EXTRAS, extras_in
+from mgaudit.targets.scheme_contract import check_scheme
+
+__all__ = ["check_attack", "check_scheme", "observations_of", "planted"]
+
+# On phi = N(difficulty, 1) + 1.5 for members, over two queries. Nothing beats those who know the difficulty: they see a
+# shift of 1.5 in noise of variance 1/2, an AUC of cdf(1.5). Who does not know it has 9 more of variance.
+SHIFT = 1.5
+MOST = float(norm.cdf(SHIFT))
+BLIND = float(norm.cdf(SHIFT / np.sqrt(2 * 9.5)))
+TELL_DIFFICULTY = frozenset({"shadows", "features"})
+CLEAR_SHIFT, CLEAR_AUC = 3.0, 0.6
+CHANCE = 0.01  # of an AUC on the planted data
+MOST_TARGETS = 4
+TOLERANCE = 1e-9
+POPULATION = 500
+
+Floats = NDArray[np.float64]
+
+
+def check_attack(attack: Attack) -> None:
+    """Raises AssertionError, with one line that names the rule, where an attack breaks the contract.
+
+    It gives every example a finite score, also an example that all shadows trained on, or none. A higher score means
+    member, and the AUC exceeds `planted_auc`. Where models memorise nothing the AUC is 1/2 up to chance. Scores do not
+    depend on the target's own membership, follow the examples into another order, do not depend on the order of the
+    shadows and are the same when they are computed again. The arrays that it sees stay as they are.
+
+    >>> from mgaudit.attacks import LossThreshold
+    >>> check_attack(LossThreshold())
+    """
+    _check_facts(attack)
+    observations = _observed(seed=0)
+    for array in (observations.logits, observations.labels, observations.membership):
+        array.setflags(write=False)
+    scores = _scores(attack, observations, 0)
+    _check_one_sided(attack, observations)
+    _check_order(attack, observations, scores)
+    _check_secrecy(attack, observations, observations)
+    if "shadows" in attack.needs:
+        other = _observed(seed=1)
+        plain = replace(
+            other,
+            labels=observations.labels,
+            membership=observations.membership,
+            population_labels=observations.population_labels,
+        )
+        _check_secrecy(attack, observations, plain)
+    again = _scores(attack, observations, 0)
+    _require(np.array_equal(scores, again), attack, "must give the same scores when it is asked again")
+    _check_power(attack)
+    for models in (4, 8):
+        check_null(attack, planted(models, 1000, 0.0, np.random.default_rng(models), queries=2, classes=3))
+
+
+def check_null(attack: Attack, observations: Observations, shadows: Observations | None = None) -> None:
+    """Raises AssertionError where the attack finds members among models that memorise nothing."""
+    aucs = _aucs(attack, observations, shadows)
+    pairs = [(int(row.sum()), int((~row).sum())) for row in observations.membership[: len(aucs)]]
+    variance = sum((ours + others + 1) / (12 * ours * others) for ours, others in pairs) / len(pairs) ** 2
+    error = 4 * float(np.sqrt(variance))
+    mean = float(aucs.mean())
+    rule = f"must have an AUC of 0.5 ± {error:.3f} where nothing leaks, got {mean:.3f}"
+    _require(abs(mean - 0.5) < error, attack, rule)
+
+
+def _check_facts(attack: Attack) -> None:
+    _require(isinstance(attack, Attack), attack, "must extend mgaudit.attacks.Attack")
+    for fact in ("cost", "source"):
+        _require(isinstance(getattr(attack, fact), str), attack, f"must have a text for its {fact}")
+    _require(isinstance(attack.needs, frozenset), attack, "must have a frozenset for its needs")
+    try:
+        extras_in(attack.needs)
+    except ValueError as error:
+        raise AssertionError(f"{attack!r}: {error}") from error
+
+
+def _check_one_sided(attack: Attack, observations: Observations) -> None:
+    membership = observations.membership.copy()
+    membership[1:, 5], membership[1:, 6] = True, False
+    _scores(attack, replace(observations, membership=membership), 0)
+
+
+def _check_order(attack: Attack, observations: Observations, scores: Floats) -> None:
+    models, examples = observations.membership.shape
+    generator = np.random.default_rng(1)
+    order = generator.permutation(examples)
+    moved = _scores(attack, reordered(observations, 1, order), 0)
+    close = np.allclose(scores[order], moved, atol=TOLERANCE)
+    _require(close, attack, "must give an example the same score wherever it stands")
+    shadows = np.concatenate([[0], 1 + generator.permutation(models - 1)])
+    moved = _scores(attack, reordered(observations, 0, shadows), 0)
+    _require(np.allclose(scores, moved, atol=TOLERANCE), attack, "must not depend on the order of the shadows")
+
+
+def _check_secrecy(attack: Attack, observations: Observations, shadows: Observations) -> None:
+    target = 3
+    membership = observations.membership.copy()
+    membership[target] = ~membership[target]
+    changed = replace(observations, membership=membership)
+    changed_shadows = changed if shadows is observations else replace(shadows, membership=membership)
+    before, after = _scores(attack, observations, target, shadows), _scores(attack, changed, target, changed_shadows)
+    _require(np.allclose(before, after, atol=TOLERANCE), attack, "must not depend on the target's own membership")
+
+
+def _check_power(attack: Attack) -> None:
+    mean = float(_aucs(attack, _observed(seed=0)).mean())
+    rule = f"must score members higher: an AUC above {CLEAR_AUC} is easy on the planted data, got {mean:.3f}"
+    _require(mean > CLEAR_AUC, attack, rule)
+    generator = np.random.default_rng(0)
+    mean = float(_aucs(attack, planted(16, 1000, SHIFT, generator, queries=2, classes=3)).mean())
+    least, most = attack.planted_auc, MOST if attack.needs & TELL_DIFFICULTY else BLIND
+    _require(
+        mean > least, attack, f"must have an AUC above its planted_auc {least:g} on the planted data, got {mean:.3f}"
+    )
+    rule = f"must not have an AUC above {most:.3f} on the planted data: no attack with its needs can, got {mean:.3f}"
+    _require(mean < most + CHANCE, attack, rule)
+
+
+def _scores(
+    attack: Attack, observations: Observations, target: int, shadows: Observations | None = None
+) -> NDArray[np.float64]:
+    other = None if shadows is observations else shadows
+    try:
+        scores = attack.score(observations.view(target, other))
+    except Exception as error:  # whatever a user's code may raise
+        line = " ".join(str(error).split())
+        raise AssertionError(f"{attack!r} must score every view, and fails: {type(error).__name__}: {line}") from error
+    examples = observations.membership.shape[1]
+    of_floats = isinstance(scores, np.ndarray) and scores.dtype == np.float64
+    kind = f"{scores.dtype} of shape {scores.shape}" if isinstance(scores, np.ndarray) else type(scores).__name__
+    right = of_floats and scores.shape == (examples,)
+    _require(right, attack, f"must return float64 scores of shape ({examples},), one for each example, got {kind}")
+    _require(bool(np.isfinite(scores).all()), attack, "must give every example a finite score")
+    return scores
+
+
+def _aucs(attack: Attack, observations: Observations, shadows: Observations | None = None) -> Floats:
+    targets = range(min(len(observations.membership), MOST_TARGETS))
+    scores = [_scores(attack, observations, target, shadows) for target in targets]
+    return np.array([float(roc(*pair).auc()) for pair in zip(scores, observations.membership, strict=False)])
+
+
+def _observed(seed: int) -> Observations:
+    return planted(8, 120, CLEAR_SHIFT, np.random.default_rng(seed), queries=2, classes=3)
+
+
+def _require(kept: bool, attack: object, rule: str) -> None:
+    if not kept:
+        raise AssertionError(f"{attack!r} {rule}")
+
+
+def reordered(observations: Observations, axis: int, order: NDArray[np.integer]) -> Observations:
+    """Returns the observations with models (axis 0) or examples (axis 1) in another order."""
+    assert observations.population_logits is not None
+    population = observations.population_logits if axis else observations.population_logits[order]
+    population_extras = observations.population_extras
+    return replace(
+        observations,
+        logits=observations.logits.take(order, axis),
+        labels=observations.labels[order] if axis else observations.labels,
+        membership=observations.membership.take(order, axis),
+        population_logits=population,
+        extras={name: values.take(order, axis) for name, values in observations.extras.items()},
+        population_extras={name: values if axis else values[order] for name, values in population_extras.items()},
+    )
+
+
+def observations_of(phi: Floats, membership: NDArray[np.bool_], population: Floats | None = None) -> Observations:
+    """Returns two-class logits whose logit confidence is `phi` (models, examples[, queries]) to the last bit.
+
+    `population` (models, population, queries) is that of the population, if there is to be one.
+    """
+    if phi.ndim == 2:
+        phi = phi[:, :, np.newaxis]
+    logits = np.stack([phi, np.zeros_like(phi)], axis=-1)
+    labels = np.zeros(phi.shape[1], dtype=np.int64)
+    if population is None:
+        return Observations(logits, labels, membership)
+    others = np.stack([population, np.zeros_like(population)], axis=-1)
+    return Observations(logits, labels, membership, others, np.zeros(population.shape[1], dtype=np.int64))
+
+
+def planted(
+    models: int, examples: int, shift: float, generator: np.random.Generator, queries: int = 1, classes: int = 2
+) -> Observations:
+    """Returns observations of models whose phi is N(difficulty of the example, 1), and `shift` higher on members.
+
+    The difficulty is N(0, 9). With two classes all labels are 0 and phi is exact to the last bit; with more, labels
+    and what the logits of the other classes share out are random. All extras are made up.
+    """
+    membership = generator.random((models, examples)) < 0.5
+    difficulty = 3 * generator.standard_normal((1, examples, 1))
+    noise = generator.standard_normal((models, examples, queries))
+    others = 3 * generator.standard_normal((1, POPULATION, 1))
+    population = others + generator.standard_normal((models, POPULATION, queries))
+    phi = difficulty + noise + shift * membership[:, :, np.newaxis]
+    extras: dict[str, NDArray[np.floating]] = {}
+    population_extras: dict[str, NDArray[np.floating]] = {}
+    for name, extra in EXTRAS.items():
+        extras[name] = extra.made_up(difficulty, phi, generator)
+        if extra.of_population:
+            population_extras[name] = extra.made_up(others, population, generator)
+    observations = replace(
+        observations_of(phi, membership, population), extras=extras, population_extras=population_extras
+    )
+    if classes == 2:
+        return observations
+    labels = generator.integers(0, classes, examples)
+    population_labels = generator.integers(0, classes, POPULATION)
+    return replace(
+        observations,
+        logits=_several_classes(phi, labels, classes, generator),
+        labels=labels,
+        population_logits=_several_classes(population, population_labels, classes, generator),
+        population_labels=population_labels,
+    )
+
+
+def _several_classes(phi: Floats, labels: NDArray[np.int64], classes: int, generator: np.random.Generator) -> Floats:
+    """Returns logits (models, examples, queries, classes) whose logit confidence is `phi`."""
+    others = log_softmax(generator.standard_normal((*phi.shape, classes - 1)), axis=-1)
+    logits = np.empty((*phi.shape, classes))
+    for example, label in enumerate(labels):
+        logits[:, example, :, label] = phi[:, example]
+        logits[:, example][..., np.arange(classes) != label] = others[:, example]
+    return logits

@@ -1,0 +1,19 @@
+"""The figures of a study's success and cost, side by side."""
+
+from mgaudit.reports.figures.accuracy import accuracy_drawing
+from mgaudit.reports.figures.roc import roc_drawing
+from mgaudit.reports.figures.scores import score_drawing
+from mgaudit.reports.figures.strengths import strength_drawings
+from mgaudit.reports.results import Arrays, StudyResult
+from mgaudit.reports.section import Section
+
+
+def figures_section(study: StudyResult, arrays: Arrays) -> Section:
+    """Returns accuracy and AUC, the strengths, ROC curves and scores."""
+    return Section.of(
+        "Figures",
+        accuracy_drawing(study),
+        *strength_drawings(study),
+        roc_drawing(study, arrays),
+        score_drawing(study, arrays),
+    )
