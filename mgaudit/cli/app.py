@@ -108,8 +108,8 @@ def run(
     scheme: Annotated[
         str | None, typer.Option(help="The noise to audit in place of the mask: NAME:key=value,…")
     ] = None,
-    baseline: Annotated[
-        bool | None, typer.Option("--baseline/--no-baseline", help="The arm without noise (default: yes).")
+    plain: Annotated[
+        bool | None, typer.Option("--plain/--no-plain", help="The arm without noise (default: yes).")
     ] = None,
     dp: Annotated[bool | None, typer.Option("--dp/--no-dp", help="The arm trained with DP-SGD (default: yes).")] = None,
     epsilon: EpsilonOption = None,
@@ -175,17 +175,16 @@ def run(
     with user_errors():
         progress.stage("loading data and settings")
         from mgaudit.compute.parallel import default_jobs
-        from mgaudit.settings.study_settings import StudySettings, edited_schemes, read_settings, study_settings
+        from mgaudit.settings.schemes import edited_schemes
+        from mgaudit.settings.study_settings import DEFAULT_SCHEMES, read_settings, study_settings
         from mgaudit.storage.ensembles import check_cache_folder
         from mgaudit.study.study import plan_study, run_study
 
         if kappa is not None and scheme is not None:
             raise ValueError("--kappa and --scheme both name the noise to audit; give one of them")
         audited = scheme if kappa is None else f"gaussian-mask:kappa={kappa:.15g}"
-        values = _with_given(study_settings(read_settings(settings)).as_dict() if settings else {}, given, training)
-        values["schemes"] = edited_schemes(
-            values.get("schemes", StudySettings().schemes), audited, baseline, dp, epsilon, delta
-        )
+        values = _with_given(study_settings(read_settings(settings)).values() if settings else {}, given, training)
+        values["schemes"] = edited_schemes(values.get("schemes", DEFAULT_SCHEMES), audited, plain, dp, epsilon, delta)
         check_cache_folder()
         plan = plan_study(study_settings(values))
         folder = RunFolder.create(out_folder, plan.slug, plan.sha256)
@@ -275,17 +274,13 @@ def audit_dp(
     with user_errors():
         progress.stage("loading data and settings")
         from mgaudit.compute.parallel import default_jobs
-        from mgaudit.settings.study_settings import DPAuditSettings, dp_audit_settings, edited_schemes, read_settings
+        from mgaudit.settings.schemes import audited_scheme
+        from mgaudit.settings.study_settings import DEFAULT_AUDITED, dp_audit_settings, read_settings
         from mgaudit.storage.ensembles import check_cache_folder
         from mgaudit.study.dp_audit import plan_dp_audit, run_dp_audit
 
-        values = _with_given(dp_audit_settings(read_settings(settings)).as_dict() if settings else {}, given, training)
-        audited = scheme or values.get("scheme", DPAuditSettings().scheme)
-        if epsilon is not None or delta is not None:
-            if not audited.startswith("dp-sgd"):
-                raise ValueError(f"--epsilon and --delta are settings of dp-sgd, and --scheme is {audited}")
-            (audited,) = edited_schemes([audited], epsilon=epsilon, delta=delta)
-        values["scheme"] = audited
+        values = _with_given(dp_audit_settings(read_settings(settings)).values() if settings else {}, given, training)
+        values["scheme"] = audited_scheme(scheme or values.get("scheme", DEFAULT_AUDITED), epsilon, delta)
         check_cache_folder()
         plan = plan_dp_audit(dp_audit_settings(values))
         folder = RunFolder.create(out_folder, plan.slug, plan.sha256)
@@ -390,10 +385,10 @@ def list_(
 @data.command(name="list")
 def data_list(as_json: JsonOption = False) -> None:
     """List the published datasets: whether they are here, their size and their source."""
-    from mgaudit.targets.datasets import PUBLISHED
+    from mgaudit.targets.datasets import published_datasets
 
     with user_errors():
-        listed = [(one.name, one.state(), one.size, one.source) for one in PUBLISHED.values()]
+        listed = [(one.name, one.state(), one.size, one.source) for one in published_datasets().values()]
     if as_json:
         print(json.dumps([dict(zip(("name", "state", "bytes", "source"), one, strict=True)) for one in listed]))
         return

@@ -59,7 +59,7 @@ def _run(path: Path) -> Run:
         if (path / RESULT_FILE).is_file():
             content = json.loads((path / RESULT_FILE).read_text(encoding="utf-8"))
             studies = content["studies"]
-            what = ", ".join(dict.fromkeys(f"{one['target']} on {one['dataset']['name']}" for one in studies))
+            what = ", ".join(dict.fromkeys(f"{one['target']['label']} on {one['dataset']['name']}" for one in studies))
             arms = dict.fromkeys(arm["label"] for one in studies for arm in one["arms"])
             return Run(path.name, size, studies[0]["times"]["started"], what, tuple(arms))
         if (path / DP_AUDIT_FILE).is_file():

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.compute import parallel
-from mgaudit.settings.study_settings import attack_choice
+from mgaudit.settings.schemes import PLAIN
 from mgaudit.study.arm import Arm, Outputs, TrainedArm, ensemble_folder, models_there
 from mgaudit.study.attack import audit
 from mgaudit.study.comparison import cell_name
@@ -105,7 +105,7 @@ class _Measure:
     def stack_seconds(self, arm: Arm, design: Design, workers: int) -> float:
         """Returns the seconds that training one stack of the arm takes."""
         recipe, data = arm.recipe, design.dataset
-        names = tuple(part.name for part in arm.settings.choice.parts)
+        names = tuple(part.name for part in arm.settings.scheme.parts)
         kind = (arm.settings.target, data.input_shape, len(data.classes), names, recipe.stack, workers)
         if kind not in self._steps:
             self._progress.stage(f"timing steps of {arm.settings.target}, {' + '.join(names)}")
@@ -120,7 +120,7 @@ class _Measure:
     def auditing(self, arm: Arm, cell: Plan) -> float:
         """Returns the seconds that querying and attacking this arm of the study takes."""
         data = cell.design.dataset
-        plain = next((one for one in cell.arms if one.settings.scheme == cell.settings.baseline), None)
+        plain = next((one for one in cell.arms if one.settings.scheme.is_only(PLAIN)), None)
         naive = None if arm is plain else plain
         shapes = (data.inputs.shape, data.test_inputs.shape, len(data.classes))
         kind = (arm.settings.target, shapes, arm.queries.number, naive is None)
@@ -202,7 +202,7 @@ def _querying(arm: Arm, naive: Arm | None, design: Design) -> float:
     seconds = _second_time(lambda: asked(Queries()))  # accuracy comes of them
     if arm.queries != Queries():
         seconds += _second_time(lambda: asked(arm.queries)) * (1 if naive is None else 2)
-    if any("gradient_norm" in attack_choice(text).built().needs for text in arm.settings.attacks):
+    if any("gradient_norm" in attack.built.needs for attack in arm.settings.attacks):
         seconds += _second_time(lambda: ensemble.gradient_norms(data.inputs, data.labels, design.device))
     return arm.settings.models * seconds
 

@@ -75,7 +75,7 @@ def measure_attacks(settings: Audits, workshop: Workshop) -> Data:
             for row in attack_rows(arm_of(study, scheme), target=target, kappa=kappa)
         ],
         "ignorance": [
-            {"target": target, "kappa": kappas[one.scheme], "attack": one.attack, **told("gap", one.gap)}
+            {"target": target, "kappa": kappas[one.arm], "attack": one.attack, **told("gap", one.gap)}
             for target, study in studies.items()
             for one in study.analysis.ignorance
         ],
