@@ -19,7 +19,7 @@ def across_studies(studies: Sequence[StudyResult]) -> Table:
     found: dict[tuple[str, str], dict[int, AuditResult]] = {}
     for study in studies:
         for arm in study.arms:
-            found.setdefault((study.name, arm.scheme), {})[int(study.settings["seed"])] = arm
+            found.setdefault((study.name, arm.key), {})[int(study.settings["seed"])] = arm
     rows = []
     for (name, _), by_seed in found.items():
         arms = list(by_seed.values())

@@ -15,14 +15,14 @@ STATUS = {"front": "on the front", "within error": "within error", "dominated": 
 
 def differences(study: StudyResult) -> Table:
     """Returns every arm's paired differences to the arm without noise, with corrected p-values."""
-    found = {(one.scheme, one.attack, one.metric): one for one in study.analysis.changes}
+    found = {(one.arm, one.attack, one.knowledge, one.metric): one for one in study.analysis.changes}
     shown = ANALYSED[:2]
     columns = ["Arm", "Attack", *(f"Δ {metric_title(name)}" for name in shown), "Δ test acc., points"]
     rows = []
     for arm in study.arms if found else []:
-        for place, attack in enumerate(arm.attacks if arm.scheme != study.baseline else []):
-            ours = [found.get((arm.scheme, attack.name, name)) for name in shown]
-            accuracy = Cell("") if place else _change(found.get((arm.scheme, None, TEST_ACCURACY)))
+        for place, attack in enumerate(arm.attacks if not arm.is_plain else []):
+            ours = [found.get((arm.key, attack.attack, attack.knowledge, name)) for name in shown]
+            accuracy = Cell("") if place else _change(found.get((arm.key, None, None, TEST_ACCURACY)))
             rows.append([Cell(arm.label), Cell(attack.name), *map(_change, ours), accuracy])
     tests = {metric: sum(one.metric == metric for one in study.analysis.changes) for metric in (*shown, TEST_ACCURACY)}
     notes = [
@@ -48,7 +48,7 @@ def front(study: StudyResult) -> Table:
     labels = _labels(study)
     rows = []
     for one in study.analysis.front:
-        arm = study.arms[list(labels).index(one.scheme)]
+        arm = study.arms[list(labels).index(one.arm)]
         auc = arm.attacks[0].metrics["auc"]
         rows.append(
             [
@@ -78,8 +78,7 @@ def matched(study: StudyResult, metric: str) -> Table:
     found = {(one.family, one.reference): one for one in study.analysis.matched}
     families = list(dict.fromkeys(one.family for one in study.analysis.matched))
     rows = [
-        [Cell(family), *(_matched(found.get((family, arm.scheme)), metric) for arm in references)]
-        for family in families
+        [Cell(family), *(_matched(found.get((family, arm.key)), metric) for arm in references)] for family in families
     ]
     columns = [
         "Scheme",
@@ -105,7 +104,7 @@ def matched(study: StudyResult, metric: str) -> Table:
 
 def _references(study: StudyResult) -> list[AuditResult]:
     """Returns the arms of DP-SGD, or where there is none the middle one of each family: the first few."""
-    private = [arm for arm in study.arms if is_dp_sgd(arm.strength)]
+    private = [arm for arm in study.arms if is_dp_sgd(arm)]
     if not private:
         grouped: dict[str, list[AuditResult]] = {}
         for arm in study.arms:
@@ -130,7 +129,7 @@ def dp_equivalent(study: StudyResult) -> Table:
     labels = _labels(study)
     rows = [
         [
-            Cell(labels[one.scheme]),
+            Cell(labels[one.arm]),
             Cell(one.attack),
             _epsilon(one, study),
             Cell("–") if one.accuracy is None else number(one.accuracy, 100, 1),
@@ -149,7 +148,7 @@ def dp_equivalent(study: StudyResult) -> Table:
 
 
 def _epsilon(one: DPEquivalent, study: StudyResult) -> Cell:
-    epsilons = [arm.claim.epsilon for arm in study.arms if is_dp_sgd(arm.strength) and arm.claim is not None]
+    epsilons = [arm.claim.epsilon for arm in study.arms if is_dp_sgd(arm) and arm.claim is not None]
     finite = sorted(epsilon for epsilon in epsilons if epsilon is not None)
     low = f"below {finite[0]:.3g}" if one.low is None else f"{one.low:.3g}"
     high = f"above {finite[-1]:.3g}" if one.high is None else f"{one.high:.3g}"
@@ -165,7 +164,7 @@ def ignorance(study: StudyResult) -> Table:
     labels = _labels(study)
     rows = [
         [
-            Cell(labels[one.scheme]),
+            Cell(labels[one.arm]),
             Cell(one.attack),
             *(number(level) for level in (one.plain, one.naive, one.adaptive)),
             *(number(gap, signed=True) for gap in (one.apparent, one.real, one.gap)),
@@ -187,7 +186,7 @@ def shared_exposure(study: StudyResult) -> Table:
     found = study.analysis.exposure
     rows = [
         [
-            Cell(labels[one.scheme]),
+            Cell(labels[one.arm]),
             number(one.here, 100, 1),
             number(one.difference, 100, 1, signed=True),
             Cell(f"{one.also_exposed * 100:.1f}", value=one.also_exposed * 100),
@@ -231,7 +230,7 @@ def power(study: StudyResult) -> Table:
 
 
 def _labels(study: StudyResult) -> dict[str, str]:
-    return {arm.scheme: arm.label for arm in study.arms}
+    return {arm.key: arm.label for arm in study.arms}
 
 
 def _table(

@@ -19,7 +19,7 @@ def families(arms: Sequence[AuditResult]) -> dict[str, list[int]]:
     for family, members in grouped.items():
         places = [place for _, place in sorted(members)]
         first = arms[places[0]].strength
-        origin = [place for place, arm in enumerate(arms) if first is not None and arm.scheme == first.origin]
+        origin = [place for place, arm in enumerate(arms) if first is not None and arm.key == first.origin]
         found[family] = [*origin, *places]
     return found
 
@@ -30,11 +30,6 @@ def strength(one: Strength) -> float:
     return -value if one.reversed else value
 
 
-def is_dp_sgd(one: Strength | None) -> bool:
-    """Returns whether the strength is DP-SGD's epsilon, and DP-SGD all that there is."""
-    return (
-        one is not None
-        and one.parameter == "epsilon"
-        and one.family.partition(":")[0] == "dp-sgd"
-        and "+" not in one.family
-    )
+def is_dp_sgd(arm: AuditResult) -> bool:
+    """Returns whether DP-SGD is all that there is of the arm's scheme; its strength is then epsilon."""
+    return [part.name for part in arm.scheme] == ["dp-sgd"]

@@ -1,4 +1,7 @@
-"""What a study finds when its arms are set against one another: the records of `mgaudit.analysis`."""
+"""What a study finds when its arms are set against one another: the records of `mgaudit.analysis`.
+
+`arm`, `by` and `reference` are the keys of arms.
+"""
 
 from typing import Literal
 
@@ -13,14 +16,15 @@ TEST_ACCURACY = "test_accuracy"
 
 
 class Change(Record):
-    """One metric of one attack, or test accuracy (`attack` None), of an arm less that of the arm without noise.
+    """One metric of one attack, or test accuracy (`attack` and `knowledge` None), of an arm less that of the plain arm.
 
     `p_value` is that of the two-sided test that inverts the interval, `p_adjusted` is Holm's over all arms and attacks
     with the same metric.
     """
 
-    scheme: str
+    arm: str
     attack: str | None
+    knowledge: Literal["adaptive", "naive"] | None
     metric: str
     difference: Estimate
     p_value: float
@@ -41,7 +45,7 @@ class FrontPoint(Record):
     arm has more of each.
     """
 
-    scheme: str
+    arm: str
     status: Literal["front", "within error", "dominated"]
     by: str | None
     accuracy: Estimate | None
@@ -73,7 +77,7 @@ class DPEquivalent(Record):
     then `beyond` says on which side. `accuracy_difference` is the arm's test accuracy less DP-SGD's.
     """
 
-    scheme: str
+    arm: str
     attack: str
     epsilon: float | None
     low: float | None
@@ -91,7 +95,7 @@ class Ignorance(Record):
     noise.
     """
 
-    scheme: str
+    arm: str
     attack: str
     plain: Estimate
     naive: Estimate
@@ -110,7 +114,7 @@ class SharedExposure(Record):
     that are among as many most exposed ones under the arm, too; `by_chance` is what a random choice would give.
     """
 
-    scheme: str
+    arm: str
     examples: int
     plain: Estimate
     here: Estimate

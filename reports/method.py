@@ -78,14 +78,14 @@ def _comparisons(study: StudyResult) -> list[str]:
 
 
 def _threat_model(study: StudyResult) -> str:
-    queries = study.settings["queries"]
+    queries = study.queries
     asked = (
         "once for each example"
-        if queries == "plain"
-        else f"several times for each example, the same questions for every model ({queries}; an arm without noise on "
-        "its inputs is asked once where the queries are draws of the training noise),"
-        if queries.startswith("mask") and "kappa" not in queries
-        else f"several times for each example, the same questions for every model ({queries}),"
+        if queries.name == "plain"
+        else f"several times for each example, the same questions for every model ({queries.label}; an arm without "
+        "noise on its inputs is asked once where the queries are draws of the training noise),"
+        if queries.name == "mask" and "kappa" not in queries.options
+        else f"several times for each example, the same questions for every model ({queries.label}),"
     )
     text = f"Threat model: the adversary queries the target {asked} and sees its logits."
     needs = {need for attack in study.arms[0].attacks for need in attack.needs}
@@ -141,7 +141,7 @@ def facts(study: StudyResult) -> list[tuple[str, str]]:
     rates = ", ".join(f"{rate:g} ({who})" for rate, who in _rates(study).items())
     reused = sum(times.models_reused.values())
     return [
-        ("Target", study.target),
+        ("Target", study.target.label),
         (
             "Data",
             f"{study.dataset.name}: {study.dataset.examples} examples of shape {study.dataset.input_shape}, "

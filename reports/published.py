@@ -11,19 +11,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from pathlib import PurePath
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from mgaudit.reports.record import Estimate, Record
+from mgaudit.reports.record import ChoiceRecord, Estimate, Record
 from mgaudit.reports.results import Arrays, AttackResult, AuditResult, StudyResult
 from mgaudit.reports.section import Section
 from mgaudit.reports.table import Cell, Table, number
 from mgaudit.reports.tables import FEW_FALSE_POSITIVES, metric_title
 
 ACCURACIES = ("train_accuracy", "test_accuracy")
-PATHS = ("folder", "npz", "csv")
 CIFAR10 = {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"}
 CIFAR10_SHAPE = (3, 32, 32)
 INPUTS = "standardised per channel"
@@ -58,14 +56,14 @@ class Number(Record):
 class Setting(Record):
     """What the numbers are of. None is what the source does not state.
 
-    `scheme` and `attack` are spelt as mgaudit spells them, and `variant` says how their attack differs from ours of
+    `scheme` and `attack` are named as mgaudit names them, and `variant` says how their attack differs from ours of
     that name; accuracies have no attack. `training_examples` are those of one model, and `threshold` is that of the
     balanced accuracy.
     """
 
     dataset: str
-    scheme: str
-    attack: str | None = None
+    scheme: list[ChoiceRecord]
+    attack: ChoiceRecord | None = None
     variant: str | None = None
     knowledge: Literal["adaptive", "naive"] = "adaptive"
     network: str | None = None
@@ -169,49 +167,48 @@ def published_table(study: StudyResult) -> Table:
 def _dataset(study: StudyResult) -> str:
     data = study.dataset
     is_cifar10 = (
-        data.name.startswith("folder:")
+        data.choice.name == "folder"
         and set(data.classes) == CIFAR10
         and len(data.classes) == len(CIFAR10)
         and data.input_shape == CIFAR10_SHAPE
     )
-    return "cifar10" if is_cifar10 else data.name
+    return "cifar10" if is_cifar10 else data.choice.name
 
 
-def _spec(text: str) -> tuple[str, dict[str, str]]:
-    """Returns name and options of a choice spelt `name:key=value,key=value`."""
-    name, _, rest = text.partition(":")
-    return name, {key: value for key, _, value in (part.partition("=") for part in rest.split(",") if part)}
-
-
-def _same_scheme(there: str, here: str) -> bool:
+def _same_scheme(there: list[ChoiceRecord], here: list[ChoiceRecord]) -> bool:
     """Returns whether the schemes are equal but for what DP-SGD's epsilon takes into account."""
-    (name, options), (our_name, ours) = _spec(there), _spec(here)
-    for found in (options, ours):
-        for key in ("delta", "max_grad_norm"):
-            found.pop(key, None)
-    return name == our_name and options.keys() == ours.keys() and all(_equal(options[key], ours[key]) for key in ours)
+    return len(there) == len(here) and all(_same_part(*parts) for parts in zip(there, here, strict=True))
 
 
-def _equal(there: str, here: str) -> bool:
-    try:
-        return math.isclose(float(there), float(here), rel_tol=0, abs_tol=1e-9)
-    except ValueError:
-        return there == here
+def _same_part(there: ChoiceRecord, here: ChoiceRecord) -> bool:
+    theirs, ours = (
+        {key: value for key, value in part.options.items() if key not in ("delta", "max_grad_norm")}
+        for part in (there, here)
+    )
+    return (
+        there.name == here.name and theirs.keys() == ours.keys() and all(_equal(theirs[key], ours[key]) for key in ours)
+    )
+
+
+def _equal(there: object, here: object) -> bool:
+    if isinstance(there, int | float) and isinstance(here, int | float):
+        return math.isclose(there, here, rel_tol=0, abs_tol=1e-9)
+    return there == here
 
 
 def _attacks(setting: Setting, arm: AuditResult) -> Sequence[AttackResult | None]:
     """Returns the arm's attacks that are the setting's, whatever they are tuned to; [None] where it has no attack."""
-    if setting.attack is None:
+    theirs = setting.attack
+    if theirs is None:
         return [None]
-    name, options = _spec(setting.attack)
-    same = []
-    for attack in arm.attacks:
-        our_name, ours = _spec(attack.attack)
-        # Offline and online adversaries do not know the same.
-        online = options.get("online", "true") == ours.get("online", "true")
-        if our_name == name and online and attack.knowledge == setting.knowledge:
-            same.append(attack)
-    return same
+    # Offline and online adversaries do not know the same.
+    return [
+        attack
+        for attack in arm.attacks
+        if attack.choice.name == theirs.name
+        and attack.choice.options.get("online", True) == theirs.options.get("online", True)
+        and attack.knowledge == setting.knowledge
+    ]
 
 
 def _ours(arm: AuditResult, attack: AttackResult | None, metric: str) -> Estimate | None:
@@ -224,15 +221,15 @@ def _differences(
     study: StudyResult, arm: AuditResult, attack: AttackResult | None, there: Setting, metric: str
 ) -> list[str]:
     said, pairs = [], _training(study, arm, there)
-    if study.dataset.name != there.dataset:
+    if study.dataset.choice.name != there.dataset:
         said.append(
             "data: CIFAR-10 there, here a folder with its class names and picture shape, which cannot be known to be it"
         )
     if attack is not None:
         pairs += _attacking(study, attack, there, metric)
-        if there.variant is not None or _spec(there.attack or "") != _spec(attack.attack):
+        if there.variant is not None or there.attack != attack.choice:
             variant = f" ({there.variant})" if there.variant else ""
-            said.append(f"attack: {there.attack}{variant} there, {attack.attack} here")
+            said.append(f"attack: {there.attack}{variant} there, {attack.choice} here")
         if attack.false_positives_allowed.get(metric, FEW_FALSE_POSITIVES) < FEW_FALSE_POSITIVES:
             said.append(
                 f"coarse here: fewer than {FEW_FALSE_POSITIVES} of a target's {attack.non_members} or more non-members "
@@ -252,25 +249,25 @@ def _training(study: StudyResult, arm: AuditResult, there: Setting) -> list[Pair
     training = study.settings["training"]
     epochs = min(training["epochs"], training.get("stop_epoch") or training["epochs"])
     pairs: list[Pair] = [
-        ("network", there.network, study.target),
+        ("network", there.network, study.target.label),
         ("training examples", there.training_examples, study.dataset.examples // 2),
         ("epochs", there.epochs, epochs),
         ("optimizer", there.optimizer, training["optimizer"]),
         ("augmentation", there.augmentation, training["augment"]),
         ("clients", 1, 1 if arm.claim is not None else training.get("clients", 1)),
     ]
-    if there.scheme.startswith("gaussian"):
+    if there.scheme[0].name in ("gaussian-mask", "gaussian-noise"):
         pairs.append(("inputs", there.inputs, INPUTS))
     if arm.claim is not None:
         pairs.append(("clipping norm", there.max_grad_norm, arm.claim.max_grad_norm))
-        if "epsilon" in _spec(there.scheme)[1]:
+        if "epsilon" in there.scheme[0].options:
             pairs += [("δ", there.delta, arm.claim.delta), ("accountant", there.accountant, arm.claim.accountant)]
     return pairs
 
 
 def _attacking(study: StudyResult, attack: AttackResult, there: Setting, metric: str) -> list[Pair]:
     """Returns what may differ in the attack and how it is measured."""
-    pairs: list[Pair] = [("queries", there.queries, study.settings["queries"])]
+    pairs: list[Pair] = [("queries", there.queries, study.queries.label)]
     if "shadows" in attack.needs:
         pairs.append(("shadows", there.shadows, len(attack.targets) - 1))
     if metric == "balanced_accuracy":
@@ -298,8 +295,7 @@ def _in_its_unit(one: Comparison) -> Cell:
 
 def _why_none(study: StudyResult) -> str:
     name, everything = _dataset(study), published()
-    kind, _, path = name.partition(":")
-    shown = f"{kind}:{PurePath(path).name}" if kind in PATHS else name
+    shown = name if name == "cifar10" else study.dataset.short_name
     here = [one.setting for one in everything if one.setting.dataset == name]
     if not here:
         return (
@@ -308,7 +304,8 @@ def _why_none(study: StudyResult) -> str:
         )
     schemes: dict[str, dict[str, None]] = {}
     for setting in here:
-        schemes.setdefault(setting.scheme, {})[setting.attack or "accuracy"] = None
+        scheme = " + ".join(map(str, setting.scheme))
+        schemes.setdefault(scheme, {})["accuracy" if setting.attack is None else str(setting.attack)] = None
     known = "; ".join(f"{scheme} ({', '.join(attacks)})" for scheme, attacks in schemes.items())
     return (
         f"No published figure for {shown} has a scheme, its strength, an attack and a metric of this study; known are "

@@ -1,6 +1,6 @@
 """What every part of a result is made of."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -9,6 +9,31 @@ class Record(BaseModel):
     """A part of a result: unchanging, of finite numbers, without unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ChoiceRecord(Record):
+    """A scheme, an attack, a network, queries or a dataset by name, and its options that are not the defaults."""
+
+    name: str
+    options: dict[str, Any] = {}
+
+    def __str__(self) -> str:
+        options = ", ".join(f"{key}={_shown(value)}" for key, value in self.options.items())
+        return f"{self.name} ({options})" if options else self.name
+
+
+class NamedChoice(ChoiceRecord):
+    """A choice and the `label` that a reader sees."""
+
+    label: str
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return "x".join(map(_shown, value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.15g}" if isinstance(value, float) else str(value)
 
 
 class Estimate(Record):

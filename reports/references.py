@@ -8,18 +8,6 @@ from importlib.resources import files
 from mgaudit.reports.formats.latex_text import escaped
 from mgaudit.reports.results import Result, StudyResult
 
-SCHEMES = {
-    "gaussian-mask": "kolomvaki2026",
-    "gaussian-noise": "bishop1995",
-    "dropout": "srivastava2014",
-    "noise-nodes": "levi2022",
-    "weight-noise": "orvieto2023",
-    "label-noise": "angluin1988",
-    "dp-sgd": "abadi2016",
-    "weight-decay": "krogh1991",
-    "early-stop": "morgan1989",
-    "label-smoothing": "szegedy2016",
-}
 ONE_RUN = ("steinke2023", "mahloujifar2024")
 TWO_WAY = ("cameron2011", "owen2007")
 SINGLE_TARGET = ("delong1988", "clopper1934")
@@ -35,17 +23,21 @@ def references(result: Result) -> dict[str, str]:
     """
     known, found = entries(), dict[str, str]()
     for study in result.studies:
-        for attack in (attack for arm in study.arms for attack in arm.attacks):
-            key = key_of(attack.source)
-            found[key] = known.get(key) or _unknown(key, attack.source)
+        for source in _sources(study):
+            key = key_of(source)
+            found[key] = known.get(key) or _unknown(key, source)
         found |= {key: known[key] for key in _methods(study)}
     return found
 
 
+def _sources(study: StudyResult) -> Iterator[str]:
+    """Yields the sources of all attacks and schemes, as they were given."""
+    yield from (attack.source for arm in study.arms for attack in arm.attacks)
+    yield from (source for arm in study.arms for source in arm.sources)
+    yield from (source for arm in study.lost for source in arm.sources)
+
+
 def _methods(study: StudyResult) -> Iterator[str]:
-    for spec in [arm.scheme for arm in study.arms] + [arm.scheme for arm in study.lost]:
-        names = (part.partition(":")[0] for part in spec.split("+"))
-        yield from (SCHEMES[name] for name in names if name in SCHEMES)
     for arm in study.arms:
         if arm.claim is not None:
             yield OPACUS

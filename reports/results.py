@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from mgaudit.reports.findings import Analysis
-from mgaudit.reports.record import Estimate, Record
+from mgaudit.reports.record import ChoiceRecord, Estimate, NamedChoice, Record
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
+PLAIN = "none"  # the name of the scheme without noise
 RESULT_FILE = "result.json"
 ARRAYS_FILE = "arrays.npz"
 
@@ -26,10 +27,11 @@ Arrays = dict[str, NDArray[Any]]
 class AttackResult(Record):
     """One attack on one arm, whose models number `targets` were each the target in turn.
 
+    `attack` is how settings and reports name it, and `choice` its name and options.
     `metrics` holds the mean over targets of each metric by name (`auc`, `tpr_at_0.01_fpr`, …, all fractions),
     `per_target` the single values, `single_targets` AUC and TPRs of each target with intervals for new examples alone
     (DeLong; the TPR of the threshold that the non-members set, Clopper and Pearson), `differences` this arm less the
-    baseline, paired by target and example.
+    plain one, paired by target and example.
     An `adaptive` adversary trains the shadows under the arm's own scheme, a `naive` one without noise. `needs` is what
     the attack reads beside the target's outputs. `correct_guesses` says how many of the arm's `guesses` about each
     target were right, and `epsilon_lower_bound` (nats, at the arm's `delta`) what that proves of the mechanism, at 95 %
@@ -38,6 +40,7 @@ class AttackResult(Record):
     """
 
     attack: str
+    choice: ChoiceRecord
     knowledge: Literal["adaptive", "naive"]
     targets: list[int]
     source: str
@@ -98,9 +101,9 @@ class PrivacyClaim(Record):
 class Strength(Record):
     """Where an arm stands among those that differ from it in one number alone.
 
-    `family` is the scheme spelt without that number, which is the `value` of `parameter`; None stands for infinity.
-    Larger is stronger noise, or smaller is where it is `reversed`. At no strength the family is the scheme `origin`,
-    bit for bit; None where it is none that can be named.
+    `family` names the scheme without that number, which is the `value` of `parameter`; None stands for infinity.
+    Larger is stronger noise, or smaller is where it is `reversed`. At no strength the family is the arm with the key
+    `origin`, bit for bit; None where it is none that can be named.
     """
 
     family: str
@@ -123,10 +126,13 @@ class AuditResult(Record):
     Models that `diverged` are in nothing that follows, neither as targets nor as shadows.
     `guesses` about the members of each target bound epsilon from below at `delta`; `epsilon_provable` is what they
     would prove if all were right. `power` is the first attack's, from few shadows to all; empty where it uses none.
-    `note` is what the study file says of the arm.
+    `note` is what the study file says of the arm. `key` is the arm's name in settings, unique in the study; `scheme`
+    holds the parts of its scheme, and `sources` the papers behind them.
     """
 
-    scheme: str
+    key: str
+    scheme: list[ChoiceRecord]
+    sources: list[str]
     label: str
     note: str
     strength: Strength | None
@@ -143,6 +149,11 @@ class AuditResult(Record):
     power: list[PowerPoint]
     most_exposed: list[ExposedExample]
     by_class: list[ClassExposure]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether this is the plain arm, the one without noise."""
+        return is_plain(self.scheme)
 
     def attack(self, name: str, knowledge: str) -> AttackResult | None:
         """Returns the attack of that name by an adversary of that knowledge, if there is one."""
@@ -171,20 +182,34 @@ class AuditResult(Record):
 class LostArm(Record):
     """An arm that could not be audited: too many of its models `diverged`."""
 
-    scheme: str
+    key: str
+    scheme: list[ChoiceRecord]
+    sources: list[str]
     label: str
     diverged: list[int]
 
 
+def is_plain(scheme: Sequence[ChoiceRecord]) -> bool:
+    """Returns whether a scheme is training without noise."""
+    return [part.name for part in scheme] == [PLAIN]
+
+
 class DatasetSummary(Record):
-    """The data that were audited; `sha256` is over their content."""
+    """The data that were audited: `choice` as they were asked for; `sha256` is over their content."""
 
     name: str
+    choice: ChoiceRecord
     sha256: str
     examples: int
     test_examples: int
     input_shape: tuple[int, ...]
     classes: tuple[str, ...]
+
+    @property
+    def short_name(self) -> str:
+        """The name, a path in it cut down to its last part."""
+        path = self.choice.options.get("path")
+        return self.name if path is None else f"{self.choice.name}:{Path(path).name}"
 
 
 class Provenance(Record):
@@ -213,12 +238,12 @@ class StudyResult(Record):
     """
 
     settings: dict[str, Any]
-    target: str
+    target: NamedChoice
+    queries: NamedChoice
     dataset: DatasetSummary
     extras: dict[str, str]
     arms: list[AuditResult]
     lost: list[LostArm]
-    baseline: str | None
     analysis: Analysis
     provenance: Provenance
     times: Times
@@ -226,13 +251,12 @@ class StudyResult(Record):
     @property
     def plain(self) -> AuditResult | None:
         """The arm without noise, if there is one."""
-        return next((arm for arm in self.arms if arm.scheme == self.baseline), None)
+        return next((arm for arm in self.arms if arm.is_plain), None)
 
     @property
     def name(self) -> str:
         """What was audited: the target on the data; a path is cut down to its last part."""
-        kind, _, path = self.dataset.name.partition(":")
-        return f"{self.target} on {f'{kind}:{Path(path).name}' if path else kind}"
+        return f"{self.target.label} on {self.dataset.short_name}"
 
 
 class Result(Record):
@@ -241,7 +265,7 @@ class Result(Record):
     `command` runs it again, RUN being its folder; `title` and `note` are words of the study file.
     """
 
-    schema_version: Literal[4] = 4
+    schema_version: Literal[5] = 5
     title: str
     note: str
     command: str

@@ -122,8 +122,8 @@ def rounded_up(value: float) -> str:
 
 
 def all_metrics(study: StudyResult) -> Table:
-    """Returns every metric of every arm and attack, and its paired difference to the baseline."""
-    columns = ["Arm", "Attack", "Metric", "Value", "Difference to baseline"]
+    """Returns every metric of every arm and attack, and its paired difference to the plain arm."""
+    columns = ["Arm", "Attack", "Metric", "Value", "Difference to no noise"]
     rows = [
         [
             Cell(arm.label),

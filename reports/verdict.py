@@ -14,7 +14,7 @@ WHAT_AN_ALARM_MEANS = (
 
 def question(study: StudyResult) -> str:
     """Returns the question that the study answers."""
-    audited = [arm.label for arm in study.arms if arm.scheme != study.baseline and not _is_dp_sgd_alone(arm)]
+    audited = [arm.label for arm in study.arms if not arm.is_plain and not _is_dp_sgd_alone(arm)]
     if audited:
         noise = " or ".join(audited) if len(audited) <= MOST_NAMED else f"each of {len(audited)} schemes"
         return (
@@ -24,23 +24,27 @@ def question(study: StudyResult) -> str:
 
 
 def verdict(study: StudyResult) -> list[str]:
-    """Returns one sentence for each arm that is compared with the baseline, or for each arm, and then any alarm."""
-    baseline = study.plain
-    compared = [arm for arm in study.arms if arm is not baseline]
-    if baseline is None or not compared:
+    """Returns one sentence for each arm that is compared with the plain one, or for each arm, and then any alarm."""
+    plain = study.plain
+    compared = [arm for arm in study.arms if arm is not plain]
+    if plain is None or not compared:
         return [_alone(arm) for arm in study.arms] + divergence(study) + _alarms(study)
     if len(compared) > MOST_NAMED:
         lowest = sorted(compared, key=lambda arm: headline(arm).metrics["auc"].value)[:MOST_NAMED]
-        told = [_counted(compared, study), *(_compared(arm, baseline) for arm in lowest)]
+        told = [_counted(compared, study), *(_compared(arm, plain) for arm in lowest)]
     else:
-        told = [_compared(arm, baseline) for arm in compared]
+        told = [_compared(arm, plain) for arm in compared]
     return told + divergence(study) + _alarms(study)
 
 
 def _counted(compared: list[AuditResult], study: StudyResult) -> str:
     """Returns how many arms lower or raise the AUC of the first attack, corrected for their number."""
     attack = headline(compared[0]).attack
-    changes = [one for one in study.analysis.changes if one.attack == attack and one.metric == "auc"]
+    changes = [
+        one
+        for one in study.analysis.changes
+        if one.attack == attack and one.knowledge == "adaptive" and one.metric == "auc"
+    ]
     signs = [one.stands for one in changes]
     lower, same, higher = (signs.count(sign) for sign in (-1, 0, 1))
     return (
@@ -51,7 +55,7 @@ def _counted(compared: list[AuditResult], study: StudyResult) -> str:
 
 
 def _is_dp_sgd_alone(arm: AuditResult) -> bool:
-    return arm.claim is not None and "+" not in arm.scheme
+    return arm.claim is not None and len(arm.scheme) == 1
 
 
 def _alarms(study: StudyResult) -> list[str]:
@@ -65,10 +69,10 @@ def _alarms(study: StudyResult) -> list[str]:
 
 
 def _model(study: StudyResult) -> str:
-    word = study.target.split()[0]
+    word = study.target.label.split()[0]
     spelt = word.isupper()  # an MLP, a CNN, a ResNet
     article = "an" if word[:1] in ("AEFHILMNORSX" if spelt else "AEIOUaeiou") else "a"
-    return f"{article} {study.target} on {study.dataset.name}"
+    return f"{article} {study.target.label} on {study.dataset.name}"
 
 
 def _alone(arm: AuditResult) -> str:
@@ -80,25 +84,25 @@ def _alone(arm: AuditResult) -> str:
     )
 
 
-def _compared(arm: AuditResult, baseline: AuditResult) -> str:
-    attack, plain = headline(arm), headline(baseline)
+def _compared(arm: AuditResult, plain: AuditResult) -> str:
+    attack, without_noise = headline(arm), headline(plain)
     auc, change = attack.metrics["auc"], attack.differences.get("auc")
     if change is None or arm.test_accuracy_difference is None:
         return f"{_alone(arm)} Too few models converged both here and without noise for a paired comparison."
     verb = {-1: "lowers", 0: "does not measurably change", 1: "raises"}[change.sign]
     return (
         f"Training with {_named(arm)} {verb} the AUC of the attack {attack.attack}: {number(auc)} against "
-        f"{number(plain.metrics['auc'])} without noise (paired difference {number(change, signed=True)}); "
-        f"{_against_guessing(arm)}, and {_accuracy_change(arm, baseline)}."
+        f"{number(without_noise.metrics['auc'])} without noise (paired difference {number(change, signed=True)}); "
+        f"{_against_guessing(arm)}, and {_accuracy_change(arm, plain)}."
     )
 
 
-def _accuracy_change(arm: AuditResult, baseline: AuditResult) -> str:
+def _accuracy_change(arm: AuditResult, plain: AuditResult) -> str:
     change = arm.test_accuracy_difference
-    assert change is not None  # every arm beside a baseline has one
+    assert change is not None  # every arm beside the plain one has one
     verb = {-1: "falls", 0: "does not measurably change", 1: "rises"}[change.sign]
     points = number(change, scale=100, digits=1, signed=True)
-    now, before = _percent(arm.test_accuracy), _percent(baseline.test_accuracy)
+    now, before = _percent(arm.test_accuracy), _percent(plain.test_accuracy)
     return f"test accuracy {verb}: {now} against {before} ({points} points)"
 
 

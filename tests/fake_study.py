@@ -12,7 +12,7 @@ from pypdf import PdfReader
 
 from mgaudit.analysis.samples import analysed
 from mgaudit.reports.findings import ANALYSED
-from mgaudit.reports.record import Estimate
+from mgaudit.reports.record import ChoiceRecord, Estimate, NamedChoice
 from mgaudit.reports.results import (
     ARRAYS_FILE,
     RESULT_FILE,
@@ -30,8 +30,9 @@ from mgaudit.reports.results import (
     Times,
     arrays_to_bytes,
 )
-from mgaudit.settings.study_settings import scheme_choice
+from mgaudit.settings.schemes import scheme_choice
 from mgaudit.study.strength import strength_of
+from mgaudit.targets import SCHEMES
 
 NASTY = '<script>alert("1")</script> #strong[x] $y$ *z* {{ 7*7 }}'
 METRICS = (
@@ -69,6 +70,7 @@ CLAIM = PrivacyClaim(
     accountant="PRV",
     adjacency="add/remove",
 )
+SOURCES = {name: scheme.source for name, scheme in SCHEMES.items() if name != "none"}
 TARGETS = [0, 1, 2, 3, 4, 5]
 SPREAD = np.array([-0.01, 0.01, 0.0, 0.005, -0.005, 0.0])
 EXAMPLES = 120
@@ -84,6 +86,7 @@ def attack(name: str, auc: float, change: float | None, knowledge: Any = "adapti
     per_target = [0.3, 0.2, 0.4, 0.3, 0.3, 0.3]
     return AttackResult(
         attack=name,
+        choice=ChoiceRecord(name=name),
         knowledge=knowledge,
         targets=TARGETS,
         source="Somebody 2020",
@@ -109,8 +112,11 @@ def arm(
     note: str = "",
 ) -> AuditResult:
     epsilon = None if claim is None else claim.epsilon
+    parts = [ChoiceRecord(name="x")] if scheme == "x" else scheme_records(scheme)
     return AuditResult(
-        scheme=scheme,
+        key=scheme,
+        scheme=parts,
+        sources=[SOURCES[part.name] for part in parts if part.name in SOURCES],
         label=label,
         note=note,
         strength=None if scheme in ("none", "x") else strength_of(scheme_choice(scheme), epsilon),
@@ -151,6 +157,10 @@ def arm(
     )
 
 
+def scheme_records(text: str) -> list[ChoiceRecord]:
+    return [ChoiceRecord(name=part.name, options=dict(part.options)) for part in scheme_choice(text).parts]
+
+
 def three_arms(label: str = "gaussian-mask (kappa=0.3)") -> list[AuditResult]:
     return [
         arm("none", "no noise", 0.75, None),
@@ -161,12 +171,13 @@ def three_arms(label: str = "gaussian-mask (kappa=0.3)") -> list[AuditResult]:
 
 def study(label: str = "gaussian-mask (kappa=0.3)", **changes: Any) -> StudyResult:
     arms = changes.pop("arms", three_arms(label))
-    baseline = changes.pop("baseline", "none")
     fields: dict[str, Any] = {
         "settings": SETTINGS,
-        "target": "CNN",
+        "target": NamedChoice(name="cnn", label="CNN"),
+        "queries": NamedChoice(name="plain", label="plain"),
         "dataset": DatasetSummary(
             name=f"folder:/data/{label}",
+            choice=ChoiceRecord(name="folder", options={"path": f"/data/{label}"}),
             sha256="ab" * 32,
             examples=EXAMPLES,
             test_examples=20,
@@ -175,11 +186,11 @@ def study(label: str = "gaussian-mask (kappa=0.3)", **changes: Any) -> StudyResu
         ),
         "extras": {},
         "lost": [],
-        "analysis": analysed(arms, baseline, arrays(arms)),
+        "analysis": analysed(arms, arrays(arms)),
         "provenance": Provenance(versions={"torch": "2"}, code_sha256="cd" * 32, device="cpu", processor="x"),
         "times": Times(started="2026-01-01", seconds=61.5, training_seconds={"none": 9.0}, models_reused={"none": 2}),
     }
-    return StudyResult(**{**fields, **changes, "arms": arms, "baseline": baseline})
+    return StudyResult(**{**fields, **changes, "arms": arms})
 
 
 def result(*studies: StudyResult, **changes: Any) -> Result:

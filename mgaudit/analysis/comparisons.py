@@ -15,13 +15,13 @@ from mgaudit.reports.findings import Analysis
 from mgaudit.reports.results import Arrays, AuditResult
 
 
-def analyse(arms: Sequence[AuditResult], baseline: str | None, arrays: Arrays, numbers: Numbers) -> Analysis:
-    """Returns all comparisons between the arms of one study, `baseline` being the scheme of the arm without noise.
+def analyse(arms: Sequence[AuditResult], arrays: Arrays, numbers: Numbers) -> Analysis:
+    """Returns all comparisons between the arms of one study.
 
     What cannot be compared is `absent`, with the reason.
     """
     attack = arms[0].attacks[0].attack
-    plain = next((place for place, arm in enumerate(arms) if arm.scheme == baseline), None)
+    plain = next((place for place, arm in enumerate(arms) if arm.is_plain), None)
     no_plain = "There is no arm without noise to compare with." if plain is None else None
     one_dp_arm = len(dp_arms(arms)) < 2
     parts: dict[str, list[Any]] = {

@@ -39,7 +39,7 @@ def dp_arms(arms: Sequence[AuditResult]) -> list[int]:
     """Returns the DP-SGD arms of the largest family of them, those of a finite epsilon, the smallest first."""
     found: list[list[int]] = [[]]
     for places in families(arms).values():
-        private = [place for place in places if is_dp_sgd(arms[place].strength) and _epsilon(arms[place]) is not None]
+        private = [place for place in places if is_dp_sgd(arms[place]) and _epsilon(arms[place]) is not None]
         found.append(private[::-1])
     return max(found, key=len)
 
@@ -57,7 +57,7 @@ def dp_equivalent(arms: Sequence[AuditResult], numbers: Numbers) -> list[DPEquiv
         found += [
             one
             for place, arm in enumerate(arms)
-            if not is_dp_sgd(arm.strength) and (one := _equivalent(place, arms, curve, numbers)) is not None
+            if not is_dp_sgd(arm) and (one := _equivalent(place, arms, curve, numbers)) is not None
         ]
     return found
 
@@ -92,7 +92,7 @@ def _equivalent(place: int, arms: Sequence[AuditResult], curve: _Curve, numbers:
     possible = any(difference.sign == 0 for _, difference in tested)
     low, high = _where_it_covers_zero(tested)
     at = rising(curve.aucs, wanted)
-    common = {"scheme": arms[place].scheme, "attack": curve.attack}
+    common = {"arm": arms[place].key, "attack": curve.attack}
     if at is None:
         below = wanted < curve.aucs[0]
         return DPEquivalent(

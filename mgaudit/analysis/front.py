@@ -15,13 +15,13 @@ def front(arms: Sequence[AuditResult], attack: str, numbers: Numbers) -> list[Fr
 
 def _point(place: int, arms: Sequence[AuditResult], attack: str, numbers: Numbers) -> FrontPoint:
     better = [other for other in range(len(arms)) if _beats(arms[other], arms[place], attack)]
-    scheme = arms[place].scheme
+    key = arms[place].key
     if not better:
-        return FrontPoint(scheme=scheme, status="front", by=None, accuracy=None, auc=None)
-    leads = [(_lead(other, place, attack, numbers), arms[other].scheme) for other in better]
+        return FrontPoint(arm=key, status="front", by=None, accuracy=None, auc=None)
+    leads = [(_lead(other, place, attack, numbers), arms[other].key) for other in better]
     (gain, loss), by = max(leads, key=lambda lead: _clarity(*lead[0]))
     clear = gain is not None and loss is not None and gain.sign > 0 and loss.sign < 0
-    return FrontPoint(scheme=scheme, status="dominated" if clear else "within error", by=by, accuracy=gain, auc=loss)
+    return FrontPoint(arm=key, status="dominated" if clear else "within error", by=by, accuracy=gain, auc=loss)
 
 
 def _beats(one: AuditResult, other: AuditResult, attack: str) -> bool:

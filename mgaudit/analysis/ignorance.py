@@ -14,10 +14,11 @@ def ignorance(arms: Sequence[AuditResult], plain: int, numbers: Numbers) -> list
     """
     found = []
     for place, arm in enumerate(arms):
-        for attack in (one.attack for one in arm.attacks if one.knowledge == "naive"):
+        for mounted in (one for one in arm.attacks if one.knowledge == "naive"):
+            attack = mounted.attack
             without, adaptive, naive = (
                 Quantity(number, "auc", name)
-                for number, name in ((plain, attack), (place, attack), (place, f"{attack}, naive"))
+                for number, name in ((plain, attack), (place, attack), (place, mounted.name))
             )
             shared = [(0.0, one) for one in (without, adaptive, naive)]
             levels = [numbers.estimate([(1.0, one), *shared], RATE) for one in (without, naive, adaptive)]
@@ -28,5 +29,5 @@ def ignorance(arms: Sequence[AuditResult], plain: int, numbers: Numbers) -> list
             names = ("plain", "naive", "adaptive", "apparent", "real", "gap")
             values = dict(zip(names, (*levels, *gaps), strict=True))
             if all(value is not None for value in values.values()):
-                found.append(Ignorance.model_validate({"scheme": arm.scheme, "attack": attack, **values}))
+                found.append(Ignorance.model_validate({"arm": arm.key, "attack": attack, **values}))
     return found

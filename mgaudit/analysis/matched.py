@@ -76,7 +76,7 @@ def _matched(
 ) -> Matched:
     wanted = arms[reference].test_accuracy.value
     along = [arms[place].test_accuracy.value for place in places]
-    nothing = {"family": family, "reference": arms[reference].scheme, "accuracy": wanted, "strength": None}
+    nothing = {"family": family, "reference": arms[reference].key, "accuracy": wanted, "strength": None}
     found = crossing(along, wanted)
     if isinstance(found, str):
         why = {

@@ -75,9 +75,9 @@ class Samples:
         return Resampled(self.values[f"{place}/per_target"], self.values[f"{place}/in_resamples"])
 
 
-def analysed(arms: Sequence[AuditResult], baseline: str | None, arrays: Arrays) -> Analysis:
-    """Returns the comparisons between the arms of a study whose arm without noise is `baseline`."""
-    return analyse(arms, baseline, arrays, Samples.of(arms, arrays))
+def analysed(arms: Sequence[AuditResult], arrays: Arrays) -> Analysis:
+    """Returns the comparisons between the arms of a study."""
+    return analyse(arms, arrays, Samples.of(arms, arrays))
 
 
 def _place(quantity: Quantity) -> str:

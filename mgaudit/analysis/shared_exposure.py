@@ -41,7 +41,7 @@ def shared_exposure(arms: Sequence[AuditResult], arrays: Arrays, plain: int) -> 
             continue
         found.append(
             SharedExposure(
-                scheme=arm.scheme,
+                arm=arm.key,
                 examples=len(chosen),
                 plain=_over_targets(without[told], (0.0, 1.0)),
                 here=_over_targets(here[told], (0.0, 1.0)),

@@ -6,7 +6,9 @@ import numpy as np
 
 from mgaudit.analysis.numbers import CHANGE, Numbers, Quantity
 from mgaudit.reports.findings import ANALYSED, TEST_ACCURACY, Change
-from mgaudit.reports.results import AuditResult
+from mgaudit.reports.results import AttackResult, AuditResult
+
+_Pair = tuple[AttackResult | None, Quantity, Quantity]
 
 
 def changes(arms: Sequence[AuditResult], plain: int, numbers: Numbers) -> list[Change]:
@@ -18,24 +20,23 @@ def changes(arms: Sequence[AuditResult], plain: int, numbers: Numbers) -> list[C
     found: list[Change] = []
     for metric in (TEST_ACCURACY, *ANALYSED):
         compared = [
-            (arm.scheme, attack, ours, theirs)
+            (arm.key, attack, ours, theirs)
             for place, arm in enumerate(arms)
             if place != plain
             for attack, ours, theirs in _pairs(place, arm, plain, metric)
         ]
         tested = []
-        for scheme, attack, ours, theirs in compared:
+        for key, attack, ours, theirs in compared:
             terms = [(1.0, ours), (-1.0, theirs)]
             difference, p_value = numbers.estimate(terms, CHANGE), numbers.p_value(terms)
             if difference is not None and p_value is not None:
-                tested.append((scheme, attack, difference, p_value))
-        for (scheme, attack, difference, p_value), adjusted in zip(
-            tested, holm([one[3] for one in tested]), strict=True
-        ):
+                tested.append((key, attack, difference, p_value))
+        for (key, attack, difference, p_value), adjusted in zip(tested, holm([one[3] for one in tested]), strict=True):
             found.append(
                 Change(
-                    scheme=scheme,
-                    attack=attack,
+                    arm=key,
+                    attack=None if attack is None else attack.attack,
+                    knowledge=None if attack is None else attack.knowledge,
                     metric=metric,
                     difference=difference,
                     p_value=p_value,
@@ -45,12 +46,13 @@ def changes(arms: Sequence[AuditResult], plain: int, numbers: Numbers) -> list[C
     return found
 
 
-def _pairs(place: int, arm: AuditResult, plain: int, metric: str) -> list[tuple[str | None, Quantity, Quantity]]:
+def _pairs(
+    place: int, arm: AuditResult, plain: int, metric: str
+) -> list[tuple[AttackResult | None, Quantity, Quantity]]:
     if metric == TEST_ACCURACY:
         return [(None, Quantity(place, metric), Quantity(plain, metric))]
     return [
-        (attack.name, Quantity(place, metric, attack.name), Quantity(plain, metric, attack.attack))
-        for attack in arm.attacks
+        (attack, Quantity(place, metric, attack.name), Quantity(plain, metric, attack.attack)) for attack in arm.attacks
     ]
 
 

@@ -102,15 +102,11 @@ def _settings(
     delta: float | None,
 ) -> dict[str, Any]:
     """Returns the settings of the file with the options put in."""
-    from mgaudit.settings.study_settings import DPAuditSettings, dp_audit_settings, edited_schemes, read_settings
+    from mgaudit.settings.schemes import audited_scheme
+    from mgaudit.settings.study_settings import DEFAULT_AUDITED, dp_audit_settings, read_settings
 
-    values = edited(dp_audit_settings(read_settings(path)).as_dict() if path else {}, changes, training)
-    audited = scheme or values.get("scheme", DPAuditSettings().scheme)
-    if epsilon is not None or delta is not None:
-        if not audited.startswith("dp-sgd"):
-            raise ValueError(f"--epsilon and --delta are settings of dp-sgd, and --scheme is {audited}")
-        (audited,) = edited_schemes([audited], epsilon=epsilon, delta=delta)
-    return values | {"scheme": audited}
+    values = edited(dp_audit_settings(read_settings(path)).values() if path else {}, changes, training)
+    return values | {"scheme": audited_scheme(scheme or values.get("scheme", DEFAULT_AUDITED), epsilon, delta)}
 
 
 def _run(

@@ -8,9 +8,10 @@ from mgaudit.attacks import ATTACKS, Attack
 from mgaudit.papers.registry import PAPERS
 from mgaudit.settings.choices import allowed, types
 from mgaudit.targets import QUERIES, SCHEMES, TARGETS
-from mgaudit.targets.datasets import DATASETS, OWN, TAKES_PATH
-from mgaudit.targets.datasets.own import read_own
+from mgaudit.targets.datasets import DATASETS, OWN
 from mgaudit.targets.schemes import Scheme
+
+OF_READERS = ("path", "module", "function", "examples", "generator")  # what is not an option
 
 Entry = dict[str, str]
 
@@ -33,7 +34,7 @@ def catalogue() -> dict[str, list[Entry]]:
         "schemes": (SCHEMES, ()),
         "attacks": (ATTACKS, ()),
         "queries": (QUERIES, ()),
-        "datasets": ({**DATASETS, OWN: read_own}, ("path", "place", "examples", "generator")),
+        "datasets": ({one.name: one.read for one in (*DATASETS.values(), OWN)}, OF_READERS),
     }
     listed = {
         kind: [_entry(name, entry, supplied) for name, entry in registry.items()]
@@ -64,7 +65,7 @@ def _entry(name: str, entry: Callable[..., Any], supplied: tuple[str, ...]) -> E
         for key, parameter in parameters.items()
         if key not in supplied
     ]
-    path = ":PATH" if name in TAKES_PATH else ""
+    path = ":PATH" if name in DATASETS and DATASETS[name].takes_path else ""
     summary = " ".join((inspect.getdoc(entry) or "").split("\n\n")[0].split())
     listed = {"name": name + path, "options": ", ".join(options) or "–", "summary": summary}
     if isinstance(entry, type) and issubclass(entry, Attack):

@@ -18,10 +18,12 @@ data = typer.Typer(no_args_is_help=True, help="Fetch published datasets, and lis
 @data.command(name="list")
 def data_list(as_json: JsonOption = False) -> None:
     """List the published datasets: whether they are here, their size and their source."""
-    from mgaudit.targets.datasets import PUBLISHED
+    from mgaudit.targets.datasets import published_datasets
 
     with user_errors():
-        listed = [(one.name, one.state(), one.size, one.source) for one in PUBLISHED.values()]
+        listed = [
+            (dataset.name, dataset.state(), dataset.size, dataset.source) for dataset in published_datasets().values()
+        ]
     if as_json:
         print(json.dumps([dict(zip(("name", "state", "bytes", "source"), one, strict=True)) for one in listed]))
         return

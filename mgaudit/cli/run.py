@@ -32,9 +32,7 @@ from mgaudit.storage.run_folder import RunFolder
 
 KappaOption = Annotated[float | None, typer.Option(help="Strength of the Gaussian mask N(1, κ²) (default: 0.3).")]
 SchemeOption = Annotated[str | None, typer.Option(help="The noise to audit in place of the mask: NAME:key=value,…")]
-BaselineOption = Annotated[
-    bool | None, typer.Option("--baseline/--no-baseline", help="The arm without noise (default: yes).")
-]
+PlainOption = Annotated[bool | None, typer.Option("--plain/--no-plain", help="The arm without noise (default: yes).")]
 DPOption = Annotated[bool | None, typer.Option("--dp/--no-dp", help="The arm trained with DP-SGD (default: yes).")]
 AttackOption = Annotated[
     list[str] | None,
@@ -53,7 +51,7 @@ def run(
     target: TargetOption = None,
     kappa: KappaOption = None,
     scheme: SchemeOption = None,
-    baseline: BaselineOption = None,
+    plain: PlainOption = None,
     dp: DPOption = None,
     epsilon: EpsilonOption = None,
     delta: DeltaOption = None,
@@ -87,7 +85,7 @@ def run(
         "seed": seed,
         "device": device,
     }
-    schemes = {"baseline": baseline, "dp": dp, "epsilon": epsilon, "delta": delta}
+    schemes = {"plain": plain, "dp": dp, "epsilon": epsilon, "delta": delta}
     progress = Shown(err, silent=quiet)
     with user_errors():
         progress.stage("loading data and settings")
@@ -110,10 +108,11 @@ def _settings(
     schemes: dict[str, Any],
 ) -> dict[str, Any]:
     """Returns the settings of the file with the options put in."""
-    from mgaudit.settings.study_settings import StudySettings, edited_schemes, read_settings, study_settings
+    from mgaudit.settings.schemes import edited_schemes
+    from mgaudit.settings.study_settings import DEFAULT_SCHEMES, read_settings, study_settings
 
-    values = edited(study_settings(read_settings(path)).as_dict() if path else {}, changes, training)
-    arms = values.get("schemes", StudySettings().schemes)
+    values = edited(study_settings(read_settings(path)).values() if path else {}, changes, training)
+    arms = values.get("schemes", DEFAULT_SCHEMES)
     return values | {"schemes": edited_schemes(arms, audited, **schemes)}
 
 

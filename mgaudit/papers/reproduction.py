@@ -21,11 +21,10 @@ from mgaudit.papers.claim import Claim, Data, Measured, NotRun
 from mgaudit.papers.paper import Paper, PaperFigure, Workshop
 from mgaudit.papers.registry import PAPERS
 from mgaudit.reports.reproduction import ClaimResult, FigureResult, PaperResult
-from mgaudit.settings.study_settings import absolute
+from mgaudit.settings.datasets import dataset_of_option, load
 from mgaudit.storage.ensembles import querying_code_sha256, training_code_sha256
 from mgaudit.storage.run_folder import path_word
 from mgaudit.study.provenance import versions
-from mgaudit.targets.datasets import load
 from mgaudit.targets.seeds import numpy_generator
 
 
@@ -77,7 +76,7 @@ def plan_papers(wanted: Sequence[str], full: bool, dataset: str | None) -> list[
         if figure and figure not in known:
             raise ValueError(_no_such(f"figure of {key}", figure, known))
         chosen.setdefault(key, []).extend([figure] if figure else known)
-    dataset = None if dataset is None else absolute(dataset)
+    dataset = None if dataset is None else dataset_of_option(dataset).text
     scale = "full" if full else "quick"
     plans = []
     for key, keys in chosen.items():

@@ -1,19 +1,20 @@
-"""Choices spelt as text, looked up in a registry and checked against its signature.
+"""Choices: what a text names in a registry, with options that are checked against the entry's signature.
 
-The spelling is `name:key=value,key=value`; the first option may go without its key, `name:value`. A name that is not in
-the registry may be that of an entry point of an installed package, or a class of the user's own, `module:Class` or
-`module:Class:key=value`.
+The text is `name:key=value,key=value`; the first option may go without its key, `name:value`. A name that is not in the
+registry may be that of an entry point of an installed package, or a class of the user's own, `module:Class` or
+`module:Class:key=value`. Text is parsed here and rendered by `Choice.text`; in between, settings hold choices.
 """
 
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from difflib import get_close_matches
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.settings.own_code import own_class, source_sha256
 from mgaudit.settings.plugins import plugin_class, plugins
 from mgaudit.targets.own_module import told
@@ -24,29 +25,28 @@ OWN = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):(?P<name>[A-Za-z_
 
 @dataclass(frozen=True)
 class Choice:
-    """An entry of a registry, or a class of the user's own, with the options that were given for it."""
+    """An entry of a registry, or a class of the user's own, with its options; two of the same text are equal.
+
+    `options` holds the values that are not the defaults, in the order of the signature. `built` is what the entry
+    builds of them, or a partial of the entry where it takes more than options.
+    """
 
     name: str
-    options: dict[str, Any]
-    build: Callable[..., Any]
+    options: Mapping[str, Any] = field(hash=False)
+    build: Callable[..., Any] = field(compare=False)
+    built: Any = field(compare=False, repr=False)
 
     @property
     def text(self) -> str:
-        """The choice spelt canonically: options in the order of the signature, defaults left out."""
-        return ":".join(filter(None, (self.name, self._options)))
+        """The canonical text, which names the choice in settings and keys."""
+        return text_of(self.name, self.options)
 
-    @property
-    def _options(self) -> str:
-        parts = [
-            f"{key}={spelt(value)}"
-            for key, parameter in inspect.signature(self.build).parameters.items()
-            if (value := self.options.get(key, parameter.default)) != parameter.default
-        ]
-        return ",".join(parts)
+    def __str__(self) -> str:
+        return self.text
 
     def label(self, title: str | None = None) -> str:
         """Returns the choice as a reader sees it, `gaussian-mask (kappa=0.3)`, or under another title."""
-        options = self._options.replace(",", ", ")
+        options = ", ".join(f"{key}={spelt(value)}" for key, value in self.options.items())
         return f"{title or self.name} ({options})" if options else title or self.name
 
     @property
@@ -57,16 +57,67 @@ class Choice:
         own = OWN.fullmatch(self.name) or self.build.__module__.partition(".")[0] != "mgaudit"
         return source_sha256(self.build) if own else None
 
-    def built(self) -> Any:
-        """Returns what the entry builds of its options. Raises ValueError where it does not take them."""
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry of a registry, or a class of the user's own; `supplied` names the parameters that mgaudit supplies."""
+
+    name: str
+    build: Callable[..., Any]
+    supplied: tuple[str, ...] = ()
+
+    @cached_property
+    def parameters(self) -> dict[str, inspect.Parameter]:
+        """The options of the entry, by name."""
+        return {
+            key: parameter
+            for key, parameter in inspect.signature(self.build).parameters.items()
+            if key not in self.supplied and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        }
+
+    @cached_property
+    def hints(self) -> dict[str, Any]:
+        """The types of the options."""
+        return types(self.build)
+
+    def chosen(self, options: Mapping[str, object]) -> Choice:
+        """Returns the choice of these options, values or their texts; it has been built.
+
+        Raises UsageError whose key is the option, or empty where the fault is not one option's.
+        """
+        values: dict[str, Any] = {}
+        for key, value in options.items():
+            if key not in self.parameters:
+                rule = f"is no option of {self.name}, which takes {self._takes()}"
+                raise UsageError(key, rule, None, did_you_mean(key, self.parameters))
+            values[key] = _converted(key, self.hints.get(key, str), spelt(value))
+        for key, parameter in self.parameters.items():
+            if parameter.default is parameter.empty and key not in options:
+                way_out = f"write {self.name}:{key}=VALUE{allowed(self.hints.get(key))}"
+                raise UsageError("", f"needs {key}", None, way_out)
+        not_default = {
+            key: values[key]
+            for key, parameter in self.parameters.items()
+            if key in values and values[key] != parameter.default
+        }
+        return Choice(self.name, not_default, self.build, self._built(not_default))
+
+    def _built(self, options: Mapping[str, Any]) -> Any:
+        if self.supplied:
+            return partial(self.build, **options)
         try:
-            return self.build(**self.options)
-        except ValueError:
+            return self.build(**options)
+        except UsageError:
             raise
-        except Exception as error:
-            if self.own_sha256 is None:
+        except ValueError as error:
+            raise UsageError("", str(error)) from error
+        except Exception as error:  # whatever a user's class may raise
+            if OWN.fullmatch(self.name) is None:
                 raise
-            raise ValueError(f"{self.text} cannot be built: {told(error)}") from error
+            raise UsageError("", f"cannot be built: {told(error)}") from error
+
+    def _takes(self) -> str:
+        return ", ".join(f"{key}{allowed(self.hints.get(key))}" for key in self.parameters) or "no options"
 
 
 def own_code(choices: Iterable[Choice]) -> dict[str, str]:
@@ -81,78 +132,83 @@ def parse(
     supplied: tuple[str, ...] = (),
     own: type | None = None,
 ) -> Choice:
-    """Returns the choice that `text` spells, its options converted to the types of the entry's signature.
+    """Returns the choice that `text` names, its options converted to the types of the entry's signature, built.
 
     `supplied` names the parameters that mgaudit itself supplies, and `own` is the class that the user's own must
-    extend, if they may be chosen. Raises ValueError that names the choice, the rule and the value, and lists what is
-    known.
+    extend, if they may be chosen. Raises UsageError whose key is empty where the name is not known, and otherwise the
+    name with the option, for the caller to put inside the setting.
 
     >>> parse("mask", {"mask": lambda *, kappa: kappa}, "mask:sigma=1")
     Traceback (most recent call last):
     ...
-    ValueError: mask mask has no option 'sigma'; it takes kappa
+    mgaudit.errors.UsageError: mask.sigma is no option of mask, which takes kappa
     """
-    name, _, rest = text.strip().partition(":")
-    match = OWN.fullmatch(text.strip())
-    installed = {} if own is None else plugins(kind, registry)
+    entry, options = entry_of(kind, registry, text, supplied, own)
+    try:
+        return entry.chosen(option_texts(entry, options))
+    except UsageError as error:
+        raise error.inside(entry.name) from error
+
+
+def entry_of(
+    kind: str,
+    registry: Mapping[str, Callable[..., Any]],
+    text: str,
+    supplied: tuple[str, ...] = (),
+    own: type | None = None,
+) -> tuple[Entry, str]:
+    """Returns the entry that `text` names, and the text of its options. Raises UsageError as `parse` does."""
+    text = text.strip()
+    name, _, options = text.partition(":")
     if name in registry:
-        build = registry[name]
-    elif own is not None and name in installed:
+        return Entry(name, registry[name], supplied), options
+    installed = {} if own is None else plugins(kind, registry)
+    if own is not None and name in installed:
         build = plugin_class(kind, own, installed[name])
-        supplied = _first(f"{kind} {name}", build, supplied)
-    elif own is not None and match is not None:
-        build = own_class(kind, own, match["module"], match["name"])
-        name, rest = f"{match['module']}:{match['name']}", match["options"] or ""
-        supplied = _first(f"{kind} {name}", build, supplied)
-    else:
-        known = [*registry, *installed, *(["module:Class of your own"] if own else [])]
-        raise ValueError(
-            f"{kind} must be one of {', '.join(known)}, got {name!r}{_nearest(name, [*registry, *installed])}"
-        )
-    parameters = {
-        key: parameter
-        for key, parameter in inspect.signature(build).parameters.items()
-        if key not in supplied and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-    }
-    hints = types(build)
-    options: dict[str, Any] = {}
-    for place, part in enumerate(filter(None, rest.split(","))):
-        key, equals, value = part.partition("=")
-        if place == 0 and not equals and parameters:
-            key, equals, value = next(iter(parameters)), "=", part
-        key = key.strip()
-        if key not in parameters:
-            takes = ", ".join(f"{one}{allowed(hints.get(one))}" for one in parameters) or "no options"
-            raise ValueError(f"{kind} {name} has no option {key!r}; it takes {takes}{_nearest(key, parameters)}")
-        if not equals:
-            raise ValueError(f"{kind} {name}: options are spelt key=value, got {part!r}")
+        return Entry(name, build, _first(name, build, supplied)), options
+    match = OWN.fullmatch(text)
+    if own is None or match is None:
+        known = ", ".join([*registry, *installed, *(["module:Class of your own"] if own else [])])
+        raise UsageError("", f"must be one of {known}", repr(name), did_you_mean(name, [*registry, *installed]))
+    build = own_class(kind, own, match["module"], match["name"])
+    name = f"{match['module']}:{match['name']}"
+    return Entry(name, build, _first(name, build, supplied)), match["options"] or ""
+
+
+def option_texts(entry: Entry, text: str) -> dict[str, str]:
+    """Returns the texts of the options by their names."""
+    options: dict[str, str] = {}
+    for index, part in enumerate(filter(None, text.split(","))):
+        key, equals, value = (word.strip() for word in part.partition("="))
+        if index == 0 and not equals and entry.parameters:
+            key, equals, value = next(iter(entry.parameters)), "=", key
+        if not equals and entry.parameters and key not in entry.parameters:
+            raise UsageError("", "takes options as key=value", repr(part))
+        if not equals and entry.parameters:
+            raise UsageError(key, "needs a value", None, f"write {key}=VALUE")
         if key in options:
-            raise ValueError(f"{kind} {name}: option {key} is given twice")
-        options[key] = _converted(f"{kind} {name}: {key}", hints.get(key, str), value.strip())
-    for key, parameter in parameters.items():
-        if parameter.default is parameter.empty and key not in options:
-            raise ValueError(f"{kind} {name} needs {key}: write {name}:{key}=VALUE{allowed(hints.get(key))}")
-    return Choice(name, options, build)
+            raise UsageError(key, "may be given once", f"{options[key]!r} and {value!r}")
+        options[key] = value
+    return options
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
-    near = get_close_matches(name, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
-
-
-def _first(place: str, build: Callable[..., Any], supplied: tuple[str, ...]) -> tuple[str, ...]:
+def _first(name: str, build: Callable[..., Any], supplied: tuple[str, ...]) -> tuple[str, ...]:
     """Returns the names that the user's own class has for what mgaudit supplies, in their order."""
-    places = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    names = [key for key, parameter in inspect.signature(build).parameters.items() if parameter.kind in places]
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    names = [key for key, parameter in inspect.signature(build).parameters.items() if parameter.kind in positional]
     if len(names) < len(supplied):
-        raise ValueError(f"{place} must be built as {build.__name__}({', '.join(supplied)}, ...)")
+        raise UsageError(name, f"must be built as {build.__name__}({', '.join(supplied)}, ...)")
     return tuple(names[: len(supplied)])
 
 
 def types(build: Callable[..., Any]) -> dict[str, Any]:
     """Returns the types of the parameters; one without an annotation has the type of its default."""
     parameters = inspect.signature(build).parameters
-    bare = {key: type(one.default) for key, one in parameters.items() if one.default not in (one.empty, None)}
+    bare = {
+        key: type(parameter.default)
+        for key, parameter in parameters.items()
+        if parameter.default not in (parameter.empty, None)
+    }
     build = getattr(build, "__init__", build) if isinstance(build, type) else build
     return bare | get_type_hints(build, include_extras=True)
 
@@ -165,20 +221,37 @@ def allowed(hint: Any) -> str:
     ' (cyclic or random)'
     """
     words = [str(word) for part in (hint, *get_args(hint)) if get_origin(part) is Literal for word in get_args(part)]
-    rule = " or ".join(words) or (str(found) if (found := range_in(hint)) else "")
+    span = range_in(hint)
+    rule = " or ".join(words) or ("" if span is None else str(span))
     return f" ({rule})" if rule else ""
 
 
-def _converted(place: str, hint: Any, value: str) -> Any:
-    raw: Any = value.split("x") if get_origin(hint) is tuple else value
+def _converted(key: str, hint: Any, text: str) -> Any:
+    raw: Any = text.split("x") if get_origin(hint) is tuple else text
     try:
-        return TypeAdapter(hint).validate_python(raw)
+        value = TypeAdapter(hint).validate_python(raw)
     except ValidationError as error:
-        raise ValueError(f"{place}: {error.errors()[0]['msg'].lower()}, got {value!r}") from error
+        rule = error.errors()[0]["msg"].removeprefix("Input should be ")
+        raise UsageError(key, f"must be {rule}", repr(text)) from error
+    span = range_in(hint)
+    if span is not None and value is not None and value not in span:
+        raise UsageError(key, f"must be a finite number {span}", text)
+    # What is computed with is what the text says, which has 15 digits: settings.toml then repeats the run.
+    return float(spelt(value)) if isinstance(value, float) else value
 
 
-def spelt(value: Any) -> str:
-    """Returns the value of an option as it is spelt canonically.
+def text_of(name: str, options: Mapping[str, Any]) -> str:
+    """Returns the text of a choice.
+
+    >>> text_of("mlp", {"hidden": (512, 256)}), text_of("none", {})
+    ('mlp:hidden=512x256', 'none')
+    """
+    rendered = ",".join(f"{key}={spelt(value)}" for key, value in options.items())
+    return f"{name}:{rendered}" if rendered else name
+
+
+def spelt(value: object) -> str:
+    """Returns the canonical text of an option's value.
 
     >>> spelt(0.30), spelt(True), spelt((512, 256))
     ('0.3', 'true', '512x256')

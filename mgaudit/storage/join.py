@@ -103,26 +103,24 @@ def _shown(value: object) -> str:
 
 def _merged(first: _Held, second: _Held) -> _Held:
     """Returns both studies as one; an arm that both have stands once."""
-    known = {arm.scheme: arm for arm in first.study.arms}
+    known = {arm.key: arm for arm in first.study.arms}
     arms, arrays = list(first.study.arms), dict(first.arrays)
     for place, arm in enumerate(second.study.arms):
-        if arm.scheme in known:
-            _check_same(first, known[arm.scheme], second, arm)
+        if arm.key in known:
+            _check_same(first, known[arm.key], second, arm)
             continue
         before, after = f"arm{place}/", f"arm{len(arms)}/"
         moved = {name: values for name, values in second.arrays.items() if name.startswith(before)}
         arrays |= {after + name.removeprefix(before): values for name, values in moved.items()}
         arms.append(arm)
-    baseline = first.study.baseline or second.study.baseline
-    arms = _paired(arms, baseline, arrays)
-    lost = {arm.scheme: arm for arm in (*first.study.lost, *second.study.lost)}
+    arms = _paired(arms, arrays)
+    lost = {arm.key: arm for arm in (*first.study.lost, *second.study.lost)}
     study = first.study.model_copy(
         update={
             "settings": _united(first.study.settings, second.study.settings),
             "arms": arms,
             "lost": list(lost.values()),
-            "baseline": baseline,
-            "analysis": analysed(arms, baseline, arrays),
+            "analysis": analysed(arms, arrays),
             "times": _total(first.study.times, second.study.times),
         }
     )
@@ -139,9 +137,9 @@ def _check_same(first: _Held, ours: AuditResult, second: _Held, theirs: AuditRes
         )
 
 
-def _paired(arms: list[AuditResult], baseline: str | None, arrays: Arrays) -> list[AuditResult]:
-    """Returns the arms with differences to the baseline, where a run without that arm could not have them."""
-    plain = next((place for place, arm in enumerate(arms) if arm.scheme == baseline), None)
+def _paired(arms: list[AuditResult], arrays: Arrays) -> list[AuditResult]:
+    """Returns the arms with differences to the plain one, where a run without that arm could not have them."""
+    plain = next((place for place, arm in enumerate(arms) if arm.is_plain), None)
     if plain is None:
         return arms
     samples = Samples.of(arms, arrays)

@@ -156,7 +156,8 @@ def _described(path: Path, size: int) -> Run:
 
     if (path / RESULT_FILE).is_file():
         studies = read(RESULT_FILE)["studies"]
-        what = ", ".join(dict.fromkeys(f"{study['target']} on {study['dataset']['name']}" for study in studies))
+        names = (f"{study['target']['label']} on {study['dataset']['name']}" for study in studies)
+        what = ", ".join(dict.fromkeys(names))
         arms = dict.fromkeys(_text(arm["label"]) for study in studies for arm in study["arms"])
         return Run(path.name, size, _text(studies[0]["times"]["started"]), what, tuple(arms))
     if (path / DP_AUDIT_FILE).is_file():

@@ -44,12 +44,12 @@ def numbers_apart(first: NamedRun, second: NamedRun) -> Table:
     rows = []
     paired = False
     for one, other in _pairs(first, second):
-        theirs = {arm.scheme: place for place, arm in enumerate(other[0].arms)}
+        theirs = {arm.key: place for place, arm in enumerate(other[0].arms)}
         for place, arm in enumerate(one[0].arms):
-            if arm.scheme not in theirs:
+            if arm.key not in theirs:
                 continue
-            arms = arm, other[0].arms[theirs[arm.scheme]]
-            samples = _samples(one, place, other, theirs[arm.scheme])
+            arms = arm, other[0].arms[theirs[arm.key]]
+            samples = _samples(one, place, other, theirs[arm.key])
             paired = paired or samples is not None
             labels = [Cell(arm.label), Cell("test accuracy, %")]
             accuracies = arms[0].test_accuracy, arms[1].test_accuracy
@@ -76,7 +76,7 @@ def _pairs(first: NamedRun, second: NamedRun) -> list[tuple[Side, Side]]:
         return [(ours[0], theirs[0])]
 
     def key(side: Side) -> tuple[str, str, int]:
-        return side[0].target, side[0].dataset.name, side[0].settings["seed"]
+        return side[0].target.label, side[0].dataset.name, side[0].settings["seed"]
 
     return [(one, other) for one in ours for other in theirs if key(one) == key(other)]
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache, partial
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mgaudit.compute import parallel
 from mgaudit.settings.choices import Choice, own_code
-from mgaudit.settings.study_settings import AuditSettings, attack_choice, queries_choice, target_choice
+from mgaudit.settings.study_settings import AuditSettings
 from mgaudit.storage.ensembles import (
     DamagedFileError,
     EnsembleFolder,
@@ -55,8 +55,7 @@ class Arm:
 def plan_arm(settings: AuditSettings, design: Design) -> Arm:
     """Returns the arm. Raises ValueError for settings that do not fit the data or one another."""
     dataset = design.dataset
-    target = target_choice(settings.target)
-    scheme = settings.choice.build()
+    scheme = settings.scheme.built
     training = scheme.training(settings.training)
     check_precision(training.precision, design.device)
     if training.augment != "none" and len(dataset.input_shape) != 3:
@@ -94,7 +93,7 @@ def plan_arm(settings: AuditSettings, design: Design) -> Arm:
                 f"clients must be <= {fewest}, the fewest training examples of a model, got {settings.training.clients}"
             )
     recipe = Recipe(
-        partial(target.build, **target.options),
+        settings.target.built,
         scheme,
         training,
         plan,
@@ -102,22 +101,20 @@ def plan_arm(settings: AuditSettings, design: Design) -> Arm:
         design.expected_members,
         stack=settings.stack if plan is None else 1,  # Opacus trains one model at a time
     )
-    network = (target.name, recipe.target, dataset.input_shape, len(dataset.classes))
+    network = (settings.target.name, recipe.target, dataset.input_shape, len(dataset.classes))
     check_target(*network)
     if recipe.stack > 1 or training.clients > 1:
-        check_stack(target.name, lambda shape, classes: scheme.extend(recipe.target(shape, classes)), *network[2:])
+        check_stack(network[0], lambda shape, classes: scheme.extend(recipe.target(shape, classes)), *network[2:])
     _check_extension(settings.label, scheme, recipe, network[2], network[3])
-    attacks = {text: attack_choice(text).built().needs for text in settings.attacks}
-    extras = [extra for needs in attacks.values() for extra in extras_in(needs)]
+    extras = [extra for attack in settings.attacks for extra in extras_in(attack.built.needs)]
     if plan is not None or any(extra.per_example_gradients for extra in extras):
         check_per_example_gradients(*network)
-    choice = queries_choice(settings.queries)
-    queries: Queries = choice.build(**choice.options).under(scheme)
+    queries: Queries = settings.queries.built.under(scheme)
     queries.check(dataset.input_shape)
-    for text, needs in attacks.items():
-        if "queries" in needs and queries.number < 2:
+    for attack in settings.attacks:
+        if "queries" in attack.built.needs and queries.number < 2:
             raise ValueError(
-                f"the attack {text} needs several queries of each example, and with --queries {settings.queries} the "
+                f"the attack {attack} needs several queries of each example, and with --queries {settings.queries} the "
                 f"arm {settings.label!r} is asked once; give --queries crops:8, or mask:8,kappa=0.3 for any data"
             )
     return Arm(settings, recipe, queries)
@@ -239,7 +236,7 @@ def _train_missing(
     kept = folder.repaired_models(models, layout, progress.stage)
     missing = [index for index in range(models) if index not in kept]
     progress.training_started(arm.settings.label, models, len(kept))
-    choices = _trained_choices(arm.settings)
+    choices = arm.settings.trained_choices
     own = own_code(choices)
     tasks = [
         _Task(
@@ -298,11 +295,11 @@ def determined_by(settings: AuditSettings, recipe: Recipe, design: Design) -> di
         "data": design.pool_sha256,
         "classes": len(design.dataset.classes),
         "coins": design.coins,
-        "target": settings.target,
-        "own code": own_code(_trained_choices(settings)),
+        "target": settings.target.text,
+        "own code": own_code(settings.trained_choices),
         "scheme": [
             {"name": choice.name, "text": choice.text, **asdict(part)}
-            for choice, part in zip(settings.choice.parts, recipe.scheme.parts, strict=True)
+            for choice, part in zip(settings.scheme.parts, recipe.scheme.parts, strict=True)
         ],
         "plan": None if recipe.plan is None else asdict(recipe.plan),
         "training": asdict(recipe.training),
@@ -313,10 +310,6 @@ def determined_by(settings: AuditSettings, recipe: Recipe, design: Design) -> di
         "code": training_code_sha256(),
         "versions": {name: version(name) for name in ("torch", "opacus")},
     }
-
-
-def _trained_choices(settings: AuditSettings) -> tuple[Choice, ...]:
-    return (target_choice(settings.target), *settings.choice.parts)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from mgaudit.attacks.intervals import Interval, Resampled, resampled_metrics
 from mgaudit.attacks.metrics import ROC, roc
 from mgaudit.attacks.one_run import Guesses, guess, one_run_fdp_epsilon
 from mgaudit.attacks.power import numbers_of_shadows, score_with_fewer
-from mgaudit.settings.study_settings import attack_choice
+from mgaudit.settings.choices import Choice
 from mgaudit.study.arm import TrainedArm
 from mgaudit.study.design import Design
 from mgaudit.study.extras import extras_in
@@ -36,8 +36,7 @@ class AttackOutcome:
     naive one without noise.
     """
 
-    name: str
-    attack: Attack
+    choice: Choice
     knowledge: Knowledge
     targets: list[int]
     scores: NDArray[np.float64]
@@ -45,6 +44,12 @@ class AttackOutcome:
     mean_roc: NDArray[np.float64]
     correct_guesses: list[int]
     epsilon_lower_bound: float
+
+    @property
+    def attack(self) -> Attack:
+        """The attack that was mounted."""
+        attack: Attack = self.choice.built
+        return attack
 
 
 @dataclass(frozen=True)
@@ -64,30 +69,28 @@ class Audit:
     ranks: NDArray[np.float64]
     auc_by_class: dict[int, Interval | None]
 
-    def outcome(self, name: str) -> AttackOutcome:
-        """Returns the adaptive attack of that name."""
-        return next(one for one in self.outcomes if one.name == name and one.knowledge == "adaptive")
+    def outcome(self, attack: Choice) -> AttackOutcome:
+        """Returns the attack as the adaptive adversary mounts it."""
+        return next(one for one in self.outcomes if one.choice == attack and one.knowledge == "adaptive")
 
 
-def audit(trained: TrainedArm, baseline: TrainedArm | None, design: Design) -> Audit:
+def audit(trained: TrainedArm, plain: TrainedArm | None, design: Design) -> Audit:
     """Returns the arm's accuracy and the success of each attack on it.
 
-    With a `baseline`, the arm trained without noise, attacks that use shadows are mounted by a naive adversary too.
+    With the `plain` arm, attacks that use shadows are mounted by a naive adversary too.
     """
     settings, queries = trained.arm.settings, trained.arm.queries
-    choices = {text: attack_choice(text) for text in settings.attacks}
-    attacks: dict[str, Attack] = {text: choice.build(**choice.options) for text, choice in choices.items()}
-    needs = frozenset[str]().union(*(attack.needs for attack in attacks.values()))
+    needs = frozenset[str]().union(*(choice.built.needs for choice in settings.attacks))
     delta, targets = bound_delta(trained, design), trained.converged
     observed = _observe(trained, targets, queries, needs, design)
-    outcomes = [_measure(text, attack, targets, observed, None, delta, design) for text, attack in attacks.items()]
-    with_shadows = {text: attack for text, attack in attacks.items() if "shadows" in attack.needs}
-    if baseline is not None and with_shadows:
-        both = [index for index in targets if index in set(baseline.converged)]
+    outcomes = [_measure(choice, targets, observed, None, delta, design) for choice in settings.attacks]
+    with_shadows = [choice for choice in settings.attacks if "shadows" in choice.built.needs]
+    if plain is not None and with_shadows:
+        both = [index for index in targets if index in set(plain.converged)]
         if len(both) >= FEWEST_MODELS:
-            plain = _observe(baseline, both, queries, frozenset(), design)
+            without_noise = _observe(plain, both, queries, frozenset(), design)
             seen = observed if both == targets else _observe(trained, both, queries, needs, design)
-            outcomes += [_measure(text, one, both, seen, plain, delta, design) for text, one in with_shadows.items()]
+            outcomes += [_measure(choice, both, seen, without_noise, delta, design) for choice in with_shadows]
     answers = trained.logits(Queries(), design)
     correct = answers["pool"][:, :, 0].argmax(axis=-1) == design.dataset.labels
     test_correct = answers["test"][:, :, 0].argmax(axis=-1) == design.dataset.test_labels
@@ -148,21 +151,19 @@ def _observe(
 
 
 def _measure(
-    name: str,
-    attack: Attack,
+    attack: Choice,
     targets: list[int],
     observations: Observations,
     shadows: Observations | None,
     delta: float,
     design: Design,
 ) -> AttackOutcome:
-    scores = score_every_target(attack, observations, shadows)
+    scores = score_every_target(attack.built, observations, shadows)
     membership = design.membership[targets]
     pairs = list(zip(scores, membership, strict=True))
     guesses = guessed(scores, membership, design.seed)
     return AttackOutcome(
-        name=name,
-        attack=attack,
+        choice=attack,
         knowledge="adaptive" if shadows is None else "naive",
         targets=targets,
         scores=scores,

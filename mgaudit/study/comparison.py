@@ -24,8 +24,8 @@ class ComparisonPlan:
     @property
     def slug(self) -> str:
         """What is compared, in a word that may stand in a path."""
-        datasets = (dataset.partition(":")[0] for dataset in self.settings.datasets)
-        return path_word("compare", *datasets, *self.settings.targets, f"{len(self.settings.schemes)}-arms")
+        datasets = (dataset.name for dataset in self.settings.datasets)
+        return path_word("compare", *datasets, *map(str, self.settings.targets), f"{len(self.settings.schemes)}-arms")
 
     @property
     def sha256(self) -> str:

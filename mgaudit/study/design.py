@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from mgaudit.attacks.intervals import resample_counts
 from mgaudit.settings.study_settings import StudySettings
 from mgaudit.storage.checksums import arrays_sha256
-from mgaudit.targets.datasets import Dataset, Inputs, load
+from mgaudit.targets.datasets import Dataset, Inputs
 from mgaudit.targets.device import choose_device
 from mgaudit.targets.membership import fair_coins
 from mgaudit.targets.seeds import numpy_generator
@@ -54,7 +54,7 @@ class Design:
 def draw_design(settings: StudySettings) -> Design:
     """Returns the design that the settings determine. Raises ValueError or OSError where the data cannot be had."""
     device = choose_device(settings.device)
-    raw = load(settings.dataset, settings.examples, numpy_generator(settings.seed, "examples"))
+    raw = settings.dataset.load(settings.examples, numpy_generator(settings.seed, "examples"))
     examples, tests = len(raw.labels), len(raw.test_labels)
     return Design(
         dataset=raw.standardised(),

@@ -21,7 +21,6 @@ from mgaudit.study.design import Design
 from mgaudit.study.progress import Progress
 from mgaudit.study.provenance import provenance, run_sha256
 from mgaudit.study.stacking import with_stack
-from mgaudit.targets.datasets import load
 from mgaudit.targets.datasets.canaries import plant_canaries
 from mgaudit.targets.device import choose_device
 from mgaudit.targets.fitting.dp_sgd import default_delta
@@ -46,7 +45,7 @@ class DPAuditPlan:
     def slug(self) -> str:
         """What is audited, in a word that may stand in a path."""
         settings = self.settings
-        return path_word("audit", settings.dataset.partition(":")[0], settings.target, settings.scheme)
+        return path_word("audit", settings.dataset.name, settings.target.text, settings.scheme.text)
 
     @property
     def sha256(self) -> str:
@@ -57,7 +56,7 @@ class DPAuditPlan:
 def plan_dp_audit(settings: DPAuditSettings) -> DPAuditPlan:
     """Returns the plan. Raises ValueError or OSError for all that the user can mend."""
     device = choose_device(settings.device)
-    raw = load(settings.dataset, settings.examples, numpy_generator(settings.seed, "examples"))
+    raw = settings.dataset.load(settings.examples, numpy_generator(settings.seed, "examples"))
     planted, canaries = plant_canaries(raw, settings.canaries, settings.kind, settings.seed)
     examples = len(raw.labels)
     none = np.zeros((0, 0), dtype=np.uint16)
@@ -74,8 +73,8 @@ def plan_dp_audit(settings: DPAuditSettings) -> DPAuditPlan:
         seed=settings.seed,
     )
     settings = with_stack(settings, design)
-    shared = settings.model_dump(include={"dataset", "target", "models", "seed", "device", "stack"})
-    one_arm = AuditSettings(scheme=settings.scheme, training=settings.training, **shared)
+    names = ("scheme", "dataset", "target", "models", "seed", "device", "stack", "training")
+    one_arm = AuditSettings(**{name: getattr(settings, name) for name in names})
     return DPAuditPlan(settings, design, canaries, plan_arm(one_arm, design))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.compute import parallel
-from mgaudit.settings.study_settings import attack_choice
+from mgaudit.settings.schemes import PLAIN
 from mgaudit.storage.ensembles import ModelRecord, Outputs
 from mgaudit.study.arm import Arm, TrainedArm, ensemble_folder, models_there
 from mgaudit.study.attack import audit
@@ -107,7 +107,7 @@ class _Measure:
     def stack_seconds(self, arm: Arm, design: Design, workers: int) -> float:
         """Returns the seconds that training one stack of the arm takes."""
         recipe, data = arm.recipe, design.dataset
-        names = tuple(part.name for part in arm.settings.choice.parts)
+        names = tuple(part.name for part in arm.settings.scheme.parts)
         kind = (arm.settings.target, data.input_shape, len(data.classes), names, recipe.stack, workers)
         if kind not in self._steps:
             self._progress.stage(f"timing steps of {arm.settings.target}, {' + '.join(names)}")
@@ -122,7 +122,7 @@ class _Measure:
     def auditing(self, arm: Arm, cell: Plan) -> float:
         """Returns the seconds that querying and attacking this arm of the study takes."""
         data = cell.design.dataset
-        plain = next((one for one in cell.arms if one.settings.scheme == cell.settings.baseline), None)
+        plain = next((one for one in cell.arms if one.settings.scheme.is_only(PLAIN)), None)
         naive = None if arm is plain else plain
         shapes = (data.inputs.shape, data.test_inputs.shape, len(data.classes))
         kind = (arm.settings.target, shapes, arm.queries.number, naive is None)
@@ -227,7 +227,7 @@ def _attacking(arm: Arm, naive: Arm | None, cell: Plan) -> float:
 
 
 def _extras(arm: Arm) -> list[Extra]:
-    return extras_in(need for text in arm.settings.attacks for need in attack_choice(text).built().needs)
+    return extras_in(need for attack in arm.settings.attacks for need in attack.built.needs)
 
 
 @dataclass(frozen=True)

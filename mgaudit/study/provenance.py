@@ -10,7 +10,7 @@ from typing import Any
 from mgaudit import __version__
 from mgaudit.reports.results import Provenance
 from mgaudit.settings.choices import own_code
-from mgaudit.settings.study_settings import AuditSettings, attack_choice, target_choice
+from mgaudit.settings.study_settings import AuditSettings
 from mgaudit.storage.ensembles import querying_code_sha256, training_code_sha256
 from mgaudit.study.design import Design
 from mgaudit.targets.device import device_name
@@ -37,11 +37,7 @@ def provenance(device: str) -> Provenance:
 
 def run_sha256(settings: dict[str, Any], arms: Sequence[AuditSettings], design: Design) -> str:
     """Returns the hash of all that determines a result: settings, data, code (the user's own too) and versions."""
-    choices = [
-        choice
-        for arm in arms
-        for choice in (target_choice(arm.target), *arm.choice.parts, *(attack_choice(text) for text in arm.attacks))
-    ]
+    choices = [choice for arm in arms for choice in (*arm.trained_choices, *arm.attacks)]
     code = [training_code_sha256(), querying_code_sha256(), own_code(choices)]
     parts = [settings, design.sha256, design.device, code, versions()]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

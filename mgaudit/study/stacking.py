@@ -3,13 +3,12 @@
 import hashlib
 import json
 from dataclasses import replace
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
 
-from mgaudit.settings.choices import own_code
-from mgaudit.settings.study_settings import DPAuditSettings, StudySettings, target_choice
+from mgaudit.settings.choices import Choice, own_code
+from mgaudit.settings.study_settings import DPAuditSettings, StudySettings
 from mgaudit.storage.atomic import set_aside, sweep_partial, write_atomically
 from mgaudit.study.design import Design
 from mgaudit.targets.cache import cache_folder
@@ -38,12 +37,12 @@ def with_stack(settings: Settings, design: Design) -> Settings:
     return settings.model_copy(update={"stack": _fastest(settings.target, settings.training, design)})
 
 
-def _fastest(target: str, training: Training, design: Design) -> int:
-    choice, sizes = target_choice(target), candidates(len(design.membership), design.device)
-    build, classes = partial(choice.build, **choice.options), len(design.dataset.classes)
-    check_target(choice.name, build, design.dataset.input_shape, classes)
+def _fastest(target: Choice, training: Training, design: Design) -> int:
+    sizes = candidates(len(design.membership), design.device)
+    build, classes = target.built, len(design.dataset.classes)
+    check_target(target.name, build, design.dataset.input_shape, classes)
     try:
-        check_stack(choice.name, build, design.dataset.input_shape, classes)
+        check_stack(target.name, build, design.dataset.input_shape, classes)
     except ValueError:
         return 1
     path = _kept_in(target, training, design, sizes)
@@ -77,10 +76,10 @@ def _checksum(path: Path, size: int) -> str:
     return hashlib.sha256(f"{path.name} {size}".encode()).hexdigest()
 
 
-def _kept_in(target: str, training: Training, design: Design, sizes: list[int]) -> Path:
+def _kept_in(target: Choice, training: Training, design: Design, sizes: list[int]) -> Path:
     decides = (
-        target,
-        own_code([target_choice(target)]),
+        target.text,
+        own_code([target]),
         design.dataset.input_shape,
         len(design.dataset.classes),
         training.batch_size,

@@ -1,12 +1,11 @@
 """Which number of a scheme is the strength of its noise."""
 
 import inspect
-from dataclasses import replace
 from typing import Any
 
 from mgaudit.reports.results import Strength
-from mgaudit.settings.choices import Choice
-from mgaudit.settings.study_settings import SchemeChoice
+from mgaudit.settings.choices import Choice, text_of
+from mgaudit.settings.schemes import PLAIN, SchemeChoice
 
 REVERSED = {"dp-sgd": "epsilon", "early-stop": "epochs"}  # the smaller the number, the more it does
 
@@ -22,14 +21,13 @@ def strength_of(choice: SchemeChoice, epsilon: float | None) -> Strength | None:
         if parameter is None:
             continue
         without = {key: value for key, value in part.options.items() if key not in _spelling(part, parameter)}
-        family = (*choice.parts[:place], replace(part, options=without), *choice.parts[place + 1 :])
-        others = (*choice.parts[:place], *choice.parts[place + 1 :])
+        before, after = ([other.text for other in parts] for parts in (choice.parts[:place], choice.parts[place + 1 :]))
         return Strength(
-            family="+".join(one.text for one in family),
+            family="+".join([*before, text_of(part.name, without), *after]),
             parameter=parameter,
             value=epsilon if part.name == "dp-sgd" else float(_settings(part)[parameter]),
             reversed=part.name in REVERSED,
-            origin=None if part.name == "dp-sgd" else SchemeChoice(others).text or "none",
+            origin=None if part.name == "dp-sgd" else "+".join([*before, *after]) or PLAIN,
         )
     return None
 

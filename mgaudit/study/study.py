@@ -4,6 +4,7 @@ import math
 import time
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from mgaudit.attacks.intervals import Interval, Resampled, two_way_interval
 from mgaudit.attacks.metrics import FPR_LEVELS, false_positives_allowed, tpr_name
 from mgaudit.attacks.single_target import delong_interval, tpr_interval
 from mgaudit.reports.findings import ANALYSED, TEST_ACCURACY
-from mgaudit.reports.record import Estimate
+from mgaudit.reports.record import ChoiceRecord, Estimate, NamedChoice
 from mgaudit.reports.results import (
     Arrays,
     AttackResult,
@@ -28,7 +29,9 @@ from mgaudit.reports.results import (
     StudyResult,
     Times,
 )
-from mgaudit.settings.study_settings import StudySettings, target_choice
+from mgaudit.settings.choices import Choice
+from mgaudit.settings.schemes import PLAIN
+from mgaudit.settings.study_settings import StudySettings
 from mgaudit.storage.run_folder import path_word
 from mgaudit.study.arm import Arm, plan_arm, train_arm
 from mgaudit.study.attack import (
@@ -64,8 +67,8 @@ class Plan:
     @property
     def slug(self) -> str:
         """What is audited, in a word that may stand in a path."""
-        audited = [scheme for scheme in self.settings.schemes if scheme != self.settings.baseline]
-        return path_word(self.settings.dataset.partition(":")[0], self.settings.target, *audited[:1])
+        audited = [scheme.text for scheme in self.settings.schemes if not scheme.is_only(PLAIN)]
+        return path_word(self.settings.dataset.name, self.settings.target.text, *audited[:1])
 
     @property
     def sha256(self) -> str:
@@ -92,7 +95,7 @@ def run_study(plan: Plan, jobs: int, progress: Progress) -> tuple[StudyResult, A
     started, clock = datetime.now(UTC), time.perf_counter()
     settings, design = plan.settings, plan.design
     trained = [train_arm(arm, design, jobs, progress) for arm in plan.arms]
-    plain = next((one for one in trained if one.arm.settings.scheme == settings.baseline), None)
+    plain = next((one for one in trained if one.arm.settings.scheme.is_only(PLAIN)), None)
     audits, lost = [], []
     for one in trained:
         if len(one.converged) < FEWEST_MODELS:
@@ -107,15 +110,17 @@ def run_study(plan: Plan, jobs: int, progress: Progress) -> tuple[StudyResult, A
             "try a lower --learning-rate or less noise"
         )
     progress.stage("comparing the arms")
-    baseline = next((one for one in audits if one.trained is plain), None)
-    dataset, target = design.dataset, target_choice(settings.target)
-    arms = [_audit_result(one, baseline, design, settings) for one in audits]
+    plain_audit = next((one for one in audits if one.trained is plain), None)
+    dataset, target = design.dataset, settings.target
+    arms = [_audit_result(one, plain_audit, design, settings) for one in audits]
     arrays = _arrays(arms, audits, design)
     study = StudyResult(
         settings=settings.as_dict(),
-        target=target.label(title=target.build.__name__),
+        target=NamedChoice(**choice_record(target), label=target.label(title=target.build.__name__)),
+        queries=NamedChoice(**choice_record(settings.queries), label=settings.queries.text),
         dataset=DatasetSummary(
             name=dataset.name,
+            choice=ChoiceRecord(**choice_record(settings.dataset)),
             sha256=design.sha256,
             examples=len(dataset.labels),
             test_examples=len(dataset.test_labels),
@@ -124,17 +129,16 @@ def run_study(plan: Plan, jobs: int, progress: Progress) -> tuple[StudyResult, A
         ),
         extras={extra.name: extra.sentence for extra in _extras(audits)},
         arms=arms,
-        lost=[
-            LostArm(scheme=one.arm.settings.scheme, label=one.arm.settings.label, diverged=one.diverged) for one in lost
-        ],
-        baseline=settings.baseline,
-        analysis=analysed(arms, settings.baseline, arrays),
+        lost=[LostArm(**_scheme_records(one.arm), label=one.arm.settings.label, diverged=one.diverged) for one in lost],
+        analysis=analysed(arms, arrays),
         provenance=provenance(design.device),
         times=Times(
             started=started.isoformat(timespec="seconds"),
             seconds=time.perf_counter() - clock,
-            training_seconds={one.arm.settings.scheme: sum(fact["seconds"] for fact in one.facts) for one in trained},
-            models_reused={one.arm.settings.scheme: one.models_reused for one in trained},
+            training_seconds={
+                one.arm.settings.scheme.text: sum(fact["seconds"] for fact in one.facts) for one in trained
+            },
+            models_reused={one.arm.settings.scheme.text: one.models_reused for one in trained},
         ),
     )
     return study, arrays
@@ -144,8 +148,8 @@ def _extras(audits: list[Audit]) -> list[Extra]:
     return extras_in(need for one in audits for outcome in one.outcomes for need in outcome.attack.needs)
 
 
-def _audit_result(one: Audit, baseline: Audit | None, design: Design, settings: StudySettings) -> AuditResult:
-    paired = baseline if one is not baseline else None
+def _audit_result(one: Audit, plain: Audit | None, design: Design, settings: StudySettings) -> AuditResult:
+    paired = plain if one is not plain else None
     trials = int(design.membership[one.trained.converged].sum(axis=1).min())
     tests = len(design.dataset.test_labels)
     arm = one.trained.arm
@@ -153,10 +157,10 @@ def _audit_result(one: Audit, baseline: Audit | None, design: Design, settings: 
     examples = len(design.dataset.labels)
     delta, guesses = bound_delta(one.trained, design), 2 * guesses_a_side(examples)
     return AuditResult(
-        scheme=arm.settings.scheme,
+        **_scheme_records(arm),
         label=arm.settings.label,
         note=settings.notes.get(arm.settings.scheme, ""),
-        strength=strength_of(arm.settings.choice, None if claim is None else claim.epsilon),
+        strength=strength_of(arm.settings.scheme, None if claim is None else claim.epsilon),
         learning_rate=arm.recipe.training.rate(private=arm.recipe.plan is not None),
         train_accuracy=_estimate(two_way_interval(one.train_accuracy, trials, RATE)),
         test_accuracy=_estimate(two_way_interval(one.test_accuracy, tests, RATE)),
@@ -169,7 +173,7 @@ def _audit_result(one: Audit, baseline: Audit | None, design: Design, settings: 
         guesses=guesses,
         epsilon_provable=provable(guesses, examples, delta, SIGNIFICANCE / 2),
         attacks=[
-            _attack_result(outcome, None if paired is None else paired.outcome(outcome.name), trials, design)
+            _attack_result(outcome, None if paired is None else paired.outcome(outcome.choice), trials, design)
             for outcome in one.outcomes
         ],
         power=[
@@ -182,6 +186,21 @@ def _audit_result(one: Audit, baseline: Audit | None, design: Design, settings: 
         most_exposed=_most_exposed(one.exposure, design.dataset),
         by_class=_by_class(one.auc_by_class, design.dataset),
     )
+
+
+def choice_record(choice: Choice) -> dict[str, Any]:
+    """Returns the fields of a choice in a result: its name, and the options that are not the defaults."""
+    return {"name": choice.name, "options": dict(choice.options)}
+
+
+def _scheme_records(arm: Arm) -> dict[str, Any]:
+    """Returns what a result says of the arm's scheme: its key, its parts and their sources."""
+    parts = arm.settings.scheme.parts
+    return {
+        "key": arm.settings.scheme.text,
+        "scheme": [ChoiceRecord(**choice_record(part)) for part in parts],
+        "sources": [part.built.source for part in parts if part.name != PLAIN],
+    }
 
 
 def _bounds(metric: str) -> tuple[float, float]:
@@ -228,7 +247,8 @@ def _attack_result(outcome: AttackOutcome, paired: AttackOutcome | None, trials:
             for key, numbers in outcome.metrics.items()
         }
     return AttackResult(
-        attack=outcome.name,
+        attack=outcome.choice.text,
+        choice=ChoiceRecord(**choice_record(outcome.choice)),
         knowledge=outcome.knowledge,
         targets=outcome.targets,
         source=outcome.attack.source,

@@ -39,7 +39,7 @@ def accuracy_drawing(study: StudyResult) -> Drawing:
 def _data(arms: Sequence[AuditResult]) -> list[Row]:
     return [
         {
-            "scheme": arm.scheme,
+            "scheme": arm.key,
             "attack": attack.attack,
             "knowledge": attack.knowledge,
             **of("test_accuracy", arm.test_accuracy),
@@ -93,9 +93,9 @@ def accuracy_figure(study: StudyResult) -> Figure:
 
 def _steps(axes: Axes, study: StudyResult, attack: str) -> None:
     """Draws the border of what the arms on the front reach."""
-    on_front = {point.scheme for point in study.analysis.front if point.status == "front"}
+    on_front = {point.arm for point in study.analysis.front if point.status == "front"}
     points = sorted(
-        (arm.test_accuracy.value * 100, arm.metric(attack, "auc").value) for arm in study.arms if arm.scheme in on_front
+        (arm.test_accuracy.value * 100, arm.metric(attack, "auc").value) for arm in study.arms if arm.key in on_front
     )
     axes.step(*zip(*points, strict=True), where="pre", color="0.55", linewidth=3, alpha=0.35, zorder=1)
 

@@ -19,16 +19,16 @@ def ignorance_drawing(study: StudyResult) -> Drawing | None:
     found = [one for one in study.analysis.ignorance if one.attack == headline(study.arms[0]).attack]
     if not found:
         return None
-    labels = {arm.scheme: arm.label for arm in study.arms}
+    labels = {arm.key: arm.label for arm in study.arms}
     return Drawing(
         "ignorance",
         ignorance_figure(study),
         f"AUC of the attack {found[0].attack} mounted by an adversary who knows of the noise (filled) and by one who "
         "does not (hollow), with 95 % intervals. What lies between is ignorance, not privacy. The line is the arm "
         "without noise; dashed is guessing.",
-        "; ".join(f"{labels[one.scheme]}: naive {number(one.naive)}, adaptive {number(one.adaptive)}" for one in found),
+        "; ".join(f"{labels[one.arm]}: naive {number(one.naive)}, adaptive {number(one.adaptive)}" for one in found),
         [
-            {"scheme": one.scheme, **of("naive", one.naive), **of("adaptive", one.adaptive), **of("gap", one.gap)}
+            {"scheme": one.arm, **of("naive", one.naive), **of("adaptive", one.adaptive), **of("gap", one.gap)}
             for one in found
         ],
     )
@@ -37,13 +37,13 @@ def ignorance_drawing(study: StudyResult) -> Drawing | None:
 def ignorance_figure(study: StudyResult) -> Figure:
     """Returns a row for each arm, with both adversaries' AUC."""
     found = [one for one in study.analysis.ignorance if one.attack == headline(study.arms[0]).attack]
-    places = {arm.scheme: place for place, arm in enumerate(study.arms)}
+    places = {arm.key: place for place, arm in enumerate(study.arms)}
     styles = looks(study.arms)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, min(1.1 + 0.24 * len(found), PAGE_HEIGHT)), layout="constrained")
         axes = figure.subplots()
         for row, one in enumerate(found):
-            look = styles[places[one.scheme]]
+            look = styles[places[one.arm]]
             axes.plot([one.naive.value, one.adaptive.value], [row, row], color=look.colour, linewidth=2, alpha=0.4)
             for estimate, face, shift in ((one.naive, "white", 0.14), (one.adaptive, look.colour, -0.14)):
                 axes.errorbar(
@@ -56,7 +56,7 @@ def ignorance_figure(study: StudyResult) -> Figure:
                     markersize=4,
                     elinewidth=0.8,
                 )
-        axes.set_yticks(range(len(found)), [cut(study.arms[places[one.scheme]].label, 45) for one in found], fontsize=7)
+        axes.set_yticks(range(len(found)), [cut(study.arms[places[one.arm]].label, 45) for one in found], fontsize=7)
         axes.set_ylim(len(found) - 0.5, -0.5)
         axes.axvline(found[0].plain.value, color="0.3", linewidth=1)
         axes.axvline(0.5, color="0.4", linestyle="--", linewidth=1)
@@ -78,7 +78,7 @@ def power_drawing(study: StudyResult) -> Drawing | None:
             for arm in study.arms
         ),
         [
-            {"scheme": arm.scheme, "shadows": point.shadows, **of("auc", point.metrics["auc"])}
+            {"scheme": arm.key, "shadows": point.shadows, **of("auc", point.metrics["auc"])}
             for arm in study.arms
             for point in arm.power
         ],

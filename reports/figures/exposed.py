@@ -32,7 +32,7 @@ def exposed_drawing(study: StudyResult, arrays: Arrays) -> Drawing | None:
         ),
         [
             {
-                "scheme": arm.scheme,
+                "scheme": arm.key,
                 "example": one.origin,
                 "class": one.label,
                 **({} if one.rank_in is None else of("outranks", one.rank_in)),
@@ -71,32 +71,32 @@ def shared_exposure_drawing(study: StudyResult) -> Drawing | None:
     found = study.analysis.exposure
     if not found:
         return None
-    labels = {arm.scheme: arm.label for arm in study.arms}
+    labels = {arm.key: arm.label for arm in study.arms}
     return Drawing(
         "shared-exposure",
         shared_exposure_figure(study),
         f"The {found[0].examples} examples that training without noise exposes most: the share of non-members that "
         "they outrank in models that trained on them, under each arm. Bars are 95 % intervals for new targets; "
         "dashed is guessing.",
-        "; ".join(f"{labels[one.scheme]}: {number(one.here, 100, 1)} %" for one in found),
-        [{"scheme": one.scheme, **of("outranks", one.here)} for one in found],
+        "; ".join(f"{labels[one.arm]}: {number(one.here, 100, 1)} %" for one in found),
+        [{"scheme": one.arm, **of("outranks", one.here)} for one in found],
     )
 
 
 def shared_exposure_figure(study: StudyResult) -> Figure:
     """Returns a row for each arm: the mean share outranked, with its interval."""
     found = study.analysis.exposure
-    places = {arm.scheme: place for place, arm in enumerate(study.arms)}
+    places = {arm.key: place for place, arm in enumerate(study.arms)}
     styles = looks(study.arms)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, min(1.0 + 0.2 * len(found), PAGE_HEIGHT)), layout="constrained")
         axes = figure.subplots()
         for row, one in enumerate(found):
-            look = styles[places[one.scheme]]
+            look = styles[places[one.arm]]
             axes.errorbar(
                 one.here.value * 100, row, xerr=bars(one.here, 100), fmt=look.mark, color=look.colour, capsize=2
             )
-        axes.set_yticks(range(len(found)), [cut(study.arms[places[one.scheme]].label, 45) for one in found], fontsize=7)
+        axes.set_yticks(range(len(found)), [cut(study.arms[places[one.arm]].label, 45) for one in found], fontsize=7)
         axes.set_ylim(len(found) - 0.5, -0.5)
         axes.axvline(50, color="0.4", linestyle="--", linewidth=1)
         axes.set_xlabel("non-members outranked, %")

@@ -1,7 +1,9 @@
 """The same scheme has the same colour and mark in every figure of every report."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from matplotlib.colors import to_hex, to_rgb
 
@@ -22,7 +24,7 @@ LOOKS = {
     "early-stop": ("#332288", "p"),
     "label-smoothing": ("#44AA99", "h"),
 }
-OTHERS = (("#AA4499", "*"), ("#117733", "d"), ("#661100", "H"), ("#6699CC", "8"))
+OTHERS = tuple(product(("#AA4499", "#117733", "#661100", "#6699CC"), ("*", "d", "H", "8")))
 LINES = ("-", "--", "-.", (0, (1, 1)))
 PALEST = 0.55  # how far the weakest noise of a family is moved towards white
 MEMBER, NON_MEMBER = "#D55E00", "#56B4E9"
@@ -39,7 +41,7 @@ class Look:
 
 def kind(arm: AuditResult) -> str:
     """Returns the arm's schemes without their settings, as they are named in legends."""
-    return " + ".join(part.partition(":")[0] for part in arm.scheme.split("+")) if arm.scheme != "none" else arm.label
+    return arm.label if arm.is_plain else " + ".join(part.name for part in arm.scheme)
 
 
 def looks(arms: Sequence[AuditResult]) -> list[Look]:
@@ -47,20 +49,32 @@ def looks(arms: Sequence[AuditResult]) -> list[Look]:
 
     Further families of a scheme, such as that of fixed noise, and compositions have other lines.
     """
-    unknown: dict[str, tuple[str, str]] = {}
+    own = _looks_of_own([arm.scheme[0].name for arm in arms])
     families: dict[str, list[str]] = {}
     found = []
     for arm in arms:
-        first = arm.scheme.partition("+")[0].partition(":")[0] if arm.scheme != "none" else "none"
-        if first not in LOOKS:
-            unknown.setdefault(first, OTHERS[len(unknown) % len(OTHERS)])
-        colour, mark = LOOKS.get(first) or unknown[first]
-        family = arm.scheme if arm.strength is None else arm.strength.family
+        first = arm.scheme[0].name
+        colour, mark = LOOKS.get(first) or own[first]
+        family = arm.key if arm.strength is None else arm.strength.family
         seen = families.setdefault(first, [])
         if family not in seen:
             seen.append(family)
         found.append(Look(_paler(colour, _rank(arm, arms)), mark, LINES[seen.index(family) % len(LINES)]))
     return found
+
+
+def _looks_of_own(names: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Returns the looks of other schemes: by a hash of the name, the next free one where that is taken.
+
+    >>> len(set(_looks_of_own(["my:A", "my:B", "my:C"]).values()))
+    3
+    """
+    looks: dict[str, tuple[str, str]] = {}
+    for name in sorted(set(names) - LOOKS.keys()):
+        first = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) % len(OTHERS)
+        in_turn = [*OTHERS[first:], *OTHERS[:first]]
+        looks[name] = next((look for look in in_turn if look not in looks.values()), in_turn[0])
+    return looks
 
 
 def _rank(arm: AuditResult, arms: Sequence[AuditResult]) -> float:

@@ -49,7 +49,7 @@ def roc_drawing(study: StudyResult, arrays: Arrays) -> Drawing:
 
 def _data(study: StudyResult, arrays: Arrays) -> list[Row]:
     return [
-        {"scheme": arm.scheme, "attack": attack.attack, "knowledge": attack.knowledge, "fpr": fpr, "tpr": tpr}
+        {"scheme": arm.key, "attack": attack.attack, "knowledge": attack.knowledge, "fpr": fpr, "tpr": tpr}
         for index, arm in enumerate(study.arms)
         for attack in arm.attacks
         for fpr, tpr in zip(
@@ -85,7 +85,7 @@ def _panels_of(study: StudyResult) -> list[Panel]:
     attacks = adaptive_attacks(study)
     if len(study.arms) <= MOST_NAMED_ARMS:
         return [(attack, attack, list(range(len(study.arms)))) for attack in attacks]
-    plain = [place for place, arm in enumerate(study.arms) if arm.scheme == study.baseline]
+    plain = [place for place, arm in enumerate(study.arms) if arm.is_plain]
     kinds: dict[str, list[int]] = {}
     for place, arm in enumerate(study.arms):
         if place not in plain:

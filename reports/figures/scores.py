@@ -48,7 +48,7 @@ def _histograms(
 
 def _data(study: StudyResult, arrays: Arrays) -> list[Row]:
     return [
-        {"scheme": arm.scheme, "from": low, "to": high, "members": inside, "non_members": outside}
+        {"scheme": arm.key, "from": low, "to": high, "members": inside, "non_members": outside}
         for arm, edges, densities in _histograms(study, arrays)
         for low, high, inside, outside in zip(
             edges[:-1].tolist(), edges[1:].tolist(), *map(list, densities), strict=True

@@ -93,9 +93,7 @@ def strength_figure(study: StudyResult, swept: dict[str, list[int]]) -> Figure:
             above, below = (axes_of[(2 * row + half) * columns + column] for half in (0, 1))
             arms, look = [study.arms[one] for one in members], styles[members[-1]]
             strengths = [value for arm in arms if (value := _value(arm, family)) is not None]
-            origin = next(
-                (arm for arm in study.arms if arms[0].strength and arm.scheme == arms[0].strength.origin), None
-            )
+            origin = next((arm for arm in study.arms if arms[0].strength and arm.key == arms[0].strength.origin), None)
             for axes, scale, found in (
                 (above, 1.0, [arm.metric(attack, "auc") for arm in arms]),
                 (below, 100.0, [arm.test_accuracy for arm in arms]),

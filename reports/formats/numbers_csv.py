@@ -52,7 +52,7 @@ def render_csv(result: Result) -> str:
     for place, study in enumerate(result.studies):
         shared: Row = {
             "study": place + 1,
-            "target": study.target,
+            "target": study.target.label,
             "dataset": study.dataset.name,
             "seed": study.settings["seed"],
         }
@@ -74,7 +74,7 @@ def _study(study: StudyResult) -> Iterator[Row]:
         for row in _arm(arm, study):
             yield named | row
     for one in study.lost:
-        lost: Row = {"scheme": one.scheme, "label": one.label}
+        lost: Row = {"scheme": one.key, "label": one.label}
         yield lost | {"what": "models diverged", "value": len(one.diverged), "note": "not audited"}
     yield from _comparisons(study)
     yield {"what": "seconds", "value": study.times.seconds}
@@ -85,12 +85,16 @@ def _study(study: StudyResult) -> Iterator[Row]:
 
 
 def _named(arm: AuditResult) -> Row:
-    named: Row = {"scheme": arm.scheme, "label": arm.label}
+    named: Row = {"scheme": arm.key, "label": arm.label}
     if arm.strength is None:
         return named
     value = arm.strength.value
     strength = float("inf") if value is None else value
     return named | {"family": arm.strength.family, "parameter": arm.strength.parameter, "strength": strength}
+
+
+def _plain_key(study: StudyResult) -> str | None:
+    return None if study.plain is None else study.plain.key
 
 
 def _of(what: str, estimate: Estimate) -> Row:
@@ -103,7 +107,7 @@ def _arm(arm: AuditResult, study: StudyResult) -> Iterator[Row]:
     yield {**_of("accuracy", arm.train_accuracy), "metric": "train_accuracy"}
     yield {**_of("accuracy", arm.test_accuracy), "metric": "test_accuracy"}
     if arm.test_accuracy_difference is not None:
-        reference: Row = {"metric": "test_accuracy", "reference": study.baseline}
+        reference: Row = {"metric": "test_accuracy", "reference": _plain_key(study)}
         yield _of("difference to no noise", arm.test_accuracy_difference) | reference
     yield {"what": "learning rate", "value": arm.learning_rate}
     yield {"what": "models diverged", "value": len(arm.diverged)}
@@ -150,7 +154,7 @@ def _attack(attack: AttackResult, study: StudyResult) -> Iterator[Row]:
     for metric, estimate in attack.metrics.items():
         yield _of("attack", estimate) | {"metric": metric}
     for metric, estimate in attack.differences.items():
-        yield _of("difference to no noise", estimate) | {"metric": metric, "reference": study.baseline}
+        yield _of("difference to no noise", estimate) | {"metric": metric, "reference": _plain_key(study)}
     for metric, values in attack.per_target.items():
         for model, value in zip(attack.targets, values, strict=True):
             yield {"what": "attack on one model", "metric": metric, "model": model, "value": value}
@@ -167,18 +171,17 @@ def _attack(attack: AttackResult, study: StudyResult) -> Iterator[Row]:
 
 def _comparisons(study: StudyResult) -> Iterator[Row]:
     """Yields what is found by comparing arms; the adversary is adaptive where it is not said to be naive."""
-    found, named = study.analysis, {arm.scheme: _named(arm) for arm in study.arms}
+    found, named = study.analysis, {arm.key: _named(arm) for arm in study.arms}
     first: Row = {"attack": found.attack, "knowledge": "adaptive"}
     for change in found.changes:
         who: Row = {}
         if change.attack is not None:
-            attack = change.attack.removesuffix(", naive")
-            who = {"attack": attack, "knowledge": "adaptive" if attack == change.attack else "naive"}
-        tested = {"p_value": change.p_value, "p_adjusted": change.p_adjusted, "reference": study.baseline}
+            who = {"attack": change.attack, "knowledge": change.knowledge}
+        tested = {"p_value": change.p_value, "p_adjusted": change.p_adjusted, "reference": _plain_key(study)}
         difference = _of("difference to no noise, tested", change.difference)
-        yield named[change.scheme] | who | difference | {"metric": change.metric} | tested
+        yield named[change.arm] | who | difference | {"metric": change.metric} | tested
     for point in found.front:
-        place: Row = {**named[point.scheme], **first, "reference": point.by}
+        place: Row = {**named[point.arm], **first, "reference": point.by}
         yield place | {"what": "front", "note": point.status}
         if point.accuracy is not None:
             yield place | _of("front: the other has more", point.accuracy) | {"metric": "test_accuracy"}
@@ -195,7 +198,7 @@ def _comparisons(study: StudyResult) -> Iterator[Row]:
         for metric, estimate in match.differences.items():
             yield at | _of("matched accuracy: difference to reference", estimate) | {"metric": metric}
     for same in found.dp_equivalent:
-        arm: Row = {**named[same.scheme], "attack": same.attack, "knowledge": "adaptive"}
+        arm: Row = {**named[same.arm], "attack": same.attack, "knowledge": "adaptive"}
         note = None if same.beyond is None else f"beyond the {same.beyond} epsilon of DP-SGD that was run"
         epsilon: Row = {"value": same.epsilon, "low": same.low, "high": same.high, "note": note}
         yield arm | {"what": "dp-equivalent epsilon", "metric": "auc"} | epsilon
@@ -214,9 +217,9 @@ def _comparisons(study: StudyResult) -> Iterator[Row]:
             ("ignorance", gap.gap),
         ):
             what = name if name == "ignorance" else f"ignorance: {name}"
-            yield named[gap.scheme] | {"attack": gap.attack} | _of(what, estimate) | {"metric": "auc"}
+            yield named[gap.arm] | {"attack": gap.attack} | _of(what, estimate) | {"metric": "auc"}
     for shared in found.exposure:
-        exposed: Row = {**named[shared.scheme], **first, "reference": study.baseline}
+        exposed: Row = {**named[shared.arm], **first, "reference": _plain_key(study)}
         yield exposed | {"what": "shared exposure: examples", "value": shared.examples}
         yield exposed | _of("shared exposure: outrank without noise", shared.plain)
         yield exposed | _of("shared exposure: outrank", shared.here)

@@ -10,13 +10,14 @@ from mgaudit.targets.datasets.dataset import Dataset
 from mgaudit.targets.own_module import imported, told_with_place
 
 
-def read_own(place: str, examples: int | None, generator: np.random.Generator) -> Dataset:
+def read_own(*, module: str, function: str, examples: int | None, generator: np.random.Generator) -> Dataset:
     """A function of your own, called without arguments; the current folder is searched for its module.
 
     It returns a mgaudit.targets.datasets.Dataset or the arrays (x_train, y_train, x_test, y_test), as npz:PATH holds
     them.
     """
-    returned = _called(place, _function(place))
+    place = f"{module}:{function}"
+    returned = _called(place, _function(place, module, function))
     if isinstance(returned, Dataset):
         return returned.drawn(examples, generator)
     if (
@@ -31,8 +32,7 @@ def read_own(place: str, examples: int | None, generator: np.random.Generator) -
     )
 
 
-def _function(place: str) -> Callable[[], Any]:
-    name, _, function = place.partition(":")
+def _function(place: str, name: str, function: str) -> Callable[[], Any]:
     try:
         module = imported(name)
     except Exception as error:  # a user's module may raise anything, and is the user's to mend

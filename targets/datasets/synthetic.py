@@ -1,25 +1,28 @@
 """Data whose law is known."""
 
 import math
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mgaudit.errors import UsageError
 from mgaudit.targets.datasets.dataset import Dataset
+from mgaudit.targets.schemes.ranges import Range
 
 TEACHER_WIDTH = 64
-KINDS = ("clusters", "teacher")
+Kind = Literal["clusters", "teacher"]
 
 
 def draw_synthetic(
     examples: int | None,
     generator: np.random.Generator,
     *,
-    kind: str = "clusters",
-    features: int = 20,
-    classes: int = 4,
+    kind: Kind = "clusters",
+    features: Annotated[int, Range(1)] = 20,
+    classes: Annotated[int, Range(2)] = 4,
     size: int = 2000,
-    separation: float = 2.0,
+    separation: Annotated[float, Range(0)] = 2.0,
 ) -> Dataset:
     """Gaussian clusters, or Gaussian inputs that a random network labels (`teacher`); half as much again for testing.
 
@@ -27,7 +30,7 @@ def draw_synthetic(
     teacher: x ~ N(0, I), and the label is argmax(separation * f(x) + N(0, I)), f a random ReLU network whose outputs
     have mean 0 and variance 1. At separation 0 the labels have nothing to do with the inputs.
     """
-    _check(kind, features, classes, size, separation)
+    _check(kind, features, classes, size)
     count = size + size // 2
     draw = _clusters if kind == "clusters" else _teacher
     inputs, labels = draw(count, features, classes, separation, generator)
@@ -38,25 +41,15 @@ def draw_synthetic(
     return whole.drawn(examples, generator)
 
 
-def _check(kind: str, features: int, classes: int, size: int, separation: float) -> None:
-    if kind not in KINDS:
-        raise ValueError(f"dataset synthetic: kind must be one of {', '.join(KINDS)}, got {kind!r}")
-    if features < 1 or classes < 2:
-        raise ValueError(
-            f"dataset synthetic: features must be >= 1 and classes >= 2, got features={features} and classes={classes}"
-        )
+def _check(kind: Kind, features: int, classes: int, size: int) -> None:
     if kind == "clusters" and features < classes:
-        raise ValueError(
-            "dataset synthetic: features must be >= classes for clusters that are all equally far apart, "
-            f"got features={features} and classes={classes}"
+        raise UsageError(
+            "synthetic.features",
+            f"must be >= {classes}, the classes, for clusters that are all equally far apart",
+            str(features),
         )
     if size < 2 * classes:
-        raise ValueError(
-            f"dataset synthetic: size must be >= 2 * classes, so that each class can be tested, "
-            f"got size={size} and classes={classes}"
-        )
-    if not (math.isfinite(separation) and separation >= 0):
-        raise ValueError(f"dataset synthetic: separation must be a finite number >= 0, got {separation}")
+        raise UsageError("synthetic.size", f"must be >= {2 * classes}, so that each class can be tested", str(size))
 
 
 Drawn = tuple[NDArray[np.float64], NDArray[np.int64]]

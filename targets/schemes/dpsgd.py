@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
+from mgaudit.errors import UsageError
 from mgaudit.targets.schemes.ranges import Range
 from mgaudit.targets.schemes.scheme import Scheme
 
@@ -37,12 +38,14 @@ class DPSGD(Scheme):
     def __post_init__(self) -> None:
         super().__post_init__()
         if (self.epsilon is None) == (self.noise_multiplier is None):
-            raise ValueError(
-                "dp-sgd needs exactly one of epsilon and noise_multiplier, "
-                f"got epsilon={self.epsilon} and noise_multiplier={self.noise_multiplier}"
+            raise UsageError(
+                "",
+                "needs exactly one of epsilon and noise_multiplier",
+                f"epsilon={self.epsilon} and noise_multiplier={self.noise_multiplier}",
             )
         if self.noise_multiplier is not None and 0 < self.noise_multiplier < LEAST_NOISE:
-            raise ValueError(
-                f"noise_multiplier must be 0 (clipping alone, no epsilon) or >= {LEAST_NOISE}, "
-                f"got {self.noise_multiplier}"
+            raise UsageError(
+                "noise_multiplier",
+                f"must be 0 (clipping alone, no epsilon) or >= {LEAST_NOISE}",
+                str(self.noise_multiplier),
             )

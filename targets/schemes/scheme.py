@@ -5,6 +5,7 @@ from typing import ClassVar, get_type_hints
 
 from torch import Generator, Tensor, nn
 
+from mgaudit.errors import UsageError
 from mgaudit.targets.schemes.ranges import range_in
 from mgaudit.targets.training import Training
 
@@ -33,7 +34,7 @@ class Scheme:
         for field in fields(self):
             value, allowed = getattr(self, field.name), range_in(hints[field.name])
             if value is not None and allowed is not None and value not in allowed:
-                raise ValueError(f"{field.name} must be a finite number {allowed}, got {value}")
+                raise UsageError(field.name, f"must be a finite number {allowed}", str(value))
 
     @classmethod
     def examples(cls) -> "tuple[Scheme | None, tuple[Scheme, ...]]":

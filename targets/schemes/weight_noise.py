@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from mgaudit.errors import UsageError
 from mgaudit.targets.schemes.ranges import Range
 from mgaudit.targets.schemes.scheme import Scheme
 
@@ -37,7 +38,9 @@ class WeightNoise(Scheme):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.order == "random" and not self.layerwise:
-            raise ValueError("order=random chooses which group gets noise, and without layerwise=true all of them do")
+            raise UsageError(
+                "order", "chooses which group gets noise, and without layerwise=true all of them do", "random"
+            )
 
     def weight_noise(
         self, weights: dict[str, Tensor], step: int, epoch: float, generator: Generator

@@ -65,7 +65,7 @@ def json_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     folder = tmp_path_factory.mktemp("json-run")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MGAUDIT_CACHE", str(folder / "cache"))
-        result = mgaudit("run", *FAST, "--no-baseline", "--json", "--out", str(folder / "runs"))
+        result = mgaudit("run", *FAST, "--no-plain", "--json", "--out", str(folder / "runs"))
     assert result.exit_code == 0, result.output
     return result, run_folder(folder / "runs")
 

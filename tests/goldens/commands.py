@@ -22,9 +22,20 @@ FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parent.parent
 RESULT_FILES = ("result.json", "dp-audit.json", "reproduction.json")
 
-# What a result says about the machine, the day or the settings' text, and not about privacy.
+# What a result says about the machine, the day or the names of what was chosen, and not about privacy.
 LEFT_OUT = frozenset(
-    {"schema_version", "settings", "provenance", "versions", "processor", "times", "started", "seconds", "command"}
+    {
+        "schema_version",
+        "settings",
+        "provenance",
+        "versions",
+        "processor",
+        "times",
+        "started",
+        "seconds",
+        "command",
+        "options",
+    }
 )
 
 # Kernels are chosen by the processor and the number of threads, and each sums in another order. All x86 have these.

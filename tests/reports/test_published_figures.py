@@ -13,7 +13,8 @@ from mgaudit.reports.published import ACCURACIES, Published, comparable, publish
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import AttackResult, AuditResult, DatasetSummary, PrivacyClaim, StudyResult
 from mgaudit.reports.tables import metric_title
-from mgaudit.settings.study_settings import attack_choice, scheme_choice
+from mgaudit.settings.schemes import scheme_choice
+from mgaudit.settings.study_settings import attack_choice
 from mgaudit.targets.datasets import DATASETS
 from tests import fake_study
 

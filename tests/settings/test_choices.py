@@ -3,7 +3,8 @@ from typing import Literal
 import pytest
 
 from mgaudit.settings.choices import parse
-from mgaudit.settings.study_settings import attack_choice, scheme_choice, target_choice
+from mgaudit.settings.schemes import scheme_choice
+from mgaudit.settings.study_settings import attack_choice, target_choice
 
 
 class Thing:

@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from mgaudit.reports.results import settings_toml
-from mgaudit.settings.study_settings import edited_schemes, read_settings, study_settings
+from mgaudit.settings.schemes import edited_schemes
+from mgaudit.settings.study_settings import read_settings, study_settings
 
 
 def test_the_defaults_are_three_arms_on_digits() -> None:

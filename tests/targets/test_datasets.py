@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mgaudit.targets.datasets import Dataset, load
+from mgaudit.settings.datasets import load
+from mgaudit.targets.datasets import Dataset
 
 
 def generator() -> np.random.Generator:

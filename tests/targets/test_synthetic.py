@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mgaudit.targets.datasets import Dataset, load
+from mgaudit.settings.datasets import load
+from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.datasets.synthetic import TEACHER_WIDTH, teacher_outputs
 
 SEED = 0

@@ -40,7 +40,7 @@ def measure(settings: KappaSweep, workshop: Workshop) -> Data:
             for row in attack_rows(arm_of(study, scheme), target=target, kappa=kappa)
         ],
         "ignorance": [
-            {"target": target, "kappa": kappas[one.scheme], "attack": one.attack, **told("gap", one.gap)}
+            {"target": target, "kappa": kappas[one.arm], "attack": one.attack, **told("gap", one.gap)}
             for target, study in audited_networks.items()
             for one in study.analysis.ignorance
         ],

@@ -42,7 +42,7 @@ def audited(settings: StudySettings, workshop: Workshop) -> StudyResult:
 
 def arm_of(study: StudyResult, scheme: str) -> AuditResult:
     """Returns the arm of that scheme. Raises ValueError where its models diverged, so that there is none."""
-    arm = next((one for one in study.arms if one.scheme == scheme), None)
+    arm = next((one for one in study.arms if one.key == scheme), None)
     if arm is None:
         raise ValueError(f"the models of {scheme} diverged, so it was not audited")
     return arm

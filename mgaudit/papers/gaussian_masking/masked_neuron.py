@@ -13,7 +13,7 @@ from mgaudit.papers.gaussian_masking.agreement import agreement, mean_of, rises
 from mgaudit.papers.gaussian_masking.colours import shade
 from mgaudit.papers.paper import PaperFigure, Workshop
 from mgaudit.reports.figures.drawing import legend, panels
-from mgaudit.targets.datasets import load
+from mgaudit.settings.datasets import load
 from mgaudit.targets.seeds import numpy_generator
 from mgaudit.theory.smoothed_relu import mask_moments, smoothed_relu
 

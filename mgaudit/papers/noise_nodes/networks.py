@@ -12,7 +12,8 @@ from scipy import optimize
 from scipy.special import logsumexp
 
 from mgaudit.papers.claim import Row
-from mgaudit.targets.datasets import Dataset, load
+from mgaudit.settings.datasets import load
+from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.fitting.recipe import Recipe, initial_model
 from mgaudit.targets.fitting.trajectory import Trajectory, watched
 from mgaudit.targets.networks.mlp import MLP

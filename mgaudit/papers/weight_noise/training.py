@@ -16,7 +16,8 @@ from mgaudit.papers.paper import PaperFigure, Workshop
 from mgaudit.papers.weight_noise.mean_over_seeds import mean_over_seeds
 from mgaudit.papers.weight_noise.noises import LOOKS, NOISES, scheme
 from mgaudit.reports.figures.drawing import legend, panels
-from mgaudit.targets.datasets import Dataset, load
+from mgaudit.settings.datasets import load
+from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.fitting.recipe import Recipe
 from mgaudit.targets.fitting.trajectory import watched
 from mgaudit.targets.networks.without_bias import WithoutBias

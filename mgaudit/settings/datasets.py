@@ -1,0 +1,71 @@
+"""Datasets as they are chosen: by name with options or a path, or a function of the user's own."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from mgaudit.errors import UsageError, did_you_mean
+from mgaudit.settings.choices import OWN, Choice, parse
+from mgaudit.targets import datasets
+from mgaudit.targets.datasets import DATASETS, Dataset, Reader
+
+SUPPLIED = ("examples", "generator")
+
+
+@dataclass(frozen=True)
+class DatasetChoice(Choice):
+    """A dataset with its options; a path is the option `path`, absolute, so that it means the same in any folder."""
+
+    @property
+    def text(self) -> str:
+        """The canonical text: `folder:PATH`, or name and options as of every choice."""
+        return f"{self.name}:{self.options['path']}" if "path" in self.options else super().text
+
+    def load(self, examples: int | None, generator: np.random.Generator) -> Dataset:
+        """Returns the dataset, with so many of its examples. Raises what `Reader.load` raises."""
+        dataset: Dataset = self.built(examples, generator)
+        return dataset
+
+
+def dataset_choice(value: object) -> DatasetChoice:
+    """Returns the dataset that a text names; a choice stays as it is. Raises UsageError as `parse` does."""
+    if isinstance(value, DatasetChoice):
+        return value
+    if not isinstance(value, str):
+        raise UsageError("", "must be the text of a dataset", repr(value))
+    name, _, rest = value.strip().partition(":")
+    reader = DATASETS.get(name)
+    if reader is not None and reader.takes_path:
+        return _of_path(reader, rest)
+    if reader is not None:
+        choice = parse("dataset", {name: reader.read}, value, SUPPLIED)
+        return DatasetChoice(name, choice.options, reader.read, partial(reader.load, **choice.options))
+    match = OWN.fullmatch(value.strip())
+    if match is None or match["options"] is not None:
+        known = [f"{one.name}:PATH" if one.takes_path else one.name for one in DATASETS.values()]
+        rule = f"must be one of {', '.join(known)} or {datasets.OWN.name} of your own"
+        raise UsageError("", rule, repr(value), did_you_mean(name, DATASETS))
+    own = partial(datasets.OWN.load, module=match["module"], function=match["name"])
+    return DatasetChoice(match.string, {}, datasets.OWN.read, own)
+
+
+def _of_path(reader: Reader, path: str) -> DatasetChoice:
+    if not path:
+        raise UsageError(reader.name, "needs a path", None, f"write {reader.name}:PATH")
+    absolute = str(Path(path).expanduser().absolute())
+    return DatasetChoice(reader.name, {"path": absolute}, reader.read, partial(reader.load, path=absolute))
+
+
+def dataset_of_option(text: str) -> DatasetChoice:
+    """Returns the dataset that the option --dataset names. Raises UsageError with that key."""
+    try:
+        return dataset_choice(text)
+    except UsageError as error:
+        raise error.inside("dataset") from error
+
+
+def load(text: str, examples: int | None, generator: np.random.Generator) -> Dataset:
+    """Returns the dataset that a text names, as `DatasetChoice.load` does."""
+    return dataset_of_option(text).load(examples, generator)
