@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from opacus.accountants import PRVAccountant
 from opacus.accountants.utils import get_noise_multiplier
@@ -15,6 +16,7 @@ from opacus.utils.fast_gradient_clipping_utils import DPTensorFastGradientClippi
 from torch import Generator, Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from mgaudit.errors import UsageError
 from mgaudit.targets.fitting.augmentation import AUGMENTATIONS
 from mgaudit.targets.fitting.batches import poisson_batches
 from mgaudit.targets.fitting.examples import Examples, Streams, fresh_part
@@ -34,7 +36,7 @@ def _without_opacus_chatter() -> Iterator[None]:
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Full backward hook is firing")
-        warnings.filterwarnings("ignore", message="Optimal order is the largest alpha")
+        warnings.filterwarnings("ignore", message="Optimal order is the (largest|smallest) alpha")
         yield
 
 
@@ -78,20 +80,9 @@ def plan_privacy(scheme: DPSGD, training: Training, n: float) -> PrivacyPlan:
         )
     sample_rate = training.batch_size / n
     steps = round(training.last_epoch / sample_rate)
-    if scheme.epsilon is None:
-        assert scheme.noise_multiplier is not None  # DPSGD holds exactly one of the two
-        noise_multiplier = scheme.noise_multiplier
-    else:
-        with _without_opacus_chatter():
-            noise_multiplier = float(
-                get_noise_multiplier(
-                    target_epsilon=scheme.epsilon,
-                    target_delta=delta,
-                    sample_rate=sample_rate,
-                    steps=steps,
-                    accountant="prv",
-                )
-            )
+    with _limits_of_the_accountant(scheme, delta, training.epochs):
+        noise_multiplier = _noise_multiplier(scheme, delta, sample_rate, steps)
+        epsilon = epsilon_spent(noise_multiplier, sample_rate, steps, delta)
     return PrivacyPlan(
         noise_multiplier=noise_multiplier,
         max_grad_norm=scheme.max_grad_norm,
@@ -99,8 +90,41 @@ def plan_privacy(scheme: DPSGD, training: Training, n: float) -> PrivacyPlan:
         steps=steps,
         batch_size=training.batch_size,
         delta=delta,
-        epsilon=epsilon_spent(noise_multiplier, sample_rate, steps, delta),
+        epsilon=epsilon,
     )
+
+
+def _noise_multiplier(scheme: DPSGD, delta: float, sample_rate: float, steps: int) -> float:
+    if scheme.epsilon is None:
+        assert scheme.noise_multiplier is not None  # DPSGD holds exactly one of the two
+        return scheme.noise_multiplier
+    with _without_opacus_chatter():
+        multiplier = get_noise_multiplier(
+            target_epsilon=scheme.epsilon,
+            target_delta=delta,
+            sample_rate=sample_rate,
+            steps=steps,
+            accountant="prv",
+        )
+    return float(multiplier)
+
+
+@contextmanager
+def _limits_of_the_accountant(scheme: DPSGD, delta: float, epochs: int) -> Iterator[None]:
+    """Names the setting that the accountant cannot compute with, where its arithmetic fails."""
+    try:
+        with np.errstate(divide="ignore"):
+            yield
+    except MemoryError as error:
+        rule = "must be so few that the accountant of DP-SGD can hold their steps in memory"
+        raise UsageError("epochs", rule, str(epochs), "use fewer, or a larger --batch-size") from error
+    except OverflowError as error:
+        rule = "must be a number that the accountant of DP-SGD can compute with"
+        multiplier = f"{scheme.noise_multiplier}"
+        raise UsageError("noise_multiplier", rule, multiplier, "use a smaller one, such as 100") from error
+    except (ZeroDivisionError, ValueError) as error:
+        rule = "must be so large that rounding errors of the accountant of DP-SGD do not exceed it"
+        raise UsageError("delta", rule, f"{delta:g}", "use a larger --delta, such as 1e-6") from error
 
 
 def default_delta(n: float) -> float:

@@ -333,7 +333,7 @@ def test_an_audit_that_fails_says_so_and_leaves_its_story(tmp_path: Path) -> Non
     assert result.exit_code == 1
     assert "the audit failed: in every arm fewer than 3 of 4 models converged" in " ".join(result.stderr.split())
     folder = run_folder(tmp_path / "runs")
-    assert [path.name for path in folder.iterdir()] == ["log.txt"]
+    assert {path.name for path in folder.iterdir()} == {".mgaudit-run", "log.txt"}
     assert "RuntimeError: in every arm" in (folder / "log.txt").read_text()
 
 
