@@ -34,8 +34,9 @@ from torch.utils.data import Dataset as TorchDataset
 from torch.utils.flop_counter import FlopCounterMode
 
 from mgaudit.compute import parallel
+from mgaudit.settings.datasets import load
 from mgaudit.targets import CNN, MLP
-from mgaudit.targets.datasets import Dataset, load
+from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.device import device_name
 from mgaudit.targets.fitting.dp_sgd import PrivacyPlan
 from mgaudit.targets.fitting.recipe import Recipe, Target, initial_model, train

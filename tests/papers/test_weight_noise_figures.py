@@ -15,8 +15,8 @@ from mgaudit.papers.weight_noise import judged, lasso, nuclear, sigma_sweep, tra
 from mgaudit.papers.weight_noise.descent import descend
 from mgaudit.papers.weight_noise.noises import scheme
 from mgaudit.papers.weight_noise.paper import PAPER
+from mgaudit.settings.datasets import load
 from mgaudit.study.progress import Progress
-from mgaudit.targets.datasets import load
 from mgaudit.targets.fitting.recipe import TrainedModel, initial_model
 from mgaudit.targets.querying.hessian import hessian_trace
 from mgaudit.targets.schemes import Scheme, WeightNoise

@@ -10,9 +10,10 @@ from typer.testing import CliRunner
 
 from mgaudit.cli.app import app
 from mgaudit.settings.choices import own_code
-from mgaudit.settings.study_settings import attack_choice, scheme_choice, study_settings, target_choice
+from mgaudit.settings.schemes import scheme_choice
+from mgaudit.settings.study_settings import attack_choice, study_settings, target_choice
 from mgaudit.storage.ensembles import EnsembleFolder
-from mgaudit.study.arm import _Task, _train_and_keep, _trained_choices, determined_by, plan_arm
+from mgaudit.study.arm import _Task, _train_and_keep, determined_by, plan_arm
 from mgaudit.study.design import draw_design
 from mgaudit.study.progress import Progress
 from mgaudit.study.study import plan_study, run_study
@@ -161,23 +162,23 @@ def test_a_module_may_lie_in_a_package(workplace: Path) -> None:
 
 def test_what_python_already_finds_is_not_replaced_by_a_file_in_the_current_folder(workplace: Path) -> None:
     (workplace / "decimal.py").write_text("class Net: pass")
-    with pytest.raises(ValueError, match=r"there is no Net in decimal \(.*decimal\.py\)"):
+    with pytest.raises(ValueError, match=r"must be a class in decimal \(.*decimal\.py\), and there is no Net"):
         target_choice("decimal:Net")
 
 
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("nowhere:Net", "target nowhere:Net: cannot import nowhere (ModuleNotFoundError: No module named 'nowhere')"),
-        ("broken:Net", "target broken:Net: cannot import broken (SyntaxError: invalid syntax (broken.py, line 1))"),
-        ("networks:Absent", "target networks:Absent: there is no Absent in networks ("),
+        ("nowhere:Net", "target.nowhere:Net cannot be imported (ModuleNotFoundError: No module named 'nowhere')"),
+        ("broken:Net", "target.broken:Net cannot be imported (SyntaxError: invalid syntax (broken.py, line 1))"),
+        ("networks:Absent", "target.networks:Absent must be a class in networks ("),
         (
             "networks:NotANetwork",
             "networks:NotANetwork must be a class that extends torch.nn.modules.module.Module, got",
         ),
         ("networks:not_a_class", "must be a class that extends torch.nn.modules.module.Module, got 3"),
-        ("networks:Net:depth=3", "target networks:Net has no option 'depth'; it takes width, scale"),
-        ("networks:Net:width=big", "target networks:Net: width: input should be a valid integer"),
+        ("networks:Net:depth=3", "target.networks:Net.depth is no option of networks:Net, which takes width, scale"),
+        ("networks:Net:width=big", "target.networks:Net.width must be a valid integer"),
         ("networks:NoArguments", "networks:NoArguments must be built as NoArguments(input_shape, classes, ...)"),
         (
             "networks",
@@ -203,7 +204,7 @@ def test_a_network_that_cannot_be_audited_is_refused_in_one_line_before_any_trai
     workplace: Path, target: str, message: str
 ) -> None:
     (workplace / "broken.py").write_text("class")
-    small = ["--examples", "100", "--batch-size", "8", "--scheme", "dp-sgd:noise_multiplier=1", "--no-baseline"]
+    small = ["--examples", "100", "--batch-size", "8", "--scheme", "dp-sgd:noise_multiplier=1", "--no-plain"]
     result = mgaudit("run", "--target", target, *small, "--quiet", "--out", "runs")
     assert result.exit_code == 2, result.output
     assert message in result.stderr
@@ -219,7 +220,7 @@ def test_workers_train_a_network_of_the_current_folder(
     for jobs in (1, 2):
         monkeypatch.setenv("MGAUDIT_CACHE", str(tmp_path / f"cache-{jobs}"))
         study, _ = run_study(plan_study(study_settings(values)), jobs, Progress())
-        assert study.target == "Net (width=8)"
+        assert study.target.label == "Net (width=8)"
         assert study.settings["target"] == "networks:Net:width=8"
         (folder,) = (tmp_path / f"cache-{jobs}" / "ensembles").iterdir()
         weights.append(EnsembleFolder(folder, "").load_weights(3))
@@ -261,7 +262,7 @@ def test_a_worker_that_has_imported_an_edited_file_trains_nothing(small: dict[st
     design = draw_design(settings)
     arm = plan_arm(settings.arms()[0], design)
     folder = EnsembleFolder.at(determined_by(arm.settings, arm.recipe, design))
-    choices = _trained_choices(arm.settings)
+    choices = arm.settings.trained_choices
     assert own_code(choices).keys() == {"networks:Net"}
     stale = {"networks:Net": "0" * 64}
     task = _Task(folder, arm.recipe, design.dataset, design.membership[0], 0, "cpu", choices, stale)
@@ -320,7 +321,7 @@ def test_schemes_and_attacks_that_cannot_be_built_are_refused(workplace: Path) -
     (workplace / "ours.py").write_text(SCHEME_AND_ATTACK)
     with pytest.raises(ValueError, match="by must be >= 0, got -1"):
         scheme_choice("ours:Shift:by=-1")
-    with pytest.raises(ValueError, match="ours:Shift:by=10 cannot be built: RuntimeError: too far"):
+    with pytest.raises(ValueError, match="ours:Shift cannot be built: RuntimeError: too far"):
         scheme_choice("ours:Shift:by=10")
     with pytest.raises(ValueError, match=r"ours:Shift must be a class that extends mgaudit\.attacks\.attack\.Attack"):
         attack_choice("ours:Shift")

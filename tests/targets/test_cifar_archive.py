@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mgaudit.targets.datasets import cifar, load
+from mgaudit.settings.datasets import load
+from mgaudit.targets.datasets import cifar
 from mgaudit.targets.datasets.cifar import CIFAR, CIFAR10, CIFAR100
 
 EACH = 20  # records a file

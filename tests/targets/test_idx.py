@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mgaudit.targets.datasets import idx, load
+from mgaudit.settings.datasets import load
+from mgaudit.targets.datasets import idx
 from mgaudit.targets.datasets.idx import FASHION_MNIST, MNIST, IDXDataset
 
 EXAMPLES, TESTS, SIDE = 30, 20, 4

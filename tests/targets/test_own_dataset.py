@@ -3,7 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mgaudit.targets.datasets import Dataset, load
+from mgaudit.settings.datasets import load
+from mgaudit.targets.datasets import Dataset
 
 MODULE = """
 import numpy as np

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from mgaudit.targets.datasets import Dataset, load
+from mgaudit.settings.datasets import load
+from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.fitting.recipe import Recipe, train
 from mgaudit.targets.fitting.trajectory import Regression, watched, watched_regression
 from mgaudit.targets.networks.mlp import MLP
