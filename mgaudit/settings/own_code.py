@@ -6,6 +6,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from mgaudit.errors import UsageError
 from mgaudit.targets.own_module import imported, told
 
 
@@ -14,19 +15,17 @@ def own_class(kind: str, base: type, module: str, name: str) -> type:
 
     Raises ValueError where there is no such class or it does not extend `base`.
     """
-    choice = f"{kind} {module}:{name}"
+    key = f"{module}:{name}"
     try:
         found = getattr(imported(module), name, None)
     except Exception as error:  # whatever the user's module may raise
-        raise ValueError(
-            f"{choice}: cannot import {module} ({told(error)}); start mgaudit in its folder, "
-            f"or choose from `mgaudit list {kind}s`"
-        ) from error
+        way_out = f"start mgaudit in its folder, or choose from `mgaudit list {kind}s`"
+        raise UsageError(key, f"cannot be imported ({told(error)})", None, way_out) from error
     if found is None:
         place = getattr(sys.modules[module], "__file__", None)
-        raise ValueError(f"{choice}: there is no {name} in {module} ({place or 'no file'})")
+        raise UsageError(key, f"must be a class in {module} ({place or 'no file'}), and there is no {name}")
     if not (isinstance(found, type) and issubclass(found, base)):
-        raise ValueError(f"{choice} must be a class that extends {base.__module__}.{base.__qualname__}, got {found!r}")
+        raise UsageError(key, f"must be a class that extends {base.__module__}.{base.__qualname__}", repr(found))
     own: type = found
     source_sha256(own)  # at once, before the file can be edited
     return own

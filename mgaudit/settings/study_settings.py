@@ -72,7 +72,7 @@ def _chosen(
 def _distinct(values: tuple[Value, ...]) -> tuple[Value, ...]:
     twice = [value for value in values if values.count(value) > 1]
     if twice:
-        raise UsageError("", "may hold each value once", f"{str(twice[0])!r} twice")
+        raise UsageError("", "may hold each value once", f"{twice[0]} twice")
     return values
 
 
@@ -214,7 +214,9 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 def no_such_setting(table: str, key: str, known: Sequence[str]) -> UsageError:
     """Returns the error of a setting that does not exist in the table, "" for the top, with the nearest that does."""
-    way_out = did_you_mean(key, known)
+    way_out = (
+        did_you_mean(f"{table}.{key}", [f"{table}.{name}" for name in known]) if table else did_you_mean(key, known)
+    )
     if not table and key in TRAINED:
         way_out = f"did you mean 'training.{key}'?"
     if not table and key in OF_STUDIES:

@@ -181,7 +181,7 @@ def equivalents(points: Sequence[Point], noise: Sequence[np.ndarray] | None = No
 
 
 def test_the_equivalent_epsilon_lies_on_the_line_in_log_epsilon() -> None:
-    one = found(equivalents([*PRIVATE, (MIDDLING, 0.85, 0.60)]), scheme=MIDDLING)
+    one = found(equivalents([*PRIVATE, (MIDDLING, 0.85, 0.60)]), arm=MIDDLING)
     assert one.epsilon == pytest.approx(8)  # half way from 4 to 16
     assert one.accuracy.value == pytest.approx(0.75)
     assert one.accuracy_difference.value == pytest.approx(0.10)
@@ -195,7 +195,7 @@ def test_the_order_of_the_arms_does_not_matter() -> None:
 
 @pytest.mark.parametrize(("auc", "side", "low", "high"), [(0.7, "largest", 16, None), (0.51, "smallest", None, 1)])
 def test_an_epsilon_beyond_the_arms_there_are_is_not_made_up(auc: float, side: str, low: Any, high: Any) -> None:
-    one = found(equivalents([*PRIVATE, (MIDDLING, 0.85, auc)]), scheme=MIDDLING)
+    one = found(equivalents([*PRIVATE, (MIDDLING, 0.85, auc)]), arm=MIDDLING)
     assert (one.epsilon, one.beyond) == (None, side)
     assert (one.low, one.high) == (low, high) or (one.low, one.high) == pytest.approx((low, high))
     assert one.accuracy is one.accuracy_difference is None
@@ -223,7 +223,7 @@ def test_the_set_of_equivalent_epsilons_covers_the_truth_and_is_open_where_it_mu
 def test_the_front_holds_what_nothing_beats() -> None:
     points = [("none", 0.95, 0.75), *MASKS, (DROPOUT, 0.79, 0.67), ("dropout:rate=0.6", 0.9, 0.70)]
     arms, held = exact(points)
-    stand = {one.scheme: one for one in front(arms, "lira", Samples.of(arms, held))}
+    stand = {one.arm: one for one in front(arms, "lira", Samples.of(arms, held))}
     assert stand[DROPOUT].status == "dominated"
     assert stand[DROPOUT].by == MIDDLING
     assert stand[DROPOUT].accuracy is not None
@@ -248,9 +248,9 @@ def test_every_part_of_the_analysis_of_a_front() -> None:
     analysis = analysed(arms, "none", held)
     assert analysis.absent == {}
     assert {one.family for one in analysis.matched} == {"gaussian-mask", "dp-sgd"}
-    (auc,) = [one for one in analysis.changes if (one.scheme, one.attack, one.metric) == (STRONG, "lira", "auc")]
+    (auc,) = [one for one in analysis.changes if (one.arm, one.attack, one.metric) == (STRONG, "lira", "auc")]
     assert auc.difference.value == pytest.approx(-0.17)
-    naive = found(analysis.ignorance, scheme=STRONG)
+    naive = found(analysis.ignorance, arm=STRONG)
     assert naive.plain.value == pytest.approx(0.75)
     assert naive.adaptive.value == pytest.approx(0.58)
     assert naive.naive.value == pytest.approx(0.48)
@@ -329,7 +329,7 @@ def planted(kept: float) -> tuple[list[AuditResult], Arrays]:
 def test_the_same_examples_are_looked_at_under_the_other_scheme() -> None:
     arms, held = planted(kept=0.8)
     plain, mask = shared_exposure(arms, held, 0)
-    assert (plain.scheme, mask.scheme, plain.examples) == ("none", WEAK, 10)
+    assert (plain.arm, mask.arm, plain.examples) == ("none", WEAK, 10)
     assert plain.here.value == pytest.approx(1.0)
     assert plain.difference.value == plain.difference.low == plain.difference.high == 0
     assert mask.here.value == pytest.approx(0.8)
@@ -356,25 +356,29 @@ def test_a_study_holds_the_analysis_of_the_arrays_that_it_keeps(small: dict[str,
     told, held = run_study(plan_study(study_settings(small)), 1, Progress())
     write(tmp_path / "run", result(told), [held])
     _, (kept,) = read_result(tmp_path / "run")
-    assert analysed(told.arms, told.baseline, kept) == told.analysis
+    assert analysed(told.arms, kept) == told.analysis
     differences = {
-        (arm.scheme, attack.name, metric): change
+        (arm.key, attack.name, metric): change
         for arm in told.arms
         for attack in arm.attacks
         for metric, change in attack.differences.items()
         if attack.knowledge == "adaptive"
     }
-    compared = [one for one in told.analysis.changes if (one.scheme, one.attack, one.metric) in differences]
+    compared = [
+        one
+        for one in told.analysis.changes
+        if one.knowledge == "adaptive" and (one.arm, one.attack, one.metric) in differences
+    ]
     assert len(compared) == 2 * 2 * 3  # the arms with noise, two attacks, three metrics
     for one in compared:
-        change = differences[one.scheme, one.attack, one.metric]
+        change = differences[one.arm, one.attack, one.metric]
         for end in ("value", "low", "high"):
             assert getattr(one.difference, end) == pytest.approx(getattr(change, end), abs=1e-6)
 
 
 def test_arms_that_cannot_be_paired_keep_their_rows() -> None:
     whole = study()
-    fewer = [one for one in whole.analysis.changes if one.scheme != "dp-sgd:epsilon=8"]
+    fewer = [one for one in whole.analysis.changes if one.arm != "dp-sgd:epsilon=8"]
     table = differences_of(whole.model_copy(update={"analysis": whole.analysis.model_copy(update={"changes": fewer})}))
     rows = [[str(cell) for cell in row] for row in table.rows]
     assert rows[3:] == [

@@ -84,7 +84,7 @@ def test_a_run_writes_what_it_promises(tmp_path: Path) -> None:
         ".mgaudit-run",
     }
     (study,) = read_result(folder)[0].studies
-    assert [arm.scheme for arm in study.arms] == ["none", "gaussian-mask:kappa=0.5", "dp-sgd:epsilon=4"]
+    assert [arm.key for arm in study.arms] == ["none", "gaussian-mask:kappa=0.5", "dp-sgd:epsilon=4"]
     json.loads((folder / "result.json").read_text(), parse_constant=lambda name: pytest.fail(f"{name} in JSON"))
     assert "Training with gaussian-mask (kappa=0.5)" in " ".join(result.stdout.split())
     assert str(folder / "report.html") in result.stdout.replace("\n", "")
@@ -105,7 +105,7 @@ def test_a_run_is_reproduced_from_its_settings_file(tmp_path: Path) -> None:
     changed = mgaudit("run", "--settings", str(first / "settings.toml"), "--out", str(tmp_path / "c"), "--kappa", "1")
     assert changed.exit_code == 0, changed.output
     (study,) = read_result(run_folder(tmp_path / "c"))[0].studies
-    assert [arm.scheme for arm in study.arms] == ["none", "gaussian-mask:kappa=1"]
+    assert [arm.key for arm in study.arms] == ["none", "gaussian-mask:kappa=1"]
     assert study.settings["seed"] == 7
 
 
@@ -114,7 +114,7 @@ def test_json_is_all_that_stdout_holds(json_run: tuple[Any, Path]) -> None:
     printed = json.loads(result.stdout)
     assert printed["run"] == str(folder)
     assert printed["result"] == json.loads((folder / "result.json").read_text())
-    assert [arm["scheme"] for arm in printed["result"]["studies"][0]["arms"]] == ["gaussian-mask:kappa=0.3"]
+    assert [arm["key"] for arm in printed["result"]["studies"][0]["arms"]] == ["gaussian-mask:kappa=0.3"]
 
 
 @pytest.mark.usefixtures("reports_are_not_rendered")

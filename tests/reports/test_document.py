@@ -75,7 +75,7 @@ def test_a_section_more_is_one_function_in_the_list(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_part_that_is_empty_says_why() -> None:
-    alone = study(arms=[study().arms[1]], baseline=None)
+    alone = study(arms=[study().arms[1]])
     tables = {table.key: table for _, table in document(result(alone), [arrays(alone.arms)]).tables}
     for key in ("differences", "ignorance", "shared-exposure"):
         assert tables[key].rows == []

@@ -126,7 +126,7 @@ def crowded_document(arms: int = 30) -> Document:
         }
         if arm.strength is not None:
             changes |= {
-                "scheme": f"{arm.scheme},number={place}",
+                "key": f"{arm.key},number={place}",
                 "label": f"{LONG[:-1]}, number={place})",
                 "note": f"{UNBREAKABLE} {place}",
                 "strength": arm.strength.model_copy(update={"value": place / arms}),
@@ -137,7 +137,7 @@ def crowded_document(arms: int = 30) -> Document:
             for name, values in held.items()
             if name.startswith(f"arm{source}/")
         }
-    analysis = analysed(crowd, study.baseline, arrays)
+    analysis = analysed(crowd, arrays)
     crowded = study.model_copy(update={"arms": crowd, "analysis": analysis})
     return document(result(crowded, title=f"{LONG} {UNBREAKABLE}", note=UNBREAKABLE), [arrays])
 

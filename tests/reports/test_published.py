@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mgaudit.cli.app import app
-from mgaudit.targets.datasets import PUBLISHED
+from mgaudit.targets.datasets import DATASETS, Reader, published_datasets
 from mgaudit.targets.datasets.published import Published, PublishedFile
 
 CONTENT = {"a.bin": b"first" * 1000, "b.bin": b"second" * 500}
@@ -27,7 +27,7 @@ def two_files(monkeypatch: pytest.MonkeyPatch) -> Published:
         for name, content in CONTENT.items()
     )
     published = Published("two", "example.org", files)
-    monkeypatch.setitem(PUBLISHED, "two", published)
+    monkeypatch.setitem(DATASETS, "two", Reader("two", lambda: None, published=published))
     return published
 
 
@@ -135,7 +135,7 @@ def test_what_cannot_be_fetched_is_refused() -> None:
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100", "mnist", "fashion-mnist"])
 def test_a_run_never_downloads_and_says_what_to_do(name: str, tmp_path: Path, web: dict[str, bytes]) -> None:
-    web |= {file.name: b"" for file in PUBLISHED[name].files}
+    web |= {file.name: b"" for file in published_datasets()[name].files}
     result = mgaudit("run", "--dataset", name, "--quiet", "--out", str(tmp_path / "runs"))
     assert result.exit_code == 2
     assert f"dataset {name} has not been fetched" in result.stderr
@@ -157,7 +157,9 @@ def test_a_reason_is_the_networks_own_word(two_files: Published, monkeypatch: py
 
 
 def test_files_of_one_name_do_not_meet() -> None:
-    paths = [one.path(file) for one in PUBLISHED.values() for file in one.files]
+    paths = [one.path(file) for one in published_datasets().values() for file in one.files]
     assert len(set(paths)) == len(paths) == 10
-    assert all(len(file.md5) == 32 for one in PUBLISHED.values() for file in one.files)
-    assert replace(PUBLISHED["mnist"], name="x").path(PUBLISHED["mnist"].files[0]).parent.name == "x"
+    assert all(len(file.md5) == 32 for one in published_datasets().values() for file in one.files)
+    assert (
+        replace(published_datasets()["mnist"], name="x").path(published_datasets()["mnist"].files[0]).parent.name == "x"
+    )

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from mgaudit.attacks import ATTACKS
 from mgaudit.reports.published import ACCURACIES, Published, comparable, published, published_table
-from mgaudit.reports.record import Estimate
+from mgaudit.reports.record import ChoiceRecord, Estimate, NamedChoice
 from mgaudit.reports.results import AttackResult, AuditResult, DatasetSummary, PrivacyClaim, StudyResult
 from mgaudit.reports.tables import metric_title
-from mgaudit.settings.schemes import scheme_choice
+from mgaudit.settings.choices import Entry
 from mgaudit.settings.study_settings import attack_choice
+from mgaudit.targets import SCHEMES
 from mgaudit.targets.datasets import DATASETS
 from tests import fake_study
 
@@ -25,8 +27,8 @@ AUC = Estimate(value=0.6543, low=0.6443, high=0.6643)
 ACCURACY = Estimate(value=0.512, low=0.5, high=0.52)
 SETTING = {
     "dataset": "cifar10",
-    "scheme": "gaussian-mask:kappa=0.5",
-    "attack": "lira",
+    "scheme": [ChoiceRecord(name="gaussian-mask", options={"kappa": 0.5})],
+    "attack": ChoiceRecord(name="lira"),
     "network": "MLP",
     "training_examples": 5000,
     "epochs": 30,
@@ -38,7 +40,16 @@ SETTING = {
 }
 
 
+def attack_record(text: str) -> ChoiceRecord:
+    choice = attack_choice(text)
+    return ChoiceRecord(name=choice.name, options=dict(choice.options))
+
+
 def figure(metric: str = "auc", printed: str = "0.692", value: float = 0.692, **changes: Any) -> Published:
+    if "scheme" in changes:
+        changes["scheme"] = fake_study.scheme_records(changes["scheme"])
+    if changes.get("attack") is not None:
+        changes["attack"] = attack_record(changes["attack"])
     return Published.model_validate(
         {
             "title": "A title",
@@ -55,6 +66,7 @@ def attack(name: str = "lira", knowledge: Any = "adaptive", needs: tuple[str, ..
     tpr = Estimate(value=0.05, low=0.04, high=0.06)
     return AttackResult(
         attack=name,
+        choice=attack_record(name),
         knowledge=knowledge,
         targets=list(range(16)),
         source="Somebody 2020",
@@ -73,7 +85,8 @@ def attack(name: str = "lira", knowledge: Any = "adaptive", needs: tuple[str, ..
 def arm(scheme: str, *attacks: AttackResult, claim: PrivacyClaim | None = None) -> AuditResult:
     return fake_study.arm("none", f"under {scheme}", 0.6, None).model_copy(
         update={
-            "scheme": scheme,
+            "key": scheme,
+            "scheme": [ChoiceRecord(name=scheme)] if scheme == "my:Mask" else fake_study.scheme_records(scheme),
             "train_accuracy": ACCURACY,
             "test_accuracy": ACCURACY,
             "claim": claim,
@@ -83,18 +96,18 @@ def arm(scheme: str, *attacks: AttackResult, claim: PrivacyClaim | None = None) 
 
 
 def study(*arms: AuditResult, dataset: str = "cifar10", target: str = "MLP", **data: Any) -> StudyResult:
+    name, _, path = dataset.partition(":")
+    asked = ChoiceRecord(name=name, options={"path": path} if path else {})
     held = {"examples": 10_000, "test_examples": 10_000, "input_shape": (3, 32, 32), "classes": TEN, **data}
     return fake_study.study().model_copy(
         update={
             "settings": {
                 "models": 16,
-                "queries": "plain",
                 "training": {"epochs": 30, "stop_epoch": None, "optimizer": "sgd", "augment": "none"},
             },
-            "target": target,
-            "dataset": DatasetSummary(name=dataset, sha256="ab" * 32, **held),
+            "target": NamedChoice(name="mlp", label=target),
+            "dataset": DatasetSummary(name=dataset, choice=asked, sha256="ab" * 32, **held),
             "arms": list(arms) or [arm("gaussian-mask:kappa=0.5")],
-            "baseline": None,
         }
     )
 
@@ -125,9 +138,11 @@ def test_a_value_is_what_is_printed_and_everything_is_spelt_as_mgaudit_spells_it
         assert 0 <= number.value <= 1
         assert number.metric in ACCURACIES or metric_title(number.metric)
     assert one.setting.dataset in DATASETS
-    assert scheme_choice(one.setting.scheme).text == one.setting.scheme
+    for part in one.setting.scheme:
+        assert dict(Entry(part.name, SCHEMES[part.name]).chosen(part.options).options) == part.options
     if one.setting.attack is not None:
-        assert attack_choice(one.setting.attack).text == one.setting.attack
+        name, options = one.setting.attack.name, one.setting.attack.options
+        assert dict(Entry(name, ATTACKS[name]).chosen(options).options) == options
 
 
 def test_no_number_is_kept_twice() -> None:
@@ -156,7 +171,7 @@ def test_numbers_are_found_by_their_place(source: str, place: str, metric: str, 
         ({"numbers": [{"metric": "auc", "printed": "69.2", "value": 0.692}]}, "what is printed"),
         ({"numbers": [{"metric": "auc", "printed": "high", "value": 0.9}]}, "what is printed"),
         ({"numbers": [{"metric": "test_accuracy", "printed": "0.7", "value": 0.7}]}, "must go with no attack"),
-        ({"setting": {"dataset": "mnist", "scheme": "none"}}, "must go with an attack"),
+        ({"setting": {"dataset": "mnist", "scheme": [{"name": "none"}]}}, "must go with an attack"),
         ({"numbers": []}, "at least 1 item"),
         ({"address": "http://example.org"}, "https"),
         ({"comment": "x"}, "not permitted"),
@@ -225,7 +240,7 @@ def test_a_naive_adversary_is_compared_with_a_naive_one() -> None:
         ({"inputs": "standardised per pixel"}, "inputs: standardised per pixel there, standardised per channel here"),
         ({"shadows": 256}, "shadows: 256 there, 15 here"),
         ({"queries": "flips"}, "queries: flips there, plain here"),
-        ({"attack": "lira:variance=per-example"}, "attack: lira:variance=per-example there, lira here"),
+        ({"attack": "lira:variance=per-example"}, "attack: lira (variance=per-example) there, lira here"),
         ({"variant": "one-sided"}, "attack: lira (one-sided) there, lira here"),
         ({"network": None, "shadows": None}, "the source does not state network, shadows"),
     ],
@@ -287,7 +302,7 @@ def test_dp_sgd_is_compared_at_the_same_epsilon_with_its_terms_named() -> None:
         accountant=None,
     )
     (found,) = comparable(study(*arms), [one])
-    assert found.arm.scheme == "dp-sgd:epsilon=3"
+    assert found.arm.key == "dp-sgd:epsilon=3"
     assert found.here == ACCURACY
     assert found.differences == [
         "clipping norm: 0.1 there, 1 here",

@@ -31,10 +31,13 @@ def test_a_result_survives_the_way_to_disk_and_back(folder: Path) -> None:
     [
         (lambda text: "{", "cannot be read"),
         (lambda text: "[1]", "cannot be read"),
-        (lambda text: text.replace('"schema_version":4', '"schema_version":5'), "schema version 5 .* update mgaudit"),
-        (lambda text: text.replace('"schema_version":4', '"schema_version":3'), "schema version 3 .* run it again"),
+        (lambda text: text.replace('"schema_version":5', '"schema_version":6'), "schema version 6 .* update mgaudit"),
+        (lambda text: text.replace('"schema_version":5', '"schema_version":4'), "schema version 4 .* run it again"),
         (lambda text: text.replace('"seconds":61.5', '"seconds":"long"'), r"studies.0.times.seconds"),
-        (lambda text: text.replace('"target":"CNN",', "", 1), "target: Field required"),
+        (
+            lambda text: text.replace('"target":{"name":"cnn","options":{},"label":"CNN"},', "", 1),
+            "target: Field required",
+        ),
     ],
 )
 def test_a_result_that_cannot_be_read_is_refused(folder: Path, change: Any, message: str) -> None:

@@ -172,7 +172,7 @@ def test_the_csv_has_every_number_of_the_result_to_the_last_digit(
     }
     for arm in held["arms"]:
         for attack in arm["attacks"]:
-            who = (arm["scheme"], attack["attack"], attack["knowledge"])
+            who = (arm["key"], attack["attack"], attack["knowledge"])
             for metric, estimate in attack["metrics"].items():
                 row = found[(*who, "attack", metric, "")]
                 assert {name: float(row[name]) for name in ("value", "low", "high")} == estimate
@@ -181,8 +181,7 @@ def test_the_csv_has_every_number_of_the_result_to_the_last_digit(
                     assert float(found[(*who, "attack on one model", metric, str(model))]["value"]) == value
     for change in held["analysis"]["changes"]:
         if change["attack"] is not None:
-            attack, _, naive = change["attack"].partition(", ")
-            who = (change["scheme"], attack, naive or "adaptive")
+            who = (change["arm"], change["attack"], change["knowledge"])
             row = found[(*who, "difference to no noise, tested", change["metric"], "")]
             assert float(row["p_adjusted"]) == change["p_adjusted"]
             assert float(row["value"]) == change["difference"]["value"]

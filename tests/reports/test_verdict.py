@@ -3,6 +3,7 @@
 import pytest
 
 from mgaudit.reports.method import facts, method
+from mgaudit.reports.record import NamedChoice
 from mgaudit.reports.tables import accuracy_vs_privacy
 from mgaudit.reports.verdict import question, verdict
 from tests.fake_study import arm, attack, many, study
@@ -55,8 +56,8 @@ def test_the_method_claims_no_shadows_that_no_attack_used() -> None:
     assert not any("shadow models" in text for text in method(study(arms=arms)))
 
 
-def test_a_study_without_a_baseline_is_told_without_comparisons() -> None:
-    alone = study(arms=[arm("x", "x", 0.4, None)], baseline=None)
+def test_a_study_without_a_plain_arm_is_told_without_comparisons() -> None:
+    alone = study(arms=[arm("x", "x", 0.4, None)])
     assert "Trained with x, the model reaches a test accuracy of 98.5 %" in verdict(alone)[0]
     assert "worse than guessing" in verdict(alone)[0]
     plain = study(arms=[arm("none", "no noise", 0.4, None)])
@@ -87,7 +88,7 @@ def test_a_report_of_many_arms_counts_them_and_tells_of_the_lowest() -> None:
 
 @pytest.mark.parametrize(("target", "article"), [("MLP (hidden=4)", "an"), ("CNN", "a"), ("ResNet", "a"), ("Net", "a")])
 def test_the_article_is_that_of_how_the_name_is_said(target: str, article: str) -> None:
-    assert f"the training data of {article} {target} on" in question(study(target=target))
+    assert f"the training data of {article} {target} on" in question(study(target=NamedChoice(name="x", label=target)))
 
 
 def test_the_question_names_a_composition_with_dp_sgd_but_not_dp_sgd_alone() -> None:

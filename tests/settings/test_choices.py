@@ -47,22 +47,25 @@ def test_the_canonical_spelling_is_one_for_each_meaning(text: str, canonical: st
 def test_labels_are_for_readers() -> None:
     assert choice("thing:size=2,flag=true").label() == "thing (size=2, flag=true)"
     assert choice("thing:size=2").label(title="Thing") == "Thing (size=2)"
-    assert scheme_choice("none").label() == "none"
+    assert scheme_choice("none").label() == "no noise"
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("thin:size=1", "thing must be one of thing, got 'thin'"),
-        ("thing", "thing thing needs size: write thing:size=VALUE"),
-        ("thing:size=1,colour=red", r"has no option 'colour'; it takes size, widths, flag, kind \(a or b\), limit"),
-        ("thing:given=1,size=1", "has no option 'given'"),
-        ("thing:size=1,flag", "options are spelt key=value, got 'flag'"),
-        ("thing:size", "thing thing: size: .*number.*, got 'size'"),
-        ("thing:1,size=2", "option size is given twice"),
-        ("thing:size=1,size=2", "option size is given twice"),
-        ("thing:size=big", "thing thing: size: .*number.*, got 'big'"),
-        ("thing:size=1,widths=3xa", "thing thing: widths: .*integer.*, got '3xa'"),
+        ("thin:size=1", "must be one of thing, got 'thin'"),
+        ("thing", "thing needs size; write thing:size=VALUE"),
+        (
+            "thing:size=1,colour=red",
+            r"thing.colour is no option of thing, which takes size, widths, flag, kind \(a or b\), limit",
+        ),
+        ("thing:given=1,size=1", "thing.given is no option"),
+        ("thing:size=1,flag", "thing.flag needs a value; write flag=VALUE"),
+        ("thing:size", "thing.size must .*number.*, got 'size'"),
+        ("thing:1,size=2", "thing.size may be given once"),
+        ("thing:size=1,size=2", "thing.size may be given once"),
+        ("thing:size=big", "thing.size must .*number.*, got 'big'"),
+        ("thing:size=1,widths=3xa", "thing.widths must .*integer.*, got '3xa'"),
         ("thing:size=1,kind=c", "'a' or 'b', got 'c'"),
     ],
 )
@@ -73,7 +76,7 @@ def test_a_choice_that_is_none_is_refused(text: str, message: str) -> None:
 
 def test_the_real_registries_build_what_they_name() -> None:
     target = target_choice("cnn:channels=8x16,norm=group")
-    assert type(target.build((1, 8, 8), 3, **target.options)).__name__ == "CNN"
+    assert type(target.built((1, 8, 8), 3)).__name__ == "CNN"
     assert scheme_choice("gaussian-mask:kappa=0.30").text == "gaussian-mask:kappa=0.3"
     assert attack_choice("lira:online=no").text == "lira:online=false"
     with pytest.raises(ValueError, match="kappa must be a finite number >= 0, got -1"):

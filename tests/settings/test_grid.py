@@ -8,6 +8,7 @@ import pytest
 
 from mgaudit.reports.results import settings_toml
 from mgaudit.settings.grid import GridSettings, edited_grid, grid_settings
+from mgaudit.settings.schemes import SchemeChoice, scheme_choice
 from mgaudit.settings.study_files import ready_studies, study_values
 from mgaudit.settings.study_settings import read_settings, study_settings
 from mgaudit.study.comparison import plan_comparison
@@ -19,13 +20,17 @@ PLAIN = '[[arms]]\nscheme = "none"\n'
 MASK = f'{PLAIN}[[arms]]\nscheme = "gaussian-mask"\n'
 
 
+def words(notes: dict[SchemeChoice, str]) -> dict[str, str]:
+    return {scheme.text: note for scheme, note in notes.items()}
+
+
 def grid(text: str) -> GridSettings:
     return grid_settings(tomllib.loads(text))
 
 
 def test_a_grid_is_the_product_of_all_its_lists() -> None:
     settings = grid('datasets = ["digits", "synthetic"]\ntargets = ["mlp", "mlp:hidden=8"]\nseeds = [3, 1]\n' + PLAIN)
-    cells = [(cell.dataset, cell.target, cell.seed) for cell in settings.cells()]
+    cells = [(str(cell.dataset), str(cell.target), cell.seed) for cell in settings.cells()]
     assert cells == [
         (dataset, target, seed)
         for dataset in ("digits", "synthetic")
@@ -62,7 +67,7 @@ def test_a_grid_is_the_product_of_all_its_lists() -> None:
     ],
 )  # fmt: skip
 def test_a_list_in_an_arm_is_one_arm_for_each_value(arms: str, schemes: list[str]) -> None:
-    assert list(grid(arms).schemes) == schemes
+    assert [scheme.text for scheme in grid(arms).schemes] == schemes
 
 
 def test_an_option_goes_to_a_scheme_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,9 +76,8 @@ def test_an_option_goes_to_a_scheme_of_ones_own(tmp_path: Path, monkeypatch: pyt
         "@dataclass(frozen=True)\nclass Hum(Scheme):\n    pitch: float = 1.0\n"
     )
     monkeypatch.chdir(tmp_path)
-    assert grid('[[arms]]\nscheme = "noises:Hum"\npitch = [2, 3]').schemes == (
-        "noises:Hum:pitch=2",
-        "noises:Hum:pitch=3",
+    assert grid('[[arms]]\nscheme = "noises:Hum"\npitch = [2, 3]').schemes == tuple(
+        map(scheme_choice, ("noises:Hum:pitch=2", "noises:Hum:pitch=3"))
     )
 
 
@@ -92,10 +96,9 @@ def test_a_study_of_one_is_what_run_makes_of_the_same_settings() -> None:
 def test_words_on_an_arm_reach_every_study() -> None:
     settings = grid(f'seeds = [0, 1]\n{MASK}kappa = [1, 2]\nnote = "loud"\n')
     for cell in settings.cells():
-        assert cell.notes == {"gaussian-mask:kappa=1": "loud", "gaussian-mask:kappa=2": "loud"}
-    assert grid('schemes = ["none", "dropout:0.1"]\n[notes]\n"dropout:rate=0.10" = "x"').notes == {
-        "dropout:rate=0.1": "x"
-    }
+        assert words(cell.notes) == {"gaussian-mask:kappa=1": "loud", "gaussian-mask:kappa=2": "loud"}
+    noted = grid('schemes = ["none", "dropout:0.1"]\n[notes]\n"dropout:rate=0.10" = "x"')
+    assert words(noted.notes) == {"dropout:rate=0.1": "x"}
 
 
 @pytest.mark.parametrize(
@@ -120,70 +123,70 @@ def test_stack_sizes_go_to_the_studies_that_they_are_of() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (MASK + "kappa = [0.1, -1]", "arms[1].kappa: scheme gaussian-mask: kappa must be a finite number >= 0, got -1"),
-        (MASK + "kappa = nan", "arms[1].kappa: scheme gaussian-mask: kappa must be a finite number >= 0, got nan"),
-        (MASK + 'kappa = "much"', "arms[1].kappa: scheme gaussian-mask: kappa: input should be a valid number"),
-        (MASK + "kappa = true", "arms[1].kappa: scheme gaussian-mask: kappa: input should be a valid number"),
+        (MASK + "kappa = [0.1, -1]", "arms[1].kappa must be a finite number >= 0, got -1"),
+        (MASK + "kappa = nan", "arms[1].kappa must be a finite number >= 0, got nan"),
+        (MASK + 'kappa = "much"', "arms[1].kappa must be a valid number"),
+        (MASK + "kappa = true", "arms[1].kappa must be a valid number"),
         (MASK + "kappa = {low = 1}", "arms[1].kappa must be a value or a list of values, got {'low': 1}"),
         (MASK + "kappa = [[1]]", "arms[1].kappa must be a value or a list of values, got [1]"),
         (MASK + 'kappa = "1,fixed=true"', "arms[1].kappa must be one value or a list of values, got '1,fixed=true'"),
-        (MASK + "kappa = []", "arms[1].kappa: the list is empty, so these arms are none"),
-        (MASK + "kapa = 1", "arms[1].kapa: scheme gaussian-mask has no option 'kapa'; it takes kappa (>= 0), fixed; "
+        (MASK + "kappa = []", "arms[1].kappa must not be empty, or there is no such arm"),
+        (MASK + "kapa = 1", "arms[1].kapa is no option of gaussian-mask, which takes kappa (>= 0), fixed; "
          "did you mean 'kappa'?"),
-        (MASK + 'kappa = 1\nnotes = "x"', "arms[1].notes: scheme gaussian-mask has no option 'notes'; it takes "
+        (MASK + 'kappa = 1\nnotes = "x"', "arms[1].notes is no option of gaussian-mask, which takes "
          "kappa (>= 0), fixed; did you mean 'note'?"),
         (MASK + "kappa = 1\nnote = 3", "arms[1].note must be text, got 3"),
-        (MASK, "arms[1]: scheme gaussian-mask needs kappa: write gaussian-mask:kappa=VALUE (>= 0)"),
-        (PLAIN + '[[arms]]\nscheme = "gausian-mask"', "arms[1].scheme: scheme must be one of none, gaussian-mask, "),
+        (MASK, "arms[1] needs kappa; write gaussian-mask:kappa=VALUE (>= 0)"),
+        (PLAIN + '[[arms]]\nscheme = "gausian-mask"', "arms[1].scheme must be one of none, gaussian-mask, "),
         (PLAIN + '[[arms]]\nscheme = "gausian-mask"', "got 'gausian-mask'; did you mean 'gaussian-mask'?"),
-        (PLAIN + '[[arms]]\nshceme = "none"', "arms[1] has no scheme; give it one, as in scheme = \"gaussian-mask\"; "
+        (PLAIN + '[[arms]]\nshceme = "none"', "arms[1].scheme is missing; "
          "did you mean scheme by 'shceme'?"),
         (PLAIN + "[[arms]]\nscheme = 3", "arms[1].scheme must be text, got 3"),
-        (PLAIN + '[[arms]]\nscheme = "dp-sgd"\nepsilon = 1\nnoise_multiplier = 1', "arms[1]: scheme dp-sgd: dp-sgd "
+        (PLAIN + '[[arms]]\nscheme = "dp-sgd"\nepsilon = 1\nnoise_multiplier = 1', "arms[1] "
          "needs exactly one of epsilon and noise_multiplier"),
-        ('[[arms]]\nscheme = "gaussian-mask:1+dp-sgd:8"\ndelta = 0.1', "arms[0].delta: 'gaussian-mask:1+dp-sgd:8' is "
+        ('[[arms]]\nscheme = "gaussian-mask:1+dp-sgd:8"\ndelta = 0.1', "arms[0].delta is an option, and scheme 'gaussian-mask:1+dp-sgd:8' is "
          "a composition"),
-        (MASK + "kappa = [0.3, 0.30]", "arms[1] is gaussian-mask:kappa=0.3 twice"),
+        (MASK + "kappa = [0.3, 0.30]", "arms[1] may give each arm once, got gaussian-mask:kappa=0.3 twice"),
         (MASK + 'kappa = 0.3\n[[arms]]\nscheme = "gaussian-mask:kappa=0.30"',
-         "arms[1] and arms[2] are both gaussian-mask:kappa=0.3"),
-        ('schemes = ["none", "dropout:0.1", "dropout:0.10"]', "schemes[1] and schemes[2] are both dropout:rate=0.1"),
-        ('schemes = ["none", "dropout:2"]', "schemes[1]: scheme dropout: rate must be a finite number >= 0 and < 1"),
-        ('schemes = ["none", 3]', "schemes[1] must be a scheme spelt as in gaussian-mask:kappa=0.3, got 3"),
+         "arms[1] and arms[2] must be different arms, got gaussian-mask:kappa=0.3 twice"),
+        ('schemes = ["none", "dropout:0.1", "dropout:0.10"]', "schemes[1] and schemes[2] must be different arms, got dropout:rate=0.1 twice"),
+        ('schemes = ["none", "dropout:2"]', "schemes[1].dropout.rate must be a finite number >= 0 and < 1"),
+        ('schemes = ["none", 3]', "schemes[1] must be a scheme, as in gaussian-mask:kappa=0.3, got 3"),
         ('schemes = "none"', "schemes must be a list, got 'none'"),
         ('arms = ["none"]', "arms[0] must be a table with a scheme in it, got 'none'"),
         ('schemes = ["none"]\narms = []', "arms and schemes are both given"),
-        ("", "there are no arms, so the grid is empty; give [[arms]]"),
-        ("arms = []", "arms: the list is empty, so the grid is empty"),
-        ("schemes = []", "schemes: the list is empty, so the grid is empty"),
-        ("seeds = []\n" + PLAIN, "seeds: the list is empty, so the grid is empty"),
-        ("targets = []\n" + PLAIN, "targets: the list is empty, so the grid is empty"),
-        ("datasets = []\n" + PLAIN, "datasets: the list is empty, so the grid is empty"),
+        ("", "arms are missing, so the grid is empty; give [[arms]]"),
+        ("arms = []", "arms must not be empty, or the grid is empty"),
+        ("schemes = []", "schemes must not be empty, or the grid is empty"),
+        ("seeds = []\n" + PLAIN, "seeds must not be empty, or the grid is empty"),
+        ("targets = []\n" + PLAIN, "targets must not be empty, or the grid is empty"),
+        ("datasets = []\n" + PLAIN, "datasets must not be empty, or the grid is empty"),
         ("attacks = []\n" + PLAIN, "attacks must have at least 1 item"),
         ("seed = 0\nseeds = [0]\n" + PLAIN, "seed and seeds are both given; give one of them"),
         ('target = "mlp"\ntargets = ["mlp"]\n' + PLAIN, "target and targets are both given; give one of them"),
-        ('dataset = ["digits"]\n' + PLAIN, "dataset must be a single one, got ['digits']; a list of them is datasets"),
-        ('datasets = "digits"\n' + PLAIN, "datasets must be a list, got 'digits'; a single one is dataset"),
-        ("seeds = [0, 0]\n" + PLAIN, "seeds: each may be given once, got 0 twice"),
-        ('targets = ["mlp", "mlp:hidden=512x256"]\n' + PLAIN, "targets: each may be given once, got 'mlp' twice"),
+        ('dataset = ["digits"]\n' + PLAIN, "dataset must be a single value, got ['digits']; a list of them is datasets"),
+        ('datasets = "digits"\n' + PLAIN, "datasets must be a list, got 'digits'; a single value is dataset"),
+        ("seeds = [0, 0]\n" + PLAIN, "seeds may hold each value once, got 0 twice"),
+        ('targets = ["mlp", "mlp:hidden=512x256"]\n' + PLAIN, "targets may hold each value once, got mlp twice"),
         ('seeds = [0, "x"]\n' + PLAIN, "seeds[1] must be a valid integer"),
         ('seed = "x"\n' + PLAIN, "seed must be a valid integer"),
         ("seed = -1\n" + PLAIN, "seed must be greater than or equal to 0, got -1"),
-        ('targets = ["mlp", "vit"]\n' + PLAIN, "targets[1]: target must be one of mlp, cnn"),
+        ('targets = ["mlp", "vit"]\n' + PLAIN, "targets[1] must be one of mlp, cnn"),
         ('target = "vit"\n' + PLAIN, "target must be one of mlp, cnn"),
-        ('attacks = ["loss", "lria"]\n' + PLAIN, "attacks[1]: attack must be one of lira"),
+        ('attacks = ["loss", "lria"]\n' + PLAIN, "attacks[1] must be one of lira"),
         ("models = 2\n" + PLAIN, "models must be greater than or equal to 3, got 2"),
         ("examples = 49\n" + PLAIN, "examples must be greater than or equal to 50, got 49"),
         ("title = 3\n" + PLAIN, "title must be a valid string, got 3"),
-        ("model = 3\n" + PLAIN, "there is no setting 'model'; the settings are title, note, dataset"),
+        ("model = 3\n" + PLAIN, "model is not a setting; the settings are title, note, dataset"),
         ("model = 3\n" + PLAIN, "did you mean 'models'?"),
         ("epochs = 3\n" + PLAIN, "did you mean 'training.epochs'?"),
-        (PLAIN + "[training]\nepoch = 3", "there is no setting 'training.epoch'; the settings are epochs, batch_size"),
+        (PLAIN + "[training]\nepoch = 3", "training.epoch is not a setting; the settings are epochs, batch_size"),
         (PLAIN + "[training]\nepoch = 3", "did you mean 'training.epochs'?"),
         (PLAIN + "[training]\nepochs = 0", "training: epochs must be >= 1, got 0"),
         ("stack = 0\n" + PLAIN, "stack must be auto or a whole number >= 1, got 0"),
-        (PLAIN + '[stacks]\n"mlp on digits" = 2', "stacks: the grid has no study 'mlp on digits'; did you mean "
+        (PLAIN + '[stacks]\n"mlp on digits" = 2', "stacks must name a study of the grid, got 'mlp on digits'; did you mean "
          "'cnn on digits'?"),
-        (MASK + 'kappa = 1\n[notes]\n"gaussian-mask:kappa=2" = "x"', "notes: the grid has no arm "
+        (MASK + 'kappa = 1\n[notes]\n"gaussian-mask:kappa=2" = "x"', "notes must name an arm of the grid, got "
          "'gaussian-mask:kappa=2'; did you mean 'gaussian-mask:kappa=1'?"),
         ("notes = 3\n" + PLAIN, "notes must be a valid dictionary, got 3"),
     ],
@@ -211,7 +214,11 @@ def test_options_replace_what_they_name_and_nothing_else(changes: dict[str, Any]
     assert after.training.epochs == 2
     assert after.training.batch_size == (8 if changes else before.training.batch_size)
     for name in ("datasets", "targets", "seeds", "models", "stack", "schemes"):
-        assert getattr(after, name) == expected.get(name, getattr(before, name))
+        assert rendered(getattr(after, name)) == expected.get(name, rendered(getattr(before, name)))
+
+
+def rendered(value: Any) -> Any:
+    return tuple(item if isinstance(item, int) else str(item) for item in value) if isinstance(value, tuple) else value
 
 
 def test_options_take_what_hangs_on_what_they_replace() -> None:
@@ -220,14 +227,14 @@ def test_options_take_what_hangs_on_what_they_replace() -> None:
         "'dropout:rate=0.1' = 'a'\n'dropout:rate=0.2' = 'b'\n[stacks]\n'mlp on digits' = 4\n'cnn on digits' = 1\n"
     )
     fewer = edited_grid(values, {"schemes": ["dropout:rate=0.2"], "targets": ["mlp"]}, {})
-    assert (fewer.notes, fewer.stacks) == ({"dropout:rate=0.2": "b"}, {"mlp on digits": 4})
+    assert (words(fewer.notes), fewer.stacks) == ({"dropout:rate=0.2": "b"}, {"mlp on digits": 4})
     assert edited_grid(values, {"stack": "2"}, {}).stacks == {}
 
 
 def test_without_a_study_there_must_be_arms() -> None:
-    with pytest.raises(ValueError, match=r"a comparison needs arms: give a study file, .* or --scheme"):
+    with pytest.raises(ValueError, match=r"arms must be given to be compared; give a study file, .* or --scheme"):
         edited_grid({}, {"targets": ["mlp"]}, {})
-    assert edited_grid({}, {"schemes": ["none"]}, {}).schemes == ("none",)
+    assert edited_grid({}, {"schemes": ["none"]}, {}).schemes == (scheme_choice("none"),)
 
 
 def test_a_study_that_is_not_there_is_missed_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,7 +258,7 @@ def test_a_ready_study_can_be_run_and_says_what_it_asks_and_how_long_it_takes(
     assert "?" in first
     assert "two cores" in first
     assert settings.title
-    assert "none" in settings.schemes
+    assert scheme_choice("none") in settings.schemes
     monkeypatch.setattr("mgaudit.study.arm._planned", lambda *_: None)  # the accountant takes seconds for each epsilon
     plan = plan_comparison(settings.model_copy(update={"stack": 1}))
     assert len(plan.cells) == len(settings.cells())

@@ -19,11 +19,9 @@ from tests.fake_study import arm, arrays, result, study, three_arms, write
 MASK = arm("gaussian-mask:kappa=1", "gaussian-mask (kappa=1)", 0.65, -0.1, accuracy=0.9)
 
 
-def run(name: str, *arms: AuditResult, baseline: str | None = "none", **settings: Any) -> NamedRun:
-    schemes = [one.scheme for one in arms]
-    told = study(
-        arms=list(arms), baseline=baseline, settings={**study().settings, "schemes": schemes, "notes": {}, **settings}
-    )
+def run(name: str, *arms: AuditResult, **settings: Any) -> NamedRun:
+    schemes = [one.key for one in arms]
+    told = study(arms=list(arms), settings={**study().settings, "schemes": schemes, "notes": {}, **settings})
     return NamedRun(name, result(told), [arrays(arms)])
 
 
@@ -31,17 +29,17 @@ def test_the_arms_of_runs_that_can_be_compared_become_one_study() -> None:
     plain, mask, private = three_arms()
     whole, held = joined([run("A", plain, mask), run("B", plain, private)])
     (one,) = whole.studies
-    assert [found.scheme for found in one.arms] == ["none", "gaussian-mask:kappa=0.3", "dp-sgd:epsilon=8"]
-    assert one.settings["schemes"] == [found.scheme for found in one.arms]
+    assert [found.key for found in one.arms] == ["none", "gaussian-mask:kappa=0.3", "dp-sgd:epsilon=8"]
+    assert one.settings["schemes"] == [found.key for found in one.arms]
     theirs = arrays([plain, private])
     assert np.array_equal(held[0]["arm2/lira/scores"], theirs["arm1/lira/scores"])
-    assert {found.scheme for found in one.analysis.changes} == {"gaussian-mask:kappa=0.3", "dp-sgd:epsilon=8"}
+    assert {found.arm for found in one.analysis.changes} == {"gaussian-mask:kappa=0.3", "dp-sgd:epsilon=8"}
     assert one.analysis.front
     assert "Joined from A, B." in render_html(document(whole, held))
     assert whole.command == "mgaudit report A B"
 
 
-def test_an_arm_of_a_run_without_baseline_is_compared_with_the_others_baseline() -> None:
+def test_an_arm_of_a_run_without_a_plain_arm_is_compared_with_the_others_plain_arm() -> None:
     plain, mask, private = three_arms()
     alone = private.model_copy(
         update={
@@ -49,13 +47,13 @@ def test_an_arm_of_a_run_without_baseline_is_compared_with_the_others_baseline()
             "attacks": [one.model_copy(update={"differences": {}}) for one in private.attacks[:2]],
         }
     )
-    (one,) = joined([run("A", plain, mask), run("B", alone, baseline=None)])[0].studies
+    (one,) = joined([run("A", plain, mask), run("B", alone)])[0].studies
     change = one.arms[2].attacks[0].differences["auc"]
     assert change.value == pytest.approx(0.501 - 0.75)
     assert change.sign == -1
     assert one.arms[2].test_accuracy_difference is not None
     assert one.arms[2].test_accuracy_difference.value == pytest.approx(0.9 - 0.985)
-    assert one.baseline == "none"
+    assert one.plain is not None
 
 
 def test_three_runs_become_one() -> None:
@@ -139,7 +137,7 @@ def test_numbers_of_other_members_have_no_paired_interval() -> None:
 def test_runs_without_a_common_arm_are_refused() -> None:
     plain, mask, private = three_arms()
     with pytest.raises(ValueError, match="A and B have no arm in common"):
-        numbers_apart(run("A", plain, mask), run("B", private, baseline=None))
+        numbers_apart(run("A", plain, mask), run("B", private))
 
 
 @pytest.fixture
@@ -181,12 +179,12 @@ def test_runs_that_cannot_be_compared_are_chapters_only_when_that_is_asked_for(p
         (("report", "A", "./A"), "each RUN may be given once"),
         (("report", "A", "nowhere"), "nowhere is not the folder of a study"),
         (("runs", "compare", "A", "nowhere"), "nowhere is not the folder of a study"),
-        (("report", "A", "new"), "schema version 5 and this mgaudit reads up to 4; update mgaudit"),
+        (("report", "A", "new"), "schema version 6 and this mgaudit reads up to 5; update mgaudit"),
     ],
 )
 def test_what_is_no_run_to_join_is_one_clear_line(place: Path, arguments: tuple[str, ...], message: str) -> None:
     (place / "new").mkdir()
-    (place / "new" / "result.json").write_text('{"schema_version": 5}')
+    (place / "new" / "result.json").write_text('{"schema_version": 6}')
     with contextlib.chdir(place):
         told = mgaudit(*arguments, "--runs", str(place))
     assert told.exit_code == 2

@@ -147,8 +147,7 @@ def test_more_models_extend_fewer_and_give_what_they_would_have_alone(
 def test_the_result_holds_what_was_run(small: dict[str, Any]) -> None:
     study, arrays = run(small)
     assert [arm.label for arm in study.arms] == ["no noise", "gaussian-mask (kappa=0.3)", "dp-sgd (noise_multiplier=1)"]
-    assert study.target == "MLP (hidden=16)"
-    assert study.baseline == "none"
+    assert study.target.label == "MLP (hidden=16)"
     assert study.dataset.examples == 200
     assert arrays["membership"].shape == arrays["arm0/lira/scores"].shape == (4, 200)
     for arm in study.arms:

@@ -93,7 +93,7 @@ def test_a_mask_of_no_strength_is_no_mask_bit_for_bit() -> None:
     notes = {"gaussian-mask:kappa=0": "no mask at all"}
     result, (arrays,), _ = compared(targets=["mlp:hidden=8"], seeds=[0], notes=notes, attacks=["lira", "loss"])
     plain, zero, noisy = result.studies[0].arms
-    assert (zero.scheme, zero.label, zero.note) == (
+    assert (zero.key, zero.label, zero.note) == (
         "gaussian-mask:kappa=0",
         "gaussian-mask (kappa=0)",
         "no mask at all",

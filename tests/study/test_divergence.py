@@ -92,7 +92,7 @@ def test_an_arm_with_too_few_models_left_says_so_and_the_others_stand(run: Diver
     assert "4 of 6 models diverged; too few" in html_of(study, arrays)
 
 
-def test_without_a_baseline_that_converged_arms_stand_alone(run: Diverging) -> None:
+def test_without_a_plain_arm_that_converged_arms_stand_alone(run: Diverging) -> None:
     study, _ = run({"none": [0, 1, 2, 3]})
     (masked,) = study.arms
     assert masked.test_accuracy_difference is None

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mgaudit.errors import UsageError
 from mgaudit.settings.datasets import load
 from mgaudit.targets.datasets import Dataset
 
@@ -211,22 +212,34 @@ def test_examples_that_are_not_there_are_refused(examples: int) -> None:
         load("digits", examples, generator())
 
 
-@pytest.mark.parametrize("spec", ["cifar", "folder", "npz:", "csv", ":function", "module:", ""])
+@pytest.mark.parametrize("spec", ["cifar", ":function", "module:", ""])
 def test_an_unknown_dataset_is_refused_with_a_list_of_the_known(spec: str) -> None:
-    with pytest.raises(ValueError, match=f"one of digits, .*, csv:PATH or your own module:function, got '{spec}'$"):
+    with pytest.raises(
+        ValueError, match=f"dataset must be one of digits, .*, csv:PATH or module:function of your own, got '{spec}'"
+    ):
+        load(spec, None, generator())
+
+
+@pytest.mark.parametrize("spec", ["folder", "npz:", "csv"])
+def test_a_dataset_in_a_file_needs_its_path(spec: str) -> None:
+    name = spec.removesuffix(":")
+    with pytest.raises(UsageError, match=f"dataset.{name} needs a path; write {name}:PATH"):
         load(spec, None, generator())
 
 
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("digits:x", "dataset digits has no option 'x'; it takes no options"),
-        ("cifar10:size=3", "dataset cifar10 has no option 'size'; it takes no options"),
-        ("synthetic:depth=3", "has no option 'depth'; it takes kind, features, classes, size, separation"),
-        ("synthetic:size=many", "dataset synthetic: size must be a whole number, got 'many'"),
-        ("synthetic:separation=far", "dataset synthetic: separation must be a number, got 'far'"),
-        ("synthetic:teacher,20", "options are spelt key=value, got '20'"),
-        ("synthetic:size=30,size=40", "option size is given twice"),
+        ("digits:x", "dataset.digits.x is no option of digits, which takes no options"),
+        ("cifar10:size=3", "dataset.cifar10.size is no option of cifar10, which takes no options"),
+        (
+            "synthetic:depth=3",
+            "synthetic.depth is no option of synthetic, which takes kind .*, features .*, classes .*, size, separation",
+        ),
+        ("synthetic:size=many", "dataset.synthetic.size must be a valid integer, .*, got 'many'"),
+        ("synthetic:separation=far", "dataset.synthetic.separation must be a valid number, .*, got 'far'"),
+        ("synthetic:teacher,20", "synthetic takes options as key=value, got '20'"),
+        ("synthetic:size=30,size=40", "synthetic.size may be given once"),
     ],
 )
 def test_an_option_that_is_not_as_it_should_be_is_refused(spec: str, message: str) -> None:
