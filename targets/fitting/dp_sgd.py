@@ -124,7 +124,7 @@ def _limits_of_the_accountant(scheme: DPSGD, delta: float, epochs: int) -> Itera
         raise UsageError("noise_multiplier", rule, multiplier, "use a smaller one, such as 100") from error
     except (ZeroDivisionError, ValueError) as error:
         rule = "must be so large that rounding errors of the accountant of DP-SGD do not exceed it"
-        raise UsageError("delta", rule, f"{delta:g}", "use a larger --delta, such as 1e-6") from error
+        raise UsageError("delta", rule, str(delta), "use a larger --delta, such as 1e-6") from error
 
 
 def default_delta(n: float) -> float:
