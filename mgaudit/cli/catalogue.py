@@ -7,7 +7,7 @@ from typing import Any
 from mgaudit.attacks import ATTACKS, Attack
 from mgaudit.papers.registry import PAPERS
 from mgaudit.settings.choices import allowed, types
-from mgaudit.targets import QUERIES, SCHEMES, NETWORKS
+from mgaudit.targets import NETWORKS, QUERIES, SCHEMES
 from mgaudit.targets.datasets import DATASETS, OWN
 from mgaudit.targets.schemes import Scheme
 

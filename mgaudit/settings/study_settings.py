@@ -23,7 +23,7 @@ from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.settings.choices import Choice, parse
 from mgaudit.settings.datasets import DatasetChoice, dataset_choice
 from mgaudit.settings.schemes import DEFAULT_DP, PLAIN, SchemeChoice, scheme_choice
-from mgaudit.targets import QUERIES, NETWORKS
+from mgaudit.targets import NETWORKS, QUERIES
 from mgaudit.targets.contract import NETWORK
 from mgaudit.targets.datasets.canaries import Kind
 from mgaudit.targets.training import Training
