@@ -1,6 +1,9 @@
 """ROC curves and the numbers read off them, exact on ties."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,16 +116,59 @@ def metrics(
         drawn = counts[start : start + block]
         curve, half = ordered.curve(drawn), ordered.curve(drawn * even)
         rest = ROC(curve.true_positives - half.true_positives, curve.false_positives - half.false_positives)
-        advantage = _held_out_advantage(half, rest)
-        blocks.append(
-            {
-                "auc": curve.auc(),
-                **{tpr_name(level): curve.tpr_at(level) for level in FPR_LEVELS},
-                "balanced_accuracy": (1 + advantage) / 2,
-                "advantage": advantage,
-            }
-        )
+        curves = Curves(curve, half, rest)
+        blocks.append({metric.name: metric.read(curves) for metric in METRICS})
     return {name: np.concatenate([found[name] for found in blocks]) for name in blocks[0]}
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The ROC curve of all examples, and those of the two halves of them."""
+
+    whole: ROC
+    even: ROC
+    odd: ROC
+
+    @cached_property
+    def advantage(self) -> Floats:
+        """TPR - FPR at a threshold that is chosen on the other half (...)."""
+        return _held_out_advantage(self.even, self.odd)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number that is read off ROC curves.
+
+    Args:
+        name: Its name in results.
+        title: Its name in reports.
+        read: Returns it for every resample (...).
+        unit: "%" where reports show it in percent, or empty.
+        digits: How many decimal places reports show.
+        range: Its least and its largest value, as a fraction.
+        guessing: Its value for random scores without ties. It grows with what leaks.
+    """
+
+    name: str
+    title: str
+    read: Callable[[Curves], Floats]
+    unit: Literal["", "%"] = "%"
+    digits: int = 2
+    range: tuple[float, float] = (0.0, 1.0)
+    guessing: float = 0.0
+
+
+def _tpr_metric(level: float) -> Metric:
+    title = f"TPR @ {level * 100:g} % FPR"
+    return Metric(tpr_name(level), title, lambda curves: curves.whole.tpr_at(level), guessing=level)
+
+
+METRICS = (
+    Metric("auc", "AUC", lambda curves: curves.whole.auc(), unit="", digits=3, guessing=0.5),
+    *(_tpr_metric(level) for level in FPR_LEVELS),
+    Metric("balanced_accuracy", "balanced accuracy", lambda curves: (1 + curves.advantage) / 2, guessing=0.5),
+    Metric("advantage", "advantage", lambda curves: curves.advantage, range=(-1.0, 1.0)),
+)
 
 
 def _held_out_advantage(one: ROC, other: ROC) -> Floats:

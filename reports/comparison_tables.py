@@ -7,7 +7,7 @@ from mgaudit.reports.findings import ANALYSED, SIGNIFICANT, TEST_ACCURACY, Chang
 from mgaudit.reports.results import Arrays, AuditResult, StudyResult
 from mgaudit.reports.section import Section
 from mgaudit.reports.table import Cell, Table, number
-from mgaudit.reports.tables import check_all_have, headline, in_its_unit, metric_title
+from mgaudit.reports.tables import check_all_have, headline, in_its_unit
 
 MOST_REFERENCES = 5
 STATUS = {"front": "on the front", "within error": "within error", "dominated": "dominated"}
@@ -17,13 +17,13 @@ def differences(study: StudyResult) -> Table:
     """Returns every arm's paired differences to the arm without noise, with corrected p-values."""
     found = {(one.arm, one.attack, one.knowledge, one.metric): one for one in study.analysis.changes}
     shown = ANALYSED[:2]
-    columns = ["Arm", "Attack", *(f"Δ {metric_title(name)}" for name in shown), "Δ test acc., points"]
+    columns = ["Arm", "Attack", *(f"Δ {study.metric(name).heading}" for name in shown), "Δ test acc., points"]
     rows = []
     for arm in study.arms if found else []:
         for place, attack in enumerate(arm.attacks if not arm.is_plain else []):
             ours = [found.get((arm.key, attack.attack, attack.knowledge, name)) for name in shown]
-            accuracy = Cell("") if place else _change(found.get((arm.key, None, None, TEST_ACCURACY)))
-            rows.append([Cell(arm.label), Cell(attack.name), *map(_change, ours), accuracy])
+            accuracy = Cell("") if place else _change(study, found.get((arm.key, None, None, TEST_ACCURACY)))
+            rows.append([Cell(arm.label), Cell(attack.name), *(_change(study, change) for change in ours), accuracy])
     tests = {metric: sum(one.metric == metric for one in study.analysis.changes) for metric in (*shown, TEST_ACCURACY)}
     notes = [
         f"Paired by target and example. † p < {SIGNIFICANT} after Holm's correction for all that stands in the "
@@ -34,13 +34,13 @@ def differences(study: StudyResult) -> Table:
     return _table("differences", "Differences to training without noise", columns, rows, notes, study, "changes")
 
 
-def _change(one: Change | None) -> Cell:
+def _change(study: StudyResult, one: Change | None) -> Cell:
     if one is None:
         return Cell("–")
     mark = "†" if one.stands else ""
     if one.metric == TEST_ACCURACY:
         return number(one.difference, 100, 1, signed=True, mark=mark)
-    return in_its_unit(one.metric, one.difference, signed=True, mark=mark)
+    return in_its_unit(study.metric(one.metric), one.difference, signed=True, mark=mark)
 
 
 def front(study: StudyResult) -> Table:
@@ -78,22 +78,22 @@ def matched(study: StudyResult, metric: str) -> Table:
     found = {(one.family, one.reference): one for one in study.analysis.matched}
     families = list(dict.fromkeys(one.family for one in study.analysis.matched))
     rows = [
-        [Cell(family), *(_matched(found.get((family, arm.key)), metric) for arm in references)] for family in families
+        [Cell(family), *(_matched(study, found.get((family, arm.key)), metric) for arm in references)]
+        for family in families
     ]
     columns = [
         "Scheme",
         *(f"at {arm.test_accuracy.value * 100:.1f} %: {arm.label}" for arm in references),
     ]
     notes = [
-        f"{metric_title(metric)} of the attack {study.analysis.attack} against each scheme at the strongest noise at "
-        "which it has the test accuracy of the arm named above, interpolated on straight lines between its arms; "
-        "[strength]. The 95 % interval counts the error of all accuracies too. † differs from the reference's own "
-        "at 95 % (paired, each for itself). All pairs of schemes and references are in result.json."
+        f"{study.metric(metric).heading} of the attack {study.analysis.attack} against each scheme at the strongest "
+        "noise at which it has the test accuracy of the arm named above, interpolated on straight lines between its "
+        "arms; [strength]. The 95 % interval counts the error of all accuracies too. † differs from the reference's "
+        "own at 95 % (paired, each for itself). All pairs of schemes and references are in result.json."
     ]
-    title = "AUC" if metric == "auc" else metric_title(metric).removesuffix(", %")
     return _table(
         f"matched-{metric.replace('_', '-')}",
-        f"{title} at matched accuracy",
+        f"{study.metric(metric).title} at matched accuracy",
         columns if references else ["Scheme"],
         rows,
         notes,
@@ -114,12 +114,12 @@ def _references(study: StudyResult) -> list[AuditResult]:
     return private[:MOST_REFERENCES]
 
 
-def _matched(one: Matched | None, metric: str) -> Cell:
+def _matched(study: StudyResult, one: Matched | None, metric: str) -> Cell:
     if one is None:
         return Cell("–")
     if one.not_reached is not None:
         return Cell("not reached", f"({one.not_reached})")
-    shown = in_its_unit(metric, one.metrics[metric], mark="†" if one.differences[metric].sign else "")
+    shown = in_its_unit(study.metric(metric), one.metrics[metric], mark="†" if one.differences[metric].sign else "")
     strength = "" if one.strength is None else f" [{one.strength:.3g}]"
     return Cell(shown.text, shown.interval + strength, shown.mark, shown.value)
 

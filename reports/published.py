@@ -19,7 +19,7 @@ from mgaudit.reports.record import ChoiceRecord, Estimate, Record
 from mgaudit.reports.results import Arrays, AttackResult, AuditResult, StudyResult
 from mgaudit.reports.section import Section
 from mgaudit.reports.table import Cell, Table, number
-from mgaudit.reports.tables import FEW_FALSE_POSITIVES, metric_title
+from mgaudit.reports.tables import FEW_FALSE_POSITIVES
 
 ACCURACIES = ("train_accuracy", "test_accuracy")
 CIFAR10 = {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"}
@@ -147,7 +147,9 @@ def published_table(study: StudyResult) -> Table:
     rows = [
         [
             Cell(f"{one.published.source}, {one.published.place}"),
-            Cell("; ".join([one.arm.label, *([one.attack.name] if one.attack else []), _words(one.number.metric)])),
+            Cell(
+                "; ".join([one.arm.label, *([one.attack.name] if one.attack else []), _words(study, one.number.metric)])
+            ),
             Cell(f"{one.number.printed} {one.number.unit}".strip()),
             _in_its_unit(one),
             Cell("; ".join(one.differences)),
@@ -281,8 +283,13 @@ def _shown(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _words(metric: str) -> str:
-    return metric.replace("_", " ") if metric in ACCURACIES else metric_title(metric).removesuffix(", %")
+def _setting(study: StudyResult, one: Comparison) -> list[str]:
+    attacks = [one.attack.name] if one.attack else []
+    return [one.arm.label, *attacks, _words(study, one.number.metric)]
+
+
+def _words(study: StudyResult, metric: str) -> str:
+    return metric.replace("_", " ") if metric in ACCURACIES else study.metric(metric).title
 
 
 def _in_its_unit(one: Comparison) -> Cell:

@@ -230,11 +230,32 @@ class Times(Record):
     models_reused: dict[str, int]
 
 
+class MetricFacts(Record):
+    """How a metric is shown: in its `unit` ("%" or none), with `digits`; it is a fraction in `low`..`high`."""
+
+    name: str
+    title: str
+    unit: Literal["", "%"]
+    digits: int
+    low: float
+    high: float
+
+    @property
+    def heading(self) -> str:
+        """The title with the unit."""
+        return f"{self.title}, {self.unit}" if self.unit else self.title
+
+    @property
+    def scale(self) -> float:
+        """What a fraction is multiplied by to be in the unit."""
+        return 100.0 if self.unit == "%" else 1.0
+
+
 class StudyResult(Record):
     """Arms that share data, membership and seeds, so that they can be compared example by example.
 
     There is at least one; `lost` are those that training did not survive. `extras` says in a sentence, by name, what
-    each of the values is that the attacks needed beside the models' outputs.
+    each of the values is that the attacks needed beside the models' outputs, and `metric_facts` how metrics are shown.
     """
 
     settings: dict[str, Any]
@@ -242,6 +263,7 @@ class StudyResult(Record):
     queries: NamedChoice
     dataset: DatasetSummary
     extras: dict[str, str]
+    metric_facts: list[MetricFacts]
     arms: list[AuditResult]
     lost: list[LostArm]
     analysis: Analysis
@@ -252,6 +274,13 @@ class StudyResult(Record):
     def plain(self) -> AuditResult | None:
         """The arm without noise, if there is one."""
         return next((arm for arm in self.arms if arm.is_plain), None)
+
+    def metric(self, name: str) -> MetricFacts:
+        """Returns how a metric is shown. Raises KeyError where there is none of that name."""
+        for facts in self.metric_facts:
+            if facts.name == name:
+                return facts
+        raise KeyError(name)
 
     @property
     def name(self) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from decimal import ROUND_CEILING, Context, Decimal
 
 from mgaudit.reports.record import Estimate
-from mgaudit.reports.results import Arrays, AttackResult, AuditResult, ClassExposure, StudyResult
+from mgaudit.reports.results import Arrays, AttackResult, AuditResult, ClassExposure, MetricFacts, StudyResult
 from mgaudit.reports.section import Section
 from mgaudit.reports.table import Cell, Table, number
 
@@ -18,14 +18,22 @@ MOST_COLUMNS = 5
 def accuracy_vs_privacy(study: StudyResult) -> Table:
     """Returns the main table: a row for each arm and attack."""
     shown = ("auc", "tpr_at_0.01_fpr", "tpr_at_0.001_fpr")
-    columns = ["Arm", "Train acc., %", "Test acc., %", "Attack", *map(metric_title, shown), "ε at least", "ε claimed"]
+    columns = [
+        "Arm",
+        "Train acc., %",
+        "Test acc., %",
+        "Attack",
+        *_headings(study, shown),
+        "ε at least",
+        "ε claimed",
+    ]
     rows = [
         [
             Cell(arm.label),
             number(arm.train_accuracy, scale=100, digits=1),
             number(arm.test_accuracy, scale=100, digits=1),
             Cell(attack.name),
-            *(_metric(attack, name) for name in shown),
+            *(_metric(study, attack, name) for name in shown),
             Cell(
                 epsilon_at_least(attack.epsilon_lower_bound),
                 mark="!" if arm.alarm and attack is headline(arm) else "",
@@ -128,9 +136,9 @@ def all_metrics(study: StudyResult) -> Table:
         [
             Cell(arm.label),
             Cell(attack.name),
-            Cell(metric_title(name)),
-            _metric(attack, name),
-            in_its_unit(name, attack.differences[name], signed=True) if name in attack.differences else Cell("–"),
+            Cell(study.metric(name).heading),
+            _metric(study, attack, name),
+            _difference(study, attack, name),
         ]
         for arm in study.arms
         for attack in arm.attacks
@@ -154,7 +162,7 @@ def single_targets(study: StudyResult) -> Table:
                     Cell(arm.label),
                     Cell(f"{word}: model {attack.targets[target]}"),
                     number(found["auc"][target]),
-                    *(in_its_unit(name, found[name][target], mark=_mark(attack, name)) for name in shown),
+                    *(in_its_unit(study.metric(name), found[name][target], mark=_mark(attack, name)) for name in shown),
                 ]
             )
     notes = [
@@ -162,7 +170,13 @@ def single_targets(study: StudyResult) -> Table:
         "Intervals are for new examples alone: DeLong's for AUC; for a TPR, Clopper and Pearson's for the threshold "
         "that the target's non-members set. The least and the most vulnerable look more extreme than they are."
     ]
-    return Table("single-targets", "Single targets", ["Arm", "Target", "AUC", *map(metric_title, shown)], rows, notes)
+    return Table(
+        "single-targets",
+        "Single targets",
+        ["Arm", "Target", "AUC", *_headings(study, shown)],
+        rows,
+        notes,
+    )
 
 
 def most_exposed(study: StudyResult) -> Table:
@@ -223,8 +237,18 @@ def _auc_or_zero(one: ClassExposure) -> float:
     return 0.0 if one.auc is None else one.auc.value
 
 
-def _metric(attack: AttackResult, name: str) -> Cell:
-    return in_its_unit(name, attack.metrics[name], mark=_mark(attack, name))
+def _headings(study: StudyResult, names: Sequence[str]) -> list[str]:
+    return [study.metric(name).heading for name in names]
+
+
+def _difference(study: StudyResult, attack: AttackResult, name: str) -> Cell:
+    if name not in attack.differences:
+        return Cell("–")
+    return in_its_unit(study.metric(name), attack.differences[name], signed=True)
+
+
+def _metric(study: StudyResult, attack: AttackResult, name: str) -> Cell:
+    return in_its_unit(study.metric(name), attack.metrics[name], mark=_mark(attack, name))
 
 
 def _mark(attack: AttackResult, name: str) -> str:
@@ -232,10 +256,9 @@ def _mark(attack: AttackResult, name: str) -> str:
     return "*" if attack.false_positives_allowed.get(name, FEW_FALSE_POSITIVES) < FEW_FALSE_POSITIVES else ""
 
 
-def in_its_unit(name: str, estimate: Estimate, signed: bool = False, mark: str = "") -> Cell:
-    """Returns AUC as a fraction with three digits and every rate in percent with two."""
-    scale, digits = (1, 3) if name == "auc" else (100, 2)
-    return number(estimate, scale, digits, signed, mark)
+def in_its_unit(metric: MetricFacts, estimate: Estimate, signed: bool = False, mark: str = "") -> Cell:
+    """Returns a metric in its unit, with its digits."""
+    return number(estimate, metric.scale, metric.digits, signed, mark)
 
 
 def _guessing(study: StudyResult, shown: Sequence[str]) -> list[str]:
@@ -261,17 +284,6 @@ def _guessing(study: StudyResult, shown: Sequence[str]) -> list[str]:
 
 def _fpr(name: str) -> float:
     return float(name.removeprefix("tpr_at_").removesuffix("_fpr"))
-
-
-def metric_title(name: str) -> str:
-    """Returns the name of a metric as printed, with its unit.
-
-    >>> metric_title("tpr_at_0.001_fpr")
-    'TPR @ 0.1 % FPR, %'
-    """
-    if name.startswith("tpr_at_"):
-        return f"TPR @ {_fpr(name) * 100:g} % FPR, %"
-    return {"auc": "AUC", "balanced_accuracy": "balanced accuracy, %", "advantage": "advantage, %"}[name]
 
 
 def headline(arm: AuditResult) -> AttackResult:

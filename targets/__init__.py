@@ -7,11 +7,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mgaudit.targets.networks import CNN, MLP, TARGETS, ResNet, TwoLayer, WideCNN
+    from mgaudit.targets.networks import CNN, MLP, NETWORKS, ResNet, TwoLayer, WideCNN
     from mgaudit.targets.querying.queries import QUERIES
     from mgaudit.targets.schemes import SCHEMES
 
-__all__ = ["CNN", "MLP", "QUERIES", "SCHEMES", "TARGETS", "ResNet", "TwoLayer", "WideCNN"]
+__all__ = ["CNN", "MLP", "NETWORKS", "QUERIES", "SCHEMES", "ResNet", "TwoLayer", "WideCNN"]
 
 _MODULES = {"QUERIES": "mgaudit.targets.querying.queries", "SCHEMES": "mgaudit.targets.schemes"}
 

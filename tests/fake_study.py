@@ -32,18 +32,11 @@ from mgaudit.reports.results import (
 )
 from mgaudit.settings.schemes import scheme_choice
 from mgaudit.study.strength import strength_of
+from mgaudit.study.study import metric_facts
 from mgaudit.targets import SCHEMES
 
 NASTY = '<script>alert("1")</script> #strong[x] $y$ *z* {{ 7*7 }}'
-METRICS = (
-    "auc",
-    "tpr_at_0.1_fpr",
-    "tpr_at_0.01_fpr",
-    "tpr_at_0.001_fpr",
-    "tpr_at_0_fpr",
-    "balanced_accuracy",
-    "advantage",
-)
+METRICS = tuple(facts.name for facts in metric_facts())
 SETTINGS = {
     "models": 6,
     "seed": 5,
@@ -185,6 +178,7 @@ def study(label: str = "gaussian-mask (kappa=0.3)", **changes: Any) -> StudyResu
             classes=("a", NASTY),
         ),
         "extras": {},
+        "metric_facts": metric_facts(),
         "lost": [],
         "analysis": analysed(arms, arrays(arms)),
         "provenance": Provenance(versions={"torch": "2"}, code_sha256="cd" * 32, device="cpu", processor="x"),

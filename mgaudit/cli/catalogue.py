@@ -7,7 +7,7 @@ from typing import Any
 from mgaudit.attacks import ATTACKS, Attack
 from mgaudit.papers.registry import PAPERS
 from mgaudit.settings.choices import allowed, types
-from mgaudit.targets import QUERIES, SCHEMES, TARGETS
+from mgaudit.targets import NETWORKS, QUERIES, SCHEMES
 from mgaudit.targets.datasets import DATASETS, OWN
 from mgaudit.targets.schemes import Scheme
 
@@ -30,7 +30,7 @@ def catalogue() -> dict[str, list[Entry]]:
     well, schemes law and source.
     """
     registries: dict[str, tuple[Mapping[str, Callable[..., Any]], tuple[str, ...]]] = {
-        "targets": (TARGETS, ("input_shape", "classes")),
+        "targets": (NETWORKS, ("input_shape", "classes")),
         "schemes": (SCHEMES, ()),
         "attacks": (ATTACKS, ()),
         "queries": (QUERIES, ()),

@@ -54,7 +54,7 @@ class Choice:
         """The SHA-256 of the source of a class of the user's own or of another package, None for what is built in."""
         if not isinstance(self.build, type):
             return None
-        own = OWN.fullmatch(self.name) or self.build.__module__.partition(".")[0] != "mgaudit"
+        own = OWN.fullmatch(self.name) or _is_foreign(self.build)
         return source_sha256(self.build) if own else None
 
 
@@ -112,12 +112,17 @@ class Entry:
         except ValueError as error:
             raise UsageError("", str(error)) from error
         except Exception as error:  # whatever a user's class may raise
-            if OWN.fullmatch(self.name) is None:
+            if OWN.fullmatch(self.name) is None and not _is_foreign(self.build):
                 raise
             raise UsageError("", f"cannot be built: {told(error)}") from error
 
     def _takes(self) -> str:
         return ", ".join(f"{key}{allowed(self.hints.get(key))}" for key in self.parameters) or "no options"
+
+
+def _is_foreign(build: Callable[..., Any]) -> bool:
+    """Returns whether an entry is a class of another package."""
+    return isinstance(build, type) and build.__module__.partition(".")[0] != "mgaudit"
 
 
 def own_code(choices: Iterable[Choice]) -> dict[str, str]:
@@ -160,9 +165,9 @@ def entry_of(
     """Returns the entry that `text` names, and the text of its options. Raises UsageError as `parse` does."""
     text = text.strip()
     name, _, options = text.partition(":")
+    installed = {} if own is None else plugins(kind, registry)  # refuses a name that is built in, too
     if name in registry:
         return Entry(name, registry[name], supplied), options
-    installed = {} if own is None else plugins(kind, registry)
     if own is not None and name in installed:
         build = plugin_class(kind, own, installed[name])
         return Entry(name, build, _first(name, build, supplied)), options

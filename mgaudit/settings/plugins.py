@@ -8,7 +8,9 @@ A package registers a class in its pyproject.toml:
 The class is imported only when it is chosen.
 """
 
+import sys
 from collections.abc import Iterable
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
 from mgaudit.errors import UsageError
@@ -30,7 +32,7 @@ def plugins(kind: str, built_in: Iterable[str]) -> dict[str, EntryPoint]:
     """
     known = set(built_in)
     by_name: dict[str, EntryPoint] = {}
-    for entry in entry_points(group=GROUPS[kind]) if kind in GROUPS else ():
+    for entry in _entry_points(GROUPS[kind], tuple(sys.path)) if kind in GROUPS else ():
         other = "mgaudit" if entry.name in known else package(by_name[entry.name]) if entry.name in by_name else None
         if other is not None and (other == "mgaudit" or by_name[entry.name] != entry):
             raise UsageError(
@@ -40,6 +42,12 @@ def plugins(kind: str, built_in: Iterable[str]) -> dict[str, EntryPoint]:
             )
         by_name[entry.name] = entry
     return by_name
+
+
+@cache
+def _entry_points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """Returns the entry points of what is installed on the path; to look takes longer than all else of a choice."""
+    return tuple(entry_points(group=group))
 
 
 def package(entry: EntryPoint) -> str:

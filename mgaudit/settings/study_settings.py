@@ -23,7 +23,7 @@ from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.settings.choices import Choice, parse
 from mgaudit.settings.datasets import DatasetChoice, dataset_choice
 from mgaudit.settings.schemes import DEFAULT_DP, PLAIN, SchemeChoice, scheme_choice
-from mgaudit.targets import QUERIES, TARGETS
+from mgaudit.targets import NETWORKS, QUERIES
 from mgaudit.targets.contract import NETWORK
 from mgaudit.targets.datasets.canaries import Kind
 from mgaudit.targets.training import Training
@@ -42,7 +42,7 @@ Value = TypeVar("Value")
 
 def target_choice(value: object) -> Choice:
     """Returns the target network that a text names; `built` is called with the input shape and the classes."""
-    return _chosen(value, "target", TARGETS, ("input_shape", "classes"), NETWORK)
+    return _chosen(value, "target", NETWORKS, ("input_shape", "classes"), NETWORK)
 
 
 def attack_choice(value: object) -> Choice:

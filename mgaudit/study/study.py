@@ -12,7 +12,7 @@ from mgaudit.analysis.numbers import CHANGE, RATE
 from mgaudit.analysis.samples import FEWEST_MODELS, Samples, analysed
 from mgaudit.attacks.exposure import Exposure
 from mgaudit.attacks.intervals import Interval, Resampled, two_way_interval
-from mgaudit.attacks.metrics import FPR_LEVELS, false_positives_allowed, tpr_name
+from mgaudit.attacks.metrics import FPR_LEVELS, METRICS, false_positives_allowed, tpr_name
 from mgaudit.attacks.single_target import delong_interval, tpr_interval
 from mgaudit.reports.findings import ANALYSED, TEST_ACCURACY
 from mgaudit.reports.record import ChoiceRecord, Estimate, NamedChoice
@@ -24,6 +24,7 @@ from mgaudit.reports.results import (
     DatasetSummary,
     ExposedExample,
     LostArm,
+    MetricFacts,
     PowerPoint,
     PrivacyClaim,
     StudyResult,
@@ -127,6 +128,7 @@ def run_study(plan: Plan, jobs: int, progress: Progress) -> tuple[StudyResult, A
             input_shape=dataset.input_shape,
             classes=dataset.classes,
         ),
+        metric_facts=metric_facts(),
         extras={extra.name: extra.sentence for extra in _extras(audits)},
         arms=arms,
         lost=[LostArm(**_scheme_records(one.arm), label=one.arm.settings.label, diverged=one.diverged) for one in lost],
@@ -203,8 +205,19 @@ def _scheme_records(arm: Arm) -> dict[str, Any]:
     }
 
 
-def _bounds(metric: str) -> tuple[float, float]:
-    return CHANGE if metric == "advantage" else RATE
+def metric_facts() -> list[MetricFacts]:
+    """Returns how each metric is shown."""
+    return [
+        MetricFacts(
+            name=metric.name,
+            title=metric.title,
+            unit=metric.unit,
+            digits=metric.digits,
+            low=metric.range[0],
+            high=metric.range[1],
+        )
+        for metric in METRICS
+    ]
 
 
 def _most_exposed(exposure: Exposure, dataset: Dataset) -> list[ExposedExample]:
@@ -254,7 +267,8 @@ def _attack_result(outcome: AttackOutcome, paired: AttackOutcome | None, trials:
         source=outcome.attack.source,
         needs=sorted(outcome.attack.needs),
         metrics={
-            key: _estimate(two_way_interval(numbers, trials, _bounds(key))) for key, numbers in outcome.metrics.items()
+            metric.name: _estimate(two_way_interval(outcome.metrics[metric.name], trials, metric.range))
+            for metric in METRICS
         },
         per_target={key: numbers.per_target.tolist() for key, numbers in outcome.metrics.items()},
         single_targets=_single_targets(outcome, design),

@@ -11,7 +11,6 @@ from mgaudit.reports.figures.drawing import MOST_COLUMNS, STYLE, TITLE, Drawing,
 from mgaudit.reports.figures.palette import Look, kind, looks
 from mgaudit.reports.results import Arrays, AuditResult, StudyResult
 from mgaudit.reports.table import number
-from mgaudit.reports.tables import metric_title
 
 SMALLEST_FPR = 1e-3
 FLOOR = SMALLEST_FPR / 3
@@ -36,7 +35,7 @@ def roc_drawing(study: StudyResult, arrays: Arrays) -> Drawing:
         "; ".join(
             f"{arm.label} under {attack.name}: "
             + ", ".join(
-                f"{metric_title(name)}: {number(estimate, scale=100, digits=2)}"
+                f"{study.metric(name).heading}: {number(estimate, scale=100, digits=2)}"
                 for name, estimate in attack.metrics.items()
                 if name.startswith("tpr")
             )

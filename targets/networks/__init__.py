@@ -2,10 +2,11 @@
 
 from mgaudit.targets.networks.cnn import CNN
 from mgaudit.targets.networks.mlp import MLP
+from mgaudit.targets.networks.network import Network
 from mgaudit.targets.networks.resnet import ResNet
 from mgaudit.targets.networks.two_layer import TwoLayer
 from mgaudit.targets.networks.wide_cnn import WideCNN
 
-TARGETS = {"mlp": MLP, "cnn": CNN, "two-layer": TwoLayer, "wide-cnn": WideCNN, "resnet": ResNet}
+NETWORKS: dict[str, type[Network]] = {network.name: network for network in (MLP, CNN, TwoLayer, WideCNN, ResNet)}
 
-__all__ = ["CNN", "MLP", "TARGETS", "ResNet", "TwoLayer", "WideCNN"]
+__all__ = ["CNN", "MLP", "NETWORKS", "Network", "ResNet", "TwoLayer", "WideCNN"]

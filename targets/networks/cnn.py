@@ -2,11 +2,12 @@
 
 import math
 from itertools import pairwise
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
 from mgaudit.targets.networks.images import require_images
+from mgaudit.targets.networks.network import Network
 
 SMALLEST_IMAGE = 8
 
@@ -19,7 +20,7 @@ def group_norm(channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(1 if channels % 2 else math.gcd(8, channels // 2), channels)
 
 
-class CNN(nn.Module):
+class CNN(Network):
     """Blocks of 3x3 convolution, ReLU and 2x2 max pooling, then one hidden layer.
 
     `channels` holds the width of each block and `hidden` that of the last layer but one; only the first `pools` blocks
@@ -27,6 +28,10 @@ class CNN(nn.Module):
     offered: it makes the output for one example depend on the others in its batch, which breaks both per-example
     clipping and the audit's counterfactual.
     """
+
+    name: ClassVar[str] = "cnn"
+    images: ClassVar[bool] = True
+    small: ClassVar[dict[str, Any]] = {"channels": (4, 5), "hidden": 6}
 
     def __init__(
         self,

@@ -2,12 +2,18 @@
 
 import math
 from itertools import pairwise
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from mgaudit.targets.networks.network import Network
 
-class MLP(nn.Module):
+
+class MLP(Network):
     """Fully connected ReLU network on the flattened input; `hidden` holds the widths of its hidden layers."""
+
+    name: ClassVar[str] = "mlp"
+    small: ClassVar[dict[str, Any]] = {"hidden": (6, 5)}
 
     def __init__(self, input_shape: tuple[int, ...], classes: int, hidden: tuple[int, ...] = (512, 256)) -> None:
         if any(width < 1 for width in hidden):

@@ -1,11 +1,13 @@
 """The residual network."""
 
 from itertools import pairwise
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from mgaudit.targets.networks.cnn import group_norm
 from mgaudit.targets.networks.images import require_images
+from mgaudit.targets.networks.network import Network
 
 SMALLEST_IMAGE = 8
 STAGES = 3
@@ -41,12 +43,17 @@ class ResidualBlock(nn.Module):
         return total.relu()
 
 
-class ResNet(nn.Module):
+class ResNet(Network):
     """A residual network of three stages, `blocks` in each, and then the mean over all pixels (He et al. 2016).
 
     The stages have `width`, 2 `width` and 4 `width` channels, and the second and third halve the image's sides. It has
     6 `blocks` + 2 layers. The norms are GroupNorms (Wu and He 2018), never BatchNorms, as in the CNN.
     """
+
+    name: ClassVar[str] = "resnet"
+    source: ClassVar[str] = "He et al. 2016"
+    images: ClassVar[bool] = True
+    small: ClassVar[dict[str, Any]] = {"blocks": 2, "width": 4}
 
     def __init__(self, input_shape: tuple[int, ...], classes: int, blocks: int = 1, width: int = 16) -> None:
         require_images(input_shape, SMALLEST_IMAGE)

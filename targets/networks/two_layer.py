@@ -1,12 +1,15 @@
 """The network of the theory: one trained layer under fixed outer weights."""
 
 import math
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from mgaudit.targets.networks.network import Network
 
-class TwoLayer(nn.Module):
+
+class TwoLayer(Network):
     """Trains the first of two layers: f_j(x) = m^{-1/2} sum_r a_jr relu(w_r . x), a_jr = +-1 for ever.
 
     That is the network of arXiv 2602.17423 with m = `width`, on the flattened input and without biases, its one row
@@ -15,6 +18,10 @@ class TwoLayer(nn.Module):
     """
 
     outer: Tensor
+
+    name: ClassVar[str] = "two-layer"
+    source: ClassVar[str] = "arXiv 2602.17423"
+    small: ClassVar[dict[str, Any]] = {"width": 7}
 
     def __init__(self, input_shape: tuple[int, ...], classes: int, width: int = 512) -> None:
         if width < 1:

@@ -1,6 +1,6 @@
 """The wider and deeper convolutional network."""
 
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from mgaudit.targets.networks.cnn import CNN
 
@@ -11,6 +11,9 @@ class WideCNN(CNN):
     The first three blocks end in pooling. The fourth does not, or a 28x28 image would leave it a single pixel and an
     8x8 one nothing. GroupNorm is on, since without it so many layers hardly learn at the default learning rate.
     """
+
+    name: ClassVar[str] = "wide-cnn"
+    small: ClassVar[dict[str, Any]] = {"channels": (4, 5, 8, 8), "hidden": 6}
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from mgaudit.attacks.metrics import FPR_LEVELS, false_positives_allowed, metrics, roc, tpr_name
+from mgaudit.attacks.metrics import FPR_LEVELS, METRICS, Metric, false_positives_allowed, metrics, roc, tpr_name
 from tests import oracles
 
 # Members 5, 4, 4, 1 and non-members 4, 3, 2, 1, 0: two ties across the classes, done by hand.
@@ -131,3 +131,52 @@ def test_auc_of_shifted_gaussians_is_the_one_of_theory() -> None:
 def test_what_has_no_curve_is_refused(scores: list[float], members: list[bool], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         roc(np.array(scores), np.array(members))
+
+
+every_metric = pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+
+
+def mean_of(metric: Metric, shift: float, repeats: int = 60) -> tuple[float, float]:
+    """The mean over repeats with 2,000 examples, and its standard error."""
+    generator = np.random.default_rng(9)
+    found = []
+    for _ in range(repeats):
+        members = generator.random(2000) < 0.5
+        scores = generator.standard_normal(2000) + shift * members
+        found.append(metrics(scores, members)[metric.name].item())
+    return float(np.mean(found)), float(np.std(found) / math.sqrt(repeats))
+
+
+@every_metric
+def test_every_metric_is_what_guessing_gets_where_nothing_leaks(metric: Metric) -> None:
+    mean, error = mean_of(metric, 0.0)
+    # A TPR is taken at the whole number of false positives that the level allows, and up to the next one above it.
+    assert metric.guessing - 4 * error - 1e-12 <= mean <= metric.guessing + 4 * error + 1 / 900
+
+
+@every_metric
+def test_every_metric_grows_with_what_leaks(metric: Metric) -> None:
+    guessed, error = mean_of(metric, 0.0)
+    leaking, _ = mean_of(metric, 2.0)
+    turned, _ = mean_of(metric, -2.0)
+    assert leaking > guessed + 4 * error
+    assert turned < guessed + 4 * error + 1e-12
+
+
+@every_metric
+def test_every_metric_lies_in_its_range_and_reaches_its_end(metric: Metric) -> None:
+    low, high = metric.range
+    generator = np.random.default_rng(3)
+    for examples in (2, 3, 10, 100):
+        for _ in range(20):
+            members = np.arange(examples) % 2 == 0
+            scores = generator.integers(0, 4, examples).astype(float)
+            assert low <= metrics(scores, members)[metric.name].item() <= high
+    assert low <= metric.guessing < high
+    assert metrics(MEMBERS.astype(float), MEMBERS)[metric.name].item() == high
+
+
+def test_metrics_are_told_apart_by_name_and_title() -> None:
+    assert list(metrics(SCORES, MEMBERS)) == [metric.name for metric in METRICS]
+    assert len({metric.name for metric in METRICS}) == len({metric.title for metric in METRICS}) == len(METRICS)
+    assert all(metric.unit in ("", "%") and metric.digits > 0 and metric.title for metric in METRICS)

@@ -35,6 +35,7 @@ LEFT_OUT = frozenset(
         "seconds",
         "command",
         "options",
+        "metric_facts",
     }
 )
 

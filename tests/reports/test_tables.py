@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from mgaudit.reports.findings import ANALYSED
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import ClassExposure
 from mgaudit.reports.table import number
@@ -77,3 +78,15 @@ def test_the_exposed_are_told_with_their_rank_and_their_class() -> None:
     assert len(many.columns) == 7
     assert "most and least exposed classes; all are in result.json" in many.notes[1]
     assert "first 5 arms; all are in result.json" in many.notes[2]
+
+
+def test_metrics_are_shown_as_the_result_says() -> None:
+    told = study()
+    assert told.metric("tpr_at_0.001_fpr").heading == "TPR @ 0.1 % FPR, %"
+    assert {*ANALYSED} < {facts.name for facts in told.metric_facts}
+    renamed = [facts.model_copy(update={"title": "area", "digits": 1}) for facts in told.metric_facts]
+    table = accuracy_vs_privacy(told.model_copy(update={"metric_facts": renamed}))
+    assert table.columns[4] == "area"
+    assert str(table.rows[0][4]) == "0.8 ± 0.0"
+    with pytest.raises(KeyError, match="unknown"):
+        told.metric("unknown")

@@ -1,3 +1,4 @@
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,9 +9,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 from torch.nn.functional import cross_entropy
 
-from mgaudit.targets import CNN, MLP, TARGETS, ResNet, TwoLayer, WideCNN
+from mgaudit.targets import CNN, MLP, NETWORKS, ResNet, TwoLayer, WideCNN
 from mgaudit.targets.contract import check_per_example_gradients, check_target
-from mgaudit.targets.fitting.recipe import Target, initial_model
+from mgaudit.targets.fitting.recipe import initial_model
 from mgaudit.targets.networks.cnn import group_norm
 from mgaudit.targets.querying.gradients import gradient_norms
 
@@ -164,14 +165,14 @@ def test_the_resnet_says_the_same_of_an_image_and_of_its_neighbour_a_stride_away
         assert not torch.allclose(model(x), model(x.roll(1, dims=3)), atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["cnn", "wide-cnn", "resnet"])
+@pytest.mark.parametrize("name", [name for name, network in NETWORKS.items() if network.images])
 @pytest.mark.parametrize(
     ("shape", "message"),
     [((30,), r"needs images of shape .* got examples of shape \(30,\)"), ((1, 7, 8), "at least 8x8 pixels, got 7x8")],
 )
 def test_what_is_no_image_or_too_small_is_refused(name: str, shape: tuple[int, ...], message: str) -> None:
     with pytest.raises(ValueError, match=f"target {name}: .*{message}"):
-        check_target(name, TARGETS[name], shape, 4)
+        check_target(name, NETWORKS[name], shape, 4)
 
 
 @pytest.mark.parametrize(
@@ -192,23 +193,23 @@ def test_options_out_of_range_are_refused(build: Any, message: str) -> None:
         build()
 
 
-@pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.parametrize("name", NETWORKS)
 class TestEveryTarget:
     def test_gives_logits_for_any_image_from_8_by_8(self, name: str) -> None:
         for shape in IMAGES:
-            assert TARGETS[name](shape, 4)(torch.zeros(2, *shape)).shape == (2, 4)
+            assert NETWORKS[name](shape, 4)(torch.zeros(2, *shape)).shape == (2, 4)
 
     def test_keeps_the_contract(self, name: str) -> None:
-        check_target(name, TARGETS[name], (1, 8, 8), 10)
-        check_per_example_gradients(name, TARGETS[name], (1, 8, 8), 10)
+        check_target(name, NETWORKS[name], (1, 8, 8), 10)
+        check_per_example_gradients(name, NETWORKS[name], (1, 8, 8), 10)
 
     def test_never_lets_an_answer_depend_on_the_rest_of_the_batch(self, name: str) -> None:
-        model, x = TARGETS[name]((1, 8, 8), 10).train(), drawn(5, 1, 8, 8)
+        model, x = NETWORKS[name]((1, 8, 8), 10).train(), drawn(5, 1, 8, 8)
         assert torch.allclose(model(x)[:1], model(x[:1]), atol=1e-6)
 
     def test_answers_in_a_stack_as_one_by_one(self, name: str) -> None:
         # In float64: in float32 a ReLU may fall on either side of 0.
-        models = [initial_model(TARGETS[name], (2, 9, 9), 4, seed).double() for seed in range(3)]
+        models = [initial_model(NETWORKS[name], (2, 9, 9), 4, seed).double() for seed in range(3)]
         x = drawn(3, 5, 2, 9, 9).double()
         state = stack_module_state(models)  # type: ignore[arg-type]
         stacked = vmap(lambda weights, batch: functional_call(models[0], weights, (batch,)))(state, x)
@@ -216,13 +217,13 @@ class TestEveryTarget:
             assert torch.allclose(answer, model(batch), atol=1e-9)
 
     def test_is_the_same_with_the_channels_last(self, name: str) -> None:
-        model, x = initial_model(TARGETS[name], (3, 9, 9), 4, 0).double(), drawn(5, 3, 9, 9).double()
+        model, x = initial_model(NETWORKS[name], (3, 9, 9), 4, 0).double(), drawn(5, 3, 9, 9).double()
         plain = model(x)
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         assert torch.allclose(model(x.to(memory_format=torch.channels_last)), plain, atol=1e-9)
 
     def test_comes_back_from_safetensors_into_a_model_of_another_seed(self, name: str) -> None:
-        model, other = (initial_model(TARGETS[name], (1, 8, 8), 4, seed) for seed in (0, 1))
+        model, other = (initial_model(NETWORKS[name], (1, 8, 8), 4, seed) for seed in (0, 1))
         x = drawn(5, 1, 8, 8)
         assert not torch.allclose(model(x), other(x))
         kept = load(save({name: tensor.numpy() for name, tensor in model.state_dict().items()}))
@@ -233,18 +234,19 @@ class TestEveryTarget:
 
     @pytest.mark.parametrize("channels", [1, 3])
     def test_has_the_gradient_norms_of_autograd_by_opacus(self, name: str, channels: int) -> None:
-        model = initial_model(TINY[name], (channels, 9, 9), 4, seed=0).double()
+        model = initial_model(partial(NETWORKS[name], **NETWORKS[name].small), (channels, 9, 9), 4, seed=0).double()
         # The channels last in memory, which Opacus would misread; grey images pass for contiguous all the same.
         inputs = drawn(6, 9, 9, channels).double().permute(0, 3, 1, 2)
         labels = torch.arange(6) % 4
         expected = norms_by_autograd(model, inputs, labels)
         assert np.allclose(gradient_norms(model, inputs.numpy(), labels.numpy(), "cpu"), expected, rtol=1e-9)
 
+    def test_has_its_facts(self, name: str) -> None:
+        network = NETWORKS[name]
+        assert network.name == name
+        assert {"name", "small"} <= vars(network).keys()
+        if not network.images:
+            assert network((30,), 4)(torch.zeros(2, 30)).shape == (2, 4)
 
-TINY: dict[str, Target] = {
-    "mlp": lambda shape, classes: MLP(shape, classes, (6, 5)),
-    "cnn": lambda shape, classes: CNN(shape, classes, (4, 5), 6),
-    "two-layer": lambda shape, classes: TwoLayer(shape, classes, 7),
-    "wide-cnn": lambda shape, classes: WideCNN(shape, classes, (4, 5, 8, 8), 6),
-    "resnet": lambda shape, classes: ResNet(shape, classes, blocks=2, width=4),
-}
+    def test_is_small_where_it_says_so(self, name: str) -> None:
+        assert parameters(NETWORKS[name]((1, 8, 8), 4, **NETWORKS[name].small)) < 20_000
