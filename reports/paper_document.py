@@ -90,7 +90,7 @@ def _section(figure: FigureResult, drawn: Figure | None) -> Section:
     blocks: list[Block] = [Words([figure.about])]
     if drawn is not None:
         caption = figure.title if figure.title.endswith((".", "?")) else f"{figure.title}."
-        blocks.append(Drawing(figure.key, drawn, caption, figure.description, _rows(figure)))
+        blocks.append(Drawing(figure.key, lambda: drawn, caption, figure.description, _rows(figure)))
     blocks.append(_table(f"{figure.key}-claims", f"Claims of {figure.key}", [("", claim) for claim in figure.claims]))
     settings = [(name.replace("_", " "), _told(value)) for name, value in figure.settings.items()]
     blocks.append(Facts([*settings, ("time", f"{figure.seconds:.1f} s")]))

@@ -1,4 +1,4 @@
-"""Gradient descent of the linear network with a noise node: the closed map that noise alone drives, and simulation."""
+"""Gradient descent of the linear network with a noise node, simulated."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,40 +11,6 @@ from mgaudit.theory.arguments import Floats, at_least, finite, positive, whole
 from mgaudit.theory.noise_nodes import LinearNet, Moments, gradient
 
 LIMIT = 1e12  # squared norm of all weights; past it a run counts as diverged and is stopped
-
-
-def noise_dominated(
-    leak: ArrayLike, curvature: ArrayLike, eta: float, sigma: float, steps: int
-) -> tuple[Floats, Floats]:
-    """Returns s = w2 . w_ni and the curvature l = sigma^2 (|w2|^2 + |w_ni|^2) at steps 0, 1, ..., `steps`.
-
-    Gradient descent on sigma^2 s^2 / 2 alone moves these two by themselves, exactly:
-
-        s <- s (1 - eta l + eta^2 sigma^4 s^2),    l <- l + eta sigma^4 s^2 (eta l - 4).
-
-    So s shrinks where eta l < 2 (small s), grows beyond, and l falls meanwhile where eta l < 4. Both results are
-    (steps + 1, ...) for `leak` and `curvature` (...). From where s passes any bound on, inf and -inf stand. Raises
-    ValueError for a curvature that the leak does not allow: |s| <= l / (2 sigma^2).
-
-    >>> s, curvature = noise_dominated(0.01, 3.0, 1.0, 1.0, 100)
-    >>> bool(abs(s).max() > 0.5), bool(abs(s[-1]) < 1e-4), bool(curvature[-1] < 2)
-    (True, True, True)
-    """
-    rate, variance = float(positive("eta", eta)), float(positive("sigma", sigma)) ** 2
-    s, curve = np.broadcast_arrays(finite("leak", leak), at_least("curvature", curvature, 0))
-    if (np.abs(s) > curve / (2 * variance) * (1 + 1e-12)).any():
-        raise ValueError("leak must be at most curvature / (2 sigma^2) in size, which |w2 . w_ni| never passes")
-    out_s, out_curve = np.empty((2, whole("steps", steps, 0) + 1, *s.shape))
-    out_s[0], out_curve[0] = s, curve
-    u, sharp = rate * variance * s, rate * curve  # without units
-    alive = np.ones(s.shape, dtype=bool)
-    for step in range(1, len(out_s)):
-        square = u**2
-        u, sharp = np.where(alive, u * (1 - sharp + square), u), np.where(alive, sharp + square * (sharp - 4), sharp)
-        alive = alive & (np.abs(u) < LIMIT)
-        out_s[step] = np.where(alive, u / (rate * variance), np.copysign(np.inf, u))
-        out_curve[step] = np.where(alive, sharp / rate, np.inf)
-    return out_s, out_curve
 
 
 @dataclass(frozen=True)

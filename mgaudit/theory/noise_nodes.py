@@ -187,23 +187,6 @@ def loss_decay_time(eta: ArrayLike, sigma_x: ArrayLike, first_norm: ArrayLike, s
     return _inverse(2.0 * positive("eta", eta) * at_least("sigma_x", sigma_x, 0) ** 2 * squares)
 
 
-def steps_to_decay(share: ArrayLike) -> Floats:
-    """Returns -1 / log|1 - share|: the steps of size `share` in which w <- (1 - share) w falls by the factor e.
-
-    `share` is eta times a curvature: 1 / share in the limit of small steps, 0 at 1, where one step is enough, inf at 0.
-    Raises ValueError for one below 0 or above 2, where nothing decays.
-
-    >>> round(float(steps_to_decay(0.01)), 3)
-    99.499
-    """
-    values = at_least("share", share, 0)
-    if (values > 2).any():
-        raise ValueError(f"share must be <= 2, got {float(values[values > 2].flat[0])}")
-    with np.errstate(divide="ignore"):  # log 0 = -inf, whose inverse is the exact limit 0
-        rate = -np.where(values <= 1, np.log1p(-np.minimum(values, 1)), np.log1p(np.maximum(values, 1) - 2))
-    return _inverse(rate)
-
-
 def _inverse(rate: Floats) -> Floats:
     out = np.full(np.shape(rate), np.inf)
     np.divide(1.0, rate, out=out, where=rate > 0)

@@ -22,7 +22,7 @@ def accuracy_drawing(study: StudyResult) -> Drawing:
     naive = any(attack.knowledge == "naive" for arm in study.arms for attack in arm.attacks)
     return Drawing(
         "accuracy-vs-auc",
-        accuracy_figure(study),
+        lambda: accuracy_figure(study),
         "Test accuracy against attack AUC. Right is more accurate, down is more private; bars are 95 % intervals, "
         "and thin lines join the strengths of one scheme. The steps are the front of the attack "
         f"{headline(study.arms[0]).attack}: no other arm is both more accurate and more private. Dashed: "

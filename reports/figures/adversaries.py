@@ -22,7 +22,7 @@ def ignorance_drawing(study: StudyResult) -> Drawing | None:
     labels = {arm.key: arm.label for arm in study.arms}
     return Drawing(
         "ignorance",
-        ignorance_figure(study),
+        lambda: ignorance_figure(study),
         f"AUC of the attack {found[0].attack} mounted by an adversary who knows of the noise (filled) and by one who "
         "does not (hollow), with 95 % intervals. What lies between is ignorance, not privacy. The line is the arm "
         "without noise; dashed is guessing.",
@@ -70,7 +70,7 @@ def power_drawing(study: StudyResult) -> Drawing | None:
         return None
     return Drawing(
         "power",
-        power_figure(study),
+        lambda: power_figure(study),
         f"AUC of the attack {headline(study.arms[0]).attack} against the number of shadow models, with 95 % intervals. "
         "A curve that still rises says that a richer attacker would find more.",
         "; ".join(

@@ -3,8 +3,9 @@
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import matplotlib as mpl
@@ -37,35 +38,42 @@ Row = Mapping[str, str | float]
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure, a short caption, what it shows in words for those who do not see it, and the numbers drawn."""
+    """A figure, a short caption, what it shows in words for those who do not see it, and the numbers drawn.
+
+    `draw` makes the figure. It is called once, by the first format that shows it; CSV needs the numbers alone.
+    """
 
     name: str
-    figure: Figure
+    draw: Callable[[], Figure]
     caption: str
     description: str
     data: Sequence[Row]
 
-    def __post_init__(self) -> None:
-        for axes in self.figure.axes:
+    @cached_property
+    def figure(self) -> Figure:
+        """The figure with a layout that no save moves."""
+        figure = self.draw()
+        for axes in figure.axes:
             label_powers(axes)
         # Constrained layout goes on moving with each save; fixed here, all formats show the same figure.
         with mpl.rc_context(STYLE):
-            self.figure.draw_without_rendering()
-        self.figure.set_layout_engine("none")
+            figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+        return figure
 
     def svg(self, prefix: str = "") -> str:
         """Returns the figure as an SVG element, the same bytes each time; `prefix` keeps ids apart on one page."""
-        buffer = io.StringIO()
+        figure, buffer = self.figure, io.StringIO()
         with mpl.rc_context({**STYLE, "svg.hashsalt": prefix + self.name}):
-            self.figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+            figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
         text = buffer.getvalue()
         return text[text.index("<svg") :]
 
     def pdf(self) -> bytes:
         """Returns the figure as a PDF page with its fonts, the same bytes each time."""
-        buffer = io.BytesIO()
+        figure, buffer = self.figure, io.BytesIO()
         with mpl.rc_context(STYLE):
-            self.figure.savefig(buffer, format="pdf", metadata={"CreationDate": None, "Creator": None})
+            figure.savefig(buffer, format="pdf", metadata={"CreationDate": None, "Creator": None})
         return buffer.getvalue()
 
     def csv(self) -> str:

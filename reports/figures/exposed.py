@@ -23,7 +23,7 @@ def exposed_drawing(study: StudyResult, arrays: Arrays) -> Drawing | None:
     shown = study.arms[:MOST_PICTURED_ARMS]
     return Drawing(
         "most-exposed",
-        exposed_figure(study, arrays),
+        lambda: exposed_figure(study, arrays),
         "The most exposed examples, with their class and the share of non-members that they outrank where trained on"
         + (f" (the first {MOST_PICTURED_ARMS} arms)." if len(study.arms) > MOST_PICTURED_ARMS else "."),
         "; ".join(
@@ -74,7 +74,7 @@ def shared_exposure_drawing(study: StudyResult) -> Drawing | None:
     labels = {arm.key: arm.label for arm in study.arms}
     return Drawing(
         "shared-exposure",
-        shared_exposure_figure(study),
+        lambda: shared_exposure_figure(study),
         f"The {found[0].examples} examples that training without noise exposes most: the share of non-members that "
         "they outrank in models that trained on them, under each arm. Bars are 95 % intervals for new targets; "
         "dashed is guessing.",

@@ -26,7 +26,7 @@ def roc_drawing(study: StudyResult, arrays: Arrays) -> Drawing:
     many = len(study.arms) > MOST_NAMED_ARMS
     return Drawing(
         "roc",
-        roc_figure(study, arrays),
+        lambda: roc_figure(study, arrays),
         "ROC curves on logarithmic axes, the mean over targets; points are the TPR at 0.1, 1 and 10 % FPR with 95 % "
         f"intervals. Dashed: guessing.{' Dotted: the naive adversary.' if naive else ''}"
         + (

@@ -20,7 +20,7 @@ def score_drawing(study: StudyResult, arrays: Arrays) -> Drawing:
     """Returns the scores of members and non-members under the first attack."""
     return Drawing(
         "scores",
-        score_figure(study, arrays),
+        lambda: score_figure(study, arrays),
         f"Scores of the attack {headline(study.arms[0]).attack} for members and non-members, all targets together, "
         "between their 0.5 and 99.5 percentiles. The more they overlap, the less the attacker learns."
         + (f" The first {MOST_NAMED_ARMS} arms." if len(study.arms) > MOST_NAMED_ARMS else ""),

@@ -32,7 +32,7 @@ def _drawing(study: StudyResult, swept: dict[str, list[int]], name: str) -> Draw
     attack = adaptive_attacks(study)[0]
     return Drawing(
         name,
-        strength_figure(study, swept),
+        lambda: strength_figure(study, swept),
         f"Above, AUC of the attack {attack} (hollow and dotted: the naive adversary); below, test accuracy; both "
         "against the strength of each scheme. Bars are 95 % intervals, the grey band is the arm at strength zero.",
         "; ".join(

@@ -32,7 +32,6 @@ FORMATS: dict[str, Format[AuditDocument]] = {
     "pdf": PDF,
     "latex": Format("report-latex", render_latex),
     "csv": Format("report.csv", lambda document: render_csv(document.result).encode()),
-    "json": Format("report.json", lambda document: (document.result.model_dump_json(indent=2) + "\n").encode()),
 }
 
 PAPER_FORMATS: dict[str, Format[Document]] = {

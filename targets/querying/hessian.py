@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.func import functional_call, grad, vmap
+from torch.func import functional_call, grad
 
 from mgaudit.targets.fitting.optimisation import mean_losses
 from mgaudit.targets.fitting.recipe import one_thread
@@ -19,7 +19,7 @@ Weights = dict[str, NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Trace:
-    """The trace and the standard error of its estimate over probes, 0 where it is exact."""
+    """An estimate of the trace and its standard error over probes."""
 
     value: float
     standard_error: float
@@ -47,24 +47,6 @@ def hessian_trace(
     with one_thread():
         values = [curvature.along(curvature.signs(generator)) for _ in range(probes)]
     return Trace(float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(probes))
-
-
-def exact_hessian_trace(
-    model: nn.Module,
-    weights: Weights,
-    inputs: NDArray[np.float32],
-    labels: NDArray[np.int64],
-    training: Training,
-    batch_size: int = 512,
-    directions: int = 64,
-) -> Trace:
-    """Returns tr H of `hessian_trace` as the sum of e^T H e over all axes e, `directions` of them at a time.
-
-    For small networks: it takes one gradient and more for each weight.
-    """
-    curvature = _Curvature(model, weights, inputs, labels, training, batch_size)
-    with one_thread():
-        return Trace(curvature.along_all_axes(directions), 0.0)
 
 
 class _Curvature:
@@ -98,17 +80,6 @@ class _Curvature:
     def along(self, direction: dict[str, Tensor]) -> float:
         """Returns v^T H v."""
         return sum(self._of_batch(*batch)(direction).item() for batch in self._batches) / self._examples
-
-    def along_all_axes(self, directions: int) -> float:
-        """Returns the sum of e^T H e over the axes e of all weights."""
-        total = 0.0
-        for name, tensor in self._at.items():
-            for axes in torch.split(torch.eye(tensor.numel(), dtype=tensor.dtype), directions):
-                others = {one: torch.zeros(len(axes), *at.shape, dtype=at.dtype) for one, at in self._at.items()}
-                rows = others | {name: axes.reshape(-1, *tensor.shape)}
-                for batch in self._batches:
-                    total += vmap(self._of_batch(*batch))(rows).sum().item()
-        return total / self._examples
 
     def _of_batch(self, x: Tensor, y: Tensor) -> Callable[[dict[str, Tensor]], Tensor]:
         """Returns v -> v^T H v of the loss summed over a batch."""

@@ -99,7 +99,7 @@ def test_data_are_the_same_each_time(key: str) -> None:
 def test_figures_are_drawn_from_the_data_with_axes_that_say_what_they_are(key: str) -> None:
     figure = FIGURES[key]
     drawn = figure.draw(measured(key))
-    assert Drawing(key, drawn, figure.title, figure.description, []).svg().startswith("<svg")
+    assert Drawing(key, lambda: drawn, figure.title, figure.description, []).svg().startswith("<svg")
     for axes in drawn.axes:
         assert axes.get_xlabel()
         assert axes.get_ylabel()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 
 from mgaudit.reports.document import document
 from mgaudit.reports.figures.accuracy import accuracy_drawing, accuracy_figure
@@ -16,6 +17,7 @@ from mgaudit.reports.figures.exposed import exposed_figure
 from mgaudit.reports.figures.palette import LOOKS, looks
 from mgaudit.reports.figures.roc import roc_drawing, roc_figure
 from mgaudit.reports.figures.scores import score_figure
+from mgaudit.reports.formats.render import FORMATS
 from mgaudit.reports.results import Arrays, StudyResult
 from mgaudit.targets import SCHEMES
 from tests.fake_study import arm, arrays, attack, many, study
@@ -67,6 +69,25 @@ def test_drawings_are_svg_with_words_for_those_who_do_not_see_them() -> None:
     assert "AUC 0.700 ± 0.012 under lira" in accuracy.description
     assert "AUC 0.600 ± 0.012 under lira, naive" in accuracy.description
     assert "TPR @ 1 % FPR, %: 22.00 ± 0.50" in roc.description
+
+
+def test_a_figure_is_drawn_by_the_format_that_shows_it_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Figure] = []
+    create = Figure.__init__
+
+    def counted(figure: Figure, *arguments: Any, **options: Any) -> None:
+        made.append(figure)
+        create(figure, *arguments, **options)
+
+    monkeypatch.setattr(Figure, "__init__", counted)
+    content = document(result_of(study()), [arrays()])
+    assert FORMATS["csv"].render(content)
+    assert all(drawing.csv() for _, drawing in content.drawings)
+    assert made == []
+    _, drawing = next(content.drawings)
+    drawing.svg()
+    drawing.pdf()
+    assert made == [drawing.figure]
 
 
 def all_drawings(told: StudyResult, held: Arrays) -> list[Drawing]:

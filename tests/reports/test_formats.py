@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import os
 import re
 from dataclasses import replace
@@ -21,7 +20,7 @@ from mgaudit.reports.formats.notebook import show
 from mgaudit.reports.formats.numbers_csv import render_csv
 from mgaudit.reports.formats.pdf import render_pdf
 from mgaudit.reports.formats.render import DEFAULT_FORMATS, FORMATS, Format
-from mgaudit.reports.results import ClassExposure, Result
+from mgaudit.reports.results import ClassExposure
 from mgaudit.storage.atomic import write_folder_atomically
 from mgaudit.storage.run_folder import RunFolder
 from tests import tex
@@ -67,19 +66,9 @@ def test_markup_is_text_in_latex(hostile: Document) -> None:
     assert tex.read(title.removeprefix(r"\title{")) == MARKUP
 
 
-def test_markup_is_text_in_csv_and_json(hostile: Document) -> None:
+def test_markup_is_text_in_csv(hostile: Document) -> None:
     rows = list(csv.DictReader(io.StringIO(render_csv(hostile.result), newline="")))
     assert SCRIPT in {row["class"] for row in rows}
-    told = json.loads(FORMATS["json"].render(hostile))  # type: ignore[arg-type]
-    assert told["title"] == MARKUP
-    assert told["studies"][0]["arms"][0]["by_class"][0]["label"] == SCRIPT
-
-
-def test_json_is_the_result_of_all_studies() -> None:
-    told = result(study(), study(settings={**study().settings, "seed": 6}))
-    text = FORMATS["json"].render(document(told, [arrays(), arrays()]))
-    assert isinstance(text, bytes)
-    assert Result.model_validate_json(text) == told
 
 
 @pytest.fixture
@@ -96,15 +85,15 @@ def test_formats_are_files_and_folders_beside_the_result(
     before = {path.name for path in folder.path.iterdir()}
     (folder.path / "report-latex").mkdir()
     (folder.path / "report-latex" / "old.tex").write_text("of an earlier report")
-    paths = folder.write_reports(["csv", "json", "latex"])
-    assert [path.name for path in paths] == ["report.csv", "report.json", "report-latex"]
+    paths = folder.write_reports(["csv", "latex"])
+    assert [path.name for path in paths] == ["report.csv", "report-latex"]
     assert {path.name for path in folder.path.iterdir()} == before | {path.name for path in paths}
     assert not (folder.path / "report-latex" / "old.tex").exists()
     assert (folder.path / "report-latex" / "report.tex").stat().st_mode & 0o777 == 0o644
     assert (folder.path / "report-latex").stat().st_mode & 0o700 == 0o700
-    done = CliRunner().invoke(app, ["report", str(folder.path), "--format", "json", "--out", str(tmp_path / "out")])
+    done = CliRunner().invoke(app, ["report", str(folder.path), "--format", "csv", "--out", str(tmp_path / "out")])
     assert done.exit_code == 0, done.output
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["report.json"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["report.csv"]
 
 
 def test_a_run_writes_a_page_and_a_pdf(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +104,7 @@ def test_a_run_writes_a_page_and_a_pdf(folder: RunFolder, monkeypatch: pytest.Mo
     assert written == ["html", "pdf"]
     refused = CliRunner().invoke(app, ["report", str(folder.path), "--format", "docx"])
     assert refused.exit_code == 2
-    assert "html, pdf, latex, csv, json" in " ".join(refused.output.split())
+    assert "html, pdf, latex, csv" in " ".join(refused.output.split())
 
 
 def test_nothing_is_written_where_one_format_fails(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +114,7 @@ def test_nothing_is_written_where_one_format_fails(folder: RunFolder, monkeypatc
     before = set(folder.path.iterdir())
     monkeypatch.setitem(FORMATS, "latex", Format("report-latex", broken))
     with pytest.raises(ZeroDivisionError):
-        folder.write_reports(["json", "latex"])
+        folder.write_reports(["csv", "latex"])
     assert set(folder.path.iterdir()) == before
 
 

@@ -147,7 +147,7 @@ def drawing(name: str, text: str = "") -> Drawing:
     axes = figure.subplots()
     axes.plot([0.0, 1.0], [1.0, 0.0], "o", label=text)
     axes.set_title(text, parse_math=False)
-    return Drawing(name, figure, f"Caption {text}", f"Description {text}", [{"name": text, "value": 0.1 + 0.2}])
+    return Drawing(name, lambda: figure, f"Caption {text}", f"Description {text}", [{"name": text, "value": 0.1 + 0.2}])
 
 
 def made_up(sections: Sequence[Section], text: str = "") -> Document:

@@ -49,6 +49,24 @@ def chain_losses(weights: Sequence[Floats], x: Floats, y: Floats, stds: Sequence
     return losses
 
 
+def lasso_penalty(b: Floats, x: Floats, std: float) -> float:
+    """The least that noise adds to a diagonal network for b = w_1^2 - w_2^2, but for a constant."""
+    return 2 * std**2 * float((x**2).mean(axis=0) @ abs(b))
+
+
+def group_penalty(b: Floats, groups: Sequence[int], x: Floats, std: float) -> float:
+    """The least that noise adds to grouped products for b_g = u_g v_g, but for a constant."""
+    members = [np.flatnonzero(np.array(groups) == group) for group in set(groups)]
+    norms = [np.linalg.norm(x[:, own]) * np.linalg.norm(x[:, own] @ b[own]) for own in members]
+    return std**2 * float(sum(norms)) / len(x)
+
+
+def nuclear_penalty(product: Floats, x: Floats, std: float) -> float:
+    """The least that noise adds to two linear layers for W_2 W_1 = `product`, but for a constant."""
+    outputs = product @ x.T
+    return std**2 * float(math.sqrt(len(product)) * np.linalg.norm(x) * np.linalg.norm(outputs, "nuc")) / len(x)
+
+
 def linear_case(seed: int, widths: tuple[int, ...], examples: int = 2) -> tuple[list[Floats], Floats, Floats]:
     weights = [normal(rows, columns, seed=seed) for columns, rows in itertools.pairwise(widths)]
     return weights, normal(examples, widths[0], seed=seed), normal(examples, widths[-1], seed=seed + 1)
@@ -332,11 +350,11 @@ def test_noise_on_a_diagonal_network_adds_the_papers_term_and_a_constant() -> No
     excess = diagonal.expected_risk(one, two, x, y, (std, std)) - diagonal.expected_risk(one, two, x, y, (0.0, 0.0))
     constant = diagonal.constant(x, std)
     assert excess - constant == pytest.approx(2 * std**2 * h @ (one**2 + two**2))
-    assert excess - constant > diagonal.lasso_penalty(one**2 - two**2, x, std)
+    assert excess - constant > lasso_penalty(one**2 - two**2, x, std)
     b = one**2 - two**2
     split = np.sqrt(np.maximum(b, 0)), np.sqrt(np.maximum(-b, 0))
     lowest = diagonal.expected_risk(*split, x, y, (std, std)) - diagonal.expected_risk(one, two, x, y, (0.0, 0.0))
-    assert lowest - constant == pytest.approx(diagonal.lasso_penalty(b, x, std))
+    assert lowest - constant == pytest.approx(lasso_penalty(b, x, std))
 
 
 def test_the_least_expected_risk_of_a_diagonal_network_is_a_lasso() -> None:
@@ -351,7 +369,7 @@ def test_the_least_expected_risk_of_a_diagonal_network_is_a_lasso() -> None:
     ).x
     assert (lasso.coef_ == 0).sum() >= 4
     np.testing.assert_allclose(found[:8] ** 2 - found[8:] ** 2, lasso.coef_, atol=1e-5)
-    objective = ((x @ lasso.coef_ - y) ** 2).sum() / 80 + diagonal.lasso_penalty(lasso.coef_, x, std)
+    objective = ((x @ lasso.coef_ - y) ** 2).sum() / 80 + lasso_penalty(lasso.coef_, x, std)
     reached = diagonal.expected_risk(found[:8], found[8:], x, y, (std, std)) - diagonal.constant(x, std)
     assert reached == pytest.approx(objective, rel=1e-8)
 
@@ -377,53 +395,6 @@ def test_the_gradient_of_grouped_products() -> None:
         )
 
 
-def test_the_group_penalty_is_the_least_over_all_factors() -> None:
-    x, y, b, std = normal(6, 5, seed=19), np.zeros(6), normal(5, seed=20), 0.3
-    constant = group_lasso.constant(x, std)
-
-    def added(u: Floats) -> float:
-        v = b / u[list(GROUPS)]
-        risk = group_lasso.expected_risk(u, v, GROUPS, x, y, std)
-        return risk - group_lasso.expected_risk(u, v, GROUPS, x, y, 0.0) - constant
-
-    penalty = group_lasso.group_penalty(b, GROUPS, x, std)
-    parts = [list(np.flatnonzero(np.array(GROUPS) == group)) for group in range(2)]
-    best = [
-        math.sqrt(np.linalg.norm(x[:, part] @ b[part]) / np.linalg.norm(x[:, part]))  # as its docstring has it
-        for part in parts
-    ]
-    assert added(np.array(best)) == pytest.approx(penalty)
-    assert min(added(np.array(best) * np.exp(normal(2, seed=seed) / 5)) for seed in range(20)) > penalty
-    # A single group is the nuclear norm of one output, and groups of one feature the Lasso of products.
-    assert group_lasso.group_penalty(b, [0] * 5, x, std) == pytest.approx(nuclear_norm.nuclear_penalty(b[None], x, std))
-    each = group_lasso.group_penalty(b, range(5), x, std)
-    assert each == pytest.approx(diagonal.lasso_penalty(b, x, std) / 2)
-
-
-def test_the_nuclear_penalty_is_the_least_over_all_factors() -> None:
-    x, std = normal(7, 4, seed=21), 0.3
-    product = normal(3, 2, seed=22) @ normal(2, 4, seed=23)  # of rank 2
-    penalty = nuclear_norm.nuclear_penalty(product, x, std)
-    for width in (2, 5):
-        first, second = nuclear_norm.balanced(product, x, width)
-        np.testing.assert_allclose(second @ first, product, atol=1e-12)
-        assert std**2 * deep_linear.excess_by_order([first, second], x)[0] == pytest.approx(penalty)
-        for seed in range(10):
-            mix = np.eye(width) + 0.2 * normal(width, width, seed=seed)
-            other = [np.linalg.solve(mix, first), second @ mix]
-            np.testing.assert_allclose(other[1] @ other[0], product, atol=1e-10)
-            assert std**2 * deep_linear.excess_by_order(other, x)[0] > penalty
-
-
-def test_balanced_factors_of_few_examples_give_the_same_outputs() -> None:
-    x, product = normal(2, 6, seed=24), normal(3, 6, seed=25)
-    first, second = nuclear_norm.balanced(product, x, 4)
-    np.testing.assert_allclose(second @ first @ x.T, product @ x.T, atol=1e-12)
-    lowest = deep_linear.excess_by_order([first, second], x)[0]
-    assert lowest == pytest.approx(nuclear_norm.nuclear_penalty(product, x, 1.0))
-    assert [part.any() for part in nuclear_norm.balanced(np.zeros((3, 6)), x, 4)] == [False, False]
-
-
 def least(risk: Callable[[Floats], float], gradient: Callable[[Floats], Floats], start: Floats) -> Any:
     options = {"ftol": 1e-15, "gtol": 1e-11, "maxiter": 20_000, "maxfun": 50_000}
     return minimize(risk, start, jac=gradient, method="L-BFGS-B", options=options)
@@ -445,7 +416,7 @@ def test_the_least_expected_risk_of_two_linear_layers_is_that_of_the_thresholded
     assert np.linalg.matrix_rank(product @ x.T) == 2  # of the three singular values one is gone
     first, second = parts(found.x)
     np.testing.assert_allclose(second @ first, product, atol=1e-4)
-    objective = ((x @ product.T - y) ** 2).sum() / 60 + nuclear_norm.nuclear_penalty(product, x, std)
+    objective = ((x @ product.T - y) ** 2).sum() / 60 + nuclear_penalty(product, x, std)
     assert found.fun - deep_linear.explosion((width, 3), x, std) == pytest.approx(objective, rel=1e-8)
 
 
@@ -469,7 +440,7 @@ def test_the_least_expected_risk_of_grouped_products_is_a_group_lasso() -> None:
     assert (b[:2] == 0).all()
     assert b[2:].all()
     np.testing.assert_allclose(found.x[list(GROUPS)] * found.x[2:], b, atol=1e-4)
-    objective = ((x @ b - y) ** 2).sum() / 60 + group_lasso.group_penalty(b, GROUPS, x, std)
+    objective = ((x @ b - y) ** 2).sum() / 60 + group_penalty(b, GROUPS, x, std)
     assert found.fun - group_lasso.constant(x, std) == pytest.approx(objective, rel=1e-8)
     plain = group_lasso.least_coefficients(GROUPS, x, y, 0.0)
     np.testing.assert_allclose(plain, np.linalg.lstsq(x, y)[0], atol=1e-10)
@@ -522,7 +493,7 @@ def test_risks_are_finite_and_grow_with_the_noise_of_the_second_layer(one: float
 def test_a_diagonal_network_gains_no_less_than_the_lasso_penalty(std: float, seed: int) -> None:
     one, two, x, y = diagonal_case(seed)
     risks = [diagonal.expected_risk(one, two, x, y, (size, size)) for size in (0.0, std)]
-    check_penalty(diagonal.lasso_penalty(one**2 - two**2, x, std), diagonal.constant(x, std), *risks)
+    check_penalty(lasso_penalty(one**2 - two**2, x, std), diagonal.constant(x, std), *risks)
 
 
 @settings(max_examples=50, deadline=None)
@@ -530,7 +501,7 @@ def test_a_diagonal_network_gains_no_less_than_the_lasso_penalty(std: float, see
 def test_grouped_products_gain_no_less_than_the_group_penalty(std: float, seed: int) -> None:
     u, v, x, y = normal(2, seed=seed), normal(5, seed=seed), normal(4, 5, seed=seed), normal(4, seed=seed + 1)
     risks = [group_lasso.expected_risk(u, v, GROUPS, x, y, size) for size in (0.0, std)]
-    penalty = group_lasso.group_penalty(u[list(GROUPS)] * v, GROUPS, x, std)
+    penalty = group_penalty(u[list(GROUPS)] * v, GROUPS, x, std)
     check_penalty(penalty, group_lasso.constant(x, std), *risks)
 
 
@@ -539,7 +510,7 @@ def test_grouped_products_gain_no_less_than_the_group_penalty(std: float, seed: 
 def test_two_linear_layers_gain_no_less_than_the_nuclear_penalty(std: float, seed: int) -> None:
     (first, second), x, y = linear_case(seed, (3, 4, 2), examples=5)
     risks = [deep_linear.expected_risk([first, second], x, y, (size, size)) for size in (0.0, std)]
-    penalty = nuclear_norm.nuclear_penalty(second @ first, x, std)
+    penalty = nuclear_penalty(second @ first, x, std)
     check_penalty(penalty, deep_linear.explosion((4, 2), x, std), *risks)
 
 
@@ -600,18 +571,16 @@ MATRIX = np.ones((2, 2))
             lambda: diagonal.expected_risk([1.0], [1.0, 2.0], MATRIX, [0.0, 0.0], (0.1, 0.1)),
             r"positive must be a vector of shape \(2\) that is not empty, got shape \(1,\)",
         ),
-        (lambda: diagonal.lasso_penalty([1.0, 2.0], MATRIX, -0.5), "std must be >= 0 and finite, got -0.5"),
         (lambda: diagonal.constant(np.ones(2), 0.1), r"inputs must be a matrix .*, got shape \(2,\)"),
-        (lambda: group_lasso.group_penalty([1.0, 2.0], [0, 2], MATRIX, 0.1), r"0, 1, ... of 2 features, got \[0, 2\]"),
-        (lambda: group_lasso.group_penalty([1.0, 2.0], [0], MATRIX, 0.1), r"0, 1, ... of 2 features, got \[0\]"),
         (lambda: group_lasso.constant(MATRIX, math.nan), "std must be >= 0 and finite, got nan"),
-        (lambda: nuclear_norm.nuclear_penalty(MATRIX, MATRIX, -0.1), "std must be >= 0 and finite, got -0.1"),
         (lambda: nuclear_norm.least_product(MATRIX, MATRIX, -0.1), "std must be >= 0 and finite, got -0.1"),
         (lambda: nuclear_norm.least_product(MATRIX, np.ones((3, 1)), 0.1), r"targets must be .* \(2, any\)"),
+        (
+            lambda: group_lasso.least_coefficients([0, 2], MATRIX, [1.0, 1.0], 0.1),
+            r"0, 1, ... of 2 features, got \[0, 2\]",
+        ),
+        (lambda: group_lasso.least_coefficients([0], MATRIX, [1.0, 1.0], 0.1), r"0, 1, ... of 2 features, got \[0\]"),
         (lambda: group_lasso.least_coefficients([0, 1], MATRIX, [1.0], 0.1), r"targets must be .* \(2\)"),
-        (lambda: nuclear_norm.balanced(np.eye(2), np.eye(2), 1), "width must be >= 2, the rank .*, got 1"),
-        (lambda: nuclear_norm.balanced(MATRIX, 0 * MATRIX, 2), "inputs must not be all 0"),
-        (lambda: nuclear_norm.nuclear_penalty(np.ones((0, 2)), MATRIX, 0.1), r"product must be .*, got shape \(0, 2\)"),
     ],
 )
 def test_arguments_that_make_no_sense_are_named(call: Callable[[], object], message: str) -> None:

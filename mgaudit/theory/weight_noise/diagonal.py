@@ -33,20 +33,6 @@ def expected_risk_gradient(
     return 2 * one * (slope + 2 * s_1**2 * h), 2 * two * (2 * s_2**2 * h - slope)
 
 
-def lasso_penalty(coefficients: ArrayLike, inputs: ArrayLike, std: float) -> float:
-    """Returns 2 std^2 sum_j h_j |b_j|, the least that noise of one std adds for b = w_1^2 - w_2^2, but for a constant.
-
-    It is reached where w_1 or w_2 is 0. With features of mean square 1 it is alpha ||b||_1 of scikit-learn's Lasso at
-    alpha = 2 std^2. `coefficients` b is (features,). Raises ValueError as `expected_risk` does.
-
-    >>> round(lasso_penalty([3.0, -1.0], [[1.0, 1.0]], 0.1), 12)
-    0.08
-    """
-    x = matrix("inputs", inputs)
-    b = vector("coefficients", coefficients, x.shape[1])
-    return 2 * std_of("std", std) ** 2 * float(_curvature(x) @ abs(b))
-
-
 def constant(inputs: ArrayLike, std: float) -> float:
     """Returns 2 std^4 sum_j h_j, what noise of one std adds whatever the weights; raises ValueError."""
     return 2 * std_of("std", std) ** 4 * float(_curvature(matrix("inputs", inputs)).sum())

@@ -40,30 +40,15 @@ def expected_risk_gradient(
     return to_scalars / len(x), to_vectors / len(x)
 
 
-def group_penalty(coefficients: ArrayLike, groups: Sequence[int], inputs: ArrayLike, std: float) -> float:
-    """Returns (std^2 / n) sum_g ||X_g||_F ||X_g b_g||, the least that noise adds for b_g = u_g v_g, but for a constant.
-
-    It is reached at u_g^2 = ||X_g b_g|| / ||X_g||_F. Each group on its own is the nuclear norm of one output.
-    `coefficients` b is (features,). Raises ValueError as `expected_risk` does.
-
-    >>> round(group_penalty([3.0, 4.0], [0, 0], [[1.0, 0.0], [0.0, 1.0]], 0.1), 12)  # 0.005 * sqrt(2) * 5
-    0.035355339059
-    """
-    x = matrix("inputs", inputs)
-    group, count = _numbered(groups, x.shape[1])
-    b = vector("coefficients", coefficients, x.shape[1])
-    norms = np.sqrt((_fits(x, b, group, count) ** 2).sum(axis=0))
-    return std_of("std", std) ** 2 * float(np.sqrt(_sizes(x, group, count)) @ norms) / len(x)
-
-
 def least_coefficients(
     groups: Sequence[int], inputs: ArrayLike, targets: ArrayLike, std: float, sweeps: int = 1000
 ) -> Floats:
-    """Returns b (features,) with the least (1/2n) ||X b - y||^2 + `group_penalty`.
+    """Returns b (features,) with the least (1/2n) ||X b - y||^2 + (std^2 / n) sum_g ||X_g||_F ||X_g b_g||.
 
+    The second term is the least that noise adds for b_g = u_g v_g, but for a constant.
     By block coordinate descent: with the other groups fixed, the outputs of one are those of least squares on what the
     others leave, shortened by std^2 ||X_g||_F, and 0 where they are no longer than that (Simon and Tibshirani 2012).
-    Ends when a sweep changes nothing beyond rounding. Raises ValueError as `group_penalty` does, and where the last of
+    Ends when a sweep changes nothing beyond rounding. Raises ValueError as `expected_risk` does, and where the last of
     `sweeps` still changes something.
     """
     x = matrix("inputs", inputs)
