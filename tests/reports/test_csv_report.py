@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from mgaudit.reports.formats.numbers_csv import COLUMNS, FORMULA, render_csv
+from mgaudit.reports.record import ChoiceRecord
 from mgaudit.reports.results import LostArm, Result
 from tests.fake_study import many, result, study
 
@@ -71,7 +72,7 @@ def test_what_has_no_number_is_still_there() -> None:
     private = told.arms[2]
     assert private.claim is not None
     unbounded = private.model_copy(update={"claim": private.claim.model_copy(update={"epsilon": None})})
-    lost = [LostArm(scheme="x", label="x", diverged=[0, 1, 2])]
+    lost = [LostArm(key="x", scheme=[ChoiceRecord(name="x")], sources=[], label="x", diverged=[0, 1, 2])]
     rows = rows_of(result(told.model_copy(update={"arms": [*told.arms[:2], unbounded], "lost": lost})))
     assert [row["value"] for row in rows if row["what"] == "claimed epsilon"] == ["inf"]
     assert [(row["value"], row["note"]) for row in rows if row["label"] == "x"] == [("3", "not audited")]

@@ -6,6 +6,7 @@ from mgaudit.reports import document as report
 from mgaudit.reports.document import document
 from mgaudit.reports.formats.html import render_html
 from mgaudit.reports.formats.pdf import render_pdf
+from mgaudit.reports.record import NamedChoice
 from mgaudit.reports.results import Arrays, StudyResult
 from mgaudit.reports.section import Section, Words
 from mgaudit.reports.table import Cell, Table
@@ -116,7 +117,7 @@ def test_notes_on_arms_stand_under_the_main_table() -> None:
 
 
 def test_several_studies_are_chapters_behind_one_table_of_all() -> None:
-    other = study(settings={**study().settings, "seed": 6}, target="MLP")
+    other = study(settings={**study().settings, "seed": 6}, target=NamedChoice(name="mlp", label="MLP"))
     content = document(result(study(), other), [arrays(), arrays()])
     assert [chapter.title for chapter in content.chapters] == [
         "CNN on folder:gaussian-mask (kappa=0.3), seed 5",

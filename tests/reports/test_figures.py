@@ -14,10 +14,11 @@ from mgaudit.reports.document import document
 from mgaudit.reports.figures.accuracy import accuracy_drawing, accuracy_figure
 from mgaudit.reports.figures.drawing import Drawing
 from mgaudit.reports.figures.exposed import exposed_figure
-from mgaudit.reports.figures.palette import LOOKS, looks
+from mgaudit.reports.figures.palette import LOOKS, kind, looks
 from mgaudit.reports.figures.roc import roc_drawing, roc_figure
 from mgaudit.reports.figures.scores import score_figure
 from mgaudit.reports.formats.render import FORMATS
+from mgaudit.reports.record import ChoiceRecord
 from mgaudit.reports.results import Arrays, StudyResult
 from mgaudit.targets import SCHEMES
 from tests.fake_study import arm, arrays, attack, many, study
@@ -182,3 +183,16 @@ def test_a_name_that_no_font_has_is_shown_by_its_numbers() -> None:
     drawing = accuracy_drawing(study(arms=[plain, mask.model_copy(update={"label": "中文"})]))
     (shown,) = [text.get_text() for text in drawing.figure.legends[0].get_texts() if "U+" in text.get_text()]
     assert shown == "[U+4E2D][U+6587]"
+
+
+def test_two_schemes_of_ones_own_are_drawn_as_two_and_look_the_same_in_every_figure() -> None:
+    plain = arm("none", "no noise", 0.75, None)
+    own = [
+        plain.model_copy(update={"key": name, "scheme": [ChoiceRecord(name=name)], "label": name})
+        for name in ("my:A", "my:B", "my:C")
+    ]
+    drawn = looks([plain, *own])
+    assert len({(look.colour, look.mark) for look in drawn}) == 4
+    assert [kind(one) for one in own] == ["my:A", "my:B", "my:C"]
+    assert looks([own[1], own[0], own[2], plain]) == [drawn[2], drawn[1], drawn[3], drawn[0]]
+    assert looks(own[1:2]) == looks([own[1], plain])[:1]

@@ -130,7 +130,7 @@ def test_a_file_put_by_hand_with_another_checksum_is_named_and_left_alone(
 def test_what_cannot_be_fetched_is_refused() -> None:
     result = mgaudit("data", "fetch", "digits")
     assert result.exit_code == 2
-    assert "the data that can be fetched are cifar10, cifar100, mnist, fashion-mnist, got 'digits'" in result.stderr
+    assert "dataset must be one of cifar10, cifar100, mnist, fashion-mnist to be fetched, got 'digits'" in result.stderr
 
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100", "mnist", "fashion-mnist"])

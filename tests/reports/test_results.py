@@ -11,6 +11,8 @@ from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import ARRAYS_FILE, RESULT_FILE, read_result
 from tests.fake_study import arrays, result, study, write
 
+NAMED = '{"name":"cnn","options":{},"label":"CNN"}'
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

@@ -144,12 +144,14 @@ def test_stack_sizes_go_to_the_studies_that_they_are_of() -> None:
         (PLAIN + "[[arms]]\nscheme = 3", "arms[1].scheme must be text, got 3"),
         (PLAIN + '[[arms]]\nscheme = "dp-sgd"\nepsilon = 1\nnoise_multiplier = 1', "arms[1] "
          "needs exactly one of epsilon and noise_multiplier"),
-        ('[[arms]]\nscheme = "gaussian-mask:1+dp-sgd:8"\ndelta = 0.1', "arms[0].delta is an option, and scheme 'gaussian-mask:1+dp-sgd:8' is "
+        ('[[arms]]\nscheme = "gaussian-mask:1+dp-sgd:8"\ndelta = 0.1', "arms[0].delta is an option, and scheme "
+         "'gaussian-mask:1+dp-sgd:8' is "
          "a composition"),
         (MASK + "kappa = [0.3, 0.30]", "arms[1] may give each arm once, got gaussian-mask:kappa=0.3 twice"),
         (MASK + 'kappa = 0.3\n[[arms]]\nscheme = "gaussian-mask:kappa=0.30"',
          "arms[1] and arms[2] must be different arms, got gaussian-mask:kappa=0.3 twice"),
-        ('schemes = ["none", "dropout:0.1", "dropout:0.10"]', "schemes[1] and schemes[2] must be different arms, got dropout:rate=0.1 twice"),
+        ('schemes = ["none", "dropout:0.1", "dropout:0.10"]',
+         "schemes[1] and schemes[2] must be different arms, got dropout:rate=0.1 twice"),
         ('schemes = ["none", "dropout:2"]', "schemes[1].dropout.rate must be a finite number >= 0 and < 1"),
         ('schemes = ["none", 3]', "schemes[1] must be a scheme, as in gaussian-mask:kappa=0.3, got 3"),
         ('schemes = "none"', "schemes must be a list, got 'none'"),
@@ -164,7 +166,8 @@ def test_stack_sizes_go_to_the_studies_that_they_are_of() -> None:
         ("attacks = []\n" + PLAIN, "attacks must have at least 1 item"),
         ("seed = 0\nseeds = [0]\n" + PLAIN, "seed and seeds are both given; give one of them"),
         ('target = "mlp"\ntargets = ["mlp"]\n' + PLAIN, "target and targets are both given; give one of them"),
-        ('dataset = ["digits"]\n' + PLAIN, "dataset must be a single value, got ['digits']; a list of them is datasets"),
+        ('dataset = ["digits"]\n' + PLAIN,
+         "dataset must be a single value, got ['digits']; a list of them is datasets"),
         ('datasets = "digits"\n' + PLAIN, "datasets must be a list, got 'digits'; a single value is dataset"),
         ("seeds = [0, 0]\n" + PLAIN, "seeds may hold each value once, got 0 twice"),
         ('targets = ["mlp", "mlp:hidden=512x256"]\n' + PLAIN, "targets may hold each value once, got mlp twice"),
@@ -184,7 +187,8 @@ def test_stack_sizes_go_to_the_studies_that_they_are_of() -> None:
         (PLAIN + "[training]\nepoch = 3", "did you mean 'training.epochs'?"),
         (PLAIN + "[training]\nepochs = 0", "training: epochs must be >= 1, got 0"),
         ("stack = 0\n" + PLAIN, "stack must be auto or a whole number >= 1, got 0"),
-        (PLAIN + '[stacks]\n"mlp on digits" = 2', "stacks must name a study of the grid, got 'mlp on digits'; did you mean "
+        (PLAIN + '[stacks]\n"mlp on digits" = 2',
+         "stacks must name a study of the grid, got 'mlp on digits'; did you mean "
          "'cnn on digits'?"),
         (MASK + 'kappa = 1\n[notes]\n"gaussian-mask:kappa=2" = "x"', "notes must name an arm of the grid, got "
          "'gaussian-mask:kappa=2'; did you mean 'gaussian-mask:kappa=1'?"),

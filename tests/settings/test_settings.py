@@ -4,8 +4,14 @@ from typing import Any
 import pytest
 
 from mgaudit.reports.results import settings_toml
-from mgaudit.settings.schemes import edited_schemes
+from mgaudit.settings import datasets, schemes
+from mgaudit.settings import study_settings as study_settings_module
+from mgaudit.settings.choices import Choice, parse
+from mgaudit.settings.schemes import edited_schemes, scheme_choice
 from mgaudit.settings.study_settings import read_settings, study_settings
+from mgaudit.study.progress import Progress
+from mgaudit.study.study import plan_study, run_study
+from mgaudit.targets.schemes import GaussianMask
 
 
 def test_the_defaults_are_three_arms_on_digits() -> None:
@@ -101,3 +107,34 @@ def test_paths_are_absolute_and_know_home(tmp_path: Path, monkeypatch: pytest.Mo
     assert study_settings({"dataset": "npz:a.npz"}).dataset.text == f"npz:{tmp_path}/a.npz"
     assert study_settings({"dataset": "folder:~/x"}).dataset.text == "folder:/home/somebody/x"
     assert study_settings({"dataset": "digits"}).dataset.text == "digits"
+
+
+def test_each_text_is_parsed_once_for_a_planned_study(
+    small: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    parsed: list[str] = []
+
+    def counted(kind: str, registry: Any, text: str, *rest: Any, **named: Any) -> Choice:
+        parsed.append(f"{kind} {text}")
+        return parse(kind, registry, text, *rest, **named)
+
+    for module in (datasets, schemes, study_settings_module):
+        monkeypatch.setattr(module, "parse", counted)
+    changes = {"schemes": edited_schemes(small["schemes"], plain=True), "attacks": ["lira", "loss"]}
+    plan = plan_study(study_settings({**study_settings(small | changes).values(), "seed": 3}))
+    assert plan.slug
+    assert plan.sha256
+    run_study(plan, 1, Progress())
+    assert sorted(parsed) == sorted(
+        ["dataset digits", "target mlp:hidden=16", "attack lira", "attack loss", "queries plain"]
+        + [f"scheme {scheme}" for scheme in small["schemes"]]
+    )
+
+
+def test_what_is_computed_with_is_what_settings_toml_says() -> None:
+    settings = study_settings({"schemes": ["gaussian-mask:kappa=0.30000000000000004"]})
+    (scheme,) = settings.schemes
+    assert scheme.text == "gaussian-mask:kappa=0.3"
+    assert scheme.built == GaussianMask(0.3)
+    assert scheme == scheme_choice("gaussian-mask:0.30")
+    assert hash(scheme) == hash(scheme_choice("gaussian-mask:0.30"))

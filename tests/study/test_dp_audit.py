@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from mgaudit.attacks.one_run import guess, one_run_fdp_epsilon
 from mgaudit.cli.app import app
 from mgaudit.reports.dp_audit import DPAuditResult, bounds_table, told
+from mgaudit.settings.schemes import audited_scheme
 from mgaudit.settings.study_settings import dp_audit_settings
 from mgaudit.study.dp_audit import plan_dp_audit, run_dp_audit
 from mgaudit.study.progress import Progress
@@ -132,6 +133,17 @@ def test_the_command_prints_the_bounds_beside_the_claim_and_keeps_them(tmp_path:
     assert printed["result"]["settings"] == kept["settings"]
 
 
+def test_epsilon_changes_the_dp_sgd_part_of_a_composition(tmp_path: Path) -> None:
+    composed = ["--scheme", "dp-sgd:epsilon=2+gaussian-mask:kappa=0.3", "--epsilon", "3"]
+    shown = CliRunner().invoke(app, ["audit-dp", *SMALL, *composed, "--json", "--out", str(tmp_path / "runs")])
+    assert shown.exit_code == 0, shown.output
+    result = json.loads(shown.stdout)["result"]
+    assert result["settings"]["scheme"] == "dp-sgd:epsilon=3+gaussian-mask:kappa=0.3"
+    assert result["epsilon_claimed"] == pytest.approx(3, abs=0.05)
+    alone = audited_scheme("dp-sgd:noise_multiplier=1+gaussian-mask:kappa=0.3", epsilon=3, delta=None)
+    assert alone.text == "dp-sgd:epsilon=3+gaussian-mask:kappa=0.3"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -141,7 +153,10 @@ def test_the_command_prints_the_bounds_beside_the_claim_and_keeps_them(tmp_path:
         (["--canaries", "3"], "canaries must be greater than or equal to 20, got 3"),
         (["--guesses", "0.6"], "guesses must be less than or equal to 0.5, got 0.6"),
         (["--kind", "odd"], "kind must be 'natural' or 'mislabelled', got 'odd'"),
-        (["--scheme", "none", "--epsilon", "3"], "--epsilon and --delta are settings of dp-sgd, and --scheme is none"),
+        (
+            ["--scheme", "none", "--epsilon", "3"],
+            "--epsilon and --delta need a scheme with dp-sgd in it, got --scheme none",
+        ),
         (["--delta", "1"], "delta must be a finite number > 0 and < 1, got 1"),
     ],
 )

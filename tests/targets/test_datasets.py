@@ -1,12 +1,14 @@
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from mgaudit.errors import UsageError
-from mgaudit.settings.datasets import load
-from mgaudit.targets.datasets import Dataset
+from mgaudit.settings.datasets import dataset_choice, load
+from mgaudit.targets.datasets import DATASETS, Dataset, Reader
+from mgaudit.targets.schemes.ranges import Range
 
 
 def generator() -> np.random.Generator:
@@ -234,7 +236,7 @@ def test_a_dataset_in_a_file_needs_its_path(spec: str) -> None:
         ("cifar10:size=3", "dataset.cifar10.size is no option of cifar10, which takes no options"),
         (
             "synthetic:depth=3",
-            "synthetic.depth is no option of synthetic, which takes kind .*, features .*, classes .*, size, separation",
+            "synthetic.depth is no option of synthetic, which takes kind .*, size, separation",
         ),
         ("synthetic:size=many", "dataset.synthetic.size must be a valid integer, .*, got 'many'"),
         ("synthetic:separation=far", "dataset.synthetic.separation must be a valid number, .*, got 'far'"),
@@ -264,3 +266,24 @@ def test_a_test_split_that_overlaps_the_audited_examples_is_refused(tmp_path: Pa
     arrays["y_test"][4] = (arrays["y_test"][4] + 1) % 3  # the same input with another label is another example
     np.savez(tmp_path / "b.npz", **arrays)  # type: ignore[arg-type]
     load(f"npz:{tmp_path / 'b.npz'}", None, generator())
+
+
+def test_the_options_of_a_dataset_are_parsed_as_those_of_every_other_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(
+        examples: int | None,
+        generator: np.random.Generator,
+        *,
+        shuffle: bool = True,
+        rows: Annotated[int, Range(1)] = 3,
+    ) -> Dataset:
+        raise AssertionError("it is not read here")
+
+    monkeypatch.setitem(DATASETS, "rows", Reader("rows", read))
+    assert dict(dataset_choice("rows:shuffle=false").options) == {"shuffle": False}
+    assert dataset_choice("rows:shuffle=yes, rows=7").text == "rows:rows=7"
+    with pytest.raises(UsageError, match=r"^rows\.rows must be a finite number >= 1, got 0$"):
+        dataset_choice("rows:rows=0")
+    with pytest.raises(UsageError, match=r"shufle is no option of rows, .*; did you mean 'shuffle'"):
+        dataset_choice("rows:shufle=no")
+    assert dataset_choice("synthetic:teacher") == dataset_choice("synthetic:kind=teacher")
+    assert dataset_choice("synthetic:kind=clusters").text == "synthetic"
