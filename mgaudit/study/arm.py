@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.compute import parallel
+from mgaudit.errors import UsageError
 from mgaudit.settings.choices import Choice, own_code
 from mgaudit.settings.study_settings import AuditSettings
 from mgaudit.storage.ensembles import (
@@ -53,45 +54,17 @@ class Arm:
 
 
 def plan_arm(settings: AuditSettings, design: Design) -> Arm:
-    """Returns the arm. Raises ValueError for settings that do not fit the data or one another."""
-    dataset = design.dataset
+    """Returns the arm. Raises UsageError for settings that do not fit the data or one another."""
     scheme = settings.scheme.built
     training = scheme.training(settings.training)
     check_precision(training.precision, design.device)
-    if training.augment != "none" and len(dataset.input_shape) != 3:
-        raise ValueError(
-            f"augment {training.augment} needs images (channels, height, width), "
-            f"got examples of shape {dataset.input_shape}; use --augment none"
-        )
-    if training.augment != "none" and overrides(fixed_part(scheme), "inputs"):
-        raise ValueError(
-            f"{settings.label}: noise that is drawn once for each example cannot be composed with --augment "
-            f"{training.augment}, which would move it about; use --augment none or fixed=false"
-        )
+    _check_augmentation(settings.label, scheme, training.augment, design.dataset.input_shape)
     dp_sgd = dp_sgd_in(scheme)
     if dp_sgd is not None:
         # Opacus' norms must be exact, and its epsilon is that of one trainer who holds all examples.
         training = replace(training, precision="float32", clients=1, local_steps=1)
     plan = None if dp_sgd is None else _planned(dp_sgd, training, design.expected_members)
-    if settings.stack == "auto":
-        raise ValueError(
-            "stack must be a number once an arm is planned, got 'auto'; mgaudit.study.stacking.with_stack makes it one"
-        )
-    if settings.stack > settings.models:
-        raise ValueError(
-            f"stack must be <= {settings.models}, the models of an arm, got {settings.stack}; use --stack auto"
-        )
-    if settings.training.clients > 1:
-        if settings.stack > 1:
-            raise ValueError(
-                f"stack must be 1 with several clients, which are trained as one stack, got {settings.stack}; "
-                "leave --stack out"
-            )
-        fewest = int(design.membership.sum(axis=1).min())
-        if settings.training.clients > fewest:
-            raise ValueError(
-                f"clients must be <= {fewest}, the fewest training examples of a model, got {settings.training.clients}"
-            )
+    stack = _checked_stack(settings, design)
     recipe = Recipe(
         settings.target.built,
         scheme,
@@ -99,25 +72,84 @@ def plan_arm(settings: AuditSettings, design: Design) -> Arm:
         plan,
         settings.seed,
         design.expected_members,
-        stack=settings.stack if plan is None else 1,  # Opacus trains one model at a time
+        stack=stack if plan is None else 1,  # Opacus trains one model at a time
     )
-    network = (settings.target.name, recipe.target, dataset.input_shape, len(dataset.classes))
+    _check_network(settings, recipe, design.dataset)
+    return Arm(settings, recipe, _checked_queries(settings, design.dataset))
+
+
+def _check_augmentation(label: str, scheme: Scheme, augment: str, input_shape: tuple[int, ...]) -> None:
+    """Raises UsageError where the data cannot be augmented, or the scheme does not allow it."""
+    if augment == "none":
+        return
+    if len(input_shape) != 3:
+        raise UsageError(
+            f"augment {augment}",
+            "needs images (channels, height, width)",
+            f"examples of shape {input_shape}",
+            "use --augment none",
+        )
+    if overrides(fixed_part(scheme), "inputs"):
+        raise UsageError(
+            f"{label}:",
+            f"noise that is drawn once for each example cannot be composed with --augment {augment}, "
+            "which would move it about",
+            way_out="use --augment none or fixed=false",
+        )
+
+
+def _checked_stack(settings: AuditSettings, design: Design) -> int:
+    """Returns the number of models that are trained as one. Raises UsageError where it does not fit the study."""
+    stack, clients = settings.stack, settings.training.clients
+    if stack == "auto":
+        raise UsageError(
+            "stack",
+            "must be a number once an arm is planned",
+            "'auto'",
+            "mgaudit.study.stacking.with_stack makes it one",
+        )
+    if stack > settings.models:
+        raise UsageError("stack", f"must be <= {settings.models}, the models of an arm", str(stack), "use --stack auto")
+    if clients > 1 and stack > 1:
+        rule = "must be 1 with several clients, which are trained as one stack"
+        raise UsageError("stack", rule, str(stack), "leave --stack out")
+    fewest = int(design.membership.sum(axis=1).min())
+    if clients > 1 and clients > fewest:
+        rule = f"must be <= {fewest}, the fewest training examples of a model"
+        raise UsageError("clients", rule, str(clients), "use fewer clients or more examples")
+    return stack
+
+
+def _check_network(settings: AuditSettings, recipe: Recipe, dataset: Dataset) -> None:
+    """Raises UsageError where the network cannot be trained as the recipe says, or attacked."""
+    shape, classes = dataset.input_shape, len(dataset.classes)
+    network = (settings.target.name, recipe.target, shape, classes)
     check_target(*network)
-    if recipe.stack > 1 or training.clients > 1:
-        check_stack(network[0], lambda shape, classes: scheme.extend(recipe.target(shape, classes)), *network[2:])
-    _check_extension(settings.label, scheme, recipe, network[2], network[3])
+    if recipe.stack > 1 or recipe.training.clients > 1:
+
+        def extended(shape: tuple[int, ...], classes: int) -> Any:
+            return recipe.scheme.extend(recipe.target(shape, classes))
+
+        check_stack(settings.target.name, extended, shape, classes)
+    _check_extension(settings.label, recipe.scheme, recipe, shape, classes)
     extras = [extra for attack in settings.attacks for extra in extras_in(attack.built.needs)]
-    if plan is not None or any(extra.per_example_gradients for extra in extras):
+    if recipe.plan is not None or any(extra.per_example_gradients for extra in extras):
         check_per_example_gradients(*network)
-    queries: Queries = settings.queries.built.under(scheme)
+
+
+def _checked_queries(settings: AuditSettings, dataset: Dataset) -> Queries:
+    """Returns the queries. Raises UsageError where they do not fit the data or an attack."""
+    queries: Queries = settings.queries.built.under(settings.scheme.built)
     queries.check(dataset.input_shape)
     for attack in settings.attacks:
         if "queries" in attack.built.needs and queries.number < 2:
-            raise ValueError(
-                f"the attack {attack} needs several queries of each example, and with --queries {settings.queries} the "
-                f"arm {settings.label!r} is asked once; give --queries crops:8, or mask:8,kappa=0.3 for any data"
+            raise UsageError(
+                f"the attack {attack}",
+                f"needs several queries of each example, and with --queries {settings.queries} the "
+                f"arm {settings.label!r} is asked once",
+                way_out="give --queries crops:8, or mask:8,kappa=0.3 for any data",
             )
-    return Arm(settings, recipe, queries)
+    return queries
 
 
 def _check_extension(label: str, scheme: Scheme, recipe: Recipe, shape: tuple[int, ...], classes: int) -> None:

@@ -34,6 +34,7 @@ LEFT_OUT = frozenset(
         "started",
         "seconds",
         "command",
+        "knowledge",
         "options",
         "metric_facts",
     }

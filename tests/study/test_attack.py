@@ -18,7 +18,7 @@ from mgaudit.storage.ensembles import EnsembleFolder
 from mgaudit.study.arm import determined_by, plan_arm, train_arm
 from mgaudit.study.attack import accuracy, epsilon_lower_bound
 from mgaudit.study.design import draw_design
-from mgaudit.study.extras import principal_components
+from mgaudit.study.extras import EXTRAS, principal_components
 from mgaudit.study.progress import Progress
 from mgaudit.study.study import plan_study, run_study
 from mgaudit.targets.fitting.dp_sgd import epsilon_spent
@@ -409,5 +409,5 @@ def test_outputs_that_are_not_finite_are_not_kept(small: dict[str, Any], monkeyp
     trained = train_arm(plan_arm(settings.arms()[0], design), design, 1, Progress())
     monkeypatch.setattr(Ensemble, "gradient_norms", lambda *_: np.array([[1.0, 2.0], [3.0, np.inf]], np.float32))
     with pytest.raises(ValueError, match=r"no noise: gradient norms must be finite.* model 1 and example 1 of pool"):
-        trained.gradient_norms(design)
+        EXTRAS["gradient_norm"].compute(trained, design)
     assert not list(trained.folder.path.glob("outputs-*"))
