@@ -313,7 +313,7 @@ def _why_none(study: StudyResult) -> str:
     for setting in here:
         scheme = " + ".join(map(str, setting.scheme))
         schemes.setdefault(scheme, {})["accuracy" if setting.attack is None else str(setting.attack)] = None
-    known = "; ".join(f"{scheme} ({', '.join(attacks)})" for scheme, attacks in schemes.items())
+    known = "; ".join(f"{scheme}: {', '.join(attacks)}" for scheme, attacks in schemes.items())
     return (
         f"No published figure for {shown} has a scheme, its strength, an attack and a metric of this study; known are "
         f"{known}."

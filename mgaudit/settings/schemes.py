@@ -121,7 +121,7 @@ def edited_schemes(
     private = [choice for choice in choices if choice.is_only(DP_SGD)]
     noisy = [choice for choice in choices if choice not in without_noise and choice not in private]
     if plain is not None:
-        without_noise = [scheme_choice(PLAIN)] if plain else []
+        without_noise = (without_noise or [scheme_choice(PLAIN)]) if plain else []
     if audited is not None:
         noisy = [_of_command_line(audited)]
     if dp is False:

@@ -356,4 +356,4 @@ def test_a_table_without_rows_says_why() -> None:
     assert table.rows == []
     (note,) = table.notes
     assert "No published figure for cifar10 has a scheme" in note
-    assert "gaussian-mask:kappa=0.5 (shadow-classifier)" in note
+    assert "gaussian-mask (kappa=0.5): shadow-classifier" in note

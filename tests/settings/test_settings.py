@@ -44,7 +44,7 @@ def test_settings_survive_the_way_to_toml_and_back(tmp_path: Path) -> None:
         ({"arms": []}, "arms is not a setting; .*; a study file is run by mgaudit compare"),
         ({"training": 3}, "training must be .*got 3"),
         ({"training": {"epoch": 1}}, "training.epoch is not a setting"),
-        ({"training": {"epochs": 0}}, "training: epochs must be >= 1, got 0"),
+        ({"training": {"epochs": 0}}, "training.epochs must be >= 1, got 0"),
         ({"training": {"optimizer": "lion"}}, "training.optimizer must be 'sgd' or 'adam', got 'lion'"),
         ({"schemes": []}, "schemes must .*at least 1"),
         ({"schemes": ["none", "none"]}, "schemes may hold each value once, got none twice"),
@@ -109,9 +109,7 @@ def test_paths_are_absolute_and_know_home(tmp_path: Path, monkeypatch: pytest.Mo
     assert study_settings({"dataset": "digits"}).dataset.text == "digits"
 
 
-def test_each_text_is_parsed_once_for_a_planned_study(
-    small: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_each_text_is_parsed_once_for_a_planned_study(small: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     parsed: list[str] = []
 
     def counted(kind: str, registry: Any, text: str, *rest: Any, **named: Any) -> Choice:
