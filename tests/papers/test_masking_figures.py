@@ -9,7 +9,6 @@ from scipy.stats import norm
 from mgaudit.papers.claim import Data, Measured, NotRun
 from mgaudit.papers.gaussian_masking import decomposition, masked_neuron, proxy, smoothed_activation
 from mgaudit.papers.gaussian_masking.agreement import agreement, rises
-from mgaudit.papers.gaussian_masking.paper import PAPER
 from mgaudit.papers.paper import PaperFigure, Workshop
 from mgaudit.reports.figures.drawing import Drawing
 from mgaudit.study.progress import Progress
@@ -71,12 +70,6 @@ def test_each_claim_is_judged_or_says_why_not(figure: PaperFigure) -> None:
         assert isinstance(claim.check(measured(figure.key)), Measured)
         assert claim.statement.endswith(".")
         assert claim.place
-
-
-def test_keys_are_those_of_one_figure_and_one_claim() -> None:
-    assert {figure.key for figure in FIGURES} <= {figure.key for figure in PAPER.figures}
-    claims = [claim.key for figure in FIGURES for claim in figure.claims]
-    assert len(claims) == len(set(claims))
 
 
 def test_deviations_are_judged_by_the_largest_that_so_many_may_have() -> None:

@@ -109,12 +109,6 @@ def test_figures_are_drawn_from_the_data_with_axes_that_say_what_they_are(key: s
     assert drawn.legends or all(axes.get_legend() for axes in drawn.axes)
 
 
-def test_keys_are_those_of_one_figure_and_one_claim() -> None:
-    claims = [claim.key for figure in PAPER.figures for claim in figure.claims]
-    assert len(claims) == len(set(claims))
-    assert len(FIGURES) == len(PAPER.figures)
-
-
 @pytest.mark.parametrize("noise", ["fresh", "fixed"])
 def test_the_four_phases_of_the_linear_network_are_told_apart(noise: str) -> None:
     data = measured("linear-phases")

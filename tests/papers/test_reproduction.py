@@ -202,14 +202,3 @@ def test_what_is_not_there_is_refused_in_one_line(arguments: list[str], message:
     assert message in outcome.output
     assert "Traceback" not in outcome.output
     assert not list(tmp_path.iterdir())
-
-
-def test_every_paper_has_figures_and_claims_with_names_of_their_own() -> None:
-    for key, paper in PAPERS.items():
-        assert key == paper.key
-        keys = [figure.key for figure in paper.figures]
-        assert len(set(keys)) == len(keys) > 0
-        for one in paper.figures:
-            names = [claim.key for claim in one.claims]
-            assert len(set(names)) == len(names) > 0
-            assert type(one.quick) is type(one.full)

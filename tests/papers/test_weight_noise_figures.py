@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -63,17 +63,11 @@ def measured(figure: PaperFigure, key: str, data: Data) -> Measured:
     return found
 
 
-def test_all_figures_are_there_and_their_claims_have_names_of_their_own() -> None:
+def test_all_figures_are_there_and_the_quick_ones_need_no_fetched_images() -> None:
     assert list(FIGURES) == ["width", "training", "lasso", "nuclear", "sigma-sweep"] == list(TINY)
-    keys = [one.key for figure in PAPER.figures for one in figure.claims]
-    assert len(set(keys)) == len(keys)
     for figure in PAPER.figures:
-        assert type(figure.quick) is type(figure.full)
-        assert figure.quick != figure.full
-        for settings in (figure.quick, figure.full):
-            assert set(asdict(settings)) == {field.name for field in fields(settings)}
-            if hasattr(settings, "dataset"):
-                assert settings.dataset == ("digits" if settings is figure.quick else "cifar10")
+        if hasattr(figure.quick, "dataset"):
+            assert (figure.quick.dataset, figure.full.dataset) == ("digits", "cifar10")
 
 
 @pytest.mark.parametrize("key", TINY)
