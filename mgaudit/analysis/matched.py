@@ -17,6 +17,13 @@ class Crossing:
     weight: float
 
 
+@dataclass(frozen=True)
+class NotReached:
+    """No point of the lines comes down to the value: it is `above` all numbers, or below the last one."""
+
+    above: bool
+
+
 def matched(arms: Sequence[AuditResult], attack: str, numbers: Numbers) -> list[Matched]:
     """Returns each family at the test accuracy of each arm that is not of the family."""
     return [
@@ -27,24 +34,24 @@ def matched(arms: Sequence[AuditResult], attack: str, numbers: Numbers) -> list[
     ]
 
 
-def crossing(values: Sequence[float], wanted: float) -> Crossing | str:
-    """Returns the last place at which straight lines between the values come down to `wanted`, or why there is none.
+def crossing(values: Sequence[float], level: float) -> Crossing | NotReached:
+    """Returns the last place at which straight lines between the values come down to `level`, or on which side it is.
 
     >>> crossing([1.0, 0.75, 0.25], 0.5)
     Crossing(place=1, weight=0.5)
     >>> crossing([0.9, 0.8], 0.95)
-    'never that high'
+    NotReached(above=True)
     >>> crossing([0.9, 0.8], 0.7)
-    'never that low'
+    NotReached(above=False)
     """
-    if values[-1] > wanted:
-        return "never that low"
+    if values[-1] > level:
+        return NotReached(above=False)
     for place in range(len(values) - 1, -1, -1):
-        if values[place] == wanted:
+        if values[place] == level:
             return Crossing(place, 0.0)
-        if place and values[place - 1] > wanted > values[place]:
-            return Crossing(place - 1, (values[place - 1] - wanted) / (values[place - 1] - values[place]))
-    return "never that high"
+        if place and values[place - 1] > level > values[place]:
+            return Crossing(place - 1, (values[place - 1] - level) / (values[place - 1] - values[place]))
+    return NotReached(above=True)
 
 
 def interpolated(place: Crossing, along: Sequence[Quantity], of: Sequence[Quantity], slope: float, at: Terms) -> Terms:
@@ -74,25 +81,25 @@ def slope_at(place: Crossing, along: Sequence[float], of: Sequence[float]) -> fl
 def _matched(
     family: str, places: list[int], reference: int, arms: Sequence[AuditResult], attack: str, numbers: Numbers
 ) -> Matched:
-    wanted = arms[reference].test_accuracy.value
+    level = arms[reference].test_accuracy.value
     along = [arms[place].test_accuracy.value for place in places]
-    nothing = {"family": family, "reference": arms[reference].key, "accuracy": wanted, "strength": None}
-    found = crossing(along, wanted)
-    if isinstance(found, str):
-        why = {
-            "never that low": f"more accurate at its strongest: {along[-1] * 100:.1f} %",
-            "never that high": f"never that accurate: {max(along) * 100:.1f} % at most",
-        }[found]
+    nothing = {"family": family, "reference": arms[reference].key, "accuracy": level, "strength": None}
+    point = crossing(along, level)
+    if isinstance(point, NotReached):
+        if point.above:
+            why = f"never that accurate: {max(along) * 100:.1f} % at most"
+        else:
+            why = f"more accurate at its strongest: {along[-1] * 100:.1f} %"
         return Matched(**nothing, not_reached=why, metrics={}, differences={})
     metrics, differences = {}, {}
     for metric in ANALYSED:
         quantities = [Quantity(place, metric, attack) for place in places]
         values = [arms[place].metric(attack, metric).value for place in places]
         terms = interpolated(
-            found,
+            point,
             [accuracy(place) for place in places],
             quantities,
-            slope_at(found, along, values),
+            slope_at(point, along, values),
             [(1.0, accuracy(reference))],
         )
         here = numbers.estimate(terms, RATE)
@@ -102,17 +109,17 @@ def _matched(
             return Matched(**nothing, not_reached=why, metrics={}, differences={})
         metrics[metric], differences[metric] = here, change
     return Matched(
-        **{**nothing, "strength": _strength(found, places, arms)},
+        **{**nothing, "strength": _strength(point, places, arms)},
         not_reached=None,
         metrics=metrics,
         differences=differences,
     )
 
 
-def _strength(found: Crossing, places: list[int], arms: Sequence[AuditResult]) -> float | None:
+def _strength(point: Crossing, places: list[int], arms: Sequence[AuditResult]) -> float | None:
     """Returns the strength at the crossing; None where it lies next to an infinite one."""
     ends = []
-    for place in places[found.place : found.place + (2 if found.weight > 0 else 1)]:
+    for place in places[point.place : point.place + (2 if point.weight > 0 else 1)]:
         one = arms[place].strength
         family = arms[places[-1]].strength
         if one is None or family is None or one.family != family.family:
@@ -123,4 +130,4 @@ def _strength(found: Crossing, places: list[int], arms: Sequence[AuditResult]) -
             return None
         else:
             ends.append(one.value)
-    return ends[0] if len(ends) == 1 else (1 - found.weight) * ends[0] + found.weight * ends[1]
+    return ends[0] if len(ends) == 1 else (1 - point.weight) * ends[0] + point.weight * ends[1]

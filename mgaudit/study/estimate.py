@@ -218,7 +218,8 @@ def _untrained(arm: Arm, design: Design) -> Ensemble:
 
 def _attacking(arm: Arm, naive: Arm | None, cell: Plan) -> float:
     """Returns the seconds that attacking an arm takes, by an adaptive adversary and by a naive one."""
-    ours, theirs = _Random.of(arm, cell.design), None if naive is None else _Random.of(naive, cell.design)
+    ours = _UntrainedArm.of(arm, cell.design)
+    theirs = None if naive is None else _UntrainedArm.of(naive, cell.design)
     for extra in _extras(arm):
         extra.compute(ours, cell.design)
     started = time.perf_counter()
@@ -245,22 +246,23 @@ class _OneModel:
 
 
 @dataclass(frozen=True)
-class _Random(TrainedArm):
-    """An arm whose models answer at random, and have not been trained.
+class _UntrainedArm(TrainedArm):
+    """An arm whose logits are random numbers of the right shape, so that an attack can be timed without training.
 
-    `outputs` holds what has been computed of one of them and stands for all.
+    Nothing is read from the store or kept there. `outputs` holds, by name, what was computed once on a model with
+    initial weights and repeated for every model of the arm.
     """
 
     outputs: dict[str, Outputs] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, arm: Arm, design: Design) -> "_Random":
-        """Returns the arm so."""
+    def of(cls, arm: Arm, design: Design) -> "_UntrainedArm":
+        """Returns the arm with all of its models recorded as converged."""
         record = ModelRecord("", {"diverged": False})
         return cls(arm, ensemble_folder(arm, design), [record] * arm.settings.models, 0)
 
     def logits(self, queries: Queries, design: Design) -> Outputs:
-        """Returns standard normal logits."""
+        """Returns standard normal logits in the shapes of the logits of trained models."""
         data, drawn = design.dataset, numpy_generator(design.seed, "random answers")
         shape = (queries.number, len(data.classes))
         return {
@@ -271,7 +273,7 @@ class _Random(TrainedArm):
     def kept(
         self, what: str, inputs: tuple[str, ...], compute: Callable[[Ensemble], Outputs], design: Design
     ) -> Outputs:
-        """Returns for every model what is computed of one that has not been trained."""
+        """Returns what is computed on one model with initial weights, repeated for every model of the arm."""
         if what not in self.outputs:
             ensemble = _untrained(self.arm, design)
             models = len(self.facts)
