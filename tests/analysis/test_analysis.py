@@ -268,7 +268,7 @@ def test_every_part_of_the_analysis_of_a_front() -> None:
 def test_a_naive_attack_is_compared_with_the_same_attack_on_the_arm_without_noise() -> None:
     arms, held = exact([("none", 0.95, 0.75), MASKS[0]])
     all_changes = changes(arms, 0, Samples.of(arms, held))
-    one = found(all_changes, attack="lira, naive", metric="auc")
+    one = found(all_changes, attack="lira", knowledge="naive", metric="auc")
     assert one.difference.value == pytest.approx(0.70 - 0.1 - 0.75)
 
 

@@ -108,17 +108,21 @@ def test_a_dry_run_tells_the_plan_and_writes_nothing(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "a comparison needs arms: give a study file, as in mgaudit compare studies/quick.toml, or --scheme"),
-        (["--target", "mlp"], "a comparison needs arms"),
+        (
+            [],
+            "arms must be given to be compared; give a study file, as in mgaudit compare studies/quick.toml, "
+            "or --scheme",
+        ),
+        (["--target", "mlp"], "arms must be given to be compared"),
         (["quick"], "there is no study file 'quick'; give the path of a TOML file"),
         (["nowhere.toml"], "cannot read the settings file nowhere.toml: No such file"),
-        (["bad.toml"], "arms[0].kappa: scheme gaussian-mask: kappa must be a finite number >= 0, got -1.0"),
+        (["bad.toml"], "arms[0].kappa must be a finite number >= 0, got -1"),
         (["broken.toml"], "the settings file broken.toml is not TOML"),
-        ([*ARMS, "--scheme", "none"], "schemes[0] and schemes[2] are both none"),
-        ([*ARMS, "--target", "vit"], "target must be one of mlp, cnn"),
+        ([*ARMS, "--scheme", "none"], "schemes[0] and schemes[2] must be different arms, got none twice"),
+        ([*ARMS, "--target", "vit"], "targets[0] must be one of mlp, cnn"),
         ([*ARMS, "--seed", "-1"], "must be greater than or equal to 0, got -1"),
         ([*ARMS, "--models", "2"], "models must be greater than or equal to 3, got 2"),
-        ([*ARMS, "--dataset", "cifar"], "dataset must be one of"),
+        ([*ARMS, "--dataset", "cifar"], "datasets[0] must be one of"),
         ([*ARMS, "--target", "cnn", "--target", "mlp", "--dataset", "synthetic"], "use --target mlp"),
         ([*ARMS, "--stack", "17"], "stack must be <= 16, the models of an arm, got 17; use --stack auto"),
     ],

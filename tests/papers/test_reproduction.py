@@ -161,7 +161,12 @@ def test_the_command_writes_a_folder_for_each_paper(tmp_path: Path) -> None:
     assert outcome.exit_code == 0, outcome.output
     (told,) = json.loads(outcome.stdout)
     folder = Path(told["run"])
-    assert sorted(path.name for path in folder.iterdir()) == ["log.txt", "report-markdown", "reproduction.json"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        ".mgaudit-run",
+        "log.txt",
+        "report-markdown",
+        "reproduction.json",
+    ]
     kept = PaperResult.model_validate_json((folder / "reproduction.json").read_text(encoding="utf-8"))
     assert kept.command == "mgaudit reproduce toy/two --quick"
     assert [one.key for one in kept.figures] == ["two"]

@@ -122,7 +122,7 @@ def test_other_words_are_another_run_and_the_slug_says_what_is_compared() -> Non
 
 def test_stack_sizes_that_were_measured_are_in_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = {"mlp:hidden=8": 2, "mlp:hidden=16": 1}
-    monkeypatch.setattr("mgaudit.study.stacking._fastest", lambda target, *_: sizes[target])
+    monkeypatch.setattr("mgaudit.study.stacking._fastest", lambda target, *_: sizes[target.text])
     settings = plan(stack="auto").settings
     assert (settings.stack, settings.stacks) == (
         "auto",

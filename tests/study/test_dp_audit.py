@@ -121,7 +121,13 @@ def test_the_command_prints_the_bounds_beside_the_claim_and_keeps_them(tmp_path:
     assert "≤ 4.00" in shown.stdout
     assert "No alarm was possible: ε ≤ 4.00 is claimed, and these guesses could prove 1." in shown.stdout
     (folder,) = (tmp_path / "a").iterdir()
-    assert {path.name for path in folder.iterdir()} == {"settings.toml", "dp-audit.json", "arrays.npz", "log.txt"}
+    assert {path.name for path in folder.iterdir()} == {
+        ".mgaudit-run",
+        "settings.toml",
+        "dp-audit.json",
+        "arrays.npz",
+        "log.txt",
+    }
     again = CliRunner().invoke(
         app, ["audit-dp", "--settings", str(folder / "settings.toml"), "--json", "--out", str(tmp_path / "b")]
     )
