@@ -67,9 +67,14 @@ def check_attack(attack: Attack) -> None:
         check_null(attack, planted(models, 1000, 0.0, np.random.default_rng(models), queries=2, classes=3))
 
 
-def check_null(attack: Attack, observations: Observations, shadows: Observations | None = None) -> None:
-    """Raises AssertionError where the attack finds members among models that memorise nothing."""
-    aucs = _aucs(attack, observations, shadows)
+def check_null(
+    attack: Attack, observations: Observations, shadows: Observations | None = None, most_targets: int = MOST_TARGETS
+) -> None:
+    """Raises AssertionError where the attack finds members among models that memorise nothing.
+
+    The first `most_targets` models are attacked.
+    """
+    aucs = _aucs(attack, observations, shadows, most_targets)
     pairs = [(int(row.sum()), int((~row).sum())) for row in observations.membership[: len(aucs)]]
     variance = sum((ours + others + 1) / (12 * ours * others) for ours, others in pairs) / len(pairs) ** 2
     error = 4 * float(np.sqrt(variance))
@@ -149,8 +154,10 @@ def _scores(
     return scores
 
 
-def _aucs(attack: Attack, observations: Observations, shadows: Observations | None = None) -> Floats:
-    targets = range(min(len(observations.membership), MOST_TARGETS))
+def _aucs(
+    attack: Attack, observations: Observations, shadows: Observations | None = None, most_targets: int = MOST_TARGETS
+) -> Floats:
+    targets = range(min(len(observations.membership), most_targets))
     scores = [_scores(attack, observations, target, shadows) for target in targets]
     return np.array([float(roc(*pair).auc()) for pair in zip(scores, observations.membership, strict=False)])
 

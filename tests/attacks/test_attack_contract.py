@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mgaudit.attacks import ATTACKS, AdversaryView, Attack, LossThreshold, Observations, score_every_target
+from mgaudit.attacks.shadow_classifier import ShadowClassifier
 from mgaudit.study.extras import EXTRAS
 from mgaudit.testing import check_attack, check_null, planted, reordered
 
@@ -33,6 +34,14 @@ def test_every_attack_has_its_examples_and_names_its_source_and_its_cost() -> No
         assert {"cost", "source"} <= vars(kind).keys(), name
 
 
+@pytest.mark.parametrize("models", [4, 8, 16])
+@pytest.mark.parametrize("attack", EVERY, ids=repr)
+def test_models_that_memorise_nothing_give_nothing_away(attack: Attack, models: int) -> None:
+    # The null on which a design of exactly half, or a count of IN shadows, would show.
+    most_targets = 4 if isinstance(attack, ShadowClassifier) else models
+    check_null(attack, observed(models, 2000, shift=0.0, seed=models), most_targets=most_targets)
+
+
 @pytest.mark.parametrize("models", [4, 8])
 @pytest.mark.parametrize("attack", WITH_SHADOWS, ids=repr)
 def test_models_that_memorise_nothing_give_nothing_away_to_the_naive_either(attack: Attack, models: int) -> None:
@@ -40,7 +49,7 @@ def test_models_that_memorise_nothing_give_nothing_away_to_the_naive_either(atta
     plain = replace(
         plain, labels=targets.labels, membership=targets.membership, population_labels=targets.population_labels
     )
-    check_null(attack, targets, plain)
+    check_null(attack, targets, plain, most_targets=models)
 
 
 def without_extra(name: str) -> Callable[[Observations], Observations]:
