@@ -28,10 +28,12 @@ from mgaudit.attacks.intervals import Resampled, resample_counts, resampled_metr
 from mgaudit.attacks.metrics import tpr_name
 from mgaudit.compute.parallel import default_jobs
 from mgaudit.settings.study_settings import study_settings
-from mgaudit.study.arm import plan_arm, train_arm
 from mgaudit.study.design import Design, draw_design
+from mgaudit.study.plan import plan_arm
 from mgaudit.study.progress import Progress
+from mgaudit.study.query import ArmOutputs
 from mgaudit.study.stacking import with_stack
+from mgaudit.study.train import train_arm
 from mgaudit.targets.querying.queries import Queries
 from mgaudit.targets.seeds import numpy_generator
 
@@ -85,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     counts = resample_counts(len(design.dataset.labels), numpy_generator(0, "power resamples"), options.resamples)
     for arm in settings.arms():
         trained = train_arm(plan_arm(arm, design), design, default_jobs(design.device), Progress())
-        logits = trained.logits(Queries(), design)["pool"]
+        logits = ArmOutputs(trained, design).logits(Queries())["pool"]
         found = measured(logits, design, options.targets, options.shadows, counts)
         print(f"\n### {arm.label}\n")
         for title, name in SHOWN.items():

@@ -20,10 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from mgaudit.reports.results import Arrays, StudyResult
+from mgaudit.reports.arrays import Arrays
+from mgaudit.reports.results import StudyResult
 from mgaudit.settings.study_settings import study_settings
+from mgaudit.study.plan import Plan, plan_study
 from mgaudit.study.progress import Progress
-from mgaudit.study.study import Plan, plan_study, run_study
+from mgaudit.study.study import run_study
 
 SETTINGS: dict[str, Any] = {
     "target": "mlp:hidden=8",

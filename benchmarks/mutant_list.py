@@ -903,6 +903,12 @@ DP_SGD = [
                 "plan.steps if training.last_epoch == training.epochs else round(training.epochs / plan.sample_rate)",
                 "plan.steps",
             ),
+        ],
+    ),
+    *of_file(
+        "targets/fitting/privacy_plan.py",
+        ["tests/targets/test_dp_sgd.py"],
+        [
             ("the plan counts epochs behind the early stop", "round(training.last_epoch /", "round(training.epochs /"),
             ("delta is 1/n", "n**-1.1", "n**-1.0"),
             ("a delta of exactly 1/n is allowed", "if delta >= 1 / n:", "if delta > 1 / n:"),

@@ -38,7 +38,7 @@ from mgaudit.settings.datasets import load
 from mgaudit.targets import CNN, MLP
 from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.device import device_name
-from mgaudit.targets.fitting.dp_sgd import PrivacyPlan
+from mgaudit.targets.fitting.privacy_plan import PrivacyPlan
 from mgaudit.targets.fitting.recipe import Recipe, Target, initial_model, train
 from mgaudit.targets.fitting.stack_size import candidates, fastest_stack
 from mgaudit.targets.membership import fair_coins

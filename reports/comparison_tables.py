@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.families import is_dp_sgd
 from mgaudit.reports.findings import ANALYSED, SIGNIFICANT, TEST_ACCURACY, Change, DPEquivalent, Matched
-from mgaudit.reports.results import Arrays, AuditResult, StudyResult
+from mgaudit.reports.results import AuditResult, StudyResult
 from mgaudit.reports.section import Section
 from mgaudit.reports.table import Cell, Table, number
 from mgaudit.reports.tables import check_all_have, headline, in_its_unit

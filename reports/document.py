@@ -5,13 +5,14 @@ from dataclasses import dataclass, field, replace
 
 from mgaudit.reports import comparison_tables as compared
 from mgaudit.reports.across import across_studies
+from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.figures.adversaries import ignorance_section, power_section
 from mgaudit.reports.figures.drawing import Drawing
 from mgaudit.reports.figures.exposed import exposed_section
 from mgaudit.reports.figures.overview import figures_section
 from mgaudit.reports.method import facts_section, method_section
 from mgaudit.reports.published import published_section
-from mgaudit.reports.results import Arrays, Result, StudyResult
+from mgaudit.reports.results import Result, StudyResult
 from mgaudit.reports.section import Listing, Section, Words
 from mgaudit.reports.table import Table
 from mgaudit.reports.tables import all_metrics_section, main_section, single_targets_section

@@ -1,6 +1,7 @@
 """What was done, in words made from the settings and results: nothing is claimed that was not run."""
 
-from mgaudit.reports.results import Arrays, StudyResult
+from mgaudit.reports.arrays import Arrays
+from mgaudit.reports.results import StudyResult
 from mgaudit.reports.section import Facts, Section, Words
 from mgaudit.reports.verdict import MOST_NAMED
 

@@ -15,8 +15,9 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.record import ChoiceRecord, Estimate, Record
-from mgaudit.reports.results import Arrays, AttackResult, AuditResult, StudyResult
+from mgaudit.reports.results import AttackResult, AuditResult, StudyResult
 from mgaudit.reports.section import Section
 from mgaudit.reports.table import Cell, Table, number
 from mgaudit.reports.tables import FEW_FALSE_POSITIVES

@@ -1,27 +1,20 @@
-"""The result of a run: every number with its interval, to and from JSON; arrays beside it in npz."""
+"""The result of a run: every number with its interval, to and from JSON."""
 
-import io
 import json
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from zipfile import BadZipFile
 
-import numpy as np
 import tomli_w
-from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
+from mgaudit.reports.arrays import Arrays, read_arrays
 from mgaudit.reports.findings import Analysis
 from mgaudit.reports.record import ChoiceRecord, Estimate, NamedChoice, Record
 
 SCHEMA_VERSION = 5
 PLAIN = "none"  # the name of the scheme without noise
 RESULT_FILE = "result.json"
-ARRAYS_FILE = "arrays.npz"
-
-Arrays = dict[str, NDArray[Any]]
 
 
 class AttackResult(Record):
@@ -320,14 +313,6 @@ def _without_none(table: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def arrays_to_bytes(studies: Sequence[Arrays]) -> bytes:
-    """Returns the arrays of each study as a compressed npz archive."""
-    buffer = io.BytesIO()
-    named = {f"study{place}/{name}": values for place, arrays in enumerate(studies) for name, values in arrays.items()}
-    np.savez_compressed(buffer, **named)  # type: ignore[arg-type]
-    return buffer.getvalue()
-
-
 def read_result(folder: Path) -> tuple[Result, list[Arrays]]:
     """Returns the result of a run folder and the arrays of each of its studies.
 
@@ -347,19 +332,7 @@ def read_result(folder: Path) -> tuple[Result, list[Arrays]]:
         raise ValueError(f"{path} cannot be read: {place}: {first['msg']}") from error
     except ValueError as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
-    arrays_path = folder / ARRAYS_FILE
-    if not arrays_path.is_file():
-        raise FileNotFoundError(f"{folder} is not complete: {ARRAYS_FILE} is missing; run it again")
-    try:
-        with arrays_path.open("rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            studies: list[Arrays] = [{} for _ in result.studies]
-            for name in archive.files:
-                study, _, rest = name.partition("/")
-                studies[int(study.removeprefix("study"))][rest] = archive[name]
-            return result, studies
-    except (ValueError, AttributeError, EOFError, IndexError, BadZipFile, zlib.error) as error:
-        raise ValueError(f"{arrays_path} cannot be read: {error}; run it again") from error
+    return result, read_arrays(folder, len(result.studies))
 
 
 def _parsed(text: str) -> Result:

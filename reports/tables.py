@@ -4,8 +4,9 @@ import math
 from collections.abc import Sequence
 from decimal import ROUND_CEILING, Context, Decimal
 
+from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.record import Estimate
-from mgaudit.reports.results import Arrays, AttackResult, AuditResult, ClassExposure, MetricFacts, StudyResult
+from mgaudit.reports.results import AttackResult, AuditResult, ClassExposure, MetricFacts, StudyResult
 from mgaudit.reports.section import Section
 from mgaudit.reports.table import Cell, Table, number
 

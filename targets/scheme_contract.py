@@ -10,9 +10,10 @@ from typing import Any, Literal, get_origin, get_type_hints
 import torch
 from torch import Generator, Tensor, nn
 
-from mgaudit.targets.fitting.dp_sgd import PrivacyPlan, default_delta, fit_privately
+from mgaudit.targets.fitting.dp_sgd import fit_privately
 from mgaudit.targets.fitting.examples import Examples, Streams
 from mgaudit.targets.fitting.loop import fit
+from mgaudit.targets.fitting.privacy_plan import PrivacyPlan, default_delta
 from mgaudit.targets.fitting.recipe import initial_model
 from mgaudit.targets.schemes import SCHEMES, Scheme, compose, dp_sgd_in
 from mgaudit.targets.schemes.noise_nodes import without_node

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from opacus.accountants import utils as accountant_utils
 from threadpoolctl import threadpool_limits
-
-from mgaudit.targets.fitting import dp_sgd
 
 # A machine that is busy must not fail a test, and the same code must not fail today and pass tomorrow.
 settings.register_profile("steady", deadline=None, derandomize=True)
@@ -29,7 +28,7 @@ def one_thread() -> Iterator[None]:
 def one_search_for_each_noise_multiplier() -> Iterator[None]:
     """The accountant takes seconds to find the noise multiplier of an epsilon, and many tests ask for the same."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dp_sgd, "get_noise_multiplier", cache(dp_sgd.get_noise_multiplier))
+        patch.setattr(accountant_utils, "get_noise_multiplier", cache(accountant_utils.get_noise_multiplier))
         yield
 
 

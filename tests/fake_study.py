@@ -11,12 +11,11 @@ import numpy as np
 from pypdf import PdfReader
 
 from mgaudit.analysis.samples import analysed
+from mgaudit.reports.arrays import ARRAYS_FILE, Arrays, arrays_to_bytes
 from mgaudit.reports.findings import ANALYSED
 from mgaudit.reports.record import ChoiceRecord, Estimate, NamedChoice
 from mgaudit.reports.results import (
-    ARRAYS_FILE,
     RESULT_FILE,
-    Arrays,
     AttackResult,
     AuditResult,
     ClassExposure,
@@ -28,11 +27,10 @@ from mgaudit.reports.results import (
     Result,
     StudyResult,
     Times,
-    arrays_to_bytes,
 )
 from mgaudit.settings.schemes import scheme_choice
 from mgaudit.study.strength import strength_of
-from mgaudit.study.study import metric_facts
+from mgaudit.study.summarise import metric_facts
 from mgaudit.targets import SCHEMES
 
 NASTY = '<script>alert("1")</script> #strong[x] $y$ *z* {{ 7*7 }}'

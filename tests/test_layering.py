@@ -3,7 +3,7 @@
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -96,10 +96,18 @@ def test_nothing_seeds_a_global_random_state_for_good_and_only_the_command_line_
 
 
 def test_reports_are_rendered_without_torch() -> None:
-    code = (
-        "import sys\n"
-        "import mgaudit.storage.run_folder, mgaudit.storage.join, mgaudit.storage.side_by_side\n"
-        "import mgaudit.reports.formats.render\n"
-        "sys.exit('torch' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+    modules = ("storage.run_folder", "storage.join", "storage.side_by_side", "reports.formats.render")
+    assert not imported_by(modules, ["torch"])
+
+
+def test_a_worker_imports_torch_and_little_else() -> None:
+    packages = ["torch", "opacus", "scipy", "sklearn", "pandas", "matplotlib"]
+    assert imported_by(["study.worker"], packages) == ["torch"]
+
+
+def imported_by(modules: Sequence[str], packages: Sequence[str]) -> list[str]:
+    """Returns those of the packages that are loaded once these modules of mgaudit are imported."""
+    imports = "".join(f"import mgaudit.{module}\n" for module in modules)
+    code = f"import sys\n{imports}print(*({set(packages)!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    return done.stdout.split()

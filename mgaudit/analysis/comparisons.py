@@ -10,9 +10,10 @@ from mgaudit.analysis.matched import matched
 from mgaudit.analysis.numbers import Numbers
 from mgaudit.analysis.shared_exposure import shared_exposure
 from mgaudit.analysis.significance import changes
+from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.families import families
 from mgaudit.reports.findings import Analysis
-from mgaudit.reports.results import Arrays, AuditResult
+from mgaudit.reports.results import AuditResult
 
 
 def analyse(arms: Sequence[AuditResult], arrays: Arrays, numbers: Numbers) -> Analysis:

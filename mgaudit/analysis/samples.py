@@ -10,9 +10,10 @@ import numpy as np
 from mgaudit.analysis.comparisons import analyse
 from mgaudit.analysis.numbers import Quantity, Terms
 from mgaudit.attacks.intervals import Resampled, two_way_interval, two_way_p_value
+from mgaudit.reports.arrays import Arrays, array_name
 from mgaudit.reports.findings import Analysis
 from mgaudit.reports.record import Estimate
-from mgaudit.reports.results import Arrays, AuditResult
+from mgaudit.reports.results import AuditResult
 
 FEWEST_MODELS = 3  # an interval over fewer targets says nothing
 
@@ -37,11 +38,8 @@ class Samples:
     @staticmethod
     def arrays(arm: int, attack: str | None, metric: str, numbers: Resampled) -> Arrays:
         """Returns a quantity as arrays: in each target (targets,) and in each resample (targets, resamples)."""
-        place = _place(Quantity(arm, metric, attack))
-        return {
-            f"{place}/per_target": numbers.per_target,
-            f"{place}/in_resamples": numbers.in_resamples.astype(np.float32),
-        }
+        per_target, in_resamples = _names(Quantity(arm, metric, attack))
+        return {per_target: numbers.per_target, in_resamples: numbers.in_resamples.astype(np.float32)}
 
     def estimate(self, terms: Terms, bounds: tuple[float, float]) -> Estimate | None:
         """Returns the weighted sum with its 95 % interval, or None where the terms share too few targets."""
@@ -71,8 +69,8 @@ class Samples:
         )
 
     def _resampled(self, quantity: Quantity) -> Resampled:
-        place = _place(quantity)
-        return Resampled(self.values[f"{place}/per_target"], self.values[f"{place}/in_resamples"])
+        per_target, in_resamples = _names(quantity)
+        return Resampled(self.values[per_target], self.values[in_resamples])
 
 
 def analysed(arms: Sequence[AuditResult], arrays: Arrays) -> Analysis:
@@ -80,5 +78,10 @@ def analysed(arms: Sequence[AuditResult], arrays: Arrays) -> Analysis:
     return analyse(arms, arrays, Samples.of(arms, arrays))
 
 
-def _place(quantity: Quantity) -> str:
-    return "/".join(filter(None, (f"arm{quantity.arm}", quantity.attack, quantity.metric)))
+def _names(quantity: Quantity) -> tuple[str, str]:
+    """Returns the names of the arrays of a quantity: in each target, and in each resample."""
+    attack = () if quantity.attack is None else (quantity.attack,)
+    of_targets, of_resamples = (
+        array_name(quantity.arm, *attack, quantity.metric, part) for part in ("per_target", "in_resamples")
+    )
+    return of_targets, of_resamples

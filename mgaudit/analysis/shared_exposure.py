@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.attacks.intervals import mean_interval
+from mgaudit.reports.arrays import Arrays, example_ranks
 from mgaudit.reports.findings import SharedExposure
 from mgaudit.reports.record import Estimate
-from mgaudit.reports.results import Arrays, AuditResult
+from mgaudit.reports.results import AuditResult
 
 SHARE = 0.05
 FEWEST_EXAMPLES = 5
@@ -62,7 +63,8 @@ def _most_exposed(
 ) -> NDArray[np.int64]:
     """Returns the examples whose rank rises most where a target of that parity trained on them, in standard errors."""
     targets = _targets(arm, parity)
-    ranks = arrays[f"arm{place}/ranks"][[arm.attacks[0].targets.index(target) for target in targets]]
+    rows = [arm.attacks[0].targets.index(target) for target in targets]
+    ranks = example_ranks(arrays, place)[rows]
     inside = membership[targets]
     count_in, count_out = inside.sum(axis=0), (~inside).sum(axis=0)
     compared = np.flatnonzero((count_in > 0) & (count_out > 0))
@@ -84,7 +86,8 @@ def _outranked(
 ) -> float:
     """Returns the mean rank, in one target, of the chosen examples that it trained on; NaN where there is none."""
     members = chosen[membership[target, chosen]]
-    ranks: Floats = arrays[f"arm{place}/ranks"][arm.attacks[0].targets.index(target), members]
+    row = arm.attacks[0].targets.index(target)
+    ranks = example_ranks(arrays, place)[row, members]
     return float(ranks.mean()) if len(ranks) else float("nan")
 
 

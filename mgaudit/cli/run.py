@@ -123,7 +123,8 @@ def _run(
     from mgaudit.compute.parallel import default_jobs
     from mgaudit.settings.study_settings import study_settings
     from mgaudit.storage.ensembles import check_cache_folder
-    from mgaudit.study.study import plan_study, run_study
+    from mgaudit.study.plan import plan_study
+    from mgaudit.study.study import run_study
 
     with user_errors():
         check_cache_folder()

@@ -10,8 +10,9 @@ import numpy as np
 
 from mgaudit.analysis.numbers import CHANGE, Quantity, accuracy
 from mgaudit.analysis.samples import Samples, analysed
+from mgaudit.reports.arrays import Arrays, moved_arm
 from mgaudit.reports.findings import ANALYSED
-from mgaudit.reports.results import Arrays, AttackResult, AuditResult, Result, StudyResult, Times, read_result
+from mgaudit.reports.results import AttackResult, AuditResult, Result, StudyResult, Times, read_result
 from mgaudit.storage.run_folder import RunFolder
 
 NOT_COMPARED = ("schemes", "notes", "stack", "device")
@@ -109,9 +110,7 @@ def _merged(first: _Held, second: _Held) -> _Held:
         if arm.key in known:
             _check_same(first, known[arm.key], second, arm)
             continue
-        before, after = f"arm{place}/", f"arm{len(arms)}/"
-        moved = {name: values for name, values in second.arrays.items() if name.startswith(before)}
-        arrays |= {after + name.removeprefix(before): values for name, values in moved.items()}
+        arrays |= moved_arm(second.arrays, place, to=len(arms))
         arms.append(arm)
     arms = _paired(arms, arrays)
     lost = {arm.key: arm for arm in (*first.study.lost, *second.study.lost)}

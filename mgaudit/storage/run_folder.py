@@ -13,19 +13,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from mgaudit.reports.arrays import ARRAYS_FILE, Arrays, arrays_to_bytes
 from mgaudit.reports.document import Document, document
 from mgaudit.reports.dp_audit import DP_AUDIT_FILE, DPAuditResult
 from mgaudit.reports.formats.render import FORMATS, PAPER_FORMATS
 from mgaudit.reports.reproduction import REPRODUCTION_FILE, PaperResult
-from mgaudit.reports.results import (
-    ARRAYS_FILE,
-    RESULT_FILE,
-    Arrays,
-    Result,
-    arrays_to_bytes,
-    read_result,
-    settings_toml,
-)
+from mgaudit.reports.results import RESULT_FILE, Result, read_result, settings_toml
 from mgaudit.storage.atomic import sweep_partial, write_atomically, write_folder_atomically
 
 LOG_FILE = "log.txt"

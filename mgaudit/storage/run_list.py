@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from mgaudit.errors import UsageError
+from mgaudit.reports.arrays import ARRAYS_FILE
 from mgaudit.reports.dp_audit import DP_AUDIT_FILE
 from mgaudit.reports.formats.render import FORMATS, PAPER_FORMATS
 from mgaudit.reports.reproduction import REPRODUCTION_FILE
-from mgaudit.reports.results import ARRAYS_FILE, RESULT_FILE
+from mgaudit.reports.results import RESULT_FILE
 from mgaudit.storage.atomic import is_partial
 from mgaudit.storage.run_folder import IN_USE, LOG_FILE, MARKER_FILE, RESULT_FILES, SETTINGS_FILE, RunFolder
 

@@ -6,8 +6,9 @@ import numpy as np
 
 from mgaudit.analysis.numbers import CHANGE, Quantity, accuracy
 from mgaudit.analysis.samples import Samples
+from mgaudit.reports.arrays import Arrays, moved_arm
 from mgaudit.reports.record import Estimate
-from mgaudit.reports.results import Arrays, AuditResult, StudyResult
+from mgaudit.reports.results import AuditResult, StudyResult
 from mgaudit.reports.table import Cell, Table, number
 from mgaudit.storage.join import NamedRun
 
@@ -89,12 +90,8 @@ def _samples(one: Side, place: int, other: Side, their_place: int) -> Samples | 
         return None
     arms: list[AuditResult] = [one[0].arms[place], other[0].arms[their_place]]
     arrays: Arrays = {"membership": one[1]["membership"]}
-    for number_, (held, before) in enumerate(((one[1], f"arm{place}/"), (other[1], f"arm{their_place}/"))):
-        arrays |= {
-            f"arm{number_}/{name.removeprefix(before)}": values
-            for name, values in held.items()
-            if name.startswith(before)
-        }
+    arrays |= moved_arm(one[1], place, to=0)
+    arrays |= moved_arm(other[1], their_place, to=1)
     return Samples.of(arms, arrays)
 
 

@@ -14,10 +14,11 @@ from mgaudit.attacks.metrics import ROC, roc
 from mgaudit.attacks.one_run import Guesses, guess, one_run_fdp_epsilon
 from mgaudit.attacks.power import numbers_of_shadows, score_with_fewer
 from mgaudit.settings.choices import Choice
-from mgaudit.study.arm import TrainedArm
 from mgaudit.study.design import Design
 from mgaudit.study.extras import extras_in
-from mgaudit.targets.fitting.dp_sgd import default_delta
+from mgaudit.study.query import ArmOutputs
+from mgaudit.study.train import TrainedArm
+from mgaudit.targets.fitting.privacy_plan import default_delta
 from mgaudit.targets.querying.queries import Queries
 from mgaudit.targets.seeds import numpy_generator
 
@@ -74,26 +75,27 @@ class Audit:
         return next(one for one in self.outcomes if one.choice == attack and one.knowledge == "adaptive")
 
 
-def audit(trained: TrainedArm, plain: TrainedArm | None, design: Design) -> Audit:
+def audit(outputs: ArmOutputs, plain: ArmOutputs | None) -> Audit:
     """Returns the arm's accuracy and the success of each attack on it.
 
     With the `plain` arm, attacks that use shadows are mounted by a naive adversary too.
     """
+    trained, design = outputs.trained, outputs.design
     settings, queries = trained.arm.settings, trained.arm.queries
     needs = frozenset[str]().union(*(choice.built.needs for choice in settings.attacks))
     delta, targets = bound_delta(trained, design), trained.converged
-    observed = _observe(trained, targets, queries, needs, design)
+    observed = _observe(outputs, targets, queries, needs)
     outcomes = [_measure(choice, targets, observed, None, delta, design) for choice in settings.attacks]
     with_shadows = [choice for choice in settings.attacks if "shadows" in choice.built.needs]
     if plain is not None and with_shadows:
         both = [index for index in targets if index in set(plain.converged)]
         if len(both) >= FEWEST_MODELS:
-            without_noise = _observe(plain, both, queries, frozenset(), design)
-            seen = observed if both == targets else _observe(trained, both, queries, needs, design)
+            without_noise = _observe(plain, both, queries, frozenset())
+            seen = observed if both == targets else _observe(outputs, both, queries, needs)
             outcomes += [_measure(choice, both, seen, without_noise, delta, design) for choice in with_shadows]
-    answers = trained.logits(Queries(), design)
-    correct = answers["pool"][:, :, 0].argmax(axis=-1) == design.dataset.labels
-    test_correct = answers["test"][:, :, 0].argmax(axis=-1) == design.dataset.test_labels
+    logits = outputs.logits(Queries())
+    correct = logits["pool"][:, :, 0].argmax(axis=-1) == design.dataset.labels
+    test_correct = logits["test"][:, :, 0].argmax(axis=-1) == design.dataset.test_labels
     headline, membership = outcomes[0].scores, design.membership[targets]
     return Audit(
         trained=trained,
@@ -125,25 +127,23 @@ def _power(outcome: AttackOutcome, observed: Observations, design: Design) -> di
     return {**found, models - 1: outcome.metrics}
 
 
-def _observe(
-    trained: TrainedArm, models: list[int], queries: Queries, needs: frozenset[str], design: Design
-) -> Observations:
+def _observe(outputs: ArmOutputs, models: list[int], queries: Queries, needs: frozenset[str]) -> Observations:
     """Returns what these of the arm's models answer, and the extras that are needed."""
-    dataset = design.dataset
-    places = [trained.converged.index(model) for model in models]
-    logits = trained.logits(queries, design)
+    design, dataset = outputs.design, outputs.design.dataset
+    rows = [outputs.converged.index(model) for model in models]
+    logits = outputs.logits(queries)
     extras: dict[str, NDArray[np.floating]] = {}
     population_extras: dict[str, NDArray[np.floating]] = {}
     for extra in extras_in(needs):
-        values = extra.compute(trained, design)
-        extras[extra.name] = values.of_examples[places]
+        values = extra.compute(outputs, design)
+        extras[extra.name] = values.of_examples[rows]
         if values.of_population is not None:
-            population_extras[extra.name] = values.of_population[places]
+            population_extras[extra.name] = values.of_population[rows]
     return Observations(
-        logits["pool"][places],
+        logits["pool"][rows],
         dataset.labels,
         design.membership[models],
-        logits["test"][places],
+        logits["test"][rows],
         dataset.test_labels,
         extras,
         population_extras,

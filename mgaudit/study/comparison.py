@@ -4,12 +4,14 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from mgaudit.reports.results import Arrays, Result, StudyResult
+from mgaudit.reports.arrays import Arrays
+from mgaudit.reports.results import Result, StudyResult
 from mgaudit.settings.grid import GridSettings, stack_place
 from mgaudit.storage.run_folder import path_word
 from mgaudit.study.design import Design
+from mgaudit.study.plan import Plan, plan_study
 from mgaudit.study.progress import Progress
-from mgaudit.study.study import Plan, plan_study, run_study
+from mgaudit.study.study import run_study
 
 COMMAND = "mgaudit compare RUN/settings.toml"
 

@@ -11,19 +11,21 @@ from numpy.typing import NDArray
 from mgaudit.attacks.epsilon import Bonferroni, Split, clopper_pearson_epsilon, gdp_epsilon, gdp_mu
 from mgaudit.attacks.one_run import Guesses, guess, one_run_epsilon, one_run_fdp_epsilon, one_run_fdp_mu
 from mgaudit.attacks.signals import logit_confidence
+from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.dp_audit import Bound, DPAuditResult
-from mgaudit.reports.results import Arrays
 from mgaudit.settings.study_settings import AuditSettings, DPAuditSettings
 from mgaudit.storage.run_folder import path_word
-from mgaudit.study.arm import Arm, plan_arm, train_arm
 from mgaudit.study.attack import provable
 from mgaudit.study.design import Design
+from mgaudit.study.plan import Arm, plan_arm
 from mgaudit.study.progress import Progress
 from mgaudit.study.provenance import provenance, run_sha256
+from mgaudit.study.query import ArmOutputs
 from mgaudit.study.stacking import with_stack
+from mgaudit.study.train import train_arm
 from mgaudit.targets.datasets.canaries import plant_canaries
 from mgaudit.targets.device import choose_device
-from mgaudit.targets.fitting.dp_sgd import default_delta
+from mgaudit.targets.fitting.privacy_plan import default_delta
 from mgaudit.targets.membership import canary_coins
 from mgaudit.targets.querying.queries import Queries
 from mgaudit.targets.seeds import numpy_generator
@@ -93,7 +95,7 @@ def run_dp_audit(plan: DPAuditPlan, jobs: int, progress: Progress) -> tuple[DPAu
             "try a lower --learning-rate"
         )
     progress.stage(f"{plan.arm.settings.label}: asking about {settings.canaries} canaries")
-    logits = trained.logits(Queries(), design)
+    logits = ArmOutputs(trained, design).logits(Queries())
     labels = design.dataset.labels[plan.canaries]
     scores = logit_confidence(logits["pool"][:, plan.canaries], labels)[:, :, 0]
     membership = design.membership[:, plan.canaries]

@@ -7,20 +7,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mgaudit.compute import parallel
 from mgaudit.settings.schemes import PLAIN
 from mgaudit.storage.ensembles import ModelRecord, Outputs
-from mgaudit.study.arm import Arm, TrainedArm, ensemble_folder, models_there
 from mgaudit.study.attack import audit
 from mgaudit.study.comparison import cell_name
 from mgaudit.study.design import Design
 from mgaudit.study.extras import Extra, extras_in
+from mgaudit.study.plan import Arm, Plan
 from mgaudit.study.progress import Progress
-from mgaudit.study.study import Plan
-from mgaudit.targets.datasets import Dataset
-from mgaudit.targets.fitting.recipe import Recipe, initial_model, train
+from mgaudit.study.query import ArmOutputs
+from mgaudit.study.train import TrainedArm, ensemble_folder, models_there
+from mgaudit.study.worker import TimedTraining, seconds_of_training
+from mgaudit.targets.fitting.recipe import Recipe, initial_model
 from mgaudit.targets.querying.ensemble import Ensemble
 from mgaudit.targets.querying.queries import Queries
 from mgaudit.targets.seeds import numpy_generator
@@ -139,14 +139,6 @@ def _steps(recipe: Recipe) -> int:
     return recipe.training.last_epoch * recipe.training.steps_per_epoch(recipe.members)
 
 
-@dataclass(frozen=True)
-class _Timed:
-    recipe: Recipe
-    dataset: Dataset
-    membership: NDArray[np.bool_]
-    device: str
-
-
 def _fixed_and_per_step(recipe: Recipe, design: Design, workers: int) -> tuple[float, float]:
     """Returns the seconds of a stack's training that its steps have no part in, and the seconds of a step."""
     few, many = (_shortened(recipe, design, steps) for steps in (FEW, MANY))
@@ -161,7 +153,7 @@ def _fixed_and_per_step(recipe: Recipe, design: Design, workers: int) -> tuple[f
     return max(short - per_step * _steps(few.recipe), 0.0), per_step
 
 
-def _shortened(recipe: Recipe, design: Design, steps: int) -> _Timed:
+def _shortened(recipe: Recipe, design: Design, steps: int) -> TimedTraining:
     """Returns the training of one stack cut down to about that many steps, on no more examples than they take."""
     batch, size = recipe.training.batch_size, recipe.stack
     rows = design.membership[:size]
@@ -174,20 +166,14 @@ def _shortened(recipe: Recipe, design: Design, steps: int) -> _Timed:
     once = recipe.training.steps_per_epoch(members)
     training = replace(recipe.training, epochs=max(round(steps / once), 1), stop_epoch=None)
     plan = None if recipe.plan is None else replace(recipe.plan, steps=steps)
-    return _Timed(
+    return TimedTraining(
         replace(recipe, training=training, plan=plan, members=members), dataset, rows[:, :last], design.device
     )
 
 
-def _seconds(timed: _Timed, workers: int) -> float:
+def _seconds(timed: TimedTraining, workers: int) -> float:
     """Returns the mean seconds of the training in that many workers at once."""
-    return float(np.mean(list(parallel.run(_train, [timed] * workers, workers))))
-
-
-def _train(timed: _Timed) -> float:
-    started = time.perf_counter()
-    train(timed.recipe, timed.dataset, timed.membership, range(len(timed.membership)), timed.device)
-    return time.perf_counter() - started
+    return float(np.mean(list(parallel.run(seconds_of_training, [timed] * workers, workers))))
 
 
 def _querying(arm: Arm, naive: Arm | None, design: Design) -> float:
@@ -218,12 +204,12 @@ def _untrained(arm: Arm, design: Design) -> Ensemble:
 
 def _attacking(arm: Arm, naive: Arm | None, cell: Plan) -> float:
     """Returns the seconds that attacking an arm takes, by an adaptive adversary and by a naive one."""
-    ours = _UntrainedArm.of(arm, cell.design)
-    theirs = None if naive is None else _UntrainedArm.of(naive, cell.design)
+    ours = _RandomOutputs.of(arm, cell.design)
+    theirs = None if naive is None else _RandomOutputs.of(naive, cell.design)
     for extra in _extras(arm):
         extra.compute(ours, cell.design)
     started = time.perf_counter()
-    audit(ours, theirs, cell.design)
+    audit(ours, theirs)
     return time.perf_counter() - started
 
 
@@ -238,16 +224,14 @@ class _OneModel:
     ensemble: Ensemble
     converged: list[int] = field(default_factory=lambda: [0])
 
-    def kept(
-        self, what: str, inputs: tuple[str, ...], compute: Callable[[Ensemble], Outputs], design: Design
-    ) -> Outputs:
+    def kept(self, what: str, inputs: tuple[str, ...], compute: Callable[[Ensemble], Outputs]) -> Outputs:
         """Returns what is computed of the model."""
         return compute(self.ensemble)
 
 
 @dataclass(frozen=True)
-class _UntrainedArm(TrainedArm):
-    """An arm whose logits are random numbers of the right shape, so that an attack can be timed without training.
+class _RandomOutputs(ArmOutputs):
+    """Random logits of the right shape for an arm, so that an attack can be timed without training.
 
     Nothing is read from the store or kept there. `outputs` holds, by name, what was computed once on a model with
     initial weights and repeated for every model of the arm.
@@ -256,27 +240,25 @@ class _UntrainedArm(TrainedArm):
     outputs: dict[str, Outputs] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, arm: Arm, design: Design) -> "_UntrainedArm":
-        """Returns the arm with all of its models recorded as converged."""
+    def of(cls, arm: Arm, design: Design) -> "_RandomOutputs":
+        """Returns outputs of an arm with all of its models recorded as converged."""
         record = ModelRecord("", {"diverged": False})
-        return cls(arm, ensemble_folder(arm, design), [record] * arm.settings.models, 0)
+        return cls(TrainedArm(arm, ensemble_folder(arm, design), [record] * arm.settings.models, 0), design)
 
-    def logits(self, queries: Queries, design: Design) -> Outputs:
+    def logits(self, queries: Queries) -> Outputs:
         """Returns standard normal logits in the shapes of the logits of trained models."""
-        data, drawn = design.dataset, numpy_generator(design.seed, "random answers")
+        data, generator = self.design.dataset, numpy_generator(self.design.seed, "random answers")
         shape = (queries.number, len(data.classes))
+        models = len(self.converged)
         return {
-            "pool": drawn.standard_normal((len(self.facts), len(data.labels), *shape), np.float32),
-            "test": drawn.standard_normal((len(self.facts), len(data.test_labels), *shape), np.float32),
+            "pool": generator.standard_normal((models, len(data.labels), *shape), np.float32),
+            "test": generator.standard_normal((models, len(data.test_labels), *shape), np.float32),
         }
 
-    def kept(
-        self, what: str, inputs: tuple[str, ...], compute: Callable[[Ensemble], Outputs], design: Design
-    ) -> Outputs:
+    def kept(self, what: str, inputs: tuple[str, ...], compute: Callable[[Ensemble], Outputs]) -> Outputs:
         """Returns what is computed on one model with initial weights, repeated for every model of the arm."""
         if what not in self.outputs:
-            ensemble = _untrained(self.arm, design)
-            models = len(self.facts)
+            ensemble, models = _untrained(self.trained.arm, self.design), len(self.converged)
             self.outputs[what] = {split: np.repeat(values, models, 0) for split, values in compute(ensemble).items()}
         return self.outputs[what]
 

@@ -24,9 +24,7 @@ class Models(Protocol):
     def converged(self) -> list[int]:
         """Their numbers."""
 
-    def kept(
-        self, what: str, inputs: tuple[str, ...], compute: Callable[[Ensemble], Outputs], design: Design
-    ) -> Outputs:
+    def kept(self, what: str, inputs: tuple[str, ...], compute: Callable[[Ensemble], Outputs]) -> Outputs:
         """Returns what is computed of them; the store keeps it under `what` and the SHA-256 of the `inputs`."""
 
 
@@ -76,7 +74,7 @@ def _gradient_norms(models: Models, design: Design) -> Values:
     def measured(ensemble: Ensemble) -> Outputs:
         return {"pool": ensemble.gradient_norms(dataset.inputs, dataset.labels, design.device)}
 
-    return Values(models.kept("gradient norms", (design.pool_sha256,), measured, design)["pool"])
+    return Values(models.kept("gradient norms", (design.pool_sha256,), measured)["pool"])
 
 
 def _features(models: Models, design: Design) -> Values:

@@ -4,11 +4,12 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
+from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.comparison_tables import ignorance, power
 from mgaudit.reports.figures.accuracy import MOST_NAMED_ARMS
 from mgaudit.reports.figures.drawing import PAGE_HEIGHT, STYLE, WIDTH, Drawing, bars, cut, legend, of
 from mgaudit.reports.figures.palette import kind, looks
-from mgaudit.reports.results import Arrays, StudyResult
+from mgaudit.reports.results import StudyResult
 from mgaudit.reports.section import Section
 from mgaudit.reports.table import number
 from mgaudit.reports.tables import headline

@@ -3,11 +3,12 @@
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from mgaudit.reports.arrays import Arrays, exposed_pictures
 from mgaudit.reports.comparison_tables import shared_exposure
 from mgaudit.reports.figures.drawing import PAGE_HEIGHT, STYLE, WIDTH, Drawing, bars, cut, of
 from mgaudit.reports.figures.palette import looks
 from mgaudit.reports.record import Estimate
-from mgaudit.reports.results import Arrays, StudyResult
+from mgaudit.reports.results import StudyResult
 from mgaudit.reports.section import Section
 from mgaudit.reports.table import number
 from mgaudit.reports.tables import by_class, most_exposed
@@ -18,7 +19,7 @@ MOST_PICTURED_ARMS = 4
 
 def exposed_drawing(study: StudyResult, arrays: Arrays) -> Drawing | None:
     """Returns the pictures of the most exposed examples, or None where the data are no pictures."""
-    if "arm0/most_exposed_pictures" not in arrays:
+    if exposed_pictures(arrays, 0) is None:
         return None
     shown = study.arms[:MOST_PICTURED_ARMS]
     return Drawing(
@@ -54,9 +55,9 @@ def exposed_figure(study: StudyResult, arrays: Arrays) -> Figure:
             row = band.subplots(1, PICTURES, squeeze=False)[0]
             for axes in row:
                 axes.set_axis_off()
-            for axes, picture, one in zip(
-                row, arrays[f"arm{index}/most_exposed_pictures"], arm.most_exposed, strict=False
-            ):
+            pictures = exposed_pictures(arrays, index)
+            assert pictures is not None  # all arms have the same data, and arm 0 has pictures
+            for axes, picture, one in zip(row, pictures, arm.most_exposed, strict=False):
                 axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
                 axes.set_title(f"{cut(one.label, 12)}\n{_percent(one.rank_in)}", fontsize=7)
     return figure

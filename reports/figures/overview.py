@@ -1,10 +1,11 @@
 """The figures of a study's success and cost, side by side."""
 
+from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.figures.accuracy import accuracy_drawing
 from mgaudit.reports.figures.roc import roc_drawing
 from mgaudit.reports.figures.scores import score_drawing
 from mgaudit.reports.figures.strengths import strength_drawings
-from mgaudit.reports.results import Arrays, StudyResult
+from mgaudit.reports.results import StudyResult
 from mgaudit.reports.section import Section
 
 

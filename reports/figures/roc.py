@@ -6,10 +6,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from mgaudit.reports.arrays import Arrays, attack_tpr
 from mgaudit.reports.figures.accuracy import MOST_NAMED_ARMS, adaptive_attacks, mounted
 from mgaudit.reports.figures.drawing import MOST_COLUMNS, STYLE, TITLE, Drawing, Row, cut, legend, panels
 from mgaudit.reports.figures.palette import Look, kind, looks
-from mgaudit.reports.results import Arrays, AuditResult, StudyResult
+from mgaudit.reports.results import AuditResult, StudyResult
 from mgaudit.reports.table import number
 
 SMALLEST_FPR = 1e-3
@@ -20,8 +21,7 @@ Panel = tuple[str, str, list[int]]
 
 
 def roc_drawing(study: StudyResult, arrays: Arrays) -> Drawing:
-    """Returns the ROC curves: a panel for each attack or, of many arms, the first attack and a panel for each "
-    "scheme."""
+    """Returns the ROC curves: a panel for each attack or, with many arms, for each scheme under the first attack."""
     naive = any(attack.knowledge == "naive" for arm in study.arms for attack in arm.attacks)
     many = len(study.arms) > MOST_NAMED_ARMS
     return Drawing(
@@ -51,9 +51,7 @@ def _data(study: StudyResult, arrays: Arrays) -> list[Row]:
         {"scheme": arm.key, "attack": attack.attack, "knowledge": attack.knowledge, "fpr": fpr, "tpr": tpr}
         for index, arm in enumerate(study.arms)
         for attack in arm.attacks
-        for fpr, tpr in zip(
-            arrays["roc_fpr"].tolist(), arrays[f"arm{index}/{attack.name}/roc_tpr"].tolist(), strict=True
-        )
+        for fpr, tpr in zip(arrays["roc_fpr"].tolist(), attack_tpr(arrays, index, attack.name).tolist(), strict=True)
     ]
 
 
@@ -96,7 +94,7 @@ def _curves(axes: Axes, arm: AuditResult, place: int, attack: str, arrays: Array
     fpr = arrays["roc_fpr"]
     shown = fpr >= SMALLEST_FPR
     for found in mounted(arm, attack):
-        tpr = np.maximum(arrays[f"arm{place}/{found.name}/roc_tpr"][shown], FLOOR)
+        tpr = np.maximum(attack_tpr(arrays, place, found.name)[shown], FLOOR)
         if found.knowledge == "naive":
             axes.plot(fpr[shown], tpr, color=look.colour, linewidth=1, linestyle=":")
             continue

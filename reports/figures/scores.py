@@ -6,10 +6,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from mgaudit.reports.arrays import Arrays, attack_scores
 from mgaudit.reports.figures.accuracy import MOST_NAMED_ARMS
 from mgaudit.reports.figures.drawing import MOST_COLUMNS, STYLE, TITLE, Drawing, Row, cut, legend, panels
 from mgaudit.reports.figures.palette import MEMBER, NON_MEMBER
-from mgaudit.reports.results import Arrays, AuditResult, StudyResult
+from mgaudit.reports.results import AuditResult, StudyResult
 from mgaudit.reports.table import number
 from mgaudit.reports.tables import headline
 
@@ -39,7 +40,7 @@ def _histograms(
     found = []
     for index, arm in enumerate(study.arms[:MOST_NAMED_ARMS]):
         attack = headline(arm)
-        scores, members = arrays[f"arm{index}/{attack.attack}/scores"], arrays["membership"][attack.targets]
+        scores, members = attack_scores(arrays, index, attack.attack), arrays["membership"][attack.targets]
         low, high = np.quantile(scores, [0.005, 0.995])
         edges = np.linspace(low, high if high > low else low + 1, BINS)
         found.append((arm, edges, [np.histogram(scores[side], edges, density=True)[0] for side in (members, ~members)]))

@@ -1,13 +1,14 @@
 """The digits that ship with scikit-learn."""
 
 import numpy as np
-from sklearn.datasets import load_digits
 
 from mgaudit.targets.datasets.dataset import Dataset
 
 
 def read_digits(examples: int | None, generator: np.random.Generator) -> Dataset:
     """The 1,797 images of 8x8 handwritten digits that ship with scikit-learn; every third one is test data."""
+    from sklearn.datasets import load_digits  # takes a second, and every worker imports this module
+
     images, labels = load_digits(return_X_y=True)
     inputs = images.reshape(-1, 1, 8, 8).astype(np.float32)
     labels = labels.astype(np.int64)

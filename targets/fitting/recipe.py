@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from mgaudit.targets.datasets import Dataset
-from mgaudit.targets.fitting.dp_sgd import PrivacyPlan, fit_privately
 from mgaudit.targets.fitting.examples import Examples, Streams
 from mgaudit.targets.fitting.federated import client_streams, fit_federated
 from mgaudit.targets.fitting.loop import Watch, fit
 from mgaudit.targets.fitting.precision import exactness
+from mgaudit.targets.fitting.privacy_plan import PrivacyPlan
 from mgaudit.targets.schemes import Scheme
 from mgaudit.targets.schemes.noise_nodes import without_node
 from mgaudit.targets.seeds import stream, torch_generator
@@ -144,6 +144,9 @@ def train_at_once(
         elif recipe.plan is None:
             fitted = fit(models, examples, scheme, recipe.training, recipe.members, streams, watch)
         else:
+            # Opacus takes as long to import as torch, and workers that train without DP-SGD start sooner without it.
+            from mgaudit.targets.fitting.dp_sgd import fit_privately
+
             (model,), (own,) = models, streams
             dp_noise = torch_generator(recipe.seed, "dp-noise", indices[0], device)
             fitted = fit_privately(model, examples, scheme, recipe.training, recipe.plan, own, dp_noise)

@@ -5,7 +5,6 @@ import warnings
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from opacus.grad_sample.grad_sample_module_fast_gradient_clipping import GradSampleModuleFastGradientClipping
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -19,8 +18,11 @@ def gradient_norms(
     which never hold a gradient of an example. They work in training mode only, so the model must do nothing there that
     it does not do at evaluation.
     """
-    # Contiguous, as in dp_training: Opacus misreads images with the channels last. A clone, since grey images are both
-    # contiguous and channels last in the eyes of `contiguous()`, which leaves their strides as they are.
+    # Imported here: it takes as long as torch, and few attacks ask for gradients.
+    from opacus.grad_sample.grad_sample_module_fast_gradient_clipping import GradSampleModuleFastGradientClipping
+
+    # Contiguous, as in fitting/dp_sgd.py: Opacus misreads images with the channels last. A clone, since grey images are
+    # both contiguous and channels last in the eyes of `contiguous()`, which leaves their strides as they are.
     model.to(device, memory_format=torch.contiguous_format).train()  # type: ignore[call-overload]
     wrapped = GradSampleModuleFastGradientClipping(model, loss_reduction="sum")
     norms = []

@@ -20,13 +20,15 @@ from mgaudit.analysis.samples import Samples, analysed
 from mgaudit.analysis.shared_exposure import shared_exposure
 from mgaudit.analysis.significance import changes, holm
 from mgaudit.attacks.intervals import resample_counts
+from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.comparison_tables import differences as differences_of
 from mgaudit.reports.families import families
 from mgaudit.reports.findings import Change, DPEquivalent, Matched
-from mgaudit.reports.results import Arrays, AuditResult, read_result
+from mgaudit.reports.results import AuditResult, read_result
 from mgaudit.settings.study_settings import study_settings
+from mgaudit.study.plan import plan_study
 from mgaudit.study.progress import Progress
-from mgaudit.study.study import plan_study, run_study
+from mgaudit.study.study import run_study
 from tests.fake_study import CLAIM, EXAMPLES, TARGETS, arm, arrays, result, study, write
 
 Point = tuple[str, float, float]  # scheme, accuracy, AUC

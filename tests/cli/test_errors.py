@@ -95,7 +95,7 @@ def test_a_mistake_of_the_user_is_one_line_and_exit_code_2(
 @pytest.mark.parametrize(
     ("arguments", "broken"),
     [
-        (["run", *SMALL, "--quiet"], "mgaudit.study.study.plan_study"),
+        (["run", *SMALL, "--quiet"], "mgaudit.study.plan.plan_study"),
         (["run", *SMALL, "--quiet"], "mgaudit.study.study.run_study"),
         (["runs"], "mgaudit.cli.runs.listed_runs"),
         (["list", "studies"], "mgaudit.cli.list.ready_studies"),

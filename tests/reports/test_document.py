@@ -3,11 +3,12 @@
 import pytest
 
 from mgaudit.reports import document as report
+from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.document import document
 from mgaudit.reports.formats.html import render_html
 from mgaudit.reports.formats.pdf import render_pdf
 from mgaudit.reports.record import NamedChoice
-from mgaudit.reports.results import Arrays, StudyResult
+from mgaudit.reports.results import StudyResult
 from mgaudit.reports.section import Section, Words
 from mgaudit.reports.table import Cell, Table
 from mgaudit.reports.tables import accuracy_vs_privacy

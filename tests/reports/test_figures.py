@@ -10,6 +10,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.document import document
 from mgaudit.reports.figures.accuracy import accuracy_drawing, accuracy_figure
 from mgaudit.reports.figures.drawing import Drawing
@@ -19,7 +20,7 @@ from mgaudit.reports.figures.roc import roc_drawing, roc_figure
 from mgaudit.reports.figures.scores import score_figure
 from mgaudit.reports.formats.render import FORMATS
 from mgaudit.reports.record import ChoiceRecord
-from mgaudit.reports.results import Arrays, StudyResult
+from mgaudit.reports.results import StudyResult
 from mgaudit.targets import SCHEMES
 from tests.fake_study import arm, arrays, attack, many, study
 from tests.fake_study import result as result_of

@@ -16,16 +16,18 @@ import pytest
 from matplotlib.figure import Figure
 
 from mgaudit.analysis.samples import analysed
+from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.document import Chapter, Document, document
 from mgaudit.reports.figures.drawing import Drawing
 from mgaudit.reports.formats.html import LARGE_CSV, breakable, download, render_html, unbroken
 from mgaudit.reports.record import Estimate
-from mgaudit.reports.results import Arrays, Result, StudyResult
+from mgaudit.reports.results import Result, StudyResult
 from mgaudit.reports.section import Facts, Listing, Section, Words
 from mgaudit.reports.table import Cell, Table, number
 from mgaudit.settings.study_settings import study_settings
+from mgaudit.study.plan import plan_study
 from mgaudit.study.progress import Progress
-from mgaudit.study.study import plan_study, run_study
+from mgaudit.study.study import run_study
 
 SETTINGS: dict[str, Any] = {
     "target": "mlp:hidden=16",

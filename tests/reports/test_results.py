@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mgaudit.reports.arrays import ARRAYS_FILE
 from mgaudit.reports.record import Estimate
-from mgaudit.reports.results import ARRAYS_FILE, RESULT_FILE, read_result
+from mgaudit.reports.results import RESULT_FILE, read_result
 from tests.fake_study import arrays, result, study, write
 
 NAMED = '{"name":"cnn","options":{},"label":"CNN"}'

@@ -11,17 +11,19 @@ from typing import Any
 
 import pytest
 
+from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.document import Document, document
 from mgaudit.reports.figures.drawing import Drawing
 from mgaudit.reports.formats.html import render_html
 from mgaudit.reports.formats.latex import render_latex
 from mgaudit.reports.formats.numbers_csv import render_csv
 from mgaudit.reports.formats.pdf import render_pdf
-from mgaudit.reports.results import Arrays, Result
+from mgaudit.reports.results import Result
 from mgaudit.reports.section import Section
 from mgaudit.settings.study_settings import study_settings
+from mgaudit.study.plan import plan_study
 from mgaudit.study.progress import Progress
-from mgaudit.study.study import plan_study, run_study
+from mgaudit.study.study import run_study
 from tests import tex
 from tests.fake_study import html_text, pdf_text
 from tests.reports.test_csv_report import estimates

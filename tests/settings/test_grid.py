@@ -263,7 +263,7 @@ def test_a_ready_study_can_be_run_and_says_what_it_asks_and_how_long_it_takes(
     assert "two cores" in first
     assert settings.title
     assert scheme_choice("none") in settings.schemes
-    monkeypatch.setattr("mgaudit.study.arm._planned", lambda *_: None)  # the accountant takes seconds for each epsilon
+    monkeypatch.setattr("mgaudit.study.plan._planned", lambda *_: None)  # the accountant takes seconds for each epsilon
     plan = plan_comparison(settings.model_copy(update={"stack": 1}))
     assert len(plan.cells) == len(settings.cells())
     assert all(len(cell.arms) == len(settings.schemes) for cell in plan.cells)

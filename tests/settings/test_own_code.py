@@ -13,10 +13,12 @@ from mgaudit.settings.choices import own_code
 from mgaudit.settings.schemes import scheme_choice
 from mgaudit.settings.study_settings import attack_choice, study_settings, target_choice
 from mgaudit.storage.ensembles import EnsembleFolder
-from mgaudit.study.arm import _Task, _train_and_keep, determined_by, plan_arm
 from mgaudit.study.design import draw_design
+from mgaudit.study.plan import plan_arm, plan_study
 from mgaudit.study.progress import Progress
-from mgaudit.study.study import plan_study, run_study
+from mgaudit.study.study import run_study
+from mgaudit.study.train import determined_by
+from mgaudit.study.worker import TrainingTask, train_and_keep
 
 NETWORKS = """
 import math
@@ -265,9 +267,9 @@ def test_a_worker_that_has_imported_an_edited_file_trains_nothing(small: dict[st
     choices = arm.settings.trained_choices
     assert own_code(choices).keys() == {"networks:Net"}
     stale = {"networks:Net": "0" * 64}
-    task = _Task(folder, arm.recipe, design.dataset, design.membership[0], 0, "cpu", choices, stale)
+    task = TrainingTask(folder, arm.recipe, design.dataset, design.membership[0], 0, "cpu", choices, stale)
     with pytest.raises(RuntimeError, match="the source of networks:Net was edited during the run; run again"):
-        _train_and_keep(task)
+        train_and_keep(task)
     assert not own_cache.exists()
 
 

@@ -10,8 +10,9 @@ from mgaudit.attacks import ATTACKS
 from mgaudit.errors import UsageError
 from mgaudit.settings.plugins import package, plugins
 from mgaudit.settings.study_settings import attack_choice, scheme_choice, study_settings, target_choice
+from mgaudit.study.plan import plan_study
 from mgaudit.study.progress import Progress
-from mgaudit.study.study import plan_study, run_study
+from mgaudit.study.study import run_study
 
 CODE = """
 from dataclasses import dataclass

@@ -12,16 +12,19 @@ import torch
 from mgaudit.attacks import ATTACKS, LiRA, Observations
 from mgaudit.attacks.metrics import roc
 from mgaudit.attacks.one_run import Guesses, one_run_fdp_epsilon
-from mgaudit.reports.results import Arrays, StudyResult
+from mgaudit.reports.arrays import Arrays
+from mgaudit.reports.results import StudyResult
 from mgaudit.settings.study_settings import study_settings
 from mgaudit.storage.ensembles import EnsembleFolder
-from mgaudit.study.arm import determined_by, plan_arm, train_arm
 from mgaudit.study.attack import accuracy, epsilon_lower_bound
 from mgaudit.study.design import draw_design
 from mgaudit.study.extras import EXTRAS, principal_components
+from mgaudit.study.plan import plan_arm, plan_study
 from mgaudit.study.progress import Progress
-from mgaudit.study.study import plan_study, run_study
-from mgaudit.targets.fitting.dp_sgd import epsilon_spent
+from mgaudit.study.query import ArmOutputs
+from mgaudit.study.study import run_study
+from mgaudit.study.train import determined_by, train_arm
+from mgaudit.targets.fitting.privacy_plan import epsilon_spent
 from mgaudit.targets.querying.ensemble import Ensemble
 from mgaudit.targets.querying.queries import Queries
 
@@ -203,7 +206,7 @@ def test_a_naive_adversary_takes_the_noise_free_models_for_shadows(small: dict[s
     settings = study_settings(strong)
     design = draw_design(settings)
     plain, masked = (train_arm(plan_arm(arm, design), design, 1, Progress()) for arm in settings.arms())
-    targets, shadows = (one.logits(Queries(), design)["pool"] for one in (masked, plain))
+    targets, shadows = (ArmOutputs(arm, design).logits(Queries())["pool"] for arm in (masked, plain))
     for target in range(4):
         mixed = shadows.copy()
         mixed[target] = targets[target]  # the target among noise-free shadows
@@ -384,9 +387,9 @@ def test_the_training_code_and_the_versions_are_in_the_key(
     design, (arm,) = draw_design(settings), settings.arms()
     recipe = plan_arm(arm, design).recipe
     before = determined_by(arm, recipe, design)
-    monkeypatch.setattr("mgaudit.study.arm.training_code_sha256", lambda: "other")
+    monkeypatch.setattr("mgaudit.study.train.training_code_sha256", lambda: "other")
     other_code = determined_by(arm, recipe, design)
-    monkeypatch.setattr("mgaudit.study.arm.version", lambda name: "other")
+    monkeypatch.setattr("mgaudit.study.train.version", lambda name: "other")
     assert len({json.dumps(found) for found in (before, other_code, determined_by(arm, recipe, design))}) == 3
 
 
@@ -394,11 +397,11 @@ def test_a_model_damaged_after_its_training_is_trained_again_in_the_same_run(sma
     settings = study_settings({**small, "schemes": ["none"]})
     design = draw_design(settings)
     trained = train_arm(plan_arm(settings.arms()[0], design), design, 1, Progress())
-    expected = trained.logits(Queries(), design)
+    expected = ArmOutputs(trained, design).logits(Queries())
     for path in trained.folder.path.glob("*.safetensors"):
         if path.name.startswith("outputs") or path == trained.folder.model_path(1):
             path.write_bytes(path.read_bytes()[:-1])
-    again = trained.logits(Queries(), design)
+    again = ArmOutputs(trained, design).logits(Queries())
     assert all(np.array_equal(again[split], expected[split]) for split in expected)
     assert len(list(trained.folder.path.glob("*.damaged"))) == 2
 
@@ -409,5 +412,5 @@ def test_outputs_that_are_not_finite_are_not_kept(small: dict[str, Any], monkeyp
     trained = train_arm(plan_arm(settings.arms()[0], design), design, 1, Progress())
     monkeypatch.setattr(Ensemble, "gradient_norms", lambda *_: np.array([[1.0, 2.0], [3.0, np.inf]], np.float32))
     with pytest.raises(ValueError, match=r"no noise: gradient norms must be finite.* model 1 and example 1 of pool"):
-        EXTRAS["gradient_norm"].compute(trained, design)
+        EXTRAS["gradient_norm"].compute(ArmOutputs(trained, design), design)
     assert not list(trained.folder.path.glob("outputs-*"))

@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mgaudit.reports.results import Arrays, Result, StudyResult
+from mgaudit.reports.arrays import Arrays
+from mgaudit.reports.results import Result, StudyResult
 from mgaudit.settings.grid import grid_settings
 from mgaudit.settings.study_settings import study_settings
 from mgaudit.study.comparison import ComparisonPlan, cell_name, plan_comparison, run_comparison
 from mgaudit.study.estimate import estimated
+from mgaudit.study.plan import plan_study
 from mgaudit.study.progress import Progress
-from mgaudit.study.study import plan_study, run_study
+from mgaudit.study.study import run_study
 
 SCHEMES = ["none", "gaussian-mask:kappa=0", "gaussian-mask:kappa=0.5"]
 

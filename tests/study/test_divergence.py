@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.document import document
 from mgaudit.reports.formats.html import render_html
-from mgaudit.reports.results import Arrays, StudyResult
+from mgaudit.reports.results import StudyResult
 from mgaudit.reports.tables import accuracy_vs_privacy
 from mgaudit.reports.verdict import verdict
 from mgaudit.settings.study_settings import study_settings
+from mgaudit.study.plan import plan_study
 from mgaudit.study.progress import Progress
-from mgaudit.study.study import plan_study, run_study
+from mgaudit.study.study import run_study
 from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.fitting.recipe import Recipe, TrainedModel, train
 from mgaudit.targets.schemes import GaussianMask
@@ -38,7 +40,7 @@ def run(small: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Diverging:
                 for index, model in zip(indices, train(recipe, dataset, membership, indices, device), strict=True)
             ]
 
-        monkeypatch.setattr("mgaudit.study.arm.train", some_diverge)
+        monkeypatch.setattr("mgaudit.study.worker.train", some_diverge)
         values = {**small, "models": 6, "schemes": ["none", "gaussian-mask:kappa=0.3"], "attacks": ["lira", "loss"]}
         return run_study(plan_study(study_settings(values)), 1, Progress())
 

@@ -17,7 +17,7 @@ from mgaudit.settings.schemes import audited_scheme
 from mgaudit.settings.study_settings import dp_audit_settings
 from mgaudit.study.dp_audit import plan_dp_audit, run_dp_audit
 from mgaudit.study.progress import Progress
-from mgaudit.targets.fitting.dp_sgd import default_delta, plan_privacy
+from mgaudit.targets.fitting.privacy_plan import default_delta, plan_privacy
 from mgaudit.targets.schemes import DPSGD
 from mgaudit.targets.seeds import numpy_generator
 from mgaudit.targets.training import Training

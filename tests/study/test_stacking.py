@@ -9,8 +9,9 @@ import pytest
 
 from mgaudit.reports.results import StudyResult
 from mgaudit.settings.study_settings import study_settings
+from mgaudit.study.plan import plan_study
 from mgaudit.study.progress import Progress
-from mgaudit.study.study import plan_study, run_study
+from mgaudit.study.study import run_study
 from mgaudit.targets.cache import cache_folder
 from mgaudit.targets.fitting import stack_size
 from mgaudit.targets.fitting.stack_size import candidates, fastest_stack

@@ -7,8 +7,9 @@ import pytest
 from mgaudit.compute.parallel import default_jobs
 from mgaudit.settings.datasets import load
 from mgaudit.settings.study_settings import study_settings
+from mgaudit.study.plan import plan_study
 from mgaudit.study.progress import Progress
-from mgaudit.study.study import plan_study, run_study
+from mgaudit.study.study import run_study
 from mgaudit.targets.seeds import numpy_generator
 
 FOLDER = os.environ.get("MGAUDIT_CIFAR10", "")

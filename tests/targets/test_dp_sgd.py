@@ -15,9 +15,10 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from mgaudit.targets import CNN, MLP
 from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.fitting.batches import poisson_batches
-from mgaudit.targets.fitting.dp_sgd import PrivacyPlan, epsilon_spent, fit_privately, plan_privacy
+from mgaudit.targets.fitting.dp_sgd import fit_privately
 from mgaudit.targets.fitting.examples import Examples, Streams
 from mgaudit.targets.fitting.optimisation import build_optimizer
+from mgaudit.targets.fitting.privacy_plan import PrivacyPlan, epsilon_spent, plan_privacy
 from mgaudit.targets.fitting.recipe import Recipe, initial_model, train
 from mgaudit.targets.schemes import (
     DPSGD,

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from mgaudit.settings.study_settings import study_settings
+from mgaudit.study.plan import plan_study
 from mgaudit.study.progress import Progress
-from mgaudit.study.study import plan_study, run_study
+from mgaudit.study.study import run_study
 from mgaudit.targets import CNN, MLP
 from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.fitting.recipe import Recipe, Target, train

@@ -8,7 +8,8 @@ from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import AuditResult, StudyResult
 from mgaudit.settings.study_settings import StudySettings
 from mgaudit.study.estimate import estimated
-from mgaudit.study.study import plan_study, run_study
+from mgaudit.study.plan import plan_study
+from mgaudit.study.study import run_study
 
 LONG = 5 * 10**6  # passes of an example through a network in training; what takes more says for how long
 

@@ -1,0 +1,178 @@
+"""The plan of a study: its data, its coins and its arms, checked before anything is trained."""
+
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+from mgaudit.errors import UsageError
+from mgaudit.settings.schemes import PLAIN
+from mgaudit.settings.study_settings import AuditSettings, StudySettings
+from mgaudit.storage.run_folder import path_word
+from mgaudit.study.design import Design, draw_design
+from mgaudit.study.extras import extras_in
+from mgaudit.study.provenance import run_sha256
+from mgaudit.study.stacking import with_stack
+from mgaudit.targets.contract import check_per_example_gradients, check_stack, check_target
+from mgaudit.targets.datasets import Dataset
+from mgaudit.targets.fitting.examples import fixed_part
+from mgaudit.targets.fitting.precision import check_precision
+from mgaudit.targets.fitting.privacy_plan import plan_privacy
+from mgaudit.targets.fitting.recipe import Recipe, initial_model
+from mgaudit.targets.querying.queries import Queries
+from mgaudit.targets.schemes import Scheme, dp_sgd_in
+from mgaudit.targets.schemes.noise_nodes import without_node
+from mgaudit.targets.schemes.scheme import overrides
+
+# The accountant takes seconds, and the studies of a grid ask for the same again and again.
+_planned = cache(plan_privacy)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """How the models of one arm are trained and queried."""
+
+    settings: AuditSettings
+    recipe: Recipe
+    queries: Queries
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study that has been checked against its data and can be run."""
+
+    settings: StudySettings
+    design: Design
+    arms: list[Arm]
+
+    @property
+    def slug(self) -> str:
+        """What is audited, in a word that may stand in a path."""
+        audited = [scheme.text for scheme in self.settings.schemes if not scheme.is_only(PLAIN)]
+        return path_word(self.settings.dataset.name, self.settings.target.text, *audited[:1])
+
+    @property
+    def sha256(self) -> str:
+        """The hash of all that determines the result: settings, data, code and versions."""
+        return run_sha256(self.settings.as_dict(), self.settings.arms(), self.design)
+
+
+def plan_study(settings: StudySettings) -> Plan:
+    """Returns the plan: data loaded, coins tossed, networks built once, noise multipliers found.
+
+    Raises ValueError or OSError for all that the user can mend; what passes is ready to train.
+    """
+    design = draw_design(settings)
+    settings = with_stack(settings, design)
+    return Plan(settings, design, [plan_arm(arm, design) for arm in settings.arms()])
+
+
+def plan_arm(settings: AuditSettings, design: Design) -> Arm:
+    """Returns the arm. Raises UsageError for settings that do not fit the data or one another."""
+    scheme = settings.scheme.built
+    training = scheme.training(settings.training)
+    check_precision(training.precision, design.device)
+    _check_augmentation(settings.label, scheme, training.augment, design.dataset.input_shape)
+    dp_sgd = dp_sgd_in(scheme)
+    if dp_sgd is not None:
+        # Opacus' norms must be exact, and its epsilon is that of one trainer who holds all examples.
+        training = replace(training, precision="float32", clients=1, local_steps=1)
+    plan = None if dp_sgd is None else _planned(dp_sgd, training, design.expected_members)
+    stack = _checked_stack(settings, design)
+    recipe = Recipe(
+        settings.target.built,
+        scheme,
+        training,
+        plan,
+        settings.seed,
+        design.expected_members,
+        stack=stack if plan is None else 1,  # Opacus trains one model at a time
+    )
+    _check_network(settings, recipe, design.dataset)
+    return Arm(settings, recipe, _checked_queries(settings, design.dataset))
+
+
+def _check_augmentation(label: str, scheme: Scheme, augment: str, input_shape: tuple[int, ...]) -> None:
+    """Raises UsageError where the data cannot be augmented, or the scheme does not allow it."""
+    if augment == "none":
+        return
+    if len(input_shape) != 3:
+        raise UsageError(
+            f"augment {augment}",
+            "needs images (channels, height, width)",
+            f"examples of shape {input_shape}",
+            "use --augment none",
+        )
+    if overrides(fixed_part(scheme), "inputs"):
+        raise UsageError(
+            f"{label}:",
+            f"noise that is drawn once for each example cannot be composed with --augment {augment}, "
+            "which would move it about",
+            way_out="use --augment none or fixed=false",
+        )
+
+
+def _checked_stack(settings: AuditSettings, design: Design) -> int:
+    """Returns the number of models that are trained as one. Raises UsageError where it does not fit the study."""
+    stack, clients = settings.stack, settings.training.clients
+    if stack == "auto":
+        raise UsageError(
+            "stack",
+            "must be a number once an arm is planned",
+            "'auto'",
+            "mgaudit.study.stacking.with_stack makes it one",
+        )
+    if stack > settings.models:
+        raise UsageError("stack", f"must be <= {settings.models}, the models of an arm", str(stack), "use --stack auto")
+    if clients > 1 and stack > 1:
+        rule = "must be 1 with several clients, which are trained as one stack"
+        raise UsageError("stack", rule, str(stack), "leave --stack out")
+    fewest = int(design.membership.sum(axis=1).min())
+    if clients > 1 and clients > fewest:
+        rule = f"must be <= {fewest}, the fewest training examples of a model"
+        raise UsageError("clients", rule, str(clients), "use fewer clients or more examples")
+    return stack
+
+
+def _check_network(settings: AuditSettings, recipe: Recipe, dataset: Dataset) -> None:
+    """Raises UsageError where the network cannot be trained as the recipe says, or attacked."""
+    shape, classes = dataset.input_shape, len(dataset.classes)
+    network = (settings.target.name, recipe.target, shape, classes)
+    check_target(*network)
+    if recipe.stack > 1 or recipe.training.clients > 1:
+
+        def extended(shape: tuple[int, ...], classes: int) -> Any:
+            return recipe.scheme.extend(recipe.target(shape, classes))
+
+        check_stack(settings.target.name, extended, shape, classes)
+    _check_extension(settings.label, recipe.scheme, recipe, shape, classes)
+    extras = [extra for attack in settings.attacks for extra in extras_in(attack.built.needs)]
+    if recipe.plan is not None or any(extra.per_example_gradients for extra in extras):
+        check_per_example_gradients(*network)
+
+
+def _checked_queries(settings: AuditSettings, dataset: Dataset) -> Queries:
+    """Returns the queries. Raises UsageError where they do not fit the data or an attack."""
+    queries: Queries = settings.queries.built.under(settings.scheme.built)
+    queries.check(dataset.input_shape)
+    for attack in settings.attacks:
+        if "queries" in attack.built.needs and queries.number < 2:
+            raise UsageError(
+                f"the attack {attack}",
+                f"needs several queries of each example, and with --queries {settings.queries} the "
+                f"arm {settings.label!r} is asked once",
+                way_out="give --queries crops:8, or mask:8,kappa=0.3 for any data",
+            )
+    return queries
+
+
+def _check_extension(label: str, scheme: Scheme, recipe: Recipe, shape: tuple[int, ...], classes: int) -> None:
+    """Raises ValueError where the scheme cannot extend the network, or where that cannot be undone."""
+    plain, extended = (initial_model(recipe.target, shape, classes, seed=0) for _ in range(2))
+    try:
+        extended = scheme.extend(extended)
+    except ValueError as error:
+        raise ValueError(f"{label}: {error}") from error
+    if list(without_node(extended).state_dict()) != list(plain.state_dict()):
+        raise ValueError(
+            f"{label}: what extend puts into the network must be a NoiseNode, which training takes out again"
+        )

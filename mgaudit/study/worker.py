@@ -1,0 +1,60 @@
+"""What a worker process does: train one stack of models and keep them, or time their training.
+
+It imports little, because each worker imports it anew before it starts to train.
+"""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mgaudit.settings.choices import Choice, own_code
+from mgaudit.storage.ensembles import EnsembleFolder
+from mgaudit.targets.datasets import Dataset
+from mgaudit.targets.fitting.recipe import Recipe, train
+
+
+@dataclass(frozen=True)
+class TrainingTask:
+    """One stack to train: `membership` (models, examples) of the models number `indices`.
+
+    `own_code` has the SHA-256 of each source file of the user's own classes among the `choices`.
+    """
+
+    folder: EnsembleFolder
+    recipe: Recipe
+    dataset: Dataset
+    membership: NDArray[np.bool_]
+    indices: list[int]
+    device: str
+    choices: tuple[Choice, ...]
+    own_code: dict[str, str]
+
+
+def train_and_keep(task: TrainingTask) -> int:
+    """Trains the stack and keeps its models. Returns how many they are."""
+    if own_code(task.choices) != task.own_code:  # a worker imports the classes anew
+        raise RuntimeError(f"the source of {', '.join(task.own_code)} was edited during the run; run again")
+    trained = train(task.recipe, task.dataset, task.membership, task.indices, task.device)
+    for index, model in zip(task.indices, trained, strict=True):
+        facts = {"steps": model.steps, "seconds": model.seconds, "diverged": model.diverged}
+        task.folder.save_model(index, model.weights, facts)
+    return len(trained)
+
+
+@dataclass(frozen=True)
+class TimedTraining:
+    """One stack whose training is timed; nothing is kept."""
+
+    recipe: Recipe
+    dataset: Dataset
+    membership: NDArray[np.bool_]
+    device: str
+
+
+def seconds_of_training(timed: TimedTraining) -> float:
+    """Returns the seconds that training the stack takes."""
+    started = time.perf_counter()
+    train(timed.recipe, timed.dataset, timed.membership, range(len(timed.membership)), timed.device)
+    return time.perf_counter() - started

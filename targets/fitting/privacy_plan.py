@@ -1,0 +1,130 @@
+"""What DP-SGD costs: noise multiplier and epsilon by Opacus' PRV accountant.
+
+Opacus is imported where it is used: it takes as long to import as torch, and most trainings do without it.
+"""
+
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from mgaudit.errors import UsageError
+from mgaudit.targets.schemes import DPSGD
+from mgaudit.targets.training import Training
+
+
+@dataclass(frozen=True)
+class PrivacyPlan:
+    """What DP-SGD does to every model of an ensemble, fixed before any membership is looked at.
+
+    `noise_multiplier` is in units of `max_grad_norm`; each of the `steps` takes each example with probability
+    `sample_rate`; gradient sums are divided by `batch_size`, the expected size of a batch. `epsilon` (nats) is the
+    accountant's upper bound after all steps, infinite without noise.
+    """
+
+    noise_multiplier: float
+    max_grad_norm: float
+    sample_rate: float
+    steps: int
+    batch_size: int
+    delta: float
+    epsilon: float
+
+
+def plan_privacy(scheme: DPSGD, training: Training, n: float) -> PrivacyPlan:
+    """Returns the plan for models whose expected number of training examples is `n`.
+
+    Sample rate, steps and delta follow from n, which is known beforehand: a rate that followed a model's true number
+    would itself depend on the private data. The noise multiplier for a given
+    epsilon is found by bisection on the PRV accountant (Gopi et al. 2021), to within 0.01 below epsilon.
+    """
+    delta = default_delta(n) if scheme.delta is None else scheme.delta
+    if delta >= 1 / n:
+        raise ValueError(
+            f"delta must be < 1/n = {1 / n:.3g} for n = {n:g} expected training examples, got {delta}: "
+            "at 1/n a mechanism may publish one whole example and still comply"
+        )
+    if training.loss != "cross-entropy":
+        raise ValueError(f"loss must be cross-entropy for DP-SGD, got {training.loss!r}; leave DP-SGD out with --no-dp")
+    if training.batch_size > n:
+        raise ValueError(
+            f"batch_size must be <= {n:g}, the expected number of training examples, for DP-SGD, "
+            f"got {training.batch_size}; use a smaller --batch-size or more examples"
+        )
+    sample_rate = training.batch_size / n
+    steps = round(training.last_epoch / sample_rate)
+    with _limits_of_the_accountant(scheme, delta, training.epochs):
+        noise_multiplier = _noise_multiplier(scheme, delta, sample_rate, steps)
+        epsilon = epsilon_spent(noise_multiplier, sample_rate, steps, delta)
+    return PrivacyPlan(
+        noise_multiplier=noise_multiplier,
+        max_grad_norm=scheme.max_grad_norm,
+        sample_rate=sample_rate,
+        steps=steps,
+        batch_size=training.batch_size,
+        delta=delta,
+        epsilon=epsilon,
+    )
+
+
+def _noise_multiplier(scheme: DPSGD, delta: float, sample_rate: float, steps: int) -> float:
+    if scheme.epsilon is None:
+        assert scheme.noise_multiplier is not None  # DPSGD holds exactly one of the two
+        return scheme.noise_multiplier
+    from opacus.accountants.utils import get_noise_multiplier
+
+    with _without_warning_of_the_accountant():
+        multiplier = get_noise_multiplier(
+            target_epsilon=scheme.epsilon,
+            target_delta=delta,
+            sample_rate=sample_rate,
+            steps=steps,
+            accountant="prv",
+        )
+    return float(multiplier)
+
+
+@contextmanager
+def _limits_of_the_accountant(scheme: DPSGD, delta: float, epochs: int) -> Iterator[None]:
+    """Names the setting that the accountant cannot compute with, where its arithmetic fails."""
+    try:
+        with np.errstate(divide="ignore"):
+            yield
+    except MemoryError as error:
+        rule = "must be so few that the accountant of DP-SGD can hold their steps in memory"
+        raise UsageError("epochs", rule, str(epochs), "use fewer, or a larger --batch-size") from error
+    except OverflowError as error:
+        rule = "must be a number that the accountant of DP-SGD can compute with"
+        multiplier = f"{scheme.noise_multiplier}"
+        raise UsageError("noise_multiplier", rule, multiplier, "use a smaller one, such as 100") from error
+    except (ZeroDivisionError, ValueError) as error:
+        rule = "must be so large that rounding errors of the accountant of DP-SGD do not exceed it"
+        raise UsageError("delta", rule, str(delta), "use a larger --delta, such as 1e-6") from error
+
+
+def default_delta(n: float) -> float:
+    """Returns 1 / n^1.1, a little less than one in the number of training examples."""
+    return float(n**-1.1)
+
+
+def epsilon_spent(noise_multiplier: float, sample_rate: float, steps: int, delta: float) -> float:
+    """Returns the PRV accountant's upper bound on epsilon (nats, add/remove adjacency) after `steps` steps."""
+    if noise_multiplier == 0:
+        return math.inf
+    from opacus.accountants import PRVAccountant
+
+    accountant = PRVAccountant()
+    accountant.history = [(noise_multiplier, sample_rate, steps)]
+    with _without_warning_of_the_accountant():
+        return float(accountant.get_epsilon(delta))
+
+
+@contextmanager
+def _without_warning_of_the_accountant() -> Iterator[None]:
+    """Silences one warning: the PRV accountant asks the RDP one for a domain, for which its grid of orders will do."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Optimal order is the (largest|smallest) alpha")
+        yield
