@@ -12,6 +12,7 @@ Floats = NDArray[np.float64]
 Counts = NDArray[np.integer]
 
 FPR_LEVELS = (0.1, 0.01, 0.001, 0.0)
+CACHED_COUNTS = 50_000  # resamples × examples at a time: more leave the cache, fewer spend the time on calls of numpy
 
 
 def tpr_name(level: float) -> str:
@@ -96,13 +97,11 @@ def roc(scores: Floats, membership: NDArray[np.bool_], counts: Counts | None = N
     return ROC(curve.true_positives[0], curve.false_positives[0])
 
 
-def metrics(
-    scores: Floats, membership: NDArray[np.bool_], counts: Counts | None = None, block: int = 8
-) -> dict[str, Floats]:
+def metrics(scores: Floats, membership: NDArray[np.bool_], counts: Counts | None = None) -> dict[str, Floats]:
     """Returns every metric by name in each resample (resamples,), or of the examples as they are (1,).
 
     `counts` (resamples, examples) says how often each example counts. The scores are sorted once for all resamples,
-    which are taken `block` at a time: so few stay in the processor's cache.
+    which are taken in blocks that stay in the processor's cache.
     The advantage is TPR - FPR at a threshold, and balanced accuracy (1 + advantage) / 2. The threshold is the best
     one of the other half of the examples (those of odd index for those of even index, and the other way round), and
     the two halves are averaged: the maximum over thresholds on the same examples would find an advantage in noise.
@@ -111,9 +110,10 @@ def metrics(
         counts = np.ones((1, len(scores)), dtype=np.int64)
     ordered = _Sorted.of(scores, membership)
     even = np.arange(len(scores)) % 2 == 0
+    resamples = max(CACHED_COUNTS // len(scores), 1)
     blocks = []
-    for start in range(0, len(counts), block):
-        drawn = counts[start : start + block]
+    for start in range(0, len(counts), resamples):
+        drawn = counts[start : start + resamples]
         curve, half = ordered.curve(drawn), ordered.curve(drawn * even)
         rest = ROC(curve.true_positives - half.true_positives, curve.false_positives - half.false_positives)
         curves = Curves(curve, half, rest)

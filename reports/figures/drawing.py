@@ -58,7 +58,7 @@ class Drawing:
         # Constrained layout goes on moving with each save; fixed here, all formats show the same figure.
         with mpl.rc_context(STYLE):
             figure.draw_without_rendering()
-        figure.set_layout_engine("none")
+        figure.set_layout_engine(None)  # with "none" each save would draw twice
         return figure
 
     def svg(self, prefix: str = "") -> str:
