@@ -1,6 +1,6 @@
 """The commands whose results are kept, and how the values are read out of a result file.
 
-    python tests/goldens/commands.py
+    python -m tests.goldens.commands
 
 records all of them again. Do that only where a number was wrong, in a commit of its own that gives the reason.
 """
@@ -107,7 +107,7 @@ COMMANDS = (
             *("--models", "2", "--epochs", "2", "--batch-size", "32", *MACHINE),
         ),
     ),
-    GoldenCommand("reproduce", ("reproduce", "gaussian-masking/fig1a", "--jobs", "2", "--out", "runs", "--quiet")),
+    GoldenCommand("reproduce", ("reproduce", "gaussian-masking/fig1a", "--jobs", "2", "--out", "runs", "--quiet", "--format", "markdown")),
     GoldenCommand(
         "folder",
         (
@@ -130,19 +130,33 @@ def make_images(folder: Path) -> None:
                 Image.fromarray(pixels).save(class_folder / f"{index:02d}.png")
 
 
-def run(command: GoldenCommand, folder: Path) -> Any:
-    """Runs the command in `folder`, which must be empty, and returns the values of its result file."""
-    make_images(folder / "images")
-    environment = {**os.environ, **SAME_KERNELS, "MGAUDIT_CACHE": str(folder / "cache"), "PYTHONPATH": str(ROOT)}
-    subprocess.run(
-        [sys.executable, "-m", "mgaudit", *command.arguments],
-        cwd=folder,
-        env=environment,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    (run_folder,) = (folder / "runs").iterdir()
+def run_all(folder: Path) -> dict[str, Any]:
+    """Runs every command in a folder of its own inside `folder`, and returns the values of each result file by name.
+
+    One process runs all of them, so that torch and the others are imported once and workers start once.
+    """
+    environment = {**os.environ, **SAME_KERNELS, "PYTHONPATH": str(ROOT)}
+    code = "import sys; from tests.goldens.commands import run_here; run_here(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", code, str(folder)], cwd=ROOT, env=environment, check=True, capture_output=True)
+    return {command.name: _values(folder / command.name / "runs") for command in COMMANDS}
+
+
+def run_here(folder: str) -> None:
+    """Runs every command in this process, which must have been started with SAME_KERNELS; reports are left out."""
+    from mgaudit.cli.app import app
+    from mgaudit.storage.run_folder import RunFolder
+
+    RunFolder.write_reports = lambda *_: []  # type: ignore[method-assign]
+    for command in COMMANDS:
+        own = Path(folder) / command.name
+        make_images(own / "images")
+        os.chdir(own)
+        os.environ["MGAUDIT_CACHE"] = str(own / "cache")
+        app(command.arguments, standalone_mode=False)
+
+
+def _values(runs: Path) -> Any:
+    (run_folder,) = runs.iterdir()
     (result_path,) = (path for path in run_folder.iterdir() if path.name in RESULT_FILES)
     return without_names(json.loads(result_path.read_text(encoding="utf-8")))
 
@@ -187,9 +201,10 @@ def processor() -> str:
 
 def record() -> None:
     """Runs every command and keeps its values."""
+    with tempfile.TemporaryDirectory() as folder:
+        values = run_all(Path(folder))
     for command in COMMANDS:
-        with tempfile.TemporaryDirectory() as folder:
-            golden = {"processor": processor(), "values": run(command, Path(folder))}
+        golden = {"processor": processor(), "values": values[command.name]}
         command.path.write_text(json.dumps(golden, separators=(",", ":")) + "\n", encoding="utf-8")
         print(f"{command.name}: {len(by_place(golden['values']))} values")
 
