@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from matplotlib.figure import Figure
 from opacus.accountants import utils as accountant_utils
 from threadpoolctl import threadpool_limits
+
+from mgaudit.reports.figures.drawing import Drawing
 
 # A machine that is busy must not fail a test, and the same code must not fail today and pass tomorrow.
 settings.register_profile("steady", deadline=None, derandomize=True)
@@ -60,6 +63,12 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", local_only)
+
+
+@pytest.fixture
+def blank_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of what surrounds the figures of a report: matplotlib takes longer than a small run."""
+    monkeypatch.setattr(Drawing, "figure", property(lambda _: Figure(figsize=(1, 1))))
 
 
 @pytest.fixture

@@ -73,6 +73,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Path:
         patch.chdir(folder)
         patch.setenv("MGAUDIT_CACHE", str(shared_cache))
         for name, kappa in (("RUN", "0.3"), ("OTHER", "1")):
+            patch.setattr(RunFolder, "write_reports", lambda *_: [])
             options = ["--target", "mlp:hidden=4", "--no-dp", "--kappa", kappa, "--stack", "1", "--quiet"]
             ran = CliRunner().invoke(app, ["run", *SMALL, *options])
             assert ran.exit_code == 0, ran.output
@@ -101,12 +102,13 @@ def unmade(figure: PaperFigure, settings: object, workshop: object) -> tuple[Fig
 
 
 @pytest.mark.parametrize("command", [command for command in commands() if command.startswith("mgaudit")])
-def test_a_documented_command_runs(command: str, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_documented_command_runs(command: str, workplace: Path, request: pytest.FixtureRequest) -> None:
+    monkeypatch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
     _, *arguments = shlex.split(command)
-    if arguments[0] == "compare" or (
-        arguments[0] == "run" and len(arguments) > 1
-    ):  # one report tells of all, and takes longer than the run
-        monkeypatch.setattr(RunFolder, "write_reports", lambda *_: [])
+    if arguments != ["run"]:  # one run draws its figures, and stands for all
+        request.getfixturevalue("blank_figures")
+    if arguments[0] == "compare" or (arguments[0] == "run" and len(arguments) > 1):
+        monkeypatch.setattr(RunFolder, "write_reports", lambda *_: [])  # takes longer than the run
     if "studies/" in command:  # minutes of training: the study is checked and two of its arms run
         (place,) = [argument for argument in arguments if argument.startswith("studies/")]
         values = grid_settings(study_values(ROOT / place)).as_dict()
