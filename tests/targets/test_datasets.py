@@ -216,9 +216,9 @@ def test_examples_that_are_not_there_are_refused(examples: int) -> None:
 
 @pytest.mark.parametrize("spec", ["cifar", ":function", "module:", ""])
 def test_an_unknown_dataset_is_refused_with_a_list_of_the_known(spec: str) -> None:
-    with pytest.raises(
-        ValueError, match=f"dataset must be one of digits, .*, csv:PATH or module:function of your own, got '{spec}'"
-    ):
+    names = [f"{name}:PATH" if reader.takes_path else name for name, reader in DATASETS.items()]
+    rule = f"dataset must be one of {', '.join(names)} or module:function of your own, got '{spec}'"
+    with pytest.raises(ValueError, match=rule):
         load(spec, None, generator())
 
 
