@@ -1,5 +1,7 @@
 """What was done, in words made from the settings and results: nothing is claimed that was not run."""
 
+from collections.abc import Mapping
+
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.results import StudyResult
 from mgaudit.reports.section import Facts, Section, Words
@@ -130,9 +132,10 @@ def _clients(study: StudyResult) -> list[tuple[str, str]]:
     return [("Clients", told + ("; DP-SGD has one trainer who holds all examples" if central else ""))]
 
 
-def _is_more(key: str, value: object) -> bool:
-    """Returns whether a training setting has no words of its own below, and is in use."""
-    return key not in WORDED and value not in (None, "none", 0)
+def _other_settings(training: Mapping[str, object]) -> str:
+    """Returns the training settings that are in use and have no words of their own below, each behind a comma."""
+    used = {key: value for key, value in training.items() if key not in WORDED and value not in (None, "none", 0)}
+    return "".join(f", {key.replace('_', ' ')}{'' if value is True else f' {value}'}" for key, value in used.items())
 
 
 def facts(study: StudyResult) -> list[tuple[str, str]]:
@@ -158,7 +161,7 @@ def facts(study: StudyResult) -> list[tuple[str, str]]:
             + rates
             + (", squared loss" if training.get("loss") == "squared" else "")
             + (f", images augmented by {training['augment']}" if training["augment"] != "none" else "")
-            + "".join(f", {key.replace('_', ' ')} {training[key]}" for key in training if _is_more(key, training[key]))
+            + _other_settings(training)
             + f"; {training['precision']}; stacks of {settings['stack']}"
             + (" (DP-SGD: float32, 1)" if any(arm.claim is not None for arm in study.arms) else ""),
         ),

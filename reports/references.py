@@ -19,7 +19,8 @@ OPACUS = "yousefpour2021"
 def references(result: Result) -> dict[str, str]:
     """Returns BibTeX entries by key, of the attacks, schemes, bounds, accountants and statistics that were used.
 
-    A source that is not known, as that of an attack of one's own, becomes an entry that says it as it was given.
+    A source that is not known, as that of an attack of one's own, becomes an entry that says it as it was given, with
+    its arXiv number.
     """
     known, found = entries(), dict[str, str]()
     for study in result.studies:
@@ -47,16 +48,26 @@ def _methods(study: StudyResult) -> Iterator[str]:
         yield HOLM
 
 
+def arxiv_number(source: str) -> str:
+    """Returns the arXiv number in a source, empty where it has none.
+
+    >>> arxiv_number("Carlini et al. 2022, arXiv 2112.03570")
+    '2112.03570'
+    """
+    number = re.search(r"arXiv:? ?(\d{4}\.\d{4,5})", source)
+    return number[1] if number else ""
+
+
 def key_of(source: str) -> str:
     """Returns the key of a source: that of its arXiv number where it is known, or name and year.
 
     >>> key_of("Carlini et al. 2022, arXiv 2112.03570"), key_of("Krogh and Hertz 1991"), key_of("a blog")
     ('carlini2022', 'krogh1991', 'a-blog')
     """
-    number = re.search(r"arXiv:? ?(\d{4}\.\d{4,5})", source)
+    number = arxiv_number(source)
     if number:
         for key, entry in entries().items():
-            if f"eprint = {{{number[1]}}}" in entry:
+            if f"eprint = {{{number}}}" in entry:
                 return key
     named = re.match(r"([A-Za-z-]+).*?\b((?:19|20)\d\d)\b", source)
     words = named[1].replace("-", "") + named[2] if named else "-".join(re.findall(r"[A-Za-z0-9]+", source))
@@ -71,4 +82,6 @@ def entries() -> dict[str, str]:
 
 
 def _unknown(key: str, source: str) -> str:
-    return f"@misc{{{key},\n  title = {{{{{escaped(source)}}}}},\n}}"
+    number = arxiv_number(source)
+    eprint = f"  eprint = {{{number}}},\n  archiveprefix = {{arXiv}},\n" if number else ""
+    return f"@misc{{{key},\n  title = {{{{{escaped(source)}}}}},\n{eprint}}}"

@@ -224,7 +224,10 @@ class Times(Record):
 
 
 class MetricFacts(Record):
-    """How a metric is shown: in its `unit` ("%" or none), with `digits`; it is a fraction in `low`..`high`."""
+    """How a metric is shown: in its `unit` ("%" or none), with `digits`; it is a fraction in `low`..`high`.
+
+    `guessing` is its value for an attack that guesses.
+    """
 
     name: str
     title: str
@@ -232,6 +235,7 @@ class MetricFacts(Record):
     digits: int
     low: float
     high: float
+    guessing: float
 
     @property
     def heading(self) -> str:

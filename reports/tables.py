@@ -14,6 +14,7 @@ FEW_FALSE_POSITIVES = 10
 SHOWN_EXAMPLES = 5
 MOST_CLASSES = 12
 MOST_COLUMNS = 5
+TPR = "tpr_at_"
 
 
 def accuracy_vs_privacy(study: StudyResult) -> Table:
@@ -265,7 +266,7 @@ def in_its_unit(metric: MetricFacts, estimate: Estimate, signed: bool = False, m
 def _guessing(study: StudyResult, shown: Sequence[str]) -> list[str]:
     """Returns what guessing gets, and, where few non-members may pass a threshold, what that does to the TPR."""
     attack = headline(study.arms[0])
-    lines = ["Guessing gets AUC 0.5, and a TPR equal to the FPR."]
+    lines = [f"Guessing gets {_guessed(study, shown)}."]
     few = [
         name for name in shown if attack.false_positives_allowed.get(name, FEW_FALSE_POSITIVES) < FEW_FALSE_POSITIVES
     ]
@@ -283,8 +284,19 @@ def _guessing(study: StudyResult, shown: Sequence[str]) -> list[str]:
     return lines
 
 
+def _guessed(study: StudyResult, shown: Sequence[str]) -> str:
+    """Returns what guessing gets in each metric; all TPRs, whose levels are in their titles, are said in one."""
+    facts = [study.metric(name) for name in shown]
+    numbers = [
+        f"{fact.title} {fact.guessing * fact.scale:g}{' %' if fact.unit else ''}"
+        for fact in facts
+        if not fact.name.startswith(TPR)
+    ]
+    return ", ".join(numbers + ["a TPR equal to the FPR"] * any(fact.name.startswith(TPR) for fact in facts))
+
+
 def _fpr(name: str) -> float:
-    return float(name.removeprefix("tpr_at_").removesuffix("_fpr"))
+    return float(name.removeprefix(TPR).removesuffix("_fpr"))
 
 
 def headline(arm: AuditResult) -> AttackResult:

@@ -81,6 +81,8 @@ def _check_facts(kind: type[Scheme]) -> None:
     _require(isinstance(kind.source, str), kind, "must have a text for its source")
     parameters = list(inspect.signature(kind).parameters)
     _require(parameters == [field.name for field in fields(kind)], kind, "must have its options for fields")
+    known = kind.smaller_is_stronger in ("", *parameters)
+    _require(known, kind, f"must name an option in smaller_is_stronger, got {kind.smaller_is_stronger!r}")
     hints = get_type_hints(kind, include_extras=True)
     for field in fields(kind):
         bounded = _has_default(field) or range_in(hints[field.name]) is not None

@@ -35,6 +35,15 @@ from mgaudit.targets import SCHEMES
 
 NASTY = '<script>alert("1")</script> #strong[x] $y$ *z* {{ 7*7 }}'
 METRICS = tuple(facts.name for facts in metric_facts())
+VALUES = {
+    "tpr_at_0.1_fpr": 0.21,
+    "tpr_at_0.01_fpr": 0.22,
+    "tpr_at_0.001_fpr": 0.23,
+    "tpr_at_0_fpr": 0.24,
+    "balanced_accuracy": 0.25,
+    "advantage": 0.26,
+}
+SINGLE = ("auc", "tpr_at_0.1_fpr", "tpr_at_0.01_fpr", "tpr_at_0.001_fpr", "tpr_at_0_fpr")
 SETTINGS = {
     "models": 6,
     "seed": 5,
@@ -72,7 +81,7 @@ def estimate(value: float, half: float) -> Estimate:
 
 
 def attack(name: str, auc: float, change: float | None, knowledge: Any = "adaptive") -> AttackResult:
-    metrics = {metric: estimate(0.2 + 0.01 * place, 0.005) for place, metric in enumerate(METRICS)}
+    metrics = {metric: estimate(VALUES.get(metric, 0.2), 0.005) for metric in METRICS}
     metrics["auc"] = estimate(auc, 0.0123)
     per_target = [0.3, 0.2, 0.4, 0.3, 0.3, 0.3]
     return AttackResult(
@@ -84,7 +93,7 @@ def attack(name: str, auc: float, change: float | None, knowledge: Any = "adapti
         needs=["shadows"] if name == "lira" else [],
         metrics=metrics,
         per_target=dict.fromkeys(METRICS, per_target),
-        single_targets={metric: [estimate(value, 0.03) for value in per_target] for metric in METRICS[:5]},
+        single_targets={metric: [estimate(value, 0.03) for value in per_target] for metric in SINGLE},
         differences={} if change is None else {metric: estimate(change, 0.02) for metric in METRICS},
         correct_guesses=[4, 4, 3, 4, 4, 4],
         epsilon_lower_bound=0.3299,

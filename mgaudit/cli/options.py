@@ -103,6 +103,6 @@ def chosen_formats(names: list[str] | None, known: Collection[str]) -> list[str]
 
 
 def _plain_type(hint: Any) -> Any:
-    """Returns int, float or str: what the command line reads for a setting of that type."""
+    """Returns bool, int, float or str: what the command line reads for a setting of that type."""
     parts = [hint, *(inner for part in get_args(hint) for inner in (part, *get_args(part)))]
-    return next((kind for kind in (int, float) if kind in parts), str)
+    return next((kind for kind in (bool, int, float) if kind in parts), str)

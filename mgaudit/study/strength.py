@@ -6,15 +6,14 @@ from typing import Any
 from mgaudit.reports.results import Strength
 from mgaudit.settings.choices import Choice, text_of
 from mgaudit.settings.schemes import PLAIN, SchemeChoice
-
-REVERSED = {"dp-sgd": "epsilon", "early-stop": "epochs"}  # the smaller the number, the more it does
+from mgaudit.targets.schemes import Scheme
 
 
 def strength_of(choice: SchemeChoice, epsilon: float | None) -> Strength | None:
     """Returns the strength of a scheme; None where it has no number. `epsilon` is what is proved of its DP-SGD.
 
-    It is the first number among the options of the first part that has one. DP-SGD's is epsilon, however its noise was
-    chosen.
+    It is the first number among the options of the first part that has one, or the option that its class names in
+    `smaller_is_stronger`. DP-SGD's is epsilon, however its noise was chosen.
     """
     for place, part in enumerate(choice.parts):
         parameter = _parameter(part)
@@ -26,17 +25,22 @@ def strength_of(choice: SchemeChoice, epsilon: float | None) -> Strength | None:
             family="+".join([*before, text_of(part.name, without), *after]),
             parameter=parameter,
             value=epsilon if part.name == "dp-sgd" else float(_settings(part)[parameter]),
-            reversed=part.name in REVERSED,
+            reversed=bool(_smaller_is_stronger(part)),
             origin=None if part.name == "dp-sgd" else "+".join([*before, *after]) or PLAIN,
         )
     return None
 
 
 def _parameter(part: Choice) -> str | None:
-    if part.name in REVERSED:
-        return REVERSED[part.name]
+    if _smaller_is_stronger(part):
+        return _smaller_is_stronger(part)
     numbers = (key for key, value in _settings(part).items() if type(value) in (int, float))
     return next(numbers, None)
+
+
+def _smaller_is_stronger(part: Choice) -> str:
+    kind: type[Scheme] = type(part.built)
+    return kind.smaller_is_stronger
 
 
 def _settings(part: Choice) -> dict[str, Any]:

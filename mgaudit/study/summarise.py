@@ -165,6 +165,7 @@ def metric_facts() -> list[MetricFacts]:
             digits=metric.digits,
             low=metric.range[0],
             high=metric.range[1],
+            guessing=metric.guessing,
         )
         for metric in METRICS
     ]

@@ -24,6 +24,7 @@ class DPSGD(Scheme):
     name: ClassVar[str] = "dp-sgd"
     law: ClassVar[str] = "sum of clipped gradients + N(0, noise_multiplier^2 max_grad_norm^2 I)"
     source: ClassVar[str] = "Abadi et al. 2016"
+    smaller_is_stronger: ClassVar[str] = "epsilon"
 
     epsilon: Annotated[float, Range(0, LARGEST_EPSILON, low_open=True)] | None = None
     noise_multiplier: Annotated[float, Range(0)] | None = None

@@ -18,6 +18,7 @@ class EarlyStop(Scheme):
     name: ClassVar[str] = "early-stop"
     law: ClassVar[str] = "the weights after that many epochs"
     source: ClassVar[str] = "Morgan and Bourlard 1989"
+    smaller_is_stronger: ClassVar[str] = "epochs"
 
     epochs: Annotated[int, Range(1)]
 

@@ -19,7 +19,9 @@ class Scheme:
     Every hook is the identity; schemes override the hooks that they need. Hooks act in training only. They draw from
     the generator they are given and from nothing else, so that a scheme of strength zero leaves every other random
     stream, and with it every weight, untouched. `name` is how the scheme is chosen; `law` and `source` say, for a
-    reader, what is drawn and who says so. `mgaudit.testing.check_scheme` checks all this on the scheme's `examples`.
+    reader, what is drawn and who says so. The strength is the first option that is a number, or, where a smaller value
+    is stronger noise, the option that `smaller_is_stronger` names. `mgaudit.testing.check_scheme` checks all this on
+    the scheme's `examples`.
 
     What is `fixed` is drawn once for each example of each model, before training, and not again for each batch.
     A parameter's range stands in its type, `Annotated[float, Range(0)]`, and is checked here.
@@ -28,6 +30,7 @@ class Scheme:
     name: ClassVar[str] = "none"
     law: ClassVar[str] = "x"
     source: ClassVar[str] = "–"
+    smaller_is_stronger: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         hints = get_type_hints(type(self), include_extras=True)

@@ -18,10 +18,12 @@ from mgaudit.attacks import ATTACKS
 from mgaudit.cli.app import app
 from mgaudit.reports.results import read_result
 from mgaudit.storage.run_folder import RunFolder
-from mgaudit.targets import SCHEMES
+from mgaudit.targets import NETWORKS, QUERIES, SCHEMES
+from mgaudit.targets.datasets import DATASETS
 
 SMALL = ["--target", "mlp:hidden=16", "--examples", "200", "--models", "4", "--epochs", "3", "--jobs", "1"]
 FAST = [*SMALL, "--no-dp"]
+DATASET_NAMES = [f"{reader.name}:PATH" if reader.takes_path else reader.name for reader in DATASETS.values()]
 
 
 def mgaudit(*arguments: str) -> Any:
@@ -159,22 +161,11 @@ def test_list_names_what_there_is(kind: str) -> None:
     assert (
         names
         == {
-            "targets": {"mlp", "cnn", "two-layer", "wide-cnn", "resnet", "module:Class"},
+            "targets": {*NETWORKS, "module:Class"},
             "schemes": set(SCHEMES),
             "attacks": set(ATTACKS),
-            "queries": {"plain", "flips", "crops", "mask"},
-            "datasets": {
-                "digits",
-                "synthetic",
-                "cifar10",
-                "cifar100",
-                "mnist",
-                "fashion-mnist",
-                "folder:PATH",
-                "npz:PATH",
-                "csv:PATH",
-                "module:function",
-            },
+            "queries": set(QUERIES),
+            "datasets": {*DATASET_NAMES, "module:function"},
         }[kind]
     )
     shown = mgaudit("list", kind).stdout
@@ -202,7 +193,7 @@ def test_attacks_are_listed_with_what_they_need_what_they_cost_and_where_they_co
         (["--kappa", "nan"], "kappa must be a finite number >= 0, got nan"),
         (
             ["--target", "vit"],
-            "target must be one of mlp, cnn, two-layer, wide-cnn, resnet, module:Class of your own, got 'vit'",
+            f"target must be one of {', '.join(NETWORKS)}, module:Class of your own, got 'vit'",
         ),
         (
             ["--scheme", "mask"],
@@ -232,7 +223,10 @@ def test_attacks_are_listed_with_what_they_need_what_they_cost_and_where_they_co
             "augment flips needs images (channels, height, width), got examples of shape",
         ),
         (["--attack", "mia"], "attacks[0] must be one of lira, rmia, bavaria"),
-        (["--dataset", "cifar"], "folder:PATH, npz:PATH, csv:PATH or module:function of your own, got 'cifar'"),
+        (
+            ["--dataset", "cifar"],
+            f"dataset must be one of {', '.join(DATASET_NAMES)} or module:function of your own, got 'cifar'",
+        ),
         (["--dataset", "cifar10"], "dataset cifar10 has not been fetched"),
         (["--dataset", "csv:nowhere.csv#y"], "/nowhere.csv'; use --dataset csv:PATH or csv:PATH#COLUMN"),
         (
@@ -242,7 +236,7 @@ def test_attacks_are_listed_with_what_they_need_what_they_cost_and_where_they_co
         (["--dataset", "synthetic"], "use --target mlp for feature vectors"),
         (["--dataset", "no_such_module:data"], "cannot import the module 'no_such_module'"),
         (["--dataset", "folder:/nowhere"], "there is no folder /nowhere/train"),
-        (["--queries", "stare"], "queries must be one of plain, flips, crops, mask, got 'stare'"),
+        (["--queries", "stare"], f"queries must be one of {', '.join(QUERIES)}, got 'stare'"),
         (["--queries", "crops"], "queries.crops needs count; write crops:count=VALUE"),
         (["--queries", "mask:1"], "queries mask: count must be >= 2, got 1"),
         (["--attack", "label-only"], "the attack label-only needs several queries of each example"),

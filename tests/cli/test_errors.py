@@ -5,14 +5,15 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
 import pytest
 from typer.testing import CliRunner
 
 from mgaudit.cli.app import app
+from mgaudit.cli.options import training_option
 from mgaudit.settings.study_settings import DPAuditSettings, StudySettings
 from mgaudit.targets.training import Help, Training
 
@@ -197,3 +198,17 @@ def test_every_training_setting_with_help_is_an_option_with_its_range_and_defaul
             assert (field.name in options) == (described and field.name not in left_out), field.name
             if field.name in options and field.default is not None:
                 assert f"default: {field.default})" in options[field.name].help
+
+
+@dataclass(frozen=True)
+class Switched:
+    """A training setting that is on or off."""
+
+    nesterov: Annotated[bool, Help("Look ahead along the momentum")] = False
+
+
+def test_a_training_setting_that_is_on_or_off_is_a_switch() -> None:
+    option = training_option(fields(Switched)[0])
+    assert option is not None
+    assert option.annotation == bool | None
+    assert option.default.help == "Look ahead along the momentum (default: False)."

@@ -145,7 +145,13 @@ def test_the_same_scheme_has_the_same_colour_in_every_study() -> None:
     assert fixed[3].line != fixed[2].line
     distinct = [(colour, mark) for colour, mark in LOOKS.values()]
     assert len({colour for colour, _ in distinct}) == len({mark for _, mark in distinct}) == len(distinct)
-    assert set(LOOKS) - {"none"} == set(SCHEMES) - {"none"}
+    assert LOOKS.keys() <= SCHEMES.keys()
+
+
+def test_a_scheme_without_a_row_in_the_palette_has_a_look_that_no_other_has() -> None:
+    arms = [arm("x", name, 0.6, -0.1) for name in [*SCHEMES, "added"]]
+    arms = [one.model_copy(update={"key": one.label, "scheme": [ChoiceRecord(name=one.label)]}) for one in arms]
+    assert len({(look.colour, look.mark) for look in looks(arms)}) == len(SCHEMES) + 1
 
 
 def test_the_front_is_drawn_through_the_arms_on_it() -> None:

@@ -9,7 +9,7 @@ from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import ClassExposure
 from mgaudit.reports.table import number
 from mgaudit.reports.tables import accuracy_vs_privacy, all_metrics, by_class, most_exposed, single_targets
-from tests.fake_study import NASTY, estimate, study
+from tests.fake_study import METRICS, NASTY, estimate, study
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_the_main_table_has_a_row_for_each_arm_and_attack_with_the_numbers_of_th
     assert any("ε = 8.00 at δ = 8.81e-04" in note and "281 steps" in note for note in table.notes)
     assert any("would prove 8.90 at δ = 8.81e-04." in note for note in table.notes)
     assert any("naive adversary's shadows are trained without noise" in note for note in table.notes)
-    assert len(all_metrics(study()).rows) == 8 * 7
+    assert len(all_metrics(study()).rows) == 8 * len(METRICS)
 
 
 def test_single_targets_are_the_least_the_middling_and_the_most_vulnerable() -> None:
@@ -90,3 +90,13 @@ def test_metrics_are_shown_as_the_result_says() -> None:
     assert str(table.rows[0][4]) == "0.8 ± 0.0"
     with pytest.raises(KeyError, match="unknown"):
         told.metric("unknown")
+
+
+def test_what_guessing_gets_is_said_of_every_metric_that_is_shown() -> None:
+    told = study()
+    assert "Guessing gets AUC 0.5, a TPR equal to the FPR." in accuracy_vs_privacy(told).notes
+    (line,) = [note for note in all_metrics(told).notes if note.startswith("Guessing gets AUC 0.5,")]
+    for part in ("balanced accuracy 50 %", "advantage 0 %", "a TPR equal to the FPR"):
+        assert part in line
+    other = [facts.model_copy(update={"guessing": 0.25}) for facts in told.metric_facts]
+    assert any("advantage 25 %" in note for note in all_metrics(told.model_copy(update={"metric_facts": other})).notes)

@@ -108,3 +108,10 @@ def test_shadows_are_counted_where_models_diverged() -> None:
     text = " ".join(method(study(arms=[whole.arms[0], fewer, whole.arms[2]])))
     assert "has trained 4 to 5 shadow models" in text
     assert "has trained 5 shadow models" in " ".join(method(whole))
+
+
+def test_a_training_setting_without_words_of_its_own_is_told_by_its_name() -> None:
+    settings = study().settings
+    more = {"label_smoothing": 0.1, "stop_epoch": None, "added_steps": 0, "nesterov": True}
+    told = study(settings={**settings, "training": settings["training"] | more})
+    assert ", images augmented by crops, label smoothing 0.1, nesterov; tf32" in dict(facts(told))["Training"]

@@ -1,3 +1,4 @@
+import inspect
 from pathlib import Path
 from typing import Annotated
 
@@ -216,9 +217,9 @@ def test_examples_that_are_not_there_are_refused(examples: int) -> None:
 
 @pytest.mark.parametrize("spec", ["cifar", ":function", "module:", ""])
 def test_an_unknown_dataset_is_refused_with_a_list_of_the_known(spec: str) -> None:
-    with pytest.raises(
-        ValueError, match=f"dataset must be one of digits, .*, csv:PATH or module:function of your own, got '{spec}'"
-    ):
+    names = [f"{name}:PATH" if reader.takes_path else name for name, reader in DATASETS.items()]
+    rule = f"dataset must be one of {', '.join(names)} or module:function of your own, got '{spec}'"
+    with pytest.raises(ValueError, match=rule):
         load(spec, None, generator())
 
 
@@ -287,3 +288,29 @@ def test_the_options_of_a_dataset_are_parsed_as_those_of_every_other_choice(monk
         dataset_choice("rows:shufle=no")
     assert dataset_choice("synthetic:teacher") == dataset_choice("synthetic:kind=teacher")
     assert dataset_choice("synthetic:kind=clusters").text == "synthetic"
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_every_reader_keeps_the_contract(name: str, tmp_path: Path) -> None:
+    reader = DATASETS[name]
+    parameters = inspect.signature(reader.read).parameters.values()
+    options = [parameter for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    others = [parameter.name for parameter in parameters if parameter not in options]
+    assert reader.name == name
+    assert others == [*["path"] * reader.takes_path, "examples", "generator"]
+    assert all(option.default is not option.empty and option.annotation is not option.empty for option in options)
+    assert len(inspect.getdoc(reader.read) or "") > 20
+    if reader.takes_path:
+        with pytest.raises(UsageError, match=f"^dataset.{name} needs a path; write {name}:PATH$"):
+            load(name, None, generator())
+        with pytest.raises(FileNotFoundError, match=f"{tmp_path}/nowhere"):
+            load(f"{name}:{tmp_path}/nowhere", None, generator())
+    elif reader.published is not None:  # there are no files in the cache of the tests
+        with pytest.raises(FileNotFoundError, match=f"mgaudit data fetch {name}"):
+            load(name, None, generator())
+    else:
+        draw = [load(name, 60, generator()) for _ in range(2)]
+        assert draw[0].digest() == draw[1].digest()
+        assert draw[0].name.startswith(name)
+        assert len(draw[0].inputs) == 60
+        assert draw[0].digest() != load(name, 60, np.random.default_rng(1)).digest()

@@ -98,6 +98,7 @@ def of_the_stack(self: Shift, weights: dict[str, Tensor], step: int, epoch: floa
         (int, "must be a class that extends Scheme"),
         (Nameless, "must state its name"),
         (Unbounded, "must give by a default or a range"),
+        (own("eight", smaller_is_stronger="steps"), "must name an option in smaller_is_stronger, got 'steps'"),
         (WithoutExamples, r"must override the class method examples\(\)"),
         (own("one", inputs=lambda self, x, generator: x + 1), "must train the very weights of plain training"),
         (own("two", inputs=drawing_always), r"must draw nothing at strength zero, and draws from .*\['inputs'\]"),
