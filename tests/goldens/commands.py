@@ -107,7 +107,10 @@ COMMANDS = (
             *("--models", "2", "--epochs", "2", "--batch-size", "32", *MACHINE),
         ),
     ),
-    GoldenCommand("reproduce", ("reproduce", "gaussian-masking/fig1a", "--jobs", "2", "--out", "runs", "--quiet", "--format", "markdown")),
+    GoldenCommand(
+        "reproduce",
+        ("reproduce", "gaussian-masking/fig1a", "--jobs", "2", "--out", "runs", "--quiet", "--format", "markdown"),
+    ),
     GoldenCommand(
         "folder",
         (
@@ -137,7 +140,9 @@ def run_all(folder: Path) -> dict[str, Any]:
     """
     environment = {**os.environ, **SAME_KERNELS, "PYTHONPATH": str(ROOT)}
     code = "import sys; from tests.goldens.commands import run_here; run_here(sys.argv[1])"
-    subprocess.run([sys.executable, "-c", code, str(folder)], cwd=ROOT, env=environment, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-c", code, str(folder)], cwd=ROOT, env=environment, check=True, capture_output=True
+    )
     return {command.name: _values(folder / command.name / "runs") for command in COMMANDS}
 
 
