@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+LONGEST_VALUE = 1000  # characters of a value that a message shows
+
 
 class UsageError(ValueError):
     """A mistake of the user: an argument whose value breaks a rule. It is one line and leads to exit code 2.
@@ -22,7 +24,7 @@ class UsageError(ValueError):
         self.rule = rule
         self.value = value
         self.way_out = way_out
-        got = "" if value is None else f", got {value}"
+        got = "" if value is None else f", got {_shortened(value)}"
         super().__init__(_one_line(f"{key} {rule}{got}{f'; {way_out}' if way_out else ''}"))
 
     def __reduce__(self) -> tuple[type["UsageError"], tuple[str, str, str | None, str]]:
@@ -44,6 +46,10 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     by_lower_case = {candidate.lower(): candidate for candidate in known}
     nearest = get_close_matches(name.lower(), by_lower_case, n=1)
     return f"did you mean {by_lower_case[nearest[0]]!r}?" if nearest else ""
+
+
+def _shortened(value: str) -> str:
+    return value if len(value) <= LONGEST_VALUE else f"{value[:LONGEST_VALUE]}… ({len(value)} characters)"
 
 
 def _one_line(message: str) -> str:

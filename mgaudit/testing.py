@@ -1,4 +1,4 @@
-"""The contracts of attacks and schemes, for those of the user's own: what every one that is built in keeps.
+"""The contracts of attacks, networks and schemes, for those of the user's own: what every one that is built in keeps.
 
 Each check takes seconds, on small made-up data, and raises AssertionError with one line that names the rule.
 """
@@ -12,10 +12,13 @@ from scipy.stats import norm
 
 from mgaudit.attacks import Attack, Observations
 from mgaudit.attacks.metrics import roc
+from mgaudit.errors import UsageError
 from mgaudit.study.extras import EXTRAS, extras_in
+from mgaudit.targets.contract import check_per_example_gradients, check_stack, check_target
+from mgaudit.targets.fitting.recipe import Target
 from mgaudit.targets.scheme_contract import check_scheme
 
-__all__ = ["check_attack", "check_scheme", "observations_of", "planted"]
+__all__ = ["check_attack", "check_network", "check_scheme", "observations_of", "planted"]
 
 # On phi = N(difficulty, 1) + 1.5 for members, over two queries. Nothing beats those who know the difficulty: they see a
 # shift of 1.5 in noise of variance 1/2, an AUC of cdf(1.5). Who does not know it has 9 more of variance.
@@ -65,6 +68,24 @@ def check_attack(attack: Attack) -> None:
     _check_power(attack)
     for models in (4, 8):
         check_null(attack, planted(models, 1000, 0.0, np.random.default_rng(models), queries=2, classes=3))
+
+
+def check_network(network: Target, input_shape: tuple[int, ...] = (1, 8, 8), classes: int = 3) -> None:
+    """Raises AssertionError, with one line that names the rule, where a network breaks the contract.
+
+    `network(input_shape, classes)` builds it. Its logits are finite, depend on nothing but the example and are the same
+    in training mode and at evaluation; the seed determines its weights and the state_dict holds them. Models can be
+    trained in a stack, and Opacus computes the norms of its per-example gradients correctly.
+
+    >>> from mgaudit.targets.networks.mlp import MLP
+    >>> check_network(MLP)
+    """
+    name = getattr(network, "__name__", repr(network))
+    try:
+        for check in (check_target, check_stack, check_per_example_gradients):
+            check(name, network, input_shape, classes)
+    except UsageError as error:
+        raise AssertionError(str(error)) from error
 
 
 def check_null(

@@ -1,16 +1,17 @@
 """The arrays of a study: how each is named, and how they are written and read."""
 
 import io
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mgaudit.errors import UsageError
+
 ARRAYS_FILE = "arrays.npz"
+RUN_AGAIN = "run it again"
 
 # By name: `membership`, `labels` and `roc_fpr` of the study, and those of its arms, which `array_name` names.
 Arrays = dict[str, NDArray[Any]]
@@ -60,11 +61,11 @@ def arrays_to_bytes(studies: Sequence[Arrays]) -> bytes:
 def read_arrays(folder: Path, studies: int) -> list[Arrays]:
     """Returns the arrays of each of the studies in a run folder.
 
-    Raises FileNotFoundError where the file is missing, ValueError where it cannot be read.
+    Raises UsageError where the file is missing or cannot be read.
     """
     path = folder / ARRAYS_FILE
     if not path.is_file():
-        raise FileNotFoundError(f"{folder} is not complete: {ARRAYS_FILE} is missing; run it again")
+        raise UsageError(str(folder), f"is not complete: {ARRAYS_FILE} is missing", None, RUN_AGAIN)
     arrays: list[Arrays] = [{} for _ in range(studies)]
     try:
         with path.open("rb") as file:
@@ -72,6 +73,6 @@ def read_arrays(folder: Path, studies: int) -> list[Arrays]:
             for name in archive.files:
                 study, _, rest = name.partition("/")
                 arrays[int(study.removeprefix("study"))][rest] = archive[name]
-    except (ValueError, AttributeError, EOFError, IndexError, BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path} cannot be read: {error}; run it again") from error
+    except Exception as error:  # numpy and zipfile raise a dozen kinds for damaged files
+        raise UsageError(str(path), f"cannot be read: {type(error).__name__}: {error}", None, RUN_AGAIN) from error
     return arrays

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from mgaudit.errors import UsageError
 from mgaudit.reports.record import Record
 
 REPRODUCTION_FILE = "reproduction.json"
@@ -81,12 +82,13 @@ class PaperResult(Record):
 def read_paper(folder: Path) -> PaperResult | None:
     """Returns the result that is kept in a run folder; None where it is the folder of something else.
 
-    Raises ValueError where it cannot be read.
+    Raises UsageError where it cannot be read.
     """
     path = folder / REPRODUCTION_FILE
     if not path.is_file():
         return None
     try:
         return PaperResult.model_validate_json(path.read_text(encoding="utf-8"))
-    except (ValidationError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be read as the result of a paper; make it again") from error
+    except (ValidationError, UnicodeDecodeError, RecursionError) as error:
+        rule = "cannot be read as the result of a paper"
+        raise UsageError(str(path), rule, None, "run the reproduction again") from error

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import tomli_w
 from pydantic import Field, ValidationError
 
-from mgaudit.reports.arrays import Arrays, read_arrays
+from mgaudit.errors import UsageError
+from mgaudit.reports.arrays import ARRAYS_FILE, RUN_AGAIN, Arrays, array_name, read_arrays
 from mgaudit.reports.findings import Analysis
 from mgaudit.reports.record import ChoiceRecord, Estimate, NamedChoice, Record
 
@@ -138,7 +140,7 @@ class AuditResult(Record):
     delta: float
     guesses: int
     epsilon_provable: float
-    attacks: list[AttackResult]
+    attacks: Annotated[list[AttackResult], Field(min_length=1)]
     power: list[PowerPoint]
     most_exposed: list[ExposedExample]
     by_class: list[ClassExposure]
@@ -261,7 +263,7 @@ class StudyResult(Record):
     dataset: DatasetSummary
     extras: dict[str, str]
     metric_facts: list[MetricFacts]
-    arms: list[AuditResult]
+    arms: Annotated[list[AuditResult], Field(min_length=1)]
     lost: list[LostArm]
     analysis: Analysis
     provenance: Provenance
@@ -320,35 +322,64 @@ def _without_none(table: dict[str, Any]) -> dict[str, Any]:
 def read_result(folder: Path) -> tuple[Result, list[Arrays]]:
     """Returns the result of a run folder and the arrays of each of its studies.
 
-    Raises FileNotFoundError where it is not one, ValueError where its result cannot be read.
+    Raises UsageError where it is not one, and where its result or its arrays cannot be read.
     """
     path = folder / RESULT_FILE
     if not path.is_file():
-        raise FileNotFoundError(
-            f"{folder} is not the folder of a study: there is no {RESULT_FILE} in it; `mgaudit run` and `mgaudit "
-            "compare` make such folders"
-        )
+        rule = f"must be the folder of a study, and there is no {RESULT_FILE} in it"
+        raise UsageError(str(folder), rule, None, "`mgaudit run` and `mgaudit compare` make such folders")
     try:
         result = _parsed(path.read_text(encoding="utf-8"))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"{path} cannot be read: {place}: {first['msg']}") from error
-    except ValueError as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
-    return result, read_arrays(folder, len(result.studies))
+        raise UsageError(str(path), f"cannot be read: {place}: {first['msg']}", None, RUN_AGAIN) from error
+    except UsageError as error:
+        raise error.inside(str(path)) from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(str(path), f"cannot be read: {error}", None, RUN_AGAIN) from error
+    studies = read_arrays(folder, len(result.studies))
+    for study, arrays in zip(result.studies, studies, strict=True):
+        misfit = _misfit(study, arrays)
+        if misfit is not None:
+            raise UsageError(str(folder / ARRAYS_FILE), f"must fit the result beside it: {misfit}", None, RUN_AGAIN)
+    return result, studies
+
+
+def _misfit(study: StudyResult, arrays: Arrays) -> str | None:
+    """Returns what of a result or its arrays is missing or has another shape, if anything has."""
+    examples = study.dataset.examples
+    membership = arrays.get("membership")
+    if not isinstance(membership, np.ndarray) or membership.shape[1:] != (examples,):
+        return f"membership must be (models, {examples})"
+    if not all(isinstance(study.settings.get(name), int) for name in ("models", "seed")):
+        return "its settings must have models and seed"
+    metrics = {facts.name for facts in study.metric_facts} | {"auc"}
+    for index, arm in enumerate(study.arms):
+        samples = [array_name(index, "test_accuracy", "per_target")]
+        for attack in arm.attacks:
+            if metrics - attack.metrics.keys() or len(metrics) != len(study.metric_facts):
+                return f"the metrics of {attack.name} must be {', '.join(sorted(metrics))}"
+            if not all(0 <= target < len(membership) for target in attack.targets):
+                return f"the targets of {attack.name} must be models, 0..{len(membership) - 1}"
+            scores = arrays.get(array_name(index, attack.name, "scores"))
+            if not isinstance(scores, np.ndarray) or scores.shape != (len(attack.targets), examples):
+                return f"the scores of {attack.name} must be ({len(attack.targets)}, {examples})"
+            samples.append(array_name(index, attack.name, "auc", "per_target"))
+        absent = [name for name in samples if name not in arrays]
+        if absent:
+            return f"the array {absent[0]} is missing"
+    return None
 
 
 def _parsed(text: str) -> Result:
     content = json.loads(text)
     version = content.get("schema_version") if isinstance(content, dict) else None
     if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise ValueError(
-            f"it has schema version {version} and this mgaudit reads up to {SCHEMA_VERSION}; update mgaudit"
-        )
+        rule = f"has schema version {version}, and this mgaudit reads up to {SCHEMA_VERSION}"
+        raise UsageError("", rule, None, "update mgaudit")
     if isinstance(version, int) and version < SCHEMA_VERSION:
-        raise ValueError(
-            f"it has schema version {version} of an earlier mgaudit, and this one reads {SCHEMA_VERSION}; run it "
-            "again with --settings (models that the cache still holds are not trained again)"
-        )
+        rule = f"has schema version {version} of an earlier mgaudit, and this one reads {SCHEMA_VERSION}"
+        way_out = "run it again with --settings (models that the cache still holds are not trained again)"
+        raise UsageError("", rule, None, way_out)
     return Result.model_validate(content)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from decimal import ROUND_CEILING, Context, Decimal
 
+from mgaudit.errors import UsageError
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import AttackResult, AuditResult, ClassExposure, MetricFacts, StudyResult
@@ -229,10 +230,12 @@ def by_class(study: StudyResult) -> Table:
 
 
 def check_all_have(study: StudyResult, part: str) -> None:
-    """Raises ValueError where an arm lacks a part of the result: a table must not leave it out in silence."""
+    """Raises UsageError where an arm lacks a part of the result: a table must not leave it out in silence."""
     for arm in study.arms:
         if not getattr(arm, part):
-            raise ValueError(f"the result has no {part} of the arm {arm.label}; its run is not whole, run it again")
+            raise UsageError(
+                f"the arm {arm.label}", f"has no {part} in the result: its run is not whole", None, "run it again"
+            )
 
 
 def _auc_or_zero(one: ClassExposure) -> float:

@@ -2,12 +2,14 @@
 
 import torch
 
+from mgaudit.errors import UsageError
+
 
 def choose_device(requested: str) -> str:
-    """Returns "cuda" or "cpu" for "auto", "cuda" or "cpu". Raises ValueError for a GPU that is not there."""
+    """Returns "cuda" or "cpu" for "auto", "cuda" or "cpu". Raises UsageError for a GPU that is not there."""
     available = torch.cuda.is_available()
     if requested == "cuda" and not available:
-        raise ValueError("device cuda was asked for, but torch finds no GPU; use --device cpu or --device auto")
+        raise UsageError("device", "must be cpu or auto, because torch finds no GPU", "cuda", "use --device auto")
     return "cuda" if available and requested != "cpu" else "cpu"
 
 

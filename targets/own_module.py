@@ -6,6 +6,9 @@ from pathlib import Path
 from traceback import extract_tb
 from types import ModuleType
 
+# What code of others may raise: anything, also by sys.exit, which must not end mgaudit without a word.
+RAISED = (Exception, SystemExit)
+
 MACHINERY = (__file__, importlib.__file__, "<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>")
 
 
@@ -21,17 +24,18 @@ def imported(name: str) -> ModuleType:
     return importlib.import_module(name)
 
 
-def told(error: Exception) -> str:
+def told(error: BaseException) -> str:
     """Returns what was raised in one line."""
-    return f"{type(error).__name__}: {one_line(error)}"
+    message = " ".join(str(error).split())
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
-def told_with_place(error: Exception) -> str:
+def told_with_place(error: BaseException) -> str:
     """Returns what was raised in one line, with the line of the user's code that raised it."""
     frames = [frame for frame in extract_tb(error.__traceback__)[1:] if frame.filename not in MACHINERY]
     return f"{told(error)} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else told(error)
 
 
-def one_line(error: Exception) -> str:
-    """Returns the message without its line breaks."""
-    return " ".join(str(error).split())
+def one_line(error: BaseException) -> str:
+    """Returns the message without its line breaks, or the name of the exception where there is no message."""
+    return " ".join(str(error).split()) or type(error).__name__

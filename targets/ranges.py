@@ -4,6 +4,13 @@ import math
 from dataclasses import dataclass
 from typing import Any, get_args
 
+MOST_BITS = 63  # of a whole number, as in TOML; numpy and torch hold no larger ones
+
+
+def fits_64_bits(value: object) -> bool:
+    """Returns whether a value is not a whole number that is too large to be computed with."""
+    return not isinstance(value, int) or value.bit_length() <= MOST_BITS
+
 
 @dataclass(frozen=True)
 class Range:
@@ -23,7 +30,9 @@ class Range:
     def __contains__(self, value: float) -> bool:
         above = value > self.low if self.low_open else value >= self.low
         below = value < self.high if self.high_open else value <= self.high
-        return math.isfinite(value) and above and below
+        return (
+            above and below and (isinstance(value, int) or math.isfinite(value))
+        )  # an int may be too large for a float
 
     def __str__(self) -> str:
         text = f"{'>' if self.low_open else '>='} {self.low:g}"

@@ -5,7 +5,7 @@ from dataclasses import Field, dataclass, fields
 from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
 
 from mgaudit.errors import UsageError
-from mgaudit.targets.ranges import Range, range_in
+from mgaudit.targets.ranges import Range, fits_64_bits, range_in
 
 Augment = Literal["none", "flips", "crops"]
 Precision = Literal["float32", "tf32", "bf16"]
@@ -122,6 +122,8 @@ def choices(hint: Any) -> tuple[Any, ...]:
 
 def _check(field: "Field[Any]", value: Any) -> None:
     """Raises UsageError for a value that the type of its field does not allow."""
+    if not fits_64_bits(value):
+        raise UsageError(field.name, "must be a whole number of at most 64 bits", f"one of {value.bit_length()} bits")
     allowed, limits = choices(field.type), range_in(field.type)
     if allowed and value not in allowed:
         raise UsageError(field.name, f"must be one of {', '.join(allowed)}", repr(value))

@@ -2,15 +2,18 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from importlib.metadata import EntryPoint
 from typing import Any
 
 from mgaudit.attacks import ATTACKS, Attack
 from mgaudit.papers.registry import PAPERS
 from mgaudit.settings.choices import allowed, types
+from mgaudit.settings.plugins import package, plugins
 from mgaudit.targets import NETWORKS, QUERIES, SCHEMES
 from mgaudit.targets.datasets import DATASETS, OWN
 from mgaudit.targets.schemes import Scheme
 
+OF_PACKAGES = {"targets": "target", "schemes": "scheme", "attacks": "attack", "datasets": "dataset"}
 OF_READERS = ("path", "module", "function", "examples", "generator")  # what is not an option
 
 Entry = dict[str, str]
@@ -24,7 +27,7 @@ OWN_NETWORK = {
 
 
 def catalogue() -> dict[str, list[Entry]]:
-    """Returns the entries of every registry.
+    """Returns the entries of every registry, and then those of installed packages.
 
     Each has a name, its options with their defaults and ranges, and a summary; attacks have needs, cost and source as
     well, schemes law and source.
@@ -40,8 +43,16 @@ def catalogue() -> dict[str, list[Entry]]:
         kind: [_entry(name, entry, supplied) for name, entry in registry.items()]
         for kind, (registry, supplied) in registries.items()
     }
+    for kind, group in OF_PACKAGES.items():
+        listed[kind] += [_installed(entry) for entry in plugins(group, registries[kind][0]).values()]
     listed["targets"].append(OWN_NETWORK)
     return listed
+
+
+def _installed(entry: EntryPoint) -> Entry:
+    """Returns the entry of an installed package, which is not imported for that."""
+    summary = f"From the package {package(entry)}: {entry.value}."
+    return {"name": entry.name, "options": "its own", "summary": summary}
 
 
 def papers() -> list[Entry]:

@@ -17,6 +17,7 @@ from mgaudit.cli.bars import Shown
 from mgaudit.cli.console import err
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.storage.run_folder import LOG_FILE, RunFolder
+from mgaudit.targets.own_module import RAISED
 
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 UNWRITABLE = "error: the output cannot be written to stdout ({}); free disk space, or write it to another place"
@@ -36,12 +37,16 @@ class Commands(TyperGroup):
         except typer.Abort:
             print_error("interrupted")
             code = INTERRUPTED
+        except SystemExit as error:
+            if isinstance(error.__context__, OSError):  # a closed pipe, which ends click without a word
+                raise
+            code = _ended_by(error)
         except Exception as error:
             code = _ended_by(error)
         sys.exit(_after_flush(code if isinstance(code, int) else 0))
 
 
-def _ended_by(error: Exception) -> int:
+def _ended_by(error: BaseException) -> int:
     """Prints the line of an error that no command has handled, and returns the exit code."""
     if hasattr(error, "format_message"):  # what typer raises for the arguments that it parses
         return _ended_by_arguments(error)
@@ -85,7 +90,7 @@ def user_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         print_error("interrupted")
         raise typer.Exit(INTERRUPTED) from None
-    except (ValueError, OSError) as error:
+    except (UsageError, OSError) as error:
         print_error(f"error: {described(error)}")
         raise typer.Exit(WRONG_USAGE) from None
 
@@ -108,13 +113,13 @@ def logged_in(folder: RunFolder, progress: Shown, what: str = "the audit", kept:
         folder.discard_if_unfinished()
         print_error(f"error: {error}")
         raise typer.Exit(WRONG_USAGE) from None
-    except Exception as error:
+    except RAISED as error:
         lines = [*progress.lines, traceback.format_exc()]
         print_error(f"error: {what} failed: {described(error, folder)}; {_log_of(lines, folder)}")
         raise typer.Exit(FAILED) from error
 
 
-def described(error: Exception, folder: RunFolder | None = None) -> str:
+def described(error: BaseException, folder: RunFolder | None = None) -> str:
     """Returns the error as one line: its message, after its type where the message alone says little.
 
     Of an error of the file system it names the file, or else the folders that a run writes to.

@@ -8,6 +8,7 @@ import typer
 from mgaudit.cli.console import print_paths, print_result
 from mgaudit.cli.ending import user_errors
 from mgaudit.cli.options import OutOption, QuietOption, chosen_formats
+from mgaudit.errors import UsageError
 from mgaudit.reports.formats.render import DEFAULT_FORMATS, FORMATS
 from mgaudit.reports.reproduction import read_paper
 from mgaudit.reports.results import read_result
@@ -51,7 +52,8 @@ def report(
             folder = RunFolder.find(run_folders[0], runs)
             paper = read_paper(folder.path)
             if paper is not None:
-                raise ValueError(f"{folder.path} holds a paper made again, whose reports come from: {paper.command}")
+                rule = "must be the folder of a study, and is that of a reproduced paper"
+                raise UsageError(str(folder.path), rule, None, f"its reports come from: {paper.command}")
             result, _ = read_result(folder.path)
             paths = folder.write_reports(formats, out_folder)
         else:

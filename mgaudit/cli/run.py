@@ -26,6 +26,7 @@ from mgaudit.cli.options import (
     edited,
     with_training_options,
 )
+from mgaudit.errors import UsageError
 from mgaudit.reports.formats.render import DEFAULT_FORMATS
 from mgaudit.reports.results import Result
 from mgaudit.storage.run_folder import RunFolder
@@ -96,7 +97,7 @@ def run(
 def _audited(kappa: float | None, scheme: str | None) -> str | None:
     """Returns the scheme to audit, None where the settings say it."""
     if kappa is not None and scheme is not None:
-        raise ValueError("--kappa and --scheme both name the noise to audit; give one of them")
+        raise UsageError("--kappa and --scheme", "both name the noise to audit", None, "give one of them")
     return scheme if kappa is None else f"gaussian-mask:kappa={kappa:.15g}"
 
 

@@ -10,13 +10,13 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
+from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun
 from mgaudit.papers.paper import Paper, PaperFigure, Workshop
 from mgaudit.papers.registry import PAPERS
@@ -64,17 +64,19 @@ def _own_code_sha256() -> str:
 def plan_papers(wanted: Sequence[str], full: bool, dataset: str | None) -> list[PaperPlan]:
     """Returns what to make: all papers, or those that are `wanted` as PAPER or PAPER/FIGURE.
 
-    `dataset` takes the place of the images in the settings of figures that use some. Raises ValueError for what there
+    `dataset` takes the place of the images in the settings of figures that use some. Raises UsageError for what there
     is not, with the nearest that there is, and for data that cannot be loaded.
     """
     chosen: dict[str, list[str]] = {}
     for text in wanted or list(PAPERS):
         key, _, figure = text.partition("/")
         if key not in PAPERS:
-            raise ValueError(_no_such("paper", key, list(PAPERS)))
+            raise UsageError("paper", f"must be one of {', '.join(PAPERS)}", repr(key), did_you_mean(key, PAPERS))
         known = [one.key for one in PAPERS[key].figures]
         if figure and figure not in known:
-            raise ValueError(_no_such(f"figure of {key}", figure, known))
+            raise UsageError(
+                f"figure of {key}", f"must be one of {', '.join(known)}", repr(figure), did_you_mean(figure, known)
+            )
         chosen.setdefault(key, []).extend([figure] if figure else known)
     dataset = None if dataset is None else dataset_of_option(dataset).text
     scale = "full" if full else "quick"
@@ -94,12 +96,6 @@ def plan_papers(wanted: Sequence[str], full: bool, dataset: str | None) -> list[
         command = " ".join(["mgaudit reproduce", *names, f"--{scale}", *images])
         plans.append(PaperPlan(PAPERS[key], figures, full, settings, command))
     return plans
-
-
-def _no_such(what: str, name: str, known: list[str]) -> str:
-    near = get_close_matches(name, known, n=1)
-    line = f"there is no {what} {name!r}; there are {', '.join(known)}"
-    return f"{line}; did you mean {near[0]!r}?" if near else line
 
 
 def reproduce(plan: PaperPlan, workshop: Workshop) -> tuple[PaperResult, dict[str, Figure]]:

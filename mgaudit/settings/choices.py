@@ -17,8 +17,8 @@ from pydantic import TypeAdapter, ValidationError
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.settings.own_code import own_class, source_sha256
 from mgaudit.settings.plugins import plugin_class, plugins
-from mgaudit.targets.own_module import told
-from mgaudit.targets.schemes.ranges import range_in
+from mgaudit.targets.own_module import RAISED, one_line, told
+from mgaudit.targets.ranges import fits_64_bits, range_in
 
 OWN = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):(?P<name>[A-Za-z_]\w*)(?::(?P<options>.*))?")
 
@@ -69,16 +69,23 @@ class Entry:
     @cached_property
     def parameters(self) -> dict[str, inspect.Parameter]:
         """The options of the entry, by name."""
+        try:
+            parameters = inspect.signature(self.build).parameters
+        except ValueError as error:  # of a class whose constructor is no Python code
+            raise UsageError("", f"must have a constructor with a signature: {told(error)}") from error
         return {
             key: parameter
-            for key, parameter in inspect.signature(self.build).parameters.items()
+            for key, parameter in parameters.items()
             if key not in self.supplied and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
         }
 
     @cached_property
     def hints(self) -> dict[str, Any]:
         """The types of the options."""
-        return types(self.build)
+        try:
+            return types(self.build)
+        except Exception as error:  # annotations of a user's class may be anything
+            raise UsageError("", f"must have annotations that Python can evaluate: {told(error)}") from error
 
     def chosen(self, options: Mapping[str, object]) -> Choice:
         """Returns the choice of these options, values or their texts; it has been built.
@@ -110,8 +117,8 @@ class Entry:
         except UsageError:
             raise
         except ValueError as error:
-            raise UsageError("", str(error)) from error
-        except Exception as error:  # whatever a user's class may raise
+            raise UsageError("", f"cannot be built: {one_line(error)}") from error
+        except RAISED as error:
             if OWN.fullmatch(self.name) is None and not _is_foreign(self.build):
                 raise
             raise UsageError("", f"cannot be built: {told(error)}") from error
@@ -234,10 +241,16 @@ def allowed(hint: Any) -> str:
 def _converted(key: str, hint: Any, text: str) -> Any:
     raw: Any = text.split("x") if get_origin(hint) is tuple else text
     try:
-        value = TypeAdapter(hint).validate_python(raw)
+        adapter: TypeAdapter[Any] = TypeAdapter(hint)
+    except Exception as error:  # pydantic knows no text for the type that a user's class states
+        raise UsageError(key, f"must have a type that can be written as text: {told(error)}") from error
+    try:
+        value = adapter.validate_python(raw)
     except ValidationError as error:
         rule = error.errors()[0]["msg"].removeprefix("Input should be ")
         raise UsageError(key, f"must be {rule}", repr(text)) from error
+    if not fits_64_bits(value):
+        raise UsageError(key, "must be a whole number of at most 64 bits", f"one of {value.bit_length()} bits")
     span = range_in(hint)
     if span is not None and value is not None and value not in span:
         raise UsageError(key, f"must be a finite number {span}", text)

@@ -8,8 +8,10 @@ import numpy as np
 
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.settings.choices import OWN, Choice, parse
+from mgaudit.settings.plugins import plugin_reader, plugins
 from mgaudit.targets import datasets
 from mgaudit.targets.datasets import DATASETS, Dataset, Reader
+from mgaudit.targets.own_module import told
 
 SUPPLIED = ("examples", "generator")
 
@@ -25,7 +27,11 @@ class DatasetChoice(Choice):
 
     def load(self, examples: int | None, generator: np.random.Generator) -> Dataset:
         """Returns the dataset, with so many of its examples. Raises what `Reader.load` raises."""
-        dataset: Dataset = self.built(examples, generator)
+        try:
+            dataset: Dataset = self.built(examples, generator)
+        except MemoryError as error:
+            way_out = "make it smaller, or use another machine"
+            raise UsageError(f"dataset {self.text}", f"must fit into memory: {told(error)}", None, way_out) from error
         return dataset
 
 
@@ -36,7 +42,10 @@ def dataset_choice(value: object) -> DatasetChoice:
     if not isinstance(value, str):
         raise UsageError("", "must be the text of a dataset", repr(value))
     name, _, rest = value.strip().partition(":")
+    installed = plugins("dataset", DATASETS)  # refuses a name that is built in, too
     reader = DATASETS.get(name)
+    if reader is None and name in installed:
+        reader = plugin_reader(installed[name])
     if reader is not None and reader.takes_path:
         return _of_path(reader, rest)
     if reader is not None:
@@ -44,9 +53,9 @@ def dataset_choice(value: object) -> DatasetChoice:
         return DatasetChoice(name, choice.options, reader.read, partial(reader.load, **choice.options))
     match = OWN.fullmatch(value.strip())
     if match is None or match["options"] is not None:
-        known = [f"{one.name}:PATH" if one.takes_path else one.name for one in DATASETS.values()]
-        rule = f"must be one of {', '.join(known)} or {datasets.OWN.name} of your own"
-        raise UsageError("", rule, repr(value), did_you_mean(name, DATASETS))
+        known = [f"{built_in.name}:PATH" if built_in.takes_path else built_in.name for built_in in DATASETS.values()]
+        rule = f"must be one of {', '.join([*known, *installed])} or {datasets.OWN.name} of your own"
+        raise UsageError("", rule, repr(value), did_you_mean(name, [*DATASETS, *installed]))
     own = partial(datasets.OWN.load, module=match["module"], function=match["name"])
     return DatasetChoice(match.string, {}, datasets.OWN.read, own)
 
@@ -54,7 +63,11 @@ def dataset_choice(value: object) -> DatasetChoice:
 def _of_path(reader: Reader, path: str) -> DatasetChoice:
     if not path:
         raise UsageError(reader.name, "needs a path", None, f"write {reader.name}:PATH")
-    absolute = str(Path(path).expanduser().absolute())
+    try:
+        absolute = str(Path(path).expanduser().absolute())
+        absolute.encode()
+    except (UnicodeEncodeError, RuntimeError) as error:  # settings are UTF-8; and there may be no such user's home
+        raise UsageError(reader.name, f"must have a path in UTF-8 that can be found ({error})", repr(path)) from error
     return DatasetChoice(reader.name, {"path": absolute}, reader.read, partial(reader.load, path=absolute))
 
 

@@ -123,7 +123,10 @@ def edited_grid(values: dict[str, Any], changes: Mapping[str, Any], training: Ma
     if "stack" in changes:
         replaced |= {"stacks"}
     kept = {key: value for key, value in values.items() if key not in replaced}
-    grid = _grid(kept | changes | {"training": values.get("training", {}) | training})
+    table = values.get("training", {})
+    if not isinstance(table, dict):
+        raise UsageError("training", "must be a table", repr(table), "write its settings under [training]")
+    grid = _grid(kept | changes | {"training": table | training})
     if "schemes" in changes:
         grid = grid.model_copy(update={"notes": {arm: grid.notes[arm] for arm in grid.schemes if arm in grid.notes}})
     _refuse_loose_ends("notes", map(str, grid.notes), map(str, grid.schemes), "an arm")

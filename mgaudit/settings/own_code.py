@@ -7,18 +7,18 @@ from functools import cache
 from pathlib import Path
 
 from mgaudit.errors import UsageError
-from mgaudit.targets.own_module import imported, told
+from mgaudit.targets.own_module import RAISED, imported, told
 
 
 def own_class(kind: str, base: type, module: str, name: str) -> type:
     """Returns the class `name` of `module`, which is imported with the current folder on the path.
 
-    Raises ValueError where there is no such class or it does not extend `base`.
+    Raises UsageError where there is no such class or it does not extend `base`.
     """
     key = f"{module}:{name}"
     try:
         found = getattr(imported(module), name, None)
-    except Exception as error:  # whatever the user's module may raise
+    except RAISED as error:
         way_out = f"start mgaudit in its folder, or choose from `mgaudit list {kind}s`"
         raise UsageError(key, f"cannot be imported ({told(error)})", None, way_out) from error
     if found is None:
@@ -41,5 +41,14 @@ def source_sha256(own: type) -> str:
     sha = hashlib.sha256()
     for one in own.__mro__:
         if one.__module__ != "builtins":
-            sha.update(Path(inspect.getfile(one)).read_bytes())
+            sha.update(_source(one))
     return sha.hexdigest()
+
+
+def _source(own: type) -> bytes:
+    try:
+        return Path(inspect.getfile(own)).read_bytes()
+    except (TypeError, OSError) as error:
+        key = f"{own.__module__}:{own.__qualname__}"
+        rule = f"must be defined in a file, so that an edited class can be told from the old one ({told(error)})"
+        raise UsageError(key, rule, None, "define the class in a Python file") from error

@@ -5,7 +5,8 @@ A package registers a class in its pyproject.toml:
     [project.entry-points."mgaudit.attacks"]
     my-attack = "my_package.attack:MyAttack"
 
-The class is imported only when it is chosen.
+A dataset is a `Reader`, or a function without arguments that returns one as `module:function` does. What an entry point
+names is imported only when it is chosen.
 """
 
 import sys
@@ -15,7 +16,8 @@ from importlib.metadata import EntryPoint, entry_points
 
 from mgaudit.errors import UsageError
 from mgaudit.settings.own_code import source_sha256
-from mgaudit.targets.own_module import told
+from mgaudit.targets.datasets import Reader, reader_of
+from mgaudit.targets.own_module import RAISED, told
 
 GROUPS = {
     "attack": "mgaudit.attacks",
@@ -59,13 +61,27 @@ def plugin_class(kind: str, base: type, entry: EntryPoint) -> type:
     """Imports and returns the class. Raises UsageError where there is none or it does not extend `base`."""
     key = f"{kind} {entry.name}"
     repair = f"repair or uninstall the package {package(entry)}"
-    try:
-        loaded = entry.load()
-    except Exception as error:  # whatever the package may raise
-        raise UsageError(key, f"cannot be imported from {entry.value} ({told(error)})", way_out=repair) from error
+    loaded = _loaded(kind, entry)
     if not (isinstance(loaded, type) and issubclass(loaded, base)):
         rule = f"must be a class that extends {base.__module__}.{base.__qualname__}"
         raise UsageError(key, rule, repr(loaded), repair)
     plugin: type = loaded
     source_sha256(plugin)  # at once, before the file can be edited
     return plugin
+
+
+def plugin_reader(entry: EntryPoint) -> Reader:
+    """Imports and returns the reader of a dataset. Raises UsageError where there is none."""
+    return reader_of(entry.name, _loaded("dataset", entry))
+
+
+def _loaded(kind: str, entry: EntryPoint) -> object:
+    """Imports and returns what an entry point names. Raises UsageError where it cannot be imported."""
+    try:
+        return entry.load()
+    except RAISED as error:
+        raise UsageError(
+            f"{kind} {entry.name}",
+            f"cannot be imported from {entry.value} ({told(error)})",
+            way_out=f"repair or uninstall the package {package(entry)}",
+        ) from error

@@ -6,19 +6,22 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from mgaudit.errors import UsageError
+
 STUDIES_FOLDER = Path("studies")
 
 
 def study_values(study: Path) -> dict[str, Any]:
-    """Returns the values in a study file. Raises ValueError where there is none, or where it is not TOML."""
+    """Returns the values in a study file. Raises UsageError where there is none, or where it is not TOML."""
     from mgaudit.settings.study_settings import read_settings
 
     if study.is_file() or study.suffix:
         return read_settings(study)
     ready = sorted(str(path) for path in STUDIES_FOLDER.glob("*.toml"))
-    if ready:
-        raise ValueError(f"there is no study file {str(study)!r}; the ready ones are {', '.join(ready)}")
-    raise ValueError(f"there is no study file {str(study)!r}; give the path of a TOML file, or --scheme for each arm")
+    way_out = (
+        f"the ready ones are {', '.join(ready)}" if ready else "give the path of a TOML file, or --scheme for each arm"
+    )
+    raise UsageError("STUDY", "must be a study file", repr(str(study)), way_out)
 
 
 def ready_studies() -> list[dict[str, str]]:
@@ -39,10 +42,10 @@ def _shipped() -> list[Path]:
 
 def _listed(path: Path) -> dict[str, str]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         values = tomllib.loads(text)
         arms = _number_of_arms(values)
-    except (ValueError, OSError, RecursionError) as error:
+    except (ValueError, TypeError, OSError, RecursionError) as error:
         reason = " ".join(str(error).split())
         return {"name": path.stem, "options": "–", "summary": f"cannot be read: {reason}", "path": str(path)}
     studies = prod(len(_list(values.get(several, [None]))) for several in ("datasets", "targets", "seeds"))

@@ -1,7 +1,7 @@
 """What to audit: settings from TOML or the command line, checked as a whole before anything runs."""
 
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -26,9 +26,13 @@ from mgaudit.settings.schemes import DEFAULT_DP, PLAIN, SchemeChoice, scheme_cho
 from mgaudit.targets import NETWORKS, QUERIES
 from mgaudit.targets.contract import NETWORK
 from mgaudit.targets.datasets.canaries import Kind
+from mgaudit.targets.ranges import fits_64_bits
 from mgaudit.targets.training import Training
 
 FEWEST_EXAMPLES = 50
+MOST_MODELS = 100_000
+MOST_BYTES = 1_000_000  # of a settings file
+NOT_TOML = "repair it, or see `mgaudit list studies` for files that are right"
 FEWEST_CANARIES = 20
 DEFAULT_SCHEMES = (PLAIN, "gaussian-mask:kappa=0.3", DEFAULT_DP)
 DEFAULT_AUDITED = "dp-sgd:epsilon=2"  # 100 guesses about 500 canaries can prove more than that
@@ -47,7 +51,10 @@ def target_choice(value: object) -> Choice:
 
 def attack_choice(value: object) -> Choice:
     """Returns the attack that a text names; a choice stays as it is. Raises UsageError as `parse` does."""
-    return _chosen(value, "attack", ATTACKS, own=Attack)
+    choice = _chosen(value, "attack", ATTACKS, own=Attack)
+    if not isinstance(choice.built.needs, frozenset):
+        raise UsageError(choice.name, "must have a frozenset for its needs", repr(choice.built.needs))
+    return choice
 
 
 def queries_choice(value: object) -> Choice:
@@ -80,7 +87,7 @@ def _stack(value: object) -> object:
     """Returns a number for its text, so that errors tell of one rule instead of two."""
     if value == "auto" or (type(value) is int and value >= 1):
         return value
-    if isinstance(value, str) and value.isdecimal() and int(value) >= 1:
+    if isinstance(value, str) and value.isdecimal() and len(value) < 10 and int(value) >= 1:
         return int(value)
     raise UsageError("", "must be auto or a whole number >= 1", repr(value))
 
@@ -92,10 +99,10 @@ ChosenScheme = Annotated[SchemeChoice, PlainValidator(scheme_choice), AS_TEXT]
 ChosenQueries = Annotated[Choice, PlainValidator(queries_choice), AS_TEXT]
 ChosenAttack = Annotated[Choice, PlainValidator(attack_choice), AS_TEXT]
 Stack = Annotated[Literal["auto"] | int, BeforeValidator(_stack)]
-Seed = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Examples = Annotated[int, Field(ge=FEWEST_EXAMPLES)]
 Device = Literal["auto", "cpu", "cuda"]
-StudyModels = Annotated[int, Field(ge=FEWEST_MODELS)]
+StudyModels = Annotated[int, Field(ge=FEWEST_MODELS, le=MOST_MODELS)]
 SomeDistinct = Annotated[tuple[Value, ...], Field(min_length=1), AfterValidator(_distinct)]
 
 
@@ -111,7 +118,7 @@ class _Trained(BaseModel):
 
     dataset: ChosenDataset = _default("digits")
     target: ChosenTarget = _default("cnn")
-    models: Annotated[int, Field(ge=1)] = 1
+    models: Annotated[int, Field(ge=1, le=MOST_MODELS)] = 1
     examples: Examples | None = None
     seed: Seed = 0
     device: Device = "auto"
@@ -133,7 +140,7 @@ class _Settings(_Trained):
 
     attacks: SomeDistinct[ChosenAttack] = _default(("lira", "loss"))
     queries: ChosenQueries = _default("plain")
-    models: Annotated[int, Field(ge=1)] = 16
+    models: Annotated[int, Field(ge=1, le=MOST_MODELS)] = 16
 
 
 class AuditSettings(_Settings):
@@ -203,13 +210,33 @@ def checked(kind: type[Settings], values: dict[str, Any], single: Mapping[str, s
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """Returns the values in a settings file. Raises ValueError, naming file and line, where it is not TOML."""
+    """Returns the values in a settings file. Raises UsageError, naming file and line, where it is not TOML."""
+    key = f"the settings file {path}"
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
     except OSError as error:
-        raise ValueError(f"cannot read the settings file {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"the settings file {path} is not TOML: {error}") from error
+        raise UsageError(key, f"cannot be read: {error.strerror}", None, "give the path of a TOML file") from error
+    if len(content) > MOST_BYTES:
+        raise UsageError(key, f"must have at most {MOST_BYTES:,} bytes", "more", "give a TOML file of settings")
+    try:
+        values = tomllib.loads(content.decode("utf-8-sig"))
+    except RecursionError as error:
+        raise UsageError(key, "is not TOML of settings: it is nested too deeply", None, NOT_TOML) from error
+    except ValueError as error:  # bytes that are no text among them
+        raise UsageError(key, f"is not TOML: {error}", None, NOT_TOML) from error
+    if not all(map(fits_64_bits, _numbers(values))):
+        raise UsageError(key, "is not TOML: a whole number must have at most 64 bits", None, NOT_TOML)
+    return values
+
+
+def _numbers(value: object) -> Iterator[object]:
+    """Yields all values in nested tables and lists."""
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _numbers(item)
+    else:
+        yield value
 
 
 def no_such_setting(table: str, key: str, known: Sequence[str]) -> UsageError:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from mgaudit import targets
+from mgaudit.errors import UsageError
 from mgaudit.storage.atomic import set_aside, sweep_partial, write_atomically
 from mgaudit.storage.checksums import arrays_sha256
 from mgaudit.targets.cache import cache_folder
@@ -36,6 +38,7 @@ PATIENCE_SECONDS = 1.0  # how long a lock may be taken before waiting for it is 
 
 QUERYING_FOLDER = "querying"
 DATA_FOLDER = "datasets"
+INNER_FOLDERS = ("ensembles", "stacks", "datasets")  # of the cache folder
 
 
 @cache
@@ -136,7 +139,11 @@ class EnsembleFolder:
 
         `on_wait` is called where another process has the lock, before waiting for it.
         """
+        if os.path.lexists(self.path) and not self.path.is_dir():
+            set_aside(self.path)
         self.path.mkdir(parents=True, exist_ok=True)
+        if (self.path / ".lock").is_dir():
+            set_aside(self.path / ".lock")
         lock = FileLock(self.path / ".lock")
         try:
             lock.acquire(timeout=PATIENCE_SECONDS)
@@ -291,14 +298,17 @@ def _wrong_tensors(tensors: Tensors, layout: Layout) -> str | None:
 
 
 def check_cache_folder() -> None:
-    """Raises ValueError where the cache folder cannot be made or written."""
+    """Raises UsageError where the cache folder cannot be made or written, or holds a file in place of a folder."""
     folder = cache_folder()
+    for inner in (folder / name for name in INNER_FOLDERS):
+        if os.path.lexists(inner) and not inner.is_dir():
+            way_out = f"delete {inner}, or name another folder in MGAUDIT_CACHE"
+            raise UsageError("the cache folder", "must hold folders", f"the file {inner}", way_out)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise ValueError(
-            f"the cache folder must be one that can be written, got {str(folder)!r} ({error.strerror}); "
-            "name another in MGAUDIT_CACHE"
-        ) from error
+        value = f"{str(folder)!r} ({error.strerror})"
+        way_out = "name another in MGAUDIT_CACHE"
+        raise UsageError("the cache folder", "must be one that can be written", value, way_out) from error

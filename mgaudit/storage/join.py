@@ -10,6 +10,7 @@ import numpy as np
 
 from mgaudit.analysis.numbers import CHANGE, Quantity, accuracy
 from mgaudit.analysis.samples import Samples, analysed
+from mgaudit.errors import UsageError
 from mgaudit.reports.arrays import Arrays, moved_arm
 from mgaudit.reports.findings import ANALYSED
 from mgaudit.reports.results import AttackResult, AuditResult, Result, StudyResult, Times, read_result
@@ -28,11 +29,11 @@ class NamedRun:
 
 
 def read_runs(texts: Sequence[str], out: Path) -> list[NamedRun]:
-    """Returns the runs that `texts` name, paths or names in `out`. Raises ValueError where one is named twice."""
+    """Returns the runs that `texts` name, paths or names in `out`. Raises UsageError where one is named twice."""
     paths = [RunFolder.find(text, out).path for text in texts]
     twice = [path for place, path in enumerate(paths) if path.resolve() in [one.resolve() for one in paths[:place]]]
     if twice:
-        raise ValueError(f"each RUN may be given once, got {str(twice[0])!r} twice")
+        raise UsageError("RUN", "may be given once", f"{str(twice[0])!r} twice", "name another run")
     return [NamedRun(path.resolve().name, *read_result(path)) for path in paths]
 
 
@@ -48,7 +49,7 @@ class _Held:
 def joined(runs: Sequence[NamedRun], chapters: bool = False) -> tuple[Result, list[Arrays]]:
     """Returns the runs as one result: studies of the same data, members and settings become one, with all their arms.
 
-    Other studies are chapters of their own where `chapters` are asked for. Raises ValueError where they are not, naming
+    Other studies are chapters of their own where `chapters` are asked for. Raises UsageError where they are not, naming
     what keeps the runs from being compared, and where the same arm has other numbers in two runs.
     """
     held: list[_Held] = []
@@ -61,10 +62,9 @@ def joined(runs: Sequence[NamedRun], chapters: bool = False) -> tuple[Result, li
             elif chapters or not held or held[0].name == run.name:
                 held.append(one)
             else:
-                raise ValueError(
-                    f"{held[0].name} and {run.name} cannot be compared: {difference(held[0], one)}; give --chapters to "
-                    "show them one after the other"
-                )
+                key = f"{held[0].name} and {run.name}"
+                way_out = "give --chapters to show them one after the other"
+                raise UsageError(key, f"cannot be compared: {difference(held[0], one)}", None, way_out)
     names = [run.name for run in runs]
     return (
         Result(
@@ -129,10 +129,11 @@ def _merged(first: _Held, second: _Held) -> _Held:
 def _check_same(first: _Held, ours: AuditResult, second: _Held, theirs: AuditResult) -> None:
     if ours.model_copy(update={"note": ""}) != theirs.model_copy(update={"note": ""}):
         values = [arm.attacks[0].metrics["auc"].value for arm in (ours, theirs)]
-        raise ValueError(
-            f"the arm {ours.label!r} has other numbers in {first.name} and in {second.name} (AUC {values[0]:.6f} and "
-            f"{values[1]:.6f}): other code, versions or another device trained it; run one of them again with "
-            "--settings"
+        raise UsageError(
+            f"the arm {ours.label!r}",
+            f"has other numbers in {first.name} and in {second.name} (AUC {values[0]:.6f} and {values[1]:.6f}): other "
+            "code, versions or another device trained it",
+            way_out="run one of them again with --settings",
         )
 
 

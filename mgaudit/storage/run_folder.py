@@ -13,6 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from mgaudit.errors import UsageError
 from mgaudit.reports.arrays import ARRAYS_FILE, Arrays, arrays_to_bytes
 from mgaudit.reports.document import Document, document
 from mgaudit.reports.dp_audit import DP_AUDIT_FILE, DPAuditResult
@@ -48,7 +49,7 @@ class RunFolder:
         """Returns the folder of a run, made before any training so that a bad `out` is known by then.
 
         `sha256` is over all that determines the result: the same run of the same day gets the same folder. Raises
-        ValueError where it cannot be made or written.
+        UsageError where it cannot be made or written.
         """
         path = out / f"{date.today().isoformat()}-{slug}-{sha256[:8]}"
         try:
@@ -58,7 +59,7 @@ class RunFolder:
             folder = cls(path)
             folder.mark()
         except OSError as error:
-            raise ValueError(_not_writable(out, error)) from error
+            raise _not_writable(out, error) from error
         return folder
 
     def mark(self) -> None:
@@ -166,7 +167,7 @@ class RunFolder:
                 else:
                     write_folder_atomically(folder / name, report)
         except OSError as error:
-            raise ValueError(_not_writable(folder, error)) from error
+            raise _not_writable(folder, error) from error
         return [folder / name for name in rendered]
 
 
@@ -179,5 +180,6 @@ def path_word(*words: str) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", "-".join(words).lower()).strip("-")[:60]
 
 
-def _not_writable(folder: Path, error: OSError) -> str:
-    return f"--out must be a folder that can be written, got {str(folder)!r} ({error.strerror}); choose another --out"
+def _not_writable(folder: Path, error: OSError) -> UsageError:
+    value = f"{str(folder)!r} ({error.strerror})"
+    return UsageError("--out", "must be a folder that can be written", value, "choose another --out")

@@ -42,9 +42,9 @@ class Run:
 
 
 def listed_runs(out: Path) -> list[Run]:
-    """Returns the run folders in `out`, the latest first. Raises ValueError where there is no such folder."""
+    """Returns the run folders in `out`, the latest first. Raises UsageError where there is no such folder."""
     if not out.is_dir():
-        raise ValueError(f"--runs must be a folder with run folders in it, got {str(out)!r}; `mgaudit run` makes one")
+        raise UsageError("--runs", "must be a folder with run folders in it", repr(str(out)), "`mgaudit run` makes one")
     runs = [_run(path) for path in out.iterdir() if is_run_folder(path)]
     return sorted(runs, key=lambda run: (run.started, run.name), reverse=True)
 

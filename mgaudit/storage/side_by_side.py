@@ -6,6 +6,7 @@ import numpy as np
 
 from mgaudit.analysis.numbers import CHANGE, Quantity, accuracy
 from mgaudit.analysis.samples import Samples
+from mgaudit.errors import UsageError
 from mgaudit.reports.arrays import Arrays, moved_arm
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import AuditResult, StudyResult
@@ -39,7 +40,7 @@ def numbers_apart(first: NamedRun, second: NamedRun) -> Table:
     """Returns test accuracy and AUC of each arm and attack in both runs, the second less the first.
 
     The difference is paired, and has an interval, where the models of both runs trained on the same examples. Arms are
-    matched by their scheme and, in runs of several studies, by target, data and seed. Raises ValueError where no arm
+    matched by their scheme and, in runs of several studies, by target, data and seed. Raises UsageError where no arm
     is in both.
     """
     rows = []
@@ -62,7 +63,9 @@ def numbers_apart(first: NamedRun, second: NamedRun) -> Table:
                     change = _change(samples, attack.name)
                     rows.append([Cell(arm.label), Cell(f"AUC, {attack.name}"), *_row(*aucs, change, 1.0, 3)])
     if not rows:
-        raise ValueError(f"{first.name} and {second.name} have no arm in common; see `mgaudit runs show RUN`")
+        raise UsageError(
+            f"{first.name} and {second.name}", "have no arm in common", None, "see `mgaudit runs show RUN`"
+        )
     note = (
         "Paired by target and example, with 95 % intervals for new targets and new examples."
         if paired

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from mgaudit.errors import UsageError
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.results import Result, StudyResult
 from mgaudit.settings.grid import GridSettings, stack_place
@@ -49,7 +50,7 @@ def cell_name(plan: Plan) -> str:
 def plan_comparison(grid: GridSettings) -> ComparisonPlan:
     """Returns the plan of every study.
 
-    Raises ValueError or OSError for all that the user can mend; what passes is ready to train.
+    Raises UsageError or OSError for all that the user can mend; what passes is ready to train.
     """
     cells: list[Plan] = []
     designs: dict[tuple[str, int], Design] = {}
@@ -72,6 +73,8 @@ def run_comparison(plan: ComparisonPlan, jobs: int, progress: Progress) -> tuple
             progress.stage(f"study {place + 1} of {len(plan.cells)}: {cell_name(cell)}")
         try:
             study, held = run_study(cell, jobs, progress)
+        except UsageError:
+            raise
         except (RuntimeError, ValueError) as error:
             raise RuntimeError(f"{cell_name(cell)}: {error}") from error
         studies.append(study)

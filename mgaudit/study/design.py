@@ -52,7 +52,7 @@ class Design:
 
 
 def draw_design(settings: StudySettings) -> Design:
-    """Returns the design that the settings determine. Raises ValueError or OSError where the data cannot be had."""
+    """Returns the design that the settings determine. Raises UsageError or OSError where the data cannot be had."""
     device = choose_device(settings.device)
     raw = settings.dataset.load(settings.examples, numpy_generator(settings.seed, "examples"))
     examples, tests = len(raw.labels), len(raw.test_labels)

@@ -56,7 +56,7 @@ class DPAuditPlan:
 
 
 def plan_dp_audit(settings: DPAuditSettings) -> DPAuditPlan:
-    """Returns the plan. Raises ValueError or OSError for all that the user can mend."""
+    """Returns the plan. Raises UsageError or OSError for all that the user can mend."""
     device = choose_device(settings.device)
     raw = settings.dataset.load(settings.examples, numpy_generator(settings.seed, "examples"))
     planted, canaries = plant_canaries(raw, settings.canaries, settings.kind, settings.seed)

@@ -12,16 +12,18 @@ from mgaudit.study.design import Design, draw_design
 from mgaudit.study.extras import extras_in
 from mgaudit.study.provenance import run_sha256
 from mgaudit.study.stacking import with_stack
-from mgaudit.targets.contract import check_per_example_gradients, check_stack, check_target
+from mgaudit.targets.contract import NETWORK, check_per_example_gradients, check_stack, check_target
 from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.fitting.examples import fixed_part
 from mgaudit.targets.fitting.precision import check_precision
 from mgaudit.targets.fitting.privacy_plan import plan_privacy
 from mgaudit.targets.fitting.recipe import Recipe, initial_model
+from mgaudit.targets.own_module import RAISED, told
 from mgaudit.targets.querying.queries import Queries
 from mgaudit.targets.schemes import Scheme, dp_sgd_in
 from mgaudit.targets.schemes.noise_nodes import without_node
 from mgaudit.targets.schemes.scheme import overrides
+from mgaudit.targets.training import Training
 
 # The accountant takes seconds, and the studies of a grid ask for the same again and again.
 _planned = cache(plan_privacy)
@@ -59,7 +61,7 @@ class Plan:
 def plan_study(settings: StudySettings) -> Plan:
     """Returns the plan: data loaded, coins tossed, networks built once, noise multipliers found.
 
-    Raises ValueError or OSError for all that the user can mend; what passes is ready to train.
+    Raises UsageError or OSError for all that the user can mend; what passes is ready to train.
     """
     design = draw_design(settings)
     settings = with_stack(settings, design)
@@ -69,7 +71,7 @@ def plan_study(settings: StudySettings) -> Plan:
 def plan_arm(settings: AuditSettings, design: Design) -> Arm:
     """Returns the arm. Raises UsageError for settings that do not fit the data or one another."""
     scheme = settings.scheme.built
-    training = scheme.training(settings.training)
+    training = _training_under(settings)
     check_precision(training.precision, design.device)
     _check_augmentation(settings.label, scheme, training.augment, design.dataset.input_shape)
     dp_sgd = dp_sgd_in(scheme)
@@ -89,6 +91,19 @@ def plan_arm(settings: AuditSettings, design: Design) -> Arm:
     )
     _check_network(settings, recipe, design.dataset)
     return Arm(settings, recipe, _checked_queries(settings, design.dataset))
+
+
+def _training_under(settings: AuditSettings) -> Training:
+    """Returns the training as the scheme has it. Raises UsageError where the scheme cannot say."""
+    try:
+        training: object = settings.scheme.built.training(settings.training)
+    except UsageError:
+        raise
+    except RAISED as error:  # of a scheme of the user's own
+        raise UsageError(settings.label, f"cannot change the training: {told(error)}") from error
+    if not isinstance(training, Training):
+        raise UsageError(settings.label, "must return the training that it changes", type(training).__name__)
+    return training
 
 
 def _check_augmentation(label: str, scheme: Scheme, augment: str, input_shape: tuple[int, ...]) -> None:
@@ -166,13 +181,15 @@ def _checked_queries(settings: AuditSettings, dataset: Dataset) -> Queries:
 
 
 def _check_extension(label: str, scheme: Scheme, recipe: Recipe, shape: tuple[int, ...], classes: int) -> None:
-    """Raises ValueError where the scheme cannot extend the network, or where that cannot be undone."""
+    """Raises UsageError where the scheme cannot extend the network, or where that cannot be undone."""
     plain, extended = (initial_model(recipe.target, shape, classes, seed=0) for _ in range(2))
     try:
         extended = scheme.extend(extended)
-    except ValueError as error:
-        raise ValueError(f"{label}: {error}") from error
+    except UsageError as error:
+        raise error.inside(label) from error
+    except RAISED as error:  # of a scheme of the user's own
+        raise UsageError(label, f"cannot extend the network: {told(error)}") from error
+    if not isinstance(extended, NETWORK):
+        raise UsageError(label, "must return the network that it extends", type(extended).__name__)
     if list(without_node(extended).state_dict()) != list(plain.state_dict()):
-        raise ValueError(
-            f"{label}: what extend puts into the network must be a NoiseNode, which training takes out again"
-        )
+        raise UsageError(label, "must put nothing but a NoiseNode into the network, which training takes out again")

@@ -8,7 +8,7 @@ from mgaudit.targets.datasets.digits import read_digits
 from mgaudit.targets.datasets.folder import read_folder
 from mgaudit.targets.datasets.idx import FASHION_MNIST, MNIST, read_fashion_mnist, read_mnist
 from mgaudit.targets.datasets.npz import read_npz
-from mgaudit.targets.datasets.own import read_own
+from mgaudit.targets.datasets.own import read_own, reader_of
 from mgaudit.targets.datasets.published import Published
 from mgaudit.targets.datasets.reader import Reader
 from mgaudit.targets.datasets.synthetic import draw_synthetic
@@ -29,7 +29,17 @@ DATASETS: dict[str, Reader] = {
 }
 OWN = Reader("module:function", read_own)
 
-__all__ = ["DATASETS", "OWN", "Dataset", "Inputs", "Published", "Reader", "published", "published_datasets"]
+__all__ = [
+    "DATASETS",
+    "OWN",
+    "Dataset",
+    "Inputs",
+    "Published",
+    "Reader",
+    "published",
+    "published_datasets",
+    "reader_of",
+]
 
 
 def published_datasets() -> dict[str, Published]:

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from mgaudit.errors import UsageError
 from mgaudit.targets.datasets.dataset import Dataset, Inputs
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
@@ -13,35 +14,33 @@ def from_arrays(name: str, x_train: Array, y_train: Array, x_test: Array, y_test
     """Returns the dataset of these arrays.
 
     x is (examples, features), (examples, height, width) or (examples, channels, height, width), uint8 or other numbers,
-    which become float32; y holds whole class numbers from 0. Raises ValueError that names the array and the rule.
+    which become float32; y holds whole class numbers from 0. Raises UsageError that names the array and the rule.
     """
     inputs, labels = _split(name, x_train, y_train, "train")
     test_inputs, test_labels = _split(name, x_test, y_test, "test")
-    names = tuple(str(label) for label in range(int(labels.max(initial=0)) + 1))
+    highest = int(labels.max(initial=0))
+    if highest >= max(len(labels), 2):  # a class of each number up to it has a name, and memory is finite
+        rule = f"must number the classes from 0, with fewer classes than {len(labels)} examples"
+        raise UsageError(f"dataset {name}: y_train", rule, str(highest))
+    names = tuple(str(label) for label in range(highest + 1))
     origins = tuple(f"x_train[{index}]" for index in range(len(inputs)))
     return Dataset(name, inputs, labels, test_inputs, test_labels, names, origins)
 
 
 def _split(name: str, x: Array, y: Array, split: str) -> tuple[Inputs, NDArray[np.int64]]:
+    x_key, y_key = f"dataset {name}: x_{split}", f"dataset {name}: y_{split}"
     if x.ndim not in (2, 3, 4):
-        raise ValueError(
-            f"dataset {name}: x_{split} must be (examples, features), (examples, height, width) or "
-            f"(examples, channels, height, width), got shape {x.shape}"
-        )
+        rule = "must be (examples, features), (examples, height, width) or (examples, channels, height, width)"
+        raise UsageError(x_key, rule, f"shape {x.shape}")
     if x.ndim == 4 and x.shape[1] > 4 and x.shape[3] in (1, 3, 4):
-        raise ValueError(
-            f"dataset {name}: x_{split} must have its channels first, got shape {x.shape}; use x.transpose(0, 3, 1, 2)"
-        )
-    if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer):
-        raise ValueError(
-            f"dataset {name}: y_{split} must be a vector of whole class numbers, got {y.dtype} of shape {y.shape}"
-        )
-    if not (np.issubdtype(x.dtype, np.number) or x.dtype == bool):
-        raise ValueError(f"dataset {name}: x_{split} must hold numbers, got {x.dtype}")
+        raise UsageError(x_key, "must have its channels first", f"shape {x.shape}", "use x.transpose(0, 3, 1, 2)")
+    if y.ndim != 1 or y.dtype.kind not in "iu":
+        raise UsageError(y_key, "must be a vector of whole class numbers", f"{y.dtype} of shape {y.shape}")
+    if x.dtype.kind not in "biuf":
+        raise UsageError(x_key, "must hold real numbers", str(x.dtype))
     if len(x) != len(y):
-        raise ValueError(
-            f"dataset {name}: x_{split} and y_{split} must hold as many labels as examples, got {len(y)} and {len(x)}"
-        )
+        raise UsageError(y_key, f"must hold a label for each of {len(x)} examples", str(len(y)))
     if x.ndim == 3:
         x = x[:, np.newaxis]
-    return (x if x.dtype == np.uint8 else x.astype(np.float32)), y.astype(np.int64)
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity, which a dataset refuses
+        return (x if x.dtype == np.uint8 else x.astype(np.float32)), y.astype(np.int64)

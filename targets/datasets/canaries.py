@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mgaudit.errors import UsageError
 from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.seeds import numpy_generator
 
@@ -16,11 +17,11 @@ def plant_canaries(dataset: Dataset, canaries: int, kind: Kind, seed: int) -> tu
     """Returns the dataset with canaries in it, and which of its examples they are (canaries,).
 
     Drawn at random among the examples. Natural ones stay as they are; each mislabelled one gets another class, drawn
-    uniformly, the same for every model. Raises ValueError where there are too few examples.
+    uniformly, the same for every model. Raises UsageError where there are too few examples.
     """
     examples = len(dataset.labels)
     if not 1 <= canaries <= examples:
-        raise ValueError(f"canaries must be between 1 and {examples}, all examples, got {canaries}")
+        raise UsageError("canaries", f"must be between 1 and {examples}, all examples", str(canaries))
     generator = numpy_generator(seed, "canaries")
     chosen = generator.permutation(examples)[:canaries].astype(np.int64)
     if kind == "natural":

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mgaudit.errors import UsageError
 from mgaudit.targets.datasets.dataset import Dataset
 from mgaudit.targets.datasets.overlap import without_overlap
 from mgaudit.targets.datasets.published import Published, PublishedFile
 
 SHAPE = (3, 32, 32)
 PIXELS = 3 * 32 * 32
+FETCH_AGAIN = "fetch the archive again"
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class CIFAR:
     label_bytes: int
 
     def read(self) -> Dataset:
-        """Returns the whole dataset. Raises FileNotFoundError or ValueError that names the file."""
+        """Returns the whole dataset. Raises UsageError that names the file."""
         (path,) = self.published.verified()
         members = read_members(path, [f"{self.folder}/{name}" for name in (*self.train, *self.test, self.names)])
         inputs, labels = self._split(path, members, self.train)
@@ -56,30 +58,26 @@ class CIFAR:
         """Returns images (count, 3, 32, 32) and labels (count,)."""
         size = self.label_bytes + PIXELS
         if len(content) != count * size:
-            raise ValueError(
-                f"{place} must hold {count} records of {size} bytes, got {len(content)} bytes; fetch the archive again"
-            )
+            rule = f"must hold {count} records of {size} bytes"
+            raise UsageError(place, rule, f"{len(content)} bytes", FETCH_AGAIN)
         records = np.frombuffer(content, dtype=np.uint8).reshape(count, size)
         labels = records[:, self.label_bytes - 1].astype(np.int64)
         outside = np.flatnonzero(labels >= self.classes)
         if outside.size:
-            raise ValueError(
-                f"{place}: labels must lie in 0..{self.classes - 1}, "
-                f"got {labels[outside[0]]} in record {outside[0]}; fetch the archive again"
-            )
+            value = f"{labels[outside[0]]} in record {outside[0]}"
+            raise UsageError(f"{place}: labels", f"must lie in 0..{self.classes - 1}", value, FETCH_AGAIN)
         return records[:, self.label_bytes :].reshape(count, *SHAPE), labels
 
     def _class_names(self, path: Path, members: dict[str, bytes]) -> tuple[str, ...]:
         names = tuple(members[f"{self.folder}/{self.names}"].decode("ascii", errors="replace").split())
         if len(names) != self.classes:
-            raise ValueError(
-                f"{path}: {self.names} must name {self.classes} classes, got {len(names)}; fetch the archive again"
-            )
+            rule = f"must name {self.classes} classes"
+            raise UsageError(f"{path}: {self.names}", rule, str(len(names)), FETCH_AGAIN)
         return names
 
 
 def read_members(path: Path, names: list[str]) -> dict[str, bytes]:
-    """Returns the content of the named files in a tar.gz. Raises ValueError where it lacks one or is damaged."""
+    """Returns the content of the named files in a tar.gz. Raises UsageError where it lacks one or is damaged."""
     try:
         # One pass from front to back: going back in a gzip stream is to begin again.
         with tarfile.open(path, "r:gz") as archive:
@@ -89,10 +87,11 @@ def read_members(path: Path, names: list[str]) -> dict[str, bytes]:
                 if member.name in names and (file := archive.extractfile(member)) is not None
             }
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise ValueError(f"{path} must be a whole tar.gz archive, got {error}; fetch the archive again") from error
+        raise UsageError(str(path), "must be a whole tar.gz archive", str(error), FETCH_AGAIN) from error
     missing = [name for name in names if name not in members]
     if missing:
-        raise ValueError(f"{path} must hold {', '.join(names)}; missing {', '.join(missing)}; fetch the right archive")
+        rule = f"must hold {', '.join(names)}; missing {', '.join(missing)}"
+        raise UsageError(str(path), rule, None, "fetch the right archive")
     return members
 
 

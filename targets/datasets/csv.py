@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from mgaudit.errors import UsageError
 from mgaudit.targets.datasets.dataset import Dataset
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 LABEL, SPLIT = "label", "split"
+REPAIR = "repair the file"
 
 
 def read_csv(path: str, examples: int | None, generator: np.random.Generator) -> Dataset:
@@ -23,7 +25,9 @@ def read_csv(path: str, examples: int | None, generator: np.random.Generator) ->
     file, column = _file_and_column(path)
     place = f"dataset csv:{path}"
     if not file.is_file():
-        raise FileNotFoundError(f"{place}: no file at {str(file)!r}; use --dataset csv:PATH or csv:PATH#COLUMN")
+        raise UsageError(
+            place, "must be a file", f"no file at {str(file)!r}", "use --dataset csv:PATH or csv:PATH#COLUMN"
+        )
     table = _table(place, file, column)
     names, labels = _classes(place, table[column])
     test = _test_rows(place, table, column)
@@ -44,20 +48,19 @@ def _table(place: str, file: Path, column: str) -> "DataFrame":
 
     try:
         table = pd.read_csv(file, dtype={column: str, SPLIT: str}, low_memory=False)
-    except (ValueError, OSError) as error:  # pandas' own errors are ValueErrors
-        raise ValueError(f"{place}: {' '.join(str(error).split())}") from error
+    except Exception as error:  # pandas raises a dozen kinds, those of compressed files among them
+        raise UsageError(place, "must be a table of comma-separated values in UTF-8", str(error), REPAIR) from error
     if not isinstance(table.index, pd.RangeIndex):  # pandas takes what the header does not name for row names
-        raise ValueError(f"{place}: the header must name every column, got rows that are longer than it")
+        raise UsageError(place, "must have a header that names every column", "rows that are longer than it", REPAIR)
     if column not in table:
         known = ", ".join(map(str, table.columns[:10])) + (", …" if len(table.columns) > 10 else "")
-        raise ValueError(f"{place}: the label column {column!r} is not there; name one in csv:PATH#COLUMN: {known}")
+        rule = f"must have the label column {column!r}"
+        raise UsageError(place, rule, f"the columns {known}", "name the label column in csv:PATH#COLUMN")
     for name, values in table.items():
         if values.isna().any():
             row = int(np.flatnonzero(values.isna())[0])
-            raise ValueError(
-                f"{place}: every cell must hold a value, got none in row {row + 1}, column {str(name)!r}; "
-                "fill it in or leave the row out"
-            )
+            value = f"none in row {row + 1}, column {str(name)!r}"
+            raise UsageError(place, "must hold a value in every cell", value, "fill it in or leave the row out")
     return table
 
 
@@ -69,7 +72,8 @@ def _classes(place: str, column: "Series[str]") -> tuple[tuple[str, ...], NDArra
     except ValueError:
         names = sorted(found)
     if len(names) < 2:
-        raise ValueError(f"{place}: the label column {column.name!r} must hold at least 2 classes, got {names}")
+        rule = f"must have at least 2 classes in the label column {column.name!r}"
+        raise UsageError(place, rule, str(names))
     return tuple(names), column.map({name: label for label, name in enumerate(names)}).to_numpy(np.int64)
 
 
@@ -79,25 +83,24 @@ def _test_rows(place: str, table: "DataFrame", column: str) -> NDArray[np.bool_]
     if SPLIT not in table:
         counts = labels.value_counts()
         if counts.min() < 3:
-            raise ValueError(
-                f"{place}: each class in column {column!r} must have at least 3 rows, one of them for testing, "
-                f"got {counts.min()} of {counts.idxmin()!r}, in row {_first_row(labels == counts.idxmin())}"
+            rarest = counts.idxmin()
+            raise UsageError(
+                place,
+                f"must have at least 3 rows of each class in column {column!r}, one of them for testing",
+                f"{counts.min()} of {rarest!r}, in row {_first_row(labels == rarest)}",
+                "add rows, or leave the class out",
             )
         return (labels.groupby(labels).cumcount() % 3 == 2).to_numpy()
     wrong = ~table[SPLIT].isin(["train", "test"])
     if wrong.any():
-        raise ValueError(
-            f"{place}: column {SPLIT!r} must say train or test, "
-            f"got {table[SPLIT][wrong].iloc[0]!r} in row {_first_row(wrong)}"
-        )
+        value = f"{table[SPLIT][wrong].iloc[0]!r} in row {_first_row(wrong)}"
+        raise UsageError(place, f"must say train or test in column {SPLIT!r}", value)
     for side in ("train", "test"):
         missing = set(labels) - set(labels[table[SPLIT] == side])
         if missing:
             name = min(missing)
-            raise ValueError(
-                f"{place}: each class in column {column!r} must have rows of both splits, "
-                f"got no {side} row of {name!r}, which is in row {_first_row(labels == name)}"
-            )
+            value = f"no {side} row of {name!r}, which is in row {_first_row(labels == name)}"
+            raise UsageError(place, f"must have rows of both splits of each class in column {column!r}", value)
     return (table[SPLIT] == "test").to_numpy()
 
 
@@ -105,9 +108,13 @@ def _features(place: str, table: "DataFrame") -> NDArray[np.float32]:
     import pandas as pd
 
     if table.shape[1] == 0:
-        raise ValueError(f"{place}: there must be at least one column of features, got none beside the labels")
+        raise UsageError(place, "must have at least one column of features beside the labels", "none")
     for name, values in table.items():
-        numbers = pd.to_numeric(values, errors="coerce").to_numpy(np.float64)
+        try:
+            numbers = pd.to_numeric(values, errors="coerce").to_numpy(np.float64)
+        except OverflowError as error:
+            value = f"one that is too large in column {str(name)!r}"
+            raise UsageError(place, "must hold a finite number in every feature", value, REPAIR) from error
         bad = ~(np.abs(numbers) <= np.finfo(np.float32).max)  # NaN, infinity and what float32 cannot hold
         if bad.any():
             _refuse_cell(place, str(name), int(np.flatnonzero(bad)[0]), values)
@@ -115,9 +122,11 @@ def _features(place: str, table: "DataFrame") -> NDArray[np.float32]:
 
 
 def _refuse_cell(place: str, column: str, row: int, values: "Series[str]") -> NoReturn:
-    raise ValueError(
-        f"{place}: every feature must be a finite number, got {str(values.iloc[row])!r} in row {row + 1}, "
-        f"column {column!r}; turn categories into numbers, or leave the column out"
+    raise UsageError(
+        place,
+        "must hold a finite number in every feature",
+        f"{str(values.iloc[row])!r} in row {row + 1}, column {column!r}",
+        "turn categories into numbers, or leave the column out",
     )
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mgaudit.errors import UsageError
+
 Inputs = NDArray[Any]  # uint8 or float32
 
 
@@ -30,43 +32,40 @@ class Dataset:
 
     def __post_init__(self) -> None:
         if not self.origins:
-            object.__setattr__(self, "origins", tuple(f"example {place}" for place in range(len(self.inputs))))
+            object.__setattr__(self, "origins", tuple(f"example {index}" for index in range(len(self.inputs))))
         if len(self.origins) != len(self.inputs):
-            raise ValueError(
-                f"dataset {self.name}: origins must name each of {len(self.inputs)} examples, got {len(self.origins)}"
-            )
+            raise self._refused(f"must have an origin for each of {len(self.inputs)} examples", str(len(self.origins)))
         if len(self.classes) < 2:
-            raise ValueError(f"dataset {self.name}: there must be at least 2 classes, got {len(self.classes)}")
-        for split, inputs, labels in (
-            ("train", self.inputs, self.labels),
-            ("test", self.test_inputs, self.test_labels),
-        ):
-            if len(inputs) != len(labels) or len(labels) == 0:
-                raise ValueError(
-                    f"dataset {self.name}: the {split} split must hold as many labels as examples and at least one, "
-                    f"got {len(inputs)} examples and {len(labels)} labels"
-                )
-            if inputs.dtype not in (np.uint8, np.float32) or labels.dtype != np.int64:
-                raise ValueError(
-                    f"dataset {self.name}: {split} inputs must be uint8 or float32 and labels int64, "
-                    f"got {inputs.dtype} and {labels.dtype}"
-                )
-            if inputs.shape[1:] != self.input_shape:
-                raise ValueError(
-                    f"dataset {self.name}: all examples must have one shape, "
-                    f"got {self.input_shape} in train and {inputs.shape[1:]} in {split}"
-                )
-            if not np.isfinite(inputs).all():
-                bad = int(np.flatnonzero(~np.isfinite(inputs.reshape(len(inputs), -1)).all(axis=1))[0])
-                raise ValueError(f"dataset {self.name}: {split} example {bad} holds NaN or infinity")
-            if labels.min() < 0 or labels.max() >= len(self.classes):
-                raise ValueError(
-                    f"dataset {self.name}: {split} labels must lie in 0..{len(self.classes) - 1}, "
-                    f"got {labels.min()}..{labels.max()}"
-                )
+            raise self._refused("must have at least 2 classes", str(len(self.classes)))
+        for text in (*self.classes, *self.origins):
+            if not _is_utf8(text):
+                raise self._refused("must have names of classes and examples in UTF-8", repr(text), "rename it")
+        self._check_split("train", self.inputs, self.labels)
+        self._check_split("test", self.test_inputs, self.test_labels)
         missing = np.setdiff1d(self.labels, self.test_labels)
         if missing.size:
-            raise ValueError(f"dataset {self.name}: class {self.classes[missing[0]]!r} is missing from the test split")
+            value = f"no test example of class {self.classes[missing[0]]!r}"
+            raise self._refused("must have every class in the test split", value)
+
+    def _check_split(self, split: str, inputs: Inputs, labels: NDArray[np.int64]) -> None:
+        if len(inputs) != len(labels) or len(labels) == 0 or labels.ndim != 1:
+            rule = f"must have as many labels as examples in the {split} split, and at least one"
+            raise self._refused(rule, f"{len(inputs)} examples and labels of shape {labels.shape}")
+        if inputs.dtype not in (np.uint8, np.float32) or labels.dtype != np.int64:
+            rule = f"must have {split} inputs of type uint8 or float32 and labels of type int64"
+            raise self._refused(rule, f"{inputs.dtype} and {labels.dtype}")
+        if inputs.shape[1:] != self.input_shape or inputs.size == 0:
+            value = f"{self.input_shape} in train and {inputs.shape[1:]} in {split}"
+            raise self._refused("must have examples of one shape, with at least one value", value)
+        if not np.isfinite(inputs).all():
+            bad = int(np.flatnonzero(~np.isfinite(inputs.reshape(len(inputs), -1)).all(axis=1))[0])
+            raise self._refused("must hold finite numbers", f"NaN or infinity in {split} example {bad}")
+        if labels.min() < 0 or labels.max() >= len(self.classes):
+            rule = f"must have {split} labels in 0..{len(self.classes) - 1}"
+            raise self._refused(rule, f"{labels.min()}..{labels.max()}")
+
+    def _refused(self, rule: str, value: str, way_out: str = "") -> UsageError:
+        return UsageError(f"dataset {self.name}", rule, value, way_out)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -103,5 +102,14 @@ class Dataset:
 def drawn(name: str, available: int, examples: int | None, generator: np.random.Generator) -> NDArray[np.int64]:
     """Returns the indices of the examples to audit, drawn without replacement; all of them for None."""
     if examples is not None and not 1 <= examples <= available:
-        raise ValueError(f"examples must be between 1 and {available}, all that {name} holds, got {examples}")
+        raise UsageError("examples", f"must be between 1 and {available}, all that {name} holds", str(examples))
     return generator.permutation(available)[:examples].astype(np.int64)
+
+
+def _is_utf8(text: str) -> bool:
+    """Returns whether the text can be written to a result; names of files may be other bytes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

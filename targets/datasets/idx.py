@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mgaudit.errors import UsageError
 from mgaudit.targets.datasets.dataset import Dataset
 from mgaudit.targets.datasets.overlap import without_overlap
 from mgaudit.targets.datasets.published import Published, PublishedFile
 
 # An IDX file begins with two zero bytes, the type of its values (8 is uint8) and the number of its dimensions.
 LABELS_MAGIC, IMAGES_MAGIC = b"\0\0\x08\x01", b"\0\0\x08\x03"
+FETCH_AGAIN = "fetch the file again"
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class IDXDataset:
     side: int = 28
 
     def read(self) -> Dataset:
-        """Returns the whole dataset. Raises FileNotFoundError or ValueError that names the file."""
+        """Returns the whole dataset. Raises UsageError that names the file."""
         train, train_labels, test, test_labels = self.published.verified()
         return without_overlap(
             Dataset(
@@ -49,36 +51,32 @@ class IDXDataset:
         labels = read_idx(path, LABELS_MAGIC, (count,))
         outside = np.flatnonzero(labels >= len(self.classes))
         if outside.size:
-            raise ValueError(
-                f"{path}: labels must lie in 0..{len(self.classes) - 1}, "
-                f"got {labels[outside[0]]} for image {outside[0]}; fetch the file again"
-            )
+            value = f"{labels[outside[0]]} for image {outside[0]}"
+            raise UsageError(f"{path}: labels", f"must lie in 0..{len(self.classes) - 1}", value, FETCH_AGAIN)
         return labels.astype(np.int64)
 
 
 def read_idx(path: Path, magic: bytes, shape: Sequence[int]) -> NDArray[np.uint8]:
     """Returns the bytes in a gzipped IDX file as an array of `shape`, the last dimension running fastest.
 
-    Raises ValueError, naming file, rule and value, where it is no such file.
+    Raises UsageError, naming file, rule and value, where it is no such file.
     """
     try:
         content = gzip.decompress(path.read_bytes())
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"{path} must be a whole gzip file, got {error}; fetch the file again") from error
+        raise UsageError(str(path), "must be a whole gzip file", str(error), FETCH_AGAIN) from error
     if content[:4] != magic:
-        raise ValueError(
-            f"{path} must begin with the IDX magic number 0x{magic.hex()}, got 0x{content[:4].hex()}; "
-            "it is another kind of file, fetch the right one"
-        )
+        rule = f"must begin with the IDX magic number 0x{magic.hex()}"
+        way_out = "it is another kind of file, fetch the right one"
+        raise UsageError(str(path), rule, f"0x{content[:4].hex()}", way_out)
     begin = 4 + 4 * len(shape)
     sizes = tuple(int.from_bytes(content[at : at + 4], "big") for at in range(4, begin, 4))
     if sizes != tuple(shape):
-        raise ValueError(f"{path} must hold an array of shape {tuple(shape)}, got {sizes}; fetch the right file")
+        rule = f"must hold an array of shape {tuple(shape)}"
+        raise UsageError(str(path), rule, str(sizes), "fetch the right file")
     if len(content) - begin != np.prod(shape):
-        raise ValueError(
-            f"{path} must hold {np.prod(shape)} values after its header, got {len(content) - begin}; "
-            "it is damaged, fetch the file again"
-        )
+        rule = f"must hold {np.prod(shape)} values after its header"
+        raise UsageError(str(path), rule, str(len(content) - begin), FETCH_AGAIN)
     return np.frombuffer(content, dtype=np.uint8, offset=begin).reshape(shape)
 
 

@@ -1,14 +1,14 @@
 """Arrays in a .npz file."""
 
-import zlib
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.lib.npyio import NpzFile
 
+from mgaudit.errors import UsageError
 from mgaudit.targets.datasets.arrays import ARRAYS, from_arrays
 from mgaudit.targets.datasets.dataset import Dataset
+from mgaudit.targets.own_module import one_line
 
 
 def read_npz(path: str, examples: int | None, generator: np.random.Generator) -> Dataset:
@@ -17,17 +17,23 @@ def read_npz(path: str, examples: int | None, generator: np.random.Generator) ->
     x is (examples, features), (examples, height, width) or (examples, channels, height, width), uint8 or float; y holds
     whole class numbers from 0. Python objects in the file are refused, never unpickled.
     """
+    key = f"dataset npz:{path}"
     if not Path(path).is_file():
-        raise FileNotFoundError(f"dataset npz:{path}: no file at {path!r}; use --dataset npz:PATH")
+        raise UsageError(key, "must be a file", f"no file at {path!r}", "use --dataset npz:PATH")
     try:
         with Path(path).open("rb") as file:
             archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, NpzFile):
-                raise ValueError("it is no npz archive")
-            missing = [name for name in ARRAYS if name not in archive]
-            if missing:
-                raise ValueError(f"it must hold the arrays {', '.join(ARRAYS)}; missing {', '.join(missing)}")
-            arrays = [archive[name] for name in ARRAYS]
-    except (ValueError, OSError, EOFError, BadZipFile, zlib.error) as error:
-        raise ValueError(f"dataset npz:{path}: {error}") from error
+            names = list(archive) if isinstance(archive, NpzFile) else []
+            arrays = [archive[name] for name in ARRAYS if name in names]
+    except Exception as error:  # numpy and zipfile raise a dozen kinds for damaged files
+        raise UsageError(
+            key, "must be an npz archive of numbers", one_line(error), "write it with numpy.savez"
+        ) from error
+    missing = [name for name in ARRAYS if name not in names]
+    if missing:
+        rule = f"must hold the arrays {', '.join(ARRAYS)}; missing {', '.join(missing)}"
+        raise UsageError(key, rule, None, "write it with numpy.savez")
+    for name, array in zip(ARRAYS, arrays, strict=True):
+        if not isinstance(array, np.ndarray):  # a member of the archive that is no .npy file
+            raise UsageError(f"{key}: {name}", "must be an array", type(array).__name__, "write it with numpy.savez")
     return from_arrays(f"npz:{path}", *arrays).drawn(examples, generator)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from mgaudit.errors import UsageError
 from mgaudit.targets.datasets.dataset import Dataset, Inputs
 
 
@@ -28,13 +29,15 @@ def overlapping(dataset: Dataset) -> list[tuple[int, int]]:
 
 
 def refuse_overlap(dataset: Dataset) -> None:
-    """Raises ValueError where a test example is among the examples to audit."""
+    """Raises UsageError where a test example is among the examples to audit."""
     both = overlapping(dataset)
     if both:
-        raise ValueError(
-            f"dataset {dataset.name}: the test split must not overlap the examples to audit, got {len(both)} of its "
-            f"{len(dataset.test_labels)} examples that are among them (test example {both[0][0]} is "
-            f"{dataset.origins[both[0][1]]}); take them out of one of the two"
+        raise UsageError(
+            f"dataset {dataset.name}: the test split",
+            "must not overlap the examples to audit",
+            f"{len(both)} of its {len(dataset.test_labels)} examples that are among them (test example {both[0][0]} "
+            f"is {dataset.origins[both[0][1]]})",
+            "take them out of one of the two",
         )
 
 

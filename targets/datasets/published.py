@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from mgaudit.errors import UsageError
 from mgaudit.targets.cache import cache_folder
 
 
@@ -51,20 +52,19 @@ class Published:
             return "not here"
         try:
             self.verified()
-        except ValueError:
+        except UsageError:
             return "damaged"
         return "here"
 
     def verified(self) -> list[Path]:
         """Returns the paths of the files, none of which was downloaded by this.
 
-        Raises FileNotFoundError where a file is not here, and ValueError where its checksum is another.
+        Raises UsageError where a file is not here, or where its checksum is another.
         """
         for file in self.missing:
-            raise FileNotFoundError(
-                f"dataset {self.name} has not been fetched, there is no file {self.path(file)}; "
-                f"run `mgaudit data fetch {self.name}` ({self.size / 1e6:.0f} MB)"
-            )
+            rule = f"has not been fetched, there is no file {self.path(file)}"
+            way_out = f"run `mgaudit data fetch {self.name}` ({self.size / 1e6:.0f} MB)"
+            raise UsageError(f"dataset {self.name}", rule, None, way_out)
         for file in self.files:
             self._check(file)
         return [self.path(file) for file in self.files]
@@ -73,7 +73,7 @@ class Published:
         """Downloads the files that are not here, checks all, and returns their paths.
 
         `progress` is told of the bytes as they come: it has `total`, `update(bytes)`, `reset()` and `close()`. Raises
-        OSError where a file cannot be downloaded, and ValueError where a checksum is another than the published one.
+        OSError where a file cannot be downloaded, and UsageError where a checksum is another than the published one.
         """
         for file in self.missing:
             self._download(file, progress)
@@ -84,9 +84,11 @@ class Published:
         with path.open("rb") as content:
             found = hashlib.file_digest(content, "md5").hexdigest()
         if found != file.md5:
-            raise ValueError(
-                f"dataset {self.name}: {path} must have the published md5 {file.md5}, got {found} "
-                f"({path.stat().st_size} of {file.size} bytes); delete it and run `mgaudit data fetch {self.name}`"
+            raise UsageError(
+                f"dataset {self.name}: {path}",
+                f"must have the published md5 {file.md5}",
+                f"{found} ({path.stat().st_size} of {file.size} bytes)",
+                f"delete it and run `mgaudit data fetch {self.name}`",
             )
 
     def _download(self, file: PublishedFile, progress: Any) -> None:
@@ -111,9 +113,11 @@ class Published:
                 f"and run `mgaudit data fetch {self.name}` again"
             ) from error
         except ValueError as error:
-            raise ValueError(
-                f"what {file.url} gave must have the published md5 {file.md5}, and has another; it was not kept. "
-                f"Try again, or get the file in another way and put it at {path}"
+            raise UsageError(
+                f"what {file.url} gave",
+                f"must have the published md5 {file.md5}",
+                "another, and it was not kept",
+                f"try again, or get the file in another way and put it at {path}",
             ) from error
 
 

@@ -27,8 +27,8 @@ class Reader:
         """Returns the dataset, its inputs as stored.
 
         `examples` of its training examples are drawn by `generator`, all of them for None; the test split is whole.
-        Raises ValueError or FileNotFoundError, naming the file, where the data are missing or malformed, or where a
-        test example is among the examples to audit.
+        Raises UsageError, naming the file, where the data are missing or malformed, or where a test example is among
+        the examples to audit.
         """
         dataset = self.read(examples=examples, generator=generator, **options)
         refuse_overlap(dataset)

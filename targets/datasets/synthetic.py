@@ -11,6 +11,7 @@ from mgaudit.targets.datasets.dataset import Dataset
 from mgaudit.targets.schemes.ranges import Range
 
 TEACHER_WIDTH = 64
+MOST_VALUES = 10**9
 Kind = Literal["clusters", "teacher"]
 
 
@@ -48,6 +49,9 @@ def _check(kind: Kind, features: int, classes: int, size: int) -> None:
             f"must be >= {classes}, the classes, for clusters that are all equally far apart",
             str(features),
         )
+    if size * max(features, classes, TEACHER_WIDTH) > MOST_VALUES:
+        rule = f"must be <= {MOST_VALUES:g} when multiplied by the features, the classes or {TEACHER_WIDTH}"
+        raise UsageError("synthetic.size", rule, str(size), "use fewer examples, features or classes")
     if size < 2 * classes:
         raise UsageError("synthetic.size", f"must be >= {2 * classes}, so that each class can be tested", str(size))
 

@@ -6,13 +6,16 @@ from typing import Any
 
 import torch
 
+from mgaudit.errors import UsageError
 from mgaudit.targets.training import Precision
 
 
 def check_precision(precision: Precision, device: str) -> None:
-    """Raises ValueError for a precision that the device does not have or does not profit from."""
+    """Raises UsageError for a precision that the device does not have or does not profit from."""
     if precision != "float32" and device != "cuda":
-        raise ValueError(f"precision {precision} is for a GPU, got device {device}; use float32")
+        raise UsageError(
+            "precision", f"must be float32 on device {device}, others are for a GPU", repr(precision), "use float32"
+        )
 
 
 @contextmanager

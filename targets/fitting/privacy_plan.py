@@ -43,17 +43,16 @@ def plan_privacy(scheme: DPSGD, training: Training, n: float) -> PrivacyPlan:
     """
     delta = default_delta(n) if scheme.delta is None else scheme.delta
     if delta >= 1 / n:
-        raise ValueError(
-            f"delta must be < 1/n = {1 / n:.3g} for n = {n:g} expected training examples, got {delta}: "
-            "at 1/n a mechanism may publish one whole example and still comply"
-        )
+        rule = f"must be < 1/n = {1 / n:.3g} for n = {n:g} expected training examples"
+        way_out = "at 1/n a mechanism may publish one whole example and still comply; leave delta out for 1/n^1.1"
+        raise UsageError("delta", rule, str(delta), way_out)
     if training.loss != "cross-entropy":
-        raise ValueError(f"loss must be cross-entropy for DP-SGD, got {training.loss!r}; leave DP-SGD out with --no-dp")
+        way_out = "leave DP-SGD out with --no-dp"
+        raise UsageError("loss", "must be cross-entropy for DP-SGD", repr(training.loss), way_out)
     if training.batch_size > n:
-        raise ValueError(
-            f"batch_size must be <= {n:g}, the expected number of training examples, for DP-SGD, "
-            f"got {training.batch_size}; use a smaller --batch-size or more examples"
-        )
+        rule = f"must be <= {n:g}, the expected number of training examples, for DP-SGD"
+        way_out = "use a smaller --batch-size or more examples"
+        raise UsageError("batch_size", rule, str(training.batch_size), way_out)
     sample_rate = training.batch_size / n
     steps = round(training.last_epoch / sample_rate)
     with _limits_of_the_accountant(scheme, delta, training.epochs):

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
+from mgaudit.errors import UsageError
 from mgaudit.targets.networks.images import require_images
 from mgaudit.targets.networks.network import Network
 
@@ -44,11 +45,11 @@ class CNN(Network):
     ) -> None:
         pools = len(channels) if pools is None else pools
         if not 0 <= pools <= len(channels):
-            raise ValueError(f"pools must be between 0 and {len(channels)}, the number of blocks, got {pools}")
+            raise UsageError("pools", f"must be between 0 and {len(channels)}, the number of blocks", str(pools))
         shrink: int = 2**pools
         require_images(input_shape, max(SMALLEST_IMAGE, shrink))
         if hidden < 1 or any(width < 1 for width in channels):
-            raise ValueError(f"channels and hidden must be >= 1, got {channels} and {hidden}")
+            raise UsageError("channels and hidden", "must be >= 1", f"{channels} and {hidden}")
         super().__init__()
         layers: list[nn.Module] = []
         for block, (inputs, outputs) in enumerate(pairwise((input_shape[0], *channels))):

@@ -1,15 +1,17 @@
 """What convolutional networks ask of their input."""
 
+from mgaudit.errors import UsageError
+
 
 def require_images(input_shape: tuple[int, ...], smallest: int) -> None:
-    """Raises ValueError for what is no image (channels, height, width) with sides of at least `smallest` pixels."""
+    """Raises UsageError for what is no image (channels, height, width) with sides of at least `smallest` pixels."""
     if len(input_shape) != 3:
-        raise ValueError(
-            f"needs images of shape (channels, height, width), got examples of shape {input_shape}; "
-            "use --target mlp for feature vectors"
+        raise UsageError(
+            "",
+            "needs images of shape (channels, height, width)",
+            f"examples of shape {input_shape}",
+            "use --target mlp for feature vectors",
         )
     if min(input_shape[1:]) < smallest:
-        raise ValueError(
-            f"needs images of at least {smallest}x{smallest} pixels, got {input_shape[1]}x{input_shape[2]}; "
-            "use --target mlp for smaller ones"
-        )
+        rule = f"needs images of at least {smallest}x{smallest} pixels"
+        raise UsageError("", rule, f"{input_shape[1]}x{input_shape[2]}", "use --target mlp for smaller ones")

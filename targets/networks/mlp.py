@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from mgaudit.errors import UsageError
 from mgaudit.targets.networks.network import Network
 
 
@@ -17,7 +18,7 @@ class MLP(Network):
 
     def __init__(self, input_shape: tuple[int, ...], classes: int, hidden: tuple[int, ...] = (512, 256)) -> None:
         if any(width < 1 for width in hidden):
-            raise ValueError(f"hidden must hold widths >= 1, got {hidden}")
+            raise UsageError("hidden", "must hold widths >= 1", str(hidden))
         super().__init__()
         widths = (math.prod(input_shape), *hidden)
         layers: list[nn.Module] = [nn.Flatten()]

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from mgaudit.errors import UsageError
 from mgaudit.targets.networks.cnn import group_norm
 from mgaudit.targets.networks.images import require_images
 from mgaudit.targets.networks.network import Network
@@ -58,7 +59,7 @@ class ResNet(Network):
     def __init__(self, input_shape: tuple[int, ...], classes: int, blocks: int = 1, width: int = 16) -> None:
         require_images(input_shape, SMALLEST_IMAGE)
         if blocks < 1 or width < 1:
-            raise ValueError(f"blocks and width must be >= 1, got {blocks} and {width}")
+            raise UsageError("blocks and width", "must be >= 1", f"{blocks} and {width}")
         super().__init__()
         self.stem = nn.Sequential(
             nn.Conv2d(input_shape[0], width, kernel_size=3, padding=1, bias=False), group_norm(width), nn.ReLU()

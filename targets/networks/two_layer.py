@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from mgaudit.errors import UsageError
 from mgaudit.targets.networks.network import Network
 
 
@@ -25,7 +26,7 @@ class TwoLayer(Network):
 
     def __init__(self, input_shape: tuple[int, ...], classes: int, width: int = 512) -> None:
         if width < 1:
-            raise ValueError(f"width must be >= 1, got {width}")
+            raise UsageError("width", "must be >= 1", str(width))
         super().__init__()
         self.flatten = nn.Flatten()
         self.hidden = nn.Linear(math.prod(input_shape), width, bias=False)

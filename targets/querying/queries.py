@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
+from mgaudit.errors import UsageError
 from mgaudit.targets.schemes import GaussianMask, Scheme
 from mgaudit.targets.schemes.scheme import overrides
 
@@ -23,7 +24,7 @@ class Queries:
         return self
 
     def check(self, input_shape: tuple[int, ...]) -> None:
-        """Raises ValueError for examples of a shape that the queries are not made for."""
+        """Raises UsageError for examples of a shape that the queries are not made for."""
 
     def ask(self, inputs: Tensor, query: int, generator: Generator) -> Tensor:
         """Returns query number `query` of the standardised inputs (examples, *input_shape), of the same shape.
@@ -43,7 +44,7 @@ class Flips(Queries):
         return 2
 
     def check(self, input_shape: tuple[int, ...]) -> None:
-        """Raises ValueError for what is no image."""
+        """Raises UsageError for what is no image."""
         _require_images("flips", input_shape)
 
     def ask(self, inputs: Tensor, query: int, generator: Generator) -> Tensor:
@@ -63,9 +64,9 @@ class Crops(Queries):
     mirror: bool = True
 
     def __post_init__(self) -> None:
-        _require_several("crops", self.count)
+        _require_several(self.count)
         if self.pixels is not None and self.pixels < 1:
-            raise ValueError(f"queries crops: pixels must be >= 1, got {self.pixels}")
+            raise UsageError("pixels", "must be >= 1", str(self.pixels))
 
     @property
     def number(self) -> int:
@@ -73,11 +74,11 @@ class Crops(Queries):
         return self.count
 
     def check(self, input_shape: tuple[int, ...]) -> None:
-        """Raises ValueError for what is no image, or one that a shift may push out of sight."""
+        """Raises UsageError for what is no image, or one that a shift may push out of sight."""
         _require_images("crops", input_shape)
         side = min(input_shape[1:])
         if self.pixels is not None and self.pixels >= side:
-            raise ValueError(f"queries crops: pixels must be < {side}, the image's side, got {self.pixels}")
+            raise UsageError("queries.crops.pixels", f"must be < {side}, the image's side", str(self.pixels))
 
     def ask(self, inputs: Tensor, query: int, generator: Generator) -> Tensor:
         """Returns the images, all shifted alike but for query 0."""
@@ -106,7 +107,7 @@ class Mask(Queries):
     kappa: float | None = None
 
     def __post_init__(self) -> None:
-        _require_several("mask", self.count)
+        _require_several(self.count)
         if self.kappa is not None:
             GaussianMask(self.kappa)
 
@@ -144,12 +145,10 @@ QUERIES: dict[str, type[Queries]] = {"plain": Queries, "flips": Flips, "crops": 
 
 def _require_images(name: str, input_shape: tuple[int, ...]) -> None:
     if len(input_shape) != 3:
-        raise ValueError(
-            f"queries {name} must be asked about images (channels, height, width), "
-            f"got examples of shape {input_shape}; use plain or mask"
-        )
+        rule = "must be asked about images (channels, height, width)"
+        raise UsageError(f"queries {name}", rule, f"examples of shape {input_shape}", "use plain or mask")
 
 
-def _require_several(name: str, count: int) -> None:
+def _require_several(count: int) -> None:
     if count < 2:
-        raise ValueError(f"queries {name}: count must be >= 2, got {count}")
+        raise UsageError("count", "must be >= 2", str(count))

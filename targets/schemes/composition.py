@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from torch import Generator, Tensor, nn
 
+from mgaudit.errors import UsageError
 from mgaudit.targets.schemes.dpsgd import DPSGD
 from mgaudit.targets.schemes.scheme import Scheme, overrides
 from mgaudit.targets.training import Training
@@ -13,7 +14,7 @@ from mgaudit.targets.training import Training
 class Composition(Scheme):
     """Schemes that act one after the other: the first acts on the data first, the next on what it made of them.
 
-    Raises ValueError for what cannot be composed: no noise at all with some; the same scheme twice; noise on the inputs
+    Raises UsageError for what cannot be composed: no noise at all with some; the same scheme twice; noise on the inputs
     that is drawn once behind noise that is drawn anew, for what is drawn once is put on the data before training.
     """
 
@@ -24,18 +25,21 @@ class Composition(Scheme):
             raise ValueError(f"a composition needs at least 2 schemes, got {len(self.members)}")
         kinds = [type(part) for part in self.members]
         if Scheme in kinds:
-            raise ValueError("none cannot be composed with another scheme: it stands for training without any")
+            raise UsageError("none", "cannot be composed with another scheme: it stands for training without any")
         for kind in kinds:
             if kinds.count(kind) > 1:
-                raise ValueError(f"{_name(kind)} cannot be composed with itself; give it once, with the joint strength")
+                way_out = "give it once, with the joint strength"
+                raise UsageError(_name(kind), "cannot be composed with itself", None, way_out)
         fresh: Scheme | None = None
         for part in self.members:
             if overrides(part, "inputs") and not part.fixed:
                 fresh = part
             elif overrides(part, "inputs") and fresh is not None:
-                raise ValueError(
-                    f"{_name(type(part))} with fixed=true cannot come behind {_name(type(fresh))}: what is drawn once "
-                    "is put on the data before training, and so before all that is drawn anew; put it first"
+                raise UsageError(
+                    f"{_name(type(part))} with fixed=true",
+                    f"cannot come behind {_name(type(fresh))}: what is drawn once is put on the data before training, "
+                    "and so before all that is drawn anew",
+                    way_out="put it first",
                 )
 
     @property

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
+from mgaudit.errors import UsageError
 from mgaudit.targets.schemes.ranges import Range
 from mgaudit.targets.schemes.scheme import EXAMPLE_EPOCHS, Scheme
 from mgaudit.targets.training import Training
@@ -28,10 +29,8 @@ class EarlyStop(Scheme):
         return cls(EXAMPLE_EPOCHS), (cls(EXAMPLE_EPOCHS - 1),)
 
     def training(self, training: Training) -> Training:
-        """Returns the training, cut short. Raises ValueError where it is no longer than that."""
+        """Returns the training, cut short. Raises UsageError where it is no longer than that."""
         if self.epochs > training.last_epoch:
-            raise ValueError(
-                f"scheme early-stop: epochs must be <= {training.last_epoch}, the epochs of the training, "
-                f"got {self.epochs}"
-            )
+            rule = f"must be <= {training.last_epoch}, the epochs of the training"
+            raise UsageError("early-stop.epochs", rule, str(self.epochs), "use fewer, or train with more --epochs")
         return replace(training, stop_epoch=self.epochs)

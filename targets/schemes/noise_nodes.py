@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 import torch
 from torch import Generator, Tensor, nn
 
+from mgaudit.errors import UsageError
 from mgaudit.targets.schemes.ranges import Range
 from mgaudit.targets.schemes.scheme import Scheme
 
@@ -58,12 +59,11 @@ class NoiseNodes(Scheme):
         return cls(0.0), (cls(1.0), cls(1.0, layer=1))
 
     def extend(self, model: nn.Module) -> nn.Module:
-        """Returns `model` with the node in it. Raises ValueError where there is no such layer."""
+        """Returns `model` with the node in it. Raises UsageError where there is no such layer."""
         layers = [(name, module) for name, module in model.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)]
         if self.layer >= len(layers):
-            raise ValueError(
-                f"layer must be the number of a layer of the target, 0..{len(layers) - 1}, got {self.layer}"
-            )
+            rule = f"must be the number of a layer of the target, 0..{len(layers) - 1}"
+            raise UsageError("layer", rule, str(self.layer))
         if self.sigma > 0:
             name, module = layers[self.layer]
             model.set_submodule(name, NoiseNode(module))

@@ -217,7 +217,10 @@ def test_attacks_are_listed_with_what_they_need_what_they_cost_and_where_they_co
         (["--stack", "17"], "stack must be <= 16, the models of an arm, got 17; use --stack auto"),
         (["--stack", "many"], "stack must be auto or a whole number >= 1, got 'many'"),
         (["--augment", "cutout"], "augment must be 'none', 'flips' or 'crops', got 'cutout'"),
-        (["--precision", "bf16"], "precision bf16 is for a GPU, got device cpu; use float32"),
+        (
+            ["--precision", "bf16"],
+            "precision must be float32 on device cpu, others are for a GPU, got 'bf16'; use float32",
+        ),
         (
             ["--dataset", "synthetic", "--target", "mlp", "--augment", "flips"],
             "augment flips needs images (channels, height, width), got examples of shape",
@@ -235,10 +238,10 @@ def test_attacks_are_listed_with_what_they_need_what_they_cost_and_where_they_co
         ),
         (["--dataset", "synthetic"], "use --target mlp for feature vectors"),
         (["--dataset", "no_such_module:data"], "cannot import the module 'no_such_module'"),
-        (["--dataset", "folder:/nowhere"], "there is no folder /nowhere/train"),
+        (["--dataset", "folder:/nowhere"], "got no folder /nowhere/train"),
         (["--queries", "stare"], f"queries must be one of {', '.join(QUERIES)}, got 'stare'"),
         (["--queries", "crops"], "queries.crops needs count; write crops:count=VALUE"),
-        (["--queries", "mask:1"], "queries mask: count must be >= 2, got 1"),
+        (["--queries", "mask:1"], "queries.mask.count must be >= 2, got 1"),
         (["--attack", "label-only"], "the attack label-only needs several queries of each example"),
         (["--models", "2"], "models must be greater than or equal to 3, got 2"),
         (["--examples", "1199"], "examples must be between 1 and 1198, all that digits holds, got 1199"),
@@ -247,7 +250,7 @@ def test_attacks_are_listed_with_what_they_need_what_they_cost_and_where_they_co
         (["--device", "cuda"], "torch finds no GPU"),
         (["--kappa", "1", "--scheme", "none"], "--kappa and --scheme both name the noise to audit"),
         (["--no-dp", "--epsilon", "1"], "--epsilon and --delta are settings of the DP-SGD arm"),
-        (["--settings", "/nowhere.toml"], "cannot read the settings file /nowhere.toml: No such file"),
+        (["--settings", "/nowhere.toml"], "the settings file /nowhere.toml cannot be read: No such file"),
         (
             ["--examples", "60"],
             "batch_size must be <= 30, the expected number of training examples, for DP-SGD",
@@ -271,11 +274,11 @@ def test_bad_input_is_one_clear_line_and_exit_code_2(
     [
         (
             lambda root: (root / "train" / "a" / "0.png").write_bytes(b"nothing"),
-            "cannot read the image {root}/train/a/0",
+            "the image {root}/train/a/0",
         ),
         (lambda root: [path.unlink() for path in (root / "train" / "a").iterdir()], "no image in {root}/train/a"),
         (lambda root: (root / "test" / "b").rename(root / "b"), "class 'b' is missing from {root}/test"),
-        (lambda root: (root / "test").rename(root / "other"), "there is no folder {root}/test"),
+        (lambda root: (root / "test").rename(root / "other"), "got no folder {root}/test"),
     ],
     ids=["unreadable", "empty", "class missing", "no test"],
 )
@@ -315,7 +318,7 @@ def test_a_read_only_out_folder_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere"], "nowhere is not the folder of a study"),
+        (["nowhere"], "nowhere must be the folder of a study"),
         (["nowhere", "--format", "docx"], "--format must be one of html, pdf, latex, csv, got 'docx'"),
     ],
 )

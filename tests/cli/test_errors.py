@@ -1,21 +1,30 @@
 """Whatever goes wrong is one line and an exit code: 2 for a mistake of the user, 1 for anything else."""
 
+import io
 import json
 import os
 import re
+import struct
 import subprocess
 import sys
+import zlib
 from dataclasses import dataclass, fields
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, get_args
+from zipfile import ZipFile
 
+import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from mgaudit.cli.app import app
 from mgaudit.cli.options import training_option
 from mgaudit.settings.study_settings import DPAuditSettings, StudySettings
 from mgaudit.targets.training import Help, Training
+from tests.fake_study import arrays, study, write
+from tests.fake_study import result as fake_result
 
 SMALL = ["--target", "mlp:hidden=16", "--examples", "200", "--models", "4", "--epochs", "1", "--jobs", "1", "--no-dp"]
 
@@ -86,6 +95,221 @@ def test_a_mistake_of_the_user_is_one_line_and_exit_code_2(
     assert value in result.stderr
     assert not list(tmp_path.glob("runs/*"))
     assert not (own_cache / "ensembles").exists()
+
+
+# Study files that are wrong, then the key that the line must name.
+WRONG_STUDIES = {
+    "": "arms",
+    "training = false": "training",
+    "training = [1]": "training",
+    "training.epochs = 99999999999999999999": "s.toml",
+    f"models = 0x{'f' * 6000}": "s.toml",
+    f"models = {'9' * 6000}": "s.toml",
+    "models = nan": "models",
+    "models = 1000000000": "models",
+    "models = 1979-05-27": "models",
+    "training.learning_rate = inf": "training.learning_rate",
+    "stacks = true": "stacks",
+    "notes = 3": "notes",
+    "seeds = [[1]]": "seeds[0]",
+    "datasets = [{a = 1}]": "datasets[0]",
+    'dataset = "synthetic:size=1000000000000"': "synthetic.size",
+    "arms = 'x'": "arms",
+    "arms = [[1]]": "arms[0]",
+    "arms = [{scheme = 'gaussian-mask', kappa = nan}]": "arms[0].kappa",
+    "arms = [{scheme = 'gaussian-mask', kappa = {a = 1}}]": "arms[0].kappa",
+    "arms = [{scheme = 'gaussian-mask', nothing = 1}]": "arms[0].nothing",
+    f"a = {'[' * 5000}{']' * 5000}": "s.toml",
+    f"# {'x' * 1_000_000}": "s.toml",
+    "\0": "s.toml",
+    "\u00ff".encode("utf-16"): "s.toml",
+    b"\x89PNG\xff": "s.toml",
+}
+
+OWN = """
+import sys
+from dataclasses import dataclass
+import numpy as np
+from torch import nn
+from mgaudit.attacks import Attack
+from mgaudit.targets.schemes import Scheme
+
+def leaves():
+    sys.exit(0)
+
+def arrays(x=1.0, y=1, **changed):
+    inputs, labels = np.random.default_rng(0).random((60, 4)), np.arange(60) % 2
+    return {"x_train": inputs[:40] * x, "y_train": labels[:40] * y, "x_test": inputs[40:], "y_test": labels[40:]}
+
+def overflows():
+    return tuple(arrays(x=1e300).values())
+
+def complexes():
+    return tuple(arrays(x=1j).values())
+
+def gaps():
+    return tuple(arrays(y=10**12).values())
+
+class Leaves(nn.Module):
+    def __init__(self, shape, n):
+        sys.exit(0)
+
+class Unknown(nn.Module):
+    def __init__(self, shape, n, width: "nothing" = 3):
+        super().__init__()
+
+@dataclass(frozen=True)
+class Ends(Attack):
+    def __post_init__(self):
+        sys.exit(3)
+
+    def score(self, view): ...
+
+@dataclass(frozen=True)
+class Needy(Attack):
+    needs = 3
+
+    def score(self, view): ...
+
+@dataclass(frozen=True)
+class Nothing(Scheme):
+    def training(self, training): ...
+
+@dataclass(frozen=True)
+class Gone(Scheme):
+    def extend(self, model): ...
+"""
+
+# What of the user's own code is wrong, by the option that names it.
+WRONG_CODE = [
+    ("--dataset", "sys:exit"),
+    ("--dataset", "sys:nothing"),
+    ("--dataset", "os:getcwd"),
+    ("--dataset", "exits:data"),
+    ("--dataset", "own:leaves"),
+    ("--dataset", "own:overflows"),
+    ("--dataset", "own:complexes"),
+    ("--dataset", "own:gaps"),
+    ("--target", "exits:Net"),
+    ("--target", "own:Leaves"),
+    ("--target", "own:Unknown:width=1"),
+    ("--attack", "own:Ends"),
+    ("--attack", "own:Needy"),
+    ("--scheme", "own:Nothing"),
+    ("--scheme", "own:Gone"),
+]
+
+
+def assert_is_a_mistake_in_one_line(result: Any, key: str, case: object) -> None:
+    assert result.exit_code == 2, (case, result.output)
+    assert result.stdout == "", case
+    assert result.stderr.startswith("error: "), case
+    assert result.stderr.count("\n") == 1, (case, result.stderr)
+    assert key in result.stderr, (case, result.stderr)
+    assert not Path("runs").exists(), case
+
+
+def test_a_study_file_that_is_wrong_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = Path("s.toml")
+    for content, key in WRONG_STUDIES.items():
+        arms = "" if isinstance(content, bytes) or content == "" or "arms" in content else 'schemes = ["none"]\n'
+        file.write_bytes(content if isinstance(content, bytes) else (arms + content).encode())
+        assert_is_a_mistake_in_one_line(mgaudit("compare", "s.toml", "--quiet"), key, content[:60])
+    file.unlink()
+    file.mkdir()
+    assert_is_a_mistake_in_one_line(mgaudit("compare", "s.toml", "--quiet"), "s.toml", "folder")
+
+
+def test_own_code_that_is_wrong_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    Path("own.py").write_text(OWN)
+    Path("exits.py").write_text("import sys\nsys.exit(0)\n")
+    for option, value in WRONG_CODE:
+        result = mgaudit("run", *SMALL, "--quiet", "--stack", "1", option, value)
+        assert_is_a_mistake_in_one_line(result, value.rpartition(":width")[0] or value, value)
+    for name in ("own", "exits"):
+        sys.modules.pop(name, None)
+
+
+def test_an_image_or_an_archive_that_is_damaged_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    generator = np.random.default_rng(0)
+    for split, name in product(("train", "test"), "ab"):
+        Path("images", split, name).mkdir(parents=True)
+        for number in range(3):
+            pixels = generator.integers(0, 256, (8, 8), dtype=np.uint8)
+            Image.fromarray(pixels).save(Path("images", split, name, f"{number}.png"))
+    image = Path("images/train/a/0.png")
+    whole = image.read_bytes()
+    for side in (10_000, 60_000):  # above PIL's limits for a warning and for an error
+        header = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+        bomb = whole[:12] + header + struct.pack(">I", zlib.crc32(header)) + whole[33:]
+        image.write_bytes(bomb)
+        assert_is_a_mistake_in_one_line(mgaudit("run", "--quiet", "--dataset", "folder:images"), "0.png", side)
+    image.unlink()
+    image.symlink_to("0.png")
+    assert_is_a_mistake_in_one_line(mgaudit("run", "--quiet", "--dataset", "folder:images"), "0.png", "loop")
+    image.unlink()
+    os.rename(b"images/train/a/1.png", b"images/train/a/\xff.png")
+    assert_is_a_mistake_in_one_line(mgaudit("run", "--quiet", "--dataset", "folder:images"), "UTF-8", "name")
+    archive = Path("a.npz")
+    for header in ("(" * 3000, "{'descr': '<f8', 'fortran_order': False, 'shape': (10**15,)}", "no array"):
+        text = header.replace("10**15", str(10**15)).encode()
+        array = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text if header != "no array" else text
+        with ZipFile(archive, "w") as file:
+            for name in ("x_train", "y_train", "x_test", "y_test"):
+                file.writestr(f"{name}.npy", array)
+        assert_is_a_mistake_in_one_line(mgaudit("run", "--quiet", "--dataset", "npz:a.npz"), "a.npz", header[:20])
+
+
+def test_a_run_folder_that_is_damaged_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(Path("a"), fake_result(study()), [arrays()])
+    write(Path("b"), fake_result(study()), [arrays()])
+    kept = {name: (Path("a") / name).read_bytes() for name in ("result.json", "arrays.npz")}
+    one_study = json.loads(kept["result.json"])
+    one_study["studies"][0]["arms"] = []
+    no_metric = json.loads(kept["result.json"])
+    no_metric["studies"][0]["arms"][0]["attacks"][0]["metrics"] = {}
+    far = json.loads(kept["result.json"])
+    far["studies"][0]["arms"][0]["attacks"][0]["targets"] = [10**9] * 6
+    buffer = io.BytesIO()
+    np.savez(buffer, **{"study0/membership": np.array([object()])})  # type: ignore[arg-type]
+    damages = [
+        ("result.json", b"[" * 100_000),
+        ("result.json", b'{"schema_version": ' + b"9" * 5000 + b"}"),
+        ("result.json", kept["result.json"][:3000]),
+        ("result.json", json.dumps(one_study).encode()),
+        ("result.json", json.dumps(no_metric).encode()),
+        ("result.json", json.dumps(far).encode()),
+        ("arrays.npz", kept["arrays.npz"][:500]),
+        ("arrays.npz", buffer.getvalue()),
+        ("reproduction.json", b"[" * 100_000),
+    ]
+    for name, content in damages:
+        (Path("a") / name).write_bytes(content)
+        commands = [("runs", "show", "a"), ("report", "a")] + ([("runs", "compare", "a", "b")] if name in kept else [])
+        for command in commands:
+            assert_is_a_mistake_in_one_line(mgaudit(*command), "a/", (command, name, content[:40]))
+        assert mgaudit("runs", "--runs", ".").exit_code == 0
+        (Path("a") / name).unlink()
+        for whole, before in kept.items():
+            (Path("a") / whole).write_bytes(before)
+    assert sorted(path.name for path in Path("a").iterdir()) == sorted(kept)
+
+
+def test_a_cache_folder_that_is_damaged_is_one_line(
+    tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    own_cache.mkdir(parents=True, exist_ok=True)
+    for name in ("ensembles", "stacks", "datasets"):
+        (own_cache / name).write_text("")
+        result = mgaudit("run", *SMALL, "--quiet")
+        assert_is_a_mistake_in_one_line(result, f"the file {own_cache / name}", name)
+        (own_cache / name).unlink()
 
 
 @pytest.mark.parametrize(

@@ -176,7 +176,7 @@ def test_the_command_writes_a_folder_for_each_paper(tmp_path: Path) -> None:
     assert "Of 3 claims 1 holds, 1 does not hold, 1 was not run here." in " ".join(shown.output.split())
     again = CliRunner().invoke(app, ["report", str(folder)])
     assert again.exit_code == 2
-    assert "holds a paper made again, whose reports come from: mgaudit reproduce toy/two" in " ".join(
+    assert "is that of a reproduced paper; its reports come from: mgaudit reproduce toy/two" in " ".join(
         again.output.split()
     )
     (folder / "reproduction.json").write_text("{}")
@@ -189,9 +189,9 @@ def test_the_command_writes_a_folder_for_each_paper(tmp_path: Path) -> None:
     [
         (
             ["tay"],
-            "there is no paper 'tay'; there are gaussian-masking, noise-nodes, weight-noise, toy; did you mean 'toy'?",
+            "paper must be one of gaussian-masking, noise-nodes, weight-noise, toy, got 'tay'; did you mean 'toy'?",
         ),
-        (["toy/onne"], "there is no figure of toy 'onne'; there are one, two; did you mean 'one'?"),
+        (["toy/onne"], "figure of toy must be one of one, two, got 'onne'; did you mean 'one'?"),
         (["toy/"], None),
         (["toy", "--dataset", "folder:/nowhere"], "/nowhere"),
         (["toy", "--dataset", "digit"], "digit"),

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mgaudit.errors import UsageError
 from mgaudit.reports.arrays import ARRAYS_FILE
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import RESULT_FILE, read_result
@@ -17,7 +18,7 @@ NAMED = '{"name":"cnn","options":{},"label":"CNN"}'
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    write(tmp_path / "run", result(study(), study("other")), [arrays(), {"only": np.arange(3)}])
+    write(tmp_path / "run", result(study(), study("other")), [arrays(), {**arrays(), "more": np.arange(3)}])
     return tmp_path / "run"
 
 
@@ -26,7 +27,7 @@ def test_a_result_survives_the_way_to_disk_and_back(folder: Path) -> None:
     assert found == result(study(), study("other"))
     assert set(held[0]) == set(arrays())
     assert all(np.array_equal(held[0][name], values) for name, values in arrays().items())
-    assert list(held[1]) == ["only"]
+    assert list(held[1]) == [*arrays(), "more"]
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,7 @@ def test_a_result_survives_the_way_to_disk_and_back(folder: Path) -> None:
     [
         (lambda text: "{", "cannot be read"),
         (lambda text: "[1]", "cannot be read"),
-        (lambda text: text.replace('"schema_version":5', '"schema_version":6'), "schema version 6 .* update mgaudit"),
+        (lambda text: text.replace('"schema_version":5', '"schema_version":6'), "schema version 6, .*; update mgaudit"),
         (lambda text: text.replace('"schema_version":5', '"schema_version":4'), "schema version 4 .* run it again"),
         (lambda text: text.replace('"seconds":61.5', '"seconds":"long"'), r"studies.0.times.seconds"),
         (
@@ -51,10 +52,10 @@ def test_a_result_that_cannot_be_read_is_refused(folder: Path, change: Any, mess
 
 
 def test_a_folder_that_is_no_run_is_refused(folder: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="is not the folder of a study"):
+    with pytest.raises(UsageError, match="must be the folder of a study"):
         read_result(folder.parent)
     (folder / ARRAYS_FILE).unlink()
-    with pytest.raises(FileNotFoundError, match=r"arrays\.npz is missing"):
+    with pytest.raises(UsageError, match=r"arrays\.npz is missing"):
         read_result(folder)
 
 

@@ -243,12 +243,12 @@ def test_without_a_study_there_must_be_arms() -> None:
 
 def test_a_study_that_is_not_there_is_missed_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match="there is no study file 'quick'; give the path of a TOML file"):
+    with pytest.raises(ValueError, match="STUDY must be a study file, got 'quick'; give the path of a TOML file"):
         study_values(Path("quick"))
-    with pytest.raises(ValueError, match=r"cannot read the settings file quick\.toml"):
+    with pytest.raises(ValueError, match=r"the settings file quick\.toml cannot be read"):
         study_values(Path("quick.toml"))
     monkeypatch.chdir(ROOT)
-    with pytest.raises(ValueError, match=r"no study file 'quick'; the ready ones are .*studies/quick\.toml"):
+    with pytest.raises(ValueError, match=r"got 'quick'; the ready ones are .*studies/quick\.toml"):
         study_values(Path("quick"))
 
 

@@ -190,13 +190,16 @@ def test_what_python_already_finds_is_not_replaced_by_a_file_in_the_current_fold
         ("networks:Double", "networks:Double must return logits of dtype torch.float32, got torch.float64"),
         ("networks:Unit", "networks:Unit must return finite logits for 2 examples of zeros, got NaN or infinity"),
         ("networks:WithBatchNorm", "networks:WithBatchNorm must hold no BatchNorm, got BatchNorm1d at layers.2"),
-        ("networks:WithDropout", "must answer the same when it is asked twice, and does not in training mode"),
-        ("networks:WithRunningStatistics", "must answer the same in training mode as at evaluation, and does not"),
+        ("networks:WithDropout", "must return identical logits for identical inputs in training mode"),
+        ("networks:WithRunningStatistics", "must return the same logits in training mode as at evaluation"),
         ("networks:Centred", "networks:Centred must give an example the same logits alone as in a batch"),
         ("networks:ByNumpy", "networks:ByNumpy must have weights that the seed determines"),
-        ("networks:Forgetful", "must be the same model after its state_dict was saved and loaded, and is not"),
-        ("networks:ChannelsLast", "networks:ChannelsLast: Opacus computes wrong norms of its per-example gradients"),
-        ("networks:Shared", "cannot have per-example gradients, which DP-SGD (leave it out with --no-dp)"),
+        ("networks:Forgetful", "must be the same model after its state_dict was saved and loaded"),
+        (
+            "networks:ChannelsLast",
+            "networks:ChannelsLast must have per-example gradients whose norms Opacus computes correctly",
+        ),
+        ("networks:Shared", "cannot have per-example gradients, which DP-SGD and gradient attacks need"),
     ],
 )
 def test_a_network_that_cannot_be_audited_is_refused_in_one_line_before_any_training(

@@ -1,18 +1,27 @@
-"""Attacks, schemes and networks of installed packages, by the names of their entry points."""
+"""Attacks, schemes, networks and datasets of installed packages, by the names of their entry points."""
 
+import importlib
+import json
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from mgaudit.attacks import ATTACKS
+from mgaudit.cli.app import app
 from mgaudit.errors import UsageError
+from mgaudit.settings.datasets import dataset_choice, load
 from mgaudit.settings.plugins import package, plugins
 from mgaudit.settings.study_settings import attack_choice, scheme_choice, study_settings, target_choice
 from mgaudit.study.plan import plan_study
 from mgaudit.study.progress import Progress
 from mgaudit.study.study import run_study
+from mgaudit.study.train import ensemble_folder
+from mgaudit.targets.seeds import numpy_generator
+from mgaudit.testing import check_network
 
 CODE = """
 from dataclasses import dataclass
@@ -37,6 +46,33 @@ class Shift(Scheme):
 class Net(MLP):
     def __init__(self, shape, n, width: int = 3):
         super().__init__(shape, n, (width,))
+"""
+
+DATA = """
+import sys
+import numpy as np
+from mgaudit.targets.datasets import Dataset, Reader
+
+def arrays():
+    inputs = np.random.default_rng(0).random((90, 3)).astype(np.float32)
+    return inputs[:60], np.arange(60) % 2, inputs[60:], np.arange(30) % 2
+
+def read(examples, generator, *, scale: float = 1.0):
+    x, y, test, test_y = arrays()
+    x = (x * scale).astype(np.float32)
+    return Dataset("scaled", x, y, test, test_y, ("even", "odd")).drawn(examples, generator)
+
+def read_path(path, examples, generator):
+    return read(examples, generator, scale=float(np.loadtxt(path)))
+
+def leaves():
+    sys.exit(0)
+
+def nothing(examples, generator):
+    return None
+
+scaled, by_path = Reader("scaled", read), Reader("by-path", read_path, takes_path=True)
+empty, number = Reader("empty", nothing), 3
 """
 
 
@@ -116,3 +152,106 @@ def test_two_packages_with_one_name_are_refused(site: Path) -> None:
     install(site, "extra-d", "extra_d", {"mgaudit.attacks": {"same": "extra_d:Top"}})
     with pytest.raises(UsageError, match=r"both extra-[cd] and extra-[cd] have that name"):
         attack_choice("same")
+
+
+def edited(site: Path, module: str, before: str, after: str) -> None:
+    """Edits the module of a package, as installing another version does."""
+    path = site / f"{module}.py"
+    path.write_text(path.read_text().replace(before, after))
+    sys.modules.pop(module)
+    importlib.invalidate_caches()
+
+
+def ensembles(values: dict[str, Any]) -> list[str]:
+    plan = plan_study(study_settings(values))
+    return [ensemble_folder(arm, plan.design).path.name for arm in plan.arms]
+
+
+def test_editing_the_source_of_a_plugin_changes_the_key_of_its_models(site: Path, small: dict[str, Any]) -> None:
+    install(site, "extra-keys", "extra_keys", {group: {**entries} for group, entries in KEYED.items()})
+    values = {**small, "schemes": ["none", "shift:by=2"], "attacks": ["top"], "stack": 1}
+    network = {**values, "target": "tiny:width=4"}
+    plan = plan_study(study_settings(values)).sha256
+    before, before_network = ensembles(values), ensembles(network)
+    assert ensembles(values) == before
+    edited(site, "extra_keys", "x + self.by", "x - self.by")
+    after, after_network = ensembles(values), ensembles(network)
+    assert after[0] == before[0]  # a network of mgaudit without noise
+    assert after[1] != before[1]
+    assert not set(after_network) & set(before_network)
+    assert plan_study(study_settings(values)).sha256 != plan
+
+
+KEYED = {
+    group: {name: value.replace("extra_audits", "extra_keys") for name, value in e.items()} for group, e in GOOD.items()
+}
+
+
+DATASETS_OF_A_PACKAGE = {
+    name: f"extra_data:{entry}"
+    for name, entry in (
+        ("four", "arrays"),
+        ("scaled-data", "scaled"),
+        ("from-path", "by_path"),
+        ("leaving", "leaves"),
+        ("empty", "empty"),
+        ("number", "number"),
+    )
+}
+
+
+def test_datasets_of_a_package_are_readers_or_functions(site: Path, tmp_path: Path) -> None:
+    install(site, "extra-data", "extra_data", {"mgaudit.datasets": DATASETS_OF_A_PACKAGE}, DATA)
+    assert dataset_choice("digits").name == "digits"
+    assert "extra_data" not in sys.modules
+    four = load("four", None, numpy_generator(0, "examples"))
+    assert (four.name, four.inputs.shape) == ("four", (60, 3))
+    assert load("four", 50, numpy_generator(0, "examples")).inputs.shape == (50, 3)
+    choice = dataset_choice("scaled-data:scale=2.50")
+    assert choice.text == "scaled-data:scale=2.5"
+    doubled = load("scaled-data:2", None, numpy_generator(0, "examples"))
+    assert np.allclose(doubled.inputs, 2 * four.inputs)
+    (tmp_path / "scale").write_text("2")
+    of_path = load(f"from-path:{tmp_path / 'scale'}", None, numpy_generator(0, "examples"))
+    assert of_path.digest() == doubled.digest()
+    for text, message in (
+        ("four:size=3", "dataset.four.size is no option of four"),
+        ("scaled-data:scale=far", "dataset.scaled-data.scale must be a valid number"),
+        ("from-path:/nowhere", "dataset from-path failed: FileNotFoundError"),
+        ("leaving", "dataset leaving failed: SystemExit: 0"),
+        ("empty", "dataset empty must return a .*Dataset or a tuple of four arrays .*, got NoneType"),
+        ("number", "dataset number must be a .*Reader, or a function"),
+        ("fuor", "must be one of .*, four, scaled-data, .*; did you mean 'four'"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            load(text, None, numpy_generator(0, "examples"))
+
+
+def test_a_dataset_that_is_built_in_cannot_be_replaced(site: Path) -> None:
+    install(site, "extra-e", "extra_e", {"mgaudit.datasets": {"digits": "extra_e:arrays"}}, DATA)
+    with pytest.raises(UsageError, match="dataset digits must have a name of its own"):
+        dataset_choice("digits")
+
+
+def test_list_shows_what_packages_add_and_imports_none_of_it(site: Path) -> None:
+    groups = {**{group: dict.fromkeys(e, "extra_listed:X") for group, e in GOOD.items()}}
+    install(site, "extra-listed", "extra_listed", {**groups, "mgaudit.datasets": {"mine": "extra_listed:x"}}, "1 / 0")
+    listed = json.loads(CliRunner().invoke(app, ["list", "--json"]).stdout)
+    for kind, name in (("attacks", "top"), ("schemes", "shift"), ("targets", "tiny"), ("datasets", "mine")):
+        (entry,) = (entry for entry in listed[kind] if entry["name"] == name)
+        assert "extra-listed" in entry["summary"]
+    assert "extra_listed" not in sys.modules
+
+
+def test_the_contract_of_networks_holds_for_those_of_packages(site: Path) -> None:
+    drops = CODE.replace("super().__init__(shape, n, (width,))", "super().__init__(shape, n, (width,)); DROP").replace(
+        "DROP", "self.layers.append(__import__('torch').nn.Dropout(0.5))"
+    )
+    install(site, "extra-f", "extra_f", {"mgaudit.networks": {"good": "extra_f:Net"}})
+    install(site, "extra-g", "extra_g", {"mgaudit.networks": {"dropping": "extra_g:Net"}}, drops)
+    check_network(target_choice("good:width=4").built)
+    with pytest.raises(AssertionError, match="must return identical logits for identical inputs"):
+        check_network(target_choice("dropping").built)
+    settings = study_settings({"target": "dropping", "models": 4, "examples": 60, "schemes": ["none"]})
+    with pytest.raises(UsageError, match="target dropping must return identical logits"):
+        plan_study(settings)

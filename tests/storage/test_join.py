@@ -176,10 +176,10 @@ def test_runs_that_cannot_be_compared_are_chapters_only_when_that_is_asked_for(p
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("report", "A", "./A"), "each RUN may be given once"),
-        (("report", "A", "nowhere"), "nowhere is not the folder of a study"),
-        (("runs", "compare", "A", "nowhere"), "nowhere is not the folder of a study"),
-        (("report", "A", "new"), "schema version 6 and this mgaudit reads up to 5; update mgaudit"),
+        (("report", "A", "./A"), "RUN may be given once"),
+        (("report", "A", "nowhere"), "nowhere must be the folder of a study"),
+        (("runs", "compare", "A", "nowhere"), "nowhere must be the folder of a study"),
+        (("report", "A", "new"), "schema version 6, and this mgaudit reads up to 5; update mgaudit"),
     ],
 )
 def test_what_is_no_run_to_join_is_one_clear_line(place: Path, arguments: tuple[str, ...], message: str) -> None:

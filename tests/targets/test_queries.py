@@ -87,10 +87,10 @@ def test_every_entry_of_the_registry_builds() -> None:
     [
         (lambda: Flips().check((5,)), r"queries flips must be asked about images .* \(5,\)"),
         (lambda: Crops(4).check((5,)), "queries crops must be asked about images"),
-        (lambda: Crops(1), "queries crops: count must be >= 2, got 1"),
-        (lambda: Crops(4, pixels=0), "queries crops: pixels must be >= 1, got 0"),
+        (lambda: Crops(1), "count must be >= 2, got 1"),
+        (lambda: Crops(4, pixels=0), "pixels must be >= 1, got 0"),
         (lambda: Crops(4, pixels=16).check((3, 16, 20)), "pixels must be < 16, the image's side, got 16"),
-        (lambda: Mask(0), "queries mask: count must be >= 2, got 0"),
+        (lambda: Mask(0), "count must be >= 2, got 0"),
         (lambda: Mask(4, kappa=-1), "kappa must be a finite number >= 0, got -1"),
     ],
 )
