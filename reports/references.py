@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 
-from mgaudit.reports.formats.latex_text import escaped
+from mgaudit.reports.formats.latex_text import escape_latex
 from mgaudit.reports.results import Result, StudyResult
 
 ONE_RUN = ("steinke2023", "mahloujifar2024")
@@ -71,4 +71,4 @@ def entries() -> dict[str, str]:
 
 
 def _unknown(key: str, source: str) -> str:
-    return f"@misc{{{key},\n  title = {{{{{escaped(source)}}}}},\n}}"
+    return f"@misc{{{key},\n  title = {{{{{escape_latex(source)}}}}},\n}}"

@@ -12,8 +12,8 @@ from torch.nn.functional import cross_entropy
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mgaudit.targets.fitting.recipe import Target, initial_model
-from mgaudit.targets.fitting.stack import Stack
-from mgaudit.targets.own_module import one_line, told
+from mgaudit.targets.fitting.stack import ModelStack
+from mgaudit.targets.own_module import error_line, one_line
 from mgaudit.targets.querying.gradients import gradient_norms
 from mgaudit.targets.seeds import torch_generator
 
@@ -38,7 +38,7 @@ def check_target(name: str, target: Target, input_shape: tuple[int, ...], classe
         raise ValueError(f"target {name}: {one_line(error)}") from error
     except Exception as error:  # whatever a user's code may raise
         raise ValueError(
-            f"target {name} cannot be built for input_shape={input_shape} and classes={classes}: {told(error)}"
+            f"target {name} cannot be built for input_shape={input_shape} and classes={classes}: {error_line(error)}"
         ) from error
     try:
         check_network(model, input_shape, classes)
@@ -91,7 +91,7 @@ def check_per_example_gradients(name: str, target: Target, input_shape: tuple[in
     except Exception as error:  # Opacus raises many kinds for the layers that it cannot handle
         raise ValueError(
             f"target {name} cannot have per-example gradients, which DP-SGD (leave it out with --no-dp) and "
-            f"gradient attacks need: {told(error)}"
+            f"gradient attacks need: {error_line(error)}"
         ) from error
     weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
     norms = []
@@ -112,10 +112,10 @@ def check_stack(name: str, target: Target, input_shape: tuple[int, ...], classes
     models = [initial_model(target, input_shape, classes, seed) for seed in (0, 1)]
     x = _drawn(input_shape)
     try:
-        stack = Stack(models)
+        stack = ModelStack(models)
         together = stack.logits(stack.weights, torch.stack([x, x]), None).detach()
     except Exception as error:  # torch raises many kinds for what it cannot map over models
-        raise ValueError(f"target {name} cannot be trained in a stack: {told(error)}; use --stack 1") from error
+        raise ValueError(f"target {name} cannot be trained in a stack: {error_line(error)}; use --stack 1") from error
     alone = torch.stack([_answer(model, x) for model in models])
     if not _equal(together, alone):
         raise ValueError(f"target {name} gives other logits in a stack than alone; use --stack 1")
@@ -128,7 +128,7 @@ def _check_weights(model: nn.Module, again: nn.Module, other: nn.Module, x: Tens
     try:
         loaded = functional_call(other.eval(), state, (x,))
     except Exception as error:  # torch raises several kinds for tied weights
-        raise ValueError(f"must take weights that are loaded by name: {told(error)}") from error
+        raise ValueError(f"must take weights that are loaded by name: {error_line(error)}") from error
     if not _equal(loaded, _answer(model.eval(), x)):
         raise ValueError(
             "must be the same model after its state_dict was saved and loaded, and is not; what is drawn in "
@@ -145,7 +145,7 @@ def _answer(model: Callable[[Tensor], object], x: Tensor) -> Tensor:
         with torch.no_grad():
             answer = model(x)
     except Exception as error:  # whatever a user's code may raise
-        raise ValueError(f"must take a batch of shape {tuple(x.shape)}, and fails: {told(error)}") from error
+        raise ValueError(f"must take a batch of shape {tuple(x.shape)}, and fails: {error_line(error)}") from error
     if not isinstance(answer, Tensor):
         raise ValueError(f"must return a tensor of logits, got {type(answer).__name__}")
     return answer

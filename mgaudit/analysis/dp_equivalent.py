@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from mgaudit.analysis.matched import Crossing, interpolated, slope_at
-from mgaudit.analysis.numbers import CHANGE, RATE, Numbers, Quantity, Terms, accuracy
+from mgaudit.analysis.numbers import CHANGE, RATE, Numbers, Quantity, Terms, accuracy_quantity
 from mgaudit.reports.families import families, is_dp_sgd
 from mgaudit.reports.findings import DPEquivalent
 from mgaudit.reports.record import Estimate
@@ -108,11 +108,11 @@ def _equivalent(place: int, arms: Sequence[AuditResult], curve: _Curve, numbers:
     terms = interpolated(
         at,
         [Quantity(one, "auc", curve.attack) for one in curve.places],
-        [accuracy(one) for one in curve.places],
+        [accuracy_quantity(one) for one in curve.places],
         slope_at(at, curve.aucs, values),
         [(1.0, ours)],
     )
-    lacking = [(1.0, accuracy(place)), *((-share, one) for share, one in terms)]
+    lacking = [(1.0, accuracy_quantity(place)), *((-share, one) for share, one in terms)]
     return DPEquivalent(
         **common,
         epsilon=curve.epsilon(at),

@@ -37,6 +37,6 @@ class Numbers(Protocol):
         """Returns the two-sided p-value of a weighted sum of 0, for sums in [-1, 1]."""
 
 
-def accuracy(arm: int) -> Quantity:
+def accuracy_quantity(arm: int) -> Quantity:
     """Returns the test accuracy of an arm."""
     return Quantity(arm, TEST_ACCURACY)

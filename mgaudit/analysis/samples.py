@@ -73,7 +73,7 @@ class Samples:
         return Resampled(self.values[per_target], self.values[in_resamples])
 
 
-def analysed(arms: Sequence[AuditResult], arrays: Arrays) -> Analysis:
+def analyse_study(arms: Sequence[AuditResult], arrays: Arrays) -> Analysis:
     """Returns the comparisons between the arms of a study."""
     return analyse(arms, arrays, Samples.of(arms, arrays))
 

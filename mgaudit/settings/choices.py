@@ -17,8 +17,8 @@ from pydantic import TypeAdapter, ValidationError
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.settings.own_code import own_class, source_sha256
 from mgaudit.settings.plugins import plugin_class, plugins
-from mgaudit.targets.own_module import told
-from mgaudit.targets.schemes.ranges import range_in
+from mgaudit.targets.own_module import error_line
+from mgaudit.targets.ranges import range_in
 
 OWN = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):(?P<name>[A-Za-z_]\w*)(?::(?P<options>.*))?")
 
@@ -114,7 +114,7 @@ class Entry:
         except Exception as error:  # whatever a user's class may raise
             if OWN.fullmatch(self.name) is None and not _is_foreign(self.build):
                 raise
-            raise UsageError("", f"cannot be built: {told(error)}") from error
+            raise UsageError("", f"cannot be built: {error_line(error)}") from error
 
     def _takes(self) -> str:
         return ", ".join(f"{key}{allowed(self.hints.get(key))}" for key in self.parameters) or "no options"

@@ -8,8 +8,7 @@ import numpy as np
 
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.settings.choices import OWN, Choice, parse
-from mgaudit.targets import datasets
-from mgaudit.targets.datasets import DATASETS, Dataset, Reader
+from mgaudit.targets.datasets import DATASETS, OWN_DATASET, Dataset, Reader
 
 SUPPLIED = ("examples", "generator")
 
@@ -45,10 +44,10 @@ def dataset_choice(value: object) -> DatasetChoice:
     match = OWN.fullmatch(value.strip())
     if match is None or match["options"] is not None:
         known = [f"{one.name}:PATH" if one.takes_path else one.name for one in DATASETS.values()]
-        rule = f"must be one of {', '.join(known)} or {datasets.OWN.name} of your own"
+        rule = f"must be one of {', '.join(known)} or {OWN_DATASET.name} of your own"
         raise UsageError("", rule, repr(value), did_you_mean(name, DATASETS))
-    own = partial(datasets.OWN.load, module=match["module"], function=match["name"])
-    return DatasetChoice(match.string, {}, datasets.OWN.read, own)
+    own = partial(OWN_DATASET.load, module=match["module"], function=match["name"])
+    return DatasetChoice(match.string, {}, OWN_DATASET.read, own)
 
 
 def _of_path(reader: Reader, path: str) -> DatasetChoice:

@@ -15,7 +15,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from mgaudit.errors import UsageError
 from mgaudit.settings.own_code import source_sha256
-from mgaudit.targets.own_module import told
+from mgaudit.targets.own_module import error_line
 
 GROUPS = {
     "attack": "mgaudit.attacks",
@@ -62,7 +62,7 @@ def plugin_class(kind: str, base: type, entry: EntryPoint) -> type:
     try:
         loaded = entry.load()
     except Exception as error:  # whatever the package may raise
-        raise UsageError(key, f"cannot be imported from {entry.value} ({told(error)})", way_out=repair) from error
+        raise UsageError(key, f"cannot be imported from {entry.value} ({error_line(error)})", way_out=repair) from error
     if not (isinstance(loaded, type) and issubclass(loaded, base)):
         rule = f"must be a class that extends {base.__module__}.{base.__qualname__}"
         raise UsageError(key, rule, repr(loaded), repair)

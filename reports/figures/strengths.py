@@ -7,7 +7,18 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from mgaudit.reports.families import families
 from mgaudit.reports.figures.accuracy import adaptive_attacks
-from mgaudit.reports.figures.drawing import MOST_COLUMNS, STYLE, TITLE, Drawing, Row, bars, cut, legend, of, panels
+from mgaudit.reports.figures.drawing import (
+    MOST_COLUMNS,
+    STYLE,
+    TITLE,
+    Drawing,
+    Row,
+    bars,
+    cut,
+    estimate_cells,
+    legend,
+    panels,
+)
 from mgaudit.reports.figures.palette import Look, looks
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import AuditResult, StudyResult
@@ -73,8 +84,8 @@ def _rows(family: str, arm: AuditResult, attack: str) -> list[Row]:
             "parameter": arm.strength.parameter,
             "strength": value,
             "knowledge": found.knowledge,
-            **of("auc", found.metrics["auc"]),
-            **of("test_accuracy", arm.test_accuracy),
+            **estimate_cells("auc", found.metrics["auc"]),
+            **estimate_cells("test_accuracy", arm.test_accuracy),
         }
         for found in arm.attacks
         if found.attack == attack

@@ -35,8 +35,8 @@ COLUMNS = (
 )
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
-Value = str | int | float | None
-Row = dict[str, Value]
+CsvValue = str | int | float | None
+CsvRow = dict[str, CsvValue]
 
 
 def render_csv(result: Result) -> str:
@@ -50,7 +50,7 @@ def render_csv(result: Result) -> str:
     writer = csv.DictWriter(buffer, COLUMNS, restval="", lineterminator="\r\n")  # a lone \r in a text is then quoted
     writer.writeheader()
     for place, study in enumerate(result.studies):
-        shared: Row = {
+        shared: CsvRow = {
             "study": place + 1,
             "target": study.target.label,
             "dataset": study.dataset.name,
@@ -60,7 +60,7 @@ def render_csv(result: Result) -> str:
     return buffer.getvalue()
 
 
-def _cell(value: Value) -> str:
+def _cell(value: CsvValue) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
@@ -68,13 +68,13 @@ def _cell(value: Value) -> str:
     return repr(value)
 
 
-def _study(study: StudyResult) -> Iterator[Row]:
+def _study(study: StudyResult) -> Iterator[CsvRow]:
     for arm in study.arms:
         named = _named(arm)
         for row in _arm(arm, study):
             yield named | row
     for one in study.lost:
-        lost: Row = {"scheme": one.key, "label": one.label}
+        lost: CsvRow = {"scheme": one.key, "label": one.label}
         yield lost | {"what": "models diverged", "value": len(one.diverged), "note": "not audited"}
     yield from _comparisons(study)
     yield {"what": "seconds", "value": study.times.seconds}
@@ -84,8 +84,8 @@ def _study(study: StudyResult) -> Iterator[Row]:
         yield {"scheme": scheme, "what": "models reused", "value": models}
 
 
-def _named(arm: AuditResult) -> Row:
-    named: Row = {"scheme": arm.key, "label": arm.label}
+def _named(arm: AuditResult) -> CsvRow:
+    named: CsvRow = {"scheme": arm.key, "label": arm.label}
     if arm.strength is None:
         return named
     value = arm.strength.value
@@ -97,17 +97,17 @@ def _plain_key(study: StudyResult) -> str | None:
     return None if study.plain is None else study.plain.key
 
 
-def _of(what: str, estimate: Estimate) -> Row:
+def _of(what: str, estimate: Estimate) -> CsvRow:
     return {"what": what, "value": estimate.value, "low": estimate.low, "high": estimate.high}
 
 
-def _arm(arm: AuditResult, study: StudyResult) -> Iterator[Row]:
+def _arm(arm: AuditResult, study: StudyResult) -> Iterator[CsvRow]:
     first = arm.attacks[0]
-    mounted: Row = {"attack": first.attack, "knowledge": first.knowledge}
+    mounted: CsvRow = {"attack": first.attack, "knowledge": first.knowledge}
     yield {**_of("accuracy", arm.train_accuracy), "metric": "train_accuracy"}
     yield {**_of("accuracy", arm.test_accuracy), "metric": "test_accuracy"}
     if arm.test_accuracy_difference is not None:
-        reference: Row = {"metric": "test_accuracy", "reference": _plain_key(study)}
+        reference: CsvRow = {"metric": "test_accuracy", "reference": _plain_key(study)}
         yield _of("difference to no noise", arm.test_accuracy_difference) | reference
     yield {"what": "learning rate", "value": arm.learning_rate}
     yield {"what": "models diverged", "value": len(arm.diverged)}
@@ -119,14 +119,14 @@ def _arm(arm: AuditResult, study: StudyResult) -> Iterator[Row]:
         for metric, estimate in point.metrics.items():
             yield mounted | _of("power", estimate) | {"metric": metric, "shadows": point.shadows}
     for one in arm.most_exposed:
-        shown: Row = {**mounted, "example": one.origin, "class": one.label}
+        shown: CsvRow = {**mounted, "example": one.origin, "class": one.label}
         yield shown | {"what": "mean score", "value": one.score}
         yield shown | {"what": "targets", "value": one.targets}
         for what, rank in (("outranks, in", one.rank_in), ("outranks, out", one.rank_out)):
             if rank is not None:
                 yield shown | _of(what, rank)
     for within in arm.by_class:
-        named: Row = {**mounted, "class": within.label}
+        named: CsvRow = {**mounted, "class": within.label}
         yield named | {"what": "examples", "value": within.examples}
         if within.auc is None:
             yield named | {"what": "within class", "metric": "auc", "note": "too few members or non-members"}
@@ -134,7 +134,7 @@ def _arm(arm: AuditResult, study: StudyResult) -> Iterator[Row]:
             yield named | _of("within class", within.auc) | {"metric": "auc"}
 
 
-def _claim(arm: AuditResult) -> Iterator[Row]:
+def _claim(arm: AuditResult) -> Iterator[CsvRow]:
     yield {"what": "delta", "value": arm.delta}
     yield {"what": "guesses", "value": arm.guesses}
     yield {"what": "provable epsilon", "value": arm.epsilon_provable}
@@ -150,7 +150,7 @@ def _claim(arm: AuditResult) -> Iterator[Row]:
     yield {"what": "steps", "value": claim.steps}
 
 
-def _attack(attack: AttackResult, study: StudyResult) -> Iterator[Row]:
+def _attack(attack: AttackResult, study: StudyResult) -> Iterator[CsvRow]:
     for metric, estimate in attack.metrics.items():
         yield _of("attack", estimate) | {"metric": metric}
     for metric, estimate in attack.differences.items():
@@ -169,27 +169,27 @@ def _attack(attack: AttackResult, study: StudyResult) -> Iterator[Row]:
     yield {"what": "non-members", "value": attack.non_members}
 
 
-def _comparisons(study: StudyResult) -> Iterator[Row]:
+def _comparisons(study: StudyResult) -> Iterator[CsvRow]:
     """Yields what is found by comparing arms; the adversary is adaptive where it is not said to be naive."""
     found, named = study.analysis, {arm.key: _named(arm) for arm in study.arms}
-    first: Row = {"attack": found.attack, "knowledge": "adaptive"}
+    first: CsvRow = {"attack": found.attack, "knowledge": "adaptive"}
     for change in found.changes:
-        who: Row = {}
+        who: CsvRow = {}
         if change.attack is not None:
             who = {"attack": change.attack, "knowledge": change.knowledge}
         tested = {"p_value": change.p_value, "p_adjusted": change.p_adjusted, "reference": _plain_key(study)}
         difference = _of("difference to no noise, tested", change.difference)
         yield named[change.arm] | who | difference | {"metric": change.metric} | tested
     for point in found.front:
-        place: Row = {**named[point.arm], **first, "reference": point.by}
+        place: CsvRow = {**named[point.arm], **first, "reference": point.by}
         yield place | {"what": "front", "note": point.status}
         if point.accuracy is not None:
             yield place | _of("front: the other has more", point.accuracy) | {"metric": "test_accuracy"}
         if point.auc is not None:
             yield place | _of("front: the other has more", point.auc) | {"metric": "auc"}
     for match in found.matched:
-        at: Row = {"scheme": match.family, "family": match.family, "reference": match.reference, **first}
-        accuracy: Row = {"what": "matched accuracy: accuracy", "metric": "test_accuracy", "value": match.accuracy}
+        at: CsvRow = {"scheme": match.family, "family": match.family, "reference": match.reference, **first}
+        accuracy: CsvRow = {"what": "matched accuracy: accuracy", "metric": "test_accuracy", "value": match.accuracy}
         yield at | accuracy | {"note": match.not_reached}
         if match.strength is not None:
             yield at | {"what": "matched accuracy: strength", "value": match.strength}
@@ -198,9 +198,9 @@ def _comparisons(study: StudyResult) -> Iterator[Row]:
         for metric, estimate in match.differences.items():
             yield at | _of("matched accuracy: difference to reference", estimate) | {"metric": metric}
     for same in found.dp_equivalent:
-        arm: Row = {**named[same.arm], "attack": same.attack, "knowledge": "adaptive"}
+        arm: CsvRow = {**named[same.arm], "attack": same.attack, "knowledge": "adaptive"}
         note = None if same.beyond is None else f"beyond the {same.beyond} epsilon of DP-SGD that was run"
-        epsilon: Row = {"value": same.epsilon, "low": same.low, "high": same.high, "note": note}
+        epsilon: CsvRow = {"value": same.epsilon, "low": same.low, "high": same.high, "note": note}
         yield arm | {"what": "dp-equivalent epsilon", "metric": "auc"} | epsilon
         if same.accuracy is not None:
             yield arm | _of("dp-equivalent: accuracy of DP-SGD", same.accuracy) | {"metric": "test_accuracy"}
@@ -219,7 +219,7 @@ def _comparisons(study: StudyResult) -> Iterator[Row]:
             what = name if name == "ignorance" else f"ignorance: {name}"
             yield named[gap.arm] | {"attack": gap.attack} | _of(what, estimate) | {"metric": "auc"}
     for shared in found.exposure:
-        exposed: Row = {**named[shared.arm], **first, "reference": _plain_key(study)}
+        exposed: CsvRow = {**named[shared.arm], **first, "reference": _plain_key(study)}
         yield exposed | {"what": "shared exposure: examples", "value": shared.examples}
         yield exposed | _of("shared exposure: outrank without noise", shared.plain)
         yield exposed | _of("shared exposure: outrank", shared.here)

@@ -7,7 +7,7 @@ import numpy as np
 
 from mgaudit.targets.datasets.arrays import ARRAYS, from_arrays
 from mgaudit.targets.datasets.dataset import Dataset
-from mgaudit.targets.own_module import imported, told_with_place
+from mgaudit.targets.own_module import error_line_with_place, load_module
 
 
 def read_own(*, module: str, function: str, examples: int | None, generator: np.random.Generator) -> Dataset:
@@ -34,9 +34,11 @@ def read_own(*, module: str, function: str, examples: int | None, generator: np.
 
 def _function(place: str, name: str, function: str) -> Callable[[], Any]:
     try:
-        module = imported(name)
+        module = load_module(name)
     except Exception as error:  # a user's module may raise anything, and is the user's to mend
-        raise ValueError(f"dataset {place}: cannot import the module {name!r}: {told_with_place(error)}") from error
+        raise ValueError(
+            f"dataset {place}: cannot import the module {name!r}: {error_line_with_place(error)}"
+        ) from error
     found: Callable[[], Any] | None = getattr(module, function, None)
     if not callable(found):
         raise ValueError(f"dataset {place}: there is no function {function!r} in {module.__file__}")
@@ -47,7 +49,7 @@ def _called(place: str, function: Callable[[], Any]) -> object:
     try:
         return function()
     except Exception as error:  # as above
-        raise ValueError(f"dataset {place} failed: {told_with_place(error)}") from error
+        raise ValueError(f"dataset {place} failed: {error_line_with_place(error)}") from error
 
 
 def _kind(returned: object) -> str:

@@ -14,7 +14,7 @@ from mgaudit.papers.noise_nodes import node_vs_loss, relu_boundaries, relu_phase
 from mgaudit.papers.noise_nodes.beginning import beginning
 from mgaudit.papers.noise_nodes.linear_phases import LinearPhases
 from mgaudit.papers.noise_nodes.networks import (
-    Network,
+    NodeExperiment,
     mean_loss,
     network,
     plain_outputs,
@@ -340,7 +340,7 @@ def test_a_boundary_beyond_the_range_is_called_censored(begins: float, censored:
 
 
 @cache
-def halved_and_doubled() -> tuple[Network, Recipe, Trajectory]:
+def halved_and_doubled() -> tuple[NodeExperiment, Recipe, Trajectory]:
     """A network at its start, with half and with twice its node's weights."""
     of = replace(small_network(), models=1)
     recipe = of.recipe("squared", 5.0)
@@ -498,7 +498,7 @@ def test_a_network_without_a_node_has_no_noise_to_be_measured_with() -> None:
 
 
 @cache
-def small_network() -> Network:
+def small_network() -> NodeExperiment:
     return network("digits", 100, (16, 16), 0.1, 50, 2, 2, 0)
 
 

@@ -15,7 +15,7 @@ from mgaudit.papers.noise_nodes.networks import (
     ABOUT_NETWORK,
     LOSS_NAMES,
     LossName,
-    Network,
+    NodeExperiment,
     diverged,
     in_order,
     mean_loss,
@@ -51,7 +51,7 @@ class NodeVsLoss:
 
 @dataclass(frozen=True)
 class _Task:
-    of: Network
+    of: NodeExperiment
     loss: LossName
     share: float
     sigma: float
@@ -87,7 +87,7 @@ def _done(task: _Task) -> list[Row]:
     return [{**head, **_outcome(of, recipe, found, model)} for model in range(of.models)]
 
 
-def _outcome(of: Network, recipe: Recipe, found: Trajectory, model: int) -> dict[str, float]:
+def _outcome(of: NodeExperiment, recipe: Recipe, found: Trajectory, model: int) -> dict[str, float]:
     row = {"model": float(model), "diverged": float(diverged(found, model))}
     if row["diverged"]:
         return row

@@ -14,7 +14,7 @@ from mgaudit.papers.noise_nodes.networks import (
     ABOUT_NETWORK,
     LOSS_NAMES,
     LossName,
-    Network,
+    NodeExperiment,
     diverged,
     in_order,
     network,
@@ -52,7 +52,7 @@ class ReluBoundaries:
 
 @dataclass(frozen=True)
 class _Task:
-    of: Network
+    of: NodeExperiment
     loss: LossName
     low: float
     high: float
