@@ -52,7 +52,9 @@ def paper_document(result: PaperResult, figures: Mapping[str, Figure]) -> Docume
 
 def summary(result: PaperResult) -> str:
     """Returns how many of the claims hold, and which do not."""
-    counts = ", ".join(f"{result.counted(verdict)} {_verb(verdict, result.counted(verdict))}" for verdict in VERDICTS)
+    counts = ", ".join(
+        f"{result.count_claims(verdict)} {_verb(verdict, result.count_claims(verdict))}" for verdict in VERDICTS
+    )
     failing = [f"{claim.key} ({claim.place})" for claim in result.claims if claim.verdict == "does not hold"]
     number = len(result.claims)
     told = f"Of {number} {'claim' if number == 1 else 'claims'} {counts}."

@@ -344,7 +344,7 @@ def halved_and_doubled() -> tuple[NodeExperiment, Recipe, Trajectory]:
     """A network at its start, with half and with twice its node's weights."""
     of = replace(small_network(), models=1)
     recipe = of.recipe("squared", 5.0)
-    start = of.trained(recipe, [0])
+    start = of.train(recipe, [0])
     (weights,), (node,) = start.weights[0], start.nodes[0]
     assert node is not None
     return of, recipe, Trajectory([0, 10, 20], [[weights] * 3], [[node, node / 2, 2 * node]], np.ones((1, 20)))
@@ -505,7 +505,7 @@ def small_network() -> NodeExperiment:
 def test_at_the_reference_sigma_rate_times_curvature_is_two() -> None:
     of = small_network()
     recipe = of.recipe("squared", reference_sigma(of, "squared"))
-    found = of.trained(recipe, [0])
+    found = of.train(recipe, [0])
     assert np.mean([sharpness(of, recipe, found, model, 0) for model in range(2)]) == pytest.approx(2.0, rel=0.03)
 
 

@@ -74,7 +74,7 @@ class NodeExperiment:
         """The steps of training."""
         return self.epochs * math.ceil(len(self.data.labels) / self.batch)
 
-    def trained(self, recipe: Recipe, steps: Sequence[int]) -> Trajectory:
+    def train(self, recipe: Recipe, steps: Sequence[int]) -> Trajectory:
         """Returns the models' training, weights kept after `steps`."""
         everyone = np.ones((self.models, len(self.data.labels)), dtype=bool)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -163,7 +163,7 @@ def reference_sigma(of: NodeExperiment, loss: LossName) -> float:
 
     def excess(log_sigma: float) -> float:
         recipe = start.recipe(loss, math.exp(log_sigma))
-        found = start.trained(recipe, [0])
+        found = start.train(recipe, [0])
         found_there = [sharpness(of, recipe, found, model, 0) for model in range(start.models)]
         return math.log(float(np.mean(found_there)) / GROWTH)
 

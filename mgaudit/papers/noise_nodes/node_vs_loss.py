@@ -82,7 +82,7 @@ def measure(settings: NodeVsLoss, workshop: Workshop) -> Data:
 def _done(task: _Task) -> list[Row]:
     of, recipe = task.of, task.of.recipe(task.loss, task.sigma)
     kept = sorted({0, *np.geomspace(1, of.steps, task.snapshots).astype(int).tolist()})
-    found = of.trained(recipe, kept)
+    found = of.train(recipe, kept)
     head: Row = {"loss": task.loss, "share": task.share, "sigma": task.sigma}
     return [{**head, **_outcome(of, recipe, found, model)} for model in range(of.models)]
 

@@ -113,7 +113,7 @@ def measure(settings: ReluPhases, workshop: Workshop) -> Data:
 def _done(task: _Task) -> tuple[list[Row], list[Row]]:
     of, recipe = task.of, task.of.recipe(task.loss, task.sigma, task.noise == "fixed")
     kept = sorted({*range(EARLY), *np.geomspace(EARLY, of.steps, task.snapshots).astype(int).tolist()})
-    found = of.trained(recipe, kept)
+    found = of.train(recipe, kept)
     head: Row = {"loss": task.loss, "noise": task.noise, "phase": task.phase, "sigma": task.sigma}
     trajectories, runs = [], []
     for model in range(of.models):
