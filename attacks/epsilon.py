@@ -18,7 +18,7 @@ from mgaudit.attacks.intervals import lower_limit, upper_limit
 from mgaudit.attacks.metrics import check_scores
 
 Floats = NDArray[np.float64]
-Claim = Callable[[Floats, Floats], Floats]
+BoundFromRates = Callable[[Floats, Floats], Floats]
 
 
 class Rule(ABC):
@@ -27,7 +27,7 @@ class Rule(ABC):
     @abstractmethod
     def largest(
         self,
-        claim: Claim,
+        claim: BoundFromRates,
         members: Floats,
         others: Floats,
         significance: float,
@@ -49,7 +49,7 @@ class Split(Rule):
 
     def largest(
         self,
-        claim: Claim,
+        claim: BoundFromRates,
         members: Floats,
         others: Floats,
         significance: float,
@@ -81,7 +81,7 @@ class Bonferroni(Rule):
 
     def largest(
         self,
-        claim: Claim,
+        claim: BoundFromRates,
         members: Floats,
         others: Floats,
         significance: float,
@@ -201,7 +201,7 @@ def _check_mu(mu: float) -> None:
 
 
 def _largest(
-    claim: Claim,
+    claim: BoundFromRates,
     scores: Floats,
     membership: NDArray[np.bool_],
     significance: float,
@@ -213,7 +213,7 @@ def _largest(
     return rule.largest(claim, scores[membership], scores[~membership], significance, generator)
 
 
-def _both_ways(claim: Claim, low: Floats, high: Floats) -> Floats:
+def _both_ways(claim: BoundFromRates, low: Floats, high: Floats) -> Floats:
     """Returns the larger claim of (TPR, FPR) and of (TNR, FNR), which have the same limits."""
     return np.maximum(claim(low, high), claim(1 - high, 1 - low))
 

@@ -16,7 +16,7 @@ FEWEST_ROWS = 10  # a side, for a class to have a classifier of its own
 LEAST_PROBABILITY = 1e-6
 LEAST_SPREAD = 1e-9  # of a feature: less is rounding
 
-Numbers = NDArray[np.int64]
+Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class ShadowClassifier(Attack):
             scores[examples] = fitted.log_odds(features[examples])
         return scores
 
-    def _fitted(self, view: AdversaryView, sides: tuple[Numbers, Numbers]) -> "_Fitted":
+    def _fitted(self, view: AdversaryView, sides: tuple[Integers, Integers]) -> "_Fitted":
         """Returns the classifier for ranked member and non-member outputs."""
         count = min(self.rows, *map(len, sides))
         outputs = np.concatenate([_evenly_spaced(side, count) for side in sides])
@@ -114,13 +114,13 @@ class _Ranking:
         self.phi = view.shadow_signal(logit_confidence).mean(axis=-1)
         self.members = view.shadow_membership
 
-    def sides(self, examples: Numbers) -> tuple[Numbers, Numbers]:
+    def sides(self, examples: Integers) -> tuple[Integers, Integers]:
         """Returns the numbers of the member and of the non-member outputs for these examples, ranked."""
         phi, members = self.phi[:, examples], self.members[:, examples]
         numbers = np.arange(len(phi))[:, np.newaxis] * self.phi.shape[1] + examples
         return self._ranked(numbers[members], phi[members]), self._ranked(numbers[~members], phi[~members])
 
-    def _ranked(self, numbers: Numbers, phi: Floats) -> Numbers:
+    def _ranked(self, numbers: Integers, phi: Floats) -> Integers:
         order = np.argsort(phi)
         if (np.diff(phi[order]) == 0).any():
             mixed = self.view.shadow_signal(_mixed_posterior).mean(axis=-1).ravel()[numbers]
@@ -128,18 +128,18 @@ class _Ranking:
         return numbers[order]
 
 
-def _mixed_posterior(logits: NDArray[np.floating], labels: Numbers) -> Floats:
+def _mixed_posterior(logits: NDArray[np.floating], labels: Integers) -> Floats:
     """Returns a weighted sum of the posterior, which tells outputs of equal phi apart whatever their order."""
     weights = np.sqrt(np.arange(2.0, logits.shape[-1] + 2))
     return np.asarray(softmax(logits.astype(np.float64), axis=-1) @ weights, dtype=np.float64)
 
 
-def _evenly_spaced(ranked: Numbers, count: int) -> Numbers:
+def _evenly_spaced(ranked: Integers, count: int) -> Integers:
     """Returns the middle one of each of `count` equal parts."""
     return ranked[(2 * np.arange(count) + 1) * len(ranked) // (2 * count)]
 
 
-def _features(logits: NDArray[np.floating], labels: Numbers) -> Floats:
+def _features(logits: NDArray[np.floating], labels: Integers) -> Floats:
     """Returns (rows, 2 * classes + 2) features of logits (rows, queries, classes) with their labels (rows,)."""
     posterior = softmax(logits.astype(np.float64), axis=-1)
     phi = logit_confidence(logits, labels)

@@ -65,7 +65,7 @@ def check_attack(attack: Attack) -> None:
         _check_secrecy(attack, observations, plain)
     again = _scores(attack, observations, 0)
     _require(np.array_equal(scores, again), attack, "must give the same scores when it is asked again")
-    _check_power(attack)
+    check_power(attack)
     for models in (4, 8):
         check_null(attack, planted(models, 1000, 0.0, np.random.default_rng(models), queries=2, classes=3))
 
@@ -143,16 +143,23 @@ def _check_secrecy(attack: Attack, observations: Observations, shadows: Observat
     _require(np.allclose(before, after, atol=TOLERANCE), attack, "must not depend on the target's own membership")
 
 
-def _check_power(attack: Attack) -> None:
-    mean = float(_aucs(attack, _observed(seed=0)).mean())
+def check_power(attack: Attack, most_targets: int = MOST_TARGETS, most: float | None = None) -> None:
+    """Raises AssertionError where the attack finds too few members on the planted data, or more than there are to find.
+
+    The first `most_targets` models are attacked. `most` is the largest AUC that is possible without chance; by default
+    that of an attack that knows the difficulty of the examples, if its needs can tell it, or else of one that does not.
+    """
+    if most is None:
+        most = MOST if attack.needs & TELL_DIFFICULTY else BLIND
+    mean = float(_aucs(attack, _observed(seed=0), most_targets=most_targets).mean())
     rule = f"must score members higher: an AUC above {CLEAR_AUC} is easy on the planted data, got {mean:.3f}"
     _require(mean > CLEAR_AUC, attack, rule)
     generator = np.random.default_rng(0)
-    mean = float(_aucs(attack, planted(16, 1000, SHIFT, generator, queries=2, classes=3)).mean())
-    least, most = attack.planted_auc, MOST if attack.needs & TELL_DIFFICULTY else BLIND
-    _require(
-        mean > least, attack, f"must have an AUC above its planted_auc {least:g} on the planted data, got {mean:.3f}"
-    )
+    observations = planted(16, 1000, SHIFT, generator, queries=2, classes=3)
+    mean = float(_aucs(attack, observations, most_targets=most_targets).mean())
+    least = attack.planted_auc
+    rule = f"must have an AUC above its planted_auc {least:g} on the planted data, got {mean:.3f}"
+    _require(mean > least, attack, rule)
     rule = f"must not have an AUC above {most:.3f} on the planted data: no attack with its needs can, got {mean:.3f}"
     _require(mean < most + CHANCE, attack, rule)
 

@@ -14,7 +14,7 @@ MOST_REFERENCES = 5
 STATUS = {"front": "on the front", "within error": "within error", "dominated": "dominated"}
 
 
-def differences(study: StudyResult) -> Table:
+def differences_table(study: StudyResult) -> Table:
     """Returns every arm's paired differences to the arm without noise, with corrected p-values."""
     found = {(one.arm, one.attack, one.knowledge, one.metric): one for one in study.analysis.changes}
     shown = ANALYSED[:2]
@@ -44,7 +44,7 @@ def _change(study: StudyResult, one: Change | None) -> Cell:
     return in_its_unit(study.metric(one.metric), one.difference, signed=True, mark=mark)
 
 
-def front(study: StudyResult) -> Table:
+def front_table(study: StudyResult) -> Table:
     """Returns where each arm stands with regard to the Pareto front."""
     labels = _labels(study)
     rows = []
@@ -73,7 +73,7 @@ def front(study: StudyResult) -> Table:
     return _table("front", "Pareto front", columns, rows, notes, study, "front")
 
 
-def matched(study: StudyResult, metric: str) -> Table:
+def matched_table(study: StudyResult, metric: str) -> Table:
     """Returns a metric of each family of schemes at the accuracy of a few reference arms."""
     references = _references(study)
     found = {(one.family, one.reference): one for one in study.analysis.matched}
@@ -125,7 +125,7 @@ def _matched(study: StudyResult, one: Matched | None, metric: str) -> Cell:
     return Cell(shown.text, shown.interval + strength, shown.mark, shown.value)
 
 
-def dp_equivalent(study: StudyResult) -> Table:
+def dp_equivalent_table(study: StudyResult) -> Table:
     """Returns for each arm the epsilon of DP-SGD with the same attack success, and the accuracy DP-SGD has there."""
     labels = _labels(study)
     rows = [
@@ -160,7 +160,7 @@ def _epsilon(one: DPEquivalent, study: StudyResult) -> Cell:
     return Cell(text, f"[{low}, {high}]", value=one.epsilon)
 
 
-def ignorance(study: StudyResult) -> Table:
+def ignorance_table(study: StudyResult) -> Table:
     """Returns the naive and the adaptive adversary side by side."""
     labels = _labels(study)
     rows = [
@@ -181,7 +181,7 @@ def ignorance(study: StudyResult) -> Table:
     return _table("ignorance", "Adaptive and naive adversary", columns, rows, notes, study, "ignorance")
 
 
-def shared_exposure(study: StudyResult) -> Table:
+def shared_exposure_table(study: StudyResult) -> Table:
     """Returns what becomes of the most exposed examples of the arm without noise."""
     labels = _labels(study)
     found = study.analysis.exposure
@@ -207,7 +207,7 @@ def shared_exposure(study: StudyResult) -> Table:
     return _table("shared-exposure", "The same examples under other schemes", columns, rows, notes, study, "exposure")
 
 
-def power(study: StudyResult) -> Table:
+def power_table(study: StudyResult) -> Table:
     """Returns the AUC of the first attack by the number of shadows."""
     if "shadows" in headline(study.arms[0]).needs:
         check_all_have(study, "power")
@@ -249,19 +249,21 @@ def _table(
 
 def differences_section(study: StudyResult, arrays: Arrays) -> Section:
     """Returns the differences to training without noise."""
-    return Section.of("Differences to training without noise", differences(study))
+    return Section.of("Differences to training without noise", differences_table(study))
 
 
 def front_section(study: StudyResult, arrays: Arrays) -> Section:
     """Returns the Pareto front."""
-    return Section.of("Pareto front", front(study))
+    return Section.of("Pareto front", front_table(study))
 
 
 def matched_section(study: StudyResult, arrays: Arrays) -> Section:
     """Returns privacy at matched accuracy."""
-    return Section.of("Privacy at matched accuracy", matched(study, "auc"), matched(study, "tpr_at_0.001_fpr"))
+    return Section.of(
+        "Privacy at matched accuracy", matched_table(study, "auc"), matched_table(study, "tpr_at_0.001_fpr")
+    )
 
 
 def dp_equivalent_section(study: StudyResult, arrays: Arrays) -> Section:
     """Returns the DP-equivalent epsilon."""
-    return Section.of("DP-equivalent ε", dp_equivalent(study))
+    return Section.of("DP-equivalent ε", dp_equivalent_table(study))

@@ -1,4 +1,4 @@
-"""The result of an audit of DP-SGD with canaries, and how it is told."""
+"""The result of an audit of DP-SGD with canaries, its table and its finding."""
 
 from typing import Any, Literal
 
@@ -66,7 +66,7 @@ def bounds_table(result: DPAuditResult) -> Table:
     return Table("bounds", f"ε of {result.label}", ["Method", "ε", "Speaks of"], rows, notes)
 
 
-def told(result: DPAuditResult) -> str:
+def finding(result: DPAuditResult) -> str:
     """Returns the finding in one sentence."""
     best = epsilon_at_least(result.bounds[0].epsilon)
     nothing = result.bounds[0].epsilon == 0

@@ -52,7 +52,9 @@ def paper_document(result: PaperResult, figures: Mapping[str, Figure]) -> Docume
 
 def summary(result: PaperResult) -> str:
     """Returns how many of the claims hold, and which do not."""
-    counts = ", ".join(f"{result.counted(verdict)} {_verb(verdict, result.counted(verdict))}" for verdict in VERDICTS)
+    counts = ", ".join(
+        f"{result.count_claims(verdict)} {_verb(verdict, result.count_claims(verdict))}" for verdict in VERDICTS
+    )
     failing = [f"{claim.key} ({claim.place})" for claim in result.claims if claim.verdict == "does not hold"]
     number = len(result.claims)
     told = f"Of {number} {'claim' if number == 1 else 'claims'} {counts}."
@@ -79,7 +81,7 @@ def claims_table(result: PaperResult) -> Table:
 def verdicts_table(result: PaperResult) -> Table:
     """Returns the same in short, for a terminal: the names of the claims stand for their statements."""
     rows = [
-        [Cell(f"{figure.key}/{claim.key}"), measured(claim), Cell(allowed(claim)), Cell(claim.verdict)]
+        [Cell(f"{figure.key}/{claim.key}"), measured_cell(claim), Cell(allowed_range(claim)), Cell(claim.verdict)]
         for figure in result.figures
         for claim in figure.claims
     ]
@@ -113,8 +115,8 @@ def _table(key: str, caption: str, claims: list[tuple[str, ClaimResult]]) -> Tab
             *([Cell(figure)] if several else []),
             Cell(f"{claim.statement} ({claim.place})"),
             Cell(claim.quantity or claim.why),
-            measured(claim),
-            Cell(allowed(claim)),
+            measured_cell(claim),
+            Cell(allowed_range(claim)),
             Cell(claim.verdict),
         ]
         for figure, claim in claims
@@ -123,11 +125,11 @@ def _table(key: str, caption: str, claims: list[tuple[str, ClaimResult]]) -> Tab
     return Table(key, caption, [*(["Figure"] if several else []), *columns], rows)
 
 
-def measured(claim: ClaimResult) -> Cell:
+def measured_cell(claim: ClaimResult) -> Cell:
     """Returns the number that decided a claim with its interval, to two digits of the interval's half width.
 
     >>> held = ClaimResult(key="k", statement="s", place="p", verdict="holds", value=1.0021, low=1.0011, high=1.0032)
-    >>> str(measured(held))
+    >>> str(measured_cell(held))
     '1.0021 [1.0011, 1.0032]'
     """
     if claim.value is None:
@@ -140,10 +142,10 @@ def measured(claim: ClaimResult) -> Cell:
     return Cell(value, f"[{low}, {high}]", value=claim.value)
 
 
-def allowed(claim: ClaimResult) -> str:
+def allowed_range(claim: ClaimResult) -> str:
     """Returns the values that a claim allows.
 
-    >>> allowed(ClaimResult(key="k", statement="s", place="p", verdict="holds", value=0.02, at_most=0.1))
+    >>> allowed_range(ClaimResult(key="k", statement="s", place="p", verdict="holds", value=0.02, at_most=0.1))
     '≤ 0.1'
     """
     low, high = claim.at_least, claim.at_most

@@ -23,7 +23,7 @@ from mgaudit.reports.table import Cell, Table, number
 from mgaudit.reports.tables import FEW_FALSE_POSITIVES
 
 ACCURACIES = ("train_accuracy", "test_accuracy")
-CIFAR10 = {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"}
+CIFAR10_CLASSES = {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"}
 CIFAR10_SHAPE = (3, 32, 32)
 INPUTS = "standardised per channel"
 THRESHOLD = "chosen on the other half of the examples"
@@ -81,7 +81,7 @@ class Setting(Record):
     threshold: str | None = None
 
 
-class Published(Record):
+class PublishedResult(Record):
     """One result that others published, and where they printed it."""
 
     title: str
@@ -103,7 +103,7 @@ class Published(Record):
 class Comparison:
     """A published number and ours of the same data, scheme, attack and metric, with what else is different."""
 
-    published: Published
+    published: PublishedResult
     number: Number
     arm: AuditResult
     attack: AttackResult | None
@@ -112,18 +112,18 @@ class Comparison:
 
 
 @cache
-def published() -> tuple[Published, ...]:
+def published_results() -> tuple[PublishedResult, ...]:
     """Returns every published result that comes with mgaudit."""
-    found: list[Published] = []
+    found: list[PublishedResult] = []
     for file in sorted((files("mgaudit.reports") / "published").iterdir(), key=lambda one: one.name):
         table: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         for result in table.pop("results"):
             setting = {**table["setting"], **result.get("setting", {})}
-            found.append(Published.model_validate({**table, **result, "setting": setting}))
+            found.append(PublishedResult.model_validate({**table, **result, "setting": setting}))
     return tuple(found)
 
 
-def comparable(study: StudyResult, known: Iterable[Published]) -> list[Comparison]:
+def comparable(study: StudyResult, known: Iterable[PublishedResult]) -> list[Comparison]:
     """Returns the known numbers that may stand beside numbers of the study, arm by arm.
 
     Data, scheme with its strength, attack, what the adversary knows, and metric are the same. A folder of pictures is
@@ -143,7 +143,7 @@ def comparable(study: StudyResult, known: Iterable[Published]) -> list[Compariso
 
 def published_table(study: StudyResult) -> Table:
     """Returns the published numbers beside ours, or a note that says why there are none."""
-    found = comparable(study, published())
+    found = comparable(study, published_results())
     columns = ["Result", "Setting", "Number there", "Number here", "Differences"]
     rows = [
         [
@@ -171,8 +171,8 @@ def _dataset(study: StudyResult) -> str:
     data = study.dataset
     is_cifar10 = (
         data.choice.name == "folder"
-        and set(data.classes) == CIFAR10
-        and len(data.classes) == len(CIFAR10)
+        and set(data.classes) == CIFAR10_CLASSES
+        and len(data.classes) == len(CIFAR10_CLASSES)
         and data.input_shape == CIFAR10_SHAPE
     )
     return "cifar10" if is_cifar10 else data.choice.name
@@ -302,7 +302,7 @@ def _in_its_unit(one: Comparison) -> Cell:
 
 
 def _why_none(study: StudyResult) -> str:
-    name, everything = _dataset(study), published()
+    name, everything = _dataset(study), published_results()
     shown = name if name == "cifar10" else study.dataset.short_name
     here = [one.setting for one in everything if one.setting.dataset == name]
     if not here:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 
-from mgaudit.reports.formats.latex_text import escaped
+from mgaudit.reports.formats.latex_text import escape_latex
 from mgaudit.reports.results import Result, StudyResult
 
 ONE_RUN = ("steinke2023", "mahloujifar2024")
@@ -84,4 +84,4 @@ def entries() -> dict[str, str]:
 def _unknown(key: str, source: str) -> str:
     number = arxiv_number(source)
     eprint = f"  eprint = {{{number}}},\n  archiveprefix = {{arXiv}},\n" if number else ""
-    return f"@misc{{{key},\n  title = {{{{{escaped(source)}}}}},\n{eprint}}}"
+    return f"@misc{{{key},\n  title = {{{{{escape_latex(source)}}}}},\n{eprint}}}"

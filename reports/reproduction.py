@@ -74,7 +74,7 @@ class PaperResult(Record):
         """The claims of all figures in their order."""
         return [claim for figure in self.figures for claim in figure.claims]
 
-    def counted(self, verdict: Verdict) -> int:
+    def count_claims(self, verdict: Verdict) -> int:
         """Returns how many claims have that verdict."""
         return sum(claim.verdict == verdict for claim in self.claims)
 

@@ -42,7 +42,7 @@ def accuracy_vs_privacy(study: StudyResult) -> Table:
                 mark="!" if arm.alarm and attack is headline(arm) else "",
                 value=attack.epsilon_lower_bound,
             ),
-            Cell(claimed(arm), value=None if arm.claim is None else arm.claim.epsilon),
+            Cell(claimed_epsilon(arm), value=None if arm.claim is None else arm.claim.epsilon),
         ]
         for arm in study.arms
         for attack in arm.attacks
@@ -103,7 +103,7 @@ def epsilon_at_most(epsilon: float) -> str:
     return f"{math.ceil(epsilon * 100 - 1e-9) / 100:.2f}"
 
 
-def claimed(arm: AuditResult) -> str:
+def claimed_epsilon(arm: AuditResult) -> str:
     """Returns the epsilon that is proved for the arm, rounded up as an upper bound is, or that none is."""
     if arm.claim is None:
         return "none"
@@ -116,9 +116,10 @@ def proof(arm: AuditResult) -> str:
     if claim is None or claim.epsilon is None:
         return "no finite ε is proved."
     return (
-        f"ε = {claimed(arm)} at δ = {rounded_up(claim.delta)} for each single model ({claim.accountant} accountant, "
-        f"{claim.adjacency} adjacency, Poisson sampling at rate {claim.sample_rate:.4f}, {claim.steps} steps, noise "
-        f"multiplier {claim.noise_multiplier:.3f}, gradient norms clipped at {claim.max_grad_norm:g})."
+        f"ε = {claimed_epsilon(arm)} at δ = {rounded_up(claim.delta)} for each single model "
+        f"({claim.accountant} accountant, {claim.adjacency} adjacency, Poisson sampling at rate "
+        f"{claim.sample_rate:.4f}, {claim.steps} steps, noise multiplier "
+        f"{claim.noise_multiplier:.3f}, gradient norms clipped at {claim.max_grad_norm:g})."
     )
 
 

@@ -3,7 +3,7 @@
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import AuditResult, StudyResult
 from mgaudit.reports.table import number
-from mgaudit.reports.tables import claimed, divergence, epsilon_at_least, headline, rounded_up
+from mgaudit.reports.tables import claimed_epsilon, divergence, epsilon_at_least, headline, rounded_up
 
 MOST_NAMED = 5
 WHAT_AN_ALARM_MEANS = (
@@ -61,7 +61,7 @@ def _is_dp_sgd_alone(arm: AuditResult) -> bool:
 def _alarms(study: StudyResult) -> list[str]:
     """Returns one sentence for each arm whose proven privacy loss is more than is claimed possible."""
     return [
-        f"Alarm: {arm.label} claims ε ≤ {claimed(arm)}, but the attack {headline(arm).name} proves "
+        f"Alarm: {arm.label} claims ε ≤ {claimed_epsilon(arm)}, but the attack {headline(arm).name} proves "
         f"ε ≥ {epsilon_at_least(headline(arm).epsilon_lower_bound)} at the same δ. {WHAT_AN_ALARM_MEANS}"
         for arm in study.arms
         if arm.alarm
@@ -125,7 +125,7 @@ def _named(arm: AuditResult) -> str:
         return arm.label
     if arm.claim.epsilon is None:
         return f"{arm.label}, for which no finite ε is proved,"
-    return f"{arm.label}, for which ε ≤ {claimed(arm)} at δ = {rounded_up(arm.claim.delta)} is proved,"
+    return f"{arm.label}, for which ε ≤ {claimed_epsilon(arm)} at δ = {rounded_up(arm.claim.delta)} is proved,"
 
 
 def _percent(estimate: Estimate) -> str:

@@ -13,8 +13,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mgaudit.errors import UsageError
 from mgaudit.targets.fitting.recipe import Target, initial_model
-from mgaudit.targets.fitting.stack import Stack
-from mgaudit.targets.own_module import RAISED, told
+from mgaudit.targets.fitting.stack import ModelStack
+from mgaudit.targets.own_module import RAISED, error_line
 from mgaudit.targets.querying.gradients import gradient_norms
 from mgaudit.targets.seeds import torch_generator
 
@@ -39,7 +39,7 @@ def check_target(name: str, target: Target, input_shape: tuple[int, ...], classe
     except UsageError as error:  # a network's own refusal
         raise error.inside(key) from error
     except RAISED as error:
-        rule = f"cannot be built for input_shape={input_shape} and classes={classes}: {told(error)}"
+        rule = f"cannot be built for input_shape={input_shape} and classes={classes}: {error_line(error)}"
         raise UsageError(key, rule, None, "change its options or the data") from error
     try:
         if not any(parameter.requires_grad for parameter in model.parameters()):
@@ -87,7 +87,7 @@ def check_per_example_gradients(name: str, target: Target, input_shape: tuple[in
     try:
         found = torch.from_numpy(gradient_norms(model, x.numpy(), labels.numpy(), "cpu"))
     except RAISED as error:  # Opacus raises many kinds for the layers that it cannot handle
-        rule = f"cannot have per-example gradients, which DP-SGD and gradient attacks need: {told(error)}"
+        rule = f"cannot have per-example gradients, which DP-SGD and gradient attacks need: {error_line(error)}"
         raise UsageError(f"target {name}", rule, None, "leave DP-SGD out with --no-dp") from error
     weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
     norms = []
@@ -110,10 +110,10 @@ def check_stack(name: str, target: Target, input_shape: tuple[int, ...], classes
     models = [initial_model(target, input_shape, classes, seed) for seed in (0, 1)]
     x = _drawn(input_shape)
     try:
-        stack = Stack(models)
+        stack = ModelStack(models)
         together = stack.logits(stack.weights, torch.stack([x, x]), None).detach()
     except RAISED as error:  # torch raises many kinds for what it cannot map over models
-        rule = f"cannot be trained in a stack: {told(error)}"
+        rule = f"cannot be trained in a stack: {error_line(error)}"
         raise UsageError(f"target {name}", rule, None, "use --stack 1") from error
     alone = torch.stack([_answer(model, x) for model in models])
     if not _equal(together, alone):
@@ -128,7 +128,7 @@ def _check_weights(model: nn.Module, again: nn.Module, other: nn.Module, x: Tens
     try:
         loaded = functional_call(other.eval(), state, (x,))
     except RAISED as error:  # torch raises several kinds for tied weights
-        raise UsageError("", f"must take weights that are loaded by name, and fails: {told(error)}") from error
+        raise UsageError("", f"must take weights that are loaded by name, and fails: {error_line(error)}") from error
     if not _equal(loaded, _answer(model.eval(), x)):
         way_out = "keep what is drawn in __init__ in a parameter or a persistent buffer"
         raise UsageError("", "must be the same model after its state_dict was saved and loaded", None, way_out)
@@ -143,7 +143,7 @@ def _answer(model: Callable[[Tensor], object], x: Tensor) -> Tensor:
         with torch.no_grad():
             answer = model(x)
     except RAISED as error:
-        raise UsageError("", f"must take a batch of shape {tuple(x.shape)}, and fails: {told(error)}") from error
+        raise UsageError("", f"must take a batch of shape {tuple(x.shape)}, and fails: {error_line(error)}") from error
     if not isinstance(answer, Tensor):
         raise UsageError("", "must return a tensor of logits", type(answer).__name__)
     return answer

@@ -1,4 +1,4 @@
-"""The user's own Python code: how it is found, and how what it raises is told."""
+"""The user's own Python code: how it is loaded, and how its errors are reported."""
 
 import importlib
 import sys
@@ -12,7 +12,7 @@ RAISED = (Exception, SystemExit)
 MACHINERY = (__file__, importlib.__file__, "<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>")
 
 
-def imported(name: str) -> ModuleType:
+def load_module(name: str) -> ModuleType:
     """Returns the module, which is looked for in the current folder too.
 
     The folder comes last on the path, so that no file in it stands in for a package that mgaudit needs, and it stays
@@ -24,16 +24,20 @@ def imported(name: str) -> ModuleType:
     return importlib.import_module(name)
 
 
-def told(error: BaseException) -> str:
+def error_line(error: BaseException) -> str:
     """Returns what was raised in one line."""
     message = " ".join(str(error).split())
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
-def told_with_place(error: BaseException) -> str:
+def error_line_with_place(error: BaseException) -> str:
     """Returns what was raised in one line, with the line of the user's code that raised it."""
     frames = [frame for frame in extract_tb(error.__traceback__)[1:] if frame.filename not in MACHINERY]
-    return f"{told(error)} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else told(error)
+    return (
+        f"{error_line(error)} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})"
+        if frames
+        else error_line(error)
+    )
 
 
 def one_line(error: BaseException) -> str:

@@ -11,13 +11,13 @@ import torch
 from torch import Generator, Tensor, nn
 
 from mgaudit.targets.fitting.dp_sgd import fit_privately
-from mgaudit.targets.fitting.examples import Examples, Streams
+from mgaudit.targets.fitting.examples import Streams, TrainingExamples
 from mgaudit.targets.fitting.loop import fit
 from mgaudit.targets.fitting.privacy_plan import PrivacyPlan, default_delta
 from mgaudit.targets.fitting.recipe import initial_model
+from mgaudit.targets.ranges import range_in
 from mgaudit.targets.schemes import SCHEMES, Scheme, compose, dp_sgd_in
 from mgaudit.targets.schemes.noise_nodes import without_node
-from mgaudit.targets.schemes.ranges import range_in
 from mgaudit.targets.schemes.scheme import EXAMPLE_EPOCHS, overrides
 from mgaudit.targets.seeds import stream, torch_generator
 from mgaudit.targets.training import Training
@@ -163,7 +163,7 @@ def _trained(scheme: Scheme, indices: Sequence[int] = (0,), training: Training |
     dp_sgd = dp_sgd_in(scheme)
     if dp_sgd is None:
         inputs = inputs.to(memory_format=torch.channels_last)
-    examples = Examples(inputs, labels, rows).with_fixed_noise(scheme, CLASSES, streams)
+    examples = TrainingExamples(inputs, labels, rows).with_fixed_noise(scheme, CLASSES, streams)
     if dp_sgd is None:
         fit(models, examples, scheme, training, EXAMPLES, streams)
     else:

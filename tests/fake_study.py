@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from pypdf import PdfReader
 
-from mgaudit.analysis.samples import analysed
+from mgaudit.analysis.samples import analyse_study
 from mgaudit.reports.arrays import ARRAYS_FILE, Arrays, arrays_to_bytes
 from mgaudit.reports.findings import ANALYSED
 from mgaudit.reports.record import ChoiceRecord, Estimate, NamedChoice
@@ -187,7 +187,7 @@ def study(label: str = "gaussian-mask (kappa=0.3)", **changes: Any) -> StudyResu
         "extras": {},
         "metric_facts": metric_facts(),
         "lost": [],
-        "analysis": analysed(arms, arrays(arms)),
+        "analysis": analyse_study(arms, arrays(arms)),
         "provenance": Provenance(versions={"torch": "2"}, code_sha256="cd" * 32, device="cpu", processor="x"),
         "times": Times(started="2026-01-01", seconds=61.5, training_seconds={"none": 9.0}, models_reused={"none": 2}),
     }

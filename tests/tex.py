@@ -1,4 +1,4 @@
-"""What a reader of LaTeX sees: an inverse of `latex_text.escaped`, written from what TeX does."""
+"""What a reader of LaTeX sees: an inverse of `latex_text.escape_latex`, written from what TeX does."""
 
 import re
 import unicodedata

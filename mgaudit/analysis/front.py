@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mgaudit.analysis.numbers import CHANGE, Numbers, Quantity, accuracy
+from mgaudit.analysis.numbers import CHANGE, Numbers, Quantity, accuracy_quantity
 from mgaudit.reports.findings import FrontPoint
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import AuditResult
@@ -33,7 +33,7 @@ def _beats(one: AuditResult, other: AuditResult, attack: str) -> bool:
 def _lead(one: int, other: int, attack: str, numbers: Numbers) -> tuple[Estimate | None, Estimate | None]:
     """Returns how much more accuracy and AUC the one arm has than the other."""
     return (
-        numbers.estimate([(1.0, accuracy(one)), (-1.0, accuracy(other))], CHANGE),
+        numbers.estimate([(1.0, accuracy_quantity(one)), (-1.0, accuracy_quantity(other))], CHANGE),
         numbers.estimate([(1.0, Quantity(one, "auc", attack)), (-1.0, Quantity(other, "auc", attack))], CHANGE),
     )
 

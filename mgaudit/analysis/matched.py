@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mgaudit.analysis.numbers import CHANGE, RATE, Numbers, Quantity, Terms, accuracy
+from mgaudit.analysis.numbers import CHANGE, RATE, Numbers, Quantity, Terms, accuracy_quantity
 from mgaudit.reports.families import families
 from mgaudit.reports.findings import ANALYSED, Matched
 from mgaudit.reports.results import AuditResult
@@ -97,10 +97,10 @@ def _matched(
         values = [arms[place].metric(attack, metric).value for place in places]
         terms = interpolated(
             point,
-            [accuracy(place) for place in places],
+            [accuracy_quantity(place) for place in places],
             quantities,
             slope_at(point, along, values),
-            [(1.0, accuracy(reference))],
+            [(1.0, accuracy_quantity(reference))],
         )
         here = numbers.estimate(terms, RATE)
         change = numbers.estimate([*terms, (-1.0, Quantity(reference, metric, attack))], CHANGE)

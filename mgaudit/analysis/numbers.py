@@ -26,17 +26,20 @@ class Numbers(Protocol):
     """The measured quantities of a study, in every target and every resample of the examples.
 
     All arms share targets and resamples, so a sum of quantities of several arms is paired. It is taken over the targets
-    that all its terms have, those of weight 0 too; where they are fewer than three, there is None. A quantity that is a
-    smooth function of others has, to first order, the interval of the sum with its derivatives for weights.
+    that all its terms have, whatever their weights; where they are fewer than three, there is None. A quantity that is
+    a smooth function of others has, to first order, the interval of the sum with its derivatives for weights.
     """
 
-    def estimate(self, terms: Terms, bounds: tuple[float, float]) -> Estimate | None:
-        """Returns the weighted sum with its 95 % interval, which keeps within `bounds`."""
+    def estimate(self, terms: Terms, bounds: tuple[float, float], over: Sequence[Quantity] = ()) -> Estimate | None:
+        """Returns the weighted sum with its 95 % interval, which keeps within `bounds`.
+
+        Only targets that the quantities `over` have too are counted, so that several sums can share their targets.
+        """
 
     def p_value(self, terms: Terms) -> float | None:
         """Returns the two-sided p-value of a weighted sum of 0, for sums in [-1, 1]."""
 
 
-def accuracy(arm: int) -> Quantity:
+def accuracy_quantity(arm: int) -> Quantity:
     """Returns the test accuracy of an arm."""
     return Quantity(arm, TEST_ACCURACY)

@@ -41,9 +41,9 @@ class Samples:
         per_target, in_resamples = _names(Quantity(arm, metric, attack))
         return {per_target: numbers.per_target, in_resamples: numbers.in_resamples.astype(np.float32)}
 
-    def estimate(self, terms: Terms, bounds: tuple[float, float]) -> Estimate | None:
-        """Returns the weighted sum with its 95 % interval, or None where the terms share too few targets."""
-        total = self._sum(terms)
+    def estimate(self, terms: Terms, bounds: tuple[float, float], over: Sequence[Quantity] = ()) -> Estimate | None:
+        """Returns the weighted sum with its 95 % interval, or None where too few targets have all quantities."""
+        total = self._sum(terms, over)
         if total is None:
             return None
         interval = two_way_interval(total, self.trials, bounds)
@@ -54,26 +54,23 @@ class Samples:
         total = self._sum(terms)
         return None if total is None else two_way_p_value(total)
 
-    def _sum(self, terms: Terms) -> Resampled | None:
-        targets = [self.targets[quantity.arm, quantity.attack] for _, quantity in terms]
+    def _sum(self, terms: Terms, over: Sequence[Quantity] = ()) -> Resampled | None:
+        quantities = [*(quantity for _, quantity in terms), *over]
+        targets = [self.targets[quantity.arm, quantity.attack] for quantity in quantities]
         shared = sorted(set(targets[0]).intersection(*targets[1:]))
         if len(shared) < FEWEST_MODELS:
             return None
-        return reduce(
-            add,
-            (
-                weight * self._resampled(quantity).at([own.index(target) for target in shared])
-                for (weight, quantity), own in zip(terms, targets, strict=True)
-                if weight != 0
-            ),
-        )
+        return reduce(add, (weight * self._at(quantity, shared) for weight, quantity in terms if weight != 0))
 
-    def _resampled(self, quantity: Quantity) -> Resampled:
+    def _at(self, quantity: Quantity, targets: Sequence[int]) -> Resampled:
+        """Returns a quantity in these of the targets that it has."""
         per_target, in_resamples = _names(quantity)
-        return Resampled(self.values[per_target], self.values[in_resamples])
+        resampled = Resampled(self.values[per_target], self.values[in_resamples])
+        own = self.targets[quantity.arm, quantity.attack]
+        return resampled.at([own.index(target) for target in targets])
 
 
-def analysed(arms: Sequence[AuditResult], arrays: Arrays) -> Analysis:
+def analyse_study(arms: Sequence[AuditResult], arrays: Arrays) -> Analysis:
     """Returns the comparisons between the arms of a study."""
     return analyse(arms, arrays, Samples.of(arms, arrays))
 

@@ -26,7 +26,7 @@ from mgaudit.cli.options import (
     edited,
     with_training_options,
 )
-from mgaudit.reports.dp_audit import DP_AUDIT_FILE, DPAuditResult, bounds_table, told
+from mgaudit.reports.dp_audit import DP_AUDIT_FILE, DPAuditResult, bounds_table, finding
 from mgaudit.storage.run_folder import RunFolder
 
 SchemeOption = Annotated[str | None, typer.Option(help="What to audit: NAME:key=value,… (default: dp-sgd:epsilon=2).")]
@@ -130,5 +130,5 @@ def _run(
 
 def _print_audit(folder: RunFolder, result: DPAuditResult) -> None:
     print_table(bounds_table(result))
-    out.print(Text(told(result), style="bold red" if result.alarm else ""))
+    out.print(Text(finding(result), style="bold red" if result.alarm else ""))
     out.print(Text(str(folder.path / DP_AUDIT_FILE)), soft_wrap=True)

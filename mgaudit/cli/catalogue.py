@@ -10,7 +10,7 @@ from mgaudit.papers.registry import PAPERS
 from mgaudit.settings.choices import allowed, types
 from mgaudit.settings.plugins import package, plugins
 from mgaudit.targets import NETWORKS, QUERIES, SCHEMES
-from mgaudit.targets.datasets import DATASETS, OWN
+from mgaudit.targets.datasets import DATASETS, OWN_DATASET
 from mgaudit.targets.schemes import Scheme
 
 OF_PACKAGES = {"targets": "target", "schemes": "scheme", "attacks": "attack", "datasets": "dataset"}
@@ -37,7 +37,7 @@ def catalogue() -> dict[str, list[Entry]]:
         "schemes": (SCHEMES, ()),
         "attacks": (ATTACKS, ()),
         "queries": (QUERIES, ()),
-        "datasets": ({one.name: one.read for one in (*DATASETS.values(), OWN)}, OF_READERS),
+        "datasets": ({one.name: one.read for one in (*DATASETS.values(), OWN_DATASET)}, OF_READERS),
     }
     listed = {
         kind: [_entry(name, entry, supplied) for name, entry in registry.items()]

@@ -41,10 +41,10 @@ def fetch(
     """Download a published dataset into the cache folder, or check the files that are there."""
     with user_errors():
         from mgaudit.storage.ensembles import check_cache_folder
-        from mgaudit.targets.datasets import published
+        from mgaudit.targets.datasets import published_dataset
 
         check_cache_folder()
-        dataset = published(name)
+        dataset = published_dataset(name)
         expected = sum(file.size for file in dataset.missing)
         with Downloaded(err, name, expected, silent=quiet) as progress:
             paths = dataset.fetch(progress)

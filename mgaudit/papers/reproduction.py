@@ -139,7 +139,7 @@ def _made(figure: PaperFigure, settings: Any, workshop: Workshop) -> tuple[Figur
             workshop.progress.stage(f"{figure.key}: {failed}; the whole story is in the log")
             workshop.progress.note(traceback.format_exc())
             data, picture = Data(), None
-    claims = [judged(claim, data) if missing is None else _not_run(claim, missing) for claim in figure.claims]
+    claims = [judge(claim, data) if missing is None else _not_run(claim, missing) for claim in figure.claims]
     return FigureResult(
         key=figure.key,
         title=figure.title,
@@ -175,8 +175,8 @@ def _loaded(dataset: str, examples: int | None) -> bool:
     return True
 
 
-def judged(claim: Claim, data: Data) -> ClaimResult:
-    """Returns the claim with the verdict that its check draws from the data; what cannot be judged is not run."""
+def judge(claim: Claim, data: Data) -> ClaimResult:
+    """Returns the claim with the verdict of its check on the data; a claim whose check fails is not run here."""
     try:
         found = claim.check(data)
     except (ValueError, ArithmeticError) as error:

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.settings.own_code import own_class, source_sha256
 from mgaudit.settings.plugins import plugin_class, plugins
-from mgaudit.targets.own_module import RAISED, one_line, told
+from mgaudit.targets.own_module import RAISED, error_line, one_line
 from mgaudit.targets.ranges import fits_64_bits, range_in
 
 OWN = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):(?P<name>[A-Za-z_]\w*)(?::(?P<options>.*))?")
@@ -72,7 +72,7 @@ class Entry:
         try:
             parameters = inspect.signature(self.build).parameters
         except ValueError as error:  # of a class whose constructor is no Python code
-            raise UsageError("", f"must have a constructor with a signature: {told(error)}") from error
+            raise UsageError("", f"must have a constructor with a signature: {error_line(error)}") from error
         return {
             key: parameter
             for key, parameter in parameters.items()
@@ -85,7 +85,7 @@ class Entry:
         try:
             return types(self.build)
         except Exception as error:  # annotations of a user's class may be anything
-            raise UsageError("", f"must have annotations that Python can evaluate: {told(error)}") from error
+            raise UsageError("", f"must have annotations that Python can evaluate: {error_line(error)}") from error
 
     def chosen(self, options: Mapping[str, object]) -> Choice:
         """Returns the choice of these options, values or their texts; it has been built.
@@ -121,7 +121,7 @@ class Entry:
         except RAISED as error:
             if OWN.fullmatch(self.name) is None and not _is_foreign(self.build):
                 raise
-            raise UsageError("", f"cannot be built: {told(error)}") from error
+            raise UsageError("", f"cannot be built: {error_line(error)}") from error
 
     def _takes(self) -> str:
         return ", ".join(f"{key}{allowed(self.hints.get(key))}" for key in self.parameters) or "no options"
@@ -243,7 +243,7 @@ def _converted(key: str, hint: Any, text: str) -> Any:
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(hint)
     except Exception as error:  # pydantic knows no text for the type that a user's class states
-        raise UsageError(key, f"must have a type that can be written as text: {told(error)}") from error
+        raise UsageError(key, f"must have a type that can be written as text: {error_line(error)}") from error
     try:
         value = adapter.validate_python(raw)
     except ValidationError as error:

@@ -11,7 +11,7 @@ from mgaudit.settings.choices import OWN, Choice, parse
 from mgaudit.settings.plugins import plugin_reader, plugins
 from mgaudit.targets import datasets
 from mgaudit.targets.datasets import DATASETS, Dataset, Reader
-from mgaudit.targets.own_module import told
+from mgaudit.targets.own_module import error_line
 
 SUPPLIED = ("examples", "generator")
 
@@ -31,7 +31,9 @@ class DatasetChoice(Choice):
             dataset: Dataset = self.built(examples, generator)
         except MemoryError as error:
             way_out = "make it smaller, or use another machine"
-            raise UsageError(f"dataset {self.text}", f"must fit into memory: {told(error)}", None, way_out) from error
+            raise UsageError(
+                f"dataset {self.text}", f"must fit into memory: {error_line(error)}", None, way_out
+            ) from error
         return dataset
 
 
@@ -54,10 +56,10 @@ def dataset_choice(value: object) -> DatasetChoice:
     match = OWN.fullmatch(value.strip())
     if match is None or match["options"] is not None:
         known = [f"{built_in.name}:PATH" if built_in.takes_path else built_in.name for built_in in DATASETS.values()]
-        rule = f"must be one of {', '.join([*known, *installed])} or {datasets.OWN.name} of your own"
+        rule = f"must be one of {', '.join([*known, *installed])} or {datasets.OWN_DATASET.name} of your own"
         raise UsageError("", rule, repr(value), did_you_mean(name, [*DATASETS, *installed]))
-    own = partial(datasets.OWN.load, module=match["module"], function=match["name"])
-    return DatasetChoice(match.string, {}, datasets.OWN.read, own)
+    own = partial(datasets.OWN_DATASET.load, module=match["module"], function=match["name"])
+    return DatasetChoice(match.string, {}, datasets.OWN_DATASET.read, own)
 
 
 def _of_path(reader: Reader, path: str) -> DatasetChoice:

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from mgaudit.errors import UsageError
-from mgaudit.targets.own_module import RAISED, imported, told
+from mgaudit.targets.own_module import RAISED, error_line, load_module
 
 
 def own_class(kind: str, base: type, module: str, name: str) -> type:
@@ -17,10 +17,10 @@ def own_class(kind: str, base: type, module: str, name: str) -> type:
     """
     key = f"{module}:{name}"
     try:
-        found = getattr(imported(module), name, None)
+        found = getattr(load_module(module), name, None)
     except RAISED as error:
         way_out = f"start mgaudit in its folder, or choose from `mgaudit list {kind}s`"
-        raise UsageError(key, f"cannot be imported ({told(error)})", None, way_out) from error
+        raise UsageError(key, f"cannot be imported ({error_line(error)})", None, way_out) from error
     if found is None:
         place = getattr(sys.modules[module], "__file__", None)
         raise UsageError(key, f"must be a class in {module} ({place or 'no file'}), and there is no {name}")
@@ -50,5 +50,5 @@ def _source(own: type) -> bytes:
         return Path(inspect.getfile(own)).read_bytes()
     except (TypeError, OSError) as error:
         key = f"{own.__module__}:{own.__qualname__}"
-        rule = f"must be defined in a file, so that an edited class can be told from the old one ({told(error)})"
+        rule = f"must be defined in a file, so that an edited class can be told from the old one ({error_line(error)})"
         raise UsageError(key, rule, None, "define the class in a Python file") from error

@@ -17,7 +17,7 @@ from importlib.metadata import EntryPoint, entry_points
 from mgaudit.errors import UsageError
 from mgaudit.settings.own_code import source_sha256
 from mgaudit.targets.datasets import Reader, reader_of
-from mgaudit.targets.own_module import RAISED, told
+from mgaudit.targets.own_module import RAISED, error_line
 
 GROUPS = {
     "attack": "mgaudit.attacks",
@@ -82,6 +82,6 @@ def _loaded(kind: str, entry: EntryPoint) -> object:
     except RAISED as error:
         raise UsageError(
             f"{kind} {entry.name}",
-            f"cannot be imported from {entry.value} ({told(error)})",
+            f"cannot be imported from {entry.value} ({error_line(error)})",
             way_out=f"repair or uninstall the package {package(entry)}",
         ) from error

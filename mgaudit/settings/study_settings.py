@@ -25,7 +25,7 @@ from mgaudit.settings.datasets import DatasetChoice, dataset_choice
 from mgaudit.settings.schemes import DEFAULT_DP, PLAIN, SchemeChoice, scheme_choice
 from mgaudit.targets import NETWORKS, QUERIES
 from mgaudit.targets.contract import NETWORK
-from mgaudit.targets.datasets.canaries import Kind
+from mgaudit.targets.datasets.canaries import CanaryKind
 from mgaudit.targets.ranges import fits_64_bits
 from mgaudit.targets.training import Training
 
@@ -183,7 +183,7 @@ class DPAuditSettings(_Trained):
 
     scheme: ChosenScheme = _default(DEFAULT_AUDITED)
     canaries: Annotated[int, Field(ge=FEWEST_CANARIES)] = 500
-    kind: Kind = "mislabelled"
+    kind: CanaryKind = "mislabelled"
     guesses: Annotated[float, Field(gt=0, le=0.5)] = 0.1
     significance: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mgaudit.analysis.numbers import CHANGE, Quantity, accuracy
-from mgaudit.analysis.samples import Samples, analysed
+from mgaudit.analysis.numbers import CHANGE, Quantity, accuracy_quantity
+from mgaudit.analysis.samples import Samples, analyse_study
 from mgaudit.errors import UsageError
 from mgaudit.reports.arrays import Arrays, moved_arm
 from mgaudit.reports.findings import ANALYSED
@@ -119,7 +119,7 @@ def _merged(first: _Held, second: _Held) -> _Held:
             "settings": _united(first.study.settings, second.study.settings),
             "arms": arms,
             "lost": list(lost.values()),
-            "analysis": analysed(arms, arrays),
+            "analysis": analyse_study(arms, arrays),
             "times": _total(first.study.times, second.study.times),
         }
     )
@@ -159,7 +159,9 @@ def _paired(arms: list[AuditResult], arrays: Arrays) -> list[AuditResult]:
         else arm.model_copy(
             update={
                 "attacks": [differences(place, attack) for attack in arm.attacks],
-                "test_accuracy_difference": samples.estimate([(1.0, accuracy(place)), (-1.0, accuracy(plain))], CHANGE),
+                "test_accuracy_difference": samples.estimate(
+                    [(1.0, accuracy_quantity(place)), (-1.0, accuracy_quantity(plain))], CHANGE
+                ),
             }
         )
         for place, arm in enumerate(arms)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mgaudit.analysis.numbers import CHANGE, Quantity, accuracy
+from mgaudit.analysis.numbers import CHANGE, Quantity, accuracy_quantity
 from mgaudit.analysis.samples import Samples
 from mgaudit.errors import UsageError
 from mgaudit.reports.arrays import Arrays, moved_arm
@@ -101,7 +101,7 @@ def _samples(one: Side, place: int, other: Side, their_place: int) -> Samples | 
 def _change(samples: Samples | None, attack: str | None) -> Estimate | None:
     if samples is None:
         return None
-    first, second = (accuracy(arm) if attack is None else Quantity(arm, "auc", attack) for arm in (0, 1))
+    first, second = (accuracy_quantity(arm) if attack is None else Quantity(arm, "auc", attack) for arm in (0, 1))
     return samples.estimate([(1.0, second), (-1.0, first)], CHANGE)
 
 

@@ -18,7 +18,7 @@ from mgaudit.targets.fitting.examples import fixed_part
 from mgaudit.targets.fitting.precision import check_precision
 from mgaudit.targets.fitting.privacy_plan import plan_privacy
 from mgaudit.targets.fitting.recipe import Recipe, initial_model
-from mgaudit.targets.own_module import RAISED, told
+from mgaudit.targets.own_module import RAISED, error_line
 from mgaudit.targets.querying.queries import Queries
 from mgaudit.targets.schemes import Scheme, dp_sgd_in
 from mgaudit.targets.schemes.noise_nodes import without_node
@@ -100,7 +100,7 @@ def _training_under(settings: AuditSettings) -> Training:
     except UsageError:
         raise
     except RAISED as error:  # of a scheme of the user's own
-        raise UsageError(settings.label, f"cannot change the training: {told(error)}") from error
+        raise UsageError(settings.label, f"cannot change the training: {error_line(error)}") from error
     if not isinstance(training, Training):
         raise UsageError(settings.label, "must return the training that it changes", type(training).__name__)
     return training
@@ -188,7 +188,7 @@ def _check_extension(label: str, scheme: Scheme, recipe: Recipe, shape: tuple[in
     except UsageError as error:
         raise error.inside(label) from error
     except RAISED as error:  # of a scheme of the user's own
-        raise UsageError(label, f"cannot extend the network: {told(error)}") from error
+        raise UsageError(label, f"cannot extend the network: {error_line(error)}") from error
     if not isinstance(extended, NETWORK):
         raise UsageError(label, "must return the network that it extends", type(extended).__name__)
     if list(without_node(extended).state_dict()) != list(plain.state_dict()):

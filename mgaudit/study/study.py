@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from mgaudit.analysis.samples import FEWEST_MODELS, analysed
+from mgaudit.analysis.samples import FEWEST_MODELS, analyse_study
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.results import StudyResult, Times
 from mgaudit.settings.schemes import PLAIN
@@ -35,7 +35,7 @@ def run_study(plan: Plan, jobs: int, progress: Progress) -> tuple[StudyResult, A
     progress.stage("comparing the arms")
     arms = audit_results(audits, plan)
     arrays = study_arrays(arms, audits, design)
-    analysis = analysed(arms, arrays)
+    analysis = analyse_study(arms, arrays)
     times = Times(
         started=started.isoformat(timespec="seconds"),
         seconds=time.perf_counter() - clock,

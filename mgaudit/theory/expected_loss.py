@@ -21,15 +21,15 @@ from mgaudit.theory.smoothed_relu import (
     smoothed_relu,
     smoothed_relu_gradient,
 )
-from mgaudit.theory.two_layer import TwoLayer
+from mgaudit.theory.two_layer import TwoLayerWeights
 
 AT_ONCE = 2**18  # numbers in an array of a part
 
 
-def expected_loss(network: TwoLayer, inputs: ArrayLike, targets: ArrayLike, kappa: float) -> float:
+def expected_loss(network: TwoLayerWeights, inputs: ArrayLike, targets: ArrayLike, kappa: float) -> float:
     """Returns ½ sum_i E (f(x_i ⊙ c_i) - y_i)²; at kappa = 0 the plain loss ½ sum_i (f(x_i) - y_i)², bit for bit.
 
-    >>> network = TwoLayer(np.array([[1.0]]), np.array([1.0]))
+    >>> network = TwoLayerWeights(np.array([[1.0]]), np.array([1.0]))
     >>> expected_loss(network, [[2.0]], [1.0], kappa=0.0)
     0.5
     """
@@ -39,12 +39,12 @@ def expected_loss(network: TwoLayer, inputs: ArrayLike, targets: ArrayLike, kapp
     return float(0.5 * np.sum((mean - targets) ** 2 + variance))
 
 
-def output_mean(network: TwoLayer, inputs: ArrayLike, kappa: float) -> Floats:
+def output_mean(network: TwoLayerWeights, inputs: ArrayLike, kappa: float) -> Floats:
     """Returns E f(x_i ⊙ c) (n,)."""
     return network.combined(smoothed_relu(*mask_moments(network.weights, network.checked_inputs(inputs), kappa)))
 
 
-def output_variance(network: TwoLayer, inputs: ArrayLike, kappa: float) -> Floats:
+def output_variance(network: TwoLayerWeights, inputs: ArrayLike, kappa: float) -> Floats:
     """Returns Var f(x_i ⊙ c) = m⁻¹ sum_rs outer_r outer_s Cov(u_r⁺, u_s⁺) (n,), u_r = w_r · (x_i ⊙ c)."""
     inputs = network.checked_inputs(inputs)
     z, s = mask_moments(network.weights, inputs, kappa)
@@ -55,7 +55,7 @@ def output_variance(network: TwoLayer, inputs: ArrayLike, kappa: float) -> Float
     return variance / len(network.outer)
 
 
-def expected_loss_gradient(network: TwoLayer, inputs: ArrayLike, targets: ArrayLike, kappa: float) -> Floats:
+def expected_loss_gradient(network: TwoLayerWeights, inputs: ArrayLike, targets: ArrayLike, kappa: float) -> Floats:
     """Returns the gradient (m, d) of `expected_loss` in the weights; at kappa = 0 that of the plain loss.
 
     The chain rule over each neuron's mean and sd, and over each pair's covariance kappa² sum_j w_rj w_sj x_j².
@@ -101,7 +101,7 @@ class _Part:
         return found
 
 
-def _parts(network: TwoLayer, inputs: Floats, z: Floats, s: Floats) -> Iterator[_Part]:
+def _parts(network: TwoLayerWeights, inputs: Floats, z: Floats, s: Floats) -> Iterator[_Part]:
     width = len(network.outer)
     if width == 1:
         return

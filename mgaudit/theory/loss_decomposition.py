@@ -25,7 +25,7 @@ from mgaudit.theory.arguments import Floats, std_of
 from mgaudit.theory.expected_loss import output_variance
 from mgaudit.theory.rectified_normal import density, ratio
 from mgaudit.theory.smoothed_relu import mask_moments, smoothed_relu_proxy, smoothed_relu_proxy_gradient
-from mgaudit.theory.two_layer import TwoLayer
+from mgaudit.theory.two_layer import TwoLayerWeights
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Decomposition:
         return self.proxy_part + self.variance_part
 
 
-def decompose(network: TwoLayer, inputs: ArrayLike, targets: ArrayLike, kappa: float) -> Decomposition:
+def decompose(network: TwoLayerWeights, inputs: ArrayLike, targets: ArrayLike, kappa: float) -> Decomposition:
     """Returns the terms, whose sum is that of expected_loss.py. At kappa = 0 all but the first are 0.
 
     Both parts of the rest are differences term by term, and so exact where they are small.
@@ -65,25 +65,25 @@ def decompose(network: TwoLayer, inputs: ArrayLike, targets: ArrayLike, kappa: f
     )
 
 
-def proxy_outputs(network: TwoLayer, inputs: ArrayLike, kappa: float) -> Floats:
+def proxy_outputs(network: TwoLayerWeights, inputs: ArrayLike, kappa: float) -> Floats:
     """Returns the smoothed network m^{-1/2} sum_r outer_r z_r Phi(z_r / s_r) (n,)."""
     return network.combined(smoothed_relu_proxy(*_moments(network, inputs, kappa)))
 
 
-def proxy_gaps(network: TwoLayer, inputs: ArrayLike, kappa: float) -> Floats:
+def proxy_gaps(network: TwoLayerWeights, inputs: ArrayLike, kappa: float) -> Floats:
     """Returns what the mean output exceeds the smoothed network by: m^{-1/2} sum_r outer_r s_r phi(z_r / s_r) (n,)."""
     z, s = _moments(network, inputs, kappa)
     return network.combined(s * density(ratio(z, s)))
 
 
-def smoothed_mse(network: TwoLayer, inputs: ArrayLike, targets: ArrayLike, kappa: float) -> float:
+def smoothed_mse(network: TwoLayerWeights, inputs: ArrayLike, targets: ArrayLike, kappa: float) -> float:
     """Returns ½ sum_i (smoothed network - y_i)²; at kappa = 0 the plain loss, bit for bit."""
     inputs = network.checked_inputs(inputs)
     residuals = proxy_outputs(network, inputs, kappa) - network.checked_targets(targets, inputs)
     return float(0.5 * np.sum(residuals**2))
 
 
-def smoothed_mse_gradient(network: TwoLayer, inputs: ArrayLike, targets: ArrayLike, kappa: float) -> Floats:
+def smoothed_mse_gradient(network: TwoLayerWeights, inputs: ArrayLike, targets: ArrayLike, kappa: float) -> Floats:
     """Returns the gradient (m, d) of `smoothed_mse` in the weights."""
     inputs = network.checked_inputs(inputs)
     residuals = proxy_outputs(network, inputs, kappa) - network.checked_targets(targets, inputs)
@@ -92,13 +92,13 @@ def smoothed_mse_gradient(network: TwoLayer, inputs: ArrayLike, targets: ArrayLi
     return network.pulled_back(inputs, kappa, by_activation * activation.z, by_activation * activation.s)
 
 
-def regulariser(network: TwoLayer, inputs: ArrayLike, kappa: float) -> float:
+def regulariser(network: TwoLayerWeights, inputs: ArrayLike, kappa: float) -> float:
     """Returns ½ kappa² sum_i ‖x_i ⊙ m^{-1/2} sum_r outer_r w_r Phi(z_ir / s_ir)‖²."""
     means = std_of("kappa", kappa) * _mean_gradients(network, network.checked_inputs(inputs), kappa)
     return float(0.5 * np.sum(means * means))
 
 
-def regulariser_gradient(network: TwoLayer, inputs: ArrayLike, kappa: float) -> Floats:
+def regulariser_gradient(network: TwoLayerWeights, inputs: ArrayLike, kappa: float) -> Floats:
     """Returns the gradient (m, d) of `regulariser` in the weights."""
     inputs, kappa = network.checked_inputs(inputs), std_of("kappa", kappa)
     z, s = _moments(network, inputs, kappa)
@@ -111,11 +111,11 @@ def regulariser_gradient(network: TwoLayer, inputs: ArrayLike, kappa: float) -> 
     return kappa**2 * directly + network.pulled_back(inputs, kappa, by_t, -t * by_t)
 
 
-def _moments(network: TwoLayer, inputs: ArrayLike, kappa: float) -> tuple[Floats, Floats]:
+def _moments(network: TwoLayerWeights, inputs: ArrayLike, kappa: float) -> tuple[Floats, Floats]:
     return mask_moments(network.weights, network.checked_inputs(inputs), kappa)
 
 
-def _mean_gradients(network: TwoLayer, inputs: Floats, kappa: float) -> Floats:
+def _mean_gradients(network: TwoLayerWeights, inputs: Floats, kappa: float) -> Floats:
     """Returns E grad_c f(x_i ⊙ c) (n, d)."""
     z, s = _moments(network, inputs, kappa)
     passes: Floats = ndtr(ratio(z, s)) * network.outer / np.sqrt(len(network.outer))

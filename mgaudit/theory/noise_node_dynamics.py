@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mgaudit.theory.arguments import Floats, at_least, finite, positive, whole
-from mgaudit.theory.noise_nodes import LinearNet, Moments, gradient
+from mgaudit.theory.noise_nodes import LinearNet, Moments, linear_gradient
 
 LIMIT = 1e12  # squared norm of all weights; past it a run counts as diverged and is stopped
 
 
 @dataclass(frozen=True)
-class Trajectory:
+class DescentPath:
     """Weights along descent: `net` has leading axes (snapshots, runs), `steps` (snapshots,) says after which steps.
 
     `diverged` (runs,) is the step at which a run's weights passed LIMIT, from which on they stay as they were, or -1.
@@ -85,7 +85,7 @@ def _dataset_moments(
 
 def descend(
     start: LinearNet, target: float, eta: ArrayLike, moments: Iterator[Moments], steps: int, every: int = 1
-) -> Trajectory:
+) -> DescentPath:
     """Returns the weights w <- w - eta gradient at step 0 and each `every` steps, the batch of a step being `moments`.
 
     `start` has weights (runs, width), `eta` is a number or (runs,). Raises ValueError for a rate not above 0.
@@ -98,11 +98,11 @@ def descend(
     diverged = np.full(weights.shape[1], -1, dtype=np.int64)
     kept, at = [weights], [0]
     for step, batch in enumerate(islice(moments, whole("steps", steps, 0)), start=1):
-        slopes = gradient(LinearNet(*weights), target, batch)
+        slopes = linear_gradient(LinearNet(*weights), target, batch)
         moving = (diverged < 0)[:, None]
         weights = weights - np.where(moving, scale * np.stack([slopes.first, slopes.node, slopes.second]), 0.0)
         diverged[(diverged < 0) & (np.einsum("krw,krw->r", weights, weights) > LIMIT)] = step
         if step % stride == 0:
             kept.append(weights)
             at.append(step)
-    return Trajectory(np.array(at, dtype=np.int64), LinearNet(*np.moveaxis(np.array(kept), 1, 0)), diverged)
+    return DescentPath(np.array(at, dtype=np.int64), LinearNet(*np.moveaxis(np.array(kept), 1, 0)), diverged)

@@ -73,14 +73,14 @@ class Moments:
         return cls(_dot(x, x) / batch, _dot(x, noise) / batch, _dot(noise, noise) / batch)
 
 
-def loss(net: LinearNet, target: float, moments: Moments) -> Floats:
+def linear_loss(net: LinearNet, target: float, moments: Moments) -> Floats:
     """Returns the mean of (f(x, e) - target x)^2 / 2 over input and noise of these moments, (...).
 
     With r = w2 . w1 - target and s = w2 . w_ni it is r^2 E[x x] / 2 + r s E[x e] + s^2 E[e e] / 2, so its expectation
     is (sigma_x^2 r^2 + sigma^2 s^2) / 2 (arXiv 2210.13599, linear model).
 
     >>> net = LinearNet(np.array([1.0, 0.0]), np.array([0.0, 2.0]), np.array([3.0, 1.0]))
-    >>> float(loss(net, 1.0, Moments.expected(1.0, 0.5)))  # ((3 - 1)^2 + 0.25 * 2^2) / 2
+    >>> float(linear_loss(net, 1.0, Moments.expected(1.0, 0.5)))  # ((3 - 1)^2 + 0.25 * 2^2) / 2
     2.5
     """
     r, s = _errors(net, target)
@@ -88,8 +88,8 @@ def loss(net: LinearNet, target: float, moments: Moments) -> Floats:
     return mean
 
 
-def gradient(net: LinearNet, target: float, moments: Moments) -> LinearNet:
-    """Returns the gradient of `loss`, each part (..., width).
+def linear_gradient(net: LinearNet, target: float, moments: Moments) -> LinearNet:
+    """Returns the gradient of `linear_loss`, each part (..., width).
 
     With a = r E[x x] + s E[x e] and b = r E[x e] + s E[e e] it is a w2 for w1, b w2 for w_ni and a w1 + b w_ni for w2.
     """

@@ -10,7 +10,7 @@ from mgaudit.theory.arguments import Floats, matrix, require
 
 
 @dataclass(frozen=True)
-class TwoLayer:
+class TwoLayerWeights:
     """f(x) = m^{-1/2} sum_r outer_r relu(w_r · x), with `weights` (m, d), whose rows are the w_r, and `outer` (m,), ±1.
 
     Both are float64 once made. Raises ValueError for shapes that do not fit, outer weights other than ±1, and weights
@@ -31,7 +31,7 @@ class TwoLayer:
         object.__setattr__(self, "outer", outer)
 
     @classmethod
-    def drawn(cls, width: int, dimension: int, generator: np.random.Generator) -> "TwoLayer":
+    def drawn(cls, width: int, dimension: int, generator: np.random.Generator) -> "TwoLayerWeights":
         """Returns a network of `width` neurons as training starts from it: w_r ~ N(0, I), outer_r fair coins."""
         return cls(generator.standard_normal((width, dimension)), generator.choice((-1.0, 1.0), size=width))
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mgaudit.reports.families import families
-from mgaudit.reports.figures.drawing import MOST_COLUMNS, STYLE, Drawing, Row, bars, legend, of, panels
+from mgaudit.reports.figures.drawing import MOST_COLUMNS, STYLE, Drawing, Row, bars, estimate_cells, legend, panels
 from mgaudit.reports.figures.palette import kind, looks
 from mgaudit.reports.results import AttackResult, AuditResult, StudyResult
 from mgaudit.reports.table import number
@@ -42,8 +42,8 @@ def _data(arms: Sequence[AuditResult]) -> list[Row]:
             "scheme": arm.key,
             "attack": attack.attack,
             "knowledge": attack.knowledge,
-            **of("test_accuracy", arm.test_accuracy),
-            **of("auc", attack.metrics["auc"]),
+            **estimate_cells("test_accuracy", arm.test_accuracy),
+            **estimate_cells("auc", attack.metrics["auc"]),
         }
         for arm in arms
         for attack in arm.attacks
@@ -58,7 +58,7 @@ def accuracy_figure(study: StudyResult) -> Figure:
     with mpl.rc_context(STYLE):
         for attack, axes in zip(attacks, axes_of, strict=True):
             for arm, look, name in zip(arms, looks(arms), names, strict=True):
-                for found in mounted(arm, attack):
+                for found in adversary_results(arm, attack):
                     naive = found.knowledge == "naive"
                     axes.errorbar(
                         arm.test_accuracy.value * 100,
@@ -105,7 +105,7 @@ def adaptive_attacks(study: StudyResult) -> list[str]:
     return [attack.attack for attack in study.arms[0].attacks if attack.knowledge == "adaptive"]
 
 
-def mounted(arm: AuditResult, attack: str) -> list[AttackResult]:
+def adversary_results(arm: AuditResult, attack: str) -> list[AttackResult]:
     """Returns the attack as the adaptive adversary mounts it and, if there is one, as the naive one does."""
     found = [arm.attack(attack, knowledge) for knowledge in ("adaptive", "naive")]
     return [one for one in found if one is not None]

@@ -5,9 +5,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from mgaudit.reports.arrays import Arrays
-from mgaudit.reports.comparison_tables import ignorance, power
+from mgaudit.reports.comparison_tables import ignorance_table, power_table
 from mgaudit.reports.figures.accuracy import MOST_NAMED_ARMS
-from mgaudit.reports.figures.drawing import PAGE_HEIGHT, STYLE, WIDTH, Drawing, bars, cut, legend, of
+from mgaudit.reports.figures.drawing import PAGE_HEIGHT, STYLE, WIDTH, Drawing, bars, cut, estimate_cells, legend
 from mgaudit.reports.figures.palette import kind, looks
 from mgaudit.reports.results import StudyResult
 from mgaudit.reports.section import Section
@@ -29,7 +29,12 @@ def ignorance_drawing(study: StudyResult) -> Drawing | None:
         "without noise; dashed is guessing.",
         "; ".join(f"{labels[one.arm]}: naive {number(one.naive)}, adaptive {number(one.adaptive)}" for one in found),
         [
-            {"scheme": one.arm, **of("naive", one.naive), **of("adaptive", one.adaptive), **of("gap", one.gap)}
+            {
+                "scheme": one.arm,
+                **estimate_cells("naive", one.naive),
+                **estimate_cells("adaptive", one.adaptive),
+                **estimate_cells("gap", one.gap),
+            }
             for one in found
         ],
     )
@@ -79,7 +84,7 @@ def power_drawing(study: StudyResult) -> Drawing | None:
             for arm in study.arms
         ),
         [
-            {"scheme": arm.key, "shadows": point.shadows, **of("auc", point.metrics["auc"])}
+            {"scheme": arm.key, "shadows": point.shadows, **estimate_cells("auc", point.metrics["auc"])}
             for arm in study.arms
             for point in arm.power
         ],
@@ -122,9 +127,9 @@ def power_figure(study: StudyResult) -> Figure:
 
 def ignorance_section(study: StudyResult, arrays: Arrays) -> Section:
     """Returns the adaptive and the naive adversary."""
-    return Section.of("Adaptive and naive adversary", ignorance_drawing(study), ignorance(study))
+    return Section.of("Adaptive and naive adversary", ignorance_drawing(study), ignorance_table(study))
 
 
 def power_section(study: StudyResult, arrays: Arrays) -> Section:
     """Returns the attack's success by the number of shadows."""
-    return Section.of("Attack power and shadow models", power_drawing(study), power(study))
+    return Section.of("Attack power and shadow models", power_drawing(study), power_table(study))

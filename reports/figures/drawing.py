@@ -103,8 +103,10 @@ def bars(estimate: Estimate, scale: float = 1.0) -> list[list[float]]:
     return [[(estimate.value - estimate.low) * scale], [(estimate.high - estimate.value) * scale]]
 
 
-def of(name: str, estimate: Estimate) -> dict[str, float]:
-    """Returns an estimate as cells of a row of data."""
+def estimate_cells(name: str, estimate: Estimate | None) -> dict[str, float]:
+    """Returns an estimate and its interval as cells of a row of data; none where there is no estimate."""
+    if estimate is None:
+        return {}
     return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
 
 

@@ -4,8 +4,8 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from mgaudit.reports.arrays import Arrays, exposed_pictures
-from mgaudit.reports.comparison_tables import shared_exposure
-from mgaudit.reports.figures.drawing import PAGE_HEIGHT, STYLE, WIDTH, Drawing, bars, cut, of
+from mgaudit.reports.comparison_tables import shared_exposure_table
+from mgaudit.reports.figures.drawing import PAGE_HEIGHT, STYLE, WIDTH, Drawing, bars, cut, estimate_cells
 from mgaudit.reports.figures.palette import looks
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import StudyResult
@@ -36,7 +36,7 @@ def exposed_drawing(study: StudyResult, arrays: Arrays) -> Drawing | None:
                 "scheme": arm.key,
                 "example": one.origin,
                 "class": one.label,
-                **({} if one.rank_in is None else of("outranks", one.rank_in)),
+                **estimate_cells("outranks", one.rank_in),
             }
             for arm in shown
             for one in arm.most_exposed[:PICTURES]
@@ -80,7 +80,7 @@ def shared_exposure_drawing(study: StudyResult) -> Drawing | None:
         "they outrank in models that trained on them, under each arm. Bars are 95 % intervals for new targets; "
         "dashed is guessing.",
         "; ".join(f"{labels[one.arm]}: {number(one.here, 100, 1)} %" for one in found),
-        [{"scheme": one.arm, **of("outranks", one.here)} for one in found],
+        [{"scheme": one.arm, **estimate_cells("outranks", one.here)} for one in found],
     )
 
 
@@ -111,6 +111,6 @@ def exposed_section(study: StudyResult, arrays: Arrays) -> Section:
         exposed_drawing(study, arrays),
         most_exposed(study),
         shared_exposure_drawing(study),
-        shared_exposure(study),
+        shared_exposure_table(study),
         by_class(study),
     )

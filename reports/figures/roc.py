@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from mgaudit.reports.arrays import Arrays, attack_tpr
-from mgaudit.reports.figures.accuracy import MOST_NAMED_ARMS, adaptive_attacks, mounted
+from mgaudit.reports.figures.accuracy import MOST_NAMED_ARMS, adaptive_attacks, adversary_results
 from mgaudit.reports.figures.drawing import MOST_COLUMNS, STYLE, TITLE, Drawing, Row, cut, legend, panels
 from mgaudit.reports.figures.palette import Look, kind, looks
 from mgaudit.reports.results import AuditResult, StudyResult
@@ -93,7 +93,7 @@ def _panels_of(study: StudyResult) -> list[Panel]:
 def _curves(axes: Axes, arm: AuditResult, place: int, attack: str, arrays: Arrays, look: Look, apart: float) -> None:
     fpr = arrays["roc_fpr"]
     shown = fpr >= SMALLEST_FPR
-    for found in mounted(arm, attack):
+    for found in adversary_results(arm, attack):
         tpr = np.maximum(attack_tpr(arrays, place, found.name)[shown], FLOOR)
         if found.knowledge == "naive":
             axes.plot(fpr[shown], tpr, color=look.colour, linewidth=1, linestyle=":")

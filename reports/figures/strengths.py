@@ -1,5 +1,7 @@
 """Attack and accuracy against the strength of the noise."""
 
+from dataclasses import dataclass
+
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -7,7 +9,18 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from mgaudit.reports.families import families
 from mgaudit.reports.figures.accuracy import adaptive_attacks
-from mgaudit.reports.figures.drawing import MOST_COLUMNS, STYLE, TITLE, Drawing, Row, bars, cut, legend, of, panels
+from mgaudit.reports.figures.drawing import (
+    MOST_COLUMNS,
+    STYLE,
+    TITLE,
+    Drawing,
+    Row,
+    bars,
+    cut,
+    estimate_cells,
+    legend,
+    panels,
+)
 from mgaudit.reports.figures.palette import Look, looks
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import AuditResult, StudyResult
@@ -73,12 +86,32 @@ def _rows(family: str, arm: AuditResult, attack: str) -> list[Row]:
             "parameter": arm.strength.parameter,
             "strength": value,
             "knowledge": found.knowledge,
-            **of("auc", found.metrics["auc"]),
-            **of("test_accuracy", arm.test_accuracy),
+            **estimate_cells("auc", found.metrics["auc"]),
+            **estimate_cells("test_accuracy", arm.test_accuracy),
         }
         for found in arm.attacks
         if found.attack == attack
     ]
+
+
+@dataclass(frozen=True)
+class _Sweep:
+    """A family of arms at several strengths; `origin` is the arm at strength zero, if there is one."""
+
+    family: str
+    arms: list[AuditResult]
+    strengths: list[float]
+    origin: AuditResult | None
+    look: Look
+
+    @classmethod
+    def of(cls, study: StudyResult, family: str, members: list[int], look: Look) -> "_Sweep":
+        """Returns the family of the arms with these numbers."""
+        arms = [study.arms[index] for index in members]
+        strengths = [value for arm in arms if (value := _value(arm, family)) is not None]
+        strength = arms[0].strength
+        origins = (arm for arm in study.arms if strength is not None and arm.key == strength.origin)
+        return cls(family, arms, strengths, next(origins, None), look)
 
 
 def strength_figure(study: StudyResult, swept: dict[str, list[int]]) -> Figure:
@@ -88,49 +121,66 @@ def strength_figure(study: StudyResult, swept: dict[str, list[int]]) -> Figure:
     rows = -(-len(swept) // columns)
     figure, axes_of = panels(2 * rows * columns, 1.9 if rows > 1 else 2.2, sharey=False, columns=columns)
     with mpl.rc_context(STYLE):
-        for place, (family, members) in enumerate(swept.items()):
-            row, column = divmod(place, columns)
-            above, below = (axes_of[(2 * row + half) * columns + column] for half in (0, 1))
-            arms, look = [study.arms[one] for one in members], styles[members[-1]]
-            strengths = [value for arm in arms if (value := _value(arm, family)) is not None]
-            origin = next((arm for arm in study.arms if arms[0].strength and arm.key == arms[0].strength.origin), None)
-            for axes, scale, found in (
-                (above, 1.0, [arm.metric(attack, "auc") for arm in arms]),
-                (below, 100.0, [arm.test_accuracy for arm in arms]),
-            ):
-                _line(axes, list(zip(strengths, found, strict=True)), look, scale, look.line, look.colour)
-                if min(strengths) > 0 and max(strengths) > SPREAD * min(strengths):
-                    axes.set_xscale("log")
-                    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-                    axes.xaxis.set_minor_formatter(NullFormatter())
-            naive = [
-                (value, one.metrics["auc"])
-                for value, arm in zip(strengths, arms, strict=True)
-                if (one := arm.attack(attack, "naive")) is not None
-            ]
-            if naive:
-                _line(above, naive, look, 1.0, ":", "none")
-            if origin is not None:
-                _band(above, origin.metric(attack, "auc"), 1.0)
-                _band(below, origin.test_accuracy, 100.0)
-            above.set(title=cut(family, TITLE), ylabel="attack AUC" if column == 0 else "")
-            above.axhline(0.5, color="0.4", linestyle="--", linewidth=1)
-            name = arms[0].strength.parameter if arms[0].strength is not None else ""
-            below.set(xlabel=cut(name, TITLE), ylabel="test accuracy, %" if column == 0 else "")
-        for spare in range(len(swept), rows * columns):
-            row, column = divmod(spare, columns)
-            for half in (0, 1):
-                axes_of[(2 * row + half) * columns + column].remove()
+        for row in range(rows):
+            for column in range(columns):
+                above, below = (axes_of[(2 * row + half) * columns + column] for half in (0, 1))
+                index = row * columns + column
+                if index >= len(swept):
+                    above.remove()
+                    below.remove()
+                    continue
+                family, members = list(swept.items())[index]
+                sweep = _Sweep.of(study, family, members, styles[members[-1]])
+                _draw_auc(above, sweep, attack, labelled=column == 0)
+                _draw_accuracy(below, sweep, labelled=column == 0)
         legend(figure)
     return figure
 
 
+def _draw_auc(axes: Axes, sweep: _Sweep, attack: str, labelled: bool) -> None:
+    """Draws the AUC of the attack, that of the naive adversary, and the band of the origin."""
+    adaptive = [arm.metric(attack, "auc") for arm in sweep.arms]
+    _draw_sweep(axes, sweep, adaptive, 1.0)
+    naive = [
+        (strength, mounted.metrics["auc"])
+        for strength, arm in zip(sweep.strengths, sweep.arms, strict=True)
+        if (mounted := arm.attack(attack, "naive")) is not None
+    ]
+    if naive:
+        _line(axes, naive, sweep.look, 1.0, ":", "none")
+    if sweep.origin is not None:
+        _band(axes, sweep.origin.metric(attack, "auc"), 1.0)
+    axes.set(title=cut(sweep.family, TITLE), ylabel="attack AUC" if labelled else "")
+    axes.axhline(0.5, color="0.4", linestyle="--", linewidth=1)
+
+
+def _draw_accuracy(axes: Axes, sweep: _Sweep, labelled: bool) -> None:
+    """Draws the test accuracy and the band of the origin."""
+    _draw_sweep(axes, sweep, [arm.test_accuracy for arm in sweep.arms], 100.0)
+    if sweep.origin is not None:
+        _band(axes, sweep.origin.test_accuracy, 100.0)
+    strength = sweep.arms[0].strength
+    parameter = "" if strength is None else strength.parameter
+    axes.set(xlabel=cut(parameter, TITLE), ylabel="test accuracy, %" if labelled else "")
+
+
+def _draw_sweep(axes: Axes, sweep: _Sweep, estimates: list[Estimate], scale: float) -> None:
+    """Draws estimates against strength, on a logarithmic axis where the strengths are far apart."""
+    look = sweep.look
+    _line(axes, list(zip(sweep.strengths, estimates, strict=True)), look, scale, look.line, look.colour)
+    if min(sweep.strengths) > 0 and max(sweep.strengths) > SPREAD * min(sweep.strengths):
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+
+
 def _line(axes: Axes, points: list[Point], look: Look, scale: float, line: object, face: str) -> None:
-    strengths, estimates = [one[0] for one in points], [one[1] for one in points]
-    below, above = ([bars(one, scale)[side][0] for one in estimates] for side in (0, 1))
+    strengths = [strength for strength, _ in points]
+    estimates = [estimate for _, estimate in points]
+    below, above = ([bars(estimate, scale)[side][0] for estimate in estimates] for side in (0, 1))
     axes.errorbar(
         strengths,
-        [one.value * scale for one in estimates],
+        [estimate.value * scale for estimate in estimates],
         yerr=[below, above],
         fmt=look.mark,
         linestyle=line,

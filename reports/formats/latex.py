@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from mgaudit.reports.document import AuditDocument, Document
 from mgaudit.reports.figures.drawing import Drawing
-from mgaudit.reports.formats.latex_text import commands, escaped
+from mgaudit.reports.formats.latex_text import commands, escape_latex
 from mgaudit.reports.formats.unbroken import LONGEST_WORD, lines, parts, texts, unbreakable, words
 from mgaudit.reports.references import references
 from mgaudit.reports.section import Block, Facts, Listing, Section, Words
@@ -73,7 +73,7 @@ def table_tex(table: Table, label: str) -> str:
     A float where it is short, a longtable where it may go over several pages.
     """
     size = SMALLER if len(table.columns) > MANY_COLUMNS else SMALL
-    caption = rf"\caption{{{escaped(table.caption)}}}\label{{{label}}}"
+    caption = rf"\caption{{{escape_latex(table.caption)}}}\label{{{label}}}"
     columns = "".join(
         rf">{{\raggedright\arraybackslash}}p{{\dimexpr {share:.4f}\linewidth-{_gaps(table):.3f}\tabcolsep\relax}}"
         for share in shares(table)
@@ -164,8 +164,8 @@ def _cell(cell: Cell) -> str:
 
 def _piece(piece: str) -> str:
     if " " in piece:
-        return rf"\mbox{{{escaped(piece)}}}"
-    return r"\allowbreak{}".join(map(escaped, parts(piece)))
+        return rf"\mbox{{{escape_latex(piece)}}}"
+    return r"\allowbreak{}".join(map(escape_latex, parts(piece)))
 
 
 def _running(text: str) -> str:
@@ -174,7 +174,7 @@ def _running(text: str) -> str:
 
 
 def _report(document: Document, bibliography: str) -> Iterator[str]:
-    title = rf"\title{{{escaped(document.title)}}}"
+    title = rf"\title{{{escape_latex(document.title)}}}"
     body = [*_body(document)]
     yield PREAMBLE + commands("\n".join((title, *body, bibliography))) + title
     yield "\\author{}\n\\date{}\n\\begin{document}\n\\maketitle"
@@ -202,7 +202,7 @@ def _body(document: Document) -> Iterator[str]:
 
 def _section(section: Section) -> Iterator[str]:
     """Yields the section; its heading lies on the page of a first table that is too wide to stand upright."""
-    heading = rf"\section{{{escaped(section.title)}}}\label{{sec:{section.anchor}}}"
+    heading = rf"\section{{{escape_latex(section.title)}}}\label{{sec:{section.anchor}}}"
     first = section.blocks[0]
     if isinstance(first, Table) and is_wide(first):
         yield _on_its_side(f"{heading}\n{_input(section, first)}")
@@ -220,7 +220,7 @@ def _block(section: Section, block: Block) -> Iterator[str]:
             yield from (_paragraph(paragraph) for paragraph in block.paragraphs)
         case Facts():
             yield r"\begin{description}\raggedright"
-            yield from (rf"\item[{{{escaped(name)}}}] {_running(value)}" for name, value in block.pairs)
+            yield from (rf"\item[{{{escape_latex(name)}}}] {_running(value)}" for name, value in block.pairs)
             yield r"\end{description}"
         case Listing():
             yield r"\begin{quote}\ttfamily\small\raggedright\setlength{\parindent}{0pt}"
@@ -231,7 +231,7 @@ def _block(section: Section, block: Block) -> Iterator[str]:
         case Drawing():
             yield r"\begin{figure}\centering"
             yield rf"\includegraphics[width=\linewidth]{{{_figure_path(section, block)}}}"
-            yield rf"\caption{{{escaped(block.caption)}}}\label{{fig:{section.anchor}-{block.name}}}"
+            yield rf"\caption{{{escape_latex(block.caption)}}}\label{{fig:{section.anchor}-{block.name}}}"
             yield r"\end{figure}"
 
 

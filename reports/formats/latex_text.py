@@ -124,16 +124,16 @@ def commands(tex: str) -> str:
     return "".join(f"{definition}\n" for name, definition in COMMANDS.items() if name in tex)
 
 
-def escaped(text: str) -> str:
+def escape_latex(text: str) -> str:
     r"""Returns the text for LaTeX: nothing in it is taken for a command, and nothing is left out.
 
     A character without a command of its own becomes \mgauditchar with its number (`commands` defines it):
     the character itself where the engine is xelatex or lualatex and the font has it, and a visible [U+4E2D] elsewhere.
     A character that could not be seen is that number always.
 
-    >>> print(escaped("50 % of a_b, ε ≤ 2² †"))
+    >>> print(escape_latex("50 % of a_b, ε ≤ 2² †"))
     50 \% of a\_b, \ensuremath{\varepsilon} \ensuremath{\leq} 2\ensuremath{^{2}} \ensuremath{\dagger}
-    >>> print(escaped("naïve 中"))
+    >>> print(escape_latex("naïve 中"))
     na\"{i}ve \mgauditchar{4E2D}
     """
     # Two of a sign would become one: a dash, a quotation mark.

@@ -19,29 +19,29 @@ def render_markdown(document: Document) -> dict[str, bytes]:
 
 
 def _lines(document: Document) -> Iterator[str]:
-    yield f"# {escaped(document.title)}"
-    yield escaped(document.byline)
+    yield f"# {escape_markdown(document.title)}"
+    yield escape_markdown(document.byline)
     if document.note:
-        yield escaped(document.note)
+        yield escape_markdown(document.note)
     for chapter in document.chapters:
-        yield f"*{escaped(chapter.question)}*"
-        yield from (f"**{escaped(sentence)}**" for sentence in chapter.verdict)
+        yield f"*{escape_markdown(chapter.question)}*"
+        yield from (f"**{escape_markdown(sentence)}**" for sentence in chapter.verdict)
     for section in document.sections:
         yield from _section(section)
 
 
 def _section(section: Section) -> Iterator[str]:
-    yield f"## {escaped(section.title)}"
+    yield f"## {escape_markdown(section.title)}"
     for block in section.blocks:
         match block:
             case Words():
-                yield from map(escaped, block.paragraphs)
+                yield from map(escape_markdown, block.paragraphs)
             case Facts():
-                yield "\n".join(f"- {escaped(name)}: {escaped(value)}" for name, value in block.pairs)
+                yield "\n".join(f"- {escape_markdown(name)}: {escape_markdown(value)}" for name, value in block.pairs)
             case Listing():
                 yield "\n".join(f"    {line}" for line in block.text.splitlines())
             case Drawing():
-                yield f"![{escaped(block.description)}]({section.anchor}.svg)"
+                yield f"![{escape_markdown(block.description)}]({section.anchor}.svg)"
             case Table():
                 yield from _table(block)
 
@@ -50,15 +50,15 @@ def _table(table: Table) -> Iterator[str]:
     if table.rows:
         rows = [table.columns, ["---"] * len(table.columns), *([str(cell) for cell in row] for row in table.rows)]
         yield "\n".join(
-            "| " + " | ".join(cell if cell == "---" else escaped(cell) for cell in row) + " |" for row in rows
+            "| " + " | ".join(cell if cell == "---" else escape_markdown(cell) for cell in row) + " |" for row in rows
         )
-    yield from map(escaped, table.notes)
+    yield from map(escape_markdown, table.notes)
 
 
-def escaped(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Returns text as Markdown shows it.
 
-    >>> escaped("a_b * [c] | <d>")
+    >>> escape_markdown("a_b * [c] | <d>")
     'a\\\\_b \\\\* \\\\[c\\\\] \\\\| &lt;d&gt;'
     """
     return html.escape(SPECIAL.sub(r"\\\1", " ".join(text.split())), quote=False)

@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Iterator
 
+from mgaudit.reports.findings import Change, DPEquivalent, FrontPoint, Ignorance, Matched, SharedExposure
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import AttackResult, AuditResult, Result, StudyResult
 
@@ -35,8 +36,8 @@ COLUMNS = (
 )
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
-Value = str | int | float | None
-Row = dict[str, Value]
+CsvValue = str | int | float | None
+CsvRow = dict[str, CsvValue]
 
 
 def render_csv(result: Result) -> str:
@@ -50,7 +51,7 @@ def render_csv(result: Result) -> str:
     writer = csv.DictWriter(buffer, COLUMNS, restval="", lineterminator="\r\n")  # a lone \r in a text is then quoted
     writer.writeheader()
     for place, study in enumerate(result.studies):
-        shared: Row = {
+        shared: CsvRow = {
             "study": place + 1,
             "target": study.target.label,
             "dataset": study.dataset.name,
@@ -60,7 +61,7 @@ def render_csv(result: Result) -> str:
     return buffer.getvalue()
 
 
-def _cell(value: Value) -> str:
+def _cell(value: CsvValue) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
@@ -68,13 +69,13 @@ def _cell(value: Value) -> str:
     return repr(value)
 
 
-def _study(study: StudyResult) -> Iterator[Row]:
+def _study(study: StudyResult) -> Iterator[CsvRow]:
     for arm in study.arms:
         named = _named(arm)
         for row in _arm(arm, study):
             yield named | row
     for one in study.lost:
-        lost: Row = {"scheme": one.key, "label": one.label}
+        lost: CsvRow = {"scheme": one.key, "label": one.label}
         yield lost | {"what": "models diverged", "value": len(one.diverged), "note": "not audited"}
     yield from _comparisons(study)
     yield {"what": "seconds", "value": study.times.seconds}
@@ -84,8 +85,8 @@ def _study(study: StudyResult) -> Iterator[Row]:
         yield {"scheme": scheme, "what": "models reused", "value": models}
 
 
-def _named(arm: AuditResult) -> Row:
-    named: Row = {"scheme": arm.key, "label": arm.label}
+def _named(arm: AuditResult) -> CsvRow:
+    named: CsvRow = {"scheme": arm.key, "label": arm.label}
     if arm.strength is None:
         return named
     value = arm.strength.value
@@ -97,17 +98,17 @@ def _plain_key(study: StudyResult) -> str | None:
     return None if study.plain is None else study.plain.key
 
 
-def _of(what: str, estimate: Estimate) -> Row:
+def _of(what: str, estimate: Estimate) -> CsvRow:
     return {"what": what, "value": estimate.value, "low": estimate.low, "high": estimate.high}
 
 
-def _arm(arm: AuditResult, study: StudyResult) -> Iterator[Row]:
+def _arm(arm: AuditResult, study: StudyResult) -> Iterator[CsvRow]:
     first = arm.attacks[0]
-    mounted: Row = {"attack": first.attack, "knowledge": first.knowledge}
+    mounted: CsvRow = {"attack": first.attack, "knowledge": first.knowledge}
     yield {**_of("accuracy", arm.train_accuracy), "metric": "train_accuracy"}
     yield {**_of("accuracy", arm.test_accuracy), "metric": "test_accuracy"}
     if arm.test_accuracy_difference is not None:
-        reference: Row = {"metric": "test_accuracy", "reference": _plain_key(study)}
+        reference: CsvRow = {"metric": "test_accuracy", "reference": _plain_key(study)}
         yield _of("difference to no noise", arm.test_accuracy_difference) | reference
     yield {"what": "learning rate", "value": arm.learning_rate}
     yield {"what": "models diverged", "value": len(arm.diverged)}
@@ -119,14 +120,14 @@ def _arm(arm: AuditResult, study: StudyResult) -> Iterator[Row]:
         for metric, estimate in point.metrics.items():
             yield mounted | _of("power", estimate) | {"metric": metric, "shadows": point.shadows}
     for one in arm.most_exposed:
-        shown: Row = {**mounted, "example": one.origin, "class": one.label}
+        shown: CsvRow = {**mounted, "example": one.origin, "class": one.label}
         yield shown | {"what": "mean score", "value": one.score}
         yield shown | {"what": "targets", "value": one.targets}
         for what, rank in (("outranks, in", one.rank_in), ("outranks, out", one.rank_out)):
             if rank is not None:
                 yield shown | _of(what, rank)
     for within in arm.by_class:
-        named: Row = {**mounted, "class": within.label}
+        named: CsvRow = {**mounted, "class": within.label}
         yield named | {"what": "examples", "value": within.examples}
         if within.auc is None:
             yield named | {"what": "within class", "metric": "auc", "note": "too few members or non-members"}
@@ -134,7 +135,7 @@ def _arm(arm: AuditResult, study: StudyResult) -> Iterator[Row]:
             yield named | _of("within class", within.auc) | {"metric": "auc"}
 
 
-def _claim(arm: AuditResult) -> Iterator[Row]:
+def _claim(arm: AuditResult) -> Iterator[CsvRow]:
     yield {"what": "delta", "value": arm.delta}
     yield {"what": "guesses", "value": arm.guesses}
     yield {"what": "provable epsilon", "value": arm.epsilon_provable}
@@ -150,7 +151,7 @@ def _claim(arm: AuditResult) -> Iterator[Row]:
     yield {"what": "steps", "value": claim.steps}
 
 
-def _attack(attack: AttackResult, study: StudyResult) -> Iterator[Row]:
+def _attack(attack: AttackResult, study: StudyResult) -> Iterator[CsvRow]:
     for metric, estimate in attack.metrics.items():
         yield _of("attack", estimate) | {"metric": metric}
     for metric, estimate in attack.differences.items():
@@ -169,60 +170,89 @@ def _attack(attack: AttackResult, study: StudyResult) -> Iterator[Row]:
     yield {"what": "non-members", "value": attack.non_members}
 
 
-def _comparisons(study: StudyResult) -> Iterator[Row]:
+def _comparisons(study: StudyResult) -> Iterator[CsvRow]:
     """Yields what is found by comparing arms; the adversary is adaptive where it is not said to be naive."""
-    found, named = study.analysis, {arm.key: _named(arm) for arm in study.arms}
-    first: Row = {"attack": found.attack, "knowledge": "adaptive"}
-    for change in found.changes:
-        who: Row = {}
-        if change.attack is not None:
-            who = {"attack": change.attack, "knowledge": change.knowledge}
-        tested = {"p_value": change.p_value, "p_adjusted": change.p_adjusted, "reference": _plain_key(study)}
-        difference = _of("difference to no noise, tested", change.difference)
-        yield named[change.arm] | who | difference | {"metric": change.metric} | tested
-    for point in found.front:
-        place: Row = {**named[point.arm], **first, "reference": point.by}
-        yield place | {"what": "front", "note": point.status}
-        if point.accuracy is not None:
-            yield place | _of("front: the other has more", point.accuracy) | {"metric": "test_accuracy"}
-        if point.auc is not None:
-            yield place | _of("front: the other has more", point.auc) | {"metric": "auc"}
-    for match in found.matched:
-        at: Row = {"scheme": match.family, "family": match.family, "reference": match.reference, **first}
-        accuracy: Row = {"what": "matched accuracy: accuracy", "metric": "test_accuracy", "value": match.accuracy}
-        yield at | accuracy | {"note": match.not_reached}
-        if match.strength is not None:
-            yield at | {"what": "matched accuracy: strength", "value": match.strength}
-        for metric, estimate in match.metrics.items():
-            yield at | _of("matched accuracy", estimate) | {"metric": metric}
-        for metric, estimate in match.differences.items():
-            yield at | _of("matched accuracy: difference to reference", estimate) | {"metric": metric}
-    for same in found.dp_equivalent:
-        arm: Row = {**named[same.arm], "attack": same.attack, "knowledge": "adaptive"}
-        note = None if same.beyond is None else f"beyond the {same.beyond} epsilon of DP-SGD that was run"
-        epsilon: Row = {"value": same.epsilon, "low": same.low, "high": same.high, "note": note}
-        yield arm | {"what": "dp-equivalent epsilon", "metric": "auc"} | epsilon
-        if same.accuracy is not None:
-            yield arm | _of("dp-equivalent: accuracy of DP-SGD", same.accuracy) | {"metric": "test_accuracy"}
-        if same.accuracy_difference is not None:
-            gain = _of("dp-equivalent: accuracy less that of DP-SGD", same.accuracy_difference)
-            yield arm | gain | {"metric": "test_accuracy"}
-    for gap in found.ignorance:
-        for name, estimate in (
-            ("no noise", gap.plain),
-            ("naive", gap.naive),
-            ("adaptive", gap.adaptive),
-            ("apparent gain", gap.apparent),
-            ("real gain", gap.real),
-            ("ignorance", gap.gap),
-        ):
-            what = name if name == "ignorance" else f"ignorance: {name}"
-            yield named[gap.arm] | {"attack": gap.attack} | _of(what, estimate) | {"metric": "auc"}
-    for shared in found.exposure:
-        exposed: Row = {**named[shared.arm], **first, "reference": _plain_key(study)}
-        yield exposed | {"what": "shared exposure: examples", "value": shared.examples}
-        yield exposed | _of("shared exposure: outrank without noise", shared.plain)
-        yield exposed | _of("shared exposure: outrank", shared.here)
-        yield exposed | _of("shared exposure: difference to no noise", shared.difference)
-        yield exposed | {"what": "shared exposure: exposed too", "value": shared.also_exposed}
-        yield exposed | {"what": "shared exposure: by chance", "value": shared.by_chance}
+    analysis, named = study.analysis, {arm.key: _named(arm) for arm in study.arms}
+    first: CsvRow = {"attack": analysis.attack, "knowledge": "adaptive"}
+    for change in analysis.changes:
+        yield named[change.arm] | _change(change, _plain_key(study))
+    for point in analysis.front:
+        yield from _each(named[point.arm] | first, _front(point))
+    for match in analysis.matched:
+        scheme: CsvRow = {"scheme": match.family, "family": match.family}
+        yield from _each(scheme | first, _matched(match))
+    for equivalent in analysis.dp_equivalent:
+        mounted: CsvRow = {"attack": equivalent.attack, "knowledge": "adaptive"}
+        yield from _each(named[equivalent.arm] | mounted, _dp_equivalent(equivalent))
+    for ignorance in analysis.ignorance:
+        yield from _each(named[ignorance.arm], _ignorance(ignorance))
+    for shared in analysis.exposure:
+        reference: CsvRow = {"reference": _plain_key(study)}
+        yield from _each(named[shared.arm] | first | reference, _exposure(shared))
+
+
+def _each(columns: CsvRow, rows: Iterator[CsvRow]) -> Iterator[CsvRow]:
+    """Yields the rows with columns that they share."""
+    for row in rows:
+        yield columns | row
+
+
+def _change(change: Change, plain: str | None) -> CsvRow:
+    attack: CsvRow = {} if change.attack is None else {"attack": change.attack, "knowledge": change.knowledge}
+    tested: CsvRow = {"p_value": change.p_value, "p_adjusted": change.p_adjusted, "reference": plain}
+    difference = _of("difference to no noise, tested", change.difference)
+    return attack | difference | {"metric": change.metric} | tested
+
+
+def _front(point: FrontPoint) -> Iterator[CsvRow]:
+    reference: CsvRow = {"reference": point.by}
+    yield reference | {"what": "front", "note": point.status}
+    if point.accuracy is not None:
+        yield reference | _of("front: the other has more", point.accuracy) | {"metric": "test_accuracy"}
+    if point.auc is not None:
+        yield reference | _of("front: the other has more", point.auc) | {"metric": "auc"}
+
+
+def _matched(match: Matched) -> Iterator[CsvRow]:
+    reference: CsvRow = {"reference": match.reference}
+    accuracy: CsvRow = {"what": "matched accuracy: accuracy", "metric": "test_accuracy", "value": match.accuracy}
+    yield reference | accuracy | {"note": match.not_reached}
+    if match.strength is not None:
+        yield reference | {"what": "matched accuracy: strength", "value": match.strength}
+    for metric, estimate in match.metrics.items():
+        yield reference | _of("matched accuracy", estimate) | {"metric": metric}
+    for metric, estimate in match.differences.items():
+        yield reference | _of("matched accuracy: difference to reference", estimate) | {"metric": metric}
+
+
+def _dp_equivalent(equivalent: DPEquivalent) -> Iterator[CsvRow]:
+    beyond = equivalent.beyond
+    note = None if beyond is None else f"beyond the {beyond} epsilon of DP-SGD that was run"
+    epsilon: CsvRow = {"value": equivalent.epsilon, "low": equivalent.low, "high": equivalent.high, "note": note}
+    yield {"what": "dp-equivalent epsilon", "metric": "auc", **epsilon}
+    if equivalent.accuracy is not None:
+        yield _of("dp-equivalent: accuracy of DP-SGD", equivalent.accuracy) | {"metric": "test_accuracy"}
+    if equivalent.accuracy_difference is not None:
+        lead = _of("dp-equivalent: accuracy less that of DP-SGD", equivalent.accuracy_difference)
+        yield lead | {"metric": "test_accuracy"}
+
+
+def _ignorance(ignorance: Ignorance) -> Iterator[CsvRow]:
+    for what, estimate in (
+        ("ignorance: no noise", ignorance.plain),
+        ("ignorance: naive", ignorance.naive),
+        ("ignorance: adaptive", ignorance.adaptive),
+        ("ignorance: apparent gain", ignorance.apparent),
+        ("ignorance: real gain", ignorance.real),
+        ("ignorance", ignorance.gap),
+    ):
+        yield {"attack": ignorance.attack, **_of(what, estimate), "metric": "auc"}
+
+
+def _exposure(shared: SharedExposure) -> Iterator[CsvRow]:
+    yield {"what": "shared exposure: examples", "value": shared.examples}
+    yield _of("shared exposure: outrank without noise", shared.plain)
+    yield _of("shared exposure: outrank", shared.here)
+    yield _of("shared exposure: difference to no noise", shared.difference)
+    yield {"what": "shared exposure: exposed too", "value": shared.also_exposed}
+    yield {"what": "shared exposure: by chance", "value": shared.by_chance}

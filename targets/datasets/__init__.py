@@ -9,7 +9,7 @@ from mgaudit.targets.datasets.folder import read_folder
 from mgaudit.targets.datasets.idx import FASHION_MNIST, MNIST, read_fashion_mnist, read_mnist
 from mgaudit.targets.datasets.npz import read_npz
 from mgaudit.targets.datasets.own import read_own, reader_of
-from mgaudit.targets.datasets.published import Published
+from mgaudit.targets.datasets.published import PublishedDataset
 from mgaudit.targets.datasets.reader import Reader
 from mgaudit.targets.datasets.synthetic import draw_synthetic
 
@@ -27,14 +27,14 @@ DATASETS: dict[str, Reader] = {
         Reader("csv", read_csv, takes_path=True),
     )
 }
-OWN = Reader("module:function", read_own)
+OWN_DATASET = Reader("module:function", read_own)
 
 __all__ = [
     "DATASETS",
     "OWN",
     "Dataset",
     "Inputs",
-    "Published",
+    "PublishedDataset",
     "Reader",
     "published",
     "published_datasets",
@@ -42,12 +42,12 @@ __all__ = [
 ]
 
 
-def published_datasets() -> dict[str, Published]:
+def published_datasets() -> dict[str, PublishedDataset]:
     """Returns the datasets that can be fetched, by name."""
     return {name: reader.published for name, reader in DATASETS.items() if reader.published is not None}
 
 
-def published(name: str) -> Published:
+def published_dataset(name: str) -> PublishedDataset:
     """Returns the published dataset of this name. Raises UsageError that lists the known ones."""
     known = published_datasets()
     if name not in known:

@@ -10,10 +10,10 @@ from mgaudit.errors import UsageError
 from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.seeds import numpy_generator
 
-Kind = Literal["natural", "mislabelled"]
+CanaryKind = Literal["natural", "mislabelled"]
 
 
-def plant_canaries(dataset: Dataset, canaries: int, kind: Kind, seed: int) -> tuple[Dataset, NDArray[np.int64]]:
+def plant_canaries(dataset: Dataset, canaries: int, kind: CanaryKind, seed: int) -> tuple[Dataset, NDArray[np.int64]]:
     """Returns the dataset with canaries in it, and which of its examples they are (canaries,).
 
     Drawn at random among the examples. Natural ones stay as they are; each mislabelled one gets another class, drawn

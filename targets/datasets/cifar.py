@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mgaudit.errors import UsageError
 from mgaudit.targets.datasets.dataset import Dataset
 from mgaudit.targets.datasets.overlap import without_overlap
-from mgaudit.targets.datasets.published import Published, PublishedFile
+from mgaudit.targets.datasets.published import PublishedDataset, PublishedFile
 
 SHAPE = (3, 32, 32)
 PIXELS = 3 * 32 * 32
@@ -28,7 +28,7 @@ class CIFAR:
     the names of the classes, one a line.
     """
 
-    published: Published
+    published: PublishedDataset
     folder: str
     train: Mapping[str, int]
     test: Mapping[str, int]
@@ -97,7 +97,7 @@ def read_members(path: Path, names: list[str]) -> dict[str, bytes]:
 
 # URLs and checksums: https://www.cs.toronto.edu/~kriz/cifar.html
 CIFAR10 = CIFAR(
-    Published(
+    PublishedDataset(
         "cifar10",
         "www.cs.toronto.edu/~kriz/cifar.html",
         (
@@ -116,7 +116,7 @@ CIFAR10 = CIFAR(
     label_bytes=1,
 )
 CIFAR100 = CIFAR(
-    Published(
+    PublishedDataset(
         "cifar100",
         "www.cs.toronto.edu/~kriz/cifar.html",
         (

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mgaudit.errors import UsageError
 from mgaudit.targets.datasets.dataset import Dataset
 from mgaudit.targets.datasets.overlap import without_overlap
-from mgaudit.targets.datasets.published import Published, PublishedFile
+from mgaudit.targets.datasets.published import PublishedDataset, PublishedFile
 
 # An IDX file begins with two zero bytes, the type of its values (8 is uint8) and the number of its dimensions.
 LABELS_MAGIC, IMAGES_MAGIC = b"\0\0\x08\x01", b"\0\0\x08\x03"
@@ -23,7 +23,7 @@ FETCH_AGAIN = "fetch the file again"
 class IDXDataset:
     """A dataset of `examples` training and `test_examples` test images in four IDX files."""
 
-    published: Published
+    published: PublishedDataset
     classes: tuple[str, ...]
     examples: int = 60_000
     test_examples: int = 10_000
@@ -83,7 +83,7 @@ def read_idx(path: Path, magic: bytes, shape: Sequence[int]) -> NDArray[np.uint8
 # LeCun's page, http://yann.lecun.com/exdb/mnist/, publishes the files without checksums, and hands them out no more.
 # URLs and checksums are those that torchvision publishes in torchvision/datasets/mnist.py.
 MNIST = IDXDataset(
-    Published(
+    PublishedDataset(
         "mnist",
         "yann.lecun.com/exdb/mnist",
         tuple(
@@ -101,7 +101,7 @@ MNIST = IDXDataset(
 
 # Checksums and class names: https://github.com/zalandoresearch/fashion-mnist/blob/master/README.md
 FASHION_MNIST = IDXDataset(
-    Published(
+    PublishedDataset(
         "fashion-mnist",
         "github.com/zalandoresearch/fashion-mnist",
         tuple(

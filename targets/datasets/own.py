@@ -12,7 +12,7 @@ from mgaudit.errors import UsageError
 from mgaudit.targets.datasets.arrays import ARRAYS, from_arrays
 from mgaudit.targets.datasets.dataset import Dataset
 from mgaudit.targets.datasets.reader import Reader
-from mgaudit.targets.own_module import RAISED, imported, told_with_place
+from mgaudit.targets.own_module import RAISED, error_line_with_place, load_module
 
 
 def read_own(*, module: str, function: str, examples: int | None, generator: np.random.Generator) -> Dataset:
@@ -52,10 +52,10 @@ def reader_of(name: str, own: object) -> Reader:
 def _function(name: str, module_name: str, function_name: str) -> Callable[[], Any]:
     key = f"dataset {name}"
     try:
-        module = imported(module_name)
+        module = load_module(module_name)
         function: Callable[[], Any] | None = getattr(module, function_name, None)
     except RAISED as error:
-        rule = f"cannot import the module {module_name!r}: {told_with_place(error)}"
+        rule = f"cannot import the module {module_name!r}: {error_line_with_place(error)}"
         raise UsageError(key, rule, None, "start mgaudit in its folder, or repair it") from error
     if not callable(function):
         file = getattr(module, "__file__", None) or f"the module {module_name}"
@@ -71,7 +71,7 @@ def _called(name: str, function: Callable[[], Any]) -> Dataset:
     except UsageError:
         raise
     except RAISED as error:
-        raise UsageError(key, f"failed: {told_with_place(error)}", None, "repair the function") from error
+        raise UsageError(key, f"failed: {error_line_with_place(error)}", None, "repair the function") from error
     if isinstance(returned, Dataset):
         return returned
     is_tuple_of_arrays = isinstance(returned, tuple) and all(isinstance(array, np.ndarray) for array in returned)

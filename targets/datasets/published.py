@@ -25,7 +25,7 @@ class PublishedFile:
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedDataset:
     """The files of a dataset; `source` is where their authors tell of them."""
 
     name: str

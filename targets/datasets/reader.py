@@ -7,7 +7,7 @@ import numpy as np
 
 from mgaudit.targets.datasets.dataset import Dataset
 from mgaudit.targets.datasets.overlap import refuse_overlap
-from mgaudit.targets.datasets.published import Published
+from mgaudit.targets.datasets.published import PublishedDataset
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Reader:
     name: str
     read: Callable[..., Dataset]
     takes_path: bool = False
-    published: Published | None = None
+    published: PublishedDataset | None = None
 
     def load(self, examples: int | None, generator: np.random.Generator, **options: object) -> Dataset:
         """Returns the dataset, its inputs as stored.

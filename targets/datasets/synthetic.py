@@ -8,18 +8,18 @@ from numpy.typing import NDArray
 
 from mgaudit.errors import UsageError
 from mgaudit.targets.datasets.dataset import Dataset
-from mgaudit.targets.schemes.ranges import Range
+from mgaudit.targets.ranges import Range
 
 TEACHER_WIDTH = 64
 MOST_VALUES = 10**9
-Kind = Literal["clusters", "teacher"]
+SyntheticKind = Literal["clusters", "teacher"]
 
 
 def draw_synthetic(
     examples: int | None,
     generator: np.random.Generator,
     *,
-    kind: Kind = "clusters",
+    kind: SyntheticKind = "clusters",
     features: Annotated[int, Range(1)] = 20,
     classes: Annotated[int, Range(2)] = 4,
     size: int = 2000,
@@ -42,7 +42,7 @@ def draw_synthetic(
     return whole.drawn(examples, generator)
 
 
-def _check(kind: Kind, features: int, classes: int, size: int) -> None:
+def _check(kind: SyntheticKind, features: int, classes: int, size: int) -> None:
     if kind == "clusters" and features < classes:
         raise UsageError(
             "synthetic.features",

@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from mgaudit.targets.fitting.augmentation import AUGMENTATIONS
 from mgaudit.targets.fitting.batches import poisson_batches
-from mgaudit.targets.fitting.examples import Examples, Streams, fresh_part
+from mgaudit.targets.fitting.examples import Streams, TrainingExamples, fresh_part
 from mgaudit.targets.fitting.loop import Fitted
 from mgaudit.targets.fitting.optimisation import build_optimizer, build_schedule
 from mgaudit.targets.fitting.privacy_plan import PrivacyPlan
@@ -24,7 +24,7 @@ from mgaudit.targets.training import Training
 
 def fit_privately(
     model: nn.Module,
-    examples: Examples,
+    examples: TrainingExamples,
     scheme: Scheme,
     training: Training,
     plan: PrivacyPlan,

@@ -50,7 +50,7 @@ class Streams:
 
 
 @dataclass(frozen=True)
-class Examples:
+class TrainingExamples:
     """Examples in one tensor each, `inputs` (rows, *input_shape) and `labels` (rows,) int64.
 
     For regression, by the squared loss, `labels` are the values (rows, outputs) that the network should have. `rows`
@@ -63,7 +63,7 @@ class Examples:
     rows: tuple[Tensor, ...]
     node_values: Tensor | None = None
 
-    def with_fixed_noise(self, scheme: Scheme, classes: int, streams: Sequence[Streams]) -> "Examples":
+    def with_fixed_noise(self, scheme: Scheme, classes: int, streams: Sequence[Streams]) -> "TrainingExamples":
         """Returns the examples with all that the scheme draws once, each model's on examples of its own."""
         once = fixed_part(scheme)
         if not any(overrides(once, hook) for hook in ("inputs", "labels", "node_values")):
@@ -76,7 +76,7 @@ class Examples:
             nodes += [] if values is None else [values]
             rows.append(torch.arange(start, start + len(own), device=own.device))
             start += len(own)
-        return Examples(torch.cat(inputs), torch.cat(labels), tuple(rows), torch.cat(nodes) if nodes else None)
+        return TrainingExamples(torch.cat(inputs), torch.cat(labels), tuple(rows), torch.cat(nodes) if nodes else None)
 
 
 def fixed_part(scheme: Scheme) -> Scheme:

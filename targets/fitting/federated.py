@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from mgaudit.targets.fitting.examples import Examples, Streams
+from mgaudit.targets.fitting.examples import Streams, TrainingExamples
 from mgaudit.targets.fitting.loop import Fitted, Moment, Watch, fit
 from mgaudit.targets.schemes import Scheme
 from mgaudit.targets.training import Training
@@ -20,7 +20,7 @@ def client_streams(seed: int, index: int, clients: int, device: torch.device | s
 
 def fit_federated(
     model: nn.Module,
-    examples: Examples,
+    examples: TrainingExamples,
     scheme: Scheme,
     training: Training,
     members: float,

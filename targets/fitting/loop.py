@@ -9,10 +9,10 @@ from torch.optim import Optimizer
 
 from mgaudit.targets.fitting.augmentation import AUGMENTATIONS
 from mgaudit.targets.fitting.batches import stacked_batches
-from mgaudit.targets.fitting.examples import Examples, Streams, fresh_part
+from mgaudit.targets.fitting.examples import Streams, TrainingExamples, fresh_part
 from mgaudit.targets.fitting.optimisation import build_optimizer, build_schedule, mean_losses
 from mgaudit.targets.fitting.precision import autocast
-from mgaudit.targets.fitting.stack import Stack
+from mgaudit.targets.fitting.stack import ModelStack
 from mgaudit.targets.schemes import Scheme
 from mgaudit.targets.training import Training
 
@@ -34,7 +34,7 @@ class Moment:
 
     done: int
     losses: Tensor | None
-    stack: Stack
+    stack: ModelStack
     optimizer: Optimizer
 
 
@@ -43,7 +43,7 @@ Watch = Callable[[Moment], None]
 
 def fit(
     models: Sequence[nn.Module],
-    examples: Examples,
+    examples: TrainingExamples,
     scheme: Scheme,
     training: Training,
     members: float,
@@ -59,7 +59,7 @@ def fit(
     """
     for model in models:
         model.train()
-    stack, fresh, device = Stack(models), fresh_part(scheme), examples.inputs.device
+    stack, fresh, device = ModelStack(models), fresh_part(scheme), examples.inputs.device
     steps = training.steps_per_epoch(members) if steps is None else steps
     optimizer = build_optimizer(training, stack.weights.values())
     schedule = build_schedule(training, optimizer, training.epochs * steps)
@@ -92,7 +92,7 @@ def fit(
 
 
 def _seen(
-    examples: Examples,
+    examples: TrainingExamples,
     indices: Tensor,
     filled: Sequence[int],
     fresh: Scheme,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from mgaudit.targets.datasets import Dataset
-from mgaudit.targets.fitting.examples import Examples, Streams
+from mgaudit.targets.fitting.examples import Streams, TrainingExamples
 from mgaudit.targets.fitting.federated import client_streams, fit_federated
 from mgaudit.targets.fitting.loop import Watch, fit
 from mgaudit.targets.fitting.precision import exactness
@@ -131,7 +131,7 @@ def train_at_once(
         inputs = inputs.to(memory_format=torch.channels_last)
         if len(models) == 1 and recipe.training.clients == 1:
             models = [models[0].to(memory_format=torch.channels_last)]  # type: ignore[call-overload]
-    examples = Examples(
+    examples = TrainingExamples(
         inputs,
         torch.from_numpy(dataset.labels[needed]).to(device),
         tuple(torch.from_numpy(np.flatnonzero(row[needed])).to(device) for row in membership),

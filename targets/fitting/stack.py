@@ -11,7 +11,7 @@ from mgaudit.targets.schemes.noise_nodes import node_in
 Weights = dict[str, Tensor]
 
 
-class Stack:
+class ModelStack:
     """Models of one architecture side by side, so that one operation serves them all.
 
     `weights` holds the trainable tensors by name, (models, *shape), or (*shape) where there is a single model, which is

@@ -1,4 +1,4 @@
-"""Training, watched: the weights at chosen steps, and the loss of every step."""
+"""Training with snapshots: the weights at chosen steps, and the loss of every step."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from mgaudit.targets.datasets import Dataset
-from mgaudit.targets.fitting.examples import Examples, Streams
+from mgaudit.targets.fitting.examples import Streams, TrainingExamples
 from mgaudit.targets.fitting.federated import client_streams, fit_federated
 from mgaudit.targets.fitting.loop import Moment, fit
 from mgaudit.targets.fitting.recipe import Recipe, initial_model, one_thread, train_at_once
@@ -35,7 +35,7 @@ class Trajectory:
     losses: NDArray[np.float64]
 
 
-def watched(
+def training_trajectory(
     recipe: Recipe, dataset: Dataset, membership: NDArray[np.bool_], steps: Sequence[int], device: str
 ) -> Trajectory:
     """Trains a model for each row of `membership` (models, examples), as one stack, and returns what became of them.
@@ -79,7 +79,7 @@ class Regression:
     outer: NDArray[np.float64]
 
 
-def watched_regression(
+def regression_trajectory(
     problem: Regression,
     scheme: Scheme,
     learning_rate: float,
@@ -102,7 +102,9 @@ def watched_regression(
     model.load_state_dict(
         {"hidden.weight": torch.from_numpy(problem.weights), "outer": torch.from_numpy(problem.outer)[None]}
     )
-    examples = Examples(torch.from_numpy(problem.inputs), torch.from_numpy(problem.values)[:, None], (torch.arange(n),))
+    examples = TrainingExamples(
+        torch.from_numpy(problem.inputs), torch.from_numpy(problem.values)[:, None], (torch.arange(n),)
+    )
     training = Training(
         epochs=max(max(kept), 1),
         batch_size=n,

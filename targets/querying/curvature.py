@@ -21,8 +21,8 @@ def noisy_outputs(
 ) -> NDArray[np.float32]:
     """Returns the outputs (examples, classes) for the first examples with the scheme's noise in the node.
 
-    `weights` are those of the network by name and `node` (outputs,) those of its noise node, as `watched` keeps them.
-    The noise depends on the recipe's seed alone, so that outputs along training differ by the weights.
+    `weights` are those of the network by name and `node` (outputs,) those of its noise node, as `training_trajectory`
+    keeps them. The noise depends on the recipe's seed alone, so that outputs along training differ by the weights.
     """
     x = torch.from_numpy(dataset.inputs[:examples])
     with one_thread(), torch.no_grad():

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from mgaudit.errors import UsageError
-from mgaudit.targets.schemes.ranges import Range
+from mgaudit.targets.ranges import Range
 from mgaudit.targets.schemes.scheme import Scheme
 
 # Beyond these the PRV accountant needs minutes and gigabytes for a bound that protects nobody.

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 import torch
 from torch import Generator, Tensor
 
-from mgaudit.targets.schemes.ranges import Range
+from mgaudit.targets.ranges import Range
 from mgaudit.targets.schemes.scheme import Scheme
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 from mgaudit.errors import UsageError
-from mgaudit.targets.schemes.ranges import Range
+from mgaudit.targets.ranges import Range
 from mgaudit.targets.schemes.scheme import EXAMPLE_EPOCHS, Scheme
 from mgaudit.targets.training import Training
 

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from mgaudit.errors import UsageError
-from mgaudit.targets.schemes.ranges import Range
+from mgaudit.targets.ranges import Range
 from mgaudit.targets.schemes.scheme import Scheme
 
 

@@ -6,7 +6,7 @@ from typing import ClassVar, get_type_hints
 from torch import Generator, Tensor, nn
 
 from mgaudit.errors import UsageError
-from mgaudit.targets.schemes.ranges import range_in
+from mgaudit.targets.ranges import range_in
 from mgaudit.targets.training import Training
 
 EXAMPLE_EPOCHS = 3  # of the training in which a scheme's examples are checked

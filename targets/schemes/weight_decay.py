@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
-from mgaudit.targets.schemes.ranges import Range
+from mgaudit.targets.ranges import Range
 from mgaudit.targets.schemes.scheme import Scheme
 from mgaudit.targets.training import Training
 

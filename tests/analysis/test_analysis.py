@@ -15,13 +15,13 @@ from mgaudit.analysis.dp_equivalent import dp_equivalent
 from mgaudit.analysis.front import front
 from mgaudit.analysis.ignorance import ignorance
 from mgaudit.analysis.matched import NotReached, crossing, matched
-from mgaudit.analysis.numbers import CHANGE, Quantity, accuracy
-from mgaudit.analysis.samples import Samples, analysed
+from mgaudit.analysis.numbers import CHANGE, Quantity, accuracy_quantity
+from mgaudit.analysis.samples import Samples, analyse_study
 from mgaudit.analysis.shared_exposure import shared_exposure
 from mgaudit.analysis.significance import changes, holm
 from mgaudit.attacks.intervals import resample_counts
 from mgaudit.reports.arrays import Arrays
-from mgaudit.reports.comparison_tables import differences as differences_of
+from mgaudit.reports.comparison_tables import differences_table
 from mgaudit.reports.families import families
 from mgaudit.reports.findings import Change, DPEquivalent, Matched
 from mgaudit.reports.results import AuditResult, read_result
@@ -251,7 +251,7 @@ def key_of(change: Change) -> tuple[str | None, ...]:
 def test_every_part_of_the_analysis_of_a_front() -> None:
     points = [("none", 0.95, 0.75), *MASKS, *PRIVATE]
     arms, held = exact(points)
-    analysis = analysed(arms, held)
+    analysis = analyse_study(arms, held)
     assert analysis.absent == {}
     assert {one.family for one in analysis.matched} == {"gaussian-mask", "dp-sgd"}
     (auc,) = [one for one in analysis.changes if key_of(one) == (STRONG, "lira", "adaptive", "auc")]
@@ -296,7 +296,7 @@ def test_arms_that_share_too_few_targets_are_not_compared() -> None:
         update={"attacks": [one.model_copy(update={"targets": [6, 7, 8, 9, 4, 5]}) for one in arms[1].attacks]}
     )
     samples = Samples.of([arms[0], alone], held)
-    terms = [(1.0, accuracy(0)), (-1.0, accuracy(1))]
+    terms = [(1.0, accuracy_quantity(0)), (-1.0, accuracy_quantity(1))]
     assert samples.estimate(terms, CHANGE) is None
     assert samples.p_value(terms) is None
     assert changes([arms[0], alone], 0, samples) == []
@@ -309,7 +309,7 @@ def test_only_shared_targets_enter_a_difference() -> None:
     held["arm0/test_accuracy/per_target"] = np.array([0.9, 0.9, 0.9, 0.5, 0.5, 0.5])
     moved = [one.model_copy(update={"targets": [0, 1, 2, 7, 8, 9]}) for one in arms[1].attacks]
     samples = Samples.of([arms[0], arms[1].model_copy(update={"attacks": moved})], held)
-    change = samples.estimate([(1.0, accuracy(0)), (-1.0, accuracy(1))], CHANGE)
+    change = samples.estimate([(1.0, accuracy_quantity(0)), (-1.0, accuracy_quantity(1))], CHANGE)
     assert change is not None
     assert change.value == pytest.approx(0.0)
 
@@ -362,7 +362,7 @@ def test_a_study_holds_the_analysis_of_the_arrays_that_it_keeps(small: dict[str,
     told, held = run_study(plan_study(study_settings(small)), 1, Progress())
     write(tmp_path / "run", result(told), [held])
     _, (kept,) = read_result(tmp_path / "run")
-    assert analysed(told.arms, kept) == told.analysis
+    assert analyse_study(told.arms, kept) == told.analysis
     differences = {
         (arm.key, attack.name, metric): change
         for arm in told.arms
@@ -382,7 +382,9 @@ def test_a_study_holds_the_analysis_of_the_arrays_that_it_keeps(small: dict[str,
 def test_arms_that_cannot_be_paired_keep_their_rows() -> None:
     whole = study()
     fewer = [one for one in whole.analysis.changes if one.arm != "dp-sgd:epsilon=8"]
-    table = differences_of(whole.model_copy(update={"analysis": whole.analysis.model_copy(update={"changes": fewer})}))
+    table = differences_table(
+        whole.model_copy(update={"analysis": whole.analysis.model_copy(update={"changes": fewer})})
+    )
     rows = [[str(cell) for cell in row] for row in table.rows]
     assert rows[3:] == [
         ["dp-sgd (epsilon=8)", name, "–", "–", end] for name, end in zip(NAMES, ("–", "", ""), strict=True)

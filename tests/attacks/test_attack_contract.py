@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mgaudit.attacks import ATTACKS, AdversaryView, Attack, LossThreshold, Observations, score_every_target
 from mgaudit.attacks.shadow_classifier import ShadowClassifier
 from mgaudit.study.extras import EXTRAS
-from mgaudit.testing import check_attack, check_null, planted, reordered
+from mgaudit.testing import BLIND, MOST, check_attack, check_null, check_power, planted, reordered
 
 EVERY = [attack for kind in ATTACKS.values() for attack in kind.examples()]
 ONE_OF_EACH = [kind.examples()[0] for kind in ATTACKS.values()]
@@ -20,6 +20,12 @@ WITH_SHADOWS = [attack for attack in EVERY if "shadows" in attack.needs]
 
 def observed(models: int = 8, examples: int = 120, shift: float = 3.0, seed: int = 0) -> Observations:
     return planted(models, examples, shift, np.random.default_rng(seed), queries=2, classes=3)
+
+
+def few_if_slow(attack: Attack, models: int) -> int:
+    """The models to attack: four where a classifier with many parameters is trained for each."""
+    slow = isinstance(attack, ShadowClassifier) and attack.classifier != "logistic"
+    return min(models, 4) if slow else models
 
 
 @pytest.mark.parametrize("attack", EVERY, ids=repr)
@@ -38,8 +44,29 @@ def test_every_attack_has_its_examples_and_names_its_source_and_its_cost() -> No
 @pytest.mark.parametrize("attack", EVERY, ids=repr)
 def test_models_that_memorise_nothing_give_nothing_away(attack: Attack, models: int) -> None:
     # The null on which a design of exactly half, or a count of IN shadows, would show.
-    most_targets = 4 if isinstance(attack, ShadowClassifier) else models
-    check_null(attack, observed(models, 2000, shift=0.0, seed=models), most_targets=most_targets)
+    check_null(attack, observed(models, 2000, shift=0.0, seed=models), most_targets=few_if_slow(attack, models))
+
+
+@pytest.mark.parametrize("attack", EVERY, ids=repr)
+def test_an_attack_has_the_power_that_it_states_and_no_more_than_there_is(attack: Attack) -> None:
+    # A floor that a blind attack can reach is that of an attack that does not know how difficult an example is.
+    most = BLIND if attack.planted_auc < BLIND else MOST
+    check_power(attack, most_targets=few_if_slow(attack, 16), most=most)
+
+
+def test_floors_of_the_strongest_attacks_are_close_to_what_is_possible() -> None:
+    floors = {name: kind.examples()[0].planted_auc for name, kind in ATTACKS.items()}
+    assert all(floors[name] > MOST - 0.0301 for name in ("lira", "bavaria", "rmia"))
+    assert floors["reference"] > MOST - 0.0501
+    assert floors["quantile"] > MOST - 0.0701
+    blind = ("shadow-classifier", "population", "loss", "confidence", "gradient-norm")
+    assert all(BLIND > floors[name] >= 0.625 for name in blind)
+
+
+def test_a_blind_attack_that_knows_the_difficulty_is_noticed() -> None:
+    seeing = ATTACKS["lira"].examples()[0]
+    with pytest.raises(AssertionError, match=r"must not have an AUC above 0\.635 .* got 0\.9"):
+        check_power(seeing, most_targets=16, most=BLIND)
 
 
 @pytest.mark.parametrize("models", [4, 8])

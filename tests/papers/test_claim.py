@@ -5,7 +5,7 @@ import math
 import pytest
 
 from mgaudit.papers.claim import Claim, Measured, NotRun
-from mgaudit.papers.reproduction import judged
+from mgaudit.papers.reproduction import judge
 from mgaudit.papers.statistics import log_log_slope
 
 
@@ -44,12 +44,12 @@ def test_what_cannot_decide_is_refused(given: dict[str, float], message: str) ->
 
 def test_verdicts() -> None:
     def verdict(found: Measured | NotRun) -> str:
-        return judged(Claim("key", "statement", "place", lambda data: found), {}).verdict
+        return judge(Claim("key", "statement", "place", lambda data: found), {}).verdict
 
     assert verdict(Measured("q", 1.0, at_most=2.0)) == "holds"
     assert verdict(Measured("q", 3.0, at_most=2.0)) == "does not hold"
     assert verdict(NotRun("too large")) == "not run here"
-    told = judged(Claim("key", "statement", "place", lambda data: NotRun("too large")), {})
+    told = judge(Claim("key", "statement", "place", lambda data: NotRun("too large")), {})
     assert (told.why, told.value) == ("too large", None)
 
 

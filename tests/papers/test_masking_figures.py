@@ -217,7 +217,7 @@ def test_the_rest_over_targets_is_that_of_many_targets() -> None:
     settings = SMALL["thm42"]
     generator = np.random.default_rng(2)
     inputs = generator.standard_normal((settings.examples, settings.dimensions))
-    network = decomposition.TwoLayer.drawn(settings.width, settings.dimensions, generator)
+    network = decomposition.TwoLayerWeights.drawn(settings.width, settings.dimensions, generator)
     variance = decomposition.decompose(network, inputs, np.zeros(settings.examples), 0.3).variance_part
     rests = [
         decomposition.decompose(network, inputs, inputs @ generator.standard_normal(8), 0.3).rest for _ in range(200)

@@ -102,7 +102,7 @@ def test_without_a_mask_the_loss_must_halve_again(last: float, holds: bool) -> N
 
 
 def test_steps_looked_at_begin_at_0_end_at_the_last_and_cover_the_last_fifth() -> None:
-    steps = loss_trajectories.looked_at(6000)
+    steps = loss_trajectories.snapshot_steps(6000)
     assert (steps[0], steps[-1]) == (0, 6000)
     assert sum(step >= 4800 for step in steps) >= 20
     assert steps == sorted(set(steps))

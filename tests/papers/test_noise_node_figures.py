@@ -14,7 +14,7 @@ from mgaudit.papers.noise_nodes import node_vs_loss, relu_boundaries, relu_phase
 from mgaudit.papers.noise_nodes.beginning import beginning
 from mgaudit.papers.noise_nodes.linear_phases import LinearPhases
 from mgaudit.papers.noise_nodes.networks import (
-    Network,
+    NodeExperiment,
     mean_loss,
     network,
     plain_outputs,
@@ -340,11 +340,11 @@ def test_a_boundary_beyond_the_range_is_called_censored(begins: float, censored:
 
 
 @cache
-def halved_and_doubled() -> tuple[Network, Recipe, Trajectory]:
+def halved_and_doubled() -> tuple[NodeExperiment, Recipe, Trajectory]:
     """A network at its start, with half and with twice its node's weights."""
     of = replace(small_network(), models=1)
     recipe = of.recipe("squared", 5.0)
-    start = of.trained(recipe, [0])
+    start = of.train(recipe, [0])
     (weights,), (node,) = start.weights[0], start.nodes[0]
     assert node is not None
     return of, recipe, Trajectory([0, 10, 20], [[weights] * 3], [[node, node / 2, 2 * node]], np.ones((1, 20)))
@@ -498,14 +498,14 @@ def test_a_network_without_a_node_has_no_noise_to_be_measured_with() -> None:
 
 
 @cache
-def small_network() -> Network:
+def small_network() -> NodeExperiment:
     return network("digits", 100, (16, 16), 0.1, 50, 2, 2, 0)
 
 
 def test_at_the_reference_sigma_rate_times_curvature_is_two() -> None:
     of = small_network()
     recipe = of.recipe("squared", reference_sigma(of, "squared"))
-    found = of.trained(recipe, [0])
+    found = of.train(recipe, [0])
     assert np.mean([sharpness(of, recipe, found, model, 0) for model in range(2)]) == pytest.approx(2.0, rel=0.03)
 
 

@@ -13,7 +13,7 @@ from mgaudit.cli.app import app
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun
 from mgaudit.papers.paper import Paper, PaperFigure, Workshop
 from mgaudit.papers.registry import PAPERS
-from mgaudit.papers.reproduction import judged, plan_papers, reproduce
+from mgaudit.papers.reproduction import judge, plan_papers, reproduce
 from mgaudit.reports.figures.drawing import panels
 from mgaudit.reports.formats.html import render_html
 from mgaudit.reports.formats.markdown import render_markdown
@@ -132,7 +132,7 @@ def test_a_figure_that_fails_takes_no_other_with_it(tmp_path: Path, monkeypatch:
 
 def test_what_decides_nothing_is_not_run() -> None:
     endless = Claim("key", "statement", "place", lambda data: Measured("q", math.inf, at_most=1.0))
-    told = judged(endless, {})
+    told = judge(endless, {})
     assert told.verdict == "not run here"
     assert "must be finite" in told.why
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from mgaudit.papers.claim import Data, Measured, NotRun, Row
 from mgaudit.papers.paper import PaperFigure, Workshop
 from mgaudit.papers.weight_noise import lasso, nuclear, sigma_sweep, training, width
-from mgaudit.papers.weight_noise.descent import descend
+from mgaudit.papers.weight_noise.descent import noisy_descent
 from mgaudit.papers.weight_noise.mean_over_seeds import mean_over_seeds
 from mgaudit.papers.weight_noise.noises import scheme
 from mgaudit.papers.weight_noise.paper import PAPER
@@ -107,7 +107,7 @@ def test_descent_perturbs_the_gradient_and_not_the_weights() -> None:
     def run(noise: str, steps: int = 200) -> np.ndarray[Any, Any]:
         seen.clear()
         start = [np.full((1, 400), 2.0), np.full((1, 400), 3.0)]
-        found = descend(gradient, lambda w: w[0] + w[1], start, noise, 0.5, 0.1, steps, np.random.default_rng(0))
+        found = noisy_descent(gradient, lambda w: w[0] + w[1], start, noise, 0.5, 0.1, steps, np.random.default_rng(0))
         assert (found == 5).all()  # no gradient, no step, whatever the noise
         return np.array([[(one - first).std() for one, first in zip(at, start, strict=True)] for at in seen])
 
@@ -125,7 +125,9 @@ def test_descent_without_noise_reaches_the_minimum() -> None:
     def gradient(weights: list[Any]) -> list[Any]:
         return [2 * (weights[0] - 3.0)]
 
-    found = descend(gradient, lambda w: w[0], [np.zeros((2, 1))], "none", 1.0, 0.1, 4000, np.random.default_rng(0))
+    found = noisy_descent(
+        gradient, lambda w: w[0], [np.zeros((2, 1))], "none", 1.0, 0.1, 4000, np.random.default_rng(0)
+    )
     np.testing.assert_allclose(found, 3.0)
 
 
@@ -141,12 +143,12 @@ def excess(slopes: dict[str, float], noise: Sequence[float] = (0.0, 0.1, -0.1)) 
             "error": 0.1,
             "closed_form": 1 + slope * size,
         }
-        for network in width.NETWORKS
+        for network in width.NETWORK_NAMES
         for kind, slope in slopes.items()
         for size in (100, 200, 400)
         for seed, shift in enumerate(noise)
     ]
-    return {"excess": rows, "predicted": [{"network": network, "slope": 0.01} for network in width.NETWORKS]}
+    return {"excess": rows, "predicted": [{"network": network, "slope": 0.01} for network in width.NETWORK_NAMES]}
 
 
 def test_the_claims_of_width_tell_a_wrong_coefficient_and_a_slope_where_there_should_be_none() -> None:
@@ -187,7 +189,7 @@ def test_the_excess_measured_is_the_one_in_closed_form_and_the_prediction_its_sl
     settings = replace(TINY["width"], widths=(40, 80), networks=3, draws=400, sigma=0.5)
     data = width.measure(settings, WORKSHOP)
     assert measured(width.FIGURE, "closed-form", data).holds
-    for network in width.NETWORKS:
+    for network in width.NETWORK_NAMES:
         slope = next(float(row["slope"]) for row in data["predicted"] if row["network"] == network)
         rows = [row for row in data["excess"] if row["network"] == network and row["noise"] == "all layers"]
         at = {size: np.mean([float(row["closed_form"]) for row in rows if row["width"] == size]) for size in (40, 80)}
@@ -209,7 +211,7 @@ def losses(all_narrow: float, all_wide: float, layerwise: float) -> Data:
     return ends(
         {
             (network, hidden, noise): value
-            for network in training.NETWORKS
+            for network in training.NETWORK_NAMES
             for hidden in (50.0, 300.0)
             for noise, value in (
                 ("none", 2.0),
@@ -243,7 +245,7 @@ def test_what_diverged_is_not_judged() -> None:
 
 def test_the_losses_of_training_start_equal_and_have_the_second_order_between(tiny: dict[str, Data]) -> None:
     rows = tiny["training"]["losses"]
-    for network in training.NETWORKS:
+    for network in training.NETWORK_NAMES:
         first = [row for row in rows if (row["network"], row["hidden"], row["step"], row["seed"]) == (network, 3, 0, 0)]
         assert len(first) == 3
         assert len({tuple(row[name] for name in ("clean", "regularised", "noisy")) for row in first}) == 1
@@ -412,7 +414,7 @@ def test_the_trace_of_a_sweep_is_that_of_the_hessian_at_the_trained_weights() ->
 def sweep(layerwise: float, everywhere: float, trace: float) -> Data:
     arms = [("none", 0.0), *((noise, sigma) for noise in ("all layers", "layer-wise") for sigma in (0.1, 0.4))]
     rows: list[Row] = []
-    for network in sigma_sweep.NETWORKS:
+    for network in sigma_sweep.NETWORK_NAMES:
         for noise, sigma in arms:
             for seed in range(3):
                 gain = {"none": 0.0, "all layers": everywhere, "layer-wise": layerwise}[noise] * (sigma == 0.4)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
-from mgaudit.analysis.samples import analysed
+from mgaudit.analysis.samples import analyse_study
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.document import Chapter, Document, document
 from mgaudit.reports.figures.drawing import Drawing
@@ -139,7 +139,7 @@ def crowded_document(arms: int = 30) -> Document:
             for name, values in held.items()
             if name.startswith(f"arm{source}/")
         }
-    analysis = analysed(crowd, arrays)
+    analysis = analyse_study(crowd, arrays)
     crowded = study.model_copy(update={"arms": crowd, "analysis": analysis})
     return document(result(crowded, title=f"{LONG} {UNBREAKABLE}", note=UNBREAKABLE), [arrays])
 

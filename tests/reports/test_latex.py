@@ -15,7 +15,7 @@ from pypdf import PdfReader
 from mgaudit.cli.catalogue import catalogue
 from mgaudit.reports.document import AuditDocument, document
 from mgaudit.reports.formats.latex import is_wide, render_latex, table_tex
-from mgaudit.reports.formats.latex_text import escaped
+from mgaudit.reports.formats.latex_text import escape_latex
 from mgaudit.reports.references import arxiv_number, entries, key_of, references
 from mgaudit.reports.table import Cell, Table
 from tests import tex
@@ -36,14 +36,14 @@ def seen(text: str) -> str:
 
 @given(st.text() | st.text(st.sampled_from(HOSTILE + SIGNS + STRANGE)))
 def test_text_is_ascii_that_reads_as_it_was(text: str) -> None:
-    written = escaped(text)
+    written = escape_latex(text)
     assert written.isascii()
     assert unicodedata.normalize("NFC", tex.read(written)) == seen(text)
 
 
 @pytest.mark.parametrize("text", ["--", "---", ",,", "''", "!`", "?`", "<<", ">>", "``", "\\\\[2em]", "%", "$$"])
 def test_signs_are_not_made_into_others(text: str) -> None:
-    written = escaped(text)
+    written = escape_latex(text)
     assert tex.read(written) == text
     assert not re.search(r"--|,,|''|[!?]`|<<|>>|``|(?<!\\)[%$]", written)
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from mgaudit.cli.app import app
 from mgaudit.targets.datasets import DATASETS, Reader, published_datasets
-from mgaudit.targets.datasets.published import Published, PublishedFile
+from mgaudit.targets.datasets.published import PublishedDataset, PublishedFile
 
 CONTENT = {"a.bin": b"first" * 1000, "b.bin": b"second" * 500}
 
@@ -21,12 +21,12 @@ def md5(content: bytes) -> str:
 
 
 @pytest.fixture
-def two_files(monkeypatch: pytest.MonkeyPatch) -> Published:
+def two_files(monkeypatch: pytest.MonkeyPatch) -> PublishedDataset:
     files = tuple(
         PublishedFile(f"https://example.org/data/{name}", md5(content), len(content))
         for name, content in CONTENT.items()
     )
-    published = Published("two", "example.org", files)
+    published = PublishedDataset("two", "example.org", files)
     monkeypatch.setitem(DATASETS, "two", Reader("two", lambda: None, published=published))
     return published
 
@@ -61,7 +61,7 @@ def states() -> dict[str, str]:
 
 
 def test_fetched_files_lie_in_the_cache_and_are_fetched_once(
-    two_files: Published, web: dict[str, bytes], own_cache: Path
+    two_files: PublishedDataset, web: dict[str, bytes], own_cache: Path
 ) -> None:
     assert states()["two"] == "not here"
     result = mgaudit("data", "fetch", "two")
@@ -84,7 +84,7 @@ def test_the_list_shows_name_state_size_and_source() -> None:
 
 
 def test_without_a_network_the_url_and_the_place_are_named(
-    two_files: Published, web: dict[str, bytes], own_cache: Path
+    two_files: PublishedDataset, web: dict[str, bytes], own_cache: Path
 ) -> None:
     web.clear()
     result = mgaudit("data", "fetch", "two")
@@ -100,7 +100,7 @@ def test_without_a_network_the_url_and_the_place_are_named(
 
 
 def test_a_download_that_is_another_file_is_not_kept(
-    two_files: Published, web: dict[str, bytes], own_cache: Path
+    two_files: PublishedDataset, web: dict[str, bytes], own_cache: Path
 ) -> None:
     web["b.bin"] = b"<html>moved</html>"
     result = mgaudit("data", "fetch", "two")
@@ -112,7 +112,7 @@ def test_a_download_that_is_another_file_is_not_kept(
 
 @pytest.mark.parametrize("put", [CONTENT["b.bin"][:-1], b"another file"], ids=["cut short", "another"])
 def test_a_file_put_by_hand_with_another_checksum_is_named_and_left_alone(
-    two_files: Published, web: dict[str, bytes], own_cache: Path, put: bytes
+    two_files: PublishedDataset, web: dict[str, bytes], own_cache: Path, put: bytes
 ) -> None:
     path = own_cache / "datasets" / "two" / "b.bin"
     path.parent.mkdir(parents=True)
@@ -144,7 +144,7 @@ def test_a_run_never_downloads_and_says_what_to_do(name: str, tmp_path: Path, we
     assert states()[name] == "not here"
 
 
-def test_a_reason_is_the_networks_own_word(two_files: Published, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reason_is_the_networks_own_word(two_files: PublishedDataset, monkeypatch: pytest.MonkeyPatch) -> None:
     def wrapped(*_: Any, **__: Any) -> None:
         try:
             raise OSError(-3, "Temporary failure in name resolution")

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from mgaudit.attacks import ATTACKS
-from mgaudit.reports.published import ACCURACIES, Published, comparable, published, published_table
+from mgaudit.reports.published import ACCURACIES, PublishedResult, comparable, published_results, published_table
 from mgaudit.reports.record import ChoiceRecord, Estimate, NamedChoice
 from mgaudit.reports.results import AttackResult, AuditResult, DatasetSummary, PrivacyClaim, StudyResult
 from mgaudit.settings.choices import Entry
@@ -44,12 +44,12 @@ def attack_record(text: str) -> ChoiceRecord:
     return ChoiceRecord(name=choice.name, options=dict(choice.options))
 
 
-def figure(metric: str = "auc", printed: str = "0.692", value: float = 0.692, **changes: Any) -> Published:
+def figure(metric: str = "auc", printed: str = "0.692", value: float = 0.692, **changes: Any) -> PublishedResult:
     if "scheme" in changes:
         changes["scheme"] = fake_study.scheme_records(changes["scheme"])
     if changes.get("attack") is not None:
         changes["attack"] = attack_record(changes["attack"])
-    return Published.model_validate(
+    return PublishedResult.model_validate(
         {
             "title": "A title",
             "source": "Somebody 2020",
@@ -111,7 +111,7 @@ def study(*arms: AuditResult, dataset: str = "cifar10", target: str = "MLP", **d
     )
 
 
-def differences(one: Published, **changes: Any) -> list[str]:
+def differences(one: PublishedResult, **changes: Any) -> list[str]:
     (found,) = comparable(study(**changes), [one])
     return found.differences
 
@@ -123,11 +123,11 @@ def test_every_file_comes_with_the_package_and_is_read() -> None:
     assert FILES
     assert packaged >= set(FILES)
     results = sum(file.read_text(encoding="utf-8").count('"place":') for file in FILES)
-    assert len(published()) == results
+    assert len(published_results()) == results
 
 
-@pytest.mark.parametrize("one", published(), ids=lambda one: f"{one.source}: {one.place}")
-def test_a_value_is_what_is_printed_and_everything_is_spelt_as_mgaudit_spells_it(one: Published) -> None:
+@pytest.mark.parametrize("one", published_results(), ids=lambda one: f"{one.source}: {one.place}")
+def test_a_value_is_what_is_printed_and_everything_is_spelt_as_mgaudit_spells_it(one: PublishedResult) -> None:
     assert one.address.startswith("https://")
     for number in one.numbers:
         digits = re.match(r"~?(\d+(?:\.\d+)?)(%?)(?: ± \d+(?:\.\d+)?%?)?$", number.printed)
@@ -145,7 +145,7 @@ def test_a_value_is_what_is_printed_and_everything_is_spelt_as_mgaudit_spells_it
 
 
 def test_no_number_is_kept_twice() -> None:
-    seen = Counter((one.address, one.place, number.metric) for one in published() for number in one.numbers)
+    seen = Counter((one.address, one.place, number.metric) for one in published_results() for number in one.numbers)
     assert max(seen.values()) == 1
 
 
@@ -159,7 +159,7 @@ def test_no_number_is_kept_twice() -> None:
     ],
 )
 def test_numbers_are_found_by_their_place(source: str, place: str, metric: str, printed: str) -> None:
-    (one,) = [one for one in published() if (one.source, one.place) == (source, place)]
+    (one,) = [one for one in published_results() if (one.source, one.place) == (source, place)]
     assert {number.metric: number.printed for number in one.numbers}[metric] == printed
 
 
@@ -179,7 +179,7 @@ def test_numbers_are_found_by_their_place(source: str, place: str, metric: str, 
 )
 def test_a_figure_that_is_not_whole_is_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
-        Published.model_validate({**figure().model_dump(), **change})
+        PublishedResult.model_validate({**figure().model_dump(), **change})
 
 
 def test_a_figure_of_the_same_setting_has_our_number_beside_it_and_no_difference() -> None:
@@ -205,7 +205,7 @@ def test_a_figure_of_the_same_setting_has_our_number_beside_it_and_no_difference
     ],
     ids=lambda one: repr(one.setting),
 )
-def test_what_is_not_of_the_same_data_scheme_attack_and_metric_is_not_compared(one: Published) -> None:
+def test_what_is_not_of_the_same_data_scheme_attack_and_metric_is_not_compared(one: PublishedResult) -> None:
     assert comparable(study(), [one]) == []
 
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from mgaudit.attacks.one_run import guess, one_run_fdp_epsilon
 from mgaudit.cli.app import app
-from mgaudit.reports.dp_audit import DPAuditResult, bounds_table, told
+from mgaudit.reports.dp_audit import DPAuditResult, bounds_table, finding
 from mgaudit.settings.schemes import audited_scheme
 from mgaudit.settings.study_settings import dp_audit_settings
 from mgaudit.study.dp_audit import plan_dp_audit, run_dp_audit
@@ -39,13 +39,13 @@ def test_training_that_memorises_is_found_to_leak_and_dp_sgd_is_not() -> None:
     leaking, _ = audited({**MEMORISING, "scheme": "none"})
     assert leaking.epsilon_claimed is None
     assert all(bound.epsilon > 0.5 for bound in leaking.bounds)
-    assert "No finite ε is claimed, and ε ≥ " in told(leaking)
+    assert "No finite ε is claimed, and ε ≥ " in finding(leaking)
     private, _ = audited(PRIVATE)
     assert private.epsilon_claimed is not None
     assert private.bounds[0].epsilon < private.epsilon_claimed
     assert not private.alarm
-    assert told(private).startswith("No alarm")
-    assert told(private.model_copy(update={"epsilon_claimed": 90.0})).startswith("No alarm was possible: ε ≤ 90.00")
+    assert finding(private).startswith("No alarm")
+    assert finding(private.model_copy(update={"epsilon_claimed": 90.0})).startswith("No alarm was possible: ε ≤ 90.00")
 
 
 def test_dp_sgd_that_forgets_its_noise_raises_the_alarm() -> None:
@@ -58,8 +58,8 @@ def test_dp_sgd_that_forgets_its_noise_raises_the_alarm() -> None:
     recipe = replace(plan.arm.recipe, plan=broken)
     result, _ = run_dp_audit(replace(plan, arm=replace(plan.arm, recipe=recipe)), 1, Progress())
     assert result.alarm
-    assert told(result).startswith("Alarm: ε ≤ ")
-    assert "run it again with another seed" in told(result)
+    assert finding(result).startswith("Alarm: ε ≤ ")
+    assert "run it again with another seed" in finding(result)
 
 
 def test_the_bound_is_that_of_each_models_guesses_together() -> None:

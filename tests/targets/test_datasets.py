@@ -9,7 +9,7 @@ from PIL import Image
 from mgaudit.errors import UsageError
 from mgaudit.settings.datasets import dataset_choice, load
 from mgaudit.targets.datasets import DATASETS, Dataset, Reader
-from mgaudit.targets.schemes.ranges import Range
+from mgaudit.targets.ranges import Range
 
 
 def generator() -> np.random.Generator:

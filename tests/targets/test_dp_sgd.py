@@ -16,7 +16,7 @@ from mgaudit.targets import CNN, MLP
 from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.fitting.batches import poisson_batches
 from mgaudit.targets.fitting.dp_sgd import fit_privately
-from mgaudit.targets.fitting.examples import Examples, Streams
+from mgaudit.targets.fitting.examples import Streams, TrainingExamples
 from mgaudit.targets.fitting.optimisation import build_optimizer
 from mgaudit.targets.fitting.privacy_plan import PrivacyPlan, epsilon_spent, plan_privacy
 from mgaudit.targets.fitting.recipe import Recipe, initial_model, train
@@ -47,7 +47,7 @@ def network(target: type[nn.Module]) -> nn.Module:
 
 
 def fitted(model: nn.Module, plan: PrivacyPlan, examples: int = 60) -> int:
-    own = Examples(*data(examples), rows=(torch.arange(examples),))
+    own = TrainingExamples(*data(examples), rows=(torch.arange(examples),))
     streams = Streams.of_model(0, 0, "cpu")
     return fit_privately(model, own, Scheme(), TRAINING, plan, streams, torch_generator(0, "dp-noise")).steps
 
@@ -140,7 +140,7 @@ def test_noise_beside_dp_sgd_is_in_every_per_example_gradient(scheme: Scheme) ->
     inputs, labels = data(examples)
     model = initial_model(lambda shape, classes: scheme.extend(MLP(shape, classes, (12,))), (1, 8, 8), 4, seed=0)
     reference = copy.deepcopy(model)
-    own = Examples(inputs, labels, (torch.arange(examples),))
+    own = TrainingExamples(inputs, labels, (torch.arange(examples),))
     fit_privately(model, own, scheme, training, plan, Streams.of_model(0, 0, "cpu"), torch_generator(0, "dp-noise"))
 
     streams, node = Streams.of_model(0, 0, "cpu"), node_in(reference)
@@ -180,7 +180,7 @@ def test_the_learning_rate_of_a_stopped_training_falls_as_if_it_went_on() -> Non
     plan = PrivacyPlan(0.0, max_grad_norm=1e6, sample_rate=1.0, steps=2, batch_size=60, delta=1e-3, epsilon=math.inf)
     model, plain = network(MLP), network(MLP)
     inputs, labels = data()
-    own, streams = Examples(inputs, labels, rows=(torch.arange(60),)), Streams.of_model(0, 0, "cpu")
+    own, streams = TrainingExamples(inputs, labels, rows=(torch.arange(60),)), Streams.of_model(0, 0, "cpu")
     fit_privately(model, own, Scheme(), training, plan, streams, torch_generator(0, "dp-noise"))
     for rate in (1.0, (1 + math.cos(math.pi / 4)) / 2):
         gradients = torch.autograd.grad(cross_entropy(plain(inputs), labels), list(plain.parameters()))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mgaudit.targets.fitting.examples import Examples, Streams
+from mgaudit.targets.fitting.examples import Streams, TrainingExamples
 from mgaudit.targets.fitting.federated import client_streams, fit_federated
 from mgaudit.targets.fitting.loop import Fitted, Moment, fit
 from mgaudit.targets.schemes import GaussianMask, NoiseNodes, Scheme
@@ -24,10 +24,10 @@ def network(seed: int = 0) -> nn.Module:
     return model
 
 
-def examples() -> Examples:
+def examples() -> TrainingExamples:
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(N, 5, generator=generator, dtype=torch.float64)
-    return Examples(x, torch.randint(CLASSES, (N,), generator=generator), (torch.arange(N),))
+    return TrainingExamples(x, torch.randint(CLASSES, (N,), generator=generator), (torch.arange(N),))
 
 
 def weights(model: nn.Module) -> Tensor:
@@ -63,7 +63,7 @@ def test_a_round_is_the_mean_of_what_clients_do_alone() -> None:
     alone = []
     for share in torch.tensor_split(dealt, 3):
         model = network()
-        one = Examples(own.inputs, own.labels, (share,))
+        one = TrainingExamples(own.inputs, own.labels, (share,))
         streams = [Streams.of_model(9, 9, "cpu")]  # whole batches: their order does not matter
         fit([model], one, Scheme(), Training(epochs=3, batch_size=20, learning_rate=0.1), 20, streams)
         alone.append(weights(model))
@@ -96,7 +96,7 @@ def test_momenta_agree_after_every_averaging_and_differ_between() -> None:
 def test_no_example_is_lost_or_shared_and_shares_are_even(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[Tensor, ...]] = []
 
-    def noted(models: list[nn.Module], shares: Examples, *rest: object) -> Fitted:
+    def noted(models: list[nn.Module], shares: TrainingExamples, *rest: object) -> Fitted:
         seen.append(shares.rows)
         return Fitted([True] * len(models), 0)
 

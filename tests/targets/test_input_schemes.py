@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
-from mgaudit.targets.fitting.examples import Examples, Streams
+from mgaudit.targets.fitting.examples import Streams, TrainingExamples
 from mgaudit.targets.schemes import Dropout, GaussianMask, GaussianNoise, Scheme
 from mgaudit.targets.schemes.strength import equal_strength
 from mgaudit.targets.seeds import torch_generator
@@ -81,7 +81,7 @@ def test_fixed_noise_is_each_examples_own_and_each_models_own(fixed: Scheme) -> 
     inputs, labels = torch.ones(200, 5), torch.zeros(200, dtype=torch.int64)
     rows = (torch.arange(100), torch.arange(50, 200))
     streams = [Streams.of_model(0, index, "cpu") for index in (0, 1)]
-    noisy = Examples(inputs, labels, rows).with_fixed_noise(fixed, 2, streams)
+    noisy = TrainingExamples(inputs, labels, rows).with_fixed_noise(fixed, 2, streams)
     first, second = (noisy.inputs[own] for own in noisy.rows)
     assert (len(first), len(second)) == (100, 150)
     # Examples 50..99 belong to both models, which draw for themselves.
@@ -90,7 +90,9 @@ def test_fixed_noise_is_each_examples_own_and_each_models_own(fixed: Scheme) -> 
     neighbours = torch.stack([first[:-1].flatten(), first[1:].flatten()])
     assert abs(torch.corrcoef(neighbours)[0, 1]) < 4 / math.sqrt(neighbours.shape[1])
     assert torch.equal(inputs, torch.ones(200, 5))
-    again = Examples(inputs, labels, rows).with_fixed_noise(fixed, 2, [Streams.of_model(0, i, "cpu") for i in (0, 1)])
+    again = TrainingExamples(inputs, labels, rows).with_fixed_noise(
+        fixed, 2, [Streams.of_model(0, i, "cpu") for i in (0, 1)]
+    )
     assert torch.equal(again.inputs, noisy.inputs)
 
 

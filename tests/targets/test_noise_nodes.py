@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from mgaudit.targets import CNN, MLP
-from mgaudit.targets.fitting.examples import Examples, Streams
+from mgaudit.targets.fitting.examples import Streams, TrainingExamples
 from mgaudit.targets.fitting.loop import fit
 from mgaudit.targets.fitting.recipe import initial_model
 from mgaudit.targets.schemes import NoiseNodes
@@ -70,7 +70,7 @@ def test_training_equals_the_update_written_out() -> None:
     assert node is not None
     weights = [p.detach().clone() for p in (node.layer.weight, node.layer.bias, node.node.weight)]  # type: ignore[union-attr]
     training = Training(epochs=3, batch_size=30, learning_rate=0.5, momentum=0.0)
-    fit([model], Examples(x, y, (torch.arange(30),)), scheme, training, 30, [streams])
+    fit([model], TrainingExamples(x, y, (torch.arange(30),)), scheme, training, 30, [streams])
     generator, orders = torch_generator(0, "node noise"), torch_generator(0, "batches")
     for step in range(3):
         order = torch.randperm(30, generator=orders)
@@ -87,7 +87,7 @@ def test_training_equals_the_update_written_out() -> None:
 
 def test_fixed_values_belong_to_the_examples() -> None:
     scheme, streams = NoiseNodes(1.0, fixed=True), [Streams.of_model(0, 0, "cpu")]
-    own = Examples(torch.zeros(40, 2), torch.zeros(40, dtype=torch.int64), (torch.arange(40),))
+    own = TrainingExamples(torch.zeros(40, 2), torch.zeros(40, dtype=torch.int64), (torch.arange(40),))
     values = own.with_fixed_noise(scheme, 2, streams).node_values
     assert values is not None
     assert values.shape == (40,)

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
+from mgaudit.targets.ranges import Range
 from mgaudit.targets.schemes import SCHEMES, Scheme
-from mgaudit.targets.schemes.ranges import Range
 from mgaudit.targets.training import Training
 from mgaudit.testing import check_scheme
 

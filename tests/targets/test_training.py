@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from mgaudit.targets.fitting.batches import shuffled_batches
-from mgaudit.targets.fitting.examples import Examples, Streams
+from mgaudit.targets.fitting.examples import Streams, TrainingExamples
 from mgaudit.targets.fitting.loop import fit
 from mgaudit.targets.schemes import (
     Dropout,
@@ -42,7 +42,9 @@ def linear() -> nn.Linear:
 def trained(training: Training, scheme: Scheme, index: int = 0) -> nn.Linear:
     model, inputs_and_labels = linear(), data()
     streams = [Streams.of_model(0, index, "cpu")]
-    own = Examples(*inputs_and_labels, rows=(torch.arange(50),)).with_fixed_noise(scheme, THREE_CLASSES, streams)
+    own = TrainingExamples(*inputs_and_labels, rows=(torch.arange(50),)).with_fixed_noise(
+        scheme, THREE_CLASSES, streams
+    )
     holder = nn.Sequential(model)
     fit([scheme.extend(holder)], own, scheme, scheme.training(training), 50, streams)
     return model
@@ -73,7 +75,9 @@ def test_sgd_equals_the_update_rule_written_out() -> None:
 def test_models_draw_noise_of_their_own(scheme: Scheme) -> None:
     def noise_of(index: int) -> torch.Tensor:
         streams = Streams.of_model(0, index, "cpu")
-        everyone = Examples(*data(), rows=(torch.arange(50),)).with_fixed_noise(scheme, THREE_CLASSES, [streams])
+        everyone = TrainingExamples(*data(), rows=(torch.arange(50),)).with_fixed_noise(
+            scheme, THREE_CLASSES, [streams]
+        )
         weights = {"weight": torch.zeros(50)}
         drawn = scheme.weight_noise(weights, 0, 0, streams.weights).get("weight")
         if drawn is None:
@@ -92,7 +96,7 @@ def test_fixed_noise_stays_as_it_is_from_step_to_step() -> None:
     # One model on the same two examples in every step: its gradient sees the noisy examples and nothing else.
     scheme, streams = GaussianNoise(5.0, fixed=True), [Streams.of_model(0, 0, "cpu")]
     inputs, labels = torch.zeros(2, 6), torch.tensor([0, 1])
-    noisy = Examples(inputs, labels, (torch.arange(2),)).with_fixed_noise(scheme, THREE_CLASSES, streams)
+    noisy = TrainingExamples(inputs, labels, (torch.arange(2),)).with_fixed_noise(scheme, THREE_CLASSES, streams)
     model, training = linear(), Training(epochs=3, batch_size=2, learning_rate=0.1, momentum=0.0)
     fit([model], noisy, scheme, training, 2, streams)
     plain = linear()
@@ -112,7 +116,7 @@ def test_early_stop_ends_on_the_way_of_the_whole_schedule() -> None:
     def run(scheme: Scheme) -> torch.Tensor:
         model = Spy(6, 3)
         model.load_state_dict(linear().state_dict())
-        own = Examples(*data(), rows=(torch.arange(50),))
+        own = TrainingExamples(*data(), rows=(torch.arange(50),))
         fit(
             [model],
             own,
@@ -180,7 +184,7 @@ def test_adam_is_an_option() -> None:
 def test_every_model_takes_the_same_steps_however_many_members_it_has() -> None:
     streams = [Streams.of_model(0, 0, "cpu")]
     for members in (40, 50, 60):
-        own = Examples(*data(60), rows=(torch.arange(members),))
+        own = TrainingExamples(*data(60), rows=(torch.arange(members),))
         assert fit([linear()], own, Scheme(), Training(epochs=2, batch_size=16), 50, streams).steps == 2 * 4
 
 

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from mgaudit.targets.fitting.examples import Examples, Streams
+from mgaudit.targets.fitting.examples import Streams, TrainingExamples
 from mgaudit.targets.fitting.loop import fit
-from mgaudit.targets.fitting.stack import Stack
+from mgaudit.targets.fitting.stack import ModelStack
 from mgaudit.targets.schemes import Scheme, WeightNoise
 from mgaudit.targets.seeds import torch_generator
 from mgaudit.targets.training import Training
@@ -74,7 +74,7 @@ def test_steps_are_counted_through_all_epochs() -> None:
             steps.append((step, epoch))
             return {}
 
-    own = Examples(torch.zeros(6, 2), torch.zeros(6, dtype=torch.int64), (torch.arange(6),))
+    own = TrainingExamples(torch.zeros(6, 2), torch.zeros(6, dtype=torch.int64), (torch.arange(6),))
     fit([nn.Linear(2, 2)], own, Recorder(), Training(epochs=3, batch_size=3), 6, [Streams.of_model(0, 0, "cpu")])
     assert steps == [(0, 0), (1, 0), (2, 1), (3, 1), (4, 2), (5, 2)]
 
@@ -96,7 +96,7 @@ def test_on_a_quadratic_the_update_starts_from_the_unperturbed_weights(models: i
             return self.w.expand(len(x), 1)
 
     curvature, rate, scheme = 3.0, 0.1, WeightNoise(0.5)
-    stack = Stack([Weight() for _ in range(models)])
+    stack = ModelStack([Weight() for _ in range(models)])
     optimizer = torch.optim.SGD(stack.weights.values(), lr=rate)
     generators = [torch_generator(0, "noise", index) for index in range(models)]
     expected = torch.full((models,), 2.0, dtype=torch.float64)
@@ -119,7 +119,7 @@ def test_training_equals_the_update_written_out() -> None:
     model = nn.Linear(6, 3)
     weight, bias = (p.detach().clone() for p in model.parameters())
     training = Training(epochs=3, batch_size=30, learning_rate=0.5, momentum=0.0)
-    fit([model], Examples(x, y, (torch.arange(30),)), scheme, training, 30, [streams])
+    fit([model], TrainingExamples(x, y, (torch.arange(30),)), scheme, training, 30, [streams])
     generator = torch_generator(0, "weight noise")
     for step in range(3):
         noise = scheme.weight_noise({"weight": weight, "bias": bias}, step, step, generator)

@@ -18,19 +18,19 @@ from mgaudit.theory.loss_decomposition import (
     smoothed_mse_gradient,
 )
 from mgaudit.theory.smoothed_relu import smoothed_relu_proxy
-from mgaudit.theory.two_layer import TwoLayer
+from mgaudit.theory.two_layer import TwoLayerWeights
 
-Problem = tuple[TwoLayer, np.ndarray, np.ndarray]
+Problem = tuple[TwoLayerWeights, np.ndarray, np.ndarray]
 KAPPAS = (0.01, 0.2, 0.7, 1.5, 6.0)
 
 
 def problem(seed: int, width: int = 6, dimension: int = 4, inputs: int = 5) -> Problem:
     generator = np.random.default_rng(seed)
-    network = TwoLayer.drawn(width, dimension, generator)
+    network = TwoLayerWeights.drawn(width, dimension, generator)
     return network, generator.standard_normal((inputs, dimension)), generator.standard_normal(inputs)
 
 
-def masked_outputs(network: TwoLayer, x: np.ndarray, kappa: float, draws: int, seed: int) -> np.ndarray:
+def masked_outputs(network: TwoLayerWeights, x: np.ndarray, kappa: float, draws: int, seed: int) -> np.ndarray:
     masks = 1 + kappa * np.random.default_rng(seed).standard_normal((draws, len(x)))
     return np.maximum((masks * x) @ network.weights.T, 0) @ network.outer / math.sqrt(len(network.outer))
 
@@ -73,7 +73,7 @@ def test_gradients_are_those_of_finite_differences(
     for place in np.ndindex(found.shape):
         step = np.zeros(found.shape)
         step[place] = 1e-5
-        up, down = (TwoLayer(network.weights + sign * step, network.outer) for sign in (1, -1))
+        up, down = (TwoLayerWeights(network.weights + sign * step, network.outer) for sign in (1, -1))
         assert (value(up, *data, kappa) - value(down, *data, kappa)) / 2e-5 == pytest.approx(found[place], abs=2e-7)
 
 
@@ -149,7 +149,7 @@ def test_the_regulariser_is_less_than_the_variance_and_both_are_positive(kappa: 
 def test_linear_networks_have_no_rest() -> None:
     # Far from all kinks the network is linear in the mask, and the regulariser is half the variance.
     inputs, targets = np.array([[1.0, 2.0], [0.5, 1.5]]), np.array([0.3, -0.2])
-    network = TwoLayer(np.array([[3.0, 4.0], [5.0, 2.0], [-4.0, -3.0]]), np.array([1.0, -1.0, 1.0]))
+    network = TwoLayerWeights(np.array([[3.0, 4.0], [5.0, 2.0], [-4.0, -3.0]]), np.array([1.0, -1.0, 1.0]))
     kappa = 0.02
     gradients = inputs * (network.weights[0] - network.weights[1]) / math.sqrt(3)
     terms = decompose(network, inputs, targets, kappa)
@@ -169,10 +169,10 @@ def test_parts_of_any_size_give_the_same(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_neurons_in_another_order_and_doubled_are_the_same_network() -> None:
     network, inputs, targets = problem(seed=8)
     order = np.random.default_rng(0).permutation(6)
-    shuffled = TwoLayer(network.weights[order], network.outer[order])
+    shuffled = TwoLayerWeights(network.weights[order], network.outer[order])
     assert expected_loss(shuffled, inputs, targets, 0.8) == pytest.approx(expected_loss(network, inputs, targets, 0.8))
     # Twins have correlation 1: twice 2m neurons at half the weight are m neurons, up to the factor sqrt(2).
-    twins = TwoLayer(np.tile(network.weights / math.sqrt(2), (2, 1)), np.tile(network.outer, 2))
+    twins = TwoLayerWeights(np.tile(network.weights / math.sqrt(2), (2, 1)), np.tile(network.outer, 2))
     assert expected_loss(twins, inputs, targets, 0.8) == pytest.approx(expected_loss(network, inputs, targets, 0.8))
 
 
@@ -180,20 +180,20 @@ def test_neurons_and_inputs_of_zeros_are_at_the_limit() -> None:
     network, inputs, targets = problem(seed=9)
     weights = network.weights.copy()
     weights[0], inputs[1], inputs[2, 0] = 0.0, 0.0, 0.0
-    still = TwoLayer(weights, network.outer)
+    still = TwoLayerWeights(weights, network.outer)
     for found in (expected_loss_gradient, smoothed_mse_gradient):
         gradient = found(still, inputs, targets, 0.5)
         assert np.isfinite(gradient).all()
         assert not gradient[0].any()
     assert np.isfinite(regulariser_gradient(still, inputs, 0.5)).all()
-    without = TwoLayer(weights[1:], network.outer[1:])
+    without = TwoLayerWeights(weights[1:], network.outer[1:])
     scale = math.sqrt(5 / 6)
     assert np.allclose(output_mean(still, inputs, 0.5), scale * output_mean(without, inputs, 0.5))
     assert np.allclose(output_variance(still, inputs, 0.5), scale**2 * output_variance(without, inputs, 0.5))
 
 
 def test_one_neuron_has_no_pairs() -> None:
-    network = TwoLayer(np.array([[1.0, -2.0]]), np.array([-1.0]))
+    network = TwoLayerWeights(np.array([[1.0, -2.0]]), np.array([-1.0]))
     terms = decompose(network, [[3.0, 1.0]], [0.0], 0.5)
     assert terms.smoothed_mse == pytest.approx(0.5 * float(smoothed_relu_proxy(1.0, 0.5 * math.sqrt(13))) ** 2)
     assert expected_loss_gradient(network, [[3.0, 1.0]], [0.0], 0.5).shape == (1, 2)
@@ -218,10 +218,10 @@ def test_data_that_do_not_fit_are_named(function: Callable[..., object]) -> None
 
 def test_networks_that_make_no_sense_are_named() -> None:
     with pytest.raises(ValueError, match=r"^outer must be 1 or -1, got 0\.5$"):
-        TwoLayer(np.ones((2, 3)), np.array([1.0, 0.5]))
+        TwoLayerWeights(np.ones((2, 3)), np.array([1.0, 0.5]))
     with pytest.raises(ValueError, match=r"^outer must have one weight for each of the 2 neurons, got shape \(3,\)$"):
-        TwoLayer(np.ones((2, 3)), np.ones(3))
+        TwoLayerWeights(np.ones((2, 3)), np.ones(3))
     with pytest.raises(ValueError, match=r"^weights must be finite, got inf$"):
-        TwoLayer(np.full((2, 3), math.inf), np.ones(2))
+        TwoLayerWeights(np.full((2, 3), math.inf), np.ones(2))
     with pytest.raises(ValueError, match=r"^weights must be a matrix of shape \(any, any\) .*, got shape \(0, 3\)$"):
-        TwoLayer(np.ones((0, 3)), np.ones(0))
+        TwoLayerWeights(np.ones((0, 3)), np.ones(0))

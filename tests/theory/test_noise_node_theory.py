@@ -17,8 +17,8 @@ from mgaudit.theory.noise_nodes import (
     LinearNet,
     Moments,
     decoupled_sigma,
-    gradient,
-    loss,
+    linear_gradient,
+    linear_loss,
     loss_decay_time,
     node_decay_time,
     noise_curvature,
@@ -51,11 +51,11 @@ def test_the_expected_loss_is_that_of_a_million_draws(sigma_x: float, sigma: flo
     x, noise = sigma_x * generator.standard_normal(draws), sigma * generator.standard_normal(draws)
     output = weights.second @ weights.first * x + weights.second @ weights.node * noise
     losses = 0.5 * (output - TARGET * x) ** 2
-    expected = float(loss(weights, TARGET, Moments.expected(sigma_x, sigma)))
+    expected = float(linear_loss(weights, TARGET, Moments.expected(sigma_x, sigma)))
     error = float(losses.std()) / math.sqrt(draws)
     assert abs(losses.mean() - expected) <= 4 * error
     if sigma == 3.0:  # the noise is enough of the loss for its power to be told
-        wrong = float(loss(weights, TARGET, Moments.expected(sigma_x, 1.1 * sigma)))
+        wrong = float(linear_loss(weights, TARGET, Moments.expected(sigma_x, 1.1 * sigma)))
         assert abs(losses.mean() - wrong) > 4 * error
 
 
@@ -65,7 +65,7 @@ def test_the_loss_of_a_batch_is_the_mean_over_it_whatever_its_correlations() -> 
     x = generator.standard_normal(30)
     noise = 0.5 * x + generator.standard_normal(30)
     hidden = np.outer(x, weights.first) + np.outer(noise, weights.node)
-    assert float(loss(weights, TARGET, Moments.of(x, noise))) == pytest.approx(
+    assert float(linear_loss(weights, TARGET, Moments.of(x, noise))) == pytest.approx(
         float(np.mean((hidden @ weights.second - TARGET * x) ** 2) / 2), rel=1e-12
     )
 
@@ -76,11 +76,12 @@ def test_the_gradient_is_the_slope_of_the_loss(of_batch: bool) -> None:
     point = generator.standard_normal(15)
     x, noise = generator.standard_normal((2, 20))
     moments = Moments.of(x, x + 2 * noise) if of_batch else Moments.expected(1.3, 2.1)
-    slopes = flat(gradient(unflat(point), TARGET, moments))
+    slopes = flat(linear_gradient(unflat(point), TARGET, moments))
     step = 1e-5
     for place in range(15):
         ahead, behind = (
-            float(loss(unflat(point + sign * step * (np.arange(15) == place)), TARGET, moments)) for sign in (1, -1)
+            float(linear_loss(unflat(point + sign * step * (np.arange(15) == place)), TARGET, moments))
+            for sign in (1, -1)
         )
         assert slopes[place] == pytest.approx((ahead - behind) / (2 * step), rel=1e-6, abs=1e-8)
 
@@ -90,7 +91,7 @@ def test_the_expected_gradient_is_that_of_a_million_draws() -> None:
     weights, draws = net(generator, 3), 1_000_000
     x, noise = 0.8 * generator.standard_normal(draws), 1.7 * generator.standard_normal(draws)
     residual = weights.slope * x + weights.leak * noise - TARGET * x
-    expected = gradient(weights, TARGET, Moments.expected(0.8, 1.7))
+    expected = linear_gradient(weights, TARGET, Moments.expected(0.8, 1.7))
     for got, by in ((expected.first, residual * x), (expected.node, residual * noise)):
         samples = by[:, None] * weights.second
         assert (np.abs(samples.mean(axis=0) - got) < 4 * samples.std(axis=0) / math.sqrt(draws)).all()
@@ -102,8 +103,8 @@ def test_without_noise_the_node_gets_no_gradient_and_the_loss_does_not_see_it() 
     weights = net(np.random.default_rng(4), 6)
     other = LinearNet(weights.first, 5 * weights.node, weights.second)
     plain = Moments.expected(1.0, 0.0)
-    assert (gradient(weights, TARGET, plain).node == 0).all()
-    assert loss(weights, TARGET, plain) == loss(other, TARGET, plain)
+    assert (linear_gradient(weights, TARGET, plain).node == 0).all()
+    assert linear_loss(weights, TARGET, plain) == linear_loss(other, TARGET, plain)
 
 
 @pytest.mark.parametrize("width", [1, 2, 7])
@@ -120,8 +121,8 @@ def test_the_noise_curvature_is_the_top_eigenvalue_of_the_hessian_where_the_leak
     hessian = np.stack(
         [
             (
-                flat(gradient(unflat(point + step * one), TARGET, moments))
-                - flat(gradient(unflat(point - step * one), TARGET, moments))
+                flat(linear_gradient(unflat(point + step * one), TARGET, moments))
+                - flat(linear_gradient(unflat(point - step * one), TARGET, moments))
             )
             / (2 * step)
             for one in np.eye(3 * width)
@@ -225,10 +226,10 @@ def test_the_loss_is_finite_and_not_below_0_whatever_the_weights(
     values: list[float], target: float, sigma_x: float, sigma: float
 ) -> None:
     weights = unflat(np.array(values))
-    found = float(loss(weights, target, Moments.expected(sigma_x, sigma)))
+    found = float(linear_loss(weights, target, Moments.expected(sigma_x, sigma)))
     assert 0 <= found < math.inf
     turned = LinearNet(-weights.first, weights.node, -weights.second)
-    assert float(loss(turned, target, Moments.expected(sigma_x, sigma))) == found
+    assert float(linear_loss(turned, target, Moments.expected(sigma_x, sigma))) == found
 
 
 @pytest.mark.parametrize("batch", [1, 8, 500])
@@ -238,7 +239,9 @@ def test_one_step_moves_the_node_by_the_pull_and_spreads_it_by_the_walk(batch: i
     one = net(generator, 4)
     along = one.second / np.linalg.norm(one.second)
     moments = next(fresh_moments(runs, sigma_x, sigma, batch, generator))
-    slopes = gradient(LinearNet(*(values[None] for values in (one.first, one.node, one.second))), TARGET, moments)
+    slopes = linear_gradient(
+        LinearNet(*(values[None] for values in (one.first, one.node, one.second))), TARGET, moments
+    )
     moved = -eta * slopes.node @ along
     norm, residual = np.linalg.norm(one.second), float(one.slope) - TARGET
     pulled = float(pull(eta, sigma, norm)) * float(one.node @ along)
@@ -276,7 +279,7 @@ def test_the_noise_free_loss_decays_in_its_decay_time() -> None:
     target = float(one.slope[0]) + 1e-4
     moments = Moments.expected(sigma_x, 0.0)
     found = descend(one, target, eta, itertools.repeat(moments), 100)
-    losses = loss(found.net, target, moments)[:, 0]
+    losses = linear_loss(found.net, target, moments)[:, 0]
     measured = 100 / math.log(losses[0] / losses[-1])
     share = eta * sigma_x**2 * (norms[0] ** 2 + norms[1] ** 2)
     assert 2 * measured == pytest.approx(-1 / math.log1p(-share), rel=1e-3)
@@ -343,7 +346,7 @@ def test_descent_is_that_of_each_run_by_itself_and_keeps_what_it_is_asked_to() -
     weights = flat(LinearNet(start.first[1], start.node[1], start.second[1]))
     for batch in batches[:8]:
         own = Moments(batch.inputs[1], batch.mixed[1], batch.noise[1])
-        weights = weights - 0.1 * flat(gradient(unflat(weights), TARGET, own))
+        weights = weights - 0.1 * flat(linear_gradient(unflat(weights), TARGET, own))
     got = LinearNet(whole.net.first[2, 1], whole.net.node[2, 1], whole.net.second[2, 1])
     np.testing.assert_allclose(flat(got), weights, rtol=1e-12)
 
@@ -373,7 +376,7 @@ NEVER = np.random.default_rng(0)
         (lambda: Moments.of([], []), r"x and noise must be of one shape"),
         (lambda: LinearNet(np.ones(2), np.ones(3), np.ones(2)), r"must be of one shape \(..., width\)"),
         (lambda: LinearNet(np.array([math.inf]), np.ones(1), np.ones(1)), r"first must be finite, got inf"),
-        (lambda: loss(ONE, math.nan, Moments.expected(1, 1)), r"target must be finite, got nan"),
+        (lambda: linear_loss(ONE, math.nan, Moments.expected(1, 1)), r"target must be finite, got nan"),
         (lambda: noise_curvature(ONE, -1), r"sigma must be >= 0 and finite, got -1\.0"),
         (lambda: pull(0.0, 1.0, 1.0), r"eta must be > 0 and finite, got 0\.0"),
         (lambda: pull(1.0, 1.0, -2.0), r"second_norm must be >= 0 and finite, got -2\.0"),

@@ -5,13 +5,13 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from mgaudit.papers.claim import Claim, Data, Measured, Row
-from mgaudit.papers.gaussian_masking.audits import arm_of, attack_rows, mask, told
+from mgaudit.papers.gaussian_masking.audits import arm_of, attack_rows, mask
 from mgaudit.papers.gaussian_masking.kappa_sweep import (
     ABOUT_NETWORKS,
-    ATTACKS,
     FULL,
     NAMES,
     QUICK,
+    SWEPT_ATTACKS,
     KappaSweep,
     change,
     points,
@@ -19,7 +19,7 @@ from mgaudit.papers.gaussian_masking.kappa_sweep import (
     studies,
 )
 from mgaudit.papers.paper import PaperFigure, Workshop
-from mgaudit.reports.figures.drawing import legend, panels
+from mgaudit.reports.figures.drawing import estimate_cells, legend, panels
 
 COLOURS = {"lira": "#0072B2", "shadow-classifier": "#D55E00", "loss": "#000000"}
 MARKS = {"lira": "o", "shadow-classifier": "s", "loss": "^"}
@@ -40,7 +40,7 @@ def measure(settings: KappaSweep, workshop: Workshop) -> Data:
             for row in attack_rows(arm_of(study, scheme), target=target, kappa=kappa)
         ],
         "ignorance": [
-            {"target": target, "kappa": kappas[one.arm], "attack": one.attack, **told("gap", one.gap)}
+            {"target": target, "kappa": kappas[one.arm], "attack": one.attack, **estimate_cells("gap", one.gap)}
             for target, study in audited_networks.items()
             for one in study.analysis.ignorance
         ],
@@ -51,7 +51,7 @@ def draw(data: Data) -> Figure:
     """Returns AUC against kappa for each attack, adaptive and naive, a panel for each network."""
     figure, axes = panels(2, 3.2, columns=2)
     for one, (target, title) in zip(axes, NAMES.items(), strict=True):
-        for attack in ATTACKS:
+        for attack in SWEPT_ATTACKS:
             for adversary, line in (("adaptive", "-"), ("naive", "--")):
                 rows = [row for row in data["attacks"] if _is(row, target, attack, adversary)]
                 if rows:
@@ -124,7 +124,7 @@ FIGURE = PaperFigure(
                 lambda data, target=target, attack=attack: attack_falls(target, attack, data),  # type: ignore[misc]
             )
             for target in NAMES
-            for attack in ATTACKS
+            for attack in SWEPT_ATTACKS
         ),
         *(
             Claim(

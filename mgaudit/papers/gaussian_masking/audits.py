@@ -1,10 +1,10 @@
-"""The audits behind figures 4 and 5 and the open questions: the same that `mgaudit run` makes."""
+"""The audits behind figures 4 and 5 and the open questions: the same as those of `mgaudit run`."""
 
 from collections.abc import Sequence
 
 from mgaudit.papers.claim import Row
 from mgaudit.papers.paper import Workshop
-from mgaudit.reports.record import Estimate
+from mgaudit.reports.figures.drawing import estimate_cells
 from mgaudit.reports.results import AuditResult, StudyResult
 from mgaudit.settings.study_settings import StudySettings
 from mgaudit.study.estimate import estimated
@@ -23,10 +23,10 @@ def mask(kappa: float, fixed: bool = False) -> str:
     return f"gaussian-mask:kappa={kappa:.15g}{',fixed=true' if fixed else ''}" if kappa else "none"
 
 
-def audited(settings: StudySettings, workshop: Workshop) -> StudyResult:
+def run_audit(settings: StudySettings, workshop: Workshop) -> StudyResult:
     """Returns the study of these settings; figures of one paper that ask for the same share it.
 
-    Before what takes minutes, real steps and attacks are timed, and the estimate is told.
+    Before what takes minutes, real steps and attacks are timed, and the estimate is shown.
     """
     settings = settings.model_copy(update={"device": workshop.device})
     key = settings.model_dump_json()
@@ -51,7 +51,11 @@ def arm_of(study: StudyResult, scheme: str) -> AuditResult:
 
 def accuracy_row(arm: AuditResult, **named: str | float) -> Row:
     """Returns the arm's test accuracy, and its paired difference to training without noise, with intervals."""
-    return {**named, **told("accuracy", arm.test_accuracy), **told("change", arm.test_accuracy_difference)}
+    return {
+        **named,
+        **estimate_cells("accuracy", arm.test_accuracy),
+        **estimate_cells("change", arm.test_accuracy_difference),
+    }
 
 
 def attack_rows(arm: AuditResult, **named: str | float) -> Sequence[Row]:
@@ -61,15 +65,8 @@ def attack_rows(arm: AuditResult, **named: str | float) -> Sequence[Row]:
             **named,
             "attack": one.attack,
             "adversary": one.knowledge,
-            **told("auc", one.metrics["auc"]),
-            **told("change", one.differences.get("auc")),
+            **estimate_cells("auc", one.metrics["auc"]),
+            **estimate_cells("change", one.differences.get("auc")),
         }
         for one in arm.attacks
     ]
-
-
-def told(name: str, estimate: Estimate | None) -> Row:
-    """Returns the columns of a number and its interval; none where there is no number."""
-    if estimate is None:
-        return {}
-    return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}

@@ -17,7 +17,7 @@ from mgaudit.papers.statistics import log_log_slope
 from mgaudit.reports.figures.drawing import legend, panels
 from mgaudit.targets.seeds import numpy_generator
 from mgaudit.theory.loss_decomposition import decompose, proxy_gaps, proxy_outputs
-from mgaudit.theory.two_layer import TwoLayer
+from mgaudit.theory.two_layer import TwoLayerWeights
 
 SMALL = 0.1  # the largest kappa of the order near 0
 SLACK = 0.1  # of an order
@@ -54,7 +54,7 @@ def _terms(task: tuple[LossTerms, int]) -> list[Row]:
     inputs = generator.standard_normal((settings.examples, settings.dimensions))
     inputs /= np.linalg.norm(inputs, axis=1, keepdims=True)
     targets = inputs @ generator.standard_normal(settings.dimensions)
-    network = TwoLayer.drawn(settings.width, settings.dimensions, generator)
+    network = TwoLayerWeights.drawn(settings.width, settings.dimensions, generator)
     rows: list[Row] = []
     for kappa in settings.kappas:
         terms = decompose(network, inputs, targets, kappa)
@@ -76,7 +76,7 @@ def _terms(task: tuple[LossTerms, int]) -> list[Row]:
     return rows
 
 
-def over_targets(network: TwoLayer, inputs: NDArray[np.float64], kappa: float, variance: float) -> float:
+def over_targets(network: TwoLayerWeights, inputs: NDArray[np.float64], kappa: float, variance: float) -> float:
     """Returns the root mean square of the rest over all targets that such a linear function gives.
 
     The rest is that of targets 0 less sum_i y_i gap_i, and y = inputs b with b ~ N(0, I).
@@ -87,7 +87,7 @@ def over_targets(network: TwoLayer, inputs: NDArray[np.float64], kappa: float, v
 
 
 def _losses(
-    network: TwoLayer,
+    network: TwoLayerWeights,
     inputs: NDArray[np.float64],
     targets: NDArray[np.float64],
     kappa: float,

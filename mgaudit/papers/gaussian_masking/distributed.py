@@ -13,10 +13,10 @@ from mgaudit.attacks.intervals import mean_interval
 from mgaudit.compute import parallel
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.gaussian_masking.colours import shade
-from mgaudit.papers.gaussian_masking.loss_trajectories import LAST, clean_loss, looked_at, problem
+from mgaudit.papers.gaussian_masking.loss_trajectories import LAST, clean_loss, problem, snapshot_steps
 from mgaudit.papers.paper import PaperFigure, Workshop
 from mgaudit.reports.figures.drawing import legend, panels
-from mgaudit.targets.fitting.trajectory import watched_regression
+from mgaudit.targets.fitting.trajectory import regression_trajectory
 from mgaudit.targets.schemes import GaussianMask
 
 FALL = 10  # the loss falls so many times over in what is called its first, linear phase
@@ -39,16 +39,16 @@ class Distributed:
     learning_rate: float = 0.005
 
 
-Task = tuple[Distributed, float, int, int]
+DescentTask = tuple[Distributed, float, int, int]
 CENTRAL = 0  # in place of local steps: one trainer with all examples
 
 
-def _run(task: Task) -> tuple[tuple[float, int, int], NDArray[np.float64]]:
+def _run(task: DescentTask) -> tuple[tuple[float, int, int], NDArray[np.float64]]:
     settings, kappa, local_steps, seed = task
     given = problem(settings.examples, settings.dimensions, settings.width, seed)
     shared = {} if local_steps == CENTRAL else {"clients": settings.clients, "local_steps": local_steps}
-    steps = looked_at(settings.steps)
-    weights = watched_regression(given, GaussianMask(kappa), settings.learning_rate, steps, seed, **shared)
+    steps = snapshot_steps(settings.steps)
+    weights = regression_trajectory(given, GaussianMask(kappa), settings.learning_rate, steps, seed, **shared)
     return (kappa, local_steps, seed), clean_loss(given, weights)
 
 
@@ -64,7 +64,7 @@ def measure(settings: Distributed, workshop: Workshop) -> Data:
         for seed in range(settings.seeds)
     ]
     losses = dict(parallel.run(_run, tasks, workshop.jobs))
-    steps = np.array(looked_at(settings.steps))
+    steps = np.array(snapshot_steps(settings.steps))
     runs: list[Row] = []
     for (kappa, local_steps, seed), one in sorted(losses.items()):
         central = losses[kappa, CENTRAL, seed]

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from mgaudit.papers.claim import Measured, Row
-from mgaudit.papers.gaussian_masking.audits import audited, mask
+from mgaudit.papers.gaussian_masking.audits import mask, run_audit
 from mgaudit.papers.paper import Workshop
 from mgaudit.reports.results import StudyResult
 from mgaudit.settings.study_settings import StudySettings
 from mgaudit.targets.training import Training
 
-ATTACKS = ("lira", "shadow-classifier", "loss")
+SWEPT_ATTACKS = ("lira", "shadow-classifier", "loss")
 NAMES = {"mlp": "MLP", "cnn": "CNN"}
 
 
@@ -34,7 +34,7 @@ class KappaSweep:
             target=target,
             models=self.models,
             examples=self.examples_mlp if target == "mlp" else self.examples_cnn,
-            attacks=ATTACKS,
+            attacks=SWEPT_ATTACKS,
             schemes=tuple(mask(kappa) for kappa in self.kappas),
             training=Training(epochs=self.epochs),
         )
@@ -42,7 +42,7 @@ class KappaSweep:
 
 def studies(settings: KappaSweep, workshop: Workshop) -> dict[str, StudyResult]:
     """Returns the study of each network."""
-    return {target: audited(settings.of(target), workshop) for target in NAMES}
+    return {target: run_audit(settings.of(target), workshop) for target in NAMES}
 
 
 def points(rows: Sequence[Row], name: str, scale: float = 1.0) -> tuple[list[float], list[float], list[list[float]]]:

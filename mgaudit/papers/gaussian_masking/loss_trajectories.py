@@ -15,7 +15,7 @@ from mgaudit.papers.gaussian_masking.colours import shade
 from mgaudit.papers.paper import PaperFigure, Workshop
 from mgaudit.papers.statistics import log_log_slope
 from mgaudit.reports.figures.drawing import legend, panels
-from mgaudit.targets.fitting.trajectory import Regression, watched_regression
+from mgaudit.targets.fitting.trajectory import Regression, regression_trajectory
 from mgaudit.targets.schemes import GaussianMask
 from mgaudit.targets.seeds import numpy_generator
 
@@ -65,8 +65,8 @@ def clean_loss(given: Regression, weights: NDArray[np.float64]) -> NDArray[np.fl
     return losses
 
 
-def looked_at(steps: int) -> list[int]:
-    """Returns the steps that are looked at: many early ones, then ever fewer, then the last fifth evenly."""
+def snapshot_steps(steps: int) -> list[int]:
+    """Returns the steps after which weights are kept: many early ones, then ever fewer, then the last fifth evenly."""
     early, late = range(0, min(EARLY, steps), 4), np.linspace((1 - LAST) * steps, steps, 21)
     between = np.geomspace(EARLY, max(steps, EARLY + 1), 40)
     return sorted({*early, *(int(step) for step in (*between, *late) if step <= steps)})
@@ -75,8 +75,8 @@ def looked_at(steps: int) -> list[int]:
 def _run(task: tuple[LossTrajectories, float, int]) -> tuple[float, int, NDArray[np.float64]]:
     settings, kappa, seed = task
     given = problem(settings.examples, settings.dimensions, settings.width, seed)
-    steps = looked_at(settings.steps)
-    weights = watched_regression(given, GaussianMask(kappa), settings.learning_rate, steps, seed)
+    steps = snapshot_steps(settings.steps)
+    weights = regression_trajectory(given, GaussianMask(kappa), settings.learning_rate, steps, seed)
     return kappa, seed, clean_loss(given, weights)
 
 
@@ -87,7 +87,7 @@ def measure(settings: LossTrajectories, workshop: Workshop) -> Data:
     """
     tasks = [(settings, kappa, seed) for kappa in settings.kappas for seed in range(settings.seeds)]
     losses = {(kappa, seed): one for kappa, seed, one in parallel.run(_run, tasks, workshop.jobs)}
-    steps = np.array(looked_at(settings.steps))
+    steps = np.array(snapshot_steps(settings.steps))
     floors = {key: one[steps >= (1 - LAST) * settings.steps] for key, one in losses.items()}
     falling = [key for key, one in losses.items() if one[0] >= FALL * floors[key].mean()]
     window = min(_leaves(steps, losses[key], ABOVE * floors[key].mean()) for key in falling) if falling else 0

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
-from mgaudit.papers.gaussian_masking.audits import accuracy_row, arm_of, attack_rows, audited, mask
+from mgaudit.papers.gaussian_masking.audits import accuracy_row, arm_of, attack_rows, mask, run_audit
 from mgaudit.papers.paper import PaperFigure, Workshop
 from mgaudit.reports.figures.drawing import legend, panels
 from mgaudit.reports.results import AuditResult
@@ -15,7 +15,7 @@ from mgaudit.settings.study_settings import StudySettings
 from mgaudit.targets.training import Training
 
 PRIVATE = "dp-sgd:epsilon=8"
-LOOKS = {"fresh masks": ("#0072B2", "s"), "fixed masks": ("#56B4E9", "v"), "DP-SGD": ("#D55E00", "D")}
+ARM_LOOKS = {"fresh masks": ("#0072B2", "s"), "fixed masks": ("#56B4E9", "v"), "DP-SGD": ("#D55E00", "D")}
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class OpenQuestions:
 
 def measure(settings: OpenQuestions, workshop: Workshop) -> Data:
     """Returns accuracy and LiRA's AUC of each of the `arms`, and at each of the `depths` what the mask changes."""
-    study = audited(settings.masks(), workshop)
+    study = run_audit(settings.masks(), workshop)
     arms = [("none", 0.0, "none"), *(("fresh masks", kappa, mask(kappa)) for kappa in settings.kappas)]
     arms += [("fixed masks", kappa, mask(kappa, fixed=True)) for kappa in settings.fixed_kappas]
     arms += [("DP-SGD", 0.0, PRIVATE)]
@@ -69,7 +69,7 @@ def measure(settings: OpenQuestions, workshop: Workshop) -> Data:
         rows.append(_joined(accuracy_row(arm), _adaptive(arm), kind=kind, kappa=kappa))
     depths = []
     for depth in settings.depths:
-        arm = arm_of(audited(settings.depth(depth), workshop), mask(settings.depth_kappa))
+        arm = arm_of(run_audit(settings.depth(depth), workshop), mask(settings.depth_kappa))
         depths.append(_joined(accuracy_row(arm), _adaptive(arm), depth=float(depth), kappa=settings.depth_kappa))
     return {"arms": rows, "depths": depths}
 
@@ -88,7 +88,7 @@ def draw(data: Data) -> Figure:
     figure, (left, right) = panels(2, 3.2, sharey=False, columns=2)
     plain = next(row for row in data["arms"] if row["kind"] == "none")
     left.errorbar(*_point(plain), color="#000000", marker="o", markersize=5, linestyle="", label="no noise")
-    for kind, (colour, mark) in LOOKS.items():
+    for kind, (colour, mark) in ARM_LOOKS.items():
         rows = [row for row in data["arms"] if row["kind"] == kind]
         points = sorted(rows, key=lambda row: float(row["kappa"]))
         for place, row in enumerate(points):

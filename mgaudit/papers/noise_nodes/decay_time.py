@@ -17,7 +17,7 @@ from mgaudit.reports.figures.drawing import panels
 from mgaudit.reports.figures.palette import LOOKS
 from mgaudit.targets.seeds import numpy_generator
 from mgaudit.theory.arguments import Floats
-from mgaudit.theory.noise_node_dynamics import Trajectory, descend, fresh_moments
+from mgaudit.theory.noise_node_dynamics import DescentPath, descend, fresh_moments
 from mgaudit.theory.noise_nodes import LinearNet, loss_decay_time, node_decay_time
 
 PLACE = "linear model, decay times"
@@ -102,7 +102,7 @@ def _descended(
     cosine: float,
     predicted: float,
     residual: float | None = None,
-) -> Trajectory:
+) -> DescentPath:
     """Returns the trajectory over SPAN decay times from weights whose output is off by the residual."""
     target = settings.residual if residual is None else residual
     generator = numpy_generator(settings.seed, f"decay {eta} {sigma_x} {sigma} {second} {node}")
@@ -112,7 +112,7 @@ def _descended(
     return descend(start, target, eta, moments, max(math.ceil(SPAN * predicted / every), 2) * every, every)
 
 
-def _rows(head: Row, found: Trajectory, values: Floats) -> list[Row]:
+def _rows(head: Row, found: DescentPath, values: Floats) -> list[Row]:
     """Returns each run's decay time: that of the straight line through the logarithms of its values."""
     slopes = np.polyfit(found.steps, np.log(values), 1)[0]
     return [{**head, "run": float(run), "measured": float(-1 / one)} for run, one in enumerate(slopes)]

@@ -18,7 +18,7 @@ from mgaudit.reports.figures.palette import LOOKS
 from mgaudit.targets.seeds import numpy_generator
 from mgaudit.theory.arguments import Floats
 from mgaudit.theory.noise_node_dynamics import descend, fresh_moments
-from mgaudit.theory.noise_nodes import ESCAPE, GROWTH, Moments, decoupled_sigma, loss
+from mgaudit.theory.noise_nodes import ESCAPE, GROWTH, Moments, decoupled_sigma, linear_loss
 
 PLACE = "linear model, phase boundaries"
 GROWN = 2.0  # times its start the noise's loss must come to, to have grown
@@ -82,7 +82,7 @@ def _grows(settings: LinearBoundaries, eta: float, batch: int, sigma: Floats) ->
     start = beginning(settings.runs, settings.width, settings.cosine, generator)
     moments = fresh_moments(settings.runs, 1.0, sigma, batch, generator)
     found = descend(start, 0.0, eta, moments, settings.growth_steps)
-    losses = loss(found.net, 0.0, Moments.expected(0.0, sigma))
+    losses = linear_loss(found.net, 0.0, Moments.expected(0.0, sigma))
     grown: NDArray[np.bool_] = (losses.max(axis=0) > GROWN * losses[0]) | (found.diverged >= 0)
     return grown
 

@@ -9,15 +9,15 @@ from matplotlib.figure import Figure
 from mgaudit.attacks.intervals import clopper_pearson, mean_interval
 from mgaudit.papers.claim import Claim, Data, Measured, Row
 from mgaudit.papers.noise_nodes.beginning import beginning
-from mgaudit.papers.noise_nodes.looks import NOISES, PHASE_LOOKS
+from mgaudit.papers.noise_nodes.looks import NOISE_LINES, PHASE_LOOKS
 from mgaudit.papers.noise_nodes.verdicts import Judge, numbers, phase_check
 from mgaudit.papers.paper import PaperFigure, Workshop
 from mgaudit.papers.statistics import geometric_mean_interval, root_mean_square_interval
 from mgaudit.reports.figures.drawing import legend, panels
 from mgaudit.targets.seeds import numpy_generator
 from mgaudit.theory.arguments import Floats
-from mgaudit.theory.noise_node_dynamics import Trajectory, dataset_moments, descend
-from mgaudit.theory.noise_nodes import GROWTH, Moments, loss, noise_curvature
+from mgaudit.theory.noise_node_dynamics import DescentPath, dataset_moments, descend
+from mgaudit.theory.noise_nodes import GROWTH, Moments, linear_loss, noise_curvature
 
 DRAWN_STEPS = 50
 PLACE = "linear model, phases"
@@ -62,12 +62,12 @@ def measure(settings: LinearPhases, workshop: Workshop) -> Data:
     return data
 
 
-def _medians(head: Row, found: Trajectory, settings: LinearPhases, sigma: float) -> list[Row]:
+def _medians(head: Row, found: DescentPath, settings: LinearPhases, sigma: float) -> list[Row]:
     """Returns rows up to where half of the runs have diverged."""
     drawn = np.unique(np.append(0, np.geomspace(1, settings.steps, DRAWN_STEPS).astype(int)))
     columns = {
-        "loss": loss(found.net, settings.target, Moments.expected(settings.sigma_x, sigma)),
-        "noise_free_loss": loss(found.net, settings.target, Moments.expected(settings.sigma_x, 0.0)),
+        "loss": linear_loss(found.net, settings.target, Moments.expected(settings.sigma_x, sigma)),
+        "noise_free_loss": linear_loss(found.net, settings.target, Moments.expected(settings.sigma_x, 0.0)),
         "leak": np.abs(found.net.leak),
         "node_norm": _norm(found.net.node),
         "sharpness": settings.eta * noise_curvature(found.net, sigma),
@@ -80,9 +80,9 @@ def _medians(head: Row, found: Trajectory, settings: LinearPhases, sigma: float)
     ]
 
 
-def _outcomes(head: Row, found: Trajectory, settings: LinearPhases, sigma: float) -> list[Row]:
+def _outcomes(head: Row, found: DescentPath, settings: LinearPhases, sigma: float) -> list[Row]:
     net = found.net
-    losses = loss(net, settings.target, Moments.expected(settings.sigma_x, sigma))
+    losses = linear_loss(net, settings.target, Moments.expected(settings.sigma_x, sigma))
     residual, second = net.slope[:-1] - settings.target, _norm(net.second)[:-1]
     step = settings.eta * sigma * settings.sigma_x / math.sqrt(settings.batch)
     walk = step * np.sqrt(np.sum((residual * second) ** 2, axis=0))
@@ -123,7 +123,7 @@ def draw(data: Data) -> Figure:
     figure, axes = panels(len(shown), 2.6, sharey=False, columns=2)
     for axis, (column, label, limits) in zip(axes, shown, strict=True):
         for phase, (colour, _) in PHASE_LOOKS.items():
-            for noise, line in NOISES.items():
+            for noise, line in NOISE_LINES.items():
                 rows = [row for row in data["trajectories"] if row["phase"] == phase and row["noise"] == noise]
                 x, y = [float(row["step"]) + 1 for row in rows], [float(row[column]) for row in rows]
                 axis.plot(x, y, line, color=colour, linewidth=1.2, label=f"{phase}, {noise} noise")

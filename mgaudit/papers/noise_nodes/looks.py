@@ -8,5 +8,5 @@ PHASE_LOOKS = {
     "catapult": LOOKS["weight-noise"],
     "divergence": LOOKS["dp-sgd"],
 }
-NOISES = {"fresh": "-", "fixed": "--"}
+NOISE_LINES = {"fresh": "-", "fixed": "--"}
 LOSSES = {"squared": LOOKS["gaussian-mask"], "cross-entropy": LOOKS["dp-sgd"]}

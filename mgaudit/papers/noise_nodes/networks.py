@@ -15,7 +15,7 @@ from mgaudit.papers.claim import Row
 from mgaudit.settings.datasets import load
 from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.fitting.recipe import Recipe, initial_model
-from mgaudit.targets.fitting.trajectory import Trajectory, watched
+from mgaudit.targets.fitting.trajectory import Trajectory, training_trajectory
 from mgaudit.targets.networks.mlp import MLP
 from mgaudit.targets.querying.curvature import noisy_outputs, top_curvature
 from mgaudit.targets.querying.ensemble import Ensemble
@@ -40,7 +40,7 @@ EXPLODED = 1e6  # weights of a node past this have diverged, whether or not floa
 
 
 @dataclass(frozen=True)
-class Network:
+class NodeExperiment:
     """A ReLU MLP with the node at its first layer, its data, and plain SGD at one rate.
 
     `probed` is the number of examples that losses and curvatures are taken on.
@@ -74,19 +74,19 @@ class Network:
         """The steps of training."""
         return self.epochs * math.ceil(len(self.data.labels) / self.batch)
 
-    def trained(self, recipe: Recipe, steps: Sequence[int]) -> Trajectory:
+    def train(self, recipe: Recipe, steps: Sequence[int]) -> Trajectory:
         """Returns the models' training, weights kept after `steps`."""
         everyone = np.ones((self.models, len(self.data.labels)), dtype=bool)
         with np.errstate(over="ignore", invalid="ignore"):
-            return watched(recipe, self.data, everyone, steps, "cpu")
+            return training_trajectory(recipe, self.data, everyone, steps, "cpu")
 
 
 def network(
     dataset: str, examples: int, hidden: tuple[int, ...], eta: float, batch: int, epochs: int, models: int, seed: int
-) -> Network:
+) -> NodeExperiment:
     """Returns the network of these settings with its data, standardised."""
     data = load(dataset, examples, numpy_generator(seed, "examples")).standardised()
-    return Network(data, hidden, eta, batch, epochs, models, min(examples, MOST_PROBED), seed)
+    return NodeExperiment(data, hidden, eta, batch, epochs, models, min(examples, MOST_PROBED), seed)
 
 
 def in_order(rows: list[Row]) -> list[Row]:
@@ -116,7 +116,7 @@ def diverged(found: Trajectory, model: int) -> bool:
     return not np.isfinite(found.losses[model]).all() or math.isinf(node_norm(found, model, -1))
 
 
-def sharpness(of: Network, recipe: Recipe, found: Trajectory, model: int, snapshot: int) -> float:
+def sharpness(of: NodeExperiment, recipe: Recipe, found: Trajectory, model: int, snapshot: int) -> float:
     """Returns eta times the top curvature of the training loss with fresh noise, at a snapshot that is finite."""
     node = found.nodes[model][snapshot]
     if node is None:
@@ -124,7 +124,7 @@ def sharpness(of: Network, recipe: Recipe, found: Trajectory, model: int, snapsh
     return of.eta * top_curvature(recipe, of.data, found.weights[model][snapshot], node, of.probed)
 
 
-def noisy_loss(of: Network, recipe: Recipe, found: Trajectory, model: int, snapshot: int) -> float:
+def noisy_loss(of: NodeExperiment, recipe: Recipe, found: Trajectory, model: int, snapshot: int) -> float:
     """Returns the mean training loss with fresh noise, the same for all snapshots; inf where it diverged."""
     node = found.nodes[model][snapshot]
     if node is None or math.isinf(node_norm(found, model, snapshot)):
@@ -134,7 +134,7 @@ def noisy_loss(of: Network, recipe: Recipe, found: Trajectory, model: int, snaps
 
 
 def plain_outputs(
-    of: Network, recipe: Recipe, weights: Sequence[dict[str, NDArray[np.float32]]], test: bool
+    of: NodeExperiment, recipe: Recipe, weights: Sequence[dict[str, NDArray[np.float32]]], test: bool
 ) -> list[NDArray[np.float32]]:
     """Returns the outputs (examples, classes) without noise of each of `weights`, for the probed or test examples."""
     built = initial_model(recipe.target, of.data.input_shape, len(of.data.classes), seed=0)
@@ -154,7 +154,7 @@ def mean_loss(outputs: NDArray[np.float32], labels: NDArray[np.int64], loss: str
     return float(np.mean(logsumexp(values, axis=1) - values[np.arange(len(labels)), labels]))
 
 
-def reference_sigma(of: Network, loss: LossName) -> float:
+def reference_sigma(of: NodeExperiment, loss: LossName) -> float:
     """Returns the sigma at which eta times the top curvature is 2 at the start, on average over two models.
 
     Raises ValueError where it is there without noise, the rate being too high for the network.
@@ -163,7 +163,7 @@ def reference_sigma(of: Network, loss: LossName) -> float:
 
     def excess(log_sigma: float) -> float:
         recipe = start.recipe(loss, math.exp(log_sigma))
-        found = start.trained(recipe, [0])
+        found = start.train(recipe, [0])
         found_there = [sharpness(of, recipe, found, model, 0) for model in range(start.models)]
         return math.log(float(np.mean(found_there)) / GROWTH)
 

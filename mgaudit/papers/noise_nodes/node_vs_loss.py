@@ -15,7 +15,7 @@ from mgaudit.papers.noise_nodes.networks import (
     ABOUT_NETWORK,
     LOSS_NAMES,
     LossName,
-    Network,
+    NodeExperiment,
     diverged,
     in_order,
     mean_loss,
@@ -51,7 +51,7 @@ class NodeVsLoss:
 
 @dataclass(frozen=True)
 class _Task:
-    of: Network
+    of: NodeExperiment
     loss: LossName
     share: float
     sigma: float
@@ -82,12 +82,12 @@ def measure(settings: NodeVsLoss, workshop: Workshop) -> Data:
 def _done(task: _Task) -> list[Row]:
     of, recipe = task.of, task.of.recipe(task.loss, task.sigma)
     kept = sorted({0, *np.geomspace(1, of.steps, task.snapshots).astype(int).tolist()})
-    found = of.trained(recipe, kept)
+    found = of.train(recipe, kept)
     head: Row = {"loss": task.loss, "share": task.share, "sigma": task.sigma}
     return [{**head, **_outcome(of, recipe, found, model)} for model in range(of.models)]
 
 
-def _outcome(of: Network, recipe: Recipe, found: Trajectory, model: int) -> dict[str, float]:
+def _outcome(of: NodeExperiment, recipe: Recipe, found: Trajectory, model: int) -> dict[str, float]:
     row = {"model": float(model), "diverged": float(diverged(found, model))}
     if row["diverged"]:
         return row

@@ -14,7 +14,7 @@ from mgaudit.papers.noise_nodes.networks import (
     ABOUT_NETWORK,
     LOSS_NAMES,
     LossName,
-    Network,
+    NodeExperiment,
     diverged,
     in_order,
     network,
@@ -52,7 +52,7 @@ class ReluBoundaries:
 
 @dataclass(frozen=True)
 class _Task:
-    of: Network
+    of: NodeExperiment
     loss: LossName
     low: float
     high: float
@@ -123,18 +123,18 @@ def _bisected(happens: Callable[[float], bool], low: float, high: float, halving
 def _start_sharpness(task: _Task, sigma: float) -> float:
     of = replace(task.of, epochs=1)
     recipe = of.recipe(task.loss, sigma)
-    return sharpness(of, recipe, of.trained(recipe, [0]), 0, 0)
+    return sharpness(of, recipe, of.train(recipe, [0]), 0, 0)
 
 
 def _grows(task: _Task, sigma: float) -> bool:
     recipe = task.of.recipe(task.loss, sigma)
-    found = task.of.trained(recipe, range(task.of.steps + 1))
+    found = task.of.train(recipe, range(task.of.steps + 1))
     first = noisy_loss(task.of, recipe, found, 0, 0)
     return any(noisy_loss(task.of, recipe, found, 0, place) > GROWN * first for place in range(1, len(found.steps)))
 
 
 def _diverges(task: _Task, sigma: float) -> bool:
-    return diverged(task.of.trained(task.of.recipe(task.loss, sigma), [task.of.steps]), 0)
+    return diverged(task.of.train(task.of.recipe(task.loss, sigma), [task.of.steps]), 0)
 
 
 def draw(data: Data) -> Figure:

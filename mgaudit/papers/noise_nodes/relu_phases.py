@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 from mgaudit.attacks.intervals import clopper_pearson, mean_interval
 from mgaudit.compute import parallel
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
-from mgaudit.papers.noise_nodes.looks import NOISES, PHASE_LOOKS
+from mgaudit.papers.noise_nodes.looks import NOISE_LINES, PHASE_LOOKS
 from mgaudit.papers.noise_nodes.networks import (
     ABOUT_NETWORK,
     LOSS_NAMES,
     LossName,
-    Network,
+    NodeExperiment,
     diverged,
     in_order,
     mean_loss,
@@ -74,7 +74,7 @@ class ReluPhases:
 
 @dataclass(frozen=True)
 class _Task:
-    of: Network
+    of: NodeExperiment
     loss: LossName
     noise: str
     phase: str
@@ -100,7 +100,7 @@ def measure(settings: ReluPhases, workshop: Workshop) -> Data:
     tasks = [
         _Task(brief if phase == "divergence" else of, loss, noise, phase, times * units[loss], settings.snapshots)
         for loss in LOSS_NAMES
-        for noise in NOISES
+        for noise in NOISE_LINES
         for phase, times in shares[loss]
     ]
     data: Data = {"trajectories": [], "runs": []}
@@ -113,7 +113,7 @@ def measure(settings: ReluPhases, workshop: Workshop) -> Data:
 def _done(task: _Task) -> tuple[list[Row], list[Row]]:
     of, recipe = task.of, task.of.recipe(task.loss, task.sigma, task.noise == "fixed")
     kept = sorted({*range(EARLY), *np.geomspace(EARLY, of.steps, task.snapshots).astype(int).tolist()})
-    found = of.trained(recipe, kept)
+    found = of.train(recipe, kept)
     head: Row = {"loss": task.loss, "noise": task.noise, "phase": task.phase, "sigma": task.sigma}
     trajectories, runs = [], []
     for model in range(of.models):
@@ -124,7 +124,7 @@ def _done(task: _Task) -> tuple[list[Row], list[Row]]:
     return trajectories, runs
 
 
-def _along(of: Network, recipe: Recipe, found: Trajectory, model: int, head: Row) -> list[Row]:
+def _along(of: NodeExperiment, recipe: Recipe, found: Trajectory, model: int, head: Row) -> list[Row]:
     """Returns a row for each snapshot that is finite."""
     outputs, labels = plain_outputs(of, recipe, found.weights[model], test=False), of.data.labels[: of.probed]
     rows: list[Row] = []
@@ -154,7 +154,7 @@ def _outcome(found: Trajectory, model: int, along: list[Row]) -> dict[str, float
     }
 
 
-def _flattening(of: Network, recipe: Recipe, found: Trajectory, model: int) -> dict[str, float]:
+def _flattening(of: NodeExperiment, recipe: Recipe, found: Trajectory, model: int) -> dict[str, float]:
     if diverged(found, model):
         return {}
     start, end = (sharpness(of, recipe, found, model, place) for place in (0, -1))
@@ -171,7 +171,7 @@ def draw(data: Data) -> Figure:
     figure, axes = panels(len(LOSS_NAMES) * len(shown), 2.4, sharey=False)
     for axis, (loss, (column, label)) in zip(axes, product(LOSS_NAMES, shown), strict=True):
         for phase, (colour, _) in PHASE_LOOKS.items():
-            for noise, line in NOISES.items():
+            for noise, line in NOISE_LINES.items():
                 wanted = {"loss": loss, "noise": noise, "phase": phase}
                 rows = [row for row in data["trajectories"] if wanted.items() <= row.items()]
                 steps = sorted({float(row["step"]) for row in rows})
@@ -275,7 +275,7 @@ def _claims(loss: str, noise: str) -> list[Claim]:
 
 
 CLAIMS = (
-    *(claim for loss in LOSS_NAMES for noise in NOISES for claim in _claims(loss, noise)),
+    *(claim for loss in LOSS_NAMES for noise in NOISE_LINES for claim in _claims(loss, noise)),
     *(
         Claim(
             f"{loss}-{phase}-fixed-like-fresh",

@@ -10,7 +10,7 @@ Floats = NDArray[np.float64]
 Weights = list[Floats]
 
 
-def descend(
+def noisy_descent(
     gradient: Callable[[Weights], Weights],
     predictor: Callable[[Weights], Floats],
     start: Weights,

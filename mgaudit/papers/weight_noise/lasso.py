@@ -11,9 +11,9 @@ from sklearn.linear_model import Lasso
 
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.paper import PaperFigure, Workshop
-from mgaudit.papers.weight_noise.descent import Weights, descend
+from mgaudit.papers.weight_noise.descent import Weights, noisy_descent
 from mgaudit.papers.weight_noise.mean_over_seeds import mean_over_seeds
-from mgaudit.papers.weight_noise.noises import LOOKS, NOISES
+from mgaudit.papers.weight_noise.noises import NOISE_LOOKS, NOISES
 from mgaudit.reports.figures.drawing import legend, panels
 from mgaudit.targets.seeds import numpy_generator
 from mgaudit.theory.weight_noise import diagonal
@@ -78,7 +78,7 @@ def _descended(settings: LassoSettings, problems: list[tuple[Floats, Floats]], n
         return [2 * one * error, -2 * two * error]
 
     start = np.full((len(problems), len(settings.alphas), settings.features), settings.start)
-    return descend(
+    return noisy_descent(
         gradient,
         lambda weights: weights[0] ** 2 - weights[1] ** 2,
         [start, start],
@@ -119,7 +119,7 @@ def draw(data: Data) -> Figure:
     ends = [min(lasso), max(lasso)]
     against.plot(ends, ends, color="#888888", linewidth=1, label="equal")
     for noise in NOISES:
-        colour, mark = LOOKS[noise]
+        colour, mark = NOISE_LOOKS[noise]
         found = [float(row[noise]) for row in rows]
         against.plot(
             lasso, found, color=colour, marker=mark, linestyle="", markersize=3, alpha=0.6, label=_label(noise)
@@ -131,7 +131,7 @@ def draw(data: Data) -> Figure:
         own = [row for row in first if row["feature"] == feature]
         alphas = [float(row["alpha"]) for row in own]
         path.plot(alphas, [float(row["lasso"]) for row in own], color="#888888", linewidth=1)
-        colour, mark = LOOKS["layer-wise"]
+        colour, mark = NOISE_LOOKS["layer-wise"]
         path.plot(
             alphas, [float(row["layer-wise"]) for row in own], color=colour, marker=mark, linestyle="", markersize=3
         )

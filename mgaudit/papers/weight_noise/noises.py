@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from mgaudit.targets.schemes import Scheme, WeightNoise
 
 NOISES = ("none", "all layers", "layer-wise")
-LOOKS = {"none": ("#000000", "o"), "all layers": ("#D55E00", "s"), "layer-wise": ("#0072B2", "^")}
+NOISE_LOOKS = {"none": ("#000000", "o"), "all layers": ("#D55E00", "s"), "layer-wise": ("#0072B2", "^")}
 
 
 def scheme(noise: str, sigma: float) -> Scheme:
@@ -15,5 +15,5 @@ def scheme(noise: str, sigma: float) -> Scheme:
 
 def line(axes: Axes, noise: str, x: list[float], y: list[float], style: str = "-", label: str | None = None) -> None:
     """Draws a line in the colour and with the mark of a kind of noise."""
-    colour, mark = LOOKS[noise]
+    colour, mark = NOISE_LOOKS[noise]
     axes.plot(x, y, color=colour, linestyle=style, marker=mark if style == "-" else "", markersize=4, label=label)

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.paper import PaperFigure, Workshop
-from mgaudit.papers.weight_noise.descent import Weights, descend
+from mgaudit.papers.weight_noise.descent import Weights, noisy_descent
 from mgaudit.papers.weight_noise.mean_over_seeds import mean_over_seeds
-from mgaudit.papers.weight_noise.noises import LOOKS, NOISES
+from mgaudit.papers.weight_noise.noises import NOISE_LOOKS, NOISES
 from mgaudit.reports.figures.drawing import legend, panels
 from mgaudit.targets.seeds import numpy_generator
 from mgaudit.theory.weight_noise import group_lasso, nuclear_norm
@@ -88,7 +88,7 @@ def _descended(settings: NuclearSettings, problems: _Problems, model: str, noise
     """Returns the answers (problems, variances, ...) of descent."""
     shape = problems.start[0].shape
     sigma = np.sqrt(problems.variances).reshape(len(problems.variances), *[1] * (len(shape) - 2))
-    return descend(
+    return noisy_descent(
         problems.gradient,
         problems.predictor,
         problems.start,
@@ -191,7 +191,7 @@ def draw(data: Data) -> Figure:
         solved = [float(row["solver"]) for row in rows]
         one.plot([0, max(solved)], [0, max(solved)], color="#888888", linewidth=1, label="equal")
         for noise in NOISES:
-            colour, mark = LOOKS[noise]
+            colour, mark = NOISE_LOOKS[noise]
             label = "no noise" if noise == "none" else f"noise, {noise}"
             found = [float(row[noise]) for row in rows]
             one.plot(solved, found, color=colour, marker=mark, linestyle="", markersize=3, alpha=0.6, label=label)

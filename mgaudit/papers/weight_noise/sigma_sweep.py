@@ -15,7 +15,7 @@ from mgaudit.compute import parallel
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.paper import PaperFigure, Workshop
 from mgaudit.papers.weight_noise.mean_over_seeds import mean_over_seeds
-from mgaudit.papers.weight_noise.noises import LOOKS, NOISES, scheme
+from mgaudit.papers.weight_noise.noises import NOISE_LOOKS, NOISES, scheme
 from mgaudit.reports.figures.drawing import legend, panels
 from mgaudit.settings.datasets import load
 from mgaudit.targets.datasets import Dataset
@@ -29,7 +29,7 @@ from mgaudit.targets.seeds import numpy_generator
 from mgaudit.targets.training import Training
 
 SWEPT = ("wide", "deep", "CNN")
-NETWORKS = ("narrow", *SWEPT)  # the narrow one is there to compare with, at the largest σ
+NETWORK_NAMES = ("narrow", *SWEPT)  # the narrow one is there to compare with, at the largest σ
 HALVES = ("first_half", "second_half")  # accuracy on half of the test examples
 
 
@@ -79,7 +79,7 @@ def measure(settings: SweepSettings, workshop: Workshop) -> Data:
     arms = [("none", 0.0), *((noise, sigma) for noise in NOISES[1:] for sigma in settings.sigmas)]
     tasks = [
         _Task(settings, dataset, workshop.device, network, noise, sigma)
-        for network in NETWORKS
+        for network in NETWORK_NAMES
         for noise, sigma in arms
         if network in SWEPT or sigma in (0, max(settings.sigmas))
     ]
@@ -87,7 +87,7 @@ def measure(settings: SweepSettings, workshop: Workshop) -> Data:
 
     def place(row: Row) -> tuple[float, ...]:
         return (
-            float(NETWORKS.index(str(row["network"]))),
+            float(NETWORK_NAMES.index(str(row["network"]))),
             float(NOISES.index(str(row["noise"]))),
             float(row["sigma"]),
             float(row["seed"]),
@@ -184,7 +184,7 @@ def draw(data: Data) -> Figure:
 
 def _line(axes: Axes, data: Data, network: str, noise: str, name: str, factor: float) -> None:
     """Draws the mean over models and its interval, against σ; a line across for no noise."""
-    colour, mark = LOOKS[noise]
+    colour, mark = NOISE_LOOKS[noise]
     own = [row for row in data["models"] if (row["network"], row["noise"]) == (network, noise)]
     sigmas = sorted({float(row["sigma"]) for row in own})
     found = [mean_interval([factor * float(row[name]) for row in own if row["sigma"] == sigma]) for sigma in sigmas]

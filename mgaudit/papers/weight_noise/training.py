@@ -14,12 +14,12 @@ from mgaudit.compute import parallel
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.paper import PaperFigure, Workshop
 from mgaudit.papers.weight_noise.mean_over_seeds import mean_over_seeds
-from mgaudit.papers.weight_noise.noises import LOOKS, NOISES, scheme
+from mgaudit.papers.weight_noise.noises import NOISE_LOOKS, NOISES, scheme
 from mgaudit.reports.figures.drawing import legend, panels
 from mgaudit.settings.datasets import load
 from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.fitting.recipe import Recipe
-from mgaudit.targets.fitting.trajectory import watched
+from mgaudit.targets.fitting.trajectory import training_trajectory
 from mgaudit.targets.networks.without_bias import WithoutBias
 from mgaudit.targets.seeds import numpy_generator
 from mgaudit.targets.training import Training
@@ -27,7 +27,7 @@ from mgaudit.theory.weight_noise import deep_linear, relu
 
 Floats = NDArray[np.float64]
 Activation = Literal["relu", "linear"]
-NETWORKS: tuple[Activation, ...] = ("linear", "relu")
+NETWORK_NAMES: tuple[Activation, ...] = ("linear", "relu")
 SHOWN = {"linear": "linear", "relu": "ReLU"}
 LAST = 4  # snapshots whose mean is the end of training
 
@@ -62,7 +62,7 @@ def measure(settings: TrainingSettings, workshop: Workshop) -> Data:
     dataset = load(settings.dataset, settings.examples, numpy_generator(settings.seed, "examples")).standardised()
     tasks = [
         _Task(settings, dataset, workshop.device, network, hidden, noise)
-        for network in NETWORKS
+        for network in NETWORK_NAMES
         for hidden in settings.hidden
         for noise in NOISES
     ]
@@ -97,7 +97,7 @@ def _trained(task: _Task) -> list[Row]:
     )
     steps = np.unique(np.linspace(0, settings.steps, settings.snapshots + 1).astype(int)).tolist()
     membership = np.ones((settings.models, len(dataset.labels)), dtype=bool)
-    trajectory = watched(recipe, dataset, membership, steps, task.device)
+    trajectory = training_trajectory(recipe, dataset, membership, steps, task.device)
     x = dataset.inputs.reshape(len(dataset.labels), -1).astype(np.float64)
     y = np.eye(len(dataset.classes))[dataset.labels]
     return [
@@ -136,13 +136,15 @@ def _losses(network: Activation, weights: list[Floats], x: Floats, y: Floats, si
 def draw(data: Data) -> Figure:
     """Returns the regularised loss, and dotted the loss without noise, along training; the mean over models."""
     rows = data["losses"]
-    places = [(network, hidden) for network in NETWORKS for hidden in sorted({float(row["hidden"]) for row in rows})]
+    places = [
+        (network, hidden) for network in NETWORK_NAMES for hidden in sorted({float(row["hidden"]) for row in rows})
+    ]
     figure, axes = panels(len(places), 2.5, columns=2)
     for (network, hidden), one in zip(places, axes, strict=True):
         for noise in NOISES:
             own = [row for row in rows if (row["network"], row["hidden"], row["noise"]) == (network, hidden, noise)]
             steps = sorted({float(row["step"]) for row in own})
-            colour, mark = LOOKS[noise]
+            colour, mark = NOISE_LOOKS[noise]
             for name, style in (("regularised", "-"), ("clean", ":")):
                 means = [float(np.mean([row[name] for row in own if row["step"] == step])) for step in steps]
                 label = ("no noise" if noise == "none" else noise) + (

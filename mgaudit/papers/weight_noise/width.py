@@ -13,13 +13,13 @@ from mgaudit.papers.claim import Claim, Data, Measured, NotRun
 from mgaudit.papers.paper import PaperFigure, Workshop
 from mgaudit.papers.statistics import log_log_slope
 from mgaudit.papers.weight_noise.mean_over_seeds import mean_over_seeds
-from mgaudit.papers.weight_noise.noises import LOOKS, line
+from mgaudit.papers.weight_noise.noises import NOISE_LOOKS, line
 from mgaudit.reports.figures.drawing import legend, panels
 from mgaudit.targets.seeds import numpy_generator
 from mgaudit.theory.weight_noise import deep_linear, relu
 
 Floats = NDArray[np.float64]
-NETWORKS = ("linear", "ReLU")
+NETWORK_NAMES = ("linear", "ReLU")
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def measure(settings: WidthSettings, workshop: Workshop) -> Data:
             generator = numpy_generator(settings.seed, f"network of width {width}", network)
             first = generator.normal(size=(width, settings.features)) / math.sqrt(width)
             second = generator.normal(size=(settings.outputs, width)) / math.sqrt(width)
-            for kind in NETWORKS:
+            for kind in NETWORK_NAMES:
                 for noise, turns in _groups(settings.sigma).items():
                     parts = [_excess(kind, first, second, inputs, stds, settings.draws, generator) for stds in turns]
                     # One layer after the other, in equal shares.
@@ -65,7 +65,7 @@ def measure(settings: WidthSettings, workshop: Workshop) -> Data:
                             "closed_form": float(exact.mean()),
                         }
                     )
-    return {"excess": rows, "predicted": [_predicted(kind, settings, inputs) for kind in NETWORKS]}
+    return {"excess": rows, "predicted": [_predicted(kind, settings, inputs) for kind in NETWORK_NAMES]}
 
 
 def _groups(sigma: float) -> dict[str, list[tuple[float, float]]]:
@@ -111,8 +111,8 @@ def _predicted(kind: str, settings: WidthSettings, x: Floats) -> dict[str, str |
 
 def draw(data: Data) -> Figure:
     """Returns the loss that noise adds against the width: marks are draws of the noise, lines the closed form."""
-    figure, axes = panels(len(NETWORKS), 2.8)
-    for kind, one in zip(NETWORKS, axes, strict=True):
+    figure, axes = panels(len(NETWORK_NAMES), 2.8)
+    for kind, one in zip(NETWORK_NAMES, axes, strict=True):
         for noise in ("all layers", "layer-wise"):
             widths = sorted({float(row["width"]) for row in _rows(data, kind, noise)})
             means = {
@@ -122,7 +122,7 @@ def draw(data: Data) -> Figure:
                 for name in ("excess", "closed_form")
             }
             line(one, noise, widths, means["closed_form"], "--", f"{noise}, closed form")
-            colour, mark = LOOKS[noise]
+            colour, mark = NOISE_LOOKS[noise]
             one.plot(
                 widths, means["excess"], color=colour, marker=mark, linestyle="", label=f"{noise}, draws of the noise"
             )
