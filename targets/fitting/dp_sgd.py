@@ -70,10 +70,7 @@ def fit_privately(
                     wrapped(x), examples.labels[rows], reduction="none", label_smoothing=training.label_smoothing
                 )
                 finite &= losses.detach().isfinite().all()
-                with warnings.catch_warnings():
-                    # Ghost clipping hooks the first layer too, whose inputs need no gradient.
-                    warnings.filterwarnings("ignore", message="Full backward hook is firing")
-                    DPTensorFastGradientClipping(wrapped, optimizer, losses).backward()
+                _clipped_backward(wrapped, optimizer, losses)
         else:
             for parameter in wrapped.parameters():
                 parameter.grad = torch.zeros_like(parameter)
@@ -84,6 +81,16 @@ def fit_privately(
     if node is not None:
         node.values = None
     return Fitted([bool(finite)], taken)
+
+
+def _clipped_backward(
+    wrapped: GradSampleModuleFastGradientClipping, optimizer: DPOptimizerFastGradientClipping, losses: Tensor
+) -> None:
+    """Fills in the sum of the clipped gradients of the `losses` (batch,)."""
+    with warnings.catch_warnings():
+        # Ghost clipping hooks the first layer too, whose inputs need no gradient.
+        warnings.filterwarnings("ignore", message="Full backward hook is firing")
+        DPTensorFastGradientClipping(wrapped, optimizer, losses).backward()
 
 
 @contextmanager
