@@ -277,7 +277,7 @@ def test_bad_input_is_one_clear_line_and_exit_code_2(
             "the image {root}/train/a/0",
         ),
         (lambda root: [path.unlink() for path in (root / "train" / "a").iterdir()], "no image in {root}/train/a"),
-        (lambda root: (root / "test" / "b").rename(root / "b"), "class 'b' is missing from {root}/test"),
+        (lambda root: (root / "test" / "b").rename(root / "b"), "got no folder {root}/test/b"),
         (lambda root: (root / "test").rename(root / "other"), "got no folder {root}/test"),
     ],
     ids=["unreadable", "empty", "class missing", "no test"],

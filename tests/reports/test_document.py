@@ -76,6 +76,7 @@ def test_a_section_more_is_one_function_in_the_list(monkeypatch: pytest.MonkeyPa
     assert [section.title for section in rest] == [section.title for section in before]
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_part_that_is_empty_says_why() -> None:
     alone = study(arms=[study().arms[1]])
     tables = {table.key: table for _, table in document(result(alone), [arrays(alone.arms)]).tables}
@@ -117,6 +118,7 @@ def test_notes_on_arms_stand_under_the_main_table() -> None:
     assert f"gaussian-mask (kappa=0.3): {NASTY}" in table.notes
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_several_studies_are_chapters_behind_one_table_of_all() -> None:
     other = study(settings={**study().settings, "seed": 6}, target=NamedChoice(name="mlp", label="MLP"))
     content = document(result(study(), other), [arrays(), arrays()])
@@ -152,6 +154,7 @@ def shifted(one: StudyResult, by: float) -> StudyResult:
     return one.model_copy(update={"arms": arms, "settings": {**one.settings, "seed": 6}})
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_bound_that_crosses_the_claim_raises_an_alarm_everywhere() -> None:
     calm, private = study(), study().arms[2]
     assert not any("Alarm" in sentence for sentence in verdict(calm))

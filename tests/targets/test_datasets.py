@@ -303,10 +303,10 @@ def test_every_reader_keeps_the_contract(name: str, tmp_path: Path) -> None:
     if reader.takes_path:
         with pytest.raises(UsageError, match=f"^dataset.{name} needs a path; write {name}:PATH$"):
             load(name, None, generator())
-        with pytest.raises(FileNotFoundError, match=f"{tmp_path}/nowhere"):
+        with pytest.raises(UsageError, match=f"{tmp_path}/nowhere"):
             load(f"{name}:{tmp_path}/nowhere", None, generator())
     elif reader.published is not None:  # there are no files in the cache of the tests
-        with pytest.raises(FileNotFoundError, match=f"mgaudit data fetch {name}"):
+        with pytest.raises(UsageError, match=f"mgaudit data fetch {name}"):
             load(name, None, generator())
     else:
         draw = [load(name, 60, generator()) for _ in range(2)]
