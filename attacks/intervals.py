@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, special, stats
+from scipy import optimize, special
 
 from mgaudit.attacks.metrics import metrics
 
@@ -85,7 +85,7 @@ def mean_interval(values: Sequence[float] | Floats, level: float = LEVEL) -> Int
     if count < 2:
         raise ValueError(f"values must be at least 2, got {count}")
     mean = float(np.mean(values))
-    half = float(stats.t.isf((1 - level) / 2, count - 1) * np.std(values, ddof=1)) / math.sqrt(count)
+    half = float(-special.stdtrit(count - 1, (1 - level) / 2) * np.std(values, ddof=1)) / math.sqrt(count)
     return Interval(mean, mean - half, mean + half)
 
 
@@ -220,7 +220,7 @@ class _Variances:
 
     def half(self, tail: float) -> float:
         """Returns half the interval's width, before the logit, with the probability `tail` on either side of it."""
-        student, normal = float(stats.t.isf(tail, self.targets - 1)), float(stats.norm.isf(tail))
+        student, normal = -float(special.stdtrit(self.targets - 1, tail)), -float(special.ndtri(tail))
         shared = max(self.over_examples - self.over_both, 0.0)
         both = math.hypot(student * math.sqrt(self.over_targets), normal * math.sqrt(shared))
         return max(both, normal * math.sqrt(self.over_examples) / 2)

@@ -71,7 +71,7 @@ class ROC:
         return _share(accepted, self.positives)[..., 0]
 
 
-def false_positives_allowed(level: float, negatives: Counts | int) -> Counts:
+def false_positives_allowed(level: float | Floats, negatives: Counts | int) -> Counts:
     """Returns how many of `negatives` may be accepted at an FPR of `level`, whole, proof against rounding.
 
     >>> int(false_positives_allowed(0.29, 100))

@@ -4,6 +4,7 @@ import re
 import shlex
 import shutil
 import tomllib
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from mgaudit import __version__
+from mgaudit.attacks.intervals import resample_counts
 from mgaudit.cli.app import app
 from mgaudit.papers.paper import PaperFigure
 from mgaudit.papers.reproduction import _not_run
@@ -104,6 +106,7 @@ def unmade(figure: PaperFigure, settings: object, workshop: object) -> tuple[Fig
 @pytest.mark.parametrize("command", [command for command in commands() if command.startswith("mgaudit")])
 def test_a_documented_command_runs(command: str, workplace: Path, request: pytest.FixtureRequest) -> None:
     monkeypatch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
+    monkeypatch.setattr("mgaudit.study.design.resample_counts", partial(resample_counts, resamples=20))
     _, *arguments = shlex.split(command)
     if arguments != ["run"]:  # one run draws its figures, and stands for all
         request.getfixturevalue("blank_figures")

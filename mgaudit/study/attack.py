@@ -10,7 +10,7 @@ from mgaudit.analysis.samples import FEWEST_MODELS
 from mgaudit.attacks import Attack, Observations, score_every_target
 from mgaudit.attacks.exposure import Exposure, auc_by_class, exposure, ranks_of
 from mgaudit.attacks.intervals import Interval, Resampled, resampled_metrics
-from mgaudit.attacks.metrics import ROC, roc
+from mgaudit.attacks.metrics import ROC, false_positives_allowed, roc
 from mgaudit.attacks.one_run import Guesses, guess, one_run_fdp_epsilon
 from mgaudit.attacks.power import numbers_of_shadows, score_with_fewer
 from mgaudit.settings.choices import Choice
@@ -213,7 +213,10 @@ def provable(made: int, canaries: int, delta: float, significance: float) -> flo
 
 
 def _on_grid(curve: ROC) -> NDArray[np.float64]:
-    return np.array([float(curve.tpr_at(level)) for level in ROC_GRID])
+    """Returns the largest TPR whose FPR does not exceed each level of ROC_GRID."""
+    allowed = false_positives_allowed(ROC_GRID, curve.negatives)
+    points = np.searchsorted(curve.false_positives, allowed, side="right") - 1
+    return curve.tpr[points]
 
 
 def accuracy(correct: NDArray[np.bool_], counted: NDArray[np.bool_], resamples: NDArray[np.uint16]) -> Resampled:

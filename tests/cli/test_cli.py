@@ -35,11 +35,20 @@ def listen_to_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def process(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Starts `python -m mgaudit` in a process group of its own."""
+WITHOUT_REPORTS = """
+from mgaudit.storage.run_folder import RunFolder
+RunFolder.write_reports = lambda *_: []
+from mgaudit.cli.app import app
+app()
+"""
+
+
+def process(folder: Path, *arguments: str, reports: bool = True) -> subprocess.Popen[str]:
+    """Starts mgaudit in a process group of its own."""
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    program = ["-m", "mgaudit"] if reports else ["-c", WITHOUT_REPORTS]
     return subprocess.Popen(
-        [sys.executable, "-m", "mgaudit", *arguments],
+        [sys.executable, *program, *arguments],
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,
@@ -72,6 +81,7 @@ def json_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     return result, run_folder(folder / "runs")
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_run_writes_what_it_promises(tmp_path: Path) -> None:
     result = mgaudit("run", *SMALL, "--kappa", "0.5", "--epsilon", "4", "--out", str(tmp_path / "runs"))
     assert result.exit_code == 0, result.output
@@ -143,7 +153,7 @@ def test_a_report_is_rendered_again_without_torch(tmp_path: Path, json_run: tupl
 
 
 def test_two_runs_of_one_command_at_once_do_not_get_in_each_others_way(tmp_path: Path) -> None:
-    both = [process(tmp_path, "run", *FAST, "--quiet", "--out", out) for out in ("a", "b")]
+    both = [process(tmp_path, "run", *FAST, "--quiet", "--out", out, reports=False) for out in ("a", "b")]
     for running in both:
         _, errors = running.communicate(timeout=120)
         assert running.returncode == 0, errors
