@@ -424,8 +424,8 @@ INTERVALS = [
             ),
             (
                 "Student's t has one degree of freedom too many",
-                "stats.t.isf(tail, self.targets - 1)",
-                "stats.t.isf(tail, self.targets)",
+                "special.stdtrit(self.targets - 1, tail)",
+                "special.stdtrit(self.targets, tail)",
             ),
             (
                 "the variance over examples is taken over targets",

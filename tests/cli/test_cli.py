@@ -411,13 +411,13 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing_half_written(tmp_path: Path, ow
 def test_ctrl_c_of_one_of_two_identical_runs_leaves_the_other_its_folder(
     tmp_path: Path, own_cache: Path, interrupted: int
 ) -> None:
-    both = [process(tmp_path, "run", *SLOW, "--jobs", "1")]
-    wait_for_models(own_cache, 1, both[0])
-    both.append(process(tmp_path, "run", *SLOW, "--jobs", "1"))
-    deadline = time.monotonic() + 60
+    both = [process(tmp_path, "run", *SLOW, "--jobs", "1") for _ in range(2)]
+    deadline = time.monotonic() + 120
     while len(list(tmp_path.glob("runs/*/.in-use-*"))) < 2:
+        assert all(running.poll() is None for running in both)
         assert time.monotonic() < deadline
         time.sleep(0.02)
+    wait_for_models(own_cache, 1, both[interrupted])
     os.killpg(both[interrupted].pid, signal.SIGINT)
     _, errors = both[interrupted].communicate(timeout=60)
     assert both[interrupted].returncode == 130, errors

@@ -148,6 +148,7 @@ def test_a_comparison_that_fails_says_so_and_leaves_its_story(tmp_path: Path) ->
     assert {path.name for path in run_folder(tmp_path / "runs").iterdir()} == {".mgaudit-run", "log.txt"}
 
 
+@pytest.mark.slow  # the same code ends `mgaudit run`, whose test is not slow
 def test_ctrl_c_ends_with_130_and_keeps_what_is_trained(tmp_path: Path, own_cache: Path) -> None:
     arguments = [*ARMS, "--target", "cnn", "--models", "6", "--epochs", "30", "--stack", "1", "--jobs", "1", "--quiet"]
     running = subprocess.Popen(
