@@ -210,7 +210,7 @@ ATTACKS = [
         "attacks/threshold.py",
         [
             "tests/attacks/test_signals.py",
-            "tests/attacks/test_attack_contract.py::test_every_attack_keeps_the_contract",
+            "tests/attacks/test_attack_contract.py::test_an_attack_has_the_power_that_it_states_and_no_more_than_there_is",
         ],
         [
             (
