@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 
 from mgaudit.cli.app import app
 from mgaudit.cli.options import training_option
+from mgaudit.errors import UsageError
 from mgaudit.settings.study_settings import DPAuditSettings, StudySettings
 from mgaudit.targets.training import Help, Training
 from tests.fake_study import arrays, study, write
@@ -310,6 +311,29 @@ def test_a_cache_folder_that_is_damaged_is_one_line(
         result = mgaudit("run", *SMALL, "--quiet")
         assert_is_a_mistake_in_one_line(result, f"the file {own_cache / name}", name)
         (own_cache / name).unlink()
+
+
+@pytest.mark.parametrize(
+    ("broken", "error", "code", "line"),
+    [
+        ("mgaudit.study.plan.plan_study", KeyboardInterrupt(), 130, "interrupted"),
+        ("mgaudit.study.study.run_study", KeyboardInterrupt(), 130, "interrupted; the models trained so far are kept"),
+        ("mgaudit.study.study.run_study", UsageError("kappa", "must be >= 0", "-1"), 2, "error: kappa must be >= 0"),
+    ],
+)
+def test_an_interruption_and_a_late_mistake_leave_no_run_folder(
+    broken: str, error: BaseException, code: int, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(broken, fail)
+    result = mgaudit("run", *SMALL, "--quiet")
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert result.stderr.startswith(line)
+    assert result.stderr.count("\n") == 1
+    assert not list(tmp_path.glob("runs/*"))
 
 
 @pytest.mark.parametrize(

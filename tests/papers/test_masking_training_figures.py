@@ -310,6 +310,12 @@ def test_open_questions_are_judged_by_their_own_arms() -> None:
         "depth-5": False,
     }
     assert isinstance(verdicts["depth-5"], NotRun)
+    drawn = {**data, "arms": [row("none", 0.0, 0.7, 0.0), *data["arms"]]}
+    for each in drawn["arms"]:
+        each |= {"accuracy": 0.9, "accuracy_low": 0.89, "accuracy_high": 0.91}
+    left, right = open_questions.draw(drawn).axes
+    assert [text.get_text() for text in left.texts] == ["κ = 1", "κ = 3", "κ = 1"]
+    assert right.containers[0].lines[0].get_ydata().tolist() == [-0.02, -0.005]
     for row in data["arms"]:
         row["accuracy_change"], row["accuracy_change_low"] = -0.02, -0.03
     assert not open_questions.large_kappa_is_free(data).holds

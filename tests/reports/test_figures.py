@@ -123,6 +123,17 @@ def test_every_figure_gives_the_numbers_it_draws() -> None:
     assert [row["shadows"] for row in by_name["power"].data][:3] == [2, 4, 5]
 
 
+def test_figures_of_many_arms_show_each_family_by_its_strength() -> None:
+    result, held = many()
+    by_name = {drawing.name: drawing for drawing in all_drawings(result, held)}
+    by_panel = {axes.get_title(): axes for axes in by_name["strength"].figure.axes if axes.get_title()}
+    assert {row["family"] for row in by_name["strength"].data} == by_panel.keys()
+    masks = [arm for arm in result.arms if arm.key.startswith("gaussian-mask:") and "+" not in arm.key]
+    points = by_panel["gaussian-mask"].containers[0].lines[0]
+    assert [float(auc) for auc in points.get_ydata()] == [arm.attacks[0].metrics["auc"].value for arm in masks]
+    assert len([axes for axes in by_name["roc"].figure.axes if axes.lines]) == len(by_panel)
+
+
 def test_the_naive_adversary_is_drawn_beside_the_adaptive_one() -> None:
     axes = accuracy_figure(study()).axes[0]
     points = [container.lines[0] for container in axes.containers]
