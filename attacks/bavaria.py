@@ -5,7 +5,6 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 from scipy.optimize import brentq
 from scipy.special import digamma, polygamma
 
@@ -89,6 +88,8 @@ class _Posterior:
     scale: Floats
 
     def log_density(self, x: Floats, predictive: str) -> Floats:
+        from scipy import stats  # takes a second, which only its users should wait
+
         if predictive == "gaussian":
             return np.asarray(stats.norm.logpdf(x, self.location, self.scale), dtype=np.float64)
         return np.asarray(stats.t.logpdf(x, self.freedom, self.location, self.scale), dtype=np.float64)

@@ -2,7 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 from mgaudit.attacks.intervals import LEVEL, Interval, clopper_pearson
 from mgaudit.attacks.metrics import roc
@@ -28,6 +28,8 @@ def delong(scores: Floats, membership: NDArray[np.bool_]) -> tuple[float, float]
         raise ValueError(
             f"membership must hold 2 or more members and non-members, got {len(members)} and {len(others)}"
         )
+    from scipy import stats  # takes a second, which only its users should wait
+
     ranks = stats.rankdata(scores)
     members_win = (ranks[membership] - stats.rankdata(members)) / len(others)
     others_win = (ranks[~membership] - stats.rankdata(others)) / len(members)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from mgaudit.reports.paper_document import summary, verdicts_table
+from mgaudit.reports.claims import summary, verdicts_table
 from mgaudit.reports.reproduction import PaperResult
 from mgaudit.reports.results import Result
 from mgaudit.reports.table import Table

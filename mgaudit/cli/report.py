@@ -12,7 +12,6 @@ from mgaudit.errors import UsageError
 from mgaudit.reports.formats.render import DEFAULT_FORMATS, FORMATS
 from mgaudit.reports.reproduction import read_paper
 from mgaudit.reports.results import read_result
-from mgaudit.storage.join import joined, joined_sha256, read_runs
 from mgaudit.storage.run_folder import RunFolder
 
 RunsArgument = Annotated[
@@ -57,6 +56,8 @@ def report(
             result, _ = read_result(folder.path)
             paths = folder.write_reports(formats, out_folder)
         else:
+            from mgaudit.storage.join import joined, joined_sha256, read_runs
+
             named = read_runs(run_folders, runs)
             result, arrays = joined(named, chapters)
             folder = RunFolder.create(out_folder or runs, f"joined-{len(named)}-runs", joined_sha256(named))

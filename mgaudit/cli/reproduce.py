@@ -18,7 +18,6 @@ from mgaudit.cli.options import (
     chosen_formats,
 )
 from mgaudit.reports.formats.render import DEFAULT_FORMATS, PAPER_FORMATS
-from mgaudit.reports.paper_document import paper_document
 from mgaudit.storage.run_folder import RunFolder
 
 KEPT = "models of audits that were trained so far are kept; all else of this paper begins anew"
@@ -69,6 +68,7 @@ def reproduce(
         from mgaudit.papers.paper import Workshop
         from mgaudit.papers.reproduction import plan_papers
         from mgaudit.papers.reproduction import reproduce as made
+        from mgaudit.reports.paper_document import paper_document
         from mgaudit.storage.ensembles import check_cache_folder
         from mgaudit.targets.device import choose_device
 

@@ -15,10 +15,8 @@ from mgaudit.cli.ending import WRONG_USAGE, user_errors
 from mgaudit.cli.options import JsonOption, RunsOption
 from mgaudit.reports.reproduction import read_paper
 from mgaudit.reports.results import read_result
-from mgaudit.storage.join import read_runs
 from mgaudit.storage.run_folder import RunFolder
 from mgaudit.storage.run_list import listed_runs, removable, remove
-from mgaudit.storage.side_by_side import numbers_apart, settings_apart
 
 SHOWN_ARMS = 3
 
@@ -71,6 +69,9 @@ def runs_compare(
 ) -> None:
     """Print which settings differ between two runs, and the numbers of the arms that both have."""
     with user_errors():
+        from mgaudit.storage.join import read_runs
+        from mgaudit.storage.side_by_side import numbers_apart, settings_apart
+
         one, other = read_runs([first, second], folder)
         tables = [settings_apart(one, other), numbers_apart(one, other)]
     for table in tables:

@@ -10,17 +10,20 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
 from mgaudit.errors import UsageError
 from mgaudit.reports.arrays import ARRAYS_FILE, Arrays, arrays_to_bytes
-from mgaudit.reports.document import Document, document
 from mgaudit.reports.dp_audit import DP_AUDIT_FILE, DPAuditResult
 from mgaudit.reports.formats.render import FORMATS, PAPER_FORMATS
 from mgaudit.reports.reproduction import REPRODUCTION_FILE, PaperResult
 from mgaudit.reports.results import RESULT_FILE, Result, read_result, settings_toml
 from mgaudit.storage.atomic import sweep_partial, write_atomically, write_folder_atomically
+
+if TYPE_CHECKING:
+    from mgaudit.reports.document import Document
 
 LOG_FILE = "log.txt"
 SETTINGS_FILE = "settings.toml"
@@ -145,10 +148,12 @@ class RunFolder:
 
         All are rendered before any is written.
         """
+        from mgaudit.reports.document import document  # with matplotlib, which takes a second
+
         content = document(*read_result(self.path))
         return self._write({FORMATS[name].name: FORMATS[name].render(content) for name in formats}, destination)
 
-    def write_paper(self, result: PaperResult, content: Document, formats: Sequence[str]) -> list[Path]:
+    def write_paper(self, result: PaperResult, content: "Document", formats: Sequence[str]) -> list[Path]:
         """Writes the reports on a paper and, last, its result. Returns the reports' paths."""
         self.mark()
         paths = self._write({PAPER_FORMATS[name].name: PAPER_FORMATS[name].render(content) for name in formats})

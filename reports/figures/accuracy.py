@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mgaudit.reports.families import families
-from mgaudit.reports.figures.drawing import MOST_COLUMNS, STYLE, Drawing, Row, bars, estimate_cells, legend, panels
+from mgaudit.reports.figures.drawing import STYLE, Drawing, Row, estimate_cells
 from mgaudit.reports.figures.palette import kind, looks
+from mgaudit.reports.figures.panels import MOST_COLUMNS, bars, legend, panels
 from mgaudit.reports.results import AttackResult, AuditResult, StudyResult
 from mgaudit.reports.table import number
 from mgaudit.reports.tables import headline

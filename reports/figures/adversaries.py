@@ -7,8 +7,9 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.comparison_tables import ignorance_table, power_table
 from mgaudit.reports.figures.accuracy import MOST_NAMED_ARMS
-from mgaudit.reports.figures.drawing import PAGE_HEIGHT, STYLE, WIDTH, Drawing, bars, cut, estimate_cells, legend
+from mgaudit.reports.figures.drawing import STYLE, Drawing, cut, estimate_cells
 from mgaudit.reports.figures.palette import kind, looks
+from mgaudit.reports.figures.panels import PAGE_HEIGHT, WIDTH, bars, legend
 from mgaudit.reports.results import StudyResult
 from mgaudit.reports.section import Section
 from mgaudit.reports.table import number

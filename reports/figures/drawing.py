@@ -2,19 +2,17 @@
 
 import csv
 import io
-import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
-from mgaudit.reports.figures.log_ticks import label_powers
 from mgaudit.reports.formats.visible import visible
 from mgaudit.reports.record import Estimate
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 STYLE: Any = {
     "font.size": 9,
@@ -27,10 +25,6 @@ STYLE: Any = {
     "pdf.fonttype": 42,
     "text.parse_math": False,  # a dollar sign in a name is a dollar sign
 }
-WIDTH = 7.2  # inches
-PAGE_HEIGHT = 9.0
-MOST_COLUMNS = 3
-LEGEND_WIDTH = 100  # characters
 TITLE = 30
 
 Row = Mapping[str, str | float]
@@ -44,19 +38,21 @@ class Drawing:
     """
 
     name: str
-    draw: Callable[[], Figure]
+    draw: Callable[[], "Figure"]
     caption: str
     description: str
     data: Sequence[Row]
 
     @cached_property
-    def figure(self) -> Figure:
+    def figure(self) -> "Figure":
         """The figure with a layout that no save moves."""
+        from mgaudit.reports.figures.log_ticks import label_powers
+
         figure = self.draw()
         for axes in figure.axes:
             label_powers(axes)
         # Constrained layout goes on moving with each save; fixed here, all formats show the same figure.
-        with mpl.rc_context(STYLE):
+        with _style():
             figure.draw_without_rendering()
         figure.set_layout_engine(None)  # with "none" each save would draw twice
         return figure
@@ -64,7 +60,7 @@ class Drawing:
     def svg(self, prefix: str = "") -> str:
         """Returns the figure as an SVG element, the same bytes each time; `prefix` keeps ids apart on one page."""
         figure, buffer = self.figure, io.StringIO()
-        with mpl.rc_context({**STYLE, "svg.hashsalt": prefix + self.name}):
+        with _style(**{"svg.hashsalt": prefix + self.name}):
             figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
         text = buffer.getvalue()
         return text[text.index("<svg") :]
@@ -72,7 +68,7 @@ class Drawing:
     def pdf(self) -> bytes:
         """Returns the figure as a PDF page with its fonts, the same bytes each time."""
         figure, buffer = self.figure, io.BytesIO()
-        with mpl.rc_context(STYLE):
+        with _style():
             figure.savefig(buffer, format="pdf", metadata={"CreationDate": None, "Creator": None})
         return buffer.getvalue()
 
@@ -86,21 +82,11 @@ class Drawing:
         return buffer.getvalue()
 
 
-def panels(count: int, height: float, sharey: bool = True, columns: int = MOST_COLUMNS) -> tuple[Figure, list[Axes]]:
-    """Returns a figure with `count` panels, at most three in a row, of `height` inches where a page has room."""
-    columns = min(count, columns)
-    rows = math.ceil(count / columns)
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, min(height * rows, PAGE_HEIGHT)), layout="constrained")
-        axes = list(figure.subplots(rows, columns, squeeze=False, sharey=sharey).flat)
-    for spare in axes[count:]:
-        spare.remove()
-    return figure, axes[:count]
+def _style(**more: Any) -> AbstractContextManager[None]:
+    import matplotlib as mpl  # takes half a second, which only those who draw should wait
 
-
-def bars(estimate: Estimate, scale: float = 1.0) -> list[list[float]]:
-    """Returns what reaches below and above, as matplotlib's error bars take them."""
-    return [[(estimate.value - estimate.low) * scale], [(estimate.high - estimate.value) * scale]]
+    settings: Any = {**STYLE, **more}
+    return mpl.rc_context(settings)
 
 
 def estimate_cells(name: str, estimate: Estimate | None) -> dict[str, float]:
@@ -108,20 +94,6 @@ def estimate_cells(name: str, estimate: Estimate | None) -> dict[str, float]:
     if estimate is None:
         return {}
     return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
-
-
-def legend(figure: Figure, *axes: Axes) -> None:
-    """Puts one legend for all panels above them, in as many columns as fit."""
-    entries: dict[str, Any] = {}
-    for one in axes:
-        handles, labels = one.get_legend_handles_labels()
-        entries = {**dict(zip(labels, handles, strict=True)), **entries}
-    if not entries:
-        return
-    columns = max(1, min(len(entries), MOST_COLUMNS, LEGEND_WIDTH // (max(map(len, entries)) + 8)))
-    figure.legend(
-        entries.values(), [cut(name, LEGEND_WIDTH - 8) for name in entries], loc="outside upper center", ncols=columns
-    )
 
 
 def cut(text: str, length: int) -> str:

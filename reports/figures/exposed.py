@@ -5,8 +5,9 @@ from matplotlib.figure import Figure
 
 from mgaudit.reports.arrays import Arrays, exposed_pictures
 from mgaudit.reports.comparison_tables import shared_exposure_table
-from mgaudit.reports.figures.drawing import PAGE_HEIGHT, STYLE, WIDTH, Drawing, bars, cut, estimate_cells
+from mgaudit.reports.figures.drawing import STYLE, Drawing, cut, estimate_cells
 from mgaudit.reports.figures.palette import looks
+from mgaudit.reports.figures.panels import PAGE_HEIGHT, WIDTH, bars
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import StudyResult
 from mgaudit.reports.section import Section

@@ -8,8 +8,9 @@ from matplotlib.ticker import FuncFormatter
 
 from mgaudit.reports.arrays import Arrays, attack_tpr
 from mgaudit.reports.figures.accuracy import MOST_NAMED_ARMS, adaptive_attacks, adversary_results
-from mgaudit.reports.figures.drawing import MOST_COLUMNS, STYLE, TITLE, Drawing, Row, cut, legend, panels
+from mgaudit.reports.figures.drawing import STYLE, TITLE, Drawing, Row, cut
 from mgaudit.reports.figures.palette import Look, kind, looks
+from mgaudit.reports.figures.panels import MOST_COLUMNS, legend, panels
 from mgaudit.reports.results import AuditResult, StudyResult
 from mgaudit.reports.table import number
 

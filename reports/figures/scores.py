@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from mgaudit.reports.arrays import Arrays, attack_scores
 from mgaudit.reports.figures.accuracy import MOST_NAMED_ARMS
-from mgaudit.reports.figures.drawing import MOST_COLUMNS, STYLE, TITLE, Drawing, Row, cut, legend, panels
+from mgaudit.reports.figures.drawing import STYLE, TITLE, Drawing, Row, cut
 from mgaudit.reports.figures.palette import MEMBER, NON_MEMBER
+from mgaudit.reports.figures.panels import MOST_COLUMNS, legend, panels
 from mgaudit.reports.results import AuditResult, StudyResult
 from mgaudit.reports.table import number
 from mgaudit.reports.tables import headline

@@ -9,19 +9,9 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from mgaudit.reports.families import families
 from mgaudit.reports.figures.accuracy import adaptive_attacks
-from mgaudit.reports.figures.drawing import (
-    MOST_COLUMNS,
-    STYLE,
-    TITLE,
-    Drawing,
-    Row,
-    bars,
-    cut,
-    estimate_cells,
-    legend,
-    panels,
-)
+from mgaudit.reports.figures.drawing import STYLE, TITLE, Drawing, Row, cut, estimate_cells
 from mgaudit.reports.figures.palette import Look, looks
+from mgaudit.reports.figures.panels import MOST_COLUMNS, bars, legend, panels
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import AuditResult, StudyResult
 from mgaudit.reports.table import number

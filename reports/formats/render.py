@@ -1,41 +1,70 @@
-"""The formats of a report: each is one file or a folder."""
+"""The formats of a report: each is one file or a folder.
+
+What renders a format is imported when it is used: a command that writes no report need not wait for matplotlib.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from mgaudit.reports.document import AuditDocument, Document
-from mgaudit.reports.formats.html import render_html
-from mgaudit.reports.formats.latex import render_latex
-from mgaudit.reports.formats.markdown import render_markdown
-from mgaudit.reports.formats.numbers_csv import render_csv
-from mgaudit.reports.formats.pdf import render_pdf
+if TYPE_CHECKING:
+    from mgaudit.reports.document import AuditDocument, Document
 
 DEFAULT_FORMATS = ("html", "pdf")
 
-Told = TypeVar("Told", bound=Document, contravariant=True)
+Content = TypeVar("Content", bound="Document", contravariant=True)
 
 
 @dataclass(frozen=True)
-class Format(Generic[Told]):
+class Format(Generic[Content]):
     """The name in the run folder, and what turns a document into it: a file, or a folder's files by their paths."""
 
     name: str
-    render: Callable[[Told], bytes | Mapping[str, bytes]]
+    render: Callable[[Content], bytes | Mapping[str, bytes]]
 
 
-HTML: Format[Document] = Format("report.html", lambda document: render_html(document).encode())
-PDF: Format[Document] = Format("report.pdf", render_pdf)
+def _html(document: "Document") -> bytes:
+    from mgaudit.reports.formats.html import render_html
 
-FORMATS: dict[str, Format[AuditDocument]] = {
+    return render_html(document).encode()
+
+
+def _pdf(document: "Document") -> bytes:
+    from mgaudit.reports.formats.pdf import render_pdf
+
+    return render_pdf(document)
+
+
+def _latex(document: "AuditDocument") -> Mapping[str, bytes]:
+    from mgaudit.reports.formats.latex import render_latex
+
+    return render_latex(document)
+
+
+def _markdown(document: "Document") -> Mapping[str, bytes]:
+    from mgaudit.reports.formats.markdown import render_markdown
+
+    return render_markdown(document)
+
+
+def _csv(document: "AuditDocument") -> bytes:
+    from mgaudit.reports.formats.numbers_csv import render_csv
+
+    return render_csv(document.result).encode()
+
+
+HTML: "Format[Document]" = Format("report.html", _html)
+PDF: "Format[Document]" = Format("report.pdf", _pdf)
+
+FORMATS: "dict[str, Format[AuditDocument]]" = {
     "html": HTML,
     "pdf": PDF,
-    "latex": Format("report-latex", render_latex),
-    "csv": Format("report.csv", lambda document: render_csv(document.result).encode()),
+    "latex": Format("report-latex", _latex),
+    "csv": Format("report.csv", _csv),
 }
 
-PAPER_FORMATS: dict[str, Format[Document]] = {
+PAPER_FORMATS: "dict[str, Format[Document]]" = {
     "html": HTML,
     "pdf": PDF,
-    "markdown": Format("report-markdown", render_markdown),
+    "markdown": Format("report-markdown", _markdown),
 }

@@ -4,9 +4,6 @@ import unicodedata
 from functools import cache
 from pathlib import Path
 
-import matplotlib as mpl
-from matplotlib.ft2font import FT2Font
-
 # Of the fonts in typst this has the most signs; matplotlib has it, too.
 WIDEST_FONT = "fonts/ttf/DejaVuSansMono.ttf"
 KEPT = "\n\t\u200b\u00ad"
@@ -31,4 +28,7 @@ def _is_visible(character: str) -> bool:
 
 @cache
 def _signs() -> frozenset[int]:
+    import matplotlib as mpl  # takes half a second, which only those who draw should wait
+    from matplotlib.ft2font import FT2Font
+
     return frozenset(FT2Font(str(Path(mpl.get_data_path()) / WIDEST_FONT)).get_charmap())

@@ -14,11 +14,12 @@ from mgaudit.papers.claim import Claim, Data, Measured, NotRun
 from mgaudit.papers.paper import Paper, PaperFigure, Workshop
 from mgaudit.papers.registry import PAPERS
 from mgaudit.papers.reproduction import judge, plan_papers, reproduce
-from mgaudit.reports.figures.drawing import panels
+from mgaudit.reports.claims import summary
+from mgaudit.reports.figures.panels import panels
 from mgaudit.reports.formats.html import render_html
 from mgaudit.reports.formats.markdown import render_markdown
 from mgaudit.reports.formats.pdf import render_pdf
-from mgaudit.reports.paper_document import paper_document, summary
+from mgaudit.reports.paper_document import paper_document
 from mgaudit.reports.reproduction import PaperResult
 from mgaudit.study.progress import Progress
 from tests.fake_study import html_text, pdf_text

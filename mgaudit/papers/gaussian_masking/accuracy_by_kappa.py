@@ -16,7 +16,7 @@ from mgaudit.papers.gaussian_masking.kappa_sweep import (
     studies,
 )
 from mgaudit.papers.paper import PaperFigure, Workshop
-from mgaudit.reports.figures.drawing import panels
+from mgaudit.reports.figures.panels import panels
 
 HELPFUL = 0.2  # the kappa that is said to help the MLP
 

@@ -19,7 +19,8 @@ from mgaudit.papers.gaussian_masking.kappa_sweep import (
     studies,
 )
 from mgaudit.papers.paper import PaperFigure, Workshop
-from mgaudit.reports.figures.drawing import estimate_cells, legend, panels
+from mgaudit.reports.figures.drawing import estimate_cells
+from mgaudit.reports.figures.panels import legend, panels
 
 COLOURS = {"lira": "#0072B2", "shadow-classifier": "#D55E00", "loss": "#000000"}
 MARKS = {"lira": "o", "shadow-classifier": "s", "loss": "^"}

@@ -14,7 +14,7 @@ from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.gaussian_masking.agreement import agreement, mean_of
 from mgaudit.papers.paper import PaperFigure, Workshop
 from mgaudit.papers.statistics import log_log_slope
-from mgaudit.reports.figures.drawing import legend, panels
+from mgaudit.reports.figures.panels import legend, panels
 from mgaudit.targets.seeds import numpy_generator
 from mgaudit.theory.loss_decomposition import decompose, proxy_gaps, proxy_outputs
 from mgaudit.theory.two_layer import TwoLayerWeights

@@ -15,7 +15,7 @@ from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.gaussian_masking.colours import shade
 from mgaudit.papers.gaussian_masking.loss_trajectories import LAST, clean_loss, problem, snapshot_steps
 from mgaudit.papers.paper import PaperFigure, Workshop
-from mgaudit.reports.figures.drawing import legend, panels
+from mgaudit.reports.figures.panels import legend, panels
 from mgaudit.targets.fitting.trajectory import regression_trajectory
 from mgaudit.targets.schemes import GaussianMask
 

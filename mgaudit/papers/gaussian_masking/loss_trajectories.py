@@ -14,7 +14,7 @@ from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.gaussian_masking.colours import shade
 from mgaudit.papers.paper import PaperFigure, Workshop
 from mgaudit.papers.statistics import log_log_slope
-from mgaudit.reports.figures.drawing import legend, panels
+from mgaudit.reports.figures.panels import legend, panels
 from mgaudit.targets.fitting.trajectory import Regression, regression_trajectory
 from mgaudit.targets.schemes import GaussianMask
 from mgaudit.targets.seeds import numpy_generator

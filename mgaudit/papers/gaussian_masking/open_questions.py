@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.gaussian_masking.audits import accuracy_row, arm_of, attack_rows, mask, run_audit
 from mgaudit.papers.paper import PaperFigure, Workshop
-from mgaudit.reports.figures.drawing import legend, panels
+from mgaudit.reports.figures.panels import legend, panels
 from mgaudit.reports.results import AuditResult
 from mgaudit.settings.study_settings import StudySettings
 from mgaudit.targets.training import Training

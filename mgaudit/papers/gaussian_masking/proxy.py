@@ -12,7 +12,7 @@ from mgaudit.papers.gaussian_masking.agreement import mean_of
 from mgaudit.papers.gaussian_masking.colours import shade
 from mgaudit.papers.paper import PaperFigure, Workshop
 from mgaudit.papers.statistics import log_log_slope
-from mgaudit.reports.figures.drawing import legend, panels
+from mgaudit.reports.figures.panels import legend, panels
 from mgaudit.targets.seeds import numpy_generator
 from mgaudit.theory.smoothed_relu import smoothed_relu, smoothed_relu_proxy
 

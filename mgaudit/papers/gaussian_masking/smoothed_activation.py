@@ -10,7 +10,7 @@ from mgaudit.papers.claim import Claim, Data, Measured, Row
 from mgaudit.papers.gaussian_masking.agreement import agreement, mean_of, rises
 from mgaudit.papers.gaussian_masking.colours import shade
 from mgaudit.papers.paper import PaperFigure, Workshop
-from mgaudit.reports.figures.drawing import legend, panels
+from mgaudit.reports.figures.panels import legend, panels
 from mgaudit.targets.seeds import numpy_generator
 from mgaudit.theory.smoothed_relu import smoothed_relu
 

@@ -13,8 +13,8 @@ from mgaudit.attacks.intervals import Interval, mean_interval
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.noise_nodes.beginning import beginning
 from mgaudit.papers.paper import PaperFigure, Workshop
-from mgaudit.reports.figures.drawing import panels
 from mgaudit.reports.figures.palette import LOOKS
+from mgaudit.reports.figures.panels import panels
 from mgaudit.targets.seeds import numpy_generator
 from mgaudit.theory.arguments import Floats
 from mgaudit.theory.noise_node_dynamics import DescentPath, descend, fresh_moments

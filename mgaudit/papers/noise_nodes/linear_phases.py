@@ -13,7 +13,7 @@ from mgaudit.papers.noise_nodes.looks import NOISE_LINES, PHASE_LOOKS
 from mgaudit.papers.noise_nodes.verdicts import Judge, numbers, phase_check
 from mgaudit.papers.paper import PaperFigure, Workshop
 from mgaudit.papers.statistics import geometric_mean_interval, root_mean_square_interval
-from mgaudit.reports.figures.drawing import legend, panels
+from mgaudit.reports.figures.panels import legend, panels
 from mgaudit.targets.seeds import numpy_generator
 from mgaudit.theory.arguments import Floats
 from mgaudit.theory.noise_node_dynamics import DescentPath, dataset_moments, descend

@@ -26,7 +26,7 @@ from mgaudit.papers.noise_nodes.networks import (
 )
 from mgaudit.papers.paper import PaperFigure, Workshop
 from mgaudit.papers.statistics import chosen_mean_interval, geometric_mean_interval
-from mgaudit.reports.figures.drawing import legend, panels
+from mgaudit.reports.figures.panels import legend, panels
 from mgaudit.targets.fitting.recipe import Recipe
 from mgaudit.targets.fitting.trajectory import Trajectory
 

@@ -24,7 +24,7 @@ from mgaudit.papers.noise_nodes.networks import (
 )
 from mgaudit.papers.paper import PaperFigure, Workshop
 from mgaudit.papers.statistics import geometric_mean_interval
-from mgaudit.reports.figures.drawing import panels
+from mgaudit.reports.figures.panels import panels
 from mgaudit.theory.noise_nodes import ESCAPE, GROWTH
 
 GROWN = 1.05  # times its start the loss with noise must come to, to have grown

@@ -30,7 +30,7 @@ from mgaudit.papers.noise_nodes.networks import (
 from mgaudit.papers.noise_nodes.verdicts import Judge, numbers, phase_check
 from mgaudit.papers.paper import PaperFigure, Workshop
 from mgaudit.papers.statistics import geometric_mean_interval
-from mgaudit.reports.figures.drawing import legend, panels
+from mgaudit.reports.figures.panels import legend, panels
 from mgaudit.targets.fitting.recipe import Recipe
 from mgaudit.targets.fitting.trajectory import Trajectory
 from mgaudit.theory.noise_nodes import GROWTH

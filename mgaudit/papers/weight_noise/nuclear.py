@@ -12,7 +12,7 @@ from mgaudit.papers.paper import PaperFigure, Workshop
 from mgaudit.papers.weight_noise.descent import Weights, noisy_descent
 from mgaudit.papers.weight_noise.mean_over_seeds import mean_over_seeds
 from mgaudit.papers.weight_noise.noises import NOISE_LOOKS, NOISES
-from mgaudit.reports.figures.drawing import legend, panels
+from mgaudit.reports.figures.panels import legend, panels
 from mgaudit.targets.seeds import numpy_generator
 from mgaudit.theory.weight_noise import group_lasso, nuclear_norm
 

@@ -15,7 +15,7 @@ from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.paper import PaperFigure, Workshop
 from mgaudit.papers.weight_noise.mean_over_seeds import mean_over_seeds
 from mgaudit.papers.weight_noise.noises import NOISE_LOOKS, NOISES, scheme
-from mgaudit.reports.figures.drawing import legend, panels
+from mgaudit.reports.figures.panels import legend, panels
 from mgaudit.settings.datasets import load
 from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.fitting.recipe import Recipe
