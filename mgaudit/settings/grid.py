@@ -18,6 +18,7 @@ from mgaudit.settings.study_settings import (
     ChosenQueries,
     ChosenScheme,
     ChosenTarget,
+    ChosenTraining,
     Device,
     Examples,
     Seed,
@@ -53,8 +54,8 @@ class GridSettings(BaseModel):
     examples: Examples | None = None
     device: Device = "auto"
     stack: Stack = "auto"
-    stacks: dict[str, Annotated[int, Field(ge=1)]] = {}
-    training: Training = Training()
+    stacks: dict[str, Annotated[int, Field(strict=True, ge=1)]] = {}
+    training: ChosenTraining = Training()
     schemes: SomeDistinct[ChosenScheme]
     notes: dict[ChosenScheme, str] = {}
 

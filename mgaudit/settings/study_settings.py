@@ -26,7 +26,7 @@ from mgaudit.settings.schemes import DEFAULT_DP, PLAIN, SchemeChoice, scheme_cho
 from mgaudit.targets import NETWORKS, QUERIES
 from mgaudit.targets.contract import NETWORK
 from mgaudit.targets.datasets.canaries import CanaryKind
-from mgaudit.targets.ranges import fits_64_bits
+from mgaudit.targets.ranges import fits_64_bits, range_in
 from mgaudit.targets.training import Training
 
 FEWEST_EXAMPLES = 50
@@ -92,6 +92,15 @@ def _stack(value: object) -> object:
     raise UsageError("", "must be auto or a whole number >= 1", repr(value))
 
 
+def _training(value: object) -> object:
+    """Refuses text and truth values for numbers, which pydantic would convert."""
+    if isinstance(value, dict):
+        for field in fields(Training):
+            if range_in(field.type) and isinstance(value.get(field.name), bool | str):
+                raise UsageError(field.name, "must be a number", repr(value[field.name]))
+    return value
+
+
 AS_TEXT = PlainSerializer(str, return_type=str)
 ChosenDataset = Annotated[DatasetChoice, PlainValidator(dataset_choice), AS_TEXT]
 ChosenTarget = Annotated[Choice, PlainValidator(target_choice), AS_TEXT]
@@ -99,10 +108,11 @@ ChosenScheme = Annotated[SchemeChoice, PlainValidator(scheme_choice), AS_TEXT]
 ChosenQueries = Annotated[Choice, PlainValidator(queries_choice), AS_TEXT]
 ChosenAttack = Annotated[Choice, PlainValidator(attack_choice), AS_TEXT]
 Stack = Annotated[Literal["auto"] | int, BeforeValidator(_stack)]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
-Examples = Annotated[int, Field(ge=FEWEST_EXAMPLES)]
+ChosenTraining = Annotated[Training, BeforeValidator(_training)]
+Seed = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
+Examples = Annotated[int, Field(strict=True, ge=FEWEST_EXAMPLES)]
 Device = Literal["auto", "cpu", "cuda"]
-StudyModels = Annotated[int, Field(ge=FEWEST_MODELS, le=MOST_MODELS)]
+StudyModels = Annotated[int, Field(strict=True, ge=FEWEST_MODELS, le=MOST_MODELS)]
 SomeDistinct = Annotated[tuple[Value, ...], Field(min_length=1), AfterValidator(_distinct)]
 
 
@@ -118,12 +128,12 @@ class _Trained(BaseModel):
 
     dataset: ChosenDataset = _default("digits")
     target: ChosenTarget = _default("cnn")
-    models: Annotated[int, Field(ge=1, le=MOST_MODELS)] = 1
+    models: Annotated[int, Field(strict=True, ge=1, le=MOST_MODELS)] = 1
     examples: Examples | None = None
     seed: Seed = 0
     device: Device = "auto"
     stack: Stack = "auto"
-    training: Training = Training()
+    training: ChosenTraining = Training()
 
     def as_dict(self) -> dict[str, Any]:
         """Returns plain values, as they go to JSON and TOML."""
@@ -140,7 +150,7 @@ class _Settings(_Trained):
 
     attacks: SomeDistinct[ChosenAttack] = _default(("lira", "loss"))
     queries: ChosenQueries = _default("plain")
-    models: Annotated[int, Field(ge=1, le=MOST_MODELS)] = 16
+    models: Annotated[int, Field(strict=True, ge=1, le=MOST_MODELS)] = 16
 
 
 class AuditSettings(_Settings):
@@ -182,10 +192,10 @@ class DPAuditSettings(_Trained):
     """
 
     scheme: ChosenScheme = _default(DEFAULT_AUDITED)
-    canaries: Annotated[int, Field(ge=FEWEST_CANARIES)] = 500
+    canaries: Annotated[int, Field(strict=True, ge=FEWEST_CANARIES)] = 500
     kind: CanaryKind = "mislabelled"
-    guesses: Annotated[float, Field(gt=0, le=0.5)] = 0.1
-    significance: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    guesses: Annotated[float, Field(strict=True, gt=0, le=0.5)] = 0.1
+    significance: Annotated[float, Field(strict=True, gt=0, lt=0.5)] = 0.05
 
 
 def study_settings(values: dict[str, Any]) -> StudySettings:
