@@ -180,9 +180,9 @@ def bound_delta(trained: TrainedArm, design: Design) -> float:
     return default_delta(design.expected_members) if plan is None else plan.delta
 
 
-def guesses_a_side(examples: int) -> int:
+def guesses_a_side(share: float, examples: int) -> int:
     """Returns how many examples are guessed to be members of a target, and how many not to be."""
-    return max(int(GUESSED_SHARE * examples), 1)
+    return max(int(share * examples), 1)
 
 
 def guessed(scores: NDArray[np.float64], membership: NDArray[np.bool_], seed: int) -> list[Guesses]:
@@ -190,7 +190,7 @@ def guessed(scores: NDArray[np.float64], membership: NDArray[np.bool_], seed: in
 
     `scores` and `membership` are (targets, examples). Each target is one run with all examples for canaries.
     """
-    k = guesses_a_side(scores.shape[1])
+    k = guesses_a_side(GUESSED_SHARE, scores.shape[1])
     return [
         guess(*pair, k, k, numpy_generator(seed, "guesses", target))
         for target, pair in enumerate(zip(scores, membership, strict=True))

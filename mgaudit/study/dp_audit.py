@@ -15,7 +15,7 @@ from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.dp_audit import Bound, DPAuditResult
 from mgaudit.settings.study_settings import AuditSettings, DPAuditSettings
 from mgaudit.storage.run_folder import path_word
-from mgaudit.study.attack import provable
+from mgaudit.study.attack import guesses_a_side, provable
 from mgaudit.study.design import Design
 from mgaudit.study.plan import Arm, plan_arm
 from mgaudit.study.progress import Progress
@@ -101,7 +101,7 @@ def run_dp_audit(plan: DPAuditPlan, jobs: int, progress: Progress) -> tuple[DPAu
     membership = design.membership[:, plan.canaries]
     accountant = plan.arm.recipe.plan
     delta = default_delta(design.expected_members) if accountant is None else accountant.delta
-    k = guesses_a_side(settings)
+    k = guesses_a_side(settings.guesses, settings.canaries)
     made = [
         guess(*pair, k, k, numpy_generator(settings.seed, "guesses", model))
         for model, pair in enumerate(zip(scores, membership, strict=True))
@@ -125,11 +125,6 @@ def run_dp_audit(plan: DPAuditPlan, jobs: int, progress: Progress) -> tuple[DPAu
         seconds=time.perf_counter() - clock,
     )
     return result, {"scores": scores, "membership": membership, "canaries": plan.canaries, "labels": labels}
-
-
-def guesses_a_side(settings: DPAuditSettings) -> int:
-    """Returns how many canaries of each model are guessed in, and how many out."""
-    return max(int(settings.guesses * settings.canaries), 1)
 
 
 def _bounds(

@@ -33,6 +33,7 @@ from mgaudit.settings.choices import Choice
 from mgaudit.settings.schemes import PLAIN
 from mgaudit.settings.study_settings import StudySettings
 from mgaudit.study.attack import (
+    GUESSED_SHARE,
     ROC_GRID,
     SIGNIFICANCE,
     AttackOutcome,
@@ -108,7 +109,7 @@ def _audit_result(audit: Audit, plain: Audit | None, design: Design, settings: S
     tests = len(design.dataset.test_labels)
     examples = len(design.dataset.labels)
     claim = _claim(arm.recipe.plan)
-    delta, guesses = bound_delta(trained, design), 2 * guesses_a_side(examples)
+    delta, guesses = bound_delta(trained, design), 2 * guesses_a_side(GUESSED_SHARE, examples)
     return AuditResult(
         **_scheme_records(arm),
         label=arm.settings.label,
