@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # What the browser tests judge accessibility by, from npm.
 AXE_VERSION := 4.14.1
 
-.PHONY: demo test package slow browser lint docs
+.PHONY: demo test package slow browser lint format types docs
 
 demo: $(VENV)/installed
 	$(BIN)/mgaudit run
@@ -29,9 +29,13 @@ browser: $(VENV)/installed
 	  --no-package-lock --no-audit --no-fund --fetch-retries 1 --fetch-timeout 60000 --prefix . axe-core@$(AXE_VERSION)
 	$(BIN)/python -m pytest -m browser -rs
 
-lint: $(VENV)/installed
+lint: format types
+
+format: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(VENV)/installed
 	$(BIN)/mypy
 
 docs: $(VENV)/installed
