@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, special
 
-from mgaudit.attacks.metrics import metrics
+from mgaudit.attacks.metrics import CACHED_COUNTS, metrics
 
 Floats = NDArray[np.float64]
 
@@ -115,12 +115,13 @@ class Resampled:
 
 def resample_counts(examples: int, generator: np.random.Generator, resamples: int = RESAMPLES) -> NDArray[np.uint16]:
     """Returns how often each example is drawn in each bootstrap resample (resamples, examples)."""
-    return np.stack(
-        [
-            np.bincount(generator.integers(0, examples, examples), minlength=examples).astype(np.uint16)
-            for _ in range(resamples)
-        ]
-    )
+    counts = np.empty((resamples, examples), dtype=np.uint16)
+    at_once = max(CACHED_COUNTS // examples, 1)
+    for start in range(0, resamples, at_once):
+        block = counts[start : start + at_once]
+        drawn = generator.integers(0, examples, block.shape) + examples * np.arange(len(block))[:, np.newaxis]
+        block[:] = np.bincount(drawn.ravel(), minlength=block.size).reshape(block.shape)
+    return counts
 
 
 def resampled_metrics(

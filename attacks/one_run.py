@@ -101,7 +101,7 @@ def one_run_fdp_epsilon(guesses: Guesses, delta: float, significance: float) -> 
     check_significance(significance)
 
     def rejected(epsilon: float) -> bool:
-        growth = np.exp(epsilon)
+        growth = float(np.exp(epsilon))
         return rejects(
             guesses, lambda power: max(0.0, (power - delta) / growth, 1 - delta - growth * (1 - power)), significance
         )

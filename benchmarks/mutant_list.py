@@ -404,8 +404,8 @@ INTERVALS = [
             ),
             (
                 "resamples draw without replacement",
-                "generator.integers(0, examples, examples)",
-                "generator.permutation(examples)",
+                "generator.integers(0, examples, block.shape)",
+                "generator.permuted(np.tile(np.arange(examples), (len(block), 1)), axis=1)",
             ),
             (
                 "paired resamples are added",

@@ -311,7 +311,7 @@ def gdp_delta(epsilon: float, mu: float) -> float:
 def one_run_chance(correct: int, made: int, canaries: int, epsilon: float, delta: float) -> float:
     """Steinke, Nasr and Jagielski's bound on the chance of so many correct guesses, term by term."""
     guess = stats.binom(made, math.exp(epsilon) / (1 + math.exp(epsilon)))
-    mass = [float(guess.pmf(j)) for j in range(made + 1)]
+    mass = guess.pmf(range(made + 1)).tolist()
     terms = [sum(mass[correct - i : correct]) / i for i in range(1, correct + 1)]
     return min(1.0, sum(mass[correct:]) + 2 * canaries * delta * max(terms, default=0.0))
 

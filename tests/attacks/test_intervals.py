@@ -1,3 +1,5 @@
+from functools import cache
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -11,85 +13,68 @@ from mgaudit.attacks.intervals import (
     lower_limit,
     mean_interval,
     resample_counts,
+    resampled_metrics,
     two_way_interval,
     two_way_p_value,
     upper_limit,
 )
-from mgaudit.attacks.metrics import metrics
 from tests import oracles
-
-
-def intervals(attack: Attack, observations: Observations, generator: np.random.Generator) -> dict[str, Interval]:
-    scores = score_every_target(attack, observations)
-    pairs = list(zip(scores, observations.membership, strict=True))
-    counts = resample_counts(scores.shape[1], generator, resamples=100)
-    exact, drawn = [metrics(*pair) for pair in pairs], [metrics(*pair, counts) for pair in pairs]
-    return {
-        name: two_way_interval(
-            Resampled(np.concatenate([found[name] for found in exact]), np.stack([found[name] for found in drawn])),
-            trials=50,
-            bounds=(-1, 1),
-        )
-        for name in exact[0]
-    }
-
-
-def coverage(
-    attack: Attack,
-    shift: float,
-    truths: dict[str, float],
-    permuted: bool = False,
-    audits: int = 300,
-    examples: int = 150,
-) -> dict[str, float]:
-    covered = dict.fromkeys(truths, 0)
-    for seed in range(audits):
-        generator = np.random.default_rng(seed)
-        observations = oracles.planted(6, examples, shift, generator)
-        if permuted:
-            shuffled = np.stack([generator.permutation(row) for row in observations.membership])
-            observations = Observations(observations.logits, observations.labels, shuffled)
-        found = intervals(attack, observations, generator)
-        for name, truth in truths.items():
-            covered[name] += found[name].low <= truth <= found[name].high
-    return {name: count / audits for name, count in covered.items()}
 
 
 @pytest.mark.parametrize("attack", [LiRA(), pytest.param(LossThreshold(), marks=pytest.mark.slow)], ids=repr)
 def test_the_intervals_cover_guessing_when_membership_is_permuted(attack: Attack) -> None:
     guessing = {"auc": 0.5, "balanced_accuracy": 0.5, "advantage": 0.0}
-    found = coverage(attack, shift=1.5, truths=guessing, permuted=True)
-    assert all(share >= 0.93 for share in found.values()), found
+    covered = dict.fromkeys(guessing, 0)
+    for seed in range(200):
+        generator = np.random.default_rng(seed)
+        observations = oracles.planted(6, 150, 1.5, generator)
+        membership = np.stack([generator.permutation(row) for row in observations.membership])
+        scores = score_every_target(attack, Observations(observations.logits, observations.labels, membership))
+        numbers = resampled_metrics(scores, membership, resample_counts(150, generator, resamples=100))
+        for name, truth in guessing.items():
+            interval = two_way_interval(numbers[name], trials=50, bounds=(-1, 1))
+            covered[name] += interval.low <= truth <= interval.high
+    assert all(count / 200 >= 0.93 for count in covered.values()), covered
 
 
 def test_the_intervals_cover_the_truth_when_examples_differ() -> None:
-    # phi is N(0, 3^2 + 1) for non-members and higher by the shift for members.
+    # Scores are N(0, 3^2 + 1) for non-members and higher by the shift for members.
     shift = 1.5 / np.sqrt(10)
     truths = {
         "auc": float(stats.norm.cdf(shift / np.sqrt(2))),
         "tpr_at_0.1_fpr": float(stats.norm.sf(stats.norm.isf(0.1) - shift)),
     }
-    found = coverage(LossThreshold(), shift=1.5, truths=truths, examples=400)
-    assert all(share >= 0.93 for share in found.values()), found
+    covered = dict.fromkeys(truths, 0)
+    for seed in range(200):
+        generator = np.random.default_rng(seed)
+        membership = generator.random((6, 400)) < 0.5
+        scores = 3 * generator.standard_normal(400) + generator.standard_normal((6, 400)) + 1.5 * membership
+        numbers = resampled_metrics(scores, membership, resample_counts(400, generator, resamples=100))
+        for name, truth in truths.items():
+            interval = two_way_interval(numbers[name], trials=50, bounds=(-1, 1))
+            covered[name] += interval.low <= truth <= interval.high
+    assert all(count / 200 >= 0.93 for count in covered.values()), covered
 
 
-def two_way(targets: float, examples: float, both: float, seed: int, shape: tuple[int, int] = (10, 300)) -> Interval:
-    """The interval for the mean of N(0, targets^2) + N(0, examples^2) + N(0, both^2) effects."""
+@cache
+def effects_of_an_audit(seed: int) -> tuple[Resampled, Resampled, Resampled]:
+    """What 10 targets, 300 examples and every pair of them add to the numbers of an audit, each effect N(0, 1)."""
     generator = np.random.default_rng(seed)
-    values = (
-        targets * generator.standard_normal((shape[0], 1))
-        + examples * generator.standard_normal((1, shape[1]))
-        + both * generator.standard_normal(shape)
-    )
-    counts = resample_counts(shape[1], generator, resamples=200)
-    return two_way_interval(
-        Resampled(values.mean(axis=1), values @ counts.T / shape[1]), trials=shape[1], bounds=(-100, 100)
-    )
+    targets, examples, both = (generator.standard_normal(shape) for shape in ((10, 1), (1, 300), (10, 300)))
+    counts = resample_counts(300, generator, resamples=200)
+    own = Resampled(both.mean(axis=1), both @ counts.T / 300)
+    shared = Resampled(np.full(10, examples.mean()), np.tile(examples @ counts.T / 300, (10, 1)))
+    return Resampled(targets[:, 0], np.tile(targets, (1, 200))), shared, own
 
 
 @pytest.mark.parametrize("effects", [(0, 0, 1), (0.1, 0, 1), (0, 1, 1), (0.1, 1, 1)], ids=str)
 def test_coverage_whichever_effect_dominates_and_no_needless_width(effects: tuple[float, float, float]) -> None:
-    intervals = [two_way(*effects, seed=seed) for seed in range(400)]
+    intervals = []
+    for seed in range(400):
+        of_targets, of_examples, of_both = (
+            size * numbers for size, numbers in zip(effects, effects_of_an_audit(seed), strict=True)
+        )
+        intervals.append(two_way_interval(of_targets + of_examples + of_both, trials=300, bounds=(-100, 100)))
     covered = np.mean([interval.low <= 0 <= interval.high for interval in intervals])
     assert 0.93 <= covered <= 0.97
     truth = np.sqrt(effects[0] ** 2 / 10 + effects[1] ** 2 / 300 + effects[2] ** 2 / 3000)

@@ -22,8 +22,11 @@ def seen(examples: int = 60, classes: int = 3, shift: float = 1.0, seed: int = 0
 
 
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer. Maximum iterations")
-@pytest.mark.parametrize("classifier", FITS)
-@pytest.mark.parametrize(("classes", "rows"), [(3, 2000), (3, 12), (8, 2000)])
+@pytest.mark.parametrize(
+    ("classifier", "classes", "rows"),
+    # Which rows a classifier learns does not depend on which it is.
+    [("logistic", 3, 2000), ("logistic", 3, 12), ("logistic", 8, 2000), ("forest", 3, 12), ("mlp", 3, 12)],
+)
 def test_scores_equal_the_slow_oracles(classifier: str, classes: int, rows: int) -> None:
     # With 8 classes, some have fewer than 10 outputs a side and share the classifier of all.
     observations = seen(classes=classes)
