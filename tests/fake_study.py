@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Sequence
+from functools import cache
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,7 @@ CLAIM = PrivacyClaim(
 )
 SOURCES = {name: scheme.source for name, scheme in SCHEMES.items() if name != "none"}
 TARGETS = [0, 1, 2, 3, 4, 5]
+parsed = cache(scheme_choice)
 SPREAD = np.array([-0.01, 0.01, 0.0, 0.005, -0.005, 0.0])
 EXAMPLES = 120
 
@@ -119,7 +121,7 @@ def arm(
         sources=[SOURCES[part.name] for part in parts if part.name in SOURCES],
         label=label,
         note=note,
-        strength=None if scheme in ("none", "x") else strength_of(scheme_choice(scheme), epsilon),
+        strength=None if scheme in ("none", "x") else strength_of(parsed(scheme), epsilon),
         learning_rate=0.02,
         diverged=[],
         train_accuracy=estimate(0.99, 0.004),
@@ -158,7 +160,7 @@ def arm(
 
 
 def scheme_records(text: str) -> list[ChoiceRecord]:
-    return [ChoiceRecord(name=part.name, options=dict(part.options)) for part in scheme_choice(text).parts]
+    return [ChoiceRecord(name=part.name, options=dict(part.options)) for part in parsed(text).parts]
 
 
 def three_arms(label: str = "gaussian-mask (kappa=0.3)") -> list[AuditResult]:

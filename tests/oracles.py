@@ -381,8 +381,8 @@ def label_only(logits: np.ndarray, labels: np.ndarray) -> list[float]:
     return scores
 
 
-def quantile(observations: Observations, target: int) -> list[float]:
-    """(margin - median) / sd of one target, each quartile by scikit-learn's trees at their defaults (one query)."""
+def quantile(observations: Observations, target: int, trees: int) -> list[float]:
+    """(margin - median) / sd of one target, each quartile by so many of scikit-learn's trees (one query)."""
 
     def rows(features: np.ndarray, labels: np.ndarray) -> list[list[float]]:
         return [[*map(float, row), float(label)] for row, label in zip(features, labels, strict=True)]
@@ -400,11 +400,15 @@ def quantile(observations: Observations, target: int) -> list[float]:
     asked = rows(observations.extras["features"][target], observations.labels)
     columns, known_columns = [], []
     for level in (0.25, 0.5, 0.75):
-        trees = HistGradientBoostingRegressor(
-            loss="quantile", quantile=level, categorical_features=[len(asked[0]) - 1], early_stopping=False
+        fitted = HistGradientBoostingRegressor(
+            loss="quantile",
+            quantile=level,
+            max_iter=trees,
+            categorical_features=[len(asked[0]) - 1],
+            early_stopping=False,
         ).fit(np.array(known), known_margin)
-        columns.append(trees.predict(asked).tolist())
-        known_columns.append(trees.predict(known).tolist())
+        columns.append(fitted.predict(asked).tolist())
+        known_columns.append(fitted.predict(known).tolist())
     rest = [x - median(row) for x, row in zip(known_margin, zip(*known_columns, strict=True), strict=True)]
     floor = 0.1 * float(np.quantile(rest, 0.75) - np.quantile(rest, 0.25)) / 1.349
     scores = []
@@ -456,15 +460,19 @@ def shadow_classifier(
         standard = [[(x - c) / s for x, (c, s) in zip(row, moments, strict=True)] for row in train]
         fitted[label] = fit().fit(standard, [True] * count + [False] * count), moments
 
-    scores = []
-    for example, label in enumerate(labels):
-        model, moments = fitted[label]
-        asked = [[(x - c) / s for x, (c, s) in zip(features(target, example)[1], moments, strict=True)]]
+    scores = [0.0] * len(labels)
+    for label, (model, moments) in fitted.items():
+        examples = [example for example, own in enumerate(labels) if own == label]
+        asked = [
+            [(x - c) / s for x, (c, s) in zip(features(target, example)[1], moments, strict=True)]
+            for example in examples
+        ]
         if hasattr(model, "decision_function"):
-            scores.append(float(model.decision_function(asked)[0]))
+            answers = model.decision_function(asked)
         else:
-            p = min(max(float(model.predict_proba(asked)[0, 1]), 1e-6), 1 - 1e-6)
-            scores.append(math.log(p / (1 - p)))
+            answers = [math.log(p / (1 - p)) for p in np.clip(model.predict_proba(asked)[:, 1], 1e-6, 1 - 1e-6)]
+        for example, answer in zip(examples, answers, strict=True):
+            scores[example] = float(answer)
     return scores
 
 

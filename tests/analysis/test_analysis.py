@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -179,7 +180,8 @@ def test_intervals_at_matched_accuracy_cover_the_truth(reference: float) -> None
 
 def equivalents(points: Sequence[Point], noise: Sequence[np.ndarray] | None = None) -> list[DPEquivalent]:
     arms, held = exact(points) if noise is None else measured(points, noise)
-    return [one for one in dp_equivalent(arms, Samples.of(arms, held)) if one.attack == "lira"]
+    arms = [one.model_copy(update={"attacks": one.attacks[:1]}) for one in arms]
+    return dp_equivalent(arms, Samples.of(arms, held))
 
 
 def test_the_equivalent_epsilon_lies_on_the_line_in_log_epsilon() -> None:
@@ -287,7 +289,9 @@ def test_differences_are_corrected_within_a_metric() -> None:
 @settings(max_examples=20)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_is_statsmodels(p_values: list[float]) -> None:
-    assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1].tolist())
+    with patch("gc.collect"):  # which statsmodels calls each time
+        expected = multipletests(p_values, method="holm")[1].tolist()
+    assert holm(p_values) == pytest.approx(expected)
 
 
 def test_arms_that_share_too_few_targets_are_not_compared() -> None:

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from mgaudit.attacks.intervals import Interval, Resampled, resample_counts, two_way_interval, two_way_p_value
-from mgaudit.attacks.metrics import ROC, false_positives_allowed, metrics
+from mgaudit.attacks.metrics import ROC, false_positives_allowed, metrics, roc
 from mgaudit.attacks.single_target import delong_interval, population_tpr_interval, tpr_interval
 
 FPR = 0.01
@@ -99,15 +99,13 @@ def resampled_curve(scores: np.ndarray, members: np.ndarray, counts: np.ndarray,
     """
     order = np.argsort(-scores)
     top = order[: np.searchsorted(np.cumsum(~members[order]), others) + 1]
-    drawn = counts[:, top].astype(np.int32)
-    true_positives = np.cumsum(drawn * members[top], axis=1)
-    false_positives = np.cumsum(drawn * ~members[top], axis=1)
-    all_members, all_others = counts @ members.astype(np.float32), counts @ (~members).astype(np.float32)
-    return ROC(from_nobody_to_all(true_positives, all_members), from_nobody_to_all(false_positives, all_others))
-
-
-def from_nobody_to_all(counts: np.ndarray, total: np.ndarray) -> np.ndarray:
-    return np.concatenate([np.zeros((len(counts), 1)), counts, total[:, np.newaxis]], axis=1).astype(np.int64)
+    drawn, curves = counts[:, top], []
+    for side in (members, ~members):
+        accepted = np.zeros((len(counts), len(top) + 2), dtype=np.int32)
+        np.cumsum(drawn * side[top], axis=1, dtype=np.int32, out=accepted[:, 1:-1])
+        accepted[:, -1] = counts @ side.astype(np.float32)
+        curves.append(accepted)
+    return ROC(*curves)
 
 
 def over_targets(
@@ -275,9 +273,9 @@ def test_the_fast_curve_is_that_of_metrics() -> None:
 def test_the_truths_are_those_of_a_large_simulation(scenario: Scenario) -> None:
     generator = np.random.default_rng(0)
     many = [scenario.draw(1, 400, generator) for _ in range(3000)]
-    found = [metrics(scores[0], members[0]) for scores, members in many]
-    for name, truth in {"auc": scenario.auc(), "tpr_at_0.01_fpr": scenario.expected_tpr(400)}.items():
-        numbers = np.concatenate([numbers[name] for numbers in found])
+    curves = [roc(scores[0], members[0]) for scores, members in many]
+    for read, truth in ((ROC.auc, scenario.auc()), (lambda curve: curve.tpr_at(FPR), scenario.expected_tpr(400))):
+        numbers = np.array([read(curve) for curve in curves])
         assert abs(numbers.mean() - truth) < 4 * numbers.std() / len(many) ** 0.5
         assert numbers.std() / len(many) ** 0.5 < 0.02 * truth
     assert scenario.expected_tpr(400) > 1.02 * scenario.tpr(FPR)

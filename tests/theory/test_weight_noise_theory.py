@@ -41,10 +41,11 @@ def chain_losses(weights: Sequence[Floats], x: Floats, y: Floats, stds: Sequence
     """Losses (draws,) of W_L ... W_1 x, or of W_2 (W_1 x)_+, under draws of the noise."""
 
     def losses(generator: np.random.Generator, draws: int) -> Floats:
-        value = x.T[None]
+        value = x.T[..., None]  # (units, examples, draws): sums over the few units are then of long rows
         for layer, (weight, std) in enumerate(zip(weights, stds, strict=True)):
-            value = noisy(weight, std, generator, draws) @ (np.maximum(value, 0) if relus and layer else value)
-        return ((value - y.T) ** 2).sum(axis=(1, 2)) / (2 * len(x))
+            drawn = weight[..., None] + (std * generator.standard_normal((*weight.shape, draws)) if std else 0.0)
+            value = np.einsum("ijd,jkd->ikd", drawn, np.maximum(value, 0) if relus and layer else value)
+        return ((value - y.T[..., None]) ** 2).sum(axis=(0, 1)) / (2 * len(x))
 
     return losses
 
@@ -87,17 +88,7 @@ def linear_case(seed: int, widths: tuple[int, ...], examples: int = 2) -> tuple[
 def test_the_risk_of_a_deep_linear_network_is_that_of_draws(widths: tuple[int, ...], stds: tuple[float, ...]) -> None:
     weights, x, y = linear_case(1, widths)
     expected = deep_linear.expected_risk(weights, x, y, stds)
-    assert (
-        abs(
-            z_score(
-                expected,
-                in_chunks(
-                    chain_losses(weights, x, y, stds),
-                ),
-            )
-        )
-        < 4
-    )
+    assert abs(z_score(expected, in_chunks(chain_losses(weights, x, y, stds)))) < 4
 
 
 def test_a_perfect_fit_has_no_risk_but_that_of_the_noise() -> None:
