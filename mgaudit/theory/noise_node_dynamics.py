@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mgaudit.theory.arguments import Floats, at_least, finite, positive, whole
-from mgaudit.theory.noise_nodes import LinearNet, Moments, linear_gradient
+from mgaudit.theory.noise_nodes import LinearNet, Moments, linear_slopes
 
 LIMIT = 1e12  # squared norm of all weights; past it a run counts as diverged and is stopped
 
@@ -90,7 +90,7 @@ def descend(
 
     `start` has weights (runs, width), `eta` is a number or (runs,). Raises ValueError for a rate not above 0.
     """
-    rate, stride = positive("eta", eta), whole("every", every, 1)
+    rate, goal, stride = positive("eta", eta), finite("target", target), whole("every", every, 1)
     if start.first.ndim != 2:
         raise ValueError(f"start must have weights of the shape (runs, width), got {start.first.shape}")
     weights = np.stack([start.first, start.node, start.second])
@@ -98,10 +98,10 @@ def descend(
     diverged = np.full(weights.shape[1], -1, dtype=np.int64)
     kept, at = [weights], [0]
     for step, batch in enumerate(islice(moments, whole("steps", steps, 0)), start=1):
-        slopes = linear_gradient(LinearNet(*weights), target, batch)
-        moving = (diverged < 0)[:, None]
-        weights = weights - np.where(moving, scale * np.stack([slopes.first, slopes.node, slopes.second]), 0.0)
-        diverged[(diverged < 0) & (np.einsum("krw,krw->r", weights, weights) > LIMIT)] = step
+        slopes = np.stack(linear_slopes(weights, goal, batch))
+        moving = diverged < 0
+        weights = weights - np.where(moving[:, None], scale * slopes, 0.0)
+        diverged[moving & (np.einsum("krw,krw->r", weights, weights) > LIMIT)] = step
         if step % stride == 0:
             kept.append(weights)
             at.append(step)

@@ -93,10 +93,17 @@ def linear_gradient(net: LinearNet, target: float, moments: Moments) -> LinearNe
 
     With a = r E[x x] + s E[x e] and b = r E[x e] + s E[e e] it is a w2 for w1, b w2 for w_ni and a w1 + b w_ni for w2.
     """
-    r, s = _errors(net, target)
+    weights = np.stack([net.first, net.node, net.second])
+    return LinearNet(*linear_slopes(weights, finite("target", target), moments))
+
+
+def linear_slopes(weights: Floats, target: Floats, moments: Moments) -> tuple[Floats, Floats, Floats]:
+    """Returns the parts of `linear_gradient` at `weights` (3, ..., width), unchecked: a step of a long descent."""
+    first, node, second = weights
+    r, s = _dot(second, first) - target, _dot(second, node)
     a = (r * moments.inputs + s * moments.mixed)[..., None]
     b = (r * moments.mixed + s * moments.noise)[..., None]
-    return LinearNet(a * net.second, b * net.second, a * net.first + b * net.node)
+    return a * second, b * second, a * first + b * node
 
 
 def noise_curvature(net: LinearNet, sigma: ArrayLike) -> Floats:

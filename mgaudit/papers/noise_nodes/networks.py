@@ -160,10 +160,10 @@ def reference_sigma(of: NodeExperiment, loss: LossName) -> float:
     Raises ValueError where it is there without noise, the rate being too high for the network.
     """
     start = replace(of, epochs=1, models=min(of.models, 2))
+    found = start.train(start.recipe(loss, 1.0), [0])  # weights at the start are the same at each sigma
 
     def excess(log_sigma: float) -> float:
         recipe = start.recipe(loss, math.exp(log_sigma))
-        found = start.train(recipe, [0])
         found_there = [sharpness(of, recipe, found, model, 0) for model in range(start.models)]
         return math.log(float(np.mean(found_there)) / GROWTH)
 

@@ -1,7 +1,7 @@
 """Where the phases of a ReLU network meet, in the sharpness eta l that it has at the start."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -100,7 +100,7 @@ def _boundary(task: _Task, happens: Callable[[float], bool]) -> Row:
     """
     low, high = _bisected(happens, task.low, task.high, task.halvings)
     sigma = math.sqrt(low * high)
-    found = [_start_sharpness(task, one) for one in (sigma, low, high)]
+    found = _start_sharpness(task, (sigma, low, high))
     return {
         "sigma": sigma,
         "sigma_low": task.low,
@@ -120,10 +120,11 @@ def _bisected(happens: Callable[[float], bool], low: float, high: float, halving
     return low, high
 
 
-def _start_sharpness(task: _Task, sigma: float) -> float:
+def _start_sharpness(task: _Task, sigmas: Sequence[float]) -> list[float]:
     of = replace(task.of, epochs=1)
-    recipe = of.recipe(task.loss, sigma)
-    return sharpness(of, recipe, of.train(recipe, [0]), 0, 0)
+    recipes = [of.recipe(task.loss, sigma) for sigma in sigmas]
+    found = of.train(recipes[0], [0])  # weights at the start are the same at each sigma
+    return [sharpness(of, recipe, found, 0, 0) for recipe in recipes]
 
 
 def _grows(task: _Task, sigma: float) -> bool:
