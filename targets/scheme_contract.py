@@ -66,11 +66,13 @@ def check_scheme(kind: type[Scheme]) -> None:
         trained = _trained(scheme)
         _require(not _equal(plain, trained), scheme, "must change the weights at a strength that is not zero")
         _require(_equal(trained, _trained(scheme)), scheme, "must draw from the given generator and from nothing else")
-        _check_streams(scheme, trained)
-        _check_stacks(scheme)
-    for other in SCHEMES.values():
-        if strengths and other is not kind:
-            _check_composition(strengths[0], other)
+        _check_streams(scheme, trained, plain)
+        _check_stacks(scheme, trained)
+    if strengths:
+        alone = _trained(strengths[0])
+        for other in SCHEMES.values():
+            if other is not kind:
+                _check_composition(strengths[0], alone, other)
 
 
 def _check_facts(kind: type[Scheme]) -> None:
@@ -111,9 +113,11 @@ def _switched(scheme: Scheme) -> list[Scheme]:
     return [scheme, replace(scheme, **switch)]
 
 
-def _check_streams(scheme: Scheme, trained: _Trained) -> None:
+def _check_streams(scheme: Scheme, trained: _Trained, plain: _Trained) -> None:
     """Raises AssertionError where the scheme draws from a stream of another use of randomness."""
-    plain = _trained(Scheme(), training=scheme.training(TRAINING))
+    training = scheme.training(TRAINING)
+    if training != TRAINING:
+        plain = _trained(Scheme(), training=training)
     allowed = {streams[scheme.fixed] for hook, streams in HOOKS.items() if overrides(scheme, hook)}
     if dp_sgd_in(scheme) is not None:
         allowed.add("batches")  # Poisson sampling
@@ -121,12 +125,12 @@ def _check_streams(scheme: Scheme, trained: _Trained) -> None:
         _require(name in allowed, scheme, f"must leave the stream {name!r} as it is")
 
 
-def _check_stacks(scheme: Scheme) -> None:
+def _check_stacks(scheme: Scheme, first: _Trained) -> None:
     if dp_sgd_in(scheme) is not None:
         return  # Opacus trains one model at a time
     together = _trained(scheme, range(MODELS))
     for index in range(MODELS):
-        alone = _trained(scheme, [index]).weights[0]
+        alone = (_trained(scheme, [index]) if index else first).weights[0]
         close = all(
             torch.allclose(weight, together.weights[index][name], rtol=0, atol=TOLERANCE)
             for name, weight in alone.items()
@@ -134,9 +138,8 @@ def _check_stacks(scheme: Scheme) -> None:
         _require(close, scheme, f"must give the same model alone and in a stack of {MODELS}; model {index} differs")
 
 
-def _check_composition(scheme: Scheme, other: type[Scheme]) -> None:
+def _check_composition(scheme: Scheme, alone: _Trained, other: type[Scheme]) -> None:
     zero, strengths = other.examples()
-    alone = _trained(scheme)
     for partner, changes in ((zero, False), *((strength, True) for strength in strengths[:1])):
         if partner is None:
             continue

@@ -1,15 +1,16 @@
 """The digits that ship with scikit-learn."""
 
+from functools import cache
+
 import numpy as np
+from numpy.typing import NDArray
 
 from mgaudit.targets.datasets.dataset import Dataset
 
 
 def read_digits(examples: int | None, generator: np.random.Generator) -> Dataset:
     """The 1,797 images of 8x8 handwritten digits that ship with scikit-learn; every third one is test data."""
-    from sklearn.datasets import load_digits  # takes a second, and every worker imports this module
-
-    images, labels = load_digits(return_X_y=True)
+    images, labels = _images_and_labels()
     inputs = images.reshape(-1, 1, 8, 8).astype(np.float32)
     labels = labels.astype(np.int64)
     test = np.arange(len(labels)) % 3 == 0
@@ -17,3 +18,11 @@ def read_digits(examples: int | None, generator: np.random.Generator) -> Dataset
     origins = tuple(f"load_digits()[{index}]" for index in np.flatnonzero(~test))
     whole = Dataset("digits", inputs[~test], labels[~test], inputs[test], labels[test], names, origins)
     return whole.drawn(examples, generator)
+
+
+@cache
+def _images_and_labels() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    from sklearn.datasets import load_digits  # takes a second, and every worker imports this module
+
+    images, labels = load_digits(return_X_y=True)
+    return images, labels

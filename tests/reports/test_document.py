@@ -34,6 +34,7 @@ SECTIONS = [
 ]
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_html_and_pdf_show_the_same_sections_and_every_cell_of_every_table() -> None:
     content = document(result(study()), [arrays()])
     assert [section.title for section in content.sections] == SECTIONS
@@ -104,6 +105,7 @@ def test_an_array_that_is_missing_is_an_error(missing: str) -> None:
         document(result(study()), [held])
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_text_from_files_and_settings_is_text_in_every_form() -> None:
     content = document(result(study(label=NASTY), title=NASTY, note=NASTY), [arrays()])
     html = render_html(content)

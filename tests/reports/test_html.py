@@ -28,6 +28,7 @@ from mgaudit.settings.study_settings import study_settings
 from mgaudit.study.plan import plan_study
 from mgaudit.study.progress import Progress
 from mgaudit.study.study import run_study
+from tests import fake_study
 
 SETTINGS: dict[str, Any] = {
     "target": "mlp:hidden=16",
@@ -102,15 +103,18 @@ def result(*studies: StudyResult, title: str = "", note: str = "") -> Result:
     return Result(title=title, note=note, command="mgaudit run", settings=SETTINGS, studies=list(studies))
 
 
-def small_document() -> Document:
-    study, arrays = trained()
+def small_document(study: StudyResult, arrays: Arrays) -> Document:
     return document(result(study), [arrays])
 
 
-def grid_document() -> Document:
-    study, arrays = trained()
+def grid_document(study: StudyResult, arrays: Arrays) -> Document:
     other = study.model_copy(update={"settings": {**study.settings, "seed": 1}})
-    return document(result(study, other, title="Two studies", note="With a note."), [arrays, arrays])
+    grid = document(result(study, other, title="Two studies", note="With a note."), [arrays, arrays])
+    first, second = ([block for one in chapter.sections for block in one.blocks] for chapter in grid.chapters)
+    for block, same in zip(first, second, strict=True):
+        if isinstance(block, Drawing):
+            vars(same)["figure"] = block.figure  # of the same numbers: drawn once
+    return grid
 
 
 def crowded_document(arms: int = 30) -> Document:
@@ -169,7 +173,18 @@ def nasty_document() -> Document:
     return made_up([Section("anchor", f"Section {NASTY}", blocks)], NASTY)
 
 
-DOCUMENTS = {"small": small_document, "grid": grid_document, "nasty": nasty_document}
+def plainly_drawn(content: Document) -> Document:
+    """The document with simple figures, since those of a report take long."""
+    for _, one in content.drawings:
+        vars(one)["figure"] = drawing(one.name, one.name).figure
+    return content
+
+
+DOCUMENTS = {
+    "small": lambda: plainly_drawn(small_document(fake_study.study(), fake_study.arrays())),
+    "grid": lambda: grid_document(fake_study.study(), fake_study.arrays()),
+    "nasty": nasty_document,
+}
 
 
 @cache

@@ -22,7 +22,7 @@ from pypdf import PdfReader
 from mgaudit.reports.formats.html import render_html
 from mgaudit.reports.section import Section
 from mgaudit.reports.table import Cell, Table
-from tests.reports.test_html import crowded_document, grid_document, made_up, small_document
+from tests.reports.test_html import crowded_document, grid_document, made_up, small_document, trained
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parents[2]
@@ -191,8 +191,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MGAUDIT_CACHE", str(folder / "cache"))
         made = {
-            "small": small_document(),
-            "grid": grid_document(),
+            "small": small_document(*trained()),
+            "grid": grid_document(*trained()),
             "crowded": crowded_document(),
             "sorting": made_up([Section("sorting", "Sorting", [to_sort()])]),
         }

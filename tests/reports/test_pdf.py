@@ -36,7 +36,7 @@ class Word(NamedTuple):
 @pytest.fixture(scope="module")
 def pdf() -> bytes:
     arms = [arm("none", "no noise", 0.75, None)]
-    arms += [arm(f"gaussian-mask:kappa={place + 1}", LONG.format(place), 0.7, -0.05) for place in range(30)]
+    arms += [arm(f"gaussian-mask:kappa={place + 1}", LONG.format(place), 0.7, -0.05) for place in range(24)]
     without_loss = ([found for found in one.attacks if found.attack == "lira"] for one in arms)
     arms = [one.model_copy(update={"attacks": kept}) for one, kept in zip(arms, without_loss, strict=True)]
     content = document(result(study(arms=arms), title="A title", note="A note."), [arrays(arms)])
@@ -170,7 +170,7 @@ def test_a_long_name_is_copied_as_it_is(pages: list[str]) -> None:
 
 
 def test_the_title_block_says_when_and_of_what(pages: list[str]) -> None:
-    assert pages[0].startswith("A title 2026-01-01 · 1 study · 31 arms · mgaudit of unknown version A note.")
+    assert pages[0].startswith("A title 2026-01-01 · 1 study · 25 arms · mgaudit of unknown version A note.")
 
 
 @pytest.mark.parametrize("name", [LONG.format(1), "a" * 90, "中" * 40, "a/b-c" * 30, ""])

@@ -1,5 +1,6 @@
 """Networks, schemes and attacks of the user's own."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -214,20 +215,26 @@ def test_a_network_that_cannot_be_audited_is_refused_in_one_line_before_any_trai
     assert not (workplace / "runs").exists()
 
 
-def test_workers_train_a_network_of_the_current_folder(
+def test_workers_train_the_same_stacks_of_a_network_of_the_current_folder_bit_for_bit(
     small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    values = {**small, "target": "networks:Net:width=8", "schemes": ["none"]}
-    weights = []
+    schemes = ["none", "gaussian-mask:kappa=0.3,fixed=true", "weight-noise:sigma=0.01+noise-nodes:sigma=1"]
+    values = {**small, "target": "networks:Net:width=8", "stack": 2, "schemes": schemes}
+    results, weights = [], []
     for jobs in (1, 2):
         monkeypatch.setenv("MGAUDIT_CACHE", str(tmp_path / f"cache-{jobs}"))
         study, _ = run_study(plan_study(study_settings(values)), jobs, Progress())
         assert study.target.label == "Net (width=8)"
         assert study.settings["target"] == "networks:Net:width=8"
-        (folder,) = (tmp_path / f"cache-{jobs}" / "ensembles").iterdir()
-        weights.append(EnsembleFolder(folder, "").load_model(3).weights)
-    assert weights[0]["layers.1.weight"].shape == (8, 64)
-    assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[0])
+        results.append(json.loads(study.model_dump_json(exclude={"times"})))
+        folders = sorted((tmp_path / f"cache-{jobs}" / "ensembles").iterdir())
+        weights.append({folder.name: EnsembleFolder(folder, "").load_model(3).weights for folder in folders})
+    assert results[0] == results[1]
+    assert len(weights[0]) == len(schemes)
+    assert weights[0].keys() == weights[1].keys()
+    for name, model in weights[0].items():
+        assert model["layers.1.weight"].shape == (8, 64)
+        assert all(np.array_equal(values, weights[1][name][layer]) for layer, values in model.items())
 
 
 def key(values: dict[str, Any]) -> Path:

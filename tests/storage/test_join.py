@@ -25,6 +25,7 @@ def run(name: str, *arms: AuditResult, **settings: Any) -> NamedRun:
     return NamedRun(name, result(told), [arrays(arms)])
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_the_arms_of_runs_that_can_be_compared_become_one_study() -> None:
     plain, mask, private = three_arms()
     whole, held = joined([run("A", plain, mask), run("B", plain, private)])

@@ -26,8 +26,16 @@ from tests.fake_study import result
 Diverging = Callable[[dict[str, Sequence[int]]], tuple[StudyResult, Arrays]]
 
 
+@pytest.fixture(scope="module")
+def trained() -> dict[tuple[str, int], TrainedModel]:
+    """The models of each arm by their number, trained once for all tests."""
+    return {}
+
+
 @pytest.fixture
-def run(small: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Diverging:
+def run(
+    small: dict[str, Any], trained: dict[tuple[str, int], TrainedModel], monkeypatch: pytest.MonkeyPatch
+) -> Diverging:
     """Returns a run of six models an arm, with and without a mask, of which those that are named diverge."""
 
     def start(diverging: dict[str, Sequence[int]]) -> tuple[StudyResult, Arrays]:
@@ -35,10 +43,11 @@ def run(small: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Diverging:
             recipe: Recipe, dataset: Dataset, membership: NDArray[np.bool_], indices: Sequence[int], device: str
         ) -> list[TrainedModel]:
             arm = "mask" if isinstance(recipe.scheme, GaussianMask) else "none"
-            return [
-                replace(model, weights={}, diverged=True) if index in diverging.get(arm, ()) else model
-                for index, model in zip(indices, train(recipe, dataset, membership, indices, device), strict=True)
-            ]
+            (index,) = indices  # the study trains one model at a time
+            if (arm, index) not in trained:
+                (trained[arm, index],) = train(recipe, dataset, membership, indices, device)
+            model = trained[arm, index]
+            return [replace(model, weights={}, diverged=True) if index in diverging.get(arm, ()) else model]
 
         monkeypatch.setattr("mgaudit.study.worker.train", some_diverge)
         values = {**small, "models": 6, "schemes": ["none", "gaussian-mask:kappa=0.3"], "attacks": ["lira", "loss"]}
@@ -75,6 +84,7 @@ def html_of(study: StudyResult, arrays: Arrays) -> str:
     return render_html(document(result(study), [arrays]))
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_the_report_counts_them(run: Diverging) -> None:
     study, arrays = run({"none": [4], "mask": [1, 5]})
     notes = accuracy_vs_privacy(study).notes
@@ -84,6 +94,7 @@ def test_the_report_counts_them(run: Diverging) -> None:
     assert "2 of 6 models diverged" in html_of(study, arrays)
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_an_arm_with_too_few_models_left_says_so_and_the_others_stand(run: Diverging) -> None:
     study, arrays = run({"mask": [0, 1, 2, 3]})
     assert [arm.label for arm in study.arms] == ["no noise"]

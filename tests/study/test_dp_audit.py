@@ -26,7 +26,7 @@ MEMORISING = {
     "target": "mlp:hidden=256",
     "examples": 600,
     "canaries": 300,
-    "training": {"epochs": 60, "batch_size": 32},
+    "training": {"epochs": 30, "batch_size": 32},
 }
 PRIVATE = {"target": "mlp:hidden=16", "canaries": 200, "training": {"epochs": 3}, "scheme": "dp-sgd:noise_multiplier=1"}
 
@@ -53,7 +53,7 @@ def test_dp_sgd_that_forgets_its_noise_raises_the_alarm() -> None:
     accountant = plan.arm.recipe.plan
     assert accountant is not None
     # It claims the epsilon of a noise multiplier of 5 and adds no noise.
-    claim = plan_privacy(DPSGD(noise_multiplier=5), Training(epochs=60, batch_size=32), plan.design.expected_members)
+    claim = plan_privacy(DPSGD(noise_multiplier=5), Training(epochs=30, batch_size=32), plan.design.expected_members)
     broken = replace(accountant, noise_multiplier=0.0, epsilon=claim.epsilon)
     recipe = replace(plan.arm.recipe, plan=broken)
     result, _ = run_dp_audit(replace(plan, arm=replace(plan.arm, recipe=recipe)), 1, Progress())
@@ -140,14 +140,14 @@ def test_the_command_prints_the_bounds_beside_the_claim_and_keeps_them(tmp_path:
 
 
 def test_epsilon_changes_the_dp_sgd_part_of_a_composition(tmp_path: Path) -> None:
-    composed = ["--scheme", "dp-sgd:epsilon=2+gaussian-mask:kappa=0.3", "--epsilon", "3"]
+    composed = ["--scheme", "dp-sgd:epsilon=2+gaussian-mask:kappa=0.3", "--epsilon", "4"]
     shown = CliRunner().invoke(app, ["audit-dp", *SMALL, *composed, "--json", "--out", str(tmp_path / "runs")])
     assert shown.exit_code == 0, shown.output
     result = json.loads(shown.stdout)["result"]
-    assert result["settings"]["scheme"] == "dp-sgd:epsilon=3+gaussian-mask:kappa=0.3"
-    assert result["epsilon_claimed"] == pytest.approx(3, abs=0.05)
-    alone = audited_scheme("dp-sgd:noise_multiplier=1+gaussian-mask:kappa=0.3", epsilon=3, delta=None)
-    assert alone.text == "dp-sgd:epsilon=3+gaussian-mask:kappa=0.3"
+    assert result["settings"]["scheme"] == "dp-sgd:epsilon=4+gaussian-mask:kappa=0.3"
+    assert result["epsilon_claimed"] == pytest.approx(4, abs=0.05)
+    alone = audited_scheme("dp-sgd:noise_multiplier=1+gaussian-mask:kappa=0.3", epsilon=4, delta=None)
+    assert alone.text == "dp-sgd:epsilon=4+gaussian-mask:kappa=0.3"
 
 
 @pytest.mark.parametrize(
