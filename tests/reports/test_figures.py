@@ -59,18 +59,16 @@ def test_many_attacks_and_arms_are_drawn_in_rows_of_three() -> None:
 
 
 def test_drawings_are_svg_with_words_for_those_who_do_not_see_them() -> None:
-    drawn, again = (
-        all_drawings(study(label=r"<script>alert(1)</script> --> $\frac{broken$"), arrays()) for _ in range(2)
-    )
+    told = study(label=r"<script>alert(1)</script> --> $\frac{broken$")
+    drawn, again = all_drawings(told, arrays()), all_drawings(told, arrays())
     for drawing in drawn:
-        assert ET.fromstring(drawing.svg()).tag.endswith("svg")
-        assert "<script" not in drawing.svg()
+        svg = drawing.svg()
+        assert ET.fromstring(svg).tag.endswith("svg")
+        assert "<script" not in svg
         assert "no noise" in drawing.description or drawing.name == "ignorance"
     first, same = drawn[0], again[0]
     assert first.pdf().startswith(b"%PDF")
-    assert (
-        (first.svg(), first.pdf()) == (first.svg(), first.pdf()) == (same.svg(), same.pdf())
-    )  # whatever was drawn before
+    assert (first.svg(), first.pdf()) == (same.svg(), same.pdf())  # whatever was drawn of them before
     accuracy, roc = accuracy_drawing(study()), roc_drawing(study(), arrays())
     assert "AUC 0.700 ± 0.012 under lira" in accuracy.description
     assert "AUC 0.600 ± 0.012 under lira, naive" in accuracy.description
