@@ -127,12 +127,12 @@ def test_every_figure_gives_the_numbers_it_draws() -> None:
 def test_figures_of_many_arms_show_each_family_by_its_strength() -> None:
     result, held = many()
     by_name = {drawing.name: drawing for drawing in all_drawings(result, held)}
-    by_panel = {axes.get_title(): axes for axes in by_name["strength"].figure.axes if axes.get_title()}
+    by_panel = {axes.get_title(): axes for axes in by_name["strength"].draw().axes if axes.get_title()}
     assert {row["family"] for row in by_name["strength"].data} == by_panel.keys()
     masks = [arm for arm in result.arms if arm.key.startswith("gaussian-mask:") and "+" not in arm.key]
     points = by_panel["gaussian-mask"].containers[0].lines[0]
     assert [float(auc) for auc in points.get_ydata()] == [arm.attacks[0].metrics["auc"].value for arm in masks]
-    assert len([axes for axes in by_name["roc"].figure.axes if axes.lines]) == len(by_panel)
+    assert len([axes for axes in by_name["roc"].draw().axes if axes.lines]) == len(by_panel)
 
 
 def test_the_naive_adversary_is_drawn_beside_the_adaptive_one() -> None:
@@ -201,7 +201,7 @@ def test_a_legend_stays_within_its_figure(figure: Any) -> None:
 def test_a_name_that_no_font_has_is_shown_by_its_numbers() -> None:
     (plain, mask, _) = study().arms
     drawing = accuracy_drawing(study(arms=[plain, mask.model_copy(update={"label": "中文"})]))
-    (shown,) = [text.get_text() for text in drawing.figure.legends[0].get_texts() if "U+" in text.get_text()]
+    (shown,) = [text.get_text() for text in drawing.draw().legends[0].get_texts() if "U+" in text.get_text()]
     assert shown == "[U+4E2D][U+6587]"
 
 
