@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.attacks.observations import AdversaryView, Observations
+from mgaudit.errors import UsageError
 
 OBSERVED = frozenset({"shadows", "population", "queries"})  # what an attack may need that is no extra
 
@@ -49,10 +50,30 @@ def score_every_target(
     """Returns scores (models, examples): every model is the target in turn, the others are its shadows.
 
     With `shadows` the shadows are the other models of that ensemble: the naive adversary. Raises ValueError, naming
-    what to add, where the observations lack what the attack needs.
+    what to add, where the observations lack what the attack needs, and UsageError for scores that are not finite
+    float64 (examples,).
     """
     _check_needs(attack, observations, observations if shadows is None else shadows)
-    return np.stack([attack.score(observations.view(target, shadows)) for target in range(observations.models)])
+    return np.stack(
+        [
+            _checked(attack, attack.score(observations.view(target, shadows)), observations)
+            for target in range(observations.models)
+        ]
+    )
+
+
+def _checked(attack: Attack, scores: object, observations: Observations) -> NDArray[np.float64]:
+    examples = observations.membership.shape[1]
+    name, check = type(attack).__name__, "see mgaudit.testing.check_attack"
+    if not isinstance(scores, np.ndarray) or scores.dtype != np.float64 or scores.shape != (examples,):
+        got = f"{scores.dtype} of shape {scores.shape}" if isinstance(scores, np.ndarray) else type(scores).__name__
+        rule = f"must return float64 scores of shape ({examples},), one for each example"
+        raise UsageError(f"attack {name}", rule, got, check)
+    if not np.isfinite(scores).all():
+        example = int(np.flatnonzero(~np.isfinite(scores))[0])
+        rule = "must give every example a finite score"
+        raise UsageError(f"attack {name}", rule, f"{scores[example]} for example {example}", check)
+    return scores
 
 
 def _check_needs(attack: Attack, observations: Observations, shadows: Observations) -> None:

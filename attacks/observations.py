@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,6 +107,15 @@ class Observations:
                 _refuse_infinite("population_logits", self.population_logits[model], model)
             _check_extras("population_extras", self.population_extras, "population", models, expected[1])
             _refuse_overlap(self.logits, self.labels, self.population_logits, self.population_labels)
+        self._forbid_writing()
+
+    def _forbid_writing(self) -> None:
+        """Replaces all arrays by views that cannot be written to."""
+        for name in ("logits", "labels", "membership", "population_logits", "population_labels"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, _read_only(getattr(self, name)))
+        for name in ("extras", "population_extras"):
+            object.__setattr__(self, name, {key: _read_only(values) for key, values in getattr(self, name).items()})
 
     @property
     def models(self) -> int:
@@ -140,7 +150,7 @@ class Observations:
     def _signal(self, signal: Signal) -> Floats:
         """Returns the signal (models, examples, queries), computed once, one model at a time."""
         if signal not in self._signals:
-            self._signals[signal] = np.stack([signal(logits, self.labels) for logits in self.logits])
+            self._signals[signal] = _read_only(np.stack([signal(logits, self.labels) for logits in self.logits]))
         return self._signals[signal]
 
     def _population_signal(self, signal: Signal) -> Floats:
@@ -149,7 +159,8 @@ class Observations:
             raise ValueError("there is no population: give population_logits and population_labels")
         if signal not in self._population_signals:
             labels = self.population_labels
-            self._population_signals[signal] = np.stack([signal(logits, labels) for logits in self.population_logits])
+            values = np.stack([signal(logits, labels) for logits in self.population_logits])
+            self._population_signals[signal] = _read_only(values)
         return self._population_signals[signal]
 
     def _shadow_moments(self, signal: Signal, target: int) -> ShadowMoments:
@@ -238,6 +249,13 @@ class AdversaryView:
     def population_extra(self, name: str) -> NDArray[np.floating]:
         """Returns what `population_extras` holds by that name for the target (population, ...)."""
         return _held("population_extras", self.__observations.population_extras, name, self.__target)
+
+
+def _read_only(values: NDArray[Any]) -> NDArray[Any]:
+    """Returns a view that cannot be written to: all attacks read the same arrays."""
+    view = values.view()
+    view.flags.writeable = False
+    return view
 
 
 def _held(holder: str, extras: Mapping[str, NDArray[np.floating]], name: str, target: int) -> NDArray[np.floating]:

@@ -16,6 +16,7 @@ from mgaudit.errors import UsageError
 from mgaudit.study.extras import EXTRAS, extras_in
 from mgaudit.targets.contract import check_per_example_gradients, check_stack, check_target
 from mgaudit.targets.fitting.recipe import Target
+from mgaudit.targets.own_module import RAISED, error_line
 from mgaudit.targets.scheme_contract import check_scheme
 
 __all__ = ["check_attack", "check_network", "check_scheme", "observations_of", "planted"]
@@ -59,6 +60,8 @@ def check_scores(attack: Attack) -> None:
     for array in (observations.logits, observations.labels, observations.membership):
         array.setflags(write=False)
     scores = _scores(attack, observations, 0)
+    again = _scores(attack, observations, 0)
+    _require(np.array_equal(scores, again), attack, "must give the same scores when it is asked again, without chance")
     _check_one_sided(attack, observations)
     _check_order(attack, observations, scores)
     _check_secrecy(attack, observations, observations)
@@ -71,8 +74,6 @@ def check_scores(attack: Attack) -> None:
             population_labels=observations.population_labels,
         )
         _check_secrecy(attack, observations, plain)
-    again = _scores(attack, observations, 0)
-    _require(np.array_equal(scores, again), attack, "must give the same scores when it is asked again")
 
 
 def check_network(network: Target, input_shape: tuple[int, ...] = (1, 8, 8), classes: int = 3) -> None:
@@ -91,6 +92,8 @@ def check_network(network: Target, input_shape: tuple[int, ...] = (1, 8, 8), cla
             check(name, network, input_shape, classes)
     except UsageError as error:
         raise AssertionError(str(error)) from error
+    except RAISED as error:
+        raise AssertionError(f"{name} must be a network that can be trained: {error_line(error)}") from error
 
 
 def check_null(

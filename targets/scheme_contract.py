@@ -15,6 +15,7 @@ from mgaudit.targets.fitting.examples import Streams, TrainingExamples
 from mgaudit.targets.fitting.loop import fit
 from mgaudit.targets.fitting.privacy_plan import PrivacyPlan, default_delta
 from mgaudit.targets.fitting.recipe import initial_model
+from mgaudit.targets.own_module import RAISED, error_line
 from mgaudit.targets.ranges import range_in
 from mgaudit.targets.schemes import SCHEMES, Scheme, compose, dp_sgd_in
 from mgaudit.targets.schemes.noise_nodes import without_node
@@ -54,6 +55,16 @@ def check_scheme(kind: type[Scheme]) -> None:
     >>> from mgaudit.targets.schemes import GaussianMask
     >>> check_scheme(GaussianMask)
     """
+    try:
+        _check_contract(kind)
+    except RAISED as error:
+        if isinstance(error, AssertionError):
+            raise
+        name = getattr(kind, "__name__", repr(kind))
+        raise AssertionError(f"{name} must train models, and fails: {error_line(error)}") from error
+
+
+def _check_contract(kind: type[Scheme]) -> None:
     _check_facts(kind)
     zero, strengths = _examples(kind)
     plain = _trained(Scheme())
@@ -64,6 +75,8 @@ def check_scheme(kind: type[Scheme]) -> None:
         _require(not moved, scheme, f"must draw nothing at strength zero, and draws from the stream {moved}")
     for scheme in (switched for strength in strengths for switched in _switched(strength)):
         trained = _trained(scheme)
+        finite = all(bool(weight.isfinite().all()) for weight in trained.weights[0].values())
+        _require(finite, scheme, "must keep the weights finite")
         _require(not _equal(plain, trained), scheme, "must change the weights at a strength that is not zero")
         _require(_equal(trained, _trained(scheme)), scheme, "must draw from the given generator and from nothing else")
         _check_streams(scheme, trained, plain)

@@ -8,7 +8,7 @@ from typing import Any
 from mgaudit.attacks import ATTACKS, Attack
 from mgaudit.papers.registry import PAPERS
 from mgaudit.settings.choices import allowed, types
-from mgaudit.settings.plugins import package, plugins
+from mgaudit.settings.plugins import package, plugins, taken_names
 from mgaudit.targets import NETWORKS, QUERIES, SCHEMES
 from mgaudit.targets.datasets import DATASETS, OWN_DATASET
 from mgaudit.targets.schemes import Scheme
@@ -44,7 +44,10 @@ def catalogue() -> dict[str, list[Entry]]:
         for kind, (registry, supplied) in registries.items()
     }
     for kind, group in OF_PACKAGES.items():
-        listed[kind] += [_installed(entry) for entry in plugins(group, registries[kind][0]).values()]
+        built_in = registries[kind][0]
+        listed[kind] += [_installed(entry) for entry in plugins(group, built_in).values()]
+        for name, reason in taken_names(group, built_in).items():
+            listed[kind].append({"name": f"({name})", "options": "–", "summary": f"A plug-in's name {reason}."})
     listed["targets"].append(OWN_NETWORK)
     return listed
 

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.settings.own_code import own_class, source_sha256
-from mgaudit.settings.plugins import plugin_class, plugins
+from mgaudit.settings.plugins import plugin_class, plugins, refuse_taken
 from mgaudit.targets.own_module import RAISED, error_line, one_line
 from mgaudit.targets.ranges import fits_64_bits, range_in
 
@@ -172,12 +172,14 @@ def entry_of(
     """Returns the entry that `text` names, and the text of its options. Raises UsageError as `parse` does."""
     text = text.strip()
     name, _, options = text.partition(":")
-    installed = {} if own is None else plugins(kind, registry)  # refuses a name that is built in, too
+    installed = {} if own is None else plugins(kind, registry)
     if name in registry:
         return Entry(name, registry[name], supplied), options
     if own is not None and name in installed:
         build = plugin_class(kind, own, installed[name])
         return Entry(name, build, _first(name, build, supplied)), options
+    if own is not None:
+        refuse_taken(kind, name, registry)
     match = OWN.fullmatch(text)
     if own is None or match is None:
         known = ", ".join([*registry, *installed, *(["module:Class of your own"] if own else [])])

@@ -8,7 +8,7 @@ import numpy as np
 
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.settings.choices import OWN, Choice, parse
-from mgaudit.settings.plugins import plugin_reader, plugins
+from mgaudit.settings.plugins import plugin_reader, plugins, refuse_taken
 from mgaudit.targets import datasets
 from mgaudit.targets.datasets import DATASETS, Dataset, Reader
 from mgaudit.targets.own_module import error_line
@@ -44,7 +44,8 @@ def dataset_choice(value: object) -> DatasetChoice:
     if not isinstance(value, str):
         raise UsageError("", "must be the text of a dataset", repr(value))
     name, _, rest = value.strip().partition(":")
-    installed = plugins("dataset", DATASETS)  # refuses a name that is built in, too
+    installed = plugins("dataset", DATASETS)
+    refuse_taken("dataset", name, DATASETS)
     reader = DATASETS.get(name)
     if reader is None and name in installed:
         reader = plugin_reader(installed[name])

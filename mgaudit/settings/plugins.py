@@ -9,6 +9,7 @@ A dataset is a `Reader`, or a function without arguments that returns one as `mo
 names is imported only when it is chosen.
 """
 
+import re
 import sys
 from collections.abc import Iterable
 from functools import cache
@@ -19,6 +20,8 @@ from mgaudit.settings.own_code import source_sha256
 from mgaudit.targets.datasets import Reader, reader_of
 from mgaudit.targets.own_module import RAISED, error_line
 
+NAME = re.compile(r"[^\s:,]+")
+
 GROUPS = {
     "attack": "mgaudit.attacks",
     "scheme": "mgaudit.schemes",
@@ -28,22 +31,44 @@ GROUPS = {
 
 
 def plugins(kind: str, built_in: Iterable[str]) -> dict[str, EntryPoint]:
-    """Returns the entry points of one kind by name; nothing is imported. `package` says whose they are.
+    """Returns the entry points that can be chosen, of one kind, by name; nothing is imported.
 
-    Raises UsageError for a name that is built in, and for one that two packages have.
+    A name that is built in, or that two packages have, cannot be chosen: `taken_names` has these.
     """
+    entries, taken = _by_name(kind), taken_names(kind, built_in)
+    return {name: same[0] for name, same in entries.items() if name not in taken}
+
+
+def taken_names(kind: str, built_in: Iterable[str]) -> dict[str, str]:
+    """Returns the names of entry points that cannot be chosen, with the reason."""
     known = set(built_in)
-    by_name: dict[str, EntryPoint] = {}
+    reasons = {}
+    for name, entries in _by_name(kind).items():
+        owners = [*(["mgaudit"] if name in known else []), *map(package, entries)]
+        if NAME.fullmatch(name) is None:
+            reasons[name] = f"is no name that can be chosen, because of ':', ',' or a space; {owners[0]} has it"
+        elif len(owners) > 1:
+            reasons[name] = f"must have a name of its own, and {' and '.join(owners)} have that name"
+    return reasons
+
+
+def refuse_taken(kind: str, name: str, built_in: Iterable[str]) -> None:
+    """Raises UsageError for the name of an entry point that cannot be chosen, unless it is built in."""
+    built_in = set(built_in)
+    reason = taken_names(kind, built_in).get(name)
+    if reason is not None and name not in built_in:
+        way_out = f"uninstall one, or rename its entry point in {GROUPS[kind]}"
+        raise UsageError(f"{kind} {name}", reason, way_out=way_out)
+
+
+def _by_name(kind: str) -> dict[str, list[EntryPoint]]:
+    """Returns the different entry points of each name."""
+    entries: dict[str, list[EntryPoint]] = {}
     for entry in _entry_points(GROUPS[kind], tuple(sys.path)) if kind in GROUPS else ():
-        other = "mgaudit" if entry.name in known else package(by_name[entry.name]) if entry.name in by_name else None
-        if other is not None and (other == "mgaudit" or by_name[entry.name] != entry):
-            raise UsageError(
-                f"{kind} {entry.name}",
-                f"must have a name of its own, and both {other} and {package(entry)} have that name",
-                way_out=f"uninstall {package(entry)}, or rename its entry point in {GROUPS[kind]}",
-            )
-        by_name[entry.name] = entry
-    return by_name
+        same = entries.setdefault(entry.name, [])
+        if entry not in same:
+            same.append(entry)
+    return entries
 
 
 @cache

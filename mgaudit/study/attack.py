@@ -13,12 +13,14 @@ from mgaudit.attacks.intervals import Interval, Resampled, resampled_metrics
 from mgaudit.attacks.metrics import ROC, false_positives_allowed, roc
 from mgaudit.attacks.one_run import Guesses, guess, one_run_fdp_epsilon
 from mgaudit.attacks.power import numbers_of_shadows, score_with_fewer
+from mgaudit.errors import UsageError
 from mgaudit.settings.choices import Choice
 from mgaudit.study.design import Design
 from mgaudit.study.extras import extras_in
 from mgaudit.study.query import ArmOutputs
 from mgaudit.study.train import TrainedArm
 from mgaudit.targets.fitting.privacy_plan import default_delta
+from mgaudit.targets.own_module import RAISED, error_line_with_place
 from mgaudit.targets.querying.queries import Queries
 from mgaudit.targets.seeds import numpy_generator
 
@@ -158,7 +160,7 @@ def _measure(
     delta: float,
     design: Design,
 ) -> AttackOutcome:
-    scores = score_every_target(attack.built, observations, shadows)
+    scores = _scored(attack, observations, shadows)
     membership = design.membership[targets]
     pairs = list(zip(scores, membership, strict=True))
     guesses = guessed(scores, membership, design.seed)
@@ -172,6 +174,19 @@ def _measure(
         correct_guesses=[one.correct for one in guesses],
         epsilon_lower_bound=epsilon_lower_bound(guesses, delta),
     )
+
+
+def _scored(attack: Choice, observations: Observations, shadows: Observations | None) -> NDArray[np.float64]:
+    """Returns the attack's scores. Raises RuntimeError that names an attack of the user's own which fails."""
+    try:
+        return score_every_target(attack.built, observations, shadows)
+    except UsageError:
+        raise
+    except RAISED as error:
+        if attack.own_sha256 is None:
+            raise
+        check = "mgaudit.testing.check_attack checks it"
+        raise RuntimeError(f"attack {attack} failed: {error_line_with_place(error)}; {check}") from error
 
 
 def bound_delta(trained: TrainedArm, design: Design) -> float:

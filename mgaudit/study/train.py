@@ -6,6 +6,7 @@ from importlib.metadata import version
 from typing import Any
 
 from mgaudit.compute import parallel
+from mgaudit.errors import UsageError
 from mgaudit.settings.choices import own_code
 from mgaudit.settings.study_settings import AuditSettings
 from mgaudit.storage.ensembles import EnsembleFolder, Layout, ModelRecord, training_code_sha256
@@ -15,6 +16,7 @@ from mgaudit.study.progress import Progress
 from mgaudit.study.worker import TrainingTask, train_and_keep
 from mgaudit.targets.device import device_name
 from mgaudit.targets.fitting.recipe import Recipe, initial_model
+from mgaudit.targets.own_module import RAISED, error_line
 from mgaudit.targets.querying.ensemble import tensor_layout
 
 
@@ -76,9 +78,17 @@ def train_missing(
         )
         for indices in _stacks(missing, arm.recipe.stack)
     ]
-    for trained in parallel.run(train_and_keep, tasks, jobs):
-        for _ in range(trained):
-            progress.model_trained()
+    try:
+        for trained in parallel.run(train_and_keep, tasks, jobs):
+            for _ in range(trained):
+                progress.model_trained()
+    except (UsageError, OSError):
+        raise
+    except RAISED as error:
+        if not own:
+            raise
+        check = "mgaudit.testing.check_scheme and check_network check such classes"
+        raise RuntimeError(f"training with {' and '.join(own)} failed: {error_line(error)}; {check}") from error
     progress.training_ended()
     for index in missing:
         model = folder.load_model(index, layout)

@@ -19,6 +19,7 @@ from mgaudit.attacks import (
     shadow_classifier,
 )
 from mgaudit.attacks.shadow_classifier import ShadowClassifier
+from mgaudit.attacks.signals import logit_confidence
 from mgaudit.study.extras import EXTRAS
 from mgaudit.testing import BLIND, MOST, check_attack, check_null, check_power, check_scores, planted, reordered
 
@@ -178,6 +179,12 @@ def in_place(_: Any, view: AdversaryView) -> NDArray[np.float64]:
     return phi(view)
 
 
+def doubled_signal(_: Any, view: AdversaryView) -> NDArray[np.float64]:
+    signal = view.target_signal(logit_confidence)
+    signal *= 2
+    return signal.mean(axis=1)
+
+
 def of_shadow_zero(_: Any, view: AdversaryView) -> NDArray[np.float64]:
     return phi(view) + 1e-3 * view.shadow_membership[0]
 
@@ -196,7 +203,8 @@ RANDOM = np.random.default_rng(0)
         (own(lambda _, view: -phi(view)), "must score members higher"),
         (own(lambda _, view: phi(view) + np.arange(len(view.labels))), "same score wherever it stands"),
         (own(of_shadow_zero), "must not depend on the order of the shadows"),
-        (own(lambda _, view: phi(view) + 1e-3 * RANDOM.random()), "must give"),
+        (own(lambda _, view: phi(view) + 1e-3 * RANDOM.random()), "must give the same scores when"),
+        (own(doubled_signal), "must score every view, and fails: ValueError: .*read-only"),
         (own(in_place), "must score every view, and fails: ValueError: .*read-only"),
         (own(lambda _, view: phi(view), needs=frozenset({"gradients"})), "needs must be of .*got 'gradients'"),
         (own(lambda _, view: phi(view), planted_auc=0.9), "must have an AUC above its planted_auc 0.9"),

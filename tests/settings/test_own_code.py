@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mgaudit.cli.app import app
+from mgaudit.errors import UsageError
 from mgaudit.settings.choices import own_code
 from mgaudit.settings.schemes import scheme_choice
 from mgaudit.settings.study_settings import attack_choice, study_settings, target_choice
@@ -324,6 +325,61 @@ def test_schemes_and_attacks_of_ones_own_are_audited_and_told_by_their_names(
     assert not np.allclose(plain, shifted)
     assert np.array_equal(-plain, arrays["arm0/ours:TrueLogit:sign=-1/scores"])
     assert [arm.label for arm in study.arms] == ["no noise", "ours:Shift (by=0)", "ours:Shift (by=2)"]
+
+
+FAILING = """
+from dataclasses import dataclass
+
+import numpy as np
+from mgaudit.attacks import Attack
+from mgaudit.targets.schemes import Scheme
+
+@dataclass(frozen=True)
+class Halves(Scheme):
+    def inputs(self, x, generator):
+        return x[:, :, :1]
+
+@dataclass(frozen=True)
+class Raises(Attack):
+    def score(self, view):
+        return {}["scores"]
+
+@dataclass(frozen=True)
+class InfiniteFirst(Attack):
+    def score(self, view):
+        return np.where(np.arange(len(view.labels)) == 0, np.inf, 0.0)
+
+@dataclass(frozen=True)
+class TwoAxes(Attack):
+    def score(self, view):
+        return np.zeros((len(view.labels), 1))
+"""
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"schemes": ["failing:Halves"]}, RuntimeError, "training with failing:Halves failed: .*check_scheme"),
+        ({"attacks": ["loss", "failing:Raises"]}, RuntimeError, r"attack failing:Raises failed: KeyError.*line 1[67]"),
+        (
+            {"attacks": ["failing:InfiniteFirst"]},
+            UsageError,
+            "must give .* finite score, got inf for example 0",
+        ),
+        (
+            {"attacks": ["failing:TwoAxes"]},
+            UsageError,
+            r"must return .* shape \(200,\).* got .*1\)",
+        ),
+    ],
+)
+def test_own_code_that_fails_in_a_run_is_named(
+    small: dict[str, Any], workplace: Path, changes: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    (workplace / "failing.py").write_text(FAILING)
+    values = {**small, "schemes": ["none"], **changes}
+    with pytest.raises(error, match=message):
+        run_study(plan_study(study_settings(values)), 1, Progress())
 
 
 def test_schemes_and_attacks_that_cannot_be_built_are_refused(workplace: Path) -> None:
