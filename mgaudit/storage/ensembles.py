@@ -158,6 +158,7 @@ class EnsembleFolder:
             write_atomically(settings, self.determined_by.encode())
             yield
         finally:
+            sweep_partial(self.path)  # of workers that an interruption killed
             lock.release()
 
     def model_path(self, index: int) -> Path:

@@ -111,8 +111,9 @@ def test_rmias_population_share_equals_its_oracle_pair_by_pair(attack: RMIA, gam
 def test_an_equal_ratio_reaches_gamma_one() -> None:
     # One shadow has each example and one has it not, so that the mean of two equal p is exact.
     half = np.arange(20) % 2 == 0
-    observations = oracles.observations_of(np.zeros((3, 20)), np.stack([half, half, ~half]), np.zeros((3, 8, 1)))
-    observations.logits[0, 3, 0, 0] = -1.0
+    phi = np.zeros((3, 20))
+    phi[0, 3] = -1.0
+    observations = oracles.observations_of(phi, np.stack([half, half, ~half]), np.zeros((3, 8, 1)))
     share = RMIA().population_share(observations.view(0))
     assert share[3] == 0
     assert (np.delete(share, 3) == 1).all()
