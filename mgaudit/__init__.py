@@ -1,3 +1,53 @@
-"""Privacy audits of training noise: how much privacy does it buy, and at what accuracy?"""
+"""Privacy audits of training noise: how much privacy does it buy, and at what accuracy?
 
-__version__ = "0.1.0"
+    >>> import mgaudit
+    >>> result = mgaudit.run(target="cnn", kappa=0.3)  # doctest: +SKIP
+    >>> print(result.verdict)  # doctest: +SKIP
+
+`run`, `compare`, `audit_dp` and `attack` are the commands of the command line, with the same
+arguments; `load` returns the result of an earlier run. Importing this module imports nothing else.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from mgaudit.version import __version__
+
+if TYPE_CHECKING:
+    from mgaudit.api import attack as attack
+    from mgaudit.api import audit_dp as audit_dp
+    from mgaudit.api import compare as compare
+    from mgaudit.api import load as load
+    from mgaudit.api import run as run
+    from mgaudit.dp_result import DPResult as DPResult
+    from mgaudit.errors import UsageError as UsageError
+    from mgaudit.result import Result as Result
+    from mgaudit.running import RunFailedError as RunFailedError
+    from mgaudit.settings.study_object import Study as Study
+
+_MODULES = {
+    "attack": "mgaudit.api",
+    "audit_dp": "mgaudit.api",
+    "compare": "mgaudit.api",
+    "load": "mgaudit.api",
+    "run": "mgaudit.api",
+    "DPResult": "mgaudit.dp_result",
+    "Result": "mgaudit.result",
+    "RunFailedError": "mgaudit.running",
+    "Study": "mgaudit.settings.study_object",
+    "UsageError": "mgaudit.errors",
+}
+
+__all__ = ["__version__", *_MODULES]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name when it is first used."""
+    if name not in _MODULES:
+        raise AttributeError(f"module 'mgaudit' has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Returns the public names."""
+    return sorted(__all__)

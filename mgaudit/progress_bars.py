@@ -1,4 +1,4 @@
-"""What the command line shows while it works: always on stderr."""
+"""Progress of an audit on a terminal, in a notebook or as plain lines; always on stderr."""
 
 import time
 from contextlib import suppress
@@ -34,7 +34,7 @@ class _Drawn:
         self._bars.stop()
 
 
-class Shown(_Drawn, Progress):
+class ProgressBars(_Drawn, Progress):
     """Progress as bars on a terminal and as plain lines elsewhere; always on stderr, and kept for the log."""
 
     def __init__(self, console: Console, silent: bool) -> None:
@@ -98,7 +98,12 @@ class Shown(_Drawn, Progress):
             self._bars.stop_task(self._task)
 
 
-class Downloaded(_Drawn):
+def on_stderr(quiet: bool) -> ProgressBars:
+    """Returns the progress display of a Python caller: bars on a terminal and in a notebook."""
+    return ProgressBars(Console(stderr=True), silent=quiet)
+
+
+class DownloadBar(_Drawn):
     """One bar over the bytes of several files, told of each file in turn in the way that pooch tells."""
 
     total: int  # of one file; set by pooch, and of no use here

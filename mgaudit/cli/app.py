@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from mgaudit import __version__
 from mgaudit.cli.audit_dp import audit_dp
 from mgaudit.cli.compare import compare
 from mgaudit.cli.console import out
@@ -16,6 +15,7 @@ from mgaudit.cli.report import report
 from mgaudit.cli.reproduce import reproduce
 from mgaudit.cli.run import run
 from mgaudit.cli.runs import runs
+from mgaudit.version import __version__
 
 app = typer.Typer(
     cls=Commands,

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from mgaudit.cli.bars import Shown
+from mgaudit import api
 from mgaudit.cli.console import err, out, print_table
-from mgaudit.cli.ending import logged_in, user_errors
+from mgaudit.cli.ending import reported
 from mgaudit.cli.options import (
     DatasetOption,
     DeltaOption,
@@ -23,11 +23,11 @@ from mgaudit.cli.options import (
     SettingsOption,
     StackOption,
     TargetOption,
-    edited,
     with_training_options,
 )
-from mgaudit.reports.dp_audit import DP_AUDIT_FILE, DPAuditResult, bounds_table, finding
-from mgaudit.storage.run_folder import RunFolder
+from mgaudit.dp_result import DPResult
+from mgaudit.progress_bars import ProgressBars
+from mgaudit.reports.dp_audit import DP_AUDIT_FILE, bounds_table
 
 SchemeOption = Annotated[str | None, typer.Option(help="What to audit: NAME:key=value,… (default: dp-sgd:epsilon=2).")]
 CanariesOption = Annotated[int | None, typer.Option(help="Examples that go in by a coin (default: 500).")]
@@ -69,66 +69,37 @@ def audit_dp(
     Canaries are examples that a model trains on by the toss of a coin; all others are always in. Right guesses about
     the coins, made from the trained model's answers, prove that ε is not small. A bound above the claim is an alarm.
     """
-    changes = {
-        "dataset": dataset,
-        "target": target,
-        "canaries": canaries,
-        "kind": kind,
-        "guesses": guesses,
-        "significance": significance,
-        "models": models,
-        "examples": examples,
-        "stack": stack,
-        "seed": seed,
-        "device": device,
-    }
-    progress = Shown(err, silent=quiet)
-    with user_errors():
-        progress.stage("loading data and settings")
-        values = _settings(settings, changes, training, scheme, epsilon, delta)
-    folder, result = _run(values, jobs, out_folder, progress)
+    progress = ProgressBars(err, silent=quiet)
+    with reported():
+        result = api.audit_dp(
+            dataset=dataset,
+            target=target,
+            scheme=scheme,
+            epsilon=epsilon,
+            delta=delta,
+            canaries=canaries,
+            kind=kind,
+            guesses=guesses,
+            significance=significance,
+            models=models,
+            examples=examples,
+            stack=stack,
+            seed=seed,
+            device=device,
+            settings=settings,
+            jobs=jobs,
+            out=out_folder,
+            progress=progress,
+            **training,
+        )
     if as_json:
-        print(json.dumps({"run": str(folder.path), "alarm": result.alarm, "result": result.model_dump(mode="json")}))
+        record = result.record.model_dump(mode="json")
+        print(json.dumps({"run": str(result.path), "alarm": result.alarm, "result": record}))
     elif not quiet:
-        _print_audit(folder, result)
+        _print_audit(result)
 
 
-def _settings(
-    path: Path | None,
-    changes: dict[str, Any],
-    training: dict[str, Any],
-    scheme: str | None,
-    epsilon: float | None,
-    delta: float | None,
-) -> dict[str, Any]:
-    """Returns the settings of the file with the options put in."""
-    from mgaudit.settings.schemes import audited_scheme
-    from mgaudit.settings.study_settings import DEFAULT_AUDITED, dp_audit_settings, read_settings
-
-    values = edited(dp_audit_settings(read_settings(path)).values() if path else {}, changes, training)
-    return values | {"scheme": audited_scheme(scheme or values.get("scheme", DEFAULT_AUDITED), epsilon, delta)}
-
-
-def _run(
-    values: dict[str, Any], jobs: int | None, out_folder: Path, progress: Shown
-) -> tuple[RunFolder, DPAuditResult]:
-    """Checks the settings, runs the audit and writes its run folder."""
-    from mgaudit.compute.parallel import default_jobs
-    from mgaudit.settings.study_settings import dp_audit_settings
-    from mgaudit.storage.ensembles import check_cache_folder
-    from mgaudit.study.dp_audit import plan_dp_audit, run_dp_audit
-
-    with user_errors():
-        check_cache_folder()
-        plan = plan_dp_audit(dp_audit_settings(values))
-        folder = RunFolder.create(out_folder, plan.slug, plan.sha256)
-    with logged_in(folder, progress):
-        result, arrays = run_dp_audit(plan, jobs or default_jobs(plan.design.device), progress)
-        folder.write_result(result, [arrays])
-    return folder, result
-
-
-def _print_audit(folder: RunFolder, result: DPAuditResult) -> None:
-    print_table(bounds_table(result))
-    out.print(Text(finding(result), style="bold red" if result.alarm else ""))
-    out.print(Text(str(folder.path / DP_AUDIT_FILE)), soft_wrap=True)
+def _print_audit(result: DPResult) -> None:
+    print_table(bounds_table(result.record))
+    out.print(Text(result.verdict, style="bold red" if result.alarm else ""))
+    out.print(Text(str(result.path / DP_AUDIT_FILE)), soft_wrap=True)

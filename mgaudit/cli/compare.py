@@ -9,9 +9,9 @@ import typer
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from mgaudit.cli.bars import Shown
+from mgaudit import api
 from mgaudit.cli.console import err, out, print_run
-from mgaudit.cli.ending import logged_in, user_errors
+from mgaudit.cli.ending import reported
 from mgaudit.cli.options import (
     DeviceOption,
     ExamplesOption,
@@ -23,12 +23,9 @@ from mgaudit.cli.options import (
     StackOption,
     with_training_options,
 )
-from mgaudit.reports.formats.render import DEFAULT_FORMATS
-from mgaudit.settings.study_files import study_values
-from mgaudit.storage.run_folder import RunFolder
+from mgaudit.progress_bars import ProgressBars
 
 if TYPE_CHECKING:
-    from mgaudit.study.comparison import ComparisonPlan
     from mgaudit.study.estimate import PlanTime
 
 MINUTE = 60
@@ -74,68 +71,34 @@ def compare(
 
     STUDY is a TOML file, as in studies/; options replace what it says. Without one, name the arms with --scheme.
     """
-    changes = {
-        "schemes": scheme,
-        "targets": target,
-        "datasets": dataset,
-        "seeds": seed,
-        "attacks": attack,
+    arguments = {
+        "scheme": scheme,
+        "target": target,
+        "dataset": dataset,
+        "seed": seed,
+        "attack": attack,
         "queries": queries,
         "models": models,
         "examples": examples,
         "stack": stack,
         "device": device,
+        **training,
     }
-    progress = Shown(err, silent=quiet)
-    with user_errors():
-        progress.stage("loading data and settings")
-        plan, workers = _plan(study, changes, training, jobs)
+    progress = ProgressBars(err, silent=quiet)
+    with reported():
         if dry_run:
-            _estimate(plan, workers, progress, as_json, quiet)
-            return
-        folder = RunFolder.create(out_folder, plan.slug, plan.sha256)
-    _run(plan, workers, folder, progress, as_json, quiet)
-
-
-def _plan(
-    study: Path | None, changes: dict[str, Any], training: dict[str, Any], jobs: int | None
-) -> tuple["ComparisonPlan", int]:
-    """Returns what to run, and the number of workers."""
-    from mgaudit.compute.parallel import default_jobs
-    from mgaudit.settings.grid import edited_grid
-    from mgaudit.storage.ensembles import check_cache_folder
-    from mgaudit.study.comparison import plan_comparison
-
-    grid = edited_grid({} if study is None else study_values(study), changes, training)
-    check_cache_folder()
-    plan = plan_comparison(grid)
-    return plan, jobs or default_jobs(plan.device)
-
-
-def _estimate(plan: "ComparisonPlan", workers: int, progress: Shown, as_json: bool, quiet: bool) -> None:
-    """Prints what would be trained, and how long it takes."""
-    from mgaudit.study.estimate import estimated
-
-    time = estimated(plan.cells, workers, progress)
-    if as_json:
-        print(json.dumps({**asdict(time), "seconds": time.seconds}))
+            estimate = api.estimate(study, jobs=jobs, progress=progress, **arguments)
+        else:
+            result = api.compare(study, jobs=jobs, out=out_folder, progress=progress, **arguments)
+    if not dry_run:
+        print_run(result, as_json, quiet)
+    elif as_json:
+        print(json.dumps({**asdict(estimate), "seconds": estimate.seconds}))
     elif not quiet:
-        _print_plan(time, workers)
+        _print_plan(estimate)
 
 
-def _run(plan: "ComparisonPlan", workers: int, folder: RunFolder, progress: Shown, as_json: bool, quiet: bool) -> None:
-    """Runs the studies, writes the run folder and prints it."""
-    from mgaudit.study.comparison import run_comparison
-
-    with logged_in(folder, progress):
-        result, arrays = run_comparison(plan, workers, progress)
-        progress.stage("writing the result and the reports")
-        folder.write_result(result, arrays)
-        paths = folder.write_reports(DEFAULT_FORMATS)
-    print_run(folder, result, paths, as_json, quiet)
-
-
-def _print_plan(time: "PlanTime", workers: int) -> None:
+def _print_plan(time: "PlanTime") -> None:
     for cell in time.cells:
         table = RichTable(title=cell.name, title_justify="left", box=None, pad_edge=False, header_style="bold")
         table.add_column("arm", overflow="fold")
@@ -146,12 +109,9 @@ def _print_plan(time: "PlanTime", workers: int) -> None:
         table.add_row(Text("queries and attacks", style="dim"), "", "", _told(cell.auditing))
         out.print(table)
         out.print()
-    out.print(
-        f"about {_told(time.seconds)} with {workers} {'worker' if workers == 1 else 'workers'}, reports not counted; "
-        "measured just now on this machine",
-        highlight=False,
-        soft_wrap=True,
-    )
+    workers = f"{time.workers} worker" if time.workers == 1 else f"{time.workers} workers"
+    total = f"about {_told(time.seconds)} with {workers}"
+    out.print(f"{total}, reports not counted; measured on this machine", highlight=False, soft_wrap=True)
 
 
 def _told(seconds: float) -> str:

@@ -10,12 +10,13 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from mgaudit.reports.claims import summary, verdicts_table
+from mgaudit.reports.formats.render import DEFAULT_FORMATS, FORMATS
 from mgaudit.reports.reproduction import PaperResult
-from mgaudit.reports.results import Result
+from mgaudit.reports.results import Result as ResultRecord
 from mgaudit.reports.table import Table
 from mgaudit.reports.tables import accuracy_vs_privacy
 from mgaudit.reports.verdict import verdict
-from mgaudit.storage.run_folder import RunFolder
+from mgaudit.result import Result
 
 WIDE = 100  # columns from which a table with many columns fits side by side
 SHORT = 72  # and one with few
@@ -24,16 +25,17 @@ out = Console(soft_wrap=False)
 err = Console(stderr=True)
 
 
-def print_run(folder: RunFolder, result: Result, paths: Sequence[Path], as_json: bool, quiet: bool) -> None:
-    """Prints the result of a run and the paths of its reports, or one JSON object, or nothing."""
+def print_run(result: Result, as_json: bool, quiet: bool) -> None:
+    """Prints a result and the paths of its reports, or one JSON object, or nothing."""
+    record = result.record
     if as_json:
-        print(json.dumps({"run": str(folder.path), "result": result.model_dump(mode="json")}))
+        print(json.dumps({"run": str(result.path), "result": record.model_dump(mode="json")}))
     elif not quiet:
-        print_result(result)
-        print_paths(paths)
+        print_result(record)
+        print_paths([result.path / FORMATS[name].name for name in DEFAULT_FORMATS])
 
 
-def print_result(result: Result) -> None:
+def print_result(result: ResultRecord) -> None:
     """Prints the main table and the verdict of each study."""
     for study in result.studies:
         if len(result.studies) > 1:

@@ -7,10 +7,10 @@ import typer
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from mgaudit.cli.bars import Downloaded
 from mgaudit.cli.console import err, out
 from mgaudit.cli.ending import user_errors
 from mgaudit.cli.options import JsonOption, QuietOption
+from mgaudit.progress_bars import DownloadBar
 
 data = typer.Typer(no_args_is_help=True, help="Fetch published datasets, and list what is here.")
 
@@ -46,7 +46,7 @@ def fetch(
         check_cache_folder()
         dataset = published_dataset(name)
         expected = sum(file.size for file in dataset.missing)
-        with Downloaded(err, name, expected, silent=quiet) as progress:
+        with DownloadBar(err, name, expected, silent=quiet) as progress:
             paths = dataset.fetch(progress)
     if not quiet:
         for path in paths:

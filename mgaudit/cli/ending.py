@@ -3,9 +3,8 @@
 import contextlib
 import os
 import sys
-import tempfile
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,11 +12,10 @@ import typer
 from rich.text import Text
 from typer.core import TyperGroup
 
-from mgaudit.cli.bars import Shown
 from mgaudit.cli.console import err
 from mgaudit.errors import UsageError, did_you_mean
-from mgaudit.storage.run_folder import LOG_FILE, RunFolder
-from mgaudit.targets.own_module import RAISED
+from mgaudit.running import RunFailedError, temporary_log
+from mgaudit.storage.run_folder import RunFolder
 
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 UNWRITABLE = "error: the output cannot be written to stdout ({}); free disk space, or write it to another place"
@@ -57,7 +55,7 @@ def _ended_by(error: BaseException) -> int:
         print_error(UNWRITABLE.format(error.strerror))
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - Python flushes it once more when it ends
         return FAILED
-    print_error(f"error: the command failed: {described(error)}; {_log_of([traceback.format_exc()])}")
+    print_error(f"error: the command failed: {described(error)}; {temporary_log([traceback.format_exc()])}")
     return FAILED
 
 
@@ -96,27 +94,23 @@ def user_errors() -> Iterator[None]:
 
 
 @contextmanager
-def logged_in(folder: RunFolder, progress: Shown, what: str = "the audit", kept: str = KEPT) -> Iterator[None]:
-    """Shows progress, keeps the log in the run folder, and turns an error into one line and an exit code.
+def reported(what: str = "the audit", kept: str = KEPT) -> Iterator[None]:
+    """Turns whatever ends a command into one line and an exit code.
 
     The line says that `what` failed; `kept` says what is there after an interruption.
     """
     try:
-        with folder.in_use(), progress:
-            yield
-        folder.write_log(progress.lines)
+        yield
     except KeyboardInterrupt:
-        folder.discard_if_unfinished()
         print_error(f"interrupted; {kept}")
         raise typer.Exit(INTERRUPTED) from None
-    except UsageError as error:
-        folder.discard_if_unfinished()
-        print_error(f"error: {error}")
-        raise typer.Exit(WRONG_USAGE) from None
-    except RAISED as error:
-        lines = [*progress.lines, traceback.format_exc()]
-        print_error(f"error: {what} failed: {described(error, folder)}; {_log_of(lines, folder)}")
+    except RunFailedError as error:
+        failure = described(error.cause, error.folder)
+        print_error(f"error: {what} failed: {failure}; {error.details}")
         raise typer.Exit(FAILED) from error
+    except (UsageError, OSError) as error:
+        print_error(f"error: {described(error)}")
+        raise typer.Exit(WRONG_USAGE) from None
 
 
 def described(error: BaseException, folder: RunFolder | None = None) -> str:
@@ -143,22 +137,6 @@ def print_error(line: str) -> None:
     """Prints one line on stderr, as far as that can be written."""
     with contextlib.suppress(OSError):
         err.print(Text(" ".join(line.split()), style="red"), soft_wrap=True)
-
-
-def _log_of(lines: Sequence[str], folder: RunFolder | None = None) -> str:
-    """Writes the log, in the run folder or else in a temporary file, and returns where it is."""
-    if folder is not None:
-        with contextlib.suppress(OSError):
-            folder.write_log(lines)
-            return f"see {folder.path / LOG_FILE} for details"
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", errors="backslashreplace", prefix="mgaudit-", suffix=".log", delete=False
-        ) as log:
-            log.write("".join(f"{line}\n" for line in lines))
-        return f"see {log.name} for details"
-    except OSError as error:
-        return f"the log with the details cannot be written ({error.strerror})"
 
 
 def _after_flush(code: int) -> int:

@@ -88,11 +88,6 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def edited(settings: dict[str, Any], options: dict[str, Any], training: dict[str, Any]) -> dict[str, Any]:
-    """Returns the settings with the given options put in; other settings stay as they are."""
-    return settings | given(options) | {"training": settings.get("training", {}) | training}
-
-
 def chosen_formats(names: list[str] | None, known: Collection[str]) -> list[str]:
     """Returns the formats of the reports, those by default for None. Raises UsageError for one that is not known."""
     formats = names or list(DEFAULT_FORMATS)

@@ -13,6 +13,7 @@ from mgaudit.reports.formats.render import DEFAULT_FORMATS, FORMATS
 from mgaudit.reports.reproduction import read_paper
 from mgaudit.reports.results import read_result
 from mgaudit.storage.run_folder import RunFolder
+from mgaudit.storage.run_list import find_run
 
 RunsArgument = Annotated[
     list[str], typer.Argument(help="Run folders, or their names in --runs; several are joined.", metavar="RUN…")
@@ -48,7 +49,7 @@ def report(
     with user_errors():
         formats = chosen_formats(format_, FORMATS)
         if len(run_folders) == 1:
-            folder = RunFolder.find(run_folders[0], runs)
+            folder = RunFolder(find_run(run_folders[0], runs))
             paper = read_paper(folder.path)
             if paper is not None:
                 rule = "must be the folder of a study, and is that of a reproduced paper"

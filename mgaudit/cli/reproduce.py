@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from mgaudit.cli.bars import Shown
 from mgaudit.cli.console import err, out, print_paper, print_paths
-from mgaudit.cli.ending import FAILED, logged_in, user_errors
+from mgaudit.cli.ending import FAILED, reported, user_errors
 from mgaudit.cli.options import (
     DeviceOption,
     JobsOption,
@@ -17,7 +16,9 @@ from mgaudit.cli.options import (
     QuietOption,
     chosen_formats,
 )
+from mgaudit.progress_bars import ProgressBars
 from mgaudit.reports.formats.render import DEFAULT_FORMATS, PAPER_FORMATS
+from mgaudit.running import recorded
 from mgaudit.storage.run_folder import RunFolder
 
 KEPT = "models of audits that were trained so far are kept; all else of this paper begins anew"
@@ -61,7 +62,7 @@ def reproduce(
     Each claim gets a number and a verdict: holds, does not hold, or not run here, with the reason. A claim that does
     not hold is a result, and the exit code is 0; it is 1 where a figure could not be made.
     """
-    progress = Shown(err, silent=quiet)
+    progress = ProgressBars(err, silent=quiet)
     with user_errors():
         progress.stage("loading papers")
         from mgaudit.compute.parallel import default_jobs
@@ -80,8 +81,8 @@ def reproduce(
     for plan in plans:
         with user_errors():
             folder = RunFolder.create(out_folder, plan.slug, plan.sha256)
-        shown = Shown(err, silent=quiet)
-        with logged_in(folder, shown, f"the reproduction of {plan.paper.key}", KEPT):
+        shown = ProgressBars(err, silent=quiet)
+        with reported(f"the reproduction of {plan.paper.key}", KEPT), recorded(folder, shown):
             result, figures = made(plan, Workshop(jobs or default_jobs(chosen), chosen, shown))
             shown.stage("writing the reports")
             paths = folder.write_paper(result, paper_document(result, figures), formats)

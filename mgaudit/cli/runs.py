@@ -15,8 +15,7 @@ from mgaudit.cli.ending import WRONG_USAGE, user_errors
 from mgaudit.cli.options import JsonOption, RunsOption
 from mgaudit.reports.reproduction import read_paper
 from mgaudit.reports.results import read_result
-from mgaudit.storage.run_folder import RunFolder
-from mgaudit.storage.run_list import listed_runs, removable, remove
+from mgaudit.storage.run_list import find_run, listed_runs, removable, remove
 
 SHOWN_ARMS = 3
 
@@ -51,7 +50,7 @@ def show(
 ) -> None:
     """Print a run's table and verdict, or a paper's claims."""
     with user_errors():
-        path = RunFolder.find(run_folder, folder).path
+        path = find_run(run_folder, folder)
         paper = read_paper(path)
         if paper is None:
             result, _ = read_result(path)

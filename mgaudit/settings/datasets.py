@@ -1,8 +1,10 @@
 """Datasets as they are chosen: by name with options or a path, or a function of the user's own."""
 
+import hashlib
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,9 +13,12 @@ from mgaudit.settings.choices import OWN, Choice, parse
 from mgaudit.settings.plugins import plugin_reader, plugins, refuse_taken
 from mgaudit.targets import datasets
 from mgaudit.targets.datasets import DATASETS, Dataset, Reader
+from mgaudit.targets.datasets.arrays import ARRAYS, from_arrays
+from mgaudit.targets.datasets.overlap import refuse_overlap
 from mgaudit.targets.own_module import error_line
 
 SUPPLIED = ("examples", "generator")
+IN_MEMORY = "arrays"
 
 
 @dataclass(frozen=True)
@@ -38,11 +43,20 @@ class DatasetChoice(Choice):
 
 
 def dataset_choice(value: object) -> DatasetChoice:
-    """Returns the dataset that a text names; a choice stays as it is. Raises UsageError as `parse` does."""
+    """Returns the dataset that a text names, or that an object is; a choice stays as it is.
+
+    An object is a `Dataset` or the arrays (x_train, y_train, x_test, y_test). Raises UsageError as
+    `parse` does.
+    """
     if isinstance(value, DatasetChoice):
         return value
+    if isinstance(value, Dataset):
+        return _of_object(value)
+    if isinstance(value, tuple):
+        return _of_object(_from_arrays(value))
     if not isinstance(value, str):
-        raise UsageError("", "must be the text of a dataset", repr(value))
+        rule = "must be the text of a dataset, a Dataset or a tuple of four arrays"
+        raise UsageError("", rule, type(value).__name__)
     name, _, rest = value.strip().partition(":")
     installed = plugins("dataset", DATASETS)
     refuse_taken("dataset", name, DATASETS)
@@ -54,6 +68,9 @@ def dataset_choice(value: object) -> DatasetChoice:
     if reader is not None:
         choice = parse("dataset", {name: reader.read}, value, SUPPLIED)
         return DatasetChoice(name, choice.options, reader.read, partial(reader.load, **choice.options))
+    if name == IN_MEMORY:
+        rule = "was given to a Python function as arrays, which its settings do not hold"
+        raise UsageError("", rule, repr(value), "give the arrays again, or keep them as npz:PATH")
     match = OWN.fullmatch(value.strip())
     if match is None or match["options"] is not None:
         known = [f"{built_in.name}:PATH" if built_in.takes_path else built_in.name for built_in in DATASETS.values()]
@@ -61,6 +78,26 @@ def dataset_choice(value: object) -> DatasetChoice:
         raise UsageError("", rule, repr(value), did_you_mean(name, [*DATASETS, *installed]))
     own = partial(datasets.OWN_DATASET.load, module=match["module"], function=match["name"])
     return DatasetChoice(match.string, {}, datasets.OWN_DATASET.read, own)
+
+
+def _of_object(dataset: Dataset) -> DatasetChoice:
+    """Returns the choice of data in memory, which is named by the SHA-256 of its arrays."""
+    refuse_overlap(dataset)
+    digest = hashlib.sha256()
+    for values in (dataset.inputs, dataset.labels, dataset.test_inputs, dataset.test_labels):
+        digest.update(f"{values.dtype} {values.shape}".encode())
+        digest.update(np.ascontiguousarray(values).data)
+    options = {"sha256": digest.hexdigest()[:16]}
+    return DatasetChoice(IN_MEMORY, options, dataset.drawn, dataset.drawn)
+
+
+def _from_arrays(arrays: tuple[Any, ...]) -> Dataset:
+    is_arrays = all(isinstance(values, np.ndarray) for values in arrays)
+    if not is_arrays or len(arrays) != len(ARRAYS):
+        kinds = ", ".join(type(values).__name__ for values in arrays)
+        rule = f"must be a tuple of four numpy arrays ({', '.join(ARRAYS)})"
+        raise UsageError("", rule, f"a tuple of {kinds or 'nothing'}")
+    return from_arrays(IN_MEMORY, *arrays)
 
 
 def _of_path(reader: Reader, path: str) -> DatasetChoice:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 
 from mgaudit.errors import UsageError
 from mgaudit.settings.choices import Choice, Entry, entry_of, option_texts, parse
+from mgaudit.settings.objects import object_choice
 from mgaudit.targets import SCHEMES
 from mgaudit.targets.schemes import Scheme, compose
 
@@ -73,14 +74,18 @@ def _with_privacy(part: Choice, epsilon: float | None, delta: float | None) -> C
 
 
 def scheme_choice(value: object) -> SchemeChoice:
-    """Returns the noise scheme that a text names, its parts joined by "+"; a choice stays as it is.
+    """Returns the noise scheme that a text names, its parts joined by "+", or that an object is.
+
+    A choice stays as it is.
 
     Raises UsageError as `parse` does.
     """
     if isinstance(value, SchemeChoice):
         return value
+    if isinstance(value, Scheme):
+        return SchemeChoice.of([object_choice(SCHEMES, part) for part in value.parts])
     if not isinstance(value, str):
-        raise UsageError("", "must be a scheme, as in gaussian-mask:kappa=0.3", repr(value))
+        raise UsageError("", "must be a scheme, as in gaussian-mask:kappa=0.3", f"{type(value).__name__}: {value!r}")
     return SchemeChoice.of([parse("scheme", SCHEMES, part, own=Scheme) for part in scheme_parts(value)])
 
 
@@ -105,7 +110,7 @@ def scheme_parts(text: str) -> list[str]:
 
 def edited_schemes(
     schemes: Sequence[str | SchemeChoice],
-    audited: str | None = None,
+    audited: object = None,
     plain: bool | None = None,
     dp: bool | None = None,
     epsilon: float | None = None,
@@ -135,7 +140,7 @@ def edited_schemes(
     return list(dict.fromkeys((*without_noise, *noisy, *private)))
 
 
-def audited_scheme(scheme: str | SchemeChoice, epsilon: float | None, delta: float | None) -> SchemeChoice:
+def audited_scheme(scheme: object, epsilon: float | None, delta: float | None) -> SchemeChoice:
     """Returns the scheme that `mgaudit audit-dp` audits, its DP-SGD with another epsilon or delta.
 
     Raises UsageError where there is no DP-SGD in it to change.
@@ -150,7 +155,7 @@ def audited_scheme(scheme: str | SchemeChoice, epsilon: float | None, delta: flo
     return choice.with_privacy(epsilon, delta)
 
 
-def _of_command_line(scheme: str | SchemeChoice) -> SchemeChoice:
+def _of_command_line(scheme: object) -> SchemeChoice:
     try:
         return scheme_choice(scheme)
     except UsageError as error:

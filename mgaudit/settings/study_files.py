@@ -6,22 +6,30 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from mgaudit.errors import UsageError
+from mgaudit.errors import UsageError, did_you_mean
 
 STUDIES_FOLDER = Path("studies")
 
 
 def study_values(study: Path) -> dict[str, Any]:
-    """Returns the values in a study file. Raises UsageError where there is none, or where it is not TOML."""
+    """Returns the values in a study file.
+
+    `study` is its path, or the name of a study in STUDIES_FOLDER or of one that ships with mgaudit.
+    Raises UsageError where there is none, or where it is not TOML.
+    """
     from mgaudit.settings.study_settings import read_settings
 
-    if study.is_file() or study.suffix:
+    if study.is_file():
         return read_settings(study)
-    ready = sorted(str(path) for path in STUDIES_FOLDER.glob("*.toml"))
-    way_out = (
-        f"the ready ones are {', '.join(ready)}" if ready else "give the path of a TOML file, or --scheme for each arm"
-    )
-    raise UsageError("STUDY", "must be a study file", repr(str(study)), way_out)
+    known = _known_studies()
+    name = study.name.removesuffix(".toml")
+    if len(study.parts) == 1 and name in known:
+        return read_settings(known[name])
+    if study.suffix:
+        return read_settings(study)
+    rule = f"must be a study file, or one of {', '.join(sorted(known))}"
+    way_out = did_you_mean(str(study), known) or "give the path of a TOML file, or --scheme for each arm"
+    raise UsageError("STUDY", rule, repr(str(study)), way_out)
 
 
 def ready_studies() -> list[dict[str, str]]:
@@ -31,8 +39,13 @@ def ready_studies() -> list[dict[str, str]]:
     plain TOML: neither are the settings checked, nor is a module imported that they name. What a study asks is the
     first line of its file, if that is a comment. The title of a file that is no TOML is what is wrong with it.
     """
-    paths = {path.stem: path for path in _shipped()} | {path.stem: path for path in STUDIES_FOLDER.glob("*.toml")}
-    return [_listed(path) for _, path in sorted(paths.items())]
+    return [_listed(path) for _, path in sorted(_known_studies().items())]
+
+
+def _known_studies() -> dict[str, Path]:
+    """Returns the path of each shipped study and of each in STUDIES_FOLDER, which come first."""
+    paths = (*_shipped(), *STUDIES_FOLDER.glob("*.toml"))
+    return {path.stem: path for path in paths}
 
 
 def _shipped() -> list[Path]:

@@ -1,8 +1,10 @@
 """What to audit: settings from TOML or the command line, checked as a whole before anything runs."""
 
+import inspect
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -22,10 +24,12 @@ from mgaudit.attacks import ATTACKS, Attack
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.settings.choices import Choice, parse
 from mgaudit.settings.datasets import DatasetChoice, dataset_choice
+from mgaudit.settings.objects import class_choice, object_choice
 from mgaudit.settings.schemes import DEFAULT_DP, PLAIN, SchemeChoice, scheme_choice
 from mgaudit.targets import NETWORKS, QUERIES
 from mgaudit.targets.contract import NETWORK
 from mgaudit.targets.datasets.canaries import CanaryKind
+from mgaudit.targets.querying.queries import Queries
 from mgaudit.targets.ranges import fits_64_bits, range_in
 from mgaudit.targets.training import Training
 
@@ -45,21 +49,50 @@ Value = TypeVar("Value")
 
 
 def target_choice(value: object) -> Choice:
-    """Returns the target network that a text names; `built` is called with the input shape and the classes."""
+    """Returns the network that a text or a class names.
+
+    `built` is called with the input shape and the classes.
+    """
+    if isinstance(value, type | partial):
+        return _network_choice(value)
     return _chosen(value, "target", NETWORKS, ("input_shape", "classes"), NETWORK)
 
 
 def attack_choice(value: object) -> Choice:
-    """Returns the attack that a text names; a choice stays as it is. Raises UsageError as `parse` does."""
-    choice = _chosen(value, "attack", ATTACKS, own=Attack)
+    """Returns the attack that a text names or an object is; a choice stays as it is.
+
+    Raises UsageError as `parse` does.
+    """
+    if isinstance(value, Attack):
+        choice = object_choice(ATTACKS, value)
+    else:
+        choice = _chosen(value, "attack", ATTACKS, own=Attack)
     if not isinstance(choice.built.needs, frozenset):
         raise UsageError(choice.name, "must have a frozenset for its needs", repr(choice.built.needs))
     return choice
 
 
 def queries_choice(value: object) -> Choice:
-    """Returns the queries that a text names; a choice stays as it is. Raises UsageError as `parse` does."""
+    """Returns the queries that a text names or an object is; a choice stays as it is.
+
+    Raises UsageError as `parse` does.
+    """
+    if isinstance(value, Queries):
+        return object_choice(QUERIES, value)
     return _chosen(value, "queries", QUERIES)
+
+
+def _network_choice(value: type | partial[Any]) -> Choice:
+    build = value.func if isinstance(value, partial) else value
+    if not (isinstance(build, type) and issubclass(build, NETWORK)):
+        rule = f"must be a class that extends {NETWORK.__module__}.{NETWORK.__qualname__}"
+        raise UsageError("", rule, repr(build))
+    return class_choice(NETWORKS, value, _supplied(build))
+
+
+def _supplied(build: type) -> tuple[str, ...]:
+    """Returns the names of the two parameters that mgaudit supplies to a network."""
+    return tuple(list(inspect.signature(build).parameters)[:2])
 
 
 def _chosen(
@@ -72,7 +105,9 @@ def _chosen(
     if isinstance(value, Choice):
         return value
     if not isinstance(value, str):
-        raise UsageError("", "must be text", repr(value))
+        article = "an" if kind == "attack" else "a"
+        rule = f"must be the text of {article} {kind}, or an object"
+        raise UsageError("", rule, f"{type(value).__name__}: {value!r}")
     return parse(kind, registry, value, supplied, own)
 
 

@@ -14,7 +14,7 @@ from mgaudit.errors import UsageError
 from mgaudit.reports.arrays import Arrays, moved_arm
 from mgaudit.reports.findings import ANALYSED
 from mgaudit.reports.results import AttackResult, AuditResult, Result, StudyResult, Times, read_result
-from mgaudit.storage.run_folder import RunFolder
+from mgaudit.storage.run_list import find_run
 
 NOT_COMPARED = ("schemes", "notes", "stack", "device")
 
@@ -30,7 +30,7 @@ class NamedRun:
 
 def read_runs(texts: Sequence[str], out: Path) -> list[NamedRun]:
     """Returns the runs that `texts` name, paths or names in `out`. Raises UsageError where one is named twice."""
-    paths = [RunFolder.find(text, out).path for text in texts]
+    paths = [find_run(text, out) for text in texts]
     twice = [path for place, path in enumerate(paths) if path.resolve() in [one.resolve() for one in paths[:place]]]
     if twice:
         raise UsageError("RUN", "may be given once", f"{str(twice[0])!r} twice", "name another run")

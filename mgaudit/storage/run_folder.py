@@ -114,12 +114,6 @@ class RunFolder:
             lock.release()
         return False
 
-    @classmethod
-    def find(cls, text: str, out: Path) -> "RunFolder":
-        """Returns the run folder that `text` names: a path, or the name of a folder in `out`."""
-        path = Path(text)
-        return cls(path if path.exists() or not (out / text).exists() else out / text)
-
     def discard_if_unfinished(self) -> None:
         """Takes the folder away again unless there is a result or a log in it, or another process works in it."""
         if any((self.path / name).exists() for name in (*RESULT_FILES, LOG_FILE)) or self.is_in_use():

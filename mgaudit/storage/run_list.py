@@ -2,11 +2,12 @@
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mgaudit.errors import UsageError
+from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.reports.arrays import ARRAYS_FILE
 from mgaudit.reports.dp_audit import DP_AUDIT_FILE
 from mgaudit.reports.formats.render import FORMATS, PAPER_FORMATS
@@ -14,6 +15,9 @@ from mgaudit.reports.reproduction import REPRODUCTION_FILE
 from mgaudit.reports.results import RESULT_FILE
 from mgaudit.storage.atomic import is_partial
 from mgaudit.storage.run_folder import IN_USE, LOG_FILE, MARKER_FILE, RESULT_FILES, SETTINGS_FILE, RunFolder
+
+LATEST = "latest"
+HASH = re.compile(r"[0-9a-f]{1,8}")
 
 MADE_BY_A_RUN = (*RESULT_FILES, SETTINGS_FILE, LOG_FILE, MARKER_FILE)
 REPORTS = (*(made.name for made in FORMATS.values()), *(made.name for made in PAPER_FORMATS.values()))
@@ -54,6 +58,32 @@ def is_run_folder(path: Path) -> bool:
     return os.path.isdir(path) and any(os.path.isfile(path / name) for name in MADE_BY_A_RUN)
 
 
+def find_run(text: str, runs: Path) -> Path:
+    """Returns the path of a run directory.
+
+    `text` is its path or, within the directory `runs`, its name, the beginning of its hash, or
+    "latest". Raises UsageError where that is no run directory, or several.
+    """
+    path = Path(text)
+    if text and is_run_folder(path):
+        return path
+    if path.name == text and text not in ("", "..") and is_run_folder(runs / text):
+        return runs / text
+    names = [run.name for run in listed_runs(runs)] if runs.is_dir() else []
+    if text == LATEST and names:
+        return runs / names[0]
+    is_hash = HASH.fullmatch(text) is not None
+    matches = [name for name in names if is_hash and name.rpartition("-")[2].startswith(text)]
+    if len(matches) > 1:
+        shown_names = ", ".join(matches[:3]) + (", …" if len(matches) > 3 else "")
+        raise UsageError("RUN", "must be the beginning of one hash", repr(text), f"it begins those of {shown_names}")
+    if not matches:
+        within = f"in {str(runs)!r}, its name, the beginning of its hash, or latest"
+        rule = f"must be the path of a run directory or, {within}"
+        raise UsageError("RUN", rule, repr(text), did_you_mean(text, names) or "see `mgaudit runs`")
+    return runs / matches[0]
+
+
 @dataclass(frozen=True)
 class Removable:
     """A run folder that may be removed: every file and folder in it, all of which a run makes."""
@@ -91,6 +121,8 @@ def _removable(text: str, out: Path) -> Removable:
         raise refused("must be a run folder", "name one of those that `mgaudit runs` lists")
     if os.path.lexists(out / path.name) and path == Path(path.name):
         path = out / path.name
+    if not os.path.lexists(path):
+        path = find_run(text, out)
     if path.is_symlink():
         raise refused("must be a run folder and no link", "delete the link by hand")
     if not is_run_folder(path):

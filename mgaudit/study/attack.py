@@ -86,14 +86,14 @@ def audit(outputs: ArmOutputs, plain: ArmOutputs | None) -> Audit:
     settings, queries = trained.arm.settings, trained.arm.queries
     needs = frozenset[str]().union(*(choice.built.needs for choice in settings.attacks))
     delta, targets = bound_delta(trained, design), trained.converged
-    observed = _observe(outputs, targets, queries, needs)
+    observed = observe(outputs, targets, queries, needs)
     outcomes = [_measure(choice, targets, observed, None, delta, design) for choice in settings.attacks]
     with_shadows = [choice for choice in settings.attacks if "shadows" in choice.built.needs]
     if plain is not None and with_shadows:
         both = [index for index in targets if index in set(plain.converged)]
         if len(both) >= FEWEST_MODELS:
-            without_noise = _observe(plain, both, queries, frozenset())
-            seen = observed if both == targets else _observe(outputs, both, queries, needs)
+            without_noise = observe(plain, both, queries, frozenset())
+            seen = observed if both == targets else observe(outputs, both, queries, needs)
             outcomes += [_measure(choice, both, seen, without_noise, delta, design) for choice in with_shadows]
     logits = outputs.logits(Queries())
     correct = logits["pool"][:, :, 0].argmax(axis=-1) == design.dataset.labels
@@ -129,7 +129,7 @@ def _power(outcome: AttackOutcome, observed: Observations, design: Design) -> di
     return {**found, models - 1: outcome.metrics}
 
 
-def _observe(outputs: ArmOutputs, models: list[int], queries: Queries, needs: frozenset[str]) -> Observations:
+def observe(outputs: ArmOutputs, models: list[int], queries: Queries, needs: frozenset[str]) -> Observations:
     """Returns what these of the arm's models answer, and the extras that are needed."""
     design, dataset = outputs.design, outputs.design.dataset
     rows = [outputs.converged.index(model) for model in models]

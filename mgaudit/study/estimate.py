@@ -56,10 +56,11 @@ class CellTime:
 
 @dataclass(frozen=True)
 class PlanTime:
-    """A grid of studies; `starting` are the seconds until the workers are there."""
+    """A grid of studies; `starting` is the time in seconds until the `workers` have started."""
 
     cells: list[CellTime]
     starting: float
+    workers: int
 
     @property
     def seconds(self) -> float:
@@ -82,7 +83,7 @@ def estimated(studies: Sequence[Plan], jobs: int, progress: Progress) -> PlanTim
         )
         for cell in studies
     ]
-    return PlanTime(cells, measure.starting)
+    return PlanTime(cells, measure.starting, jobs)
 
 
 def _arm_time(arm: Arm, design: Design, jobs: int, measure: "_Measure") -> ArmTime:

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
-from mgaudit import __version__
 from mgaudit.reports.results import Provenance
 from mgaudit.settings.choices import own_code
 from mgaudit.settings.study_settings import AuditSettings
 from mgaudit.storage.ensembles import querying_code_sha256, training_code_sha256
 from mgaudit.study.design import Design
 from mgaudit.targets.device import device_name
+from mgaudit.version import __version__
 
 REPORTED_VERSIONS = ("torch", "opacus", "numpy", "scipy", "scikit-learn")
 

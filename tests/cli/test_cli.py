@@ -258,7 +258,7 @@ def test_attacks_are_listed_with_what_they_need_what_they_cost_and_where_they_co
         (["--delta", "0.002"], "delta must be < 1/n = 0.00167 for n = 599 expected training examples, got 0.002"),
         (["--epsilon", "0"], "epsilon must be a finite number > 0 and <= 50, got 0"),
         (["--device", "cuda"], "torch finds no GPU"),
-        (["--kappa", "1", "--scheme", "none"], "--kappa and --scheme both name the noise to audit"),
+        (["--kappa", "1", "--scheme", "none"], "kappa and scheme both name the noise to audit"),
         (["--no-dp", "--epsilon", "1"], "--epsilon and --delta are settings of the DP-SGD arm"),
         (["--settings", "/nowhere.toml"], "the settings file /nowhere.toml cannot be read: No such file"),
         (
@@ -328,7 +328,7 @@ def test_a_read_only_out_folder_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere"], "nowhere must be the folder of a study"),
+        (["nowhere"], "RUN must be the path of a run directory or, in 'runs', its name"),
         (["nowhere", "--format", "docx"], "--format must be one of html, pdf, latex, csv, got 'docx'"),
     ],
 )

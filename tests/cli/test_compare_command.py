@@ -114,7 +114,10 @@ def test_a_dry_run_tells_the_plan_and_writes_nothing(
             "or --scheme",
         ),
         (["--target", "mlp"], "arms must be given to be compared"),
-        (["quick"], "STUDY must be a study file, got 'quick'; give the path of a TOML file"),
+        (
+            ["quik"],
+            "STUDY must be a study file, or one of adaptive, dp-frontier, kappa-sweep",
+        ),
         (["nowhere.toml"], "the settings file nowhere.toml cannot be read: No such file"),
         (["bad.toml"], "arms[0].kappa must be a finite number >= 0, got -1"),
         (["broken.toml"], "the settings file broken.toml is not TOML"),

@@ -153,7 +153,7 @@ def test_stack_sizes_go_to_the_studies_that_they_are_of() -> None:
         ('schemes = ["none", "dropout:0.1", "dropout:0.10"]',
          "schemes[1] and schemes[2] must be different arms, got dropout:rate=0.1 twice"),
         ('schemes = ["none", "dropout:2"]', "schemes[1].dropout.rate must be a finite number >= 0 and < 1"),
-        ('schemes = ["none", 3]', "schemes[1] must be a scheme, as in gaussian-mask:kappa=0.3, got 3"),
+        ('schemes = ["none", 3]', "schemes[1] must be a scheme, as in gaussian-mask:kappa=0.3, got int: 3"),
         ('schemes = "none"', "schemes must be a list, got 'none'"),
         ('arms = ["none"]', "arms[0] must be a table with a scheme in it, got 'none'"),
         ('schemes = ["none"]\narms = []', "arms and schemes are both given"),
@@ -243,13 +243,15 @@ def test_without_a_study_there_must_be_arms() -> None:
 
 def test_a_study_that_is_not_there_is_missed_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match="STUDY must be a study file, got 'quick'; give the path of a TOML file"):
-        study_values(Path("quick"))
-    with pytest.raises(ValueError, match=r"the settings file quick\.toml cannot be read"):
-        study_values(Path("quick.toml"))
-    monkeypatch.chdir(ROOT)
-    with pytest.raises(ValueError, match=r"got 'quick'; the ready ones are .*studies/quick\.toml"):
-        study_values(Path("quick"))
+    with pytest.raises(ValueError, match=r"STUDY must be a study file, or one of .*quick, got 'quik'; did you mean"):
+        study_values(Path("quik"))
+    with pytest.raises(ValueError, match=r"the settings file nowhere/quick\.toml cannot be read"):
+        study_values(Path("nowhere/quick.toml"))
+    shipped = study_values(Path("quick"))
+    assert shipped == study_values(Path("quick.toml")) == study_values(ROOT / "studies" / "quick.toml")
+    Path("studies").mkdir()
+    Path("studies/quick.toml").write_text('schemes = ["none"]')
+    assert study_values(Path("quick")) == {"schemes": ["none"]}
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)

@@ -178,8 +178,8 @@ def test_runs_that_cannot_be_compared_are_chapters_only_when_that_is_asked_for(p
     ("arguments", "message"),
     [
         (("report", "A", "./A"), "RUN may be given once"),
-        (("report", "A", "nowhere"), "nowhere must be the folder of a study"),
-        (("runs", "compare", "A", "nowhere"), "nowhere must be the folder of a study"),
+        (("report", "A", "nowhere"), "its name, the beginning of its hash, or latest, got 'nowhere'"),
+        (("runs", "compare", "A", "nowhere"), "its name, the beginning of its hash, or latest, got 'nowhere'"),
         (("report", "A", "new"), "schema version 6, and this mgaudit reads up to 5; update mgaudit"),
     ],
 )

@@ -101,7 +101,7 @@ def test_only_run_folders_in_the_runs_folder_are_removed(tmp_path: Path, monkeyp
         "..": "must be a run folder",
         f"runs/{name}/..": "must be a run folder",
         "runs": "must be in the runs folder",
-        "gone": "must be a run folder",
+        "gone": "must be the path of a run directory",
         "file": "must be a run folder",
         "link": "must be a run folder and no link",
         str(elsewhere): "must be in the runs folder",

@@ -1,0 +1,413 @@
+"""The functions of `import mgaudit`: each is a command of the command line, with the same names.
+
+Options that are None keep the value of the settings file, or else the default. Schemes, attacks,
+networks, queries and datasets are texts as on the command line, or objects. A mistake in an
+argument raises `mgaudit.UsageError`, with the argument's name, before anything is trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from mgaudit.dp_result import DPResult
+from mgaudit.errors import UsageError
+from mgaudit.progress_bars import ProgressBars, on_stderr
+from mgaudit.result import Result
+from mgaudit.running import (
+    Finished,
+    attack_again,
+    run_comparison_plan,
+    run_dp_audit_plan,
+    run_study_plan,
+)
+from mgaudit.storage.run_list import find_run
+
+if TYPE_CHECKING:
+    from mgaudit.attacks import Attack
+    from mgaudit.settings.study_object import Study
+    from mgaudit.settings.study_settings import StudySettings
+    from mgaudit.study.comparison import ComparisonPlan
+    from mgaudit.study.estimate import PlanTime
+    from mgaudit.targets.datasets import Dataset
+    from mgaudit.targets.querying.queries import Queries
+    from mgaudit.targets.schemes import Scheme
+
+SchemeArgument: TypeAlias = "str | Scheme"
+AttackArgument: TypeAlias = "str | Attack"
+NetworkArgument: TypeAlias = "str | type"
+DatasetArgument: TypeAlias = "str | Dataset | tuple[Any, Any, Any, Any]"
+QueriesArgument: TypeAlias = "str | Queries"
+SettingsArgument: TypeAlias = "str | Path | Mapping[str, Any]"
+StudyArgument: TypeAlias = "str | Path | dict[str, Any] | Study"
+RunArgument: TypeAlias = "str | Path"
+
+RUNS = Path("runs")
+
+# The arguments of `compare`, with their names in a study file and a kind of sequence that is one value.
+PLURALS: dict[str, tuple[str, type]] = {
+    "scheme": ("schemes", str),
+    "target": ("targets", str),
+    "dataset": ("datasets", tuple),
+    "seed": ("seeds", str),
+    "attack": ("attacks", str),
+    "queries": ("queries", str),
+    "models": ("models", str),
+    "examples": ("examples", str),
+    "stack": ("stack", str),
+    "device": ("device", str),
+}
+
+
+def run(
+    *,
+    dataset: DatasetArgument | None = None,
+    target: NetworkArgument | None = None,
+    kappa: float | None = None,
+    scheme: SchemeArgument | None = None,
+    plain: bool | None = None,
+    dp: bool | None = None,
+    epsilon: float | None = None,
+    delta: float | None = None,
+    attack: AttackArgument | Sequence[AttackArgument] | None = None,
+    queries: QueriesArgument | None = None,
+    models: int | None = None,
+    examples: int | None = None,
+    stack: int | str | None = None,
+    seed: int | None = None,
+    device: str | None = None,
+    settings: SettingsArgument | None = None,
+    jobs: int | None = None,
+    out: str | Path = RUNS,
+    quiet: bool = False,
+    progress: ProgressBars | None = None,
+    **training: Any,
+) -> Result:
+    """Trains models with and without noise, attacks them and writes a run directory.
+
+    Without arguments: the Gaussian mask (κ = 0.3) on a small CNN and the digits of scikit-learn,
+    beside no noise and DP-SGD at ε = 8.
+
+    Args:
+        dataset: Text, `Dataset` or the arrays (x_train, y_train, x_test, y_test).
+        target: Network: text, a class or `functools.partial` of a class.
+        kappa: Strength of the Gaussian mask N(1, κ²).
+        scheme: Noise to audit in place of the mask.
+        plain: Whether there is an arm without noise (default: True).
+        dp: Whether there is an arm trained with DP-SGD (default: True).
+        epsilon: ε of DP-SGD (default: 8).
+        delta: δ of DP-SGD (default: 1 / n^1.1).
+        attack: One attack or several (default: "lira" and "loss").
+        queries: How each model is queried (default: "plain").
+        models: Models per arm, each the target in turn (default: 16).
+        examples: Number of examples to audit (default: all).
+        stack: Number of models trained as one, or "auto".
+        seed: Random seed (default: 0).
+        device: "auto", "cpu" or "cuda".
+        settings: Settings file of an earlier run, or a mapping; other arguments change it.
+        jobs: Worker processes (default: one per core).
+        out: Directory in which to create the run directory.
+        quiet: Whether to show no progress.
+        progress: Progress display of your own.
+        **training: Settings of `mgaudit.targets.training.Training`, such as epochs or batch_size.
+
+    Returns:
+        The result, whose `path` is the run directory.
+
+    Raises:
+        UsageError: An argument is wrong, or data cannot be read.
+        RunFailedError: The audit failed while it ran.
+    """
+    from mgaudit.settings.study_settings import study_settings
+    from mgaudit.storage.ensembles import check_cache_folder
+    from mgaudit.study.plan import plan_study
+
+    workers, progress = _checked_jobs(jobs), progress or on_stderr(quiet)
+    progress.stage("loading data and settings")
+    changes = {
+        "dataset": dataset,
+        "target": target,
+        "attacks": _listed(attack),
+        "queries": queries,
+        "models": models,
+        "examples": examples,
+        "stack": stack,
+        "seed": seed,
+        "device": device,
+    }
+    schemes = {"plain": plain, "dp": dp, "epsilon": epsilon, "delta": delta}
+    values = _run_values(settings, changes, training, _audited(kappa, scheme), schemes)
+    check_cache_folder()
+    plan = plan_study(study_settings(values))
+    return _result(run_study_plan(plan, workers, Path(out), progress))
+
+
+def compare(
+    study: StudyArgument | None = None,
+    *,
+    scheme: SchemeArgument | Sequence[SchemeArgument] | None = None,
+    target: NetworkArgument | Sequence[NetworkArgument] | None = None,
+    dataset: DatasetArgument | Sequence[DatasetArgument] | None = None,
+    seed: int | Sequence[int] | None = None,
+    attack: AttackArgument | Sequence[AttackArgument] | None = None,
+    queries: QueriesArgument | None = None,
+    models: int | None = None,
+    examples: int | None = None,
+    stack: int | str | None = None,
+    device: str | None = None,
+    jobs: int | None = None,
+    out: str | Path = RUNS,
+    quiet: bool = False,
+    progress: ProgressBars | None = None,
+    **training: Any,
+) -> Result:
+    """Compares schemes, each trained on every network, dataset and seed of a study.
+
+    Args:
+        study: Name of a shipped study, path of a study file, a `Study` or a dict with its contents.
+            Other arguments replace what it says.
+        scheme, target, dataset, seed, attack: One or several of each.
+        queries, models, examples, stack, device, jobs, out, quiet, progress, **training:
+            As those of `run`.
+
+    Returns:
+        The result, with one study for each network, dataset and seed.
+
+    Raises:
+        UsageError: An argument is wrong, or data cannot be read.
+        RunFailedError: The audit failed while it ran.
+    """
+    workers, progress = _checked_jobs(jobs), progress or on_stderr(quiet)
+    progress.stage("loading data and settings")
+    arguments = {
+        "scheme": scheme,
+        "target": target,
+        "dataset": dataset,
+        "seed": seed,
+        "attack": attack,
+        "queries": queries,
+        "models": models,
+        "examples": examples,
+        "stack": stack,
+        "device": device,
+        **training,
+    }
+    plan = _planned_comparison(study, arguments)
+    return _result(run_comparison_plan(plan, workers, Path(out), progress))
+
+
+def estimate(
+    study: StudyArgument | None = None,
+    *,
+    jobs: int | None = None,
+    quiet: bool = False,
+    progress: ProgressBars | None = None,
+    **arguments: Any,
+) -> PlanTime:
+    """Measures how long `compare` would take with these arguments, and trains nothing that is kept."""
+    from mgaudit.compute.parallel import default_jobs
+    from mgaudit.study.estimate import estimated
+
+    workers, progress = _checked_jobs(jobs), progress or on_stderr(quiet)
+    progress.stage("loading data and settings")
+    plan = _planned_comparison(study, arguments)
+    return estimated(plan.cells, workers or default_jobs(plan.device), progress)
+
+
+def _planned_comparison(study: StudyArgument | None, arguments: Mapping[str, Any]) -> ComparisonPlan:
+    """Returns what `compare` runs: the study with the arguments that are not None put in."""
+    from mgaudit.settings.grid import edited_grid
+    from mgaudit.settings.study_object import values_of_study
+    from mgaudit.storage.ensembles import check_cache_folder
+    from mgaudit.study.comparison import plan_comparison
+
+    values = {} if study is None else values_of_study(study)
+    training = {name: value for name, value in arguments.items() if name not in PLURALS}
+    changes = {
+        plural: _listed(arguments.get(name), whole=whole) if plural != name else arguments.get(name)
+        for name, (plural, whole) in PLURALS.items()
+    }
+    grid = edited_grid(values, changes, _checked_training(training))
+    check_cache_folder()
+    return plan_comparison(grid)
+
+
+def audit_dp(
+    *,
+    dataset: DatasetArgument | None = None,
+    target: NetworkArgument | None = None,
+    scheme: SchemeArgument | None = None,
+    epsilon: float | None = None,
+    delta: float | None = None,
+    canaries: int | None = None,
+    kind: str | None = None,
+    guesses: float | None = None,
+    significance: float | None = None,
+    models: int | None = None,
+    examples: int | None = None,
+    stack: int | str | None = None,
+    seed: int | None = None,
+    device: str | None = None,
+    settings: SettingsArgument | None = None,
+    jobs: int | None = None,
+    out: str | Path = RUNS,
+    quiet: bool = False,
+    progress: ProgressBars | None = None,
+    **training: Any,
+) -> DPResult:
+    """Audits DP-SGD in one training run: lower bounds on ε from canaries, beside the claimed ε.
+
+    Args:
+        scheme: What to audit (default: "dp-sgd:epsilon=2").
+        canaries: Number of examples that are included by a fair coin (default: 500).
+        kind: "mislabelled" or "natural" canaries (default: "mislabelled").
+        guesses: Fraction of the canaries guessed in, and fraction guessed out (default: 0.1).
+        significance: Probability that a bound is wrong (default: 0.05).
+        models: Number of training runs (default: 1).
+        dataset, target, epsilon, delta, examples, stack, seed, device, settings, jobs, out, quiet,
+            progress, **training: As those of `run`.
+
+    Returns:
+        The result, with its bounds and its alarm.
+
+    Raises:
+        UsageError: An argument is wrong, or data cannot be read.
+        RunFailedError: The audit failed while it ran.
+    """
+    from mgaudit.settings.schemes import audited_scheme
+    from mgaudit.settings.study_settings import DEFAULT_AUDITED, dp_audit_settings
+    from mgaudit.storage.ensembles import check_cache_folder
+    from mgaudit.study.dp_audit import plan_dp_audit
+
+    workers, progress = _checked_jobs(jobs), progress or on_stderr(quiet)
+    progress.stage("loading data and settings")
+    changes = {
+        "dataset": dataset,
+        "target": target,
+        "canaries": canaries,
+        "kind": kind,
+        "guesses": guesses,
+        "significance": significance,
+        "models": models,
+        "examples": examples,
+        "stack": stack,
+        "seed": seed,
+        "device": device,
+    }
+    base = {} if settings is None else dp_audit_settings(_settings_values(settings)).values()
+    values = _edited(base, changes, training)
+    audited = values.get("scheme", DEFAULT_AUDITED) if scheme is None else scheme
+    values["scheme"] = audited_scheme(audited, epsilon, delta)
+    check_cache_folder()
+    plan = plan_dp_audit(dp_audit_settings(values))
+    record, arrays, folder = run_dp_audit_plan(plan, workers, Path(out), progress)
+    return DPResult(record, arrays, folder.path)
+
+
+def load(run: RunArgument = "latest", runs: str | Path = RUNS) -> Result:
+    """Returns the result of an earlier run.
+
+    `run` is the path of a run directory, or within `runs` its name, the beginning of its hash, or
+    "latest". Raises UsageError where there is no such run.
+    """
+    return Result.read(find_run(str(run), Path(runs)))
+
+
+def attack(
+    run: RunArgument | Result,
+    *,
+    attack: AttackArgument | Sequence[AttackArgument],
+    queries: QueriesArgument | None = None,
+    runs: str | Path = RUNS,
+    jobs: int | None = None,
+    quiet: bool = False,
+    progress: ProgressBars | None = None,
+) -> Result:
+    """Attacks the models of a finished run with other attacks, without training.
+
+    The new result has a run directory of its own beside that of the run. Raises UsageError where
+    the cache no longer holds the models of the run.
+    """
+    workers, progress = _checked_jobs(jobs), progress or on_stderr(quiet)
+    progress.stage("loading data and settings")
+    finished = run if isinstance(run, Result) else load(run, runs)
+    out, attacks = finished.path.parent, _listed(attack) or []
+    again = attack_again(finished.record, out, attacks, queries, workers, progress)
+    return _result(again)
+
+
+def _result(finished: Finished) -> Result:
+    return Result(finished.record, finished.arrays, finished.folder.path)
+
+
+def _listed(values: Any, whole: type = str) -> list[Any] | None:
+    """Returns one value or several as a list, None as it is; `whole` is a sequence that is one value."""
+    if values is None:
+        return None
+    several = isinstance(values, Sequence) and not isinstance(values, str | whole)
+    return list(values) if several else [values]
+
+
+def _audited(kappa: float | None, scheme: SchemeArgument | None) -> SchemeArgument | None:
+    """Returns the scheme to audit, None where the settings say it."""
+    if kappa is not None and scheme is not None:
+        raise UsageError("kappa and scheme", "both name the noise to audit", None, "give one of them")
+    if kappa is None:
+        return scheme
+    if isinstance(kappa, bool) or not isinstance(kappa, int | float):
+        raise UsageError("kappa", "must be a number", f"{type(kappa).__name__}: {kappa!r}")
+    return f"gaussian-mask:kappa={kappa:.15g}"
+
+
+def _run_values(
+    settings: SettingsArgument | None,
+    changes: dict[str, Any],
+    training: dict[str, Any],
+    audited: SchemeArgument | None,
+    schemes: dict[str, Any],
+) -> dict[str, Any]:
+    """Returns the settings of the file with the arguments put in."""
+    from mgaudit.settings.schemes import edited_schemes
+    from mgaudit.settings.study_settings import DEFAULT_SCHEMES, study_settings
+
+    base: dict[str, Any] = {}
+    if settings is not None:
+        checked: StudySettings = study_settings(_settings_values(settings))
+        base = checked.values()
+    values = _edited(base, changes, training)
+    arms = values.get("schemes", DEFAULT_SCHEMES)
+    return values | {"schemes": edited_schemes(arms, audited, **schemes)}
+
+
+def _settings_values(settings: SettingsArgument) -> dict[str, Any]:
+    from mgaudit.settings.study_settings import read_settings
+
+    return dict(settings) if isinstance(settings, Mapping) else read_settings(Path(settings))
+
+
+def _edited(settings: dict[str, Any], changes: dict[str, Any], training: dict[str, Any]) -> dict[str, Any]:
+    """Returns the settings with the given arguments put in; other settings stay as they are."""
+    new_training = _checked_training(training)
+    changed_training = settings.get("training", {}) | new_training
+    return settings | _not_none(changes) | {"training": changed_training}
+
+
+def _checked_training(training: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the training settings that are given. Raises UsageError for a name that is none."""
+    from mgaudit.settings.study_settings import TRAINED, no_such_setting
+
+    for name in training:
+        if name not in TRAINED:
+            raise no_such_setting("training", name, TRAINED)
+    return _not_none(training)
+
+
+def _not_none(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _checked_jobs(jobs: int | None) -> int | None:
+    if jobs is not None and (type(jobs) is not int or jobs < 1):
+        raise UsageError("jobs", "must be a whole number >= 1", repr(jobs))
+    return jobs

@@ -1,0 +1,60 @@
+"""What an audit of DP-SGD returns in Python."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mgaudit.errors import UsageError
+from mgaudit.reports.arrays import Arrays
+from mgaudit.reports.dp_audit import DPAuditResult, bounds_table, finding
+from mgaudit.reports.table import table_html
+from mgaudit.storage.atomic import write_atomically
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ("method", "epsilon", "statement_about")
+
+
+class DPResult:
+    """The result of `mgaudit.audit_dp`.
+
+    `record` holds every number as `dp-audit.json` does, `arrays` the scores of the canaries with
+    their membership, and `path` the run directory.
+    """
+
+    def __init__(self, record: DPAuditResult, arrays: Arrays, path: Path) -> None:
+        self.record = record
+        self.arrays = arrays
+        self.path = path
+
+    def __repr__(self) -> str:
+        return f"<mgaudit.DPResult: {self.record.label}; {self.verdict}>"
+
+    @property
+    def alarm(self) -> bool:
+        """Whether a lower bound on ε is above the claimed ε."""
+        return self.record.alarm
+
+    @property
+    def verdict(self) -> str:
+        """The finding in one sentence."""
+        return finding(self.record)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Returns the lower bounds on ε (nats) as a table: `method`, `epsilon`, `statement_about`."""
+        import pandas as pd
+
+        rows = [(bound.method, bound.epsilon, bound.speaks_of) for bound in self.record.bounds]
+        return pd.DataFrame(rows, columns=COLUMNS)
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the result as .json and returns the path. Raises UsageError for another suffix."""
+        path = Path(path)
+        if path.suffix.lower() != ".json":
+            raise UsageError("path", "must end with .json", repr(str(path)))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, (self.record.model_dump_json(indent=2) + "\n").encode())
+        return path
+
+    def _repr_html_(self) -> str:
+        return table_html(bounds_table(self.record)) + f"<p>{self.verdict}</p>"

@@ -1,0 +1,194 @@
+"""What an audit returns in Python: its numbers, figures, reports and the models' outputs."""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mgaudit.errors import UsageError, did_you_mean
+from mgaudit.progress_bars import on_stderr
+from mgaudit.reports.arrays import Arrays
+from mgaudit.reports.results import AuditResult, StudyResult, read_result
+from mgaudit.reports.results import Result as ResultRecord
+from mgaudit.reports.verdict import verdict
+from mgaudit.storage.atomic import write_atomically
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from mgaudit.attacks import Attack, Observations
+    from mgaudit.reports.document import AuditDocument
+    from mgaudit.reports.figures.drawing import Drawing
+    from mgaudit.targets.querying.queries import Queries
+
+COLUMNS = ("study", "arm", "attack", "adversary", "metric", "value", "low", "high")
+SUFFIXES = {".html": "html", ".pdf": "pdf", ".csv": "csv"}
+
+
+class Result:
+    """The result of `mgaudit.run` or `mgaudit.compare`, or of a run that was loaded.
+
+    `record` holds every number as `result.json` does, `arrays` one dict of numpy arrays for each
+    study, and `path` the run directory. In a notebook the result shows its tables.
+    """
+
+    def __init__(self, record: ResultRecord, arrays: Sequence[Arrays], path: Path) -> None:
+        self.record = record
+        self.arrays = list(arrays)
+        self.path = path
+
+    @classmethod
+    def read(cls, path: Path) -> "Result":
+        """Returns the result in a run directory. Raises UsageError where there is none."""
+        return cls(*read_result(path), path)
+
+    def __repr__(self) -> str:
+        studies = ", ".join(study.name for study in self.record.studies)
+        arms = sum(len(study.arms) for study in self.record.studies)
+        return f"<mgaudit.Result: {studies}; {arms} arms; {self.path}>"
+
+    @property
+    def verdict(self) -> str:
+        """The sentences that answer the question of each study, one line each."""
+        return "\n".join(sentence for study in self.record.studies for sentence in verdict(study))
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Returns the numbers as a tidy table with one row for each number.
+
+        Columns: `study` (counted from 1), `arm` (the scheme as in settings), `attack` and
+        `adversary` ("adaptive" or "naive"; both empty for accuracies), `metric`, `value`, and the
+        95 % confidence interval `low`, `high`. Accuracies and rates are fractions, ε is in nats.
+        A lower bound on ε has no interval.
+        """
+        import pandas as pd
+
+        rows = []
+        for number, study in enumerate(self.record.studies, start=1):
+            for arm in study.arms:
+                rows += [(number, arm.key, *values) for values in _numbers(arm)]
+        return pd.DataFrame(rows, columns=COLUMNS)
+
+    def figures(self) -> list[str]:
+        """Returns the names of the figures that `plot` can draw."""
+        return list(self._drawings)
+
+    def plot(self, name: str) -> "list[Axes]":
+        """Returns the matplotlib axes of a figure of the report, one for each panel.
+
+        `axes[0].figure.savefig(path)` writes the figure. Raises UsageError that lists the figures
+        for a name that is none.
+        """
+        if name not in self._drawings:
+            rule = f"must be one of {', '.join(self._drawings)}"
+            raise UsageError("name", rule, repr(name), did_you_mean(name, self._drawings))
+        return list(self._drawings[name].figure.axes)
+
+    def save(self, path: str | Path) -> Path:
+        """Writes a report, in the format that the suffix names, and returns its path.
+
+        The formats are .html, .pdf, .csv (every number) and .json (`result.json`). Raises
+        UsageError for another suffix.
+        """
+        path = Path(path)
+        suffix = path.suffix.lower()
+        if suffix == ".json":
+            content = (self.record.model_dump_json(indent=2) + "\n").encode()
+        elif suffix in SUFFIXES:
+            content = self._rendered(SUFFIXES[suffix])
+        else:
+            known = ", ".join([*SUFFIXES, ".json"])
+            raise UsageError("path", f"must end with one of {known}", repr(str(path)))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content)
+        return path
+
+    def attack(
+        self,
+        *attacks: "str | Attack",
+        queries: "str | Queries | None" = None,
+        jobs: int | None = None,
+        quiet: bool = False,
+    ) -> "Result":
+        """Attacks the models of this run with other attacks, without training.
+
+        The models must still be in the cache. Returns a new result, which has a run directory of
+        its own beside this one. Raises UsageError where models are missing.
+        """
+        from mgaudit.running import attack_again
+
+        finished = attack_again(self.record, self.path.parent, attacks, queries, jobs, on_stderr(quiet))
+        return Result(finished.record, finished.arrays, finished.folder.path)
+
+    def observations(self, arm: str | int = 0, study: int = 0) -> "Observations":
+        """Returns the outputs of an arm's models and their membership, for an attack of your own.
+
+        `arm` is the key or the index of the arm and `study` the index of the study. The models
+        must still be in the cache. Raises UsageError where they are not, or there is no such arm.
+        """
+        from mgaudit.study.finished import observations_of_arm
+
+        chosen = self._study(study)
+        return observations_of_arm(chosen, _arm(chosen, arm))
+
+    def _study(self, index: int) -> StudyResult:
+        studies = self.record.studies
+        if not 0 <= index < len(studies):
+            raise UsageError("study", f"must be 0..{len(studies) - 1}", repr(index))
+        return studies[index]
+
+    @cached_property
+    def _document(self) -> "AuditDocument":
+        from mgaudit.reports.document import document
+
+        return document(self.record, self.arrays)
+
+    @cached_property
+    def _drawings(self) -> "dict[str, Drawing]":
+        from mgaudit.reports.figures.drawing import Drawing
+
+        several = len(self._document.chapters) > 1
+        drawings = {}
+        for number, chapter in enumerate(self._document.chapters, start=1):
+            for section in chapter.sections:
+                for block in section.blocks:
+                    if isinstance(block, Drawing):
+                        name = f"{number}/{block.name}" if several else block.name
+                        drawings[name] = block
+        return drawings
+
+    def _rendered(self, name: str) -> bytes:
+        from mgaudit.reports.formats.render import FORMATS
+
+        content = FORMATS[name].render(self._document)
+        assert isinstance(content, bytes)  # a format with a suffix is one file
+        return content
+
+    def _repr_html_(self) -> str:
+        from mgaudit.reports.formats.notebook import show
+
+        html: str = show(self.record).html
+        return html
+
+
+def _arm(study: StudyResult, name: str | int) -> AuditResult:
+    keys = [arm.key for arm in study.arms]
+    if isinstance(name, str):
+        if name not in keys:
+            raise UsageError("arm", f"must be one of {', '.join(keys)}", repr(name), did_you_mean(name, keys))
+        return study.arms[keys.index(name)]
+    if not 0 <= name < len(keys):
+        raise UsageError("arm", f"must be 0..{len(keys) - 1}, or a name", repr(name))
+    return study.arms[name]
+
+
+def _numbers(arm: AuditResult) -> Iterator[tuple[str, str, str, float, float, float]]:
+    """Yields (attack, adversary, metric, value, low, high) of an arm."""
+    nan = float("nan")
+    for metric, accuracy in (("train_accuracy", arm.train_accuracy), ("test_accuracy", arm.test_accuracy)):
+        yield "", "", metric, accuracy.value, accuracy.low, accuracy.high
+    for attack in arm.attacks:
+        who = (attack.attack, attack.knowledge)
+        for metric, estimate in attack.metrics.items():
+            yield *who, metric, estimate.value, estimate.low, estimate.high
+        yield *who, "epsilon_lower_bound", attack.epsilon_lower_bound, nan, nan

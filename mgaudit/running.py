@@ -1,0 +1,153 @@
+"""Run a plan in a run directory: progress, log, result and reports."""
+
+import tempfile
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mgaudit.errors import UsageError
+from mgaudit.progress_bars import ProgressBars
+from mgaudit.reports.arrays import Arrays
+from mgaudit.reports.dp_audit import DPAuditResult
+from mgaudit.reports.formats.render import DEFAULT_FORMATS
+from mgaudit.reports.results import Result as ResultRecord
+from mgaudit.storage.run_folder import LOG_FILE, RunFolder
+from mgaudit.targets.own_module import RAISED, error_line
+
+if TYPE_CHECKING:
+    from mgaudit.study.comparison import ComparisonPlan
+    from mgaudit.study.dp_audit import DPAuditPlan
+    from mgaudit.study.plan import Plan
+
+RUN_COMMAND = "mgaudit run --settings RUN/settings.toml"
+
+
+class RunFailedError(RuntimeError):
+    """An audit that failed while it ran, because of `cause`. `details` says where the log with the traceback is."""
+
+    def __init__(self, cause: BaseException, folder: RunFolder, details: str) -> None:
+        super().__init__(f"{error_line(cause)}; {details}")
+        self.cause = cause
+        self.folder = folder
+        self.details = details
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The records of a finished run, its directory and the paths of its reports."""
+
+    record: ResultRecord
+    arrays: list[Arrays]
+    folder: RunFolder
+    reports: list[Path]
+
+
+@contextmanager
+def recorded(folder: RunFolder, progress: ProgressBars) -> Iterator[None]:
+    """Shows progress and writes the log into the run directory.
+
+    An interrupted run and a mistake of the user leave no directory behind. Raises RunFailedError
+    for every other error.
+    """
+    try:
+        with folder.in_use(), progress:
+            yield
+        folder.write_log(progress.lines)
+    except (KeyboardInterrupt, UsageError):
+        folder.discard_if_unfinished()
+        raise
+    except RAISED as error:
+        lines = [*progress.lines, traceback.format_exc()]
+        raise RunFailedError(error, folder, _written_log(lines, folder)) from error
+
+
+def run_study_plan(plan: "Plan", jobs: int | None, out: Path, progress: ProgressBars) -> Finished:
+    """Runs one study in a new run directory inside `out`."""
+    from mgaudit.compute.parallel import default_jobs
+    from mgaudit.study.study import run_study
+
+    folder = RunFolder.create(out, plan.slug, plan.sha256)
+    with recorded(folder, progress):
+        study, arrays = run_study(plan, jobs or default_jobs(plan.design.device), progress)
+        record = ResultRecord(title="", note="", command=RUN_COMMAND, settings=study.settings, studies=[study])
+        return _written(record, [arrays], folder, progress)
+
+
+def run_comparison_plan(plan: "ComparisonPlan", jobs: int | None, out: Path, progress: ProgressBars) -> Finished:
+    """Runs the studies of a grid in one new run directory inside `out`."""
+    from mgaudit.compute.parallel import default_jobs
+    from mgaudit.study.comparison import run_comparison
+
+    folder = RunFolder.create(out, plan.slug, plan.sha256)
+    with recorded(folder, progress):
+        record, arrays = run_comparison(plan, jobs or default_jobs(plan.device), progress)
+        return _written(record, arrays, folder, progress)
+
+
+def run_dp_audit_plan(
+    plan: "DPAuditPlan", jobs: int | None, out: Path, progress: ProgressBars
+) -> tuple[DPAuditResult, Arrays, RunFolder]:
+    """Runs an audit of DP-SGD in a new run directory inside `out`."""
+    from mgaudit.compute.parallel import default_jobs
+    from mgaudit.study.dp_audit import run_dp_audit
+
+    folder = RunFolder.create(out, plan.slug, plan.sha256)
+    with recorded(folder, progress):
+        record, arrays = run_dp_audit(plan, jobs or default_jobs(plan.design.device), progress)
+        folder.write_result(record, [arrays])
+    return record, arrays, folder
+
+
+def attack_again(
+    record: ResultRecord,
+    out: Path,
+    attacks: Sequence[object],
+    queries: object,
+    jobs: int | None,
+    progress: ProgressBars,
+) -> Finished:
+    """Runs other attacks on the models of a finished run, in a new run directory inside `out`.
+
+    `queries` None keeps those of the run. Raises UsageError where the cache lacks a model.
+    """
+    from mgaudit.study.finished import plan_result_again
+    from mgaudit.study.plan import Plan
+
+    changes: dict[str, object] = {"attacks": list(attacks)}
+    if queries is not None:
+        changes["queries"] = queries
+    plan = plan_result_again(record, changes)
+    if isinstance(plan, Plan):
+        return run_study_plan(plan, jobs, out, progress)
+    return run_comparison_plan(plan, jobs, out, progress)
+
+
+def _written(record: ResultRecord, arrays: list[Arrays], folder: RunFolder, progress: ProgressBars) -> Finished:
+    progress.stage("writing the result and the reports")
+    folder.write_result(record, arrays)
+    reports = folder.write_reports(DEFAULT_FORMATS)
+    return Finished(record, arrays, folder, reports)
+
+
+def _written_log(lines: Sequence[str], folder: RunFolder) -> str:
+    """Writes the log into the run directory or else into a temporary file, and returns where it is."""
+    with suppress(OSError):
+        folder.write_log(lines)
+        return f"see {folder.path / LOG_FILE} for details"
+    return temporary_log(lines)
+
+
+def temporary_log(lines: Sequence[str]) -> str:
+    """Writes a log into a temporary file, and returns where it is, or why it cannot be written."""
+    text = "".join(f"{line}\n" for line in lines)
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", errors="backslashreplace", prefix="mgaudit-", suffix=".log", delete=False
+        ) as log:
+            log.write(text)
+    except OSError as error:
+        return f"the log with the details cannot be written ({error.strerror})"
+    return f"see {log.name} for details"

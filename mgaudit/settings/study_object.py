@@ -1,0 +1,45 @@
+"""A study as an object: what a study file holds, for Python."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from mgaudit.settings.study_files import study_values
+
+
+@dataclass(frozen=True)
+class Study:
+    """Arms to compare, on networks, datasets and seeds; what is None has its default.
+
+    The fields have the names of a study file. Schemes, attacks, networks, datasets and queries are
+    texts or objects. `training` holds settings of `mgaudit.targets.training.Training` by name.
+    """
+
+    schemes: Sequence[Any]
+    targets: Sequence[Any] | None = None
+    datasets: Sequence[Any] | None = None
+    seeds: Sequence[int] | None = None
+    attacks: Sequence[Any] | None = None
+    queries: Any = None
+    models: int | None = None
+    examples: int | None = None
+    stack: int | str | None = None
+    device: str | None = None
+    title: str | None = None
+    note: str | None = None
+    training: dict[str, Any] = field(default_factory=dict)
+
+    def values(self) -> dict[str, Any]:
+        """Returns the fields that are not None by name, as a study file has them."""
+        values = {field_.name: getattr(self, field_.name) for field_ in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def values_of_study(study: "Study | str | Path | dict[str, Any]") -> dict[str, Any]:
+    """Returns the contents of a study: an object, a mapping, or what `study_values` reads."""
+    if isinstance(study, Study):
+        return study.values()
+    if isinstance(study, dict):
+        return dict(study)
+    return study_values(Path(study))

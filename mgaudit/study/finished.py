@@ -1,0 +1,47 @@
+"""The models of a finished study, which the cache still holds: planned again, and queried."""
+
+from typing import Any
+
+from mgaudit.attacks import Observations
+from mgaudit.errors import UsageError
+from mgaudit.reports.results import AuditResult, Result, StudyResult
+from mgaudit.settings.grid import grid_settings
+from mgaudit.settings.study_settings import study_settings
+from mgaudit.study.attack import observe
+from mgaudit.study.comparison import ComparisonPlan, plan_comparison
+from mgaudit.study.plan import Plan, plan_study
+from mgaudit.study.progress import Progress
+from mgaudit.study.query import ArmOutputs
+from mgaudit.study.train import models_there, train_arm
+
+
+def plan_result_again(record: Result, changes: dict[str, Any]) -> Plan | ComparisonPlan:
+    """Returns the plan of a finished run with other attacks or queries: of a study, or of a grid.
+
+    Raises UsageError where the cache lacks a model, since nothing is to be trained.
+    """
+    settings = {**record.settings, **changes}
+    if "datasets" not in settings:
+        return _all_trained(plan_study(study_settings(settings)))
+    comparison = plan_comparison(grid_settings(settings))
+    for plan in comparison.cells:
+        _all_trained(plan)
+    return comparison
+
+
+def _all_trained(plan: Plan) -> Plan:
+    for arm in plan.arms:
+        there = models_there(arm, plan.design)
+        if there < arm.settings.models:
+            rule = f"must have its {arm.settings.models} models of {arm.settings.label} in the cache"
+            raise UsageError("the run", rule, f"{there}", "run it again with its settings.toml")
+    return plan
+
+
+def observations_of_arm(study: StudyResult, arm: AuditResult) -> Observations:
+    """Returns the outputs of the arm's converged models and their membership."""
+    plan = _all_trained(plan_study(study_settings(study.settings)))
+    keys = [planned.settings.scheme.text for planned in plan.arms]
+    trained = train_arm(plan.arms[keys.index(arm.key)], plan.design, 1, Progress())
+    outputs = ArmOutputs(trained, plan.design)
+    return observe(outputs, trained.converged, trained.arm.queries, frozenset())
