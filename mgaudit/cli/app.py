@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from mgaudit.cli.attack import attack
 from mgaudit.cli.audit_dp import audit_dp
 from mgaudit.cli.compare import compare
 from mgaudit.cli.console import out
@@ -20,13 +21,14 @@ from mgaudit.version import __version__
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     help="Privacy audits of training noise: how much privacy does it buy, and at what accuracy?",
 )
 app.command()(run)
 app.command()(compare)
+app.command()(attack)
 app.command()(reproduce)
 app.command(name="audit-dp")(audit_dp)
 app.command()(report)

@@ -11,6 +11,9 @@ from mgaudit import api
 from mgaudit.cli.console import err, out, print_table
 from mgaudit.cli.ending import reported
 from mgaudit.cli.options import (
+    ATTACKS,
+    DATA,
+    NOISE,
     DatasetOption,
     DeltaOption,
     DeviceOption,
@@ -29,15 +32,28 @@ from mgaudit.dp_result import DPResult
 from mgaudit.progress_bars import ProgressBars
 from mgaudit.reports.dp_audit import DP_AUDIT_FILE, bounds_table
 
-SchemeOption = Annotated[str | None, typer.Option(help="What to audit: NAME:key=value,… (default: dp-sgd:epsilon=2).")]
-CanariesOption = Annotated[int | None, typer.Option(help="Examples that go in by a coin (default: 500).")]
-KindOption = Annotated[str | None, typer.Option(help="natural or mislabelled canaries (default: mislabelled).")]
-GuessesOption = Annotated[
-    float | None, typer.Option(help="Share of the canaries guessed in, and share guessed out (default: 0.1).")
+SchemeOption = Annotated[
+    str | None, typer.Option(help="What to audit: NAME:key=value,… (default: dp-sgd:epsilon=2).", rich_help_panel=NOISE)
 ]
-SignificanceOption = Annotated[float | None, typer.Option(help="Chance that a bound is wrong (default: 0.05).")]
-ModelsOption = Annotated[int | None, typer.Option(help="Training runs (default: 1).")]
-ExamplesOption = Annotated[int | None, typer.Option(help="Examples, canaries among them (default: all).")]
+CanariesOption = Annotated[
+    int | None, typer.Option(help="Examples included by a fair coin (default: 500).", rich_help_panel=ATTACKS)
+]
+KindOption = Annotated[
+    str | None, typer.Option(help="natural or mislabelled canaries (default: mislabelled).", rich_help_panel=ATTACKS)
+]
+GuessesOption = Annotated[
+    float | None,
+    typer.Option(
+        help="Fraction of the canaries guessed in, and fraction guessed out (default: 0.1).", rich_help_panel=ATTACKS
+    ),
+]
+SignificanceOption = Annotated[
+    float | None, typer.Option(help="Probability that a bound is wrong (default: 0.05).", rich_help_panel=ATTACKS)
+]
+ModelsOption = Annotated[int | None, typer.Option(help="Training runs (default: 1).", rich_help_panel=DATA)]
+ExamplesOption = Annotated[
+    int | None, typer.Option(help="Examples, canaries among them (default: all).", rich_help_panel=DATA)
+]
 
 
 @with_training_options("clients", "local_steps")

@@ -13,6 +13,11 @@ from mgaudit import api
 from mgaudit.cli.console import err, out, print_run
 from mgaudit.cli.ending import reported
 from mgaudit.cli.options import (
+    ATTACKS,
+    DATA,
+    NETWORK,
+    NOISE,
+    OUTPUT,
     DeviceOption,
     ExamplesOption,
     JobsOption,
@@ -34,15 +39,29 @@ StudyArgument = Annotated[
     Path | None, typer.Argument(help="A study file, or the settings.toml of an earlier run.", metavar="STUDY")
 ]
 SchemesOption = Annotated[
-    list[str] | None, typer.Option(help="An arm: NAME:key=value,…, or none; repeatable. In place of the study's.")
+    list[str] | None,
+    typer.Option(help="An arm: NAME:key=value,…, or none; repeatable. In place of the study's.", rich_help_panel=NOISE),
 ]
-TargetsOption = Annotated[list[str] | None, typer.Option(help="See `mgaudit list targets`; repeatable.")]
-DatasetsOption = Annotated[list[str] | None, typer.Option(help="See `mgaudit list datasets`; repeatable.")]
-SeedsOption = Annotated[list[int] | None, typer.Option(help="Determines everything random; repeatable.")]
-AttacksOption = Annotated[list[str] | None, typer.Option(help="See `mgaudit list attacks`; repeatable.")]
-QueriesOption = Annotated[str | None, typer.Option(help="What each model is asked; see `mgaudit list`.")]
+TargetsOption = Annotated[
+    list[str] | None, typer.Option(help="See `mgaudit list targets`; repeatable.", rich_help_panel=NETWORK)
+]
+DatasetsOption = Annotated[
+    list[str] | None, typer.Option(help="See `mgaudit list datasets`; repeatable.", rich_help_panel=DATA)
+]
+SeedsOption = Annotated[list[int] | None, typer.Option(help="Random seed; repeatable.", rich_help_panel=DATA)]
+AttacksOption = Annotated[
+    list[str] | None, typer.Option(help="See `mgaudit list attacks`; repeatable.", rich_help_panel=ATTACKS)
+]
+QueriesOption = Annotated[
+    str | None, typer.Option(help="How each model is queried; see `mgaudit list queries`.", rich_help_panel=ATTACKS)
+]
 DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Print what would be trained and how long it takes, and train nothing.")
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Print what would be trained and how long it takes, and train nothing.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 
 

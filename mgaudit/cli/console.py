@@ -13,8 +13,8 @@ from mgaudit.reports.claims import summary, verdicts_table
 from mgaudit.reports.formats.render import DEFAULT_FORMATS, FORMATS
 from mgaudit.reports.reproduction import PaperResult
 from mgaudit.reports.results import Result as ResultRecord
+from mgaudit.reports.summary_table import summary_table
 from mgaudit.reports.table import Table
-from mgaudit.reports.tables import accuracy_vs_privacy
 from mgaudit.reports.verdict import verdict
 from mgaudit.result import Result
 
@@ -36,14 +36,14 @@ def print_run(result: Result, as_json: bool, quiet: bool) -> None:
 
 
 def print_result(result: ResultRecord) -> None:
-    """Prints the main table and the verdict of each study."""
+    """Prints the verdict of each study, and a table with one row for each arm."""
     for study in result.studies:
         if len(result.studies) > 1:
             out.print(Text(f"{study.name}, seed {study.settings['seed']}", style="bold"))
-        print_table(accuracy_vs_privacy(study))
         for sentence in verdict(study):
             out.print(Text(sentence))
-            out.print()
+        out.print()
+        print_summary(summary_table(study))
 
 
 def print_paper(result: PaperResult) -> None:
@@ -59,6 +59,20 @@ def print_paths(paths: Sequence[Path]) -> None:
     """Prints each path on a line of its own, however long."""
     for path in paths:
         out.print(Text(str(path)), soft_wrap=True)
+
+
+def print_summary(table: Table) -> None:
+    """Prints a table whose rows are one line each, whatever the width of the terminal."""
+    rows = [[str(cell) for cell in row] for row in table.rows]
+    widths = [max(map(len, column)) for column in zip(table.columns, *rows, strict=True)]
+    line = [text.ljust(width) for text, width in zip(table.columns, widths, strict=True)]
+    out.print(Text("  ".join(line).rstrip(), style="bold"), soft_wrap=True)
+    for row in rows:
+        line = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
+        out.print(Text("  ".join(line).rstrip()), soft_wrap=True)
+    for note in table.notes:
+        out.print(Text(note, style="dim"))
+    out.print()
 
 
 def print_table(table: Table) -> None:

@@ -14,33 +14,61 @@ from mgaudit.reports.formats.render import DEFAULT_FORMATS
 from mgaudit.targets.ranges import range_in
 from mgaudit.targets.training import Help, Training, choices
 
+# The groups of options in a command's help.
+NOISE, DATA, NETWORK, ATTACKS, TRAINING, MACHINE, OUTPUT = (
+    "Noise",
+    "Data",
+    "Network",
+    "Attacks",
+    "Training",
+    "Machine",
+    "Output",
+)
+
 DatasetOption = Annotated[
-    str | None, typer.Option(help="A dataset of `mgaudit list datasets`, as in folder:PATH (default: digits).")
+    str | None,
+    typer.Option(
+        help="A dataset of `mgaudit list datasets`, as in folder:PATH (default: digits).", rich_help_panel=DATA
+    ),
 ]
 TargetOption = Annotated[
     str | None,
     typer.Option(
-        help="See `mgaudit list targets`; options as in mlp:hidden=512x256; your own: module:Class (default: cnn)."
+        help="See `mgaudit list targets`, as in mlp:hidden=512x256 (default: cnn).",
+        rich_help_panel=NETWORK,
     ),
 ]
-EpsilonOption = Annotated[float | None, typer.Option(help="ε of DP-SGD (default: 8; audit-dp: 2).")]
-DeltaOption = Annotated[float | None, typer.Option(help="δ of DP-SGD (default: 1/n^1.1).")]
-ModelsOption = Annotated[int | None, typer.Option(help="Models per arm, each the target in turn (default: 16).")]
-ExamplesOption = Annotated[int | None, typer.Option(help="Examples to audit (default: all).")]
+EpsilonOption = Annotated[
+    float | None, typer.Option(help="ε of DP-SGD (default: 8; audit-dp: 2).", rich_help_panel=NOISE)
+]
+DeltaOption = Annotated[float | None, typer.Option(help="δ of DP-SGD (default: 1/n^1.1).", rich_help_panel=NOISE)]
+ModelsOption = Annotated[
+    int | None, typer.Option(help="Models per arm; each is the target in turn (default: 16).", rich_help_panel=DATA)
+]
+ExamplesOption = Annotated[int | None, typer.Option(help="Examples to audit (default: all).", rich_help_panel=DATA)]
 StackOption = Annotated[
-    str | None, typer.Option(help="Models trained as one: a number, or auto to measure (default: auto).")
+    str | None,
+    typer.Option(help="Models trained as one: a number, or auto (default: auto).", rich_help_panel=MACHINE),
 ]
-SeedOption = Annotated[int | None, typer.Option(help="Determines everything random (default: 0).")]
-DeviceOption = Annotated[str | None, typer.Option(help="auto, cpu or cuda (default: auto).")]
+SeedOption = Annotated[int | None, typer.Option(help="Random seed (default: 0).", rich_help_panel=DATA)]
+DeviceOption = Annotated[str | None, typer.Option(help="auto, cpu or cuda (default: auto).", rich_help_panel=MACHINE)]
 SettingsOption = Annotated[
-    Path | None, typer.Option(help="A settings.toml of an earlier run; other options change what it says.")
+    Path | None,
+    typer.Option(help="settings.toml of an earlier run; other options override it.", rich_help_panel=OUTPUT),
 ]
-JobsOption = Annotated[int | None, typer.Option(min=1, help="Worker processes (default: one per core; 1 on a GPU).")]
-NewFolderOption = Annotated[Path, typer.Option("--out", help="Folder that the run folder is made in.")]
-OutOption = Annotated[Path, typer.Option(help="Folder that run folders are made in.")]
-RunsOption = Annotated[Path, typer.Option("--runs", help="Folder that run folders are in.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else, on stdout.")]
+JobsOption = Annotated[
+    int | None,
+    typer.Option(help="Worker processes (default: one per core; 1 on a GPU).", rich_help_panel=MACHINE),
+]
+NewFolderOption = Annotated[
+    Path, typer.Option("--out", help="Directory in which to create the run directory.", rich_help_panel=OUTPUT)
+]
+OutOption = Annotated[Path, typer.Option(help="Directory with run directories.")]
+RunsOption = Annotated[Path, typer.Option("--runs", help="Directory with run directories.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.", rich_help_panel=OUTPUT)]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print the result as JSON, and nothing else, on stdout.", rich_help_panel=OUTPUT)
+]
 
 
 def training_option(field: "Field[Any]") -> inspect.Parameter | None:
@@ -53,7 +81,7 @@ def training_option(field: "Field[Any]") -> inspect.Parameter | None:
     facts = [f"default: {help_.default or field.default}"]
     if limits is not None:
         facts.insert(0, str(limits))
-    option = typer.Option(None, help=f"{text} ({'; '.join(facts)}).")
+    option = typer.Option(None, help=f"{text} ({'; '.join(facts)}).", rich_help_panel=TRAINING)
     kind = _plain_type(field.type) | None
     return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind)
 
@@ -89,8 +117,11 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def chosen_formats(names: list[str] | None, known: Collection[str]) -> list[str]:
-    """Returns the formats of the reports, those by default for None. Raises UsageError for one that is not known."""
-    formats = names or list(DEFAULT_FORMATS)
+    """Returns the formats of the reports, those by default for None.
+
+    Each text is one name, or several joined by commas. Raises UsageError for a name that is not known.
+    """
+    formats = [name.strip() for text in names or DEFAULT_FORMATS for name in text.split(",")]
     for name in formats:
         if name not in known:
             raise UsageError("--format", f"must be one of {', '.join(known)}", repr(name), did_you_mean(name, known))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mgaudit.cli.console import print_paths, print_result
+from mgaudit.cli.console import print_paths
 from mgaudit.cli.ending import user_errors
 from mgaudit.cli.options import OutOption, QuietOption, chosen_formats
 from mgaudit.errors import UsageError
@@ -65,5 +65,4 @@ def report(
             folder.write_result(result, arrays)
             paths = folder.write_reports(formats)
     if not quiet:
-        print_result(result)
         print_paths(paths)

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table as RichTable
 from rich.text import Text
 
 from mgaudit.cli.console import out, print_paper, print_result, print_table
@@ -25,22 +23,29 @@ runs = typer.Typer(help="List, show, compare and remove run folders.")
 @runs.callback(invoke_without_command=True)
 def runs_list(context: typer.Context, folder: RunsOption = Path("runs"), as_json: JsonOption = False) -> None:
     """List the run folders, the latest first; or show, compare or remove some."""
-    if context.invoked_subcommand is not None:
-        return
+    if context.invoked_subcommand is None:
+        print_runs(folder, as_json)
+
+
+@runs.command(name="list")
+def list_runs(folder: RunsOption = Path("runs"), as_json: JsonOption = False) -> None:
+    """List the run directories, the latest first."""
+    print_runs(folder, as_json)
+
+
+def print_runs(folder: Path, as_json: bool) -> None:
+    """Prints each run: its name on a line of its own, which is never wrapped, and then what it is."""
     with user_errors():
         listed = listed_runs(folder)
     if as_json:
         print(json.dumps([asdict(run) for run in listed]))
         return
-    table = RichTable(box=None, pad_edge=False, header_style="bold")
-    for column in ("run", "started", "what", "arms", "size"):
-        table.add_column(column, overflow="fold")
     for run in listed:
         more = f" and {len(run.arms) - SHOWN_ARMS} more" if len(run.arms) > SHOWN_ARMS else ""
         arms = run.trouble or ", ".join(run.arms[:SHOWN_ARMS]) + more
-        words = (run.name, run.started.replace("T", " ")[:16], run.what, arms, f"{run.bytes / 1e6:.1f} MB")
-        table.add_row(*map(escape, words))
-    out.print(table)
+        facts = [run.started.replace("T", " ")[:16], run.what, arms, f"{run.bytes / 1e6:.1f} MB"]
+        out.print(Text(run.name, style="bold"), soft_wrap=True)
+        out.print(Text(f"  {' · '.join(filter(None, facts))}", style="dim"), soft_wrap=True)
 
 
 @runs.command()

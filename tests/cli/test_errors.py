@@ -42,7 +42,7 @@ WRONG = [
     (["run", "--precision", "fp8"], "precision", "fp8"),
     (["run", "--local-steps", "2"], "local_steps", "2"),
     (["run", "--clients", "65"], "clients", "65"),
-    (["run", "--jobs", "0"], "--jobs", "0"),
+    (["run", "--jobs", "0"], "jobs", "0"),
     (["run", "--kappa", "-1"], "kappa", "-1"),
     (["run", "--scheme", "dp-sgd:noise_multiplier=1e300"], "noise_multiplier", "1e+300"),
     (["run", "--scheme", "dp-sgd:noise_multiplier=1,delta=1e-30"], "delta", "1e-30"),
