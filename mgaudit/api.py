@@ -86,45 +86,21 @@ def run(
 ) -> Result:
     """Trains models with and without noise, attacks them and writes a run directory.
 
-    Without arguments: the Gaussian mask (κ = 0.3) on a small CNN and the digits of scikit-learn,
-    beside no noise and DP-SGD at ε = 8.
-
     Args:
-        dataset: Text, `Dataset` or the arrays (x_train, y_train, x_test, y_test).
-        target: Network: text, a class or `functools.partial` of a class.
-        kappa: Strength of the Gaussian mask N(1, κ²).
-        scheme: Noise to audit in place of the mask.
-        plain: Whether there is an arm without noise (default: True).
-        dp: Whether there is an arm trained with DP-SGD (default: True).
-        epsilon: ε of DP-SGD (default: 8).
-        delta: δ of DP-SGD (default: 1 / n^1.1).
-        attack: One attack or several (default: "lira" and "loss").
-        queries: How each model is queried (default: "plain").
-        models: Models per arm, each the target in turn (default: 16).
-        examples: Number of examples to audit (default: all).
-        stack: Number of models trained as one, or "auto".
-        seed: Random seed (default: 0).
-        device: "auto", "cpu" or "cuda".
-        settings: Settings file of an earlier run, or a mapping; other arguments change it.
-        jobs: Worker processes (default: one per core).
-        out: Directory in which to create the run directory.
-        quiet: Whether to show no progress.
-        progress: Progress display of your own.
-        **training: Settings of `mgaudit.targets.training.Training`, such as epochs or batch_size.
-
-    Returns:
-        The result, whose `path` is the run directory.
+        dataset, target, scheme, attack, queries: Texts or objects; `attack` is one or several.
+        kappa: Strength of the Gaussian mask N(1, κ²); `scheme` audits other noise in its place.
+        plain, dp: Whether there is an arm without noise, and one with DP-SGD (default: True).
+        epsilon, delta: Of DP-SGD (default: 8 and 1 / n^1.1).
+        models, examples, seed: Models per arm (16), examples to audit (all), random seed (0).
+        stack, device, jobs: Models trained as one, "cpu" or "cuda", number of processes.
+        settings: Settings file of an earlier run, or a mapping; other arguments override it.
+        out, quiet, progress: Directory of run directories; whether to show no progress; a display.
+        **training: Settings of `mgaudit.targets.training.Training`, such as epochs.
 
     Raises:
         UsageError: An argument is wrong, or data cannot be read.
         RunFailedError: The audit failed while it ran.
     """
-    from mgaudit.settings.study_settings import study_settings
-    from mgaudit.storage.ensembles import check_cache_folder
-    from mgaudit.study.plan import plan_study
-
-    workers, progress = _checked_jobs(jobs), progress or on_stderr(quiet)
-    progress.stage("loading data and settings")
     changes = {
         "dataset": dataset,
         "target": target,
@@ -136,11 +112,31 @@ def run(
         "seed": seed,
         "device": device,
     }
-    schemes = {"plain": plain, "dp": dp, "epsilon": epsilon, "delta": delta}
-    values = _run_values(settings, changes, training, _audited(kappa, scheme), schemes)
+    arms = {"plain": plain, "dp": dp, "epsilon": epsilon, "delta": delta}
+    audited, display = _audited(kappa, scheme), progress or on_stderr(quiet)
+    return _run(settings, changes, training, audited, arms, jobs, Path(out), display)
+
+
+def _run(
+    settings: SettingsArgument | None,
+    changes: dict[str, Any],
+    training: dict[str, Any],
+    audited: SchemeArgument | None,
+    arms: dict[str, Any],
+    jobs: int | None,
+    out: Path,
+    progress: ProgressBars,
+) -> Result:
+    from mgaudit.settings.study_settings import study_settings
+    from mgaudit.storage.ensembles import check_cache_folder
+    from mgaudit.study.plan import plan_study
+
+    workers = _checked_jobs(jobs)
+    progress.stage("loading data and settings")
+    values = _run_values(settings, changes, training, audited, arms)
     check_cache_folder()
     plan = plan_study(study_settings(values))
-    return _result(run_study_plan(plan, workers, Path(out), progress))
+    return _result(run_study_plan(plan, workers, out, progress))
 
 
 def compare(
@@ -260,28 +256,15 @@ def audit_dp(
 
     Args:
         scheme: What to audit (default: "dp-sgd:epsilon=2").
-        canaries: Number of examples that are included by a fair coin (default: 500).
-        kind: "mislabelled" or "natural" canaries (default: "mislabelled").
+        canaries, kind: Number of examples included by a fair coin (500); "mislabelled" or "natural".
         guesses: Fraction of the canaries guessed in, and fraction guessed out (default: 0.1).
         significance: Probability that a bound is wrong (default: 0.05).
-        models: Number of training runs (default: 1).
-        dataset, target, epsilon, delta, examples, stack, seed, device, settings, jobs, out, quiet,
-            progress, **training: As those of `run`.
-
-    Returns:
-        The result, with its bounds and its alarm.
+        models: Number of training runs (default: 1). All others are as those of `run`.
 
     Raises:
         UsageError: An argument is wrong, or data cannot be read.
         RunFailedError: The audit failed while it ran.
     """
-    from mgaudit.settings.schemes import audited_scheme
-    from mgaudit.settings.study_settings import DEFAULT_AUDITED, dp_audit_settings
-    from mgaudit.storage.ensembles import check_cache_folder
-    from mgaudit.study.dp_audit import plan_dp_audit
-
-    workers, progress = _checked_jobs(jobs), progress or on_stderr(quiet)
-    progress.stage("loading data and settings")
     changes = {
         "dataset": dataset,
         "target": target,
@@ -295,13 +278,35 @@ def audit_dp(
         "seed": seed,
         "device": device,
     }
+    privacy = {"epsilon": epsilon, "delta": delta}
+    display = progress or on_stderr(quiet)
+    return _audit_dp(settings, changes, training, scheme, privacy, jobs, Path(out), display)
+
+
+def _audit_dp(
+    settings: SettingsArgument | None,
+    changes: dict[str, Any],
+    training: dict[str, Any],
+    scheme: SchemeArgument | None,
+    privacy: dict[str, float | None],
+    jobs: int | None,
+    out: Path,
+    progress: ProgressBars,
+) -> DPResult:
+    from mgaudit.settings.schemes import audited_scheme
+    from mgaudit.settings.study_settings import DEFAULT_AUDITED, dp_audit_settings
+    from mgaudit.storage.ensembles import check_cache_folder
+    from mgaudit.study.dp_audit import plan_dp_audit
+
+    workers = _checked_jobs(jobs)
+    progress.stage("loading data and settings")
     base = {} if settings is None else dp_audit_settings(_settings_values(settings)).values()
     values = _edited(base, changes, training)
     audited = values.get("scheme", DEFAULT_AUDITED) if scheme is None else scheme
-    values["scheme"] = audited_scheme(audited, epsilon, delta)
+    values["scheme"] = audited_scheme(audited, **privacy)
     check_cache_folder()
     plan = plan_dp_audit(dp_audit_settings(values))
-    record, arrays, folder = run_dp_audit_plan(plan, workers, Path(out), progress)
+    record, arrays, folder = run_dp_audit_plan(plan, workers, out, progress)
     return DPResult(record, arrays, folder.path)
 
 
