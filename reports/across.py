@@ -1,4 +1,4 @@
-"""Several studies side by side: every arm in every one of them."""
+"""Several studies side by side: every arm of every study."""
 
 from collections.abc import Sequence
 
@@ -7,50 +7,58 @@ from mgaudit.reports.results import AuditResult, StudyResult
 from mgaudit.reports.table import Cell, Table, number
 from mgaudit.reports.tables import headline
 
+OVER_SEEDS = (
+    "Over seeds: the mean, with the mean half-width of the seeds' intervals. This interval covers "
+    "the mean at 95 % or more, however the seeds depend on one another."
+)
+
 
 def across_studies(studies: Sequence[StudyResult]) -> Table:
-    """Returns a row for each target, dataset and arm: accuracy and AUC in each seed, and their mean over seeds.
+    """Returns a row for each target, dataset and arm: accuracy and AUC by seed and their means.
 
-    The mean's interval has the mean half-widths: that holds at 95 % however the seeds depend on one another, for the
-    standard error of a mean is at most the mean of the standard errors.
+    The mean's interval has the mean half-width of the seeds' intervals. It holds at 95 % however
+    the seeds depend on one another, because the standard error of a mean is at most the mean of
+    the standard errors.
     """
-    seeds = list(dict.fromkeys(int(study.settings["seed"]) for study in studies))
-    several = len(seeds) > 1
-    found: dict[tuple[str, str], dict[int, AuditResult]] = {}
+    seeds = list(dict.fromkeys(_seed(study) for study in studies))
+    shown_seeds = seeds if len(seeds) > 1 else []
+    groups: dict[tuple[str, str], dict[int, AuditResult]] = {}
     for study in studies:
         for arm in study.arms:
-            found.setdefault((study.name, arm.key), {})[int(study.settings["seed"])] = arm
-    rows = []
-    for (name, _), by_seed in found.items():
-        arms = list(by_seed.values())
-        rows.append(
-            [
-                Cell(name),
-                Cell(arms[0].label),
-                number(_mean([arm.test_accuracy for arm in arms]), 100, 1),
-                number(_mean([headline(arm).metrics["auc"] for arm in arms])),
-                *(
-                    (number(headline(by_seed[seed]).metrics["auc"]) if seed in by_seed else Cell("–") for seed in seeds)
-                    if several
-                    else ()
-                ),
-            ]
-        )
-    attacks = list(dict.fromkeys(headline(study.arms[0]).attack for study in studies))
-    notes = [f"AUC of the attack {' or '.join(attacks)}, the first of each study, mounted by an adaptive adversary."]
-    if several:
-        notes.append(
-            "Over seeds: the mean, with the mean half-width of the seeds' intervals, which is no narrower than a 95 % "
-            "interval of the mean however the seeds depend on one another."
-        )
-    columns = ["Study", "Arm", "Test acc., %", "AUC", *([f"seed {seed}" for seed in seeds] if several else [])]
+            group = groups.setdefault((study.name, arm.key), {})
+            group[_seed(study)] = arm
+    rows = [_row(name, by_seed, shown_seeds) for (name, _), by_seed in groups.items()]
+    attacks = dict.fromkeys(headline(study.arms[0]).attack for study in studies)
+    names = " or ".join(attacks)
+    notes = [f"AUC of the attack {names}, the first of each study, by an adaptive adversary."]
+    if shown_seeds:
+        notes.append(OVER_SEEDS)
+    by_seed_columns = [f"seed {seed}" for seed in shown_seeds]
+    columns = ["Study", "Arm", "Test acc., %", "AUC", *by_seed_columns]
     return Table("across-studies", "All arms of all studies", columns, rows, notes)
+
+
+def _seed(study: StudyResult) -> int:
+    return int(study.settings["seed"])
+
+
+def _row(name: str, by_seed: dict[int, AuditResult], seeds: Sequence[int]) -> list[Cell]:
+    arms = list(by_seed.values())
+    accuracy = _mean([arm.test_accuracy for arm in arms])
+    auc = _mean([headline(arm).metrics["auc"] for arm in arms])
+    seed_cells = [_auc_cell(by_seed.get(seed)) for seed in seeds]
+    return [Cell(name), Cell(arms[0].label), number(accuracy, 100, 1), number(auc), *seed_cells]
+
+
+def _auc_cell(arm: AuditResult | None) -> Cell:
+    if arm is None:
+        return Cell("–")
+    return number(headline(arm).metrics["auc"])
 
 
 def _mean(estimates: Sequence[Estimate]) -> Estimate:
     count = len(estimates)
-    return Estimate(
-        value=sum(one.value for one in estimates) / count,
-        low=sum(one.low for one in estimates) / count,
-        high=sum(one.high for one in estimates) / count,
-    )
+    value = sum(estimate.value for estimate in estimates)
+    low = sum(estimate.low for estimate in estimates)
+    high = sum(estimate.high for estimate in estimates)
+    return Estimate(value=value / count, low=low / count, high=high / count)

@@ -1,4 +1,4 @@
-"""The report as data: what HTML and PDF both show, put together once."""
+"""The report as data, built once for all formats."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,7 +13,7 @@ from mgaudit.reports.figures.overview import figures_section
 from mgaudit.reports.method import facts_section, method_section
 from mgaudit.reports.published import published_section
 from mgaudit.reports.results import Result, StudyResult
-from mgaudit.reports.section import Listing, Section, Words
+from mgaudit.reports.section import Block, Listing, Section, Words
 from mgaudit.reports.table import Table
 from mgaudit.reports.tables import all_metrics_section, main_section, single_targets_section
 from mgaudit.reports.verdict import question, verdict
@@ -21,7 +21,7 @@ from mgaudit.reports.verdict import question, verdict
 
 @dataclass(frozen=True)
 class Chapter:
-    """One study: its question, its verdict and its sections. The title is empty where there is but one."""
+    """One study: its question, verdict and sections. The title is empty if there is only one."""
 
     anchor: str
     title: str
@@ -32,9 +32,9 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Document:
-    """Everything that a report shows, in its order: chapters, and then sections on all of them.
+    """Everything that a report shows, in order: chapters, then sections on all of them.
 
-    `byline` says when it was made, of how much, by which version.
+    `byline` gives the date, the number of studies and arms, and the version of mgaudit.
     """
 
     title: str
@@ -47,70 +47,101 @@ class Document:
     @property
     def sections(self) -> list[Section]:
         """All sections in their order."""
-        return [*self.overview, *(section for one in self.chapters for section in one.sections), *self.closing]
+        of_chapters = (section for chapter in self.chapters for section in chapter.sections)
+        return [*self.overview, *of_chapters, *self.closing]
 
     @property
     def tables(self) -> Iterator[tuple[Section, Table]]:
         """All tables in their order, each with its section."""
-        return ((section, block) for section in self.sections for block in section.blocks if isinstance(block, Table))
+        for section, block in self._blocks():
+            if isinstance(block, Table):
+                yield section, block
 
     @property
     def drawings(self) -> Iterator[tuple[Section, Drawing]]:
         """All figures in their order, each with its section."""
-        return ((section, block) for section in self.sections for block in section.blocks if isinstance(block, Drawing))
+        for section, block in self._blocks():
+            if isinstance(block, Drawing):
+                yield section, block
+
+    def _blocks(self) -> Iterator[tuple[Section, Block]]:
+        for section in self.sections:
+            for block in section.blocks:
+                yield section, block
 
 
 @dataclass(frozen=True)
 class AuditDocument(Document):
-    """The report of an audit, with the result that it tells of."""
+    """The report of an audit, with the result that it presents."""
 
     result: Result = field(repr=False)
 
 
 def document(result: Result, arrays: Sequence[Arrays]) -> AuditDocument:
-    """Returns the report of a result, `arrays` being those of its studies."""
-    one = len(result.studies) == 1
+    """Returns the report of a result.
+
+    Args:
+        result: The result of one or several studies.
+        arrays: The arrays of each study, in the order of `result.studies`.
+    """
+    several = len(result.studies) > 1
+    overview = []
+    if several:
+        overview.append(Section("overview", "All studies", [across_studies(result.studies)]))
+    numbered = enumerate(zip(result.studies, arrays, strict=True), start=1)
+    chapters = [_chapter(count, study, own, several) for count, (study, own) in numbered]
     return AuditDocument(
-        title=result.title or f"Privacy audit: {' and '.join(dict.fromkeys(study.name for study in result.studies))}",
+        title=result.title or _default_title(result.studies),
         byline=_byline(result.studies),
         note=result.note,
-        overview=[] if one else [Section("overview", "All studies", [across_studies(result.studies)])],
-        chapters=[
-            Chapter(
-                f"study-{place + 1}",
-                "" if one else f"{study.name}, seed {study.settings['seed']}",
-                question(study),
-                verdict(study),
-                _sections(study, held, "" if one else f"study-{place + 1}-"),
-            )
-            for place, (study, held) in enumerate(zip(result.studies, arrays, strict=True))
-        ],
-        closing=[
-            Section(
-                "again",
-                "Run it again",
-                [
-                    Words(["In the folder that the run was started in, RUN being the folder of this report:"]),
-                    Listing(f"{result.command}\nmgaudit report RUN"),
-                    Words(["with these settings, which are in settings.toml there:"]),
-                    Listing(result.settings_toml),
-                ],
-            )
-        ],
+        overview=overview,
+        chapters=chapters,
+        closing=[_run_again(result)],
         result=result,
     )
 
 
+def _default_title(studies: Sequence[StudyResult]) -> str:
+    names = dict.fromkeys(study.name for study in studies)
+    return f"Privacy audit: {' and '.join(names)}"
+
+
+def _chapter(count: int, study: StudyResult, arrays: Arrays, several: bool) -> Chapter:
+    """Returns the chapter of a study; with several studies it has a title and unique anchors."""
+    anchor = f"study-{count}"
+    title, prefix = "", ""
+    if several:
+        title = f"{study.name}, seed {study.settings['seed']}"
+        prefix = f"{anchor}-"
+    sections = _sections(study, arrays, prefix)
+    return Chapter(anchor, title, question(study), verdict(study), sections)
+
+
+def _run_again(result: Result) -> Section:
+    where = "In the directory where the run was started, with RUN the directory of this report:"
+    blocks = [
+        Words([where]),
+        Listing(f"{result.command}\nmgaudit report RUN"),
+        Words(["The settings, which are also in RUN/settings.toml:"]),
+        Listing(result.settings_toml),
+    ]
+    return Section("again", "Run it again", blocks)
+
+
 def _byline(studies: Sequence[StudyResult]) -> str:
     arms = sum(len(study.arms) for study in studies)
-    counts = [(len(studies), "study", "studies"), (arms, "arm", "arms")]
-    told = [f"{count} {one if count == 1 else several}" for count, one, several in counts]
-    versions = (study.provenance.versions.get("mgaudit", "of unknown version") for study in studies)
-    made = dict.fromkeys(f"mgaudit {version}" for version in versions)
-    return " · ".join([max(study.times.started for study in studies)[:10], *told, *made])
+    date = max(study.times.started for study in studies)[:10]
+    counts = [_count(len(studies), "study", "studies"), _count(arms, "arm", "arms")]
+    versions = [study.provenance.versions.get("mgaudit", "of unknown version") for study in studies]
+    programs = dict.fromkeys(f"mgaudit {version}" for version in versions)
+    return " · ".join([date, *counts, *programs])
 
 
-# A section is a function of a study and its arrays, which stands beside its table or figure; None leaves it out.
+def _count(count: int, singular: str, plural: str) -> str:
+    return f"{count} {singular if count == 1 else plural}"
+
+
+# Each function returns a section, or None to omit it; it is defined beside its table or figure.
 SECTIONS: tuple[Callable[[StudyResult, Arrays], Section | None], ...] = (
     main_section,
     figures_section,
@@ -130,5 +161,6 @@ SECTIONS: tuple[Callable[[StudyResult, Arrays], Section | None], ...] = (
 
 
 def _sections(study: StudyResult, arrays: Arrays, prefix: str) -> list[Section]:
-    sections = (section for write in SECTIONS if (section := write(study, arrays)) is not None)
-    return [replace(section, anchor=prefix + section.anchor) for section in sections]
+    sections = [build(study, arrays) for build in SECTIONS]
+    present = [section for section in sections if section is not None]
+    return [replace(section, anchor=prefix + section.anchor) for section in present]

@@ -1,4 +1,4 @@
-"""The report on a paper: verdicts first, then each figure with its claims, its settings and its time."""
+"""The report on a paper: verdicts first, then each figure with its claims, settings and time."""
 
 from collections.abc import Mapping
 
@@ -11,68 +11,76 @@ from mgaudit.reports.reproduction import FigureResult, PaperResult
 from mgaudit.reports.section import Block, Facts, Listing, Section, Words
 
 HOW_JUDGED = (
-    "A claim holds where its whole 95 % interval, or a number without chance in it, lies within what the claim allows. "
-    "Where the interval reaches outside it does not hold: we did not see it, which need not mean that it is false. "
-    "Intervals are for each claim alone."
+    "A claim holds if its whole 95 % interval (or its value, for a deterministic number) lies "
+    "within the allowed range. If the interval extends outside that range, the claim does not "
+    "hold: we did not observe it, which does not show that it is false. Intervals are not "
+    "corrected for the number of claims."
 )
 
 
 def paper_document(result: PaperResult, figures: Mapping[str, Figure]) -> Document:
-    """Returns the report of a paper; `figures` holds those that were drawn, by their keys."""
-    sections = [Section("claims", "Claims", [claims_table(result), Words([HOW_JUDGED])])]
-    sections += [_section(figure, figures.get(figure.key)) for figure in result.figures]
+    """Returns the report of a paper; `figures` holds the figures that were drawn, by their keys."""
+    judged = Section("claims", "Claims", [claims_table(result), Words([HOW_JUDGED])])
+    measured = [_section(figure, figures.get(figure.key)) for figure in result.figures]
+    chapter = Chapter("paper", "", result.about, [summary(result)], [judged, *measured])
     version = result.versions.get("mgaudit", "of unknown version")
     return Document(
         title=f"Reproduction: {result.title}",
         byline=f"{result.started[:10]} · {result.scale} · mgaudit {version}",
-        note=f"{result.source}, made again with our own code. Statements are in our words.",
+        note=f"{result.source}, reproduced with our own code. Statements are paraphrased.",
         overview=[],
-        chapters=[Chapter("paper", "", result.about, [summary(result)], sections)],
-        closing=[
-            Section(
-                "again",
-                "Run it again",
-                [
-                    Listing(result.command),
-                    Facts(
-                        [
-                            ("Settings", f"{result.scale}, as below each figure"),
-                            ("Time", f"{result.seconds:.0f} s"),
-                            ("Processor", result.processor),
-                            ("Versions", ", ".join(f"{name} {one}" for name, one in result.versions.items())),
-                        ]
-                    ),
-                ],
-            )
-        ],
+        chapters=[chapter],
+        closing=[_run_again(result)],
     )
+
+
+def _run_again(result: PaperResult) -> Section:
+    versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
+    facts = [
+        ("Settings", f"{result.scale}, as below each figure"),
+        ("Time", f"{result.seconds:.0f} s"),
+        ("Processor", result.processor),
+        ("Versions", versions),
+    ]
+    return Section("again", "Run it again", [Listing(result.command), Facts(facts)])
 
 
 def _section(figure: FigureResult, drawn: Figure | None) -> Section:
     blocks: list[Block] = [Words([figure.about])]
     if drawn is not None:
-        caption = figure.title if figure.title.endswith((".", "?")) else f"{figure.title}."
-        blocks.append(Drawing(figure.key, lambda: drawn, caption, figure.description, _rows(figure)))
-    blocks.append(
-        table_of_claims(f"{figure.key}-claims", f"Claims of {figure.key}", [("", claim) for claim in figure.claims])
-    )
-    settings = [(name.replace("_", " "), _told(value)) for name, value in figure.settings.items()]
-    blocks.append(Facts([*settings, ("time", f"{figure.seconds:.1f} s")]))
+        blocks.append(_drawing(figure, drawn))
+    claims = [("", claim) for claim in figure.claims]
+    blocks.append(table_of_claims(f"{figure.key}-claims", f"Claims of {figure.key}", claims))
+    blocks.append(_settings(figure))
     return Section(figure.key, figure.title, blocks)
 
 
+def _drawing(figure: FigureResult, drawn: Figure) -> Drawing:
+    is_sentence = figure.title.endswith((".", "?"))
+    caption = figure.title if is_sentence else f"{figure.title}."
+    return Drawing(figure.key, lambda: drawn, caption, figure.description, _rows(figure))
+
+
+def _settings(figure: FigureResult) -> Facts:
+    facts = [(name.replace("_", " "), _format(value)) for name, value in figure.settings.items()]
+    return Facts([*facts, ("time", f"{figure.seconds:.1f} s")])
+
+
 def _rows(figure: FigureResult) -> list[Row]:
-    """Returns the numbers of all tables as rows of one, a column saying which table; what is not finite is empty."""
-    return [
-        {"table": name, **{key: "" if value is None else value for key, value in row.items()}}
-        for name, rows in figure.data.items()
-        for row in rows
-    ]
+    """Returns the rows of all tables, with the table's name as first column; None becomes empty."""
+    rows: list[Row] = []
+    for table, table_rows in figure.data.items():
+        for row in table_rows:
+            cells = {name: "" if value is None else value for name, value in row.items()}
+            rows.append({"table": table, **cells})
+    return rows
 
 
-def _told(value: object) -> str:
+def _format(value: object) -> str:
     if value is None:
         return "all"
     if isinstance(value, list | tuple):
-        return ", ".join(map(_told, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+        return ", ".join(map(_format, value))
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value)

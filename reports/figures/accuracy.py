@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from mgaudit.reports.families import families
 from mgaudit.reports.figures.drawing import STYLE, Drawing, Row, estimate_cells
-from mgaudit.reports.figures.palette import kind, looks
+from mgaudit.reports.figures.palette import Look, kind, looks
 from mgaudit.reports.figures.panels import MOST_COLUMNS, bars, legend, panels
 from mgaudit.reports.results import AttackResult, AuditResult, StudyResult
 from mgaudit.reports.table import number
@@ -20,21 +20,33 @@ MOST_NAMED_ARMS = 7
 
 def accuracy_drawing(study: StudyResult) -> Drawing:
     """Returns test accuracy against attack AUC."""
-    naive = any(attack.knowledge == "naive" for arm in study.arms for attack in arm.attacks)
+    attack = headline(study.arms[0]).attack
+    caption = (
+        "Test accuracy against attack AUC. Points further right are more accurate, points further "
+        "down more private; bars are 95 % intervals, and thin lines join the strengths of one "
+        f"scheme. The steps are the front of the attack {attack}: no other arm is both more "
+        "accurate and more private. Dashed: guessing."
+    )
+    if has_naive(study):
+        caption += " Hollow: the naive adversary."
     return Drawing(
         "accuracy-vs-auc",
         lambda: accuracy_figure(study),
-        "Test accuracy against attack AUC. Right is more accurate, down is more private; bars are 95 % intervals, "
-        "and thin lines join the strengths of one scheme. The steps are the front of the attack "
-        f"{headline(study.arms[0]).attack}: no other arm is both more accurate and more private. Dashed: "
-        f"guessing.{' Hollow: the naive adversary.' if naive else ''}",
-        "; ".join(
-            f"{arm.label}: test accuracy {number(arm.test_accuracy, scale=100, digits=1)} %, "
-            + ", ".join(f"AUC {number(attack.metrics['auc'])} under {attack.name}" for attack in arm.attacks)
-            for arm in study.arms
-        ),
+        caption,
+        "; ".join(map(_describe, study.arms)),
         _data(study.arms),
     )
+
+
+def has_naive(study: StudyResult) -> bool:
+    """Returns whether a naive adversary attacks any arm."""
+    return any(attack.knowledge == "naive" for arm in study.arms for attack in arm.attacks)
+
+
+def _describe(arm: AuditResult) -> str:
+    accuracy = number(arm.test_accuracy, scale=100, digits=1)
+    aucs = [f"AUC {number(attack.metrics['auc'])} under {attack.name}" for attack in arm.attacks]
+    return f"{arm.label}: test accuracy {accuracy} %, {', '.join(aucs)}"
 
 
 def _data(arms: Sequence[AuditResult]) -> list[Row]:
@@ -52,53 +64,72 @@ def _data(arms: Sequence[AuditResult]) -> list[Row]:
 
 
 def accuracy_figure(study: StudyResult) -> Figure:
-    """Returns test accuracy against AUC, a panel for each attack, a point with both intervals for each arm."""
-    arms, attacks = study.arms, adaptive_attacks(study)
-    names = [arm.label for arm in arms] if len(arms) <= MOST_NAMED_ARMS else [kind(arm) for arm in arms]
-    figure, axes_of = panels(len(attacks), 3.3)
+    """Returns test accuracy against AUC: a panel for each attack, a point for each arm."""
+    attacks = adaptive_attacks(study)
+    figure, panel_axes = panels(len(attacks), 3.3)
     with mpl.rc_context(STYLE):
-        for attack, axes in zip(attacks, axes_of, strict=True):
-            for arm, look, name in zip(arms, looks(arms), names, strict=True):
-                for found in adversary_results(arm, attack):
-                    naive = found.knowledge == "naive"
-                    axes.errorbar(
-                        arm.test_accuracy.value * 100,
-                        found.metrics["auc"].value,
-                        xerr=bars(arm.test_accuracy, 100),
-                        yerr=bars(found.metrics["auc"]),
-                        fmt=look.mark,
-                        color=look.colour,
-                        markerfacecolor="none" if naive else look.colour,
-                        markersize=4 if naive else 5,
-                        elinewidth=0.8,
-                        capsize=1.5,
-                        label=None if naive else name,
-                        zorder=2.5 if naive else 3,
-                    )
-            for places in families(arms).values():
-                points = [
-                    (arms[place].test_accuracy.value * 100, arms[place].metric(attack, "auc").value) for place in places
-                ]
-                axes.plot(*zip(*points, strict=True), color=looks(arms)[places[-1]].colour, linewidth=0.6, zorder=2)
+        for attack, axes in zip(attacks, panel_axes, strict=True):
+            _points(axes, study.arms, attack)
+            _family_lines(axes, study.arms, attack)
             if attack == attacks[0]:
                 _steps(axes, study, attack)
             axes.axhline(0.5, color="0.4", linestyle="--", linewidth=1)
             axes.set(xlabel="test accuracy, %", title=attack)
             axes.margins(0.1)
             axes.yaxis.set_major_locator(MaxNLocator(6))
-        for axes in axes_of[::MOST_COLUMNS]:
+        for axes in panel_axes[::MOST_COLUMNS]:
             axes.set_ylabel("attack AUC")
-        legend(figure, axes_of[0])
+        legend(figure, panel_axes[0])
     return figure
+
+
+def _points(axes: Axes, arms: Sequence[AuditResult], attack: str) -> None:
+    """Draws a point with both intervals for each arm and adversary."""
+    few = len(arms) <= MOST_NAMED_ARMS
+    for arm, look in zip(arms, looks(arms), strict=True):
+        name = arm.label if few else kind(arm)
+        for result in adversary_results(arm, attack):
+            _point(axes, arm, result, look, name)
+
+
+def _point(axes: Axes, arm: AuditResult, attack: AttackResult, look: Look, name: str) -> None:
+    naive = attack.knowledge == "naive"
+    auc = attack.metrics["auc"]
+    axes.errorbar(
+        arm.test_accuracy.value * 100,
+        auc.value,
+        xerr=bars(arm.test_accuracy, 100),
+        yerr=bars(auc),
+        fmt=look.mark,
+        color=look.colour,
+        markerfacecolor="none" if naive else look.colour,
+        markersize=4 if naive else 5,
+        elinewidth=0.8,
+        capsize=1.5,
+        label=None if naive else name,
+        zorder=2.5 if naive else 3,
+    )
+
+
+def _family_lines(axes: Axes, arms: Sequence[AuditResult], attack: str) -> None:
+    """Draws a thin line through the strengths of each scheme, in the colour of the strongest."""
+    arm_looks = looks(arms)
+    for indices in families(arms).values():
+        accuracies, aucs = zip(*(_position(arms[index], attack) for index in indices), strict=True)
+        axes.plot(accuracies, aucs, color=arm_looks[indices[-1]].colour, linewidth=0.6, zorder=2)
 
 
 def _steps(axes: Axes, study: StudyResult, attack: str) -> None:
     """Draws the border of what the arms on the front reach."""
     on_front = {point.arm for point in study.analysis.front if point.status == "front"}
-    points = sorted(
-        (arm.test_accuracy.value * 100, arm.metric(attack, "auc").value) for arm in study.arms if arm.key in on_front
-    )
-    axes.step(*zip(*points, strict=True), where="pre", color="0.55", linewidth=3, alpha=0.35, zorder=1)
+    positions = sorted(_position(arm, attack) for arm in study.arms if arm.key in on_front)
+    accuracies, aucs = zip(*positions, strict=True)
+    axes.step(accuracies, aucs, where="pre", color="0.55", linewidth=3, alpha=0.35, zorder=1)
+
+
+def _position(arm: AuditResult, attack: str) -> tuple[float, float]:
+    """Returns test accuracy in percent and the AUC of the adaptive attack."""
+    return arm.test_accuracy.value * 100, arm.metric(attack, "auc").value
 
 
 def adaptive_attacks(study: StudyResult) -> list[str]:
@@ -107,6 +138,6 @@ def adaptive_attacks(study: StudyResult) -> list[str]:
 
 
 def adversary_results(arm: AuditResult, attack: str) -> list[AttackResult]:
-    """Returns the attack as the adaptive adversary mounts it and, if there is one, as the naive one does."""
-    found = [arm.attack(attack, knowledge) for knowledge in ("adaptive", "naive")]
-    return [one for one in found if one is not None]
+    """Returns the results of the attack, of the adaptive adversary and of the naive one, if any."""
+    results = [arm.attack(attack, knowledge) for knowledge in ("adaptive", "naive")]
+    return [result for result in results if result is not None]

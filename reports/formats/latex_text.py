@@ -1,4 +1,4 @@
-"""Text for LaTeX: plain ASCII that pdflatex, xelatex and lualatex print alike, in every encoding of the fonts."""
+"""Text for LaTeX: plain ASCII that prints alike in pdflatex, xelatex and lualatex."""
 
 import unicodedata
 from itertools import pairwise
@@ -17,7 +17,7 @@ SPECIAL = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\mgauditquote{}",  # xelatex and lualatex would bend a plain one
+    '"': r"\mgauditquote{}",  # xelatex and lualatex would print a curly one
     "`": r"\textasciigrave{}",
     "\u00a0": "~",
     "\u2009": r"\,",
@@ -111,39 +111,45 @@ ACCENTS = {
     "\u030c": "v",
     "\u0327": "c",
 }
-COMMANDS = {
-    r"\mgauditchar{": r"\providecommand{\mgauditchar}[1]{\ifdefined\Umathcode\iffontchar\font" + '"#1'
-    r"\relax\char" + '"#1'
-    r"\relax\else[U+#1]\fi\else[U+#1]\fi}",
-    r"\mgauditquote{": r"\providecommand{\mgauditquote}{\ifdefined\Umathcode\textquotedbl\else\symbol{34}\fi}",
-}
+# lualatex (which defines \Umathcode) prints the character if the font has it, pdflatex its number.
+DEFINE_CHARACTER = (
+    r"\providecommand{\mgauditchar}[1]{\ifdefined\Umathcode\iffontchar\font"
+    r'"#1\relax\char"#1\relax\else[U+#1]\fi\else[U+#1]\fi}'
+)
+DEFINE_QUOTE = (
+    r"\providecommand{\mgauditquote}{\ifdefined\Umathcode\textquotedbl\else\symbol{34}\fi}"
+)
+COMMANDS = {r"\mgauditchar{": DEFINE_CHARACTER, r"\mgauditquote{": DEFINE_QUOTE}
 
 
 def commands(tex: str) -> str:
-    """Returns the definitions, a line each, of the commands that escaped text in `tex` uses."""
-    return "".join(f"{definition}\n" for name, definition in COMMANDS.items() if name in tex)
+    """Returns the definitions, one per line, of the commands that escaped text in `tex` uses."""
+    used = [definition for name, definition in COMMANDS.items() if name in tex]
+    return "".join(f"{definition}\n" for definition in used)
 
 
 def escape_latex(text: str) -> str:
-    r"""Returns the text for LaTeX: nothing in it is taken for a command, and nothing is left out.
+    r"""Returns the text escaped for LaTeX: no part is read as a command, and nothing is dropped.
 
-    A character without a command of its own becomes \mgauditchar with its number (`commands` defines it):
-    the character itself where the engine is xelatex or lualatex and the font has it, and a visible [U+4E2D] elsewhere.
-    A character that could not be seen is that number always.
+    A character without a command of its own becomes \mgauditchar with its number (`commands`
+    defines it): the character itself in xelatex and lualatex if the font has it, and a visible
+    [U+4E2D] otherwise. An invisible character is always printed as its number.
 
-    >>> print(escape_latex("50 % of a_b, ε ≤ 2² †"))
-    50 \% of a\_b, \ensuremath{\varepsilon} \ensuremath{\leq} 2\ensuremath{^{2}} \ensuremath{\dagger}
+    >>> print(escape_latex("50 % of a_b, ε ≤ 2²"))
+    50 \% of a\_b, \ensuremath{\varepsilon} \ensuremath{\leq} 2\ensuremath{^{2}}
     >>> print(escape_latex("naïve 中"))
     na\"{i}ve \mgauditchar{4E2D}
     """
-    # Two of a sign would become one: a dash, a quotation mark.
-    return "".join(
-        r"\kern0pt{}" + _escaped(character) if character == before and character in DOUBLED else _escaped(character)
-        for before, character in pairwise("\0" + text)
-    )
+    escaped = []
+    for previous, character in pairwise("\0" + text):
+        # LaTeX joins two of these into another sign: a dash, a quotation mark.
+        if character == previous and character in DOUBLED:
+            escaped.append(r"\kern0pt{}")
+        escaped.append(_escape_character(character))
+    return "".join(escaped)
 
 
-def _escaped(character: str) -> str:
+def _escape_character(character: str) -> str:
     if character in SPECIAL:
         return SPECIAL[character]
     if character in MATHS:
@@ -152,8 +158,11 @@ def _escaped(character: str) -> str:
         return " "
     if character.isascii() and character.isprintable():
         return character
-    letter, *marks = list(unicodedata.normalize("NFD", character))
+    letter, *marks = unicodedata.normalize("NFD", character)
     if letter.isascii() and len(marks) == 1 and marks[0] in ACCENTS:
-        return rf"\{ACCENTS[marks[0]]}{{{letter}}}"
+        accent = ACCENTS[marks[0]]
+        return rf"\{accent}{{{letter}}}"
     number = f"{ord(character):04X}"
-    return rf"\mgauditchar{{{number}}}" if character.isprintable() else f"[U+{number}]"
+    if character.isprintable():
+        return rf"\mgauditchar{{{number}}}"
+    return f"[U+{number}]"

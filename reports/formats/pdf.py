@@ -22,23 +22,31 @@ MEASURED = 12  # longest cells of a column that the template measures
 def render_pdf(document: Document) -> bytes:
     """Returns the PDF: contents, vector figures, embedded fonts.
 
-    The template reads the document as data, so no text in it is ever taken for markup.
+    The template reads the document as data, so no text in it is interpreted as markup.
     """
+    content = json.dumps(_visible(_document(document)))
     with tempfile.TemporaryDirectory(prefix="mgaudit-") as name:
         folder = Path(name)
         for section, drawing in document.drawings:
-            (folder / _file(section, drawing)).write_text(drawing.svg(section.anchor), encoding="utf-8")
-        (folder / "document.json").write_text(json.dumps(_visible(_document(document))), encoding="utf-8")
-        (folder / TEMPLATE.name).write_bytes(TEMPLATE.read_bytes())
-        return bytes(typst.compile(folder / TEMPLATE.name, root=folder, format="pdf", ignore_system_fonts=True))
+            path = folder / _file(section, drawing)
+            path.write_text(drawing.svg(section.anchor), encoding="utf-8")
+        (folder / "document.json").write_text(content, encoding="utf-8")
+        template = folder / TEMPLATE.name
+        template.write_bytes(TEMPLATE.read_bytes())
+        # System fonts would make the pages differ between machines.
+        pdf = typst.compile(template, root=folder, format="pdf", ignore_system_fonts=True)
+        return bytes(pdf)
 
 
 def _visible(part: Any) -> Any:
+    """Returns JSON content with every text made visible."""
     if isinstance(part, str):
         return visible(part)
     if isinstance(part, dict):
         return {name: _visible(value) for name, value in part.items()}
-    return [_visible(value) for value in part] if isinstance(part, list) else part
+    if isinstance(part, list):
+        return [_visible(value) for value in part]
+    return part
 
 
 def _file(section: Section, drawing: Drawing) -> str:
@@ -46,13 +54,14 @@ def _file(section: Section, drawing: Drawing) -> str:
 
 
 def _document(document: Document) -> dict[str, Any]:
+    note = [document.note] if document.note else []
     return {
         "title": document.title,
         "byline": document.byline,
-        "note": _paragraphs([document.note] if document.note else []),
-        "overview": [_section(one) for one in document.overview],
-        "chapters": [_chapter(one) for one in document.chapters],
-        "closing": [_section(one) for one in document.closing],
+        "note": _paragraphs(note),
+        "overview": [_section(section) for section in document.overview],
+        "chapters": [_chapter(chapter) for chapter in document.chapters],
+        "closing": [_section(section) for section in document.closing],
     }
 
 
@@ -61,12 +70,13 @@ def _chapter(chapter: Chapter) -> dict[str, Any]:
         "title": chapter.title,
         "question": _pieces(words(chapter.question)),
         "verdict": _paragraphs(chapter.verdict),
-        "sections": [_section(one) for one in chapter.sections],
+        "sections": [_section(section) for section in chapter.sections],
     }
 
 
 def _section(section: Section) -> dict[str, Any]:
-    return {"title": section.title, "blocks": [_block(section, block) for block in section.blocks]}
+    blocks = [_block(section, block) for block in section.blocks]
+    return {"title": section.title, "blocks": blocks}
 
 
 def _block(section: Section, block: Block) -> dict[str, Any]:
@@ -74,26 +84,36 @@ def _block(section: Section, block: Block) -> dict[str, Any]:
         case Words():
             return {"kind": "words", "paragraphs": _paragraphs(block.paragraphs)}
         case Facts():
-            return {"kind": "facts", "pairs": [[name, _pieces(words(value))] for name, value in block.pairs]}
+            pairs = [[name, _pieces(words(value))] for name, value in block.pairs]
+            return {"kind": "facts", "pairs": pairs}
         case Listing():
             return {"kind": "listing", "text": block.text}
         case Drawing():
-            return {
-                "kind": "drawing",
-                "file": _file(section, block),
-                "caption": block.caption,
-                "alt": f"{block.caption} {block.description}",
-            }
+            return _drawing(section, block)
         case Table():
-            return {
-                "kind": "table",
-                "caption": block.caption,
-                "columns": [_pieces(words(column)) for column in block.columns],
-                "unbreakable": [unbreakable(block, place)[:MEASURED] for place in range(len(block.columns))],
-                "texts": [texts(block, place)[:MEASURED] for place in range(len(block.columns))],
-                "rows": [[_cell(cell) for cell in row] for row in block.rows],
-                "notes": [_pieces(words(note)) for note in block.notes],
-            }
+            return _table(block)
+
+
+def _drawing(section: Section, drawing: Drawing) -> dict[str, Any]:
+    return {
+        "kind": "drawing",
+        "file": _file(section, drawing),
+        "caption": drawing.caption,
+        "alt": f"{drawing.caption} {drawing.description}",
+    }
+
+
+def _table(table: Table) -> dict[str, Any]:
+    columns = range(len(table.columns))
+    return {
+        "kind": "table",
+        "caption": table.caption,
+        "columns": [_pieces(words(column)) for column in table.columns],
+        "unbreakable": [unbreakable(table, column)[:MEASURED] for column in columns],
+        "texts": [texts(table, column)[:MEASURED] for column in columns],
+        "rows": [[_cell(cell) for cell in row] for row in table.rows],
+        "notes": _paragraphs(table.notes),
+    }
 
 
 def _paragraphs(texts: Sequence[str]) -> list[list[list[str]]]:
@@ -101,10 +121,14 @@ def _paragraphs(texts: Sequence[str]) -> list[list[list[str]]]:
 
 
 def _cell(cell: Cell) -> dict[str, Any]:
-    found = lines(cell)
-    return {"value": _pieces(found.value), "interval": _pieces(found.interval), "joined": found.joined}
+    cell_lines = lines(cell)
+    return {
+        "value": _pieces(cell_lines.value),
+        "interval": _pieces(cell_lines.interval),
+        "joined": cell_lines.joined,
+    }
 
 
-def _pieces(found: Sequence[str]) -> list[list[str]]:
-    """Returns each word as the parts between which a line may end."""
-    return [parts(word) for word in found]
+def _pieces(line_words: Sequence[str]) -> list[list[str]]:
+    """Returns each word as the parts between which a line may break."""
+    return [parts(word) for word in line_words]
