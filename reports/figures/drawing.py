@@ -1,4 +1,4 @@
-"""A figure with its words and its numbers, and how it becomes SVG or PDF."""
+"""A figure with its caption and its data, rendered as SVG or PDF."""
 
 import csv
 import io
@@ -32,9 +32,10 @@ Row = Mapping[str, str | float]
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure, a short caption, what it shows in words for those who do not see it, and the numbers drawn.
+    """A figure, its caption, a description in words for screen readers, and the data drawn.
 
-    `draw` makes the figure. It is called once, by the first format that shows it; CSV needs the numbers alone.
+    `draw` makes the figure. It is called once, by the first format that needs it; CSV needs only
+    the data.
     """
 
     name: str
@@ -45,20 +46,24 @@ class Drawing:
 
     @cached_property
     def figure(self) -> "Figure":
-        """The figure with a layout that no save moves."""
+        """The figure with a fixed layout."""
         from mgaudit.reports.figures.log_ticks import label_powers
 
         figure = self.draw()
         for axes in figure.axes:
             label_powers(axes)
-        # Constrained layout goes on moving with each save; fixed here, all formats show the same figure.
+        # Constrained layout moves a little with each save; with a fixed layout, all formats show
+        # the same figure.
         with _style():
             figure.draw_without_rendering()
         figure.set_layout_engine(None)  # with "none" each save would draw twice
         return figure
 
     def svg(self, prefix: str = "") -> str:
-        """Returns the figure as an SVG element, the same bytes each time; `prefix` keeps ids apart on one page."""
+        """Returns the figure as an SVG element, the same bytes each time.
+
+        `prefix` keeps the ids of figures on one page apart.
+        """
         figure, buffer = self.figure, io.StringIO()
         with _style(**{"svg.hashsalt": prefix + self.name}):
             figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
@@ -68,12 +73,13 @@ class Drawing:
     def pdf(self) -> bytes:
         """Returns the figure as a PDF page with its fonts, the same bytes each time."""
         figure, buffer = self.figure, io.BytesIO()
+        metadata = {"CreationDate": None, "Creator": None}
         with _style():
-            figure.savefig(buffer, format="pdf", metadata={"CreationDate": None, "Creator": None})
+            figure.savefig(buffer, format="pdf", metadata=metadata)
         return buffer.getvalue()
 
     def csv(self) -> str:
-        """Returns the numbers drawn, in full, as CSV."""
+        """Returns the data drawn, at full precision, as CSV."""
         columns = list(dict.fromkeys(name for row in self.data for name in row))
         buffer = io.StringIO()
         writer = csv.DictWriter(buffer, columns, lineterminator="\n")
@@ -83,26 +89,30 @@ class Drawing:
 
 
 def _style(**more: Any) -> AbstractContextManager[None]:
-    import matplotlib as mpl  # takes half a second, which only those who draw should wait
+    import matplotlib as mpl  # imported here, because it takes half a second
 
     settings: Any = {**STYLE, **more}
     return mpl.rc_context(settings)
 
 
 def estimate_cells(name: str, estimate: Estimate | None) -> dict[str, float]:
-    """Returns an estimate and its interval as cells of a row of data; none where there is no estimate."""
+    """Returns an estimate and its interval as cells of a row; no cells without an estimate."""
     if estimate is None:
         return {}
     return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
 
 
 def cut(text: str, length: int) -> str:
-    """Returns a name as figures show it: its beginning, an ellipsis and its end where it is longer than that.
+    """Returns a name for a figure, shortened in the middle to at most `length` characters.
 
-    Names often differ in their last part alone. What the font does not have is shown by its number.
+    Names often differ only at the end. A character that the font lacks is shown as its number.
 
     >>> cut("gaussian-mask (kappa=0.3, fixed=true)", 20)
     'gaussian-m…xed=true)'
     """
-    text, kept = visible(text), length - 1
-    return text if len(text) <= length else f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
+    text = visible(text)
+    if len(text) <= length:
+        return text
+    kept = length - 1
+    at_end = kept // 2
+    return f"{text[: kept - at_end]}…{text[len(text) - at_end :]}"

@@ -1,4 +1,4 @@
-"""The figures of a study's success and cost, side by side."""
+"""The figures of privacy and accuracy of a study."""
 
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.figures.accuracy import accuracy_drawing
@@ -10,7 +10,7 @@ from mgaudit.reports.section import Section
 
 
 def figures_section(study: StudyResult, arrays: Arrays) -> Section:
-    """Returns accuracy and AUC, the strengths, ROC curves and scores."""
+    """Returns the section with accuracy, strengths, ROC curves and scores."""
     return Section.of(
         "Figures",
         accuracy_drawing(study),

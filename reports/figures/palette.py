@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex, to_rgb
 from mgaudit.reports.families import strength
 from mgaudit.reports.results import AuditResult
 
-# Okabe and Ito's palette, then Tol's, both told apart by colour-blind readers; each scheme has a mark of its own, too.
+# Okabe and Ito's palette, then Tol's: colour-blind readers can distinguish both. Marks differ, too.
 LOOKS = {
     "none": ("#000000", "o"),
     "gaussian-mask": ("#0072B2", "s"),
@@ -45,13 +45,13 @@ def kind(arm: AuditResult) -> str:
 
 
 def looks(arms: Sequence[AuditResult]) -> list[Look]:
-    """Returns the look of each arm: a colour and a mark for its first scheme, paler for weaker noise of one family.
+    """Returns the look of each arm: colour and mark of its first scheme, paler for weaker noise.
 
-    Further families of a scheme, such as that of fixed noise, and compositions have other lines.
+    Other families of the same scheme, such as fixed noise or compositions, have other lines.
     """
     own = _looks_of_own([arm.scheme[0].name for arm in arms])
     families: dict[str, list[str]] = {}
-    found = []
+    arm_looks = []
     for arm in arms:
         first = arm.scheme[0].name
         colour, mark = LOOKS.get(first) or own[first]
@@ -59,32 +59,37 @@ def looks(arms: Sequence[AuditResult]) -> list[Look]:
         seen = families.setdefault(first, [])
         if family not in seen:
             seen.append(family)
-        found.append(Look(_paler(colour, _rank(arm, arms)), mark, LINES[seen.index(family) % len(LINES)]))
-    return found
+        line = LINES[seen.index(family) % len(LINES)]
+        arm_looks.append(Look(_paler(colour, _weakness(arm, arms)), mark, line))
+    return arm_looks
 
 
 def _looks_of_own(names: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Returns the looks of other schemes: by a hash of the name, the next free one where that is taken.
+    """Returns the looks of a user's own schemes: chosen by a hash of the name, the next if taken.
 
     >>> len(set(_looks_of_own(["my:A", "my:B", "my:C"]).values()))
     3
     """
-    looks: dict[str, tuple[str, str]] = {}
+    own: dict[str, tuple[str, str]] = {}
     for name in sorted(set(names) - LOOKS.keys()):
-        first = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) % len(OTHERS)
-        in_turn = [*OTHERS[first:], *OTHERS[:first]]
-        looks[name] = next((look for look in in_turn if look not in looks.values()), in_turn[0])
-    return looks
+        digest = hashlib.sha256(name.encode()).digest()
+        first = int.from_bytes(digest[:4]) % len(OTHERS)
+        candidates = [*OTHERS[first:], *OTHERS[:first]]
+        free = [look for look in candidates if look not in own.values()]
+        own[name] = free[0] if free else candidates[0]
+    return own
 
 
-def _rank(arm: AuditResult, arms: Sequence[AuditResult]) -> float:
+def _weakness(arm: AuditResult, arms: Sequence[AuditResult]) -> float:
     """Returns how weak the arm's noise is in its family, from 0 (the strongest) to 1."""
     if arm.strength is None:
         return 0.0
-    peers = sorted(
-        strength(one.strength) for one in arms if one.strength and one.strength.family == arm.strength.family
-    )
-    return 1 - peers.index(strength(arm.strength)) / (len(peers) - 1) if len(peers) > 1 else 0.0
+    strengths = [peer.strength for peer in arms if peer.strength is not None]
+    family = arm.strength.family
+    peers = sorted(strength(peer) for peer in strengths if peer.family == family)
+    if len(peers) == 1:
+        return 0.0
+    return 1 - peers.index(strength(arm.strength)) / (len(peers) - 1)
 
 
 def _paler(colour: str, share: float) -> str:

@@ -1,6 +1,7 @@
-"""Panels beside and below one another, and what they have in common: size, error bars, one legend."""
+"""Panels in rows and columns with a shared size, error bars and one legend."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -16,32 +17,52 @@ MOST_COLUMNS = 3
 LEGEND_WIDTH = 100  # characters
 
 
-def panels(count: int, height: float, sharey: bool = True, columns: int = MOST_COLUMNS) -> tuple[Figure, list[Axes]]:
-    """Returns a figure with `count` panels, at most three in a row, of `height` inches where a page has room."""
+def panels(
+    count: int, height: float, sharey: bool = True, columns: int = MOST_COLUMNS
+) -> tuple[Figure, list[Axes]]:
+    """Returns a figure with `count` panels and their axes, row by row.
+
+    Args:
+        count: The number of panels.
+        height: The height of a row in inches; rows are lower if they would not fit on a page.
+        sharey: Whether all panels have the same y axis.
+        columns: The largest number of panels in a row.
+    """
     columns = min(count, columns)
     rows = math.ceil(count / columns)
+    size = (WIDTH, min(height * rows, PAGE_HEIGHT))
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, min(height * rows, PAGE_HEIGHT)), layout="constrained")
-        axes = list(figure.subplots(rows, columns, squeeze=False, sharey=sharey).flat)
-    for spare in axes[count:]:
-        spare.remove()
+        figure = Figure(figsize=size, layout="constrained")
+        grid = figure.subplots(rows, columns, squeeze=False, sharey=sharey)
+    axes = list(grid.flat)
+    for unused in axes[count:]:
+        unused.remove()
     return figure, axes[:count]
 
 
 def bars(estimate: Estimate, scale: float = 1.0) -> list[list[float]]:
-    """Returns what reaches below and above, as matplotlib's error bars take them."""
-    return [[(estimate.value - estimate.low) * scale], [(estimate.high - estimate.value) * scale]]
+    """Returns the distances to the lower and upper bound as error bars for matplotlib."""
+    below = (estimate.value - estimate.low) * scale
+    above = (estimate.high - estimate.value) * scale
+    return [[below], [above]]
 
 
-def legend(figure: Figure, *axes: Axes) -> None:
+def error_bars(estimates: Sequence[Estimate], scale: float = 1.0) -> list[list[float]]:
+    """Returns the error bars of several points: all distances below, then all above."""
+    pairs = [bars(estimate, scale) for estimate in estimates]
+    return [[below for (below,), _ in pairs], [above for _, (above,) in pairs]]
+
+
+def legend(figure: Figure, *panel_axes: Axes) -> None:
     """Puts one legend for all panels above them, in as many columns as fit."""
     entries: dict[str, Any] = {}
-    for one in axes:
-        handles, labels = one.get_legend_handles_labels()
+    for axes in panel_axes:
+        handles, labels = axes.get_legend_handles_labels()
+        # The first panel that has a label provides its handle.
         entries = {**dict(zip(labels, handles, strict=True)), **entries}
     if not entries:
         return
-    columns = max(1, min(len(entries), MOST_COLUMNS, LEGEND_WIDTH // (max(map(len, entries)) + 8)))
-    figure.legend(
-        entries.values(), [cut(name, LEGEND_WIDTH - 8) for name in entries], loc="outside upper center", ncols=columns
-    )
+    fitting = LEGEND_WIDTH // (max(map(len, entries)) + 8)
+    columns = max(1, min(len(entries), MOST_COLUMNS, fitting))
+    names = [cut(name, LEGEND_WIDTH - 8) for name in entries]
+    figure.legend(entries.values(), names, loc="outside upper center", ncols=columns)

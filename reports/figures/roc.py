@@ -1,5 +1,7 @@
 """ROC curves on logarithmic axes."""
 
+from dataclasses import dataclass
+
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
@@ -7,101 +9,159 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from mgaudit.reports.arrays import Arrays, attack_tpr
-from mgaudit.reports.figures.accuracy import MOST_NAMED_ARMS, adaptive_attacks, adversary_results
+from mgaudit.reports.figures.accuracy import (
+    MOST_NAMED_ARMS,
+    adaptive_attacks,
+    adversary_results,
+    has_naive,
+)
 from mgaudit.reports.figures.drawing import STYLE, TITLE, Drawing, Row, cut
 from mgaudit.reports.figures.palette import Look, kind, looks
 from mgaudit.reports.figures.panels import MOST_COLUMNS, legend, panels
-from mgaudit.reports.results import AuditResult, StudyResult
+from mgaudit.reports.results import AttackResult, AuditResult, StudyResult
 from mgaudit.reports.table import number
 
 SMALLEST_FPR = 1e-3
 FLOOR = SMALLEST_FPR / 3
-APART = 1.25  # the last arm from the first, as a factor
+APART = 1.25  # factor between the first arm and the last
 LEVELS = (0.001, 0.01, 0.1)
-Panel = tuple[str, str, list[int]]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A panel with ROC curves of one attack on the arms with these indices."""
+
+    title: str
+    attack: str
+    arms: list[int]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The curves of the arm with this index; `shift` is the factor that moves its error bars."""
+
+    index: int
+    arm: AuditResult
+    look: Look
+    shift: float
 
 
 def roc_drawing(study: StudyResult, arrays: Arrays) -> Drawing:
-    """Returns the ROC curves: a panel for each attack or, with many arms, for each scheme under the first attack."""
-    naive = any(attack.knowledge == "naive" for arm in study.arms for attack in arm.attacks)
-    many = len(study.arms) > MOST_NAMED_ARMS
+    """Returns the ROC curves, a panel for each attack.
+
+    With many arms, each scheme has a panel with its curves under the first attack.
+    """
+    descriptions = [_describe(study, arm, attack) for arm in study.arms for attack in arm.attacks]
     return Drawing(
         "roc",
         lambda: roc_figure(study, arrays),
-        "ROC curves on logarithmic axes, the mean over targets; points are the TPR at 0.1, 1 and 10 % FPR with 95 % "
-        f"intervals. Dashed: guessing.{' Dotted: the naive adversary.' if naive else ''}"
-        + (
-            f" The attack {adaptive_attacks(study)[0]}; the stronger the noise of a scheme, the darker." if many else ""
-        ),
-        "; ".join(
-            f"{arm.label} under {attack.name}: "
-            + ", ".join(
-                f"{study.metric(name).heading}: {number(estimate, scale=100, digits=2)}"
-                for name, estimate in attack.metrics.items()
-                if name.startswith("tpr")
-            )
-            for arm in study.arms
-            for attack in arm.attacks
-        ),
+        _caption(study),
+        "; ".join(descriptions),
         _data(study, arrays),
     )
 
 
+def _caption(study: StudyResult) -> str:
+    caption = (
+        "ROC curves on logarithmic axes, the mean over targets; points are the TPR at 0.1, 1 and "
+        "10 % FPR with 95 % intervals. Dashed: guessing."
+    )
+    if has_naive(study):
+        caption += " Dotted: the naive adversary."
+    if len(study.arms) > MOST_NAMED_ARMS:
+        attack = adaptive_attacks(study)[0]
+        caption += f" The attack {attack}; the stronger the noise of a scheme, the darker."
+    return caption
+
+
+def _describe(study: StudyResult, arm: AuditResult, attack: AttackResult) -> str:
+    rates = []
+    for name, estimate in attack.metrics.items():
+        if name.startswith("tpr"):
+            rate = number(estimate, scale=100, digits=2)
+            rates.append(f"{study.metric(name).heading}: {rate}")
+    return f"{arm.label} under {attack.name}: {', '.join(rates)}"
+
+
 def _data(study: StudyResult, arrays: Arrays) -> list[Row]:
-    return [
-        {"scheme": arm.key, "attack": attack.attack, "knowledge": attack.knowledge, "fpr": fpr, "tpr": tpr}
-        for index, arm in enumerate(study.arms)
-        for attack in arm.attacks
-        for fpr, tpr in zip(arrays["roc_fpr"].tolist(), attack_tpr(arrays, index, attack.name).tolist(), strict=True)
-    ]
+    rows: list[Row] = []
+    grid = arrays["roc_fpr"].tolist()
+    for index, arm in enumerate(study.arms):
+        for attack in arm.attacks:
+            rates = attack_tpr(arrays, index, attack.name).tolist()
+            named = {"scheme": arm.key, "attack": attack.attack, "knowledge": attack.knowledge}
+            points = zip(grid, rates, strict=True)
+            rows.extend({**named, "fpr": fpr, "tpr": tpr} for fpr, tpr in points)
+    return rows
 
 
 def roc_figure(study: StudyResult, arrays: Arrays) -> Figure:
     """Returns log-log ROC curves, a curve for each arm of a panel."""
-    shown = _panels_of(study)
-    figure, axes_of = panels(len(shown), 3.6 if len(shown) <= MOST_COLUMNS else 2.6)
-    styles = looks(study.arms)
+    roc_panels = _panels_of(study)
+    height = 3.6 if len(roc_panels) <= MOST_COLUMNS else 2.6
+    figure, panel_axes = panels(len(roc_panels), height)
+    arm_looks = looks(study.arms)
     with mpl.rc_context(STYLE):
-        for axes, (title, attack, places) in zip(axes_of, shown, strict=True):
-            for step, place in enumerate(places):
-                # Arms are set a little apart, or their bars would hide one another.
-                apart = APART ** (step / max(len(places) - 1, 1) - 0.5)
-                _curves(axes, study.arms[place], place, attack, arrays, styles[place], apart)
-            axes.plot([SMALLEST_FPR, 1], [SMALLEST_FPR, 1], color="0.4", linestyle="--", linewidth=1)
-            axes.set(xscale="log", yscale="log", xlim=(SMALLEST_FPR * 0.8, 1), ylim=(FLOOR, 1.1))
-            axes.set(xlabel="false positive rate", title=cut(title, TITLE))
-            for axis in (axes.xaxis, axes.yaxis):
-                axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:g} %"))
-        for axes in axes_of[::MOST_COLUMNS]:
+        for axes, panel in zip(panel_axes, roc_panels, strict=True):
+            for position, index in enumerate(panel.arms):
+                # Arms are drawn slightly apart, because their error bars would overlap.
+                shift = APART ** (position / max(len(panel.arms) - 1, 1) - 0.5)
+                curve = Curve(index, study.arms[index], arm_looks[index], shift)
+                _draw_curves(axes, curve, panel.attack, arrays)
+            _set_up_axes(axes, panel.title)
+        for axes in panel_axes[::MOST_COLUMNS]:
             axes.set_ylabel("true positive rate")
-        legend(figure, *axes_of[: 1 if len(study.arms) <= MOST_NAMED_ARMS else 0])
+        # With many arms, the panels' titles name the schemes.
+        labelled = panel_axes[:1] if len(study.arms) <= MOST_NAMED_ARMS else []
+        legend(figure, *labelled)
     return figure
 
 
+def _set_up_axes(axes: Axes, title: str) -> None:
+    diagonal = [SMALLEST_FPR, 1]
+    axes.plot(diagonal, diagonal, color="0.4", linestyle="--", linewidth=1)
+    axes.set(xscale="log", yscale="log", xlim=(SMALLEST_FPR * 0.8, 1), ylim=(FLOOR, 1.1))
+    axes.set(xlabel="false positive rate", title=cut(title, TITLE))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:g} %"))
+
+
 def _panels_of(study: StudyResult) -> list[Panel]:
-    """Returns for each panel its title, its attack and its arms."""
+    """Returns a panel for each attack or, with many arms, for each kind of scheme."""
     attacks = adaptive_attacks(study)
     if len(study.arms) <= MOST_NAMED_ARMS:
-        return [(attack, attack, list(range(len(study.arms)))) for attack in attacks]
-    plain = [place for place, arm in enumerate(study.arms) if arm.is_plain]
+        indices = list(range(len(study.arms)))
+        return [Panel(attack, attack, indices) for attack in attacks]
+    plain = [index for index, arm in enumerate(study.arms) if arm.is_plain]
     kinds: dict[str, list[int]] = {}
-    for place, arm in enumerate(study.arms):
-        if place not in plain:
-            kinds.setdefault(kind(arm), []).append(place)
-    return [(name, attacks[0], [*plain, *places]) for name, places in kinds.items()]
+    for index, arm in enumerate(study.arms):
+        if index not in plain:
+            kinds.setdefault(kind(arm), []).append(index)
+    return [Panel(name, attacks[0], [*plain, *indices]) for name, indices in kinds.items()]
 
 
-def _curves(axes: Axes, arm: AuditResult, place: int, attack: str, arrays: Arrays, look: Look, apart: float) -> None:
+def _draw_curves(axes: Axes, curve: Curve, attack: str, arrays: Arrays) -> None:
+    """Draws the ROC curve of each adversary, and error bars for the adaptive one."""
     fpr = arrays["roc_fpr"]
-    shown = fpr >= SMALLEST_FPR
-    for found in adversary_results(arm, attack):
-        tpr = np.maximum(attack_tpr(arrays, place, found.name)[shown], FLOOR)
-        if found.knowledge == "naive":
-            axes.plot(fpr[shown], tpr, color=look.colour, linewidth=1, linestyle=":")
-            continue
-        axes.plot(fpr[shown], tpr, color=look.colour, label=arm.label, linewidth=1.4)
-        for level in LEVELS:
-            estimate = found.metrics[f"tpr_at_{level:g}_fpr"]
-            low, value, high = (max(end, FLOOR) for end in (estimate.low, estimate.value, estimate.high))
-            axes.plot([level * apart] * 2, [low, high], color=look.colour, linewidth=1)
-            axes.plot(level * apart, value, look.mark, color=look.colour, markersize=4)
+    visible = fpr >= SMALLEST_FPR
+    colour = curve.look.colour
+    for result in adversary_results(curve.arm, attack):
+        tpr = attack_tpr(arrays, curve.index, result.name)[visible]
+        tpr = np.maximum(tpr, FLOOR)  # zero has no place on a logarithmic axis
+        if result.knowledge == "naive":
+            axes.plot(fpr[visible], tpr, color=colour, linewidth=1, linestyle=":")
+        else:
+            axes.plot(fpr[visible], tpr, color=colour, label=curve.arm.label, linewidth=1.4)
+            _draw_levels(axes, curve, result)
+
+
+def _draw_levels(axes: Axes, curve: Curve, attack: AttackResult) -> None:
+    """Draws the TPR with its interval at each level of the FPR."""
+    look = curve.look
+    for level in LEVELS:
+        estimate = attack.metrics[f"tpr_at_{level:g}_fpr"]
+        low, high = max(estimate.low, FLOOR), max(estimate.high, FLOOR)
+        value = max(estimate.value, FLOOR)
+        fpr = level * curve.shift
+        axes.plot([fpr, fpr], [low, high], color=look.colour, linewidth=1)
+        axes.plot(fpr, value, look.mark, color=look.colour, markersize=4)

@@ -1,5 +1,6 @@
 """Attack and accuracy against the strength of the noise."""
 
+import math
 from dataclasses import dataclass
 
 import matplotlib as mpl
@@ -11,7 +12,7 @@ from mgaudit.reports.families import families
 from mgaudit.reports.figures.accuracy import adaptive_attacks
 from mgaudit.reports.figures.drawing import STYLE, TITLE, Drawing, Row, cut, estimate_cells
 from mgaudit.reports.figures.palette import Look, looks
-from mgaudit.reports.figures.panels import MOST_COLUMNS, bars, legend, panels
+from mgaudit.reports.figures.panels import MOST_COLUMNS, error_bars, legend, panels
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import AuditResult, StudyResult
 from mgaudit.reports.table import number
@@ -22,71 +23,80 @@ SPREAD = 8  # strengths that differ by more than this factor are drawn on a loga
 
 
 def strength_drawings(study: StudyResult) -> list[Drawing]:
-    """Returns AUC and test accuracy against strength, for schemes of which there are several, a page each few."""
+    """Returns AUC and test accuracy against the strength of each scheme with several strengths.
+
+    A page shows a few schemes.
+    """
     swept = list(_swept(study).items())
-    pages = [dict(swept[start : start + MOST_FAMILIES]) for start in range(0, len(swept), MOST_FAMILIES)]
-    return [
-        _drawing(study, page, "strength" if len(pages) == 1 else f"strength-{number_ + 1}")
-        for number_, page in enumerate(pages)
-    ]
+    starts = range(0, len(swept), MOST_FAMILIES)
+    pages = [dict(swept[start : start + MOST_FAMILIES]) for start in starts]
+    if len(pages) == 1:
+        return [_drawing(study, pages[0], "strength")]
+    numbered = enumerate(pages, start=1)
+    return [_drawing(study, page, f"strength-{count}") for count, page in numbered]
 
 
 def _drawing(study: StudyResult, swept: dict[str, list[int]], name: str) -> Drawing:
     attack = adaptive_attacks(study)[0]
+    descriptions, rows = [], []
+    for family, indices in swept.items():
+        for index in indices:
+            descriptions.append(_describe(study.arms[index], attack))
+            rows += _rows(family, study.arms[index], attack)
     return Drawing(
         name,
         lambda: strength_figure(study, swept),
-        f"Above, AUC of the attack {attack} (hollow and dotted: the naive adversary); below, test accuracy; both "
-        "against the strength of each scheme. Bars are 95 % intervals, the grey band is the arm at strength zero.",
-        "; ".join(
-            f"{study.arms[place].label}: AUC {number(study.arms[place].metric(attack, 'auc'))}, test accuracy "
-            f"{number(study.arms[place].test_accuracy, 100, 1)} %"
-            for places in swept.values()
-            for place in places
-        ),
-        [
-            row
-            for family, places in swept.items()
-            for place in places
-            for row in _rows(family, study.arms[place], attack)
-        ],
+        f"Above, AUC of the attack {attack} (hollow and dotted: the naive adversary); below, test "
+        "accuracy; both against the strength of each scheme. Bars are 95 % intervals, the grey "
+        "band is the arm at strength zero.",
+        "; ".join(descriptions),
+        rows,
     )
 
 
+def _describe(arm: AuditResult, attack: str) -> str:
+    auc, accuracy = number(arm.metric(attack, "auc")), number(arm.test_accuracy, 100, 1)
+    return f"{arm.label}: AUC {auc}, test accuracy {accuracy} %"
+
+
 def _swept(study: StudyResult) -> dict[str, list[int]]:
-    """Returns the families of two arms or more of known strength, without their origin."""
-    found = {
-        family: [place for place in places if _value(study.arms[place], family) is not None]
-        for family, places in families(study.arms).items()
-    }
-    return {family: places for family, places in found.items() if len(places) > 1}
+    """Returns the families of two or more arms of known strength, without their origin."""
+    swept = {}
+    for family, indices in families(study.arms).items():
+        of_known = [index for index in indices if _value(study.arms[index], family) is not None]
+        if len(of_known) > 1:
+            swept[family] = of_known
+    return swept
 
 
 def _value(arm: AuditResult, family: str) -> float | None:
-    return arm.strength.value if arm.strength is not None and arm.strength.family == family else None
+    """Returns the strength of an arm; None if it is infinite or the arm is of another family."""
+    if arm.strength is None or arm.strength.family != family:
+        return None
+    return arm.strength.value
 
 
 def _rows(family: str, arm: AuditResult, attack: str) -> list[Row]:
     value = _value(arm, family)
     assert value is not None
     assert arm.strength is not None
+    named = {"family": family, "parameter": arm.strength.parameter, "strength": value}
+    accuracy = estimate_cells("test_accuracy", arm.test_accuracy)
     return [
         {
-            "family": family,
-            "parameter": arm.strength.parameter,
-            "strength": value,
-            "knowledge": found.knowledge,
-            **estimate_cells("auc", found.metrics["auc"]),
-            **estimate_cells("test_accuracy", arm.test_accuracy),
+            **named,
+            "knowledge": result.knowledge,
+            **estimate_cells("auc", result.metrics["auc"]),
+            **accuracy,
         }
-        for found in arm.attacks
-        if found.attack == attack
+        for result in arm.attacks
+        if result.attack == attack
     ]
 
 
 @dataclass(frozen=True)
 class _Sweep:
-    """A family of arms at several strengths; `origin` is the arm at strength zero, if there is one."""
+    """A family of arms at several strengths; `origin` is the arm at strength zero, if any."""
 
     family: str
     arms: list[AuditResult]
@@ -96,33 +106,42 @@ class _Sweep:
 
     @classmethod
     def of(cls, study: StudyResult, family: str, members: list[int], look: Look) -> "_Sweep":
-        """Returns the family of the arms with these numbers."""
+        """Returns the family of the arms with these indices."""
         arms = [study.arms[index] for index in members]
-        strengths = [value for arm in arms if (value := _value(arm, family)) is not None]
+        values = [_value(arm, family) for arm in arms]
+        strengths = [value for value in values if value is not None]
         strength = arms[0].strength
-        origins = (arm for arm in study.arms if strength is not None and arm.key == strength.origin)
-        return cls(family, arms, strengths, next(origins, None), look)
+        origin = None
+        if strength is not None:
+            origin = next((arm for arm in study.arms if arm.key == strength.origin), None)
+        return cls(family, arms, strengths, origin, look)
 
 
 def strength_figure(study: StudyResult, swept: dict[str, list[int]]) -> Figure:
-    """Returns two panels for each family of schemes, by the numbers of its arms: AUC above test accuracy."""
-    attack, styles = adaptive_attacks(study)[0], looks(study.arms)
+    """Returns two panels for each family of schemes: AUC above test accuracy.
+
+    `swept` holds the indices of each family's arms.
+    """
+    attack, arm_looks = adaptive_attacks(study)[0], looks(study.arms)
     columns = min(len(swept), MOST_COLUMNS)
-    rows = -(-len(swept) // columns)
-    figure, axes_of = panels(2 * rows * columns, 1.9 if rows > 1 else 2.2, sharey=False, columns=columns)
+    rows = math.ceil(len(swept) / columns)
+    height = 1.9 if rows > 1 else 2.2
+    count = 2 * rows * columns
+    figure, panel_axes = panels(count, height, sharey=False, columns=columns)
+    swept_families = list(swept.items())
     with mpl.rc_context(STYLE):
-        for row in range(rows):
-            for column in range(columns):
-                above, below = (axes_of[(2 * row + half) * columns + column] for half in (0, 1))
-                index = row * columns + column
-                if index >= len(swept):
-                    above.remove()
-                    below.remove()
-                    continue
-                family, members = list(swept.items())[index]
-                sweep = _Sweep.of(study, family, members, styles[members[-1]])
-                _draw_auc(above, sweep, attack, labelled=column == 0)
-                _draw_accuracy(below, sweep, labelled=column == 0)
+        for index in range(rows * columns):
+            row, column = divmod(index, columns)
+            above = panel_axes[2 * row * columns + column]
+            below = panel_axes[(2 * row + 1) * columns + column]
+            if index >= len(swept):
+                above.remove()
+                below.remove()
+                continue
+            family, members = swept_families[index]
+            sweep = _Sweep.of(study, family, members, arm_looks[members[-1]])
+            _draw_auc(above, sweep, attack, labelled=column == 0)
+            _draw_accuracy(below, sweep, labelled=column == 0)
         legend(figure)
     return figure
 
@@ -131,11 +150,11 @@ def _draw_auc(axes: Axes, sweep: _Sweep, attack: str, labelled: bool) -> None:
     """Draws the AUC of the attack, that of the naive adversary, and the band of the origin."""
     adaptive = [arm.metric(attack, "auc") for arm in sweep.arms]
     _draw_sweep(axes, sweep, adaptive, 1.0)
-    naive = [
-        (strength, mounted.metrics["auc"])
-        for strength, arm in zip(sweep.strengths, sweep.arms, strict=True)
-        if (mounted := arm.attack(attack, "naive")) is not None
-    ]
+    naive: list[Point] = []
+    for strength, arm in zip(sweep.strengths, sweep.arms, strict=True):
+        result = arm.attack(attack, "naive")
+        if result is not None:
+            naive.append((strength, result.metrics["auc"]))
     if naive:
         _line(axes, naive, sweep.look, 1.0, ":", "none")
     if sweep.origin is not None:
@@ -157,21 +176,24 @@ def _draw_accuracy(axes: Axes, sweep: _Sweep, labelled: bool) -> None:
 def _draw_sweep(axes: Axes, sweep: _Sweep, estimates: list[Estimate], scale: float) -> None:
     """Draws estimates against strength, on a logarithmic axis where the strengths are far apart."""
     look = sweep.look
-    _line(axes, list(zip(sweep.strengths, estimates, strict=True)), look, scale, look.line, look.colour)
-    if min(sweep.strengths) > 0 and max(sweep.strengths) > SPREAD * min(sweep.strengths):
+    points = list(zip(sweep.strengths, estimates, strict=True))
+    _line(axes, points, look, scale, look.line, look.colour)
+    weakest, strongest = min(sweep.strengths), max(sweep.strengths)
+    if weakest > 0 and strongest > SPREAD * weakest:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _line(axes: Axes, points: list[Point], look: Look, scale: float, line: object, face: str) -> None:
+def _line(
+    axes: Axes, points: list[Point], look: Look, scale: float, line: object, face: str
+) -> None:
     strengths = [strength for strength, _ in points]
     estimates = [estimate for _, estimate in points]
-    below, above = ([bars(estimate, scale)[side][0] for estimate in estimates] for side in (0, 1))
     axes.errorbar(
         strengths,
         [estimate.value * scale for estimate in estimates],
-        yerr=[below, above],
+        yerr=error_bars(estimates, scale),
         fmt=look.mark,
         linestyle=line,
         color=look.colour,

@@ -1,23 +1,27 @@
-"""Text for the fonts of the PDF and of figures: what they cannot show is shown by its number."""
+"""Text for the fonts of the PDF and of figures, which lack some characters."""
 
 import unicodedata
 from functools import cache
 from pathlib import Path
 
-# Of the fonts in typst this has the most signs; matplotlib has it, too.
+# The font in typst with the most signs, which matplotlib has, too.
 WIDEST_FONT = "fonts/ttf/DejaVuSansMono.ttf"
 KEPT = "\n\t\u200b\u00ad"
 
 
 def visible(text: str) -> str:
-    """Returns the text with [U+4E2D] for a character that no font here has, or that could not be seen.
+    """Returns the text with [U+4E2D] for each character that is invisible or in no font here.
 
-    Signs that turn the direction of the text around are such characters; blanks are not.
+    Invisible are, for example, signs that change the direction of the text; blanks are kept.
 
     >>> visible("ε = 2, 中\\u202e")
     'ε = 2, [U+4E2D][U+202E]'
     """
-    return "".join(one if _is_visible(one) else f"[U+{ord(one):04X}]" for one in text)
+    return "".join(map(_visible_character, text))
+
+
+def _visible_character(character: str) -> str:
+    return character if _is_visible(character) else f"[U+{ord(character):04X}]"
 
 
 def _is_visible(character: str) -> bool:
@@ -28,7 +32,8 @@ def _is_visible(character: str) -> bool:
 
 @cache
 def _signs() -> frozenset[int]:
-    import matplotlib as mpl  # takes half a second, which only those who draw should wait
+    import matplotlib as mpl  # imported here, because it takes half a second
     from matplotlib.ft2font import FT2Font
 
-    return frozenset(FT2Font(str(Path(mpl.get_data_path()) / WIDEST_FONT)).get_charmap())
+    path = Path(mpl.get_data_path()) / WIDEST_FONT
+    return frozenset(FT2Font(str(path)).get_charmap())
