@@ -46,14 +46,20 @@ def moved_arm(arrays: Arrays, arm: int, to: int) -> Arrays:
     """Returns the arrays of one arm alone, under the names of the arm with the index `to`."""
     prefix = array_name(arm, "")
     return {
-        array_name(to, name.removeprefix(prefix)): values for name, values in arrays.items() if name.startswith(prefix)
+        array_name(to, name.removeprefix(prefix)): values
+        for name, values in arrays.items()
+        if name.startswith(prefix)
     }
 
 
 def arrays_to_bytes(studies: Sequence[Arrays]) -> bytes:
     """Returns the arrays of each study as a compressed npz archive."""
     buffer = io.BytesIO()
-    named = {f"study{index}/{name}": values for index, arrays in enumerate(studies) for name, values in arrays.items()}
+    named = {
+        f"study{index}/{name}": values
+        for index, arrays in enumerate(studies)
+        for name, values in arrays.items()
+    }
     np.savez_compressed(buffer, **named)  # type: ignore[arg-type]
     return buffer.getvalue()
 
@@ -74,5 +80,7 @@ def read_arrays(folder: Path, studies: int) -> list[Arrays]:
                 study, _, rest = name.partition("/")
                 arrays[int(study.removeprefix("study"))][rest] = archive[name]
     except Exception as error:  # numpy and zipfile raise a dozen kinds for damaged files
-        raise UsageError(str(path), f"cannot be read: {type(error).__name__}: {error}", None, RUN_AGAIN) from error
+        raise UsageError(
+            str(path), f"cannot be read: {type(error).__name__}: {error}", None, RUN_AGAIN
+        ) from error
     return arrays

@@ -119,7 +119,7 @@ def _chapter(count: int, study: StudyResult, arrays: Arrays, several: bool) -> C
 
 def _run_again(result: Result) -> Section:
     where = "In the directory where the run was started, with RUN the directory of this report:"
-    blocks = [
+    blocks: list[Block] = [
         Words([where]),
         Listing(f"{result.command}\nmgaudit report RUN"),
         Words(["The settings, which are also in RUN/settings.toml:"]),

@@ -1,4 +1,4 @@
-"""Arms that differ in the strength of their noise alone, in its order."""
+"""Families: arms that differ only in the strength of their noise."""
 
 import math
 from collections.abc import Sequence
@@ -7,29 +7,35 @@ from mgaudit.reports.results import AuditResult, Strength
 
 
 def families(arms: Sequence[AuditResult]) -> dict[str, list[int]]:
-    """Returns by family the numbers of its arms, the weakest noise first.
+    """Returns the indices of the arms of each family, the weakest noise first.
 
-    The arm that is the family's origin, if the study has it, comes first of all: there the strength is zero.
+    The arm that is the family's origin, at strength zero, comes before all others if the study has
+    it.
     """
-    grouped: dict[str, list[tuple[float, int]]] = {}
-    for place, arm in enumerate(arms):
+    members: dict[str, list[tuple[float, int]]] = {}
+    for index, arm in enumerate(arms):
         if arm.strength is not None:
-            grouped.setdefault(arm.strength.family, []).append((strength(arm.strength), place))
-    found = {}
-    for family, members in grouped.items():
-        places = [place for _, place in sorted(members)]
-        first = arms[places[0]].strength
-        origin = [place for place, arm in enumerate(arms) if first is not None and arm.key == first.origin]
-        found[family] = [*origin, *places]
-    return found
+            members.setdefault(arm.strength.family, []).append((strength(arm.strength), index))
+    ordered = {}
+    for family, pairs in members.items():
+        indices = [index for _, index in sorted(pairs)]
+        ordered[family] = [*_origin(arms, arms[indices[0]].strength), *indices]
+    return ordered
 
 
-def strength(one: Strength) -> float:
+def _origin(arms: Sequence[AuditResult], member: Strength | None) -> list[int]:
+    """Returns the index of the origin of a member's family; empty if the study lacks it."""
+    if member is None:
+        return []
+    return [index for index, arm in enumerate(arms) if arm.key == member.origin]
+
+
+def strength(member: Strength) -> float:
     """Returns a number that grows with the noise."""
-    value = math.inf if one.value is None else one.value
-    return -value if one.reversed else value
+    value = math.inf if member.value is None else member.value
+    return -value if member.reversed else value
 
 
 def is_dp_sgd(arm: AuditResult) -> bool:
-    """Returns whether DP-SGD is all that there is of the arm's scheme; its strength is then epsilon."""
+    """Returns whether the arm's scheme is DP-SGD alone; its strength is then epsilon."""
     return [part.name for part in arm.scheme] == ["dp-sgd"]

@@ -23,7 +23,18 @@ from mgaudit.reports.table import Cell, Table, number
 from mgaudit.reports.tables import FEW_FALSE_POSITIVES
 
 ACCURACIES = ("train_accuracy", "test_accuracy")
-CIFAR10_CLASSES = {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"}
+CIFAR10_CLASSES = {
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+}
 CIFAR10_SHAPE = (3, 32, 32)
 INPUTS = "standardised per channel"
 THRESHOLD = "chosen on the other half of the examples"
@@ -42,7 +53,9 @@ class Number(Record):
     @model_validator(mode="after")
     def _is_what_is_printed(self) -> Self:
         digits = re.search(r"\d+(?:\.\d+)?", self.printed)
-        if digits is None or not math.isclose(float(digits[0]) / (100 if self.percent else 1), self.value):
+        if digits is None or not math.isclose(
+            float(digits[0]) / (100 if self.percent else 1), self.value
+        ):
             raise ValueError(
                 f"value must be what is printed, {self.printed}{self.unit} as a fraction, got {self.value}"
             )
@@ -95,7 +108,9 @@ class PublishedResult(Record):
     def _accuracies_have_no_attack(self) -> Self:
         for one in self.numbers:
             if (one.metric in ACCURACIES) is not (self.setting.attack is None):
-                raise ValueError(f"{one.metric} must go with {'no' if self.setting.attack else 'an'} attack")
+                raise ValueError(
+                    f"{one.metric} must go with {'no' if self.setting.attack else 'an'} attack"
+                )
         return self
 
 
@@ -115,7 +130,9 @@ class Comparison:
 def published_results() -> tuple[PublishedResult, ...]:
     """Returns every published result that comes with mgaudit."""
     found: list[PublishedResult] = []
-    for file in sorted((files("mgaudit.reports") / "published").iterdir(), key=lambda one: one.name):
+    for file in sorted(
+        (files("mgaudit.reports") / "published").iterdir(), key=lambda one: one.name
+    ):
         table: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         for result in table.pop("results"):
             setting = {**table["setting"], **result.get("setting", {})}
@@ -131,7 +148,14 @@ def comparable(study: StudyResult, known: Iterable[PublishedResult]) -> list[Com
     """
     here = [one for one in known if one.setting.dataset == _dataset(study)]
     return [
-        Comparison(one, printed, arm, attack, ours, _differences(study, arm, attack, one.setting, printed.metric))
+        Comparison(
+            one,
+            printed,
+            arm,
+            attack,
+            ours,
+            _differences(study, arm, attack, one.setting, printed.metric),
+        )
         for arm in study.arms
         for one in here
         if _same_scheme(one.setting.scheme, arm.scheme)
@@ -149,7 +173,13 @@ def published_table(study: StudyResult) -> Table:
         [
             Cell(f"{one.published.source}, {one.published.place}"),
             Cell(
-                "; ".join([one.arm.label, *([one.attack.name] if one.attack else []), _words(study, one.number.metric)])
+                "; ".join(
+                    [
+                        one.arm.label,
+                        *([one.attack.name] if one.attack else []),
+                        _words(study, one.number.metric),
+                    ]
+                )
             ),
             Cell(f"{one.number.printed} {one.number.unit}".strip()),
             _in_its_unit(one),
@@ -162,7 +192,10 @@ def published_table(study: StudyResult) -> Table:
         notes = [
             "Data, scheme and its strength, attack and metric are the same; what else is known to differ is named, and "
             "can move a number by more than either interval. Numbers there are as printed.",
-            *dict.fromkeys(f"{one.published.source}: {one.published.title}, {one.published.address}" for one in found),
+            *dict.fromkeys(
+                f"{one.published.source}: {one.published.title}, {one.published.address}"
+                for one in found
+            ),
         ]
     return Table("published", "Beside published figures", columns, rows, notes)
 
@@ -180,7 +213,9 @@ def _dataset(study: StudyResult) -> str:
 
 def _same_scheme(there: list[ChoiceRecord], here: list[ChoiceRecord]) -> bool:
     """Returns whether the schemes are equal but for what DP-SGD's epsilon takes into account."""
-    return len(there) == len(here) and all(_same_part(*parts) for parts in zip(there, here, strict=True))
+    return len(there) == len(here) and all(
+        _same_part(*parts) for parts in zip(there, here, strict=True)
+    )
 
 
 def _same_part(there: ChoiceRecord, here: ChoiceRecord) -> bool:
@@ -189,7 +224,9 @@ def _same_part(there: ChoiceRecord, here: ChoiceRecord) -> bool:
         for part in (there, here)
     )
     return (
-        there.name == here.name and theirs.keys() == ours.keys() and all(_equal(theirs[key], ours[key]) for key in ours)
+        there.name == here.name
+        and theirs.keys() == ours.keys()
+        and all(_equal(theirs[key], ours[key]) for key in ours)
     )
 
 
@@ -264,7 +301,10 @@ def _training(study: StudyResult, arm: AuditResult, there: Setting) -> list[Pair
     if arm.claim is not None:
         pairs.append(("clipping norm", there.max_grad_norm, arm.claim.max_grad_norm))
         if "epsilon" in there.scheme[0].options:
-            pairs += [("δ", there.delta, arm.claim.delta), ("accountant", there.accountant, arm.claim.accountant)]
+            pairs += [
+                ("δ", there.delta, arm.claim.delta),
+                ("accountant", there.accountant, arm.claim.accountant),
+            ]
     return pairs
 
 
@@ -313,7 +353,9 @@ def _why_none(study: StudyResult) -> str:
     schemes: dict[str, dict[str, None]] = {}
     for setting in here:
         scheme = " + ".join(map(str, setting.scheme))
-        schemes.setdefault(scheme, {})["accuracy" if setting.attack is None else str(setting.attack)] = None
+        schemes.setdefault(scheme, {})[
+            "accuracy" if setting.attack is None else str(setting.attack)
+        ] = None
     known = "; ".join(f"{scheme}: {', '.join(attacks)}" for scheme, attacks in schemes.items())
     return (
         f"No published figure for {shown} has a scheme, its strength, an attack and a metric of this study; known are "

@@ -70,15 +70,24 @@ def key_of(source: str) -> str:
             if f"eprint = {{{number}}}" in entry:
                 return key
     named = re.match(r"([A-Za-z-]+).*?\b((?:19|20)\d\d)\b", source)
-    words = named[1].replace("-", "") + named[2] if named else "-".join(re.findall(r"[A-Za-z0-9]+", source))
+    words = (
+        named[1].replace("-", "") + named[2]
+        if named
+        else "-".join(re.findall(r"[A-Za-z0-9]+", source))
+    )
     return words.lower() or "source"
 
 
 @cache
 def entries() -> dict[str, str]:
     """Returns all entries that are known, by key."""
-    text = (files("mgaudit.reports.formats") / "templates" / "references.bib").read_text(encoding="utf-8")
-    return {entry[entry.index("{") + 1 : entry.index(",")]: entry for entry in text.strip().split("\n\n")}
+    text = (files("mgaudit.reports.formats") / "templates" / "references.bib").read_text(
+        encoding="utf-8"
+    )
+    return {
+        entry[entry.index("{") + 1 : entry.index(",")]: entry
+        for entry in text.strip().split("\n\n")
+    }
 
 
 def _unknown(key: str, source: str) -> str:

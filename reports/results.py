@@ -152,7 +152,9 @@ class AuditResult(Record):
 
     def attack(self, name: str, knowledge: str) -> AttackResult | None:
         """Returns the attack of that name by an adversary of that knowledge, if there is one."""
-        return next((one for one in self.attacks if one.attack == name and one.knowledge == knowledge), None)
+        return next(
+            (one for one in self.attacks if one.attack == name and one.knowledge == knowledge), None
+        )
 
     def metric(self, attack: str, metric: str) -> Estimate:
         """Returns a metric of an attack as an adaptive adversary mounts it, whom every arm meets.
@@ -327,13 +329,17 @@ def read_result(folder: Path) -> tuple[Result, list[Arrays]]:
     path = folder / RESULT_FILE
     if not path.is_file():
         rule = f"must be the folder of a study, and there is no {RESULT_FILE} in it"
-        raise UsageError(str(folder), rule, None, "`mgaudit run` and `mgaudit compare` make such folders")
+        raise UsageError(
+            str(folder), rule, None, "`mgaudit run` and `mgaudit compare` make such folders"
+        )
     try:
         result = _parsed(path.read_text(encoding="utf-8"))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise UsageError(str(path), f"cannot be read: {place}: {first['msg']}", None, RUN_AGAIN) from error
+        raise UsageError(
+            str(path), f"cannot be read: {place}: {first['msg']}", None, RUN_AGAIN
+        ) from error
     except UsageError as error:
         raise error.inside(str(path)) from error
     except (ValueError, RecursionError) as error:
@@ -342,7 +348,12 @@ def read_result(folder: Path) -> tuple[Result, list[Arrays]]:
     for study, arrays in zip(result.studies, studies, strict=True):
         misfit = _misfit(study, arrays)
         if misfit is not None:
-            raise UsageError(str(folder / ARRAYS_FILE), f"must fit the result beside it: {misfit}", None, RUN_AGAIN)
+            raise UsageError(
+                str(folder / ARRAYS_FILE),
+                f"must fit the result beside it: {misfit}",
+                None,
+                RUN_AGAIN,
+            )
     return result, studies
 
 
@@ -363,7 +374,10 @@ def _misfit(study: StudyResult, arrays: Arrays) -> str | None:
             if not all(0 <= target < len(membership) for target in attack.targets):
                 return f"the targets of {attack.name} must be models, 0..{len(membership) - 1}"
             scores = arrays.get(array_name(index, attack.name, "scores"))
-            if not isinstance(scores, np.ndarray) or scores.shape != (len(attack.targets), examples):
+            if not isinstance(scores, np.ndarray) or scores.shape != (
+                len(attack.targets),
+                examples,
+            ):
                 return f"the scores of {attack.name} must be ({len(attack.targets)}, {examples})"
             samples.append(array_name(index, attack.name, "auc", "per_target"))
         absent = [name for name in samples if name not in arrays]
@@ -380,6 +394,8 @@ def _parsed(text: str) -> Result:
         raise UsageError("", rule, None, "update mgaudit")
     if isinstance(version, int) and version < SCHEMA_VERSION:
         rule = f"has schema version {version} of an earlier mgaudit, and this one reads {SCHEMA_VERSION}"
-        way_out = "run it again with --settings (models that the cache still holds are not trained again)"
+        way_out = (
+            "run it again with --settings (models that the cache still holds are not trained again)"
+        )
         raise UsageError("", rule, None, way_out)
     return Result.model_validate(content)

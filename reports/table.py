@@ -1,4 +1,4 @@
-"""A table as formatted cells: one source for the terminal, HTML and PDF."""
+"""A table of formatted cells, from which all formats are rendered."""
 
 import csv
 import io
@@ -12,7 +12,10 @@ HTML_LEFT = 'style="text-align: left; vertical-align: top"'
 
 @dataclass(frozen=True)
 class Cell:
-    """A formatted number, its interval and a footnote mark, or a word; `value` is what to sort a number by."""
+    """A formatted number with its interval and footnote mark, or a word.
+
+    `value` is the number, in the unit of the column, by which rows are sorted.
+    """
 
     text: str
     interval: str = ""
@@ -25,7 +28,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """Column headings, rows of cells and footnotes; `key` is its name in a path."""
+    """Column headings, rows of cells and footnotes; `key` is its name in paths."""
 
     key: str
     caption: str
@@ -34,33 +37,39 @@ class Table:
     notes: list[str] = field(default_factory=list)
 
     def csv(self) -> str:
-        """Returns the table as CSV: numbers in full, in their column's unit, and all else as it is printed.
+        """Returns the table as CSV: numbers at full precision, other cells as text.
 
-        A column with intervals or footnote marks is followed by columns that hold these.
+        Numbers are in the unit of their column. A column with intervals or marks is followed by columns for these.
         """
-        parts: list[list[str]] = []
-        for place, title in enumerate(self.columns):
-            cells = [row[place] for row in self.rows]
-            parts.append([title, *(cell.text if cell.value is None else str(cell.value) for cell in cells)])
+        columns: list[list[str]] = []
+        for index, title in enumerate(self.columns):
+            cells = [row[index] for row in self.rows]
+            columns.append([title, *map(_csv_value, cells)])
             if any(cell.interval for cell in cells):
-                parts.append([f"{title}: interval", *(cell.interval for cell in cells)])
+                columns.append([f"{title}: interval", *(cell.interval for cell in cells)])
             if any(cell.mark for cell in cells):
-                parts.append([f"{title}: mark", *(cell.mark for cell in cells)])
+                columns.append([f"{title}: mark", *(cell.mark for cell in cells)])
         buffer = io.StringIO()
-        csv.writer(buffer, lineterminator="\n").writerows(zip(*parts, strict=True))
+        csv.writer(buffer, lineterminator="\n").writerows(zip(*columns, strict=True))
         return buffer.getvalue()
 
     def _repr_html_(self) -> str:
         return table_html(self)
 
 
+def _csv_value(cell: Cell) -> str:
+    return cell.text if cell.value is None else str(cell.value)
+
+
 def table_html(table: Table) -> str:
-    """Returns the table with its caption and notes, escaped, without a style sheet."""
-    heading = "".join(f'<th scope="col" {HTML_LEFT}>{escape(column)}</th>' for column in table.columns)
-    rows = "".join(f"<tr>{''.join(map(_cell_html, row))}</tr>" for row in table.rows)
-    notes = "".join(f"<p><small>{escape(note)}</small></p>" for note in table.notes)
+    """Returns the table with its caption and notes as escaped HTML without a style sheet."""
+    headings = [f'<th scope="col" {HTML_LEFT}>{escape(column)}</th>' for column in table.columns]
+    rows = [f"<tr>{''.join(map(_cell_html, row))}</tr>" for row in table.rows]
+    notes = [f"<p><small>{escape(note)}</small></p>" for note in table.notes]
     caption = f"<caption {HTML_LEFT}><strong>{escape(table.caption)}</strong></caption>"
-    return f"<table>{caption}<thead><tr>{heading}</tr></thead><tbody>{rows}</tbody></table>{notes}"
+    head = f"<thead><tr>{''.join(headings)}</tr></thead>"
+    body = f"<tbody>{''.join(rows)}</tbody>"
+    return f"<table>{caption}{head}{body}</table>{''.join(notes)}"
 
 
 def _cell_html(cell: Cell) -> str:
@@ -68,8 +77,17 @@ def _cell_html(cell: Cell) -> str:
     return f"<td {HTML_LEFT}>{escape(cell.text + cell.mark)}{interval}</td>"
 
 
-def number(estimate: Estimate, scale: float = 1.0, digits: int = 3, signed: bool = False, mark: str = "") -> Cell:
-    """Returns a cell "0.612 ± 0.010", or "0.002 [0.000, 0.007]" where the interval is not symmetric.
+def number(
+    estimate: Estimate, scale: float = 1.0, digits: int = 3, signed: bool = False, mark: str = ""
+) -> Cell:
+    """Returns a cell "0.612 ± 0.010", or "0.002 [0.000, 0.007]" if the interval is asymmetric.
+
+    Args:
+        estimate: The number and its interval.
+        scale: The factor from the estimate to the unit of the column.
+        digits: The number of decimals.
+        signed: Whether a positive number has a plus sign.
+        mark: The footnote mark.
 
     >>> str(number(Estimate(value=0.5, low=0.4, high=0.6)))
     '0.500 ± 0.100'
@@ -78,13 +96,14 @@ def number(estimate: Estimate, scale: float = 1.0, digits: int = 3, signed: bool
     """
     sign = "+" if signed else ""
 
-    def shown(value: float) -> str:
+    def format_value(value: float) -> str:
         # Adding 0.0 turns a rounded -0.0 into 0.0.
-        return f"{round(value * scale, digits) + 0.0:{sign}.{digits}f}".replace("-", "−")
+        rounded = round(value * scale, digits) + 0.0
+        return f"{rounded:{sign}.{digits}f}".replace("-", "−")
 
     above, below = estimate.high - estimate.value, estimate.value - estimate.low
     if round((above - below) * scale, digits) == 0:
         interval = f"± {(above + below) / 2 * scale:.{digits}f}"
     else:
-        interval = f"[{shown(estimate.low)}, {shown(estimate.high)}]"
-    return Cell(shown(estimate.value), interval, mark, estimate.value * scale)
+        interval = f"[{format_value(estimate.low)}, {format_value(estimate.high)}]"
+    return Cell(format_value(estimate.value), interval, mark, estimate.value * scale)

@@ -7,7 +7,14 @@ from decimal import ROUND_CEILING, Context, Decimal
 from mgaudit.errors import UsageError
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.record import Estimate
-from mgaudit.reports.results import AttackResult, AuditResult, ClassExposure, MetricFacts, StudyResult
+from mgaudit.reports.results import (
+    AttackResult,
+    AuditResult,
+    ClassExposure,
+    ExposedExample,
+    MetricFacts,
+    StudyResult,
+)
 from mgaudit.reports.section import Section
 from mgaudit.reports.table import Cell, Table, number
 
@@ -16,73 +23,82 @@ SHOWN_EXAMPLES = 5
 MOST_CLASSES = 12
 MOST_COLUMNS = 5
 TPR = "tpr_at_"
+MAIN_METRICS = ("auc", "tpr_at_0.01_fpr", "tpr_at_0.001_fpr")
+SINGLE_METRICS = ("tpr_at_0.1_fpr", "tpr_at_0.01_fpr")
 
 
 def accuracy_vs_privacy(study: StudyResult) -> Table:
     """Returns the main table: a row for each arm and attack."""
-    shown = ("auc", "tpr_at_0.01_fpr", "tpr_at_0.001_fpr")
-    columns = [
-        "Arm",
-        "Train acc., %",
-        "Test acc., %",
-        "Attack",
-        *_headings(study, shown),
-        "ε at least",
-        "ε claimed",
+    columns = ["Arm", "Train acc., %", "Test acc., %", "Attack"]
+    columns += [*_headings(study, MAIN_METRICS), "ε at least", "ε claimed"]
+    rows = [_main_row(study, arm, attack) for arm in study.arms for attack in arm.attacks]
+    return Table(
+        "accuracy-vs-privacy", "Accuracy against privacy", columns, rows, _main_notes(study)
+    )
+
+
+def _main_row(study: StudyResult, arm: AuditResult, attack: AttackResult) -> list[Cell]:
+    alarmed = arm.alarm and attack is headline(arm)
+    epsilon = attack.epsilon_lower_bound
+    metrics = [_metric(study, attack, name) for name in MAIN_METRICS]
+    return [
+        Cell(arm.label),
+        number(arm.train_accuracy, scale=100, digits=1),
+        number(arm.test_accuracy, scale=100, digits=1),
+        Cell(attack.name),
+        *metrics,
+        Cell(epsilon_at_least(epsilon), mark="!" if alarmed else "", value=epsilon),
+        Cell(claimed_epsilon(arm), value=None if arm.claim is None else arm.claim.epsilon),
     ]
-    rows = [
-        [
-            Cell(arm.label),
-            number(arm.train_accuracy, scale=100, digits=1),
-            number(arm.test_accuracy, scale=100, digits=1),
-            Cell(attack.name),
-            *(_metric(study, attack, name) for name in shown),
-            Cell(
-                epsilon_at_least(attack.epsilon_lower_bound),
-                mark="!" if arm.alarm and attack is headline(arm) else "",
-                value=attack.epsilon_lower_bound,
-            ),
-            Cell(claimed_epsilon(arm), value=None if arm.claim is None else arm.claim.epsilon),
-        ]
-        for arm in study.arms
-        for attack in arm.attacks
+
+
+def _main_notes(study: StudyResult) -> list[str]:
+    notes = [
+        "Each number is the mean over targets, with its 95 % interval for new targets and examples."
     ]
-    notes = ["Each number is the mean over targets with its 95 % interval for new targets and new examples."]
     if any(attack.knowledge == "naive" for arm in study.arms for attack in arm.attacks):
-        notes.append("A naive adversary's shadows are trained without noise; all others' as the target was.")
-    notes.append(
-        "ε at least: what the attack's guesses prove of the arm's training (audit in one run), each at 95 %, 0 being "
-        "nothing. If all guesses were right they would prove "
-        + "; ".join(
-            dict.fromkeys(
-                f"{epsilon_at_least(arm.epsilon_provable)} at δ = {rounded_up(arm.delta)}" for arm in study.arms
-            )
+        notes.append(
+            "A naive adversary's shadows are trained without noise, all other shadows like the "
+            "target."
         )
-        + "."
+    notes.append(
+        "ε at least: lower bound on ε proved by the attack's guesses (audit in one run), each at "
+        f"95 %; 0 proves nothing. If all guesses were correct, they would prove {_provable(study)}."
     )
     notes += divergence(study)
     if any(arm.alarm for arm in study.arms):
         notes.append("! More than the accountant's bound allows: see the verdict.")
-    proofs = [f"{arm.label}: {proof(arm)}" for arm in study.arms if arm.claim is not None]
     notes += [f"{arm.label}: {arm.note}" for arm in study.arms if arm.note]
-    return Table(
-        "accuracy-vs-privacy", "Accuracy against privacy", columns, rows, [*notes, *_guessing(study, shown), *proofs]
-    )
+    notes += _guessing(study, MAIN_METRICS)
+    notes += [f"{arm.label}: {proof(arm)}" for arm in study.arms if arm.claim is not None]
+    return notes
+
+
+def _provable(study: StudyResult) -> str:
+    """Returns the lower bounds that only correct guesses would prove, each once."""
+    bounds = [
+        f"{epsilon_at_least(arm.epsilon_provable)} at δ = {rounded_up(arm.delta)}"
+        for arm in study.arms
+    ]
+    return "; ".join(dict.fromkeys(bounds))
 
 
 def divergence(study: StudyResult) -> list[str]:
     """Returns one sentence for each arm in which models diverged."""
     models = study.settings["models"]
-    audited = [
-        f"{arm.label}: {len(arm.diverged)} of {models} models diverged and are left out, as targets and as shadows."
-        for arm in study.arms
-        if arm.diverged
-    ]
-    lost = [
-        f"{arm.label}: {len(arm.diverged)} of {models} models diverged; too few are left for an audit."
-        for arm in study.lost
-    ]
-    return audited + lost
+    sentences = []
+    for arm in study.arms:
+        if arm.diverged:
+            sentences.append(
+                f"{arm.label}: {len(arm.diverged)} of {models} models diverged and are left out, "
+                "as targets and as shadows."
+            )
+    for lost in study.lost:
+        sentences.append(
+            f"{lost.label}: {len(lost.diverged)} of {models} models diverged; too few are left for "
+            "an audit."
+        )
+    return sentences
 
 
 def epsilon_at_least(epsilon: float) -> str:
@@ -104,7 +120,7 @@ def epsilon_at_most(epsilon: float) -> str:
 
 
 def claimed_epsilon(arm: AuditResult) -> str:
-    """Returns the epsilon that is proved for the arm, rounded up as an upper bound is, or that none is."""
+    """Returns the upper bound on epsilon proved for the arm, rounded up, or "none"."""
     if arm.claim is None:
         return "none"
     return "∞" if arm.claim.epsilon is None else epsilon_at_most(arm.claim.epsilon)
@@ -124,123 +140,151 @@ def proof(arm: AuditResult) -> str:
 
 
 def rounded_up(value: float) -> str:
-    """Returns a small number with three digits, never less than it is.
+    """Returns a small number with three digits, rounded up.
 
     >>> rounded_up(8.8071e-4)
     '8.81e-04'
     """
-    mantissa, exponent = f"{Decimal(value).normalize(Context(prec=3, rounding=ROUND_CEILING)):.2e}".split("e")
+    context = Context(prec=3, rounding=ROUND_CEILING)
+    mantissa, exponent = f"{Decimal(value).normalize(context):.2e}".split("e")
     return f"{mantissa}e{int(exponent):+03d}"
 
 
 def all_metrics(study: StudyResult) -> Table:
     """Returns every metric of every arm and attack, and its paired difference to the plain arm."""
     columns = ["Arm", "Attack", "Metric", "Value", "Difference to no noise"]
-    rows = [
-        [
-            Cell(arm.label),
-            Cell(attack.name),
-            Cell(study.metric(name).heading),
-            _metric(study, attack, name),
-            _difference(study, attack, name),
-        ]
-        for arm in study.arms
-        for attack in arm.attacks
-        for name in attack.metrics
+    rows = []
+    for arm in study.arms:
+        for attack in arm.attacks:
+            rows += [_metric_row(study, arm, attack, name) for name in attack.metrics]
+    notes = _guessing(study, list(headline(study.arms[0]).metrics))
+    return Table("all-metrics", "All metrics", columns, rows, notes)
+
+
+def _metric_row(
+    study: StudyResult, arm: AuditResult, attack: AttackResult, name: str
+) -> list[Cell]:
+    return [
+        Cell(arm.label),
+        Cell(attack.name),
+        Cell(study.metric(name).heading),
+        _metric(study, attack, name),
+        _difference(study, attack, name),
     ]
-    return Table("all-metrics", "All metrics", columns, rows, _guessing(study, list(headline(study.arms[0]).metrics)))
 
 
 def single_targets(study: StudyResult) -> Table:
-    """Returns the least, the middling and the most vulnerable target of each arm under the first attack."""
-    shown = ("tpr_at_0.1_fpr", "tpr_at_0.01_fpr")
+    """Returns the least, the median and the most vulnerable target of each arm.
+
+    The attack is the first.
+    """
     rows = []
     for arm in study.arms:
-        attack = headline(arm)
-        order = sorted(range(len(attack.per_target["auc"])), key=attack.per_target["auc"].__getitem__)
-        for word, place in (("least", 0), ("middle", len(order) // 2), ("most", len(order) - 1)):
-            found = attack.single_targets
-            target = order[place]
-            rows.append(
-                [
-                    Cell(arm.label),
-                    Cell(f"{word}: model {attack.targets[target]}"),
-                    number(found["auc"][target]),
-                    *(in_its_unit(study.metric(name), found[name][target], mark=_mark(attack, name)) for name in shown),
-                ]
-            )
+        aucs = headline(arm).per_target["auc"]
+        order = sorted(range(len(aucs)), key=aucs.__getitem__)
+        chosen = (("least", order[0]), ("middle", order[len(order) // 2]), ("most", order[-1]))
+        rows += [_target_row(study, arm, word, target) for word, target in chosen]
     notes = [
-        f"The attack {headline(study.arms[0]).attack} on single models, as one who releases a model faces it. "
-        "Intervals are for new examples alone: DeLong's for AUC; for a TPR, Clopper and Pearson's for the threshold "
-        "that the target's non-members set. The least and the most vulnerable look more extreme than they are."
+        f"The attack {headline(study.arms[0]).attack} on individual models: the risk to someone "
+        "who releases one model. Intervals are for new examples only: DeLong's for AUC; for a TPR, "
+        "Clopper and Pearson's at the threshold set by the target's non-members. The least and the "
+        "most vulnerable target look more extreme than they are, because they were selected."
     ]
-    return Table(
-        "single-targets",
-        "Single targets",
-        ["Arm", "Target", "AUC", *_headings(study, shown)],
-        rows,
-        notes,
-    )
+    columns = ["Arm", "Target", "AUC", *_headings(study, SINGLE_METRICS)]
+    return Table("single-targets", "Single targets", columns, rows, notes)
+
+
+def _target_row(study: StudyResult, arm: AuditResult, word: str, target: int) -> list[Cell]:
+    attack = headline(arm)
+    estimates = {name: of_targets[target] for name, of_targets in attack.single_targets.items()}
+    rates = [
+        in_its_unit(study.metric(name), estimates[name], mark=_mark(attack, name))
+        for name in SINGLE_METRICS
+    ]
+    model = Cell(f"{word}: model {attack.targets[target]}")
+    return [Cell(arm.label), model, number(estimates["auc"]), *rates]
 
 
 def most_exposed(study: StudyResult) -> Table:
     """Returns the most exposed examples of each arm."""
     check_all_have(study, "most_exposed")
-    columns = ["Arm", "Example", "Class", "Mean score", "Outranks, % (in)", "Outranks, % (out)", "Targets"]
+    columns = ["Arm", "Example", "Class", "Mean score"]
+    columns += ["Outranks, % (in)", "Outranks, % (out)", "Targets"]
     rows = [
-        [
-            Cell(arm.label),
-            Cell(one.origin),
-            Cell(one.label),
-            Cell(f"{one.score:.2f}".replace("-", "−"), value=one.score),
-            *(Cell("–") if rank is None else number(rank, 100, 1) for rank in (one.rank_in, one.rank_out)),
-            Cell(str(one.targets), value=one.targets),
-        ]
+        _exposed_row(arm, example)
         for arm in study.arms
-        for one in arm.most_exposed[:SHOWN_EXAMPLES]
+        for example in arm.most_exposed[:SHOWN_EXAMPLES]
     ]
     notes = [
-        f"By the attack {headline(study.arms[0]).attack}: mean score over the targets that trained on the example, and "
-        "the mean share of a target's non-members that it outranks, for targets that trained on it (in) and others "
-        "(out), with 95 % intervals for new targets. Ordered by how much higher the mean score is in than out, in "
-        "standard errors. The intervals are each example's own: the worst of many look worse than they are."
+        f"By the attack {headline(study.arms[0]).attack}: mean score over the targets that trained "
+        "on the example, and the mean share of a target's non-members that it outranks, for "
+        "targets that trained on it (in) and others (out), with 95 % intervals for new targets. "
+        "Examples are ordered by the difference of the mean scores in and out, in standard errors. "
+        "Intervals are not corrected for the selection: the most exposed of many examples look "
+        "more exposed than they are."
     ]
     return Table("most-exposed", "Most exposed examples", columns, rows, notes)
 
 
+def _exposed_row(arm: AuditResult, example: ExposedExample) -> list[Cell]:
+    score = f"{example.score:.2f}".replace("-", "−")
+    return [
+        Cell(arm.label),
+        Cell(example.origin),
+        Cell(example.label),
+        Cell(score, value=example.score),
+        _rank_cell(example.rank_in),
+        _rank_cell(example.rank_out),
+        Cell(str(example.targets), value=example.targets),
+    ]
+
+
+def _rank_cell(rank: Estimate | None) -> Cell:
+    return Cell("–") if rank is None else number(rank, 100, 1)
+
+
 def by_class(study: StudyResult) -> Table:
-    """Returns the AUC of the first attack within each class, the class that the first arm exposes most first."""
+    """Returns the AUC of the first attack within each class, the most exposed class first.
+
+    The first arm determines the order.
+    """
     check_all_have(study, "by_class")
     arms = study.arms[:MOST_COLUMNS]
-    order = sorted(range(len(arms[0].by_class)), key=lambda place: -_auc_or_zero(arms[0].by_class[place]))
+    first = arms[0].by_class
+    order = sorted(range(len(first)), key=lambda index: -_auc_or_zero(first[index]))
     notes = [f"AUC of the attack {headline(study.arms[0]).attack} among the examples of one class."]
     if len(order) > MOST_CLASSES:
-        order = order[: MOST_CLASSES // 2] + order[-(MOST_CLASSES // 2) :]
-        notes.append(f"The {MOST_CLASSES // 2} most and least exposed classes; all are in result.json.")
+        half = MOST_CLASSES // 2
+        order = order[:half] + order[-half:]
+        notes.append(f"The {half} most and least exposed classes; all are in result.json.")
     if len(study.arms) > MOST_COLUMNS:
         notes.append(f"The first {MOST_COLUMNS} arms; all are in result.json.")
-    rows = [
-        [
-            Cell(arms[0].by_class[place].label),
-            Cell(str(arms[0].by_class[place].examples), value=arms[0].by_class[place].examples),
-            *(Cell("too few") if auc is None else number(auc) for auc in (arm.by_class[place].auc for arm in arms)),
-        ]
-        for place in order
-    ]
-    return Table("by-class", "Exposure by class", ["Class", "Examples", *(arm.label for arm in arms)], rows, notes)
+    rows = [_class_row(arms, index) for index in order]
+    columns = ["Class", "Examples", *(arm.label for arm in arms)]
+    return Table("by-class", "Exposure by class", columns, rows, notes)
+
+
+def _class_row(arms: Sequence[AuditResult], index: int) -> list[Cell]:
+    first = arms[0].by_class[index]
+    aucs = [arm.by_class[index].auc for arm in arms]
+    auc_cells = [Cell("too few") if auc is None else number(auc) for auc in aucs]
+    return [Cell(first.label), Cell(str(first.examples), value=first.examples), *auc_cells]
 
 
 def check_all_have(study: StudyResult, part: str) -> None:
-    """Raises UsageError where an arm lacks a part of the result: a table must not leave it out in silence."""
+    """Checks that every arm has a part of the result, so that no table omits an arm silently.
+
+    Raises:
+        UsageError: An arm lacks the part.
+    """
     for arm in study.arms:
         if not getattr(arm, part):
-            raise UsageError(
-                f"the arm {arm.label}", f"has no {part} in the result: its run is not whole", None, "run it again"
-            )
+            rule = f"has no {part} in the result: its run is not complete"
+            raise UsageError(f"the arm {arm.label}", rule, None, "run it again")
 
 
-def _auc_or_zero(one: ClassExposure) -> float:
-    return 0.0 if one.auc is None else one.auc.value
+def _auc_or_zero(exposure: ClassExposure) -> float:
+    return 0.0 if exposure.auc is None else exposure.auc.value
 
 
 def _headings(study: StudyResult, names: Sequence[str]) -> list[str]:
@@ -259,44 +303,53 @@ def _metric(study: StudyResult, attack: AttackResult, name: str) -> Cell:
 
 def _mark(attack: AttackResult, name: str) -> str:
     """Returns a star for a TPR at a threshold that few non-members may pass."""
-    return "*" if attack.false_positives_allowed.get(name, FEW_FALSE_POSITIVES) < FEW_FALSE_POSITIVES else ""
+    return "*" if _is_coarse(attack, name) else ""
 
 
-def in_its_unit(metric: MetricFacts, estimate: Estimate, signed: bool = False, mark: str = "") -> Cell:
-    """Returns a metric in its unit, with its digits."""
+def _is_coarse(attack: AttackResult, name: str) -> bool:
+    allowed = attack.false_positives_allowed.get(name, FEW_FALSE_POSITIVES)
+    return allowed < FEW_FALSE_POSITIVES
+
+
+def in_its_unit(
+    metric: MetricFacts, estimate: Estimate, signed: bool = False, mark: str = ""
+) -> Cell:
+    """Returns a metric in its unit, with its number of digits."""
     return number(estimate, metric.scale, metric.digits, signed, mark)
 
 
-def _guessing(study: StudyResult, shown: Sequence[str]) -> list[str]:
-    """Returns what guessing gets, and, where few non-members may pass a threshold, what that does to the TPR."""
+def _guessing(study: StudyResult, names: Sequence[str]) -> list[str]:
+    """Returns the values of guessing and a note on TPRs at thresholds that few non-members pass."""
     attack = headline(study.arms[0])
-    lines = [f"Guessing gets {_guessed(study, shown)}."]
-    few = [
-        name for name in shown if attack.false_positives_allowed.get(name, FEW_FALSE_POSITIVES) < FEW_FALSE_POSITIVES
-    ]
-    if few:
-        coarse = ", ".join(
-            f"{(attack.false_positives_allowed[name] + 1) / (attack.non_members + 1) * 100:.2f} % "
-            f"at {_fpr(name) * 100:g} % FPR"
-            for name in few
-        )
+    lines = [f"Guessing gets {_guessed(study, names)}."]
+    coarse = [name for name in names if _is_coarse(attack, name)]
+    if coarse:
+        guessed = ", ".join(_guessed_rate(attack, name) for name in coarse)
         lines.append(
-            f"* Fewer than {FEW_FALSE_POSITIVES} of a target's {attack.non_members} or more non-members may pass this "
-            f"threshold. The number is coarse and depends on how many there are (guessing gets {coarse}); compare it "
-            "between arms only."
+            f"* Fewer than {FEW_FALSE_POSITIVES} of a target's {attack.non_members} or more "
+            "non-members may pass this threshold. The number is coarse and depends on the number "
+            f"of non-members (guessing gets {guessed}); compare it between arms only."
         )
     return lines
 
 
-def _guessed(study: StudyResult, shown: Sequence[str]) -> str:
-    """Returns what guessing gets in each metric; all TPRs, whose levels are in their titles, are said in one."""
-    facts = [study.metric(name) for name in shown]
-    numbers = [
-        f"{fact.title} {fact.guessing * fact.scale:g}{' %' if fact.unit else ''}"
-        for fact in facts
-        if not fact.name.startswith(TPR)
-    ]
-    return ", ".join(numbers + ["a TPR equal to the FPR"] * any(fact.name.startswith(TPR) for fact in facts))
+def _guessed_rate(attack: AttackResult, name: str) -> str:
+    """Returns the TPR of guessing where few of N non-members may pass: (allowed + 1) / (N + 1)."""
+    rate = (attack.false_positives_allowed[name] + 1) / (attack.non_members + 1)
+    return f"{rate * 100:.2f} % at {_fpr(name) * 100:g} % FPR"
+
+
+def _guessed(study: StudyResult, names: Sequence[str]) -> str:
+    """Returns the value of guessing in each metric, with one phrase for all TPRs."""
+    phrases = []
+    for name in names:
+        if not name.startswith(TPR):
+            facts = study.metric(name)
+            unit = " %" if facts.unit else ""
+            phrases.append(f"{facts.title} {facts.guessing * facts.scale:g}{unit}")
+    if any(name.startswith(TPR) for name in names):
+        phrases.append("a TPR equal to the FPR")
+    return ", ".join(phrases)
 
 
 def _fpr(name: str) -> float:
@@ -304,22 +357,22 @@ def _fpr(name: str) -> float:
 
 
 def headline(arm: AuditResult) -> AttackResult:
-    """Returns the attack that the verdict speaks of: the first that was asked for, whatever it found."""
+    """Returns the attack that the verdict is about: the first, whatever its result."""
     return arm.attacks[0]
 
 
 def main_section(study: StudyResult, arrays: Arrays) -> Section:
-    """Returns the main table."""
+    """Returns the section with the main table."""
     table = accuracy_vs_privacy(study)
     return Section.of(table.caption, table)
 
 
 def single_targets_section(study: StudyResult, arrays: Arrays) -> Section:
-    """Returns how single targets fare."""
+    """Returns the section on single targets."""
     return Section.of("Single targets", single_targets(study))
 
 
 def all_metrics_section(study: StudyResult, arrays: Arrays) -> Section:
-    """Returns every metric of every attack."""
+    """Returns the section with every metric of every attack."""
     table = all_metrics(study)
     return Section.of(table.caption, table)

@@ -3,7 +3,13 @@
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import AuditResult, StudyResult
 from mgaudit.reports.table import number
-from mgaudit.reports.tables import claimed_epsilon, divergence, epsilon_at_least, headline, rounded_up
+from mgaudit.reports.tables import (
+    claimed_epsilon,
+    divergence,
+    epsilon_at_least,
+    headline,
+    rounded_up,
+)
 
 MOST_NAMED = 5
 WHAT_AN_ALARM_MEANS = (
@@ -16,10 +22,12 @@ def question(study: StudyResult) -> str:
     """Returns the question that the study answers."""
     audited = [arm.label for arm in study.arms if not arm.is_plain and not _is_dp_sgd_alone(arm)]
     if audited:
-        noise = " or ".join(audited) if len(audited) <= MOST_NAMED else f"each of {len(audited)} schemes"
-        return (
-            f"Does training with {noise} protect the training data of {_model(study)}, and what accuracy does it cost?"
+        noise = (
+            " or ".join(audited)
+            if len(audited) <= MOST_NAMED
+            else f"each of {len(audited)} schemes"
         )
+        return f"Does training with {noise} protect the training data of {_model(study)}, and what accuracy does it cost?"
     return f"How much does {_model(study)} give away about its training data?"
 
 
@@ -117,7 +125,9 @@ def _against_guessing(arm: AuditResult) -> str:
         for attack in arm.attacks
         if attack.metrics["auc"].low > 0.5
     ]
-    return "this attack does no better than guessing" + (f", but {' and '.join(better)}" if better else "")
+    return "this attack does no better than guessing" + (
+        f", but {' and '.join(better)}" if better else ""
+    )
 
 
 def _named(arm: AuditResult) -> str:

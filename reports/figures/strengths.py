@@ -80,7 +80,7 @@ def _rows(family: str, arm: AuditResult, attack: str) -> list[Row]:
     value = _value(arm, family)
     assert value is not None
     assert arm.strength is not None
-    named = {"family": family, "parameter": arm.strength.parameter, "strength": value}
+    named: Row = {"family": family, "parameter": arm.strength.parameter, "strength": value}
     accuracy = estimate_cells("test_accuracy", arm.test_accuracy)
     return [
         {

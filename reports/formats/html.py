@@ -87,7 +87,9 @@ def columns(table: Table) -> list[Column]:
     found = []
     for place, title in enumerate(table.columns):
         cells = [row[place] for row in table.rows]
-        words = [len(word) for text in (title, *(cell.text for cell in cells)) for word in text.split()]
+        words = [
+            len(word) for text in (title, *(cell.text for cell in cells)) for word in text.split()
+        ]
         digits = max((_digits(cell) for cell in cells if cell.value is not None), default=0)
         least = max(min(len(title), HEADING), min(max(words), WIDEST))
         found.append(Column(title, least + ARROW, digits))
@@ -126,7 +128,9 @@ def download(name: str, csv: str) -> Download:
     """Returns the CSV as a file within the page, compressed where it is large."""
     content = csv.encode()
     if len(content) < LARGE_CSV:
-        return Download(f"{name}.csv", f"data:text/csv;charset=utf-8;base64,{_base64(content)}", "CSV")
+        return Download(
+            f"{name}.csv", f"data:text/csv;charset=utf-8;base64,{_base64(content)}", "CSV"
+        )
     packed = _base64(gzip.compress(content, mtime=0))
     return Download(f"{name}.csv.gz", f"data:application/gzip;base64,{packed}", "CSV (gzip)")
 
@@ -143,5 +147,7 @@ def picture(drawing: Drawing, prefix: str) -> Markup:
     svg = re.sub(r"(?s)<!--.*?-->|<metadata>.*?</metadata>", "", drawing.svg(prefix))
     own = f"{prefix}-{drawing.name}-"
     used = set(re.findall(r'(?:href="|url\()#([^")]+)', svg))
-    svg = re.sub(r' id="([^"]+)"', lambda found: f' id="{own}{found[1]}"' if found[1] in used else "", svg)
+    svg = re.sub(
+        r' id="([^"]+)"', lambda found: f' id="{own}{found[1]}"' if found[1] in used else "", svg
+    )
     return Markup(re.sub(r'(href="|url\()#', rf"\g<1>#{own}", svg))

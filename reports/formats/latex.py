@@ -43,7 +43,9 @@ def render_latex(document: AuditDocument) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     for section, table in document.tables:
         _put(
-            files, f"{_table_path(section, table)}.tex", table_tex(table, f"tab:{section.anchor}-{table.key}").encode()
+            files,
+            f"{_table_path(section, table)}.tex",
+            table_tex(table, f"tab:{section.anchor}-{table.key}").encode(),
         )
     for section, drawing in document.drawings:
         _put(files, _figure_path(section, drawing), drawing.pdf())
@@ -55,7 +57,9 @@ def render_latex(document: AuditDocument) -> dict[str, bytes]:
 
 def _put(files: dict[str, bytes], path: str, content: bytes) -> None:
     if path in files:
-        raise ValueError(f"two parts of the report are to be written to {path}; keys must differ within a section")
+        raise ValueError(
+            f"two parts of the report are to be written to {path}; keys must differ within a section"
+        )
     files[path] = content
 
 
@@ -96,7 +100,13 @@ def table_tex(table: Table, label: str) -> str:
             r"\endgroup",
         ]
     else:
-        drawn = [rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}", heading, *rows, r"\bottomrule", r"\end{tabular}"]
+        drawn = [
+            rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
+            heading,
+            *rows,
+            r"\bottomrule",
+            r"\end{tabular}",
+        ]
         told = [r"\begin{table}", caption + r"\par\smallskip", setting, *drawn, *notes]
         told.append(r"\end{table}")
     tex = "\n".join(told) + "\n"
@@ -113,7 +123,9 @@ def shares(table: Table) -> list[float]:
     least, most = _least(table), _most(table)
     spare = max((LANDSCAPE if is_wide(table) else PORTRAIT) - sum(least), 1)
     wished = [max(more - less, 0) for less, more in zip(least, most, strict=True)]
-    given = [less + spare * wish / max(sum(wished), 1) for less, wish in zip(least, wished, strict=True)]
+    given = [
+        less + spare * wish / max(sum(wished), 1) for less, wish in zip(least, wished, strict=True)
+    ]
     return [one / sum(given) for one in given]
 
 
@@ -121,7 +133,9 @@ def is_wide(table: Table) -> bool:
     """Returns whether the table has many columns and more to say than a portrait page holds in a few lines a row."""
     needed = (
         max(less, more / TALLEST) if column else max(less, more / TALLEST, LONGEST_WORD)
-        for column, (less, more) in enumerate(zip(_least(table), map(_longest, _columns(table)), strict=True))
+        for column, (less, more) in enumerate(
+            zip(_least(table), map(_longest, _columns(table)), strict=True)
+        )
     )
     return len(table.columns) > MANY_COLUMNS and sum(needed) > PORTRAIT
 
@@ -138,7 +152,10 @@ def _least(table: Table) -> list[float]:
     """Returns the characters of the longest piece of each column, and one for the look of it."""
     return [
         max(
-            [*map(len, unbreakable(table, column)), *(BOLD * len(part) for word in words(name) for part in parts(word))]
+            [
+                *map(len, unbreakable(table, column)),
+                *(BOLD * len(part) for word in words(name) for part in parts(word)),
+            ]
         )
         + 1
         for column, name in enumerate(table.columns)
@@ -220,7 +237,9 @@ def _block(section: Section, block: Block) -> Iterator[str]:
             yield from (_paragraph(paragraph) for paragraph in block.paragraphs)
         case Facts():
             yield r"\begin{description}\raggedright"
-            yield from (rf"\item[{{{escape_latex(name)}}}] {_running(value)}" for name, value in block.pairs)
+            yield from (
+                rf"\item[{{{escape_latex(name)}}}] {_running(value)}" for name, value in block.pairs
+            )
             yield r"\end{description}"
         case Listing():
             yield r"\begin{quote}\ttfamily\small\raggedright\setlength{\parindent}{0pt}"

@@ -158,7 +158,7 @@ def _escape_character(character: str) -> str:
         return " "
     if character.isascii() and character.isprintable():
         return character
-    letter, *marks = unicodedata.normalize("NFD", character)
+    letter, *marks = list(unicodedata.normalize("NFD", character))
     if letter.isascii() and len(marks) == 1 and marks[0] in ACCENTS:
         accent = ACCENTS[marks[0]]
         return rf"\{accent}{{{letter}}}"

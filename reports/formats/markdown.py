@@ -1,8 +1,8 @@
-"""A report as Markdown for a documentation site, its figures beside it as SVG."""
+"""A report as Markdown for a documentation site, with its figures as SVG files."""
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from mgaudit.reports.document import Document
 from mgaudit.reports.figures.drawing import Drawing
@@ -13,9 +13,12 @@ SPECIAL = re.compile(r"([\\`*_{}\[\]#|])")
 
 
 def render_markdown(document: Document) -> dict[str, bytes]:
-    """Returns the files of the report by their names: report.md, and a figure each. All text in it is escaped."""
-    files = {f"{section.anchor}.svg": drawing.svg(section.anchor).encode() for section, drawing in document.drawings}
-    return {"report.md": ("\n\n".join(_lines(document)) + "\n").encode(), **files}
+    """Returns the files of the report by name: report.md and each figure. All text is escaped."""
+    text = "\n\n".join(_lines(document)) + "\n"
+    files = {"report.md": text.encode()}
+    for section, drawing in document.drawings:
+        files[f"{section.anchor}.svg"] = drawing.svg(section.anchor).encode()
+    return files
 
 
 def _lines(document: Document) -> Iterator[str]:
@@ -37,7 +40,7 @@ def _section(section: Section) -> Iterator[str]:
             case Words():
                 yield from map(escape_markdown, block.paragraphs)
             case Facts():
-                yield "\n".join(f"- {escape_markdown(name)}: {escape_markdown(value)}" for name, value in block.pairs)
+                yield "\n".join(_fact(name, value) for name, value in block.pairs)
             case Listing():
                 yield "\n".join(f"    {line}" for line in block.text.splitlines())
             case Drawing():
@@ -46,19 +49,28 @@ def _section(section: Section) -> Iterator[str]:
                 yield from _table(block)
 
 
+def _fact(name: str, value: str) -> str:
+    return f"- {escape_markdown(name)}: {escape_markdown(value)}"
+
+
 def _table(table: Table) -> Iterator[str]:
     if table.rows:
-        rows = [table.columns, ["---"] * len(table.columns), *([str(cell) for cell in row] for row in table.rows)]
-        yield "\n".join(
-            "| " + " | ".join(cell if cell == "---" else escape_markdown(cell) for cell in row) + " |" for row in rows
-        )
+        rule = ["---"] * len(table.columns)
+        heading = [_row(map(escape_markdown, table.columns)), _row(rule)]
+        rows = [_row(escape_markdown(str(cell)) for cell in row) for row in table.rows]
+        yield "\n".join([*heading, *rows])
     yield from map(escape_markdown, table.notes)
 
 
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
 def escape_markdown(text: str) -> str:
-    """Returns text as Markdown shows it.
+    """Returns text escaped for Markdown, on one line.
 
     >>> escape_markdown("a_b * [c] | <d>")
     'a\\\\_b \\\\* \\\\[c\\\\] \\\\| &lt;d&gt;'
     """
-    return html.escape(SPECIAL.sub(r"\\\1", " ".join(text.split())), quote=False)
+    line = " ".join(text.split())
+    return html.escape(SPECIAL.sub(r"\\\1", line), quote=False)

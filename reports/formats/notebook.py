@@ -1,4 +1,4 @@
-"""Results and reports in a notebook; none of it styles the rest of the page."""
+"""Results and reports in a notebook, without effect on the style of the page."""
 
 from dataclasses import dataclass
 from html import escape
@@ -24,16 +24,20 @@ class NotebookView:
 
 
 def show(item: Result | StudyResult | Document) -> NotebookView:
-    """Returns what a notebook shows of a result, of one of its studies or of a whole report."""
+    """Returns the notebook view of a result, of one of its studies or of a whole report."""
     if isinstance(item, Document):
         return NotebookView(document_html(item))
-    return NotebookView(study_html(item) if isinstance(item, StudyResult) else result_html(item))
+    if isinstance(item, StudyResult):
+        return NotebookView(study_html(item))
+    return NotebookView(result_html(item))
 
 
 def study_html(study: StudyResult) -> str:
     """Returns question, verdict and main table of a study."""
-    sentences = "".join(f"<p>{escape(sentence)}</p>" for sentence in verdict(study))
-    return f"<p><em>{escape(question(study))}</em></p>{sentences}{table_html(accuracy_vs_privacy(study))}"
+    asked = f"<p><em>{escape(question(study))}</em></p>"
+    sentences = [f"<p>{escape(sentence)}</p>" for sentence in verdict(study)]
+    table = table_html(accuracy_vs_privacy(study))
+    return asked + "".join(sentences) + table
 
 
 def result_html(result: Result) -> str:
@@ -41,12 +45,17 @@ def result_html(result: Result) -> str:
     title = f"<h3>{escape(result.title)}</h3>" if result.title else ""
     if len(result.studies) == 1:
         return title + study_html(result.studies[0])
-    named = ((f"{study.name}, seed {study.settings['seed']}", study) for study in result.studies)
-    return title + "".join(f"<h4>{escape(name)}</h4>{study_html(study)}" for name, study in named)
+    return title + "".join(map(_titled_study, result.studies))
+
+
+def _titled_study(study: StudyResult) -> str:
+    name = f"{study.name}, seed {study.settings['seed']}"
+    return f"<h4>{escape(name)}</h4>{study_html(study)}"
 
 
 def document_html(document: Document) -> str:
-    """Returns the page of the report in a frame of its own, from which neither style nor script gets out."""
+    """Returns the page of the report in a sandboxed frame, which isolates its style and script."""
     page, title = escape(render_html(document)), escape(document.title)
     style = f"width: 100%; height: {HEIGHT}; border: 1px solid #d0d7de"
-    return f'<iframe sandbox="allow-scripts" title="{title}" style="{style}" srcdoc="{page}"></iframe>'
+    attributes = f'sandbox="allow-scripts" title="{title}" style="{style}"'
+    return f'<iframe {attributes} srcdoc="{page}"></iframe>'

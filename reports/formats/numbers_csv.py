@@ -4,7 +4,14 @@ import csv
 import io
 from collections.abc import Iterator
 
-from mgaudit.reports.findings import Change, DPEquivalent, FrontPoint, Ignorance, Matched, SharedExposure
+from mgaudit.reports.findings import (
+    Change,
+    DPEquivalent,
+    FrontPoint,
+    Ignorance,
+    Matched,
+    SharedExposure,
+)
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import AttackResult, AuditResult, Result, StudyResult
 
@@ -48,7 +55,9 @@ def render_csv(result: Result) -> str:
     return has an apostrophe before it, for otherwise a spreadsheet would take it for a formula.
     """
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, COLUMNS, restval="", lineterminator="\r\n")  # a lone \r in a text is then quoted
+    writer = csv.DictWriter(
+        buffer, COLUMNS, restval="", lineterminator="\r\n"
+    )  # a lone \r in a text is then quoted
     writer.writeheader()
     for place, study in enumerate(result.studies):
         shared: CsvRow = {
@@ -57,7 +66,9 @@ def render_csv(result: Result) -> str:
             "dataset": study.dataset.name,
             "seed": study.settings["seed"],
         }
-        writer.writerows({key: _cell(value) for key, value in (shared | row).items()} for row in _study(study))
+        writer.writerows(
+            {key: _cell(value) for key, value in (shared | row).items()} for row in _study(study)
+        )
     return buffer.getvalue()
 
 
@@ -91,7 +102,11 @@ def _named(arm: AuditResult) -> CsvRow:
         return named
     value = arm.strength.value
     strength = float("inf") if value is None else value
-    return named | {"family": arm.strength.family, "parameter": arm.strength.parameter, "strength": strength}
+    return named | {
+        "family": arm.strength.family,
+        "parameter": arm.strength.parameter,
+        "strength": strength,
+    }
 
 
 def _plain_key(study: StudyResult) -> str | None:
@@ -130,7 +145,11 @@ def _arm(arm: AuditResult, study: StudyResult) -> Iterator[CsvRow]:
         named: CsvRow = {**mounted, "class": within.label}
         yield named | {"what": "examples", "value": within.examples}
         if within.auc is None:
-            yield named | {"what": "within class", "metric": "auc", "note": "too few members or non-members"}
+            yield named | {
+                "what": "within class",
+                "metric": "auc",
+                "note": "too few members or non-members",
+            }
         else:
             yield named | _of("within class", within.auc) | {"metric": "auc"}
 
@@ -143,7 +162,11 @@ def _claim(arm: AuditResult) -> Iterator[CsvRow]:
     if claim is None:
         return
     epsilon = float("inf") if claim.epsilon is None else claim.epsilon
-    yield {"what": "claimed epsilon", "value": epsilon, "note": f"{claim.accountant} accountant, {claim.adjacency}"}
+    yield {
+        "what": "claimed epsilon",
+        "value": epsilon,
+        "note": f"{claim.accountant} accountant, {claim.adjacency}",
+    }
     yield {"what": "claimed delta", "value": claim.delta}
     yield {"what": "noise multiplier", "value": claim.noise_multiplier}
     yield {"what": "gradient norm at most", "value": claim.max_grad_norm}
@@ -155,13 +178,19 @@ def _attack(attack: AttackResult, study: StudyResult) -> Iterator[CsvRow]:
     for metric, estimate in attack.metrics.items():
         yield _of("attack", estimate) | {"metric": metric}
     for metric, estimate in attack.differences.items():
-        yield _of("difference to no noise", estimate) | {"metric": metric, "reference": _plain_key(study)}
+        yield _of("difference to no noise", estimate) | {
+            "metric": metric,
+            "reference": _plain_key(study),
+        }
     for metric, values in attack.per_target.items():
         for model, value in zip(attack.targets, values, strict=True):
             yield {"what": "attack on one model", "metric": metric, "model": model, "value": value}
     for metric, estimates in attack.single_targets.items():
         for model, estimate in zip(attack.targets, estimates, strict=True):
-            yield _of("attack on one model, new examples", estimate) | {"metric": metric, "model": model}
+            yield _of("attack on one model, new examples", estimate) | {
+                "metric": metric,
+                "model": model,
+            }
     for model, correct in zip(attack.targets, attack.correct_guesses, strict=True):
         yield {"what": "correct guesses", "model": model, "value": correct}
     yield {"what": "epsilon at least", "value": attack.epsilon_lower_bound}
@@ -198,8 +227,14 @@ def _each(columns: CsvRow, rows: Iterator[CsvRow]) -> Iterator[CsvRow]:
 
 
 def _change(change: Change, plain: str | None) -> CsvRow:
-    attack: CsvRow = {} if change.attack is None else {"attack": change.attack, "knowledge": change.knowledge}
-    tested: CsvRow = {"p_value": change.p_value, "p_adjusted": change.p_adjusted, "reference": plain}
+    attack: CsvRow = (
+        {} if change.attack is None else {"attack": change.attack, "knowledge": change.knowledge}
+    )
+    tested: CsvRow = {
+        "p_value": change.p_value,
+        "p_adjusted": change.p_adjusted,
+        "reference": plain,
+    }
     difference = _of("difference to no noise, tested", change.difference)
     return attack | difference | {"metric": change.metric} | tested
 
@@ -208,30 +243,49 @@ def _front(point: FrontPoint) -> Iterator[CsvRow]:
     reference: CsvRow = {"reference": point.by}
     yield reference | {"what": "front", "note": point.status}
     if point.accuracy is not None:
-        yield reference | _of("front: the other has more", point.accuracy) | {"metric": "test_accuracy"}
+        yield (
+            reference
+            | _of("front: the other has more", point.accuracy)
+            | {"metric": "test_accuracy"}
+        )
     if point.auc is not None:
         yield reference | _of("front: the other has more", point.auc) | {"metric": "auc"}
 
 
 def _matched(match: Matched) -> Iterator[CsvRow]:
     reference: CsvRow = {"reference": match.reference}
-    accuracy: CsvRow = {"what": "matched accuracy: accuracy", "metric": "test_accuracy", "value": match.accuracy}
+    accuracy: CsvRow = {
+        "what": "matched accuracy: accuracy",
+        "metric": "test_accuracy",
+        "value": match.accuracy,
+    }
     yield reference | accuracy | {"note": match.not_reached}
     if match.strength is not None:
         yield reference | {"what": "matched accuracy: strength", "value": match.strength}
     for metric, estimate in match.metrics.items():
         yield reference | _of("matched accuracy", estimate) | {"metric": metric}
     for metric, estimate in match.differences.items():
-        yield reference | _of("matched accuracy: difference to reference", estimate) | {"metric": metric}
+        yield (
+            reference
+            | _of("matched accuracy: difference to reference", estimate)
+            | {"metric": metric}
+        )
 
 
 def _dp_equivalent(equivalent: DPEquivalent) -> Iterator[CsvRow]:
     beyond = equivalent.beyond
     note = None if beyond is None else f"beyond the {beyond} epsilon of DP-SGD that was run"
-    epsilon: CsvRow = {"value": equivalent.epsilon, "low": equivalent.low, "high": equivalent.high, "note": note}
+    epsilon: CsvRow = {
+        "value": equivalent.epsilon,
+        "low": equivalent.low,
+        "high": equivalent.high,
+        "note": note,
+    }
     yield {"what": "dp-equivalent epsilon", "metric": "auc", **epsilon}
     if equivalent.accuracy is not None:
-        yield _of("dp-equivalent: accuracy of DP-SGD", equivalent.accuracy) | {"metric": "test_accuracy"}
+        yield _of("dp-equivalent: accuracy of DP-SGD", equivalent.accuracy) | {
+            "metric": "test_accuracy"
+        }
     if equivalent.accuracy_difference is not None:
         lead = _of("dp-equivalent: accuracy less that of DP-SGD", equivalent.accuracy_difference)
         yield lead | {"metric": "test_accuracy"}
