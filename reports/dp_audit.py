@@ -1,4 +1,4 @@
-"""The result of an audit of DP-SGD with canaries, its table and its finding."""
+"""The result of an audit of DP-SGD with canaries, as a table and as a sentence."""
 
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ DP_AUDIT_FILE = "dp-audit.json"
 
 
 class Bound(Record):
-    """A lower bound on epsilon (nats), the method behind it, and of what it speaks."""
+    """A lower bound on epsilon (nats), its method, and what it `speaks_of`."""
 
     method: str
     epsilon: float
@@ -20,11 +20,11 @@ class Bound(Record):
 
 
 class DPAuditResult(Record):
-    """Lower bounds beside what the accountant claims.
+    """Lower bounds beside the accountant's upper bound.
 
-    `epsilon_claimed` (nats) is None where nothing finite is claimed. `correct` of the `guesses` about `canaries` coins
-    were right; if all were, they would prove `epsilon_provable`. `bounds[0]` holds for every mechanism and is the one
-    that may raise the alarm.
+    `epsilon_claimed` (nats) is None if no finite bound is claimed. Of the `guesses` about the coins
+    of `canaries`, `correct` were right; if all were, they would prove `epsilon_provable`.
+    `bounds[0]` holds for every mechanism and is the one that can raise the alarm.
     """
 
     schema_version: Literal[1] = 1
@@ -45,7 +45,7 @@ class DPAuditResult(Record):
 
     @property
     def alarm(self) -> bool:
-        """Whether more is proved to leak than is claimed possible."""
+        """Whether the proved privacy loss exceeds the claimed bound."""
         return self.epsilon_claimed is not None and self.bounds[0].epsilon > self.epsilon_claimed
 
 
@@ -60,10 +60,10 @@ def bounds_table(result: DPAuditResult) -> Table:
     )
     rows.append([Cell("claimed (PRV accountant)"), Cell(claimed), Cell("the training procedure")])
     notes = [
-        f"{result.correct} of {result.guesses} guesses about {result.canaries} coins were right; all of them would "
-        f"prove {epsilon_at_least(result.epsilon_provable)} in one run. "
-        f"δ = {rounded_up(result.delta)}; each bound holds with {(1 - result.significance) * 100:g} % confidence. "
-        f"Test accuracy {result.test_accuracy * 100:.1f} %."
+        f"{result.correct} of {result.guesses} guesses about {result.canaries} coins were right; "
+        f"all of them would prove {epsilon_at_least(result.epsilon_provable)} in one run. δ = "
+        f"{rounded_up(result.delta)}; each bound holds with {(1 - result.significance) * 100:g} % "
+        f"confidence. Test accuracy {result.test_accuracy * 100:.1f} %."
     ]
     return Table("bounds", f"ε of {result.label}", ["Method", "ε", "Speaks of"], rows, notes)
 
@@ -81,11 +81,12 @@ def finding(result: DPAuditResult) -> str:
     claimed = epsilon_at_most(result.epsilon_claimed)
     if result.alarm:
         return f"Alarm: ε ≤ {claimed} is claimed, but ε ≥ {best} is proved. {WHAT_AN_ALARM_MEANS}"
-    found = "the guesses prove nothing" if nothing else f"ε ≥ {best} is proved"
+    proved = "the guesses prove nothing" if nothing else f"ε ≥ {best} is proved"
     if result.epsilon_provable <= result.epsilon_claimed:
+        provable = epsilon_at_least(result.epsilon_provable)
         return (
             f"No alarm was possible: ε ≤ {claimed} is claimed, and these guesses could prove "
-            f"{epsilon_at_least(result.epsilon_provable)} at most ({found}). Audit a smaller ε, or give more canaries, "
-            "models or guesses."
+            f"{provable} at most ({proved}). Audit a smaller ε, or use more canaries, models or "
+            "guesses."
         )
-    return f"No alarm: ε ≤ {claimed} is claimed, and {found}."
+    return f"No alarm: ε ≤ {claimed} is claimed, and {proved}."

@@ -1,7 +1,8 @@
-"""What others have published, beside what a study found.
+"""Published results beside a study's own.
 
-Each file in published/ is a table that others printed: its title, source and address, the `setting` that its results
-share, and for each result its place, what its setting adds to the shared one, and the numbers as they are printed.
+Each file in published/ is a table of one source: its title, source and address, the `setting` that
+its results share, and for each result its place in the source, the rest of its setting and the
+numbers as printed.
 """
 
 import json
@@ -43,7 +44,7 @@ Pair = tuple[str, object, object]
 
 
 class Number(Record):
-    """A number as it is `printed`, and its `value`, a fraction; `unit` is the heading's, where it gives one."""
+    """A number as `printed`, its `value` as a fraction, and the `unit` if the heading has one."""
 
     metric: str
     printed: str
@@ -53,12 +54,10 @@ class Number(Record):
     @model_validator(mode="after")
     def _is_what_is_printed(self) -> Self:
         digits = re.search(r"\d+(?:\.\d+)?", self.printed)
-        if digits is None or not math.isclose(
-            float(digits[0]) / (100 if self.percent else 1), self.value
-        ):
-            raise ValueError(
-                f"value must be what is printed, {self.printed}{self.unit} as a fraction, got {self.value}"
-            )
+        scale = 100 if self.percent else 1
+        if digits is None or not math.isclose(float(digits[0]) / scale, self.value):
+            printed = f"{self.printed}{self.unit}"
+            raise ValueError(f"value must be {printed} as a fraction, got {self.value}")
         return self
 
     @property
@@ -68,11 +67,11 @@ class Number(Record):
 
 
 class Setting(Record):
-    """What the numbers are of. None is what the source does not state.
+    """The setting of published numbers; None where the source does not state a value.
 
-    `scheme` and `attack` are named as mgaudit names them, and `variant` says how their attack differs from ours of
-    that name; accuracies have no attack. `training_examples` are those of one model, and `threshold` is that of the
-    balanced accuracy.
+    `scheme` and `attack` have mgaudit's names, and `variant` says how the source's attack differs
+    from mgaudit's attack of that name; accuracies have no attack. `training_examples` are those of
+    one model, and `threshold` is that of the balanced accuracy.
     """
 
     dataset: str
@@ -106,17 +105,21 @@ class PublishedResult(Record):
 
     @model_validator(mode="after")
     def _accuracies_have_no_attack(self) -> Self:
-        for one in self.numbers:
-            if (one.metric in ACCURACIES) is not (self.setting.attack is None):
-                raise ValueError(
-                    f"{one.metric} must go with {'no' if self.setting.attack else 'an'} attack"
-                )
+        has_attack = self.setting.attack is not None
+        for printed in self.numbers:
+            is_accuracy = printed.metric in ACCURACIES
+            if is_accuracy is has_attack:
+                article = "no" if is_accuracy else "an"
+                raise ValueError(f"{printed.metric} must go with {article} attack")
         return self
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A published number and ours of the same data, scheme, attack and metric, with what else is different."""
+    """A published number and ours of the same data, scheme, attack and metric.
+
+    `differences` lists what else differs.
+    """
 
     published: PublishedResult
     number: Number
@@ -129,75 +132,76 @@ class Comparison:
 @cache
 def published_results() -> tuple[PublishedResult, ...]:
     """Returns every published result that comes with mgaudit."""
-    found: list[PublishedResult] = []
-    for file in sorted(
-        (files("mgaudit.reports") / "published").iterdir(), key=lambda one: one.name
-    ):
+    results: list[PublishedResult] = []
+    folder = files("mgaudit.reports") / "published"
+    for file in sorted(folder.iterdir(), key=lambda path: path.name):
         table: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        for result in table.pop("results"):
-            setting = {**table["setting"], **result.get("setting", {})}
-            found.append(PublishedResult.model_validate({**table, **result, "setting": setting}))
-    return tuple(found)
+        for entry in table.pop("results"):
+            setting = {**table["setting"], **entry.get("setting", {})}
+            content = {**table, **entry, "setting": setting}
+            results.append(PublishedResult.model_validate(content))
+    return tuple(results)
 
 
 def comparable(study: StudyResult, known: Iterable[PublishedResult]) -> list[Comparison]:
-    """Returns the known numbers that may stand beside numbers of the study, arm by arm.
+    """Returns the published numbers that are comparable with numbers of the study, arm by arm.
 
-    Data, scheme with its strength, attack, what the adversary knows, and metric are the same. A folder of pictures is
-    taken for CIFAR-10 where its classes and the shape of its pictures are CIFAR-10's, and that is told as a difference.
+    Data, scheme with its strength, attack, the adversary's knowledge and metric are the same. An
+    image folder counts as CIFAR-10 if its classes and the shape of its images are CIFAR-10's; this
+    is listed as a difference.
     """
-    here = [one for one in known if one.setting.dataset == _dataset(study)]
-    return [
-        Comparison(
-            one,
-            printed,
-            arm,
-            attack,
-            ours,
-            _differences(study, arm, attack, one.setting, printed.metric),
-        )
-        for arm in study.arms
-        for one in here
-        if _same_scheme(one.setting.scheme, arm.scheme)
-        for attack in _attacks(one.setting, arm)
-        for printed in one.numbers
-        if (ours := _ours(arm, attack, printed.metric)) is not None
-    ]
+    same_data = [result for result in known if result.setting.dataset == _dataset(study)]
+    comparisons: list[Comparison] = []
+    for arm in study.arms:
+        for result in same_data:
+            if _same_scheme(result.setting.scheme, arm.scheme):
+                comparisons += _compare(study, arm, result)
+    return comparisons
+
+
+def _compare(study: StudyResult, arm: AuditResult, result: PublishedResult) -> list[Comparison]:
+    """Returns the numbers of a published result beside those of an arm of the same scheme."""
+    comparisons = []
+    for attack in _attacks(result.setting, arm):
+        for printed in result.numbers:
+            ours = _ours(arm, attack, printed.metric)
+            if ours is not None:
+                differences = _differences(study, arm, attack, result.setting, printed.metric)
+                comparisons.append(Comparison(result, printed, arm, attack, ours, differences))
+    return comparisons
 
 
 def published_table(study: StudyResult) -> Table:
     """Returns the published numbers beside ours, or a note that says why there are none."""
-    found = comparable(study, published_results())
+    comparisons = comparable(study, published_results())
     columns = ["Result", "Setting", "Number there", "Number here", "Differences"]
-    rows = [
-        [
-            Cell(f"{one.published.source}, {one.published.place}"),
-            Cell(
-                "; ".join(
-                    [
-                        one.arm.label,
-                        *([one.attack.name] if one.attack else []),
-                        _words(study, one.number.metric),
-                    ]
-                )
-            ),
-            Cell(f"{one.number.printed} {one.number.unit}".strip()),
-            _in_its_unit(one),
-            Cell("; ".join(one.differences)),
-        ]
-        for one in found
-    ]
+    rows = [_row(study, comparison) for comparison in comparisons]
     notes = [_why_none(study)]
-    if found:
+    if comparisons:
+        sources = [
+            f"{result.source}: {result.title}, {result.address}"
+            for result in (comparison.published for comparison in comparisons)
+        ]
         notes = [
-            "Data, scheme and its strength, attack and metric are the same; what else is known to differ is named, and "
-            "can move a number by more than either interval. Numbers there are as printed.",
-            *dict.fromkeys(
-                f"{one.published.source}: {one.published.title}, {one.published.address}"
-                for one in found
-            ),
+            "Data, scheme and its strength, attack and metric are the same. Other known "
+            "differences are listed; they can change a number by more than either interval. "
+            "Numbers there are as printed.",
+            *dict.fromkeys(sources),
         ]
     return Table("published", "Beside published figures", columns, rows, notes)
+
+
+def _row(study: StudyResult, comparison: Comparison) -> list[Cell]:
+    published, printed = comparison.published, comparison.number
+    attack = [] if comparison.attack is None else [comparison.attack.name]
+    setting = [comparison.arm.label, *attack, _words(study, printed.metric)]
+    return [
+        Cell(f"{published.source}, {published.place}"),
+        Cell("; ".join(setting)),
+        Cell(f"{printed.printed} {printed.unit}".strip()),
+        _in_its_unit(comparison),
+        Cell("; ".join(comparison.differences)),
+    ]
 
 
 def _dataset(study: StudyResult) -> str:
@@ -212,22 +216,22 @@ def _dataset(study: StudyResult) -> str:
 
 
 def _same_scheme(there: list[ChoiceRecord], here: list[ChoiceRecord]) -> bool:
-    """Returns whether the schemes are equal but for what DP-SGD's epsilon takes into account."""
-    return len(there) == len(here) and all(
-        _same_part(*parts) for parts in zip(there, here, strict=True)
-    )
+    """Returns whether the schemes are equal, apart from delta and clipping norm of DP-SGD."""
+    if len(there) != len(here):
+        return False
+    return all(_same_part(*parts) for parts in zip(there, here, strict=True))
 
 
 def _same_part(there: ChoiceRecord, here: ChoiceRecord) -> bool:
-    theirs, ours = (
-        {key: value for key, value in part.options.items() if key not in ("delta", "max_grad_norm")}
-        for part in (there, here)
-    )
-    return (
-        there.name == here.name
-        and theirs.keys() == ours.keys()
-        and all(_equal(theirs[key], ours[key]) for key in ours)
-    )
+    theirs, ours = _strength_options(there), _strength_options(here)
+    if there.name != here.name or theirs.keys() != ours.keys():
+        return False
+    return all(_equal(theirs[key], ours[key]) for key in ours)
+
+
+def _strength_options(part: ChoiceRecord) -> dict[str, Any]:
+    ignored = ("delta", "max_grad_norm")
+    return {key: value for key, value in part.options.items() if key not in ignored}
 
 
 def _equal(there: object, here: object) -> bool:
@@ -237,16 +241,17 @@ def _equal(there: object, here: object) -> bool:
 
 
 def _attacks(setting: Setting, arm: AuditResult) -> Sequence[AttackResult | None]:
-    """Returns the arm's attacks that are the setting's, whatever they are tuned to; [None] where it has no attack."""
+    """Returns the arm's attacks of the setting's kind; [None] for a setting without an attack."""
     theirs = setting.attack
     if theirs is None:
         return [None]
-    # Offline and online adversaries do not know the same.
+    # Offline and online adversaries differ in what they know.
+    online = theirs.options.get("online", True)
     return [
         attack
         for attack in arm.attacks
         if attack.choice.name == theirs.name
-        and attack.choice.options.get("online", True) == theirs.options.get("online", True)
+        and attack.choice.options.get("online", True) == online
         and attack.knowledge == setting.knowledge
     ]
 
@@ -254,47 +259,60 @@ def _attacks(setting: Setting, arm: AuditResult) -> Sequence[AttackResult | None
 def _ours(arm: AuditResult, attack: AttackResult | None, metric: str) -> Estimate | None:
     if attack is not None:
         return attack.metrics.get(metric)
-    return {"train_accuracy": arm.train_accuracy, "test_accuracy": arm.test_accuracy}.get(metric)
+    accuracies = {"train_accuracy": arm.train_accuracy, "test_accuracy": arm.test_accuracy}
+    return accuracies.get(metric)
 
 
 def _differences(
     study: StudyResult, arm: AuditResult, attack: AttackResult | None, there: Setting, metric: str
 ) -> list[str]:
-    said, pairs = [], _training(study, arm, there)
+    """Returns the known differences between the study and a published setting, as phrases."""
+    phrases, pairs = [], _training(study, arm, there)
     if study.dataset.choice.name != there.dataset:
-        said.append(
-            "data: CIFAR-10 there, here a folder with its class names and picture shape, which cannot be known to be it"
+        phrases.append(
+            "data: CIFAR-10 there, here an image folder with its class names and image shape, "
+            "which may contain other images"
         )
     if attack is not None:
         pairs += _attacking(study, attack, there, metric)
-        if there.variant is not None or there.attack != attack.choice:
-            variant = f" ({there.variant})" if there.variant else ""
-            said.append(f"attack: {there.attack}{variant} there, {attack.choice} here")
-        if attack.false_positives_allowed.get(metric, FEW_FALSE_POSITIVES) < FEW_FALSE_POSITIVES:
-            said.append(
-                f"coarse here: fewer than {FEW_FALSE_POSITIVES} of a target's {attack.non_members} or more non-members "
-                "may pass the threshold"
-            )
-    said += [
-        f"{word}: {_shown(theirs)} there, {_shown(ours)} here"
-        for word, theirs, ours in pairs
-        if theirs is not None and theirs != ours
-    ]
-    unsaid = [word for word, theirs, _ in pairs if theirs is None]
-    return said + ([f"the source does not state {', '.join(unsaid)}"] if unsaid else [])
+        phrases += _attack_phrases(attack, there, metric)
+    for word, theirs, ours in pairs:
+        if theirs is not None and theirs != ours:
+            phrases.append(f"{word}: {_format(theirs)} there, {_format(ours)} here")
+    unstated = [word for word, theirs, _ in pairs if theirs is None]
+    if unstated:
+        phrases.append(f"the source does not state {', '.join(unstated)}")
+    return phrases
+
+
+def _attack_phrases(attack: AttackResult, there: Setting, metric: str) -> list[str]:
+    """Returns how the attacks differ, and whether a TPR here is coarse."""
+    phrases = []
+    if there.variant is not None or there.attack != attack.choice:
+        variant = f" ({there.variant})" if there.variant else ""
+        phrases.append(f"attack: {there.attack}{variant} there, {attack.choice} here")
+    allowed = attack.false_positives_allowed.get(metric, FEW_FALSE_POSITIVES)
+    if allowed < FEW_FALSE_POSITIVES:
+        phrases.append(
+            f"coarse here: fewer than {FEW_FALSE_POSITIVES} of a target's {attack.non_members} or "
+            "more non-members may pass the threshold"
+        )
+    return phrases
 
 
 def _training(study: StudyResult, arm: AuditResult, there: Setting) -> list[Pair]:
-    """Returns what may differ in the training of the targets: the word for it, what it is there and here."""
+    """Returns what may differ in training, as (name, value there, value here)."""
     training = study.settings["training"]
     epochs = min(training["epochs"], training.get("stop_epoch") or training["epochs"])
+    # DP-SGD has one trainer, whatever the number of clients.
+    clients = 1 if arm.claim is not None else training.get("clients", 1)
     pairs: list[Pair] = [
         ("network", there.network, study.target.label),
         ("training examples", there.training_examples, study.dataset.examples // 2),
         ("epochs", there.epochs, epochs),
         ("optimizer", there.optimizer, training["optimizer"]),
         ("augmentation", there.augmentation, training["augment"]),
-        ("clients", 1, 1 if arm.claim is not None else training.get("clients", 1)),
+        ("clients", 1, clients),
     ]
     if there.scheme[0].name in ("gaussian-mask", "gaussian-noise"):
         pairs.append(("inputs", there.inputs, INPUTS))
@@ -309,7 +327,7 @@ def _training(study: StudyResult, arm: AuditResult, there: Setting) -> list[Pair
 
 
 def _attacking(study: StudyResult, attack: AttackResult, there: Setting, metric: str) -> list[Pair]:
-    """Returns what may differ in the attack and how it is measured."""
+    """Returns what may differ in the attack and in its measurement."""
     pairs: list[Pair] = [("queries", there.queries, study.queries.label)]
     if "shadows" in attack.needs:
         pairs.append(("shadows", there.shadows, len(attack.targets) - 1))
@@ -318,51 +336,49 @@ def _attacking(study: StudyResult, attack: AttackResult, there: Setting, metric:
     return pairs
 
 
-def _shown(value: object) -> str:
+def _format(value: object) -> str:
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _setting(study: StudyResult, one: Comparison) -> list[str]:
-    attacks = [one.attack.name] if one.attack else []
-    return [one.arm.label, *attacks, _words(study, one.number.metric)]
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return str(value)
 
 
 def _words(study: StudyResult, metric: str) -> str:
-    return metric.replace("_", " ") if metric in ACCURACIES else study.metric(metric).title
+    if metric in ACCURACIES:
+        return metric.replace("_", " ")
+    return study.metric(metric).title
 
 
-def _in_its_unit(one: Comparison) -> Cell:
+def _in_its_unit(comparison: Comparison) -> Cell:
     """Returns our number in the unit of the printed one."""
-    if not one.number.percent:
-        return number(one.here)
-    cell = number(one.here, scale=100, digits=2)
+    if not comparison.number.percent:
+        return number(comparison.here)
+    cell = number(comparison.here, scale=100, digits=2)
     return Cell(cell.text, f"{cell.interval} %")
 
 
 def _why_none(study: StudyResult) -> str:
-    name, everything = _dataset(study), published_results()
-    shown = name if name == "cifar10" else study.dataset.short_name
-    here = [one.setting for one in everything if one.setting.dataset == name]
-    if not here:
-        return (
-            f"No published figure is known for {shown}; known are "
-            f"{', '.join(sorted({one.setting.dataset for one in everything}))}."
-        )
+    """Returns the published figures that there are, for a study that matches none of them."""
+    dataset = _dataset(study)
+    name = dataset if dataset == "cifar10" else study.dataset.short_name
+    settings = [result.setting for result in published_results()]
+    same_data = [setting for setting in settings if setting.dataset == dataset]
+    if not same_data:
+        datasets = sorted({setting.dataset for setting in settings})
+        return f"No published figure for {name}; there are figures for {', '.join(datasets)}."
     schemes: dict[str, dict[str, None]] = {}
-    for setting in here:
+    for setting in same_data:
         scheme = " + ".join(map(str, setting.scheme))
-        schemes.setdefault(scheme, {})[
-            "accuracy" if setting.attack is None else str(setting.attack)
-        ] = None
-    known = "; ".join(f"{scheme}: {', '.join(attacks)}" for scheme, attacks in schemes.items())
+        measured = "accuracy" if setting.attack is None else str(setting.attack)
+        schemes.setdefault(scheme, {})[measured] = None
+    figures = "; ".join(f"{scheme}: {', '.join(measured)}" for scheme, measured in schemes.items())
     return (
-        f"No published figure for {shown} has a scheme, its strength, an attack and a metric of this study; known are "
-        f"{known}."
+        f"No published figure for {name} has a scheme, its strength, an attack and a metric of "
+        f"this study; there are figures for {figures}."
     )
 
 
 def published_section(study: StudyResult, arrays: Arrays) -> Section:
-    """Returns published figures beside the study's own."""
+    """Returns the section on published figures."""
     return Section.of("Beside published figures", published_table(study))

@@ -39,7 +39,8 @@ class Table:
     def csv(self) -> str:
         """Returns the table as CSV: numbers at full precision, other cells as text.
 
-        Numbers are in the unit of their column. A column with intervals or marks is followed by columns for these.
+        Numbers are in the unit of their column. Intervals and marks have columns of their own,
+        after their numbers.
         """
         columns: list[list[str]] = []
         for index, title in enumerate(self.columns):

@@ -15,34 +15,34 @@ from mgaudit.reports.figures.drawing import Drawing
 from mgaudit.reports.table import Cell, Table
 
 TEMPLATES = Path(__file__).parent / "templates"
-WIDEST = 14  # characters that a column has at least, where its words are as long
-HEADING = 7  # characters on a line of a heading, where it has as many
-ARROW = 2  # characters for the sign that a column can be sorted
+WIDEST = 14  # characters: a column with long words is at least this wide
+HEADING = 7  # characters: a long heading has at least this many on a line
+ARROW = 2  # characters of the sign that a column can be sorted
 LONG_WORD = 16  # characters
 UNBROKEN = re.compile(
     r"(?<=\d) (?=%)|(?<=[\d%]) (?=± \d)|(?<=\d ±) (?=\d)|(?<=[εδ]) (?=[=≤<>] \d)|(?<=[εδ] [=≤<>]) (?=\d)"
     r"|(?<=,) (?=%)|(?<=\d,) (?=[+−]?[\d.]+\])"
 )
 BREAKABLE = re.compile(r"(?<=[_:=,+/)])(?=[^_:=,+/.\-)])|(?<=[.\-])(?=[^_:=,+/.\-)\d])")
-LARGE_CSV = 500_000  # bytes; a browser does not save a link of more than two million characters
+LARGE_CSV = 500_000  # bytes; browsers do not save a link of two million characters
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column heading, the characters that the column needs at least, and its digits before the decimal point."""
+    """A column heading, the least width in characters and the digits before the decimal point."""
 
     title: str
     least: int
     digits: int
 
     def indent(self, cell: Cell) -> int:
-        """Returns by how many digits to indent a number, so that those of a column stand below one another."""
+        """Returns the indent of a number, in digits, that aligns the decimal points of a column."""
         return 0 if cell.value is None else self.digits - _digits(cell)
 
 
 @dataclass(frozen=True)
 class Download:
-    """A file within the page: its name, its data: URI and the words of the link."""
+    """A file within the page: its name, its data: URI and the text of the link."""
 
     name: str
     address: str
@@ -52,7 +52,7 @@ class Download:
 def render_html(document: Document) -> str:
     """Returns the page. It needs no network and no script, and all text in it is escaped.
 
-    Its content security policy lets a browser load nothing and run nothing but the script that comes with it.
+    Its content security policy lets a browser load nothing and run only the script in the page.
     """
     environment = Environment(
         loader=PackageLoader("mgaudit.reports.formats"),
@@ -63,12 +63,14 @@ def render_html(document: Document) -> str:
     )
     environment.filters |= {"breakable": breakable, "picture": picture, "unbroken": unbroken}
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
-    return environment.get_template("report.html.j2").render(
+    style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
+    template = environment.get_template("report.html.j2")
+    return template.render(
         document=document,
         kind=lambda block: type(block).__name__,
         columns=columns,
         download=download,
-        style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+        style=Markup(style),
         script=Markup(script),
         policy=_policy(f"\n{script}"),
     )
@@ -77,46 +79,51 @@ def render_html(document: Document) -> str:
 def _policy(script: str) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
-        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
-        "base-uri 'none'; form-action 'none'"
+        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src "
+        f"'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     )
 
 
 def columns(table: Table) -> list[Column]:
-    """Returns the columns of a table with what their widths depend on."""
-    found = []
-    for place, title in enumerate(table.columns):
-        cells = [row[place] for row in table.rows]
-        words = [
-            len(word) for text in (title, *(cell.text for cell in cells)) for word in text.split()
-        ]
-        digits = max((_digits(cell) for cell in cells if cell.value is not None), default=0)
-        least = max(min(len(title), HEADING), min(max(words), WIDEST))
-        found.append(Column(title, least + ARROW, digits))
-    return found
+    """Returns the columns of a table with the sizes that determine their widths."""
+    return [_column(table, index) for index in range(len(table.columns))]
+
+
+def _column(table: Table, index: int) -> Column:
+    title = table.columns[index]
+    cells = [row[index] for row in table.rows]
+    texts = [title, *(cell.text for cell in cells)]
+    longest_word = max(len(word) for text in texts for word in text.split())
+    digits = max((_digits(cell) for cell in cells if cell.value is not None), default=0)
+    least = max(min(len(title), HEADING), min(longest_word, WIDEST))
+    return Column(title, least + ARROW, digits)
 
 
 def _digits(cell: Cell) -> int:
-    found = re.match(r"[+−]?\d+", cell.text)
-    return 0 if found is None else len(found[0])
+    """Returns the characters before the decimal point, with the sign."""
+    whole = re.match(r"[+−]?\d+", cell.text)
+    return 0 if whole is None else len(whole[0])
 
 
 def breakable(text: str) -> Markup:
-    """Returns the text with places in its long words at which a line may end.
+    """Returns the text with <wbr> in its long words, where a line may break.
 
     >>> breakable("gaussian-mask (kappa=0.3)")
     Markup('gaussian-mask (kappa=0.3)')
     >>> breakable("my.module:Scheme(rate=0.125)")
     Markup('my.<wbr>module:<wbr>Scheme(rate=<wbr>0.125)')
     """
-    return Markup(" ").join(
-        Markup("<wbr>").join(BREAKABLE.split(word)) if len(word) > LONG_WORD else escape(word)
-        for word in text.split(" ")
-    )
+    return Markup(" ").join(map(_breakable_word, text.split(" ")))
+
+
+def _breakable_word(word: str) -> Markup:
+    if len(word) <= LONG_WORD:
+        return escape(word)
+    return Markup("<wbr>").join(BREAKABLE.split(word))
 
 
 def unbroken(text: str) -> str:
-    """Returns the text with spaces at which no line ends inside its numbers.
+    """Returns the text with no-break spaces inside its numbers.
 
     >>> unbroken("paired difference −0.027 ± 0.044, 59.0 % ([51.7, 66.0]), ε ≤ 8.00").replace("\\xa0", "~")
     'paired difference −0.027~±~0.044, 59.0~% ([51.7,~66.0]), ε~≤~8.00'
@@ -140,14 +147,17 @@ def _base64(content: bytes) -> str:
 
 
 def picture(drawing: Drawing, prefix: str) -> Markup:
-    """Returns the figure as an SVG element whose ids are its own on the page; those that nothing refers to are gone.
+    """Returns the figure as an SVG element with ids that are unique on the page.
 
-    Comments, which hold text of the data, and metadata are left out.
+    Ids without a reference are removed, and so are metadata and comments, which repeat text of the
+    data.
     """
     svg = re.sub(r"(?s)<!--.*?-->|<metadata>.*?</metadata>", "", drawing.svg(prefix))
     own = f"{prefix}-{drawing.name}-"
     used = set(re.findall(r'(?:href="|url\()#([^")]+)', svg))
-    svg = re.sub(
-        r' id="([^"]+)"', lambda found: f' id="{own}{found[1]}"' if found[1] in used else "", svg
-    )
+
+    def rename(match: re.Match[str]) -> str:
+        return f' id="{own}{match[1]}"' if match[1] in used else ""
+
+    svg = re.sub(r' id="([^"]+)"', rename, svg)
     return Markup(re.sub(r'(href="|url\()#', rf"\g<1>#{own}", svg))

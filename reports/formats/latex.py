@@ -1,4 +1,4 @@
-"""The report as a folder of LaTeX: a table a file, a figure a file, references, and an article that holds them."""
+"""The report as a folder of LaTeX: an article with references, and a file per table and figure."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,17 +10,17 @@ from mgaudit.reports.references import references
 from mgaudit.reports.section import Block, Facts, Listing, Section, Words
 from mgaudit.reports.table import Cell, Table
 
-LONGEST_FLOAT = 20  # rows that one page holds with room to spare
+LONGEST_FLOAT = 20  # rows that certainly fit on one page
 MANY_COLUMNS = 7
-PORTRAIT, LANDSCAPE = 110, 166  # characters of a line in the small type of a table of many columns
-WIDEST = 60  # characters that a column of text is given where there is room
-TALLEST = 2  # lines of a cell of text that a portrait page is good enough for
-BOLD = 1.4  # how much wider a heading, capitals and all, is than a number of as many characters
+PORTRAIT, LANDSCAPE = 110, 166  # characters of a line in the type of a table with many columns
+WIDEST = 60  # characters: the most that a column of text gets
+TALLEST = 2  # lines of a cell of text in a table on a portrait page
+BOLD = 1.4  # ratio of the widths of a bold heading and of a number with as many characters
 SMALL, SMALLER = r"\footnotesize", r"\scriptsize"
 
-PREAMBLE = r"""% Compiles with pdflatex and lualatex (xelatex: not tried); run bibtex for the references. Text is ASCII.
-% Characters that pdflatex has no sign for are shown by number, as [U+4E2D]; lualatex prints those that the main font
-% has (\usepackage{fontspec} \setmainfont{...}).
+PREAMBLE = r"""% Compiles with pdflatex and lualatex (xelatex: untested); run bibtex for the references.
+% Text is ASCII. pdflatex prints characters without a command as numbers, such as [U+4E2D];
+% lualatex prints those that the main font has (\usepackage{fontspec} \setmainfont{...}).
 \documentclass[10pt,a4paper]{article}
 \ifdefined\Umathcode\else
   \usepackage[utf8]{inputenc}
@@ -39,27 +39,27 @@ TABLE_HEAD = "% Needs \\usepackage{array,booktabs,longtable}.\n"
 
 
 def render_latex(document: AuditDocument) -> dict[str, bytes]:
-    """Returns the files by their paths in the folder: report.tex, references.bib, tables/*.tex and figures/*.pdf."""
+    """Returns the files by their paths in the folder.
+
+    These are report.tex, references.bib, tables/*.tex and figures/*.pdf.
+    """
     files: dict[str, bytes] = {}
     for section, table in document.tables:
-        _put(
-            files,
-            f"{_table_path(section, table)}.tex",
-            table_tex(table, f"tab:{section.anchor}-{table.key}").encode(),
-        )
+        label = f"tab:{section.anchor}-{table.key}"
+        _put(files, f"{_table_path(section, table)}.tex", table_tex(table, label).encode())
     for section, drawing in document.drawings:
         _put(files, _figure_path(section, drawing), drawing.pdf())
     bibliography = "\n\n".join(references(document.result).values()) + "\n"
+    report = "\n".join(_report(document, bibliography)) + "\n"
     files["references.bib"] = bibliography.encode()
-    files["report.tex"] = ("\n".join(_report(document, bibliography)) + "\n").encode()
+    files["report.tex"] = report.encode()
     return files
 
 
 def _put(files: dict[str, bytes], path: str, content: bytes) -> None:
     if path in files:
-        raise ValueError(
-            f"two parts of the report are to be written to {path}; keys must differ within a section"
-        )
+        rule = "keys must differ within a section"
+        raise ValueError(f"two parts of the report would be written to {path}; {rule}")
     files[path] = content
 
 
@@ -72,24 +72,26 @@ def _figure_path(section: Section, drawing: Drawing) -> str:
 
 
 def table_tex(table: Table, label: str) -> str:
-    """Returns the table to be put in by \\input: caption, label, booktabs rules and notes.
+    r"""Returns the table for \input: caption, label, booktabs rules and notes.
 
-    A float where it is short, a longtable where it may go over several pages.
+    A short table is a float, a longer one a longtable, which may break across pages.
     """
+    tex = "\n".join(_table_lines(table, label)) + "\n"
+    return TABLE_HEAD + commands(tex) + tex
+
+
+def _table_lines(table: Table, label: str) -> list[str]:
     size = SMALLER if len(table.columns) > MANY_COLUMNS else SMALL
+    setting = rf"{size}\setlength{{\tabcolsep}}{{3pt}}\raggedright"
     caption = rf"\caption{{{escape_latex(table.caption)}}}\label{{{label}}}"
-    columns = "".join(
-        rf">{{\raggedright\arraybackslash}}p{{\dimexpr {share:.4f}\linewidth-{_gaps(table):.3f}\tabcolsep\relax}}"
-        for share in shares(table)
-    )
+    columns = "@{}" + "".join(_column(table, share) for share in shares(table)) + "@{}"
     heading = rf"\toprule {_row([_heading(column) for column in table.columns])} \midrule"
     rows = [_row([_cell(cell) for cell in row]) for row in table.rows]
     notes = [rf"\par\smallskip {{{SMALL} {_running(note)}\par}}" for note in table.notes]
-    setting = rf"{size}\setlength{{\tabcolsep}}{{3pt}}\raggedright"
     if len(rows) > LONGEST_FLOAT:
-        told = [
+        return [
             rf"\begingroup{setting}",
-            rf"\begin{{longtable}}{{@{{}}{columns}@{{}}}}",
+            rf"\begin{{longtable}}{{{columns}}}",
             rf"{caption}\tabularnewline",
             rf"{heading}\endfirsthead",
             rf"{heading}\endhead",
@@ -99,18 +101,24 @@ def table_tex(table: Table, label: str) -> str:
             *notes,
             r"\endgroup",
         ]
-    else:
-        drawn = [
-            rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
-            heading,
-            *rows,
-            r"\bottomrule",
-            r"\end{tabular}",
-        ]
-        told = [r"\begin{table}", caption + r"\par\smallskip", setting, *drawn, *notes]
-        told.append(r"\end{table}")
-    tex = "\n".join(told) + "\n"
-    return TABLE_HEAD + commands(tex) + tex
+    return [
+        r"\begin{table}",
+        caption + r"\par\smallskip",
+        setting,
+        rf"\begin{{tabular}}{{{columns}}}",
+        heading,
+        *rows,
+        r"\bottomrule",
+        r"\end{tabular}",
+        *notes,
+        r"\end{table}",
+    ]
+
+
+def _column(table: Table, share: float) -> str:
+    """Returns the definition of a column: left-aligned text, as wide as its share of the line."""
+    width = rf"\dimexpr {share:.4f}\linewidth-{_gaps(table):.3f}\tabcolsep\relax"
+    return rf">{{\raggedright\arraybackslash}}p{{{width}}}"
 
 
 def _gaps(table: Table) -> float:
@@ -119,18 +127,21 @@ def _gaps(table: Table) -> float:
 
 
 def shares(table: Table) -> list[float]:
-    """Returns the share of the line that each column takes: what cannot be broken, and then more for more text."""
+    """Returns the share of the line that each column takes.
+
+    A column gets the width of its longest unbreakable piece, and more if it has longer text.
+    """
     least, most = _least(table), _most(table)
-    spare = max((LANDSCAPE if is_wide(table) else PORTRAIT) - sum(least), 1)
+    line = LANDSCAPE if is_wide(table) else PORTRAIT
+    spare = max(line - sum(least), 1)
     wished = [max(more - less, 0) for less, more in zip(least, most, strict=True)]
-    given = [
-        less + spare * wish / max(sum(wished), 1) for less, wish in zip(least, wished, strict=True)
-    ]
-    return [one / sum(given) for one in given]
+    total = max(sum(wished), 1)
+    widths = [less + spare * wish / total for less, wish in zip(least, wished, strict=True)]
+    return [width / sum(widths) for width in widths]
 
 
 def is_wide(table: Table) -> bool:
-    """Returns whether the table has many columns and more to say than a portrait page holds in a few lines a row."""
+    """Returns whether a table of many columns is too wide for a portrait page with low rows."""
     needed = (
         max(less, more / TALLEST) if column else max(less, more / TALLEST, LONGEST_WORD)
         for column, (less, more) in enumerate(
@@ -144,26 +155,23 @@ def _columns(table: Table) -> list[Sequence[str]]:
     return [texts(table, column) for column in range(len(table.columns))]
 
 
-def _longest(found: Sequence[str]) -> int:
-    return max(map(len, found), default=1)
+def _longest(column: Sequence[str]) -> int:
+    return max(map(len, column), default=1)
 
 
 def _least(table: Table) -> list[float]:
-    """Returns the characters of the longest piece of each column, and one for the look of it."""
-    return [
-        max(
-            [
-                *map(len, unbreakable(table, column)),
-                *(BOLD * len(part) for word in words(name) for part in parts(word)),
-            ]
-        )
-        + 1
-        for column, name in enumerate(table.columns)
-    ]
+    """Returns the width of the longest piece of each column in characters, plus one as margin."""
+    return [_longest_piece(table, column) + 1 for column in range(len(table.columns))]
+
+
+def _longest_piece(table: Table, column: int) -> float:
+    pieces = unbreakable(table, column)
+    heading = [part for word in words(table.columns[column]) for part in parts(word)]
+    return max([*map(len, pieces), *(BOLD * len(part) for part in heading)])
 
 
 def _most(table: Table) -> list[int]:
-    return [min(_longest(found), WIDEST) for found in _columns(table)]
+    return [min(_longest(column), WIDEST) for column in _columns(table)]
 
 
 def _row(cells: list[str]) -> str:
@@ -175,8 +183,7 @@ def _heading(text: str) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    found = lines(cell)
-    return " ".join(_piece(piece) for piece in found.pieces)
+    return " ".join(map(_piece, lines(cell).pieces))
 
 
 def _piece(piece: str) -> str:
@@ -186,7 +193,7 @@ def _piece(piece: str) -> str:
 
 
 def _running(text: str) -> str:
-    """Returns words in which a long one may be broken."""
+    """Returns text whose long words may be broken."""
     return " ".join(map(_piece, words(text)))
 
 
@@ -204,12 +211,13 @@ def _body(document: Document) -> Iterator[str]:
         yield _paragraph(document.note)
     for section in document.overview:
         yield from _section(section)
-    for place, chapter in enumerate(document.chapters):
+    for index, chapter in enumerate(document.chapters):
         if chapter.title:
-            yield rf"\clearpage\section*{{{_running(chapter.title)}}}\label{{sec:{chapter.anchor}}}"
+            title = rf"\section*{{{_running(chapter.title)}}}"
+            yield rf"\clearpage{title}\label{{sec:{chapter.anchor}}}"
         yield rf"\begin{{quote}}\itshape {_running(chapter.question)}\end{{quote}}"
         yield from (_paragraph(sentence) for sentence in chapter.verdict)
-        if place == 0:
+        if index == 0:
             yield r"\tableofcontents"
         for section in chapter.sections:
             yield from _section(section)
@@ -218,7 +226,7 @@ def _body(document: Document) -> Iterator[str]:
 
 
 def _section(section: Section) -> Iterator[str]:
-    """Yields the section; its heading lies on the page of a first table that is too wide to stand upright."""
+    """Yields the section; if a wide table comes first, the heading is on its landscape page."""
     heading = rf"\section{{{escape_latex(section.title)}}}\label{{sec:{section.anchor}}}"
     first = section.blocks[0]
     if isinstance(first, Table) and is_wide(first):
@@ -243,14 +251,15 @@ def _block(section: Section, block: Block) -> Iterator[str]:
             yield r"\end{description}"
         case Listing():
             yield r"\begin{quote}\ttfamily\small\raggedright\setlength{\parindent}{0pt}"
-            yield from (_typed(line) for line in block.text.splitlines())
+            yield from (_verbatim(line) for line in block.text.splitlines())
             yield r"\end{quote}"
         case Table():
             yield _on_its_side(_input(section, block)) if is_wide(block) else _input(section, block)
         case Drawing():
             yield r"\begin{figure}\centering"
             yield rf"\includegraphics[width=\linewidth]{{{_figure_path(section, block)}}}"
-            yield rf"\caption{{{escape_latex(block.caption)}}}\label{{fig:{section.anchor}-{block.name}}}"
+            label = rf"\label{{fig:{section.anchor}-{block.name}}}"
+            yield rf"\caption{{{escape_latex(block.caption)}}}{label}"
             yield r"\end{figure}"
 
 
@@ -263,11 +272,13 @@ def _on_its_side(tex: str) -> str:
 
 
 def _paragraph(text: str) -> str:
-    return "\n".join(rf"{_running(part)}\par" for part in text.split("\n") if part.strip())
+    lines_of_text = [line for line in text.split("\n") if line.strip()]
+    return "\n".join(rf"{_running(line)}\par" for line in lines_of_text)
 
 
-def _typed(line: str) -> str:
-    """Returns a line as it is typed: every blank is kept, and a long word is broken."""
+def _verbatim(line: str) -> str:
+    """Returns a verbatim line: every blank is kept, and a long word may be broken."""
     indented = len(line) - len(line.lstrip(" "))
     blanks = "{}" + r"\ " * indented
-    return blanks + r"\ ".join(map(_piece, line[indented:].split(" "))) + r"\par"
+    pieces = map(_piece, line[indented:].split(" "))
+    return blanks + r"\ ".join(pieces) + r"\par"

@@ -1,4 +1,4 @@
-"""Every number of a result as one tidy table: a row a number."""
+"""Every number of a result as one tidy table, a row per number."""
 
 import csv
 import io
@@ -13,7 +13,14 @@ from mgaudit.reports.findings import (
     SharedExposure,
 )
 from mgaudit.reports.record import Estimate
-from mgaudit.reports.results import AttackResult, AuditResult, Result, StudyResult
+from mgaudit.reports.results import (
+    AttackResult,
+    AuditResult,
+    ClassExposure,
+    ExposedExample,
+    Result,
+    StudyResult,
+)
 
 COLUMNS = (
     "study",
@@ -48,27 +55,27 @@ CsvRow = dict[str, CsvValue]
 
 
 def render_csv(result: Result) -> str:
-    """Returns the table as CSV: fractions, nats and seconds as they are in result.json, to the last digit.
+    """Returns the table as CSV: fractions, nats and seconds as in result.json, at full precision.
 
-    `study` counts the studies from 1; `what` says what a number is and `metric` of which metric; `reference` is the
-    arm that it is compared with. What is empty does not apply. A text that begins with =, +, -, @, a tab or a carriage
-    return has an apostrophe before it, for otherwise a spreadsheet would take it for a formula.
+    `study` counts the studies from 1; `what` says what a number is and `metric` of which metric;
+    `reference` is the arm that it is compared with. An empty cell does not apply. A text that
+    begins with =, +, -, @, a tab or a carriage return gets an apostrophe in front, because a
+    spreadsheet would read it as a formula.
     """
     buffer = io.StringIO()
-    writer = csv.DictWriter(
-        buffer, COLUMNS, restval="", lineterminator="\r\n"
-    )  # a lone \r in a text is then quoted
+    # With this line terminator a lone \r in a text is quoted.
+    writer = csv.DictWriter(buffer, COLUMNS, restval="", lineterminator="\r\n")
     writer.writeheader()
-    for place, study in enumerate(result.studies):
+    for count, study in enumerate(result.studies, start=1):
         shared: CsvRow = {
-            "study": place + 1,
+            "study": count,
             "target": study.target.label,
             "dataset": study.dataset.name,
             "seed": study.settings["seed"],
         }
-        writer.writerows(
-            {key: _cell(value) for key, value in (shared | row).items()} for row in _study(study)
-        )
+        for row in _study(study):
+            cells = {key: _cell(value) for key, value in (shared | row).items()}
+            writer.writerow(cells)
     return buffer.getvalue()
 
 
@@ -85,9 +92,10 @@ def _study(study: StudyResult) -> Iterator[CsvRow]:
         named = _named(arm)
         for row in _arm(arm, study):
             yield named | row
-    for one in study.lost:
-        lost: CsvRow = {"scheme": one.key, "label": one.label}
-        yield lost | {"what": "models diverged", "value": len(one.diverged), "note": "not audited"}
+    for lost in study.lost:
+        scheme_columns: CsvRow = {"scheme": lost.key, "label": lost.label}
+        diverged: CsvRow = {"what": "models diverged", "value": len(lost.diverged)}
+        yield scheme_columns | diverged | {"note": "not audited"}
     yield from _comparisons(study)
     yield {"what": "seconds", "value": study.times.seconds}
     for scheme, seconds in study.times.training_seconds.items():
@@ -134,24 +142,33 @@ def _arm(arm: AuditResult, study: StudyResult) -> Iterator[CsvRow]:
     for point in arm.power:
         for metric, estimate in point.metrics.items():
             yield mounted | _of("power", estimate) | {"metric": metric, "shadows": point.shadows}
-    for one in arm.most_exposed:
-        shown: CsvRow = {**mounted, "example": one.origin, "class": one.label}
-        yield shown | {"what": "mean score", "value": one.score}
-        yield shown | {"what": "targets", "value": one.targets}
-        for what, rank in (("outranks, in", one.rank_in), ("outranks, out", one.rank_out)):
-            if rank is not None:
-                yield shown | _of(what, rank)
+    for example in arm.most_exposed:
+        yield from _each(mounted, _exposed(example))
     for within in arm.by_class:
-        named: CsvRow = {**mounted, "class": within.label}
-        yield named | {"what": "examples", "value": within.examples}
-        if within.auc is None:
-            yield named | {
-                "what": "within class",
-                "metric": "auc",
-                "note": "too few members or non-members",
-            }
-        else:
-            yield named | _of("within class", within.auc) | {"metric": "auc"}
+        yield from _each(mounted, _class(within))
+
+
+def _exposed(example: ExposedExample) -> Iterator[CsvRow]:
+    named: CsvRow = {"example": example.origin, "class": example.label}
+    yield named | {"what": "mean score", "value": example.score}
+    yield named | {"what": "targets", "value": example.targets}
+    if example.rank_in is not None:
+        yield named | _of("outranks, in", example.rank_in)
+    if example.rank_out is not None:
+        yield named | _of("outranks, out", example.rank_out)
+
+
+def _class(within: ClassExposure) -> Iterator[CsvRow]:
+    named: CsvRow = {"class": within.label}
+    yield named | {"what": "examples", "value": within.examples}
+    auc: CsvRow = {
+        "metric": "auc",
+        "what": "within class",
+        "note": "too few members or non-members",
+    }
+    if within.auc is not None:
+        auc = {"metric": "auc", **_of("within class", within.auc)}
+    yield named | auc
 
 
 def _claim(arm: AuditResult) -> Iterator[CsvRow]:
@@ -200,7 +217,7 @@ def _attack(attack: AttackResult, study: StudyResult) -> Iterator[CsvRow]:
 
 
 def _comparisons(study: StudyResult) -> Iterator[CsvRow]:
-    """Yields what is found by comparing arms; the adversary is adaptive where it is not said to be naive."""
+    """Yields the comparisons of arms; the adversary is adaptive unless a row says naive."""
     analysis, named = study.analysis, {arm.key: _named(arm) for arm in study.arms}
     first: CsvRow = {"attack": analysis.attack, "knowledge": "adaptive"}
     for change in analysis.changes:
@@ -221,7 +238,7 @@ def _comparisons(study: StudyResult) -> Iterator[CsvRow]:
 
 
 def _each(columns: CsvRow, rows: Iterator[CsvRow]) -> Iterator[CsvRow]:
-    """Yields the rows with columns that they share."""
+    """Yields the rows, each with the shared columns."""
     for row in rows:
         yield columns | row
 

@@ -1,4 +1,4 @@
-"""What of a cell must stay on one line, for pages that break lines themselves."""
+"""The pieces of a cell that must stay on one line, for formats that break lines themselves."""
 
 import re
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ from mgaudit.reports.table import Cell, Table
 LONGEST_WORD = 14  # characters that a narrow column holds
 BREAKABLE = "_:=,+/.-()"
 TOGETHER = re.compile(r"\[[^\]]{,14}\]|[−+]?[\d.]{1,9}[*†!]* ± [\d.]{1,9}(?: %)?|[\d.]{1,9} %")
-HELD = "\0"
+GLUE = "\0"  # stands for a space inside a piece while text is split into words
 
 
 @dataclass(frozen=True)
 class Lines:
-    """A cell as pieces that hold together: those of the value and those of its interval.
+    """A cell as unbreakable pieces: those of the value and those of its interval.
 
     `joined` says that the interval stays on the line of the value, as in "0.589 ± 0.012".
     """
@@ -25,14 +25,15 @@ class Lines:
 
     @property
     def pieces(self) -> list[str]:
-        """What no line may break."""
+        """All pieces between which lines may break."""
         if not self.joined:
             return [*self.value, *self.interval]
-        return [*self.value[:-1], f"{self.value[-1]} {self.interval[0]}", *self.interval[1:]]
+        joined = f"{self.value[-1]} {self.interval[0]}"
+        return [*self.value[:-1], joined, *self.interval[1:]]
 
 
 def lines(cell: Cell) -> Lines:
-    """Returns the cell in pieces: words, bracketed intervals and numbers with their "± …"; long words are broken.
+    """Returns the cell in pieces: words, bracketed intervals and numbers with their "± …".
 
     >>> lines(Cell("0.589", "± 0.012 [0.3]", "*")).pieces
     ['0.589* ± 0.012', '[0.3]']
@@ -48,39 +49,47 @@ def lines(cell: Cell) -> Lines:
 
 
 def words(text: str) -> list[str]:
-    """Returns the words, a pair of numbers in brackets being one, and so a number with its error or its unit.
+    """Returns the words; an interval in brackets or a number with its error or unit is one word.
 
     >>> words("AUC 0.700 ± 0.012 [0.3, 0.4], 5 % of all")
     ['AUC', '0.700 ± 0.012', '[0.3, 0.4],', '5 %', 'of', 'all']
     """
-    held = TOGETHER.sub(lambda found: found[0].replace(" ", HELD), text.replace(HELD, "\ufffd"))
-    return [word.replace(HELD, " ") for word in held.split()]
+    clean = text.replace(GLUE, "\ufffd")
+    glued = TOGETHER.sub(lambda match: match[0].replace(" ", GLUE), clean)
+    return [word.replace(GLUE, " ") for word in glued.split()]
 
 
 def parts(word: str) -> list[str]:
-    """Returns the parts of a long word between which a line may end: after signs, and after so many letters.
+    """Returns the parts of a long word: it may break after a sign or after 14 letters.
 
     >>> parts("my.module:VeryLongClassName"), parts("[96.0, 100.0]"), parts("gaussian-mask")
     (['my.', 'module:', 'VeryLongClassN', 'ame'], ['[96.0, 100.0]'], ['gaussian-mask'])
     """
     if len(word) <= LONGEST_WORD or " " in word:
         return [word]
-    found, current = [], ""
+    complete, current = [], ""
     for character in word:
         current += character
         if character in BREAKABLE or len(current) == LONGEST_WORD:
-            found.append(current)
+            complete.append(current)
             current = ""
-    return [*found, current] if current else found
+    return [*complete, current] if current else complete
 
 
 def unbreakable(table: Table, column: int) -> list[str]:
-    """Returns all that must fit into a line of the column, its heading too, the longest first."""
-    pieces = [piece for row in table.rows for piece in lines(row[column]).pieces]
-    found = {part for piece in (*words(table.columns[column]), *pieces) for part in parts(piece)}
-    return sorted(found, key=lambda part: (-len(part), part))
+    """Returns all unbreakable parts of the column and its heading, the longest first."""
+    pieces = words(table.columns[column])
+    for row in table.rows:
+        pieces += lines(row[column]).pieces
+    column_parts = {part for piece in pieces for part in parts(piece)}
+    return sorted(column_parts, key=_longest_first)
 
 
 def texts(table: Table, column: int) -> Sequence[str]:
-    """Returns the cells of the column as they would stand on one line, without the heading, the longest first."""
-    return sorted({str(row[column]) for row in table.rows}, key=lambda text: (-len(text), text))
+    """Returns the cells of the column, each as one line, without the heading, longest first."""
+    cells = {str(row[column]) for row in table.rows}
+    return sorted(cells, key=_longest_first)
+
+
+def _longest_first(text: str) -> tuple[int, str]:
+    return (-len(text), text)
