@@ -1,4 +1,4 @@
-"""The arrays of a study: how each is named, and how they are written and read."""
+"""The arrays of a study: their names, and how they are written and read."""
 
 import io
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from mgaudit.errors import UsageError
 ARRAYS_FILE = "arrays.npz"
 RUN_AGAIN = "run it again"
 
-# By name: `membership`, `labels` and `roc_fpr` of the study, and those of its arms, which `array_name` names.
+# By name: `membership`, `labels` and `roc_fpr` of the study, and the arms' (see `array_name`).
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -23,43 +23,47 @@ def array_name(arm: int, *parts: str) -> str:
 
 
 def attack_scores(arrays: Arrays, arm: int, attack: str) -> NDArray[np.float64]:
-    """Returns the scores (targets, examples) of an attack."""
+    """Returns the scores of an attack, (targets, examples); higher means member."""
     return arrays[array_name(arm, attack, "scores")]
 
 
 def attack_tpr(arrays: Arrays, arm: int, attack: str) -> NDArray[np.float64]:
-    """Returns the true positive rates of an attack at the false positive rates `roc_fpr`, the mean over targets."""
+    """Returns the true positive rates of an attack, the mean over targets.
+
+    The array has the shape of `roc_fpr`, the false positive rates, and holds fractions.
+    """
     return arrays[array_name(arm, attack, "roc_tpr")]
 
 
 def example_ranks(arrays: Arrays, arm: int) -> NDArray[np.float32]:
-    """Returns the share of non-members (targets, examples) that each example outranks under the first attack."""
+    """Returns the rank of each example under the first attack, (targets, examples).
+
+    The rank is the share of the target's non-members that the example outranks, in 0..1.
+    """
     return arrays[array_name(arm, "ranks")]
 
 
 def exposed_pictures(arrays: Arrays, arm: int) -> NDArray[np.uint8] | None:
-    """Returns the pictures of the arm's most exposed examples, or None where the data are no pictures."""
+    """Returns the images of the arm's most exposed examples; None if the examples are no images."""
     return arrays.get(array_name(arm, "most_exposed_pictures"))
 
 
 def moved_arm(arrays: Arrays, arm: int, to: int) -> Arrays:
-    """Returns the arrays of one arm alone, under the names of the arm with the index `to`."""
+    """Returns the arrays of one arm, renamed as those of the arm with the index `to`."""
     prefix = array_name(arm, "")
-    return {
-        array_name(to, name.removeprefix(prefix)): values
-        for name, values in arrays.items()
-        if name.startswith(prefix)
-    }
+    moved = {}
+    for name, values in arrays.items():
+        if name.startswith(prefix):
+            moved[array_name(to, name.removeprefix(prefix))] = values
+    return moved
 
 
 def arrays_to_bytes(studies: Sequence[Arrays]) -> bytes:
     """Returns the arrays of each study as a compressed npz archive."""
+    named: dict[str, NDArray[Any]] = {}
+    for index, arrays in enumerate(studies):
+        named |= {f"study{index}/{name}": values for name, values in arrays.items()}
     buffer = io.BytesIO()
-    named = {
-        f"study{index}/{name}": values
-        for index, arrays in enumerate(studies)
-        for name, values in arrays.items()
-    }
     np.savez_compressed(buffer, **named)  # type: ignore[arg-type]
     return buffer.getvalue()
 
@@ -67,7 +71,8 @@ def arrays_to_bytes(studies: Sequence[Arrays]) -> bytes:
 def read_arrays(folder: Path, studies: int) -> list[Arrays]:
     """Returns the arrays of each of the studies in a run folder.
 
-    Raises UsageError where the file is missing or cannot be read.
+    Raises:
+        UsageError: The file is missing or unreadable.
     """
     path = folder / ARRAYS_FILE
     if not path.is_file():
@@ -78,9 +83,9 @@ def read_arrays(folder: Path, studies: int) -> list[Arrays]:
             archive = np.load(file, allow_pickle=False)
             for name in archive.files:
                 study, _, rest = name.partition("/")
-                arrays[int(study.removeprefix("study"))][rest] = archive[name]
-    except Exception as error:  # numpy and zipfile raise a dozen kinds for damaged files
-        raise UsageError(
-            str(path), f"cannot be read: {type(error).__name__}: {error}", None, RUN_AGAIN
-        ) from error
+                index = int(study.removeprefix("study"))
+                arrays[index][rest] = archive[name]
+    except Exception as error:  # numpy and zipfile raise many kinds for a damaged file
+        rule = f"cannot be read: {type(error).__name__}: {error}"
+        raise UsageError(str(path), rule, None, RUN_AGAIN) from error
     return arrays

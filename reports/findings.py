@@ -1,4 +1,4 @@
-"""What a study finds when its arms are set against one another: the records of `mgaudit.analysis`.
+"""The comparisons of the arms of a study: the records of `mgaudit.analysis`.
 
 `arm`, `by` and `reference` are the keys of arms.
 """
@@ -10,16 +10,17 @@ from mgaudit.reports.record import Estimate, Record
 SIGNIFICANT = 0.05
 
 
-# The metrics of an attack that arms are compared by, and the quantity beside them.
+# The metrics by which arms are compared, beside test accuracy.
 ANALYSED = ("auc", "tpr_at_0.01_fpr", "tpr_at_0.001_fpr")
 TEST_ACCURACY = "test_accuracy"
 
 
 class Change(Record):
-    """One metric of one attack, or test accuracy (`attack` and `knowledge` None), of an arm less that of the plain arm.
+    """The paired difference of one metric between an arm and the plain arm.
 
-    `p_value` is that of the two-sided test that inverts the interval, `p_adjusted` is Holm's over all arms and attacks
-    with the same metric.
+    The metric is one of an attack, or test accuracy (`attack` and `knowledge` None). `p_value` is
+    that of the two-sided test that inverts the interval, `p_adjusted` is corrected by Holm's method
+    over all arms and attacks with the same metric.
     """
 
     arm: str
@@ -32,17 +33,17 @@ class Change(Record):
 
     @property
     def stands(self) -> Literal[-1, 0, 1]:
-        """Says on which side of 0 the difference is after the correction; 0 where it may be none."""
+        """The side of 0 of the difference after the correction, -1 or 1; 0 if not significant."""
         return self.difference.sign if self.p_adjusted < SIGNIFICANT else 0
 
 
 class FrontPoint(Record):
-    """Where an arm stands among all: more accurate is better, and so is a lower AUC of the first attack.
+    """The position of an arm among all, by test accuracy and by AUC of the first attack.
 
-    On the `front` is an arm than which no other is both at least as accurate and at least as private, as measured.
-    Another is `dominated` where one arm beats it in both, each by a paired difference whose interval leaves 0 out, and
-    otherwise `within error` of the front. `by` is the arm that beats it most clearly, `accuracy` and `auc` what that
-    arm has more of each.
+    An arm is on the `front` if no other arm is at least as accurate and at least as private, as
+    measured. Otherwise it is `dominated` if one arm beats it in both, each by a paired difference
+    whose interval excludes 0, and else `within error` of the front. `by` is the arm that beats it
+    most clearly; `accuracy` and `auc` are that arm's minus this arm's.
     """
 
     arm: str
@@ -53,11 +54,12 @@ class FrontPoint(Record):
 
 
 class Matched(Record):
-    """What a family of schemes would give at the test accuracy of the arm `reference`.
+    """A family of schemes at the test accuracy of the arm `reference`.
 
-    It is the strongest noise at which the family still has that accuracy: `strength`, interpolated on straight lines
-    between arms. `metrics` are the first attack's there, `differences` those less the reference's. Where the accuracy
-    is `not_reached`, that says why and there are no numbers.
+    `strength` is the strongest noise at which the family still has that accuracy, linearly
+    interpolated between arms. `metrics` are the first attack's at that strength, `differences` are
+    these minus the reference's. `not_reached` is the reason why the family does not have the
+    accuracy; then there are no numbers.
     """
 
     family: str
@@ -70,11 +72,12 @@ class Matched(Record):
 
 
 class DPEquivalent(Record):
-    """The epsilon of DP-SGD at which an attack has the same AUC as against an arm, and what accuracy DP-SGD has there.
+    """The epsilon (nats) of DP-SGD at which an attack has the same AUC as against an arm.
 
-    Interpolated in log epsilon between DP-SGD's arms. `low` and `high` bound epsilon by inverting the paired test of
-    equal AUC; None where the bound lies beyond the arms there are. `epsilon` is None where the point itself does, and
-    then `beyond` says on which side. `accuracy_difference` is the arm's test accuracy less DP-SGD's.
+    It is interpolated linearly in log epsilon between DP-SGD's arms. `low` and `high` bound epsilon
+    by inverting the paired test of equal AUC; None is a bound beyond the arms that were run.
+    `epsilon` is None if it lies beyond them, and `beyond` says on which side. `accuracy` is
+    DP-SGD's at that epsilon, and `accuracy_difference` the arm's test accuracy minus it.
     """
 
     arm: str
@@ -88,11 +91,11 @@ class DPEquivalent(Record):
 
 
 class Ignorance(Record):
-    """How much of what an arm seems to gain is only the attacker's ignorance of the noise: AUCs of one attack.
+    """The part of an arm's apparent gain that is due to an attacker who ignores the noise.
 
-    All over the same targets: `plain` without noise, `naive` and `adaptive` against the arm; `apparent` = plain -
-    naive, `real` = plain - adaptive and `gap` = adaptive - naive, the part that an attacker wins back who knows of the
-    noise.
+    All numbers are AUCs of one attack over the same targets: `plain` without noise, `naive` and
+    `adaptive` against the arm; `apparent` = plain - naive, `real` = plain - adaptive and `gap` =
+    adaptive - naive, which an attacker regains by knowing about the noise.
     """
 
     arm: str
@@ -106,12 +109,13 @@ class Ignorance(Record):
 
 
 class SharedExposure(Record):
-    """What becomes, under an arm, of the examples that training without noise exposes most.
+    """The exposure, under an arm, of the examples most exposed by training without noise.
 
-    The `examples` are chosen by one half of the noise-free targets. `plain` and `here` are the mean share of a target's
-    non-members that they outrank where it trained on them, over the other half's targets without noise and with it, and
-    `difference` is `here` less `plain`, with intervals for new targets. `also_exposed` is the share of the examples
-    that are among as many most exposed ones under the arm, too; `by_chance` is what a random choice would give.
+    The `examples` are chosen by one half of the noise-free targets. `plain` and `here` are the mean
+    share of a target's non-members that they outrank if it trained on them, over the targets of the
+    other half, without noise and with it; `difference` is `here` minus `plain`. Intervals are for
+    new targets. `also_exposed` is the share of the examples that are also among the same number of
+    most exposed examples under the arm; `by_chance` is that share for a random choice.
     """
 
     arm: str
@@ -124,9 +128,9 @@ class SharedExposure(Record):
 
 
 class Analysis(Record):
-    """All that is found by comparing, by the first attack where there is no word of another.
+    """All comparisons of a study, by the first attack unless another is named.
 
-    `absent` says by name of each part that is empty why it is.
+    `absent` holds, for each empty part, the reason why it is empty.
     """
 
     attack: str

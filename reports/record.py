@@ -1,4 +1,4 @@
-"""What every part of a result is made of."""
+"""The records that results are made of."""
 
 from typing import Any, Literal
 
@@ -6,34 +6,36 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Record(BaseModel):
-    """A part of a result: unchanging, of finite numbers, without unknown fields."""
+    """A part of a result: immutable, with finite numbers and without unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ChoiceRecord(Record):
-    """A scheme, an attack, a network, queries or a dataset by name, and its options that are not the defaults."""
+    """The name of a scheme, attack, network, query or dataset, and its non-default options."""
 
     name: str
     options: dict[str, Any] = {}
 
     def __str__(self) -> str:
-        options = ", ".join(f"{key}={_shown(value)}" for key, value in self.options.items())
+        options = ", ".join(f"{key}={_format(value)}" for key, value in self.options.items())
         return f"{self.name} ({options})" if options else self.name
 
 
 class NamedChoice(ChoiceRecord):
-    """A choice and the `label` that a reader sees."""
+    """A choice and its `label` in reports."""
 
     label: str
 
 
-def _shown(value: object) -> str:
+def _format(value: object) -> str:
     if isinstance(value, list | tuple):
-        return "x".join(map(_shown, value))
+        return "x".join(map(_format, value))
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:.15g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.15g}"
+    return str(value)
 
 
 class Estimate(Record):
@@ -45,7 +47,7 @@ class Estimate(Record):
 
     @property
     def sign(self) -> Literal[-1, 0, 1]:
-        """Says on which side of 0 the whole interval lies; 0 when it covers 0."""
+        """The side of 0 on which the whole interval lies, -1 or 1; 0 if it covers 0."""
         if self.low > 0:
             return 1
         return -1 if self.high < 0 else 0

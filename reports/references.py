@@ -1,4 +1,4 @@
-"""The papers behind the methods that a result used, as BibTeX."""
+"""BibTeX entries of the papers behind the methods that a result used."""
 
 import re
 from collections.abc import Iterator
@@ -17,22 +17,23 @@ OPACUS = "yousefpour2021"
 
 
 def references(result: Result) -> dict[str, str]:
-    """Returns BibTeX entries by key, of the attacks, schemes, bounds, accountants and statistics that were used.
+    """Returns BibTeX entries by key, of all methods that the studies of a result used.
 
-    A source that is not known, as that of an attack of one's own, becomes an entry that says it as it was given, with
-    its arXiv number.
+    These are attacks, schemes, bounds, accountants and statistics. An unknown source, such as that
+    of a user's own attack, becomes an entry with its text as title and its arXiv number.
     """
-    known, found = entries(), dict[str, str]()
+    known = entries()
+    cited: dict[str, str] = {}
     for study in result.studies:
         for source in _sources(study):
             key = key_of(source)
-            found[key] = known.get(key) or _unknown(key, source)
-        found |= {key: known[key] for key in _methods(study)}
-    return found
+            cited[key] = known.get(key) or _unknown(key, source)
+        cited |= {key: known[key] for key in _methods(study)}
+    return cited
 
 
 def _sources(study: StudyResult) -> Iterator[str]:
-    """Yields the sources of all attacks and schemes, as they were given."""
+    """Yields the sources of all attacks and schemes."""
     yield from (attack.source for arm in study.arms for attack in arm.attacks)
     yield from (source for arm in study.arms for source in arm.sources)
     yield from (source for arm in study.lost for source in arm.sources)
@@ -49,7 +50,7 @@ def _methods(study: StudyResult) -> Iterator[str]:
 
 
 def arxiv_number(source: str) -> str:
-    """Returns the arXiv number in a source, empty where it has none.
+    """Returns the arXiv number in a source, or an empty text.
 
     >>> arxiv_number("Carlini et al. 2022, arXiv 2112.03570")
     '2112.03570'
@@ -59,10 +60,12 @@ def arxiv_number(source: str) -> str:
 
 
 def key_of(source: str) -> str:
-    """Returns the key of a source: that of its arXiv number where it is known, or name and year.
+    """Returns the key of a source: that of a known arXiv number, or else name and year.
 
-    >>> key_of("Carlini et al. 2022, arXiv 2112.03570"), key_of("Krogh and Hertz 1991"), key_of("a blog")
-    ('carlini2022', 'krogh1991', 'a-blog')
+    >>> key_of("Carlini et al. 2022, arXiv 2112.03570"), key_of("Krogh and Hertz 1991")
+    ('carlini2022', 'krogh1991')
+    >>> key_of("a blog")
+    'a-blog'
     """
     number = arxiv_number(source)
     if number:
@@ -70,27 +73,22 @@ def key_of(source: str) -> str:
             if f"eprint = {{{number}}}" in entry:
                 return key
     named = re.match(r"([A-Za-z-]+).*?\b((?:19|20)\d\d)\b", source)
-    words = (
-        named[1].replace("-", "") + named[2]
-        if named
-        else "-".join(re.findall(r"[A-Za-z0-9]+", source))
-    )
-    return words.lower() or "source"
+    if named:
+        return (named[1].replace("-", "") + named[2]).lower()
+    words = re.findall(r"[A-Za-z0-9]+", source)
+    return "-".join(words).lower() or "source"
 
 
 @cache
 def entries() -> dict[str, str]:
-    """Returns all entries that are known, by key."""
-    text = (files("mgaudit.reports.formats") / "templates" / "references.bib").read_text(
-        encoding="utf-8"
-    )
-    return {
-        entry[entry.index("{") + 1 : entry.index(",")]: entry
-        for entry in text.strip().split("\n\n")
-    }
+    """Returns all known entries by key."""
+    path = files("mgaudit.reports.formats") / "templates" / "references.bib"
+    blocks = path.read_text(encoding="utf-8").strip().split("\n\n")
+    return {block[block.index("{") + 1 : block.index(",")]: block for block in blocks}
 
 
 def _unknown(key: str, source: str) -> str:
     number = arxiv_number(source)
+    title = f"  title = {{{{{escape_latex(source)}}}}},\n"
     eprint = f"  eprint = {{{number}}},\n  archiveprefix = {{arXiv}},\n" if number else ""
-    return f"@misc{{{key},\n  title = {{{{{escape_latex(source)}}}}},\n{eprint}}}"
+    return f"@misc{{{key},\n{title}{eprint}}}"

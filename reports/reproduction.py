@@ -1,4 +1,4 @@
-"""What came out for a paper's figures and claims, to and from JSON."""
+"""The results of a paper's figures and claims, to and from JSON."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -17,9 +17,9 @@ VERDICTS: tuple[Verdict, ...] = ("holds", "does not hold", "not run here")
 class ClaimResult(Record):
     """One claim and its verdict.
 
-    `quantity` says what `value` is; `low` and `high` are its 95 % interval, if chance is in it, and the claim allows
-    what lies from `at_least` to `at_most`, each None where there is no such bound. `why` says why a claim was not run,
-    and then there is no value.
+    `quantity` says what `value` is; `low` and `high` are its 95 % interval, None for a
+    deterministic number. The claim allows values from `at_least` to `at_most`; None is no bound.
+    `why` is the reason why a claim was not run, and then there is no value.
     """
 
     key: str
@@ -36,10 +36,10 @@ class ClaimResult(Record):
 
 
 class FigureResult(Record):
-    """A figure: what was measured for it, in `data` by the name of the table, and the claims that this decides.
+    """A figure: the numbers measured for it, in `data` by table, and the claims that they decide.
 
-    A number that is not finite, as where training diverged, is None. Without `data` the figure was not run; `failed`
-    says what went wrong, if something did.
+    A number that is not finite, for example because training diverged, is None. Without `data` the
+    figure was not run; `failed` is the error message, if there was an error.
     """
 
     key: str
@@ -54,7 +54,7 @@ class FigureResult(Record):
 
 
 class PaperResult(Record):
-    """A paper's figures, all or some, made with `quick` or `full` settings by `command`."""
+    """All or some figures of a paper, reproduced by `command` with `quick` or `full` settings."""
 
     schema_version: Literal[1] = 1
     key: str
@@ -75,14 +75,15 @@ class PaperResult(Record):
         return [claim for figure in self.figures for claim in figure.claims]
 
     def count_claims(self, verdict: Verdict) -> int:
-        """Returns how many claims have that verdict."""
+        """Returns the number of claims with that verdict."""
         return sum(claim.verdict == verdict for claim in self.claims)
 
 
 def read_paper(folder: Path) -> PaperResult | None:
-    """Returns the result that is kept in a run folder; None where it is the folder of something else.
+    """Returns the result in a run folder; None if the folder holds something else.
 
-    Raises UsageError where it cannot be read.
+    Raises:
+        UsageError: The result cannot be read.
     """
     path = folder / REPRODUCTION_FILE
     if not path.is_file():

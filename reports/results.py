@@ -20,18 +20,20 @@ RESULT_FILE = "result.json"
 
 
 class AttackResult(Record):
-    """One attack on one arm, whose models number `targets` were each the target in turn.
+    """One attack on one arm, with each of the models `targets` as the target in turn.
 
-    `attack` is how settings and reports name it, and `choice` its name and options.
-    `metrics` holds the mean over targets of each metric by name (`auc`, `tpr_at_0.01_fpr`, …, all fractions),
-    `per_target` the single values, `single_targets` AUC and TPRs of each target with intervals for new examples alone
-    (DeLong; the TPR of the threshold that the non-members set, Clopper and Pearson), `differences` this arm less the
-    plain one, paired by target and example.
-    An `adaptive` adversary trains the shadows under the arm's own scheme, a `naive` one without noise. `needs` is what
-    the attack reads beside the target's outputs. `correct_guesses` says how many of the arm's `guesses` about each
-    target were right, and `epsilon_lower_bound` (nats, at the arm's `delta`) what that proves of the mechanism, at 95 %
-    for all targets together. `false_positives_allowed` says, for each TPR, how few of the `non_members` of one target
-    may pass its threshold.
+    `attack` is its name in settings and reports, `choice` its name and options. `metrics` holds the
+    mean over targets of each metric by name (`auc`, `tpr_at_0.01_fpr`, …, all fractions),
+    `per_target` the values of the targets, `single_targets` AUC and TPRs of each target with
+    intervals for new examples only (DeLong; for a TPR, Clopper and Pearson at the threshold set by
+    the non-members), and `differences` this arm minus the plain one, paired by target and example.
+
+    An `adaptive` adversary trains the shadows under the arm's own scheme, a `naive` one without
+    noise. `needs` lists the inputs of the attack beside the target's outputs. `correct_guesses` is
+    the number of correct guesses about each target, of the arm's `guesses`, and
+    `epsilon_lower_bound` (nats, at the arm's `delta`) is the lower bound that they prove, at 95 %
+    for all targets together. `false_positives_allowed` is, for each TPR, the number of the
+    `non_members` of one target that may pass its threshold.
     """
 
     attack: str
@@ -51,16 +53,16 @@ class AttackResult(Record):
 
     @property
     def name(self) -> str:
-        """The attack and, where it is naive, that it is; unique in an arm."""
+        """The attack and, for a naive one, the word naive; unique in an arm."""
         return self.attack if self.knowledge == "adaptive" else f"{self.attack}, naive"
 
 
 class ExposedExample(Record):
-    """An example and what the first attack finds of it.
+    """An example and its exposure to the first attack.
 
-    `score` is its mean score over the `targets` that trained on it, `rank_in` the mean share of such a target's
-    non-members that it outranks, and `rank_out` the same over targets that did not train on it (None where all did),
-    each with an interval for new targets.
+    `score` is its mean score over the `targets` that trained on it, `rank_in` the mean share of
+    such a target's non-members that it outranks, and `rank_out` the same over targets that did not
+    train on it (None if all did), each with an interval for new targets.
     """
 
     example: int
@@ -73,7 +75,7 @@ class ExposedExample(Record):
 
 
 class ClassExposure(Record):
-    """The AUC of the first attack within one class; None where some target has too few members or non-members."""
+    """The AUC of the first attack within one class; None if a target has too few examples of it."""
 
     label: str
     examples: int
@@ -81,7 +83,7 @@ class ClassExposure(Record):
 
 
 class PrivacyClaim(Record):
-    """What the accountant proves for a DP-SGD arm; `epsilon` (nats) is None where there is no finite bound."""
+    """The accountant's bound for a DP-SGD arm; `epsilon` (nats) is None without a finite bound."""
 
     epsilon: float | None
     delta: float
@@ -94,11 +96,11 @@ class PrivacyClaim(Record):
 
 
 class Strength(Record):
-    """Where an arm stands among those that differ from it in one number alone.
+    """The strength of an arm's noise, among arms that differ from it in one number only.
 
-    `family` names the scheme without that number, which is the `value` of `parameter`; None stands for infinity.
-    Larger is stronger noise, or smaller is where it is `reversed`. At no strength the family is the arm with the key
-    `origin`, bit for bit; None where it is none that can be named.
+    `family` names the scheme without that number, which is the `value` of `parameter`; None is
+    infinity. A larger value is stronger noise, or a smaller one if `reversed`. At strength zero the
+    family equals, bit for bit, the arm with the key `origin`; None if that arm has no name.
     """
 
     family: str
@@ -109,20 +111,21 @@ class Strength(Record):
 
 
 class PowerPoint(Record):
-    """What the first attack finds with that many shadows; metrics by name, as those of an attack."""
+    """The success of the first attack with that many shadows; metrics by name."""
 
     shadows: int
     metrics: dict[str, Estimate]
 
 
 class AuditResult(Record):
-    """One arm: one scheme, an ensemble trained under it, each model attacked in turn. Accuracies are fractions.
+    """One arm: one scheme and an ensemble trained under it. Accuracies are fractions.
 
-    Models that `diverged` are in nothing that follows, neither as targets nor as shadows.
-    `guesses` about the members of each target bound epsilon from below at `delta`; `epsilon_provable` is what they
-    would prove if all were right. `power` is the first attack's, from few shadows to all; empty where it uses none.
-    `note` is what the study file says of the arm. `key` is the arm's name in settings, unique in the study; `scheme`
-    holds the parts of its scheme, and `sources` the papers behind them.
+    Each model is attacked in turn. Models that `diverged` are excluded from all other numbers, as
+    targets and as shadows. `guesses` about the members of each target give a lower bound on epsilon
+    at `delta`; `epsilon_provable` is the bound if all were right. `power` is the first attack's
+    success by the number of shadows; empty if it uses none. `note` comes from the study file. `key`
+    is the arm's name in settings, unique in the study; `scheme` holds the parts of its scheme, and
+    `sources` the papers behind them.
     """
 
     key: str
@@ -147,37 +150,39 @@ class AuditResult(Record):
 
     @property
     def is_plain(self) -> bool:
-        """Whether this is the plain arm, the one without noise."""
+        """Whether this is the plain arm, which trains without noise."""
         return is_plain(self.scheme)
 
     def attack(self, name: str, knowledge: str) -> AttackResult | None:
-        """Returns the attack of that name by an adversary of that knowledge, if there is one."""
-        return next(
-            (one for one in self.attacks if one.attack == name and one.knowledge == knowledge), None
-        )
+        """Returns the attack of that name and that adversary's knowledge, or None."""
+        for attack in self.attacks:
+            if attack.attack == name and attack.knowledge == knowledge:
+                return attack
+        return None
 
     def metric(self, attack: str, metric: str) -> Estimate:
-        """Returns a metric of an attack as an adaptive adversary mounts it, whom every arm meets.
+        """Returns a metric of an attack by an adaptive adversary.
 
-        Raises KeyError where there is none.
+        Raises:
+            KeyError: The arm has no such attack or metric.
         """
-        found = self.attack(attack, "adaptive")
-        if found is None:
+        result = self.attack(attack, "adaptive")
+        if result is None:
             raise KeyError(f"{self.label}: there is no attack {attack!r}")
-        return found.metrics[metric]
+        return result.metrics[metric]
 
     @property
     def alarm(self) -> bool:
-        """Whether the first attack proves more privacy loss than is claimed possible.
+        """Whether the first attack proves more privacy loss than the claimed bound.
 
-        The first alone: the largest of many bounds at 95 % would be too high too often.
+        Only the first attack counts, because the maximum of several bounds is not a valid bound.
         """
         epsilon = None if self.claim is None else self.claim.epsilon
         return epsilon is not None and self.attacks[0].epsilon_lower_bound > epsilon
 
 
 class LostArm(Record):
-    """An arm that could not be audited: too many of its models `diverged`."""
+    """An arm that could not be audited, because too many of its models `diverged`."""
 
     key: str
     scheme: list[ChoiceRecord]
@@ -192,7 +197,7 @@ def is_plain(scheme: Sequence[ChoiceRecord]) -> bool:
 
 
 class DatasetSummary(Record):
-    """The data that were audited: `choice` as they were asked for; `sha256` is over their content."""
+    """The data: `choice` as in the settings; `sha256` is over their content."""
 
     name: str
     choice: ChoiceRecord
@@ -204,13 +209,13 @@ class DatasetSummary(Record):
 
     @property
     def short_name(self) -> str:
-        """The name, a path in it cut down to its last part."""
+        """The name; of a path, only the last part."""
         path = self.choice.options.get("path")
         return self.name if path is None else f"{self.choice.name}:{Path(path).name}"
 
 
 class Provenance(Record):
-    """What ran it; `code_sha256` is over the source of the training code."""
+    """The software and hardware of a run; `code_sha256` is over the source of the training code."""
 
     versions: dict[str, str]
     code_sha256: str
@@ -219,7 +224,7 @@ class Provenance(Record):
 
 
 class Times(Record):
-    """The only part of a result that differs when the same run is repeated. Seconds."""
+    """Times in seconds, the only part of a result that differs when a run is repeated."""
 
     started: str
     seconds: float
@@ -228,9 +233,9 @@ class Times(Record):
 
 
 class MetricFacts(Record):
-    """How a metric is shown: in its `unit` ("%" or none), with `digits`; it is a fraction in `low`..`high`.
+    """The presentation of a metric: in its `unit` ("%" or none), with `digits` decimals.
 
-    `guessing` is its value for an attack that guesses.
+    The metric is a fraction in `low`..`high`; `guessing` is its value for an attack that guesses.
     """
 
     name: str
@@ -248,15 +253,16 @@ class MetricFacts(Record):
 
     @property
     def scale(self) -> float:
-        """What a fraction is multiplied by to be in the unit."""
+        """The factor from a fraction to the unit."""
         return 100.0 if self.unit == "%" else 1.0
 
 
 class StudyResult(Record):
-    """Arms that share data, membership and seeds, so that they can be compared example by example.
+    """Arms that share data, membership and seeds, so that they are comparable by example.
 
-    There is at least one; `lost` are those that training did not survive. `extras` says in a sentence, by name, what
-    each of the values is that the attacks needed beside the models' outputs, and `metric_facts` how metrics are shown.
+    There is at least one; too many models of the `lost` arms diverged. `extras` describes, in one
+    sentence by name, each input that attacks needed beside the models' outputs, and `metric_facts`
+    the presentation of the metrics.
     """
 
     settings: dict[str, Any]
@@ -277,7 +283,11 @@ class StudyResult(Record):
         return next((arm for arm in self.arms if arm.is_plain), None)
 
     def metric(self, name: str) -> MetricFacts:
-        """Returns how a metric is shown. Raises KeyError where there is none of that name."""
+        """Returns the presentation of a metric.
+
+        Raises:
+            KeyError: There is no metric of that name.
+        """
         for facts in self.metric_facts:
             if facts.name == name:
                 return facts
@@ -285,14 +295,14 @@ class StudyResult(Record):
 
     @property
     def name(self) -> str:
-        """What was audited: the target on the data; a path is cut down to its last part."""
+        """The target and the data; of a path, only the last part."""
         return f"{self.target.label} on {self.dataset.short_name}"
 
 
 class Result(Record):
-    """What a run folder holds: a study, or several of one grid or of several runs, told in one report.
+    """The content of a run folder: one study, or several of a grid or of several runs.
 
-    `command` runs it again, RUN being its folder; `title` and `note` are words of the study file.
+    `command` repeats the run, with RUN as its folder; `title` and `note` come from the study file.
     """
 
     schema_version: Literal[5] = 5
@@ -304,12 +314,12 @@ class Result(Record):
 
     @property
     def settings_toml(self) -> str:
-        """The settings as a file."""
+        """The settings as TOML."""
         return settings_toml(self.settings)
 
 
 def settings_toml(settings: dict[str, Any]) -> str:
-    """Returns settings as TOML; what is None is left out, as TOML has no null."""
+    """Returns settings as TOML without those that are None, because TOML has no null."""
     return tomli_w.dumps(_without_none(settings))
 
 
@@ -324,7 +334,8 @@ def _without_none(table: dict[str, Any]) -> dict[str, Any]:
 def read_result(folder: Path) -> tuple[Result, list[Arrays]]:
     """Returns the result of a run folder and the arrays of each of its studies.
 
-    Raises UsageError where it is not one, and where its result or its arrays cannot be read.
+    Raises:
+        UsageError: The folder is not a run folder, or its result or arrays cannot be read.
     """
     path = folder / RESULT_FILE
     if not path.is_file():
@@ -336,10 +347,9 @@ def read_result(folder: Path) -> tuple[Result, list[Arrays]]:
         result = _parsed(path.read_text(encoding="utf-8"))
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise UsageError(
-            str(path), f"cannot be read: {place}: {first['msg']}", None, RUN_AGAIN
-        ) from error
+        key = ".".join(str(part) for part in first["loc"])
+        rule = f"cannot be read: {key}: {first['msg']}"
+        raise UsageError(str(path), rule, None, RUN_AGAIN) from error
     except UsageError as error:
         raise error.inside(str(path)) from error
     except (ValueError, RecursionError) as error:
@@ -348,17 +358,13 @@ def read_result(folder: Path) -> tuple[Result, list[Arrays]]:
     for study, arrays in zip(result.studies, studies, strict=True):
         misfit = _misfit(study, arrays)
         if misfit is not None:
-            raise UsageError(
-                str(folder / ARRAYS_FILE),
-                f"must fit the result beside it: {misfit}",
-                None,
-                RUN_AGAIN,
-            )
+            rule = f"must fit the result beside it: {misfit}"
+            raise UsageError(str(folder / ARRAYS_FILE), rule, None, RUN_AGAIN)
     return result, studies
 
 
 def _misfit(study: StudyResult, arrays: Arrays) -> str | None:
-    """Returns what of a result or its arrays is missing or has another shape, if anything has."""
+    """Returns what is missing or misshapen in a result or its arrays; None if they fit."""
     examples = study.dataset.examples
     membership = arrays.get("membership")
     if not isinstance(membership, np.ndarray) or membership.shape[1:] != (examples,):
@@ -393,7 +399,9 @@ def _parsed(text: str) -> Result:
         rule = f"has schema version {version}, and this mgaudit reads up to {SCHEMA_VERSION}"
         raise UsageError("", rule, None, "update mgaudit")
     if isinstance(version, int) and version < SCHEMA_VERSION:
-        rule = f"has schema version {version} of an earlier mgaudit, and this one reads {SCHEMA_VERSION}"
+        rule = (
+            f"has schema version {version} of an earlier mgaudit; this one reads {SCHEMA_VERSION}"
+        )
         way_out = (
             "run it again with --settings (models that the cache still holds are not trained again)"
         )

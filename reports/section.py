@@ -1,4 +1,4 @@
-"""What a section of a report is made of."""
+"""The blocks of a section of a report."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ class Words:
 
 @dataclass(frozen=True)
 class Facts:
-    """Names and what they stand for."""
+    """Pairs of a name and a value."""
 
     pairs: Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Text as it is typed."""
+    """Verbatim text, such as a command."""
 
     text: str
 
@@ -33,7 +33,7 @@ Block = Words | Facts | Listing | Table | Drawing
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands under it; `anchor` is unique in the document."""
+    """A heading and its blocks; `anchor` is unique in the document."""
 
     anchor: str
     title: str
@@ -41,6 +41,7 @@ class Section:
 
     @classmethod
     def of(cls, title: str, *blocks: Block | None) -> "Section":
-        """Returns the section with the blocks that there are, its anchor being its title."""
+        """Returns the section with the blocks that are not None; its anchor is its title."""
         anchor = "-".join(title.lower().replace("ε", "epsilon").split())
-        return cls(anchor, title, [block for block in blocks if block is not None])
+        present = [block for block in blocks if block is not None]
+        return cls(anchor, title, present)

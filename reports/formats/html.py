@@ -20,7 +20,8 @@ HEADING = 7  # characters: a long heading has at least this many on a line
 ARROW = 2  # characters of the sign that a column can be sorted
 LONG_WORD = 16  # characters
 UNBROKEN = re.compile(
-    r"(?<=\d) (?=%)|(?<=[\d%]) (?=± \d)|(?<=\d ±) (?=\d)|(?<=[εδ]) (?=[=≤<>] \d)|(?<=[εδ] [=≤<>]) (?=\d)"
+    r"(?<=\d) (?=%)|(?<=[\d%]) (?=± \d)|(?<=\d ±) (?=\d)"
+    r"|(?<=[εδ]) (?=[=≤<>] \d)|(?<=[εδ] [=≤<>]) (?=\d)"
     r"|(?<=,) (?=%)|(?<=\d,) (?=[+−]?[\d.]+\])"
 )
 BREAKABLE = re.compile(r"(?<=[_:=,+/)])(?=[^_:=,+/.\-)])|(?<=[.\-])(?=[^_:=,+/.\-)\d])")
@@ -125,8 +126,10 @@ def _breakable_word(word: str) -> Markup:
 def unbroken(text: str) -> str:
     """Returns the text with no-break spaces inside its numbers.
 
-    >>> unbroken("paired difference −0.027 ± 0.044, 59.0 % ([51.7, 66.0]), ε ≤ 8.00").replace("\\xa0", "~")
-    'paired difference −0.027~±~0.044, 59.0~% ([51.7,~66.0]), ε~≤~8.00'
+    >>> unbroken("difference −0.027 ± 0.044, 59.0 % ([51.7, 66.0])").replace("\\xa0", "~")
+    'difference −0.027~±~0.044, 59.0~% ([51.7,~66.0])'
+    >>> unbroken("ε ≤ 8.00").replace("\\xa0", "~")
+    'ε~≤~8.00'
     """
     return UNBROKEN.sub("\N{NO-BREAK SPACE}", text)
 

@@ -18,7 +18,7 @@ TALLEST = 2  # lines of a cell of text in a table on a portrait page
 BOLD = 1.4  # ratio of the widths of a bold heading and of a number with as many characters
 SMALL, SMALLER = r"\footnotesize", r"\scriptsize"
 
-PREAMBLE = r"""% Compiles with pdflatex and lualatex (xelatex: untested); run bibtex for the references.
+PREAMBLE = r"""% Compiles with pdflatex and lualatex (xelatex: untested), references with bibtex.
 % Text is ASCII. pdflatex prints characters without a command as numbers, such as [U+4E2D];
 % lualatex prints those that the main font has (\usepackage{fontspec} \setmainfont{...}).
 \documentclass[10pt,a4paper]{article}

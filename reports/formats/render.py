@@ -1,6 +1,7 @@
 """The formats of a report: each is one file or a folder.
 
-What renders a format is imported when it is used: a command that writes no report need not wait for matplotlib.
+The module of a format is imported when it is used, so that a command without a report does not wait
+for matplotlib.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +18,10 @@ Content = TypeVar("Content", bound="Document", contravariant=True)
 
 @dataclass(frozen=True)
 class Format(Generic[Content]):
-    """The name in the run folder, and what turns a document into it: a file, or a folder's files by their paths."""
+    """The name in the run folder, and the function that renders a document.
+
+    It returns the content of a file, or that of a folder's files by their paths.
+    """
 
     name: str
     render: Callable[[Content], bytes | Mapping[str, bytes]]

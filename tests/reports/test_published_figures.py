@@ -10,9 +10,21 @@ import pytest
 from pydantic import ValidationError
 
 from mgaudit.attacks import ATTACKS
-from mgaudit.reports.published import ACCURACIES, PublishedResult, comparable, published_results, published_table
+from mgaudit.reports.published import (
+    ACCURACIES,
+    PublishedResult,
+    comparable,
+    published_results,
+    published_table,
+)
 from mgaudit.reports.record import ChoiceRecord, Estimate, NamedChoice
-from mgaudit.reports.results import AttackResult, AuditResult, DatasetSummary, PrivacyClaim, StudyResult
+from mgaudit.reports.results import (
+    AttackResult,
+    AuditResult,
+    DatasetSummary,
+    PrivacyClaim,
+    StudyResult,
+)
 from mgaudit.settings.choices import Entry
 from mgaudit.settings.study_settings import attack_choice
 from mgaudit.targets import SCHEMES
@@ -44,7 +56,9 @@ def attack_record(text: str) -> ChoiceRecord:
     return ChoiceRecord(name=choice.name, options=dict(choice.options))
 
 
-def figure(metric: str = "auc", printed: str = "0.692", value: float = 0.692, **changes: Any) -> PublishedResult:
+def figure(
+    metric: str = "auc", printed: str = "0.692", value: float = 0.692, **changes: Any
+) -> PublishedResult:
     if "scheme" in changes:
         changes["scheme"] = fake_study.scheme_records(changes["scheme"])
     if changes.get("attack") is not None:
@@ -61,7 +75,9 @@ def figure(metric: str = "auc", printed: str = "0.692", value: float = 0.692, **
     )
 
 
-def attack(name: str = "lira", knowledge: Any = "adaptive", needs: tuple[str, ...] = ("shadows",)) -> AttackResult:
+def attack(
+    name: str = "lira", knowledge: Any = "adaptive", needs: tuple[str, ...] = ("shadows",)
+) -> AttackResult:
     tpr = Estimate(value=0.05, low=0.04, high=0.06)
     return AttackResult(
         attack=name,
@@ -85,7 +101,9 @@ def arm(scheme: str, *attacks: AttackResult, claim: PrivacyClaim | None = None) 
     return fake_study.arm("none", f"under {scheme}", 0.6, None).model_copy(
         update={
             "key": scheme,
-            "scheme": [ChoiceRecord(name=scheme)] if scheme == "my:Mask" else fake_study.scheme_records(scheme),
+            "scheme": [ChoiceRecord(name=scheme)]
+            if scheme == "my:Mask"
+            else fake_study.scheme_records(scheme),
             "train_accuracy": ACCURACY,
             "test_accuracy": ACCURACY,
             "claim": claim,
@@ -94,15 +112,28 @@ def arm(scheme: str, *attacks: AttackResult, claim: PrivacyClaim | None = None) 
     )
 
 
-def study(*arms: AuditResult, dataset: str = "cifar10", target: str = "MLP", **data: Any) -> StudyResult:
+def study(
+    *arms: AuditResult, dataset: str = "cifar10", target: str = "MLP", **data: Any
+) -> StudyResult:
     name, _, path = dataset.partition(":")
     asked = ChoiceRecord(name=name, options={"path": path} if path else {})
-    held = {"examples": 10_000, "test_examples": 10_000, "input_shape": (3, 32, 32), "classes": TEN, **data}
+    held = {
+        "examples": 10_000,
+        "test_examples": 10_000,
+        "input_shape": (3, 32, 32),
+        "classes": TEN,
+        **data,
+    }
     return fake_study.study().model_copy(
         update={
             "settings": {
                 "models": 16,
-                "training": {"epochs": 30, "stop_epoch": None, "optimizer": "sgd", "augment": "none"},
+                "training": {
+                    "epochs": 30,
+                    "stop_epoch": None,
+                    "optimizer": "sgd",
+                    "augment": "none",
+                },
             },
             "target": NamedChoice(name="mlp", label=target),
             "dataset": DatasetSummary(name=dataset, choice=asked, sha256="ab" * 32, **held),
@@ -127,25 +158,37 @@ def test_every_file_comes_with_the_package_and_is_read() -> None:
 
 
 @pytest.mark.parametrize("one", published_results(), ids=lambda one: f"{one.source}: {one.place}")
-def test_a_value_is_what_is_printed_and_everything_is_spelt_as_mgaudit_spells_it(one: PublishedResult) -> None:
+def test_a_value_is_what_is_printed_and_everything_is_spelt_as_mgaudit_spells_it(
+    one: PublishedResult,
+) -> None:
     assert one.address.startswith("https://")
     for number in one.numbers:
         digits = re.match(r"~?(\d+(?:\.\d+)?)(%?)(?: ± \d+(?:\.\d+)?%?)?$", number.printed)
         assert digits is not None
         in_percent = digits[2] == "%" or number.unit == "%"
-        assert number.value == pytest.approx(float(digits[1]) / (100 if in_percent else 1), abs=1e-12)
+        assert number.value == pytest.approx(
+            float(digits[1]) / (100 if in_percent else 1), abs=1e-12
+        )
         assert 0 <= number.value <= 1
-        assert number.metric in (*ACCURACIES, *fake_study.METRICS) or number.metric.startswith("tpr_at_")
+        assert number.metric in (*ACCURACIES, *fake_study.METRICS) or number.metric.startswith(
+            "tpr_at_"
+        )
     assert one.setting.dataset in DATASETS
     for part in one.setting.scheme:
-        assert dict(Entry(part.name, SCHEMES[part.name]).chosen(part.options).options) == part.options
+        assert (
+            dict(Entry(part.name, SCHEMES[part.name]).chosen(part.options).options) == part.options
+        )
     if one.setting.attack is not None:
         name, options = one.setting.attack.name, one.setting.attack.options
         assert dict(Entry(name, ATTACKS[name]).chosen(options).options) == options
 
 
 def test_no_number_is_kept_twice() -> None:
-    seen = Counter((one.address, one.place, number.metric) for one in published_results() for number in one.numbers)
+    seen = Counter(
+        (one.address, one.place, number.metric)
+        for one in published_results()
+        for number in one.numbers
+    )
     assert max(seen.values()) == 1
 
 
@@ -155,10 +198,17 @@ def test_no_number_is_kept_twice() -> None:
         ("Carlini et al. 2022", "Table I, C-10, row Ours", "tpr_at_0.001_fpr", "8.4%"),
         ("Kolomvaki et al. 2026, code", "table of attack AUC, κ = 1.8, 120 epochs", "auc", "0.543"),
         ("Opacus, MNIST example", "(2.91, 10^-5)-DP", "test_accuracy", "96.78% ± 0.21%"),
-        ("Tramèr and Boneh 2021, code", "main table, CIFAR-10, End-to-end CNN", "test_accuracy", "59.2%"),
+        (
+            "Tramèr and Boneh 2021, code",
+            "main table, CIFAR-10, End-to-end CNN",
+            "test_accuracy",
+            "59.2%",
+        ),
     ],
 )
-def test_numbers_are_found_by_their_place(source: str, place: str, metric: str, printed: str) -> None:
+def test_numbers_are_found_by_their_place(
+    source: str, place: str, metric: str, printed: str
+) -> None:
     (one,) = [one for one in published_results() if (one.source, one.place) == (source, place)]
     assert {number.metric: number.printed for number in one.numbers}[metric] == printed
 
@@ -169,7 +219,10 @@ def test_numbers_are_found_by_their_place(source: str, place: str, metric: str, 
         ({"numbers": [{"metric": "auc", "printed": "69.2%", "value": 0.962}]}, "what is printed"),
         ({"numbers": [{"metric": "auc", "printed": "69.2", "value": 0.692}]}, "what is printed"),
         ({"numbers": [{"metric": "auc", "printed": "high", "value": 0.9}]}, "what is printed"),
-        ({"numbers": [{"metric": "test_accuracy", "printed": "0.7", "value": 0.7}]}, "must go with no attack"),
+        (
+            {"numbers": [{"metric": "test_accuracy", "printed": "0.7", "value": 0.7}]},
+            "must go with no attack",
+        ),
         ({"setting": {"dataset": "mnist", "scheme": [{"name": "none"}]}}, "must go with an attack"),
         ({"numbers": []}, "at least 1 item"),
         ({"address": "http://example.org"}, "https"),
@@ -205,19 +258,30 @@ def test_a_figure_of_the_same_setting_has_our_number_beside_it_and_no_difference
     ],
     ids=lambda one: repr(one.setting),
 )
-def test_what_is_not_of_the_same_data_scheme_attack_and_metric_is_not_compared(one: PublishedResult) -> None:
+def test_what_is_not_of_the_same_data_scheme_attack_and_metric_is_not_compared(
+    one: PublishedResult,
+) -> None:
     assert comparable(study(), [one]) == []
 
 
 @pytest.mark.parametrize(
-    "scheme", ["gaussian-mask:kappa=0.5,fixed=true", "gaussian-mask:kappa=0.5+dp-sgd:epsilon=8", "my:Mask", "none"]
+    "scheme",
+    [
+        "gaussian-mask:kappa=0.5,fixed=true",
+        "gaussian-mask:kappa=0.5+dp-sgd:epsilon=8",
+        "my:Mask",
+        "none",
+    ],
 )
 def test_an_arm_of_another_scheme_is_not_compared(scheme: str) -> None:
     assert comparable(study(arm(scheme)), [figure()]) == []
 
 
 def test_strength_is_compared_as_a_number() -> None:
-    assert comparable(study(arm("gaussian-mask:kappa=0.50")), [figure(scheme="gaussian-mask:kappa=0.5000000000001")])
+    assert comparable(
+        study(arm("gaussian-mask:kappa=0.50")),
+        [figure(scheme="gaussian-mask:kappa=0.5000000000001")],
+    )
 
 
 def test_a_naive_adversary_is_compared_with_a_naive_one() -> None:
@@ -236,10 +300,16 @@ def test_a_naive_adversary_is_compared_with_a_naive_one() -> None:
         ({"epochs": 120}, "epochs: 120 there, 30 here"),
         ({"optimizer": "adam"}, "optimizer: adam there, sgd here"),
         ({"augmentation": "crops"}, "augmentation: crops there, none here"),
-        ({"inputs": "standardised per pixel"}, "inputs: standardised per pixel there, standardised per channel here"),
+        (
+            {"inputs": "standardised per pixel"},
+            "inputs: standardised per pixel there, standardised per channel here",
+        ),
         ({"shadows": 256}, "shadows: 256 there, 15 here"),
         ({"queries": "flips"}, "queries: flips there, plain here"),
-        ({"attack": "lira:variance=per-example"}, "attack: lira (variance=per-example) there, lira here"),
+        (
+            {"attack": "lira:variance=per-example"},
+            "attack: lira (variance=per-example) there, lira here",
+        ),
         ({"variant": "one-sided"}, "attack: lira (one-sided) there, lira here"),
         ({"network": None, "shadows": None}, "the source does not state network, shadows"),
     ],
@@ -313,7 +383,7 @@ def test_dp_sgd_is_compared_at_the_same_epsilon_with_its_terms_named() -> None:
 def test_a_folder_is_taken_for_cifar10_only_by_its_classes_and_shape_and_that_is_told() -> None:
     folder = "folder:/data/pictures"
     (told,) = differences(figure(), dataset=folder, classes=TEN[::-1])
-    assert told.startswith("data: CIFAR-10 there, here a folder with its class names")
+    assert told.startswith("data: CIFAR-10 there, here an image folder with its class names")
     assert comparable(study(dataset=folder, classes=(*TEN[:-1], "lorry")), [figure()]) == []
     assert comparable(study(dataset=folder, input_shape=(3, 64, 64)), [figure()]) == []
     assert comparable(study(dataset="folder:/data/cifar10", classes=("a", "b")), [figure()]) == []
@@ -336,7 +406,11 @@ def test_the_table_shows_both_numbers_in_one_unit_and_where_theirs_is_printed() 
         "state network, optimizer, augmentation",
     ]
     accurate = rows["Kolomvaki et al. 2026, code, table of clean test accuracy, κ = 1.80"]
-    assert accurate[:3] == ["under gaussian-mask:kappa=1.8; test accuracy", "49.88%", "51.20 [50.00, 52.00] %"]
+    assert accurate[:3] == [
+        "under gaussian-mask:kappa=1.8; test accuracy",
+        "49.88%",
+        "51.20 [50.00, 52.00] %",
+    ]
     fixed = rows["Jebreel et al. 2026, Table 3, row LiRA (online)"]
     assert fixed[1:3] == ["10.268 ± 0.555 %", "5.00 ± 1.00 %"]
     assert not any("Table I, C-100" in place for place in rows)
@@ -348,10 +422,10 @@ def test_a_table_without_rows_says_why() -> None:
     table = published_table(study(dataset="digits"))
     assert table.rows == []
     assert table.notes == [
-        "No published figure is known for digits; known are cifar10, cifar100, fashion-mnist, mnist."
+        "No published figure for digits; there are figures for cifar10, cifar100, fashion-mnist, mnist."
     ]
     (note,) = published_table(study(dataset="folder:/data/pictures", classes=("a", "b"))).notes
-    assert note.startswith("No published figure is known for folder:pictures;")
+    assert note.startswith("No published figure for folder:pictures;")
     table = published_table(study(arm("gaussian-mask:kappa=0.3")))
     assert table.rows == []
     (note,) = table.notes

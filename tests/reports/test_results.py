@@ -18,7 +18,11 @@ NAMED = '{"name":"cnn","options":{},"label":"CNN"}'
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    write(tmp_path / "run", result(study(), study("other")), [arrays(), {**arrays(), "more": np.arange(3)}])
+    write(
+        tmp_path / "run",
+        result(study(), study("other")),
+        [arrays(), {**arrays(), "more": np.arange(3)}],
+    )
     return tmp_path / "run"
 
 
@@ -35,9 +39,18 @@ def test_a_result_survives_the_way_to_disk_and_back(folder: Path) -> None:
     [
         (lambda text: "{", "cannot be read"),
         (lambda text: "[1]", "cannot be read"),
-        (lambda text: text.replace('"schema_version":5', '"schema_version":6'), "schema version 6, .*; update mgaudit"),
-        (lambda text: text.replace('"schema_version":5', '"schema_version":4'), "schema version 4 .* run it again"),
-        (lambda text: text.replace('"seconds":61.5', '"seconds":"long"'), r"studies.0.times.seconds"),
+        (
+            lambda text: text.replace('"schema_version":5', '"schema_version":6'),
+            "schema version 6, .*; update mgaudit",
+        ),
+        (
+            lambda text: text.replace('"schema_version":5', '"schema_version":4'),
+            "schema version 4 .* run it again",
+        ),
+        (
+            lambda text: text.replace('"seconds":61.5', '"seconds":"long"'),
+            r"studies.0.times.seconds",
+        ),
         (
             lambda text: text.replace('"target":{"name":"cnn","options":{},"label":"CNN"},', "", 1),
             "target: Field required",

@@ -8,7 +8,13 @@ from mgaudit.reports.findings import ANALYSED
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import ClassExposure
 from mgaudit.reports.table import number
-from mgaudit.reports.tables import accuracy_vs_privacy, all_metrics, by_class, most_exposed, single_targets
+from mgaudit.reports.tables import (
+    accuracy_vs_privacy,
+    all_metrics,
+    by_class,
+    most_exposed,
+    single_targets,
+)
 from tests.fake_study import METRICS, NASTY, estimate, study
 
 
@@ -51,14 +57,22 @@ def test_the_main_table_has_a_row_for_each_arm_and_attack_with_the_numbers_of_th
     # Bounds are rounded up: 7.994 and 8.8071e-4.
     assert any("ε = 8.00 at δ = 8.81e-04" in note and "281 steps" in note for note in table.notes)
     assert any("would prove 8.90 at δ = 8.81e-04." in note for note in table.notes)
-    assert any("naive adversary's shadows are trained without noise" in note for note in table.notes)
+    assert any(
+        "naive adversary's shadows are trained without noise" in note for note in table.notes
+    )
     assert len(all_metrics(study()).rows) == 8 * len(METRICS)
 
 
 def test_single_targets_are_the_least_the_middling_and_the_most_vulnerable() -> None:
     rows = [[str(cell) for cell in row] for row in single_targets(study()).rows]
     assert [row[1] for row in rows] == ["least: model 1", "middle: model 4", "most: model 2"] * 3
-    assert rows[0] == ["no noise", "least: model 1", "0.200 ± 0.030", "20.00 ± 3.00", "20.00 ± 3.00"]
+    assert rows[0] == [
+        "no noise",
+        "least: model 1",
+        "0.200 ± 0.030",
+        "20.00 ± 3.00",
+        "20.00 ± 3.00",
+    ]
 
 
 def test_the_exposed_are_told_with_their_rank_and_their_class() -> None:
@@ -67,14 +81,36 @@ def test_the_exposed_are_told_with_their_rank_and_their_class() -> None:
     assert rows[1] == ["no noise", "train/1.png", "a", "6.50", "95.0 ± 5.0", "–", "2"]
     assert rows[2] == ["no noise", "train/2.png", "a", "5.50", "95.0 ± 5.0", "50.0 ± 25.0", "2"]
     table = by_class(study())
-    assert table.columns == ["Class", "Examples", "no noise", "gaussian-mask (kappa=0.3)", "dp-sgd (epsilon=8)"]
+    assert table.columns == [
+        "Class",
+        "Examples",
+        "no noise",
+        "gaussian-mask (kappa=0.3)",
+        "dp-sgd (epsilon=8)",
+    ]
     assert [[str(cell) for cell in row] for row in table.rows] == [
         ["a", "40", "0.730 ± 0.030", "0.680 ± 0.030", "0.481 ± 0.030"],
         [NASTY, "20", "too few", "too few", "too few"],
     ]
-    classes = [ClassExposure(label=str(place), examples=9, auc=estimate(place / 40, 0.01)) for place in range(30)]
+    classes = [
+        ClassExposure(label=str(place), examples=9, auc=estimate(place / 40, 0.01))
+        for place in range(30)
+    ]
     many = by_class(study(arms=[study().arms[0].model_copy(update={"by_class": classes})] * 7))
-    assert [str(row[0]) for row in many.rows] == ["29", "28", "27", "26", "25", "24", "5", "4", "3", "2", "1", "0"]
+    assert [str(row[0]) for row in many.rows] == [
+        "29",
+        "28",
+        "27",
+        "26",
+        "25",
+        "24",
+        "5",
+        "4",
+        "3",
+        "2",
+        "1",
+        "0",
+    ]
     assert len(many.columns) == 7
     assert "most and least exposed classes; all are in result.json" in many.notes[1]
     assert "first 5 arms; all are in result.json" in many.notes[2]
@@ -84,7 +120,9 @@ def test_metrics_are_shown_as_the_result_says() -> None:
     told = study()
     assert told.metric("tpr_at_0.001_fpr").heading == "TPR @ 0.1 % FPR, %"
     assert {*ANALYSED} < {facts.name for facts in told.metric_facts}
-    renamed = [facts.model_copy(update={"title": "area", "digits": 1}) for facts in told.metric_facts]
+    renamed = [
+        facts.model_copy(update={"title": "area", "digits": 1}) for facts in told.metric_facts
+    ]
     table = accuracy_vs_privacy(told.model_copy(update={"metric_facts": renamed}))
     assert table.columns[4] == "area"
     assert str(table.rows[0][4]) == "0.8 ± 0.0"
@@ -95,8 +133,13 @@ def test_metrics_are_shown_as_the_result_says() -> None:
 def test_what_guessing_gets_is_said_of_every_metric_that_is_shown() -> None:
     told = study()
     assert "Guessing gets AUC 0.5, a TPR equal to the FPR." in accuracy_vs_privacy(told).notes
-    (line,) = [note for note in all_metrics(told).notes if note.startswith("Guessing gets AUC 0.5,")]
+    (line,) = [
+        note for note in all_metrics(told).notes if note.startswith("Guessing gets AUC 0.5,")
+    ]
     for part in ("balanced accuracy 50 %", "advantage 0 %", "a TPR equal to the FPR"):
         assert part in line
     other = [facts.model_copy(update={"guessing": 0.25}) for facts in told.metric_facts]
-    assert any("advantage 25 %" in note for note in all_metrics(told.model_copy(update={"metric_facts": other})).notes)
+    assert any(
+        "advantage 25 %" in note
+        for note in all_metrics(told.model_copy(update={"metric_facts": other})).notes
+    )
