@@ -145,13 +145,9 @@ def _querying(study: StudyResult) -> str:
     exception = ""
     if draws_training_noise:
         exception = (
-            "; an arm without noise on its inputs is queried once if the queries are draws of the "
-            "training noise"
+            "; an arm without noise on its inputs is queried once if the queries are draws of the training noise"
         )
-    return (
-        "several times for each example, with the same queries for every model "
-        f"({queries.label}{exception}),"
-    )
+    return f"several times for each example, with the same queries for every model ({queries.label}{exception}),"
 
 
 def _all_attacks(study: StudyResult) -> list[AttackResult]:

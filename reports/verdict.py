@@ -27,10 +27,7 @@ def question(study: StudyResult) -> str:
     noise = f"each of {len(audited)} schemes"
     if len(audited) <= MOST_NAMED:
         noise = " or ".join(arm.label for arm in audited)
-    return (
-        f"Does training with {noise} protect the training data of {model}, and what accuracy does "
-        "it cost?"
-    )
+    return f"Does training with {noise} protect the training data of {model}, and what accuracy does it cost?"
 
 
 def verdict(study: StudyResult) -> list[str]:
@@ -109,10 +106,7 @@ def _compared(arm: AuditResult, plain: AuditResult) -> str:
     attack = headline(arm)
     change = attack.differences.get("auc")
     if change is None or arm.test_accuracy_difference is None:
-        return (
-            f"{_alone(arm)} Too few models converged both here and without noise for a paired "
-            "comparison."
-        )
+        return f"{_alone(arm)} Too few models converged both here and without noise for a paired comparison."
     verb = {-1: "lowers", 0: "does not measurably change", 1: "raises"}[change.sign]
     auc, plain_auc = number(attack.metrics["auc"]), number(headline(plain).metrics["auc"])
     difference = number(change, signed=True)
@@ -141,9 +135,7 @@ def _against_guessing(arm: AuditResult) -> str:
     better = [attack for attack in arm.attacks if attack.metrics["auc"].low > 0.5]
     text = "this attack does no better than guessing"
     if better:
-        successes = [
-            f"{attack.name} does (AUC {number(attack.metrics['auc'])})" for attack in better
-        ]
+        successes = [f"{attack.name} does (AUC {number(attack.metrics['auc'])})" for attack in better]
         text += f", but {' and '.join(successes)}"
     return text
 
