@@ -1,1 +1,1 @@
-"""The figures of the paper on noise injection nodes: what each is measured from, its drawing, its claims' checks."""
+"""Figures of the paper on noise injection nodes: measurement, drawing and claims of each."""

@@ -1,32 +1,38 @@
-"""Where the phases of the linear network meet: in the sharpness eta l, and in sigma for the decoupled phase."""
+"""Boundaries between the phases of the linear network: in the sharpness eta l, and in sigma for the
+decoupled phase."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mgaudit.attacks.intervals import mean_interval
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
+from mgaudit.papers.error_bars import error_bars
 from mgaudit.papers.noise_nodes.beginning import beginning
 from mgaudit.papers.paper import PaperFigure, Workshop
+from mgaudit.papers.rows import column, distinct, matching, ratios
 from mgaudit.papers.statistics import slope_interval
 from mgaudit.reports.figures.palette import LOOKS
 from mgaudit.reports.figures.panels import panels
 from mgaudit.targets.seeds import numpy_generator
 from mgaudit.theory.arguments import Floats
-from mgaudit.theory.noise_node_dynamics import descend, fresh_moments
+from mgaudit.theory.noise_node_dynamics import DescentPath, descend, fresh_moments
 from mgaudit.theory.noise_nodes import ESCAPE, GROWTH, Moments, decoupled_sigma, linear_loss
 
 PLACE = "linear model, phase boundaries"
-GROWN = 2.0  # times its start the noise's loss must come to, to have grown
+GROWN = 2.0  # the noise's loss has grown once it exceeds this multiple of its initial value
 
 
 @dataclass(frozen=True)
 class LinearBoundaries:
-    """Bisection in sigma for each run, at each rate and batch; then sigmas of the decoupled phase, by steps."""
+    """Bisection in sigma for each run, at each rate and batch; then sigmas of the decoupled phase,
+    by steps."""
 
     etas: tuple[float, ...] = (0.003, 0.03)
     batches: tuple[int, ...] = (16, 256, 65536)
@@ -45,132 +51,161 @@ class LinearBoundaries:
     seed: int = 0
 
 
+_Outcome = Callable[[LinearBoundaries, float, int, Floats], NDArray[np.bool_]]
+
+
 def measure(settings: LinearBoundaries, workshop: Workshop) -> Data:
-    """Returns the sharpness at which each run begins to grow and to diverge, and where pull and walk are equal."""
-    searches: tuple[tuple[str, Callable[..., NDArray[np.bool_]], float], ...] = (
-        ("growth", _grows, GROWTH),
-        ("divergence", _diverges, ESCAPE),
-    )
-    rows: list[Row] = [
-        {"boundary": name, "predicted": predicted, "eta": eta, "batch": float(batch), "run": float(run), "found": found}
-        for name, outcome, predicted in searches
-        for eta in settings.etas
-        for batch in settings.batches
-        for run, found in enumerate(_bisected(outcome, settings, eta, batch))
-    ]
-    return {"sharpness": rows, "decoupled": _decoupled(settings)}
+    """Returns the sharpness at which each run begins to grow and to diverge, and where pull and
+    walk are equal."""
+    growth = _sharpness_rows(settings, "growth", _grows, GROWTH)
+    divergence = _sharpness_rows(settings, "divergence", _diverges, ESCAPE)
+    return {"sharpness": growth + divergence, "decoupled": _decoupled(settings)}
 
 
-def _bisected(
-    outcome: Callable[[LinearBoundaries, float, int, Floats], NDArray[np.bool_]],
-    settings: LinearBoundaries,
-    eta: float,
-    batch: int,
-) -> list[float]:
-    """Returns the sharpness (runs,) at which the outcome begins, to a factor of 32^(1 / 2^halvings)."""
-    low, high = np.full(settings.runs, 0.25), np.full(settings.runs, 8.0)
+def _sharpness_rows(
+    settings: LinearBoundaries, boundary: str, outcome: _Outcome, predicted: float
+) -> list[Row]:
+    rows: list[Row] = []
+    for eta, batch in product(settings.etas, settings.batches):
+        head: Row = {
+            "boundary": boundary,
+            "predicted": predicted,
+            "eta": eta,
+            "batch": float(batch),
+        }
+        onsets = _bisected(outcome, settings, eta, batch).tolist()
+        rows += [{**head, "run": float(run), "found": onset} for run, onset in enumerate(onsets)]
+    return rows
+
+
+def _bisected(outcome: _Outcome, settings: LinearBoundaries, eta: float, batch: int) -> Floats:
+    """Returns the sharpness (runs,) at which the outcome begins, to a factor of 32^(1 /
+    2^halvings)."""
+    low = np.full(settings.runs, 0.25)
+    high = np.full(settings.runs, 8.0)
     for _ in range(settings.halvings):
         middle = np.sqrt(low * high)
-        happened = outcome(settings, eta, batch, np.sqrt(middle / eta / 2))  # |w2|^2 + |w_ni|^2 is 2
-        low, high = np.where(happened, low, middle), np.where(happened, middle, high)
-    found: list[float] = np.sqrt(low * high).tolist()
-    return found
+        sigma = np.sqrt(middle / eta / 2)  # |w2|^2 + |w_ni|^2 is 2
+        happens = outcome(settings, eta, batch, sigma)
+        low = np.where(happens, low, middle)
+        high = np.where(happens, middle, high)
+    return np.sqrt(low * high)
+
+
+def _descent(
+    settings: LinearBoundaries, eta: float, batch: int, sigma: Floats, steps: int, every: int
+) -> DescentPath:
+    generator = numpy_generator(settings.seed, f"linear boundaries {eta}", batch)
+    start = beginning(settings.runs, settings.width, settings.cosine, generator)
+    moments = fresh_moments(settings.runs, 1.0, sigma, batch, generator)
+    return descend(start, 0.0, eta, moments, steps, every)
 
 
 def _grows(settings: LinearBoundaries, eta: float, batch: int, sigma: Floats) -> NDArray[np.bool_]:
-    generator = numpy_generator(settings.seed, f"linear boundaries {eta}", batch)
-    start = beginning(settings.runs, settings.width, settings.cosine, generator)
-    moments = fresh_moments(settings.runs, 1.0, sigma, batch, generator)
-    found = descend(start, 0.0, eta, moments, settings.growth_steps)
-    losses = linear_loss(found.net, 0.0, Moments.expected(0.0, sigma))
-    grown: NDArray[np.bool_] = (losses.max(axis=0) > GROWN * losses[0]) | (found.diverged >= 0)
-    return grown
+    path = _descent(settings, eta, batch, sigma, settings.growth_steps, every=1)
+    losses = linear_loss(path.net, 0.0, Moments.expected(0.0, sigma))
+    grown = losses.max(axis=0) > GROWN * losses[0]
+    return np.asarray(grown | (path.diverged >= 0))
 
 
-def _diverges(settings: LinearBoundaries, eta: float, batch: int, sigma: Floats) -> NDArray[np.bool_]:
-    generator = numpy_generator(settings.seed, f"linear boundaries {eta}", batch)
-    start = beginning(settings.runs, settings.width, settings.cosine, generator)
-    moments = fresh_moments(settings.runs, 1.0, sigma, batch, generator)
-    found = descend(start, 0.0, eta, moments, settings.escape_steps, every=settings.escape_steps)
-    ended: NDArray[np.bool_] = found.diverged >= 0
-    return ended
+def _diverges(
+    settings: LinearBoundaries, eta: float, batch: int, sigma: Floats
+) -> NDArray[np.bool_]:
+    steps = settings.escape_steps
+    path = _descent(settings, eta, batch, sigma, steps, every=steps)
+    return np.asarray(path.diverged >= 0)
 
 
 def _decoupled(settings: LinearBoundaries) -> list[Row]:
-    """Returns the sigma at which the mean of what T steps do to the node is as large as its sd over runs."""
-    predicted = decoupled_sigma(1.0, settings.walk_cosine, 1.0, settings.walk_batch)  # residual 1 and |w2| 1
-    return [
-        {
-            "steps": float(steps),
-            "repeat": float(repeat),
-            "found": _crossing(settings, steps, repeat, predicted / math.sqrt(steps)),
-            "predicted": predicted,
-        }
-        for steps in settings.walk_steps
-        for repeat in range(settings.walk_repeats)
-    ]
+    """Returns the sigma at which the mean effect of T steps on the node is as large as its sd over
+    runs."""
+    residual, second_norm = 1.0, 1.0
+    predicted = decoupled_sigma(second_norm, settings.walk_cosine, residual, settings.walk_batch)
+    rows: list[Row] = []
+    for steps, repeat in product(settings.walk_steps, range(settings.walk_repeats)):
+        crossing = _crossing(settings, steps, repeat, predicted / math.sqrt(steps))
+        rows.append(
+            {
+                "steps": float(steps),
+                "repeat": float(repeat),
+                "found": crossing,
+                "predicted": predicted,
+            }
+        )
+    return rows
 
 
 def _crossing(settings: LinearBoundaries, steps: int, repeat: int, guess: float) -> float:
-    """Returns the sigma of that crossing, between sigmas about a guess, by a straight line through logarithms."""
+    """Returns the sigma at which that mean equals the sd, from a line through logarithms at sigmas
+    around `guess`."""
     sigmas = guess * np.geomspace(0.5, 2.0, 7)
-    ratios = []
+    mean_over_std = []
     for sigma in sigmas:
         generator = numpy_generator(settings.seed, f"decoupled {steps}", repeat)
         start = beginning(settings.walkers, settings.width, settings.walk_cosine, generator)
         moments = fresh_moments(settings.walkers, 1.0, sigma, settings.walk_batch, generator)
-        found = descend(start, 1.0, settings.walk_eta, moments, steps, every=steps)
-        moved = np.sum((found.net.node[-1] - found.net.node[0]) * found.net.second[0], axis=-1)
-        ratios.append(-moved.mean() / moved.std(ddof=1))
-    line = np.polyfit(np.log(np.maximum(ratios, 1e-3)), np.log(sigmas), 1)
-    return float(np.exp(line[1]))  # where the logarithm of the ratio is 0
+        path = descend(start, 1.0, settings.walk_eta, moments, steps, every=steps)
+        change = path.net.node[-1] - path.net.node[0]
+        moved = np.sum(change * path.net.second[0], axis=-1)
+        mean_over_std.append(-moved.mean() / moved.std(ddof=1))
+    logarithms = np.log(np.maximum(mean_over_std, 1e-3))
+    _, intercept = np.polyfit(logarithms, np.log(sigmas), 1)
+    return float(np.exp(intercept))  # where the logarithm of mean over sd is 0
 
 
 def draw(data: Data) -> Figure:
-    """Returns the sharpness of both boundaries against the batch, and the decoupled sigma against the steps."""
+    """Returns the sharpness of both boundaries against the batch, and the decoupled sigma against
+    the steps."""
     figure, (left, right) = panels(2, 2.8, sharey=False)
-    looks = {"growth": LOOKS["weight-noise"], "divergence": LOOKS["dp-sgd"]}
-    for name, (colour, mark) in looks.items():
-        rows = [row for row in data["sharpness"] if row["boundary"] == name]
-        for shift, eta in enumerate(_distinct(rows, "eta")):
-            own = [row for row in rows if row["eta"] == eta]
-            batches = _distinct(own, "batch")
-            found = [mean_interval([float(row["found"]) for row in own if row["batch"] == batch]) for batch in batches]
-            left.errorbar(
-                [batch * 1.15**shift for batch in batches],
-                [value for value, _, _ in found],
-                [[value - low for value, low, _ in found], [high - value for value, _, high in found]],
-                fmt=mark,
-                color=colour,
-                markerfacecolor="none" if shift else colour,
-                label=f"{name}, η = {eta:g}",
-            )
-        left.axhline(float(rows[0]["predicted"]), color=colour, linewidth=0.8, linestyle="--")
-    left.set(xscale="log")
-    left.set(xlabel="batch B (examples)", ylabel="ηλ where it begins", ylim=(0, 6.5))
-    left.legend(fontsize=8)
-    rows = data["decoupled"]
-    steps = _distinct(rows, "steps")
-    predicted = float(rows[0]["predicted"])
-    colour, mark = LOOKS["gaussian-mask"]
-    right.plot([float(r["steps"]) for r in rows], [float(r["found"]) for r in rows], mark, color=colour, label="found")
-    right.axhline(predicted, color="black", linestyle="--", linewidth=0.8, label="one step's rule")
-    right.plot(steps, [predicted / math.sqrt(one) for one in steps], color="black", linewidth=0.8, label="over √T")
-    right.set(xlabel="steps T", ylabel="σ where pull = walk")
-    right.set(xscale="log", yscale="log")
-    right.legend(fontsize=8)
+    _draw_sharpness(left, data["sharpness"])
+    _draw_decoupled(right, data["decoupled"])
     return figure
 
 
-def _distinct(rows: Iterable[Row], column: str) -> list[float]:
-    return sorted({float(row[column]) for row in rows})
+def _draw_sharpness(axes: Axes, rows: list[Row]) -> None:
+    looks = {"growth": LOOKS["weight-noise"], "divergence": LOOKS["dp-sgd"]}
+    for name, (colour, mark) in looks.items():
+        boundary_rows = matching(rows, boundary=name)
+        for index, eta in enumerate(distinct(boundary_rows, "eta")):
+            rate_rows = matching(boundary_rows, eta=eta)
+            batches = distinct(rate_rows, "batch")
+            samples = [column(matching(rate_rows, batch=batch), "found") for batch in batches]
+            means, reach = error_bars(map(mean_interval, samples))
+            axes.errorbar(
+                [batch * 1.15**index for batch in batches],  # shifted, so that rates do not overlap
+                means,
+                reach,
+                fmt=mark,
+                color=colour,
+                markerfacecolor="none" if index else colour,
+                label=f"{name}, η = {eta:g}",
+            )
+        predicted = float(boundary_rows[0]["predicted"])
+        axes.axhline(predicted, color=colour, linewidth=0.8, linestyle="--")
+    axes.set(xscale="log")
+    axes.set(xlabel="batch B (examples)", ylabel="ηλ where it begins", ylim=(0, 6.5))
+    axes.legend(fontsize=8)
+
+
+def _draw_decoupled(axes: Axes, rows: list[Row]) -> None:
+    steps = distinct(rows, "steps")
+    predicted = float(rows[0]["predicted"])
+    over_root = [predicted / math.sqrt(count) for count in steps]
+    colour, mark = LOOKS["gaussian-mask"]
+    axes.plot(column(rows, "steps"), column(rows, "found"), mark, color=colour, label="measured")
+    axes.axhline(predicted, color="black", linestyle="--", linewidth=0.8, label="one step's rule")
+    axes.plot(steps, over_root, color="black", linewidth=0.8, label="over √T")
+    axes.set(xlabel="steps T", ylabel="σ where pull = walk")
+    axes.set(xscale="log", yscale="log")
+    axes.legend(fontsize=8)
 
 
 def _boundary(name: str, predicted: float) -> Callable[[Data], Measured | NotRun]:
     def check(data: Data) -> Measured | NotRun:
-        rows = [row for row in data["sharpness"] if row["boundary"] == name]
-        largest = max(_distinct(rows, "batch"))
-        value, low, high = mean_interval([float(row["found"]) / predicted for row in rows if row["batch"] == largest])
+        rows = matching(data["sharpness"], boundary=name)
+        largest = max(distinct(rows, "batch"))
+        onsets = column(matching(rows, batch=largest), "found")
+        value, low, high = mean_interval([onset / predicted for onset in onsets])
         quantity = f"ηλ found over {predicted:g}, mean over runs and rates, batch {largest:g}"
         return Measured(quantity, value, 0.95, 1.05, low, high)
 
@@ -178,42 +213,55 @@ def _boundary(name: str, predicted: float) -> Callable[[Data], Measured | NotRun
 
 
 def _one_step(data: Data) -> Measured | NotRun:
-    rows = [row for row in data["decoupled"] if row["steps"] == 1]
+    rows = matching(data["decoupled"], steps=1)
     if not rows:
         return NotRun("the settings have no run of a single step")
-    value, low, high = mean_interval([float(row["found"]) / float(row["predicted"]) for row in rows])
+    value, low, high = mean_interval(ratios(rows, "found", "predicted"))
     return Measured("σ found over |g| / (√B ‖w₂‖² |w_ni·w₂|/‖w₂‖)", value, 0.95, 1.05, low, high)
 
 
 def _whole_training(data: Data) -> Measured | NotRun:
-    rows = data["decoupled"]
-    longest = max(_distinct(rows, "steps"))
-    value, low, high = mean_interval([float(r["found"]) / float(r["predicted"]) for r in rows if r["steps"] == longest])
-    return Measured(f"σ found over one step's rule, after {longest:g} steps", value, 0.8, 1.25, low, high)
+    longest = max(distinct(data["decoupled"], "steps"))
+    rows = matching(data["decoupled"], steps=longest)
+    value, low, high = mean_interval(ratios(rows, "found", "predicted"))
+    return Measured(
+        f"σ found over one step's rule, after {longest:g} steps", value, 0.8, 1.25, low, high
+    )
 
 
 def _falls_with_steps(data: Data) -> Measured | NotRun:
     rows = data["decoupled"]
-    if len(_distinct(rows, "steps")) < 2:
+    if len(distinct(rows, "steps")) < 2:
         return NotRun("the settings have one number of steps, a slope needs two")
-    value, low, high = slope_interval(
-        [math.log(float(row["steps"])) for row in rows], [math.log(float(row["found"])) for row in rows]
-    )
+    log_steps = [math.log(steps) for steps in column(rows, "steps")]
+    log_sigmas = [math.log(sigma) for sigma in column(rows, "found")]
+    value, low, high = slope_interval(log_steps, log_sigmas)
     return Measured("slope of log σ on log T", value, -0.55, -0.45, low, high)
 
 
 CLAIMS = (
-    Claim("growth-at-2", "The loss of the noise grows first from ηλ = 2 on.", PLACE, _boundary("growth", GROWTH)),
-    Claim("divergence-at-4", "Training diverges from ηλ = 4 on.", PLACE, _boundary("divergence", ESCAPE)),
+    Claim(
+        "growth-at-2",
+        "The loss of the noise grows first from ηλ = 2 on.",
+        PLACE,
+        _boundary("growth", GROWTH),
+    ),
+    Claim(
+        "divergence-at-4",
+        "Training diverges from ηλ = 4 on.",
+        PLACE,
+        _boundary("divergence", ESCAPE),
+    ),
     Claim(
         "decoupled-one-step",
-        "A step pulls the node's weights less than it moves them by chance below σ = |g| / (√B ‖w₂‖² |w_ni along w₂|).",
+        "A step pulls the node's weights by less than its random change below σ = |g| / (√B ‖w₂‖² "
+        "|w_ni along w₂|).",
         PLACE,
         _one_step,
     ),
     Claim(
         "decoupled-training",
-        "The same σ tells for the whole of training whether the pull is seen beside the chance.",
+        "The same σ decides for the whole of training whether the pull exceeds the random steps.",
         "open question",
         _whole_training,
     ),
@@ -229,20 +277,24 @@ FIGURE = PaperFigure(
     key="linear-boundaries",
     title="Where the phases of the linear network meet",
     about=(
-        "Bisection in σ at two rates and three batches for the onset of growth and of divergence. The batches "
-        "that decide are large, so that the noise of a step is its expectation. "
-        "The decoupled phase: at which σ the pull on the node is as large as its chance steps, after one step "
-        "and after several, the residual staying as it is."
+        "Bisection in σ at two rates and three batches for the onset of growth and of divergence. "
+        "The batches that decide are large, so that the noise of a step is its expectation. The "
+        "decoupled phase: at which σ the pull on the node is as large as its chance steps, after "
+        "one step and after several, the residual staying as it is."
     ),
     quick=LinearBoundaries(),
     full=LinearBoundaries(
-        etas=(0.001, 0.003, 0.01, 0.03), batches=(16, 64, 256, 4096, 65536), runs=50, escape_steps=2000
+        etas=(0.001, 0.003, 0.01, 0.03),
+        batches=(16, 64, 256, 4096, 65536),
+        runs=50,
+        escape_steps=2000,
     ),
     measure=measure,
     draw=draw,
     description=(
-        "Left: ηλ at which growth and divergence begin, against the batch, with lines at 2 and 4. Right: σ at "
-        "which pull and walk are equal against the number of steps, with the rule of one step and its 1/√T."
+        "Left: ηλ at which growth and divergence begin, against the batch, with lines at 2 and 4. "
+        "Right: σ at which pull and walk are equal against the number of steps, with the rule of "
+        "one step and its 1/√T."
     ),
     claims=CLAIMS,
 )

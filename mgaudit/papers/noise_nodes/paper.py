@@ -15,9 +15,10 @@ PAPER = Paper(
     title="Noise Injection as a Probe of Deep Learning Dynamics",
     source="Levi, Bloch, Freytsis and Volansky 2022, arXiv 2210.13599",
     about=(
-        "A node that holds noise joins a layer through trainable weights. How these evolve depends on the noise's "
-        "strength, in four phases that the paper derives in a two-layer linear network: decoupled, decay, catapult and "
-        "divergence. Formulas are those of mgaudit.theory.noise_nodes, each tested against simulation."
+        "A node that holds noise joins a layer through trainable weights. How these evolve "
+        "depends on the noise's strength, in four phases that the paper derives in a two-layer "
+        "linear network: decoupled, decay, catapult and divergence. Formulas are those of "
+        "mgaudit.theory.noise_nodes, each tested against simulation."
     ),
     figures=(
         linear_phases.FIGURE,
