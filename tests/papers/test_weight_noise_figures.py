@@ -181,7 +181,7 @@ def test_a_rise_by_another_power_of_the_width_is_not_straight(power: float, hold
     assert found.holds == holds
     data["excess"][0]["excess"] = 1.0
     assert claim(width.FIGURE, "straight", data) == NotRun(
-        "in 1 networks draws do not tell noise on all layers from noise on one at a time"
+        "in 1 networks draws do not distinguish noise on all layers from noise on one at a time"
     )
 
 

@@ -20,27 +20,50 @@ def noisy_descent(
     steps: int,
     generator: np.random.Generator,
 ) -> Floats:
-    """Returns the predictor after gradient descent under one of `noises.NOISES`, its mean over the second half of it.
+    """Returns the predictor after gradient descent under weight noise, averaged over the second
+    half.
 
-    Each gradient is taken at weights with noise of sd σ/√M on all M groups, or of sd σ on one in turn, as the scheme
-    WeightNoise draws it, and the step made from the weights without it. `gradient` maps groups of weights to their
-    gradients, `predictor` to what they say together; σ broadcasts against each of them. The learning rate
-    falls from `rate` to 0 as a line; the weights go on moving about the minimum, and the mean takes most of that off.
+    Each gradient is taken at weights with the noise of the scheme WeightNoise: sd σ/√M on all M
+    groups, or sd σ on one group in turn. The step is made from the weights without noise. The
+    learning rate falls linearly from `rate` to 0; the weights keep moving around the minimum, and
+    the average removes most of that motion.
+
+    Args:
+        gradient: maps groups of weights to their gradients, in the same shapes.
+        predictor: maps groups of weights to their joint prediction.
+        start: initial weights, a float64 array for each of the M groups.
+        noise: one of `noises.NOISES`.
+        sigma: strength σ >= 0 of the noise; an array broadcasts against each group of weights.
+        rate: initial learning rate.
+        steps: number of steps.
+        generator: source of the noise.
     """
-    weights, groups, half = [group.copy() for group in start], len(start), steps // 2
+    weights = [group.copy() for group in start]
+    half = steps // 2
     total = np.zeros_like(predictor(weights))
     for step in range(steps):
-        if noise == "all layers":
-            stds = [sigma / math.sqrt(groups)] * groups
-        else:
-            stds = [sigma * (noise == "layer-wise" and group == step % groups) for group in range(groups)]
-        at = [_perturbed(group, std, generator) for group, std in zip(weights, stds, strict=True)]
-        for group, slope in zip(weights, gradient(at), strict=True):
-            group -= rate * (1 - step / steps) * slope
+        stds = _stds(noise, sigma, step, len(weights))
+        groups = zip(weights, stds, strict=True)
+        noisy_weights = [_perturbed(group, std, generator) for group, std in groups]
+        step_size = rate * (1 - step / steps)
+        for group, slope in zip(weights, gradient(noisy_weights), strict=True):
+            group -= step_size * slope
         if step >= half:
             total += predictor(weights)
     return total / (steps - half)
 
 
+def _stds(noise: str, sigma: Floats | float, step: int, groups: int) -> list[Floats | float]:
+    """Returns the noise's standard deviation for each group of weights at one step."""
+    if noise == "all layers":
+        return [sigma / math.sqrt(groups)] * groups
+    stds: list[Floats | float] = [0.0] * groups
+    if noise == "layer-wise":
+        stds[step % groups] = sigma
+    return stds
+
+
 def _perturbed(group: Floats, std: Floats | float, generator: np.random.Generator) -> Floats:
-    return group + std * generator.standard_normal(group.shape) if np.any(std) else group
+    if not np.any(std):
+        return group
+    return group + std * generator.standard_normal(group.shape)

@@ -1,17 +1,20 @@
-"""Noise on the weights of two linear layers, and of grouped products, against proximal solvers."""
+"""Noise on the weights of two linear layers, and of grouped products, compared with proximal
+solvers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.paper import PaperFigure, Workshop
+from mgaudit.papers.rows import column, distinct, matching
 from mgaudit.papers.weight_noise.descent import Weights, noisy_descent
 from mgaudit.papers.weight_noise.mean_over_seeds import mean_over_seeds
-from mgaudit.papers.weight_noise.noises import NOISE_LOOKS, NOISES
+from mgaudit.papers.weight_noise.noises import NOISES, noise_label, scatter
 from mgaudit.reports.figures.panels import legend, panels
 from mgaudit.targets.seeds import numpy_generator
 from mgaudit.theory.weight_noise import group_lasso, nuclear_norm
@@ -21,9 +24,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class NuclearSettings:
-    """Regressions of low rank, and of few groups, one a seed; `variances` are σ² of the scheme.
+    """Regressions of low rank, and with few groups, one a seed; `variances` are σ² of the scheme.
 
-    Groups have their own, for a group's penalty is smaller, and where it is small descent takes long.
+    Groups have their own variances, because a group's penalty is smaller, and descent takes long
+    where it is small.
     """
 
     examples: int = 60
@@ -47,10 +51,10 @@ class NuclearSettings:
 
 @dataclass(frozen=True)
 class _Problems:
-    """What descent needs, for all problems of a model side by side: weights are (problems, variances, ...).
+    """All problems of a model, for descent side by side: weights are (problems, variances, ...).
 
-    `solve` gives the solver's answer to one problem for a weight's sd, `sizes` what the penalty sums up of an answer:
-    singular values, or the norms of groups.
+    `solve` returns the solver's solution of one problem for a weight's sd. `sizes` returns the
+    terms of the penalty of a solution: singular values, or the norms of groups.
     """
 
     variances: tuple[float, ...]
@@ -64,30 +68,44 @@ class _Problems:
 
 
 def measure(settings: NuclearSettings, workshop: Workshop) -> Data:
-    """Returns the sizes that solver and noisy descent end with, and their distances, for each problem and σ²."""
-    sizes: list[Row] = []
-    distances: list[Row] = []
+    """Returns the sizes of the solver's and of descent's solutions, and their distances, by problem
+    and σ²."""
+    data: Data = {"sizes": [], "distances": []}
     for model, build in MODELS.items():
         problems = build(settings)
-        found = {noise: _descended(settings, problems, model, noise) for noise in NOISES}
+        descended = {noise: _descended(settings, problems, model, noise) for noise in NOISES}
         for seed in range(settings.problems):
-            for place, variance in enumerate(problems.variances):
-                solved = problems.solve(seed, float(np.sqrt(variance / 2)))  # of a weight, with noise on both groups
-                own = {noise: found[noise][seed, place] for noise in NOISES}
-                about: Row = {"model": model, "seed": float(seed), "variance": variance}
-                distances.append(about | {noise: float(np.linalg.norm(own[noise] - solved)) for noise in NOISES})
-                columns = {name: problems.sizes(seed, answer) for name, answer in {"solver": solved, **own}.items()}
-                sizes += [
-                    about | {"index": float(index)} | {name: float(values[index]) for name, values in columns.items()}
-                    for index in range(len(columns["solver"]))
-                ]
-    return {"sizes": sizes, "distances": distances}
+            for index, variance in enumerate(problems.variances):
+                head: Row = {"model": model, "seed": float(seed), "variance": variance}
+                solutions = {noise: descended[noise][seed, index] for noise in NOISES}
+                sizes, distances = _compared(problems, seed, variance, solutions)
+                data["sizes"] += [head | row for row in sizes]
+                data["distances"].append(head | distances)
+    return data
+
+
+def _compared(
+    problems: _Problems, seed: int, variance: float, solutions: dict[str, Floats]
+) -> tuple[list[Row], Row]:
+    """Returns the sizes of the solver's solution and of others, and the others' distances to it."""
+    std = float(np.sqrt(variance / 2))  # of a weight, with noise on both groups
+    solver = problems.solve(seed, std)
+    distances: Row = {}
+    for noise, solution in solutions.items():
+        distances[noise] = float(np.linalg.norm(solution - solver))
+    columns = {"solver": problems.sizes(seed, solver)}
+    columns |= {noise: problems.sizes(seed, solution) for noise, solution in solutions.items()}
+    rows: list[Row] = []
+    for index in range(len(columns["solver"])):
+        values = {name: float(sizes[index]) for name, sizes in columns.items()}
+        rows.append({"index": float(index), **values})
+    return rows, distances
 
 
 def _descended(settings: NuclearSettings, problems: _Problems, model: str, noise: str) -> Floats:
-    """Returns the answers (problems, variances, ...) of descent."""
-    shape = problems.start[0].shape
-    sigma = np.sqrt(problems.variances).reshape(len(problems.variances), *[1] * (len(shape) - 2))
+    """Returns the solutions (problems, variances, ...) of descent."""
+    trailing_axes = problems.start[0].ndim - 2
+    sigma = np.sqrt(problems.variances).reshape(-1, *[1] * trailing_axes)
     return noisy_descent(
         problems.gradient,
         problems.predictor,
@@ -101,115 +119,159 @@ def _descended(settings: NuclearSettings, problems: _Problems, model: str, noise
 
 
 def _low_rank(settings: NuclearSettings) -> _Problems:
-    """Two linear layers that fit outputs of low rank, under noise; answers are W₂W₁ (outputs, features)."""
-    generators = [numpy_generator(settings.seed, "low rank", seed) for seed in range(settings.problems)]
-    k, width, d = settings.outputs, settings.width, settings.features
+    """Two linear layers fitted to outputs of low rank, under noise; solutions are W₂W₁ (outputs,
+    features)."""
+    generators = _generators(settings, "low rank")
     xs, ys = [], []
     for generator in generators:
-        xs.append(generator.normal(size=(settings.examples, d)))
-        truth = generator.normal(size=(k, settings.rank)) @ generator.normal(size=(settings.rank, d)) / np.sqrt(d)
-        ys.append(xs[-1] @ truth.T + settings.label_noise * generator.normal(size=(settings.examples, k)))
-    h = np.stack([x.T @ x / len(x) for x in xs])[:, None]
-    cross = np.stack([y.T @ x / len(x) for x, y in zip(xs, ys, strict=True)])[:, None]
+        x, y = _low_rank_problem(settings, generator)
+        xs.append(x)
+        ys.append(y)
+    covariances = np.stack([x.T @ x / len(x) for x in xs])[:, None]
+    correlations = np.stack([y.T @ x / len(x) for x, y in zip(xs, ys, strict=True)])[:, None]
+
+    def product(weights: Weights) -> Floats:
+        first, second = weights
+        return second @ first
 
     def gradient(weights: Weights) -> Weights:
         first, second = weights
-        slope = second @ first @ h - cross
+        slope = product(weights) @ covariances - correlations
         return [second.swapaxes(-1, -2) @ slope, slope @ first.swapaxes(-1, -2)]
 
-    def singular_values(seed: int, product: Floats) -> Floats:
-        return np.linalg.svd(product @ xs[seed].T, compute_uv=False).astype(np.float64)
+    def solve(seed: int, std: float) -> Floats:
+        return nuclear_norm.least_product(xs[seed], ys[seed], std)
 
-    runs = len(settings.variances)
+    def singular_values(seed: int, solution: Floats) -> Floats:
+        outputs = solution @ xs[seed].T
+        return np.linalg.svd(outputs, compute_uv=False).astype(np.float64)
+
+    width, variances = settings.width, settings.variances
+    shapes = ((width, settings.features), (settings.outputs, width))
+    scale = 1 / np.sqrt(width)
+    start = [_start(generators, len(variances), shape, scale) for shape in shapes]
     return _Problems(
-        settings.variances,
+        variances,
         settings.steps,
         settings.learning_rate,
         gradient,
-        lambda weights: weights[1] @ weights[0],
-        [_start(generators, runs, shape, 1 / np.sqrt(width)) for shape in ((width, d), (k, width))],
-        lambda seed, std: nuclear_norm.least_product(xs[seed], ys[seed], std),
+        product,
+        start,
+        solve,
         singular_values,
     )
 
 
+def _low_rank_problem(
+    settings: NuclearSettings, generator: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Returns inputs (examples, features) and targets (examples, outputs)."""
+    features, outputs = settings.features, settings.outputs
+    x = generator.normal(size=(settings.examples, features))
+    left = generator.normal(size=(outputs, settings.rank))
+    right = generator.normal(size=(settings.rank, features))
+    truth = left @ right / np.sqrt(features)
+    label_noise = settings.label_noise * generator.normal(size=(settings.examples, outputs))
+    return x, x @ truth.T + label_noise
+
+
 def _grouped(settings: NuclearSettings) -> _Problems:
-    """A scalar times a vector for each group of features, under noise; answers are coefficients (features,)."""
-    generators = [numpy_generator(settings.seed, "groups", seed) for seed in range(settings.problems)]
+    """A scalar times a vector for each group of features, under noise; solutions are coefficients
+    (features,)."""
+    generators = _generators(settings, "groups")
     group = np.repeat(np.arange(settings.groups), settings.group_size)
     members = np.eye(settings.groups)[group]
-    xs = [generator.normal(size=(settings.examples, len(group))) for generator in generators]
-    truths = [generator.normal(size=len(group)) * (group < settings.relevant) for generator in generators]
-    ys = [
-        x @ truth + settings.label_noise * generator.normal(size=len(x))
-        for x, truth, generator in zip(xs, truths, generators, strict=True)
-    ]
-    h = np.stack([x.T @ x / len(x) for x in xs])
-    cross = np.stack([y @ x / len(x) for x, y in zip(xs, ys, strict=True)])[:, None]
+    xs, ys = [], []
+    for generator in generators:
+        x = generator.normal(size=(settings.examples, len(group)))
+        truth = generator.normal(size=len(group)) * (group < settings.relevant)
+        xs.append(x)
+        ys.append(x @ truth + settings.label_noise * generator.normal(size=len(x)))
+    covariances = np.stack([x.T @ x / len(x) for x in xs])
+    correlations = np.stack([y @ x / len(x) for x, y in zip(xs, ys, strict=True)])[:, None]
 
     def coefficients(weights: Weights) -> Floats:
-        return weights[0][..., group] * weights[1]
+        scalars, vectors = weights
+        return scalars[..., group] * vectors
 
     def gradient(weights: Weights) -> Weights:
-        slope = coefficients(weights) @ h - cross
-        return [(slope * weights[1]) @ members, slope * weights[0][..., group]]
+        scalars, vectors = weights
+        slope = coefficients(weights) @ covariances - correlations
+        return [(slope * vectors) @ members, slope * scalars[..., group]]
 
-    def norms(seed: int, b: Floats) -> Floats:
-        sizes: Floats = np.sqrt((((xs[seed] * b) @ members) ** 2).sum(axis=0))
-        return sizes
+    def solve(seed: int, std: float) -> Floats:
+        return group_lasso.least_coefficients(group.tolist(), xs[seed], ys[seed], std)
 
-    runs = len(settings.group_variances)
+    def norms(seed: int, solution: Floats) -> Floats:
+        outputs = (xs[seed] * solution) @ members
+        return np.asarray(np.sqrt((outputs**2).sum(axis=0)))
+
+    variances = settings.group_variances
+    shapes = ((settings.groups,), (len(group),))
+    start = [_start(generators, len(variances), shape, 1.0) for shape in shapes]
     return _Problems(
-        settings.group_variances,
+        variances,
         settings.group_steps,
         settings.group_learning_rate,
         gradient,
         coefficients,
-        [_start(generators, runs, (size,), 1.0) for size in (settings.groups, len(group))],
-        lambda seed, std: group_lasso.least_coefficients(group.tolist(), xs[seed], ys[seed], std),
+        start,
+        solve,
         norms,
     )
 
 
-def _start(generators: list[np.random.Generator], runs: int, shape: tuple[int, ...], scale: float) -> Floats:
+def _generators(settings: NuclearSettings, name: str) -> list[np.random.Generator]:
+    return [numpy_generator(settings.seed, name, seed) for seed in range(settings.problems)]
+
+
+def _start(
+    generators: list[np.random.Generator], runs: int, shape: tuple[int, ...], scale: float
+) -> Floats:
     """Returns normal weights (problems, runs, *shape), the same for all runs of a problem."""
-    return np.stack([np.repeat(scale * one.normal(size=(1, *shape)), runs, axis=0) for one in generators])
+    normals = [scale * generator.normal(size=(1, *shape)) for generator in generators]
+    return np.stack([np.repeat(weights, runs, axis=0) for weights in normals])
 
 
 MODELS: dict[str, Callable[[NuclearSettings], _Problems]] = {
     "nuclear norm": _low_rank,
     "group Lasso": _grouped,
 }
-SIZES = {"nuclear norm": "singular value of MXᵀ", "group Lasso": "norm of a group's output, ‖X_g b_g‖"}
+SIZES = {
+    "nuclear norm": "singular value of MXᵀ",
+    "group Lasso": "norm of a group's output, ‖X_g b_g‖",
+}
 
 
 def draw(data: Data) -> Figure:
-    """Returns the sizes that descent ends with against those of the solvers."""
+    """Returns the sizes of descent's solutions against those of the solvers."""
     figure, axes = panels(len(MODELS), 3.0, sharey=False)
-    for model, one in zip(MODELS, axes, strict=True):
-        rows = [row for row in data["sizes"] if row["model"] == model]
-        solved = [float(row["solver"]) for row in rows]
-        one.plot([0, max(solved)], [0, max(solved)], color="#888888", linewidth=1, label="equal")
-        for noise in NOISES:
-            colour, mark = NOISE_LOOKS[noise]
-            label = "no noise" if noise == "none" else f"noise, {noise}"
-            found = [float(row[noise]) for row in rows]
-            one.plot(solved, found, color=colour, marker=mark, linestyle="", markersize=3, alpha=0.6, label=label)
-        one.set_title(model)
-        one.set_xlabel(f"{SIZES[model]}, solver")
-        one.set_ylabel("of noisy descent")
+    for model, axis in zip(MODELS, axes, strict=True):
+        _draw_sizes(axis, matching(data["sizes"], model=model))
+        axis.set_title(model)
+        axis.set_xlabel(f"{SIZES[model]}, solver")
+        axis.set_ylabel("of noisy descent")
     legend(figure, *axes)
     return figure
+
+
+def _draw_sizes(axes: Axes, rows: list[Row]) -> None:
+    solver = column(rows, "solver")
+    ends = [0, max(solver)]
+    axes.plot(ends, ends, color="#888888", linewidth=1, label="equal")
+    for noise in NOISES:
+        scatter(axes, noise, solver, column(rows, noise), noise_label(noise))
 
 
 def _near(model: str) -> Callable[[Data], Measured | NotRun]:
     def check(data: Data) -> Measured | NotRun:
         shares = []
         for rows in _by_seed(data["distances"], model):
-            plain, *noisy = (sum(float(row[noise]) for row in rows) for noise in NOISES)
+            plain, *noisy = (sum(column(rows, noise)) for noise in NOISES)
             shares.append(float(np.max(noisy)) / plain)
         return mean_over_seeds(
-            "distance of noisy descent to the solver, relative to descent without noise, the worse of both noises",
+            "distance of noisy descent to the solver, relative to descent without noise, the worse "
+            "of both noises",
             shares,
             at_most=0.05,
         )
@@ -221,14 +283,15 @@ def _same_zeros(model: str) -> Callable[[Data], Measured | NotRun]:
     def check(data: Data) -> Measured | NotRun:
         shares = []
         for rows in _by_seed(data["sizes"], model):
-            largest = max(float(row["solver"]) for row in rows)
+            largest = max(column(rows, "solver"))
             zeros = [row for row in rows if float(row["solver"]) <= 1e-9 * largest]
             if not zeros:
                 return NotRun(f"the solver's answer to problem {rows[0]['seed']:g} has no zeros")
-            plain, *noisy = (np.max([float(row[noise]) for row in zeros]) for noise in NOISES)
+            plain, *noisy = (np.max(column(zeros, noise)) for noise in NOISES)
             shares.append(float(np.max(noisy) / plain))
         return mean_over_seeds(
-            "largest size where the solver's is 0, relative to descent without noise, the worse of both noises",
+            "largest size where the solver's is 0, relative to descent without noise, the worse of "
+            "both noises",
             shares,
             at_most=0.1,
         )
@@ -237,19 +300,23 @@ def _same_zeros(model: str) -> Callable[[Data], Measured | NotRun]:
 
 
 def _by_seed(rows: list[Row], model: str) -> list[list[Row]]:
-    own = [row for row in rows if row["model"] == model]
-    return [[row for row in own if row["seed"] == seed] for seed in sorted({float(row["seed"]) for row in own})]
+    model_rows = matching(rows, model=model)
+    return [matching(model_rows, seed=seed) for seed in distinct(model_rows, "seed")]
 
 
 FIGURE = PaperFigure(
     key="nuclear",
-    title="Linear networks under weight noise are penalised by the nuclear norm, grouped products by group norms",
+    title=(
+        "Linear networks under weight noise are penalised by the nuclear norm, grouped products by "
+        "group norms"
+    ),
     about=(
-        "The paper derives a nuclear-norm penalty for linear networks and group norms for grouped models. Two linear "
-        "layers are fitted to outputs of low rank under the scheme's noise; a step of singular-value thresholding "
-        "solves the problem with the penalty (σ²/2n)√d₂‖X‖‖MXᵀ‖_*. For groups the model is b_g = u_g v_g, u_g a "
-        "number: the parametrisation is ours, its penalty (σ²/2n) Σ_g ‖X_g‖‖X_g b_g‖, and block coordinate descent "
-        "solves it."
+        "The paper derives a nuclear-norm penalty for linear networks and group norms for grouped "
+        "models. Two linear layers are fitted to outputs of low rank under the scheme's noise; a "
+        "step of singular-value thresholding solves the problem with the penalty "
+        "(σ²/2n)√d₂‖X‖‖MXᵀ‖_*. For groups the model is b_g = u_g v_g, u_g a number: the "
+        "parametrisation is ours, its penalty (σ²/2n) Σ_g ‖X_g‖‖X_g b_g‖, and block coordinate "
+        "descent solves it."
     ),
     quick=NuclearSettings(),
     full=NuclearSettings(
@@ -266,34 +333,37 @@ FIGURE = PaperFigure(
     measure=measure,
     draw=draw,
     description=(
-        "Left, the singular values of the product of two linear layers after descent under weight noise, against "
-        "those of the solution with the nuclear norm; right, the sizes of groups, against those of the group Lasso. "
-        "Both lie on the diagonal, and those of descent without noise above it."
+        "Left, the singular values of the product of two linear layers after descent under weight "
+        "noise, against those of the solution with the nuclear norm; right, the sizes of groups, "
+        "against those of the group Lasso. Both lie on the diagonal, and those of descent without "
+        "noise above it."
     ),
     claims=(
         Claim(
             "nuclear",
-            "Descent of two linear layers under weight noise ends in the solution with the nuclear-norm penalty.",
+            "Descent of two linear layers under weight noise ends in the solution with the "
+            "nuclear-norm penalty.",
             "linear networks",
             _near("nuclear norm"),
         ),
         Claim(
             "rank",
-            "Singular values that the solver leaves at 0, noisy descent leaves below a tenth of the largest that "
-            "descent without noise has there.",
+            "Singular values that the solver leaves at 0, noisy descent leaves below a tenth of "
+            "the largest that descent without noise has there.",
             "linear networks",
             _same_zeros("nuclear norm"),
         ),
         Claim(
             "group-lasso",
-            "Descent of grouped products under weight noise ends in the solution of the group Lasso.",
+            "Descent of grouped products under weight noise ends in the solution of the group "
+            "Lasso.",
             "group norms",
             _near("group Lasso"),
         ),
         Claim(
             "groups",
-            "Groups that the group Lasso leaves at 0, noisy descent leaves with norms below a tenth of the largest "
-            "that descent without noise has there.",
+            "Groups that the group Lasso leaves at 0, noisy descent leaves with norms below a "
+            "tenth of the largest that descent without noise has there.",
             "group norms",
             _same_zeros("group Lasso"),
         ),

@@ -4,15 +4,18 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from typing import Literal
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mgaudit.compute import parallel
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.paper import PaperFigure, Workshop
+from mgaudit.papers.rows import column, distinct, matching
 from mgaudit.papers.weight_noise.mean_over_seeds import mean_over_seeds
 from mgaudit.papers.weight_noise.noises import NOISE_LOOKS, NOISES, scheme
 from mgaudit.reports.figures.panels import legend, panels
@@ -28,13 +31,14 @@ from mgaudit.theory.weight_noise import deep_linear, relu
 Floats = NDArray[np.float64]
 Activation = Literal["relu", "linear"]
 NETWORK_NAMES: tuple[Activation, ...] = ("linear", "relu")
-SHOWN = {"linear": "linear", "relu": "ReLU"}
-LAST = 4  # snapshots whose mean is the end of training
+TITLES = {"linear": "linear", "relu": "ReLU"}
+LAST = 4  # the end of training is the mean over this many last snapshots
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """Full-batch gradient descent on the squared loss of one-hot labels, one hidden layer, no biases."""
+    """Full-batch gradient descent on the squared loss of one-hot labels, one hidden layer, no
+    biases."""
 
     dataset: str = "digits"
     examples: int = 100
@@ -58,25 +62,28 @@ class _Task:
 
 
 def measure(settings: TrainingSettings, workshop: Workshop) -> Data:
-    """Returns losses along training for each network, number of hidden units, kind of noise and model."""
-    dataset = load(settings.dataset, settings.examples, numpy_generator(settings.seed, "examples")).standardised()
+    """Returns losses along training for each network, number of hidden units, kind of noise and
+    model."""
+    generator = numpy_generator(settings.seed, "examples")
+    dataset = load(settings.dataset, settings.examples, generator).standardised()
     tasks = [
         _Task(settings, dataset, workshop.device, network, hidden, noise)
-        for network in NETWORK_NAMES
-        for hidden in settings.hidden
-        for noise in NOISES
+        for network, hidden, noise in product(NETWORK_NAMES, settings.hidden, NOISES)
     ]
-    rows = [row for some in parallel.run(_trained, tasks, workshop.jobs) for row in some]
-    keys = ("network", "hidden", "noise", "seed", "step")
-    return {"losses": sorted(rows, key=lambda row: [str(row["network"]), *(_order(row[key]) for key in keys[1:])])}
+    results = parallel.run(_train, tasks, workshop.jobs)
+    rows = [row for task_rows in results for row in task_rows]
+    return {"losses": sorted(rows, key=_position)}
 
 
-def _order(value: str | float) -> float:
-    return float(NOISES.index(value)) if isinstance(value, str) else value
+def _position(row: Row) -> tuple[str, float, int, list[float]]:
+    noise = NOISES.index(str(row["noise"]))
+    seed_and_step = [float(row["seed"]), float(row["step"])]
+    return str(row["network"]), float(row["hidden"]), noise, seed_and_step
 
 
-def _trained(task: _Task) -> list[Row]:
-    """Trains one model a seed, all with the same examples, and returns the losses at each snapshot."""
+def _train(task: _Task) -> list[Row]:
+    """Trains one model a seed, all with the same examples, and returns the losses at each
+    snapshot."""
     settings, dataset = task.settings, task.dataset
     training = Training(
         epochs=settings.steps,
@@ -95,164 +102,179 @@ def _trained(task: _Task) -> list[Row]:
         settings.examples,
         stack=settings.models,
     )
-    steps = np.unique(np.linspace(0, settings.steps, settings.snapshots + 1).astype(int)).tolist()
-    membership = np.ones((settings.models, len(dataset.labels)), dtype=bool)
+    spaced = np.linspace(0, settings.steps, settings.snapshots + 1).astype(int)
+    steps = np.unique(spaced).tolist()
+    examples = len(dataset.labels)
+    membership = np.ones((settings.models, examples), dtype=bool)
     trajectory = training_trajectory(recipe, dataset, membership, steps, task.device)
-    x = dataset.inputs.reshape(len(dataset.labels), -1).astype(np.float64)
+    x = dataset.inputs.reshape(examples, -1).astype(np.float64)
     y = np.eye(len(dataset.classes))[dataset.labels]
-    return [
-        {
-            "network": task.network,
-            "hidden": float(task.hidden),
-            "noise": task.noise,
-            "seed": float(seed),
-            "step": float(step),
-            **_losses(task.network, [one.astype(np.float64) for one in weights.values()], x, y, settings.sigma),
-        }
-        for seed, snapshots in enumerate(trajectory.weights)
-        for step, weights in zip(trajectory.steps, snapshots, strict=True)
-    ]
+    head: Row = {"network": task.network, "hidden": float(task.hidden), "noise": task.noise}
+    rows: list[Row] = []
+    for seed, snapshots in enumerate(trajectory.weights):
+        for step, snapshot in zip(trajectory.steps, snapshots, strict=True):
+            weights = [array.astype(np.float64) for array in snapshot.values()]
+            losses = _losses(task.network, weights, x, y, settings.sigma)
+            rows.append({**head, "seed": float(seed), "step": float(step), **losses})
+    return rows
 
 
-def _losses(network: Activation, weights: list[Floats], x: Floats, y: Floats, sigma: float) -> dict[str, float]:
-    """Returns the loss without noise, with the second order of noise (the regularised loss), and with all of it.
+def _losses(
+    network: Activation, weights: list[Floats], x: Floats, y: Floats, sigma: float
+) -> dict[str, float]:
+    """Returns the loss without noise, the regularised loss, and the expected loss under noise on
+    all layers.
 
-    The second order is the same for both kinds of noise. What diverged is NaN.
+    The regularised loss contains the second order of the noise, which is the same for both kinds of
+    noise. All are NaN for a model that diverged.
     """
     if not all(np.isfinite(weight).all() for weight in weights):
         return dict.fromkeys(("clean", "regularised", "noisy"), math.nan)
     first, second = weights
     hidden = x @ first.T
-    clean = float((((np.maximum(hidden, 0) if network == "relu" else hidden) @ second.T - y) ** 2).sum()) / (2 * len(x))
+    if network == "relu":
+        hidden = np.maximum(hidden, 0)
+    residual = hidden @ second.T - y
+    clean = float((residual**2).sum()) / (2 * len(x))
     if network == "linear":
-        added = deep_linear.layerwise_excess(weights, x, sigma)
+        penalty = deep_linear.layerwise_excess(weights, x, sigma)
         noisy = clean + deep_linear.all_layers_excess(weights, x, sigma)
     else:
-        stds = (sigma / math.sqrt(2), sigma / math.sqrt(2))
-        added, noisy = sum(relu.second_order(first, second, x, stds)), relu.expected_risk(first, second, x, y, stds)
-    return {"clean": clean, "regularised": clean + added, "noisy": noisy}
+        std = sigma / math.sqrt(2)
+        penalty = sum(relu.second_order(first, second, x, (std, std)))
+        noisy = relu.expected_risk(first, second, x, y, (std, std))
+    return {"clean": clean, "regularised": clean + penalty, "noisy": noisy}
 
 
 def draw(data: Data) -> Figure:
-    """Returns the regularised loss, and dotted the loss without noise, along training; the mean over models."""
-    rows = data["losses"]
-    places = [
-        (network, hidden) for network in NETWORK_NAMES for hidden in sorted({float(row["hidden"]) for row in rows})
-    ]
-    figure, axes = panels(len(places), 2.5, columns=2)
-    for (network, hidden), one in zip(places, axes, strict=True):
+    """Returns the regularised loss, and dotted the loss without noise, along training; the mean
+    over models."""
+    widths = distinct(data["losses"], "hidden")
+    networks = list(product(NETWORK_NAMES, widths))
+    figure, axes = panels(len(networks), 2.5, columns=2)
+    for (network, hidden), axis in zip(networks, axes, strict=True):
         for noise in NOISES:
-            own = [row for row in rows if (row["network"], row["hidden"], row["noise"]) == (network, hidden, noise)]
-            steps = sorted({float(row["step"]) for row in own})
-            colour, mark = NOISE_LOOKS[noise]
-            for name, style in (("regularised", "-"), ("clean", ":")):
-                means = [float(np.mean([row[name] for row in own if row["step"] == step])) for step in steps]
-                label = ("no noise" if noise == "none" else noise) + (
-                    ", without penalty" if name == "clean" else ", regularised"
-                )
-                one.plot(
-                    steps,
-                    means,
-                    color=colour,
-                    linestyle=style,
-                    marker=mark if style == "-" else "",
-                    markersize=3,
-                    label=label,
-                )
-        one.set_title(f"{SHOWN[network]}, {hidden:g} hidden units")
-        one.set_yscale("log")
-        one.set_xlabel("steps")
-        one.set_ylabel("loss")
+            rows = matching(data["losses"], network=network, hidden=hidden, noise=noise)
+            _draw_losses(axis, rows, noise)
+        axis.set_title(f"{TITLES[network]}, {hidden:g} hidden units")
+        axis.set_yscale("log")
+        axis.set_xlabel("steps")
+        axis.set_ylabel("loss")
     legend(figure, *axes)
     return figure
 
 
-def _ends(data: Data, network: str, hidden: float, loss: str) -> dict[str, list[float]]:
-    """Returns by kind of noise the loss of that name at the end, the mean of the last snapshots, of each model."""
-    ends: dict[str, list[float]] = {}
-    for noise in NOISES:
-        own = [
-            row for row in data["losses"] if (row["network"], row["hidden"], row["noise"]) == (network, hidden, noise)
-        ]
-        last = sorted({float(row["step"]) for row in own})[-LAST:]
-        ends[noise] = [
-            float(np.mean([row[loss] for row in own if row["seed"] == seed and float(row["step"]) in last]))
-            for seed in sorted({float(row["seed"]) for row in own})
-        ]
-    return ends
+def _draw_losses(axes: Axes, rows: list[Row], noise: str) -> None:
+    colour, mark = NOISE_LOOKS[noise]
+    noise_words = "no noise" if noise == "none" else noise
+    steps = distinct(rows, "step")
+    styles = (("regularised", "regularised", "-", mark), ("clean", "without penalty", ":", ""))
+    for name, words, line, marker in styles:
+        means = [float(np.mean(column(matching(rows, step=step), name))) for step in steps]
+        axes.plot(
+            steps,
+            means,
+            color=colour,
+            linestyle=line,
+            marker=marker,
+            markersize=3,
+            label=f"{noise_words}, {words}",
+        )
 
 
-def _ratios(data: Data, network: str, hidden: float, noise: str, other: str, loss: str = "regularised") -> list[float]:
-    """Returns for each model the loss that it ends with under one kind of noise, over that under another."""
-    ends = _ends(data, network, hidden, loss)
-    return [one / two for one, two in zip(ends[noise], ends[other], strict=True)]
+def _ends(data: Data, network: str, hidden: float, noise: str, loss: str) -> list[float]:
+    """Returns each model's loss of that name at the end of training, the mean of the last
+    snapshots."""
+    rows = matching(data["losses"], network=network, hidden=hidden, noise=noise)
+    last_steps = distinct(rows, "step")[-LAST:]
+    last_rows = [row for row in rows if row["step"] in last_steps]
+    seeds = distinct(rows, "seed")
+    return [float(np.mean(column(matching(last_rows, seed=seed), loss))) for seed in seeds]
+
+
+def _ratios(
+    data: Data, network: str, hidden: float, noise: str, other: str, loss: str = "regularised"
+) -> list[float]:
+    """Returns each model's final loss under one kind of noise, divided by that under another."""
+    numerators = _ends(data, network, hidden, noise, loss)
+    denominators = _ends(data, network, hidden, other, loss)
+    pairs = zip(numerators, denominators, strict=True)
+    return [numerator / denominator for numerator, denominator in pairs]
 
 
 def _widths(data: Data) -> tuple[float, float]:
-    widths = [float(row["hidden"]) for row in data["losses"]]
+    widths = column(data["losses"], "hidden")
     return min(widths), max(widths)
 
 
 def _wide(network: str) -> Callable[[Data], Measured | NotRun]:
     def check(data: Data) -> Measured | NotRun:
-        values = _ratios(data, network, _widths(data)[1], "all layers", "layer-wise")
-        return mean_over_seeds("regularised loss at the end, all layers over layer-wise", values, at_least=1.0)
+        _, most = _widths(data)
+        values = _ratios(data, network, most, "all layers", "layer-wise")
+        quantity = "regularised loss at the end, all layers over layer-wise"
+        return mean_over_seeds(quantity, values, at_least=1.0)
 
     return check
 
 
 def _grows(network: str) -> Callable[[Data], Measured | NotRun]:
     def check(data: Data) -> Measured | NotRun:
-        narrow, wide = (_ratios(data, network, hidden, "all layers", "layer-wise") for hidden in _widths(data))
-        values = [one - two for one, two in zip(wide, narrow, strict=True)]
-        return mean_over_seeds("that ratio with most hidden units less that with fewest", values, at_least=0.0)
+        fewest, most = _widths(data)
+        narrow = _ratios(data, network, fewest, "all layers", "layer-wise")
+        wide = _ratios(data, network, most, "all layers", "layer-wise")
+        pairs = zip(wide, narrow, strict=True)
+        values = [wide_ratio - narrow_ratio for wide_ratio, narrow_ratio in pairs]
+        quantity = "that ratio with most hidden units less that with fewest"
+        return mean_over_seeds(quantity, values, at_least=0.0)
 
     return check
 
 
 def _minimised(network: str, noise: str, wide: bool) -> Callable[[Data], Measured | NotRun]:
     def check(data: Data) -> Measured | NotRun:
-        values = _ratios(data, network, _widths(data)[wide], noise, "none")
-        return mean_over_seeds(f"regularised loss at the end, {noise} over no noise", values, at_most=1.0)
+        hidden = _widths(data)[wide]
+        values = _ratios(data, network, hidden, noise, "none")
+        quantity = f"regularised loss at the end, {noise} over no noise"
+        return mean_over_seeds(quantity, values, at_most=1.0)
 
     return check
 
 
 def _own_objective(data: Data) -> Measured | NotRun:
-    values = _ratios(data, "relu", _widths(data)[1], "all layers", "layer-wise", "noisy")
-    return mean_over_seeds("expected loss under noise on all layers, all layers over layer-wise", values, at_most=1.0)
+    _, most = _widths(data)
+    values = _ratios(data, "relu", most, "all layers", "layer-wise", "noisy")
+    quantity = "expected loss under noise on all layers, all layers over layer-wise"
+    return mean_over_seeds(quantity, values, at_most=1.0)
+
+
+PLACE = "regularised loss along training"
 
 
 def _claims(network: Activation) -> tuple[Claim, ...]:
-    place = "regularised loss along training"
+    title = TITLES[network]
+    narrow = (
+        f"In a narrow {title} network noise on all layers, too, ends with a lower regularised loss "
+        "than training without noise."
+    )
+    minimised = (
+        f"In a wide {title} network layer-wise noise ends with a lower regularised loss than "
+        "training without noise."
+    )
+    wide = (
+        f"In a wide {title} network noise on all layers ends with a higher regularised loss than "
+        "layer-wise noise of the same σ."
+    )
+    grows = (
+        f"The loss added to a {title} network by noise on all layers instead of layer-wise noise "
+        "grows with its width."
+    )
     return (
+        Claim(f"narrow-{network}", narrow, PLACE, _minimised(network, "all layers", wide=False)),
         Claim(
-            f"narrow-{network}",
-            f"In a narrow {SHOWN[network]} network noise on all layers, too, ends with a lower regularised loss than "
-            "training without noise.",
-            place,
-            _minimised(network, "all layers", wide=False),
+            f"minimised-{network}", minimised, PLACE, _minimised(network, "layer-wise", wide=True)
         ),
-        Claim(
-            f"minimised-{network}",
-            f"In a wide {SHOWN[network]} network layer-wise noise ends with a lower regularised loss than training "
-            "without noise.",
-            place,
-            _minimised(network, "layer-wise", wide=True),
-        ),
-        Claim(
-            f"wide-{network}",
-            f"In a wide {SHOWN[network]} network noise on all layers ends with a higher regularised loss than "
-            "layer-wise noise of the same σ.",
-            place,
-            _wide(network),
-        ),
-        Claim(
-            f"grows-{network}",
-            f"What a {SHOWN[network]} network loses by noise on all layers instead of one grows with its width.",
-            place,
-            _grows(network),
-        ),
+        Claim(f"wide-{network}", wide, PLACE, _wide(network)),
+        Claim(f"grows-{network}", grows, PLACE, _grows(network)),
     )
 
 
@@ -260,28 +282,33 @@ FIGURE = PaperFigure(
     key="training",
     title="The regularised loss along training",
     about=(
-        "The paper follows the loss with its explicit regulariser along training with 50 and 300 hidden units: with "
-        "many, noise on all layers no longer minimises it and layer-wise noise does. Ours is full-batch gradient "
-        "descent on the squared loss of one-hot labels, networks without biases, in closed form the loss plus its "
-        "second order in σ, which is the same for both kinds of noise. Its data, learning rates and σ are not known "
-        "to us. What all-layer noise does minimise, on average, contains the fourth order too."
+        "The paper follows the loss with its explicit regulariser along training with 50 and 300 "
+        "hidden units: with many, noise on all layers no longer minimises it and layer-wise noise "
+        "does. Ours is full-batch gradient descent on the squared loss of one-hot labels, "
+        "networks without biases, in closed form the loss plus its second order in σ, which is "
+        "the same for both kinds of noise. Its data, learning rates and σ are not known to us. "
+        "What all-layer noise does minimise, on average, contains the fourth order too."
     ),
     quick=TrainingSettings(),
-    full=TrainingSettings(dataset="cifar10", examples=128, sigma=0.03, learning_rate=0.002, steps=700, models=3),
+    full=TrainingSettings(
+        dataset="cifar10", examples=128, sigma=0.03, learning_rate=0.002, steps=700, models=3
+    ),
     measure=measure,
     draw=draw,
     description=(
-        "Four panels, for a linear and a ReLU network with few and with many hidden units: regularised loss against "
-        "the steps of training without noise, with noise on all layers and with layer-wise noise. With many units the "
-        "line of noise on all layers ends above that of layer-wise noise."
+        "Four panels, for a linear and a ReLU network with few and with many hidden units: "
+        "regularised loss against the steps of training without noise, with noise on all layers "
+        "and with layer-wise noise. With many units the line of noise on all layers ends above "
+        "that of layer-wise noise."
     ),
     claims=(
         *_claims("linear"),
         *_claims("relu"),
         Claim(
             "own-objective",
-            "Noise on all layers of a wide ReLU network does minimise what it adds noise to: it ends with a lower "
-            "expected loss under noise on all layers, fourth order and all, than layer-wise noise.",
+            "Noise on all layers of a wide ReLU network does minimise what it adds noise to: it "
+            "ends with a lower expected loss under noise on all layers, fourth order and all, "
+            "than layer-wise noise.",
             "open question",
             _own_objective,
         ),
