@@ -1,1 +1,1 @@
-"""Closed forms behind the three papers, float64, without training: smoothed activations, expected losses, dynamics."""
+"""Closed forms behind the three papers: activations, expected losses, dynamics; all float64."""

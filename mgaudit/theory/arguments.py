@@ -1,4 +1,4 @@
-"""What the closed forms are asked for, as float64 arrays, or in one line the rule that it breaks."""
+"""Validation of the closed forms' arguments, with errors that state the broken rule."""
 
 import math
 
@@ -9,7 +9,7 @@ Floats = NDArray[np.float64]
 
 
 def reals(**arguments: ArrayLike) -> tuple[Floats, ...]:
-    """Returns the arguments as float64 arrays of their common shape, read-only where they were stretched.
+    """Returns the arguments as float64 arrays of their common shape, read-only if broadcast.
 
     Raises ValueError for one that is not finite, by its name, and for shapes that do not broadcast.
     """
@@ -18,7 +18,9 @@ def reals(**arguments: ArrayLike) -> tuple[Floats, ...]:
         return tuple(np.broadcast_arrays(*arrays))
     except ValueError as error:
         shapes = " and ".join(str(array.shape) for array in arrays)
-        raise ValueError(f"{', '.join(arguments)} must broadcast to one shape, got {shapes}") from error
+        raise ValueError(
+            f"{', '.join(arguments)} must broadcast to one shape, got {shapes}"
+        ) from error
 
 
 def finite(name: str, value: ArrayLike) -> Floats:
@@ -29,7 +31,7 @@ def finite(name: str, value: ArrayLike) -> Floats:
 
 
 def at_least(name: str, value: ArrayLike, low: float, is_open: bool = False) -> Floats:
-    """Returns `value` as float64, every entry of it finite and >= `low`, or > `low` where the bound `is_open`.
+    """Returns `value` as float64, all finite and >= `low`, or > `low` if the bound `is_open`.
 
     Raises ValueError that names the argument, the rule and the first value that breaks it.
 
@@ -37,13 +39,16 @@ def at_least(name: str, value: ArrayLike, low: float, is_open: bool = False) -> 
     2.0
     """
     array = np.asarray(value, dtype=np.float64)
-    allowed = np.isfinite(array) & ((array > low) if is_open else (array >= low))
-    require(name, f"be {'>' if is_open else '>='} {low:g} and finite", array, allowed)
+    if is_open:
+        sign, above = ">", array > low
+    else:
+        sign, above = ">=", array >= low
+    require(name, f"be {sign} {low:g} and finite", array, np.isfinite(array) & above)
     return array
 
 
 def positive(name: str, value: ArrayLike) -> Floats:
-    """Returns `value` as float64, every entry of it finite and > 0. Raises ValueError for others."""
+    """Returns `value` as float64. Raises ValueError unless all are finite and > 0."""
     return at_least(name, value, 0, is_open=True)
 
 
@@ -56,31 +61,57 @@ def std_of(name: str, value: float) -> float:
 
 def whole(name: str, value: int, low: int) -> int:
     """Returns `value`, a whole number >= `low`. Raises ValueError for others."""
-    if isinstance(value, bool) or int(value) != value or value < low:
+    is_whole = not isinstance(value, bool) and int(value) == value
+    if not is_whole or value < low:
         raise ValueError(f"{name} must be a whole number >= {low}, got {value}")
     return int(value)
 
 
-def matrix(name: str, value: ArrayLike, rows: int | None = None, columns: int | None = None) -> Floats:
-    """Returns a matrix in float64. Raises ValueError unless it is finite, not empty and of the shape asked for."""
+def matrix(
+    name: str, value: ArrayLike, rows: int | None = None, columns: int | None = None
+) -> Floats:
+    """Returns a matrix in float64.
+
+    Raises:
+        ValueError: unless it is finite, not empty and of the required shape; None allows any size.
+    """
     array = np.asarray(value, dtype=np.float64)
-    fits = array.ndim == 2 and array.size > 0 and rows in (None, len(array)) and columns in (None, array.shape[1])
-    if not fits:
-        asked = ", ".join("any" if size is None else str(size) for size in (rows, columns))
-        raise ValueError(f"{name} must be a matrix of shape ({asked}) that is not empty, got shape {array.shape}")
+    if array.ndim != 2 or not array.size or not _fits(array.shape, rows, columns):
+        raise ValueError(
+            f"{name} must be a matrix of shape {_shape(rows, columns)} that is not empty, "
+            f"got shape {array.shape}"
+        )
     return finite(name, array)
 
 
 def vector(name: str, value: ArrayLike, length: int | None = None) -> Floats:
-    """Returns a vector in float64. Raises ValueError unless it is finite, not empty and of the length asked for."""
+    """Returns a vector in float64.
+
+    Raises:
+        ValueError: unless it is finite, not empty and of the required length; None allows any.
+    """
     array = np.asarray(value, dtype=np.float64)
-    if not (array.ndim == 1 and array.size > 0 and length in (None, len(array))):
-        asked = "any" if length is None else str(length)
-        raise ValueError(f"{name} must be a vector of shape ({asked}) that is not empty, got shape {array.shape}")
+    if array.ndim != 1 or not array.size or not _fits(array.shape, length):
+        raise ValueError(
+            f"{name} must be a vector of shape {_shape(length)} that is not empty, "
+            f"got shape {array.shape}"
+        )
     return finite(name, array)
+
+
+def _fits(shape: tuple[int, ...], *required: int | None) -> bool:
+    """Returns whether each size is the required one, or that is None."""
+    pairs = zip(shape, required, strict=True)
+    return all(expected in (None, size) for size, expected in pairs)
+
+
+def _shape(*required: int | None) -> str:
+    sizes = ["any" if size is None else str(size) for size in required]
+    return f"({', '.join(sizes)})"
 
 
 def require(name: str, rule: str, array: Floats, holds: NDArray[np.bool_]) -> None:
     """Raises ValueError with the first value that breaks the rule."""
     if not np.all(holds):
-        raise ValueError(f"{name} must {rule}, got {float(array[~holds].flat[0])}")
+        broken = array[~holds].flat[0]
+        raise ValueError(f"{name} must {rule}, got {float(broken)}")

@@ -1,18 +1,20 @@
-"""The expected loss under a Gaussian mask as the masking paper splits it: smoothed loss, regulariser, rest.
+"""The expected loss under a Gaussian mask, split into smoothed loss, regulariser and rest.
 
-Theorem 4.2 of arXiv 2602.17423 writes the expected loss of a two-layer ReLU network as that of the network with the
-smoothed activation z Phi(z/s), a regulariser that scales with kappa², and a small rest. In closed form the rest has two
-parts:
+Theorem 4.2 of arXiv 2602.17423 writes the expected loss of a two-layer ReLU network as that of the
+network with the smoothed activation z Phi(z/s), a regulariser that scales with kappa², and a small
+rest. In closed form the rest has two parts:
 
-- The proxy's. The mean of a masked ReLU is s phi(z/s) larger than z Phi(z/s): of the order kappa where |z| is, which
-  has a chance of the order kappa, and nothing elsewhere. Summed over inputs that are spread smoothly about z = 0 that
-  is of the order kappa², the regulariser's own, times the residual f - y there; over few inputs with residuals of
-  random sign it is of the order kappa^{3/2}.
-- The variance's. The regulariser is kappa² ‖E grad_c f‖², the first term of the variance in Hermite polynomials of the
-  mask, so that this part is >= 0 (Cacoullos 1982). Its summands are of the order kappa² with a chance of the order
-  kappa: kappa³.
+- The proxy's. The mean of a masked ReLU is s phi(z/s) larger than z Phi(z/s). This is of the order
+  kappa where |z| is, which has a probability of the order kappa, and negligible elsewhere. Summed
+  over inputs that are spread smoothly about z = 0 it is of the order kappa², like the regulariser,
+  times the residual f - y there; over few inputs with residuals of random sign it is of the order
+  kappa^{3/2}.
+- The variance's. The regulariser is kappa² ‖E grad_c f‖², the first term of the variance in Hermite
+  polynomials of the mask, so that this part is >= 0 (Cacoullos 1982). Its summands are of the order
+  kappa² with a probability of the order kappa: kappa³.
 
-Inputs are (n, d), targets (n,). Functions raise ValueError for shapes that do not fit, what is not finite, kappa < 0.
+Inputs are (n, d), targets (n,). Functions raise ValueError for shapes that do not fit, what is not
+finite, kappa < 0.
 """
 
 from dataclasses import dataclass
@@ -24,7 +26,11 @@ from scipy.special import ndtr
 from mgaudit.theory.arguments import Floats, std_of
 from mgaudit.theory.expected_loss import output_variance
 from mgaudit.theory.rectified_normal import density, ratio
-from mgaudit.theory.smoothed_relu import mask_moments, smoothed_relu_proxy, smoothed_relu_proxy_gradient
+from mgaudit.theory.smoothed_relu import (
+    mask_moments,
+    smoothed_relu_proxy,
+    smoothed_relu_proxy_gradient,
+)
 from mgaudit.theory.two_layer import TwoLayerWeights
 
 
@@ -48,53 +54,77 @@ class Decomposition:
         return self.proxy_part + self.variance_part
 
 
-def decompose(network: TwoLayerWeights, inputs: ArrayLike, targets: ArrayLike, kappa: float) -> Decomposition:
-    """Returns the terms, whose sum is that of expected_loss.py. At kappa = 0 all but the first are 0.
+def decompose(
+    network: TwoLayerWeights, inputs: ArrayLike, targets: ArrayLike, kappa: float
+) -> Decomposition:
+    """Returns the terms, whose sum is the `expected_loss`. At kappa = 0 all but the first are 0.
 
     Both parts of the rest are differences term by term, and so exact where they are small.
     """
     inputs = network.checked_inputs(inputs)
     targets = network.checked_targets(targets, inputs)
-    proxy, gap = proxy_outputs(network, inputs, kappa), proxy_gaps(network, inputs, kappa)
+    proxy = proxy_outputs(network, inputs, kappa)
+    gap = proxy_gaps(network, inputs, kappa)
+    proxy_parts = gap * (proxy - targets + 0.5 * gap)
     means = kappa * _mean_gradients(network, inputs, kappa)
+    first_order_variance = np.sum(means * means, axis=1)
+    variance_parts = output_variance(network, inputs, kappa) - first_order_variance
     return Decomposition(
         smoothed_mse(network, inputs, targets, kappa),
         regulariser(network, inputs, kappa),
-        float(np.sum(gap * (proxy - targets + 0.5 * gap))),
-        float(0.5 * np.sum(output_variance(network, inputs, kappa) - np.sum(means * means, axis=1))),
+        float(np.sum(proxy_parts)),
+        float(0.5 * np.sum(variance_parts)),
     )
 
 
 def proxy_outputs(network: TwoLayerWeights, inputs: ArrayLike, kappa: float) -> Floats:
     """Returns the smoothed network m^{-1/2} sum_r outer_r z_r Phi(z_r / s_r) (n,)."""
-    return network.combined(smoothed_relu_proxy(*_moments(network, inputs, kappa)))
+    z, s = _moments(network, inputs, kappa)
+    return network.combined(smoothed_relu_proxy(z, s))
 
 
 def proxy_gaps(network: TwoLayerWeights, inputs: ArrayLike, kappa: float) -> Floats:
-    """Returns what the mean output exceeds the smoothed network by: m^{-1/2} sum_r outer_r s_r phi(z_r / s_r) (n,)."""
+    """Returns the mean output less the smoothed network: m^{-1/2} sum_r outer_r s_r phi(z_r / s_r)
+    (n,)."""
     z, s = _moments(network, inputs, kappa)
-    return network.combined(s * density(ratio(z, s)))
+    gaps = s * density(ratio(z, s))
+    return network.combined(gaps)
 
 
-def smoothed_mse(network: TwoLayerWeights, inputs: ArrayLike, targets: ArrayLike, kappa: float) -> float:
+def smoothed_mse(
+    network: TwoLayerWeights, inputs: ArrayLike, targets: ArrayLike, kappa: float
+) -> float:
     """Returns ½ sum_i (smoothed network - y_i)²; at kappa = 0 the plain loss, bit for bit."""
-    inputs = network.checked_inputs(inputs)
-    residuals = proxy_outputs(network, inputs, kappa) - network.checked_targets(targets, inputs)
+    residuals = _proxy_residuals(network, inputs, targets, kappa)
     return float(0.5 * np.sum(residuals**2))
 
 
-def smoothed_mse_gradient(network: TwoLayerWeights, inputs: ArrayLike, targets: ArrayLike, kappa: float) -> Floats:
+def smoothed_mse_gradient(
+    network: TwoLayerWeights, inputs: ArrayLike, targets: ArrayLike, kappa: float
+) -> Floats:
     """Returns the gradient (m, d) of `smoothed_mse` in the weights."""
     inputs = network.checked_inputs(inputs)
-    residuals = proxy_outputs(network, inputs, kappa) - network.checked_targets(targets, inputs)
+    residuals = _proxy_residuals(network, inputs, targets, kappa)
     by_activation = residuals[:, None] * network.outer / np.sqrt(len(network.outer))
-    activation = smoothed_relu_proxy_gradient(*_moments(network, inputs, kappa))
-    return network.pulled_back(inputs, kappa, by_activation * activation.z, by_activation * activation.s)
+    z, s = _moments(network, inputs, kappa)
+    activation = smoothed_relu_proxy_gradient(z, s)
+    by_mean = by_activation * activation.z
+    by_sd = by_activation * activation.s
+    return network.pulled_back(inputs, kappa, by_mean, by_sd)
+
+
+def _proxy_residuals(
+    network: TwoLayerWeights, inputs: ArrayLike, targets: ArrayLike, kappa: float
+) -> Floats:
+    inputs = network.checked_inputs(inputs)
+    targets = network.checked_targets(targets, inputs)
+    return proxy_outputs(network, inputs, kappa) - targets
 
 
 def regulariser(network: TwoLayerWeights, inputs: ArrayLike, kappa: float) -> float:
     """Returns ½ kappa² sum_i ‖x_i ⊙ m^{-1/2} sum_r outer_r w_r Phi(z_ir / s_ir)‖²."""
-    means = std_of("kappa", kappa) * _mean_gradients(network, network.checked_inputs(inputs), kappa)
+    inputs, kappa = network.checked_inputs(inputs), std_of("kappa", kappa)
+    means = kappa * _mean_gradients(network, inputs, kappa)
     return float(0.5 * np.sum(means * means))
 
 
@@ -104,11 +134,13 @@ def regulariser_gradient(network: TwoLayerWeights, inputs: ArrayLike, kappa: flo
     z, s = _moments(network, inputs, kappa)
     means = _mean_gradients(network, inputs, kappa) * inputs
     outer = network.outer / np.sqrt(len(network.outer))
-    along = np.divide(means @ network.weights.T, s, out=np.zeros_like(s), where=s > 0)
+    projections = means @ network.weights.T
+    along = np.divide(projections, s, out=np.zeros_like(s), where=s > 0)
     t = ratio(z, s)
     by_t = kappa**2 * outer * along * density(t)
-    directly: Floats = (outer * ndtr(t)).T @ means
-    return kappa**2 * directly + network.pulled_back(inputs, kappa, by_t, -t * by_t)
+    direct = (outer * ndtr(t)).T @ means
+    through_moments = network.pulled_back(inputs, kappa, by_t, -t * by_t)
+    return np.asarray(kappa**2 * direct + through_moments)
 
 
 def _moments(network: TwoLayerWeights, inputs: ArrayLike, kappa: float) -> tuple[Floats, Floats]:
@@ -118,5 +150,5 @@ def _moments(network: TwoLayerWeights, inputs: ArrayLike, kappa: float) -> tuple
 def _mean_gradients(network: TwoLayerWeights, inputs: Floats, kappa: float) -> Floats:
     """Returns E grad_c f(x_i ⊙ c) (n, d)."""
     z, s = _moments(network, inputs, kappa)
-    passes: Floats = ndtr(ratio(z, s)) * network.outer / np.sqrt(len(network.outer))
-    return inputs * (passes @ network.weights)
+    passes = ndtr(ratio(z, s)) * network.outer / np.sqrt(len(network.outer))
+    return np.asarray(inputs * (passes @ network.weights))

@@ -10,14 +10,16 @@ from numpy.typing import ArrayLike, NDArray
 from mgaudit.theory.arguments import Floats, at_least, finite, positive, whole
 from mgaudit.theory.noise_nodes import LinearNet, Moments, linear_slopes
 
-LIMIT = 1e12  # squared norm of all weights; past it a run counts as diverged and is stopped
+LIMIT = 1e12  # squared norm of all weights, beyond which a run counts as diverged and stops
 
 
 @dataclass(frozen=True)
 class DescentPath:
-    """Weights along descent: `net` has leading axes (snapshots, runs), `steps` (snapshots,) says after which steps.
+    """Weights along descent.
 
-    `diverged` (runs,) is the step at which a run's weights passed LIMIT, from which on they stay as they were, or -1.
+    `net` has leading axes (snapshots, runs); `steps` (snapshots,) counts the steps before each
+    snapshot. `diverged` (runs,) is the step at which a run's weights exceeded LIMIT, after which
+    they are constant, or -1.
     """
 
     steps: NDArray[np.int64]
@@ -28,14 +30,17 @@ class DescentPath:
 def fresh_moments(
     runs: int, sigma_x: ArrayLike, sigma: ArrayLike, batch: int, generator: np.random.Generator
 ) -> Iterator[Moments]:
-    """Yields the second moments of batches of new inputs N(0, sigma_x^2) with new noise N(0, sigma^2), each (runs,).
+    """Yields moments (runs,) of batches with inputs N(0, sigma_x^2) and noise N(0, sigma^2).
 
-    They are drawn as what they are, a Wishart matrix by Bartlett's decomposition, so a batch of any size costs the
-    same. Sds are numbers or (runs,). Raises ValueError for an sd below 0 and for `runs` or `batch` below 1.
+    They are drawn directly, as a Wishart matrix by Bartlett's decomposition, so that the cost does
+    not depend on the size of the batch. Sds are numbers or (runs,). Raises ValueError for an sd
+    below 0 and for `runs` or `batch` below 1.
     """
-    shape, size = whole("runs", runs, 1), whole("batch", batch, 1)
-    of_input, of_noise = at_least("sigma_x", sigma_x, 0), at_least("sigma", sigma, 0)
-    return _fresh_moments(shape, of_input, of_noise, size, generator)
+    # Arguments are checked here, because the body of a generator runs only at the first next().
+    count, size = whole("runs", runs, 1), whole("batch", batch, 1)
+    input_std = at_least("sigma_x", sigma_x, 0)
+    noise_std = at_least("sigma", sigma, 0)
+    return _fresh_moments(count, input_std, noise_std, size, generator)
 
 
 def _fresh_moments(
@@ -45,64 +50,89 @@ def _fresh_moments(
         square = generator.chisquare(batch, runs)
         cross = generator.standard_normal(runs)
         rest = generator.chisquare(batch - 1, runs) if batch > 1 else np.zeros(runs)
-        yield Moments(
-            sigma_x**2 * square / batch,
-            sigma_x * sigma * np.sqrt(square) * cross / batch,
-            sigma**2 * (cross**2 + rest) / batch,
-        )
+        inputs = sigma_x**2 * square / batch
+        mixed = sigma_x * sigma * np.sqrt(square) * cross / batch
+        noise = sigma**2 * (cross**2 + rest) / batch
+        yield Moments(inputs, mixed, noise)
 
 
 def dataset_moments(
     x: ArrayLike, sigma: ArrayLike, batch: int, fixed: bool, generator: np.random.Generator
 ) -> Iterator[Moments]:
-    """Yields the second moments (runs,) of batches of inputs `x` (runs, examples), shuffled anew for each epoch.
+    """Yields moments (runs,) of batches of `x` (runs, examples), shuffled for each epoch.
 
-    Noise N(0, sigma^2) is drawn for each example once where it is `fixed`, and anew each epoch where not; sigma is a
-    number or (runs,). Raises ValueError for a batch that does not divide the examples, or a sigma below 0.
+    Noise N(0, sigma^2) is drawn for each example once where it is `fixed`, and anew each epoch
+    where not; sigma is a number or (runs,). Raises ValueError for a batch that does not divide the
+    examples, or a sigma below 0.
     """
-    inputs, sd = finite("x", x), at_least("sigma", sigma, 0)
+    inputs = finite("x", x)
+    std = at_least("sigma", sigma, 0)
     if inputs.ndim != 2 or not inputs.size:
         raise ValueError(f"x must have the shape (runs, examples), got {inputs.shape}")
-    if inputs.shape[1] % whole("batch", batch, 1):
-        raise ValueError(f"batch must divide the {inputs.shape[1]} examples, got {batch}")
-    return _dataset_moments(inputs, sd, batch, fixed, generator)
+    examples = inputs.shape[1]
+    if examples % whole("batch", batch, 1):
+        raise ValueError(f"batch must divide the {examples} examples, got {batch}")
+    return _dataset_moments(inputs, std, batch, fixed, generator)
 
 
 def _dataset_moments(
     x: Floats, sigma: Floats, batch: int, fixed: bool, generator: np.random.Generator
 ) -> Iterator[Moments]:
     runs, examples = x.shape
-    sd = np.broadcast_to(sigma, (runs,))[:, None]
-    noise = sd * generator.standard_normal(x.shape)
+    stds = np.broadcast_to(sigma, (runs,))[:, None]
+    noise = stds * generator.standard_normal(x.shape)
+    indices = np.broadcast_to(np.arange(examples), x.shape)
     while True:
-        order = generator.permuted(np.broadcast_to(np.arange(examples), x.shape), axis=1)
-        seen, with_it = np.take_along_axis(x, order, axis=1), np.take_along_axis(noise, order, axis=1)
+        order = generator.permuted(indices, axis=1)
+        shuffled_x = np.take_along_axis(x, order, axis=1)
+        shuffled_noise = np.take_along_axis(noise, order, axis=1)
         for start in range(0, examples, batch):
-            yield Moments.of(seen[:, start : start + batch], with_it[:, start : start + batch])
+            rows = slice(start, start + batch)
+            yield Moments.of(shuffled_x[:, rows], shuffled_noise[:, rows])
         if not fixed:
-            noise = sd * generator.standard_normal(x.shape)
+            noise = stds * generator.standard_normal(x.shape)
 
 
 def descend(
-    start: LinearNet, target: float, eta: ArrayLike, moments: Iterator[Moments], steps: int, every: int = 1
+    start: LinearNet,
+    target: float,
+    eta: ArrayLike,
+    moments: Iterator[Moments],
+    steps: int,
+    every: int = 1,
 ) -> DescentPath:
-    """Returns the weights w <- w - eta gradient at step 0 and each `every` steps, the batch of a step being `moments`.
+    """Returns the weights of descent w <- w - eta gradient, at step 0 and then each `every` steps.
 
-    `start` has weights (runs, width), `eta` is a number or (runs,). Raises ValueError for a rate not above 0.
+    Args:
+        start: weights (runs, width).
+        target: the slope of the labels, w* in y = w* x.
+        eta: rate > 0, a number or (runs,).
+        moments: the second moments of each step's batch.
+        steps: number of steps.
+        every: steps between snapshots.
+
+    Raises:
+        ValueError: for a rate not above 0, and for weights of another shape.
     """
-    rate, goal, stride = positive("eta", eta), finite("target", target), whole("every", every, 1)
+    rate, goal = positive("eta", eta), finite("target", target)
+    stride, last = whole("every", every, 1), whole("steps", steps, 0)
     if start.first.ndim != 2:
-        raise ValueError(f"start must have weights of the shape (runs, width), got {start.first.shape}")
+        raise ValueError(
+            f"start must have weights of the shape (runs, width), got {start.first.shape}"
+        )
+    runs = len(start.first)
     weights = np.stack([start.first, start.node, start.second])
-    scale = np.broadcast_to(rate, weights.shape[1:2])[:, None]
-    diverged = np.full(weights.shape[1], -1, dtype=np.int64)
-    kept, at = [weights], [0]
-    for step, batch in enumerate(islice(moments, whole("steps", steps, 0)), start=1):
+    rates = np.broadcast_to(rate, (runs,))[:, None]
+    diverged = np.full(runs, -1, dtype=np.int64)
+    snapshots, snapshot_steps = [weights], [0]
+    for step, batch in enumerate(islice(moments, last), start=1):
         slopes = np.stack(linear_slopes(weights, goal, batch))
         moving = diverged < 0
-        weights = weights - np.where(moving[:, None], scale * slopes, 0.0)
-        diverged[moving & (np.einsum("krw,krw->r", weights, weights) > LIMIT)] = step
+        weights = weights - np.where(moving[:, None], rates * slopes, 0.0)
+        squared_norms = np.einsum("krw,krw->r", weights, weights)
+        diverged[moving & (squared_norms > LIMIT)] = step
         if step % stride == 0:
-            kept.append(weights)
-            at.append(step)
-    return DescentPath(np.array(at, dtype=np.int64), LinearNet(*np.moveaxis(np.array(kept), 1, 0)), diverged)
+            snapshots.append(weights)
+            snapshot_steps.append(step)
+    path = np.moveaxis(np.array(snapshots), 1, 0)
+    return DescentPath(np.array(snapshot_steps, dtype=np.int64), LinearNet(*path), diverged)

@@ -1,4 +1,4 @@
-"""A noise injection node in a two-layer linear network: loss, gradient, curvature, phases and decay times."""
+"""A noise injection node in a two-layer linear network: loss, curvature, phases, decay."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,15 +10,17 @@ from mgaudit.theory.arguments import Floats, at_least, finite, positive, whole
 
 Phase = Literal["decoupled", "decay", "catapult", "divergence"]
 
-GROWTH, ESCAPE = 2.0, 4.0  # rate times curvature, beyond which the noise's loss grows first, and for good
+# Rate times curvature beyond which the noise's loss grows at first (GROWTH) and without bound
+# (ESCAPE).
+GROWTH, ESCAPE = 2.0, 4.0
 
 
 @dataclass(frozen=True)
 class LinearNet:
-    """The weights of f(x, e) = w2 . (w1 x + w_ni e), x the input and e the node's noise, both one number.
+    """The weights of f(x, e) = w2 . (w1 x + w_ni e), with scalar input x and noise e.
 
-    `first` w1, `node` w_ni and `second` w2 are float64 of one shape (..., width); leading axes are runs. Raises
-    ValueError where they are not of one shape or hold a number that is not finite.
+    `first` w1, `node` w_ni and `second` w2 are float64 of one shape (..., width); leading axes are
+    runs. Raises ValueError where they are not of one shape or hold a number that is not finite.
     """
 
     first: Floats
@@ -27,10 +29,13 @@ class LinearNet:
 
     def __post_init__(self) -> None:
         for name in ("first", "node", "second"):
-            object.__setattr__(self, name, finite(name, getattr(self, name)))
+            weights = finite(name, getattr(self, name))
+            object.__setattr__(self, name, weights)
         shapes = [self.first.shape, self.node.shape, self.second.shape]
         if len(set(shapes)) > 1 or not shapes[0]:
-            raise ValueError(f"first, node and second must be of one shape (..., width), got {shapes}")
+            raise ValueError(
+                f"first, node and second must be of one shape (..., width), got {shapes}"
+            )
 
     @property
     def slope(self) -> Floats:
@@ -45,9 +50,9 @@ class LinearNet:
 
 @dataclass(frozen=True)
 class Moments:
-    """The second moments of input and noise that a loss is averaged over: means of x x, x e and e e, each (...).
+    """The second moments of input and noise: means of x x, x e and e e, each (...).
 
-    Of a batch they are all that its loss and gradient depend on.
+    The loss and gradient of a batch depend on nothing else.
     """
 
     inputs: Floats
@@ -60,108 +65,126 @@ class Moments:
 
         Raises ValueError for an sd that is below 0 or not finite.
         """
-        inputs, noise = np.broadcast_arrays(at_least("sigma_x", sigma_x, 0) ** 2, at_least("sigma", sigma, 0) ** 2)
+        input_variance = at_least("sigma_x", sigma_x, 0) ** 2
+        noise_variance = at_least("sigma", sigma, 0) ** 2
+        inputs, noise = np.broadcast_arrays(input_variance, noise_variance)
         return cls(inputs, np.zeros_like(inputs), noise)
 
     @classmethod
     def of(cls, x: ArrayLike, noise: ArrayLike) -> "Moments":
-        """Returns the moments of batches, x and noise of one shape (..., batch). Raises ValueError for other shapes."""
+        """Returns the moments of batches, x and noise of one shape (..., batch). Raises ValueError
+        for other shapes."""
         x, noise = finite("x", x), finite("noise", noise)
         if x.shape != noise.shape or not x.ndim or not x.shape[-1]:
-            raise ValueError(f"x and noise must be of one shape (..., batch), got {x.shape} and {noise.shape}")
+            raise ValueError(
+                f"x and noise must be of one shape (..., batch), got {x.shape} and {noise.shape}"
+            )
         batch = x.shape[-1]
-        return cls(_dot(x, x) / batch, _dot(x, noise) / batch, _dot(noise, noise) / batch)
+        inputs = _dot(x, x) / batch
+        mixed = _dot(x, noise) / batch
+        return cls(inputs, mixed, _dot(noise, noise) / batch)
 
 
 def linear_loss(net: LinearNet, target: float, moments: Moments) -> Floats:
     """Returns the mean of (f(x, e) - target x)^2 / 2 over input and noise of these moments, (...).
 
-    With r = w2 . w1 - target and s = w2 . w_ni it is r^2 E[x x] / 2 + r s E[x e] + s^2 E[e e] / 2, so its expectation
-    is (sigma_x^2 r^2 + sigma^2 s^2) / 2 (arXiv 2210.13599, linear model).
+    With r = w2 . w1 - target and s = w2 . w_ni it is r^2 E[x x] / 2 + r s E[x e] + s^2 E[e e] / 2,
+    so its expectation is (sigma_x^2 r^2 + sigma^2 s^2) / 2 (arXiv 2210.13599, linear model).
 
     >>> net = LinearNet(np.array([1.0, 0.0]), np.array([0.0, 2.0]), np.array([3.0, 1.0]))
     >>> float(linear_loss(net, 1.0, Moments.expected(1.0, 0.5)))  # ((3 - 1)^2 + 0.25 * 2^2) / 2
     2.5
     """
-    r, s = _errors(net, target)
-    mean: Floats = 0.5 * r**2 * moments.inputs + r * s * moments.mixed + 0.5 * s**2 * moments.noise
-    return mean
+    r = net.slope - finite("target", target)
+    s = net.leak
+    from_inputs = 0.5 * r**2 * moments.inputs
+    from_noise = 0.5 * s**2 * moments.noise
+    return np.asarray(from_inputs + r * s * moments.mixed + from_noise)
 
 
 def linear_gradient(net: LinearNet, target: float, moments: Moments) -> LinearNet:
     """Returns the gradient of `linear_loss`, each part (..., width).
 
-    With a = r E[x x] + s E[x e] and b = r E[x e] + s E[e e] it is a w2 for w1, b w2 for w_ni and a w1 + b w_ni for w2.
+    With a = r E[x x] + s E[x e] and b = r E[x e] + s E[e e] it is a w2 for w1, b w2 for w_ni and a
+    w1 + b w_ni for w2.
     """
     weights = np.stack([net.first, net.node, net.second])
     return LinearNet(*linear_slopes(weights, finite("target", target), moments))
 
 
-def linear_slopes(weights: Floats, target: Floats, moments: Moments) -> tuple[Floats, Floats, Floats]:
-    """Returns the parts of `linear_gradient` at `weights` (3, ..., width), unchecked: a step of a long descent."""
+def linear_slopes(
+    weights: Floats, target: Floats, moments: Moments
+) -> tuple[Floats, Floats, Floats]:
+    """Returns the parts of `linear_gradient` at `weights` (3, ..., width), unchecked."""
     first, node, second = weights
-    r, s = _dot(second, first) - target, _dot(second, node)
+    r = _dot(second, first) - target
+    s = _dot(second, node)
     a = (r * moments.inputs + s * moments.mixed)[..., None]
     b = (r * moments.mixed + s * moments.noise)[..., None]
     return a * second, b * second, a * first + b * node
 
 
 def noise_curvature(net: LinearNet, sigma: ArrayLike) -> Floats:
-    """Returns sigma^2 (|w2|^2 + |w_ni|^2), (...): the top curvature of the loss where the noise dominates it.
+    """Returns sigma^2 (|w2|^2 + |w_ni|^2), (...): the top curvature if the noise dominates.
 
     It is the only eigenvalue other than 0 of the Hessian of sigma^2 s^2 / 2 at s = w2 . w_ni = 0.
     Raises ValueError for a sigma below 0 or not finite.
     """
-    curvature: Floats = at_least("sigma", sigma, 0) ** 2 * (_dot(net.second, net.second) + _dot(net.node, net.node))
-    return curvature
+    squared_norms = _dot(net.second, net.second) + _dot(net.node, net.node)
+    return np.asarray(at_least("sigma", sigma, 0) ** 2 * squared_norms)
 
 
 def pull(eta: ArrayLike, sigma: ArrayLike, second_norm: ArrayLike) -> Floats:
-    """Returns eta sigma^2 |w2|^2: the share of the node's weight along w2 that one step of rate eta takes away.
+    """Returns eta sigma^2 |w2|^2, the share of the node's weight along w2 removed by a step.
 
     Raises ValueError for a rate not above 0, and for sigma or |w2| below 0.
     """
-    share: Floats = (
-        positive("eta", eta) * at_least("sigma", sigma, 0) ** 2 * at_least("second_norm", second_norm, 0) ** 2
-    )
-    return share
+    rate = positive("eta", eta)
+    variance = at_least("sigma", sigma, 0) ** 2
+    squared_norm = at_least("second_norm", second_norm, 0) ** 2
+    return np.asarray(rate * variance * squared_norm)
 
 
 def walk(eta: ArrayLike, sigma: ArrayLike, preactivation_gradient: ArrayLike, batch: int) -> Floats:
-    """Returns eta sigma |g| / sqrt(batch): the sd of what one step adds to the node's weights by chance.
+    """Returns eta sigma |g| / sqrt(batch), the sd of a step's random change of the node.
 
-    `preactivation_gradient` |g| is the root mean square over examples of the norm of the gradient of the noise-free
-    loss by the preactivations that the node joins; in the linear network sigma_x |r| |w2|. Examples and their noise
-    being independent, e times that gradient has mean 0 and this sd over a batch. Raises ValueError for a rate not above
-    0, a sigma or |g| below 0, and a batch below 1.
+    `preactivation_gradient` |g| is the root mean square over examples of the norm of the gradient
+    of the noise-free loss by the preactivations that the node joins; in the linear network sigma_x
+    |r| |w2|. Examples and their noise being independent, e times that gradient has mean 0 and this
+    sd over a batch. Raises ValueError for a rate not above 0, a sigma or |g| below 0, and a batch
+    below 1.
     """
-    size: Floats = (
-        positive("eta", eta)
-        * at_least("sigma", sigma, 0)
-        * at_least("preactivation_gradient", preactivation_gradient, 0)
-        / np.sqrt(whole("batch", batch, 1))
-    )
-    return size
+    rate = positive("eta", eta)
+    std = at_least("sigma", sigma, 0)
+    gradient_norm = at_least("preactivation_gradient", preactivation_gradient, 0)
+    root_batch = np.sqrt(whole("batch", batch, 1))
+    return np.asarray(rate * std * gradient_norm / root_batch)
 
 
-def decoupled_sigma(second_norm: float, node_along: float, preactivation_gradient: float, batch: int) -> float:
-    """Returns the sigma at which one step's pull |w_ni along w2| eta sigma^2 |w2|^2 is as large as its `walk`.
+def decoupled_sigma(
+    second_norm: float, node_along: float, preactivation_gradient: float, batch: int
+) -> float:
+    """Returns the sigma at which a step's pull on the node equals its `walk`.
+
+    The pull is |w_ni along w2| eta sigma^2 |w2|^2.
 
     It is |g| / (sqrt(batch) |w2|^2 |w_ni along w2|), for each rate. Raises ValueError for |w2| or
     |w_ni along w2| not above 0, |g| below 0 and a batch below 1.
     """
     along = float(positive("node_along", node_along))
     gradient_norm = float(at_least("preactivation_gradient", preactivation_gradient, 0))
-    rate = float(positive("second_norm", second_norm)) ** 2 * along
-    return gradient_norm / (float(np.sqrt(whole("batch", batch, 1))) * rate)
+    squared_norm = float(positive("second_norm", second_norm)) ** 2
+    root_batch = float(np.sqrt(whole("batch", batch, 1)))
+    return gradient_norm / (root_batch * (squared_norm * along))
 
 
 def phase(eta: float, curvature: float, pulled: float, walked: float) -> Phase:
     """Returns the phase that training begins in (arXiv 2210.13599, linear model).
 
-    "divergence" for eta curvature >= 4, "catapult" (the loss grows, then falls at a lower curvature) for >= 2. Below
-    that "decoupled" where `pulled`, the node's weight times `pull`, is less than `walked`, the step by chance; "decay"
-    elsewhere. Raises ValueError for a rate not above 0, and for others below 0.
+    "divergence" for eta curvature >= 4, "catapult" (the loss grows, then falls at a lower
+    curvature) for >= 2. Below that "decoupled" where `pulled`, the node's weight times `pull`, is
+    less than `walked`, the step by chance; "decay" elsewhere. Raises ValueError for a rate not
+    above 0, and for others below 0.
 
     >>> [phase(0.1, curvature, 0.5, 0.1) for curvature in (10, 30, 50)]
     ['decay', 'catapult', 'divergence']
@@ -169,41 +192,45 @@ def phase(eta: float, curvature: float, pulled: float, walked: float) -> Phase:
     'decoupled'
     """
     sharpness = float(positive("eta", eta) * at_least("curvature", curvature, 0))
-    below = float(at_least("pulled", pulled, 0)) < float(at_least("walked", walked, 0))
+    pull_size = float(at_least("pulled", pulled, 0))
+    walk_size = float(at_least("walked", walked, 0))
     if sharpness >= ESCAPE:
         return "divergence"
     if sharpness >= GROWTH:
         return "catapult"
-    return "decoupled" if below else "decay"
+    return "decoupled" if pull_size < walk_size else "decay"
 
 
 def node_decay_time(eta: ArrayLike, sigma: ArrayLike, second_norm: ArrayLike) -> Floats:
-    """Returns 1 / (eta sigma^2 |w2|^2), the steps in which the node's weight along w2 falls by the factor e.
+    """Returns 1 / (eta sigma^2 |w2|^2), the steps in which the node's weight along w2 falls by the
+    factor e.
 
-    That is gradient flow on the noise's loss at a w2 that stays, which needs |w_ni|^2 << |w2|^2; inf without noise.
+    This holds for gradient flow on the noise's loss at constant w2, which needs |w_ni|^2 << |w2|^2;
+    inf without noise.
     """
     return _inverse(pull(eta, sigma, second_norm))
 
 
-def loss_decay_time(eta: ArrayLike, sigma_x: ArrayLike, first_norm: ArrayLike, second_norm: ArrayLike) -> Floats:
-    """Returns 1 / (2 eta sigma_x^2 (|w1|^2 + |w2|^2)), the steps in which the noise-free loss falls by the factor e.
+def loss_decay_time(
+    eta: ArrayLike, sigma_x: ArrayLike, first_norm: ArrayLike, second_norm: ArrayLike
+) -> Floats:
+    """Returns 1 / (2 eta sigma_x^2 (|w1|^2 + |w2|^2)), the steps in which the noise-free loss falls
+    by the factor e.
 
-    That is gradient flow near the target, where the norms stay as they are. Raises ValueError as `pull` does.
+    This holds for gradient flow near the target, where the norms are constant. Raises ValueError as
+    `pull` does.
     """
-    squares = at_least("first_norm", first_norm, 0) ** 2 + at_least("second_norm", second_norm, 0) ** 2
-    return _inverse(2.0 * positive("eta", eta) * at_least("sigma_x", sigma_x, 0) ** 2 * squares)
+    first_square = at_least("first_norm", first_norm, 0) ** 2
+    second_square = at_least("second_norm", second_norm, 0) ** 2
+    variance = at_least("sigma_x", sigma_x, 0) ** 2
+    return _inverse(2.0 * positive("eta", eta) * variance * (first_square + second_square))
 
 
 def _inverse(rate: Floats) -> Floats:
-    out = np.full(np.shape(rate), np.inf)
-    np.divide(1.0, rate, out=out, where=rate > 0)
-    return out
+    inverse = np.full(np.shape(rate), np.inf)
+    np.divide(1.0, rate, out=inverse, where=rate > 0)
+    return inverse
 
 
-def _errors(net: LinearNet, target: float) -> tuple[Floats, Floats]:
-    return net.slope - finite("target", target), net.leak
-
-
-def _dot(one: Floats, other: Floats) -> Floats:
-    product: Floats = np.einsum("...i,...i->...", one, other)
-    return product
+def _dot(left: Floats, right: Floats) -> Floats:
+    return np.asarray(np.einsum("...i,...i->...", left, right))

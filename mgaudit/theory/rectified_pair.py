@@ -1,9 +1,9 @@
 """Two ReLUs of correlated normals: the mean of their product, their covariance, and the gradients.
 
-(u, v) is normal with means mean_u and mean_v, standard deviations sd_u and sd_v, and correlation rho. Short are
-h = mean_u / sd_u, k = mean_v / sd_v and q = sqrt(1 - rho²). All arguments are arrays of any shapes that broadcast, all
-results have their common shape, and all functions raise ValueError for a negative sd, a rho outside [-1, 1], or what is
-not finite.
+(u, v) is normal with means mean_u and mean_v, standard deviations sd_u and sd_v, and correlation
+rho. Short are h = mean_u / sd_u, k = mean_v / sd_v and q = sqrt(1 - rho²). All arguments are arrays
+of any shapes that broadcast, all results have their common shape, and all functions raise
+ValueError for a negative sd, a rho outside [-1, 1], or what is not finite.
 
 sd = 0 and rho = ±1 are the limits. A variable that is 0 for certain is never positive.
 """
@@ -20,7 +20,9 @@ from mgaudit.theory.rectified_normal import BEYOND, density, mean_excess, ratio
 
 @dataclass(frozen=True)
 class PairGradient:
-    """Derivatives with respect to means, standard deviations and covariance, all else fixed (the correlation is not).
+    """Derivatives in means, standard deviations and covariance, with the others fixed.
+
+    The correlation is not fixed in a derivative.
 
     With respect to a variance it is that to the sd over 2 sd.
     """
@@ -32,24 +34,27 @@ class PairGradient:
     covariance: Floats
 
 
-def rectified_product(mean_u: ArrayLike, mean_v: ArrayLike, sd_u: ArrayLike, sd_v: ArrayLike, rho: ArrayLike) -> Floats:
+def rectified_product(
+    mean_u: ArrayLike, mean_v: ArrayLike, sd_u: ArrayLike, sd_v: ArrayLike, rho: ArrayLike
+) -> Floats:
     """Returns E[u⁺ v⁺], for which the formula is
 
-    sd_u sd_v [(hk + rho) Phi2(h, k; rho) + k phi(h) Phi((k - rho h)/q) + h phi(k) Phi((h - rho k)/q)
-    + q/(2 pi) exp(-(h² - 2 rho h k + k²)/(2 q²))].
+    sd_u sd_v [(hk + rho) Phi2(h, k; rho) + k phi(h) Phi((k - rho h)/q) + h phi(k) Phi((h - rho
+    k)/q) + q/(2 pi) exp(-(h² - 2 rho h k + k²)/(2 q²))].
 
     >>> float(rectified_product(0.0, 0.0, 1.0, 1.0, 0.0).round(6))  # 1 / (2 pi)
     0.159155
     """
     pair = _Pair.of(mean_u, mean_v, sd_u, sd_v, rho)
     u, v = pair.rectified_means()
-    return np.asarray(np.maximum(pair.covariance() + u * v, 0.0))
+    product = pair.covariance() + u * v
+    return np.asarray(np.maximum(product, 0.0))
 
 
 def rectified_covariance(
     mean_u: ArrayLike, mean_v: ArrayLike, sd_u: ArrayLike, sd_v: ArrayLike, rho: ArrayLike
 ) -> Floats:
-    """Returns Cov(u⁺, v⁺) = E[u⁺ v⁺] - E u⁺ E v⁺, to some 1e-15 sd_u sd_v however large the means are.
+    """Returns Cov(u⁺, v⁺) = E[u⁺ v⁺] - E u⁺ E v⁺, to about 1e-15 sd_u sd_v at any means.
 
     >>> float(rectified_covariance(1e9, 1e9, 1.0, 2.0, 0.25))  # the ReLUs let all pass
     0.5
@@ -57,7 +62,9 @@ def rectified_covariance(
     return _Pair.of(mean_u, mean_v, sd_u, sd_v, rho).covariance()
 
 
-def both_positive(mean_u: ArrayLike, mean_v: ArrayLike, sd_u: ArrayLike, sd_v: ArrayLike, rho: ArrayLike) -> Floats:
+def both_positive(
+    mean_u: ArrayLike, mean_v: ArrayLike, sd_u: ArrayLike, sd_v: ArrayLike, rho: ArrayLike
+) -> Floats:
     """Returns P(u > 0, v > 0) = Phi2(h, k; rho), by Owen's T (Owen 1956).
 
     >>> float(both_positive(0.0, 0.0, 1.0, 1.0, 0.5).round(6))  # 1/4 + arcsin(rho) / (2 pi)
@@ -71,32 +78,35 @@ def rectified_product_gradient(
 ) -> PairGradient:
     """Returns the gradient of E[u⁺ v⁺] by Price's theorem (Price 1958).
 
-    E[1(u > 0) v⁺] in mean_u, sd_u p_u(0) E[v⁺ | u = 0] in sd_u, P(u > 0, v > 0) in the covariance; likewise for v.
+    E[1(u > 0) v⁺] in mean_u, sd_u p_u(0) E[v⁺ | u = 0] in sd_u, P(u > 0, v > 0) in the covariance;
+    likewise for v.
     """
     pair = _Pair.of(mean_u, mean_v, sd_u, sd_v, rho)
-    excess, (u, v) = pair.covariance_gradient(), pair.rectified_means()
+    of_covariance = pair.covariance_gradient()
+    u, v = pair.rectified_means()
     return PairGradient(
-        excess.mean_u + ndtr(pair.h) * v,
-        excess.mean_v + ndtr(pair.k) * u,
-        excess.sd_u + density(pair.h) * v,
-        excess.sd_v + density(pair.k) * u,
-        excess.covariance,
+        of_covariance.mean_u + ndtr(pair.h) * v,
+        of_covariance.mean_v + ndtr(pair.k) * u,
+        of_covariance.sd_u + density(pair.h) * v,
+        of_covariance.sd_v + density(pair.k) * u,
+        of_covariance.covariance,
     )
 
 
 def rectified_covariance_gradient(
     mean_u: ArrayLike, mean_v: ArrayLike, sd_u: ArrayLike, sd_v: ArrayLike, rho: ArrayLike
 ) -> PairGradient:
-    """Returns the gradient of Cov(u⁺, v⁺): that of E[u⁺ v⁺] less that of E u⁺ E v⁺, without their cancelling."""
+    """Returns the gradient of Cov(u⁺, v⁺) = E[u⁺ v⁺] - E u⁺ E v⁺, without cancellation."""
     return _Pair.of(mean_u, mean_v, sd_u, sd_v, rho).covariance_gradient()
 
 
 @dataclass(frozen=True)
 class _Pair:
-    """A pair, and what is known of it turned round, to (-|h|, -|k|; ±rho), where all terms are small.
+    """A pair and its reflection to (-p, -r; `reflected_rho`), where all terms are small.
 
-    u⁺ = u + (-u)⁺ gives Cov(u⁺, v⁺) = Cov(u, v⁺) + Cov((-u)⁺, v⁺), the first of which is Cov(u, v) P(v > 0) (Stein). So
-    turning h, k or both adds rho times a probability, `turned`, to the covariance, and nothing large ever cancels.
+    p = |h| and r = |k|. u⁺ = u + (-u)⁺ gives Cov(u⁺, v⁺) = Cov(u, v⁺) + Cov((-u)⁺, v⁺), the first
+    of which is Cov(u, v) P(v > 0) (Stein). So reflecting u, v or both adds rho times a probability,
+    `linear`, to the covariance, and no large terms ever cancel.
     """
 
     mean_u: Floats
@@ -108,72 +118,132 @@ class _Pair:
     k: Floats
     q: Floats
     sign: Floats  # of h k
-    turned: Floats
-    pull_v: Floats  # the mean of v where u = 0, in sds of v, turned round
+    linear: Floats
+    pull_v: Floats  # the mean of v where u = 0, in sds of v, of the reflected pair
     pull_u: Floats
-    below: Floats  # the probability that both are positive, turned round
+    both: Floats  # the probability that both are positive, of the reflected pair
 
     @classmethod
-    def of(cls, mean_u: ArrayLike, mean_v: ArrayLike, sd_u: ArrayLike, sd_v: ArrayLike, rho: ArrayLike) -> "_Pair":
-        mean_u, mean_v, sd_u, sd_v, rho = reals(mean_u=mean_u, mean_v=mean_v, sd_u=sd_u, sd_v=sd_v, rho=rho)
-        at_least("sd_u", sd_u, 0), at_least("sd_v", sd_v, 0)
+    def of(
+        cls, mean_u: ArrayLike, mean_v: ArrayLike, sd_u: ArrayLike, sd_v: ArrayLike, rho: ArrayLike
+    ) -> "_Pair":
+        mean_u, mean_v, sd_u, sd_v, rho = reals(
+            mean_u=mean_u, mean_v=mean_v, sd_u=sd_u, sd_v=sd_v, rho=rho
+        )
+        at_least("sd_u", sd_u, 0)
+        at_least("sd_v", sd_v, 0)
         require("rho", "be in [-1, 1]", rho, np.abs(rho) <= 1)
-        h, k = _standardised(mean_u, sd_u), _standardised(mean_v, sd_v)
-        sign = np.where((h > 0) == (k > 0), 1.0, -1.0)
+        h = _standardised(mean_u, sd_u)
+        k = _standardised(mean_v, sd_v)
         q = np.sqrt((1 - rho) * (1 + rho))
-        p, r = np.abs(h), np.abs(k)
-        pull_v, pull_u = _pull(p, r, sign * rho), _pull(r, p, sign * rho)
-        tail_u, tail_v = ndtr(-p), ndtr(-r)
-        below = 0.5 * (tail_u + tail_v)
-        below = below - _owen(p, pull_v, q, sign * rho) - _owen(r, pull_u, q, sign * rho)
-        below = np.clip(below, 0.0, np.minimum(tail_u, tail_v))
-        turned = np.where(h > 0, np.where(k > 0, 1 - tail_u - tail_v, tail_v), np.where(k > 0, tail_u, 0.0))
-        return cls(mean_u, mean_v, sd_u, sd_v, rho, h, k, q, sign, turned, pull_v, pull_u, below)
-
-    def both_positive(self) -> Floats:
-        return self.turned + self.sign * self.below
-
-    def rectified_means(self) -> tuple[Floats, Floats]:
-        excess_u, excess_v = mean_excess(np.abs(self.h)), mean_excess(np.abs(self.k))
-        return (
-            np.maximum(self.mean_u, 0.0) + self.sd_u * excess_u,
-            np.maximum(self.mean_v, 0.0) + self.sd_v * excess_v,
+        sign = np.where((h > 0) == (k > 0), 1.0, -1.0)
+        p, r, reflected_rho = np.abs(h), np.abs(k), sign * rho
+        pull_v = _pull(p, r, reflected_rho)
+        pull_u = _pull(r, p, reflected_rho)
+        return cls(
+            mean_u=mean_u,
+            mean_v=mean_v,
+            sd_u=sd_u,
+            sd_v=sd_v,
+            rho=rho,
+            h=h,
+            k=k,
+            q=q,
+            sign=sign,
+            linear=_linear(h, k),
+            pull_v=pull_v,
+            pull_u=pull_u,
+            both=_both_positive_reflected(p, r, pull_v, pull_u, q, reflected_rho),
         )
 
+    @property
+    def p(self) -> Floats:
+        return np.abs(self.h)
+
+    @property
+    def r(self) -> Floats:
+        return np.abs(self.k)
+
+    def both_positive(self) -> Floats:
+        return self.linear + self.sign * self.both
+
+    def rectified_means(self) -> tuple[Floats, Floats]:
+        excess_u, excess_v = mean_excess(self.p), mean_excess(self.r)
+        u = np.maximum(self.mean_u, 0.0) + self.sd_u * excess_u
+        v = np.maximum(self.mean_v, 0.0) + self.sd_v * excess_v
+        return u, v
+
     def covariance(self) -> Floats:
-        p, r = np.abs(self.h), np.abs(self.k)
+        p, r = self.p, self.r
         a, b = ratio(self.pull_v, self.q), ratio(self.pull_u, self.q)
-        product = (p * r + self.sign * self.rho) * self.below + self.q * density(p) * density(a)
+        from_both = (p * r + self.sign * self.rho) * self.both
+        product = from_both + self.q * density(p) * density(a)
         product = product - r * density(p) * ndtr(a) - p * density(r) * ndtr(b)
-        unit = self.rho * self.turned + product - mean_excess(p) * mean_excess(r)
-        return self.sd_u * (self.sd_v * unit)
+        reflected_means = mean_excess(p) * mean_excess(r)
+        correlation = self.rho * self.linear + product - reflected_means
+        return self.sd_u * (self.sd_v * correlation)
 
     def covariance_gradient(self) -> PairGradient:
-        p, r, rho = np.abs(self.h), np.abs(self.k), self.sign * self.rho
-        a, b = ratio(self.pull_v, self.q), ratio(self.pull_u, self.q)
-        excess_u, excess_v = mean_excess(p), mean_excess(r)
-        from_u, from_v = density(p) * ndtr(a), density(r) * ndtr(b)
-        mean_u = from_v + rho * from_u - r * self.below - ndtr(-p) * excess_v
-        mean_v = from_u + rho * from_v - p * self.below - ndtr(-r) * excess_u
-        sd_u = from_u * self.pull_v + density(p) * (self.q * density(a) - excess_v)
-        sd_v = from_v * self.pull_u + density(r) * (self.q * density(b) - excess_u)
-        up_u, up_v = self.h > 0, self.k > 0
+        reflected = self._reflected_gradient()
+        p, r = self.p, self.r
+        u_reflected, v_reflected = self.h > 0, self.k > 0
+        # In sds of the other variable. Reflection turns the sign of a mean, and adds the derivative
+        # of rho `linear`.
+        mean_u = np.where(u_reflected, -reflected.mean_u, reflected.mean_u)
+        mean_v = np.where(v_reflected, -reflected.mean_v, reflected.mean_v)
+        linear_mean_u = np.where(v_reflected, self.rho * density(p), 0.0)
+        linear_mean_v = np.where(u_reflected, self.rho * density(r), 0.0)
+        linear_sd_u = np.where(v_reflected, self.rho * self.h * density(p), 0.0)
+        linear_sd_v = np.where(u_reflected, self.rho * self.k * density(r), 0.0)
         return PairGradient(
-            self.sd_v * (np.where(up_u, -mean_u, mean_u) + np.where(up_v, self.rho * density(p), 0.0)),
-            self.sd_u * (np.where(up_v, -mean_v, mean_v) + np.where(up_u, self.rho * density(r), 0.0)),
-            self.sd_v * (sd_u - np.where(up_v, self.rho * self.h * density(p), 0.0)),
-            self.sd_u * (sd_v - np.where(up_u, self.rho * self.k * density(r), 0.0)),
+            self.sd_v * (mean_u + linear_mean_u),
+            self.sd_u * (mean_v + linear_mean_v),
+            self.sd_v * (reflected.sd_u - linear_sd_u),
+            self.sd_u * (reflected.sd_v - linear_sd_v),
             self.both_positive(),
         )
 
+    def _reflected_gradient(self) -> PairGradient:
+        """Returns the gradient of the reflected pair's covariance, in sds of the other variable."""
+        p, r, rho = self.p, self.r, self.sign * self.rho
+        a, b = ratio(self.pull_v, self.q), ratio(self.pull_u, self.q)
+        excess_u, excess_v = mean_excess(p), mean_excess(r)
+        from_u = density(p) * ndtr(a)
+        from_v = density(r) * ndtr(b)
+        mean_u = from_v + rho * from_u - r * self.both - ndtr(-p) * excess_v
+        mean_v = from_u + rho * from_v - p * self.both - ndtr(-r) * excess_u
+        sd_u = from_u * self.pull_v + density(p) * (self.q * density(a) - excess_v)
+        sd_v = from_v * self.pull_u + density(r) * (self.q * density(b) - excess_u)
+        return PairGradient(mean_u, mean_v, sd_u, sd_v, self.both)
+
 
 def _standardised(mean: Floats, sd: Floats) -> Floats:
-    return np.where((sd > 0) | (mean != 0), ratio(mean, sd), -BEYOND)
+    random_or_nonzero = (sd > 0) | (mean != 0)
+    return np.where(random_or_nonzero, ratio(mean, sd), -BEYOND)
 
 
 def _pull(p: Floats, r: Floats, rho: Floats) -> Floats:
-    """Returns rho p - r, the differences first where they are small: with rho near 1 it is divided by a small q."""
-    return np.where(rho > 0.5, (p - r) - (1 - rho) * p, rho * p - r)
+    """Returns rho p - r, precisely for rho near 1, where it is divided by a small q."""
+    near_one = (p - r) - (1 - rho) * p
+    return np.where(rho > 0.5, near_one, rho * p - r)
+
+
+def _linear(h: Floats, k: Floats) -> Floats:
+    """Returns the probability that rho is multiplied by in the covariance."""
+    tail_u, tail_v = ndtr(-np.abs(h)), ndtr(-np.abs(k))
+    if_u_reflected = np.where(k > 0, 1 - tail_u - tail_v, tail_v)
+    if_u_kept = np.where(k > 0, tail_u, 0.0)
+    return np.where(h > 0, if_u_reflected, if_u_kept)
+
+
+def _both_positive_reflected(
+    p: Floats, r: Floats, pull_v: Floats, pull_u: Floats, q: Floats, rho: Floats
+) -> Floats:
+    """Returns Phi2(-p, -r; rho), by Owen's T."""
+    tail_u, tail_v = ndtr(-p), ndtr(-r)
+    half = 0.5 * (tail_u + tail_v)
+    probability = half - _owen(p, pull_v, q, rho) - _owen(r, pull_u, q, rho)
+    return np.clip(probability, 0.0, np.minimum(tail_u, tail_v))
 
 
 def _owen(p: Floats, pull: Floats, q: Floats, rho: Floats) -> Floats:
@@ -181,7 +251,7 @@ def _owen(p: Floats, pull: Floats, q: Floats, rho: Floats) -> Floats:
     a = ratio(pull, q)
     slope = np.where(a < 0, np.inf, -np.inf)
     with np.errstate(over="ignore", divide="ignore"):
-        slope = np.where(a == 0, np.sqrt((1 - rho) / (1 + rho)), slope)  # p = 0 and pull = 0: both means are 0
+        slope_at_zero = np.sqrt((1 - rho) / (1 + rho))  # p = 0 and pull = 0: both means are 0
+        slope = np.where(a == 0, slope_at_zero, slope)
         np.divide(-a, p, out=slope, where=p > 0)
-    found: Floats = owens_t(p, slope)
-    return found
+    return np.asarray(owens_t(p, slope))

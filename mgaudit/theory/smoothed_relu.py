@@ -1,11 +1,12 @@
-"""The ReLU of a masked pre-activation in the mean: exact, the proofs' proxy, second moment, variance, gradients.
+"""Moments of the ReLU of a masked pre-activation, and their gradients.
 
-A mask c ~ N(1, kappa² I) on an input makes a neuron's pre-activation w · (x ⊙ c) normal with mean z = w · x and
-standard deviation s = kappa ‖w ⊙ x‖ (arXiv 2602.17423). Throughout, u ~ N(z, s²), t = z / s, and z and s are arrays of
-any shapes that broadcast. All of it is computed from the tail at -|t|, where nothing cancels:
-u⁺ = z⁺ + s (g - |t|)⁺ in the mean.
+A mask c ~ N(1, kappa² I) on an input makes a neuron's pre-activation w · (x ⊙ c) normal with mean z
+= w · x and standard deviation s = kappa ‖w ⊙ x‖ (arXiv 2602.17423). Throughout, u ~ N(z, s²), t = z
+/ s, and z and s are arrays of any shapes that broadcast. All of it is computed from the tail at
+-|t|, where nothing cancels: u⁺ = z⁺ + s (g - |t|)⁺ in the mean.
 
-s = 0 is the plain ReLU, bit for bit. Where z = 0, too, the gradient in z is 0, as automatic differentiation has it.
+s = 0 is the plain ReLU, bit for bit. If also z = 0, the gradient in z is 0, as in automatic
+differentiation.
 """
 
 from dataclasses import dataclass
@@ -27,19 +28,25 @@ class Gradient:
 
 
 def mask_moments(weights: ArrayLike, inputs: ArrayLike, kappa: float) -> tuple[Floats, Floats]:
-    """Returns mean z = w · x and standard deviation s = kappa ‖w ⊙ x‖ of the masked pre-activations, (n, m) each.
+    """Returns mean z = w · x and standard deviation s = kappa ‖w ⊙ x‖ of the masked
+    pre-activations, (n, m) each.
 
-    `weights` (m, d) has a neuron's weights in each row, `inputs` (n, d) an input. Raises ValueError for matrices of
-    different d, values that are not finite, and kappa < 0 (arXiv 2602.17423).
+    `weights` (m, d) has a neuron's weights in each row, `inputs` (n, d) an input. Raises ValueError
+    for matrices of different d, values that are not finite, and kappa < 0 (arXiv 2602.17423).
 
     >>> z, s = mask_moments([[3.0, 4.0]], [[1.0, 1.0]], kappa=0.1)
     >>> float(z[0, 0]), float(s[0, 0])
     (7.0, 0.5)
     """
-    w, x, kappa = matrix("weights", weights), matrix("inputs", inputs), std_of("kappa", kappa)
+    w = matrix("weights", weights)
+    x = matrix("inputs", inputs)
+    kappa = std_of("kappa", kappa)
     if w.shape[1] != x.shape[1]:
-        raise ValueError(f"weights (m, d) and inputs (n, d) must share d, got shapes {w.shape} and {x.shape}")
-    return x @ w.T, kappa * np.sqrt((x * x) @ (w * w).T)
+        raise ValueError(
+            f"weights (m, d) and inputs (n, d) must share d, got shapes {w.shape} and {x.shape}"
+        )
+    squared_norms = (x * x) @ (w * w).T
+    return x @ w.T, kappa * np.sqrt(squared_norms)
 
 
 def smoothed_relu(z: ArrayLike, s: ArrayLike) -> Floats:
@@ -53,13 +60,16 @@ def smoothed_relu(z: ArrayLike, s: ArrayLike) -> Floats:
 
 
 def smoothed_relu_gradient(z: ArrayLike, s: ArrayLike) -> Gradient:
-    """Returns the gradient of `smoothed_relu`: Phi(z/s) in z and phi(z/s) in s. Raises as that."""
+    """Returns the gradient of `smoothed_relu`: Phi(z/s) in z and phi(z/s) in s.
+
+    Raises as `smoothed_relu`.
+    """
     z, s, t = _checked(z, s)
     return Gradient(_passes(z, s, t), density(t))
 
 
 def smoothed_relu_proxy(z: ArrayLike, s: ArrayLike) -> Floats:
-    """Returns z Phi(z/s), which stands for E u⁺ in the proofs of arXiv 2602.17423. Raises as `smoothed_relu`.
+    """Returns z Phi(z/s), which replaces E u⁺ in the proofs of arXiv 2602.17423.
 
     It lies below by s phi(z/s).
 
@@ -71,9 +81,12 @@ def smoothed_relu_proxy(z: ArrayLike, s: ArrayLike) -> Floats:
 
 
 def smoothed_relu_proxy_gradient(z: ArrayLike, s: ArrayLike) -> Gradient:
-    """Returns the gradient of `smoothed_relu_proxy`: Phi(t) + t phi(t) in z and -t² phi(t) in s. Raises as that."""
+    """Returns the gradient of `smoothed_relu_proxy`: Phi(t) + t phi(t) in z and -t² phi(t) in s.
+    Raises as `smoothed_relu`."""
     z, s, t = _checked(z, s)
-    return Gradient(_passes(z, s, t) + t * density(t), -t * t * density(t))
+    phi = density(t)
+    by_z = _passes(z, s, t) + t * phi
+    return Gradient(by_z, -t * t * phi)
 
 
 def second_moment(z: ArrayLike, s: ArrayLike) -> Floats:
@@ -83,36 +96,48 @@ def second_moment(z: ArrayLike, s: ArrayLike) -> Floats:
     2.0
     """
     z, s, t = _checked(z, s)
-    below = s * s * square_excess(np.asarray(np.abs(t)))
-    return np.where(z > 0, z * z + s * s - below, below)
+    tail = s * s * square_excess(np.abs(t))
+    return np.where(z > 0, z * z + s * s - tail, tail)
 
 
 def second_moment_gradient(z: ArrayLike, s: ArrayLike) -> Gradient:
-    """Returns the gradient of `second_moment`: 2 E u⁺ in z and 2 s Phi(z/s) in s. Raises as that."""
+    """Returns the gradient of `second_moment`: 2 E u⁺ in z and 2 s Phi(z/s) in s.
+
+    Raises as `smoothed_relu`.
+    """
     z, s, t = _checked(z, s)
-    return Gradient(2 * _mean(z, s, t), 2 * s * _passes(z, s, t))
+    by_z = 2 * _mean(z, s, t)
+    by_s = 2 * s * _passes(z, s, t)
+    return Gradient(by_z, by_s)
 
 
 def rectified_variance(z: ArrayLike, s: ArrayLike) -> Floats:
     """Returns Var u⁺ = E (u⁺)² - (E u⁺)². Raises as `smoothed_relu`.
 
-    u = u⁺ - (-u)⁺ and Stein's identity give Var u⁺ = s² (Phi(t) - Phi(-t)) + Var (-u)⁺, which is a sum of positive
-    terms for z > 0 however large z / s is.
+    u = u⁺ - (-u)⁺ and Stein's identity give Var u⁺ = s² (Phi(t) - Phi(-t)) + Var (-u)⁺, which is a
+    sum of positive terms for z > 0 however large z / s is.
 
     >>> float(rectified_variance(1e9, 1.0))
     1.0
     """
     z, s, t = _checked(z, s)
-    p = np.asarray(np.abs(t))
-    below = square_excess(p) - mean_excess(p) ** 2
-    return s * s * (below + np.where(z > 0, erf(p / np.sqrt(2)), 0.0))
+    p = np.abs(t)
+    tail = square_excess(p) - mean_excess(p) ** 2
+    central = np.where(z > 0, erf(p / np.sqrt(2)), 0.0)  # Phi(t) - Phi(-t)
+    return s * s * (tail + central)
 
 
 def rectified_variance_gradient(z: ArrayLike, s: ArrayLike) -> Gradient:
-    """Returns the gradient of `rectified_variance`: 2 E u⁺ Phi(-t) in z, 2 (s Phi(t) - E u⁺ phi(t)) in s. Raises so."""
+    """Returns the gradient of `rectified_variance`: 2 E u⁺ Phi(-t) in z, 2 (s Phi(t) - E u⁺ phi(t))
+    in s.
+
+    Raises as `rectified_variance`.
+    """
     z, s, t = _checked(z, s)
     mean = _mean(z, s, t)
-    return Gradient(2 * mean * ndtr(-t), 2 * (s * _passes(z, s, t) - mean * density(t)))
+    by_z = 2 * mean * ndtr(-t)
+    by_s = 2 * (s * _passes(z, s, t) - mean * density(t))
+    return Gradient(by_z, by_s)
 
 
 def _checked(z: ArrayLike, s: ArrayLike) -> tuple[Floats, Floats, Floats]:
@@ -122,10 +147,11 @@ def _checked(z: ArrayLike, s: ArrayLike) -> tuple[Floats, Floats, Floats]:
 
 
 def _mean(z: Floats, s: Floats, t: Floats) -> Floats:
-    found: Floats = np.maximum(z, 0.0) + s * mean_excess(np.asarray(np.abs(t)))
-    return found
+    excess = mean_excess(np.abs(t))
+    return np.asarray(np.maximum(z, 0.0) + s * excess)
 
 
 def _passes(z: Floats, s: Floats, t: Floats) -> Floats:
     """Returns P(u > 0)."""
-    return np.where((s > 0) | (z != 0), ndtr(t), 0.0)
+    random_or_nonzero = (s > 0) | (z != 0)
+    return np.where(random_or_nonzero, ndtr(t), 0.0)

@@ -11,20 +11,23 @@ from mgaudit.theory.arguments import Floats, matrix, require
 
 @dataclass(frozen=True)
 class TwoLayerWeights:
-    """f(x) = m^{-1/2} sum_r outer_r relu(w_r · x), with `weights` (m, d), whose rows are the w_r, and `outer` (m,), ±1.
+    """f(x) = m^{-1/2} sum_r outer_r relu(w_r · x), with `weights` (m, d), whose rows are the w_r,
+    and `outer` (m,), ±1.
 
-    Both are float64 once made. Raises ValueError for shapes that do not fit, outer weights other than ±1, and weights
-    that are not finite (arXiv 2602.17423).
+    Both are stored as float64. Raises ValueError for shapes that do not fit, outer weights other
+    than ±1, and weights that are not finite (arXiv 2602.17423).
     """
 
     weights: Floats
     outer: Floats
 
     def __post_init__(self) -> None:
-        weights, outer = matrix("weights", self.weights), np.asarray(self.outer, dtype=np.float64)
+        weights = matrix("weights", self.weights)
+        outer = np.asarray(self.outer, dtype=np.float64)
         if outer.shape != weights.shape[:1]:
             raise ValueError(
-                f"outer must have one weight for each of the {len(weights)} neurons, got shape {outer.shape}"
+                f"outer must have one weight for each of the {len(weights)} neurons, "
+                f"got shape {outer.shape}"
             )
         require("outer", "be 1 or -1", outer, np.abs(outer) == 1)
         object.__setattr__(self, "weights", weights)
@@ -32,43 +35,50 @@ class TwoLayerWeights:
 
     @classmethod
     def drawn(cls, width: int, dimension: int, generator: np.random.Generator) -> "TwoLayerWeights":
-        """Returns a network of `width` neurons as training starts from it: w_r ~ N(0, I), outer_r fair coins."""
-        return cls(generator.standard_normal((width, dimension)), generator.choice((-1.0, 1.0), size=width))
+        """Returns a network at initialisation: w_r ~ N(0, I), outer_r = ±1 with equal chances."""
+        weights = generator.standard_normal((width, dimension))
+        outer = generator.choice((-1.0, 1.0), size=width)
+        return cls(weights, outer)
 
     def outputs(self, inputs: ArrayLike) -> Floats:
         """Returns f (n,) at the `inputs` (n, d), without a mask."""
-        return self.combined(np.maximum(self.checked_inputs(inputs) @ self.weights.T, 0.0))
+        preactivations = self.checked_inputs(inputs) @ self.weights.T
+        return self.combined(np.maximum(preactivations, 0.0))
 
     def combined(self, activations: Floats) -> Floats:
         """Returns m^{-1/2} sum_r outer_r activations_r, (n,) for (n, m)."""
-        found: Floats = activations @ self.outer / math.sqrt(len(self.outer))
-        return found
+        return np.asarray(activations @ self.outer / math.sqrt(len(self.outer)))
 
     def checked_inputs(self, value: ArrayLike) -> Floats:
-        """Returns the inputs as a float64 matrix (n, d). Raises ValueError where they do not fit the weights."""
+        """Returns the inputs as float64 (n, d). Raises ValueError unless they fit the weights."""
         inputs = matrix("inputs", value)
-        if inputs.shape[1] != self.weights.shape[1]:
+        dimension = self.weights.shape[1]
+        if inputs.shape[1] != dimension:
             raise ValueError(
-                f"inputs must be (n, {self.weights.shape[1]}) as the weights are (m, {self.weights.shape[1]}), "
+                f"inputs must be (n, {dimension}) as the weights are (m, {dimension}), "
                 f"got shape {inputs.shape}"
             )
         return inputs
 
     def checked_targets(self, value: ArrayLike, inputs: Floats) -> Floats:
-        """Returns the targets as a finite float64 vector. Raises ValueError unless there is one for each input."""
+        """Returns the targets as float64 (n,). Raises ValueError unless they fit the inputs."""
         targets = np.asarray(value, dtype=np.float64)
         if targets.shape != inputs.shape[:1]:
-            raise ValueError(f"targets must be one for each of the {len(inputs)} inputs, got shape {targets.shape}")
+            raise ValueError(
+                f"targets must be one for each of the {len(inputs)} inputs, "
+                f"got shape {targets.shape}"
+            )
         require("targets", "be finite", targets, np.isfinite(targets))
         return targets
 
     def pulled_back(self, inputs: Floats, kappa: float, by_mean: Floats, by_sd: Floats) -> Floats:
-        """Returns the gradient (m, d) in the weights, from that in the pre-activations' means and sds, (n, m) each.
+        """Returns the gradient (m, d) in the weights from those in means and sds (n, m).
 
-        dz_ir / dw_r = x_i and ds_ir / dw_r = kappa x_i² ⊙ w_r / ‖w_r ⊙ x_i‖, and 0 where no mask reaches the neuron.
+        dz_ir / dw_r = x_i and ds_ir / dw_r = kappa x_i² ⊙ w_r / ‖w_r ⊙ x_i‖, and 0 where no mask
+        reaches the neuron.
         """
         squares = inputs * inputs
         norms = np.sqrt(squares @ (self.weights * self.weights).T)
         by_norm = np.divide(kappa * by_sd, norms, out=np.zeros_like(norms), where=norms > 0)
-        gradient: Floats = by_mean.T @ inputs + (by_norm.T @ squares) * self.weights
-        return gradient
+        through_sds = (by_norm.T @ squares) * self.weights
+        return np.asarray(by_mean.T @ inputs + through_sds)

@@ -1,5 +1,4 @@
-"""Initial weights of the linear network, whose training depends on their lengths and angles
-only."""
+"""Initial weights of the linear network: its training depends on their lengths and angles."""
 
 import numpy as np
 
@@ -14,8 +13,7 @@ def beginning(
     node: float = 1.0,
     second: float = 1.0,
 ) -> LinearNet:
-    """Returns float64 weights (runs, width) in random directions, with w1 of length 1 and at a
-    right angle to the rest.
+    """Returns weights (runs, width) in random directions, with |w1| = 1, orthogonal to the rest.
 
     `cosine`, in [-1, 1], is that of the angle between w_ni and w2, which have the lengths `node`
     and `second`. For independent directions it would be about 1 / sqrt(width); setting it puts all

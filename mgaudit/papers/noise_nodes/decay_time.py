@@ -1,5 +1,4 @@
-"""Decay times of the node's weights and of the noise-free loss in the linear network, beside the
-predicted ones."""
+"""Decay times of the node's weights and of the noise-free loss in the linear network."""
 
 import math
 from collections.abc import Callable
@@ -54,8 +53,7 @@ class DecayTime:
 
 @dataclass(frozen=True)
 class _Point:
-    """One point of a grid. `target` is the initial distance of the output from its target, in units
-    of the input."""
+    """One point of a grid; the initial slope of the output is 0, and its target `target`."""
 
     eta: float
     sigma_x: float
@@ -68,8 +66,7 @@ class _Point:
 
 
 def measure(settings: DecayTime, workshop: Workshop) -> Data:
-    """Returns each run's decay time and its prediction: of the node, of the loss, and by the node's
-    length."""
+    """Returns measured and predicted decay times, of the node, of the loss and by node length."""
     node_grid = product(settings.etas, settings.sigmas, settings.second_norms)
     loss_grid = product(settings.loss_etas, settings.loss_sigmas_x, settings.second_norms)
     return {
@@ -166,16 +163,14 @@ def _descent(settings: DecayTime, point: _Point) -> DescentPath:
 
 
 def _decay_rows(head: Row, path: DescentPath, values: Floats) -> list[Row]:
-    """Returns each run's decay time, from the least-squares line through the logarithms of `values`
-    (snapshots, runs)."""
+    """Returns each run's decay time, from a line fitted to the logarithms of `values`."""
     slopes = np.polyfit(path.steps, np.log(values), 1)[0]
     times = (-1 / slopes).tolist()
     return [{**head, "run": float(run), "measured": time} for run, time in enumerate(times)]
 
 
 def draw(data: Data) -> Figure:
-    """Returns measured against predicted decay times, for the node and the loss, and the node's by
-    its length."""
+    """Returns measured against predicted decay times, and the node's against the node's length."""
     figure, axes = panels(3, 2.6, sharey=False)
     node, loss, share = axes
     _draw_times(node, data["node"], LOOKS["noise-nodes"], "decay time of w_ni along w₂ (steps)")
@@ -212,8 +207,7 @@ def _draw_shares(axes: Axes, rows: list[Row]) -> None:
 
 
 def _worst(table: str, against: str, quantity: str) -> Callable[[Data], Measured | NotRun]:
-    """Returns the check that at each point of a grid the interval of measured over predicted is
-    within 10 %."""
+    """Returns the check that measured over predicted is within 10 % at each point of a grid."""
 
     def check(data: Data) -> Measured | NotRun:
         points: dict[tuple[str | float, ...], list[Row]] = {}

@@ -1,5 +1,4 @@
-"""Boundaries between the phases of the linear network: in the sharpness eta l, and in sigma for the
-decoupled phase."""
+"""Boundaries between the phases of the linear network, in the sharpness eta l and in sigma."""
 
 import math
 from collections.abc import Callable
@@ -31,8 +30,7 @@ GROWN = 2.0  # the noise's loss has grown once it exceeds this multiple of its i
 
 @dataclass(frozen=True)
 class LinearBoundaries:
-    """Bisection in sigma for each run, at each rate and batch; then sigmas of the decoupled phase,
-    by steps."""
+    """Bisection in sigma for each run, rate and batch; for the decoupled phase a grid of sigmas."""
 
     etas: tuple[float, ...] = (0.003, 0.03)
     batches: tuple[int, ...] = (16, 256, 65536)
@@ -55,8 +53,7 @@ _Outcome = Callable[[LinearBoundaries, float, int, Floats], NDArray[np.bool_]]
 
 
 def measure(settings: LinearBoundaries, workshop: Workshop) -> Data:
-    """Returns the sharpness at which each run begins to grow and to diverge, and where pull and
-    walk are equal."""
+    """Returns the sharpness where runs grow and diverge, and the sigma where pull equals walk."""
     growth = _sharpness_rows(settings, "growth", _grows, GROWTH)
     divergence = _sharpness_rows(settings, "divergence", _diverges, ESCAPE)
     return {"sharpness": growth + divergence, "decoupled": _decoupled(settings)}
@@ -79,8 +76,7 @@ def _sharpness_rows(
 
 
 def _bisected(outcome: _Outcome, settings: LinearBoundaries, eta: float, batch: int) -> Floats:
-    """Returns the sharpness (runs,) at which the outcome begins, to a factor of 32^(1 /
-    2^halvings)."""
+    """Returns the sharpness (runs,) at which the outcome begins, within 32^(1 / 2^halvings)."""
     low = np.full(settings.runs, 0.25)
     high = np.full(settings.runs, 8.0)
     for _ in range(settings.halvings):
@@ -89,7 +85,7 @@ def _bisected(outcome: _Outcome, settings: LinearBoundaries, eta: float, batch: 
         happens = outcome(settings, eta, batch, sigma)
         low = np.where(happens, low, middle)
         high = np.where(happens, middle, high)
-    return np.sqrt(low * high)
+    return np.asarray(np.sqrt(low * high))
 
 
 def _descent(
@@ -117,8 +113,7 @@ def _diverges(
 
 
 def _decoupled(settings: LinearBoundaries) -> list[Row]:
-    """Returns the sigma at which the mean effect of T steps on the node is as large as its sd over
-    runs."""
+    """Returns the sigma at which T steps move the node by a mean as large as its sd over runs."""
     residual, second_norm = 1.0, 1.0
     predicted = decoupled_sigma(second_norm, settings.walk_cosine, residual, settings.walk_batch)
     rows: list[Row] = []
@@ -136,8 +131,7 @@ def _decoupled(settings: LinearBoundaries) -> list[Row]:
 
 
 def _crossing(settings: LinearBoundaries, steps: int, repeat: int, guess: float) -> float:
-    """Returns the sigma at which that mean equals the sd, from a line through logarithms at sigmas
-    around `guess`."""
+    """Returns that sigma, from a line fitted to logarithms at sigmas around `guess`."""
     sigmas = guess * np.geomspace(0.5, 2.0, 7)
     mean_over_std = []
     for sigma in sigmas:
@@ -154,8 +148,7 @@ def _crossing(settings: LinearBoundaries, steps: int, repeat: int, guess: float)
 
 
 def draw(data: Data) -> Figure:
-    """Returns the sharpness of both boundaries against the batch, and the decoupled sigma against
-    the steps."""
+    """Returns the sharpness of both boundaries by batch, and the decoupled sigma by steps."""
     figure, (left, right) = panels(2, 2.8, sharey=False)
     _draw_sharpness(left, data["sharpness"])
     _draw_decoupled(right, data["decoupled"])

@@ -27,8 +27,7 @@ PLACE = "linear model, phases"
 
 @dataclass(frozen=True)
 class LinearPhases:
-    """`sharpness` is eta times the initial curvature of the noise, for each phase; sigma follows
-    from it."""
+    """`sharpness` is eta times the initial noise curvature of each phase; sigma follows from it."""
 
     runs: int = 100
     steps: int = 400
@@ -114,8 +113,7 @@ def _outcomes(head: Row, path: DescentPath, settings: LinearPhases, sigma: float
 
 
 def _walk(path: DescentPath, settings: LinearPhases, sigma: float) -> Floats:
-    """Returns the root mean square distance (runs,) that the random steps alone would move the
-    node's weights."""
+    """Returns the root mean square distance (runs,) of the node's random walk."""
     residual = path.net.slope[:-1] - settings.target
     second_norm = _norm(path.net.second)[:-1]
     step = settings.eta * sigma * settings.sigma_x / math.sqrt(settings.batch)

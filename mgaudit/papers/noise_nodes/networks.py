@@ -1,5 +1,4 @@
-"""ReLU networks on images, trained with a noise node by plain SGD, and measurements along their
-training."""
+"""ReLU networks on images, trained with a noise node by plain SGD, and their measurements."""
 
 import math
 from collections.abc import Sequence
@@ -103,8 +102,7 @@ def network(
 
 
 def in_order(rows: list[Row]) -> list[Row]:
-    """Returns the rows sorted by their words and then their numbers, whichever worker finished
-    first."""
+    """Returns the rows sorted by words and then numbers, independent of the order of workers."""
     return sorted(rows, key=_position)
 
 
@@ -138,8 +136,7 @@ def diverged(trajectory: Trajectory, model: int) -> bool:
 def sharpness(
     experiment: NodeExperiment, recipe: Recipe, trajectory: Trajectory, model: int, snapshot: int
 ) -> float:
-    """Returns eta times the top curvature of the training loss with fresh noise, at a snapshot that
-    is finite."""
+    """Returns eta times the top curvature of the training loss with fresh noise, if finite."""
     node = _node_weights(trajectory, model, snapshot)
     weights = trajectory.weights[model][snapshot]
     return experiment.eta * top_curvature(recipe, experiment.data, weights, node, experiment.probed)
@@ -148,8 +145,7 @@ def sharpness(
 def noisy_loss(
     experiment: NodeExperiment, recipe: Recipe, trajectory: Trajectory, model: int, snapshot: int
 ) -> float:
-    """Returns the mean training loss with fresh noise, the same for all snapshots; inf where it
-    diverged."""
+    """Returns the mean training loss with the same noise at each snapshot; inf if diverged."""
     node = trajectory.nodes[model][snapshot]
     if node is None or math.isinf(node_norm(trajectory, model, snapshot)):
         return math.inf
@@ -196,8 +192,7 @@ def mean_loss(outputs: NDArray[np.float32], labels: NDArray[np.int64], loss: str
 
 
 def reference_sigma(experiment: NodeExperiment, loss: LossName) -> float:
-    """Returns the sigma at which eta times the top curvature is 2 at the start, on average over two
-    models.
+    """Returns the sigma at which eta times the initial top curvature is 2, the mean of two models.
 
     Raises:
         ValueError: if it is 2 or more even without noise, the rate being too high for the network.

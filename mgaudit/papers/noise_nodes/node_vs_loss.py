@@ -1,5 +1,4 @@
-"""The node's weights beside the loss of a ReLU network, over a sweep of sigma: final values and
-halving times."""
+"""The node's weights beside the loss of a ReLU network: final values and halving times."""
 
 import math
 from collections.abc import Callable
@@ -38,8 +37,7 @@ ALIKE = 2.0  # halving times within this factor of one another are called simila
 
 @dataclass(frozen=True)
 class NodeVsLoss:
-    """`shares` are values of sigma, in units of the sigma at which eta times the initial curvature
-    is 2."""
+    """`shares` are values of sigma / (the sigma at which eta times the initial curvature is 2)."""
 
     dataset: str = "digits"
     examples: int = 1000
@@ -63,8 +61,7 @@ class _Task:
 
 
 def measure(settings: NodeVsLoss, workshop: Workshop) -> Data:
-    """Returns a row for each loss, sigma and model: the node's norm, losses, test accuracy and
-    halving times."""
+    """Returns norms, losses, test accuracy and halving times, a row a loss, sigma and model."""
     experiment = network(
         settings.dataset,
         settings.examples,
@@ -124,8 +121,7 @@ def _outcome(
 
 
 def _halving(name: str, steps: list[int], values: list[float]) -> dict[str, float]:
-    """Returns the first step at which values are half of the first, interpolated linearly between
-    snapshots, if any."""
+    """Returns the step at which values are half of the first, linearly interpolated, if any."""
     half = values[0] / 2
     after = next((index for index, value in enumerate(values) if value <= half), None)
     if after is None:
@@ -136,8 +132,7 @@ def _halving(name: str, steps: list[int], values: list[float]) -> dict[str, floa
 
 
 def draw(data: Data) -> Figure:
-    """Returns norm against loss at the end, test accuracy against sigma, and halving times against
-    sigma."""
+    """Returns final norm against loss, and test accuracy and halving times against sigma."""
     figure, axes = panels(4, 2.6, sharey=False, columns=2)
     against_loss, accuracy, norm, halving = axes
     for loss, (colour, mark) in LOSSES.items():

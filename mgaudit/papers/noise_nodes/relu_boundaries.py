@@ -1,5 +1,4 @@
-"""Boundaries between the phases of a ReLU network, in the sharpness eta l that it has at the
-start."""
+"""Boundaries between the phases of a ReLU network, in the initial sharpness eta l."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -37,8 +36,7 @@ BOUNDARIES = {"growth": ("catapult", GROWTH), "divergence": ("divergence", ESCAP
 
 @dataclass(frozen=True)
 class ReluBoundaries:
-    """Bisection in sigma for each model, by full-batch steps, so that each step's noise is close to
-    its expectation.
+    """Bisection in sigma for each model. Full batches keep the noise close to its expectation.
 
     The search is from `low` to `high` times the sigma at which eta times the curvature is 2.
     """
@@ -102,8 +100,7 @@ def _search(task: _Task) -> list[Row]:
 
 
 def _boundary(task: _Task, happens: Callable[[float], bool]) -> Row:
-    """Returns the sigma at which the outcome begins, the sharpness there, and the uncertainty of
-    both.
+    """Returns the sigma at which the outcome begins, its sharpness, and their uncertainty.
 
     `found_low` and `found_high` are the sharpness at the ends of the last bracket. `censored` is 1
     where the outcome begins outside of the range searched, "sigma_low" to "sigma_high".
@@ -127,8 +124,7 @@ def _boundary(task: _Task, happens: Callable[[float], bool]) -> Row:
 def _bisected(
     happens: Callable[[float], bool], low: float, high: float, halvings: int
 ) -> tuple[float, float]:
-    """Returns the last bracket (low, high) around the smallest sigma at which the outcome
-    happens."""
+    """Returns the last bracket (low, high) of the sigma at which the outcome begins."""
     for _ in range(halvings):
         middle = math.sqrt(low * high)
         if happens(middle):
@@ -163,8 +159,7 @@ def _diverges(task: _Task, sigma: float) -> bool:
 
 
 def draw(data: Data) -> Figure:
-    """Returns each model's two boundaries in a panel for each loss, beside those of the linear
-    network."""
+    """Returns each model's two boundaries, a panel a loss, beside those of the linear network."""
     figure, axes = panels(len(LOSS_NAMES), 2.6)
     for axis, loss in zip(axes, LOSS_NAMES, strict=True):
         for name in BOUNDARIES:

@@ -157,8 +157,7 @@ def _along(
 
 
 def _outcome(trajectory: Trajectory, model: int, along: list[Row]) -> dict[str, float]:
-    """Returns the outcome of a model, whose losses are those with the same fresh noise at each
-    snapshot."""
+    """Returns the outcome of a model, from its losses with the same noise at each snapshot."""
     row = {"model": float(model), "diverged": float(diverged(trajectory, model))}
     if row["diverged"]:
         return row

@@ -20,8 +20,7 @@ def noisy_descent(
     steps: int,
     generator: np.random.Generator,
 ) -> Floats:
-    """Returns the predictor after gradient descent under weight noise, averaged over the second
-    half.
+    """Returns the predictor after descent under weight noise, averaged over the second half.
 
     Each gradient is taken at weights with the noise of the scheme WeightNoise: sd σ/√M on all M
     groups, or sd σ on one group in turn. The step is made from the weights without noise. The

@@ -43,8 +43,7 @@ class LassoSettings:
 
 
 def measure(settings: LassoSettings, workshop: Workshop) -> Data:
-    """Returns coefficients of the Lasso and of noisy descent, and minima of both objectives, by
-    alpha."""
+    """Returns coefficients of the Lasso and of noisy descent, and both minima, by alpha."""
     data: Data = {"coefficients": [], "objectives": []}
     problems = [_problem(settings, seed) for seed in range(settings.problems)]
     descended = {noise: _descended(settings, problems, noise) for noise in NOISES}
@@ -77,8 +76,7 @@ def _problem(settings: LassoSettings, problem: int) -> tuple[Floats, Floats]:
 def _descended(
     settings: LassoSettings, problems: list[tuple[Floats, Floats]], noise: str
 ) -> Floats:
-    """Returns w₁² − w₂² (problems, alphas, features) at the scheme's σ² = alpha, descended side by
-    side."""
+    """Returns w₁² − w₂² (problems, alphas, features) after descent at σ² = alpha."""
     covariances = np.stack([x.T @ x / len(x) for x, _ in problems])
     correlations = np.stack([y @ x / len(x) for x, y in problems])[:, None]
 
@@ -106,8 +104,7 @@ def _descended(
 
 
 def _objectives(x: Floats, y: Floats, alpha: float, lasso: Floats) -> dict[str, str | float]:
-    """Returns the minima of the Lasso's objective and of the network's expected risk less its
-    constant."""
+    """Returns the minima of the Lasso's objective and of the expected risk less its constant."""
     std = float(np.sqrt(alpha / 2))  # of each weight, with noise on both groups
     stds = (std, std)
 
@@ -135,8 +132,7 @@ def _objectives(x: Floats, y: Floats, alpha: float, lasso: Floats) -> dict[str, 
 
 
 def draw(data: Data) -> Figure:
-    """Returns the coefficients of descent against the Lasso's, and those of the first problem over
-    alpha."""
+    """Returns the coefficients of descent against the Lasso's, and against alpha."""
     figure, (against_lasso, against_alpha) = panels(2, 3.0, sharey=False)
     rows = data["coefficients"]
     _draw_against_lasso(against_lasso, rows)

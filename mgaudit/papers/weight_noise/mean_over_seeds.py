@@ -1,5 +1,4 @@
-"""A claim about a mean over seeds: measured with its interval, or not at all where a model
-diverged."""
+"""A claim about a mean over seeds, which is not evaluated if a model diverged."""
 
 import math
 from collections.abc import Sequence
@@ -11,8 +10,7 @@ from mgaudit.papers.claim import Measured, NotRun
 def mean_over_seeds(
     quantity: str, values: Sequence[float], at_least: float = -math.inf, at_most: float = math.inf
 ) -> Measured | NotRun:
-    """Returns the mean of `values`, a comparison of two models each, with its interval and the
-    bounds of the claim.
+    """Returns the mean of `values`, one for each pair of models, with its interval and bounds.
 
     A value that is not finite is of a pair in which a model diverged, and nothing is judged then.
     Raises ValueError for fewer than two values, and for bounds that `Measured` refuses.

@@ -1,5 +1,4 @@
-"""Noise on the weights of two linear layers, and of grouped products, compared with proximal
-solvers."""
+"""Weight noise on two linear layers and on grouped products, compared with solvers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -68,8 +67,7 @@ class _Problems:
 
 
 def measure(settings: NuclearSettings, workshop: Workshop) -> Data:
-    """Returns the sizes of the solver's and of descent's solutions, and their distances, by problem
-    and σ²."""
+    """Returns sizes and distances of the solver's and of descent's solutions."""
     data: Data = {"sizes": [], "distances": []}
     for model, build in MODELS.items():
         problems = build(settings)
@@ -119,8 +117,7 @@ def _descended(settings: NuclearSettings, problems: _Problems, model: str, noise
 
 
 def _low_rank(settings: NuclearSettings) -> _Problems:
-    """Two linear layers fitted to outputs of low rank, under noise; solutions are W₂W₁ (outputs,
-    features)."""
+    """Two linear layers fitted to outputs of low rank; solutions are W₂W₁ (outputs, features)."""
     generators = _generators(settings, "low rank")
     xs, ys = [], []
     for generator in generators:
@@ -176,8 +173,7 @@ def _low_rank_problem(
 
 
 def _grouped(settings: NuclearSettings) -> _Problems:
-    """A scalar times a vector for each group of features, under noise; solutions are coefficients
-    (features,)."""
+    """A scalar times a vector for each group; solutions are coefficients (features,)."""
     generators = _generators(settings, "groups")
     group = np.repeat(np.arange(settings.groups), settings.group_size)
     members = np.eye(settings.groups)[group]

@@ -1,5 +1,4 @@
-"""Test accuracy and the trace of the Hessian against the strength of the noise, for several
-networks."""
+"""Test accuracy and the trace of the Hessian against σ, for several networks."""
 
 import math
 from collections.abc import Callable
@@ -141,8 +140,7 @@ def _train(task: _Task) -> list[Row]:
 def _outcome(
     task: _Task, target: Target, training: Training, trained: TrainedModel, seed: int
 ) -> dict[str, float]:
-    """Returns accuracies on the test examples, their halves and in training, and the trace; NaN if
-    diverged."""
+    """Returns test and training accuracies and the trace; NaN if the model diverged."""
     if trained.diverged:
         names = ("accuracy", *HALVES, "training_accuracy", "trace", "trace_error")
         return dict.fromkeys(names, math.nan)
@@ -180,8 +178,7 @@ def _outcome(
 
 
 def draw(data: Data) -> Figure:
-    """Returns the test accuracy (left) and the trace of the Hessian (right) against σ, a row a
-    network."""
+    """Returns test accuracy (left) and the trace of the Hessian (right) against σ."""
     figure, axes = panels(2 * len(SWEPT), 2.0, columns=2, sharey=False)
     sigmas = _sigmas(data)
     for accuracy, trace, network in zip(axes[::2], axes[1::2], SWEPT, strict=True):
@@ -225,8 +222,7 @@ def _sigmas(data: Data) -> list[float]:
 
 
 def _best(data: Data, network: str, noise: str, accuracy: str) -> float:
-    """Returns the σ with the highest mean of that accuracy, among those at which no model
-    diverged."""
+    """Returns the σ with the highest mean accuracy, among those without a diverged model."""
     sigmas = _sigmas(data)
     finite_means = {}
     for sigma in sigmas:
@@ -239,8 +235,7 @@ def _best(data: Data, network: str, noise: str, accuracy: str) -> float:
 
 
 def _gaps(data: Data, network: str) -> list[float]:
-    """Returns each seed's accuracy with layer-wise noise less that with noise on all layers, at the
-    largest σ."""
+    """Returns the accuracy of layer-wise noise less that of all layers, at the largest σ."""
     sigma = _sigmas(data)[-1]
     layerwise = _by_seed(data, network, "layer-wise", sigma, "accuracy")
     all_layers = _by_seed(data, network, "all layers", sigma, "accuracy")

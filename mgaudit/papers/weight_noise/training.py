@@ -37,8 +37,7 @@ LAST = 4  # the end of training is the mean over this many last snapshots
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """Full-batch gradient descent on the squared loss of one-hot labels, one hidden layer, no
-    biases."""
+    """Full-batch gradient descent on the squared loss; one hidden layer, no biases."""
 
     dataset: str = "digits"
     examples: int = 100
@@ -62,8 +61,7 @@ class _Task:
 
 
 def measure(settings: TrainingSettings, workshop: Workshop) -> Data:
-    """Returns losses along training for each network, number of hidden units, kind of noise and
-    model."""
+    """Returns losses along training, by network, hidden units, kind of noise and model."""
     generator = numpy_generator(settings.seed, "examples")
     dataset = load(settings.dataset, settings.examples, generator).standardised()
     tasks = [
@@ -82,8 +80,7 @@ def _position(row: Row) -> tuple[str, float, int, list[float]]:
 
 
 def _train(task: _Task) -> list[Row]:
-    """Trains one model a seed, all with the same examples, and returns the losses at each
-    snapshot."""
+    """Trains one model a seed on the same examples and returns the losses at each snapshot."""
     settings, dataset = task.settings, task.dataset
     training = Training(
         epochs=settings.steps,
@@ -122,8 +119,7 @@ def _train(task: _Task) -> list[Row]:
 def _losses(
     network: Activation, weights: list[Floats], x: Floats, y: Floats, sigma: float
 ) -> dict[str, float]:
-    """Returns the loss without noise, the regularised loss, and the expected loss under noise on
-    all layers.
+    """Returns the loss without noise, the regularised loss, and that with noise on all layers.
 
     The regularised loss contains the second order of the noise, which is the same for both kinds of
     noise. All are NaN for a model that diverged.
@@ -147,8 +143,7 @@ def _losses(
 
 
 def draw(data: Data) -> Figure:
-    """Returns the regularised loss, and dotted the loss without noise, along training; the mean
-    over models."""
+    """Returns the mean loss along training, regularised (solid) and without noise (dotted)."""
     widths = distinct(data["losses"], "hidden")
     networks = list(product(NETWORK_NAMES, widths))
     figure, axes = panels(len(networks), 2.5, columns=2)
@@ -183,8 +178,7 @@ def _draw_losses(axes: Axes, rows: list[Row], noise: str) -> None:
 
 
 def _ends(data: Data, network: str, hidden: float, noise: str, loss: str) -> list[float]:
-    """Returns each model's loss of that name at the end of training, the mean of the last
-    snapshots."""
+    """Returns each model's loss at the end of training, the mean of the last snapshots."""
     rows = matching(data["losses"], network=network, hidden=hidden, noise=noise)
     last_steps = distinct(rows, "step")[-LAST:]
     last_rows = [row for row in rows if row["step"] in last_steps]

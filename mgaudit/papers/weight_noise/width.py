@@ -1,5 +1,4 @@
-"""The loss that noise adds against the width, with noise on all layers and on one layer at a
-time."""
+"""The loss that weight noise adds, against the width of the network."""
 
 import math
 from collections.abc import Callable
@@ -28,8 +27,7 @@ NETWORK_NAMES = ("linear", "ReLU")
 
 @dataclass(frozen=True)
 class WidthSettings:
-    """Networks with one hidden layer on normal inputs: `networks` at each width, `draws` of the
-    noise."""
+    """Networks with one hidden layer: `networks` at each width, `draws` of the noise each."""
 
     features: int = 16
     outputs: int = 5
@@ -42,8 +40,7 @@ class WidthSettings:
 
 
 def measure(settings: WidthSettings, workshop: Workshop) -> Data:
-    """Returns for each network, width and kind of noise the loss that noise adds, by draws and in
-    closed form.
+    """Returns the loss that noise adds to each network, by draws and in closed form.
 
     The weights are N(0, 1/width), so that the squared norms of both layers, on which the second
     order depends, are the same at all widths except for random variation. Targets are the outputs
@@ -75,8 +72,7 @@ def _stds(sigma: float) -> dict[str, list[tuple[float, float]]]:
 
 
 def _mean_of_cycle(excess: list[tuple[float, float, float]]) -> dict[str, float]:
-    """Returns the mean over the steps of a cycle, which noise one layer after the other in equal
-    shares."""
+    """Returns the mean over a cycle, in which each group of weights has noise once."""
     means, errors, exact = (np.array(part) for part in zip(*excess, strict=True))
     return {
         "excess": float(means.mean()),
@@ -118,8 +114,7 @@ def _outputs(kind: str, first: Floats, second: Floats, x: Floats) -> Floats:
 
 
 def _predicted(kind: str, settings: WidthSettings, x: Floats) -> Row:
-    """Returns the slope in the width of the fourth order in σ; for a ReLU network half of the
-    linear one.
+    """Returns the slope in the width of the fourth order in σ; half of it for a ReLU network.
 
     A rectified N(z, t²) has a second moment q(z) with q(z) + q(-z) = z² + t², and normal weights
     give z and -z alike.
@@ -132,8 +127,7 @@ def _predicted(kind: str, settings: WidthSettings, x: Floats) -> Row:
 
 
 def draw(data: Data) -> Figure:
-    """Returns the loss that noise adds against the width: marks are draws of the noise, lines the
-    closed form."""
+    """Returns the added loss against the width, of draws (marks) and in closed form (lines)."""
     figure, axes = panels(len(NETWORK_NAMES), 2.8)
     for kind, axis in zip(NETWORK_NAMES, axes, strict=True):
         for noise in ("all layers", "layer-wise"):
@@ -183,8 +177,7 @@ def _explodes(kind: str) -> Callable[[Data], Measured | NotRun]:
 
 
 def _straight(data: Data) -> Measured | NotRun:
-    """Checks with the draws whether the rise is linear: whether it goes with the first power of the
-    width.
+    """Checks with the draws whether the loss rises with the first power of the width.
 
     The second order, which is all that noise on one layer at a time adds in a linear network, is
     subtracted network by network.

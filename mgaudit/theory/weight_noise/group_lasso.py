@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,106 +11,155 @@ from mgaudit.theory.arguments import Floats, matrix, std_of, vector
 
 
 def expected_risk(
-    scalars: ArrayLike, vectors: ArrayLike, groups: Sequence[int], inputs: ArrayLike, targets: ArrayLike, std: float
+    scalars: ArrayLike,
+    vectors: ArrayLike,
+    groups: Sequence[int],
+    inputs: ArrayLike,
+    targets: ArrayLike,
+    std: float,
 ) -> float:
-    """Returns E R of f(x) = sum_g u_g v_g^T x_g with independent noise N(0, std^2) on all u and v; exact.
+    """Returns E R of f(x) = sum_g u_g v_g^T x_g with noise N(0, std^2) on all u and v; exact.
 
-    E R = R + (std^2 / 2n) sum_g [||X_g v_g||^2 + (u_g^2 + std^2) ||X_g||^2]. `scalars` u is (groups,), `vectors` v
-    (features,), and `groups` (features,) says from 0 on which group a feature is in; `targets` (examples,). Each group
-    is a linear network of one hidden unit. Raises ValueError for shapes that do not fit, groups that are not numbered
-    0, 1, ..., a std < 0 and values that are not finite. Source: arXiv 2206.04613; the
-    parametrisation is ours.
+    E R = R + (std^2 / 2n) sum_g [||X_g v_g||^2 + (u_g^2 + std^2) ||X_g||^2]. `scalars` u is
+    (groups,), `vectors` v (features,), and `groups` (features,) says from 0 on which group a
+    feature is in; `targets` (examples,). Each group is a linear network of one hidden unit. Raises
+    ValueError for shapes that do not fit, groups that are not numbered 0, 1, ..., a std < 0 and
+    values that are not finite. Source: arXiv 2206.04613; the parametrisation is ours.
     """
-    u, v, group, x, y = _checked(scalars, vectors, groups, inputs, targets)
-    residual = x @ (u[group] * v) - y
-    fits, sizes = _fits(x, v, group, len(u)), _sizes(x, group, len(u))
-    added = (fits**2).sum() + (u**2 + std_of("std", std) ** 2) @ sizes
-    return float(residual @ residual + std**2 * added) / (2 * len(x))
+    network = _checked(scalars, vectors, groups, inputs, targets)
+    variance = std_of("std", std) ** 2
+    residual = network.residual()
+    by_scalars = (network.fits() ** 2).sum()
+    by_vectors = (network.u**2 + variance) @ network.sizes()
+    squares = residual @ residual + std**2 * (by_scalars + by_vectors)
+    return float(squares) / (2 * len(network.x))
 
 
 def expected_risk_gradient(
-    scalars: ArrayLike, vectors: ArrayLike, groups: Sequence[int], inputs: ArrayLike, targets: ArrayLike, std: float
+    scalars: ArrayLike,
+    vectors: ArrayLike,
+    groups: Sequence[int],
+    inputs: ArrayLike,
+    targets: ArrayLike,
+    std: float,
 ) -> tuple[Floats, Floats]:
-    """Returns the gradients of `expected_risk` in u (groups,) and v (features,); raises what it raises."""
-    u, v, group, x, y = _checked(scalars, vectors, groups, inputs, targets)
+    """Returns the gradients of `expected_risk` in u (groups,) and v (features,); raises as that."""
+    network = _checked(scalars, vectors, groups, inputs, targets)
     variance = std_of("std", std) ** 2
-    slope = x.T @ (x @ (u[group] * v) - y)
-    fits, sizes = _fits(x, v, group, len(u)), _sizes(x, group, len(u))
-    to_scalars = np.bincount(group, slope * v, len(u)) + variance * u * sizes
-    to_vectors = slope * u[group] + variance * (x * fits[:, group]).sum(axis=0)
-    return to_scalars / len(x), to_vectors / len(x)
+    u, v, group, x = network.u, network.v, network.group, network.x
+    slope = x.T @ network.residual()
+    fits_of_features = network.fits()[:, group]
+    by_scalars = np.bincount(group, slope * v, len(u)) + variance * u * network.sizes()
+    by_vectors = slope * u[group] + variance * (x * fits_of_features).sum(axis=0)
+    return by_scalars / len(x), by_vectors / len(x)
 
 
 def least_coefficients(
     groups: Sequence[int], inputs: ArrayLike, targets: ArrayLike, std: float, sweeps: int = 1000
 ) -> Floats:
-    """Returns b (features,) with the least (1/2n) ||X b - y||^2 + (std^2 / n) sum_g ||X_g||_F ||X_g b_g||.
+    """Returns b (features,), the minimum of a group Lasso.
 
-    The second term is the least that noise adds for b_g = u_g v_g, but for a constant.
-    By block coordinate descent: with the other groups fixed, the outputs of one are those of least squares on what the
-    others leave, shortened by std^2 ||X_g||_F, and 0 where they are no longer than that (Simon and Tibshirani 2012).
-    Ends when a sweep changes nothing beyond rounding. Raises ValueError as `expected_risk` does, and where the last of
-    `sweeps` still changes something.
+    It minimises (1/2n) ||X b - y||^2 + (std^2 / n) sum_g ||X_g||_F ||X_g b_g||.
+
+    The second term is the least that noise adds for b_g = u_g v_g, but for a constant. By block
+    coordinate descent: with the other groups fixed, the outputs of one are those of least squares
+    on what the others leave, shortened by std^2 ||X_g||_F, and 0 where they are no longer than that
+    (Simon and Tibshirani 2012). Ends when a sweep changes nothing beyond rounding. Raises
+    ValueError as `expected_risk` does, and where the last of `sweeps` still changes something.
     """
     x = matrix("inputs", inputs)
     y = vector("targets", targets, len(x))
     group, count = _numbered(groups, x.shape[1])
-    lost = std_of("std", std) ** 2 * np.sqrt(_sizes(x, group, count))
-    members = [np.flatnonzero(group == one) for one in range(count)]
-    backs = [np.linalg.pinv(x[:, own]) for own in members]
-    b, moved, scale = np.zeros(x.shape[1]), math.inf, float(np.linalg.norm(y))
+    shrinkage = std_of("std", std) ** 2 * np.sqrt(_sizes(x, group, count))
+    members = [np.flatnonzero(group == index) for index in range(count)]
+    inverses = [np.linalg.pinv(x[:, own]) for own in members]
+    b = np.zeros(x.shape[1])
+    largest_change = math.inf
+    scale = float(np.linalg.norm(y))
     for _ in range(sweeps):
-        moved = 0.0
-        for own, back, shorter in zip(members, backs, lost, strict=True):
+        largest_change = 0.0
+        for own, inverse, threshold in zip(members, inverses, shrinkage, strict=True):
             before = x[:, own] @ b[own]
-            fitted = back @ (y - x @ b + before)
+            fitted = inverse @ (y - x @ b + before)
             size = np.linalg.norm(x[:, own] @ fitted)
-            b[own] = fitted * (1 - shorter / size if size > shorter else 0.0)
-            moved = max(moved, float(np.linalg.norm(x[:, own] @ b[own] - before)))
-        if moved <= 1e-14 * scale:
+            b[own] = fitted * (1 - threshold / size if size > threshold else 0.0)
+            change = float(np.linalg.norm(x[:, own] @ b[own] - before))
+            largest_change = max(largest_change, change)
+        if largest_change <= 1e-14 * scale:
             return b
     raise ValueError(
-        f"sweeps must be so many that the last one changes nothing, got {sweeps}: it still moved the outputs of a "
-        f"group by {moved:.2g}, targets being of norm {scale:.2g}"
+        f"sweeps must be enough to converge, got {sweeps}: the last one changed the outputs of a "
+        f"group by {largest_change:.2g}, while the norm of the targets is {scale:.2g}"
     )
 
 
 def constant(inputs: ArrayLike, std: float) -> float:
-    """Returns std^4 ||X||^2 / 2n, what noise adds whatever the weights; raises ValueError."""
+    """Returns std^4 ||X||^2 / 2n, the part of the risk of noise that no weight changes.
+
+    Raises:
+        ValueError: for a std < 0 and for inputs that are not a finite matrix.
+    """
     x = matrix("inputs", inputs)
-    return math.pow(std_of("std", std), 4) * float(np.vdot(x, x)) / (2 * len(x))
+    square = float(np.vdot(x, x))
+    return math.pow(std_of("std", std), 4) * square / (2 * len(x))
+
+
+@dataclass(frozen=True)
+class _Network:
+    """The arguments, checked; `group` (features,) is the index of each feature's group."""
+
+    u: Floats
+    v: Floats
+    group: NDArray[np.intp]
+    x: Floats
+    y: Floats
+
+    def residual(self) -> Floats:
+        """Returns the output less the target of each example."""
+        coefficients = self.u[self.group] * self.v
+        return self.x @ coefficients - self.y
+
+    def fits(self) -> Floats:
+        """Returns X_g v_g (examples, groups)."""
+        members = np.eye(len(self.u))[self.group]
+        return (self.x * self.v) @ members
+
+    def sizes(self) -> Floats:
+        """Returns ||X_g||_F^2 (groups,)."""
+        return _sizes(self.x, self.group, len(self.u))
 
 
 def _checked(
-    scalars: ArrayLike, vectors: ArrayLike, groups: Sequence[int], inputs: ArrayLike, targets: ArrayLike
-) -> tuple[Floats, Floats, NDArray[np.intp], Floats, Floats]:
+    scalars: ArrayLike,
+    vectors: ArrayLike,
+    groups: Sequence[int],
+    inputs: ArrayLike,
+    targets: ArrayLike,
+) -> _Network:
     x = matrix("inputs", inputs)
-    group, count = _numbered(groups, x.shape[1])
-    return (
+    examples, features = x.shape
+    group, count = _numbered(groups, features)
+    return _Network(
         vector("scalars", scalars, count),
-        vector("vectors", vectors, x.shape[1]),
+        vector("vectors", vectors, features),
         group,
         x,
-        vector("targets", targets, len(x)),
+        vector("targets", targets, examples),
     )
 
 
 def _numbered(groups: Sequence[int], features: int) -> tuple[NDArray[np.intp], int]:
-    """Returns the group of each feature, and how many groups there are."""
+    """Returns the group of each feature, and the number of groups."""
     group = np.asarray(groups)
-    seen = np.unique(group)
-    if group.shape != (features,) or not np.array_equal(seen, np.arange(len(seen))):
-        raise ValueError(f"groups must number the groups 0, 1, ... of {features} features, got {list(groups)}")
-    return group.astype(np.intp), len(seen)
-
-
-def _fits(x: Floats, v: Floats, group: NDArray[np.intp], count: int) -> Floats:
-    """Returns X_g v_g (examples, groups)."""
-    fits: Floats = (x * v) @ np.eye(count)[group]
-    return fits
+    numbers = np.unique(group)
+    if group.shape != (features,) or not np.array_equal(numbers, np.arange(len(numbers))):
+        raise ValueError(
+            f"groups must number the groups 0, 1, ... of {features} features, got {list(groups)}"
+        )
+    return group.astype(np.intp), len(numbers)
 
 
 def _sizes(x: Floats, group: NDArray[np.intp], count: int) -> Floats:
     """Returns ||X_g||_F^2 (groups,)."""
-    sizes: Floats = np.bincount(group, weights=(x**2).sum(axis=0), minlength=count).astype(np.float64)
-    return sizes
+    squares = (x**2).sum(axis=0)
+    return np.bincount(group, weights=squares, minlength=count).astype(np.float64)
