@@ -23,7 +23,11 @@ from mgaudit.papers.noise_nodes.networks import (
 )
 from mgaudit.papers.noise_nodes.paper import PAPER
 from mgaudit.papers.paper import PaperFigure, Workshop
-from mgaudit.papers.statistics import geometric_mean_interval, root_mean_square_interval, slope_interval
+from mgaudit.papers.statistics import (
+    geometric_mean_interval,
+    root_mean_square_interval,
+    slope_interval,
+)
 from mgaudit.reports.figures.drawing import Drawing
 from mgaudit.study.progress import Progress
 from mgaudit.targets.datasets import Dataset
@@ -50,11 +54,19 @@ SMALL = {
         walk_steps=(1, 4, 16),
     ),
     "decay-time": replace(
-        FIGURES["decay-time"].quick, runs=5, etas=(5e-4, 1e-3), sigmas=(5.0, 7.0), loss_etas=(0.005, 0.01)
+        FIGURES["decay-time"].quick,
+        runs=5,
+        etas=(5e-4, 1e-3),
+        sigmas=(5.0, 7.0),
+        loss_etas=(0.005, 0.01),
     ),
-    "relu-phases": replace(FIGURES["relu-phases"].quick, **SHRUNK, epochs=3, divergence_models=2, snapshots=1),
+    "relu-phases": replace(
+        FIGURES["relu-phases"].quick, **SHRUNK, epochs=3, divergence_models=2, snapshots=1
+    ),
     "relu-boundaries": replace(FIGURES["relu-boundaries"].quick, **SHRUNK, steps=6, halvings=2),
-    "node-vs-loss": replace(FIGURES["node-vs-loss"].quick, **SHRUNK, epochs=4, snapshots=4, shares=(0.002, 0.5, 2.0)),
+    "node-vs-loss": replace(
+        FIGURES["node-vs-loss"].quick, **SHRUNK, epochs=4, snapshots=4, shares=(0.002, 0.5, 2.0)
+    ),
 }
 EACH = pytest.mark.parametrize("key", list(FIGURES))
 
@@ -69,13 +81,16 @@ def judged(figure: PaperFigure, key: str, data: Data) -> Measured | NotRun:
 
 
 def verdict(figure: str, key: str, data: Data) -> bool:
-    found = judged(FIGURES[figure], key, data)
-    assert isinstance(found, Measured)
-    return found.holds
+    result = judged(FIGURES[figure], key, data)
+    assert isinstance(result, Measured)
+    return result.holds
 
 
 def changed(data: Data, table: str, column: str, factor: float) -> Data:
-    rows = [{**row, column: float(row[column]) * factor} if column in row else row for row in data[table]]
+    rows = [
+        {**row, column: float(row[column]) * factor} if column in row else row
+        for row in data[table]
+    ]
     return {**data, table: rows}
 
 
@@ -101,18 +116,22 @@ def test_data_are_the_same_each_time(key: str) -> None:
 @EACH
 def test_figures_are_drawn_from_the_data_with_axes_that_say_what_they_are(key: str) -> None:
     figure = FIGURES[key]
-    drawn = Drawing(key, lambda: figure.draw(measured(key)), figure.title, figure.description, []).figure
+    drawn = Drawing(
+        key, lambda: figure.draw(measured(key)), figure.title, figure.description, []
+    ).figure
     for axes in drawn.axes:
         assert axes.get_xlabel()
         assert axes.get_ylabel()
         assert axes.lines
-        labels = [label.get_text() for axis in (axes.xaxis, axes.yaxis) for label in axis.get_ticklabels()]
+        labels = [
+            label.get_text() for axis in (axes.xaxis, axes.yaxis) for label in axis.get_ticklabels()
+        ]
         assert not any("$" in label for label in labels)
     assert drawn.legends or all(axes.get_legend() for axes in drawn.axes)
 
 
 @pytest.mark.parametrize("noise", ["fresh", "fixed"])
-def test_the_four_phases_of_the_linear_network_are_told_apart(noise: str) -> None:
+def test_claims_on_the_four_phases_of_the_linear_network_follow_their_numbers(noise: str) -> None:
     data = measured("linear-phases")
     for key, column, factor in (
         (f"decoupled-stays-{noise}", "seen_ratio", 0.8),
@@ -133,24 +152,37 @@ def test_the_four_phases_of_the_linear_network_are_told_apart(noise: str) -> Non
 def test_of_the_nodes_weights_only_those_along_w2_decay(noise: str) -> None:
     data = measured("linear-phases")
     assert not verdict("linear-phases", f"decay-whole-norm-{noise}", data)
-    assert verdict("linear-phases", f"decay-whole-norm-{noise}", changed(data, "runs", "node_norm_ratio", 0.1))
+    assert verdict(
+        "linear-phases", f"decay-whole-norm-{noise}", changed(data, "runs", "node_norm_ratio", 0.1)
+    )
 
 
 @pytest.mark.parametrize("noise", ["fresh", "fixed"])
 @pytest.mark.parametrize(("escaped", "holds"), [(0, False), (90, False), (100, True)])
-def test_nearly_all_runs_of_the_divergence_phase_must_escape(noise: str, escaped: int, holds: bool) -> None:
+def test_nearly_all_runs_of_the_divergence_phase_must_escape(
+    noise: str, escaped: int, holds: bool
+) -> None:
     head: Row = {"phase": "divergence", "noise": noise}
-    rows: list[Row] = [{**head, "diverged_at": 0.0 if run < escaped else -1.0} for run in range(100)]
+    rows: list[Row] = [
+        {**head, "diverged_at": 0.0 if run < escaped else -1.0} for run in range(100)
+    ]
     assert verdict("linear-phases", f"divergence-escapes-{noise}", {"runs": rows}) is holds
 
 
 @pytest.mark.parametrize(("moved", "holds"), [(0.5, False), (1.0, True), (2.0, False)])
 def test_the_decoupled_node_must_move_as_far_as_the_walk(moved: float, holds: bool) -> None:
-    row: Row = {"phase": "decoupled", "noise": "fresh", "diverged_at": -1.0, "moved_over_walk": moved}
+    row: Row = {
+        "phase": "decoupled",
+        "noise": "fresh",
+        "diverged_at": -1.0,
+        "moved_over_walk": moved,
+    }
     assert verdict("linear-phases", "decoupled-walks-fresh", {"runs": [row] * 100}) is holds
 
 
-@pytest.mark.parametrize("settings", [FIGURES["linear-phases"].quick, FIGURES["linear-phases"].full])
+@pytest.mark.parametrize(
+    "settings", [FIGURES["linear-phases"].quick, FIGURES["linear-phases"].full]
+)
 def test_the_phases_are_called_what_the_theory_calls_them(settings: LinearPhases) -> None:
     for name, steepness in settings.sharpness:
         sigma = math.sqrt(steepness / settings.eta / 2)
@@ -165,21 +197,25 @@ def test_the_boundaries_are_at_two_and_four() -> None:
     for key in ("growth-at-2", "divergence-at-4"):
         assert verdict("linear-boundaries", key, data)
         for factor in (0.9, 1.1):
-            assert not verdict("linear-boundaries", key, changed(data, "sharpness", "found", factor))
+            assert not verdict(
+                "linear-boundaries", key, changed(data, "sharpness", "found", factor)
+            )
 
 
 def test_the_decoupled_boundary_is_that_of_one_step_and_falls_with_their_root() -> None:
     data = measured("linear-boundaries")
-    found = judged(FIGURES["linear-boundaries"], "decoupled-one-step", data)
-    assert isinstance(found, Measured)
-    assert found.low is not None
-    assert found.high is not None
-    assert found.low < 1 < found.high
-    assert found.value == pytest.approx(1, abs=0.1)
+    one_step = judged(FIGURES["linear-boundaries"], "decoupled-one-step", data)
+    assert isinstance(one_step, Measured)
+    assert one_step.low is not None
+    assert one_step.high is not None
+    assert one_step.low < 1 < one_step.high
+    assert one_step.value == pytest.approx(1, abs=0.1)
     assert verdict("linear-boundaries", "decoupled-over-steps", data)
     assert not verdict("linear-boundaries", "decoupled-training", data)
-    one = {**data, "decoupled": [row for row in data["decoupled"] if row["steps"] == 4]}
-    assert isinstance(judged(FIGURES["linear-boundaries"], "decoupled-over-steps", one), NotRun)
+    single_length = {**data, "decoupled": [row for row in data["decoupled"] if row["steps"] == 4]}
+    assert isinstance(
+        judged(FIGURES["linear-boundaries"], "decoupled-over-steps", single_length), NotRun
+    )
 
 
 def test_decay_times_are_those_predicted() -> None:
@@ -192,20 +228,32 @@ def test_decay_times_are_those_predicted() -> None:
         assert verdict("decay-time", key, data)
         for factor in (0.85, 1.15):
             assert not verdict("decay-time", key, changed(data, table, "measured", factor))
-    one_bad = [{**row, "measured": 2 * float(row["measured"])} for row in data["node"][:5]] + data["node"][5:]
+    one_bad = [{**row, "measured": 2 * float(row["measured"])} for row in data["node"][:5]] + data[
+        "node"
+    ][5:]
     assert not verdict("decay-time", "node-decay-time", {**data, "node": one_bad})
     assert not verdict("decay-time", "node-decay-time-at-any-length", data)
 
 
 def phases(loss: str, noise: str, phase: str, models: int = 4, **values: float) -> Data:
     rows = [
-        {"loss": loss, "noise": noise, "phase": phase, "model": float(model), "diverged": 0.0, **values}
+        {
+            "loss": loss,
+            "noise": noise,
+            "phase": phase,
+            "model": float(model),
+            "diverged": 0.0,
+            **values,
+        }
         for model in range(models)
     ]
     jitter = [1.0, 1.001, 0.999, 1.002]
     return {
         "runs": [
-            {name: v * jitter[i % 4] if name in values and isinstance(v, float) else v for name, v in row.items()}
+            {
+                name: v * jitter[i % 4] if name in values and isinstance(v, float) else v
+                for name, v in row.items()
+            }
             for i, row in enumerate(rows)
         ]
     }
@@ -242,27 +290,38 @@ def test_divergence_is_a_share_and_fixed_noise_is_compared_model_by_model() -> N
     for row in data["runs"]:
         row["diverged"] = 1.0
     assert verdict("relu-phases", "squared-fresh-divergence-escapes", data)
-    fresh, fixed = (phases("squared", noise, "decay", node_norm_ratio=0.2)["runs"] for noise in ("fresh", "fixed"))
+    fresh, fixed = (
+        phases("squared", noise, "decay", node_norm_ratio=0.2)["runs"]
+        for noise in ("fresh", "fixed")
+    )
     assert verdict("relu-phases", "squared-decay-fixed-like-fresh", {"runs": fresh + fixed})
     apart = [{**row, "node_norm_ratio": 0.5} for row in fixed]
     assert not verdict("relu-phases", "squared-decay-fixed-like-fresh", {"runs": fresh + apart})
-    assert isinstance(judged(FIGURES["relu-phases"], "squared-decay-fixed-like-fresh", {"runs": fresh}), NotRun)
+    assert isinstance(
+        judged(FIGURES["relu-phases"], "squared-decay-fixed-like-fresh", {"runs": fresh}), NotRun
+    )
 
 
 def test_claims_on_the_node_beside_the_loss_follow_their_numbers() -> None:
     rows = [
-        {"loss": "squared", "share": share, "model": float(model), "diverged": 0.0, "node_norm_ratio": ratio,
-         "node_halves": 100.0 + model, "train_loss_halves": 60.0}
+        {"loss": "squared", "share": share, "model": float(model), "diverged": 0.0,
+         "node_norm_ratio": ratio, "node_halves": 100.0 + model, "train_loss_halves": 60.0}
         for share, ratio in ((0.002, 1.0), (0.5, 0.3))
         for model in range(3)
     ]  # fmt: skip
     data: Data = {"runs": rows}
     assert verdict("node-vs-loss", "squared-similar-evolution", data)
-    assert not verdict("node-vs-loss", "squared-similar-evolution", changed(data, "runs", "node_halves", 2.0))
+    assert not verdict(
+        "node-vs-loss", "squared-similar-evolution", changed(data, "runs", "node_halves", 2.0)
+    )
     assert verdict("node-vs-loss", "squared-small-weights", data)
-    assert not verdict("node-vs-loss", "squared-small-weights", changed(data, "runs", "node_norm_ratio", 2.0))
+    assert not verdict(
+        "node-vs-loss", "squared-small-weights", changed(data, "runs", "node_norm_ratio", 2.0)
+    )
     never = [{name: value for name, value in row.items() if name != "node_halves"} for row in rows]
-    assert isinstance(judged(FIGURES["node-vs-loss"], "squared-similar-evolution", {"runs": never}), NotRun)
+    assert isinstance(
+        judged(FIGURES["node-vs-loss"], "squared-similar-evolution", {"runs": never}), NotRun
+    )
     ended: list[Row] = [{"loss": "squared", "share": row["share"], "diverged": 1.0} for row in rows]
     for runs in (ended, []):
         for key in ("squared-similar-evolution", "squared-small-weights"):
@@ -272,31 +331,42 @@ def test_claims_on_the_node_beside_the_loss_follow_their_numbers() -> None:
 def test_the_interval_of_the_best_of_several_sigmas_is_wide_enough_for_the_choice() -> None:
     swept = (0.002, 0.05, 0.15, 0.35, 0.7, 1.4)
     runs: list[Row] = [
-        {"loss": "squared", "share": share, "model": float(model), "diverged": 0.0, "node_norm_ratio": 0.9 + wobble,
-         "node_halves": 100.0, "train_loss_halves": 100.0 * math.exp(wobble)}
+        {"loss": "squared", "share": share, "model": float(model), "diverged": 0.0,
+         "node_norm_ratio": 0.9 + wobble, "node_halves": 100.0,
+         "train_loss_halves": 100.0 * math.exp(wobble)}
         for share in swept
         for model, wobble in enumerate((-0.01, 0.0, 0.01))
     ]  # fmt: skip
-    # Student's t with two degrees of freedom, at 0.05 / 5 (the weakest sigma is no choice) and at 0.05 / 6.
+    # Student's t with two degrees of freedom, at 0.05 / 5 (the weakest sigma is no choice) and at
+    # 0.05 / 6.
     for key, reach, centre, tail in (
         ("squared-small-weights", lambda value: value, 0.9, 0.05 / 5),
         ("squared-similar-evolution", math.log, 0.0, 0.05 / 6),
     ):
-        found = judged(FIGURES["node-vs-loss"], key, {"runs": runs})
-        assert isinstance(found, Measured)
-        assert found.low is not None
-        assert found.high is not None
+        best = judged(FIGURES["node-vs-loss"], key, {"runs": runs})
+        assert isinstance(best, Measured)
+        assert best.low is not None
+        assert best.high is not None
         half = float(stats.t.isf(tail / 2, 2)) * 0.01 / math.sqrt(3)
-        assert (reach(found.low), reach(found.high)) == (pytest.approx(centre - half), pytest.approx(centre + half))
-        assert f"0.05/{round(0.05 / tail)}" in found.quantity
+        assert (reach(best.low), reach(best.high)) == (
+            pytest.approx(centre - half),
+            pytest.approx(centre + half),
+        )
+        assert f"0.05/{round(0.05 / tail)}" in best.quantity
 
 
-def boundaries(found: float, spread: float, censored: float = 0.0) -> Data:
+def boundaries(onset: float, spread: float, censored: float = 0.0) -> Data:
     """Four models whose last brackets reach a factor `spread` to either side of what was found."""
     head: Row = {"loss": "squared", "boundary": "growth", "sigma_low": 0.5, "sigma_high": 8.0}
-    values = [found * wobble for wobble in (1.0, 1.001, 0.999, 1.0)]
+    values = [onset * wobble for wobble in (1.0, 1.001, 0.999, 1.0)]
     rows: list[Row] = [
-        {**head, "found": value, "found_low": value / spread, "found_high": value * spread, "censored": 0.0}
+        {
+            **head,
+            "found": value,
+            "found_low": value / spread,
+            "found_high": value * spread,
+            "censored": 0.0,
+        }
         for value in values
     ]
     rows[2]["censored"] = censored
@@ -308,7 +378,9 @@ def test_boundaries_of_the_relu_network_are_known_no_better_than_the_bisection_h
     assert not verdict("relu-boundaries", "squared-growth", boundaries(2.3, 1.05))
     assert not verdict("relu-boundaries", "squared-growth", boundaries(1.7, 1.05))
     assert not verdict("relu-boundaries", "squared-growth", boundaries(2.0, 1.15))
-    outside = judged(FIGURES["relu-boundaries"], "squared-growth", boundaries(2.0, 1.05, censored=1.0))
+    outside = judged(
+        FIGURES["relu-boundaries"], "squared-growth", boundaries(2.0, 1.05, censored=1.0)
+    )
     assert outside == NotRun("the boundary lies outside σ = 0.5 … 8 in 1 of 4 models")
 
 
@@ -332,64 +404,77 @@ def test_bisection_finds_where_the_outcome_begins() -> None:
     assert high / low == pytest.approx(64 ** (1 / 1024))
 
 
-@pytest.mark.parametrize(("begins", "censored"), [(0.4, 1.0), (0.51, 0.0), (2.0, 0.0), (7.9, 0.0), (9.0, 1.0)])
+@pytest.mark.parametrize(
+    ("begins", "censored"), [(0.4, 1.0), (0.51, 0.0), (2.0, 0.0), (7.9, 0.0), (9.0, 1.0)]
+)
 def test_a_boundary_beyond_the_range_is_called_censored(begins: float, censored: float) -> None:
-    of = replace(small_network(), models=1)
-    found = relu_boundaries._boundary(relu_boundaries._Task(of, "squared", 0.5, 8.0, 3), lambda sigma: sigma > begins)
-    assert found["censored"] == censored
-    assert (found["sigma_low"], found["sigma_high"]) == (0.5, 8.0)
-    assert float(found["found_low"]) < float(found["found"]) < float(found["found_high"])
+    experiment = replace(small_network(), models=1)
+    boundary = relu_boundaries._boundary(
+        relu_boundaries._Task(experiment, "squared", 0.5, 8.0, 3), lambda sigma: sigma > begins
+    )
+    assert boundary["censored"] == censored
+    assert (boundary["sigma_low"], boundary["sigma_high"]) == (0.5, 8.0)
+    assert float(boundary["found_low"]) < float(boundary["found"]) < float(boundary["found_high"])
 
 
 @cache
 def halved_and_doubled() -> tuple[NodeExperiment, Recipe, Trajectory]:
     """A network at its start, with half and with twice its node's weights."""
-    of = replace(small_network(), models=1)
-    recipe = of.recipe("squared", 5.0)
-    start = of.train(recipe, [0])
+    experiment = replace(small_network(), models=1)
+    recipe = experiment.recipe("squared", 5.0)
+    start = experiment.train(recipe, [0])
     (weights,), (node,) = start.weights[0], start.nodes[0]
     assert node is not None
-    return of, recipe, Trajectory([0, 10, 20], [[weights] * 3], [[node, node / 2, 2 * node]], np.ones((1, 20)))
+    return (
+        experiment,
+        recipe,
+        Trajectory([0, 10, 20], [[weights] * 3], [[node, node / 2, 2 * node]], np.ones((1, 20))),
+    )
 
 
-def test_what_becomes_of_a_model_is_read_off_its_trajectory() -> None:
-    of, recipe, found = halved_and_doubled()
-    along = relu_phases._along(of, recipe, found, 0, {"loss": "squared"})
+def test_a_models_outcome_follows_from_its_trajectory() -> None:
+    experiment, recipe, trajectory = halved_and_doubled()
+    along = relu_phases._along(experiment, recipe, trajectory, 0, {"loss": "squared"})
     assert [row["step"] for row in along] == [0, 10, 20]
     assert [row["node_norm_ratio"] for row in along] == pytest.approx([1.0, 0.5, 2.0])
     first, less, more = (float(row["loss_with_noise"]) for row in along)
     assert less < first < more
     assert len({row["noise_free_loss"] for row in along}) == 1
-    assert relu_phases._outcome(found, 0, along) == {
+    assert relu_phases._outcome(trajectory, 0, along) == {
         "model": 0.0,
         "diverged": 0.0,
         "node_norm_ratio": pytest.approx(2.0),
         "growth": more / first,
         "loss_ratio": more / first,
     }
-    back = relu_phases._outcome(found, 0, [along[0], along[2], along[1]])
+    back = relu_phases._outcome(trajectory, 0, [along[0], along[2], along[1]])
     assert (back["growth"], back["loss_ratio"]) == (more / first, less / first)
-    ended = replace(found, losses=np.full((1, 20), np.nan))
+    ended = replace(trajectory, losses=np.full((1, 20), np.nan))
     assert relu_phases._outcome(ended, 0, along) == {"model": 0.0, "diverged": 1.0}
 
 
 def test_flattening_compares_the_end_with_the_start() -> None:
-    of, recipe, found = halved_and_doubled()
-    curved = relu_phases._flattening(of, recipe, found, 0)
-    assert curved["start_sharpness"] == sharpness(of, recipe, found, 0, 0)
+    experiment, recipe, trajectory = halved_and_doubled()
+    curved = relu_phases._flattening(experiment, recipe, trajectory, 0)
+    assert curved["start_sharpness"] == sharpness(experiment, recipe, trajectory, 0, 0)
     assert curved["end_sharpness"] > 1.1 * curved["start_sharpness"]
-    assert relu_phases._flattening(of, recipe, replace(found, losses=np.full((1, 20), np.nan)), 0) == {}
+    assert (
+        relu_phases._flattening(
+            experiment, recipe, replace(trajectory, losses=np.full((1, 20), np.nan)), 0
+        )
+        == {}
+    )
 
 
-def test_the_node_beside_the_loss_is_read_off_the_trajectory() -> None:
-    of, recipe, found = halved_and_doubled()
-    row = node_vs_loss._outcome(of, recipe, found, 0)
+def test_the_node_beside_the_loss_follows_from_the_trajectory() -> None:
+    experiment, recipe, trajectory = halved_and_doubled()
+    row = node_vs_loss._outcome(experiment, recipe, trajectory, 0)
     assert row["node_norm_ratio"] == pytest.approx(2.0)
     assert row["node_halves"] == pytest.approx(10.0)
     assert "train_loss_halves" not in row
-    outputs = plain_outputs(of, recipe, found.weights[0], test=True)[-1]
-    assert row["test_loss"] == mean_loss(outputs, of.data.test_labels, "squared")
-    assert row["test_accuracy"] == np.mean(outputs.argmax(axis=1) == of.data.test_labels)
+    outputs = plain_outputs(experiment, recipe, trajectory.weights[0], test=True)[-1]
+    assert row["test_loss"] == mean_loss(outputs, experiment.data.test_labels, "squared")
+    assert row["test_accuracy"] == np.mean(outputs.argmax(axis=1) == experiment.data.test_labels)
 
 
 def test_halving_is_at_half_of_the_first_value() -> None:
@@ -398,7 +483,7 @@ def test_halving_is_at_half_of_the_first_value() -> None:
 
 
 @pytest.mark.parametrize("fixed", [True, False])
-def test_the_recipe_has_the_noise_that_is_asked_for(fixed: bool) -> None:
+def test_the_recipe_has_the_requested_noise(fixed: bool) -> None:
     scheme = small_network().recipe("cross-entropy", 1.5, fixed=fixed).scheme
     assert scheme == NoiseNodes(1.5, layer=0, fixed=fixed)
 
@@ -408,7 +493,10 @@ class Linear(nn.Module):
 
     def __init__(self, inputs: int, classes: int, width: int = 7) -> None:
         super().__init__()
-        self.first, self.second = nn.Linear(inputs, width, bias=False), nn.Linear(width, classes, bias=False)
+        self.first, self.second = (
+            nn.Linear(inputs, width, bias=False),
+            nn.Linear(width, classes, bias=False),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         outputs: Tensor = self.second(self.first(x))
@@ -430,56 +518,77 @@ class Small(nn.Module):
 def data_of(inputs: np.ndarray, classes: int) -> Dataset:
     labels = np.arange(len(inputs), dtype=np.int64) % classes
     names = tuple(str(name) for name in range(classes))
-    return Dataset("made", inputs.astype(np.float32), labels, inputs.astype(np.float32), labels, names)
+    return Dataset(
+        "made", inputs.astype(np.float32), labels, inputs.astype(np.float32), labels, names
+    )
 
 
 def recipe_of(target: type[nn.Module], loss: str, sigma: float = 1.5) -> Recipe:
     training = Training(loss=loss, momentum=0.0)  # type: ignore[arg-type]
-    return Recipe(lambda shape, classes: target(shape[0], classes), NoiseNodes(sigma), training, None, 0, 8)
+    return Recipe(
+        lambda shape, classes: target(shape[0], classes), NoiseNodes(sigma), training, None, 0, 8
+    )
 
 
 def drawn_weights(model: nn.Module, generator: np.random.Generator) -> dict[str, np.ndarray]:
     return {
-        name: generator.standard_normal(values.shape).astype(np.float32) for name, values in model.named_parameters()
+        name: generator.standard_normal(values.shape).astype(np.float32)
+        for name, values in model.named_parameters()
     }
 
 
 def test_on_noise_alone_the_top_curvature_is_that_of_the_linear_theory() -> None:
     generator = np.random.default_rng(0)
     data, recipe = data_of(np.zeros((64, 5)), 2), recipe_of(Linear, "squared")
-    weights, node = drawn_weights(Linear(5, 2), generator), generator.standard_normal(7).astype(np.float32)
+    weights, node = (
+        drawn_weights(Linear(5, 2), generator),
+        generator.standard_normal(7).astype(np.float32),
+    )
     weights["second.weight"][1] = 0  # one output, and none
     outputs = noisy_outputs(recipe, data, weights, node, 64)
     noise = outputs[:, 0] / float(weights["second.weight"][0] @ node)
     assert noise.std() == pytest.approx(1.5, rel=0.3)
-    expected = float(np.mean(noise**2)) * float(np.sum(weights["second.weight"][0] ** 2) + np.sum(node**2))
+    expected = float(np.mean(noise**2)) * float(
+        np.sum(weights["second.weight"][0] ** 2) + np.sum(node**2)
+    )
     assert top_curvature(recipe, data, weights, node, 64) == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("loss", ["squared", "cross-entropy"])
-def test_the_top_curvature_is_the_top_eigenvalue_of_the_whole_gauss_newton_matrix(loss: str) -> None:
+def test_the_top_curvature_is_the_top_eigenvalue_of_the_whole_gauss_newton_matrix(
+    loss: str,
+) -> None:
     generator = np.random.default_rng(1)
     data, recipe = data_of(generator.standard_normal((12, 4)), 3), recipe_of(Small, loss)
-    weights, node = drawn_weights(Small(4, 3), generator), generator.standard_normal(6).astype(np.float32)
+    weights, node = (
+        drawn_weights(Small(4, 3), generator),
+        generator.standard_normal(6).astype(np.float32),
+    )
 
     def outputs(values: Tensor) -> Tensor:
         part, at = {}, 0
         for name, own in weights.items():
             part[name] = values[at : at + own.size].view(own.shape)
             at += own.size
-        hidden = data_inputs @ part["layers.0.weight"].T + part["layers.0.bias"] + noise[:, None] * values[at:]
+        hidden = (
+            data_inputs @ part["layers.0.weight"].T
+            + part["layers.0.bias"]
+            + noise[:, None] * values[at:]
+        )
         return hidden.relu() @ part["layers.2.weight"].T + part["layers.2.bias"]
 
     data_inputs = torch.from_numpy(data.inputs)
     # The noise that is drawn, from what it does to a network that shows it.
-    shown = {name: np.zeros_like(values) for name, values in weights.items()}
-    shown["layers.0.bias"][0] = 100.0
-    shown["layers.2.weight"][0, 0] = 1.0
+    identity = {name: np.zeros_like(values) for name, values in weights.items()}
+    identity["layers.0.bias"][0] = 100.0
+    identity["layers.2.weight"][0, 0] = 1.0
     unit = np.eye(6, dtype=np.float32)[0]
-    noise = torch.from_numpy(noisy_outputs(recipe, data, shown, unit, 12)[:, 0] - 100.0)
-    flat = torch.cat([torch.from_numpy(one).flatten() for one in (*weights.values(), node)])
+    noise = torch.from_numpy(noisy_outputs(recipe, data, identity, unit, 12)[:, 0] - 100.0)
+    flat = torch.cat([torch.from_numpy(array).flatten() for array in (*weights.values(), node)])
     logits = outputs(flat)
-    np.testing.assert_allclose(noisy_outputs(recipe, data, weights, node, 12), logits, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(
+        noisy_outputs(recipe, data, weights, node, 12), logits, rtol=1e-3, atol=1e-3
+    )
     jacobian = torch.autograd.functional.jacobian(outputs, flat).double()
     p = torch.softmax(logits.double(), dim=-1)
     inner = (
@@ -489,14 +598,20 @@ def test_the_top_curvature_is_the_top_eigenvalue_of_the_whole_gauss_newton_matri
     )
     matrix = torch.einsum("nca,ncd,ndb->ab", jacobian, inner, jacobian) / 12
     top = float(torch.linalg.eigvalsh(matrix)[-1])
-    assert top_curvature(recipe, data, weights, node, 12, iterations=200) == pytest.approx(top, rel=2e-3)
+    assert top_curvature(recipe, data, weights, node, 12, iterations=200) == pytest.approx(
+        top, rel=2e-3
+    )
 
 
 def test_a_network_without_a_node_has_no_noise_to_be_measured_with() -> None:
     generator = np.random.default_rng(1)
     data, weights = data_of(np.ones((4, 4)), 2), drawn_weights(Small(4, 2), generator)
-    with pytest.raises(ValueError, match="recipe must have a scheme whose noise node is in the network"):
-        top_curvature(recipe_of(Small, "squared", sigma=0.0), data, weights, np.ones(6, dtype=np.float32), 4)
+    with pytest.raises(
+        ValueError, match="recipe must have a scheme whose noise node is in the network"
+    ):
+        top_curvature(
+            recipe_of(Small, "squared", sigma=0.0), data, weights, np.ones(6, dtype=np.float32), 4
+        )
 
 
 @cache
@@ -505,10 +620,12 @@ def small_network() -> NodeExperiment:
 
 
 def test_at_the_reference_sigma_rate_times_curvature_is_two() -> None:
-    of = small_network()
-    recipe = of.recipe("squared", reference_sigma(of, "squared"))
-    found = of.train(recipe, [0])
-    assert np.mean([sharpness(of, recipe, found, model, 0) for model in range(2)]) == pytest.approx(2.0, rel=0.03)
+    experiment = small_network()
+    recipe = experiment.recipe("squared", reference_sigma(experiment, "squared"))
+    initial = experiment.train(recipe, [0])
+    assert np.mean(
+        [sharpness(experiment, recipe, initial, model, 0) for model in range(2)]
+    ) == pytest.approx(2.0, rel=0.03)
 
 
 def test_a_rate_that_is_too_high_without_noise_is_refused() -> None:
@@ -519,7 +636,9 @@ def test_a_rate_that_is_too_high_without_noise_is_refused() -> None:
 def test_mean_losses_by_hand() -> None:
     outputs, labels = np.array([[2.0, 0.0], [0.0, 0.0]], dtype=np.float32), np.array([0, 1])
     assert mean_loss(outputs, labels, "squared") == pytest.approx((0.5 * 1 + 0.5 * 1) / 2)
-    assert mean_loss(outputs, labels, "cross-entropy") == pytest.approx((math.log(1 + math.exp(-2)) + math.log(2)) / 2)
+    assert mean_loss(outputs, labels, "cross-entropy") == pytest.approx(
+        (math.log(1 + math.exp(-2)) + math.log(2)) / 2
+    )
     assert mean_loss(np.array([[np.inf, 0.0]], dtype=np.float32), labels[:1], "squared") == math.inf
 
 
@@ -539,9 +658,16 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     draws, times = generator.standard_normal((400, 20)), np.arange(20.0)
     covered = {
         "mean": [low < 0 < high for _, low, high in map(mean_interval, draws)],
-        "geometric mean": [low < 1 < high for _, low, high in map(geometric_mean_interval, np.exp(0.3 * draws))],
-        "root mean square": [low < 2 < high for _, low, high in map(root_mean_square_interval, 2 * draws)],
-        "slope": [low < 0.7 < high for _, low, high in (slope_interval(times, 0.7 * times + row) for row in draws)],
+        "geometric mean": [
+            low < 1 < high for _, low, high in map(geometric_mean_interval, np.exp(0.3 * draws))
+        ],
+        "root mean square": [
+            low < 2 < high for _, low, high in map(root_mean_square_interval, 2 * draws)
+        ],
+        "slope": [
+            low < 0.7 < high
+            for _, low, high in (slope_interval(times, 0.7 * times + row) for row in draws)
+        ],
     }
     for name, hits in covered.items():
         assert stats.binomtest(sum(hits), 400, 0.95).pvalue > 1e-3, name

@@ -1,4 +1,5 @@
-"""The figures of weight noise: what they measure and draw, and what their claims say of data made up for them."""
+"""The figures of weight noise: what they measure and draw, and what their claims say of data made
+up for them."""
 
 import math
 from collections.abc import Sequence
@@ -28,9 +29,15 @@ from mgaudit.theory.weight_noise import deep_linear, relu
 WORKSHOP = Workshop(1, "cpu", Progress())
 FIGURES = {figure.key: figure for figure in PAPER.figures}
 TINY: dict[str, Any] = {
-    "width": width.WidthSettings(features=3, outputs=2, examples=4, widths=(4, 8), networks=2, draws=20),
-    "training": training.TrainingSettings(examples=20, hidden=(3, 6), steps=8, snapshots=4, models=2),
-    "lasso": lasso.LassoSettings(examples=20, features=4, relevant=2, alphas=(0.1, 0.3), problems=2, steps=400),
+    "width": width.WidthSettings(
+        features=3, outputs=2, examples=4, widths=(4, 8), networks=2, draws=20
+    ),
+    "training": training.TrainingSettings(
+        examples=20, hidden=(3, 6), steps=8, snapshots=4, models=2
+    ),
+    "lasso": lasso.LassoSettings(
+        examples=20, features=4, relevant=2, alphas=(0.1, 0.3), problems=2, steps=400
+    ),
     "nuclear": nuclear.NuclearSettings(problems=2, steps=200, group_steps=200),
     "sigma-sweep": sigma_sweep.SweepSettings(
         examples=30,
@@ -54,13 +61,13 @@ def tiny() -> dict[str, Data]:
 
 
 def claim(figure: PaperFigure, key: str, data: Data) -> Measured | NotRun:
-    return next(one for one in figure.claims if one.key == key).check(data)
+    return next(candidate for candidate in figure.claims if candidate.key == key).check(data)
 
 
 def measured(figure: PaperFigure, key: str, data: Data) -> Measured:
-    found = claim(figure, key, data)
-    assert isinstance(found, Measured)
-    return found
+    result = claim(figure, key, data)
+    assert isinstance(result, Measured)
+    return result
 
 
 def test_all_figures_are_there_and_the_quick_ones_need_no_fetched_images() -> None:
@@ -80,12 +87,14 @@ def test_a_figure_is_measured_drawn_and_judged(key: str, tiny: dict[str, Data]) 
     drawn = figure.draw(data)
     assert isinstance(drawn, Figure)
     assert all(axes.get_xlabel() and (axes.get_ylabel() or axes.get_title()) for axes in drawn.axes)
-    for one in figure.claims:
-        assert isinstance(one.check(data), Measured | NotRun)
+    for candidate in figure.claims:
+        assert isinstance(candidate.check(data), Measured | NotRun)
 
 
 @pytest.mark.parametrize("key", ["width", "lasso", "nuclear", "training"])
-def test_the_same_settings_give_the_same_data_and_another_seed_others(key: str, tiny: dict[str, Data]) -> None:
+def test_the_same_settings_give_the_same_data_and_another_seed_others(
+    key: str, tiny: dict[str, Data]
+) -> None:
     figure, settings = FIGURES[key], TINY[key]
     assert figure.measure(settings, WORKSHOP) == tiny[key]
     assert figure.measure(replace(settings, seed=1), WORKSHOP) != tiny[key]
@@ -107,9 +116,13 @@ def test_descent_perturbs_the_gradient_and_not_the_weights() -> None:
     def run(noise: str, steps: int = 200) -> np.ndarray[Any, Any]:
         seen.clear()
         start = [np.full((1, 400), 2.0), np.full((1, 400), 3.0)]
-        found = noisy_descent(gradient, lambda w: w[0] + w[1], start, noise, 0.5, 0.1, steps, np.random.default_rng(0))
-        assert (found == 5).all()  # no gradient, no step, whatever the noise
-        return np.array([[(one - first).std() for one, first in zip(at, start, strict=True)] for at in seen])
+        predictor = noisy_descent(
+            gradient, lambda w: w[0] + w[1], start, noise, 0.5, 0.1, steps, np.random.default_rng(0)
+        )
+        assert (predictor == 5).all()  # no gradient, no step, whatever the noise
+        return np.array(
+            [[(noisy - plain).std() for noisy, plain in zip(at, start, strict=True)] for at in seen]
+        )
 
     assert (run("none") == 0).all()
     everywhere = run("all layers")
@@ -125,14 +138,22 @@ def test_descent_without_noise_reaches_the_minimum() -> None:
     def gradient(weights: list[Any]) -> list[Any]:
         return [2 * (weights[0] - 3.0)]
 
-    found = noisy_descent(
-        gradient, lambda w: w[0], [np.zeros((2, 1))], "none", 1.0, 0.1, 4000, np.random.default_rng(0)
+    predictor = noisy_descent(
+        gradient,
+        lambda w: w[0],
+        [np.zeros((2, 1))],
+        "none",
+        1.0,
+        0.1,
+        4000,
+        np.random.default_rng(0),
     )
-    np.testing.assert_allclose(found, 3.0)
+    np.testing.assert_allclose(predictor, 3.0)
 
 
 def excess(slopes: dict[str, float], noise: Sequence[float] = (0.0, 0.1, -0.1)) -> Data:
-    """Excesses 1 + slope * width * (1 + noise of the seed) for each kind of noise, the predicted slope being 0.01."""
+    """Excesses 1 + slope * width * (1 + noise of the seed) for each kind of noise, the predicted
+    slope being 0.01."""
     rows: list[Row] = [
         {
             "network": network,
@@ -148,15 +169,22 @@ def excess(slopes: dict[str, float], noise: Sequence[float] = (0.0, 0.1, -0.1)) 
         for size in (100, 200, 400)
         for seed, shift in enumerate(noise)
     ]
-    return {"excess": rows, "predicted": [{"network": network, "slope": 0.01} for network in width.NETWORK_NAMES]}
+    return {
+        "excess": rows,
+        "predicted": [{"network": network, "slope": 0.01} for network in width.NETWORK_NAMES],
+    }
 
 
-def test_the_claims_of_width_tell_a_wrong_coefficient_and_a_slope_where_there_should_be_none() -> None:
+def test_the_claims_of_width_reject_a_wrong_coefficient_and_a_false_slope() -> None:
     right = excess({"all layers": 0.01, "layer-wise": 0.0})
-    assert all(measured(width.FIGURE, one.key, right).holds for one in width.FIGURE.claims)
+    assert all(
+        measured(width.FIGURE, candidate.key, right).holds for candidate in width.FIGURE.claims
+    )
     assert measured(width.FIGURE, "explosion-linear", right).value == pytest.approx(1)
     for wrong in (0.02, 0.0085):
-        assert not measured(width.FIGURE, "explosion-relu", excess({"all layers": wrong, "layer-wise": 0.0})).holds
+        assert not measured(
+            width.FIGURE, "explosion-relu", excess({"all layers": wrong, "layer-wise": 0.0})
+        ).holds
     for slope in (0.001, -0.001):
         data = excess({"all layers": 0.01, "layer-wise": slope})
         assert not measured(width.FIGURE, "layerwise-linear", data).holds
@@ -175,10 +203,12 @@ def test_a_rise_by_another_power_of_the_width_is_not_straight(power: float, hold
     data = excess({"all layers": 0.0, "layer-wise": 0.0})
     for row in data["excess"]:
         if row["noise"] == "all layers":
-            row["excess"] = 1 + 0.01 * float(row["width"]) ** power * (1 + 0.01 * float(row["seed"]))
-    found = measured(width.FIGURE, "straight", data)
-    assert found.value == pytest.approx(power)
-    assert found.holds == holds
+            row["excess"] = 1 + 0.01 * float(row["width"]) ** power * (
+                1 + 0.01 * float(row["seed"])
+            )
+    result = measured(width.FIGURE, "straight", data)
+    assert result.value == pytest.approx(power)
+    assert result.holds == holds
     data["excess"][0]["excess"] = 1.0
     assert claim(width.FIGURE, "straight", data) == NotRun(
         "in 1 networks draws do not distinguish noise on all layers from noise on one at a time"
@@ -191,15 +221,30 @@ def test_the_excess_measured_is_the_one_in_closed_form_and_the_prediction_its_sl
     assert measured(width.FIGURE, "closed-form", data).holds
     for network in width.NETWORK_NAMES:
         slope = next(float(row["slope"]) for row in data["predicted"] if row["network"] == network)
-        rows = [row for row in data["excess"] if row["network"] == network and row["noise"] == "all layers"]
-        at = {size: np.mean([float(row["closed_form"]) for row in rows if row["width"] == size]) for size in (40, 80)}
+        rows = [
+            row
+            for row in data["excess"]
+            if row["network"] == network and row["noise"] == "all layers"
+        ]
+        at = {
+            size: np.mean([float(row["closed_form"]) for row in rows if row["width"] == size])
+            for size in (40, 80)
+        }
         assert (at[80] - at[40]) / 40 == pytest.approx(slope, rel=0.3)
 
 
 def ends(values: dict[tuple[str, float, str], float], spread: float = 0.01) -> Data:
     rows: list[Row] = [
-        {"network": network, "hidden": hidden, "noise": noise, "seed": float(seed), "step": float(step)}
-        | dict.fromkeys(("clean", "regularised", "noisy"), value * (1 + spread * seed) if step else 9.0)
+        {
+            "network": network,
+            "hidden": hidden,
+            "noise": noise,
+            "seed": float(seed),
+            "step": float(step),
+        }
+        | dict.fromkeys(
+            ("clean", "regularised", "noisy"), value * (1 + spread * seed) if step else 9.0
+        )
         for (network, hidden, noise), value in values.items()
         for seed in range(3)
         for step in range(5)
@@ -238,21 +283,40 @@ def test_the_claims_of_training_compare_ends_in_the_right_direction() -> None:
 
 def test_what_diverged_is_not_judged() -> None:
     data = losses(1.0, math.nan, 0.9)
-    found = claim(training.FIGURE, "wide-linear", data)
-    assert found == NotRun("in 3 of 3 pairs a model diverged")
+    result = claim(training.FIGURE, "wide-linear", data)
+    assert result == NotRun("in 3 of 3 pairs a model diverged")
     assert training.FIGURE.draw(data).axes
 
 
-def test_the_losses_of_training_start_equal_and_have_the_second_order_between(tiny: dict[str, Data]) -> None:
+def test_the_losses_of_training_start_equal_and_have_the_second_order_between(
+    tiny: dict[str, Data],
+) -> None:
     rows = tiny["training"]["losses"]
     for network in training.NETWORK_NAMES:
-        first = [row for row in rows if (row["network"], row["hidden"], row["step"], row["seed"]) == (network, 3, 0, 0)]
+        first = [
+            row
+            for row in rows
+            if (row["network"], row["hidden"], row["step"], row["seed"]) == (network, 3, 0, 0)
+        ]
         assert len(first) == 3
-        assert len({tuple(row[name] for name in ("clean", "regularised", "noisy")) for row in first}) == 1
+        assert (
+            len({tuple(row[name] for name in ("clean", "regularised", "noisy")) for row in first})
+            == 1
+        )
     assert all(float(row["clean"]) < float(row["regularised"]) for row in rows)
-    assert all(float(row["regularised"]) < float(row["noisy"]) for row in rows if row["network"] == "linear")
-    assert len({(row["network"], row["hidden"], row["noise"], row["seed"], row["step"]) for row in rows}) == len(rows)
-    finals = {row["noise"]: row["clean"] for row in rows if (row["hidden"], row["step"], row["seed"]) == (6, 8, 1)}
+    assert all(
+        float(row["regularised"]) < float(row["noisy"])
+        for row in rows
+        if row["network"] == "linear"
+    )
+    assert len(
+        {(row["network"], row["hidden"], row["noise"], row["seed"], row["step"]) for row in rows}
+    ) == len(rows)
+    finals = {
+        row["noise"]: row["clean"]
+        for row in rows
+        if (row["hidden"], row["step"], row["seed"]) == (6, 8, 1)
+    }
     assert len(set(finals.values())) == 3
 
 
@@ -262,21 +326,23 @@ def test_the_losses_of_training_are_the_closed_forms_at_the_sds_of_the_scheme() 
     first, second, x, y = (generator.normal(size=shape) for shape in shapes)
     both, single = (sigma / math.sqrt(2), sigma / math.sqrt(2)), ((sigma, 0.0), (0.0, sigma))
 
-    found = training._losses("relu", [first, second], x, y, sigma)
-    assert found["clean"] == pytest.approx(relu.expected_risk(first, second, x, y, (0.0, 0.0)))
+    values = training._losses("relu", [first, second], x, y, sigma)
+    assert values["clean"] == pytest.approx(relu.expected_risk(first, second, x, y, (0.0, 0.0)))
     added = np.mean([sum(relu.second_order(first, second, x, stds)) for stds in single])
-    assert found["regularised"] - found["clean"] == pytest.approx(added)
-    assert found["noisy"] == pytest.approx(relu.expected_risk(first, second, x, y, both))
+    assert values["regularised"] - values["clean"] == pytest.approx(added)
+    assert values["noisy"] == pytest.approx(relu.expected_risk(first, second, x, y, both))
 
-    found = training._losses("linear", [first, second], x, y, sigma)
-    assert found["clean"] == pytest.approx(deep_linear.expected_risk([first, second], x, y, (0.0, 0.0)))
+    values = training._losses("linear", [first, second], x, y, sigma)
+    assert values["clean"] == pytest.approx(
+        deep_linear.expected_risk([first, second], x, y, (0.0, 0.0))
+    )
     alone = np.mean([deep_linear.expected_risk([first, second], x, y, stds) for stds in single])
-    assert found["regularised"] == pytest.approx(alone)
-    assert found["noisy"] == pytest.approx(deep_linear.expected_risk([first, second], x, y, both))
+    assert values["regularised"] == pytest.approx(alone)
+    assert values["noisy"] == pytest.approx(deep_linear.expected_risk([first, second], x, y, both))
 
 
-def nearest(found: np.ndarray[Any, Any], solved: dict[float, np.ndarray[Any, Any]]) -> float:
-    return min(solved, key=lambda strength: float(np.linalg.norm(found - solved[strength])))
+def nearest(descended: np.ndarray[Any, Any], solved: dict[float, np.ndarray[Any, Any]]) -> float:
+    return min(solved, key=lambda strength: float(np.linalg.norm(descended - solved[strength])))
 
 
 def test_noisy_descent_is_nearest_to_the_lasso_of_its_own_alpha() -> None:
@@ -286,7 +352,8 @@ def test_noisy_descent_is_nearest_to_the_lasso_of_its_own_alpha() -> None:
         of = {
             name: {
                 alpha: np.array(
-                    [row[name] for row in rows if (row["seed"], row["alpha"]) == (seed, alpha)], dtype=float
+                    [row[name] for row in rows if (row["seed"], row["alpha"]) == (seed, alpha)],
+                    dtype=float,
                 )
                 for alpha in settings.alphas
             }
@@ -298,15 +365,25 @@ def test_noisy_descent_is_nearest_to_the_lasso_of_its_own_alpha() -> None:
 
 def test_noisy_descent_is_nearest_to_the_solver_of_its_own_variance() -> None:
     strengths = (0.1, 0.2, 0.4)
-    settings = replace(TINY["nuclear"], variances=strengths, group_variances=strengths, steps=1500, group_steps=3000)
-    rows = nuclear.measure(replace(settings, learning_rate=0.02, group_learning_rate=0.02), WORKSHOP)["sizes"]
+    settings = replace(
+        TINY["nuclear"],
+        variances=strengths,
+        group_variances=strengths,
+        steps=1500,
+        group_steps=3000,
+    )
+    rows = nuclear.measure(
+        replace(settings, learning_rate=0.02, group_learning_rate=0.02), WORKSHOP
+    )["sizes"]
     for model in nuclear.MODELS:
         for seed in range(2):
             own = [row for row in rows if (row["model"], row["seed"]) == (model, seed)]
             of = {
                 name: {
-                    one: np.array([row[name] for row in own if row["variance"] == one], dtype=float)
-                    for one in strengths
+                    variance: np.array(
+                        [row[name] for row in own if row["variance"] == variance], dtype=float
+                    )
+                    for variance in strengths
                 }
                 for name in ("solver", "all layers", "layer-wise")
             }
@@ -316,7 +393,13 @@ def test_noisy_descent_is_nearest_to_the_solver_of_its_own_variance() -> None:
 
 def test_what_diverged_under_either_noise_is_not_judged() -> None:
     rows: list[Row] = [
-        {"seed": float(seed), "alpha": 0.1, "feature": float(feature), "lasso": float(feature), "none": 2.0}
+        {
+            "seed": float(seed),
+            "alpha": 0.1,
+            "feature": float(feature),
+            "lasso": float(feature),
+            "none": 2.0,
+        }
         | {"all layers": 0.01, "layer-wise": math.nan if seed else 0.01}
         for seed in range(3)
         for feature in range(2)
@@ -327,11 +410,13 @@ def test_what_diverged_under_either_noise_is_not_judged() -> None:
 
 
 def test_a_comparison_is_judged_by_its_interval() -> None:
-    found = mean_over_seeds("ratio", [0.9, 0.95, 1.0], at_most=1.0)
-    assert isinstance(found, Measured)
-    assert found.value == pytest.approx(0.95)
-    assert not found.holds  # 95 % of it reach to 1.07
-    assert mean_over_seeds("ratio", [0.9, 0.95, 1.0], 0.8, 1.1) == replace(found, at_least=0.8, at_most=1.1)
+    result = mean_over_seeds("ratio", [0.9, 0.95, 1.0], at_most=1.0)
+    assert isinstance(result, Measured)
+    assert result.value == pytest.approx(0.95)
+    assert not result.holds  # 95 % of it reach to 1.07
+    assert mean_over_seeds("ratio", [0.9, 0.95, 1.0], 0.8, 1.1) == replace(
+        result, at_least=0.8, at_most=1.1
+    )
 
 
 def test_the_claims_of_the_lasso_need_descent_to_be_near_and_descent_without_noise_not() -> None:
@@ -349,7 +434,9 @@ def test_the_claims_of_the_lasso_need_descent_to_be_near_and_descent_without_noi
             for seed in range(3)
             for feature, value in enumerate((1.0, 0.0, -2.0))
         ]
-        objectives: list[Row] = [{"seed": 0.0, "alpha": 0.1, "lasso": 1.0, "network": 1.0 + near / 1e3}]
+        objectives: list[Row] = [
+            {"seed": 0.0, "alpha": 0.1, "lasso": 1.0, "network": 1.0 + near / 1e3}
+        ]
         return {"coefficients": rows, "objectives": objectives}
 
     good, bad = data(1e-5), data(0.3)
@@ -365,13 +452,20 @@ def test_the_claims_of_the_lasso_need_descent_to_be_near_and_descent_without_noi
 def test_the_claims_of_the_nuclear_norm_need_descent_to_be_near() -> None:
     def data(near: float) -> Data:
         about: list[Row] = [
-            {"model": model, "seed": float(seed), "variance": 0.1} for model in nuclear.MODELS for seed in range(3)
+            {"model": model, "seed": float(seed), "variance": 0.1}
+            for model in nuclear.MODELS
+            for seed in range(3)
         ]
         noisy = {"none": 2.0, "all layers": 2 * near, "layer-wise": near}
         return {
             "distances": [row | noisy for row in about],
             "sizes": [
-                row | {"index": float(index), "solver": size, **{key: size + value for key, value in noisy.items()}}
+                row
+                | {
+                    "index": float(index),
+                    "solver": size,
+                    **{key: size + value for key, value in noisy.items()},
+                }
                 for row in about
                 for index, size in enumerate((5.0, 0.0))
             ],
@@ -379,9 +473,9 @@ def test_the_claims_of_the_nuclear_norm_need_descent_to_be_near() -> None:
 
     for key in ("nuclear", "rank", "group-lasso", "groups"):
         assert measured(nuclear.FIGURE, key, data(0.01)).holds
-        found = measured(nuclear.FIGURE, key, data(0.2))
-        assert found.value == pytest.approx(0.2)
-        assert not found.holds
+        result = measured(nuclear.FIGURE, key, data(0.2))
+        assert result.value == pytest.approx(0.2)
+        assert not result.holds
 
 
 @pytest.mark.slow
@@ -389,10 +483,10 @@ def test_the_claims_of_the_nuclear_norm_need_descent_to_be_near() -> None:
 def test_the_claims_without_training_hold_in_the_quick_settings(key: str) -> None:
     figure = FIGURES[key]
     data = figure.measure(figure.quick, WORKSHOP)
-    for one in figure.claims:
-        found = one.check(data)
-        assert isinstance(found, Measured)
-        assert found.holds
+    for candidate in figure.claims:
+        result = candidate.check(data)
+        assert isinstance(result, Measured)
+        assert result.holds
 
 
 def test_the_trace_of_a_sweep_is_that_of_the_hessian_at_the_trained_weights() -> None:
@@ -400,24 +494,37 @@ def test_the_trace_of_a_sweep_is_that_of_the_hessian_at_the_trained_weights() ->
     dataset = load("digits", settings.examples, numpy_generator(0, "examples")).standardised()
     target, rules = settings.target("wide"), Training(epochs=1, batch_size=10, learning_rate=0.1)
     model = initial_model(target, dataset.input_shape, len(dataset.classes), seed=3)
-    trained = TrainedModel({name: tensor.detach().numpy() for name, tensor in model.named_parameters()}, 1)
-    task = sigma_sweep._Task(settings, dataset, "cpu", "wide", "none", 0.0)
-    found = sigma_sweep._outcome(task, target, rules, trained, 4)
-    expected = hessian_trace(
-        model, trained.weights, dataset.inputs, dataset.labels, rules, settings.probes, numpy_generator(0, "probes", 4)
+    trained = TrainedModel(
+        {name: tensor.detach().numpy() for name, tensor in model.named_parameters()}, 1
     )
-    assert found["trace"] == pytest.approx(expected.value, rel=1e-6)
-    assert found["trace_error"] == pytest.approx(expected.standard_error, rel=1e-6)
+    task = sigma_sweep._Task(settings, dataset, "cpu", "wide", "none", 0.0)
+    outcome = sigma_sweep._outcome(task, target, rules, trained, 4)
+    expected = hessian_trace(
+        model,
+        trained.weights,
+        dataset.inputs,
+        dataset.labels,
+        rules,
+        settings.probes,
+        numpy_generator(0, "probes", 4),
+    )
+    assert outcome["trace"] == pytest.approx(expected.value, rel=1e-6)
+    assert outcome["trace_error"] == pytest.approx(expected.standard_error, rel=1e-6)
     assert expected.value > 0
 
 
 def sweep(layerwise: float, everywhere: float, trace: float) -> Data:
-    arms = [("none", 0.0), *((noise, sigma) for noise in ("all layers", "layer-wise") for sigma in (0.1, 0.4))]
+    arms = [
+        ("none", 0.0),
+        *((noise, sigma) for noise in ("all layers", "layer-wise") for sigma in (0.1, 0.4)),
+    ]
     rows: list[Row] = []
     for network in sigma_sweep.NETWORK_NAMES:
         for noise, sigma in arms:
             for seed in range(3):
-                gain = {"none": 0.0, "all layers": everywhere, "layer-wise": layerwise}[noise] * (sigma == 0.4)
+                gain = {"none": 0.0, "all layers": everywhere, "layer-wise": layerwise}[noise] * (
+                    sigma == 0.4
+                )
                 gain = gain / 2 if network == "narrow" else gain
                 accuracy = 0.5 + gain + 0.001 * seed * sigma
                 rows.append(
@@ -439,8 +546,8 @@ def sweep(layerwise: float, everywhere: float, trace: float) -> Data:
 
 def test_the_claims_of_the_sweep_compare_in_the_right_direction() -> None:
     right = sweep(layerwise=0.1, everywhere=-0.1, trace=0.5)
-    for one in sigma_sweep.FIGURE.claims:
-        assert measured(sigma_sweep.FIGURE, one.key, right).holds, one.key
+    for candidate in sigma_sweep.FIGURE.claims:
+        assert measured(sigma_sweep.FIGURE, candidate.key, right).holds, candidate.key
     assert "σ = 0.4 " in measured(sigma_sweep.FIGURE, "accuracy-deep", right).quantity
     assert measured(sigma_sweep.FIGURE, "accuracy-deep", right).value == pytest.approx(0.1004)
     assert measured(sigma_sweep.FIGURE, "wide-hurts", right).value == pytest.approx(0.1)
@@ -448,20 +555,25 @@ def test_the_claims_of_the_sweep_compare_in_the_right_direction() -> None:
     for row in wrong["models"]:
         if row["sigma"] == 0.1:
             row["first_half"] = row["second_half"] = row["accuracy"] = 0.45
-    for one in sigma_sweep.FIGURE.claims:
-        assert not measured(sigma_sweep.FIGURE, one.key, wrong).holds, one.key
+    for candidate in sigma_sweep.FIGURE.claims:
+        assert not measured(sigma_sweep.FIGURE, candidate.key, wrong).holds, candidate.key
 
 
 def test_each_half_of_the_test_examples_is_measured_at_the_sigma_that_the_other_chose() -> None:
     data = sweep(layerwise=0.0, everywhere=0.0, trace=1.0)
     for row in data["models"]:
         if row["noise"] == "layer-wise":
-            # A σ that is lucky on one half and unlucky on the other: chosen and measured on one, it would seem to gain.
-            lucky, unlucky = ("first_half", "second_half") if row["sigma"] == 0.1 else ("second_half", "first_half")
+            # A σ that is lucky on one half and unlucky on the other: chosen and measured on one, it
+            # would seem to gain.
+            lucky, unlucky = (
+                ("first_half", "second_half")
+                if row["sigma"] == 0.1
+                else ("second_half", "first_half")
+            )
             row[lucky], row[unlucky] = 0.6, 0.4
-    found = measured(sigma_sweep.FIGURE, "accuracy-wide", data)
-    assert found.value == pytest.approx(-0.1)
-    assert "0.1 and 0.4" in found.quantity
+    result = measured(sigma_sweep.FIGURE, "accuracy-wide", data)
+    assert result.value == pytest.approx(-0.1)
+    assert "0.1 and 0.4" in result.quantity
 
 
 def test_a_sweep_judges_no_models_that_diverged() -> None:
@@ -469,6 +581,8 @@ def test_a_sweep_judges_no_models_that_diverged() -> None:
     for row in data["models"]:
         if row["network"] == "deep" and row["noise"] == "none":
             row.update(dict.fromkeys(("accuracy", "first_half", "second_half", "trace"), math.nan))
-    assert claim(sigma_sweep.FIGURE, "accuracy-deep", data) == NotRun("in 3 of 3 pairs a model diverged")
+    assert claim(sigma_sweep.FIGURE, "accuracy-deep", data) == NotRun(
+        "in 3 of 3 pairs a model diverged"
+    )
     assert isinstance(claim(sigma_sweep.FIGURE, "trace-deep", data), NotRun)
     assert sigma_sweep.FIGURE.draw(data).axes

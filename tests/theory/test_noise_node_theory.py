@@ -35,8 +35,8 @@ def net(generator: np.random.Generator, *shape: int, scale: float = 1.0) -> Line
     return LinearNet(*(scale * generator.standard_normal((3, *shape))))
 
 
-def flat(one: LinearNet) -> np.ndarray:
-    return np.concatenate([one.first, one.node, one.second])
+def flat(net: LinearNet) -> np.ndarray:
+    return np.concatenate([net.first, net.node, net.second])
 
 
 def unflat(values: np.ndarray) -> LinearNet:
@@ -78,12 +78,14 @@ def test_the_gradient_is_the_slope_of_the_loss(of_batch: bool) -> None:
     moments = Moments.of(x, x + 2 * noise) if of_batch else Moments.expected(1.3, 2.1)
     slopes = flat(linear_gradient(unflat(point), TARGET, moments))
     step = 1e-5
-    for place in range(15):
+    for index in range(15):
         ahead, behind = (
-            float(linear_loss(unflat(point + sign * step * (np.arange(15) == place)), TARGET, moments))
+            float(
+                linear_loss(unflat(point + sign * step * (np.arange(15) == index)), TARGET, moments)
+            )
             for sign in (1, -1)
         )
-        assert slopes[place] == pytest.approx((ahead - behind) / (2 * step), rel=1e-6, abs=1e-8)
+        assert slopes[index] == pytest.approx((ahead - behind) / (2 * step), rel=1e-6, abs=1e-8)
 
 
 def test_the_expected_gradient_is_that_of_a_million_draws() -> None:
@@ -94,9 +96,13 @@ def test_the_expected_gradient_is_that_of_a_million_draws() -> None:
     expected = linear_gradient(weights, TARGET, Moments.expected(0.8, 1.7))
     for got, by in ((expected.first, residual * x), (expected.node, residual * noise)):
         samples = by[:, None] * weights.second
-        assert (np.abs(samples.mean(axis=0) - got) < 4 * samples.std(axis=0) / math.sqrt(draws)).all()
+        assert (
+            np.abs(samples.mean(axis=0) - got) < 4 * samples.std(axis=0) / math.sqrt(draws)
+        ).all()
     samples = residual[:, None] * (np.outer(x, weights.first) + np.outer(noise, weights.node))
-    assert (np.abs(samples.mean(axis=0) - expected.second) < 4 * samples.std(axis=0) / math.sqrt(draws)).all()
+    assert (
+        np.abs(samples.mean(axis=0) - expected.second) < 4 * samples.std(axis=0) / math.sqrt(draws)
+    ).all()
 
 
 def test_without_noise_the_node_gets_no_gradient_and_the_loss_does_not_see_it() -> None:
@@ -108,7 +114,9 @@ def test_without_noise_the_node_gets_no_gradient_and_the_loss_does_not_see_it() 
 
 
 @pytest.mark.parametrize("width", [1, 2, 7])
-def test_the_noise_curvature_is_the_top_eigenvalue_of_the_hessian_where_the_leak_is_none(width: int) -> None:
+def test_the_noise_curvature_is_the_top_eigenvalue_of_the_hessian_where_the_leak_is_none(
+    width: int,
+) -> None:
     generator = np.random.default_rng(5)
     weights = net(generator, width)
     if width == 1:
@@ -121,11 +129,11 @@ def test_the_noise_curvature_is_the_top_eigenvalue_of_the_hessian_where_the_leak
     hessian = np.stack(
         [
             (
-                flat(linear_gradient(unflat(point + step * one), TARGET, moments))
-                - flat(linear_gradient(unflat(point - step * one), TARGET, moments))
+                flat(linear_gradient(unflat(point + step * axis), TARGET, moments))
+                - flat(linear_gradient(unflat(point - step * axis), TARGET, moments))
             )
             / (2 * step)
-            for one in np.eye(3 * width)
+            for axis in np.eye(3 * width)
         ]
     )
     eigenvalues = np.linalg.eigvalsh(hessian)
@@ -133,10 +141,14 @@ def test_the_noise_curvature_is_the_top_eigenvalue_of_the_hessian_where_the_leak
     assert np.abs(eigenvalues[:-1]).max(initial=0.0) < 1e-6 * eigenvalues[-1]
 
 
-def noise_dominated(leak: float, curvature: float, eta: float, sigma: float, steps: int) -> tuple[np.ndarray, ...]:
-    """s = w2 . w_ni and l = sigma^2 (|w2|^2 + |w_ni|^2) at each step of descent on sigma^2 s^2 / 2 alone.
+def noise_dominated(
+    leak: float, curvature: float, eta: float, sigma: float, steps: int
+) -> tuple[np.ndarray, ...]:
+    """s = w2 . w_ni and l = sigma^2 (|w2|^2 + |w_ni|^2) at each step of descent on sigma^2 s^2 / 2
+    alone.
 
-    s <- s (1 - eta l + eta^2 sigma^4 s^2), l <- l + eta sigma^4 s^2 (eta l - 4); stops where s passes LIMIT.
+    s <- s (1 - eta l + eta^2 sigma^4 s^2), l <- l + eta sigma^4 s^2 (eta l - 4); stops where s
+    passes LIMIT.
     """
     s, curvatures = [leak], [curvature]
     for _ in range(steps):
@@ -155,16 +167,23 @@ def test_the_closed_map_is_gradient_descent_on_the_noise_alone(start: float) -> 
     weights = net(generator, 1, 20, scale=0.2)
     scale = math.sqrt(start / (eta * float(noise_curvature(weights, sigma)[0])))
     weights = LinearNet(0 * weights.first, scale * weights.node, scale * weights.second)
-    found = descend(weights, TARGET, eta, itertools.repeat(Moments.expected(0.0, sigma)), 60)
-    leak, curvature = noise_dominated(float(weights.leak[0]), float(noise_curvature(weights, sigma)[0]), eta, sigma, 60)
-    np.testing.assert_allclose(found.net.leak[:, 0], leak, rtol=1e-6, atol=1e-12)
-    np.testing.assert_allclose(noise_curvature(found.net, sigma)[:, 0], curvature, rtol=1e-8)
+    path = descend(weights, TARGET, eta, itertools.repeat(Moments.expected(0.0, sigma)), 60)
+    leak, curvature = noise_dominated(
+        float(weights.leak[0]), float(noise_curvature(weights, sigma)[0]), eta, sigma, 60
+    )
+    np.testing.assert_allclose(path.net.leak[:, 0], leak, rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(noise_curvature(path.net, sigma)[:, 0], curvature, rtol=1e-8)
 
 
 @given(st.floats(1e-6, 1e-3))
 @FAST
 def test_noise_alone_does_what_the_phase_says(share: float) -> None:
-    for sharpness, expected in ((0.5, "decay"), (1.9, "decay"), (2.1, "catapult"), (3.9, "catapult")):
+    for sharpness, expected in (
+        (0.5, "decay"),
+        (1.9, "decay"),
+        (2.1, "catapult"),
+        (3.9, "catapult"),
+    ):
         leak = share * sharpness  # twice the share of the largest leak that this curvature allows
         s, curvature = noise_dominated(leak, sharpness, 1.0, 1.0, 800)
         assert phase(1.0, sharpness, 1.0, 0.5) == expected
@@ -199,7 +218,9 @@ SIZE_OR_NONE = st.just(0.0) | SIZE
 
 @given(SIZE, SIZE_OR_NONE, SIZE_OR_NONE, st.integers(1, 10**9))
 @FAST
-def test_pull_and_walk_are_finite_and_grow_with_their_scales(eta: float, sigma: float, norm: float, batch: int) -> None:
+def test_pull_and_walk_are_finite_and_grow_with_their_scales(
+    eta: float, sigma: float, norm: float, batch: int
+) -> None:
     pulled, walked = float(pull(eta, sigma, norm)), float(walk(eta, sigma, norm, batch))
     assert 0 <= pulled < math.inf
     assert 0 <= walked <= eta * sigma * norm
@@ -217,36 +238,46 @@ def test_at_the_decoupled_sigma_pull_and_walk_are_equal_for_each_rate(
     sigma = decoupled_sigma(second, along, gradient_norm, batch)
     assert 0 <= sigma < math.inf
     assert (sigma == 0) is (gradient_norm == 0)
-    assert along * pull(eta, sigma, second) == pytest.approx(float(walk(eta, sigma, gradient_norm, batch)), rel=1e-9)
+    assert along * pull(eta, sigma, second) == pytest.approx(
+        float(walk(eta, sigma, gradient_norm, batch)), rel=1e-9
+    )
 
 
-@given(st.lists(st.floats(-1e6, 1e6), min_size=6, max_size=6), st.floats(-1e6, 1e6), SIZE_OR_NONE, SIZE_OR_NONE)
+@given(
+    st.lists(st.floats(-1e6, 1e6), min_size=6, max_size=6),
+    st.floats(-1e6, 1e6),
+    SIZE_OR_NONE,
+    SIZE_OR_NONE,
+)
 @FAST
 def test_the_loss_is_finite_and_not_below_0_whatever_the_weights(
     values: list[float], target: float, sigma_x: float, sigma: float
 ) -> None:
     weights = unflat(np.array(values))
-    found = float(linear_loss(weights, target, Moments.expected(sigma_x, sigma)))
-    assert 0 <= found < math.inf
+    loss = float(linear_loss(weights, target, Moments.expected(sigma_x, sigma)))
+    assert 0 <= loss < math.inf
     turned = LinearNet(-weights.first, weights.node, -weights.second)
-    assert float(linear_loss(turned, target, Moments.expected(sigma_x, sigma))) == found
+    assert float(linear_loss(turned, target, Moments.expected(sigma_x, sigma))) == loss
 
 
 @pytest.mark.parametrize("batch", [1, 8, 500])
 def test_one_step_moves_the_node_by_the_pull_and_spreads_it_by_the_walk(batch: int) -> None:
     generator = np.random.default_rng(batch)
     eta, sigma, sigma_x, runs = 0.01, 0.4, 1.3, 1_000_000
-    one = net(generator, 4)
-    along = one.second / np.linalg.norm(one.second)
+    start = net(generator, 4)
+    along = start.second / np.linalg.norm(start.second)
     moments = next(fresh_moments(runs, sigma_x, sigma, batch, generator))
     slopes = linear_gradient(
-        LinearNet(*(values[None] for values in (one.first, one.node, one.second))), TARGET, moments
+        LinearNet(*(values[None] for values in (start.first, start.node, start.second))),
+        TARGET,
+        moments,
     )
     moved = -eta * slopes.node @ along
-    norm, residual = np.linalg.norm(one.second), float(one.slope) - TARGET
-    pulled = float(pull(eta, sigma, norm)) * float(one.node @ along)
+    norm, residual = np.linalg.norm(start.second), float(start.slope) - TARGET
+    pulled = float(pull(eta, sigma, norm)) * float(start.node @ along)
     walked = float(walk(eta, sigma, sigma_x * abs(residual) * norm, batch))
-    # Beside the walk there is chance in how much noise a batch holds: a share sqrt(2 / batch) of the pull.
+    # Beside the walk there is chance in how much noise a batch holds: a share sqrt(2 / batch) of
+    # the pull.
     spread = math.hypot(walked, pulled * math.sqrt(2 / batch))
     assert abs(moved.mean() + pulled) < 4 * spread / math.sqrt(runs)
     assert moved.std() == pytest.approx(spread, rel=0.01)
@@ -256,7 +287,9 @@ def test_pull_and_walk_are_equal_at_the_decoupled_sigma() -> None:
     sigma = decoupled_sigma(1.7, 0.2, 0.9, 64)
     for eta in (0.001, 0.1):
         assert 0.2 * pull(eta, sigma, 1.7) == pytest.approx(float(walk(eta, sigma, 0.9, 64)))
-        assert 0.2 * pull(eta, 2 * sigma, 1.7) == pytest.approx(2 * float(walk(eta, 2 * sigma, 0.9, 64)))
+        assert 0.2 * pull(eta, 2 * sigma, 1.7) == pytest.approx(
+            2 * float(walk(eta, 2 * sigma, 0.9, 64))
+        )
 
 
 def test_the_node_decays_in_its_decay_time() -> None:
@@ -264,22 +297,24 @@ def test_the_node_decays_in_its_decay_time() -> None:
     second = np.array([[1.0, -2.0, 0.5]])
     start = LinearNet(np.zeros((1, width)), 1e-4 * second, second)
     share = float(pull(eta, sigma, np.linalg.norm(second)))
-    found = descend(start, 0.0, eta, itertools.repeat(Moments.expected(0.0, sigma)), 200)
-    weight = np.linalg.norm(found.net.node[:, 0], axis=-1)
+    path = descend(start, 0.0, eta, itertools.repeat(Moments.expected(0.0, sigma)), 200)
+    weight = np.linalg.norm(path.net.node[:, 0], axis=-1)
     measured = 200 / math.log(weight[0] / weight[-1])
     assert measured == pytest.approx(-1 / math.log1p(-share), rel=1e-6)
-    assert measured == pytest.approx(float(node_decay_time(eta, sigma, np.linalg.norm(second))), rel=share)
+    assert measured == pytest.approx(
+        float(node_decay_time(eta, sigma, np.linalg.norm(second))), rel=share
+    )
 
 
 def test_the_noise_free_loss_decays_in_its_decay_time() -> None:
     eta, sigma_x = 0.01, 0.8
     generator = np.random.default_rng(8)
-    one = net(generator, 1, 6)
-    norms = [float(np.linalg.norm(values)) for values in (one.first, one.second)]
-    target = float(one.slope[0]) + 1e-4
+    start = net(generator, 1, 6)
+    norms = [float(np.linalg.norm(values)) for values in (start.first, start.second)]
+    target = float(start.slope[0]) + 1e-4
     moments = Moments.expected(sigma_x, 0.0)
-    found = descend(one, target, eta, itertools.repeat(moments), 100)
-    losses = linear_loss(found.net, target, moments)[:, 0]
+    path = descend(start, target, eta, itertools.repeat(moments), 100)
+    losses = linear_loss(path.net, target, moments)[:, 0]
     measured = 100 / math.log(losses[0] / losses[-1])
     share = eta * sigma_x**2 * (norms[0] ** 2 + norms[1] ** 2)
     assert 2 * measured == pytest.approx(-1 / math.log1p(-share), rel=1e-3)
@@ -297,18 +332,21 @@ def test_moments_of_fresh_batches_have_the_law_of_batches(batch: int) -> None:
     generator = np.random.default_rng(10 + batch)
     runs, sigma_x, sigma = 300_000, 0.6, 2.5
     drawn = next(fresh_moments(runs, sigma_x, sigma, batch, generator))
-    x, noise = sigma_x * generator.standard_normal((runs, batch)), sigma * generator.standard_normal((runs, batch))
+    x, noise = (
+        sigma_x * generator.standard_normal((runs, batch)),
+        sigma * generator.standard_normal((runs, batch)),
+    )
     slow = Moments.of(x, noise)
     for power in (1, 2, 3):
-        for one, other in (
+        for left, right in (
             (drawn.inputs**power, slow.inputs**power),
             (drawn.mixed**power, slow.mixed**power),
             (drawn.noise**power, slow.noise**power),
             (drawn.inputs * drawn.noise**power, slow.inputs * slow.noise**power),
             (drawn.mixed**2 * drawn.inputs**power, slow.mixed**2 * slow.inputs**power),
         ):
-            error = math.hypot(one.std(), other.std()) / math.sqrt(runs)
-            assert abs(one.mean() - other.mean()) < 4 * error
+            error = math.hypot(left.std(), right.std()) / math.sqrt(runs)
+            assert abs(left.mean() - right.mean()) < 4 * error
 
 
 def test_moments_of_large_batches_are_the_expected_ones() -> None:
@@ -318,29 +356,40 @@ def test_moments_of_large_batches_are_the_expected_ones() -> None:
     np.testing.assert_allclose(drawn.mixed, 0, atol=1e-3)
 
 
-def test_batches_of_a_dataset_hold_each_example_once_an_epoch_and_fixed_noise_stays_with_its_example() -> None:
+def test_each_example_is_drawn_once_an_epoch_and_fixed_noise_stays_with_it() -> None:
     x = np.random.default_rng(0).standard_normal((2, 12))
     for fixed in (True, False):
         batches = list(islice(dataset_moments(x, 1.5, 4, fixed, np.random.default_rng(1)), 9))
         epochs = [batches[start : start + 3] for start in (0, 3, 6)]
-        whole = np.stack([[sum(getattr(b, k) for b in epoch) / 3 for k in ("inputs", "noise")] for epoch in epochs])
-        np.testing.assert_allclose(whole[:, 0], np.broadcast_to((x**2).mean(axis=1), (3, 2)), rtol=1e-12)
+        whole = np.stack(
+            [
+                [sum(getattr(b, k) for b in epoch) / 3 for k in ("inputs", "noise")]
+                for epoch in epochs
+            ]
+        )
+        np.testing.assert_allclose(
+            whole[:, 0], np.broadcast_to((x**2).mean(axis=1), (3, 2)), rtol=1e-12
+        )
         assert np.allclose(whole[0, 1], whole[1, 1], rtol=1e-12) is fixed
         assert not np.allclose(batches[0].inputs, batches[3].inputs)  # another order
 
 
 def test_sigma_scales_the_noise_of_each_run() -> None:
     x = np.random.default_rng(0).standard_normal((2, 12))
-    one, two = (
-        next(dataset_moments(x, sigma, 12, False, np.random.default_rng(1))) for sigma in (1.0, np.array([1.0, 3.0]))
+    plain, scaled = (
+        next(dataset_moments(x, sigma, 12, False, np.random.default_rng(1)))
+        for sigma in (1.0, np.array([1.0, 3.0]))
     )
-    np.testing.assert_allclose(two.noise, one.noise * [1, 9])
-    np.testing.assert_allclose(two.mixed, one.mixed * [1, 3])
+    np.testing.assert_allclose(scaled.noise, plain.noise * [1, 9])
+    np.testing.assert_allclose(scaled.mixed, plain.mixed * [1, 3])
 
 
 def test_descent_is_that_of_each_run_by_itself_and_keeps_what_it_is_asked_to() -> None:
     generator = np.random.default_rng(3)
-    start, batches = net(generator, 3, 4, scale=0.4), list(islice(fresh_moments(3, 1.0, 0.5, 8, generator), 10))
+    start, batches = (
+        net(generator, 3, 4, scale=0.4),
+        list(islice(fresh_moments(3, 1.0, 0.5, 8, generator), 10)),
+    )
     whole = descend(start, TARGET, np.array([0.01, 0.1, 0.3]), iter(batches), 10, every=4)
     assert whole.steps.tolist() == [0, 4, 8]
     weights = flat(LinearNet(start.first[1], start.node[1], start.second[1]))
@@ -354,13 +403,16 @@ def test_descent_is_that_of_each_run_by_itself_and_keeps_what_it_is_asked_to() -
 def test_a_run_that_diverges_is_stopped_and_leaves_the_others_alone() -> None:
     start = net(np.random.default_rng(3), 2, 4, scale=0.3)
     moments = itertools.repeat(Moments.expected(1.0, 1.0))
-    found = descend(start, TARGET, np.array([0.05, 100.0]), moments, 300)
+    path = descend(start, TARGET, np.array([0.05, 100.0]), moments, 300)
     alone = descend(start, TARGET, 0.05, moments, 300)
-    assert found.diverged[0] == -1
-    assert 0 < found.diverged[1] < 300
-    assert np.isfinite(found.net.node).all()
-    assert sum((getattr(found.net, part)[-1, 1] ** 2).sum() for part in ("first", "node", "second")) > LIMIT
-    np.testing.assert_array_equal(found.net.node[:, 0], alone.net.node[:, 0])
+    assert path.diverged[0] == -1
+    assert 0 < path.diverged[1] < 300
+    assert np.isfinite(path.net.node).all()
+    assert (
+        sum((getattr(path.net, part)[-1, 1] ** 2).sum() for part in ("first", "node", "second"))
+        > LIMIT
+    )
+    np.testing.assert_array_equal(path.net.node[:, 0], alone.net.node[:, 0])
 
 
 ONE = LinearNet(np.ones((1, 2)), np.ones((1, 2)), np.ones((1, 2)))
@@ -372,25 +424,52 @@ NEVER = np.random.default_rng(0)
     [
         (lambda: Moments.expected(1.0, -0.1), r"sigma must be >= 0 and finite, got -0\.1"),
         (lambda: Moments.expected(math.nan, 1.0), r"sigma_x must be >= 0 and finite, got nan"),
-        (lambda: Moments.of([1.0, 2.0], [1.0]), r"x and noise must be of one shape \(..., batch\), got \(2,\) and \(1"),
+        (
+            lambda: Moments.of([1.0, 2.0], [1.0]),
+            r"x and noise must be of one shape \(..., batch\), got \(2,\) and \(1",
+        ),
         (lambda: Moments.of([], []), r"x and noise must be of one shape"),
-        (lambda: LinearNet(np.ones(2), np.ones(3), np.ones(2)), r"must be of one shape \(..., width\)"),
-        (lambda: LinearNet(np.array([math.inf]), np.ones(1), np.ones(1)), r"first must be finite, got inf"),
-        (lambda: linear_loss(ONE, math.nan, Moments.expected(1, 1)), r"target must be finite, got nan"),
+        (
+            lambda: LinearNet(np.ones(2), np.ones(3), np.ones(2)),
+            r"must be of one shape \(..., width\)",
+        ),
+        (
+            lambda: LinearNet(np.array([math.inf]), np.ones(1), np.ones(1)),
+            r"first must be finite, got inf",
+        ),
+        (
+            lambda: linear_loss(ONE, math.nan, Moments.expected(1, 1)),
+            r"target must be finite, got nan",
+        ),
         (lambda: noise_curvature(ONE, -1), r"sigma must be >= 0 and finite, got -1\.0"),
         (lambda: pull(0.0, 1.0, 1.0), r"eta must be > 0 and finite, got 0\.0"),
         (lambda: pull(1.0, 1.0, -2.0), r"second_norm must be >= 0 and finite, got -2\.0"),
         (lambda: walk(1.0, 1.0, 1.0, 0), r"batch must be a whole number >= 1, got 0"),
-        (lambda: walk(1.0, 1.0, math.inf, 1), r"preactivation_gradient must be >= 0 and finite, got inf"),
+        (
+            lambda: walk(1.0, 1.0, math.inf, 1),
+            r"preactivation_gradient must be >= 0 and finite, got inf",
+        ),
         (lambda: decoupled_sigma(1.0, 0.0, 1.0, 1), r"node_along must be > 0 and finite, got 0\.0"),
         (lambda: phase(math.inf, 1.0, 1.0, 1.0), r"eta must be > 0 and finite, got inf"),
         (lambda: phase(1.0, -1.0, 1.0, 1.0), r"curvature must be >= 0 and finite, got -1\.0"),
         (lambda: fresh_moments(0, 1.0, 1.0, 1, NEVER), r"runs must be a whole number >= 1, got 0"),
-        (lambda: fresh_moments(1, 1.0, -1.0, 1, NEVER), r"sigma must be >= 0 and finite, got -1\.0"),
-        (lambda: dataset_moments(np.ones((1, 5)), 1.0, 2, True, NEVER), r"batch must divide the 5 examples, got 2"),
-        (lambda: dataset_moments(np.ones(5), 1.0, 1, True, NEVER), r"x must have the shape \(runs, examples\), got"),
+        (
+            lambda: fresh_moments(1, 1.0, -1.0, 1, NEVER),
+            r"sigma must be >= 0 and finite, got -1\.0",
+        ),
+        (
+            lambda: dataset_moments(np.ones((1, 5)), 1.0, 2, True, NEVER),
+            r"batch must divide the 5 examples, got 2",
+        ),
+        (
+            lambda: dataset_moments(np.ones(5), 1.0, 1, True, NEVER),
+            r"x must have the shape \(runs, examples\), got",
+        ),
         (lambda: descend(ONE, 1.0, -0.1, iter(()), 1), r"eta must be > 0 and finite, got -0\.1"),
-        (lambda: descend(ONE, 1.0, 0.1, iter(()), 1, every=0), r"every must be a whole number >= 1, got 0"),
+        (
+            lambda: descend(ONE, 1.0, 0.1, iter(()), 1, every=0),
+            r"every must be a whole number >= 1, got 0",
+        ),
     ],
 )
 def test_what_is_out_of_range_is_refused_by_name(call, message: str) -> None:
