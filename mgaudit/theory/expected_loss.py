@@ -90,7 +90,8 @@ def expected_loss_gradient(
         by_mean[part.rows] += means.sum(axis=2)
         by_sd[part.rows] += sds.sum(axis=2)
         both = part.square(covariances, covariances) @ network.weights
-        by_covariance += np.sum(both * inputs[part.rows, None, :] ** 2, axis=0)
+        squares = inputs[part.rows, None, :] ** 2
+        by_covariance += np.sum(both * squares, axis=0)
     through_moments = network.pulled_back(inputs, kappa, by_mean, by_sd)
     return through_moments + kappa**2 * by_covariance
 
@@ -130,7 +131,9 @@ def _parts(network: TwoLayerWeights, inputs: Floats, z: Floats, s: Floats) -> It
         rows = slice(start, start + step)
         means, sds = z[rows], s[rows]
         rho = _correlations(network.weights, inputs[rows])[:, first, second]
-        pairs = (means[:, first], means[:, second], sds[:, first], sds[:, second], rho)
+        mean_r, mean_s = means[:, first], means[:, second]
+        sd_r, sd_s = sds[:, first], sds[:, second]
+        pairs = (mean_r, mean_s, sd_r, sd_s, rho)
         yield _Part(rows, width, first, second, pairs, signs)
 
 
@@ -140,4 +143,5 @@ def _correlations(weights: Floats, inputs: Floats) -> Floats:
     norms = np.sqrt(np.sum(scaled * scaled, axis=2, keepdims=True))
     scaled = np.divide(scaled, norms, out=np.zeros_like(scaled), where=norms > 0)
     products = scaled @ scaled.transpose(0, 2, 1)
-    return np.asarray(np.clip(products, -1.0, 1.0))
+    correlations: Floats = np.clip(products, -1.0, 1.0)
+    return correlations

@@ -105,7 +105,8 @@ def smoothed_mse_gradient(
     """Returns the gradient (m, d) of `smoothed_mse` in the weights."""
     inputs = network.checked_inputs(inputs)
     residuals = _proxy_residuals(network, inputs, targets, kappa)
-    by_activation = residuals[:, None] * network.outer / np.sqrt(len(network.outer))
+    root_width = np.sqrt(len(network.outer))
+    by_activation = residuals[:, None] * network.outer / root_width
     z, s = _moments(network, inputs, kappa)
     activation = smoothed_relu_proxy_gradient(z, s)
     by_mean = by_activation * activation.z
@@ -140,7 +141,8 @@ def regulariser_gradient(network: TwoLayerWeights, inputs: ArrayLike, kappa: flo
     by_t = kappa**2 * outer * along * density(t)
     direct = (outer * ndtr(t)).T @ means
     through_moments = network.pulled_back(inputs, kappa, by_t, -t * by_t)
-    return np.asarray(kappa**2 * direct + through_moments)
+    gradient: Floats = kappa**2 * direct + through_moments
+    return gradient
 
 
 def _moments(network: TwoLayerWeights, inputs: ArrayLike, kappa: float) -> tuple[Floats, Floats]:
@@ -150,5 +152,7 @@ def _moments(network: TwoLayerWeights, inputs: ArrayLike, kappa: float) -> tuple
 def _mean_gradients(network: TwoLayerWeights, inputs: Floats, kappa: float) -> Floats:
     """Returns E grad_c f(x_i ⊙ c) (n, d)."""
     z, s = _moments(network, inputs, kappa)
-    passes = ndtr(ratio(z, s)) * network.outer / np.sqrt(len(network.outer))
-    return np.asarray(inputs * (passes @ network.weights))
+    root_width = np.sqrt(len(network.outer))
+    passes = ndtr(ratio(z, s)) * network.outer / root_width
+    gradients: Floats = inputs * (passes @ network.weights)
+    return gradients

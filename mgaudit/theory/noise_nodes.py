@@ -99,7 +99,8 @@ def linear_loss(net: LinearNet, target: float, moments: Moments) -> Floats:
     s = net.leak
     from_inputs = 0.5 * r**2 * moments.inputs
     from_noise = 0.5 * s**2 * moments.noise
-    return np.asarray(from_inputs + r * s * moments.mixed + from_noise)
+    loss: Floats = from_inputs + r * s * moments.mixed + from_noise
+    return loss
 
 
 def linear_gradient(net: LinearNet, target: float, moments: Moments) -> LinearNet:
@@ -131,7 +132,8 @@ def noise_curvature(net: LinearNet, sigma: ArrayLike) -> Floats:
     Raises ValueError for a sigma below 0 or not finite.
     """
     squared_norms = _dot(net.second, net.second) + _dot(net.node, net.node)
-    return np.asarray(at_least("sigma", sigma, 0) ** 2 * squared_norms)
+    curvature: Floats = at_least("sigma", sigma, 0) ** 2 * squared_norms
+    return curvature
 
 
 def pull(eta: ArrayLike, sigma: ArrayLike, second_norm: ArrayLike) -> Floats:
@@ -142,7 +144,8 @@ def pull(eta: ArrayLike, sigma: ArrayLike, second_norm: ArrayLike) -> Floats:
     rate = positive("eta", eta)
     variance = at_least("sigma", sigma, 0) ** 2
     squared_norm = at_least("second_norm", second_norm, 0) ** 2
-    return np.asarray(rate * variance * squared_norm)
+    share: Floats = rate * variance * squared_norm
+    return share
 
 
 def walk(eta: ArrayLike, sigma: ArrayLike, preactivation_gradient: ArrayLike, batch: int) -> Floats:
@@ -158,7 +161,8 @@ def walk(eta: ArrayLike, sigma: ArrayLike, preactivation_gradient: ArrayLike, ba
     std = at_least("sigma", sigma, 0)
     gradient_norm = at_least("preactivation_gradient", preactivation_gradient, 0)
     root_batch = np.sqrt(whole("batch", batch, 1))
-    return np.asarray(rate * std * gradient_norm / root_batch)
+    size: Floats = rate * std * gradient_norm / root_batch
+    return size
 
 
 def decoupled_sigma(
@@ -233,4 +237,5 @@ def _inverse(rate: Floats) -> Floats:
 
 
 def _dot(left: Floats, right: Floats) -> Floats:
-    return np.asarray(np.einsum("...i,...i->...", left, right))
+    product: Floats = np.einsum("...i,...i->...", left, right)
+    return product

@@ -10,11 +10,13 @@ from mgaudit.theory.arguments import Floats
 BEYOND = 40.0  # standard deviations; from 39 on, density and tail are exactly 0 in float64
 FROM = 3.0  # beyond it the closed forms cancel, and TERMS of the continued fraction are enough
 TERMS = 40
+ROOT_TWO_PI = math.sqrt(2 * math.pi)
 
 
 def density(t: Floats) -> Floats:
     """Returns phi(t) = exp(-t²/2) / sqrt(2 pi)."""
-    return np.asarray(np.exp(-0.5 * t * t) / math.sqrt(2 * math.pi))
+    phi: Floats = np.exp(-0.5 * t * t) / ROOT_TWO_PI
+    return phi
 
 
 def ratio(z: Floats, s: Floats) -> Floats:
@@ -44,7 +46,8 @@ def square_excess(p: Floats) -> Floats:
 
     `p` is in [0, BEYOND].
     """
-    excess = np.array((1 + p * p) * ndtr(-p) - p * density(p))
+    square = (1 + p * p) * ndtr(-p)
+    excess = np.array(square - p * density(p))
     far = np.asarray(p > FROM)
     first, second = _fractions(p[far])
     excess[far] = 2 * ndtr(-p[far]) * first * second

@@ -137,7 +137,8 @@ class _Pair:
         k = _standardised(mean_v, sd_v)
         q = np.sqrt((1 - rho) * (1 + rho))
         sign = np.where((h > 0) == (k > 0), 1.0, -1.0)
-        p, r, reflected_rho = np.abs(h), np.abs(k), sign * rho
+        p, r = np.abs(h), np.abs(k)
+        reflected_rho = sign * rho
         pull_v = _pull(p, r, reflected_rho)
         pull_u = _pull(r, p, reflected_rho)
         return cls(
@@ -175,10 +176,13 @@ class _Pair:
 
     def covariance(self) -> Floats:
         p, r = self.p, self.r
-        a, b = ratio(self.pull_v, self.q), ratio(self.pull_u, self.q)
+        a = ratio(self.pull_v, self.q)
+        b = ratio(self.pull_u, self.q)
         from_both = (p * r + self.sign * self.rho) * self.both
         product = from_both + self.q * density(p) * density(a)
-        product = product - r * density(p) * ndtr(a) - p * density(r) * ndtr(b)
+        from_u = r * density(p) * ndtr(a)
+        from_v = p * density(r) * ndtr(b)
+        product = product - from_u - from_v
         reflected_means = mean_excess(p) * mean_excess(r)
         correlation = self.rho * self.linear + product - reflected_means
         return self.sd_u * (self.sd_v * correlation)
@@ -191,8 +195,10 @@ class _Pair:
         # of rho `linear`.
         mean_u = np.where(u_reflected, -reflected.mean_u, reflected.mean_u)
         mean_v = np.where(v_reflected, -reflected.mean_v, reflected.mean_v)
-        linear_mean_u = np.where(v_reflected, self.rho * density(p), 0.0)
-        linear_mean_v = np.where(u_reflected, self.rho * density(r), 0.0)
+        slope_u = self.rho * density(p)
+        slope_v = self.rho * density(r)
+        linear_mean_u = np.where(v_reflected, slope_u, 0.0)
+        linear_mean_v = np.where(u_reflected, slope_v, 0.0)
         linear_sd_u = np.where(v_reflected, self.rho * self.h * density(p), 0.0)
         linear_sd_v = np.where(u_reflected, self.rho * self.k * density(r), 0.0)
         return PairGradient(
@@ -205,15 +211,21 @@ class _Pair:
 
     def _reflected_gradient(self) -> PairGradient:
         """Returns the gradient of the reflected pair's covariance, in sds of the other variable."""
-        p, r, rho = self.p, self.r, self.sign * self.rho
-        a, b = ratio(self.pull_v, self.q), ratio(self.pull_u, self.q)
+        p, r = self.p, self.r
+        rho = self.sign * self.rho
+        a = ratio(self.pull_v, self.q)
+        b = ratio(self.pull_u, self.q)
         excess_u, excess_v = mean_excess(p), mean_excess(r)
         from_u = density(p) * ndtr(a)
         from_v = density(r) * ndtr(b)
-        mean_u = from_v + rho * from_u - r * self.both - ndtr(-p) * excess_v
-        mean_v = from_u + rho * from_v - p * self.both - ndtr(-r) * excess_u
-        sd_u = from_u * self.pull_v + density(p) * (self.q * density(a) - excess_v)
-        sd_v = from_v * self.pull_u + density(r) * (self.q * density(b) - excess_u)
+        product_mean_u = from_v + rho * from_u - r * self.both
+        product_mean_v = from_u + rho * from_v - p * self.both
+        mean_u = product_mean_u - ndtr(-p) * excess_v
+        mean_v = product_mean_v - ndtr(-r) * excess_u
+        spread_u = self.q * density(b) - excess_u
+        spread_v = self.q * density(a) - excess_v
+        sd_u = from_u * self.pull_v + density(p) * spread_v
+        sd_v = from_v * self.pull_u + density(r) * spread_u
         return PairGradient(mean_u, mean_v, sd_u, sd_v, self.both)
 
 
@@ -230,7 +242,8 @@ def _pull(p: Floats, r: Floats, rho: Floats) -> Floats:
 
 def _linear(h: Floats, k: Floats) -> Floats:
     """Returns the probability that rho is multiplied by in the covariance."""
-    tail_u, tail_v = ndtr(-np.abs(h)), ndtr(-np.abs(k))
+    tail_u = ndtr(-np.abs(h))
+    tail_v = ndtr(-np.abs(k))
     if_u_reflected = np.where(k > 0, 1 - tail_u - tail_v, tail_v)
     if_u_kept = np.where(k > 0, tail_u, 0.0)
     return np.where(h > 0, if_u_reflected, if_u_kept)
@@ -242,7 +255,9 @@ def _both_positive_reflected(
     """Returns Phi2(-p, -r; rho), by Owen's T."""
     tail_u, tail_v = ndtr(-p), ndtr(-r)
     half = 0.5 * (tail_u + tail_v)
-    probability = half - _owen(p, pull_v, q, rho) - _owen(r, pull_u, q, rho)
+    owen_u = _owen(p, pull_v, q, rho)
+    owen_v = _owen(r, pull_u, q, rho)
+    probability = half - owen_u - owen_v
     return np.clip(probability, 0.0, np.minimum(tail_u, tail_v))
 
 
@@ -254,4 +269,5 @@ def _owen(p: Floats, pull: Floats, q: Floats, rho: Floats) -> Floats:
         slope_at_zero = np.sqrt((1 - rho) / (1 + rho))  # p = 0 and pull = 0: both means are 0
         slope = np.where(a == 0, slope_at_zero, slope)
         np.divide(-a, p, out=slope, where=p > 0)
-    return np.asarray(owens_t(p, slope))
+    probability: Floats = owens_t(p, slope)
+    return probability

@@ -97,7 +97,8 @@ def second_moment(z: ArrayLike, s: ArrayLike) -> Floats:
     """
     z, s, t = _checked(z, s)
     tail = s * s * square_excess(np.abs(t))
-    return np.where(z > 0, z * z + s * s - tail, tail)
+    without_relu = z * z + s * s
+    return np.where(z > 0, without_relu - tail, tail)
 
 
 def second_moment_gradient(z: ArrayLike, s: ArrayLike) -> Gradient:
@@ -148,7 +149,8 @@ def _checked(z: ArrayLike, s: ArrayLike) -> tuple[Floats, Floats, Floats]:
 
 def _mean(z: Floats, s: Floats, t: Floats) -> Floats:
     excess = mean_excess(np.abs(t))
-    return np.asarray(np.maximum(z, 0.0) + s * excess)
+    mean: Floats = np.maximum(z, 0.0) + s * excess
+    return mean
 
 
 def _passes(z: Floats, s: Floats, t: Floats) -> Floats:

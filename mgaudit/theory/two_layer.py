@@ -47,7 +47,9 @@ class TwoLayerWeights:
 
     def combined(self, activations: Floats) -> Floats:
         """Returns m^{-1/2} sum_r outer_r activations_r, (n,) for (n, m)."""
-        return np.asarray(activations @ self.outer / math.sqrt(len(self.outer)))
+        total: Floats = activations @ self.outer
+        scaled: Floats = total / math.sqrt(len(self.outer))
+        return scaled
 
     def checked_inputs(self, value: ArrayLike) -> Floats:
         """Returns the inputs as float64 (n, d). Raises ValueError unless they fit the weights."""
@@ -81,4 +83,5 @@ class TwoLayerWeights:
         norms = np.sqrt(squares @ (self.weights * self.weights).T)
         by_norm = np.divide(kappa * by_sd, norms, out=np.zeros_like(norms), where=norms > 0)
         through_sds = (by_norm.T @ squares) * self.weights
-        return np.asarray(by_mean.T @ inputs + through_sds)
+        gradient: Floats = by_mean.T @ inputs + through_sds
+        return gradient

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mgaudit.attacks.intervals import mean_interval
+from mgaudit.attacks.intervals import Interval, mean_interval
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.error_bars import error_bars
 from mgaudit.papers.noise_nodes.beginning import beginning
@@ -206,6 +206,10 @@ def _draw_shares(axes: Axes, rows: list[Row]) -> None:
     axes.legend(fontsize=7, loc="lower left")
 
 
+def _distance_from_one(interval: Interval) -> float:
+    return max(abs(interval.low - 1), abs(interval.high - 1))
+
+
 def _worst(table: str, against: str, quantity: str) -> Callable[[Data], Measured | NotRun]:
     """Returns the check that measured over predicted is within 10 % at each point of a grid."""
 
@@ -215,9 +219,7 @@ def _worst(table: str, against: str, quantity: str) -> Callable[[Data], Measured
             settings = (value for name, value in row.items() if name not in ("run", "measured"))
             points.setdefault(tuple(settings), []).append(row)
         intervals = [mean_interval(ratios(rows, "measured", against)) for rows in points.values()]
-        value, low, high = max(
-            intervals, key=lambda bounds: max(abs(bounds.low - 1), abs(bounds.high - 1))
-        )
+        value, low, high = max(intervals, key=_distance_from_one)
         quantity_of_worst = f"{quantity}, at the worst of {len(intervals)} settings"
         return Measured(quantity_of_worst, value, 0.9, 1.1, low, high)
 

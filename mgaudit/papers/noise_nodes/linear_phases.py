@@ -69,14 +69,15 @@ def _descent(settings: LinearPhases, phase_index: int, sigma: float, fixed: bool
 
 def _medians(head: Row, path: DescentPath, settings: LinearPhases, sigma: float) -> list[Row]:
     """Returns rows up to where half of the runs have diverged."""
+    net = path.net
     with_noise = Moments.expected(settings.sigma_x, sigma)
     noise_free = Moments.expected(settings.sigma_x, 0.0)
     columns = {
-        "loss": linear_loss(path.net, settings.target, with_noise),
-        "noise_free_loss": linear_loss(path.net, settings.target, noise_free),
-        "leak": np.abs(path.net.leak),
-        "node_norm": _norm(path.net.node),
-        "sharpness": settings.eta * noise_curvature(path.net, sigma),
+        "loss": linear_loss(net, settings.target, with_noise),
+        "noise_free_loss": linear_loss(net, settings.target, noise_free),
+        "leak": np.abs(net.leak),
+        "node_norm": _norm(net.node),
+        "sharpness": settings.eta * noise_curvature(net, sigma),
     }
     last_steps = np.where(path.diverged < 0, np.inf, path.diverged)
     last_step = np.median(last_steps)
@@ -84,8 +85,9 @@ def _medians(head: Row, path: DescentPath, settings: LinearPhases, sigma: float)
     rows: list[Row] = []
     for step in np.unique(np.append(0, spaced)):
         if step < last_step:
-            medians = {name: float(np.median(values[step])) for name, values in columns.items()}
-            rows.append({**head, "step": float(step), **medians})
+            row: Row = {**head, "step": float(step)}
+            row |= {name: float(np.median(values[step])) for name, values in columns.items()}
+            rows.append(row)
     return rows
 
 
@@ -94,13 +96,14 @@ def _outcomes(head: Row, path: DescentPath, settings: LinearPhases, sigma: float
     losses = linear_loss(net, settings.target, Moments.expected(settings.sigma_x, sigma))
     along_start = np.sum(net.node * net.second[0], axis=-1)
     moved = _norm(net.node[-1] - net.node[0])
+    sharpness = settings.eta * noise_curvature(net, sigma)
     columns = {
         "growth": losses.max(axis=0) / losses[0],
-        "loss_ratio": losses[-1] / losses[0],
-        "leak_ratio": np.abs(net.leak[-1] / net.leak[0]),
-        "seen_ratio": along_start[-1] / along_start[0],
-        "node_norm_ratio": _norm(net.node[-1]) / _norm(net.node[0]),
-        "end_sharpness": settings.eta * noise_curvature(net, sigma)[-1],
+        "loss_ratio": _end_over_start(losses),
+        "leak_ratio": np.abs(_end_over_start(net.leak)),
+        "seen_ratio": _end_over_start(along_start),
+        "node_norm_ratio": _end_over_start(_norm(net.node)),
+        "end_sharpness": sharpness[-1],
         "moved_over_walk": moved / _walk(path, settings, sigma),
     }
     rows: list[Row] = []
@@ -110,6 +113,11 @@ def _outcomes(head: Row, path: DescentPath, settings: LinearPhases, sigma: float
             row |= {name: float(values[run]) for name, values in columns.items()}
         rows.append(row)
     return rows
+
+
+def _end_over_start(values: Floats) -> Floats:
+    """Returns the last of values (snapshots, runs) over the first, (runs,)."""
+    return np.asarray(values[-1] / values[0])
 
 
 def _walk(path: DescentPath, settings: LinearPhases, sigma: float) -> Floats:
@@ -142,7 +150,8 @@ def draw(data: Data) -> Figure:
             rows = matching(data["trajectories"], phase=phase, noise=noise)
             x = [step + 1 for step in column(rows, "step")]
             y = column(rows, name)
-            axis.plot(x, y, line, color=colour, linewidth=1.2, label=f"{phase}, {noise} noise")
+            legend_label = f"{phase}, {noise} noise"
+            axis.plot(x, y, line, color=colour, linewidth=1.2, label=legend_label)
         axis.set(xlabel="step + 1", ylabel=label, ylim=limits)
         axis.set(xscale="log", yscale="log")
     legend(figure, *axes)
@@ -229,7 +238,8 @@ def _claims(noise: str) -> list[Claim]:
             continue  # steps of a walk are independent only where the noise is fresh
         sentence = f"In the {phase} phase of the linear model, with {noise} noise, {statement}."
         check = phase_check({"phase": phase, "noise": noise}, judge, _diverged, "runs")
-        claims.append(Claim(f"{phase}-{key}-{noise}", sentence, PLACE, check))
+        claim = Claim(f"{phase}-{key}-{noise}", sentence, PLACE, check)
+        claims.append(claim)
     return claims
 
 

@@ -127,8 +127,10 @@ def _halving(name: str, steps: list[int], values: list[float]) -> dict[str, floa
     if after is None:
         return {}
     before = after - 1
-    part = (values[before] - half) / (values[before] - values[after])
-    return {f"{name}_halves": steps[before] + part * (steps[after] - steps[before])}
+    fall = values[before] - values[after]
+    part = (values[before] - half) / fall
+    step = steps[before] + part * (steps[after] - steps[before])
+    return {f"{name}_halves": step}
 
 
 def draw(data: Data) -> Figure:

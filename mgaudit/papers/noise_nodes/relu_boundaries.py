@@ -194,9 +194,9 @@ def _check(loss: str, name: str) -> Callable[[Data], Measured | NotRun]:
             return NotRun("fewer than two models")
         censored = sum(column(rows, "censored"))
         if censored:
-            least, most = float(rows[0]["sigma_low"]), float(rows[0]["sigma_high"])
-            outside = f"σ = {least:.3g} … {most:.3g} in {censored:g} of {len(rows)} models"
-            return NotRun(f"the boundary lies outside {outside}")
+            low, high = rows[0]["sigma_low"], rows[0]["sigma_high"]
+            models = f"{censored:g} of {len(rows)} models"
+            return NotRun(f"the boundary lies outside σ = {low:.3g} … {high:.3g} in {models}")
         _, predicted = BOUNDARIES[name]
         value = _relative_mean(rows, "found", predicted).value
         low = _relative_mean(rows, "found_low", predicted).low
@@ -227,7 +227,8 @@ def _claims(loss: str) -> list[Claim]:
             f"ReLU network, {loss} loss: {event} at the ηλ of the linear network, λ being the top "
             "Gauss-Newton curvature."
         )
-        claims.append(Claim(f"{loss}-{name}", sentence, "open question", _check(loss, name)))
+        claim = Claim(f"{loss}-{name}", sentence, "open question", _check(loss, name))
+        claims.append(claim)
     return claims
 
 

@@ -123,7 +123,8 @@ def _run(task: _Task) -> tuple[list[Row], list[Row]]:
     experiment = task.experiment
     recipe = experiment.recipe(task.loss, task.sigma, task.noise == "fixed")
     spaced = np.geomspace(EARLY, experiment.steps, task.snapshots).astype(int)
-    trajectory = experiment.train(recipe, sorted({*range(EARLY), *spaced.tolist()}))
+    steps = sorted({*range(EARLY), *spaced.tolist()})
+    trajectory = experiment.train(recipe, steps)
     head: Row = {"loss": task.loss, "noise": task.noise, "phase": task.phase, "sigma": task.sigma}
     trajectories: list[Row] = []
     runs: list[Row] = []
@@ -146,9 +147,11 @@ def _along(
     initial_norm = node_norm(trajectory, model, 0)
     rows: list[Row] = []
     for snapshot, step in enumerate(trajectory.steps):
+        norm = node_norm(trajectory, model, snapshot)
+        loss = mean_loss(outputs[snapshot], labels, recipe.training.loss)
         numbers = {
-            "node_norm_ratio": node_norm(trajectory, model, snapshot) / initial_norm,
-            "noise_free_loss": mean_loss(outputs[snapshot], labels, recipe.training.loss),
+            "node_norm_ratio": norm / initial_norm,
+            "noise_free_loss": loss,
             "loss_with_noise": noisy_loss(experiment, recipe, trajectory, model, snapshot),
         }
         if all(map(math.isfinite, numbers.values())):
@@ -205,7 +208,8 @@ def _draw_medians(axes: Axes, loss_rows: list[Row], name: str) -> None:
         colour, _ = PHASE_LOOKS[phase]
         rows = matching(loss_rows, phase=phase, noise=noise)
         steps = distinct(rows, "step")
-        medians = [np.median(column(matching(rows, step=step), name)) for step in steps]
+        samples = [column(matching(rows, step=step), name) for step in steps]
+        medians = [np.median(sample) for sample in samples]
         axes.plot(
             [step + 1 for step in steps],
             medians,
@@ -308,7 +312,8 @@ def _claims(loss: str, noise: str) -> list[Claim]:
         sentence = f"ReLU network, {loss} loss, {noise} noise: in the {phase} phase {statement}."
         condition: Row = {"loss": loss, "noise": noise, "phase": phase}
         check = phase_check(condition, judge, _diverged, "models")
-        claims.append(Claim(f"{loss}-{noise}-{phase}-{key}", sentence, source, check))
+        claim = Claim(f"{loss}-{noise}-{phase}-{key}", sentence, source, check)
+        claims.append(claim)
     return claims
 
 

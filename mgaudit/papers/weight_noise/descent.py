@@ -1,13 +1,26 @@
 """Gradient descent under weight noise, for models so small that the gradient is a formula."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Weights = list[Floats]
+
+
+def least_squares(xs: Sequence[Floats], ys: Sequence[Floats]) -> tuple[Floats, Floats]:
+    """Returns XᵀX / n and YᵀX / n of each problem, all that the gradient of least squares needs.
+
+    `xs` are (examples, features), `ys` (examples,) or (examples, outputs). The results have a
+    leading axis of problems.
+    """
+    covariances, correlations = [], []
+    for x, y in zip(xs, ys, strict=True):
+        covariances.append(x.T @ x / len(x))
+        correlations.append(y.T @ x / len(x))
+    return np.stack(covariances), np.stack(correlations)
 
 
 def noisy_descent(

@@ -13,7 +13,7 @@ from sklearn.linear_model import Lasso
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.paper import PaperFigure, Workshop
 from mgaudit.papers.rows import column, distinct, matching, ratios
-from mgaudit.papers.weight_noise.descent import Weights, noisy_descent
+from mgaudit.papers.weight_noise.descent import Weights, least_squares, noisy_descent
 from mgaudit.papers.weight_noise.mean_over_seeds import mean_over_seeds
 from mgaudit.papers.weight_noise.noises import NOISE_LOOKS, NOISES, noise_label, scatter
 from mgaudit.reports.figures.panels import legend, panels
@@ -77,8 +77,8 @@ def _descended(
     settings: LassoSettings, problems: list[tuple[Floats, Floats]], noise: str
 ) -> Floats:
     """Returns w₁² − w₂² (problems, alphas, features) after descent at σ² = alpha."""
-    covariances = np.stack([x.T @ x / len(x) for x, _ in problems])
-    correlations = np.stack([y @ x / len(x) for x, y in problems])[:, None]
+    xs, ys = zip(*problems, strict=True)
+    covariances, correlations = least_squares(xs, ys)
 
     def coefficients(weights: Weights) -> Floats:
         positive, negative = weights
@@ -86,7 +86,7 @@ def _descended(
 
     def gradient(weights: Weights) -> Weights:
         positive, negative = weights
-        error = coefficients(weights) @ covariances - correlations
+        error = coefficients(weights) @ covariances - correlations[:, None]
         return [2 * positive * error, -2 * negative * error]
 
     shape = (len(problems), len(settings.alphas), settings.features)
@@ -174,14 +174,17 @@ def _distances(data: Data, noise: str) -> list[float]:
         rows = matching(data["coefficients"], seed=seed)
         lasso = np.array(column(rows, "lasso"))
         descended = np.array(column(rows, noise))
-        distance = np.linalg.norm(descended - lasso) / np.linalg.norm(lasso)
-        distances.append(float(distance))
+        distance = np.linalg.norm(descended - lasso)
+        distances.append(float(distance / np.linalg.norm(lasso)))
     return distances
 
 
 def _same_coefficients(data: Data) -> Measured | NotRun:
     distances = [_distances(data, noise) for noise in NOISES]
-    shares = [float(np.max(noisy)) / plain for plain, *noisy in zip(*distances, strict=True)]
+    shares = []
+    for plain, *noisy in zip(*distances, strict=True):
+        worse = float(np.max(noisy))
+        shares.append(worse / plain)
     return mean_over_seeds(
         "distance of noisy descent to the Lasso, relative to descent without noise, the worse of "
         "both noises",
@@ -196,7 +199,8 @@ def _same_zeros(data: Data) -> Measured | NotRun:
         zeros = matching(data["coefficients"], seed=seed, lasso=0)
         if not zeros:
             return NotRun(f"the Lasso of problem {seed:g} has no zeros")
-        plain, *noisy = (np.max(np.abs(column(zeros, noise))) for noise in NOISES)
+        sizes = [np.abs(column(zeros, noise)) for noise in NOISES]
+        plain, *noisy = map(np.max, sizes)
         shares.append(float(np.max(noisy) / plain))
     return mean_over_seeds(
         "largest coefficient where the Lasso's is 0, relative to descent without noise, the worse "

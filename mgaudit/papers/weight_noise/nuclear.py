@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.paper import PaperFigure, Workshop
 from mgaudit.papers.rows import column, distinct, matching
-from mgaudit.papers.weight_noise.descent import Weights, noisy_descent
+from mgaudit.papers.weight_noise.descent import Weights, least_squares, noisy_descent
 from mgaudit.papers.weight_noise.mean_over_seeds import mean_over_seeds
 from mgaudit.papers.weight_noise.noises import NOISES, noise_label, scatter
 from mgaudit.reports.figures.panels import legend, panels
@@ -103,7 +103,8 @@ def _compared(
 def _descended(settings: NuclearSettings, problems: _Problems, model: str, noise: str) -> Floats:
     """Returns the solutions (problems, variances, ...) of descent."""
     trailing_axes = problems.start[0].ndim - 2
-    sigma = np.sqrt(problems.variances).reshape(-1, *[1] * trailing_axes)
+    shape = (-1, *[1] * trailing_axes)  # broadcasts against (problems, variances, ...)
+    sigma = np.sqrt(problems.variances).reshape(shape)
     return noisy_descent(
         problems.gradient,
         problems.predictor,
@@ -124,8 +125,7 @@ def _low_rank(settings: NuclearSettings) -> _Problems:
         x, y = _low_rank_problem(settings, generator)
         xs.append(x)
         ys.append(y)
-    covariances = np.stack([x.T @ x / len(x) for x in xs])[:, None]
-    correlations = np.stack([y.T @ x / len(x) for x, y in zip(xs, ys, strict=True)])[:, None]
+    covariances, correlations = least_squares(xs, ys)
 
     def product(weights: Weights) -> Floats:
         first, second = weights
@@ -133,8 +133,10 @@ def _low_rank(settings: NuclearSettings) -> _Problems:
 
     def gradient(weights: Weights) -> Weights:
         first, second = weights
-        slope = product(weights) @ covariances - correlations
-        return [second.swapaxes(-1, -2) @ slope, slope @ first.swapaxes(-1, -2)]
+        slope = product(weights) @ covariances[:, None] - correlations[:, None]
+        by_first = second.swapaxes(-1, -2) @ slope
+        by_second = slope @ first.swapaxes(-1, -2)
+        return [by_first, by_second]
 
     def solve(seed: int, std: float) -> Floats:
         return nuclear_norm.least_product(xs[seed], ys[seed], std)
@@ -181,10 +183,10 @@ def _grouped(settings: NuclearSettings) -> _Problems:
     for generator in generators:
         x = generator.normal(size=(settings.examples, len(group)))
         truth = generator.normal(size=len(group)) * (group < settings.relevant)
+        label_noise = settings.label_noise * generator.normal(size=len(x))
         xs.append(x)
-        ys.append(x @ truth + settings.label_noise * generator.normal(size=len(x)))
-    covariances = np.stack([x.T @ x / len(x) for x in xs])
-    correlations = np.stack([y @ x / len(x) for x, y in zip(xs, ys, strict=True)])[:, None]
+        ys.append(x @ truth + label_noise)
+    covariances, correlations = least_squares(xs, ys)
 
     def coefficients(weights: Weights) -> Floats:
         scalars, vectors = weights
@@ -192,7 +194,7 @@ def _grouped(settings: NuclearSettings) -> _Problems:
 
     def gradient(weights: Weights) -> Weights:
         scalars, vectors = weights
-        slope = coefficients(weights) @ covariances - correlations
+        slope = coefficients(weights) @ covariances - correlations[:, None]
         return [(slope * vectors) @ members, slope * scalars[..., group]]
 
     def solve(seed: int, std: float) -> Floats:

@@ -165,7 +165,8 @@ def _draw_losses(axes: Axes, rows: list[Row], noise: str) -> None:
     steps = distinct(rows, "step")
     styles = (("regularised", "regularised", "-", mark), ("clean", "without penalty", ":", ""))
     for name, words, line, marker in styles:
-        means = [float(np.mean(column(matching(rows, step=step), name))) for step in steps]
+        samples = [column(matching(rows, step=step), name) for step in steps]
+        means = [float(np.mean(sample)) for sample in samples]
         axes.plot(
             steps,
             means,
@@ -183,7 +184,8 @@ def _ends(data: Data, network: str, hidden: float, noise: str, loss: str) -> lis
     last_steps = distinct(rows, "step")[-LAST:]
     last_rows = [row for row in rows if row["step"] in last_steps]
     seeds = distinct(rows, "seed")
-    return [float(np.mean(column(matching(last_rows, seed=seed), loss))) for seed in seeds]
+    samples = [column(matching(last_rows, seed=seed), loss) for seed in seeds]
+    return [float(np.mean(sample)) for sample in samples]
 
 
 def _ratios(

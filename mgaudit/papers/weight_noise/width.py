@@ -185,16 +185,18 @@ def _straight(data: Data) -> Measured | NotRun:
     rows = matching(data["excess"], network="linear", noise="all layers")
     layerwise_rows = matching(data["excess"], network="linear", noise="layer-wise")
     layerwise = {(row["seed"], row["width"]): float(row["excess"]) for row in layerwise_rows}
-    rises = [float(row["excess"]) - layerwise[row["seed"], row["width"]] for row in rows]
-    unresolved = sum(rise <= 0 for rise in rises)
+    curves: dict[float, list[tuple[float, float]]] = {}
+    unresolved = 0
+    for row in rows:
+        seed, width = float(row["seed"]), float(row["width"])
+        rise = float(row["excess"]) - layerwise[seed, width]
+        unresolved += rise <= 0
+        curves.setdefault(seed, []).append((width, rise))
     if unresolved:
         return NotRun(
             f"in {unresolved} networks draws do not distinguish noise on all layers from noise on "
             "one at a time"
         )
-    curves: dict[float, list[tuple[float, float]]] = {}
-    for row, rise in zip(rows, rises, strict=True):
-        curves.setdefault(float(row["seed"]), []).append((float(row["width"]), rise))
     exponents = [log_log_slope(*zip(*points, strict=True)) for points in curves.values()]
     quantity = (
         "exponent of the width in what noise on all layers adds beyond noise on one at a time"

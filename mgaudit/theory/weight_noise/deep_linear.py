@@ -58,7 +58,8 @@ def expected_risk_gradient(
         by_noise = by_noise_before + by_noise_behind
         gradient.append((by_mean + by_noise) / len(x))
         arriving = variances[layer] * (_squared(later_product) + np.trace(adjoint))
-        adjoint = weight.T @ adjoint @ weight + arriving * np.eye(weight.shape[1])
+        identity = np.eye(weight.shape[1])
+        adjoint = weight.T @ adjoint @ weight + arriving * identity
         later_product = later_product @ weight
     return gradient[::-1]
 
@@ -89,7 +90,8 @@ def excess_by_order(weights: Sequence[ArrayLike], inputs: ArrayLike) -> Floats:
             squares = np.vdot(later_product, later_product)
             traces[end, 1:] += traces[layer - 1, :-1] * squares
             later_product = later_product @ chain[layer - 1]
-    return np.asarray(traces[count, 1:] / (2 * len(x)))
+    orders: Floats = traces[count, 1:] / (2 * len(x))
+    return orders
 
 
 def all_layers_excess(weights: Sequence[ArrayLike], inputs: ArrayLike, sigma: float) -> float:
@@ -148,7 +150,8 @@ def _moments(
     means, covariances = [mean], [covariance]
     for weight, variance in zip(chain, variances, strict=True):
         new_noise = variance * (_squared(mean) + np.trace(covariance))
-        covariance = weight @ covariance @ weight.T + new_noise * np.eye(len(weight))
+        identity = np.eye(len(weight))
+        covariance = weight @ covariance @ weight.T + new_noise * identity
         mean = weight @ mean
         means.append(mean)
         covariances.append(covariance)

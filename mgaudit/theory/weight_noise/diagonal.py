@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from mgaudit.theory.arguments import Floats, matrix, std_of, vector
@@ -30,8 +29,10 @@ def expected_risk(
     network = _checked(positive, negative, inputs, targets, stds)
     s_1, s_2 = network.stds
     residual = network.residual()
-    linear = s_1**2 * network.positive**2 + s_2**2 * network.negative**2
-    variance = 4 * linear + 2 * (s_1**4 + s_2**4)
+    from_positive = s_1**2 * network.positive**2
+    from_negative = s_2**2 * network.negative**2
+    constant_part = 2 * (s_1**4 + s_2**4)
+    variance = 4 * (from_positive + from_negative) + constant_part
     fit = residual @ residual / len(network.x)
     return float(fit + _curvature(network.x) @ variance) / 2
 
@@ -76,7 +77,8 @@ class _Network:
     def residual(self) -> Floats:
         """Returns the mean output less the target of each example."""
         s_1, s_2 = self.stds
-        mean = self.positive**2 - self.negative**2 + s_1**2 - s_2**2
+        coefficients = self.positive**2 - self.negative**2
+        mean = coefficients + s_1**2 - s_2**2
         return self.x @ mean - self.y
 
 
@@ -100,4 +102,5 @@ def _checked(
 
 def _curvature(x: Floats) -> Floats:
     """Returns h = diag(X^T X / n)."""
-    return np.asarray((x**2).mean(axis=0))
+    h: Floats = (x**2).mean(axis=0)
+    return h

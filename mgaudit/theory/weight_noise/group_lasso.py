@@ -46,11 +46,14 @@ def expected_risk_gradient(
     """Returns the gradients of `expected_risk` in u (groups,) and v (features,); raises as that."""
     network = _checked(scalars, vectors, groups, inputs, targets)
     variance = std_of("std", std) ** 2
-    u, v, group, x = network.u, network.v, network.group, network.x
+    u, v = network.u, network.v
+    group, x = network.group, network.x
     slope = x.T @ network.residual()
     fits_of_features = network.fits()[:, group]
-    by_scalars = np.bincount(group, slope * v, len(u)) + variance * u * network.sizes()
-    by_vectors = slope * u[group] + variance * (x * fits_of_features).sum(axis=0)
+    penalty_on_scalars = variance * u * network.sizes()
+    penalty_on_vectors = variance * (x * fits_of_features).sum(axis=0)
+    by_scalars = np.bincount(group, slope * v, len(u)) + penalty_on_scalars
+    by_vectors = slope * u[group] + penalty_on_vectors
     return by_scalars / len(x), by_vectors / len(x)
 
 
@@ -79,12 +82,14 @@ def least_coefficients(
     for _ in range(sweeps):
         largest_change = 0.0
         for own, inverse, threshold in zip(members, inverses, shrinkage, strict=True):
-            before = x[:, own] @ b[own]
+            x_own = x[:, own]
+            before = x_own @ b[own]
             fitted = inverse @ (y - x @ b + before)
-            size = np.linalg.norm(x[:, own] @ fitted)
-            b[own] = fitted * (1 - threshold / size if size > threshold else 0.0)
-            change = float(np.linalg.norm(x[:, own] @ b[own] - before))
-            largest_change = max(largest_change, change)
+            size = np.linalg.norm(x_own @ fitted)
+            kept = 1 - threshold / size if size > threshold else 0.0
+            b[own] = fitted * kept
+            change = np.linalg.norm(x_own @ b[own] - before)
+            largest_change = max(largest_change, float(change))
         if largest_change <= 1e-14 * scale:
             return b
     raise ValueError(

@@ -30,6 +30,8 @@ def least_product(inputs: ArrayLike, targets: ArrayLike, std: float) -> Floats:
     projected = x @ (inverse @ y)
     left, values, right = np.linalg.svd(projected.T, full_matrices=False)
     norm = math.sqrt(float(np.vdot(x, x)))
-    threshold = std_of("std", std) ** 2 * math.sqrt(y.shape[1]) * norm
+    root_outputs = math.sqrt(y.shape[1])
+    threshold = std_of("std", std) ** 2 * root_outputs * norm
     outputs = left * np.maximum(values - threshold, 0) @ right
-    return np.asarray(outputs @ inverse.T)
+    product: Floats = outputs @ inverse.T
+    return product

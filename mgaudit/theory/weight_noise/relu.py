@@ -63,11 +63,13 @@ def expected_risk_gradient(
     at_kink = (z == 0) & (t == 0)
     slope = np.where(at_kink, 0.5, smoothed_relu_gradient(z, t).z)
     residual = mean @ net.second.T - net.y
-    by_second = residual.T @ mean + net.second * rectified_variance(z, t).sum(axis=0)
+    variances = rectified_variance(z, t).sum(axis=0)
+    by_second = residual.T @ mean + net.second * variances
     noise_on_first = net.outer * rectified_variance_gradient(z, t).z / 2
     noise_on_second = net.variance * len(net.second) * mean
     by_z = residual @ net.second * slope + (noise_on_first + noise_on_second)
-    return by_z.T @ net.x / len(net.x), by_second / len(net.x)
+    by_first = by_z.T @ net.x
+    return by_first / len(net.x), by_second / len(net.x)
 
 
 def second_order(
@@ -128,7 +130,8 @@ class _Network:
     @property
     def outer(self) -> Floats:
         """The squared norms of the columns of W_2, (width,)."""
-        return np.asarray((self.second**2).sum(axis=0))
+        squared_norms: Floats = (self.second**2).sum(axis=0)
+        return squared_norms
 
     @property
     def preactivations(self) -> tuple[Floats, Floats]:
