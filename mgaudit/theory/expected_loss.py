@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from mgaudit.theory.arguments import Floats, std_of
 from mgaudit.theory.rectified_pair import rectified_covariance, rectified_covariance_gradient
@@ -106,8 +106,8 @@ class _Part:
 
     rows: slice
     width: int
-    r: np.ndarray[tuple[int], np.dtype[np.intp]]
-    s: np.ndarray[tuple[int], np.dtype[np.intp]]
+    r: NDArray[np.intp]
+    s: NDArray[np.intp]
     pairs: tuple[Floats, Floats, Floats, Floats, Floats]
     signs: Floats
 

@@ -128,11 +128,13 @@ def descend(
     for step, batch in enumerate(islice(moments, last), start=1):
         slopes = np.stack(linear_slopes(weights, goal, batch))
         moving = diverged < 0
-        weights = weights - np.where(moving[:, None], rates * slopes, 0.0)
+        change = np.where(moving[:, None], rates * slopes, 0.0)
+        weights = weights - change
         squared_norms = np.einsum("krw,krw->r", weights, weights)
         diverged[moving & (squared_norms > LIMIT)] = step
         if step % stride == 0:
             snapshots.append(weights)
             snapshot_steps.append(step)
     path = np.moveaxis(np.array(snapshots), 1, 0)
-    return DescentPath(np.array(snapshot_steps, dtype=np.int64), LinearNet(*path), diverged)
+    net = LinearNet(*path)
+    return DescentPath(np.array(snapshot_steps, dtype=np.int64), net, diverged)

@@ -122,7 +122,8 @@ def linear_slopes(
     s = _dot(second, node)
     a = (r * moments.inputs + s * moments.mixed)[..., None]
     b = (r * moments.mixed + s * moments.noise)[..., None]
-    return a * second, b * second, a * first + b * node
+    by_second = a * first + b * node
+    return a * second, b * second, by_second
 
 
 def noise_curvature(net: LinearNet, sigma: ArrayLike) -> Floats:
@@ -131,7 +132,8 @@ def noise_curvature(net: LinearNet, sigma: ArrayLike) -> Floats:
     It is the only eigenvalue other than 0 of the Hessian of sigma^2 s^2 / 2 at s = w2 . w_ni = 0.
     Raises ValueError for a sigma below 0 or not finite.
     """
-    squared_norms = _dot(net.second, net.second) + _dot(net.node, net.node)
+    second_square = _dot(net.second, net.second)
+    squared_norms = second_square + _dot(net.node, net.node)
     curvature: Floats = at_least("sigma", sigma, 0) ** 2 * squared_norms
     return curvature
 
@@ -227,7 +229,8 @@ def loss_decay_time(
     first_square = at_least("first_norm", first_norm, 0) ** 2
     second_square = at_least("second_norm", second_norm, 0) ** 2
     variance = at_least("sigma_x", sigma_x, 0) ** 2
-    return _inverse(2.0 * positive("eta", eta) * variance * (first_square + second_square))
+    rate = 2.0 * positive("eta", eta) * variance
+    return _inverse(rate * (first_square + second_square))
 
 
 def _inverse(rate: Floats) -> Floats:

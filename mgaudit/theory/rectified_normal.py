@@ -34,7 +34,8 @@ def mean_excess(p: Floats) -> Floats:
     p R_n = R_{n-1} - (n+1) R_{n+1}, so that R_n / R_{n-1} is the continued fraction
     1 / (p + (n+1) / (p + (n+2) / ...)), and E((g - p)⁺)ⁿ = n! phi(p) R_n.
     """
-    excess = np.array(density(p) - p * ndtr(-p))
+    closed_form = density(p) - p * ndtr(-p)
+    excess = np.array(closed_form)
     far = np.asarray(p > FROM)
     first, _ = _fractions(p[far])
     excess[far] = ndtr(-p[far]) * first

@@ -124,7 +124,8 @@ def rectified_variance(z: ArrayLike, s: ArrayLike) -> Floats:
     z, s, t = _checked(z, s)
     p = np.abs(t)
     tail = square_excess(p) - mean_excess(p) ** 2
-    central = np.where(z > 0, erf(p / np.sqrt(2)), 0.0)  # Phi(t) - Phi(-t)
+    between = erf(p / np.sqrt(2))  # Phi(p) - Phi(-p)
+    central = np.where(z > 0, between, 0.0)
     return s * s * (tail + central)
 
 

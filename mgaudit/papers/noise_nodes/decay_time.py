@@ -90,7 +90,8 @@ def _node_rows(settings: DecayTime, eta: float, sigma: float, second_norm: float
         predicted=float(node_decay_time(eta, sigma, second_norm)),
     )
     path = _descent(settings, point)
-    second_norms = np.sqrt(np.sum(path.net.second**2, axis=-1))
+    squares = np.sum(path.net.second**2, axis=-1)
+    second_norms = np.sqrt(squares)
     along = np.abs(path.net.leak) / second_norms
     head: Row = {
         "eta": eta,

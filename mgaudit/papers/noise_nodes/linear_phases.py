@@ -124,7 +124,8 @@ def _walk(path: DescentPath, settings: LinearPhases, sigma: float) -> Floats:
     """Returns the root mean square distance (runs,) of the node's random walk."""
     residual = path.net.slope[:-1] - settings.target
     second_norm = _norm(path.net.second)[:-1]
-    step = settings.eta * sigma * settings.sigma_x / math.sqrt(settings.batch)
+    root_batch = math.sqrt(settings.batch)
+    step = settings.eta * sigma * settings.sigma_x / root_batch
     squares = np.sum((residual * second_norm) ** 2, axis=0)
     return np.asarray(step * np.sqrt(squares))
 

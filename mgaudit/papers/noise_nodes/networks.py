@@ -80,7 +80,8 @@ class NodeExperiment:
 
     def train(self, recipe: Recipe, steps: Sequence[int]) -> Trajectory:
         """Returns the models' training, with the weights after each of `steps`."""
-        membership = np.ones((self.models, len(self.data.labels)), dtype=bool)
+        examples = len(self.data.labels)
+        membership = np.ones((self.models, examples), dtype=bool)
         with np.errstate(over="ignore", invalid="ignore"):
             return training_trajectory(recipe, self.data, membership, steps, "cpu")
 

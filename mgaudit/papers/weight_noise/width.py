@@ -51,8 +51,9 @@ def measure(settings: WidthSettings, workshop: Workshop) -> Data:
     rows: list[Row] = []
     for network, width in product(range(settings.networks), settings.widths):
         generator = numpy_generator(settings.seed, f"network of width {width}", network)
-        first = generator.normal(size=(width, settings.features)) / math.sqrt(width)
-        second = generator.normal(size=(settings.outputs, width)) / math.sqrt(width)
+        scale = math.sqrt(width)
+        first = generator.normal(size=(width, settings.features)) / scale
+        second = generator.normal(size=(settings.outputs, width)) / scale
         stds_by_noise = _stds(settings.sigma)
         for kind, noise in product(NETWORK_NAMES, stds_by_noise):
             excess = [

@@ -51,7 +51,8 @@ def expected_risk_gradient(
     adjoint = np.zeros((outputs, outputs))  # B_l
     gradient = []
     for layer in reversed(range(len(chain))):
-        weight, mean, covariance = chain[layer], means[layer], covariances[layer]
+        weight, mean = chain[layer], means[layer]
+        covariance = covariances[layer]
         by_mean = later_product.T @ residual @ mean.T
         by_noise_before = (later_product.T @ later_product + adjoint) @ weight @ covariance
         by_noise_behind = adjoint @ weight @ mean @ mean.T
@@ -124,7 +125,8 @@ def explosion(widths: Sequence[int], inputs: ArrayLike, std: float) -> float:
         raise ValueError(f"widths must hold numbers >= 1, got {list(widths)}")
     variance = std_of("std", std) ** 2
     product = np.prod([variance * width for width in widths])
-    return float(product * np.vdot(x, x) / (2 * len(x)))
+    square = np.vdot(x, x)
+    return float(product * square / (2 * len(x)))
 
 
 def _checked(

@@ -51,7 +51,9 @@ def expected_risk_gradient(
     h = _curvature(network.x)
     by_positive = slope + 2 * s_1**2 * h
     by_negative = 2 * s_2**2 * h - slope
-    return 2 * network.positive * by_positive, 2 * network.negative * by_negative
+    gradient_positive = 2 * network.positive * by_positive
+    gradient_negative = 2 * network.negative * by_negative
+    return gradient_positive, gradient_negative
 
 
 def constant(inputs: ArrayLike, std: float) -> float:

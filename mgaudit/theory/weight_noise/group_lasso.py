@@ -52,7 +52,8 @@ def expected_risk_gradient(
     fits_of_features = network.fits()[:, group]
     penalty_on_scalars = variance * u * network.sizes()
     penalty_on_vectors = variance * (x * fits_of_features).sum(axis=0)
-    by_scalars = np.bincount(group, slope * v, len(u)) + penalty_on_scalars
+    fit_on_scalars = np.bincount(group, slope * v, len(u))
+    by_scalars = fit_on_scalars + penalty_on_scalars
     by_vectors = slope * u[group] + penalty_on_vectors
     return by_scalars / len(x), by_vectors / len(x)
 
@@ -73,7 +74,8 @@ def least_coefficients(
     x = matrix("inputs", inputs)
     y = vector("targets", targets, len(x))
     group, count = _numbered(groups, x.shape[1])
-    shrinkage = std_of("std", std) ** 2 * np.sqrt(_sizes(x, group, count))
+    norms = np.sqrt(_sizes(x, group, count))
+    shrinkage = std_of("std", std) ** 2 * norms
     members = [np.flatnonzero(group == index) for index in range(count)]
     inverses = [np.linalg.pinv(x[:, own]) for own in members]
     b = np.zeros(x.shape[1])

@@ -89,12 +89,12 @@ def second_order(
     variance_2 = std_of("stds[1]", stds[1]) ** 2
     z = x @ w_1.T
     input_squares = (x**2).sum(axis=1)
-    by_first = ((z > 0).T @ input_squares) @ (w_2**2).sum(axis=0)
+    output_squares = (w_2**2).sum(axis=0)
+    by_first = ((z > 0).T @ input_squares) @ output_squares
     by_second = len(w_2) * (np.maximum(z, 0) ** 2).sum()
-    twice_examples = 2 * len(x)
-    return float(variance_1 * by_first) / twice_examples, float(
-        variance_2 * by_second
-    ) / twice_examples
+    from_first = float(variance_1 * by_first)
+    from_second = float(variance_2 * by_second)
+    return from_first / (2 * len(x)), from_second / (2 * len(x))
 
 
 def explosion(first: ArrayLike, outputs: int, inputs: ArrayLike) -> float:
