@@ -18,9 +18,7 @@ def reals(**arguments: ArrayLike) -> tuple[Floats, ...]:
         return tuple(np.broadcast_arrays(*arrays))
     except ValueError as error:
         shapes = " and ".join(str(array.shape) for array in arrays)
-        raise ValueError(
-            f"{', '.join(arguments)} must broadcast to one shape, got {shapes}"
-        ) from error
+        raise ValueError(f"{', '.join(arguments)} must broadcast to one shape, got {shapes}") from error
 
 
 def finite(name: str, value: ArrayLike) -> Floats:
@@ -67,9 +65,7 @@ def whole(name: str, value: int, low: int) -> int:
     return int(value)
 
 
-def matrix(
-    name: str, value: ArrayLike, rows: int | None = None, columns: int | None = None
-) -> Floats:
+def matrix(name: str, value: ArrayLike, rows: int | None = None, columns: int | None = None) -> Floats:
     """Returns a matrix in float64.
 
     Raises:
@@ -78,8 +74,7 @@ def matrix(
     array = np.asarray(value, dtype=np.float64)
     if array.ndim != 2 or not array.size or not _fits(array.shape, rows, columns):
         raise ValueError(
-            f"{name} must be a matrix of shape {_shape(rows, columns)} that is not empty, "
-            f"got shape {array.shape}"
+            f"{name} must be a matrix of shape {_shape(rows, columns)} that is not empty, got shape {array.shape}"
         )
     return finite(name, array)
 
@@ -93,8 +88,7 @@ def vector(name: str, value: ArrayLike, length: int | None = None) -> Floats:
     array = np.asarray(value, dtype=np.float64)
     if array.ndim != 1 or not array.size or not _fits(array.shape, length):
         raise ValueError(
-            f"{name} must be a vector of shape {_shape(length)} that is not empty, "
-            f"got shape {array.shape}"
+            f"{name} must be a vector of shape {_shape(length)} that is not empty, got shape {array.shape}"
         )
     return finite(name, array)
 

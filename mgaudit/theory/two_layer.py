@@ -26,8 +26,7 @@ class TwoLayerWeights:
         outer = np.asarray(self.outer, dtype=np.float64)
         if outer.shape != weights.shape[:1]:
             raise ValueError(
-                f"outer must have one weight for each of the {len(weights)} neurons, "
-                f"got shape {outer.shape}"
+                f"outer must have one weight for each of the {len(weights)} neurons, got shape {outer.shape}"
             )
         require("outer", "be 1 or -1", outer, np.abs(outer) == 1)
         object.__setattr__(self, "weights", weights)
@@ -57,8 +56,7 @@ class TwoLayerWeights:
         dimension = self.weights.shape[1]
         if inputs.shape[1] != dimension:
             raise ValueError(
-                f"inputs must be (n, {dimension}) as the weights are (m, {dimension}), "
-                f"got shape {inputs.shape}"
+                f"inputs must be (n, {dimension}) as the weights are (m, {dimension}), got shape {inputs.shape}"
             )
         return inputs
 
@@ -66,10 +64,7 @@ class TwoLayerWeights:
         """Returns the targets as float64 (n,). Raises ValueError unless they fit the inputs."""
         targets = np.asarray(value, dtype=np.float64)
         if targets.shape != inputs.shape[:1]:
-            raise ValueError(
-                f"targets must be one for each of the {len(inputs)} inputs, "
-                f"got shape {targets.shape}"
-            )
+            raise ValueError(f"targets must be one for each of the {len(inputs)} inputs, got shape {targets.shape}")
         require("targets", "be finite", targets, np.isfinite(targets))
         return targets
 

@@ -72,9 +72,7 @@ def measure(settings: DecayTime, workshop: Workshop) -> Data:
     return {
         "node": [row for point in node_grid for row in _node_rows(settings, *point)],
         "loss": [row for point in loss_grid for row in _loss_rows(settings, *point)],
-        "node_share": [
-            row for share in settings.node_shares for row in _share_rows(settings, share)
-        ],
+        "node_share": [row for share in settings.node_shares for row in _share_rows(settings, share)],
     }
 
 
@@ -230,15 +228,13 @@ def _worst(table: str, against: str, quantity: str) -> Callable[[Data], Measured
 CLAIMS = (
     Claim(
         "node-decay-time",
-        "In the decay phase the node's weights along w₂ decay in 1 / (ησ²‖w₂‖²) steps, w_ni being "
-        "far shorter than w₂.",
+        "In the decay phase the node's weights along w₂ decay in 1 / (ησ²‖w₂‖²) steps, w_ni being far shorter than w₂.",
         PLACE,
         _worst("node", "predicted", "decay time of w_ni along w₂ over the predicted one"),
     ),
     Claim(
         "loss-decay-time",
-        "In the decay phase the noise-free loss decays in 1 / (2ησ_x²(‖w₁‖² + ‖w₂‖²)) steps, near "
-        "the target.",
+        "In the decay phase the noise-free loss decays in 1 / (2ησ_x²(‖w₁‖² + ‖w₂‖²)) steps, near the target.",
         PLACE,
         _worst("loss", "predicted", "decay time of the noise-free loss over the predicted one"),
     ),

@@ -73,9 +73,7 @@ def _problem(settings: LassoSettings, problem: int) -> tuple[Floats, Floats]:
     return x, x @ truth + label_noise
 
 
-def _descended(
-    settings: LassoSettings, problems: list[tuple[Floats, Floats]], noise: str
-) -> Floats:
+def _descended(settings: LassoSettings, problems: list[tuple[Floats, Floats]], noise: str) -> Floats:
     """Returns w₁² − w₂² (problems, alphas, features) after descent at σ² = alpha."""
     xs, ys = zip(*problems, strict=True)
     covariances, correlations = least_squares(xs, ys)
@@ -186,8 +184,7 @@ def _same_coefficients(data: Data) -> Measured | NotRun:
         worse = float(np.max(noisy))
         shares.append(worse / plain)
     return mean_over_seeds(
-        "distance of noisy descent to the Lasso, relative to descent without noise, the worse of "
-        "both noises",
+        "distance of noisy descent to the Lasso, relative to descent without noise, the worse of both noises",
         shares,
         at_most=0.05,
     )
@@ -203,8 +200,7 @@ def _same_zeros(data: Data) -> Measured | NotRun:
         plain, *noisy = map(np.max, sizes)
         shares.append(float(np.max(noisy) / plain))
     return mean_over_seeds(
-        "largest coefficient where the Lasso's is 0, relative to descent without noise, the worse "
-        "of both noises",
+        "largest coefficient where the Lasso's is 0, relative to descent without noise, the worse of both noises",
         shares,
         at_most=0.1,
     )

@@ -64,9 +64,7 @@ class SweepSettings:
         """Returns what builds a network of that name."""
         if network == "CNN":
             return partial(CNN, channels=self.channels, hidden=self.cnn_hidden)
-        return partial(
-            MLP, hidden={"narrow": self.narrow, "wide": self.wide, "deep": self.deep}[network]
-        )
+        return partial(MLP, hidden={"narrow": self.narrow, "wide": self.wide, "deep": self.deep}[network])
 
 
 @dataclass(frozen=True)
@@ -84,8 +82,7 @@ def measure(settings: SweepSettings, workshop: Workshop) -> Data:
     generator = numpy_generator(settings.seed, "examples")
     dataset = load(settings.dataset, settings.examples, generator).standardised()
     tasks = [
-        _Task(settings, dataset, workshop.device, network, noise, sigma)
-        for network, noise, sigma in _arms(settings)
+        _Task(settings, dataset, workshop.device, network, noise, sigma) for network, noise, sigma in _arms(settings)
     ]
     results = parallel.run(_train, tasks, workshop.jobs)
     rows = [row for task_rows in results for row in task_rows]
@@ -137,9 +134,7 @@ def _train(task: _Task) -> list[Row]:
     ]
 
 
-def _outcome(
-    task: _Task, target: Target, training: Training, trained: TrainedModel, seed: int
-) -> dict[str, float]:
+def _outcome(task: _Task, target: Target, training: Training, trained: TrainedModel, seed: int) -> dict[str, float]:
     """Returns test and training accuracies and the trace; NaN if the model diverged."""
     if trained.diverged:
         names = ("accuracy", *HALVES, "training_accuracy", "trace", "trace_error")
@@ -286,8 +281,7 @@ def _hurts_more(network: str) -> Callable[[Data], Measured | NotRun]:
     def check(data: Data) -> Measured | NotRun:
         growth = _differences(_gaps(data, network), _gaps(data, "narrow"))
         return mean_over_seeds(
-            "accuracy that noise on all layers loses against layer-wise noise, less that of the "
-            "narrow network",
+            "accuracy that noise on all layers loses against layer-wise noise, less that of the narrow network",
             growth,
             at_least=0.0,
         )
@@ -299,8 +293,7 @@ def _claims(network: str) -> tuple[Claim, ...]:
     name = network if network == "CNN" else f"{network} MLP"
     trace = Claim(
         f"trace-{network.lower()}",
-        f"Layer-wise noise lowers the trace of the Hessian that a {name} ends with, at the σ of "
-        "the best accuracy.",
+        f"Layer-wise noise lowers the trace of the Hessian that a {name} ends with, at the σ of the best accuracy.",
         "experiments",
         _flatter(network),
     )

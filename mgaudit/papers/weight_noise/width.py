@@ -57,8 +57,7 @@ def measure(settings: WidthSettings, workshop: Workshop) -> Data:
         stds_by_noise = _stds(settings.sigma)
         for kind, noise in product(NETWORK_NAMES, stds_by_noise):
             excess = [
-                _excess(kind, first, second, inputs, stds, settings.draws, generator)
-                for stds in stds_by_noise[noise]
+                _excess(kind, first, second, inputs, stds, settings.draws, generator) for stds in stds_by_noise[noise]
             ]
             head: Row = {"network": kind, "noise": noise, "width": float(width)}
             rows.append({**head, "seed": float(network), **_mean_of_cycle(excess)})
@@ -195,13 +194,10 @@ def _straight(data: Data) -> Measured | NotRun:
         curves.setdefault(seed, []).append((width, rise))
     if unresolved:
         return NotRun(
-            f"in {unresolved} networks draws do not distinguish noise on all layers from noise on "
-            "one at a time"
+            f"in {unresolved} networks draws do not distinguish noise on all layers from noise on one at a time"
         )
     exponents = [log_log_slope(*zip(*points, strict=True)) for points in curves.values()]
-    quantity = (
-        "exponent of the width in what noise on all layers adds beyond noise on one at a time"
-    )
+    quantity = "exponent of the width in what noise on all layers adds beyond noise on one at a time"
     return mean_over_seeds(quantity, exponents, 0.9, 1.1)
 
 
@@ -269,8 +265,7 @@ FIGURE = PaperFigure(
         ),
         Claim(
             "layerwise-linear",
-            "With noise on one layer at a time the excess of a linear network does not depend on "
-            "the width.",
+            "With noise on one layer at a time the excess of a linear network does not depend on the width.",
             "layer-wise noise",
             _flat("linear"),
         ),
