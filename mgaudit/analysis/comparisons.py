@@ -1,4 +1,4 @@
-"""What comes of setting the arms of a study against one another, from results alone."""
+"""Compare the arms of a study with one another, from their results alone."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,34 +15,57 @@ from mgaudit.reports.families import families
 from mgaudit.reports.findings import Analysis
 from mgaudit.reports.results import AuditResult
 
+NO_PLAIN_ARM = "There is no arm without noise to compare with."
+NO_OTHER_ARM = "There is no other arm."
+TOO_FEW_MODELS = "Too few models converged in both arms."
+ONE_FAMILY = "All arms belong to one family, so there is no other family to match it with."
+NO_STRENGTH = "No arm has noise of a given strength."
+ONE_DP_ARM = (
+    "At least two arms with DP-SGD at finite ε are needed, "
+    "such as dp-sgd:epsilon=2 and dp-sgd:epsilon=8."
+)
+ONLY_DP_ARMS = "All arms use DP-SGD."
+NO_NAIVE_ATTACK = "No attack with shadows was mounted by a naive adversary on an arm with noise."
+TOO_FEW_HALVES = (
+    "There are too few targets or examples to choose by one half and evaluate on the other."
+)
+
 
 def analyse(arms: Sequence[AuditResult], arrays: Arrays, numbers: Numbers) -> Analysis:
     """Returns all comparisons between the arms of one study.
 
-    What cannot be compared is `absent`, with the reason.
+    A part that cannot be computed is empty, and `absent` gives the reason.
     """
     attack = arms[0].attacks[0].attack
-    plain = next((place for place, arm in enumerate(arms) if arm.is_plain), None)
-    no_plain = "There is no arm without noise to compare with." if plain is None else None
-    one_dp_arm = len(dp_arms(arms)) < 2
     parts: dict[str, list[Any]] = {
-        "changes": [] if plain is None else changes(arms, plain, numbers),
         "front": front(arms, attack, numbers),
         "matched": matched(arms, attack, numbers),
-        "dp_equivalent": [] if one_dp_arm else dp_equivalent(arms, numbers),
-        "ignorance": [] if plain is None else ignorance(arms, plain, numbers),
-        "exposure": [] if plain is None else shared_exposure(arms, arrays, plain),
+        "dp_equivalent": [],
+        "changes": [],
+        "ignorance": [],
+        "exposure": [],
     }
+    if len(dp_arms(arms)) >= 2:
+        parts["dp_equivalent"] = dp_equivalent(arms, numbers)
+    plain = next((index for index, arm in enumerate(arms) if arm.is_plain), None)
+    if plain is not None:
+        parts["changes"] = changes(arms, plain, numbers)
+        parts["ignorance"] = ignorance(arms, plain, numbers)
+        parts["exposure"] = shared_exposure(arms, arrays, plain)
+    reasons = _reasons(arms, has_plain=plain is not None)
+    absent = {name: reason for name, reason in reasons.items() if not parts[name]}
+    return Analysis(attack=attack, **parts, absent=absent)
+
+
+def _reasons(arms: Sequence[AuditResult], has_plain: bool) -> dict[str, str]:
+    """Returns, by name of each part, why it is empty in case that it is."""
     reasons = {
-        "changes": no_plain
-        or ("There is no other arm." if len(arms) == 1 else "Too few models converged in both arms."),
-        "matched": "All arms belong to one family, which has nothing to be matched with."
-        if families(arms)
-        else "There is no arm whose noise has a strength.",
-        "dp_equivalent": "It takes DP-SGD at two finite ε at least, such as dp-sgd:epsilon=2 and dp-sgd:epsilon=8."
-        if one_dp_arm
-        else "There is no arm but those of DP-SGD.",
-        "ignorance": no_plain or "No attack with shadows was mounted by a naive adversary on an arm with noise.",
-        "exposure": no_plain or "There are too few targets or examples to choose by one half and look at the other.",
+        "changes": NO_OTHER_ARM if len(arms) == 1 else TOO_FEW_MODELS,
+        "matched": ONE_FAMILY if families(arms) else NO_STRENGTH,
+        "dp_equivalent": ONE_DP_ARM if len(dp_arms(arms)) < 2 else ONLY_DP_ARMS,
+        "ignorance": NO_NAIVE_ATTACK,
+        "exposure": TOO_FEW_HALVES,
     }
-    return Analysis(attack=attack, **parts, absent={name: why for name, why in reasons.items() if not parts[name]})
+    if not has_plain:
+        reasons |= dict.fromkeys(("changes", "ignorance", "exposure"), NO_PLAIN_ARM)
+    return reasons

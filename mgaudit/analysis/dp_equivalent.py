@@ -1,4 +1,4 @@
-"""DP-equivalent epsilon: the DP-SGD that an attack finds as hard as an arm, and the accuracy it has."""
+"""DP-equivalent epsilon: at which epsilon DP-SGD gives an attack the AUC that it has on an arm."""
 
 import math
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ from mgaudit.reports.findings import DPEquivalent
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import AuditResult
 
-TRIED_BETWEEN = 24  # values of epsilon between two arms, when its interval is sought
+TRIED_BETWEEN = 24  # values of epsilon between two arms at which the difference is estimated
 
 
 @dataclass(frozen=True)
 class _Curve:
-    """DP-SGD's arms under one attack, the smallest epsilon first."""
+    """The AUC of one attack on DP-SGD's arms, in rising order of epsilon."""
 
     indices: list[int]
     epsilons: list[float]
@@ -28,119 +28,164 @@ class _Curve:
 
     @classmethod
     def of(cls, arms: Sequence[AuditResult], attack: str) -> "_Curve":
-        """Returns the curve of the arms that `dp_arms` finds."""
+        """Returns the curve of the arms in `dp_arms`."""
         indices = dp_arms(arms)
-        epsilons = [epsilon for index in indices if (epsilon := _epsilon(arms[index])) is not None]
-        return cls(indices, epsilons, attack, [arms[index].metric(attack, "auc").value for index in indices])
+        epsilons = []
+        aucs = []
+        for index in indices:
+            epsilon = _epsilon(arms[index])
+            if epsilon is not None:
+                epsilons.append(epsilon)
+            auc = arms[index].metric(attack, "auc")
+            aucs.append(auc.value)
+        return cls(indices, epsilons, attack, aucs)
 
     def quantities(self) -> list[Quantity]:
         """Returns the AUC of each arm."""
         return [Quantity(index, "auc", self.attack) for index in self.indices]
 
-    def terms(self, at: Crossing) -> Terms:
+    def terms(self, point: Crossing) -> Terms:
         """Returns the AUC at a point of the curve as a sum."""
         quantities = self.quantities()
-        first = (1 - at.weight, quantities[at.place])
-        return [first] if at.weight == 0 else [first, (at.weight, quantities[at.place + 1])]
+        first = (1 - point.weight, quantities[point.index])
+        if point.weight == 0:
+            return [first]
+        return [first, (point.weight, quantities[point.index + 1])]
 
-    def epsilon(self, at: Crossing) -> float:
-        """Returns the epsilon at a point of the curve, on a straight line in its logarithm."""
-        first = math.log(self.epsilons[at.place])
-        second = math.log(self.epsilons[min(at.place + 1, len(self.epsilons) - 1)])
-        return math.exp((1 - at.weight) * first + at.weight * second)
+    def epsilon(self, point: Crossing) -> float:
+        """Returns the epsilon at a point of the curve, interpolated linearly in its logarithm."""
+        last = len(self.epsilons) - 1
+        first = math.log(self.epsilons[point.index])
+        second = math.log(self.epsilons[min(point.index + 1, last)])
+        logarithm = (1 - point.weight) * first + point.weight * second
+        return math.exp(logarithm)
 
     def points(self) -> list[Crossing]:
-        """Returns points from the smallest epsilon to the largest, `TRIED_BETWEEN` between each two arms."""
+        """Returns points in rising order of epsilon, `TRIED_BETWEEN` to each pair of arms."""
+        last = len(self.indices) - 1
         weights = np.linspace(0, 1, TRIED_BETWEEN, endpoint=False)
-        between = [Crossing(start, float(weight)) for start in range(len(self.indices) - 1) for weight in weights]
-        return [*between, Crossing(len(self.indices) - 1, 0.0)]
+        points = [Crossing(start, float(weight)) for start in range(last) for weight in weights]
+        points.append(Crossing(last, 0.0))
+        return points
+
+
+@dataclass(frozen=True)
+class _Difference:
+    """The AUC of an arm less that of DP-SGD at one epsilon."""
+
+    log_epsilon: float
+    estimate: Estimate
+
+    @property
+    def sign(self) -> int:
+        """The sign of the difference; 0 where the interval contains 0."""
+        return self.estimate.sign
 
 
 def dp_arms(arms: Sequence[AuditResult]) -> list[int]:
-    """Returns the DP-SGD arms of the largest family of them, those of a finite epsilon, the smallest first."""
+    """Returns the indices of the largest family of DP-SGD arms with finite epsilon, rising."""
     private: list[list[int]] = [[]]
     for indices in families(arms).values():
-        finite = [index for index in indices if is_dp_sgd(arms[index]) and _epsilon(arms[index]) is not None]
+        finite = [index for index in indices if _has_finite_epsilon(arms[index])]
         private.append(finite[::-1])
     return max(private, key=len)
 
 
 def dp_equivalent(arms: Sequence[AuditResult], numbers: Numbers) -> list[DPEquivalent]:
-    """Returns the equivalent epsilon of each arm that is not DP-SGD, under each attack of an adaptive adversary.
+    """Returns the equivalent epsilon of each arm without DP-SGD, under each adaptive attack.
 
     There must be at least two DP-SGD arms of finite epsilon.
     """
-    curves = [_Curve.of(arms, attack.attack) for attack in arms[0].attacks if attack.knowledge == "adaptive"]
-    compared = [
-        _equivalent(index, arms, curve, numbers)
-        for curve in curves
-        for index, arm in enumerate(arms)
-        if not is_dp_sgd(arm)
-    ]
-    return [equivalent for equivalent in compared if equivalent is not None]
+    others = [index for index, arm in enumerate(arms) if not is_dp_sgd(arm)]
+    equivalents = []
+    for attack in arms[0].attacks:
+        if attack.knowledge != "adaptive":
+            continue
+        curve = _Curve.of(arms, attack.attack)
+        for index in others:
+            equivalent = _equivalent(index, arms, curve, numbers)
+            if equivalent is not None:
+                equivalents.append(equivalent)
+    return equivalents
 
 
 def rising(values: Sequence[float], level: float) -> Crossing | None:
-    """Returns the first place at which straight lines between the values reach `level` from below; None: nowhere.
+    """Returns the first point at which straight lines between the values reach `level` from below.
+
+    None if they never do.
 
     >>> rising([0.5, 0.75, 1.0], 0.875)
-    Crossing(place=1, weight=0.5)
+    Crossing(index=1, weight=0.5)
     """
     for start, (first, second) in enumerate(pairwise(values)):
-        if first <= level <= second:
-            return Crossing(start, 0.0 if second == first else (level - first) / (second - first))
+        if not first <= level <= second:
+            continue
+        if second == first:
+            return Crossing(start, 0.0)
+        return Crossing(start, (level - first) / (second - first))
     return None
 
 
-def _equivalent(index: int, arms: Sequence[AuditResult], curve: _Curve, numbers: Numbers) -> DPEquivalent | None:
-    """Returns the equivalent epsilon of one arm under one attack; None where too few models are in all arms."""
-    differences = _differences(Quantity(index, "auc", curve.attack), curve, numbers)
+def _equivalent(
+    index: int, arms: Sequence[AuditResult], curve: _Curve, numbers: Numbers
+) -> DPEquivalent | None:
+    """Returns the equivalent epsilon of one arm under one attack.
+
+    None where too few models converged in all arms.
+    """
+    auc_quantity = Quantity(index, "auc", curve.attack)
+    differences = _differences(auc_quantity, curve, numbers)
     if differences is None:
         return None
     auc = arms[index].metric(curve.attack, "auc").value
-    at = rising(curve.aucs, auc)
-    if at is None:
+    point = rising(curve.aucs, auc)
+    if point is None:
         return _beyond(arms[index].key, auc, curve, differences)
     low, high = _where_it_covers_zero(differences)
-    accuracies = [arms[other].test_accuracy.value for other in curve.indices]
-    terms = interpolated(
-        at,
-        curve.quantities(),
-        [accuracy_quantity(other) for other in curve.indices],
-        slope_at(at, curve.aucs, accuracies),
-        [(1.0, Quantity(index, "auc", curve.attack))],
+    accuracies = [arms[dp_arm].test_accuracy.value for dp_arm in curve.indices]
+    accuracy_terms = interpolated(
+        point,
+        along=curve.quantities(),
+        of=[accuracy_quantity(dp_arm) for dp_arm in curve.indices],
+        slope=slope_at(point, curve.aucs, accuracies),
+        at=[(1.0, auc_quantity)],
     )
-    lead = [(1.0, accuracy_quantity(index)), *((-share, quantity) for share, quantity in terms)]
+    negated = [(-share, quantity) for share, quantity in accuracy_terms]
+    difference_terms = [(1.0, accuracy_quantity(index)), *negated]
     return DPEquivalent(
         arm=arms[index].key,
         attack=curve.attack,
-        epsilon=curve.epsilon(at),
+        epsilon=curve.epsilon(point),
         low=low,
         high=high,
         beyond=None,
-        accuracy=numbers.estimate(terms, RATE),
-        accuracy_difference=numbers.estimate(lead, CHANGE),
+        accuracy=numbers.estimate(accuracy_terms, RATE),
+        accuracy_difference=numbers.estimate(difference_terms, CHANGE),
     )
 
 
-def _differences(auc: Quantity, curve: _Curve, numbers: Numbers) -> list[tuple[float, Estimate]] | None:
-    """Returns log epsilon along the curve, rising, with the AUC less that of DP-SGD there."""
+def _differences(auc: Quantity, curve: _Curve, numbers: Numbers) -> list[_Difference] | None:
+    """Returns the AUC less that of DP-SGD along the curve, in rising order of epsilon."""
     differences = []
     for point in curve.points():
-        terms = [(1.0, auc), *((-share, quantity) for share, quantity in curve.terms(point))]
-        difference = numbers.estimate(terms, CHANGE)
-        if difference is None:
+        negated = [(-share, quantity) for share, quantity in curve.terms(point)]
+        estimate = numbers.estimate([(1.0, auc), *negated], CHANGE)
+        if estimate is None:
             return None
-        differences.append((math.log(curve.epsilon(point)), difference))
+        log_epsilon = math.log(curve.epsilon(point))
+        differences.append(_Difference(log_epsilon, estimate))
     return differences
 
 
-def _beyond(arm: str, auc: float, curve: _Curve, differences: Sequence[tuple[float, Estimate]]) -> DPEquivalent:
-    """Returns the finding for an arm whose AUC the curve does not have."""
+def _beyond(
+    arm: str, auc: float, curve: _Curve, differences: Sequence[_Difference]
+) -> DPEquivalent:
+    """Returns the result for an arm whose AUC lies outside the curve."""
     below = auc < curve.aucs[0]
     low, high = _where_it_covers_zero(differences)
-    if not any(difference.sign == 0 for _, difference in differences):
-        low, high = (None, curve.epsilons[0]) if below else (curve.epsilons[-1], None)
+    if all(difference.sign != 0 for difference in differences):
+        low = None if below else curve.epsilons[-1]
+        high = curve.epsilons[0] if below else None
     return DPEquivalent(
         arm=arm,
         attack=curve.attack,
@@ -153,26 +198,40 @@ def _beyond(arm: str, auc: float, curve: _Curve, differences: Sequence[tuple[flo
     )
 
 
-def _where_it_covers_zero(differences: Sequence[tuple[float, Estimate]]) -> tuple[float | None, float | None]:
-    """Returns the least and the largest epsilon at which the difference may be 0; None where that is an end.
+def _where_it_covers_zero(
+    differences: Sequence[_Difference],
+) -> tuple[float | None, float | None]:
+    """Returns the smallest and the largest epsilon at which the interval contains 0.
 
-    Both are None where there is no such epsilon. `differences` holds log epsilon, rising, with the difference there.
-    Between two of them the ends of the interval are taken to lie on straight lines.
+    An end is None where the interval still contains 0 at the end of the curve, and both are None
+    where it contains 0 nowhere. `differences` are in rising order of epsilon; between two of them,
+    the ends of the interval are interpolated linearly.
     """
-    covering = [index for index, (_, difference) in enumerate(differences) if difference.sign == 0]
+    covering = [index for index, difference in enumerate(differences) if difference.sign == 0]
     if not covering:
         return None, None
+    low, high = None, None
     first, last = covering[0], covering[-1]
-    low = None if first == 0 else math.exp(_root(differences[first - 1], differences[first]))
-    high = None if last == len(differences) - 1 else math.exp(_root(differences[last + 1], differences[last]))
+    if first > 0:
+        low = math.exp(_root(differences[first - 1], differences[first]))
+    if last < len(differences) - 1:
+        high = math.exp(_root(differences[last + 1], differences[last]))
     return low, high
 
 
-def _root(outside: tuple[float, Estimate], inside: tuple[float, Estimate]) -> float:
-    """Returns where, on the line from outside to inside, the end of the interval next to 0 is 0."""
-    ends = [estimate.low if outside[1].sign > 0 else estimate.high for _, estimate in (outside, inside)]
-    share = ends[0] / (ends[0] - ends[1])
-    return outside[0] + share * (inside[0] - outside[0])
+def _root(outside: _Difference, inside: _Difference) -> float:
+    """Returns the log epsilon at which the end of the interval next to 0 is 0."""
+    if outside.sign > 0:
+        outer_end, inner_end = outside.estimate.low, inside.estimate.low
+    else:
+        outer_end, inner_end = outside.estimate.high, inside.estimate.high
+    share = outer_end / (outer_end - inner_end)
+    distance = inside.log_epsilon - outside.log_epsilon
+    return outside.log_epsilon + share * distance
+
+
+def _has_finite_epsilon(arm: AuditResult) -> bool:
+    return is_dp_sgd(arm) and _epsilon(arm) is not None
 
 
 def _epsilon(arm: AuditResult) -> float | None:

@@ -1,45 +1,83 @@
-"""The Pareto front: which arms no other beats in both accuracy and privacy."""
+"""The Pareto front: the arms that no other arm beats in both accuracy and privacy."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from mgaudit.analysis.numbers import CHANGE, Numbers, Quantity, accuracy_quantity
 from mgaudit.reports.findings import FrontPoint
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import AuditResult
 
+SMALLEST_HALF_WIDTH = 1e-12  # so that an interval of width 0 does not divide by 0
+
+
+@dataclass(frozen=True)
+class _Lead:
+    """How much more accuracy and AUC the arm `leader` has than another; None where unknown."""
+
+    leader: str
+    accuracy: Estimate | None
+    auc: Estimate | None
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether both intervals exclude 0, on the side of the leader."""
+        if self.accuracy is None or self.auc is None:
+            return False
+        return self.accuracy.sign > 0 and self.auc.sign < 0
+
+    @property
+    def clarity(self) -> float:
+        """The less clear of the two differences, in half-widths of its interval."""
+        if self.accuracy is None or self.auc is None:
+            return -1.0
+        return min(_in_half_widths(self.accuracy), _in_half_widths(self.auc))
+
 
 def front(arms: Sequence[AuditResult], attack: str, numbers: Numbers) -> list[FrontPoint]:
-    """Returns where each arm stands, by its mean test accuracy and its mean AUC under the attack."""
-    return [_point(place, arms, attack, numbers) for place in range(len(arms))]
+    """Returns the status of each arm, by its mean test accuracy and mean AUC under the attack."""
+    return [_point(index, arms, attack, numbers) for index in range(len(arms))]
 
 
-def _point(place: int, arms: Sequence[AuditResult], attack: str, numbers: Numbers) -> FrontPoint:
-    better = [other for other in range(len(arms)) if _beats(arms[other], arms[place], attack)]
-    key = arms[place].key
-    if not better:
-        return FrontPoint(arm=key, status="front", by=None, accuracy=None, auc=None)
-    leads = [(_lead(other, place, attack, numbers), arms[other].key) for other in better]
-    (gain, loss), by = max(leads, key=lambda lead: _clarity(*lead[0]))
-    clear = gain is not None and loss is not None and gain.sign > 0 and loss.sign < 0
-    return FrontPoint(arm=key, status="dominated" if clear else "within error", by=by, accuracy=gain, auc=loss)
-
-
-def _beats(one: AuditResult, other: AuditResult, attack: str) -> bool:
-    more_accurate = one.test_accuracy.value - other.test_accuracy.value
-    more_private = other.metric(attack, "auc").value - one.metric(attack, "auc").value
-    return more_accurate >= 0 and more_private >= 0 and more_accurate + more_private > 0
-
-
-def _lead(one: int, other: int, attack: str, numbers: Numbers) -> tuple[Estimate | None, Estimate | None]:
-    """Returns how much more accuracy and AUC the one arm has than the other."""
-    return (
-        numbers.estimate([(1.0, accuracy_quantity(one)), (-1.0, accuracy_quantity(other))], CHANGE),
-        numbers.estimate([(1.0, Quantity(one, "auc", attack)), (-1.0, Quantity(other, "auc", attack))], CHANGE),
+def _point(index: int, arms: Sequence[AuditResult], attack: str, numbers: Numbers) -> FrontPoint:
+    arm = arms[index]
+    leads = []
+    for other_index, other in enumerate(arms):
+        if _beats(other, arm, attack):
+            accuracy, auc = _differences(other_index, index, attack, numbers)
+            leads.append(_Lead(other.key, accuracy, auc))
+    if not leads:
+        return FrontPoint(arm=arm.key, status="front", by=None, accuracy=None, auc=None)
+    clearest = max(leads, key=lambda lead: lead.clarity)
+    return FrontPoint(
+        arm=arm.key,
+        status="dominated" if clearest.is_clear else "within error",
+        by=clearest.leader,
+        accuracy=clearest.accuracy,
+        auc=clearest.auc,
     )
 
 
-def _clarity(gain: Estimate | None, loss: Estimate | None) -> float:
-    """Returns the lead of the less clear of the two, in half-widths of its interval."""
-    if gain is None or loss is None:
-        return -1.0
-    return min(abs(lead.value) / max((lead.high - lead.low) / 2, 1e-12) for lead in (gain, loss))
+def _beats(arm: AuditResult, other: AuditResult, attack: str) -> bool:
+    """Returns whether an arm is as good as another in both respects and better in one."""
+    more_accurate = arm.test_accuracy.value - other.test_accuracy.value
+    more_private = other.metric(attack, "auc").value - arm.metric(attack, "auc").value
+    if more_accurate < 0 or more_private < 0:
+        return False
+    return more_accurate + more_private > 0
+
+
+def _differences(
+    arm: int, other: int, attack: str, numbers: Numbers
+) -> tuple[Estimate | None, Estimate | None]:
+    """Returns test accuracy and AUC of an arm less those of another."""
+    accuracy_terms = [(1.0, accuracy_quantity(arm)), (-1.0, accuracy_quantity(other))]
+    auc_terms = [(1.0, Quantity(arm, "auc", attack)), (-1.0, Quantity(other, "auc", attack))]
+    accuracy = numbers.estimate(accuracy_terms, CHANGE)
+    auc = numbers.estimate(auc_terms, CHANGE)
+    return accuracy, auc
+
+
+def _in_half_widths(difference: Estimate) -> float:
+    half_width = (difference.high - difference.low) / 2
+    return abs(difference.value) / max(half_width, SMALLEST_HALF_WIDTH)

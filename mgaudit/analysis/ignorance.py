@@ -1,4 +1,4 @@
-"""How much of an apparent gain in privacy is the attacker's ignorance of the noise."""
+"""How much of an apparent gain in privacy is due to the attacker's ignorance of the noise."""
 
 from collections.abc import Sequence
 
@@ -9,30 +9,37 @@ from mgaudit.reports.results import AttackResult, AuditResult
 
 
 def ignorance(arms: Sequence[AuditResult], plain: int, numbers: Numbers) -> list[Ignorance]:
-    """Returns, for each arm and attack that a naive adversary mounts too, the AUCs of both and their differences.
+    """Returns the AUCs of the naive and the adaptive adversary, and their differences.
 
-    `plain` is the number of the arm without noise. What too few targets share is left out.
+    There is a record for each arm and attack that a naive adversary mounts too, unless too few
+    targets are shared. `plain` is the index of the arm without noise.
     """
-    compared = [
-        _compared(index, arm, attack, plain, numbers)
-        for index, arm in enumerate(arms)
-        for attack in arm.attacks
-        if attack.knowledge == "naive"
-    ]
-    return [comparison for comparison in compared if comparison is not None]
+    comparisons = []
+    for index, arm in enumerate(arms):
+        for attack in arm.attacks:
+            if attack.knowledge != "naive":
+                continue
+            comparison = _compare(index, arm, attack, plain, numbers)
+            if comparison is not None:
+                comparisons.append(comparison)
+    return comparisons
 
 
-def _compared(index: int, arm: AuditResult, naive: AttackResult, plain: int, numbers: Numbers) -> Ignorance | None:
+def _compare(
+    index: int, arm: AuditResult, naive: AttackResult, plain: int, numbers: Numbers
+) -> Ignorance | None:
     of_plain = Quantity(plain, "auc", naive.attack)
     of_adaptive = Quantity(index, "auc", naive.attack)
     of_naive = Quantity(index, "auc", naive.name)
+    # All estimates are over the targets that the three share, so that they add up.
     all_three = (of_plain, of_adaptive, of_naive)
 
     def level(quantity: Quantity) -> Estimate | None:
         return numbers.estimate([(1.0, quantity)], RATE, over=all_three)
 
     def gap(quantity: Quantity, other: Quantity) -> Estimate | None:
-        return numbers.estimate([(1.0, quantity), (-1.0, other)], CHANGE, over=all_three)
+        terms = [(1.0, quantity), (-1.0, other)]
+        return numbers.estimate(terms, CHANGE, over=all_three)
 
     estimates = {
         "plain": level(of_plain),
@@ -44,4 +51,5 @@ def _compared(index: int, arm: AuditResult, naive: AttackResult, plain: int, num
     }
     if None in estimates.values():
         return None
-    return Ignorance.model_validate({"arm": arm.key, "attack": naive.attack, **estimates})
+    fields = {"arm": arm.key, "attack": naive.attack, **estimates}
+    return Ignorance.model_validate(fields)

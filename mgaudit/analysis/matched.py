@@ -1,4 +1,4 @@
-"""Privacy at matched accuracy: what each family of schemes gives at the test accuracy of another arm."""
+"""Privacy at matched accuracy: each family of schemes at the test accuracy of another arm."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,39 +6,64 @@ from dataclasses import dataclass
 from mgaudit.analysis.numbers import CHANGE, RATE, Numbers, Quantity, Terms, accuracy_quantity
 from mgaudit.reports.families import families
 from mgaudit.reports.findings import ANALYSED, Matched
+from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import AuditResult
+
+TOO_FEW_MODELS = "too few models converged in all of its arms"
 
 
 @dataclass(frozen=True)
 class Crossing:
-    """The point at the share `weight` of the way from one number of a list to the next."""
+    """The point at the share `weight` of the way from value `index` of a list to the next."""
 
-    place: int
+    index: int
     weight: float
 
 
 @dataclass(frozen=True)
 class NotReached:
-    """No point of the lines comes down to the value: it is `above` all numbers, or below the last one."""
+    """The lines do not come down to the level: it is `above` all values, or below the last one."""
 
     above: bool
 
 
+@dataclass(frozen=True)
+class _Family:
+    """A family of arms, in rising order of strength, under one attack."""
+
+    name: str
+    indices: list[int]
+    arms: Sequence[AuditResult]
+    attack: str
+
+    @property
+    def accuracies(self) -> list[float]:
+        """The test accuracy of each arm."""
+        return [self.arms[index].test_accuracy.value for index in self.indices]
+
+    def values(self, metric: str) -> list[float]:
+        """Returns the metric of each arm."""
+        return [self.arms[index].metric(self.attack, metric).value for index in self.indices]
+
+
 def matched(arms: Sequence[AuditResult], attack: str, numbers: Numbers) -> list[Matched]:
-    """Returns each family at the test accuracy of each arm that is not of the family."""
-    return [
-        _matched(family, places, reference, arms, attack, numbers)
-        for family, places in families(arms).items()
-        for reference in range(len(arms))
-        if reference not in places or arms[reference].strength is None
-    ]
+    """Returns each family at the test accuracy of each arm outside the family."""
+    results = []
+    for name, indices in families(arms).items():
+        family = _Family(name, indices, arms, attack)
+        for reference, arm in enumerate(arms):
+            if reference not in indices or arm.strength is None:
+                results.append(_match(family, reference, numbers))
+    return results
 
 
 def crossing(values: Sequence[float], level: float) -> Crossing | NotReached:
-    """Returns the last place at which straight lines between the values come down to `level`, or on which side it is.
+    """Returns the last point at which straight lines between the values come down to `level`.
+
+    If there is none, says on which side of the values the level lies.
 
     >>> crossing([1.0, 0.75, 0.25], 0.5)
-    Crossing(place=1, weight=0.5)
+    Crossing(index=1, weight=0.5)
     >>> crossing([0.9, 0.8], 0.95)
     NotReached(above=True)
     >>> crossing([0.9, 0.8], 0.7)
@@ -46,88 +71,132 @@ def crossing(values: Sequence[float], level: float) -> Crossing | NotReached:
     """
     if values[-1] > level:
         return NotReached(above=False)
-    for place in range(len(values) - 1, -1, -1):
-        if values[place] == level:
-            return Crossing(place, 0.0)
-        if place and values[place - 1] > level > values[place]:
-            return Crossing(place - 1, (values[place - 1] - level) / (values[place - 1] - values[place]))
+    for index in range(len(values) - 1, -1, -1):
+        value = values[index]
+        if value == level:
+            return Crossing(index, 0.0)
+        if index == 0:
+            break
+        previous = values[index - 1]
+        if previous > level > value:
+            return Crossing(index - 1, (previous - level) / (previous - value))
     return NotReached(above=True)
 
 
-def interpolated(place: Crossing, along: Sequence[Quantity], of: Sequence[Quantity], slope: float, at: Terms) -> Terms:
-    """Returns, to first order, the sum that `of` is where `along` has the value of the sum `at`.
+def interpolated(
+    point: Crossing, along: Sequence[Quantity], of: Sequence[Quantity], slope: float, at: Terms
+) -> Terms:
+    """Returns, to first order, the value of `of` where `along` has the value of the sum `at`.
 
-    Both are quantities of the same arms in the same order, and lines between them are straight. The point depends on
-    `along` and `at` too, and with the line's `slope` d of / d along so does the sum: the terms of `slope` add up to 0
-    as measured, and not in each target and resample.
+    `along` and `of` are quantities of the same arms in the same order, joined by straight lines.
+    The point depends on `along` and `at`, and so does the value there, by the `slope`
+    d of / d along: the terms of `slope` add up to 0 as measured, but not in each target and
+    resample.
     """
-    shares = [(1 - place.weight, place.place)]
-    if place.weight > 0:
-        shares.append((place.weight, place.place + 1))
-    return [
-        *((share, of[one]) for share, one in shares),
-        *((slope * factor, quantity) for factor, quantity in at),
-        *((-slope * share, along[one]) for share, one in shares),
-    ]
+    shares = [(1 - point.weight, point.index)]
+    if point.weight > 0:
+        shares.append((point.weight, point.index + 1))
+    value_terms = [(share, of[index]) for share, index in shares]
+    level_terms = [(slope * factor, quantity) for factor, quantity in at]
+    point_terms = [(-slope * share, along[index]) for share, index in shares]
+    return [*value_terms, *level_terms, *point_terms]
 
 
-def slope_at(place: Crossing, along: Sequence[float], of: Sequence[float]) -> float:
-    """Returns the slope d of / d along of the line at the crossing; at a point, that of the line to the next one."""
-    first = min(place.place, len(along) - 2)
+def slope_at(point: Crossing, along: Sequence[float], of: Sequence[float]) -> float:
+    """Returns the slope d of / d along of the line at the crossing.
+
+    At a value of the list, it is that of the line to the next value.
+    """
+    first = min(point.index, len(along) - 2)
+    if first < 0:
+        return 0.0
     run = along[first + 1] - along[first]
-    return 0.0 if first < 0 or run == 0 else (of[first + 1] - of[first]) / run
+    if run == 0:
+        return 0.0
+    return (of[first + 1] - of[first]) / run
 
 
-def _matched(
-    family: str, places: list[int], reference: int, arms: Sequence[AuditResult], attack: str, numbers: Numbers
-) -> Matched:
-    level = arms[reference].test_accuracy.value
-    along = [arms[place].test_accuracy.value for place in places]
-    nothing = {"family": family, "reference": arms[reference].key, "accuracy": level, "strength": None}
-    point = crossing(along, level)
+def _match(family: _Family, reference: int, numbers: Numbers) -> Matched:
+    level = family.arms[reference].test_accuracy.value
+    point = crossing(family.accuracies, level)
     if isinstance(point, NotReached):
-        if point.above:
-            why = f"never that accurate: {max(along) * 100:.1f} % at most"
-        else:
-            why = f"more accurate at its strongest: {along[-1] * 100:.1f} %"
-        return Matched(**nothing, not_reached=why, metrics={}, differences={})
+        return _unmatched(family, reference, _reason(family, point))
     metrics, differences = {}, {}
     for metric in ANALYSED:
-        quantities = [Quantity(place, metric, attack) for place in places]
-        values = [arms[place].metric(attack, metric).value for place in places]
-        terms = interpolated(
-            point,
-            [accuracy_quantity(place) for place in places],
-            quantities,
-            slope_at(point, along, values),
-            [(1.0, accuracy_quantity(reference))],
-        )
-        here = numbers.estimate(terms, RATE)
-        change = numbers.estimate([*terms, (-1.0, Quantity(reference, metric, attack))], CHANGE)
-        if here is None or change is None:
-            why = "too few models converged in all of its arms"
-            return Matched(**nothing, not_reached=why, metrics={}, differences={})
-        metrics[metric], differences[metric] = here, change
+        estimates = _estimates(metric, family, point, reference, numbers)
+        if estimates is None:
+            return _unmatched(family, reference, TOO_FEW_MODELS)
+        metrics[metric], differences[metric] = estimates
     return Matched(
-        **{**nothing, "strength": _strength(point, places, arms)},
+        family=family.name,
+        reference=family.arms[reference].key,
+        accuracy=level,
         not_reached=None,
+        strength=_strength(point, family),
         metrics=metrics,
         differences=differences,
     )
 
 
-def _strength(point: Crossing, places: list[int], arms: Sequence[AuditResult]) -> float | None:
-    """Returns the strength at the crossing; None where it lies next to an infinite one."""
-    ends = []
-    for place in places[point.place : point.place + (2 if point.weight > 0 else 1)]:
-        one = arms[place].strength
-        family = arms[places[-1]].strength
-        if one is None or family is None or one.family != family.family:
-            if family is None or family.reversed:
-                return None  # the origin of early stopping is some number of epochs that no arm names
-            ends.append(0.0)
-        elif one.value is None:
-            return None
-        else:
-            ends.append(one.value)
-    return ends[0] if len(ends) == 1 else (1 - point.weight) * ends[0] + point.weight * ends[1]
+def _unmatched(family: _Family, reference: int, reason: str) -> Matched:
+    arm = family.arms[reference]
+    return Matched(
+        family=family.name,
+        reference=arm.key,
+        accuracy=arm.test_accuracy.value,
+        not_reached=reason,
+        strength=None,
+        metrics={},
+        differences={},
+    )
+
+
+def _reason(family: _Family, point: NotReached) -> str:
+    if point.above:
+        return f"never that accurate: {max(family.accuracies) * 100:.1f} % at most"
+    return f"more accurate at its strongest: {family.accuracies[-1] * 100:.1f} %"
+
+
+def _estimates(
+    metric: str, family: _Family, point: Crossing, reference: int, numbers: Numbers
+) -> tuple[Estimate, Estimate] | None:
+    """Returns the metric at the crossing, and its difference to the reference.
+
+    None where too few models converged.
+    """
+    terms = interpolated(
+        point,
+        along=[accuracy_quantity(index) for index in family.indices],
+        of=[Quantity(index, metric, family.attack) for index in family.indices],
+        slope=slope_at(point, family.accuracies, family.values(metric)),
+        at=[(1.0, accuracy_quantity(reference))],
+    )
+    of_reference = Quantity(reference, metric, family.attack)
+    estimate = numbers.estimate(terms, RATE)
+    difference = numbers.estimate([*terms, (-1.0, of_reference)], CHANGE)
+    if estimate is None or difference is None:
+        return None
+    return estimate, difference
+
+
+def _strength(point: Crossing, family: _Family) -> float | None:
+    """Returns the strength at the crossing; None next to an arm of infinite or unknown strength."""
+    first = _strength_of(point.index, family)
+    if point.weight == 0 or first is None:
+        return first
+    second = _strength_of(point.index + 1, family)
+    if second is None:
+        return None
+    return (1 - point.weight) * first + point.weight * second
+
+
+def _strength_of(position: int, family: _Family) -> float | None:
+    """Returns the strength of the arm at a position of the family."""
+    strength = family.arms[family.indices[position]].strength
+    strongest = family.arms[family.indices[-1]].strength
+    if strongest is None:
+        return None
+    if strength is not None and strength.family == strongest.family:
+        return strength.value
+    # The arm without noise. Early stopping approaches it as epochs grow, to a number unknown here.
+    return None if strongest.reversed else 0.0

@@ -1,4 +1,4 @@
-"""What an analysis asks for: sums of measured quantities, with the interval of the sum."""
+"""Interface to the measured quantities of a study: their sums, with the interval of each sum."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,10 @@ RATE, CHANGE = (0.0, 1.0), (-1.0, 1.0)
 
 @dataclass(frozen=True)
 class Quantity:
-    """A metric of an attack, by its name in the arm, on the arm of that number; or its test accuracy (no attack)."""
+    """A metric of an attack (by its name in the arm) on the arm with index `arm`.
+
+    Without an attack, it is the test accuracy of the arm.
+    """
 
     arm: int
     metric: str
@@ -25,15 +28,19 @@ Terms = Sequence[tuple[float, Quantity]]
 class Numbers(Protocol):
     """The measured quantities of a study, in every target and every resample of the examples.
 
-    All arms share targets and resamples, so a sum of quantities of several arms is paired. It is taken over the targets
-    that all its terms have, whatever their weights; where they are fewer than three, there is None. A quantity that is
-    a smooth function of others has, to first order, the interval of the sum with its derivatives for weights.
+    All arms share targets and resamples, so a sum of quantities of several arms is paired. It is
+    taken over the targets that all its terms have, whatever their weights; it is None with fewer
+    than three of them. A smooth function of quantities has, to first order, the interval of the sum
+    with the function's derivatives for weights.
     """
 
-    def estimate(self, terms: Terms, bounds: tuple[float, float], over: Sequence[Quantity] = ()) -> Estimate | None:
-        """Returns the weighted sum with its 95 % interval, which keeps within `bounds`.
+    def estimate(
+        self, terms: Terms, bounds: tuple[float, float], over: Sequence[Quantity] = ()
+    ) -> Estimate | None:
+        """Returns the weighted sum with its 95 % interval, clipped to `bounds`.
 
-        Only targets that the quantities `over` have too are counted, so that several sums can share their targets.
+        Only targets that the quantities `over` have too are used, so that several sums can share
+        their targets.
         """
 
     def p_value(self, terms: Terms) -> float | None:

@@ -1,6 +1,7 @@
 """Whether other schemes expose the examples that training without noise exposes."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,81 +17,112 @@ FEWEST_EXAMPLES = 5
 FEWEST_TARGETS = 2  # in each half
 
 Floats = NDArray[np.float64]
+Indices = NDArray[np.int64]
 
 
-def shared_exposure(arms: Sequence[AuditResult], arrays: Arrays, plain: int) -> list[SharedExposure]:
-    """Returns what becomes of the noise-free arm's most exposed examples under each arm, `plain` itself among them.
+@dataclass(frozen=True)
+class _ArmRanks:
+    """The ranks (targets, examples) of the examples in each target of an arm."""
 
-    The examples are chosen by the noise-free targets of even number and looked at in those of odd number: in the
-    targets that chose them they look worse than they are. For the same reason `also_exposed` compares the choice of
-    one half with that of the other, in the noise-free arm too, whose share is what chance leaves of a perfect match.
+    targets: list[int]
+    ranks: NDArray[np.floating]
+    membership: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, arm: AuditResult, index: int, arrays: Arrays) -> "_ArmRanks":
+        """Returns the ranks under the first attack on the arm."""
+        return cls(arm.attacks[0].targets, example_ranks(arrays, index), arrays["membership"])
+
+    def half(self, parity: int) -> list[int]:
+        """Returns the targets of even number (parity 0) or of odd number (1)."""
+        return [target for target in self.targets if target % 2 == parity]
+
+    def most_exposed(self, parity: int) -> Indices:
+        """Returns the examples whose rank rises most where a target of that parity has them.
+
+        The rise is the difference of mean ranks as member and as non-member, in standard errors.
+        """
+        targets = self.half(parity)
+        rows = [self.targets.index(target) for target in targets]
+        ranks = self.ranks[rows]
+        inside = self.membership[targets]
+        outside = ~inside
+        count_in, count_out = inside.sum(axis=0), outside.sum(axis=0)
+        compared = np.flatnonzero((count_in > 0) & (count_out > 0))
+        sum_in = np.where(inside, ranks, 0.0).sum(axis=0)
+        sum_out = np.where(outside, ranks, 0.0).sum(axis=0)
+        mean_in = sum_in[compared] / count_in[compared]
+        mean_out = sum_out[compared] / count_out[compared]
+        errors = np.sqrt(1 / count_in[compared] + 1 / count_out[compared])
+        order = np.argsort(-(mean_in - mean_out) / errors, kind="stable")
+        examples = self.membership.shape[1]
+        chosen_count = max(int(SHARE * examples), FEWEST_EXAMPLES)
+        return compared[order[:chosen_count]]
+
+    def mean_rank(self, target: int, chosen: Indices) -> float:
+        """Returns the mean rank, in one target, of the chosen examples that it trained on.
+
+        NaN where it trained on none of them.
+        """
+        is_member = self.membership[target, chosen]
+        row = self.targets.index(target)
+        ranks = self.ranks[row, chosen[is_member]]
+        return float(ranks.mean()) if len(ranks) else float("nan")
+
+
+def shared_exposure(
+    arms: Sequence[AuditResult], arrays: Arrays, plain: int
+) -> list[SharedExposure]:
+    """Returns how exposed the noise-free arm's most exposed examples are under each arm.
+
+    The noise-free arm, of index `plain`, is among the arms. The examples are chosen by the
+    noise-free targets of even number and evaluated in those of odd number, because examples look
+    more exposed than they are in the targets by which they were chosen. For the same reason
+    `also_exposed` compares the choice of one half with that of the other, in the noise-free arm
+    too: its share is what chance leaves of a perfect match.
     """
-    membership = arrays["membership"]
-    chosen = _most_exposed(arrays, membership, arms[plain], plain, parity=0)
-    found = []
-    for place, arm in enumerate(arms):
-        both = [one for one in _targets(arms[plain], 1) if one in set(_targets(arm, 1))]
-        again = _most_exposed(arrays, membership, arm, place, parity=1)
-        if len(both) < FEWEST_TARGETS or len(chosen) < FEWEST_EXAMPLES or len(again) < FEWEST_EXAMPLES:
-            continue
-        without, here = (
-            np.array([_outranked(arrays, arms[number], number, target, chosen, membership) for target in both])
-            for number in (plain, place)
-        )
-        told = ~np.isnan(without + here)  # a target may have trained on none of them
-        if told.sum() < FEWEST_TARGETS:
-            continue
-        found.append(
-            SharedExposure(
-                arm=arm.key,
-                examples=len(chosen),
-                plain=_over_targets(without[told], (0.0, 1.0)),
-                here=_over_targets(here[told], (0.0, 1.0)),
-                difference=_over_targets((here - without)[told], (-1.0, 1.0)),
-                also_exposed=len(np.intersect1d(chosen, again)) / len(chosen),
-                by_chance=len(again) / membership.shape[1],
-            )
-        )
-    return found
+    plain_ranks = _ArmRanks.of(arms[plain], plain, arrays)
+    chosen = plain_ranks.most_exposed(parity=0)
+    exposures = []
+    for index, arm in enumerate(arms):
+        arm_ranks = _ArmRanks.of(arm, index, arrays)
+        exposure = _compare(arm.key, plain_ranks, arm_ranks, chosen)
+        if exposure is not None:
+            exposures.append(exposure)
+    return exposures
 
 
-def _targets(arm: AuditResult, parity: int) -> list[int]:
-    return [target for target in arm.attacks[0].targets if target % 2 == parity]
-
-
-def _most_exposed(
-    arrays: Arrays, membership: NDArray[np.bool_], arm: AuditResult, place: int, parity: int
-) -> NDArray[np.int64]:
-    """Returns the examples whose rank rises most where a target of that parity trained on them, in standard errors."""
-    targets = _targets(arm, parity)
-    rows = [arm.attacks[0].targets.index(target) for target in targets]
-    ranks = example_ranks(arrays, place)[rows]
-    inside = membership[targets]
-    count_in, count_out = inside.sum(axis=0), (~inside).sum(axis=0)
-    compared = np.flatnonzero((count_in > 0) & (count_out > 0))
-    means = [
-        np.where(side, ranks, 0.0).sum(axis=0)[compared] / side.sum(axis=0)[compared] for side in (inside, ~inside)
-    ]
-    errors = np.sqrt(1 / count_in[compared] + 1 / count_out[compared])
-    order = np.argsort(-(means[0] - means[1]) / errors, kind="stable")
-    return compared[order[: max(int(SHARE * membership.shape[1]), FEWEST_EXAMPLES)]]
-
-
-def _outranked(
-    arrays: Arrays,
-    arm: AuditResult,
-    place: int,
-    target: int,
-    chosen: NDArray[np.int64],
-    membership: NDArray[np.bool_],
-) -> float:
-    """Returns the mean rank, in one target, of the chosen examples that it trained on; NaN where there is none."""
-    members = chosen[membership[target, chosen]]
-    row = arm.attacks[0].targets.index(target)
-    ranks = example_ranks(arrays, place)[row, members]
-    return float(ranks.mean()) if len(ranks) else float("nan")
+def _compare(
+    key: str, plain_ranks: _ArmRanks, arm_ranks: _ArmRanks, chosen: Indices
+) -> SharedExposure | None:
+    """Returns the exposure under one arm; None with too few targets or examples."""
+    arm_targets = set(arm_ranks.half(1))
+    shared = [target for target in plain_ranks.half(1) if target in arm_targets]
+    chosen_again = arm_ranks.most_exposed(parity=1)
+    if len(shared) < FEWEST_TARGETS or min(len(chosen), len(chosen_again)) < FEWEST_EXAMPLES:
+        return None
+    plain = np.array([plain_ranks.mean_rank(target, chosen) for target in shared])
+    here = np.array([arm_ranks.mean_rank(target, chosen) for target in shared])
+    has_members = ~np.isnan(plain + here)  # a target may have trained on none of the examples
+    if has_members.sum() < FEWEST_TARGETS:
+        return None
+    chosen_twice = np.intersect1d(chosen, chosen_again)
+    examples = arm_ranks.membership.shape[1]
+    return SharedExposure(
+        arm=key,
+        examples=len(chosen),
+        plain=_over_targets(plain[has_members], (0.0, 1.0)),
+        here=_over_targets(here[has_members], (0.0, 1.0)),
+        difference=_over_targets((here - plain)[has_members], (-1.0, 1.0)),
+        also_exposed=len(chosen_twice) / len(chosen),
+        by_chance=len(chosen_again) / examples,
+    )
 
 
 def _over_targets(values: Floats, bounds: tuple[float, float]) -> Estimate:
+    """Returns the mean of values (targets,) with its interval, clipped to the bounds."""
     interval = mean_interval(values)
-    return Estimate(value=interval.value, low=max(interval.low, bounds[0]), high=min(interval.high, bounds[1]))
+    lowest, highest = bounds
+    low = max(interval.low, lowest)
+    high = min(interval.high, highest)
+    return Estimate(value=interval.value, low=low, high=high)

@@ -1,70 +1,95 @@
-"""Which arms differ from the one without noise, when so many are compared."""
+"""Which arms differ significantly from the arm without noise, corrected for their number."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from mgaudit.analysis.numbers import CHANGE, Numbers, Quantity
 from mgaudit.reports.findings import ANALYSED, TEST_ACCURACY, Change
+from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import AttackResult, AuditResult
 
-_Pair = tuple[AttackResult | None, Quantity, Quantity]
+
+class _Pair(NamedTuple):
+    """A quantity of an arm, and the same of the arm without noise."""
+
+    arm: str
+    attack: AttackResult | None
+    quantity: Quantity
+    of_plain: Quantity
+
+
+class _Tested(NamedTuple):
+    """The difference of a pair, with its p-value before the correction."""
+
+    pair: _Pair
+    difference: Estimate
+    p_value: float
 
 
 def changes(arms: Sequence[AuditResult], plain: int, numbers: Numbers) -> list[Change]:
-    """Returns every arm's paired differences to arm `plain`, with p-values that Holm's method has corrected.
+    """Returns the paired differences of every arm to arm `plain`, with p-values after Holm.
 
-    A naive attack is compared with the same attack on the arm without noise. The correction is over all that is
-    compared in the same metric, so that one false finding in any of them has a chance of 5 % at most.
+    A naive attack is compared with the same attack on the arm without noise. The correction is over
+    all comparisons in the same metric: the probability of any false finding among them is at most
+    5 %.
     """
-    found: list[Change] = []
+    corrected = []
     for metric in (TEST_ACCURACY, *ANALYSED):
-        compared = [
-            (arm.key, attack, ours, theirs)
-            for place, arm in enumerate(arms)
-            if place != plain
-            for attack, ours, theirs in _pairs(place, arm, plain, metric)
-        ]
         tested = []
-        for key, attack, ours, theirs in compared:
-            terms = [(1.0, ours), (-1.0, theirs)]
-            difference, p_value = numbers.estimate(terms, CHANGE), numbers.p_value(terms)
+        for pair in _pairs(arms, plain, metric):
+            terms = [(1.0, pair.quantity), (-1.0, pair.of_plain)]
+            difference = numbers.estimate(terms, CHANGE)
+            p_value = numbers.p_value(terms)
             if difference is not None and p_value is not None:
-                tested.append((key, attack, difference, p_value))
-        for (key, attack, difference, p_value), adjusted in zip(tested, holm([one[3] for one in tested]), strict=True):
-            found.append(
-                Change(
-                    arm=key,
-                    attack=None if attack is None else attack.attack,
-                    knowledge=None if attack is None else attack.knowledge,
-                    metric=metric,
-                    difference=difference,
-                    p_value=p_value,
-                    p_adjusted=adjusted,
-                )
-            )
-    return found
+                tested.append(_Tested(pair, difference, p_value))
+        adjusted = holm([test.p_value for test in tested])
+        for test, p_adjusted in zip(tested, adjusted, strict=True):
+            corrected.append(_change(test, metric, p_adjusted))
+    return corrected
 
 
-def _pairs(
-    place: int, arm: AuditResult, plain: int, metric: str
-) -> list[tuple[AttackResult | None, Quantity, Quantity]]:
-    if metric == TEST_ACCURACY:
-        return [(None, Quantity(place, metric), Quantity(plain, metric))]
-    return [
-        (attack, Quantity(place, metric, attack.name), Quantity(plain, metric, attack.attack)) for attack in arm.attacks
-    ]
+def _pairs(arms: Sequence[AuditResult], plain: int, metric: str) -> Iterator[_Pair]:
+    """Yields all pairs that are compared in a metric."""
+    for index, arm in enumerate(arms):
+        if index == plain:
+            continue
+        if metric == TEST_ACCURACY:
+            yield _Pair(arm.key, None, Quantity(index, metric), Quantity(plain, metric))
+            continue
+        for attack in arm.attacks:
+            quantity = Quantity(index, metric, attack.name)
+            of_plain = Quantity(plain, metric, attack.attack)
+            yield _Pair(arm.key, attack, quantity, of_plain)
+
+
+def _change(test: _Tested, metric: str, p_adjusted: float) -> Change:
+    attack = test.pair.attack
+    return Change(
+        arm=test.pair.arm,
+        attack=None if attack is None else attack.attack,
+        knowledge=None if attack is None else attack.knowledge,
+        metric=metric,
+        difference=test.difference,
+        p_value=test.p_value,
+        p_adjusted=p_adjusted,
+    )
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Returns p-values such that rejecting those <= alpha errs at all with probability <= alpha (Holm 1979).
+    """Returns p-values adjusted by Holm's method (Holm 1979), in the same order.
+
+    Rejecting the hypotheses with adjusted p-values <= alpha makes any error at all with probability
+    <= alpha.
 
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
     """
     values = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(values, kind="stable")
-    stepped = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
+    remaining = np.arange(len(values), 0, -1)  # hypotheses not yet rejected at each step
+    stepped = np.maximum.accumulate(values[order] * remaining)
     adjusted = np.empty_like(values)
     adjusted[order] = np.minimum(stepped, 1.0)
     return [float(value) for value in adjusted]

@@ -37,7 +37,11 @@ WEAK, MIDDLING, STRONG = (f"gaussian-mask:kappa={kappa:g}" for kappa in (0.5, 1,
 NAMES = ("lira", "loss", "lira, naive")
 DROPOUT = "dropout:rate=0.5"
 MASKS = [(WEAK, 0.9, 0.70), (MIDDLING, 0.8, 0.66), (STRONG, 0.6, 0.58)]
-PRIVATE = [("dp-sgd:epsilon=1", 0.5, 0.52), ("dp-sgd:epsilon=4", 0.7, 0.56), ("dp-sgd:epsilon=16", 0.8, 0.64)]
+PRIVATE = [
+    ("dp-sgd:epsilon=1", 0.5, 0.52),
+    ("dp-sgd:epsilon=4", 0.7, 0.56),
+    ("dp-sgd:epsilon=16", 0.8, 0.64),
+]
 
 
 def exact(points: Sequence[Point]) -> tuple[list[AuditResult], Arrays]:
@@ -45,25 +49,45 @@ def exact(points: Sequence[Point]) -> tuple[list[AuditResult], Arrays]:
     return measured(points, [np.zeros((len(TARGETS), 9))] * (2 * len(points)))
 
 
-def measured(points: Sequence[Point], noise: Sequence[np.ndarray]) -> tuple[list[AuditResult], Arrays]:
+def measured(
+    points: Sequence[Point], noise: Sequence[np.ndarray]
+) -> tuple[list[AuditResult], Arrays]:
     """Arms with that noise (targets, 1 + resamples) on accuracy and AUC; the first column is what is measured."""
-    arms, held = [], dict(arrays([]))
-    for place, (scheme, true_accuracy, true_auc) in enumerate(points):
-        acc, auc = true_accuracy + noise[2 * place], true_auc + noise[2 * place + 1]
-        claim = CLAIM.model_copy(update={"epsilon": float(scheme.partition("=")[2])}) if "dp-sgd" in scheme else None
+    arms, study_arrays = [], dict(arrays([]))
+    for index, (scheme, true_accuracy, true_auc) in enumerate(points):
+        accuracy, auc = true_accuracy + noise[2 * index], true_auc + noise[2 * index + 1]
+        claim = (
+            CLAIM.model_copy(update={"epsilon": float(scheme.partition("=")[2])})
+            if "dp-sgd" in scheme
+            else None
+        )
         change = None if scheme == "none" else 0.0
-        arms.append(arm(scheme, scheme, float(auc[:, 0].mean()), change, claim, accuracy=float(acc[:, 0].mean())))
-        held |= sample(f"arm{place}/test_accuracy", acc)
+        arms.append(
+            arm(
+                scheme,
+                scheme,
+                float(auc[:, 0].mean()),
+                change,
+                claim,
+                accuracy=float(accuracy[:, 0].mean()),
+            )
+        )
+        study_arrays |= sample(f"arm{index}/test_accuracy", accuracy)
         for mounted in arms[-1].attacks:
-            held |= sample(f"arm{place}/{mounted.name}/auc", auc + mounted.metrics["auc"].value - auc[:, 0].mean())
+            study_arrays |= sample(
+                f"arm{index}/{mounted.name}/auc",
+                auc + mounted.metrics["auc"].value - auc[:, 0].mean(),
+            )
             for metric in ("tpr_at_0.01_fpr", "tpr_at_0.001_fpr"):
-                held |= sample(f"arm{place}/{mounted.name}/{metric}", mounted.metrics[metric].value + 0 * auc)
-        held[f"arm{place}/ranks"] = np.full((len(auc), EXAMPLES), 0.5, np.float32)
-    return arms, held
+                study_arrays |= sample(
+                    f"arm{index}/{mounted.name}/{metric}", mounted.metrics[metric].value + 0 * auc
+                )
+        study_arrays[f"arm{index}/ranks"] = np.full((len(auc), EXAMPLES), 0.5, np.float32)
+    return arms, study_arrays
 
 
-def sample(place: str, values: np.ndarray) -> Arrays:
-    return {f"{place}/per_target": values[:, 0], f"{place}/in_resamples": values[:, 1:]}
+def sample(prefix: str, values: np.ndarray) -> Arrays:
+    return {f"{prefix}/per_target": values[:, 0], f"{prefix}/in_resamples": values[:, 1:]}
 
 
 def two_way_noise(generator: np.random.Generator, scale: float = 0.01) -> np.ndarray:
@@ -75,22 +99,39 @@ def two_way_noise(generator: np.random.Generator, scale: float = 0.01) -> np.nda
         + 12 * generator.standard_normal((targets, examples))
     )
     counts = resample_counts(examples, generator, resamples=100)
-    return np.concatenate([values.mean(axis=1, keepdims=True), values @ counts.T / examples], axis=1)
+    return np.concatenate(
+        [values.mean(axis=1, keepdims=True), values @ counts.T / examples], axis=1
+    )
 
 
-def found(all_found: Sequence[Any], **wanted: str) -> Any:
-    (one,) = [one for one in all_found if all(getattr(one, key) == value for key, value in wanted.items())]
-    return one
+def only(records: Sequence[Any], **fields: str) -> Any:
+    """The one record that has these values in its fields."""
+    (record,) = [
+        record
+        for record in records
+        if all(getattr(record, name) == value for name, value in fields.items())
+    ]
+    return record
 
 
 def at_matched(points: Sequence[Point], family: str, reference: str) -> Matched:
-    arms, held = exact(points)
-    one: Matched = found(matched(arms, "lira", Samples.of(arms, held)), family=family, reference=reference)
-    return one
+    arms, study_arrays = exact(points)
+    match: Matched = only(
+        matched(arms, "lira", Samples.of(arms, study_arrays)), family=family, reference=reference
+    )
+    return match
 
 
 def test_families_run_from_the_weakest_noise_to_the_strongest() -> None:
-    points = [("none", 0.95, 0.75), MASKS[2], PRIVATE[1], MASKS[0], PRIVATE[2], MASKS[1], PRIVATE[0]]
+    points = [
+        ("none", 0.95, 0.75),
+        MASKS[2],
+        PRIVATE[1],
+        MASKS[0],
+        PRIVATE[2],
+        MASKS[1],
+        PRIVATE[0],
+    ]
     points += [("early-stop:epochs=2", 0.5, 0.5), ("early-stop:epochs=3", 0.6, 0.5)]
     points += [("gaussian-mask:kappa=1,fixed=true", 0.6, 0.5)]
     arms, _ = exact(points)
@@ -103,51 +144,58 @@ def test_families_run_from_the_weakest_noise_to_the_strongest() -> None:
 
 
 def test_matched_accuracy_lies_on_the_line_between_two_arms() -> None:
-    one = at_matched([("none", 0.95, 0.75), *MASKS, (DROPOUT, 0.65, 0.63)], "gaussian-mask", DROPOUT)
-    assert one.not_reached is None
-    assert one.accuracy == pytest.approx(0.65)
-    assert one.strength == pytest.approx(1.75)  # 0.65 lies 3/4 of the way from 0.8 to 0.6
-    assert one.metrics["auc"].value == pytest.approx(0.60)
-    assert one.differences["auc"].value == pytest.approx(-0.03)
-    assert one.differences["auc"].sign == -1
+    match = at_matched(
+        [("none", 0.95, 0.75), *MASKS, (DROPOUT, 0.65, 0.63)], "gaussian-mask", DROPOUT
+    )
+    assert match.not_reached is None
+    assert match.accuracy == pytest.approx(0.65)
+    assert match.strength == pytest.approx(1.75)  # 0.65 lies 3/4 of the way from 0.8 to 0.6
+    assert match.metrics["auc"].value == pytest.approx(0.60)
+    assert match.differences["auc"].value == pytest.approx(-0.03)
+    assert match.differences["auc"].sign == -1
 
 
 def test_matched_accuracy_reaches_down_from_no_noise_at_all() -> None:
-    one = at_matched([("none", 0.96, 0.76), *MASKS, (DROPOUT, 0.93, 0.63)], "gaussian-mask", DROPOUT)
-    assert one.strength == pytest.approx(0.25)
-    assert one.metrics["auc"].value == pytest.approx(0.73)
+    match = at_matched(
+        [("none", 0.96, 0.76), *MASKS, (DROPOUT, 0.93, 0.63)], "gaussian-mask", DROPOUT
+    )
+    assert match.strength == pytest.approx(0.25)
+    assert match.metrics["auc"].value == pytest.approx(0.73)
 
 
 @pytest.mark.parametrize(
     ("reached", "why"),
-    [(0.97, "never that accurate: 95.0 % at most"), (0.5, "more accurate at its strongest: 60.0 %")],
+    [
+        (0.97, "never that accurate: 95.0 % at most"),
+        (0.5, "more accurate at its strongest: 60.0 %"),
+    ],
 )
 def test_an_accuracy_that_a_family_does_not_have_is_not_reached(reached: float, why: str) -> None:
     points = [("none", 0.95, 0.75), *MASKS, (DROPOUT, reached, 0.63)]
-    one = at_matched(points, "gaussian-mask", DROPOUT)
-    assert one.not_reached == why
-    assert one.metrics == one.differences == {}
-    assert one.strength is None
+    match = at_matched(points, "gaussian-mask", DROPOUT)
+    assert match.not_reached == why
+    assert match.metrics == match.differences == {}
+    assert match.strength is None
 
 
 def test_of_several_crossings_the_strongest_noise_counts() -> None:
     points = [("none", 0.90, 0.75), (MIDDLING, 0.80, 0.7), (STRONG, 0.92, 0.65)]
     points += [("gaussian-mask:kappa=3", 0.80, 0.6), (DROPOUT, 0.86, 0.63)]
-    one = at_matched(points, "gaussian-mask", DROPOUT)
-    assert one.strength == pytest.approx(2.5)
-    assert one.metrics["auc"].value == pytest.approx(0.625)
+    match = at_matched(points, "gaussian-mask", DROPOUT)
+    assert match.strength == pytest.approx(2.5)
+    assert match.metrics["auc"].value == pytest.approx(0.625)
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=6), st.floats(0, 1))
-def test_a_crossing_has_the_value_that_was_wanted(values: list[float], wanted: float) -> None:
-    at = crossing(values, wanted)
-    if isinstance(at, NotReached):
-        assert wanted > max(values) if at.above else wanted < values[-1]
+def test_a_crossing_has_the_value_of_the_level(values: list[float], level: float) -> None:
+    point = crossing(values, level)
+    if isinstance(point, NotReached):
+        assert level > max(values) if point.above else level < values[-1]
         return
-    ends = values[at.place : at.place + 2]
-    assert 0 <= at.weight < 1 or at.weight == pytest.approx(1)
-    assert (1 - at.weight) * ends[0] + at.weight * ends[-1] == pytest.approx(wanted, abs=1e-9)
-    assert all(value <= wanted for value in values[at.place + 1 :])
+    ends = values[point.index : point.index + 2]
+    assert 0 <= point.weight < 1 or point.weight == pytest.approx(1)
+    assert (1 - point.weight) * ends[0] + point.weight * ends[-1] == pytest.approx(level, abs=1e-9)
+    assert all(value <= level for value in values[point.index + 1 :])
 
 
 def test_the_error_of_the_accuracies_counts_with_the_slope_of_the_line() -> None:
@@ -155,11 +203,17 @@ def test_the_error_of_the_accuracies_counts_with_the_slope_of_the_line() -> None
     points = [*MASKS, (DROPOUT, 0.85, 0.63)]
     noise = [np.zeros((len(TARGETS), 9)) for _ in range(2 * len(points))]
     noise[6] = np.repeat(np.array([-0.02, 0.02, -0.01, 0.01, 0.0, 0.0])[:, np.newaxis], 9, axis=1)
-    arms, held = measured(points, noise)
-    one = found(matched(arms, "lira", Samples.of(arms, held)), family="gaussian-mask", reference=DROPOUT)
+    arms, study_arrays = measured(points, noise)
+    match = only(
+        matched(arms, "lira", Samples.of(arms, study_arrays)),
+        family="gaussian-mask",
+        reference=DROPOUT,
+    )
     half = stats.t.isf(0.025, 5) * 0.4 * np.std([-0.02, 0.02, -0.01, 0.01, 0, 0], ddof=1) / 6**0.5
-    assert one.metrics["auc"].value == pytest.approx(0.68)
-    assert (one.metrics["auc"].high - one.metrics["auc"].low) / 2 == pytest.approx(half, rel=0.01)
+    assert match.metrics["auc"].value == pytest.approx(0.68)
+    assert (match.metrics["auc"].high - match.metrics["auc"].low) / 2 == pytest.approx(
+        half, rel=0.01
+    )
 
 
 @pytest.mark.parametrize("reference", [0.85, 0.7], ids=str)
@@ -169,27 +223,35 @@ def test_intervals_at_matched_accuracy_cover_the_truth(reference: float) -> None
     covered = []
     for seed in range(120):
         generator = np.random.default_rng(seed)
-        arms, held = measured(points, [two_way_noise(generator, 0.004) for _ in range(2 * len(points))])
-        one = found(matched(arms, "lira", Samples.of(arms, held)), family="gaussian-mask", reference=DROPOUT)
-        covered.append(one.metrics["auc"].low <= truth <= one.metrics["auc"].high)
-        assert one.differences["auc"].value == pytest.approx(
-            one.metrics["auc"].value - arms[4].attacks[0].metrics["auc"].value
+        arms, study_arrays = measured(
+            points, [two_way_noise(generator, 0.004) for _ in range(2 * len(points))]
+        )
+        match = only(
+            matched(arms, "lira", Samples.of(arms, study_arrays)),
+            family="gaussian-mask",
+            reference=DROPOUT,
+        )
+        covered.append(match.metrics["auc"].low <= truth <= match.metrics["auc"].high)
+        assert match.differences["auc"].value == pytest.approx(
+            match.metrics["auc"].value - arms[4].attacks[0].metrics["auc"].value
         )
     assert 0.93 <= np.mean(covered) <= 0.985, np.mean(covered)
 
 
-def equivalents(points: Sequence[Point], noise: Sequence[np.ndarray] | None = None) -> list[DPEquivalent]:
-    arms, held = exact(points) if noise is None else measured(points, noise)
-    arms = [one.model_copy(update={"attacks": one.attacks[:1]}) for one in arms]
-    return dp_equivalent(arms, Samples.of(arms, held))
+def equivalents(
+    points: Sequence[Point], noise: Sequence[np.ndarray] | None = None
+) -> list[DPEquivalent]:
+    arms, study_arrays = exact(points) if noise is None else measured(points, noise)
+    arms = [arm.model_copy(update={"attacks": arm.attacks[:1]}) for arm in arms]
+    return dp_equivalent(arms, Samples.of(arms, study_arrays))
 
 
 def test_the_equivalent_epsilon_lies_on_the_line_in_log_epsilon() -> None:
-    one = found(equivalents([*PRIVATE, (MIDDLING, 0.85, 0.60)]), arm=MIDDLING)
-    assert one.epsilon == pytest.approx(8)  # half way from 4 to 16
-    assert one.accuracy.value == pytest.approx(0.75)
-    assert one.accuracy_difference.value == pytest.approx(0.10)
-    assert one.beyond is None
+    equivalent = only(equivalents([*PRIVATE, (MIDDLING, 0.85, 0.60)]), arm=MIDDLING)
+    assert equivalent.epsilon == pytest.approx(8)  # half way from 4 to 16
+    assert equivalent.accuracy.value == pytest.approx(0.75)
+    assert equivalent.accuracy_difference.value == pytest.approx(0.10)
+    assert equivalent.beyond is None
 
 
 def test_the_order_of_the_arms_does_not_matter() -> None:
@@ -197,12 +259,19 @@ def test_the_order_of_the_arms_does_not_matter() -> None:
     assert equivalents(arms) == equivalents([*PRIVATE, arms[1]])
 
 
-@pytest.mark.parametrize(("auc", "side", "low", "high"), [(0.7, "largest", 16, None), (0.51, "smallest", None, 1)])
-def test_an_epsilon_beyond_the_arms_there_are_is_not_made_up(auc: float, side: str, low: Any, high: Any) -> None:
-    one = found(equivalents([*PRIVATE, (MIDDLING, 0.85, auc)]), arm=MIDDLING)
-    assert (one.epsilon, one.beyond) == (None, side)
-    assert (one.low, one.high) == (low, high) or (one.low, one.high) == pytest.approx((low, high))
-    assert one.accuracy is one.accuracy_difference is None
+@pytest.mark.parametrize(
+    ("auc", "side", "low", "high"), [(0.7, "largest", 16, None), (0.51, "smallest", None, 1)]
+)
+def test_an_epsilon_beyond_the_arms_there_are_is_not_made_up(
+    auc: float, side: str, low: Any, high: Any
+) -> None:
+    equivalent = only(equivalents([*PRIVATE, (MIDDLING, 0.85, auc)]), arm=MIDDLING)
+    assert (equivalent.epsilon, equivalent.beyond) == (None, side)
+    assert (equivalent.low, equivalent.high) == (low, high) or (
+        equivalent.low,
+        equivalent.high,
+    ) == pytest.approx((low, high))
+    assert equivalent.accuracy is equivalent.accuracy_difference is None
 
 
 def test_the_set_of_equivalent_epsilons_covers_the_truth_and_is_open_where_it_must_be() -> None:
@@ -210,24 +279,31 @@ def test_the_set_of_equivalent_epsilons_covers_the_truth_and_is_open_where_it_mu
     covered = []
     for seed in range(120):
         generator = np.random.default_rng(seed)
-        (one,) = equivalents(points, [two_way_noise(generator, 0.006) for _ in range(2 * len(points))])
-        covered.append((one.low or 0) <= 8 <= (one.high or np.inf))
+        (equivalent,) = equivalents(
+            points, [two_way_noise(generator, 0.006) for _ in range(2 * len(points))]
+        )
+        covered.append((equivalent.low or 0) <= 8 <= (equivalent.high or np.inf))
     assert 0.92 <= np.mean(covered) <= 0.99, np.mean(covered)
     generator = np.random.default_rng(0)
     loud = [two_way_noise(generator, 0.04) for _ in range(2 * len(points))]
-    (one,) = equivalents(points, loud)
-    assert (one.low, one.high) == (None, None)
-    # Beyond the arms as measured, and no one can be sure of it: the targets differ by far more.
+    (equivalent,) = equivalents(points, loud)
+    assert (equivalent.low, equivalent.high) == (None, None)
+    # Beyond the arms as measured, but not significantly: the targets differ by far more.
     apart = [np.zeros((len(TARGETS), 9)) for _ in loud]
     apart[-1] = np.repeat(np.array([-0.2, 0.2, -0.2, 0.2, 0.0, 0.0])[:, np.newaxis], 9, axis=1)
-    (one,) = equivalents([*PRIVATE, (MIDDLING, 0.85, 0.66)], apart)
-    assert (one.epsilon, one.beyond, one.low, one.high) == (None, "largest", None, None)
+    (equivalent,) = equivalents([*PRIVATE, (MIDDLING, 0.85, 0.66)], apart)
+    assert (equivalent.epsilon, equivalent.beyond, equivalent.low, equivalent.high) == (
+        None,
+        "largest",
+        None,
+        None,
+    )
 
 
 def test_the_front_holds_what_nothing_beats() -> None:
     points = [("none", 0.95, 0.75), *MASKS, (DROPOUT, 0.79, 0.67), ("dropout:rate=0.6", 0.9, 0.70)]
-    arms, held = exact(points)
-    stand = {one.arm: one for one in front(arms, "lira", Samples.of(arms, held))}
+    arms, study_arrays = exact(points)
+    stand = {point.arm: point for point in front(arms, "lira", Samples.of(arms, study_arrays))}
     assert stand[DROPOUT].status == "dominated"
     assert stand[DROPOUT].by == MIDDLING
     assert stand[DROPOUT].accuracy is not None
@@ -235,14 +311,17 @@ def test_the_front_holds_what_nothing_beats() -> None:
     assert stand[DROPOUT].auc is not None
     assert stand[DROPOUT].auc.value == pytest.approx(-0.01)
     # Two arms with the same numbers beat neither each other nor lose.
-    assert all(stand[scheme].status == "front" for scheme in ("none", "dropout:rate=0.6", *(one[0] for one in MASKS)))
+    assert all(
+        stand[scheme].status == "front"
+        for scheme in ("none", "dropout:rate=0.6", *(point[0] for point in MASKS))
+    )
 
 
 def test_what_is_beaten_within_the_error_is_not_called_dominated() -> None:
     points = [("none", 0.80, 0.66), (DROPOUT, 0.79, 0.67)]
     apart = np.repeat(np.array([-0.1, 0.1, -0.1, 0.1, 0.0, 0.0])[:, np.newaxis], 9, axis=1)
-    arms, held = measured(points, [apart, apart, 0 * apart, 0 * apart])
-    first, second = front(arms, "lira", Samples.of(arms, held))
+    arms, study_arrays = measured(points, [apart, apart, 0 * apart, 0 * apart])
+    first, second = front(arms, "lira", Samples.of(arms, study_arrays))
     assert (first.status, second.status, second.by) == ("front", "within error", "none")
 
 
@@ -252,13 +331,17 @@ def key_of(change: Change) -> tuple[str | None, ...]:
 
 def test_every_part_of_the_analysis_of_a_front() -> None:
     points = [("none", 0.95, 0.75), *MASKS, *PRIVATE]
-    arms, held = exact(points)
-    analysis = analyse_study(arms, held)
+    arms, study_arrays = exact(points)
+    analysis = analyse_study(arms, study_arrays)
     assert analysis.absent == {}
-    assert {one.family for one in analysis.matched} == {"gaussian-mask", "dp-sgd"}
-    (auc,) = [one for one in analysis.changes if key_of(one) == (STRONG, "lira", "adaptive", "auc")]
+    assert {match.family for match in analysis.matched} == {"gaussian-mask", "dp-sgd"}
+    (auc,) = [
+        change
+        for change in analysis.changes
+        if key_of(change) == (STRONG, "lira", "adaptive", "auc")
+    ]
     assert auc.difference.value == pytest.approx(-0.17)
-    naive = found(analysis.ignorance, arm=STRONG)
+    naive = only(analysis.ignorance, arm=STRONG)
     assert naive.plain.value == pytest.approx(0.75)
     assert naive.adaptive.value == pytest.approx(0.58)
     assert naive.naive.value == pytest.approx(0.48)
@@ -270,20 +353,26 @@ def test_every_part_of_the_analysis_of_a_front() -> None:
 
 
 def test_a_naive_attack_is_compared_with_the_same_attack_on_the_arm_without_noise() -> None:
-    arms, held = exact([("none", 0.95, 0.75), MASKS[0]])
-    all_changes = changes(arms, 0, Samples.of(arms, held))
-    one = found(all_changes, attack="lira", knowledge="naive", metric="auc")
-    assert one.difference.value == pytest.approx(0.70 - 0.1 - 0.75)
+    arms, study_arrays = exact([("none", 0.95, 0.75), MASKS[0]])
+    all_changes = changes(arms, 0, Samples.of(arms, study_arrays))
+    change = only(all_changes, attack="lira", knowledge="naive", metric="auc")
+    assert change.difference.value == pytest.approx(0.70 - 0.1 - 0.75)
 
 
 def test_differences_are_corrected_within_a_metric() -> None:
     points = [("none", 0.95, 0.75), *MASKS]
-    arms, held = measured(points, [two_way_noise(np.random.default_rng(seed), 0.02) for seed in range(8)])
+    arms, study_arrays = measured(
+        points, [two_way_noise(np.random.default_rng(seed), 0.02) for seed in range(8)]
+    )
     for metric in ("auc", "test_accuracy"):
-        same = [one for one in changes(arms, 0, Samples.of(arms, held)) if one.metric == metric]
-        assert [one.p_adjusted for one in same] == holm([one.p_value for one in same])
-        for one in same:
-            assert (one.p_value < 0.05) is (one.difference.sign != 0)
+        same = [
+            change
+            for change in changes(arms, 0, Samples.of(arms, study_arrays))
+            if change.metric == metric
+        ]
+        assert [change.p_adjusted for change in same] == holm([change.p_value for change in same])
+        for change in same:
+            assert (change.p_value < 0.05) is (change.difference.sign != 0)
 
 
 @settings(max_examples=20)
@@ -295,11 +384,16 @@ def test_holm_is_statsmodels(p_values: list[float]) -> None:
 
 
 def test_arms_that_share_too_few_targets_are_not_compared() -> None:
-    arms, held = exact([("none", 0.95, 0.75), MASKS[0]])
+    arms, study_arrays = exact([("none", 0.95, 0.75), MASKS[0]])
     alone = arms[1].model_copy(
-        update={"attacks": [one.model_copy(update={"targets": [6, 7, 8, 9, 4, 5]}) for one in arms[1].attacks]}
+        update={
+            "attacks": [
+                attack.model_copy(update={"targets": [6, 7, 8, 9, 4, 5]})
+                for attack in arms[1].attacks
+            ]
+        }
     )
-    samples = Samples.of([arms[0], alone], held)
+    samples = Samples.of([arms[0], alone], study_arrays)
     terms = [(1.0, accuracy_quantity(0)), (-1.0, accuracy_quantity(1))]
     assert samples.estimate(terms, CHANGE) is None
     assert samples.p_value(terms) is None
@@ -309,10 +403,12 @@ def test_arms_that_share_too_few_targets_are_not_compared() -> None:
 
 
 def test_only_shared_targets_enter_a_difference() -> None:
-    arms, held = exact([("none", 0.95, 0.75), MASKS[0]])
-    held["arm0/test_accuracy/per_target"] = np.array([0.9, 0.9, 0.9, 0.5, 0.5, 0.5])
-    moved = [one.model_copy(update={"targets": [0, 1, 2, 7, 8, 9]}) for one in arms[1].attacks]
-    samples = Samples.of([arms[0], arms[1].model_copy(update={"attacks": moved})], held)
+    arms, study_arrays = exact([("none", 0.95, 0.75), MASKS[0]])
+    study_arrays["arm0/test_accuracy/per_target"] = np.array([0.9, 0.9, 0.9, 0.5, 0.5, 0.5])
+    moved = [
+        attack.model_copy(update={"targets": [0, 1, 2, 7, 8, 9]}) for attack in arms[1].attacks
+    ]
+    samples = Samples.of([arms[0], arms[1].model_copy(update={"attacks": moved})], study_arrays)
     change = samples.estimate([(1.0, accuracy_quantity(0)), (-1.0, accuracy_quantity(1))], CHANGE)
     assert change is not None
     assert change.value == pytest.approx(0.0)
@@ -321,24 +417,30 @@ def test_only_shared_targets_enter_a_difference() -> None:
 def planted(kept: float) -> tuple[list[AuditResult], Arrays]:
     """Of 200 examples 10 outrank all non-members where trained on, without noise; under the mask a share `kept`."""
     generator = np.random.default_rng(1)
-    arms, held = exact([("none", 0.95, 0.75), MASKS[0]])
+    arms, study_arrays = exact([("none", 0.95, 0.75), MASKS[0]])
     targets = list(range(12))
     arms = [
-        one.model_copy(update={"attacks": [mounted.model_copy(update={"targets": targets}) for mounted in one.attacks]})
-        for one in arms
+        arm.model_copy(
+            update={
+                "attacks": [
+                    attack.model_copy(update={"targets": targets}) for attack in arm.attacks
+                ]
+            }
+        )
+        for arm in arms
     ]
     membership = generator.random((12, 200)) < 0.5
-    held["membership"] = membership
-    for place, top in enumerate((1.0, kept)):
+    study_arrays["membership"] = membership
+    for index, top in enumerate((1.0, kept)):
         ranks = 0.4 + 0.2 * generator.random((12, 200))
         ranks[:, :10] = np.where(membership[:, :10], top, 0.3)
-        held[f"arm{place}/ranks"] = ranks.astype(np.float32)
-    return arms, held
+        study_arrays[f"arm{index}/ranks"] = ranks.astype(np.float32)
+    return arms, study_arrays
 
 
 def test_the_same_examples_are_looked_at_under_the_other_scheme() -> None:
-    arms, held = planted(kept=0.8)
-    plain, mask = shared_exposure(arms, held, 0)
+    arms, study_arrays = planted(kept=0.8)
+    plain, mask = shared_exposure(arms, study_arrays, 0)
     assert (plain.arm, mask.arm, plain.examples) == ("none", WEAK, 10)
     assert plain.here.value == pytest.approx(1.0)
     assert plain.difference.value == plain.difference.low == plain.difference.high == 0
@@ -351,46 +453,53 @@ def test_the_same_examples_are_looked_at_under_the_other_scheme() -> None:
 
 def test_examples_are_not_judged_by_the_targets_that_chose_them() -> None:
     """Where nothing is exposed the choice is chance, and what was chosen outranks half in the other targets."""
-    arms, held = planted(kept=1.0)
+    arms, study_arrays = planted(kept=1.0)
     generator = np.random.default_rng(2)
-    held["membership"] = generator.random((12, 2000)) < 0.5
-    for place in (0, 1):
-        held[f"arm{place}/ranks"] = generator.random((12, 2000)).astype(np.float32)
-    plain, mask = shared_exposure(arms, held, 0)
-    for one in (plain, mask):
-        assert one.here.low < 0.5 < one.here.high
-        assert one.also_exposed < 0.15
+    study_arrays["membership"] = generator.random((12, 2000)) < 0.5
+    for index in (0, 1):
+        study_arrays[f"arm{index}/ranks"] = generator.random((12, 2000)).astype(np.float32)
+    plain, mask = shared_exposure(arms, study_arrays, 0)
+    for exposure in (plain, mask):
+        assert exposure.here.low < 0.5 < exposure.here.high
+        assert exposure.also_exposed < 0.15
 
 
-def test_a_study_holds_the_analysis_of_the_arrays_that_it_keeps(small: dict[str, Any], tmp_path: Path) -> None:
-    told, held = run_study(plan_study(study_settings(small)), 1, Progress())
-    write(tmp_path / "run", result(told), [held])
+def test_a_study_holds_the_analysis_of_the_arrays_that_it_keeps(
+    small: dict[str, Any], tmp_path: Path
+) -> None:
+    analysed, study_arrays = run_study(plan_study(study_settings(small)), 1, Progress())
+    write(tmp_path / "run", result(analysed), [study_arrays])
     _, (kept,) = read_result(tmp_path / "run")
-    assert analyse_study(told.arms, kept) == told.analysis
+    assert analyse_study(analysed.arms, kept) == analysed.analysis
     differences = {
         (arm.key, attack.name, metric): change
-        for arm in told.arms
+        for arm in analysed.arms
         for attack in arm.attacks
         for metric, change in attack.differences.items()
         if attack.knowledge == "adaptive"
     }
-    adaptive = [one for one in told.analysis.changes if one.knowledge == "adaptive"]
-    compared = [one for one in adaptive if (one.arm, one.attack, one.metric) in differences]
+    adaptive = [change for change in analysed.analysis.changes if change.knowledge == "adaptive"]
+    compared = [
+        change for change in adaptive if (change.arm, change.attack, change.metric) in differences
+    ]
     assert len(compared) == 2 * 2 * 3  # the arms with noise, two attacks, three metrics
-    for one in compared:
-        change = differences[one.arm, one.attack, one.metric]
+    for change in compared:
+        expected = differences[change.arm, change.attack, change.metric]
         for end in ("value", "low", "high"):
-            assert getattr(one.difference, end) == pytest.approx(getattr(change, end), abs=1e-6)
+            assert getattr(change.difference, end) == pytest.approx(
+                getattr(expected, end), abs=1e-6
+            )
 
 
 def test_arms_that_cannot_be_paired_keep_their_rows() -> None:
     whole = study()
-    fewer = [one for one in whole.analysis.changes if one.arm != "dp-sgd:epsilon=8"]
+    fewer = [change for change in whole.analysis.changes if change.arm != "dp-sgd:epsilon=8"]
     table = differences_table(
         whole.model_copy(update={"analysis": whole.analysis.model_copy(update={"changes": fewer})})
     )
     rows = [[str(cell) for cell in row] for row in table.rows]
     assert rows[3:] == [
-        ["dp-sgd (epsilon=8)", name, "–", "–", end] for name, end in zip(NAMES, ("–", "", ""), strict=True)
+        ["dp-sgd (epsilon=8)", name, "–", "–", end]
+        for name, end in zip(NAMES, ("–", "", ""), strict=True)
     ]
     assert all(row[2] != "–" for row in rows[:3])
