@@ -1,4 +1,4 @@
-"""Whether closed forms agree with means over draws, in many comparisons at once."""
+"""Tests of closed forms against means over draws, in many comparisons at once."""
 
 import math
 from collections.abc import Sequence
@@ -8,36 +8,44 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from mgaudit.papers.claim import Measured, Row
+from mgaudit.papers.gaussian_masking.rows import column
 
-FALSE_ALARMS = 0.001  # the chance that true closed forms are refused
+FALSE_ALARMS = 0.001  # the probability that correct closed forms are rejected
 
 
 def mean_of(draws: NDArray[np.float64]) -> tuple[float, float]:
     """Returns the mean of `draws` and its standard error."""
-    return float(draws.mean()), float(draws.std(ddof=1)) / math.sqrt(len(draws))
+    deviation = float(draws.std(ddof=1))
+    return float(draws.mean()), deviation / math.sqrt(len(draws))
 
 
 def agreement(rows: Sequence[Row]) -> Measured:
-    """Judges rows of `expected`, and `mean` and `error` of draws, by the largest deviation in standard errors.
+    """Judges rows of `expected`, and `mean` and `error` of draws, by the largest deviation.
 
-    The bound is Bonferroni's: whatever depends on what, the largest of true ones exceeds it with a chance of 0.1 %.
+    Deviations are in standard errors. The bound is Bonferroni's: whatever the dependence between
+    rows, the largest deviation of correct closed forms exceeds it with a probability of at most
+    0.1 %.
     """
-    scores = [abs(float(row["mean"]) - float(row["expected"])) / float(row["error"]) for row in rows]
-    return Measured(
-        f"largest deviation of {len(scores)} means over draws from the closed form, in standard errors",
-        max(scores),
-        at_most=float(norm.isf(FALSE_ALARMS / 2 / len(scores))),
+    columns = [column(rows, name) for name in ("mean", "expected", "error")]
+    deviations = [
+        abs(mean - expected) / error for mean, expected, error in zip(*columns, strict=True)
+    ]
+    count = len(deviations)
+    bound = float(norm.isf(FALSE_ALARMS / 2 / count))
+    quantity = (
+        f"largest deviation of {count} means over draws from the closed form, in standard errors"
     )
+    return Measured(quantity, max(deviations), at_most=bound)
 
 
 def rises(rows: Sequence[Row]) -> Measured:
     """Judges rows of `rise` and its `error` by the smallest rise in standard errors.
 
-    With a chance of 0.1 % at most, one of those that are no rises exceeds the bound.
+    If nothing rises, any of the rows exceeds the bound with a probability of at most 0.1 %.
     """
-    scores = [float(row["rise"]) / float(row["error"]) for row in rows]
-    return Measured(
-        f"smallest of {len(scores)} rises of means over draws, in standard errors",
-        min(scores),
-        at_least=float(norm.isf(FALSE_ALARMS / len(scores))),
-    )
+    columns = [column(rows, name) for name in ("rise", "error")]
+    scores = [rise / error for rise, error in zip(*columns, strict=True)]
+    count = len(scores)
+    bound = float(norm.isf(FALSE_ALARMS / count))
+    quantity = f"smallest of {count} rises of means over draws, in standard errors"
+    return Measured(quantity, min(scores), at_least=bound)

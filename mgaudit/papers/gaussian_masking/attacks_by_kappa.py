@@ -1,7 +1,9 @@
 """Figure 5: attack success against kappa, for an MLP and a CNN."""
 
-from typing import Any
+from collections.abc import Sequence
+from functools import partial
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mgaudit.papers.claim import Claim, Data, Measured, Row
@@ -18,87 +20,128 @@ from mgaudit.papers.gaussian_masking.kappa_sweep import (
     strongest,
     studies,
 )
+from mgaudit.papers.gaussian_masking.rows import interval_of, select
 from mgaudit.papers.paper import PaperFigure, Workshop
 from mgaudit.reports.figures.drawing import estimate_cells
 from mgaudit.reports.figures.panels import legend, panels
 
 COLOURS = {"lira": "#0072B2", "shadow-classifier": "#D55E00", "loss": "#000000"}
 MARKS = {"lira": "o", "shadow-classifier": "s", "loss": "^"}
+LINES = {"adaptive": "-", "naive": "--"}
 
 
 def measure(settings: KappaSweep, workshop: Workshop) -> Data:
-    """Returns what each of the `attacks` finds at each kappa, by an adaptive and by a naive adversary.
+    """Returns the AUC of each of the `attacks` at each kappa, adaptive and naive.
 
-    `ignorance` holds the AUC of the one less that of the other, paired.
+    `ignorance` holds the AUC of the adaptive adversary less that of the naive one, paired.
     """
-    audited_networks = studies(settings, workshop)
     kappas = {mask(kappa): kappa for kappa in settings.kappas}
-    return {
-        "attacks": [
-            row
-            for target, study in audited_networks.items()
-            for scheme, kappa in kappas.items()
-            for row in attack_rows(arm_of(study, scheme), target=target, kappa=kappa)
-        ],
-        "ignorance": [
-            {"target": target, "kappa": kappas[one.arm], "attack": one.attack, **estimate_cells("gap", one.gap)}
-            for target, study in audited_networks.items()
-            for one in study.analysis.ignorance
-        ],
-    }
+    attack_table: list[Row] = []
+    ignorance_table: list[Row] = []
+    for target, study in studies(settings, workshop).items():
+        for scheme, kappa in kappas.items():
+            arm = arm_of(study, scheme)
+            attack_table += attack_rows(arm, target=target, kappa=kappa)
+        for comparison in study.analysis.ignorance:
+            kappa = kappas[comparison.arm]
+            labels: Row = {"target": target, "kappa": kappa, "attack": comparison.attack}
+            gap = estimate_cells("gap", comparison.gap)
+            ignorance_table.append({**labels, **gap})
+    return {"attacks": attack_table, "ignorance": ignorance_table}
 
 
 def draw(data: Data) -> Figure:
     """Returns AUC against kappa for each attack, adaptive and naive, a panel for each network."""
-    figure, axes = panels(2, 3.2, columns=2)
-    for one, (target, title) in zip(axes, NAMES.items(), strict=True):
+    figure, panel_axes = panels(2, 3.2, columns=2)
+    for axes, (target, title) in zip(panel_axes, NAMES.items(), strict=True):
         for attack in SWEPT_ATTACKS:
-            for adversary, line in (("adaptive", "-"), ("naive", "--")):
-                rows = [row for row in data["attacks"] if _is(row, target, attack, adversary)]
+            for adversary in LINES:
+                rows = select(data["attacks"], target=target, attack=attack, adversary=adversary)
                 if rows:
-                    name = attack if attack == "loss" else f"{attack}, {adversary}"
-                    look: dict[str, Any] = {
-                        "color": COLOURS[attack],
-                        "marker": MARKS[attack],
-                        "linestyle": line,
-                    }
-                    one.errorbar(*points(rows, "auc"), label=name, markersize=4, linewidth=1, capsize=2, **look)
-        one.axhline(0.5, color="0.6", linewidth=0.8)
-        one.set(xlabel="κ", title=title)
-    axes[0].set_ylabel("AUC")
-    legend(figure, *axes)
+                    _draw_attack(axes, rows, attack, adversary)
+        axes.axhline(0.5, color="0.6", linewidth=0.8)
+        axes.set(xlabel="κ", title=title)
+    panel_axes[0].set_ylabel("AUC")
+    legend(figure, *panel_axes)
     return figure
 
 
-def _is(row: Row, target: str, attack: str, adversary: str) -> bool:
-    return (row["target"], row["attack"], row["adversary"]) == (target, attack, adversary)
+def _draw_attack(axes: Axes, rows: Sequence[Row], attack: str, adversary: str) -> None:
+    kappas, aucs, error_bars = points(rows, "auc")
+    axes.errorbar(
+        kappas,
+        aucs,
+        error_bars,
+        label=attack if attack == "loss" else f"{attack}, {adversary}",
+        color=COLOURS[attack],
+        marker=MARKS[attack],
+        linestyle=LINES[adversary],
+        markersize=4,
+        linewidth=1,
+        capsize=2,
+    )
 
 
 def attack_falls(target: str, attack: str, data: Data) -> Measured:
-    """The attack finds less under the strongest mask than without, though it knows of the mask."""
-    row = strongest([row for row in data["attacks"] if _is(row, target, attack, "adaptive")])
-    return change(row, f"AUC at κ = {row['kappa']:g} less that at κ = 0; adaptive, {NAMES[target]}", at_most=0.0)
+    """Returns the change of an adaptive attack's AUC at the largest kappa: at most 0."""
+    row = strongest(select(data["attacks"], target=target, attack=attack, adversary="adaptive"))
+    kappa = f"κ = {row['kappa']:g}"
+    quantity = f"AUC at {kappa} less that at κ = 0; adaptive, {NAMES[target]}"
+    return change(row, quantity, at_most=0.0)
 
 
 def monotone_fall(target: str, data: Data) -> Measured:
-    """LiRA's AUC rises at no kappa above that without a mask."""
-    rows = [row for row in data["attacks"] if _is(row, target, "lira", "adaptive") and "change" in row]
-    row = max(rows, key=lambda one: float(one["change_high"]))
-    told = f"AUC of LiRA less that at κ = 0, at the κ where its interval reaches highest, {row['kappa']:g}"
-    return change(row, f"{told}; adaptive, {NAMES[target]}", at_most=0.0)
+    """Returns the largest change of LiRA's AUC at any kappa: at most 0."""
+    attacked = select(data["attacks"], target=target, attack="lira", adversary="adaptive")
+    masked = [row for row in attacked if "change" in row]
+    row = max(masked, key=lambda row: float(row["change_high"]))
+    kappa = f"the κ where its interval reaches highest, {row['kappa']:g}"
+    quantity = f"AUC of LiRA less that at κ = 0, at {kappa}; adaptive, {NAMES[target]}"
+    return change(row, quantity, at_most=0.0)
 
 
 def knowing_helps(target: str, data: Data) -> Measured:
-    """Under the strongest mask the adaptive classifier finds more than the naive one."""
-    row = strongest(
-        [row for row in data["ignorance"] if (row["target"], row["attack"]) == (target, "shadow-classifier")]
+    """Returns the AUC of the adaptive less the naive classifier at the largest kappa."""
+    row = strongest(select(data["ignorance"], target=target, attack="shadow-classifier"))
+    kappa = f"κ = {row['kappa']:g}"
+    quantity = (
+        f"AUC of the adaptive less the naive shadow classifier at {kappa}; paired, {NAMES[target]}"
     )
-    return Measured(
-        f"AUC of the adaptive less the naive shadow classifier at κ = {row['kappa']:g}; paired, {NAMES[target]}",
-        float(row["gap"]),
-        at_least=0.0,
-        low=float(row["gap_low"]),
-        high=float(row["gap_high"]),
+    return Measured.with_interval(quantity, interval_of(row, "gap"), at_least=0.0)
+
+
+def _claims() -> tuple[Claim, ...]:
+    falls = [_fall_claim(target, attack) for target in NAMES for attack in SWEPT_ATTACKS]
+    monotone = [_monotone_claim(target) for target in NAMES]
+    ignorance = [_ignorance_claim(target) for target in NAMES]
+    return (*falls, *monotone, *ignorance)
+
+
+def _fall_claim(target: str, attack: str) -> Claim:
+    return Claim(
+        f"{target}-{attack}-falls",
+        f"Masks reduce the success of the attack {attack} on the {NAMES[target]}.",
+        "Fig. 5",
+        partial(attack_falls, target, attack),
+    )
+
+
+def _monotone_claim(target: str) -> Claim:
+    return Claim(
+        f"{target}-monotone",
+        f"At no κ is LiRA's success on the {NAMES[target]} above that without a mask.",
+        "Fig. 5",
+        partial(monotone_fall, target),
+    )
+
+
+def _ignorance_claim(target: str) -> Claim:
+    return Claim(
+        f"{target}-ignorance",
+        f"Part of the protection that a mask seems to give the {NAMES[target]} exists only against "
+        "attackers who do not know of it.",
+        "open question",
+        partial(knowing_helps, target),
     )
 
 
@@ -107,44 +150,17 @@ FIGURE = PaperFigure(
     title="Fig. 5: membership inference against κ",
     about=(
         ABOUT_NETWORKS
-        + "The paper's attack is ML-Leaks, one classifier trained on the outputs of one shadow. Ours is a classifier "
-        "for each class trained on all other models, beside LiRA and the loss threshold. An adaptive adversary trains "
-        "shadows with the mask, a naive one without."
+        + "The paper's attack is ML-Leaks, one classifier trained on the outputs of one shadow. "
+        "Ours is a classifier for each class trained on all other models, beside LiRA and the "
+        "loss threshold. An adaptive adversary trains shadows with the mask, a naive one "
+        "without."
     ),
     quick=QUICK,
     full=FULL,
     measure=measure,
     draw=draw,
-    description="AUC of three attacks against the strength of the mask, of adaptive and naive adversaries.",
-    claims=(
-        *(
-            Claim(
-                f"{target}-{attack}-falls",
-                f"Masks bring down the success of the attack {attack} on the {NAMES[target]}.",
-                "Fig. 5",
-                lambda data, target=target, attack=attack: attack_falls(target, attack, data),  # type: ignore[misc]
-            )
-            for target in NAMES
-            for attack in SWEPT_ATTACKS
-        ),
-        *(
-            Claim(
-                f"{target}-monotone",
-                f"At no κ is LiRA's success on the {NAMES[target]} above that without a mask.",
-                "Fig. 5",
-                lambda data, target=target: monotone_fall(target, data),  # type: ignore[misc]
-            )
-            for target in NAMES
-        ),
-        *(
-            Claim(
-                f"{target}-ignorance",
-                f"Part of what a mask seems to hide on the {NAMES[target]} is hidden from attackers alone who do not "
-                "know of it.",
-                "open question",
-                lambda data, target=target: knowing_helps(target, data),  # type: ignore[misc]
-            )
-            for target in NAMES
-        ),
+    description=(
+        "AUC of three attacks against the strength of the mask, of adaptive and naive adversaries."
     ),
+    claims=_claims(),
 )

@@ -8,65 +8,79 @@ from mgaudit.reports.figures.drawing import estimate_cells
 from mgaudit.reports.results import AuditResult, StudyResult
 from mgaudit.settings.study_settings import StudySettings
 from mgaudit.study.estimate import estimated
-from mgaudit.study.plan import plan_study
+from mgaudit.study.plan import Plan, plan_study
 from mgaudit.study.study import run_study
 
-LONG = 5 * 10**6  # passes of an example through a network in training; what takes more says for how long
+LONG = 5 * 10**6  # passes of an example through a network in training that take minutes
 
 
 def mask(kappa: float, fixed: bool = False) -> str:
-    """Returns the scheme of a Gaussian mask as settings spell it.
+    """Returns the scheme of a Gaussian mask as it is written in settings.
 
     >>> mask(0.3), mask(0.0), mask(1.0, fixed=True)
     ('gaussian-mask:kappa=0.3', 'none', 'gaussian-mask:kappa=1,fixed=true')
     """
-    return f"gaussian-mask:kappa={kappa:.15g}{',fixed=true' if fixed else ''}" if kappa else "none"
+    if not kappa:
+        return "none"
+    options = ",fixed=true" if fixed else ""
+    return f"gaussian-mask:kappa={kappa:.15g}{options}"
 
 
 def run_audit(settings: StudySettings, workshop: Workshop) -> StudyResult:
-    """Returns the study of these settings; figures of one paper that ask for the same share it.
+    """Returns the study of these settings, which figures of one paper share.
 
-    Before what takes minutes, real steps and attacks are timed, and the estimate is shown.
+    Before a long study, steps and attacks are timed and the estimated duration is reported.
     """
     settings = settings.model_copy(update={"device": workshop.device})
     key = settings.model_dump_json()
     if key not in workshop.shared:
         plan = plan_study(settings)
-        passes = sum(arm.settings.models for arm in plan.arms) * len(plan.design.dataset.labels)
-        if passes * settings.training.epochs > LONG:
-            seconds = estimated([plan], workshop.jobs, workshop.progress).seconds
-            workshop.progress.stage(f"audits of {settings.target}: about {seconds / 60:.0f} min")
+        if _passes(plan) * settings.training.epochs > LONG:
+            estimate = estimated([plan], workshop.jobs, workshop.progress)
+            minutes = estimate.seconds / 60
+            workshop.progress.stage(f"audits of {settings.target}: about {minutes:.0f} min")
         workshop.shared[key], _ = run_study(plan, workshop.jobs, workshop.progress)
-    found: StudyResult = workshop.shared[key]
-    return found
+    study: StudyResult = workshop.shared[key]
+    return study
+
+
+def _passes(plan: Plan) -> int:
+    """Returns how many examples pass through a network in an epoch of all models."""
+    models = sum(arm.settings.models for arm in plan.arms)
+    return models * len(plan.design.dataset.labels)
 
 
 def arm_of(study: StudyResult, scheme: str) -> AuditResult:
-    """Returns the arm of that scheme. Raises ValueError where its models diverged, so that there is none."""
-    arm = next((one for one in study.arms if one.key == scheme), None)
-    if arm is None:
-        raise ValueError(f"the models of {scheme} diverged, so it was not audited")
-    return arm
+    """Returns the arm with this scheme.
+
+    Raises:
+        ValueError: If the models of the scheme diverged, so that there is no such arm.
+    """
+    for arm in study.arms:
+        if arm.key == scheme:
+            return arm
+    raise ValueError(f"the models of {scheme} diverged, so it was not audited")
 
 
-def accuracy_row(arm: AuditResult, **named: str | float) -> Row:
-    """Returns the arm's test accuracy, and its paired difference to training without noise, with intervals."""
-    return {
-        **named,
-        **estimate_cells("accuracy", arm.test_accuracy),
-        **estimate_cells("change", arm.test_accuracy_difference),
-    }
+def accuracy_row(arm: AuditResult, **labels: str | float) -> Row:
+    """Returns test accuracy and its paired difference to training without noise.
+
+    Both have intervals; `labels` are further columns.
+    """
+    accuracy = estimate_cells("accuracy", arm.test_accuracy)
+    change = estimate_cells("change", arm.test_accuracy_difference)
+    return {**labels, **accuracy, **change}
 
 
-def attack_rows(arm: AuditResult, **named: str | float) -> Sequence[Row]:
-    """Returns, for each attack and adversary, AUC and its paired difference to training without noise."""
-    return [
-        {
-            **named,
-            "attack": one.attack,
-            "adversary": one.knowledge,
-            **estimate_cells("auc", one.metrics["auc"]),
-            **estimate_cells("change", one.differences.get("auc")),
-        }
-        for one in arm.attacks
-    ]
+def attack_rows(arm: AuditResult, **labels: str | float) -> Sequence[Row]:
+    """Returns a row for each attack and adversary: AUC and its paired difference to no noise.
+
+    Both have intervals; `labels` are further columns.
+    """
+    rows = []
+    for attack in arm.attacks:
+        names = {"attack": attack.attack, "adversary": attack.knowledge}
+        auc = estimate_cells("auc", attack.metrics["auc"])
+        change = estimate_cells("change", attack.differences.get("auc"))
+        rows.append({**labels, **names, **auc, **change})
+    return rows

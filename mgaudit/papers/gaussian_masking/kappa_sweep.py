@@ -7,6 +7,7 @@ import numpy as np
 
 from mgaudit.papers.claim import Measured, Row
 from mgaudit.papers.gaussian_masking.audits import mask, run_audit
+from mgaudit.papers.gaussian_masking.rows import column, interval_of
 from mgaudit.papers.paper import Workshop
 from mgaudit.reports.results import StudyResult
 from mgaudit.settings.study_settings import StudySettings
@@ -18,7 +19,10 @@ NAMES = {"mlp": "MLP", "cnn": "CNN"}
 
 @dataclass(frozen=True)
 class KappaSweep:
-    """Audits of both networks at each kappa: so many models, each the target in turn, trained on half the examples."""
+    """Audits of both networks at each kappa.
+
+    Each of `models` models is the target in turn, and is trained on half of the examples.
+    """
 
     dataset: str
     kappas: tuple[float, ...]
@@ -45,37 +49,47 @@ def studies(settings: KappaSweep, workshop: Workshop) -> dict[str, StudyResult]:
     return {target: run_audit(settings.of(target), workshop) for target in NAMES}
 
 
-def points(rows: Sequence[Row], name: str, scale: float = 1.0) -> tuple[list[float], list[float], list[list[float]]]:
-    """Returns kappa, the number and how far its interval reaches below and above."""
-    values, lows, highs = ([float(row[key]) * scale for row in rows] for key in (name, f"{name}_low", f"{name}_high"))
+def points(
+    rows: Sequence[Row], name: str, scale: float = 1.0
+) -> tuple[list[float], list[float], list[list[float]]]:
+    """Returns the kappas, the scaled values and the lengths of the error bars below and above."""
+    values = [value * scale for value in column(rows, name)]
+    lows = [low * scale for low in column(rows, f"{name}_low")]
+    highs = [high * scale for high in column(rows, f"{name}_high")]
     below = [value - low for value, low in zip(values, lows, strict=True)]
     above = [high - value for value, high in zip(values, highs, strict=True)]
-    return [float(row["kappa"]) for row in rows], values, [below, above]
+    return column(rows, "kappa"), values, [below, above]
 
 
 def strongest(rows: Sequence[Row]) -> Row:
-    """Returns the row of the largest kappa."""
+    """Returns the row with the largest kappa."""
     return max(rows, key=lambda row: float(row["kappa"]))
 
 
 def change(row: Row, quantity: str, at_least: float = -np.inf, at_most: float = np.inf) -> Measured:
-    """Returns the paired change to training without a mask."""
-    return Measured(
-        quantity, float(row["change"]), at_least, at_most, float(row["change_low"]), float(row["change_high"])
-    )
+    """Returns the paired change relative to training without a mask."""
+    return Measured.with_interval(quantity, interval_of(row, "change"), at_least, at_most)
 
 
-QUICK = KappaSweep("digits", (0.0, 0.2, 0.5, 1.0, 1.5), models=8, epochs=30, examples_mlp=None, examples_cnn=None)
+QUICK = KappaSweep(
+    dataset="digits",
+    kappas=(0.0, 0.2, 0.5, 1.0, 1.5),
+    models=8,
+    epochs=30,
+    examples_mlp=None,
+    examples_cnn=None,
+)
 FULL = KappaSweep(
-    "cifar10",
-    (0.0, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5),
+    dataset="cifar10",
+    kappas=(0.0, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5),
     models=8,
     epochs=30,
     examples_mlp=10_000,
     examples_cnn=5_000,
 )
 ABOUT_NETWORKS = (
-    "Our networks are the suite's own: an MLP (512, 256) and a small CNN without batch norm, trained by SGD with "
-    "momentum for 30 epochs on half of the examples; the paper's are a GELU MLP of width 4,096 with dropout and a CNN "
-    "with batch norm and dropout, trained for 80 to 120 epochs on other splits. "
+    "Our networks are the suite's own: an MLP (512, 256) and a small CNN without batch norm, "
+    "trained by SGD with momentum for 30 epochs on half of the examples; the paper's are a GELU "
+    "MLP of width 4,096 with dropout and a CNN with batch norm and dropout, trained for 80 to 120 "
+    "epochs on other splits. "
 )
