@@ -1,17 +1,19 @@
-"""Figure 3a: the loss of the theory's network falls linearly, to a floor that the mask sets."""
+"""Figure 3a: the loss falls at a linear rate to a floor that depends on the mask."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from mgaudit.attacks.intervals import mean_interval
+from mgaudit.attacks.intervals import Interval, mean_interval
 from mgaudit.compute import parallel
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.gaussian_masking.colours import shade
+from mgaudit.papers.gaussian_masking.rows import column, levels, select
 from mgaudit.papers.paper import PaperFigure, Workshop
 from mgaudit.papers.statistics import log_log_slope
 from mgaudit.reports.figures.panels import legend, panels
@@ -19,20 +21,23 @@ from mgaudit.targets.fitting.trajectory import Regression, regression_trajectory
 from mgaudit.targets.schemes import GaussianMask
 from mgaudit.targets.seeds import numpy_generator
 
-EARLY = 100  # steps in which every fourth is looked at
-LAST = 0.2  # of the steps: the floor is the mean loss over them
-ABOVE = 10  # times its floor: there a loss has not come near it yet
-FALL = 50  # what falls less than that has no linear phase to speak of
-SETTLED = 0.8  # the second half of the floor is at least this much of the first: it has all but stopped falling
+EARLY = 100  # up to this step, weights are kept after every fourth step
+LAST = 0.2  # share of the steps at the end: the floor is the mean loss over them
+ABOVE = 10  # multiple of its floor above which a loss is not close to it
+FALL = 50  # a loss that falls by a smaller factor has no clear linear phase
+SETTLED = 0.8  # smallest ratio of the second half of a settled floor to the first
 RATES, SLOPE = 0.1, 0.2  # tolerances, relative and absolute
+
+Floats = NDArray[np.float64]
+Steps = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class LossTrajectories:
-    """How many inputs on the unit sphere of how many dimensions, the width of the network, and its training.
+    """The regression problem, the width of the network, and its training.
 
-    Values are a linear function of the inputs with weights N(0, I), and the network starts from N(0, I). Each seed
-    draws all of these anew.
+    Inputs lie on the unit sphere, values are a linear function of them with weights N(0, I), and
+    the network starts from N(0, I). Each seed draws all of these anew.
     """
 
     kappas: tuple[float, ...]
@@ -45,201 +50,268 @@ class LossTrajectories:
 
 
 def problem(examples: int, dimensions: int, width: int, seed: int) -> Regression:
-    """Returns a linear function of inputs on the unit sphere, and the network that is to fit it."""
+    """Returns a linear function of inputs on the unit sphere, and the network to fit it."""
     generator = numpy_generator(seed, "regression")
     inputs = generator.normal(size=(examples, dimensions))
     inputs /= np.linalg.norm(inputs, axis=1, keepdims=True)
-    return Regression(
-        inputs,
-        inputs @ generator.normal(size=dimensions),
-        generator.normal(size=(width, dimensions)),
-        generator.choice([-1.0, 1.0], width),
-    )
+    values = inputs @ generator.normal(size=dimensions)
+    weights = generator.normal(size=(width, dimensions))
+    outer = generator.choice([-1.0, 1.0], width)
+    return Regression(inputs, values, weights, outer)
 
 
-def clean_loss(given: Regression, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Returns 1/2 sum_i (f(x_i) - y_i)^2 (snapshots,) without a mask, for `weights` (snapshots, m, d)."""
-    active = np.maximum(np.einsum("smd,nd->snm", weights, given.inputs), 0.0)
-    errors = active @ given.outer / np.sqrt(len(given.outer)) - given.values
-    losses: NDArray[np.float64] = (errors**2).sum(axis=1) / 2
+def clean_loss(regression: Regression, weights: Floats) -> Floats:
+    """Returns 1/2 sum_i (f(x_i) - y_i)^2 (snapshots,) without a mask.
+
+    Args:
+        regression: The problem, with n inputs of d dimensions.
+        weights: Inner weights (snapshots, m, d) of the network.
+    """
+    preactivations = np.einsum("smd,nd->snm", weights, regression.inputs)
+    active = np.maximum(preactivations, 0.0)
+    outputs = active @ regression.outer / np.sqrt(len(regression.outer))
+    errors = outputs - regression.values
+    losses: Floats = (errors**2).sum(axis=1) / 2
     return losses
 
 
 def snapshot_steps(steps: int) -> list[int]:
-    """Returns the steps after which weights are kept: many early ones, then ever fewer, then the last fifth evenly."""
-    early, late = range(0, min(EARLY, steps), 4), np.linspace((1 - LAST) * steps, steps, 21)
+    """Returns the steps after which weights are kept.
+
+    They are dense at first, then ever sparser, and evenly spaced in the last fifth.
+    """
+    early = range(0, min(EARLY, steps), 4)
     between = np.geomspace(EARLY, max(steps, EARLY + 1), 40)
-    return sorted({*early, *(int(step) for step in (*between, *late) if step <= steps)})
+    late = np.linspace((1 - LAST) * steps, steps, 21)
+    rounded = [int(step) for step in (*between, *late) if step <= steps]
+    return sorted({*early, *rounded})
 
 
-def _run(task: tuple[LossTrajectories, float, int]) -> tuple[float, int, NDArray[np.float64]]:
+def _run(task: tuple[LossTrajectories, float, int]) -> tuple[float, int, Floats]:
     settings, kappa, seed = task
-    given = problem(settings.examples, settings.dimensions, settings.width, seed)
+    regression = problem(settings.examples, settings.dimensions, settings.width, seed)
     steps = snapshot_steps(settings.steps)
-    weights = regression_trajectory(given, GaussianMask(kappa), settings.learning_rate, steps, seed)
-    return kappa, seed, clean_loss(given, weights)
+    mask = GaussianMask(kappa)
+    weights = regression_trajectory(regression, mask, settings.learning_rate, steps, seed)
+    return kappa, seed, clean_loss(regression, weights)
 
 
 def measure(settings: LossTrajectories, workshop: Workshop) -> Data:
-    """Returns the `curves` (geometric means over seeds) and of each of the `runs` its floor, rate and settling.
+    """Returns the `curves` (geometric means over seeds), and floor, rate and settling of `runs`.
 
-    The theorem's loss is floor + A exp(-rate step), so the rate is that of ln(loss - floor).
+    The theorem's loss is floor + A exp(-rate step), so the rate is the slope of ln(loss - floor).
     """
     tasks = [(settings, kappa, seed) for kappa in settings.kappas for seed in range(settings.seeds)]
-    losses = {(kappa, seed): one for kappa, seed, one in parallel.run(_run, tasks, workshop.jobs)}
+    losses = {}
+    for kappa, seed, loss in parallel.run(_run, tasks, workshop.jobs):
+        losses[kappa, seed] = loss
     steps = np.array(snapshot_steps(settings.steps))
-    floors = {key: one[steps >= (1 - LAST) * settings.steps] for key, one in losses.items()}
-    falling = [key for key, one in losses.items() if one[0] >= FALL * floors[key].mean()]
-    window = min(_leaves(steps, losses[key], ABOVE * floors[key].mean()) for key in falling) if falling else 0
+    curves: list[Row] = []
+    for kappa in settings.kappas:
+        over_seeds = geometric_mean([losses[kappa, seed] for seed in range(settings.seeds)])
+        for step, loss in zip(steps, over_seeds, strict=True):
+            curves.append({"kappa": kappa, "step": float(step), "loss": float(loss)})
+    return {"curves": curves, "runs": _runs(steps, losses, settings)}
+
+
+def geometric_mean(losses: Sequence[Floats]) -> Floats:
+    """Returns the geometric mean (steps,) of several losses (steps,)."""
+    logarithms = [np.log(loss) for loss in losses]
+    mean: Floats = np.exp(np.mean(logarithms, axis=0))
+    return mean
+
+
+def _runs(
+    steps: Steps, losses: dict[tuple[float, int], Floats], settings: LossTrajectories
+) -> list[Row]:
+    is_last = steps >= (1 - LAST) * settings.steps
+    floors = {key: loss[is_last] for key, loss in losses.items()}
+    falling = [key for key, loss in losses.items() if loss[0] >= FALL * floors[key].mean()]
+    ends = [_leaves(steps, losses[key], ABOVE * floors[key].mean()) for key in falling]
+    window = min(ends, default=0)
+    middle = np.searchsorted(steps, settings.steps / 2)
     runs: list[Row] = []
-    for (kappa, seed), one in sorted(losses.items()):
+    for (kappa, seed), loss in sorted(losses.items()):
         floor = floors[kappa, seed]
         half = len(floor) // 2
+        rate = 0.0
+        if (kappa, seed) in falling:
+            rate = _rate(steps, loss - floor.mean(), window)
         runs.append(
             {
                 "kappa": kappa,
                 "seed": float(seed),
                 "floor": float(floor.mean()),
                 "settled": float(floor[half:].mean() / floor[:half].mean()),
-                "rate": _rate(steps, one - floor.mean(), window) if (kappa, seed) in falling else 0.0,
+                "rate": rate,
                 "window": float(window),
-                "final": float(one[-1]),
-                "halfway": float(one[np.searchsorted(steps, settings.steps / 2)]),
+                "final": float(loss[-1]),
+                "halfway": float(loss[middle]),
             }
         )
-    curves: list[Row] = [
-        {"kappa": kappa, "step": float(step), "loss": float(loss)}
-        for kappa in settings.kappas
-        for step, loss in zip(
-            steps, np.exp(np.mean([np.log(losses[kappa, seed]) for seed in range(settings.seeds)], axis=0)), strict=True
-        )
-    ]
-    return {"curves": curves, "runs": runs}
+    return runs
 
 
-def _leaves(steps: NDArray[np.int64], loss: NDArray[np.float64], level: float) -> int:
+def _leaves(steps: Steps, loss: Floats, level: float) -> int:
     """Returns the last step before the loss first falls below the level."""
-    return int(steps[max(int(np.argmax(loss < level)) - 1, 1)])
+    first_below = int(np.argmax(loss < level))
+    return int(steps[max(first_below - 1, 1)])
 
 
-def _rate(steps: NDArray[np.int64], above: NDArray[np.float64], window: int) -> float:
+def _rate(steps: Steps, above: Floats, window: int) -> float:
     """Returns how fast ln(loss - floor) falls per step, by least squares over the window."""
     early = steps <= window
-    return float(-np.polyfit(steps[early], np.log(above[early]), 1)[0])
+    coefficients = np.polyfit(steps[early], np.log(above[early]), 1)
+    return float(-coefficients[0])
 
 
 def draw(data: Data) -> Figure:
     """Returns loss against steps, and the floor against kappa."""
     figure, (left, right) = panels(2, 3.0, sharey=False, columns=2)
-    kappas = sorted({float(row["kappa"]) for row in data["curves"]})
-    for kappa in kappas:
-        rows = [row for row in data["curves"] if row["kappa"] == kappa]
-        points = [float(row["step"]) for row in rows], [float(row["loss"]) for row in rows]
-        left.plot(*points, color=shade(kappas.index(kappa), len(kappas)), linewidth=1.2, label=f"κ = {kappa:g}")
-    left.set(xlabel="step", ylabel="loss without mask", yscale="log")
-    left.set_xscale("symlog", linthresh=EARLY)
-    noisy = kappas[1:] if kappas[0] == 0 else kappas
-    for run in data["runs"]:
-        if run["kappa"] in noisy:
-            colour = shade(kappas.index(float(run["kappa"])), len(kappas))
-            right.plot([float(run["kappa"])], [float(run["floor"])], "o", color=colour, markersize=4)
-    right.set(xlabel="κ", ylabel="floor: mean loss of the last fifth", xscale="log", yscale="log")
+    kappas = levels(data["curves"], "kappa")
+    colours = {kappa: shade(index, len(kappas)) for index, kappa in enumerate(kappas)}
+    _draw_losses(left, data, colours)
+    _draw_floors(right, data, colours)
     legend(figure, left)
     return figure
 
 
-def _by_kappa(data: Data, column: str) -> dict[float, list[float]]:
-    found: dict[float, list[float]] = {}
-    for row in data["runs"]:
-        found.setdefault(float(row["kappa"]), []).append(float(row[column]))
-    return dict(sorted(found.items()))
+def _draw_losses(axes: Axes, data: Data, colours: dict[float, str]) -> None:
+    for kappa, colour in colours.items():
+        rows = select(data["curves"], kappa=kappa)
+        steps, losses = column(rows, "step"), column(rows, "loss")
+        axes.plot(steps, losses, color=colour, linewidth=1.2, label=f"κ = {kappa:g}")
+    axes.set(xlabel="step", ylabel="loss without mask", yscale="log")
+    axes.set_xscale("symlog", linthresh=EARLY)
+
+
+def _draw_floors(axes: Axes, data: Data, colours: dict[float, str]) -> None:
+    for run in data["runs"]:
+        kappa, floor = float(run["kappa"]), float(run["floor"])
+        if kappa > 0:
+            axes.plot([kappa], [floor], "o", color=colours[kappa], markersize=4)
+    axes.set(xlabel="κ", ylabel="floor: mean loss of the last fifth", xscale="log", yscale="log")
+
+
+def _by_kappa(data: Data, name: str) -> dict[float, list[float]]:
+    """Returns a column by kappa, in rising order, with a number for each seed."""
+    runs = data["runs"]
+    kappas = levels(runs, "kappa")
+    return {kappa: column(select(runs, kappa=kappa), name) for kappa in kappas}
+
+
+def furthest_from(value: float, intervals: Sequence[Interval]) -> Interval:
+    """Returns the interval with the end that is furthest from a value."""
+
+    def distance(interval: Interval) -> float:
+        return max(abs(interval.low - value), abs(interval.high - value))
+
+    return max(intervals, key=distance)
+
+
+def log_ratio(above: Sequence[float], below: Sequence[float]) -> Interval:
+    """Returns the mean of ln(above / below), paired by seed, with its interval."""
+    pairs = zip(above, below, strict=True)
+    return mean_interval([float(np.log(upper / lower)) for upper, lower in pairs])
+
+
+def relative_difference(values: Sequence[float], references: Sequence[float]) -> Interval:
+    """Returns the mean of value / reference - 1, paired by seed, with its interval."""
+    pairs = zip(values, references, strict=True)
+    return mean_interval([value / reference - 1 for value, reference in pairs])
 
 
 def same_rate(data: Data) -> Measured | NotRun:
-    """The rates of all kappa that fall far enough to have one lie within 10 % of one another."""
-    rates = {kappa: one for kappa, one in _by_kappa(data, "rate").items() if all(rate > 0 for rate in one)}
+    """Returns the largest difference of rates between two kappas, which must be within 10 %.
+
+    Only kappas whose loss falls far enough to have a rate are compared.
+    """
+    rates = [rates for rates in _by_kappa(data, "rate").values() if min(rates) > 0]
     if len(rates) < 2:
         return NotRun(f"fewer than two κ have losses that fall {FALL}-fold, and so a linear phase")
-    changes = [
-        mean_interval([ours / theirs - 1 for ours, theirs in zip(*pair, strict=True)])
-        for pair in combinations(rates.values(), 2)
-    ]
-    worst = max(changes, key=lambda change: max(abs(change[1]), abs(change[2])))
-    return Measured(
-        f"largest relative difference between the rates of ln(loss − floor) of two of the {len(rates)} κ whose loss "
-        f"falls {FALL}-fold, in the first {data['runs'][0]['window']:.0f} steps, before any is within {ABOVE} times "
-        "its floor",
-        worst[0],
-        at_least=-RATES,
-        at_most=RATES,
-        low=worst[1],
-        high=worst[2],
+    differences = [relative_difference(*pair) for pair in combinations(rates, 2)]
+    largest = furthest_from(0.0, differences)
+    window = data["runs"][0]["window"]
+    quantity = (
+        "largest relative difference between the rates of ln(loss − floor) of two of the "
+        f"{len(rates)} κ whose loss falls {FALL}-fold, in the first {window:.0f} steps, before any "
+        f"is within {ABOVE} times its floor"
     )
+    return Measured.with_interval(quantity, largest, at_least=-RATES, at_most=RATES)
 
 
 def monotone_floor(data: Data) -> Measured:
-    """The floor grows from each kappa to the next."""
-    floors = list(_by_kappa(data, "floor").values())
-    steps = [
-        mean_interval([float(np.log(above / below)) for below, above in zip(*pair, strict=True)])
-        for pair in pairwise(floors)
-    ]
-    least = min(steps, key=lambda step: step[1])
-    return Measured(
-        "smallest ln(floor at a κ / floor at the κ before it), over the steps between neighbouring κ",
-        least[0],
-        at_least=0.0,
-        low=least[1],
-        high=least[2],
-    )
+    """Returns the smallest rise of the floor from a kappa to the next, which must be positive."""
+    floors = _by_kappa(data, "floor").values()
+    floor_rises = [log_ratio(above, below) for below, above in pairwise(floors)]
+    smallest = min(floor_rises, key=lambda interval: interval.low)
+    steps = "over the steps between neighbouring κ"
+    quantity = f"smallest ln(floor at a κ / floor at the κ before it), {steps}"
+    return Measured.with_interval(quantity, smallest, at_least=0.0)
 
 
 def settled_slopes(data: Data) -> Iterator[float]:
-    """Yields, for each seed, the log-log slope of the floor against the kappa at which it has settled."""
-    settled = {kappa for kappa, one in _by_kappa(data, "settled").items() if kappa > 0 and min(one) >= SETTLED}
-    floors = {kappa: one for kappa, one in _by_kappa(data, "floor").items() if kappa in settled}
-    for seeds in zip(*floors.values(), strict=True):
-        yield log_log_slope(list(floors), list(seeds))
+    """Yields the log-log slope of the floor against kappa for each seed, over settled floors."""
+    floors = _by_kappa(data, "floor")
+    settled = {}
+    for kappa, ratios in _by_kappa(data, "settled").items():
+        if kappa > 0 and min(ratios) >= SETTLED:
+            settled[kappa] = floors[kappa]
+    for seed_floors in zip(*settled.values(), strict=True):
+        yield log_log_slope(list(settled), seed_floors)
 
 
 def proportional_floor(data: Data) -> Measured:
-    """The floor is proportional to kappa."""
-    slope, low, high = mean_interval(list(settled_slopes(data)))
-    return Measured(
-        "slope of ln(floor) against ln(κ), over κ > 0 whose floor has settled",
-        slope,
-        at_least=1 - SLOPE,
-        at_most=1 + SLOPE,
-        low=low,
-        high=high,
-    )
+    """Returns the log-log slope of the floor against kappa, which must be 1."""
+    slope = mean_interval(list(settled_slopes(data)))
+    quantity = "slope of ln(floor) against ln(κ), over κ > 0 whose floor has settled"
+    return Measured.with_interval(quantity, slope, at_least=1 - SLOPE, at_most=1 + SLOPE)
 
 
 def keeps_falling(data: Data) -> Measured:
-    """Without a mask the second half of training more than halves the loss."""
-    runs = [row for row in data["runs"] if row["kappa"] == 0]
-    ratio, low, high = mean_interval([float(np.log(float(row["final"]) / float(row["halfway"]))) for row in runs])
-    return Measured("ln(last loss / loss halfway) at κ = 0", ratio, at_most=float(np.log(0.5)), low=low, high=high)
+    """Returns how the loss changes in the second half without a mask: it must more than halve."""
+    runs = select(data["runs"], kappa=0)
+    ratio = log_ratio(column(runs, "final"), column(runs, "halfway"))
+    quantity = "ln(last loss / loss halfway) at κ = 0"
+    return Measured.with_interval(quantity, ratio, at_most=float(np.log(0.5)))
 
 
 FIGURE = PaperFigure(
     key="fig3a",
     title="Fig. 3a: loss along training under masks",
     about=(
-        "Full-batch gradient descent on ½ Σ (f(x ⊙ c) − y)² with a fresh mask for each example and step; shown is the "
-        "loss without a mask, geometric means over seeds. The paper's sizes: n = 500, d = 20, m = 100, rate 0.005, "
-        "2,000 steps. We do not know its data: ours are points on the unit sphere with values that are a linear "
-        "function of them. We run longer, for the floors of small κ are reached later than that."
+        "Full-batch gradient descent on ½ Σ (f(x ⊙ c) − y)² with a fresh mask for each example "
+        "and step; shown is the loss without a mask, geometric means over seeds. The paper's "
+        "sizes: n = 500, d = 20, m = 100, rate 0.005, 2,000 steps. We do not know its data: ours "
+        "are points on the unit sphere with values that are a linear function of them. We run "
+        "longer, for the floors of small κ are reached later than that."
     ),
     quick=LossTrajectories(kappas=(0.0, 0.1, 0.2, 0.4, 1.0), steps=6000, seeds=5),
     full=LossTrajectories(kappas=(0.0, 0.05, 0.1, 0.2, 0.4, 0.6, 1.0, 2.0), steps=20000, seeds=5),
     measure=measure,
     draw=draw,
-    description="Loss falls alike for all κ at first, then levels off at a floor that rises with κ.",
+    description=(
+        "Loss falls alike for all κ at first, then levels off at a floor that rises with κ."
+    ),
     claims=(
-        Claim("same-rate", "Before the floor the loss falls at the same linear rate for all κ.", "Fig. 3a", same_rate),
+        Claim(
+            "same-rate",
+            "Before the floor the loss falls at the same linear rate for all κ.",
+            "Fig. 3a",
+            same_rate,
+        ),
         Claim("monotone-floor", "The floor rises with κ.", "Theorem 5.5, Fig. 3a", monotone_floor),
-        Claim("floor-slope", "The floor is proportional to κ.", "authors' README on Fig. 3a", proportional_floor),
-        Claim("no-floor", "Without a mask the loss goes on falling towards 0.", "Fig. 3a", keeps_falling),
+        Claim(
+            "floor-slope",
+            "The floor is proportional to κ.",
+            "authors' README on Fig. 3a",
+            proportional_floor,
+        ),
+        Claim(
+            "no-floor",
+            "Without a mask the loss goes on falling towards 0.",
+            "Fig. 3a",
+            keeps_falling,
+        ),
     ),
 )
