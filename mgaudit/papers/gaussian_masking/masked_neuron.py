@@ -1,4 +1,4 @@
-"""Figure 2: one neuron on masked images, beside the closed form of its mean."""
+"""Figure 2: the mean activation of one neuron on masked images, against its closed form."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,22 +11,25 @@ from numpy.typing import NDArray
 from mgaudit.papers.claim import Claim, Data, Measured, Row
 from mgaudit.papers.gaussian_masking.agreement import agreement, mean_of, rises
 from mgaudit.papers.gaussian_masking.colours import shade
+from mgaudit.papers.gaussian_masking.rows import column, levels, select
 from mgaudit.papers.paper import PaperFigure, Workshop
 from mgaudit.reports.figures.panels import legend, panels
 from mgaudit.settings.datasets import load
 from mgaudit.targets.seeds import numpy_generator
 from mgaudit.theory.smoothed_relu import mask_moments, smoothed_relu
 
-FURTHEST = 2.5  # standard deviations below 0 up to which the ReLU passes enough draws to compare
-AT_ONCE = 2**22  # entries of masks
+FURTHEST = 2.5  # at lower z / s, the ReLU passes too few draws to compare
+AT_ONCE = 2**22  # entries of masks held in memory
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class MaskedNeuron:
     """The images, the strengths, and how many masks are drawn for each.
 
-    The neuron has weights N(0, I). Its inputs lie on the straight line from the image with the lowest pre-activation,
-    out of `examples`, to that with the highest, both scaled to norm 1.
+    The neuron has weights N(0, I). Its inputs lie on the straight line from the image with the
+    lowest pre-activation, out of `examples`, to that with the highest, both scaled to norm 1.
     """
 
     dataset: str
@@ -37,107 +40,142 @@ class MaskedNeuron:
 
 
 def measure(settings: MaskedNeuron, workshop: Workshop) -> Data:
-    """Returns the closed form along the `line`, the `masked` means at some of its points, and their `rises`."""
+    """Returns the closed form on the `line`, `masked` means at some points, and their `rises`."""
     generator = numpy_generator(0, "masked neuron")
-    images = load(settings.dataset, settings.examples, generator).standardised().inputs
-    line, weights = _line(images.reshape(len(images), -1).astype(np.float64), settings.points, generator)
-    curves = [row for kappa in settings.kappas for row in _curve(line, weights, kappa)]
-    masked = [row for kappa in settings.kappas for row in _masked(line, weights, kappa, settings.masks, generator)]
-    kink = [row for row in masked if row["place"] == float(np.argmin(np.abs(line @ weights)))]
-    risen: list[Row] = [
-        {
-            "kappa": below["kappa"],
-            "next_kappa": above["kappa"],
-            "rise": float(above["mean"]) - float(below["mean"]),
-            "error": float(np.hypot(float(above["error"]), float(below["error"]))),
-        }
-        for below, above in pairwise(kink)
-    ]
-    return {"line": curves, "masked": masked, "rises": risen}
+    dataset = load(settings.dataset, settings.examples, generator)
+    images = dataset.standardised().inputs
+    flat = images.reshape(len(images), -1).astype(np.float64)
+    line, weights = _line(flat, settings.points, generator)
+    curves: list[Row] = []
+    for kappa in settings.kappas:
+        curves += _curve(line, weights, kappa)
+    masked: list[Row] = []
+    for kappa in settings.kappas:
+        masked += _masked(line, weights, kappa, settings.masks, generator)
+    nearest = int(np.argmin(np.abs(line @ weights)))
+    kink = select(masked, place=float(nearest))
+    kink_rises = [_rise(below, above) for below, above in pairwise(kink)]
+    return {"line": curves, "masked": masked, "rises": kink_rises}
 
 
-def _line(
-    images: NDArray[np.float64], points: int, generator: np.random.Generator
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Returns inputs (points + 1, d) on the line between two images, and the neuron's weights (d,).
+def _rise(below: Row, above: Row) -> Row:
+    """Returns the rise of the mean from one kappa to the next."""
+    error = np.hypot(float(above["error"]), float(below["error"]))
+    return {
+        "kappa": below["kappa"],
+        "next_kappa": above["kappa"],
+        "rise": float(above["mean"]) - float(below["mean"]),
+        "error": float(error),
+    }
+
+
+def _line(images: Floats, points: int, generator: np.random.Generator) -> tuple[Floats, Floats]:
+    """Returns inputs (points + 1, d) on the line between two images, and the weights (d,).
 
     One of the inputs is where the pre-activation is 0.
     """
     images = images[np.any(images != 0, axis=1)]
     images = images / np.linalg.norm(images, axis=1, keepdims=True)
-    weights: NDArray[np.float64] = generator.standard_normal((images.shape[1],))
+    weights: Floats = generator.standard_normal((images.shape[1],))
     z = images @ weights
     first, last = int(np.argmin(z)), int(np.argmax(z))
-    shares = np.sort(np.append(np.linspace(0.0, 1.0, points), z[first] / (z[first] - z[last])))[:, None]
-    line: NDArray[np.float64] = (1 - shares) * images[first] + shares * images[last]
+    share_at_kink = z[first] / (z[first] - z[last])
+    shares = np.append(np.linspace(0.0, 1.0, points), share_at_kink)
+    shares = np.sort(shares)[:, None]
+    line: Floats = (1 - shares) * images[first] + shares * images[last]
     return line, weights
 
 
-def _curve(line: NDArray[np.float64], weights: NDArray[np.float64], kappa: float) -> list[Row]:
-    z, s = (np.ravel(moment) for moment in mask_moments(weights[None], line, kappa))
-    columns = zip(z, smoothed_relu(z, s), np.maximum(z, 0.0), strict=True)
-    return [
-        {"kappa": kappa, "z": float(one), "expected": float(mean), "relu": float(relu)} for one, mean, relu in columns
-    ]
+def _moments(line: Floats, weights: Floats, kappa: float) -> tuple[Floats, Floats]:
+    """Returns mean z and standard deviation s (points,) of the masked pre-activation."""
+    z, s = mask_moments(weights[None], line, kappa)
+    return np.ravel(z), np.ravel(s)
+
+
+def _curve(line: Floats, weights: Floats, kappa: float) -> list[Row]:
+    """Returns the closed form and the ReLU at all inputs of the line."""
+    z, s = _moments(line, weights, kappa)
+    means = smoothed_relu(z, s)
+    relus = np.maximum(z, 0.0)
+    rows: list[Row] = []
+    for index in range(len(z)):
+        rows.append(
+            {
+                "kappa": kappa,
+                "z": float(z[index]),
+                "expected": float(means[index]),
+                "relu": float(relus[index]),
+            }
+        )
+    return rows
 
 
 def _masked(
-    line: NDArray[np.float64], weights: NDArray[np.float64], kappa: float, masks: int, generator: np.random.Generator
+    line: Floats, weights: Floats, kappa: float, masks: int, generator: np.random.Generator
 ) -> list[Row]:
     """Returns the means over masks at the inputs of the line that pass enough of them."""
-    z, s = (np.ravel(moment) for moment in mask_moments(weights[None], line, kappa))
-    places = np.flatnonzero(np.abs(z) <= FURTHEST * s)
-    activations = np.concatenate(list(_activations(line[places] * weights, kappa, masks, generator)))
+    z, s = _moments(line, weights, kappa)
+    compared = np.flatnonzero(np.abs(z) <= FURTHEST * s)
+    terms = line[compared] * weights
+    activations = np.concatenate(list(_activations(terms, kappa, masks, generator)))
     rows: list[Row] = []
-    for place, column in zip(places, activations.T, strict=True):
-        mean, error = mean_of(column)
-        expected = float(smoothed_relu(z[place], s[place]))
-        row: Row = {"kappa": kappa, "place": float(place), "z": float(z[place]), "expected": expected}
-        rows.append({**row, "mean": mean, "error": error})
+    for index, draws in zip(compared, activations.T, strict=True):
+        mean, error = mean_of(draws)
+        rows.append(
+            {
+                "kappa": kappa,
+                "place": float(index),
+                "z": float(z[index]),
+                "expected": float(smoothed_relu(z[index], s[index])),
+                "mean": mean,
+                "error": error,
+            }
+        )
     return rows
 
 
 def _activations(
-    terms: NDArray[np.float64], kappa: float, masks: int, generator: np.random.Generator
-) -> Iterator[NDArray[np.float64]]:
-    """Yields max(w · (x ⊙ c), 0) (masks, points) for `terms` w ⊙ x (points, d), all points under the same masks."""
-    step = max(1, AT_ONCE // terms.shape[1])
+    terms: Floats, kappa: float, masks: int, generator: np.random.Generator
+) -> Iterator[Floats]:
+    """Yields max(w · (x ⊙ c), 0) (masks, points) in blocks of masks.
+
+    `terms` are w ⊙ x (points, d); all points have the same masks.
+    """
+    dimensions = terms.shape[1]
+    step = max(1, AT_ONCE // dimensions)
     for start in range(0, masks, step):
-        drawn = generator.normal(1.0, kappa, size=(min(step, masks - start), terms.shape[1]))
+        count = min(step, masks - start)
+        drawn = generator.normal(1.0, kappa, size=(count, dimensions))
         yield np.maximum(drawn @ terms.T, 0.0)
 
 
 def draw(data: Data) -> Figure:
     """Returns the mean activation along the line, for each strength."""
     figure, (axes,) = panels(1, 3.2)
-    kappas = sorted({float(row["kappa"]) for row in data["line"]})
-    for place, kappa in enumerate(kappas):
-        colour = shade(place, len(kappas))
-        rows = [row for row in data["line"] if row["kappa"] == kappa]
-        z = [float(row["z"]) for row in rows]
-        if place == 0:
-            axes.plot(z, [float(row["relu"]) for row in rows], color="black", linestyle=":", label="ReLU")
-        axes.plot(z, [float(row["expected"]) for row in rows], color=colour, linewidth=1.2, label=f"κ = {kappa:g}")
-        points = [row for row in data["masked"] if row["kappa"] == kappa]
-        axes.plot(
-            [float(row["z"]) for row in points],
-            [float(row["mean"]) for row in points],
-            "o",
-            color=colour,
-            markersize=3,
-        )
+    kappas = levels(data["line"], "kappa")
+    weakest = select(data["line"], kappa=kappas[0])
+    z, relus = column(weakest, "z"), column(weakest, "relu")
+    axes.plot(z, relus, color="black", linestyle=":", label="ReLU")
+    for index, kappa in enumerate(kappas):
+        colour = shade(index, len(kappas))
+        curve = select(data["line"], kappa=kappa)
+        z, means = column(curve, "z"), column(curve, "expected")
+        axes.plot(z, means, color=colour, linewidth=1.2, label=f"κ = {kappa:g}")
+        points = select(data["masked"], kappa=kappa)
+        z, means = column(points, "z"), column(points, "mean")
+        axes.plot(z, means, "o", color=colour, markersize=3)
     axes.set(xlabel="pre-activation z = w · x without a mask", ylabel="mean activation under masks")
     legend(figure, axes)
     return figure
 
 
 def agrees(data: Data) -> Measured:
-    """The closed form is the mean over masks."""
+    """Returns how far the closed form is from the mean over masks."""
     return agreement(data["masked"])
 
 
 def rises_with_kappa(data: Data) -> Measured:
-    """At the input nearest the kink the mean activation rises with kappa."""
+    """Returns the smallest rise of the mean with kappa, at the input nearest the kink."""
     return rises(data["rises"])
 
 
@@ -145,21 +183,24 @@ FIGURE = PaperFigure(
     key="fig2",
     title="Fig. 2: one neuron on masked images",
     about=(
-        "One neuron with weights N(0, I) along a line between two images of norm 1. Lines: the closed form; dots: "
-        "means over masks c ~ N(1, κ² I), drawn in numpy by the law of our scheme gaussian-mask and put on all the "
-        "pixels, where |z| ≤ 2.5 s. The paper shows the smoothed activation for several κ; which inputs it has there "
-        "we do not know."
+        "One neuron with weights N(0, I) along a line between two images of norm 1. Lines: the "
+        "closed form; dots: means over masks c ~ N(1, κ² I), drawn in numpy by the law of our "
+        "scheme gaussian-mask and put on all the pixels, where |z| ≤ 2.5 s. The paper shows the "
+        "smoothed activation for several κ; which inputs it has there we do not know."
     ),
     quick=MaskedNeuron(dataset="digits", masks=100_000),
     full=MaskedNeuron(dataset="cifar10", masks=20_000),
     measure=measure,
     draw=draw,
-    description="Means over masked images lie on the closed form for all κ, higher above the ReLU the larger κ is.",
+    description=(
+        "Means over masked images lie on the closed form for all κ, higher above the ReLU the "
+        "larger κ is."
+    ),
     claims=(
         Claim(
             "masked-neuron",
-            "On masked images a neuron's mean activation is that of a normal pre-activation with mean w · x and "
-            "standard deviation κ ‖w ⊙ x‖.",
+            "On masked images a neuron's mean activation is that of a normal pre-activation with "
+            "mean w · x and standard deviation κ ‖w ⊙ x‖.",
             "Fig. 2",
             agrees,
         ),

@@ -18,9 +18,10 @@ PAPER = Paper(
     title="Convergence Analysis of Two-Layer Neural Networks under Gaussian Input Masking",
     source="arXiv 2602.17423",
     about=(
-        "Kolomvaki, Liao, Dramko, Guang and Kyrillidis multiply each input entry by a fresh draw of N(1, κ²) at every "
-        "step and show that a wide two-layer ReLU network then trains at a linear rate down to a floor that κ sets: "
-        "the mask smooths the activation and adds a regulariser to the loss."
+        "Kolomvaki, Liao, Dramko, Guang and Kyrillidis multiply each input entry by a fresh draw "
+        "of N(1, κ²) at every step and show that a wide two-layer ReLU network then trains at a "
+        "linear rate down to a floor that κ sets: the mask smooths the activation and adds a "
+        "regulariser to the loss."
     ),
     figures=(
         proxy.FIGURE,

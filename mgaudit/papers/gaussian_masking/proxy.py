@@ -1,29 +1,33 @@
-"""Figure 1a: the activation z Phi(z/s) of the paper's proofs, beside the mean that it stands for."""
+"""Figure 1a: the activation z Phi(z/s) in the paper's proofs, against the mean it replaces."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import norm
 
+from mgaudit.attacks.intervals import Interval
 from mgaudit.papers.claim import Claim, Data, Measured, Row
 from mgaudit.papers.gaussian_masking.agreement import mean_of
 from mgaudit.papers.gaussian_masking.colours import shade
+from mgaudit.papers.gaussian_masking.rows import column, levels, select
 from mgaudit.papers.paper import PaperFigure, Workshop
 from mgaudit.papers.statistics import log_log_slope
 from mgaudit.reports.figures.panels import legend, panels
 from mgaudit.targets.seeds import numpy_generator
 from mgaudit.theory.smoothed_relu import smoothed_relu, smoothed_relu_proxy
 
-MATCHES = 0.05  # of s: a gap up to which one curve may be said to match another
-EXACTLY = 0.01
+MATCHES = 0.05  # largest gap, in units of s, at which one curve matches another
+EXACTLY = 0.01  # tolerance of a slope
 BOTH_SIDES = float(norm.ppf(0.975))
 
 
 @dataclass(frozen=True)
 class Proxy:
-    """The sds s of the pre-activation, and how many normal draws stand behind each mean that is measured.
+    """The standard deviations s of the pre-activation, and the number of draws for each mean.
 
     Curves reach from -`reach` to `reach`; means are measured where z / s is one of `ratios`.
     """
@@ -36,117 +40,140 @@ class Proxy:
 
 
 def measure(settings: Proxy, workshop: Workshop) -> Data:
-    """Returns the `curves`, and by draws the `gaps` between the mean of max(u, 0), u ~ N(z, s²), and the proxy."""
+    """Returns the `curves`, and the measured `gaps` of the mean of max(u, 0), u ~ N(z, s²)."""
+    return {"curves": _curves(settings), "gaps": _gaps(settings)}
+
+
+def _curves(settings: Proxy) -> list[Row]:
+    """Returns ReLU, proxy and mean against z, for each s."""
     grid = np.linspace(-settings.reach, settings.reach, settings.points)
-    curves: list[Row] = [
-        {"s": s, "z": float(z), "relu": max(float(z), 0.0), "proxy": float(proxy), "mean": float(mean)}
-        for s in settings.sds
-        for z, proxy, mean in zip(grid, smoothed_relu_proxy(grid, s), smoothed_relu(grid, s), strict=True)
-    ]
+    rows: list[Row] = []
+    for s in settings.sds:
+        proxies, means = smoothed_relu_proxy(grid, s), smoothed_relu(grid, s)
+        for z, proxy, mean in zip(grid, proxies, means, strict=True):
+            rows.append(
+                {
+                    "s": s,
+                    "z": float(z),
+                    "relu": max(float(z), 0.0),
+                    "proxy": float(proxy),
+                    "mean": float(mean),
+                }
+            )
+    return rows
+
+
+def _gaps(settings: Proxy) -> list[Row]:
+    """Returns the mean over draws less the proxy, for each s and ratio z / s."""
     generator = numpy_generator(0, "proxy")
-    gaps: list[Row] = []
+    rows: list[Row] = []
     for s in settings.sds:
         for ratio in settings.ratios:
-            mean, error = mean_of(np.maximum(s * (ratio + generator.standard_normal(settings.draws)), 0.0))
+            normal = generator.standard_normal(settings.draws)
+            mean, error = mean_of(np.maximum(s * (ratio + normal), 0.0))
             gap = mean - float(smoothed_relu_proxy(s * ratio, s))
-            gaps.append({"s": s, "z": s * ratio, "gap": gap, "error": error, "predicted": s * float(norm.pdf(ratio))})
-    return {"curves": curves, "gaps": gaps}
+            predicted = s * float(norm.pdf(ratio))
+            rows.append(
+                {"s": s, "z": s * ratio, "gap": gap, "error": error, "predicted": predicted}
+            )
+    return rows
 
 
 def draw(data: Data) -> Figure:
-    """Returns the proxy against z beside the ReLU, and its gap to the mean."""
+    """Returns the proxy against z with the ReLU, and the gap between mean and proxy."""
     figure, (left, right) = panels(2, 3.0, sharey=False, columns=2)
-    sds = sorted({float(row["s"]) for row in data["curves"]})
-    for place, s in enumerate(sds):
-        rows = [row for row in data["curves"] if row["s"] == s]
-        z, proxy, mean = ([float(row[name]) for row in rows] for name in ("z", "proxy", "mean"))
-        if place == 0:
-            left.plot(z, [float(row["relu"]) for row in rows], color="black", linestyle=":", label="ReLU")
-        colour = shade(place, len(sds))
-        left.plot(z, proxy, color=colour, linewidth=1.2, label=f"s = {s:g}")
-        right.plot(z, np.subtract(mean, proxy), color=colour, linewidth=1.2)
-        points = [row for row in data["gaps"] if row["s"] == s]
-        right.errorbar(
-            [float(row["z"]) for row in points],
-            [float(row["gap"]) for row in points],
-            yerr=[BOTH_SIDES * float(row["error"]) for row in points],
-            fmt="o",
-            markersize=3,
-            color=colour,
-        )
+    sds = levels(data["curves"], "s")
+    smallest = select(data["curves"], s=sds[0])
+    z, relus = column(smallest, "z"), column(smallest, "relu")
+    left.plot(z, relus, color="black", linestyle=":", label="ReLU")
+    for index, s in enumerate(sds):
+        colour = shade(index, len(sds))
+        curve = select(data["curves"], s=s)
+        z, proxies = column(curve, "z"), column(curve, "proxy")
+        gaps = np.subtract(column(curve, "mean"), proxies)
+        left.plot(z, proxies, color=colour, linewidth=1.2, label=f"s = {s:g}")
+        right.plot(z, gaps, color=colour, linewidth=1.2)
+        _draw_measured(right, select(data["gaps"], s=s), colour)
     left.set(xlabel="z = w · x", ylabel="proxy z Φ(z/s)")
     right.set(xlabel="z = w · x", ylabel="mean − proxy")
     legend(figure, left)
     return figure
 
 
+def _draw_measured(axes: Axes, rows: Sequence[Row], colour: str) -> None:
+    z, gaps = column(rows, "z"), column(rows, "gap")
+    reach = [BOTH_SIDES * error for error in column(rows, "error")]
+    axes.errorbar(z, gaps, yerr=reach, fmt="o", markersize=3, color=colour)
+
+
+def _normal_interval(value: float, error: float) -> Interval:
+    """Returns a value with its 95 % interval, from its standard error."""
+    half = BOTH_SIDES * error
+    return Interval(value, value - half, value + half)
+
+
 def proxy_is_the_mean(data: Data) -> Measured:
-    """At z = 0 the mean exceeds the proxy by next to nothing of s."""
-    rows = [row for row in data["gaps"] if row["z"] == 0]
-    gap = sum(float(row["gap"]) / float(row["s"]) for row in rows) / len(rows)
-    error = math.sqrt(sum((float(row["error"]) / float(row["s"])) ** 2 for row in rows)) / len(rows)
-    return Measured(
-        "gap between the mean of the masked ReLU and the proxy at z = 0, over s",
-        gap,
-        at_most=MATCHES,
-        low=gap - BOTH_SIDES * error,
-        high=gap + BOTH_SIDES * error,
-    )
+    """Returns the gap between mean and proxy at z = 0, in units of s."""
+    rows = select(data["gaps"], z=0)
+    sds = column(rows, "s")
+    gaps = [gap / s for gap, s in zip(column(rows, "gap"), sds, strict=True)]
+    errors = [error / s for error, s in zip(column(rows, "error"), sds, strict=True)]
+    gap = sum(gaps) / len(rows)
+    error = math.sqrt(sum(error**2 for error in errors)) / len(rows)
+    quantity = "gap between the mean of the masked ReLU and the proxy at z = 0, over s"
+    return Measured.with_interval(quantity, _normal_interval(gap, error), at_most=MATCHES)
 
 
 def gap_in_closed_form(data: Data) -> Measured:
-    """The measured gaps are s phi(z/s): their weighted regression through 0 has slope 1."""
-    gaps, errors, predicted = (np.array([float(row[name]) for row in data["gaps"]]) for name in GAP_COLUMNS)
+    """Returns the slope of the measured gaps against s phi(z/s), which must be 1.
+
+    It is that of the regression through 0, weighted by the errors.
+    """
+    gaps = np.array(column(data["gaps"], "gap"))
+    errors = np.array(column(data["gaps"], "error"))
+    predicted = np.array(column(data["gaps"], "predicted"))
     weight = float(np.sum((predicted / errors) ** 2))
-    slope, error = float(np.sum(gaps * predicted / errors**2)) / weight, 1 / math.sqrt(weight)
-    return Measured(
-        "slope of the measured gaps against s φ(z/s), through 0",
-        slope,
-        at_least=1 - EXACTLY,
-        at_most=1 + EXACTLY,
-        low=slope - BOTH_SIDES * error,
-        high=slope + BOTH_SIDES * error,
-    )
-
-
-GAP_COLUMNS = ("gap", "error", "predicted")
+    slope = float(np.sum(gaps * predicted / errors**2)) / weight
+    interval = _normal_interval(slope, 1 / math.sqrt(weight))
+    quantity = "slope of the measured gaps against s φ(z/s), through 0"
+    return Measured.with_interval(quantity, interval, at_least=1 - EXACTLY, at_most=1 + EXACTLY)
 
 
 def tends_to_the_relu(data: Data) -> Measured:
-    """The largest distance between proxy and ReLU is proportional to s."""
+    """Returns the log-log slope of the largest distance to the ReLU against s, which must be 1."""
     largest: dict[float, float] = {}
     for row in data["curves"]:
+        s = float(row["s"])
         distance = abs(float(row["proxy"]) - float(row["relu"]))
-        largest[float(row["s"])] = max(largest.get(float(row["s"]), 0.0), distance)
-    return Measured(
-        "slope of ln(largest |proxy − ReLU|) against ln s",
-        log_log_slope(list(largest), list(largest.values())),
-        at_least=0.95,
-        at_most=1.05,
-    )
+        largest[s] = max(largest.get(s, 0.0), distance)
+    slope = log_log_slope(list(largest), list(largest.values()))
+    quantity = "slope of ln(largest |proxy − ReLU|) against ln s"
+    return Measured(quantity, slope, at_least=0.95, at_most=1.05)
 
 
 FIGURE = PaperFigure(
     key="fig1a",
     title="Fig. 1a: the activation of the proofs",
     about=(
-        "The pre-activation w · (x ⊙ c) is normal with mean z = w · x and standard deviation s = κ ‖w ⊙ x‖. The "
-        "proofs put z Φ(z/s) in place of the mean of its ReLU, z Φ(z/s) + s φ(z/s). The authors' code shows s = 0.2 "
-        "(κ = 0.2, ‖w ⊙ x‖ = 1) for |z| < 2.1; we show several s, and right what the proxy lacks. Dots are means over "
-        "draws of the normal pre-activation."
+        "The pre-activation w · (x ⊙ c) is normal with mean z = w · x and standard deviation s = "
+        "κ ‖w ⊙ x‖. The proofs put z Φ(z/s) in place of the mean of its ReLU, z Φ(z/s) + s "
+        "φ(z/s). The authors' code shows s = 0.2 (κ = 0.2, ‖w ⊙ x‖ = 1) for |z| < 2.1; we show "
+        "several s, and right what the proxy lacks. Dots are means over draws of the normal "
+        "pre-activation."
     ),
     quick=Proxy(draws=200_000),
     full=Proxy(draws=4_000_000),
     measure=measure,
     draw=draw,
     description=(
-        "Left, the proxy follows the ReLU and dips below 0 left of the kink. Right, the mean exceeds it by a bell "
-        "around z = 0 whose height and width are proportional to s."
+        "Left, the proxy follows the ReLU and dips below 0 left of the kink. Right, the mean "
+        "exceeds it by a bell around z = 0 whose height and width are proportional to s."
     ),
     claims=(
         Claim(
             "proxy-is-the-mean",
-            "The proxy z Φ(z/s) matches the mean of the masked ReLU over the whole range of inputs (within 5 % of s).",
+            "The proxy z Φ(z/s) matches the mean of the masked ReLU over the whole range of "
+            "inputs (within 5 % of s).",
             "authors' README on Fig. 1",
             proxy_is_the_mean,
         ),

@@ -1,14 +1,17 @@
-"""Figure 1b: the mean of a masked ReLU in closed form, beside means over draws."""
+"""Figure 1b: the mean of a masked ReLU in closed form, against means over draws."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mgaudit.papers.claim import Claim, Data, Measured, Row
 from mgaudit.papers.gaussian_masking.agreement import agreement, mean_of, rises
 from mgaudit.papers.gaussian_masking.colours import shade
+from mgaudit.papers.gaussian_masking.rows import column, levels, select
 from mgaudit.papers.paper import PaperFigure, Workshop
 from mgaudit.reports.figures.panels import legend, panels
 from mgaudit.targets.seeds import numpy_generator
@@ -17,9 +20,10 @@ from mgaudit.theory.smoothed_relu import smoothed_relu
 
 @dataclass(frozen=True)
 class SmoothedActivation:
-    """The sds s of the pre-activation, and how many normal draws stand behind each mean that is measured.
+    """The standard deviations s of the pre-activation, and the number of draws for each mean.
 
-    Means are measured where z / s is one of `ratios`, and their rise from each s to the next at the z of `kink`.
+    Means are measured where z / s is one of `ratios`, and their rise from each s to the next where
+    z is one of `kink`.
     """
 
     draws: int
@@ -31,46 +35,64 @@ class SmoothedActivation:
 
 
 def measure(settings: SmoothedActivation, workshop: Workshop) -> Data:
-    """Returns the `curves`, the `draws` beside them, and the `rises` from s to s, on the same normal draws."""
-    grid = np.linspace(-settings.reach, settings.reach, settings.points)
-    curves: list[Row] = [
-        {"s": s, "z": float(z), "expected": float(mean), "relu": max(float(z), 0.0)}
-        for s in settings.sds
-        for z, mean in zip(grid, smoothed_relu(grid, s), strict=True)
-    ]
+    """Returns the `curves`, means over `draws`, and `rises` from s to s on the same draws."""
     generator = numpy_generator(0, "smoothed activation")
-    drawn: list[Row] = []
+    drawn = _drawn(settings, generator)
+    risen = _risen(settings, generator)
+    return {"curves": _curves(settings), "draws": drawn, "rises": risen}
+
+
+def _curves(settings: SmoothedActivation) -> list[Row]:
+    """Returns the closed form and the ReLU against z, for each s."""
+    grid = np.linspace(-settings.reach, settings.reach, settings.points)
+    rows: list[Row] = []
+    for s in settings.sds:
+        for z, mean in zip(grid, smoothed_relu(grid, s), strict=True):
+            relu = max(float(z), 0.0)
+            rows.append({"s": s, "z": float(z), "expected": float(mean), "relu": relu})
+    return rows
+
+
+def _drawn(settings: SmoothedActivation, generator: np.random.Generator) -> list[Row]:
+    """Returns means over draws, with the closed form, for each s and ratio z / s."""
+    rows: list[Row] = []
     for s in settings.sds:
         for ratio in settings.ratios:
-            mean, error = mean_of(np.maximum(s * (ratio + generator.standard_normal(settings.draws)), 0.0))
+            normal = generator.standard_normal(settings.draws)
+            mean, error = mean_of(np.maximum(s * (ratio + normal), 0.0))
             expected = float(smoothed_relu(s * ratio, s))
-            drawn.append({"s": s, "z": s * ratio, "expected": expected, "mean": mean, "error": error})
-    risen: list[Row] = []
+            rows.append(
+                {"s": s, "z": s * ratio, "expected": expected, "mean": mean, "error": error}
+            )
+    return rows
+
+
+def _risen(settings: SmoothedActivation, generator: np.random.Generator) -> list[Row]:
+    """Returns the rise of the mean over draws from each s to the next, for each z near the kink."""
+    rows: list[Row] = []
     for z in settings.kink:
         normal = generator.standard_normal(settings.draws)
         for below, above in pairwise(settings.sds):
-            rise, error = mean_of(np.maximum(z + above * normal, 0.0) - np.maximum(z + below * normal, 0.0))
-            risen.append({"z": z, "s": below, "next_s": above, "rise": rise, "error": error})
-    return {"curves": curves, "draws": drawn, "rises": risen}
+            active_below = np.maximum(z + below * normal, 0.0)
+            active_above = np.maximum(z + above * normal, 0.0)
+            rise, error = mean_of(active_above - active_below)
+            rows.append({"z": z, "s": below, "next_s": above, "rise": rise, "error": error})
+    return rows
 
 
 def draw(data: Data) -> Figure:
-    """Returns the mean against z, and how far means over draws are from it."""
+    """Returns the mean against z, and the deviation of means over draws."""
     figure, (left, right) = panels(2, 3.0, sharey=False, columns=2)
-    sds = sorted({float(row["s"]) for row in data["curves"]})
-    for place, s in enumerate(sds):
-        colour = shade(place, len(sds))
-        rows = [row for row in data["curves"] if row["s"] == s]
-        z = [float(row["z"]) for row in rows]
-        if place == 0:
-            left.plot(z, [float(row["relu"]) for row in rows], color="black", linestyle=":", label="ReLU")
-        left.plot(z, [float(row["expected"]) for row in rows], color=colour, linewidth=1.2, label=f"s = {s:g}")
-        points = [row for row in data["draws"] if row["s"] == s]
-        at, expected, mean, error = (
-            np.array([float(row[name]) for row in points]) for name in ("z", "expected", "mean", "error")
-        )
-        left.plot(at, mean, "o", color=colour, markersize=3)
-        right.plot(at / s, (mean - expected) / error, "o", color=colour, markersize=3)
+    sds = levels(data["curves"], "s")
+    smallest = select(data["curves"], s=sds[0])
+    z, relus = column(smallest, "z"), column(smallest, "relu")
+    left.plot(z, relus, color="black", linestyle=":", label="ReLU")
+    for index, s in enumerate(sds):
+        colour = shade(index, len(sds))
+        curve = select(data["curves"], s=s)
+        z, means = column(curve, "z"), column(curve, "expected")
+        left.plot(z, means, color=colour, linewidth=1.2, label=f"s = {s:g}")
+        _draw_means(left, right, select(data["draws"], s=s), colour)
     left.set(xlabel="z = w · x", ylabel="mean of the masked ReLU")
     right.axhline(0.0, color="0.4", linewidth=1)
     right.set(xlabel="z / s", ylabel="deviation, standard errors")
@@ -78,13 +100,22 @@ def draw(data: Data) -> Figure:
     return figure
 
 
+def _draw_means(left: Axes, right: Axes, rows: Sequence[Row], colour: str) -> None:
+    s = float(rows[0]["s"])
+    z = np.array(column(rows, "z"))
+    means, expected = np.array(column(rows, "mean")), np.array(column(rows, "expected"))
+    deviations = (means - expected) / np.array(column(rows, "error"))
+    left.plot(z, means, "o", color=colour, markersize=3)
+    right.plot(z / s, deviations, "o", color=colour, markersize=3)
+
+
 def agrees(data: Data) -> Measured:
-    """The closed form is the mean over draws."""
+    """Returns how far the closed form is from the mean over draws."""
     return agreement(data["draws"])
 
 
 def rises_with_s(data: Data) -> Measured:
-    """At any z the mean rises with s."""
+    """Returns the smallest rise of the mean with s."""
     return rises(data["rises"])
 
 
@@ -92,15 +123,18 @@ FIGURE = PaperFigure(
     key="fig1b",
     title="Fig. 1b: the mean of a masked ReLU",
     about=(
-        "Lines: z Φ(z/s) + s φ(z/s). Dots: means over draws of the normal pre-activation with mean z and standard "
-        "deviation s, for |z| up to 2.5 s; further left the ReLU passes too few draws to compare. The authors' code "
-        "shows s = 0.2 with 200,000 draws."
+        "Lines: z Φ(z/s) + s φ(z/s). Dots: means over draws of the normal pre-activation with "
+        "mean z and standard deviation s, for |z| up to 2.5 s; further left the ReLU passes too "
+        "few draws to compare. The authors' code shows s = 0.2 with 200,000 draws."
     ),
     quick=SmoothedActivation(draws=200_000),
     full=SmoothedActivation(draws=4_000_000),
     measure=measure,
     draw=draw,
-    description="Means over draws lie on the closed form, which rounds the ReLU's kink the more the larger s is.",
+    description=(
+        "Means over draws lie on the closed form, which rounds the ReLU's kink the more the "
+        "larger s is."
+    ),
     claims=(
         Claim(
             "smoothed-relu",
