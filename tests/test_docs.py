@@ -120,7 +120,7 @@ def test_a_documented_command_runs(command: str, workplace: Path, request: pytes
         (workplace / "few.toml").write_text(settings_toml(few))
         arguments = ["few.toml" if argument == place else argument for argument in arguments]
     if arguments[0] == "reproduce":  # minutes of training: the figures are found, and none is made
-        monkeypatch.setattr("mgaudit.papers.reproduction._made", unmade)
+        monkeypatch.setattr("mgaudit.papers.reproduction._reproduce_figure", unmade)
         monkeypatch.setattr("mgaudit.papers.reproduction._loaded", lambda dataset, examples: True)
     extra = {"run": SMALL, "compare": SMALL, "audit-dp": CANARIES}.get(arguments[0], [])
     if arguments[:2] == ["data", "fetch"]:

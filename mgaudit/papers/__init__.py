@@ -1,1 +1,1 @@
-"""What three papers on training noise show and claim, made again and judged."""
+"""Reproduction of three papers on training noise: their figures, and verdicts on their claims."""

@@ -1,4 +1,4 @@
-"""A paper as its figures: what is measured for each, how it is drawn, and which claims it decides."""
+"""A paper as its figures: how each is measured and drawn, and which claims it decides."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,9 +12,9 @@ from mgaudit.study.progress import Progress
 
 @dataclass(frozen=True)
 class Workshop:
-    """What figures are made with: worker processes, the device of training, and who hears of progress.
+    """The resources for measuring figures: worker processes, training device, progress reports.
 
-    `shared` is what figures of one paper leave for one another, so that what two of them show is computed once.
+    `shared` holds results that several figures of one paper use, so that they are computed once.
     """
 
     jobs: int
@@ -27,9 +27,10 @@ class Workshop:
 class PaperFigure:
     """One figure of a paper: settings → data → figure, and the claims that the data decide.
 
-    `quick` and `full` are frozen dataclasses of one type, plain values in their fields; one named `dataset` is what
-    `--dataset` replaces. `measure` returns tables of rows, numbers and words, from which alone `draw` and the claims
-    work. `about` says what the paper shows and where ours differs.
+    `quick` and `full` are settings: frozen dataclasses of one type with plain values in their
+    fields. The option `--dataset` replaces a field named `dataset`. `measure` returns tables of
+    rows with numbers and words; `draw` and the claims use nothing else. `about` says what the
+    paper shows and where ours differs.
     """
 
     key: str
@@ -45,7 +46,7 @@ class PaperFigure:
 
 @dataclass(frozen=True)
 class Paper:
-    """A paper's name on the command line, its title, where it is found, what it says in a sentence or two."""
+    """A paper: its name on the command line, title, source, summary and figures."""
 
     key: str
     title: str

@@ -1,4 +1,4 @@
-"""From a paper's figures to its result: measured, drawn and judged."""
+"""Reproduce papers: measure and draw their figures, and judge their claims."""
 
 import hashlib
 import json
@@ -7,17 +7,17 @@ import platform
 import shlex
 import time
 import traceback
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from matplotlib.figure import Figure
 
 from mgaudit.errors import UsageError, did_you_mean
-from mgaudit.papers.claim import Claim, Data, Measured, NotRun
+from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.paper import Paper, PaperFigure, Workshop
 from mgaudit.papers.registry import PAPERS
 from mgaudit.reports.reproduction import ClaimResult, FigureResult, PaperResult
@@ -30,7 +30,7 @@ from mgaudit.targets.seeds import numpy_generator
 
 @dataclass(frozen=True)
 class PaperPlan:
-    """A paper, which of its figures to make, and at which scale; `settings` are those of each figure by its key."""
+    """The figures of a paper to reproduce, at one scale, and the settings of each by its key."""
 
     paper: Paper
     figures: tuple[PaperFigure, ...]
@@ -39,107 +39,154 @@ class PaperPlan:
     command: str
 
     @property
+    def scale(self) -> Literal["quick", "full"]:
+        """The word for the scale on the command line."""
+        return "full" if self.full else "quick"
+
+    @property
     def slug(self) -> str:
-        """What is made, in a word that may stand in a path."""
-        some = [figure.key for figure in self.figures] if len(self.figures) < len(self.paper.figures) else []
-        return path_word("reproduce", self.paper.key, *some, "full" if self.full else "quick")
+        """The reproduction as one word that is valid in a path."""
+        is_whole = len(self.figures) == len(self.paper.figures)
+        keys = [] if is_whole else [figure.key for figure in self.figures]
+        return path_word("reproduce", self.paper.key, *keys, self.scale)
 
     @property
     def sha256(self) -> str:
-        """The hash of settings, code and versions, which determine the result but for the device."""
-        settings = {key: asdict(one) for key, one in self.settings.items()}
-        parts = [settings, _own_code_sha256(), training_code_sha256(), querying_code_sha256(), versions()]
-        return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()
+        """The hash of settings, code and versions, which determine the result on one device."""
+        settings = {key: asdict(figure_settings) for key, figure_settings in self.settings.items()}
+        code = (_own_code_sha256(), training_code_sha256(), querying_code_sha256())
+        text = json.dumps([settings, *code, versions()], default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 @cache
 def _own_code_sha256() -> str:
     """Returns the SHA-256 over the source of figures, checks and closed forms."""
-    root, sha = Path(__file__).parent.parent, hashlib.sha256()
-    for path in sorted(path for folder in ("papers", "theory") for path in (root / folder).rglob("*.py")):
-        sha.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    root = Path(__file__).parent.parent
+    sha = hashlib.sha256()
+    paths: list[Path] = []
+    for folder in ("papers", "theory"):
+        paths += (root / folder).rglob("*.py")
+    for path in sorted(paths):
+        name = path.relative_to(root).as_posix()
+        sha.update(name.encode() + b"\0" + path.read_bytes())
     return sha.hexdigest()
 
 
-def plan_papers(wanted: Sequence[str], full: bool, dataset: str | None) -> list[PaperPlan]:
-    """Returns what to make: all papers, or those that are `wanted` as PAPER or PAPER/FIGURE.
+def plan_papers(names: Sequence[str], full: bool, dataset: str | None) -> list[PaperPlan]:
+    """Returns the plans for papers and figures, each named PAPER or PAPER/FIGURE.
 
-    `dataset` takes the place of the images in the settings of figures that use some. Raises UsageError for what there
-    is not, with the nearest that there is, and for data that cannot be loaded.
+    Without names, all papers are planned. `dataset` replaces the images in the settings of figures
+    that use images.
+
+    Raises:
+        UsageError: For an unknown paper or figure, and for data that cannot be loaded.
     """
     chosen: dict[str, list[str]] = {}
-    for text in wanted or list(PAPERS):
-        key, _, figure = text.partition("/")
-        if key not in PAPERS:
-            raise UsageError("paper", f"must be one of {', '.join(PAPERS)}", repr(key), did_you_mean(key, PAPERS))
-        known = [one.key for one in PAPERS[key].figures]
-        if figure and figure not in known:
-            raise UsageError(
-                f"figure of {key}", f"must be one of {', '.join(known)}", repr(figure), did_you_mean(figure, known)
-            )
-        chosen.setdefault(key, []).extend([figure] if figure else known)
-    dataset = None if dataset is None else dataset_of_option(dataset).text
-    scale = "full" if full else "quick"
-    plans = []
-    for key, keys in chosen.items():
-        figures = tuple(figure for figure in PAPERS[key].figures if figure.key in keys)
-        settings = {figure.key: figure.full if full else figure.quick for figure in figures}
-        if dataset is not None:
-            settings = {
-                name: replace(one, dataset=dataset) if hasattr(one, "dataset") else one
-                for name, one in settings.items()
-            }
-            for one in settings.values():
-                _load_images(one)
-        names = [key] if len(figures) == len(PAPERS[key].figures) else [f"{key}/{figure.key}" for figure in figures]
-        images = [f"--dataset {shlex.quote(dataset)}"] if dataset else []
-        command = " ".join(["mgaudit reproduce", *names, f"--{scale}", *images])
-        plans.append(PaperPlan(PAPERS[key], figures, full, settings, command))
-    return plans
+    for name in names or list(PAPERS):
+        key, figure_keys = _chosen_figures(name)
+        chosen.setdefault(key, []).extend(figure_keys)
+    if dataset is not None:
+        dataset = dataset_of_option(dataset).text
+    return [_plan(PAPERS[key], figure_keys, full, dataset) for key, figure_keys in chosen.items()]
+
+
+def _chosen_figures(name: str) -> tuple[str, list[str]]:
+    """Returns the keys of the paper and of the figures that PAPER or PAPER/FIGURE names."""
+    key, _, figure_key = name.partition("/")
+    _check_known("paper", key, list(PAPERS))
+    known = [figure.key for figure in PAPERS[key].figures]
+    if not figure_key:
+        return key, known
+    _check_known(f"figure of {key}", figure_key, known)
+    return key, [figure_key]
+
+
+def _check_known(what: str, key: str, known: Sequence[str]) -> None:
+    if key not in known:
+        rule = f"must be one of {', '.join(known)}"
+        raise UsageError(what, rule, repr(key), did_you_mean(key, known))
+
+
+def _plan(paper: Paper, keys: Sequence[str], full: bool, dataset: str | None) -> PaperPlan:
+    figures = tuple(figure for figure in paper.figures if figure.key in keys)
+    settings = {figure.key: figure.full if full else figure.quick for figure in figures}
+    if dataset is not None:
+        settings = {key: _with_dataset(own, dataset) for key, own in settings.items()}
+    command = _command(paper, figures, full, dataset)
+    return PaperPlan(paper, figures, full, settings, command)
+
+
+def _with_dataset(settings: Any, dataset: str) -> Any:
+    """Returns settings with other images, if they have images, which are loaded as a check."""
+    if hasattr(settings, "dataset"):
+        settings = replace(settings, dataset=dataset)
+    _load_images(settings)
+    return settings
+
+
+def _command(paper: Paper, figures: Sequence[PaperFigure], full: bool, dataset: str | None) -> str:
+    """Returns the command that reproduces these figures."""
+    is_whole = len(figures) == len(paper.figures)
+    names = [paper.key] if is_whole else [f"{paper.key}/{figure.key}" for figure in figures]
+    words = ["mgaudit reproduce", *names, "--full" if full else "--quick"]
+    if dataset:
+        words.append(f"--dataset {shlex.quote(dataset)}")
+    return " ".join(words)
 
 
 def reproduce(plan: PaperPlan, workshop: Workshop) -> tuple[PaperResult, dict[str, Figure]]:
-    """Returns what came out for the paper, and the figures that were drawn by their keys.
+    """Returns the result for the paper, and its drawn figures by key.
 
-    A figure whose data are not here is not run, and its claims say so. One that fails takes no other with it.
+    A figure whose data are missing is not run, and its claims give the reason. A figure that fails
+    does not stop the others.
     """
-    started, clock = datetime.now(UTC), time.perf_counter()
-    results, drawn = [], {}
-    for figure in plan.figures:
-        workshop.progress.stage(f"{plan.paper.key}/{figure.key}: {figure.title}")
-        result, picture = _made(figure, plan.settings[figure.key], workshop)
-        results.append(result)
-        if picture is not None:
-            drawn[figure.key] = picture
+    started = datetime.now(UTC)
+    clock = time.perf_counter()
+    results: list[FigureResult] = []
+    drawings: dict[str, Figure] = {}
     paper = plan.paper
+    for figure in plan.figures:
+        workshop.progress.stage(f"{paper.key}/{figure.key}: {figure.title}")
+        result, drawing = _reproduce_figure(figure, plan.settings[figure.key], workshop)
+        results.append(result)
+        if drawing is not None:
+            drawings[figure.key] = drawing
     return PaperResult(
         key=paper.key,
         title=paper.title,
         source=paper.source,
         about=paper.about,
-        scale="full" if plan.full else "quick",
+        scale=plan.scale,
         command=plan.command,
         figures=results,
         versions=versions(),
         processor=f"{platform.system()} {platform.machine()}",
         started=started.isoformat(timespec="seconds"),
         seconds=time.perf_counter() - clock,
-    ), drawn
+    ), drawings
 
 
-def _made(figure: PaperFigure, settings: Any, workshop: Workshop) -> tuple[FigureResult, Figure | None]:
-    clock, data, picture, failed = time.perf_counter(), Data(), None, ""
-    missing = _missing(settings)
-    if missing is None:
-        try:
-            data = figure.measure(settings, workshop)
-            picture = figure.draw(data)
-        except Exception as error:  # whatever it is, hours of other figures must not go with it
-            missing = failed = f"the figure failed: {type(error).__name__}: {error}"
-            workshop.progress.stage(f"{figure.key}: {failed}; the whole story is in the log")
-            workshop.progress.note(traceback.format_exc())
-            data, picture = Data(), None
-    claims = [judge(claim, data) if missing is None else _not_run(claim, missing) for claim in figure.claims]
+@dataclass(frozen=True)
+class _Outcome:
+    """What came of measuring and drawing a figure; without data, `reason` says why."""
+
+    data: Data = field(default_factory=dict)
+    drawing: Figure | None = None
+    reason: str | None = None
+    failed: str = ""
+
+
+def _reproduce_figure(
+    figure: PaperFigure, settings: Any, workshop: Workshop
+) -> tuple[FigureResult, Figure | None]:
+    clock = time.perf_counter()
+    outcome = _measure_and_draw(figure, settings, workshop)
+    if outcome.reason is None:
+        claims = [judge(claim, outcome.data) for claim in figure.claims]
+    else:
+        claims = [_not_run(claim, outcome.reason) for claim in figure.claims]
+    data = {name: [_finite(row) for row in rows] for name, rows in outcome.data.items()}
     return FigureResult(
         key=figure.key,
         title=figure.title,
@@ -147,14 +194,28 @@ def _made(figure: PaperFigure, settings: Any, workshop: Workshop) -> tuple[Figur
         description=figure.description,
         settings=asdict(settings),
         seconds=time.perf_counter() - clock,
-        data={name: [_finite(row) for row in rows] for name, rows in data.items()},
+        data=data,
         claims=claims,
-        failed=failed,
-    ), picture
+        failed=outcome.failed,
+    ), outcome.drawing
+
+
+def _measure_and_draw(figure: PaperFigure, settings: Any, workshop: Workshop) -> _Outcome:
+    missing = _missing(settings)
+    if missing is not None:
+        return _Outcome(reason=missing)
+    try:
+        data = figure.measure(settings, workshop)
+        return _Outcome(data, figure.draw(data))
+    except Exception as error:  # any error: the other figures may already have taken hours
+        failed = f"the figure failed: {type(error).__name__}: {error}"
+        workshop.progress.stage(f"{figure.key}: {failed}; see the log for details")
+        workshop.progress.note(traceback.format_exc())
+        return _Outcome(reason=failed, failed=failed)
 
 
 def _missing(settings: Any) -> str | None:
-    """Returns why the images that the settings name are not here; None where they are."""
+    """Returns why the images in the settings cannot be loaded; None if they can."""
     try:
         _load_images(settings)
     except (ValueError, OSError) as error:
@@ -163,10 +224,17 @@ def _missing(settings: Any) -> str | None:
 
 
 def _load_images(settings: Any) -> None:
-    """Loads the most examples that the settings ask for, if they name images at all, to see that they are here."""
+    """Loads the images in the settings, if there are any, to check that they are available."""
     if hasattr(settings, "dataset"):
-        asked = [value for name, value in asdict(settings).items() if name.startswith("examples")]
-        _loaded(settings.dataset, max(filter(None, asked), default=None))
+        counts = [count for count in _example_counts(settings) if count]
+        _loaded(settings.dataset, max(counts, default=None))
+
+
+def _example_counts(settings: Any) -> Iterator[int | None]:
+    """Yields the numbers of examples in the settings."""
+    for name, value in asdict(settings).items():
+        if name.startswith("examples"):
+            yield value
 
 
 @cache
@@ -176,36 +244,51 @@ def _loaded(dataset: str, examples: int | None) -> bool:
 
 
 def judge(claim: Claim, data: Data) -> ClaimResult:
-    """Returns the claim with the verdict of its check on the data; a claim whose check fails is not run here."""
+    """Returns the claim with the verdict of its check on the data.
+
+    A claim whose check fails is reported as not run.
+    """
     try:
-        found = claim.check(data)
+        outcome = claim.check(data)
     except (ValueError, ArithmeticError) as error:
-        return _not_run(claim, f"what was measured decides nothing: {error}")
-    if isinstance(found, NotRun):
-        return _not_run(claim, found.why)
-    return _decided(claim, found)
+        return _not_run(claim, f"the measurements do not decide the claim: {error}")
+    if isinstance(outcome, NotRun):
+        return _not_run(claim, outcome.why)
+    return _decided(claim, outcome)
 
 
-def _decided(claim: Claim, found: Measured) -> ClaimResult:
+def _decided(claim: Claim, measured: Measured) -> ClaimResult:
     return ClaimResult(
         key=claim.key,
         statement=claim.statement,
         place=claim.place,
-        verdict="holds" if found.holds else "does not hold",
-        quantity=found.quantity,
-        value=found.value,
-        low=found.low,
-        high=found.high,
-        at_least=found.at_least if math.isfinite(found.at_least) else None,
-        at_most=found.at_most if math.isfinite(found.at_most) else None,
+        verdict="holds" if measured.holds else "does not hold",
+        quantity=measured.quantity,
+        value=measured.value,
+        low=measured.low,
+        high=measured.high,
+        at_least=_finite_or_none(measured.at_least),
+        at_most=_finite_or_none(measured.at_most),
     )
 
 
 def _not_run(claim: Claim, why: str) -> ClaimResult:
-    return ClaimResult(key=claim.key, statement=claim.statement, place=claim.place, verdict="not run here", why=why)
+    return ClaimResult(
+        key=claim.key,
+        statement=claim.statement,
+        place=claim.place,
+        verdict="not run here",
+        why=why,
+    )
 
 
-def _finite(row: Mapping[str, str | float]) -> dict[str, str | float | None]:
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in row.items()
-    }
+def _finite(row: Row) -> dict[str, str | float | None]:
+    """Returns a row with None for numbers that JSON cannot hold."""
+    cells: dict[str, str | float | None] = {}
+    for name, value in row.items():
+        cells[name] = value if isinstance(value, str) else _finite_or_none(value)
+    return cells
+
+
+def _finite_or_none(value: float) -> float | None:
+    return value if math.isfinite(value) else None

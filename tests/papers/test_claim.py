@@ -30,8 +30,8 @@ def test_a_claim_holds_where_the_whole_interval_is_allowed(given: dict[str, floa
     ("given", "message"),
     [
         ({"value": 1.0, "at_most": 2.0, "low": 0.5}, "low and high must be given together"),
-        ({"value": 1.0, "at_most": 2.0, "low": 1.5, "high": 2.0}, "must be finite and hold the number 1.0"),
-        ({"value": math.nan, "at_most": 2.0}, "must be finite and hold the number nan"),
+        ({"value": 1.0, "at_most": 2.0, "low": 1.5, "high": 2.0}, "must be finite and contain the number 1.0"),
+        ({"value": math.nan, "at_most": 2.0}, "must be finite and contain the number nan"),
         ({"value": math.inf, "at_most": 2.0}, "must be finite"),
         ({"value": 1.0}, "must allow some numbers and not others"),
         ({"value": 1.0, "at_least": 2.0, "at_most": 1.0}, "must allow some numbers and not others"),
