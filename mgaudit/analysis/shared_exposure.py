@@ -47,7 +47,8 @@ class _ArmRanks:
         ranks = self.ranks[rows]
         inside = self.membership[targets]
         outside = ~inside
-        count_in, count_out = inside.sum(axis=0), outside.sum(axis=0)
+        count_in = inside.sum(axis=0)
+        count_out = outside.sum(axis=0)
         compared = np.flatnonzero((count_in > 0) & (count_out > 0))
         sum_in = np.where(inside, ranks, 0.0).sum(axis=0)
         sum_out = np.where(outside, ranks, 0.0).sum(axis=0)

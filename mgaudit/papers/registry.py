@@ -1,4 +1,4 @@
-"""The papers that `mgaudit reproduce` knows, by their names on the command line."""
+"""The papers of `mgaudit reproduce`, by their names on the command line."""
 
 from mgaudit.papers.gaussian_masking.paper import PAPER as GAUSSIAN_MASKING
 from mgaudit.papers.noise_nodes.paper import PAPER as NOISE_NODES

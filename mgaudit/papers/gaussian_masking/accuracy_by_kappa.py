@@ -63,11 +63,33 @@ def accuracy_falls(target: str, data: Data) -> Measured:
     return change(row, quantity, at_most=0.0)
 
 
+ABOUT = (
+    ABOUT_NETWORKS + "Intervals are for new models and new test examples; differences are paired."
+)
+CLAIMS = (
+    Claim(
+        "small-kappa-helps",
+        "A small κ of 0.2 improves the MLP.",
+        "Fig. 4, authors' README",
+        small_kappa_helps,
+    ),
+    Claim(
+        "mlp-degrades",
+        "A large κ costs the MLP accuracy.",
+        "Fig. 4",
+        partial(accuracy_falls, "mlp"),
+    ),
+    Claim(
+        "cnn-degrades",
+        "A large κ costs the CNN accuracy.",
+        "Fig. 4",
+        partial(accuracy_falls, "cnn"),
+    ),
+)
 FIGURE = PaperFigure(
     key="fig4",
     title="Fig. 4: test accuracy against κ",
-    about=ABOUT_NETWORKS
-    + "Intervals are for new models and new test examples; differences are paired.",
+    about=ABOUT,
     quick=QUICK,
     full=FULL,
     measure=measure,
@@ -75,24 +97,5 @@ FIGURE = PaperFigure(
     description=(
         "Test accuracy of the MLP and of the CNN against the strength of the mask, with intervals."
     ),
-    claims=(
-        Claim(
-            "small-kappa-helps",
-            "A small κ of 0.2 improves the MLP.",
-            "Fig. 4, authors' README",
-            small_kappa_helps,
-        ),
-        Claim(
-            "mlp-degrades",
-            "A large κ costs the MLP accuracy.",
-            "Fig. 4",
-            partial(accuracy_falls, "mlp"),
-        ),
-        Claim(
-            "cnn-degrades",
-            "A large κ costs the CNN accuracy.",
-            "Fig. 4",
-            partial(accuracy_falls, "cnn"),
-        ),
-    ),
+    claims=CLAIMS,
 )

@@ -145,16 +145,17 @@ def _ignorance_claim(target: str) -> Claim:
     )
 
 
+ABOUT = (
+    ABOUT_NETWORKS
+    + "The paper's attack is ML-Leaks, one classifier trained on the outputs of one shadow. "
+    "Ours is a classifier for each class trained on all other models, beside LiRA and the "
+    "loss threshold. An adaptive adversary trains shadows with the mask, a naive one "
+    "without."
+)
 FIGURE = PaperFigure(
     key="fig5",
     title="Fig. 5: membership inference against κ",
-    about=(
-        ABOUT_NETWORKS
-        + "The paper's attack is ML-Leaks, one classifier trained on the outputs of one shadow. "
-        "Ours is a classifier for each class trained on all other models, beside LiRA and the "
-        "loss threshold. An adaptive adversary trains shadows with the mask, a naive one "
-        "without."
-    ),
+    about=ABOUT,
     quick=QUICK,
     full=FULL,
     measure=measure,

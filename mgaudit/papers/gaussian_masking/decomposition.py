@@ -263,25 +263,79 @@ def order_with_the_exact_mean(data: Data) -> Measured:
     return Measured.with_interval(quantity, order, at_least=3 - SLACK, at_most=3 + SLACK)
 
 
+ABOUT = (
+    "The expected loss in closed form, beside its mean over masks (drawn in pairs 1 ± κ g), "
+    "and split as the theorem has it: the loss of the network with z Φ(z/s) for the ReLU, the "
+    "regulariser ½ κ² Σ ‖x ⊙ m^(−1/2) Σ a w Φ(z/s)‖², and a rest. The paper treats the rest "
+    "as small; we compute it. It has two parts. The proxy's: it lacks s φ(z/s), which is of "
+    "order κ for the share of order κ of neurons that are near their kink; summed over "
+    "inputs, that is between κ^(3/2), where their signs are random, and κ², where they are "
+    "not. The variance's: the same share of neurons, each with κ², so κ³; it alone remains if "
+    "the smoothed loss has the exact mean z Φ(z/s) + s φ(z/s) in place of the proxy. Where a "
+    "network fits its targets the residuals are small, and the proxy's part with them; here "
+    "they are not. Inputs lie on the unit sphere, targets are a linear function of them, "
+    "networks are as training starts from them. For the order, the rest is its root mean "
+    "square over such targets, exactly."
+)
+QUICK = LossTerms(examples=200, dimensions=20, width=50, networks=12, masks=300)
+FULL = LossTerms(examples=500, dimensions=20, width=100, networks=10, masks=500)
+CLAIMS = (
+    Claim(
+        "expected-loss",
+        "The expected loss has the closed form.",
+        "Theorem 4.2, before it is split",
+        agrees,
+    ),
+    Claim(
+        "rest-order",
+        "As κ → 0 the rest tends to 0, at an order between 3/2 and 2 (± 0.1).",
+        "Theorem 4.2; the order is ours",
+        order_near_zero,
+    ),
+    Claim(
+        "rest-order-above",
+        "Up to κ = 1 the rest is of an order between 3/2 and 3 (± 0.1).",
+        "Theorem 4.2; the order is ours",
+        order_above,
+    ),
+    Claim(
+        "rest-higher-order",
+        "The rest is of a higher order in κ than the regulariser, which is then the leading term.",
+        "Theorem 4.2, taken as smoothed loss and regulariser alone",
+        higher_order,
+    ),
+    Claim(
+        "rest-small-0.1",
+        "At κ = 0.1 the rest is at most a tenth of the regulariser.",
+        "Theorem 4.2, taken as smoothed loss and regulariser alone",
+        share("rest", 0.1),
+    ),
+    Claim(
+        "rest-small-0.5",
+        "At κ = 0.5 the rest is at most a tenth of the regulariser.",
+        "Theorem 4.2, taken as smoothed loss and regulariser alone",
+        share("rest", 0.5),
+    ),
+    Claim(
+        "exact-mean-order",
+        "With the exact mean in place of the proxy the rest is of order 3.",
+        "ours, on Theorem 4.2",
+        order_with_the_exact_mean,
+    ),
+    Claim(
+        "exact-mean-small",
+        "With the exact mean in place of the proxy the rest is at most a tenth of the "
+        "regulariser at κ = 0.5.",
+        "ours, on Theorem 4.2",
+        share("variance", 0.5),
+    ),
+)
 FIGURE = PaperFigure(
     key="thm42",
     title="Theorem 4.2: smoothed loss, regulariser and rest",
-    about=(
-        "The expected loss in closed form, beside its mean over masks (drawn in pairs 1 ± κ g), "
-        "and split as the theorem has it: the loss of the network with z Φ(z/s) for the ReLU, the "
-        "regulariser ½ κ² Σ ‖x ⊙ m^(−1/2) Σ a w Φ(z/s)‖², and a rest. The paper treats the rest "
-        "as small; we compute it. It has two parts. The proxy's: it lacks s φ(z/s), which is of "
-        "order κ for the share of order κ of neurons that are near their kink; summed over "
-        "inputs, that is between κ^(3/2), where their signs are random, and κ², where they are "
-        "not. The variance's: the same share of neurons, each with κ², so κ³; it alone remains if "
-        "the smoothed loss has the exact mean z Φ(z/s) + s φ(z/s) in place of the proxy. Where a "
-        "network fits its targets the residuals are small, and the proxy's part with them; here "
-        "they are not. Inputs lie on the unit sphere, targets are a linear function of them, "
-        "networks are as training starts from them. For the order, the rest is its root mean "
-        "square over such targets, exactly."
-    ),
-    quick=LossTerms(examples=200, dimensions=20, width=50, networks=12, masks=300),
-    full=LossTerms(examples=500, dimensions=20, width=100, networks=10, masks=500),
+    about=ABOUT,
+    quick=QUICK,
+    full=FULL,
     measure=measure,
     draw=draw,
     description=(
@@ -290,56 +344,5 @@ FIGURE = PaperFigure(
         "mean much faster. Right, for each network, the rest's share of the regulariser; dashed, "
         "a tenth."
     ),
-    claims=(
-        Claim(
-            "expected-loss",
-            "The expected loss has the closed form.",
-            "Theorem 4.2, before it is split",
-            agrees,
-        ),
-        Claim(
-            "rest-order",
-            "As κ → 0 the rest tends to 0, at an order between 3/2 and 2 (± 0.1).",
-            "Theorem 4.2; the order is ours",
-            order_near_zero,
-        ),
-        Claim(
-            "rest-order-above",
-            "Up to κ = 1 the rest is of an order between 3/2 and 3 (± 0.1).",
-            "Theorem 4.2; the order is ours",
-            order_above,
-        ),
-        Claim(
-            "rest-higher-order",
-            "The rest is of a higher order in κ than the regulariser, which is then the leading "
-            "term.",
-            "Theorem 4.2, taken as smoothed loss and regulariser alone",
-            higher_order,
-        ),
-        Claim(
-            "rest-small-0.1",
-            "At κ = 0.1 the rest is at most a tenth of the regulariser.",
-            "Theorem 4.2, taken as smoothed loss and regulariser alone",
-            share("rest", 0.1),
-        ),
-        Claim(
-            "rest-small-0.5",
-            "At κ = 0.5 the rest is at most a tenth of the regulariser.",
-            "Theorem 4.2, taken as smoothed loss and regulariser alone",
-            share("rest", 0.5),
-        ),
-        Claim(
-            "exact-mean-order",
-            "With the exact mean in place of the proxy the rest is of order 3.",
-            "ours, on Theorem 4.2",
-            order_with_the_exact_mean,
-        ),
-        Claim(
-            "exact-mean-small",
-            "With the exact mean in place of the proxy the rest is at most a tenth of the "
-            "regulariser at κ = 0.5.",
-            "ours, on Theorem 4.2",
-            share("variance", 0.5),
-        ),
-    ),
+    claims=CLAIMS,
 )

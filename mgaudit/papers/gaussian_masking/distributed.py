@@ -152,7 +152,8 @@ def draw(data: Data) -> Figure:
 
 
 def _draw_loss(left: Axes, right: Axes, rows: list[Row], look: dict[str, Any]) -> None:
-    kappa, local_steps = float(rows[0]["kappa"]), float(rows[0]["local_steps"])
+    kappa = float(rows[0]["kappa"])
+    local_steps = float(rows[0]["local_steps"])
     steps = np.array(column(rows, "step"))
     losses = column(rows, "loss")
     if local_steps == CENTRAL:
@@ -243,44 +244,46 @@ def floor_rises(data: Data) -> Measured:
     return Measured.with_interval(quantity, smallest, at_least=0.0)
 
 
+ABOUT = (
+    "Local SGD on the problem of Fig. 3a: each client holds a tenth of the examples, draws "
+    "masks of its own and makes τ steps between two averagings of the weights. A client's "
+    "gradient is multiplied by the number of clients, so that τ = 1 without a mask is "
+    "training by one. The paper's numbers of clients and steps are not known to us. `mgaudit "
+    "run --clients 10 --local-steps 5` audits networks that are trained like this."
+)
+QUICK = Distributed(kappas=(0.0, 0.2, 0.6), local_steps=(1, 5), steps=1500, seeds=5)
+FULL = Distributed(kappas=(0.0, 0.2, 0.6), local_steps=(1, 5, 20), steps=3000, seeds=5)
+CLAIMS = (
+    Claim(
+        "central",
+        "Averaging after every step is training by one.",
+        "our reading of Fig. 3b",
+        one_step_is_central,
+    ),
+    Claim(
+        "rate-per-step",
+        "Clients converge at the same linear rate per local step.",
+        "Fig. 3b",
+        rate_per_step,
+    ),
+    Claim("fewer-rounds", "τ local steps need a τ-th of the averagings.", "Fig. 3b", fewer_rounds),
+    Claim(
+        "floor-rises",
+        "The floor rises with κ, whatever τ is.",
+        "Theorem 5.5, Fig. 3b",
+        floor_rises,
+    ),
+)
 FIGURE = PaperFigure(
     key="fig3b",
     title="Fig. 3b: the same training by ten clients",
-    about=(
-        "Local SGD on the problem of Fig. 3a: each client holds a tenth of the examples, draws "
-        "masks of its own and makes τ steps between two averagings of the weights. A client's "
-        "gradient is multiplied by the number of clients, so that τ = 1 without a mask is "
-        "training by one. The paper's numbers of clients and steps are not known to us. `mgaudit "
-        "run --clients 10 --local-steps 5` audits networks that are trained like this."
-    ),
-    quick=Distributed(kappas=(0.0, 0.2, 0.6), local_steps=(1, 5), steps=1500, seeds=5),
-    full=Distributed(kappas=(0.0, 0.2, 0.6), local_steps=(1, 5, 20), steps=3000, seeds=5),
+    about=ABOUT,
+    quick=QUICK,
+    full=FULL,
     measure=measure,
     draw=draw,
     description=(
         "With several local steps the loss falls as fast per step and far faster per averaging."
     ),
-    claims=(
-        Claim(
-            "central",
-            "Averaging after every step is training by one.",
-            "our reading of Fig. 3b",
-            one_step_is_central,
-        ),
-        Claim(
-            "rate-per-step",
-            "Clients converge at the same linear rate per local step.",
-            "Fig. 3b",
-            rate_per_step,
-        ),
-        Claim(
-            "fewer-rounds", "τ local steps need a τ-th of the averagings.", "Fig. 3b", fewer_rounds
-        ),
-        Claim(
-            "floor-rises",
-            "The floor rises with κ, whatever τ is.",
-            "Theorem 5.5, Fig. 3b",
-            floor_rises,
-        ),
-    ),
+    claims=CLAIMS,
 )

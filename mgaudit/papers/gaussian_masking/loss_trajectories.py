@@ -179,7 +179,8 @@ def draw(data: Data) -> Figure:
 def _draw_losses(axes: Axes, data: Data, colours: dict[float, str]) -> None:
     for kappa, colour in colours.items():
         rows = select(data["curves"], kappa=kappa)
-        steps, losses = column(rows, "step"), column(rows, "loss")
+        steps = column(rows, "step")
+        losses = column(rows, "loss")
         axes.plot(steps, losses, color=colour, linewidth=1.2, label=f"κ = {kappa:g}")
     axes.set(xlabel="step", ylabel="loss without mask", yscale="log")
     axes.set_xscale("symlog", linthresh=EARLY)
@@ -187,7 +188,8 @@ def _draw_losses(axes: Axes, data: Data, colours: dict[float, str]) -> None:
 
 def _draw_floors(axes: Axes, data: Data, colours: dict[float, str]) -> None:
     for run in data["runs"]:
-        kappa, floor = float(run["kappa"]), float(run["floor"])
+        kappa = float(run["kappa"])
+        floor = float(run["floor"])
         if kappa > 0:
             axes.plot([kappa], [floor], "o", color=colours[kappa], markersize=4)
     axes.set(xlabel="κ", ylabel="floor: mean loss of the last fifth", xscale="log", yscale="log")
@@ -276,42 +278,46 @@ def keeps_falling(data: Data) -> Measured:
     return Measured.with_interval(quantity, ratio, at_most=float(np.log(0.5)))
 
 
+ABOUT = (
+    "Full-batch gradient descent on ½ Σ (f(x ⊙ c) − y)² with a fresh mask for each example "
+    "and step; shown is the loss without a mask, geometric means over seeds. The paper's "
+    "sizes: n = 500, d = 20, m = 100, rate 0.005, 2,000 steps. We do not know its data: ours "
+    "are points on the unit sphere with values that are a linear function of them. We run "
+    "longer, for the floors of small κ are reached later than that."
+)
+QUICK = LossTrajectories(kappas=(0.0, 0.1, 0.2, 0.4, 1.0), steps=6000, seeds=5)
+FULL = LossTrajectories(kappas=(0.0, 0.05, 0.1, 0.2, 0.4, 0.6, 1.0, 2.0), steps=20000, seeds=5)
+CLAIMS = (
+    Claim(
+        "same-rate",
+        "Before the floor the loss falls at the same linear rate for all κ.",
+        "Fig. 3a",
+        same_rate,
+    ),
+    Claim("monotone-floor", "The floor rises with κ.", "Theorem 5.5, Fig. 3a", monotone_floor),
+    Claim(
+        "floor-slope",
+        "The floor is proportional to κ.",
+        "authors' README on Fig. 3a",
+        proportional_floor,
+    ),
+    Claim(
+        "no-floor",
+        "Without a mask the loss goes on falling towards 0.",
+        "Fig. 3a",
+        keeps_falling,
+    ),
+)
 FIGURE = PaperFigure(
     key="fig3a",
     title="Fig. 3a: loss along training under masks",
-    about=(
-        "Full-batch gradient descent on ½ Σ (f(x ⊙ c) − y)² with a fresh mask for each example "
-        "and step; shown is the loss without a mask, geometric means over seeds. The paper's "
-        "sizes: n = 500, d = 20, m = 100, rate 0.005, 2,000 steps. We do not know its data: ours "
-        "are points on the unit sphere with values that are a linear function of them. We run "
-        "longer, for the floors of small κ are reached later than that."
-    ),
-    quick=LossTrajectories(kappas=(0.0, 0.1, 0.2, 0.4, 1.0), steps=6000, seeds=5),
-    full=LossTrajectories(kappas=(0.0, 0.05, 0.1, 0.2, 0.4, 0.6, 1.0, 2.0), steps=20000, seeds=5),
+    about=ABOUT,
+    quick=QUICK,
+    full=FULL,
     measure=measure,
     draw=draw,
     description=(
         "Loss falls alike for all κ at first, then levels off at a floor that rises with κ."
     ),
-    claims=(
-        Claim(
-            "same-rate",
-            "Before the floor the loss falls at the same linear rate for all κ.",
-            "Fig. 3a",
-            same_rate,
-        ),
-        Claim("monotone-floor", "The floor rises with κ.", "Theorem 5.5, Fig. 3a", monotone_floor),
-        Claim(
-            "floor-slope",
-            "The floor is proportional to κ.",
-            "authors' README on Fig. 3a",
-            proportional_floor,
-        ),
-        Claim(
-            "no-floor",
-            "Without a mask the loss goes on falling towards 0.",
-            "Fig. 3a",
-            keeps_falling,
-        ),
-    ),
+    claims=CLAIMS,
 )

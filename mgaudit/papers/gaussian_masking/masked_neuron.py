@@ -78,7 +78,8 @@ def _line(images: Floats, points: int, generator: np.random.Generator) -> tuple[
     images = images / np.linalg.norm(images, axis=1, keepdims=True)
     weights: Floats = generator.standard_normal((images.shape[1],))
     z = images @ weights
-    first, last = int(np.argmin(z)), int(np.argmax(z))
+    first = int(np.argmin(z))
+    last = int(np.argmax(z))
     share_at_kink = z[first] / (z[first] - z[last])
     shares = np.append(np.linspace(0.0, 1.0, points), share_at_kink)
     shares = np.sort(shares)[:, None]
@@ -154,15 +155,18 @@ def draw(data: Data) -> Figure:
     figure, (axes,) = panels(1, 3.2)
     kappas = levels(data["line"], "kappa")
     weakest = select(data["line"], kappa=kappas[0])
-    z, relus = column(weakest, "z"), column(weakest, "relu")
+    z = column(weakest, "z")
+    relus = column(weakest, "relu")
     axes.plot(z, relus, color="black", linestyle=":", label="ReLU")
     for index, kappa in enumerate(kappas):
         colour = shade(index, len(kappas))
         curve = select(data["line"], kappa=kappa)
-        z, means = column(curve, "z"), column(curve, "expected")
+        z = column(curve, "z")
+        means = column(curve, "expected")
         axes.plot(z, means, color=colour, linewidth=1.2, label=f"κ = {kappa:g}")
         points = select(data["masked"], kappa=kappa)
-        z, means = column(points, "z"), column(points, "mean")
+        z = column(points, "z")
+        means = column(points, "mean")
         axes.plot(z, means, "o", color=colour, markersize=3)
     axes.set(xlabel="pre-activation z = w · x without a mask", ylabel="mean activation under masks")
     legend(figure, axes)
@@ -179,36 +183,40 @@ def rises_with_kappa(data: Data) -> Measured:
     return rises(data["rises"])
 
 
+ABOUT = (
+    "One neuron with weights N(0, I) along a line between two images of norm 1. Lines: the "
+    "closed form; dots: means over masks c ~ N(1, κ² I), drawn in numpy by the law of our "
+    "scheme gaussian-mask and put on all the pixels, where |z| ≤ 2.5 s. The paper shows the "
+    "smoothed activation for several κ; which inputs it has there we do not know."
+)
+QUICK = MaskedNeuron(dataset="digits", masks=100_000)
+FULL = MaskedNeuron(dataset="cifar10", masks=20_000)
+CLAIMS = (
+    Claim(
+        "masked-neuron",
+        "On masked images a neuron's mean activation is that of a normal pre-activation with "
+        "mean w · x and standard deviation κ ‖w ⊙ x‖.",
+        "Fig. 2",
+        agrees,
+    ),
+    Claim(
+        "kappa-smooths",
+        "The larger κ, the further the mean activation lies above the ReLU at the kink.",
+        "Fig. 2",
+        rises_with_kappa,
+    ),
+)
 FIGURE = PaperFigure(
     key="fig2",
     title="Fig. 2: one neuron on masked images",
-    about=(
-        "One neuron with weights N(0, I) along a line between two images of norm 1. Lines: the "
-        "closed form; dots: means over masks c ~ N(1, κ² I), drawn in numpy by the law of our "
-        "scheme gaussian-mask and put on all the pixels, where |z| ≤ 2.5 s. The paper shows the "
-        "smoothed activation for several κ; which inputs it has there we do not know."
-    ),
-    quick=MaskedNeuron(dataset="digits", masks=100_000),
-    full=MaskedNeuron(dataset="cifar10", masks=20_000),
+    about=ABOUT,
+    quick=QUICK,
+    full=FULL,
     measure=measure,
     draw=draw,
     description=(
         "Means over masked images lie on the closed form for all κ, higher above the ReLU the "
         "larger κ is."
     ),
-    claims=(
-        Claim(
-            "masked-neuron",
-            "On masked images a neuron's mean activation is that of a normal pre-activation with "
-            "mean w · x and standard deviation κ ‖w ⊙ x‖.",
-            "Fig. 2",
-            agrees,
-        ),
-        Claim(
-            "kappa-smooths",
-            "The larger κ, the further the mean activation lies above the ReLU at the kink.",
-            "Fig. 2",
-            rises_with_kappa,
-        ),
-    ),
+    claims=CLAIMS,
 )

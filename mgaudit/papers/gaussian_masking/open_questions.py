@@ -133,7 +133,8 @@ def _draw_arms(axes: Axes, data: Data) -> None:
 
 
 def _annotate(axes: Axes, row: Row) -> None:
-    auc, accuracy = float(row["auc"]), float(row["accuracy"])
+    auc = float(row["auc"])
+    accuracy = float(row["accuracy"])
     axes.annotate(
         f"κ = {row['kappa']:g}",
         (auc, accuracy * 100),
@@ -159,7 +160,8 @@ def _draw_depths(axes: Axes, data: Data) -> None:
 
 def _point(row: Row) -> tuple[list[float], list[float], list[list[float]], list[list[float]]]:
     """Returns AUC and accuracy in percent, and the error bars of accuracy and of AUC."""
-    auc, accuracy = interval_of(row, "auc"), interval_of(row, "accuracy")
+    auc = interval_of(row, "auc")
+    accuracy = interval_of(row, "accuracy")
     accuracy_bars = _error_bars(accuracy, scale=100)
     auc_bars = _error_bars(auc, scale=1)
     return [auc.value], [accuracy.value * 100], accuracy_bars, auc_bars
@@ -238,52 +240,56 @@ def _depth_claim(depth: int) -> Claim:
     )
 
 
+ABOUT = (
+    "The paper leaves these open, and so there is nothing to reproduce: each statement is "
+    "what its argument for masks suggests, put to the test by audits of MLPs with LiRA, whose "
+    "shadows know of the mask. A fixed mask is drawn once for each example and model, so that "
+    "the network sees the same input again and again."
+)
+QUICK = OpenQuestions(
+    "digits",
+    None,
+    kappas=(1.0, 2.0, 3.0),
+    fixed_kappas=(1.0,),
+    depths=(2, 3, 4, 5),
+    depth_kappa=1.0,
+)
+FULL = OpenQuestions(
+    "cifar10",
+    5_000,
+    kappas=(1.0, 2.0, 3.0),
+    fixed_kappas=(0.5, 1.0),
+    depths=(2, 3, 4, 5),
+    depth_kappa=1.0,
+)
+CLAIMS = (
+    Claim("large-kappa", "A very large κ protects.", "open question", large_kappa_protects),
+    Claim(
+        "large-kappa-cost",
+        "Test accuracy at the largest κ is lower by a point at most.",
+        "open question",
+        large_kappa_is_free,
+    ),
+    Claim(
+        "fixed-masks",
+        "Masks that stay the same protect, too.",
+        "open question",
+        fixed_masks_protect,
+    ),
+    Claim("formal-dp", "Masks protect as far as DP-SGD at ε = 8.", "open question", like_dp),
+    *(_depth_claim(depth) for depth in (2, 3, 4, 5)),
+)
 FIGURE = PaperFigure(
     key="open-questions",
     title="Open questions: large κ, fixed masks, depth, DP-SGD",
-    about=(
-        "The paper leaves these open, and so there is nothing to reproduce: each statement is "
-        "what its argument for masks suggests, put to the test by audits of MLPs with LiRA, whose "
-        "shadows know of the mask. A fixed mask is drawn once for each example and model, so that "
-        "the network sees the same input again and again."
-    ),
-    quick=OpenQuestions(
-        "digits",
-        None,
-        kappas=(1.0, 2.0, 3.0),
-        fixed_kappas=(1.0,),
-        depths=(2, 3, 4, 5),
-        depth_kappa=1.0,
-    ),
-    full=OpenQuestions(
-        "cifar10",
-        5_000,
-        kappas=(1.0, 2.0, 3.0),
-        fixed_kappas=(0.5, 1.0),
-        depths=(2, 3, 4, 5),
-        depth_kappa=1.0,
-    ),
+    about=ABOUT,
+    quick=QUICK,
+    full=FULL,
     measure=measure,
     draw=draw,
     description=(
         "Accuracy against LiRA's AUC under fresh and fixed masks and DP-SGD; what masks change at "
         "each depth."
     ),
-    claims=(
-        Claim("large-kappa", "A very large κ protects.", "open question", large_kappa_protects),
-        Claim(
-            "large-kappa-cost",
-            "Test accuracy at the largest κ is lower by a point at most.",
-            "open question",
-            large_kappa_is_free,
-        ),
-        Claim(
-            "fixed-masks",
-            "Masks that stay the same protect, too.",
-            "open question",
-            fixed_masks_protect,
-        ),
-        Claim("formal-dp", "Masks protect as far as DP-SGD at ε = 8.", "open question", like_dp),
-        *(_depth_claim(depth) for depth in (2, 3, 4, 5)),
-    ),
+    claims=CLAIMS,
 )

@@ -13,6 +13,17 @@ from mgaudit.papers.gaussian_masking import (
 )
 from mgaudit.papers.paper import Paper
 
+FIGURES = (
+    proxy.FIGURE,
+    smoothed_activation.FIGURE,
+    masked_neuron.FIGURE,
+    decomposition.FIGURE,
+    loss_trajectories.FIGURE,
+    distributed.FIGURE,
+    accuracy_by_kappa.FIGURE,
+    attacks_by_kappa.FIGURE,
+    open_questions.FIGURE,
+)
 PAPER = Paper(
     key="gaussian-masking",
     title="Convergence Analysis of Two-Layer Neural Networks under Gaussian Input Masking",
@@ -23,15 +34,5 @@ PAPER = Paper(
         "linear rate down to a floor that κ sets: the mask smooths the activation and adds a "
         "regulariser to the loss."
     ),
-    figures=(
-        proxy.FIGURE,
-        smoothed_activation.FIGURE,
-        masked_neuron.FIGURE,
-        decomposition.FIGURE,
-        loss_trajectories.FIGURE,
-        distributed.FIGURE,
-        accuracy_by_kappa.FIGURE,
-        attacks_by_kappa.FIGURE,
-        open_questions.FIGURE,
-    ),
+    figures=FIGURES,
 )

@@ -49,7 +49,8 @@ def _curves(settings: Proxy) -> list[Row]:
     grid = np.linspace(-settings.reach, settings.reach, settings.points)
     rows: list[Row] = []
     for s in settings.sds:
-        proxies, means = smoothed_relu_proxy(grid, s), smoothed_relu(grid, s)
+        proxies = smoothed_relu_proxy(grid, s)
+        means = smoothed_relu(grid, s)
         for z, proxy, mean in zip(grid, proxies, means, strict=True):
             rows.append(
                 {
@@ -84,12 +85,14 @@ def draw(data: Data) -> Figure:
     figure, (left, right) = panels(2, 3.0, sharey=False, columns=2)
     sds = levels(data["curves"], "s")
     smallest = select(data["curves"], s=sds[0])
-    z, relus = column(smallest, "z"), column(smallest, "relu")
+    z = column(smallest, "z")
+    relus = column(smallest, "relu")
     left.plot(z, relus, color="black", linestyle=":", label="ReLU")
     for index, s in enumerate(sds):
         colour = shade(index, len(sds))
         curve = select(data["curves"], s=s)
-        z, proxies = column(curve, "z"), column(curve, "proxy")
+        z = column(curve, "z")
+        proxies = column(curve, "proxy")
         gaps = np.subtract(column(curve, "mean"), proxies)
         left.plot(z, proxies, color=colour, linewidth=1.2, label=f"s = {s:g}")
         right.plot(z, gaps, color=colour, linewidth=1.2)
@@ -101,7 +104,8 @@ def draw(data: Data) -> Figure:
 
 
 def _draw_measured(axes: Axes, rows: Sequence[Row], colour: str) -> None:
-    z, gaps = column(rows, "z"), column(rows, "gap")
+    z = column(rows, "z")
+    gaps = column(rows, "gap")
     reach = [BOTH_SIDES * error for error in column(rows, "error")]
     axes.errorbar(z, gaps, yerr=reach, fmt="o", markersize=3, color=colour)
 
@@ -151,43 +155,47 @@ def tends_to_the_relu(data: Data) -> Measured:
     return Measured(quantity, slope, at_least=0.95, at_most=1.05)
 
 
+ABOUT = (
+    "The pre-activation w · (x ⊙ c) is normal with mean z = w · x and standard deviation s = "
+    "κ ‖w ⊙ x‖. The proofs put z Φ(z/s) in place of the mean of its ReLU, z Φ(z/s) + s "
+    "φ(z/s). The authors' code shows s = 0.2 (κ = 0.2, ‖w ⊙ x‖ = 1) for |z| < 2.1; we show "
+    "several s, and right what the proxy lacks. Dots are means over draws of the normal "
+    "pre-activation."
+)
+QUICK = Proxy(draws=200_000)
+FULL = Proxy(draws=4_000_000)
+CLAIMS = (
+    Claim(
+        "proxy-is-the-mean",
+        "The proxy z Φ(z/s) matches the mean of the masked ReLU over the whole range of "
+        "inputs (within 5 % of s).",
+        "authors' README on Fig. 1",
+        proxy_is_the_mean,
+    ),
+    Claim(
+        "proxy-gap",
+        "The proxy lies below the mean by s φ(z/s), most at z = 0.",
+        "authors' page, the smoothed activation",
+        gap_in_closed_form,
+    ),
+    Claim(
+        "proxy-limit",
+        "As s → 0 the proxy tends to the ReLU, its largest distance in proportion to s.",
+        "Fig. 1a",
+        tends_to_the_relu,
+    ),
+)
 FIGURE = PaperFigure(
     key="fig1a",
     title="Fig. 1a: the activation of the proofs",
-    about=(
-        "The pre-activation w · (x ⊙ c) is normal with mean z = w · x and standard deviation s = "
-        "κ ‖w ⊙ x‖. The proofs put z Φ(z/s) in place of the mean of its ReLU, z Φ(z/s) + s "
-        "φ(z/s). The authors' code shows s = 0.2 (κ = 0.2, ‖w ⊙ x‖ = 1) for |z| < 2.1; we show "
-        "several s, and right what the proxy lacks. Dots are means over draws of the normal "
-        "pre-activation."
-    ),
-    quick=Proxy(draws=200_000),
-    full=Proxy(draws=4_000_000),
+    about=ABOUT,
+    quick=QUICK,
+    full=FULL,
     measure=measure,
     draw=draw,
     description=(
         "Left, the proxy follows the ReLU and dips below 0 left of the kink. Right, the mean "
         "exceeds it by a bell around z = 0 whose height and width are proportional to s."
     ),
-    claims=(
-        Claim(
-            "proxy-is-the-mean",
-            "The proxy z Φ(z/s) matches the mean of the masked ReLU over the whole range of "
-            "inputs (within 5 % of s).",
-            "authors' README on Fig. 1",
-            proxy_is_the_mean,
-        ),
-        Claim(
-            "proxy-gap",
-            "The proxy lies below the mean by s φ(z/s), most at z = 0.",
-            "authors' page, the smoothed activation",
-            gap_in_closed_form,
-        ),
-        Claim(
-            "proxy-limit",
-            "As s → 0 the proxy tends to the ReLU, its largest distance in proportion to s.",
-            "Fig. 1a",
-            tends_to_the_relu,
-        ),
-    ),
+    claims=CLAIMS,
 )

@@ -85,12 +85,14 @@ def draw(data: Data) -> Figure:
     figure, (left, right) = panels(2, 3.0, sharey=False, columns=2)
     sds = levels(data["curves"], "s")
     smallest = select(data["curves"], s=sds[0])
-    z, relus = column(smallest, "z"), column(smallest, "relu")
+    z = column(smallest, "z")
+    relus = column(smallest, "relu")
     left.plot(z, relus, color="black", linestyle=":", label="ReLU")
     for index, s in enumerate(sds):
         colour = shade(index, len(sds))
         curve = select(data["curves"], s=s)
-        z, means = column(curve, "z"), column(curve, "expected")
+        z = column(curve, "z")
+        means = column(curve, "expected")
         left.plot(z, means, color=colour, linewidth=1.2, label=f"s = {s:g}")
         _draw_means(left, right, select(data["draws"], s=s), colour)
     left.set(xlabel="z = w · x", ylabel="mean of the masked ReLU")
@@ -103,7 +105,8 @@ def draw(data: Data) -> Figure:
 def _draw_means(left: Axes, right: Axes, rows: Sequence[Row], colour: str) -> None:
     s = float(rows[0]["s"])
     z = np.array(column(rows, "z"))
-    means, expected = np.array(column(rows, "mean")), np.array(column(rows, "expected"))
+    means = np.array(column(rows, "mean"))
+    expected = np.array(column(rows, "expected"))
     deviations = (means - expected) / np.array(column(rows, "error"))
     left.plot(z, means, "o", color=colour, markersize=3)
     right.plot(z / s, deviations, "o", color=colour, markersize=3)
@@ -119,34 +122,38 @@ def rises_with_s(data: Data) -> Measured:
     return rises(data["rises"])
 
 
+ABOUT = (
+    "Lines: z Φ(z/s) + s φ(z/s). Dots: means over draws of the normal pre-activation with "
+    "mean z and standard deviation s, for |z| up to 2.5 s; further left the ReLU passes too "
+    "few draws to compare. The authors' code shows s = 0.2 with 200,000 draws."
+)
+QUICK = SmoothedActivation(draws=200_000)
+FULL = SmoothedActivation(draws=4_000_000)
+CLAIMS = (
+    Claim(
+        "smoothed-relu",
+        "The mean of the masked ReLU is z Φ(z/s) + s φ(z/s).",
+        "Fig. 1b",
+        agrees,
+    ),
+    Claim(
+        "smoothing-rises",
+        "The larger the noise, the further the mean lies above the ReLU around its kink.",
+        "authors' page on Fig. 1b",
+        rises_with_s,
+    ),
+)
 FIGURE = PaperFigure(
     key="fig1b",
     title="Fig. 1b: the mean of a masked ReLU",
-    about=(
-        "Lines: z Φ(z/s) + s φ(z/s). Dots: means over draws of the normal pre-activation with "
-        "mean z and standard deviation s, for |z| up to 2.5 s; further left the ReLU passes too "
-        "few draws to compare. The authors' code shows s = 0.2 with 200,000 draws."
-    ),
-    quick=SmoothedActivation(draws=200_000),
-    full=SmoothedActivation(draws=4_000_000),
+    about=ABOUT,
+    quick=QUICK,
+    full=FULL,
     measure=measure,
     draw=draw,
     description=(
         "Means over draws lie on the closed form, which rounds the ReLU's kink the more the "
         "larger s is."
     ),
-    claims=(
-        Claim(
-            "smoothed-relu",
-            "The mean of the masked ReLU is z Φ(z/s) + s φ(z/s).",
-            "Fig. 1b",
-            agrees,
-        ),
-        Claim(
-            "smoothing-rises",
-            "The larger the noise, the further the mean lies above the ReLU around its kink.",
-            "authors' page on Fig. 1b",
-            rises_with_s,
-        ),
-    ),
+    claims=CLAIMS,
 )
