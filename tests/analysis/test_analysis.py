@@ -52,7 +52,7 @@ def exact(points: Sequence[Point]) -> tuple[list[AuditResult], Arrays]:
 def measured(
     points: Sequence[Point], noise: Sequence[np.ndarray]
 ) -> tuple[list[AuditResult], Arrays]:
-    """Arms with that noise (targets, 1 + resamples) on accuracy and AUC; the first column is what is measured."""
+    """Arms with noise (targets, 1 + resamples) on accuracy and AUC, as measured and in resamples."""
     arms, study_arrays = [], dict(arrays([]))
     for index, (scheme, true_accuracy, true_auc) in enumerate(points):
         accuracy, auc = true_accuracy + noise[2 * index], true_auc + noise[2 * index + 1]
@@ -199,7 +199,7 @@ def test_a_crossing_has_the_value_of_the_level(values: list[float], level: float
 
 
 def test_the_error_of_the_accuracies_counts_with_the_slope_of_the_line() -> None:
-    """Noise on the reference's accuracy alone: the matched AUC moves along the line, 0.04 for each 0.1."""
+    """Noise on the reference's accuracy moves the matched AUC along the line, 0.04 for each 0.1."""
     points = [*MASKS, (DROPOUT, 0.85, 0.63)]
     noise = [np.zeros((len(TARGETS), 9)) for _ in range(2 * len(points))]
     noise[6] = np.repeat(np.array([-0.02, 0.02, -0.01, 0.01, 0.0, 0.0])[:, np.newaxis], 9, axis=1)
@@ -415,7 +415,7 @@ def test_only_shared_targets_enter_a_difference() -> None:
 
 
 def planted(kept: float) -> tuple[list[AuditResult], Arrays]:
-    """Of 200 examples 10 outrank all non-members where trained on, without noise; under the mask a share `kept`."""
+    """Without noise, 10 of 200 examples outrank all non-members as members; a share `kept` if masked."""
     generator = np.random.default_rng(1)
     arms, study_arrays = exact([("none", 0.95, 0.75), MASKS[0]])
     targets = list(range(12))
@@ -452,7 +452,7 @@ def test_the_same_examples_are_looked_at_under_the_other_scheme() -> None:
 
 
 def test_examples_are_not_judged_by_the_targets_that_chose_them() -> None:
-    """Where nothing is exposed the choice is chance, and what was chosen outranks half in the other targets."""
+    """Where nothing is exposed, the chosen examples outrank half in the other targets."""
     arms, study_arrays = planted(kept=1.0)
     generator = np.random.default_rng(2)
     study_arrays["membership"] = generator.random((12, 2000)) < 0.5

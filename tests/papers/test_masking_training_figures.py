@@ -1,4 +1,4 @@
-"""Figures 3 to 5 of the masking paper and its open questions: what decides their claims, on planted numbers."""
+"""Figures 3 to 5 of the masking paper and its open questions: claims on planted numbers."""
 
 import math
 from pathlib import Path
@@ -22,7 +22,9 @@ WORKSHOP = Workshop(1, "cpu", Progress())
 SPREAD = (0.99, 1.0, 1.01)
 
 
-def runs(rate: dict[float, float], floor: dict[float, float], settled: float = 0.95, last: float = 0.1) -> Data:
+def runs(
+    rate: dict[float, float], floor: dict[float, float], settled: float = 0.95, last: float = 0.1
+) -> Data:
     """Planted runs of three seeds that differ by a percent."""
     return {
         "runs": [
@@ -45,50 +47,60 @@ def runs(rate: dict[float, float], floor: dict[float, float], settled: float = 0
 KAPPAS = (0.0, 0.1, 0.2, 0.4)
 
 
-@pytest.mark.parametrize(("changed", "holds"), [(1.0, True), (0.95, True), (1.05, True), (0.85, False), (1.15, False)])
+@pytest.mark.parametrize(
+    ("changed", "holds"), [(1.0, True), (0.95, True), (1.05, True), (0.85, False), (1.15, False)]
+)
 def test_rates_are_the_same_within_a_tenth(changed: float, holds: bool) -> None:
     rate = {0.0: 0.04, 0.1: 0.04, 0.2: 0.04 * changed, 0.4: 0.0}  # the last has no linear phase
-    found = loss_trajectories.same_rate(runs(rate, dict.fromkeys(KAPPAS, 1.0)))
-    assert isinstance(found, Measured)
-    assert found.holds is holds
-    assert abs(found.value) == pytest.approx(abs(changed - 1), rel=0.2)
-    assert "two of the 3 κ" in found.quantity
+    outcome = loss_trajectories.same_rate(runs(rate, dict.fromkeys(KAPPAS, 1.0)))
+    assert isinstance(outcome, Measured)
+    assert outcome.holds is holds
+    assert abs(outcome.value) == pytest.approx(abs(changed - 1), rel=0.2)
+    assert "two of the 3 κ" in outcome.quantity
 
 
 def test_rates_are_held_against_one_another_and_by_the_widest_interval() -> None:
     apart = {0.0: 0.04, 0.1: 0.04 * 1.09, 0.2: 0.04 * 0.92, 0.4: 0.0}
-    found = loss_trajectories.same_rate(runs(apart, dict.fromkeys(KAPPAS, 1.0)))
-    assert isinstance(found, Measured)
-    assert not found.holds
+    outcome = loss_trajectories.same_rate(runs(apart, dict.fromkeys(KAPPAS, 1.0)))
+    assert isinstance(outcome, Measured)
+    assert not outcome.holds
     data = runs(dict.fromkeys(KAPPAS, 0.04), dict.fromkeys(KAPPAS, 1.0))
     for row in data["runs"]:
         if row["kappa"] == 0.2:  # right in the mean, and nothing is known of it
             row["rate"] = 0.04 * (0.7, 1.0, 1.3)[int(float(row["seed"]))]
-    found = loss_trajectories.same_rate(data)
-    assert isinstance(found, Measured)
-    assert not found.holds
-    assert isinstance(loss_trajectories.same_rate(runs({0.0: 0.04, 0.1: 0.0}, {0.0: 1.0, 0.1: 1.0})), NotRun)
+    outcome = loss_trajectories.same_rate(data)
+    assert isinstance(outcome, Measured)
+    assert not outcome.holds
+    assert isinstance(
+        loss_trajectories.same_rate(runs({0.0: 0.04, 0.1: 0.0}, {0.0: 1.0, 0.1: 1.0})), NotRun
+    )
 
 
 @pytest.mark.parametrize(("third", "holds"), [(3.0, True), (1.5, False), (2.001, False)])
 def test_the_floor_must_rise_at_every_step(third: float, holds: bool) -> None:
     floor = {0.0: 1.0, 0.1: 2.0 * 1.5, 0.2: third * 1.5, 0.4: 9.0}
     data = runs(dict.fromkeys(KAPPAS, 1.0), floor)
-    for row in data["runs"]:  # the seeds differ at one strength alone, so that its step has an interval
-        row["floor"] = float(row["floor"]) * (SPREAD[int(float(row["seed"]))] if row["kappa"] == 0.2 else 1.0)
+    for row in data[
+        "runs"
+    ]:  # the seeds differ at one strength alone, so that its step has an interval
+        row["floor"] = float(row["floor"]) * (
+            SPREAD[int(float(row["seed"]))] if row["kappa"] == 0.2 else 1.0
+        )
     assert loss_trajectories.monotone_floor(data).holds is holds
 
 
 @pytest.mark.parametrize(("power", "holds"), [(1.0, True), (2.5, False), (0.5, False)])
 def test_the_slope_of_the_floor_is_the_power_that_was_planted(power: float, holds: bool) -> None:
     floor = {kappa: 7 * kappa**power if kappa else 1e-9 for kappa in KAPPAS}
-    found = loss_trajectories.proportional_floor(runs(dict.fromkeys(KAPPAS, 1.0), floor))
-    assert found.value == pytest.approx(power)
-    assert found.holds is holds
+    outcome = loss_trajectories.proportional_floor(runs(dict.fromkeys(KAPPAS, 1.0), floor))
+    assert outcome.value == pytest.approx(power)
+    assert outcome.holds is holds
 
 
 def test_a_floor_that_has_not_settled_has_no_part_in_the_slope() -> None:
-    data = runs(dict.fromkeys(KAPPAS, 1.0), {kappa: 7 * kappa if kappa else 1.0 for kappa in KAPPAS})
+    data = runs(
+        dict.fromkeys(KAPPAS, 1.0), {kappa: 7 * kappa if kappa else 1.0 for kappa in KAPPAS}
+    )
     for row in data["runs"]:
         if row["kappa"] == 0.1:
             row["floor"], row["settled"] = 100.0, 0.5
@@ -112,21 +124,33 @@ def test_a_rate_is_that_of_the_approach_to_the_floor() -> None:
     steps = np.arange(0, 100, 4)
     loss = 3.0 + 400 * np.exp(-0.04 * steps)
     assert loss_trajectories._rate(steps, loss - 3.0, 60) == pytest.approx(0.04)
-    assert loss_trajectories._leaves(steps, loss, 30.0) == 64  # 3 + 400 e^(-0.04 64) = 33.9, and at 68 29.4
+    assert (
+        loss_trajectories._leaves(steps, loss, 30.0) == 64
+    )  # 3 + 400 e^(-0.04 64) = 33.9, and at 68 29.4
 
 
 def test_the_clean_loss_is_half_the_sum_of_squares() -> None:
-    given = loss_trajectories.problem(6, 3, 4, seed=1)
-    np.testing.assert_allclose(np.linalg.norm(given.inputs, axis=1), 1.0)
+    regression = loss_trajectories.problem(6, 3, 4, seed=1)
+    np.testing.assert_allclose(np.linalg.norm(regression.inputs, axis=1), 1.0)
     expected = 0.0
-    for x, y in zip(given.inputs, given.values, strict=True):
-        output = sum(a * max(0.0, float(w @ x)) for a, w in zip(given.outer, given.weights, strict=True)) / 2.0
+    for x, y in zip(regression.inputs, regression.values, strict=True):
+        output = (
+            sum(
+                a * max(0.0, float(w @ x))
+                for a, w in zip(regression.outer, regression.weights, strict=True)
+            )
+            / 2.0
+        )
         expected += (output - y) ** 2 / 2
-    assert loss_trajectories.clean_loss(given, given.weights[None])[0] == pytest.approx(expected)
+    assert loss_trajectories.clean_loss(regression, regression.weights[None])[0] == pytest.approx(
+        expected
+    )
 
 
 def test_loss_trajectories_are_measured_and_drawn() -> None:
-    settings = loss_trajectories.LossTrajectories((0.0, 0.5), steps=300, seeds=2, examples=30, dimensions=4, width=40)
+    settings = loss_trajectories.LossTrajectories(
+        (0.0, 0.5), steps=300, seeds=2, examples=30, dimensions=4, width=40
+    )
     data = loss_trajectories.measure(settings, WORKSHOP)
     assert len(data["runs"]) == 4
     first = [row for row in data["curves"] if row["step"] == 0]
@@ -159,15 +183,24 @@ def test_clients_are_judged_by_their_steps_and_their_averagings() -> None:
     assert distributed.one_step_is_central(clients()).holds
     assert not distributed.one_step_is_central(clients(difference=1e-6)).holds
     slower = clients(crossings={0.0: 40.0, 1.0: 40.0, 5.0: 60.0})
-    assert (held(distributed.rate_per_step(clients())), held(distributed.rate_per_step(slower))) == (True, False)
-    assert (held(distributed.fewer_rounds(clients())), held(distributed.fewer_rounds(slower))) == (True, False)
-    found = distributed.fewer_rounds(clients())
-    assert isinstance(found, Measured)
-    assert found.value == pytest.approx(40 / (42 / 5))
+    assert (
+        holds(distributed.rate_per_step(clients())),
+        holds(distributed.rate_per_step(slower)),
+    ) == (True, False)
+    assert (
+        holds(distributed.fewer_rounds(clients())),
+        holds(distributed.fewer_rounds(slower)),
+    ) == (True, False)
+    outcome = distributed.fewer_rounds(clients())
+    assert isinstance(outcome, Measured)
+    assert outcome.value == pytest.approx(40 / (42 / 5))
     falling = clients()
     for row in falling["runs"]:
         row["floor"] = 1.0 - 0.1 * float(row["kappa"]) + 0.001 * float(row["seed"])
-    assert (distributed.floor_rises(clients()).holds, distributed.floor_rises(falling).holds) == (True, False)
+    assert (distributed.floor_rises(clients()).holds, distributed.floor_rises(falling).holds) == (
+        True,
+        False,
+    )
 
 
 def test_a_loss_that_never_falls_to_a_tenth_has_no_part_in_the_claims() -> None:
@@ -175,9 +208,9 @@ def test_a_loss_that_never_falls_to_a_tenth_has_no_part_in_the_claims() -> None:
     for row in data["runs"]:
         if row["kappa"] == 0.5:
             row["steps_to_a_tenth"] = math.nan
-    found = distributed.rate_per_step(data)
-    assert isinstance(found, Measured)
-    assert "falls so far, 0" in found.quantity
+    outcome = distributed.rate_per_step(data)
+    assert isinstance(outcome, Measured)
+    assert "falls so far, 0" in outcome.quantity
     for row in data["runs"]:
         row["steps_to_a_tenth"] = math.nan
     assert isinstance(distributed.rate_per_step(data), NotRun)
@@ -204,16 +237,22 @@ def change(value: float, half: float = 0.01) -> Row:
     return {"change": value, "change_low": value - half, "change_high": value + half}
 
 
-def held(found: Measured | NotRun) -> bool:
-    return isinstance(found, Measured) and found.holds
+def holds(outcome: Measured | NotRun) -> bool:
+    return isinstance(outcome, Measured) and outcome.holds
 
 
 def attacks(at: dict[float, float]) -> Data:
     """LiRA's AUC changed by so much at each strength, on both networks."""
     none: Row = {"auc": 0.7, "auc_low": 0.69, "auc_high": 0.71, "kappa": 0.0}
-    rows = [none, *({**none, "kappa": kappa, "auc": 0.7 + by, **change(by)} for kappa, by in at.items())]
-    shared = [{"target": target, "attack": "lira", "adversary": "adaptive"} for target in kappa_sweep.NAMES]
-    return {"attacks": [{**one, **row} for one in shared for row in rows]}
+    rows = [
+        none,
+        *({**none, "kappa": kappa, "auc": 0.7 + by, **change(by)} for kappa, by in at.items()),
+    ]
+    shared = [
+        {"target": target, "attack": "lira", "adversary": "adaptive"}
+        for target in kappa_sweep.NAMES
+    ]
+    return {"attacks": [{**labels, **row} for labels in shared for row in rows]}
 
 
 @pytest.mark.parametrize(
@@ -225,7 +264,9 @@ def attacks(at: dict[float, float]) -> Data:
         ({0.5: -0.05, 1.5: 0.1}, False, False),
     ],
 )
-def test_attacks_fall_only_where_the_whole_interval_does(at: dict[float, float], falls: bool, monotone: bool) -> None:
+def test_attacks_fall_only_where_the_whole_interval_does(
+    at: dict[float, float], falls: bool, monotone: bool
+) -> None:
     assert attacks_by_kappa.attack_falls("mlp", "lira", attacks(at)).holds is falls
     assert attacks_by_kappa.monotone_fall("cnn", attacks(at)).holds is monotone
 
@@ -237,8 +278,8 @@ def test_accuracy_claims() -> None:
         for kappa, by in ((0.2, 0.02), (1.5, -0.05))
     ]
     turned: list[Row] = [{**row, **change(-float(row["change"]))} for row in rows]
-    assert held(accuracy_by_kappa.small_kappa_helps({"accuracy": rows}))
-    assert not held(accuracy_by_kappa.small_kappa_helps({"accuracy": turned}))
+    assert holds(accuracy_by_kappa.small_kappa_helps({"accuracy": rows}))
+    assert not holds(accuracy_by_kappa.small_kappa_helps({"accuracy": turned}))
     assert accuracy_by_kappa.accuracy_falls("cnn", {"accuracy": rows}).holds
     assert not accuracy_by_kappa.accuracy_falls("cnn", {"accuracy": turned}).holds
     assert isinstance(accuracy_by_kappa.small_kappa_helps({"accuracy": rows[1:]}), NotRun)
@@ -257,16 +298,22 @@ def test_the_adaptive_classifier_is_held_against_the_naive_on_each_network() -> 
         reach = {"gap": value, "gap_low": value - 0.01, "gap_high": value + 0.01}
         return {"target": target, "attack": "shadow-classifier", "kappa": kappa, **reach}
 
-    data: Data = {"ignorance": [gap("mlp", 0.5, -0.1), gap("mlp", 1.5, 0.05), gap("cnn", 1.5, 0.005)]}
+    data: Data = {
+        "ignorance": [gap("mlp", 0.5, -0.1), gap("mlp", 1.5, 0.05), gap("cnn", 1.5, 0.005)]
+    }
     assert attacks_by_kappa.knowing_helps("mlp", data).holds
     assert not attacks_by_kappa.knowing_helps("cnn", data).holds
 
 
 def test_audits_are_those_of_mgaudit_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MGAUDIT_CACHE", str(tmp_path))
-    settings = kappa_sweep.KappaSweep("digits", (0.0, 0.5), models=3, epochs=1, examples_mlp=100, examples_cnn=100)
+    settings = kappa_sweep.KappaSweep(
+        "digits", (0.0, 0.5), models=3, epochs=1, examples_mlp=100, examples_cnn=100
+    )
     workshop = Workshop(1, "cpu", Progress())
-    data = accuracy_by_kappa.measure(settings, workshop) | attacks_by_kappa.measure(settings, workshop)
+    data = accuracy_by_kappa.measure(settings, workshop) | attacks_by_kappa.measure(
+        settings, workshop
+    )
     assert len(workshop.shared) == 2  # a study for each network, for both figures
     assert len(data["accuracy"]) == 4
     assert {(row["attack"], row["adversary"]) for row in data["attacks"]} == {
@@ -296,10 +343,15 @@ def test_open_questions_are_judged_by_their_own_arms() -> None:
             row("fixed masks", 1.0, 0.72, 0.02),
             row("DP-SGD", 0.0, 0.52, -0.18),
         ],
-        "depths": [{"depth": depth, "kappa": 1.0, **change(by)} for depth, by in ((2.0, -0.02), (3.0, -0.005))],
+        "depths": [
+            {"depth": depth, "kappa": 1.0, **change(by)}
+            for depth, by in ((2.0, -0.02), (3.0, -0.005))
+        ],
     }
     verdicts = {claim.key: claim.check(data) for claim in open_questions.FIGURE.claims}
-    assert {key: isinstance(found, Measured) and found.holds for key, found in verdicts.items()} == {
+    assert {
+        key: isinstance(outcome, Measured) and outcome.holds for key, outcome in verdicts.items()
+    } == {
         "large-kappa": True,
         "large-kappa-cost": True,
         "fixed-masks": False,

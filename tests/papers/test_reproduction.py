@@ -1,4 +1,4 @@
-"""`mgaudit reproduce`: what is made, how it is judged and told, and what is refused."""
+"""`mgaudit reproduce`: results, verdicts, reports and errors."""
 
 import json
 import math
@@ -36,7 +36,10 @@ class Toy:
 
 def measure(settings: Toy, workshop: Workshop) -> Data:
     workshop.shared["made"] = workshop.shared.get("made", 0) + 1
-    return {"line": [{"x": float(x), "y": 2.0 * x} for x in range(1, settings.points)] + [{"x": 9.0, "y": math.inf}]}
+    return {
+        "line": [{"x": float(x), "y": 2.0 * x} for x in range(1, settings.points)]
+        + [{"x": 9.0, "y": math.inf}]
+    }
 
 
 def draw(data: Data) -> Figure:
@@ -65,13 +68,25 @@ def figure(key: str, dataset: str = "digits") -> PaperFigure:
         description="A line that rises.",
         claims=(
             Claim("slope", f"The slope is two {NASTY}.", "Fig. 1", slope),
-            Claim("steep", "The slope is ten.", "Theorem 2", lambda data: Measured("slope", 2.0, at_least=10.0)),
-            Claim("huge", "It goes on for ever.", "open question", lambda data: NotRun("for ever is too long")),
+            Claim(
+                "steep",
+                "The slope is ten.",
+                "Theorem 2",
+                lambda data: Measured("slope", 2.0, at_least=10.0),
+            ),
+            Claim(
+                "huge",
+                "It goes on for ever.",
+                "open question",
+                lambda data: NotRun("for ever is too long"),
+            ),
         ),
     )
 
 
-TOY = Paper("toy", "A toy paper", "arXiv 0000.00000", "It draws a line.", (figure("one"), figure("two")))
+TOY = Paper(
+    "toy", "A toy paper", "arXiv 0000.00000", "It draws a line.", (figure("one"), figure("two"))
+)
 
 
 @pytest.fixture
@@ -79,16 +94,20 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PAPERS, "toy", TOY)
 
 
-def made(*wanted: str, full: bool = False) -> tuple[PaperResult, dict[str, Figure]]:
-    (plan,) = plan_papers(wanted, full, None)
+def reproduced(*names: str, full: bool = False) -> tuple[PaperResult, dict[str, Figure]]:
+    (plan,) = plan_papers(names, full, None)
     return reproduce(plan, Workshop(1, "cpu", Progress()))
 
 
 @pytest.mark.usefixtures("toy")
 def test_verdicts_numbers_and_counts() -> None:
-    result, figures = made("toy/one")
+    result, figures = reproduced("toy/one")
     assert [claim.verdict for claim in result.claims] == ["holds", "does not hold", "not run here"]
-    assert (result.claims[0].value, result.claims[0].low, result.claims[0].high) == (2.0, 1.95, 2.05)
+    assert (result.claims[0].value, result.claims[0].low, result.claims[0].high) == (
+        2.0,
+        1.95,
+        2.05,
+    )
     assert (result.claims[1].at_least, result.claims[1].at_most) == (10.0, None)
     assert result.claims[2].why == "for ever is too long"
     assert list(figures) == ["one"]
@@ -98,15 +117,17 @@ def test_verdicts_numbers_and_counts() -> None:
 
 @pytest.mark.usefixtures("toy")
 def test_what_is_not_finite_is_kept_as_nothing_and_the_result_survives_json() -> None:
-    result, _ = made("toy/one")
+    result, _ = reproduced("toy/one")
     assert result.figures[0].data["line"][-1] == {"x": 9.0, "y": None}
     assert PaperResult.model_validate_json(result.model_dump_json()) == result
 
 
 @pytest.mark.usefixtures("toy")
-def test_figures_whose_images_are_not_here_are_not_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_figures_whose_images_are_not_here_are_not_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("MGAUDIT_CACHE", str(tmp_path))
-    result, figures = made("toy", full=True)
+    result, figures = reproduced("toy", full=True)
     assert figures == {}
     assert {claim.verdict for claim in result.claims} == {"not run here"}
     assert all("mgaudit data fetch cifar10" in claim.why for claim in result.claims)
@@ -115,7 +136,9 @@ def test_figures_whose_images_are_not_here_are_not_run(monkeypatch: pytest.Monke
 
 
 @pytest.mark.usefixtures("toy")
-def test_a_figure_that_fails_takes_no_other_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_figure_that_fails_takes_no_other_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(settings: Toy, workshop: Workshop) -> Data:
         raise ZeroDivisionError("no number")
 
@@ -125,32 +148,46 @@ def test_a_figure_that_fails_takes_no_other_with_it(tmp_path: Path, monkeypatch:
     assert outcome.exit_code == 1
     assert "Traceback" not in outcome.output
     (folder,) = (tmp_path / "runs").iterdir()
-    kept = PaperResult.model_validate_json((folder / "reproduction.json").read_text(encoding="utf-8"))
-    assert [one.failed for one in kept.figures] == ["the figure failed: ZeroDivisionError: no number", ""]
+    kept = PaperResult.model_validate_json(
+        (folder / "reproduction.json").read_text(encoding="utf-8")
+    )
+    assert [figure.failed for figure in kept.figures] == [
+        "the figure failed: ZeroDivisionError: no number",
+        "",
+    ]
     assert [claim.verdict for claim in kept.claims[:4]] == ["not run here"] * 3 + ["holds"]
-    assert 'raise ZeroDivisionError("no number")' in (folder / "log.txt").read_text(encoding="utf-8")
+    assert 'raise ZeroDivisionError("no number")' in (folder / "log.txt").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_what_decides_nothing_is_not_run() -> None:
     endless = Claim("key", "statement", "place", lambda data: Measured("q", math.inf, at_most=1.0))
-    told = judge(endless, {})
-    assert told.verdict == "not run here"
-    assert "must be finite" in told.why
+    result = judge(endless, {})
+    assert result.verdict == "not run here"
+    assert "must be finite" in result.why
 
 
 @pytest.mark.usefixtures("toy")
 def test_reports_tell_every_claim_and_take_no_text_for_markup() -> None:
-    result, figures = made("toy")
+    result, figures = reproduced("toy")
     document = paper_document(result, figures)
     html, pdf, markdown = render_html(document), render_pdf(document), render_markdown(document)
     assert "<b>|x|" not in html
-    for told in (squeezed(html_text(html)), squeezed(pdf_text(pdf))):
-        for part in ("does not hold", "for ever is too long", "The slope is ten.", "1.9 to 2.1", "≥ 10", NASTY):
-            assert squeezed(part) in told
+    for text in (squeezed(html_text(html)), squeezed(pdf_text(pdf))):
+        for part in (
+            "does not hold",
+            "for ever is too long",
+            "The slope is ten.",
+            "1.9 to 2.1",
+            "≥ 10",
+            NASTY,
+        ):
+            assert squeezed(part) in text
     assert sorted(markdown) == ["one.svg", "report.md", "two.svg"]
-    text = markdown["report.md"].decode()
-    assert "| does not hold |" in text
-    assert "<b>" not in text
+    report = markdown["report.md"].decode()
+    assert "| does not hold |" in report
+    assert "<b>" not in report
     assert "mathdefault" not in html + markdown["one.svg"].decode()
 
 
@@ -160,28 +197,38 @@ def test_the_command_writes_a_folder_for_each_paper(tmp_path: Path) -> None:
         app, ["reproduce", "toy/two", "--out", str(tmp_path), "--json", "--format", "markdown"]
     )
     assert outcome.exit_code == 0, outcome.output
-    (told,) = json.loads(outcome.stdout)
-    folder = Path(told["run"])
+    (written,) = json.loads(outcome.stdout)
+    folder = Path(written["run"])
     assert sorted(path.name for path in folder.iterdir()) == [
         ".mgaudit-run",
         "log.txt",
         "report-markdown",
         "reproduction.json",
     ]
-    kept = PaperResult.model_validate_json((folder / "reproduction.json").read_text(encoding="utf-8"))
+    kept = PaperResult.model_validate_json(
+        (folder / "reproduction.json").read_text(encoding="utf-8")
+    )
     assert kept.command == "mgaudit reproduce toy/two --quick"
-    assert [one.key for one in kept.figures] == ["two"]
-    (listed,) = json.loads(CliRunner().invoke(app, ["runs", "--runs", str(tmp_path), "--json"]).stdout)
+    assert [figure.key for figure in kept.figures] == ["two"]
+    (listed,) = json.loads(
+        CliRunner().invoke(app, ["runs", "--runs", str(tmp_path), "--json"]).stdout
+    )
     assert listed["what"] == "toy made again, quick"
-    shown = CliRunner().invoke(app, ["runs", "show", str(folder)])
-    assert "Of 3 claims 1 holds, 1 does not hold, 1 was not run here." in " ".join(shown.output.split())
+    summarised = CliRunner().invoke(app, ["runs", "show", str(folder)])
+    assert "Of 3 claims 1 holds, 1 does not hold, 1 was not run here." in " ".join(
+        summarised.output.split()
+    )
     again = CliRunner().invoke(app, ["report", str(folder)])
     assert again.exit_code == 2
-    assert "is that of a reproduced paper; its reports come from: mgaudit reproduce toy/two" in " ".join(
-        again.output.split()
+    assert (
+        "is that of a reproduced paper; its reports come from: mgaudit reproduce toy/two"
+        in " ".join(again.output.split())
     )
     (folder / "reproduction.json").write_text("{}")
-    assert "cannot be read as the result of a paper" in CliRunner().invoke(app, ["runs", "show", str(folder)]).output
+    assert (
+        "cannot be read as the result of a paper"
+        in CliRunner().invoke(app, ["runs", "show", str(folder)]).output
+    )
 
 
 @pytest.mark.usefixtures("toy")
@@ -190,7 +237,8 @@ def test_the_command_writes_a_folder_for_each_paper(tmp_path: Path) -> None:
     [
         (
             ["tay"],
-            "paper must be one of gaussian-masking, noise-nodes, weight-noise, toy, got 'tay'; did you mean 'toy'?",
+            "paper must be one of gaussian-masking, noise-nodes, weight-noise, toy, "
+            "got 'tay'; did you mean 'toy'?",
         ),
         (["toy/onne"], "figure of toy must be one of one, two, got 'onne'; did you mean 'one'?"),
         (["toy/"], None),
@@ -199,7 +247,9 @@ def test_the_command_writes_a_folder_for_each_paper(tmp_path: Path) -> None:
         (["toy", "--format", "docx"], "--format must be one of html, pdf, markdown, got 'docx'"),
     ],
 )
-def test_what_is_not_there_is_refused_in_one_line(arguments: list[str], message: str | None, tmp_path: Path) -> None:
+def test_what_is_not_there_is_refused_in_one_line(
+    arguments: list[str], message: str | None, tmp_path: Path
+) -> None:
     outcome = CliRunner().invoke(app, ["reproduce", *arguments, "--out", str(tmp_path), "--quiet"])
     if message is None:
         assert outcome.exit_code == 0
