@@ -217,9 +217,7 @@ def agrees(data: Data) -> Measured:
     return agreement(data["terms"])
 
 
-def _judged_order(
-    data: Data, low: float, high: float, at_least: float, at_most: float = math.inf
-) -> Measured:
+def _judged_order(data: Data, low: float, high: float, at_least: float, at_most: float = math.inf) -> Measured:
     order = _order(data, "rest_over_targets", low, high)
     strengths = f"{low:g} ≤ κ ≤ {high:g}" if low else f"κ ≤ {high:g}"
     quantity = f"slope of ln(rest) against ln κ, {strengths}, root mean square over networks"
@@ -324,8 +322,7 @@ CLAIMS = (
     ),
     Claim(
         "exact-mean-small",
-        "With the exact mean in place of the proxy the rest is at most a tenth of the "
-        "regulariser at κ = 0.5.",
+        "With the exact mean in place of the proxy the rest is at most a tenth of the regulariser at κ = 0.5.",
         "ours, on Theorem 4.2",
         share("variance", 0.5),
     ),

@@ -74,9 +74,7 @@ def _gaps(settings: Proxy) -> list[Row]:
             mean, error = mean_of(np.maximum(s * (ratio + normal), 0.0))
             gap = mean - float(smoothed_relu_proxy(s * ratio, s))
             predicted = s * float(norm.pdf(ratio))
-            rows.append(
-                {"s": s, "z": s * ratio, "gap": gap, "error": error, "predicted": predicted}
-            )
+            rows.append({"s": s, "z": s * ratio, "gap": gap, "error": error, "predicted": predicted})
     return rows
 
 
@@ -167,8 +165,7 @@ FULL = Proxy(draws=4_000_000)
 CLAIMS = (
     Claim(
         "proxy-is-the-mean",
-        "The proxy z Φ(z/s) matches the mean of the masked ReLU over the whole range of "
-        "inputs (within 5 % of s).",
+        "The proxy z Φ(z/s) matches the mean of the masked ReLU over the whole range of inputs (within 5 % of s).",
         "authors' README on Fig. 1",
         proxy_is_the_mean,
     ),
