@@ -65,7 +65,7 @@ NOTHING = Scenario("nothing leaks", 3.0, (0.0,))
 ALL = Scenario("all leak alike", 3.0, (1.5,))
 FEW = Scenario("a tenth leaks", 1.0, (0.1, 3.0), (0.9, 0.1))
 UNEVEN = Scenario("targets differ", 1.0, (1.0,), uneven=0.15)
-STRONG = Scenario("nearly all is told", 1.0, (4.65,))
+STRONG = Scenario("nearly everything leaks", 1.0, (4.65,))
 
 
 def row(scenario: str, examples: int, targets: int, estimand: str, truth: float, found: list[Interval]) -> list[str]:
