@@ -50,7 +50,7 @@ def exact(points: Sequence[Point]) -> tuple[list[AuditResult], Arrays]:
 
 
 def measured(points: Sequence[Point], noise: Sequence[np.ndarray]) -> tuple[list[AuditResult], Arrays]:
-    """Arms with noise (targets, 1 + resamples) on accuracy and AUC, as measured and in resamples."""
+    """Arms with noise (targets, 1 + resamples) on accuracy and AUC, the first as measured."""
     arms, study_arrays = [], dict(arrays([]))
     for index, (scheme, true_accuracy, true_auc) in enumerate(points):
         accuracy, auc = true_accuracy + noise[2 * index], true_auc + noise[2 * index + 1]
@@ -365,7 +365,7 @@ def test_only_shared_targets_enter_a_difference() -> None:
 
 
 def planted(kept: float) -> tuple[list[AuditResult], Arrays]:
-    """Without noise, 10 of 200 examples outrank all non-members as members; a share `kept` if masked."""
+    """Without noise, 10 of 200 examples outrank all non-members; under the mask a share `kept`."""
     generator = np.random.default_rng(1)
     arms, study_arrays = exact([("none", 0.95, 0.75), MASKS[0]])
     targets = list(range(12))
