@@ -81,12 +81,15 @@ def _got(error: Exception) -> str:
 
 
 @contextmanager
-def user_errors() -> Iterator[None]:
-    """Turns a mistake in the user's input into one line and exit code 2."""
+def user_errors(kept: str = "") -> Iterator[None]:
+    """Turns a mistake of the user into one line and exit code 2, and an interruption into exit code 130.
+
+    `kept` says what is there after an interruption.
+    """
     try:
         yield
     except KeyboardInterrupt:
-        print_error("interrupted")
+        print_error(f"interrupted; {kept}" if kept else "interrupted")
         raise typer.Exit(INTERRUPTED) from None
     except (UsageError, OSError) as error:
         print_error(f"error: {described(error)}")
@@ -95,22 +98,17 @@ def user_errors() -> Iterator[None]:
 
 @contextmanager
 def reported(what: str = "the audit", kept: str = KEPT) -> Iterator[None]:
-    """Turns whatever ends a command into one line and an exit code.
+    """Turns the failure of a run into one line and exit code 1, and all else as `user_errors` does.
 
-    The line says that `what` failed; `kept` says what is there after an interruption.
+    The line says that `what` failed.
     """
     try:
-        yield
-    except KeyboardInterrupt:
-        print_error(f"interrupted; {kept}")
-        raise typer.Exit(INTERRUPTED) from None
+        with user_errors(kept):
+            yield
     except RunFailedError as error:
         failure = described(error.cause, error.folder)
         print_error(f"error: {what} failed: {failure}; {error.details}")
         raise typer.Exit(FAILED) from error
-    except (UsageError, OSError) as error:
-        print_error(f"error: {described(error)}")
-        raise typer.Exit(WRONG_USAGE) from None
 
 
 def described(error: BaseException, folder: RunFolder | None = None) -> str:

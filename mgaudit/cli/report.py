@@ -22,7 +22,7 @@ FormatOption = Annotated[
     list[str] | None,
     typer.Option(
         "--format",
-        help=f"{', '.join(FORMATS)}; repeat for several (default: {', '.join(DEFAULT_FORMATS)}).",
+        help=f"{', '.join(FORMATS)}; several are joined by commas (default: {', '.join(DEFAULT_FORMATS)}).",
     ),
 ]
 ChaptersOption = Annotated[

@@ -41,7 +41,7 @@ FormatOption = Annotated[
     list[str] | None,
     typer.Option(
         "--format",
-        help=f"{', '.join(PAPER_FORMATS)}; repeat for several (default: {', '.join(DEFAULT_FORMATS)}).",
+        help=f"{', '.join(PAPER_FORMATS)}; several are joined by commas (default: {', '.join(DEFAULT_FORMATS)}).",
     ),
 ]
 
@@ -77,22 +77,22 @@ def reproduce(
         plans = plan_papers(papers or [], full, dataset)
         check_cache_folder()
         chosen = choose_device(device or "auto")
-    told, failed = [], False
+    printed, failed = [], False
     for plan in plans:
         with user_errors():
             folder = RunFolder.create(out_folder, plan.slug, plan.sha256)
-        shown = ProgressBars(err, silent=quiet)
-        with reported(f"the reproduction of {plan.paper.key}", KEPT), recorded(folder, shown):
-            result, figures = made(plan, Workshop(jobs or default_jobs(chosen), chosen, shown))
-            shown.stage("writing the reports")
+        display = ProgressBars(err, silent=quiet)
+        with reported(f"the reproduction of {plan.paper.key}", KEPT), recorded(folder, display):
+            result, figures = made(plan, Workshop(jobs or default_jobs(chosen), chosen, display))
+            display.stage("writing the reports")
             paths = folder.write_paper(result, paper_document(result, figures), formats)
-        told.append({"run": str(folder.path), "result": result.model_dump(mode="json")})
+        printed.append({"run": str(folder.path), "result": result.model_dump(mode="json")})
         if not quiet and not as_json:
             print_paper(result)
             print_paths(paths)
             out.print()
         failed = failed or any(figure.failed for figure in result.figures)
     if as_json:
-        print(json.dumps(told))
+        print(json.dumps(printed))
     if failed:
         raise typer.Exit(FAILED)

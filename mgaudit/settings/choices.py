@@ -177,7 +177,7 @@ def entry_of(
         return Entry(name, registry[name], supplied), options
     if own is not None and name in installed:
         build = plugin_class(kind, own, installed[name])
-        return Entry(name, build, _first(name, build, supplied)), options
+        return Entry(name, build, first_parameters(name, build, supplied)), options
     if own is not None:
         refuse_taken(kind, name, registry)
     match = OWN.fullmatch(text)
@@ -186,7 +186,7 @@ def entry_of(
         raise UsageError("", f"must be one of {known}", repr(name), did_you_mean(name, [*registry, *installed]))
     build = own_class(kind, own, match["module"], match["name"])
     name = f"{match['module']}:{match['name']}"
-    return Entry(name, build, _first(name, build, supplied)), match["options"] or ""
+    return Entry(name, build, first_parameters(name, build, supplied)), match["options"] or ""
 
 
 def option_texts(entry: Entry, text: str) -> dict[str, str]:
@@ -206,8 +206,11 @@ def option_texts(entry: Entry, text: str) -> dict[str, str]:
     return options
 
 
-def _first(name: str, build: Callable[..., Any], supplied: tuple[str, ...]) -> tuple[str, ...]:
-    """Returns the names that the user's own class has for what mgaudit supplies, in their order."""
+def first_parameters(name: str, build: Callable[..., Any], supplied: tuple[str, ...]) -> tuple[str, ...]:
+    """Returns the names that a class has for the parameters that mgaudit supplies, in their order.
+
+    Raises UsageError where it takes fewer.
+    """
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     names = [key for key, parameter in inspect.signature(build).parameters.items() if parameter.kind in positional]
     if len(names) < len(supplied):

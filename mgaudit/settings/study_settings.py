@@ -1,6 +1,5 @@
 """What to audit: settings from TOML or the command line, checked as a whole before anything runs."""
 
-import inspect
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
@@ -22,7 +21,7 @@ from pydantic import (
 from mgaudit.analysis.samples import FEWEST_MODELS
 from mgaudit.attacks import ATTACKS, Attack
 from mgaudit.errors import UsageError, did_you_mean
-from mgaudit.settings.choices import Choice, parse
+from mgaudit.settings.choices import Choice, first_parameters, parse
 from mgaudit.settings.datasets import DatasetChoice, dataset_choice
 from mgaudit.settings.objects import class_choice, object_choice
 from mgaudit.settings.schemes import DEFAULT_DP, PLAIN, SchemeChoice, scheme_choice
@@ -34,6 +33,7 @@ from mgaudit.targets.ranges import fits_64_bits, range_in
 from mgaudit.targets.training import Training
 
 FEWEST_EXAMPLES = 50
+SUPPLIED = ("input_shape", "classes")  # to a network, by mgaudit
 MOST_MODELS = 100_000
 MOST_BYTES = 1_000_000  # of a settings file
 NOT_TOML = "repair it, or see `mgaudit list studies` for files that are right"
@@ -55,7 +55,7 @@ def target_choice(value: object) -> Choice:
     """
     if isinstance(value, type | partial):
         return _network_choice(value)
-    return _chosen(value, "target", NETWORKS, ("input_shape", "classes"), NETWORK)
+    return _chosen(value, "target", NETWORKS, SUPPLIED, NETWORK)
 
 
 def attack_choice(value: object) -> Choice:
@@ -87,12 +87,7 @@ def _network_choice(value: type | partial[Any]) -> Choice:
     if not (isinstance(build, type) and issubclass(build, NETWORK)):
         rule = f"must be a class that extends {NETWORK.__module__}.{NETWORK.__qualname__}"
         raise UsageError("", rule, repr(build))
-    return class_choice(NETWORKS, value, _supplied(build))
-
-
-def _supplied(build: type) -> tuple[str, ...]:
-    """Returns the names of the two parameters that mgaudit supplies to a network."""
-    return tuple(list(inspect.signature(build).parameters)[:2])
+    return class_choice(NETWORKS, value, first_parameters(build.__name__, build, SUPPLIED))
 
 
 def _chosen(

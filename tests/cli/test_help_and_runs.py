@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from mgaudit.cli import console
 from mgaudit.cli.app import app
 from mgaudit.reports.results import read_result
 from mgaudit.storage.run_folder import RunFolder
@@ -61,7 +62,7 @@ def test_the_help_of_run_begins_with_examples_and_groups_its_options(monkeypatch
 
 
 def test_names_of_runs_are_never_wrapped(run_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr(console.out, "width", 40)
     for command in (("runs",), ("runs", "list")):
         assert run_name in mgaudit(*command).output.splitlines()
 
@@ -75,9 +76,9 @@ def test_every_command_takes_a_run_by_name_hash_path_or_latest(run_name: str, pa
         "path": f"runs/{run_name}",
         "latest": "latest",
     }
-    shown = mgaudit("runs", "show", texts[part])
-    assert shown.exit_code == 0, shown.output
-    assert "Test acc., %" in shown.output
+    printed = mgaudit("runs", "show", texts[part])
+    assert printed.exit_code == 0, printed.output
+    assert "Test acc., %" in printed.output
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,7 @@ def test_a_report_prints_its_paths_and_takes_formats_joined_by_commas(run_name: 
 
 
 def test_a_run_ends_with_a_verdict_and_one_line_for_each_arm(run_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(console.out, "width", 80)
     monkeypatch.setattr(RunFolder, "write_reports", lambda *_: [])
     lines = mgaudit("run", *FAST).stdout.splitlines()
     starts = [
