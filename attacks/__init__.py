@@ -1,4 +1,4 @@
-"""How a model is attacked and how an attack is measured. Numpy, scipy and scikit-learn, never torch."""
+"""Membership inference attacks and their measurement, with numpy, scipy and scikit-learn only."""
 
 from mgaudit.attacks.attack import Attack, score_every_target
 from mgaudit.attacks.bavaria import BaVarIA
@@ -12,7 +12,12 @@ from mgaudit.attacks.quantile import QuantileRegression
 from mgaudit.attacks.reference import Reference
 from mgaudit.attacks.rmia import RMIA
 from mgaudit.attacks.shadow_classifier import ShadowClassifier
-from mgaudit.attacks.threshold import ConfidenceThreshold, EntropyThreshold, LossThreshold, ModifiedEntropyThreshold
+from mgaudit.attacks.threshold import (
+    ConfidenceThreshold,
+    EntropyThreshold,
+    LossThreshold,
+    ModifiedEntropyThreshold,
+)
 
 ATTACKS: dict[str, type[Attack]] = {
     "lira": LiRA,

@@ -1,4 +1,4 @@
-"""Bayesian variance inference: likelihood ratios that know how little a few shadows say."""
+"""Bayesian variance inference: likelihood ratios that account for the number of shadow models."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -12,27 +12,31 @@ from mgaudit.attacks.attack import Attack
 from mgaudit.attacks.observations import AdversaryView, Floats
 from mgaudit.attacks.signals import BentConfidence
 
-MOST_FREEDOM = 1e4  # of the prior on variances: all examples have the same one, for what data can tell
+MOST_FREEDOM = 1e4  # of the prior on variances: practically the same variance for all examples
 
 
 @dataclass(frozen=True)
 class BaVarIA(Attack):
-    """Compares the target's phi with what the shadows predict for a member and for a non-member (arXiv 2603.11799).
+    """Likelihood ratio of the target's phi under Bayesian predictive distributions.
 
-    For each example phi is N(mu, sigma^2) for members and for non-members apart, with conjugate normal-inverse-gamma
-    priors fitted by empirical Bayes across the examples:
+    For each example, phi is N(mu, sigma^2), separately for members and for non-members, with
+    conjugate normal-inverse-gamma priors fitted by empirical Bayes across the examples (arXiv
+    2603.11799):
 
-    - sigma^2 ~ scaled inverse chi^2(d, s^2), by the moments of the log sample variances (Smyth 2004, section 6.2);
-    - mu | sigma^2 ~ N(m_i, sigma^2 / k) on either side, m_i being what the shadows of the other side say: the linear
-      regression, over examples, of this side's mean phi on the posterior mean of the other side's mu. With few shadows
-      that counts: members' phi hardly depends on the example where models memorise, and an example that a shadow
-      without it happens to get wrong is still easy if those with it are sure of it.
+    - sigma^2 ~ scaled inverse chi^2(d, s^2), by the moments of the log sample variances (Smyth
+      2004, section 6.2);
+    - mu | sigma^2 ~ N(m_i, sigma^2 / k) on either side, where m_i is predicted from the shadows of
+      the other side: the linear regression, over examples, of this side's mean phi on the posterior
+      mean of the other side's mu. With few shadows this matters: where models memorise, members'
+      phi hardly depends on the example, and an example that one non-member shadow misclassifies by
+      chance is still easy if the member shadows classify it with confidence.
 
-    phi is bent where it is positive (`BentConfidence`), since its spread grows with its mean there and the model takes
-    the two for independent; `bend` inf leaves it as it is. The bend and the regression are ours, not the paper's.
+    phi is transformed where it is positive (`BentConfidence`), because its spread grows with its
+    mean there and the model assumes that the two are independent; `bend` inf leaves phi unchanged.
+    The transformation and the regression are ours, not the paper's.
 
-    The score is the log ratio of the two posterior predictive densities, Student's t or, with `predictive="gaussian"`,
-    the normal one of the same location and scale; averaged over queries.
+    The score is the log ratio of the two posterior predictive densities, averaged over queries.
+    They are Student's t or, with `predictive="gaussian"`, normal with the same location and scale.
     """
 
     predictive: Literal["student", "gaussian"] = "student"
@@ -40,18 +44,18 @@ class BaVarIA(Attack):
     min_std: float = 1e-6
 
     needs: ClassVar[frozenset[str]] = frozenset({"shadows"})
-    fewest_shadows: ClassVar[int] = 2  # the spread within an example takes two
+    fewest_shadows: ClassVar[int] = 2  # to estimate the spread within an example
     cost: ClassVar[str] = "shadow models"
     source: ClassVar[str] = "BaVarIA 2026, arXiv 2603.11799"
 
     @classmethod
     def examples(cls) -> tuple[Attack, ...]:
-        """Returns it with each predictive."""
+        """Returns the attack with each predictive distribution."""
         return cls(), cls(predictive="gaussian")
 
     @property
     def planted_auc(self) -> float:
-        """Nearly all that there is."""
+        """Nearly the largest possible."""
         return 0.9032
 
     def __post_init__(self) -> None:
@@ -68,31 +72,42 @@ class BaVarIA(Attack):
         phi = view.target_signal(signal)
         shadows = view.shadow_moments(signal)
         ratios = []
+        count_in = shadows.count_in[:, 0]
+        count_out = shadows.count_out[:, 0]
         for query in range(phi.shape[1]):
-            outside = _Side(shadows.count_out[:, 0], shadows.mean_out[:, query], shadows.squares_out[:, query])
-            inside = _Side(shadows.count_in[:, 0], shadows.mean_in[:, query], shadows.squares_in[:, query])
-            without = outside.posterior(outside.predicted_from(inside, self.min_std), self.min_std)
-            within = inside.posterior(inside.predicted_from(outside, self.min_std), self.min_std)
-            ratios.append(
-                within.log_density(phi[:, query], self.predictive) - without.log_density(phi[:, query], self.predictive)
-            )
+            inside = _Side(count_in, shadows.mean_in[:, query], shadows.squares_in[:, query])
+            outside = _Side(count_out, shadows.mean_out[:, query], shadows.squares_out[:, query])
+            ratios.append(self._log_ratio(phi[:, query], inside, outside))
         return np.asarray(np.mean(ratios, axis=0), dtype=np.float64)
+
+    def _log_ratio(self, phi: Floats, inside: "_Side", outside: "_Side") -> Floats:
+        """Returns log p(phi | member) - log p(phi | non-member) (examples,) for one query."""
+        predicted_out = outside.predicted_from(inside, self.min_std)
+        posterior_out = outside.posterior(predicted_out, self.min_std)
+        predicted_in = inside.predicted_from(outside, self.min_std)
+        posterior_in = inside.posterior(predicted_in, self.min_std)
+        log_density_in = posterior_in.log_density(phi, self.predictive)
+        log_density_out = posterior_out.log_density(phi, self.predictive)
+        return log_density_in - log_density_out
 
 
 @dataclass(frozen=True)
 class _Posterior:
-    """Student's t with `freedom` degrees at `location` with `scale`, the posterior mean of mu being the location."""
+    """Student's t with `freedom` degrees of freedom; `location` is the posterior mean of mu."""
 
     freedom: Floats
     location: Floats
     scale: Floats
 
     def log_density(self, x: Floats, predictive: str) -> Floats:
-        from scipy import stats  # takes a second, which only its users should wait
+        """Returns the log density (examples,) at `x` (examples,) in nats."""
+        from scipy import stats  # imported here because it takes a second
 
         if predictive == "gaussian":
-            return np.asarray(stats.norm.logpdf(x, self.location, self.scale), dtype=np.float64)
-        return np.asarray(stats.t.logpdf(x, self.freedom, self.location, self.scale), dtype=np.float64)
+            log_density = stats.norm.logpdf(x, self.location, self.scale)
+        else:
+            log_density = stats.t.logpdf(x, self.freedom, self.location, self.scale)
+        return np.asarray(log_density, dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -104,39 +119,51 @@ class _Side:
     squares: Floats
 
     def average(self) -> Floats:
-        """Returns for every example the average of the means of those that have a shadow on this side."""
-        return np.full(len(self.count), self.mean[self.count > 0].mean())
+        """Returns, for every example, the average of the means on this side, (examples,)."""
+        average = self.mean[self.count > 0].mean()
+        return np.full(len(self.count), average)
 
     def predicted_from(self, other: "_Side", min_std: float) -> Floats:
-        """Returns the mean of phi that the other side's shadows lead to expect on this side (examples,).
+        """Returns the mean of phi on this side predicted from the other side's shadows (examples,).
 
-        It is the average where the other side has no shadow; and the other side's own where this one has none at all.
+        It is this side's average where the other side has no shadow, and the other side's posterior
+        mean where this side has no shadow for any example.
         """
-        if not (other.count > 0).any():
+        has_this = self.count > 0
+        has_other = other.count > 0
+        if not has_other.any():
             return self.average()
-        alone = other.posterior(other.average(), min_std).location
-        if not (self.count > 0).any():
-            return alone
-        both = (self.count > 0) & (other.count > 0)
+        other_mean = other.posterior(other.average(), min_std).location
+        if not has_this.any():
+            return other_mean
+        both = has_this & has_other
         if not both.any():
             return self.average()
-        x, y, weight = alone[both], self.mean[both], self.count[both]
-        x_mean, y_mean = np.average(x, weights=weight), np.average(y, weights=weight)
-        spread = np.average((x - x_mean) ** 2, weights=weight)
-        slope = np.average((x - x_mean) * (y - y_mean), weights=weight) / spread if spread > min_std**2 else 0.0
-        return np.where(other.count > 0, y_mean + slope * (alone - x_mean), self.average())
+        x, y, weight = other_mean[both], self.mean[both], self.count[both]
+        x_mean = np.average(x, weights=weight)
+        y_mean = np.average(y, weights=weight)
+        variance = np.average((x - x_mean) ** 2, weights=weight)
+        slope = 0.0
+        if variance > min_std**2:
+            covariance = np.average((x - x_mean) * (y - y_mean), weights=weight)
+            slope = covariance / variance
+        predicted = y_mean + slope * (other_mean - x_mean)
+        return np.where(has_other, predicted, self.average())
 
     def posterior(self, centre: Floats, min_std: float) -> _Posterior:
-        """Returns the posterior predictive of one more phi, the prior of mu being centred at `centre`."""
+        """Returns the posterior predictive of a new phi; `centre` is the prior mean of mu."""
         freedom, variance = self._variance_prior(min_std)
         k = 1 / self._looseness(centre, variance)
         total = k + self.count
         deviation = np.where(self.count > 0, self.mean - centre, 0.0)
-        location = np.asarray(centre + deviation * self.count / total, dtype=np.float64)
-        squares = freedom * variance + self.squares + k * self.count / total * deviation**2
+        shifted = centre + deviation * self.count / total
+        location = np.asarray(shifted, dtype=np.float64)
+        between = k * self.count / total * deviation**2
+        squares = freedom * variance + self.squares + between
         posterior_freedom = np.asarray(freedom + self.count, dtype=np.float64)
         sigma2 = np.maximum(squares / posterior_freedom, min_std**2)
-        scale = np.asarray(np.sqrt(sigma2 * (1 + 1 / total)), dtype=np.float64)
+        predictive_sd = np.sqrt(sigma2 * (1 + 1 / total))
+        scale = np.asarray(predictive_sd, dtype=np.float64)
         return _Posterior(posterior_freedom, location, scale)
 
     def _variance_prior(self, min_std: float) -> tuple[float, float]:
@@ -146,29 +173,40 @@ class _Side:
             return MOST_FREEDOM, min_std**2
         free = (self.count[several] - 1).astype(np.float64)
         sample = self.squares[several] / free
-        pooled = max(float((sample * free).sum() / free.sum()), min_std**2)
-        logs = np.log(np.maximum(sample, 1e-6 * pooled)) - digamma(free / 2) + np.log(free / 2)
-        excess = float(logs.var(ddof=1) - polygamma(1, free / 2).mean()) if len(logs) > 1 else 0.0
+        weighted_mean = float((sample * free).sum() / free.sum())
+        pooled = max(weighted_mean, min_std**2)
+        log_sample = np.log(np.maximum(sample, 1e-6 * pooled))
+        logs = log_sample - digamma(free / 2) + np.log(free / 2)
+        excess = 0.0
+        if len(logs) > 1:
+            by_chance = polygamma(1, free / 2).mean()
+            excess = float(logs.var(ddof=1) - by_chance)
         freedom = 2 * _trigamma_inverse(excess)
-        variance = float(np.exp(logs.mean() + digamma(freedom / 2) - np.log(freedom / 2)))
+        log_variance = logs.mean() + digamma(freedom / 2) - np.log(freedom / 2)
+        variance = float(np.exp(log_variance))
         return freedom, max(variance, min_std**2)
 
     def _looseness(self, centre: Floats, variance: float) -> float:
-        """Returns 1 / k: how far mu spreads about its centre, in units of sigma^2, by the method of moments.
+        """Returns 1 / k: the variance of mu about its centre in units of sigma^2, by moments.
 
-        Where the centre is itself an estimate, its error is part of that spread.
+        Where the centre is itself an estimate, its error is part of this variance.
         """
         some = self.count > 0
         if not some.any():
             return 1.0
-        spread = ((self.mean[some] - centre[some]) ** 2).mean()
-        known = variance * (1 / self.count[some]).mean()
-        return max(float((spread - known) / variance), 1e-3)
+        deviation = self.mean[some] - centre[some]
+        spread = (deviation**2).mean()
+        sampling_error = variance * (1 / self.count[some]).mean()
+        looseness = (spread - sampling_error) / variance
+        return max(float(looseness), 1e-3)
 
 
 def _trigamma_inverse(value: float) -> float:
-    """Returns x with trigamma(x) = value, at most half of MOST_FREEDOM."""
+    """Returns x with trigamma(x) = value, between 1e-3 and half of MOST_FREEDOM."""
     low, high = 1e-3, MOST_FREEDOM / 2
     if value <= polygamma(1, high):
         return high
-    return low if value >= polygamma(1, low) else float(brentq(lambda x: polygamma(1, x) - value, low, high))
+    if value >= polygamma(1, low):
+        return low
+    root = brentq(lambda x: polygamma(1, x) - value, low, high)
+    return float(root)

@@ -7,16 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.attacks.attack import Attack
-from mgaudit.attacks.observations import AdversaryView
+from mgaudit.attacks.observations import AdversaryView, Floats
 from mgaudit.attacks.signals import loss
 
 
 @dataclass(frozen=True)
 class Calibration(Attack):
-    """A member's loss is low for how hard the example is: mean loss of the shadows without it - loss of the target.
+    """Compares the target's loss with the mean loss of shadows that did not train on the example.
 
-    Averaged over queries (Watson et al. 2022). An example that all shadows trained on gets its missing mean from the
-    average gap of the others.
+    The score is the mean loss of these shadows minus the target's loss, averaged over queries
+    (Watson et al. 2022). For an example on which all shadows trained, the missing mean follows from
+    the average gap of the other examples.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"shadows"})
@@ -25,11 +26,12 @@ class Calibration(Attack):
 
     @property
     def planted_auc(self) -> float:
-        """It takes the difficulty from the shadows' mean loss."""
+        """High: the shadows' mean loss estimates an example's difficulty."""
         return 0.8
 
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
         """Returns the difference of losses (examples,) in nats."""
         _, mean_out = view.shadow_moments(loss).filled_means()
-        scores: NDArray[np.float64] = (mean_out - view.target_signal(loss)).mean(axis=-1)
+        differences = mean_out - view.target_signal(loss)
+        scores: Floats = differences.mean(axis=-1)
         return scores

@@ -1,8 +1,8 @@
-"""Lower bounds on epsilon from scores of members and of non-members, each at a confidence that is stated.
+"""Lower confidence bounds on epsilon from scores of members and of non-members.
 
-A bound reads two rates at a threshold: the share of members above it and that of non-members. Both are given their
-exact binomial limits (Clopper and Pearson 1934), and where the threshold lies is decided by a rule that pays for it:
-the plain maximum over thresholds is above the truth too often.
+A bound is computed from two rates at a threshold: the shares of members and of non-members above
+it, with their exact binomial limits (Clopper and Pearson 1934). A rule chooses the threshold and
+corrects for the choice: the uncorrected maximum over thresholds exceeds the true epsilon too often.
 """
 
 from abc import ABC, abstractmethod
@@ -27,75 +27,86 @@ class Rule(ABC):
     @abstractmethod
     def largest(
         self,
-        claim: BoundFromRates,
+        bound: BoundFromRates,
         members: Floats,
         others: Floats,
         significance: float,
         generator: np.random.Generator | None,
     ) -> float:
-        """Returns the largest claim that holds with probability 1 - significance.
+        """Returns the largest bound that holds with probability 1 - significance.
 
-        `claim` turns TPR limits from below and FPR limits from above into bounds, and grows in the former and falls in
-        the latter. `members` (members,) and `others` (non-members,) are scores, higher = member.
+        `bound` computes a bound from lower limits of the TPR and upper limits of the FPR; it
+        increases in the former and decreases in the latter. `members` (members,) and `others`
+        (non-members,) are scores; higher means member.
         """
 
 
 @dataclass(frozen=True)
 class Split(Rule):
-    """Chooses the threshold on a random half of the members and of the non-members, and measures on the other half.
+    """Chooses the threshold on a random half of the scores and bounds epsilon on the other.
 
-    The halves are drawn by the generator, so that the order of the examples carries nothing from one to the other.
+    The generator draws the halves, separately for members and non-members, so that they do not
+    depend on the order of the examples.
     """
 
     def largest(
         self,
-        claim: BoundFromRates,
+        bound: BoundFromRates,
         members: Floats,
         others: Floats,
         significance: float,
         generator: np.random.Generator | None,
     ) -> float:
-        """Returns the claim of the held-out half at the threshold whose claim is largest on the other."""
+        """Returns the bound of the held-out half at the best threshold of the other half."""
         if generator is None:
             raise ValueError("generator must be given for Split, which draws its halves, got None")
         if min(len(members), len(others)) < 2:
             raise ValueError(
-                f"membership must hold 2 members and 2 non-members for Split, got {len(members)} and {len(others)}"
+                "membership must hold 2 members and 2 non-members for Split, "
+                f"got {len(members)} and {len(others)}"
             )
         seen_members, new_members = np.array_split(generator.permutation(members), 2)
         seen_others, new_others = np.array_split(generator.permutation(others), 2)
-        thresholds = np.concatenate([_from_the_top(seen_others)[1], -_from_the_top(-seen_members)[1]])
-        best = _both_ways(claim, *_limits(seen_members, seen_others, thresholds, significance / 2)).argmax()
-        return float(_both_ways(claim, *_limits(new_members, new_others, thresholds[best], significance / 2)))
+        _, from_others = _highest(seen_others)
+        _, from_members = _highest(-seen_members)
+        thresholds = np.concatenate([from_others, -from_members])
+        level = significance / 2
+        seen_limits = _limits(seen_members, seen_others, thresholds, level)
+        best = _both_ways(bound, *seen_limits).argmax()
+        new_limits = _limits(new_members, new_others, thresholds[best], level)
+        return float(_both_ways(bound, *new_limits))
 
 
 @dataclass(frozen=True)
 class Bonferroni(Rule):
-    """Tries a fixed set of ranks, and shares the significance out equally among them and the two rates of each.
+    """Divides the significance equally among a fixed set of ranks and the two rates of each.
 
-    The thresholds are scores of non-members with 1/2, 1/8, 1/32, ..., none of the others above, and scores of members
-    with such shares below. At the (k+1)-th highest of n scores the share above it of what they are drawn from is
-    Beta(k+1, n-k), whose upper quantile is Clopper and Pearson's for k of n; and given that threshold the count of the
-    other side is binomial. Both limits are exact, and with ties conservative: what equals the threshold is not above.
+    The thresholds are scores of non-members with 1/2, 1/8, 1/32, ..., none of the non-members
+    above, and scores of members with such shares below. The population share above the (k+1)-th
+    highest of n scores is Beta(k+1, n-k), whose upper quantile is Clopper and Pearson's for k of n;
+    conditional on this threshold, the count of the other side is binomial. Both limits are exact,
+    and conservative with ties: a score equal to the threshold is not above it.
     """
 
     def largest(
         self,
-        claim: BoundFromRates,
+        bound: BoundFromRates,
         members: Floats,
         others: Floats,
         significance: float,
         generator: np.random.Generator | None,
     ) -> float:
-        """Returns the largest claim over all thresholds."""
+        """Returns the largest bound over all thresholds."""
         sides = [(members, others), (-others, -members)]
-        each = significance / (2 * sum(len(_ranks(len(below))) for _, below in sides))
-        found = []
+        thresholds_in_all = sum(len(_ranks(len(below))) for _, below in sides)
+        level = significance / (2 * thresholds_in_all)
+        bounds = []
         for above, below in sides:
-            ranks, thresholds = _from_the_top(below)
-            low = lower_limit(_count_above(above, thresholds), len(above), each)
-            found.append(_both_ways(claim, low, upper_limit(ranks, len(below), each)).max())
-        return float(max(found))
+            ranks, thresholds = _highest(below)
+            low = lower_limit(_count_above(above, thresholds), len(above), level)
+            high = upper_limit(ranks, len(below), level)
+            bounds.append(_both_ways(bound, low, high).max())
+        return float(max(bounds))
 
 
 def clopper_pearson_epsilon(
@@ -106,15 +117,24 @@ def clopper_pearson_epsilon(
     rule: Rule,
     generator: np.random.Generator | None = None,
 ) -> float:
-    """Returns a lower bound on epsilon (nats) at `delta`, which exceeds the truth with probability <= significance.
+    """Returns a lower bound on epsilon (nats) at `delta` with confidence 1 - significance.
 
-        max(ln((TPR_low - delta) / FPR_high), ln((TNR_low - delta) / FNR_high)), and 0 where that is negative
+        max(ln((TPR_low - delta) / FPR_high), ln((TNR_low - delta) / FNR_high)), or 0 if negative
 
-    `scores` (examples,) are finite, higher = member; `membership` (examples,). Given membership the scores of either
-    side must be independent draws: the examples of one trained model are only nearly so. `generator` is for `Split`.
+    Conditional on membership, the scores of either side must be independent draws; for the examples
+    of one trained model this holds approximately.
 
-    Raises ValueError for delta outside [0, 1), significance outside (0, 0.5), scores that are not finite and
-    membership that does not fit them or holds no member or no non-member.
+    Args:
+        scores: Scores (examples,), float64, finite; higher means member.
+        membership: Membership (examples,), bool.
+        delta: Delta in [0, 1).
+        significance: Largest probability of exceeding the true epsilon, in (0, 0.5).
+        rule: How the threshold is chosen.
+        generator: Draws the halves of `Split`.
+
+    Raises:
+        ValueError: For arguments outside these ranges, and for membership of another shape, without
+            members or without non-members.
 
     >>> scores = np.arange(2000.0)
     >>> round(clopper_pearson_epsilon(scores, scores >= 1000, 0.0, 0.05, Bonferroni()), 3)
@@ -122,10 +142,11 @@ def clopper_pearson_epsilon(
     """
     check_delta(delta)
 
-    def claim(low: Floats, high: Floats) -> Floats:
-        return np.log(np.maximum((low - delta) / high, 1.0))
+    def bound(low: Floats, high: Floats) -> Floats:
+        ratio = (low - delta) / high
+        return np.log(np.maximum(ratio, 1.0))
 
-    return _largest(claim, scores, membership, significance, rule, generator)
+    return _largest(bound, scores, membership, significance, rule, generator)
 
 
 def gdp_mu(
@@ -137,21 +158,25 @@ def gdp_mu(
 ) -> float:
     """Returns a lower bound on mu of Gaussian differential privacy (Dong, Roth and Su 2022).
 
-        ndtri(1 - FPR_high) - ndtri(FNR_high), and 0 where that is negative
+        ndtri(1 - FPR_high) - ndtri(FNR_high), or 0 if negative
 
-    No mechanism of a smaller mu has such rates. The arguments and errors are `clopper_pearson_epsilon`'s.
+    No mechanism with a smaller mu has such rates. Arguments and errors are those of
+    `clopper_pearson_epsilon`.
     """
 
-    def claim(low: Floats, high: Floats) -> Floats:
+    def bound(low: Floats, high: Floats) -> Floats:
         return np.maximum(ndtri(low) - ndtri(high), 0.0)
 
-    return _largest(claim, scores, membership, significance, rule, generator)
+    return _largest(bound, scores, membership, significance, rule, generator)
 
 
 def gdp_delta(epsilon: float, mu: float) -> float:
     """Returns the delta of a mu-GDP mechanism at epsilon >= 0 (nats) (Dong, Roth and Su 2022).
 
         Phi(-epsilon / mu + mu / 2) - e^epsilon Phi(-epsilon / mu - mu / 2)
+
+    Raises:
+        ValueError: For a negative epsilon, and for a mu that is negative or not finite.
 
     >>> round(gdp_delta(1.0, 1.0), 6)
     0.126937
@@ -163,11 +188,15 @@ def gdp_delta(epsilon: float, mu: float) -> float:
         return 0.0
     first = log_ndtr(-epsilon / mu + mu / 2)
     second = epsilon + log_ndtr(-epsilon / mu - mu / 2)
-    return float(-np.exp(first) * np.expm1(min(second - first, 0.0)))
+    difference = min(second - first, 0.0)
+    return float(-np.exp(first) * np.expm1(difference))
 
 
 def gdp_epsilon(mu: float, delta: float) -> float:
-    """Returns the epsilon (nats) of a mu-GDP mechanism at `delta`: infinite at delta = 0, unless mu is 0.
+    """Returns the epsilon (nats) of a mu-GDP mechanism at `delta`; infinite at delta = 0 if mu > 0.
+
+    Raises:
+        ValueError: For a delta outside [0, 1), and for a mu that is negative or not finite.
 
     >>> round(gdp_epsilon(1.0, 1e-5), 3)
     4.377
@@ -178,9 +207,10 @@ def gdp_epsilon(mu: float, delta: float) -> float:
         return 0.0
     if delta == 0:
         return float("inf")
-    # The delta of this epsilon is too small: it lacks only the second term.
-    above = mu * (mu / 2 - float(ndtri(delta)))
-    return float(brentq(lambda epsilon: gdp_delta(epsilon, mu) - delta, 0.0, above, xtol=1e-12))
+    # At this epsilon the first term of the delta equals `delta`, so the delta is smaller.
+    largest = mu * (mu / 2 - float(ndtri(delta)))
+    root = brentq(lambda epsilon: gdp_delta(epsilon, mu) - delta, 0.0, largest, xtol=1e-12)
+    return float(root)
 
 
 def check_delta(delta: float) -> None:
@@ -201,7 +231,7 @@ def _check_mu(mu: float) -> None:
 
 
 def _largest(
-    claim: BoundFromRates,
+    bound: BoundFromRates,
     scores: Floats,
     membership: NDArray[np.bool_],
     significance: float,
@@ -210,32 +240,40 @@ def _largest(
 ) -> float:
     check_significance(significance)
     check_scores(scores, membership)
-    return rule.largest(claim, scores[membership], scores[~membership], significance, generator)
+    members, others = scores[membership], scores[~membership]
+    return rule.largest(bound, members, others, significance, generator)
 
 
-def _both_ways(claim: BoundFromRates, low: Floats, high: Floats) -> Floats:
-    """Returns the larger claim of (TPR, FPR) and of (TNR, FNR), which have the same limits."""
-    return np.maximum(claim(low, high), claim(1 - high, 1 - low))
+def _both_ways(bound: BoundFromRates, low: Floats, high: Floats) -> Floats:
+    """Returns the larger bound of (TPR, FPR) and of (TNR, FNR), which have the same limits."""
+    return np.maximum(bound(low, high), bound(1 - high, 1 - low))
 
 
 def _ranks(count: int) -> NDArray[np.int64]:
-    """Returns how many of `count` scores lie above each threshold: count / 2, count / 8, count / 32, ..., 0.
+    """Returns the number of scores above each threshold: count / 2, count / 8, ..., 0.
 
-    Halves are tried, too, so that a score of two values is told apart at the lower one.
+    The set begins with one half, so that a score with two values is split at the lower one.
     """
-    return count >> np.arange(1, count.bit_length() + 2, 2)
+    shifts = np.arange(1, count.bit_length() + 2, 2)
+    return count >> shifts
 
 
-def _from_the_top(scores: Floats) -> tuple[NDArray[np.int64], Floats]:
+def _highest(scores: Floats) -> tuple[NDArray[np.int64], Floats]:
+    """Returns the ranks from the top and the scores of these ranks."""
     ranks = _ranks(len(scores))
-    return ranks, np.sort(scores)[::-1][ranks]
+    descending = np.sort(scores)[::-1]
+    return ranks, descending[ranks]
 
 
-def _limits(members: Floats, others: Floats, thresholds: Floats, level: float) -> tuple[Floats, Floats]:
-    """Returns the limits of TPR from below and of FPR from above, "score > threshold"."""
+def _limits(
+    members: Floats, others: Floats, thresholds: Floats, level: float
+) -> tuple[Floats, Floats]:
+    """Returns lower limits of the TPR and upper limits of the FPR of "score > threshold"."""
     low = lower_limit(_count_above(members, thresholds), len(members), level)
-    return low, upper_limit(_count_above(others, thresholds), len(others), level)
+    high = upper_limit(_count_above(others, thresholds), len(others), level)
+    return low, high
 
 
 def _count_above(scores: Floats, thresholds: Floats) -> NDArray[np.int64]:
-    return len(scores) - np.searchsorted(np.sort(scores), thresholds, side="right")
+    not_above = np.searchsorted(np.sort(scores), thresholds, side="right")
+    return len(scores) - not_above

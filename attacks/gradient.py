@@ -12,9 +12,10 @@ from mgaudit.attacks.observations import AdversaryView
 
 @dataclass(frozen=True)
 class GradientNorm(Attack):
-    """Training has brought a member's gradient down: score = -||d loss / d weights|| (Nasr et al. 2019).
+    """Predicts membership from a small norm of the loss gradient (Nasr et al. 2019).
 
-    White box: the norms are those of the target itself, `extras["gradient_norm"]` (models, examples).
+    The score is -||d loss / d weights||. This attack is white-box: the norms are those of the
+    target itself, `extras["gradient_norm"]` (models, examples).
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"gradient_norm"})
@@ -23,9 +24,9 @@ class GradientNorm(Attack):
 
     @property
     def planted_auc(self) -> float:
-        """It does not know the difficulty, and loses nothing else."""
+        """That of the loss: the attack does not know an example's difficulty."""
         return 0.625
 
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
-        """Returns minus the norm (examples,)."""
+        """Returns the negative norm (examples,)."""
         return -view.target_extra("gradient_norm").astype(np.float64)

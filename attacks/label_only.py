@@ -12,10 +12,11 @@ from mgaudit.attacks.observations import AdversaryView
 
 @dataclass(frozen=True)
 class LabelOnly(Attack):
-    """A member's predicted label holds out against noise: the share of the queries whose label is the right one.
+    """Predicts membership from the share of queries that are classified correctly.
 
-    It reads no confidence, just which class comes first (Choquette-Choo et al. 2021). Where t classes tie for first,
-    each counts as 1/t of a label.
+    A member's predicted label is more robust to perturbations. The attack uses only the predicted
+    class, no confidence (Choquette-Choo et al. 2021). Where t classes have the same largest logit,
+    each counts as 1/t.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"queries"})
@@ -23,8 +24,9 @@ class LabelOnly(Attack):
     source: ClassVar[str] = "Choquette-Choo et al. 2021, arXiv 2007.14321"
 
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
-        """Returns the share of right labels (examples,), in 0..1."""
+        """Returns the share of correct labels (examples,), in 0..1."""
         logits = view.target_logits
         first = logits == logits.max(axis=-1, keepdims=True)
         right = first[np.arange(len(logits)), :, view.labels]
-        return np.asarray((right / first.sum(axis=-1)).mean(axis=-1), dtype=np.float64)
+        shares = (right / first.sum(axis=-1)).mean(axis=-1)
+        return np.asarray(shares, dtype=np.float64)

@@ -16,20 +16,23 @@ ENOUGH_FOR_OWN_VARIANCE = 32
 
 @dataclass(frozen=True)
 class LiRA(Attack):
-    """Compares the target's phi with the shadows' phi for the same example (Carlini et al. 2022).
+    """Likelihood ratio of the target's phi under shadows with and without the example.
 
-    Online: log N(phi; mean_in, sd_in) - log N(phi; mean_out, sd_out). Offline, from the shadows without the example
-    alone: (phi - mean_out) / sd_out, one-sided, since a member's phi is only ever raised. Both are averaged over the
-    queries.
+    Online, the score is log N(phi; mean_in, sd_in) - log N(phi; mean_out, sd_out). Offline, from
+    the shadows without the example only, it is (phi - mean_out) / sd_out, which is one-sided
+    because training on an example raises its phi. Both are averaged over queries (Carlini et al.
+    2022).
 
-    `variance` says whose spread the two sds are:
-    - "pooled": within-example, one for all examples. The best with few shadows.
-    - "shrunk": s_i^2 = (w s^2 + SS_i) / (w + n_i - 1), an example's own drawn towards the pooled s^2 with the
-      weight of w = `prior_shadows` further shadows.
-    - "per-example": an example's own where at least 32 in and 32 out shadows hold it, shrunk elsewhere.
+    `variance` selects how the two sds are estimated:
+    - "pooled": within examples, one sd for all examples. Best with few shadows.
+    - "shrunk": s_i^2 = (w s^2 + SS_i) / (w + n_i - 1), an example's own variance shrunk towards the
+      pooled s^2 with the weight of w = `prior_shadows` further shadows.
+    - "per-example": an example's own variance if at least 32 shadows trained on it and 32 did not,
+      shrunk otherwise.
 
-    An example that no shadow trained on (or that all did) gets the missing mean from the average gap mean_in -
-    mean_out of the other examples. `min_std` is the floor of every sd, for models that answer all alike.
+    For an example on which no shadow trained (or on which all did), the missing mean follows from
+    the average gap mean_in - mean_out of the other examples. `min_std` is the least value of every
+    sd, for models with constant outputs.
     """
 
     online: bool = True
@@ -38,23 +41,25 @@ class LiRA(Attack):
     min_std: float = 1e-6
 
     needs: ClassVar[frozenset[str]] = frozenset({"shadows"})
-    fewest_shadows: ClassVar[int] = 2  # the spread within an example takes two
+    fewest_shadows: ClassVar[int] = 2  # to estimate the spread within an example
     cost: ClassVar[str] = "shadow models"
     source: ClassVar[str] = "Carlini et al. 2022, arXiv 2112.03570"
 
     @classmethod
     def examples(cls) -> tuple[Attack, ...]:
-        """Returns it online and offline, with each variance."""
+        """Returns the attack online and offline, with each variance."""
         return cls(), cls(online=False), cls(variance="shrunk"), cls(variance="per-example")
 
     @property
     def planted_auc(self) -> float:
-        """Nearly all that there is."""
+        """Nearly the largest possible."""
         return 0.9032
 
     def __post_init__(self) -> None:
         if self.variance not in ("pooled", "shrunk", "per-example"):
-            raise ValueError(f"variance must be pooled, shrunk or per-example, got {self.variance!r}")
+            raise ValueError(
+                f"variance must be pooled, shrunk or per-example, got {self.variance!r}"
+            )
         for name in ("prior_shadows", "min_std"):
             value = getattr(self, name)
             if not 0 < value < math.inf:
@@ -65,24 +70,31 @@ class LiRA(Attack):
         phi = view.target_signal(logit_confidence)
         shadows = view.shadow_moments(logit_confidence)
         mean_in, mean_out = shadows.filled_means()
-        own = (shadows.count_in >= ENOUGH_FOR_OWN_VARIANCE) & (shadows.count_out >= ENOUGH_FOR_OWN_VARIANCE)
+        enough_in = shadows.count_in >= ENOUGH_FOR_OWN_VARIANCE
+        enough_out = shadows.count_out >= ENOUGH_FOR_OWN_VARIANCE
+        own = enough_in & enough_out
         sd_out = self._sd(shadows.count_out, shadows.squares_out, own)
         if not self.online:
             evidence = (phi - mean_out) / sd_out
         else:
             sd_in = self._sd(shadows.count_in, shadows.squares_in, own)
             evidence = _log_density(phi, mean_in, sd_in) - _log_density(phi, mean_out, sd_out)
-        scores: NDArray[np.float64] = evidence.mean(axis=-1)
+        scores: Floats = evidence.mean(axis=-1)
         return scores
 
     def _sd(self, count: NDArray[np.int64], squares: Floats, own: NDArray[np.bool_]) -> Floats:
-        """Returns the sd (examples, queries) or, pooled, (1, queries)."""
+        """Returns the sd (examples, queries) or, pooled, (1, queries).
+
+        `own` (examples, 1) marks examples with enough shadows for a variance of their own.
+        """
         freedom = np.maximum(count - 1, 0)
-        pooled = squares.sum(axis=0, keepdims=True) / max(int(freedom.sum()), 1)
+        total_freedom = max(int(freedom.sum()), 1)
+        pooled = squares.sum(axis=0, keepdims=True) / total_freedom
         if self.variance == "pooled":
             variance = pooled
         else:
-            weight = np.where(own & (self.variance == "per-example"), 0.0, self.prior_shadows)
+            unshrunk = own & (self.variance == "per-example")
+            weight = np.where(unshrunk, 0.0, self.prior_shadows)
             variance = (weight * pooled + squares) / (weight + freedom)
         sd: Floats = np.maximum(np.sqrt(variance), self.min_std)
         return sd

@@ -1,4 +1,4 @@
-"""ROC curves and the numbers read off them, exact on ties."""
+"""ROC curves and metrics derived from them, exact for ties."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,8 @@ Floats = NDArray[np.float64]
 Counts = NDArray[np.integer]
 
 FPR_LEVELS = (0.1, 0.01, 0.001, 0.0)
-CACHED_COUNTS = 50_000  # resamples × examples at a time: more leave the cache, fewer spend the time on calls of numpy
+# Resamples × examples per block: more do not fit into the cache, fewer have more overhead in numpy.
+CACHED_COUNTS = 50_000
 
 
 def tpr_name(level: float) -> str:
@@ -26,11 +27,12 @@ def tpr_name(level: float) -> str:
 
 @dataclass(frozen=True)
 class ROC:
-    """The ROC curve as counts: one point for each distinct score, from (0, 0) to (negatives, positives).
+    """The ROC curve as counts, from (0, 0) to (negatives, positives).
 
-    A point is a threshold "score >= t": examples with equal scores are accepted together, never one by one.
-    `true_positives` and `false_positives` are (..., points); leading axes are resamples of the same scores, in which
-    a score may occur no more and its point repeats the one before.
+    Each distinct score has one point, the threshold "score >= t": examples with equal scores are
+    accepted together. `true_positives` and `false_positives` are (..., points). Leading axes are
+    resamples of the same scores; where a score is missing from a resample, its point repeats the
+    previous one.
     """
 
     true_positives: Counts
@@ -61,69 +63,100 @@ class ROC:
         steps = np.diff(self.false_positives, axis=-1).astype(np.int64)
         heights = self.true_positives[..., 1:] + self.true_positives[..., :-1]
         area = (steps * heights).sum(axis=-1)
-        return np.asarray(area / (2.0 * self.positives * self.negatives), dtype=np.float64)
+        auc = area / (2.0 * self.positives * self.negatives)
+        return np.asarray(auc, dtype=np.float64)
 
     def tpr_at(self, level: float) -> Floats:
-        """Returns the largest TPR whose FPR does not exceed `level` (...); nothing is interpolated."""
+        """Returns the largest TPR whose FPR does not exceed `level` (...); no interpolation."""
         allowed = false_positives_allowed(level, self.negatives)
-        point = (self.false_positives <= allowed[..., np.newaxis]).sum(axis=-1, keepdims=True) - 1
-        accepted = np.take_along_axis(self.true_positives, point, axis=-1)
+        within_level = self.false_positives <= allowed[..., np.newaxis]
+        last_point = within_level.sum(axis=-1, keepdims=True) - 1
+        accepted = np.take_along_axis(self.true_positives, last_point, axis=-1)
         return _share(accepted, self.positives)[..., 0]
 
 
 def false_positives_allowed(level: float | Floats, negatives: Counts | int) -> Counts:
-    """Returns how many of `negatives` may be accepted at an FPR of `level`, whole, proof against rounding.
+    """Returns how many of `negatives` may be accepted at an FPR of `level`.
+
+    A small tolerance prevents floating-point rounding from losing an allowed false positive.
 
     >>> int(false_positives_allowed(0.29, 100))
     29
     """
-    return np.floor(level * np.asarray(negatives) + 1e-9).astype(np.int64)
+    allowed = np.floor(level * np.asarray(negatives) + 1e-9)
+    return allowed.astype(np.int64)
 
 
 def roc(scores: Floats, membership: NDArray[np.bool_], counts: Counts | None = None) -> ROC:
-    """Returns the ROC curve of `scores` (examples,) finite, higher = member, against `membership` (examples,).
+    """Returns the ROC curve of scores for predicting membership.
 
-    With `counts` (resamples, examples), which say how often each example counts, the curve of each resample. Raises
-    ValueError for scores that are not finite and for membership that holds no member or no non-member.
+    Args:
+        scores: Scores (examples,), float64, finite; higher means member.
+        membership: Membership (examples,), bool, with members and non-members.
+        counts: Multiplicity of each example in each resample (resamples, examples), for the curve
+            of each resample.
+
+    Raises:
+        ValueError: For scores that are not finite, and for membership without members or without
+            non-members.
 
     >>> curve = roc(np.array([3.0, 2.0, 2.0, 1.0]), np.array([True, True, False, False]))
     >>> float(curve.auc())
     0.875
     """
-    ordered = _Sorted.of(scores, membership)
+    ordered = _SortedExamples.of(scores, membership)
     if counts is not None:
         return ordered.curve(counts)
     curve = ordered.curve(np.ones((1, len(scores)), dtype=np.int64))
     return ROC(curve.true_positives[0], curve.false_positives[0])
 
 
-def metrics(scores: Floats, membership: NDArray[np.bool_], counts: Counts | None = None) -> dict[str, Floats]:
-    """Returns every metric by name in each resample (resamples,), or of the examples as they are (1,).
+def metrics(
+    scores: Floats, membership: NDArray[np.bool_], counts: Counts | None = None
+) -> dict[str, Floats]:
+    """Returns every metric by name, for each resample (resamples,) or for the examples (1,).
 
-    `counts` (resamples, examples) says how often each example counts. The scores are sorted once for all resamples,
-    which are taken in blocks that stay in the processor's cache.
-    The advantage is TPR - FPR at a threshold, and balanced accuracy (1 + advantage) / 2. The threshold is the best
-    one of the other half of the examples (those of odd index for those of even index, and the other way round), and
-    the two halves are averaged: the maximum over thresholds on the same examples would find an advantage in noise.
+    The advantage is TPR - FPR at a threshold, and balanced accuracy is (1 + advantage) / 2. For the
+    examples of even index, the threshold is the best one for those of odd index, and vice versa;
+    the two halves are averaged. The maximum over thresholds on the same examples would be an
+    advantage even for random scores.
+
+    Args:
+        scores: Scores (examples,), float64, finite; higher means member.
+        membership: Membership (examples,), bool, with members and non-members.
+        counts: Multiplicity of each example in each resample (resamples, examples); by default each
+            counts once.
+
+    Raises:
+        ValueError: As `roc`.
     """
     if counts is None:
         counts = np.ones((1, len(scores)), dtype=np.int64)
-    ordered = _Sorted.of(scores, membership)
-    even = np.arange(len(scores)) % 2 == 0
-    resamples = max(CACHED_COUNTS // len(scores), 1)
-    blocks = []
-    for start in range(0, len(counts), resamples):
-        drawn = counts[start : start + resamples]
-        curve, half = ordered.curve(drawn), ordered.curve(drawn * even)
-        rest = ROC(curve.true_positives - half.true_positives, curve.false_positives - half.false_positives)
-        curves = Curves(curve, half, rest)
-        blocks.append({metric.name: metric.read(curves) for metric in METRICS})
-    return {name: np.concatenate([found[name] for found in blocks]) for name in blocks[0]}
+    # The scores are sorted once for all resamples.
+    ordered = _SortedExamples.of(scores, membership)
+    resamples_at_once = max(CACHED_COUNTS // len(scores), 1)
+    blocks: dict[str, list[Floats]] = {metric.name: [] for metric in METRICS}
+    for start in range(0, len(counts), resamples_at_once):
+        drawn = counts[start : start + resamples_at_once]
+        curves = _curves(ordered, drawn)
+        for metric in METRICS:
+            blocks[metric.name].append(metric.read(curves))
+    return {name: np.concatenate(values) for name, values in blocks.items()}
+
+
+def _curves(ordered: "_SortedExamples", counts: Counts) -> "Curves":
+    """Returns the curves of each resample and of its two halves."""
+    even_index = np.arange(counts.shape[1]) % 2 == 0
+    whole = ordered.curve(counts)
+    even = ordered.curve(counts * even_index)
+    odd_true_positives = whole.true_positives - even.true_positives
+    odd_false_positives = whole.false_positives - even.false_positives
+    return Curves(whole, even, ROC(odd_true_positives, odd_false_positives))
 
 
 @dataclass(frozen=True)
 class Curves:
-    """The ROC curve of all examples, and those of the two halves of them."""
+    """The ROC curve of all examples, and those of the examples of even and of odd index."""
 
     whole: ROC
     even: ROC
@@ -131,22 +164,22 @@ class Curves:
 
     @cached_property
     def advantage(self) -> Floats:
-        """TPR - FPR at a threshold that is chosen on the other half (...)."""
+        """TPR - FPR at a threshold chosen on the other half (...)."""
         return _held_out_advantage(self.even, self.odd)
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A number that is read off ROC curves.
+    """A number computed from ROC curves.
 
     Args:
-        name: Its name in results.
-        title: Its name in reports.
-        read: Returns it for every resample (...).
-        unit: "%" where reports show it in percent, or empty.
-        digits: How many decimal places reports show.
-        range: Its least and its largest value, as a fraction.
-        guessing: Its value for random scores without ties. It grows with what leaks.
+        name: Name in results.
+        title: Name in reports.
+        read: Returns the metric for every resample (...).
+        unit: "%" if reports show the metric in percent, or empty.
+        digits: Number of decimal places in reports.
+        range: Least and largest value, as fractions.
+        guessing: Value for random scores without ties. Larger values mean more leakage.
     """
 
     name: str
@@ -166,58 +199,87 @@ def _tpr_metric(level: float) -> Metric:
 METRICS = (
     Metric("auc", "AUC", lambda curves: curves.whole.auc(), unit="", digits=3, guessing=0.5),
     *(_tpr_metric(level) for level in FPR_LEVELS),
-    Metric("balanced_accuracy", "balanced accuracy", lambda curves: (1 + curves.advantage) / 2, guessing=0.5),
+    Metric(
+        "balanced_accuracy",
+        "balanced accuracy",
+        lambda curves: (1 + curves.advantage) / 2,
+        guessing=0.5,
+    ),
     Metric("advantage", "advantage", lambda curves: curves.advantage, range=(-1.0, 1.0)),
 )
 
 
-def _held_out_advantage(one: ROC, other: ROC) -> Floats:
+def _held_out_advantage(even: ROC, odd: ROC) -> Floats:
     """Returns TPR - FPR of each half at the best threshold of the other half, averaged (...)."""
-    gaps = [half.tpr - half.fpr for half in (one, other)]
+    gaps = [even.tpr - even.fpr, odd.tpr - odd.fpr]
     best = [gap.argmax(axis=-1, keepdims=True) for gap in gaps]
-    held_out = [np.take_along_axis(gaps[half], best[1 - half], axis=-1)[..., 0] for half in (0, 1)]
-    return np.asarray((held_out[0] + held_out[1]) / 2, dtype=np.float64)
+    held_out = []
+    for half, gap in enumerate(gaps):
+        at_best_of_other = np.take_along_axis(gap, best[1 - half], axis=-1)
+        held_out.append(at_best_of_other[..., 0])
+    advantage = (held_out[0] + held_out[1]) / 2
+    return np.asarray(advantage, dtype=np.float64)
 
 
 def check_scores(scores: Floats, membership: NDArray[np.bool_]) -> None:
-    """Raises ValueError for scores that are not finite and for membership that does not fit or is all one value."""
+    """Checks scores (examples,) and membership (examples,).
+
+    Raises:
+        ValueError: For scores that are not finite, and for membership of another shape, without
+            members or without non-members.
+    """
     if scores.shape != membership.shape or scores.ndim != 1:
         raise ValueError(
-            f"scores and membership must be two vectors of one length, got {scores.shape} and {membership.shape}"
+            "scores and membership must be two vectors of one length, "
+            f"got {scores.shape} and {membership.shape}"
         )
     finite = np.isfinite(scores)
     if not finite.all():
-        raise ValueError(f"scores must be finite, got NaN or infinity for example {int(np.argmin(finite))}")
+        example = int(np.argmin(finite))
+        raise ValueError(f"scores must be finite, got NaN or infinity for example {example}")
     if membership.all() or not membership.any():
-        raise ValueError(f"membership must hold members and non-members, got {membership.sum()} of {len(membership)}")
+        raise ValueError(
+            "membership must hold members and non-members, "
+            f"got {membership.sum()} of {len(membership)}"
+        )
 
 
 @dataclass(frozen=True)
-class _Sorted:
-    """Examples in descending order of score, and which of them is the last of its tie."""
+class _SortedExamples:
+    """Examples in descending order of score; `last_of_tie` marks the last one of each tie."""
 
     order: NDArray[np.intp]
     members: NDArray[np.bool_]
     last_of_tie: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, scores: Floats, membership: NDArray[np.bool_]) -> "_Sorted":
+    def of(cls, scores: Floats, membership: NDArray[np.bool_]) -> "_SortedExamples":
+        """Returns the sorted examples, after checking the arguments."""
         check_scores(scores, membership)
         order = np.argsort(-scores, kind="stable")
-        return cls(order, membership[order], np.append(np.diff(scores[order]) != 0, True))
+        differs_from_next = np.diff(scores[order]) != 0
+        return cls(order, membership[order], np.append(differs_from_next, True))
 
     def curve(self, counts: Counts) -> ROC:
-        """Returns the curves (resamples, points) of examples that count so often, all with the same thresholds."""
+        """Returns the curves (resamples, points), all with the same thresholds.
+
+        `counts` (resamples, examples) are the multiplicities of the examples.
+        """
         drawn = counts[:, self.order]
-        return ROC(self._accepted(drawn * self.members), self._accepted(drawn * ~self.members))
+        true_positives = self._accepted(drawn * self.members)
+        false_positives = self._accepted(drawn * ~self.members)
+        return ROC(true_positives, false_positives)
 
     def _accepted(self, drawn: Counts) -> Counts:
-        """Returns how many are accepted at each point, from none on."""
+        """Returns the number of accepted examples at each point, starting with 0."""
         accepted = np.zeros((len(drawn), drawn.shape[1] + 1), dtype=np.int32)
         np.cumsum(drawn, axis=-1, dtype=np.int32, out=accepted[:, 1:])
-        return accepted if self.last_of_tie.all() else accepted[:, np.append(True, self.last_of_tie)]
+        if self.last_of_tie.all():
+            return accepted
+        return accepted[:, np.append(True, self.last_of_tie)]
 
 
 def _share(counts: Counts, total: Counts) -> Floats:
-    """Returns counts (..., points) as shares of their total (...), and 0 where there is none."""
-    return np.divide(counts, total[..., np.newaxis], out=np.zeros(counts.shape), where=total[..., np.newaxis] > 0)
+    """Returns counts (..., points) as shares of their total (...), and 0 where the total is 0."""
+    totals = total[..., np.newaxis]
+    return np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)

@@ -14,11 +14,12 @@ from mgaudit.attacks.signals import loss
 
 @dataclass(frozen=True)
 class Population(Attack):
-    """Ranks the loss among the target's losses on data it never trained on: -F(loss) (Attack-P, Ye et al. 2022).
+    """Ranks the target's loss among its losses on data that it never trained on (Attack-P).
 
-    F is the distribution of the loss on the population, ties counted half; losses are averaged over queries first. It
-    orders examples as the loss does, but for ties, and -score is the false positive rate at which the example would be
-    called a member: that is what it is for.
+    The score is -F(loss), where F is the distribution of the loss on the population, with ties
+    counted half; losses are averaged over queries first (Ye et al. 2022). Except for ties, the
+    attack orders examples as the loss does. Its use is that -score is the false positive rate at
+    which the example would be classified as a member.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"population"})
@@ -27,10 +28,11 @@ class Population(Attack):
 
     @property
     def planted_auc(self) -> float:
-        """It does not know the difficulty, and loses nothing else."""
+        """That of the loss: the attack does not know an example's difficulty."""
         return 0.625
 
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
         """Returns minus the share of the population with a lower loss (examples,), in -1..0."""
         losses = view.target_signal(loss).mean(axis=-1)
-        return -share_below(losses, view.population_signal(loss).mean(axis=-1))
+        population_losses = view.population_signal(loss).mean(axis=-1)
+        return -share_below(losses, population_losses)

@@ -1,4 +1,4 @@
-"""How strong an attack is with fewer shadows."""
+"""The strength of an attack with fewer shadow models."""
 
 from collections.abc import Sequence
 
@@ -10,8 +10,9 @@ from mgaudit.attacks.observations import Observations
 
 
 def numbers_of_shadows(attack: Attack, models: int) -> list[int]:
-    """Returns the numbers of shadows to try, powers of two, below the models - 1 that there are; none for an attack
-    that uses no shadows.
+    """Returns the numbers of shadows to try: powers of two below models - 1.
+
+    For an attack that uses no shadows the list is empty.
     """
     if "shadows" not in attack.needs:
         return []
@@ -22,13 +23,18 @@ def numbers_of_shadows(attack: Attack, models: int) -> list[int]:
 def score_with_fewer(
     attack: Attack, observations: Observations, shadows: int, orders: Sequence[NDArray[np.int64]]
 ) -> NDArray[np.float64]:
-    """Returns scores (models, examples) with the first `shadows` of each target's other models for shadows.
+    """Returns the scores (models, examples) of an attack with only some of the shadows.
 
-    `orders` holds for each target an order of its other models, so fewer shadows are part of more.
+    Args:
+        attack: The attack.
+        observations: The outputs of all models.
+        shadows: The number of shadows, at least 1.
+        orders: For each target, an order of the numbers of its other models. The first `shadows` of
+            them are used, so that a smaller set of shadows is part of a larger one.
     """
-    return np.stack(
-        [
-            attack.score(observations.of_models([target, *order[:shadows].tolist()]).view(0))
-            for target, order in enumerate(orders)
-        ]
-    )
+    scores = []
+    for target, order in enumerate(orders):
+        models = [target, *order[:shadows].tolist()]
+        view = observations.of_models(models).view(0)
+        scores.append(attack.score(view))
+    return np.stack(scores)

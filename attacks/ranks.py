@@ -7,7 +7,7 @@ Floats = NDArray[np.float64]
 
 
 def share_below(values: Floats, others: Floats) -> Floats:
-    """Returns for each of `values` (values,) the share of `others` (others,) that are lower, ties counted half.
+    """Returns the share of `others` (others,) below each of `values` (values,), ties counted half.
 
     >>> share_below(np.array([1.0, 2.0, 9.0]), np.array([2.0, 3.0])).tolist()
     [0.0, 0.25, 1.0]
@@ -15,4 +15,5 @@ def share_below(values: Floats, others: Floats) -> Floats:
     ordered = np.sort(others)
     below = np.searchsorted(ordered, values, side="left")
     up_to = np.searchsorted(ordered, values, side="right")
-    return np.asarray((below + up_to) / (2 * len(ordered)), dtype=np.float64)
+    shares = (below + up_to) / (2 * len(ordered))
+    return np.asarray(shares, dtype=np.float64)

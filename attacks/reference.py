@@ -15,25 +15,27 @@ from mgaudit.attacks.signals import logit_confidence
 
 @dataclass(frozen=True)
 class Reference(Attack):
-    """Ranks the target's loss among the losses of the shadows that lack the example (Attack-R, Ye et al. 2022).
+    """Ranks the target's loss among those of shadows that did not train on the example (Attack-R).
 
-    A share of a few shadows ties heavily, so each shadow's phi (the loss falls as phi rises) is smoothed by a normal
-    kernel of sd `bandwidth` times the pooled sd of phi within examples. The score is -log of the smoothed share of
-    shadows whose loss is lower still, averaged over queries: 0 where all are, and growing where none is near. An
-    example that all shadows trained on is compared with the mean that the average gap of the others gives it.
+    The rank among few shadows has many ties, so the phi of each shadow (the loss falls as phi
+    rises) is smoothed by a normal kernel of sd `bandwidth` times the pooled sd of phi within
+    examples. The score is -log of the smoothed share of shadows with a lower loss than the target,
+    averaged over queries: 0 where all have a lower loss, and large where the target's loss is far
+    below theirs (Ye et al. 2022). An example on which all shadows trained is compared with the mean
+    that the average gap of the other examples implies.
     """
 
     bandwidth: float = 0.5
     min_std: float = 1e-6
 
     needs: ClassVar[frozenset[str]] = frozenset({"shadows"})
-    fewest_shadows: ClassVar[int] = 2  # the spread within an example takes two
+    fewest_shadows: ClassVar[int] = 2  # to estimate the spread within an example
     cost: ClassVar[str] = "shadow models"
     source: ClassVar[str] = "Ye et al. 2022, arXiv 2111.09679"
 
     @property
     def planted_auc(self) -> float:
-        """It compares with the shadows that lack the example alone."""
+        """High: only the shadows that did not train on the example are compared."""
         return 0.8832
 
     def __post_init__(self) -> None:
@@ -47,11 +49,17 @@ class Reference(Attack):
         phi = view.target_signal(logit_confidence)
         moments = view.shadow_moments(logit_confidence)
         _, mean_out = moments.filled_means()
+        has_out = moments.count_out > 0
         freedom = max(int(np.maximum(moments.count_out - 1, 0).sum()), 1)
-        width = self.bandwidth * np.maximum(np.sqrt(moments.squares_out.sum(axis=0) / freedom), self.min_std)
+        pooled_variance = moments.squares_out.sum(axis=0) / freedom
+        pooled_sd = np.maximum(np.sqrt(pooled_variance), self.min_std)
+        width = self.bandwidth * pooled_sd
         outside = ~view.shadow_membership[:, :, np.newaxis]
-        beaten = log_ndtr((view.shadow_signal(logit_confidence) - phi) / width)
-        counted = np.where(moments.count_out > 0, outside, True)  # where none is, all are, and not used
-        share = logsumexp(beaten, axis=0, b=counted) - np.log(np.maximum(moments.count_out, 1))
-        share = np.where(moments.count_out > 0, share, log_ndtr((mean_out - phi) / width))
-        return np.asarray(-share.mean(axis=-1), dtype=np.float64)
+        log_beaten = log_ndtr((view.shadow_signal(logit_confidence) - phi) / width)
+        # Where no shadow is outside, all are counted; the result is replaced below.
+        counted = np.where(has_out, outside, True)
+        log_total = logsumexp(log_beaten, axis=0, b=counted)
+        log_share = log_total - np.log(np.maximum(moments.count_out, 1))
+        log_share_by_mean = log_ndtr((mean_out - phi) / width)
+        log_share = np.where(has_out, log_share, log_share_by_mean)
+        return np.asarray(-log_share.mean(axis=-1), dtype=np.float64)

@@ -14,20 +14,22 @@ from mgaudit.attacks.signals import logit_confidence
 
 FEWEST_ROWS = 10  # a side, for a class to have a classifier of its own
 LEAST_PROBABILITY = 1e-6
-LEAST_SPREAD = 1e-9  # of a feature: less is rounding
+LEAST_SPREAD = 1e-9  # of a feature: a smaller spread is rounding error
 
 Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class ShadowClassifier(Attack):
-    """Tells members by a classifier that was trained on the shadows' outputs for theirs (Shokri et al. 2017).
+    """Predicts membership with a classifier trained on the shadow models' outputs.
 
-    One classifier for each class, and one of all classes for a class with fewer than 10 member or non-member outputs.
-    Its features are the posterior, the posterior in descending order, the loss and phi, each averaged over queries and
-    standardised by its training rows; the score is its log-odds. It is trained on as many members as non-members, at
-    most `rows` of each: those at evenly spaced ranks of phi, which takes no randomness and depends on no order.
-    `seed` is for the randomness of the forest and the multi-layer perceptron.
+    There is one classifier per class, and one for all classes together, which is used for a class
+    with fewer than 10 member or non-member outputs (Shokri et al. 2017). The features are the
+    posterior, the posterior in descending order, the loss and phi, each averaged over queries and
+    standardised by the training rows; the score is the log-odds. The classifier is trained on as
+    many members as non-members, at most `rows` of each. They are selected at evenly spaced ranks of
+    phi, which needs no randomness and does not depend on the order of the examples. `seed` is the
+    random seed of the forest and of the multi-layer perceptron.
     """
 
     classifier: Literal["logistic", "forest", "mlp"] = "logistic"
@@ -40,12 +42,12 @@ class ShadowClassifier(Attack):
 
     @classmethod
     def examples(cls) -> tuple[Attack, ...]:
-        """Returns it with each classifier, on few rows where that takes less time."""
+        """Returns the attack with each classifier, on few rows where that takes less time."""
         return cls(), cls("forest", rows=50), cls("mlp", rows=50)
 
     @property
     def planted_auc(self) -> float:
-        """It does not know the difficulty, and few rows leave an error."""
+        """Low: the difficulty is unknown, and few rows leave an error."""
         return 0.625 if self.classifier == "logistic" else 0.5
 
     def __post_init__(self) -> None:
@@ -61,49 +63,56 @@ class ShadowClassifier(Attack):
         ranking = _Ranking(view)
         features = _features(view.target_logits, view.labels)
         scores = np.empty(len(view.labels))
-        of_all_classes = None
+        for_all_classes = None
         for label in np.unique(view.labels):
             examples = np.flatnonzero(view.labels == label)
             sides = ranking.sides(examples)
             if min(map(len, sides)) >= FEWEST_ROWS:
-                fitted = self._fitted(view, sides)
+                classifier = self._fit(view, sides)
             else:
-                if of_all_classes is None:
-                    of_all_classes = self._fitted(view, ranking.sides(np.arange(len(view.labels))))
-                fitted = of_all_classes
-            scores[examples] = fitted.log_odds(features[examples])
+                if for_all_classes is None:
+                    all_examples = np.arange(len(view.labels))
+                    for_all_classes = self._fit(view, ranking.sides(all_examples))
+                classifier = for_all_classes
+            scores[examples] = classifier.log_odds(features[examples])
         return scores
 
-    def _fitted(self, view: AdversaryView, sides: tuple[Integers, Integers]) -> "_Fitted":
-        """Returns the classifier for ranked member and non-member outputs."""
+    def _fit(self, view: AdversaryView, sides: tuple[Integers, Integers]) -> "_Fitted":
+        """Returns a classifier trained on ranked member and non-member outputs."""
         count = min(self.rows, *map(len, sides))
         outputs = np.concatenate([_evenly_spaced(side, count) for side in sides])
         shadows, examples = np.divmod(outputs, len(view.labels))
-        features = _features(view.shadow_outputs(shadows, examples), view.labels[examples])
-        centre, spread = features.mean(axis=0), features.std(axis=0)
+        logits = view.shadow_outputs(shadows, examples)
+        features = _features(logits, view.labels[examples])
+        centre = features.mean(axis=0)
+        spread = features.std(axis=0)
         spread = np.where(spread > LEAST_SPREAD, spread, 1.0)
+        standardised = (features - centre) / spread
         estimator = _estimator(self.classifier, self.seed)
         with warnings.catch_warnings():
-            # A network that stops before it has converged is as good an attack.
+            # The attack does not need a network that has converged.
             warnings.filterwarnings("ignore", message=".*Maximum iterations", module="sklearn")
-            estimator.fit((features - centre) / spread, np.repeat([True, False], count))
+            estimator.fit(standardised, np.repeat([True, False], count))
         return _Fitted(estimator, centre, spread)
 
 
 @dataclass(frozen=True)
 class _Fitted:
-    """A fitted classifier with the mean and the sd of its training rows."""
+    """A trained classifier with the mean and the sd of its training rows."""
 
     estimator: Any
     centre: Floats
     spread: Floats
 
     def log_odds(self, features: Floats) -> Floats:
+        """Returns the log-odds of membership (rows,) in nats for `features` (rows, features)."""
         standardised = (features - self.centre) / self.spread
         if hasattr(self.estimator, "decision_function"):
-            return np.asarray(self.estimator.decision_function(standardised), dtype=np.float64)
+            decision = self.estimator.decision_function(standardised)
+            return np.asarray(decision, dtype=np.float64)
         p = self.estimator.predict_proba(standardised)[:, 1]
-        return np.asarray(logit(np.clip(p, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)), dtype=np.float64)
+        p = np.clip(p, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
+        return np.asarray(logit(p), dtype=np.float64)
 
 
 class _Ranking:
@@ -115,46 +124,57 @@ class _Ranking:
         self.members = view.shadow_membership
 
     def sides(self, examples: Integers) -> tuple[Integers, Integers]:
-        """Returns the numbers of the member and of the non-member outputs for these examples, ranked."""
-        phi, members = self.phi[:, examples], self.members[:, examples]
-        numbers = np.arange(len(phi))[:, np.newaxis] * self.phi.shape[1] + examples
-        return self._ranked(numbers[members], phi[members]), self._ranked(numbers[~members], phi[~members])
+        """Returns the ranked numbers of member and of non-member outputs for these examples."""
+        phi = self.phi[:, examples]
+        members = self.members[:, examples]
+        shadows = np.arange(len(phi))[:, np.newaxis]
+        numbers = shadows * self.phi.shape[1] + examples
+        ranked_members = self._ranked(numbers[members], phi[members])
+        ranked_others = self._ranked(numbers[~members], phi[~members])
+        return ranked_members, ranked_others
 
     def _ranked(self, numbers: Integers, phi: Floats) -> Integers:
         order = np.argsort(phi)
         if (np.diff(phi[order]) == 0).any():
-            mixed = self.view.shadow_signal(_mixed_posterior).mean(axis=-1).ravel()[numbers]
+            mixed_of_all = self.view.shadow_signal(_mixed_posterior).mean(axis=-1)
+            mixed = mixed_of_all.ravel()[numbers]
             order = np.lexsort([mixed, phi])
         return numbers[order]
 
 
 def _mixed_posterior(logits: NDArray[np.floating], labels: Integers) -> Floats:
-    """Returns a weighted sum of the posterior, which tells outputs of equal phi apart whatever their order."""
+    """Returns a weighted sum of the posterior, which breaks ties of phi whatever the order."""
     weights = np.sqrt(np.arange(2.0, logits.shape[-1] + 2))
-    return np.asarray(softmax(logits.astype(np.float64), axis=-1) @ weights, dtype=np.float64)
+    posterior = softmax(logits.astype(np.float64), axis=-1)
+    return np.asarray(posterior @ weights, dtype=np.float64)
 
 
 def _evenly_spaced(ranked: Integers, count: int) -> Integers:
-    """Returns the middle one of each of `count` equal parts."""
+    """Returns the middle element of each of `count` equal parts."""
     return ranked[(2 * np.arange(count) + 1) * len(ranked) // (2 * count)]
 
 
 def _features(logits: NDArray[np.floating], labels: Integers) -> Floats:
-    """Returns (rows, 2 * classes + 2) features of logits (rows, queries, classes) with their labels (rows,)."""
+    """Returns features (rows, 2 * classes + 2).
+
+    `logits` are (rows, queries, classes) and `labels` (rows,).
+    """
     posterior = softmax(logits.astype(np.float64), axis=-1)
+    descending = np.sort(posterior, axis=-1)[..., ::-1]
     phi = logit_confidence(logits, labels)
+    losses = np.logaddexp(0.0, -phi)
     return np.column_stack(
         [
             posterior.mean(axis=1),
-            np.sort(posterior, axis=-1)[..., ::-1].mean(axis=1),
-            np.logaddexp(0.0, -phi).mean(axis=-1),
+            descending.mean(axis=1),
+            losses.mean(axis=-1),
             phi.mean(axis=-1),
         ]
     )
 
 
 def _estimator(classifier: str, seed: int) -> Any:
-    # scikit-learn takes a second to import, which only those who fit something should wait.
+    # Imported here because scikit-learn takes a second to import.
     if classifier == "logistic":
         from sklearn.linear_model import LogisticRegression
 

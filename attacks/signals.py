@@ -1,4 +1,8 @@
-"""What is read off a model's logits for an example and its label. All are (..., examples, queries) float64."""
+"""Signals: numbers computed from a model's logits for an example and its label.
+
+All take `logits` (..., examples, queries, classes) and `labels` (examples,), and return
+(..., examples, queries) float64.
+"""
 
 from dataclasses import dataclass
 
@@ -6,92 +10,110 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax, logsumexp
 
+Logits = NDArray[np.floating]
+Labels = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
-def logit_confidence(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Returns phi = z_y - log sum_{j != y} exp z_j, the logit of the probability of the label (Carlini et al. 2022).
 
-    `logits` (..., examples, queries, classes), `labels` (examples,); returns (..., examples, queries) in nats.
-    Computed from the logits themselves: a softmax would round confident predictions to 1 and phi to infinity.
+def logit_confidence(logits: Logits, labels: Labels) -> Floats:
+    """Returns phi = z_y - log sum_{j != y} exp z_j, the logit of the label's probability, in nats.
+
+    `logits` are (..., examples, queries, classes) and `labels` (examples,); the result is (...,
+    examples, queries). It is computed from the logits (Carlini et al. 2022): a softmax would round
+    confident predictions to 1 and phi to infinity.
 
     >>> logit_confidence(np.array([[[0.0, 0.0]], [[0.0, 50.0]]]), np.array([0, 0])).ravel().tolist()
     [0.0, -50.0]
     """
-    z = logits.astype(np.float64)
-    index = np.broadcast_to(labels[:, np.newaxis, np.newaxis], (*z.shape[:-1], 1))
-    of_label = np.take_along_axis(z, index, axis=-1)[..., 0]
-    np.put_along_axis(z, index, -np.inf, axis=-1)
-    return np.asarray(of_label - logsumexp(z, axis=-1), dtype=np.float64)
+    of_label, others = _split_off_label(logits, labels)
+    return np.asarray(of_label - logsumexp(others, axis=-1), dtype=np.float64)
 
 
-def margin(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+def margin(logits: Logits, labels: Labels) -> Floats:
     """Returns z_y - max_{j != y} z_j in nats, shaped as `logit_confidence`.
 
     >>> margin(np.array([[[0.0, 3.0, 1.0]]]), np.array([2])).ravel().tolist()
     [-2.0]
     """
-    z = logits.astype(np.float64)
-    index = np.broadcast_to(labels[:, np.newaxis, np.newaxis], (*z.shape[:-1], 1))
-    of_label = np.take_along_axis(z, index, axis=-1)[..., 0]
-    np.put_along_axis(z, index, -np.inf, axis=-1)
-    return np.asarray(of_label - z.max(axis=-1), dtype=np.float64)
+    of_label, others = _split_off_label(logits, labels)
+    return np.asarray(of_label - others.max(axis=-1), dtype=np.float64)
 
 
-def loss(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Returns the cross-entropy -log p_y = log(1 + exp(-phi)) in nats, shaped as `logit_confidence`."""
+def loss(logits: Logits, labels: Labels) -> Floats:
+    """Returns the cross-entropy log(1 + exp(-phi)) in nats, shaped as `logit_confidence`."""
     return np.logaddexp(0.0, -logit_confidence(logits, labels))
 
 
-def entropy(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Returns the entropy -sum_j p_j log p_j of the prediction in nats; the labels play no part."""
+def entropy(logits: Logits, labels: Labels) -> Floats:
+    """Returns the entropy -sum_j p_j log p_j of the prediction in nats; `labels` are ignored."""
     log_p = log_softmax(logits.astype(np.float64), axis=-1)
-    return np.asarray(-(np.exp(log_p) * log_p).sum(axis=-1), dtype=np.float64)
+    total = (np.exp(log_p) * log_p).sum(axis=-1)
+    return np.asarray(-total, dtype=np.float64)
 
 
-def modified_entropy(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Returns -(1 - p_y) log p_y - sum_{j != y} p_j log(1 - p_j) in nats (Song and Mittal 2021, section 4.2).
+def modified_entropy(logits: Logits, labels: Labels) -> Floats:
+    """Returns -(1 - p_y) log p_y - sum_{j != y} p_j log(1 - p_j) in nats.
 
-    It is low for a confident right answer and high for a confident wrong one, which the entropy cannot tell apart.
+    It is low for a confident correct prediction and high for a confident wrong one, which the
+    entropy cannot distinguish (Song and Mittal 2021, section 4.2).
     """
     log_p = log_softmax(logits.astype(np.float64), axis=-1)
     p = np.exp(log_p)
-    # 1 - p of the likeliest class is summed from the others: the difference would lose its digits.
+    # For the most probable class, 1 - p is the sum of the others: the difference would lose digits.
     top = np.expand_dims(log_p.argmax(axis=-1), -1)
     others = p.copy()
     np.put_along_axis(others, top, 0.0, axis=-1)
+    sum_of_others = others.sum(axis=-1, keepdims=True)
     rest = 1 - p
-    np.put_along_axis(rest, top, others.sum(axis=-1, keepdims=True), axis=-1)
+    np.put_along_axis(rest, top, sum_of_others, axis=-1)
     log_rest = np.log(np.maximum(rest, np.finfo(np.float64).tiny))
-    index = np.broadcast_to(labels[:, np.newaxis, np.newaxis], (*p.shape[:-1], 1))
+    index = _label_index(labels, p.shape)
+    rest_of_label = np.take_along_axis(rest, index, axis=-1)
+    term_of_label = rest_of_label * np.take_along_axis(log_p, index, axis=-1)
     terms = p * log_rest
-    np.put_along_axis(
-        terms, index, np.take_along_axis(rest, index, axis=-1) * np.take_along_axis(log_p, index, axis=-1), axis=-1
-    )
+    np.put_along_axis(terms, index, term_of_label, axis=-1)
     return np.asarray(-terms.sum(axis=-1), dtype=np.float64)
+
+
+def _label_index(labels: Labels, shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """Returns the index of each label's class along the last axis of an array of this shape."""
+    return np.broadcast_to(labels[:, np.newaxis, np.newaxis], (*shape[:-1], 1))
+
+
+def _split_off_label(logits: Logits, labels: Labels) -> tuple[Floats, Floats]:
+    """Returns the label's logit, and all logits with -infinity in its place."""
+    z = logits.astype(np.float64)
+    index = _label_index(labels, z.shape)
+    of_label = np.take_along_axis(z, index, axis=-1)[..., 0]
+    np.put_along_axis(z, index, -np.inf, axis=-1)
+    return of_label, z
 
 
 @dataclass(frozen=True)
 class LogProbability:
-    """log p_y of a softmax at `temperature`: log softmax(logits / temperature)_y, in nats."""
+    """The log probability of the label in nats, log softmax(logits / temperature)_y."""
 
     temperature: float = 1.0
 
-    def __call__(self, logits: NDArray[np.floating], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    def __call__(self, logits: Logits, labels: Labels) -> Floats:
         """Returns the log probability, shaped as `logit_confidence`."""
-        return -loss(logits.astype(np.float64) / self.temperature, labels)
+        scaled = logits.astype(np.float64) / self.temperature
+        return -loss(scaled, labels)
 
 
 @dataclass(frozen=True)
 class BentConfidence:
     """phi where it is negative, and bend * arcsinh(phi / bend) where it is positive, in nats.
 
-    It grows with phi everywhere, and evens out a spread that grows with the mean: what arcsinh is for.
+    It is strictly increasing in phi and stabilises a spread that grows with the mean.
     """
 
     bend: float
 
-    def __call__(self, logits: NDArray[np.floating], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Returns the bent phi, shaped as `logit_confidence`; phi itself for an infinite bend."""
+    def __call__(self, logits: Logits, labels: Labels) -> Floats:
+        """Returns the transformed phi, shaped as `logit_confidence`; phi for an infinite bend."""
         phi = logit_confidence(logits, labels)
         if self.bend == np.inf:
             return phi
-        return np.where(phi > 0, self.bend * np.arcsinh(phi / self.bend), phi)
+        bent = self.bend * np.arcsinh(phi / self.bend)
+        return np.where(phi > 0, bent, phi)

@@ -64,8 +64,8 @@ ATTACKS = [
             ),
             (
                 "exactly 32 shadows do not suffice for an example's own variance",
-                "(shadows.count_in >= ENOUGH_FOR_OWN_VARIANCE)",
-                "(shadows.count_in > ENOUGH_FOR_OWN_VARIANCE)",
+                "enough_in = shadows.count_in >= ENOUGH_FOR_OWN_VARIANCE",
+                "enough_in = shadows.count_in > ENOUGH_FOR_OWN_VARIANCE",
             ),
         ],
     ),
@@ -153,8 +153,8 @@ ATTACKS = [
         [
             (
                 "calibration has the wrong sign",
-                "(mean_out - view.target_signal(loss))",
-                "(view.target_signal(loss) - mean_out)",
+                "mean_out - view.target_signal(loss)",
+                "view.target_signal(loss) - mean_out",
             ),
             (
                 "calibration compares with shadows that trained on the example",
@@ -182,7 +182,7 @@ ATTACKS = [
                 "np.maximum((high - low) / NORMAL_IQR,",
                 "np.maximum(high - low,",
             ),
-            ("the z-score has the wrong sign", "(found - mu) / sigma", "(mu - found) / sigma"),
+            ("the z-score has the wrong sign", "(target_margin - mu) / sigma", "(mu - target_margin) / sigma"),
         ],
     ),
     *of_file(
@@ -242,8 +242,8 @@ ATTACKS = [
             ),
             (
                 "the modified entropy weighs the label's term by its own probability",
-                "np.take_along_axis(rest, index, axis=-1) * np.take_along_axis(log_p, index, axis=-1)",
-                "np.take_along_axis(p, index, axis=-1) * np.take_along_axis(log_p, index, axis=-1)",
+                "rest_of_label = np.take_along_axis(rest, index, axis=-1)",
+                "rest_of_label = np.take_along_axis(p, index, axis=-1)",
             ),
         ],
     ),
@@ -282,7 +282,7 @@ ATTACKS = [
         [
             (
                 "the target stays in the shadows' sums",
-                "self.sum_in - left_in",
+                "self.sum_in - removed_in",
                 "self.sum_in",
             ),
             (
@@ -341,7 +341,7 @@ RANKS = [
             ),
             (
                 "the ranks of non-members are those of members",
-                "*_bounded_mean(ranks, ~membership)",
+                "*_bounded_mean(ranks, outside)",
                 "*_bounded_mean(ranks, membership)",
             ),
         ],
@@ -371,7 +371,7 @@ METRICS = [
             ("the lowest score is accepted first", "np.argsort(-scores,", "np.argsort(scores,"),
             (
                 "examples of one tie are accepted one by one",
-                "return accepted if self.last_of_tie.all() else accepted[:, np.append(True, self.last_of_tie)]",
+                "return accepted[:, np.append(True, self.last_of_tie)]",
                 "return accepted",
             ),
             (
@@ -399,8 +399,8 @@ INTERVALS = [
             ("Clopper and Pearson's interval is one-sided", "tail = (1 - level) / 2", "tail = 1 - level"),
             (
                 "Clopper and Pearson's lower limit has one failure too few",
-                "np.where(successes > 0, successes, 1.0), failures + 1, tail",
-                "np.where(successes > 0, successes, 1.0), failures, tail",
+                "special.betaincinv(positive, failures + 1, tail)",
+                "special.betaincinv(positive, failures, tail)",
             ),
             (
                 "resamples draw without replacement",
@@ -490,13 +490,13 @@ EPSILON_BOUNDS = [
         [
             (
                 "what shows in non-members alone is overlooked",
-                "np.maximum(claim(low, high), claim(1 - high, 1 - low))",
-                "claim(low, high)",
+                "np.maximum(bound(low, high), bound(1 - high, 1 - low))",
+                "bound(low, high)",
             ),
             (
                 "Bonferroni gives both rates the significance of one",
-                "significance / (2 * sum(len(_ranks(len(below))) for _, below in sides))",
-                "significance / sum(len(_ranks(len(below))) for _, below in sides)",
+                "significance / (2 * thresholds_in_all)",
+                "significance / thresholds_in_all",
             ),
             ("scores that equal the threshold are above it", 'side="right"', 'side="left"'),
             (
@@ -524,8 +524,8 @@ EPSILON_BOUNDS = [
         [
             (
                 "the lower limit of a rate is too high",
-                "np.where(successes > 0, successes, 1.0), failures + 1, tail",
-                "np.where(successes > 0, successes, 1.0), np.maximum(failures, 1), tail",
+                "special.betaincinv(positive, failures + 1, tail)",
+                "special.betaincinv(positive, np.maximum(failures, 1), tail)",
             ),
             (
                 "the upper limit of a rate is too low",
