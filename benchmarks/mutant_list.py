@@ -615,9 +615,8 @@ SCHEMES = [
             ("the node has sd 1 whatever sigma is", "normal_(0.0, self.sigma,", "normal_(0.0, 1.0,"),
             (
                 "all examples of a batch share one node value",
-                "torch.empty(len(x), device=x.device, dtype=x.dtype).normal_(0.0, self.sigma, generator=generator)",
-                "torch.empty(1, device=x.device, dtype=x.dtype).normal_(0.0, self.sigma, generator=generator)"
-                ".repeat(len(x))",
+                "return values.normal_(0.0, self.sigma, generator=generator)",
+                "return values[:1].normal_(0.0, self.sigma, generator=generator).repeat(len(x))",
             ),
             ("the node is subtracted", "preactivations + shift.reshape", "preactivations - shift.reshape"),
         ],
@@ -824,8 +823,8 @@ TRAINING = [
             ("the learning rate changes once an epoch", "schedule.step()", "step == 0 and schedule.step()"),
             (
                 "the turns of weight noise start afresh each epoch",
-                "epoch * steps + step, epoch, one.weights",
-                "step, epoch, one.weights",
+                "stack.of_model(model), done, epoch, stream.weights",
+                "stack.of_model(model), step, epoch, stream.weights",
             ),
         ],
     ),
@@ -900,8 +899,8 @@ DP_SGD = [
             ),
             (
                 "the rate of DP-SGD falls to 0 by the early stop",
-                "plan.steps if training.last_epoch == training.epochs else round(training.epochs / plan.sample_rate)",
-                "plan.steps",
+                "return round(training.epochs / plan.sample_rate)",
+                "return plan.steps",
             ),
         ],
     ),

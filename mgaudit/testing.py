@@ -1,6 +1,7 @@
-"""The contracts of attacks, networks and schemes, for those of the user's own: what every one that is built in keeps.
+"""The contracts of attacks, networks and schemes, for testing your own.
 
-Each check takes seconds, on small made-up data, and raises AssertionError with one line that names the rule.
+All built-in ones satisfy these contracts. Each check takes seconds on small synthetic data, and
+raises AssertionError with one line that names the rule.
 """
 
 from dataclasses import replace
@@ -21,14 +22,16 @@ from mgaudit.targets.scheme_contract import check_scheme
 
 __all__ = ["check_attack", "check_network", "check_scheme", "observations_of", "planted"]
 
-# On phi = N(difficulty, 1) + 1.5 for members, over two queries. Nothing beats those who know the difficulty: they see a
-# shift of 1.5 in noise of variance 1/2, an AUC of cdf(1.5). Who does not know it has 9 more of variance.
+# On phi = N(difficulty, 1) + 1.5 for members, with two queries. The largest AUC is that of an
+# attack that knows the difficulty: a shift of 1.5 in noise of variance 1/2 gives an AUC of
+# cdf(1.5). For an attack that does not know it, the variance is larger by 9.
 SHIFT = 1.5
 MOST = float(norm.cdf(SHIFT))
-BLIND = float(norm.cdf(SHIFT / np.sqrt(2 * 9.5)))
+SD_OF_DIFFERENCE = np.sqrt(2 * 9.5)
+BLIND = float(norm.cdf(SHIFT / SD_OF_DIFFERENCE))
 TELL_DIFFICULTY = frozenset({"shadows", "features"})
 CLEAR_SHIFT, CLEAR_AUC = 3.0, 0.6
-CHANCE = 0.01  # of an AUC on the planted data
+CHANCE = 0.01  # random error of an AUC on the planted data
 MOST_TARGETS = 4
 TOLERANCE = 1e-9
 POPULATION = 500
@@ -37,12 +40,13 @@ Floats = NDArray[np.float64]
 
 
 def check_attack(attack: Attack) -> None:
-    """Raises AssertionError, with one line that names the rule, where an attack breaks the contract.
+    """Raises AssertionError, naming the rule in one line, where an attack breaks the contract.
 
-    It gives every example a finite score, also an example that all shadows trained on, or none. A higher score means
-    member, and the AUC exceeds `planted_auc`. Where models memorise nothing the AUC is 1/2 up to chance. Scores do not
-    depend on the target's own membership, follow the examples into another order, do not depend on the order of the
-    shadows and are the same when they are computed again. The arrays that it sees stay as they are.
+    Every example has a finite score, also an example on which all shadows or no shadow trained. A
+    higher score means member, and the AUC exceeds `planted_auc`. For models without memorisation,
+    the AUC is 1/2 up to random error. Scores do not depend on the target's own membership, on the
+    order of the examples or on the order of the shadows, and are identical when they are computed
+    again. The attack does not change the arrays that it reads.
 
     >>> from mgaudit.attacks import LossThreshold
     >>> check_attack(LossThreshold())
@@ -50,25 +54,28 @@ def check_attack(attack: Attack) -> None:
     check_scores(attack)
     check_power(attack)
     for models in (4, 8):
-        check_null(attack, planted(models, 1000, 0.0, np.random.default_rng(models), queries=2, classes=3))
+        generator = np.random.default_rng(models)
+        observations = planted(models, 1000, 0.0, generator, queries=2, classes=3)
+        check_null(attack, observations)
 
 
 def check_scores(attack: Attack) -> None:
-    """Raises AssertionError where an attack breaks a rule that `check_attack` names other than those of its AUC."""
+    """Raises AssertionError where an attack breaks a rule of `check_attack`, except on its AUC."""
     _check_facts(attack)
     observations = _observed(seed=0)
     for array in (observations.logits, observations.labels, observations.membership):
         array.setflags(write=False)
     scores = _scores(attack, observations, 0)
     again = _scores(attack, observations, 0)
-    _require(np.array_equal(scores, again), attack, "must give the same scores when it is asked again, without chance")
+    rule = "must return identical scores for identical observations"
+    _require(np.array_equal(scores, again), attack, rule)
     _check_one_sided(attack, observations)
     _check_order(attack, observations, scores)
     _check_secrecy(attack, observations, observations)
     if "shadows" in attack.needs:
-        other = _observed(seed=1)
+        # The naive adversary: shadows of another ensemble with the same design.
         plain = replace(
-            other,
+            _observed(seed=1),
             labels=observations.labels,
             membership=observations.membership,
             population_labels=observations.population_labels,
@@ -76,12 +83,15 @@ def check_scores(attack: Attack) -> None:
         _check_secrecy(attack, observations, plain)
 
 
-def check_network(network: Target, input_shape: tuple[int, ...] = (1, 8, 8), classes: int = 3) -> None:
-    """Raises AssertionError, with one line that names the rule, where a network breaks the contract.
+def check_network(
+    network: Target, input_shape: tuple[int, ...] = (1, 8, 8), classes: int = 3
+) -> None:
+    """Raises AssertionError, naming the rule in one line, where a network breaks the contract.
 
-    `network(input_shape, classes)` builds it. Its logits are finite, depend on nothing but the example and are the same
-    in training mode and at evaluation; the seed determines its weights and the state_dict holds them. Models can be
-    trained in a stack, and Opacus computes the norms of its per-example gradients correctly.
+    `network(input_shape, classes)` builds it. Its logits are finite, depend only on the example,
+    and are the same in training mode and at evaluation. The seed determines its weights, and the
+    state_dict contains them. Models can be trained in a stack, and Opacus computes the norms of its
+    per-example gradients correctly.
 
     >>> from mgaudit.targets.networks.mlp import MLP
     >>> check_network(MLP)
@@ -93,20 +103,29 @@ def check_network(network: Target, input_shape: tuple[int, ...] = (1, 8, 8), cla
     except UsageError as error:
         raise AssertionError(str(error)) from error
     except RAISED as error:
-        raise AssertionError(f"{name} must be a network that can be trained: {error_line(error)}") from error
+        message = f"{name} must be a network that can be trained: {error_line(error)}"
+        raise AssertionError(message) from error
 
 
 def check_null(
-    attack: Attack, observations: Observations, shadows: Observations | None = None, most_targets: int = MOST_TARGETS
+    attack: Attack,
+    observations: Observations,
+    shadows: Observations | None = None,
+    most_targets: int = MOST_TARGETS,
 ) -> None:
-    """Raises AssertionError where the attack finds members among models that memorise nothing.
+    """Raises AssertionError where the AUC differs from 0.5 for models without memorisation.
 
     The first `most_targets` models are attacked.
     """
     aucs = _aucs(attack, observations, shadows, most_targets)
-    pairs = [(int(row.sum()), int((~row).sum())) for row in observations.membership[: len(aucs)]]
-    variance = sum((ours + others + 1) / (12 * ours * others) for ours, others in pairs) / len(pairs) ** 2
-    error = 4 * float(np.sqrt(variance))
+    variances = []
+    for row in observations.membership[: len(aucs)]:
+        members = int(row.sum())
+        others = int((~row).sum())
+        # The variance of Mann and Whitney's statistic for equal distributions.
+        variances.append((members + others + 1) / (12 * members * others))
+    variance_of_mean = sum(variances) / len(variances) ** 2
+    error = 4 * float(np.sqrt(variance_of_mean))
     mean = float(aucs.mean())
     rule = f"must have an AUC of 0.5 ± {error:.3f} where nothing leaks, got {mean:.3f}"
     _require(abs(mean - 0.5) < error, attack, rule)
@@ -115,7 +134,8 @@ def check_null(
 def _check_facts(attack: Attack) -> None:
     _require(isinstance(attack, Attack), attack, "must extend mgaudit.attacks.Attack")
     for fact in ("cost", "source"):
-        _require(isinstance(getattr(attack, fact), str), attack, f"must have a text for its {fact}")
+        is_text = isinstance(getattr(attack, fact), str)
+        _require(is_text, attack, f"must have a text for its {fact}")
     _require(isinstance(attack.needs, frozenset), attack, "must have a frozenset for its needs")
     try:
         extras_in(attack.needs)
@@ -135,10 +155,13 @@ def _check_order(attack: Attack, observations: Observations, scores: Floats) -> 
     order = generator.permutation(examples)
     moved = _scores(attack, reordered(observations, 1, order), 0)
     close = np.allclose(scores[order], moved, atol=TOLERANCE)
-    _require(close, attack, "must give an example the same score wherever it stands")
+    _require(
+        close, attack, "must give an example the same score whatever the order of the examples"
+    )
     shadows = np.concatenate([[0], 1 + generator.permutation(models - 1)])
     moved = _scores(attack, reordered(observations, 0, shadows), 0)
-    _require(np.allclose(scores, moved, atol=TOLERANCE), attack, "must not depend on the order of the shadows")
+    close = np.allclose(scores, moved, atol=TOLERANCE)
+    _require(close, attack, "must not depend on the order of the shadows")
 
 
 def _check_secrecy(attack: Attack, observations: Observations, shadows: Observations) -> None:
@@ -146,29 +169,44 @@ def _check_secrecy(attack: Attack, observations: Observations, shadows: Observat
     membership = observations.membership.copy()
     membership[target] = ~membership[target]
     changed = replace(observations, membership=membership)
-    changed_shadows = changed if shadows is observations else replace(shadows, membership=membership)
-    before, after = _scores(attack, observations, target, shadows), _scores(attack, changed, target, changed_shadows)
-    _require(np.allclose(before, after, atol=TOLERANCE), attack, "must not depend on the target's own membership")
+    changed_shadows = changed
+    if shadows is not observations:
+        changed_shadows = replace(shadows, membership=membership)
+    before = _scores(attack, observations, target, shadows)
+    after = _scores(attack, changed, target, changed_shadows)
+    close = np.allclose(before, after, atol=TOLERANCE)
+    _require(close, attack, "must not depend on the target's own membership")
 
 
-def check_power(attack: Attack, most_targets: int = MOST_TARGETS, most: float | None = None) -> None:
-    """Raises AssertionError where the attack finds too few members on the planted data, or more than there are to find.
+def check_power(
+    attack: Attack, most_targets: int = MOST_TARGETS, most: float | None = None
+) -> None:
+    """Raises AssertionError where the AUC on the planted data is too low or impossibly high.
 
-    The first `most_targets` models are attacked. `most` is the largest AUC that is possible without chance; by default
-    that of an attack that knows the difficulty of the examples, if its needs can tell it, or else of one that does not.
+    The first `most_targets` models are attacked. `most` is the largest possible expected AUC. By
+    default it is that of an attack that knows the difficulty of the examples, if its needs can
+    reveal it, otherwise of one that does not.
     """
     if most is None:
         most = MOST if attack.needs & TELL_DIFFICULTY else BLIND
-    mean = float(_aucs(attack, _observed(seed=0), most_targets=most_targets).mean())
-    rule = f"must score members higher: an AUC above {CLEAR_AUC} is easy on the planted data, got {mean:.3f}"
+    easy_aucs = _aucs(attack, _observed(seed=0), most_targets=most_targets)
+    mean = float(easy_aucs.mean())
+    rule = (
+        f"must score members higher: an AUC above {CLEAR_AUC} is easy on the planted data, "
+        f"got {mean:.3f}"
+    )
     _require(mean > CLEAR_AUC, attack, rule)
     generator = np.random.default_rng(0)
     observations = planted(16, 1000, SHIFT, generator, queries=2, classes=3)
-    mean = float(_aucs(attack, observations, most_targets=most_targets).mean())
+    aucs = _aucs(attack, observations, most_targets=most_targets)
+    mean = float(aucs.mean())
     least = attack.planted_auc
     rule = f"must have an AUC above its planted_auc {least:g} on the planted data, got {mean:.3f}"
     _require(mean > least, attack, rule)
-    rule = f"must not have an AUC above {most:.3f} on the planted data: no attack with its needs can, got {mean:.3f}"
+    rule = (
+        f"must not have an AUC above {most:.3f} on the planted data: "
+        f"no attack with its needs can, got {mean:.3f}"
+    )
     _require(mean < most + CHANCE, attack, rule)
 
 
@@ -180,53 +218,69 @@ def _scores(
         scores = attack.score(observations.view(target, other))
     except Exception as error:  # whatever a user's code may raise
         line = " ".join(str(error).split())
-        raise AssertionError(f"{attack!r} must score every view, and fails: {type(error).__name__}: {line}") from error
+        message = f"{attack!r} must score every view, but fails: {type(error).__name__}: {line}"
+        raise AssertionError(message) from error
     examples = observations.membership.shape[1]
-    of_floats = isinstance(scores, np.ndarray) and scores.dtype == np.float64
-    kind = f"{scores.dtype} of shape {scores.shape}" if isinstance(scores, np.ndarray) else type(scores).__name__
-    right = of_floats and scores.shape == (examples,)
-    _require(right, attack, f"must return float64 scores of shape ({examples},), one for each example, got {kind}")
-    _require(bool(np.isfinite(scores).all()), attack, "must give every example a finite score")
+    rule = f"must return float64 scores of shape ({examples},), one for each example"
+    is_array = isinstance(scores, np.ndarray)
+    _require(is_array, attack, f"{rule}, got {type(scores).__name__}")
+    valid = scores.dtype == np.float64 and scores.shape == (examples,)
+    _require(valid, attack, f"{rule}, got {scores.dtype} of shape {scores.shape}")
+    finite = bool(np.isfinite(scores).all())
+    _require(finite, attack, "must give every example a finite score")
     return scores
 
 
 def _aucs(
-    attack: Attack, observations: Observations, shadows: Observations | None = None, most_targets: int = MOST_TARGETS
+    attack: Attack,
+    observations: Observations,
+    shadows: Observations | None = None,
+    most_targets: int = MOST_TARGETS,
 ) -> Floats:
     targets = range(min(len(observations.membership), most_targets))
     scores = [_scores(attack, observations, target, shadows) for target in targets]
-    return np.array([float(roc(*pair).auc()) for pair in zip(scores, observations.membership, strict=False)])
+    curves = [roc(row, observations.membership[target]) for target, row in enumerate(scores)]
+    return np.array([float(curve.auc()) for curve in curves])
 
 
 def _observed(seed: int) -> Observations:
-    return planted(8, 120, CLEAR_SHIFT, np.random.default_rng(seed), queries=2, classes=3)
+    generator = np.random.default_rng(seed)
+    return planted(8, 120, CLEAR_SHIFT, generator, queries=2, classes=3)
 
 
-def _require(kept: bool, attack: object, rule: str) -> None:
-    if not kept:
+def _require(holds: bool, attack: object, rule: str) -> None:
+    if not holds:
         raise AssertionError(f"{attack!r} {rule}")
 
 
 def reordered(observations: Observations, axis: int, order: NDArray[np.integer]) -> Observations:
     """Returns the observations with models (axis 0) or examples (axis 1) in another order."""
     assert observations.population_logits is not None
-    population = observations.population_logits if axis else observations.population_logits[order]
-    population_extras = observations.population_extras
+    labels, population = observations.labels, observations.population_logits
+    population_extras = dict(observations.population_extras)
+    if axis == 1:
+        labels = labels[order]
+    else:
+        population = population[order]
+        population_extras = {name: values[order] for name, values in population_extras.items()}
     return replace(
         observations,
         logits=observations.logits.take(order, axis),
-        labels=observations.labels[order] if axis else observations.labels,
+        labels=labels,
         membership=observations.membership.take(order, axis),
         population_logits=population,
         extras={name: values.take(order, axis) for name, values in observations.extras.items()},
-        population_extras={name: values if axis else values[order] for name, values in population_extras.items()},
+        population_extras=population_extras,
     )
 
 
-def observations_of(phi: Floats, membership: NDArray[np.bool_], population: Floats | None = None) -> Observations:
-    """Returns two-class logits whose logit confidence is `phi` (models, examples[, queries]) to the last bit.
+def observations_of(
+    phi: Floats, membership: NDArray[np.bool_], population: Floats | None = None
+) -> Observations:
+    """Returns two-class observations whose logit confidence is exactly `phi`.
 
-    `population` (models, population, queries) is that of the population, if there is to be one.
+    `phi` is (models, examples) or (models, examples, queries), and `population` (models,
+    population, queries), if given, is the logit confidence of a population.
     """
     if phi.ndim == 2:
         phi = phi[:, :, np.newaxis]
@@ -235,16 +289,22 @@ def observations_of(phi: Floats, membership: NDArray[np.bool_], population: Floa
     if population is None:
         return Observations(logits, labels, membership)
     others = np.stack([population, np.zeros_like(population)], axis=-1)
-    return Observations(logits, labels, membership, others, np.zeros(population.shape[1], dtype=np.int64))
+    population_labels = np.zeros(population.shape[1], dtype=np.int64)
+    return Observations(logits, labels, membership, others, population_labels)
 
 
 def planted(
-    models: int, examples: int, shift: float, generator: np.random.Generator, queries: int = 1, classes: int = 2
+    models: int,
+    examples: int,
+    shift: float,
+    generator: np.random.Generator,
+    queries: int = 1,
+    classes: int = 2,
 ) -> Observations:
-    """Returns observations of models whose phi is N(difficulty of the example, 1), and `shift` higher on members.
+    """Returns observations whose phi is N(difficulty of the example, 1), plus `shift` for members.
 
-    The difficulty is N(0, 9). With two classes all labels are 0 and phi is exact to the last bit; with more, labels
-    and what the logits of the other classes share out are random. All extras are made up.
+    The difficulty is N(0, 9). With two classes, all labels are 0 and phi is exact; with more, the
+    labels and the distribution of the other classes' logits are random. All extras are synthetic.
     """
     membership = generator.random((models, examples)) < 0.5
     difficulty = 3 * generator.standard_normal((1, examples, 1))
@@ -259,7 +319,9 @@ def planted(
         if extra.of_population:
             population_extras[name] = extra.made_up(others, population, generator)
     observations = replace(
-        observations_of(phi, membership, population), extras=extras, population_extras=population_extras
+        observations_of(phi, membership, population),
+        extras=extras,
+        population_extras=population_extras,
     )
     if classes == 2:
         return observations
@@ -274,11 +336,15 @@ def planted(
     )
 
 
-def _several_classes(phi: Floats, labels: NDArray[np.int64], classes: int, generator: np.random.Generator) -> Floats:
+def _several_classes(
+    phi: Floats, labels: NDArray[np.int64], classes: int, generator: np.random.Generator
+) -> Floats:
     """Returns logits (models, examples, queries, classes) whose logit confidence is `phi`."""
-    others = log_softmax(generator.standard_normal((*phi.shape, classes - 1)), axis=-1)
+    random_logits = generator.standard_normal((*phi.shape, classes - 1))
+    others = log_softmax(random_logits, axis=-1)
     logits = np.empty((*phi.shape, classes))
     for example, label in enumerate(labels):
         logits[:, example, :, label] = phi[:, example]
-        logits[:, example][..., np.arange(classes) != label] = others[:, example]
+        other_classes = np.arange(classes) != label
+        logits[:, example][..., other_classes] = others[:, example]
     return logits

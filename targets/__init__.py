@@ -1,6 +1,6 @@
-"""What is audited: datasets, membership, networks, noise schemes and their training. The only torch code.
+"""Datasets, membership, networks, noise schemes and training. The only package that uses torch.
 
-The names below are imported when they are first used, so that the settings of training can be read without torch.
+The names below are imported when they are first used, so that settings can be read without torch.
 """
 
 from importlib import import_module
@@ -19,4 +19,5 @@ _MODULES = {"QUERIES": "mgaudit.targets.querying.queries", "SCHEMES": "mgaudit.t
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_MODULES.get(name, "mgaudit.targets.networks")), name)
+    module = import_module(_MODULES.get(name, "mgaudit.targets.networks"))
+    return getattr(module, name)

@@ -1,4 +1,4 @@
-"""Where tensors live."""
+"""The device on which tensors are stored and computed."""
 
 import torch
 
@@ -6,10 +6,15 @@ from mgaudit.errors import UsageError
 
 
 def choose_device(requested: str) -> str:
-    """Returns "cuda" or "cpu" for "auto", "cuda" or "cpu". Raises UsageError for a GPU that is not there."""
+    """Returns "cuda" or "cpu" for "auto", "cuda" or "cpu".
+
+    Raises:
+        UsageError: For "cuda" where torch finds no GPU.
+    """
     available = torch.cuda.is_available()
     if requested == "cuda" and not available:
-        raise UsageError("device", "must be cpu or auto, because torch finds no GPU", "cuda", "use --device auto")
+        rule = "must be cpu or auto, because torch finds no GPU"
+        raise UsageError("device", rule, "cuda", "use --device auto")
     return "cuda" if available and requested != "cpu" else "cpu"
 
 

@@ -1,4 +1,4 @@
-"""Who trained on what: the design that every audit rests on."""
+"""Membership: the random design of which model trains on which example."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,20 +7,26 @@ from mgaudit.targets.seeds import numpy_generator
 
 
 def fair_coins(models: int, examples: int, seed: int) -> NDArray[np.bool_]:
-    """Returns `membership` (models, examples): True where that model trains on that example.
+    """Returns membership (models, examples), bool: True where the model trains on the example.
 
-    Every entry is an independent fair coin. Never "exactly half of the models" or "exactly half of the
-    examples": with such a design the shadows' membership of an example gives the target's own away, and an
-    attack that has learnt nothing scores above one half.
+    Every entry is an independent fair coin. With exactly half of the models or exactly half of the
+    examples, the shadows' membership of an example would reveal the target's, and an attack could
+    exceed an AUC of one half without any leakage.
 
-    Row m depends on `seed` and m only, so a larger ensemble extends a smaller one.
+    Row m depends only on `seed` and m, so a larger ensemble extends a smaller one.
     """
-    rows = [numpy_generator(seed, "membership", m).random(examples) < 0.5 for m in range(models)]
+    rows = []
+    for m in range(models):
+        generator = numpy_generator(seed, "membership", m)
+        rows.append(generator.random(examples) < 0.5)
     return np.stack(rows)
 
 
-def canary_coins(models: int, examples: int, canaries: NDArray[np.int64], seed: int) -> NDArray[np.bool_]:
-    """Returns `membership` (models, examples): a fair coin for each of the `canaries`, True for all others."""
+def canary_coins(
+    models: int, examples: int, canaries: NDArray[np.int64], seed: int
+) -> NDArray[np.bool_]:
+    """Returns membership (models, examples): fair coins for `canaries` (canaries,), else True."""
     membership = np.ones((models, examples), dtype=np.bool_)
-    membership[:, canaries] = fair_coins(models, examples, seed)[:, canaries]
+    coins = fair_coins(models, examples, seed)
+    membership[:, canaries] = coins[:, canaries]
     return membership

@@ -1,4 +1,4 @@
-"""The user's own Python code: how it is loaded, and how its errors are reported."""
+"""Loading of the user's own Python code, and reporting of its errors."""
 
 import importlib
 import sys
@@ -6,40 +6,51 @@ from pathlib import Path
 from traceback import extract_tb
 from types import ModuleType
 
-# What code of others may raise: anything, also by sys.exit, which must not end mgaudit without a word.
+# Everything that third-party code may raise, including sys.exit, which must not end mgaudit
+# silently.
 RAISED = (Exception, SystemExit)
 
-MACHINERY = (__file__, importlib.__file__, "<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>")
+# Frames of the import system, which are not the user's code.
+IMPORT_FRAMES = (
+    __file__,
+    importlib.__file__,
+    "<frozen importlib._bootstrap>",
+    "<frozen importlib._bootstrap_external>",
+)
 
 
 def load_module(name: str) -> ModuleType:
-    """Returns the module, which is looked for in the current folder too.
+    """Returns the module, which is also searched for in the current directory.
 
-    The folder comes last on the path, so that no file in it stands in for a package that mgaudit needs, and it stays
-    there for worker processes. What the import raises is the user's own.
+    The directory is last on the path, so that no file in it replaces a package that mgaudit needs,
+    and it stays there for worker processes. Errors of the import are raised unchanged.
     """
-    if str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))
+    directory = str(Path.cwd())
+    if directory not in sys.path:
+        sys.path.append(directory)
         importlib.invalidate_caches()
     return importlib.import_module(name)
 
 
 def error_line(error: BaseException) -> str:
-    """Returns what was raised in one line."""
+    """Returns the kind and the message of an error in one line."""
     message = " ".join(str(error).split())
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+    kind = type(error).__name__
+    return f"{kind}: {message}" if message else kind
 
 
 def error_line_with_place(error: BaseException) -> str:
-    """Returns what was raised in one line, with the line of the user's code that raised it."""
-    frames = [frame for frame in extract_tb(error.__traceback__)[1:] if frame.filename not in MACHINERY]
-    return (
-        f"{error_line(error)} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})"
-        if frames
-        else error_line(error)
-    )
+    """Returns an error in one line, with the file and line of the user's code that raised it."""
+    line = error_line(error)
+    called = extract_tb(error.__traceback__)[1:]
+    frames = [frame for frame in called if frame.filename not in IMPORT_FRAMES]
+    if not frames:
+        return line
+    last = frames[-1]
+    return f"{line} ({Path(last.filename).name}, line {last.lineno})"
 
 
 def one_line(error: BaseException) -> str:
-    """Returns the message without its line breaks, or the name of the exception where there is no message."""
-    return " ".join(str(error).split()) or type(error).__name__
+    """Returns the message without line breaks, or the name of the exception if it is empty."""
+    message = " ".join(str(error).split())
+    return message or type(error).__name__

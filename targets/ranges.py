@@ -1,20 +1,20 @@
-"""The range that a setting must lie in, stated once: for the check, the error, the help and the list of schemes."""
+"""The range of a setting, for checks, errors, help texts and the list of schemes."""
 
 import math
 from dataclasses import dataclass
 from typing import Any, get_args
 
-MOST_BITS = 63  # of a whole number, as in TOML; numpy and torch hold no larger ones
+MOST_BITS = 63  # of a whole number, as in TOML; numpy and torch do not support larger ones
 
 
 def fits_64_bits(value: object) -> bool:
-    """Returns whether a value is not a whole number that is too large to be computed with."""
+    """Returns False for a whole number that is too large for numpy and torch, otherwise True."""
     return not isinstance(value, int) or value.bit_length() <= MOST_BITS
 
 
 @dataclass(frozen=True)
 class Range:
-    """Finite numbers from `low` to `high`; a bound that is `open` does not belong to it.
+    """Finite numbers from `low` to `high`, without a bound that is open.
 
     >>> 0.0 in Range(0, 1, high_open=True), 1.0 in Range(0, 1, high_open=True)
     (True, False)
@@ -30,17 +30,23 @@ class Range:
     def __contains__(self, value: float) -> bool:
         above = value > self.low if self.low_open else value >= self.low
         below = value < self.high if self.high_open else value <= self.high
-        return (
-            above and below and (isinstance(value, int) or math.isfinite(value))
-        )  # an int may be too large for a float
+        # isfinite fails for an int that is too large for a float.
+        finite = isinstance(value, int) or math.isfinite(value)
+        return above and below and finite
 
     def __str__(self) -> str:
-        text = f"{'>' if self.low_open else '>='} {self.low:g}"
-        return text if self.high == math.inf else f"{text} and {'<' if self.high_open else '<='} {self.high:g}"
+        above = ">" if self.low_open else ">="
+        below = "<" if self.high_open else "<="
+        text = f"{above} {self.low:g}"
+        return text if self.high == math.inf else f"{text} and {below} {self.high:g}"
 
 
 def range_in(hint: Any) -> Range | None:
-    """Returns the range in a type hint such as `Annotated[float, Range(0)] | None`, if there is one."""
+    """Returns the range in a type hint, as in `Annotated[float, Range(0)] | None`, or None."""
     if isinstance(hint, Range):
         return hint
-    return next((found for part in get_args(hint) if (found := range_in(part)) is not None), None)
+    for argument in get_args(hint):
+        limits = range_in(argument)
+        if limits is not None:
+            return limits
+    return None

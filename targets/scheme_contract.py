@@ -1,4 +1,4 @@
-"""What a scheme must do to be audited, checked on its own examples in seconds."""
+"""The contract of a noise scheme, checked on the scheme's own examples in seconds."""
 
 import inspect
 import math
@@ -17,7 +17,7 @@ from mgaudit.targets.fitting.privacy_plan import PrivacyPlan, default_delta
 from mgaudit.targets.fitting.recipe import initial_model
 from mgaudit.targets.own_module import RAISED, error_line
 from mgaudit.targets.ranges import range_in
-from mgaudit.targets.schemes import SCHEMES, Scheme, compose, dp_sgd_in
+from mgaudit.targets.schemes import DPSGD, SCHEMES, Scheme, compose, dp_sgd_in
 from mgaudit.targets.schemes.noise_nodes import without_node
 from mgaudit.targets.schemes.scheme import EXAMPLE_EPOCHS, overrides
 from mgaudit.targets.seeds import stream, torch_generator
@@ -25,8 +25,10 @@ from mgaudit.targets.training import Training
 
 IMAGE, CLASSES, EXAMPLES, MODELS = (3, 6, 6), 3, 48, 3
 TRAINING = Training(epochs=EXAMPLE_EPOCHS, batch_size=16)
-TOLERANCE = 1e-9  # of weights in float64: sums in another order differ by less, and noise by more
-HOOKS = {  # and the streams that they may draw from: what is drawn once has its own
+# For weights in float64: sums in another order differ by less, noise by more.
+TOLERANCE = 1e-9
+# The stream that a hook may draw from, if the scheme is fresh (False) or fixed (True).
+HOOKS = {
     "inputs": {False: "inputs", True: "fixed_inputs"},
     "node_values": {False: "nodes", True: "fixed_nodes"},
     "weight_noise": {False: "weights", True: "weights"},
@@ -38,19 +40,20 @@ Weights = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class _Trained:
-    """The weights of models by name, and where training left their random streams."""
+    """The weights of models by name, and the state of their random streams after training."""
 
     weights: list[Weights]
     streams: list[Streams]
 
 
 def check_scheme(kind: type[Scheme]) -> None:
-    """Raises AssertionError, with one line that names the rule, where a class of schemes breaks the contract.
+    """Raises AssertionError, naming the rule in one line, where a scheme breaks the contract.
 
-    A frozen dataclass with the facts `name`, `law` and `source`, whose fields have a default or a range. Of its
-    `examples()`, the zero is plain training bit for bit and draws nothing; any strength changes the weights. A model
-    is the same in every stack, to 1e-9 in float64. Hooks draw from the generator that they are given and from nothing
-    else. Every other scheme can be composed with it, or is refused by a ValueError that says why.
+    A scheme is a frozen dataclass with `name`, `law` and `source`, whose fields have a default or a
+    range. Among its `examples()`, strength zero is plain training bit for bit and draws nothing;
+    any other strength changes the weights. A model is the same in every stack, to 1e-9 in float64.
+    Hooks draw only from the generator that is passed to them. Every other scheme can be composed
+    with it, or is refused by a ValueError that states the reason.
 
     >>> from mgaudit.targets.schemes import GaussianMask
     >>> check_scheme(GaussianMask)
@@ -68,19 +71,12 @@ def _check_contract(kind: type[Scheme]) -> None:
     _check_facts(kind)
     zero, strengths = _examples(kind)
     plain = _trained(Scheme())
-    for scheme in () if zero is None else _switched(zero):
-        trained = _trained(scheme)
-        _require(_equal(plain, trained), scheme, "must train the very weights of plain training at strength zero")
-        moved = _moved(plain, trained)
-        _require(not moved, scheme, f"must draw nothing at strength zero, and draws from the stream {moved}")
-    for scheme in (switched for strength in strengths for switched in _switched(strength)):
-        trained = _trained(scheme)
-        finite = all(bool(weight.isfinite().all()) for weight in trained.weights[0].values())
-        _require(finite, scheme, "must keep the weights finite")
-        _require(not _equal(plain, trained), scheme, "must change the weights at a strength that is not zero")
-        _require(_equal(trained, _trained(scheme)), scheme, "must draw from the given generator and from nothing else")
-        _check_streams(scheme, trained, plain)
-        _check_stacks(scheme, trained)
+    if zero is not None:
+        for scheme in _fresh_and_fixed(zero):
+            _check_zero(scheme, plain)
+    for strength in strengths:
+        for scheme in _fresh_and_fixed(strength):
+            _check_strength(scheme, plain)
     if strengths:
         alone = _trained(strengths[0])
         for other in SCHEMES.values():
@@ -88,21 +84,49 @@ def _check_contract(kind: type[Scheme]) -> None:
                 _check_composition(strengths[0], alone, other)
 
 
+def _check_zero(scheme: Scheme, plain: _Trained) -> None:
+    trained = _trained(scheme)
+    rule = "must train the same weights as plain training at strength zero, bit for bit"
+    _require(_equal(plain, trained), scheme, rule)
+    moved = _moved(plain, trained)
+    rule = f"must draw nothing at strength zero, but draws from the stream {moved}"
+    _require(not moved, scheme, rule)
+
+
+def _check_strength(scheme: Scheme, plain: _Trained) -> None:
+    trained = _trained(scheme)
+    finite = all(bool(weight.isfinite().all()) for weight in trained.weights[0].values())
+    _require(finite, scheme, "must keep the weights finite")
+    changed = not _equal(plain, trained)
+    _require(changed, scheme, "must change the weights at a strength that is not zero")
+    reproduced = _equal(trained, _trained(scheme))
+    _require(reproduced, scheme, "must draw from the given generator and from nothing else")
+    _check_streams(scheme, trained, plain)
+    _check_stacks(scheme, trained)
+
+
 def _check_facts(kind: type[Scheme]) -> None:
-    _require(isinstance(kind, type) and issubclass(kind, Scheme), kind, "must be a class that extends Scheme")
-    _require(is_dataclass(kind) and kind.__dataclass_params__.frozen, kind, "must be a frozen dataclass")  # type: ignore[attr-defined]
+    is_scheme = isinstance(kind, type) and issubclass(kind, Scheme)
+    _require(is_scheme, kind, "must be a class that extends Scheme")
+    frozen = is_dataclass(kind) and kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    _require(frozen, kind, "must be a frozen dataclass")
     for fact in ("name", "law"):
-        _require(bool(vars(kind).get(fact)), kind, f"must state its {fact}: a class variable of its own")
+        stated = bool(vars(kind).get(fact))
+        _require(stated, kind, f"must state its {fact}: a class variable of its own")
     _require(isinstance(kind.source, str), kind, "must have a text for its source")
     parameters = list(inspect.signature(kind).parameters)
-    _require(parameters == [field.name for field in fields(kind)], kind, "must have its options for fields")
-    known = kind.smaller_is_stronger in ("", *parameters)
-    _require(known, kind, f"must name an option in smaller_is_stronger, got {kind.smaller_is_stronger!r}")
+    names = [field.name for field in fields(kind)]
+    _require(parameters == names, kind, "must have a field for each option")
+    option = kind.smaller_is_stronger
+    known = option in ("", *parameters)
+    _require(known, kind, f"must name an option in smaller_is_stronger, got {option!r}")
     hints = get_type_hints(kind, include_extras=True)
     for field in fields(kind):
-        bounded = _has_default(field) or range_in(hints[field.name]) is not None
-        choice = hints[field.name] is bool or get_origin(hints[field.name]) is Literal
-        _require(bounded or choice, kind, f"must give {field.name} a default or a range: Annotated[float, Range(0)]")
+        hint = hints[field.name]
+        bounded = _has_default(field) or range_in(hint) is not None
+        choice = hint is bool or get_origin(hint) is Literal
+        rule = f"must give {field.name} a default or a range: Annotated[float, Range(0)]"
+        _require(bounded or choice, kind, rule)
 
 
 def _has_default(field: "Field[Any]") -> bool:
@@ -111,23 +135,28 @@ def _has_default(field: "Field[Any]") -> bool:
 
 def _examples(kind: type[Scheme]) -> tuple[Scheme | None, Sequence[Scheme]]:
     zero, strengths = kind.examples()
-    for scheme in (*strengths, *(() if zero is None else (zero,))):
-        rule = "must override the class method examples(): the scheme at strength zero, or None, and at some strengths"
+    examples = [*strengths] if zero is None else [*strengths, zero]
+    rule = (
+        "must override the class method examples(): "
+        "the scheme at strength zero, or None, and at some strengths"
+    )
+    for scheme in examples:
         _require(type(scheme) is kind, kind, rule)
-    _require(bool(strengths) or kind is Scheme, kind, "must have an example of a strength that is not zero")
+    has_strength = bool(strengths) or kind is Scheme
+    _require(has_strength, kind, "must have an example of a strength that is not zero")
     return zero, strengths
 
 
-def _switched(scheme: Scheme) -> list[Scheme]:
-    """Returns the scheme, and the same with `fixed` the other way if that is a field."""
+def _fresh_and_fixed(scheme: Scheme) -> list[Scheme]:
+    """Returns the scheme, and, if it has a field `fixed`, its copy with the other value of it."""
     if "fixed" not in {field.name for field in fields(scheme)}:
         return [scheme]
-    switch: dict[str, Any] = {"fixed": not scheme.fixed}
-    return [scheme, replace(scheme, **switch)]
+    changes: dict[str, Any] = {"fixed": not scheme.fixed}
+    return [scheme, replace(scheme, **changes)]
 
 
 def _check_streams(scheme: Scheme, trained: _Trained, plain: _Trained) -> None:
-    """Raises AssertionError where the scheme draws from a stream of another use of randomness."""
+    """Raises AssertionError where the scheme draws from a stream that is not its own."""
     training = scheme.training(TRAINING)
     if training != TRAINING:
         plain = _trained(Scheme(), training=training)
@@ -135,7 +164,7 @@ def _check_streams(scheme: Scheme, trained: _Trained, plain: _Trained) -> None:
     if dp_sgd_in(scheme) is not None:
         allowed.add("batches")  # Poisson sampling
     for name in _moved(plain, trained):
-        _require(name in allowed, scheme, f"must leave the stream {name!r} as it is")
+        _require(name in allowed, scheme, f"must not draw from the stream {name!r}")
 
 
 def _check_stacks(scheme: Scheme, first: _Trained) -> None:
@@ -143,95 +172,117 @@ def _check_stacks(scheme: Scheme, first: _Trained) -> None:
         return  # Opacus trains one model at a time
     together = _trained(scheme, range(MODELS))
     for index in range(MODELS):
-        alone = (_trained(scheme, [index]) if index else first).weights[0]
+        trained = _trained(scheme, [index]) if index else first
+        alone, in_stack = trained.weights[0], together.weights[index]
         close = all(
-            torch.allclose(weight, together.weights[index][name], rtol=0, atol=TOLERANCE)
+            torch.allclose(weight, in_stack[name], rtol=0, atol=TOLERANCE)
             for name, weight in alone.items()
         )
-        _require(close, scheme, f"must give the same model alone and in a stack of {MODELS}; model {index} differs")
+        rule = f"must give the same model alone and in a stack of {MODELS}; model {index} differs"
+        _require(close, scheme, rule)
 
 
 def _check_composition(scheme: Scheme, alone: _Trained, other: type[Scheme]) -> None:
     zero, strengths = other.examples()
-    for partner, changes in ((zero, False), *((strength, True) for strength in strengths[:1])):
-        if partner is None:
-            continue
+    partners = [(strength, True) for strength in strengths[:1]]
+    if zero is not None:
+        partners.insert(0, (zero, False))
+    for partner, changes_weights in partners:
         for members in permutations((scheme, partner)):
             try:
                 composed = compose(members)
             except ValueError as error:
-                _require(bool(str(error).strip()), scheme, f"must say why it cannot be composed with {other.name}")
+                rule = f"must state why it cannot be composed with {other.name}"
+                _require(bool(str(error).strip()), scheme, rule)
                 continue
             same = _equal(alone, _trained(composed))
-            _require(not (same and changes), scheme, f"must let {other.name} act beside it")
-            _require(same or changes, scheme, f"must train the same with {other.name} at strength zero beside it")
+            acts = not (same and changes_weights)
+            _require(acts, scheme, f"must let {other.name} act in a composition")
+            rule = f"must train the same weights when composed with {other.name} at strength zero"
+            _require(same or changes_weights, scheme, rule)
 
 
-def _trained(scheme: Scheme, indices: Sequence[int] = (0,), training: Training | None = None) -> _Trained:
-    """Returns models on random images, trained as one stack the way that an audit's models are, but in float64."""
-    training = scheme.training(TRAINING) if training is None else training
-    models = [initial_model(_extended(scheme), IMAGE, CLASSES, stream(0, "weights", index)) for index in indices]
+def _trained(
+    scheme: Scheme, indices: Sequence[int] = (0,), training: Training | None = None
+) -> _Trained:
+    """Returns models trained on random images as one stack, as in an audit but in float64."""
+    if training is None:
+        training = scheme.training(TRAINING)
+    build = _extended(scheme)
+    seeds = [stream(0, "weights", index) for index in indices]
+    models = [initial_model(build, IMAGE, CLASSES, seed) for seed in seeds]
     streams = [Streams.of_model(0, index, "cpu") for index in indices]
-    drawn = torch_generator(0, "contract")
-    inputs = torch.randn(EXAMPLES, *IMAGE, generator=drawn, dtype=torch.float64)
-    labels = torch.randint(CLASSES, (EXAMPLES,), generator=drawn)
+    generator = torch_generator(0, "contract")
+    inputs = torch.randn(EXAMPLES, *IMAGE, generator=generator, dtype=torch.float64)
+    labels = torch.randint(CLASSES, (EXAMPLES,), generator=generator)
     rows = tuple(torch.arange(index % 2, EXAMPLES) for index in indices)
     dp_sgd = dp_sgd_in(scheme)
     if dp_sgd is None:
         inputs = inputs.to(memory_format=torch.channels_last)
-    examples = TrainingExamples(inputs, labels, rows).with_fixed_noise(scheme, CLASSES, streams)
+    examples = TrainingExamples(inputs, labels, rows)
+    examples = examples.with_fixed_noise(scheme, CLASSES, streams)
     if dp_sgd is None:
         fit(models, examples, scheme, training, EXAMPLES, streams)
     else:
-        rate = training.batch_size / EXAMPLES
-        plan = PrivacyPlan(
-            noise_multiplier=1.0 if dp_sgd.noise_multiplier is None else dp_sgd.noise_multiplier,
-            max_grad_norm=dp_sgd.max_grad_norm,
-            sample_rate=rate,
-            steps=round(training.last_epoch / rate),
-            batch_size=training.batch_size,
-            delta=default_delta(EXAMPLES),
-            epsilon=math.inf,  # nobody claims one
-        )
-        fit_privately(models[0], examples, scheme, training, plan, streams[0], torch_generator(0, "dp-noise"))
-    weights = [{name: weight.detach() for name, weight in without_node(model).named_parameters()} for model in models]
+        plan = _privacy_plan(dp_sgd, training)
+        dp_noise = torch_generator(0, "dp-noise")
+        fit_privately(models[0], examples, scheme, training, plan, streams[0], dp_noise)
+    weights = []
+    for model in models:
+        parameters = without_node(model).named_parameters()
+        weights.append({name: weight.detach() for name, weight in parameters})
     return _Trained(weights, streams)
+
+
+def _privacy_plan(dp_sgd: DPSGD, training: Training) -> PrivacyPlan:
+    rate = training.batch_size / EXAMPLES
+    return PrivacyPlan(
+        noise_multiplier=1.0 if dp_sgd.noise_multiplier is None else dp_sgd.noise_multiplier,
+        max_grad_norm=dp_sgd.max_grad_norm,
+        sample_rate=rate,
+        steps=round(training.last_epoch / rate),
+        batch_size=training.batch_size,
+        delta=default_delta(EXAMPLES),
+        epsilon=math.inf,  # the contract makes no claim about epsilon
+    )
 
 
 def _extended(scheme: Scheme) -> Any:
     def build(input_shape: tuple[int, ...], classes: int) -> nn.Module:
         channels, height, width = input_shape
-        layers = (
-            nn.Conv2d(channels, 4, 3),
-            nn.ReLU(),
-            nn.Flatten(),
-            nn.Linear(4 * (height - 2) * (width - 2), classes),
-        )
-        return scheme.extend(nn.Sequential(*layers).double())
+        features = 4 * (height - 2) * (width - 2)
+        convolution, head = nn.Conv2d(channels, 4, 3), nn.Linear(features, classes)
+        network = nn.Sequential(convolution, nn.ReLU(), nn.Flatten(), head)
+        return scheme.extend(network.double())
 
     return build
 
 
 def _equal(first: _Trained, second: _Trained) -> bool:
     """Returns whether the weights of the first models are the same, bit for bit."""
-    ours, theirs = first.weights[0], second.weights[0]
-    return ours.keys() == theirs.keys() and all(torch.equal(weight, theirs[name]) for name, weight in ours.items())
+    first_weights, second_weights = first.weights[0], second.weights[0]
+    if first_weights.keys() != second_weights.keys():
+        return False
+    return all(torch.equal(weight, second_weights[name]) for name, weight in first_weights.items())
 
 
 def _moved(first: _Trained, second: _Trained) -> list[str]:
-    """Returns the streams of the first models that stand elsewhere."""
-    ours, theirs = first.streams[0], second.streams[0]
-    return [
-        field.name
-        for field in fields(Streams)
-        if not torch.equal(_state(getattr(ours, field.name)), _state(getattr(theirs, field.name)))
-    ]
+    """Returns the names of the streams of the first models that are in different states."""
+    names = []
+    for field in fields(Streams):
+        first_state = _state(first.streams[0], field.name)
+        second_state = _state(second.streams[0], field.name)
+        if not torch.equal(first_state, second_state):
+            names.append(field.name)
+    return names
 
 
-def _state(generator: Generator) -> Tensor:
+def _state(streams: Streams, name: str) -> Tensor:
+    generator: Generator = getattr(streams, name)
     return generator.get_state()
 
 
-def _require(kept: bool, scheme: Scheme | type[Scheme], rule: str) -> None:
-    if not kept:
-        raise AssertionError(f"{scheme.__name__ if isinstance(scheme, type) else scheme} {rule}")
+def _require(holds: bool, scheme: Scheme | type[Scheme], rule: str) -> None:
+    if not holds:
+        name = scheme.__name__ if isinstance(scheme, type) else str(scheme)
+        raise AssertionError(f"{name} {rule}")

@@ -1,4 +1,4 @@
-"""The settings of training: a leaf, which the schemes change and the loop reads."""
+"""The settings of training, which schemes modify and the training loop reads."""
 
 import math
 from dataclasses import Field, dataclass, fields
@@ -10,7 +10,7 @@ from mgaudit.targets.ranges import Range, fits_64_bits, range_in
 Augment = Literal["none", "flips", "crops"]
 Precision = Literal["float32", "tf32", "bf16"]
 
-# Clipped gradients are small and the noise on them averages out over steps: DP-SGD wants the larger rate.
+# DP-SGD needs the larger rate, because clipped gradients are small and their noise averages out.
 DEFAULT_LEARNING_RATES = {"sgd": 0.02, "adam": 0.001, "dp-sgd": 0.05, "dp-adam": 0.001}
 
 
@@ -22,9 +22,9 @@ _DEFAULT_RATES = (
 
 @dataclass(frozen=True)
 class Help:
-    """What a setting is, for the help of its option of the command line.
+    """The help text of a setting's command line option.
 
-    `default` describes a default that the value alone does not, such as None.
+    `default` describes a default value that is not self-explanatory, such as None.
     """
 
     text: str
@@ -33,16 +33,23 @@ class Help:
 
 @dataclass(frozen=True)
 class Training:
-    """How a target is fitted: the mean loss of minibatches under a learning rate that falls to 0 along a cosine.
+    """The settings of training: optimizer, learning rate, minibatches and loss.
 
-    `momentum` is SGD's; Adam keeps torch's own betas. `learning_rate` None means DEFAULT_LEARNING_RATES. `stop_epoch`
-    ends training early. `augment` mirrors images by a coin (flips), or shifts them as well (crops), anew each time.
-    `precision` is that of matrix products and convolutions on a GPU; others than float32 are less exact and faster.
-    `loss` squared is half the squared distance to the one-hot label. With the `schedule` constant the rate stays.
-    With several `clients` each has its share of a model's examples, and their weights are averaged after every
-    `local_steps` steps (`mgaudit.targets.fitting.federated`); `batch_size` is then that of all clients together.
+    `momentum` applies to SGD; Adam uses torch's default betas. `learning_rate` None means
+    DEFAULT_LEARNING_RATES; the rate decreases to 0 along a cosine, or is constant with the
+    `schedule` constant. `stop_epoch` ends training early. `augment` mirrors images at random
+    (flips), or also shifts them (crops), each time that they are used. `precision` is that of
+    matrix products and convolutions on a GPU; values other than float32 are less exact and faster.
+    The `loss` squared is half the squared distance to the one-hot label. With several `clients`,
+    each has its share of a model's examples, and their weights are averaged after every
+    `local_steps` steps (`mgaudit.targets.fitting.federated`); `batch_size` is then that of all
+    clients together.
 
-    A field states its type, range and default once. One with Help is an option of the command line.
+    The type, range and default of a setting are stated in its field. A field with Help is a command
+    line option.
+
+    Raises:
+        UsageError: For a setting outside its range, and for settings that contradict one another.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -51,18 +58,26 @@ class Training:
     batch_size: Annotated[int, Range(1), Help("Examples per step")] = 64
     optimizer: Annotated[Literal["sgd", "adam"], Help("Optimizer")] = "sgd"
     learning_rate: Annotated[
-        float | None, Range(0, low_open=True), Help("Initial learning rate (cosine schedule)", _DEFAULT_RATES)
+        float | None,
+        Range(0, low_open=True),
+        Help("Initial learning rate (cosine schedule)", _DEFAULT_RATES),
     ] = None
     momentum: Annotated[float, Range(0, 1, high_open=True)] = 0.9
     weight_decay: Annotated[float, Range(0)] = 0.0
     label_smoothing: Annotated[float, Range(0, 1, high_open=True)] = 0.0
     stop_epoch: Annotated[int | None, Range(1)] = None
     augment: Annotated[Augment, Help("Random changes of images in each epoch")] = "none"
-    precision: Annotated[Precision, Help("Precision of matrix products, others than float32 on a GPU only")] = "float32"
+    precision: Annotated[
+        Precision, Help("Precision of matrix products, others than float32 on a GPU only")
+    ] = "float32"
     loss: Literal["cross-entropy", "squared"] = "cross-entropy"
     schedule: Literal["cosine", "constant"] = "cosine"
-    clients: Annotated[int, Range(1), Help("Clients that train on shares of the examples, by local SGD")] = 1
-    local_steps: Annotated[int, Range(1), Help("Steps of each client between two averagings of the weights")] = 1
+    clients: Annotated[
+        int, Range(1), Help("Clients that train on shares of the examples, by local SGD")
+    ] = 1
+    local_steps: Annotated[
+        int, Range(1), Help("Steps of each client between two averagings of the weights")
+    ] = 1
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -70,7 +85,8 @@ class Training:
         if self.clients == 1 and self.local_steps > 1:
             raise UsageError(
                 "local_steps",
-                "must be 1 with 1 client, because it counts the steps between averagings of several clients",
+                "must be 1 with 1 client, "
+                "because it counts the steps between averagings of several clients",
                 str(self.local_steps),
                 "use --clients 10, or leave --local-steps out",
             )
@@ -84,46 +100,52 @@ class Training:
         if self.clients > 1 and self.optimizer != "sgd":
             raise UsageError(
                 "optimizer",
-                "must be sgd with several clients, because an average of adam's states is no state that adam reaches",
+                "must be sgd with several clients, because averaged states of adam are not valid",
                 repr(self.optimizer),
                 "use --optimizer sgd, or leave --clients out",
             )
 
     @property
     def last_epoch(self) -> int:
-        """The epoch that training stops after; the learning rate falls as if it went on to the end."""
+        """The epoch after which training stops; the learning rate is scheduled for all epochs."""
         return self.epochs if self.stop_epoch is None else min(self.stop_epoch, self.epochs)
 
     def steps_per_epoch(self, members: float) -> int:
         """Returns the steps of an epoch for models with `members` examples on average.
 
-        The same for each of them, however many it got: so a model's number of steps says nothing of its members, and
-        all models of an ensemble can be trained as one.
+        The number is the same for every model, whatever its number of examples. So it reveals
+        nothing about a model's members, and all models of an ensemble can be trained as one stack.
         """
         return max(math.ceil(members / self.batch_size), 1)
 
     def rate(self, private: bool = False) -> float:
-        """Returns the learning rate that training starts from; `private` says that it is DP-SGD's."""
+        """Returns the initial learning rate; `private` for DP-SGD."""
         if self.learning_rate is not None:
             return self.learning_rate
-        return DEFAULT_LEARNING_RATES[f"dp-{self.optimizer}" if private else self.optimizer]
+        name = f"dp-{self.optimizer}" if private else self.optimizer
+        return DEFAULT_LEARNING_RATES[name]
 
 
 def choices(hint: Any) -> tuple[Any, ...]:
-    """Returns the values that a type hint such as `Annotated[Literal["a", "b"], …]` allows; empty where it is open.
+    """Returns the values that a type hint allows, or () if it does not list them.
 
     >>> choices(Annotated[Literal["sgd", "adam"], "help"]), choices(int)
     (('sgd', 'adam'), ())
     """
     if get_origin(hint) is Literal:
         return get_args(hint)
-    return next((values for part in get_args(hint) if (values := choices(part))), ())
+    for argument in get_args(hint):
+        values = choices(argument)
+        if values:
+            return values
+    return ()
 
 
 def _check(field: "Field[Any]", value: Any) -> None:
     """Raises UsageError for a value that the type of its field does not allow."""
     if not fits_64_bits(value):
-        raise UsageError(field.name, "must be a whole number of at most 64 bits", f"one of {value.bit_length()} bits")
+        rule = "must be a whole number of at most 64 bits"
+        raise UsageError(field.name, rule, f"one of {value.bit_length()} bits")
     allowed, limits = choices(field.type), range_in(field.type)
     if allowed and value not in allowed:
         raise UsageError(field.name, f"must be one of {', '.join(allowed)}", repr(value))

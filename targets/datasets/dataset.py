@@ -100,7 +100,10 @@ class Dataset:
 
 
 def drawn(name: str, available: int, examples: int | None, generator: np.random.Generator) -> NDArray[np.int64]:
-    """Returns the indices of the examples to audit, drawn without replacement; all of them for None."""
+    """Returns the indices of the examples to audit, drawn without replacement.
+
+    None for `examples` means all of the `available` ones.
+    """
     if examples is not None and not 1 <= examples <= available:
         raise UsageError("examples", f"must be between 1 and {available}, all that {name} holds", str(examples))
     return generator.permutation(available)[:examples].astype(np.int64)

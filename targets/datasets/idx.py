@@ -100,6 +100,7 @@ MNIST = IDXDataset(
 )
 
 # Checksums and class names: https://github.com/zalandoresearch/fashion-mnist/blob/master/README.md
+REPOSITORY = "zalandoresearch/fashion-mnist"
 FASHION_MNIST = IDXDataset(
     PublishedDataset(
         "fashion-mnist",

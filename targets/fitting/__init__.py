@@ -1,1 +1,1 @@
-"""How targets are trained."""
+"""Training of targets."""

@@ -1,4 +1,4 @@
-"""Which examples a step sees."""
+"""Batches: the examples of each training step."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -6,37 +6,49 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Generator, Tensor
 
-FAR = 4  # standard deviations
+FAR = 4  # standard deviations of a model's number of examples
 
 
 def shuffled_batches(examples: int, steps: int, generator: Generator) -> tuple[Tensor, ...]:
-    """Returns the index batches of one epoch: a fresh permutation, cut into `steps` whose sizes differ by 1 at most."""
-    return torch.tensor_split(torch.randperm(examples, generator=generator), steps)
+    """Returns the index batches of an epoch: a new permutation in `steps` parts.
+
+    The sizes of the batches differ by at most 1.
+    """
+    order = torch.randperm(examples, generator=generator)
+    return torch.tensor_split(order, steps)
 
 
 def stacked_batches(
     sizes: Sequence[int], members: float, steps: int, generators: Sequence[Generator]
 ) -> tuple[Tensor, Tensor]:
-    """Returns one epoch of each of a stack's models: indices, int64, and weights, both (steps, models, batch).
+    """Returns an epoch of a stack: indices, int64, and weights, both (steps, models, batch).
 
-    `sizes` says how many examples each model has, and `members` how many it has on average. What fills up a batch that
-    is shorter than the others has index 0 and weight 0. The common length follows from `members`, so that it does not
-    depend on which models stand together, unless one has far more examples than the average.
+    `sizes` are the numbers of examples of the models, and `members` is their average over the
+    ensemble. Shorter batches are padded with index 0 and weight 0. The common length follows from
+    `members`, so that it does not depend on the other models of the stack, unless one has far more
+    examples than the average.
     """
-    orders = [shuffled_batches(size, steps, generator) for size, generator in zip(sizes, generators, strict=True)]
-    length = max(len(order[0]) for order in orders)
+    epochs = [
+        shuffled_batches(size, steps, generator)
+        for size, generator in zip(sizes, generators, strict=True)
+    ]
+    length = max(len(batches[0]) for batches in epochs)
     if len(sizes) > 1:
-        length = max(length, math.ceil((members + FAR * math.sqrt(members / 2)) / steps))
+        most_members = members + FAR * math.sqrt(members / 2)
+        length = max(length, math.ceil(most_members / steps))
     indices = torch.zeros(steps, len(sizes), length, dtype=torch.int64)
     weights = torch.zeros(steps, len(sizes), length)
-    for model, order in enumerate(orders):
-        for step, batch in enumerate(order):
+    for model, batches in enumerate(epochs):
+        for step, batch in enumerate(batches):
             indices[step, model, : len(batch)] = batch
             weights[step, model, : len(batch)] = 1.0
     return indices, weights
 
 
-def poisson_batches(examples: int, sample_rate: float, steps: int, generator: Generator) -> Iterator[Tensor]:
-    """Yields index batches that hold each example independently with probability `sample_rate`."""
+def poisson_batches(
+    examples: int, sample_rate: float, steps: int, generator: Generator
+) -> Iterator[Tensor]:
+    """Yields index batches that contain each example with probability `sample_rate`."""
     for _ in range(steps):
-        yield torch.nonzero(torch.rand(examples, generator=generator) < sample_rate).flatten()
+        sampled = torch.rand(examples, generator=generator) < sample_rate
+        yield torch.nonzero(sampled).flatten()

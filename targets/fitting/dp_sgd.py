@@ -1,11 +1,13 @@
-"""DP-SGD through Opacus: Poisson sampling and ghost clipping."""
+"""DP-SGD with Opacus: Poisson sampling and ghost clipping."""
 
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from opacus.grad_sample.grad_sample_module_fast_gradient_clipping import GradSampleModuleFastGradientClipping
+from opacus.grad_sample.grad_sample_module_fast_gradient_clipping import (
+    GradSampleModuleFastGradientClipping,
+)
 from opacus.optimizers import DPOptimizerFastGradientClipping
 from opacus.utils.fast_gradient_clipping_utils import DPTensorFastGradientClipping
 from torch import Generator, Tensor, nn
@@ -31,17 +33,24 @@ def fit_privately(
     streams: Streams,
     dp_noise: Generator,
 ) -> Fitted:
-    """Trains `model` in place under `plan` and returns whether its loss stayed finite, and the noisy steps taken.
+    """Trains `model` in place under `plan`.
 
-    `examples` are those of one model; `dp_noise` draws the gradient noise and lives where the inputs are. A batch may
-    be empty: its step adds noise alone, as the accountant assumes.
+    `examples` are those of one model; `dp_noise` draws the gradient noise on the device of the
+    inputs. For an empty batch the step consists of noise only, as the accountant assumes.
+
+    Returns:
+        Whether the loss stayed finite, and the number of noisy steps.
     """
-    # Opacus 1.6 unfolds convolution inputs with the strides of the contiguous layout, whatever theirs are. With the
-    # channels last its per-example norms are wrong, and nothing is clipped as it should be.
+    # Opacus 1.6 unfolds convolution inputs with the strides of the contiguous layout, whatever
+    # their own. In channels-last order, its per-example norms would be wrong, and therefore the
+    # clipping.
     model.to(memory_format=torch.contiguous_format).train()  # type: ignore[call-overload]
-    # contiguous() would leave the strides of grey images as they are.
-    inputs, (own,) = examples.inputs.clone(memory_format=torch.contiguous_format), examples.rows
-    fresh, augment, node = fresh_part(scheme), AUGMENTATIONS[training.augment], node_in(model)
+    # contiguous() would not change the strides of grey images.
+    inputs = examples.inputs.clone(memory_format=torch.contiguous_format)
+    (own,) = examples.rows
+    fresh = fresh_part(scheme)
+    augment = AUGMENTATIONS[training.augment]
+    node = node_in(model)
     weights: dict[str, Tensor] = dict(model.named_parameters())
     wrapped = GradSampleModuleFastGradientClipping(model, max_grad_norm=plan.max_grad_norm)
     optimizer = DPOptimizerFastGradientClipping(
@@ -51,9 +60,9 @@ def fit_privately(
         expected_batch_size=plan.batch_size,
         generator=dp_noise,
     )
-    # The rate falls as if training went on to its last epoch.
-    whole = plan.steps if training.last_epoch == training.epochs else round(training.epochs / plan.sample_rate)
-    schedule = build_schedule(training, optimizer.original_optimizer, whole)
+    schedule = build_schedule(
+        training, optimizer.original_optimizer, _scheduled_steps(training, plan)
+    )
     finite = torch.ones((), dtype=torch.bool, device=inputs.device)
     taken = 0
     for batch in poisson_batches(len(own), plan.sample_rate, plan.steps, streams.batches):
@@ -64,10 +73,14 @@ def fit_privately(
             if node is not None:
                 fixed = examples.node_values
                 node.values = fresh.node_values(x, streams.nodes) if fixed is None else fixed[rows]
-            noise = fresh.weight_noise(weights, taken, taken * plan.sample_rate, streams.weights)
-            with _moved(weights, noise):
+            epoch = taken * plan.sample_rate
+            noise = fresh.weight_noise(weights, taken, epoch, streams.weights)
+            with _perturbed(weights, noise):
                 losses = cross_entropy(
-                    wrapped(x), examples.labels[rows], reduction="none", label_smoothing=training.label_smoothing
+                    wrapped(x),
+                    examples.labels[rows],
+                    reduction="none",
+                    label_smoothing=training.label_smoothing,
                 )
                 finite &= losses.detach().isfinite().all()
                 _clipped_backward(wrapped, optimizer, losses)
@@ -83,19 +96,28 @@ def fit_privately(
     return Fitted([bool(finite)], taken)
 
 
+def _scheduled_steps(training: Training, plan: PrivacyPlan) -> int:
+    """Returns the steps of all epochs, over which the learning rate decreases."""
+    if training.last_epoch == training.epochs:
+        return plan.steps
+    return round(training.epochs / plan.sample_rate)
+
+
 def _clipped_backward(
-    wrapped: GradSampleModuleFastGradientClipping, optimizer: DPOptimizerFastGradientClipping, losses: Tensor
+    wrapped: GradSampleModuleFastGradientClipping,
+    optimizer: DPOptimizerFastGradientClipping,
+    losses: Tensor,
 ) -> None:
-    """Fills in the sum of the clipped gradients of the `losses` (batch,)."""
+    """Sets the gradients to the sum of the clipped gradients of the `losses` (batch,)."""
     with warnings.catch_warnings():
-        # Ghost clipping hooks the first layer too, whose inputs need no gradient.
+        # Ghost clipping also hooks the first layer, whose inputs need no gradient.
         warnings.filterwarnings("ignore", message="Full backward hook is firing")
         DPTensorFastGradientClipping(wrapped, optimizer, losses).backward()
 
 
 @contextmanager
-def _moved(weights: dict[str, Tensor], noise: dict[str, Tensor]) -> Iterator[None]:
-    """Holds the weights at weights + noise, and puts them back bit for bit."""
+def _perturbed(weights: dict[str, Tensor], noise: dict[str, Tensor]) -> Iterator[None]:
+    """Adds the noise to the weights temporarily, and restores them bit for bit."""
     before = {name: weights[name].detach().clone() for name in noise}
     with torch.no_grad():
         for name, shift in noise.items():

@@ -1,4 +1,4 @@
-"""What a stack of models is trained on, and the randomness of each model."""
+"""The training examples of a stack of models, and the random streams of each model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,11 +13,12 @@ from mgaudit.targets.seeds import torch_generator
 
 @dataclass(frozen=True)
 class Streams:
-    """The generators of one model: `batches` draws the order of its examples, on the CPU whatever the device.
+    """The random generators of one model.
 
-    The others live where the inputs are: `inputs`, `nodes` and `weights` draw the noise on these, the fixed ones and
-    `labels` what is drawn once, and `augmentation` flips and shifts. So a scheme draws the same alone and in a
-    composition with schemes that act elsewhere.
+    `batches` draws the order of the examples, always on the CPU. The others are on the device of
+    the inputs: `inputs`, `nodes` and `weights` draw the noise on these, the fixed streams and
+    `labels` draw noise that is drawn once, and `augmentation` draws flips and shifts. With separate
+    streams, a scheme draws the same values alone and in a composition.
     """
 
     batches: Generator
@@ -30,32 +31,35 @@ class Streams:
     augmentation: Generator
 
     @classmethod
-    def of_model(cls, seed: int, index: int, device: torch.device | str, whose: str = "") -> "Streams":
-        """Returns the streams of model `index` at their start; `whose` tells its clients' own apart, if it has any."""
-        return cls(
-            torch_generator(seed, f"{whose}batches", index),
-            *(
-                torch_generator(seed, f"{whose}{purpose}", index, device)
-                for purpose in (
-                    "noise",
-                    "node noise",
-                    "weight noise",
-                    "fixed noise",
-                    "fixed node noise",
-                    "label noise",
-                    "augmentation",
-                )
-            ),
+    def of_model(
+        cls, seed: int, index: int, device: torch.device | str, whose: str = ""
+    ) -> "Streams":
+        """Returns the streams of model `index` at their start.
+
+        `whose` is a prefix of the purposes that distinguishes the streams of the model's clients,
+        if it has any.
+        """
+        batches = torch_generator(seed, f"{whose}batches", index)
+        purposes = (
+            "noise",
+            "node noise",
+            "weight noise",
+            "fixed noise",
+            "fixed node noise",
+            "label noise",
+            "augmentation",
         )
+        others = [torch_generator(seed, f"{whose}{purpose}", index, device) for purpose in purposes]
+        return cls(batches, *others)
 
 
 @dataclass(frozen=True)
 class TrainingExamples:
-    """Examples in one tensor each, `inputs` (rows, *input_shape) and `labels` (rows,) int64.
+    """The examples of a stack: `inputs` (rows, *input_shape) and `labels` (rows,) int64.
 
-    For regression, by the squared loss, `labels` are the values (rows, outputs) that the network should have. `rows`
-    says for each model which of them are its own (examples,). `node_values` (rows,) is what a noise node holds where
-    that is drawn once.
+    For regression with the squared loss, `labels` are the target outputs (rows, outputs). `rows`
+    are, for each model, the indices (examples,) of its own examples. `node_values` (rows,) are the
+    values of a noise node if they are drawn once.
     """
 
     inputs: Tensor
@@ -63,27 +67,35 @@ class TrainingExamples:
     rows: tuple[Tensor, ...]
     node_values: Tensor | None = None
 
-    def with_fixed_noise(self, scheme: Scheme, classes: int, streams: Sequence[Streams]) -> "TrainingExamples":
-        """Returns the examples with all that the scheme draws once, each model's on examples of its own."""
+    def with_fixed_noise(
+        self, scheme: Scheme, classes: int, streams: Sequence[Streams]
+    ) -> "TrainingExamples":
+        """Returns the examples with the noise that is drawn once, separately for each model."""
         once = fixed_part(scheme)
-        if not any(overrides(once, hook) for hook in ("inputs", "labels", "node_values")):
+        changes_examples = any(
+            overrides(once, hook) for hook in ("inputs", "labels", "node_values")
+        )
+        if not changes_examples:
             return self
-        inputs, labels, nodes, rows, start = [], [], [], [], 0
+        inputs, labels, nodes, rows = [], [], [], []
+        start = 0
         for own, stream in zip(self.rows, streams, strict=True):
             inputs.append(once.inputs(self.inputs[own], stream.fixed_inputs))
             labels.append(once.labels(self.labels[own], classes, stream.labels))
             values = once.node_values(inputs[-1], stream.fixed_nodes)
-            nodes += [] if values is None else [values]
+            if values is not None:
+                nodes.append(values)
             rows.append(torch.arange(start, start + len(own), device=own.device))
             start += len(own)
-        return TrainingExamples(torch.cat(inputs), torch.cat(labels), tuple(rows), torch.cat(nodes) if nodes else None)
+        node_values = torch.cat(nodes) if nodes else None
+        return TrainingExamples(torch.cat(inputs), torch.cat(labels), tuple(rows), node_values)
 
 
 def fixed_part(scheme: Scheme) -> Scheme:
-    """Returns what of the scheme acts once, before training."""
+    """Returns the parts of the scheme that act once, before training."""
     return compose(tuple(part for part in scheme.parts if part.fixed))
 
 
 def fresh_part(scheme: Scheme) -> Scheme:
-    """Returns what of the scheme acts anew on each batch."""
+    """Returns the parts of the scheme that act on each batch."""
     return compose(tuple(part for part in scheme.parts if not part.fixed))

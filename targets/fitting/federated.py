@@ -1,4 +1,4 @@
-"""Local SGD: clients with examples of their own train apart, and their weights are averaged every few steps."""
+"""Local SGD: clients train on their own examples, and their weights are averaged."""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -13,9 +13,14 @@ from mgaudit.targets.schemes import Scheme
 from mgaudit.targets.training import Training
 
 
-def client_streams(seed: int, index: int, clients: int, device: torch.device | str) -> list[Streams]:
-    """Returns the streams of each client of model `index`: clients draw their batches and their noise apart."""
-    return [Streams.of_model(seed, index, device, whose=f"client {client} ") for client in range(clients)]
+def client_streams(
+    seed: int, index: int, clients: int, device: torch.device | str
+) -> list[Streams]:
+    """Returns the streams of each client of model `index`, for its own batches and noise."""
+    return [
+        Streams.of_model(seed, index, device, whose=f"client {client} ")
+        for client in range(clients)
+    ]
 
 
 def fit_federated(
@@ -28,19 +33,30 @@ def fit_federated(
     clients: Sequence[Streams],
     watch: Watch | None = None,
 ) -> Fitted:
-    """Trains `model` in place by local SGD and returns whether its loss stayed finite, and the steps of a client.
+    """Trains `model` in place by local SGD.
 
-    The model's examples are dealt out at random (by `stream`), as evenly as can be. An epoch has the steps that it has
-    for one trainer, so that the clients' batches together have `batch_size` examples. From common weights each client
-    makes `training.local_steps` steps on batches of its own, under noise of its own; then weights and momenta are
-    averaged (Stich 2019; momenta: Yu, Jin and Yang 2019). With one local step and equal shares that is SGD on the
-    clients' batches put together. Raises ValueError for fewer examples than clients.
+    The model's examples are distributed at random (by `stream`), as evenly as possible. An epoch
+    has as many steps as without clients, so that the clients' batches together have `batch_size`
+    examples. From common weights, each client takes `training.local_steps` steps on its own batches
+    with its own noise; then weights and momenta are averaged (Stich 2019; momenta: Yu, Jin and Yang
+    2019). With one local step and equal shares, this is SGD on the union of the clients' batches.
+
+    Returns:
+        Whether the loss stayed finite, and the number of steps of a client.
+
+    Raises:
+        ValueError: For fewer examples than clients.
     """
     (own,) = examples.rows
     if len(own) < len(clients):
-        raise ValueError(f"clients must be <= {len(own)}, the examples that a model is trained on, got {len(clients)}")
-    dealt = own[torch.randperm(len(own), generator=stream.batches).to(own.device)]
-    shares = replace(examples, rows=torch.tensor_split(dealt, len(clients)))
+        raise ValueError(
+            f"clients must be <= {len(own)}, the examples that a model is trained on, "
+            f"got {len(clients)}"
+        )
+    order = torch.randperm(len(own), generator=stream.batches)
+    shuffled = own[order.to(own.device)]
+    shares = replace(examples, rows=torch.tensor_split(shuffled, len(clients)))
+    members_per_client = members / len(clients)
     local = replace(training, clients=1, local_steps=1)
     steps = training.steps_per_epoch(members)
 
@@ -51,10 +67,14 @@ def fit_federated(
             watch(moment)
 
     copies = [deepcopy(model) for _ in clients]
-    fitted = fit(copies, shares, scheme, local, members / len(clients), clients, average_and_watch, steps)
+    fitted = fit(
+        copies, shares, scheme, local, members_per_client, clients, average_and_watch, steps
+    )
+    parameters_of_copies = [dict(copy.named_parameters()) for copy in copies]
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            parameter.copy_(torch.stack([dict(copy.named_parameters())[name] for copy in copies]).mean(dim=0))
+            stacked = torch.stack([parameters[name] for parameters in parameters_of_copies])
+            parameter.copy_(stacked.mean(dim=0))
     return Fitted([all(fitted.finite)], fitted.steps)
 
 
@@ -64,4 +84,5 @@ def _average(moment: Moment) -> None:
     for weight in moment.stack.weights.values():
         momentum = moment.optimizer.state[weight].get("momentum_buffer")
         for tensor in (weight,) if momentum is None else (weight, momentum):
-            tensor.copy_(tensor.mean(dim=0, keepdim=True).expand_as(tensor))
+            mean = tensor.mean(dim=0, keepdim=True)
+            tensor.copy_(mean.expand_as(tensor))

@@ -19,7 +19,7 @@ from mgaudit.targets.training import Training
 
 @dataclass(frozen=True)
 class Fitted:
-    """How training went: whether the loss of each model of the stack stayed finite, and the steps that each took."""
+    """Whether the loss of each model of the stack stayed finite, and the steps of each."""
 
     finite: list[bool]
     steps: int
@@ -27,9 +27,9 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Moment:
-    """Where training stands: the steps `done`, the `losses` (models,) of the last of them, before it was made.
+    """The state of training after `done` steps.
 
-    At 0 steps there are no losses.
+    `losses` (models,) are those of the last step, computed before its update; None after 0 steps.
     """
 
     done: int
@@ -51,76 +51,98 @@ def fit(
     watch: Watch | None = None,
     steps: int | None = None,
 ) -> Fitted:
-    """Trains a stack of models in place and returns which of them kept a finite loss, and the steps taken.
+    """Trains a stack of models in place.
 
-    `members` is the number of examples that a model has on average. What the scheme draws once is on the `examples`
-    already. A model comes out the same in every stack, up to rounding. `watch` is called before the first step and
-    after every one. `steps` are those of an epoch where the batch size does not say so.
+    `members` is the average number of examples of a model. The noise that is drawn once is already
+    part of the `examples`. A model is the same in every stack, up to rounding. `watch` is called
+    before the first step and after every step. `steps` is the number of steps per epoch, by default
+    that of the batch size.
+
+    Returns:
+        Which of the models had a finite loss at every step, and the number of steps.
     """
     for model in models:
         model.train()
-    stack, fresh, device = ModelStack(models), fresh_part(scheme), examples.inputs.device
+    stack = ModelStack(models)
+    fresh = fresh_part(scheme)
+    device = examples.inputs.device
     steps = training.steps_per_epoch(members) if steps is None else steps
     optimizer = build_optimizer(training, stack.weights.values())
     schedule = build_schedule(training, optimizer, training.epochs * steps)
     finite = torch.ones(len(models), dtype=torch.bool, device=device)
-    sizes, orders = [len(rows) for rows in examples.rows], [one.batches for one in streams]
+    sizes = [len(rows) for rows in examples.rows]
+    generators = [stream.batches for stream in streams]
     if watch is not None:
         watch(Moment(0, None, stack, optimizer))
     for epoch in range(training.last_epoch):
-        indices, counted = stacked_batches(sizes, members, steps, orders)
-        filled = counted.sum(dim=-1).int().tolist()
-        indices, counted = indices.to(device), counted.to(device, examples.inputs.dtype)
+        indices, counted = stacked_batches(sizes, members, steps, generators)
+        batch_sizes = counted.sum(dim=-1).int().tolist()
+        indices = indices.to(device)
+        counted = counted.to(device, examples.inputs.dtype)
         for step in range(steps):
-            x, y, nodes = _seen(examples, indices[step], filled[step], fresh, training, streams)
+            done = epoch * steps + step
+            x, y, nodes = _batch(
+                examples, indices[step], batch_sizes[step], fresh, training, streams
+            )
             noises = [
-                fresh.weight_noise(stack.of_model(model), epoch * steps + step, epoch, one.weights)
-                for model, one in enumerate(streams)
+                fresh.weight_noise(stack.of_model(model), done, epoch, stream.weights)
+                for model, stream in enumerate(streams)
             ]
+            weights = stack.with_noise(noises) if any(noises) else stack.weights
             with autocast(training.precision, device):
-                logits = stack.logits(stack.with_noise(noises) if any(noises) else stack.weights, x, nodes)
-            losses = mean_losses(training, logits.to(counted.dtype), y, counted[step, :, : y.shape[1]])
+                logits = stack.logits(weights, x, nodes)
+            counted_in_step = counted[step, :, : y.shape[1]]
+            losses = mean_losses(training, logits.to(counted.dtype), y, counted_in_step)
             finite &= losses.detach().isfinite()
             optimizer.zero_grad()
             torch.autograd.backward(losses.sum())
             optimizer.step()
             schedule.step()
             if watch is not None:
-                watch(Moment(epoch * steps + step + 1, losses.detach(), stack, optimizer))
+                watch(Moment(done + 1, losses.detach(), stack, optimizer))
     stack.close()
     return Fitted(finite.tolist(), training.last_epoch * steps)
 
 
-def _seen(
+def _batch(
     examples: TrainingExamples,
     indices: Tensor,
-    filled: Sequence[int],
+    sizes: Sequence[int],
     fresh: Scheme,
     training: Training,
     streams: Sequence[Streams],
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Returns what the networks see at one step: inputs (models, batch, *input_shape), labels and node values.
+    """Returns the networks' inputs at a step (models, batch, *input_shape), labels and node values.
 
-    `indices` (models, batch) count within each model's own examples, and of each row only the first `filled` are real.
+    `indices` (models, batch) are indices into each model's own examples. Only the first `sizes[m]`
+    of row m are used, the others are padding.
     """
-    batch = indices.shape[1]
+    length = indices.shape[1]
+    augment = AUGMENTATIONS[training.augment]
+    fixed = examples.node_values
     inputs, labels, nodes = [], [], []
-    for own, index, size, one in zip(examples.rows, indices, filled, streams, strict=True):
+    for own, index, size, stream in zip(examples.rows, indices, sizes, streams, strict=True):
         rows = own[index[:size]]
-        x = AUGMENTATIONS[training.augment](examples.inputs[rows], one.augmentation)
-        x = fresh.inputs(x, one.inputs)
-        values = fresh.node_values(x, one.nodes) if examples.node_values is None else examples.node_values[rows]
+        x = augment(examples.inputs[rows], stream.augmentation)
+        x = fresh.inputs(x, stream.inputs)
+        values = fresh.node_values(x, stream.nodes) if fixed is None else fixed[rows]
         inputs.append(x)
         labels.append(examples.labels[rows])
-        nodes += [] if values is None else [values]
-    return _filled_up(inputs, batch), _filled_up(labels, batch), _filled_up(nodes, batch) if nodes else None
+        if values is not None:
+            nodes.append(values)
+    node_values = _padded(nodes, length) if nodes else None
+    return _padded(inputs, length), _padded(labels, length), node_values
 
 
-def _filled_up(rows: Sequence[Tensor], length: int) -> Tensor:
-    """Returns the rows as one tensor (rows, length, ...), each with zeros behind it; a single one as it is."""
+def _padded(rows: Sequence[Tensor], length: int) -> Tensor:
+    """Returns the rows as one tensor (rows, length, ...), padded with zeros.
+
+    A single row is returned without padding.
+    """
+    first = rows[0]
     if len(rows) == 1:
-        return rows[0][None]
-    out = rows[0].new_zeros((len(rows), length, *rows[0].shape[1:]))
-    for place, row in zip(out, rows, strict=True):
-        place[: len(row)] = row
-    return out
+        return first[None]
+    padded = first.new_zeros((len(rows), length, *first.shape[1:]))
+    for padded_row, row in zip(padded, rows, strict=True):
+        padded_row[: len(row)] = row
+    return padded

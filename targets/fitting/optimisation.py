@@ -1,4 +1,4 @@
-"""The optimizer, the schedule of its learning rate, and the loss that a training's settings name."""
+"""The optimizer, the learning rate schedule and the loss of a training's settings."""
 
 from collections.abc import Iterable
 
@@ -10,35 +10,43 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler
 from mgaudit.targets.training import Training
 
 
-def build_optimizer(training: Training, weights: Iterable[Tensor], private: bool = False) -> Optimizer:
-    """Returns the optimizer over `weights`."""
+def build_optimizer(
+    training: Training, weights: Iterable[Tensor], private: bool = False
+) -> Optimizer:
+    """Returns the optimizer of `weights`; `private` for DP-SGD."""
     rate = training.rate(private)
     if training.optimizer == "adam":
         return Adam(weights, lr=rate, weight_decay=training.weight_decay, fused=True)
-    return SGD(weights, lr=rate, momentum=training.momentum, weight_decay=training.weight_decay, fused=True)
+    return SGD(
+        weights, lr=rate, momentum=training.momentum, weight_decay=training.weight_decay, fused=True
+    )
 
 
 def build_schedule(training: Training, optimizer: Optimizer, steps: int) -> LRScheduler:
-    """Returns what changes the learning rate after each step, `steps` being those of all epochs."""
+    """Returns the schedule of the learning rate over `steps`, the steps of all epochs."""
     if training.schedule == "constant":
         return LambdaLR(optimizer, lambda _: 1.0)
     return CosineAnnealingLR(optimizer, T_max=steps)
 
 
 def mean_losses(training: Training, outputs: Tensor, labels: Tensor, counted: Tensor) -> Tensor:
-    """Returns the mean loss (models,) over the examples that count, `counted` (models, batch) being 0 or 1.
+    """Returns the mean loss (models,) over the examples for which `counted` (models, batch) is 1.
 
-    `outputs` are (models, batch, classes) and `labels` (models, batch) int64, or for the squared loss the values
-    (models, batch, classes) that the outputs should have. All examples count where it is a stack of one.
+    `outputs` are (models, batch, classes) and `labels` (models, batch) int64, or, for the squared
+    loss, target outputs (models, batch, classes). `counted` is 0 for padding and 1 for examples.
     """
+    smoothing = training.label_smoothing
     if training.loss == "cross-entropy":
-        losses = cross_entropy(
-            outputs.flatten(0, 1), labels.flatten(), reduction="none", label_smoothing=training.label_smoothing
-        ).view(counted.shape)
+        flat_losses = cross_entropy(
+            outputs.flatten(0, 1), labels.flatten(), reduction="none", label_smoothing=smoothing
+        )
+        losses = flat_losses.view(counted.shape)
     else:
-        classes, expected = outputs.shape[-1], labels
+        expected = labels
         if not expected.is_floating_point():
-            smooth = training.label_smoothing
-            expected = one_hot(labels, classes).to(outputs.dtype) * (1 - smooth) + smooth / classes
+            classes = outputs.shape[-1]
+            exact = one_hot(labels, classes).to(outputs.dtype)
+            expected = exact * (1 - smoothing) + smoothing / classes
         losses = (outputs - expected).square().sum(dim=-1) / 2
-    return (losses * counted).sum(dim=1) / counted.sum(dim=1).clamp(min=1)
+    total = (losses * counted).sum(dim=1)
+    return total / counted.sum(dim=1).clamp(min=1)

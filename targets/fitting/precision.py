@@ -1,4 +1,4 @@
-"""How exact matrix products and convolutions on a GPU are."""
+"""The precision of matrix products and convolutions on a GPU."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,23 +11,23 @@ from mgaudit.targets.training import Precision
 
 
 def check_precision(precision: Precision, device: str) -> None:
-    """Raises UsageError for a precision that the device does not have or does not profit from."""
+    """Raises UsageError for a precision that the device does not support or benefit from."""
     if precision != "float32" and device != "cuda":
-        raise UsageError(
-            "precision", f"must be float32 on device {device}, others are for a GPU", repr(precision), "use float32"
-        )
+        rule = f"must be float32 on device {device}, others are for a GPU"
+        raise UsageError("precision", rule, repr(precision), "use float32")
 
 
 @contextmanager
 def exactness(precision: Precision, device: torch.device) -> Iterator[None]:
-    """Lets float32 operations on `device` use TF32 if that is the precision, and all 24 bits otherwise.
+    """Computes float32 operations on `device` in TF32 if `precision` is tf32, else exactly.
 
-    Around forward and backward pass alike. torch by itself convolves in TF32.
+    The context is for forward and backward passes. By default, torch uses TF32 for convolutions.
     """
     if device.type != "cuda":
         yield
         return
-    backends: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # type: ignore[attr-defined]
+    convolutions: Any = torch.backends.cudnn.conv  # type: ignore[attr-defined]
+    backends: tuple[Any, ...] = (torch.backends.cuda.matmul, convolutions)
     before = [backend.fp32_precision for backend in backends]
     for backend in backends:
         backend.fp32_precision = "tf32" if precision == "tf32" else "ieee"
@@ -39,5 +39,5 @@ def exactness(precision: Precision, device: torch.device) -> Iterator[None]:
 
 
 def autocast(precision: Precision, device: torch.device) -> torch.autocast:
-    """Returns the context in which a forward pass runs in bf16, if that is the precision."""
+    """Returns the context of a forward pass, in bf16 if that is the precision."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")

@@ -1,6 +1,7 @@
-"""What DP-SGD costs: noise multiplier and epsilon by Opacus' PRV accountant.
+"""The privacy parameters of DP-SGD: noise multiplier and epsilon by Opacus' PRV accountant.
 
-Opacus is imported where it is used: it takes as long to import as torch, and most trainings do without it.
+Opacus is imported where it is used, because it takes as long to import as torch and few runs need
+it.
 """
 
 import math
@@ -18,11 +19,11 @@ from mgaudit.targets.training import Training
 
 @dataclass(frozen=True)
 class PrivacyPlan:
-    """What DP-SGD does to every model of an ensemble, fixed before any membership is looked at.
+    """The parameters of DP-SGD for every model of an ensemble, independent of membership.
 
-    `noise_multiplier` is in units of `max_grad_norm`; each of the `steps` takes each example with probability
-    `sample_rate`; gradient sums are divided by `batch_size`, the expected size of a batch. `epsilon` (nats) is the
-    accountant's upper bound after all steps, infinite without noise.
+    `noise_multiplier` is in units of `max_grad_norm`; each of the `steps` samples each example with
+    probability `sample_rate`; gradient sums are divided by `batch_size`, the expected size of a
+    batch. `epsilon` (nats) is the accountant's upper bound after all steps, infinite without noise.
     """
 
     noise_multiplier: float
@@ -37,14 +38,20 @@ class PrivacyPlan:
 def plan_privacy(scheme: DPSGD, training: Training, n: float) -> PrivacyPlan:
     """Returns the plan for models whose expected number of training examples is `n`.
 
-    Sample rate, steps and delta follow from n, which is known beforehand: a rate that followed a model's true number
-    would itself depend on the private data. The noise multiplier for a given
-    epsilon is found by bisection on the PRV accountant (Gopi et al. 2021), to within 0.01 below epsilon.
+    Sample rate, steps and delta are computed from n, which, unlike the actual number of a model,
+    does not depend on the private data. The noise multiplier for a given epsilon is computed by
+    bisection on the PRV accountant (Gopi et al. 2021), to within 0.01 below epsilon.
+
+    Raises:
+        UsageError: For settings that DP-SGD or its accountant does not support.
     """
     delta = default_delta(n) if scheme.delta is None else scheme.delta
     if delta >= 1 / n:
         rule = f"must be < 1/n = {1 / n:.3g} for n = {n:g} expected training examples"
-        way_out = "at 1/n a mechanism may publish one whole example and still comply; leave delta out for 1/n^1.1"
+        way_out = (
+            "at 1/n a mechanism may publish one whole example and still comply; "
+            "leave delta out for 1/n^1.1"
+        )
         raise UsageError("delta", rule, str(delta), way_out)
     if training.loss != "cross-entropy":
         way_out = "leave DP-SGD out with --no-dp"
@@ -88,29 +95,36 @@ def _noise_multiplier(scheme: DPSGD, delta: float, sample_rate: float, steps: in
 
 @contextmanager
 def _limits_of_the_accountant(scheme: DPSGD, delta: float, epochs: int) -> Iterator[None]:
-    """Names the setting that the accountant cannot compute with, where its arithmetic fails."""
+    """Converts arithmetic errors of the accountant to a UsageError that names the setting."""
     try:
         with np.errstate(divide="ignore"):
             yield
     except MemoryError as error:
         rule = "must be so few that the accountant of DP-SGD can hold their steps in memory"
-        raise UsageError("epochs", rule, str(epochs), "use fewer, or a larger --batch-size") from error
+        raise UsageError(
+            "epochs", rule, str(epochs), "use fewer, or a larger --batch-size"
+        ) from error
     except OverflowError as error:
         rule = "must be a number that the accountant of DP-SGD can compute with"
         multiplier = f"{scheme.noise_multiplier}"
-        raise UsageError("noise_multiplier", rule, multiplier, "use a smaller one, such as 100") from error
+        raise UsageError(
+            "noise_multiplier", rule, multiplier, "use a smaller one, such as 100"
+        ) from error
     except (ZeroDivisionError, ValueError) as error:
         rule = "must be so large that rounding errors of the accountant of DP-SGD do not exceed it"
         raise UsageError("delta", rule, str(delta), "use a larger --delta, such as 1e-6") from error
 
 
 def default_delta(n: float) -> float:
-    """Returns 1 / n^1.1, a little less than one in the number of training examples."""
+    """Returns 1 / n^1.1, with n the number of training examples."""
     return float(n**-1.1)
 
 
 def epsilon_spent(noise_multiplier: float, sample_rate: float, steps: int, delta: float) -> float:
-    """Returns the PRV accountant's upper bound on epsilon (nats, add/remove adjacency) after `steps` steps."""
+    """Returns the PRV accountant's upper bound on epsilon after `steps` steps.
+
+    It is in nats, for add/remove adjacency.
+    """
     if noise_multiplier == 0:
         return math.inf
     from opacus.accountants import PRVAccountant
@@ -123,7 +137,10 @@ def epsilon_spent(noise_multiplier: float, sample_rate: float, steps: int, delta
 
 @contextmanager
 def _without_warning_of_the_accountant() -> Iterator[None]:
-    """Silences one warning: the PRV accountant asks the RDP one for a domain, for which its grid of orders will do."""
+    """Ignores a warning of the RDP accountant, whose grid of orders suffices here.
+
+    The PRV accountant uses it only to choose a domain.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Optimal order is the (largest|smallest) alpha")
         yield

@@ -1,4 +1,4 @@
-"""From a recipe to trained models."""
+"""Training of models from a recipe."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +13,7 @@ from torch import nn
 from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.fitting.examples import Streams, TrainingExamples
 from mgaudit.targets.fitting.federated import client_streams, fit_federated
-from mgaudit.targets.fitting.loop import Watch, fit
+from mgaudit.targets.fitting.loop import Fitted, Watch, fit
 from mgaudit.targets.fitting.precision import exactness
 from mgaudit.targets.fitting.privacy_plan import PrivacyPlan
 from mgaudit.targets.schemes import Scheme
@@ -26,11 +26,11 @@ Target = Callable[[tuple[int, ...], int], nn.Module]
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that determines a trained model besides its data and its number.
+    """Everything that determines a trained model except its data and its index.
 
-    `target` builds the network from (input_shape, classes); `training` is as the scheme has it; `plan` is there for
-    DP-SGD and only for it. `members` is the number of examples that a model has on average, and `stack` how many models
-    are trained as one.
+    `target` builds the network from (input_shape, classes); `training` are the settings as modified
+    by the scheme; `plan` is present only for DP-SGD. `members` is the average number of examples of
+    a model, and `stack` the number of models that are trained as one stack.
     """
 
     target: Target
@@ -44,7 +44,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """One trained model: its weights by name, the steps and seconds it took; `diverged` ones have no weights."""
+    """A trained model: weights by name, steps and seconds; a `diverged` model has no weights."""
 
     weights: dict[str, NDArray[np.float32]]
     steps: int
@@ -52,11 +52,13 @@ class TrainedModel:
     diverged: bool = False
 
 
-def initial_model(target: Target, input_shape: tuple[int, ...], classes: int, seed: int) -> nn.Module:
+def initial_model(
+    target: Target, input_shape: tuple[int, ...], classes: int, seed: int
+) -> nn.Module:
     """Returns a new network whose initial weights are determined by `seed`.
 
-    Layers draw their initial weights from torch's global generator and offer no other way, so it is seeded for
-    the construction and put back as it was.
+    Layers always draw their initial weights from torch's global generator, so it is seeded for the
+    construction and restored afterwards.
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
@@ -64,26 +66,37 @@ def initial_model(target: Target, input_shape: tuple[int, ...], classes: int, se
 
 
 def train(
-    recipe: Recipe, dataset: Dataset, membership: NDArray[np.bool_], indices: Sequence[int], device: str
+    recipe: Recipe,
+    dataset: Dataset,
+    membership: NDArray[np.bool_],
+    indices: Sequence[int],
+    device: str,
 ) -> list[TrainedModel]:
-    """Returns models number `indices` of the ensemble, trained as one stack on the standardised `dataset`.
+    """Returns models number `indices` of the ensemble, trained as one stack.
 
-    `membership` (models, examples) says what each of them is trained on. A stack that is not full is filled up with
-    copies of its last model, so that a model is the same, bit for bit, whatever others are missing; one that does not
-    fit into memory is cut in half. One thread, so that the weights do not depend on how many workers share the machine.
+    `dataset` is standardised, and row i of `membership` (models, examples) marks the training
+    examples of model `indices[i]`. A stack that is not full is padded with copies of its last
+    model, so that a model is the same, bit for bit, whichever others are missing. A stack that does
+    not fit into memory is split in half. Training uses one thread, so that the weights do not
+    depend on the number of workers on the machine.
     """
     missing = recipe.stack - len(indices)
     padded = [*indices, *[indices[-1]] * missing]
-    rows = np.concatenate([membership, np.repeat(membership[-1:], missing, axis=0)])
+    padding = np.repeat(membership[-1:], missing, axis=0)
+    rows = np.concatenate([membership, padding])
     started = time.perf_counter()
     with one_thread():
-        trained = _train(recipe, dataset, rows, padded, torch.device(device))[: len(indices)]
+        trained = _train(recipe, dataset, rows, padded, torch.device(device))
     seconds = (time.perf_counter() - started) / len(indices)
-    return [replace(model, seconds=seconds) for model in trained]
+    return [replace(model, seconds=seconds) for model in trained[: len(indices)]]
 
 
 def _train(
-    recipe: Recipe, dataset: Dataset, membership: NDArray[np.bool_], indices: Sequence[int], device: torch.device
+    recipe: Recipe,
+    dataset: Dataset,
+    membership: NDArray[np.bool_],
+    indices: Sequence[int],
+    device: torch.device,
 ) -> list[TrainedModel]:
     try:
         return train_at_once(recipe, dataset, membership, indices, device)
@@ -92,11 +105,10 @@ def _train(
             raise
     half = len(indices) // 2
     torch.cuda.empty_cache()
-    return [
-        trained
-        for part in (slice(None, half), slice(half, None))
-        for trained in _train(recipe, dataset, membership[part], indices[part], device)
-    ]
+    trained = []
+    for part in (slice(None, half), slice(half, None)):
+        trained += _train(recipe, dataset, membership[part], indices[part], device)
+    return trained
 
 
 def train_at_once(
@@ -107,64 +119,104 @@ def train_at_once(
     device: torch.device,
     watch: Watch | None = None,
 ) -> list[TrainedModel]:
-    """Returns models number `indices`, trained as one stack whatever the recipe says, `watch` hearing of each step.
+    """Returns models number `indices`, trained as one stack whatever the recipe's stack size.
 
-    Raises ValueError where there is something to watch that it does not hear of: DP-SGD, and clients.
+    `watch` is called before the first step and after every step.
+
+    Raises:
+        ValueError: For `watch` with DP-SGD or clients, which do not call it.
     """
     if watch is not None and (recipe.plan is not None or recipe.training.clients > 1):
-        raise ValueError("recipe must be one of plain training to be watched, without DP-SGD and without clients")
-    scheme, classes = recipe.scheme, len(dataset.classes)
-
-    def extended(input_shape: tuple[int, ...], classes: int) -> nn.Module:
-        return scheme.extend(recipe.target(input_shape, classes))
-
-    models = [
-        initial_model(extended, dataset.input_shape, classes, stream(recipe.seed, "weights", index)).to(device)
-        for index in indices
-    ]
+        raise ValueError(
+            "recipe must be one of plain training to be watched, without DP-SGD and without clients"
+        )
+    models = _initial_models(recipe, dataset, indices, device)
     streams = [Streams.of_model(recipe.seed, index, device) for index in indices]
-    needed = np.flatnonzero(membership.any(axis=0))  # what none of them is trained on stays where it is
-    inputs = torch.from_numpy(dataset.inputs[needed]).to(device)
-    if inputs.ndim == 4 and recipe.plan is None:
-        # oneDNN and cuDNN convolve faster with the channels last. Noise is drawn in the order of memory, so a stack
-        # must hold its inputs as a single model does; vmap takes no such weights.
-        inputs = inputs.to(memory_format=torch.channels_last)
+    examples = _training_examples(dataset, membership, device)
+    if examples.inputs.ndim == 4 and recipe.plan is None:
+        # oneDNN and cuDNN convolve faster in channels-last order. Noise is drawn in memory order,
+        # so a stack must store its inputs as a single model does; vmap does not support such
+        # weights.
+        inputs = examples.inputs.to(memory_format=torch.channels_last)
+        examples = replace(examples, inputs=inputs)
         if len(models) == 1 and recipe.training.clients == 1:
-            models = [models[0].to(memory_format=torch.channels_last)]  # type: ignore[call-overload]
-    examples = TrainingExamples(
-        inputs,
-        torch.from_numpy(dataset.labels[needed]).to(device),
-        tuple(torch.from_numpy(np.flatnonzero(row[needed])).to(device) for row in membership),
-    ).with_fixed_noise(scheme, classes, streams)
+            (model,) = models
+            models = [model.to(memory_format=torch.channels_last)]  # type: ignore[call-overload]
+    examples = examples.with_fixed_noise(recipe.scheme, len(dataset.classes), streams)
     with exactness(recipe.training.precision, device):
-        if recipe.plan is None and recipe.training.clients > 1:
-            (model,), (own,) = models, streams
-            clients = client_streams(recipe.seed, indices[0], recipe.training.clients, device)
-            fitted = fit_federated(model, examples, scheme, recipe.training, recipe.members, own, clients)
-        elif recipe.plan is None:
-            fitted = fit(models, examples, scheme, recipe.training, recipe.members, streams, watch)
-        else:
-            # Opacus takes as long to import as torch, and workers that train without DP-SGD start sooner without it.
-            from mgaudit.targets.fitting.dp_sgd import fit_privately
-
-            (model,), (own,) = models, streams
-            dp_noise = torch_generator(recipe.seed, "dp-noise", indices[0], device)
-            fitted = fit_privately(model, examples, scheme, recipe.training, recipe.plan, own, dp_noise)
-    return [_taken(model, finite, fitted.steps) for model, finite in zip(models, fitted.finite, strict=True)]
+        fitted = _fit(recipe, models, examples, indices, streams, watch)
+    return [
+        _trained_model(model, finite, fitted.steps)
+        for model, finite in zip(models, fitted.finite, strict=True)
+    ]
 
 
-def _taken(model: nn.Module, finite: bool, steps: int) -> TrainedModel:
-    """Returns what is kept of a model after training: the noise node is not part of it."""
-    state = without_node(model).state_dict()
-    weights = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in state.items()}
-    if not finite or not all(np.isfinite(values).all() for values in weights.values()):
+def _initial_models(
+    recipe: Recipe, dataset: Dataset, indices: Sequence[int], device: torch.device
+) -> list[nn.Module]:
+    def extended(input_shape: tuple[int, ...], classes: int) -> nn.Module:
+        return recipe.scheme.extend(recipe.target(input_shape, classes))
+
+    models = []
+    for index in indices:
+        seed = stream(recipe.seed, "weights", index)
+        model = initial_model(extended, dataset.input_shape, len(dataset.classes), seed)
+        models.append(model.to(device))
+    return models
+
+
+def _training_examples(
+    dataset: Dataset, membership: NDArray[np.bool_], device: torch.device
+) -> TrainingExamples:
+    """Returns the examples on which at least one model trains, on the device."""
+    needed = np.flatnonzero(membership.any(axis=0))
+    inputs = torch.from_numpy(dataset.inputs[needed]).to(device)
+    labels = torch.from_numpy(dataset.labels[needed]).to(device)
+    rows = []
+    for members in membership:
+        own = np.flatnonzero(members[needed])
+        rows.append(torch.from_numpy(own).to(device))
+    return TrainingExamples(inputs, labels, tuple(rows))
+
+
+def _fit(
+    recipe: Recipe,
+    models: Sequence[nn.Module],
+    examples: TrainingExamples,
+    indices: Sequence[int],
+    streams: Sequence[Streams],
+    watch: Watch | None,
+) -> Fitted:
+    """Trains the models in place, by plain, federated or private training."""
+    scheme, training, members = recipe.scheme, recipe.training, recipe.members
+    device = examples.inputs.device
+    if recipe.plan is None and training.clients == 1:
+        return fit(models, examples, scheme, training, members, streams, watch)
+    (model,), (own,) = models, streams
+    if recipe.plan is None:
+        clients = client_streams(recipe.seed, indices[0], training.clients, device)
+        return fit_federated(model, examples, scheme, training, members, own, clients)
+    # Imported here: Opacus takes as long to import as torch, and only DP-SGD needs it.
+    from mgaudit.targets.fitting.dp_sgd import fit_privately
+
+    dp_noise = torch_generator(recipe.seed, "dp-noise", indices[0], device)
+    return fit_privately(model, examples, scheme, training, recipe.plan, own, dp_noise)
+
+
+def _trained_model(model: nn.Module, finite: bool, steps: int) -> TrainedModel:
+    """Returns the model without its noise node; `finite` is whether its loss was finite."""
+    weights = {}
+    for name, tensor in without_node(model).state_dict().items():
+        weights[name] = tensor.detach().cpu().contiguous().numpy()
+    finite_weights = all(np.isfinite(values).all() for values in weights.values())
+    if not finite or not finite_weights:
         return TrainedModel({}, steps, diverged=True)
     return TrainedModel(weights, steps)
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Computes with one thread, so that sums do not depend on how many workers share the machine."""
+    """Computes with one thread, so that sums do not depend on the number of workers."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

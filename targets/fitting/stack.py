@@ -1,4 +1,4 @@
-"""Networks of one architecture that are trained as one."""
+"""Stacks: networks of one architecture that are trained together."""
 
 from collections.abc import Sequence
 
@@ -12,10 +12,10 @@ Weights = dict[str, Tensor]
 
 
 class ModelStack:
-    """Models of one architecture side by side, so that one operation serves them all.
+    """Models of one architecture, evaluated together by vectorised operations.
 
-    `weights` holds the trainable tensors by name, (models, *shape), or (*shape) where there is a single model, which is
-    then called as it is: a stack of one costs nothing.
+    `weights` holds the trainable tensors by name, (models, *shape). For a single model they are
+    (*shape), and the model is called directly, without overhead.
     """
 
     def __init__(self, models: Sequence[nn.Module]) -> None:
@@ -34,42 +34,50 @@ class ModelStack:
         return {name: tensor[index] for name, tensor in self.weights.items()}
 
     def with_noise(self, noises: Sequence[Weights]) -> Weights:
-        """Returns the weights of all models with noise added, `noises[m]` holding that of model m by name."""
+        """Returns the weights with noise, where `noises[m]` is that of model m by name."""
         names = set().union(*noises)
         perturbed = dict(self.weights)
         for name in names:
+            weight = self.weights[name]
             if len(self.models) == 1:
-                perturbed[name] = self.weights[name] + noises[0][name]
+                perturbed[name] = weight + noises[0][name]
             else:
-                rows = zip(noises, self.weights[name].detach(), strict=True)
-                perturbed[name] = self.weights[name] + torch.stack(
-                    [noise.get(name, torch.zeros_like(row)) for noise, row in rows]
-                )
+                rows = zip(noises, weight.detach(), strict=True)
+                stacked = [noise.get(name, torch.zeros_like(row)) for noise, row in rows]
+                perturbed[name] = weight + torch.stack(stacked)
         return perturbed
 
     def logits(self, weights: Weights, x: Tensor, node_values: Tensor | None) -> Tensor:
-        """Returns the logits (models, batch, classes) at `weights` for a batch of each model's own.
+        """Returns the logits (models, batch, classes) at `weights` for each model's own batch.
 
-        `x` is (models, batch, *input_shape) and `node_values` (models, batch) what the noise node holds, if there is
-        one.
+        `x` is (models, batch, *input_shape), and `node_values` (models, batch) are the values of
+        the noise node, if there is one.
         """
         if len(self.models) > 1:
-            of_each = (weights, self._buffers, x) if node_values is None else (weights, self._buffers, x, node_values)
-            return vmap(self._one)(*of_each)
+            logits_of_all = vmap(self._logits_of_model)
+            if node_values is None:
+                return logits_of_all(weights, self._buffers, x)
+            return logits_of_all(weights, self._buffers, x, node_values)
         if self._node is not None:
             self._node.values = None if node_values is None else node_values[0]
-        model = self.models[0]
-        one: Tensor = model(x[0]) if weights is self.weights else functional_call(model, weights, (x[0],))
-        return one[None]
+        model, batch = self.models[0], x[0]
+        if weights is self.weights:
+            logits: Tensor = model(batch)
+        else:
+            logits = functional_call(model, weights, (batch,))
+        return logits[None]
 
-    def _one(self, weights: Weights, buffers: Weights, x: Tensor, node_values: Tensor | None = None) -> Tensor:
+    def _logits_of_model(
+        self, weights: Weights, buffers: Weights, x: Tensor, node_values: Tensor | None = None
+    ) -> Tensor:
+        """Returns the logits (batch, classes) of one model, under vmap."""
         if self._node is not None:
             self._node.values = node_values
         logits: Tensor = functional_call(self.models[0], (weights, buffers), (x,))
         return logits
 
     def close(self) -> None:
-        """Puts the weights of the stack back into the models, and turns the noise node off."""
+        """Copies the weights of the stack to the models, and turns the noise node off."""
         if self._node is not None:
             self._node.values = None
         with torch.no_grad():

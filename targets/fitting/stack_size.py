@@ -1,4 +1,4 @@
-"""How many models to train as one: measured, for it depends on the network, the batch and the machine."""
+"""The stack size, measured because it depends on the network, the batch and the machine."""
 
 import statistics
 import time
@@ -13,45 +13,60 @@ from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.fitting.recipe import Recipe, train
 
 STEPS, ROUNDS = 6, 3
-WORTH_IT = 1.2  # a stack rounds differently: it must be clearly faster
-LONG_STEP = 0.0015  # seconds; a step of one model that keeps a core busy for longer has little overhead to share
+LEAST_SPEEDUP = 1.2  # a stack rounds differently, so it must be clearly faster
+# Seconds; a longer step of one model has little overhead that a stack could share.
+LONG_STEP = 0.0015
 MEMORY_SHARE = 0.7
 
 
 def candidates(models: int, device: str) -> list[int]:
-    """Returns the sizes to try for an ensemble of that many models; on a CPU at least two workers want a stack each."""
+    """Returns the stack sizes to try for an ensemble of `models` models.
+
+    On a CPU there are at least two stacks, so that at least two workers have one each.
+    """
     sizes = (1, 8, 32, 128) if device == "cuda" else (1, 4, 8)
     most = models if device == "cuda" else models // 2
     return [size for size in sizes if size == 1 or size <= most]
 
 
 def fastest_stack(
-    recipe: Recipe, dataset: Dataset, membership: NDArray[np.bool_], device: str, sizes: Sequence[int]
+    recipe: Recipe,
+    dataset: Dataset,
+    membership: NDArray[np.bool_],
+    device: str,
+    sizes: Sequence[int],
 ) -> int:
-    """Returns the stack size, among `sizes`, that takes the least time for a step of one model.
+    """Returns the stack size among `sizes` with the least time per step of one model.
 
-    A few steps of the first models are timed, a round of all sizes after the other, and medians compared. On a GPU
-    only sizes that fit into its free memory are tried.
+    A few steps of the first models are timed in several rounds over all sizes, and the medians are
+    compared. On a GPU only sizes that fit into its free memory are tried.
     """
-    alone = min(_seconds_per_step(recipe, dataset, membership, device, 1) for _ in range(2))  # the first warms up
+    # The first measurement warms up.
+    alone = min(_seconds_per_step(recipe, dataset, membership, device, 1) for _ in range(2))
     if device == "cuda":
-        most = MEMORY_SHARE * torch.cuda.mem_get_info()[0] / _memory_of_one(recipe, dataset, membership, device)
+        free_memory, _ = torch.cuda.mem_get_info()
+        memory_of_model = _memory_of_model(recipe, dataset, membership, device)
+        most = MEMORY_SHARE * free_memory / memory_of_model
         sizes = [size for size in sizes if size == 1 or size <= most]
     elif alone > LONG_STEP:
         return 1
     times: dict[int, list[float]] = {size: [] for size in sizes}
     for _ in range(ROUNDS):
         for size in sizes:
-            times[size].append(_seconds_per_step(recipe, dataset, membership, device, size))
+            seconds = _seconds_per_step(recipe, dataset, membership, device, size)
+            times[size].append(seconds)
     medians = {size: statistics.median(measured) for size, measured in times.items()}
     fastest = min(medians, key=medians.__getitem__)
-    return fastest if medians[1] > WORTH_IT * medians[fastest] else 1
+    worthwhile = medians[1] > LEAST_SPEEDUP * medians[fastest]
+    return fastest if worthwhile else 1
 
 
-def _seconds_per_step(recipe: Recipe, dataset: Dataset, membership: NDArray[np.bool_], device: str, size: int) -> float:
-    """Returns the seconds that one step of one model takes in a stack of that size."""
-    wanted = STEPS * recipe.training.batch_size
-    few = np.stack([row & (np.cumsum(row) <= wanted) for row in membership[:size]])
+def _seconds_per_step(
+    recipe: Recipe, dataset: Dataset, membership: NDArray[np.bool_], device: str, size: int
+) -> float:
+    """Returns the seconds per step of one model in a stack of `size` models."""
+    most_members = STEPS * recipe.training.batch_size
+    few = np.stack([row & (np.cumsum(row) <= most_members) for row in membership[:size]])
     short = replace(
         recipe,
         training=replace(recipe.training, epochs=1, stop_epoch=None),
@@ -60,11 +75,15 @@ def _seconds_per_step(recipe: Recipe, dataset: Dataset, membership: NDArray[np.b
     )
     started = time.perf_counter()
     train(short, dataset, few, range(size), device)
-    return (time.perf_counter() - started) / size / short.training.steps_per_epoch(short.members)
+    seconds = time.perf_counter() - started
+    return seconds / size / short.training.steps_per_epoch(short.members)
 
 
-def _memory_of_one(recipe: Recipe, dataset: Dataset, membership: NDArray[np.bool_], device: str) -> int:
+def _memory_of_model(
+    recipe: Recipe, dataset: Dataset, membership: NDArray[np.bool_], device: str
+) -> int:
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
     _seconds_per_step(recipe, dataset, membership, device, 1)
-    return max(torch.cuda.max_memory_allocated() - before, 1)
+    used = torch.cuda.max_memory_allocated() - before
+    return max(used, 1)

@@ -1,4 +1,4 @@
-"""Training with snapshots: the weights at chosen steps, and the loss of every step."""
+"""Training trajectories: the weights at chosen steps, and the loss of every step."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,70 +7,99 @@ from functools import partial
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.fitting.examples import Streams, TrainingExamples
 from mgaudit.targets.fitting.federated import client_streams, fit_federated
 from mgaudit.targets.fitting.loop import Moment, fit
 from mgaudit.targets.fitting.recipe import Recipe, initial_model, one_thread, train_at_once
+from mgaudit.targets.fitting.stack import ModelStack
 from mgaudit.targets.networks.two_layer import TwoLayer
 from mgaudit.targets.schemes import Scheme
 from mgaudit.targets.training import Training
 
-NODE = ".node.weight"  # how the weights of a noise node end in the names of a network that has one
+Weights = dict[str, NDArray[np.float32]]
+
+NODE = ".node.weight"  # suffix of the name of a noise node's weights
 
 
 @dataclass(frozen=True)
 class Trajectory:
-    """What became of models in training.
+    """The weights and losses of models during training.
 
-    `weights[m][k]` holds those of model m after `steps[k]` steps by name, as `Ensemble` takes them, and `nodes[m][k]`
-    those of its noise node (outputs,), if it has one. `losses` (models, steps) are the training losses of each step's
-    batch with the noise, before the step; what diverged is not finite.
+    `weights[m][k]` are those of model m after `steps[k]` steps by name, in the format of
+    `Ensemble`, and `nodes[m][k]` those of its noise node (outputs,), if it has one. `losses`
+    (models, steps) are the training losses of each step's batch with the noise, before the step;
+    those of a diverged model are not finite.
     """
 
     steps: list[int]
-    weights: list[list[dict[str, NDArray[np.float32]]]]
+    weights: list[list[Weights]]
     nodes: list[list[NDArray[np.float32] | None]]
     losses: NDArray[np.float64]
 
 
 def training_trajectory(
-    recipe: Recipe, dataset: Dataset, membership: NDArray[np.bool_], steps: Sequence[int], device: str
+    recipe: Recipe,
+    dataset: Dataset,
+    membership: NDArray[np.bool_],
+    steps: Sequence[int],
+    device: str,
 ) -> Trajectory:
-    """Trains a model for each row of `membership` (models, examples), as one stack, and returns what became of them.
+    """Trains a model for each row of `membership` as one stack and returns its trajectory.
 
-    `steps` are the numbers of steps after which weights are kept, 0 being before the first. A model trains on the
-    examples of its row of the standardised `dataset`. Raises ValueError for DP-SGD and for clients.
+    Args:
+        recipe: The recipe of plain training.
+        dataset: The standardised dataset.
+        membership: Training examples of each model (models, examples), bool.
+        steps: The numbers of steps after which weights are recorded; 0 means before the first step.
+        device: "cpu" or "cuda".
+
+    Raises:
+        ValueError: For DP-SGD, for clients, and for `steps` that are empty or negative.
     """
-    kept, models, losses = _checked(steps), range(len(membership)), []
-    weights: list[list[dict[str, NDArray[np.float32]]]] = [[] for _ in models]
+    recorded = _checked(steps)
+    models = range(len(membership))
+    losses = []
+    weights: list[list[Weights]] = [[] for _ in models]
     nodes: list[list[NDArray[np.float32] | None]] = [[] for _ in models]
 
     def watch(moment: Moment) -> None:
         if moment.losses is not None:
             losses.append(moment.losses.cpu().double().numpy())
-        if moment.done in kept:
-            for model, (snapshots, values) in enumerate(zip(weights, nodes, strict=True)):
-                own = _copied(moment.stack.of_model(model) | dict(moment.stack.models[model].named_buffers()))
-                snapshots.append({_plain(name): one for name, one in own.items() if not name.endswith(NODE)})
-                values.append(next((one[:, 0] for name, one in own.items() if name.endswith(NODE)), None))
+        if moment.done in recorded:
+            for model in models:
+                model_weights, node = _snapshot(moment.stack, model)
+                weights[model].append(model_weights)
+                nodes[model].append(node)
 
     with one_thread():
         train_at_once(recipe, dataset, membership, models, torch.device(device), watch)
-    return Trajectory(
-        [step for step in sorted(kept) if step <= len(losses)],
-        weights,
-        nodes,
-        np.stack(losses, axis=1),
-    )
+    reached = [step for step in sorted(recorded) if step <= len(losses)]
+    return Trajectory(reached, weights, nodes, np.stack(losses, axis=1))
+
+
+def _snapshot(stack: ModelStack, model: int) -> tuple[Weights, NDArray[np.float32] | None]:
+    """Returns copies of the weights and buffers of a model, and of its noise node's weights."""
+    tensors = stack.of_model(model) | dict(stack.models[model].named_buffers())
+    weights: Weights = {}
+    node = None
+    for name, tensor in tensors.items():
+        values = tensor.detach().cpu().numpy().copy()
+        if name.endswith(NODE):
+            node = values[:, 0]
+        else:
+            weights[_name_without_node(name)] = values
+    return weights, node
 
 
 @dataclass(frozen=True)
 class Regression:
-    """Real values to fit by the network of the theory: float64, all examples in every step.
+    """A regression problem for the two-layer network of the theory, in float64 with full batches.
 
-    `inputs` are (n, d), `values` (n,), `weights` (m, d) those that training starts from and `outer` (m,) the fixed +-1.
+    `inputs` are (n, d), `values` (n,), `weights` (m, d) the initial weights and `outer` (m,) the
+    fixed outer weights +-1.
     """
 
     inputs: NDArray[np.float64]
@@ -88,25 +117,28 @@ def regression_trajectory(
     clients: int = 1,
     local_steps: int = 1,
 ) -> NDArray[np.float64]:
-    """Returns the weights (snapshots, m, d) after so many `steps` of gradient descent on 1/2 sum_i (f(x_i) - y_i)^2.
+    """Returns the weights (snapshots, m, d) after each of `steps` steps of gradient descent.
 
-    With several `clients`, each takes `local_steps` such steps, on its own share of the sum, between averagings; a
-    client's gradient is multiplied by their number, so that the mean of all is the whole gradient. A snapshot is the
-    mean of the clients' weights. Raises ValueError where the clients' shares are not equal.
+    The loss is 1/2 sum_i (f(x_i) - y_i)^2. With several `clients`, each takes `local_steps` steps
+    on its own share of the sum between averagings. A client's gradient is multiplied by the number
+    of clients, so that the mean over clients is the gradient of the sum. A snapshot is the mean of
+    the clients' weights.
+
+    Raises:
+        ValueError: For shares of the clients that are not equal, and for `steps` that are empty or
+            negative.
     """
-    kept, snapshots = _checked(steps), []
-    (n, d), m = problem.inputs.shape, len(problem.outer)
+    recorded = _checked(steps)
+    snapshots = []
+    n = len(problem.inputs)
     if n % clients:
         raise ValueError(f"clients must share {n} examples evenly, got {clients}")
-    model = initial_model(partial(TwoLayer, width=m), (d,), 1, seed).double()
-    model.load_state_dict(
-        {"hidden.weight": torch.from_numpy(problem.weights), "outer": torch.from_numpy(problem.outer)[None]}
-    )
-    examples = TrainingExamples(
-        torch.from_numpy(problem.inputs), torch.from_numpy(problem.values)[:, None], (torch.arange(n),)
-    )
+    model = _two_layer(problem, seed)
+    inputs = torch.from_numpy(problem.inputs)
+    values = torch.from_numpy(problem.values)[:, None]
+    examples = TrainingExamples(inputs, values, (torch.arange(n),))
     training = Training(
-        epochs=max(max(kept), 1),
+        epochs=max(*recorded, 1),
         batch_size=n,
         learning_rate=learning_rate * n,  # the loss of a step is the mean over examples
         momentum=0.0,
@@ -117,18 +149,31 @@ def regression_trajectory(
     )
 
     def watch(moment: Moment) -> None:
-        if moment.done in kept:
+        if moment.done in recorded:
             weight = moment.stack.weights["hidden.weight"].detach()
-            snapshots.append((weight.mean(dim=0) if clients > 1 else weight).numpy().copy())
+            if clients > 1:
+                weight = weight.mean(dim=0)
+            snapshots.append(weight.numpy().copy())
 
-    own = Streams.of_model(seed, 0, "cpu")
-    examples = examples.with_fixed_noise(scheme, 1, [own])
+    stream = Streams.of_model(seed, 0, "cpu")
+    examples = examples.with_fixed_noise(scheme, 1, [stream])
     with one_thread():
         if clients > 1:
-            fit_federated(model, examples, scheme, training, n, own, client_streams(seed, 0, clients, "cpu"), watch)
+            streams = client_streams(seed, 0, clients, "cpu")
+            fit_federated(model, examples, scheme, training, n, stream, streams, watch)
         else:
-            fit([model], examples, scheme, training, n, [own], watch)
+            fit([model], examples, scheme, training, n, [stream], watch)
     return np.stack(snapshots)
+
+
+def _two_layer(problem: Regression, seed: int) -> nn.Module:
+    """Returns the network of the theory with the problem's initial weights."""
+    features, width = problem.inputs.shape[1], len(problem.outer)
+    model = initial_model(partial(TwoLayer, width=width), (features,), 1, seed).double()
+    hidden = torch.from_numpy(problem.weights)
+    outer = torch.from_numpy(problem.outer)[None]
+    model.load_state_dict({"hidden.weight": hidden, "outer": outer})
+    return model
 
 
 def _checked(steps: Sequence[int]) -> set[int]:
@@ -137,14 +182,10 @@ def _checked(steps: Sequence[int]) -> set[int]:
     return set(steps)
 
 
-def _copied(weights: dict[str, torch.Tensor]) -> dict[str, NDArray[np.float32]]:
-    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in weights.items()}
+def _name_without_node(name: str) -> str:
+    """Returns the name of a weight in the network without the node, which wraps a layer.
 
-
-def _plain(name: str) -> str:
-    """Returns what the weight is called in a network without the node, which wraps the layer it joins.
-
-    >>> _plain("layers.0.layer.weight"), _plain("layers.0.weight")
+    >>> _name_without_node("layers.0.layer.weight"), _name_without_node("layers.0.weight")
     ('layers.0.weight', 'layers.0.weight')
     """
     return ".".join(part for part in name.split(".") if part != "layer")

@@ -1,4 +1,4 @@
-"""Networks that may be audited, by name."""
+"""The networks that can be audited, by name."""
 
 from mgaudit.targets.networks.cnn import CNN
 from mgaudit.targets.networks.mlp import MLP
@@ -7,6 +7,7 @@ from mgaudit.targets.networks.resnet import ResNet
 from mgaudit.targets.networks.two_layer import TwoLayer
 from mgaudit.targets.networks.wide_cnn import WideCNN
 
-NETWORKS: dict[str, type[Network]] = {network.name: network for network in (MLP, CNN, TwoLayer, WideCNN, ResNet)}
+_ALL = (MLP, CNN, TwoLayer, WideCNN, ResNet)
+NETWORKS: dict[str, type[Network]] = {network.name: network for network in _ALL}
 
 __all__ = ["CNN", "MLP", "NETWORKS", "Network", "ResNet", "TwoLayer", "WideCNN"]

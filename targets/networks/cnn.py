@@ -14,20 +14,22 @@ SMALLEST_IMAGE = 8
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
-    """Returns a GroupNorm of 8 groups, or of fewer that have two channels or more each.
+    """Returns a GroupNorm of 8 groups, or of fewer groups with at least two channels each.
 
-    A group of one channel would be 0 where the image has shrunk to a single pixel.
+    For an image of a single pixel, a group of one channel would always be 0.
     """
-    return nn.GroupNorm(1 if channels % 2 else math.gcd(8, channels // 2), channels)
+    groups = 1 if channels % 2 else math.gcd(8, channels // 2)
+    return nn.GroupNorm(groups, channels)
 
 
 class CNN(Network):
-    """Blocks of 3x3 convolution, ReLU and 2x2 max pooling, then one hidden layer.
+    """Blocks of 3x3 convolution, ReLU and 2x2 max pooling, then a hidden layer.
 
-    `channels` holds the width of each block and `hidden` that of the last layer but one; only the first `pools` blocks
-    pool, all of them unless it is given. `norm="group"` puts a GroupNorm behind each convolution. BatchNorm is not
-    offered: it makes the output for one example depend on the others in its batch, which breaks both per-example
-    clipping and the audit's counterfactual.
+    `channels` are the widths of the blocks and `hidden` is that of the hidden layer. Only the first
+    `pools` blocks have pooling, by default all of them. `norm="group"` adds a GroupNorm after each
+    convolution. BatchNorm is not available: it makes the output for an example depend on the others
+    in its batch, which invalidates both per-example clipping and the audit's comparison of models
+    with and without an example.
     """
 
     name: ClassVar[str] = "cnn"
@@ -45,24 +47,26 @@ class CNN(Network):
     ) -> None:
         pools = len(channels) if pools is None else pools
         if not 0 <= pools <= len(channels):
-            raise UsageError("pools", f"must be between 0 and {len(channels)}, the number of blocks", str(pools))
+            rule = f"must be between 0 and {len(channels)}, the number of blocks"
+            raise UsageError("pools", rule, str(pools))
         shrink: int = 2**pools
         require_images(input_shape, max(SMALLEST_IMAGE, shrink))
         if hidden < 1 or any(width < 1 for width in channels):
             raise UsageError("channels and hidden", "must be >= 1", f"{channels} and {hidden}")
         super().__init__()
         layers: list[nn.Module] = []
-        for block, (inputs, outputs) in enumerate(pairwise((input_shape[0], *channels))):
+        widths = (input_shape[0], *channels)
+        for block, (inputs, outputs) in enumerate(pairwise(widths)):
             layers.append(nn.Conv2d(inputs, outputs, kernel_size=3, padding=1))
             if norm == "group":
                 layers.append(group_norm(outputs))
-            # The largest of the rectified is the rectified largest, and a quarter of the work.
+            # Pooling and ReLU commute; pooling first leaves ReLU a quarter of the work.
             layers += [nn.MaxPool2d(2), nn.ReLU()] if block < pools else [nn.ReLU()]
         pixels = (input_shape[1] // shrink) * (input_shape[2] // shrink)
-        features = (channels[-1] if channels else input_shape[0]) * pixels
-        self.layers = nn.Sequential(
-            *layers, nn.Flatten(), nn.Linear(features, hidden), nn.ReLU(), nn.Linear(hidden, classes)
-        )
+        features = widths[-1] * pixels
+        hidden_layer = nn.Linear(features, hidden)
+        head = nn.Linear(hidden, classes)
+        self.layers = nn.Sequential(*layers, nn.Flatten(), hidden_layer, nn.ReLU(), head)
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns logits (batch, classes) for `x` (batch, channels, height, width)."""

@@ -1,10 +1,13 @@
-"""What convolutional networks ask of their input."""
+"""The check of the inputs of convolutional networks."""
 
 from mgaudit.errors import UsageError
 
 
 def require_images(input_shape: tuple[int, ...], smallest: int) -> None:
-    """Raises UsageError for what is no image (channels, height, width) with sides of at least `smallest` pixels."""
+    """Raises UsageError unless examples are images (channels, height, width) that are large enough.
+
+    The sides must have at least `smallest` pixels.
+    """
     if len(input_shape) != 3:
         raise UsageError(
             "",
@@ -14,4 +17,5 @@ def require_images(input_shape: tuple[int, ...], smallest: int) -> None:
         )
     if min(input_shape[1:]) < smallest:
         rule = f"needs images of at least {smallest}x{smallest} pixels"
-        raise UsageError("", rule, f"{input_shape[1]}x{input_shape[2]}", "use --target mlp for smaller ones")
+        value = f"{input_shape[1]}x{input_shape[2]}"
+        raise UsageError("", rule, value, "use --target mlp for smaller ones")

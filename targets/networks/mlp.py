@@ -11,12 +11,14 @@ from mgaudit.targets.networks.network import Network
 
 
 class MLP(Network):
-    """Fully connected ReLU network on the flattened input; `hidden` holds the widths of its hidden layers."""
+    """Fully connected ReLU network on the flattened input; `hidden` are the hidden widths."""
 
     name: ClassVar[str] = "mlp"
     small: ClassVar[dict[str, Any]] = {"hidden": (6, 5)}
 
-    def __init__(self, input_shape: tuple[int, ...], classes: int, hidden: tuple[int, ...] = (512, 256)) -> None:
+    def __init__(
+        self, input_shape: tuple[int, ...], classes: int, hidden: tuple[int, ...] = (512, 256)
+    ) -> None:
         if any(width < 1 for width in hidden):
             raise UsageError("hidden", "must hold widths >= 1", str(hidden))
         super().__init__()
@@ -24,7 +26,8 @@ class MLP(Network):
         layers: list[nn.Module] = [nn.Flatten()]
         for inputs, outputs in pairwise(widths):
             layers += [nn.Linear(inputs, outputs), nn.ReLU()]
-        self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], classes))
+        head = nn.Linear(widths[-1], classes)
+        self.layers = nn.Sequential(*layers, head)
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns logits (batch, classes) for `x` (batch, *input_shape)."""

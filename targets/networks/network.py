@@ -1,4 +1,4 @@
-"""What a network of mgaudit's own says about itself."""
+"""The base class of built-in networks."""
 
 from typing import Any, ClassVar
 
@@ -8,9 +8,10 @@ from torch import nn
 class Network(nn.Module):
     """A network that is built from (input_shape, classes) and options.
 
-    `name` is how it is chosen and `source` who says so; `images` says whether it takes nothing but images, and `small`
-    holds options of a version that tests train in no time. All have per-example gradients, which DP-SGD needs. A
-    network of the user's own is any torch.nn.Module that is built so; `mgaudit.targets.contract` checks it.
+    `name` selects the network and `source` is the publication. `images` states whether it accepts
+    only images, and `small` are options of a small version for tests. All support per-example
+    gradients, which DP-SGD needs. The user's own network is any torch.nn.Module with such a
+    constructor; `mgaudit.targets.contract` checks it.
     """
 
     name: ClassVar[str]

@@ -15,9 +15,9 @@ STAGES = 3
 
 
 class ResidualBlock(nn.Module):
-    """relu(x + h), where h is convolution, norm, ReLU, convolution and norm of x.
+    """Returns relu(x + h), where h is convolution, norm, ReLU, convolution and norm of x.
 
-    Where the shape changes, x goes through a 1x1 convolution and a norm.
+    If the shape changes, a 1x1 convolution and a norm are applied to x.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
@@ -29,14 +29,10 @@ class ResidualBlock(nn.Module):
             nn.Conv2d(outputs, outputs, kernel_size=3, padding=1, bias=False),
             group_norm(outputs),
         )
-        same = stride == 1 and inputs == outputs
-        self.shortcut = (
-            nn.Identity()
-            if same
-            else nn.Sequential(
-                nn.Conv2d(inputs, outputs, kernel_size=1, stride=stride, bias=False), group_norm(outputs)
-            )
-        )
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or inputs != outputs:
+            projection = nn.Conv2d(inputs, outputs, kernel_size=1, stride=stride, bias=False)
+            self.shortcut = nn.Sequential(projection, group_norm(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns activations (batch, outputs, height / stride, width / stride), rounded up."""
@@ -45,10 +41,11 @@ class ResidualBlock(nn.Module):
 
 
 class ResNet(Network):
-    """A residual network of three stages, `blocks` in each, and then the mean over all pixels (He et al. 2016).
+    """A residual network of three stages and average pooling (He et al. 2016).
 
-    The stages have `width`, 2 `width` and 4 `width` channels, and the second and third halve the image's sides. It has
-    6 `blocks` + 2 layers. The norms are GroupNorms (Wu and He 2018), never BatchNorms, as in the CNN.
+    Each stage has `blocks` blocks. The stages have `width`, 2 `width` and 4 `width` channels, and
+    the second and the third halve the image's sides. The network has 6 `blocks` + 2 layers. The
+    norms are GroupNorms (Wu and He 2018) instead of BatchNorms, as in the CNN.
     """
 
     name: ClassVar[str] = "resnet"
@@ -56,22 +53,25 @@ class ResNet(Network):
     images: ClassVar[bool] = True
     small: ClassVar[dict[str, Any]] = {"blocks": 2, "width": 4}
 
-    def __init__(self, input_shape: tuple[int, ...], classes: int, blocks: int = 1, width: int = 16) -> None:
+    def __init__(
+        self, input_shape: tuple[int, ...], classes: int, blocks: int = 1, width: int = 16
+    ) -> None:
         require_images(input_shape, SMALLEST_IMAGE)
         if blocks < 1 or width < 1:
             raise UsageError("blocks and width", "must be >= 1", f"{blocks} and {width}")
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv2d(input_shape[0], width, kernel_size=3, padding=1, bias=False), group_norm(width), nn.ReLU()
-        )
+        convolution = nn.Conv2d(input_shape[0], width, kernel_size=3, padding=1, bias=False)
+        self.stem = nn.Sequential(convolution, group_norm(width), nn.ReLU())
         stages: list[nn.Module] = []
         widths = [width] + [width * 2**stage for stage in range(STAGES) for _ in range(blocks)]
         for inputs, outputs in pairwise(widths):
-            stages.append(ResidualBlock(inputs, outputs, stride=1 if inputs == outputs else 2))
+            stride = 1 if inputs == outputs else 2
+            stages.append(ResidualBlock(inputs, outputs, stride))
         self.stages = nn.Sequential(*stages)
         self.head = nn.Linear(widths[-1], classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns logits (batch, classes) for `x` (batch, channels, height, width)."""
-        logits: Tensor = self.head(self.stages(self.stem(x)).mean(dim=(2, 3)))
+        activations = self.stages(self.stem(x))
+        logits: Tensor = self.head(activations.mean(dim=(2, 3)))
         return logits

@@ -1,4 +1,4 @@
-"""The network of the theory: one trained layer under fixed outer weights."""
+"""The network of the theory: a trained layer with fixed outer weights."""
 
 import math
 from typing import Any, ClassVar
@@ -11,11 +11,12 @@ from mgaudit.targets.networks.network import Network
 
 
 class TwoLayer(Network):
-    """Trains the first of two layers: f_j(x) = m^{-1/2} sum_r a_jr relu(w_r . x), a_jr = +-1 for ever.
+    """Two-layer network f_j(x) = m^{-1/2} sum_r a_jr relu(w_r . x), with fixed a_jr = +-1.
 
-    That is the network of arXiv 2602.17423 with m = `width`, on the flattened input and without biases, its one row
-    of outer weights a made one for each class. It starts from w_r ~ N(0, I) and fair coins a_jr (Du et al. 2019,
-    section 3). The outer weights are a buffer, so they are kept with the weights: they differ between models.
+    This is the network of arXiv 2602.17423 with m = `width`, on the flattened input and without
+    biases, with a row of outer weights a for each class. The initial weights are w_r ~ N(0, I) and
+    random signs a_jr (Du et al. 2019, section 3). The outer weights differ between models. They are
+    a buffer, so that they are saved with the weights.
     """
 
     outer: Tensor

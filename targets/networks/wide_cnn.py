@@ -8,8 +8,9 @@ from mgaudit.targets.networks.cnn import CNN
 class WideCNN(CNN):
     """The CNN with four convolutions, of 32, 64, 128 and 128 channels.
 
-    The first three blocks end in pooling. The fourth does not, or a 28x28 image would leave it a single pixel and an
-    8x8 one nothing. GroupNorm is on, since without it so many layers hardly learn at the default learning rate.
+    The first three blocks have pooling. The fourth does not, because it would reduce a 28x28 image
+    to a single pixel and an 8x8 image to nothing. GroupNorm is used, because without it the network
+    hardly learns at the default learning rate.
     """
 
     name: ClassVar[str] = "wide-cnn"

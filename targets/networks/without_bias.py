@@ -1,4 +1,4 @@
-"""The network of the theory of weight noise: matrices, and nothing besides."""
+"""The network of the theory of weight noise: layers without biases."""
 
 import math
 from itertools import pairwise
@@ -8,10 +8,11 @@ from torch import Tensor, nn
 
 
 class WithoutBias(nn.Module):
-    """W_L a(W_{L-1} ... a(W_1 x)) on the flattened input, without biases, a the rectifier or nothing.
+    """W_L a(W_{L-1} ... a(W_1 x)) on the flattened input, where a is ReLU or the identity.
 
-    That is the network of arXiv 2206.04613, whose M groups of weights are then its M layers. `hidden` holds the widths
-    of the hidden layers. Layers start as torch's own do, uniform in +-1/sqrt(fan-in).
+    This is the network of arXiv 2206.04613, whose M groups of weights are its M layers. `hidden`
+    are the widths of the hidden layers. The initial weights are torch's defaults, uniform in
+    +-1/sqrt(fan-in).
     """
 
     def __init__(
@@ -30,8 +31,10 @@ class WithoutBias(nn.Module):
         layers: list[nn.Module] = [nn.Flatten()]
         for inputs, outputs in pairwise(widths):
             layers.append(nn.Linear(inputs, outputs, bias=False))
-            layers += [nn.ReLU()] if activation == "relu" else []
-        self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], classes, bias=False))
+            if activation == "relu":
+                layers.append(nn.ReLU())
+        head = nn.Linear(widths[-1], classes, bias=False)
+        self.layers = nn.Sequential(*layers, head)
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns outputs (batch, classes) for `x` (batch, *input_shape)."""

@@ -63,7 +63,7 @@ class Ensemble:
     def gradient_norms(
         self, inputs: NDArray[np.float32], labels: NDArray[np.int64], device: str
     ) -> NDArray[np.float32]:
-        """Returns the norms (models, examples) of the gradients of each example's loss at evaluation."""
+        """Returns the norms (models, examples) of the loss gradients at evaluation."""
         norms = []
         for weights in self.weights:
             self.model.load_state_dict({name: torch.from_numpy(values) for name, values in weights.items()})

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 def gradient_norms(
     model: nn.Module, inputs: NDArray[np.float32], labels: NDArray[np.int64], device: str, batch_size: int = 500
 ) -> NDArray[np.float32]:
-    """Returns the norm over all weights of the gradient of each example's cross-entropy (examples,).
+    """Returns the norm of the gradient of each example's cross-entropy (examples,).
 
     `inputs` (examples, *input_shape), standardised; `labels` (examples,). The norms come from Opacus' ghost norms,
     which never hold a gradient of an example. They work in training mode only, so the model must do nothing there that

@@ -27,7 +27,7 @@ class Queries:
         """Raises UsageError for examples of a shape that the queries are not made for."""
 
     def ask(self, inputs: Tensor, query: int, generator: Generator) -> Tensor:
-        """Returns query number `query` of the standardised inputs (examples, *input_shape), of the same shape.
+        """Returns query number `query` of standardised inputs (examples, *input_shape), same shape.
 
         `generator` is at the start of a stream of this query's own.
         """

@@ -1,4 +1,4 @@
-"""Noise schemes, one a file. A scheme is a frozen dataclass with the training hooks it needs."""
+"""Noise schemes: frozen dataclasses with the training hooks that they need, one per file."""
 
 from mgaudit.targets.schemes.composition import Composition, compose, dp_sgd_in
 from mgaudit.targets.schemes.dpsgd import DPSGD

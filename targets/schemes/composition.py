@@ -1,4 +1,4 @@
-"""Several schemes at once."""
+"""Compositions of several schemes."""
 
 from dataclasses import dataclass
 
@@ -12,10 +12,12 @@ from mgaudit.targets.training import Training
 
 @dataclass(frozen=True)
 class Composition(Scheme):
-    """Schemes that act one after the other: the first acts on the data first, the next on what it made of them.
+    """Schemes that act one after the other: each acts on the result of the previous one.
 
-    Raises UsageError for what cannot be composed: no noise at all with some; the same scheme twice; noise on the inputs
-    that is drawn once behind noise that is drawn anew, for what is drawn once is put on the data before training.
+    Raises:
+        UsageError: For schemes that cannot be composed: plain training with any other; the same
+            scheme twice; noise on the inputs that is drawn once after noise that is drawn for each
+            batch, because the former is added to the data before training.
     """
 
     members: tuple[Scheme, ...]
@@ -25,20 +27,22 @@ class Composition(Scheme):
             raise ValueError(f"a composition needs at least 2 schemes, got {len(self.members)}")
         kinds = [type(part) for part in self.members]
         if Scheme in kinds:
-            raise UsageError("none", "cannot be composed with another scheme: it stands for training without any")
+            rule = "cannot be composed with another scheme: it stands for training without any"
+            raise UsageError("none", rule)
         for kind in kinds:
             if kinds.count(kind) > 1:
                 way_out = "give it once, with the joint strength"
                 raise UsageError(_name(kind), "cannot be composed with itself", None, way_out)
         fresh: Scheme | None = None
-        for part in self.members:
-            if overrides(part, "inputs") and not part.fixed:
+        on_inputs = [part for part in self.members if overrides(part, "inputs")]
+        for part in on_inputs:
+            if not part.fixed:
                 fresh = part
-            elif overrides(part, "inputs") and fresh is not None:
+            elif fresh is not None:
                 raise UsageError(
                     f"{_name(type(part))} with fixed=true",
-                    f"cannot come behind {_name(type(fresh))}: what is drawn once is put on the data before training, "
-                    "and so before all that is drawn anew",
+                    f"cannot come after {_name(type(fresh))}: noise that is drawn once is added to "
+                    "the data before training, and so before noise that is drawn for each batch",
                     way_out="put it first",
                 )
 
@@ -48,40 +52,41 @@ class Composition(Scheme):
         return self.members
 
     def training(self, training: Training) -> Training:
-        """Returns how models are fitted under all members."""
+        """Returns the settings as modified by all members."""
         for part in self.members:
             training = part.training(training)
         return training
 
     def extend(self, model: nn.Module) -> nn.Module:
-        """Returns the network with all that members put into it."""
+        """Returns the network as extended by all members."""
         for part in self.members:
             model = part.extend(model)
         return model
 
     def inputs(self, x: Tensor, generator: Generator) -> Tensor:
-        """Returns what all members make of `x`, in their order."""
+        """Returns `x` with the noise of all members, in their order."""
         for part in self.members:
             x = part.inputs(x, generator)
         return x
 
     def labels(self, y: Tensor, classes: int, generator: Generator) -> Tensor:
-        """Returns what all members make of the labels."""
+        """Returns the labels with the noise of all members, in their order."""
         for part in self.members:
             y = part.labels(y, classes, generator)
         return y
 
     def node_values(self, x: Tensor, generator: Generator) -> Tensor | None:
-        """Returns the values of the one member that has a node."""
-        return next(
-            (values for part in self.members if (values := part.node_values(x, generator)) is not None),
-            None,
-        )
+        """Returns the values of the member that has a node."""
+        for part in self.members:
+            values = part.node_values(x, generator)
+            if values is not None:
+                return values
+        return None
 
     def weight_noise(
         self, weights: dict[str, Tensor], step: int, epoch: float, generator: Generator
     ) -> dict[str, Tensor]:
-        """Returns the noise of the one member that puts noise on the weights."""
+        """Returns the noise of the member that adds noise to the weights."""
         noise: dict[str, Tensor] = {}
         for part in self.members:
             noise |= part.weight_noise(weights, step, epoch, generator)
@@ -89,15 +94,18 @@ class Composition(Scheme):
 
 
 def compose(members: tuple[Scheme, ...]) -> Scheme:
-    """Returns one scheme that does what all members do in their order."""
+    """Returns a scheme that applies all members in their order."""
     if len(members) < 2:
         return members[0] if members else Scheme()
     return Composition(members)
 
 
 def dp_sgd_in(scheme: Scheme) -> DPSGD | None:
-    """Returns the part of the scheme that is DP-SGD, if there is one."""
-    return next((part for part in scheme.parts if isinstance(part, DPSGD)), None)
+    """Returns the part of the scheme that is DP-SGD, or None."""
+    for part in scheme.parts:
+        if isinstance(part, DPSGD):
+            return part
+    return None
 
 
 def _name(kind: type[Scheme]) -> str:

@@ -1,4 +1,4 @@
-"""DP-SGD: the baseline with a proof."""
+"""DP-SGD: the baseline with a proven privacy guarantee."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -7,18 +7,19 @@ from mgaudit.errors import UsageError
 from mgaudit.targets.ranges import Range
 from mgaudit.targets.schemes.scheme import Scheme
 
-# Beyond these the PRV accountant needs minutes and gigabytes for a bound that protects nobody.
+# Beyond these limits the PRV accountant needs minutes and gigabytes for a useless bound.
 LARGEST_EPSILON = 50
 LEAST_NOISE = 0.3
 
 
 @dataclass(frozen=True)
 class DPSGD(Scheme):
-    """Clips each example's gradient to `max_grad_norm` and adds Gaussian noise to the sum (Abadi et al. 2016).
+    """Clips each example's gradient and adds Gaussian noise to the sum (Abadi et al. 2016).
 
-    Give either `epsilon`, from which the accountant finds the noise multiplier, or `noise_multiplier`, the
-    standard deviation of the noise in units of `max_grad_norm`. `delta` is 1 / n^1.1 when it is not given, n
-    being the expected number of training examples. Training goes through `mgaudit.targets.fitting.dp_sgd`.
+    The gradient is clipped to `max_grad_norm`. Set either `epsilon`, from which the accountant
+    computes the noise multiplier, or `noise_multiplier`, the standard deviation of the noise in
+    units of `max_grad_norm`. The default of `delta` is 1 / n^1.1, where n is the expected number of
+    training examples. Models are trained by `mgaudit.targets.fitting.dp_sgd`.
     """
 
     name: ClassVar[str] = "dp-sgd"
@@ -33,7 +34,7 @@ class DPSGD(Scheme):
 
     @classmethod
     def examples(cls) -> tuple[Scheme | None, tuple[Scheme, ...]]:
-        """Returns some strengths: clipping changes the gradient even without noise, so there is no zero."""
+        """Returns some strengths; there is no zero, because clipping changes gradients."""
         return None, (cls(noise_multiplier=1.0), cls(noise_multiplier=0.0, max_grad_norm=0.1))
 
     def __post_init__(self) -> None:
@@ -45,8 +46,5 @@ class DPSGD(Scheme):
                 f"epsilon={self.epsilon} and noise_multiplier={self.noise_multiplier}",
             )
         if self.noise_multiplier is not None and 0 < self.noise_multiplier < LEAST_NOISE:
-            raise UsageError(
-                "noise_multiplier",
-                f"must be 0 (clipping alone, no epsilon) or >= {LEAST_NOISE}",
-                str(self.noise_multiplier),
-            )
+            rule = f"must be 0 (clipping alone, no epsilon) or >= {LEAST_NOISE}"
+            raise UsageError("noise_multiplier", rule, str(self.noise_multiplier))

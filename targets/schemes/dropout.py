@@ -14,8 +14,9 @@ from mgaudit.targets.schemes.scheme import Scheme
 class Dropout(Scheme):
     """Sets each input entry to 0 with probability `rate`, and divides the others by 1 - rate.
 
-    So the mask has mean 1 and variance rate / (1 - rate): a Bernoulli counterpart of the Gaussian mask. Fresh for every
-    example and step, or, with `fixed`, drawn once for each example of a model. Off at evaluation.
+    The mask has mean 1 and variance rate / (1 - rate), as a Bernoulli counterpart of the Gaussian
+    mask. It is drawn for every example and step or, with `fixed`, once for each example of a model.
+    There is no dropout at evaluation.
     """
 
     name: ClassVar[str] = "dropout"
@@ -27,12 +28,13 @@ class Dropout(Scheme):
 
     @classmethod
     def examples(cls) -> tuple[Scheme | None, tuple[Scheme, ...]]:
-        """Returns the zero and some strengths, for the contract."""
+        """Returns the scheme at strength zero and at some strengths, for the contract."""
         return cls(0.0), (cls(0.05),)
 
     def inputs(self, x: Tensor, generator: Generator) -> Tensor:
-        """Returns x * b / (1 - rate), a new tensor; `x` itself, and nothing drawn, at strength 0."""
+        """Returns x * b / (1 - rate), a new tensor; at strength 0, `x` without drawing anything."""
         if self.rate == 0:
             return x
         kept = 1.0 - self.rate
-        return torch.empty_like(x).bernoulli_(kept, generator=generator).div_(kept).mul_(x)
+        mask = torch.empty_like(x).bernoulli_(kept, generator=generator).div_(kept)
+        return mask.mul_(x)

@@ -1,4 +1,4 @@
-"""Early stopping: a control, for it regularises without noise."""
+"""Early stopping: a control that regularises without noise."""
 
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
@@ -11,9 +11,10 @@ from mgaudit.targets.training import Training
 
 @dataclass(frozen=True)
 class EarlyStop(Scheme):
-    """Stops after `epochs` epochs of the schedule, whatever the data say; a control without noise.
+    """Stops training after `epochs` epochs; a control without noise.
 
-    The learning rate falls as if training went on to its end.
+    The epoch does not depend on the data. The learning rate is scheduled for all epochs of the
+    training.
     """
 
     name: ClassVar[str] = "early-stop"
@@ -25,12 +26,17 @@ class EarlyStop(Scheme):
 
     @classmethod
     def examples(cls) -> tuple[Scheme | None, tuple[Scheme, ...]]:
-        """Returns the zero and some strengths, for the contract."""
+        """Returns the scheme at strength zero and at some strengths, for the contract."""
         return cls(EXAMPLE_EPOCHS), (cls(EXAMPLE_EPOCHS - 1),)
 
     def training(self, training: Training) -> Training:
-        """Returns the training, cut short. Raises UsageError where it is no longer than that."""
+        """Returns the shortened training.
+
+        Raises:
+            UsageError: For a training of fewer epochs.
+        """
         if self.epochs > training.last_epoch:
             rule = f"must be <= {training.last_epoch}, the epochs of the training"
-            raise UsageError("early-stop.epochs", rule, str(self.epochs), "use fewer, or train with more --epochs")
+            way_out = "use fewer, or train with more --epochs"
+            raise UsageError("early-stop.epochs", rule, str(self.epochs), way_out)
         return replace(training, stop_epoch=self.epochs)

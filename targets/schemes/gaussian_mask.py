@@ -12,10 +12,11 @@ from mgaudit.targets.schemes.scheme import Scheme
 
 @dataclass(frozen=True)
 class GaussianMask(Scheme):
-    """Multiplies each input entry by an independent draw of N(1, kappa^2), on the standardised input.
+    """Multiplies each entry of the standardised input by an independent draw from N(1, kappa^2).
 
-    x -> x * c with c ~ N(1, kappa^2 I), fresh for every example and step (arXiv 2602.17423), or, with `fixed`, one mask
-    for each example of a model, for ever: the correlated case that the paper leaves open. Off at evaluation.
+    The input becomes x * c with c ~ N(1, kappa^2 I), drawn for every example and step (arXiv
+    2602.17423) or, with `fixed`, once for each example of a model: the correlated case, which is an
+    open question in the paper. There is no mask at evaluation.
     """
 
     name: ClassVar[str] = "gaussian-mask"
@@ -27,11 +28,11 @@ class GaussianMask(Scheme):
 
     @classmethod
     def examples(cls) -> tuple[Scheme | None, tuple[Scheme, ...]]:
-        """Returns the zero and some strengths, for the contract."""
+        """Returns the scheme at strength zero and at some strengths, for the contract."""
         return cls(0.0), (cls(0.01),)
 
     def inputs(self, x: Tensor, generator: Generator) -> Tensor:
-        """Returns x * c, a new tensor; `x` itself, and nothing drawn, at strength 0."""
+        """Returns x * c, a new tensor; at strength 0, `x` without drawing anything."""
         if self.kappa == 0:
             return x
         return torch.empty_like(x).normal_(1.0, self.kappa, generator=generator).mul_(x)

@@ -12,9 +12,10 @@ from mgaudit.targets.schemes.scheme import Scheme
 
 @dataclass(frozen=True)
 class GaussianNoise(Scheme):
-    """Adds an independent draw of N(0, sigma^2) to each entry of the standardised input.
+    """Adds an independent draw from N(0, sigma^2) to each entry of the standardised input.
 
-    Fresh for every example and step, or, with `fixed`, drawn once for each example of a model. Off at evaluation.
+    The noise is drawn for every example and step or, with `fixed`, once for each example of a
+    model. There is no noise at evaluation.
     """
 
     name: ClassVar[str] = "gaussian-noise"
@@ -26,11 +27,11 @@ class GaussianNoise(Scheme):
 
     @classmethod
     def examples(cls) -> tuple[Scheme | None, tuple[Scheme, ...]]:
-        """Returns the zero and some strengths, for the contract."""
+        """Returns the scheme at strength zero and at some strengths, for the contract."""
         return cls(0.0), (cls(0.01),)
 
     def inputs(self, x: Tensor, generator: Generator) -> Tensor:
-        """Returns x + e, a new tensor; `x` itself, and nothing drawn, at strength 0."""
+        """Returns x + e, a new tensor; at strength 0, `x` without drawing anything."""
         if self.sigma == 0:
             return x
         return torch.empty_like(x).normal_(0.0, self.sigma, generator=generator).add_(x)

@@ -12,9 +12,9 @@ from mgaudit.targets.schemes.scheme import Scheme
 
 @dataclass(frozen=True)
 class LabelNoise(Scheme):
-    """Replaces each training label, with probability `rate`, by one of the other classes, all equally likely.
+    """Replaces each training label with probability `rate` by a uniformly random other class.
 
-    Drawn once for each example of a model. An attacker asks about the true labels.
+    The noise is drawn once for each example of a model. Attacks use the true labels.
     """
 
     name: ClassVar[str] = "label-noise"
@@ -25,16 +25,16 @@ class LabelNoise(Scheme):
 
     @classmethod
     def examples(cls) -> tuple[Scheme | None, tuple[Scheme, ...]]:
-        """Returns the zero and some strengths, for the contract."""
+        """Returns the scheme at strength zero and at some strengths, for the contract."""
         return cls(0.0), (cls(0.2),)
 
     @property
     def fixed(self) -> bool:
-        """Always: a label that is noisy stays so."""
+        """Always True: label noise is drawn once."""
         return True
 
     def labels(self, y: Tensor, classes: int, generator: Generator) -> Tensor:
-        """Returns new labels (examples,)."""
+        """Returns noisy labels (examples,)."""
         if self.rate == 0:
             return y
         replaced = torch.rand(y.shape, device=y.device, generator=generator) < self.rate

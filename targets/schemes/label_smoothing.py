@@ -1,4 +1,4 @@
-"""Label smoothing: a control, for it regularises without noise."""
+"""Label smoothing: a control that regularises without noise."""
 
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
@@ -10,7 +10,7 @@ from mgaudit.targets.training import Training
 
 @dataclass(frozen=True)
 class LabelSmoothing(Scheme):
-    """Trains on (1 - smoothing) of the label and smoothing / classes of every class; a control without noise."""
+    """Trains on (1 - smoothing) onehot(y) + smoothing / classes; a control without noise."""
 
     name: ClassVar[str] = "label-smoothing"
     law: ClassVar[str] = "(1 - smoothing) onehot(y) + smoothing / classes"
@@ -20,10 +20,11 @@ class LabelSmoothing(Scheme):
 
     @classmethod
     def examples(cls) -> tuple[Scheme | None, tuple[Scheme, ...]]:
-        """Returns the zero and some strengths, for the contract."""
+        """Returns the scheme at strength zero and at some strengths, for the contract."""
         return cls(0.0), (cls(0.1),)
 
     def training(self, training: Training) -> Training:
-        """Returns the training on labels that are smoothed further, if the settings smooth them already."""
+        """Returns the training with its own smoothing followed by that of the scheme."""
         own = training.label_smoothing
-        return replace(training, label_smoothing=own + self.smoothing - own * self.smoothing)
+        combined = own + self.smoothing - own * self.smoothing
+        return replace(training, label_smoothing=combined)

@@ -1,4 +1,4 @@
-"""What a noise scheme is."""
+"""The base class of noise schemes."""
 
 from dataclasses import dataclass, fields
 from typing import ClassVar, get_type_hints
@@ -9,22 +9,27 @@ from mgaudit.errors import UsageError
 from mgaudit.targets.ranges import range_in
 from mgaudit.targets.training import Training
 
-EXAMPLE_EPOCHS = 3  # of the training in which a scheme's examples are checked
+EXAMPLE_EPOCHS = 3  # of the training that checks a scheme's examples
 
 
 @dataclass(frozen=True)
 class Scheme:
     """Plain training, without noise.
 
-    Every hook is the identity; schemes override the hooks that they need. Hooks act in training only. They draw from
-    the generator they are given and from nothing else, so that a scheme of strength zero leaves every other random
-    stream, and with it every weight, untouched. `name` is how the scheme is chosen; `law` and `source` say, for a
-    reader, what is drawn and who says so. The strength is the first option that is a number, or, where a smaller value
-    is stronger noise, the option that `smaller_is_stronger` names. `mgaudit.testing.check_scheme` checks all this on
-    the scheme's `examples`.
+    Every hook is the identity; schemes override the hooks that they need. Hooks act in training
+    only. They draw only from the generator that is passed to them, so that a scheme of strength
+    zero changes no other random stream and no weight. `name` selects the scheme; `law` and `source`
+    describe for readers what is drawn and where it was published. The strength is the first option
+    that is a number or, if smaller values mean stronger noise, the option that
+    `smaller_is_stronger` names. `mgaudit.testing.check_scheme` checks all this on the scheme's
+    `examples`.
 
-    What is `fixed` is drawn once for each example of each model, before training, and not again for each batch.
-    A parameter's range stands in its type, `Annotated[float, Range(0)]`, and is checked here.
+    Noise that is `fixed` is drawn once for each example of each model, before training, instead of
+    for each batch. The range of a parameter is part of its type, `Annotated[float, Range(0)]`, and
+    is checked here.
+
+    Raises:
+        UsageError: For a parameter outside its range.
     """
 
     name: ClassVar[str] = "none"
@@ -35,16 +40,18 @@ class Scheme:
     def __post_init__(self) -> None:
         hints = get_type_hints(type(self), include_extras=True)
         for field in fields(self):
-            value, allowed = getattr(self, field.name), range_in(hints[field.name])
+            value = getattr(self, field.name)
+            allowed = range_in(hints[field.name])
             if value is not None and allowed is not None and value not in allowed:
                 raise UsageError(field.name, f"must be a finite number {allowed}", str(value))
 
     @classmethod
     def examples(cls) -> "tuple[Scheme | None, tuple[Scheme, ...]]":
-        """Returns the scheme at strength zero, which is plain training bit for bit, and the scheme at some strengths.
+        """Returns the scheme at strength zero and a tuple of it at other strengths.
 
-        The zero is None where there is no such strength. The contract trains for EXAMPLE_EPOCHS epochs, on examples of
-        3 classes, and checks each example with `fixed` on and off if that is a field.
+        Strength zero is plain training bit for bit, or None if there is no such strength. The
+        contract trains for EXAMPLE_EPOCHS epochs on examples of 3 classes, and checks each example
+        with `fixed` on and off if that is a field.
         """
         return Scheme(), ()
 
@@ -59,35 +66,39 @@ class Scheme:
         return (self,)
 
     def training(self, training: Training) -> Training:
-        """Returns how models are fitted under the scheme."""
+        """Returns the settings of training as modified by the scheme."""
         return training
 
     def extend(self, model: nn.Module) -> nn.Module:
-        """Returns the network that is trained; what is put into it is taken out again after training."""
+        """Returns the network that is trained; extensions are removed after training."""
         return model
 
     def inputs(self, x: Tensor, generator: Generator) -> Tensor:
-        """Returns what the network sees for `x` (examples, *input_shape), a batch or, if fixed, all examples."""
+        """Returns the network's inputs for `x` (examples, *input_shape).
+
+        `x` is a batch or, if fixed, all examples.
+        """
         return x
 
     def labels(self, y: Tensor, classes: int, generator: Generator) -> Tensor:
-        """Returns the labels that are trained on for `y` (examples,) int64 in 0..classes - 1; drawn once."""
+        """Returns the training labels for `y` (examples,) int64 in 0..classes - 1; drawn once."""
         return y
 
     def node_values(self, x: Tensor, generator: Generator) -> Tensor | None:
-        """Returns what the noise node holds for each of `x` (examples, *input_shape), (examples,); None for none."""
+        """Returns the noise node's values (examples,) for `x` (examples, *input_shape), or None."""
         return None
 
     def weight_noise(
         self, weights: dict[str, Tensor], step: int, epoch: float, generator: Generator
     ) -> dict[str, Tensor]:
-        """Returns by name what is added to the weights at which the gradient of this step is taken.
+        """Returns, by name, the noise on the weights at which this step's gradient is computed.
 
-        Weights that are not named stay as they are. The step is then made from the weights without the noise.
+        Other weights get no noise. The step is then taken from the weights without noise.
         """
         return {}
 
 
 def overrides(scheme: Scheme, hook: str) -> bool:
-    """Returns whether any part of the scheme has a hook of that name of its own."""
-    return any(getattr(type(part), hook) is not getattr(Scheme, hook) for part in scheme.parts)
+    """Returns whether any part of the scheme overrides the hook of this name."""
+    identity = getattr(Scheme, hook)
+    return any(getattr(type(part), hook) is not identity for part in scheme.parts)

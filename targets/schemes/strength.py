@@ -1,4 +1,4 @@
-"""Settings of different schemes that are equally strong."""
+"""Settings of different schemes with equal strength."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from mgaudit.targets.schemes.gaussian_noise import GaussianNoise
 
 @dataclass(frozen=True)
 class EqualStrength:
-    """Noise on the inputs of one variance, relative to the mean square of the inputs, in three laws."""
+    """Three schemes with equal noise variance relative to the mean square of the inputs."""
 
     mask: GaussianMask
     dropout: Dropout
@@ -17,10 +17,13 @@ class EqualStrength:
 
 
 def equal_strength(kappa: float, mean_square: float = 1.0) -> EqualStrength:
-    """Returns the schemes whose noise has the variance of a Gaussian mask of strength `kappa`, summed over inputs.
+    """Returns the schemes whose noise has the variance of a Gaussian mask of strength `kappa`.
 
-    kappa^2 = rate / (1 - rate) = sigma^2 / E x^2 with E x^2 the `mean_square` of the inputs, which is 1 for
-    standardised ones. Raises ValueError for a kappa < 0 and for a mean square that is not > 0.
+    kappa^2 = rate / (1 - rate) = sigma^2 / E x^2, where E x^2 is the `mean_square` of the inputs,
+    which is 1 for standardised inputs. The variances are equal when summed over inputs.
+
+    Raises:
+        ValueError: For a kappa < 0 and for a mean square that is not > 0.
 
     >>> equal_strength(0.5).dropout
     Dropout(rate=0.2, fixed=False)
@@ -28,4 +31,6 @@ def equal_strength(kappa: float, mean_square: float = 1.0) -> EqualStrength:
     if not mean_square > 0:
         raise ValueError(f"mean_square must be > 0, got {mean_square}")
     mask = GaussianMask(kappa)
-    return EqualStrength(mask, Dropout(kappa**2 / (1 + kappa**2)), GaussianNoise(kappa * mean_square**0.5))
+    dropout = Dropout(kappa**2 / (1 + kappa**2))
+    noise = GaussianNoise(kappa * mean_square**0.5)
+    return EqualStrength(mask, dropout, noise)

@@ -1,4 +1,4 @@
-"""Weight decay: a control, for it regularises without noise."""
+"""Weight decay: a control that regularises without noise."""
 
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
@@ -20,9 +20,9 @@ class WeightDecay(Scheme):
 
     @classmethod
     def examples(cls) -> tuple[Scheme | None, tuple[Scheme, ...]]:
-        """Returns the zero and some strengths, for the contract."""
+        """Returns the scheme at strength zero and at some strengths, for the contract."""
         return cls(0.0), (cls(0.01),)
 
     def training(self, training: Training) -> Training:
-        """Returns the training with the decay in addition to its own."""
+        """Returns the training with the decay added to its own."""
         return replace(training, weight_decay=training.weight_decay + self.decay)

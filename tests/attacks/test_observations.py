@@ -181,11 +181,11 @@ def test_a_naive_adversary_has_the_other_ensembles_shadows_without_the_targets_t
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda o: replace(o, membership=~o.membership), "membership of the shadows must be that of the targets"),
-        (lambda o: replace(o, labels=1 - o.labels), "labels of the shadows must be that of the targets"),
+        (lambda o: replace(o, membership=~o.membership), "membership of the shadows must equal that of the targets"),
+        (lambda o: replace(o, labels=1 - o.labels), "labels of the shadows must equal that of the targets"),
         (
             lambda o: replace(o, population_labels=1 - o.population_labels),
-            "population_labels of the shadows must be that of the targets",
+            "population_labels of the shadows must equal that of the targets",
         ),
         (
             lambda o: replace(

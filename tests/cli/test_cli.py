@@ -220,7 +220,7 @@ def test_attacks_are_listed_with_what_they_need_what_they_cost_and_where_they_co
         (["--scheme", "dropout:0.1+dropout:0.2"], "dropout cannot be composed with itself"),
         (
             ["--scheme", "gaussian-mask:0.1+dropout:0.1,fixed=true"],
-            "dropout with fixed=true cannot come behind gaussian-mask",
+            "dropout with fixed=true cannot come after gaussian-mask",
         ),
         (["--scheme", "noise-nodes:sigma=1,layer=9"], "layer must be the number of a layer of the target, 0..3, got 9"),
         (["--stack", "0"], "stack must be auto or a whole number >= 1, got '0'"),

@@ -186,7 +186,7 @@ def test_what_python_already_finds_is_not_replaced_by_a_file_in_the_current_fold
         ("networks:NoArguments", "networks:NoArguments must be built as NoArguments(input_shape, classes, ...)"),
         ("networks", "module:Class of your own, got 'networks'"),
         ("networks:Loud", "cannot be built for input_shape=(1, 8, 8) and classes=10: RuntimeError: out of mind"),
-        ("networks:Narrow", "networks:Narrow must take a batch of shape (2, 1, 8, 8), and fails: RuntimeError: mat1"),
+        ("networks:Narrow", "networks:Narrow must accept a batch of shape (2, 1, 8, 8), but fails: RuntimeError: mat1"),
         ("networks:Mean", "networks:Mean must return logits of shape (2, 10) for 2 examples of zeros, got (2,)"),
         ("networks:Pair", "networks:Pair must return a tensor of logits, got tuple"),
         ("networks:Double", "networks:Double must return logits of dtype torch.float32, got torch.float64"),
@@ -194,7 +194,7 @@ def test_what_python_already_finds_is_not_replaced_by_a_file_in_the_current_fold
         ("networks:WithBatchNorm", "networks:WithBatchNorm must hold no BatchNorm, got BatchNorm1d at layers.2"),
         ("networks:WithDropout", "must return identical logits for identical inputs in training mode"),
         ("networks:WithRunningStatistics", "must return the same logits in training mode as at evaluation"),
-        ("networks:Centred", "networks:Centred must give an example the same logits alone as in a batch"),
+        ("networks:Centred", "networks:Centred must return the same logits for an example alone and in a batch"),
         ("networks:ByNumpy", "networks:ByNumpy must have weights that the seed determines"),
         ("networks:Forgetful", "must be the same model after its state_dict was saved and loaded"),
         (
@@ -364,7 +364,7 @@ class TwoAxes(Attack):
         (
             {"attacks": ["failing:InfiniteFirst"]},
             UsageError,
-            "must give .* finite score, got inf for example 0",
+            "must return a finite score .*, got inf for example 0",
         ),
         (
             {"attacks": ["failing:TwoAxes"]},

@@ -59,7 +59,7 @@ def test_dp_sgd_is_found_among_others() -> None:
         ((Dropout(0.1), Dropout(0.2)), "dropout cannot be composed with itself; give it once"),
         (
             (GaussianMask(0.3), GaussianNoise(0.1, fixed=True)),
-            "gaussian-noise with fixed=true cannot come behind gaussian-mask: .* put it first",
+            "gaussian-noise with fixed=true cannot come after gaussian-mask: .* put it first",
         ),
         ((GaussianMask(0.3),), "at least 2 schemes, got 1"),
     ],
