@@ -127,7 +127,7 @@ def population_tpr_interval(scores: Floats, membership: NDArray[np.bool_], fpr: 
     # If even the highest non-member may be beyond the threshold, nothing bounds its TPR from below.
     lowest_rank = 0.0
     if special.bdtr(0, others, fpr) < tail:
-        lowest_rank = 1 + special.bdtrik(tail, others, fpr)
+        lowest_rank = float(1 + special.bdtrik(tail, others, fpr))
     highest_rank = 1 + special.bdtrik(1 - tail, others, fpr)
     last = np.append(np.diff(curve.false_positives) > 0, True)
     ranks = np.append(0, curve.false_positives[last] + 1)

@@ -203,7 +203,7 @@ RANDOM = np.random.default_rng(0)
         (own(lambda _, view: -phi(view)), "must score members higher"),
         (own(lambda _, view: phi(view) + np.arange(len(view.labels))), "same score whatever the order"),
         (own(of_shadow_zero), "must not depend on the order of the shadows"),
-        (own(lambda _, view: phi(view) + 1e-3 * RANDOM.random()), "must give the same scores when"),
+        (own(lambda _, view: phi(view) + 1e-3 * RANDOM.random()), "must return identical scores"),
         (own(doubled_signal), "must score every view, but fails: ValueError: .*read-only"),
         (own(in_place), "must score every view, but fails: ValueError: .*read-only"),
         (own(lambda _, view: phi(view), needs=frozenset({"gradients"})), "needs must be of .*got 'gradients'"),
