@@ -24,7 +24,12 @@ from mgaudit.attacks import (
     Observations,
     ShadowClassifier,
 )
-from mgaudit.attacks.intervals import Resampled, resample_counts, resampled_metrics, two_way_interval
+from mgaudit.attacks.intervals import (
+    Resampled,
+    resample_counts,
+    resampled_metrics,
+    two_way_interval,
+)
 from mgaudit.attacks.metrics import tpr_name
 from mgaudit.compute.parallel import default_jobs
 from mgaudit.settings.study_settings import study_settings
@@ -59,7 +64,9 @@ Found = dict[tuple[str, int], dict[str, Resampled]]
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("dataset", help="digits, folder:PATH or npz:PATH")
     parser.add_argument("--target", default="mlp")
     parser.add_argument("--models", type=int, default=33)
@@ -71,7 +78,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--resamples", type=int, default=200)
     options = parser.parse_args(arguments)
     if max(options.shadows) >= options.models or not 2 <= options.targets <= options.models:
-        parser.error("--models must be more than --shadows and at least --targets, and those at least 2")
+        parser.error(
+            "--models must be more than --shadows and at least --targets, and those at least 2"
+        )
     settings = study_settings(
         {
             "dataset": options.dataset,
@@ -84,35 +93,52 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     design = draw_design(settings)
     settings = with_stack(settings, design)
-    counts = resample_counts(len(design.dataset.labels), numpy_generator(0, "power resamples"), options.resamples)
+    counts = resample_counts(
+        len(design.dataset.labels), numpy_generator(0, "power resamples"), options.resamples
+    )
     for arm in settings.arms():
         trained = train_arm(plan_arm(arm, design), design, default_jobs(design.device), Progress())
         logits = ArmOutputs(trained, design).logits(Queries())["pool"]
         found = measured(logits, design, options.targets, options.shadows, counts)
         print(f"\n### {arm.label}\n")
         for title, name in SHOWN.items():
-            _print_table(title, name, found, options.shadows, int(design.membership.sum(axis=1).min()))
+            _print_table(
+                title, name, found, options.shadows, int(design.membership.sum(axis=1).min())
+            )
         _print_comparison(found, options.shadows)
 
 
 def measured(
-    logits: NDArray[np.float32], design: Design, targets: int, shadows: Sequence[int], counts: NDArray[np.uint16]
+    logits: NDArray[np.float32],
+    design: Design,
+    targets: int,
+    shadows: Sequence[int],
+    counts: NDArray[np.uint16],
 ) -> Found:
     """Returns the metrics of each attack at each number of shadows, the resamples shared by all."""
     models = len(logits)
     chosen = np.arange(models - targets, models)
     scores: dict[tuple[str, int], list[NDArray[np.float64]]] = {}
     for target in chosen:
-        order = numpy_generator(0, "power shadows", target).permutation(np.delete(np.arange(models), target))
+        order = numpy_generator(0, "power shadows", target).permutation(
+            np.delete(np.arange(models), target)
+        )
         for number in shadows:
             seen = np.append(target, order[:number])
-            view = Observations(logits[seen], design.dataset.labels, design.membership[seen]).view(0)
+            view = Observations(logits[seen], design.dataset.labels, design.membership[seen]).view(
+                0
+            )
             for name, attack in ATTACKS.items():
                 scores.setdefault((name, number), []).append(attack.score(view))
-    return {key: resampled_metrics(np.stack(rows), design.membership[chosen], counts) for key, rows in scores.items()}
+    return {
+        key: resampled_metrics(np.stack(rows), design.membership[chosen], counts)
+        for key, rows in scores.items()
+    }
 
 
-def _print_table(title: str, metric: str, found: Found, shadows: Sequence[int], trials: int) -> None:
+def _print_table(
+    title: str, metric: str, found: Found, shadows: Sequence[int], trials: int
+) -> None:
     scale, digits = (1, 3) if metric == "auc" else (100, 1)
     print(f"| {title} | " + " | ".join(f"{number} shadows" for number in shadows) + " |")
     print("|---|" + "---|" * len(shadows))
@@ -133,9 +159,14 @@ def _print_comparison(found: Found, shadows: Sequence[int]) -> None:
         for number in shadows:
             cells = []
             for metric in SHOWN.values():
-                change = two_way_interval(found[one, number][metric] - found[other, number][metric], 1, (-1.0, 1.0))
+                change = two_way_interval(
+                    found[one, number][metric] - found[other, number][metric], 1, (-1.0, 1.0)
+                )
                 scale, digits = (1, 3) if metric == "auc" else (100, 1)
-                low, value, high = (f"{bound * scale:+.{digits}f}" for bound in (change.low, change.value, change.high))
+                low, value, high = (
+                    f"{bound * scale:+.{digits}f}"
+                    for bound in (change.low, change.value, change.high)
+                )
                 cells.append(f"{value} [{low}, {high}]")
             print(f"| {one} − {other} | {number} | " + " | ".join(cells) + " |")
 

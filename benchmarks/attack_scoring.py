@@ -22,7 +22,9 @@ from mgaudit.attacks.intervals import resample_counts
 from mgaudit.attacks.metrics import metrics, roc
 from mgaudit.attacks.signals import logit_confidence
 
-LOGITS_ONLY = {name: attack for name, attack in ATTACKS.items() if attack.needs <= {"shadows", "population"}}
+LOGITS_ONLY = {
+    name: attack for name, attack in ATTACKS.items() if attack.needs <= {"shadows", "population"}
+}
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,17 @@ class Line:
     goal: str = ""
 
 
-def planted(models: int, examples: int, classes: int, population: int, generator: np.random.Generator) -> Observations:
+def planted(
+    models: int, examples: int, classes: int, population: int, generator: np.random.Generator
+) -> Observations:
     """Returns observations whose label's logit is N(2, 1), and N(3, 1) for members; the other logits are N(0, 1)."""
     membership = generator.random((models, examples)) < 0.5
-    labels, population_labels = (generator.integers(0, classes, count) for count in (examples, population))
+    labels, population_labels = (
+        generator.integers(0, classes, count) for count in (examples, population)
+    )
     logits, others = (
-        generator.standard_normal((models, count, 1, classes), dtype=np.float32) for count in (examples, population)
+        generator.standard_normal((models, count, 1, classes), dtype=np.float32)
+        for count in (examples, population)
     )
     logits[:, np.arange(examples), 0, labels] += 2 + membership.astype(np.float32)
     others[:, np.arange(population), 0, population_labels] += 2
@@ -91,7 +98,9 @@ def ratio(theirs: Callable[[], object], ours: Callable[[], object], repeats: int
     return statistics.median([seconds(theirs) / seconds(ours) for _ in range(repeats)])
 
 
-def peak_memory(models: int, examples: int, classes: int, population: int, generator: np.random.Generator) -> float:
+def peak_memory(
+    models: int, examples: int, classes: int, population: int, generator: np.random.Generator
+) -> float:
     """Returns the peak of what Python and numpy hold while all logits-only attacks score, over the logits' size."""
     tracemalloc.start()
     observations = planted(models, examples, classes, population, generator)
@@ -106,7 +115,13 @@ def peak_memory(models: int, examples: int, classes: int, population: int, gener
 
 
 def table(
-    models: int, examples: int, classes: int, population: int, resamples: int, repeats: int, seed: int
+    models: int,
+    examples: int,
+    classes: int,
+    population: int,
+    resamples: int,
+    repeats: int,
+    seed: int,
 ) -> list[Line]:
     generator = np.random.default_rng(seed)
     memory = peak_memory(models, examples, classes, population, generator)
@@ -120,7 +135,12 @@ def table(
         return statistics.median(found)
 
     lines = [
-        Line("phi, LiRA online and offline", median(lambda o: score(o, LiRA(), LiRA(online=False))), "s", "<= 1"),
+        Line(
+            "phi, LiRA online and offline",
+            median(lambda o: score(o, LiRA(), LiRA(online=False))),
+            "s",
+            "<= 1",
+        ),
         Line("RMIA: scores and population shares", median(rmia_with_shares), "s", "<= 10"),
     ]
 
@@ -134,7 +154,13 @@ def table(
     ]
 
     for name, attack in LOGITS_ONLY.items():
-        lines.append(Line(f"{name}, with its signals", median(lambda o, attack=attack: score(o, attack())), "s"))
+        lines.append(
+            Line(
+                f"{name}, with its signals",
+                median(lambda o, attack=attack: score(o, attack())),
+                "s",
+            )
+        )
     together = median(lambda o: score(o, *(attack() for attack in LOGITS_ONLY.values())))
     lines.append(Line("all of these together, signals shared", together, "s", "<= 60"))
 
@@ -154,19 +180,25 @@ def table(
         Line(
             "ROC curves of all targets: scikit-learn's roc_curve / ours",
             ratio(
-                lambda: [roc_curve(members, values, drop_intermediate=False) for values, members in pairs],
+                lambda: [
+                    roc_curve(members, values, drop_intermediate=False) for values, members in pairs
+                ],
                 lambda: [roc(*pair) for pair in pairs],
                 repeats,
             ),
             "x",
         ),
-        Line("peak memory, logits included / size of all logits (tracemalloc)", memory, "x", "<= 3"),
+        Line(
+            "peak memory, logits included / size of all logits (tracemalloc)", memory, "x", "<= 3"
+        ),
     ]
     return lines
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     for name, default in (
         ("models", 64),
         ("examples", 20_000),

@@ -55,7 +55,9 @@ class Heard(Progress):
 def main(arguments: list[str] | None = None) -> int:
     """Prints a table of what came of the damage. Returns the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--trials", type=int, default=60, help="of each kind of damage to each kind of file")
+    parser.add_argument(
+        "--trials", type=int, default=60, help="of each kind of damage to each kind of file"
+    )
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     generator = np.random.default_rng(options.seed)
@@ -73,7 +75,9 @@ def main(arguments: list[str] | None = None) -> int:
     return int(any(counts[REPAIRED] != options.trials for counts in table.values()))
 
 
-def _experiment(folder: Path, trials: int, generator: np.random.Generator) -> dict[str, Counter[str]]:
+def _experiment(
+    folder: Path, trials: int, generator: np.random.Generator
+) -> dict[str, Counter[str]]:
     cache, pristine = folder / "cache", folder / "pristine"
     os.environ["MGAUDIT_CACHE"] = str(cache)
     plan = plan_study(study_settings(SETTINGS))
@@ -92,10 +96,17 @@ def _experiment(folder: Path, trials: int, generator: np.random.Generator) -> di
 
 
 def _trial(
-    cache: Path, kind: str, damage: str, plan: Plan, expected: dict[str, Any], generator: np.random.Generator
+    cache: Path,
+    kind: str,
+    damage: str,
+    plan: Plan,
+    expected: dict[str, Any],
+    generator: np.random.Generator,
 ) -> str:
     """Damages one file and runs again. Returns what came of it, one of COLUMNS."""
-    files = sorted(cache.glob(f"ensembles/*/{'model' if kind == MODELS else 'outputs'}-*.safetensors"))
+    files = sorted(
+        cache.glob(f"ensembles/*/{'model' if kind == MODELS else 'outputs'}-*.safetensors")
+    )
     if kind == MODELS:
         for outputs in cache.glob("ensembles/*/outputs-*"):
             outputs.unlink()
@@ -131,7 +142,10 @@ def _equal(first: dict[str, Any], second: dict[str, Any]) -> bool:
     return (
         first["result"] == second["result"]
         and arrays.keys() == others.keys()
-        and all(np.array_equal(arrays[name], others[name], equal_nan=arrays[name].dtype.kind == "f") for name in arrays)
+        and all(
+            np.array_equal(arrays[name], others[name], equal_nan=arrays[name].dtype.kind == "f")
+            for name in arrays
+        )
     )
 
 

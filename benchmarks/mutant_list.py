@@ -22,9 +22,14 @@ class Mutant:
         return source.replace(self.snippet, self.replacement)
 
 
-def of_file(path: str, tests: Iterable[str], mistakes: Iterable[tuple[str, str, str]]) -> list[Mutant]:
+def of_file(
+    path: str, tests: Iterable[str], mistakes: Iterable[tuple[str, str, str]]
+) -> list[Mutant]:
     """Returns the mutants of one file from their (name, snippet, replacement)."""
-    return [Mutant(name, path, snippet, replacement, tuple(tests)) for name, snippet, replacement in mistakes]
+    return [
+        Mutant(name, path, snippet, replacement, tuple(tests))
+        for name, snippet, replacement in mistakes
+    ]
 
 
 ATTACKS = [
@@ -166,7 +171,13 @@ ATTACKS = [
     *of_file(
         "attacks/population.py",
         ["tests/attacks/test_comparing_attacks.py"],
-        [("the population attack has the wrong sign", "return -share_below(", "return share_below(")],
+        [
+            (
+                "the population attack has the wrong sign",
+                "return -share_below(",
+                "return share_below(",
+            )
+        ],
     ),
     *of_file(
         "attacks/quantile.py",
@@ -182,7 +193,11 @@ ATTACKS = [
                 "np.maximum((high - low) / NORMAL_IQR,",
                 "np.maximum(high - low,",
             ),
-            ("the z-score has the wrong sign", "(target_margin - mu) / sigma", "(mu - target_margin) / sigma"),
+            (
+                "the z-score has the wrong sign",
+                "(target_margin - mu) / sigma",
+                "(mu - target_margin) / sigma",
+            ),
         ],
     ),
     *of_file(
@@ -223,7 +238,11 @@ ATTACKS = [
                 "-view.target_signal(loss).mean(axis=-1)",
                 "-view.target_signal(loss).max(axis=-1)",
             ),
-            ("the entropy has the wrong sign", "-view.target_signal(entropy)", "view.target_signal(entropy)"),
+            (
+                "the entropy has the wrong sign",
+                "-view.target_signal(entropy)",
+                "view.target_signal(entropy)",
+            ),
             (
                 "the modified entropy has the wrong sign",
                 "-view.target_signal(modified_entropy)",
@@ -333,7 +352,11 @@ RANKS = [
         ["tests/attacks/test_exposure.py"],
         [
             ("the least exposed example comes first", "np.argsort(-gaps,", "np.argsort(gaps,"),
-            ("a non-member outranks half of itself", "np.where(members, 0.0, 0.5)", "np.where(members, 0.0, 0.0)"),
+            (
+                "a non-member outranks half of itself",
+                "np.where(members, 0.0, 0.5)",
+                "np.where(members, 0.0, 0.0)",
+            ),
             (
                 "an example that few targets trained on counts like any other",
                 "np.sqrt(1 / self.targets_in[compared] + 1 / self.targets_out[compared])",
@@ -396,7 +419,11 @@ INTERVALS = [
             "tests/attacks/test_intervals.py::test_coverage_whichever_effect_dominates_and_no_needless_width",
         ],
         [
-            ("Clopper and Pearson's interval is one-sided", "tail = (1 - level) / 2", "tail = 1 - level"),
+            (
+                "Clopper and Pearson's interval is one-sided",
+                "tail = (1 - level) / 2",
+                "tail = 1 - level",
+            ),
             (
                 "Clopper and Pearson's lower limit has one failure too few",
                 "special.betaincinv(positive, failures + 1, tail)",
@@ -473,7 +500,11 @@ INTERVALS = [
                 "ranks = stats.rankdata(scores)",
                 'ranks = stats.rankdata(scores, method="max")',
             ),
-            ("the effective number of pairs lacks 1 - AUC", "auc * (1 - auc) / variance", "auc / variance"),
+            (
+                "the effective number of pairs lacks 1 - AUC",
+                "auc * (1 - auc) / variance",
+                "auc / variance",
+            ),
             (
                 "the population's threshold is that of N non-members instead of N + 1",
                 "fpr * (others + 1)",
@@ -578,7 +609,11 @@ SCHEMES = [
         "targets/schemes/gaussian_mask.py",
         ["tests/targets/test_input_schemes.py"],
         [
-            ("kappa is the variance of the mask", "normal_(1.0, self.kappa,", "normal_(1.0, self.kappa**0.5,"),
+            (
+                "kappa is the variance of the mask",
+                "normal_(1.0, self.kappa,",
+                "normal_(1.0, self.kappa**0.5,",
+            ),
             ("the mask has mean 0", "normal_(1.0, self.kappa,", "normal_(0.0, self.kappa,"),
             (
                 "all examples of a batch share one mask",
@@ -591,7 +626,11 @@ SCHEMES = [
         "targets/schemes/gaussian_noise.py",
         ["tests/targets/test_input_schemes.py"],
         [
-            ("sigma is the variance of the noise", "normal_(0.0, self.sigma,", "normal_(0.0, self.sigma**0.5,"),
+            (
+                "sigma is the variance of the noise",
+                "normal_(0.0, self.sigma,",
+                "normal_(0.0, self.sigma**0.5,",
+            ),
             ("the noise multiplies the inputs", ".add_(x)", ".mul_(x)"),
         ],
     ),
@@ -606,32 +645,57 @@ SCHEMES = [
     *of_file(
         "targets/schemes/strength.py",
         ["tests/targets/test_input_schemes.py"],
-        [("dropout of equal strength drops too much", "kappa**2 / (1 + kappa**2)", "kappa / (1 + kappa)")],
+        [
+            (
+                "dropout of equal strength drops too much",
+                "kappa**2 / (1 + kappa**2)",
+                "kappa / (1 + kappa)",
+            )
+        ],
     ),
     *of_file(
         "targets/schemes/noise_nodes.py",
         ["tests/targets/test_noise_nodes.py"],
         [
-            ("the node has sd 1 whatever sigma is", "normal_(0.0, self.sigma,", "normal_(0.0, 1.0,"),
+            (
+                "the node has sd 1 whatever sigma is",
+                "normal_(0.0, self.sigma,",
+                "normal_(0.0, 1.0,",
+            ),
             (
                 "all examples of a batch share one node value",
                 "return values.normal_(0.0, self.sigma, generator=generator)",
                 "return values[:1].normal_(0.0, self.sigma, generator=generator).repeat(len(x))",
             ),
-            ("the node is subtracted", "preactivations + shift.reshape", "preactivations - shift.reshape"),
+            (
+                "the node is subtracted",
+                "preactivations + shift.reshape",
+                "preactivations - shift.reshape",
+            ),
         ],
     ),
     *of_file(
         "targets/schemes/weight_noise.py",
-        ["tests/targets/test_weight_noise.py", "tests/targets/test_training.py::test_models_draw_noise_of_their_own"],
+        [
+            "tests/targets/test_weight_noise.py",
+            "tests/targets/test_training.py::test_models_draw_noise_of_their_own",
+        ],
         [
             (
                 "each of M groups has the sd of a single one",
                 "std = self.sigma / len(names) ** 0.5",
                 "std = self.sigma",
             ),
-            ("the stop epoch still has noise", "epoch >= self.stop_epoch", "epoch > self.stop_epoch"),
-            ("the cyclic order starts with the second group", "return step % groups", "return (step + 1) % groups"),
+            (
+                "the stop epoch still has noise",
+                "epoch >= self.stop_epoch",
+                "epoch > self.stop_epoch",
+            ),
+            (
+                "the cyclic order starts with the second group",
+                "return step % groups",
+                "return (step + 1) % groups",
+            ),
             (
                 "the random order is the same for all models",
                 "[generator.initial_seed(), step]",
@@ -643,7 +707,11 @@ SCHEMES = [
         "targets/schemes/label_noise.py",
         ["tests/targets/test_label_noise.py"],
         [
-            ("a replaced label may stay as it was", "torch.randint(1, classes,", "torch.randint(0, classes,"),
+            (
+                "a replaced label may stay as it was",
+                "torch.randint(1, classes,",
+                "torch.randint(0, classes,",
+            ),
             ("rate is the share of labels that are kept", "< self.rate", "> self.rate"),
             (
                 "all replaced labels move by one class",
@@ -713,9 +781,21 @@ DESIGN = [
         "targets/seeds.py",
         ["tests/targets/test_seeds.py"],
         [
-            ("streams of all purposes are the same", 'f"{seed}/{purpose}/{index}"', 'f"{seed}/{index}"'),
-            ("streams of all indices are the same", 'f"{seed}/{purpose}/{index}"', 'f"{seed}/{purpose}"'),
-            ("names of streams run together", 'f"{seed}/{purpose}/{index}"', 'f"{seed}{purpose}{index}"'),
+            (
+                "streams of all purposes are the same",
+                'f"{seed}/{purpose}/{index}"',
+                'f"{seed}/{index}"',
+            ),
+            (
+                "streams of all indices are the same",
+                'f"{seed}/{purpose}/{index}"',
+                'f"{seed}/{purpose}"',
+            ),
+            (
+                "names of streams run together",
+                'f"{seed}/{purpose}/{index}"',
+                'f"{seed}{purpose}{index}"',
+            ),
         ],
     ),
     *of_file(
@@ -737,7 +817,11 @@ DESIGN = [
                 'numpy_generator(seed, "membership", m)',
                 'numpy_generator(seed, "membership", models - m)',
             ),
-            ("only canaries are trained on", "np.ones((models, examples)", "np.zeros((models, examples)"),
+            (
+                "only canaries are trained on",
+                "np.ones((models, examples)",
+                "np.zeros((models, examples)",
+            ),
         ],
     ),
     *of_file(
@@ -747,8 +831,16 @@ DESIGN = [
             "tests/targets/test_dp_sgd.py::test_poisson_batches_take_each_example_by_its_own_coin",
         ],
         [
-            ("examples are not shuffled", "torch.randperm(examples, generator=generator)", "torch.arange(examples)"),
-            ("filled-up places count", "weights[step, model, : len(batch)] = 1.0", "weights[step, model] = 1.0"),
+            (
+                "examples are not shuffled",
+                "torch.randperm(examples, generator=generator)",
+                "torch.arange(examples)",
+            ),
+            (
+                "filled-up places count",
+                "weights[step, model, : len(batch)] = 1.0",
+                "weights[step, model] = 1.0",
+            ),
             (
                 "the length of a batch depends on the other models of the stack",
                 "if len(sizes) > 1:",
@@ -793,7 +885,11 @@ DESIGN = [
         "targets/querying/queries.py",
         ["tests/targets/test_queries.py"],
         [
-            ("images are mirrored upside down", "inputs.flip(-1) if query == 1", "inputs.flip(-2) if query == 1"),
+            (
+                "images are mirrored upside down",
+                "inputs.flip(-1) if query == 1",
+                "inputs.flip(-2) if query == 1",
+            ),
             (
                 "crops never shift by the most to the right",
                 "torch.randint(-most, most + 1, (2,)",
@@ -809,7 +905,13 @@ TRAINING = [
     *of_file(
         "targets/training.py",
         ["tests/targets/test_training.py"],
-        [("the last batch is left out", "math.ceil(members / self.batch_size)", "int(members // self.batch_size)")],
+        [
+            (
+                "the last batch is left out",
+                "math.ceil(members / self.batch_size)",
+                "int(members // self.batch_size)",
+            )
+        ],
     ),
     *of_file(
         "targets/fitting/loop.py",
@@ -820,7 +922,11 @@ TRAINING = [
                 "build_schedule(training, optimizer, training.epochs * steps)",
                 "build_schedule(training, optimizer, training.last_epoch * steps)",
             ),
-            ("the learning rate changes once an epoch", "schedule.step()", "step == 0 and schedule.step()"),
+            (
+                "the learning rate changes once an epoch",
+                "schedule.step()",
+                "step == 0 and schedule.step()",
+            ),
             (
                 "the turns of weight noise start afresh each epoch",
                 "stack.of_model(model), done, epoch, stream.weights",
@@ -847,11 +953,21 @@ TRAINING = [
     *of_file(
         "targets/fitting/optimisation.py",
         ["tests/targets/test_stacks.py::test_a_model_is_the_same_in_every_stack"],
-        [("the mean loss counts filled-up places", "counted.sum(dim=1).clamp(min=1)", "counted.shape[1]")],
+        [
+            (
+                "the mean loss counts filled-up places",
+                "counted.sum(dim=1).clamp(min=1)",
+                "counted.shape[1]",
+            )
+        ],
     ),
     *of_file(
         "targets/fitting/optimisation.py",
-        ["tests/targets/test_federated.py", "tests/targets/test_trajectory.py", "tests/theory/test_expected_loss.py"],
+        [
+            "tests/targets/test_federated.py",
+            "tests/targets/test_trajectory.py",
+            "tests/theory/test_expected_loss.py",
+        ],
         [("the squared loss lacks its half", ".square().sum(dim=-1) / 2", ".square().sum(dim=-1)")],
     ),
     *of_file(
@@ -908,7 +1024,11 @@ DP_SGD = [
         "targets/fitting/privacy_plan.py",
         ["tests/targets/test_dp_sgd.py"],
         [
-            ("the plan counts epochs behind the early stop", "round(training.last_epoch /", "round(training.epochs /"),
+            (
+                "the plan counts epochs behind the early stop",
+                "round(training.last_epoch /",
+                "round(training.epochs /",
+            ),
             ("delta is 1/n", "n**-1.1", "n**-1.0"),
             ("a delta of exactly 1/n is allowed", "if delta >= 1 / n:", "if delta > 1 / n:"),
             (
@@ -930,4 +1050,14 @@ DP_SGD = [
     ),
 ]
 
-MUTANTS = (*ATTACKS, *RANKS, *METRICS, *INTERVALS, *EPSILON_BOUNDS, *SCHEMES, *DESIGN, *TRAINING, *DP_SGD)
+MUTANTS = (
+    *ATTACKS,
+    *RANKS,
+    *METRICS,
+    *INTERVALS,
+    *EPSILON_BOUNDS,
+    *SCHEMES,
+    *DESIGN,
+    *TRAINING,
+    *DP_SGD,
+)

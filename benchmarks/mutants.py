@@ -26,7 +26,16 @@ import pytest
 from mutant_list import MUTANTS, Mutant
 
 ROOT = Path(__file__).resolve().parent.parent
-NOT_COPIED = {".git", ".venv", "runs", "build", "dist", "site", "shared", "node_modules"}  # at the root
+NOT_COPIED = {
+    ".git",
+    ".venv",
+    "runs",
+    "build",
+    "dist",
+    "site",
+    "shared",
+    "node_modules",
+}  # at the root
 CACHES = ("__pycache__", ".hypothesis", ".*_cache", "*.egg-info")
 # Each process is forked from one that has these libraries, which take longer to import than most tests to run. Nothing
 # of the project is among them.
@@ -69,7 +78,9 @@ class WorkingCopy:
         shutil.copytree(ROOT, root, symlinks=True, ignore=_not_copied)
         (folder / "tmp").mkdir()
         copy = cls(root)
-        code, output = copy.run(_check_imports, sorted({f"mgaudit.{Path(mutant.path).parts[0]}" for mutant in MUTANTS}))
+        code, output = copy.run(
+            _check_imports, sorted({f"mgaudit.{Path(mutant.path).parts[0]}" for mutant in MUTANTS})
+        )
         if code != 0:
             sys.exit(f"Python must import the project from {root}:\n{output}")
         return copy
@@ -79,7 +90,10 @@ class WorkingCopy:
         return self.run(_run_pytest, tests, timeout)
 
     def run(
-        self, function: Callable[[Sequence[str]], int], arguments: Sequence[str], timeout: float | None = None
+        self,
+        function: Callable[[Sequence[str]], int],
+        arguments: Sequence[str],
+        timeout: float | None = None,
     ) -> tuple[int, str]:
         """Runs `function` in a fresh process in the copy, and returns its exit code and output.
 
@@ -123,13 +137,19 @@ def _not_copied(folder: str, names: list[str]) -> set[str]:
     return caches | NOT_COPIED.intersection(names) if Path(folder) == ROOT else caches
 
 
-def _in_copy(root: Path, output: Path, function: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> None:
+def _in_copy(
+    root: Path, output: Path, function: Callable[[Sequence[str]], int], arguments: Sequence[str]
+) -> None:
     """Makes this process one that was started in the copy, with the copy first on its path; its output is a file."""
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for stream in (sys.stdout, sys.stderr):
         os.dup2(descriptor, stream.fileno())
     os.chdir(root)
-    os.environ |= {"PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(root.parent / "tmp")}
+    os.environ |= {
+        "PYTHONPATH": str(root),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "TMPDIR": str(root.parent / "tmp"),
+    }
     sys.dont_write_bytecode = True
     sys.path.insert(0, str(root))
     code = int(function(arguments))
@@ -193,7 +213,9 @@ def _problems_of(mutant: Mutant, root: Path) -> list[str]:
 def union_of_tests(mutants: Iterable[Mutant]) -> list[str]:
     """Returns all tests of the mutants, without single tests of files that are run as a whole."""
     tests = {test for mutant in mutants for test in mutant.tests}
-    return sorted(test for test in tests if "::" not in test or test.partition("::")[0] not in tests)
+    return sorted(
+        test for test in tests if "::" not in test or test.partition("::")[0] not in tests
+    )
 
 
 def run_mutants(mutants: Sequence[Mutant], jobs: int, timeout: float) -> list[Outcome]:
@@ -235,14 +257,26 @@ def _check_unchanged(copies: "queue.SimpleQueue[WorkingCopy]", tests: Sequence[s
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Check that the default tests reject wrong versions of the code.")
-    parser.add_argument("--jobs", type=int, default=2, help="mutants that are tested at the same time")
-    parser.add_argument("--only", default="", metavar="SUBSTRING", help="mutants whose path or name contains this")
-    parser.add_argument("--timeout", type=float, default=120.0, help="seconds after which a mutant counts as killed")
+    parser = argparse.ArgumentParser(
+        description="Check that the default tests reject wrong versions of the code."
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=2, help="mutants that are tested at the same time"
+    )
+    parser.add_argument(
+        "--only", default="", metavar="SUBSTRING", help="mutants whose path or name contains this"
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=120.0, help="seconds after which a mutant counts as killed"
+    )
     parser.add_argument("--list", action="store_true", help="print the mutants and stop")
     options = parser.parse_args(arguments)
 
-    mutants = [mutant for mutant in MUTANTS if options.only.lower() in f"{mutant.path} {mutant.name}".lower()]
+    mutants = [
+        mutant
+        for mutant in MUTANTS
+        if options.only.lower() in f"{mutant.path} {mutant.name}".lower()
+    ]
     if options.list:
         for mutant in mutants:
             print(f"[{mutant.path}] {mutant.name}")
@@ -256,7 +290,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     outcomes = run_mutants(mutants, options.jobs, options.timeout)
     survivors = [outcome for outcome in outcomes if not outcome.killed]
     seconds = time.perf_counter() - started
-    print(f"\n{len(outcomes) - len(survivors)} of {len(outcomes)} mutants killed in {seconds:.0f} s")
+    print(
+        f"\n{len(outcomes) - len(survivors)} of {len(outcomes)} mutants killed in {seconds:.0f} s"
+    )
     for outcome in survivors:
         print(outcome)
     return 1 if survivors else 0

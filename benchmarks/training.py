@@ -93,7 +93,9 @@ class Normalised(TorchDataset[tuple[Tensor, Tensor]]):
         axes = (0, *range(2, inputs.ndim))
         self.inputs, self.labels = torch.from_numpy(inputs), torch.from_numpy(labels)
         self.mean = torch.from_numpy(inputs.mean(axis=axes, keepdims=True)[0].astype(np.float32))
-        self.sd = torch.from_numpy(inputs.std(axis=axes, keepdims=True)[0].astype(np.float32)) + 1e-6
+        self.sd = (
+            torch.from_numpy(inputs.std(axis=axes, keepdims=True)[0].astype(np.float32)) + 1e-6
+        )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -106,7 +108,9 @@ def plain(work: Work) -> int:
     """Trains one model with a DataLoader."""
     (index,), (members,) = work.indices, work.membership
     own = Normalised(work.dataset.inputs[members], work.dataset.labels[members])
-    loader = DataLoader(own, batch_size=work.recipe.training.batch_size, shuffle=True, num_workers=0)
+    loader = DataLoader(
+        own, batch_size=work.recipe.training.batch_size, shuffle=True, num_workers=0
+    )
     shape, classes = work.dataset.input_shape, len(work.dataset.classes)
     model = initial_model(work.recipe.target, shape, classes, stream(0, "weights", index))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9)
@@ -152,11 +156,19 @@ def timed_ours(works: Sequence[Work], jobs: int) -> tuple[float, int]:
     return time.perf_counter() - started, max(peaks)
 
 
-def units(recipe: Recipe, dataset: Dataset, membership: NDArray[np.bool_], device: str) -> list[Work]:
+def units(
+    recipe: Recipe, dataset: Dataset, membership: NDArray[np.bool_], device: str
+) -> list[Work]:
     """Returns a unit of work for each stack."""
     models = range(len(membership))
     return [
-        Work(recipe, dataset, membership[start : start + recipe.stack], models[start : start + recipe.stack], device)
+        Work(
+            recipe,
+            dataset,
+            membership[start : start + recipe.stack],
+            models[start : start + recipe.stack],
+            device,
+        )
         for start in models[:: recipe.stack]
     ]
 
@@ -178,20 +190,35 @@ def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
     return statistics.median(one / other for one, other in zip(ours, theirs, strict=True))
 
 
-def prepared(case: Case, images: str | None, examples: int, models: int) -> tuple[Dataset, Recipe, NDArray[np.bool_]]:
+def prepared(
+    case: Case, images: str | None, examples: int, models: int
+) -> tuple[Dataset, Recipe, NDArray[np.bool_]]:
     """Returns the data as stored, the recipe, and who trains on what."""
     spec, count = ("digits", None) if case.dataset == "digits" else (str(images), examples)
     raw = load(spec, count, numpy_generator(0, "examples"))
-    recipe = Recipe(case.target, Scheme(), Training(epochs=case.epochs), None, 0, members=len(raw.labels) / 2)
+    recipe = Recipe(
+        case.target, Scheme(), Training(epochs=case.epochs), None, 0, members=len(raw.labels) / 2
+    )
     return raw, recipe, fair_coins(models, len(raw.labels), seed=0)
 
 
 def on_cpu(images: str | None, examples: int, asked: int | None, rounds: int, jobs: int) -> None:
     """Prints the table of the plain loops and mgaudit, and that of DP-SGD."""
     loops = ("plain loop", f"plain loop, {jobs} processes", "mgaudit")
-    header("case", "stack", *loops, "÷ plain", "goal", "÷ plain, processes", "share of peak", "memory of a worker")
+    header(
+        "case",
+        "stack",
+        *loops,
+        "÷ plain",
+        "goal",
+        "÷ plain, processes",
+        "share of peak",
+        "memory of a worker",
+    )
     cases = [case for case in CASES if case.dataset == "digits" or images is not None]
-    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(
+        jobs, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
+    ) as pool:
         for case in cases:
             models = asked or (16 if case.dataset == "digits" else 8)
             raw, recipe, membership = prepared(case, images, examples, models)
@@ -211,7 +238,9 @@ def on_cpu(images: str | None, examples: int, asked: int | None, rounds: int, jo
                 rates["mgaudit"].append(models * case.epochs / seconds)
                 rates["peak"].append(sum(parallel.run(multiply, [0.5] * jobs, jobs)))
                 memory = max(memory, used)
-            operations = [rate * flops_per_model_epoch(recipe, dataset) for rate in rates["mgaudit"]]
+            operations = [
+                rate * flops_per_model_epoch(recipe, dataset) for rate in rates["mgaudit"]
+            ]
             row(
                 case.name,
                 size,
@@ -287,8 +316,12 @@ def on_gpu(images: str | None, examples: int, counts: Sequence[int], rounds: int
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", help="folder:PATH of 32x32 colour images; without it only digits are timed")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--images", help="folder:PATH of 32x32 colour images; without it only digits are timed"
+    )
     parser.add_argument("--examples", type=int, default=5000, help="of the images")
     parser.add_argument(
         "--models",
@@ -301,11 +334,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--jobs", type=int, default=parallel.default_jobs("cpu"))
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     options = parser.parse_args(arguments)
-    print(" ".join(f"{name}={value}" for name, value in vars(options).items() if name != "images"), "\n")
+    print(
+        " ".join(f"{name}={value}" for name, value in vars(options).items() if name != "images"),
+        "\n",
+    )
     if options.device == "cuda":
         on_gpu(options.images, options.examples, options.models or [8, 32, 128], options.rounds)
     elif len(options.models or [16]) == 1:
-        on_cpu(options.images, options.examples, (options.models or [None])[0], options.rounds, options.jobs)
+        on_cpu(
+            options.images,
+            options.examples,
+            (options.models or [None])[0],
+            options.rounds,
+            options.jobs,
+        )
     else:
         parser.error("--models takes several numbers on a GPU only")
 

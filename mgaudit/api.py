@@ -211,7 +211,9 @@ def estimate(
     return estimated(plan.cells, workers or default_jobs(plan.device), progress)
 
 
-def _planned_comparison(study: StudyArgument | None, arguments: Mapping[str, Any]) -> ComparisonPlan:
+def _planned_comparison(
+    study: StudyArgument | None, arguments: Mapping[str, Any]
+) -> ComparisonPlan:
     """Returns what `compare` runs: the study with the arguments that are not None put in."""
     from mgaudit.settings.grid import edited_grid
     from mgaudit.settings.study_object import values_of_study
@@ -357,7 +359,9 @@ def _listed(values: Any, whole: type = str) -> list[Any] | None:
 def _audited(kappa: float | None, scheme: SchemeArgument | None) -> SchemeArgument | None:
     """Returns the scheme to audit, None where the settings say it."""
     if kappa is not None and scheme is not None:
-        raise UsageError("kappa and scheme", "both name the noise to audit", None, "give one of them")
+        raise UsageError(
+            "kappa and scheme", "both name the noise to audit", None, "give one of them"
+        )
     if kappa is None:
         return scheme
     if isinstance(kappa, bool) or not isinstance(kappa, int | float):
@@ -391,7 +395,9 @@ def _settings_values(settings: SettingsArgument) -> dict[str, Any]:
     return dict(settings) if isinstance(settings, Mapping) else read_settings(Path(settings))
 
 
-def _edited(settings: dict[str, Any], changes: dict[str, Any], training: dict[str, Any]) -> dict[str, Any]:
+def _edited(
+    settings: dict[str, Any], changes: dict[str, Any], training: dict[str, Any]
+) -> dict[str, Any]:
     """Returns the settings with the given arguments put in; other settings stay as they are."""
     new_training = _checked_training(training)
     changed_training = settings.get("training", {}) | new_training

@@ -33,7 +33,9 @@ class UsageError(ValueError):
 
     def inside(self, key: str) -> "UsageError":
         """Returns the same error of an argument inside another: `arms[2]` and `kappa` give `arms[2].kappa`."""
-        joined = f"{key}.{self.key}" if self.key and not self.key.startswith("[") else f"{key}{self.key}"
+        joined = (
+            f"{key}.{self.key}" if self.key and not self.key.startswith("[") else f"{key}{self.key}"
+        )
         return UsageError(joined, self.rule, self.value, self.way_out)
 
 
@@ -49,7 +51,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def _shortened(value: str) -> str:
-    return value if len(value) <= LONGEST_VALUE else f"{value[:LONGEST_VALUE]}… ({len(value)} characters)"
+    return (
+        value
+        if len(value) <= LONGEST_VALUE
+        else f"{value[:LONGEST_VALUE]}… ({len(value)} characters)"
+    )
 
 
 def _one_line(message: str) -> str:

@@ -109,7 +109,12 @@ class DownloadBar(_Drawn):
     total: int  # of one file; set by pooch, and of no use here
 
     def __init__(self, console: Console, label: str, expected: int, silent: bool) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), DownloadColumn(), TransferSpeedColumn())
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+        )
         self._bars = Bars(*columns, console=console, disable=silent or not console.is_terminal)
         self._task = self._bars.add_task(escape(label), total=expected)
         self._before = 0

@@ -117,7 +117,9 @@ class Result:
         """
         from mgaudit.running import attack_again
 
-        finished = attack_again(self.record, self.path.parent, attacks, queries, jobs, on_stderr(quiet))
+        finished = attack_again(
+            self.record, self.path.parent, attacks, queries, jobs, on_stderr(quiet)
+        )
         return Result(finished.record, finished.arrays, finished.folder.path)
 
     def observations(self, arm: str | int = 0, study: int = 0) -> "Observations":
@@ -175,7 +177,9 @@ def _arm(study: StudyResult, name: str | int) -> AuditResult:
     keys = [arm.key for arm in study.arms]
     if isinstance(name, str):
         if name not in keys:
-            raise UsageError("arm", f"must be one of {', '.join(keys)}", repr(name), did_you_mean(name, keys))
+            raise UsageError(
+                "arm", f"must be one of {', '.join(keys)}", repr(name), did_you_mean(name, keys)
+            )
         return study.arms[keys.index(name)]
     if not 0 <= name < len(keys):
         raise UsageError("arm", f"must be 0..{len(keys) - 1}, or a name", repr(name))
@@ -185,7 +189,10 @@ def _arm(study: StudyResult, name: str | int) -> AuditResult:
 def _numbers(arm: AuditResult) -> Iterator[tuple[str, str, str, float, float, float]]:
     """Yields (attack, adversary, metric, value, low, high) of an arm."""
     nan = float("nan")
-    for metric, accuracy in (("train_accuracy", arm.train_accuracy), ("test_accuracy", arm.test_accuracy)):
+    for metric, accuracy in (
+        ("train_accuracy", arm.train_accuracy),
+        ("test_accuracy", arm.test_accuracy),
+    ):
         yield "", "", metric, accuracy.value, accuracy.low, accuracy.high
     for attack in arm.attacks:
         who = (attack.attack, attack.knowledge)

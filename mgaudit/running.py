@@ -72,11 +72,15 @@ def run_study_plan(plan: "Plan", jobs: int | None, out: Path, progress: Progress
     folder = RunFolder.create(out, plan.slug, plan.sha256)
     with recorded(folder, progress):
         study, arrays = run_study(plan, jobs or default_jobs(plan.design.device), progress)
-        record = ResultRecord(title="", note="", command=RUN_COMMAND, settings=study.settings, studies=[study])
+        record = ResultRecord(
+            title="", note="", command=RUN_COMMAND, settings=study.settings, studies=[study]
+        )
         return _written(record, [arrays], folder, progress)
 
 
-def run_comparison_plan(plan: "ComparisonPlan", jobs: int | None, out: Path, progress: ProgressBars) -> Finished:
+def run_comparison_plan(
+    plan: "ComparisonPlan", jobs: int | None, out: Path, progress: ProgressBars
+) -> Finished:
     """Runs the studies of a grid in one new run directory inside `out`."""
     from mgaudit.compute.parallel import default_jobs
     from mgaudit.study.comparison import run_comparison
@@ -125,7 +129,9 @@ def attack_again(
     return run_comparison_plan(plan, jobs, out, progress)
 
 
-def _written(record: ResultRecord, arrays: list[Arrays], folder: RunFolder, progress: ProgressBars) -> Finished:
+def _written(
+    record: ResultRecord, arrays: list[Arrays], folder: RunFolder, progress: ProgressBars
+) -> Finished:
     progress.stage("writing the result and the reports")
     folder.write_result(record, arrays)
     reports = folder.write_reports(DEFAULT_FORMATS)
@@ -145,7 +151,12 @@ def temporary_log(lines: Sequence[str]) -> str:
     text = "".join(f"{line}\n" for line in lines)
     try:
         with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", errors="backslashreplace", prefix="mgaudit-", suffix=".log", delete=False
+            "w",
+            encoding="utf-8",
+            errors="backslashreplace",
+            prefix="mgaudit-",
+            suffix=".log",
+            delete=False,
         ) as log:
             log.write(text)
     except OSError as error:

@@ -88,7 +88,10 @@ def measured_cell(claim: ClaimResult) -> Cell:
         return Cell(_number(claim.value), value=claim.value)
     half = (claim.high - claim.low) / 2
     decimals = max(0, min(12, 1 - math.floor(math.log10(half))))
-    value, low, high = (f"{number:.{decimals}f}".replace("-", "−") for number in (claim.value, claim.low, claim.high))
+    value, low, high = (
+        f"{number:.{decimals}f}".replace("-", "−")
+        for number in (claim.value, claim.low, claim.high)
+    )
     return Cell(value, f"[{low}, {high}]", value=claim.value)
 
 

@@ -46,7 +46,9 @@ def differences_table(study: StudyResult) -> Table:
     return _table("differences", caption, columns, rows, notes, study, "changes")
 
 
-def _difference_rows(study: StudyResult, arm: AuditResult, metrics: Sequence[str]) -> list[list[Cell]]:
+def _difference_rows(
+    study: StudyResult, arm: AuditResult, metrics: Sequence[str]
+) -> list[list[Cell]]:
     """Returns a row for each attack on an arm; the first has the change in test accuracy."""
     changes = {
         (change.attack, change.knowledge, change.metric): change

@@ -55,7 +55,9 @@ def bounds_table(result: DPAuditResult) -> Table:
         [Cell(bound.method), Cell(f"≥ {epsilon_at_least(bound.epsilon)}"), Cell(bound.speaks_of)]
         for bound in result.bounds
     ]
-    claimed = "none" if result.epsilon_claimed is None else f"≤ {epsilon_at_most(result.epsilon_claimed)}"
+    claimed = (
+        "none" if result.epsilon_claimed is None else f"≤ {epsilon_at_most(result.epsilon_claimed)}"
+    )
     rows.append([Cell("claimed (PRV accountant)"), Cell(claimed), Cell("the training procedure")])
     notes = [
         f"{result.correct} of {result.guesses} guesses about {result.canaries} coins were right; "
@@ -73,7 +75,9 @@ def finding(result: DPAuditResult) -> str:
     if result.epsilon_claimed is None:
         if nothing:
             return "No finite ε is claimed, and the guesses prove nothing."
-        return f"No finite ε is claimed, and ε ≥ {best} at δ = {rounded_up(result.delta)} is proved."
+        return (
+            f"No finite ε is claimed, and ε ≥ {best} at δ = {rounded_up(result.delta)} is proved."
+        )
     claimed = epsilon_at_most(result.epsilon_claimed)
     if result.alarm:
         return f"Alarm: ε ≤ {claimed} is claimed, but ε ≥ {best} is proved. {WHAT_AN_ALARM_MEANS}"

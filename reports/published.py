@@ -57,7 +57,9 @@ class Number(Record):
         scale = 100 if self.percent else 1
         if digits is None or not math.isclose(float(digits[0]) / scale, self.value):
             printed = f"{self.printed}{self.unit}"
-            raise ValueError(f"value must be what is printed, {printed}, as a fraction, got {self.value}")
+            raise ValueError(
+                f"value must be what is printed, {printed}, as a fraction, got {self.value}"
+            )
         return self
 
     @property

@@ -340,7 +340,9 @@ def read_result(folder: Path) -> tuple[Result, list[Arrays]]:
     path = folder / RESULT_FILE
     if not path.is_file():
         rule = f"must be the folder of a study, and there is no {RESULT_FILE} in it"
-        raise UsageError(str(folder), rule, None, "`mgaudit run` and `mgaudit compare` make such folders")
+        raise UsageError(
+            str(folder), rule, None, "`mgaudit run` and `mgaudit compare` make such folders"
+        )
     try:
         result = _parsed(path.read_text(encoding="utf-8"))
     except ValidationError as error:
@@ -397,7 +399,11 @@ def _parsed(text: str) -> Result:
         rule = f"has schema version {version}, and this mgaudit reads up to {SCHEMA_VERSION}"
         raise UsageError("", rule, None, "update mgaudit")
     if isinstance(version, int) and version < SCHEMA_VERSION:
-        rule = f"has schema version {version} of an earlier mgaudit; this one reads {SCHEMA_VERSION}"
-        way_out = "run it again with --settings (models that the cache still holds are not trained again)"
+        rule = (
+            f"has schema version {version} of an earlier mgaudit; this one reads {SCHEMA_VERSION}"
+        )
+        way_out = (
+            "run it again with --settings (models that the cache still holds are not trained again)"
+        )
         raise UsageError("", rule, None, way_out)
     return Result.model_validate(content)

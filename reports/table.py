@@ -78,7 +78,9 @@ def _cell_html(cell: Cell) -> str:
     return f"<td {HTML_LEFT}>{escape(cell.text + cell.mark)}{interval}</td>"
 
 
-def number(estimate: Estimate, scale: float = 1.0, digits: int = 3, signed: bool = False, mark: str = "") -> Cell:
+def number(
+    estimate: Estimate, scale: float = 1.0, digits: int = 3, signed: bool = False, mark: str = ""
+) -> Cell:
     """Returns a cell "0.612 ± 0.010", or "0.002 [0.000, 0.007]" if the interval is asymmetric.
 
     Args:

@@ -32,7 +32,9 @@ def accuracy_vs_privacy(study: StudyResult) -> Table:
     columns = ["Arm", "Train acc., %", "Test acc., %", "Attack"]
     columns += [*_headings(study, MAIN_METRICS), "ε at least", "ε claimed"]
     rows = [_main_row(study, arm, attack) for arm in study.arms for attack in arm.attacks]
-    return Table("accuracy-vs-privacy", "Accuracy against privacy", columns, rows, _main_notes(study))
+    return Table(
+        "accuracy-vs-privacy", "Accuracy against privacy", columns, rows, _main_notes(study)
+    )
 
 
 def _main_row(study: StudyResult, arm: AuditResult, attack: AttackResult) -> list[Cell]:
@@ -51,9 +53,13 @@ def _main_row(study: StudyResult, arm: AuditResult, attack: AttackResult) -> lis
 
 
 def _main_notes(study: StudyResult) -> list[str]:
-    notes = ["Each number is the mean over targets, with its 95 % interval for new targets and examples."]
+    notes = [
+        "Each number is the mean over targets, with its 95 % interval for new targets and examples."
+    ]
     if any(attack.knowledge == "naive" for arm in study.arms for attack in arm.attacks):
-        notes.append("A naive adversary's shadows are trained without noise, all other shadows like the target.")
+        notes.append(
+            "A naive adversary's shadows are trained without noise, all other shadows like the target."
+        )
     notes.append(
         "ε at least: lower bound on ε proved by the attack's guesses (audit in one run), each at "
         f"95 %; 0 proves nothing. If all guesses were correct, they would prove {_provable(study)}."
@@ -69,7 +75,10 @@ def _main_notes(study: StudyResult) -> list[str]:
 
 def _provable(study: StudyResult) -> str:
     """Returns the lower bounds that only correct guesses would prove, each once."""
-    bounds = [f"{epsilon_at_least(arm.epsilon_provable)} at δ = {rounded_up(arm.delta)}" for arm in study.arms]
+    bounds = [
+        f"{epsilon_at_least(arm.epsilon_provable)} at δ = {rounded_up(arm.delta)}"
+        for arm in study.arms
+    ]
     return "; ".join(dict.fromkeys(bounds))
 
 
@@ -150,7 +159,9 @@ def all_metrics(study: StudyResult) -> Table:
     return Table("all-metrics", "All metrics", columns, rows, notes)
 
 
-def _metric_row(study: StudyResult, arm: AuditResult, attack: AttackResult, name: str) -> list[Cell]:
+def _metric_row(
+    study: StudyResult, arm: AuditResult, attack: AttackResult, name: str
+) -> list[Cell]:
     return [
         Cell(arm.label),
         Cell(attack.name),
@@ -184,7 +195,10 @@ def single_targets(study: StudyResult) -> Table:
 def _target_row(study: StudyResult, arm: AuditResult, word: str, target: int) -> list[Cell]:
     attack = headline(arm)
     estimates = {name: of_targets[target] for name, of_targets in attack.single_targets.items()}
-    rates = [in_its_unit(study.metric(name), estimates[name], mark=_mark(attack, name)) for name in SINGLE_METRICS]
+    rates = [
+        in_its_unit(study.metric(name), estimates[name], mark=_mark(attack, name))
+        for name in SINGLE_METRICS
+    ]
     model = Cell(f"{word}: model {attack.targets[target]}")
     return [Cell(arm.label), model, number(estimates["auc"]), *rates]
 
@@ -194,7 +208,11 @@ def most_exposed(study: StudyResult) -> Table:
     check_all_have(study, "most_exposed")
     columns = ["Arm", "Example", "Class", "Mean score"]
     columns += ["Outranks, % (in)", "Outranks, % (out)", "Targets"]
-    rows = [_exposed_row(arm, example) for arm in study.arms for example in arm.most_exposed[:SHOWN_EXAMPLES]]
+    rows = [
+        _exposed_row(arm, example)
+        for arm in study.arms
+        for example in arm.most_exposed[:SHOWN_EXAMPLES]
+    ]
     notes = [
         f"By the attack {headline(study.arms[0]).attack}: mean score over the targets that trained "
         "on the example, and the mean share of a target's non-members that it outranks, for "
@@ -291,7 +309,9 @@ def _is_coarse(attack: AttackResult, name: str) -> bool:
     return allowed < FEW_FALSE_POSITIVES
 
 
-def in_its_unit(metric: MetricFacts, estimate: Estimate, signed: bool = False, mark: str = "") -> Cell:
+def in_its_unit(
+    metric: MetricFacts, estimate: Estimate, signed: bool = False, mark: str = ""
+) -> Cell:
     """Returns a metric in its unit, with its number of digits."""
     return number(estimate, metric.scale, metric.digits, signed, mark)
 

@@ -135,7 +135,9 @@ def _against_guessing(arm: AuditResult) -> str:
     better = [attack for attack in arm.attacks if attack.metrics["auc"].low > 0.5]
     text = "this attack does no better than guessing"
     if better:
-        successes = [f"{attack.name} does (AUC {number(attack.metrics['auc'])})" for attack in better]
+        successes = [
+            f"{attack.name} does (AUC {number(attack.metrics['auc'])})" for attack in better
+        ]
         text += f", but {' and '.join(successes)}"
     return text
 

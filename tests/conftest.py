@@ -42,8 +42,12 @@ def one_thread() -> Iterator[None]:
 def one_search_for_each_noise_multiplier() -> Iterator[None]:
     """The accountant takes seconds to find the noise multiplier of an epsilon, and many tests ask for the same."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rdp, "_compute_rdp", cache(rdp._compute_rdp))  # asked for twice by each step of the search
-        patch.setattr(accountant_utils, "get_noise_multiplier", cache(accountant_utils.get_noise_multiplier))
+        patch.setattr(
+            rdp, "_compute_rdp", cache(rdp._compute_rdp)
+        )  # asked for twice by each step of the search
+        patch.setattr(
+            accountant_utils, "get_noise_multiplier", cache(accountant_utils.get_noise_multiplier)
+        )
         yield
 
 

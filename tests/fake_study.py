@@ -82,7 +82,9 @@ def estimate(value: float, half: float) -> Estimate:
     return Estimate(value=value, low=value - half, high=value + half)
 
 
-def attack(name: str, auc: float, change: float | None, knowledge: Any = "adaptive") -> AttackResult:
+def attack(
+    name: str, auc: float, change: float | None, knowledge: Any = "adaptive"
+) -> AttackResult:
     metrics = {metric: estimate(VALUES.get(metric, 0.2), 0.005) for metric in METRICS}
     metrics["auc"] = estimate(auc, 0.0123)
     per_target = [0.3, 0.2, 0.4, 0.3, 0.3, 0.3]
@@ -95,11 +97,20 @@ def attack(name: str, auc: float, change: float | None, knowledge: Any = "adapti
         needs=["shadows"] if name == "lira" else [],
         metrics=metrics,
         per_target=dict.fromkeys(METRICS, per_target),
-        single_targets={metric: [estimate(value, 0.03) for value in per_target] for metric in SINGLE},
-        differences={} if change is None else {metric: estimate(change, 0.02) for metric in METRICS},
+        single_targets={
+            metric: [estimate(value, 0.03) for value in per_target] for metric in SINGLE
+        },
+        differences={}
+        if change is None
+        else {metric: estimate(change, 0.02) for metric in METRICS},
         correct_guesses=[4, 4, 3, 4, 4, 4],
         epsilon_lower_bound=0.3299,
-        false_positives_allowed={"tpr_at_0.1_fpr": 30, "tpr_at_0.01_fpr": 10, "tpr_at_0.001_fpr": 0, "tpr_at_0_fpr": 0},
+        false_positives_allowed={
+            "tpr_at_0.1_fpr": 30,
+            "tpr_at_0.01_fpr": 10,
+            "tpr_at_0.001_fpr": 0,
+            "tpr_at_0_fpr": 0,
+        },
         non_members=299,
     )
 
@@ -134,10 +145,17 @@ def arm(
         attacks=[
             attack("lira", auc, change),
             attack("loss", auc - 0.05, change),
-            *([] if change is None else [attack("lira", auc - 0.1, change - 0.1, knowledge="naive")]),
+            *(
+                []
+                if change is None
+                else [attack("lira", auc - 0.1, change - 0.1, knowledge="naive")]
+            ),
         ],
         power=[
-            PowerPoint(shadows=shadows, metrics={metric: estimate(auc - 0.1 / shadows, 0.02) for metric in ANALYSED})
+            PowerPoint(
+                shadows=shadows,
+                metrics={metric: estimate(auc - 0.1 / shadows, 0.02) for metric in ANALYSED},
+            )
             for shadows in (2, 4, 5)
         ],
         most_exposed=[
@@ -190,8 +208,15 @@ def study(label: str = "gaussian-mask (kappa=0.3)", **changes: Any) -> StudyResu
         "metric_facts": metric_facts(),
         "lost": [],
         "analysis": analyse_study(arms, arrays(arms)),
-        "provenance": Provenance(versions={"torch": "2"}, code_sha256="cd" * 32, device="cpu", processor="x"),
-        "times": Times(started="2026-01-01", seconds=61.5, training_seconds={"none": 9.0}, models_reused={"none": 2}),
+        "provenance": Provenance(
+            versions={"torch": "2"}, code_sha256="cd" * 32, device="cpu", processor="x"
+        ),
+        "times": Times(
+            started="2026-01-01",
+            seconds=61.5,
+            training_seconds={"none": 9.0},
+            models_reused={"none": 2},
+        ),
     }
     return StudyResult(**{**fields, **changes, "arms": arms})
 
@@ -216,21 +241,34 @@ def arrays(arms: Sequence[AuditResult] | None = None) -> Arrays:
         "roc_fpr": grid,
     }
     for index, one in enumerate(three_arms() if arms is None else arms):
-        found |= _samples(f"arm{index}/test_accuracy", one.test_accuracy.value, len(TARGETS), generator)
-        found[f"arm{index}/ranks"] = generator.random((len(one.attacks[0].targets), EXAMPLES)).astype(np.float32)
+        found |= _samples(
+            f"arm{index}/test_accuracy", one.test_accuracy.value, len(TARGETS), generator
+        )
+        found[f"arm{index}/ranks"] = generator.random(
+            (len(one.attacks[0].targets), EXAMPLES)
+        ).astype(np.float32)
         for mounted in one.attacks:
-            found[f"arm{index}/{mounted.name}/scores"] = generator.standard_normal((len(mounted.targets), EXAMPLES))
+            found[f"arm{index}/{mounted.name}/scores"] = generator.standard_normal(
+                (len(mounted.targets), EXAMPLES)
+            )
             found[f"arm{index}/{mounted.name}/roc_tpr"] = np.sqrt(grid)
             for metric in ANALYSED:
                 place, value = f"arm{index}/{mounted.name}/{metric}", mounted.metrics[metric].value
                 found |= _samples(place, value, len(mounted.targets), generator)
-        found[f"arm{index}/most_exposed_pictures"] = generator.integers(0, 256, (20, 8, 8)).astype(np.uint8)
+        found[f"arm{index}/most_exposed_pictures"] = generator.integers(0, 256, (20, 8, 8)).astype(
+            np.uint8
+        )
     return found
 
 
 def _samples(place: str, value: float, targets: int, generator: np.random.Generator) -> Arrays:
-    resampled = value + SPREAD[:targets, np.newaxis] + 0.005 * generator.standard_normal((targets, 50))
-    return {f"{place}/per_target": value + SPREAD[:targets], f"{place}/in_resamples": resampled.astype(np.float32)}
+    resampled = (
+        value + SPREAD[:targets, np.newaxis] + 0.005 * generator.standard_normal((targets, 50))
+    )
+    return {
+        f"{place}/per_target": value + SPREAD[:targets],
+        f"{place}/in_resamples": resampled.astype(np.float32),
+    }
 
 
 def many() -> tuple[StudyResult, Arrays]:
@@ -253,7 +291,9 @@ def write(folder: Path, told: Result, held: list[Arrays]) -> None:
 
 
 def pdf_text(pdf: bytes) -> str:
-    text = " ".join(" ".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages).split())
+    text = " ".join(
+        " ".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages).split()
+    )
     return text.replace("\u200b", "")
 
 

@@ -34,7 +34,9 @@ def tpr_at(scores: np.ndarray, membership: np.ndarray, level: float) -> float:
     return best
 
 
-def advantage(scores: np.ndarray, membership: np.ndarray, first_half: np.ndarray | None = None) -> float:
+def advantage(
+    scores: np.ndarray, membership: np.ndarray, first_half: np.ndarray | None = None
+) -> float:
     """TPR - FPR of each half (even and odd places) at the best threshold of the other half, the highest if several."""
     if first_half is None:
         first_half = np.arange(len(scores)) % 2 == 0
@@ -78,7 +80,9 @@ def lira(
         pooled = {}
         for inside in (True, False):
             groups = [lists(e, q, inside) for e in range(examples)]
-            pooled[inside] = sum(map(squares, groups)) / sum(max(len(group) - 1, 0) for group in groups)
+            pooled[inside] = sum(map(squares, groups)) / sum(
+                max(len(group) - 1, 0) for group in groups
+            )
         gaps = [
             fmean(lists(e, q, True)) - fmean(lists(e, q, False))
             for e in range(examples)
@@ -114,7 +118,9 @@ def lira(
     return scores
 
 
-def lists_of(values: np.ndarray, membership: np.ndarray, target: int, inside: bool) -> list[list[float]]:
+def lists_of(
+    values: np.ndarray, membership: np.ndarray, target: int, inside: bool
+) -> list[list[float]]:
     """The shadows' values (models, examples) on one side, a list for each example."""
     models, examples = values.shape
     return [
@@ -133,7 +139,9 @@ def calibration(losses: np.ndarray, membership: np.ndarray, target: int) -> list
     ]
 
 
-def rmia(p: np.ndarray, membership: np.ndarray, target: int, online: bool, a: float = 0.3) -> list[float]:
+def rmia(
+    p: np.ndarray, membership: np.ndarray, target: int, online: bool, a: float = 0.3
+) -> list[float]:
     """log p_y(x) / pbar(x), with p (models, examples) the probability of the label (one query)."""
     scores = []
     for e, (inside, outside) in enumerate(
@@ -152,7 +160,10 @@ def bavaria(phi: np.ndarray, membership: np.ndarray, target: int, predictive: st
     def prior(groups: list[list[float]]) -> tuple[float, float]:
         several = [group for group in groups if len(group) > 1]
         free = [len(group) - 1 for group in several]
-        sample = [sum((x - fmean(group)) ** 2 for x in group) / f for group, f in zip(several, free, strict=True)]
+        sample = [
+            sum((x - fmean(group)) ** 2 for x in group) / f
+            for group, f in zip(several, free, strict=True)
+        ]
         pooled = sum(s * f for s, f in zip(sample, free, strict=True)) / sum(free)
         logs = [
             math.log(max(s, 1e-6 * pooled)) - float(digamma(f / 2)) + math.log(f / 2)
@@ -169,7 +180,9 @@ def bavaria(phi: np.ndarray, membership: np.ndarray, target: int, predictive: st
             d = min(2 * low, 1e4)
         return d, math.exp(fmean(logs) + float(digamma(d / 2)) - math.log(d / 2))
 
-    def predictives(groups: list[list[float]], centres: list[float]) -> list[tuple[float, float, float]]:
+    def predictives(
+        groups: list[list[float]], centres: list[float]
+    ) -> list[tuple[float, float, float]]:
         d, s2 = prior(groups)
         known = [(group, centre) for group, centre in zip(groups, centres, strict=True) if group]
         spread = fmean([(fmean(group) - centre) ** 2 for group, centre in known])
@@ -198,13 +211,20 @@ def bavaria(phi: np.ndarray, membership: np.ndarray, target: int, predictive: st
             for _ in group
         ]
         line = stats.linregress(*zip(*points, strict=True))
-        return [line.intercept + line.slope * x if other else average for x, other in zip(alone, others, strict=True)]
+        return [
+            line.intercept + line.slope * x if other else average
+            for x, other in zip(alone, others, strict=True)
+        ]
 
     without = predictives(outside, led_to_expect(outside, inside))
     within = predictives(inside, led_to_expect(inside, outside))
     scores = []
     for x, member, other in zip(phi[target].tolist(), within, without, strict=True):
-        density = stats.t.logpdf if predictive == "student" else lambda x, _, m, s: stats.norm.logpdf(x, m, s)
+        density = (
+            stats.t.logpdf
+            if predictive == "student"
+            else lambda x, _, m, s: stats.norm.logpdf(x, m, s)
+        )
         scores.append(float(density(x, *member) - density(x, *other)))
     return scores
 
@@ -214,7 +234,9 @@ def population(losses: list[float], others: list[float]) -> list[float]:
     return [-fmean([1.0 if z < x else 0.5 if z == x else 0.0 for z in others]) for x in losses]
 
 
-def reference(phi: np.ndarray, membership: np.ndarray, target: int, bandwidth: float = 0.5) -> list[float]:
+def reference(
+    phi: np.ndarray, membership: np.ndarray, target: int, bandwidth: float = 0.5
+) -> list[float]:
     """-log of the smoothed share of shadows without the example whose phi is higher (one query)."""
     outside, inside = (lists_of(phi, membership, target, side) for side in (False, True))
     squares = sum(sum((x - fmean(group)) ** 2 for x in group) for group in outside if group)
@@ -229,12 +251,16 @@ def reference(phi: np.ndarray, membership: np.ndarray, target: int, bandwidth: f
 
 def clopper_pearson(count: int, total: int, level: float) -> tuple[float, float]:
     """The rates at which so many or more, and so few or fewer, of `total` have the chance `level`."""
-    low = 0.0 if count == 0 else falls_to(lambda rate: float(bdtr(count - 1, total, rate)), 1 - level)
+    low = (
+        0.0 if count == 0 else falls_to(lambda rate: float(bdtr(count - 1, total, rate)), 1 - level)
+    )
     high = 1.0 if count == total else falls_to(lambda rate: float(bdtr(count, total, rate)), level)
     return low, high
 
 
-def falls_to(function: Callable[[float], float], value: float, low: float = 0.0, high: float = 1.0) -> float:
+def falls_to(
+    function: Callable[[float], float], value: float, low: float = 0.0, high: float = 1.0
+) -> float:
     """Where a falling function reaches the value, by bisection."""
     for _ in range(60):
         middle = (low + high) / 2
@@ -246,9 +272,14 @@ def bounds_at(
     true_positives: int, members: int, false_positives: int, others: int, level: float, delta: float
 ) -> tuple[float, float]:
     """Lower bounds on epsilon and mu at one threshold, each rate at the level."""
-    tpr, fpr = clopper_pearson(true_positives, members, level)[0], clopper_pearson(false_positives, others, level)[1]
+    tpr, fpr = (
+        clopper_pearson(true_positives, members, level)[0],
+        clopper_pearson(false_positives, others, level)[1],
+    )
     tnr, fnr = 1 - fpr, 1 - tpr
-    epsilon = max([0.0] + [math.log((a - delta) / b) for a, b in ((tpr, fpr), (tnr, fnr)) if a > delta])
+    epsilon = max(
+        [0.0] + [math.log((a - delta) / b) for a, b in ((tpr, fpr), (tnr, fnr)) if a > delta]
+    )
     mu = stats.norm.ppf(1 - fpr) - stats.norm.ppf(fnr) if 0 < fnr < 1 and 0 < fpr < 1 else 0.0
     return epsilon, max(0.0, float(mu))
 
@@ -262,7 +293,9 @@ def ranks(count: int) -> list[int]:
     return found
 
 
-def bonferroni(scores: np.ndarray, membership: np.ndarray, delta: float, significance: float) -> tuple[float, float]:
+def bonferroni(
+    scores: np.ndarray, membership: np.ndarray, delta: float, significance: float
+) -> tuple[float, float]:
     """Lower bounds on epsilon and mu, threshold by threshold."""
     members, others = sorted(scores[membership].tolist()), sorted(scores[~membership].tolist())
     level = significance / 2 / (len(ranks(len(members))) + len(ranks(len(others))))
@@ -272,12 +305,20 @@ def bonferroni(scores: np.ndarray, membership: np.ndarray, delta: float, signifi
         found.append(bounds_at(above, len(members), k, len(others), level, delta))
     for k in ranks(len(members)):
         below = sum(score < members[k] for score in others)
-        found.append(bounds_at(len(members) - k, len(members), len(others) - below, len(others), level, delta))
+        found.append(
+            bounds_at(
+                len(members) - k, len(members), len(others) - below, len(others), level, delta
+            )
+        )
     return max(epsilon for epsilon, _ in found), max(mu for _, mu in found)
 
 
 def split(
-    scores: np.ndarray, membership: np.ndarray, delta: float, significance: float, generator: np.random.Generator
+    scores: np.ndarray,
+    membership: np.ndarray,
+    delta: float,
+    significance: float,
+    generator: np.random.Generator,
 ) -> tuple[float, float]:
     """Lower bounds on epsilon and mu at the threshold that is best on the first half drawn, read off the second."""
     halves = []
@@ -289,12 +330,23 @@ def split(
     thresholds = [seen_others[len(seen_others) - 1 - k] for k in ranks(len(seen_others))]
     thresholds += [seen_members[k] for k in ranks(len(seen_members))]
 
-    def bounds(threshold: float, positives: list[float], negatives: list[float]) -> tuple[float, float]:
-        true_positives, false_positives = (sum(x > threshold for x in side) for side in (positives, negatives))
-        return bounds_at(true_positives, len(positives), false_positives, len(negatives), significance / 2, delta)
+    def bounds(
+        threshold: float, positives: list[float], negatives: list[float]
+    ) -> tuple[float, float]:
+        true_positives, false_positives = (
+            sum(x > threshold for x in side) for side in (positives, negatives)
+        )
+        return bounds_at(
+            true_positives, len(positives), false_positives, len(negatives), significance / 2, delta
+        )
 
-    best = [max(thresholds, key=lambda t: bounds(t, seen_members, seen_others)[which]) for which in (0, 1)]
-    epsilon, mu = (bounds(threshold, members, others)[which] for which, threshold in enumerate(best))
+    best = [
+        max(thresholds, key=lambda t: bounds(t, seen_members, seen_others)[which])
+        for which in (0, 1)
+    ]
+    epsilon, mu = (
+        bounds(threshold, members, others)[which] for which, threshold in enumerate(best)
+    )
     return epsilon, mu
 
 
@@ -305,7 +357,11 @@ def gdp_delta(epsilon: float, mu: float) -> float:
     def excess(x: float) -> float:
         return float(stats.norm.pdf(x - mu) - math.exp(epsilon + stats.norm.logpdf(x)))
 
-    return float(quad(excess, start, max(start, mu) + 40, points=[mu] if mu > start else None, epsabs=1e-14)[0])
+    return float(
+        quad(excess, start, max(start, mu) + 40, points=[mu] if mu > start else None, epsabs=1e-14)[
+            0
+        ]
+    )
 
 
 def one_run_chance(correct: int, made: int, canaries: int, epsilon: float, delta: float) -> float:
@@ -325,7 +381,10 @@ def f_dp_total(
     guessed right.
     """
     r, h = [0.0] * (correct + 1), [0.0] * (correct + 1)
-    r[correct], h[correct] = significance * correct / canaries, significance * (made - correct) / canaries
+    r[correct], h[correct] = (
+        significance * correct / canaries,
+        significance * (made - correct) / canaries,
+    )
     for i in range(correct - 1, -1, -1):
         h[i] = max(h[i + 1], level_of(min(r[i + 1], 1.0)))
         r[i] = r[i + 1] + i / (made - i) * (h[i] - h[i + 1])
@@ -344,12 +403,19 @@ def f_dp_chance(correct: int, made: int, canaries: int, epsilon: float, delta: f
         wrong = np.where(counts >= i, made - counts, 0) / canaries
         rows += [right - math.exp(epsilon) * wrong, right - math.exp(-epsilon) * wrong]
         limits += [delta, 1 - math.exp(-epsilon) * (1 - delta)]
-    found = linprog(-1.0 * (counts >= correct), rows, limits, [np.ones(made + 1)], [1.0], method="highs-ds")
+    found = linprog(
+        -1.0 * (counts >= correct), rows, limits, [np.ones(made + 1)], [1.0], method="highs-ds"
+    )
     return float(-found.fun)
 
 
 def rmia_share(
-    p: np.ndarray, membership: np.ndarray, others: np.ndarray, target: int, attack: RMIA, gamma: float
+    p: np.ndarray,
+    membership: np.ndarray,
+    others: np.ndarray,
+    target: int,
+    attack: RMIA,
+    gamma: float,
 ) -> list[float]:
     """The share of population points z with r(x) / r(z) >= gamma, pair by pair, with medians of the logs over queries.
 
@@ -385,7 +451,9 @@ def quantile(observations: Observations, target: int, trees: int) -> list[float]
     """(margin - median) / sd of one target, each quartile by so many of scikit-learn's trees (one query)."""
 
     def rows(features: np.ndarray, labels: np.ndarray) -> list[list[float]]:
-        return [[*map(float, row), float(label)] for row, label in zip(features, labels, strict=True)]
+        return [
+            [*map(float, row), float(label)] for row, label in zip(features, labels, strict=True)
+        ]
 
     def margin_of(logits: np.ndarray, labels: np.ndarray) -> list[float]:
         found = []
@@ -409,11 +477,16 @@ def quantile(observations: Observations, target: int, trees: int) -> list[float]
         ).fit(np.array(known), known_margin)
         columns.append(fitted.predict(asked).tolist())
         known_columns.append(fitted.predict(known).tolist())
-    rest = [x - median(row) for x, row in zip(known_margin, zip(*known_columns, strict=True), strict=True)]
+    rest = [
+        x - median(row)
+        for x, row in zip(known_margin, zip(*known_columns, strict=True), strict=True)
+    ]
     floor = 0.1 * float(np.quantile(rest, 0.75) - np.quantile(rest, 0.25)) / 1.349
     scores = []
     for x, row in zip(
-        margin_of(observations.logits[target], observations.labels), zip(*columns, strict=True), strict=True
+        margin_of(observations.logits[target], observations.labels),
+        zip(*columns, strict=True),
+        strict=True,
     ):
         low, mu, high = sorted(row)
         scores.append((x - mu) / max((high - low) / 1.349, floor))
@@ -455,7 +528,9 @@ def shadow_classifier(
         if min(map(len, sides)) < 10:
             sides = [rows(side, set(labels)) for side in (True, False)]
         count = min(attack.rows, *map(len, sides))
-        train = [side[math.floor((i + 0.5) * len(side) / count)] for side in sides for i in range(count)]
+        train = [
+            side[math.floor((i + 0.5) * len(side) / count)] for side in sides for i in range(count)
+        ]
         moments = [(fmean(column), pstdev(column)) for column in zip(*train, strict=True)]
         standard = [[(x - c) / s for x, (c, s) in zip(row, moments, strict=True)] for row in train]
         fitted[label] = fit().fit(standard, [True] * count + [False] * count), moments
@@ -470,7 +545,10 @@ def shadow_classifier(
         if hasattr(model, "decision_function"):
             answers = model.decision_function(asked)
         else:
-            answers = [math.log(p / (1 - p)) for p in np.clip(model.predict_proba(asked)[:, 1], 1e-6, 1 - 1e-6)]
+            answers = [
+                math.log(p / (1 - p))
+                for p in np.clip(model.predict_proba(asked)[:, 1], 1e-6, 1 - 1e-6)
+            ]
         for example, answer in zip(examples, answers, strict=True):
             scores[example] = float(answer)
     return scores

@@ -81,7 +81,15 @@ def test_every_option_of_a_command_is_an_argument_of_its_function() -> None:
 ARGUMENTS: list[tuple[str, dict[str, Any], str]] = [
     (
         "run",
-        {**FAST, "kappa": 0.5, "attack": "loss", "queries": "crops:2", "seed": 3, "stack": 1, "device": "cpu"},
+        {
+            **FAST,
+            "kappa": 0.5,
+            "attack": "loss",
+            "queries": "crops:2",
+            "seed": 3,
+            "stack": 1,
+            "device": "cpu",
+        },
         "--kappa 0.5 --attack loss --queries crops:2 --seed 3 --stack 1 --device cpu --no-dp",
     ),
     (
@@ -108,7 +116,13 @@ ARGUMENTS: list[tuple[str, dict[str, Any], str]] = [
     ),
     (
         "compare",
-        {**SMALL, "quiet": True, "scheme": ["none", "label-noise:rate=0.1"], "seed": [0, 1], "attack": "loss"},
+        {
+            **SMALL,
+            "quiet": True,
+            "scheme": ["none", "label-noise:rate=0.1"],
+            "seed": [0, 1],
+            "attack": "loss",
+        },
         "--scheme none --scheme label-noise:rate=0.1 --seed 0 --seed 1 --attack loss",
     ),
 ]
@@ -116,16 +130,35 @@ ARGUMENTS: list[tuple[str, dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("name", "arguments", "options"), ARGUMENTS)
 def test_a_command_and_its_function_give_the_same_result(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, arguments: dict[str, Any], options: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    arguments: dict[str, Any],
+    options: str,
 ) -> None:
     monkeypatch.setattr(RunFolder, "write_reports", lambda *_: [])
     ours = COMMANDS[name](**arguments, out=tmp_path / "python")
-    small = ["--target", "mlp:hidden=16", "--models", "4", "--examples", "200", "--epochs", "2", "--jobs", "1"]
-    printed = CliRunner().invoke(app, [name, *small, *options.split(), "--json", "--out", str(tmp_path / "cli")])
+    small = [
+        "--target",
+        "mlp:hidden=16",
+        "--models",
+        "4",
+        "--examples",
+        "200",
+        "--epochs",
+        "2",
+        "--jobs",
+        "1",
+    ]
+    printed = CliRunner().invoke(
+        app, [name, *small, *options.split(), "--json", "--out", str(tmp_path / "cli")]
+    )
     assert printed.exit_code == 0, printed.output
     theirs = json.loads(printed.stdout)
     assert Path(theirs["run"]).name == ours.path.name
-    assert without_times(json.loads((ours.path / "result.json").read_text())) == without_times(theirs["result"])
+    assert without_times(json.loads((ours.path / "result.json").read_text())) == without_times(
+        theirs["result"]
+    )
 
 
 def without_times(result: dict[str, Any]) -> dict[str, Any]:
@@ -142,10 +175,14 @@ def test_audit_dp_gives_the_same_result_as_its_command(tmp_path: Path) -> None:
         "canaries": 60,
         "kind": "natural",
     }
-    ours = mgaudit.audit_dp(**arguments, guesses=0.2, significance=0.1, quiet=True, out=tmp_path / "python")
+    ours = mgaudit.audit_dp(
+        **arguments, guesses=0.2, significance=0.1, quiet=True, out=tmp_path / "python"
+    )
     options = "--target mlp:hidden=16 --models 1 --examples 200 --epochs 2 --jobs 1 --canaries 60"
     more = "--scheme dp-sgd:noise_multiplier=1 --kind natural --guesses 0.2 --significance 0.1 --json --out"
-    printed = CliRunner().invoke(app, ["audit-dp", *options.split(), *more.split(), str(tmp_path / "cli")])
+    printed = CliRunner().invoke(
+        app, ["audit-dp", *options.split(), *more.split(), str(tmp_path / "cli")]
+    )
     assert printed.exit_code == 0, printed.output
     theirs = json.loads(printed.stdout)["result"]
     times = {"started", "seconds"}
@@ -161,7 +198,9 @@ def test_audit_dp_gives_the_same_result_as_its_command(tmp_path: Path) -> None:
 
 def test_objects_stand_for_their_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RunFolder, "write_reports", lambda *_: [])
-    texts = mgaudit.run(**FAST, scheme="gaussian-mask:kappa=0.5", attack=["loss", "lira:online=false"], out=tmp_path)
+    texts = mgaudit.run(
+        **FAST, scheme="gaussian-mask:kappa=0.5", attack=["loss", "lira:online=false"], out=tmp_path
+    )
     attacks = [LossThreshold(), LiRA(online=False)]
     by_object = {**FAST, "target": partial(MLP, hidden=(16,))}
     objects = mgaudit.run(**by_object, scheme=GaussianMask(kappa=0.5), attack=attacks, out=tmp_path)
@@ -192,7 +231,9 @@ def test_data_in_memory_are_audited(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert first.record.studies[0].dataset.name.startswith("arrays")
     digits = DATASETS["digits"].load(None, numpy_generator(0, "examples"))
     assert isinstance(digits, Dataset)
-    assert mgaudit.run(**options, dataset=digits).record.studies[0].dataset.examples == len(digits.labels)
+    assert mgaudit.run(**options, dataset=digits).record.studies[0].dataset.examples == len(
+        digits.labels
+    )
     with pytest.raises(mgaudit.UsageError, match="was given to a Python function as arrays"):
         mgaudit.run(settings=first.path / "settings.toml", quiet=True)
 
@@ -211,7 +252,10 @@ def test_data_in_memory_are_audited(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ({"attack": LiRA}, "attacks.0. must be the text of an attack, or an object, got ABCMeta"),
         ({"attack": "lirra"}, "did you mean 'lira'"),
         ({"scheme": GaussianMask}, "scheme must be a scheme, .* got type"),
-        ({"dataset": (1, 2)}, "dataset must be a tuple of four numpy arrays .* got a tuple of int, int"),
+        (
+            {"dataset": (1, 2)},
+            "dataset must be a tuple of four numpy arrays .* got a tuple of int, int",
+        ),
         ({"dataset": 3}, "dataset must be the text of a dataset, .* got int"),
         ({"epochs": "3"}, "training.epochs must be a number, got '3'"),
         ({"jobs": 0}, "jobs must be a whole number >= 1, got 0"),
@@ -227,12 +271,16 @@ def test_a_mistake_names_the_argument_before_anything_is_trained(
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_failure_in_a_run_says_where_the_log_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_in_a_run_says_where_the_log_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*_: object) -> None:
         raise KeyError("logits")
 
     monkeypatch.setattr("mgaudit.study.study.run_study", fail)
-    with pytest.raises(mgaudit.RunFailedError, match=r"KeyError: 'logits'; see .*log\.txt for details") as caught:
+    with pytest.raises(
+        mgaudit.RunFailedError, match=r"KeyError: 'logits'; see .*log\.txt for details"
+    ) as caught:
         mgaudit.run(**FAST, out=tmp_path / "runs")
     assert isinstance(caught.value.__cause__, KeyError)
     (run,) = (tmp_path / "runs").iterdir()
@@ -249,7 +297,10 @@ def test_the_frame_agrees_with_the_csv_report(result: mgaudit.Result, tmp_path: 
     expected = expected.rename(columns={"scheme": "arm", "knowledge": "adversary"}).fillna(
         {"attack": "", "adversary": ""}
     )
-    ours, theirs = (table.set_index(columns)[["value", "low", "high"]].sort_index() for table in (frame, expected))
+    ours, theirs = (
+        table.set_index(columns)[["value", "low", "high"]].sort_index()
+        for table in (frame, expected)
+    )
     pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
     assert not frame.duplicated(columns).any()
     arms = result.record.studies[0].arms
@@ -257,7 +308,9 @@ def test_the_frame_agrees_with_the_csv_report(result: mgaudit.Result, tmp_path: 
     assert list(auc["value"]) == [attack.metrics["auc"].value for attack in arms[0].attacks]
 
 
-def test_figures_are_axes_and_reports_are_saved_by_their_suffix(result: mgaudit.Result, tmp_path: Path) -> None:
+def test_figures_are_axes_and_reports_are_saved_by_their_suffix(
+    result: mgaudit.Result, tmp_path: Path
+) -> None:
     assert {"roc", "scores"} <= set(result.figures())
     (axes,) = result.plot("roc")[:1]
     assert isinstance(axes, Axes)
@@ -271,7 +324,9 @@ def test_figures_are_axes_and_reports_are_saved_by_their_suffix(result: mgaudit.
     assert json.loads(result.save(tmp_path / "r.json").read_text()) == json.loads(
         (result.path / "result.json").read_text()
     )
-    with pytest.raises(mgaudit.UsageError, match=r"path must end with one of \.html, \.pdf, \.csv, \.json"):
+    with pytest.raises(
+        mgaudit.UsageError, match=r"path must end with one of \.html, \.pdf, \.csv, \.json"
+    ):
         result.save(tmp_path / "r.docx")
 
 
@@ -289,7 +344,9 @@ def test_a_run_is_loaded_by_path_name_hash_or_latest(result: mgaudit.Result) -> 
         assert loaded.record.model_dump_json() == result.record.model_dump_json(), text
         assert np.array_equal(loaded.arrays[0]["labels"], result.arrays[0]["labels"])
     for text in ("", "nowhere", "..", "zz"):
-        with pytest.raises(mgaudit.UsageError, match="its name, the beginning of its hash, or latest"):
+        with pytest.raises(
+            mgaudit.UsageError, match="its name, the beginning of its hash, or latest"
+        ):
             mgaudit.load(text, runs)
 
 
@@ -323,5 +380,7 @@ def test_observations_are_what_the_attacks_saw(result: mgaudit.Result) -> None:
 
 def test_models_that_are_gone_are_not_trained_again(result: mgaudit.Result) -> None:
     for again in (lambda: result.attack("loss", quiet=True), lambda: result.observations(0)):
-        with pytest.raises(mgaudit.UsageError, match=r"must have its 4 models of no noise in the cache, got 0"):
+        with pytest.raises(
+            mgaudit.UsageError, match=r"must have its 4 models of no noise in the cache, got 0"
+        ):
             again()

@@ -20,11 +20,22 @@ def benchmark(name: str) -> Any:
 
 
 def test_attack_scoring_prints_its_table(capsys: pytest.CaptureFixture[str]) -> None:
-    tiny = {"models": 4, "examples": 60, "classes": 3, "population": 20, "resamples": 70, "repeats": 1}
+    tiny = {
+        "models": 4,
+        "examples": 60,
+        "classes": 3,
+        "population": 20,
+        "resamples": 70,
+        "repeats": 1,
+    }
     benchmark("attack_scoring").main([f"--{name}={value}" for name, value in tiny.items()])
     printed = capsys.readouterr().out
     assert printed.startswith("models=4  examples=60  classes=3")
-    for line in ("phi, LiRA online and offline", "shadow-classifier, with its signals", "peak memory"):
+    for line in (
+        "phi, LiRA online and offline",
+        "shadow-classifier, with its signals",
+        "peak memory",
+    ):
         assert line in printed
 
 

@@ -25,7 +25,20 @@ from mgaudit.storage.run_folder import RunFolder
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-SMALL = ["--models", "3", "--epochs", "1", "--examples", "120", "--batch-size", "16", "--jobs", "1", "--out", "runs"]
+SMALL = [
+    "--models",
+    "3",
+    "--epochs",
+    "1",
+    "--examples",
+    "120",
+    "--batch-size",
+    "16",
+    "--jobs",
+    "1",
+    "--out",
+    "runs",
+]
 
 CANARIES = ["--canaries", "60", "--epochs", "1", "--jobs", "1", "--out", "runs"]
 
@@ -33,8 +46,14 @@ CANARIES = ["--canaries", "60", "--epochs", "1", "--jobs", "1", "--out", "runs"]
 def commands() -> list[str]:
     found: list[str] = []
     for page in PAGES:
-        for block in re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL):
-            found += [re.sub(r"(^|\s)#.*", "", line).strip() for line in block.splitlines() if line.strip()]
+        for block in re.findall(
+            r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL
+        ):
+            found += [
+                re.sub(r"(^|\s)#.*", "", line).strip()
+                for line in block.splitlines()
+                if line.strip()
+            ]
     return sorted(set(found))
 
 
@@ -48,7 +67,9 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def made(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Path:
     """A folder with a PATH of images, a FILE of arrays, a TABLE.csv, mydata.py, networks.py, a RUN and an OTHER."""
     folder = tmp_path_factory.mktemp("docs")
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "guide.md").read_text(encoding="utf-8"), re.DOTALL)
+    (code,) = re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs" / "guide.md").read_text(encoding="utf-8"), re.DOTALL
+    )
     (folder / "networks.py").write_text(code)
     draw = np.random.default_rng(0)
     for split, each in (("train", 65), ("test", 5)):
@@ -65,7 +86,9 @@ def made(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Path:
             x_test=draw.random((6, 4)),
             y_test=np.arange(6) % 2,
         )
-    rows = [f"{x:.6f},{y:.6f},{row % 2},{row % 3}" for row, (x, y) in enumerate(draw.random((240, 2)))]
+    rows = [
+        f"{x:.6f},{y:.6f},{row % 2},{row % 3}" for row, (x, y) in enumerate(draw.random((240, 2)))
+    ]
     (folder / "TABLE.csv").write_text("\n".join(["age,height,label,income", *rows]))
     (folder / "mydata.py").write_text(
         "import numpy as np\n\ndef patients():\n"
@@ -76,7 +99,16 @@ def made(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Path:
         patch.setenv("MGAUDIT_CACHE", str(shared_cache))
         for name, kappa in (("RUN", "0.3"), ("OTHER", "1")):
             patch.setattr(RunFolder, "write_reports", lambda *_: [])
-            options = ["--target", "mlp:hidden=4", "--no-dp", "--kappa", kappa, "--stack", "1", "--quiet"]
+            options = [
+                "--target",
+                "mlp:hidden=4",
+                "--no-dp",
+                "--kappa",
+                kappa,
+                "--stack",
+                "1",
+                "--quiet",
+            ]
             ran = CliRunner().invoke(app, ["run", *SMALL, *options])
             assert ran.exit_code == 0, ran.output
             (run,) = (folder / "runs").iterdir()
@@ -85,7 +117,9 @@ def made(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Path:
 
 
 @pytest.fixture
-def workplace(made: Path, shared_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workplace(
+    made: Path, shared_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
     """A copy of that folder, which a command may change."""
     monkeypatch.setenv("MGAUDIT_CACHE", str(shared_cache))
     shutil.copytree(made, tmp_path, dirs_exist_ok=True)
@@ -103,10 +137,16 @@ def unmade(figure: PaperFigure, settings: object, workshop: object) -> tuple[Fig
     return FigureResult(**told, settings={}, seconds=0.0, data={}, claims=claims), None
 
 
-@pytest.mark.parametrize("command", [command for command in commands() if command.startswith("mgaudit")])
-def test_a_documented_command_runs(command: str, workplace: Path, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize(
+    "command", [command for command in commands() if command.startswith("mgaudit")]
+)
+def test_a_documented_command_runs(
+    command: str, workplace: Path, request: pytest.FixtureRequest
+) -> None:
     monkeypatch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
-    monkeypatch.setattr("mgaudit.study.design.resample_counts", partial(resample_counts, resamples=20))
+    monkeypatch.setattr(
+        "mgaudit.study.design.resample_counts", partial(resample_counts, resamples=20)
+    )
     _, *arguments = shlex.split(command)
     if arguments != ["run"]:  # one run draws its figures, and stands for all
         request.getfixturevalue("blank_figures")
@@ -144,7 +184,9 @@ def test_a_documented_command_runs(command: str, workplace: Path, request: pytes
 
 
 def test_the_study_of_the_guide_is_one() -> None:
-    blocks = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "guide.md").read_text(encoding="utf-8"), re.DOTALL)
+    blocks = re.findall(
+        r"```toml\n(.*?)```", (ROOT / "docs" / "guide.md").read_text(encoding="utf-8"), re.DOTALL
+    )
     (text,) = (block for block in blocks if "[[arms]]" in block)
     grid = grid_settings(tomllib.loads(text))
     assert len(grid.cells()) == 4
@@ -156,7 +198,9 @@ def test_what_is_no_mgaudit_command_is_a_target_of_the_makefile() -> None:
     others = [command for command in commands() if not command.startswith("mgaudit")]
     made = [command.split()[1] for command in others if command.startswith("make ")]
     assert {"demo", "test"} <= set(made) <= targets
-    benchmarks = [command.split()[1] for command in others if command.startswith("python benchmarks/")]
+    benchmarks = [
+        command.split()[1] for command in others if command.startswith("python benchmarks/")
+    ]
     assert all((ROOT / name).exists() for name in benchmarks)
     assert len(made) + len(benchmarks) == len(others)
 

@@ -74,7 +74,9 @@ def test_only_targets_import_torch() -> None:
 def test_nothing_imports_the_command_line() -> None:
     for module in SOURCES:
         below = package(module) != "mgaudit.cli" and module != "mgaudit.__main__"
-        assert not below or not any(package(name) == "mgaudit.cli" for name in imported(module)), module
+        assert not below or not any(package(name) == "mgaudit.cli" for name in imported(module)), (
+            module
+        )
 
 
 def test_there_is_no_import_circle() -> None:
@@ -88,7 +90,12 @@ def test_there_is_no_import_circle() -> None:
 def test_nothing_seeds_a_global_random_state_for_good_and_only_the_command_line_prints() -> None:
     for module in SOURCES:
         for call in calls(module):
-            assert call not in ("np.random.seed", "numpy.random.seed", "torch.manual_seed", "random.seed"), module
+            assert call not in (
+                "np.random.seed",
+                "numpy.random.seed",
+                "torch.manual_seed",
+                "random.seed",
+            ), module
             # The one call that seeds torch's generator is inside fork_rng; test_recipe.py tests that.
             seeds_inside_a_fork = module == "mgaudit.targets.fitting.recipe"
             assert call != "torch.default_generator.manual_seed" or seeds_inside_a_fork, module
@@ -96,7 +103,12 @@ def test_nothing_seeds_a_global_random_state_for_good_and_only_the_command_line_
 
 
 def test_reports_are_rendered_without_torch() -> None:
-    modules = ("storage.run_folder", "storage.join", "storage.side_by_side", "reports.formats.render")
+    modules = (
+        "storage.run_folder",
+        "storage.join",
+        "storage.side_by_side",
+        "reports.formats.render",
+    )
     assert not imported_by(modules, ["torch"])
 
 
@@ -109,5 +121,7 @@ def imported_by(modules: Sequence[str], packages: Sequence[str]) -> list[str]:
     """Returns those of the packages that are loaded once these modules of mgaudit are imported."""
     imports = "".join(f"import mgaudit.{module}\n" for module in modules)
     code = f"import sys\n{imports}print(*({set(packages)!r} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
+    )
     return done.stdout.split()

@@ -20,7 +20,19 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("attacks", "reports", "studies", "targets")
-SMALL = ("--models", "3", "--examples", "120", "--epochs", "1", "--batch-size", "16", "--no-dp", "--stack", "1")
+SMALL = (
+    "--models",
+    "3",
+    "--examples",
+    "120",
+    "--epochs",
+    "1",
+    "--batch-size",
+    "16",
+    "--no-dp",
+    "--stack",
+    "1",
+)
 
 BUILD = """
 import sys
@@ -78,7 +90,9 @@ def run(*command: str | Path, cwd: Path, environment: Mapping[str, str] | None =
 
 def tracked_files() -> list[str]:
     """Returns the files of the working tree that git does not ignore."""
-    listed = run("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=ROOT).splitlines()
+    listed = run(
+        "git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=ROOT
+    ).splitlines()
     return [name for name in listed if os.path.lexists(ROOT / name)]
 
 
@@ -138,7 +152,11 @@ class Installed:
     script: Path
 
     def command(self, *arguments: str, cwd: Path, cache: Path) -> str:
-        environment = {"PYTHONPATH": str(self.site), "MGAUDIT_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
+        environment = {
+            "PYTHONPATH": str(self.site),
+            "MGAUDIT_CACHE": str(cache),
+            "OMP_NUM_THREADS": "1",
+        }
         return run(sys.executable, self.script, *arguments, cwd=cwd, environment=environment)
 
     def python(self, *arguments: str, cwd: Path) -> str:
@@ -151,7 +169,11 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder / "site")
     (entry_points,) = (folder / "site").glob("*.dist-info/entry_points.txt")
-    (line,) = [line for line in entry_points.read_text(encoding="utf-8").splitlines() if line.startswith("mgaudit =")]
+    (line,) = [
+        line
+        for line in entry_points.read_text(encoding="utf-8").splitlines()
+        if line.startswith("mgaudit =")
+    ]
     module, _, function = line.partition("=")[2].strip().partition(":")
     (folder / "bin").mkdir()
     script = folder / "bin" / "mgaudit"
@@ -198,12 +220,17 @@ def test_a_wheel_holds_every_file_of_the_packages_and_no_other(wheel: Path) -> N
         "mgaudit/reports/formats/templates/references.bib",
         "mgaudit/studies/quick.toml",
     } < files
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "version"
+    ]
     assert {name.split("/")[0] for name in files} == {"mgaudit", f"mgaudit-{version}.dist-info"}
 
 
 def test_builds_of_trees_with_and_without_links_are_equal(wheel: Path, tmp_path: Path) -> None:
-    with_links, without = copy_tree(tmp_path / "links", symlinks=True), copy_tree(tmp_path / "plain", symlinks=False)
+    with_links, without = (
+        copy_tree(tmp_path / "links", symlinks=True),
+        copy_tree(tmp_path / "plain", symlinks=False),
+    )
     assert wheel_files(build("wheel", without)) == wheel_files(wheel)
     sdists = [build("sdist", tree) for tree in (with_links, without)]
     files = sdist_files(sdists[0])
@@ -220,10 +247,21 @@ def test_own_code_is_used_in_a_folder_whose_files_are_named_like_modules(
     installed: Installed, tmp_path: Path, own_cache: Path
 ) -> None:
     write_own_packages(tmp_path)
-    for name in ("random", "copy", "queue", "string", "numpy", "platform", "logging/__init__", "mgaudit/__init__"):
+    for name in (
+        "random",
+        "copy",
+        "queue",
+        "string",
+        "numpy",
+        "platform",
+        "logging/__init__",
+        "mgaudit/__init__",
+    ):
         path = tmp_path / f"{name}.py"
         path.parent.mkdir(exist_ok=True)
-        path.write_text(f"raise ImportError('{name} of the current folder was imported')", encoding="utf-8")
+        path.write_text(
+            f"raise ImportError('{name} of the current folder was imported')", encoding="utf-8"
+        )
     own = ("--target", "targets:Net", "--attack", "attacks.own:Mine", "--jobs", "2")
     printed = installed.command("run", *SMALL, *own, "--json", cwd=tmp_path, cache=own_cache)
     (study,) = json.loads(printed)["result"]["studies"]
@@ -262,7 +300,9 @@ def pip_install(environment: Path, *arguments: str | Path) -> None:
 
 
 @pytest.mark.slow
-def test_an_installed_wheel_adds_one_package_and_survives_the_reports_of_the_index(wheel: Path, tmp_path: Path) -> None:
+def test_an_installed_wheel_adds_one_package_and_survives_the_reports_of_the_index(
+    wheel: Path, tmp_path: Path
+) -> None:
     environment = make_venv(tmp_path / "venv")
     (site,) = environment.glob("lib/python*/site-packages")
     before = set(site.iterdir())
@@ -277,21 +317,43 @@ def test_an_installed_wheel_adds_one_package_and_survives_the_reports_of_the_ind
     quiet = {"MGAUDIT_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
     command = environment / "bin" / "mgaudit"
     assert run(command, "--version", cwd=tmp_path, environment=quiet).startswith("mgaudit ")
-    run(environment / "bin" / "python", "-c", "import mgaudit.reports", cwd=tmp_path, environment=quiet)
-    run(command, "run", *SMALL, "--target", "mlp:hidden=8", "--jobs", "2", cwd=tmp_path, environment=quiet)
+    run(
+        environment / "bin" / "python",
+        "-c",
+        "import mgaudit.reports",
+        cwd=tmp_path,
+        environment=quiet,
+    )
+    run(
+        command,
+        "run",
+        *SMALL,
+        "--target",
+        "mlp:hidden=8",
+        "--jobs",
+        "2",
+        cwd=tmp_path,
+        environment=quiet,
+    )
     (report,) = tmp_path.glob("runs/*/report.pdf")
     assert report.stat().st_size > 0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("symlinks", [True, False])
-def test_an_editable_install_imports_every_module(wheel: Path, tmp_path: Path, symlinks: bool) -> None:
+def test_an_editable_install_imports_every_module(
+    wheel: Path, tmp_path: Path, symlinks: bool
+) -> None:
     tree = copy_tree(tmp_path / "tree", symlinks)
     environment = make_venv(tmp_path / "venv")
     pip_install(environment, "--no-index", "--no-build-isolation", "--editable", tree)
     files = [name.removesuffix(".py") for name in wheel_files(wheel) if name.endswith(".py")]
-    modules = {name.removesuffix("/__init__").replace("/", ".") for name in files} - {"mgaudit.__main__"}
+    modules = {name.removesuffix("/__init__").replace("/", ".") for name in files} - {
+        "mgaudit.__main__"
+    }
     (tmp_path / "elsewhere").mkdir()
     for folder in (tmp_path / "elsewhere", tree):
-        printed = run(environment / "bin" / "python", "-c", IMPORT_EACH, *sorted(modules), cwd=folder)
+        printed = run(
+            environment / "bin" / "python", "-c", IMPORT_EACH, *sorted(modules), cwd=folder
+        )
         assert all(Path(path).is_relative_to(tree) for path in printed.splitlines())

@@ -47,7 +47,16 @@ COMMANDS = {
     "dagger": "†",
     "ddagger": "‡",
 }
-COMBINING = {"`": 0x300, "'": 0x301, "^": 0x302, "~": 0x303, "=": 0x304, '"': 0x308, ".": 0x307, "u": 0x306}
+COMBINING = {
+    "`": 0x300,
+    "'": 0x301,
+    "^": 0x302,
+    "~": 0x303,
+    "=": 0x304,
+    '"': 0x308,
+    ".": 0x307,
+    "u": 0x306,
+}
 COMBINING |= {"r": 0x30A, "H": 0x30B, "v": 0x30C, "c": 0x327}
 TOKEN = re.compile(
     r"\\mgauditchar\{([0-9A-F]+)\}|\\mgauditquote\{\}(q?)|\\hspace\{0pt\}(z?)|\\ensuremath\{\^\{\\circ\}\}(d?)"
@@ -68,7 +77,21 @@ def read(tex: str) -> str:
 
 
 def _read(found: re.Match[str]) -> str:
-    number, quote, zero, degree, raised, digit, minus, maths, accent, letter, command, special, *rest = found.groups()
+    (
+        number,
+        quote,
+        zero,
+        degree,
+        raised,
+        digit,
+        minus,
+        maths,
+        accent,
+        letter,
+        command,
+        special,
+        *rest,
+    ) = found.groups()
     nothing, thin, hyphen, blank, other = rest
     if number:
         return chr(int(number, 16))

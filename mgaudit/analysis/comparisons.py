@@ -23,7 +23,9 @@ NO_STRENGTH = "No arm has noise of a given strength."
 ONE_DP_ARM = "At least two arms with DP-SGD at finite ε are needed, such as dp-sgd:epsilon=2 and dp-sgd:epsilon=8."
 ONLY_DP_ARMS = "All arms use DP-SGD."
 NO_NAIVE_ATTACK = "No attack with shadows was mounted by a naive adversary on an arm with noise."
-TOO_FEW_HALVES = "There are too few targets or examples to choose by one half and evaluate on the other."
+TOO_FEW_HALVES = (
+    "There are too few targets or examples to choose by one half and evaluate on the other."
+)
 
 
 def analyse(arms: Sequence[AuditResult], arrays: Arrays, numbers: Numbers) -> Analysis:

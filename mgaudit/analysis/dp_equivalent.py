@@ -126,7 +126,9 @@ def rising(values: Sequence[float], level: float) -> Crossing | None:
     return None
 
 
-def _equivalent(index: int, arms: Sequence[AuditResult], curve: _Curve, numbers: Numbers) -> DPEquivalent | None:
+def _equivalent(
+    index: int, arms: Sequence[AuditResult], curve: _Curve, numbers: Numbers
+) -> DPEquivalent | None:
     """Returns the equivalent epsilon of one arm under one attack.
 
     None where too few models converged in all arms.
@@ -175,7 +177,9 @@ def _differences(auc: Quantity, curve: _Curve, numbers: Numbers) -> list[_Differ
     return differences
 
 
-def _beyond(arm: str, auc: float, curve: _Curve, differences: Sequence[_Difference]) -> DPEquivalent:
+def _beyond(
+    arm: str, auc: float, curve: _Curve, differences: Sequence[_Difference]
+) -> DPEquivalent:
     """Returns the result for an arm whose AUC lies outside the curve."""
     below = auc < curve.aucs[0]
     low, high = _where_it_covers_zero(differences)

@@ -67,7 +67,9 @@ def _beats(arm: AuditResult, other: AuditResult, attack: str) -> bool:
     return more_accurate + more_private > 0
 
 
-def _differences(arm: int, other: int, attack: str, numbers: Numbers) -> tuple[Estimate | None, Estimate | None]:
+def _differences(
+    arm: int, other: int, attack: str, numbers: Numbers
+) -> tuple[Estimate | None, Estimate | None]:
     """Returns test accuracy and AUC of an arm less those of another."""
     accuracy_terms = [(1.0, accuracy_quantity(arm)), (-1.0, accuracy_quantity(other))]
     auc_terms = [(1.0, Quantity(arm, "auc", attack)), (-1.0, Quantity(other, "auc", attack))]

@@ -25,7 +25,9 @@ def ignorance(arms: Sequence[AuditResult], plain: int, numbers: Numbers) -> list
     return comparisons
 
 
-def _compare(index: int, arm: AuditResult, naive: AttackResult, plain: int, numbers: Numbers) -> Ignorance | None:
+def _compare(
+    index: int, arm: AuditResult, naive: AttackResult, plain: int, numbers: Numbers
+) -> Ignorance | None:
     of_plain = Quantity(plain, "auc", naive.attack)
     of_adaptive = Quantity(index, "auc", naive.attack)
     of_naive = Quantity(index, "auc", naive.name)

@@ -83,7 +83,9 @@ def crossing(values: Sequence[float], level: float) -> Crossing | NotReached:
     return NotReached(above=True)
 
 
-def interpolated(point: Crossing, along: Sequence[Quantity], of: Sequence[Quantity], slope: float, at: Terms) -> Terms:
+def interpolated(
+    point: Crossing, along: Sequence[Quantity], of: Sequence[Quantity], slope: float, at: Terms
+) -> Terms:
     """Returns, to first order, the value of `of` where `along` has the value of the sum `at`.
 
     `along` and `of` are quantities of the same arms in the same order, joined by straight lines.

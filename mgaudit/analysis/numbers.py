@@ -34,7 +34,9 @@ class Numbers(Protocol):
     with the function's derivatives for weights.
     """
 
-    def estimate(self, terms: Terms, bounds: tuple[float, float], over: Sequence[Quantity] = ()) -> Estimate | None:
+    def estimate(
+        self, terms: Terms, bounds: tuple[float, float], over: Sequence[Quantity] = ()
+    ) -> Estimate | None:
         """Returns the weighted sum with its 95 % interval, clipped to `bounds`.
 
         Only targets that the quantities `over` have too are used, so that several sums can share

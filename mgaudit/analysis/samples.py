@@ -53,7 +53,9 @@ class Samples:
             in_resamples: numbers.in_resamples.astype(np.float32),
         }
 
-    def estimate(self, terms: Terms, bounds: tuple[float, float], over: Sequence[Quantity] = ()) -> Estimate | None:
+    def estimate(
+        self, terms: Terms, bounds: tuple[float, float], over: Sequence[Quantity] = ()
+    ) -> Estimate | None:
         """Returns the weighted sum with its 95 % interval.
 
         None where too few targets have all quantities.
@@ -77,7 +79,9 @@ class Samples:
         shared = self._shared_targets(quantities)
         if len(shared) < FEWEST_MODELS:
             return None
-        weighted = [weight * self._at(quantity, shared) for weight, quantity in terms if weight != 0]
+        weighted = [
+            weight * self._at(quantity, shared) for weight, quantity in terms if weight != 0
+        ]
         return reduce(add, weighted)
 
     def _shared_targets(self, quantities: Sequence[Quantity]) -> list[int]:

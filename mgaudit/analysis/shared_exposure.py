@@ -71,7 +71,9 @@ class _ArmRanks:
         return float(ranks.mean()) if len(ranks) else float("nan")
 
 
-def shared_exposure(arms: Sequence[AuditResult], arrays: Arrays, plain: int) -> list[SharedExposure]:
+def shared_exposure(
+    arms: Sequence[AuditResult], arrays: Arrays, plain: int
+) -> list[SharedExposure]:
     """Returns how exposed the noise-free arm's most exposed examples are under each arm.
 
     The noise-free arm, of index `plain`, is among the arms. The examples are chosen by the
@@ -91,7 +93,9 @@ def shared_exposure(arms: Sequence[AuditResult], arrays: Arrays, plain: int) -> 
     return exposures
 
 
-def _compare(key: str, plain_ranks: _ArmRanks, arm_ranks: _ArmRanks, chosen: Indices) -> SharedExposure | None:
+def _compare(
+    key: str, plain_ranks: _ArmRanks, arm_ranks: _ArmRanks, chosen: Indices
+) -> SharedExposure | None:
     """Returns the exposure under one arm; None with too few targets or examples."""
     arm_targets = set(arm_ranks.half(1))
     shared = [target for target in plain_ranks.half(1) if target in arm_targets]

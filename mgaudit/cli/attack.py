@@ -16,10 +16,14 @@ RunArgument = Annotated[
     typer.Argument(help="A run: path, name, beginning of its hash, or latest.", metavar="RUN"),
 ]
 AttackOption = Annotated[
-    list[str], typer.Option(help="See `mgaudit list attacks`; options as in lira:online=false; repeatable.")
+    list[str],
+    typer.Option(help="See `mgaudit list attacks`; options as in lira:online=false; repeatable."),
 ]
 QueriesOption = Annotated[
-    str | None, typer.Option(help="How each model is queried (default: as in the run); see `mgaudit list queries`.")
+    str | None,
+    typer.Option(
+        help="How each model is queried (default: as in the run); see `mgaudit list queries`."
+    ),
 ]
 
 
@@ -35,5 +39,7 @@ def attack(
     """Attack the models of a finished run again, without training. Writes a new run directory beside the run."""
     with reported():
         progress = ProgressBars(err, silent=quiet)
-        result = api.attack(run, attack=attack, queries=queries, runs=runs, jobs=jobs, progress=progress)
+        result = api.attack(
+            run, attack=attack, queries=queries, runs=runs, jobs=jobs, progress=progress
+        )
     print_run(result, as_json, quiet)

@@ -33,26 +33,40 @@ from mgaudit.progress_bars import ProgressBars
 from mgaudit.reports.dp_audit import DP_AUDIT_FILE, bounds_table
 
 SchemeOption = Annotated[
-    str | None, typer.Option(help="What to audit: NAME:key=value,… (default: dp-sgd:epsilon=2).", rich_help_panel=NOISE)
+    str | None,
+    typer.Option(
+        help="What to audit: NAME:key=value,… (default: dp-sgd:epsilon=2).", rich_help_panel=NOISE
+    ),
 ]
 CanariesOption = Annotated[
-    int | None, typer.Option(help="Examples included by a fair coin (default: 500).", rich_help_panel=ATTACKS)
+    int | None,
+    typer.Option(help="Examples included by a fair coin (default: 500).", rich_help_panel=ATTACKS),
 ]
 KindOption = Annotated[
-    str | None, typer.Option(help="natural or mislabelled canaries (default: mislabelled).", rich_help_panel=ATTACKS)
+    str | None,
+    typer.Option(
+        help="natural or mislabelled canaries (default: mislabelled).", rich_help_panel=ATTACKS
+    ),
 ]
 GuessesOption = Annotated[
     float | None,
     typer.Option(
-        help="Fraction of the canaries guessed in, and fraction guessed out (default: 0.1).", rich_help_panel=ATTACKS
+        help="Fraction of the canaries guessed in, and fraction guessed out (default: 0.1).",
+        rich_help_panel=ATTACKS,
     ),
 ]
 SignificanceOption = Annotated[
-    float | None, typer.Option(help="Probability that a bound is wrong (default: 0.05).", rich_help_panel=ATTACKS)
+    float | None,
+    typer.Option(
+        help="Probability that a bound is wrong (default: 0.05).", rich_help_panel=ATTACKS
+    ),
 ]
-ModelsOption = Annotated[int | None, typer.Option(help="Training runs (default: 1).", rich_help_panel=DATA)]
+ModelsOption = Annotated[
+    int | None, typer.Option(help="Training runs (default: 1).", rich_help_panel=DATA)
+]
 ExamplesOption = Annotated[
-    int | None, typer.Option(help="Examples, canaries among them (default: all).", rich_help_panel=DATA)
+    int | None,
+    typer.Option(help="Examples, canaries among them (default: all).", rich_help_panel=DATA),
 ]
 
 

@@ -47,7 +47,9 @@ def catalogue() -> dict[str, list[Entry]]:
         built_in = registries[kind][0]
         listed[kind] += [_installed(entry) for entry in plugins(group, built_in).values()]
         for name, reason in taken_names(group, built_in).items():
-            listed[kind].append({"name": f"({name})", "options": "–", "summary": f"A plug-in's name {reason}."})
+            listed[kind].append(
+                {"name": f"({name})", "options": "–", "summary": f"A plug-in's name {reason}."}
+            )
     listed["targets"].append(OWN_NETWORK)
     return listed
 
@@ -63,9 +65,20 @@ def papers() -> list[Entry]:
     listed = []
     for paper in PAPERS.values():
         claims = sum(len(figure.claims) for figure in paper.figures)
-        listed.append({"name": paper.key, "options": str(claims), "summary": paper.title, "source": paper.source})
+        listed.append(
+            {
+                "name": paper.key,
+                "options": str(claims),
+                "summary": paper.title,
+                "source": paper.source,
+            }
+        )
         listed += [
-            {"name": f"{paper.key}/{figure.key}", "options": str(len(figure.claims)), "summary": figure.title}
+            {
+                "name": f"{paper.key}/{figure.key}",
+                "options": str(len(figure.claims)),
+                "summary": figure.title,
+            }
             for figure in paper.figures
         ]
     return listed

@@ -36,24 +36,36 @@ if TYPE_CHECKING:
 MINUTE = 60
 
 StudyArgument = Annotated[
-    Path | None, typer.Argument(help="A study file, or the settings.toml of an earlier run.", metavar="STUDY")
+    Path | None,
+    typer.Argument(help="A study file, or the settings.toml of an earlier run.", metavar="STUDY"),
 ]
 SchemesOption = Annotated[
     list[str] | None,
-    typer.Option(help="An arm: NAME:key=value,…, or none; repeatable. In place of the study's.", rich_help_panel=NOISE),
+    typer.Option(
+        help="An arm: NAME:key=value,…, or none; repeatable. In place of the study's.",
+        rich_help_panel=NOISE,
+    ),
 ]
 TargetsOption = Annotated[
-    list[str] | None, typer.Option(help="See `mgaudit list targets`; repeatable.", rich_help_panel=NETWORK)
+    list[str] | None,
+    typer.Option(help="See `mgaudit list targets`; repeatable.", rich_help_panel=NETWORK),
 ]
 DatasetsOption = Annotated[
-    list[str] | None, typer.Option(help="See `mgaudit list datasets`; repeatable.", rich_help_panel=DATA)
+    list[str] | None,
+    typer.Option(help="See `mgaudit list datasets`; repeatable.", rich_help_panel=DATA),
 ]
-SeedsOption = Annotated[list[int] | None, typer.Option(help="Random seed; repeatable.", rich_help_panel=DATA)]
+SeedsOption = Annotated[
+    list[int] | None, typer.Option(help="Random seed; repeatable.", rich_help_panel=DATA)
+]
 AttacksOption = Annotated[
-    list[str] | None, typer.Option(help="See `mgaudit list attacks`; repeatable.", rich_help_panel=ATTACKS)
+    list[str] | None,
+    typer.Option(help="See `mgaudit list attacks`; repeatable.", rich_help_panel=ATTACKS),
 ]
 QueriesOption = Annotated[
-    str | None, typer.Option(help="How each model is queried; see `mgaudit list queries`.", rich_help_panel=ATTACKS)
+    str | None,
+    typer.Option(
+        help="How each model is queried; see `mgaudit list queries`.", rich_help_panel=ATTACKS
+    ),
 ]
 DryRunOption = Annotated[
     bool,
@@ -119,7 +131,9 @@ def compare(
 
 def _print_plan(time: "PlanTime") -> None:
     for cell in time.cells:
-        table = RichTable(title=cell.name, title_justify="left", box=None, pad_edge=False, header_style="bold")
+        table = RichTable(
+            title=cell.name, title_justify="left", box=None, pad_edge=False, header_style="bold"
+        )
         table.add_column("arm", overflow="fold")
         for column in ("models", "there", "training"):
             table.add_column(column, justify="right")
@@ -130,7 +144,9 @@ def _print_plan(time: "PlanTime") -> None:
         out.print()
     workers = f"{time.workers} worker" if time.workers == 1 else f"{time.workers} workers"
     total = f"about {_told(time.seconds)} with {workers}"
-    out.print(f"{total}, reports not counted; measured on this machine", highlight=False, soft_wrap=True)
+    out.print(
+        f"{total}, reports not counted; measured on this machine", highlight=False, soft_wrap=True
+    )
 
 
 def _told(seconds: float) -> str:
@@ -141,4 +157,6 @@ def _told(seconds: float) -> str:
     """
     if seconds < 1.5 * MINUTE:
         return f"{seconds:.0f} s"
-    return f"{seconds / MINUTE:.0f} min" if seconds < 90 * MINUTE else f"{seconds / MINUTE**2:.1f} h"
+    return (
+        f"{seconds / MINUTE:.0f} min" if seconds < 90 * MINUTE else f"{seconds / MINUTE**2:.1f} h"
+    )

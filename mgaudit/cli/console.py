@@ -86,7 +86,13 @@ def print_table(table: Table) -> None:
 
 def wide(table: Table) -> RichTable:
     """Returns the table as it is, intervals below their numbers."""
-    rich = RichTable(title=table.caption, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    rich = RichTable(
+        title=table.caption,
+        title_justify="left",
+        header_style="bold",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+    )
     for column in table.columns:
         rich.add_column(column)
     for row in table.rows:
@@ -96,7 +102,9 @@ def wide(table: Table) -> RichTable:
 
 def narrow(table: Table) -> RichTable:
     """Returns the table turned on its side: a block for each row, a line for each column."""
-    rich = RichTable(title=table.caption, title_justify="left", box=None, pad_edge=False, show_header=False)
+    rich = RichTable(
+        title=table.caption, title_justify="left", box=None, pad_edge=False, show_header=False
+    )
     for row in table.rows:
         for column, cell in zip(table.columns, row, strict=True):
             rich.add_row(Text(column, style="dim"), Text(str(cell)))

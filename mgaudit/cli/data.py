@@ -22,12 +22,22 @@ def data_list(as_json: JsonOption = False) -> None:
 
     with user_errors():
         listed = [
-            (dataset.name, dataset.state(), dataset.size, dataset.source) for dataset in published_datasets().values()
+            (dataset.name, dataset.state(), dataset.size, dataset.source)
+            for dataset in published_datasets().values()
         ]
     if as_json:
-        print(json.dumps([dict(zip(("name", "state", "bytes", "source"), one, strict=True)) for one in listed]))
+        print(
+            json.dumps(
+                [
+                    dict(zip(("name", "state", "bytes", "source"), one, strict=True))
+                    for one in listed
+                ]
+            )
+        )
         return
-    table = RichTable("name", "state", "size", "source", box=None, pad_edge=False, header_style="bold")
+    table = RichTable(
+        "name", "state", "size", "source", box=None, pad_edge=False, header_style="bold"
+    )
     for name, state, size, source in listed:
         table.add_row(name, state, f"{size / 1e6:.0f} MB", source)
     out.print(table)

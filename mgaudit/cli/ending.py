@@ -36,7 +36,9 @@ class Commands(TyperGroup):
             print_error("interrupted")
             code = INTERRUPTED
         except SystemExit as error:
-            if isinstance(error.__context__, OSError):  # a closed pipe, which ends click without a word
+            if isinstance(
+                error.__context__, OSError
+            ):  # a closed pipe, which ends click without a word
                 raise
             code = _ended_by(error)
         except Exception as error:
@@ -51,11 +53,15 @@ def _ended_by(error: BaseException) -> int:
     if isinstance(error, UsageError):
         print_error(f"error: {error}")
         return WRONG_USAGE
-    if isinstance(error, OSError) and error.filename is None:  # a write, and only stdout is written outside of a run
+    if (
+        isinstance(error, OSError) and error.filename is None
+    ):  # a write, and only stdout is written outside of a run
         print_error(UNWRITABLE.format(error.strerror))
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - Python flushes it once more when it ends
         return FAILED
-    print_error(f"error: the command failed: {described(error)}; {temporary_log([traceback.format_exc()])}")
+    print_error(
+        f"error: the command failed: {described(error)}; {temporary_log([traceback.format_exc()])}"
+    )
     return FAILED
 
 
@@ -126,7 +132,11 @@ def described(error: BaseException, folder: RunFolder | None = None) -> str:
 
             return f"{error.strerror}, in the run folder {folder.path} or the cache folder {cache_folder()}"
         return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
-    if isinstance(error, OSError | ValueError | RuntimeError) and message and not isinstance(error, RecursionError):
+    if (
+        isinstance(error, OSError | ValueError | RuntimeError)
+        and message
+        and not isinstance(error, RecursionError)
+    ):
         return message
     return f"{type(error).__name__}: {message}".removesuffix(": ")
 

@@ -35,17 +35,26 @@ def list_(
     from mgaudit.cli.catalogue import catalogue, papers
 
     known = catalogue() | {Kind.studies.value: ready_studies(), Kind.papers.value: papers()}
-    listed = {name: entries for name, entries in known.items() if kind is None or name == kind.value}
+    listed = {
+        name: entries for name, entries in known.items() if kind is None or name == kind.value
+    }
     if as_json:
         print(json.dumps(listed))
         return
     for name, entries in listed.items():
-        table = RichTable(title=name, title_justify="left", box=None, pad_edge=False, header_style="bold")
+        table = RichTable(
+            title=name, title_justify="left", box=None, pad_edge=False, header_style="bold"
+        )
         options = {Kind.studies.value: "arms", Kind.papers.value: "claims"}.get(name, "options")
         for column in ("name", options, "what it is"):
             table.add_column(column, overflow="fold")
         for entry in entries:
             facts = "".join(f"\n{fact}: {entry[fact]}" for fact in FACTS if fact in entry)
-            table.add_row(*(escape(text) for text in (entry["name"], entry["options"], entry["summary"] + facts)))
+            table.add_row(
+                *(
+                    escape(text)
+                    for text in (entry["name"], entry["options"], entry["summary"] + facts)
+                )
+            )
         out.print(table)
         out.print()

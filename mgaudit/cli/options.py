@@ -28,7 +28,8 @@ NOISE, DATA, NETWORK, ATTACKS, TRAINING, MACHINE, OUTPUT = (
 DatasetOption = Annotated[
     str | None,
     typer.Option(
-        help="A dataset of `mgaudit list datasets`, as in folder:PATH (default: digits).", rich_help_panel=DATA
+        help="A dataset of `mgaudit list datasets`, as in folder:PATH (default: digits).",
+        rich_help_panel=DATA,
     ),
 ]
 TargetOption = Annotated[
@@ -41,33 +42,60 @@ TargetOption = Annotated[
 EpsilonOption = Annotated[
     float | None, typer.Option(help="ε of DP-SGD (default: 8; audit-dp: 2).", rich_help_panel=NOISE)
 ]
-DeltaOption = Annotated[float | None, typer.Option(help="δ of DP-SGD (default: 1/n^1.1).", rich_help_panel=NOISE)]
-ModelsOption = Annotated[
-    int | None, typer.Option(help="Models per arm; each is the target in turn (default: 16).", rich_help_panel=DATA)
+DeltaOption = Annotated[
+    float | None, typer.Option(help="δ of DP-SGD (default: 1/n^1.1).", rich_help_panel=NOISE)
 ]
-ExamplesOption = Annotated[int | None, typer.Option(help="Examples to audit (default: all).", rich_help_panel=DATA)]
+ModelsOption = Annotated[
+    int | None,
+    typer.Option(
+        help="Models per arm; each is the target in turn (default: 16).", rich_help_panel=DATA
+    ),
+]
+ExamplesOption = Annotated[
+    int | None, typer.Option(help="Examples to audit (default: all).", rich_help_panel=DATA)
+]
 StackOption = Annotated[
     str | None,
-    typer.Option(help="Models trained as one: a number, or auto (default: auto).", rich_help_panel=MACHINE),
+    typer.Option(
+        help="Models trained as one: a number, or auto (default: auto).", rich_help_panel=MACHINE
+    ),
 ]
-SeedOption = Annotated[int | None, typer.Option(help="Random seed (default: 0).", rich_help_panel=DATA)]
-DeviceOption = Annotated[str | None, typer.Option(help="auto, cpu or cuda (default: auto).", rich_help_panel=MACHINE)]
+SeedOption = Annotated[
+    int | None, typer.Option(help="Random seed (default: 0).", rich_help_panel=DATA)
+]
+DeviceOption = Annotated[
+    str | None, typer.Option(help="auto, cpu or cuda (default: auto).", rich_help_panel=MACHINE)
+]
 SettingsOption = Annotated[
     Path | None,
-    typer.Option(help="settings.toml of an earlier run; other options override it.", rich_help_panel=OUTPUT),
+    typer.Option(
+        help="settings.toml of an earlier run; other options override it.", rich_help_panel=OUTPUT
+    ),
 ]
 JobsOption = Annotated[
     int | None,
-    typer.Option(help="Worker processes (default: one per core; 1 on a GPU).", rich_help_panel=MACHINE),
+    typer.Option(
+        help="Worker processes (default: one per core; 1 on a GPU).", rich_help_panel=MACHINE
+    ),
 ]
 NewFolderOption = Annotated[
-    Path, typer.Option("--out", help="Directory in which to create the run directory.", rich_help_panel=OUTPUT)
+    Path,
+    typer.Option(
+        "--out", help="Directory in which to create the run directory.", rich_help_panel=OUTPUT
+    ),
 ]
 OutOption = Annotated[Path, typer.Option(help="Directory with run directories.")]
 RunsOption = Annotated[Path, typer.Option("--runs", help="Directory with run directories.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.", rich_help_panel=OUTPUT)]
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print nothing but errors.", rich_help_panel=OUTPUT)
+]
 JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print the result as JSON, and nothing else, on stdout.", rich_help_panel=OUTPUT)
+    bool,
+    typer.Option(
+        "--json",
+        help="Print the result as JSON, and nothing else, on stdout.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 
 
@@ -83,7 +111,9 @@ def training_option(field: "Field[Any]") -> inspect.Parameter | None:
         facts.insert(0, str(limits))
     option = typer.Option(None, help=f"{text} ({'; '.join(facts)}).", rich_help_panel=TRAINING)
     kind = _plain_type(field.type) | None
-    return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind)
+    return inspect.Parameter(
+        field.name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind
+    )
 
 
 def with_training_options(*left_out: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -105,7 +135,9 @@ def with_training_options(*left_out: str) -> Callable[[Callable[..., None]], Cal
         for parameter in signature.parameters.values():
             parameters += options if parameter.name == "training" else [parameter]
         vars(with_collected)["__signature__"] = signature.replace(parameters=parameters)
-        with_collected.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        with_collected.__annotations__ = {
+            parameter.name: parameter.annotation for parameter in parameters
+        }
         return with_collected
 
     return decorate
@@ -124,7 +156,12 @@ def chosen_formats(names: list[str] | None, known: Collection[str]) -> list[str]
     formats = [name.strip() for text in names or DEFAULT_FORMATS for name in text.split(",")]
     for name in formats:
         if name not in known:
-            raise UsageError("--format", f"must be one of {', '.join(known)}", repr(name), did_you_mean(name, known))
+            raise UsageError(
+                "--format",
+                f"must be one of {', '.join(known)}",
+                repr(name),
+                did_you_mean(name, known),
+            )
     return formats
 
 

@@ -16,7 +16,10 @@ from mgaudit.storage.run_folder import RunFolder
 from mgaudit.storage.run_list import find_run
 
 RunsArgument = Annotated[
-    list[str], typer.Argument(help="Run folders, or their names in --runs; several are joined.", metavar="RUN…")
+    list[str],
+    typer.Argument(
+        help="Run folders, or their names in --runs; several are joined.", metavar="RUN…"
+    ),
 ]
 FormatOption = Annotated[
     list[str] | None,
@@ -29,7 +32,8 @@ ChaptersOption = Annotated[
     bool, typer.Option("--chapters", help="Show runs that cannot be compared one after the other.")
 ]
 DestinationOption = Annotated[
-    Path | None, typer.Option("--out", help="Folder to write to (default: the run folder; joined: a new one).")
+    Path | None,
+    typer.Option("--out", help="Folder to write to (default: the run folder; joined: a new one)."),
 ]
 
 
@@ -53,7 +57,9 @@ def report(
             paper = read_paper(folder.path)
             if paper is not None:
                 rule = "must be the folder of a study, and is that of a reproduced paper"
-                raise UsageError(str(folder.path), rule, None, f"its reports come from: {paper.command}")
+                raise UsageError(
+                    str(folder.path), rule, None, f"its reports come from: {paper.command}"
+                )
             result, _ = read_result(folder.path)
             paths = folder.write_reports(formats, out_folder)
         else:
@@ -61,7 +67,9 @@ def report(
 
             named = read_runs(run_folders, runs)
             result, arrays = joined(named, chapters)
-            folder = RunFolder.create(out_folder or runs, f"joined-{len(named)}-runs", joined_sha256(named))
+            folder = RunFolder.create(
+                out_folder or runs, f"joined-{len(named)}-runs", joined_sha256(named)
+            )
             folder.write_result(result, arrays)
             paths = folder.write_reports(formats)
     if not quiet:

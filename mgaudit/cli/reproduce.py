@@ -27,15 +27,22 @@ KEPT = "models of audits that were trained so far are kept; all else of this pap
 FiguresArgument = Annotated[
     list[str] | None,
     typer.Argument(
-        help="A paper or one of its figures, see `mgaudit list papers` (default: all).", metavar="[PAPER[/FIGURE]]…"
+        help="A paper or one of its figures, see `mgaudit list papers` (default: all).",
+        metavar="[PAPER[/FIGURE]]…",
     ),
 ]
 FullOption = Annotated[
-    bool, typer.Option("--full/--quick", help="The paper's data and sizes, or small ones on embedded data (default).")
+    bool,
+    typer.Option(
+        "--full/--quick",
+        help="The paper's data and sizes, or small ones on embedded data (default).",
+    ),
 ]
 DatasetOption = Annotated[
     str | None,
-    typer.Option(help="Images in place of those of the settings, as in folder:PATH; see `mgaudit list datasets`."),
+    typer.Option(
+        help="Images in place of those of the settings, as in folder:PATH; see `mgaudit list datasets`."
+    ),
 ]
 FormatOption = Annotated[
     list[str] | None,

@@ -30,16 +30,28 @@ from mgaudit.cli.options import (
 from mgaudit.progress_bars import ProgressBars
 
 KappaOption = Annotated[
-    float | None, typer.Option(help="Strength of the Gaussian mask N(1, κ²) (default: 0.3).", rich_help_panel=NOISE)
+    float | None,
+    typer.Option(
+        help="Strength of the Gaussian mask N(1, κ²) (default: 0.3).", rich_help_panel=NOISE
+    ),
 ]
 SchemeOption = Annotated[
-    str | None, typer.Option(help="The noise to audit in place of the mask: NAME:key=value,…", rich_help_panel=NOISE)
+    str | None,
+    typer.Option(
+        help="The noise to audit in place of the mask: NAME:key=value,…", rich_help_panel=NOISE
+    ),
 ]
 PlainOption = Annotated[
-    bool | None, typer.Option("--plain/--no-plain", help="The arm without noise (default: yes).", rich_help_panel=NOISE)
+    bool | None,
+    typer.Option(
+        "--plain/--no-plain", help="The arm without noise (default: yes).", rich_help_panel=NOISE
+    ),
 ]
 DPOption = Annotated[
-    bool | None, typer.Option("--dp/--no-dp", help="The arm trained with DP-SGD (default: yes).", rich_help_panel=NOISE)
+    bool | None,
+    typer.Option(
+        "--dp/--no-dp", help="The arm trained with DP-SGD (default: yes).", rich_help_panel=NOISE
+    ),
 ]
 AttackOption = Annotated[
     list[str] | None,

@@ -21,7 +21,9 @@ runs = typer.Typer(help="List, show, compare and remove run folders.")
 
 
 @runs.callback(invoke_without_command=True)
-def runs_list(context: typer.Context, folder: RunsOption = Path("runs"), as_json: JsonOption = False) -> None:
+def runs_list(
+    context: typer.Context, folder: RunsOption = Path("runs"), as_json: JsonOption = False
+) -> None:
     """List the run folders, the latest first; or show, compare or remove some."""
     if context.invoked_subcommand is None:
         print_runs(folder, as_json)
@@ -50,7 +52,9 @@ def print_runs(folder: Path, as_json: bool) -> None:
 
 @runs.command()
 def show(
-    run_folder: Annotated[str, typer.Argument(help="A run folder, or its name in --runs.", metavar="RUN")],
+    run_folder: Annotated[
+        str, typer.Argument(help="A run folder, or its name in --runs.", metavar="RUN")
+    ],
     folder: RunsOption = Path("runs"),
 ) -> None:
     """Print a run's table and verdict, or a paper's claims."""
@@ -67,7 +71,9 @@ def show(
 
 @runs.command(name="compare")
 def runs_compare(
-    first: Annotated[str, typer.Argument(help="A run folder, or its name in --runs.", metavar="RUN")],
+    first: Annotated[
+        str, typer.Argument(help="A run folder, or its name in --runs.", metavar="RUN")
+    ],
     second: Annotated[str, typer.Argument(help="Another one.", metavar="RUN")],
     folder: RunsOption = Path("runs"),
 ) -> None:
@@ -84,7 +90,9 @@ def runs_compare(
 
 @runs.command(name="remove")
 def runs_remove(
-    run_folders: Annotated[list[str], typer.Argument(help="Run folders, or their names in --runs.", metavar="RUN…")],
+    run_folders: Annotated[
+        list[str], typer.Argument(help="Run folders, or their names in --runs.", metavar="RUN…")
+    ],
     folder: RunsOption = Path("runs"),
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
@@ -92,9 +100,13 @@ def runs_remove(
     with user_errors():
         removed = removable(run_folders, folder)
     for run_folder in removed:
-        summary = f"{run_folder.path}: {len(run_folder.files)} files, {run_folder.bytes / 1e6:.1f} MB"
+        summary = (
+            f"{run_folder.path}: {len(run_folder.files)} files, {run_folder.bytes / 1e6:.1f} MB"
+        )
         out.print(Text(summary), soft_wrap=True)
-    if not yes and not typer.confirm(f"Delete {', '.join(run_folder.path.name for run_folder in removed)}?", err=True):
+    if not yes and not typer.confirm(
+        f"Delete {', '.join(run_folder.path.name for run_folder in removed)}?", err=True
+    ):
         raise typer.Exit(WRONG_USAGE)
     with user_errors():
         for run_folder in removed:

@@ -37,7 +37,9 @@ def run(function: Callable[[Task], Outcome], tasks: Sequence[Task], jobs: int) -
     start = {"initializer": _start_worker, "initargs": (tuple(sys.path),)}
     with _safe_path(), parallel_config(backend="loky", inner_max_num_threads=1, **start):
         # mmap_mode "c" gives workers arrays that torch may wrap, and that stay unchanged on disk.
-        workers = Parallel(n_jobs=min(jobs, len(tasks)), return_as="generator_unordered", mmap_mode="c")
+        workers = Parallel(
+            n_jobs=min(jobs, len(tasks)), return_as="generator_unordered", mmap_mode="c"
+        )
         yield from workers(delayed(function)(task) for task in tasks)
 
 
@@ -77,5 +79,9 @@ def _keep_big_blocks() -> None:
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
-        for parameter, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, KEPT_BYTES), (M_TOP_PAD, TOP_PAD_BYTES)):
+        for parameter, value in (
+            (M_MMAP_MAX, 0),
+            (M_TRIM_THRESHOLD, KEPT_BYTES),
+            (M_TOP_PAD, TOP_PAD_BYTES),
+        ):
             libc.mallopt(parameter, value)

@@ -177,7 +177,9 @@ class _Outcome:
     failed: str = ""
 
 
-def _reproduce_figure(figure: PaperFigure, settings: Any, workshop: Workshop) -> tuple[FigureResult, Figure | None]:
+def _reproduce_figure(
+    figure: PaperFigure, settings: Any, workshop: Workshop
+) -> tuple[FigureResult, Figure | None]:
     clock = time.perf_counter()
     outcome = _measure_and_draw(figure, settings, workshop)
     if outcome.reason is None:

@@ -20,7 +20,9 @@ from mgaudit.settings.plugins import plugin_class, plugins, refuse_taken
 from mgaudit.targets.own_module import RAISED, error_line, one_line
 from mgaudit.targets.ranges import fits_64_bits, range_in
 
-OWN = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):(?P<name>[A-Za-z_]\w*)(?::(?P<options>.*))?")
+OWN = re.compile(
+    r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):(?P<name>[A-Za-z_]\w*)(?::(?P<options>.*))?"
+)
 
 
 @dataclass(frozen=True)
@@ -72,11 +74,14 @@ class Entry:
         try:
             parameters = inspect.signature(self.build).parameters
         except ValueError as error:  # of a class whose constructor is no Python code
-            raise UsageError("", f"must have a constructor with a signature: {error_line(error)}") from error
+            raise UsageError(
+                "", f"must have a constructor with a signature: {error_line(error)}"
+            ) from error
         return {
             key: parameter
             for key, parameter in parameters.items()
-            if key not in self.supplied and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+            if key not in self.supplied
+            and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
         }
 
     @cached_property
@@ -85,7 +90,9 @@ class Entry:
         try:
             return types(self.build)
         except Exception as error:  # annotations of a user's class may be anything
-            raise UsageError("", f"must have annotations that Python can evaluate: {error_line(error)}") from error
+            raise UsageError(
+                "", f"must have annotations that Python can evaluate: {error_line(error)}"
+            ) from error
 
     def chosen(self, options: Mapping[str, object]) -> Choice:
         """Returns the choice of these options, values or their texts; it has been built.
@@ -124,7 +131,10 @@ class Entry:
             raise UsageError("", f"cannot be built: {error_line(error)}") from error
 
     def _takes(self) -> str:
-        return ", ".join(f"{key}{allowed(self.hints.get(key))}" for key in self.parameters) or "no options"
+        return (
+            ", ".join(f"{key}{allowed(self.hints.get(key))}" for key in self.parameters)
+            or "no options"
+        )
 
 
 def _is_foreign(build: Callable[..., Any]) -> bool:
@@ -183,7 +193,9 @@ def entry_of(
     match = OWN.fullmatch(text)
     if own is None or match is None:
         known = ", ".join([*registry, *installed, *(["module:Class of your own"] if own else [])])
-        raise UsageError("", f"must be one of {known}", repr(name), did_you_mean(name, [*registry, *installed]))
+        raise UsageError(
+            "", f"must be one of {known}", repr(name), did_you_mean(name, [*registry, *installed])
+        )
     build = own_class(kind, own, match["module"], match["name"])
     name = f"{match['module']}:{match['name']}"
     return Entry(name, build, first_parameters(name, build, supplied)), match["options"] or ""
@@ -206,13 +218,19 @@ def option_texts(entry: Entry, text: str) -> dict[str, str]:
     return options
 
 
-def first_parameters(name: str, build: Callable[..., Any], supplied: tuple[str, ...]) -> tuple[str, ...]:
+def first_parameters(
+    name: str, build: Callable[..., Any], supplied: tuple[str, ...]
+) -> tuple[str, ...]:
     """Returns the names that a class has for the parameters that mgaudit supplies, in their order.
 
     Raises UsageError where it takes fewer.
     """
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    names = [key for key, parameter in inspect.signature(build).parameters.items() if parameter.kind in positional]
+    names = [
+        key
+        for key, parameter in inspect.signature(build).parameters.items()
+        if parameter.kind in positional
+    ]
     if len(names) < len(supplied):
         raise UsageError(name, f"must be built as {build.__name__}({', '.join(supplied)}, ...)")
     return tuple(names[: len(supplied)])
@@ -237,7 +255,12 @@ def allowed(hint: Any) -> str:
     >>> allowed(Literal["cyclic", "random"] | None)
     ' (cyclic or random)'
     """
-    words = [str(word) for part in (hint, *get_args(hint)) if get_origin(part) is Literal for word in get_args(part)]
+    words = [
+        str(word)
+        for part in (hint, *get_args(hint))
+        if get_origin(part) is Literal
+        for word in get_args(part)
+    ]
     span = range_in(hint)
     rule = " or ".join(words) or ("" if span is None else str(span))
     return f" ({rule})" if rule else ""
@@ -248,14 +271,18 @@ def _converted(key: str, hint: Any, text: str) -> Any:
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(hint)
     except Exception as error:  # pydantic knows no text for the type that a user's class states
-        raise UsageError(key, f"must have a type that can be written as text: {error_line(error)}") from error
+        raise UsageError(
+            key, f"must have a type that can be written as text: {error_line(error)}"
+        ) from error
     try:
         value = adapter.validate_python(raw)
     except ValidationError as error:
         rule = error.errors()[0]["msg"].removeprefix("Input should be ")
         raise UsageError(key, f"must be {rule}", repr(text)) from error
     if not fits_64_bits(value):
-        raise UsageError(key, "must be a whole number of at most 64 bits", f"one of {value.bit_length()} bits")
+        raise UsageError(
+            key, "must be a whole number of at most 64 bits", f"one of {value.bit_length()} bits"
+        )
     span = range_in(hint)
     if span is not None and value is not None and value not in span:
         raise UsageError(key, f"must be a finite number {span}", text)

@@ -67,13 +67,18 @@ def dataset_choice(value: object) -> DatasetChoice:
         return _of_path(reader, rest)
     if reader is not None:
         choice = parse("dataset", {name: reader.read}, value, SUPPLIED)
-        return DatasetChoice(name, choice.options, reader.read, partial(reader.load, **choice.options))
+        return DatasetChoice(
+            name, choice.options, reader.read, partial(reader.load, **choice.options)
+        )
     if name == IN_MEMORY:
         rule = "was given to a Python function as arrays, which its settings do not hold"
         raise UsageError("", rule, repr(value), "give the arrays again, or keep them as npz:PATH")
     match = OWN.fullmatch(value.strip())
     if match is None or match["options"] is not None:
-        known = [f"{built_in.name}:PATH" if built_in.takes_path else built_in.name for built_in in DATASETS.values()]
+        known = [
+            f"{built_in.name}:PATH" if built_in.takes_path else built_in.name
+            for built_in in DATASETS.values()
+        ]
         rule = f"must be one of {', '.join([*known, *installed])} or {datasets.OWN_DATASET.name} of your own"
         raise UsageError("", rule, repr(value), did_you_mean(name, [*DATASETS, *installed]))
     own = partial(datasets.OWN_DATASET.load, module=match["module"], function=match["name"])
@@ -106,9 +111,16 @@ def _of_path(reader: Reader, path: str) -> DatasetChoice:
     try:
         absolute = str(Path(path).expanduser().absolute())
         absolute.encode()
-    except (UnicodeEncodeError, RuntimeError) as error:  # settings are UTF-8; and there may be no such user's home
-        raise UsageError(reader.name, f"must have a path in UTF-8 that can be found ({error})", repr(path)) from error
-    return DatasetChoice(reader.name, {"path": absolute}, reader.read, partial(reader.load, path=absolute))
+    except (
+        UnicodeEncodeError,
+        RuntimeError,
+    ) as error:  # settings are UTF-8; and there may be no such user's home
+        raise UsageError(
+            reader.name, f"must have a path in UTF-8 that can be found ({error})", repr(path)
+        ) from error
+    return DatasetChoice(
+        reader.name, {"path": absolute}, reader.read, partial(reader.load, path=absolute)
+    )
 
 
 def dataset_of_option(text: str) -> DatasetChoice:

@@ -61,7 +61,11 @@ class GridSettings(BaseModel):
 
     def cells(self) -> list[StudySettings]:
         """Returns the settings of each study: of each dataset, target and seed, the seed changing fastest."""
-        shared = {name: getattr(self, name) for name in StudySettings.model_fields if name in GridSettings.model_fields}
+        shared = {
+            name: getattr(self, name)
+            for name in StudySettings.model_fields
+            if name in GridSettings.model_fields
+        }
         return [
             StudySettings(
                 **shared
@@ -83,7 +87,9 @@ class GridSettings(BaseModel):
     @property
     def stack_places(self) -> list[str]:
         """The keys that `stacks` may have."""
-        return [stack_place(target, dataset) for dataset, target in product(self.datasets, self.targets)]
+        return [
+            stack_place(target, dataset) for dataset, target in product(self.datasets, self.targets)
+        ]
 
 
 def stack_place(target: Choice, dataset: DatasetChoice) -> str:
@@ -103,7 +109,9 @@ def grid_settings(values: dict[str, Any]) -> GridSettings:
     return grid
 
 
-def edited_grid(values: dict[str, Any], changes: Mapping[str, Any], training: Mapping[str, Any]) -> GridSettings:
+def edited_grid(
+    values: dict[str, Any], changes: Mapping[str, Any], training: Mapping[str, Any]
+) -> GridSettings:
     """Returns the grid of `values` with the changes of the command line; what it does not say (None) stays.
 
     Notes and stack sizes of what is no longer in the grid go with it.
@@ -126,13 +134,19 @@ def edited_grid(values: dict[str, Any], changes: Mapping[str, Any], training: Ma
     kept = {key: value for key, value in values.items() if key not in replaced}
     table = values.get("training", {})
     if not isinstance(table, dict):
-        raise UsageError("training", "must be a table", repr(table), "write its settings under [training]")
+        raise UsageError(
+            "training", "must be a table", repr(table), "write its settings under [training]"
+        )
     grid = _grid(kept | changes | {"training": table | training})
     if "schemes" in changes:
-        grid = grid.model_copy(update={"notes": {arm: grid.notes[arm] for arm in grid.schemes if arm in grid.notes}})
+        grid = grid.model_copy(
+            update={"notes": {arm: grid.notes[arm] for arm in grid.schemes if arm in grid.notes}}
+        )
     _refuse_loose_ends("notes", map(str, grid.notes), map(str, grid.schemes), "an arm")
     places = grid.stack_places
-    return grid.model_copy(update={"stacks": {place: size for place, size in grid.stacks.items() if place in places}})
+    return grid.model_copy(
+        update={"stacks": {place: size for place, size in grid.stacks.items() if place in places}}
+    )
 
 
 def _grid(values: dict[str, Any]) -> GridSettings:
@@ -140,7 +154,9 @@ def _grid(values: dict[str, Any]) -> GridSettings:
     for key in values:
         if key not in known:
             raise no_such_setting("", key, list(dict.fromkeys(known)))
-    settings = {key: value for key, value in values.items() if key not in ("arms", "schemes", *SEVERAL)}
+    settings = {
+        key: value for key, value in values.items() if key not in ("arms", "schemes", *SEVERAL)
+    }
     single = {}
     for key, several in SEVERAL.items():
         settings |= _listed(values, key, several)
@@ -169,29 +185,48 @@ def _listed(values: Mapping[str, Any], key: str, several: str) -> dict[str, Any]
         raise UsageError(f"{key} and {several}", "are both given", None, "give one of them")
     if key in values:
         if isinstance(values[key], list):
-            raise UsageError(key, "must be a single value", repr(values[key]), f"a list of them is {several} = […]")
+            raise UsageError(
+                key,
+                "must be a single value",
+                repr(values[key]),
+                f"a list of them is {several} = […]",
+            )
         return {several: [values[key]]}
     if several not in values:
         return {}
     if not isinstance(values[several], list | tuple):
-        raise UsageError(several, "must be a list", repr(values[several]), f"a single value is {key} = …")
+        raise UsageError(
+            several, "must be a list", repr(values[several]), f"a single value is {key} = …"
+        )
     if not values[several]:
-        raise UsageError(several, "must not be empty, or the grid is empty", "[]", "name at least one, or leave it out")
+        raise UsageError(
+            several,
+            "must not be empty, or the grid is empty",
+            "[]",
+            "name at least one, or leave it out",
+        )
     return {several: list(values[several])}
 
 
 def _arms(values: Mapping[str, Any]) -> Iterator[_Arm]:
     if "arms" in values and "schemes" in values:
-        raise UsageError("arms and schemes", "are both given, and both name the arms", None, "give one of them")
+        raise UsageError(
+            "arms and schemes", "are both given, and both name the arms", None, "give one of them"
+        )
     key = "arms" if "arms" in values else "schemes"
     if key not in values:
         raise UsageError(
-            "arms", "are missing, so the grid is empty", None, 'give [[arms]] with scheme = "none", or schemes = […]'
+            "arms",
+            "are missing, so the grid is empty",
+            None,
+            'give [[arms]] with scheme = "none", or schemes = […]',
         )
     if not isinstance(values[key], list | tuple):
         raise UsageError(key, "must be a list", repr(values[key]))
     if not values[key]:
-        raise UsageError(key, "must not be empty, or the grid is empty", "[]", "name at least one arm")
+        raise UsageError(
+            key, "must not be empty, or the grid is empty", "[]", "name at least one arm"
+        )
     for index, entry in enumerate(values[key]):
         place = f"{key}[{index}]"
         try:
@@ -209,7 +244,9 @@ def _expanded(place: str, entry: Any) -> Iterator[_Arm]:
         raise UsageError("", "must be a table with a scheme in it", repr(entry))
     if "scheme" not in entry:
         way_out = did_you_mean("scheme", entry).replace("did you mean", "did you mean scheme by")
-        raise UsageError("scheme", "is missing", None, way_out or 'give one, as in scheme = "gaussian-mask"')
+        raise UsageError(
+            "scheme", "is missing", None, way_out or 'give one, as in scheme = "gaussian-mask"'
+        )
     note = entry.get("note", "")
     if not isinstance(note, str):
         raise UsageError("note", "must be text", repr(note))
@@ -222,7 +259,12 @@ def _expanded(place: str, entry: Any) -> Iterator[_Arm]:
 def _axis(key: str, value: Any) -> list[Any]:
     values = value if isinstance(value, list) else [value]
     if not values:
-        raise UsageError(key, "must not be empty, or there is no such arm", "[]", "give a value, or take the table out")
+        raise UsageError(
+            key,
+            "must not be empty, or there is no such arm",
+            "[]",
+            "give a value, or take the table out",
+        )
     for item in values:
         if not isinstance(item, bool | int | float | str):
             raise UsageError(key, "must be a value or a list of values", repr(item))
@@ -253,7 +295,9 @@ def _scheme(name: Any, options: Mapping[str, Any]) -> SchemeChoice:
     except UsageError as error:
         if error.way_out or error.key not in options:
             raise
-        raise UsageError(error.key, error.rule, error.value, did_you_mean(error.key, ("note", "scheme"))) from error
+        raise UsageError(
+            error.key, error.rule, error.value, did_you_mean(error.key, ("note", "scheme"))
+        ) from error
 
 
 def _refuse_twice(arms: Sequence[_Arm]) -> None:
@@ -263,7 +307,9 @@ def _refuse_twice(arms: Sequence[_Arm]) -> None:
         if before == arm.place:
             raise UsageError(arm.place, "may give each arm once", f"{arm.scheme} twice")
         if before is not None:
-            raise UsageError(f"{before} and {arm.place}", "must be different arms", f"{arm.scheme} twice")
+            raise UsageError(
+                f"{before} and {arm.place}", "must be different arms", f"{arm.scheme} twice"
+            )
         places[arm.scheme] = arm.place
 
 
@@ -271,4 +317,6 @@ def _refuse_loose_ends(setting: str, keys: Iterable[str], known: Iterable[str], 
     names = list(known)
     for key in keys:
         if key not in names:
-            raise UsageError(setting, f"must name {what} of the grid", repr(key), did_you_mean(key, names))
+            raise UsageError(
+                setting, f"must name {what} of the grid", repr(key), did_you_mean(key, names)
+            )

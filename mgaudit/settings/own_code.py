@@ -23,9 +23,13 @@ def own_class(kind: str, base: type, module: str, name: str) -> type:
         raise UsageError(key, f"cannot be imported ({error_line(error)})", None, way_out) from error
     if found is None:
         place = getattr(sys.modules[module], "__file__", None)
-        raise UsageError(key, f"must be a class in {module} ({place or 'no file'}), and there is no {name}")
+        raise UsageError(
+            key, f"must be a class in {module} ({place or 'no file'}), and there is no {name}"
+        )
     if not (isinstance(found, type) and issubclass(found, base)):
-        raise UsageError(key, f"must be a class that extends {base.__module__}.{base.__qualname__}", repr(found))
+        raise UsageError(
+            key, f"must be a class that extends {base.__module__}.{base.__qualname__}", repr(found)
+        )
     own: type = found
     source_sha256(own)  # at once, before the file can be edited
     return own

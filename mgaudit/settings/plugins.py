@@ -46,9 +46,13 @@ def taken_names(kind: str, built_in: Iterable[str]) -> dict[str, str]:
     for name, entries in _by_name(kind).items():
         owners = [*(["mgaudit"] if name in known else []), *map(package, entries)]
         if NAME.fullmatch(name) is None:
-            reasons[name] = f"is no name that can be chosen, because of ':', ',' or a space; {owners[0]} has it"
+            reasons[name] = (
+                f"is no name that can be chosen, because of ':', ',' or a space; {owners[0]} has it"
+            )
         elif len(owners) > 1:
-            reasons[name] = f"must have a name of its own, and {' and '.join(owners)} have that name"
+            reasons[name] = (
+                f"must have a name of its own, and {' and '.join(owners)} have that name"
+            )
     return reasons
 
 

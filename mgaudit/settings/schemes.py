@@ -44,7 +44,9 @@ class SchemeChoice:
 
     def label(self) -> str:
         """Returns the choice as a reader sees it."""
-        return "no noise" if self.is_only(PLAIN) else " + ".join(part.label() for part in self.parts)
+        return (
+            "no noise" if self.is_only(PLAIN) else " + ".join(part.label() for part in self.parts)
+        )
 
     def is_only(self, name: str) -> bool:
         """Returns whether the scheme of that name is all there is."""
@@ -53,12 +55,17 @@ class SchemeChoice:
     def with_privacy(self, epsilon: float | None, delta: float | None) -> "SchemeChoice":
         """Returns the choice with another epsilon and delta of its DP-SGD; None leaves them as they are."""
         return SchemeChoice.of(
-            [_with_privacy(part, epsilon, delta) if part.name == DP_SGD else part for part in self.parts]
+            [
+                _with_privacy(part, epsilon, delta) if part.name == DP_SGD else part
+                for part in self.parts
+            ]
         )
 
 
 def _check_fields(choice: Choice) -> None:
-    if {option.name for option in fields(choice.built)} != set(Entry(choice.name, choice.build).parameters):
+    if {option.name for option in fields(choice.built)} != set(
+        Entry(choice.name, choice.build).parameters
+    ):
         raise UsageError(
             choice.name,
             "must be a frozen dataclass whose fields are its options, so that they can be checked, compared and kept",
@@ -66,7 +73,9 @@ def _check_fields(choice: Choice) -> None:
 
 
 def _with_privacy(part: Choice, epsilon: float | None, delta: float | None) -> Choice:
-    changes = {key: value for key, value in (("epsilon", epsilon), ("delta", delta)) if value is not None}
+    changes = {
+        key: value for key, value in (("epsilon", epsilon), ("delta", delta)) if value is not None
+    }
     options = {**part.options, **changes}
     if epsilon is not None:
         options.pop("noise_multiplier", None)
@@ -85,8 +94,14 @@ def scheme_choice(value: object) -> SchemeChoice:
     if isinstance(value, Scheme):
         return SchemeChoice.of([object_choice(SCHEMES, part) for part in value.parts])
     if not isinstance(value, str):
-        raise UsageError("", "must be a scheme, as in gaussian-mask:kappa=0.3", f"{type(value).__name__}: {value!r}")
-    return SchemeChoice.of([parse("scheme", SCHEMES, part, own=Scheme) for part in scheme_parts(value)])
+        raise UsageError(
+            "",
+            "must be a scheme, as in gaussian-mask:kappa=0.3",
+            f"{type(value).__name__}: {value!r}",
+        )
+    return SchemeChoice.of(
+        [parse("scheme", SCHEMES, part, own=Scheme) for part in scheme_parts(value)]
+    )
 
 
 def scheme_entry(text: str) -> tuple[Entry, dict[str, str]]:
@@ -131,7 +146,9 @@ def edited_schemes(
         noisy = [_of_command_line(audited)]
     if dp is False:
         if epsilon is not None or delta is not None:
-            raise UsageError("--epsilon and --delta", "are settings of the DP-SGD arm, which --no-dp leaves out")
+            raise UsageError(
+                "--epsilon and --delta", "are settings of the DP-SGD arm, which --no-dp leaves out"
+            )
         private = []
     elif not private and (dp or epsilon is not None or delta is not None):
         private = [scheme_choice(DEFAULT_DP)]
@@ -150,7 +167,10 @@ def audited_scheme(scheme: object, epsilon: float | None, delta: float | None) -
         return choice
     if not any(part.name == DP_SGD for part in choice.parts):
         raise UsageError(
-            "--epsilon and --delta", "need a scheme with dp-sgd in it", f"--scheme {choice.text}", "leave them out"
+            "--epsilon and --delta",
+            "need a scheme with dp-sgd in it",
+            f"--scheme {choice.text}",
+            "leave them out",
         )
     return choice.with_privacy(epsilon, delta)
 

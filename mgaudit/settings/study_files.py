@@ -28,7 +28,9 @@ def study_values(study: Path) -> dict[str, Any]:
     if study.suffix:
         return read_settings(study)
     rule = f"must be a study file, or one of {', '.join(sorted(known))}"
-    way_out = did_you_mean(str(study), known) or "give the path of a TOML file, or --scheme for each arm"
+    way_out = (
+        did_you_mean(str(study), known) or "give the path of a TOML file, or --scheme for each arm"
+    )
     raise UsageError("STUDY", rule, repr(str(study)), way_out)
 
 
@@ -60,8 +62,15 @@ def _listed(path: Path) -> dict[str, str]:
         arms = _number_of_arms(values)
     except (ValueError, TypeError, OSError, RecursionError) as error:
         reason = " ".join(str(error).split())
-        return {"name": path.stem, "options": "–", "summary": f"cannot be read: {reason}", "path": str(path)}
-    studies = prod(len(_list(values.get(several, [None]))) for several in ("datasets", "targets", "seeds"))
+        return {
+            "name": path.stem,
+            "options": "–",
+            "summary": f"cannot be read: {reason}",
+            "path": str(path),
+        }
+    studies = prod(
+        len(_list(values.get(several, [None]))) for several in ("datasets", "targets", "seeds")
+    )
     in_each = f"{arms} in each of {studies} studies" if studies > 1 else f"{arms}"
     first = text.partition("\n")[0]
     asks = {"asks": first.lstrip("# ")} if first.startswith("#") else {}

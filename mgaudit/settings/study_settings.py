@@ -68,7 +68,9 @@ def attack_choice(value: object) -> Choice:
     else:
         choice = _chosen(value, "attack", ATTACKS, own=Attack)
     if not isinstance(choice.built.needs, frozenset):
-        raise UsageError(choice.name, "must have a frozenset for its needs", repr(choice.built.needs))
+        raise UsageError(
+            choice.name, "must have a frozenset for its needs", repr(choice.built.needs)
+        )
     return choice
 
 
@@ -238,7 +240,9 @@ def dp_audit_settings(values: dict[str, Any]) -> DPAuditSettings:
     return checked(DPAuditSettings, values)
 
 
-def checked(kind: type[Settings], values: dict[str, Any], single: Mapping[str, str] | None = None) -> Settings:
+def checked(
+    kind: type[Settings], values: dict[str, Any], single: Mapping[str, str] | None = None
+) -> Settings:
     """Returns the settings. Raises UsageError for the first thing that is wrong.
 
     `single` holds the names of the lists that a file gives as a single value, and the names there.
@@ -256,17 +260,25 @@ def read_settings(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
     except OSError as error:
-        raise UsageError(key, f"cannot be read: {error.strerror}", None, "give the path of a TOML file") from error
+        raise UsageError(
+            key, f"cannot be read: {error.strerror}", None, "give the path of a TOML file"
+        ) from error
     if len(content) > MOST_BYTES:
-        raise UsageError(key, f"must have at most {MOST_BYTES:,} bytes", "more", "give a TOML file of settings")
+        raise UsageError(
+            key, f"must have at most {MOST_BYTES:,} bytes", "more", "give a TOML file of settings"
+        )
     try:
         values = tomllib.loads(content.decode("utf-8-sig"))
     except RecursionError as error:
-        raise UsageError(key, "is not TOML of settings: it is nested too deeply", None, NOT_TOML) from error
+        raise UsageError(
+            key, "is not TOML of settings: it is nested too deeply", None, NOT_TOML
+        ) from error
     except ValueError as error:  # bytes that are no text among them
         raise UsageError(key, f"is not TOML: {error}", None, NOT_TOML) from error
     if not all(map(fits_64_bits, _numbers(values))):
-        raise UsageError(key, "is not TOML: a whole number must have at most 64 bits", None, NOT_TOML)
+        raise UsageError(
+            key, "is not TOML: a whole number must have at most 64 bits", None, NOT_TOML
+        )
     return values
 
 
@@ -282,7 +294,9 @@ def _numbers(value: object) -> Iterator[object]:
 def no_such_setting(table: str, key: str, known: Sequence[str]) -> UsageError:
     """Returns the error of a setting that does not exist in the table, "" for the top, with the nearest that does."""
     way_out = (
-        did_you_mean(f"{table}.{key}", [f"{table}.{name}" for name in known]) if table else did_you_mean(key, known)
+        did_you_mean(f"{table}.{key}", [f"{table}.{name}" for name in known])
+        if table
+        else did_you_mean(key, known)
     )
     if not table and key in TRAINED:
         way_out = f"did you mean 'training.{key}'?"
@@ -292,7 +306,9 @@ def no_such_setting(table: str, key: str, known: Sequence[str]) -> UsageError:
     return error.inside(table) if table else error
 
 
-def _usage_error(error: ValidationError, known: Sequence[str], single: Mapping[str, str]) -> UsageError:
+def _usage_error(
+    error: ValidationError, known: Sequence[str], single: Mapping[str, str]
+) -> UsageError:
     first = error.errors()[0]
     location = [part for part in first["loc"] if part != "[key]"]
     if location[0] in single:
@@ -304,9 +320,15 @@ def _usage_error(error: ValidationError, known: Sequence[str], single: Mapping[s
     place = _joined(location)
     if first["type"] == "value_error":
         cause = first["ctx"]["error"]
-        return cause.inside(place) if isinstance(cause, UsageError) else UsageError(f"{place}:", str(cause))
+        return (
+            cause.inside(place)
+            if isinstance(cause, UsageError)
+            else UsageError(f"{place}:", str(cause))
+        )
     if first["type"] == "too_short":
-        return UsageError(place, f"must have at least {first['ctx']['min_length']} item", repr(first["input"]))
+        return UsageError(
+            place, f"must have at least {first['ctx']['min_length']} item", repr(first["input"])
+        )
     rule = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
     return UsageError(place, f"must be {rule}", repr(first["input"]))
 

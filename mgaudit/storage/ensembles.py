@@ -192,7 +192,9 @@ class EnsembleFolder:
         records, _ = self._checked(models, layout)
         return records
 
-    def repaired_models(self, models: int, layout: Layout, on_damage: Callable[[str], None]) -> dict[int, ModelRecord]:
+    def repaired_models(
+        self, models: int, layout: Layout, on_damage: Callable[[str], None]
+    ) -> dict[int, ModelRecord]:
         """Does the same under the lock, sets damaged models aside, and tells `on_damage` of each."""
         records, damaged = self._checked(models, layout)
         for error in damaged:
@@ -225,7 +227,9 @@ class EnsembleFolder:
             return None
         return outputs
 
-    def _checked(self, models: int, layout: Layout) -> tuple[dict[int, ModelRecord], list[DamagedFileError]]:
+    def _checked(
+        self, models: int, layout: Layout
+    ) -> tuple[dict[int, ModelRecord], list[DamagedFileError]]:
         records, damaged = {}, []
         for index in range(models):
             try:
@@ -255,8 +259,17 @@ class EnsembleFolder:
             header = json.loads(content[8 : 8 + header_length])
             metadata = json.loads(header["__metadata__"][METADATA_KEY])
             text, sha256 = metadata["text"], metadata["sha256"]
-        except (SafetensorError, ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
-            raise DamagedFileError(path, " ".join(f"{type(error).__name__}: {error}".split())) from error
+        except (
+            SafetensorError,
+            ValueError,
+            KeyError,
+            TypeError,
+            RecursionError,
+            OverflowError,
+        ) as error:
+            raise DamagedFileError(
+                path, " ".join(f"{type(error).__name__}: {error}".split())
+            ) from error
         if not isinstance(text, str) or sha256 != self._sha256(path, tensors, text):
             raise DamagedFileError(path, "its SHA-256 is not the one that was written with it")
         return tensors, text
@@ -312,4 +325,6 @@ def check_cache_folder() -> None:
     except OSError as error:
         value = f"{str(folder)!r} ({error.strerror})"
         way_out = "name another in MGAUDIT_CACHE"
-        raise UsageError("the cache folder", "must be one that can be written", value, way_out) from error
+        raise UsageError(
+            "the cache folder", "must be one that can be written", value, way_out
+        ) from error

@@ -13,7 +13,14 @@ from mgaudit.analysis.samples import Samples, analyse_study
 from mgaudit.errors import UsageError
 from mgaudit.reports.arrays import Arrays, moved_arm
 from mgaudit.reports.findings import ANALYSED
-from mgaudit.reports.results import AttackResult, AuditResult, Result, StudyResult, Times, read_result
+from mgaudit.reports.results import (
+    AttackResult,
+    AuditResult,
+    Result,
+    StudyResult,
+    Times,
+    read_result,
+)
 from mgaudit.storage.run_list import find_run
 
 NOT_COMPARED = ("schemes", "notes", "stack", "device")
@@ -31,7 +38,11 @@ class NamedRun:
 def read_runs(texts: Sequence[str], out: Path) -> list[NamedRun]:
     """Returns the runs that `texts` name, paths or names in `out`. Raises UsageError where one is named twice."""
     paths = [find_run(text, out) for text in texts]
-    twice = [path for place, path in enumerate(paths) if path.resolve() in [one.resolve() for one in paths[:place]]]
+    twice = [
+        path
+        for place, path in enumerate(paths)
+        if path.resolve() in [one.resolve() for one in paths[:place]]
+    ]
     if twice:
         raise UsageError("RUN", "may be given once", f"{str(twice[0])!r} twice", "name another run")
     return [NamedRun(path.resolve().name, *read_result(path)) for path in paths]
@@ -56,7 +67,9 @@ def joined(runs: Sequence[NamedRun], chapters: bool = False) -> tuple[Result, li
     for run in runs:
         for study, arrays in zip(run.result.studies, run.arrays, strict=True):
             one = _Held(run.name, study, arrays)
-            place = next((place for place, other in enumerate(held) if difference(other, one) is None), None)
+            place = next(
+                (place for place, other in enumerate(held) if difference(other, one) is None), None
+            )
             if place is not None:
                 held[place] = _merged(held[place], one)
             elif chapters or not held or held[0].name == run.name:
@@ -64,7 +77,9 @@ def joined(runs: Sequence[NamedRun], chapters: bool = False) -> tuple[Result, li
             else:
                 key = f"{held[0].name} and {run.name}"
                 way_out = "give --chapters to show them one after the other"
-                raise UsageError(key, f"cannot be compared: {difference(held[0], one)}", None, way_out)
+                raise UsageError(
+                    key, f"cannot be compared: {difference(held[0], one)}", None, way_out
+                )
     names = [run.name for run in runs]
     return (
         Result(
@@ -80,7 +95,9 @@ def joined(runs: Sequence[NamedRun], chapters: bool = False) -> tuple[Result, li
 
 def joined_sha256(runs: Sequence[NamedRun]) -> str:
     """Returns the hash of the results that are joined."""
-    return hashlib.sha256("".join(run.result.model_dump_json() for run in runs).encode()).hexdigest()
+    return hashlib.sha256(
+        "".join(run.result.model_dump_json() for run in runs).encode()
+    ).hexdigest()
 
 
 def difference(one: _Held, other: _Held) -> str | None:
@@ -147,11 +164,17 @@ def _paired(arms: list[AuditResult], arrays: Arrays) -> list[AuditResult]:
     def differences(place: int, attack: AttackResult) -> AttackResult:
         found = {
             metric: samples.estimate(
-                [(1.0, Quantity(place, metric, attack.name)), (-1.0, Quantity(plain, metric, attack.attack))], CHANGE
+                [
+                    (1.0, Quantity(place, metric, attack.name)),
+                    (-1.0, Quantity(plain, metric, attack.attack)),
+                ],
+                CHANGE,
             )
             for metric in ANALYSED
         }
-        return attack.model_copy(update={"differences": {key: one for key, one in found.items() if one is not None}})
+        return attack.model_copy(
+            update={"differences": {key: one for key, one in found.items() if one is not None}}
+        )
 
     return [
         arm

@@ -116,12 +116,17 @@ class RunFolder:
 
     def discard_if_unfinished(self) -> None:
         """Takes the folder away again unless there is a result or a log in it, or another process works in it."""
-        if any((self.path / name).exists() for name in (*RESULT_FILES, LOG_FILE)) or self.is_in_use():
+        if (
+            any((self.path / name).exists() for name in (*RESULT_FILES, LOG_FILE))
+            or self.is_in_use()
+        ):
             return
         sweep_partial(self.path)
         for name in (SETTINGS_FILE, ARRAYS_FILE, MARKER_FILE):
             (self.path / name).unlink(missing_ok=True)
-        with suppress(OSError):  # other files are in it, or another process has just begun to use it
+        with suppress(
+            OSError
+        ):  # other files are in it, or another process has just begun to use it
             self.path.rmdir()
 
     def write_log(self, lines: Sequence[str]) -> None:
@@ -145,13 +150,21 @@ class RunFolder:
         from mgaudit.reports.document import document  # with matplotlib, which takes a second
 
         content = document(*read_result(self.path))
-        return self._write({FORMATS[name].name: FORMATS[name].render(content) for name in formats}, destination)
+        return self._write(
+            {FORMATS[name].name: FORMATS[name].render(content) for name in formats}, destination
+        )
 
-    def write_paper(self, result: PaperResult, content: "Document", formats: Sequence[str]) -> list[Path]:
+    def write_paper(
+        self, result: PaperResult, content: "Document", formats: Sequence[str]
+    ) -> list[Path]:
         """Writes the reports on a paper and, last, its result. Returns the reports' paths."""
         self.mark()
-        paths = self._write({PAPER_FORMATS[name].name: PAPER_FORMATS[name].render(content) for name in formats})
-        write_atomically(self.path / REPRODUCTION_FILE, (result.model_dump_json(indent=2) + "\n").encode())
+        paths = self._write(
+            {PAPER_FORMATS[name].name: PAPER_FORMATS[name].render(content) for name in formats}
+        )
+        write_atomically(
+            self.path / REPRODUCTION_FILE, (result.model_dump_json(indent=2) + "\n").encode()
+        )
         return paths
 
     def _write(
@@ -181,4 +194,6 @@ def path_word(*words: str) -> str:
 
 def _not_writable(folder: Path, error: OSError) -> UsageError:
     value = f"{str(folder)!r} ({error.strerror})"
-    return UsageError("--out", "must be a folder that can be written", value, "choose another --out")
+    return UsageError(
+        "--out", "must be a folder that can be written", value, "choose another --out"
+    )

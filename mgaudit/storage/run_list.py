@@ -14,13 +14,23 @@ from mgaudit.reports.formats.render import FORMATS, PAPER_FORMATS
 from mgaudit.reports.reproduction import REPRODUCTION_FILE
 from mgaudit.reports.results import RESULT_FILE
 from mgaudit.storage.atomic import is_partial
-from mgaudit.storage.run_folder import IN_USE, LOG_FILE, MARKER_FILE, RESULT_FILES, SETTINGS_FILE, RunFolder
+from mgaudit.storage.run_folder import (
+    IN_USE,
+    LOG_FILE,
+    MARKER_FILE,
+    RESULT_FILES,
+    SETTINGS_FILE,
+    RunFolder,
+)
 
 LATEST = "latest"
 HASH = re.compile(r"[0-9a-f]{1,8}")
 
 MADE_BY_A_RUN = (*RESULT_FILES, SETTINGS_FILE, LOG_FILE, MARKER_FILE)
-REPORTS = (*(made.name for made in FORMATS.values()), *(made.name for made in PAPER_FORMATS.values()))
+REPORTS = (
+    *(made.name for made in FORMATS.values()),
+    *(made.name for made in PAPER_FORMATS.values()),
+)
 
 # What the folders of reports hold, as patterns of paths in the run folder.
 IN_REPORT_FOLDERS = (
@@ -48,7 +58,12 @@ class Run:
 def listed_runs(out: Path) -> list[Run]:
     """Returns the run folders in `out`, the latest first. Raises UsageError where there is no such folder."""
     if not out.is_dir():
-        raise UsageError("--runs", "must be a folder with run folders in it", repr(str(out)), "`mgaudit run` makes one")
+        raise UsageError(
+            "--runs",
+            "must be a folder with run folders in it",
+            repr(str(out)),
+            "`mgaudit run` makes one",
+        )
     runs = [_run(path) for path in out.iterdir() if is_run_folder(path)]
     return sorted(runs, key=lambda run: (run.started, run.name), reverse=True)
 
@@ -76,7 +91,12 @@ def find_run(text: str, runs: Path) -> Path:
     matches = [name for name in names if is_hash and name.rpartition("-")[2].startswith(text)]
     if len(matches) > 1:
         shown_names = ", ".join(matches[:3]) + (", …" if len(matches) > 3 else "")
-        raise UsageError("RUN", "must be the beginning of one hash", repr(text), f"it begins those of {shown_names}")
+        raise UsageError(
+            "RUN",
+            "must be the beginning of one hash",
+            repr(text),
+            f"it begins those of {shown_names}",
+        )
     if not matches:
         within = f"in {str(runs)!r}, its name, the beginning of its hash, or latest"
         rule = f"must be the path of a run directory or, {within}"
@@ -128,20 +148,30 @@ def _removable(text: str, out: Path) -> Removable:
     if not is_run_folder(path):
         raise refused("must be a run folder", "see `mgaudit runs`")
     if path.parent.resolve() != out.resolve():
-        raise refused(f"must be in the runs folder {str(out)!r}", "name its runs folder with --runs")
+        raise refused(
+            f"must be in the runs folder {str(out)!r}", "name its runs folder with --runs"
+        )
     files, folders, foreign = _contents(path)
     if foreign:
         names = ", ".join(foreign[:3]) + (", …" if len(foreign) > 3 else "")
-        raise refused("must hold only files that a run makes", f"move {names} elsewhere, or delete the folder by hand")
+        raise refused(
+            "must hold only files that a run makes",
+            f"move {names} elsewhere, or delete the folder by hand",
+        )
     run = _run(path)
     has_result = any((path / name).is_file() for name in RESULT_FILES)
     if has_result and not run.started:
         raise refused("must be a run folder whose result can be read", "delete it by hand")
     if not has_result and not RunFolder(path).is_marked():
-        raise refused(f"must be a run folder with a result or with the marker {MARKER_FILE}", "delete it by hand")
+        raise refused(
+            f"must be a run folder with a result or with the marker {MARKER_FILE}",
+            "delete it by hand",
+        )
     if RunFolder(path).is_in_use():
         raise refused("must be a run that has ended", "interrupt it first")
-    files = [file for file in files if file.exists()]  # `is_in_use` deletes the files of dead processes
+    files = [
+        file for file in files if file.exists()
+    ]  # `is_in_use` deletes the files of dead processes
     return Removable(path, tuple(files), tuple(folders), sum(file.stat().st_size for file in files))
 
 
@@ -168,7 +198,9 @@ def _is_made_by_a_run(path: Path) -> bool:
         return first in (*MADE_BY_A_RUN, ARRAYS_FILE, *REPORTS) or path.match(IN_USE)
     patterns = [Path(pattern) for pattern in IN_REPORT_FOLDERS]
     parents = [pattern.parent for pattern in patterns]
-    return path in parents or any(path.parent == pattern.parent and path.match(str(pattern)) for pattern in patterns)
+    return path in parents or any(
+        path.parent == pattern.parent and path.match(str(pattern)) for pattern in patterns
+    )
 
 
 def _run(path: Path) -> Run:

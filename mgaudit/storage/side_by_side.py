@@ -33,7 +33,10 @@ def _flat(settings: dict[str, object], prefix: str = "") -> Iterator[tuple[str, 
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{name}.")
         elif value is not None:
-            yield prefix + name, ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            yield (
+                prefix + name,
+                ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value),
+            )
 
 
 def numbers_apart(first: NamedRun, second: NamedRun) -> Table:
@@ -61,21 +64,30 @@ def numbers_apart(first: NamedRun, second: NamedRun) -> Table:
                 if met is not None:
                     aucs = attack.metrics["auc"], met.metrics["auc"]
                     change = _change(samples, attack.name)
-                    rows.append([Cell(arm.label), Cell(f"AUC, {attack.name}"), *_row(*aucs, change, 1.0, 3)])
+                    rows.append(
+                        [Cell(arm.label), Cell(f"AUC, {attack.name}"), *_row(*aucs, change, 1.0, 3)]
+                    )
     if not rows:
         raise UsageError(
-            f"{first.name} and {second.name}", "have no arm in common", None, "see `mgaudit runs show RUN`"
+            f"{first.name} and {second.name}",
+            "have no arm in common",
+            None,
+            "see `mgaudit runs show RUN`",
         )
     note = (
         "Paired by target and example, with 95 % intervals for new targets and new examples."
         if paired
         else "Their models trained on other examples, so that differences are not paired and have no interval."
     )
-    return Table("runs", "Numbers", ["Arm", "Number", first.name, second.name, "Difference"], rows, [note])
+    return Table(
+        "runs", "Numbers", ["Arm", "Number", first.name, second.name, "Difference"], rows, [note]
+    )
 
 
 def _pairs(first: NamedRun, second: NamedRun) -> list[tuple[Side, Side]]:
-    ours, theirs = (list(zip(run.result.studies, run.arrays, strict=True)) for run in (first, second))
+    ours, theirs = (
+        list(zip(run.result.studies, run.arrays, strict=True)) for run in (first, second)
+    )
     if len(ours) == len(theirs) == 1:
         return [(ours[0], theirs[0])]
 
@@ -101,11 +113,15 @@ def _samples(one: Side, place: int, other: Side, their_place: int) -> Samples | 
 def _change(samples: Samples | None, attack: str | None) -> Estimate | None:
     if samples is None:
         return None
-    first, second = (accuracy_quantity(arm) if attack is None else Quantity(arm, "auc", attack) for arm in (0, 1))
+    first, second = (
+        accuracy_quantity(arm) if attack is None else Quantity(arm, "auc", attack) for arm in (0, 1)
+    )
     return samples.estimate([(1.0, second), (-1.0, first)], CHANGE)
 
 
-def _row(one: Estimate, other: Estimate, change: Estimate | None, scale: float, digits: int) -> list[Cell]:
+def _row(
+    one: Estimate, other: Estimate, change: Estimate | None, scale: float, digits: int
+) -> list[Cell]:
     difference = (
         number(change, scale, digits, signed=True)
         if change is not None

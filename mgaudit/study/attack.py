@@ -74,7 +74,9 @@ class Audit:
 
     def outcome(self, attack: Choice) -> AttackOutcome:
         """Returns the attack as the adaptive adversary mounts it."""
-        return next(one for one in self.outcomes if one.choice == attack and one.knowledge == "adaptive")
+        return next(
+            one for one in self.outcomes if one.choice == attack and one.knowledge == "adaptive"
+        )
 
 
 def audit(outputs: ArmOutputs, plain: ArmOutputs | None) -> Audit:
@@ -87,14 +89,19 @@ def audit(outputs: ArmOutputs, plain: ArmOutputs | None) -> Audit:
     needs = frozenset[str]().union(*(choice.built.needs for choice in settings.attacks))
     delta, targets = bound_delta(trained, design), trained.converged
     observed = observe(outputs, targets, queries, needs)
-    outcomes = [_measure(choice, targets, observed, None, delta, design) for choice in settings.attacks]
+    outcomes = [
+        _measure(choice, targets, observed, None, delta, design) for choice in settings.attacks
+    ]
     with_shadows = [choice for choice in settings.attacks if "shadows" in choice.built.needs]
     if plain is not None and with_shadows:
         both = [index for index in targets if index in set(plain.converged)]
         if len(both) >= FEWEST_MODELS:
             without_noise = observe(plain, both, queries, frozenset())
             seen = observed if both == targets else observe(outputs, both, queries, needs)
-            outcomes += [_measure(choice, both, seen, without_noise, delta, design) for choice in with_shadows]
+            outcomes += [
+                _measure(choice, both, seen, without_noise, delta, design)
+                for choice in with_shadows
+            ]
     logits = outputs.logits(Queries())
     correct = logits["pool"][:, :, 0].argmax(axis=-1) == design.dataset.labels
     test_correct = logits["test"][:, :, 0].argmax(axis=-1) == design.dataset.test_labels
@@ -107,29 +114,42 @@ def audit(outputs: ArmOutputs, plain: ArmOutputs | None) -> Audit:
         power=_power(outcomes[0], observed, design),
         exposure=exposure(headline, membership),
         ranks=ranks_of(headline, membership),
-        auc_by_class=auc_by_class(headline, membership, design.dataset.labels, design.example_resamples),
+        auc_by_class=auc_by_class(
+            headline, membership, design.dataset.labels, design.example_resamples
+        ),
     )
 
 
-def _power(outcome: AttackOutcome, observed: Observations, design: Design) -> dict[int, dict[str, Resampled]]:
+def _power(
+    outcome: AttackOutcome, observed: Observations, design: Design
+) -> dict[int, dict[str, Resampled]]:
     """Returns the metrics of the attack with few shadows, with twice as many, and so on up to all that there are."""
     models = observed.models
     fewer = numbers_of_shadows(outcome.attack, models)
     if "shadows" not in outcome.attack.needs:
         return {}
     orders = [
-        numpy_generator(design.seed, "shadows", target).permutation(np.delete(np.arange(models), target))
+        numpy_generator(design.seed, "shadows", target).permutation(
+            np.delete(np.arange(models), target)
+        )
         for target in range(models)
     ]
-    membership, counts = design.membership[outcome.targets], design.example_resamples[:POWER_RESAMPLES]
+    membership, counts = (
+        design.membership[outcome.targets],
+        design.example_resamples[:POWER_RESAMPLES],
+    )
     found = {
-        shadows: resampled_metrics(score_with_fewer(outcome.attack, observed, shadows, orders), membership, counts)
+        shadows: resampled_metrics(
+            score_with_fewer(outcome.attack, observed, shadows, orders), membership, counts
+        )
         for shadows in fewer
     }
     return {**found, models - 1: outcome.metrics}
 
 
-def observe(outputs: ArmOutputs, models: list[int], queries: Queries, needs: frozenset[str]) -> Observations:
+def observe(
+    outputs: ArmOutputs, models: list[int], queries: Queries, needs: frozenset[str]
+) -> Observations:
     """Returns what these of the arm's models answer, and the extras that are needed."""
     design, dataset = outputs.design, outputs.design.dataset
     rows = [outputs.converged.index(model) for model in models]
@@ -176,7 +196,9 @@ def _measure(
     )
 
 
-def _scored(attack: Choice, observations: Observations, shadows: Observations | None) -> NDArray[np.float64]:
+def _scored(
+    attack: Choice, observations: Observations, shadows: Observations | None
+) -> NDArray[np.float64]:
     """Returns the attack's scores. Raises RuntimeError that names an attack of the user's own which fails."""
     try:
         return score_every_target(attack.built, observations, shadows)
@@ -186,7 +208,9 @@ def _scored(attack: Choice, observations: Observations, shadows: Observations | 
         if attack.own_sha256 is None:
             raise
         check = "mgaudit.testing.check_attack checks it"
-        raise RuntimeError(f"attack {attack} failed: {error_line_with_place(error)}; {check}") from error
+        raise RuntimeError(
+            f"attack {attack} failed: {error_line_with_place(error)}; {check}"
+        ) from error
 
 
 def bound_delta(trained: TrainedArm, design: Design) -> float:
@@ -234,7 +258,9 @@ def _on_grid(curve: ROC) -> NDArray[np.float64]:
     return curve.tpr[points]
 
 
-def accuracy(correct: NDArray[np.bool_], counted: NDArray[np.bool_], resamples: NDArray[np.uint16]) -> Resampled:
+def accuracy(
+    correct: NDArray[np.bool_], counted: NDArray[np.bool_], resamples: NDArray[np.uint16]
+) -> Resampled:
     """Returns the share of correct answers (models, examples) among those that are counted."""
     weights = resamples.astype(np.float32)
     hits, total = (correct & counted).astype(np.float32), counted.astype(np.float32)

@@ -28,13 +28,20 @@ class ComparisonPlan:
     def slug(self) -> str:
         """What is compared, in a word that may stand in a path."""
         datasets = (dataset.name for dataset in self.settings.datasets)
-        return path_word("compare", *datasets, *map(str, self.settings.targets), f"{len(self.settings.schemes)}-arms")
+        return path_word(
+            "compare",
+            *datasets,
+            *map(str, self.settings.targets),
+            f"{len(self.settings.schemes)}-arms",
+        )
 
     @property
     def sha256(self) -> str:
         """The hash of all that determines the result."""
         words = (self.settings.title, self.settings.note)
-        return hashlib.sha256(repr((words, [cell.sha256 for cell in self.cells])).encode()).hexdigest()
+        return hashlib.sha256(
+            repr((words, [cell.sha256 for cell in self.cells])).encode()
+        ).hexdigest()
 
     @property
     def device(self) -> str:
@@ -57,11 +64,17 @@ def plan_comparison(grid: GridSettings) -> ComparisonPlan:
     for settings in grid.cells():
         plan = plan_study(settings)
         # Targets share coins and data, which may fill much of the memory.
-        cells.append(replace(plan, design=designs.setdefault((plan.design.sha256, settings.seed), plan.design)))
+        cells.append(
+            replace(
+                plan, design=designs.setdefault((plan.design.sha256, settings.seed), plan.design)
+            )
+        )
     return ComparisonPlan(_with_stacks(grid, cells), cells)
 
 
-def run_comparison(plan: ComparisonPlan, jobs: int, progress: Progress) -> tuple[Result, list[Arrays]]:
+def run_comparison(
+    plan: ComparisonPlan, jobs: int, progress: Progress
+) -> tuple[Result, list[Arrays]]:
     """Returns the result of all studies, and the arrays behind each.
 
     Raises RuntimeError, naming the study, where one cannot be audited; what was trained is kept.
@@ -81,7 +94,11 @@ def run_comparison(plan: ComparisonPlan, jobs: int, progress: Progress) -> tuple
         arrays.append(held)
     settings = plan.settings
     result = Result(
-        title=settings.title, note=settings.note, command=COMMAND, settings=settings.as_dict(), studies=studies
+        title=settings.title,
+        note=settings.note,
+        command=COMMAND,
+        settings=settings.as_dict(),
+        studies=studies,
     )
     return result, arrays
 

@@ -48,7 +48,9 @@ class Design:
     @cached_property
     def test_sha256(self) -> str:
         """The SHA-256 of the standardised test split."""
-        return arrays_sha256({"inputs": self.dataset.test_inputs, "labels": self.dataset.test_labels})
+        return arrays_sha256(
+            {"inputs": self.dataset.test_inputs, "labels": self.dataset.test_labels}
+        )
 
 
 def draw_design(settings: StudySettings) -> Design:
@@ -63,7 +65,9 @@ def draw_design(settings: StudySettings) -> Design:
         membership=fair_coins(settings.models, examples, settings.seed),
         coins="all",
         expected_members=examples / 2,
-        example_resamples=resample_counts(examples, numpy_generator(settings.seed, "example resamples")),
+        example_resamples=resample_counts(
+            examples, numpy_generator(settings.seed, "example resamples")
+        ),
         test_resamples=resample_counts(tests, numpy_generator(settings.seed, "test resamples")),
         device=device,
         seed=settings.seed,
@@ -77,5 +81,7 @@ def _pictures(inputs: Inputs) -> NDArray[np.uint8] | None:
     if inputs.dtype != np.uint8:
         low, high = float(inputs.min()), float(inputs.max())
         inputs = ((inputs - low) / (high - low or 1.0) * 255).astype(np.uint8)
-    pictures: NDArray[np.uint8] = inputs[:, 0] if inputs.shape[1] == 1 else inputs.transpose(0, 2, 3, 1)
+    pictures: NDArray[np.uint8] = (
+        inputs[:, 0] if inputs.shape[1] == 1 else inputs.transpose(0, 2, 3, 1)
+    )
     return pictures

@@ -9,7 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.attacks.epsilon import Bonferroni, Split, clopper_pearson_epsilon, gdp_epsilon, gdp_mu
-from mgaudit.attacks.one_run import Guesses, guess, one_run_epsilon, one_run_fdp_epsilon, one_run_fdp_mu
+from mgaudit.attacks.one_run import (
+    Guesses,
+    guess,
+    one_run_epsilon,
+    one_run_fdp_epsilon,
+    one_run_fdp_mu,
+)
 from mgaudit.attacks.signals import logit_confidence
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.dp_audit import Bound, DPAuditResult
@@ -111,7 +117,9 @@ def run_dp_audit(plan: DPAuditPlan, jobs: int, progress: Progress) -> tuple[DPAu
     result = DPAuditResult(
         settings=settings.as_dict(),
         label=plan.arm.settings.label,
-        epsilon_claimed=None if accountant is None or not math.isfinite(accountant.epsilon) else accountant.epsilon,
+        epsilon_claimed=None
+        if accountant is None or not math.isfinite(accountant.epsilon)
+        else accountant.epsilon,
         delta=delta,
         significance=settings.significance,
         canaries=guesses.canaries,
@@ -124,11 +132,20 @@ def run_dp_audit(plan: DPAuditPlan, jobs: int, progress: Progress) -> tuple[DPAu
         started=started.isoformat(timespec="seconds"),
         seconds=time.perf_counter() - clock,
     )
-    return result, {"scores": scores, "membership": membership, "canaries": plan.canaries, "labels": labels}
+    return result, {
+        "scores": scores,
+        "membership": membership,
+        "canaries": plan.canaries,
+        "labels": labels,
+    }
 
 
 def _bounds(
-    guesses: Guesses, scores: NDArray[np.float64], members: NDArray[np.bool_], delta: float, settings: DPAuditSettings
+    guesses: Guesses,
+    scores: NDArray[np.float64],
+    members: NDArray[np.bool_],
+    delta: float,
+    settings: DPAuditSettings,
 ) -> list[Bound]:
     significance = settings.significance
     halves = numpy_generator(settings.seed, "halves")
@@ -146,6 +163,13 @@ def _bounds(
         mu = gdp_mu(scores, members, significance, rule, halves)
         found += [
             (f"Clopper-Pearson, {name}", rates, THESE_MODELS),
-            (f"GDP, {name}", gdp_epsilon(mu, delta), f"{THESE_MODELS}, and if its trade-off curve is Gaussian"),
+            (
+                f"GDP, {name}",
+                gdp_epsilon(mu, delta),
+                f"{THESE_MODELS}, and if its trade-off curve is Gaussian",
+            ),
         ]
-    return [Bound(method=method, epsilon=epsilon, speaks_of=speaks_of) for method, epsilon, speaks_of in found]
+    return [
+        Bound(method=method, epsilon=epsilon, speaks_of=speaks_of)
+        for method, epsilon, speaks_of in found
+    ]

@@ -109,7 +109,14 @@ class _Measure:
         """Returns the seconds that training one stack of the arm takes."""
         recipe, data = arm.recipe, design.dataset
         names = tuple(part.name for part in arm.settings.scheme.parts)
-        kind = (arm.settings.target, data.input_shape, len(data.classes), names, recipe.stack, workers)
+        kind = (
+            arm.settings.target,
+            data.input_shape,
+            len(data.classes),
+            names,
+            recipe.stack,
+            workers,
+        )
         if kind not in self._steps:
             self._progress.stage(f"timing steps of {arm.settings.target}, {' + '.join(names)}")
             if not self._steps:
@@ -162,13 +169,18 @@ def _shortened(recipe: Recipe, design: Design, steps: int) -> TimedTraining:
         rows = rows & (rows.cumsum(axis=1) <= FEW * batch)
     last = int(np.flatnonzero(rows.any(axis=0))[-1]) + 1
     data = design.dataset
-    dataset = replace(data, inputs=data.inputs[:last], labels=data.labels[:last], origins=data.origins[:last])
+    dataset = replace(
+        data, inputs=data.inputs[:last], labels=data.labels[:last], origins=data.origins[:last]
+    )
     members = float(rows.sum(axis=1).mean())
     once = recipe.training.steps_per_epoch(members)
     training = replace(recipe.training, epochs=max(round(steps / once), 1), stop_epoch=None)
     plan = None if recipe.plan is None else replace(recipe.plan, steps=steps)
     return TimedTraining(
-        replace(recipe, training=training, plan=plan, members=members), dataset, rows[:, :last], design.device
+        replace(recipe, training=training, plan=plan, members=members),
+        dataset,
+        rows[:, :last],
+        design.device,
     )
 
 
@@ -200,7 +212,9 @@ def _untrained(arm: Arm, design: Design) -> Ensemble:
     """Returns one model of the arm with its initial weights."""
     data = design.dataset
     model = initial_model(arm.recipe.target, data.input_shape, len(data.classes), seed=0)
-    return Ensemble(model, [{name: tensor.numpy().copy() for name, tensor in model.state_dict().items()}])
+    return Ensemble(
+        model, [{name: tensor.numpy().copy() for name, tensor in model.state_dict().items()}]
+    )
 
 
 def _attacking(arm: Arm, naive: Arm | None, cell: Plan) -> float:
@@ -225,7 +239,9 @@ class _OneModel:
     ensemble: Ensemble
     converged: list[int] = field(default_factory=lambda: [0])
 
-    def kept(self, what: str, inputs: tuple[str, ...], compute: Callable[[Ensemble], Outputs]) -> Outputs:
+    def kept(
+        self, what: str, inputs: tuple[str, ...], compute: Callable[[Ensemble], Outputs]
+    ) -> Outputs:
         """Returns what is computed of the model."""
         return compute(self.ensemble)
 
@@ -244,7 +260,9 @@ class _RandomOutputs(ArmOutputs):
     def of(cls, arm: Arm, design: Design) -> "_RandomOutputs":
         """Returns outputs of an arm with all of its models recorded as converged."""
         record = ModelRecord("", {"diverged": False})
-        return cls(TrainedArm(arm, ensemble_folder(arm, design), [record] * arm.settings.models, 0), design)
+        return cls(
+            TrainedArm(arm, ensemble_folder(arm, design), [record] * arm.settings.models, 0), design
+        )
 
     def logits(self, queries: Queries) -> Outputs:
         """Returns standard normal logits in the shapes of the logits of trained models."""
@@ -256,11 +274,15 @@ class _RandomOutputs(ArmOutputs):
             "test": generator.standard_normal((models, len(data.test_labels), *shape), np.float32),
         }
 
-    def kept(self, what: str, inputs: tuple[str, ...], compute: Callable[[Ensemble], Outputs]) -> Outputs:
+    def kept(
+        self, what: str, inputs: tuple[str, ...], compute: Callable[[Ensemble], Outputs]
+    ) -> Outputs:
         """Returns what is computed on one model with initial weights, repeated for every model of the arm."""
         if what not in self.outputs:
             ensemble, models = _untrained(self.trained.arm, self.design), len(self.converged)
-            self.outputs[what] = {split: np.repeat(values, models, 0) for split, values in compute(ensemble).items()}
+            self.outputs[what] = {
+                split: np.repeat(values, models, 0) for split, values in compute(ensemble).items()
+            }
         return self.outputs[what]
 
 

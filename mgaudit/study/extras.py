@@ -24,7 +24,9 @@ class Models(Protocol):
     def converged(self) -> list[int]:
         """Their numbers."""
 
-    def kept(self, what: str, inputs: tuple[str, ...], compute: Callable[[Ensemble], Outputs]) -> Outputs:
+    def kept(
+        self, what: str, inputs: tuple[str, ...], compute: Callable[[Ensemble], Outputs]
+    ) -> Outputs:
         """Returns what is computed of them; the store keeps it under `what` and the SHA-256 of the `inputs`."""
 
 
@@ -53,7 +55,9 @@ class Extra:
     name: str
     sentence: str
     compute: Callable[[Models, Design], Values]
-    made_up: Callable[[NDArray[np.float64], NDArray[np.float64], np.random.Generator], NDArray[np.float64]]
+    made_up: Callable[
+        [NDArray[np.float64], NDArray[np.float64], np.random.Generator], NDArray[np.float64]
+    ]
     of_population: bool = False
     per_example_gradients: bool = False
 
@@ -64,7 +68,9 @@ def extras_in(needs: Iterable[str]) -> list[Extra]:
     for name in names:
         if name not in EXTRAS:
             known = [*sorted(OBSERVED), *EXTRAS]
-            raise UsageError("needs", f"must be of {', '.join(known)}", repr(name), did_you_mean(name, known))
+            raise UsageError(
+                "needs", f"must be of {', '.join(known)}", repr(name), did_you_mean(name, known)
+            )
     return [extra for extra in EXTRAS.values() if extra.name in names]
 
 

@@ -33,7 +33,9 @@ def _all_trained(plan: Plan) -> Plan:
     for arm in plan.arms:
         there = models_there(arm, plan.design)
         if there < arm.settings.models:
-            rule = f"must have its {arm.settings.models} models of {arm.settings.label} in the cache"
+            rule = (
+                f"must have its {arm.settings.models} models of {arm.settings.label} in the cache"
+            )
             raise UsageError("the run", rule, f"{there}", "run it again with its settings.toml")
     return plan
 

@@ -100,13 +100,19 @@ def _training_under(settings: AuditSettings) -> Training:
     except UsageError:
         raise
     except RAISED as error:  # of a scheme of the user's own
-        raise UsageError(settings.label, f"cannot change the training: {error_line(error)}") from error
+        raise UsageError(
+            settings.label, f"cannot change the training: {error_line(error)}"
+        ) from error
     if not isinstance(training, Training):
-        raise UsageError(settings.label, "must return the training that it changes", type(training).__name__)
+        raise UsageError(
+            settings.label, "must return the training that it changes", type(training).__name__
+        )
     return training
 
 
-def _check_augmentation(label: str, scheme: Scheme, augment: str, input_shape: tuple[int, ...]) -> None:
+def _check_augmentation(
+    label: str, scheme: Scheme, augment: str, input_shape: tuple[int, ...]
+) -> None:
     """Raises UsageError where the data cannot be augmented, or the scheme does not allow it."""
     if augment == "none":
         return
@@ -137,7 +143,12 @@ def _checked_stack(settings: AuditSettings, design: Design) -> int:
             "mgaudit.study.stacking.with_stack makes it one",
         )
     if stack > settings.models:
-        raise UsageError("stack", f"must be <= {settings.models}, the models of an arm", str(stack), "use --stack auto")
+        raise UsageError(
+            "stack",
+            f"must be <= {settings.models}, the models of an arm",
+            str(stack),
+            "use --stack auto",
+        )
     if clients > 1 and stack > 1:
         rule = "must be 1 with several clients, which are trained as one stack"
         raise UsageError("stack", rule, str(stack), "leave --stack out")
@@ -180,7 +191,9 @@ def _checked_queries(settings: AuditSettings, dataset: Dataset) -> Queries:
     return queries
 
 
-def _check_extension(label: str, scheme: Scheme, recipe: Recipe, shape: tuple[int, ...], classes: int) -> None:
+def _check_extension(
+    label: str, scheme: Scheme, recipe: Recipe, shape: tuple[int, ...], classes: int
+) -> None:
     """Raises UsageError where the scheme cannot extend the network, or where that cannot be undone."""
     plain, extended = (initial_model(recipe.target, shape, classes, seed=0) for _ in range(2))
     try:
@@ -192,4 +205,7 @@ def _check_extension(label: str, scheme: Scheme, recipe: Recipe, shape: tuple[in
     if not isinstance(extended, NETWORK):
         raise UsageError(label, "must return the network that it extends", type(extended).__name__)
     if list(without_node(extended).state_dict()) != list(plain.state_dict()):
-        raise UsageError(label, "must put nothing but a NoiseNode into the network, which training takes out again")
+        raise UsageError(
+            label,
+            "must put nothing but a NoiseNode into the network, which training takes out again",
+        )

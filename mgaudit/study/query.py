@@ -31,11 +31,16 @@ class ArmOutputs:
         splits = {"pool": design.dataset.inputs, "test": design.dataset.test_inputs}
 
         def query(ensemble: Ensemble) -> Outputs:
-            return {split: ensemble.logits(inputs, design.device, queries, seed) for split, inputs in splits.items()}
+            return {
+                split: ensemble.logits(inputs, design.device, queries, seed)
+                for split, inputs in splits.items()
+            }
 
         return self.kept(f"logits {queries}", (design.pool_sha256, design.test_sha256), query)
 
-    def kept(self, what: str, inputs: tuple[str, ...], compute: Callable[[Ensemble], Outputs]) -> Outputs:
+    def kept(
+        self, what: str, inputs: tuple[str, ...], compute: Callable[[Ensemble], Outputs]
+    ) -> Outputs:
         """Returns what is computed of the converged models, from the store where it is kept there.
 
         It is kept under the name `what`, the checksums of the models and those of the `inputs`.
@@ -52,7 +57,9 @@ class ArmOutputs:
 
     def _ensemble(self) -> Ensemble:
         dataset = self.design.dataset
-        network = initial_model(self.trained.arm.recipe.target, dataset.input_shape, len(dataset.classes), seed=0)
+        network = initial_model(
+            self.trained.arm.recipe.target, dataset.input_shape, len(dataset.classes), seed=0
+        )
         return Ensemble(network, self._weights())
 
     def _weights(self) -> list[Tensors]:
@@ -66,7 +73,9 @@ class ArmOutputs:
             models = [folder.load_model(index, layout) for index in self.converged]
         expected = [self.trained.records[index].weights_sha256 for index in self.converged]
         if [model.weights_sha256 for model in models] != expected:
-            raise RuntimeError(f"the kept models in {folder.path} changed during the run; run again")
+            raise RuntimeError(
+                f"the kept models in {folder.path} changed during the run; run again"
+            )
         return [model.weights for model in models]
 
     def _check_outputs(self, what: str, outputs: Outputs) -> None:

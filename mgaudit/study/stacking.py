@@ -34,7 +34,9 @@ def with_stack(settings: Settings, design: Design) -> Settings:
         return settings
     if settings.training.clients > 1:  # they are a stack already
         return settings.model_copy(update={"stack": 1})
-    return settings.model_copy(update={"stack": _fastest(settings.target, settings.training, design)})
+    return settings.model_copy(
+        update={"stack": _fastest(settings.target, settings.training, design)}
+    )
 
 
 def _fastest(target: Choice, training: Training, design: Design) -> int:
@@ -49,11 +51,15 @@ def _fastest(target: Choice, training: Training, design: Design) -> int:
     kept = _kept_size(path)
     if kept is not None:
         return kept
-    timed = Recipe(build, Scheme(), replace(training, augment="none"), None, 0, design.expected_members)
+    timed = Recipe(
+        build, Scheme(), replace(training, augment="none"), None, 0, design.expected_members
+    )
     size = fastest_stack(timed, design.dataset, design.membership, design.device, sizes)
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep_partial(path.parent, older_than_seconds=ABANDONED_SECONDS)
-    write_atomically(path, json.dumps({"stack": size, "tried": sizes, "sha256": _checksum(path, size)}).encode())
+    write_atomically(
+        path, json.dumps({"stack": size, "tried": sizes, "sha256": _checksum(path, size)}).encode()
+    )
     return size
 
 
@@ -89,4 +95,8 @@ def _kept_in(target: Choice, training: Training, design: Design, sizes: list[int
         version("torch"),
         sizes,
     )
-    return cache_folder() / "stacks" / f"{hashlib.sha256(repr(decides).encode()).hexdigest()[:32]}.json"
+    return (
+        cache_folder()
+        / "stacks"
+        / f"{hashlib.sha256(repr(decides).encode()).hexdigest()[:32]}.json"
+    )

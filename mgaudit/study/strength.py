@@ -19,8 +19,15 @@ def strength_of(choice: SchemeChoice, epsilon: float | None) -> Strength | None:
         parameter = _parameter(part)
         if parameter is None:
             continue
-        without = {key: value for key, value in part.options.items() if key not in _spelling(part, parameter)}
-        before, after = ([other.text for other in parts] for parts in (choice.parts[:place], choice.parts[place + 1 :]))
+        without = {
+            key: value
+            for key, value in part.options.items()
+            if key not in _spelling(part, parameter)
+        }
+        before, after = (
+            [other.text for other in parts]
+            for parts in (choice.parts[:place], choice.parts[place + 1 :])
+        )
         return Strength(
             family="+".join([*before, text_of(part.name, without), *after]),
             parameter=parameter,

@@ -39,7 +39,10 @@ def run_study(plan: Plan, jobs: int, progress: Progress) -> tuple[StudyResult, A
     times = Times(
         started=started.isoformat(timespec="seconds"),
         seconds=time.perf_counter() - clock,
-        training_seconds={_key(trained): sum(fact["seconds"] for fact in trained.facts) for trained in trained_arms},
+        training_seconds={
+            _key(trained): sum(fact["seconds"] for fact in trained.facts)
+            for trained in trained_arms
+        },
         models_reused={_key(trained): trained.models_reused for trained in trained_arms},
     )
     lost = [trained for trained in trained_arms if not _can_be_audited(trained)]
@@ -48,11 +51,17 @@ def run_study(plan: Plan, jobs: int, progress: Progress) -> tuple[StudyResult, A
 
 def _audits(trained_arms: Sequence[TrainedArm], design: Design, progress: Progress) -> list[Audit]:
     """Returns the audit of each arm of which enough models converged."""
-    plain = next((ArmOutputs(trained, design) for trained in trained_arms if _is_plain(trained)), None)
+    plain = next(
+        (ArmOutputs(trained, design) for trained in trained_arms if _is_plain(trained)), None
+    )
     audits = []
     for trained in filter(_can_be_audited, trained_arms):
         progress.stage(f"{trained.arm.settings.label}: querying and attacking")
-        naive = None if plain is None or _is_plain(trained) or not _can_be_audited(plain.trained) else plain
+        naive = (
+            None
+            if plain is None or _is_plain(trained) or not _can_be_audited(plain.trained)
+            else plain
+        )
         audits.append(audit(ArmOutputs(trained, design), naive))
     return audits
 

@@ -56,7 +56,9 @@ MOST_EXPOSED = 20
 
 def audit_results(audits: Sequence[Audit], plan: Plan) -> list[AuditResult]:
     """Returns the result of each audited arm, with its differences to the plain arm where that was audited."""
-    plain = next((audit for audit in audits if audit.trained.arm.settings.scheme.is_only(PLAIN)), None)
+    plain = next(
+        (audit for audit in audits if audit.trained.arm.settings.scheme.is_only(PLAIN)), None
+    )
     return [_audit_result(audit, plain, plan.design, plan.settings) for audit in audits]
 
 
@@ -73,7 +75,9 @@ def study_result(
     dataset, target = design.dataset, settings.target
     return StudyResult(
         settings=settings.as_dict(),
-        target=NamedChoice(**choice_record(target), label=target.label(title=target.build.__name__)),
+        target=NamedChoice(
+            **choice_record(target), label=target.label(title=target.build.__name__)
+        ),
         queries=NamedChoice(**choice_record(settings.queries), label=settings.queries.text),
         dataset=DatasetSummary(
             name=dataset.name,
@@ -95,14 +99,20 @@ def study_result(
 
 
 def _lost_arm(trained: TrainedArm) -> LostArm:
-    return LostArm(**_scheme_records(trained.arm), label=trained.arm.settings.label, diverged=trained.diverged)
+    return LostArm(
+        **_scheme_records(trained.arm), label=trained.arm.settings.label, diverged=trained.diverged
+    )
 
 
 def _extras(audits: Sequence[Audit]) -> list[Extra]:
-    return extras_in(need for audit in audits for outcome in audit.outcomes for need in outcome.attack.needs)
+    return extras_in(
+        need for audit in audits for outcome in audit.outcomes for need in outcome.attack.needs
+    )
 
 
-def _audit_result(audit: Audit, plain: Audit | None, design: Design, settings: StudySettings) -> AuditResult:
+def _audit_result(
+    audit: Audit, plain: Audit | None, design: Design, settings: StudySettings
+) -> AuditResult:
     trained, arm = audit.trained, audit.trained.arm
     paired = plain if audit is not plain else None
     trials = int(design.membership[trained.converged].sum(axis=1).min())
@@ -120,14 +130,22 @@ def _audit_result(audit: Audit, plain: Audit | None, design: Design, settings: S
         test_accuracy=_estimate(two_way_interval(audit.test_accuracy, tests, RATE)),
         test_accuracy_difference=None
         if paired is None
-        else _paired(audit.test_accuracy, trained.converged, paired.test_accuracy, paired.trained.converged, tests),
+        else _paired(
+            audit.test_accuracy,
+            trained.converged,
+            paired.test_accuracy,
+            paired.trained.converged,
+            tests,
+        ),
         diverged=trained.diverged,
         claim=claim,
         delta=delta,
         guesses=guesses,
         epsilon_provable=provable(guesses, examples, delta, SIGNIFICANCE / 2),
         attacks=[
-            _attack_result(outcome, None if paired is None else paired.outcome(outcome.choice), trials, design)
+            _attack_result(
+                outcome, None if paired is None else paired.outcome(outcome.choice), trials, design
+            )
             for outcome in audit.outcomes
         ],
         power=[_power_point(shadows, metrics, trials) for shadows, metrics in audit.power.items()],
@@ -137,7 +155,9 @@ def _audit_result(audit: Audit, plain: Audit | None, design: Design, settings: S
 
 
 def _power_point(shadows: int, metrics: dict[str, Resampled], trials: int) -> PowerPoint:
-    estimates = {name: _estimate(two_way_interval(metrics[name], trials, RATE)) for name in ANALYSED}
+    estimates = {
+        name: _estimate(two_way_interval(metrics[name], trials, RATE)) for name in ANALYSED
+    }
     return PowerPoint(shadows=shadows, metrics=estimates)
 
 
@@ -188,7 +208,9 @@ def _most_exposed(exposure: Exposure, dataset: Dataset) -> list[ExposedExample]:
 
 
 def _rank(exposure: Exposure, side: str, example: int) -> Estimate | None:
-    value, low, high = (float(getattr(exposure, f"{name}_{side}")[example]) for name in ("rank", "low", "high"))
+    value, low, high = (
+        float(getattr(exposure, f"{name}_{side}")[example]) for name in ("rank", "low", "high")
+    )
     return None if math.isnan(value) else Estimate(value=value, low=low, high=high)
 
 
@@ -203,7 +225,9 @@ def _by_class(auc_by_class: dict[int, Interval | None], dataset: Dataset) -> lis
     ]
 
 
-def _attack_result(outcome: AttackOutcome, paired: AttackOutcome | None, trials: int, design: Design) -> AttackResult:
+def _attack_result(
+    outcome: AttackOutcome, paired: AttackOutcome | None, trials: int, design: Design
+) -> AttackResult:
     non_members = int((~design.membership[outcome.targets]).sum(axis=1).min())
     differences: dict[str, Estimate | None] = {}
     if paired is not None:
@@ -219,7 +243,9 @@ def _attack_result(outcome: AttackOutcome, paired: AttackOutcome | None, trials:
         source=outcome.attack.source,
         needs=sorted(outcome.attack.needs),
         metrics={
-            metric.name: _estimate(two_way_interval(outcome.metrics[metric.name], trials, metric.range))
+            metric.name: _estimate(
+                two_way_interval(outcome.metrics[metric.name], trials, metric.range)
+            )
             for metric in METRICS
         },
         per_target={key: numbers.per_target.tolist() for key, numbers in outcome.metrics.items()},
@@ -228,7 +254,8 @@ def _attack_result(outcome: AttackOutcome, paired: AttackOutcome | None, trials:
         correct_guesses=outcome.correct_guesses,
         epsilon_lower_bound=outcome.epsilon_lower_bound,
         false_positives_allowed={
-            tpr_name(level): int(false_positives_allowed(level, non_members)) for level in FPR_LEVELS
+            tpr_name(level): int(false_positives_allowed(level, non_members))
+            for level in FPR_LEVELS
         },
         non_members=non_members,
     )
@@ -275,7 +302,11 @@ def _claim(plan: PrivacyPlan | None) -> PrivacyClaim | None:
 
 def study_arrays(arms: Sequence[AuditResult], audits: Sequence[Audit], design: Design) -> Arrays:
     """Returns what lies behind the result; `membership` and `labels` are the study's, all else is by arm and attack."""
-    arrays: Arrays = {"membership": design.membership, "labels": design.dataset.labels, "roc_fpr": ROC_GRID}
+    arrays: Arrays = {
+        "membership": design.membership,
+        "labels": design.dataset.labels,
+        "roc_fpr": ROC_GRID,
+    }
     for index, (arm, audit) in enumerate(zip(arms, audits, strict=True)):
         arrays |= Samples.arrays(index, None, TEST_ACCURACY, audit.test_accuracy)
         arrays[array_name(index, "ranks")] = audit.ranks.astype(np.float32)

@@ -57,7 +57,9 @@ def train_arm(arm: Arm, design: Design, jobs: int, progress: Progress) -> Traine
         records, reused = train_missing(arm, folder, design, jobs, progress)
     plan = arm.recipe.plan
     if plan is not None and any(record.facts["steps"] != plan.steps for record in records):
-        raise RuntimeError(f"models took other than the {plan.steps} steps that epsilon was computed for")
+        raise RuntimeError(
+            f"models took other than the {plan.steps} steps that epsilon was computed for"
+        )
     return TrainedArm(arm, folder, records, reused, progress)
 
 
@@ -74,7 +76,14 @@ def train_missing(
     own = own_code(choices)
     tasks = [
         TrainingTask(
-            folder, arm.recipe, design.dataset, design.membership[indices], indices, design.device, choices, own
+            folder,
+            arm.recipe,
+            design.dataset,
+            design.membership[indices],
+            indices,
+            design.device,
+            choices,
+            own,
         )
         for indices in _stacks(missing, arm.recipe.stack)
     ]
@@ -88,7 +97,9 @@ def train_missing(
         if not own:
             raise
         check = "mgaudit.testing.check_scheme and check_network check such classes"
-        raise RuntimeError(f"training with {' and '.join(own)} failed: {error_line(error)}; {check}") from error
+        raise RuntimeError(
+            f"training with {' and '.join(own)} failed: {error_line(error)}; {check}"
+        ) from error
     progress.training_ended()
     for index in missing:
         model = folder.load_model(index, layout)
@@ -98,7 +109,9 @@ def train_missing(
 
 def models_there(arm: Arm, design: Design) -> int:
     """Returns how many of the arm's models are in the store already."""
-    return len(ensemble_folder(arm, design).checked_models(arm.settings.models, model_layout(arm, design)))
+    return len(
+        ensemble_folder(arm, design).checked_models(arm.settings.models, model_layout(arm, design))
+    )
 
 
 def ensemble_folder(arm: Arm, design: Design) -> EnsembleFolder:
@@ -108,7 +121,9 @@ def ensemble_folder(arm: Arm, design: Design) -> EnsembleFolder:
 
 def locked(folder: EnsembleFolder, progress: Progress) -> AbstractContextManager[None]:
     """Returns the lock of the folder; `progress` hears where another process holds it."""
-    return folder.locked(lambda: progress.stage("waiting for another process that trains the same models"))
+    return folder.locked(
+        lambda: progress.stage("waiting for another process that trains the same models")
+    )
 
 
 def model_layout(arm: Arm, design: Design) -> Layout:

@@ -35,7 +35,9 @@ class TrainingTask:
 def train_and_keep(task: TrainingTask) -> int:
     """Trains the stack and keeps its models. Returns how many they are."""
     if own_code(task.choices) != task.own_code:  # a worker imports the classes anew
-        raise RuntimeError(f"the source of {', '.join(task.own_code)} was edited during the run; run again")
+        raise RuntimeError(
+            f"the source of {', '.join(task.own_code)} was edited during the run; run again"
+        )
     trained = train(task.recipe, task.dataset, task.membership, task.indices, task.device)
     for index, model in zip(task.indices, trained, strict=True):
         facts = {"steps": model.steps, "seconds": model.seconds, "diverged": model.diverged}

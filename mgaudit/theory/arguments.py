@@ -18,7 +18,9 @@ def reals(**arguments: ArrayLike) -> tuple[Floats, ...]:
         return tuple(np.broadcast_arrays(*arrays))
     except ValueError as error:
         shapes = " and ".join(str(array.shape) for array in arrays)
-        raise ValueError(f"{', '.join(arguments)} must broadcast to one shape, got {shapes}") from error
+        raise ValueError(
+            f"{', '.join(arguments)} must broadcast to one shape, got {shapes}"
+        ) from error
 
 
 def finite(name: str, value: ArrayLike) -> Floats:
@@ -65,7 +67,9 @@ def whole(name: str, value: int, low: int) -> int:
     return int(value)
 
 
-def matrix(name: str, value: ArrayLike, rows: int | None = None, columns: int | None = None) -> Floats:
+def matrix(
+    name: str, value: ArrayLike, rows: int | None = None, columns: int | None = None
+) -> Floats:
     """Returns a matrix in float64.
 
     Raises:

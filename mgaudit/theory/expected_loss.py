@@ -27,7 +27,9 @@ from mgaudit.theory.two_layer import TwoLayerWeights
 AT_ONCE = 2**18  # the largest number of entries in an array of a part
 
 
-def expected_loss(network: TwoLayerWeights, inputs: ArrayLike, targets: ArrayLike, kappa: float) -> float:
+def expected_loss(
+    network: TwoLayerWeights, inputs: ArrayLike, targets: ArrayLike, kappa: float
+) -> float:
     """Returns ½ sum_i E (f(x_i ⊙ c_i) - y_i)²; at kappa = 0 the plain loss, bit for bit.
 
     >>> network = TwoLayerWeights(np.array([[1.0]]), np.array([1.0]))
@@ -60,7 +62,9 @@ def output_variance(network: TwoLayerWeights, inputs: ArrayLike, kappa: float) -
     return variance / len(network.outer)
 
 
-def expected_loss_gradient(network: TwoLayerWeights, inputs: ArrayLike, targets: ArrayLike, kappa: float) -> Floats:
+def expected_loss_gradient(
+    network: TwoLayerWeights, inputs: ArrayLike, targets: ArrayLike, kappa: float
+) -> Floats:
     """Returns the gradient (m, d) of `expected_loss` in the weights, at kappa = 0 the plain one.
 
     The chain rule over each neuron's mean and sd, and over each pair's covariance kappa² sum_j w_rj

@@ -54,7 +54,9 @@ class Decomposition:
         return self.proxy_part + self.variance_part
 
 
-def decompose(network: TwoLayerWeights, inputs: ArrayLike, targets: ArrayLike, kappa: float) -> Decomposition:
+def decompose(
+    network: TwoLayerWeights, inputs: ArrayLike, targets: ArrayLike, kappa: float
+) -> Decomposition:
     """Returns the terms, whose sum is the `expected_loss`. At kappa = 0 all but the first are 0.
 
     Both parts of the rest are differences term by term, and so exact where they are small.
@@ -89,13 +91,17 @@ def proxy_gaps(network: TwoLayerWeights, inputs: ArrayLike, kappa: float) -> Flo
     return network.combined(gaps)
 
 
-def smoothed_mse(network: TwoLayerWeights, inputs: ArrayLike, targets: ArrayLike, kappa: float) -> float:
+def smoothed_mse(
+    network: TwoLayerWeights, inputs: ArrayLike, targets: ArrayLike, kappa: float
+) -> float:
     """Returns ½ sum_i (smoothed network - y_i)²; at kappa = 0 the plain loss, bit for bit."""
     residuals = _proxy_residuals(network, inputs, targets, kappa)
     return float(0.5 * np.sum(residuals**2))
 
 
-def smoothed_mse_gradient(network: TwoLayerWeights, inputs: ArrayLike, targets: ArrayLike, kappa: float) -> Floats:
+def smoothed_mse_gradient(
+    network: TwoLayerWeights, inputs: ArrayLike, targets: ArrayLike, kappa: float
+) -> Floats:
     """Returns the gradient (m, d) of `smoothed_mse` in the weights."""
     inputs = network.checked_inputs(inputs)
     residuals = _proxy_residuals(network, inputs, targets, kappa)
@@ -108,7 +114,9 @@ def smoothed_mse_gradient(network: TwoLayerWeights, inputs: ArrayLike, targets: 
     return network.pulled_back(inputs, kappa, by_mean, by_sd)
 
 
-def _proxy_residuals(network: TwoLayerWeights, inputs: ArrayLike, targets: ArrayLike, kappa: float) -> Floats:
+def _proxy_residuals(
+    network: TwoLayerWeights, inputs: ArrayLike, targets: ArrayLike, kappa: float
+) -> Floats:
     inputs = network.checked_inputs(inputs)
     targets = network.checked_targets(targets, inputs)
     return proxy_outputs(network, inputs, kappa) - targets

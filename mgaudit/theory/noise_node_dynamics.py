@@ -117,7 +117,9 @@ def descend(
     rate, goal = positive("eta", eta), finite("target", target)
     stride, last = whole("every", every, 1), whole("steps", steps, 0)
     if start.first.ndim != 2:
-        raise ValueError(f"start must have weights of the shape (runs, width), got {start.first.shape}")
+        raise ValueError(
+            f"start must have weights of the shape (runs, width), got {start.first.shape}"
+        )
     runs = len(start.first)
     weights = np.stack([start.first, start.node, start.second])
     rates = np.broadcast_to(rate, (runs,))[:, None]

@@ -33,7 +33,9 @@ class LinearNet:
             object.__setattr__(self, name, weights)
         shapes = [self.first.shape, self.node.shape, self.second.shape]
         if len(set(shapes)) > 1 or not shapes[0]:
-            raise ValueError(f"first, node and second must be of one shape (..., width), got {shapes}")
+            raise ValueError(
+                f"first, node and second must be of one shape (..., width), got {shapes}"
+            )
 
     @property
     def slope(self) -> Floats:
@@ -74,7 +76,9 @@ class Moments:
         for other shapes."""
         x, noise = finite("x", x), finite("noise", noise)
         if x.shape != noise.shape or not x.ndim or not x.shape[-1]:
-            raise ValueError(f"x and noise must be of one shape (..., batch), got {x.shape} and {noise.shape}")
+            raise ValueError(
+                f"x and noise must be of one shape (..., batch), got {x.shape} and {noise.shape}"
+            )
         batch = x.shape[-1]
         inputs = _dot(x, x) / batch
         mixed = _dot(x, noise) / batch
@@ -109,7 +113,9 @@ def linear_gradient(net: LinearNet, target: float, moments: Moments) -> LinearNe
     return LinearNet(*linear_slopes(weights, finite("target", target), moments))
 
 
-def linear_slopes(weights: Floats, target: Floats, moments: Moments) -> tuple[Floats, Floats, Floats]:
+def linear_slopes(
+    weights: Floats, target: Floats, moments: Moments
+) -> tuple[Floats, Floats, Floats]:
     """Returns the parts of `linear_gradient` at `weights` (3, ..., width), unchecked."""
     first, node, second = weights
     r = _dot(second, first) - target
@@ -161,7 +167,9 @@ def walk(eta: ArrayLike, sigma: ArrayLike, preactivation_gradient: ArrayLike, ba
     return size
 
 
-def decoupled_sigma(second_norm: float, node_along: float, preactivation_gradient: float, batch: int) -> float:
+def decoupled_sigma(
+    second_norm: float, node_along: float, preactivation_gradient: float, batch: int
+) -> float:
     """Returns the sigma at which a step's pull on the node equals its `walk`.
 
     The pull is |w_ni along w2| eta sigma^2 |w2|^2.
@@ -209,7 +217,9 @@ def node_decay_time(eta: ArrayLike, sigma: ArrayLike, second_norm: ArrayLike) ->
     return _inverse(pull(eta, sigma, second_norm))
 
 
-def loss_decay_time(eta: ArrayLike, sigma_x: ArrayLike, first_norm: ArrayLike, second_norm: ArrayLike) -> Floats:
+def loss_decay_time(
+    eta: ArrayLike, sigma_x: ArrayLike, first_norm: ArrayLike, second_norm: ArrayLike
+) -> Floats:
     """Returns 1 / (2 eta sigma_x^2 (|w1|^2 + |w2|^2)), the steps in which the noise-free loss falls
     by the factor e.
 

@@ -34,7 +34,9 @@ class PairGradient:
     covariance: Floats
 
 
-def rectified_product(mean_u: ArrayLike, mean_v: ArrayLike, sd_u: ArrayLike, sd_v: ArrayLike, rho: ArrayLike) -> Floats:
+def rectified_product(
+    mean_u: ArrayLike, mean_v: ArrayLike, sd_u: ArrayLike, sd_v: ArrayLike, rho: ArrayLike
+) -> Floats:
     """Returns E[u⁺ v⁺], for which the formula is
 
     sd_u sd_v [(hk + rho) Phi2(h, k; rho) + k phi(h) Phi((k - rho h)/q) + h phi(k) Phi((h - rho
@@ -60,7 +62,9 @@ def rectified_covariance(
     return _Pair.of(mean_u, mean_v, sd_u, sd_v, rho).covariance()
 
 
-def both_positive(mean_u: ArrayLike, mean_v: ArrayLike, sd_u: ArrayLike, sd_v: ArrayLike, rho: ArrayLike) -> Floats:
+def both_positive(
+    mean_u: ArrayLike, mean_v: ArrayLike, sd_u: ArrayLike, sd_v: ArrayLike, rho: ArrayLike
+) -> Floats:
     """Returns P(u > 0, v > 0) = Phi2(h, k; rho), by Owen's T (Owen 1956).
 
     >>> float(both_positive(0.0, 0.0, 1.0, 1.0, 0.5).round(6))  # 1/4 + arcsin(rho) / (2 pi)
@@ -120,8 +124,12 @@ class _Pair:
     both: Floats  # the probability that both are positive, of the reflected pair
 
     @classmethod
-    def of(cls, mean_u: ArrayLike, mean_v: ArrayLike, sd_u: ArrayLike, sd_v: ArrayLike, rho: ArrayLike) -> "_Pair":
-        mean_u, mean_v, sd_u, sd_v, rho = reals(mean_u=mean_u, mean_v=mean_v, sd_u=sd_u, sd_v=sd_v, rho=rho)
+    def of(
+        cls, mean_u: ArrayLike, mean_v: ArrayLike, sd_u: ArrayLike, sd_v: ArrayLike, rho: ArrayLike
+    ) -> "_Pair":
+        mean_u, mean_v, sd_u, sd_v, rho = reals(
+            mean_u=mean_u, mean_v=mean_v, sd_u=sd_u, sd_v=sd_v, rho=rho
+        )
         at_least("sd_u", sd_u, 0)
         at_least("sd_v", sd_v, 0)
         require("rho", "be in [-1, 1]", rho, np.abs(rho) <= 1)
@@ -241,7 +249,9 @@ def _linear(h: Floats, k: Floats) -> Floats:
     return np.where(h > 0, if_u_reflected, if_u_kept)
 
 
-def _both_positive_reflected(p: Floats, r: Floats, pull_v: Floats, pull_u: Floats, q: Floats, rho: Floats) -> Floats:
+def _both_positive_reflected(
+    p: Floats, r: Floats, pull_v: Floats, pull_u: Floats, q: Floats, rho: Floats
+) -> Floats:
     """Returns Phi2(-p, -r; rho), by Owen's T."""
     tail_u, tail_v = ndtr(-p), ndtr(-r)
     half = 0.5 * (tail_u + tail_v)

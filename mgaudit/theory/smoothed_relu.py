@@ -42,7 +42,9 @@ def mask_moments(weights: ArrayLike, inputs: ArrayLike, kappa: float) -> tuple[F
     x = matrix("inputs", inputs)
     kappa = std_of("kappa", kappa)
     if w.shape[1] != x.shape[1]:
-        raise ValueError(f"weights (m, d) and inputs (n, d) must share d, got shapes {w.shape} and {x.shape}")
+        raise ValueError(
+            f"weights (m, d) and inputs (n, d) must share d, got shapes {w.shape} and {x.shape}"
+        )
     squared_norms = (x * x) @ (w * w).T
     return x @ w.T, kappa * np.sqrt(squared_norms)
 

@@ -64,7 +64,9 @@ class TwoLayerWeights:
         """Returns the targets as float64 (n,). Raises ValueError unless they fit the inputs."""
         targets = np.asarray(value, dtype=np.float64)
         if targets.shape != inputs.shape[:1]:
-            raise ValueError(f"targets must be one for each of the {len(inputs)} inputs, got shape {targets.shape}")
+            raise ValueError(
+                f"targets must be one for each of the {len(inputs)} inputs, got shape {targets.shape}"
+            )
         require("targets", "be finite", targets, np.isfinite(targets))
         return targets
 

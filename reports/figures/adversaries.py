@@ -28,7 +28,8 @@ def ignorance_drawing(study: StudyResult) -> Drawing | None:
         return None
     labels = {arm.key: arm.label for arm in study.arms}
     descriptions = [
-        f"{labels[item.arm]}: naive {number(item.naive)}, adaptive {number(item.adaptive)}" for item in comparisons
+        f"{labels[item.arm]}: naive {number(item.naive)}, adaptive {number(item.adaptive)}"
+        for item in comparisons
     ]
     return Drawing(
         "ignorance",

@@ -82,7 +82,9 @@ def shared_exposure_drawing(study: StudyResult) -> Drawing | None:
         return None
     labels = {arm.key: arm.label for arm in study.arms}
     descriptions = [f"{labels[item.arm]}: {number(item.here, 100, 1)} %" for item in comparisons]
-    rows: list[Row] = [{"scheme": item.arm, **estimate_cells("outranks", item.here)} for item in comparisons]
+    rows: list[Row] = [
+        {"scheme": item.arm, **estimate_cells("outranks", item.here)} for item in comparisons
+    ]
     return Drawing(
         "shared-exposure",
         lambda: shared_exposure_figure(study),

@@ -17,7 +17,9 @@ MOST_COLUMNS = 3
 LEGEND_WIDTH = 100  # characters
 
 
-def panels(count: int, height: float, sharey: bool = True, columns: int = MOST_COLUMNS) -> tuple[Figure, list[Axes]]:
+def panels(
+    count: int, height: float, sharey: bool = True, columns: int = MOST_COLUMNS
+) -> tuple[Figure, list[Axes]]:
     """Returns a figure with `count` panels and their axes, row by row.
 
     Args:

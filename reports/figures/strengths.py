@@ -185,7 +185,9 @@ def _draw_sweep(axes: Axes, sweep: _Sweep, estimates: list[Estimate], scale: flo
         axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _line(axes: Axes, points: list[Point], look: Look, scale: float, line: object, face: str) -> None:
+def _line(
+    axes: Axes, points: list[Point], look: Look, scale: float, line: object, face: str
+) -> None:
     strengths = [strength for strength, _ in points]
     estimates = [estimate for _, estimate in points]
     axes.errorbar(

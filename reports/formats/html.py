@@ -138,7 +138,9 @@ def download(name: str, csv: str) -> Download:
     """Returns the CSV as a file within the page, compressed where it is large."""
     content = csv.encode()
     if len(content) < LARGE_CSV:
-        return Download(f"{name}.csv", f"data:text/csv;charset=utf-8;base64,{_base64(content)}", "CSV")
+        return Download(
+            f"{name}.csv", f"data:text/csv;charset=utf-8;base64,{_base64(content)}", "CSV"
+        )
     packed = _base64(gzip.compress(content, mtime=0))
     return Download(f"{name}.csv.gz", f"data:application/gzip;base64,{packed}", "CSV (gzip)")
 

@@ -144,7 +144,9 @@ def is_wide(table: Table) -> bool:
     """Returns whether a table of many columns is too wide for a portrait page with low rows."""
     needed = (
         max(less, more / TALLEST) if column else max(less, more / TALLEST, LONGEST_WORD)
-        for column, (less, more) in enumerate(zip(_least(table), map(_longest, _columns(table)), strict=True))
+        for column, (less, more) in enumerate(
+            zip(_least(table), map(_longest, _columns(table)), strict=True)
+        )
     )
     return len(table.columns) > MANY_COLUMNS and sum(needed) > PORTRAIT
 
@@ -243,7 +245,9 @@ def _block(section: Section, block: Block) -> Iterator[str]:
             yield from (_paragraph(paragraph) for paragraph in block.paragraphs)
         case Facts():
             yield r"\begin{description}\raggedright"
-            yield from (rf"\item[{{{escape_latex(name)}}}] {_running(value)}" for name, value in block.pairs)
+            yield from (
+                rf"\item[{{{escape_latex(name)}}}] {_running(value)}" for name, value in block.pairs
+            )
             yield r"\end{description}"
         case Listing():
             yield r"\begin{quote}\ttfamily\small\raggedright\setlength{\parindent}{0pt}"

@@ -116,7 +116,9 @@ DEFINE_CHARACTER = (
     r"\providecommand{\mgauditchar}[1]{\ifdefined\Umathcode\iffontchar\font"
     r'"#1\relax\char"#1\relax\else[U+#1]\fi\else[U+#1]\fi}'
 )
-DEFINE_QUOTE = r"\providecommand{\mgauditquote}{\ifdefined\Umathcode\textquotedbl\else\symbol{34}\fi}"
+DEFINE_QUOTE = (
+    r"\providecommand{\mgauditquote}{\ifdefined\Umathcode\textquotedbl\else\symbol{34}\fi}"
+)
 COMMANDS = {r"\mgauditchar{": DEFINE_CHARACTER, r"\mgauditquote{": DEFINE_QUOTE}
 
 

@@ -244,7 +244,9 @@ def _each(columns: CsvRow, rows: Iterator[CsvRow]) -> Iterator[CsvRow]:
 
 
 def _change(change: Change, plain: str | None) -> CsvRow:
-    attack: CsvRow = {} if change.attack is None else {"attack": change.attack, "knowledge": change.knowledge}
+    attack: CsvRow = (
+        {} if change.attack is None else {"attack": change.attack, "knowledge": change.knowledge}
+    )
     tested: CsvRow = {
         "p_value": change.p_value,
         "p_adjusted": change.p_adjusted,
@@ -258,7 +260,11 @@ def _front(point: FrontPoint) -> Iterator[CsvRow]:
     reference: CsvRow = {"reference": point.by}
     yield reference | {"what": "front", "note": point.status}
     if point.accuracy is not None:
-        yield (reference | _of("front: the other has more", point.accuracy) | {"metric": "test_accuracy"})
+        yield (
+            reference
+            | _of("front: the other has more", point.accuracy)
+            | {"metric": "test_accuracy"}
+        )
     if point.auc is not None:
         yield reference | _of("front: the other has more", point.auc) | {"metric": "auc"}
 
@@ -276,7 +282,11 @@ def _matched(match: Matched) -> Iterator[CsvRow]:
     for metric, estimate in match.metrics.items():
         yield reference | _of("matched accuracy", estimate) | {"metric": metric}
     for metric, estimate in match.differences.items():
-        yield (reference | _of("matched accuracy: difference to reference", estimate) | {"metric": metric})
+        yield (
+            reference
+            | _of("matched accuracy: difference to reference", estimate)
+            | {"metric": metric}
+        )
 
 
 def _dp_equivalent(equivalent: DPEquivalent) -> Iterator[CsvRow]:
@@ -290,7 +300,9 @@ def _dp_equivalent(equivalent: DPEquivalent) -> Iterator[CsvRow]:
     }
     yield {"what": "dp-equivalent epsilon", "metric": "auc", **epsilon}
     if equivalent.accuracy is not None:
-        yield _of("dp-equivalent: accuracy of DP-SGD", equivalent.accuracy) | {"metric": "test_accuracy"}
+        yield _of("dp-equivalent: accuracy of DP-SGD", equivalent.accuracy) | {
+            "metric": "test_accuracy"
+        }
     if equivalent.accuracy_difference is not None:
         lead = _of("dp-equivalent: accuracy less that of DP-SGD", equivalent.accuracy_difference)
         yield lead | {"metric": "test_accuracy"}

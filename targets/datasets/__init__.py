@@ -44,7 +44,9 @@ __all__ = [
 
 def published_datasets() -> dict[str, PublishedDataset]:
     """Returns the datasets that can be fetched, by name."""
-    return {name: reader.published for name, reader in DATASETS.items() if reader.published is not None}
+    return {
+        name: reader.published for name, reader in DATASETS.items() if reader.published is not None
+    }
 
 
 def published_dataset(name: str) -> PublishedDataset:

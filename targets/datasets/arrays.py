@@ -19,7 +19,9 @@ def from_arrays(name: str, x_train: Array, y_train: Array, x_test: Array, y_test
     inputs, labels = _split(name, x_train, y_train, "train")
     test_inputs, test_labels = _split(name, x_test, y_test, "test")
     highest = int(labels.max(initial=0))
-    if highest >= max(len(labels), 2):  # a class of each number up to it has a name, and memory is finite
+    if highest >= max(
+        len(labels), 2
+    ):  # a class of each number up to it has a name, and memory is finite
         rule = f"must number the classes from 0, with fewer classes than {len(labels)} examples"
         raise UsageError(f"dataset {name}: y_train", rule, str(highest))
     names = tuple(str(label) for label in range(highest + 1))
@@ -33,14 +35,20 @@ def _split(name: str, x: Array, y: Array, split: str) -> tuple[Inputs, NDArray[n
         rule = "must be (examples, features), (examples, height, width) or (examples, channels, height, width)"
         raise UsageError(x_key, rule, f"shape {x.shape}")
     if x.ndim == 4 and x.shape[1] > 4 and x.shape[3] in (1, 3, 4):
-        raise UsageError(x_key, "must have its channels first", f"shape {x.shape}", "use x.transpose(0, 3, 1, 2)")
+        raise UsageError(
+            x_key, "must have its channels first", f"shape {x.shape}", "use x.transpose(0, 3, 1, 2)"
+        )
     if y.ndim != 1 or y.dtype.kind not in "iu":
-        raise UsageError(y_key, "must be a vector of whole class numbers", f"{y.dtype} of shape {y.shape}")
+        raise UsageError(
+            y_key, "must be a vector of whole class numbers", f"{y.dtype} of shape {y.shape}"
+        )
     if x.dtype.kind not in "biuf":
         raise UsageError(x_key, "must hold real numbers", str(x.dtype))
     if len(x) != len(y):
         raise UsageError(y_key, f"must hold a label for each of {len(x)} examples", str(len(y)))
     if x.ndim == 3:
         x = x[:, np.newaxis]
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity, which a dataset refuses
+    with np.errstate(
+        over="ignore"
+    ):  # what float32 cannot hold becomes infinity, which a dataset refuses
         return (x if x.dtype == np.uint8 else x.astype(np.float32)), y.astype(np.int64)

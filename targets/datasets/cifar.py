@@ -39,22 +39,37 @@ class CIFAR:
     def read(self) -> Dataset:
         """Returns the whole dataset. Raises UsageError that names the file."""
         (path,) = self.published.verified()
-        members = read_members(path, [f"{self.folder}/{name}" for name in (*self.train, *self.test, self.names)])
+        members = read_members(
+            path, [f"{self.folder}/{name}" for name in (*self.train, *self.test, self.names)]
+        )
         inputs, labels = self._split(path, members, self.train)
         test_inputs, test_labels = self._split(path, members, self.test)
         classes = self._class_names(path, members)
-        origins = tuple(f"{file}, record {record}" for file, count in self.train.items() for record in range(count))
+        origins = tuple(
+            f"{file}, record {record}"
+            for file, count in self.train.items()
+            for record in range(count)
+        )
         return without_overlap(
-            Dataset(self.published.name, inputs, labels, test_inputs, test_labels, classes, origins),
+            Dataset(
+                self.published.name, inputs, labels, test_inputs, test_labels, classes, origins
+            ),
         )
 
     def _split(
         self, path: Path, members: dict[str, bytes], files: Mapping[str, int]
     ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        read = [self._records(f"{path}: {name}", members[f"{self.folder}/{name}"], files[name]) for name in files]
-        return np.concatenate([images for images, _ in read]), np.concatenate([labels for _, labels in read])
+        read = [
+            self._records(f"{path}: {name}", members[f"{self.folder}/{name}"], files[name])
+            for name in files
+        ]
+        return np.concatenate([images for images, _ in read]), np.concatenate(
+            [labels for _, labels in read]
+        )
 
-    def _records(self, place: str, content: bytes, count: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    def _records(
+        self, place: str, content: bytes, count: int
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Returns images (count, 3, 32, 32) and labels (count,)."""
         size = self.label_bytes + PIXELS
         if len(content) != count * size:
@@ -65,11 +80,15 @@ class CIFAR:
         outside = np.flatnonzero(labels >= self.classes)
         if outside.size:
             value = f"{labels[outside[0]]} in record {outside[0]}"
-            raise UsageError(f"{place}: labels", f"must lie in 0..{self.classes - 1}", value, FETCH_AGAIN)
+            raise UsageError(
+                f"{place}: labels", f"must lie in 0..{self.classes - 1}", value, FETCH_AGAIN
+            )
         return records[:, self.label_bytes :].reshape(count, *SHAPE), labels
 
     def _class_names(self, path: Path, members: dict[str, bytes]) -> tuple[str, ...]:
-        names = tuple(members[f"{self.folder}/{self.names}"].decode("ascii", errors="replace").split())
+        names = tuple(
+            members[f"{self.folder}/{self.names}"].decode("ascii", errors="replace").split()
+        )
         if len(names) != self.classes:
             rule = f"must name {self.classes} classes"
             raise UsageError(f"{path}: {self.names}", rule, str(len(names)), FETCH_AGAIN)
@@ -87,7 +106,9 @@ def read_members(path: Path, names: list[str]) -> dict[str, bytes]:
                 if member.name in names and (file := archive.extractfile(member)) is not None
             }
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise UsageError(str(path), "must be a whole tar.gz archive", str(error), FETCH_AGAIN) from error
+        raise UsageError(
+            str(path), "must be a whole tar.gz archive", str(error), FETCH_AGAIN
+        ) from error
     missing = [name for name in names if name not in members]
     if missing:
         rule = f"must hold {', '.join(names)}; missing {', '.join(missing)}"

@@ -26,14 +26,19 @@ def read_csv(path: str, examples: int | None, generator: np.random.Generator) ->
     place = f"dataset csv:{path}"
     if not file.is_file():
         raise UsageError(
-            place, "must be a file", f"no file at {str(file)!r}", "use --dataset csv:PATH or csv:PATH#COLUMN"
+            place,
+            "must be a file",
+            f"no file at {str(file)!r}",
+            "use --dataset csv:PATH or csv:PATH#COLUMN",
         )
     table = _table(place, file, column)
     names, labels = _classes(place, table[column])
     test = _test_rows(place, table, column)
     inputs = _features(place, table.drop(columns=[column, SPLIT], errors="ignore"))
     origins = tuple(f"row {row + 1}" for row in np.flatnonzero(~test))
-    whole = Dataset(f"csv:{path}", inputs[~test], labels[~test], inputs[test], labels[test], names, origins)
+    whole = Dataset(
+        f"csv:{path}", inputs[~test], labels[~test], inputs[test], labels[test], names, origins
+    )
     return whole.drawn(examples, generator)
 
 
@@ -49,18 +54,31 @@ def _table(place: str, file: Path, column: str) -> "DataFrame":
     try:
         table = pd.read_csv(file, dtype={column: str, SPLIT: str}, low_memory=False)
     except Exception as error:  # pandas raises a dozen kinds, those of compressed files among them
-        raise UsageError(place, "must be a table of comma-separated values in UTF-8", str(error), REPAIR) from error
-    if not isinstance(table.index, pd.RangeIndex):  # pandas takes what the header does not name for row names
-        raise UsageError(place, "must have a header that names every column", "rows that are longer than it", REPAIR)
+        raise UsageError(
+            place, "must be a table of comma-separated values in UTF-8", str(error), REPAIR
+        ) from error
+    if not isinstance(
+        table.index, pd.RangeIndex
+    ):  # pandas takes what the header does not name for row names
+        raise UsageError(
+            place,
+            "must have a header that names every column",
+            "rows that are longer than it",
+            REPAIR,
+        )
     if column not in table:
         known = ", ".join(map(str, table.columns[:10])) + (", …" if len(table.columns) > 10 else "")
         rule = f"must have the label column {column!r}"
-        raise UsageError(place, rule, f"the columns {known}", "name the label column in csv:PATH#COLUMN")
+        raise UsageError(
+            place, rule, f"the columns {known}", "name the label column in csv:PATH#COLUMN"
+        )
     for name, values in table.items():
         if values.isna().any():
             row = int(np.flatnonzero(values.isna())[0])
             value = f"none in row {row + 1}, column {str(name)!r}"
-            raise UsageError(place, "must hold a value in every cell", value, "fill it in or leave the row out")
+            raise UsageError(
+                place, "must hold a value in every cell", value, "fill it in or leave the row out"
+            )
     return table
 
 
@@ -74,7 +92,9 @@ def _classes(place: str, column: "Series[str]") -> tuple[tuple[str, ...], NDArra
     if len(names) < 2:
         rule = f"must have at least 2 classes in the label column {column.name!r}"
         raise UsageError(place, rule, str(names))
-    return tuple(names), column.map({name: label for label, name in enumerate(names)}).to_numpy(np.int64)
+    return tuple(names), column.map({name: label for label, name in enumerate(names)}).to_numpy(
+        np.int64
+    )
 
 
 def _test_rows(place: str, table: "DataFrame", column: str) -> NDArray[np.bool_]:
@@ -100,7 +120,9 @@ def _test_rows(place: str, table: "DataFrame", column: str) -> NDArray[np.bool_]
         if missing:
             name = min(missing)
             value = f"no {side} row of {name!r}, which is in row {_first_row(labels == name)}"
-            raise UsageError(place, f"must have rows of both splits of each class in column {column!r}", value)
+            raise UsageError(
+                place, f"must have rows of both splits of each class in column {column!r}", value
+            )
     return (table[SPLIT] == "test").to_numpy()
 
 
@@ -108,14 +130,20 @@ def _features(place: str, table: "DataFrame") -> NDArray[np.float32]:
     import pandas as pd
 
     if table.shape[1] == 0:
-        raise UsageError(place, "must have at least one column of features beside the labels", "none")
+        raise UsageError(
+            place, "must have at least one column of features beside the labels", "none"
+        )
     for name, values in table.items():
         try:
             numbers = pd.to_numeric(values, errors="coerce").to_numpy(np.float64)
         except OverflowError as error:
             value = f"one that is too large in column {str(name)!r}"
-            raise UsageError(place, "must hold a finite number in every feature", value, REPAIR) from error
-        bad = ~(np.abs(numbers) <= np.finfo(np.float32).max)  # NaN, infinity and what float32 cannot hold
+            raise UsageError(
+                place, "must hold a finite number in every feature", value, REPAIR
+            ) from error
+        bad = ~(
+            np.abs(numbers) <= np.finfo(np.float32).max
+        )  # NaN, infinity and what float32 cannot hold
         if bad.any():
             _refuse_cell(place, str(name), int(np.flatnonzero(bad)[0]), values)
     return table.to_numpy(np.float32)

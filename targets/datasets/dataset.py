@@ -32,14 +32,21 @@ class Dataset:
 
     def __post_init__(self) -> None:
         if not self.origins:
-            object.__setattr__(self, "origins", tuple(f"example {index}" for index in range(len(self.inputs))))
+            object.__setattr__(
+                self, "origins", tuple(f"example {index}" for index in range(len(self.inputs)))
+            )
         if len(self.origins) != len(self.inputs):
-            raise self._refused(f"must have an origin for each of {len(self.inputs)} examples", str(len(self.origins)))
+            raise self._refused(
+                f"must have an origin for each of {len(self.inputs)} examples",
+                str(len(self.origins)),
+            )
         if len(self.classes) < 2:
             raise self._refused("must have at least 2 classes", str(len(self.classes)))
         for text in (*self.classes, *self.origins):
             if not _is_utf8(text):
-                raise self._refused("must have names of classes and examples in UTF-8", repr(text), "rename it")
+                raise self._refused(
+                    "must have names of classes and examples in UTF-8", repr(text), "rename it"
+                )
         self._check_split("train", self.inputs, self.labels)
         self._check_split("test", self.test_inputs, self.test_labels)
         missing = np.setdiff1d(self.labels, self.test_labels)
@@ -59,7 +66,9 @@ class Dataset:
             raise self._refused("must have examples of one shape, with at least one value", value)
         if not np.isfinite(inputs).all():
             bad = int(np.flatnonzero(~np.isfinite(inputs.reshape(len(inputs), -1)).all(axis=1))[0])
-            raise self._refused("must hold finite numbers", f"NaN or infinity in {split} example {bad}")
+            raise self._refused(
+                "must hold finite numbers", f"NaN or infinity in {split} example {bad}"
+            )
         if labels.min() < 0 or labels.max() >= len(self.classes):
             rule = f"must have {split} labels in 0..{len(self.classes) - 1}"
             raise self._refused(rule, f"{labels.min()}..{labels.max()}")
@@ -76,7 +85,9 @@ class Dataset:
         """Returns the dataset with `examples` of its examples, drawn without replacement, and the whole test split."""
         chosen = drawn(self.name, len(self.inputs), examples, generator)
         origins = tuple(self.origins[index] for index in chosen)
-        return replace(self, inputs=self.inputs[chosen], labels=self.labels[chosen], origins=origins)
+        return replace(
+            self, inputs=self.inputs[chosen], labels=self.labels[chosen], origins=origins
+        )
 
     def standardised(self) -> "Dataset":
         """Returns the dataset as float32 with mean 0 and sd 1: per channel for images, per feature for vectors.
@@ -88,7 +99,9 @@ class Dataset:
         mean = self.inputs.mean(axis=axes, dtype=np.float64, keepdims=True).astype(np.float32)
         sd = self.inputs.std(axis=axes, dtype=np.float64, keepdims=True).astype(np.float32)
         sd[sd == 0] = 1.0
-        return replace(self, inputs=(self.inputs - mean) / sd, test_inputs=(self.test_inputs - mean) / sd)
+        return replace(
+            self, inputs=(self.inputs - mean) / sd, test_inputs=(self.test_inputs - mean) / sd
+        )
 
     def digest(self) -> str:
         """Returns the SHA-256 of the content: every value, shape and class name, and not the dataset's name."""
@@ -99,13 +112,17 @@ class Dataset:
         return sha.hexdigest()
 
 
-def drawn(name: str, available: int, examples: int | None, generator: np.random.Generator) -> NDArray[np.int64]:
+def drawn(
+    name: str, available: int, examples: int | None, generator: np.random.Generator
+) -> NDArray[np.int64]:
     """Returns the indices of the examples to audit, drawn without replacement.
 
     None for `examples` means all of the `available` ones.
     """
     if examples is not None and not 1 <= examples <= available:
-        raise UsageError("examples", f"must be between 1 and {available}, all that {name} holds", str(examples))
+        raise UsageError(
+            "examples", f"must be between 1 and {available}, all that {name} holds", str(examples)
+        )
     return generator.permutation(available)[:examples].astype(np.int64)
 
 

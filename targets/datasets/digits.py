@@ -16,7 +16,9 @@ def read_digits(examples: int | None, generator: np.random.Generator) -> Dataset
     test = np.arange(len(labels)) % 3 == 0
     names = tuple(str(digit) for digit in range(10))
     origins = tuple(f"load_digits()[{index}]" for index in np.flatnonzero(~test))
-    whole = Dataset("digits", inputs[~test], labels[~test], inputs[test], labels[test], names, origins)
+    whole = Dataset(
+        "digits", inputs[~test], labels[~test], inputs[test], labels[test], names, origins
+    )
     return whole.drawn(examples, generator)
 
 

@@ -30,7 +30,9 @@ def read_folder(path: str, examples: int | None, generator: np.random.Generator)
         raise UsageError(key, f"must have at least 2 classes in {root / 'train'}", str(len(names)))
     extra = set(_class_names(root / "test")) - set(names)
     if extra:
-        raise UsageError(key, "must have no class in test that train lacks", ", ".join(sorted(extra)))
+        raise UsageError(
+            key, "must have no class in test that train lacks", ", ".join(sorted(extra))
+        )
     train, labels = _listed(root / "train", names, key)
     test, test_labels = _listed(root / "test", names, key)
     chosen = drawn(f"folder:{path}", len(train), examples, generator)
@@ -39,12 +41,18 @@ def read_folder(path: str, examples: int | None, generator: np.random.Generator)
     inputs = _read_images([train[index] for index in chosen], mode, first.shape[:2])
     test_inputs = _read_images(test, mode, first.shape[:2])
     origins = tuple(train[index].relative_to(root).as_posix() for index in chosen)
-    return Dataset(f"folder:{path}", inputs, labels[chosen], test_inputs, test_labels, names, origins)
+    return Dataset(
+        f"folder:{path}", inputs, labels[chosen], test_inputs, test_labels, names, origins
+    )
 
 
 def _class_names(split: Path) -> tuple[str, ...]:
     """Returns the names of the class folders, sorted; hidden folders are none."""
-    return tuple(sorted(path.name for path in split.iterdir() if path.is_dir() and not path.name.startswith(".")))
+    return tuple(
+        sorted(
+            path.name for path in split.iterdir() if path.is_dir() and not path.name.startswith(".")
+        )
+    )
 
 
 def _listed(split: Path, names: tuple[str, ...], key: str) -> tuple[list[Path], NDArray[np.int64]]:
@@ -53,7 +61,9 @@ def _listed(split: Path, names: tuple[str, ...], key: str) -> tuple[list[Path], 
     for label, name in enumerate(names):
         if not (split / name).is_dir():
             raise UsageError(key, LAYOUT, f"no folder {split / name}")
-        images = sorted(path for path in (split / name).iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+        images = sorted(
+            path for path in (split / name).iterdir() if path.suffix.lower() in IMAGE_SUFFIXES
+        )
         if not images:
             raise UsageError(key, LAYOUT, f"no image in {split / name}")
         paths += images
@@ -82,7 +92,9 @@ def _read_image(path: Path, mode: str | None, size: tuple[int, ...] | None) -> N
         raise
     except Exception as error:  # decoders raise a dozen kinds for damaged files
         way_out = "repair the image or leave it out"
-        raise UsageError(f"the image {path}", f"cannot be read: {one_line(error)}", None, way_out) from error
+        raise UsageError(
+            f"the image {path}", f"cannot be read: {one_line(error)}", None, way_out
+        ) from error
     if size is not None and pixels.shape[:2] != size:
         rule = f"must have the size of the first image, {size[0]}x{size[1]}"
         value = f"{pixels.shape[0]}x{pixels.shape[1]}"
@@ -93,5 +105,7 @@ def _read_image(path: Path, mode: str | None, size: tuple[int, ...] | None) -> N
 def _pixels(path: Path, mode: str | None) -> NDArray[np.uint8]:
     with Image.open(path) as image:
         if image.mode.startswith(("I", "F")):
-            raise UsageError(f"the image {path}", "must have 8 bits a channel", f"mode {image.mode}")
+            raise UsageError(
+                f"the image {path}", "must have 8 bits a channel", f"mode {image.mode}"
+            )
         return np.asarray(image.convert(mode or ("L" if image.mode in ("1", "L") else "RGB")))

@@ -52,7 +52,9 @@ class IDXDataset:
         outside = np.flatnonzero(labels >= len(self.classes))
         if outside.size:
             value = f"{labels[outside[0]]} for image {outside[0]}"
-            raise UsageError(f"{path}: labels", f"must lie in 0..{len(self.classes) - 1}", value, FETCH_AGAIN)
+            raise UsageError(
+                f"{path}: labels", f"must lie in 0..{len(self.classes) - 1}", value, FETCH_AGAIN
+            )
         return labels.astype(np.int64)
 
 
@@ -107,7 +109,9 @@ FASHION_MNIST = IDXDataset(
         "github.com/zalandoresearch/fashion-mnist",
         tuple(
             PublishedFile(
-                f"https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/{name}", md5, size
+                f"https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/{name}",
+                md5,
+                size,
             )
             for name, md5, size in (
                 ("train-images-idx3-ubyte.gz", "8d4fb7e6c68d591d4c3dfef9ec88bf0d", 26_421_880),

@@ -35,5 +35,10 @@ def read_npz(path: str, examples: int | None, generator: np.random.Generator) ->
         raise UsageError(key, rule, None, "write it with numpy.savez")
     for name, array in zip(ARRAYS, arrays, strict=True):
         if not isinstance(array, np.ndarray):  # a member of the archive that is no .npy file
-            raise UsageError(f"{key}: {name}", "must be an array", type(array).__name__, "write it with numpy.savez")
+            raise UsageError(
+                f"{key}: {name}",
+                "must be an array",
+                type(array).__name__,
+                "write it with numpy.savez",
+            )
     return from_arrays(f"npz:{path}", *arrays).drawn(examples, generator)

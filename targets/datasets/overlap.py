@@ -20,7 +20,9 @@ def overlapping(dataset: Dataset) -> list[tuple[int, int]]:
             for row, label in zip(inputs, labels, strict=True)
         ]
 
-    places = {content: place for place, content in enumerate(contents(dataset.inputs, dataset.labels))}
+    places = {
+        content: place for place, content in enumerate(contents(dataset.inputs, dataset.labels))
+    }
     return [
         (test, places[content])
         for test, content in enumerate(contents(dataset.test_inputs, dataset.test_labels))
@@ -48,4 +50,6 @@ def without_overlap(dataset: Dataset) -> Dataset:
     """
     keep = np.ones(len(dataset.test_labels), dtype=bool)
     keep[[test for test, _ in overlapping(dataset)]] = False
-    return replace(dataset, test_inputs=dataset.test_inputs[keep], test_labels=dataset.test_labels[keep])
+    return replace(
+        dataset, test_inputs=dataset.test_inputs[keep], test_labels=dataset.test_labels[keep]
+    )

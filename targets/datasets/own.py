@@ -15,7 +15,9 @@ from mgaudit.targets.datasets.reader import Reader
 from mgaudit.targets.own_module import RAISED, error_line_with_place, load_module
 
 
-def read_own(*, module: str, function: str, examples: int | None, generator: np.random.Generator) -> Dataset:
+def read_own(
+    *, module: str, function: str, examples: int | None, generator: np.random.Generator
+) -> Dataset:
     """A function of your own, called without arguments; the current folder is searched for its module.
 
     It returns a mgaudit.targets.datasets.Dataset or the arrays (x_train, y_train, x_test, y_test), as npz:PATH holds
@@ -59,7 +61,9 @@ def _function(name: str, module_name: str, function_name: str) -> Callable[[], A
         raise UsageError(key, rule, None, "start mgaudit in its folder, or repair it") from error
     if not callable(function):
         file = getattr(module, "__file__", None) or f"the module {module_name}"
-        raise UsageError(key, f"must name a function, and there is no function {function_name!r} in {file}")
+        raise UsageError(
+            key, f"must name a function, and there is no function {function_name!r} in {file}"
+        )
     return function
 
 
@@ -71,10 +75,14 @@ def _called(name: str, function: Callable[[], Any]) -> Dataset:
     except UsageError:
         raise
     except RAISED as error:
-        raise UsageError(key, f"failed: {error_line_with_place(error)}", None, "repair the function") from error
+        raise UsageError(
+            key, f"failed: {error_line_with_place(error)}", None, "repair the function"
+        ) from error
     if isinstance(returned, Dataset):
         return returned
-    is_tuple_of_arrays = isinstance(returned, tuple) and all(isinstance(array, np.ndarray) for array in returned)
+    is_tuple_of_arrays = isinstance(returned, tuple) and all(
+        isinstance(array, np.ndarray) for array in returned
+    )
     if is_tuple_of_arrays and len(returned) == len(ARRAYS):
         return from_arrays(name, *returned)
     rule = f"must return a mgaudit.targets.datasets.Dataset or a tuple of four arrays ({', '.join(ARRAYS)})"

@@ -23,7 +23,9 @@ class Reader:
     takes_path: bool = False
     published: PublishedDataset | None = None
 
-    def load(self, examples: int | None, generator: np.random.Generator, **options: object) -> Dataset:
+    def load(
+        self, examples: int | None, generator: np.random.Generator, **options: object
+    ) -> Dataset:
         """Returns the dataset, its inputs as stored.
 
         `examples` of its training examples are drawn by `generator`, all of them for None; the test split is whole.

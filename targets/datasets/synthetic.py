@@ -51,15 +51,23 @@ def _check(kind: SyntheticKind, features: int, classes: int, size: int) -> None:
         )
     if size * max(features, classes, TEACHER_WIDTH) > MOST_VALUES:
         rule = f"must be <= {MOST_VALUES:g} when multiplied by the features, the classes or {TEACHER_WIDTH}"
-        raise UsageError("synthetic.size", rule, str(size), "use fewer examples, features or classes")
+        raise UsageError(
+            "synthetic.size", rule, str(size), "use fewer examples, features or classes"
+        )
     if size < 2 * classes:
-        raise UsageError("synthetic.size", f"must be >= {2 * classes}, so that each class can be tested", str(size))
+        raise UsageError(
+            "synthetic.size",
+            f"must be >= {2 * classes}, so that each class can be tested",
+            str(size),
+        )
 
 
 Drawn = tuple[NDArray[np.float64], NDArray[np.int64]]
 
 
-def _clusters(count: int, features: int, classes: int, separation: float, generator: np.random.Generator) -> Drawn:
+def _clusters(
+    count: int, features: int, classes: int, separation: float, generator: np.random.Generator
+) -> Drawn:
     # Points on orthogonal axes, each at 1/sqrt(2), are at distance 1 from one another.
     axes = np.linalg.qr(generator.standard_normal((features, classes))).Q.T
     labels = np.arange(count) % classes
@@ -67,7 +75,9 @@ def _clusters(count: int, features: int, classes: int, separation: float, genera
     return inputs, labels
 
 
-def _teacher(count: int, features: int, classes: int, separation: float, generator: np.random.Generator) -> Drawn:
+def _teacher(
+    count: int, features: int, classes: int, separation: float, generator: np.random.Generator
+) -> Drawn:
     hidden = generator.standard_normal((TEACHER_WIDTH, features))
     hidden /= np.linalg.norm(hidden, axis=1, keepdims=True)
     outer = generator.standard_normal((classes, TEACHER_WIDTH))

@@ -53,13 +53,7 @@ def fit_privately(
     node = node_in(model)
     weights: dict[str, Tensor] = dict(model.named_parameters())
     wrapped = GradSampleModuleFastGradientClipping(model, max_grad_norm=plan.max_grad_norm)
-    optimizer = DPOptimizerFastGradientClipping(
-        build_optimizer(training, model.parameters(), private=True),
-        noise_multiplier=plan.noise_multiplier,
-        max_grad_norm=plan.max_grad_norm,
-        expected_batch_size=plan.batch_size,
-        generator=dp_noise,
-    )
+    optimizer = _noisy_optimizer(model, training, plan, dp_noise)
     schedule = build_schedule(
         training, optimizer.original_optimizer, _scheduled_steps(training, plan)
     )
@@ -85,8 +79,7 @@ def fit_privately(
                 finite &= losses.detach().isfinite().all()
                 _clipped_backward(wrapped, optimizer, losses)
         else:
-            for parameter in wrapped.parameters():
-                parameter.grad = torch.zeros_like(parameter)
+            _set_zero_gradients(wrapped)
         optimizer.step()
         schedule.step()
         taken += 1
@@ -94,6 +87,23 @@ def fit_privately(
     if node is not None:
         node.values = None
     return Fitted([bool(finite)], taken)
+
+
+def _noisy_optimizer(
+    model: nn.Module, training: Training, plan: PrivacyPlan, dp_noise: Generator
+) -> DPOptimizerFastGradientClipping:
+    return DPOptimizerFastGradientClipping(
+        build_optimizer(training, model.parameters(), private=True),
+        noise_multiplier=plan.noise_multiplier,
+        max_grad_norm=plan.max_grad_norm,
+        expected_batch_size=plan.batch_size,
+        generator=dp_noise,
+    )
+
+
+def _set_zero_gradients(model: nn.Module) -> None:
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
 
 
 def _scheduled_steps(training: Training, plan: PrivacyPlan) -> int:

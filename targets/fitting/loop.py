@@ -12,7 +12,7 @@ from mgaudit.targets.fitting.batches import stacked_batches
 from mgaudit.targets.fitting.examples import Streams, TrainingExamples, fresh_part
 from mgaudit.targets.fitting.optimisation import build_optimizer, build_schedule, mean_losses
 from mgaudit.targets.fitting.precision import autocast
-from mgaudit.targets.fitting.stack import ModelStack
+from mgaudit.targets.fitting.stack import ModelStack, Weights
 from mgaudit.targets.schemes import Scheme
 from mgaudit.targets.training import Training
 
@@ -69,9 +69,9 @@ def fit(
     steps = training.steps_per_epoch(members) if steps is None else steps
     optimizer = build_optimizer(training, stack.weights.values())
     schedule = build_schedule(training, optimizer, training.epochs * steps)
-    finite = torch.ones(len(models), dtype=torch.bool, device=device)
     sizes = [len(rows) for rows in examples.rows]
     generators = [stream.batches for stream in streams]
+    finite = torch.ones(len(models), dtype=torch.bool, device=device)
     if watch is not None:
         watch(Moment(0, None, stack, optimizer))
     for epoch in range(training.last_epoch):
@@ -84,11 +84,7 @@ def fit(
             x, y, nodes = _batch(
                 examples, indices[step], batch_sizes[step], fresh, training, streams
             )
-            noises = [
-                fresh.weight_noise(stack.of_model(model), done, epoch, stream.weights)
-                for model, stream in enumerate(streams)
-            ]
-            weights = stack.with_noise(noises) if any(noises) else stack.weights
+            weights = _perturbed_weights(stack, fresh, done, epoch, streams)
             with autocast(training.precision, device):
                 logits = stack.logits(weights, x, nodes)
             counted_in_step = counted[step, :, : y.shape[1]]
@@ -102,6 +98,17 @@ def fit(
                 watch(Moment(done + 1, losses.detach(), stack, optimizer))
     stack.close()
     return Fitted(finite.tolist(), training.last_epoch * steps)
+
+
+def _perturbed_weights(
+    stack: ModelStack, fresh: Scheme, done: int, epoch: int, streams: Sequence[Streams]
+) -> Weights:
+    """Returns the weights of all models with the noise of one step added, if there is any."""
+    noises = [
+        fresh.weight_noise(stack.of_model(model), done, epoch, stream.weights)
+        for model, stream in enumerate(streams)
+    ]
+    return stack.with_noise(noises) if any(noises) else stack.weights
 
 
 def _batch(

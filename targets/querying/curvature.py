@@ -46,7 +46,10 @@ def top_curvature(
     For a two-layer linear network on noise alone this is sigma^2 (|w2|^2 + |w_ni|^2). By power iteration from a random
     vector, from below. `weights` and `node` are as for `noisy_outputs`.
     """
-    x, generator = torch.from_numpy(dataset.inputs[:examples]), torch_generator(recipe.seed, "power iteration")
+    x, generator = (
+        torch.from_numpy(dataset.inputs[:examples]),
+        torch_generator(recipe.seed, "power iteration"),
+    )
     with one_thread():
         model = _with_noise(recipe, dataset, weights, node, x)
         parameters = [parameter.requires_grad_() for parameter in model.parameters()]
@@ -61,25 +64,37 @@ def top_curvature(
             size = _norm(vector)
             if size < LITTLE:
                 return 0.0
-            (change,) = torch.autograd.grad(back, u, [one / size for one in vector], retain_graph=True)
+            (change,) = torch.autograd.grad(
+                back, u, [one / size for one in vector], retain_graph=True
+            )
             if recipe.training.loss == "cross-entropy":
-                change = probabilities * (change - (probabilities * change).sum(dim=-1, keepdim=True))
-            vector = list(torch.autograd.grad(outputs, parameters, change / len(x), retain_graph=True))
+                change = probabilities * (
+                    change - (probabilities * change).sum(dim=-1, keepdim=True)
+                )
+            vector = list(
+                torch.autograd.grad(outputs, parameters, change / len(x), retain_graph=True)
+            )
             curvature = _norm(vector)
     return curvature
 
 
-def _with_noise(recipe: Recipe, dataset: Dataset, weights: Weights, node: NDArray[np.float32], x: Tensor) -> nn.Module:
+def _with_noise(
+    recipe: Recipe, dataset: Dataset, weights: Weights, node: NDArray[np.float32], x: Tensor
+) -> nn.Module:
     """Returns the network with its node in it, noise for each of `x` in the node."""
     plain = initial_model(recipe.target, dataset.input_shape, len(dataset.classes), seed=0)
     plain.load_state_dict({name: torch.from_numpy(values) for name, values in weights.items()})
     model = recipe.scheme.extend(plain)
     joined = node_in(model)
     if joined is None:
-        raise ValueError("recipe must have a scheme whose noise node is in the network, with sigma > 0")
+        raise ValueError(
+            "recipe must have a scheme whose noise node is in the network, with sigma > 0"
+        )
     with torch.no_grad():
         joined.node.weight.copy_(torch.from_numpy(node)[:, None])
-    joined.values = recipe.scheme.node_values(x, torch_generator(recipe.seed, "node noise to measure with"))
+    joined.values = recipe.scheme.node_values(
+        x, torch_generator(recipe.seed, "node noise to measure with")
+    )
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     return model.eval()

@@ -19,7 +19,10 @@ from mgaudit.targets.seeds import torch_generator
 def tensor_layout(model: nn.Module) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Returns the dtype, as numpy names it, and the shape of each tensor in the state of `model`."""
     state = model.state_dict()
-    return {name: (str(tensor.cpu().numpy().dtype), tuple(tensor.shape)) for name, tensor in state.items()}
+    return {
+        name: (str(tensor.cpu().numpy().dtype), tuple(tensor.shape))
+        for name, tensor in state.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,12 @@ class Ensemble:
         # functional_call takes the network's own tensors for names that it is not given, and ignores unknown names.
         expected = tensor_layout(self.model)
         for index, weights in enumerate(self.weights):
-            if {name: (str(values.dtype), values.shape) for name, values in weights.items()} != expected:
-                raise ValueError(f"weights[{index}] must hold the tensors of the network by name, dtype and shape")
+            if {
+                name: (str(values.dtype), values.shape) for name, values in weights.items()
+            } != expected:
+                raise ValueError(
+                    f"weights[{index}] must hold the tensors of the network by name, dtype and shape"
+                )
 
     def logits(
         self,
@@ -58,7 +65,12 @@ class Ensemble:
             for query in range(queries.number)
         ]
         with torch.no_grad(), exactness("float32", torch.device(device)):
-            return np.stack([self._logits_of_one(weights, asked, device, batch_size) for weights in self.weights])
+            return np.stack(
+                [
+                    self._logits_of_one(weights, asked, device, batch_size)
+                    for weights in self.weights
+                ]
+            )
 
     def gradient_norms(
         self, inputs: NDArray[np.float32], labels: NDArray[np.int64], device: str
@@ -66,13 +78,19 @@ class Ensemble:
         """Returns the norms (models, examples) of the loss gradients at evaluation."""
         norms = []
         for weights in self.weights:
-            self.model.load_state_dict({name: torch.from_numpy(values) for name, values in weights.items()})
+            self.model.load_state_dict(
+                {name: torch.from_numpy(values) for name, values in weights.items()}
+            )
             with exactness("float32", torch.device(device)):
                 norms.append(gradient_norms(self.model, inputs, labels, device))
         return np.stack(norms)
 
     def _logits_of_one(
-        self, weights: dict[str, NDArray[Any]], asked: Sequence[torch.Tensor], device: str, batch_size: int
+        self,
+        weights: dict[str, NDArray[Any]],
+        asked: Sequence[torch.Tensor],
+        device: str,
+        batch_size: int,
     ) -> NDArray[np.float32]:
         parameters = {name: torch.from_numpy(values).to(device) for name, values in weights.items()}
         outputs = [

@@ -10,7 +10,11 @@ from torch.nn.functional import cross_entropy
 
 
 def gradient_norms(
-    model: nn.Module, inputs: NDArray[np.float32], labels: NDArray[np.int64], device: str, batch_size: int = 500
+    model: nn.Module,
+    inputs: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    device: str,
+    batch_size: int = 500,
 ) -> NDArray[np.float32]:
     """Returns the norm of the gradient of each example's cross-entropy (examples,).
 
@@ -19,7 +23,9 @@ def gradient_norms(
     it does not do at evaluation.
     """
     # Imported here: it takes as long as torch, and few attacks ask for gradients.
-    from opacus.grad_sample.grad_sample_module_fast_gradient_clipping import GradSampleModuleFastGradientClipping
+    from opacus.grad_sample.grad_sample_module_fast_gradient_clipping import (
+        GradSampleModuleFastGradientClipping,
+    )
 
     # Contiguous, as in fitting/dp_sgd.py: Opacus misreads images with the channels last. A clone, since grey images are
     # both contiguous and channels last in the eyes of `contiguous()`, which leaves their strides as they are.

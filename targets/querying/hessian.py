@@ -68,25 +68,34 @@ class _Curvature:
         self._buffers = {name: tensor for name, tensor in tensors.items() if name not in trainable}
         x = torch.from_numpy(inputs).to(next(iter(self._at.values())).dtype)
         y = torch.from_numpy(labels)
-        self._batches = list(zip(torch.split(x, batch_size), torch.split(y, batch_size), strict=True))
+        self._batches = list(
+            zip(torch.split(x, batch_size), torch.split(y, batch_size), strict=True)
+        )
 
     def signs(self, generator: np.random.Generator) -> dict[str, Tensor]:
         """Returns a direction of independent fair signs."""
         return {
-            name: torch.from_numpy(2.0 * generator.integers(2, size=tuple(tensor.shape)) - 1.0).to(tensor.dtype)
+            name: torch.from_numpy(2.0 * generator.integers(2, size=tuple(tensor.shape)) - 1.0).to(
+                tensor.dtype
+            )
             for name, tensor in self._at.items()
         }
 
     def along(self, direction: dict[str, Tensor]) -> float:
         """Returns v^T H v."""
-        return sum(self._of_batch(*batch)(direction).item() for batch in self._batches) / self._examples
+        return (
+            sum(self._of_batch(*batch)(direction).item() for batch in self._batches)
+            / self._examples
+        )
 
     def _of_batch(self, x: Tensor, y: Tensor) -> Callable[[dict[str, Tensor]], Tensor]:
         """Returns v -> v^T H v of the loss summed over a batch."""
 
         def loss(at: dict[str, Tensor]) -> Tensor:
             outputs: Tensor = functional_call(self._model, (at, self._buffers), (x,))
-            return mean_losses(self._training, outputs[None], y[None], torch.ones(1, len(y)))[0] * len(y)
+            return mean_losses(self._training, outputs[None], y[None], torch.ones(1, len(y)))[
+                0
+            ] * len(y)
 
         def along(direction: dict[str, Tensor]) -> Tensor:
             return _inner(grad(lambda at: _inner(grad(loss)(at), direction))(self._at), direction)

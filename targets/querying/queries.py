@@ -78,7 +78,9 @@ class Crops(Queries):
         _require_images("crops", input_shape)
         side = min(input_shape[1:])
         if self.pixels is not None and self.pixels >= side:
-            raise UsageError("queries.crops.pixels", f"must be < {side}, the image's side", str(self.pixels))
+            raise UsageError(
+                "queries.crops.pixels", f"must be < {side}, the image's side", str(self.pixels)
+            )
 
     def ask(self, inputs: Tensor, query: int, generator: Generator) -> Tensor:
         """Returns the images, all shifted alike but for query 0."""
@@ -89,7 +91,9 @@ class Crops(Queries):
         down, right = torch.randint(-most, most + 1, (2,), generator=generator).tolist()
         mirrored = self.mirror and bool(torch.randint(2, (1,), generator=generator))
         shifted = torch.zeros_like(inputs)
-        shifted[..., max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)] = inputs[
+        shifted[
+            ..., max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)
+        ] = inputs[
             ..., max(-down, 0) : height + min(-down, 0), max(-right, 0) : width + min(-right, 0)
         ]
         return shifted.flip(-1) if mirrored else shifted
@@ -146,7 +150,9 @@ QUERIES: dict[str, type[Queries]] = {"plain": Queries, "flips": Flips, "crops": 
 def _require_images(name: str, input_shape: tuple[int, ...]) -> None:
     if len(input_shape) != 3:
         rule = "must be asked about images (channels, height, width)"
-        raise UsageError(f"queries {name}", rule, f"examples of shape {input_shape}", "use plain or mask")
+        raise UsageError(
+            f"queries {name}", rule, f"examples of shape {input_shape}", "use plain or mask"
+        )
 
 
 def _require_several(count: int) -> None:

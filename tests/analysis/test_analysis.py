@@ -49,12 +49,18 @@ def exact(points: Sequence[Point]) -> tuple[list[AuditResult], Arrays]:
     return measured(points, [np.zeros((len(TARGETS), 9))] * (2 * len(points)))
 
 
-def measured(points: Sequence[Point], noise: Sequence[np.ndarray]) -> tuple[list[AuditResult], Arrays]:
+def measured(
+    points: Sequence[Point], noise: Sequence[np.ndarray]
+) -> tuple[list[AuditResult], Arrays]:
     """Arms with noise (targets, 1 + resamples) on accuracy and AUC, the first as measured."""
     arms, study_arrays = [], dict(arrays([]))
     for index, (scheme, true_accuracy, true_auc) in enumerate(points):
         accuracy, auc = true_accuracy + noise[2 * index], true_auc + noise[2 * index + 1]
-        claim = CLAIM.model_copy(update={"epsilon": float(scheme.partition("=")[2])}) if "dp-sgd" in scheme else None
+        claim = (
+            CLAIM.model_copy(update={"epsilon": float(scheme.partition("=")[2])})
+            if "dp-sgd" in scheme
+            else None
+        )
         change = None if scheme == "none" else 0.0
         arms.append(
             arm(
@@ -73,7 +79,9 @@ def measured(points: Sequence[Point], noise: Sequence[np.ndarray]) -> tuple[list
                 auc + mounted.metrics["auc"].value - auc[:, 0].mean(),
             )
             for metric in ("tpr_at_0.01_fpr", "tpr_at_0.001_fpr"):
-                study_arrays |= sample(f"arm{index}/{mounted.name}/{metric}", mounted.metrics[metric].value + 0 * auc)
+                study_arrays |= sample(
+                    f"arm{index}/{mounted.name}/{metric}", mounted.metrics[metric].value + 0 * auc
+                )
         study_arrays[f"arm{index}/ranks"] = np.full((len(auc), EXAMPLES), 0.5, np.float32)
     return arms, study_arrays
 
@@ -91,18 +99,26 @@ def two_way_noise(generator: np.random.Generator, scale: float = 0.01) -> np.nda
         + 12 * generator.standard_normal((targets, examples))
     )
     counts = resample_counts(examples, generator, resamples=100)
-    return np.concatenate([values.mean(axis=1, keepdims=True), values @ counts.T / examples], axis=1)
+    return np.concatenate(
+        [values.mean(axis=1, keepdims=True), values @ counts.T / examples], axis=1
+    )
 
 
 def only(records: Sequence[Any], **fields: str) -> Any:
     """The one record that has these values in its fields."""
-    (record,) = [record for record in records if all(getattr(record, name) == value for name, value in fields.items())]
+    (record,) = [
+        record
+        for record in records
+        if all(getattr(record, name) == value for name, value in fields.items())
+    ]
     return record
 
 
 def at_matched(points: Sequence[Point], family: str, reference: str) -> Matched:
     arms, study_arrays = exact(points)
-    match: Matched = only(matched(arms, "lira", Samples.of(arms, study_arrays)), family=family, reference=reference)
+    match: Matched = only(
+        matched(arms, "lira", Samples.of(arms, study_arrays)), family=family, reference=reference
+    )
     return match
 
 
@@ -128,7 +144,9 @@ def test_families_run_from_the_weakest_noise_to_the_strongest() -> None:
 
 
 def test_matched_accuracy_lies_on_the_line_between_two_arms() -> None:
-    match = at_matched([("none", 0.95, 0.75), *MASKS, (DROPOUT, 0.65, 0.63)], "gaussian-mask", DROPOUT)
+    match = at_matched(
+        [("none", 0.95, 0.75), *MASKS, (DROPOUT, 0.65, 0.63)], "gaussian-mask", DROPOUT
+    )
     assert match.not_reached is None
     assert match.accuracy == pytest.approx(0.65)
     assert match.strength == pytest.approx(1.75)  # 0.65 lies 3/4 of the way from 0.8 to 0.6
@@ -138,7 +156,9 @@ def test_matched_accuracy_lies_on_the_line_between_two_arms() -> None:
 
 
 def test_matched_accuracy_reaches_down_from_no_noise_at_all() -> None:
-    match = at_matched([("none", 0.96, 0.76), *MASKS, (DROPOUT, 0.93, 0.63)], "gaussian-mask", DROPOUT)
+    match = at_matched(
+        [("none", 0.96, 0.76), *MASKS, (DROPOUT, 0.93, 0.63)], "gaussian-mask", DROPOUT
+    )
     assert match.strength == pytest.approx(0.25)
     assert match.metrics["auc"].value == pytest.approx(0.73)
 
@@ -191,7 +211,9 @@ def test_the_error_of_the_accuracies_counts_with_the_slope_of_the_line() -> None
     )
     half = stats.t.isf(0.025, 5) * 0.4 * np.std([-0.02, 0.02, -0.01, 0.01, 0, 0], ddof=1) / 6**0.5
     assert match.metrics["auc"].value == pytest.approx(0.68)
-    assert (match.metrics["auc"].high - match.metrics["auc"].low) / 2 == pytest.approx(half, rel=0.01)
+    assert (match.metrics["auc"].high - match.metrics["auc"].low) / 2 == pytest.approx(
+        half, rel=0.01
+    )
 
 
 @pytest.mark.parametrize("reference", [0.85, 0.7], ids=str)
@@ -201,7 +223,9 @@ def test_intervals_at_matched_accuracy_cover_the_truth(reference: float) -> None
     covered = []
     for seed in range(120):
         generator = np.random.default_rng(seed)
-        arms, study_arrays = measured(points, [two_way_noise(generator, 0.004) for _ in range(2 * len(points))])
+        arms, study_arrays = measured(
+            points, [two_way_noise(generator, 0.004) for _ in range(2 * len(points))]
+        )
         match = only(
             matched(arms, "lira", Samples.of(arms, study_arrays)),
             family="gaussian-mask",
@@ -214,7 +238,9 @@ def test_intervals_at_matched_accuracy_cover_the_truth(reference: float) -> None
     assert 0.93 <= np.mean(covered) <= 0.985, np.mean(covered)
 
 
-def equivalents(points: Sequence[Point], noise: Sequence[np.ndarray] | None = None) -> list[DPEquivalent]:
+def equivalents(
+    points: Sequence[Point], noise: Sequence[np.ndarray] | None = None
+) -> list[DPEquivalent]:
     arms, study_arrays = exact(points) if noise is None else measured(points, noise)
     arms = [arm.model_copy(update={"attacks": arm.attacks[:1]}) for arm in arms]
     return dp_equivalent(arms, Samples.of(arms, study_arrays))
@@ -233,8 +259,12 @@ def test_the_order_of_the_arms_does_not_matter() -> None:
     assert equivalents(arms) == equivalents([*PRIVATE, arms[1]])
 
 
-@pytest.mark.parametrize(("auc", "side", "low", "high"), [(0.7, "largest", 16, None), (0.51, "smallest", None, 1)])
-def test_an_epsilon_beyond_the_arms_there_are_is_not_made_up(auc: float, side: str, low: Any, high: Any) -> None:
+@pytest.mark.parametrize(
+    ("auc", "side", "low", "high"), [(0.7, "largest", 16, None), (0.51, "smallest", None, 1)]
+)
+def test_an_epsilon_beyond_the_arms_there_are_is_not_made_up(
+    auc: float, side: str, low: Any, high: Any
+) -> None:
     equivalent = only(equivalents([*PRIVATE, (MIDDLING, 0.85, auc)]), arm=MIDDLING)
     assert (equivalent.epsilon, equivalent.beyond) == (None, side)
     assert (equivalent.low, equivalent.high) == (low, high) or (
@@ -249,7 +279,9 @@ def test_the_set_of_equivalent_epsilons_covers_the_truth_and_is_open_where_it_mu
     covered = []
     for seed in range(120):
         generator = np.random.default_rng(seed)
-        (equivalent,) = equivalents(points, [two_way_noise(generator, 0.006) for _ in range(2 * len(points))])
+        (equivalent,) = equivalents(
+            points, [two_way_noise(generator, 0.006) for _ in range(2 * len(points))]
+        )
         covered.append((equivalent.low or 0) <= 8 <= (equivalent.high or np.inf))
     assert 0.92 <= np.mean(covered) <= 0.99, np.mean(covered)
     generator = np.random.default_rng(0)
@@ -280,7 +312,8 @@ def test_the_front_holds_what_nothing_beats() -> None:
     assert stand[DROPOUT].auc.value == pytest.approx(-0.01)
     # Two arms with the same numbers beat neither each other nor lose.
     assert all(
-        stand[scheme].status == "front" for scheme in ("none", "dropout:rate=0.6", *(point[0] for point in MASKS))
+        stand[scheme].status == "front"
+        for scheme in ("none", "dropout:rate=0.6", *(point[0] for point in MASKS))
     )
 
 
@@ -302,7 +335,11 @@ def test_every_part_of_the_analysis_of_a_front() -> None:
     analysis = analyse_study(arms, study_arrays)
     assert analysis.absent == {}
     assert {match.family for match in analysis.matched} == {"gaussian-mask", "dp-sgd"}
-    (auc,) = [change for change in analysis.changes if key_of(change) == (STRONG, "lira", "adaptive", "auc")]
+    (auc,) = [
+        change
+        for change in analysis.changes
+        if key_of(change) == (STRONG, "lira", "adaptive", "auc")
+    ]
     assert auc.difference.value == pytest.approx(-0.17)
     naive = only(analysis.ignorance, arm=STRONG)
     assert naive.plain.value == pytest.approx(0.75)
@@ -324,9 +361,15 @@ def test_a_naive_attack_is_compared_with_the_same_attack_on_the_arm_without_nois
 
 def test_differences_are_corrected_within_a_metric() -> None:
     points = [("none", 0.95, 0.75), *MASKS]
-    arms, study_arrays = measured(points, [two_way_noise(np.random.default_rng(seed), 0.02) for seed in range(8)])
+    arms, study_arrays = measured(
+        points, [two_way_noise(np.random.default_rng(seed), 0.02) for seed in range(8)]
+    )
     for metric in ("auc", "test_accuracy"):
-        same = [change for change in changes(arms, 0, Samples.of(arms, study_arrays)) if change.metric == metric]
+        same = [
+            change
+            for change in changes(arms, 0, Samples.of(arms, study_arrays))
+            if change.metric == metric
+        ]
         assert [change.p_adjusted for change in same] == holm([change.p_value for change in same])
         for change in same:
             assert (change.p_value < 0.05) is (change.difference.sign != 0)
@@ -343,7 +386,12 @@ def test_holm_is_statsmodels(p_values: list[float]) -> None:
 def test_arms_that_share_too_few_targets_are_not_compared() -> None:
     arms, study_arrays = exact([("none", 0.95, 0.75), MASKS[0]])
     alone = arms[1].model_copy(
-        update={"attacks": [attack.model_copy(update={"targets": [6, 7, 8, 9, 4, 5]}) for attack in arms[1].attacks]}
+        update={
+            "attacks": [
+                attack.model_copy(update={"targets": [6, 7, 8, 9, 4, 5]})
+                for attack in arms[1].attacks
+            ]
+        }
     )
     samples = Samples.of([arms[0], alone], study_arrays)
     terms = [(1.0, accuracy_quantity(0)), (-1.0, accuracy_quantity(1))]
@@ -357,7 +405,9 @@ def test_arms_that_share_too_few_targets_are_not_compared() -> None:
 def test_only_shared_targets_enter_a_difference() -> None:
     arms, study_arrays = exact([("none", 0.95, 0.75), MASKS[0]])
     study_arrays["arm0/test_accuracy/per_target"] = np.array([0.9, 0.9, 0.9, 0.5, 0.5, 0.5])
-    moved = [attack.model_copy(update={"targets": [0, 1, 2, 7, 8, 9]}) for attack in arms[1].attacks]
+    moved = [
+        attack.model_copy(update={"targets": [0, 1, 2, 7, 8, 9]}) for attack in arms[1].attacks
+    ]
     samples = Samples.of([arms[0], arms[1].model_copy(update={"attacks": moved})], study_arrays)
     change = samples.estimate([(1.0, accuracy_quantity(0)), (-1.0, accuracy_quantity(1))], CHANGE)
     assert change is not None
@@ -370,7 +420,13 @@ def planted(kept: float) -> tuple[list[AuditResult], Arrays]:
     arms, study_arrays = exact([("none", 0.95, 0.75), MASKS[0]])
     targets = list(range(12))
     arms = [
-        arm.model_copy(update={"attacks": [attack.model_copy(update={"targets": targets}) for attack in arm.attacks]})
+        arm.model_copy(
+            update={
+                "attacks": [
+                    attack.model_copy(update={"targets": targets}) for attack in arm.attacks
+                ]
+            }
+        )
         for arm in arms
     ]
     membership = generator.random((12, 200)) < 0.5
@@ -408,7 +464,9 @@ def test_examples_are_not_judged_by_the_targets_that_chose_them() -> None:
         assert exposure.also_exposed < 0.15
 
 
-def test_a_study_holds_the_analysis_of_the_arrays_that_it_keeps(small: dict[str, Any], tmp_path: Path) -> None:
+def test_a_study_holds_the_analysis_of_the_arrays_that_it_keeps(
+    small: dict[str, Any], tmp_path: Path
+) -> None:
     analysed, study_arrays = run_study(plan_study(study_settings(small)), 1, Progress())
     write(tmp_path / "run", result(analysed), [study_arrays])
     _, (kept,) = read_result(tmp_path / "run")
@@ -421,12 +479,16 @@ def test_a_study_holds_the_analysis_of_the_arrays_that_it_keeps(small: dict[str,
         if attack.knowledge == "adaptive"
     }
     adaptive = [change for change in analysed.analysis.changes if change.knowledge == "adaptive"]
-    compared = [change for change in adaptive if (change.arm, change.attack, change.metric) in differences]
+    compared = [
+        change for change in adaptive if (change.arm, change.attack, change.metric) in differences
+    ]
     assert len(compared) == 2 * 2 * 3  # the arms with noise, two attacks, three metrics
     for change in compared:
         expected = differences[change.arm, change.attack, change.metric]
         for end in ("value", "low", "high"):
-            assert getattr(change.difference, end) == pytest.approx(getattr(expected, end), abs=1e-6)
+            assert getattr(change.difference, end) == pytest.approx(
+                getattr(expected, end), abs=1e-6
+            )
 
 
 def test_arms_that_cannot_be_paired_keep_their_rows() -> None:
@@ -437,6 +499,7 @@ def test_arms_that_cannot_be_paired_keep_their_rows() -> None:
     )
     rows = [[str(cell) for cell in row] for row in table.rows]
     assert rows[3:] == [
-        ["dp-sgd (epsilon=8)", name, "–", "–", end] for name, end in zip(NAMES, ("–", "", ""), strict=True)
+        ["dp-sgd (epsilon=8)", name, "–", "–", end]
+        for name, end in zip(NAMES, ("–", "", ""), strict=True)
     ]
     assert all(row[2] != "–" for row in rows[:3])

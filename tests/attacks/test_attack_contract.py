@@ -21,7 +21,16 @@ from mgaudit.attacks import (
 from mgaudit.attacks.shadow_classifier import ShadowClassifier
 from mgaudit.attacks.signals import logit_confidence
 from mgaudit.study.extras import EXTRAS
-from mgaudit.testing import BLIND, MOST, check_attack, check_null, check_power, check_scores, planted, reordered
+from mgaudit.testing import (
+    BLIND,
+    MOST,
+    check_attack,
+    check_null,
+    check_power,
+    check_scores,
+    planted,
+    reordered,
+)
 
 EVERY = [attack for kind in ATTACKS.values() for attack in kind.examples()]
 ONE_OF_EACH = [kind.examples()[0] for kind in ATTACKS.values()]
@@ -33,16 +42,24 @@ SMALL = {"logistic": {}, "forest": {"n_estimators": 10}, "mlp": {"max_iter": 20}
 def small_classifiers(monkeypatch: pytest.MonkeyPatch) -> None:
     """The contract does not depend on their size, and the tests of the attack alone take them at their full one."""
     full = shadow_classifier._estimator
-    monkeypatch.setattr(shadow_classifier, "_estimator", lambda name, seed: full(name, seed).set_params(**SMALL[name]))
+    monkeypatch.setattr(
+        shadow_classifier,
+        "_estimator",
+        lambda name, seed: full(name, seed).set_params(**SMALL[name]),
+    )
 
 
-def observed(models: int = 8, examples: int = 120, shift: float = 3.0, seed: int = 0) -> Observations:
+def observed(
+    models: int = 8, examples: int = 120, shift: float = 3.0, seed: int = 0
+) -> Observations:
     return planted(models, examples, shift, np.random.default_rng(seed), queries=2, classes=3)
 
 
 def few_if_slow(attack: Attack, models: int) -> int:
     """The models to attack: four where a regression or a classifier with many parameters is trained for each."""
-    slow = isinstance(attack, QuantileRegression | ShadowClassifier) and attack != ShadowClassifier()
+    slow = (
+        isinstance(attack, QuantileRegression | ShadowClassifier) and attack != ShadowClassifier()
+    )
     return min(models, 4) if slow else models
 
 
@@ -61,12 +78,20 @@ def test_every_attack_has_its_examples_and_names_its_source_and_its_cost() -> No
 @pytest.mark.parametrize(
     ("attack", "models"),
     # Without shadows an attack sees one model, however many there are.
-    [(attack, models) for attack in EVERY for models in ([4, 8, 16] if attack in WITH_SHADOWS else [16])],
+    [
+        (attack, models)
+        for attack in EVERY
+        for models in ([4, 8, 16] if attack in WITH_SHADOWS else [16])
+    ],
     ids=repr,
 )
 def test_models_that_memorise_nothing_give_nothing_away(attack: Attack, models: int) -> None:
     # The null on which a design of exactly half, or a count of IN shadows, would show.
-    check_null(attack, observed(models, 2000, shift=0.0, seed=models), most_targets=few_if_slow(attack, models))
+    check_null(
+        attack,
+        observed(models, 2000, shift=0.0, seed=models),
+        most_targets=few_if_slow(attack, models),
+    )
 
 
 @pytest.mark.parametrize("attack", EVERY, ids=repr)
@@ -93,16 +118,26 @@ def test_a_blind_attack_that_knows_the_difficulty_is_noticed() -> None:
 
 @pytest.mark.parametrize("models", [4, 8])
 @pytest.mark.parametrize("attack", WITH_SHADOWS, ids=repr)
-def test_models_that_memorise_nothing_give_nothing_away_to_the_naive_either(attack: Attack, models: int) -> None:
-    targets, plain = observed(models, 500, shift=0.0, seed=models), observed(models, 500, shift=0.0, seed=models + 1)
+def test_models_that_memorise_nothing_give_nothing_away_to_the_naive_either(
+    attack: Attack, models: int
+) -> None:
+    targets, plain = (
+        observed(models, 500, shift=0.0, seed=models),
+        observed(models, 500, shift=0.0, seed=models + 1),
+    )
     plain = replace(
-        plain, labels=targets.labels, membership=targets.membership, population_labels=targets.population_labels
+        plain,
+        labels=targets.labels,
+        membership=targets.membership,
+        population_labels=targets.population_labels,
     )
     check_null(attack, targets, plain, most_targets=few_if_slow(attack, models))
 
 
 def without_extra(name: str) -> Callable[[Observations], Observations]:
-    return lambda o: replace(o, extras={key: values for key, values in o.extras.items() if key != name})
+    return lambda o: replace(
+        o, extras={key: values for key, values in o.extras.items() if key != name}
+    )
 
 
 LACKS: dict[str, tuple[Callable[[Observations], Observations], str]] = {
@@ -112,10 +147,15 @@ LACKS: dict[str, tuple[Callable[[Observations], Observations], str]] = {
         "needs a population: give population_logits",
     ),
     "queries": (
-        lambda o: replace(o, logits=o.logits[:, :, :1], population_logits=o.population_logits[:, :, :1]),  # type: ignore[index]
+        lambda o: replace(
+            o, logits=o.logits[:, :, :1], population_logits=o.population_logits[:, :, :1]
+        ),  # type: ignore[index]
         "needs several queries of each example, got 1",
     ),
-    **{name: (without_extra(name), rf"needs the extra '{name}': give extras=\{{'{name}'") for name in EXTRAS},
+    **{
+        name: (without_extra(name), rf"needs the extra '{name}': give extras=\{{'{name}'")
+        for name in EXTRAS
+    },
 }
 PAIRS = [(attack, need) for attack in ONE_OF_EACH for need in LACKS]
 
@@ -127,7 +167,9 @@ def test_an_attack_whose_needs_are_not_met_says_what_to_add(attack: Attack, need
         score_every_target(attack, lack(observed(3, 30)))
 
 
-@pytest.mark.parametrize(("attack", "need"), [pair for pair in PAIRS if pair[1] not in pair[0].needs])
+@pytest.mark.parametrize(
+    ("attack", "need"), [pair for pair in PAIRS if pair[1] not in pair[0].needs]
+)
 def test_an_attack_does_without_what_it_does_not_need(attack: Attack, need: str) -> None:
     whole = observed(3, 30)
     scores = score_every_target(attack, LACKS[need][0](whole))
@@ -136,18 +178,26 @@ def test_an_attack_does_without_what_it_does_not_need(attack: Attack, need: str)
 
 
 def test_features_of_the_population_are_asked_for_too() -> None:
-    with pytest.raises(ValueError, match="needs the extra 'features' of the population: give population_extras="):
+    with pytest.raises(
+        ValueError, match="needs the extra 'features' of the population: give population_extras="
+    ):
         score_every_target(ATTACKS["quantile"](), replace(observed(), population_extras={}))
 
 
-@pytest.mark.parametrize("attack", [attack for attack in ONE_OF_EACH if attack.fewest_shadows > 1], ids=repr)
+@pytest.mark.parametrize(
+    "attack", [attack for attack in ONE_OF_EACH if attack.fewest_shadows > 1], ids=repr
+)
 def test_an_attack_on_too_few_shadows_says_how_many_it_needs(attack: Attack) -> None:
     two = reordered(observed(), 0, np.arange(2))
-    with pytest.raises(ValueError, match=f"needs at least {attack.fewest_shadows} shadows, got 1: add models"):
+    with pytest.raises(
+        ValueError, match=f"needs at least {attack.fewest_shadows} shadows, got 1: add models"
+    ):
         score_every_target(attack, two)
 
 
-@pytest.mark.parametrize("attack", [attack for attack in ONE_OF_EACH if attack.fewest_shadows == 1], ids=repr)
+@pytest.mark.parametrize(
+    "attack", [attack for attack in ONE_OF_EACH if attack.fewest_shadows == 1], ids=repr
+)
 def test_an_attack_that_needs_one_shadow_at_most_takes_one(attack: Attack) -> None:
     assert np.isfinite(score_every_target(attack, reordered(observed(), 0, np.arange(2)))).all()
 
@@ -165,7 +215,9 @@ def test_an_attack_of_ones_own_keeps_it_that_defines_only_its_score() -> None:
 
 
 def own(score: Callable[[Any, AdversaryView], Any], **facts: Any) -> Attack:
-    kind: Any = dataclass(frozen=True)(type("Own", (ScoreOnly,), {"score": score, "__module__": __name__, **facts}))
+    kind: Any = dataclass(frozen=True)(
+        type("Own", (ScoreOnly,), {"score": score, "__module__": __name__, **facts})
+    )
     attack: Attack = kind()
     return attack
 
@@ -196,18 +248,36 @@ RANDOM = np.random.default_rng(0)
     ("attack", "rule"),
     [
         (own(lambda _, view: None), r"must return float64 scores of shape \(120,\).*got NoneType"),
-        (own(lambda _, view: phi(view)[:-1]), r"must return float64 scores .*got float64 of shape \(119,\)"),
+        (
+            own(lambda _, view: phi(view)[:-1]),
+            r"must return float64 scores .*got float64 of shape \(119,\)",
+        ),
         (own(lambda _, view: phi(view) > 0), "must return float64 scores .*got bool"),
-        (own(lambda _, view: np.full_like(phi(view), np.nan)), "must give every example a finite score"),
-        (own(lambda _, view: 1 / 0), "must score every view, but fails: ZeroDivisionError: division by zero"),
+        (
+            own(lambda _, view: np.full_like(phi(view), np.nan)),
+            "must give every example a finite score",
+        ),
+        (
+            own(lambda _, view: 1 / 0),
+            "must score every view, but fails: ZeroDivisionError: division by zero",
+        ),
         (own(lambda _, view: -phi(view)), "must score members higher"),
-        (own(lambda _, view: phi(view) + np.arange(len(view.labels))), "same score whatever the order"),
+        (
+            own(lambda _, view: phi(view) + np.arange(len(view.labels))),
+            "same score whatever the order",
+        ),
         (own(of_shadow_zero), "must not depend on the order of the shadows"),
         (own(lambda _, view: phi(view) + 1e-3 * RANDOM.random()), "must return identical scores"),
         (own(doubled_signal), "must score every view, but fails: ValueError: .*read-only"),
         (own(in_place), "must score every view, but fails: ValueError: .*read-only"),
-        (own(lambda _, view: phi(view), needs=frozenset({"gradients"})), "needs must be of .*got 'gradients'"),
-        (own(lambda _, view: phi(view), planted_auc=0.9), "must have an AUC above its planted_auc 0.9"),
+        (
+            own(lambda _, view: phi(view), needs=frozenset({"gradients"})),
+            "needs must be of .*got 'gradients'",
+        ),
+        (
+            own(lambda _, view: phi(view), planted_auc=0.9),
+            "must have an AUC above its planted_auc 0.9",
+        ),
     ],
 )
 def test_an_attack_that_breaks_a_rule_is_told_which_in_one_line(attack: Attack, rule: str) -> None:
@@ -221,6 +291,9 @@ def test_an_attack_that_counts_the_shadows_of_a_balanced_design_is_noticed() -> 
     observations = observed(8, 1000, shift=0.0)
     order = np.random.default_rng(0).random((8, 1000)).argsort(axis=0)
     balanced = replace(observations, membership=order < 4)
-    counting = own(lambda _, view: -view.shadow_membership.sum(axis=0).astype(float), needs=frozenset({"shadows"}))
+    counting = own(
+        lambda _, view: -view.shadow_membership.sum(axis=0).astype(float),
+        needs=frozenset({"shadows"}),
+    )
     with pytest.raises(AssertionError, match=r"must have an AUC of 0\.5 ± .* got 1\.000"):
         check_null(counting, balanced)

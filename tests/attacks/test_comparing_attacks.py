@@ -33,7 +33,9 @@ def all_of(signal, observations: Observations) -> np.ndarray:  # type: ignore[no
 
 def mean_auc(attack: Attack, observations: Observations) -> float:
     scores = score_every_target(attack, observations)
-    return float(np.mean([roc(*pair).auc() for pair in zip(scores, observations.membership, strict=True)]))
+    return float(
+        np.mean([roc(*pair).auc() for pair in zip(scores, observations.membership, strict=True)])
+    )
 
 
 @pytest.mark.parametrize("models", [4, 9])
@@ -55,7 +57,9 @@ def test_population_equals_its_oracle_ties_and_all() -> None:
     phi = draw.integers(-3, 4, (3, 40)).astype(float)
     others = draw.integers(-3, 4, (3, 60, 1)).astype(float)
     observations = oracles.observations_of(phi, draw.random((3, 40)) < 0.5, others)
-    expected = oracles.population((-phi[1]).tolist(), (-others[1, :, 0]).tolist())  # the loss falls as phi rises
+    expected = oracles.population(
+        (-phi[1]).tolist(), (-others[1, :, 0]).tolist()
+    )  # the loss falls as phi rises
     assert np.allclose(Population().score(observations.view(1)), expected, rtol=0, atol=1e-12)
 
 
@@ -72,7 +76,11 @@ def test_rmia_equals_its_oracle(online: bool, temperature: float) -> None:
 def test_rmia_takes_the_majority_of_the_queries() -> None:
     observations = seen(6, queries=3)
     single = [
-        RMIA().score(Observations(observations.logits[:, :, [q]], observations.labels, observations.membership).view(0))
+        RMIA().score(
+            Observations(
+                observations.logits[:, :, [q]], observations.labels, observations.membership
+            ).view(0)
+        )
         for q in range(3)
     ]
     scores = RMIA().score(observations.view(0))
@@ -89,9 +97,13 @@ def test_rmia_is_finite_where_a_label_is_all_but_impossible() -> None:
 
 @pytest.mark.parametrize("queries", [1, 2, 3])
 @pytest.mark.parametrize(
-    ("attack", "gamma"), [(RMIA(), 1.0), (RMIA(online=False), 1.0), (RMIA(), 1.5), (RMIA(a=1.0), 0.5)], ids=repr
+    ("attack", "gamma"),
+    [(RMIA(), 1.0), (RMIA(online=False), 1.0), (RMIA(), 1.5), (RMIA(a=1.0), 0.5)],
+    ids=repr,
 )
-def test_rmias_population_share_equals_its_oracle_pair_by_pair(attack: RMIA, gamma: float, queries: int) -> None:
+def test_rmias_population_share_equals_its_oracle_pair_by_pair(
+    attack: RMIA, gamma: float, queries: int
+) -> None:
     observations = seen(5, 60, queries=queries)
     signal = LogProbability(attack.temperature)
     p, others = (
@@ -102,7 +114,9 @@ def test_rmias_population_share_equals_its_oracle_pair_by_pair(attack: RMIA, gam
         )
     )
     share = attack.population_share(observations.view(1), gamma)
-    assert share.tolist() == oracles.rmia_share(p, observations.membership, others, 1, attack, gamma)
+    assert share.tolist() == oracles.rmia_share(
+        p, observations.membership, others, 1, attack, gamma
+    )
     assert 0 < len(set(share.tolist())) > 10
     order = np.argsort(attack.score(observations.view(1)))
     assert (np.diff(share[order]) >= 0).all()
@@ -123,8 +137,12 @@ def p_values(attack: RMIA, shift: float) -> tuple[np.ndarray, np.ndarray]:
     """1 - share of 8,000 examples against as many population points of the same law, and membership."""
     draw = np.random.default_rng(8)
     membership = draw.random((17, 8000)) < 0.5
-    phi, population = (2 * draw.standard_normal((1, 8000)) + draw.standard_normal((17, 8000)) for _ in range(2))
-    observations = oracles.observations_of(phi + shift * membership, membership, population[:, :, np.newaxis])
+    phi, population = (
+        2 * draw.standard_normal((1, 8000)) + draw.standard_normal((17, 8000)) for _ in range(2)
+    )
+    observations = oracles.observations_of(
+        phi + shift * membership, membership, population[:, :, np.newaxis]
+    )
     return 1 - attack.population_share(observations.view(0)), membership[0]
 
 
@@ -142,7 +160,9 @@ def test_one_minus_the_population_share_is_a_p_value(attack: RMIA, level: float)
 def test_the_population_share_takes_a_population() -> None:
     observations = seen(4)
     alone = Observations(observations.logits, observations.labels, observations.membership)
-    with pytest.raises(ValueError, match="there is no population: give population_logits and population_labels"):
+    with pytest.raises(
+        ValueError, match="there is no population: give population_logits and population_labels"
+    ):
         RMIA().population_share(alone.view(0))
 
 
@@ -152,20 +172,29 @@ def test_bavaria_equals_its_oracle(models: int, predictive: str) -> None:
     observations = seen(models)
     phi = all_of(logit_confidence, observations)
     for bend in (math.inf, 2.0):
-        bent = np.array([[x if x < 0 or bend == math.inf else bend * math.asinh(x / bend) for x in row] for row in phi])
+        bent = np.array(
+            [
+                [x if x < 0 or bend == math.inf else bend * math.asinh(x / bend) for x in row]
+                for row in phi
+            ]
+        )
         expected = oracles.bavaria(bent, observations.membership, 3, predictive)
         attack = BaVarIA(predictive=predictive, bend=bend)  # type: ignore[arg-type]
         assert np.allclose(attack.score(observations.view(3)), expected, rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("attack", [BaVarIA(bend=math.inf), BaVarIA("gaussian", math.inf)], ids=repr)
+@pytest.mark.parametrize(
+    "attack", [BaVarIA(bend=math.inf), BaVarIA("gaussian", math.inf)], ids=repr
+)
 def test_bavaria_reaches_the_power_that_theory_allows_with_many_shadows(attack: Attack) -> None:
     observations = oracles.planted(64, 2000, 1.5, np.random.default_rng(1))
     assert mean_auc(attack, observations) == pytest.approx(norm.cdf(1.5 / math.sqrt(2)), abs=0.01)
 
 
 @pytest.mark.parametrize(("models", "margin"), [(3, 0.0), (5, 0.005), (9, 0.005)])
-def test_bavaria_beats_lira_with_few_shadows_where_examples_spread_differently(models: int, margin: float) -> None:
+def test_bavaria_beats_lira_with_few_shadows_where_examples_spread_differently(
+    models: int, margin: float
+) -> None:
     generator = np.random.default_rng(models)
     membership = generator.random((models, 4000)) < 0.5
     spread = np.exp(generator.standard_normal((1, 4000)) * 0.7)
@@ -179,9 +208,15 @@ def test_bavaria_beats_lira_with_few_shadows_where_examples_spread_differently(m
     ("make", "message"),
     [
         (lambda: RMIA(temperature=0.0), "temperature must be a finite number > 0, got 0.0"),
-        (lambda: RMIA().population_share(seen(4).view(0), 0.0), "gamma must be a finite number > 0, got 0.0"),
+        (
+            lambda: RMIA().population_share(seen(4).view(0), 0.0),
+            "gamma must be a finite number > 0, got 0.0",
+        ),
         (lambda: RMIA(a=1.5), "a must lie between 0 and 1, got 1.5"),
-        (lambda: BaVarIA(predictive="cauchy"), "predictive must be student or gaussian, got 'cauchy'"),  # type: ignore[arg-type]
+        (
+            lambda: BaVarIA(predictive="cauchy"),
+            "predictive must be student or gaussian, got 'cauchy'",
+        ),  # type: ignore[arg-type]
         (lambda: Reference(bandwidth=0.0), "bandwidth must be a finite number > 0, got 0.0"),
         (lambda: BaVarIA(bend=0.0), "bend must be > 0, got 0.0"),
         (lambda: BaVarIA(min_std=0.0), "min_std must be a finite number > 0, got 0.0"),

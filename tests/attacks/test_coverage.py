@@ -7,13 +7,29 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mgaudit.attacks.intervals import Interval, Resampled, resample_counts, two_way_interval, two_way_p_value
+from mgaudit.attacks.intervals import (
+    Interval,
+    Resampled,
+    resample_counts,
+    two_way_interval,
+    two_way_p_value,
+)
 from mgaudit.attacks.metrics import ROC, false_positives_allowed, metrics, roc
 from mgaudit.attacks.single_target import delong_interval, population_tpr_interval, tpr_interval
 
 FPR = 0.01
 TARGETS = (4, 8, 16)
-HEADING = ("scenario", "examples", "targets", "estimand", "truth", "covered", "too high", "too low", "mean width")
+HEADING = (
+    "scenario",
+    "examples",
+    "targets",
+    "estimand",
+    "truth",
+    "covered",
+    "too high",
+    "too low",
+    "mean width",
+)
 
 
 @dataclass(frozen=True)
@@ -30,17 +46,23 @@ class Scenario:
     shares: tuple[float, ...] = (1.0,)
     uneven: float = 0.0
 
-    def draw(self, targets: int, examples: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def draw(
+        self, targets: int, examples: int, generator: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Scores and membership (targets, examples)."""
         members = generator.random((targets, examples)) < 0.5
         shift = generator.choice(self.shifts, examples, p=self.shares)
         shift = shift * (1 + self.uneven * generator.standard_normal((targets, 1)))
         difficulty = self.difficulty * generator.standard_normal(examples)
-        return difficulty + generator.standard_normal((targets, examples)) + shift * members, members
+        return difficulty + generator.standard_normal(
+            (targets, examples)
+        ) + shift * members, members
 
     def tpr(self, fpr: np.ndarray | float) -> np.ndarray:
         """The population's TPR at this FPR."""
-        threshold = np.sqrt(1 + self.difficulty**2) * stats.norm.isf(np.asarray(fpr))[..., np.newaxis]
+        threshold = (
+            np.sqrt(1 + self.difficulty**2) * stats.norm.isf(np.asarray(fpr))[..., np.newaxis]
+        )
         return stats.norm.sf((threshold - self.shifts) / self._member_sd()) @ self.shares
 
     def auc(self) -> float:
@@ -68,13 +90,23 @@ UNEVEN = Scenario("targets differ", 1.0, (1.0,), uneven=0.15)
 STRONG = Scenario("nearly everything leaks", 1.0, (4.65,))
 
 
-def row(scenario: str, examples: int, targets: int, estimand: str, truth: float, found: list[Interval]) -> list[str]:
+def row(
+    scenario: str, examples: int, targets: int, estimand: str, truth: float, found: list[Interval]
+) -> list[str]:
     """One line of the table; `covered` comes first of the shares."""
     high = np.mean([interval.low > truth for interval in found])
     low = np.mean([interval.high < truth for interval in found])
     width = np.mean([interval.high - interval.low for interval in found])
     shares = [f"{share:.1%}" for share in (1 - high - low, high, low)]
-    return [scenario, f"{examples:,}", str(targets), estimand, f"{truth:.4f}", *shares, f"{width:.4f}"]
+    return [
+        scenario,
+        f"{examples:,}",
+        str(targets),
+        estimand,
+        f"{truth:.4f}",
+        *shares,
+        f"{width:.4f}",
+    ]
 
 
 def covered(line: list[str]) -> float:
@@ -92,7 +124,9 @@ def with_the_examples_themselves(counts: np.ndarray) -> np.ndarray:
     return np.concatenate([np.ones((1, counts.shape[1])), counts]).astype(np.float32)
 
 
-def resampled_curve(scores: np.ndarray, members: np.ndarray, counts: np.ndarray, others: int) -> ROC:
+def resampled_curve(
+    scores: np.ndarray, members: np.ndarray, counts: np.ndarray, others: int
+) -> ROC:
     """The curve in each resample, exact down to the `others`-th highest non-member.
 
     Scores must not be tied. `metrics` gives the same numbers, but takes too long for thousands of audits.
@@ -135,9 +169,14 @@ def auc_over_targets(scenario: Scenario, examples: int, audits: int) -> Iterator
 
 
 def tpr_over_targets(scenario: Scenario, examples: int, audits: int) -> Iterator[list[str]]:
-    enough = round(2 * FPR * examples) + 20  # twice as many as are allowed, which no resample exhausts
+    enough = (
+        round(2 * FPR * examples) + 20
+    )  # twice as many as are allowed, which no resample exhausts
     intervals = over_targets(scenario, examples, lambda curve: curve.tpr_at(FPR), enough, audits)
-    estimands = {"expected TPR": scenario.expected_tpr(examples), "population TPR": float(scenario.tpr(FPR))}
+    estimands = {
+        "expected TPR": scenario.expected_tpr(examples),
+        "population TPR": float(scenario.tpr(FPR)),
+    }
     for estimand, truth in estimands.items():
         for targets, found in intervals.items():
             yield row(scenario.name, examples, targets, estimand, truth, found)
@@ -171,7 +210,11 @@ class Law:
 
 def normal(auc: float) -> Law:
     shift = np.sqrt(2) * stats.norm.ppf(auc)
-    return Law("normal", auc, lambda members, generator: generator.standard_normal(len(members)) + shift * members)
+    return Law(
+        "normal",
+        auc,
+        lambda members, generator: generator.standard_normal(len(members)) + shift * members,
+    )
 
 
 def rounded(shift: float) -> Law:
@@ -179,13 +222,19 @@ def rounded(shift: float) -> Law:
     edges = np.arange(-12, 20) - 0.5
     members, others = np.diff(stats.norm.cdf(edges - shift)), np.diff(stats.norm.cdf(edges))
     auc = float(members @ (np.cumsum(others) - others / 2))
-    return Law("rounded", auc, lambda who, generator: (generator.standard_normal(len(who)) + shift * who).round())
+    return Law(
+        "rounded",
+        auc,
+        lambda who, generator: (generator.standard_normal(len(who)) + shift * who).round(),
+    )
 
 
 def skewed(auc: float) -> Law:
     """Exponential scores, those of members AUC/(1 - AUC) times longer."""
     longer = auc / (1 - auc)
-    return Law("exponential", auc, lambda who, generator: generator.exponential(np.where(who, longer, 1.0)))
+    return Law(
+        "exponential", auc, lambda who, generator: generator.exponential(np.where(who, longer, 1.0))
+    )
 
 
 def delong_of_one_target(law: Law, examples: int, audits: int) -> list[str]:
@@ -212,7 +261,9 @@ class Pair:
     def truth(self) -> float:
         return self.first.auc() - self.second.auc()
 
-    def draw(self, targets: int, examples: int, generator: np.random.Generator) -> tuple[list[np.ndarray], np.ndarray]:
+    def draw(
+        self, targets: int, examples: int, generator: np.random.Generator
+    ) -> tuple[list[np.ndarray], np.ndarray]:
         """Scores of both arms, and membership, (targets, examples)."""
         members = generator.random((targets, examples)) < 0.5
         difficulty = generator.standard_normal(examples)
@@ -224,7 +275,9 @@ class Pair:
             noise = np.sqrt(self.shared) * common + np.sqrt(1 - self.shared) * own
             # The same examples are the vulnerable ones in both arms.
             shift = np.asarray(arm.shifts)[np.searchsorted(np.cumsum(arm.shares)[:-1], chosen)]
-            scores.append(arm.difficulty * difficulty + noise + shift * (1 + arm.uneven * uneven) * members)
+            scores.append(
+                arm.difficulty * difficulty + noise + shift * (1 + arm.uneven * uneven) * members
+            )
         return scores, members
 
 
@@ -246,7 +299,12 @@ def paired_differences(pair: Pair, examples: int, audits: int) -> Iterator[list[
         scores, membership = pair.draw(max(TARGETS), examples, generator)
         counts = with_the_examples_themselves(resample_counts(examples, generator, resamples=200))
         numbers = [
-            np.stack([resampled_curve(*one, counts, examples).auc() for one in zip(arm, membership, strict=True)])
+            np.stack(
+                [
+                    resampled_curve(*one, counts, examples).auc()
+                    for one in zip(arm, membership, strict=True)
+                ]
+            )
             for arm in scores
         ]
         for targets in TARGETS:
@@ -264,8 +322,13 @@ def test_the_fast_curve_is_that_of_metrics() -> None:
     (scores,), (members,) = FEW.draw(1, 600, generator)
     counts = resample_counts(600, generator, resamples=50)
     asis, expected = metrics(scores, members), metrics(scores, members, counts)
-    for name, others, number in (("auc", 600, ROC.auc), ("tpr_at_0.01_fpr", 32, lambda curve: curve.tpr_at(FPR))):
-        found = number(resampled_curve(scores, members, with_the_examples_themselves(counts), others))
+    for name, others, number in (
+        ("auc", 600, ROC.auc),
+        ("tpr_at_0.01_fpr", 32, lambda curve: curve.tpr_at(FPR)),
+    ):
+        found = number(
+            resampled_curve(scores, members, with_the_examples_themselves(counts), others)
+        )
         assert found == pytest.approx(np.concatenate([asis[name], expected[name]]), abs=1e-12)
 
 
@@ -274,7 +337,10 @@ def test_the_truths_are_those_of_a_large_simulation(scenario: Scenario) -> None:
     generator = np.random.default_rng(0)
     many = [scenario.draw(1, 400, generator) for _ in range(3000)]
     curves = [roc(scores[0], members[0]) for scores, members in many]
-    for read, truth in ((ROC.auc, scenario.auc()), (lambda curve: curve.tpr_at(FPR), scenario.expected_tpr(400))):
+    for read, truth in (
+        (ROC.auc, scenario.auc()),
+        (lambda curve: curve.tpr_at(FPR), scenario.expected_tpr(400)),
+    ):
         numbers = np.array([read(curve) for curve in curves])
         assert abs(numbers.mean() - truth) < 4 * numbers.std() / len(many) ** 0.5
         assert numbers.std() / len(many) ** 0.5 < 0.02 * truth
@@ -295,14 +361,20 @@ def test_intervals_cover_in_a_quick_look() -> None:
 @pytest.mark.slow
 def test_coverage_of_one_targets_auc() -> None:
     laws = [*map(normal, (0.5, 0.6, 0.9, 0.99)), *map(rounded, (0.0, 1.5)), skewed(0.8)]
-    lines = [delong_of_one_target(law, examples, 2000) for law in laws for examples in (200, 1000, 5000)]
+    lines = [
+        delong_of_one_target(law, examples, 2000) for law in laws for examples in (200, 1000, 5000)
+    ]
     show("AUC of one target (DeLong)", lines)
     assert all(0.93 <= covered(line) <= 0.97 for line in lines)
 
 
 @pytest.mark.slow
 def test_coverage_of_the_auc_over_targets() -> None:
-    lines = [line for scenario in (NOTHING, ALL, FEW, UNEVEN, STRONG) for line in auc_over_targets(scenario, 400, 1000)]
+    lines = [
+        line
+        for scenario in (NOTHING, ALL, FEW, UNEVEN, STRONG)
+        for line in auc_over_targets(scenario, 400, 1000)
+    ]
     show("AUC over targets (two-way)", lines)
     assert all(0.93 <= covered(line) <= 0.97 for line in lines)
 
@@ -320,7 +392,11 @@ def test_coverage_of_the_tpr_over_targets() -> None:
     lines = [line for scenario in scenarios for line in tpr_over_targets(scenario, 4000, 1000)]
     show("TPR @ 1 % FPR over targets (two-way), 20 false positives allowed", lines)
     for examples, allowed in ((2000, 10), (400, 2)):
-        fewer = [line for scenario in (NOTHING, FEW) for line in tpr_over_targets(scenario, examples, 500)]
+        fewer = [
+            line
+            for scenario in (NOTHING, FEW)
+            for line in tpr_over_targets(scenario, examples, 500)
+        ]
         show(f"TPR @ 1 % FPR over targets (two-way), {allowed} false positives allowed", fewer)
     expected = [line for line in lines if "expected TPR" in line]
     assert all(0.93 <= covered(line) <= 0.97 for line in expected)

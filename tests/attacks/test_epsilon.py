@@ -6,7 +6,15 @@ import pytest
 from scipy import stats
 from scipy.special import betaincinv, erfcx
 
-from mgaudit.attacks.epsilon import Bonferroni, Rule, Split, clopper_pearson_epsilon, gdp_delta, gdp_epsilon, gdp_mu
+from mgaudit.attacks.epsilon import (
+    Bonferroni,
+    Rule,
+    Split,
+    clopper_pearson_epsilon,
+    gdp_delta,
+    gdp_epsilon,
+    gdp_mu,
+)
 from tests import oracles
 
 RULES = pytest.mark.parametrize("rule", [Split(), Bonferroni()], ids=repr)
@@ -21,10 +29,16 @@ def gaussian(
 
 
 def both(
-    scores: np.ndarray, membership: np.ndarray, rule: Rule, delta: float = 0.0, significance: float = 0.05
+    scores: np.ndarray,
+    membership: np.ndarray,
+    rule: Rule,
+    delta: float = 0.0,
+    significance: float = 0.05,
 ) -> tuple[float, float]:
     return (
-        clopper_pearson_epsilon(scores, membership, delta, significance, rule, np.random.default_rng(7)),
+        clopper_pearson_epsilon(
+            scores, membership, delta, significance, rule, np.random.default_rng(7)
+        ),
         gdp_mu(scores, membership, significance, rule, np.random.default_rng(7)),
     )
 
@@ -39,7 +53,8 @@ def test_both_rules_equal_the_slow_version(examples: int, decimals: int, delta: 
             oracles.bonferroni(scores, membership, delta, 0.05), abs=1e-9
         )
         epsilon, mu = (
-            oracles.split(scores, membership, delta, 0.05, np.random.default_rng(7))[which] for which in (0, 1)
+            oracles.split(scores, membership, delta, 0.05, np.random.default_rng(7))[which]
+            for which in (0, 1)
         )
         assert both(scores, membership, Split(), delta) == pytest.approx((epsilon, mu), abs=1e-9)
 
@@ -96,7 +111,10 @@ def test_the_order_of_the_examples_tells_nothing(rule: Rule) -> None:
         assert both(scores[order], membership[order], rule) == both(scores, membership, rule)
     # Halves by even and odd places of sorted scores would be twins.
     claims = [
-        clopper_pearson_epsilon(scores[order], membership[order], 0.0, 0.05, rule, np.random.default_rng(seed)) > 0
+        clopper_pearson_epsilon(
+            scores[order], membership[order], 0.0, 0.05, rule, np.random.default_rng(seed)
+        )
+        > 0
         for seed in range(100)
     ]
     assert np.mean(claims) <= 0.1
@@ -105,11 +123,16 @@ def test_the_order_of_the_examples_tells_nothing(rule: Rule) -> None:
 @RULES
 def test_bounds_fall_with_delta_and_grow_with_significance(rule: Rule) -> None:
     scores, membership = gaussian(2.0, np.random.default_rng(0))
-    by_delta = [both(scores, membership, rule, delta=delta)[0] for delta in (0.0, 1e-3, 1e-2, 0.1, 0.5, 0.999)]
+    by_delta = [
+        both(scores, membership, rule, delta=delta)[0]
+        for delta in (0.0, 1e-3, 1e-2, 0.1, 0.5, 0.999)
+    ]
     assert by_delta == sorted(by_delta, reverse=True)
     assert by_delta[-1] == 0.0
     if isinstance(rule, Bonferroni):
-        by_significance = [both(scores, membership, rule, significance=a) for a in (1e-6, 1e-3, 0.05, 0.49)]
+        by_significance = [
+            both(scores, membership, rule, significance=a) for a in (1e-6, 1e-3, 0.05, 0.49)
+        ]
         assert by_significance == sorted(by_significance)
 
 
@@ -168,7 +191,9 @@ BOUNDS: list[Callable[..., float]] = [
     lambda scores, membership, significance=0.05: clopper_pearson_epsilon(
         scores, membership, 0.0, significance, Bonferroni()
     ),
-    lambda scores, membership, significance=0.05: gdp_mu(scores, membership, significance, Bonferroni()),
+    lambda scores, membership, significance=0.05: gdp_mu(
+        scores, membership, significance, Bonferroni()
+    ),
 ]
 
 
@@ -176,17 +201,23 @@ BOUNDS: list[Callable[..., float]] = [
 def test_arguments_that_make_no_sense_are_named(bound: Callable[..., float]) -> None:
     scores, membership = np.array([1.0, 2.0, 3.0]), np.array([False, True, True])
     for significance in (0.0, 0.5, -0.1, math.nan):
-        with pytest.raises(ValueError, match=f"significance must be > 0 and < 0.5, got {significance}"):
+        with pytest.raises(
+            ValueError, match=f"significance must be > 0 and < 0.5, got {significance}"
+        ):
             bound(scores, membership, significance)
     for bad in (math.nan, math.inf):
-        with pytest.raises(ValueError, match="scores must be finite, got NaN or infinity for example 1"):
+        with pytest.raises(
+            ValueError, match="scores must be finite, got NaN or infinity for example 1"
+        ):
             bound(np.array([1.0, bad, 3.0]), membership)
     with pytest.raises(ValueError, match=r"two vectors of one length, got \(3,\) and \(2,\)"):
         bound(scores, membership[:2])
     with pytest.raises(ValueError, match=r"two vectors of one length, got \(1, 3\)"):
         bound(scores[np.newaxis], membership[np.newaxis])
     for same, count in ((np.zeros(3, bool), 0), (np.ones(3, bool), 3)):
-        with pytest.raises(ValueError, match=f"membership must hold members and non-members, got {count} of 3"):
+        with pytest.raises(
+            ValueError, match=f"membership must hold members and non-members, got {count} of 3"
+        ):
             bound(scores, same)
 
 
@@ -211,7 +242,11 @@ def test_a_mu_or_epsilon_that_makes_no_sense_is_named() -> None:
 
 def test_split_says_what_it_lacks() -> None:
     scores, membership = np.arange(4.0), np.array([False, True, True, True])
-    with pytest.raises(ValueError, match="generator must be given for Split, which draws its halves, got None"):
+    with pytest.raises(
+        ValueError, match="generator must be given for Split, which draws its halves, got None"
+    ):
         clopper_pearson_epsilon(scores, membership, 0.0, 0.05, Split())
-    with pytest.raises(ValueError, match="membership must hold 2 members and 2 non-members for Split, got 3 and 1"):
+    with pytest.raises(
+        ValueError, match="membership must hold 2 members and 2 non-members for Split, got 3 and 1"
+    ):
         clopper_pearson_epsilon(scores, membership, 0.0, 0.05, Split(), np.random.default_rng(0))

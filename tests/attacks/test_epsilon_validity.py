@@ -12,8 +12,21 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mgaudit.attacks.epsilon import Bonferroni, Rule, Split, clopper_pearson_epsilon, gdp_epsilon, gdp_mu
-from mgaudit.attacks.one_run import Guesses, guess, one_run_epsilon, one_run_fdp_epsilon, one_run_fdp_mu
+from mgaudit.attacks.epsilon import (
+    Bonferroni,
+    Rule,
+    Split,
+    clopper_pearson_epsilon,
+    gdp_epsilon,
+    gdp_mu,
+)
+from mgaudit.attacks.one_run import (
+    Guesses,
+    guess,
+    one_run_epsilon,
+    one_run_fdp_epsilon,
+    one_run_fdp_mu,
+)
 from tests import oracles
 
 SIGNIFICANCE = 0.05
@@ -30,7 +43,9 @@ class Mechanism:
     audit: Callable[[int, np.random.Generator], Audit]
     epsilon: Callable[[float], float]
     mu: float
-    independent: bool = True  # given membership; Clopper and Pearson's limits need it, the one-run bounds do not
+    independent: bool = (
+        True  # given membership; Clopper and Pearson's limits need it, the one-run bounds do not
+    )
 
 
 def gaussian(mu: float) -> Mechanism:
@@ -81,10 +96,15 @@ def bounds(
     found = {}
     if mechanism.independent:
         for name, rule in RULES.items():
-            epsilon = clopper_pearson_epsilon(scores, membership, delta, SIGNIFICANCE, rule, generator)
+            epsilon = clopper_pearson_epsilon(
+                scores, membership, delta, SIGNIFICANCE, rule, generator
+            )
             found[name] = (epsilon, mechanism.epsilon(delta))
         for name, rule in RULES.items():
-            found[f"GDP, {name}"] = (gdp_mu(scores, membership, SIGNIFICANCE, rule, generator), mechanism.mu)
+            found[f"GDP, {name}"] = (
+                gdp_mu(scores, membership, SIGNIFICANCE, rule, generator),
+                mechanism.mu,
+            )
     guesses = guess(scores, membership, examples // 2, examples // 2, generator)
     for name, bound in ONE_RUN.items():
         found[name] = (bound(guesses, delta, SIGNIFICANCE), mechanism.epsilon(delta))
@@ -98,7 +118,9 @@ def simulate(
     """The share of audits in which each bound exceeds the truth, and its mean."""
     generator = np.random.default_rng(0)
     found = [bounds(mechanism, delta, examples, generator) for _ in range(audits)]
-    exceeds = {name: np.mean([audit[name][0] > audit[name][1] for audit in found]) for name in found[0]}
+    exceeds = {
+        name: np.mean([audit[name][0] > audit[name][1] for audit in found]) for name in found[0]
+    }
     return exceeds, {name: np.mean([audit[name][0] for audit in found]) for name in found[0]}
 
 
@@ -130,7 +152,9 @@ def test_the_bounds_exceed_the_truth_no_more_often_than_they_say() -> None:
         for delta in deltas:
             exceeds, _ = simulate(mechanism, delta, audits, examples)
             rates.append(exceeds)
-            shown = [f"{100 * exceeds[bound]:.1f}" if bound in exceeds else "–" for bound in rates[0]]
+            shown = [
+                f"{100 * exceeds[bound]:.1f}" if bound in exceeds else "–" for bound in rates[0]
+            ]
             rows.append([name, f"{delta:g}", *shown])
     print(markdown(["mechanism", "δ", *rates[0]], rows))
     assert max(rate for exceeds in rates for rate in exceeds.values()) <= tolerated(audits, 2)
@@ -155,7 +179,9 @@ SHARES = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 
 def threshold_of(share: float, mu: float) -> float:
     """The score above which this share of the Gaussian mechanism's canaries lies."""
-    return oracles.falls_to(lambda t: (stats.norm.sf(t) + stats.norm.sf(t - mu)) / 2, share, low=-10.0, high=20.0)
+    return oracles.falls_to(
+        lambda t: (stats.norm.sf(t) + stats.norm.sf(t - mu)) / 2, share, low=-10.0, high=20.0
+    )
 
 
 @cache
@@ -172,8 +198,13 @@ def planned_share(bound: Callable[[Guesses], float], mu: float) -> float:
 
 
 def one_run_bounds(delta: float) -> dict[str, Callable[[Guesses], float]]:
-    found = {name: lambda guesses, of=of: of(guesses, delta, SIGNIFICANCE) for name, of in ONE_RUN.items()}
-    found["one run, f-DP Gaussian"] = lambda guesses: gdp_epsilon(one_run_mu(guesses, SIGNIFICANCE), delta)
+    found = {
+        name: lambda guesses, of=of: of(guesses, delta, SIGNIFICANCE)
+        for name, of in ONE_RUN.items()
+    }
+    found["one run, f-DP Gaussian"] = lambda guesses: gdp_epsilon(
+        one_run_mu(guesses, SIGNIFICANCE), delta
+    )
     return found
 
 
@@ -208,12 +239,16 @@ def test_how_near_the_truth_the_bounds_come_with_many_canaries() -> None:
     for mu in MUS:
         for delta in DELTAS:
             truth = gdp_epsilon(mu, delta)
-            shares = {name: planned_share(bound, mu) for name, bound in one_run_bounds(delta).items()}
+            shares = {
+                name: planned_share(bound, mu) for name, bound in one_run_bounds(delta).items()
+            }
             found: dict[str, list[float]] = {}
             for _ in range(audits):
                 scores, membership = gaussian(mu).audit(CANARIES, generator)
                 sample = {
-                    name: clopper_pearson_epsilon(scores, membership, delta, SIGNIFICANCE, rule, generator)
+                    name: clopper_pearson_epsilon(
+                        scores, membership, delta, SIGNIFICANCE, rule, generator
+                    )
                     for name, rule in RULES.items()
                 }
                 for name, rule in RULES.items():
@@ -227,7 +262,9 @@ def test_how_near_the_truth_the_bounds_come_with_many_canaries() -> None:
                     found.setdefault(name, []).append(value / truth)
             cell = [f"{mu:g}", f"{delta:g}", f"{truth:.2f}"]
             near.append(cell + [f"{np.mean(values):.2f}" for values in found.values()])
-            far.append(cell + [f"{value / truth:.2f}" for value in limits(mu, delta, shares).values()])
+            far.append(
+                cell + [f"{value / truth:.2f}" for value in limits(mu, delta, shares).values()]
+            )
             plans.append(cell + [f"{100 * share:g}" for share in shares.values()])
             reached |= {(mu, delta, name): np.mean(values) for name, values in found.items()}
     print(markdown(["μ", "δ", "ε", *found], near))

@@ -13,7 +13,9 @@ from tests import oracles
 
 def drawn(targets: int = 6, examples: int = 50) -> tuple[np.ndarray, np.ndarray]:
     generator = np.random.default_rng(0)
-    return np.round(generator.standard_normal((targets, examples)), 1), generator.random((targets, examples)) < 0.5
+    return np.round(generator.standard_normal((targets, examples)), 1), generator.random(
+        (targets, examples)
+    ) < 0.5
 
 
 def test_the_rank_is_the_share_of_other_non_members_outranked_ties_counted_half() -> None:
@@ -22,8 +24,13 @@ def test_the_rank_is_the_share_of_other_non_members_outranked_ties_counted_half(
     for e in range(50):
         ranks: dict[bool, list[float]] = {True: [], False: []}
         for t in range(6):
-            others = [scores[t, other] for other in range(50) if not membership[t, other] and other != e]
-            beaten = [1.0 if scores[t, e] > other else 0.5 if scores[t, e] == other else 0.0 for other in others]
+            others = [
+                scores[t, other] for other in range(50) if not membership[t, other] and other != e
+            ]
+            beaten = [
+                1.0 if scores[t, e] > other else 0.5 if scores[t, e] == other else 0.0
+                for other in others
+            ]
             ranks[bool(membership[t, e])].append(float(np.mean(beaten)))
         assert found.targets_in[e] == len(ranks[True])
         for side, mean, low, high, score in (
@@ -58,7 +65,9 @@ def test_an_example_that_is_always_found_out_has_rank_one_and_a_bound_below_it()
     assert np.isnan(found.rank_in[8])
     assert (found.low_in[8], found.high_in[8]) == (0, 1)
     assert 8 not in found.most_exposed()
-    assert found.low_in[9] < found.rank_in[9] < found.high_in[9]  # one target: an interval all the same
+    assert (
+        found.low_in[9] < found.rank_in[9] < found.high_in[9]
+    )  # one target: an interval all the same
 
 
 def test_examples_that_give_themselves_away_come_first() -> None:

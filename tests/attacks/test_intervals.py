@@ -26,7 +26,9 @@ def covers(truths: dict[str, float], numbers: dict[str, Resampled]) -> list[bool
     return [found[name].low <= truth <= found[name].high for name, truth in truths.items()]
 
 
-@pytest.mark.parametrize("attack", [LiRA(), pytest.param(LossThreshold(), marks=pytest.mark.slow)], ids=repr)
+@pytest.mark.parametrize(
+    "attack", [LiRA(), pytest.param(LossThreshold(), marks=pytest.mark.slow)], ids=repr
+)
 def test_the_intervals_cover_guessing_when_membership_is_permuted(attack: Attack) -> None:
     guessing = {"auc": 0.5, "balanced_accuracy": 0.5, "advantage": 0.0}
     covered = []
@@ -34,8 +36,12 @@ def test_the_intervals_cover_guessing_when_membership_is_permuted(attack: Attack
         generator = np.random.default_rng(seed)
         observations = oracles.planted(6, 150, 1.5, generator)
         membership = np.stack([generator.permutation(row) for row in observations.membership])
-        scores = score_every_target(attack, Observations(observations.logits, observations.labels, membership))
-        numbers = resampled_metrics(scores, membership, resample_counts(150, generator, resamples=100))
+        scores = score_every_target(
+            attack, Observations(observations.logits, observations.labels, membership)
+        )
+        numbers = resampled_metrics(
+            scores, membership, resample_counts(150, generator, resamples=100)
+        )
         covered.append(covers(guessing, numbers))
     assert (np.mean(covered, axis=0) >= 0.93).all(), np.mean(covered, axis=0)
 
@@ -51,8 +57,14 @@ def test_the_intervals_cover_the_truth_when_examples_differ() -> None:
     for seed in range(200):
         generator = np.random.default_rng(seed)
         membership = generator.random((6, 400)) < 0.5
-        scores = 3 * generator.standard_normal(400) + generator.standard_normal((6, 400)) + 1.5 * membership
-        numbers = resampled_metrics(scores, membership, resample_counts(400, generator, resamples=100))
+        scores = (
+            3 * generator.standard_normal(400)
+            + generator.standard_normal((6, 400))
+            + 1.5 * membership
+        )
+        numbers = resampled_metrics(
+            scores, membership, resample_counts(400, generator, resamples=100)
+        )
         covered.append(covers(truths, numbers))
     assert (np.mean(covered, axis=0) >= 0.93).all(), np.mean(covered, axis=0)
 
@@ -61,7 +73,9 @@ def test_the_intervals_cover_the_truth_when_examples_differ() -> None:
 def effects_of_an_audit(seed: int) -> tuple[Resampled, Resampled, Resampled]:
     """What 10 targets, 300 examples and every pair of them add to the numbers of an audit, each effect N(0, 1)."""
     generator = np.random.default_rng(seed)
-    targets, examples, both = (generator.standard_normal(shape) for shape in ((10, 1), (1, 300), (10, 300)))
+    targets, examples, both = (
+        generator.standard_normal(shape) for shape in ((10, 1), (1, 300), (10, 300))
+    )
     counts = resample_counts(300, generator, resamples=200)
     own = Resampled(both.mean(axis=1), both @ counts.T / 300)
     shared = Resampled(np.full(10, examples.mean()), np.tile(examples @ counts.T / 300, (10, 1)))
@@ -69,13 +83,17 @@ def effects_of_an_audit(seed: int) -> tuple[Resampled, Resampled, Resampled]:
 
 
 @pytest.mark.parametrize("effects", [(0, 0, 1), (0.1, 0, 1), (0, 1, 1), (0.1, 1, 1)], ids=str)
-def test_coverage_whichever_effect_dominates_and_no_needless_width(effects: tuple[float, float, float]) -> None:
+def test_coverage_whichever_effect_dominates_and_no_needless_width(
+    effects: tuple[float, float, float],
+) -> None:
     intervals = []
     for seed in range(400):
         of_targets, of_examples, of_both = (
             size * numbers for size, numbers in zip(effects, effects_of_an_audit(seed), strict=True)
         )
-        intervals.append(two_way_interval(of_targets + of_examples + of_both, trials=300, bounds=(-100, 100)))
+        intervals.append(
+            two_way_interval(of_targets + of_examples + of_both, trials=300, bounds=(-100, 100))
+        )
     covered = np.mean([interval.low <= 0 <= interval.high for interval in intervals])
     assert 0.93 <= covered <= 0.97
     truth = np.sqrt(effects[0] ** 2 / 10 + effects[1] ** 2 / 300 + effects[2] ** 2 / 3000)
@@ -86,7 +104,9 @@ def test_an_interval_over_targets_alone_would_be_too_narrow() -> None:
     covered = 0
     for seed in range(300):
         generator = np.random.default_rng(seed)
-        means = (generator.standard_normal((1, 300)) + generator.standard_normal((10, 300))).mean(axis=1)
+        means = (generator.standard_normal((1, 300)) + generator.standard_normal((10, 300))).mean(
+            axis=1
+        )
         low, high = stats.t.interval(0.95, 9, means.mean(), means.std(ddof=1) / np.sqrt(10))
         covered += low <= 0 <= high
     assert covered / 300 < 0.8
@@ -97,7 +117,8 @@ def test_paired_differences_cancel_what_is_shared() -> None:
     counts = resample_counts(500, generator, 200)
     shared = generator.standard_normal((8, 500))
     first, second = (
-        Resampled((shared + change).mean(axis=1), (shared + change) @ counts.T / 500) for change in (0.1, 0.0)
+        Resampled((shared + change).mean(axis=1), (shared + change) @ counts.T / 500)
+        for change in (0.1, 0.0)
     )
     interval = two_way_interval(first - second, trials=500, bounds=(-1, 1))
     assert interval.value == pytest.approx(0.1)
@@ -119,13 +140,17 @@ def test_an_interval_far_wider_than_its_bounds_fills_them() -> None:
     interval = two_way_interval(Resampled(np.array([0.001, 0.9]), np.zeros((2, 9))), trials=10)
     assert 0 <= interval.low < 1e-3
     assert 1 - 1e-3 < interval.high <= 1
-    interval = two_way_interval(Resampled(np.array([0.0, 1e-6]), np.tile(np.arange(9.0), (2, 1))), trials=10)
+    interval = two_way_interval(
+        Resampled(np.array([0.0, 1e-6]), np.tile(np.arange(9.0), (2, 1))), trials=10
+    )
     assert (interval.low, interval.high) == (0, 1)
 
 
 def test_examples_that_move_all_targets_alike_have_the_normal_interval() -> None:
     moves = np.random.default_rng(0).normal(0, 0.01, 400)
-    interval = two_way_interval(Resampled(np.zeros(4), np.tile(moves, (4, 1))), trials=10, bounds=(-100, 100))
+    interval = two_way_interval(
+        Resampled(np.zeros(4), np.tile(moves, (4, 1))), trials=10, bounds=(-100, 100)
+    )
     # V_examples - V_both = (1 - 1/4) Var(moves).
     half = stats.norm.ppf(0.975) * moves.std(ddof=1) * np.sqrt(3 / 4)
     assert (interval.low, interval.high) == pytest.approx((-half, half))
@@ -134,7 +159,9 @@ def test_examples_that_move_all_targets_alike_have_the_normal_interval() -> None
 def test_targets_that_agree_by_chance_are_not_certain() -> None:
     noise = np.random.default_rng(0).normal(0, 0.01, (4, 4000))
     interval = two_way_interval(Resampled(np.full(4, 0.5), 0.5 + noise), trials=10)
-    assert interval.high - interval.low >= stats.norm.ppf(0.975) * noise.mean(axis=0).std() * (1 - 1e-3)
+    assert interval.high - interval.low >= stats.norm.ppf(0.975) * noise.mean(axis=0).std() * (
+        1 - 1e-3
+    )
 
 
 def test_identical_arms_differ_by_exactly_nothing() -> None:
@@ -147,15 +174,21 @@ def test_a_rate_that_never_varies_at_a_bound_has_the_exact_binomial_interval() -
         interval = two_way_interval(Resampled(np.full(4, value), np.full((4, 9), value)), trials=59)
         assert interval.value == value
         clopper_pearson = stats.binomtest(int(59 * value), 59).proportion_ci(0.95)
-        assert (interval.low, interval.high) == pytest.approx((clopper_pearson.low, clopper_pearson.high))
+        assert (interval.low, interval.high) == pytest.approx(
+            (clopper_pearson.low, clopper_pearson.high)
+        )
         assert 0 <= interval.low <= interval.high <= 1
         varied = np.random.default_rng(0).random((4, 9))
         wider = two_way_interval(Resampled(np.full(4, value), varied), trials=59)
         assert wider.high - wider.low > interval.high - interval.low
 
 
-@pytest.mark.parametrize(("successes", "trials", "level"), [(0, 7, 0.95), (7, 7, 0.95), (3, 50, 0.9), (199, 200, 0.99)])
-def test_clopper_pearson_is_the_exact_binomial_interval(successes: int, trials: int, level: float) -> None:
+@pytest.mark.parametrize(
+    ("successes", "trials", "level"), [(0, 7, 0.95), (7, 7, 0.95), (3, 50, 0.9), (199, 200, 0.99)]
+)
+def test_clopper_pearson_is_the_exact_binomial_interval(
+    successes: int, trials: int, level: float
+) -> None:
     found = clopper_pearson(successes, trials, level)
     expected = stats.binomtest(successes, trials).proportion_ci(level, method="exact")
     assert found.value == successes / trials
@@ -195,7 +228,9 @@ def test_the_p_value_is_below_5_percent_exactly_where_the_interval_leaves_0_out(
 def test_the_p_value_of_targets_alone_is_students() -> None:
     per_target = np.array([0.0002, 0.0005, 0.0003, -0.0001])
     numbers = Resampled(per_target, np.repeat(per_target[:, np.newaxis], 9, axis=1))
-    assert two_way_p_value(numbers) == pytest.approx(stats.ttest_1samp(per_target, 0).pvalue, rel=1e-4)
+    assert two_way_p_value(numbers) == pytest.approx(
+        stats.ttest_1samp(per_target, 0).pvalue, rel=1e-4
+    )
     assert two_way_p_value(-1.0 * numbers) == pytest.approx(two_way_p_value(numbers))
 
 
@@ -235,10 +270,16 @@ def test_limits_are_the_tails_of_the_binomial_also_of_arrays() -> None:
     for tail in (0.3, 0.025, 1e-4):
         low, high = lower_limit(successes, trials, tail), upper_limit(successes, trials, tail)
         assert (low[0], high[3]) == (0.0, 1.0)
-        np.testing.assert_allclose(stats.binom.sf(successes[[1, 3]] - 1, 50, low[[1, 3]]), tail, rtol=1e-9)
+        np.testing.assert_allclose(
+            stats.binom.sf(successes[[1, 3]] - 1, 50, low[[1, 3]]), tail, rtol=1e-9
+        )
         np.testing.assert_allclose(stats.binom.cdf(successes[:2], 50, high[:2]), tail, rtol=1e-9)
         # Version 0.1 computed the upper limit in two other ways, for bounds on epsilon and for exposures.
-        np.testing.assert_allclose(high, 1 - lower_limit(trials - successes, trials, tail), rtol=0, atol=1e-12)
+        np.testing.assert_allclose(
+            high, 1 - lower_limit(trials - successes, trials, tail), rtol=0, atol=1e-12
+        )
         failures = np.maximum(trials - successes, 1e-12)
-        previous = np.where(trials > successes, stats.beta.ppf(1 - tail, successes + 1, failures), 1.0)
+        previous = np.where(
+            trials > successes, stats.beta.ppf(1 - tail, successes + 1, failures), 1.0
+        )
         np.testing.assert_allclose(high, previous, rtol=0, atol=1e-12)

@@ -23,7 +23,9 @@ def test_scores_equal_the_slow_oracle_ties_and_all() -> None:
 def test_a_tie_counts_its_share() -> None:
     logits = np.array([[[[2.0, 2, 1], [2, 2, 2]], [[0, 1, 0], [1, 0, 1]]]])
     observations = Observations(logits, np.array([0, 0]), np.array([[True, False]]))
-    assert LabelOnly().score(observations.view(0)).tolist() == pytest.approx([(1 / 2 + 1 / 3) / 2, (0 + 1 / 2) / 2])
+    assert LabelOnly().score(observations.view(0)).tolist() == pytest.approx(
+        [(1 / 2 + 1 / 3) / 2, (0 + 1 / 2) / 2]
+    )
 
 
 def test_only_which_class_comes_first_is_read() -> None:

@@ -12,7 +12,9 @@ from tests import oracles
 
 def mean_auc(attack: LiRA, observations) -> float:  # type: ignore[no-untyped-def]
     scores = score_every_target(attack, observations)
-    return float(np.mean([roc(*pair).auc() for pair in zip(scores, observations.membership, strict=True)]))
+    return float(
+        np.mean([roc(*pair).auc() for pair in zip(scores, observations.membership, strict=True)])
+    )
 
 
 @pytest.mark.parametrize("variance", ["pooled", "shrunk", "per-example"])
@@ -37,7 +39,9 @@ def test_online_reaches_the_power_that_theory_allows(shift: float) -> None:
 
 def test_averaging_over_queries_gains_what_theory_allows() -> None:
     observations = oracles.planted(64, 1000, 1.0, np.random.default_rng(1), queries=4)
-    assert mean_auc(LiRA(), observations) == pytest.approx(norm.cdf(1.0 * 2 / math.sqrt(2)), abs=0.01)
+    assert mean_auc(LiRA(), observations) == pytest.approx(
+        norm.cdf(1.0 * 2 / math.sqrt(2)), abs=0.01
+    )
 
 
 def test_offline_is_one_sided() -> None:

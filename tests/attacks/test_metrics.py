@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from mgaudit.attacks.metrics import FPR_LEVELS, METRICS, Metric, false_positives_allowed, metrics, roc, tpr_name
+from mgaudit.attacks.metrics import (
+    FPR_LEVELS,
+    METRICS,
+    Metric,
+    false_positives_allowed,
+    metrics,
+    roc,
+    tpr_name,
+)
 from tests import oracles
 
 # Members 5, 4, 4, 1 and non-members 4, 3, 2, 1, 0: two ties across the classes, done by hand.
@@ -62,7 +70,8 @@ def test_no_advantage_is_found_in_noise() -> None:
     # The maximum of TPR - FPR over thresholds on the same examples would average .06 here.
     generator = np.random.default_rng(5)
     found = [
-        metrics(generator.standard_normal(400), generator.random(400) < 0.5)["advantage"].item() for _ in range(400)
+        metrics(generator.standard_normal(400), generator.random(400) < 0.5)["advantage"].item()
+        for _ in range(400)
     ]
     assert abs(np.mean(found)) < 4 * np.std(found) / 20
 
@@ -80,7 +89,9 @@ def test_the_advantage_is_nearly_the_one_of_the_best_threshold() -> None:
     ),
     st.sampled_from([0.0, 0.01, 0.1, 0.25, 0.5, 1.0]),
 )
-def test_metrics_equal_the_slow_oracles_whatever_the_ties(pairs: list[tuple[int, bool]], level: float) -> None:
+def test_metrics_equal_the_slow_oracles_whatever_the_ties(
+    pairs: list[tuple[int, bool]], level: float
+) -> None:
     scores, members = (np.array(column) for column in zip(*pairs, strict=True))
     curve = roc(scores.astype(float), members)
     assert curve.auc() == pytest.approx(oracles.auc(scores, members), abs=1e-12)
@@ -88,11 +99,17 @@ def test_metrics_equal_the_slow_oracles_whatever_the_ties(pairs: list[tuple[int,
     assert curve.tpr_at(level) == pytest.approx(oracles.tpr_at(scores, members, level), abs=1e-12)
     fpr, tpr, _ = roc_curve(members, scores)
     assert (curve.tpr - curve.fpr).max() == pytest.approx((tpr - fpr).max(), abs=1e-12)
-    assert metrics(scores.astype(float), members)["advantage"] == pytest.approx(oracles.advantage(scores, members))
+    assert metrics(scores.astype(float), members)["advantage"] == pytest.approx(
+        oracles.advantage(scores, members)
+    )
 
 
-@pytest.mark.parametrize(("level", "negatives"), [(0.29, 100), (0.1, 30), (0.001, 3000), (0.07, 100), (0.0, 5)])
-def test_the_false_positives_a_level_allows_are_not_lost_to_rounding(level: float, negatives: int) -> None:
+@pytest.mark.parametrize(
+    ("level", "negatives"), [(0.29, 100), (0.1, 30), (0.001, 3000), (0.07, 100), (0.0, 5)]
+)
+def test_the_false_positives_a_level_allows_are_not_lost_to_rounding(
+    level: float, negatives: int
+) -> None:
     assert false_positives_allowed(level, negatives) == round(level * negatives)
     assert false_positives_allowed(0.0999, 100) == 9
 
@@ -101,7 +118,9 @@ def test_a_resample_equals_the_curve_of_the_examples_drawn(monkeypatch: pytest.M
     generator = np.random.default_rng(0)
     scores, members = generator.integers(0, 20, 80).astype(float), generator.random(80) < 0.5
     counts = np.stack([np.bincount(generator.integers(0, 80, 80), minlength=80) for _ in range(9)])
-    monkeypatch.setattr("mgaudit.attacks.metrics.CACHED_COUNTS", 4 * 80)  # blocks of 4, the last one of 1
+    monkeypatch.setattr(
+        "mgaudit.attacks.metrics.CACHED_COUNTS", 4 * 80
+    )  # blocks of 4, the last one of 1
     found = metrics(scores, members, counts)
     assert np.array_equal(roc(scores, members, counts).auc(), found["auc"])
     for row, drawn in enumerate(counts):
@@ -109,8 +128,12 @@ def test_a_resample_equals_the_curve_of_the_examples_drawn(monkeypatch: pytest.M
         halves = np.repeat(np.arange(80) % 2 == 0, drawn)
         assert found["auc"][row] == pytest.approx(oracles.auc(again, who), abs=1e-12)
         for level in FPR_LEVELS:
-            assert found[tpr_name(level)][row] == pytest.approx(oracles.tpr_at(again, who, level), abs=1e-12)
-        assert found["advantage"][row] == pytest.approx(oracles.advantage(again, who, halves), abs=1e-12)
+            assert found[tpr_name(level)][row] == pytest.approx(
+                oracles.tpr_at(again, who, level), abs=1e-12
+            )
+        assert found["advantage"][row] == pytest.approx(
+            oracles.advantage(again, who, halves), abs=1e-12
+        )
 
 
 def test_auc_of_shifted_gaussians_is_the_one_of_theory() -> None:
@@ -129,7 +152,9 @@ def test_auc_of_shifted_gaussians_is_the_one_of_theory() -> None:
         ([0.0, 1.0, 2.0], [True, False], "two vectors of one length"),
     ],
 )
-def test_what_has_no_curve_is_refused(scores: list[float], members: list[bool], message: str) -> None:
+def test_what_has_no_curve_is_refused(
+    scores: list[float], members: list[bool], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         roc(np.array(scores), np.array(members))
 
@@ -179,5 +204,11 @@ def test_every_metric_lies_in_its_range_and_reaches_its_end(metric: Metric) -> N
 
 def test_metrics_are_told_apart_by_name_and_title() -> None:
     assert list(metrics(SCORES, MEMBERS)) == [metric.name for metric in METRICS]
-    assert len({metric.name for metric in METRICS}) == len({metric.title for metric in METRICS}) == len(METRICS)
-    assert all(metric.unit in ("", "%") and metric.digits > 0 and metric.title for metric in METRICS)
+    assert (
+        len({metric.name for metric in METRICS})
+        == len({metric.title for metric in METRICS})
+        == len(METRICS)
+    )
+    assert all(
+        metric.unit in ("", "%") and metric.digits > 0 and metric.title for metric in METRICS
+    )

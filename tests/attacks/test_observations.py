@@ -16,7 +16,9 @@ def arrays(models: int = 4, examples: int = 6) -> tuple[np.ndarray, np.ndarray, 
 
 
 def test_shadow_moments_are_those_of_the_shadows_alone() -> None:
-    observations = planted(models=9, examples=40, shift=1.0, generator=np.random.default_rng(1), queries=2)
+    observations = planted(
+        models=9, examples=40, shift=1.0, generator=np.random.default_rng(1), queries=2
+    )
     phi = np.stack([logit_confidence(z, observations.labels) for z in observations.logits]) + 0.0
     for target in range(9):
         found = observations.view(target).shadow_moments(logit_confidence)
@@ -31,7 +33,9 @@ def test_shadow_moments_are_those_of_the_shadows_alone() -> None:
                 assert count[e, 0] == len(values)
                 if len(values):
                     assert np.allclose(mean[e], values.mean(axis=0), atol=1e-12)
-                    assert np.allclose(squares[e], ((values - values.mean(axis=0)) ** 2).sum(axis=0), atol=1e-9)
+                    assert np.allclose(
+                        squares[e], ((values - values.mean(axis=0)) ** 2).sum(axis=0), atol=1e-9
+                    )
                 else:
                     assert np.isnan(mean[e]).all()
                     assert (squares[e] == 0).all()
@@ -89,7 +93,10 @@ def test_logits_that_are_not_finite_are_refused_by_model_and_example(value: floa
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda z, y, m: (z[:, :, 0], y, m), r"must have the shape \(models, examples, queries, classes\), got 3 axes"),
+        (
+            lambda z, y, m: (z[:, :, 0], y, m),
+            r"must have the shape \(models, examples, queries, classes\), got 3 axes",
+        ),
         (lambda z, y, m: (z[:0], y, m[:0]), "at least 1 model"),
         (lambda z, y, m: (z[..., :1], y, m), "at least 1 query and 2 classes"),
         (lambda z, y, m: (z, y[:-1], m), "labels must have the shape"),
@@ -97,8 +104,14 @@ def test_logits_that_are_not_finite_are_refused_by_model_and_example(value: floa
         (lambda z, y, m: (z, y + 3, m), r"labels must lie in 0..2, got 3..3"),
         (lambda z, y, m: (z, y, m.T), r"membership must be bool of shape \(models, examples\)"),
         (lambda z, y, m: (z, y, m.astype(int)), "membership must be bool"),
-        (lambda z, y, m: (z, y, m | True), "membership of model 0 must hold members and non-members, got 6 of 6"),
-        (lambda z, y, m: (z, y, m & False), "membership of model 0 must hold members and non-members, got 0 of 6"),
+        (
+            lambda z, y, m: (z, y, m | True),
+            "membership of model 0 must hold members and non-members, got 6 of 6",
+        ),
+        (
+            lambda z, y, m: (z, y, m & False),
+            "membership of model 0 must hold members and non-members, got 0 of 6",
+        ),
     ],
 )
 def test_shapes_that_do_not_fit_are_refused(change, message: str) -> None:  # type: ignore[no-untyped-def]
@@ -110,7 +123,11 @@ def test_shapes_that_do_not_fit_are_refused(change, message: str) -> None:  # ty
     ("population", "labels", "message"),
     [
         (np.zeros((4, 5, 1, 3)), None, "must be given together"),
-        (np.zeros((4, 5, 1, 2)), np.zeros(5, dtype=int), r"\(models, population, queries, classes\) = \(4, 5, 1, 3\)"),
+        (
+            np.zeros((4, 5, 1, 2)),
+            np.zeros(5, dtype=int),
+            r"\(models, population, queries, classes\) = \(4, 5, 1, 3\)",
+        ),
         (
             np.full((4, 5, 1, 3), np.nan),
             np.zeros(5, dtype=int),
@@ -124,9 +141,14 @@ def test_a_population_that_does_not_fit_is_refused(population, labels, message: 
 
 
 def test_extras_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"extras\['gradient_norm'\] must have the shape \(models, examples, ...\) = "):
+    with pytest.raises(
+        ValueError,
+        match=r"extras\['gradient_norm'\] must have the shape \(models, examples, ...\) = ",
+    ):
         Observations(*arrays(), extras={"gradient_norm": np.ones((6, 4))})
-    with pytest.raises(ValueError, match=r"extras\['features'\] must be finite, .* for model 0, example 0"):
+    with pytest.raises(
+        ValueError, match=r"extras\['features'\] must be finite, .* for model 0, example 0"
+    ):
         Observations(*arrays(), extras={"features": np.full((4, 6, 2), np.nan)})
 
 
@@ -144,21 +166,30 @@ def test_a_population_that_overlaps_the_audited_examples_is_refused() -> None:
     others = np.random.default_rng(1).standard_normal((4, 5, 1, 3))
     others[:, 3] = logits[:, 2]
     population = np.full(5, labels[2])
-    with pytest.raises(ValueError, match=r"must not overlap the audited examples, but 1 of .* \(point 3: example 2\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"must not overlap the audited examples, but 1 of .* \(point 3: example 2\)",
+    ):
         Observations(logits, labels, membership, others, population)
-    Observations(logits, labels, membership, others, (population + 1) % 3)  # another label: another example
+    Observations(
+        logits, labels, membership, others, (population + 1) % 3
+    )  # another label: another example
     others[1, 3] += 0.1
     Observations(logits, labels, membership, others, population)
 
 
 def test_models_that_answer_all_alike_raise_no_alarm_of_overlap() -> None:
     logits, labels, membership = arrays()
-    Observations(np.zeros_like(logits), labels, membership, np.zeros((4, 5, 1, 3)), np.full(5, labels[0]))
+    Observations(
+        np.zeros_like(logits), labels, membership, np.zeros((4, 5, 1, 3)), np.full(5, labels[0])
+    )
 
 
 def test_coarse_logits_that_coincide_by_chance_raise_no_alarm_of_overlap() -> None:
     generator = np.random.default_rng(0)
-    logits, others = (generator.integers(0, 40, (1, count, 1, 2)).astype(float) for count in (400, 500))
+    logits, others = (
+        generator.integers(0, 40, (1, count, 1, 2)).astype(float) for count in (400, 500)
+    )
     membership = generator.random((1, 400)) < 0.5
     Observations(logits, np.zeros(400, int), membership, others, np.zeros(500, int))
     others[:, :300] = logits[:, :300]
@@ -181,8 +212,14 @@ def test_a_naive_adversary_has_the_other_ensembles_shadows_without_the_targets_t
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda o: replace(o, membership=~o.membership), "membership of the shadows must equal that of the targets"),
-        (lambda o: replace(o, labels=1 - o.labels), "labels of the shadows must equal that of the targets"),
+        (
+            lambda o: replace(o, membership=~o.membership),
+            "membership of the shadows must equal that of the targets",
+        ),
+        (
+            lambda o: replace(o, labels=1 - o.labels),
+            "labels of the shadows must equal that of the targets",
+        ),
         (
             lambda o: replace(o, population_labels=1 - o.population_labels),
             "population_labels of the shadows must equal that of the targets",

@@ -7,7 +7,14 @@ import pytest
 from scipy import stats
 from scipy.special import ndtr, ndtri
 
-from mgaudit.attacks.one_run import Guesses, guess, one_run_epsilon, one_run_fdp_epsilon, one_run_fdp_mu, rejects
+from mgaudit.attacks.one_run import (
+    Guesses,
+    guess,
+    one_run_epsilon,
+    one_run_fdp_epsilon,
+    one_run_fdp_mu,
+    rejects,
+)
 from tests import oracles
 
 EPSILON_BOUNDS = pytest.mark.parametrize("bound", [one_run_epsilon, one_run_fdp_epsilon])
@@ -48,7 +55,9 @@ def test_without_delta_steinke_is_clopper_pearson(counts: tuple[int, int, int]) 
 @pytest.mark.parametrize("delta", [0.0, 1e-5, 1e-3, 1e-2])
 @pytest.mark.parametrize("counts", COUNTS, ids=str)
 def test_steinke_equals_the_slow_version(counts: tuple[int, int, int], delta: float) -> None:
-    slow = oracles.falls_to(lambda e: 0.05 - oracles.one_run_chance(*counts, e, delta), 0.0, high=20.0)
+    slow = oracles.falls_to(
+        lambda e: 0.05 - oracles.one_run_chance(*counts, e, delta), 0.0, high=20.0
+    )
     assert one_run_epsilon(Guesses(*counts), delta, 0.05) == pytest.approx(slow, abs=2e-9)
 
 
@@ -56,11 +65,15 @@ def test_steinke_equals_the_slow_version(counts: tuple[int, int, int], delta: fl
 def test_the_f_dp_bounds_equal_the_slow_recursion(counts: tuple[int, int, int]) -> None:
     def slow(level_of: Callable[..., float]) -> float:
         return oracles.falls_to(
-            lambda value: oracles.f_dp_total(*counts, partial(level_of, value), 0.05), 1.0, high=20.0
+            lambda value: oracles.f_dp_total(*counts, partial(level_of, value), 0.05),
+            1.0,
+            high=20.0,
         )
 
     guesses = Guesses(*counts)
-    assert one_run_fdp_mu(guesses, 0.05) == pytest.approx(slow(lambda mu, power: gaussian_level(power, mu)), abs=2e-9)
+    assert one_run_fdp_mu(guesses, 0.05) == pytest.approx(
+        slow(lambda mu, power: gaussian_level(power, mu)), abs=2e-9
+    )
     for delta in (0.0, 1e-3, 1e-2):
         assert one_run_fdp_epsilon(guesses, delta, 0.05) == pytest.approx(
             slow(lambda epsilon, power, delta=delta: dp_level(power, epsilon, delta)), abs=2e-9
@@ -69,7 +82,9 @@ def test_the_f_dp_bounds_equal_the_slow_recursion(counts: tuple[int, int, int]) 
 
 @pytest.mark.parametrize("delta", [0.0, 1e-3, 1e-2])
 @pytest.mark.parametrize("counts", [(9, 10, 10), (10, 10, 40), (17, 20, 60), (20, 30, 30)], ids=str)
-def test_at_the_f_dp_bound_the_best_chance_is_the_significance(counts: tuple[int, int, int], delta: float) -> None:
+def test_at_the_f_dp_bound_the_best_chance_is_the_significance(
+    counts: tuple[int, int, int], delta: float
+) -> None:
     bound = one_run_fdp_epsilon(Guesses(*counts), delta, 0.05)
     chance = oracles.f_dp_chance(*counts, bound, delta)
     assert chance == pytest.approx(0.05, abs=1e-7) if bound else chance >= 0.05
@@ -102,7 +117,9 @@ def test_bounds_grow_with_correct_guesses_and_fall_with_delta(bound: Callable[..
     assert by_correct == sorted(by_correct)
     assert by_correct[:11] == [0.0] * 11
     assert by_correct[-1] > 2
-    by_delta = [bound(Guesses(190, 200, 400), delta, 0.05) for delta in (0.0, 1e-5, 1e-3, 1e-2, 0.1, 0.999)]
+    by_delta = [
+        bound(Guesses(190, 200, 400), delta, 0.05) for delta in (0.0, 1e-5, 1e-3, 1e-2, 0.1, 0.999)
+    ]
     assert by_delta == sorted(by_delta, reverse=True)
     assert by_delta[-1] == 0.0
     by_significance = [bound(Guesses(190, 200, 400), 1e-5, a) for a in (1e-6, 1e-3, 0.05, 0.49)]
@@ -186,7 +203,9 @@ def test_arguments_that_make_no_sense_are_named() -> None:
             with pytest.raises(ValueError, match=f"delta must be >= 0 and < 1, got {delta}"):
                 bound(guesses, delta, 0.05)
         for significance in (0.0, 0.5, math.nan):
-            with pytest.raises(ValueError, match=f"significance must be > 0 and < 0.5, got {significance}"):
+            with pytest.raises(
+                ValueError, match=f"significance must be > 0 and < 0.5, got {significance}"
+            ):
                 bound(guesses, 0.0, significance)
     with pytest.raises(ValueError, match=r"significance must be > 0 and < 0\.5, got 0\.5"):
         one_run_fdp_mu(guesses, 0.5)
@@ -198,7 +217,9 @@ def test_arguments_that_make_no_sense_are_named() -> None:
 def test_scores_that_make_no_sense_are_named() -> None:
     scores, membership = np.array([1.0, 2.0, 3.0]), np.array([False, True, True])
     take = partial(guess, generator=np.random.default_rng(0))
-    with pytest.raises(ValueError, match="scores must be finite, got NaN or infinity for example 1"):
+    with pytest.raises(
+        ValueError, match="scores must be finite, got NaN or infinity for example 1"
+    ):
         take(np.array([1.0, math.nan, 3.0]), membership, 1, 1)
     with pytest.raises(ValueError, match=r"two vectors of one length, got \(3,\) and \(2,\)"):
         take(scores, membership[:2], 1, 1)
@@ -209,5 +230,7 @@ def test_scores_that_make_no_sense_are_named() -> None:
         take(scores, membership, -1, 1)
     with pytest.raises(ValueError, match="guesses_out must be >= 0, got -2"):
         take(scores, membership, 1, -2)
-    with pytest.raises(ValueError, match=r"guesses_in \+ guesses_out must be <= 3 canaries, got 2 \+ 2"):
+    with pytest.raises(
+        ValueError, match=r"guesses_in \+ guesses_out must be <= 3 canaries, got 2 \+ 2"
+    ):
         take(scores, membership, 2, 2)

@@ -13,11 +13,15 @@ from tests import oracles
 def test_scores_equal_the_slow_oracle(classes: int) -> None:
     observations = oracles.planted(2, 60, 1.0, np.random.default_rng(0), classes=classes)
     expected = oracles.quantile(observations, 1, trees=20)
-    assert np.allclose(QuantileRegression(trees=20).score(observations.view(1)), expected, rtol=0, atol=1e-9)
+    assert np.allclose(
+        QuantileRegression(trees=20).score(observations.view(1)), expected, rtol=0, atol=1e-9
+    )
 
 
 @cache
-def uneven(models: int = 2, examples: int = 2000, population: int = 5000) -> tuple[Observations, np.ndarray]:
+def uneven(
+    models: int = 2, examples: int = 2000, population: int = 5000
+) -> tuple[Observations, np.ndarray]:
     """Observations whose phi has a mean and a spread that the features give away, and what phi is in these terms."""
     generator = np.random.default_rng(1)
     membership = generator.random((models, examples)) < 0.5
@@ -47,7 +51,11 @@ def test_difficulty_that_features_give_away_is_taken_into_account() -> None:
     observations, standardised = uneven()
 
     def auc(scores: np.ndarray) -> float:
-        return float(np.mean([roc(*pair).auc() for pair in zip(scores, observations.membership, strict=True)]))
+        return float(
+            np.mean(
+                [roc(*pair).auc() for pair in zip(scores, observations.membership, strict=True)]
+            )
+        )
 
     found = auc(scores_of_the_uneven())
     best = auc(standardised)
@@ -72,7 +80,9 @@ def test_a_label_is_a_category_and_one_that_the_population_lacks_is_no_error() -
 
     def logits(labels: np.ndarray) -> np.ndarray:
         z = np.zeros((1, len(labels), 1, 5))
-        z[0, np.arange(len(labels)), 0, labels] = level[labels] + generator.standard_normal(len(labels))
+        z[0, np.arange(len(labels)), 0, labels] = level[labels] + generator.standard_normal(
+            len(labels)
+        )
         return z
 
     labels, population_labels = np.arange(200) % 5, 1 + np.arange(400) % 4

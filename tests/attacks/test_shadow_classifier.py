@@ -18,14 +18,22 @@ FITS = {
 
 
 def seen(examples: int = 60, classes: int = 3, shift: float = 1.0, seed: int = 0) -> Observations:
-    return oracles.planted(4, examples, shift, np.random.default_rng(seed), queries=2, classes=classes)
+    return oracles.planted(
+        4, examples, shift, np.random.default_rng(seed), queries=2, classes=classes
+    )
 
 
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer. Maximum iterations")
 @pytest.mark.parametrize(
     ("classifier", "classes", "rows"),
     # Which rows a classifier learns does not depend on which it is.
-    [("logistic", 3, 2000), ("logistic", 3, 12), ("logistic", 8, 2000), ("forest", 3, 12), ("mlp", 3, 12)],
+    [
+        ("logistic", 3, 2000),
+        ("logistic", 3, 12),
+        ("logistic", 8, 2000),
+        ("forest", 3, 12),
+        ("mlp", 3, 12),
+    ],
 )
 def test_scores_equal_the_slow_oracles(classifier: str, classes: int, rows: int) -> None:
     # With 8 classes, some have fewer than 10 outputs a side and share the classifier of all.
@@ -38,7 +46,10 @@ def test_scores_equal_the_slow_oracles(classifier: str, classes: int, rows: int)
 def test_eight_classes_are_some_scarce_and_some_not() -> None:
     observations = seen(classes=8)
     members = np.delete(observations.membership, 2, axis=0)
-    fewest = [min(side[:, observations.labels == label].sum() for side in (members, ~members)) for label in range(8)]
+    fewest = [
+        min(side[:, observations.labels == label].sum() for side in (members, ~members))
+        for label in range(8)
+    ]
     assert min(fewest) < 10 <= max(fewest)
 
 
@@ -51,9 +62,13 @@ def test_the_order_of_examples_plays_no_part_even_among_ties(classifier: str) ->
     order = generator.permutation(90)
     attack = ShadowClassifier(classifier, rows=15)  # type: ignore[arg-type]
     scores = attack.score(Observations(logits, labels, membership).view(0))
-    shuffled = attack.score(Observations(logits[:, order], labels[order], membership[:, order]).view(0))
+    shuffled = attack.score(
+        Observations(logits[:, order], labels[order], membership[:, order]).view(0)
+    )
     assert np.allclose(scores[order], shuffled, rtol=0, atol=1e-9)
-    turned = attack.score(Observations(logits[[0, 3, 1, 2]], labels, membership[[0, 3, 1, 2]]).view(0))
+    turned = attack.score(
+        Observations(logits[[0, 3, 1, 2]], labels, membership[[0, 3, 1, 2]]).view(0)
+    )
     assert np.allclose(scores, turned, rtol=0, atol=1e-9)
 
 
@@ -61,7 +76,10 @@ def test_it_is_fitted_on_the_shadows_alone() -> None:
     observations = seen()
     logits = observations.logits.copy()
     logits[2, 1:] += np.random.default_rng(1).standard_normal(logits[2, 1:].shape)
-    scores = [ShadowClassifier().score(o.view(2)) for o in (observations, replace(observations, logits=logits))]
+    scores = [
+        ShadowClassifier().score(o.view(2))
+        for o in (observations, replace(observations, logits=logits))
+    ]
     assert scores[0][0] == scores[1][0]
     assert (scores[0][1:] != scores[1][1:]).all()
 
@@ -89,12 +107,16 @@ def test_each_class_has_its_own_tell(classifier: str) -> None:
     observations = Observations(logits, labels, membership)
     attack = ShadowClassifier(classifier, rows=200)  # type: ignore[arg-type]
     assert roc(attack.score(observations.view(0)), membership[0]).auc() > 0.85
-    assert roc(LossThreshold().score(observations.view(0)), membership[0]).auc() == pytest.approx(0.5, abs=0.07)
+    assert roc(LossThreshold().score(observations.view(0)), membership[0]).auc() == pytest.approx(
+        0.5, abs=0.07
+    )
 
 
 def test_models_that_answer_all_alike_are_scored_all_alike() -> None:
     membership = np.random.default_rng(4).random((4, 40)) < 0.5
-    scores = ShadowClassifier().score(oracles.observations_of(np.full((4, 40), 0.1), membership).view(0))
+    scores = ShadowClassifier().score(
+        oracles.observations_of(np.full((4, 40), 0.1), membership).view(0)
+    )
     assert np.allclose(scores, 0, atol=1e-9)
 
 

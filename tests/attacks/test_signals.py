@@ -6,12 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mgaudit.attacks import LossThreshold
-from mgaudit.attacks.signals import LogProbability, entropy, logit_confidence, loss, modified_entropy
+from mgaudit.attacks.signals import (
+    LogProbability,
+    entropy,
+    logit_confidence,
+    loss,
+    modified_entropy,
+)
 from tests.oracles import planted
 
 
 @given(st.lists(st.floats(-30, 30), min_size=2, max_size=6), st.data())
-def test_phi_is_the_logit_of_the_softmax_probability_of_the_label(logits: list[float], data: st.DataObject) -> None:
+def test_phi_is_the_logit_of_the_softmax_probability_of_the_label(
+    logits: list[float], data: st.DataObject
+) -> None:
     label = data.draw(st.integers(0, len(logits) - 1))
     p = math.exp(logits[label]) / sum(map(math.exp, logits))
     rest = sum(math.exp(z) for j, z in enumerate(logits) if j != label) / sum(map(math.exp, logits))
@@ -27,7 +35,9 @@ def test_entropies_are_those_of_the_softmax(logits: list[float], data: st.DataOb
     p = [math.exp(z) / total for z in logits]
     rest = [sum(q for k, q in enumerate(p) if k != j) for j in range(len(p))]
     plain = -sum(q * math.log(q) for q in p)
-    modified = -rest[label] * math.log(p[label]) - sum(p[j] * math.log(rest[j]) for j in range(len(p)) if j != label)
+    modified = -rest[label] * math.log(p[label]) - sum(
+        p[j] * math.log(rest[j]) for j in range(len(p)) if j != label
+    )
     z, y = np.array(logits).reshape(1, 1, -1), np.array([label])
     assert entropy(z, y).item() == pytest.approx(plain, abs=1e-9)
     assert modified_entropy(z, y).item() == pytest.approx(modified, rel=1e-9, abs=1e-9)
@@ -42,7 +52,9 @@ def test_modified_entropy_tells_confident_and_right_from_confident_and_wrong() -
 
 
 @given(st.lists(st.floats(-30, 30), min_size=2, max_size=6), st.floats(0.5, 4))
-def test_the_log_probability_is_that_of_the_tempered_softmax(logits: list[float], temperature: float) -> None:
+def test_the_log_probability_is_that_of_the_tempered_softmax(
+    logits: list[float], temperature: float
+) -> None:
     total = sum(math.exp(z / temperature) for z in logits)
     found = LogProbability(temperature)(np.array(logits).reshape(1, 1, -1), np.array([1])).item()
     assert found == pytest.approx(logits[1] / temperature - math.log(total), abs=1e-9)
@@ -62,7 +74,9 @@ def test_labels_go_with_the_examples_axis_whatever_stands_before_and_behind() ->
     phi = logit_confidence(z, labels)
     assert phi.shape == (4, 3, 2)
     for m, e, q in np.ndindex(4, 3, 2):
-        assert phi[m, e, q] == logit_confidence(z[m, e, q].reshape(1, 1, -1), labels[e : e + 1]).item()
+        assert (
+            phi[m, e, q] == logit_confidence(z[m, e, q].reshape(1, 1, -1), labels[e : e + 1]).item()
+        )
     assert np.array_equal(z, kept)
 
 

@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from mgaudit.attacks.metrics import roc
-from mgaudit.attacks.single_target import delong, delong_interval, population_tpr_interval, tpr_interval
+from mgaudit.attacks.single_target import (
+    delong,
+    delong_interval,
+    population_tpr_interval,
+    tpr_interval,
+)
 from tests import oracles
 
 
@@ -19,7 +24,10 @@ def normal(examples: int, shift: float, seed: int = 0) -> tuple[np.ndarray, np.n
 
 def test_a_variance_with_ties_done_by_hand() -> None:
     # Members 3, 2 beat 1 and 3/4 of the others; the others 2, 1 beat 1/4 and 0 of the members: Var = 2 * (1/32) / 2.
-    assert delong(np.array([3.0, 2.0, 2.0, 1.0]), np.array([True, True, False, False])) == (0.875, 1 / 32)
+    assert delong(np.array([3.0, 2.0, 2.0, 1.0]), np.array([True, True, False, False])) == (
+        0.875,
+        1 / 32,
+    )
 
 
 @given(
@@ -40,15 +48,21 @@ def test_delong_does_not_care_for_scale_and_mirrors_with_the_sign(digits: int) -
     scores = scores.round(digits)
     found, negated = delong_interval(scores, members), delong_interval(-scores, members)
     assert delong_interval(np.exp(scores), members) == found
-    assert (negated.value, negated.low, negated.high) == pytest.approx((1 - found.value, 1 - found.high, 1 - found.low))
+    assert (negated.value, negated.low, negated.high) == pytest.approx(
+        (1 - found.value, 1 - found.high, 1 - found.low)
+    )
     swapped = delong_interval(-scores, ~members)
-    assert (swapped.value, swapped.low, swapped.high) == pytest.approx((found.value, found.low, found.high))
+    assert (swapped.value, swapped.low, swapped.high) == pytest.approx(
+        (found.value, found.low, found.high)
+    )
 
 
 def test_delong_is_nearly_the_normal_interval_for_many_examples() -> None:
     auc, variance = delong(*normal(20_000, 1.0))
     interval = delong_interval(*normal(20_000, 1.0))
-    assert (interval.low, interval.high) == pytest.approx(stats.norm.interval(0.95, auc, variance**0.5), abs=2e-4)
+    assert (interval.low, interval.high) == pytest.approx(
+        stats.norm.interval(0.95, auc, variance**0.5), abs=2e-4
+    )
 
 
 def test_a_perfect_attack_is_as_certain_as_its_independent_pairs() -> None:
@@ -62,7 +76,9 @@ def test_a_perfect_attack_is_as_certain_as_its_independent_pairs() -> None:
 def test_scores_that_are_all_equal_leave_the_auc_open() -> None:
     interval = delong_interval(np.zeros(40), np.arange(40) % 2 == 0)
     expected = stats.binomtest(10, 20).proportion_ci(0.95, method="exact")
-    assert (interval.value, interval.low, interval.high) == pytest.approx((0.5, expected.low, expected.high))
+    assert (interval.value, interval.low, interval.high) == pytest.approx(
+        (0.5, expected.low, expected.high)
+    )
 
 
 @pytest.mark.parametrize("fpr", [0.0, 0.01, 0.1, 1.0])
@@ -116,7 +132,9 @@ def test_scores_that_are_all_equal_get_the_tpr_of_guessing() -> None:
         ([0.0, 1.0], [False, False], "must hold members and non-members, got 0 of 2"),
     ],
 )
-def test_delong_refuses_what_has_no_variance(scores: list[float], members: list[bool], message: str) -> None:
+def test_delong_refuses_what_has_no_variance(
+    scores: list[float], members: list[bool], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         delong_interval(np.array(scores), np.array(members))
 

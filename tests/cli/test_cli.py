@@ -21,9 +21,22 @@ from mgaudit.storage.run_folder import RunFolder
 from mgaudit.targets import NETWORKS, QUERIES, SCHEMES
 from mgaudit.targets.datasets import DATASETS
 
-SMALL = ["--target", "mlp:hidden=16", "--examples", "200", "--models", "4", "--epochs", "3", "--jobs", "1"]
+SMALL = [
+    "--target",
+    "mlp:hidden=16",
+    "--examples",
+    "200",
+    "--models",
+    "4",
+    "--epochs",
+    "3",
+    "--jobs",
+    "1",
+]
 FAST = [*SMALL, "--no-dp"]
-DATASET_NAMES = [f"{reader.name}:PATH" if reader.takes_path else reader.name for reader in DATASETS.values()]
+DATASET_NAMES = [
+    f"{reader.name}:PATH" if reader.takes_path else reader.name for reader in DATASETS.values()
+]
 
 
 def mgaudit(*arguments: str) -> Any:
@@ -67,7 +80,9 @@ def run_folder(out: Path) -> Path:
 @pytest.fixture
 def reports_are_not_rendered(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests of what a run computes and prints: a report takes longer than a small run."""
-    monkeypatch.setattr(RunFolder, "write_reports", lambda folder, formats: [folder.path / "report.html"])
+    monkeypatch.setattr(
+        RunFolder, "write_reports", lambda folder, formats: [folder.path / "report.html"]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +98,9 @@ def json_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
 
 @pytest.mark.usefixtures("blank_figures")
 def test_a_run_writes_what_it_promises(tmp_path: Path) -> None:
-    result = mgaudit("run", *SMALL, "--kappa", "0.5", "--epsilon", "4", "--out", str(tmp_path / "runs"))
+    result = mgaudit(
+        "run", *SMALL, "--kappa", "0.5", "--epsilon", "4", "--out", str(tmp_path / "runs")
+    )
     assert result.exit_code == 0, result.output
     folder = run_folder(tmp_path / "runs")
     assert {path.name for path in folder.iterdir()} == {
@@ -96,8 +113,15 @@ def test_a_run_writes_what_it_promises(tmp_path: Path) -> None:
         ".mgaudit-run",
     }
     (study,) = read_result(folder)[0].studies
-    assert [arm.key for arm in study.arms] == ["none", "gaussian-mask:kappa=0.5", "dp-sgd:epsilon=4"]
-    json.loads((folder / "result.json").read_text(), parse_constant=lambda name: pytest.fail(f"{name} in JSON"))
+    assert [arm.key for arm in study.arms] == [
+        "none",
+        "gaussian-mask:kappa=0.5",
+        "dp-sgd:epsilon=4",
+    ]
+    json.loads(
+        (folder / "result.json").read_text(),
+        parse_constant=lambda name: pytest.fail(f"{name} in JSON"),
+    )
     assert "Training with gaussian-mask (kappa=0.5)" in " ".join(result.stdout.split())
     assert str(folder / "report.html") in result.stdout.replace("\n", "")
     assert "gaussian-mask (kappa=0.5): 4 of 4 models" in result.stderr
@@ -106,15 +130,39 @@ def test_a_run_writes_what_it_promises(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("reports_are_not_rendered")
 def test_a_run_is_reproduced_from_its_settings_file(tmp_path: Path) -> None:
-    assert mgaudit("run", *FAST, "--out", str(tmp_path / "a"), "--attack", "loss", "--seed", "7").exit_code == 0
+    assert (
+        mgaudit(
+            "run", *FAST, "--out", str(tmp_path / "a"), "--attack", "loss", "--seed", "7"
+        ).exit_code
+        == 0
+    )
     first = run_folder(tmp_path / "a")
-    assert mgaudit("run", "--settings", str(first / "settings.toml"), "--out", str(tmp_path / "b")).exit_code == 0
+    assert (
+        mgaudit(
+            "run", "--settings", str(first / "settings.toml"), "--out", str(tmp_path / "b")
+        ).exit_code
+        == 0
+    )
     again = run_folder(tmp_path / "b")
     ours, theirs = (json.loads((folder / "result.json").read_text()) for folder in (first, again))
-    assert ours["studies"][0].pop("times")["models_reused"] == {"none": 0, "gaussian-mask:kappa=0.3": 0}
-    assert theirs["studies"][0].pop("times")["models_reused"] == {"none": 4, "gaussian-mask:kappa=0.3": 4}
+    assert ours["studies"][0].pop("times")["models_reused"] == {
+        "none": 0,
+        "gaussian-mask:kappa=0.3": 0,
+    }
+    assert theirs["studies"][0].pop("times")["models_reused"] == {
+        "none": 4,
+        "gaussian-mask:kappa=0.3": 4,
+    }
     assert ours == theirs
-    changed = mgaudit("run", "--settings", str(first / "settings.toml"), "--out", str(tmp_path / "c"), "--kappa", "1")
+    changed = mgaudit(
+        "run",
+        "--settings",
+        str(first / "settings.toml"),
+        "--out",
+        str(tmp_path / "c"),
+        "--kappa",
+        "1",
+    )
     assert changed.exit_code == 0, changed.output
     (study,) = read_result(run_folder(tmp_path / "c"))[0].studies
     assert [arm.key for arm in study.arms] == ["none", "gaussian-mask:kappa=1"]
@@ -126,7 +174,9 @@ def test_json_is_all_that_stdout_holds(json_run: tuple[Any, Path]) -> None:
     printed = json.loads(result.stdout)
     assert printed["run"] == str(folder)
     assert printed["result"] == json.loads((folder / "result.json").read_text())
-    assert [arm["key"] for arm in printed["result"]["studies"][0]["arms"]] == ["gaussian-mask:kappa=0.3"]
+    assert [arm["key"] for arm in printed["result"]["studies"][0]["arms"]] == [
+        "gaussian-mask:kappa=0.3"
+    ]
 
 
 @pytest.mark.usefixtures("reports_are_not_rendered")
@@ -135,7 +185,9 @@ def test_quiet_is_quiet(tmp_path: Path) -> None:
     assert (result.exit_code, result.output) == (0, "")
 
 
-def test_a_report_is_rendered_again_without_torch(tmp_path: Path, json_run: tuple[Any, Path]) -> None:
+def test_a_report_is_rendered_again_without_torch(
+    tmp_path: Path, json_run: tuple[Any, Path]
+) -> None:
     folder = shutil.copytree(json_run[1], tmp_path / "runs" / json_run[1].name)
     html = (folder / "report.html").read_bytes()
     (folder / "report.html").unlink()
@@ -153,12 +205,19 @@ def test_a_report_is_rendered_again_without_torch(tmp_path: Path, json_run: tupl
 
 
 def test_two_runs_of_one_command_at_once_do_not_get_in_each_others_way(tmp_path: Path) -> None:
-    both = [process(tmp_path, "run", *FAST, "--quiet", "--out", out, reports=False) for out in ("a", "b")]
+    both = [
+        process(tmp_path, "run", *FAST, "--quiet", "--out", out, reports=False)
+        for out in ("a", "b")
+    ]
     for running in both:
         _, errors = running.communicate(timeout=120)
         assert running.returncode == 0, errors
-    results = [json.loads((run_folder(tmp_path / out) / "result.json").read_text()) for out in ("a", "b")]
-    reused = [sum(result["studies"][0].pop("times")["models_reused"].values()) for result in results]
+    results = [
+        json.loads((run_folder(tmp_path / out) / "result.json").read_text()) for out in ("a", "b")
+    ]
+    reused = [
+        sum(result["studies"][0].pop("times")["models_reused"].values()) for result in results
+    ]
     assert results[0] == results[1]
     assert sum(reused) == 8
 
@@ -184,7 +243,10 @@ def test_list_names_what_there_is(kind: str) -> None:
 
 
 def test_attacks_are_listed_with_what_they_need_what_they_cost_and_where_they_come_from() -> None:
-    listed = {entry["name"]: entry for entry in json.loads(mgaudit("list", "attacks", "--json").stdout)["attacks"]}
+    listed = {
+        entry["name"]: entry
+        for entry in json.loads(mgaudit("list", "attacks", "--json").stdout)["attacks"]
+    }
     assert listed["lira"]["needs"] == "shadows"
     assert listed["quantile"]["needs"] == "features, population"
     assert listed["gradient-norm"]["needs"] == "gradient norm"
@@ -209,7 +271,10 @@ def test_attacks_are_listed_with_what_they_need_what_they_cost_and_where_they_co
             ["--scheme", "mask"],
             f"scheme must be one of {', '.join(SCHEMES)}, module:Class of your own, got 'mask'",
         ),
-        (["--scheme", "gaussian-mask"], "scheme.gaussian-mask needs kappa; write gaussian-mask:kappa=VALUE (>= 0)"),
+        (
+            ["--scheme", "gaussian-mask"],
+            "scheme.gaussian-mask needs kappa; write gaussian-mask:kappa=VALUE (>= 0)",
+        ),
         (
             ["--scheme", "weight-noise:sigma=1,layers=2"],
             "scheme.weight-noise.layers is no option of weight-noise, which takes sigma (>= 0), layerwise, "
@@ -222,7 +287,10 @@ def test_attacks_are_listed_with_what_they_need_what_they_cost_and_where_they_co
             ["--scheme", "gaussian-mask:0.1+dropout:0.1,fixed=true"],
             "dropout with fixed=true cannot come after gaussian-mask",
         ),
-        (["--scheme", "noise-nodes:sigma=1,layer=9"], "layer must be the number of a layer of the target, 0..3, got 9"),
+        (
+            ["--scheme", "noise-nodes:sigma=1,layer=9"],
+            "layer must be the number of a layer of the target, 0..3, got 9",
+        ),
         (["--stack", "0"], "stack must be auto or a whole number >= 1, got '0'"),
         (["--stack", "17"], "stack must be <= 16, the models of an arm, got 17; use --stack auto"),
         (["--stack", "many"], "stack must be auto or a whole number >= 1, got 'many'"),
@@ -241,7 +309,10 @@ def test_attacks_are_listed_with_what_they_need_what_they_cost_and_where_they_co
             f"dataset must be one of {', '.join(DATASET_NAMES)} or module:function of your own, got 'cifar'",
         ),
         (["--dataset", "cifar10"], "dataset cifar10 has not been fetched"),
-        (["--dataset", "csv:nowhere.csv#y"], "/nowhere.csv'; use --dataset csv:PATH or csv:PATH#COLUMN"),
+        (
+            ["--dataset", "csv:nowhere.csv#y"],
+            "/nowhere.csv'; use --dataset csv:PATH or csv:PATH#COLUMN",
+        ),
         (
             ["--dataset", "synthetic:depth=3"],
             "dataset.synthetic.depth is no option of synthetic, which takes kind (clusters or teacher), features",
@@ -254,13 +325,22 @@ def test_attacks_are_listed_with_what_they_need_what_they_cost_and_where_they_co
         (["--queries", "mask:1"], "queries.mask.count must be >= 2, got 1"),
         (["--attack", "label-only"], "the attack label-only needs several queries of each example"),
         (["--models", "2"], "models must be greater than or equal to 3, got 2"),
-        (["--examples", "1199"], "examples must be between 1 and 1198, all that digits holds, got 1199"),
-        (["--delta", "0.002"], "delta must be < 1/n = 0.00167 for n = 599 expected training examples, got 0.002"),
+        (
+            ["--examples", "1199"],
+            "examples must be between 1 and 1198, all that digits holds, got 1199",
+        ),
+        (
+            ["--delta", "0.002"],
+            "delta must be < 1/n = 0.00167 for n = 599 expected training examples, got 0.002",
+        ),
         (["--epsilon", "0"], "epsilon must be a finite number > 0 and <= 50, got 0"),
         (["--device", "cuda"], "torch finds no GPU"),
         (["--kappa", "1", "--scheme", "none"], "kappa and scheme both name the noise to audit"),
         (["--no-dp", "--epsilon", "1"], "--epsilon and --delta are settings of the DP-SGD arm"),
-        (["--settings", "/nowhere.toml"], "the settings file /nowhere.toml cannot be read: No such file"),
+        (
+            ["--settings", "/nowhere.toml"],
+            "the settings file /nowhere.toml cannot be read: No such file",
+        ),
         (
             ["--examples", "60"],
             "batch_size must be <= 30, the expected number of training examples, for DP-SGD",
@@ -286,20 +366,27 @@ def test_bad_input_is_one_clear_line_and_exit_code_2(
             lambda root: (root / "train" / "a" / "0.png").write_bytes(b"nothing"),
             "the image {root}/train/a/0",
         ),
-        (lambda root: [path.unlink() for path in (root / "train" / "a").iterdir()], "no image in {root}/train/a"),
+        (
+            lambda root: [path.unlink() for path in (root / "train" / "a").iterdir()],
+            "no image in {root}/train/a",
+        ),
         (lambda root: (root / "test" / "b").rename(root / "b"), "got no folder {root}/test/b"),
         (lambda root: (root / "test").rename(root / "other"), "got no folder {root}/test"),
     ],
     ids=["unreadable", "empty", "class missing", "no test"],
 )
-def test_a_folder_that_is_not_as_it_should_be_is_named(tmp_path: Path, spoil: Any, message: str) -> None:
+def test_a_folder_that_is_not_as_it_should_be_is_named(
+    tmp_path: Path, spoil: Any, message: str
+) -> None:
     root = tmp_path / "data"
     for split in ("train", "test"):
         for name in ("a", "b"):
             (root / split / name).mkdir(parents=True)
             Image.new("L", (8, 8)).save(root / split / name / "0.png")
     spoil(root)
-    result = mgaudit("run", "--dataset", f"folder:{root}", "--quiet", "--out", str(tmp_path / "runs"))
+    result = mgaudit(
+        "run", "--dataset", f"folder:{root}", "--quiet", "--out", str(tmp_path / "runs")
+    )
     assert result.exit_code == 2, result.output
     assert message.format(root=root) in result.stderr
     assert result.stderr.count("\n") == 1
@@ -329,7 +416,10 @@ def test_a_read_only_out_folder_is_refused(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["nowhere"], "RUN must be the path of a run directory or, in 'runs', its name"),
-        (["nowhere", "--format", "docx"], "--format must be one of html, pdf, latex, csv, got 'docx'"),
+        (
+            ["nowhere", "--format", "docx"],
+            "--format must be one of html, pdf, latex, csv, got 'docx'",
+        ),
     ],
 )
 def test_a_report_of_nothing_is_refused(arguments: list[str], message: str) -> None:
@@ -339,9 +429,13 @@ def test_a_report_of_nothing_is_refused(arguments: list[str], message: str) -> N
 
 
 def test_an_audit_that_fails_says_so_and_leaves_its_story(tmp_path: Path) -> None:
-    result = mgaudit("run", *FAST, "--quiet", "--learning-rate", "1e30", "--out", str(tmp_path / "runs"))
+    result = mgaudit(
+        "run", *FAST, "--quiet", "--learning-rate", "1e30", "--out", str(tmp_path / "runs")
+    )
     assert result.exit_code == 1
-    assert "the audit failed: in every arm fewer than 3 of 4 models converged" in " ".join(result.stderr.split())
+    assert "the audit failed: in every arm fewer than 3 of 4 models converged" in " ".join(
+        result.stderr.split()
+    )
     folder = run_folder(tmp_path / "runs")
     assert {path.name for path in folder.iterdir()} == {".mgaudit-run", "log.txt"}
     assert "RuntimeError: in every arm" in (folder / "log.txt").read_text()
@@ -352,7 +446,18 @@ def test_the_version_is_told() -> None:
 
 
 # Attacks take less time than training, which is to be interrupted.
-SLOW = ["--target", "cnn", "--models", "4", "--examples", "200", "--epochs", "8", "--no-dp", "--quiet"]
+SLOW = [
+    "--target",
+    "cnn",
+    "--models",
+    "4",
+    "--examples",
+    "200",
+    "--epochs",
+    "8",
+    "--no-dp",
+    "--quiet",
+]
 SLOW += ["--attack", "loss"]
 
 
@@ -376,7 +481,9 @@ def test_a_killed_run_goes_on_where_it_was(
     wait_for_models(own_cache, 3, running)
     os.killpg(running.pid, signal.SIGKILL)
     running.communicate()
-    kept = {path: path.stat().st_mtime_ns for path in own_cache.glob("ensembles/*/model-*.safetensors")}
+    kept = {
+        path: path.stat().st_mtime_ns for path in own_cache.glob("ensembles/*/model-*.safetensors")
+    }
     assert 3 <= len(kept) < 8
     assert not list(tmp_path.glob("runs/*/result.json"))
 
@@ -396,7 +503,9 @@ def test_a_killed_run_goes_on_where_it_was(
 
 
 @pytest.mark.parametrize("jobs", JOBS)
-def test_ctrl_c_ends_with_130_and_leaves_nothing_half_written(tmp_path: Path, own_cache: Path, jobs: str) -> None:
+def test_ctrl_c_ends_with_130_and_leaves_nothing_half_written(
+    tmp_path: Path, own_cache: Path, jobs: str
+) -> None:
     running = process(tmp_path, "run", *SLOW, "--jobs", jobs)
     wait_for_models(own_cache, 2, running)
     os.killpg(running.pid, signal.SIGINT)

@@ -18,7 +18,18 @@ from mgaudit.settings.study_settings import read_settings
 from mgaudit.storage.run_folder import RunFolder
 
 ROOT = Path(__file__).resolve().parents[2]
-SMALL = ["--target", "mlp:hidden=8", "--examples", "120", "--models", "4", "--epochs", "3", "--batch-size", "16"]
+SMALL = [
+    "--target",
+    "mlp:hidden=8",
+    "--examples",
+    "120",
+    "--models",
+    "4",
+    "--epochs",
+    "3",
+    "--batch-size",
+    "16",
+]
 FAST = [*SMALL, "--stack", "1", "--jobs", "1"]
 ARMS = ["--scheme", "none", "--scheme", "gaussian-mask:kappa=0.5"]
 
@@ -51,32 +62,63 @@ def test_a_study_file_becomes_a_run_folder_that_runs_again(
     assert result.exit_code == 0, result.output
     folder = run_folder(tmp_path / "a")
     assert "compare-digits" in folder.name
-    assert {path.name for path in folder.iterdir()} >= {"settings.toml", "result.json", "arrays.npz", "report.html"}
+    assert {path.name for path in folder.iterdir()} >= {
+        "settings.toml",
+        "result.json",
+        "arrays.npz",
+        "report.html",
+    }
     assert "study 2 of 2: mlp:hidden=8 on digits, seed 1" in result.stderr
     assert str(folder / "report.html") in result.stdout.replace("\n", "")
     found, arrays = read_result(folder)
-    assert (found.title, found.note, len(found.studies), len(arrays)) == ("Two seeds", "said below", 2, 2)
+    assert (found.title, found.note, len(found.studies), len(arrays)) == (
+        "Two seeds",
+        "said below",
+        2,
+        2,
+    )
     assert [arm.note for arm in found.studies[1].arms] == ["", "a mask"]
 
     monkeypatch.setattr(RunFolder, "write_reports", lambda *_: [])  # they take longer than all else
-    again = mgaudit("compare", str(folder / "settings.toml"), "--quiet", "--out", str(tmp_path / "b"))
+    again = mgaudit(
+        "compare", str(folder / "settings.toml"), "--quiet", "--out", str(tmp_path / "b")
+    )
     assert (again.exit_code, again.output) == (0, "")
     repeated, _ = read_result(run_folder(tmp_path / "b"))
     assert run_folder(tmp_path / "b").name == folder.name
     for ours, theirs in zip(found.studies, repeated.studies, strict=True):
         assert sum(theirs.times.models_reused.values()) == 8
         assert ours.model_copy(update={"times": theirs.times}) == theirs
-    fewer = mgaudit("compare", str(folder / "settings.toml"), "--seed", "1", "--json", "--out", str(tmp_path / "c"))
+    fewer = mgaudit(
+        "compare",
+        str(folder / "settings.toml"),
+        "--seed",
+        "1",
+        "--json",
+        "--out",
+        str(tmp_path / "c"),
+    )
     printed = json.loads(fewer.stdout)
     assert printed["run"] == str(run_folder(tmp_path / "c"))
     assert [one["settings"]["seed"] for one in printed["result"]["studies"]] == [1]
     assert sum(printed["result"]["studies"][0]["times"]["models_reused"].values()) == 8
 
 
-def test_without_a_file_the_options_are_the_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_file_the_options_are_the_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(RunFolder, "write_reports", lambda *_: [])
     result = mgaudit(
-        "compare", *ARMS, *FAST, "--seed", "3", "--attack", "loss", "--quiet", "--out", str(tmp_path / "o")
+        "compare",
+        *ARMS,
+        *FAST,
+        "--seed",
+        "3",
+        "--attack",
+        "loss",
+        "--quiet",
+        "--out",
+        str(tmp_path / "o"),
     )
     assert (result.exit_code, result.output) == (0, "")
     values = read_settings(run_folder(tmp_path / "o") / "settings.toml")
@@ -86,7 +128,11 @@ def test_without_a_file_the_options_are_the_study(tmp_path: Path, monkeypatch: p
 
 @pytest.mark.parametrize("options", [[], ["--quiet"], ["--json"]])
 def test_a_dry_run_tells_the_plan_and_writes_nothing(
-    study: Path, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
+    study: Path,
+    tmp_path: Path,
+    own_cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
 ) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
@@ -121,13 +167,22 @@ def test_a_dry_run_tells_the_plan_and_writes_nothing(
         (["nowhere.toml"], "the settings file nowhere.toml cannot be read: No such file"),
         (["bad.toml"], "arms[0].kappa must be a finite number >= 0, got -1"),
         (["broken.toml"], "the settings file broken.toml is not TOML"),
-        ([*ARMS, "--scheme", "none"], "schemes[0] and schemes[2] must be different arms, got none twice"),
+        (
+            [*ARMS, "--scheme", "none"],
+            "schemes[0] and schemes[2] must be different arms, got none twice",
+        ),
         ([*ARMS, "--target", "vit"], "targets[0] must be one of mlp, cnn"),
         ([*ARMS, "--seed", "-1"], "must be greater than or equal to 0, got -1"),
         ([*ARMS, "--models", "2"], "models must be greater than or equal to 3, got 2"),
         ([*ARMS, "--dataset", "cifar"], "datasets[0] must be one of"),
-        ([*ARMS, "--target", "cnn", "--target", "mlp", "--dataset", "synthetic"], "use --target mlp"),
-        ([*ARMS, "--stack", "17"], "stack must be <= 16, the models of an arm, got 17; use --stack auto"),
+        (
+            [*ARMS, "--target", "cnn", "--target", "mlp", "--dataset", "synthetic"],
+            "use --target mlp",
+        ),
+        (
+            [*ARMS, "--stack", "17"],
+            "stack must be <= 16, the models of an arm, got 17; use --stack auto",
+        ),
     ],
 )
 def test_bad_input_is_one_clear_line_and_exit_code_2(
@@ -145,15 +200,42 @@ def test_bad_input_is_one_clear_line_and_exit_code_2(
 
 
 def test_a_comparison_that_fails_says_so_and_leaves_its_story(tmp_path: Path) -> None:
-    result = mgaudit("compare", *ARMS, *FAST, "--quiet", "--learning-rate", "1e30", "--out", str(tmp_path / "runs"))
+    result = mgaudit(
+        "compare",
+        *ARMS,
+        *FAST,
+        "--quiet",
+        "--learning-rate",
+        "1e30",
+        "--out",
+        str(tmp_path / "runs"),
+    )
     assert result.exit_code == 1
-    assert "the audit failed: mlp:hidden=8 on digits, seed 0: in every arm" in " ".join(result.stderr.split())
-    assert {path.name for path in run_folder(tmp_path / "runs").iterdir()} == {".mgaudit-run", "log.txt"}
+    assert "the audit failed: mlp:hidden=8 on digits, seed 0: in every arm" in " ".join(
+        result.stderr.split()
+    )
+    assert {path.name for path in run_folder(tmp_path / "runs").iterdir()} == {
+        ".mgaudit-run",
+        "log.txt",
+    }
 
 
 @pytest.mark.slow  # the same code ends `mgaudit run`, whose test is not slow
 def test_ctrl_c_ends_with_130_and_keeps_what_is_trained(tmp_path: Path, own_cache: Path) -> None:
-    arguments = [*ARMS, "--target", "cnn", "--models", "6", "--epochs", "30", "--stack", "1", "--jobs", "1", "--quiet"]
+    arguments = [
+        *ARMS,
+        "--target",
+        "cnn",
+        "--models",
+        "6",
+        "--epochs",
+        "30",
+        "--stack",
+        "1",
+        "--jobs",
+        "1",
+        "--quiet",
+    ]
     running = subprocess.Popen(
         [sys.executable, "-m", "mgaudit", "compare", *arguments],
         cwd=tmp_path,

@@ -27,7 +27,19 @@ from mgaudit.targets.training import Help, Training
 from tests.fake_study import arrays, study, write
 from tests.fake_study import result as fake_result
 
-SMALL = ["--target", "mlp:hidden=16", "--examples", "200", "--models", "4", "--epochs", "1", "--jobs", "1", "--no-dp"]
+SMALL = [
+    "--target",
+    "mlp:hidden=16",
+    "--examples",
+    "200",
+    "--models",
+    "4",
+    "--epochs",
+    "1",
+    "--jobs",
+    "1",
+    "--no-dp",
+]
 
 # Arguments, then the key that the line must name and the value that it must state.
 WRONG = [
@@ -72,7 +84,13 @@ WRONG = [
     (["list", "planets"], "kind", "planets"),
 ]
 
-UNEXPECTED = [KeyError("logits"), MemoryError(), RecursionError("too deep"), TypeError("no"), AssertionError()]
+UNEXPECTED = [
+    KeyError("logits"),
+    MemoryError(),
+    RecursionError("too deep"),
+    TypeError("no"),
+    AssertionError(),
+]
 
 
 def mgaudit(*arguments: str) -> Any:
@@ -80,10 +98,17 @@ def mgaudit(*arguments: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "key", "value"), WRONG, ids=lambda part: "_".join(part) if isinstance(part, list) else ""
+    ("arguments", "key", "value"),
+    WRONG,
+    ids=lambda part: "_".join(part) if isinstance(part, list) else "",
 )
 def test_a_mistake_of_the_user_is_one_line_and_exit_code_2(
-    arguments: list[str], key: str, value: str, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str],
+    key: str,
+    value: str,
+    tmp_path: Path,
+    own_cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     quiet = ["--quiet"] if arguments[0] in ("run", "compare", "audit-dp", "reproduce") else []
@@ -210,11 +235,17 @@ def assert_is_a_mistake_in_one_line(result: Any, key: str, case: object) -> None
     assert not Path("runs").exists(), case
 
 
-def test_a_study_file_that_is_wrong_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_study_file_that_is_wrong_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     file = Path("s.toml")
     for content, key in WRONG_STUDIES.items():
-        arms = "" if isinstance(content, bytes) or content == "" or "arms" in content else 'schemes = ["none"]\n'
+        arms = (
+            ""
+            if isinstance(content, bytes) or content == "" or "arms" in content
+            else 'schemes = ["none"]\n'
+        )
         file.write_bytes(content if isinstance(content, bytes) else (arms + content).encode())
         assert_is_a_mistake_in_one_line(mgaudit("compare", "s.toml", "--quiet"), key, content[:60])
     file.unlink()
@@ -222,7 +253,9 @@ def test_a_study_file_that_is_wrong_is_one_line(tmp_path: Path, monkeypatch: pyt
     assert_is_a_mistake_in_one_line(mgaudit("compare", "s.toml", "--quiet"), "s.toml", "folder")
 
 
-def test_own_code_that_is_wrong_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_own_code_that_is_wrong_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     Path("own.py").write_text(OWN)
@@ -234,7 +267,9 @@ def test_own_code_that_is_wrong_is_one_line(tmp_path: Path, monkeypatch: pytest.
         sys.modules.pop(name, None)
 
 
-def test_an_image_or_an_archive_that_is_damaged_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_or_an_archive_that_is_damaged_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     generator = np.random.default_rng(0)
     for split, name in product(("train", "test"), "ab"):
@@ -248,24 +283,42 @@ def test_an_image_or_an_archive_that_is_damaged_is_one_line(tmp_path: Path, monk
         header = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
         bomb = whole[:12] + header + struct.pack(">I", zlib.crc32(header)) + whole[33:]
         image.write_bytes(bomb)
-        assert_is_a_mistake_in_one_line(mgaudit("run", "--quiet", "--dataset", "folder:images"), "0.png", side)
+        assert_is_a_mistake_in_one_line(
+            mgaudit("run", "--quiet", "--dataset", "folder:images"), "0.png", side
+        )
     image.unlink()
     image.symlink_to("0.png")
-    assert_is_a_mistake_in_one_line(mgaudit("run", "--quiet", "--dataset", "folder:images"), "0.png", "loop")
+    assert_is_a_mistake_in_one_line(
+        mgaudit("run", "--quiet", "--dataset", "folder:images"), "0.png", "loop"
+    )
     image.unlink()
     os.rename(b"images/train/a/1.png", b"images/train/a/\xff.png")
-    assert_is_a_mistake_in_one_line(mgaudit("run", "--quiet", "--dataset", "folder:images"), "UTF-8", "name")
+    assert_is_a_mistake_in_one_line(
+        mgaudit("run", "--quiet", "--dataset", "folder:images"), "UTF-8", "name"
+    )
     archive = Path("a.npz")
-    for header in ("(" * 3000, "{'descr': '<f8', 'fortran_order': False, 'shape': (10**15,)}", "no array"):
+    for header in (
+        "(" * 3000,
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (10**15,)}",
+        "no array",
+    ):
         text = header.replace("10**15", str(10**15)).encode()
-        array = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text if header != "no array" else text
+        array = (
+            b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
+            if header != "no array"
+            else text
+        )
         with ZipFile(archive, "w") as file:
             for name in ("x_train", "y_train", "x_test", "y_test"):
                 file.writestr(f"{name}.npy", array)
-        assert_is_a_mistake_in_one_line(mgaudit("run", "--quiet", "--dataset", "npz:a.npz"), "a.npz", header[:20])
+        assert_is_a_mistake_in_one_line(
+            mgaudit("run", "--quiet", "--dataset", "npz:a.npz"), "a.npz", header[:20]
+        )
 
 
-def test_a_run_folder_that_is_damaged_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_folder_that_is_damaged_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     write(Path("a"), fake_result(study()), [arrays()])
     write(Path("b"), fake_result(study()), [arrays()])
@@ -291,7 +344,9 @@ def test_a_run_folder_that_is_damaged_is_one_line(tmp_path: Path, monkeypatch: p
     ]
     for name, content in damages:
         (Path("a") / name).write_bytes(content)
-        commands = [("runs", "show", "a"), ("report", "a")] + ([("runs", "compare", "a", "b")] if name in kept else [])
+        commands = [("runs", "show", "a"), ("report", "a")] + (
+            [("runs", "compare", "a", "b")] if name in kept else []
+        )
         for command in commands:
             assert_is_a_mistake_in_one_line(mgaudit(*command), "a/", (command, name, content[:40]))
         assert mgaudit("runs", "--runs", ".").exit_code == 0
@@ -317,12 +372,27 @@ def test_a_cache_folder_that_is_damaged_is_one_line(
     ("broken", "error", "code", "line"),
     [
         ("mgaudit.study.plan.plan_study", KeyboardInterrupt(), 130, "interrupted"),
-        ("mgaudit.study.study.run_study", KeyboardInterrupt(), 130, "interrupted; the models trained so far are kept"),
-        ("mgaudit.study.study.run_study", UsageError("kappa", "must be >= 0", "-1"), 2, "error: kappa must be >= 0"),
+        (
+            "mgaudit.study.study.run_study",
+            KeyboardInterrupt(),
+            130,
+            "interrupted; the models trained so far are kept",
+        ),
+        (
+            "mgaudit.study.study.run_study",
+            UsageError("kappa", "must be >= 0", "-1"),
+            2,
+            "error: kappa must be >= 0",
+        ),
     ],
 )
 def test_an_interruption_and_a_late_mistake_leave_no_run_folder(
-    broken: str, error: BaseException, code: int, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    broken: str,
+    error: BaseException,
+    code: int,
+    line: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise error
@@ -338,7 +408,13 @@ def test_an_interruption_and_a_late_mistake_leave_no_run_folder(
 
 @pytest.mark.parametrize(
     "error",
-    [KeyError("logits"), MemoryError(), RecursionError("too deep"), TypeError("no"), AssertionError()],
+    [
+        KeyError("logits"),
+        MemoryError(),
+        RecursionError("too deep"),
+        TypeError("no"),
+        AssertionError(),
+    ],
     ids=repr,
 )
 @pytest.mark.parametrize(
@@ -352,7 +428,11 @@ def test_an_interruption_and_a_late_mistake_leave_no_run_folder(
     ids=["planning", "running", "runs", "list"],
 )
 def test_an_unexpected_error_is_one_line_and_a_log_with_the_traceback(
-    arguments: list[str], broken: str, error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str],
+    broken: str,
+    error: Exception,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise error
@@ -373,7 +453,9 @@ def test_an_unexpected_error_is_one_line_and_a_log_with_the_traceback(
     assert any(line.startswith(type(error).__name__) for line in lines)
 
 
-def test_an_error_whose_log_cannot_be_written_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_whose_log_cannot_be_written_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -404,12 +486,17 @@ def test_output_that_cannot_be_written_is_one_line() -> None:
     assert "stdout" in done.stderr
 
 
-def test_listing_studies_runs_no_code_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_listing_studies_runs_no_code_of_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("evil.py").write_text("from pathlib import Path\nPath('ran').touch()\nclass Thing: ...\n")
     Path("studies").mkdir()
     Path("studies/x.toml").write_text('title = "Mine"\nschemes = ["none", "evil:Thing"]\n')
-    listed = {entry["name"]: entry for entry in json.loads(mgaudit("list", "studies", "--json").stdout)["studies"]}
+    listed = {
+        entry["name"]: entry
+        for entry in json.loads(mgaudit("list", "studies", "--json").stdout)["studies"]
+    }
     assert listed["x"]["options"] == "2"
     assert listed["x"]["summary"] == "Mine"
     assert {"quick", "kappa-sweep"} <= listed.keys()
@@ -420,7 +507,9 @@ def test_listing_studies_runs_no_code_of_the_current_folder(tmp_path: Path, monk
 def defaults_in_help(command: str) -> dict[str, str]:
     """Returns the default that the help text of each option states."""
     options = app_commands()[command].params
-    stated = {option.name: re.search(r"default: ([^);]*)\)", option.help or "") for option in options}
+    stated = {
+        option.name: re.search(r"default: ([^);]*)\)", option.help or "") for option in options
+    }
     return {name: match[1] for name, match in stated.items() if match}
 
 
@@ -430,7 +519,9 @@ def app_commands() -> Any:
     return get_command(app).commands  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(("command", "settings"), [("run", StudySettings), ("audit-dp", DPAuditSettings)])
+@pytest.mark.parametrize(
+    ("command", "settings"), [("run", StudySettings), ("audit-dp", DPAuditSettings)]
+)
 def test_help_states_the_defaults_of_the_settings(command: str, settings: Any) -> None:
     stated = defaults_in_help(command)
     for name, field in settings.model_fields.items():
@@ -439,7 +530,11 @@ def test_help_states_the_defaults_of_the_settings(command: str, settings: Any) -
 
 
 def test_every_training_setting_with_help_is_an_option_with_its_range_and_default() -> None:
-    for command, left_out in (("run", set()), ("compare", set()), ("audit-dp", {"clients", "local_steps"})):
+    for command, left_out in (
+        ("run", set()),
+        ("compare", set()),
+        ("audit-dp", {"clients", "local_steps"}),
+    ):
         options = {option.name: option for option in app_commands()[command].params}
         for field in fields(Training):
             described = any(isinstance(part, Help) for part in get_args(field.type))

@@ -11,7 +11,9 @@ from mgaudit.cli.app import app
 from mgaudit.reports.results import read_result
 from mgaudit.storage.run_folder import RunFolder
 
-OPTIONS = "--target mlp:hidden=16 --examples 200 --models 4 --epochs 2 --jobs 1 --no-dp --attack loss"
+OPTIONS = (
+    "--target mlp:hidden=16 --examples 200 --models 4 --epochs 2 --jobs 1 --no-dp --attack loss"
+)
 FAST = OPTIONS.split()
 COMMANDS = ("run", "compare", "attack", "audit-dp", "reproduce", "report", "list", "data", "runs")
 
@@ -53,7 +55,9 @@ def test_help_fits_a_terminal(command: str, monkeypatch: pytest.MonkeyPatch) -> 
     assert "…" not in long.output.replace(",…", "").replace("]…", "").replace("RUN…", "")
 
 
-def test_the_help_of_run_begins_with_examples_and_groups_its_options(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_help_of_run_begins_with_examples_and_groups_its_options(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     text = mgaudit("run", "--help").output
     assert text.index("mgaudit run --target cnn --kappa 0.3") < text.index("--dataset")
@@ -82,9 +86,12 @@ def test_every_command_takes_a_run_by_name_hash_path_or_latest(run_name: str, pa
 
 
 @pytest.mark.parametrize(
-    "command", [("runs", "show"), ("runs", "remove", "--yes"), ("runs", "compare", "latest"), ("report",)]
+    "command",
+    [("runs", "show"), ("runs", "remove", "--yes"), ("runs", "compare", "latest"), ("report",)],
 )
-def test_a_run_that_is_not_there_is_refused_in_one_sentence(run_name: str, command: tuple[str, ...]) -> None:
+def test_a_run_that_is_not_there_is_refused_in_one_sentence(
+    run_name: str, command: tuple[str, ...]
+) -> None:
     refused = mgaudit(*command, "nosuch")
     assert refused.exit_code == 2
     assert "its name, the beginning of its hash, or latest, got 'nosuch'" in refused.stderr
@@ -100,21 +107,29 @@ def test_the_beginning_of_two_hashes_names_neither(tmp_path: Path, run_name: str
     assert "2026-01-01-a-abc12345" in refused.stderr
 
 
-def test_a_report_prints_its_paths_and_takes_formats_joined_by_commas(run_name: str, tmp_path: Path) -> None:
+def test_a_report_prints_its_paths_and_takes_formats_joined_by_commas(
+    run_name: str, tmp_path: Path
+) -> None:
     rendered = mgaudit("report", "latest", "--format", "csv, html", "--out", str(tmp_path / "new"))
     assert rendered.exit_code == 0, rendered.output
-    assert rendered.stdout.replace("\n", "") == f"{tmp_path}/new/report.csv{tmp_path}/new/report.html"
+    assert (
+        rendered.stdout.replace("\n", "") == f"{tmp_path}/new/report.csv{tmp_path}/new/report.html"
+    )
     refused = mgaudit("report", "latest", "--format", "html,docx")
     assert refused.exit_code == 2
     assert "--format must be one of html" in refused.stderr
 
 
-def test_a_run_ends_with_a_verdict_and_one_line_for_each_arm(run_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_ends_with_a_verdict_and_one_line_for_each_arm(
+    run_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(console.out, "width", 80)
     monkeypatch.setattr(RunFolder, "write_reports", lambda *_: [])
     lines = mgaudit("run", *FAST).stdout.splitlines()
     starts = [
-        index for index, line in enumerate(lines) if line.startswith(("no noise  ", "gaussian-mask (kappa=0.3)  "))
+        index
+        for index, line in enumerate(lines)
+        if line.startswith(("no noise  ", "gaussian-mask (kappa=0.3)  "))
     ]
     assert len(starts) == 2
     assert lines[0].startswith("Training with gaussian-mask")
@@ -125,7 +140,9 @@ def test_a_run_ends_with_a_verdict_and_one_line_for_each_arm(run_name: str, monk
 def test_a_finished_run_is_attacked_again(run_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RunFolder, "write_reports", lambda *_: [])
     monkeypatch.setattr("mgaudit.study.train.train_and_keep", lambda _: pytest.fail("trained"))
-    ran = mgaudit("attack", run_name, "--attack", "entropy", "--runs", "runs", "--jobs", "1", "--json")
+    ran = mgaudit(
+        "attack", run_name, "--attack", "entropy", "--runs", "runs", "--jobs", "1", "--json"
+    )
     assert ran.exit_code == 0, ran.output
     latest = mgaudit("attack", "latest", "--attack", "confidence", "--jobs", "1", "--quiet")
     assert (latest.exit_code, latest.output) == (0, "")

@@ -88,7 +88,16 @@ COMMANDS = (
     GoldenCommand(
         "run",
         (
-            *("run", "--target", "mlp:hidden=16", "--kappa", "0.5", *SMALL, "--queries", "mask:3,kappa=0.3"),
+            *(
+                "run",
+                "--target",
+                "mlp:hidden=16",
+                "--kappa",
+                "0.5",
+                *SMALL,
+                "--queries",
+                "mask:3,kappa=0.3",
+            ),
             *(word for attack in ATTACKS for word in ("--attack", attack)),
             *MACHINE,
         ),
@@ -97,25 +106,60 @@ COMMANDS = (
         "compare",
         (
             *("compare", "--scheme", "none", "--scheme", "weight-noise:sigma=0.05"),
-            *("--scheme", "gaussian-mask:kappa=1+label-noise:rate=0.1", "--target", "mlp:hidden=16"),
+            *(
+                "--scheme",
+                "gaussian-mask:kappa=1+label-noise:rate=0.1",
+                "--target",
+                "mlp:hidden=16",
+            ),
             *("--seed", "0", "--seed", "3", *SMALL, *MACHINE),
         ),
     ),
     GoldenCommand(
         "audit-dp",
         (
-            *("audit-dp", "--epsilon", "2", "--target", "mlp:hidden=16", "--canaries", "100", "--examples", "300"),
+            *(
+                "audit-dp",
+                "--epsilon",
+                "2",
+                "--target",
+                "mlp:hidden=16",
+                "--canaries",
+                "100",
+                "--examples",
+                "300",
+            ),
             *("--models", "2", "--epochs", "2", "--batch-size", "32", *MACHINE),
         ),
     ),
     GoldenCommand(
         "reproduce",
-        ("reproduce", "gaussian-masking/fig1a", "--jobs", "2", "--out", "runs", "--quiet", "--format", "markdown"),
+        (
+            "reproduce",
+            "gaussian-masking/fig1a",
+            "--jobs",
+            "2",
+            "--out",
+            "runs",
+            "--quiet",
+            "--format",
+            "markdown",
+        ),
     ),
     GoldenCommand(
         "folder",
         (
-            *("run", "--dataset", "folder:images", "--target", "cnn", "--kappa", "0.3", "--models", "3"),
+            *(
+                "run",
+                "--dataset",
+                "folder:images",
+                "--target",
+                "cnn",
+                "--kappa",
+                "0.3",
+                "--models",
+                "3",
+            ),
             *("--epochs", "2", "--batch-size", "32", "--augment", "flips", "--no-dp", *MACHINE),
         ),
     ),
@@ -142,7 +186,11 @@ def run_all(folder: Path) -> dict[str, Any]:
     environment = {**os.environ, **SAME_KERNELS, "PYTHONPATH": str(ROOT)}
     code = "import sys; from tests.goldens.commands import run_here; run_here(sys.argv[1])"
     subprocess.run(
-        [sys.executable, "-c", code, str(folder)], cwd=ROOT, env=environment, check=True, capture_output=True
+        [sys.executable, "-c", code, str(folder)],
+        cwd=ROOT,
+        env=environment,
+        check=True,
+        capture_output=True,
     )
     return {command.name: _values(folder / command.name / "runs") for command in COMMANDS}
 
@@ -154,7 +202,9 @@ def run_here(folder: str) -> None:
     from mgaudit.cli.app import app
     from mgaudit.storage.run_folder import RunFolder
 
-    rdp._compute_rdp = cache(rdp._compute_rdp)  # each step of the search for a noise multiplier asks for it twice
+    rdp._compute_rdp = cache(
+        rdp._compute_rdp
+    )  # each step of the search for a noise multiplier asks for it twice
     RunFolder.write_reports = lambda *_: []  # type: ignore[method-assign]
     for command in COMMANDS:
         own = Path(folder) / command.name
@@ -179,7 +229,11 @@ def without_names(result: Any) -> Any:
     if isinstance(result, list):
         return [without_names(item) for item in result if not isinstance(item, str)]
     if isinstance(result, dict):
-        kept_keys = [key for key, value in result.items() if key not in LEFT_OUT and not isinstance(value, str)]
+        kept_keys = [
+            key
+            for key, value in result.items()
+            if key not in LEFT_OUT and not isinstance(value, str)
+        ]
         return {key: without_names(result[key]) for key in kept_keys}
     return result
 
@@ -193,7 +247,9 @@ def by_place(values: Any, place: str = "") -> dict[str, float | bool | None]:
     if not isinstance(values, dict | list):
         return {place: values}
     entries = enumerate(values) if isinstance(values, list) else values.items()
-    leaves: dict[str, float | bool | None] = {f"{place}/length": len(values)} if isinstance(values, list) else {}
+    leaves: dict[str, float | bool | None] = (
+        {f"{place}/length": len(values)} if isinstance(values, list) else {}
+    )
     for key, value in entries:
         leaves |= by_place(value, f"{place}/{key}")
     return leaves
@@ -202,9 +258,15 @@ def by_place(values: Any, place: str = "") -> dict[str, float | bool | None]:
 def processor() -> str:
     """Returns the kind of processor, as precisely as the system names it."""
     cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else [platform.processor()]
+    lines = (
+        cpuinfo.read_text(encoding="utf-8").splitlines()
+        if cpuinfo.exists()
+        else [platform.processor()]
+    )
     keys = ("vendor_id", "cpu family", "model", "model name")
-    facts = [line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() in keys]
+    facts = [
+        line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() in keys
+    ]
     return " ".join([platform.system(), platform.machine(), *dict.fromkeys(facts)])
 
 

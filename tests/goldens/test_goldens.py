@@ -20,7 +20,9 @@ def values(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_the_values_are_those_recorded(command: GoldenCommand, values: dict[str, Any]) -> None:
     golden = json.loads(command.path.read_text(encoding="utf-8"))
     computed, recorded = by_place(values[command.name]), by_place(golden["values"])
-    assert recorded.keys() <= computed.keys()  # a new metric adds values; a list that is longer differs in its length
+    assert (
+        recorded.keys() <= computed.keys()
+    )  # a new metric adds values; a list that is longer differs in its length
     computed = {place: computed[place] for place in recorded}
     if processor() == golden["processor"]:
         assert computed == recorded

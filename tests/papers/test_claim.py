@@ -22,7 +22,9 @@ from mgaudit.papers.statistics import log_log_slope
         ({"value": 0.5, "low": 0.4, "high": 0.6, "at_most": 0.1}, False),
     ],
 )
-def test_a_claim_holds_where_the_whole_interval_is_allowed(given: dict[str, float], holds: bool) -> None:
+def test_a_claim_holds_where_the_whole_interval_is_allowed(
+    given: dict[str, float], holds: bool
+) -> None:
     assert Measured("q", **given).holds is holds
 
 
@@ -30,7 +32,10 @@ def test_a_claim_holds_where_the_whole_interval_is_allowed(given: dict[str, floa
     ("given", "message"),
     [
         ({"value": 1.0, "at_most": 2.0, "low": 0.5}, "low and high must be given together"),
-        ({"value": 1.0, "at_most": 2.0, "low": 1.5, "high": 2.0}, "must be finite and contain the number 1.0"),
+        (
+            {"value": 1.0, "at_most": 2.0, "low": 1.5, "high": 2.0},
+            "must be finite and contain the number 1.0",
+        ),
         ({"value": math.nan, "at_most": 2.0}, "must be finite and contain the number nan"),
         ({"value": math.inf, "at_most": 2.0}, "must be finite"),
         ({"value": 1.0}, "must allow some numbers and not others"),
@@ -54,6 +59,8 @@ def test_verdicts() -> None:
 
 
 def test_slope_of_a_power_law() -> None:
-    assert log_log_slope([0.1, 0.2, 0.5], [3 * 0.1**2.5, 3 * 0.2**2.5, 3 * 0.5**2.5]) == pytest.approx(2.5)
+    assert log_log_slope(
+        [0.1, 0.2, 0.5], [3 * 0.1**2.5, 3 * 0.2**2.5, 3 * 0.5**2.5]
+    ) == pytest.approx(2.5)
     with pytest.raises(ValueError, match="must be > 0"):
         log_log_slope([0.0, 1.0], [1.0, 2.0])

@@ -24,7 +24,9 @@ def repeated(keys: list[str]) -> list[str]:
 def test_every_figure_file_is_in_its_paper_once() -> None:
     for key, paper in PAPERS.items():
         package = importlib.import_module(f"mgaudit.papers.{key.replace('-', '_')}")
-        names = [f"{package.__name__}.{module.name}" for module in pkgutil.iter_modules(package.__path__)]
+        names = [
+            f"{package.__name__}.{module.name}" for module in pkgutil.iter_modules(package.__path__)
+        ]
         modules = [importlib.import_module(name) for name in names]
         in_files = [module.FIGURE.key for module in modules if hasattr(module, "FIGURE")]
         assert sorted(in_files) == sorted(figure.key for figure in paper.figures), key
@@ -65,14 +67,20 @@ def test_every_claim_says_what_and_where() -> None:
             assert claim.place.strip(), name
             assert callable(claim.check), name
     for key, content in PAPERS.items():  # the summary of a paper names claims by their keys alone
-        assert repeated([claim.key for figure in content.figures for claim in figure.claims]) == [], key
+        assert (
+            repeated([claim.key for figure in content.figures for claim in figure.claims]) == []
+        ), key
 
 
-def test_the_digest_of_own_code_changes_with_every_file_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_digest_of_own_code_changes_with_every_file_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     digest = reproduction._own_code_sha256
     source = Path(reproduction.__file__).parent.parent
     for folder in ("papers", "theory"):
-        shutil.copytree(source / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            source / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__")
+        )
     in_force = digest()
     monkeypatch.setattr(reproduction, "__file__", str(tmp_path / "papers" / "reproduction.py"))
     original = digest.__wrapped__()

@@ -55,12 +55,16 @@ def test_data_are_small_plain_and_the_same_each_time(figure: PaperFigure) -> Non
 def test_figures_are_drawn_from_the_data_with_axes_that_say_what_they_are(
     figure: PaperFigure,
 ) -> None:
-    drawn = Drawing(figure.key, lambda: figure.draw(measured(figure.key)), figure.title, figure.description, []).figure
+    drawn = Drawing(
+        figure.key, lambda: figure.draw(measured(figure.key)), figure.title, figure.description, []
+    ).figure
     for axes in drawn.axes:
         assert axes.get_xlabel()
         assert axes.get_ylabel()
         assert axes.lines
-        labels = [label.get_text() for axis in (axes.xaxis, axes.yaxis) for label in axis.get_ticklabels()]
+        labels = [
+            label.get_text() for axis in (axes.xaxis, axes.yaxis) for label in axis.get_ticklabels()
+        ]
         assert not any("$" in label for label in labels)
     assert drawn.legends
 
@@ -92,10 +96,16 @@ def test_rises_are_judged_by_the_smallest() -> None:
 
 def test_true_closed_forms_are_seldom_refused_and_slightly_wrong_ones_always() -> None:
     generator = np.random.default_rng(0)
-    rows = [{"expected": 1.0, "mean": 1.0 + 0.1 * score, "error": 0.1} for score in generator.standard_normal(40)]
+    rows = [
+        {"expected": 1.0, "mean": 1.0 + 0.1 * score, "error": 0.1}
+        for score in generator.standard_normal(40)
+    ]
     holds = [
         agreement(
-            [{"expected": 1.0, "mean": 1 + 0.01 * score, "error": 0.01} for score in generator.standard_normal(40)]
+            [
+                {"expected": 1.0, "mean": 1 + 0.01 * score, "error": 0.01}
+                for score in generator.standard_normal(40)
+            ]
         ).holds
         for _ in range(500)
     ]
@@ -104,14 +114,19 @@ def test_true_closed_forms_are_seldom_refused_and_slightly_wrong_ones_always() -
     assert not agreement([{**row, "expected": 1.6} for row in rows]).holds
 
 
-@pytest.mark.parametrize(("figure", "table", "key"), [(smoothed_activation.FIGURE, "draws", "smoothed-relu")])
-def test_the_smoothed_relu_is_refused_with_a_wrong_factor(figure: PaperFigure, table: str, key: str) -> None:
+@pytest.mark.parametrize(
+    ("figure", "table", "key"), [(smoothed_activation.FIGURE, "draws", "smoothed-relu")]
+)
+def test_the_smoothed_relu_is_refused_with_a_wrong_factor(
+    figure: PaperFigure, table: str, key: str
+) -> None:
     data = measured(figure.key)
     assert verdict(figure, key, data)
     for factor in (0.98, 1.02):
         assert not verdict(figure, key, changed(data, table, "expected", factor))
     without = [
-        {**row, "expected": float(row["z"]) * float(norm.cdf(float(row["z"]) / float(row["s"])))} for row in data[table]
+        {**row, "expected": float(row["z"]) * float(norm.cdf(float(row["z"]) / float(row["s"])))}
+        for row in data[table]
     ]
     assert not verdict(figure, key, {**data, table: without})
     assert not verdict(figure, "smoothing-rises", changed(data, "rises", "rise", -1.0))
@@ -125,7 +140,9 @@ def test_masked_images_are_refused_with_a_wrong_spread() -> None:
     assert not verdict(figure, "masked-neuron", changed(data, "masked", "expected", 1.05))
     assert not verdict(figure, "kappa-smooths", changed(data, "rises", "rise", -1.0))
     kink = [row for row in data["masked"] if abs(float(row["z"])) < 1e-12]
-    assert len(kink) == len(SMALL["fig2"].kappas)  # the line meets the kink, where the mean is kappa times the same
+    assert len(kink) == len(
+        SMALL["fig2"].kappas
+    )  # the line meets the kink, where the mean is kappa times the same
     shares = [float(row["expected"]) / float(row["kappa"]) for row in kink]
     assert shares == pytest.approx([shares[0]] * len(kink))
 
@@ -142,7 +159,9 @@ def test_the_proxy_is_not_the_mean_and_would_be_seen_to_be() -> None:
     for factor in (0.97, 1.03, -1.0):
         assert not verdict(figure, "proxy-gap", changed(data, "gaps", "gap", factor))
     assert verdict(figure, "proxy-limit", data)
-    slow = [{**row, "proxy": float(row["relu"]) + math.sqrt(float(row["s"]))} for row in data["curves"]]
+    slow = [
+        {**row, "proxy": float(row["relu"]) + math.sqrt(float(row["s"]))} for row in data["curves"]
+    ]
     assert not verdict(figure, "proxy-limit", {**data, "curves": slow})
 
 
@@ -189,7 +208,9 @@ def test_the_interval_of_an_order_holds_the_truth_as_often_as_it_says() -> None:
             {
                 "network": float(network),
                 "kappa": kappa,
-                "rest_over_targets": float(kappa**1.7 * math.exp(0.4 * generator.standard_normal())),
+                "rest_over_targets": float(
+                    kappa**1.7 * math.exp(0.4 * generator.standard_normal())
+                ),
             }
             for network in range(12)
             for kappa in kappas
@@ -206,7 +227,9 @@ def test_the_share_of_the_regulariser_is_judged_with_its_interval() -> None:
     data = planted({"rest": 2.0, "variance": 2.0}, noise=0.0)
     for factor, holds in ((0.05, True), (-0.05, True), (0.2, False), (-0.2, False)):
         assert verdict(figure, "rest-small-0.1", changed(data, "terms", "rest", factor)) == holds
-        assert verdict(figure, "exact-mean-small", changed(data, "terms", "variance", factor)) == holds
+        assert (
+            verdict(figure, "exact-mean-small", changed(data, "terms", "variance", factor)) == holds
+        )
     elsewhere = {"terms": [row for row in data["terms"] if row["kappa"] != 0.5]}
     missing = decomposition.share("rest", 0.5)(elsewhere)
     assert isinstance(missing, NotRun)
@@ -217,7 +240,9 @@ def test_the_loss_is_refused_with_a_wrong_term() -> None:
     figure, data = decomposition.FIGURE, measured("thm42")
     assert verdict(figure, "expected-loss", data)
     for lost in ("regulariser", "variance"):
-        rows = [{**row, "expected": float(row["expected"]) - float(row[lost])} for row in data["terms"]]
+        rows = [
+            {**row, "expected": float(row["expected"]) - float(row[lost])} for row in data["terms"]
+        ]
         assert not verdict(figure, "expected-loss", {"terms": rows})
     for row in data["terms"]:
         parts = sum(float(row[name]) for name in ("smoothed", "regulariser", "rest"))
@@ -229,9 +254,12 @@ def test_the_rest_over_targets_is_that_of_many_targets() -> None:
     generator = np.random.default_rng(2)
     inputs = generator.standard_normal((settings.examples, settings.dimensions))
     network = decomposition.TwoLayerWeights.drawn(settings.width, settings.dimensions, generator)
-    variance = decomposition.decompose(network, inputs, np.zeros(settings.examples), 0.3).variance_part
+    variance = decomposition.decompose(
+        network, inputs, np.zeros(settings.examples), 0.3
+    ).variance_part
     rests = [
-        decomposition.decompose(network, inputs, inputs @ generator.standard_normal(8), 0.3).rest for _ in range(200)
+        decomposition.decompose(network, inputs, inputs @ generator.standard_normal(8), 0.3).rest
+        for _ in range(200)
     ]
     expected = float(np.sqrt(np.mean(np.square(rests))))
     outcome = decomposition.over_targets(network, inputs, 0.3, variance)

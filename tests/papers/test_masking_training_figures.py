@@ -22,7 +22,9 @@ WORKSHOP = Workshop(1, "cpu", Progress())
 SPREAD = (0.99, 1.0, 1.01)
 
 
-def runs(rate: dict[float, float], floor: dict[float, float], settled: float = 0.95, last: float = 0.1) -> Data:
+def runs(
+    rate: dict[float, float], floor: dict[float, float], settled: float = 0.95, last: float = 0.1
+) -> Data:
     """Planted runs of three seeds that differ by a percent."""
     return {
         "runs": [
@@ -45,7 +47,9 @@ def runs(rate: dict[float, float], floor: dict[float, float], settled: float = 0
 KAPPAS = (0.0, 0.1, 0.2, 0.4)
 
 
-@pytest.mark.parametrize(("changed", "holds"), [(1.0, True), (0.95, True), (1.05, True), (0.85, False), (1.15, False)])
+@pytest.mark.parametrize(
+    ("changed", "holds"), [(1.0, True), (0.95, True), (1.05, True), (0.85, False), (1.15, False)]
+)
 def test_rates_are_the_same_within_a_tenth(changed: float, holds: bool) -> None:
     rate = {0.0: 0.04, 0.1: 0.04, 0.2: 0.04 * changed, 0.4: 0.0}  # the last has no linear phase
     outcome = loss_trajectories.same_rate(runs(rate, dict.fromkeys(KAPPAS, 1.0)))
@@ -67,15 +71,21 @@ def test_rates_are_held_against_one_another_and_by_the_widest_interval() -> None
     outcome = loss_trajectories.same_rate(data)
     assert isinstance(outcome, Measured)
     assert not outcome.holds
-    assert isinstance(loss_trajectories.same_rate(runs({0.0: 0.04, 0.1: 0.0}, {0.0: 1.0, 0.1: 1.0})), NotRun)
+    assert isinstance(
+        loss_trajectories.same_rate(runs({0.0: 0.04, 0.1: 0.0}, {0.0: 1.0, 0.1: 1.0})), NotRun
+    )
 
 
 @pytest.mark.parametrize(("third", "holds"), [(3.0, True), (1.5, False), (2.001, False)])
 def test_the_floor_must_rise_at_every_step(third: float, holds: bool) -> None:
     floor = {0.0: 1.0, 0.1: 2.0 * 1.5, 0.2: third * 1.5, 0.4: 9.0}
     data = runs(dict.fromkeys(KAPPAS, 1.0), floor)
-    for row in data["runs"]:  # the seeds differ at one strength alone, so that its step has an interval
-        row["floor"] = float(row["floor"]) * (SPREAD[int(float(row["seed"]))] if row["kappa"] == 0.2 else 1.0)
+    for row in data[
+        "runs"
+    ]:  # the seeds differ at one strength alone, so that its step has an interval
+        row["floor"] = float(row["floor"]) * (
+            SPREAD[int(float(row["seed"]))] if row["kappa"] == 0.2 else 1.0
+        )
     assert loss_trajectories.monotone_floor(data).holds is holds
 
 
@@ -88,7 +98,9 @@ def test_the_slope_of_the_floor_is_the_power_that_was_planted(power: float, hold
 
 
 def test_a_floor_that_has_not_settled_has_no_part_in_the_slope() -> None:
-    data = runs(dict.fromkeys(KAPPAS, 1.0), {kappa: 7 * kappa if kappa else 1.0 for kappa in KAPPAS})
+    data = runs(
+        dict.fromkeys(KAPPAS, 1.0), {kappa: 7 * kappa if kappa else 1.0 for kappa in KAPPAS}
+    )
     for row in data["runs"]:
         if row["kappa"] == 0.1:
             row["floor"], row["settled"] = 100.0, 0.5
@@ -112,7 +124,9 @@ def test_a_rate_is_that_of_the_approach_to_the_floor() -> None:
     steps = np.arange(0, 100, 4)
     loss = 3.0 + 400 * np.exp(-0.04 * steps)
     assert loss_trajectories._rate(steps, loss - 3.0, 60) == pytest.approx(0.04)
-    assert loss_trajectories._leaves(steps, loss, 30.0) == 64  # 3 + 400 e^(-0.04 64) = 33.9, and at 68 29.4
+    assert (
+        loss_trajectories._leaves(steps, loss, 30.0) == 64
+    )  # 3 + 400 e^(-0.04 64) = 33.9, and at 68 29.4
 
 
 def test_the_clean_loss_is_half_the_sum_of_squares() -> None:
@@ -121,14 +135,22 @@ def test_the_clean_loss_is_half_the_sum_of_squares() -> None:
     expected = 0.0
     for x, y in zip(regression.inputs, regression.values, strict=True):
         output = (
-            sum(a * max(0.0, float(w @ x)) for a, w in zip(regression.outer, regression.weights, strict=True)) / 2.0
+            sum(
+                a * max(0.0, float(w @ x))
+                for a, w in zip(regression.outer, regression.weights, strict=True)
+            )
+            / 2.0
         )
         expected += (output - y) ** 2 / 2
-    assert loss_trajectories.clean_loss(regression, regression.weights[None])[0] == pytest.approx(expected)
+    assert loss_trajectories.clean_loss(regression, regression.weights[None])[0] == pytest.approx(
+        expected
+    )
 
 
 def test_loss_trajectories_are_measured_and_drawn() -> None:
-    settings = loss_trajectories.LossTrajectories((0.0, 0.5), steps=300, seeds=2, examples=30, dimensions=4, width=40)
+    settings = loss_trajectories.LossTrajectories(
+        (0.0, 0.5), steps=300, seeds=2, examples=30, dimensions=4, width=40
+    )
     data = loss_trajectories.measure(settings, WORKSHOP)
     assert len(data["runs"]) == 4
     first = [row for row in data["curves"] if row["step"] == 0]
@@ -226,7 +248,10 @@ def attacks(at: dict[float, float]) -> Data:
         none,
         *({**none, "kappa": kappa, "auc": 0.7 + by, **change(by)} for kappa, by in at.items()),
     ]
-    shared = [{"target": target, "attack": "lira", "adversary": "adaptive"} for target in kappa_sweep.NAMES]
+    shared = [
+        {"target": target, "attack": "lira", "adversary": "adaptive"}
+        for target in kappa_sweep.NAMES
+    ]
     return {"attacks": [{**labels, **row} for labels in shared for row in rows]}
 
 
@@ -239,7 +264,9 @@ def attacks(at: dict[float, float]) -> Data:
         ({0.5: -0.05, 1.5: 0.1}, False, False),
     ],
 )
-def test_attacks_fall_only_where_the_whole_interval_does(at: dict[float, float], falls: bool, monotone: bool) -> None:
+def test_attacks_fall_only_where_the_whole_interval_does(
+    at: dict[float, float], falls: bool, monotone: bool
+) -> None:
     assert attacks_by_kappa.attack_falls("mlp", "lira", attacks(at)).holds is falls
     assert attacks_by_kappa.monotone_fall("cnn", attacks(at)).holds is monotone
 
@@ -271,16 +298,22 @@ def test_the_adaptive_classifier_is_held_against_the_naive_on_each_network() -> 
         reach = {"gap": value, "gap_low": value - 0.01, "gap_high": value + 0.01}
         return {"target": target, "attack": "shadow-classifier", "kappa": kappa, **reach}
 
-    data: Data = {"ignorance": [gap("mlp", 0.5, -0.1), gap("mlp", 1.5, 0.05), gap("cnn", 1.5, 0.005)]}
+    data: Data = {
+        "ignorance": [gap("mlp", 0.5, -0.1), gap("mlp", 1.5, 0.05), gap("cnn", 1.5, 0.005)]
+    }
     assert attacks_by_kappa.knowing_helps("mlp", data).holds
     assert not attacks_by_kappa.knowing_helps("cnn", data).holds
 
 
 def test_audits_are_those_of_mgaudit_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MGAUDIT_CACHE", str(tmp_path))
-    settings = kappa_sweep.KappaSweep("digits", (0.0, 0.5), models=3, epochs=1, examples_mlp=100, examples_cnn=100)
+    settings = kappa_sweep.KappaSweep(
+        "digits", (0.0, 0.5), models=3, epochs=1, examples_mlp=100, examples_cnn=100
+    )
     workshop = Workshop(1, "cpu", Progress())
-    data = accuracy_by_kappa.measure(settings, workshop) | attacks_by_kappa.measure(settings, workshop)
+    data = accuracy_by_kappa.measure(settings, workshop) | attacks_by_kappa.measure(
+        settings, workshop
+    )
     assert len(workshop.shared) == 2  # a study for each network, for both figures
     assert len(data["accuracy"]) == 4
     assert {(row["attack"], row["adversary"]) for row in data["attacks"]} == {
@@ -310,10 +343,15 @@ def test_open_questions_are_judged_by_their_own_arms() -> None:
             row("fixed masks", 1.0, 0.72, 0.02),
             row("DP-SGD", 0.0, 0.52, -0.18),
         ],
-        "depths": [{"depth": depth, "kappa": 1.0, **change(by)} for depth, by in ((2.0, -0.02), (3.0, -0.005))],
+        "depths": [
+            {"depth": depth, "kappa": 1.0, **change(by)}
+            for depth, by in ((2.0, -0.02), (3.0, -0.005))
+        ],
     }
     verdicts = {claim.key: claim.check(data) for claim in open_questions.FIGURE.claims}
-    assert {key: isinstance(outcome, Measured) and outcome.holds for key, outcome in verdicts.items()} == {
+    assert {
+        key: isinstance(outcome, Measured) and outcome.holds for key, outcome in verdicts.items()
+    } == {
         "large-kappa": True,
         "large-kappa-cost": True,
         "fixed-masks": False,

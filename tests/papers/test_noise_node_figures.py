@@ -60,9 +60,13 @@ SMALL = {
         sigmas=(5.0, 7.0),
         loss_etas=(0.005, 0.01),
     ),
-    "relu-phases": replace(FIGURES["relu-phases"].quick, **SHRUNK, epochs=3, divergence_models=2, snapshots=1),
+    "relu-phases": replace(
+        FIGURES["relu-phases"].quick, **SHRUNK, epochs=3, divergence_models=2, snapshots=1
+    ),
     "relu-boundaries": replace(FIGURES["relu-boundaries"].quick, **SHRUNK, steps=6, halvings=2),
-    "node-vs-loss": replace(FIGURES["node-vs-loss"].quick, **SHRUNK, epochs=4, snapshots=4, shares=(0.002, 0.5, 2.0)),
+    "node-vs-loss": replace(
+        FIGURES["node-vs-loss"].quick, **SHRUNK, epochs=4, snapshots=4, shares=(0.002, 0.5, 2.0)
+    ),
 }
 EACH = pytest.mark.parametrize("key", list(FIGURES))
 
@@ -83,7 +87,10 @@ def verdict(figure: str, key: str, data: Data) -> bool:
 
 
 def changed(data: Data, table: str, column: str, factor: float) -> Data:
-    rows = [{**row, column: float(row[column]) * factor} if column in row else row for row in data[table]]
+    rows = [
+        {**row, column: float(row[column]) * factor} if column in row else row
+        for row in data[table]
+    ]
     return {**data, table: rows}
 
 
@@ -109,12 +116,16 @@ def test_data_are_the_same_each_time(key: str) -> None:
 @EACH
 def test_figures_are_drawn_from_the_data_with_axes_that_say_what_they_are(key: str) -> None:
     figure = FIGURES[key]
-    drawn = Drawing(key, lambda: figure.draw(measured(key)), figure.title, figure.description, []).figure
+    drawn = Drawing(
+        key, lambda: figure.draw(measured(key)), figure.title, figure.description, []
+    ).figure
     for axes in drawn.axes:
         assert axes.get_xlabel()
         assert axes.get_ylabel()
         assert axes.lines
-        labels = [label.get_text() for axis in (axes.xaxis, axes.yaxis) for label in axis.get_ticklabels()]
+        labels = [
+            label.get_text() for axis in (axes.xaxis, axes.yaxis) for label in axis.get_ticklabels()
+        ]
         assert not any("$" in label for label in labels)
     assert drawn.legends or all(axes.get_legend() for axes in drawn.axes)
 
@@ -141,14 +152,20 @@ def test_claims_on_the_four_phases_of_the_linear_network_follow_their_numbers(no
 def test_of_the_nodes_weights_only_those_along_w2_decay(noise: str) -> None:
     data = measured("linear-phases")
     assert not verdict("linear-phases", f"decay-whole-norm-{noise}", data)
-    assert verdict("linear-phases", f"decay-whole-norm-{noise}", changed(data, "runs", "node_norm_ratio", 0.1))
+    assert verdict(
+        "linear-phases", f"decay-whole-norm-{noise}", changed(data, "runs", "node_norm_ratio", 0.1)
+    )
 
 
 @pytest.mark.parametrize("noise", ["fresh", "fixed"])
 @pytest.mark.parametrize(("escaped", "holds"), [(0, False), (90, False), (100, True)])
-def test_nearly_all_runs_of_the_divergence_phase_must_escape(noise: str, escaped: int, holds: bool) -> None:
+def test_nearly_all_runs_of_the_divergence_phase_must_escape(
+    noise: str, escaped: int, holds: bool
+) -> None:
     head: Row = {"phase": "divergence", "noise": noise}
-    rows: list[Row] = [{**head, "diverged_at": 0.0 if run < escaped else -1.0} for run in range(100)]
+    rows: list[Row] = [
+        {**head, "diverged_at": 0.0 if run < escaped else -1.0} for run in range(100)
+    ]
     assert verdict("linear-phases", f"divergence-escapes-{noise}", {"runs": rows}) is holds
 
 
@@ -163,7 +180,9 @@ def test_the_decoupled_node_must_move_as_far_as_the_walk(moved: float, holds: bo
     assert verdict("linear-phases", "decoupled-walks-fresh", {"runs": [row] * 100}) is holds
 
 
-@pytest.mark.parametrize("settings", [FIGURES["linear-phases"].quick, FIGURES["linear-phases"].full])
+@pytest.mark.parametrize(
+    "settings", [FIGURES["linear-phases"].quick, FIGURES["linear-phases"].full]
+)
 def test_the_phases_are_called_what_the_theory_calls_them(settings: LinearPhases) -> None:
     for name, steepness in settings.sharpness:
         sigma = math.sqrt(steepness / settings.eta / 2)
@@ -178,7 +197,9 @@ def test_the_boundaries_are_at_two_and_four() -> None:
     for key in ("growth-at-2", "divergence-at-4"):
         assert verdict("linear-boundaries", key, data)
         for factor in (0.9, 1.1):
-            assert not verdict("linear-boundaries", key, changed(data, "sharpness", "found", factor))
+            assert not verdict(
+                "linear-boundaries", key, changed(data, "sharpness", "found", factor)
+            )
 
 
 def test_the_decoupled_boundary_is_that_of_one_step_and_falls_with_their_root() -> None:
@@ -192,7 +213,9 @@ def test_the_decoupled_boundary_is_that_of_one_step_and_falls_with_their_root() 
     assert verdict("linear-boundaries", "decoupled-over-steps", data)
     assert not verdict("linear-boundaries", "decoupled-training", data)
     single_length = {**data, "decoupled": [row for row in data["decoupled"] if row["steps"] == 4]}
-    assert isinstance(judged(FIGURES["linear-boundaries"], "decoupled-over-steps", single_length), NotRun)
+    assert isinstance(
+        judged(FIGURES["linear-boundaries"], "decoupled-over-steps", single_length), NotRun
+    )
 
 
 def test_decay_times_are_those_predicted() -> None:
@@ -205,7 +228,9 @@ def test_decay_times_are_those_predicted() -> None:
         assert verdict("decay-time", key, data)
         for factor in (0.85, 1.15):
             assert not verdict("decay-time", key, changed(data, table, "measured", factor))
-    one_bad = [{**row, "measured": 2 * float(row["measured"])} for row in data["node"][:5]] + data["node"][5:]
+    one_bad = [{**row, "measured": 2 * float(row["measured"])} for row in data["node"][:5]] + data[
+        "node"
+    ][5:]
     assert not verdict("decay-time", "node-decay-time", {**data, "node": one_bad})
     assert not verdict("decay-time", "node-decay-time-at-any-length", data)
 
@@ -225,7 +250,10 @@ def phases(loss: str, noise: str, phase: str, models: int = 4, **values: float) 
     jitter = [1.0, 1.001, 0.999, 1.002]
     return {
         "runs": [
-            {name: v * jitter[i % 4] if name in values and isinstance(v, float) else v for name, v in row.items()}
+            {
+                name: v * jitter[i % 4] if name in values and isinstance(v, float) else v
+                for name, v in row.items()
+            }
             for i, row in enumerate(rows)
         ]
     }
@@ -262,11 +290,16 @@ def test_divergence_is_a_share_and_fixed_noise_is_compared_model_by_model() -> N
     for row in data["runs"]:
         row["diverged"] = 1.0
     assert verdict("relu-phases", "squared-fresh-divergence-escapes", data)
-    fresh, fixed = (phases("squared", noise, "decay", node_norm_ratio=0.2)["runs"] for noise in ("fresh", "fixed"))
+    fresh, fixed = (
+        phases("squared", noise, "decay", node_norm_ratio=0.2)["runs"]
+        for noise in ("fresh", "fixed")
+    )
     assert verdict("relu-phases", "squared-decay-fixed-like-fresh", {"runs": fresh + fixed})
     apart = [{**row, "node_norm_ratio": 0.5} for row in fixed]
     assert not verdict("relu-phases", "squared-decay-fixed-like-fresh", {"runs": fresh + apart})
-    assert isinstance(judged(FIGURES["relu-phases"], "squared-decay-fixed-like-fresh", {"runs": fresh}), NotRun)
+    assert isinstance(
+        judged(FIGURES["relu-phases"], "squared-decay-fixed-like-fresh", {"runs": fresh}), NotRun
+    )
 
 
 def test_claims_on_the_node_beside_the_loss_follow_their_numbers() -> None:
@@ -278,11 +311,17 @@ def test_claims_on_the_node_beside_the_loss_follow_their_numbers() -> None:
     ]  # fmt: skip
     data: Data = {"runs": rows}
     assert verdict("node-vs-loss", "squared-similar-evolution", data)
-    assert not verdict("node-vs-loss", "squared-similar-evolution", changed(data, "runs", "node_halves", 2.0))
+    assert not verdict(
+        "node-vs-loss", "squared-similar-evolution", changed(data, "runs", "node_halves", 2.0)
+    )
     assert verdict("node-vs-loss", "squared-small-weights", data)
-    assert not verdict("node-vs-loss", "squared-small-weights", changed(data, "runs", "node_norm_ratio", 2.0))
+    assert not verdict(
+        "node-vs-loss", "squared-small-weights", changed(data, "runs", "node_norm_ratio", 2.0)
+    )
     never = [{name: value for name, value in row.items() if name != "node_halves"} for row in rows]
-    assert isinstance(judged(FIGURES["node-vs-loss"], "squared-similar-evolution", {"runs": never}), NotRun)
+    assert isinstance(
+        judged(FIGURES["node-vs-loss"], "squared-similar-evolution", {"runs": never}), NotRun
+    )
     ended: list[Row] = [{"loss": "squared", "share": row["share"], "diverged": 1.0} for row in rows]
     for runs in (ended, []):
         for key in ("squared-similar-evolution", "squared-small-weights"):
@@ -339,7 +378,9 @@ def test_boundaries_of_the_relu_network_are_known_no_better_than_the_bisection_h
     assert not verdict("relu-boundaries", "squared-growth", boundaries(2.3, 1.05))
     assert not verdict("relu-boundaries", "squared-growth", boundaries(1.7, 1.05))
     assert not verdict("relu-boundaries", "squared-growth", boundaries(2.0, 1.15))
-    outside = judged(FIGURES["relu-boundaries"], "squared-growth", boundaries(2.0, 1.05, censored=1.0))
+    outside = judged(
+        FIGURES["relu-boundaries"], "squared-growth", boundaries(2.0, 1.05, censored=1.0)
+    )
     assert outside == NotRun("the boundary lies outside σ = 0.5 … 8 in 1 of 4 models")
 
 
@@ -363,7 +404,9 @@ def test_bisection_finds_where_the_outcome_begins() -> None:
     assert high / low == pytest.approx(64 ** (1 / 1024))
 
 
-@pytest.mark.parametrize(("begins", "censored"), [(0.4, 1.0), (0.51, 0.0), (2.0, 0.0), (7.9, 0.0), (9.0, 1.0)])
+@pytest.mark.parametrize(
+    ("begins", "censored"), [(0.4, 1.0), (0.51, 0.0), (2.0, 0.0), (7.9, 0.0), (9.0, 1.0)]
+)
 def test_a_boundary_beyond_the_range_is_called_censored(begins: float, censored: float) -> None:
     experiment = replace(small_network(), models=1)
     boundary = relu_boundaries._boundary(
@@ -415,7 +458,12 @@ def test_flattening_compares_the_end_with_the_start() -> None:
     curved = relu_phases._flattening(experiment, recipe, trajectory, 0)
     assert curved["start_sharpness"] == sharpness(experiment, recipe, trajectory, 0, 0)
     assert curved["end_sharpness"] > 1.1 * curved["start_sharpness"]
-    assert relu_phases._flattening(experiment, recipe, replace(trajectory, losses=np.full((1, 20), np.nan)), 0) == {}
+    assert (
+        relu_phases._flattening(
+            experiment, recipe, replace(trajectory, losses=np.full((1, 20), np.nan)), 0
+        )
+        == {}
+    )
 
 
 def test_the_node_beside_the_loss_follows_from_the_trajectory() -> None:
@@ -470,17 +518,22 @@ class Small(nn.Module):
 def data_of(inputs: np.ndarray, classes: int) -> Dataset:
     labels = np.arange(len(inputs), dtype=np.int64) % classes
     names = tuple(str(name) for name in range(classes))
-    return Dataset("made", inputs.astype(np.float32), labels, inputs.astype(np.float32), labels, names)
+    return Dataset(
+        "made", inputs.astype(np.float32), labels, inputs.astype(np.float32), labels, names
+    )
 
 
 def recipe_of(target: type[nn.Module], loss: str, sigma: float = 1.5) -> Recipe:
     training = Training(loss=loss, momentum=0.0)  # type: ignore[arg-type]
-    return Recipe(lambda shape, classes: target(shape[0], classes), NoiseNodes(sigma), training, None, 0, 8)
+    return Recipe(
+        lambda shape, classes: target(shape[0], classes), NoiseNodes(sigma), training, None, 0, 8
+    )
 
 
 def drawn_weights(model: nn.Module, generator: np.random.Generator) -> dict[str, np.ndarray]:
     return {
-        name: generator.standard_normal(values.shape).astype(np.float32) for name, values in model.named_parameters()
+        name: generator.standard_normal(values.shape).astype(np.float32)
+        for name, values in model.named_parameters()
     }
 
 
@@ -495,7 +548,9 @@ def test_on_noise_alone_the_top_curvature_is_that_of_the_linear_theory() -> None
     outputs = noisy_outputs(recipe, data, weights, node, 64)
     noise = outputs[:, 0] / float(weights["second.weight"][0] @ node)
     assert noise.std() == pytest.approx(1.5, rel=0.3)
-    expected = float(np.mean(noise**2)) * float(np.sum(weights["second.weight"][0] ** 2) + np.sum(node**2))
+    expected = float(np.mean(noise**2)) * float(
+        np.sum(weights["second.weight"][0] ** 2) + np.sum(node**2)
+    )
     assert top_curvature(recipe, data, weights, node, 64) == pytest.approx(expected, rel=1e-4)
 
 
@@ -515,7 +570,11 @@ def test_the_top_curvature_is_the_top_eigenvalue_of_the_whole_gauss_newton_matri
         for name, own in weights.items():
             part[name] = values[at : at + own.size].view(own.shape)
             at += own.size
-        hidden = data_inputs @ part["layers.0.weight"].T + part["layers.0.bias"] + noise[:, None] * values[at:]
+        hidden = (
+            data_inputs @ part["layers.0.weight"].T
+            + part["layers.0.bias"]
+            + noise[:, None] * values[at:]
+        )
         return hidden.relu() @ part["layers.2.weight"].T + part["layers.2.bias"]
 
     data_inputs = torch.from_numpy(data.inputs)
@@ -527,7 +586,9 @@ def test_the_top_curvature_is_the_top_eigenvalue_of_the_whole_gauss_newton_matri
     noise = torch.from_numpy(noisy_outputs(recipe, data, identity, unit, 12)[:, 0] - 100.0)
     flat = torch.cat([torch.from_numpy(array).flatten() for array in (*weights.values(), node)])
     logits = outputs(flat)
-    np.testing.assert_allclose(noisy_outputs(recipe, data, weights, node, 12), logits, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(
+        noisy_outputs(recipe, data, weights, node, 12), logits, rtol=1e-3, atol=1e-3
+    )
     jacobian = torch.autograd.functional.jacobian(outputs, flat).double()
     p = torch.softmax(logits.double(), dim=-1)
     inner = (
@@ -537,14 +598,20 @@ def test_the_top_curvature_is_the_top_eigenvalue_of_the_whole_gauss_newton_matri
     )
     matrix = torch.einsum("nca,ncd,ndb->ab", jacobian, inner, jacobian) / 12
     top = float(torch.linalg.eigvalsh(matrix)[-1])
-    assert top_curvature(recipe, data, weights, node, 12, iterations=200) == pytest.approx(top, rel=2e-3)
+    assert top_curvature(recipe, data, weights, node, 12, iterations=200) == pytest.approx(
+        top, rel=2e-3
+    )
 
 
 def test_a_network_without_a_node_has_no_noise_to_be_measured_with() -> None:
     generator = np.random.default_rng(1)
     data, weights = data_of(np.ones((4, 4)), 2), drawn_weights(Small(4, 2), generator)
-    with pytest.raises(ValueError, match="recipe must have a scheme whose noise node is in the network"):
-        top_curvature(recipe_of(Small, "squared", sigma=0.0), data, weights, np.ones(6, dtype=np.float32), 4)
+    with pytest.raises(
+        ValueError, match="recipe must have a scheme whose noise node is in the network"
+    ):
+        top_curvature(
+            recipe_of(Small, "squared", sigma=0.0), data, weights, np.ones(6, dtype=np.float32), 4
+        )
 
 
 @cache
@@ -556,9 +623,9 @@ def test_at_the_reference_sigma_rate_times_curvature_is_two() -> None:
     experiment = small_network()
     recipe = experiment.recipe("squared", reference_sigma(experiment, "squared"))
     initial = experiment.train(recipe, [0])
-    assert np.mean([sharpness(experiment, recipe, initial, model, 0) for model in range(2)]) == pytest.approx(
-        2.0, rel=0.03
-    )
+    assert np.mean(
+        [sharpness(experiment, recipe, initial, model, 0) for model in range(2)]
+    ) == pytest.approx(2.0, rel=0.03)
 
 
 def test_a_rate_that_is_too_high_without_noise_is_refused() -> None:
@@ -569,7 +636,9 @@ def test_a_rate_that_is_too_high_without_noise_is_refused() -> None:
 def test_mean_losses_by_hand() -> None:
     outputs, labels = np.array([[2.0, 0.0], [0.0, 0.0]], dtype=np.float32), np.array([0, 1])
     assert mean_loss(outputs, labels, "squared") == pytest.approx((0.5 * 1 + 0.5 * 1) / 2)
-    assert mean_loss(outputs, labels, "cross-entropy") == pytest.approx((math.log(1 + math.exp(-2)) + math.log(2)) / 2)
+    assert mean_loss(outputs, labels, "cross-entropy") == pytest.approx(
+        (math.log(1 + math.exp(-2)) + math.log(2)) / 2
+    )
     assert mean_loss(np.array([[np.inf, 0.0]], dtype=np.float32), labels[:1], "squared") == math.inf
 
 
@@ -589,9 +658,16 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     draws, times = generator.standard_normal((400, 20)), np.arange(20.0)
     covered = {
         "mean": [low < 0 < high for _, low, high in map(mean_interval, draws)],
-        "geometric mean": [low < 1 < high for _, low, high in map(geometric_mean_interval, np.exp(0.3 * draws))],
-        "root mean square": [low < 2 < high for _, low, high in map(root_mean_square_interval, 2 * draws)],
-        "slope": [low < 0.7 < high for _, low, high in (slope_interval(times, 0.7 * times + row) for row in draws)],
+        "geometric mean": [
+            low < 1 < high for _, low, high in map(geometric_mean_interval, np.exp(0.3 * draws))
+        ],
+        "root mean square": [
+            low < 2 < high for _, low, high in map(root_mean_square_interval, 2 * draws)
+        ],
+        "slope": [
+            low < 0.7 < high
+            for _, low, high in (slope_interval(times, 0.7 * times + row) for row in draws)
+        ],
     }
     for name, hits in covered.items():
         assert stats.binomtest(sum(hits), 400, 0.95).pvalue > 1e-3, name

@@ -30,7 +30,9 @@ def test_every_arm_and_depth_is_measured_and_drawn() -> None:
         ("DP-SGD", 0.0),
     ]
     assert [row["depth"] for row in data["depths"]] == [2.0, 3.0]
-    assert all(float(row["auc_low"]) <= float(row["auc"]) <= float(row["auc_high"]) for row in data["arms"])
+    assert all(
+        float(row["auc_low"]) <= float(row["auc"]) <= float(row["auc_high"]) for row in data["arms"]
+    )
     figure = open_questions.draw(data)
     assert isinstance(figure, Figure)
     assert len(figure.axes[1].get_xticks()) == 2

@@ -36,7 +36,10 @@ class Toy:
 
 def measure(settings: Toy, workshop: Workshop) -> Data:
     workshop.shared["made"] = workshop.shared.get("made", 0) + 1
-    return {"line": [{"x": float(x), "y": 2.0 * x} for x in range(1, settings.points)] + [{"x": 9.0, "y": math.inf}]}
+    return {
+        "line": [{"x": float(x), "y": 2.0 * x} for x in range(1, settings.points)]
+        + [{"x": 9.0, "y": math.inf}]
+    }
 
 
 def draw(data: Data) -> Figure:
@@ -81,7 +84,9 @@ def figure(key: str, dataset: str = "digits") -> PaperFigure:
     )
 
 
-TOY = Paper("toy", "A toy paper", "arXiv 0000.00000", "It draws a line.", (figure("one"), figure("two")))
+TOY = Paper(
+    "toy", "A toy paper", "arXiv 0000.00000", "It draws a line.", (figure("one"), figure("two"))
+)
 
 
 @pytest.fixture
@@ -118,7 +123,9 @@ def test_what_is_not_finite_is_kept_as_nothing_and_the_result_survives_json() ->
 
 
 @pytest.mark.usefixtures("toy")
-def test_figures_whose_images_are_not_here_are_not_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_figures_whose_images_are_not_here_are_not_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("MGAUDIT_CACHE", str(tmp_path))
     result, figures = reproduced("toy", full=True)
     assert figures == {}
@@ -129,7 +136,9 @@ def test_figures_whose_images_are_not_here_are_not_run(monkeypatch: pytest.Monke
 
 
 @pytest.mark.usefixtures("toy")
-def test_a_figure_that_fails_takes_no_other_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_figure_that_fails_takes_no_other_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(settings: Toy, workshop: Workshop) -> Data:
         raise ZeroDivisionError("no number")
 
@@ -139,13 +148,17 @@ def test_a_figure_that_fails_takes_no_other_with_it(tmp_path: Path, monkeypatch:
     assert outcome.exit_code == 1
     assert "Traceback" not in outcome.output
     (folder,) = (tmp_path / "runs").iterdir()
-    kept = PaperResult.model_validate_json((folder / "reproduction.json").read_text(encoding="utf-8"))
+    kept = PaperResult.model_validate_json(
+        (folder / "reproduction.json").read_text(encoding="utf-8")
+    )
     assert [figure.failed for figure in kept.figures] == [
         "the figure failed: ZeroDivisionError: no number",
         "",
     ]
     assert [claim.verdict for claim in kept.claims[:4]] == ["not run here"] * 3 + ["holds"]
-    assert 'raise ZeroDivisionError("no number")' in (folder / "log.txt").read_text(encoding="utf-8")
+    assert 'raise ZeroDivisionError("no number")' in (folder / "log.txt").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_what_decides_nothing_is_not_run() -> None:
@@ -192,20 +205,30 @@ def test_the_command_writes_a_folder_for_each_paper(tmp_path: Path) -> None:
         "report-markdown",
         "reproduction.json",
     ]
-    kept = PaperResult.model_validate_json((folder / "reproduction.json").read_text(encoding="utf-8"))
+    kept = PaperResult.model_validate_json(
+        (folder / "reproduction.json").read_text(encoding="utf-8")
+    )
     assert kept.command == "mgaudit reproduce toy/two --quick"
     assert [figure.key for figure in kept.figures] == ["two"]
-    (listed,) = json.loads(CliRunner().invoke(app, ["runs", "--runs", str(tmp_path), "--json"]).stdout)
+    (listed,) = json.loads(
+        CliRunner().invoke(app, ["runs", "--runs", str(tmp_path), "--json"]).stdout
+    )
     assert listed["what"] == "toy made again, quick"
     summarised = CliRunner().invoke(app, ["runs", "show", str(folder)])
-    assert "Of 3 claims 1 holds, 1 does not hold, 1 was not run here." in " ".join(summarised.output.split())
+    assert "Of 3 claims 1 holds, 1 does not hold, 1 was not run here." in " ".join(
+        summarised.output.split()
+    )
     again = CliRunner().invoke(app, ["report", str(folder)])
     assert again.exit_code == 2
-    assert "is that of a reproduced paper; its reports come from: mgaudit reproduce toy/two" in " ".join(
-        again.output.split()
+    assert (
+        "is that of a reproduced paper; its reports come from: mgaudit reproduce toy/two"
+        in " ".join(again.output.split())
     )
     (folder / "reproduction.json").write_text("{}")
-    assert "cannot be read as the result of a paper" in CliRunner().invoke(app, ["runs", "show", str(folder)]).output
+    assert (
+        "cannot be read as the result of a paper"
+        in CliRunner().invoke(app, ["runs", "show", str(folder)]).output
+    )
 
 
 @pytest.mark.usefixtures("toy")
@@ -223,7 +246,9 @@ def test_the_command_writes_a_folder_for_each_paper(tmp_path: Path) -> None:
         (["toy", "--format", "docx"], "--format must be one of html, pdf, markdown, got 'docx'"),
     ],
 )
-def test_what_is_not_there_is_refused_in_one_line(arguments: list[str], message: str | None, tmp_path: Path) -> None:
+def test_what_is_not_there_is_refused_in_one_line(
+    arguments: list[str], message: str | None, tmp_path: Path
+) -> None:
     outcome = CliRunner().invoke(app, ["reproduce", *arguments, "--out", str(tmp_path), "--quiet"])
     if message is None:
         assert outcome.exit_code == 0

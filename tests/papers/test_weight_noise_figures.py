@@ -29,9 +29,15 @@ from mgaudit.theory.weight_noise import deep_linear, relu
 WORKSHOP = Workshop(1, "cpu", Progress())
 FIGURES = {figure.key: figure for figure in PAPER.figures}
 TINY: dict[str, Any] = {
-    "width": width.WidthSettings(features=3, outputs=2, examples=4, widths=(4, 8), networks=2, draws=20),
-    "training": training.TrainingSettings(examples=20, hidden=(3, 6), steps=8, snapshots=4, models=2),
-    "lasso": lasso.LassoSettings(examples=20, features=4, relevant=2, alphas=(0.1, 0.3), problems=2, steps=400),
+    "width": width.WidthSettings(
+        features=3, outputs=2, examples=4, widths=(4, 8), networks=2, draws=20
+    ),
+    "training": training.TrainingSettings(
+        examples=20, hidden=(3, 6), steps=8, snapshots=4, models=2
+    ),
+    "lasso": lasso.LassoSettings(
+        examples=20, features=4, relevant=2, alphas=(0.1, 0.3), problems=2, steps=400
+    ),
     "nuclear": nuclear.NuclearSettings(problems=2, steps=200, group_steps=200),
     "sigma-sweep": sigma_sweep.SweepSettings(
         examples=30,
@@ -86,7 +92,9 @@ def test_a_figure_is_measured_drawn_and_judged(key: str, tiny: dict[str, Data]) 
 
 
 @pytest.mark.parametrize("key", ["width", "lasso", "nuclear", "training"])
-def test_the_same_settings_give_the_same_data_and_another_seed_others(key: str, tiny: dict[str, Data]) -> None:
+def test_the_same_settings_give_the_same_data_and_another_seed_others(
+    key: str, tiny: dict[str, Data]
+) -> None:
     figure, settings = FIGURES[key], TINY[key]
     assert figure.measure(settings, WORKSHOP) == tiny[key]
     assert figure.measure(replace(settings, seed=1), WORKSHOP) != tiny[key]
@@ -112,7 +120,9 @@ def test_descent_perturbs_the_gradient_and_not_the_weights() -> None:
             gradient, lambda w: w[0] + w[1], start, noise, 0.5, 0.1, steps, np.random.default_rng(0)
         )
         assert (predictor == 5).all()  # no gradient, no step, whatever the noise
-        return np.array([[(noisy - plain).std() for noisy, plain in zip(at, start, strict=True)] for at in seen])
+        return np.array(
+            [[(noisy - plain).std() for noisy, plain in zip(at, start, strict=True)] for at in seen]
+        )
 
     assert (run("none") == 0).all()
     everywhere = run("all layers")
@@ -167,10 +177,14 @@ def excess(slopes: dict[str, float], noise: Sequence[float] = (0.0, 0.1, -0.1)) 
 
 def test_the_claims_of_width_reject_a_wrong_coefficient_and_a_false_slope() -> None:
     right = excess({"all layers": 0.01, "layer-wise": 0.0})
-    assert all(measured(width.FIGURE, candidate.key, right).holds for candidate in width.FIGURE.claims)
+    assert all(
+        measured(width.FIGURE, candidate.key, right).holds for candidate in width.FIGURE.claims
+    )
     assert measured(width.FIGURE, "explosion-linear", right).value == pytest.approx(1)
     for wrong in (0.02, 0.0085):
-        assert not measured(width.FIGURE, "explosion-relu", excess({"all layers": wrong, "layer-wise": 0.0})).holds
+        assert not measured(
+            width.FIGURE, "explosion-relu", excess({"all layers": wrong, "layer-wise": 0.0})
+        ).holds
     for slope in (0.001, -0.001):
         data = excess({"all layers": 0.01, "layer-wise": slope})
         assert not measured(width.FIGURE, "layerwise-linear", data).holds
@@ -189,7 +203,9 @@ def test_a_rise_by_another_power_of_the_width_is_not_straight(power: float, hold
     data = excess({"all layers": 0.0, "layer-wise": 0.0})
     for row in data["excess"]:
         if row["noise"] == "all layers":
-            row["excess"] = 1 + 0.01 * float(row["width"]) ** power * (1 + 0.01 * float(row["seed"]))
+            row["excess"] = 1 + 0.01 * float(row["width"]) ** power * (
+                1 + 0.01 * float(row["seed"])
+            )
     result = measured(width.FIGURE, "straight", data)
     assert result.value == pytest.approx(power)
     assert result.holds == holds
@@ -205,8 +221,15 @@ def test_the_excess_measured_is_the_one_in_closed_form_and_the_prediction_its_sl
     assert measured(width.FIGURE, "closed-form", data).holds
     for network in width.NETWORK_NAMES:
         slope = next(float(row["slope"]) for row in data["predicted"] if row["network"] == network)
-        rows = [row for row in data["excess"] if row["network"] == network and row["noise"] == "all layers"]
-        at = {size: np.mean([float(row["closed_form"]) for row in rows if row["width"] == size]) for size in (40, 80)}
+        rows = [
+            row
+            for row in data["excess"]
+            if row["network"] == network and row["noise"] == "all layers"
+        ]
+        at = {
+            size: np.mean([float(row["closed_form"]) for row in rows if row["width"] == size])
+            for size in (40, 80)
+        }
         assert (at[80] - at[40]) / 40 == pytest.approx(slope, rel=0.3)
 
 
@@ -219,7 +242,9 @@ def ends(values: dict[tuple[str, float, str], float], spread: float = 0.01) -> D
             "seed": float(seed),
             "step": float(step),
         }
-        | dict.fromkeys(("clean", "regularised", "noisy"), value * (1 + spread * seed) if step else 9.0)
+        | dict.fromkeys(
+            ("clean", "regularised", "noisy"), value * (1 + spread * seed) if step else 9.0
+        )
         for (network, hidden, noise), value in values.items()
         for seed in range(3)
         for step in range(5)
@@ -268,13 +293,30 @@ def test_the_losses_of_training_start_equal_and_have_the_second_order_between(
 ) -> None:
     rows = tiny["training"]["losses"]
     for network in training.NETWORK_NAMES:
-        first = [row for row in rows if (row["network"], row["hidden"], row["step"], row["seed"]) == (network, 3, 0, 0)]
+        first = [
+            row
+            for row in rows
+            if (row["network"], row["hidden"], row["step"], row["seed"]) == (network, 3, 0, 0)
+        ]
         assert len(first) == 3
-        assert len({tuple(row[name] for name in ("clean", "regularised", "noisy")) for row in first}) == 1
+        assert (
+            len({tuple(row[name] for name in ("clean", "regularised", "noisy")) for row in first})
+            == 1
+        )
     assert all(float(row["clean"]) < float(row["regularised"]) for row in rows)
-    assert all(float(row["regularised"]) < float(row["noisy"]) for row in rows if row["network"] == "linear")
-    assert len({(row["network"], row["hidden"], row["noise"], row["seed"], row["step"]) for row in rows}) == len(rows)
-    finals = {row["noise"]: row["clean"] for row in rows if (row["hidden"], row["step"], row["seed"]) == (6, 8, 1)}
+    assert all(
+        float(row["regularised"]) < float(row["noisy"])
+        for row in rows
+        if row["network"] == "linear"
+    )
+    assert len(
+        {(row["network"], row["hidden"], row["noise"], row["seed"], row["step"]) for row in rows}
+    ) == len(rows)
+    finals = {
+        row["noise"]: row["clean"]
+        for row in rows
+        if (row["hidden"], row["step"], row["seed"]) == (6, 8, 1)
+    }
     assert len(set(finals.values())) == 3
 
 
@@ -291,7 +333,9 @@ def test_the_losses_of_training_are_the_closed_forms_at_the_sds_of_the_scheme() 
     assert values["noisy"] == pytest.approx(relu.expected_risk(first, second, x, y, both))
 
     values = training._losses("linear", [first, second], x, y, sigma)
-    assert values["clean"] == pytest.approx(deep_linear.expected_risk([first, second], x, y, (0.0, 0.0)))
+    assert values["clean"] == pytest.approx(
+        deep_linear.expected_risk([first, second], x, y, (0.0, 0.0))
+    )
     alone = np.mean([deep_linear.expected_risk([first, second], x, y, stds) for stds in single])
     assert values["regularised"] == pytest.approx(alone)
     assert values["noisy"] == pytest.approx(deep_linear.expected_risk([first, second], x, y, both))
@@ -328,13 +372,17 @@ def test_noisy_descent_is_nearest_to_the_solver_of_its_own_variance() -> None:
         steps=1500,
         group_steps=3000,
     )
-    rows = nuclear.measure(replace(settings, learning_rate=0.02, group_learning_rate=0.02), WORKSHOP)["sizes"]
+    rows = nuclear.measure(
+        replace(settings, learning_rate=0.02, group_learning_rate=0.02), WORKSHOP
+    )["sizes"]
     for model in nuclear.MODELS:
         for seed in range(2):
             own = [row for row in rows if (row["model"], row["seed"]) == (model, seed)]
             of = {
                 name: {
-                    variance: np.array([row[name] for row in own if row["variance"] == variance], dtype=float)
+                    variance: np.array(
+                        [row[name] for row in own if row["variance"] == variance], dtype=float
+                    )
                     for variance in strengths
                 }
                 for name in ("solver", "all layers", "layer-wise")
@@ -366,7 +414,9 @@ def test_a_comparison_is_judged_by_its_interval() -> None:
     assert isinstance(result, Measured)
     assert result.value == pytest.approx(0.95)
     assert not result.holds  # 95 % of it reach to 1.07
-    assert mean_over_seeds("ratio", [0.9, 0.95, 1.0], 0.8, 1.1) == replace(result, at_least=0.8, at_most=1.1)
+    assert mean_over_seeds("ratio", [0.9, 0.95, 1.0], 0.8, 1.1) == replace(
+        result, at_least=0.8, at_most=1.1
+    )
 
 
 def test_the_claims_of_the_lasso_need_descent_to_be_near_and_descent_without_noise_not() -> None:
@@ -384,7 +434,9 @@ def test_the_claims_of_the_lasso_need_descent_to_be_near_and_descent_without_noi
             for seed in range(3)
             for feature, value in enumerate((1.0, 0.0, -2.0))
         ]
-        objectives: list[Row] = [{"seed": 0.0, "alpha": 0.1, "lasso": 1.0, "network": 1.0 + near / 1e3}]
+        objectives: list[Row] = [
+            {"seed": 0.0, "alpha": 0.1, "lasso": 1.0, "network": 1.0 + near / 1e3}
+        ]
         return {"coefficients": rows, "objectives": objectives}
 
     good, bad = data(1e-5), data(0.3)
@@ -400,7 +452,9 @@ def test_the_claims_of_the_lasso_need_descent_to_be_near_and_descent_without_noi
 def test_the_claims_of_the_nuclear_norm_need_descent_to_be_near() -> None:
     def data(near: float) -> Data:
         about: list[Row] = [
-            {"model": model, "seed": float(seed), "variance": 0.1} for model in nuclear.MODELS for seed in range(3)
+            {"model": model, "seed": float(seed), "variance": 0.1}
+            for model in nuclear.MODELS
+            for seed in range(3)
         ]
         noisy = {"none": 2.0, "all layers": 2 * near, "layer-wise": near}
         return {
@@ -440,7 +494,9 @@ def test_the_trace_of_a_sweep_is_that_of_the_hessian_at_the_trained_weights() ->
     dataset = load("digits", settings.examples, numpy_generator(0, "examples")).standardised()
     target, rules = settings.target("wide"), Training(epochs=1, batch_size=10, learning_rate=0.1)
     model = initial_model(target, dataset.input_shape, len(dataset.classes), seed=3)
-    trained = TrainedModel({name: tensor.detach().numpy() for name, tensor in model.named_parameters()}, 1)
+    trained = TrainedModel(
+        {name: tensor.detach().numpy() for name, tensor in model.named_parameters()}, 1
+    )
     task = sigma_sweep._Task(settings, dataset, "cpu", "wide", "none", 0.0)
     outcome = sigma_sweep._outcome(task, target, rules, trained, 4)
     expected = hessian_trace(
@@ -466,7 +522,9 @@ def sweep(layerwise: float, everywhere: float, trace: float) -> Data:
     for network in sigma_sweep.NETWORK_NAMES:
         for noise, sigma in arms:
             for seed in range(3):
-                gain = {"none": 0.0, "all layers": everywhere, "layer-wise": layerwise}[noise] * (sigma == 0.4)
+                gain = {"none": 0.0, "all layers": everywhere, "layer-wise": layerwise}[noise] * (
+                    sigma == 0.4
+                )
                 gain = gain / 2 if network == "narrow" else gain
                 accuracy = 0.5 + gain + 0.001 * seed * sigma
                 rows.append(
@@ -507,7 +565,11 @@ def test_each_half_of_the_test_examples_is_measured_at_the_sigma_that_the_other_
         if row["noise"] == "layer-wise":
             # A σ that is lucky on one half and unlucky on the other: chosen and measured on one, it
             # would seem to gain.
-            lucky, unlucky = ("first_half", "second_half") if row["sigma"] == 0.1 else ("second_half", "first_half")
+            lucky, unlucky = (
+                ("first_half", "second_half")
+                if row["sigma"] == 0.1
+                else ("second_half", "first_half")
+            )
             row[lucky], row[unlucky] = 0.6, 0.4
     result = measured(sigma_sweep.FIGURE, "accuracy-wide", data)
     assert result.value == pytest.approx(-0.1)
@@ -519,6 +581,8 @@ def test_a_sweep_judges_no_models_that_diverged() -> None:
     for row in data["models"]:
         if row["network"] == "deep" and row["noise"] == "none":
             row.update(dict.fromkeys(("accuracy", "first_half", "second_half", "trace"), math.nan))
-    assert claim(sigma_sweep.FIGURE, "accuracy-deep", data) == NotRun("in 3 of 3 pairs a model diverged")
+    assert claim(sigma_sweep.FIGURE, "accuracy-deep", data) == NotRun(
+        "in 3 of 3 pairs a model diverged"
+    )
     assert isinstance(claim(sigma_sweep.FIGURE, "trace-deep", data), NotRun)
     assert sigma_sweep.FIGURE.draw(data).axes

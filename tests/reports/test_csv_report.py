@@ -43,7 +43,10 @@ def test_every_estimate_of_the_result_is_there_to_the_last_digit() -> None:
 
 
 def test_a_row_is_found_by_what_it_is_of() -> None:
-    seen = Counter(tuple(row[name] for name in COLUMNS if name not in MEASURED) for row in rows_of(result(many()[0])))
+    seen = Counter(
+        tuple(row[name] for name in COLUMNS if name not in MEASURED)
+        for row in rows_of(result(many()[0]))
+    )
     assert max(seen.values()) == 1
 
 
@@ -53,14 +56,19 @@ def test_rows_say_arm_attack_and_metric() -> None:
     assert list(frame.columns) == list(COLUMNS)
     mask = frame[frame.scheme == "gaussian-mask:kappa=0.3"]
     (auc,) = mask[
-        (mask.what == "attack") & (mask.attack == "lira") & (mask.knowledge == "naive") & (mask.metric == "auc")
+        (mask.what == "attack")
+        & (mask.attack == "lira")
+        & (mask.knowledge == "naive")
+        & (mask.metric == "auc")
     ].value
     assert auc == told.arms[1].attacks[2].metrics["auc"].value
     assert set(mask.parameter.dropna()) == {"kappa"}
     assert set(mask.strength.dropna()) == {0.3}
     assert set(frame.seed) == {5}
     changed = frame[(frame.what == "difference to no noise, tested") & (frame.metric == "auc")]
-    assert list(changed.p_adjusted) == [one.p_adjusted for one in told.analysis.changes if one.metric == "auc"]
+    assert list(changed.p_adjusted) == [
+        one.p_adjusted for one in told.analysis.changes if one.metric == "auc"
+    ]
     assert set(changed.reference) == {"none"}
     (claimed,) = frame[frame.what == "claimed epsilon"].value
     assert claimed == 7.994
@@ -71,22 +79,32 @@ def test_what_has_no_number_is_still_there() -> None:
     told = study()
     private = told.arms[2]
     assert private.claim is not None
-    unbounded = private.model_copy(update={"claim": private.claim.model_copy(update={"epsilon": None})})
-    lost = [LostArm(key="x", scheme=[ChoiceRecord(name="x")], sources=[], label="x", diverged=[0, 1, 2])]
-    rows = rows_of(result(told.model_copy(update={"arms": [*told.arms[:2], unbounded], "lost": lost})))
+    unbounded = private.model_copy(
+        update={"claim": private.claim.model_copy(update={"epsilon": None})}
+    )
+    lost = [
+        LostArm(key="x", scheme=[ChoiceRecord(name="x")], sources=[], label="x", diverged=[0, 1, 2])
+    ]
+    rows = rows_of(
+        result(told.model_copy(update={"arms": [*told.arms[:2], unbounded], "lost": lost}))
+    )
     assert [row["value"] for row in rows if row["what"] == "claimed epsilon"] == ["inf"]
-    assert [(row["value"], row["note"]) for row in rows if row["label"] == "x"] == [("3", "not audited")]
+    assert [(row["value"], row["note"]) for row in rows if row["label"] == "x"] == [
+        ("3", "not audited")
+    ]
     assert any(row["note"] == "too few members or non-members" for row in rows)
     unreached = [one for one in told.analysis.matched if one.not_reached]
-    assert [row["note"] for row in rows if row["what"] == "matched accuracy: accuracy" and row["note"]] == [
-        one.not_reached for one in unreached
-    ]
+    assert [
+        row["note"] for row in rows if row["what"] == "matched accuracy: accuracy" and row["note"]
+    ] == [one.not_reached for one in unreached]
 
 
 @pytest.mark.parametrize("text", ["=cmd|'/C calc'!A0", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
 def test_no_text_is_a_formula(text: str) -> None:
     rows = rows_of(result(study(label=text)))
-    labels = {row["label"] for row in rows if row["scheme"] == "gaussian-mask:kappa=0.3" and row["label"]}
+    labels = {
+        row["label"] for row in rows if row["scheme"] == "gaussian-mask:kappa=0.3" and row["label"]
+    }
     assert labels == {f"'{text}"}
     for row in rows:
         for name, cell in row.items():

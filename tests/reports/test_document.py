@@ -94,12 +94,16 @@ def test_a_part_that_is_empty_says_why() -> None:
 
 def test_a_part_that_is_empty_without_a_reason_is_an_error() -> None:
     whole = study()
-    emptied = whole.model_copy(update={"analysis": whole.analysis.model_copy(update={"ignorance": []})})
+    emptied = whole.model_copy(
+        update={"analysis": whole.analysis.model_copy(update={"ignorance": []})}
+    )
     with pytest.raises(KeyError, match="ignorance"):
         document(result(emptied), [arrays()])
 
 
-@pytest.mark.parametrize("missing", ["arm1/lira/scores", "arm2/loss/roc_tpr", "roc_fpr", "membership"])
+@pytest.mark.parametrize(
+    "missing", ["arm1/lira/scores", "arm2/loss/roc_tpr", "roc_fpr", "membership"]
+)
 def test_an_array_that_is_missing_is_an_error(missing: str) -> None:
     held = {name: values for name, values in arrays().items() if name != missing}
     with pytest.raises(KeyError, match=missing):
@@ -123,7 +127,9 @@ def test_notes_on_arms_stand_under_the_main_table() -> None:
 
 @pytest.mark.usefixtures("blank_figures")
 def test_several_studies_are_chapters_behind_one_table_of_all() -> None:
-    other = study(settings={**study().settings, "seed": 6}, target=NamedChoice(name="mlp", label="MLP"))
+    other = study(
+        settings={**study().settings, "seed": 6}, target=NamedChoice(name="mlp", label="MLP")
+    )
     content = document(result(study(), other), [arrays(), arrays()])
     assert [chapter.title for chapter in content.chapters] == [
         "CNN on folder:gaussian-mask (kappa=0.3), seed 5",
@@ -155,7 +161,9 @@ def shifted(one: StudyResult, by: float) -> StudyResult:
     """The study with another seed, the first arm's AUC moved and its interval wider."""
     arm = one.arms[0]
     auc = arm.attacks[0].metrics["auc"]
-    moved = auc.model_copy(update={"value": auc.value + by, "low": auc.low + by - 0.01, "high": auc.high + by + 0.01})
+    moved = auc.model_copy(
+        update={"value": auc.value + by, "low": auc.low + by - 0.01, "high": auc.high + by + 0.01}
+    )
     attack = arm.attacks[0].model_copy(update={"metrics": {**arm.attacks[0].metrics, "auc": moved}})
     arms = [arm.model_copy(update={"attacks": [attack, *arm.attacks[1:]]}), *one.arms[1:]]
     return one.model_copy(update={"arms": arms, "settings": {**one.settings, "seed": 6}})
@@ -165,18 +173,25 @@ def shifted(one: StudyResult, by: float) -> StudyResult:
 def test_a_bound_that_crosses_the_claim_raises_an_alarm_everywhere() -> None:
     calm, private = study(), study().arms[2]
     assert not any("Alarm" in sentence for sentence in verdict(calm))
-    broken = [attack.model_copy(update={"epsilon_lower_bound": 8.456}) for attack in private.attacks]
+    broken = [
+        attack.model_copy(update={"epsilon_lower_bound": 8.456}) for attack in private.attacks
+    ]
     arms = [
         *calm.arms[:2],
         private.model_copy(update={"attacks": [private.attacks[0], *broken[1:]]}),
     ]
-    assert not any("Alarm" in sentence for sentence in verdict(study(arms=arms)))  # the largest of many is no bound
+    assert not any(
+        "Alarm" in sentence for sentence in verdict(study(arms=arms))
+    )  # the largest of many is no bound
     arms = [
         *calm.arms[:2],
         private.model_copy(update={"attacks": [broken[0], *private.attacks[1:]]}),
     ]
     alarmed = study(arms=arms)
-    assert "Alarm: dp-sgd (epsilon=8) claims ε ≤ 8.00, but the attack lira proves ε ≥ 8.45" in verdict(alarmed)[-1]
+    assert (
+        "Alarm: dp-sgd (epsilon=8) claims ε ≤ 8.00, but the attack lira proves ε ≥ 8.45"
+        in verdict(alarmed)[-1]
+    )
     assert [str(row[-2]) for row in accuracy_vs_privacy(alarmed).rows][-3:] == [
         "8.45!",
         "0.32",

@@ -28,10 +28,14 @@ from tests.fake_study import result as result_of
 
 def test_figures_show_the_numbers_of_the_result() -> None:
     held = arrays()
-    held["arm0/lira/scores"] = np.where(held["membership"], 2.0, -1.0) + 0.1 * held["arm0/lira/scores"]
+    held["arm0/lira/scores"] = (
+        np.where(held["membership"], 2.0, -1.0) + 0.1 * held["arm0/lira/scores"]
+    )
     result = study()
     for axes, name in zip(accuracy_figure(result).axes, ("lira", "loss"), strict=True):
-        filled = [bar.lines[0] for bar in axes.containers if bar.lines[0].get_markerfacecolor() != "none"]
+        filled = [
+            bar.lines[0] for bar in axes.containers if bar.lines[0].get_markerfacecolor() != "none"
+        ]
         points = [line.get_xydata()[0] for line in filled]
         expected = [
             (
@@ -131,25 +135,35 @@ def test_every_figure_gives_the_numbers_it_draws() -> None:
         "auc_low": first.attacks[0].metrics["auc"].low,
         "auc_high": first.attacks[0].metrics["auc"].high,
     }
-    assert [row["strength"] for row in by_name["strength"].data if row["knowledge"] == "naive"][:3] == [1, 2, 3]
+    assert [row["strength"] for row in by_name["strength"].data if row["knowledge"] == "naive"][
+        :3
+    ] == [1, 2, 3]
     assert [row["shadows"] for row in by_name["power"].data][:3] == [2, 4, 5]
 
 
 def test_figures_of_many_arms_show_each_family_by_its_strength() -> None:
     result, held = many()
     by_name = {drawing.name: drawing for drawing in all_drawings(result, held)}
-    by_panel = {axes.get_title(): axes for axes in by_name["strength"].draw().axes if axes.get_title()}
+    by_panel = {
+        axes.get_title(): axes for axes in by_name["strength"].draw().axes if axes.get_title()
+    }
     assert {row["family"] for row in by_name["strength"].data} == by_panel.keys()
-    masks = [arm for arm in result.arms if arm.key.startswith("gaussian-mask:") and "+" not in arm.key]
+    masks = [
+        arm for arm in result.arms if arm.key.startswith("gaussian-mask:") and "+" not in arm.key
+    ]
     points = by_panel["gaussian-mask"].containers[0].lines[0]
-    assert [float(auc) for auc in points.get_ydata()] == [arm.attacks[0].metrics["auc"].value for arm in masks]
+    assert [float(auc) for auc in points.get_ydata()] == [
+        arm.attacks[0].metrics["auc"].value for arm in masks
+    ]
     assert len([axes for axes in by_name["roc"].draw().axes if axes.lines]) == len(by_panel)
 
 
 def test_the_naive_adversary_is_drawn_beside_the_adaptive_one() -> None:
     axes = accuracy_figure(study()).axes[0]
     points = [container.lines[0] for container in axes.containers]
-    assert [point.get_ydata()[0] for point in points] == pytest.approx([0.75, 0.7, 0.6, 0.501, 0.401])
+    assert [point.get_ydata()[0] for point in points] == pytest.approx(
+        [0.75, 0.7, 0.6, 0.501, 0.401]
+    )
     assert [point.get_markerfacecolor() == "none" for point in points] == [
         False,
         False,
@@ -157,10 +171,14 @@ def test_the_naive_adversary_is_drawn_beside_the_adaptive_one() -> None:
         False,
         True,
     ]
-    assert [line.get_linestyle() for line in roc_figure(study(), arrays()).axes[0].lines].count(":") == 2
+    assert [line.get_linestyle() for line in roc_figure(study(), arrays()).axes[0].lines].count(
+        ":"
+    ) == 2
     assert "Hollow: the naive adversary." in accuracy_drawing(study()).caption
     alone = study(arms=[study().arms[0]])
-    assert "naive" not in " ".join(drawing.caption for drawing in all_drawings(alone, arrays(alone.arms)))
+    assert "naive" not in " ".join(
+        drawing.caption for drawing in all_drawings(alone, arrays(alone.arms))
+    )
 
 
 def test_the_same_scheme_has_the_same_colour_in_every_study() -> None:
@@ -174,13 +192,20 @@ def test_the_same_scheme_has_the_same_colour_in_every_study() -> None:
     assert fixed[3].colour == three[3].colour
     assert fixed[3].line != fixed[2].line
     distinct = [(colour, mark) for colour, mark in LOOKS.values()]
-    assert len({colour for colour, _ in distinct}) == len({mark for _, mark in distinct}) == len(distinct)
+    assert (
+        len({colour for colour, _ in distinct})
+        == len({mark for _, mark in distinct})
+        == len(distinct)
+    )
     assert LOOKS.keys() <= SCHEMES.keys()
 
 
 def test_a_scheme_without_a_row_in_the_palette_has_a_look_that_no_other_has() -> None:
     arms = [arm("x", name, 0.6, -0.1) for name in [*SCHEMES, "added"]]
-    arms = [one.model_copy(update={"key": one.label, "scheme": [ChoiceRecord(name=one.label)]}) for one in arms]
+    arms = [
+        one.model_copy(update={"key": one.label, "scheme": [ChoiceRecord(name=one.label)]})
+        for one in arms
+    ]
     assert len({(look.colour, look.mark) for look in looks(arms)}) == len(SCHEMES) + 1
 
 
@@ -190,14 +215,20 @@ def test_the_front_is_drawn_through_the_arms_on_it() -> None:
         arm("gaussian-mask:kappa=1", "mask", 0.6, -0.15, accuracy=0.8),
         arm("dropout:rate=0.5", "dropout", 0.8, 0.05, accuracy=0.7),
     ]
-    (steps,) = [line for line in accuracy_figure(study(arms=arms)).axes[0].lines if line.get_linewidth() == 3]
+    (steps,) = [
+        line
+        for line in accuracy_figure(study(arms=arms)).axes[0].lines
+        if line.get_linewidth() == 3
+    ]
     assert steps.get_xydata() == pytest.approx(np.array([[80, 0.6], [90, 0.75]]))
 
 
 def test_the_most_exposed_examples_are_shown_as_pictures_where_they_are_some() -> None:
     figure = exposed_figure(study(), arrays())
     rows = np.array(figure.axes).reshape(3, 8)
-    assert np.array_equal(rows[1, 2].images[0].get_array(), arrays()["arm1/most_exposed_pictures"][2])
+    assert np.array_equal(
+        rows[1, 2].images[0].get_array(), arrays()["arm1/most_exposed_pictures"][2]
+    )
     assert rows[0, 1].get_title() == "a\n95 %"
     without = {name: held for name, held in arrays().items() if "pictures" not in name}
     assert "most-exposed" in [drawing.name for drawing in all_drawings(study(), arrays())]
@@ -218,7 +249,9 @@ def test_a_legend_stays_within_its_figure(figure: Any) -> None:
 def test_a_name_that_no_font_has_is_shown_by_its_numbers() -> None:
     (plain, mask, _) = study().arms
     drawing = accuracy_drawing(study(arms=[plain, mask.model_copy(update={"label": "中文"})]))
-    (shown,) = [text.get_text() for text in drawing.draw().legends[0].get_texts() if "U+" in text.get_text()]
+    (shown,) = [
+        text.get_text() for text in drawing.draw().legends[0].get_texts() if "U+" in text.get_text()
+    ]
     assert shown == "[U+4E2D][U+6587]"
 
 

@@ -36,8 +36,12 @@ def hostile() -> Document:
     told = study()
     classes = [ClassExposure(label=SCRIPT, examples=40, auc=None)]
     arms = [arm.model_copy(update={"by_class": classes, "note": MARKUP}) for arm in told.arms]
-    whole = document(result(told.model_copy(update={"arms": arms}), title=MARKUP, note=SCRIPT), [arrays()])
-    return replace(whole, chapters=[replace(one, sections=undrawn(one.sections)) for one in whole.chapters])
+    whole = document(
+        result(told.model_copy(update={"arms": arms}), title=MARKUP, note=SCRIPT), [arrays()]
+    )
+    return replace(
+        whole, chapters=[replace(one, sections=undrawn(one.sections)) for one in whole.chapters]
+    )
 
 
 def test_markup_is_text_in_html(hostile: Document) -> None:
@@ -55,16 +59,26 @@ def test_markup_is_text_in_pdf(hostile: Document) -> None:
 
 
 def test_markup_is_text_in_latex(hostile: Document) -> None:
-    files = {name: content.decode() for name, content in render_latex(hostile).items() if name.endswith(".tex")}
+    files = {
+        name: content.decode()
+        for name, content in render_latex(hostile).items()
+        if name.endswith(".tex")
+    }
     for text, name in (
         (SCRIPT, "exposed-examples-by-class"),
         (MARKUP, "accuracy-against-privacy-accuracy-vs-privacy"),
     ):
-        lines = [line for line in files[f"tables/{name}.tex"].splitlines() if "alert" in line or "strong" in line]
+        lines = [
+            line
+            for line in files[f"tables/{name}.tex"].splitlines()
+            if "alert" in line or "strong" in line
+        ]
         assert lines
         for line in lines:
             line = line.removeprefix(r"\par\smallskip {\footnotesize ").removesuffix(r"\par}")
-            assert squeezed(text) in squeezed(tex.read(line.removesuffix(r"\tabularnewline").replace(" & ", " ")))
+            assert squeezed(text) in squeezed(
+                tex.read(line.removesuffix(r"\tabularnewline").replace(" & ", " "))
+            )
     title = next(line for line in files["report.tex"].splitlines() if line.startswith(r"\title{"))
     assert tex.read(title.removeprefix(r"\title{")) == MARKUP
 
@@ -94,7 +108,9 @@ def test_formats_are_files_and_folders_beside_the_result(
     assert not (folder.path / "report-latex" / "old.tex").exists()
     assert (folder.path / "report-latex" / "report.tex").stat().st_mode & 0o777 == 0o644
     assert (folder.path / "report-latex").stat().st_mode & 0o700 == 0o700
-    done = CliRunner().invoke(app, ["report", str(folder.path), "--format", "csv", "--out", str(tmp_path / "out")])
+    done = CliRunner().invoke(
+        app, ["report", str(folder.path), "--format", "csv", "--out", str(tmp_path / "out")]
+    )
     assert done.exit_code == 0, done.output
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["report.csv"]
 
@@ -102,7 +118,9 @@ def test_formats_are_files_and_folders_beside_the_result(
 def test_a_run_writes_a_page_and_a_pdf(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     assert DEFAULT_FORMATS == ("html", "pdf")
     written: list[Any] = []
-    monkeypatch.setattr(RunFolder, "write_reports", lambda self, formats, out: written.extend(formats) or [])
+    monkeypatch.setattr(
+        RunFolder, "write_reports", lambda self, formats, out: written.extend(formats) or []
+    )
     assert CliRunner().invoke(app, ["report", str(folder.path)]).exit_code == 0
     assert written == ["html", "pdf"]
     refused = CliRunner().invoke(app, ["report", str(folder.path), "--format", "docx"])
@@ -110,7 +128,9 @@ def test_a_run_writes_a_page_and_a_pdf(folder: RunFolder, monkeypatch: pytest.Mo
     assert "html, pdf, latex, csv" in " ".join(refused.output.split())
 
 
-def test_nothing_is_written_where_one_format_fails(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_written_where_one_format_fails(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(_: Document) -> bytes:
         raise ZeroDivisionError
 
@@ -140,7 +160,9 @@ def test_a_folder_is_there_whole_or_as_it_was(tmp_path: Path, there: str) -> Non
     assert [*tmp_path.iterdir()] == [path]
 
 
-def test_a_folder_that_cannot_be_renamed_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_renamed_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "found"
     write_folder_atomically(path, {"old": b"1"})
     rename = os.replace

@@ -38,7 +38,9 @@ SETTINGS: dict[str, Any] = {
     "schemes": ["none", "gaussian-mask:kappa=0.3", "dp-sgd:noise_multiplier=1"],
     "training": {"epochs": 3, "batch_size": 32},
 }
-NASTY = '<script>alert(1)</script> "quoted" \'single\' onload="alert(2)" &amp; --> ]]> {{ 7*7 }} $x$'
+NASTY = (
+    '<script>alert(1)</script> "quoted" \'single\' onload="alert(2)" &amp; --> ]]> {{ 7*7 }} $x$'
+)
 LONG = "my_package.schemes:VeryLongSchemeNameThatGoesOn (kappa=0.123456789, fixed=true)"
 UNBREAKABLE = "AWordWithoutAnyPlaceToBreakItAt" * 6
 URL = re.compile(r"url\(#([^)]+)\)")
@@ -81,7 +83,9 @@ class Page(HTMLParser):
         """Returns attributes and text of every element of these tags."""
         return [
             (attributes, " ".join(text.split()))
-            for place, ((tag, attributes), text) in enumerate(zip(self.elements, self.texts, strict=True))
+            for place, ((tag, attributes), text) in enumerate(
+                zip(self.elements, self.texts, strict=True)
+            )
             if tag in tags and (within is None or within in self._ancestors(place))
         ]
 
@@ -100,7 +104,9 @@ def trained() -> tuple[StudyResult, Arrays]:
 
 
 def result(*studies: StudyResult, title: str = "", note: str = "") -> Result:
-    return Result(title=title, note=note, command="mgaudit run", settings=SETTINGS, studies=list(studies))
+    return Result(
+        title=title, note=note, command="mgaudit run", settings=SETTINGS, studies=list(studies)
+    )
 
 
 def small_document(study: StudyResult, arrays: Arrays) -> Document:
@@ -109,8 +115,12 @@ def small_document(study: StudyResult, arrays: Arrays) -> Document:
 
 def grid_document(study: StudyResult, arrays: Arrays) -> Document:
     other = study.model_copy(update={"settings": {**study.settings, "seed": 1}})
-    grid = document(result(study, other, title="Two studies", note="With a note."), [arrays, arrays])
-    first, second = ([block for one in chapter.sections for block in one.blocks] for chapter in grid.chapters)
+    grid = document(
+        result(study, other, title="Two studies", note="With a note."), [arrays, arrays]
+    )
+    first, second = (
+        [block for one in chapter.sections for block in one.blocks] for chapter in grid.chapters
+    )
     for block, same in zip(first, second, strict=True):
         if isinstance(block, Drawing):
             vars(same)["figure"] = block.figure  # of the same numbers: drawn once
@@ -127,8 +137,13 @@ def crowded_document(arms: int = 30) -> Document:
         arm = study.arms[source]
         names = [UNBREAKABLE, "<script>alert(1)</script>", *(one.label for one in arm.by_class[2:])]
         changes: dict[str, Any] = {
-            "by_class": [one.model_copy(update={"label": name}) for one, name in zip(arm.by_class, names, strict=True)],
-            "most_exposed": [one.model_copy(update={"label": UNBREAKABLE}) for one in arm.most_exposed],
+            "by_class": [
+                one.model_copy(update={"label": name})
+                for one, name in zip(arm.by_class, names, strict=True)
+            ],
+            "most_exposed": [
+                one.model_copy(update={"label": UNBREAKABLE}) for one in arm.most_exposed
+            ],
         }
         if arm.strength is not None:
             changes |= {
@@ -217,9 +232,18 @@ def page(request: pytest.FixtureRequest, content: Document) -> Page:
 
 def test_ids_are_unique_and_every_reference_has_its_target(page: Page) -> None:
     assert len(set(page.ids)) == len(page.ids)
-    links = {attributes["href"][1:] for attributes, _ in page.all("a") if attributes["href"].startswith("#")}
+    links = {
+        attributes["href"][1:]
+        for attributes, _ in page.all("a")
+        if attributes["href"].startswith("#")
+    }
     uses = {attributes["xlink:href"][1:] for attributes, _ in page.all("use")}
-    clips = {found for _, attributes in page.elements for value in attributes.values() for found in URL.findall(value)}
+    clips = {
+        found
+        for _, attributes in page.elements
+        for value in attributes.values()
+        for found in URL.findall(value)
+    }
     assert links
     assert uses
     assert clips
@@ -238,7 +262,9 @@ def test_the_contents_name_every_section_in_its_order(content: Document, page: P
     assert entries == [(anchor, " ".join(title.split())) for anchor, title in expected]
     untitled = [f"#{chapter.anchor}" for chapter in content.chapters if not chapter.title]
     sections = [f"#{attributes['id']}" for attributes, _ in page.all("section")]
-    assert [anchor for anchor in sections if anchor not in untitled] == [anchor for anchor, _ in expected]
+    assert [anchor for anchor in sections if anchor not in untitled] == [
+        anchor for anchor, _ in expected
+    ]
 
 
 def test_headings_begin_at_one_and_skip_no_level(page: Page) -> None:
@@ -257,7 +283,11 @@ def test_the_page_has_landmarks_a_language_and_a_way_past_the_contents(page: Pag
 
 
 def test_figures_have_alternative_text(content: Document, page: Page) -> None:
-    images = [attributes["aria-label"] for attributes, _ in page.all("div") if attributes.get("role") == "img"]
+    images = [
+        attributes["aria-label"]
+        for attributes, _ in page.all("div")
+        if attributes.get("role") == "img"
+    ]
     assert images == [f"{one.caption} {one.description}" for _, one in content.drawings]
     assert len(page.all("svg")) == len(images) > 0
 
@@ -282,7 +312,9 @@ def test_text_of_the_data_is_text_wherever_it_stands() -> None:
     ):
         assert f"{word} {NASTY}" in shown
     assert len(page.all("script")) == 1
-    assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
+    assert not [
+        name for _, attributes in page.elements for name in attributes if name.startswith("on")
+    ]
     assert all("alert" not in text for _, text in page.all("script", "style"))
 
 
@@ -312,7 +344,9 @@ def test_cells_carry_the_numbers_that_they_are_sorted_by(content: Document, page
 
 def test_cells_read_as_they_are_printed(content: Document, page: Page) -> None:
     expected = [str(cell) for _, table in content.tables for row in table.rows for cell in row]
-    assert [text for _, text in page.all("th", "td", within="tbody")] == [" ".join(one.split()) for one in expected]
+    assert [text for _, text in page.all("th", "td", within="tbody")] == [
+        " ".join(one.split()) for one in expected
+    ]
 
 
 def saved(page: Page) -> list[tuple[str, str]]:
@@ -334,7 +368,9 @@ def saved(page: Page) -> list[tuple[str, str]]:
 
 def test_every_table_and_figure_can_be_saved_as_csv(content: Document, page: Page) -> None:
     blocks = [block for section in content.sections for block in section.blocks]
-    shown = [one for one in blocks if (isinstance(one, Table) and one.rows) or isinstance(one, Drawing)]
+    shown = [
+        one for one in blocks if (isinstance(one, Table) and one.rows) or isinstance(one, Drawing)
+    ]
     files = saved(page)
     assert [text for _, text in files] == [one.csv() for one in shown]
     names = [name for name, _ in files]
@@ -353,7 +389,9 @@ def test_a_large_file_is_compressed_and_the_same_each_time() -> None:
 
 def test_csv_of_a_table_has_numbers_in_full_beside_their_intervals_and_marks() -> None:
     third = number(Estimate(value=-1 / 3, low=-0.5, high=-1 / 6), mark="†")
-    table = Table("key", "Caption", ["Arm", "Gain", "Of"], [[Cell('a, "b"'), third, Cell("3", value=3)]])
+    table = Table(
+        "key", "Caption", ["Arm", "Gain", "Of"], [[Cell('a, "b"'), third, Cell("3", value=3)]]
+    )
     table.rows.append([Cell("c"), Cell("–"), Cell("none")])
     assert third.text == "−0.333"
     assert list(csv.reader(io.StringIO(table.csv()))) == [
@@ -383,7 +421,9 @@ def test_a_table_without_rows_gives_its_reason_alone() -> None:
         ("<script>alert(1)</script>", ["&lt;script&gt;alert(1)", "&lt;/", "script&gt;"]),
     ],
 )
-def test_long_words_break_at_their_signs_and_never_inside_a_number(text: str, pieces: list[str]) -> None:
+def test_long_words_break_at_their_signs_and_never_inside_a_number(
+    text: str, pieces: list[str]
+) -> None:
     assert str(breakable(text)).split("<wbr>") == pieces
 
 

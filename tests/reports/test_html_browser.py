@@ -85,7 +85,9 @@ class Browser:
         high = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in (theirs_in, theirs_out)]
         quiet = os.open(os.devnull, os.O_RDWR)
         actions = [(os.POSIX_SPAWN_DUP2, quiet, place) for place in (0, 1, 2)]
-        actions += [(os.POSIX_SPAWN_DUP2, end, place) for end, place in zip(high, (3, 4), strict=True)]
+        actions += [
+            (os.POSIX_SPAWN_DUP2, end, place) for end, place in zip(high, (3, 4), strict=True)
+        ]
         self.process = os.posix_spawn(
             program,
             [program, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
@@ -100,8 +102,12 @@ class Browser:
         self.unread = b""
         self.events: list[dict[str, Any]] = []
         self.session: str | None = None
-        target = next(one for one in self.send("Target.getTargets")["targetInfos"] if one["type"] == "page")
-        self.session = self.send("Target.attachToTarget", targetId=target["targetId"], flatten=True)["sessionId"]
+        target = next(
+            one for one in self.send("Target.getTargets")["targetInfos"] if one["type"] == "page"
+        )
+        self.session = self.send(
+            "Target.attachToTarget", targetId=target["targetId"], flatten=True
+        )["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.send(f"{domain}.enable")
 
@@ -173,11 +179,15 @@ class Browser:
 
     def settle(self) -> None:
         """Waits for two frames: the first lays the page out, the second has seen its observers."""
-        self.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))")
+        self.run(
+            "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
+        )
 
     def run(self, expression: str) -> Any:
         """Returns the value of a JavaScript expression, or what it promises."""
-        answer = self.send("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        answer = self.send(
+            "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
+        )
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
@@ -190,7 +200,9 @@ class Browser:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    program = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
     if program is None:
         pytest.skip("there is no Chromium on the PATH: install Debian's package chromium")
     with tempfile.TemporaryDirectory(prefix="mgaudit-", ignore_cleanup_errors=True) as profile:
@@ -223,7 +235,9 @@ def axe() -> str:
     folder = Path(os.environ.get("MGAUDIT_AXE") or ROOT / "node_modules" / "axe-core")
     path = folder / "axe.min.js"
     if not path.is_file():
-        pytest.skip(f"there is no axe-core in {folder}: `make browser` installs it, MGAUDIT_AXE names another folder")
+        pytest.skip(
+            f"there is no axe-core in {folder}: `make browser` installs it, MGAUDIT_AXE names another folder"
+        )
     return path.read_text(encoding="utf-8")
 
 
@@ -263,9 +277,13 @@ def test_a_page_opens_without_error_and_asks_the_network_for_nothing(
     browser.open(pages[name], scheme=scheme)
     kinds = [event["method"] for event in browser.events]
     asked = [
-        event["params"]["request"]["url"] for event in browser.events if event["method"] == "Network.requestWillBeSent"
+        event["params"]["request"]["url"]
+        for event in browser.events
+        if event["method"] == "Network.requestWillBeSent"
     ]
-    assert not {"Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded"} & set(kinds)
+    assert not {"Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded"} & set(
+        kinds
+    )
     assert [url for url in asked if not url.startswith("data:")] == [pages[name].as_uri()]
 
 
@@ -301,9 +319,13 @@ def test_on_paper_nothing_is_cut_off(browser: Browser, pages: dict[str, Path], n
     assert browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
 
 
-def test_the_printed_page_holds_every_section_and_no_controls(browser: Browser, pages: dict[str, Path]) -> None:
+def test_the_printed_page_holds_every_section_and_no_controls(
+    browser: Browser, pages: dict[str, Path]
+) -> None:
     browser.open(pages["grid"])
-    headings = browser.run("[...document.querySelectorAll('h1, h2, h3, h4')].map(one => one.textContent)")
+    headings = browser.run(
+        "[...document.querySelectorAll('h1, h2, h3, h4')].map(one => one.textContent)"
+    )
     printed = browser.send("Page.printToPDF", preferCSSPageSize=True, printBackground=True)["data"]
     reader = PdfReader(io.BytesIO(base64.b64decode(printed)))
     assert [round(float(side)) for side in reader.pages[0].mediabox[2:]] == [595, 842]
@@ -319,7 +341,9 @@ def test_the_printed_page_holds_every_section_and_no_controls(browser: Browser, 
 
 
 def column(browser: Browser, place: int) -> list[str]:
-    cells = browser.run(f"[...document.querySelectorAll('tbody tr')].map(row => row.cells[{place}].textContent)")
+    cells = browser.run(
+        f"[...document.querySelectorAll('tbody tr')].map(row => row.cells[{place}].textContent)"
+    )
     return [text.split("±")[0].strip() for text in cells]
 
 
@@ -391,7 +415,9 @@ def test_the_contents_stand_beside_a_wide_page_and_open_on_a_narrow_one(
     browser.run("window.scrollTo(0, 3000)")
     box = browser.run("document.querySelector('nav').getBoundingClientRect().toJSON()")
     assert box["top"] >= -10
-    assert box["right"] <= browser.run("document.querySelector('main').getBoundingClientRect().left")
+    assert box["right"] <= browser.run(
+        "document.querySelector('main').getBoundingClientRect().left"
+    )
     browser.open(pages["small"], 360)
     assert not browser.run(shown)
     browser.run("document.querySelector('nav summary').click()")
@@ -443,6 +469,12 @@ def test_axe_finds_nothing_serious(
 ) -> None:
     browser.open(pages[name], width, scheme)
     browser.run(f"{axe}; true")
-    found = browser.run("axe.run(document, {resultTypes: ['violations']}).then(one => one.violations)")
-    assert [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")] == []
+    found = browser.run(
+        "axe.run(document, {resultTypes: ['violations']}).then(one => one.violations)"
+    )
+    assert [
+        (one["id"], one["nodes"][0]["html"])
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ] == []
     assert [one["id"] for one in found] == []

@@ -30,7 +30,9 @@ STRANGE = "中文 \u202e \u200b 🙂 \u0301"
 
 def seen(text: str) -> str:
     """The text with blanks for line ends, and by its number what cannot be seen."""
-    text = text.replace("\r\n", "\n").translate({10: " ", 13: " ", 9: " ", 0xB5: "μ", 0x202F: "\u2009"})
+    text = text.replace("\r\n", "\n").translate(
+        {10: " ", 13: " ", 9: " ", 0xB5: "μ", 0x202F: "\u2009"}
+    )
     known = "\u00a0\u2009\u200b\u00ad"
     shown = (one if one.isprintable() or one in known else f"[U+{ord(one):04X}]" for one in text)
     return unicodedata.normalize("NFC", "".join(shown))
@@ -43,7 +45,9 @@ def test_text_is_ascii_that_reads_as_it_was(text: str) -> None:
     assert unicodedata.normalize("NFC", tex.read(written)) == seen(text)
 
 
-@pytest.mark.parametrize("text", ["--", "---", ",,", "''", "!`", "?`", "<<", ">>", "``", "\\\\[2em]", "%", "$$"])
+@pytest.mark.parametrize(
+    "text", ["--", "---", ",,", "''", "!`", "?`", "<<", ">>", "``", "\\\\[2em]", "%", "$$"]
+)
 def test_signs_are_not_made_into_others(text: str) -> None:
     written = escape_latex(text)
     assert tex.read(written) == text
@@ -51,11 +55,16 @@ def test_signs_are_not_made_into_others(text: str) -> None:
 
 
 def test_a_table_is_a_float_or_goes_over_pages() -> None:
-    short, long = (Table("k", "A & B", ["x", "y_1"], [[Cell("[a]"), Cell("*b")]] * rows, ["50 %"]) for rows in (3, 30))
+    short, long = (
+        Table("k", "A & B", ["x", "y_1"], [[Cell("[a]"), Cell("*b")]] * rows, ["50 %"])
+        for rows in (3, 30)
+    )
     told = table_tex(short, "tab:k")
     assert r"\begin{table}" in told
     assert r"\caption{A \& B}\label{tab:k}" in told
-    assert told.count("{}[a] & *b \\tabularnewline") == 3  # the braces keep [a] from being an option of the row before
+    assert (
+        told.count("{}[a] & *b \\tabularnewline") == 3
+    )  # the braces keep [a] from being an option of the row before
     assert r"50 \%" in told
     told = table_tex(long, "tab:k")
     assert r"\endhead" in told
@@ -65,7 +74,9 @@ def test_a_table_is_a_float_or_goes_over_pages() -> None:
 def test_a_number_stays_with_its_error() -> None:
     told = table_tex(Table("k", "c", ["x"], [[Cell("0.589", "± 0.012 [0.3]", "†")]]), "l")
     assert r"\mbox{0.589\ensuremath{\dagger} \ensuremath{\pm} 0.012} [0.3]" in told
-    assert r"98.5 \mbox{[96.0, 100.0]}" in table_tex(Table("k", "c", ["x"], [[Cell("98.5", "[96.0, 100.0]")]]), "l")
+    assert r"98.5 \mbox{[96.0, 100.0]}" in table_tex(
+        Table("k", "c", ["x"], [[Cell("98.5", "[96.0, 100.0]")]]), "l"
+    )
 
 
 def test_a_wide_table_lies_on_its_side() -> None:
@@ -74,7 +85,9 @@ def test_a_wide_table_lies_on_its_side() -> None:
     numbers = [Cell("98.5", "[96.0, 100.0]")] * 8
     assert is_wide(Table("k", "c", columns, [[Cell(name), *numbers]]))
     assert not is_wide(Table("k", "c", columns, [[Cell(name), *[Cell("0.5")] * 8]]))
-    assert not is_wide(Table("k", "c", ["Arm", "TPR"], [[Cell(name), Cell("98.5", "[96.0, 100.0]")]]))
+    assert not is_wide(
+        Table("k", "c", ["Arm", "TPR"], [[Cell(name), Cell("98.5", "[96.0, 100.0]")]])
+    )
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +96,13 @@ def hostile() -> AuditDocument:
     told = study(label=label)
     noted = told.arms[1].model_copy(update={"note": f"{HOSTILE} {SIGNS} {STRANGE}"})
     arms = [told.arms[0], noted, told.arms[2]]
-    content = document(result(told.model_copy(update={"arms": arms}), title=label, note=HOSTILE), [arrays()])
+    content = document(
+        result(told.model_copy(update={"arms": arms}), title=label, note=HOSTILE), [arrays()]
+    )
     for _, drawing in list(content.drawings)[DRAWN:]:
-        vars(drawing)["figure"] = Figure(figsize=(1, 1))  # matplotlib takes longer than all the rest
+        vars(drawing)["figure"] = Figure(
+            figsize=(1, 1)
+        )  # matplotlib takes longer than all the rest
     return content
 
 
@@ -94,7 +111,9 @@ def files(hostile: AuditDocument) -> dict[str, bytes]:
     return render_latex(hostile)
 
 
-def test_the_folder_has_a_file_for_each_table_and_figure(hostile: AuditDocument, files: dict[str, bytes]) -> None:
+def test_the_folder_has_a_file_for_each_table_and_figure(
+    hostile: AuditDocument, files: dict[str, bytes]
+) -> None:
     tables, drawings = len([*hostile.tables]), len([*hostile.drawings])
     assert sum(name.startswith("tables/") and name.endswith(".tex") for name in files) == tables
     assert sum(name.startswith("figures/") and name.endswith(".pdf") for name in files) == drawings
@@ -125,7 +144,9 @@ def test_nothing_of_a_name_is_a_command(files: dict[str, bytes]) -> None:
             assert r"\textbf{a}" not in text
             assert "passwd" not in "".join(re.findall(r"\\input\{[^}]*\}", text))
             assert "$y$" not in text
-    label = tex.read(" ".join(re.findall(r"\n\{\}(.*?) & ", files["tables/pareto-front-front.tex"].decode())))
+    label = tex.read(
+        " ".join(re.findall(r"\n\{\}(.*?) & ", files["tables/pareto-front-front.tex"].decode()))
+    )
     assert "".join(f"{HOSTILE} {SIGNS}".split()) in "".join(label.replace("μ", "µ").split())
 
 
@@ -148,7 +169,9 @@ def test_the_article_compiles_whatever_the_names(files: dict[str, bytes], tmp_pa
         "-no-shell-escape",
         "report.tex",
     ]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False
+    )
     assert done.returncode == 0, done.stdout[-3000:]
     text = "".join(page.extract_text() for page in PdfReader(tmp_path / "report.pdf").pages)
     assert "".join([r"\textbf{a}", r"\input{/etc/passwd}"]) in "".join(text.split())
@@ -161,7 +184,11 @@ def test_the_article_compiles_whatever_the_names(files: dict[str, bytes], tmp_pa
 
 def test_the_references_are_those_of_what_was_used() -> None:
     told = study()
-    lira = told.arms[1].attacks[0].model_copy(update={"source": "Carlini et al. 2022, arXiv 2112.03570"})
+    lira = (
+        told.arms[1]
+        .attacks[0]
+        .model_copy(update={"source": "Carlini et al. 2022, arXiv 2112.03570"})
+    )
     own = told.arms[1].attacks[1].model_copy(update={"source": r"\input{x} & a blog"})
     arms = [
         told.arms[0].model_copy(update={"attacks": [lira]}),
@@ -180,14 +207,21 @@ def test_the_references_are_those_of_what_was_used() -> None:
     }
     assert set(found) == {"carlini2022", "input-x-a-blog", "kolomvaki2026"} | statistics
     assert r"\textbackslash{}input\{x\} \& a blog" in found["input-x-a-blog"]
-    private = told.model_copy(update={"arms": [plain.arms[0], told.arms[2].model_copy(update={"attacks": [lira]})]})
-    assert set(references(result(private))) == {"carlini2022", "abadi2016", "gopi2021", "yousefpour2021"} | statistics
+    private = told.model_copy(
+        update={"arms": [plain.arms[0], told.arms[2].model_copy(update={"attacks": [lira]})]}
+    )
+    assert (
+        set(references(result(private)))
+        == {"carlini2022", "abadi2016", "gopi2021", "yousefpour2021"} | statistics
+    )
 
 
 def test_each_attack_and_each_scheme_has_its_paper() -> None:
     for entry in (*catalogue()["attacks"], *catalogue()["schemes"]):
         if entry["name"] != "none":
-            assert key_of(entry["source"]) in entries() or arxiv_number(entry["source"]), entry["name"]
+            assert key_of(entry["source"]) in entries() or arxiv_number(entry["source"]), entry[
+                "name"
+            ]
 
 
 def test_a_paper_that_is_not_in_the_list_is_found_by_its_arxiv_number() -> None:

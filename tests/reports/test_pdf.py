@@ -21,7 +21,9 @@ from tests.fake_study import arm, arrays, pdf_text, result, study
 from tests.reports.test_same_numbers import undrawn
 
 LONG = "my_package.schemes:VeryLongSchemeNameThatGoesOn (kappa={}.123456789, fixed=true)"
-needs_poppler = pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext (poppler) is not installed")
+needs_poppler = pytest.mark.skipif(
+    shutil.which("pdftotext") is None, reason="pdftotext (poppler) is not installed"
+)
 
 
 class Word(NamedTuple):
@@ -36,12 +38,20 @@ class Word(NamedTuple):
 @pytest.fixture(scope="module")
 def pdf() -> bytes:
     arms = [arm("none", "no noise", 0.75, None)]
-    arms += [arm(f"gaussian-mask:kappa={place + 1}", LONG.format(place), 0.7, -0.05) for place in range(24)]
+    arms += [
+        arm(f"gaussian-mask:kappa={place + 1}", LONG.format(place), 0.7, -0.05)
+        for place in range(24)
+    ]
     without_loss = ([found for found in one.attacks if found.attack == "lira"] for one in arms)
-    arms = [one.model_copy(update={"attacks": kept}) for one, kept in zip(arms, without_loss, strict=True)]
+    arms = [
+        one.model_copy(update={"attacks": kept})
+        for one, kept in zip(arms, without_loss, strict=True)
+    ]
     content = document(result(study(arms=arms), title="A title", note="A note."), [arrays(arms)])
     with pytest.MonkeyPatch.context() as patch:
-        if shutil.which("pdftotext") is None:  # then pypdf reads the pages, and figures take it long
+        if (
+            shutil.which("pdftotext") is None
+        ):  # then pypdf reads the pages, and figures take it long
             patch.setattr(Drawing, "figure", property(lambda _: Figure(figsize=(1, 1))))
         return render_pdf(content)
 
@@ -52,11 +62,15 @@ def reader(pdf: bytes) -> PdfReader:
 
 
 @pytest.fixture(scope="module")
-def laid_out(pdf: bytes, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[tuple[float, float]], list[Word]]:
+def laid_out(
+    pdf: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[list[tuple[float, float]], list[Word]]:
     """The sizes of the pages, and every word with its box, in points from the upper left corner."""
     path = tmp_path_factory.mktemp("pdf") / "report.pdf"
     path.write_bytes(pdf)
-    done = subprocess.run(["pdftotext", "-bbox", str(path), "-"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["pdftotext", "-bbox", str(path), "-"], capture_output=True, text=True, check=True
+    )
     # The text may hold signs that XML does not allow.
     root = ET.fromstring(re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "", done.stdout))
     pages = [page for page in root.iter() if page.tag.endswith("page")]
@@ -77,7 +91,9 @@ def laid_out(pdf: bytes, tmp_path_factory: pytest.TempPathFactory) -> tuple[list
 def pages(pdf: bytes, reader: PdfReader) -> list[str]:
     """The text of each page, by poppler where it is there: it takes a tenth of pypdf's time."""
     if shutil.which("pdftotext"):
-        done = subprocess.run(["pdftotext", "-raw", "-", "-"], input=pdf, capture_output=True, check=True)
+        done = subprocess.run(
+            ["pdftotext", "-raw", "-", "-"], input=pdf, capture_output=True, check=True
+        )
         found = done.stdout.decode().split("\f")[:-1]
     else:
         found = [page.extract_text() for page in reader.pages]
@@ -143,13 +159,19 @@ def test_wide_tables_lie_on_turned_pages_and_their_headings_with_them(
 
 
 def test_the_head_of_a_table_is_on_each_of_its_pages(pages: list[str]) -> None:
-    held = [page for page in pages if page.count(" lira ") > 1 and "± 0.012" in page and "ε claimed" in page]
+    held = [
+        page
+        for page in pages
+        if page.count(" lira ") > 1 and "± 0.012" in page and "ε claimed" in page
+    ]
     assert len(held) >= 2
     assert all("Train acc., %" in page for page in held)
 
 
 def test_the_contents_say_on_which_page_a_section_is(pages: list[str]) -> None:
-    contents = dict(re.findall(r"\d+ ([A-Z][^.]*?) [. ]*\W?(\d+)(?= |$)", pages[0].partition("Contents")[2]))
+    contents = dict(
+        re.findall(r"\d+ ([A-Z][^.]*?) [. ]*\W?(\d+)(?= |$)", pages[0].partition("Contents")[2])
+    )
     assert len(contents) >= 12
     for title, page in contents.items():
         assert re.search(rf"\d+ {re.escape(title)} ", pages[int(page) - 1]), title
@@ -163,13 +185,19 @@ def test_tables_and_figures_are_numbered(pages: list[str]) -> None:
         assert len(numbers) >= least
 
 
-def test_pages_have_numbers_and_fonts_and_the_file_a_title(reader: PdfReader, pages: list[str]) -> None:
+def test_pages_have_numbers_and_fonts_and_the_file_a_title(
+    reader: PdfReader, pages: list[str]
+) -> None:
     assert reader.metadata is not None
     assert reader.metadata.title == "A title"
     for place, page in enumerate(reader.pages):
         assert f"{place + 1} / {len(reader.pages)}" in pages[place]
         for font in page["/Resources"]["/Font"].values():  # type: ignore[index]
-            descendant = font.get_object()["/DescendantFonts"][0].get_object()["/FontDescriptor"].get_object()
+            descendant = (
+                font.get_object()["/DescendantFonts"][0]
+                .get_object()["/FontDescriptor"]
+                .get_object()
+            )
             assert any(name.startswith("/FontFile") for name in descendant)
 
 
@@ -181,7 +209,9 @@ def test_a_long_name_is_copied_as_it_is(pages: list[str]) -> None:
 
 
 def test_the_title_block_says_when_and_of_what(pages: list[str]) -> None:
-    assert pages[0].startswith("A title 2026-01-01 · 1 study · 25 arms · mgaudit of unknown version A note.")
+    assert pages[0].startswith(
+        "A title 2026-01-01 · 1 study · 25 arms · mgaudit of unknown version A note."
+    )
 
 
 @pytest.mark.parametrize("name", [LONG.format(1), "a" * 90, "中" * 40, "a/b-c" * 30, ""])
@@ -195,7 +225,9 @@ def test_long_words_come_in_parts_that_a_column_holds(name: str) -> None:
 def test_what_no_font_has_and_what_cannot_be_seen_is_shown_by_its_number() -> None:
     arms = [arm("none", "中文 \u202eabc\u0007 ε κ ² ⊙ ± Ünï", 0.75, None)]
     told = document(result(study(arms=arms), title="中 \u202eabc"), [arrays(arms)])
-    drawn = replace(told, chapters=[replace(one, sections=undrawn(one.sections)) for one in told.chapters])
+    drawn = replace(
+        told, chapters=[replace(one, sections=undrawn(one.sections)) for one in told.chapters]
+    )
     text = pdf_text(render_pdf(drawn))
     assert text.startswith("[U+4E2D] [U+202E]abc")
     assert "[U+4E2D][U+6587] [U+202E]abc[U+0007] ε κ ² ⊙ ± Ünï" in text

@@ -36,7 +36,9 @@ def web(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     """What there is to download, by file name; the test may change it. `asked` holds the names that were."""
     served = dict(CONTENT)
 
-    def download(self: Any, url: str, output_file: str, pooch: Any, check_only: bool = False) -> None:
+    def download(
+        self: Any, url: str, output_file: str, pooch: Any, check_only: bool = False
+    ) -> None:
         name = url.rpartition("/")[2]
         if name not in served:
             raise OSError(-2, "Name or service not known")
@@ -57,7 +59,9 @@ def mgaudit(*arguments: str) -> Any:
 
 
 def states() -> dict[str, str]:
-    return {one["name"]: one["state"] for one in json.loads(mgaudit("data", "list", "--json").stdout)}
+    return {
+        one["name"]: one["state"] for one in json.loads(mgaudit("data", "list", "--json").stdout)
+    }
 
 
 def test_fetched_files_lie_in_the_cache_and_are_fetched_once(
@@ -105,12 +109,17 @@ def test_a_download_that_is_another_file_is_not_kept(
     web["b.bin"] = b"<html>moved</html>"
     result = mgaudit("data", "fetch", "two")
     assert result.exit_code == 2
-    assert f"https://example.org/data/b.bin gave must have the published md5 {md5(CONTENT['b.bin'])}" in result.stderr
+    assert (
+        f"https://example.org/data/b.bin gave must have the published md5 {md5(CONTENT['b.bin'])}"
+        in result.stderr
+    )
     assert result.stderr.count("\n") == 1
     assert [path.name for path in (own_cache / "datasets" / "two").iterdir()] == ["a.bin"]
 
 
-@pytest.mark.parametrize("put", [CONTENT["b.bin"][:-1], b"another file"], ids=["cut short", "another"])
+@pytest.mark.parametrize(
+    "put", [CONTENT["b.bin"][:-1], b"another file"], ids=["cut short", "another"]
+)
 def test_a_file_put_by_hand_with_another_checksum_is_named_and_left_alone(
     two_files: PublishedDataset, web: dict[str, bytes], own_cache: Path, put: bytes
 ) -> None:
@@ -119,8 +128,13 @@ def test_a_file_put_by_hand_with_another_checksum_is_named_and_left_alone(
     path.write_bytes(put)
     result = mgaudit("data", "fetch", "two")
     assert result.exit_code == 2
-    assert f"{path} must have the published md5 {md5(CONTENT['b.bin'])}, got {md5(put)}" in result.stderr
-    assert f"({len(put)} of 3000 bytes); delete it and run `mgaudit data fetch two`" in result.stderr
+    assert (
+        f"{path} must have the published md5 {md5(CONTENT['b.bin'])}, got {md5(put)}"
+        in result.stderr
+    )
+    assert (
+        f"({len(put)} of 3000 bytes); delete it and run `mgaudit data fetch two`" in result.stderr
+    )
     assert path.read_bytes() == put
     assert states()["two"] == "damaged"
     with pytest.raises(ValueError, match="must have the published md5"):
@@ -130,11 +144,16 @@ def test_a_file_put_by_hand_with_another_checksum_is_named_and_left_alone(
 def test_what_cannot_be_fetched_is_refused() -> None:
     result = mgaudit("data", "fetch", "digits")
     assert result.exit_code == 2
-    assert "dataset must be one of cifar10, cifar100, mnist, fashion-mnist to be fetched, got 'digits'" in result.stderr
+    assert (
+        "dataset must be one of cifar10, cifar100, mnist, fashion-mnist to be fetched, got 'digits'"
+        in result.stderr
+    )
 
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100", "mnist", "fashion-mnist"])
-def test_a_run_never_downloads_and_says_what_to_do(name: str, tmp_path: Path, web: dict[str, bytes]) -> None:
+def test_a_run_never_downloads_and_says_what_to_do(
+    name: str, tmp_path: Path, web: dict[str, bytes]
+) -> None:
     web |= {file.name: b"" for file in published_datasets()[name].files}
     result = mgaudit("run", "--dataset", name, "--quiet", "--out", str(tmp_path / "runs"))
     assert result.exit_code == 2
@@ -144,12 +163,16 @@ def test_a_run_never_downloads_and_says_what_to_do(name: str, tmp_path: Path, we
     assert states()[name] == "not here"
 
 
-def test_a_reason_is_the_networks_own_word(two_files: PublishedDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reason_is_the_networks_own_word(
+    two_files: PublishedDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def wrapped(*_: Any, **__: Any) -> None:
         try:
             raise OSError(-3, "Temporary failure in name resolution")
         except OSError as inner:
-            raise OSError("HTTPSConnectionPool(host='example.org'): Max retries exceeded") from inner
+            raise OSError(
+                "HTTPSConnectionPool(host='example.org'): Max retries exceeded"
+            ) from inner
 
     monkeypatch.setattr("pooch.HTTPDownloader.__call__", wrapped)
     with pytest.raises(OSError, match=r"a\.bin \(Temporary failure in name resolution\); get it"):
@@ -161,5 +184,8 @@ def test_files_of_one_name_do_not_meet() -> None:
     assert len(set(paths)) == len(paths) == 10
     assert all(len(file.md5) == 32 for one in published_datasets().values() for file in one.files)
     assert (
-        replace(published_datasets()["mnist"], name="x").path(published_datasets()["mnist"].files[0]).parent.name == "x"
+        replace(published_datasets()["mnist"], name="x")
+        .path(published_datasets()["mnist"].files[0])
+        .parent.name
+        == "x"
     )

@@ -56,7 +56,9 @@ def attack_record(text: str) -> ChoiceRecord:
     return ChoiceRecord(name=choice.name, options=dict(choice.options))
 
 
-def figure(metric: str = "auc", printed: str = "0.692", value: float = 0.692, **changes: Any) -> PublishedResult:
+def figure(
+    metric: str = "auc", printed: str = "0.692", value: float = 0.692, **changes: Any
+) -> PublishedResult:
     if "scheme" in changes:
         changes["scheme"] = fake_study.scheme_records(changes["scheme"])
     if changes.get("attack") is not None:
@@ -73,7 +75,9 @@ def figure(metric: str = "auc", printed: str = "0.692", value: float = 0.692, **
     )
 
 
-def attack(name: str = "lira", knowledge: Any = "adaptive", needs: tuple[str, ...] = ("shadows",)) -> AttackResult:
+def attack(
+    name: str = "lira", knowledge: Any = "adaptive", needs: tuple[str, ...] = ("shadows",)
+) -> AttackResult:
     tpr = Estimate(value=0.05, low=0.04, high=0.06)
     return AttackResult(
         attack=name,
@@ -97,7 +101,9 @@ def arm(scheme: str, *attacks: AttackResult, claim: PrivacyClaim | None = None) 
     return fake_study.arm("none", f"under {scheme}", 0.6, None).model_copy(
         update={
             "key": scheme,
-            "scheme": [ChoiceRecord(name=scheme)] if scheme == "my:Mask" else fake_study.scheme_records(scheme),
+            "scheme": [ChoiceRecord(name=scheme)]
+            if scheme == "my:Mask"
+            else fake_study.scheme_records(scheme),
             "train_accuracy": ACCURACY,
             "test_accuracy": ACCURACY,
             "claim": claim,
@@ -106,7 +112,9 @@ def arm(scheme: str, *attacks: AttackResult, claim: PrivacyClaim | None = None) 
     )
 
 
-def study(*arms: AuditResult, dataset: str = "cifar10", target: str = "MLP", **data: Any) -> StudyResult:
+def study(
+    *arms: AuditResult, dataset: str = "cifar10", target: str = "MLP", **data: Any
+) -> StudyResult:
     name, _, path = dataset.partition(":")
     asked = ChoiceRecord(name=name, options={"path": path} if path else {})
     held = {
@@ -158,19 +166,29 @@ def test_a_value_is_what_is_printed_and_everything_is_spelt_as_mgaudit_spells_it
         digits = re.match(r"~?(\d+(?:\.\d+)?)(%?)(?: ± \d+(?:\.\d+)?%?)?$", number.printed)
         assert digits is not None
         in_percent = digits[2] == "%" or number.unit == "%"
-        assert number.value == pytest.approx(float(digits[1]) / (100 if in_percent else 1), abs=1e-12)
+        assert number.value == pytest.approx(
+            float(digits[1]) / (100 if in_percent else 1), abs=1e-12
+        )
         assert 0 <= number.value <= 1
-        assert number.metric in (*ACCURACIES, *fake_study.METRICS) or number.metric.startswith("tpr_at_")
+        assert number.metric in (*ACCURACIES, *fake_study.METRICS) or number.metric.startswith(
+            "tpr_at_"
+        )
     assert one.setting.dataset in DATASETS
     for part in one.setting.scheme:
-        assert dict(Entry(part.name, SCHEMES[part.name]).chosen(part.options).options) == part.options
+        assert (
+            dict(Entry(part.name, SCHEMES[part.name]).chosen(part.options).options) == part.options
+        )
     if one.setting.attack is not None:
         name, options = one.setting.attack.name, one.setting.attack.options
         assert dict(Entry(name, ATTACKS[name]).chosen(options).options) == options
 
 
 def test_no_number_is_kept_twice() -> None:
-    seen = Counter((one.address, one.place, number.metric) for one in published_results() for number in one.numbers)
+    seen = Counter(
+        (one.address, one.place, number.metric)
+        for one in published_results()
+        for number in one.numbers
+    )
     assert max(seen.values()) == 1
 
 
@@ -188,7 +206,9 @@ def test_no_number_is_kept_twice() -> None:
         ),
     ],
 )
-def test_numbers_are_found_by_their_place(source: str, place: str, metric: str, printed: str) -> None:
+def test_numbers_are_found_by_their_place(
+    source: str, place: str, metric: str, printed: str
+) -> None:
     (one,) = [one for one in published_results() if (one.source, one.place) == (source, place)]
     assert {number.metric: number.printed for number in one.numbers}[metric] == printed
 

@@ -53,18 +53,25 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Arrays]:
         patch.setenv("MGAUDIT_CACHE", str(tmp_path_factory.mktemp("cache")))
         study, arrays = run_study(plan_study(study_settings(SETTINGS)), 1, Progress())
     assert not study.analysis.absent  # every part of the report has something to show
-    return Result(title="", note="", command="mgaudit run", settings=study.settings, studies=[study]), arrays
+    return Result(
+        title="", note="", command="mgaudit run", settings=study.settings, studies=[study]
+    ), arrays
 
 
 @pytest.fixture(scope="module")
 def content(real: tuple[Result, Arrays]) -> Document:
     """The report with its tables and words; to draw its figures three times would take as long as all the rest."""
     whole = document(real[0], [real[1]])
-    return replace(whole, chapters=[replace(one, sections=undrawn(one.sections)) for one in whole.chapters])
+    return replace(
+        whole, chapters=[replace(one, sections=undrawn(one.sections)) for one in whole.chapters]
+    )
 
 
 def undrawn(sections: Sequence[Section]) -> list[Section]:
-    left = (replace(one, blocks=[block for block in one.blocks if not isinstance(block, Drawing)]) for one in sections)
+    left = (
+        replace(one, blocks=[block for block in one.blocks if not isinstance(block, Drawing)])
+        for one in sections
+    )
     return [one for one in left if one.blocks]
 
 
@@ -113,7 +120,9 @@ def rounded(value: float, digits: int) -> str:
     return str(exact + 0 if exact else abs(exact)).replace("-", "−")
 
 
-def test_every_row_of_every_table_is_in_every_format(content: Document, unbroken: dict[str, str]) -> None:
+def test_every_row_of_every_table_is_in_every_format(
+    content: Document, unbroken: dict[str, str]
+) -> None:
     count = 0
     for _, table in content.tables:
         for row in table.rows:
@@ -135,18 +144,26 @@ def test_the_tables_of_the_formats_have_the_numbers_of_the_result(
                 title = "AUC" if metric == "auc" else metric.replace("_", " ") + ", %"
                 if metric.startswith("tpr"):
                     title = f"TPR @ {float(metric[7:-4]) * 100:g} % FPR, %"
-                row = squeezed(f"{arm['label']} {name} {title} {rounded(estimate['value'] * scale, digits)}")
+                row = squeezed(
+                    f"{arm['label']} {name} {title} {rounded(estimate['value'] * scale, digits)}"
+                )
                 for format_, text in unbroken.items():
                     assert row in text, format_
 
 
-def test_every_number_with_an_interval_is_one_of_the_result(held: dict[str, Any], texts: dict[str, str]) -> None:
+def test_every_number_with_an_interval_is_one_of_the_result(
+    held: dict[str, Any], texts: dict[str, str]
+) -> None:
     known = {shown for estimate in estimates(held) for shown in printed(*estimate)}
     for name, text in texts.items():
         found = PRINTED.findall(text)
         assert len(found) > 300
         for value, half, low, high in found:
-            one = (value.lstrip("+"), half) if half else (value.lstrip("+"), low.lstrip("+"), high.lstrip("+"))
+            one = (
+                (value.lstrip("+"), half)
+                if half
+                else (value.lstrip("+"), low.lstrip("+"), high.lstrip("+"))
+            )
             assert one in known, (name, one)
 
 
@@ -166,14 +183,22 @@ def test_the_csv_has_every_number_of_the_result_to_the_last_digit(
     written = {(row["value"], row["low"], row["high"]) for row in rows}
     assert {tuple(map(repr, one)) for one in estimates(held)} <= written
 
-    values = {cell for row in rows for name in ("value", "low", "high", "p_value", "p_adjusted") if (cell := row[name])}
+    values = {
+        cell
+        for row in rows
+        for name in ("value", "low", "high", "p_value", "p_adjusted")
+        if (cell := row[name])
+    }
     assert values <= {repr(number) for number in numbers(held)} | {
         "0",
         "inf",
     }  # 0 models diverged: a count of a list
 
     found = {
-        tuple(row[name] for name in ("scheme", "attack", "knowledge", "what", "metric", "model")): row for row in rows
+        tuple(
+            row[name] for name in ("scheme", "attack", "knowledge", "what", "metric", "model")
+        ): row
+        for row in rows
     }
     for arm in held["arms"]:
         for attack in arm["attacks"]:
@@ -183,7 +208,10 @@ def test_the_csv_has_every_number_of_the_result_to_the_last_digit(
                 assert {name: float(row[name]) for name in ("value", "low", "high")} == estimate
             for metric, per_target in attack["per_target"].items():
                 for model, value in zip(attack["targets"], per_target, strict=True):
-                    assert float(found[(*who, "attack on one model", metric, str(model))]["value"]) == value
+                    assert (
+                        float(found[(*who, "attack on one model", metric, str(model))]["value"])
+                        == value
+                    )
     for change in held["analysis"]["changes"]:
         if change["attack"] is not None:
             who = (change["arm"], change["attack"], change["knowledge"])
@@ -204,7 +232,9 @@ def numbers(part: Any) -> Iterator[int | float]:
 
 
 @pytest.mark.parametrize("part", ["changes", "matched", "dp_equivalent", "ignorance", "exposure"])
-def test_a_part_without_data_and_without_a_reason_is_an_error(real: tuple[Result, Arrays], part: str) -> None:
+def test_a_part_without_data_and_without_a_reason_is_an_error(
+    real: tuple[Result, Arrays], part: str
+) -> None:
     told, arrays = real
     study = told.studies[0]
     emptied = study.model_copy(update={"analysis": study.analysis.model_copy(update={part: []})})
@@ -218,7 +248,9 @@ def test_an_arm_without_a_part_is_an_error(real: tuple[Result, Arrays], part: st
     study = told.studies[0]
     arms = [arm.model_copy(update={part: []}) for arm in study.arms]
     with pytest.raises((ValueError, IndexError), match=f"{part}|index"):
-        document(told.model_copy(update={"studies": [study.model_copy(update={"arms": arms})]}), [arrays])
+        document(
+            told.model_copy(update={"studies": [study.model_copy(update={"arms": arms})]}), [arrays]
+        )
 
 
 def test_an_array_that_is_missing_is_an_error(real: tuple[Result, Arrays]) -> None:

@@ -57,7 +57,9 @@ def test_the_main_table_has_a_row_for_each_arm_and_attack_with_the_numbers_of_th
     # Bounds are rounded up: 7.994 and 8.8071e-4.
     assert any("ε = 8.00 at δ = 8.81e-04" in note and "281 steps" in note for note in table.notes)
     assert any("would prove 8.90 at δ = 8.81e-04." in note for note in table.notes)
-    assert any("naive adversary's shadows are trained without noise" in note for note in table.notes)
+    assert any(
+        "naive adversary's shadows are trained without noise" in note for note in table.notes
+    )
     assert len(all_metrics(study()).rows) == 8 * len(METRICS)
 
 
@@ -90,7 +92,10 @@ def test_the_exposed_are_told_with_their_rank_and_their_class() -> None:
         ["a", "40", "0.730 ± 0.030", "0.680 ± 0.030", "0.481 ± 0.030"],
         [NASTY, "20", "too few", "too few", "too few"],
     ]
-    classes = [ClassExposure(label=str(place), examples=9, auc=estimate(place / 40, 0.01)) for place in range(30)]
+    classes = [
+        ClassExposure(label=str(place), examples=9, auc=estimate(place / 40, 0.01))
+        for place in range(30)
+    ]
     many = by_class(study(arms=[study().arms[0].model_copy(update={"by_class": classes})] * 7))
     assert [str(row[0]) for row in many.rows] == [
         "29",
@@ -115,7 +120,9 @@ def test_metrics_are_shown_as_the_result_says() -> None:
     told = study()
     assert told.metric("tpr_at_0.001_fpr").heading == "TPR @ 0.1 % FPR, %"
     assert {*ANALYSED} < {facts.name for facts in told.metric_facts}
-    renamed = [facts.model_copy(update={"title": "area", "digits": 1}) for facts in told.metric_facts]
+    renamed = [
+        facts.model_copy(update={"title": "area", "digits": 1}) for facts in told.metric_facts
+    ]
     table = accuracy_vs_privacy(told.model_copy(update={"metric_facts": renamed}))
     assert table.columns[4] == "area"
     assert str(table.rows[0][4]) == "0.8 ± 0.0"
@@ -126,8 +133,13 @@ def test_metrics_are_shown_as_the_result_says() -> None:
 def test_what_guessing_gets_is_said_of_every_metric_that_is_shown() -> None:
     told = study()
     assert "Guessing gets AUC 0.5, a TPR equal to the FPR." in accuracy_vs_privacy(told).notes
-    (line,) = [note for note in all_metrics(told).notes if note.startswith("Guessing gets AUC 0.5,")]
+    (line,) = [
+        note for note in all_metrics(told).notes if note.startswith("Guessing gets AUC 0.5,")
+    ]
     for part in ("balanced accuracy 50 %", "advantage 0 %", "a TPR equal to the FPR"):
         assert part in line
     other = [facts.model_copy(update={"guessing": 0.25}) for facts in told.metric_facts]
-    assert any("advantage 25 %" in note for note in all_metrics(told.model_copy(update={"metric_facts": other})).notes)
+    assert any(
+        "advantage 25 %" in note
+        for note in all_metrics(told.model_copy(update={"metric_facts": other})).notes
+    )

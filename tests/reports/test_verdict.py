@@ -10,7 +10,10 @@ from tests.fake_study import arm, attack, many, study
 
 
 def test_the_verdict_says_what_the_intervals_say() -> None:
-    assert "Does training with gaussian-mask (kappa=0.3) protect the training data of a CNN on" in question(study())
+    assert (
+        "Does training with gaussian-mask (kappa=0.3) protect the training data of a CNN on"
+        in question(study())
+    )
     mask, private = verdict(study())
     assert mask.startswith(
         "Training with gaussian-mask (kappa=0.3) lowers the AUC of the attack lira: "
@@ -33,7 +36,9 @@ def test_the_verdict_does_not_hide_a_later_attack_that_succeeds_where_the_first_
 @pytest.mark.parametrize(
     ("change", "word"), [(-0.05, "lowers"), (0.019, "does not measurably change"), (0.05, "raises")]
 )
-def test_the_verdict_claims_a_change_only_when_the_interval_leaves_zero_out(change: float, word: str) -> None:
+def test_the_verdict_claims_a_change_only_when_the_interval_leaves_zero_out(
+    change: float, word: str
+) -> None:
     arms = [arm("none", "no noise", 0.75, None), arm("x", "x", 0.75 + change, change)]
     assert f"Training with x {word} the AUC" in verdict(study(arms=arms))[0]
 
@@ -41,7 +46,9 @@ def test_the_verdict_claims_a_change_only_when_the_interval_leaves_zero_out(chan
 def test_what_proves_nothing_is_not_called_a_proof() -> None:
     clipped = study().arms[2]
     assert clipped.claim is not None
-    unbounded = clipped.model_copy(update={"claim": clipped.claim.model_copy(update={"epsilon": None})})
+    unbounded = clipped.model_copy(
+        update={"claim": clipped.claim.model_copy(update={"epsilon": None})}
+    )
     result = study(arms=[study().arms[0], unbounded])
     assert "for which no finite ε is proved, lowers" in verdict(result)[0]
     assert str(accuracy_vs_privacy(result).rows[-1][-1]) == "∞"
@@ -49,7 +56,9 @@ def test_what_proves_nothing_is_not_called_a_proof() -> None:
 
 def test_the_method_claims_no_shadows_that_no_attack_used() -> None:
     arms = [
-        one.model_copy(update={"attacks": [attack for attack in one.attacks if attack.attack == "loss"]})
+        one.model_copy(
+            update={"attacks": [attack for attack in one.attacks if attack.attack == "loss"]}
+        )
         for one in study().arms
     ]
     assert any("shadow models" in text for text in method(study()))
@@ -81,19 +90,29 @@ def test_a_report_of_many_arms_counts_them_and_tells_of_the_lowest() -> None:
             "gaussian-mask (kappa=1)",
         )
     ]
-    assert question(result).startswith("Does training with each of 11 schemes protect the training data of a CNN")
+    assert question(result).startswith(
+        "Does training with each of 11 schemes protect the training data of a CNN"
+    )
     assert "0.02 (all arms)" in dict(facts(result))["Training"]
     assert len(accuracy_vs_privacy(result).rows) == 2 + 11 * 3  # the table has them all
 
 
-@pytest.mark.parametrize(("target", "article"), [("MLP (hidden=4)", "an"), ("CNN", "a"), ("ResNet", "a"), ("Net", "a")])
+@pytest.mark.parametrize(
+    ("target", "article"), [("MLP (hidden=4)", "an"), ("CNN", "a"), ("ResNet", "a"), ("Net", "a")]
+)
 def test_the_article_is_that_of_how_the_name_is_said(target: str, article: str) -> None:
-    assert f"the training data of {article} {target} on" in question(study(target=NamedChoice(name="x", label=target)))
+    assert f"the training data of {article} {target} on" in question(
+        study(target=NamedChoice(name="x", label=target))
+    )
 
 
 def test_the_question_names_a_composition_with_dp_sgd_but_not_dp_sgd_alone() -> None:
-    composed = arm("gaussian-mask:kappa=1+dp-sgd:epsilon=8", "both", 0.6, -0.1, study().arms[2].claim)
-    assert "Does training with both protect" in question(study(arms=[study().arms[0], composed, study().arms[2]]))
+    composed = arm(
+        "gaussian-mask:kappa=1+dp-sgd:epsilon=8", "both", 0.6, -0.1, study().arms[2].claim
+    )
+    assert "Does training with both protect" in question(
+        study(arms=[study().arms[0], composed, study().arms[2]])
+    )
 
 
 def test_shadows_are_counted_where_models_diverged() -> None:
@@ -104,7 +123,9 @@ def test_shadows_are_counted_where_models_diverged() -> None:
         for name in ("per_target", "single_targets")
     }
     lira = lira.model_copy(update={"targets": [0, 2, 3, 4, 5], **without_the_second})
-    fewer = whole.arms[1].model_copy(update={"attacks": [lira, *whole.arms[1].attacks[1:]], "diverged": [1]})
+    fewer = whole.arms[1].model_copy(
+        update={"attacks": [lira, *whole.arms[1].attacks[1:]], "diverged": [1]}
+    )
     text = " ".join(method(study(arms=[whole.arms[0], fewer, whole.arms[2]])))
     assert "has trained 4 to 5 shadow models" in text
     assert "has trained 5 shadow models" in " ".join(method(whole))
@@ -114,4 +135,7 @@ def test_a_training_setting_without_words_of_its_own_is_told_by_its_name() -> No
     settings = study().settings
     more = {"label_smoothing": 0.1, "stop_epoch": None, "added_steps": 0, "nesterov": True}
     told = study(settings={**settings, "training": settings["training"] | more})
-    assert ", images augmented by crops, label smoothing 0.1, nesterov; tf32" in dict(facts(told))["Training"]
+    assert (
+        ", images augmented by crops, label smoothing 0.1, nesterov; tf32"
+        in dict(facts(told))["Training"]
+    )

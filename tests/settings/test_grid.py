@@ -29,7 +29,10 @@ def grid(text: str) -> GridSettings:
 
 
 def test_a_grid_is_the_product_of_all_its_lists() -> None:
-    settings = grid('datasets = ["digits", "synthetic"]\ntargets = ["mlp", "mlp:hidden=8"]\nseeds = [3, 1]\n' + PLAIN)
+    settings = grid(
+        'datasets = ["digits", "synthetic"]\ntargets = ["mlp", "mlp:hidden=8"]\nseeds = [3, 1]\n'
+        + PLAIN
+    )
     cells = [(str(cell.dataset), str(cell.target), cell.seed) for cell in settings.cells()]
     assert cells == [
         (dataset, target, seed)
@@ -70,7 +73,9 @@ def test_a_list_in_an_arm_is_one_arm_for_each_value(arms: str, schemes: list[str
     assert [scheme.text for scheme in grid(arms).schemes] == schemes
 
 
-def test_an_option_goes_to_a_scheme_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_option_goes_to_a_scheme_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "noises.py").write_text(
         "from dataclasses import dataclass\nfrom mgaudit.targets.schemes import Scheme\n\n"
         "@dataclass(frozen=True)\nclass Hum(Scheme):\n    pitch: float = 1.0\n"
@@ -88,7 +93,11 @@ def test_one_of_a_kind_may_be_given_without_a_list() -> None:
 
 
 def test_a_study_of_one_is_what_run_makes_of_the_same_settings() -> None:
-    values = {"schemes": ["none", "gaussian-mask:kappa=0.3"], "examples": 100, "training": {"epochs": 2}}
+    values = {
+        "schemes": ["none", "gaussian-mask:kappa=0.3"],
+        "examples": 100,
+        "training": {"epochs": 2},
+    }
     assert grid_settings(values).cells() == [study_settings(values)]
     assert grid_settings(study_settings(values).as_dict()).cells() == [study_settings(values)]
 
@@ -96,7 +105,10 @@ def test_a_study_of_one_is_what_run_makes_of_the_same_settings() -> None:
 def test_words_on_an_arm_reach_every_study() -> None:
     settings = grid(f'seeds = [0, 1]\n{MASK}kappa = [1, 2]\nnote = "loud"\n')
     for cell in settings.cells():
-        assert words(cell.notes) == {"gaussian-mask:kappa=1": "loud", "gaussian-mask:kappa=2": "loud"}
+        assert words(cell.notes) == {
+            "gaussian-mask:kappa=1": "loud",
+            "gaussian-mask:kappa=2": "loud",
+        }
     noted = grid('schemes = ["none", "dropout:0.1"]\n[notes]\n"dropout:rate=0.10" = "x"')
     assert words(noted.notes) == {"dropout:rate=0.1": "x"}
 
@@ -206,15 +218,22 @@ def test_what_is_wrong_is_said_in_one_line_that_names_the_place(text: str, messa
     ("changes", "expected"),
     [
         ({}, {}),
-        ({"schemes": ["none", "gaussian-mask:kappa=1.0"]}, {"schemes": ("none", "gaussian-mask:kappa=1")}),
+        (
+            {"schemes": ["none", "gaussian-mask:kappa=1.0"]},
+            {"schemes": ("none", "gaussian-mask:kappa=1")},
+        ),
         ({"targets": ["cnn"], "seeds": [5, 6]}, {"targets": ("cnn",), "seeds": (5, 6)}),
         ({"models": 7, "stack": "3"}, {"models": 7, "stack": 3}),
     ],
 )
-def test_options_replace_what_they_name_and_nothing_else(changes: dict[str, Any], expected: dict[str, Any]) -> None:
+def test_options_replace_what_they_name_and_nothing_else(
+    changes: dict[str, Any], expected: dict[str, Any]
+) -> None:
     text = f'target = "mlp"\nseed = 4\nmodels = 5\n{MASK}kappa = [1, 2]\nnote = "loud"\n[training]\nepochs = 2\n'
     before = grid(text)
-    after = edited_grid(tomllib.loads(text), changes, {"epochs": None, "batch_size": 8 if changes else None})
+    after = edited_grid(
+        tomllib.loads(text), changes, {"epochs": None, "batch_size": 8 if changes else None}
+    )
     assert after.training.epochs == 2
     assert after.training.batch_size == (8 if changes else before.training.batch_size)
     for name in ("datasets", "targets", "seeds", "models", "stack", "schemes"):
@@ -222,7 +241,11 @@ def test_options_replace_what_they_name_and_nothing_else(changes: dict[str, Any]
 
 
 def rendered(value: Any) -> Any:
-    return tuple(item if isinstance(item, int) else str(item) for item in value) if isinstance(value, tuple) else value
+    return (
+        tuple(item if isinstance(item, int) else str(item) for item in value)
+        if isinstance(value, tuple)
+        else value
+    )
 
 
 def test_options_take_what_hangs_on_what_they_replace() -> None:
@@ -236,19 +259,27 @@ def test_options_take_what_hangs_on_what_they_replace() -> None:
 
 
 def test_without_a_study_there_must_be_arms() -> None:
-    with pytest.raises(ValueError, match=r"arms must be given to be compared; give a study file, .* or --scheme"):
+    with pytest.raises(
+        ValueError, match=r"arms must be given to be compared; give a study file, .* or --scheme"
+    ):
         edited_grid({}, {"targets": ["mlp"]}, {})
     assert edited_grid({}, {"schemes": ["none"]}, {}).schemes == (scheme_choice("none"),)
 
 
-def test_a_study_that_is_not_there_is_missed_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_study_that_is_not_there_is_missed_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match=r"STUDY must be a study file, or one of .*quick, got 'quik'; did you mean"):
+    with pytest.raises(
+        ValueError, match=r"STUDY must be a study file, or one of .*quick, got 'quik'; did you mean"
+    ):
         study_values(Path("quik"))
     with pytest.raises(ValueError, match=r"the settings file nowhere/quick\.toml cannot be read"):
         study_values(Path("nowhere/quick.toml"))
     shipped = study_values(Path("quick"))
-    assert shipped == study_values(Path("quick.toml")) == study_values(ROOT / "studies" / "quick.toml")
+    assert (
+        shipped == study_values(Path("quick.toml")) == study_values(ROOT / "studies" / "quick.toml")
+    )
     Path("studies").mkdir()
     Path("studies/quick.toml").write_text('schemes = ["none"]')
     assert study_values(Path("quick")) == {"schemes": ["none"]}
@@ -265,7 +296,9 @@ def test_a_ready_study_can_be_run_and_says_what_it_asks_and_how_long_it_takes(
     assert "two cores" in first
     assert settings.title
     assert scheme_choice("none") in settings.schemes
-    monkeypatch.setattr("mgaudit.study.plan._planned", lambda *_: None)  # the accountant takes seconds for each epsilon
+    monkeypatch.setattr(
+        "mgaudit.study.plan._planned", lambda *_: None
+    )  # the accountant takes seconds for each epsilon
     plan = plan_comparison(settings.model_copy(update={"stack": 1}))
     assert len(plan.cells) == len(settings.cells())
     assert all(len(cell.arms) == len(settings.schemes) for cell in plan.cells)

@@ -147,15 +147,24 @@ def mgaudit(*arguments: str) -> Any:
         ("networks:Net", "networks:Net", "networks:Net"),
         (" networks:Net:width=4 ", "networks:Net:width=4", "networks:Net (width=4)"),
         ("networks:Net:scale=2.50,width=3", "networks:Net:scale=2.5", "networks:Net (scale=2.5)"),
-        ("networks:Net:4,scale=2", "networks:Net:width=4,scale=2", "networks:Net (width=4, scale=2)"),
+        (
+            "networks:Net:4,scale=2",
+            "networks:Net:width=4,scale=2",
+            "networks:Net (width=4, scale=2)",
+        ),
     ],
 )
-def test_a_class_of_ones_own_is_spelt_like_any_other_choice(text: str, canonical: str, label: str) -> None:
+def test_a_class_of_ones_own_is_spelt_like_any_other_choice(
+    text: str, canonical: str, label: str
+) -> None:
     choice = target_choice(text)
     assert choice.text == canonical
     assert choice.label() == label
     assert target_choice(canonical).text == canonical
-    assert choice.build((2, 2), 3, **choice.options).layers[3].weight.shape == (3, choice.options.get("width", 3))
+    assert choice.build((2, 2), 3, **choice.options).layers[3].weight.shape == (
+        3,
+        choice.options.get("width", 3),
+    )
 
 
 def test_a_module_may_lie_in_a_package(workplace: Path) -> None:
@@ -164,51 +173,108 @@ def test_a_module_may_lie_in_a_package(workplace: Path) -> None:
     assert target_choice("package.nets:Net:5").text == "package.nets:Net:width=5"
 
 
-def test_what_python_already_finds_is_not_replaced_by_a_file_in_the_current_folder(workplace: Path) -> None:
+def test_what_python_already_finds_is_not_replaced_by_a_file_in_the_current_folder(
+    workplace: Path,
+) -> None:
     (workplace / "decimal.py").write_text("class Net: pass")
-    with pytest.raises(ValueError, match=r"must be a class in decimal \(.*decimal\.py\), and there is no Net"):
+    with pytest.raises(
+        ValueError, match=r"must be a class in decimal \(.*decimal\.py\), and there is no Net"
+    ):
         target_choice("decimal:Net")
 
 
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("nowhere:Net", "target.nowhere:Net cannot be imported (ModuleNotFoundError: No module named 'nowhere')"),
-        ("broken:Net", "target.broken:Net cannot be imported (SyntaxError: invalid syntax (broken.py, line 1))"),
+        (
+            "nowhere:Net",
+            "target.nowhere:Net cannot be imported (ModuleNotFoundError: No module named 'nowhere')",
+        ),
+        (
+            "broken:Net",
+            "target.broken:Net cannot be imported (SyntaxError: invalid syntax (broken.py, line 1))",
+        ),
         ("networks:Absent", "target.networks:Absent must be a class in networks ("),
         (
             "networks:NotANetwork",
             "networks:NotANetwork must be a class that extends torch.nn.modules.module.Module, got",
         ),
-        ("networks:not_a_class", "must be a class that extends torch.nn.modules.module.Module, got 3"),
-        ("networks:Net:depth=3", "target.networks:Net.depth is no option of networks:Net, which takes width, scale"),
+        (
+            "networks:not_a_class",
+            "must be a class that extends torch.nn.modules.module.Module, got 3",
+        ),
+        (
+            "networks:Net:depth=3",
+            "target.networks:Net.depth is no option of networks:Net, which takes width, scale",
+        ),
         ("networks:Net:width=big", "target.networks:Net.width must be a valid integer"),
-        ("networks:NoArguments", "networks:NoArguments must be built as NoArguments(input_shape, classes, ...)"),
+        (
+            "networks:NoArguments",
+            "networks:NoArguments must be built as NoArguments(input_shape, classes, ...)",
+        ),
         ("networks", "module:Class of your own, got 'networks'"),
-        ("networks:Loud", "cannot be built for input_shape=(1, 8, 8) and classes=10: RuntimeError: out of mind"),
-        ("networks:Narrow", "networks:Narrow must accept a batch of shape (2, 1, 8, 8), but fails: RuntimeError: mat1"),
-        ("networks:Mean", "networks:Mean must return logits of shape (2, 10) for 2 examples of zeros, got (2,)"),
+        (
+            "networks:Loud",
+            "cannot be built for input_shape=(1, 8, 8) and classes=10: RuntimeError: out of mind",
+        ),
+        (
+            "networks:Narrow",
+            "networks:Narrow must accept a batch of shape (2, 1, 8, 8), but fails: RuntimeError: mat1",
+        ),
+        (
+            "networks:Mean",
+            "networks:Mean must return logits of shape (2, 10) for 2 examples of zeros, got (2,)",
+        ),
         ("networks:Pair", "networks:Pair must return a tensor of logits, got tuple"),
-        ("networks:Double", "networks:Double must return logits of dtype torch.float32, got torch.float64"),
-        ("networks:Unit", "networks:Unit must return finite logits for 2 examples of zeros, got NaN or infinity"),
-        ("networks:WithBatchNorm", "networks:WithBatchNorm must hold no BatchNorm, got BatchNorm1d at layers.2"),
-        ("networks:WithDropout", "must return identical logits for identical inputs in training mode"),
-        ("networks:WithRunningStatistics", "must return the same logits in training mode as at evaluation"),
-        ("networks:Centred", "networks:Centred must return the same logits for an example alone and in a batch"),
+        (
+            "networks:Double",
+            "networks:Double must return logits of dtype torch.float32, got torch.float64",
+        ),
+        (
+            "networks:Unit",
+            "networks:Unit must return finite logits for 2 examples of zeros, got NaN or infinity",
+        ),
+        (
+            "networks:WithBatchNorm",
+            "networks:WithBatchNorm must hold no BatchNorm, got BatchNorm1d at layers.2",
+        ),
+        (
+            "networks:WithDropout",
+            "must return identical logits for identical inputs in training mode",
+        ),
+        (
+            "networks:WithRunningStatistics",
+            "must return the same logits in training mode as at evaluation",
+        ),
+        (
+            "networks:Centred",
+            "networks:Centred must return the same logits for an example alone and in a batch",
+        ),
         ("networks:ByNumpy", "networks:ByNumpy must have weights that the seed determines"),
         ("networks:Forgetful", "must be the same model after its state_dict was saved and loaded"),
         (
             "networks:ChannelsLast",
             "networks:ChannelsLast must have per-example gradients whose norms Opacus computes correctly",
         ),
-        ("networks:Shared", "cannot have per-example gradients, which DP-SGD and gradient attacks need"),
+        (
+            "networks:Shared",
+            "cannot have per-example gradients, which DP-SGD and gradient attacks need",
+        ),
     ],
 )
 def test_a_network_that_cannot_be_audited_is_refused_in_one_line_before_any_training(
     workplace: Path, target: str, message: str
 ) -> None:
     (workplace / "broken.py").write_text("class")
-    small = ["--examples", "100", "--batch-size", "8", "--scheme", "dp-sgd:noise_multiplier=1", "--no-plain"]
+    small = [
+        "--examples",
+        "100",
+        "--batch-size",
+        "8",
+        "--scheme",
+        "dp-sgd:noise_multiplier=1",
+        "--no-plain",
+    ]
     result = mgaudit("run", "--target", target, *small, "--quiet", "--out", "runs")
     assert result.exit_code == 2, result.output
     assert message in result.stderr
@@ -219,7 +285,11 @@ def test_a_network_that_cannot_be_audited_is_refused_in_one_line_before_any_trai
 def test_workers_train_the_same_stacks_of_a_network_of_the_current_folder_bit_for_bit(
     small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    schemes = ["none", "gaussian-mask:kappa=0.3,fixed=true", "weight-noise:sigma=0.01+noise-nodes:sigma=1"]
+    schemes = [
+        "none",
+        "gaussian-mask:kappa=0.3,fixed=true",
+        "weight-noise:sigma=0.01+noise-nodes:sigma=1",
+    ]
     values = {**small, "target": "networks:Net:width=8", "stack": 2, "schemes": schemes}
     results, weights = [], []
     for jobs in (1, 2):
@@ -229,13 +299,17 @@ def test_workers_train_the_same_stacks_of_a_network_of_the_current_folder_bit_fo
         assert study.settings["target"] == "networks:Net:width=8"
         results.append(json.loads(study.model_dump_json(exclude={"times"})))
         folders = sorted((tmp_path / f"cache-{jobs}" / "ensembles").iterdir())
-        weights.append({folder.name: EnsembleFolder(folder, "").load_model(3).weights for folder in folders})
+        weights.append(
+            {folder.name: EnsembleFolder(folder, "").load_model(3).weights for folder in folders}
+        )
     assert results[0] == results[1]
     assert len(weights[0]) == len(schemes)
     assert weights[0].keys() == weights[1].keys()
     for name, model in weights[0].items():
         assert model["layers.1.weight"].shape == (8, 64)
-        assert all(np.array_equal(values, weights[1][name][layer]) for layer, values in model.items())
+        assert all(
+            np.array_equal(values, weights[1][name][layer]) for layer, values in model.items()
+        )
 
 
 def key(values: dict[str, Any]) -> Path:
@@ -267,7 +341,9 @@ def test_an_edited_parent_in_another_file_is_another_network_too(workplace: Path
     assert target_choice("ours:Ours").own_sha256 != before
 
 
-def test_a_worker_that_has_imported_an_edited_file_trains_nothing(small: dict[str, Any], own_cache: Path) -> None:
+def test_a_worker_that_has_imported_an_edited_file_trains_nothing(
+    small: dict[str, Any], own_cache: Path
+) -> None:
     settings = study_settings({**small, "target": "networks:Net", "schemes": ["none"]})
     design = draw_design(settings)
     arm = plan_arm(settings.arms()[0], design)
@@ -275,8 +351,12 @@ def test_a_worker_that_has_imported_an_edited_file_trains_nothing(small: dict[st
     choices = arm.settings.trained_choices
     assert own_code(choices).keys() == {"networks:Net"}
     stale = {"networks:Net": "0" * 64}
-    task = TrainingTask(folder, arm.recipe, design.dataset, design.membership[0], 0, "cpu", choices, stale)
-    with pytest.raises(RuntimeError, match="the source of networks:Net was edited during the run; run again"):
+    task = TrainingTask(
+        folder, arm.recipe, design.dataset, design.membership[0], 0, "cpu", choices, stale
+    )
+    with pytest.raises(
+        RuntimeError, match="the source of networks:Net was edited during the run; run again"
+    ):
         train_and_keep(task)
     assert not own_cache.exists()
 
@@ -318,13 +398,21 @@ def test_schemes_and_attacks_of_ones_own_are_audited_and_told_by_their_names(
     (workplace / "ours.py").write_text(SCHEME_AND_ATTACK)
     values = {**small, "schemes": ["none", "ours:Shift:by=0", "ours:Shift:by=2"]}
     study, arrays = run_study(
-        plan_study(study_settings({**values, "attacks": ["ours:TrueLogit", "ours:TrueLogit:sign=-1"]})), 1, Progress()
+        plan_study(
+            study_settings({**values, "attacks": ["ours:TrueLogit", "ours:TrueLogit:sign=-1"]})
+        ),
+        1,
+        Progress(),
     )
     plain, zero, shifted = (arrays[f"arm{arm}/ours:TrueLogit/scores"] for arm in range(3))
     assert np.array_equal(plain, zero)
     assert not np.allclose(plain, shifted)
     assert np.array_equal(-plain, arrays["arm0/ours:TrueLogit:sign=-1/scores"])
-    assert [arm.label for arm in study.arms] == ["no noise", "ours:Shift (by=0)", "ours:Shift (by=2)"]
+    assert [arm.label for arm in study.arms] == [
+        "no noise",
+        "ours:Shift (by=0)",
+        "ours:Shift (by=2)",
+    ]
 
 
 FAILING = """
@@ -359,8 +447,16 @@ class TwoAxes(Attack):
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"schemes": ["failing:Halves"]}, RuntimeError, "training with failing:Halves failed: .*check_scheme"),
-        ({"attacks": ["loss", "failing:Raises"]}, RuntimeError, r"attack failing:Raises failed: KeyError.*line 1[67]"),
+        (
+            {"schemes": ["failing:Halves"]},
+            RuntimeError,
+            "training with failing:Halves failed: .*check_scheme",
+        ),
+        (
+            {"attacks": ["loss", "failing:Raises"]},
+            RuntimeError,
+            r"attack failing:Raises failed: KeyError.*line 1[67]",
+        ),
         (
             {"attacks": ["failing:InfiniteFirst"]},
             UsageError,
@@ -374,7 +470,11 @@ class TwoAxes(Attack):
     ],
 )
 def test_own_code_that_fails_in_a_run_is_named(
-    small: dict[str, Any], workplace: Path, changes: dict[str, Any], error: type[Exception], message: str
+    small: dict[str, Any],
+    workplace: Path,
+    changes: dict[str, Any],
+    error: type[Exception],
+    message: str,
 ) -> None:
     (workplace / "failing.py").write_text(FAILING)
     values = {**small, "schemes": ["none"], **changes}
@@ -388,10 +488,18 @@ def test_schemes_and_attacks_that_cannot_be_built_are_refused(workplace: Path) -
         scheme_choice("ours:Shift:by=-1")
     with pytest.raises(ValueError, match="ours:Shift cannot be built: RuntimeError: too far"):
         scheme_choice("ours:Shift:by=10")
-    with pytest.raises(ValueError, match=r"ours:Shift must be a class that extends mgaudit\.attacks\.attack\.Attack"):
+    with pytest.raises(
+        ValueError,
+        match=r"ours:Shift must be a class that extends mgaudit\.attacks\.attack\.Attack",
+    ):
         attack_choice("ours:Shift")
 
 
 def test_only_the_users_own_code_is_in_the_key(small: dict[str, Any]) -> None:
-    choices = [target_choice("cnn"), *scheme_choice("none").parts, attack_choice("lira"), target_choice("networks:Net")]
+    choices = [
+        target_choice("cnn"),
+        *scheme_choice("none").parts,
+        attack_choice("lira"),
+        target_choice("networks:Net"),
+    ]
     assert list(own_code(choices)) == ["networks:Net"]

@@ -15,7 +15,12 @@ from mgaudit.cli.app import app
 from mgaudit.errors import UsageError
 from mgaudit.settings.datasets import dataset_choice, load
 from mgaudit.settings.plugins import package, plugins
-from mgaudit.settings.study_settings import attack_choice, scheme_choice, study_settings, target_choice
+from mgaudit.settings.study_settings import (
+    attack_choice,
+    scheme_choice,
+    study_settings,
+    target_choice,
+)
 from mgaudit.study.plan import plan_study
 from mgaudit.study.progress import Progress
 from mgaudit.study.study import run_study
@@ -76,12 +81,23 @@ empty, number = Reader("empty", nothing), 3
 """
 
 
-def install(folder: Path, distribution: str, module: str, groups: dict[str, dict[str, str]], code: str = CODE) -> None:
+def install(
+    folder: Path,
+    distribution: str,
+    module: str,
+    groups: dict[str, dict[str, str]],
+    code: str = CODE,
+) -> None:
     """Makes what an installer leaves in site-packages."""
     metadata = folder / f"{distribution.replace('-', '_')}-1.0.dist-info"
     metadata.mkdir()
-    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
-    lines = [f"[{group}]\n" + "".join(f"{key} = {value}\n" for key, value in e.items()) for group, e in groups.items()]
+    (metadata / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n"
+    )
+    lines = [
+        f"[{group}]\n" + "".join(f"{key} = {value}\n" for key, value in e.items())
+        for group, e in groups.items()
+    ]
     (metadata / "entry_points.txt").write_text("\n".join(lines))
     (folder / f"{module}.py").write_text(code)
 
@@ -102,9 +118,16 @@ GOOD = {
 }
 
 
-def test_an_installed_attack_scheme_and_network_are_audited_by_their_names(site: Path, small: dict[str, Any]) -> None:
+def test_an_installed_attack_scheme_and_network_are_audited_by_their_names(
+    site: Path, small: dict[str, Any]
+) -> None:
     install(site, "extra-audits", "extra_audits", GOOD)
-    values = {**small, "target": "tiny:width=4", "schemes": ["none", "shift:by=2"], "attacks": ["top", "top:sign=-1"]}
+    values = {
+        **small,
+        "target": "tiny:width=4",
+        "schemes": ["none", "shift:by=2"],
+        "attacks": ["top", "top:sign=-1"],
+    }
     study, _ = run_study(plan_study(study_settings(values)), 1, Progress())
     assert [arm.label for arm in study.arms] == ["no noise", "shift (by=2)"]
     assert [attack.source for attack in study.arms[0].attacks] == ["own attack"] * 2
@@ -121,7 +144,9 @@ def test_entry_points_are_listed_with_their_package_and_imported_when_chosen(sit
     assert {name: package(entry) for name, entry in listed.items()} == {"top": "extra-audits"}
     assert attack_choice("lira").name == "lira"
     assert "extra_audits" not in sys.modules
-    with pytest.raises(ValueError, match=r"one of .*, top, module:Class.* got 'topp'; did you mean 'top'"):
+    with pytest.raises(
+        ValueError, match=r"one of .*, top, module:Class.* got 'topp'; did you mean 'top'"
+    ):
         attack_choice("topp")
     assert attack_choice("top").text == "top"
     assert "extra_audits" in sys.modules
@@ -130,9 +155,21 @@ def test_entry_points_are_listed_with_their_package_and_imported_when_chosen(sit
 @pytest.mark.parametrize(
     ("entries", "code", "message"),
     [
-        ({"broken": "extra_b:Top"}, "1 / 0", "attack broken cannot be imported from extra_b:Top .ZeroDivisionError"),
-        ({"broken": "extra_b:Absent"}, CODE, "attack broken cannot be imported from extra_b:Absent .AttributeError"),
-        ({"broken": "extra_b:Shift"}, CODE, "attack broken must be a class that extends mgaudit.attacks.attack.Attack"),
+        (
+            {"broken": "extra_b:Top"},
+            "1 / 0",
+            "attack broken cannot be imported from extra_b:Top .ZeroDivisionError",
+        ),
+        (
+            {"broken": "extra_b:Absent"},
+            CODE,
+            "attack broken cannot be imported from extra_b:Absent .AttributeError",
+        ),
+        (
+            {"broken": "extra_b:Shift"},
+            CODE,
+            "attack broken must be a class that extends mgaudit.attacks.attack.Attack",
+        ),
     ],
 )
 def test_an_entry_point_that_cannot_be_used_is_refused_in_one_line(
@@ -158,7 +195,12 @@ def test_two_packages_with_one_name_are_refused(site: Path) -> None:
 
 
 def test_an_entry_point_with_the_name_of_a_built_in_attack_changes_nothing(site: Path) -> None:
-    install(site, "extra-b", "extra_b", {"mgaudit.attacks": {"lira": "extra_b:Top", "bad:name": "extra_b:Top"}})
+    install(
+        site,
+        "extra-b",
+        "extra_b",
+        {"mgaudit.attacks": {"lira": "extra_b:Top", "bad:name": "extra_b:Top"}},
+    )
     assert attack_choice("lira").own_sha256 is None
     assert study_settings({}).attacks[0].name == "lira"
     listed = json.loads(CliRunner().invoke(app, ["list", "attacks", "--json"]).stdout)["attacks"]
@@ -180,8 +222,12 @@ def ensembles(values: dict[str, Any]) -> list[str]:
     return [ensemble_folder(arm, plan.design).path.name for arm in plan.arms]
 
 
-def test_editing_the_source_of_a_plugin_changes_the_key_of_its_models(site: Path, small: dict[str, Any]) -> None:
-    install(site, "extra-keys", "extra_keys", {group: {**entries} for group, entries in KEYED.items()})
+def test_editing_the_source_of_a_plugin_changes_the_key_of_its_models(
+    site: Path, small: dict[str, Any]
+) -> None:
+    install(
+        site, "extra-keys", "extra_keys", {group: {**entries} for group, entries in KEYED.items()}
+    )
     values = {**small, "schemes": ["none", "shift:by=2"], "attacks": ["top"], "stack": 1}
     network = {**values, "target": "tiny:width=4"}
     plan = plan_study(study_settings(values)).sha256
@@ -196,7 +242,8 @@ def test_editing_the_source_of_a_plugin_changes_the_key_of_its_models(site: Path
 
 
 KEYED = {
-    group: {name: value.replace("extra_audits", "extra_keys") for name, value in e.items()} for group, e in GOOD.items()
+    group: {name: value.replace("extra_audits", "extra_keys") for name, value in e.items()}
+    for group, e in GOOD.items()
 }
 
 
@@ -232,7 +279,10 @@ def test_datasets_of_a_package_are_readers_or_functions(site: Path, tmp_path: Pa
         ("scaled-data:scale=far", "dataset.scaled-data.scale must be a valid number"),
         ("from-path:/nowhere", "dataset from-path failed: FileNotFoundError"),
         ("leaving", "dataset leaving failed: SystemExit: 0"),
-        ("empty", "dataset empty must return a .*Dataset or a tuple of four arrays .*, got NoneType"),
+        (
+            "empty",
+            "dataset empty must return a .*Dataset or a tuple of four arrays .*, got NoneType",
+        ),
         ("number", "dataset number must be a .*Reader, or a function"),
         ("fuor", "must be one of .*, four, scaled-data, .*; did you mean 'four'"),
     ):
@@ -242,28 +292,45 @@ def test_datasets_of_a_package_are_readers_or_functions(site: Path, tmp_path: Pa
 
 def test_a_dataset_that_is_built_in_cannot_be_replaced(site: Path) -> None:
     install(site, "extra-e", "extra_e", {"mgaudit.datasets": {"digits": "extra_e:arrays"}}, DATA)
-    assert dataset_choice("digits").load(None, numpy_generator(0, "examples")).inputs.shape[1:] == (1, 8, 8)
+    assert dataset_choice("digits").load(None, numpy_generator(0, "examples")).inputs.shape[1:] == (
+        1,
+        8,
+        8,
+    )
 
 
 def test_list_shows_what_packages_add_and_imports_none_of_it(site: Path) -> None:
     groups = {**{group: dict.fromkeys(e, "extra_listed:X") for group, e in GOOD.items()}}
-    install(site, "extra-listed", "extra_listed", {**groups, "mgaudit.datasets": {"mine": "extra_listed:x"}}, "1 / 0")
+    install(
+        site,
+        "extra-listed",
+        "extra_listed",
+        {**groups, "mgaudit.datasets": {"mine": "extra_listed:x"}},
+        "1 / 0",
+    )
     listed = json.loads(CliRunner().invoke(app, ["list", "--json"]).stdout)
-    for kind, name in (("attacks", "top"), ("schemes", "shift"), ("targets", "tiny"), ("datasets", "mine")):
+    for kind, name in (
+        ("attacks", "top"),
+        ("schemes", "shift"),
+        ("targets", "tiny"),
+        ("datasets", "mine"),
+    ):
         (entry,) = (entry for entry in listed[kind] if entry["name"] == name)
         assert "extra-listed" in entry["summary"]
     assert "extra_listed" not in sys.modules
 
 
 def test_the_contract_of_networks_holds_for_those_of_packages(site: Path) -> None:
-    drops = CODE.replace("super().__init__(shape, n, (width,))", "super().__init__(shape, n, (width,)); DROP").replace(
-        "DROP", "self.layers.append(__import__('torch').nn.Dropout(0.5))"
-    )
+    drops = CODE.replace(
+        "super().__init__(shape, n, (width,))", "super().__init__(shape, n, (width,)); DROP"
+    ).replace("DROP", "self.layers.append(__import__('torch').nn.Dropout(0.5))")
     install(site, "extra-f", "extra_f", {"mgaudit.networks": {"good": "extra_f:Net"}})
     install(site, "extra-g", "extra_g", {"mgaudit.networks": {"dropping": "extra_g:Net"}}, drops)
     check_network(target_choice("good:width=4").built)
     with pytest.raises(AssertionError, match="must return identical logits for identical inputs"):
         check_network(target_choice("dropping").built)
-    settings = study_settings({"target": "dropping", "models": 4, "examples": 60, "schemes": ["none"]})
+    settings = study_settings(
+        {"target": "dropping", "models": 4, "examples": 60, "schemes": ["none"]}
+    )
     with pytest.raises(UsageError, match="target dropping must return identical logits"):
         plan_study(settings)

@@ -17,14 +17,24 @@ from mgaudit.targets.schemes import GaussianMask
 
 def test_the_defaults_are_three_arms_on_digits() -> None:
     settings = study_settings({})
-    assert tuple(map(str, settings.schemes)) == ("none", "gaussian-mask:kappa=0.3", "dp-sgd:epsilon=8")
+    assert tuple(map(str, settings.schemes)) == (
+        "none",
+        "gaussian-mask:kappa=0.3",
+        "dp-sgd:epsilon=8",
+    )
     assert (str(settings.dataset), str(settings.target), settings.models) == ("digits", "cnn", 16)
     assert [arm.scheme for arm in settings.arms()] == list(settings.schemes)
-    assert [arm.label for arm in settings.arms()] == ["no noise", "gaussian-mask (kappa=0.3)", "dp-sgd (epsilon=8)"]
+    assert [arm.label for arm in settings.arms()] == [
+        "no noise",
+        "gaussian-mask (kappa=0.3)",
+        "dp-sgd (epsilon=8)",
+    ]
 
 
 def test_settings_survive_the_way_to_toml_and_back(tmp_path: Path) -> None:
-    settings = study_settings({"examples": 100, "training": {"learning_rate": 0.1}, "target": "mlp:hidden=8x4"})
+    settings = study_settings(
+        {"examples": 100, "training": {"learning_rate": 0.1}, "target": "mlp:hidden=8x4"}
+    )
     path = tmp_path / "settings.toml"
     path.write_text(settings_toml(settings.as_dict()))
     assert study_settings(read_settings(path)) == settings
@@ -46,21 +56,38 @@ def test_settings_survive_the_way_to_toml_and_back(tmp_path: Path) -> None:
         ({"training": 3}, "training must be .*got 3"),
         ({"training": {"epoch": 1}}, "training.epoch is not a setting"),
         ({"training": {"epochs": True}}, "training.epochs must be a number, got True"),
-        ({"training": {"learning_rate": "0.1"}}, "training.learning_rate must be a number, got '0.1'"),
+        (
+            {"training": {"learning_rate": "0.1"}},
+            "training.learning_rate must be a number, got '0.1'",
+        ),
         ({"seed": True}, "seed must be a valid integer, got True"),
         ({"models": "4"}, "models must be a valid integer, got '4'"),
         ({"training": {"epochs": 0}}, "training.epochs must be >= 1, got 0"),
-        ({"training": {"optimizer": "lion"}}, "training.optimizer must be 'sgd' or 'adam', got 'lion'"),
+        (
+            {"training": {"optimizer": "lion"}},
+            "training.optimizer must be 'sgd' or 'adam', got 'lion'",
+        ),
         ({"schemes": []}, "schemes must .*at least 1"),
         ({"schemes": ["none", "none"]}, "schemes may hold each value once, got none twice"),
-        ({"schemes": ["gaussian-mask:kappa=.3", "gaussian-mask:kappa=0.3"]}, "may hold each value once"),
-        ({"schemes": ["none", "gaussian-mask:kappa=nan"]}, r"schemes\[1\]\.gaussian-mask\.kappa must be .*got nan"),
+        (
+            {"schemes": ["gaussian-mask:kappa=.3", "gaussian-mask:kappa=0.3"]},
+            "may hold each value once",
+        ),
+        (
+            {"schemes": ["none", "gaussian-mask:kappa=nan"]},
+            r"schemes\[1\]\.gaussian-mask\.kappa must be .*got nan",
+        ),
         ({"stack": True}, "stack must be auto or a whole number >= 1, got True"),
-        ({"attacks": ["lria"]}, r"attacks\[0\] must be one of lira, rmia, .*, got 'lria'; did you mean 'rmia'\?"),
+        (
+            {"attacks": ["lria"]},
+            r"attacks\[0\] must be one of lira, rmia, .*, got 'lria'; did you mean 'rmia'\?",
+        ),
         ({"device": "tpu"}, "device must be 'auto', 'cpu' or 'cuda', got 'tpu'"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused_in_one_line(values: dict[str, Any], message: str) -> None:
+def test_settings_that_make_no_sense_are_refused_in_one_line(
+    values: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         study_settings(values)
     assert "\n" not in str(caught.value)
@@ -70,7 +97,9 @@ def test_a_file_that_is_no_settings_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text("models = \n")
     with pytest.raises(ValueError, match=r"a\.toml is not TOML: .*line 1"):
         read_settings(tmp_path / "a.toml")
-    with pytest.raises(ValueError, match=r"the settings file .*b\.toml cannot be read: No such file"):
+    with pytest.raises(
+        ValueError, match=r"the settings file .*b\.toml cannot be read: No such file"
+    ):
         read_settings(tmp_path / "b.toml")
 
 
@@ -98,7 +127,9 @@ OTHER = ("gaussian-mask:kappa=0.9", "dp-sgd:noise_multiplier=1,delta=1e-05")
 def test_the_command_line_changes_what_it_names_and_nothing_else(
     schemes: tuple[str, ...], changes: dict[str, Any], expected: tuple[str, ...] | None
 ) -> None:
-    assert list(map(str, edited_schemes(schemes, **changes))) == list(schemes if expected is None else expected)
+    assert list(map(str, edited_schemes(schemes, **changes))) == list(
+        schemes if expected is None else expected
+    )
 
 
 def test_dp_options_without_a_dp_arm_are_refused() -> None:
@@ -114,7 +145,9 @@ def test_paths_are_absolute_and_know_home(tmp_path: Path, monkeypatch: pytest.Mo
     assert study_settings({"dataset": "digits"}).dataset.text == "digits"
 
 
-def test_each_text_is_parsed_once_for_a_planned_study(small: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_text_is_parsed_once_for_a_planned_study(
+    small: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     parsed: list[str] = []
 
     def counted(kind: str, registry: Any, text: str, *rest: Any, **named: Any) -> Choice:

@@ -61,7 +61,12 @@ def test_models_and_outputs_come_back_as_they_went() -> None:
     assert loaded(folder, KEY) is None
     folder.save_outputs(KEY, LOGITS)
     assert np.array_equal(loaded(folder, KEY)["pool"], LOGITS["pool"])  # type: ignore[index]
-    for change in ({"what": "other logits"}, {"models": ("a", "x")}, {"models": ("a",)}, {"inputs": ("x",)}):
+    for change in (
+        {"what": "other logits"},
+        {"models": ("a", "x")},
+        {"models": ("a",)},
+        {"inputs": ("x",)},
+    ):
         assert loaded(folder, replace(KEY, **change)) is None, change
 
 
@@ -89,7 +94,11 @@ def test_the_key_is_all_that_determines_the_ensemble(own_cache: Path) -> None:
 
 
 def test_the_checksum_covers_names_dtypes_shapes_and_bytes() -> None:
-    first = {"a": np.zeros((2, 3), np.float32), "b": np.zeros(0, np.float32), "c": np.zeros((), np.int64)}
+    first = {
+        "a": np.zeros((2, 3), np.float32),
+        "b": np.zeros(0, np.float32),
+        "c": np.zeros((), np.int64),
+    }
     checksum = arrays_sha256(first)
     assert checksum == arrays_sha256(dict(reversed(first.items())))
     assert checksum == arrays_sha256({**first, "a": np.zeros((2, 3), np.float32, order="F")})
@@ -107,10 +116,14 @@ def test_the_checksum_covers_names_dtypes_shapes_and_bytes() -> None:
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "a bit of the header's length": lambda content: bytes([content[0] ^ 1]) + content[1:],
     "a bit of a tensor": lambda content: content[:-3] + bytes([content[-3] ^ 64]) + content[-2:],
-    "a bit of the checksum": lambda content: content.replace(b'sha256\\": \\"', b'sha256\\": \\"0', 1),
+    "a bit of the checksum": lambda content: content.replace(
+        b'sha256\\": \\"', b'sha256\\": \\"0', 1
+    ),
     "a renamed tensor": lambda content: content.replace(b"layer.weight", b"layer.height"),
     "two tensors exchanged": lambda content: (
-        content.replace(b'"bias.a"', b'"bias.x"').replace(b'"bias.b"', b'"bias.a"').replace(b'"bias.x"', b'"bias.b"')
+        content.replace(b'"bias.a"', b'"bias.x"')
+        .replace(b'"bias.b"', b'"bias.a"')
+        .replace(b'"bias.x"', b'"bias.b"')
     ),
     "another number of steps": lambda content: content.replace(b": 7}", b": 6}"),
     "other facts": lambda content: content.replace(b"diverged", b"Diverged"),
@@ -132,7 +145,9 @@ def test_a_damaged_file_is_named_set_aside_and_never_read_again(damage: str) -> 
     for path in (folder.model_path(0), folder.outputs_path(KEY)):
         content = path.read_bytes()
         path.write_bytes(DAMAGES[damage](content))
-        assert path.read_bytes() != content or "facts" in damage or "steps" in damage  # outputs have no facts
+        assert (
+            path.read_bytes() != content or "facts" in damage or "steps" in damage
+        )  # outputs have no facts
     with pytest.raises(DamagedFileError, match=r"model-00000\.safetensors is damaged \("):
         folder.load_model(0, LAYOUT)
     assert list(folder.checked_models(2, LAYOUT)) == [1]
@@ -169,7 +184,11 @@ def test_a_folder_or_another_models_file_in_place_of_a_file_is_set_aside_too() -
     [
         ({}, FACTS, "the tensor 'bias.a' is missing"),
         ({**WEIGHTS, "more": WEIGHTS["bias.a"]}, FACTS, "the network has no tensor 'more'"),
-        ({**WEIGHTS, "bias.a": np.zeros(3, np.float32)}, FACTS, r"'bias.a' must be float32 \(2,\), got float32 \(3,\)"),
+        (
+            {**WEIGHTS, "bias.a": np.zeros(3, np.float32)},
+            FACTS,
+            r"'bias.a' must be float32 \(2,\), got float32 \(3,\)",
+        ),
         ({**WEIGHTS, "bias.a": np.zeros(2)}, FACTS, "'bias.a' must be float32"),
         (WEIGHTS, {**FACTS, "diverged": True}, "the network has no tensor 'bias.a'"),
         (WEIGHTS, {}, "its facts must be steps, seconds, diverged"),
@@ -259,8 +278,12 @@ def test_waiting_for_another_process_is_announced(monkeypatch: pytest.MonkeyPatc
         assert heard == ["waiting"]
 
 
-def test_a_cache_folder_that_cannot_be_written_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_folder_that_cannot_be_written_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("MGAUDIT_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.raises(ValueError, match=r"the cache folder must be one that can be written, .* MGAUDIT_CACHE"):
+    with pytest.raises(
+        ValueError, match=r"the cache folder must be one that can be written, .* MGAUDIT_CACHE"
+    ):
         check_cache_folder()

@@ -21,7 +21,9 @@ MASK = arm("gaussian-mask:kappa=1", "gaussian-mask (kappa=1)", 0.65, -0.1, accur
 
 def run(name: str, *arms: AuditResult, **settings: Any) -> NamedRun:
     schemes = [one.key for one in arms]
-    told = study(arms=list(arms), settings={**study().settings, "schemes": schemes, "notes": {}, **settings})
+    told = study(
+        arms=list(arms), settings={**study().settings, "schemes": schemes, "notes": {}, **settings}
+    )
     return NamedRun(name, result(told), [arrays(arms)])
 
 
@@ -30,11 +32,18 @@ def test_the_arms_of_runs_that_can_be_compared_become_one_study() -> None:
     plain, mask, private = three_arms()
     whole, held = joined([run("A", plain, mask), run("B", plain, private)])
     (one,) = whole.studies
-    assert [found.key for found in one.arms] == ["none", "gaussian-mask:kappa=0.3", "dp-sgd:epsilon=8"]
+    assert [found.key for found in one.arms] == [
+        "none",
+        "gaussian-mask:kappa=0.3",
+        "dp-sgd:epsilon=8",
+    ]
     assert one.settings["schemes"] == [found.key for found in one.arms]
     theirs = arrays([plain, private])
     assert np.array_equal(held[0]["arm2/lira/scores"], theirs["arm1/lira/scores"])
-    assert {found.arm for found in one.analysis.changes} == {"gaussian-mask:kappa=0.3", "dp-sgd:epsilon=8"}
+    assert {found.arm for found in one.analysis.changes} == {
+        "gaussian-mask:kappa=0.3",
+        "dp-sgd:epsilon=8",
+    }
     assert one.analysis.front
     assert "Joined from A, B." in render_html(document(whole, held))
     assert whole.command == "mgaudit report A B"
@@ -59,7 +68,9 @@ def test_an_arm_of_a_run_without_a_plain_arm_is_compared_with_the_others_plain_a
 
 def test_three_runs_become_one() -> None:
     plain, mask, private = three_arms()
-    (one,) = joined([run("A", plain, mask), run("B", plain, private), run("C", plain, MASK)])[0].studies
+    (one,) = joined([run("A", plain, mask), run("B", plain, private), run("C", plain, MASK)])[
+        0
+    ].studies
     assert len(one.arms) == 4
 
 
@@ -88,8 +99,12 @@ def test_other_data_of_the_same_name_are_not_compared() -> None:
     plain, mask, private = three_arms()
     first, second = run("A", plain, mask), run("B", plain, private)
     (told,) = second.result.studies
-    other = told.model_copy(update={"dataset": told.dataset.model_copy(update={"sha256": "00" * 32})})
-    with pytest.raises(ValueError, match=r"the content of folder:.* was another when each of them ran"):
+    other = told.model_copy(
+        update={"dataset": told.dataset.model_copy(update={"sha256": "00" * 32})}
+    )
+    with pytest.raises(
+        ValueError, match=r"the content of folder:.* was another when each of them ran"
+    ):
         joined([first, NamedRun("B", result(other), second.arrays)])
     flipped = {**second.arrays[0], "membership": ~second.arrays[0]["membership"]}
     with pytest.raises(ValueError, match="their models trained on other examples"):
@@ -99,7 +114,10 @@ def test_other_data_of_the_same_name_are_not_compared() -> None:
 def test_the_same_arm_with_other_numbers_is_refused() -> None:
     plain, mask, _ = three_arms()
     other = arm("none", "no noise", 0.76, None)
-    with pytest.raises(ValueError, match=r"'no noise' has other numbers in A and in B \(AUC 0.750000 and 0.760000\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"'no noise' has other numbers in A and in B \(AUC 0.750000 and 0.760000\)",
+    ):
         joined([run("A", plain, mask), run("B", other, MASK)])
 
 
@@ -168,22 +186,38 @@ def test_several_runs_get_a_report_in_a_folder_of_their_own(place: Path) -> None
 def test_runs_that_cannot_be_compared_are_chapters_only_when_that_is_asked_for(place: Path) -> None:
     told = mgaudit("report", "A", "C", "--runs", str(place), "--format", "csv")
     assert told.exit_code == 2
-    assert told.stderr.startswith("error: A and C cannot be compared: seed is 5 in A and 6 in C; give --chapters")
+    assert told.stderr.startswith(
+        "error: A and C cannot be compared: seed is 5 in A and 6 in C; give --chapters"
+    )
     assert told.stderr.count("\n") == 1
     assert not list(place.glob("*joined*"))
-    assert mgaudit("report", "A", "C", "--chapters", "--runs", str(place), "--format", "csv").exit_code == 0
+    assert (
+        mgaudit("report", "A", "C", "--chapters", "--runs", str(place), "--format", "csv").exit_code
+        == 0
+    )
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("report", "A", "./A"), "RUN may be given once"),
-        (("report", "A", "nowhere"), "its name, the beginning of its hash, or latest, got 'nowhere'"),
-        (("runs", "compare", "A", "nowhere"), "its name, the beginning of its hash, or latest, got 'nowhere'"),
-        (("report", "A", "new"), "schema version 6, and this mgaudit reads up to 5; update mgaudit"),
+        (
+            ("report", "A", "nowhere"),
+            "its name, the beginning of its hash, or latest, got 'nowhere'",
+        ),
+        (
+            ("runs", "compare", "A", "nowhere"),
+            "its name, the beginning of its hash, or latest, got 'nowhere'",
+        ),
+        (
+            ("report", "A", "new"),
+            "schema version 6, and this mgaudit reads up to 5; update mgaudit",
+        ),
     ],
 )
-def test_what_is_no_run_to_join_is_one_clear_line(place: Path, arguments: tuple[str, ...], message: str) -> None:
+def test_what_is_no_run_to_join_is_one_clear_line(
+    place: Path, arguments: tuple[str, ...], message: str
+) -> None:
     (place / "new").mkdir()
     (place / "new" / "result.json").write_text('{"schema_version": 6}')
     with contextlib.chdir(place):
@@ -195,7 +229,9 @@ def test_what_is_no_run_to_join_is_one_clear_line(place: Path, arguments: tuple[
 
 @pytest.mark.parametrize("columns", ["60", "120"])
 def test_two_runs_are_compared_in_a_narrow_and_a_wide_terminal(place: Path, columns: str) -> None:
-    told = CliRunner().invoke(app, ["runs", "compare", "A", "B", "--runs", str(place)], env={"COLUMNS": columns})
+    told = CliRunner().invoke(
+        app, ["runs", "compare", "A", "B", "--runs", str(place)], env={"COLUMNS": columns}
+    )
     assert told.exit_code == 0, told.output
     assert "schemes" in told.stdout
     assert "no noise" in told.stdout

@@ -12,7 +12,19 @@ from mgaudit.errors import UsageError
 from mgaudit.storage.run_folder import RunFolder
 from mgaudit.storage.run_list import listed_runs, removable, remove
 
-FEW = ["--target", "mlp:hidden=4", "--models", "3", "--epochs", "1", "--examples", "120", "--jobs", "1", "--quiet"]
+FEW = [
+    "--target",
+    "mlp:hidden=4",
+    "--models",
+    "3",
+    "--epochs",
+    "1",
+    "--examples",
+    "120",
+    "--jobs",
+    "1",
+    "--quiet",
+]
 
 
 def mgaudit(*arguments: str) -> Any:
@@ -26,7 +38,16 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("mgaudit.storage.run_folder.RunFolder.write_reports", lambda *_: [])
     assert mgaudit("run", *FEW, "--no-dp").exit_code == 0
     audit = mgaudit(
-        "audit-dp", "--target", "mlp:hidden=4", "--epochs", "1", "--canaries", "60", "--jobs", "1", "--quiet"
+        "audit-dp",
+        "--target",
+        "mlp:hidden=4",
+        "--epochs",
+        "1",
+        "--canaries",
+        "60",
+        "--jobs",
+        "1",
+        "--quiet",
     )
     assert audit.exit_code == 0
     (tmp_path / "runs" / "stopped").mkdir()
@@ -74,7 +95,9 @@ def test_runs_are_removed_all_or_none(place: Path) -> None:
     assert {path.name for path in place.iterdir()} == {"photographs", "stopped", "damaged"}
 
 
-def test_only_run_folders_in_the_runs_folder_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_run_folders_in_the_runs_folder_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     runs = tmp_path / "runs"
     ended = RunFolder.create(runs, "ended", "0" * 64)
@@ -130,7 +153,14 @@ def test_only_run_folders_in_the_runs_folder_are_removed(tmp_path: Path, monkeyp
 
 @pytest.mark.parametrize(
     "content",
-    ["[" * 100_000, '{"studies": []}', "[]", '{"studies": {}}', '{"studies": [{"target": 1, "dataset": []}]}', "3"],
+    [
+        "[" * 100_000,
+        '{"studies": []}',
+        "[]",
+        '{"studies": {}}',
+        '{"studies": [{"target": 1, "dataset": []}]}',
+        "3",
+    ],
 )
 def test_a_bad_folder_does_not_hide_the_others(tmp_path: Path, content: str) -> None:
     for name, text in (("bad", content), ("other", "{}")):
@@ -144,11 +174,15 @@ def test_a_bad_folder_does_not_hide_the_others(tmp_path: Path, content: str) -> 
     )
 
 
-def test_listing_runs_no_code_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_listing_runs_no_code_of_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "evil.py").write_text("from pathlib import Path\nPath('ran').touch()\n")
     (tmp_path / "studies").mkdir()
-    for number, text in enumerate(('schemes = ["none", "evil:Thing"]', 'schemes=["none"]\ntarget="evil:Net"')):
+    for number, text in enumerate(
+        ('schemes = ["none", "evil:Thing"]', 'schemes=["none"]\ntarget="evil:Net"')
+    ):
         (tmp_path / "studies" / f"{number}.toml").write_text(text)
     (tmp_path / "studies" / "deep.toml").write_text("a=" + "[" * 5_000)
     listed = mgaudit("list", "--json")

@@ -45,7 +45,9 @@ class Counting(Progress):
         self.trained += 1
 
 
-def run(values: dict[str, Any], jobs: int = 1, progress: Progress | None = None) -> tuple[StudyResult, Arrays]:
+def run(
+    values: dict[str, Any], jobs: int = 1, progress: Progress | None = None
+) -> tuple[StudyResult, Arrays]:
     return run_study(plan_study(study_settings(values)), jobs, progress or Progress())
 
 
@@ -75,10 +77,14 @@ def models_of(cache: Path, scheme: str, models: int = 4) -> list[dict[str, np.nd
 
 
 def same(one: list[dict[str, np.ndarray]], two: list[dict[str, np.ndarray]]) -> bool:
-    return all(np.array_equal(a[name], b[name]) for a, b in zip(one, two, strict=True) for name in a)
+    return all(
+        np.array_equal(a[name], b[name]) for a, b in zip(one, two, strict=True) for name in a
+    )
 
 
-def test_kappa_zero_is_bit_for_bit_the_arm_without_noise(small: dict[str, Any], own_cache: Path) -> None:
+def test_kappa_zero_is_bit_for_bit_the_arm_without_noise(
+    small: dict[str, Any], own_cache: Path
+) -> None:
     schemes = ["none", "gaussian-mask:kappa=0", DP]
     zero, _ = run({**small, "schemes": schemes})
     assert same(models_of(own_cache, "none"), models_of(own_cache, "gaussian-mask"))
@@ -86,7 +92,8 @@ def test_kappa_zero_is_bit_for_bit_the_arm_without_noise(small: dict[str, Any], 
     assert plain.attacks[0].metrics == masked.attacks[0].metrics
     assert plain.test_accuracy == masked.test_accuracy
     assert all(
-        (change.value, change.low, change.high) == (0, 0, 0) for change in masked.attacks[0].differences.values()
+        (change.value, change.low, change.high) == (0, 0, 0)
+        for change in masked.attacks[0].differences.values()
     )
 
     masked_for_real, _ = run({**small, "schemes": ["none", "gaussian-mask:kappa=0.3", DP]})
@@ -111,7 +118,9 @@ def test_a_seed_determines_the_result_and_another_changes_it(
     assert other.arms[0].attacks[0].metrics != first.arms[0].attacks[0].metrics
 
 
-def test_the_number_of_workers_changes_no_bit(small: dict[str, Any], fresh_cache: Callable[[], Path]) -> None:
+def test_the_number_of_workers_changes_no_bit(
+    small: dict[str, Any], fresh_cache: Callable[[], Path]
+) -> None:
     one_cache = fresh_cache()
     one, _ = run(small, jobs=1)
     two_cache = fresh_cache()
@@ -149,7 +158,11 @@ def test_more_models_extend_fewer_and_give_what_they_would_have_alone(
 
 def test_the_result_holds_what_was_run(small: dict[str, Any]) -> None:
     study, arrays = run(small)
-    assert [arm.label for arm in study.arms] == ["no noise", "gaussian-mask (kappa=0.3)", "dp-sgd (noise_multiplier=1)"]
+    assert [arm.label for arm in study.arms] == [
+        "no noise",
+        "gaussian-mask (kappa=0.3)",
+        "dp-sgd (noise_multiplier=1)",
+    ]
     assert study.target.label == "MLP (hidden=16)"
     assert study.dataset.examples == 200
     assert arrays["membership"].shape == arrays["arm0/lira/scores"].shape == (4, 200)
@@ -174,7 +187,10 @@ def test_the_result_holds_what_was_run(small: dict[str, Any]) -> None:
         assert all(one.low <= one.value <= one.high for one in estimates)
         assert all(one.low < one.high for one in estimates)
     for place, scores in enumerate(arrays["arm0/lira/scores"]):
-        assert plain.attacks[0].per_target["auc"][place] == roc(scores, arrays["membership"][place]).auc()
+        assert (
+            plain.attacks[0].per_target["auc"][place]
+            == roc(scores, arrays["membership"][place]).auc()
+        )
     tprs = [
         [float(roc(*pair).tpr_at(level)) for level in (0.0, 0.1)]
         for pair in zip(arrays["arm0/lira/scores"], arrays["membership"], strict=True)
@@ -187,7 +203,9 @@ def test_the_result_holds_what_was_run(small: dict[str, Any]) -> None:
     assert change.value == pytest.approx(aucs[1] - aucs[0])
 
 
-def test_every_attack_runs_on_a_study_and_is_told_as_it_was_asked_for(small: dict[str, Any]) -> None:
+def test_every_attack_runs_on_a_study_and_is_told_as_it_was_asked_for(
+    small: dict[str, Any],
+) -> None:
     asked = [*ATTACKS, "lira:online=false", "rmia:temperature=1"]
     study, arrays = run({**small, "schemes": ["none"], "attacks": asked, "queries": "crops:3"})
     assert [attack.attack for attack in study.arms[0].attacks] == asked
@@ -205,32 +223,45 @@ def test_a_naive_adversary_takes_the_noise_free_models_for_shadows(small: dict[s
     assert naive.metrics != adaptive.metrics
     settings = study_settings(strong)
     design = draw_design(settings)
-    plain, masked = (train_arm(plan_arm(arm, design), design, 1, Progress()) for arm in settings.arms())
-    targets, shadows = (ArmOutputs(arm, design).logits(Queries())["pool"] for arm in (masked, plain))
+    plain, masked = (
+        train_arm(plan_arm(arm, design), design, 1, Progress()) for arm in settings.arms()
+    )
+    targets, shadows = (
+        ArmOutputs(arm, design).logits(Queries())["pool"] for arm in (masked, plain)
+    )
     for target in range(4):
         mixed = shadows.copy()
         mixed[target] = targets[target]  # the target among noise-free shadows
         observations = Observations(mixed, design.dataset.labels, design.membership)
-        assert np.allclose(LiRA().score(observations.view(target)), arrays["arm1/lira, naive/scores"][target])
+        assert np.allclose(
+            LiRA().score(observations.view(target)), arrays["arm1/lira, naive/scores"][target]
+        )
     alone, _ = run({**strong, "schemes": ["gaussian-mask:kappa=1.5"]})
     assert [attack.knowledge for attack in alone.arms[0].attacks] == ["adaptive", "adaptive"]
 
 
-def test_queries_are_drawn_from_the_arms_own_noise_and_asked_of_the_naive_shadows_too(small: dict[str, Any]) -> None:
+def test_queries_are_drawn_from_the_arms_own_noise_and_asked_of_the_naive_shadows_too(
+    small: dict[str, Any],
+) -> None:
     study, _ = run(small)
     masked, _ = run({**small, "queries": "mask:4"})
     assert masked.arms[0].attacks == study.arms[0].attacks  # no noise to draw, and plain shadows
     assert masked.arms[2].attacks == study.arms[2].attacks
     for place in range(3):
         assert masked.arms[1].attacks[place].metrics != study.arms[1].attacks[place].metrics
-    assert masked.arms[1].test_accuracy == study.arms[1].test_accuracy  # of the plain answers, whatever is asked
+    assert (
+        masked.arms[1].test_accuracy == study.arms[1].test_accuracy
+    )  # of the plain answers, whatever is asked
 
 
-def test_an_attack_that_needs_several_queries_is_refused_before_training(small: dict[str, Any]) -> None:
+def test_an_attack_that_needs_several_queries_is_refused_before_training(
+    small: dict[str, Any],
+) -> None:
     for queries in ("plain", "mask:count=4"):
         settings = study_settings({**small, "attacks": ["label-only"], "queries": queries})
         with pytest.raises(
-            ValueError, match=f"label-only needs several .* --queries {queries}.* 'no noise' is asked once"
+            ValueError,
+            match=f"label-only needs several .* --queries {queries}.* 'no noise' is asked once",
         ):
             plan_study(settings)
     plan_study(study_settings({**small, "attacks": ["label-only"], "queries": "mask:4,kappa=0.5"}))
@@ -243,9 +274,12 @@ def test_the_most_exposed_examples_are_in_the_result(small: dict[str, Any]) -> N
         assert arrays[f"arm{index}/most_exposed_pictures"].shape == (20, 8, 8)
         scores, membership = arrays[f"arm{index}/lira/scores"], arrays["membership"]
         first = arm.most_exposed[0]
-        assert first.score == pytest.approx(scores[membership[:, first.example], first.example].mean())
+        assert first.score == pytest.approx(
+            scores[membership[:, first.example], first.example].mean()
+        )
         gaps = [
-            (row[trained].mean() - row[~trained].mean()) / np.sqrt(1 / trained.sum() + 1 / (~trained).sum())
+            (row[trained].mean() - row[~trained].mean())
+            / np.sqrt(1 / trained.sum() + 1 / (~trained).sum())
             for row, trained in zip(scores.T, membership.T, strict=True)
             if 0 < trained.sum() < 4
         ]
@@ -270,7 +304,8 @@ def test_the_bound_on_epsilon_is_that_of_the_guesses_in_the_result(small: dict[s
                 members = arrays["membership"][target][order]
                 assert correct == members[-10:].sum() + (~members[:10]).sum()
             bounds = sorted(
-                one_run_fdp_epsilon(Guesses(correct, 20, 200), arm.delta, 0.025) for correct in attack.correct_guesses
+                one_run_fdp_epsilon(Guesses(correct, 20, 200), arm.delta, 0.025)
+                for correct in attack.correct_guesses
             )
             assert attack.epsilon_lower_bound == bounds[1]
 
@@ -295,21 +330,27 @@ def test_principal_components_are_the_populations() -> None:
     assert np.allclose(shifted, features[:7], atol=1e-4)
 
 
-def test_the_claim_is_the_accountants_for_the_steps_really_taken(small: dict[str, Any], own_cache: Path) -> None:
+def test_the_claim_is_the_accountants_for_the_steps_really_taken(
+    small: dict[str, Any], own_cache: Path
+) -> None:
     study, _ = run({**small, "schemes": ["dp-sgd:epsilon=3"]})
     claim = study.arms[0].claim
     assert claim is not None
     folder = next((own_cache / "ensembles").iterdir())
     taken = {EnsembleFolder(folder, "").load_model(index).facts["steps"] for index in range(4)}
     assert taken == {claim.steps}
-    assert claim.epsilon == epsilon_spent(claim.noise_multiplier, claim.sample_rate, claim.steps, claim.delta)
+    assert claim.epsilon == epsilon_spent(
+        claim.noise_multiplier, claim.sample_rate, claim.steps, claim.delta
+    )
     assert 2.98 < claim.epsilon <= 3  # type: ignore[operator]
     assert study.arms[0].learning_rate == 0.05
     unbounded, _ = run({**small, "schemes": ["dp-sgd:noise_multiplier=0"]})
     assert unbounded.arms[0].claim.epsilon is None  # type: ignore[union-attr]
 
 
-def test_accuracies_are_those_of_the_members_and_of_the_test_split(small: dict[str, Any], own_cache: Path) -> None:
+def test_accuracies_are_those_of_the_members_and_of_the_test_split(
+    small: dict[str, Any], own_cache: Path
+) -> None:
     settings = study_settings({**small, "schemes": ["none"]})
     study, _ = run({**small, "schemes": ["none"]})
     design = draw_design(settings)
@@ -338,8 +379,14 @@ def test_a_memorised_model_is_found_out_and_with_membership_permuted_it_is_not(
         x_test=generator.standard_normal((50, 20)),
         y_test=generator.integers(0, 4, 50),
     )
-    memorising = {"models": 8, "target": "mlp:hidden=64", "training": {"epochs": 60, "batch_size": 32}}
-    study, arrays = run({**memorising, "dataset": f"npz:{tmp_path / 'noise.npz'}", "schemes": ["none"]})
+    memorising = {
+        "models": 8,
+        "target": "mlp:hidden=64",
+        "training": {"epochs": 60, "batch_size": 32},
+    }
+    study, arrays = run(
+        {**memorising, "dataset": f"npz:{tmp_path / 'noise.npz'}", "schemes": ["none"]}
+    )
     for attack in study.arms[0].attacks:
         assert attack.metrics["auc"].low > 0.75
     permuted = generator.permuted(arrays["membership"], axis=1)
@@ -370,7 +417,9 @@ def test_accuracy_in_a_resample_is_that_of_the_examples_drawn() -> None:
     ],
     ids=str,
 )
-def test_what_determines_a_model_is_in_its_key(small: dict[str, Any], change: dict[str, Any]) -> None:
+def test_what_determines_a_model_is_in_its_key(
+    small: dict[str, Any], change: dict[str, Any]
+) -> None:
     def key(values: dict[str, Any]) -> dict[str, object]:
         settings = study_settings({**small, "schemes": ["gaussian-mask:kappa=0.3"], **values})
         design, (arm,) = draw_design(settings), settings.arms()
@@ -390,10 +439,20 @@ def test_the_training_code_and_the_versions_are_in_the_key(
     monkeypatch.setattr("mgaudit.study.train.training_code_sha256", lambda: "other")
     other_code = determined_by(arm, recipe, design)
     monkeypatch.setattr("mgaudit.study.train.version", lambda name: "other")
-    assert len({json.dumps(found) for found in (before, other_code, determined_by(arm, recipe, design))}) == 3
+    assert (
+        len(
+            {
+                json.dumps(found)
+                for found in (before, other_code, determined_by(arm, recipe, design))
+            }
+        )
+        == 3
+    )
 
 
-def test_a_model_damaged_after_its_training_is_trained_again_in_the_same_run(small: dict[str, Any]) -> None:
+def test_a_model_damaged_after_its_training_is_trained_again_in_the_same_run(
+    small: dict[str, Any],
+) -> None:
     settings = study_settings({**small, "schemes": ["none"]})
     design = draw_design(settings)
     trained = train_arm(plan_arm(settings.arms()[0], design), design, 1, Progress())
@@ -406,11 +465,17 @@ def test_a_model_damaged_after_its_training_is_trained_again_in_the_same_run(sma
     assert len(list(trained.folder.path.glob("*.damaged"))) == 2
 
 
-def test_outputs_that_are_not_finite_are_not_kept(small: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outputs_that_are_not_finite_are_not_kept(
+    small: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = study_settings({**small, "schemes": ["none"]})
     design = draw_design(settings)
     trained = train_arm(plan_arm(settings.arms()[0], design), design, 1, Progress())
-    monkeypatch.setattr(Ensemble, "gradient_norms", lambda *_: np.array([[1.0, 2.0], [3.0, np.inf]], np.float32))
-    with pytest.raises(ValueError, match=r"no noise: gradient norms must be finite.* model 1 and example 1 of pool"):
+    monkeypatch.setattr(
+        Ensemble, "gradient_norms", lambda *_: np.array([[1.0, 2.0], [3.0, np.inf]], np.float32)
+    )
+    with pytest.raises(
+        ValueError, match=r"no noise: gradient norms must be finite.* model 1 and example 1 of pool"
+    ):
         EXTRAS["gradient_norm"].compute(ArmOutputs(trained, design), design)
     assert not list(trained.folder.path.glob("outputs-*"))

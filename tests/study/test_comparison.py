@@ -87,13 +87,17 @@ def test_every_cell_is_what_run_makes_of_it_and_a_second_time_trains_nothing() -
 
     repeated, _, progress = compared()
     assert progress.trained == 0
-    assert [without_times(study) for study in repeated.studies] == [without_times(study) for study in result.studies]
+    assert [without_times(study) for study in repeated.studies] == [
+        without_times(study) for study in result.studies
+    ]
     assert plan_comparison(grid_settings(result.settings)).sha256 == plan().sha256
 
 
 def test_a_mask_of_no_strength_is_no_mask_bit_for_bit() -> None:
     notes = {"gaussian-mask:kappa=0": "no mask at all"}
-    result, (arrays,), _ = compared(targets=["mlp:hidden=8"], seeds=[0], notes=notes, attacks=["lira", "loss"])
+    result, (arrays,), _ = compared(
+        targets=["mlp:hidden=8"], seeds=[0], notes=notes, attacks=["lira", "loss"]
+    )
     plain, zero, noisy = result.studies[0].arms
     assert (zero.key, zero.label, zero.note) == (
         "gaussian-mask:kappa=0",
@@ -102,8 +106,12 @@ def test_a_mask_of_no_strength_is_no_mask_bit_for_bit() -> None:
     )
     for ours, theirs in zip(plain.attacks, zero.attacks, strict=False):
         assert ours.metrics == theirs.metrics
-        assert np.array_equal(arrays[f"arm0/{ours.name}/scores"], arrays[f"arm1/{theirs.name}/scores"])
-        assert not np.array_equal(arrays[f"arm0/{ours.name}/scores"], arrays[f"arm2/{ours.name}/scores"])
+        assert np.array_equal(
+            arrays[f"arm0/{ours.name}/scores"], arrays[f"arm1/{theirs.name}/scores"]
+        )
+        assert not np.array_equal(
+            arrays[f"arm0/{ours.name}/scores"], arrays[f"arm2/{ours.name}/scores"]
+        )
     assert plain.test_accuracy == zero.test_accuracy
     assert noisy.note == ""
 
@@ -120,11 +128,15 @@ def test_other_words_are_another_run_and_the_slug_says_what_is_compared() -> Non
     first = plan(seeds=[0])
     assert plan(seeds=[0]).sha256 == first.sha256
     changes = ({"title": "x"}, {"note": "x"}, {"seeds": [2]})
-    assert len({first.sha256, *(plan(**{"seeds": [0], **change}).sha256 for change in changes)}) == 4
+    assert (
+        len({first.sha256, *(plan(**{"seeds": [0], **change}).sha256 for change in changes)}) == 4
+    )
     assert first.slug == "compare-digits-mlp-hidden-8-mlp-hidden-16-3-arms"
 
 
-def test_stack_sizes_that_were_measured_are_in_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stack_sizes_that_were_measured_are_in_the_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     sizes = {"mlp:hidden=8": 2, "mlp:hidden=16": 1}
     monkeypatch.setattr("mgaudit.study.stacking._fastest", lambda target, *_: sizes[target.text])
     settings = plan(stack="auto").settings
@@ -144,12 +156,18 @@ def test_all_studies_are_checked_before_any_training(own_cache: Path) -> None:
 
 
 def test_a_study_that_fails_is_named() -> None:
-    with pytest.raises(RuntimeError, match=r"^mlp:hidden=8 on digits, seed 0: in every arm fewer than 3"):
+    with pytest.raises(
+        RuntimeError, match=r"^mlp:hidden=8 on digits, seed 0: in every arm fewer than 3"
+    ):
         compared(schemes=["none"], training={"epochs": 3, "learning_rate": 1e30})
 
 
 def test_an_estimate_counts_what_is_there_and_keeps_nothing(own_cache: Path) -> None:
-    small = {"targets": ["mlp:hidden=8"], "seeds": [0], "schemes": ["none", "dp-sgd:noise_multiplier=1"]}
+    small = {
+        "targets": ["mlp:hidden=8"],
+        "seeds": [0],
+        "schemes": ["none", "dp-sgd:noise_multiplier=1"],
+    }
     planned = plan(**small)
     before = estimated(planned.cells, 1, Progress())
     assert list(own_cache.rglob("*")) == []
@@ -161,7 +179,9 @@ def test_an_estimate_counts_what_is_there_and_keeps_nothing(own_cache: Path) -> 
     ]
     assert all(arm.training > 0 for arm in cell.arms)
     assert cell.auditing > 0
-    assert before.seconds == pytest.approx(before.starting + sum(arm.training for arm in cell.arms) + cell.auditing)
+    assert before.seconds == pytest.approx(
+        before.starting + sum(arm.training for arm in cell.arms) + cell.auditing
+    )
 
     run_comparison(planned, 1, Progress())
     (after,) = estimated(plan(**small, models=6).cells, 1, Progress()).cells

@@ -34,23 +34,38 @@ def trained() -> dict[tuple[str, int], TrainedModel]:
 
 @pytest.fixture
 def run(
-    small: dict[str, Any], trained: dict[tuple[str, int], TrainedModel], monkeypatch: pytest.MonkeyPatch
+    small: dict[str, Any],
+    trained: dict[tuple[str, int], TrainedModel],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Diverging:
     """Returns a run of six models an arm, with and without a mask, of which those that are named diverge."""
 
     def start(diverging: dict[str, Sequence[int]]) -> tuple[StudyResult, Arrays]:
         def some_diverge(
-            recipe: Recipe, dataset: Dataset, membership: NDArray[np.bool_], indices: Sequence[int], device: str
+            recipe: Recipe,
+            dataset: Dataset,
+            membership: NDArray[np.bool_],
+            indices: Sequence[int],
+            device: str,
         ) -> list[TrainedModel]:
             arm = "mask" if isinstance(recipe.scheme, GaussianMask) else "none"
             (index,) = indices  # the study trains one model at a time
             if (arm, index) not in trained:
                 (trained[arm, index],) = train(recipe, dataset, membership, indices, device)
             model = trained[arm, index]
-            return [replace(model, weights={}, diverged=True) if index in diverging.get(arm, ()) else model]
+            return [
+                replace(model, weights={}, diverged=True)
+                if index in diverging.get(arm, ())
+                else model
+            ]
 
         monkeypatch.setattr("mgaudit.study.worker.train", some_diverge)
-        values = {**small, "models": 6, "schemes": ["none", "gaussian-mask:kappa=0.3"], "attacks": ["lira", "loss"]}
+        values = {
+            **small,
+            "models": 6,
+            "schemes": ["none", "gaussian-mask:kappa=0.3"],
+            "attacks": ["lira", "loss"],
+        }
         return run_study(plan_study(study_settings(values)), 1, Progress())
 
     return start
@@ -66,7 +81,11 @@ def test_diverged_models_are_neither_targets_nor_shadows(run: Diverging) -> None
     assert plain.attacks[0].targets == [0, 1, 2, 3, 5]
     for attack in masked.attacks:
         assert arrays[f"arm1/{attack.name}/scores"].shape == (len(attack.targets), 200)
-        assert len(attack.per_target["auc"]) == len(attack.single_targets["auc"]) == len(attack.targets)
+        assert (
+            len(attack.per_target["auc"])
+            == len(attack.single_targets["auc"])
+            == len(attack.targets)
+        )
     assert len(arrays["membership"]) == 6
 
 
@@ -74,7 +93,8 @@ def test_differences_are_paired_over_the_targets_that_both_arms_have(run: Diverg
     study, _ = run({"none": [4], "mask": [1, 5]})
     plain, masked = (arm.attacks[1] for arm in study.arms)
     pairs = [
-        masked.per_target["auc"][masked.targets.index(target)] - plain.per_target["auc"][plain.targets.index(target)]
+        masked.per_target["auc"][masked.targets.index(target)]
+        - plain.per_target["auc"][plain.targets.index(target)]
         for target in (0, 2, 3)
     ]
     assert masked.differences["auc"].value == pytest.approx(np.mean(pairs))
@@ -89,7 +109,10 @@ def test_the_report_counts_them(run: Diverging) -> None:
     study, arrays = run({"none": [4], "mask": [1, 5]})
     notes = accuracy_vs_privacy(study).notes
     assert "no noise: 1 of 6 models diverged and are left out, as targets and as shadows." in notes
-    assert "gaussian-mask (kappa=0.3): 2 of 6 models diverged and are left out, as targets and as shadows." in notes
+    assert (
+        "gaussian-mask (kappa=0.3): 2 of 6 models diverged and are left out, as targets and as shadows."
+        in notes
+    )
     assert any("2 of 6 models diverged" in sentence for sentence in verdict(study))
     assert "2 of 6 models diverged" in html_of(study, arrays)
 
@@ -98,7 +121,9 @@ def test_the_report_counts_them(run: Diverging) -> None:
 def test_an_arm_with_too_few_models_left_says_so_and_the_others_stand(run: Diverging) -> None:
     study, arrays = run({"mask": [0, 1, 2, 3]})
     assert [arm.label for arm in study.arms] == ["no noise"]
-    assert [(arm.label, arm.diverged) for arm in study.lost] == [("gaussian-mask (kappa=0.3)", [0, 1, 2, 3])]
+    assert [(arm.label, arm.diverged) for arm in study.lost] == [
+        ("gaussian-mask (kappa=0.3)", [0, 1, 2, 3])
+    ]
     lost = "gaussian-mask (kappa=0.3): 4 of 6 models diverged; too few are left for an audit."
     assert lost in accuracy_vs_privacy(study).notes
     assert lost in verdict(study)
@@ -123,7 +148,10 @@ def test_arms_whose_models_converged_apart_are_not_compared(run: Diverging) -> N
     assert [attack.knowledge for attack in masked.attacks] == ["adaptive", "adaptive"]
     assert masked.test_accuracy_difference is None
     assert masked.attacks[0].differences == {}
-    assert any("Too few models converged both here and without noise" in sentence for sentence in verdict(study))
+    assert any(
+        "Too few models converged both here and without noise" in sentence
+        for sentence in verdict(study)
+    )
 
 
 def test_a_study_of_which_nothing_is_left_fails(run: Diverging) -> None:

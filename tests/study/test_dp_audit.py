@@ -28,7 +28,12 @@ MEMORISING = {
     "canaries": 300,
     "training": {"epochs": 30, "batch_size": 32},
 }
-PRIVATE = {"target": "mlp:hidden=16", "canaries": 200, "training": {"epochs": 3}, "scheme": "dp-sgd:noise_multiplier=1"}
+PRIVATE = {
+    "target": "mlp:hidden=16",
+    "canaries": 200,
+    "training": {"epochs": 3},
+    "scheme": "dp-sgd:noise_multiplier=1",
+}
 
 
 def audited(values: dict[str, Any]) -> tuple[DPAuditResult, dict[str, np.ndarray]]:
@@ -45,15 +50,21 @@ def test_training_that_memorises_is_found_to_leak_and_dp_sgd_is_not() -> None:
     assert private.bounds[0].epsilon < private.epsilon_claimed
     assert not private.alarm
     assert finding(private).startswith("No alarm")
-    assert finding(private.model_copy(update={"epsilon_claimed": 90.0})).startswith("No alarm was possible: ε ≤ 90.00")
+    assert finding(private.model_copy(update={"epsilon_claimed": 90.0})).startswith(
+        "No alarm was possible: ε ≤ 90.00"
+    )
 
 
 def test_dp_sgd_that_forgets_its_noise_raises_the_alarm() -> None:
-    plan = plan_dp_audit(dp_audit_settings({**MEMORISING, "scheme": "dp-sgd:noise_multiplier=1,max_grad_norm=100"}))
+    plan = plan_dp_audit(
+        dp_audit_settings({**MEMORISING, "scheme": "dp-sgd:noise_multiplier=1,max_grad_norm=100"})
+    )
     accountant = plan.arm.recipe.plan
     assert accountant is not None
     # It claims the epsilon of a noise multiplier of 5 and adds no noise.
-    claim = plan_privacy(DPSGD(noise_multiplier=5), Training(epochs=30, batch_size=32), plan.design.expected_members)
+    claim = plan_privacy(
+        DPSGD(noise_multiplier=5), Training(epochs=30, batch_size=32), plan.design.expected_members
+    )
     broken = replace(accountant, noise_multiplier=0.0, epsilon=claim.epsilon)
     recipe = replace(plan.arm.recipe, plan=broken)
     result, _ = run_dp_audit(replace(plan, arm=replace(plan.arm, recipe=recipe)), 1, Progress())
@@ -106,7 +117,10 @@ def result(**changes: Any) -> DPAuditResult:
 def test_the_table_rounds_bounds_down_and_claims_up() -> None:
     found = result(epsilon_claimed=7.991)
     bounds = [bound.model_copy(update={"epsilon": 1.239}) for bound in found.bounds]
-    rows = [[str(cell) for cell in row] for row in bounds_table(found.model_copy(update={"bounds": bounds})).rows]
+    rows = [
+        [str(cell) for cell in row]
+        for row in bounds_table(found.model_copy(update={"bounds": bounds})).rows
+    ]
     assert [row[1] for row in rows] == ["≥ 1.23"] * 7 + ["≤ 8.00"]
     assert rows[0][0] == "one run, f-DP"
     assert sum("empirical ε" in row[2] for row in rows) == 4
@@ -116,10 +130,15 @@ SMALL = ["--target", "mlp:hidden=16", "--canaries", "100", "--epochs", "2", "--j
 
 
 def test_the_command_prints_the_bounds_beside_the_claim_and_keeps_them(tmp_path: Path) -> None:
-    shown = CliRunner().invoke(app, ["audit-dp", *SMALL, "--epsilon", "4", "--out", str(tmp_path / "a")])
+    shown = CliRunner().invoke(
+        app, ["audit-dp", *SMALL, "--epsilon", "4", "--out", str(tmp_path / "a")]
+    )
     assert shown.exit_code == 0, shown.output
     assert "≤ 4.00" in shown.stdout
-    assert "No alarm was possible: ε ≤ 4.00 is claimed, and these guesses could prove 1." in shown.stdout
+    assert (
+        "No alarm was possible: ε ≤ 4.00 is claimed, and these guesses could prove 1."
+        in shown.stdout
+    )
     (folder,) = (tmp_path / "a").iterdir()
     assert {path.name for path in folder.iterdir()} == {
         ".mgaudit-run",
@@ -129,7 +148,15 @@ def test_the_command_prints_the_bounds_beside_the_claim_and_keeps_them(tmp_path:
         "log.txt",
     }
     again = CliRunner().invoke(
-        app, ["audit-dp", "--settings", str(folder / "settings.toml"), "--json", "--out", str(tmp_path / "b")]
+        app,
+        [
+            "audit-dp",
+            "--settings",
+            str(folder / "settings.toml"),
+            "--json",
+            "--out",
+            str(tmp_path / "b"),
+        ],
     )
     assert again.exit_code == 0, again.output
     printed = json.loads(again.stdout)
@@ -141,12 +168,16 @@ def test_the_command_prints_the_bounds_beside_the_claim_and_keeps_them(tmp_path:
 
 def test_epsilon_changes_the_dp_sgd_part_of_a_composition(tmp_path: Path) -> None:
     composed = ["--scheme", "dp-sgd:epsilon=2+gaussian-mask:kappa=0.3", "--epsilon", "4"]
-    shown = CliRunner().invoke(app, ["audit-dp", *SMALL, *composed, "--json", "--out", str(tmp_path / "runs")])
+    shown = CliRunner().invoke(
+        app, ["audit-dp", *SMALL, *composed, "--json", "--out", str(tmp_path / "runs")]
+    )
     assert shown.exit_code == 0, shown.output
     result = json.loads(shown.stdout)["result"]
     assert result["settings"]["scheme"] == "dp-sgd:epsilon=4+gaussian-mask:kappa=0.3"
     assert result["epsilon_claimed"] == pytest.approx(4, abs=0.05)
-    alone = audited_scheme("dp-sgd:noise_multiplier=1+gaussian-mask:kappa=0.3", epsilon=4, delta=None)
+    alone = audited_scheme(
+        "dp-sgd:noise_multiplier=1+gaussian-mask:kappa=0.3", epsilon=4, delta=None
+    )
     assert alone.text == "dp-sgd:epsilon=4+gaussian-mask:kappa=0.3"
 
 
@@ -166,8 +197,12 @@ def test_epsilon_changes_the_dp_sgd_part_of_a_composition(tmp_path: Path) -> Non
         (["--delta", "1"], "delta must be a finite number > 0 and < 1, got 1"),
     ],
 )
-def test_bad_input_is_one_clear_line_and_exit_code_2(tmp_path: Path, arguments: list[str], message: str) -> None:
-    found = CliRunner().invoke(app, ["audit-dp", *arguments, "--quiet", "--out", str(tmp_path / "runs")])
+def test_bad_input_is_one_clear_line_and_exit_code_2(
+    tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    found = CliRunner().invoke(
+        app, ["audit-dp", *arguments, "--quiet", "--out", str(tmp_path / "runs")]
+    )
     assert found.exit_code == 2, found.output
     assert message in found.stderr
     assert found.stderr.count("\n") == 1

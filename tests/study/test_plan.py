@@ -23,13 +23,19 @@ from mgaudit.targets.training import Training
             "clients must be <= [0-9]+, the fewest training examples of a model, got 150",
         ),
         (
-            {"target": "cnn", "schemes": ["gaussian-mask:kappa=1,fixed=true"], "training": {"augment": "flips"}},
+            {
+                "target": "cnn",
+                "schemes": ["gaussian-mask:kappa=1,fixed=true"],
+                "training": {"augment": "flips"},
+            },
             "noise that is drawn once for each example cannot be composed with --augment flips",
         ),
         ({"dataset": "synthetic", "training": {"augment": "flips"}}, "augment flips needs images"),
     ],
 )
-def test_an_arm_that_does_not_fit_is_refused(small: dict[str, Any], changes: dict[str, Any], message: str) -> None:
+def test_an_arm_that_does_not_fit_is_refused(
+    small: dict[str, Any], changes: dict[str, Any], message: str
+) -> None:
     settings = study_settings({**small, "schemes": ["none"], **changes})
     with pytest.raises(UsageError, match=message):
         plan_arm(settings.arms()[0], draw_design(settings))

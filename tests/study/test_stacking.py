@@ -44,7 +44,13 @@ def test_the_size_is_measured_once_and_stands_in_the_result(
     plans = [plan_study(settings) for _ in range(2)]
     assert measured == [2]
     (kept,) = (cache_folder() / "stacks").glob("*.json")
-    for damaged in (b"", b"{}", b"[1]", b'{"stack": 1e400}', kept.read_bytes().replace(b": 2", b": 3", 1)):
+    for damaged in (
+        b"",
+        b"{}",
+        b"[1]",
+        b'{"stack": 1e400}',
+        kept.read_bytes().replace(b": 2", b": 3", 1),
+    ):
         kept.write_bytes(damaged)
         measured.clear()
         plan_study(settings)
@@ -55,8 +61,12 @@ def test_the_size_is_measured_once_and_stands_in_the_result(
     assert private.recipe.stack == 1  # Opacus trains one model at a time
 
 
-def test_a_size_of_ones_own_is_not_measured(small: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mgaudit.study.stacking.fastest_stack", lambda *_: pytest.fail("it was measured"))
+def test_a_size_of_ones_own_is_not_measured(
+    small: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "mgaudit.study.stacking.fastest_stack", lambda *_: pytest.fail("it was measured")
+    )
     assert plan_study(study_settings({**small, "models": 8, "stack": "3"})).settings.stack == 3
 
 
@@ -76,7 +86,9 @@ def test_a_network_that_cannot_be_stacked_is_trained_one_by_one(
     monkeypatch.chdir(tmp_path)
     own = {**small, "target": "branching:Net", "models": 8, "schemes": ["none"]}
     assert plan_study(study_settings({**own, "stack": "auto"})).settings.stack == 1
-    with pytest.raises(ValueError, match=r"target branching:Net cannot be trained in a stack: .*; use --stack 1"):
+    with pytest.raises(
+        ValueError, match=r"target branching:Net cannot be trained in a stack: .*; use --stack 1"
+    ):
         plan_study(study_settings({**own, "stack": 2}))
 
 

@@ -13,7 +13,9 @@ def numbered(images: int) -> torch.Tensor:
 def test_flips_mirror_each_image_by_its_own_coin() -> None:
     x = numbered(400)
     flipped = flips(x, torch_generator(0, "augmentation"))
-    mirrored = torch.tensor([torch.equal(one, other.flip(-1)) for one, other in zip(flipped, x, strict=True)])
+    mirrored = torch.tensor(
+        [torch.equal(one, other.flip(-1)) for one, other in zip(flipped, x, strict=True)]
+    )
     kept = torch.tensor([torch.equal(one, other) for one, other in zip(flipped, x, strict=True)])
     assert bool((mirrored ^ kept).all())
     assert stats.binomtest(int(mirrored.sum()), 400, 0.5).pvalue > 1e-3
@@ -29,7 +31,9 @@ def test_crops_shift_each_image_by_its_own_draw_and_fill_with_zeros() -> None:
             for down in range(-2, 3):
                 for right in range(-2, 3):
                     expected = torch.zeros_like(flipped)
-                    expected[:, max(down, 0) : 16 + min(down, 0), max(right, 0) : 16 + min(right, 0)] = flipped[
+                    expected[
+                        :, max(down, 0) : 16 + min(down, 0), max(right, 0) : 16 + min(right, 0)
+                    ] = flipped[
                         :, max(-down, 0) : 16 + min(-down, 0), max(-right, 0) : 16 + min(-right, 0)
                     ]
                     if torch.equal(one, expected):

@@ -8,7 +8,9 @@ from mgaudit.targets.membership import canary_coins
 
 def dataset(examples: int = 600) -> Dataset:
     inputs = np.random.default_rng(0).standard_normal((examples, 4)).astype(np.float32)
-    return Dataset("noise", inputs, np.arange(examples) % 3, inputs[:3] + 1, np.arange(3), ("a", "b", "c"))
+    return Dataset(
+        "noise", inputs, np.arange(examples) % 3, inputs[:3] + 1, np.arange(3), ("a", "b", "c")
+    )
 
 
 def test_natural_canaries_are_examples_as_they_are() -> None:
@@ -37,5 +39,7 @@ def test_only_canaries_toss_a_coin() -> None:
 
 
 def test_more_canaries_than_examples_are_refused() -> None:
-    with pytest.raises(ValueError, match="canaries must be between 1 and 600, all examples, got 601"):
+    with pytest.raises(
+        ValueError, match="canaries must be between 1 and 600, all examples, got 601"
+    ):
         plant_canaries(dataset(), 601, "natural", seed=0)

@@ -28,7 +28,13 @@ def test_the_folder_holds_cifar10() -> None:
 
 def test_a_noise_free_mlp_memorises_and_is_found_out() -> None:
     settings = study_settings(
-        {"dataset": f"folder:{FOLDER}", "target": "mlp", "models": 8, "examples": 10_000, "schemes": ["none"]}
+        {
+            "dataset": f"folder:{FOLDER}",
+            "target": "mlp",
+            "models": 8,
+            "examples": 10_000,
+            "schemes": ["none"],
+        }
     )
     study, _ = run_study(plan_study(settings), default_jobs("cpu"), Progress())
     (arm,) = study.arms

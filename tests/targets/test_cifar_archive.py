@@ -28,7 +28,10 @@ def records(seed: int, label_bytes: int, classes: int, first: int | None = None)
 
 
 def cifar10_members() -> Members:
-    batches = {f"cifar-10-batches-bin/data_batch_{batch}.bin": records(batch, 1, 10).tobytes() for batch in range(1, 6)}
+    batches = {
+        f"cifar-10-batches-bin/data_batch_{batch}.bin": records(batch, 1, 10).tobytes()
+        for batch in range(1, 6)
+    }
     return {
         "cifar-10-batches-bin/batches.meta.txt": ("\n".join(TEN) + "\n\n").encode(),
         **batches,
@@ -39,8 +42,13 @@ def cifar10_members() -> Members:
 
 def cifar100_members() -> Members:
     return {
-        "cifar-100-binary/coarse_label_names.txt": "\n".join(f"coarse{name}" for name in range(20)).encode(),
-        "cifar-100-binary/fine_label_names.txt": "\n".join(f"fine{name}" for name in range(100)).encode() + b"\n",
+        "cifar-100-binary/coarse_label_names.txt": "\n".join(
+            f"coarse{name}" for name in range(20)
+        ).encode(),
+        "cifar-100-binary/fine_label_names.txt": "\n".join(
+            f"fine{name}" for name in range(100)
+        ).encode()
+        + b"\n",
         "cifar-100-binary/test.bin": records(1, 2, 100).tobytes(),
         "cifar-100-binary/train.bin": records(7, 2, 100, first=1).tobytes(),
     }
@@ -66,7 +74,10 @@ def put(content: bytes, which: CIFAR) -> CIFAR:
     published.path(file).parent.mkdir(parents=True, exist_ok=True)
     published.path(file).write_bytes(content)
     return replace(
-        which, published=published, train=dict.fromkeys(which.train, EACH), test=dict.fromkeys(which.test, EACH)
+        which,
+        published=published,
+        train=dict.fromkeys(which.train, EACH),
+        test=dict.fromkeys(which.test, EACH),
     )
 
 
@@ -120,7 +131,9 @@ def test_test_images_that_are_training_images_are_left_out() -> None:
 
 
 def shorter(members: Members) -> bytes:
-    return packed({**members, "cifar-10-batches-bin/data_batch_3.bin": records(3, 1, 10).tobytes()[:-1]})
+    return packed(
+        {**members, "cifar-10-batches-bin/data_batch_3.bin": records(3, 1, 10).tobytes()[:-1]}
+    )
 
 
 def with_coarse_labels(members: Members) -> bytes:
@@ -144,19 +157,42 @@ def without_a_batch(members: Members) -> bytes:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (shorter, r"cifar-10-binary.tar.gz: data_batch_3.bin must hold 20 records of 3073 bytes, got 61459 bytes"),
-        (with_coarse_labels, r"data_batch_3.bin must hold 20 records of 3073 bytes, got 61480 bytes"),
-        (with_label_12, r"data_batch_3.bin: labels must lie in 0\.\.9, got 12 in record 17; fetch the archive again"),
+        (
+            shorter,
+            r"cifar-10-binary.tar.gz: data_batch_3.bin must hold 20 records of 3073 bytes, got 61459 bytes",
+        ),
+        (
+            with_coarse_labels,
+            r"data_batch_3.bin must hold 20 records of 3073 bytes, got 61480 bytes",
+        ),
+        (
+            with_label_12,
+            r"data_batch_3.bin: labels must lie in 0\.\.9, got 12 in record 17; fetch the archive again",
+        ),
         (with_nine_names, r"batches.meta.txt must name 10 classes, got 9"),
-        (without_a_batch, r"missing cifar-10-batches-bin/data_batch_4.bin; fetch the right archive"),
+        (
+            without_a_batch,
+            r"missing cifar-10-batches-bin/data_batch_4.bin; fetch the right archive",
+        ),
         (lambda _: packed(cifar100_members()), r"missing cifar-10-batches-bin/data_batch_1.bin, "),
-        (lambda members: packed(members)[:-40_000], r"cifar-10-binary.tar.gz must be a whole tar.gz archive, got"),
-        (lambda members: packed(members)[:100], r"cifar-10-binary.tar.gz must be a whole tar.gz archive, got"),
-        (lambda _: b"<html>moved</html>", r"cifar-10-binary.tar.gz must be a whole tar.gz archive, got"),
+        (
+            lambda members: packed(members)[:-40_000],
+            r"cifar-10-binary.tar.gz must be a whole tar.gz archive, got",
+        ),
+        (
+            lambda members: packed(members)[:100],
+            r"cifar-10-binary.tar.gz must be a whole tar.gz archive, got",
+        ),
+        (
+            lambda _: b"<html>moved</html>",
+            r"cifar-10-binary.tar.gz must be a whole tar.gz archive, got",
+        ),
         (lambda _: b"", r"cifar-10-binary.tar.gz must be a whole tar.gz archive, got"),
     ],
 )
-def test_an_archive_that_is_not_as_it_should_be_is_refused(spoil: Callable[[Members], bytes], message: str) -> None:
+def test_an_archive_that_is_not_as_it_should_be_is_refused(
+    spoil: Callable[[Members], bytes], message: str
+) -> None:
     archive = put(spoil(cifar10_members()), CIFAR10)
     with pytest.raises(ValueError, match=message) as raised:
         archive.read()
@@ -165,5 +201,7 @@ def test_an_archive_that_is_not_as_it_should_be_is_refused(spoil: Callable[[Memb
 
 def test_a_wrong_checksum_is_refused() -> None:
     put(packed(cifar10_members()), CIFAR10)
-    with pytest.raises(ValueError, match="must have the published md5 c32a1d4ab5d03f1284b67883e8d87530, got"):
+    with pytest.raises(
+        ValueError, match="must have the published md5 c32a1d4ab5d03f1284b67883e8d87530, got"
+    ):
         CIFAR10.read()

@@ -25,14 +25,20 @@ ONES = torch.ones(4, 3)
 def test_the_first_acts_first() -> None:
     generator = torch_generator(0, "noise")
     expected = GaussianNoise(1.0).inputs(GaussianMask(0.5).inputs(ONES, generator), generator)
-    composed = compose((GaussianMask(0.5), GaussianNoise(1.0))).inputs(ONES, torch_generator(0, "noise"))
+    composed = compose((GaussianMask(0.5), GaussianNoise(1.0))).inputs(
+        ONES, torch_generator(0, "noise")
+    )
     assert torch.equal(composed, expected)
-    swapped = compose((GaussianNoise(1.0), GaussianMask(0.5))).inputs(ONES, torch_generator(0, "noise"))
+    swapped = compose((GaussianNoise(1.0), GaussianMask(0.5))).inputs(
+        ONES, torch_generator(0, "noise")
+    )
     assert not torch.allclose(composed, swapped)
 
 
 def test_every_hook_reaches_its_part() -> None:
-    composed = compose((WeightNoise(0.1), NoiseNodes(1.0), WeightDecay(0.1), EarlyStop(2), LabelSmoothing(0.3)))
+    composed = compose(
+        (WeightNoise(0.1), NoiseNodes(1.0), WeightDecay(0.1), EarlyStop(2), LabelSmoothing(0.3))
+    )
     generator = torch_generator(0, "noise")
     assert composed.node_values(ONES, generator) is not None
     assert set(composed.weight_noise({"w": ONES}, 0, 0, generator)) == {"w"}

@@ -21,7 +21,10 @@ def write(path: Path, *lines: str) -> Path:
 
 def numbered(label: str = "label") -> list[str]:
     """Ten rows whose numbers say in which row and column they are: 1.25 is row 1, the column of .25."""
-    return [f"width,{label},height", *(f"{row}.25,{name},{row}.5" for row, name in enumerate(COLOURS, start=1))]
+    return [
+        f"width,{label},height",
+        *(f"{row}.25,{name},{row}.5" for row, name in enumerate(COLOURS, start=1)),
+    ]
 
 
 def test_rows_columns_and_classes_are_where_they_should_be(tmp_path: Path) -> None:
@@ -48,7 +51,9 @@ def test_another_column_may_hold_the_labels(tmp_path: Path) -> None:
 
 def test_whole_numbers_are_classes_in_their_order(tmp_path: Path) -> None:
     lines = [f"{row}.5,{row % 11}" for row in range(44)]
-    assert read(write(tmp_path / "a.csv", "x,label", *lines)).classes == tuple(str(label) for label in range(11))
+    assert read(write(tmp_path / "a.csv", "x,label", *lines)).classes == tuple(
+        str(label) for label in range(11)
+    )
 
 
 def test_a_split_column_says_what_is_test_data(tmp_path: Path) -> None:
@@ -79,9 +84,18 @@ def test_standardised_with_the_statistics_of_the_training_rows_alone(tmp_path: P
         ({3: "3.25,blue,"}, "must hold a value in every cell, got none in row 3, column 'height'"),
         ({3: "3.25,,3.5"}, "must hold a value in every cell, got none in row 3, column 'label'"),
         ({3: "3.25,blue"}, "must hold a value in every cell, got none in row 3, column 'height'"),
-        ({4: "4.25,green,tall"}, "must hold a finite number in every feature, got 'tall' in row 4, column 'height'"),
-        ({4: "inf,green,1"}, "must hold a finite number in every feature, got 'inf' in row 4, column 'width'"),
-        ({4: "1e39,green,1"}, r"must hold a finite number in every feature, got '1e\+39' in row 4, column 'width'"),
+        (
+            {4: "4.25,green,tall"},
+            "must hold a finite number in every feature, got 'tall' in row 4, column 'height'",
+        ),
+        (
+            {4: "inf,green,1"},
+            "must hold a finite number in every feature, got 'inf' in row 4, column 'width'",
+        ),
+        (
+            {4: "1e39,green,1"},
+            r"must hold a finite number in every feature, got '1e\+39' in row 4, column 'width'",
+        ),
         (
             {7: "7,purple,7"},
             "must have at least 3 rows of each class .*, got 1 of 'purple', in row 7",
@@ -90,11 +104,16 @@ def test_standardised_with_the_statistics_of_the_training_rows_alone(tmp_path: P
             {0: "width,class,height"},
             "must have the label column 'label', got the columns width, class, height; ",
         ),
-        ({0: "width,label"}, "must have a header that names every column, got rows that are longer than it"),
+        (
+            {0: "width,label"},
+            "must have a header that names every column, got rows that are longer than it",
+        ),
         ({4: "4,green,4,4,4"}, "Expected 3 fields in line 5, saw 5"),
     ],
 )
-def test_a_table_that_is_not_as_it_should_be_is_refused(tmp_path: Path, change: dict[int, str], message: str) -> None:
+def test_a_table_that_is_not_as_it_should_be_is_refused(
+    tmp_path: Path, change: dict[int, str], message: str
+) -> None:
     lines = [change.get(row, line) for row, line in enumerate(numbered())]
     path = write(tmp_path / "a.csv", *lines)
     with pytest.raises(UsageError, match=message) as raised:
@@ -107,8 +126,14 @@ def test_a_table_that_is_not_as_it_should_be_is_refused(tmp_path: Path, change: 
     ("lines", "message"),
     [
         (["label", "a", "a", "a", "b", "b", "b"], "at least one column of features"),
-        (["x,label", "1,a", "2,a", "3,a"], "must have at least 2 classes in the label column 'label', got"),
-        (["x,label,split", "1,a,train", "2,b,valid"], "must say train or test in column 'split', got 'valid' in row 2"),
+        (
+            ["x,label", "1,a", "2,a", "3,a"],
+            "must have at least 2 classes in the label column 'label', got",
+        ),
+        (
+            ["x,label,split", "1,a,train", "2,b,valid"],
+            "must say train or test in column 'split', got 'valid' in row 2",
+        ),
         (
             ["x,label,split", "1,a,train", "2,a,test", "3,b,train"],
             "must have rows of both splits of each class .*, got no test row of 'b', which is in row 3",
@@ -119,10 +144,15 @@ def test_a_table_that_is_not_as_it_should_be_is_refused(tmp_path: Path, change: 
         ),
         ([""], "No columns to parse"),
         (["x,label"], "at least 2 classes in the label column 'label', got"),
-        (["x,label", "5,a", "1,a", "2,a", "5,a", "5,b", "6,b", "7,b", "5,a", "5,a", "5,a"], "must not overlap"),
+        (
+            ["x,label", "5,a", "1,a", "2,a", "5,a", "5,b", "6,b", "7,b", "5,a", "5,a", "5,a"],
+            "must not overlap",
+        ),
     ],
 )
-def test_tables_that_cannot_be_audited_are_refused(tmp_path: Path, lines: list[str], message: str) -> None:
+def test_tables_that_cannot_be_audited_are_refused(
+    tmp_path: Path, lines: list[str], message: str
+) -> None:
     with pytest.raises(UsageError, match=message) as raised:
         read(write(tmp_path / "a.csv", *lines))
     assert "\n" not in str(raised.value)
@@ -132,5 +162,7 @@ def test_a_file_that_is_no_text_or_not_there_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"\xff\xfe\x00\x01" * 20)
     with pytest.raises(UsageError, match=r"dataset csv:.*a\.csv must be a table .*codec"):
         read(tmp_path / "a.csv")
-    with pytest.raises(UsageError, match=r"no file at '.*b\.csv'; use --dataset csv:PATH or csv:PATH#COLUMN"):
+    with pytest.raises(
+        UsageError, match=r"no file at '.*b\.csv'; use --dataset csv:PATH or csv:PATH#COLUMN"
+    ):
         read(tmp_path / "b.csv", "#colour")

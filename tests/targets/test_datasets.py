@@ -16,7 +16,9 @@ def generator() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
-def write_images(root: Path, classes: tuple[str, ...] = ("cat", "dog"), each: int = 3, size: int = 8) -> Path:
+def write_images(
+    root: Path, classes: tuple[str, ...] = ("cat", "dog"), each: int = 3, size: int = 8
+) -> Path:
     draw = np.random.default_rng(1)
     for split in ("train", "test"):
         for name in classes:
@@ -66,7 +68,9 @@ def test_standardised_by_channel_for_images_and_by_feature_for_vectors() -> None
 
     vectors = draw.normal([5, -5], [1, 3], (200, 2)).astype(np.float32)
     other = draw.normal([0, 0], [1, 1], (10, 2)).astype(np.float32)
-    dataset = Dataset("vectors", vectors, np.arange(200) % 2, other, np.arange(10) % 2, ("a", "b")).standardised()
+    dataset = Dataset(
+        "vectors", vectors, np.arange(200) % 2, other, np.arange(10) % 2, ("a", "b")
+    ).standardised()
     assert np.allclose(dataset.inputs.mean(axis=0), 0, atol=1e-5)
     assert np.allclose(dataset.inputs.std(axis=0), 1, atol=1e-5)
     assert dataset.test_inputs[:, 0].mean() < -3  # with the training statistics, not its own
@@ -79,7 +83,10 @@ def test_the_digest_is_that_of_the_content() -> None:
     fields = (digits.labels, digits.test_inputs, digits.test_labels)
     assert Dataset("renamed", digits.inputs, *fields, digits.classes).digest() == digits.digest()
     assert Dataset("digits", changed, *fields, digits.classes).digest() != digits.digest()
-    assert Dataset("digits", digits.inputs, *fields, (*digits.classes[:9], "ix")).digest() != digits.digest()
+    assert (
+        Dataset("digits", digits.inputs, *fields, (*digits.classes[:9], "ix")).digest()
+        != digits.digest()
+    )
 
 
 def test_a_folder_of_images_is_read_pixel_for_pixel(tmp_path: Path) -> None:
@@ -92,7 +99,10 @@ def test_a_folder_of_images_is_read_pixel_for_pixel(tmp_path: Path) -> None:
     assert np.array_equal(dataset.test_inputs[0], first)
     assert sorted(dataset.labels.tolist()) == [0, 0, 0, 1, 1, 1]
     position = int(np.flatnonzero(dataset.labels == 1)[0])
-    dogs = [np.asarray(Image.open(path)).transpose(2, 0, 1) for path in (root / "train" / "dog").iterdir()]
+    dogs = [
+        np.asarray(Image.open(path)).transpose(2, 0, 1)
+        for path in (root / "train" / "dog").iterdir()
+    ]
     assert any(np.array_equal(dataset.inputs[position], dog) for dog in dogs)
 
 
@@ -130,7 +140,9 @@ def spoil(root: Path, how: str) -> None:
     elif how == "other size":
         Image.new("RGB", (9, 8)).save(root / "test" / "cat" / "2.png")
     elif how == "16 bits":
-        Image.fromarray(np.full((8, 8), 40_000, dtype=np.uint16)).save(root / "test" / "cat" / "2.png")
+        Image.fromarray(np.full((8, 8), 40_000, dtype=np.uint16)).save(
+            root / "test" / "cat" / "2.png"
+        )
 
 
 @pytest.mark.parametrize(
@@ -144,10 +156,15 @@ def spoil(root: Path, how: str) -> None:
         ("unreadable", r"the image .*dog/1\.png cannot be read"),
         ("cut short", r"the image .*dog/1\.png cannot be read"),
         ("16 bits", r"the image .*cat/2\.png must have 8 bits a channel, got mode I;16"),
-        ("other size", r"the image .*cat/2\.png must have the size of the first image, 8x8, got 8x9"),
+        (
+            "other size",
+            r"the image .*cat/2\.png must have the size of the first image, 8x8, got 8x9",
+        ),
     ],
 )
-def test_a_folder_that_is_not_as_it_should_be_is_refused(tmp_path: Path, how: str, message: str) -> None:
+def test_a_folder_that_is_not_as_it_should_be_is_refused(
+    tmp_path: Path, how: str, message: str
+) -> None:
     root = write_images(tmp_path)
     spoil(root, how)
     with pytest.raises(UsageError, match=message):
@@ -164,8 +181,14 @@ def test_npz_vectors_and_images(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", **arrays)  # type: ignore[arg-type]
     dataset = load(f"npz:{tmp_path / 'a.npz'}", None, generator())
     assert dataset.inputs.shape == (30, 5)
-    assert np.array_equal(np.sort(dataset.inputs, axis=0), np.sort(arrays["x_train"].astype(np.float32), axis=0))
-    images = {**arrays, "x_train": np.zeros((30, 8, 8), np.uint8), "x_test": np.ones((9, 8, 8), np.uint8)}
+    assert np.array_equal(
+        np.sort(dataset.inputs, axis=0), np.sort(arrays["x_train"].astype(np.float32), axis=0)
+    )
+    images = {
+        **arrays,
+        "x_train": np.zeros((30, 8, 8), np.uint8),
+        "x_test": np.ones((9, 8, 8), np.uint8),
+    }
     np.savez(tmp_path / "b.npz", **images)  # type: ignore[arg-type]
     assert load(f"npz:{tmp_path / 'b.npz'}", 12, generator()).inputs.shape == (12, 1, 8, 8)
 
@@ -177,20 +200,34 @@ def test_npz_vectors_and_images(tmp_path: Path) -> None:
         ({"x_train": np.zeros((30, 2, 2, 2, 2))}, "x_train must be"),
         ({"x_train": np.zeros((30, 8, 9, 3)), "x_test": np.zeros((9, 8, 9, 3))}, "channels first"),
         ({"y_train": np.zeros(30)}, "y_train must be a vector of whole class numbers, got float64"),
-        ({"y_train": np.zeros(29, dtype=int)}, "y_train must hold a label for each of 30 examples, got 29"),
+        (
+            {"y_train": np.zeros(29, dtype=int)},
+            "y_train must hold a label for each of 30 examples, got 29",
+        ),
         ({"y_train": np.arange(30) % 3 - 1}, "must have train labels in 0"),
-        ({"x_train": np.full((30, 5), np.nan)}, "must hold finite numbers, got NaN or infinity in train example 0"),
+        (
+            {"x_train": np.full((30, 5), np.nan)},
+            "must hold finite numbers, got NaN or infinity in train example 0",
+        ),
         ({"x_train": np.array([["a"] * 5] * 30)}, "x_train must hold real numbers"),
         ({"x_train": np.array([[object()] * 5] * 30)}, "allow_pickle"),
         ({"x_test": np.zeros((9, 4))}, "one shape"),
-        ({"y_test": np.arange(9) % 2}, "every class in the test split, got no test example of class '2'"),
-        ({"y_train": np.zeros(30, dtype=int), "y_test": np.zeros(9, dtype=int)}, "at least 2 classes, got 1"),
+        (
+            {"y_test": np.arange(9) % 2},
+            "every class in the test split, got no test example of class '2'",
+        ),
+        (
+            {"y_train": np.zeros(30, dtype=int), "y_test": np.zeros(9, dtype=int)},
+            "at least 2 classes, got 1",
+        ),
     ],
 )
 def test_an_npz_that_is_not_as_it_should_be_is_refused(
     tmp_path: Path, change: dict[str, np.ndarray | None], message: str
 ) -> None:
-    arrays = {name: values for name, values in {**npz_arrays(), **change}.items() if values is not None}
+    arrays = {
+        name: values for name, values in {**npz_arrays(), **change}.items() if values is not None
+    }
     np.savez(tmp_path / "a.npz", **arrays)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=message):
         load(f"npz:{tmp_path / 'a.npz'}", None, generator())
@@ -201,9 +238,16 @@ def test_an_npz_that_is_none_is_refused(tmp_path: Path) -> None:
     np.savez_compressed(path, **npz_arrays())  # type: ignore[arg-type]
     whole = path.read_bytes()
     np.save(tmp_path / "b.npy", np.zeros(3))
-    for content in (b"PK nonsense", whole[: len(whole) // 2], b"", (tmp_path / "b.npy").read_bytes()):
+    for content in (
+        b"PK nonsense",
+        whole[: len(whole) // 2],
+        b"",
+        (tmp_path / "b.npy").read_bytes(),
+    ):
         path.write_bytes(content)
-        with pytest.raises(ValueError, match=r"dataset npz:.*a\.npz must (be an npz archive|hold the arrays)"):
+        with pytest.raises(
+            ValueError, match=r"dataset npz:.*a\.npz must (be an npz archive|hold the arrays)"
+        ):
             load(f"npz:{path}", None, generator())
     with pytest.raises(UsageError, match="no file at"):
         load(f"npz:{tmp_path / 'nowhere.npz'}", None, generator())
@@ -211,7 +255,10 @@ def test_an_npz_that_is_none_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("examples", [0, 1199])
 def test_examples_that_are_not_there_are_refused(examples: int) -> None:
-    with pytest.raises(ValueError, match=f"examples must be between 1 and 1198, all that digits holds, got {examples}"):
+    with pytest.raises(
+        ValueError,
+        match=f"examples must be between 1 and 1198, all that digits holds, got {examples}",
+    ):
         load("digits", examples, generator())
 
 
@@ -240,7 +287,10 @@ def test_a_dataset_in_a_file_needs_its_path(spec: str) -> None:
             "synthetic.depth is no option of synthetic, which takes kind .*, size, separation",
         ),
         ("synthetic:size=many", "dataset.synthetic.size must be a valid integer, .*, got 'many'"),
-        ("synthetic:separation=far", "dataset.synthetic.separation must be a valid number, .*, got 'far'"),
+        (
+            "synthetic:separation=far",
+            "dataset.synthetic.separation must be a valid number, .*, got 'far'",
+        ),
         ("synthetic:teacher,20", "synthetic takes options as key=value, got '20'"),
         ("synthetic:size=30,size=40", "synthetic.size may be given once"),
     ],
@@ -251,10 +301,13 @@ def test_an_option_that_is_not_as_it_should_be_is_refused(spec: str, message: st
 
 
 @pytest.mark.parametrize(
-    ("inputs", "labels"), [(np.zeros((4, 2)), np.arange(4) % 2), (np.zeros((4, 2), np.float32), np.zeros(4, np.int32))]
+    ("inputs", "labels"),
+    [(np.zeros((4, 2)), np.arange(4) % 2), (np.zeros((4, 2), np.float32), np.zeros(4, np.int32))],
 )
 def test_values_of_another_type_are_refused(inputs: np.ndarray, labels: np.ndarray) -> None:
-    with pytest.raises(ValueError, match=f"labels of type int64, got {inputs.dtype} and {labels.dtype}"):
+    with pytest.raises(
+        ValueError, match=f"labels of type int64, got {inputs.dtype} and {labels.dtype}"
+    ):
         Dataset("typed", inputs, labels, inputs, labels, ("a", "b"))
 
 
@@ -262,14 +315,20 @@ def test_a_test_split_that_overlaps_the_audited_examples_is_refused(tmp_path: Pa
     arrays = npz_arrays()
     arrays["x_test"][4], arrays["y_test"][4] = arrays["x_train"][7], arrays["y_train"][7]
     np.savez(tmp_path / "a.npz", **arrays)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="must not overlap the examples to audit, got 1 of its 9 examples"):
+    with pytest.raises(
+        ValueError, match="must not overlap the examples to audit, got 1 of its 9 examples"
+    ):
         load(f"npz:{tmp_path / 'a.npz'}", None, generator())
-    arrays["y_test"][4] = (arrays["y_test"][4] + 1) % 3  # the same input with another label is another example
+    arrays["y_test"][4] = (
+        arrays["y_test"][4] + 1
+    ) % 3  # the same input with another label is another example
     np.savez(tmp_path / "b.npz", **arrays)  # type: ignore[arg-type]
     load(f"npz:{tmp_path / 'b.npz'}", None, generator())
 
 
-def test_the_options_of_a_dataset_are_parsed_as_those_of_every_other_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_options_of_a_dataset_are_parsed_as_those_of_every_other_choice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def read(
         examples: int | None,
         generator: np.random.Generator,
@@ -284,7 +343,9 @@ def test_the_options_of_a_dataset_are_parsed_as_those_of_every_other_choice(monk
     assert dataset_choice("rows:shuffle=yes, rows=7").text == "rows:rows=7"
     with pytest.raises(UsageError, match=r"^rows\.rows must be a finite number >= 1, got 0$"):
         dataset_choice("rows:rows=0")
-    with pytest.raises(UsageError, match=r"shufle is no option of rows, .*; did you mean 'shuffle'"):
+    with pytest.raises(
+        UsageError, match=r"shufle is no option of rows, .*; did you mean 'shuffle'"
+    ):
         dataset_choice("rows:shufle=no")
     assert dataset_choice("synthetic:teacher") == dataset_choice("synthetic:kind=teacher")
     assert dataset_choice("synthetic:kind=clusters").text == "synthetic"
@@ -298,7 +359,10 @@ def test_every_reader_keeps_the_contract(name: str, tmp_path: Path) -> None:
     others = [parameter.name for parameter in parameters if parameter not in options]
     assert reader.name == name
     assert others == [*["path"] * reader.takes_path, "examples", "generator"]
-    assert all(option.default is not option.empty and option.annotation is not option.empty for option in options)
+    assert all(
+        option.default is not option.empty and option.annotation is not option.empty
+        for option in options
+    )
     assert len(inspect.getdoc(reader.read) or "") > 20
     if reader.takes_path:
         with pytest.raises(UsageError, match=f"^dataset.{name} needs a path; write {name}:PATH$"):

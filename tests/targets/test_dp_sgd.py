@@ -39,7 +39,9 @@ TRAINING = Training(epochs=2, batch_size=16, learning_rate=0.1)
 
 def data(examples: int = 60) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch_generator(0, "data")
-    return torch.randn(examples, 1, 8, 8, generator=generator), torch.randint(4, (examples,), generator=generator)
+    return torch.randn(examples, 1, 8, 8, generator=generator), torch.randint(
+        4, (examples,), generator=generator
+    )
 
 
 def network(target: type[nn.Module]) -> nn.Module:
@@ -49,12 +51,24 @@ def network(target: type[nn.Module]) -> nn.Module:
 def fitted(model: nn.Module, plan: PrivacyPlan, examples: int = 60) -> int:
     own = TrainingExamples(*data(examples), rows=(torch.arange(examples),))
     streams = Streams.of_model(0, 0, "cpu")
-    return fit_privately(model, own, Scheme(), TRAINING, plan, streams, torch_generator(0, "dp-noise")).steps
+    return fit_privately(
+        model, own, Scheme(), TRAINING, plan, streams, torch_generator(0, "dp-noise")
+    ).steps
 
 
 @pytest.mark.parametrize("target", [MLP, CNN])
-def test_without_noise_and_clipping_it_is_plain_poisson_sampled_sgd(target: type[nn.Module]) -> None:
-    plan = PrivacyPlan(0.0, max_grad_norm=1e6, sample_rate=0.25, steps=12, batch_size=16, delta=1e-3, epsilon=math.inf)
+def test_without_noise_and_clipping_it_is_plain_poisson_sampled_sgd(
+    target: type[nn.Module],
+) -> None:
+    plan = PrivacyPlan(
+        0.0,
+        max_grad_norm=1e6,
+        sample_rate=0.25,
+        steps=12,
+        batch_size=16,
+        delta=1e-3,
+        epsilon=math.inf,
+    )
     model = network(target)
     assert fitted(model, plan) == 12
 
@@ -73,7 +87,15 @@ def test_without_noise_and_clipping_it_is_plain_poisson_sampled_sgd(target: type
 
 @pytest.mark.parametrize("target", [MLP, CNN])
 def test_ghost_clipping_equals_per_example_gradients_by_hooks(target: type[nn.Module]) -> None:
-    plan = PrivacyPlan(0.7, max_grad_norm=0.5, sample_rate=0.25, steps=12, batch_size=16, delta=1e-3, epsilon=math.inf)
+    plan = PrivacyPlan(
+        0.7,
+        max_grad_norm=0.5,
+        sample_rate=0.25,
+        steps=12,
+        batch_size=16,
+        delta=1e-3,
+        epsilon=math.inf,
+    )
     model = network(target)
     fitted(model, plan)
 
@@ -105,7 +127,9 @@ def test_a_step_is_the_sum_of_clipped_per_example_gradients(target: type[nn.Modu
     labels = generator.integers(0, 4, 24)
     dataset = Dataset("noise", inputs, labels, inputs, labels, ("a", "b", "c", "d"))
     clip = 0.5
-    plan = PrivacyPlan(0.0, clip, sample_rate=1.0, steps=1, batch_size=16, delta=1e-3, epsilon=math.inf)
+    plan = PrivacyPlan(
+        0.0, clip, sample_rate=1.0, steps=1, batch_size=16, delta=1e-3, epsilon=math.inf
+    )
     training = Training(epochs=1, batch_size=16, learning_rate=1.0, momentum=0.0)
     recipe = Recipe(target, Scheme(), training, plan, seed=0, members=24)
     after = train(recipe, dataset, np.ones((1, 24), dtype=bool), [0], "cpu")[0].weights
@@ -114,7 +138,9 @@ def test_a_step_is_the_sum_of_clipped_per_example_gradients(target: type[nn.Modu
     expected = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     norms = []
     for x, y in zip(torch.from_numpy(inputs), torch.from_numpy(labels), strict=True):
-        gradients = torch.autograd.grad(cross_entropy(model(x[None]), y[None]), list(model.parameters()))
+        gradients = torch.autograd.grad(
+            cross_entropy(model(x[None]), y[None]), list(model.parameters())
+        )
         norms.append(math.sqrt(sum(gradient.square().sum().item() for gradient in gradients)))
         for name, gradient in zip(expected, gradients, strict=True):
             expected[name] -= gradient * min(1, clip / norms[-1]) / 16
@@ -129,19 +155,38 @@ def test_a_step_is_the_sum_of_clipped_per_example_gradients(target: type[nn.Modu
         GaussianMask(0.5),
         NoiseNodes(2.0),
         WeightNoise(0.5),
-        compose((GaussianMask(0.5), NoiseNodes(2.0, layer=1), WeightNoise(0.3, layerwise=True), LabelSmoothing(0.2))),
+        compose(
+            (
+                GaussianMask(0.5),
+                NoiseNodes(2.0, layer=1),
+                WeightNoise(0.3, layerwise=True),
+                LabelSmoothing(0.2),
+            )
+        ),
     ],
     ids=lambda scheme: "+".join(type(part).__name__ for part in scheme.parts),
 )
 def test_noise_beside_dp_sgd_is_in_every_per_example_gradient(scheme: Scheme) -> None:
     examples, clip = 24, 0.5
-    plan = PrivacyPlan(0.0, clip, sample_rate=1.0, steps=2, batch_size=16, delta=1e-3, epsilon=math.inf)
+    plan = PrivacyPlan(
+        0.0, clip, sample_rate=1.0, steps=2, batch_size=16, delta=1e-3, epsilon=math.inf
+    )
     training = scheme.training(Training(epochs=2, batch_size=24, learning_rate=0.5, momentum=0.0))
     inputs, labels = data(examples)
-    model = initial_model(lambda shape, classes: scheme.extend(MLP(shape, classes, (12,))), (1, 8, 8), 4, seed=0)
+    model = initial_model(
+        lambda shape, classes: scheme.extend(MLP(shape, classes, (12,))), (1, 8, 8), 4, seed=0
+    )
     reference = copy.deepcopy(model)
     own = TrainingExamples(inputs, labels, (torch.arange(examples),))
-    fit_privately(model, own, scheme, training, plan, Streams.of_model(0, 0, "cpu"), torch_generator(0, "dp-noise"))
+    fit_privately(
+        model,
+        own,
+        scheme,
+        training,
+        plan,
+        Streams.of_model(0, 0, "cpu"),
+        torch_generator(0, "dp-noise"),
+    )
 
     streams, node = Streams.of_model(0, 0, "cpu"), node_in(reference)
     parameters = dict(reference.named_parameters())
@@ -149,13 +194,18 @@ def test_noise_beside_dp_sgd_is_in_every_per_example_gradient(scheme: Scheme) ->
         x = scheme.inputs(inputs, streams.inputs)
         values = scheme.node_values(x, streams.nodes)
         noise = scheme.weight_noise(parameters, step, step, streams.weights)  # type: ignore[arg-type]
-        at = {name: (value + noise.get(name, 0)).detach().requires_grad_() for name, value in parameters.items()}
+        at = {
+            name: (value + noise.get(name, 0)).detach().requires_grad_()
+            for name, value in parameters.items()
+        }
         update = {name: torch.zeros_like(value) for name, value in at.items()}
         for place in range(examples):
             if node is not None and values is not None:
                 node.values = values[place : place + 1]
             logits = functional_call(reference, at, (x[place : place + 1],))
-            smoothed = cross_entropy(logits, labels[place : place + 1], label_smoothing=training.label_smoothing)
+            smoothed = cross_entropy(
+                logits, labels[place : place + 1], label_smoothing=training.label_smoothing
+            )
             gradients = torch.autograd.grad(smoothed, list(at.values()))
             norm = math.sqrt(sum(gradient.square().sum().item() for gradient in gradients))
             for name, gradient in zip(update, gradients, strict=True):
@@ -168,22 +218,42 @@ def test_noise_beside_dp_sgd_is_in_every_per_example_gradient(scheme: Scheme) ->
 
 
 def test_stopping_early_is_in_the_claim() -> None:
-    whole, stopped = Training(epochs=20, batch_size=16), EarlyStop(5).training(Training(epochs=20, batch_size=16))
-    plans = [plan_privacy(DPSGD(noise_multiplier=1.0), training, n=500) for training in (whole, stopped)]
+    whole, stopped = (
+        Training(epochs=20, batch_size=16),
+        EarlyStop(5).training(Training(epochs=20, batch_size=16)),
+    )
+    plans = [
+        plan_privacy(DPSGD(noise_multiplier=1.0), training, n=500) for training in (whole, stopped)
+    ]
     assert [plan.steps for plan in plans] == [round(20 * 500 / 16), round(5 * 500 / 16)]
     assert plans[1].epsilon == epsilon_spent(1.0, 16 / 500, plans[1].steps, plans[1].delta)
     assert plans[1].epsilon < plans[0].epsilon
 
 
 def test_the_learning_rate_of_a_stopped_training_falls_as_if_it_went_on() -> None:
-    training = EarlyStop(2).training(Training(epochs=4, batch_size=60, learning_rate=1.0, momentum=0.0))
-    plan = PrivacyPlan(0.0, max_grad_norm=1e6, sample_rate=1.0, steps=2, batch_size=60, delta=1e-3, epsilon=math.inf)
+    training = EarlyStop(2).training(
+        Training(epochs=4, batch_size=60, learning_rate=1.0, momentum=0.0)
+    )
+    plan = PrivacyPlan(
+        0.0,
+        max_grad_norm=1e6,
+        sample_rate=1.0,
+        steps=2,
+        batch_size=60,
+        delta=1e-3,
+        epsilon=math.inf,
+    )
     model, plain = network(MLP), network(MLP)
     inputs, labels = data()
-    own, streams = TrainingExamples(inputs, labels, rows=(torch.arange(60),)), Streams.of_model(0, 0, "cpu")
+    own, streams = (
+        TrainingExamples(inputs, labels, rows=(torch.arange(60),)),
+        Streams.of_model(0, 0, "cpu"),
+    )
     fit_privately(model, own, Scheme(), training, plan, streams, torch_generator(0, "dp-noise"))
     for rate in (1.0, (1 + math.cos(math.pi / 4)) / 2):
-        gradients = torch.autograd.grad(cross_entropy(plain(inputs), labels), list(plain.parameters()))
+        gradients = torch.autograd.grad(
+            cross_entropy(plain(inputs), labels), list(plain.parameters())
+        )
         with torch.no_grad():
             for parameter, gradient in zip(plain.parameters(), gradients, strict=True):
                 parameter -= rate * gradient
@@ -192,7 +262,15 @@ def test_the_learning_rate_of_a_stopped_training_falls_as_if_it_went_on() -> Non
 
 
 def test_an_empty_batch_takes_a_noisy_step() -> None:
-    plan = PrivacyPlan(1.0, max_grad_norm=1.0, sample_rate=1e-9, steps=3, batch_size=1, delta=1e-3, epsilon=math.inf)
+    plan = PrivacyPlan(
+        1.0,
+        max_grad_norm=1.0,
+        sample_rate=1e-9,
+        steps=3,
+        batch_size=1,
+        delta=1e-3,
+        epsilon=math.inf,
+    )
     before, model = network(MLP), network(MLP)
     assert fitted(model, plan) == 3
     assert not torch.equal(next(before.parameters()), next(model.parameters()))
@@ -211,7 +289,9 @@ def test_the_plan_follows_from_the_expected_members_and_keeps_within_epsilon() -
     assert plan.sample_rate == 16 / 500
     assert plan.steps == round(2 * 500 / 16)
     assert plan.delta == pytest.approx(500**-1.1)
-    assert plan.epsilon == epsilon_spent(plan.noise_multiplier, plan.sample_rate, plan.steps, plan.delta)
+    assert plan.epsilon == epsilon_spent(
+        plan.noise_multiplier, plan.sample_rate, plan.steps, plan.delta
+    )
     assert 7.98 < plan.epsilon <= 8
     assert plan_privacy(DPSGD(noise_multiplier=0), TRAINING, n=500).epsilon == math.inf
 
@@ -226,7 +306,11 @@ def test_epsilon_is_that_of_opacus_own_accountant_step_by_step() -> None:
 
 
 def test_more_noise_and_fewer_steps_spend_less() -> None:
-    assert epsilon_spent(2.0, 0.05, 40, 1e-4) < epsilon_spent(1.0, 0.05, 40, 1e-4) < epsilon_spent(1.0, 0.05, 80, 1e-4)
+    assert (
+        epsilon_spent(2.0, 0.05, 40, 1e-4)
+        < epsilon_spent(1.0, 0.05, 40, 1e-4)
+        < epsilon_spent(1.0, 0.05, 80, 1e-4)
+    )
 
 
 @pytest.mark.parametrize(
@@ -240,7 +324,10 @@ def test_more_noise_and_fewer_steps_spend_less() -> None:
         ({"noise_multiplier": -1.0}, "noise_multiplier must be a finite number >= 0, got -1.0"),
         ({"noise_multiplier": 0.1}, r"noise_multiplier must be 0 .* or >= 0.3, got 0.1"),
         ({"noise_multiplier": math.inf}, "noise_multiplier must be a finite number >= 0, got inf"),
-        ({"epsilon": 1.0, "max_grad_norm": 0.0}, "max_grad_norm must be a finite number > 0, got 0.0"),
+        (
+            {"epsilon": 1.0, "max_grad_norm": 0.0},
+            "max_grad_norm must be a finite number > 0, got 0.0",
+        ),
         ({"epsilon": 1.0, "delta": 1.0}, "delta must be a finite number > 0 and < 1, got 1.0"),
     ],
 )

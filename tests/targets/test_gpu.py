@@ -20,7 +20,10 @@ from mgaudit.targets.schemes import GaussianMask, Scheme
 from mgaudit.targets.seeds import torch_generator
 from mgaudit.targets.training import Training
 
-pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU")]
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU"),
+]
 
 
 def test_masks_are_drawn_on_the_gpu_by_their_own_law() -> None:
@@ -29,13 +32,18 @@ def test_masks_are_drawn_on_the_gpu_by_their_own_law() -> None:
     assert drawn.device.type == "cuda"
     assert float(drawn.mean()) == pytest.approx(1, abs=0.01)
     assert float(drawn.std()) == pytest.approx(0.3, abs=0.01)
-    assert torch.equal(GaussianMask(0.0).inputs(drawn, torch_generator(0, "noise", device="cuda")), drawn)
+    assert torch.equal(
+        GaussianMask(0.0).inputs(drawn, torch_generator(0, "noise", device="cuda")), drawn
+    )
 
 
 @pytest.mark.parametrize("target", [MLP, CNN])
 def test_a_model_on_the_gpu_is_the_same_in_every_stack(target: Target) -> None:
     generator = np.random.default_rng(0)
-    inputs, labels = generator.standard_normal((80, 1, 8, 8)).astype(np.float32), generator.integers(0, 3, 80)
+    inputs, labels = (
+        generator.standard_normal((80, 1, 8, 8)).astype(np.float32),
+        generator.integers(0, 3, 80),
+    )
     data = Dataset("noise", inputs, labels, inputs[:20], labels[:20], ("a", "b", "c"))
     members = fair_coins(4, 80, seed=0)
     one_step = Training(epochs=1, batch_size=80, learning_rate=1.0, momentum=0.0)
@@ -48,10 +56,18 @@ def test_a_model_on_the_gpu_is_the_same_in_every_stack(target: Target) -> None:
 
 
 @pytest.mark.parametrize("precision", ["tf32", "bf16"])
-def test_lower_precision_trains_and_leaves_torch_as_it_was(small: dict[str, Any], precision: str) -> None:
+def test_lower_precision_trains_and_leaves_torch_as_it_was(
+    small: dict[str, Any], precision: str
+) -> None:
     before = torch.backends.cuda.matmul.fp32_precision
     training = {**small["training"], "precision": precision, "augment": "crops"}
-    values = {**small, "device": "cuda", "target": "cnn:channels=8x8,hidden=16", "stack": 2, "training": training}
+    values = {
+        **small,
+        "device": "cuda",
+        "target": "cnn:channels=8x8,hidden=16",
+        "stack": 2,
+        "training": training,
+    }
     study, _ = run_study(plan_study(study_settings({**values, "schemes": ["none"]})), 1, Progress())
     assert study.arms[0].diverged == []
     assert study.settings["training"]["precision"] == precision
@@ -60,7 +76,10 @@ def test_lower_precision_trains_and_leaves_torch_as_it_was(small: dict[str, Any]
 
 def test_a_stack_that_does_not_fit_is_cut_and_trained() -> None:
     generator = np.random.default_rng(0)
-    inputs, labels = generator.standard_normal((80, 1, 8, 8)).astype(np.float32), generator.integers(0, 3, 80)
+    inputs, labels = (
+        generator.standard_normal((80, 1, 8, 8)).astype(np.float32),
+        generator.integers(0, 3, 80),
+    )
     data = Dataset("noise", inputs, labels, inputs[:20], labels[:20], ("a", "b", "c"))
     wide = partial(MLP, hidden=(4096, 4096))
     recipe = Recipe(wide, Scheme(), Training(epochs=1), None, 0, members=40, stack=16)
@@ -76,7 +95,9 @@ def test_a_stack_that_does_not_fit_is_cut_and_trained() -> None:
 
 
 @pytest.mark.parametrize("target", ["mlp:hidden=16", "cnn:channels=8x8,hidden=16"])
-def test_a_study_runs_on_the_gpu_and_agrees_with_the_cpu_on_who_is_a_member(small: dict[str, Any], target: str) -> None:
+def test_a_study_runs_on_the_gpu_and_agrees_with_the_cpu_on_who_is_a_member(
+    small: dict[str, Any], target: str
+) -> None:
     studies = {}
     for device in ("cuda", "cpu"):
         settings = study_settings({**small, "target": target, "device": device})
@@ -85,5 +106,7 @@ def test_a_study_runs_on_the_gpu_and_agrees_with_the_cpu_on_who_is_a_member(smal
     assert gpu.provenance.device == torch.cuda.get_device_name()
     assert np.array_equal(gpu_arrays["membership"], cpu_arrays["membership"])
     # Without noise the two differ by rounding alone.
-    assert gpu.arms[0].test_accuracy.value == pytest.approx(cpu.arms[0].test_accuracy.value, abs=0.05)
+    assert gpu.arms[0].test_accuracy.value == pytest.approx(
+        cpu.arms[0].test_accuracy.value, abs=0.05
+    )
     assert gpu.arms[2].claim == cpu.arms[2].claim

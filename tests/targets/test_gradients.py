@@ -15,7 +15,9 @@ def weights_of(model: nn.Module) -> dict[str, np.ndarray]:
     return {name: tensor.numpy().copy() for name, tensor in model.state_dict().items()}
 
 
-@pytest.mark.parametrize("target", [MLP, CNN, partial(CNN, norm="group")], ids=["MLP", "CNN", "CNN-group"])
+@pytest.mark.parametrize(
+    "target", [MLP, CNN, partial(CNN, norm="group")], ids=["MLP", "CNN", "CNN-group"]
+)
 def test_the_norms_are_those_of_autograd_one_example_at_a_time(target: Target) -> None:
     generator = np.random.default_rng(0)
     # Images with their channels last in memory, on which Opacus' norms would be wrong if nothing were done.
@@ -26,10 +28,14 @@ def test_the_norms_are_those_of_autograd_one_example_at_a_time(target: Target) -
     for model in models:
         norms = []
         for x, y in zip(torch.from_numpy(inputs), torch.from_numpy(labels), strict=True):
-            gradients = torch.autograd.grad(cross_entropy(model(x[None]), y[None]), list(model.parameters()))
+            gradients = torch.autograd.grad(
+                cross_entropy(model(x[None]), y[None]), list(model.parameters())
+            )
             norms.append(sum(float(gradient.square().sum()) for gradient in gradients) ** 0.5)
         expected.append(norms)
-    ensemble = Ensemble(initial_model(target, (3, 9, 9), 4, 0), [weights_of(model) for model in models])
+    ensemble = Ensemble(
+        initial_model(target, (3, 9, 9), 4, 0), [weights_of(model) for model in models]
+    )
     found = ensemble.gradient_norms(inputs, labels, "cpu")
     assert found.shape == (2, 12)
     assert np.allclose(found, expected, rtol=1e-4)

@@ -22,7 +22,8 @@ ENTROPY, SQUARED = Training(), Training(loss="squared")
 def of(model: nn.Module, seed: int = 0) -> Weights:
     generator = torch_generator(seed, "weights")
     return {
-        name: torch.randn(tensor.shape, generator=generator, dtype=torch.float64).numpy() / math.sqrt(tensor[0].numel())
+        name: torch.randn(tensor.shape, generator=generator, dtype=torch.float64).numpy()
+        / math.sqrt(tensor[0].numel())
         for name, tensor in model.named_parameters()
     }
 
@@ -43,7 +44,9 @@ def exact_trace(model: nn.Module, weights: Weights, x: Any, y: Any, training: Tr
         return cross_entropy(outputs, labels, label_smoothing=training.label_smoothing)
 
     blocks: Any = hessian(loss, tuple(torch.from_numpy(weights[name]) for name in names))
-    diagonal = [blocks[place][place].reshape(weights[name].size, -1) for place, name in enumerate(names)]
+    diagonal = [
+        blocks[place][place].reshape(weights[name].size, -1) for place, name in enumerate(names)
+    ]
     return float(sum(block.trace() for block in diagonal))
 
 
@@ -60,7 +63,9 @@ def test_a_linear_network_with_the_squared_loss_has_the_trace_in_closed_form() -
         assert abs(estimate.value - expected) < 4 * estimate.standard_error < 0.2 * expected
 
 
-@pytest.mark.parametrize("training", [Training(label_smoothing=0.2), SQUARED], ids=["entropy", "squared"])
+@pytest.mark.parametrize(
+    "training", [Training(label_smoothing=0.2), SQUARED], ids=["entropy", "squared"]
+)
 def test_the_estimate_is_unbiased_and_knows_its_error(training: Training) -> None:
     model = MLP((4,), 3, (5, 4))
     weights, (x, y) = of(model), data(4)
@@ -79,7 +84,8 @@ def test_it_does_not_depend_on_batches_and_serves_convolutions() -> None:
     weights, (x, y) = of(model), data(1, 8, 8)
     exact = exact_trace(model, weights, x, y, ENTROPY)
     whole, parts = (
-        hessian_trace(model, weights, x, y, ENTROPY, 30, np.random.default_rng(0), batch_size) for batch_size in (12, 5)
+        hessian_trace(model, weights, x, y, ENTROPY, 30, np.random.default_rng(0), batch_size)
+        for batch_size in (12, 5)
     )
     assert parts.value == pytest.approx(whole.value, rel=1e-10)
     assert abs(whole.value - exact) < 4 * whole.standard_error < exact
@@ -96,7 +102,10 @@ def test_weights_of_single_precision_are_enough() -> None:
     model = MLP((4,), 3, (5,))
     weights, (x, y) = of(model), data(4)
     single = {name: values.astype(np.float32) for name, values in weights.items()}
-    values = [hessian_trace(model, at, x, y, ENTROPY, 3, np.random.default_rng(0)).value for at in (weights, single)]
+    values = [
+        hessian_trace(model, at, x, y, ENTROPY, 3, np.random.default_rng(0)).value
+        for at in (weights, single)
+    ]
     assert values[1] == pytest.approx(values[0], rel=1e-4)
 
 

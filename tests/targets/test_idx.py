@@ -14,7 +14,12 @@ from mgaudit.targets.datasets import idx
 from mgaudit.targets.datasets.idx import FASHION_MNIST, MNIST, IDXDataset
 
 EXAMPLES, TESTS, SIDE = 30, 20, 4
-NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+NAMES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
 
 
 def pixels() -> np.ndarray:
@@ -32,7 +37,9 @@ def idx_file(values: np.ndarray) -> bytes:
     return header + bytes(values.flatten().tolist())
 
 
-def put(contents: list[bytes], dataset: IDXDataset = MNIST, sizes: tuple[int, int] = (EXAMPLES, TESTS)) -> IDXDataset:
+def put(
+    contents: list[bytes], dataset: IDXDataset = MNIST, sizes: tuple[int, int] = (EXAMPLES, TESTS)
+) -> IDXDataset:
     """Returns a small dataset whose four files lie in the cache and have the checksums that they should."""
     files = tuple(
         replace(file, md5=hashlib.md5(content).hexdigest())
@@ -42,7 +49,9 @@ def put(contents: list[bytes], dataset: IDXDataset = MNIST, sizes: tuple[int, in
     for file, content in zip(files, contents, strict=True):
         published.path(file).parent.mkdir(parents=True, exist_ok=True)
         published.path(file).write_bytes(content)
-    return replace(dataset, published=published, examples=sizes[0], test_examples=sizes[1], side=SIDE)
+    return replace(
+        dataset, published=published, examples=sizes[0], test_examples=sizes[1], side=SIDE
+    )
 
 
 def plain() -> list[bytes]:
@@ -68,7 +77,9 @@ def test_bytes_become_pixels_in_their_places() -> None:
 
 
 @pytest.mark.parametrize(("name", "which"), [("mnist", MNIST), ("fashion-mnist", FASHION_MNIST)])
-def test_load_draws_from_the_files(name: str, which: IDXDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_draws_from_the_files(
+    name: str, which: IDXDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(idx, name.replace("-", "_").upper(), put(packed(), which))
     dataset = load(name, 12, np.random.default_rng(0))
     assert dataset.name == name
@@ -83,7 +94,10 @@ def test_load_draws_from_the_files(name: str, which: IDXDataset, monkeypatch: py
 def test_test_images_that_are_training_images_are_left_out() -> None:
     images, classes = pixels(), labels()
     images[EXAMPLES + 4], classes[EXAMPLES + 4] = images[2], classes[2]
-    images[EXAMPLES + 5], classes[EXAMPLES + 5] = images[3], (classes[3] + 1) % 10  # of another class: another example
+    images[EXAMPLES + 5], classes[EXAMPLES + 5] = (
+        images[3],
+        (classes[3] + 1) % 10,
+    )  # of another class: another example
     arrays = (images[:EXAMPLES], classes[:EXAMPLES], images[EXAMPLES:], classes[EXAMPLES:])
     dataset = put([gzip.compress(idx_file(array)) for array in arrays]).read()
     keep = np.arange(TESTS) != 4
@@ -102,7 +116,9 @@ def spoilt(how: str) -> tuple[list[bytes], tuple[int, int]]:
     elif how == "wrong magic":
         whole[0] = gzip.compress(b"\0\0\x0d\x03" + contents[0][4:])
     elif how == "little endian":
-        whole[0] = gzip.compress(contents[0][:4] + struct.pack("<3I", EXAMPLES, SIDE, SIDE) + contents[0][16:])
+        whole[0] = gzip.compress(
+            contents[0][:4] + struct.pack("<3I", EXAMPLES, SIDE, SIDE) + contents[0][16:]
+        )
     elif how == "empty":
         whole[3] = gzip.compress(b"")
     elif how == "one value too few":
@@ -119,14 +135,26 @@ def spoilt(how: str) -> tuple[list[bytes], tuple[int, int]]:
     [
         ("cut short", f"{NAMES[2]}.gz must be a whole gzip file, got .*; fetch the file again"),
         ("no gzip", f"{NAMES[2]}.gz must be a whole gzip file, got Not a gzipped file"),
-        ("labels for images", f"{NAMES[0]}.gz must begin with the IDX magic number 0x00000803, got 0x00000801"),
-        ("wrong magic", f"{NAMES[0]}.gz must begin with the IDX magic number 0x00000803, got 0x00000d03"),
-        ("little endian", rf"{NAMES[0]}.gz must hold an array of shape \(30, 4, 4\), got \(503316480, "),
+        (
+            "labels for images",
+            f"{NAMES[0]}.gz must begin with the IDX magic number 0x00000803, got 0x00000801",
+        ),
+        (
+            "wrong magic",
+            f"{NAMES[0]}.gz must begin with the IDX magic number 0x00000803, got 0x00000d03",
+        ),
+        (
+            "little endian",
+            rf"{NAMES[0]}.gz must hold an array of shape \(30, 4, 4\), got \(503316480, ",
+        ),
         ("empty", f"{NAMES[3]}.gz must begin with the IDX magic number 0x00000801, got 0x;"),
         ("one value too few", f"{NAMES[1]}.gz must hold 30 values after its header, got 29"),
         ("one value too many", f"{NAMES[0]}.gz must hold 480 values after its header, got 481"),
         ("label 10", rf"{NAMES[1]}.gz: labels must lie in 0\.\.9, got 10 for image 28"),
-        ("another count", rf"{NAMES[2]}.gz must hold an array of shape \(21, 4, 4\), got \(20, 4, 4\)"),
+        (
+            "another count",
+            rf"{NAMES[2]}.gz must hold an array of shape \(21, 4, 4\), got \(20, 4, 4\)",
+        ),
     ],
 )
 def test_a_file_that_is_not_as_it_should_be_is_refused(how: str, message: str) -> None:
@@ -141,5 +169,7 @@ def test_a_wrong_checksum_is_refused_before_the_file_is_read(own_cache: Path) ->
     dataset = put(packed())
     path = own_cache / "datasets" / "mnist" / f"{NAMES[1]}.gz"
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(ValueError, match=rf"{path} must have the published md5 [0-9a-f]{{32}}, got"):
+    with pytest.raises(
+        ValueError, match=rf"{path} must have the published md5 [0-9a-f]{{32}}, got"
+    ):
         dataset.read()

@@ -60,9 +60,14 @@ def test_masks_multiply_and_noise_adds() -> None:
     assert torch.equal(x, kept)
 
 
-@pytest.mark.parametrize("zero", [GaussianMask(0.0), GaussianNoise(0.0), Dropout(0.0), Scheme()], ids=repr)
+@pytest.mark.parametrize(
+    "zero", [GaussianMask(0.0), GaussianNoise(0.0), Dropout(0.0), Scheme()], ids=repr
+)
 def test_strength_zero_is_the_identity_bit_for_bit_and_draws_nothing(zero: Scheme) -> None:
-    x, generator = torch.randn(64, 7, generator=torch_generator(0, "x")), torch_generator(0, "noise")
+    x, generator = (
+        torch.randn(64, 7, generator=torch_generator(0, "x")),
+        torch_generator(0, "noise"),
+    )
     before = generator.get_state()
     assert torch.equal(zero.inputs(x, generator), x)
     assert torch.equal(generator.get_state(), before)
@@ -75,7 +80,9 @@ def test_anything_above_zero_is_not_the_identity(some: Scheme) -> None:
 
 
 @pytest.mark.parametrize(
-    "fixed", [GaussianMask(0.3, fixed=True), GaussianNoise(0.3, fixed=True), Dropout(0.3, fixed=True)], ids=repr
+    "fixed",
+    [GaussianMask(0.3, fixed=True), GaussianNoise(0.3, fixed=True), Dropout(0.3, fixed=True)],
+    ids=repr,
 )
 def test_fixed_noise_is_each_examples_own_and_each_models_own(fixed: Scheme) -> None:
     inputs, labels = torch.ones(200, 5), torch.zeros(200, dtype=torch.int64)

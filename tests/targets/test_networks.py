@@ -29,26 +29,42 @@ def drawn(*shape: int) -> Tensor:
 def norms_by_autograd(model: nn.Module, inputs: Tensor, labels: Tensor) -> list[float]:
     norms = []
     for x, y in zip(inputs, labels, strict=True):
-        gradients = torch.autograd.grad(cross_entropy(model(x[None]), y[None]), list(model.parameters()))
+        gradients = torch.autograd.grad(
+            cross_entropy(model(x[None]), y[None]), list(model.parameters())
+        )
         norms.append(sum(float(gradient.square().sum()) for gradient in gradients) ** 0.5)
     return norms
 
 
 def test_the_mlp_has_the_layers_that_were_asked_for() -> None:
-    widths = [tuple(layer.weight.shape) for layer in MLP((3, 32, 32), 10).modules() if isinstance(layer, nn.Linear)]
+    widths = [
+        tuple(layer.weight.shape)
+        for layer in MLP((3, 32, 32), 10).modules()
+        if isinstance(layer, nn.Linear)
+    ]
     assert widths == [(512, 3072), (256, 512), (10, 256)]
-    widths = [tuple(layer.weight.shape) for layer in MLP((5,), 3, hidden=()).modules() if isinstance(layer, nn.Linear)]
+    widths = [
+        tuple(layer.weight.shape)
+        for layer in MLP((5,), 3, hidden=()).modules()
+        if isinstance(layer, nn.Linear)
+    ]
     assert widths == [(3, 5)]
 
 
 @pytest.mark.parametrize("norm", ["none", "group"])
 def test_the_cnns_normalise_where_they_are_asked_to(norm: Any) -> None:
     for network in (CNN((1, 8, 8), 4, norm=norm), WideCNN((1, 8, 8), 4, norm=norm)):
-        assert any(isinstance(layer, nn.GroupNorm) for layer in network.modules()) == (norm == "group")
+        assert any(isinstance(layer, nn.GroupNorm) for layer in network.modules()) == (
+            norm == "group"
+        )
 
 
-@pytest.mark.parametrize(("channels", "groups"), [(64, 8), (16, 8), (8, 4), (12, 2), (6, 1), (5, 1), (2, 1), (1, 1)])
-def test_the_groups_of_a_norm_are_of_equal_size_and_of_two_channels_or_more(channels: int, groups: int) -> None:
+@pytest.mark.parametrize(
+    ("channels", "groups"), [(64, 8), (16, 8), (8, 4), (12, 2), (6, 1), (5, 1), (2, 1), (1, 1)]
+)
+def test_the_groups_of_a_norm_are_of_equal_size_and_of_two_channels_or_more(
+    channels: int, groups: int
+) -> None:
     assert group_norm(channels).num_groups == groups
     assert channels // groups * groups == channels
 
@@ -67,25 +83,48 @@ def norm(channels: int) -> int:
 
 def block(inputs: int, outputs: int) -> int:
     shortcut = 0 if inputs == outputs else conv(inputs, outputs, side=1, bias=False) + norm(outputs)
-    return conv(inputs, outputs, bias=False) + conv(outputs, outputs, bias=False) + 2 * norm(outputs) + shortcut
+    return (
+        conv(inputs, outputs, bias=False)
+        + conv(outputs, outputs, bias=False)
+        + 2 * norm(outputs)
+        + shortcut
+    )
 
 
-WIDE = conv(3, 32) + conv(32, 64) + conv(64, 128) + conv(128, 128) + norm(32 + 64 + 128 + 128) + linear(128, 10)
+WIDE = (
+    conv(3, 32)
+    + conv(32, 64)
+    + conv(64, 128)
+    + conv(128, 128)
+    + norm(32 + 64 + 128 + 128)
+    + linear(128, 10)
+)
 
 
 @pytest.mark.parametrize(
     ("network", "expected"),
     [
         (MLP((3, 32, 32), 10), linear(3072, 512) + linear(512, 256) + linear(256, 10)),
-        (CNN((1, 28, 28), 10), conv(1, 32) + conv(32, 64) + linear(64 * 7 * 7, 128) + linear(128, 10)),
-        (CNN((1, 8, 8), 3, (4, 5), 6, pools=1), conv(1, 4) + conv(4, 5) + linear(5 * 4 * 4, 6) + linear(6, 3)),
+        (
+            CNN((1, 28, 28), 10),
+            conv(1, 32) + conv(32, 64) + linear(64 * 7 * 7, 128) + linear(128, 10),
+        ),
+        (
+            CNN((1, 8, 8), 3, (4, 5), 6, pools=1),
+            conv(1, 4) + conv(4, 5) + linear(5 * 4 * 4, 6) + linear(6, 3),
+        ),
         (TwoLayer((3, 32, 32), 10, width=7), 3072 * 7),
         (WideCNN((3, 32, 32), 10), WIDE + linear(128 * 4 * 4, 128)),
         (WideCNN((3, 28, 28), 10), WIDE + linear(128 * 3 * 3, 128)),
         (WideCNN((3, 8, 8), 10), WIDE + linear(128, 128)),
         (
             ResNet((3, 32, 32), 10),
-            conv(3, 16, bias=False) + norm(16) + block(16, 16) + block(16, 32) + block(32, 64) + linear(64, 10),
+            conv(3, 16, bias=False)
+            + norm(16)
+            + block(16, 16)
+            + block(16, 32)
+            + block(32, 64)
+            + linear(64, 10),
         ),
         (
             ResNet((1, 9, 13), 4, blocks=2, width=3),
@@ -99,7 +138,9 @@ WIDE = conv(3, 32) + conv(32, 64) + conv(64, 128) + conv(128, 128) + norm(32 + 6
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_the_number_of_parameters_is_the_one_worked_out_by_hand(network: nn.Module, expected: int) -> None:
+def test_the_number_of_parameters_is_the_one_worked_out_by_hand(
+    network: nn.Module, expected: int
+) -> None:
     assert parameters(network) == expected
 
 
@@ -116,7 +157,9 @@ def test_the_two_layer_network_is_the_formula() -> None:
     assert np.allclose(model(x).detach().numpy(), expected, atol=1e-6)
 
 
-def test_the_outer_weights_are_fixed_fair_signs_of_each_model_and_the_others_standard_normal() -> None:
+def test_the_outer_weights_are_fixed_fair_signs_of_each_model_and_the_others_standard_normal() -> (
+    None
+):
     def build(seed: int) -> nn.Module:
         return initial_model(TwoLayer, (1, 8, 8), 10, seed)
 
@@ -168,9 +211,14 @@ def test_the_resnet_says_the_same_of_an_image_and_of_its_neighbour_a_stride_away
 @pytest.mark.parametrize("name", [name for name, network in NETWORKS.items() if network.images])
 @pytest.mark.parametrize(
     ("shape", "message"),
-    [((30,), r"needs images of shape .* got examples of shape \(30,\)"), ((1, 7, 8), "at least 8x8 pixels, got 7x8")],
+    [
+        ((30,), r"needs images of shape .* got examples of shape \(30,\)"),
+        ((1, 7, 8), "at least 8x8 pixels, got 7x8"),
+    ],
 )
-def test_what_is_no_image_or_too_small_is_refused(name: str, shape: tuple[int, ...], message: str) -> None:
+def test_what_is_no_image_or_too_small_is_refused(
+    name: str, shape: tuple[int, ...], message: str
+) -> None:
     with pytest.raises(ValueError, match=f"target {name} .*{message}"):
         check_target(name, NETWORKS[name], shape, 4)
 
@@ -179,7 +227,10 @@ def test_what_is_no_image_or_too_small_is_refused(name: str, shape: tuple[int, .
     ("build", "message"),
     [
         (lambda: CNN((1, 8, 8), 4, channels=(2, 2, 2, 2)), "at least 16x16 pixels, got 8x8"),
-        (lambda: CNN((1, 8, 8), 4, channels=(2, 2), pools=3), "pools must be between 0 and 2, .* got 3"),
+        (
+            lambda: CNN((1, 8, 8), 4, channels=(2, 2), pools=3),
+            "pools must be between 0 and 2, .* got 3",
+        ),
         (lambda: CNN((1, 8, 8), 4, pools=-1), "pools must be between 0 and 2, .* got -1"),
         (lambda: CNN((1, 8, 8), 4, hidden=0), "channels and hidden must be >= 1, got .* and 0"),
         (lambda: MLP((4,), 4, hidden=(3, 0)), r"hidden must hold widths >= 1, got \(3, 0\)"),
@@ -212,12 +263,17 @@ class TestEveryTarget:
         models = [initial_model(NETWORKS[name], (2, 9, 9), 4, seed).double() for seed in range(3)]
         x = drawn(3, 5, 2, 9, 9).double()
         state = stack_module_state(models)  # type: ignore[arg-type]
-        stacked = vmap(lambda weights, batch: functional_call(models[0], weights, (batch,)))(state, x)
+        stacked = vmap(lambda weights, batch: functional_call(models[0], weights, (batch,)))(
+            state, x
+        )
         for model, answer, batch in zip(models, stacked, x, strict=True):
             assert torch.allclose(answer, model(batch), atol=1e-9)
 
     def test_is_the_same_with_the_channels_last(self, name: str) -> None:
-        model, x = initial_model(NETWORKS[name], (3, 9, 9), 4, 0).double(), drawn(5, 3, 9, 9).double()
+        model, x = (
+            initial_model(NETWORKS[name], (3, 9, 9), 4, 0).double(),
+            drawn(5, 3, 9, 9).double(),
+        )
         plain = model(x)
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         assert torch.allclose(model(x.to(memory_format=torch.channels_last)), plain, atol=1e-9)
@@ -234,12 +290,16 @@ class TestEveryTarget:
 
     @pytest.mark.parametrize("channels", [1, 3])
     def test_has_the_gradient_norms_of_autograd_by_opacus(self, name: str, channels: int) -> None:
-        model = initial_model(partial(NETWORKS[name], **NETWORKS[name].small), (channels, 9, 9), 4, seed=0).double()
+        model = initial_model(
+            partial(NETWORKS[name], **NETWORKS[name].small), (channels, 9, 9), 4, seed=0
+        ).double()
         # The channels last in memory, which Opacus would misread; grey images pass for contiguous all the same.
         inputs = drawn(6, 9, 9, channels).double().permute(0, 3, 1, 2)
         labels = torch.arange(6) % 4
         expected = norms_by_autograd(model, inputs, labels)
-        assert np.allclose(gradient_norms(model, inputs.numpy(), labels.numpy(), "cpu"), expected, rtol=1e-9)
+        assert np.allclose(
+            gradient_norms(model, inputs.numpy(), labels.numpy(), "cpu"), expected, rtol=1e-9
+        )
 
     def test_has_its_facts(self, name: str) -> None:
         network = NETWORKS[name]

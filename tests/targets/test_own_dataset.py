@@ -86,7 +86,10 @@ def test_four_arrays_and_a_dataset_are_taken_as_they_are(where: str) -> None:
             "broken_of_mgaudit:f",
             r"'broken_of_mgaudit': ModuleNotFoundError: .* \(broken_of_mgaudit.py, line 2\); start mgaudit in its",
         ),
-        ("unreadable_of_mgaudit:f", r"SyntaxError: invalid syntax \(unreadable_of_mgaudit.py, line 1\); "),
+        (
+            "unreadable_of_mgaudit:f",
+            r"SyntaxError: invalid syntax \(unreadable_of_mgaudit.py, line 1\); ",
+        ),
         ("mine_of_mgaudit:gone", r"there is no function 'gone' in .*mine_of_mgaudit\.py"),
         ("mine_of_mgaudit:constant", "there is no function 'constant' in"),
         (
@@ -95,7 +98,10 @@ def test_four_arrays_and_a_dataset_are_taken_as_they_are(where: str) -> None:
         ),
         ("mine_of_mgaudit:lists", "got a tuple of list, ndarray, ndarray, ndarray"),
         ("mine_of_mgaudit:nothing", "got NoneType"),
-        ("mine_of_mgaudit:needs", "failed: TypeError: needs.. missing 1 required positional argument: 'size'"),
+        (
+            "mine_of_mgaudit:needs",
+            "failed: TypeError: needs.. missing 1 required positional argument: 'size'",
+        ),
         ("mine_of_mgaudit:fails", r"failed: KeyError: 'radius' \(mine_of_mgaudit.py, line 27\)"),
         ("mine_of_mgaudit:overlapping", "must not overlap the examples to audit"),
         ("mine_of_mgaudit:wrong_shape", "must have examples of one shape"),

@@ -36,7 +36,10 @@ def test_crops_shift_all_images_alike_and_fill_with_the_mean() -> None:
             (down, right)
             for down in range(-2, 3)
             for right in range(-2, 3)
-            if torch.equal(shifted[:, :, 2 + down : 14 + down, 2 + right : 14 + right], IMAGES[:, :, 2:14, 2:14])
+            if torch.equal(
+                shifted[:, :, 2 + down : 14 + down, 2 + right : 14 + right],
+                IMAGES[:, :, 2:14, 2:14],
+            )
         ]
         assert len(found) == 1
         shifts.add(found[0])
@@ -51,7 +54,10 @@ def test_crops_shift_all_images_alike_and_fill_with_the_mean() -> None:
 
 def test_crops_mirror_by_a_coin() -> None:
     crops = Crops(60, pixels=1)
-    rising = [bool((crops.ask(IMAGES, query, stream(query))[0, 0, 8, 2:14].diff() > 0).all()) for query in range(1, 60)]
+    rising = [
+        bool((crops.ask(IMAGES, query, stream(query))[0, 0, 8, 2:14].diff() > 0).all())
+        for query in range(1, 60)
+    ]
     assert 15 < sum(rising) < 45
 
 
@@ -73,7 +79,9 @@ def test_masks_follow_the_arms_own_noise_unless_a_strength_is_given() -> None:
     drawn = NoiseDraws(8, GaussianMask(0.5)).ask(torch.ones(1000, 1, 8, 8), 3, stream(3))
     assert drawn.mean() == pytest.approx(1, abs=4 * 0.5 / 64000**0.5)
     assert drawn.std() == pytest.approx(0.5, rel=0.02)
-    assert torch.corrcoef(drawn.reshape(1000, -1)[:2])[0, 1].abs() < 0.5  # a mask of its own for each example
+    assert (
+        torch.corrcoef(drawn.reshape(1000, -1)[:2])[0, 1].abs() < 0.5
+    )  # a mask of its own for each example
 
 
 def test_every_entry_of_the_registry_builds() -> None:
@@ -89,7 +97,10 @@ def test_every_entry_of_the_registry_builds() -> None:
         (lambda: Crops(4).check((5,)), "queries crops must be asked about images"),
         (lambda: Crops(1), "count must be >= 2, got 1"),
         (lambda: Crops(4, pixels=0), "pixels must be >= 1, got 0"),
-        (lambda: Crops(4, pixels=16).check((3, 16, 20)), "pixels must be < 16, the image's side, got 16"),
+        (
+            lambda: Crops(4, pixels=16).check((3, 16, 20)),
+            "pixels must be < 16, the image's side, got 16",
+        ),
         (lambda: Mask(0), "count must be >= 2, got 0"),
         (lambda: Mask(4, kappa=-1), "kappa must be a finite number >= 0, got -1"),
     ],
@@ -100,6 +111,6 @@ def test_queries_that_cannot_be_asked_are_refused(ask, message: str) -> None:  #
 
 
 def test_standardised_inputs_stay_float32() -> None:
-    assert NoiseDraws(2, GaussianMask(0.3)).ask(torch.from_numpy(np.ones((2, 3), np.float32)), 0, stream(0)).dtype == (
-        torch.float32
-    )
+    assert NoiseDraws(2, GaussianMask(0.3)).ask(
+        torch.from_numpy(np.ones((2, 3), np.float32)), 0, stream(0)
+    ).dtype == (torch.float32)

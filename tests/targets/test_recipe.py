@@ -30,7 +30,9 @@ def streams(query: int) -> torch.Generator:
 
 
 def recipe(scheme: Scheme | None = None, seed: int = 0, rate: float | None = None) -> Recipe:
-    return Recipe(MLP, scheme or Scheme(), Training(epochs=2, learning_rate=rate), None, seed, members=40)
+    return Recipe(
+        MLP, scheme or Scheme(), Training(epochs=2, learning_rate=rate), None, seed, members=40
+    )
 
 
 def alone(chosen: Recipe, data: Dataset, members: np.ndarray, index: int) -> TrainedModel:
@@ -48,9 +50,12 @@ def test_a_model_is_determined_by_seed_and_index_and_nothing_else() -> None:
         assert np.array_equal(values, again.weights[name])
     for other in (recipe(seed=1), recipe(GaussianMask(0.1))):
         changed = alone(other, dataset(), members[0], 0)
-        assert not np.array_equal(first.weights["layers.1.weight"], changed.weights["layers.1.weight"])
+        assert not np.array_equal(
+            first.weights["layers.1.weight"], changed.weights["layers.1.weight"]
+        )
     assert not np.array_equal(
-        first.weights["layers.1.weight"], alone(recipe(), dataset(), members[0], 1).weights["layers.1.weight"]
+        first.weights["layers.1.weight"],
+        alone(recipe(), dataset(), members[0], 1).weights["layers.1.weight"],
     )
 
 
@@ -58,7 +63,9 @@ def test_only_members_are_trained_on() -> None:
     data, members = dataset(), fair_coins(1, 80, seed=0)[0]
     poisoned = data.inputs.copy()
     poisoned[~members] = 1e9
-    spoilt = Dataset("noise", poisoned, data.labels, data.test_inputs, data.test_labels, data.classes)
+    spoilt = Dataset(
+        "noise", poisoned, data.labels, data.test_inputs, data.test_labels, data.classes
+    )
     ours, theirs = (alone(recipe(), each, members, 0) for each in (data, spoilt))
     assert all(np.array_equal(ours.weights[name], theirs.weights[name]) for name in ours.weights)
 
@@ -104,7 +111,9 @@ def test_a_model_is_the_same_bit_for_bit_whatever_else_is_in_its_stack() -> None
             assert np.array_equal(values, single.weights[name])
 
 
-def test_a_stack_that_does_not_fit_into_memory_is_cut_in_half(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stack_that_does_not_fit_into_memory_is_cut_in_half(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     data, members = dataset(), fair_coins(8, 80, seed=0)
     sizes: list[int] = []
 
@@ -123,7 +132,9 @@ def test_a_stack_that_does_not_fit_into_memory_is_cut_in_half(monkeypatch: pytes
         assert np.array_equal(values, trained[5].weights[name])
 
 
-def test_one_model_that_does_not_fit_into_memory_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_model_that_does_not_fit_into_memory_is_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def cramped(*_: Any) -> Fitted:
         raise torch.OutOfMemoryError("no room at all")
 
@@ -140,9 +151,12 @@ def test_the_noise_node_is_no_part_of_what_is_kept() -> None:
 def test_an_ensembles_logits_are_each_models_own_at_evaluation() -> None:
     data = dataset()
     trained = [
-        train(recipe(GaussianMask(0.5)), data, row[None], [i], "cpu")[0] for i, row in enumerate(fair_coins(3, 80, 0))
+        train(recipe(GaussianMask(0.5)), data, row[None], [i], "cpu")[0]
+        for i, row in enumerate(fair_coins(3, 80, 0))
     ]
-    ensemble = Ensemble(initial_model(MLP, (1, 8, 8), 3, seed=0), [model.weights for model in trained])
+    ensemble = Ensemble(
+        initial_model(MLP, (1, 8, 8), 3, seed=0), [model.weights for model in trained]
+    )
     queries = NoiseDraws(2, GaussianMask(0.5))
     plain = ensemble.logits(data.inputs, "cpu", Queries(), 0, batch_size=7)
     masked = ensemble.logits(data.inputs, "cpu", queries, 0, batch_size=7)
@@ -151,7 +165,9 @@ def test_an_ensembles_logits_are_each_models_own_at_evaluation() -> None:
     inputs = torch.from_numpy(data.inputs)
     for index, model in enumerate(trained):
         single = initial_model(MLP, (1, 8, 8), 3, seed=9)
-        single.load_state_dict({name: torch.from_numpy(values) for name, values in model.weights.items()})
+        single.load_state_dict(
+            {name: torch.from_numpy(values) for name, values in model.weights.items()}
+        )
         assert np.allclose(plain[index, :, 0], single(inputs).detach().numpy(), atol=1e-5)
         for query in (0, 1):  # the same draw for every model
             asked = queries.ask(inputs, query, streams(query))

@@ -86,7 +86,9 @@ def of_global_randomness(self: Shift, x: Tensor, generator: Generator) -> Tensor
     return x + self.by * float(np.random.default_rng().normal()) if self.by else x
 
 
-def of_the_stack(self: Shift, weights: dict[str, Tensor], step: int, epoch: float, generator: Generator) -> Any:
+def of_the_stack(
+    self: Shift, weights: dict[str, Tensor], step: int, epoch: float, generator: Generator
+) -> Any:
     name, weight = next(iter(weights.items()))
     in_a_stack = weight.numel() < weight.untyped_storage().nbytes() // weight.element_size()
     return {name: torch.full_like(weight, -self.by if in_a_stack else self.by)} if self.by else {}
@@ -98,19 +100,57 @@ def of_the_stack(self: Shift, weights: dict[str, Tensor], step: int, epoch: floa
         (int, "must be a class that extends Scheme"),
         (Nameless, "must state its name"),
         (Unbounded, "must give by a default or a range"),
-        (own("eight", smaller_is_stronger="steps"), "must name an option in smaller_is_stronger, got 'steps'"),
+        (
+            own("eight", smaller_is_stronger="steps"),
+            "must name an option in smaller_is_stronger, got 'steps'",
+        ),
         (WithoutExamples, r"must override the class method examples\(\)"),
-        (own("one", inputs=lambda self, x, generator: x + 1), "must train the same weights as plain training"),
-        (own("two", inputs=drawing_always), r"must draw nothing at strength zero, but draws from .*\['inputs'\]"),
-        (own("three", inputs=lambda self, x, generator: x), "must change the weights at a strength that is not zero"),
-        (own("four", inputs=of_global_randomness), "must draw from the given generator and from nothing else"),
-        (own("nan", inputs=lambda self, x, generator: x * torch.nan if self.by else x), "must keep the weights finite"),
-        (own("none", inputs=lambda self, x, generator: None), "Own must train models, and fails: TypeError"),
-        (own("shape", inputs=lambda self, x, generator: x[:, :1]), "Own must train models, and fails: RuntimeError"),
-        (own("raises", inputs=lambda self, x, generator: 1 / 0), "Own must train .* ZeroDivisionError"),
-        (own("six", inputs=Scheme.inputs, weight_noise=of_the_stack), "must give the same model alone and in a stack"),
-        (own("seven", training=lambda self, training: Training(epochs=2) if self.by else training), "must let"),
-        (own("five", examples=classmethod(lambda cls: (cls(0.0), ()))), "must have an example of a strength"),
+        (
+            own("one", inputs=lambda self, x, generator: x + 1),
+            "must train the same weights as plain training",
+        ),
+        (
+            own("two", inputs=drawing_always),
+            r"must draw nothing at strength zero, but draws from .*\['inputs'\]",
+        ),
+        (
+            own("three", inputs=lambda self, x, generator: x),
+            "must change the weights at a strength that is not zero",
+        ),
+        (
+            own("four", inputs=of_global_randomness),
+            "must draw from the given generator and from nothing else",
+        ),
+        (
+            own("nan", inputs=lambda self, x, generator: x * torch.nan if self.by else x),
+            "must keep the weights finite",
+        ),
+        (
+            own("none", inputs=lambda self, x, generator: None),
+            "Own must train models, and fails: TypeError",
+        ),
+        (
+            own("shape", inputs=lambda self, x, generator: x[:, :1]),
+            "Own must train models, and fails: RuntimeError",
+        ),
+        (
+            own("raises", inputs=lambda self, x, generator: 1 / 0),
+            "Own must train .* ZeroDivisionError",
+        ),
+        (
+            own("six", inputs=Scheme.inputs, weight_noise=of_the_stack),
+            "must give the same model alone and in a stack",
+        ),
+        (
+            own(
+                "seven", training=lambda self, training: Training(epochs=2) if self.by else training
+            ),
+            "must let",
+        ),
+        (
+            own("five", examples=classmethod(lambda cls: (cls(0.0), ()))),
+            "must have an example of a strength",
+        ),
     ],
 )
 def test_a_scheme_that_breaks_a_rule_is_told_which_in_one_line(scheme: Any, rule: str) -> None:

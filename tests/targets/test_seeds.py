@@ -19,7 +19,8 @@ def test_streams_do_not_run_into_each_other_by_the_spelling_of_their_names() -> 
 def test_a_stream_starts_afresh_each_time_and_leaves_the_global_state_alone() -> None:
     state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     assert torch.equal(
-        torch.rand(3, generator=torch_generator(0, "x")), torch.rand(3, generator=torch_generator(0, "x"))
+        torch.rand(3, generator=torch_generator(0, "x")),
+        torch.rand(3, generator=torch_generator(0, "x")),
     )
     assert numpy_generator(0, "x").random() == numpy_generator(0, "x").random()
     assert torch.equal(state, torch.get_rng_state())

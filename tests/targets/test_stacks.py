@@ -25,7 +25,13 @@ from mgaudit.targets.schemes import (
 from mgaudit.targets.training import Training
 
 ALL_AT_ONCE = compose(
-    (LabelNoise(0.2), GaussianMask(0.3, fixed=True), Dropout(0.1), NoiseNodes(0.5), WeightNoise(0.05, layerwise=True))
+    (
+        LabelNoise(0.2),
+        GaussianMask(0.3, fixed=True),
+        Dropout(0.1),
+        NoiseNodes(0.5),
+        WeightNoise(0.05, layerwise=True),
+    )
 )
 # test_scheme_contract.py has each scheme alone.
 SCHEMES = [Scheme(), ALL_AT_ONCE]
@@ -56,18 +62,24 @@ def trained(
     stacks = [models[start : start + size] for start in starts]
     data = colour_images(dtype)
     return [
-        model.weights for stack in stacks for model in train(recipe, data, MEMBERS[list(stack)], list(stack), "cpu")
+        model.weights
+        for stack in stacks
+        for model in train(recipe, data, MEMBERS[list(stack)], list(stack), "cpu")
     ]
 
 
 @pytest.mark.parametrize("name", TARGETS)
-@pytest.mark.parametrize("scheme", SCHEMES, ids=lambda scheme: "+".join(type(part).__name__ for part in scheme.parts))
+@pytest.mark.parametrize(
+    "scheme", SCHEMES, ids=lambda scheme: "+".join(type(part).__name__ for part in scheme.parts)
+)
 @pytest.mark.parametrize("augment", ["none", "crops"])
 def test_a_model_is_the_same_in_every_stack(name: str, scheme: Scheme, augment: str) -> None:
     training = Training(epochs=3, batch_size=8, augment=augment)  # type: ignore[arg-type]
     sizes = (1, 4, 16) if augment == "none" else (1, 3)
     chosen = range(sizes[-1])
-    alone, *larger = (trained(TARGETS[name], scheme, chosen, size, "float64", training) for size in sizes)
+    alone, *larger = (
+        trained(TARGETS[name], scheme, chosen, size, "float64", training) for size in sizes
+    )
     for other in larger:
         for ours, theirs in zip(alone, other, strict=True):
             for key in ours:
@@ -79,7 +91,9 @@ def test_a_model_is_the_same_in_every_stack(name: str, scheme: Scheme, augment: 
 @pytest.mark.parametrize("scheme", [Scheme(), GaussianMask(0.3), WeightNoise(0.1)], ids=repr)
 def test_the_first_gradient_agrees_in_float32(name: str, scheme: Scheme) -> None:
     one_step = Training(epochs=1, batch_size=30, learning_rate=1.0, momentum=0.0)
-    alone, together = (trained(TARGETS[name], scheme, range(4), size, "float32", one_step) for size in (1, 4))
+    alone, together = (
+        trained(TARGETS[name], scheme, range(4), size, "float32", one_step) for size in (1, 4)
+    )
     for ours, theirs in zip(alone, together, strict=True):
         for key in ours:
             assert np.allclose(ours[key], theirs[key], rtol=0, atol=1e-5), key
@@ -89,6 +103,8 @@ def test_a_scheme_draws_the_same_alone_and_beside_others() -> None:
     # A noise node of hardly any strength and weight noise as weak leave the masks of every step as they were.
     mask, training = GaussianMask(0.5), Training(epochs=3, batch_size=8)
     beside = compose((mask, NoiseNodes(1e-30), WeightNoise(1e-30)))
-    alone, together = (trained(TARGETS["mlp"], scheme, [0], 1, "float64", training) for scheme in (mask, beside))
+    alone, together = (
+        trained(TARGETS["mlp"], scheme, [0], 1, "float64", training) for scheme in (mask, beside)
+    )
     for key in alone[0]:
         assert np.allclose(alone[0][key], together[0][key], rtol=0, atol=1e-12), key

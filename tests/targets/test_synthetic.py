@@ -16,7 +16,12 @@ def synthetic(options: str, seed: int = SEED) -> Dataset:
 
 
 def class_means(dataset: Dataset) -> np.ndarray:
-    return np.stack([dataset.inputs[dataset.labels == label].mean(axis=0) for label in range(len(dataset.classes))])
+    return np.stack(
+        [
+            dataset.inputs[dataset.labels == label].mean(axis=0)
+            for label in range(len(dataset.classes))
+        ]
+    )
 
 
 @pytest.mark.parametrize("separation", [0.0, 1.0, 6.0])
@@ -31,7 +36,9 @@ def test_clusters_are_as_far_apart_as_asked_and_have_unit_variance(separation: f
     assert np.allclose(np.cov(within.T), np.eye(6), atol=0.03)
     assert np.bincount(dataset.labels).tolist() == [10_000] * 4
     assert len(dataset.test_labels) == 20_000
-    test_means = np.stack([dataset.test_inputs[dataset.test_labels == label].mean(axis=0) for label in range(4)])
+    test_means = np.stack(
+        [dataset.test_inputs[dataset.test_labels == label].mean(axis=0) for label in range(4)]
+    )
     assert np.allclose(test_means, means, atol=0.08)
 
 
@@ -55,12 +62,18 @@ def test_the_teachers_outputs_agree_with_a_slow_oracle_and_have_mean_0_and_varia
     for c in range(2):
         slow = [
             sum(
-                outer[c, h] * (max(sum(hidden[h, f] * one[f] for f in range(3)), 0) - relu.mean(axis=0)[h])
+                outer[c, h]
+                * (max(sum(hidden[h, f] * one[f] for f in range(3)), 0) - relu.mean(axis=0)[h])
                 for h in range(5)
             )
             for one in x[:20]
         ]
-        sd = np.sqrt(sum(outer[c, h] * outer[c, k] * np.cov(relu.T)[h, k] for h, k in product(range(5), repeat=2)))
+        sd = np.sqrt(
+            sum(
+                outer[c, h] * outer[c, k] * np.cov(relu.T)[h, k]
+                for h, k in product(range(5), repeat=2)
+            )
+        )
         assert np.allclose(outputs[:20, c], np.array(slow) / sd, atol=0.02)
 
 
@@ -109,7 +122,11 @@ def test_a_teachers_noise_has_the_scale_that_it_should() -> None:
 
 @pytest.mark.parametrize("kind", ["clusters", "teacher"])
 def test_the_seed_determines_everything(kind: str) -> None:
-    assert synthetic(kind).digest() == synthetic(f"kind={kind}").digest() != synthetic(kind, seed=1).digest()
+    assert (
+        synthetic(kind).digest()
+        == synthetic(f"kind={kind}").digest()
+        != synthetic(kind, seed=1).digest()
+    )
     assert synthetic(kind).inputs.dtype == np.float32
 
 

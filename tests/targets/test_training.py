@@ -28,7 +28,9 @@ THREE_CLASSES = 3
 
 def data(examples: int = 50) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch_generator(0, "data")
-    return torch.randn(examples, 6, generator=generator), torch.randint(3, (examples,), generator=generator)
+    return torch.randn(examples, 6, generator=generator), torch.randint(
+        3, (examples,), generator=generator
+    )
 
 
 def linear() -> nn.Linear:
@@ -57,7 +59,9 @@ def test_sgd_equals_the_update_rule_written_out() -> None:
     generator, steps = torch_generator(0, "batches"), 4 * math.ceil(50 / 16)
     weight, bias = (p.detach().clone().requires_grad_() for p in linear().parameters())
     velocity = [torch.zeros_like(weight), torch.zeros_like(bias)]
-    for step, batch in enumerate(batch for _ in range(4) for batch in shuffled_batches(50, 4, generator)):
+    for step, batch in enumerate(
+        batch for _ in range(4) for batch in shuffled_batches(50, 4, generator)
+    ):
         loss = cross_entropy(inputs[batch] @ weight.T + bias, labels[batch])
         rate = 0.1 * 0.5 * (1 + math.cos(math.pi * step / steps))
         for i, (parameter, gradient) in enumerate(
@@ -83,7 +87,9 @@ def test_models_draw_noise_of_their_own(scheme: Scheme) -> None:
         if drawn is None:
             drawn = scheme.node_values(everyone.inputs, streams.nodes)
         if drawn is None:
-            drawn = (everyone.inputs if scheme.fixed else scheme.inputs(everyone.inputs, streams.inputs)) / data()[0]
+            drawn = (
+                everyone.inputs if scheme.fixed else scheme.inputs(everyone.inputs, streams.inputs)
+            ) / data()[0]
         return drawn.flatten()
 
     first, second = noise_of(0), noise_of(1)
@@ -96,7 +102,9 @@ def test_fixed_noise_stays_as_it_is_from_step_to_step() -> None:
     # One model on the same two examples in every step: its gradient sees the noisy examples and nothing else.
     scheme, streams = GaussianNoise(5.0, fixed=True), [Streams.of_model(0, 0, "cpu")]
     inputs, labels = torch.zeros(2, 6), torch.tensor([0, 1])
-    noisy = TrainingExamples(inputs, labels, (torch.arange(2),)).with_fixed_noise(scheme, THREE_CLASSES, streams)
+    noisy = TrainingExamples(inputs, labels, (torch.arange(2),)).with_fixed_noise(
+        scheme, THREE_CLASSES, streams
+    )
     model, training = linear(), Training(epochs=3, batch_size=2, learning_rate=0.1, momentum=0.0)
     fit([model], noisy, scheme, training, 2, streams)
     plain = linear()
@@ -142,7 +150,13 @@ def test_label_smoothing_is_torchs_own() -> None:
 
 @pytest.mark.parametrize(
     "scheme",
-    [GaussianMask(0.5), GaussianNoise(0.5), Dropout(0.3), GaussianMask(0.5, fixed=True), LabelNoise(0.5)],
+    [
+        GaussianMask(0.5),
+        GaussianNoise(0.5),
+        Dropout(0.3),
+        GaussianMask(0.5, fixed=True),
+        LabelNoise(0.5),
+    ],
     ids=repr,
 )
 def test_a_step_follows_the_gradient_on_what_the_scheme_makes_of_the_data(scheme: Scheme) -> None:
@@ -168,7 +182,9 @@ def test_a_step_follows_the_gradient_on_what_the_scheme_makes_of_the_data(scheme
 
 
 def test_weight_decay_adds_to_the_settings_own() -> None:
-    assert WeightDecay(0.01).training(Training(weight_decay=0.02)).weight_decay == pytest.approx(0.03)
+    assert WeightDecay(0.01).training(Training(weight_decay=0.02)).weight_decay == pytest.approx(
+        0.03
+    )
 
 
 def test_label_smoothing_smooths_labels_that_the_settings_smooth_already() -> None:
@@ -185,7 +201,10 @@ def test_every_model_takes_the_same_steps_however_many_members_it_has() -> None:
     streams = [Streams.of_model(0, 0, "cpu")]
     for members in (40, 50, 60):
         own = TrainingExamples(*data(60), rows=(torch.arange(members),))
-        assert fit([linear()], own, Scheme(), Training(epochs=2, batch_size=16), 50, streams).steps == 2 * 4
+        assert (
+            fit([linear()], own, Scheme(), Training(epochs=2, batch_size=16), 50, streams).steps
+            == 2 * 4
+        )
 
 
 @pytest.mark.parametrize(

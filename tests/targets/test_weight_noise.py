@@ -13,7 +13,12 @@ from mgaudit.targets.schemes import Scheme, WeightNoise
 from mgaudit.targets.seeds import torch_generator
 from mgaudit.targets.training import Training
 
-WEIGHTS = {"a": torch.zeros(300, 20), "b": torch.zeros(20), "c": torch.zeros(20, 3), "d": torch.zeros(3)}
+WEIGHTS = {
+    "a": torch.zeros(300, 20),
+    "b": torch.zeros(20),
+    "c": torch.zeros(20, 3),
+    "d": torch.zeros(3),
+}
 
 
 def drawn(scheme: Scheme, steps: int, epoch: float = 0) -> list[dict[str, torch.Tensor]]:
@@ -22,7 +27,9 @@ def drawn(scheme: Scheme, steps: int, epoch: float = 0) -> list[dict[str, torch.
 
 
 @pytest.mark.parametrize(("layerwise", "std"), [(False, 0.4 / 2), (True, 0.4)])
-def test_noise_on_m_groups_has_sd_sigma_over_the_root_of_m_and_on_one_sigma(layerwise: bool, std: float) -> None:
+def test_noise_on_m_groups_has_sd_sigma_over_the_root_of_m_and_on_one_sigma(
+    layerwise: bool, std: float
+) -> None:
     noises = drawn(WeightNoise(0.4, layerwise), 8)
     sample = torch.cat([noise["a"].flatten() for noise in noises if "a" in noise])
     assert float(sample.mean()) == pytest.approx(0, abs=4 * std / math.sqrt(len(sample)))
@@ -33,7 +40,10 @@ def test_noise_on_m_groups_has_sd_sigma_over_the_root_of_m_and_on_one_sigma(laye
 def test_all_groups_are_perturbed_independently_at_each_step() -> None:
     first, second = drawn(WeightNoise(0.4), 2)
     assert set(first) == set(WEIGHTS)
-    for one, other in ((first["a"], second["a"]), (first["a"][:, :3].flatten(), first["a"][:, 3:6].flatten())):
+    for one, other in (
+        (first["a"], second["a"]),
+        (first["a"][:, :3].flatten(), first["a"][:, 3:6].flatten()),
+    ):
         pair = torch.stack([one.flatten(), other.flatten()])
         assert abs(torch.corrcoef(pair)[0, 1]) < 4 / math.sqrt(pair.shape[1])
 
@@ -69,13 +79,24 @@ def test_steps_are_counted_through_all_epochs() -> None:
 
     class Recorder(Scheme):
         def weight_noise(
-            self, weights: dict[str, torch.Tensor], step: int, epoch: float, generator: torch.Generator
+            self,
+            weights: dict[str, torch.Tensor],
+            step: int,
+            epoch: float,
+            generator: torch.Generator,
         ) -> dict[str, torch.Tensor]:
             steps.append((step, epoch))
             return {}
 
     own = TrainingExamples(torch.zeros(6, 2), torch.zeros(6, dtype=torch.int64), (torch.arange(6),))
-    fit([nn.Linear(2, 2)], own, Recorder(), Training(epochs=3, batch_size=3), 6, [Streams.of_model(0, 0, "cpu")])
+    fit(
+        [nn.Linear(2, 2)],
+        own,
+        Recorder(),
+        Training(epochs=3, batch_size=3),
+        6,
+        [Streams.of_model(0, 0, "cpu")],
+    )
     assert steps == [(0, 0), (1, 0), (2, 1), (3, 1), (4, 2), (5, 2)]
 
 
@@ -102,7 +123,8 @@ def test_on_a_quadratic_the_update_starts_from_the_unperturbed_weights(models: i
     expected = torch.full((models,), 2.0, dtype=torch.float64)
     for step in range(20):
         noises = [
-            scheme.weight_noise(stack.of_model(model), step, 0, generator) for model, generator in enumerate(generators)
+            scheme.weight_noise(stack.of_model(model), step, 0, generator)
+            for model, generator in enumerate(generators)
         ]
         perturbed = stack.logits(stack.with_noise(noises), torch.zeros(models, 1, 1), None)
         optimizer.zero_grad()

@@ -39,9 +39,15 @@ def problem(seed: int, width: int = 6, dimension: int = 4, inputs: int = 5) -> P
     )
 
 
-def masked_outputs(network: TwoLayerWeights, x: np.ndarray, kappa: float, draws: int, seed: int) -> np.ndarray:
+def masked_outputs(
+    network: TwoLayerWeights, x: np.ndarray, kappa: float, draws: int, seed: int
+) -> np.ndarray:
     masks = 1 + kappa * np.random.default_rng(seed).standard_normal((draws, len(x)))
-    return np.maximum((masks * x) @ network.weights.T, 0) @ network.outer / math.sqrt(len(network.outer))
+    return (
+        np.maximum((masks * x) @ network.weights.T, 0)
+        @ network.outer
+        / math.sqrt(len(network.outer))
+    )
 
 
 def z_score(draws: np.ndarray, expected: float) -> float:
@@ -82,8 +88,12 @@ def test_gradients_are_those_of_finite_differences(
     for index in np.ndindex(exact.shape):
         step = np.zeros(exact.shape)
         step[index] = 1e-5
-        up, down = (TwoLayerWeights(network.weights + sign * step, network.outer) for sign in (1, -1))
-        assert (value(up, *data, kappa) - value(down, *data, kappa)) / 2e-5 == pytest.approx(exact[index], abs=2e-7)
+        up, down = (
+            TwoLayerWeights(network.weights + sign * step, network.outer) for sign in (1, -1)
+        )
+        assert (value(up, *data, kappa) - value(down, *data, kappa)) / 2e-5 == pytest.approx(
+            exact[index], abs=2e-7
+        )
 
 
 def test_a_step_down_the_gradient_of_masked_losses_is_the_gradient_in_the_mean() -> None:
@@ -113,7 +123,9 @@ def test_without_a_mask_it_is_the_squared_loss_bit_for_bit() -> None:
         active = (inputs @ network.weights.T > 0) * network.outer / math.sqrt(37)
         gradient = ((network.outputs(inputs) - targets)[:, None] * active).T @ inputs
         for gradient_of in (expected_loss_gradient, smoothed_mse_gradient):
-            assert np.allclose(gradient_of(network, inputs, targets, 0.0), gradient, rtol=1e-13, atol=1e-13)
+            assert np.allclose(
+                gradient_of(network, inputs, targets, 0.0), gradient, rtol=1e-13, atol=1e-13
+            )
         assert not regulariser_gradient(network, inputs, 0.0).any()
 
 
@@ -139,7 +151,11 @@ def test_terms_are_those_of_the_formulas_and_sum_to_the_loss(kappa: float) -> No
     assert terms.smoothed_mse == pytest.approx(0.5 * np.sum((smoothed - targets) ** 2))
     penalty = 0.0
     for x, row in zip(inputs, passes, strict=True):
-        vector = x * sum(a * w * p for a, w, p in zip(network.outer, network.weights, row, strict=True)) / math.sqrt(6)
+        vector = (
+            x
+            * sum(a * w * p for a, w, p in zip(network.outer, network.weights, row, strict=True))
+            / math.sqrt(6)
+        )
         penalty += 0.5 * kappa**2 * float(vector @ vector)
     assert terms.regulariser == pytest.approx(penalty)
     assert np.allclose(
@@ -148,11 +164,15 @@ def test_terms_are_those_of_the_formulas_and_sum_to_the_loss(kappa: float) -> No
         atol=1e-13,
     )
     assert terms.expected_loss == terms.smoothed_mse + terms.regulariser + terms.rest
-    assert terms.expected_loss == pytest.approx(expected_loss(network, inputs, targets, kappa), rel=1e-13)
+    assert terms.expected_loss == pytest.approx(
+        expected_loss(network, inputs, targets, kappa), rel=1e-13
+    )
 
 
 @given(st.floats(0.0, 50.0), st.integers(0, 20))
-def test_the_regulariser_is_less_than_the_variance_and_both_are_positive(kappa: float, seed: int) -> None:
+def test_the_regulariser_is_less_than_the_variance_and_both_are_positive(
+    kappa: float, seed: int
+) -> None:
     network, inputs, targets = problem(seed, width=4, inputs=2)
     variance = 0.5 * output_variance(network, inputs, kappa).sum()
     penalty = regulariser(network, inputs, kappa)
@@ -164,7 +184,9 @@ def test_linear_networks_have_no_rest() -> None:
     # Far from all kinks the network is linear in the mask, and the regulariser is half the
     # variance.
     inputs, targets = np.array([[1.0, 2.0], [0.5, 1.5]]), np.array([0.3, -0.2])
-    network = TwoLayerWeights(np.array([[3.0, 4.0], [5.0, 2.0], [-4.0, -3.0]]), np.array([1.0, -1.0, 1.0]))
+    network = TwoLayerWeights(
+        np.array([[3.0, 4.0], [5.0, 2.0], [-4.0, -3.0]]), np.array([1.0, -1.0, 1.0])
+    )
     kappa = 0.02
     gradients = inputs * (network.weights[0] - network.weights[1]) / math.sqrt(3)
     terms = decompose(network, inputs, targets, kappa)
@@ -181,18 +203,26 @@ def test_parts_of_any_size_give_the_same(monkeypatch: pytest.MonkeyPatch) -> Non
     for size in (1, 200, 300):
         monkeypatch.setattr(exact, "AT_ONCE", size)
         assert expected_loss(network, inputs, targets, 0.6) == pytest.approx(whole[0], rel=1e-14)
-        assert np.allclose(expected_loss_gradient(network, inputs, targets, 0.6), whole[1], rtol=1e-12, atol=1e-13)
+        assert np.allclose(
+            expected_loss_gradient(network, inputs, targets, 0.6), whole[1], rtol=1e-12, atol=1e-13
+        )
 
 
 def test_neurons_in_another_order_and_doubled_are_the_same_network() -> None:
     network, inputs, targets = problem(seed=8)
     order = np.random.default_rng(0).permutation(6)
     shuffled = TwoLayerWeights(network.weights[order], network.outer[order])
-    assert expected_loss(shuffled, inputs, targets, 0.8) == pytest.approx(expected_loss(network, inputs, targets, 0.8))
+    assert expected_loss(shuffled, inputs, targets, 0.8) == pytest.approx(
+        expected_loss(network, inputs, targets, 0.8)
+    )
     # Twins have correlation 1: twice 2m neurons at half the weight are m neurons, up to the factor
     # sqrt(2).
-    twins = TwoLayerWeights(np.tile(network.weights / math.sqrt(2), (2, 1)), np.tile(network.outer, 2))
-    assert expected_loss(twins, inputs, targets, 0.8) == pytest.approx(expected_loss(network, inputs, targets, 0.8))
+    twins = TwoLayerWeights(
+        np.tile(network.weights / math.sqrt(2), (2, 1)), np.tile(network.outer, 2)
+    )
+    assert expected_loss(twins, inputs, targets, 0.8) == pytest.approx(
+        expected_loss(network, inputs, targets, 0.8)
+    )
 
 
 def test_neurons_and_inputs_of_zeros_are_at_the_limit() -> None:
@@ -208,13 +238,17 @@ def test_neurons_and_inputs_of_zeros_are_at_the_limit() -> None:
     without = TwoLayerWeights(weights[1:], network.outer[1:])
     scale = math.sqrt(5 / 6)
     assert np.allclose(output_mean(still, inputs, 0.5), scale * output_mean(without, inputs, 0.5))
-    assert np.allclose(output_variance(still, inputs, 0.5), scale**2 * output_variance(without, inputs, 0.5))
+    assert np.allclose(
+        output_variance(still, inputs, 0.5), scale**2 * output_variance(without, inputs, 0.5)
+    )
 
 
 def test_one_neuron_has_no_pairs() -> None:
     network = TwoLayerWeights(np.array([[1.0, -2.0]]), np.array([-1.0]))
     terms = decompose(network, [[3.0, 1.0]], [0.0], 0.5)
-    assert terms.smoothed_mse == pytest.approx(0.5 * float(smoothed_relu_proxy(1.0, 0.5 * math.sqrt(13))) ** 2)
+    assert terms.smoothed_mse == pytest.approx(
+        0.5 * float(smoothed_relu_proxy(1.0, 0.5 * math.sqrt(13))) ** 2
+    )
     assert expected_loss_gradient(network, [[3.0, 1.0]], [0.0], 0.5).shape == (1, 2)
 
 
@@ -237,7 +271,9 @@ def test_data_that_do_not_fit_are_named(function: Callable[..., object]) -> None
         match=r"^inputs must be \(n, 4\) as the weights are \(m, 4\), got shape \(5, 3\)$",
     ):
         function(network, inputs[:, :3], targets, 0.1)
-    with pytest.raises(ValueError, match=r"^targets must be one for each of the 5 inputs, got shape \(4,\)$"):
+    with pytest.raises(
+        ValueError, match=r"^targets must be one for each of the 5 inputs, got shape \(4,\)$"
+    ):
         function(network, inputs, targets[:4], 0.1)
     with pytest.raises(ValueError, match=r"^targets must be finite, got nan$"):
         function(network, inputs, np.full(5, math.nan), 0.1)
@@ -253,5 +289,7 @@ def test_networks_that_make_no_sense_are_named() -> None:
         TwoLayerWeights(np.ones((2, 3)), np.ones(3))
     with pytest.raises(ValueError, match=r"^weights must be finite, got inf$"):
         TwoLayerWeights(np.full((2, 3), math.inf), np.ones(2))
-    with pytest.raises(ValueError, match=r"^weights must be a matrix of shape \(any, any\) .*, got shape \(0, 3\)$"):
+    with pytest.raises(
+        ValueError, match=r"^weights must be a matrix of shape \(any, any\) .*, got shape \(0, 3\)$"
+    ):
         TwoLayerWeights(np.ones((0, 3)), np.ones(0))

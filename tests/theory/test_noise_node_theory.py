@@ -80,7 +80,9 @@ def test_the_gradient_is_the_slope_of_the_loss(of_batch: bool) -> None:
     step = 1e-5
     for index in range(15):
         ahead, behind = (
-            float(linear_loss(unflat(point + sign * step * (np.arange(15) == index)), TARGET, moments))
+            float(
+                linear_loss(unflat(point + sign * step * (np.arange(15) == index)), TARGET, moments)
+            )
             for sign in (1, -1)
         )
         assert slopes[index] == pytest.approx((ahead - behind) / (2 * step), rel=1e-6, abs=1e-8)
@@ -94,9 +96,13 @@ def test_the_expected_gradient_is_that_of_a_million_draws() -> None:
     expected = linear_gradient(weights, TARGET, Moments.expected(0.8, 1.7))
     for got, by in ((expected.first, residual * x), (expected.node, residual * noise)):
         samples = by[:, None] * weights.second
-        assert (np.abs(samples.mean(axis=0) - got) < 4 * samples.std(axis=0) / math.sqrt(draws)).all()
+        assert (
+            np.abs(samples.mean(axis=0) - got) < 4 * samples.std(axis=0) / math.sqrt(draws)
+        ).all()
     samples = residual[:, None] * (np.outer(x, weights.first) + np.outer(noise, weights.node))
-    assert (np.abs(samples.mean(axis=0) - expected.second) < 4 * samples.std(axis=0) / math.sqrt(draws)).all()
+    assert (
+        np.abs(samples.mean(axis=0) - expected.second) < 4 * samples.std(axis=0) / math.sqrt(draws)
+    ).all()
 
 
 def test_without_noise_the_node_gets_no_gradient_and_the_loss_does_not_see_it() -> None:
@@ -135,7 +141,9 @@ def test_the_noise_curvature_is_the_top_eigenvalue_of_the_hessian_where_the_leak
     assert np.abs(eigenvalues[:-1]).max(initial=0.0) < 1e-6 * eigenvalues[-1]
 
 
-def noise_dominated(leak: float, curvature: float, eta: float, sigma: float, steps: int) -> tuple[np.ndarray, ...]:
+def noise_dominated(
+    leak: float, curvature: float, eta: float, sigma: float, steps: int
+) -> tuple[np.ndarray, ...]:
     """s = w2 . w_ni and l = sigma^2 (|w2|^2 + |w_ni|^2) at each step of descent on sigma^2 s^2 / 2
     alone.
 
@@ -160,7 +168,9 @@ def test_the_closed_map_is_gradient_descent_on_the_noise_alone(start: float) -> 
     scale = math.sqrt(start / (eta * float(noise_curvature(weights, sigma)[0])))
     weights = LinearNet(0 * weights.first, scale * weights.node, scale * weights.second)
     path = descend(weights, TARGET, eta, itertools.repeat(Moments.expected(0.0, sigma)), 60)
-    leak, curvature = noise_dominated(float(weights.leak[0]), float(noise_curvature(weights, sigma)[0]), eta, sigma, 60)
+    leak, curvature = noise_dominated(
+        float(weights.leak[0]), float(noise_curvature(weights, sigma)[0]), eta, sigma, 60
+    )
     np.testing.assert_allclose(path.net.leak[:, 0], leak, rtol=1e-6, atol=1e-12)
     np.testing.assert_allclose(noise_curvature(path.net, sigma)[:, 0], curvature, rtol=1e-8)
 
@@ -208,7 +218,9 @@ SIZE_OR_NONE = st.just(0.0) | SIZE
 
 @given(SIZE, SIZE_OR_NONE, SIZE_OR_NONE, st.integers(1, 10**9))
 @FAST
-def test_pull_and_walk_are_finite_and_grow_with_their_scales(eta: float, sigma: float, norm: float, batch: int) -> None:
+def test_pull_and_walk_are_finite_and_grow_with_their_scales(
+    eta: float, sigma: float, norm: float, batch: int
+) -> None:
     pulled, walked = float(pull(eta, sigma, norm)), float(walk(eta, sigma, norm, batch))
     assert 0 <= pulled < math.inf
     assert 0 <= walked <= eta * sigma * norm
@@ -226,7 +238,9 @@ def test_at_the_decoupled_sigma_pull_and_walk_are_equal_for_each_rate(
     sigma = decoupled_sigma(second, along, gradient_norm, batch)
     assert 0 <= sigma < math.inf
     assert (sigma == 0) is (gradient_norm == 0)
-    assert along * pull(eta, sigma, second) == pytest.approx(float(walk(eta, sigma, gradient_norm, batch)), rel=1e-9)
+    assert along * pull(eta, sigma, second) == pytest.approx(
+        float(walk(eta, sigma, gradient_norm, batch)), rel=1e-9
+    )
 
 
 @given(
@@ -273,7 +287,9 @@ def test_pull_and_walk_are_equal_at_the_decoupled_sigma() -> None:
     sigma = decoupled_sigma(1.7, 0.2, 0.9, 64)
     for eta in (0.001, 0.1):
         assert 0.2 * pull(eta, sigma, 1.7) == pytest.approx(float(walk(eta, sigma, 0.9, 64)))
-        assert 0.2 * pull(eta, 2 * sigma, 1.7) == pytest.approx(2 * float(walk(eta, 2 * sigma, 0.9, 64)))
+        assert 0.2 * pull(eta, 2 * sigma, 1.7) == pytest.approx(
+            2 * float(walk(eta, 2 * sigma, 0.9, 64))
+        )
 
 
 def test_the_node_decays_in_its_decay_time() -> None:
@@ -285,7 +301,9 @@ def test_the_node_decays_in_its_decay_time() -> None:
     weight = np.linalg.norm(path.net.node[:, 0], axis=-1)
     measured = 200 / math.log(weight[0] / weight[-1])
     assert measured == pytest.approx(-1 / math.log1p(-share), rel=1e-6)
-    assert measured == pytest.approx(float(node_decay_time(eta, sigma, np.linalg.norm(second))), rel=share)
+    assert measured == pytest.approx(
+        float(node_decay_time(eta, sigma, np.linalg.norm(second))), rel=share
+    )
 
 
 def test_the_noise_free_loss_decays_in_its_decay_time() -> None:
@@ -343,8 +361,15 @@ def test_each_example_is_drawn_once_an_epoch_and_fixed_noise_stays_with_it() -> 
     for fixed in (True, False):
         batches = list(islice(dataset_moments(x, 1.5, 4, fixed, np.random.default_rng(1)), 9))
         epochs = [batches[start : start + 3] for start in (0, 3, 6)]
-        whole = np.stack([[sum(getattr(b, k) for b in epoch) / 3 for k in ("inputs", "noise")] for epoch in epochs])
-        np.testing.assert_allclose(whole[:, 0], np.broadcast_to((x**2).mean(axis=1), (3, 2)), rtol=1e-12)
+        whole = np.stack(
+            [
+                [sum(getattr(b, k) for b in epoch) / 3 for k in ("inputs", "noise")]
+                for epoch in epochs
+            ]
+        )
+        np.testing.assert_allclose(
+            whole[:, 0], np.broadcast_to((x**2).mean(axis=1), (3, 2)), rtol=1e-12
+        )
         assert np.allclose(whole[0, 1], whole[1, 1], rtol=1e-12) is fixed
         assert not np.allclose(batches[0].inputs, batches[3].inputs)  # another order
 
@@ -352,7 +377,8 @@ def test_each_example_is_drawn_once_an_epoch_and_fixed_noise_stays_with_it() -> 
 def test_sigma_scales_the_noise_of_each_run() -> None:
     x = np.random.default_rng(0).standard_normal((2, 12))
     plain, scaled = (
-        next(dataset_moments(x, sigma, 12, False, np.random.default_rng(1))) for sigma in (1.0, np.array([1.0, 3.0]))
+        next(dataset_moments(x, sigma, 12, False, np.random.default_rng(1)))
+        for sigma in (1.0, np.array([1.0, 3.0]))
     )
     np.testing.assert_allclose(scaled.noise, plain.noise * [1, 9])
     np.testing.assert_allclose(scaled.mixed, plain.mixed * [1, 3])
@@ -382,7 +408,10 @@ def test_a_run_that_diverges_is_stopped_and_leaves_the_others_alone() -> None:
     assert path.diverged[0] == -1
     assert 0 < path.diverged[1] < 300
     assert np.isfinite(path.net.node).all()
-    assert sum((getattr(path.net, part)[-1, 1] ** 2).sum() for part in ("first", "node", "second")) > LIMIT
+    assert (
+        sum((getattr(path.net, part)[-1, 1] ** 2).sum() for part in ("first", "node", "second"))
+        > LIMIT
+    )
     np.testing.assert_array_equal(path.net.node[:, 0], alone.net.node[:, 0])
 
 

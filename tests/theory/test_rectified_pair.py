@@ -62,7 +62,9 @@ def test_moments_are_those_of_a_million_draws(
         ((u > 0) & (v > 0), gradient.covariance),
     ):
         draws = indicator.astype(float)
-        assert (draws.std() == 0 and draws[0] == float(expected)) or abs(z_score(draws, float(expected))) < 4
+        assert (draws.std() == 0 and draws[0] == float(expected)) or abs(
+            z_score(draws, float(expected))
+        ) < 4
 
 
 def test_formula_as_it_is_written() -> None:
@@ -75,9 +77,15 @@ def test_formula_as_it_is_written() -> None:
             stats.norm.pdf,
             stats.multivariate_normal.cdf([h, k], cov=[[1, rho], [rho, 1]]),
         )
-        expected = (h * k + rho) * orthant + k * phi(h) * ndtr((k - rho * h) / q) + h * phi(k) * ndtr((h - rho * k) / q)
+        expected = (
+            (h * k + rho) * orthant
+            + k * phi(h) * ndtr((k - rho * h) / q)
+            + h * phi(k) * ndtr((h - rho * k) / q)
+        )
         expected += q / (2 * math.pi) * math.exp(-(h * h - 2 * rho * h * k + k * k) / (2 * q * q))
-        assert float(rectified_product(2 * h, 3 * k, 2.0, 3.0, rho)) == pytest.approx(6 * expected, abs=1e-12)
+        assert float(rectified_product(2 * h, 3 * k, 2.0, 3.0, rho)) == pytest.approx(
+            6 * expected, abs=1e-12
+        )
         assert float(both_positive(h, k, 1.0, 1.0, rho)) == pytest.approx(float(orthant), abs=1e-12)
 
 
@@ -90,7 +98,9 @@ def test_product_is_the_integral_in_the_tails() -> None:
     ):
         q = math.sqrt(1 - rho**2)
 
-        def density(g: float, mean_u: float = mean_u, mean_v: float = mean_v, rho: float = rho, q: float = q) -> float:
+        def density(
+            g: float, mean_u: float = mean_u, mean_v: float = mean_v, rho: float = rho, q: float = q
+        ) -> float:
             inner = float(smoothed_relu(mean_v + rho * g, q))
             return max(mean_u + g, 0.0) * inner * math.exp(-g * g / 2) / math.sqrt(2 * math.pi)
 
@@ -99,7 +109,9 @@ def test_product_is_the_integral_in_the_tails() -> None:
             integrate.quad(density, low + a, low + b, epsabs=0, epsrel=1e-11)[0]
             for a, b in ((0, 2), (2, 5), (5, 9), (9, 14), (14, 24))
         )
-        assert float(rectified_product(mean_u, mean_v, 1.0, 1.0, rho)) == pytest.approx(expected, abs=3e-16, rel=1e-10)
+        assert float(rectified_product(mean_u, mean_v, 1.0, 1.0, rho)) == pytest.approx(
+            expected, abs=3e-16, rel=1e-10
+        )
 
 
 @pytest.mark.parametrize(
@@ -109,7 +121,9 @@ def test_product_is_the_integral_in_the_tails() -> None:
         (rectified_covariance, rectified_covariance_gradient),
     ],
 )
-def test_gradients_are_those_of_finite_differences(function: Function, gradient: Callable[..., PairGradient]) -> None:
+def test_gradients_are_those_of_finite_differences(
+    function: Function, gradient: Callable[..., PairGradient]
+) -> None:
     generator = np.random.default_rng(3)
     for _ in range(60):
         sds, rho = 0.3 + generator.exponential(size=2), generator.uniform(-0.97, 0.97)
@@ -128,7 +142,9 @@ def test_gradients_are_those_of_finite_differences(function: Function, gradient:
         )
         for index, expected in enumerate(exact):
             step = 1e-5 * np.eye(5)[index]
-            assert (value(point + step) - value(point - step)) / 2e-5 == pytest.approx(float(expected), abs=1e-8)
+            assert (value(point + step) - value(point - step)) / 2e-5 == pytest.approx(
+                float(expected), abs=1e-8
+            )
 
 
 @pytest.mark.parametrize("z", MEANS)
@@ -139,8 +155,12 @@ def test_the_same_variable_twice_is_the_square(z: float) -> None:
             3 * second_moment(z * scale, scale),
             3 * rectified_variance(z * scale, scale),
         )
-        assert float(rectified_product(*twice, 1.0)) == pytest.approx(float(square), rel=1e-14, abs=1e-15 * scale**2)
-        assert float(rectified_covariance(*twice, 1.0)) == pytest.approx(float(variance), abs=1e-15 * scale**2)
+        assert float(rectified_product(*twice, 1.0)) == pytest.approx(
+            float(square), rel=1e-14, abs=1e-15 * scale**2
+        )
+        assert float(rectified_covariance(*twice, 1.0)) == pytest.approx(
+            float(variance), abs=1e-15 * scale**2
+        )
         # and a variable beside its mirror image: one of both is 0
         mirrored = (z * scale, -3 * z * scale, scale, 3 * scale, -1.0)
         assert float(rectified_product(*mirrored)) == pytest.approx(0.0, abs=1e-15 * scale**2)
@@ -151,20 +171,30 @@ def test_correlations_near_one_tend_to_it() -> None:
         for rho in (1.0, -1.0):
             limit = float(rectified_product(mean_u, mean_v, 1.0, 1.0, rho))
             for distance in (1e-16, 1e-14, 1e-11, 1e-8):
-                near = float(rectified_product(mean_u, mean_v, 1.0, 1.0, math.copysign(1 - distance, rho)))
-                assert near == pytest.approx(limit, abs=2 * distance + 1e-14)  # dE / d rho is a probability
+                near = float(
+                    rectified_product(mean_u, mean_v, 1.0, 1.0, math.copysign(1 - distance, rho))
+                )
+                assert near == pytest.approx(
+                    limit, abs=2 * distance + 1e-14
+                )  # dE / d rho is a probability
 
 
 def test_a_variable_without_spread_is_a_factor() -> None:
     for rho in (-1.0, -0.3, 0.0, 1.0):
         for mean_u in MEANS:
             factor = max(mean_u, 0.0)
-            assert float(rectified_product(mean_u, 0.7, 0.0, 1.5, rho)) == factor * float(smoothed_relu(0.7, 1.5))
-            assert float(rectified_product(0.7, mean_u, 1.5, 0.0, rho)) == factor * float(smoothed_relu(0.7, 1.5))
+            assert float(rectified_product(mean_u, 0.7, 0.0, 1.5, rho)) == factor * float(
+                smoothed_relu(0.7, 1.5)
+            )
+            assert float(rectified_product(0.7, mean_u, 1.5, 0.0, rho)) == factor * float(
+                smoothed_relu(0.7, 1.5)
+            )
             assert float(rectified_product(mean_u, 3.0, 0.0, 0.0, rho)) == factor * 3.0
             assert float(rectified_covariance(mean_u, 3.0, 0.0, 2.0, rho)) == 0.0
             expected = float(ndtr(0.7 / 1.5)) * (mean_u > 0)
-            assert float(both_positive(mean_u, 0.7, 0.0, 1.5, rho)) == pytest.approx(expected, abs=1e-16)
+            assert float(both_positive(mean_u, 0.7, 0.0, 1.5, rho)) == pytest.approx(
+                expected, abs=1e-16
+            )
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -187,13 +217,21 @@ RHO = st.floats(-1, 1)
 
 
 @given(NEAR, NEAR, st.floats(0, 100), st.floats(0, 100), RHO)
-def test_ranges_and_symmetry(mean_u: float, mean_v: float, sd_u: float, sd_v: float, rho: float) -> None:
+def test_ranges_and_symmetry(
+    mean_u: float, mean_v: float, sd_u: float, sd_v: float, rho: float
+) -> None:
     pair, swapped = (mean_u, mean_v, sd_u, sd_v, rho), (mean_v, mean_u, sd_v, sd_u, rho)
     product, covariance = float(rectified_product(*pair)), float(rectified_covariance(*pair))
     scale = 1e-12 * (1 + sd_u * sd_v)
     assert product >= 0
-    assert product**2 <= float(second_moment(mean_u, sd_u) * second_moment(mean_v, sd_v)) * (1 + 1e-9) + scale
-    assert covariance**2 <= float(rectified_variance(mean_u, sd_u) * rectified_variance(mean_v, sd_v)) + scale
+    assert (
+        product**2
+        <= float(second_moment(mean_u, sd_u) * second_moment(mean_v, sd_v)) * (1 + 1e-9) + scale
+    )
+    assert (
+        covariance**2
+        <= float(rectified_variance(mean_u, sd_u) * rectified_variance(mean_v, sd_v)) + scale
+    )
     assert covariance * rho >= -scale  # both are increasing in what they share
     assert covariance == pytest.approx(float(rectified_covariance(*swapped)), abs=scale)
     assert 0 <= float(both_positive(*pair)) <= 1
@@ -203,7 +241,9 @@ def test_ranges_and_symmetry(mean_u: float, mean_v: float, sd_u: float, sd_v: fl
 
 
 @given(NEAR, NEAR, RHO, RHO)
-def test_the_product_rises_with_the_correlation(h: float, k: float, rho: float, other: float) -> None:
+def test_the_product_rises_with_the_correlation(
+    h: float, k: float, rho: float, other: float
+) -> None:
     low, high = min(rho, other), max(rho, other)
     below, above = (float(rectified_covariance(h, k, 1.0, 1.0, rho)) for rho in (low, high))
     assert -1e-13 <= above - below <= high - low + 1e-13
@@ -221,7 +261,9 @@ def test_a_product_that_is_nothing_is_not_rounded_below_it() -> None:
 
 
 def test_shapes_broadcast() -> None:
-    covariances = rectified_covariance(np.zeros((4, 1)), np.zeros(3), 1.0, 1.0, np.array([0.1, 0.2, 0.3]))
+    covariances = rectified_covariance(
+        np.zeros((4, 1)), np.zeros(3), 1.0, 1.0, np.array([0.1, 0.2, 0.3])
+    )
     assert covariances.shape == (4, 3)
     assert np.array_equal(covariances[0], covariances[3])
 

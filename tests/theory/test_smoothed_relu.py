@@ -42,7 +42,9 @@ FUNCTIONS = [
     rectified_variance,
     rectified_variance_gradient,
 ]
-Z = np.array([-1e150, -3e4, -40.0, -2.5, -1e-3, -1e-320, -0.0, 0.0, 5e-324, 1e-9, 0.7, 3.1, 38.0, 1e6, 1e150])
+Z = np.array(
+    [-1e150, -3e4, -40.0, -2.5, -1e-3, -1e-320, -0.0, 0.0, 5e-324, 1e-9, 0.7, 3.1, 38.0, 1e6, 1e150]
+)
 
 
 def z_score(draws: np.ndarray, expected: float) -> float:
@@ -81,7 +83,9 @@ def test_moments_of_all_neurons_and_inputs_have_their_places() -> None:
 
 
 @WITH_GRADIENT
-def test_gradients_are_those_of_finite_differences(function: Function, gradient: Callable[..., Gradient]) -> None:
+def test_gradients_are_those_of_finite_differences(
+    function: Function, gradient: Callable[..., Gradient]
+) -> None:
     step = 1e-5
     for z in (-4.0, -1.3, -0.2, 0.0, 0.5, 2.0, 7.0):
         for s in (0.1, 0.9, 3.0):
@@ -131,11 +135,15 @@ def test_tails_are_exact_relative_to_themselves(p: float) -> None:
             epsrel=1e-13,
         )
         expected = scaled * math.exp(-p * p / 2) / math.sqrt(2 * math.pi)
-        assert float(function(np.array(p))) == pytest.approx(expected, rel=2e-12 if p < 38 else 1e-9)
+        assert float(function(np.array(p))) == pytest.approx(
+            expected, rel=2e-12 if p < 38 else 1e-9
+        )
 
 
 def test_the_variance_does_not_cancel_far_from_zero() -> None:
-    assert float(rectified_variance(1e8, 1e-8)) == 1e-8 * 1e-8  # E (u⁺)² and (E u⁺)² agree in all their digits
+    assert (
+        float(rectified_variance(1e8, 1e-8)) == 1e-8 * 1e-8
+    )  # E (u⁺)² and (E u⁺)² agree in all their digits
     for t in (0.5, 3.0, 6.0):  # Var u⁺ - Var (-u)⁺ = s² (Phi(t) - Phi(-t))
         odd = float(rectified_variance(t, 1.0) - rectified_variance(-t, 1.0))
         assert odd == pytest.approx(float(ndtr(t) - ndtr(-t)), rel=1e-14)
@@ -166,7 +174,9 @@ def test_the_mean_rises_in_both_and_scales_with_both(z: float, s: float, more: f
     assert float(smoothed_relu(z + more, s)) >= here - slack
     assert float(smoothed_relu(z, s + more)) >= here - slack
     assert float(smoothed_relu(4 * z, 4 * s)) == 4 * here
-    assert float(smoothed_relu(z, s) - smoothed_relu(-z, s)) == pytest.approx(z, abs=slack)  # u⁺ - (-u)⁺ = u
+    assert float(smoothed_relu(z, s) - smoothed_relu(-z, s)) == pytest.approx(
+        z, abs=slack
+    )  # u⁺ - (-u)⁺ = u
 
 
 def test_what_makes_no_sense_is_named() -> None:
@@ -177,14 +187,18 @@ def test_what_makes_no_sense_is_named() -> None:
             function(1.0, math.nan)
         with pytest.raises(ValueError, match=r"^z must be finite, got -inf$"):
             function(-math.inf, 1.0)
-        with pytest.raises(ValueError, match=r"^z, s must broadcast to one shape, got \(3,\) and \(2,\)$"):
+        with pytest.raises(
+            ValueError, match=r"^z, s must broadcast to one shape, got \(3,\) and \(2,\)$"
+        ):
             function(np.zeros(3), np.zeros(2))
     for kappa in (-0.1, math.nan, math.inf):
         with pytest.raises(ValueError, match=rf"^kappa must be >= 0 and finite, got {kappa}$"):
             mask_moments(np.ones((2, 3)), np.ones((1, 3)), kappa)
     with pytest.raises(ValueError, match=r"must share d, got shapes \(2, 3\) and \(1, 4\)$"):
         mask_moments(np.ones((2, 3)), np.ones((1, 4)), 0.1)
-    with pytest.raises(ValueError, match=r"^weights must be a matrix of shape \(any, any\) .*, got shape \(3,\)$"):
+    with pytest.raises(
+        ValueError, match=r"^weights must be a matrix of shape \(any, any\) .*, got shape \(3,\)$"
+    ):
         mask_moments(np.ones(3), np.ones((1, 3)), 0.1)
     with pytest.raises(ValueError, match=r"^inputs must be finite, got nan$"):
         mask_moments(np.ones((2, 1)), [[math.nan]], 0.1)

@@ -29,7 +29,9 @@ def z_score(expected: float, losses: Floats) -> float:
     return float((losses.mean() - expected) / (losses.std(ddof=1) / math.sqrt(len(losses))))
 
 
-def in_chunks(losses: Callable[[np.random.Generator, int], Floats], draws: int = DRAWS, chunk: int = 50_000) -> Floats:
+def in_chunks(
+    losses: Callable[[np.random.Generator, int], Floats], draws: int = DRAWS, chunk: int = 50_000
+) -> Floats:
     generator = np.random.default_rng(0)
     return np.concatenate([losses(generator, chunk) for _ in range(draws // chunk)])
 
@@ -38,14 +40,22 @@ def noisy(weight: Floats, std: float, generator: np.random.Generator, draws: int
     return weight + std * generator.standard_normal((draws, *weight.shape)) if std else weight[None]
 
 
-def chain_losses(weights: Sequence[Floats], x: Floats, y: Floats, stds: Sequence[float], relus: bool = False) -> Any:
+def chain_losses(
+    weights: Sequence[Floats], x: Floats, y: Floats, stds: Sequence[float], relus: bool = False
+) -> Any:
     """Losses (draws,) of W_L ... W_1 x, or of W_2 (W_1 x)_+, under draws of the noise."""
 
     def losses(generator: np.random.Generator, draws: int) -> Floats:
-        value = x.T[..., None]  # (units, examples, draws): sums over the few units are then of long rows
+        value = x.T[
+            ..., None
+        ]  # (units, examples, draws): sums over the few units are then of long rows
         for layer, (weight, std) in enumerate(zip(weights, stds, strict=True)):
-            drawn = weight[..., None] + (std * generator.standard_normal((*weight.shape, draws)) if std else 0.0)
-            value = np.einsum("ijd,jkd->ikd", drawn, np.maximum(value, 0) if relus and layer else value)
+            drawn = weight[..., None] + (
+                std * generator.standard_normal((*weight.shape, draws)) if std else 0.0
+            )
+            value = np.einsum(
+                "ijd,jkd->ikd", drawn, np.maximum(value, 0) if relus and layer else value
+            )
         return ((value - y.T[..., None]) ** 2).sum(axis=(0, 1)) / (2 * len(x))
 
     return losses
@@ -67,10 +77,16 @@ def nuclear_penalty(product: Floats, x: Floats, std: float) -> float:
     """The least that noise adds to two linear layers for W_2 W_1 = `product`, but for a
     constant."""
     outputs = product @ x.T
-    return std**2 * float(math.sqrt(len(product)) * np.linalg.norm(x) * np.linalg.norm(outputs, "nuc")) / len(x)
+    return (
+        std**2
+        * float(math.sqrt(len(product)) * np.linalg.norm(x) * np.linalg.norm(outputs, "nuc"))
+        / len(x)
+    )
 
 
-def linear_case(seed: int, widths: tuple[int, ...], examples: int = 2) -> tuple[list[Floats], Floats, Floats]:
+def linear_case(
+    seed: int, widths: tuple[int, ...], examples: int = 2
+) -> tuple[list[Floats], Floats, Floats]:
     weights = [normal(rows, columns, seed=seed) for columns, rows in itertools.pairwise(widths)]
     return (
         weights,
@@ -91,7 +107,9 @@ def linear_case(seed: int, widths: tuple[int, ...], examples: int = 2) -> tuple[
         ((3, 2), (0.7,)),
     ],
 )
-def test_the_risk_of_a_deep_linear_network_is_that_of_draws(widths: tuple[int, ...], stds: tuple[float, ...]) -> None:
+def test_the_risk_of_a_deep_linear_network_is_that_of_draws(
+    widths: tuple[int, ...], stds: tuple[float, ...]
+) -> None:
     weights, x, y = linear_case(1, widths)
     expected = deep_linear.expected_risk(weights, x, y, stds)
     assert abs(z_score(expected, in_chunks(chain_losses(weights, x, y, stds)))) < 4
@@ -106,7 +124,9 @@ def test_a_perfect_fit_has_no_risk_but_that_of_the_noise() -> None:
             y = y @ weight.T
         assert 0 <= deep_linear.expected_risk(weights, x, y, [0.0] * 3) <= 1e-26 * (y**2).sum()
         tiny = deep_linear.expected_risk(weights, x, y, [1e-9] * 3)
-        assert tiny == pytest.approx(1e-18 * deep_linear.excess_by_order(weights, x)[0], rel=1e-7, abs=0)
+        assert tiny == pytest.approx(
+            1e-18 * deep_linear.excess_by_order(weights, x)[0], rel=1e-7, abs=0
+        )
         for gradient in deep_linear.expected_risk_gradient(weights, x, y, [0.0] * 3):
             assert abs(gradient).max() <= 1e-12 * (x**2).sum()
 
@@ -140,12 +160,14 @@ def test_the_orders_are_the_sum_over_all_sets_of_noisy_layers(widths: tuple[int,
             orders[count - 1] += term / (2 * len(x))
     np.testing.assert_allclose(deep_linear.excess_by_order(weights, x), orders, rtol=1e-12)
     for std in (0.0, 1e-4, 0.3, 2.0):
-        excess = deep_linear.expected_risk(weights, x, y, [std] * len(weights)) - deep_linear.expected_risk(
-            weights, x, y, [0.0] * len(weights)
-        )
+        excess = deep_linear.expected_risk(
+            weights, x, y, [std] * len(weights)
+        ) - deep_linear.expected_risk(weights, x, y, [0.0] * len(weights))
         powers = std ** (2 * np.arange(1, len(weights) + 1))
         assert excess == pytest.approx(orders @ powers, rel=1e-9, abs=1e-14)
-    assert orders[-1] * 0.3 ** (2 * len(weights)) == pytest.approx(deep_linear.explosion(widths[1:], x, 0.3))
+    assert orders[-1] * 0.3 ** (2 * len(weights)) == pytest.approx(
+        deep_linear.explosion(widths[1:], x, 0.3)
+    )
 
 
 def test_two_layers_have_the_two_terms_of_the_paper() -> None:
@@ -160,13 +182,17 @@ def test_noise_on_one_layer_at_a_time_is_the_first_order_of_noise_on_all() -> No
     weights, x, y = linear_case(4, (3, 4, 2, 3))
     sigma, none = 0.4, [0.0] * 3
     clean = deep_linear.expected_risk(weights, x, y, none)
-    single = [deep_linear.expected_risk(weights, x, y, np.eye(3)[layer] * sigma) - clean for layer in range(3)]
+    single = [
+        deep_linear.expected_risk(weights, x, y, np.eye(3)[layer] * sigma) - clean
+        for layer in range(3)
+    ]
     assert deep_linear.layerwise_excess(weights, x, sigma) == pytest.approx(np.mean(single))
     together = deep_linear.expected_risk(weights, x, y, [sigma / math.sqrt(3)] * 3) - clean
     assert deep_linear.all_layers_excess(weights, x, sigma) == pytest.approx(together)
     # Both agree in the first order, so that their difference falls as the fourth power of sigma.
     gaps = [
-        deep_linear.all_layers_excess(weights, x, size) - deep_linear.layerwise_excess(weights, x, size)
+        deep_linear.all_layers_excess(weights, x, size)
+        - deep_linear.layerwise_excess(weights, x, size)
         for size in (1e-2, 1e-3)
     ]
     assert math.log10(gaps[0] / gaps[1]) == pytest.approx(4, abs=1e-3)
@@ -182,7 +208,9 @@ def test_the_gradient_of_a_deep_linear_network(stds: tuple[float, ...]) -> None:
     )
 
 
-def check_gradient(at: Sequence[Floats], value: Callable[[list[Floats]], float], gradient: Sequence[Floats]) -> None:
+def check_gradient(
+    at: Sequence[Floats], value: Callable[[list[Floats]], float], gradient: Sequence[Floats]
+) -> None:
     """Central differences over all entries of all arrays."""
     ends = np.cumsum([array.size for array in at])[:-1]
 
@@ -194,10 +222,14 @@ def check_gradient(at: Sequence[Floats], value: Callable[[list[Floats]], float],
     steps = 1e-5 * np.eye(len(start))
     differences = [(of(start + step) - of(start - step)) / 2e-5 for step in steps]
     assert [part.shape for part in gradient] == [array.shape for array in at]
-    np.testing.assert_allclose(np.concatenate([part.ravel() for part in gradient]), differences, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(
+        np.concatenate([part.ravel() for part in gradient]), differences, rtol=1e-6, atol=1e-8
+    )
 
 
-def relu_case(seed: int, features: int = 2, width: int = 3, outputs: int = 2, examples: int = 2) -> Any:
+def relu_case(
+    seed: int, features: int = 2, width: int = 3, outputs: int = 2, examples: int = 2
+) -> Any:
     first, second = normal(width, features, seed=seed), normal(outputs, width, seed=seed)
     return (
         first,
@@ -237,7 +269,9 @@ def test_a_unit_far_above_its_kink_adds_the_whole_of_its_variance(ratio: float) 
     # (z + t g)_+ is z + t g here, and in a perfect fit nothing but its variance is left, however
     # small against z^2.
     z, t = (1e4, 1e4 / ratio) if ratio < 1e300 else (1e150, 1e-150)
-    assert relu.expected_risk([[z]], [[1.0]], [[1.0]], [[z]], (t, 0.0)) == pytest.approx(t**2 / 2, rel=1e-12, abs=0)
+    assert relu.expected_risk([[z]], [[1.0]], [[1.0]], [[z]], (t, 0.0)) == pytest.approx(
+        t**2 / 2, rel=1e-12, abs=0
+    )
     by_first, by_second = relu.expected_risk_gradient([[z]], [[1.0]], [[1.0]], [[z]], (t, 0.0))
     assert by_first.item() == 0
     assert by_second.item() == pytest.approx(t**2, rel=1e-12, abs=0)
@@ -254,7 +288,9 @@ def test_without_noise_a_relu_network_has_its_plain_risk_and_gradient_at_the_kin
     first[1] = 0
     hidden = np.maximum(x @ first.T, 0)
     residual = hidden @ second.T - y
-    assert relu.expected_risk(first, second, x, y, (0.0, 0.0)) == pytest.approx((residual**2).sum() / 4, rel=1e-14)
+    assert relu.expected_risk(first, second, x, y, (0.0, 0.0)) == pytest.approx(
+        (residual**2).sum() / 4, rel=1e-14
+    )
     at, near = (relu.expected_risk_gradient(first, second, x, y, (std, 0.0)) for std in (0.0, 1e-9))
     for gradient, gradient_nearby in zip(at, near, strict=True):
         np.testing.assert_allclose(gradient, gradient_nearby, atol=1e-7)
@@ -274,7 +310,9 @@ def test_beyond_the_second_order_a_relu_network_has_the_explosion_alone() -> Non
     for stds in ((0.05, 0.03), (0.04, 0.0), (0.0, 0.05), (0.02, 0.02)):
         excess = relu.expected_risk(first, second, x, y, stds) - clean
         fourth = stds[0] ** 2 * stds[1] ** 2 * relu.explosion(first, 2, x)
-        assert excess == pytest.approx(sum(relu.second_order(first, second, x, stds)) + fourth, rel=1e-10)
+        assert excess == pytest.approx(
+            sum(relu.second_order(first, second, x, stds)) + fourth, rel=1e-10
+        )
 
 
 def test_in_draws_the_rest_of_a_relu_networks_second_order_is_of_fourth_order() -> None:
@@ -295,7 +333,9 @@ def test_in_draws_the_rest_of_a_relu_networks_second_order_is_of_fourth_order() 
             (losses(std_1, std_2) for std_1 in (std, -std) for std_2 in (std, -std)),
             start=np.zeros(draws),
         )
-        each = sum((losses(size, 0.0) + losses(0.0, size) for size in (std, -std)), start=np.zeros(draws))
+        each = sum(
+            (losses(size, 0.0) + losses(0.0, size) for size in (std, -std)), start=np.zeros(draws)
+        )
         rest = both / 4 - each / 2 + losses(0.0, 0.0)
         assert abs(z_score(std**4 * relu.explosion(first, 2, x), rest)) < 4
         rests.append(rest.mean())
@@ -308,12 +348,16 @@ def test_a_unit_at_its_kink_adds_a_term_linear_in_the_noise() -> None:
     clean = relu.expected_risk(first, second, x, y, (0.0, 0.0))
     residual = np.maximum(x @ first.T, 0) @ second.T - y
     slope = (residual @ second[:, 0]).mean() / math.sqrt(2 * math.pi)  # the inputs have norm 1
-    assert (relu.expected_risk(first, second, x, y, (1e-6, 0.0)) - clean) / 1e-6 == pytest.approx(slope, rel=1e-5)
+    assert (relu.expected_risk(first, second, x, y, (1e-6, 0.0)) - clean) / 1e-6 == pytest.approx(
+        slope, rel=1e-5
+    )
 
 
 def test_noise_on_the_second_layer_of_a_relu_network_is_its_second_order_exactly() -> None:
     first, second, x, y = relu_case(12)
-    excess = relu.expected_risk(first, second, x, y, (0.0, 3.0)) - relu.expected_risk(first, second, x, y, (0.0, 0.0))
+    excess = relu.expected_risk(first, second, x, y, (0.0, 3.0)) - relu.expected_risk(
+        first, second, x, y, (0.0, 0.0)
+    )
     inner, outer = relu.second_order(first, second, x, (0.0, 3.0))
     assert inner == 0
     assert excess == pytest.approx(outer)
@@ -325,7 +369,9 @@ def test_units_and_their_mirror_images_have_half_the_explosion_of_a_linear_netwo
     assert relu.explosion(first, 3, x) == pytest.approx(deep_linear.explosion((12, 3), x, 1.0) / 2)
 
 
-def diagonal_case(seed: int = 14, features: int = 4, examples: int = 6) -> tuple[Floats, Floats, Floats, Floats]:
+def diagonal_case(
+    seed: int = 14, features: int = 4, examples: int = 6
+) -> tuple[Floats, Floats, Floats, Floats]:
     positive, negative = normal(2, features, seed=seed)
     return (
         positive,
@@ -340,10 +386,15 @@ def test_the_risk_of_a_diagonal_network_is_that_of_draws(stds: tuple[float, floa
     positive, negative, x, y = diagonal_case()
 
     def losses(generator: np.random.Generator, draws: int) -> Floats:
-        product = noisy(positive, stds[0], generator, draws) ** 2 - noisy(negative, stds[1], generator, draws) ** 2
+        product = (
+            noisy(positive, stds[0], generator, draws) ** 2
+            - noisy(negative, stds[1], generator, draws) ** 2
+        )
         return ((product @ x.T - y) ** 2).sum(axis=1) / (2 * len(x))
 
-    assert abs(z_score(diagonal.expected_risk(positive, negative, x, y, stds), in_chunks(losses))) < 4
+    assert (
+        abs(z_score(diagonal.expected_risk(positive, negative, x, y, stds), in_chunks(losses))) < 4
+    )
 
 
 def test_the_gradient_of_a_diagonal_network() -> None:
@@ -386,7 +437,9 @@ def test_the_least_expected_risk_of_a_diagonal_network_is_a_lasso() -> None:
     assert (lasso.coef_ == 0).sum() >= 4
     np.testing.assert_allclose(minimum[:8] ** 2 - minimum[8:] ** 2, lasso.coef_, atol=1e-5)
     objective = ((x @ lasso.coef_ - y) ** 2).sum() / 80 + lasso_penalty(lasso.coef_, x, std)
-    reached = diagonal.expected_risk(minimum[:8], minimum[8:], x, y, (std, std)) - diagonal.constant(x, std)
+    reached = diagonal.expected_risk(
+        minimum[:8], minimum[8:], x, y, (std, std)
+    ) - diagonal.constant(x, std)
     assert reached == pytest.approx(objective, rel=1e-8)
 
 
@@ -395,7 +448,9 @@ def test_the_risk_of_grouped_products_is_that_of_draws(std: float) -> None:
     u, v, x, y = normal(2, seed=17), normal(5, seed=17), normal(4, 5, seed=17), normal(4, seed=18)
 
     def losses(generator: np.random.Generator, draws: int) -> Floats:
-        products = noisy(u, std, generator, draws)[:, list(GROUPS)] * noisy(v, std, generator, draws)
+        products = noisy(u, std, generator, draws)[:, list(GROUPS)] * noisy(
+            v, std, generator, draws
+        )
         return ((products @ x.T - y) ** 2).sum(axis=1) / (2 * len(x))
 
     assert abs(z_score(group_lasso.expected_risk(u, v, GROUPS, x, y, std), in_chunks(losses))) < 4
@@ -411,7 +466,9 @@ def test_the_gradient_of_grouped_products() -> None:
         )
 
 
-def least(risk: Callable[[Floats], float], gradient: Callable[[Floats], Floats], start: Floats) -> Any:
+def least(
+    risk: Callable[[Floats], float], gradient: Callable[[Floats], Floats], start: Floats
+) -> Any:
     options = {"ftol": 1e-15, "gtol": 1e-11, "maxiter": 20_000, "maxfun": 50_000}
     return minimize(risk, start, jac=gradient, method="L-BFGS-B", options=options)
 
@@ -425,7 +482,9 @@ def test_the_least_expected_risk_of_two_linear_layers_is_that_of_the_thresholded
 
     minimum = least(
         lambda w: deep_linear.expected_risk(parts(w), x, y, (std, std)),
-        lambda w: np.concatenate([g.ravel() for g in deep_linear.expected_risk_gradient(parts(w), x, y, (std, std))]),
+        lambda w: np.concatenate(
+            [g.ravel() for g in deep_linear.expected_risk_gradient(parts(w), x, y, (std, std))]
+        ),
         normal(7 * width, seed=31),
     )
     product = nuclear_norm.least_product(x, y, std)
@@ -433,14 +492,20 @@ def test_the_least_expected_risk_of_two_linear_layers_is_that_of_the_thresholded
     first, second = parts(minimum.x)
     np.testing.assert_allclose(second @ first, product, atol=1e-4)
     objective = ((x @ product.T - y) ** 2).sum() / 60 + nuclear_penalty(product, x, std)
-    assert minimum.fun - deep_linear.explosion((width, 3), x, std) == pytest.approx(objective, rel=1e-8)
+    assert minimum.fun - deep_linear.explosion((width, 3), x, std) == pytest.approx(
+        objective, rel=1e-8
+    )
 
 
 def test_without_noise_the_thresholded_product_is_that_of_least_squares() -> None:
     x, y = normal(30, 4, seed=27), normal(30, 3, seed=28)
-    np.testing.assert_allclose(nuclear_norm.least_product(x, y, 0.0), np.linalg.lstsq(x, y)[0].T, atol=1e-12)
+    np.testing.assert_allclose(
+        nuclear_norm.least_product(x, y, 0.0), np.linalg.lstsq(x, y)[0].T, atol=1e-12
+    )
     assert not nuclear_norm.least_product(x, y, 10.0).any()
-    few = nuclear_norm.least_product(x[:2], y[:2], 0.0)  # more features than examples: the shortest that fits
+    few = nuclear_norm.least_product(
+        x[:2], y[:2], 0.0
+    )  # more features than examples: the shortest that fits
     np.testing.assert_allclose(few, (np.linalg.pinv(x[:2]) @ y[:2]).T, atol=1e-12)
 
 
@@ -449,7 +514,9 @@ def test_the_least_expected_risk_of_grouped_products_is_a_group_lasso() -> None:
     y = x[:, 2:] @ np.array([1.0, -2.0, 0.5]) + 0.1 * normal(30, seed=33)
     minimum = least(
         lambda w: group_lasso.expected_risk(w[:2], w[2:], GROUPS, x, y, std),
-        lambda w: np.concatenate(group_lasso.expected_risk_gradient(w[:2], w[2:], GROUPS, x, y, std)),
+        lambda w: np.concatenate(
+            group_lasso.expected_risk_gradient(w[:2], w[2:], GROUPS, x, y, std)
+        ),
         np.full(7, 0.7),
     )
     b = group_lasso.least_coefficients(GROUPS, x, y, std)
@@ -460,12 +527,16 @@ def test_the_least_expected_risk_of_grouped_products_is_a_group_lasso() -> None:
     assert minimum.fun - group_lasso.constant(x, std) == pytest.approx(objective, rel=1e-8)
     plain = group_lasso.least_coefficients(GROUPS, x, y, 0.0)
     np.testing.assert_allclose(plain, np.linalg.lstsq(x, y)[0], atol=1e-10)
-    with pytest.raises(ValueError, match=r"enough to converge, got 2: the last one changed the outputs of a group"):
+    with pytest.raises(
+        ValueError, match=r"enough to converge, got 2: the last one changed the outputs of a group"
+    ):
         group_lasso.least_coefficients(GROUPS, x, y, std, sweeps=2)
     # Groups of one feature are the Lasso of scikit-learn on features of mean square 1.
     x /= np.sqrt((x**2).mean(axis=0))
     single = group_lasso.least_coefficients(range(5), x, y, std)
-    np.testing.assert_allclose(single, Lasso(std**2, fit_intercept=False, tol=1e-14).fit(x, y).coef_, atol=1e-8)
+    np.testing.assert_allclose(
+        single, Lasso(std**2, fit_intercept=False, tol=1e-14).fit(x, y).coef_, atol=1e-8
+    )
 
 
 @pytest.mark.parametrize("std", [1e-3, 0.2])
@@ -477,16 +548,18 @@ def test_second_orders_are_the_curvature_along_the_jacobian(std: float) -> None:
 
     def outputs(flat: Floats, relus: bool) -> Floats:
         hidden = x @ flat[: sizes[0]].reshape(first.shape).T
-        return ((np.maximum(hidden, 0) if relus else hidden) @ flat[sizes[0] :].reshape(second.shape).T).ravel()
+        return (
+            (np.maximum(hidden, 0) if relus else hidden) @ flat[sizes[0] :].reshape(second.shape).T
+        ).ravel()
 
     at = np.concatenate([first.ravel(), second.ravel()])
     for relus in (False, True):
         jacobian = approx_fprime(at, lambda flat, relus=relus: outputs(flat, relus), 1e-7)  # type: ignore[misc]
         expected = std**2 * (jacobian**2).sum() / (2 * len(x))
         orders = deep_linear.excess_by_order([first, second], x)[0] * std**2
-        assert (sum(relu.second_order(first, second, x, (std, std))) if relus else orders) == pytest.approx(
-            expected, rel=1e-5
-        )
+        assert (
+            sum(relu.second_order(first, second, x, (std, std))) if relus else orders
+        ) == pytest.approx(expected, rel=1e-5)
 
 
 STDS = st.floats(0, 1e3)
@@ -494,7 +567,9 @@ STDS = st.floats(0, 1e3)
 
 @settings(max_examples=50, deadline=None)
 @given(STDS, STDS, st.integers(0, 10))
-def test_risks_are_finite_and_grow_with_the_noise_of_the_second_layer(std_1: float, std_2: float, seed: int) -> None:
+def test_risks_are_finite_and_grow_with_the_noise_of_the_second_layer(
+    std_1: float, std_2: float, seed: int
+) -> None:
     first, second, x, y = relu_case(seed)
     low, high = sorted((std_1, std_2))
     for risk in (
@@ -510,7 +585,9 @@ def test_risks_are_finite_and_grow_with_the_noise_of_the_second_layer(std_1: flo
 def test_a_diagonal_network_gains_no_less_than_the_lasso_penalty(std: float, seed: int) -> None:
     positive, negative, x, y = diagonal_case(seed)
     risks = [diagonal.expected_risk(positive, negative, x, y, (size, size)) for size in (0.0, std)]
-    check_penalty(lasso_penalty(positive**2 - negative**2, x, std), diagonal.constant(x, std), *risks)
+    check_penalty(
+        lasso_penalty(positive**2 - negative**2, x, std), diagonal.constant(x, std), *risks
+    )
 
 
 @settings(max_examples=50, deadline=None)
@@ -546,7 +623,9 @@ def check_penalty(penalty: float, constant: float, clean: float, noisy: float) -
 @settings(max_examples=50, deadline=None)
 @given(st.floats(0, 1e-150), st.floats(-1e150, 1e150))
 def test_a_relu_network_has_no_warning_at_the_edges(std: float, size: float) -> None:
-    risk = relu.expected_risk([[size], [0.0]], [[1e-200, 1.0]], [[1.0], [0.0]], [[0.0], [0.0]], (std, 0.0))
+    risk = relu.expected_risk(
+        [[size], [0.0]], [[1e-200, 1.0]], [[1.0], [0.0]], [[0.0], [0.0]], (std, 0.0)
+    )
     assert risk == pytest.approx((max(size, 0) * 1e-200) ** 2 / 4, rel=1e-9, abs=1e-290)
 
 

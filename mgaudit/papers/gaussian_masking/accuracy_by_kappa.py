@@ -63,7 +63,9 @@ def accuracy_falls(target: str, data: Data) -> Measured:
     return change(row, quantity, at_most=0.0)
 
 
-ABOUT = ABOUT_NETWORKS + "Intervals are for new models and new test examples; differences are paired."
+ABOUT = (
+    ABOUT_NETWORKS + "Intervals are for new models and new test examples; differences are paired."
+)
 CLAIMS = (
     Claim(
         "small-kappa-helps",
@@ -92,6 +94,8 @@ FIGURE = PaperFigure(
     full=FULL,
     measure=measure,
     draw=draw,
-    description=("Test accuracy of the MLP and of the CNN against the strength of the mask, with intervals."),
+    description=(
+        "Test accuracy of the MLP and of the CNN against the strength of the mask, with intervals."
+    ),
     claims=CLAIMS,
 )

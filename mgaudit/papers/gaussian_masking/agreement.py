@@ -27,10 +27,14 @@ def agreement(rows: Sequence[Row]) -> Measured:
     0.1 %.
     """
     columns = [column(rows, name) for name in ("mean", "expected", "error")]
-    deviations = [abs(mean - expected) / error for mean, expected, error in zip(*columns, strict=True)]
+    deviations = [
+        abs(mean - expected) / error for mean, expected, error in zip(*columns, strict=True)
+    ]
     count = len(deviations)
     bound = float(norm.isf(FALSE_ALARMS / 2 / count))
-    quantity = f"largest deviation of {count} means over draws from the closed form, in standard errors"
+    quantity = (
+        f"largest deviation of {count} means over draws from the closed form, in standard errors"
+    )
     return Measured(quantity, max(deviations), at_most=bound)
 
 

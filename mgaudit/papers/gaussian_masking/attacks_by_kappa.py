@@ -104,7 +104,9 @@ def knowing_helps(target: str, data: Data) -> Measured:
     """Returns the AUC of the adaptive less the naive classifier at the largest kappa."""
     row = strongest(select(data["ignorance"], target=target, attack="shadow-classifier"))
     kappa = f"κ = {row['kappa']:g}"
-    quantity = f"AUC of the adaptive less the naive shadow classifier at {kappa}; paired, {NAMES[target]}"
+    quantity = (
+        f"AUC of the adaptive less the naive shadow classifier at {kappa}; paired, {NAMES[target]}"
+    )
     return Measured.with_interval(quantity, interval_of(row, "gap"), at_least=0.0)
 
 
@@ -144,7 +146,8 @@ def _ignorance_claim(target: str) -> Claim:
 
 
 ABOUT = (
-    ABOUT_NETWORKS + "The paper's attack is ML-Leaks, one classifier trained on the outputs of one shadow. "
+    ABOUT_NETWORKS
+    + "The paper's attack is ML-Leaks, one classifier trained on the outputs of one shadow. "
     "Ours is a classifier for each class trained on all other models, beside LiRA and the "
     "loss threshold. An adaptive adversary trains shadows with the mask, a naive one "
     "without."
@@ -157,6 +160,8 @@ FIGURE = PaperFigure(
     full=FULL,
     measure=measure,
     draw=draw,
-    description=("AUC of three attacks against the strength of the mask, of adaptive and naive adversaries."),
+    description=(
+        "AUC of three attacks against the strength of the mask, of adaptive and naive adversaries."
+    ),
     claims=_claims(),
 )

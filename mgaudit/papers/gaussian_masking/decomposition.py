@@ -217,7 +217,9 @@ def agrees(data: Data) -> Measured:
     return agreement(data["terms"])
 
 
-def _judged_order(data: Data, low: float, high: float, at_least: float, at_most: float = math.inf) -> Measured:
+def _judged_order(
+    data: Data, low: float, high: float, at_least: float, at_most: float = math.inf
+) -> Measured:
     order = _order(data, "rest_over_targets", low, high)
     strengths = f"{low:g} ≤ κ ≤ {high:g}" if low else f"κ ≤ {high:g}"
     quantity = f"slope of ln(rest) against ln κ, {strengths}, root mean square over networks"

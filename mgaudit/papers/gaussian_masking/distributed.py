@@ -70,7 +70,9 @@ def _run(task: DescentTask) -> tuple[Key, Floats]:
         clients = {"clients": settings.clients, "local_steps": local_steps}
     steps = snapshot_steps(settings.steps)
     mask = GaussianMask(kappa)
-    weights = regression_trajectory(regression, mask, settings.learning_rate, steps, seed, **clients)
+    weights = regression_trajectory(
+        regression, mask, settings.learning_rate, steps, seed, **clients
+    )
     return (kappa, local_steps, seed), clean_loss(regression, weights)
 
 
@@ -79,7 +81,11 @@ def measure(settings: Distributed, workshop: Workshop) -> Data:
 
     `difference` is the largest relative difference to the loss of one trainer at any step.
     """
-    trainers = [(kappa, local_steps) for kappa in settings.kappas for local_steps in (CENTRAL, *settings.local_steps)]
+    trainers = [
+        (kappa, local_steps)
+        for kappa in settings.kappas
+        for local_steps in (CENTRAL, *settings.local_steps)
+    ]
     seeds = range(settings.seeds)
     tasks = [(settings, *trainer, seed) for trainer in trainers for seed in seeds]
     losses = dict(parallel.run(_run, tasks, workshop.jobs))
@@ -276,6 +282,8 @@ FIGURE = PaperFigure(
     full=FULL,
     measure=measure,
     draw=draw,
-    description=("With several local steps the loss falls as fast per step and far faster per averaging."),
+    description=(
+        "With several local steps the loss falls as fast per step and far faster per averaging."
+    ),
     claims=CLAIMS,
 )

@@ -49,7 +49,9 @@ def studies(settings: KappaSweep, workshop: Workshop) -> dict[str, StudyResult]:
     return {target: run_audit(settings.of(target), workshop) for target in NAMES}
 
 
-def points(rows: Sequence[Row], name: str, scale: float = 1.0) -> tuple[list[float], list[float], list[list[float]]]:
+def points(
+    rows: Sequence[Row], name: str, scale: float = 1.0
+) -> tuple[list[float], list[float], list[list[float]]]:
     """Returns the kappas, the scaled values and the lengths of the error bars below and above."""
     values = [value * scale for value in column(rows, name)]
     lows = [low * scale for low in column(rows, f"{name}_low")]

@@ -121,7 +121,9 @@ def geometric_mean(losses: Sequence[Floats]) -> Floats:
     return mean
 
 
-def _runs(steps: Steps, losses: dict[tuple[float, int], Floats], settings: LossTrajectories) -> list[Row]:
+def _runs(
+    steps: Steps, losses: dict[tuple[float, int], Floats], settings: LossTrajectories
+) -> list[Row]:
     is_last = steps >= (1 - LAST) * settings.steps
     floors = {key: loss[is_last] for key, loss in losses.items()}
     falling = [key for key, loss in losses.items() if loss[0] >= FALL * floors[key].mean()]
@@ -314,6 +316,8 @@ FIGURE = PaperFigure(
     full=FULL,
     measure=measure,
     draw=draw,
-    description=("Loss falls alike for all κ at first, then levels off at a floor that rises with κ."),
+    description=(
+        "Loss falls alike for all κ at first, then levels off at a floor that rises with κ."
+    ),
     claims=CLAIMS,
 )

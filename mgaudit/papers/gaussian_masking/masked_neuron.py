@@ -111,7 +111,9 @@ def _curve(line: Floats, weights: Floats, kappa: float) -> list[Row]:
     return rows
 
 
-def _masked(line: Floats, weights: Floats, kappa: float, masks: int, generator: np.random.Generator) -> list[Row]:
+def _masked(
+    line: Floats, weights: Floats, kappa: float, masks: int, generator: np.random.Generator
+) -> list[Row]:
     """Returns the means over masks at the inputs of the line that pass enough of them."""
     z, s = _moments(line, weights, kappa)
     compared = np.flatnonzero(np.abs(z) <= FURTHEST * s)
@@ -133,7 +135,9 @@ def _masked(line: Floats, weights: Floats, kappa: float, masks: int, generator: 
     return rows
 
 
-def _activations(terms: Floats, kappa: float, masks: int, generator: np.random.Generator) -> Iterator[Floats]:
+def _activations(
+    terms: Floats, kappa: float, masks: int, generator: np.random.Generator
+) -> Iterator[Floats]:
     """Yields max(w · (x ⊙ c), 0) (masks, points) in blocks of masks.
 
     `terms` are w ⊙ x (points, d); all points have the same masks.
@@ -210,6 +214,8 @@ FIGURE = PaperFigure(
     full=FULL,
     measure=measure,
     draw=draw,
-    description=("Means over masked images lie on the closed form for all κ, higher above the ReLU the larger κ is."),
+    description=(
+        "Means over masked images lie on the closed form for all κ, higher above the ReLU the larger κ is."
+    ),
     claims=CLAIMS,
 )

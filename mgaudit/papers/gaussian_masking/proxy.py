@@ -74,7 +74,9 @@ def _gaps(settings: Proxy) -> list[Row]:
             mean, error = mean_of(np.maximum(s * (ratio + normal), 0.0))
             gap = mean - float(smoothed_relu_proxy(s * ratio, s))
             predicted = s * float(norm.pdf(ratio))
-            rows.append({"s": s, "z": s * ratio, "gap": gap, "error": error, "predicted": predicted})
+            rows.append(
+                {"s": s, "z": s * ratio, "gap": gap, "error": error, "predicted": predicted}
+            )
     return rows
 
 

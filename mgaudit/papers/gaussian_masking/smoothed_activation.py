@@ -61,7 +61,9 @@ def _drawn(settings: SmoothedActivation, generator: np.random.Generator) -> list
             normal = generator.standard_normal(settings.draws)
             mean, error = mean_of(np.maximum(s * (ratio + normal), 0.0))
             expected = float(smoothed_relu(s * ratio, s))
-            rows.append({"s": s, "z": s * ratio, "expected": expected, "mean": mean, "error": error})
+            rows.append(
+                {"s": s, "z": s * ratio, "expected": expected, "mean": mean, "error": error}
+            )
     return rows
 
 
@@ -149,6 +151,8 @@ FIGURE = PaperFigure(
     full=FULL,
     measure=measure,
     draw=draw,
-    description=("Means over draws lie on the closed form, which rounds the ReLU's kink the more the larger s is."),
+    description=(
+        "Means over draws lie on the closed form, which rounds the ReLU's kink the more the larger s is."
+    ),
     claims=CLAIMS,
 )

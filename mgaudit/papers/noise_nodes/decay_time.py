@@ -72,7 +72,9 @@ def measure(settings: DecayTime, workshop: Workshop) -> Data:
     return {
         "node": [row for point in node_grid for row in _node_rows(settings, *point)],
         "loss": [row for point in loss_grid for row in _loss_rows(settings, *point)],
-        "node_share": [row for share in settings.node_shares for row in _share_rows(settings, share)],
+        "node_share": [
+            row for share in settings.node_shares for row in _share_rows(settings, share)
+        ],
     }
 
 

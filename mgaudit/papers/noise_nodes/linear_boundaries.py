@@ -59,7 +59,9 @@ def measure(settings: LinearBoundaries, workshop: Workshop) -> Data:
     return {"sharpness": growth + divergence, "decoupled": _decoupled(settings)}
 
 
-def _sharpness_rows(settings: LinearBoundaries, boundary: str, outcome: _Outcome, predicted: float) -> list[Row]:
+def _sharpness_rows(
+    settings: LinearBoundaries, boundary: str, outcome: _Outcome, predicted: float
+) -> list[Row]:
     rows: list[Row] = []
     for eta, batch in product(settings.etas, settings.batches):
         head: Row = {
@@ -86,7 +88,9 @@ def _bisected(outcome: _Outcome, settings: LinearBoundaries, eta: float, batch: 
     return np.asarray(np.sqrt(low * high))
 
 
-def _descent(settings: LinearBoundaries, eta: float, batch: int, sigma: Floats, steps: int, every: int) -> DescentPath:
+def _descent(
+    settings: LinearBoundaries, eta: float, batch: int, sigma: Floats, steps: int, every: int
+) -> DescentPath:
     generator = numpy_generator(settings.seed, f"linear boundaries {eta}", batch)
     start = beginning(settings.runs, settings.width, settings.cosine, generator)
     moments = fresh_moments(settings.runs, 1.0, sigma, batch, generator)
@@ -100,7 +104,9 @@ def _grows(settings: LinearBoundaries, eta: float, batch: int, sigma: Floats) ->
     return np.asarray(grown | (path.diverged >= 0))
 
 
-def _diverges(settings: LinearBoundaries, eta: float, batch: int, sigma: Floats) -> NDArray[np.bool_]:
+def _diverges(
+    settings: LinearBoundaries, eta: float, batch: int, sigma: Floats
+) -> NDArray[np.bool_]:
     steps = settings.escape_steps
     path = _descent(settings, eta, batch, sigma, steps, every=steps)
     return np.asarray(path.diverged >= 0)
@@ -211,7 +217,9 @@ def _whole_training(data: Data) -> Measured | NotRun:
     longest = max(distinct(data["decoupled"], "steps"))
     rows = matching(data["decoupled"], steps=longest)
     value, low, high = mean_interval(ratios(rows, "found", "predicted"))
-    return Measured(f"σ found over one step's rule, after {longest:g} steps", value, 0.8, 1.25, low, high)
+    return Measured(
+        f"σ found over one step's rule, after {longest:g} steps", value, 0.8, 1.25, low, high
+    )
 
 
 def _falls_with_steps(data: Data) -> Measured | NotRun:

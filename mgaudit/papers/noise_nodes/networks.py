@@ -37,7 +37,9 @@ ABOUT_NETWORK = (
     "weights, at the start; for the linear network it is σ²(‖w₂‖² + ‖w_ni‖²). σ is given over "
     "that at which ηλ = 2. "
 )
-EXPLODED = 1e6  # larger weights of a node count as diverged, even where they are still finite in float32
+EXPLODED = (
+    1e6  # larger weights of a node count as diverged, even where they are still finite in float32
+)
 
 
 @dataclass(frozen=True)
@@ -132,14 +134,18 @@ def diverged(trajectory: Trajectory, model: int) -> bool:
     return not finite_losses or math.isinf(node_norm(trajectory, model, -1))
 
 
-def sharpness(experiment: NodeExperiment, recipe: Recipe, trajectory: Trajectory, model: int, snapshot: int) -> float:
+def sharpness(
+    experiment: NodeExperiment, recipe: Recipe, trajectory: Trajectory, model: int, snapshot: int
+) -> float:
     """Returns eta times the top curvature of the training loss with fresh noise, if finite."""
     node = _node_weights(trajectory, model, snapshot)
     weights = trajectory.weights[model][snapshot]
     return experiment.eta * top_curvature(recipe, experiment.data, weights, node, experiment.probed)
 
 
-def noisy_loss(experiment: NodeExperiment, recipe: Recipe, trajectory: Trajectory, model: int, snapshot: int) -> float:
+def noisy_loss(
+    experiment: NodeExperiment, recipe: Recipe, trajectory: Trajectory, model: int, snapshot: int
+) -> float:
     """Returns the mean training loss with the same noise at each snapshot; inf if diverged."""
     node = trajectory.nodes[model][snapshot]
     if node is None or math.isinf(node_norm(trajectory, model, snapshot)):
@@ -193,7 +199,9 @@ def reference_sigma(experiment: NodeExperiment, loss: LossName) -> float:
         ValueError: if it is 2 or more even without noise, the rate being too high for the network.
     """
     start = replace(experiment, epochs=1, models=min(experiment.models, 2))
-    initial = start.train(start.recipe(loss, 1.0), [0])  # initial weights are the same at each sigma
+    initial = start.train(
+        start.recipe(loss, 1.0), [0]
+    )  # initial weights are the same at each sigma
 
     def excess(log_sigma: float) -> float:
         recipe = start.recipe(loss, math.exp(log_sigma))
@@ -202,7 +210,9 @@ def reference_sigma(experiment: NodeExperiment, loss: LossName) -> float:
 
     low, high = math.log(1e-3), math.log(8.0)
     if excess(low) >= 0:
-        raise ValueError(f"eta must be lower for this network, whose curvature times it is >= 2, got {experiment.eta}")
+        raise ValueError(
+            f"eta must be lower for this network, whose curvature times it is >= 2, got {experiment.eta}"
+        )
     while excess(high) < 0:
         low, high = high, high + math.log(8.0)
     return math.exp(optimize.brentq(excess, low, high, xtol=0.01))

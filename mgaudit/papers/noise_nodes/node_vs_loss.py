@@ -75,7 +75,10 @@ def measure(settings: NodeVsLoss, workshop: Workshop) -> Data:
     tasks = []
     for loss in LOSS_NAMES:
         unit = reference_sigma(experiment, loss)
-        tasks += [_Task(experiment, loss, share, share * unit, settings.snapshots) for share in settings.shares]
+        tasks += [
+            _Task(experiment, loss, share, share * unit, settings.snapshots)
+            for share in settings.shares
+        ]
     results = parallel.run(_run, tasks, workshop.jobs)
     return {"runs": in_order([row for rows in results for row in rows])}
 
@@ -86,10 +89,15 @@ def _run(task: _Task) -> list[Row]:
     spaced = np.geomspace(1, experiment.steps, task.snapshots).astype(int)
     trajectory = experiment.train(recipe, sorted({0, *spaced.tolist()}))
     head: Row = {"loss": task.loss, "share": task.share, "sigma": task.sigma}
-    return [{**head, **_outcome(experiment, recipe, trajectory, model)} for model in range(experiment.models)]
+    return [
+        {**head, **_outcome(experiment, recipe, trajectory, model)}
+        for model in range(experiment.models)
+    ]
 
 
-def _outcome(experiment: NodeExperiment, recipe: Recipe, trajectory: Trajectory, model: int) -> dict[str, float]:
+def _outcome(
+    experiment: NodeExperiment, recipe: Recipe, trajectory: Trajectory, model: int
+) -> dict[str, float]:
     row = {"model": float(model), "diverged": float(diverged(trajectory, model))}
     if row["diverged"]:
         return row
@@ -227,7 +235,9 @@ def _by_share(data: Data, loss: str) -> dict[float, list[Row]]:
 
 
 def _describe_choice(share: float, count: int) -> str:
-    return f"σ = {share:g} of that at ηλ = 2 (best of {count} σ, interval at level 1 − 0.05/{count})"
+    return (
+        f"σ = {share:g} of that at ηλ = 2 (best of {count} σ, interval at level 1 − 0.05/{count})"
+    )
 
 
 def _claims(loss: str) -> tuple[Claim, Claim]:
@@ -253,14 +263,17 @@ FIGURE = PaperFigure(
     key="node-vs-loss",
     title="The node's weights beside the loss",
     about=(
-        ABOUT_NETWORK + "The paper shows the decay times of the node's weights and of the losses against σ; we "
+        ABOUT_NETWORK
+        + "The paper shows the decay times of the node's weights and of the losses against σ; we "
         "give "
         "the steps at which they halve, and where they end. The claims take the σ at which they "
         "hold best, with an interval corrected for that choice. Test accuracy is shown "
         "without a claim."
     ),
     quick=NodeVsLoss(),
-    full=NodeVsLoss(dataset="cifar10", examples=1000, epochs=100, shares=(0.002, 0.05, 0.15, 0.35, 0.7, 1.4)),
+    full=NodeVsLoss(
+        dataset="cifar10", examples=1000, epochs=100, shares=(0.002, 0.05, 0.15, 0.35, 0.7, 1.4)
+    ),
     measure=measure,
     draw=draw,
     description=(

@@ -121,7 +121,9 @@ def _boundary(task: _Task, happens: Callable[[float], bool]) -> Row:
     }
 
 
-def _bisected(happens: Callable[[float], bool], low: float, high: float, halvings: int) -> tuple[float, float]:
+def _bisected(
+    happens: Callable[[float], bool], low: float, high: float, halvings: int
+) -> tuple[float, float]:
     """Returns the last bracket (low, high) of the sigma at which the outcome begins."""
     for _ in range(halvings):
         middle = math.sqrt(low * high)
@@ -233,7 +235,8 @@ FIGURE = PaperFigure(
     key="relu-boundaries",
     title="Where the phases of a ReLU network meet",
     about=(
-        ABOUT_NETWORK + "Each model is bisected separately in σ, over the first full-batch steps. The "
+        ABOUT_NETWORK
+        + "Each model is bisected separately in σ, over the first full-batch steps. The "
         "claims ask whether the linear network's numbers carry over; that is our question, not "
         "one that we know the paper to answer in these units."
     ),
@@ -241,6 +244,8 @@ FIGURE = PaperFigure(
     full=ReluBoundaries(dataset="cifar10", examples=1000, halvings=6),
     measure=measure,
     draw=draw,
-    description=("ηλ at which each model begins to grow and to diverge, beside the linear network's 2 and 4."),
+    description=(
+        "ηλ at which each model begins to grow and to diverge, beside the linear network's 2 and 4."
+    ),
     claims=CLAIMS,
 )

@@ -105,7 +105,9 @@ def measure(settings: ReluPhases, workshop: Workshop) -> Data:
 
 
 def _tasks(settings: ReluPhases, experiment: NodeExperiment) -> list[_Task]:
-    brief = replace(experiment, epochs=settings.divergence_epochs, models=settings.divergence_models)
+    brief = replace(
+        experiment, epochs=settings.divergence_epochs, models=settings.divergence_models
+    )
     shares = {"squared": settings.squared, "cross-entropy": settings.cross_entropy}
     tasks = []
     for loss in LOSS_NAMES:
@@ -136,7 +138,9 @@ def _run(task: _Task) -> tuple[list[Row], list[Row]]:
     return trajectories, runs
 
 
-def _along(experiment: NodeExperiment, recipe: Recipe, trajectory: Trajectory, model: int, head: Row) -> list[Row]:
+def _along(
+    experiment: NodeExperiment, recipe: Recipe, trajectory: Trajectory, model: int, head: Row
+) -> list[Row]:
     """Returns a row for each snapshot that is finite."""
     outputs = plain_outputs(experiment, recipe, trajectory.weights[model], test=False)
     labels = experiment.data.labels[: experiment.probed]
@@ -169,7 +173,9 @@ def _outcome(trajectory: Trajectory, model: int, along: list[Row]) -> dict[str, 
     }
 
 
-def _flattening(experiment: NodeExperiment, recipe: Recipe, trajectory: Trajectory, model: int) -> dict[str, float]:
+def _flattening(
+    experiment: NodeExperiment, recipe: Recipe, trajectory: Trajectory, model: int
+) -> dict[str, float]:
     if diverged(trajectory, model):
         return {}
     return {
@@ -312,9 +318,7 @@ def _claims(loss: str, noise: str) -> list[Claim]:
 
 
 def _fixed_like_fresh(loss: str, phase: str) -> Claim:
-    sentence = (
-        f"ReLU network, {loss} loss: in the {phase} phase the node's weights end alike with fixed and fresh noise."
-    )
+    sentence = f"ReLU network, {loss} loss: in the {phase} phase the node's weights end alike with fixed and fresh noise."
     return Claim(f"{loss}-{phase}-fixed-like-fresh", sentence, RESULT_II, _like_fresh(loss, phase))
 
 
@@ -327,7 +331,8 @@ FIGURE = PaperFigure(
     key="relu-phases",
     title="Four phases of a ReLU network",
     about=(
-        ABOUT_NETWORK + "The quick σ of catapult and divergence lie between and beyond the onsets that "
+        ABOUT_NETWORK
+        + "The quick σ of catapult and divergence lie between and beyond the onsets that "
         "relu-boundaries "
         "finds, not between ηλ = 2 and 4; on CIFAR-10 those onsets are so close that few σ are "
         "between. Decay and catapult have other σ for cross-entropy, whose curvature grows in "

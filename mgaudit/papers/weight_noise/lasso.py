@@ -73,7 +73,9 @@ def _problem(settings: LassoSettings, problem: int) -> tuple[Floats, Floats]:
     return x, x @ truth + label_noise
 
 
-def _descended(settings: LassoSettings, problems: list[tuple[Floats, Floats]], noise: str) -> Floats:
+def _descended(
+    settings: LassoSettings, problems: list[tuple[Floats, Floats]], noise: str
+) -> Floats:
     """Returns w₁² − w₂² (problems, alphas, features) after descent at σ² = alpha."""
     xs, ys = zip(*problems, strict=True)
     covariances, correlations = least_squares(xs, ys)

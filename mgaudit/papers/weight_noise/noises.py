@@ -33,7 +33,9 @@ def line(
     axes.plot(x, y, color=colour, linestyle=style, marker=marker, markersize=4, label=label)
 
 
-def scatter(axes: Axes, noise: str, x: list[float], y: list[float], label: str | None = None) -> None:
+def scatter(
+    axes: Axes, noise: str, x: list[float], y: list[float], label: str | None = None
+) -> None:
     """Draws marks in the colour and shape of a kind of noise."""
     colour, mark = NOISE_LOOKS[noise]
     axes.plot(x, y, color=colour, marker=mark, linestyle="", markersize=3, alpha=0.6, label=label)

@@ -82,7 +82,9 @@ def measure(settings: NuclearSettings, workshop: Workshop) -> Data:
     return data
 
 
-def _compared(problems: _Problems, seed: int, variance: float, solutions: dict[str, Floats]) -> tuple[list[Row], Row]:
+def _compared(
+    problems: _Problems, seed: int, variance: float, solutions: dict[str, Floats]
+) -> tuple[list[Row], Row]:
     """Returns the sizes of the solver's solution and of others, and the others' distances to it."""
     std = float(np.sqrt(variance / 2))  # of a weight, with noise on both groups
     solver = problems.solve(seed, std)
@@ -159,7 +161,9 @@ def _low_rank(settings: NuclearSettings) -> _Problems:
     )
 
 
-def _low_rank_problem(settings: NuclearSettings, generator: np.random.Generator) -> tuple[Floats, Floats]:
+def _low_rank_problem(
+    settings: NuclearSettings, generator: np.random.Generator
+) -> tuple[Floats, Floats]:
     """Returns inputs (examples, features) and targets (examples, outputs)."""
     features, outputs = settings.features, settings.outputs
     x = generator.normal(size=(settings.examples, features))
@@ -219,7 +223,9 @@ def _generators(settings: NuclearSettings, name: str) -> list[np.random.Generato
     return [numpy_generator(settings.seed, name, seed) for seed in range(settings.problems)]
 
 
-def _start(generators: list[np.random.Generator], runs: int, shape: tuple[int, ...], scale: float) -> Floats:
+def _start(
+    generators: list[np.random.Generator], runs: int, shape: tuple[int, ...], scale: float
+) -> Floats:
     """Returns normal weights (problems, runs, *shape), the same for all runs of a problem."""
     normals = [scale * generator.normal(size=(1, *shape)) for generator in generators]
     return np.stack([np.repeat(weights, runs, axis=0) for weights in normals])
@@ -296,7 +302,9 @@ def _by_seed(rows: list[Row], model: str) -> list[list[Row]]:
 
 FIGURE = PaperFigure(
     key="nuclear",
-    title=("Linear networks under weight noise are penalised by the nuclear norm, grouped products by group norms"),
+    title=(
+        "Linear networks under weight noise are penalised by the nuclear norm, grouped products by group norms"
+    ),
     about=(
         "The paper derives a nuclear-norm penalty for linear networks and group norms for grouped "
         "models. Two linear layers are fitted to outputs of low rank under the scheme's noise; a "

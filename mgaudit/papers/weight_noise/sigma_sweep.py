@@ -64,7 +64,9 @@ class SweepSettings:
         """Returns what builds a network of that name."""
         if network == "CNN":
             return partial(CNN, channels=self.channels, hidden=self.cnn_hidden)
-        return partial(MLP, hidden={"narrow": self.narrow, "wide": self.wide, "deep": self.deep}[network])
+        return partial(
+            MLP, hidden={"narrow": self.narrow, "wide": self.wide, "deep": self.deep}[network]
+        )
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,8 @@ def measure(settings: SweepSettings, workshop: Workshop) -> Data:
     generator = numpy_generator(settings.seed, "examples")
     dataset = load(settings.dataset, settings.examples, generator).standardised()
     tasks = [
-        _Task(settings, dataset, workshop.device, network, noise, sigma) for network, noise, sigma in _arms(settings)
+        _Task(settings, dataset, workshop.device, network, noise, sigma)
+        for network, noise, sigma in _arms(settings)
     ]
     results = parallel.run(_train, tasks, workshop.jobs)
     rows = [row for task_rows in results for row in task_rows]
@@ -134,7 +137,9 @@ def _train(task: _Task) -> list[Row]:
     ]
 
 
-def _outcome(task: _Task, target: Target, training: Training, trained: TrainedModel, seed: int) -> dict[str, float]:
+def _outcome(
+    task: _Task, target: Target, training: Training, trained: TrainedModel, seed: int
+) -> dict[str, float]:
     """Returns test and training accuracies and the trace; NaN if the model diverged."""
     if trained.diverged:
         names = ("accuracy", *HALVES, "training_accuracy", "trace", "trace_error")

@@ -116,7 +116,9 @@ def _train(task: _Task) -> list[Row]:
     return rows
 
 
-def _losses(network: Activation, weights: list[Floats], x: Floats, y: Floats, sigma: float) -> dict[str, float]:
+def _losses(
+    network: Activation, weights: list[Floats], x: Floats, y: Floats, sigma: float
+) -> dict[str, float]:
     """Returns the loss without noise, the regularised loss, and that with noise on all layers.
 
     The regularised loss contains the second order of the noise, which is the same for both kinds of
@@ -186,7 +188,9 @@ def _ends(data: Data, network: str, hidden: float, noise: str, loss: str) -> lis
     return [float(np.mean(sample)) for sample in samples]
 
 
-def _ratios(data: Data, network: str, hidden: float, noise: str, other: str, loss: str = "regularised") -> list[float]:
+def _ratios(
+    data: Data, network: str, hidden: float, noise: str, other: str, loss: str = "regularised"
+) -> list[float]:
     """Returns each model's final loss under one kind of noise, divided by that under another."""
     numerators = _ends(data, network, hidden, noise, loss)
     denominators = _ends(data, network, hidden, other, loss)
@@ -248,19 +252,17 @@ def _claims(network: Activation) -> tuple[Claim, ...]:
         f"In a narrow {title} network noise on all layers, too, ends with a lower regularised loss "
         "than training without noise."
     )
-    minimised = (
-        f"In a wide {title} network layer-wise noise ends with a lower regularised loss than training without noise."
-    )
+    minimised = f"In a wide {title} network layer-wise noise ends with a lower regularised loss than training without noise."
     wide = (
         f"In a wide {title} network noise on all layers ends with a higher regularised loss than "
         "layer-wise noise of the same σ."
     )
-    grows = (
-        f"The loss added to a {title} network by noise on all layers instead of layer-wise noise grows with its width."
-    )
+    grows = f"The loss added to a {title} network by noise on all layers instead of layer-wise noise grows with its width."
     return (
         Claim(f"narrow-{network}", narrow, PLACE, _minimised(network, "all layers", wide=False)),
-        Claim(f"minimised-{network}", minimised, PLACE, _minimised(network, "layer-wise", wide=True)),
+        Claim(
+            f"minimised-{network}", minimised, PLACE, _minimised(network, "layer-wise", wide=True)
+        ),
         Claim(f"wide-{network}", wide, PLACE, _wide(network)),
         Claim(f"grows-{network}", grows, PLACE, _grows(network)),
     )
@@ -278,7 +280,9 @@ FIGURE = PaperFigure(
         "What all-layer noise does minimise, on average, contains the fourth order too."
     ),
     quick=TrainingSettings(),
-    full=TrainingSettings(dataset="cifar10", examples=128, sigma=0.03, learning_rate=0.002, steps=700, models=3),
+    full=TrainingSettings(
+        dataset="cifar10", examples=128, sigma=0.03, learning_rate=0.002, steps=700, models=3
+    ),
     measure=measure,
     draw=draw,
     description=(

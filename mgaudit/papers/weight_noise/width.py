@@ -57,7 +57,8 @@ def measure(settings: WidthSettings, workshop: Workshop) -> Data:
         stds_by_noise = _stds(settings.sigma)
         for kind, noise in product(NETWORK_NAMES, stds_by_noise):
             excess = [
-                _excess(kind, first, second, inputs, stds, settings.draws, generator) for stds in stds_by_noise[noise]
+                _excess(kind, first, second, inputs, stds, settings.draws, generator)
+                for stds in stds_by_noise[noise]
             ]
             head: Row = {"network": kind, "noise": noise, "width": float(width)}
             rows.append({**head, "seed": float(network), **_mean_of_cycle(excess)})
@@ -197,7 +198,9 @@ def _straight(data: Data) -> Measured | NotRun:
             f"in {unresolved} networks draws do not distinguish noise on all layers from noise on one at a time"
         )
     exponents = [log_log_slope(*zip(*points, strict=True)) for points in curves.values()]
-    quantity = "exponent of the width in what noise on all layers adds beyond noise on one at a time"
+    quantity = (
+        "exponent of the width in what noise on all layers adds beyond noise on one at a time"
+    )
     return mean_over_seeds(quantity, exponents, 0.9, 1.1)
 
 

@@ -8,7 +8,9 @@ from numpy.typing import ArrayLike
 from mgaudit.theory.arguments import Floats, matrix, std_of
 
 
-def expected_risk(weights: Sequence[ArrayLike], inputs: ArrayLike, targets: ArrayLike, stds: Sequence[float]) -> float:
+def expected_risk(
+    weights: Sequence[ArrayLike], inputs: ArrayLike, targets: ArrayLike, stds: Sequence[float]
+) -> float:
     """Returns E R of f(x) = (W_L + E_L) ... (W_1 + E_1) x, E_l with entries N(0, stds[l]^2).
 
     Exact, for independent entries of the noise.
@@ -133,13 +135,17 @@ def _checked(
     x = matrix("inputs", inputs)
     chain = layers(weights, x)
     if len(stds) != len(chain):
-        raise ValueError(f"stds must hold one number for each of {len(chain)} layers, got {len(stds)}")
+        raise ValueError(
+            f"stds must hold one number for each of {len(chain)} layers, got {len(stds)}"
+        )
     variances = [std_of(f"stds[{layer}]", std) ** 2 for layer, std in enumerate(stds)]
     y = matrix("targets", targets, len(x), len(chain[-1]))
     return chain, x, y, variances
 
 
-def _moments(chain: list[Floats], x: Floats, variances: list[float]) -> tuple[list[Floats], list[Floats]]:
+def _moments(
+    chain: list[Floats], x: Floats, variances: list[float]
+) -> tuple[list[Floats], list[Floats]]:
     """Returns f_0 ... f_L, each (width, examples), and D_0 ... D_L, each (width, width)."""
     features = x.shape[1]
     mean, covariance = x.T, np.zeros((features, features))

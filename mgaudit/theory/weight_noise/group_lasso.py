@@ -160,7 +160,9 @@ def _numbered(groups: Sequence[int], features: int) -> tuple[NDArray[np.intp], i
     group = np.asarray(groups)
     numbers = np.unique(group)
     if group.shape != (features,) or not np.array_equal(numbers, np.arange(len(numbers))):
-        raise ValueError(f"groups must number the groups 0, 1, ... of {features} features, got {list(groups)}")
+        raise ValueError(
+            f"groups must number the groups 0, 1, ... of {features} features, got {list(groups)}"
+        )
     return group.astype(np.intp), len(numbers)
 
 

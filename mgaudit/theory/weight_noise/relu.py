@@ -155,7 +155,9 @@ def _checked(
     return _Network(w_1, w_2, x, y, std, variance)
 
 
-def _weights(first: ArrayLike, second: ArrayLike, inputs: ArrayLike) -> tuple[Floats, Floats, Floats]:
+def _weights(
+    first: ArrayLike, second: ArrayLike, inputs: ArrayLike
+) -> tuple[Floats, Floats, Floats]:
     x = matrix("inputs", inputs)
     w_1 = matrix("first", first, columns=x.shape[1])
     w_2 = matrix("second", second, columns=len(w_1))
