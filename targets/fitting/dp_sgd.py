@@ -41,10 +41,8 @@ def fit_privately(
     Returns:
         Whether the loss stayed finite, and the number of noisy steps.
     """
-    # Opacus 1.6 unfolds convolution inputs with the strides of the contiguous layout, whatever
-    # their own. In channels-last order, its per-example norms would be wrong, and therefore the
-    # clipping.
-    model.to(memory_format=torch.contiguous_format).train()  # type: ignore[call-overload]
+    _use_contiguous_layout(model)
+    model.train()
     # contiguous() would not change the strides of grey images.
     inputs = examples.inputs.clone(memory_format=torch.contiguous_format)
     (own,) = examples.rows
@@ -87,6 +85,13 @@ def fit_privately(
     if node is not None:
         node.values = None
     return Fitted([bool(finite)], taken)
+
+
+def _use_contiguous_layout(model: nn.Module) -> None:
+    # Opacus 1.6 unfolds convolution inputs with the strides of the contiguous layout, whatever
+    # their own. In channels-last order, its per-example norms would be wrong, and therefore the
+    # clipping.
+    model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
 
 
 def _noisy_optimizer(
