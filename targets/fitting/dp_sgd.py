@@ -52,9 +52,8 @@ def fit_privately(
     weights: dict[str, Tensor] = dict(model.named_parameters())
     wrapped = GradSampleModuleFastGradientClipping(model, max_grad_norm=plan.max_grad_norm)
     optimizer = _noisy_optimizer(model, training, plan, dp_noise)
-    schedule = build_schedule(
-        training, optimizer.original_optimizer, _scheduled_steps(training, plan)
-    )
+    steps = _scheduled_steps(training, plan)
+    schedule = build_schedule(training, optimizer.original_optimizer, steps)
     finite = torch.ones((), dtype=torch.bool, device=inputs.device)
     taken = 0
     for batch in poisson_batches(len(own), plan.sample_rate, plan.steps, streams.batches):
