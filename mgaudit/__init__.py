@@ -17,23 +17,27 @@ if TYPE_CHECKING:
     from mgaudit.api import attack as attack
     from mgaudit.api import audit_dp as audit_dp
     from mgaudit.api import compare as compare
+    from mgaudit.api import estimate as estimate
     from mgaudit.api import load as load
     from mgaudit.api import run as run
     from mgaudit.dp_result import DPResult as DPResult
     from mgaudit.errors import UsageError as UsageError
+    from mgaudit.failure import RunFailedError as RunFailedError
+    from mgaudit.paper_runs import reproduce as reproduce
     from mgaudit.result import Result as Result
-    from mgaudit.running import RunFailedError as RunFailedError
     from mgaudit.settings.study_object import Study as Study
 
 _MODULES = {
     "attack": "mgaudit.api",
     "audit_dp": "mgaudit.api",
     "compare": "mgaudit.api",
+    "estimate": "mgaudit.api",
     "load": "mgaudit.api",
+    "reproduce": "mgaudit.paper_runs",
     "run": "mgaudit.api",
     "DPResult": "mgaudit.dp_result",
     "Result": "mgaudit.result",
-    "RunFailedError": "mgaudit.running",
+    "RunFailedError": "mgaudit.failure",
     "Study": "mgaudit.settings.study_object",
     "UsageError": "mgaudit.errors",
 }

@@ -18,6 +18,7 @@ from mgaudit.result import Result
 from mgaudit.running import (
     Finished,
     attack_again,
+    checked_jobs,
     run_comparison_plan,
     run_dp_audit_plan,
     run_study_plan,
@@ -131,7 +132,7 @@ def _run(
     from mgaudit.storage.ensembles import check_cache_folder
     from mgaudit.study.plan import plan_study
 
-    workers = _checked_jobs(jobs)
+    workers = checked_jobs(jobs)
     progress.stage("loading data and settings")
     values = _run_values(settings, changes, training, audited, arms)
     check_cache_folder()
@@ -174,7 +175,7 @@ def compare(
         UsageError: An argument is wrong, or data cannot be read.
         RunFailedError: The audit failed while it ran.
     """
-    workers, progress = _checked_jobs(jobs), progress or on_stderr(quiet)
+    workers, progress = checked_jobs(jobs), progress or on_stderr(quiet)
     progress.stage("loading data and settings")
     arguments = {
         "scheme": scheme,
@@ -205,7 +206,7 @@ def estimate(
     from mgaudit.compute.parallel import default_jobs
     from mgaudit.study.estimate import estimated
 
-    workers, progress = _checked_jobs(jobs), progress or on_stderr(quiet)
+    workers, progress = checked_jobs(jobs), progress or on_stderr(quiet)
     progress.stage("loading data and settings")
     plan = _planned_comparison(study, arguments)
     return estimated(plan.cells, workers or default_jobs(plan.device), progress)
@@ -295,16 +296,17 @@ def _audit_dp(
     out: Path,
     progress: ProgressBars,
 ) -> DPResult:
+    from mgaudit.settings.arguments import AUDITED
     from mgaudit.settings.schemes import audited_scheme
-    from mgaudit.settings.study_settings import DEFAULT_AUDITED, dp_audit_settings
+    from mgaudit.settings.study_settings import dp_audit_settings
     from mgaudit.storage.ensembles import check_cache_folder
     from mgaudit.study.dp_audit import plan_dp_audit
 
-    workers = _checked_jobs(jobs)
+    workers = checked_jobs(jobs)
     progress.stage("loading data and settings")
     base = {} if settings is None else dp_audit_settings(_settings_values(settings)).values()
     values = _edited(base, changes, training)
-    audited = values.get("scheme", DEFAULT_AUDITED) if scheme is None else scheme
+    audited = values.get("scheme", AUDITED.default) if scheme is None else scheme
     values["scheme"] = audited_scheme(audited, **privacy)
     check_cache_folder()
     plan = plan_dp_audit(dp_audit_settings(values))
@@ -336,7 +338,7 @@ def attack(
     The new result has a run directory of its own beside that of the run. Raises UsageError where
     the cache no longer holds the models of the run.
     """
-    workers, progress = _checked_jobs(jobs), progress or on_stderr(quiet)
+    workers, progress = checked_jobs(jobs), progress or on_stderr(quiet)
     progress.stage("loading data and settings")
     finished = run if isinstance(run, Result) else load(run, runs)
     out, attacks = finished.path.parent, _listed(attack) or []
@@ -416,9 +418,3 @@ def _checked_training(training: Mapping[str, Any]) -> dict[str, Any]:
 
 def _not_none(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
-
-
-def _checked_jobs(jobs: int | None) -> int | None:
-    if jobs is not None and (type(jobs) is not int or jobs < 1):
-        raise UsageError("jobs", "must be a whole number >= 1", repr(jobs))
-    return jobs

@@ -1,6 +1,5 @@
 """Run a plan in a run directory: progress, log, result and reports."""
 
-import tempfile
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -9,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mgaudit.errors import UsageError
+from mgaudit.failure import RunFailedError, temporary_log
 from mgaudit.progress_bars import ProgressBars
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.dp_audit import DPAuditResult
 from mgaudit.reports.formats.render import DEFAULT_FORMATS
 from mgaudit.reports.results import Result as ResultRecord
 from mgaudit.storage.run_folder import LOG_FILE, RunFolder
-from mgaudit.targets.own_module import RAISED, error_line
+from mgaudit.targets.own_module import RAISED
 
 if TYPE_CHECKING:
     from mgaudit.study.comparison import ComparisonPlan
@@ -23,16 +23,6 @@ if TYPE_CHECKING:
     from mgaudit.study.plan import Plan
 
 RUN_COMMAND = "mgaudit run --settings RUN/settings.toml"
-
-
-class RunFailedError(RuntimeError):
-    """An audit that failed while it ran, because of `cause`. `details` says where the log with the traceback is."""
-
-    def __init__(self, cause: BaseException, folder: RunFolder, details: str) -> None:
-        super().__init__(f"{error_line(cause)}; {details}")
-        self.cause = cause
-        self.folder = folder
-        self.details = details
 
 
 @dataclass(frozen=True)
@@ -62,6 +52,13 @@ def recorded(folder: RunFolder, progress: ProgressBars) -> Iterator[None]:
     except RAISED as error:
         lines = [*progress.lines, traceback.format_exc()]
         raise RunFailedError(error, folder, _written_log(lines, folder)) from error
+
+
+def checked_jobs(jobs: int | None) -> int | None:
+    """Returns the number of worker processes. Raises UsageError unless it is None or at least 1."""
+    if jobs is not None and (type(jobs) is not int or jobs < 1):
+        raise UsageError("jobs", "must be a whole number >= 1", repr(jobs))
+    return jobs
 
 
 def run_study_plan(plan: "Plan", jobs: int | None, out: Path, progress: ProgressBars) -> Finished:
@@ -144,21 +141,3 @@ def _written_log(lines: Sequence[str], folder: RunFolder) -> str:
         folder.write_log(lines)
         return f"see {folder.path / LOG_FILE} for details"
     return temporary_log(lines)
-
-
-def temporary_log(lines: Sequence[str]) -> str:
-    """Writes a log into a temporary file, and returns where it is, or why it cannot be written."""
-    text = "".join(f"{line}\n" for line in lines)
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w",
-            encoding="utf-8",
-            errors="backslashreplace",
-            prefix="mgaudit-",
-            suffix=".log",
-            delete=False,
-        ) as log:
-            log.write(text)
-    except OSError as error:
-        return f"the log with the details cannot be written ({error.strerror})"
-    return f"see {log.name} for details"

@@ -8,14 +8,13 @@ from operator import add
 import numpy as np
 
 from mgaudit.analysis.comparisons import analyse
+from mgaudit.analysis.limits import FEWEST_MODELS
 from mgaudit.analysis.numbers import Quantity, Terms
 from mgaudit.attacks.intervals import Resampled, two_way_interval, two_way_p_value
 from mgaudit.reports.arrays import Arrays, array_name
 from mgaudit.reports.findings import Analysis
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import AuditResult
-
-FEWEST_MODELS = 3  # an interval over fewer targets is too wide to be of use
 
 
 @dataclass(frozen=True)

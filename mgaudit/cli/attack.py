@@ -1,45 +1,39 @@
 """`mgaudit attack`: other attacks on the models of a finished run."""
 
-from pathlib import Path
-from typing import Annotated
+from typing import Any
 
-import typer
-
-from mgaudit import api
-from mgaudit.cli.console import err, print_run
+import mgaudit
 from mgaudit.cli.ending import reported
-from mgaudit.cli.options import JobsOption, JsonOption, QuietOption, RunsOption
-from mgaudit.progress_bars import ProgressBars
-
-RunArgument = Annotated[
-    str,
-    typer.Argument(help="A run: path, name, beginning of its hash, or latest.", metavar="RUN"),
-]
-AttackOption = Annotated[
-    list[str],
-    typer.Option(help="See `mgaudit list attacks`; options as in lira:online=false; repeatable."),
-]
-QueriesOption = Annotated[
-    str | None,
-    typer.Option(
-        help="How each model is queried (default: as in the run); see `mgaudit list queries`."
-    ),
-]
+from mgaudit.cli.options import (
+    DEFAULT_RUNS,
+    JobsOption,
+    JsonOption,
+    QuietOption,
+    RunArgument,
+    RunsOption,
+    with_options,
+)
+from mgaudit.settings.arguments import ATTACK_AGAIN
 
 
+@with_options(ATTACK_AGAIN)
 def attack(
     run: RunArgument,
-    attack: AttackOption,
-    queries: QueriesOption = None,
-    runs: RunsOption = Path("runs"),
+    *,
+    options: dict[str, Any],
+    runs: RunsOption = DEFAULT_RUNS,
     jobs: JobsOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Attack the models of a finished run again, without training. Writes a new run directory beside the run."""
+    """Attack the models of a finished run again, without training.
+
+    - `mgaudit attack latest --attack rmia`
+
+    The result is written to a new run directory beside that of the run.
+    """
     with reported():
-        progress = ProgressBars(err, silent=quiet)
-        result = api.attack(
-            run, attack=attack, queries=queries, runs=runs, jobs=jobs, progress=progress
-        )
+        result = mgaudit.attack(run, **options, runs=runs, jobs=jobs, quiet=quiet)
+    from mgaudit.cli.printing import print_run
+
     print_run(result, as_json, quiet)

@@ -5,51 +5,50 @@ from typing import Annotated
 
 import typer
 from rich.table import Table as RichTable
-from rich.text import Text
 
-from mgaudit.cli.console import err, out
+from mgaudit.cli.console import err, out, print_paths
 from mgaudit.cli.ending import user_errors
+from mgaudit.cli.names import of_published_datasets
 from mgaudit.cli.options import JsonOption, QuietOption
-from mgaudit.progress_bars import DownloadBar
 
-data = typer.Typer(no_args_is_help=True, help="Fetch published datasets, and list what is here.")
+data = typer.Typer(no_args_is_help=True, help="Fetch published datasets, and list them.")
 
 
 @data.command(name="list")
 def data_list(as_json: JsonOption = False) -> None:
-    """List the published datasets: whether they are here, their size and their source."""
-    from mgaudit.targets.datasets import published_datasets
-
+    """List the published datasets: whether they are in the cache, their size and their source."""
     with user_errors():
-        listed = [
+        from mgaudit.targets.datasets import published_datasets
+
+        rows = [
             (dataset.name, dataset.state(), dataset.size, dataset.source)
             for dataset in published_datasets().values()
         ]
     if as_json:
-        print(
-            json.dumps(
-                [
-                    dict(zip(("name", "state", "bytes", "source"), one, strict=True))
-                    for one in listed
-                ]
-            )
-        )
+        columns = ("name", "state", "bytes", "source")
+        print(json.dumps([dict(zip(columns, row, strict=True)) for row in rows]))
         return
     table = RichTable(
         "name", "state", "size", "source", box=None, pad_edge=False, header_style="bold"
     )
-    for name, state, size, source in listed:
+    for name, state, size, source in rows:
         table.add_row(name, state, f"{size / 1e6:.0f} MB", source)
     out.print(table)
 
 
 @data.command()
 def fetch(
-    name: Annotated[str, typer.Argument(help="See `mgaudit data list`.", metavar="NAME")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="See `mgaudit data list`.", metavar="NAME", autocompletion=of_published_datasets
+        ),
+    ],
     quiet: QuietOption = False,
 ) -> None:
-    """Download a published dataset into the cache folder, or check the files that are there."""
+    """Download a published dataset into the cache, or check the files that are there."""
     with user_errors():
+        from mgaudit.progress_bars import DownloadBar
         from mgaudit.storage.ensembles import check_cache_folder
         from mgaudit.targets.datasets import published_dataset
 
@@ -59,5 +58,4 @@ def fetch(
         with DownloadBar(err, name, expected, silent=quiet) as progress:
             paths = dataset.fetch(progress)
     if not quiet:
-        for path in paths:
-            out.print(Text(str(path)), soft_wrap=True)
+        print_paths(paths)

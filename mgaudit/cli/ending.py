@@ -1,4 +1,4 @@
-"""How a command ends: one line on stderr for whatever goes wrong, an exit code, and a log with the traceback."""
+"""How a command ends after an error: one line on stderr, an exit code, a log with the traceback."""
 
 import contextlib
 import os
@@ -6,24 +6,30 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.text import Text
 from typer.core import TyperGroup
 
 from mgaudit.cli.console import err
-from mgaudit.errors import UsageError, did_you_mean
-from mgaudit.running import RunFailedError, temporary_log
-from mgaudit.storage.run_folder import RunFolder
+from mgaudit.cli.parser_errors import line_of
+from mgaudit.errors import UsageError
+from mgaudit.failure import RunFailedError, temporary_log
+
+if TYPE_CHECKING:
+    from mgaudit.storage.run_folder import RunFolder
 
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
-UNWRITABLE = "error: the output cannot be written to stdout ({}); free disk space, or write it to another place"
+UNWRITABLE = (
+    "error: the output cannot be written to stdout ({}); "
+    "free disk space, or write it to another place"
+)
 KEPT = "the models trained so far are kept, and the same command goes on from there"
 
 
 class Commands(TyperGroup):
-    """The group of all commands. An error in any of them is one line and an exit code, never a traceback."""
+    """The group of all commands. An error in any of them is one line and an exit code."""
 
     def main(self, *arguments: Any, standalone_mode: bool = True, **options: Any) -> Any:
         """Runs the command that the arguments name, and exits unless `standalone_mode` is False."""
@@ -36,9 +42,7 @@ class Commands(TyperGroup):
             print_error("interrupted")
             code = INTERRUPTED
         except SystemExit as error:
-            if isinstance(
-                error.__context__, OSError
-            ):  # a closed pipe, which ends click without a word
+            if isinstance(error.__context__, OSError):  # a closed pipe, which needs no message
                 raise
             code = _ended_by(error)
         except Exception as error:
@@ -53,44 +57,29 @@ def _ended_by(error: BaseException) -> int:
     if isinstance(error, UsageError):
         print_error(f"error: {error}")
         return WRONG_USAGE
-    if (
-        isinstance(error, OSError) and error.filename is None
-    ):  # a write, and only stdout is written outside of a run
+    if isinstance(error, OSError) and error.filename is None:
+        # A failed write: outside of a run, only stdout is written.
         print_error(UNWRITABLE.format(error.strerror))
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - Python flushes it once more when it ends
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - Python flushes it when it ends
         return FAILED
-    print_error(
-        f"error: the command failed: {described(error)}; {temporary_log([traceback.format_exc()])}"
-    )
+    log = temporary_log([traceback.format_exc()])
+    print_error(f"error: the command failed: {described(error)}; {log}")
     return FAILED
 
 
 def _ended_by_arguments(error: Any) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         error.show()
-        return WRONG_USAGE
-    context = getattr(error, "ctx", None)
-    name = getattr(error, "option_name", "")
-    known = [text for option in context.command.params for text in option.opts] if context else []
-    hint = did_you_mean(name, known) if name and name not in known else ""
-    message = " ".join(error.format_message().split()).rstrip(".")
-    command = context.command_path if context else "mgaudit"
-    print_error(f"error: {message}{_got(error)}; {hint or f'see {command} --help'}")
+    else:
+        print_error(f"error: {line_of(error)}")
     return WRONG_USAGE
-
-
-def _got(error: Exception) -> str:
-    """Returns ", got VALUE" for a value that could not be converted, where the message does not show it."""
-    details: list[dict[str, Any]] = getattr(error.__cause__, "errors", list)()
-    value = repr(details[0].get("input")) if details else ""
-    return "" if value in str(error) else f", got {value}"
 
 
 @contextmanager
 def user_errors(kept: str = "") -> Iterator[None]:
-    """Turns a mistake of the user into one line and exit code 2, and an interruption into exit code 130.
+    """Turns a mistake of the user into one line and exit code 2, an interruption into code 130.
 
-    `kept` says what is there after an interruption.
+    `kept` says what remains after an interruption.
     """
     try:
         yield
@@ -104,9 +93,9 @@ def user_errors(kept: str = "") -> Iterator[None]:
 
 @contextmanager
 def reported(what: str = "the audit", kept: str = KEPT) -> Iterator[None]:
-    """Turns the failure of a run into one line and exit code 1, and all else as `user_errors` does.
+    """Turns the failure of a run into one line, "`what` failed", and exit code 1.
 
-    The line says that `what` failed.
+    All other errors are turned as by `user_errors`.
     """
     try:
         with user_errors(kept):
@@ -117,10 +106,10 @@ def reported(what: str = "the audit", kept: str = KEPT) -> Iterator[None]:
         raise typer.Exit(FAILED) from error
 
 
-def described(error: BaseException, folder: RunFolder | None = None) -> str:
-    """Returns the error as one line: its message, after its type where the message alone says little.
+def described(error: BaseException, folder: "RunFolder | None" = None) -> str:
+    """Returns the error as one line: its message, with its type where the message is not enough.
 
-    Of an error of the file system it names the file, or else the folders that a run writes to.
+    For an error of the file system, the line names the file, or else the directories of the run.
 
     >>> described(KeyError("logits")), described(ValueError("kappa must be >= 0"))
     ("KeyError: 'logits'", 'kappa must be >= 0')
@@ -130,13 +119,11 @@ def described(error: BaseException, folder: RunFolder | None = None) -> str:
         if error.filename is None and folder is not None:
             from mgaudit.targets.cache import cache_folder
 
-            return f"{error.strerror}, in the run folder {folder.path} or the cache folder {cache_folder()}"
+            folders = f"the run directory {folder.path} or the cache {cache_folder()}"
+            return f"{error.strerror}, in {folders}"
         return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
-    if (
-        isinstance(error, OSError | ValueError | RuntimeError)
-        and message
-        and not isinstance(error, RecursionError)
-    ):
+    is_plain = isinstance(error, OSError | ValueError | RuntimeError)
+    if is_plain and message and not isinstance(error, RecursionError):
         return message
     return f"{type(error).__name__}: {message}".removesuffix(": ")
 

@@ -1,60 +1,63 @@
 """`mgaudit list`: what there is to choose from."""
 
 import json
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table as RichTable
 
+from mgaudit.cli.catalogue import Entry, catalogue
 from mgaudit.cli.console import out
 from mgaudit.cli.options import JsonOption
+from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.settings.study_files import ready_studies
 
 FACTS = ("needs", "cost", "law", "source", "asks", "path")
 
 
-class Kind(StrEnum):
-    """What `mgaudit list` lists."""
+KINDS = ("targets", "schemes", "attacks", "queries", "datasets", "studies", "papers")
 
-    targets = "targets"
-    schemes = "schemes"
-    attacks = "attacks"
-    queries = "queries"
-    datasets = "datasets"
-    studies = "studies"
-    papers = "papers"
+# What the second column holds.
+OPTIONS_TITLE = {"studies": "arms", "papers": "claims"}
+
+KindArgument = Annotated[
+    str | None,
+    typer.Argument(
+        help=f"What to list: {', '.join(KINDS)} (default: all).",
+        metavar="KIND",
+        autocompletion=lambda incomplete: [kind for kind in KINDS if kind.startswith(incomplete)],
+    ),
+]
 
 
 def list_(
-    kind: Annotated[Kind | None, typer.Argument(help="What to list (default: all).")] = None,
+    kind: KindArgument = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the known targets, schemes, attacks, queries and datasets, with their options; studies here; papers."""
-    from mgaudit.cli.catalogue import catalogue, papers
-
-    known = catalogue() | {Kind.studies.value: ready_studies(), Kind.papers.value: papers()}
-    listed = {
-        name: entries for name, entries in known.items() if kind is None or name == kind.value
-    }
+    """List the known targets, schemes, attacks, queries, datasets, studies and papers."""
+    if kind is not None and kind not in KINDS:
+        rule = f"must be one of {', '.join(KINDS)}"
+        raise UsageError("KIND", rule, repr(kind), did_you_mean(kind, KINDS))
+    entries = catalogue() | {"studies": ready_studies()}
+    kinds = KINDS if kind is None else (kind,)
     if as_json:
-        print(json.dumps(listed))
+        print(json.dumps({listed: entries[listed] for listed in kinds}))
         return
-    for name, entries in listed.items():
-        table = RichTable(
-            title=name, title_justify="left", box=None, pad_edge=False, header_style="bold"
-        )
-        options = {Kind.studies.value: "arms", Kind.papers.value: "claims"}.get(name, "options")
-        for column in ("name", options, "what it is"):
-            table.add_column(column, overflow="fold")
-        for entry in entries:
-            facts = "".join(f"\n{fact}: {entry[fact]}" for fact in FACTS if fact in entry)
-            table.add_row(
-                *(
-                    escape(text)
-                    for text in (entry["name"], entry["options"], entry["summary"] + facts)
-                )
-            )
-        out.print(table)
+    for listed in kinds:
+        out.print(_table(listed, entries[listed]))
         out.print()
+
+
+def _table(kind: str, entries: list[Entry]) -> RichTable:
+    table = RichTable(
+        title=kind, title_justify="left", box=None, pad_edge=False, header_style="bold"
+    )
+    for column in ("name", OPTIONS_TITLE.get(kind, "options"), "what it is"):
+        table.add_column(column, overflow="fold")
+    for entry in entries:
+        facts = [f"{fact}: {entry[fact]}" for fact in FACTS if fact in entry]
+        description = "\n".join([entry["summary"], *facts])
+        texts = (entry["name"], entry["options"], description)
+        table.add_row(*(escape(text) for text in texts))
+    return table

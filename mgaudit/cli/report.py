@@ -1,5 +1,6 @@
-"""`mgaudit report`: the reports of a run rendered again, or of several runs joined. Needs no torch."""
+"""`mgaudit report`: the reports of a run rendered again, or of several runs joined."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -7,25 +8,23 @@ import typer
 
 from mgaudit.cli.console import print_paths
 from mgaudit.cli.ending import user_errors
-from mgaudit.cli.options import OutOption, QuietOption, chosen_formats
+from mgaudit.cli.names import of_formats
+from mgaudit.cli.options import (
+    DEFAULT_RUNS,
+    QuietOption,
+    RunsArgument,
+    RunsOption,
+)
 from mgaudit.errors import UsageError
-from mgaudit.reports.formats.render import DEFAULT_FORMATS, FORMATS
-from mgaudit.reports.reproduction import read_paper
-from mgaudit.reports.results import read_result
-from mgaudit.storage.run_folder import RunFolder
-from mgaudit.storage.run_list import find_run
+from mgaudit.reports.formats.render import DEFAULT_FORMATS, FORMATS, chosen_formats
 
-RunsArgument = Annotated[
-    list[str],
-    typer.Argument(
-        help="Run folders, or their names in --runs; several are joined.", metavar="RUN…"
-    ),
-]
 FormatOption = Annotated[
     list[str] | None,
     typer.Option(
         "--format",
-        help=f"{', '.join(FORMATS)}; several are joined by commas (default: {', '.join(DEFAULT_FORMATS)}).",
+        help=f"{', '.join(FORMATS)}; several are joined by commas "
+        f"(default: {', '.join(DEFAULT_FORMATS)}).",
+        autocompletion=of_formats,
     ),
 ]
 ChaptersOption = Annotated[
@@ -33,7 +32,9 @@ ChaptersOption = Annotated[
 ]
 DestinationOption = Annotated[
     Path | None,
-    typer.Option("--out", help="Folder to write to (default: the run folder; joined: a new one)."),
+    typer.Option(
+        "--out", help="Directory to write to (default: that of the run; of several: a new one)."
+    ),
 ]
 
 
@@ -42,35 +43,57 @@ def report(
     format_: FormatOption = None,
     chapters: ChaptersOption = False,
     out_folder: DestinationOption = None,
-    runs: OutOption = Path("runs"),
+    runs: RunsOption = DEFAULT_RUNS,
     quiet: QuietOption = False,
 ) -> None:
     """Render the reports of a run again, or join several runs into one. Needs no torch.
 
-    Arms of several runs are compared as if they were of one study, which takes the same data, members and settings. The
-    joined result gets a run folder of its own.
+    - `mgaudit report latest --format html,latex`
+
+    Arms of several runs are compared as if they belonged to one study. This requires the same data,
+    members and settings. The joined result gets a run directory of its own.
     """
     with user_errors():
         formats = chosen_formats(format_, FORMATS)
         if len(run_folders) == 1:
-            folder = RunFolder(find_run(run_folders[0], runs))
-            paper = read_paper(folder.path)
-            if paper is not None:
-                rule = "must be the folder of a study, and is that of a reproduced paper"
-                raise UsageError(
-                    str(folder.path), rule, None, f"its reports come from: {paper.command}"
-                )
-            result, _ = read_result(folder.path)
-            paths = folder.write_reports(formats, out_folder)
+            paths = _report_of_one(run_folders[0], runs, formats, out_folder)
         else:
-            from mgaudit.storage.join import joined, joined_sha256, read_runs
-
-            named = read_runs(run_folders, runs)
-            result, arrays = joined(named, chapters)
-            folder = RunFolder.create(
-                out_folder or runs, f"joined-{len(named)}-runs", joined_sha256(named)
-            )
-            folder.write_result(result, arrays)
-            paths = folder.write_reports(formats)
+            paths = _report_of_several(run_folders, runs, formats, out_folder, chapters)
     if not quiet:
         print_paths(paths)
+
+
+def _report_of_one(
+    run: str, runs: Path, formats: Sequence[str], out_folder: Path | None
+) -> list[Path]:
+    from mgaudit.reports.reproduction import read_paper
+    from mgaudit.reports.results import read_result
+    from mgaudit.storage.run_folder import RunFolder
+    from mgaudit.storage.run_list import find_run
+
+    folder = RunFolder(find_run(run, runs))
+    paper = read_paper(folder.path)
+    if paper is not None:
+        rule = "must be the directory of a study, and is that of a reproduced paper"
+        way_out = f"its reports come from: {paper.command}"
+        raise UsageError(str(folder.path), rule, None, way_out)
+    read_result(folder.path)  # before any report is written
+    return folder.write_reports(formats, out_folder)
+
+
+def _report_of_several(
+    names: Sequence[str],
+    runs: Path,
+    formats: Sequence[str],
+    out_folder: Path | None,
+    chapters: bool,
+) -> list[Path]:
+    from mgaudit.storage.join import joined, joined_sha256, read_runs
+    from mgaudit.storage.run_folder import RunFolder
+
+    runs_by_name = read_runs(names, runs)
+    result, arrays = joined(runs_by_name, chapters)
+    slug = f"joined-{len(runs_by_name)}-runs"
+    folder = RunFolder.create(out_folder or runs, slug, joined_sha256(runs_by_name))
+    folder.write_result(result, arrays)
+    return folder.write_reports(formats)

@@ -1,34 +1,31 @@
-"""`mgaudit reproduce`: the figures and claims of papers, made again."""
+"""`mgaudit reproduce`: the figures and claims of papers."""
 
 import json
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from mgaudit.cli.console import err, out, print_paper, print_paths
-from mgaudit.cli.ending import FAILED, reported, user_errors
+from mgaudit.cli.console import out, print_paths
+from mgaudit.cli.ending import FAILED, reported
+from mgaudit.cli.names import of_formats, of_papers
 from mgaudit.cli.options import (
-    DeviceOption,
-    JobsOption,
+    DEFAULT_RUNS,
     JsonOption,
     NewFolderOption,
     QuietOption,
-    chosen_formats,
+    with_options,
 )
-from mgaudit.progress_bars import ProgressBars
 from mgaudit.reports.formats.render import DEFAULT_FORMATS, PAPER_FORMATS
-from mgaudit.running import recorded
-from mgaudit.storage.run_folder import RunFolder
+from mgaudit.settings.arguments import REPRODUCE
 
 KEPT = "models of audits that were trained so far are kept; all else of this paper begins anew"
 
-
-FiguresArgument = Annotated[
+PapersArgument = Annotated[
     list[str] | None,
     typer.Argument(
         help="A paper or one of its figures, see `mgaudit list papers` (default: all).",
         metavar="[PAPER[/FIGURE]]…",
+        autocompletion=of_papers,
     ),
 ]
 FullOption = Annotated[
@@ -38,67 +35,53 @@ FullOption = Annotated[
         help="The paper's data and sizes, or small ones on embedded data (default).",
     ),
 ]
-DatasetOption = Annotated[
-    str | None,
-    typer.Option(
-        help="Images in place of those of the settings, as in folder:PATH; see `mgaudit list datasets`."
-    ),
-]
 FormatOption = Annotated[
     list[str] | None,
     typer.Option(
         "--format",
-        help=f"{', '.join(PAPER_FORMATS)}; several are joined by commas (default: {', '.join(DEFAULT_FORMATS)}).",
+        help=f"{', '.join(PAPER_FORMATS)}; several are joined by commas "
+        f"(default: {', '.join(DEFAULT_FORMATS)}).",
+        autocompletion=of_formats,
     ),
 ]
 
 
+@with_options(REPRODUCE)
 def reproduce(
-    papers: FiguresArgument = None,
+    papers: PapersArgument = None,
+    *,
     full: FullOption = False,
-    dataset: DatasetOption = None,
     format_: FormatOption = None,
-    device: DeviceOption = None,
-    jobs: JobsOption = None,
-    out_folder: NewFolderOption = Path("runs"),
+    options: dict[str, Any],
+    out_folder: NewFolderOption = DEFAULT_RUNS,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Make the figures of the papers behind mgaudit again, and judge their claims.
+    """Reproduce the figures of the papers behind mgaudit, and decide their claims.
 
-    Each claim gets a number and a verdict: holds, does not hold, or not run here, with the reason. A claim that does
-    not hold is a result, and the exit code is 0; it is 1 where a figure could not be made.
+    - `mgaudit reproduce noise-nodes --quick`
+
+    Each claim gets a number and a verdict: holds, does not hold, or not run here, with the reason.
+    A claim that does not hold is a result, and the exit code is 0. The exit code is 1 where a
+    figure could not be made.
     """
-    progress = ProgressBars(err, silent=quiet)
-    with user_errors():
-        progress.stage("loading papers")
-        from mgaudit.compute.parallel import default_jobs
-        from mgaudit.papers.paper import Workshop
-        from mgaudit.papers.reproduction import plan_papers
-        from mgaudit.papers.reproduction import reproduce as made
-        from mgaudit.reports.paper_document import paper_document
-        from mgaudit.storage.ensembles import check_cache_folder
-        from mgaudit.targets.device import choose_device
-
-        formats = chosen_formats(format_, PAPER_FORMATS)
-        plans = plan_papers(papers or [], full, dataset)
-        check_cache_folder()
-        chosen = choose_device(device or "auto")
     printed, failed = [], False
-    for plan in plans:
-        with user_errors():
-            folder = RunFolder.create(out_folder, plan.slug, plan.sha256)
-        display = ProgressBars(err, silent=quiet)
-        with reported(f"the reproduction of {plan.paper.key}", KEPT), recorded(folder, display):
-            result, figures = made(plan, Workshop(jobs or default_jobs(chosen), chosen, display))
-            display.stage("writing the reports")
-            paths = folder.write_paper(result, paper_document(result, figures), formats)
-        printed.append({"run": str(folder.path), "result": result.model_dump(mode="json")})
-        if not quiet and not as_json:
-            print_paper(result)
-            print_paths(paths)
-            out.print()
-        failed = failed or any(figure.failed for figure in result.figures)
+    with reported("the reproduction", KEPT):
+        from mgaudit.paper_runs import each_paper
+
+        arguments = {"dataset": None, "device": None, "jobs": None} | options
+        runs = each_paper(
+            papers or [], full=full, format=format_, out=out_folder, quiet=quiet, **arguments
+        )
+        for run in runs:
+            failed = failed or run.failed
+            printed.append({"run": str(run.path), "result": run.record.model_dump(mode="json")})
+            if not quiet and not as_json:
+                from mgaudit.cli.printing import print_paper
+
+                print_paper(run.record)
+                print_paths(run.reports)
+                out.print()
     if as_json:
         print(json.dumps(printed))
     if failed:

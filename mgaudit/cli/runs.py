@@ -1,65 +1,73 @@
-"""`mgaudit runs`: list, show, compare and remove run folders."""
+"""`mgaudit runs`: list, show, compare and remove run directories."""
 
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
-from mgaudit.cli.console import out, print_paper, print_result, print_table
+from mgaudit.cli.console import out
 from mgaudit.cli.ending import WRONG_USAGE, user_errors
-from mgaudit.cli.options import JsonOption, RunsOption
-from mgaudit.reports.reproduction import read_paper
-from mgaudit.reports.results import read_result
-from mgaudit.storage.run_list import find_run, listed_runs, removable, remove
+from mgaudit.cli.options import DEFAULT_RUNS, JsonOption, RunArgument, RunsArgument, RunsOption
 
-SHOWN_ARMS = 3
+if TYPE_CHECKING:
+    from mgaudit.storage.run_list import Run
 
-runs = typer.Typer(help="List, show, compare and remove run folders.")
+MOST_ARMS = 3  # whose names are printed
+
+runs = typer.Typer(help="List, show, compare and remove run directories.")
 
 
 @runs.callback(invoke_without_command=True)
 def runs_list(
-    context: typer.Context, folder: RunsOption = Path("runs"), as_json: JsonOption = False
+    context: typer.Context, folder: RunsOption = DEFAULT_RUNS, as_json: JsonOption = False
 ) -> None:
-    """List the run folders, the latest first; or show, compare or remove some."""
+    """List the run directories, the latest first; or show, compare or remove some."""
     if context.invoked_subcommand is None:
-        print_runs(folder, as_json)
+        _print_runs(folder, as_json)
 
 
 @runs.command(name="list")
-def list_runs(folder: RunsOption = Path("runs"), as_json: JsonOption = False) -> None:
+def list_runs(folder: RunsOption = DEFAULT_RUNS, as_json: JsonOption = False) -> None:
     """List the run directories, the latest first."""
-    print_runs(folder, as_json)
+    _print_runs(folder, as_json)
 
 
-def print_runs(folder: Path, as_json: bool) -> None:
-    """Prints each run: its name on a line of its own, which is never wrapped, and then what it is."""
+def _print_runs(folder: Path, as_json: bool) -> None:
+    """Prints the name of each run on a line of its own, which is never wrapped, and its facts."""
     with user_errors():
+        from mgaudit.storage.run_list import listed_runs
+
         listed = listed_runs(folder)
     if as_json:
         print(json.dumps([asdict(run) for run in listed]))
         return
     for run in listed:
-        more = f" and {len(run.arms) - SHOWN_ARMS} more" if len(run.arms) > SHOWN_ARMS else ""
-        arms = run.trouble or ", ".join(run.arms[:SHOWN_ARMS]) + more
-        facts = [run.started.replace("T", " ")[:16], run.what, arms, f"{run.bytes / 1e6:.1f} MB"]
         out.print(Text(run.name, style="bold"), soft_wrap=True)
-        out.print(Text(f"  {' · '.join(filter(None, facts))}", style="dim"), soft_wrap=True)
+        out.print(Text(f"  {_facts(run)}", style="dim"), soft_wrap=True)
+
+
+def _facts(run: "Run") -> str:
+    arms = ", ".join(run.arms[:MOST_ARMS])
+    if len(run.arms) > MOST_ARMS:
+        arms += f" and {len(run.arms) - MOST_ARMS} more"
+    started = run.started.replace("T", " ")[:16]
+    size = f"{run.bytes / 1e6:.1f} MB"
+    return " · ".join(filter(None, [started, run.what, run.trouble or arms, size]))
 
 
 @runs.command()
-def show(
-    run_folder: Annotated[
-        str, typer.Argument(help="A run folder, or its name in --runs.", metavar="RUN")
-    ],
-    folder: RunsOption = Path("runs"),
-) -> None:
-    """Print a run's table and verdict, or a paper's claims."""
+def show(run: RunArgument, folder: RunsOption = DEFAULT_RUNS) -> None:
+    """Print the verdict and the table of a run, or the claims of a paper."""
     with user_errors():
-        path = find_run(run_folder, folder)
+        from mgaudit.cli.printing import print_paper, print_result
+        from mgaudit.reports.reproduction import read_paper
+        from mgaudit.reports.results import read_result
+        from mgaudit.storage.run_list import find_run
+
+        path = find_run(run, folder)
         paper = read_paper(path)
         if paper is None:
             result, _ = read_result(path)
@@ -71,43 +79,37 @@ def show(
 
 @runs.command(name="compare")
 def runs_compare(
-    first: Annotated[
-        str, typer.Argument(help="A run folder, or its name in --runs.", metavar="RUN")
-    ],
-    second: Annotated[str, typer.Argument(help="Another one.", metavar="RUN")],
-    folder: RunsOption = Path("runs"),
+    first: RunArgument, second: RunArgument, folder: RunsOption = DEFAULT_RUNS
 ) -> None:
-    """Print which settings differ between two runs, and the numbers of the arms that both have."""
+    """Print the settings that differ between two runs, and the numbers of the arms of both."""
     with user_errors():
+        from mgaudit.cli.printing import print_table
         from mgaudit.storage.join import read_runs
         from mgaudit.storage.side_by_side import numbers_apart, settings_apart
 
-        one, other = read_runs([first, second], folder)
-        tables = [settings_apart(one, other), numbers_apart(one, other)]
+        left, right = read_runs([first, second], folder)
+        tables = [settings_apart(left, right), numbers_apart(left, right)]
     for table in tables:
         print_table(table)
 
 
 @runs.command(name="remove")
 def runs_remove(
-    run_folders: Annotated[
-        list[str], typer.Argument(help="Run folders, or their names in --runs.", metavar="RUN…")
-    ],
-    folder: RunsOption = Path("runs"),
+    run_folders: RunsArgument,
+    folder: RunsOption = DEFAULT_RUNS,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Delete run folders with all that is in them; trained models stay in the cache."""
+    """Delete run directories with all that is in them; trained models stay in the cache."""
     with user_errors():
-        removed = removable(run_folders, folder)
-    for run_folder in removed:
-        summary = (
-            f"{run_folder.path}: {len(run_folder.files)} files, {run_folder.bytes / 1e6:.1f} MB"
-        )
-        out.print(Text(summary), soft_wrap=True)
-    if not yes and not typer.confirm(
-        f"Delete {', '.join(run_folder.path.name for run_folder in removed)}?", err=True
-    ):
+        from mgaudit.storage.run_list import removable, remove
+
+        chosen = removable(run_folders, folder)
+    for run in chosen:
+        size = f"{len(run.files)} files, {run.bytes / 1e6:.1f} MB"
+        out.print(Text(f"{run.path}: {size}"), soft_wrap=True)
+    names = ", ".join(run.path.name for run in chosen)
+    if not yes and not typer.confirm(f"Delete {names}?", err=True):
         raise typer.Exit(WRONG_USAGE)
     with user_errors():
-        for run_folder in removed:
-            remove(run_folder)
+        for run in chosen:
+            remove(run)

@@ -16,7 +16,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.settings.own_code import own_class, source_sha256
-from mgaudit.settings.plugins import plugin_class, plugins, refuse_taken
+from mgaudit.settings.plugin_code import plugin_class
+from mgaudit.settings.plugins import plugins, refuse_taken
 from mgaudit.targets.own_module import RAISED, error_line, one_line
 from mgaudit.targets.ranges import fits_64_bits, range_in
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.settings.choices import OWN, Choice, parse
-from mgaudit.settings.plugins import plugin_reader, plugins, refuse_taken
+from mgaudit.settings.plugin_code import plugin_reader
+from mgaudit.settings.plugins import plugins, refuse_taken
 from mgaudit.targets import datasets
 from mgaudit.targets.datasets import DATASETS, Dataset, Reader
 from mgaudit.targets.datasets.arrays import ARRAYS, from_arrays

@@ -1,9 +1,10 @@
-"""What to audit: settings from TOML or the command line, checked as a whole before anything runs."""
+"""What to audit: settings from TOML, the command line or Python, checked before anything runs."""
 
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import partial
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -18,9 +19,10 @@ from pydantic import (
     ValidationError,
 )
 
-from mgaudit.analysis.samples import FEWEST_MODELS
 from mgaudit.attacks import ATTACKS, Attack
 from mgaudit.errors import UsageError, did_you_mean
+from mgaudit.settings import arguments
+from mgaudit.settings.arguments import Argument, plain_type
 from mgaudit.settings.choices import Choice, first_parameters, parse
 from mgaudit.settings.datasets import DatasetChoice, dataset_choice
 from mgaudit.settings.objects import class_choice, object_choice
@@ -29,17 +31,13 @@ from mgaudit.targets import NETWORKS, QUERIES
 from mgaudit.targets.contract import NETWORK
 from mgaudit.targets.datasets.canaries import CanaryKind
 from mgaudit.targets.querying.queries import Queries
-from mgaudit.targets.ranges import fits_64_bits, range_in
+from mgaudit.targets.ranges import Range, fits_64_bits, range_in
 from mgaudit.targets.training import Training
 
-FEWEST_EXAMPLES = 50
 SUPPLIED = ("input_shape", "classes")  # to a network, by mgaudit
-MOST_MODELS = 100_000
 MOST_BYTES = 1_000_000  # of a settings file
 NOT_TOML = "repair it, or see `mgaudit list studies` for files that are right"
-FEWEST_CANARIES = 20
-DEFAULT_SCHEMES = (PLAIN, "gaussian-mask:kappa=0.3", DEFAULT_DP)
-DEFAULT_AUDITED = "dp-sgd:epsilon=2"  # 100 guesses about 500 canaries can prove more than that
+DEFAULT_SCHEMES = (PLAIN, f"gaussian-mask:kappa={arguments.KAPPA.default:g}", DEFAULT_DP)
 OF_STUDIES = ("title", "note", "datasets", "targets", "seeds", "arms", "stacks")
 TRAINED = tuple(field.name for field in fields(Training))
 
@@ -124,13 +122,43 @@ def _stack(value: object) -> object:
     raise UsageError("", "must be auto or a whole number >= 1", repr(value))
 
 
+def _number(value: object, is_whole: bool, limits: Range | None) -> int | float:
+    """Returns a number of Python or numpy. Raises UsageError for another type or out of range."""
+    kind = "a whole number" if is_whole else "a number"
+    rule = f"must be {kind}" if limits is None else f"must be {kind} {limits}"
+    number_type = Integral if is_whole else Real
+    if isinstance(value, bool) or not isinstance(value, number_type):
+        raise UsageError("", rule, f"{type(value).__name__}: {value!r}")
+    number = int(value) if isinstance(value, Integral) else float(value)
+    if not fits_64_bits(number):
+        bits = int(number).bit_length()
+        raise UsageError("", "must be a whole number of at most 64 bits", f"one of {bits} bits")
+    if limits is not None and number not in limits:
+        raise UsageError("", rule, str(number))
+    return number
+
+
+def _number_of(argument: Argument) -> BeforeValidator:
+    """Returns the check of a number against its argument's type and range."""
+    is_whole = argument.kind is int
+    return BeforeValidator(lambda value: _number(value, is_whole, argument.limits))
+
+
 def _training(value: object) -> object:
-    """Refuses text and truth values for numbers, which pydantic would convert."""
-    if isinstance(value, dict):
-        for field in fields(Training):
-            if range_in(field.type) and isinstance(value.get(field.name), bool | str):
-                raise UsageError(field.name, "must be a number", repr(value[field.name]))
-    return value
+    """Returns the numbers among training settings as those of Python. Raises as `_number` does."""
+    if not isinstance(value, dict):
+        return value
+    values = dict(value)
+    for field in fields(Training):
+        number = values.get(field.name)
+        if range_in(field.type) is None or number is None:
+            continue
+        is_whole = plain_type(field.type) is int
+        try:
+            values[field.name] = _number(number, is_whole, None)
+        except UsageError as error:
+            raise error.inside(field.name) from error
+    return values
 
 
 AS_TEXT = PlainSerializer(str, return_type=str)
@@ -141,10 +169,12 @@ ChosenQueries = Annotated[Choice, PlainValidator(queries_choice), AS_TEXT]
 ChosenAttack = Annotated[Choice, PlainValidator(attack_choice), AS_TEXT]
 Stack = Annotated[Literal["auto"] | int, BeforeValidator(_stack)]
 ChosenTraining = Annotated[Training, BeforeValidator(_training)]
-Seed = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
-Examples = Annotated[int, Field(strict=True, ge=FEWEST_EXAMPLES)]
+Seed = Annotated[int, _number_of(arguments.SEED)]
+Examples = Annotated[int, _number_of(arguments.EXAMPLES)]
 Device = Literal["auto", "cpu", "cuda"]
-StudyModels = Annotated[int, Field(strict=True, ge=FEWEST_MODELS, le=MOST_MODELS)]
+StudyModels = Annotated[int, _number_of(arguments.MODELS)]
+Significance = Annotated[float, _number_of(arguments.SIGNIFICANCE)]
+SomeModels = Annotated[int, _number_of(arguments.TRAINING_RUNS)]
 SomeDistinct = Annotated[tuple[Value, ...], Field(min_length=1), AfterValidator(_distinct)]
 
 
@@ -158,13 +188,13 @@ class _Trained(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    dataset: ChosenDataset = _default("digits")
-    target: ChosenTarget = _default("cnn")
-    models: Annotated[int, Field(strict=True, ge=1, le=MOST_MODELS)] = 1
-    examples: Examples | None = None
-    seed: Seed = 0
-    device: Device = "auto"
-    stack: Stack = "auto"
+    dataset: ChosenDataset = _default(arguments.DATASET.default)
+    target: ChosenTarget = _default(arguments.TARGET.default)
+    models: SomeModels = arguments.TRAINING_RUNS.default
+    examples: Examples | None = arguments.EXAMPLES.default
+    seed: Seed = arguments.SEED.default
+    device: Device = arguments.DEVICE.default
+    stack: Stack = arguments.STACK.default
     training: ChosenTraining = Training()
 
     def as_dict(self) -> dict[str, Any]:
@@ -180,9 +210,9 @@ class _Trained(BaseModel):
 class _Settings(_Trained):
     """What all arms of a study share."""
 
-    attacks: SomeDistinct[ChosenAttack] = _default(("lira", "loss"))
-    queries: ChosenQueries = _default("plain")
-    models: Annotated[int, Field(strict=True, ge=1, le=MOST_MODELS)] = 16
+    attacks: SomeDistinct[ChosenAttack] = _default(arguments.ATTACK.default)
+    queries: ChosenQueries = _default(arguments.QUERIES.default)
+    models: SomeModels = arguments.MODELS.default
 
 
 class AuditSettings(_Settings):
@@ -207,7 +237,7 @@ class StudySettings(_Settings):
     `notes` are words on arms, by their scheme, for the report.
     """
 
-    models: StudyModels = 16
+    models: StudyModels = arguments.MODELS.default
     schemes: SomeDistinct[ChosenScheme] = _default(DEFAULT_SCHEMES)
     notes: dict[ChosenScheme, str] = {}
 
@@ -223,11 +253,11 @@ class DPAuditSettings(_Trained):
     `guesses` is the share of the canaries that is guessed in, and the share that is guessed out.
     """
 
-    scheme: ChosenScheme = _default(DEFAULT_AUDITED)
-    canaries: Annotated[int, Field(strict=True, ge=FEWEST_CANARIES)] = 500
-    kind: CanaryKind = "mislabelled"
-    guesses: Annotated[float, Field(strict=True, gt=0, le=0.5)] = 0.1
-    significance: Annotated[float, Field(strict=True, gt=0, lt=0.5)] = 0.05
+    scheme: ChosenScheme = _default(arguments.AUDITED.default)
+    canaries: Annotated[int, _number_of(arguments.CANARIES)] = arguments.CANARIES.default
+    kind: CanaryKind = arguments.KIND.default
+    guesses: Annotated[float, _number_of(arguments.GUESSES)] = arguments.GUESSES.default
+    significance: Significance = arguments.SIGNIFICANCE.default
 
 
 def study_settings(values: dict[str, Any]) -> StudySettings:

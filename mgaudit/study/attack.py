@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mgaudit.analysis.samples import FEWEST_MODELS
+from mgaudit.analysis.limits import FEWEST_MODELS
 from mgaudit.attacks import Attack, Observations, score_every_target
 from mgaudit.attacks.exposure import Exposure, auc_by_class, exposure, ranks_of
 from mgaudit.attacks.intervals import Interval, Resampled, resampled_metrics

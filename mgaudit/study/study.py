@@ -4,7 +4,8 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from mgaudit.analysis.samples import FEWEST_MODELS, analyse_study
+from mgaudit.analysis.limits import FEWEST_MODELS
+from mgaudit.analysis.samples import analyse_study
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.results import StudyResult, Times
 from mgaudit.settings.schemes import PLAIN

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from mgaudit.analysis.numbers import CHANGE, RATE
-from mgaudit.analysis.samples import FEWEST_MODELS, Samples
+from mgaudit.analysis.limits import FEWEST_MODELS
+from mgaudit.analysis.samples import Samples
 from mgaudit.attacks.exposure import Exposure
 from mgaudit.attacks.intervals import Interval, Resampled, two_way_interval
 from mgaudit.attacks.metrics import FPR_LEVELS, METRICS, false_positives_allowed, tpr_name

@@ -4,9 +4,11 @@ The module of a format is imported when it is used, so that a command without a 
 for matplotlib.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
+
+from mgaudit.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from mgaudit.reports.document import AuditDocument, Document
@@ -72,3 +74,18 @@ PAPER_FORMATS: "dict[str, Format[Document]]" = {
     "pdf": PDF,
     "markdown": Format("report-markdown", _markdown),
 }
+
+
+def chosen_formats(names: str | Sequence[str] | None, known: Collection[str]) -> list[str]:
+    """Returns the names of formats, those by default for None or no name.
+
+    Each text is one name, or several joined by commas. Raises UsageError for a name that is not
+    known.
+    """
+    texts = [names] if isinstance(names, str) else names or DEFAULT_FORMATS
+    formats = [name.strip() for text in texts for name in text.split(",")]
+    for name in formats:
+        if name not in known:
+            rule = f"must be one of {', '.join(known)}"
+            raise UsageError("format", rule, repr(name), did_you_mean(name, known))
+    return formats

@@ -324,7 +324,7 @@ def test_attacks_are_listed_with_what_they_need_what_they_cost_and_where_they_co
         (["--queries", "crops"], "queries.crops needs count; write crops:count=VALUE"),
         (["--queries", "mask:1"], "queries.mask.count must be >= 2, got 1"),
         (["--attack", "label-only"], "the attack label-only needs several queries of each example"),
-        (["--models", "2"], "models must be greater than or equal to 3, got 2"),
+        (["--models", "2"], "models must be a whole number >= 3 and <= 100000, got 2"),
         (
             ["--examples", "1199"],
             "examples must be between 1 and 1198, all that digits holds, got 1199",
@@ -418,7 +418,7 @@ def test_a_read_only_out_folder_is_refused(tmp_path: Path) -> None:
         (["nowhere"], "RUN must be the path of a run directory or, in 'runs', its name"),
         (
             ["nowhere", "--format", "docx"],
-            "--format must be one of html, pdf, latex, csv, got 'docx'",
+            "format must be one of html, pdf, latex, csv, got 'docx'",
         ),
     ],
 )

@@ -172,8 +172,8 @@ def test_a_dry_run_tells_the_plan_and_writes_nothing(
             "schemes[0] and schemes[2] must be different arms, got none twice",
         ),
         ([*ARMS, "--target", "vit"], "targets[0] must be one of mlp, cnn"),
-        ([*ARMS, "--seed", "-1"], "must be greater than or equal to 0, got -1"),
-        ([*ARMS, "--models", "2"], "models must be greater than or equal to 3, got 2"),
+        ([*ARMS, "--seed", "-1"], "must be a whole number >= 0, got -1"),
+        ([*ARMS, "--models", "2"], "models must be a whole number >= 3 and <= 100000, got 2"),
         ([*ARMS, "--dataset", "cifar"], "datasets[0] must be one of"),
         (
             [*ARMS, "--target", "cnn", "--target", "mlp", "--dataset", "synthetic"],

@@ -20,8 +20,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from mgaudit.cli.app import app
-from mgaudit.cli.options import training_option
+from mgaudit.cli.options import option
 from mgaudit.errors import UsageError
+from mgaudit.settings.arguments import training_argument
 from mgaudit.settings.study_settings import DPAuditSettings, StudySettings
 from mgaudit.targets.training import Help, Training
 from tests.fake_study import arrays, study, write
@@ -72,16 +73,16 @@ WRONG = [
     (["audit-dp", "--canaries", "3"], "canaries", "3"),
     (["audit-dp", "--guesses", "2"], "guesses", "2"),
     (["reproduce", "no-paper"], "paper", "no-paper"),
-    (["reproduce", "--format", "docx"], "--format", "docx"),
+    (["reproduce", "--format", "docx"], "format", "docx"),
     (["report", "nowhere"], "nowhere", "nowhere"),
-    (["report", "nowhere", "--format", "docx"], "--format", "docx"),
+    (["report", "nowhere", "--format", "docx"], "format", "docx"),
     (["report"], "RUN", "RUN"),
     (["runs", "--runs", "/nowhere"], "--runs", "/nowhere"),
     (["runs", "show", "nowhere"], "nowhere", "nowhere"),
     (["runs", "compare", "nowhere", "neither"], "nowhere", "nowhere"),
     (["runs", "remove", "nowhere", "--yes"], "RUN", "nowhere"),
     (["data", "fetch", "imagenet"], "data", "imagenet"),
-    (["list", "planets"], "kind", "planets"),
+    (["list", "planets"], "KIND", "planets"),
 ]
 
 UNEXPECTED = [
@@ -422,7 +423,7 @@ def test_an_interruption_and_a_late_mistake_leave_no_run_folder(
     [
         (["run", *SMALL, "--quiet"], "mgaudit.study.plan.plan_study"),
         (["run", *SMALL, "--quiet"], "mgaudit.study.study.run_study"),
-        (["runs"], "mgaudit.cli.runs.listed_runs"),
+        (["runs"], "mgaudit.storage.run_list.listed_runs"),
         (["list", "studies"], "mgaudit.cli.list.ready_studies"),
     ],
     ids=["planning", "running", "runs", "list"],
@@ -466,7 +467,7 @@ def test_an_error_whose_log_cannot_be_written_says_so(
     result = mgaudit("run", *SMALL, "--quiet")
     assert result.exit_code == 1
     assert result.stderr.count("\n") == 1
-    assert "No space left on device, in the run folder runs/" in result.stderr
+    assert "No space left on device, in the run directory runs/" in result.stderr
     assert "the log with the details cannot be written (No space left on device)" in result.stderr
 
 
@@ -551,7 +552,8 @@ class Switched:
 
 
 def test_a_training_setting_that_is_on_or_off_is_a_switch() -> None:
-    option = training_option(fields(Switched)[0])
-    assert option is not None
-    assert option.annotation == bool | None
-    assert option.default.help == "Look ahead along the momentum (default: False)."
+    argument = training_argument(fields(Switched)[0])
+    assert argument is not None
+    switch = option(argument)
+    assert switch.annotation == bool | None
+    assert switch.default.help == "Look ahead along the momentum (default: no)."

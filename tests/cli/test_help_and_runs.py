@@ -117,7 +117,7 @@ def test_a_report_prints_its_paths_and_takes_formats_joined_by_commas(
     )
     refused = mgaudit("report", "latest", "--format", "html,docx")
     assert refused.exit_code == 2
-    assert "--format must be one of html" in refused.stderr
+    assert "format must be one of html" in refused.stderr
 
 
 def test_a_run_ends_with_a_verdict_and_one_line_for_each_arm(

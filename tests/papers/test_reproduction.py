@@ -243,7 +243,7 @@ def test_the_command_writes_a_folder_for_each_paper(tmp_path: Path) -> None:
         (["toy/"], None),
         (["toy", "--dataset", "folder:/nowhere"], "/nowhere"),
         (["toy", "--dataset", "digit"], "digit"),
-        (["toy", "--format", "docx"], "--format must be one of html, pdf, markdown, got 'docx'"),
+        (["toy", "--format", "docx"], "format must be one of html, pdf, markdown, got 'docx'"),
     ],
 )
 def test_what_is_not_there_is_refused_in_one_line(

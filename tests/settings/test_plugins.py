@@ -206,7 +206,7 @@ def test_an_entry_point_with_the_name_of_a_built_in_attack_changes_nothing(site:
     listed = json.loads(CliRunner().invoke(app, ["list", "attacks", "--json"]).stdout)["attacks"]
     summaries = {entry["name"]: entry["summary"] for entry in listed}
     assert "mgaudit and extra-b have that name" in summaries["(lira)"]
-    assert "no name that can be chosen" in summaries["(bad:name)"]
+    assert "cannot be chosen" in summaries["(bad:name)"]
 
 
 def edited(site: Path, module: str, before: str, after: str) -> None:

@@ -1,0 +1,327 @@
+"""The arguments of commands: help, default and range of each setting that a command takes.
+
+The command line makes its options from them, and the settings take their defaults and ranges from
+them. This module is light, because the help of every command reads it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import Field, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, get_args
+
+from mgaudit.analysis.limits import FEWEST_MODELS
+from mgaudit.targets.ranges import Range, range_in
+from mgaudit.targets.training import Help, Training, choices
+
+MOST_MODELS = 100_000
+
+
+@dataclass(frozen=True)
+class Argument:
+    """A setting as an argument: its type for one value, its help, and what its values may be.
+
+    Args:
+        kind: bool, int, float, str or Path.
+        group: The group of options in a command's help.
+        default: Value in the settings where neither the user nor a file gives one.
+        default_text: Words for a default that is not self-explanatory, such as None.
+        limits: Range of a number.
+        values: All values, where there are few.
+        several: Whether the option may be repeated.
+        names: What `mgaudit list` shows of the values, for shell completion: "datasets".
+    """
+
+    name: str
+    kind: type
+    group: str
+    text: str
+    default: Any = None
+    default_text: str = ""
+    limits: Range | None = None
+    values: tuple[str, ...] = ()
+    several: bool = False
+    names: str = ""
+
+    @property
+    def help(self) -> str:
+        """The help with the range and the default, "Examples per step (>= 1; default: 64)."."""
+        facts = [] if self.limits is None else [str(self.limits)]
+        default = self._shown_default()
+        if default:
+            facts.append(f"default: {default}")
+        text = f"{self.text}: {', '.join(self.values)}" if self.values else self.text
+        return f"{text} ({'; '.join(facts)})." if facts else f"{text}."
+
+    def _shown_default(self) -> str:
+        if self.default_text:
+            return self.default_text
+        if isinstance(self.default, bool):
+            return "yes" if self.default else "no"
+        if isinstance(self.default, tuple):
+            return ", ".join(self.default)
+        return "" if self.default is None else str(self.default)
+
+
+# The groups of options in a command's help.
+NOISE = "Noise"
+DATA = "Data"
+NETWORK = "Network"
+ATTACKS = "Attacks"
+TRAINING = "Training"
+MACHINE = "Machine"
+OUTPUT = "Output"
+
+DATASET = Argument(
+    "dataset",
+    str,
+    DATA,
+    "A dataset of `mgaudit list datasets`, as in folder:PATH",
+    default="digits",
+    names="datasets",
+)
+TARGET = Argument(
+    "target",
+    str,
+    NETWORK,
+    "See `mgaudit list targets`, as in mlp:hidden=512x256",
+    default="cnn",
+    names="targets",
+)
+KAPPA = Argument(
+    "kappa",
+    float,
+    NOISE,
+    "Strength of the Gaussian mask N(1, κ²)",
+    default=0.3,
+    limits=Range(0),
+)
+SCHEME = Argument(
+    "scheme",
+    str,
+    NOISE,
+    "The noise to audit in place of the mask: NAME:key=value,…",
+    names="schemes",
+)
+PLAIN = Argument("plain", bool, NOISE, "The arm without noise", default=True)
+DP = Argument("dp", bool, NOISE, "The arm trained with DP-SGD", default=True)
+EPSILON = Argument("epsilon", float, NOISE, "ε of DP-SGD", default=8.0, default_text="8")
+DELTA = Argument("delta", float, NOISE, "δ of DP-SGD", default_text="1/n^1.1")
+ATTACK = Argument(
+    "attack",
+    str,
+    ATTACKS,
+    "See `mgaudit list attacks`; options as in lira:online=false; repeatable",
+    default=("lira", "loss"),
+    several=True,
+    names="attacks",
+)
+QUERIES = Argument(
+    "queries",
+    str,
+    ATTACKS,
+    "How each model is queried, as in crops:8; see `mgaudit list queries`",
+    default="plain",
+    names="queries",
+)
+MODELS = Argument(
+    "models",
+    int,
+    DATA,
+    "Models per arm; each is the target in turn",
+    default=16,
+    limits=Range(FEWEST_MODELS, MOST_MODELS),
+)
+EXAMPLES = Argument(
+    "examples", int, DATA, "Examples to audit", default_text="all", limits=Range(50)
+)
+STACK = Argument("stack", str, MACHINE, "Models trained as one: a number, or auto", default="auto")
+SEED = Argument("seed", int, DATA, "Random seed", default=0, limits=Range(0))
+DEVICE = Argument("device", str, MACHINE, "Device", default="auto", values=("auto", "cpu", "cuda"))
+SETTINGS = Argument(
+    "settings", Path, OUTPUT, "settings.toml of an earlier run; other options override it"
+)
+JOBS = Argument("jobs", int, MACHINE, "Worker processes", default_text="one per core; 1 on a GPU")
+
+SCHEMES = Argument(
+    "scheme",
+    str,
+    NOISE,
+    "An arm: NAME:key=value,…, or none; repeatable; replaces those of the study",
+    several=True,
+    names="schemes",
+)
+TARGETS = Argument(
+    "target",
+    str,
+    NETWORK,
+    "See `mgaudit list targets`; repeatable",
+    default=(TARGET.default,),
+    several=True,
+    names="targets",
+)
+DATASETS = Argument(
+    "dataset",
+    str,
+    DATA,
+    "See `mgaudit list datasets`; repeatable",
+    default=(DATASET.default,),
+    several=True,
+    names="datasets",
+)
+SEEDS = Argument(
+    "seed",
+    int,
+    DATA,
+    "Random seed; repeatable",
+    default=(SEED.default,),
+    default_text="0",
+    limits=SEED.limits,
+    several=True,
+)
+
+# 100 guesses about 500 canaries can prove more than an ε of 2.
+AUDITED_EPSILON = Argument("epsilon", float, NOISE, "ε of DP-SGD", default=2.0, default_text="2")
+AUDITED = Argument(
+    "scheme",
+    str,
+    NOISE,
+    "What to audit: NAME:key=value,…",
+    default=f"dp-sgd:epsilon={AUDITED_EPSILON.default:g}",
+    names="schemes",
+)
+CANARIES = Argument(
+    "canaries",
+    int,
+    ATTACKS,
+    "Examples included by a fair coin",
+    default=500,
+    limits=Range(20),
+)
+KIND = Argument(
+    "kind", str, ATTACKS, "Canaries", default="mislabelled", values=("natural", "mislabelled")
+)
+GUESSES = Argument(
+    "guesses",
+    float,
+    ATTACKS,
+    "Fraction of the canaries guessed in, and fraction guessed out",
+    default=0.1,
+    limits=Range(0, 0.5, low_open=True),
+)
+SIGNIFICANCE = Argument(
+    "significance",
+    float,
+    ATTACKS,
+    "Probability that a bound is wrong",
+    default=0.05,
+    limits=Range(0, 0.5, low_open=True, high_open=True),
+)
+TRAINING_RUNS = Argument(
+    "models", int, DATA, "Training runs", default=1, limits=Range(1, MOST_MODELS)
+)
+EXAMPLES_WITH_CANARIES = Argument(
+    "examples",
+    int,
+    DATA,
+    "Examples, canaries among them",
+    default_text="all",
+    limits=EXAMPLES.limits,
+)
+
+
+def plain_type(hint: Any) -> type:
+    """Returns bool, int, float or str: what the command line reads for a setting of that type."""
+    parts = [hint]
+    for part in get_args(hint):
+        parts += [part, *get_args(part)]
+    return next((kind for kind in (bool, int, float) if kind in parts), str)
+
+
+def training_argument(field: "Field[Any]") -> Argument | None:
+    """Returns the argument of a training setting; None for one that only a file can change."""
+    described = next((part for part in get_args(field.type) if isinstance(part, Help)), None)
+    if described is None:
+        return None
+    return Argument(
+        field.name,
+        plain_type(field.type),
+        TRAINING,
+        described.text,
+        default=field.default,
+        default_text=described.default,
+        limits=range_in(field.type),
+        values=choices(field.type),
+    )
+
+
+def _training_arguments(left_out: Iterable[str] = ()) -> tuple[Argument, ...]:
+    arguments = (training_argument(field) for field in fields(Training))
+    return tuple(
+        argument for argument in arguments if argument is not None and argument.name not in left_out
+    )
+
+
+RUN = (
+    DATASET,
+    TARGET,
+    KAPPA,
+    SCHEME,
+    PLAIN,
+    DP,
+    EPSILON,
+    DELTA,
+    ATTACK,
+    QUERIES,
+    MODELS,
+    EXAMPLES,
+    *_training_arguments(),
+    STACK,
+    SEED,
+    DEVICE,
+    SETTINGS,
+    JOBS,
+)
+COMPARE = (
+    SCHEMES,
+    TARGETS,
+    DATASETS,
+    SEEDS,
+    ATTACK,
+    QUERIES,
+    MODELS,
+    EXAMPLES,
+    *_training_arguments(),
+    STACK,
+    DEVICE,
+    JOBS,
+)
+# DP-SGD trains one model on all of its examples, so an audit of it has no clients.
+AUDIT_DP = (
+    DATASET,
+    TARGET,
+    AUDITED,
+    AUDITED_EPSILON,
+    DELTA,
+    CANARIES,
+    KIND,
+    GUESSES,
+    SIGNIFICANCE,
+    TRAINING_RUNS,
+    EXAMPLES_WITH_CANARIES,
+    *_training_arguments(left_out=("clients", "local_steps")),
+    STACK,
+    SEED,
+    DEVICE,
+    SETTINGS,
+    JOBS,
+)
+ATTACK_AGAIN = (
+    replace(ATTACK, default=None),
+    replace(QUERIES, default=None, default_text="as in the run"),
+)
+PAPER_IMAGES = replace(
+    DATASET,
+    text="Images in place of those of the settings, as in folder:PATH; see `mgaudit list datasets`",
+    default=None,
+)
+REPRODUCE = (PAPER_IMAGES, DEVICE, JOBS)
