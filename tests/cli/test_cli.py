@@ -327,7 +327,7 @@ def test_attacks_are_listed_with_what_they_need_what_they_cost_and_where_they_co
         (["--models", "2"], "models must be greater than or equal to 3, got 2"),
         (
             ["--examples", "1199"],
-            "examples must be between 1 and 1198, all that digits holds, got 1199",
+            "examples must be between 1 and 1198, the number of examples of digits, got 1199",
         ),
         (
             ["--delta", "0.002"],
