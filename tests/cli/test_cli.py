@@ -400,7 +400,7 @@ def test_an_out_folder_that_cannot_be_written_is_known_before_any_training(
     (tmp_path / "file").write_text("")
     result = mgaudit("run", *FAST, "--quiet", "--out", str(tmp_path / place))
     assert result.exit_code == 2
-    assert "--out must be a folder that can be written, got" in result.stderr
+    assert "--out must be a writable folder, got" in result.stderr
     assert not (own_cache / "ensembles").exists()
 
 
