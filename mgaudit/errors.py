@@ -35,7 +35,7 @@ class UsageError(ValueError):
         return type(self), (self.key, self.rule, self.value, self.way_out)
 
     def inside(self, key: str) -> "UsageError":
-        """Returns the error with the key inside another: `arms[2]` and `kappa` give `arms[2].kappa`."""
+        """Returns the error with a longer key: `arms[2]` and `kappa` give `arms[2].kappa`."""
         joined = (
             f"{key}.{self.key}" if self.key and not self.key.startswith("[") else f"{key}{self.key}"
         )

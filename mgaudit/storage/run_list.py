@@ -27,8 +27,9 @@ LATEST = "latest"
 HASH = re.compile(r"[0-9a-f]{1,8}")
 
 MADE_BY_A_RUN = (*RESULT_FILES, SETTINGS_FILE, LOG_FILE, MARKER_FILE)
-REPORTS = tuple(
-    report_format.name for report_format in (*FORMATS.values(), *PAPER_FORMATS.values())
+REPORTS = (
+    *(report_format.name for report_format in FORMATS.values()),
+    *(report_format.name for report_format in PAPER_FORMATS.values()),
 )
 
 # The files in the folders of reports, as patterns of paths in the run folder.
