@@ -136,7 +136,7 @@ def _written(
 
 
 def _written_log(lines: Sequence[str], folder: RunFolder) -> str:
-    """Writes the log into the run directory or else into a temporary file, and returns where it is."""
+    """Writes the log into the run directory or a temporary file, and returns where it is."""
     with suppress(OSError):
         folder.write_log(lines)
         return f"see {folder.path / LOG_FILE} for details"

@@ -1,1 +1,1 @@
-"""Where work runs."""
+"""Execution of tasks on the cores of this machine."""

@@ -1,4 +1,4 @@
-"""Where work runs: in this process or on this machine's cores."""
+"""Runs tasks in this process or in worker processes on this machine."""
 
 import ctypes
 import os
@@ -20,15 +20,16 @@ Outcome = TypeVar("Outcome")
 
 
 def default_jobs(device: str) -> int:
-    """Returns how many workers to use: one for each core this process may use, and one alone on a GPU."""
+    """Returns the number of workers: one per core of this process on CPU, and one on a GPU."""
     return 1 if device == "cuda" else int(cpu_count())
 
 
 def run(function: Callable[[Task], Outcome], tasks: Sequence[Task], jobs: int) -> Iterator[Outcome]:
-    """Yields the outcome of each task as it comes, in any order, from `jobs` worker processes of one thread each.
+    """Yields the outcome of each task in order of completion.
 
-    With one job the work is done in this process. Large arrays in a task reach the workers by memory map. Workers find
-    modules where this process finds them, the user's own in the current folder among them.
+    The tasks run in `jobs` worker processes with one thread each, or in this process for one job.
+    Large arrays of a task are passed to the workers by memory map. Workers search for modules in
+    the same directories as this process, including the user's current directory.
     """
     if jobs == 1 or len(tasks) <= 1:
         _keep_big_blocks()
@@ -36,7 +37,7 @@ def run(function: Callable[[Task], Outcome], tasks: Sequence[Task], jobs: int) -
         return
     start = {"initializer": _start_worker, "initargs": (tuple(sys.path),)}
     with _safe_path(), parallel_config(backend="loky", inner_max_num_threads=1, **start):
-        # mmap_mode "c" gives workers arrays that torch may wrap, and that stay unchanged on disk.
+        # mmap_mode "c": torch can wrap the arrays, and workers cannot change the files on disk.
         workers = Parallel(
             n_jobs=min(jobs, len(tasks)), return_as="generator_unordered", mmap_mode="c"
         )
@@ -45,10 +46,10 @@ def run(function: Callable[[Task], Outcome], tasks: Sequence[Task], jobs: int) -
 
 @contextmanager
 def _safe_path() -> Iterator[None]:
-    """Starts Python processes with `PYTHONSAFEPATH`.
+    """Sets `PYTHONSAFEPATH` for Python processes that are started in this context.
 
-    Without it a worker, which is started with `-m`, looks for every module in the current folder first. A file
-    `random.py` there would then replace the module of the standard library.
+    Without it, a worker, which is started with `-m`, searches for every module in the current
+    directory first. A file `random.py` there would replace the module of the standard library.
     """
     previous = os.environ.get("PYTHONSAFEPATH")
     os.environ["PYTHONSAFEPATH"] = "1"
@@ -62,9 +63,9 @@ def _safe_path() -> Iterator[None]:
 
 
 def _start_worker(path: tuple[str, ...]) -> None:
-    """Sets where modules are found, and keeps a worker silent when Ctrl-C reaches the whole process group.
+    """Sets the module search path, and ignores Ctrl-C, which reaches the whole process group.
 
-    The parent then ends it.
+    The parent process ends the worker.
     """
     sys.path[:] = path
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -72,16 +73,14 @@ def _start_worker(path: tuple[str, ...]) -> None:
 
 
 def _keep_big_blocks() -> None:
-    """Tells glibc to keep freed blocks of any size, up to a GiB at the top of the heap, instead of returning them.
+    """Makes glibc keep freed blocks of any size, up to a GiB at the top of the heap.
 
-    A training step frees and asks for the same megabytes again and again, and the kernel clears each page that it
-    hands out anew.
+    By default they are returned to the kernel. Each training step frees and allocates the same
+    megabytes, and the kernel would have to clear every page that it allocates again.
     """
-    if platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
-        for parameter, value in (
-            (M_MMAP_MAX, 0),
-            (M_TRIM_THRESHOLD, KEPT_BYTES),
-            (M_TOP_PAD, TOP_PAD_BYTES),
-        ):
-            libc.mallopt(parameter, value)
+    if platform.libc_ver()[0] != "glibc":
+        return
+    libc = ctypes.CDLL(None)
+    libc.mallopt(M_MMAP_MAX, 0)
+    libc.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
+    libc.mallopt(M_TOP_PAD, TOP_PAD_BYTES)

@@ -1,1 +1,1 @@
-"""What is kept: ensembles, run folders, joined runs."""
+"""Storage of ensembles and runs, and the comparison of stored runs."""

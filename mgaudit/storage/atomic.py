@@ -1,4 +1,4 @@
-"""Files and folders that are there whole or not at all."""
+"""Atomic writes: a file or folder is written completely or not at all."""
 
 import os
 import secrets
@@ -14,10 +14,13 @@ DAMAGED_SUFFIX = ".damaged"
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Writes `content` beside `path` and renames it into place; an interrupted write leaves `path` as it was."""
+    """Writes `content` to a file beside `path` and renames the file to `path`.
+
+    An interrupted write does not change `path`.
+    """
     partial = path.parent / f".{path.name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}"
     try:
-        # os.open applies the umask; tempfile.mkstemp makes files that only their owner may read.
+        # os.open applies the umask; files of tempfile.mkstemp are readable only by their owner.
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
@@ -30,17 +33,19 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def write_folder_atomically(path: Path, files: Mapping[str, bytes]) -> None:
-    """Writes the files, by their paths in the folder, beside `path` and renames the folder into place.
+    """Writes a folder beside `path` and renames it to `path`.
 
-    Whatever is at `path` is replaced; when the write is interrupted, it is left as it was.
+    `files` are the contents by paths in the folder. A file or folder at `path` is replaced; an
+    interrupted write does not change it.
     """
     beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL_SUFFIX))
     new, old = beside / "new", beside / "old"
     try:
         for name, content in files.items():
-            (new / name).parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(new / name, content)
-        # A folder cannot be renamed onto one that holds something.
+            file = new / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(file, content)
+        # A folder cannot be renamed onto a folder that is not empty.
         moved = os.path.lexists(path)
         if moved:
             os.replace(path, old)
@@ -55,18 +60,19 @@ def write_folder_atomically(path: Path, files: Mapping[str, bytes]) -> None:
 
 
 def is_partial(name: str) -> bool:
-    """Returns whether a file or folder of that name is what an interrupted write leaves."""
+    """Returns whether a file or folder of this name is a remnant of an interrupted write."""
     return name.startswith(".") and name.endswith(PARTIAL_SUFFIX)
 
 
 def sweep_partial(folder: Path, older_than_seconds: float = 0.0) -> None:
-    """Deletes what interrupted writes left in the folder.
+    """Deletes the remnants of interrupted writes in the folder.
 
-    The caller must know that no other process is writing there, or else give an age that no write reaches.
+    No other process may be writing there, unless every write takes less than
+    `older_than_seconds`.
     """
     latest = time.time() - older_than_seconds
     for path in folder.glob(f".*{PARTIAL_SUFFIX}"):
-        with suppress(FileNotFoundError):  # its writer was alive and has renamed it
+        with suppress(FileNotFoundError):  # the writer is alive and has renamed it
             if older_than_seconds and path.lstat().st_mtime > latest:
                 continue
             if path.is_dir() and not path.is_symlink():
@@ -76,11 +82,12 @@ def sweep_partial(folder: Path, older_than_seconds: float = 0.0) -> None:
 
 
 def set_aside(path: Path) -> Path:
-    """Renames what is at `path`, a file or a folder, so that it is never read again. Returns its new path."""
+    """Renames the file or folder at `path`, so that it is not read again. Returns the new path."""
+    name = f"{path.name}{DAMAGED_SUFFIX}"
+    aside = path.with_name(name)
     number = 1
-    while True:
-        aside = path.with_name(f"{path.name}{DAMAGED_SUFFIX}{'' if number == 1 else f'-{number}'}")
-        if not os.path.lexists(aside):
-            os.replace(path, aside)
-            return aside
+    while os.path.lexists(aside):
         number += 1
+        aside = path.with_name(f"{name}-{number}")
+    os.replace(path, aside)
+    return aside

@@ -1,4 +1,4 @@
-"""The SHA-256 of arrays: of data, of kept models and of what they answered."""
+"""The SHA-256 of arrays, such as data, stored models and their outputs."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def arrays_sha256(arrays: Mapping[str, NDArray[Any]]) -> str:
-    """Returns the SHA-256 over names, dtypes, shapes and bytes of the arrays, in the order of their names.
+    """Returns the SHA-256 of the names, dtypes, shapes and bytes of arrays, sorted by name.
 
     >>> zeros, ones = np.zeros(2), np.ones(2)
     >>> arrays_sha256({"a": zeros, "b": ones}) == arrays_sha256({"b": ones, "a": zeros})
@@ -21,7 +21,9 @@ def arrays_sha256(arrays: Mapping[str, NDArray[Any]]) -> str:
     sha = hashlib.sha256()
     for name in sorted(arrays):
         array = arrays[name]
-        # The line says how many bytes follow, so that no two sets of arrays give the same input.
-        sha.update(json.dumps([name, array.dtype.str, array.shape]).encode() + b"\n")
+        # The line determines the number of bytes that follow, so different arrays never give the
+        # same input.
+        line = json.dumps([name, array.dtype.str, array.shape])
+        sha.update(line.encode() + b"\n")
         sha.update(np.ascontiguousarray(array).data)
     return sha.hexdigest()

@@ -1,4 +1,4 @@
-"""Trained ensembles under the hash of all that determines them."""
+"""Storage of trained ensembles, addressed by the hash of everything that determines them."""
 
 import hashlib
 import json
@@ -28,13 +28,14 @@ Tensors = dict[str, NDArray[Any]]
 Outputs = dict[str, NDArray[np.float32]]
 Layout = dict[str, tuple[str, tuple[int, ...]]]  # dtype and shape of each tensor
 
-# The facts about a training that are kept with a model, and their types.
+# The facts about the training that are stored with a model, and their types.
 FACTS: dict[str, type] = {"steps": int, "seconds": float, "diverged": bool}
 
-# One key, because safetensors writes several in random order and the same model shall give the same file.
+# A single key: safetensors writes several keys in random order, and equal models must give equal
+# files.
 METADATA_KEY = "mgaudit"
 
-PATIENCE_SECONDS = 1.0  # how long a lock may be taken before waiting for it is announced
+PATIENCE_SECONDS = 1.0  # wait for a lock before the wait is announced
 
 QUERYING_FOLDER = "querying"
 DATA_FOLDER = "datasets"
@@ -43,21 +44,22 @@ INNER_FOLDERS = ("ensembles", "stacks", "datasets")  # of the cache folder
 
 @cache
 def training_code_sha256() -> str:
-    """Returns the SHA-256 over the source of `targets`: models trained by other code are other models.
+    """Returns the SHA-256 of the source of `targets`, because other code trains other models.
 
-    The code that queries trained models is left out, and so are the dataset readers: data enter a key by their arrays.
+    The code that queries trained models is not included. Nor are the dataset readers, because the
+    arrays of the data are part of a key.
     """
     return _source_sha256(lambda path: path.parts[0] not in (QUERYING_FOLDER, DATA_FOLDER))
 
 
 @cache
 def querying_code_sha256() -> str:
-    """Returns the SHA-256 over the source of the code that queries trained models."""
+    """Returns the SHA-256 of the source of the code that queries trained models."""
     return _source_sha256(lambda path: path.parts[0] == QUERYING_FOLDER)
 
 
 def _source_sha256(is_counted: Callable[[Path], bool]) -> str:
-    """Returns the SHA-256 over the files of `targets` whose paths, relative to it, are counted."""
+    """Returns the SHA-256 of the files of `targets` whose relative paths are counted."""
     root = Path(targets.__file__).parent
     sha = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
@@ -68,17 +70,20 @@ def _source_sha256(is_counted: Callable[[Path], bool]) -> str:
 
 
 class DamagedFileError(Exception):
-    """A kept file that does not hold what was written to it."""
+    """A stored file whose content is not the content that was written to it."""
 
     def __init__(self, path: Path, reason: str) -> None:
         self.path = path
         self.reason = reason
-        super().__init__(f"the kept file {path} is damaged ({reason})")
+        super().__init__(f"the stored file {path} is damaged ({reason})")
 
 
 @dataclass(frozen=True)
 class KeptModel:
-    """A model's weights, their SHA-256, and the facts about its training. A diverged model has no weights."""
+    """A stored model: its weights, their SHA-256, and the facts about its training.
+
+    A diverged model has no weights.
+    """
 
     weights: Tensors
     weights_sha256: str
@@ -87,7 +92,7 @@ class KeptModel:
 
 @dataclass(frozen=True)
 class ModelRecord:
-    """What is known of a kept model that was checked: the SHA-256 of its weights, and the facts about its training."""
+    """The SHA-256 of the weights of a stored model, and the facts about its training."""
 
     weights_sha256: str
     facts: dict[str, Any]
@@ -95,11 +100,11 @@ class ModelRecord:
 
 @dataclass(frozen=True)
 class OutputsKey:
-    """All that determines outputs of an ensemble, next to its settings and the querying code.
+    """Everything that determines outputs of an ensemble besides its settings and the querying code.
 
     Args:
-        what: What the models were asked.
-        models: The SHA-256 of the weights of each model, the diverged ones included.
+        what: The kind of the outputs and the queries.
+        models: The SHA-256 of the weights of each model, including diverged ones.
         inputs: The SHA-256 of the queried examples of each split.
     """
 
@@ -110,41 +115,47 @@ class OutputsKey:
     @property
     def text(self) -> str:
         """The key as JSON."""
-        return json.dumps({**asdict(self), "querying code": querying_code_sha256()}, sort_keys=True)
+        values = {**asdict(self), "querying code": querying_code_sha256()}
+        return json.dumps(values, sort_keys=True)
 
 
 @dataclass(frozen=True)
 class EnsembleFolder:
-    """The folder of one ensemble: `settings.json`, a file for each model, and what they answered.
+    """The folder of an ensemble: `settings.json`, a file for each model, and the models' outputs.
 
-    Model m is the same however many models there are, so the number of models is not part of the key and a larger
-    ensemble trains only what a smaller one lacks. All is written under the lock, and each file is renamed into place
-    when it is whole. Each file carries a SHA-256 of what it holds and of where it belongs, which is checked whenever
-    the file is read. A file that fails is renamed to `*.damaged` and never read again.
+    Model m does not depend on the number of models, so this number is not part of the key, and a
+    larger ensemble trains only the models that a smaller one lacks. Everything is written under the
+    lock, and each file is renamed into place when it is complete. Each file contains the SHA-256 of
+    its content and of its name, which is checked whenever the file is read. A file that fails the
+    check is renamed to `*.damaged` and never read again.
     """
 
     path: Path
-
     determined_by: str
 
     @classmethod
     def at(cls, determined_by: dict[str, Any]) -> "EnsembleFolder":
-        """Returns the folder of the ensemble that these JSON values determine; `locked` makes it."""
+        """Returns the folder of the ensemble that these JSON values determine.
+
+        The folder is created by `locked`.
+        """
         text = json.dumps(determined_by, sort_keys=True, indent=2)
-        return cls(cache_folder() / "ensembles" / hashlib.sha256(text.encode()).hexdigest(), text)
+        sha256 = hashlib.sha256(text.encode()).hexdigest()
+        return cls(cache_folder() / "ensembles" / sha256, text)
 
     @contextmanager
     def locked(self, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Keeps other processes from writing to the folder, and clears away what a killed one left.
+        """Prevents other processes from writing to the folder, and deletes partial files.
 
-        `on_wait` is called where another process has the lock, before waiting for it.
+        `on_wait` is called before waiting for another process that has the lock.
         """
         if os.path.lexists(self.path) and not self.path.is_dir():
             set_aside(self.path)
         self.path.mkdir(parents=True, exist_ok=True)
-        if (self.path / ".lock").is_dir():
-            set_aside(self.path / ".lock")
-        lock = FileLock(self.path / ".lock")
+        lock_path = self.path / ".lock"
+        if lock_path.is_dir():
+            set_aside(lock_path)
+        lock = FileLock(lock_path)
         try:
             lock.acquire(timeout=PATIENCE_SECONDS)
         except Timeout:
@@ -158,68 +169,76 @@ class EnsembleFolder:
             write_atomically(settings, self.determined_by.encode())
             yield
         finally:
-            sweep_partial(self.path)  # of workers that an interruption killed
+            sweep_partial(self.path)  # partial files of interrupted workers
             lock.release()
 
     def model_path(self, index: int) -> Path:
-        """Returns the file of model `index`."""
+        """Returns the path of the file of model `index`."""
         return self.path / f"model-{index:05d}.safetensors"
 
     def save_model(self, index: int, weights: Tensors, facts: dict[str, Any]) -> None:
-        """Keeps a trained model and the facts about its training, as `FACTS` lists them."""
+        """Stores a trained model and the facts about its training, which `FACTS` lists."""
         self._save(self.model_path(index), weights, json.dumps(facts, sort_keys=True))
 
     def load_model(self, index: int, layout: Layout | None = None) -> KeptModel:
-        """Returns a kept model. Raises FileNotFoundError where it was not kept, DamagedFileError where it is damaged.
+        """Returns a stored model.
 
-        With a `layout`, a model that did not diverge must hold exactly these tensors.
+        With a `layout`, a model that did not diverge must have exactly these tensors.
+
+        Raises:
+            FileNotFoundError: Where the model is not stored.
+            DamagedFileError: Where the file is damaged.
         """
         path = self.model_path(index)
         weights, text = self._load(path)
         try:
             facts = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise DamagedFileError(path, f"its facts are no JSON: {error}") from error
-        trouble = _wrong_facts(facts)
-        if trouble is None and layout is not None:
-            trouble = _wrong_tensors(weights, {} if facts["diverged"] else layout)
-        if trouble is not None:
-            raise DamagedFileError(path, trouble)
+            raise DamagedFileError(path, f"its facts are not valid JSON: {error}") from error
+        reason = _wrong_facts(facts)
+        if reason is None and layout is not None:
+            expected_layout = {} if facts["diverged"] else layout
+            reason = _wrong_tensors(weights, expected_layout)
+        if reason is not None:
+            raise DamagedFileError(path, reason)
         return KeptModel(weights, arrays_sha256(weights), facts)
 
     def checked_models(self, models: int, layout: Layout) -> dict[int, ModelRecord]:
-        """Returns a record of those of the first `models` models that are kept and whole, by their number."""
+        """Returns records of the undamaged stored models among the first `models`, by index."""
         records, _ = self._checked(models, layout)
         return records
 
     def repaired_models(
         self, models: int, layout: Layout, on_damage: Callable[[str], None]
     ) -> dict[int, ModelRecord]:
-        """Does the same under the lock, sets damaged models aside, and tells `on_damage` of each."""
+        """Returns the same as `checked_models`, and sets damaged models aside.
+
+        The caller must have the lock. `on_damage` is called with a message for each damaged model.
+        """
         records, damaged = self._checked(models, layout)
         for error in damaged:
             _set_aside(error, on_damage, "training this model again")
         return records
 
     def outputs_path(self, key: OutputsKey) -> Path:
-        """Returns the file of these outputs."""
+        """Returns the path of the file of these outputs."""
         sha = hashlib.sha256(key.text.encode()).hexdigest()
         return self.path / f"outputs-{len(key.models):05d}-{sha[:16]}.safetensors"
 
     def save_outputs(self, key: OutputsKey, outputs: Outputs) -> None:
-        """Keeps outputs by split, each (models, examples, ...)."""
+        """Stores outputs by split, each (models, examples, ...)."""
         self._save(self.outputs_path(key), outputs, key.text)
 
     def load_outputs(self, key: OutputsKey, on_damage: Callable[[str], None]) -> Outputs | None:
-        """Returns the outputs by split, or None where they have not been kept.
+        """Returns the outputs by split, or None where they are not stored.
 
-        Damaged ones are set aside, and `on_damage` is told.
+        A damaged file is set aside, and `on_damage` is called with a message.
         """
         path = self.outputs_path(key)
         try:
             outputs, text = self._load(path)
             if text != key.text:
-                raise DamagedFileError(path, "it holds other outputs")
+                raise DamagedFileError(path, "it contains other outputs")
         except FileNotFoundError:
             return None
         except DamagedFileError as error:
@@ -230,6 +249,7 @@ class EnsembleFolder:
     def _checked(
         self, models: int, layout: Layout
     ) -> tuple[dict[int, ModelRecord], list[DamagedFileError]]:
+        """Returns the records of undamaged models by index, and the errors of the damaged ones."""
         records, damaged = {}, []
         for index in range(models):
             try:
@@ -246,12 +266,13 @@ class EnsembleFolder:
         metadata = {"text": text, "sha256": self._sha256(path, tensors, text)}
         if path.is_dir():
             set_aside(path)
-        write_atomically(path, save(tensors, metadata={METADATA_KEY: json.dumps(metadata)}))
+        content = save(tensors, metadata={METADATA_KEY: json.dumps(metadata)})
+        write_atomically(path, content)
 
     def _load(self, path: Path) -> tuple[Tensors, str]:
-        """Returns the tensors and the text that were saved. The file is read once, and what was read is checked."""
+        """Returns the stored tensors and text. The file is read once and its content is checked."""
         if path.exists() and not path.is_file():
-            raise DamagedFileError(path, "it is no file")
+            raise DamagedFileError(path, "it is not a file")
         content = path.read_bytes()
         try:
             tensors = load(content)
@@ -267,15 +288,14 @@ class EnsembleFolder:
             RecursionError,
             OverflowError,
         ) as error:
-            raise DamagedFileError(
-                path, " ".join(f"{type(error).__name__}: {error}".split())
-            ) from error
+            words = f"{type(error).__name__}: {error}".split()
+            raise DamagedFileError(path, " ".join(words)) from error
         if not isinstance(text, str) or sha256 != self._sha256(path, tensors, text):
-            raise DamagedFileError(path, "its SHA-256 is not the one that was written with it")
+            raise DamagedFileError(path, "its content does not have the stored SHA-256")
         return tensors, text
 
     def _sha256(self, path: Path, tensors: Tensors, text: str) -> str:
-        """Returns the checksum of a file: of its tensors, of the text kept with them, and of where they belong."""
+        """Returns the SHA-256 of a file's tensors, its text, and the names of folder and file."""
         parts = [self.path.name, path.name, arrays_sha256(tensors), text]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
@@ -286,19 +306,20 @@ def _set_aside(error: DamagedFileError, on_damage: Callable[[str], None], repair
 
 
 def _wrong_facts(facts: object) -> str | None:
-    """Returns what is wrong with the facts about a training, if anything is."""
+    """Returns what is wrong with the facts about a training, or None."""
     if not isinstance(facts, dict) or set(facts) != set(FACTS):
         return f"its facts must be {', '.join(FACTS)}"
     for name, kind in FACTS.items():
         if type(facts[name]) is not kind:
             return f"{name} must be {kind.__name__}, got {facts[name]!r}"
-    if facts["steps"] < 0 or not 0 <= facts["seconds"] < math.inf:
-        return f"steps and seconds must be finite and >= 0, got {facts['steps']} and {facts['seconds']}"
+    steps, seconds = facts["steps"], facts["seconds"]
+    if steps < 0 or not 0 <= seconds < math.inf:
+        return f"steps and seconds must be finite and >= 0, got {steps} and {seconds}"
     return None
 
 
 def _wrong_tensors(tensors: Tensors, layout: Layout) -> str | None:
-    """Returns the first tensor that is not as the layout has it, if there is one."""
+    """Returns what is wrong with the first tensor that differs from the layout, or None."""
     for name in sorted(tensors.keys() | layout.keys()):
         if name not in layout:
             return f"the network has no tensor {name!r}"
@@ -312,19 +333,24 @@ def _wrong_tensors(tensors: Tensors, layout: Layout) -> str | None:
 
 
 def check_cache_folder() -> None:
-    """Raises UsageError where the cache folder cannot be made or written, or holds a file in place of a folder."""
+    """Checks that the cache folder can be used.
+
+    Raises:
+        UsageError: Where it cannot be created or written, or contains a file in place of a folder.
+    """
+    key = "the cache folder"
     folder = cache_folder()
-    for inner in (folder / name for name in INNER_FOLDERS):
+    for name in INNER_FOLDERS:
+        inner = folder / name
         if os.path.lexists(inner) and not inner.is_dir():
             way_out = f"delete {inner}, or name another folder in MGAUDIT_CACHE"
-            raise UsageError("the cache folder", "must hold folders", f"the file {inner}", way_out)
+            raise UsageError(key, "must contain only folders", f"the file {inner}", way_out)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         value = f"{str(folder)!r} ({error.strerror})"
-        way_out = "name another in MGAUDIT_CACHE"
         raise UsageError(
-            "the cache folder", "must be one that can be written", value, way_out
+            key, "must be writable", value, "name another folder in MGAUDIT_CACHE"
         ) from error

@@ -1,4 +1,4 @@
-"""Several runs as one: arms that can be compared become one study. Needs no torch."""
+"""Joins several runs: arms that can be compared become one study. Needs no torch."""
 
 import hashlib
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ NOT_COMPARED = ("schemes", "notes", "stack", "device")
 
 @dataclass(frozen=True)
 class NamedRun:
-    """A run by its name, with what its folder holds."""
+    """A run with its name, its result and the arrays of each of its studies."""
 
     name: str
     result: Result
@@ -36,21 +36,24 @@ class NamedRun:
 
 
 def read_runs(texts: Sequence[str], out: Path) -> list[NamedRun]:
-    """Returns the runs that `texts` name, paths or names in `out`. Raises UsageError where one is named twice."""
+    """Returns the runs of `texts`, which are paths or names in `out`.
+
+    Raises:
+        UsageError: For a text that is no run, or for a run that is named twice.
+    """
     paths = [find_run(text, out) for text in texts]
-    twice = [
-        path
-        for place, path in enumerate(paths)
-        if path.resolve() in [one.resolve() for one in paths[:place]]
-    ]
-    if twice:
-        raise UsageError("RUN", "may be given once", f"{str(twice[0])!r} twice", "name another run")
+    known_paths = set()
+    for path in paths:
+        resolved = path.resolve()
+        if resolved in known_paths:
+            raise UsageError("RUN", "may be given once", f"{str(path)!r} twice", "name another run")
+        known_paths.add(resolved)
     return [NamedRun(path.resolve().name, *read_result(path)) for path in paths]
 
 
 @dataclass(frozen=True)
-class _Held:
-    """A study and its arrays, and the name of the run that it came from."""
+class _NamedStudy:
+    """A study and its arrays, with the name of its run."""
 
     name: str
     study: StudyResult
@@ -58,148 +61,170 @@ class _Held:
 
 
 def joined(runs: Sequence[NamedRun], chapters: bool = False) -> tuple[Result, list[Arrays]]:
-    """Returns the runs as one result: studies of the same data, members and settings become one, with all their arms.
+    """Returns the runs as one result, and the arrays of each of its studies.
 
-    Other studies are chapters of their own where `chapters` are asked for. Raises UsageError where they are not, naming
-    what keeps the runs from being compared, and where the same arm has other numbers in two runs.
+    Studies of the same data, members and settings become one study with all their arms. With
+    `chapters`, other studies become chapters of their own.
+
+    Raises:
+        UsageError: Without `chapters`, for runs that cannot be compared; the message names the
+            reason. Also where the same arm has different numbers in two runs.
     """
-    held: list[_Held] = []
+    joined_studies: list[_NamedStudy] = []
     for run in runs:
         for study, arrays in zip(run.result.studies, run.arrays, strict=True):
-            one = _Held(run.name, study, arrays)
-            place = next(
-                (place for place, other in enumerate(held) if difference(other, one) is None), None
-            )
-            if place is not None:
-                held[place] = _merged(held[place], one)
-            elif chapters or not held or held[0].name == run.name:
-                held.append(one)
-            else:
-                key = f"{held[0].name} and {run.name}"
-                way_out = "give --chapters to show them one after the other"
-                raise UsageError(
-                    key, f"cannot be compared: {difference(held[0], one)}", None, way_out
-                )
+            _add_study(joined_studies, _NamedStudy(run.name, study, arrays), chapters)
     names = [run.name for run in runs]
-    return (
-        Result(
-            title="",
-            note=f"Joined from {', '.join(names)}.",
-            command=f"mgaudit report {' '.join(names)}{' --chapters' if chapters else ''}",
-            settings={run.name: run.result.settings for run in runs},
-            studies=[one.study for one in held],
-        ),
-        [one.arrays for one in held],
+    option = " --chapters" if chapters else ""
+    result = Result(
+        title="",
+        note=f"Joined from {', '.join(names)}.",
+        command=f"mgaudit report {' '.join(names)}{option}",
+        settings={run.name: run.result.settings for run in runs},
+        studies=[named.study for named in joined_studies],
     )
+    return result, [named.arrays for named in joined_studies]
+
+
+def _add_study(studies: list[_NamedStudy], added: _NamedStudy, chapters: bool) -> None:
+    """Merges a study into the first of `studies` that it can be compared with, or appends it."""
+    for index, known in enumerate(studies):
+        if _difference(known, added) is None:
+            studies[index] = _merged(known, added)
+            return
+    if not chapters and studies and studies[0].name != added.name:
+        key = f"{studies[0].name} and {added.name}"
+        rule = f"cannot be compared: {_difference(studies[0], added)}"
+        raise UsageError(key, rule, None, "give --chapters to show them one after the other")
+    studies.append(added)
 
 
 def joined_sha256(runs: Sequence[NamedRun]) -> str:
-    """Returns the hash of the results that are joined."""
-    return hashlib.sha256(
-        "".join(run.result.model_dump_json() for run in runs).encode()
-    ).hexdigest()
+    """Returns the SHA-256 of the results that are joined."""
+    text = "".join(run.result.model_dump_json() for run in runs)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
-def difference(one: _Held, other: _Held) -> str | None:
-    """Returns what keeps the arms of two studies from being compared example by example; None: nothing."""
-    ours, theirs = one.study.settings, other.study.settings
-    for name in dict.fromkeys([*ours, *theirs]):
-        if name not in NOT_COMPARED and ours.get(name) != theirs.get(name):
-            return f"{name} is {_shown(ours.get(name))} in {one.name} and {_shown(theirs.get(name))} in {other.name}"
-    if one.study.dataset.sha256 != other.study.dataset.sha256:
-        return f"the content of {one.study.dataset.name} was another when each of them ran"
-    if not np.array_equal(one.arrays["membership"], other.arrays["membership"]):
-        return "their models trained on other examples"
+def _difference(first: _NamedStudy, second: _NamedStudy) -> str | None:
+    """Returns why two studies cannot be compared example by example, or None if they can."""
+    first_settings = first.study.settings
+    second_settings = second.study.settings
+    for name in dict.fromkeys([*first_settings, *second_settings]):
+        first_value = first_settings.get(name)
+        second_value = second_settings.get(name)
+        if name not in NOT_COMPARED and first_value != second_value:
+            first_text = f"{_format_setting(first_value)} in {first.name}"
+            second_text = f"{_format_setting(second_value)} in {second.name}"
+            return f"{name} is {first_text} and {second_text}"
+    if first.study.dataset.sha256 != second.study.dataset.sha256:
+        return f"the content of {first.study.dataset.name} differs between the runs"
+    if not np.array_equal(first.arrays["membership"], second.arrays["membership"]):
+        return "their models trained on different examples"
     return None
 
 
-def _shown(value: object) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key}={_shown(item)}" for key, item in value.items() if item is not None)
-    return "not given" if value is None else str(value)
+def _format_setting(value: object) -> str:
+    if value is None:
+        return "not given"
+    if not isinstance(value, dict):
+        return str(value)
+    items = [(key, item) for key, item in value.items() if item is not None]
+    return ", ".join(f"{key}={_format_setting(item)}" for key, item in items)
 
 
-def _merged(first: _Held, second: _Held) -> _Held:
-    """Returns both studies as one; an arm that both have stands once."""
-    known = {arm.key: arm for arm in first.study.arms}
-    arms, arrays = list(first.study.arms), dict(first.arrays)
-    for place, arm in enumerate(second.study.arms):
-        if arm.key in known:
-            _check_same(first, known[arm.key], second, arm)
+def _merged(first: _NamedStudy, second: _NamedStudy) -> _NamedStudy:
+    """Returns both studies as one; an arm of both is included once."""
+    arms = list(first.study.arms)
+    arrays = dict(first.arrays)
+    first_arms = {arm.key: arm for arm in arms}
+    for index, arm in enumerate(second.study.arms):
+        if arm.key in first_arms:
+            _check_same(first, first_arms[arm.key], second, arm)
             continue
-        arrays |= moved_arm(second.arrays, place, to=len(arms))
+        arrays |= moved_arm(second.arrays, index, to=len(arms))
         arms.append(arm)
-    arms = _paired(arms, arrays)
+    arms = _with_differences(arms, arrays)
     lost = {arm.key: arm for arm in (*first.study.lost, *second.study.lost)}
     study = first.study.model_copy(
         update={
-            "settings": _united(first.study.settings, second.study.settings),
+            "settings": _united_settings(first.study.settings, second.study.settings),
             "arms": arms,
             "lost": list(lost.values()),
             "analysis": analyse_study(arms, arrays),
-            "times": _total(first.study.times, second.study.times),
+            "times": _total_times(first.study.times, second.study.times),
         }
     )
-    return _Held(f"{first.name} and {second.name}", study, arrays)
+    return _NamedStudy(f"{first.name} and {second.name}", study, arrays)
 
 
-def _check_same(first: _Held, ours: AuditResult, second: _Held, theirs: AuditResult) -> None:
-    if ours.model_copy(update={"note": ""}) != theirs.model_copy(update={"note": ""}):
-        values = [arm.attacks[0].metrics["auc"].value for arm in (ours, theirs)]
-        raise UsageError(
-            f"the arm {ours.label!r}",
-            f"has other numbers in {first.name} and in {second.name} (AUC {values[0]:.6f} and {values[1]:.6f}): other "
-            "code, versions or another device trained it",
-            way_out="run one of them again with --settings",
-        )
+def _check_same(
+    first: _NamedStudy, first_arm: AuditResult, second: _NamedStudy, second_arm: AuditResult
+) -> None:
+    """Raises UsageError where the numbers of an arm differ between two studies."""
+    if first_arm.model_copy(update={"note": ""}) == second_arm.model_copy(update={"note": ""}):
+        return
+    first_auc, second_auc = _first_auc(first_arm), _first_auc(second_arm)
+    raise UsageError(
+        f"the arm {first_arm.label!r}",
+        f"has different numbers in {first.name} and in {second.name} "
+        f"(AUC {first_auc:.6f} and {second_auc:.6f}), because the runs used different code, "
+        "versions or devices",
+        way_out="run one of them again with --settings",
+    )
 
 
-def _paired(arms: list[AuditResult], arrays: Arrays) -> list[AuditResult]:
-    """Returns the arms with differences to the plain one, where a run without that arm could not have them."""
-    plain = next((place for place, arm in enumerate(arms) if arm.is_plain), None)
+def _first_auc(arm: AuditResult) -> float:
+    return arm.attacks[0].metrics["auc"].value
+
+
+def _with_differences(arms: list[AuditResult], arrays: Arrays) -> list[AuditResult]:
+    """Returns the arms with their differences to the plain arm.
+
+    Arms of a run without the plain arm lack the differences, and get them here.
+    """
+    plain = next((index for index, arm in enumerate(arms) if arm.is_plain), None)
     if plain is None:
         return arms
     samples = Samples.of(arms, arrays)
-
-    def differences(place: int, attack: AttackResult) -> AttackResult:
-        found = {
-            metric: samples.estimate(
-                [
-                    (1.0, Quantity(place, metric, attack.name)),
-                    (-1.0, Quantity(plain, metric, attack.attack)),
-                ],
-                CHANGE,
-            )
-            for metric in ANALYSED
-        }
-        return attack.model_copy(
-            update={"differences": {key: one for key, one in found.items() if one is not None}}
-        )
-
-    return [
-        arm
-        if place == plain or arm.attacks[0].differences
-        else arm.model_copy(
-            update={
-                "attacks": [differences(place, attack) for attack in arm.attacks],
-                "test_accuracy_difference": samples.estimate(
-                    [(1.0, accuracy_quantity(place)), (-1.0, accuracy_quantity(plain))], CHANGE
-                ),
-            }
-        )
-        for place, arm in enumerate(arms)
-    ]
+    complete = []
+    for index, arm in enumerate(arms):
+        if index != plain and not arm.attacks[0].differences:
+            arm = _arm_with_differences(samples, arm, index, plain)
+        complete.append(arm)
+    return complete
 
 
-def _united(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    return {
-        **first,
-        "schemes": list(dict.fromkeys([*first["schemes"], *second["schemes"]])),
-        "notes": {**second.get("notes", {}), **first.get("notes", {})},
-    }
+def _arm_with_differences(
+    samples: Samples, arm: AuditResult, index: int, plain: int
+) -> AuditResult:
+    attacks = [_attack_with_differences(samples, attack, index, plain) for attack in arm.attacks]
+    accuracy_terms = [(1.0, accuracy_quantity(index)), (-1.0, accuracy_quantity(plain))]
+    accuracy_difference = samples.estimate(accuracy_terms, CHANGE)
+    return arm.model_copy(
+        update={"attacks": attacks, "test_accuracy_difference": accuracy_difference}
+    )
 
 
-def _total(first: Times, second: Times) -> Times:
+def _attack_with_differences(
+    samples: Samples, attack: AttackResult, index: int, plain: int
+) -> AttackResult:
+    differences = {}
+    for metric in ANALYSED:
+        ours = Quantity(index, metric, attack.name)
+        baseline = Quantity(plain, metric, attack.attack)
+        estimate = samples.estimate([(1.0, ours), (-1.0, baseline)], CHANGE)
+        if estimate is not None:
+            differences[metric] = estimate
+    return attack.model_copy(update={"differences": differences})
+
+
+def _united_settings(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    schemes = dict.fromkeys([*first["schemes"], *second["schemes"]])
+    notes = {**second.get("notes", {}), **first.get("notes", {})}
+    return {**first, "schemes": list(schemes), "notes": notes}
+
+
+def _total_times(first: Times, second: Times) -> Times:
     return Times(
         started=min(first.started, second.started),
         seconds=first.seconds + second.seconds,

@@ -1,4 +1,4 @@
-"""Run folders: the result of a run and its reports. Needs no torch."""
+"""Run folders, which contain the result and the reports of a run. Needs no torch."""
 
 import json
 import os
@@ -29,11 +29,12 @@ LOG_FILE = "log.txt"
 SETTINGS_FILE = "settings.toml"
 RESULT_FILES = (RESULT_FILE, DP_AUDIT_FILE, REPRODUCTION_FILE)
 
-# The marker says that a run made the folder, so that it may be removed again.
+# The marker says that a run created the folder, so the folder may be removed.
 MARKER_FILE = ".mgaudit-run"
 MARKER = {"made by": "mgaudit", "format": 1}
 
-# Each process that works in the folder holds the lock of a file of its own. Where no such lock is held, no process is.
+# Each process that works in the folder has its own lock file and holds the lock. If no such lock is
+# held, no process works in the folder.
 IN_USE = ".in-use-*.lock"
 
 
@@ -41,18 +42,22 @@ IN_USE = ".in-use-*.lock"
 class RunFolder:
     """`<date>-<slug>-<hash>/` with a marker, settings.toml, arrays.npz, log.txt, and a result.
 
-    The result of a study is result.json, with its reports beside it; that of an audit of DP-SGD is dp-audit.json, and
-    that of a paper made again reproduction.json.
+    The result of a study is result.json, with the reports beside it. The result of an audit of
+    DP-SGD is dp-audit.json, and the result of a reproduction of a paper is reproduction.json.
     """
 
     path: Path
 
     @classmethod
     def create(cls, out: Path, slug: str, sha256: str) -> "RunFolder":
-        """Returns the folder of a run, made before any training so that a bad `out` is known by then.
+        """Creates the folder of a run in `out` and returns it.
 
-        `sha256` is over all that determines the result: the same run of the same day gets the same folder. Raises
-        UsageError where it cannot be made or written.
+        Called before any training, so that an unusable `out` is reported early. `sha256` is the
+        hash of everything that determines the result: a run that is repeated on the same day gets
+        the same folder.
+
+        Raises:
+            UsageError: Where the folder cannot be created or written.
         """
         path = out / f"{date.today().isoformat()}-{slug}-{sha256[:8]}"
         try:
@@ -66,31 +71,35 @@ class RunFolder:
         return folder
 
     def mark(self) -> None:
-        """Makes the folder, where another process has taken it away, and puts the marker into it."""
+        """Writes the marker into the folder, which is created if another process removed it."""
         self.path.mkdir(parents=True, exist_ok=True)
-        if not (self.path / MARKER_FILE).exists():
-            write_atomically(self.path / MARKER_FILE, json.dumps(MARKER).encode())
+        marker_path = self.path / MARKER_FILE
+        if not marker_path.exists():
+            write_atomically(marker_path, json.dumps(MARKER).encode())
 
     def is_marked(self) -> bool:
-        """Returns whether the marker of a run is in the folder."""
+        """Returns whether the folder contains the marker of a run."""
         try:
-            return bool(json.loads((self.path / MARKER_FILE).read_bytes()) == MARKER)
+            marker = json.loads((self.path / MARKER_FILE).read_bytes())
         except (OSError, ValueError, RecursionError):
             return False
+        return bool(marker == MARKER)
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Keeps other processes from removing the folder, and sweeps it where no other process works in it.
+        """Prevents other processes from removing the folder.
 
-        Several processes may use the folder at once: the same run of the same day, started twice.
+        Partial files are deleted if no other process works in the folder. Several processes may use
+        it at once, if the same run is started twice on one day.
         """
-        lock = FileLock(self.path / IN_USE.replace("*", f"{os.getpid()}-{secrets.token_hex(4)}"))
+        own_name = f"{os.getpid()}-{secrets.token_hex(4)}"
+        lock = FileLock(self.path / IN_USE.replace("*", own_name))
         while True:
             self.mark()
             try:
                 lock.acquire()
                 break
-            except FileNotFoundError:  # another process took the folder away in between
+            except FileNotFoundError:  # another process removed the folder in between
                 continue
         try:
             if not self.is_in_use(except_by=Path(lock.lock_file)):
@@ -101,7 +110,7 @@ class RunFolder:
             lock.release()
 
     def is_in_use(self, except_by: Path | None = None) -> bool:
-        """Returns whether a living process works in the folder; files of dead ones are deleted."""
+        """Returns whether a process works in the folder. Deletes lock files of ended processes."""
         for path in self.path.glob(IN_USE):
             if path == except_by:
                 continue
@@ -115,56 +124,54 @@ class RunFolder:
         return False
 
     def discard_if_unfinished(self) -> None:
-        """Takes the folder away again unless there is a result or a log in it, or another process works in it."""
-        if (
-            any((self.path / name).exists() for name in (*RESULT_FILES, LOG_FILE))
-            or self.is_in_use()
-        ):
+        """Removes the folder if it contains no result and no log and no process works in it."""
+        outcomes = (*RESULT_FILES, LOG_FILE)
+        if any((self.path / name).exists() for name in outcomes):
+            return
+        if self.is_in_use():
             return
         sweep_partial(self.path)
         for name in (SETTINGS_FILE, ARRAYS_FILE, MARKER_FILE):
             (self.path / name).unlink(missing_ok=True)
-        with suppress(
-            OSError
-        ):  # other files are in it, or another process has just begun to use it
+        # Removal fails if there are other files, or if another process has just begun to use the
+        # folder.
+        with suppress(OSError):
             self.path.rmdir()
 
     def write_log(self, lines: Sequence[str]) -> None:
-        """Writes what happened."""
+        """Writes the lines to the log file."""
         self.mark()
-        write_atomically(self.path / LOG_FILE, "".join(f"{line}\n" for line in lines).encode())
+        text = "".join(f"{line}\n" for line in lines)
+        write_atomically(self.path / LOG_FILE, text.encode())
 
     def write_result(self, result: Result | DPAuditResult, arrays: Sequence[Arrays]) -> None:
-        """Writes settings, arrays and, last, the result, whose presence says that the run is whole."""
+        """Writes settings, arrays and, last, the result, whose presence marks a complete run."""
         name = RESULT_FILE if isinstance(result, Result) else DP_AUDIT_FILE
         self.mark()
         write_atomically(self.path / SETTINGS_FILE, settings_toml(result.settings).encode())
         write_atomically(self.path / ARRAYS_FILE, arrays_to_bytes(arrays))
-        write_atomically(self.path / name, (result.model_dump_json(indent=2) + "\n").encode())
+        _write_json(self.path / name, result)
 
     def write_reports(self, formats: Sequence[str], destination: Path | None = None) -> list[Path]:
-        """Renders the reports from the result and returns their paths, in the run folder or in `destination`.
+        """Renders the reports of the result and returns their paths.
 
-        All are rendered before any is written.
+        They are written to the run folder or to `destination`, after all have been rendered.
         """
-        from mgaudit.reports.document import document  # with matplotlib, which takes a second
+        from mgaudit.reports.document import document  # imports matplotlib, which takes a second
 
         content = document(*read_result(self.path))
-        return self._write(
-            {FORMATS[name].name: FORMATS[name].render(content) for name in formats}, destination
-        )
+        rendered = {FORMATS[name].name: FORMATS[name].render(content) for name in formats}
+        return self._write(rendered, destination)
 
     def write_paper(
         self, result: PaperResult, content: "Document", formats: Sequence[str]
     ) -> list[Path]:
         """Writes the reports on a paper and, last, its result. Returns the reports' paths."""
         self.mark()
-        paths = self._write(
-            {PAPER_FORMATS[name].name: PAPER_FORMATS[name].render(content) for name in formats}
-        )
-        write_atomically(
-            self.path / REPRODUCTION_FILE, (result.model_dump_json(indent=2) + "\n").encode()
-        )
+        chosen = [PAPER_FORMATS[name] for name in formats]
+        rendered = {report_format.name: report_format.render(content) for report_format in chosen}
+        paths = self._write(rendered)
+        _write_json(self.path / REPRODUCTION_FILE, result)
         return paths
 
     def _write(
@@ -184,16 +191,21 @@ class RunFolder:
 
 
 def path_word(*words: str) -> str:
-    """Returns the words as one that may stand in a path.
+    """Returns the words joined to one word that can be part of a path.
 
     >>> path_word("digits", "cnn", "gaussian-mask:kappa=0.3")
     'digits-cnn-gaussian-mask-kappa-0.3'
     """
-    return re.sub(r"[^a-z0-9.]+", "-", "-".join(words).lower()).strip("-")[:60]
+    text = "-".join(words).lower()
+    word = re.sub(r"[^a-z0-9.]+", "-", text)
+    return word.strip("-")[:60]
+
+
+def _write_json(path: Path, result: Result | DPAuditResult | PaperResult) -> None:
+    text = result.model_dump_json(indent=2) + "\n"
+    write_atomically(path, text.encode())
 
 
 def _not_writable(folder: Path, error: OSError) -> UsageError:
     value = f"{str(folder)!r} ({error.strerror})"
-    return UsageError(
-        "--out", "must be a folder that can be written", value, "choose another --out"
-    )
+    return UsageError("--out", "must be a writable folder", value, "choose another --out")

@@ -1,4 +1,4 @@
-"""The run folders of a folder: what each of them is. Needs no torch."""
+"""Lists, finds and removes the run folders in a folder. Needs no torch."""
 
 import json
 import os
@@ -28,11 +28,11 @@ HASH = re.compile(r"[0-9a-f]{1,8}")
 
 MADE_BY_A_RUN = (*RESULT_FILES, SETTINGS_FILE, LOG_FILE, MARKER_FILE)
 REPORTS = (
-    *(made.name for made in FORMATS.values()),
-    *(made.name for made in PAPER_FORMATS.values()),
+    *(report_format.name for report_format in FORMATS.values()),
+    *(report_format.name for report_format in PAPER_FORMATS.values()),
 )
 
-# What the folders of reports hold, as patterns of paths in the run folder.
+# The files in the folders of reports, as patterns of paths in the run folder.
 IN_REPORT_FOLDERS = (
     "report-latex/report.tex",
     "report-latex/references.bib",
@@ -45,7 +45,11 @@ IN_REPORT_FOLDERS = (
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder: its name, when it started, what it audited, the arms, or else why there is no result."""
+    """A run folder: its name, its size in bytes, and a summary of its result.
+
+    `started` is the start time, `what` the subject of the run and `arms` are the labels of its
+    arms. Without a readable result, `trouble` says why.
+    """
 
     name: str
     bytes: int
@@ -56,20 +60,20 @@ class Run:
 
 
 def listed_runs(out: Path) -> list[Run]:
-    """Returns the run folders in `out`, the latest first. Raises UsageError where there is no such folder."""
+    """Returns the run folders in `out`, the latest first.
+
+    Raises:
+        UsageError: Where `out` is not a folder.
+    """
     if not out.is_dir():
-        raise UsageError(
-            "--runs",
-            "must be a folder with run folders in it",
-            repr(str(out)),
-            "`mgaudit run` makes one",
-        )
+        rule = "must be a folder that contains run folders"
+        raise UsageError("--runs", rule, repr(str(out)), "`mgaudit run` creates one")
     runs = [_run(path) for path in out.iterdir() if is_run_folder(path)]
     return sorted(runs, key=lambda run: (run.started, run.name), reverse=True)
 
 
 def is_run_folder(path: Path) -> bool:
-    """Returns whether a run seems to have made the folder."""
+    """Returns whether a run seems to have created the folder."""
     return os.path.isdir(path) and any(os.path.isfile(path / name) for name in MADE_BY_A_RUN)
 
 
@@ -90,23 +94,19 @@ def find_run(text: str, runs: Path) -> Path:
     is_hash = HASH.fullmatch(text) is not None
     matches = [name for name in names if is_hash and name.rpartition("-")[2].startswith(text)]
     if len(matches) > 1:
-        shown_names = ", ".join(matches[:3]) + (", …" if len(matches) > 3 else "")
-        raise UsageError(
-            "RUN",
-            "must be the beginning of one hash",
-            repr(text),
-            f"it begins those of {shown_names}",
-        )
+        way_out = f"it is the beginning of those of {_first_names(matches)}"
+        raise UsageError("RUN", "must be the beginning of one hash", repr(text), way_out)
     if not matches:
         within = f"in {str(runs)!r}, its name, the beginning of its hash, or latest"
         rule = f"must be the path of a run directory or, {within}"
-        raise UsageError("RUN", rule, repr(text), did_you_mean(text, names) or "see `mgaudit runs`")
+        way_out = did_you_mean(text, names) or "see `mgaudit runs`"
+        raise UsageError("RUN", rule, repr(text), way_out)
     return runs / matches[0]
 
 
 @dataclass(frozen=True)
 class Removable:
-    """A run folder that may be removed: every file and folder in it, all of which a run makes."""
+    """A run folder that may be removed, with all its files and folders, and its size in bytes."""
 
     path: Path
     files: tuple[Path, ...]
@@ -115,16 +115,21 @@ class Removable:
 
 
 def removable(texts: list[str], out: Path) -> list[Removable]:
-    """Returns the run folders in `out` that `texts` name, by name or by path.
+    """Returns the run folders in `out` of `texts`, which are names or paths. Removes nothing.
 
-    Raises UsageError for the first that must not be removed, before any is gone.
+    Raises:
+        UsageError: For the first folder that must not be removed.
     """
     folders = [_removable(text, out) for text in texts]
-    return list({folder.path.resolve(): folder for folder in folders}.values())
+    by_path = {folder.path.resolve(): folder for folder in folders}
+    return list(by_path.values())
 
 
 def remove(folder: Removable) -> None:
-    """Deletes a run folder and nothing that was not there when it was checked; trained models stay in the cache."""
+    """Deletes a run folder.
+
+    Files that were created after the check are not deleted. Trained models stay in the cache.
+    """
     for file in folder.files:
         file.unlink()
     for path in folder.folders:
@@ -133,56 +138,67 @@ def remove(folder: Removable) -> None:
 
 
 def _removable(text: str, out: Path) -> Removable:
-    def refused(rule: str, way_out: str) -> UsageError:
-        return UsageError("RUN", rule, repr(text), way_out)
+    path = _path_in_runs(text, out)
+    files, folders, foreign = _contents(path)
+    if foreign:
+        way_out = f"move {_first_names(foreign)} elsewhere, or delete the folder manually"
+        raise _run_error(text, "must contain only files that a run creates", way_out)
+    run = _run(path)
+    folder = RunFolder(path)
+    has_result = any((path / name).is_file() for name in RESULT_FILES)
+    if has_result and not run.started:
+        rule = "must be a run folder whose result can be read"
+        raise _run_error(text, rule, "delete it manually")
+    if not has_result and not folder.is_marked():
+        rule = f"must be a run folder with a result or with the marker {MARKER_FILE}"
+        raise _run_error(text, rule, "delete it manually")
+    if folder.is_in_use():
+        raise _run_error(text, "must be a run that has ended", "interrupt it first")
+    # `is_in_use` has deleted the lock files of ended processes.
+    files = [file for file in files if file.exists()]
+    size = sum(file.stat().st_size for file in files)
+    return Removable(path, tuple(files), tuple(folders), size)
 
+
+def _path_in_runs(text: str, out: Path) -> Path:
+    """Returns the path of a run folder in `out`, which is a name in `out` or a path."""
     path = Path(text)
     if path.name in ("", ".."):
-        raise refused("must be a run folder", "name one of those that `mgaudit runs` lists")
+        way_out = "name one of the run folders that `mgaudit runs` lists"
+        raise _run_error(text, "must be a run folder", way_out)
     if os.path.lexists(out / path.name) and path == Path(path.name):
         path = out / path.name
     if not os.path.lexists(path):
         path = find_run(text, out)
     if path.is_symlink():
-        raise refused("must be a run folder and no link", "delete the link by hand")
+        raise _run_error(text, "must be a run folder and not a link", "delete the link manually")
     if not is_run_folder(path):
-        raise refused("must be a run folder", "see `mgaudit runs`")
+        raise _run_error(text, "must be a run folder", "see `mgaudit runs`")
     if path.parent.resolve() != out.resolve():
-        raise refused(
-            f"must be in the runs folder {str(out)!r}", "name its runs folder with --runs"
-        )
-    files, folders, foreign = _contents(path)
-    if foreign:
-        names = ", ".join(foreign[:3]) + (", …" if len(foreign) > 3 else "")
-        raise refused(
-            "must hold only files that a run makes",
-            f"move {names} elsewhere, or delete the folder by hand",
-        )
-    run = _run(path)
-    has_result = any((path / name).is_file() for name in RESULT_FILES)
-    if has_result and not run.started:
-        raise refused("must be a run folder whose result can be read", "delete it by hand")
-    if not has_result and not RunFolder(path).is_marked():
-        raise refused(
-            f"must be a run folder with a result or with the marker {MARKER_FILE}",
-            "delete it by hand",
-        )
-    if RunFolder(path).is_in_use():
-        raise refused("must be a run that has ended", "interrupt it first")
-    files = [
-        file for file in files if file.exists()
-    ]  # `is_in_use` deletes the files of dead processes
-    return Removable(path, tuple(files), tuple(folders), sum(file.stat().st_size for file in files))
+        rule = f"must be in the runs folder {str(out)!r}"
+        raise _run_error(text, rule, "name its runs folder with --runs")
+    return path
+
+
+def _run_error(text: str, rule: str, way_out: str) -> UsageError:
+    return UsageError("RUN", rule, repr(text), way_out)
+
+
+def _first_names(names: list[str]) -> str:
+    """Returns the first three names as text."""
+    text = ", ".join(names[:3])
+    return f"{text}, …" if len(names) > 3 else text
 
 
 def _contents(path: Path) -> tuple[list[Path], list[Path], list[str]]:
-    """Returns the files and folders that a run makes, the innermost first, and the names of foreign ones."""
+    """Returns the files and folders that a run creates, innermost first, and the other paths."""
     files, folders, foreign = [], [], []
-    for where, names_of_folders, names_of_files in os.walk(path, topdown=False):
+    for folder, names_of_folders, names_of_files in os.walk(path, topdown=False):
         for name in (*names_of_files, *names_of_folders):
-            entry = Path(where) / name
-            if entry.is_symlink() or not _is_made_by_a_run(entry.relative_to(path)):
-                foreign.append(str(entry.relative_to(path)))
+            entry = Path(folder) / name
+            relative = entry.relative_to(path)
+            if entry.is_symlink() or not _is_made_by_a_run(relative):
+                foreign.append(str(relative))
             elif entry.is_dir():
                 folders.append(entry)
             else:
@@ -191,16 +207,17 @@ def _contents(path: Path) -> tuple[list[Path], list[Path], list[str]]:
 
 
 def _is_made_by_a_run(path: Path) -> bool:
+    """Returns whether a run creates a file or folder with this path in its folder."""
     first = path.parts[0]
     if is_partial(first):
         return True
     if len(path.parts) == 1:
         return first in (*MADE_BY_A_RUN, ARRAYS_FILE, *REPORTS) or path.match(IN_USE)
-    patterns = [Path(pattern) for pattern in IN_REPORT_FOLDERS]
-    parents = [pattern.parent for pattern in patterns]
-    return path in parents or any(
-        path.parent == pattern.parent and path.match(str(pattern)) for pattern in patterns
-    )
+    for pattern in IN_REPORT_FOLDERS:
+        report_folder = Path(pattern).parent
+        if path == report_folder or (path.parent == report_folder and path.match(pattern)):
+            return True
+    return False
 
 
 def _run(path: Path) -> Run:
@@ -208,38 +225,50 @@ def _run(path: Path) -> Run:
     try:
         files = [file for file in path.rglob("*") if file.is_file() and not file.is_symlink()]
         size = sum(file.stat().st_size for file in files)
-        return _described(path, size)
+        return _summarise(path, size)
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError, OSError):
         return Run(path.name, size, trouble="its result cannot be read")
 
 
-def _described(path: Path, size: int) -> Run:
-    """Returns what the result in the folder says. Raises one of several errors where it is damaged."""
+def _summarise(path: Path, size: int) -> Run:
+    """Returns a summary of the result in the folder.
 
-    def read(name: str) -> Any:
-        return json.loads((path / name).read_text(encoding="utf-8"))
-
+    A damaged result raises one of the exceptions that `_run` catches.
+    """
     if (path / RESULT_FILE).is_file():
-        studies = read(RESULT_FILE)["studies"]
-        names = (f"{study['target']['label']} on {study['dataset']['name']}" for study in studies)
-        what = ", ".join(dict.fromkeys(names))
-        arms = dict.fromkeys(_text(arm["label"]) for study in studies for arm in study["arms"])
-        return Run(path.name, size, _text(studies[0]["times"]["started"]), what, tuple(arms))
+        return _summarise_studies(path, size)
     if (path / DP_AUDIT_FILE).is_file():
-        content = read(DP_AUDIT_FILE)
-        what = f"audit of {content['settings']['target']} on {content['settings']['dataset']}"
-        return Run(path.name, size, _text(content["started"]), what, (_text(content["label"]),))
+        content = _read_json(path / DP_AUDIT_FILE)
+        settings = content["settings"]
+        what = f"audit of {settings['target']} on {settings['dataset']}"
+        arms = (_text(content["label"]),)
+        return Run(path.name, size, _text(content["started"]), what, arms)
     if (path / REPRODUCTION_FILE).is_file():
-        content = read(REPRODUCTION_FILE)
+        content = _read_json(path / REPRODUCTION_FILE)
         figures = tuple(_text(figure["key"]) for figure in content["figures"])
-        what = f"{content['key']} made again, {content['scale']}"
+        what = f"reproduction of {content['key']} ({content['scale']})"
         return Run(path.name, size, _text(content["started"]), what, figures)
     if (path / LOG_FILE).is_file():
         return Run(path.name, size, trouble=f"no result; see {LOG_FILE}")
     return Run(path.name, size, trouble="no result: still running, or killed")
 
 
+def _summarise_studies(path: Path, size: int) -> Run:
+    studies = _read_json(path / RESULT_FILE)["studies"]
+    subjects: dict[str, None] = {}  # in order, without duplicates
+    labels: dict[str, None] = {}
+    for study in studies:
+        subjects[f"{study['target']['label']} on {study['dataset']['name']}"] = None
+        labels |= dict.fromkeys(_text(arm["label"]) for arm in study["arms"])
+    started = _text(studies[0]["times"]["started"])
+    return Run(path.name, size, started, ", ".join(subjects), tuple(labels))
+
+
+def _read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"expected text, got {value!r}")
+        raise TypeError(f"must be text, got {value!r}")
     return value

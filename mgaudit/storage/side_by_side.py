@@ -1,4 +1,4 @@
-"""Two runs set against each other: what was set otherwise, and what came out otherwise. Needs no torch."""
+"""Compares two runs by their settings and by their numbers. Needs no torch."""
 
 from collections.abc import Iterator
 
@@ -13,118 +13,152 @@ from mgaudit.reports.results import AuditResult, StudyResult
 from mgaudit.reports.table import Cell, Table, number
 from mgaudit.storage.join import NamedRun
 
-Side = tuple[StudyResult, Arrays]
+MINUS = "−"
+
+Side = tuple[StudyResult, Arrays]  # a study of one of the runs
+ArmOfSide = tuple[Side, int]  # a study, and the index of an arm in it
 
 
 def settings_apart(first: NamedRun, second: NamedRun) -> Table:
-    """Returns the settings that are not the same in both runs."""
-    one, other = (dict(_flat(run.result.settings)) for run in (first, second))
-    rows = [
-        [Cell(name), Cell(one.get(name, "–")), Cell(other.get(name, "–"))]
-        for name in dict.fromkeys([*one, *other])
-        if one.get(name) != other.get(name)
-    ]
+    """Returns the settings that differ between the runs."""
+    first_settings = dict(_flat(first.result.settings))
+    second_settings = dict(_flat(second.result.settings))
+    rows = []
+    for name in dict.fromkeys([*first_settings, *second_settings]):
+        if first_settings.get(name) != second_settings.get(name):
+            first_cell = Cell(first_settings.get(name, "–"))
+            second_cell = Cell(second_settings.get(name, "–"))
+            rows.append([Cell(name), first_cell, second_cell])
     notes = [] if rows else ["All settings are the same."]
     return Table("settings", "Settings", ["Setting", first.name, second.name], rows, notes)
 
 
 def _flat(settings: dict[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yields each setting with its dotted name and its value as text, without absent values."""
     for name, value in settings.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, list | tuple):
+            yield prefix + name, ", ".join(map(str, value))
         elif value is not None:
-            yield (
-                prefix + name,
-                ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value),
-            )
+            yield prefix + name, str(value)
 
 
 def numbers_apart(first: NamedRun, second: NamedRun) -> Table:
-    """Returns test accuracy and AUC of each arm and attack in both runs, the second less the first.
+    """Returns the test accuracy and the AUC of each arm and attack in both runs.
 
-    The difference is paired, and has an interval, where the models of both runs trained on the same examples. Arms are
-    matched by their scheme and, in runs of several studies, by target, data and seed. Raises UsageError where no arm
-    is in both.
+    The difference is that of the second run minus the first. It is paired and has an interval if
+    the models of both runs trained on the same examples. Arms are matched by their scheme and, in
+    runs of several studies, by target, data and seed.
+
+    Raises:
+        UsageError: Where no arm is in both runs.
     """
-    rows = []
+    rows: list[list[Cell]] = []
     paired = False
-    for one, other in _pairs(first, second):
-        theirs = {arm.key: place for place, arm in enumerate(other[0].arms)}
-        for place, arm in enumerate(one[0].arms):
-            if arm.key not in theirs:
+    for first_side, second_side in _pairs(first, second):
+        index_in_second = {arm.key: index for index, arm in enumerate(second_side[0].arms)}
+        for index, arm in enumerate(first_side[0].arms):
+            if arm.key not in index_in_second:
                 continue
-            arms = arm, other[0].arms[theirs[arm.key]]
-            samples = _samples(one, place, other, theirs[arm.key])
+            first_arm = first_side, index
+            second_arm = second_side, index_in_second[arm.key]
+            samples = _samples(first_arm, second_arm)
             paired = paired or samples is not None
-            labels = [Cell(arm.label), Cell("test accuracy, %")]
-            accuracies = arms[0].test_accuracy, arms[1].test_accuracy
-            rows.append([*labels, *_row(*accuracies, _change(samples, None), 100.0, 1)])
-            for attack in arm.attacks:
-                met = arms[1].attack(attack.attack, attack.knowledge)
-                if met is not None:
-                    aucs = attack.metrics["auc"], met.metrics["auc"]
-                    change = _change(samples, attack.name)
-                    rows.append(
-                        [Cell(arm.label), Cell(f"AUC, {attack.name}"), *_row(*aucs, change, 1.0, 3)]
-                    )
+            rows += _arm_rows(first_arm, second_arm, samples)
     if not rows:
-        raise UsageError(
-            f"{first.name} and {second.name}",
-            "have no arm in common",
-            None,
-            "see `mgaudit runs show RUN`",
+        key = f"{first.name} and {second.name}"
+        raise UsageError(key, "have no arm in common", None, "see `mgaudit runs show RUN`")
+    if paired:
+        note = "Paired by target and example, with 95 % intervals for new targets and new examples."
+    else:
+        note = (
+            "The models of the runs trained on different examples, "
+            "so the differences are not paired and have no interval."
         )
-    note = (
-        "Paired by target and example, with 95 % intervals for new targets and new examples."
-        if paired
-        else "Their models trained on other examples, so that differences are not paired and have no interval."
-    )
-    return Table(
-        "runs", "Numbers", ["Arm", "Number", first.name, second.name, "Difference"], rows, [note]
-    )
+    columns = ["Arm", "Number", first.name, second.name, "Difference"]
+    return Table("runs", "Numbers", columns, rows, [note])
+
+
+def _arm_rows(
+    first_arm: ArmOfSide, second_arm: ArmOfSide, samples: Samples | None
+) -> list[list[Cell]]:
+    """Returns the rows of an arm that both runs have."""
+    first_result, second_result = _result(first_arm), _result(second_arm)
+    label = Cell(first_result.label)
+    accuracies = first_result.test_accuracy, second_result.test_accuracy
+    accuracy_cells = _row(*accuracies, _change(samples, None), scale=100.0, digits=1)
+    rows = [[label, Cell("test accuracy, %"), *accuracy_cells]]
+    for attack in first_result.attacks:
+        counterpart = second_result.attack(attack.attack, attack.knowledge)
+        if counterpart is None:
+            continue
+        aucs = attack.metrics["auc"], counterpart.metrics["auc"]
+        auc_cells = _row(*aucs, _change(samples, attack.name), scale=1.0, digits=3)
+        rows.append([label, Cell(f"AUC, {attack.name}"), *auc_cells])
+    return rows
+
+
+def _result(arm: ArmOfSide) -> AuditResult:
+    (study, _), index = arm
+    return study.arms[index]
 
 
 def _pairs(first: NamedRun, second: NamedRun) -> list[tuple[Side, Side]]:
-    ours, theirs = (
-        list(zip(run.result.studies, run.arrays, strict=True)) for run in (first, second)
-    )
-    if len(ours) == len(theirs) == 1:
-        return [(ours[0], theirs[0])]
+    """Returns the pairs of studies of the runs that can be set side by side."""
+    first_sides = list(zip(first.result.studies, first.arrays, strict=True))
+    second_sides = list(zip(second.result.studies, second.arrays, strict=True))
+    if len(first_sides) == len(second_sides) == 1:
+        return [(first_sides[0], second_sides[0])]
+    pairs = []
+    for first_side in first_sides:
+        for second_side in second_sides:
+            if _study_key(first_side) == _study_key(second_side):
+                pairs.append((first_side, second_side))
+    return pairs
 
-    def key(side: Side) -> tuple[str, str, int]:
-        return side[0].target.label, side[0].dataset.name, side[0].settings["seed"]
 
-    return [(one, other) for one in ours for other in theirs if key(one) == key(other)]
+def _study_key(side: Side) -> tuple[str, str, int]:
+    study, _ = side
+    return study.target.label, study.dataset.name, study.settings["seed"]
 
 
-def _samples(one: Side, place: int, other: Side, their_place: int) -> Samples | None:
-    """Returns the numbers of two arms of two studies as if they were arms 0 and 1 of one, if they can be paired."""
-    if one[0].dataset.sha256 != other[0].dataset.sha256:
+def _samples(first_arm: ArmOfSide, second_arm: ArmOfSide) -> Samples | None:
+    """Returns the numbers of two arms of two studies as those of arms 0 and 1 of one study.
+
+    None if they cannot be paired: the data or the members differ.
+    """
+    (first_study, first_arrays), first_index = first_arm
+    (second_study, second_arrays), second_index = second_arm
+    if first_study.dataset.sha256 != second_study.dataset.sha256:
         return None
-    if not np.array_equal(one[1]["membership"], other[1]["membership"]):
+    membership = first_arrays["membership"]
+    if not np.array_equal(membership, second_arrays["membership"]):
         return None
-    arms: list[AuditResult] = [one[0].arms[place], other[0].arms[their_place]]
-    arrays: Arrays = {"membership": one[1]["membership"]}
-    arrays |= moved_arm(one[1], place, to=0)
-    arrays |= moved_arm(other[1], their_place, to=1)
-    return Samples.of(arms, arrays)
+    arrays: Arrays = {"membership": membership}
+    arrays |= moved_arm(first_arrays, first_index, to=0)
+    arrays |= moved_arm(second_arrays, second_index, to=1)
+    return Samples.of([_result(first_arm), _result(second_arm)], arrays)
 
 
 def _change(samples: Samples | None, attack: str | None) -> Estimate | None:
+    """Returns the change of an attack's AUC, or of the accuracy for no attack; None if unpaired."""
     if samples is None:
         return None
-    first, second = (
-        accuracy_quantity(arm) if attack is None else Quantity(arm, "auc", attack) for arm in (0, 1)
-    )
+    quantities = []
+    for arm in (0, 1):
+        quantity = accuracy_quantity(arm) if attack is None else Quantity(arm, "auc", attack)
+        quantities.append(quantity)
+    first, second = quantities
     return samples.estimate([(1.0, second), (-1.0, first)], CHANGE)
 
 
 def _row(
-    one: Estimate, other: Estimate, change: Estimate | None, scale: float, digits: int
+    first: Estimate, second: Estimate, change: Estimate | None, scale: float, digits: int
 ) -> list[Cell]:
-    difference = (
-        number(change, scale, digits, signed=True)
-        if change is not None
-        else Cell(f"{(other.value - one.value) * scale:+.{digits}f}".replace("-", "−"))
-    )
-    return [number(one, scale, digits), number(other, scale, digits), difference]
+    if change is not None:
+        difference = number(change, scale, digits, signed=True)
+    else:
+        value = (second.value - first.value) * scale
+        difference = Cell(f"{value:+.{digits}f}".replace("-", MINUS))
+    return [number(first, scale, digits), number(second, scale, digits), difference]

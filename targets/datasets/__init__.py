@@ -1,4 +1,4 @@
-"""Datasets: examples that may be trained on, and a test split that no model ever trains on."""
+"""Datasets: training examples, and a test split on which no model is ever trained."""
 
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.targets.datasets.cifar import CIFAR10, CIFAR100, read_cifar10, read_cifar100
@@ -43,14 +43,17 @@ __all__ = [
 
 
 def published_datasets() -> dict[str, PublishedDataset]:
-    """Returns the datasets that can be fetched, by name."""
-    return {
-        name: reader.published for name, reader in DATASETS.items() if reader.published is not None
-    }
+    """Returns the datasets that can be downloaded, by name."""
+    published = {name: reader.published for name, reader in DATASETS.items()}
+    return {name: dataset for name, dataset in published.items() if dataset is not None}
 
 
 def published_dataset(name: str) -> PublishedDataset:
-    """Returns the published dataset of this name. Raises UsageError that lists the known ones."""
+    """Returns the published dataset of this name.
+
+    Raises:
+        UsageError: For an unknown name; the message lists the known ones.
+    """
     known = published_datasets()
     if name not in known:
         rule = f"must be one of {', '.join(known)} to be fetched"

@@ -1,4 +1,7 @@
-"""Canaries: the examples whose membership an audit of DP-SGD tosses coins for; all others are always trained on."""
+"""Canaries: the examples whose membership is random in an audit of DP-SGD.
+
+All other examples are used to train every model.
+"""
 
 from dataclasses import replace
 from typing import Literal
@@ -16,22 +19,24 @@ CanaryKind = Literal["natural", "mislabelled"]
 def plant_canaries(
     dataset: Dataset, canaries: int, kind: CanaryKind, seed: int
 ) -> tuple[Dataset, NDArray[np.int64]]:
-    """Returns the dataset with canaries in it, and which of its examples they are (canaries,).
+    """Returns the dataset with canaries, and the indices (canaries,) of the canaries.
 
-    Drawn at random among the examples. Natural ones stay as they are; each mislabelled one gets another class, drawn
-    uniformly, the same for every model. Raises UsageError where there are too few examples.
+    Canaries are drawn at random among the examples. Natural ones are unchanged; each mislabelled
+    one gets another class, drawn uniformly, which is the same for every model.
+
+    Raises:
+        UsageError: Where there are too few examples.
     """
     examples = len(dataset.labels)
     if not 1 <= canaries <= examples:
-        raise UsageError(
-            "canaries", f"must be between 1 and {examples}, all examples", str(canaries)
-        )
+        rule = f"must be between 1 and {examples}, the number of examples"
+        raise UsageError("canaries", rule, str(canaries))
     generator = numpy_generator(seed, "canaries")
     chosen = generator.permutation(examples)[:canaries].astype(np.int64)
     if kind == "natural":
         return dataset, chosen
     labels = dataset.labels.copy()
-    labels[chosen] = (labels[chosen] + generator.integers(1, len(dataset.classes), canaries)) % len(
-        dataset.classes
-    )
+    classes = len(dataset.classes)
+    shifts = generator.integers(1, classes, canaries)
+    labels[chosen] = (labels[chosen] + shifts) % classes
     return replace(dataset, labels=labels), chosen

@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 in their binary versions, read from the archive without unpacking it to disk."""
+"""CIFAR-10 and CIFAR-100 in their binary versions, read without unpacking the archive to disk."""
 
 import tarfile
 import zlib
@@ -21,11 +21,11 @@ FETCH_AGAIN = "fetch the archive again"
 
 @dataclass(frozen=True)
 class CIFAR:
-    """A binary version of CIFAR: an archive with files of records, one a picture.
+    """A binary version of CIFAR: an archive with files of records, one record per image.
 
-    A record is `label_bytes` labels, the last of which is the class, and 3,072 pixels: red, green, blue, each row by
-    row. `train` and `test` say how many records each file in the archive's `folder` holds; `names` is the file with
-    the names of the classes, one a line.
+    A record has `label_bytes` labels, the last of which is the class, and 3,072 pixels: red, green,
+    blue, each row by row. `train` and `test` are the numbers of records of each file in the
+    archive's `folder`; `names` is the file with the names of the classes, one per line.
     """
 
     published: PublishedDataset
@@ -37,58 +37,57 @@ class CIFAR:
     label_bytes: int
 
     def read(self) -> Dataset:
-        """Returns the whole dataset. Raises UsageError that names the file."""
+        """Returns the whole dataset.
+
+        Raises:
+            UsageError: Where the archive is missing or damaged; the message names the file.
+        """
         (path,) = self.published.verified()
-        members = read_members(
-            path, [f"{self.folder}/{name}" for name in (*self.train, *self.test, self.names)]
-        )
+        files = (*self.train, *self.test, self.names)
+        members = read_members(path, [f"{self.folder}/{name}" for name in files])
         inputs, labels = self._split(path, members, self.train)
         test_inputs, test_labels = self._split(path, members, self.test)
         classes = self._class_names(path, members)
-        origins = tuple(
-            f"{file}, record {record}"
-            for file, count in self.train.items()
-            for record in range(count)
-        )
-        return without_overlap(
-            Dataset(
-                self.published.name, inputs, labels, test_inputs, test_labels, classes, origins
-            ),
-        )
+        origins: list[str] = []
+        for file, count in self.train.items():
+            origins += [f"{file}, record {record}" for record in range(count)]
+        name = self.published.name
+        whole = Dataset(name, inputs, labels, test_inputs, test_labels, classes, tuple(origins))
+        return without_overlap(whole)
 
     def _split(
         self, path: Path, members: dict[str, bytes], files: Mapping[str, int]
     ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        read = [
-            self._records(f"{path}: {name}", members[f"{self.folder}/{name}"], files[name])
-            for name in files
-        ]
-        return np.concatenate([images for images, _ in read]), np.concatenate(
-            [labels for _, labels in read]
-        )
+        images, labels = [], []
+        for name, count in files.items():
+            content = members[f"{self.folder}/{name}"]
+            images_of_file, labels_of_file = self._records(f"{path}: {name}", content, count)
+            images.append(images_of_file)
+            labels.append(labels_of_file)
+        return np.concatenate(images), np.concatenate(labels)
 
     def _records(
-        self, place: str, content: bytes, count: int
+        self, key: str, content: bytes, count: int
     ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Returns images (count, 3, 32, 32) and labels (count,)."""
         size = self.label_bytes + PIXELS
         if len(content) != count * size:
             rule = f"must hold {count} records of {size} bytes"
-            raise UsageError(place, rule, f"{len(content)} bytes", FETCH_AGAIN)
-        records = np.frombuffer(content, dtype=np.uint8).reshape(count, size)
+            raise UsageError(key, rule, f"{len(content)} bytes", FETCH_AGAIN)
+        values = np.frombuffer(content, dtype=np.uint8)
+        records = values.reshape(count, size)
         labels = records[:, self.label_bytes - 1].astype(np.int64)
         outside = np.flatnonzero(labels >= self.classes)
         if outside.size:
             value = f"{labels[outside[0]]} in record {outside[0]}"
-            raise UsageError(
-                f"{place}: labels", f"must lie in 0..{self.classes - 1}", value, FETCH_AGAIN
-            )
-        return records[:, self.label_bytes :].reshape(count, *SHAPE), labels
+            rule = f"must lie in 0..{self.classes - 1}"
+            raise UsageError(f"{key}: labels", rule, value, FETCH_AGAIN)
+        pixels = records[:, self.label_bytes :]
+        return pixels.reshape(count, *SHAPE), labels
 
     def _class_names(self, path: Path, members: dict[str, bytes]) -> tuple[str, ...]:
-        names = tuple(
-            members[f"{self.folder}/{self.names}"].decode("ascii", errors="replace").split()
-        )
+        text = members[f"{self.folder}/{self.names}"].decode("ascii", errors="replace")
+        names = tuple(text.split())
         if len(names) != self.classes:
             rule = f"must name {self.classes} classes"
             raise UsageError(f"{path}: {self.names}", rule, str(len(names)), FETCH_AGAIN)
@@ -96,18 +95,22 @@ class CIFAR:
 
 
 def read_members(path: Path, names: list[str]) -> dict[str, bytes]:
-    """Returns the content of the named files in a tar.gz. Raises UsageError where it lacks one or is damaged."""
+    """Returns the content of the named files in a tar.gz archive.
+
+    Raises:
+        UsageError: Where the archive lacks one of them or is damaged.
+    """
+    members = {}
     try:
-        # One pass from front to back: going back in a gzip stream is to begin again.
+        # A single pass: seeking backwards in a gzip stream means reading it again.
         with tarfile.open(path, "r:gz") as archive:
-            members = {
-                member.name: file.read()
-                for member in archive
-                if member.name in names and (file := archive.extractfile(member)) is not None
-            }
+            for member in archive:
+                file = archive.extractfile(member) if member.name in names else None
+                if file is not None:
+                    members[member.name] = file.read()
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         raise UsageError(
-            str(path), "must be a whole tar.gz archive", str(error), FETCH_AGAIN
+            str(path), "must be a complete tar.gz archive", str(error), FETCH_AGAIN
         ) from error
     missing = [name for name in names if name not in members]
     if missing:
@@ -158,10 +161,16 @@ CIFAR100 = CIFAR(
 
 
 def read_cifar10(examples: int | None, generator: np.random.Generator) -> Dataset:
-    """60,000 colour images of 32x32 in 10 classes (Krizhevsky 2009), 10,000 of them test data; fetched on request."""
+    """60,000 images of 32x32 pixels in 10 classes (Krizhevsky 2009); fetched on request.
+
+    10,000 of them are test data. The files are downloaded only by `mgaudit data fetch`.
+    """
     return CIFAR10.read().drawn(examples, generator)
 
 
 def read_cifar100(examples: int | None, generator: np.random.Generator) -> Dataset:
-    """60,000 colour images of 32x32 in 100 classes (Krizhevsky 2009), 10,000 of them test data; fetched on request."""
+    """60,000 images of 32x32 pixels in 100 classes (Krizhevsky 2009); fetched on request.
+
+    10,000 of them are test data. The files are downloaded only by `mgaudit data fetch`.
+    """
     return CIFAR100.read().drawn(examples, generator)

@@ -1,4 +1,4 @@
-"""Examples that may be trained on, and a test split that no model ever trains on."""
+"""A dataset: training examples, and a test split on which no model is ever trained."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -16,10 +16,19 @@ Inputs = NDArray[Any]  # uint8 or float32
 class Dataset:
     """Examples and a test split.
 
-    `inputs` (examples, *input_shape) and `test_inputs` (test examples, *input_shape) are uint8 or float32,
-    images with channels first; `labels` and `test_labels` are int64 class numbers; `classes` names the classes.
-    `origins` (examples,) says where each came from, a file or a row, for who wants to look at it; by default it is the
-    place in `inputs`.
+    Args:
+        name: Name of the dataset.
+        inputs: Examples (examples, *input_shape), uint8 or float32, finite; images have channels
+            first.
+        labels: Class numbers (examples,), int64.
+        test_inputs: Test examples (test examples, *input_shape).
+        test_labels: Class numbers (test examples,), int64, of all classes in `labels`.
+        classes: Names of the classes, at least 2.
+        origins: The origin of each example, such as a file or a row, for display; by default its
+            index.
+
+    Raises:
+        UsageError: For arrays that break one of these rules.
     """
 
     name: str
@@ -32,48 +41,46 @@ class Dataset:
 
     def __post_init__(self) -> None:
         if not self.origins:
-            object.__setattr__(
-                self, "origins", tuple(f"example {index}" for index in range(len(self.inputs)))
-            )
+            origins = tuple(f"example {index}" for index in range(len(self.inputs)))
+            object.__setattr__(self, "origins", origins)
         if len(self.origins) != len(self.inputs):
-            raise self._refused(
-                f"must have an origin for each of {len(self.inputs)} examples",
-                str(len(self.origins)),
-            )
+            rule = f"must have an origin for each of {len(self.inputs)} examples"
+            raise self._error(rule, str(len(self.origins)))
         if len(self.classes) < 2:
-            raise self._refused("must have at least 2 classes", str(len(self.classes)))
+            raise self._error("must have at least 2 classes", str(len(self.classes)))
         for text in (*self.classes, *self.origins):
             if not _is_utf8(text):
-                raise self._refused(
-                    "must have names of classes and examples in UTF-8", repr(text), "rename it"
-                )
+                rule = "must have names of classes and examples in UTF-8"
+                raise self._error(rule, repr(text), "rename it")
         self._check_split("train", self.inputs, self.labels)
         self._check_split("test", self.test_inputs, self.test_labels)
         missing = np.setdiff1d(self.labels, self.test_labels)
         if missing.size:
             value = f"no test example of class {self.classes[missing[0]]!r}"
-            raise self._refused("must have every class in the test split", value)
+            raise self._error("must have every class in the test split", value)
 
     def _check_split(self, split: str, inputs: Inputs, labels: NDArray[np.int64]) -> None:
         if len(inputs) != len(labels) or len(labels) == 0 or labels.ndim != 1:
             rule = f"must have as many labels as examples in the {split} split, and at least one"
-            raise self._refused(rule, f"{len(inputs)} examples and labels of shape {labels.shape}")
+            raise self._error(rule, f"{len(inputs)} examples and labels of shape {labels.shape}")
         if inputs.dtype not in (np.uint8, np.float32) or labels.dtype != np.int64:
             rule = f"must have {split} inputs of type uint8 or float32 and labels of type int64"
-            raise self._refused(rule, f"{inputs.dtype} and {labels.dtype}")
+            raise self._error(rule, f"{inputs.dtype} and {labels.dtype}")
         if inputs.shape[1:] != self.input_shape or inputs.size == 0:
             value = f"{self.input_shape} in train and {inputs.shape[1:]} in {split}"
-            raise self._refused("must have examples of one shape, with at least one value", value)
+            raise self._error("must have examples of one shape, with at least one value", value)
         if not np.isfinite(inputs).all():
-            bad = int(np.flatnonzero(~np.isfinite(inputs.reshape(len(inputs), -1)).all(axis=1))[0])
-            raise self._refused(
+            finite = np.isfinite(inputs.reshape(len(inputs), -1)).all(axis=1)
+            bad = int(np.flatnonzero(~finite)[0])
+            raise self._error(
                 "must hold finite numbers", f"NaN or infinity in {split} example {bad}"
             )
-        if labels.min() < 0 or labels.max() >= len(self.classes):
+        lowest, highest = labels.min(), labels.max()
+        if lowest < 0 or highest >= len(self.classes):
             rule = f"must have {split} labels in 0..{len(self.classes) - 1}"
-            raise self._refused(rule, f"{labels.min()}..{labels.max()}")
+            raise self._error(rule, f"{lowest}..{highest}")
 
-    def _refused(self, rule: str, value: str, way_out: str = "") -> UsageError:
+    def _error(self, rule: str, value: str, way_out: str = "") -> UsageError:
         return UsageError(f"dataset {self.name}", rule, value, way_out)
 
     @property
@@ -82,29 +89,32 @@ class Dataset:
         return self.inputs.shape[1:]
 
     def drawn(self, examples: int | None, generator: np.random.Generator) -> "Dataset":
-        """Returns the dataset with `examples` of its examples, drawn without replacement, and the whole test split."""
+        """Returns the dataset with a random subset of its examples and the whole test split.
+
+        `examples` are drawn without replacement; None means all of them, in random order.
+        """
         chosen = drawn(self.name, len(self.inputs), examples, generator)
         origins = tuple(self.origins[index] for index in chosen)
-        return replace(
-            self, inputs=self.inputs[chosen], labels=self.labels[chosen], origins=origins
-        )
+        inputs, labels = self.inputs[chosen], self.labels[chosen]
+        return replace(self, inputs=inputs, labels=labels, origins=origins)
 
     def standardised(self) -> "Dataset":
-        """Returns the dataset as float32 with mean 0 and sd 1: per channel for images, per feature for vectors.
+        """Returns the dataset as float32 with mean 0 and sd 1 per channel (images) or feature.
 
-        The statistics are those of `inputs` as a whole, members and non-members alike, so that they are the same
-        for every model and carry nothing about membership.
+        The statistics are those of all `inputs`, members and non-members, so that they are the same
+        for every model and contain no information about membership.
         """
         axes = (0, *range(2, self.inputs.ndim))
-        mean = self.inputs.mean(axis=axes, dtype=np.float64, keepdims=True).astype(np.float32)
-        sd = self.inputs.std(axis=axes, dtype=np.float64, keepdims=True).astype(np.float32)
+        exact_mean = self.inputs.mean(axis=axes, dtype=np.float64, keepdims=True)
+        exact_sd = self.inputs.std(axis=axes, dtype=np.float64, keepdims=True)
+        mean, sd = exact_mean.astype(np.float32), exact_sd.astype(np.float32)
         sd[sd == 0] = 1.0
-        return replace(
-            self, inputs=(self.inputs - mean) / sd, test_inputs=(self.test_inputs - mean) / sd
-        )
+        inputs = (self.inputs - mean) / sd
+        test_inputs = (self.test_inputs - mean) / sd
+        return replace(self, inputs=inputs, test_inputs=test_inputs)
 
     def digest(self) -> str:
-        """Returns the SHA-256 of the content: every value, shape and class name, and not the dataset's name."""
+        """Returns the SHA-256 of all values, shapes and class names, without the dataset's name."""
         sha = hashlib.sha256(repr(self.classes).encode())
         for array in (self.inputs, self.labels, self.test_inputs, self.test_labels):
             sha.update(f"{array.dtype}{array.shape}".encode())
@@ -120,14 +130,14 @@ def drawn(
     None for `examples` means all of the `available` ones.
     """
     if examples is not None and not 1 <= examples <= available:
-        raise UsageError(
-            "examples", f"must be between 1 and {available}, all that {name} holds", str(examples)
-        )
-    return generator.permutation(available)[:examples].astype(np.int64)
+        rule = f"must be between 1 and {available}, the number of examples of {name}"
+        raise UsageError("examples", rule, str(examples))
+    order = generator.permutation(available)
+    return order[:examples].astype(np.int64)
 
 
 def _is_utf8(text: str) -> bool:
-    """Returns whether the text can be written to a result; names of files may be other bytes."""
+    """Returns whether the text can be written to a result; file names may not be valid UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError:

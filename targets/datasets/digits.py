@@ -1,4 +1,4 @@
-"""The digits that ship with scikit-learn."""
+"""The digits dataset of scikit-learn."""
 
 from functools import cache
 
@@ -9,22 +9,27 @@ from mgaudit.targets.datasets.dataset import Dataset
 
 
 def read_digits(examples: int | None, generator: np.random.Generator) -> Dataset:
-    """The 1,797 images of 8x8 handwritten digits that ship with scikit-learn; every third one is test data."""
+    """The 1,797 images of 8x8 handwritten digits in scikit-learn; every third one is test data."""
     images, labels = _images_and_labels()
     inputs = images.reshape(-1, 1, 8, 8).astype(np.float32)
     labels = labels.astype(np.int64)
     test = np.arange(len(labels)) % 3 == 0
-    names = tuple(str(digit) for digit in range(10))
-    origins = tuple(f"load_digits()[{index}]" for index in np.flatnonzero(~test))
+    train = ~test
     whole = Dataset(
-        "digits", inputs[~test], labels[~test], inputs[test], labels[test], names, origins
+        "digits",
+        inputs[train],
+        labels[train],
+        inputs[test],
+        labels[test],
+        classes=tuple(str(digit) for digit in range(10)),
+        origins=tuple(f"load_digits()[{index}]" for index in np.flatnonzero(train)),
     )
     return whole.drawn(examples, generator)
 
 
 @cache
 def _images_and_labels() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    from sklearn.datasets import load_digits  # takes a second, and every worker imports this module
+    from sklearn.datasets import load_digits  # imported here because it takes a second
 
     images, labels = load_digits(return_X_y=True)
     return images, labels

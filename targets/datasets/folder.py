@@ -1,4 +1,4 @@
-"""Images in folders."""
+"""Datasets of image files, one folder per class."""
 
 import warnings
 from pathlib import Path
@@ -18,7 +18,8 @@ LAYOUT = "must have the layout train/<class>/*.png|jpg and test/<class>/*.png|jp
 def read_folder(path: str, examples: int | None, generator: np.random.Generator) -> Dataset:
     """A folder of images: train/<class>/*.png|jpg and test/<class>/*.png|jpg, all of one size.
 
-    Only the chosen training images are read. Images are grey where the first one is, and colour otherwise.
+    Only the chosen training images are read. If the first image is grey, all are read as grey
+    images, otherwise as colour images.
     """
     root = Path(path)
     key = f"dataset folder:{path}"
@@ -27,45 +28,49 @@ def read_folder(path: str, examples: int | None, generator: np.random.Generator)
             raise UsageError(key, LAYOUT, f"no folder {root / split}")
     names = _class_names(root / "train")
     if len(names) < 2:
-        raise UsageError(key, f"must have at least 2 classes in {root / 'train'}", str(len(names)))
+        rule = f"must have at least 2 classes in {root / 'train'}"
+        raise UsageError(key, rule, str(len(names)))
     extra = set(_class_names(root / "test")) - set(names)
     if extra:
-        raise UsageError(
-            key, "must have no class in test that train lacks", ", ".join(sorted(extra))
-        )
-    train, labels = _listed(root / "train", names, key)
-    test, test_labels = _listed(root / "test", names, key)
-    chosen = drawn(f"folder:{path}", len(train), examples, generator)
-    first = _read_image(train[0], None, None)
+        rule = "must have no class in test that train lacks"
+        raise UsageError(key, rule, ", ".join(sorted(extra)))
+    train_paths, train_labels = _list_images(root / "train", names, key)
+    test_paths, test_labels = _list_images(root / "test", names, key)
+    chosen = drawn(f"folder:{path}", len(train_paths), examples, generator)
+    chosen_paths = [train_paths[index] for index in chosen]
+    first = _read_image(train_paths[0], None, None)
     mode = "L" if first.ndim == 2 else "RGB"
-    inputs = _read_images([train[index] for index in chosen], mode, first.shape[:2])
-    test_inputs = _read_images(test, mode, first.shape[:2])
-    origins = tuple(train[index].relative_to(root).as_posix() for index in chosen)
+    size = first.shape[:2]
     return Dataset(
-        f"folder:{path}", inputs, labels[chosen], test_inputs, test_labels, names, origins
+        f"folder:{path}",
+        _read_images(chosen_paths, mode, size),
+        train_labels[chosen],
+        _read_images(test_paths, mode, size),
+        test_labels,
+        names,
+        origins=tuple(image.relative_to(root).as_posix() for image in chosen_paths),
     )
 
 
 def _class_names(split: Path) -> tuple[str, ...]:
-    """Returns the names of the class folders, sorted; hidden folders are none."""
-    return tuple(
-        sorted(
-            path.name for path in split.iterdir() if path.is_dir() and not path.name.startswith(".")
-        )
-    )
+    """Returns the sorted names of the class folders, without hidden folders."""
+    folders = [path.name for path in split.iterdir() if path.is_dir()]
+    return tuple(sorted(name for name in folders if not name.startswith(".")))
 
 
-def _listed(split: Path, names: tuple[str, ...], key: str) -> tuple[list[Path], NDArray[np.int64]]:
+def _list_images(
+    split: Path, names: tuple[str, ...], key: str
+) -> tuple[list[Path], NDArray[np.int64]]:
+    """Returns the paths of the images, class by class, and their labels (images,)."""
     paths: list[Path] = []
     labels: list[int] = []
     for label, name in enumerate(names):
-        if not (split / name).is_dir():
-            raise UsageError(key, LAYOUT, f"no folder {split / name}")
-        images = sorted(
-            path for path in (split / name).iterdir() if path.suffix.lower() in IMAGE_SUFFIXES
-        )
+        folder = split / name
+        if not folder.is_dir():
+            raise UsageError(key, LAYOUT, f"no folder {folder}")
+        images = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
         if not images:
-            raise UsageError(key, LAYOUT, f"no image in {split / name}")
+            raise UsageError(key, LAYOUT, f"no image in {folder}")
         paths += images
         labels += [label] * len(images)
     return paths, np.array(labels, dtype=np.int64)
@@ -73,7 +78,8 @@ def _listed(split: Path, names: tuple[str, ...], key: str) -> tuple[list[Path], 
 
 def _read_images(paths: list[Path], mode: str, size: tuple[int, ...]) -> NDArray[np.uint8]:
     """Returns the images as uint8 (images, channels, height, width)."""
-    images = np.empty((len(paths), 1 if mode == "L" else 3, *size), dtype=np.uint8)
+    channels = 1 if mode == "L" else 3
+    images = np.empty((len(paths), channels, *size), dtype=np.uint8)
     for row, path in zip(images, paths, strict=True):
         image = _read_image(path, mode, size)
         row[:] = image if mode == "L" else image.transpose(2, 0, 1)
@@ -81,31 +87,37 @@ def _read_images(paths: list[Path], mode: str, size: tuple[int, ...]) -> NDArray
 
 
 def _read_image(path: Path, mode: str | None, size: tuple[int, ...] | None) -> NDArray[np.uint8]:
-    """Returns one image as uint8 (height, width) or (height, width, 3); `mode` None keeps grey images grey."""
+    """Returns an image as uint8 (height, width) or (height, width, 3).
+
+    `mode` None means grey for grey images and colour for others.
+    """
     try:
-        # A warning is a line on the terminal, and one says that an image is so large that it may be an attack.
+        # Warnings would be printed. The one for an extremely large image, possibly an attack, is an
+        # error.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             pixels = _pixels(path, mode)
     except UsageError:
         raise
-    except Exception as error:  # decoders raise a dozen kinds for damaged files
+    except Exception as error:  # decoders raise many kinds of errors for damaged files
+        rule = f"cannot be read: {one_line(error)}"
         way_out = "repair the image or leave it out"
-        raise UsageError(
-            f"the image {path}", f"cannot be read: {one_line(error)}", None, way_out
-        ) from error
+        raise UsageError(f"the image {path}", rule, None, way_out) from error
     if size is not None and pixels.shape[:2] != size:
+        height, width = pixels.shape[:2]
         rule = f"must have the size of the first image, {size[0]}x{size[1]}"
-        value = f"{pixels.shape[0]}x{pixels.shape[1]}"
-        raise UsageError(f"the image {path}", rule, value, "bring all images to one size")
+        raise UsageError(
+            f"the image {path}", rule, f"{height}x{width}", "bring all images to one size"
+        )
     return pixels
 
 
 def _pixels(path: Path, mode: str | None) -> NDArray[np.uint8]:
     with Image.open(path) as image:
         if image.mode.startswith(("I", "F")):
-            raise UsageError(
-                f"the image {path}", "must have 8 bits a channel", f"mode {image.mode}"
-            )
-        return np.asarray(image.convert(mode or ("L" if image.mode in ("1", "L") else "RGB")))
+            rule = "must have 8 bits per channel"
+            raise UsageError(f"the image {path}", rule, f"mode {image.mode}")
+        if mode is None:
+            mode = "L" if image.mode in ("1", "L") else "RGB"
+        return np.asarray(image.convert(mode))

@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST: gzipped IDX files."""
+"""MNIST and Fashion-MNIST, which are published as gzipped IDX files."""
 
 import gzip
 import zlib
@@ -14,7 +14,8 @@ from mgaudit.targets.datasets.dataset import Dataset
 from mgaudit.targets.datasets.overlap import without_overlap
 from mgaudit.targets.datasets.published import PublishedDataset, PublishedFile
 
-# An IDX file begins with two zero bytes, the type of its values (8 is uint8) and the number of its dimensions.
+# An IDX file begins with two zero bytes, the type of its values (8 is uint8) and the number of its
+# dimensions.
 LABELS_MAGIC, IMAGES_MAGIC = b"\0\0\x08\x01", b"\0\0\x08\x03"
 FETCH_AGAIN = "fetch the file again"
 
@@ -30,60 +31,68 @@ class IDXDataset:
     side: int = 28
 
     def read(self) -> Dataset:
-        """Returns the whole dataset. Raises UsageError that names the file."""
+        """Returns the whole dataset.
+
+        Raises:
+            UsageError: Where a file is missing or damaged; the message names the file.
+        """
         train, train_labels, test, test_labels = self.published.verified()
-        return without_overlap(
-            Dataset(
-                self.published.name,
-                self._images(train, self.examples),
-                self._labels(train_labels, self.examples),
-                self._images(test, self.test_examples),
-                self._labels(test_labels, self.test_examples),
-                self.classes,
-                tuple(f"training image {index}" for index in range(self.examples)),
-            )
+        whole = Dataset(
+            self.published.name,
+            self._images(train, self.examples),
+            self._labels(train_labels, self.examples),
+            self._images(test, self.test_examples),
+            self._labels(test_labels, self.test_examples),
+            self.classes,
+            origins=tuple(f"training image {index}" for index in range(self.examples)),
         )
+        return without_overlap(whole)
 
     def _images(self, path: Path, count: int) -> NDArray[np.uint8]:
-        return read_idx(path, IMAGES_MAGIC, (count, self.side, self.side))[:, np.newaxis]
+        images = read_idx(path, IMAGES_MAGIC, (count, self.side, self.side))
+        return images[:, np.newaxis]
 
     def _labels(self, path: Path, count: int) -> NDArray[np.int64]:
         labels = read_idx(path, LABELS_MAGIC, (count,))
         outside = np.flatnonzero(labels >= len(self.classes))
         if outside.size:
             value = f"{labels[outside[0]]} for image {outside[0]}"
-            raise UsageError(
-                f"{path}: labels", f"must lie in 0..{len(self.classes) - 1}", value, FETCH_AGAIN
-            )
+            rule = f"must lie in 0..{len(self.classes) - 1}"
+            raise UsageError(f"{path}: labels", rule, value, FETCH_AGAIN)
         return labels.astype(np.int64)
 
 
 def read_idx(path: Path, magic: bytes, shape: Sequence[int]) -> NDArray[np.uint8]:
-    """Returns the bytes in a gzipped IDX file as an array of `shape`, the last dimension running fastest.
+    """Returns the values of a gzipped IDX file as an array of `shape`, in row-major order.
 
-    Raises UsageError, naming file, rule and value, where it is no such file.
+    Raises:
+        UsageError: Where the file is damaged, or of another kind or shape.
     """
     try:
         content = gzip.decompress(path.read_bytes())
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise UsageError(str(path), "must be a whole gzip file", str(error), FETCH_AGAIN) from error
+        raise UsageError(
+            str(path), "must be a complete gzip file", str(error), FETCH_AGAIN
+        ) from error
     if content[:4] != magic:
         rule = f"must begin with the IDX magic number 0x{magic.hex()}"
-        way_out = "it is another kind of file, fetch the right one"
+        way_out = "fetch the right file, this is another kind of file"
         raise UsageError(str(path), rule, f"0x{content[:4].hex()}", way_out)
     begin = 4 + 4 * len(shape)
     sizes = tuple(int.from_bytes(content[at : at + 4], "big") for at in range(4, begin, 4))
     if sizes != tuple(shape):
         rule = f"must hold an array of shape {tuple(shape)}"
         raise UsageError(str(path), rule, str(sizes), "fetch the right file")
-    if len(content) - begin != np.prod(shape):
+    count = len(content) - begin
+    if count != np.prod(shape):
         rule = f"must hold {np.prod(shape)} values after its header"
-        raise UsageError(str(path), rule, str(len(content) - begin), FETCH_AGAIN)
-    return np.frombuffer(content, dtype=np.uint8, offset=begin).reshape(shape)
+        raise UsageError(str(path), rule, str(count), FETCH_AGAIN)
+    values = np.frombuffer(content, dtype=np.uint8, offset=begin)
+    return values.reshape(shape)
 
 
-# LeCun's page, http://yann.lecun.com/exdb/mnist/, publishes the files without checksums, and hands them out no more.
-# URLs and checksums are those that torchvision publishes in torchvision/datasets/mnist.py.
+# LeCun's page, http://yann.lecun.com/exdb/mnist/, no longer provides the files and publishes no
+# checksums. URLs and checksums are from torchvision/datasets/mnist.py.
 MNIST = IDXDataset(
     PublishedDataset(
         "mnist",
@@ -109,7 +118,7 @@ FASHION_MNIST = IDXDataset(
         "github.com/zalandoresearch/fashion-mnist",
         tuple(
             PublishedFile(
-                f"https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/{name}",
+                f"https://raw.githubusercontent.com/{REPOSITORY}/master/data/fashion/{name}",
                 md5,
                 size,
             )
@@ -137,10 +146,16 @@ FASHION_MNIST = IDXDataset(
 
 
 def read_mnist(examples: int | None, generator: np.random.Generator) -> Dataset:
-    """70,000 images of 28x28 handwritten digits (LeCun et al. 1998), 10,000 of them test data; fetched on request."""
+    """70,000 images of 28x28 handwritten digits (LeCun et al. 1998); fetched on request.
+
+    10,000 of them are test data. The files are downloaded only by `mgaudit data fetch`.
+    """
     return MNIST.read().drawn(examples, generator)
 
 
 def read_fashion_mnist(examples: int | None, generator: np.random.Generator) -> Dataset:
-    """70,000 images of 28x28 clothes (Xiao et al. 2017), 10,000 of them test data; fetched on request."""
+    """70,000 images of 28x28 clothes (Xiao et al. 2017); fetched on request.
+
+    10,000 of them are test data. The files are downloaded only by `mgaudit data fetch`.
+    """
     return FASHION_MNIST.read().drawn(examples, generator)

@@ -1,7 +1,8 @@
-"""Test examples that are training examples as well: no model may train on the population."""
+"""Test examples that are also training examples: no model may train on the population."""
 
 import hashlib
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,45 +12,53 @@ from mgaudit.targets.datasets.dataset import Dataset, Inputs
 
 
 def overlapping(dataset: Dataset) -> list[tuple[int, int]]:
-    """Returns the pairs (test example, example) that are equal in every value and in the label."""
-    kind = np.result_type(dataset.inputs, dataset.test_inputs)
-
-    def contents(inputs: Inputs, labels: NDArray[np.int64]) -> list[tuple[bytes, int]]:
-        return [
-            (hashlib.blake2b(row.astype(kind).tobytes(), digest_size=16).digest(), int(label))
-            for row, label in zip(inputs, labels, strict=True)
-        ]
-
-    places = {
-        content: place for place, content in enumerate(contents(dataset.inputs, dataset.labels))
-    }
+    """Returns the pairs (test index, training index) of examples with equal values and labels."""
+    dtype = np.result_type(dataset.inputs, dataset.test_inputs)
+    train_contents = _contents(dataset.inputs, dataset.labels, dtype)
+    test_contents = _contents(dataset.test_inputs, dataset.test_labels, dtype)
+    train_index = {content: index for index, content in enumerate(train_contents)}
     return [
-        (test, places[content])
-        for test, content in enumerate(contents(dataset.test_inputs, dataset.test_labels))
-        if content in places
+        (test, train_index[content])
+        for test, content in enumerate(test_contents)
+        if content in train_index
     ]
+
+
+def _contents(
+    inputs: Inputs, labels: NDArray[np.int64], dtype: np.dtype[Any]
+) -> list[tuple[bytes, int]]:
+    """Returns a hash of the values of each example, and its label."""
+    contents = []
+    for values, label in zip(inputs, labels, strict=True):
+        content = values.astype(dtype).tobytes()
+        digest = hashlib.blake2b(content, digest_size=16).digest()
+        contents.append((digest, int(label)))
+    return contents
 
 
 def refuse_overlap(dataset: Dataset) -> None:
     """Raises UsageError where a test example is among the examples to audit."""
-    both = overlapping(dataset)
-    if both:
-        raise UsageError(
-            f"dataset {dataset.name}: the test split",
-            "must not overlap the examples to audit",
-            f"{len(both)} of its {len(dataset.test_labels)} examples that are among them (test example {both[0][0]} "
-            f"is {dataset.origins[both[0][1]]})",
-            "take them out of one of the two",
-        )
+    pairs = overlapping(dataset)
+    if not pairs:
+        return
+    test, train = pairs[0]
+    raise UsageError(
+        f"dataset {dataset.name}: the test split",
+        "must not overlap the examples to audit",
+        f"{len(pairs)} of its {len(dataset.test_labels)} examples that are among them "
+        f"(test example {test} is {dataset.origins[train]})",
+        "remove them from one of the two",
+    )
 
 
 def without_overlap(dataset: Dataset) -> Dataset:
-    """Returns the dataset without the test examples that are training examples: a published split is not ours to mend.
+    """Returns the dataset without the test examples that are also training examples.
 
-    All of them go, whichever training examples are audited, so that the test split is always the same.
+    Published splits overlap. All overlapping examples are removed, whichever training examples are
+    audited, so that the test split is always the same.
     """
     keep = np.ones(len(dataset.test_labels), dtype=bool)
-    keep[[test for test, _ in overlapping(dataset)]] = False
-    return replace(
-        dataset, test_inputs=dataset.test_inputs[keep], test_labels=dataset.test_labels[keep]
-    )
+    overlapping_tests = [test for test, _ in overlapping(dataset)]
+    keep[overlapping_tests] = False
+    test_inputs, test_labels = dataset.test_inputs[keep], dataset.test_labels[keep]
+    return replace(dataset, test_inputs=test_inputs, test_labels=test_labels)

@@ -1,4 +1,4 @@
-"""Datasets that others publish: fetched when the user asks for it, and checked whenever they are read."""
+"""Published datasets: downloaded only on request, and verified whenever they are read."""
 
 import hashlib
 import logging
@@ -12,7 +12,7 @@ from mgaudit.targets.cache import cache_folder
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """A file at `url` with its published checksum; `size` in bytes is for the reader, and not checked."""
+    """A file at `url` with its published checksum; `size` in bytes is shown, but not checked."""
 
     url: str
     md5: str
@@ -20,13 +20,13 @@ class PublishedFile:
 
     @property
     def name(self) -> str:
-        """The file's own name."""
+        """The name of the file."""
         return self.url.rpartition("/")[2]
 
 
 @dataclass(frozen=True)
 class PublishedDataset:
-    """The files of a dataset; `source` is where their authors tell of them."""
+    """The files of a dataset; `source` is the web page of their authors."""
 
     name: str
     source: str
@@ -39,15 +39,15 @@ class PublishedDataset:
 
     @property
     def missing(self) -> list[PublishedFile]:
-        """The files that are not here."""
+        """The files that have not been downloaded."""
         return [file for file in self.files if not self.path(file).is_file()]
 
     def path(self, file: PublishedFile) -> Path:
-        """Returns where the file is, or would be."""
+        """Returns the path of the file, whether or not it exists."""
         return cache_folder() / "datasets" / self.name / file.name
 
     def state(self) -> Literal["here", "damaged", "not here"]:
-        """Returns whether all files are here, and as they were published."""
+        """Returns whether all files have been downloaded and have their published checksums."""
         if self.missing:
             return "not here"
         try:
@@ -57,9 +57,10 @@ class PublishedDataset:
         return "here"
 
     def verified(self) -> list[Path]:
-        """Returns the paths of the files, none of which was downloaded by this.
+        """Returns the paths of the files after checking them; nothing is downloaded.
 
-        Raises UsageError where a file is not here, or where its checksum is another.
+        Raises:
+            UsageError: Where a file is missing or has another checksum.
         """
         for file in self.missing:
             rule = f"has not been fetched, there is no file {self.path(file)}"
@@ -70,10 +71,14 @@ class PublishedDataset:
         return [self.path(file) for file in self.files]
 
     def fetch(self, progress: Any = None) -> list[Path]:
-        """Downloads the files that are not here, checks all, and returns their paths.
+        """Downloads the missing files, checks all files, and returns their paths.
 
-        `progress` is told of the bytes as they come: it has `total`, `update(bytes)`, `reset()` and `close()`. Raises
-        OSError where a file cannot be downloaded, and UsageError where a checksum is another than the published one.
+        `progress`, if given, is a progress bar with `total`, `update(bytes)`, `reset()` and
+        `close()`.
+
+        Raises:
+            OSError: Where a file cannot be downloaded.
+            UsageError: Where a checksum differs from the published one.
         """
         for file in self.missing:
             self._download(file, progress)
@@ -82,17 +87,17 @@ class PublishedDataset:
     def _check(self, file: PublishedFile) -> None:
         path = self.path(file)
         with path.open("rb") as content:
-            found = hashlib.file_digest(content, "md5").hexdigest()
-        if found != file.md5:
+            md5 = hashlib.file_digest(content, "md5").hexdigest()
+        if md5 != file.md5:
             raise UsageError(
                 f"dataset {self.name}: {path}",
                 f"must have the published md5 {file.md5}",
-                f"{found} ({path.stat().st_size} of {file.size} bytes)",
+                f"{md5} ({path.stat().st_size} of {file.size} bytes)",
                 f"delete it and run `mgaudit data fetch {self.name}`",
             )
 
     def _download(self, file: PublishedFile, progress: Any) -> None:
-        import pooch  # not needed where nothing is downloaded
+        import pooch  # imported here because most runs download nothing
 
         pooch.get_logger().setLevel(logging.WARNING)
         path = self.path(file)
@@ -106,23 +111,25 @@ class PublishedDataset:
                 downloader=pooch.HTTPDownloader(progressbar=progress or False),
             )
         except OSError as error:
-            others = [other.name for other in self.missing if other != file]
-            likewise = f", and likewise {', '.join(others)}" if others else ""
+            others = ", ".join(other.name for other in self.missing if other != file)
+            likewise = f", and likewise {others}" if others else ""
             raise OSError(
-                f"cannot download {file.url} ({_reason(error)}); get it in another way, put it at {path}{likewise}, "
+                f"cannot download {file.url} ({_reason(error)}); "
+                f"get it in another way, put it at {path}{likewise}, "
                 f"and run `mgaudit data fetch {self.name}` again"
             ) from error
         except ValueError as error:
             raise UsageError(
-                f"what {file.url} gave",
+                f"the file from {file.url}",
                 f"must have the published md5 {file.md5}",
-                "another, and it was not kept",
+                "another, so the file was deleted",
                 f"try again, or get the file in another way and put it at {path}",
             ) from error
 
 
 def _reason(error: BaseException) -> str:
-    """Returns what was wrong at the root: the network's own word, and not those of the libraries around it."""
-    while inner := error.__cause__ or error.__context__:
-        error = inner
-    return getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
+    """Returns the message of the error's root cause, without those of wrapping libraries."""
+    while cause := error.__cause__ or error.__context__:
+        error = cause
+    message = getattr(error, "strerror", None) or " ".join(str(error).split())
+    return message or type(error).__name__

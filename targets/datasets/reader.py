@@ -1,4 +1,4 @@
-"""How a dataset is read: one record for each, in the list of `mgaudit.targets.datasets`."""
+"""The record of how a dataset is read, listed in `mgaudit.targets.datasets`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,10 +12,11 @@ from mgaudit.targets.datasets.published import PublishedDataset
 
 @dataclass(frozen=True)
 class Reader:
-    """A dataset by `name`. `read` is called as (examples, generator, **options); nothing is ever downloaded.
+    """A dataset by `name`, with the function that reads it.
 
-    Its keyword-only parameters are the options of the dataset, with their types and ranges; one that `takes_path` has a
-    `path` before all others. `published` are the files that can be fetched, if there are any.
+    `read` is called as (examples, generator, **options) and downloads nothing. Its keyword-only
+    parameters are the options of the dataset, with their types and ranges; if `takes_path`, it has
+    a first parameter `path`. `published` are the files that can be downloaded, if there are any.
     """
 
     name: str
@@ -28,9 +29,12 @@ class Reader:
     ) -> Dataset:
         """Returns the dataset, its inputs as stored.
 
-        `examples` of its training examples are drawn by `generator`, all of them for None; the test split is whole.
-        Raises UsageError, naming the file, where the data are missing or malformed, or where a test example is among
-        the examples to audit.
+        `generator` draws `examples` of its training examples, or all of them for None. The test
+        split is complete.
+
+        Raises:
+            UsageError: Where the data are missing or malformed (the message names the file), or
+                where a test example is among the examples to audit.
         """
         dataset = self.read(examples=examples, generator=generator, **options)
         refuse_overlap(dataset)

@@ -1,4 +1,4 @@
-"""Data whose law is known."""
+"""Synthetic data with a known distribution."""
 
 import math
 from typing import Annotated, Literal
@@ -25,20 +25,27 @@ def draw_synthetic(
     size: int = 2000,
     separation: Annotated[float, Range(0)] = 2.0,
 ) -> Dataset:
-    """Gaussian clusters, or Gaussian inputs that a random network labels (`teacher`); half as much again for testing.
+    """Gaussian clusters, or Gaussian inputs that are labelled by a random network (`teacher`).
 
-    clusters: x ~ N(mean of its class, I), the means `separation` apart from one another, classes equally large.
-    teacher: x ~ N(0, I), and the label is argmax(separation * f(x) + N(0, I)), f a random ReLU network whose outputs
-    have mean 0 and variance 1. At separation 0 the labels have nothing to do with the inputs.
+    clusters: x ~ N(mean of its class, I), with means at distance `separation` from one another and
+    equally large classes. teacher: x ~ N(0, I) with label argmax(separation * f(x) + N(0, I)),
+    where f is a random ReLU network whose outputs have mean 0 and variance 1. At separation 0 the
+    labels are independent of the inputs. There are `size` training examples and half as many test
+    examples.
     """
     _check(kind, features, classes, size)
     count = size + size // 2
     draw = _clusters if kind == "clusters" else _teacher
     inputs, labels = draw(count, features, classes, separation, generator)
     inputs = inputs.astype(np.float32)
-    names = tuple(str(label) for label in range(classes))
-    name = f"synthetic:{kind}"
-    whole = Dataset(name, inputs[:size], labels[:size], inputs[size:], labels[size:], names)
+    whole = Dataset(
+        f"synthetic:{kind}",
+        inputs[:size],
+        labels[:size],
+        inputs[size:],
+        labels[size:],
+        classes=tuple(str(label) for label in range(classes)),
+    )
     return whole.drawn(examples, generator)
 
 
@@ -46,20 +53,20 @@ def _check(kind: SyntheticKind, features: int, classes: int, size: int) -> None:
     if kind == "clusters" and features < classes:
         raise UsageError(
             "synthetic.features",
-            f"must be >= {classes}, the classes, for clusters that are all equally far apart",
+            f"must be >= {classes}, the number of classes, for equidistant clusters",
             str(features),
         )
     if size * max(features, classes, TEACHER_WIDTH) > MOST_VALUES:
-        rule = f"must be <= {MOST_VALUES:g} when multiplied by the features, the classes or {TEACHER_WIDTH}"
+        rule = (
+            f"must be <= {MOST_VALUES:g} "
+            f"when multiplied by the features, the classes or {TEACHER_WIDTH}"
+        )
         raise UsageError(
             "synthetic.size", rule, str(size), "use fewer examples, features or classes"
         )
     if size < 2 * classes:
-        raise UsageError(
-            "synthetic.size",
-            f"must be >= {2 * classes}, so that each class can be tested",
-            str(size),
-        )
+        rule = f"must be >= {2 * classes}, so that each class can be tested"
+        raise UsageError("synthetic.size", rule, str(size))
 
 
 Drawn = tuple[NDArray[np.float64], NDArray[np.int64]]
@@ -68,11 +75,13 @@ Drawn = tuple[NDArray[np.float64], NDArray[np.int64]]
 def _clusters(
     count: int, features: int, classes: int, separation: float, generator: np.random.Generator
 ) -> Drawn:
-    # Points on orthogonal axes, each at 1/sqrt(2), are at distance 1 from one another.
-    axes = np.linalg.qr(generator.standard_normal((features, classes))).Q.T
+    # Points on orthogonal axes, at 1/sqrt(2) from the origin, are at distance 1 from one another.
+    random_matrix = generator.standard_normal((features, classes))
+    axes = np.linalg.qr(random_matrix).Q.T
     labels = np.arange(count) % classes
-    inputs = generator.standard_normal((count, features)) + separation / math.sqrt(2) * axes[labels]
-    return inputs, labels
+    noise = generator.standard_normal((count, features))
+    means = separation / math.sqrt(2) * axes[labels]
+    return noise + means, labels
 
 
 def _teacher(
@@ -83,22 +92,26 @@ def _teacher(
     outer = generator.standard_normal((classes, TEACHER_WIDTH))
     inputs = generator.standard_normal((count, features))
     noise = generator.standard_normal((count, classes))
-    return inputs, (separation * teacher_outputs(inputs, hidden, outer) + noise).argmax(axis=1)
+    outputs = separation * teacher_outputs(inputs, hidden, outer)
+    return inputs, (outputs + noise).argmax(axis=1)
 
 
 def teacher_outputs(
     inputs: NDArray[np.float64], hidden: NDArray[np.float64], outer: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Returns f(x) = outer (relu(hidden x) - mean), scaled to variance 1 over x ~ N(0, I); (examples, classes).
+    """Returns f(x) = outer (relu(hidden x) - mean) (examples, classes), scaled to variance 1.
 
-    `inputs` (examples, features), `hidden` (width, features) with rows of length 1, `outer` (classes, width). With the
-    angle t between two rows of `hidden`, E relu relu' = (sin t + (pi - t) cos t) / (2 pi) and E relu = 1 / sqrt(2 pi)
-    (Cho and Saul, "Kernel methods for deep learning", 2009, section 2).
+    The mean and the variance are those over x ~ N(0, I). `inputs` are (examples, features),
+    `hidden` (width, features) with rows of norm 1, and `outer` (classes, width). With the angle t
+    between two rows of `hidden`, E relu relu' = (sin t + (pi - t) cos t) / (2 pi) and E relu = 1 /
+    sqrt(2 pi) (Cho and Saul, "Kernel methods for deep learning", 2009, section 2).
     """
     cosine = np.clip(hidden @ hidden.T, -1, 1)
     angle = np.arccos(cosine)
-    covariance = (np.sin(angle) + (np.pi - angle) * cosine - 1) / (2 * np.pi)
+    second_moment = np.sin(angle) + (np.pi - angle) * cosine
+    covariance = (second_moment - 1) / (2 * np.pi)
     variance = np.einsum("ch,hk,ck->c", outer, covariance, outer)
-    centred = np.maximum(inputs @ hidden.T, 0) - 1 / math.sqrt(2 * np.pi)
+    rectified = np.maximum(inputs @ hidden.T, 0)
+    centred = rectified - 1 / math.sqrt(2 * np.pi)
     outputs: NDArray[np.float64] = centred @ outer.T / np.sqrt(variance)
     return outputs

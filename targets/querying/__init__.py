@@ -1,1 +1,1 @@
-"""How trained targets are queried."""
+"""Queries of trained models: logits, gradients and curvature."""

@@ -1,4 +1,4 @@
-"""A network with its noise node on: what it answers, and the curvature of its training loss."""
+"""Outputs and loss curvature of a network whose noise node is on."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,16 +13,17 @@ from mgaudit.targets.schemes.noise_nodes import node_in
 from mgaudit.targets.seeds import torch_generator
 
 Weights = Mapping[str, NDArray[np.float32]]
-LITTLE = 1e-20
+SMALLEST_NORM = 1e-20
 
 
 def noisy_outputs(
     recipe: Recipe, dataset: Dataset, weights: Weights, node: NDArray[np.float32], examples: int
 ) -> NDArray[np.float32]:
-    """Returns the outputs (examples, classes) for the first examples with the scheme's noise in the node.
+    """Returns the outputs (examples, classes) for the first examples with noise in the node.
 
-    `weights` are those of the network by name and `node` (outputs,) those of its noise node, as `training_trajectory`
-    keeps them. The noise depends on the recipe's seed alone, so that outputs along training differ by the weights.
+    `weights` are those of the network by name and `node` (outputs,) those of its noise node, as
+    `training_trajectory` returns them. The noise depends only on the recipe's seed, so that outputs
+    along training differ only by the weights.
     """
     x = torch.from_numpy(dataset.inputs[:examples])
     with one_thread(), torch.no_grad():
@@ -39,41 +40,39 @@ def top_curvature(
     examples: int,
     iterations: int = 30,
 ) -> float:
-    """Returns the largest eigenvalue of J^T H J / n, the Gauss-Newton part of the Hessian of the training loss.
+    """Returns the largest eigenvalue of J^T H J / n, the Gauss-Newton part of the loss Hessian.
 
-    J is the derivative of the outputs for the first n examples, with the scheme's noise in the node, by all weights; H
-    that of the loss, twice, by the outputs: the identity for the squared loss and diag(p) - p p^T for cross-entropy.
-    For a two-layer linear network on noise alone this is sigma^2 (|w2|^2 + |w_ni|^2). By power iteration from a random
-    vector, from below. `weights` and `node` are as for `noisy_outputs`.
+    J is the derivative of the outputs for the first n examples, with the scheme's noise in the
+    node, with respect to all weights. H is the second derivative of the loss with respect to the
+    outputs: the identity for the squared loss and diag(p) - p p^T for cross-entropy. For a
+    two-layer linear network with only noise as input, the eigenvalue is sigma^2 (|w2|^2 +
+    |w_ni|^2). It is computed by power iteration from a random vector, which converges from below.
+    `weights` and `node` are as for `noisy_outputs`.
     """
-    x, generator = (
-        torch.from_numpy(dataset.inputs[:examples]),
-        torch_generator(recipe.seed, "power iteration"),
-    )
+    x = torch.from_numpy(dataset.inputs[:examples])
+    generator = torch_generator(recipe.seed, "power iteration")
     with one_thread():
         model = _with_noise(recipe, dataset, weights, node, x)
         parameters = [parameter.requires_grad_() for parameter in model.parameters()]
-        vector = [torch.randn(one.shape, generator=generator) for one in parameters]
+        vector = [torch.randn(parameter.shape, generator=generator) for parameter in parameters]
         outputs = model(x)
         probabilities = torch.softmax(outputs.detach(), dim=-1)
-        # J^T u is linear in u, so that its derivative by u, applied to v, is J v: two sweeps back for one ahead.
+        # J^T u is linear in u, so its derivative with respect to u, applied to v, is J v: two
+        # backward passes replace a forward-mode derivative.
         u = torch.zeros_like(outputs, requires_grad=True)
-        back = torch.autograd.grad(outputs, parameters, u, create_graph=True)
+        transposed_product = torch.autograd.grad(outputs, parameters, u, create_graph=True)
         curvature = 0.0
         for _ in range(iterations):
-            size = _norm(vector)
-            if size < LITTLE:
+            norm = _norm(vector)
+            if norm < SMALLEST_NORM:
                 return 0.0
-            (change,) = torch.autograd.grad(
-                back, u, [one / size for one in vector], retain_graph=True
-            )
+            unit_vector = [part / norm for part in vector]
+            (change,) = torch.autograd.grad(transposed_product, u, unit_vector, retain_graph=True)
             if recipe.training.loss == "cross-entropy":
-                change = probabilities * (
-                    change - (probabilities * change).sum(dim=-1, keepdim=True)
-                )
-            vector = list(
-                torch.autograd.grad(outputs, parameters, change / len(x), retain_graph=True)
-            )
+                mean_change = (probabilities * change).sum(dim=-1, keepdim=True)
+                change = probabilities * (change - mean_change)
+            scaled = change / len(x)
+            vector = list(torch.autograd.grad(outputs, parameters, scaled, retain_graph=True))
             curvature = _norm(vector)
     return curvature
 
@@ -81,24 +80,25 @@ def top_curvature(
 def _with_noise(
     recipe: Recipe, dataset: Dataset, weights: Weights, node: NDArray[np.float32], x: Tensor
 ) -> nn.Module:
-    """Returns the network with its node in it, noise for each of `x` in the node."""
+    """Returns the network with its noise node, which holds a noise value for each of `x`."""
     plain = initial_model(recipe.target, dataset.input_shape, len(dataset.classes), seed=0)
-    plain.load_state_dict({name: torch.from_numpy(values) for name, values in weights.items()})
+    state = {name: torch.from_numpy(values) for name, values in weights.items()}
+    plain.load_state_dict(state)
     model = recipe.scheme.extend(plain)
-    joined = node_in(model)
-    if joined is None:
+    noise_node = node_in(model)
+    if noise_node is None:
         raise ValueError(
             "recipe must have a scheme whose noise node is in the network, with sigma > 0"
         )
     with torch.no_grad():
-        joined.node.weight.copy_(torch.from_numpy(node)[:, None])
-    joined.values = recipe.scheme.node_values(
-        x, torch_generator(recipe.seed, "node noise to measure with")
-    )
+        noise_node.node.weight.copy_(torch.from_numpy(node)[:, None])
+    generator = torch_generator(recipe.seed, "node noise to measure with")
+    noise_node.values = recipe.scheme.node_values(x, generator)
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     return model.eval()
 
 
 def _norm(vector: Sequence[Tensor]) -> float:
-    return float(torch.sqrt(torch.stack([values.square().sum() for values in vector]).sum()))
+    squares = torch.stack([values.square().sum() for values in vector])
+    return float(torch.sqrt(squares.sum()))

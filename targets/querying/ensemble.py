@@ -1,4 +1,4 @@
-"""Many trained models as one thing."""
+"""An ensemble of trained models and its queries."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,33 +17,35 @@ from mgaudit.targets.seeds import torch_generator
 
 
 def tensor_layout(model: nn.Module) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Returns the dtype, as numpy names it, and the shape of each tensor in the state of `model`."""
-    state = model.state_dict()
-    return {
-        name: (str(tensor.cpu().numpy().dtype), tuple(tensor.shape))
-        for name, tensor in state.items()
-    }
+    """Returns numpy's name of the dtype and the shape of each tensor in the state of `model`."""
+    layout = {}
+    for name, tensor in model.state_dict().items():
+        dtype = tensor.cpu().numpy().dtype
+        layout[name] = (str(dtype), tuple(tensor.shape))
+    return layout
 
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Models of one architecture, the weights of each by name, in the order of the membership's rows.
+    """Models of one architecture: their weights by name, in the order of the membership's rows.
 
-    Raises ValueError where the weights are not, by name, dtype and shape, those of the architecture.
+    Raises:
+        ValueError: Where the weights differ from those of the architecture in name, dtype or shape.
     """
 
     model: nn.Module
     weights: Sequence[dict[str, NDArray[Any]]]
 
     def __post_init__(self) -> None:
-        # functional_call takes the network's own tensors for names that it is not given, and ignores unknown names.
+        # functional_call uses the network's own tensors for missing names, and ignores unknown
+        # names.
         expected = tensor_layout(self.model)
         for index, weights in enumerate(self.weights):
-            if {
-                name: (str(values.dtype), values.shape) for name, values in weights.items()
-            } != expected:
+            layout = {name: (str(values.dtype), values.shape) for name, values in weights.items()}
+            if layout != expected:
                 raise ValueError(
-                    f"weights[{index}] must hold the tensors of the network by name, dtype and shape"
+                    f"weights[{index}] must hold the tensors of the network "
+                    "by name, dtype and shape"
                 )
 
     def logits(
@@ -54,20 +56,22 @@ class Ensemble:
         seed: int,
         batch_size: int = 1000,
     ) -> NDArray[np.float32]:
-        """Returns the logits (models, examples, queries, classes) at evaluation for `inputs` (examples, *input_shape).
+        """Returns the logits (models, examples, queries, classes) at evaluation.
 
-        The queries are determined by `seed` and the place of an example in `inputs`: a crop is the same for audited
-        examples and population, or the one would not be like the other for models that know neither.
+        `inputs` are standardised examples (examples, *input_shape). The queries are determined by
+        `seed` and the index of an example in `inputs`. A crop is the same for audited examples and
+        population, so that both have the same distribution for models that trained on neither.
         """
         self.model.to(device).eval()
-        asked = [
-            queries.ask(torch.from_numpy(inputs), query, torch_generator(seed, "queries", query))
-            for query in range(queries.number)
-        ]
+        x = torch.from_numpy(inputs)
+        inputs_of_queries = []
+        for query in range(queries.number):
+            generator = torch_generator(seed, "queries", query)
+            inputs_of_queries.append(queries.ask(x, query, generator))
         with torch.no_grad(), exactness("float32", torch.device(device)):
             return np.stack(
                 [
-                    self._logits_of_one(weights, asked, device, batch_size)
+                    self._logits_of_model(weights, inputs_of_queries, device, batch_size)
                     for weights in self.weights
                 ]
             )
@@ -75,32 +79,33 @@ class Ensemble:
     def gradient_norms(
         self, inputs: NDArray[np.float32], labels: NDArray[np.int64], device: str
     ) -> NDArray[np.float32]:
-        """Returns the norms (models, examples) of the loss gradients at evaluation."""
+        """Returns the norms (models, examples) of the loss gradients at evaluation.
+
+        `inputs` are standardised examples (examples, *input_shape) and `labels` (examples,).
+        """
         norms = []
         for weights in self.weights:
-            self.model.load_state_dict(
-                {name: torch.from_numpy(values) for name, values in weights.items()}
-            )
+            state = {name: torch.from_numpy(values) for name, values in weights.items()}
+            self.model.load_state_dict(state)
             with exactness("float32", torch.device(device)):
                 norms.append(gradient_norms(self.model, inputs, labels, device))
         return np.stack(norms)
 
-    def _logits_of_one(
+    def _logits_of_model(
         self,
         weights: dict[str, NDArray[Any]],
-        asked: Sequence[torch.Tensor],
+        inputs_of_queries: Sequence[torch.Tensor],
         device: str,
         batch_size: int,
     ) -> NDArray[np.float32]:
+        """Returns the logits (examples, queries, classes) of one model."""
         parameters = {name: torch.from_numpy(values).to(device) for name, values in weights.items()}
-        outputs = [
-            torch.cat(
-                [
-                    functional_call(self.model, parameters, (batch.to(device),)).cpu()
-                    for batch in torch.split(inputs, batch_size)
-                ]
-            )
-            for inputs in asked
-        ]
+        outputs = []
+        for inputs in inputs_of_queries:
+            batches = []
+            for batch in torch.split(inputs, batch_size):
+                batch_logits = functional_call(self.model, parameters, (batch.to(device),))
+                batches.append(batch_logits.cpu())
+            outputs.append(torch.cat(batches))
         logits: NDArray[np.float32] = torch.stack(outputs, dim=1).numpy()
         return logits

@@ -1,4 +1,4 @@
-"""What a white-box adversary reads off a model: the gradient of each example's loss."""
+"""Gradients of each example's loss, for white-box attacks."""
 
 import warnings
 
@@ -18,28 +18,33 @@ def gradient_norms(
 ) -> NDArray[np.float32]:
     """Returns the norm of the gradient of each example's cross-entropy (examples,).
 
-    `inputs` (examples, *input_shape), standardised; `labels` (examples,). The norms come from Opacus' ghost norms,
-    which never hold a gradient of an example. They work in training mode only, so the model must do nothing there that
-    it does not do at evaluation.
+    The norm is over all weights. `inputs` are standardised examples (examples, *input_shape) and
+    `labels` (examples,). The norms are Opacus' ghost norms, which need no per-example gradients in
+    memory. They work in training mode only, so the model must behave in training mode as at
+    evaluation.
     """
-    # Imported here: it takes as long as torch, and few attacks ask for gradients.
+    # Imported here: it takes as long as torch, and few attacks need gradients.
     from opacus.grad_sample.grad_sample_module_fast_gradient_clipping import (
         GradSampleModuleFastGradientClipping,
     )
 
-    # Contiguous, as in fitting/dp_sgd.py: Opacus misreads images with the channels last. A clone, since grey images are
-    # both contiguous and channels last in the eyes of `contiguous()`, which leaves their strides as they are.
+    # Contiguous, as in fitting/dp_sgd.py: Opacus misreads images in channels-last order. The inputs
+    # are cloned, because `contiguous()` regards grey images as contiguous and does not change their
+    # strides.
     model.to(device, memory_format=torch.contiguous_format).train()  # type: ignore[call-overload]
     wrapped = GradSampleModuleFastGradientClipping(model, loss_reduction="sum")
     norms = []
     for start in range(0, len(labels), batch_size):
-        batch = torch.from_numpy(inputs[start : start + batch_size]).to(device)
+        rows = slice(start, start + batch_size)
+        batch = torch.from_numpy(inputs[rows]).to(device)
         batch = batch.clone(memory_format=torch.contiguous_format)
-        answers = torch.from_numpy(labels[start : start + batch_size]).to(device)
+        batch_labels = torch.from_numpy(labels[rows]).to(device)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Full backward hook is firing")
-            torch.autograd.backward(cross_entropy(wrapped(batch), answers, reduction="sum"))
-        norms.append(wrapped.get_norm_sample().detach().cpu().numpy())
+            loss = cross_entropy(wrapped(batch), batch_labels, reduction="sum")
+            torch.autograd.backward(loss)
+        norms_of_batch = wrapped.get_norm_sample()
+        norms.append(norms_of_batch.detach().cpu().numpy())
         wrapped.zero_grad()
     wrapped.to_standard_module()
     model.eval()

@@ -1,4 +1,4 @@
-"""The trace of the Hessian of the training loss: how sharp the minimum is that a network is in."""
+"""The trace of the Hessian of the training loss, a measure of the sharpness of a minimum."""
 
 import math
 from collections.abc import Callable
@@ -35,22 +35,35 @@ def hessian_trace(
     generator: np.random.Generator,
     batch_size: int = 512,
 ) -> Trace:
-    """Returns the mean of v^T H v over `probes` v of independent fair signs, an unbiased estimate of tr H.
+    """Returns an unbiased estimate of tr H: the mean of v^T H v over random sign vectors v.
 
-    H is the Hessian, in all trainable weights, of the mean loss that `training` names over all examples, at `weights`
-    by name; a rectifier counts as having no curvature. `inputs` are (examples, *input_shape), `labels` (examples,).
-    Raises ValueError for fewer than 2 probes, from which no error can be told. Source: Hutchinson 1990.
+    H is the Hessian of the mean loss of `training` over all examples, with respect to all trainable
+    weights; the curvature of a rectifier counts as 0 (Hutchinson 1990).
+
+    Args:
+        model: The network.
+        weights: The weights by name at which the Hessian is taken.
+        inputs: Standardised examples (examples, *input_shape).
+        labels: Class numbers (examples,).
+        training: The settings that define the loss.
+        probes: The number of vectors v, at least 2.
+        generator: Draws the signs.
+        batch_size: The number of examples that are processed at once.
+
+    Raises:
+        ValueError: For fewer than 2 probes, which give no standard error.
     """
     if probes < 2:
         raise ValueError(f"probes must be >= 2, got {probes}")
     curvature = _Curvature(model, weights, inputs, labels, training, batch_size)
     with one_thread():
         values = [curvature.along(curvature.signs(generator)) for _ in range(probes)]
-    return Trace(float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(probes))
+    standard_error = float(np.std(values, ddof=1)) / math.sqrt(probes)
+    return Trace(float(np.mean(values)), standard_error)
 
 
 class _Curvature:
-    """v^T H v for directions v, in the precision of the weights and summed over batches in double precision."""
+    """v^T H v for directions v, in the weights' precision, summed over batches in float64."""
 
     def __init__(
         self,
@@ -61,47 +74,55 @@ class _Curvature:
         training: Training,
         batch_size: int,
     ) -> None:
-        self._model, self._training, self._examples = model.eval(), training, len(labels)
-        tensors = {name: torch.from_numpy(values) for name, values in weights.items()}
+        self._model = model.eval()
+        self._training = training
+        self._examples = len(labels)
         trainable = {name for name, _ in model.named_parameters()}
-        self._at = {name: tensor for name, tensor in tensors.items() if name in trainable}
-        self._buffers = {name: tensor for name, tensor in tensors.items() if name not in trainable}
-        x = torch.from_numpy(inputs).to(next(iter(self._at.values())).dtype)
+        self._at: dict[str, Tensor] = {}
+        self._buffers: dict[str, Tensor] = {}
+        for name, values in weights.items():
+            group = self._at if name in trainable else self._buffers
+            group[name] = torch.from_numpy(values)
+        dtype = next(iter(self._at.values())).dtype
+        x = torch.from_numpy(inputs).to(dtype)
         y = torch.from_numpy(labels)
-        self._batches = list(
-            zip(torch.split(x, batch_size), torch.split(y, batch_size), strict=True)
-        )
+        batches_of_x = torch.split(x, batch_size)
+        batches_of_y = torch.split(y, batch_size)
+        self._batches = list(zip(batches_of_x, batches_of_y, strict=True))
 
     def signs(self, generator: np.random.Generator) -> dict[str, Tensor]:
         """Returns a direction of independent fair signs."""
-        return {
-            name: torch.from_numpy(2.0 * generator.integers(2, size=tuple(tensor.shape)) - 1.0).to(
-                tensor.dtype
-            )
-            for name, tensor in self._at.items()
-        }
+        direction = {}
+        for name, tensor in self._at.items():
+            coins = generator.integers(2, size=tuple(tensor.shape))
+            signs = 2.0 * coins - 1.0
+            direction[name] = torch.from_numpy(signs).to(tensor.dtype)
+        return direction
 
     def along(self, direction: dict[str, Tensor]) -> float:
         """Returns v^T H v."""
-        return (
-            sum(self._of_batch(*batch)(direction).item() for batch in self._batches)
-            / self._examples
-        )
+        total = sum(self._of_batch(*batch)(direction).item() for batch in self._batches)
+        return total / self._examples
 
     def _of_batch(self, x: Tensor, y: Tensor) -> Callable[[dict[str, Tensor]], Tensor]:
         """Returns v -> v^T H v of the loss summed over a batch."""
 
         def loss(at: dict[str, Tensor]) -> Tensor:
             outputs: Tensor = functional_call(self._model, (at, self._buffers), (x,))
-            return mean_losses(self._training, outputs[None], y[None], torch.ones(1, len(y)))[
-                0
-            ] * len(y)
+            counted = torch.ones(1, len(y))
+            losses = mean_losses(self._training, outputs[None], y[None], counted)
+            return losses[0] * len(y)
 
         def along(direction: dict[str, Tensor]) -> Tensor:
-            return _inner(grad(lambda at: _inner(grad(loss)(at), direction))(self._at), direction)
+            def slope(at: dict[str, Tensor]) -> Tensor:
+                return _inner_product(grad(loss)(at), direction)
+
+            hessian_product = grad(slope)(self._at)
+            return _inner_product(hessian_product, direction)
 
         return along
 
 
-def _inner(one: dict[str, Tensor], other: dict[str, Tensor]) -> Tensor:
-    return torch.stack([(one[name] * other[name]).double().sum() for name in other]).sum()
+def _inner_product(first: dict[str, Tensor], second: dict[str, Tensor]) -> Tensor:
+    products = [(first[name] * second[name]).double().sum() for name in second]
+    return torch.stack(products).sum()

@@ -1,4 +1,4 @@
-"""Which questions a model is asked about each example. The questions are fixed: the same for every model."""
+"""The queries of a model about each example, which are the same for every model."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from mgaudit.targets.schemes.scheme import overrides
 
 @dataclass(frozen=True)
 class Queries:
-    """The example as it is: one query."""
+    """Queries each example once, unchanged."""
 
     @property
     def number(self) -> int:
@@ -20,23 +20,23 @@ class Queries:
         return 1
 
     def under(self, scheme: Scheme) -> "Queries":
-        """Returns the queries for models that were trained under `scheme`."""
+        """Returns the queries for models that were trained with `scheme`."""
         return self
 
     def check(self, input_shape: tuple[int, ...]) -> None:
-        """Raises UsageError for examples of a shape that the queries are not made for."""
+        """Raises UsageError for examples of an unsupported shape."""
 
     def ask(self, inputs: Tensor, query: int, generator: Generator) -> Tensor:
         """Returns query number `query` of standardised inputs (examples, *input_shape), same shape.
 
-        `generator` is at the start of a stream of this query's own.
+        `generator` is at the start of this query's own random stream.
         """
         return inputs
 
 
 @dataclass(frozen=True)
 class Flips(Queries):
-    """The image and its mirror image, left for right: two queries (Carlini et al. 2022, section VI-C)."""
+    """Queries each image and its horizontal mirror image (Carlini et al. 2022, section VI-C)."""
 
     @property
     def number(self) -> int:
@@ -44,7 +44,7 @@ class Flips(Queries):
         return 2
 
     def check(self, input_shape: tuple[int, ...]) -> None:
-        """Raises UsageError for what is no image."""
+        """Raises UsageError for examples that are not images."""
         _require_images("flips", input_shape)
 
     def ask(self, inputs: Tensor, query: int, generator: Generator) -> Tensor:
@@ -54,9 +54,10 @@ class Flips(Queries):
 
 @dataclass(frozen=True)
 class Crops(Queries):
-    """The image and `count` - 1 shifted ones: by up to `pixels` up or down and left or right, and mirrored by a coin.
+    """Queries each image and `count` - 1 random shifts of it by up to `pixels`, mirrored at random.
 
-    What a shift uncovers is 0, the mean of the standardised inputs. `pixels` None means an eighth of the image.
+    Shifts are vertical and horizontal. Uncovered pixels are 0, the mean of the standardised inputs.
+    `pixels` None means an eighth of the image's smaller side.
     """
 
     count: int
@@ -74,37 +75,36 @@ class Crops(Queries):
         return self.count
 
     def check(self, input_shape: tuple[int, ...]) -> None:
-        """Raises UsageError for what is no image, or one that a shift may push out of sight."""
+        """Raises UsageError for examples that are not images or not larger than the shifts."""
         _require_images("crops", input_shape)
         side = min(input_shape[1:])
         if self.pixels is not None and self.pixels >= side:
-            raise UsageError(
-                "queries.crops.pixels", f"must be < {side}, the image's side", str(self.pixels)
-            )
+            rule = f"must be < {side}, the image's side"
+            raise UsageError("queries.crops.pixels", rule, str(self.pixels))
 
     def ask(self, inputs: Tensor, query: int, generator: Generator) -> Tensor:
-        """Returns the images, all shifted alike but for query 0."""
+        """Returns the images, all with the same shift; query 0 is not shifted."""
         if query == 0:
             return inputs
         height, width = inputs.shape[-2:]
-        most = max(min(height, width) // 8, 1) if self.pixels is None else self.pixels
+        most = self.pixels
+        if most is None:
+            most = max(min(height, width) // 8, 1)
         down, right = torch.randint(-most, most + 1, (2,), generator=generator).tolist()
         mirrored = self.mirror and bool(torch.randint(2, (1,), generator=generator))
         shifted = torch.zeros_like(inputs)
-        shifted[
-            ..., max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)
-        ] = inputs[
-            ..., max(-down, 0) : height + min(-down, 0), max(-right, 0) : width + min(-right, 0)
-        ]
+        rows_from, rows_to = _overlapping_slices(height, down)
+        columns_from, columns_to = _overlapping_slices(width, right)
+        shifted[..., rows_to, columns_to] = inputs[..., rows_from, columns_from]
         return shifted.flip(-1) if mirrored else shifted
 
 
 @dataclass(frozen=True)
 class Mask(Queries):
-    """`count` fixed draws of the training noise on the inputs, each with every arm's own noise.
+    """Queries each example with `count` fixed draws of the arm's own noise on the inputs.
 
-    Models that were trained without noise on their inputs are asked plainly, once. With `kappa` every arm is asked with
-    Gaussian masks of that strength.
+    Models that were trained without noise on their inputs are queried once, without noise. With
+    `kappa`, all arms are queried with Gaussian masks of this strength.
     """
 
     count: int
@@ -117,19 +117,21 @@ class Mask(Queries):
 
     @property
     def number(self) -> int:
-        """The number of queries of each example, where there is noise."""
+        """The number of queries of each example, if there is noise."""
         return self.count
 
     def under(self, scheme: Scheme) -> Queries:
-        """Returns draws of the scheme's noise, or the plain query where it leaves the inputs alone."""
+        """Returns draws of the scheme's noise, or the plain query if it changes no inputs."""
         if self.kappa is not None:
             return NoiseDraws(self.count, GaussianMask(self.kappa))
-        return NoiseDraws(self.count, scheme) if overrides(scheme, "inputs") else Queries()
+        if overrides(scheme, "inputs"):
+            return NoiseDraws(self.count, scheme)
+        return Queries()
 
 
 @dataclass(frozen=True)
 class NoiseDraws(Queries):
-    """`count` draws of what `scheme` does to the inputs in training."""
+    """Queries each example with `count` draws of the noise of `scheme` on the inputs."""
 
     count: int
     scheme: Scheme
@@ -140,19 +142,25 @@ class NoiseDraws(Queries):
         return self.count
 
     def ask(self, inputs: Tensor, query: int, generator: Generator) -> Tensor:
-        """Returns the inputs under one draw for each example."""
+        """Returns the inputs with a draw of noise for each example."""
         return self.scheme.inputs(inputs, generator)
 
 
 QUERIES: dict[str, type[Queries]] = {"plain": Queries, "flips": Flips, "crops": Crops, "mask": Mask}
 
 
+def _overlapping_slices(side: int, shift: int) -> tuple[slice, slice]:
+    """Returns the rows (or columns) that stay visible, before and after a shift."""
+    before = slice(max(-shift, 0), side + min(-shift, 0))
+    after = slice(max(shift, 0), side + min(shift, 0))
+    return before, after
+
+
 def _require_images(name: str, input_shape: tuple[int, ...]) -> None:
     if len(input_shape) != 3:
-        rule = "must be asked about images (channels, height, width)"
-        raise UsageError(
-            f"queries {name}", rule, f"examples of shape {input_shape}", "use plain or mask"
-        )
+        rule = "must be used for images (channels, height, width)"
+        value = f"examples of shape {input_shape}"
+        raise UsageError(f"queries {name}", rule, value, "use plain or mask")
 
 
 def _require_several(count: int) -> None:

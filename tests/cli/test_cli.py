@@ -327,7 +327,7 @@ def test_attacks_are_listed_with_what_they_need_what_they_cost_and_where_they_co
         (["--models", "2"], "models must be a whole number >= 3 and <= 100000, got 2"),
         (
             ["--examples", "1199"],
-            "examples must be between 1 and 1198, all that digits holds, got 1199",
+            "examples must be between 1 and 1198, the number of examples of digits, got 1199",
         ),
         (
             ["--delta", "0.002"],
@@ -400,7 +400,7 @@ def test_an_out_folder_that_cannot_be_written_is_known_before_any_training(
     (tmp_path / "file").write_text("")
     result = mgaudit("run", *FAST, "--quiet", "--out", str(tmp_path / place))
     assert result.exit_code == 2
-    assert "--out must be a folder that can be written, got" in result.stderr
+    assert "--out must be a writable folder, got" in result.stderr
     assert not (own_cache / "ensembles").exists()
 
 

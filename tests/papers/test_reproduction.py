@@ -213,7 +213,7 @@ def test_the_command_writes_a_folder_for_each_paper(tmp_path: Path) -> None:
     (listed,) = json.loads(
         CliRunner().invoke(app, ["runs", "--runs", str(tmp_path), "--json"]).stdout
     )
-    assert listed["what"] == "toy made again, quick"
+    assert listed["what"] == "reproduction of toy (quick)"
     summarised = CliRunner().invoke(app, ["runs", "show", str(folder)])
     assert "Of 3 claims 1 holds, 1 does not hold, 1 was not run here." in " ".join(
         summarised.output.split()

@@ -102,12 +102,10 @@ def test_other_data_of_the_same_name_are_not_compared() -> None:
     other = told.model_copy(
         update={"dataset": told.dataset.model_copy(update={"sha256": "00" * 32})}
     )
-    with pytest.raises(
-        ValueError, match=r"the content of folder:.* was another when each of them ran"
-    ):
+    with pytest.raises(ValueError, match=r"the content of folder:.* differs between the runs"):
         joined([first, NamedRun("B", result(other), second.arrays)])
     flipped = {**second.arrays[0], "membership": ~second.arrays[0]["membership"]}
-    with pytest.raises(ValueError, match="their models trained on other examples"):
+    with pytest.raises(ValueError, match="their models trained on different examples"):
         joined([first, NamedRun("B", second.result, [flipped])])
 
 
@@ -116,7 +114,7 @@ def test_the_same_arm_with_other_numbers_is_refused() -> None:
     other = arm("none", "no noise", 0.76, None)
     with pytest.raises(
         ValueError,
-        match=r"'no noise' has other numbers in A and in B \(AUC 0.750000 and 0.760000\)",
+        match=r"'no noise' has different numbers in A and in B \(AUC 0.750000 and 0.760000\)",
     ):
         joined([run("A", plain, mask), run("B", other, MASK)])
 

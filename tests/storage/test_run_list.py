@@ -126,7 +126,7 @@ def test_only_run_folders_in_the_runs_folder_are_removed(
         "runs": "must be in the runs folder",
         "gone": "must be the path of a run directory",
         "file": "must be a run folder",
-        "link": "must be a run folder and no link",
+        "link": "must be a run folder and not a link",
         str(elsewhere): "must be in the runs folder",
         "old": "with the marker",
         own.name: "move report-latex/thesis.tex elsewhere",
@@ -219,5 +219,5 @@ def test_a_folder_is_discarded_only_where_nothing_else_needs_it(tmp_path: Path) 
 def test_a_folder_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
     result = mgaudit("runs", "--runs", str(tmp_path / "gone"))
     assert result.exit_code == 2
-    assert "--runs must be a folder with run folders in it" in result.stderr
+    assert "--runs must be a folder that contains run folders" in result.stderr
     assert mgaudit("runs", "show", "gone").exit_code == 2

@@ -186,7 +186,10 @@ def test_epsilon_changes_the_dp_sgd_part_of_a_composition(tmp_path: Path) -> Non
     [
         (["--significance", "0.5"], "significance must be a number > 0 and < 0.5, got 0.5"),
         (["--significance", "0"], "significance must be a number > 0 and < 0.5, got 0"),
-        (["--canaries", "1199"], "canaries must be between 1 and 1198, all examples, got 1199"),
+        (
+            ["--canaries", "1199"],
+            "canaries must be between 1 and 1198, the number of examples, got 1199",
+        ),
         (["--canaries", "3"], "canaries must be a whole number >= 20, got 3"),
         (["--guesses", "0.6"], "guesses must be a number > 0 and <= 0.5, got 0.6"),
         (["--kind", "odd"], "kind must be 'natural' or 'mislabelled', got 'odd'"),

@@ -40,6 +40,6 @@ def test_only_canaries_toss_a_coin() -> None:
 
 def test_more_canaries_than_examples_are_refused() -> None:
     with pytest.raises(
-        ValueError, match="canaries must be between 1 and 600, all examples, got 601"
+        ValueError, match="canaries must be between 1 and 600, the number of examples, got 601"
     ):
         plant_canaries(dataset(), 601, "natural", seed=0)

@@ -177,17 +177,17 @@ def without_a_batch(members: Members) -> bytes:
         (lambda _: packed(cifar100_members()), r"missing cifar-10-batches-bin/data_batch_1.bin, "),
         (
             lambda members: packed(members)[:-40_000],
-            r"cifar-10-binary.tar.gz must be a whole tar.gz archive, got",
+            r"cifar-10-binary.tar.gz must be a complete tar.gz archive, got",
         ),
         (
             lambda members: packed(members)[:100],
-            r"cifar-10-binary.tar.gz must be a whole tar.gz archive, got",
+            r"cifar-10-binary.tar.gz must be a complete tar.gz archive, got",
         ),
         (
             lambda _: b"<html>moved</html>",
-            r"cifar-10-binary.tar.gz must be a whole tar.gz archive, got",
+            r"cifar-10-binary.tar.gz must be a complete tar.gz archive, got",
         ),
-        (lambda _: b"", r"cifar-10-binary.tar.gz must be a whole tar.gz archive, got"),
+        (lambda _: b"", r"cifar-10-binary.tar.gz must be a complete tar.gz archive, got"),
     ],
 )
 def test_an_archive_that_is_not_as_it_should_be_is_refused(

@@ -155,7 +155,7 @@ def spoil(root: Path, how: str) -> None:
         ("one class", "at least 2 classes in .*train, got 1"),
         ("unreadable", r"the image .*dog/1\.png cannot be read"),
         ("cut short", r"the image .*dog/1\.png cannot be read"),
-        ("16 bits", r"the image .*cat/2\.png must have 8 bits a channel, got mode I;16"),
+        ("16 bits", r"the image .*cat/2\.png must have 8 bits per channel, got mode I;16"),
         (
             "other size",
             r"the image .*cat/2\.png must have the size of the first image, 8x8, got 8x9",
@@ -257,7 +257,7 @@ def test_an_npz_that_is_none_is_refused(tmp_path: Path) -> None:
 def test_examples_that_are_not_there_are_refused(examples: int) -> None:
     with pytest.raises(
         ValueError,
-        match=f"examples must be between 1 and 1198, all that digits holds, got {examples}",
+        match=f"examples must be between 1 and 1198, the number of examples of digits, got {examples}",
     ):
         load("digits", examples, generator())
 

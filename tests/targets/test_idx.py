@@ -133,8 +133,8 @@ def spoilt(how: str) -> tuple[list[bytes], tuple[int, int]]:
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ("cut short", f"{NAMES[2]}.gz must be a whole gzip file, got .*; fetch the file again"),
-        ("no gzip", f"{NAMES[2]}.gz must be a whole gzip file, got Not a gzipped file"),
+        ("cut short", f"{NAMES[2]}.gz must be a complete gzip file, got .*; fetch the file again"),
+        ("no gzip", f"{NAMES[2]}.gz must be a complete gzip file, got Not a gzipped file"),
         (
             "labels for images",
             f"{NAMES[0]}.gz must begin with the IDX magic number 0x00000803, got 0x00000801",

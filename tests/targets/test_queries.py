@@ -93,8 +93,8 @@ def test_every_entry_of_the_registry_builds() -> None:
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
-        (lambda: Flips().check((5,)), r"queries flips must be asked about images .* \(5,\)"),
-        (lambda: Crops(4).check((5,)), "queries crops must be asked about images"),
+        (lambda: Flips().check((5,)), r"queries flips must be used for images .* \(5,\)"),
+        (lambda: Crops(4).check((5,)), "queries crops must be used for images"),
         (lambda: Crops(1), "count must be >= 2, got 1"),
         (lambda: Crops(4, pixels=0), "pixels must be >= 1, got 0"),
         (

@@ -144,7 +144,7 @@ def test_sizes_and_the_draw_of_examples() -> None:
         ("rings", "kind must be 'clusters' or 'teacher', got 'rings'"),
         ("classes=1", "classes must be a finite number >= 2, got 1"),
         ("teacher,features=0", "features must be a finite number >= 1, got 0"),
-        ("features=3", "features must be >= 4, the classes, .*, got 3"),
+        ("features=3", "features must be >= 4, the number of classes, .*, got 3"),
         ("size=7", "size must be >= 8, .*, got 7"),
         ("separation=-1", "separation must be a finite number >= 0, got -1"),
         ("separation=nan", "separation must be a finite number >= 0, got nan"),
