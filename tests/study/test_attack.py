@@ -261,7 +261,7 @@ def test_an_attack_that_needs_several_queries_is_refused_before_training(
         settings = study_settings({**small, "attacks": ["label-only"], "queries": queries})
         with pytest.raises(
             ValueError,
-            match=f"label-only needs several .* --queries {queries}.* 'no noise' is asked once",
+            match=f"label-only needs several .* --queries {queries}.* 'no noise' has one",
         ):
             plan_study(settings)
     plan_study(study_settings({**small, "attacks": ["label-only"], "queries": "mask:4,kappa=0.5"}))
