@@ -41,7 +41,7 @@ class DPResult:
         return finding(self.record)
 
     def to_frame(self) -> "pd.DataFrame":
-        """Returns the lower bounds on ε (nats) as a table: `method`, `epsilon`, `statement_about`."""
+        """Returns the lower bounds on ε (nats) with columns method, epsilon, statement_about."""
         import pandas as pd
 
         rows = [(bound.method, bound.epsilon, bound.speaks_of) for bound in self.record.bounds]

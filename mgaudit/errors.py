@@ -7,10 +7,11 @@ LONGEST_VALUE = 1000  # characters of a value that a message shows
 
 
 class UsageError(ValueError):
-    """A mistake of the user: an argument whose value breaks a rule. It is one line and leads to exit code 2.
+    """A mistake of the user: an argument that breaks a rule. One line, exit code 2.
 
     Args:
-        key: The argument as the user wrote it: `kappa`, `training.epochs`, `arms[2].scheme`, a file.
+        key: The argument as the user wrote it: `kappa`, `training.epochs`, `arms[2].scheme`, or a
+            file.
         rule: What the argument must be or do, as in "must be >= 0".
         value: What was given, as text; nothing is printed of None.
         way_out: What to do instead, if the rule does not say it.
@@ -32,7 +33,7 @@ class UsageError(ValueError):
         return type(self), (self.key, self.rule, self.value, self.way_out)
 
     def inside(self, key: str) -> "UsageError":
-        """Returns the same error of an argument inside another: `arms[2]` and `kappa` give `arms[2].kappa`."""
+        """Returns the error of a nested argument: `arms[2]` and `kappa` give `arms[2].kappa`."""
         joined = (
             f"{key}.{self.key}" if self.key and not self.key.startswith("[") else f"{key}{self.key}"
         )
@@ -40,7 +41,7 @@ class UsageError(ValueError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Returns a question that names the nearest of the known names, whatever the case; empty if none is near.
+    """Returns a question with the nearest known name, in any case, or "" if none is near.
 
     >>> did_you_mean("CNN", ["mlp", "cnn"]), did_you_mean("x", ["mlp"])
     ("did you mean 'cnn'?", '')

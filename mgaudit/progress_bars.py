@@ -35,7 +35,7 @@ class _Drawn:
 
 
 class ProgressBars(_Drawn, Progress):
-    """Progress as bars on a terminal and as plain lines elsewhere; always on stderr, and kept for the log."""
+    """Progress on stderr and in the log: bars on a terminal, plain lines elsewhere."""
 
     def __init__(self, console: Console, silent: bool) -> None:
         self._console = console
@@ -104,7 +104,7 @@ def on_stderr(quiet: bool) -> ProgressBars:
 
 
 class DownloadBar(_Drawn):
-    """One bar over the bytes of several files, told of each file in turn in the way that pooch tells."""
+    """One bar over the bytes of several files, with the interface that pooch expects."""
 
     total: int  # of one file; set by pooch, and of no use here
 

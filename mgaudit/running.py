@@ -26,7 +26,7 @@ RUN_COMMAND = "mgaudit run --settings RUN/settings.toml"
 
 
 class RunFailedError(RuntimeError):
-    """An audit that failed while it ran, because of `cause`. `details` says where the log with the traceback is."""
+    """An audit that failed because of `cause`; `details` says where the traceback is logged."""
 
     def __init__(self, cause: BaseException, folder: RunFolder, details: str) -> None:
         super().__init__(f"{error_line(cause)}; {details}")
@@ -139,7 +139,7 @@ def _written(
 
 
 def _written_log(lines: Sequence[str], folder: RunFolder) -> str:
-    """Writes the log into the run directory or else into a temporary file, and returns where it is."""
+    """Writes the log into the run directory or a temporary file. Returns where it is."""
     with suppress(OSError):
         folder.write_log(lines)
         return f"see {folder.path / LOG_FILE} for details"
