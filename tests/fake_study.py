@@ -233,7 +233,7 @@ def result(*studies: StudyResult, **changes: Any) -> Result:
 
 
 def arrays(arms: Sequence[AuditResult] | None = None) -> Arrays:
-    """What lies behind the arms: scores at random, and samples whose means are the arms' numbers."""
+    """The arrays behind the arms: random scores, and samples whose means are the arms' numbers."""
     generator = np.random.default_rng(0)
     grid = np.concatenate([[0.0], np.logspace(-4, 0, 30)])
     found: Arrays = {

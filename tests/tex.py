@@ -1,4 +1,4 @@
-"""What a reader of LaTeX sees: an inverse of `latex_text.escape_latex`, written from what TeX does."""
+"""The visible text of LaTeX: an inverse of `latex_text.escape_latex`, by the rules of TeX."""
 
 import re
 import unicodedata

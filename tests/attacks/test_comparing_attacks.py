@@ -1,4 +1,4 @@
-"""Attacks that compare with shadows or a population, against their oracles and against each other."""
+"""Attacks with shadows or a population, against their oracles and against each other."""
 
 import math
 
@@ -134,7 +134,7 @@ def test_an_equal_ratio_reaches_gamma_one() -> None:
 
 
 def p_values(attack: RMIA, shift: float) -> tuple[np.ndarray, np.ndarray]:
-    """1 - share of 8,000 examples against as many population points of the same law, and membership."""
+    """1 - share of 8,000 examples, with as many population points of one law, and membership."""
     draw = np.random.default_rng(8)
     membership = draw.random((17, 8000)) < 0.5
     phi, population = (

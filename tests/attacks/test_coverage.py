@@ -1,4 +1,4 @@
-"""Whether 95 % intervals cover the truth in 95 % of simulated audits. `pytest -m slow -k coverage -s` prints tables."""
+"""Coverage of 95 % intervals in simulated audits. `pytest -m slow -k coverage -s` prints tables."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -36,8 +36,9 @@ HEADING = (
 class Scenario:
     """Scores difficulty_e + N(0, 1), and higher by shift_e (1 + N(0, uneven^2)) on members.
 
-    Difficulty N(0, difficulty^2) and shift, one of `shifts` by their `shares`, belong to the example and are the same
-    for all targets; `uneven` says how much more one target gives away than another.
+    Difficulty N(0, difficulty^2) and shift, one of `shifts` by their `shares`, belong to the
+    example and are the same for all targets; `uneven` says how much more one target gives away than
+    another.
     """
 
     name: str
@@ -70,7 +71,7 @@ class Scenario:
         return float(stats.norm.cdf(np.asarray(self.shifts) / sd) @ self.shares)
 
     def expected_tpr(self, examples: int) -> float:
-        """The mean of the empirical TPR at FPR: with k of N allowed, the threshold's own FPR is Beta(k + 1, N - k)."""
+        """The mean empirical TPR at FPR: with k of N, the threshold's FPR is Beta(k + 1, N - k)."""
         others = np.arange(examples + 1)[1:-1]
         weights = stats.binom.pmf(others, examples, 0.5)
         others, weights = others[weights > 1e-6], weights[weights > 1e-6]
@@ -129,7 +130,8 @@ def resampled_curve(
 ) -> ROC:
     """The curve in each resample, exact down to the `others`-th highest non-member.
 
-    Scores must not be tied. `metrics` gives the same numbers, but takes too long for thousands of audits.
+    Scores must not be tied. `metrics` gives the same numbers, but takes too long for thousands of
+    audits.
     """
     order = np.argsort(-scores)
     top = order[: np.searchsorted(np.cumsum(~members[order]), others) + 1]
@@ -183,7 +185,7 @@ def tpr_over_targets(scenario: Scenario, examples: int, audits: int) -> Iterator
 
 
 def of_one_target(scenario: Scenario, examples: int, audits: int) -> Iterator[list[str]]:
-    """TPR of the threshold found (the errors of each audit against its own truth), and the population's."""
+    """TPR of the empirical threshold, with errors against each audit's truth, and of the true one."""
     given, population = [], []
     for seed in range(audits):
         (scores,), (members,) = scenario.draw(1, examples, np.random.default_rng([seed, examples]))
@@ -248,7 +250,7 @@ def delong_of_one_target(law: Law, examples: int, audits: int) -> list[str]:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two arms with the same members, the same difficulty of each example, and noise that is the same by a share.
+    """Two arms with the same members and difficulty of examples, and partly the same noise.
 
     What one target gives away more than another, it does so in both arms.
     """

@@ -176,7 +176,8 @@ def mean_of(metric: Metric, shift: float, repeats: int = 60) -> tuple[float, flo
 @every_metric
 def test_every_metric_is_what_guessing_gets_where_nothing_leaks(metric: Metric) -> None:
     mean, error = mean_of(metric, 0.0)
-    # A TPR is taken at the whole number of false positives that the level allows, and up to the next one above it.
+    # A TPR is taken at the whole number of false positives that the level allows, and up to the
+    # next one above it.
     assert metric.guessing - 4 * error - 1e-12 <= mean <= metric.guessing + 4 * error + 1 / 900
 
 

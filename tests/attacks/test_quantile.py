@@ -22,7 +22,7 @@ def test_scores_equal_the_slow_oracle(classes: int) -> None:
 def uneven(
     models: int = 2, examples: int = 2000, population: int = 5000
 ) -> tuple[Observations, np.ndarray]:
-    """Observations whose phi has a mean and a spread that the features give away, and what phi is in these terms."""
+    """Observations whose mean and spread of phi follow from the features, and standardised phi."""
     generator = np.random.default_rng(1)
     membership = generator.random((models, examples)) < 0.5
     phi, features, standardised = [], [], np.empty(0)
@@ -74,7 +74,8 @@ def test_scores_of_non_members_have_the_spread_of_a_standard_normal() -> None:
 
 
 def test_a_label_is_a_category_and_one_that_the_population_lacks_is_no_error() -> None:
-    # phi goes up, down and up again with the label: no order of the labels explains it to a single split.
+    # phi goes up, down and up again with the label: no order of the labels explains it to a single
+    # split.
     generator = np.random.default_rng(2)
     level = np.array([0.0, 9.0, -9.0, 9.0, -9.0])
 

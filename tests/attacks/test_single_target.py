@@ -23,7 +23,8 @@ def normal(examples: int, shift: float, seed: int = 0) -> tuple[np.ndarray, np.n
 
 
 def test_a_variance_with_ties_done_by_hand() -> None:
-    # Members 3, 2 beat 1 and 3/4 of the others; the others 2, 1 beat 1/4 and 0 of the members: Var = 2 * (1/32) / 2.
+    # Members 3, 2 beat 1 and 3/4 of the others; the others 2, 1 beat 1/4 and 0 of the members:
+    # Var = 2 * (1/32) / 2.
     assert delong(np.array([3.0, 2.0, 2.0, 1.0]), np.array([True, True, False, False])) == (
         0.875,
         1 / 32,
@@ -92,11 +93,13 @@ def test_the_tpr_of_a_threshold_has_the_binomial_interval(fpr: float) -> None:
 
 
 def test_the_populations_tpr_by_hand() -> None:
-    # Of the 4 non-members 3, 2, 1, 0 an FPR of 2/5 is the second highest's; 3 of 5 members lie above it.
+    # Of the 4 non-members 3, 2, 1, 0 an FPR of 2/5 is the second highest's; 3 of 5 members lie
+    # above it.
     scores = np.array([5.0, 4.0, 2.5, 0.5, -1.0, 3.0, 2.0, 1.0, 0.0])
     members = np.array([True] * 5 + [False] * 4)
     assert population_tpr_interval(scores, members, 0.4).value == pytest.approx(3 / 5)
-    # At an FPR of 3/10 half-way between the first two, with 2 and 3 members above; at 1/10 half-way to nobody.
+    # At an FPR of 3/10 half-way between the first two, with 2 and 3 members above; at 1/10 half-way
+    # to nobody.
     assert population_tpr_interval(scores, members, 0.3).value == pytest.approx(2.5 / 5)
     assert population_tpr_interval(scores, members, 0.1).value == pytest.approx(1 / 5)
 

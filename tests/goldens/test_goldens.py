@@ -1,4 +1,4 @@
-"""Five commands still give the numbers that they gave when they were recorded; new numbers are not compared."""
+"""Five commands reproduce their recorded numbers; numbers that are new are not compared."""
 
 import json
 from typing import Any

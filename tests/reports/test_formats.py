@@ -1,4 +1,4 @@
-"""All formats of a report: written whole or not at all, and no text in them is anything but text."""
+"""All formats of a report: written completely or not at all, with all text escaped."""
 
 import csv
 import io

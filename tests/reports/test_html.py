@@ -1,4 +1,4 @@
-"""The HTML report as markup: its structure, what is escaped in it, and the numbers that it hands out."""
+"""The HTML report as markup: its structure, its escaped text, and its downloads."""
 
 import base64
 import csv
@@ -48,7 +48,7 @@ VOID = {"meta", "link", "wbr", "br", "hr", "img"}
 
 
 class Page(HTMLParser):
-    """A page taken apart: elements with their attributes and text, in their order; tags must close as they opened."""
+    """The elements of a page in order, with attributes and text; tags must be closed correctly."""
 
     def __init__(self, html: str) -> None:
         super().__init__()

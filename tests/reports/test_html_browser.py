@@ -1,4 +1,4 @@
-"""The HTML report in a browser: headless Chromium, spoken to over a pipe in its DevTools protocol."""
+"""The HTML report in headless Chromium, controlled over a pipe by the DevTools protocol."""
 
 import base64
 import fcntl
@@ -49,7 +49,8 @@ FLAGS = (
 )
 PATIENCE = 60.0  # seconds
 
-# Contrast by WCAG 2.2 of every piece of text that is to be seen, with the first background behind it that is not clear.
+# Contrast by WCAG 2.2 of every piece of text that is to be seen, with the first background behind
+# it that is not clear.
 CONTRASTS = """(() => {
   const parts = colour => colour.match(/[\\d.]+/g).map(Number);
   const light = ([r, g, b]) => [r, g, b].map(v => v / 255)
@@ -68,7 +69,8 @@ CONTRASTS = """(() => {
     const element = node.parentElement;
     if (!node.data.trim() || element.closest(".hidden, script, svg")) continue;
     if (!element.checkVisibility()) continue;
-    const [high, low] = [light(parts(getComputedStyle(element).color)), light(behind(element))].sort((a, b) => b - a);
+    const text = light(parts(getComputedStyle(element).color));
+    const [high, low] = [text, light(behind(element))].sort((a, b) => b - a);
     found.push({text: node.data.trim().slice(0, 40), contrast: (high + 0.05) / (low + 0.05)});
   }
   return found;
@@ -81,7 +83,8 @@ class Browser:
     def __init__(self, program: str, profile: Path) -> None:
         ours_in, theirs_out = os.pipe()
         theirs_in, ours_out = os.pipe()
-        # Chromium reads its pipe 3 and writes 4; the ends must not be these already, or one would close the other.
+        # Chromium reads its pipe 3 and writes 4; the ends must not be these already, or one would
+        # close the other.
         high = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in (theirs_in, theirs_out)]
         quiet = os.open(os.devnull, os.O_RDWR)
         actions = [(os.POSIX_SPAWN_DUP2, quiet, place) for place in (0, 1, 2)]
@@ -160,7 +163,7 @@ class Browser:
         media: str = "",
         script: bool = True,
     ) -> None:
-        """Opens the file in a window of that width, as a reader who prefers that colour scheme sees it."""
+        """Opens the file in a window of that width for a reader who prefers that colour scheme."""
         self.send(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -180,7 +183,8 @@ class Browser:
     def settle(self) -> None:
         """Waits for two frames: the first lays the page out, the second has seen its observers."""
         self.run(
-            "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
+            "new Promise(done => "
+            "requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
         )
 
     def run(self, expression: str) -> Any:
@@ -215,7 +219,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Reports as files: a small study, two studies, thirty arms with long names, and a table to sort."""
+    """Reports as files: a small study, two studies, thirty long-named arms, a sortable table."""
     folder = tmp_path_factory.mktemp("reports")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MGAUDIT_CACHE", str(folder / "cache"))
@@ -236,7 +240,8 @@ def axe() -> str:
     path = folder / "axe.min.js"
     if not path.is_file():
         pytest.skip(
-            f"there is no axe-core in {folder}: `make browser` installs it, MGAUDIT_AXE names another folder"
+            f"there is no axe-core in {folder}: `make browser` installs it, MGAUDIT_AXE "
+            "names another folder"
         )
     return path.read_text(encoding="utf-8")
 
@@ -296,10 +301,12 @@ def test_no_page_is_wider_than_its_window_and_what_is_wider_can_be_scrolled_by_k
     assert browser.run("document.scrollingElement.scrollWidth") <= width
     assert browser.run("window.innerWidth") == width
     regions = browser.run(
-        """[...document.querySelectorAll(".scroll")].map(one => ({
-            wide: one.scrollWidth > one.clientWidth,
-            focus: one.tabIndex === 0 && one.getAttribute("role") === "region" && !!one.getAttribute("aria-label"),
-            plain: !one.hasAttribute("tabindex") && !one.hasAttribute("role") && !one.hasAttribute("aria-label"),
+        """[...document.querySelectorAll(".scroll")].map(region => ({
+            wide: region.scrollWidth > region.clientWidth,
+            focus: region.tabIndex === 0 && region.getAttribute("role") === "region"
+                && !!region.getAttribute("aria-label"),
+            plain: !region.hasAttribute("tabindex") && !region.hasAttribute("role")
+                && !region.hasAttribute("aria-label"),
         }))"""
     )
     assert regions
@@ -314,7 +321,8 @@ def test_no_page_is_wider_than_its_window_and_what_is_wider_can_be_scrolled_by_k
 def test_on_paper_nothing_is_cut_off(browser: Browser, pages: dict[str, Path], name: str) -> None:
     browser.open(pages[name], A4, scheme="dark", media="print")
     sticking_out = f"""[...document.querySelectorAll("main *")].filter(
-        one => one.getBoundingClientRect().right > {A4} + 1).map(one => one.outerHTML.slice(0, 80))"""
+        element => element.getBoundingClientRect().right > {A4} + 1
+    ).map(element => element.outerHTML.slice(0, 80))"""
     assert browser.run(sticking_out) == []
     assert browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
 

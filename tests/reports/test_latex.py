@@ -1,4 +1,4 @@
-"""The report as LaTeX: text is text, tables are whole, references are those that were used, and it compiles."""
+"""The report as LaTeX: escaped text, complete tables, used references; and it compiles."""
 
 import io
 import re
@@ -22,7 +22,10 @@ from mgaudit.reports.table import Cell, Table
 from tests import tex
 from tests.fake_study import arrays, result, study
 
-HOSTILE = r'<script>alert(1)</script> #strong[x] $y$ *z* \textbf{a} \input{/etc/passwd} % & _ ^ ~ {} | " `` -- @'
+HOSTILE = (
+    r"<script>alert(1)</script> #strong[x] $y$ *z* \textbf{a} \input{/etc/passwd} "
+    r'% & _ ^ ~ {} | " `` -- @'
+)
 SIGNS = "ε κ σ δ ± − ∞ × † ‡ Δ ² ₂ … – — ’ “ ” ≤ ≥ ⊙ · é ñ ü ß Ø µ"
 DRAWN = 2  # of the figures
 STRANGE = "中文 \u202e \u200b 🙂 \u0301"

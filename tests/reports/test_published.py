@@ -1,4 +1,4 @@
-"""Fetching without a network: pooch's downloader is replaced by one that writes what the test says."""
+"""Fetching without a network: pooch's downloader is replaced by one that writes test files."""
 
 import hashlib
 import json
@@ -33,7 +33,7 @@ def two_files(monkeypatch: pytest.MonkeyPatch) -> PublishedDataset:
 
 @pytest.fixture
 def web(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
-    """What there is to download, by file name; the test may change it. `asked` holds the names that were."""
+    """The files to download by name, which a test may change; `asked` are the requested names."""
     served = dict(CONTENT)
 
     def download(
@@ -94,8 +94,9 @@ def test_without_a_network_the_url_and_the_place_are_named(
     result = mgaudit("data", "fetch", "two")
     assert result.exit_code == 2
     assert result.stderr == (
-        "error: cannot download https://example.org/data/a.bin (Name or service not known); get it in another way, "
-        f"put it at {own_cache / 'datasets/two/a.bin'}, and likewise b.bin, and run `mgaudit data fetch two` again\n"
+        "error: cannot download https://example.org/data/a.bin (Name or service not known); "
+        f"get it in another way, put it at {own_cache / 'datasets/two/a.bin'}, and likewise b.bin, "
+        "and run `mgaudit data fetch two` again\n"
     )
     for name, content in CONTENT.items():
         (own_cache / "datasets" / "two" / name).write_bytes(content)

@@ -400,9 +400,11 @@ def test_the_table_shows_both_numbers_in_one_unit_and_where_theirs_is_printed() 
         "under gaussian-mask:kappa=1.8; shadow-classifier; AUC",
         "0.543",
         "0.654 ± 0.010",
-        "attack: shadow-classifier (ML-Leaks: one classifier of all classes, on the three highest outputs) there, "
-        "shadow-classifier here; training examples: 10,520 there, 5,000 here; epochs: 120 there, 30 here; inputs: "
-        "standardised per pixel there, standardised per channel here; shadows: 1 there, 15 here; the source does not "
+        "attack: shadow-classifier (ML-Leaks: one classifier of all classes, on the three "
+        "highest outputs) there, shadow-classifier here; "
+        "training examples: 10,520 there, 5,000 here; epochs: 120 there, 30 here; "
+        "inputs: standardised per pixel there, standardised per channel here; "
+        "shadows: 1 there, 15 here; the source does not "
         "state network, optimizer, augmentation",
     ]
     accurate = rows["Kolomvaki et al. 2026, code, table of clean test accuracy, κ = 1.80"]
@@ -422,7 +424,8 @@ def test_a_table_without_rows_says_why() -> None:
     table = published_table(study(dataset="digits"))
     assert table.rows == []
     assert table.notes == [
-        "No published figure for digits; there are figures for cifar10, cifar100, fashion-mnist, mnist."
+        "No published figure for digits; there are figures for cifar10, cifar100, "
+        "fashion-mnist, mnist."
     ]
     (note,) = published_table(study(dataset="folder:/data/pictures", classes=("a", "b"))).notes
     assert note.startswith("No published figure for folder:pictures;")

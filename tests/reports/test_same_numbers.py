@@ -1,4 +1,4 @@
-"""HTML, PDF, LaTeX and CSV of a real study say the numbers of its result.json, and nothing is left out in silence."""
+"""HTML, PDF, LaTeX and CSV of a real study have all the numbers of its result.json."""
 
 import csv
 import io
@@ -60,7 +60,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Arrays]:
 
 @pytest.fixture(scope="module")
 def content(real: tuple[Result, Arrays]) -> Document:
-    """The report with its tables and words; to draw its figures three times would take as long as all the rest."""
+    """The report without figures, which would take as long as everything else."""
     whole = document(real[0], [real[1]])
     return replace(
         whole, chapters=[replace(one, sections=undrawn(one.sections)) for one in whole.chapters]
@@ -103,7 +103,7 @@ def squeezed(text: str) -> str:
 
 
 def article(files: dict[str, bytes]) -> str:
-    """The text of the tables of a LaTeX folder in the order of the article, cells and notes as they read."""
+    """The text of the tables of a LaTeX folder, cells and notes, in the order of the article."""
     whole = files["report.tex"].decode("ascii")
     found = []
     for name in re.findall(r"\\input\{(tables/[^}]*)\}", whole):
@@ -115,7 +115,7 @@ def article(files: dict[str, bytes]) -> str:
 
 
 def rounded(value: float, digits: int) -> str:
-    """A number as a report prints it, rounded by decimal arithmetic: half to even of what the binary number is."""
+    """A number as a report prints it: its exact binary value, rounded half to even in decimal."""
     exact = Decimal(value).quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_EVEN)
     return str(exact + 0 if exact else abs(exact)).replace("-", "−")
 

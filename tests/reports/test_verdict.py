@@ -78,7 +78,8 @@ def test_a_report_of_many_arms_counts_them_and_tells_of_the_lowest() -> None:
     result, _ = many()
     told = verdict(result)
     assert told[0].startswith(
-        "Of 11 arms, 5 lower the AUC of the attack lira, 5 raise it, and 1 do not measurably change it"
+        "Of 11 arms, 5 lower the AUC of the attack lira, 5 raise it, and 1 do not measurably "
+        "change it"
     )
     assert [sentence.split(" lowers")[0] for sentence in told[1:6]] == [
         f"Training with {label}"

@@ -33,7 +33,7 @@ def mgaudit(*arguments: str) -> Any:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a study, an audit of DP-SGD, one run that came to nothing, one damaged result and a stranger."""
+    """Runs: a study, an audit of DP-SGD, an unfinished run, a damaged result and another folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("mgaudit.storage.run_folder.RunFolder.write_reports", lambda *_: [])
     assert mgaudit("run", *FEW, "--no-dp").exit_code == 0

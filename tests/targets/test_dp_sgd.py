@@ -120,8 +120,9 @@ def test_ghost_clipping_equals_per_example_gradients_by_hooks(target: type[nn.Mo
 
 @pytest.mark.parametrize("target", [MLP, CNN])
 def test_a_step_is_the_sum_of_clipped_per_example_gradients(target: type[nn.Module]) -> None:
-    # The whole way that an audit's models go, against autograd example by example: Opacus' own clipping is wrong for
-    # convolutions whose input has the channels last, and comparing it with itself would not show it.
+    # The whole way that an audit's models go, against autograd example by example: Opacus' own
+    # clipping is wrong for convolutions whose input has the channels last, and comparing it with
+    # itself would not show it.
     generator = np.random.default_rng(0)
     inputs = generator.standard_normal((24, 3, 12, 12)).astype(np.float32)
     labels = generator.integers(0, 4, 24)

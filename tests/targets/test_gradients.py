@@ -20,7 +20,8 @@ def weights_of(model: nn.Module) -> dict[str, np.ndarray]:
 )
 def test_the_norms_are_those_of_autograd_one_example_at_a_time(target: Target) -> None:
     generator = np.random.default_rng(0)
-    # Images with their channels last in memory, on which Opacus' norms would be wrong if nothing were done.
+    # Images with their channels last in memory, on which Opacus' norms would be wrong if nothing
+    # were done.
     inputs = generator.standard_normal((12, 9, 9, 3)).astype(np.float32).transpose(0, 3, 1, 2)
     labels = generator.integers(0, 4, 12)
     models = [initial_model(target, (3, 9, 9), 4, seed) for seed in (1, 2)]

@@ -198,8 +198,8 @@ def test_a_residual_block_whose_residual_is_zero_passes_what_is_positive() -> No
 
 
 def test_the_resnet_says_the_same_of_an_image_and_of_its_neighbour_a_stride_away() -> None:
-    # Its logits are a mean over all pixels of what convolutions make, so moving what is far from the border by the
-    # product of the strides moves every activation and changes nothing else.
+    # Its logits are a mean over all pixels of what convolutions make, so moving what is far from
+    # the border by the product of the strides moves every activation and changes nothing else.
     model = ResNet((1, 64, 64), 4, width=4).eval().double()
     x = torch.zeros(1, 1, 64, 64, dtype=torch.float64)
     x[:, :, 28:36, 28:36] = drawn(8, 8)
@@ -293,7 +293,8 @@ class TestEveryTarget:
         model = initial_model(
             partial(NETWORKS[name], **NETWORKS[name].small), (channels, 9, 9), 4, seed=0
         ).double()
-        # The channels last in memory, which Opacus would misread; grey images pass for contiguous all the same.
+        # The channels last in memory, which Opacus would misread; grey images pass for contiguous
+        # all the same.
         inputs = drawn(6, 9, 9, channels).double().permute(0, 3, 1, 2)
         labels = torch.arange(6) % 4
         expected = norms_by_autograd(model, inputs, labels)

@@ -99,7 +99,8 @@ def test_models_draw_noise_of_their_own(scheme: Scheme) -> None:
 
 
 def test_fixed_noise_stays_as_it_is_from_step_to_step() -> None:
-    # One model on the same two examples in every step: its gradient sees the noisy examples and nothing else.
+    # One model on the same two examples in every step: its gradient sees the noisy examples and
+    # nothing else.
     scheme, streams = GaussianNoise(5.0, fixed=True), [Streams.of_model(0, 0, "cpu")]
     inputs, labels = torch.zeros(2, 6), torch.tensor([0, 1])
     noisy = TrainingExamples(inputs, labels, (torch.arange(2),)).with_fixed_noise(

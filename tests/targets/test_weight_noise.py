@@ -74,7 +74,8 @@ def test_random_order_is_each_models_own() -> None:
 
 
 def test_steps_are_counted_through_all_epochs() -> None:
-    # Else the turns of layerwise noise would start afresh each epoch, and some groups get more noise than others.
+    # Else the turns of layerwise noise would start afresh each epoch, and some groups get more
+    # noise than others.
     steps: list[tuple[int, float]] = []
 
     class Recorder(Scheme):
@@ -107,7 +108,8 @@ def test_there_is_none_from_the_stop_epoch_on() -> None:
 
 @pytest.mark.parametrize("models", [1, 3])
 def test_on_a_quadratic_the_update_starts_from_the_unperturbed_weights(models: int) -> None:
-    # L = a w^2 / 2 has the gradient a (w + e) at w + e, so a step from w gives (1 - eta a) w - eta a e.
+    # L = a w^2 / 2 has the gradient a (w + e) at w + e, so a step from w gives
+    # (1 - eta a) w - eta a e.
     class Weight(nn.Module):
         def __init__(self) -> None:
             super().__init__()
