@@ -48,11 +48,11 @@ def advantage(
         return float(rates[0] - rates[1])
 
     thresholds = [math.inf, *sorted(set(scores.tolist()), reverse=True)]
-    found = []
+    gaps = []
     for chosen_on, measured_on in ((first_half, ~first_half), (~first_half, first_half)):
         best = max(thresholds, key=lambda threshold: gap(chosen_on, threshold))
-        found.append(gap(measured_on, best))
-    return fmean(found)
+        gaps.append(gap(measured_on, best))
+    return fmean(gaps)
 
 
 def lira(
@@ -187,15 +187,15 @@ def bavaria(phi: np.ndarray, membership: np.ndarray, target: int, predictive: st
         known = [(group, centre) for group, centre in zip(groups, centres, strict=True) if group]
         spread = fmean([(fmean(group) - centre) ** 2 for group, centre in known])
         loose = max((spread - s2 * fmean([1 / len(group) for group, _ in known])) / s2, 1e-3)
-        found = []
+        predictive = []
         for group, centre in zip(groups, centres, strict=True):
             k, m, a, b = 1 / loose, centre, d / 2, d * s2 / 2
             for x in group:
                 b += k * (x - m) ** 2 / (2 * (k + 1))
                 m = (k * m + x) / (k + 1)
                 k, a = k + 1, a + 0.5
-            found.append((2 * a, m, math.sqrt(b * (k + 1) / (a * k))))
-        return found
+            predictive.append((2 * a, m, math.sqrt(b * (k + 1) / (a * k))))
+        return predictive
 
     inside, outside = (lists_of(phi, membership, target, side) for side in (True, False))
 
@@ -287,11 +287,11 @@ def bounds_at(
 
 def ranks(count: int) -> list[int]:
     """count / 2, count / 8, ... rounded down, to the first 0."""
-    found, share = [], 2
-    while not found or found[-1]:
-        found.append(count // share)
+    counts, share = [], 2
+    while not counts or counts[-1]:
+        counts.append(count // share)
         share *= 4
-    return found
+    return counts
 
 
 def bonferroni(
@@ -300,18 +300,18 @@ def bonferroni(
     """Lower bounds on epsilon and mu, threshold by threshold."""
     members, others = sorted(scores[membership].tolist()), sorted(scores[~membership].tolist())
     level = significance / 2 / (len(ranks(len(members))) + len(ranks(len(others))))
-    found = []
+    bounds = []
     for k in ranks(len(others)):
         above = sum(score > others[len(others) - 1 - k] for score in members)
-        found.append(bounds_at(above, len(members), k, len(others), level, delta))
+        bounds.append(bounds_at(above, len(members), k, len(others), level, delta))
     for k in ranks(len(members)):
         below = sum(score < members[k] for score in others)
-        found.append(
+        bounds.append(
             bounds_at(
                 len(members) - k, len(members), len(others) - below, len(others), level, delta
             )
         )
-    return max(epsilon for epsilon, _ in found), max(mu for _, mu in found)
+    return max(epsilon for epsilon, _ in bounds), max(mu for _, mu in bounds)
 
 
 def split(
@@ -405,10 +405,10 @@ def f_dp_chance(correct: int, made: int, canaries: int, epsilon: float, delta: f
         wrong = np.where(counts >= i, made - counts, 0) / canaries
         rows += [right - math.exp(epsilon) * wrong, right - math.exp(-epsilon) * wrong]
         limits += [delta, 1 - math.exp(-epsilon) * (1 - delta)]
-    found = linprog(
+    solution = linprog(
         -1.0 * (counts >= correct), rows, limits, [np.ones(made + 1)], [1.0], method="highs-ds"
     )
-    return float(-found.fun)
+    return float(-solution.fun)
 
 
 def rmia_share(
@@ -430,12 +430,12 @@ def rmia_share(
     ratios = [math.exp(median(row[e] for row in of_x)) for e in range(p.shape[1])]
     of_z = []
     for z in range(others.shape[1]):
-        found = []
+        logs = []
         for q in queries:
             mean = fmean([float(others[m, z, q]) for m in range(len(others)) if m != target])
             pbar = mean if attack.online else ((1 + attack.a) * mean + (1 - attack.a)) / 2
-            found.append(math.log(float(others[target, z, q]) / pbar))
-        of_z.append(math.exp(median(found)))
+            logs.append(math.log(float(others[target, z, q]) / pbar))
+        of_z.append(math.exp(median(logs)))
     return [fmean([1.0 if x / z >= gamma else 0.0 for z in of_z]) for x in ratios]
 
 
@@ -445,7 +445,7 @@ def label_only(logits: np.ndarray, labels: np.ndarray) -> list[float]:
     for example, label in zip(logits.tolist(), labels.tolist(), strict=True):
         right = []
         for query in example:
-            first = [place for place, value in enumerate(query) if value == max(query)]
+            first = [index for index, value in enumerate(query) if value == max(query)]
             right.append(1 / len(first) if label in first else 0.0)
         scores.append(fmean(right))
     return scores
@@ -460,10 +460,10 @@ def quantile(observations: Observations, target: int, trees: int) -> list[float]
         ]
 
     def margin_of(logits: np.ndarray, labels: np.ndarray) -> list[float]:
-        found = []
+        margins = []
         for z, label in zip(logits[:, 0].tolist(), labels, strict=True):
-            found.append(z[label] - max(v for j, v in enumerate(z) if j != label))
-        return found
+            margins.append(z[label] - max(v for j, v in enumerate(z) if j != label))
+        return margins
 
     assert observations.population_logits is not None
     assert observations.population_labels is not None
@@ -518,13 +518,13 @@ def shadow_classifier(
         return averaged[-1], averaged
 
     def rows(side: bool, chosen: set[int]) -> list[list[float]]:
-        found = [
+        numbered = [
             features(model, example)
             for model in range(observations.models)
             for example in range(len(labels))
             if model != target and labels[example] in chosen and membership[model, example] == side
         ]
-        return [row for _, row in sorted(found)]
+        return [row for _, row in sorted(numbered)]
 
     fitted = {}
     for label in set(labels):

@@ -152,9 +152,9 @@ def test_one_minus_the_population_share_is_a_p_value(attack: RMIA, level: float)
     error = 4 * math.sqrt(level * (1 - level) * 2 / 8000)
     null, _ = p_values(attack, shift=0.0)
     assert (null <= level).mean() == pytest.approx(level, abs=error)
-    found, members = p_values(attack, shift=1.5)
-    assert (found[~members] <= level).mean() < level + error
-    assert (found[members] <= level).mean() > level + error
+    p, members = p_values(attack, shift=1.5)
+    assert (p[~members] <= level).mean() < level + error
+    assert (p[members] <= level).mean() > level + error
 
 
 def test_the_population_share_takes_a_population() -> None:

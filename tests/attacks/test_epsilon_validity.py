@@ -97,23 +97,23 @@ def bounds(
 ) -> dict[str, tuple[float, float]]:
     """Each bound on one audit, with its truth; one-run bounds guess all canaries."""
     scores, membership = mechanism.audit(examples, generator)
-    found = {}
+    estimates = {}
     if mechanism.independent:
         for name, rule in RULES.items():
             epsilon = clopper_pearson_epsilon(
                 scores, membership, delta, SIGNIFICANCE, rule, generator
             )
-            found[name] = (epsilon, mechanism.epsilon(delta))
+            estimates[name] = (epsilon, mechanism.epsilon(delta))
         for name, rule in RULES.items():
-            found[f"GDP, {name}"] = (
+            estimates[f"GDP, {name}"] = (
                 gdp_mu(scores, membership, SIGNIFICANCE, rule, generator),
                 mechanism.mu,
             )
     guesses = guess(scores, membership, examples // 2, examples // 2, generator)
     for name, bound in ONE_RUN.items():
-        found[name] = (bound(guesses, delta, SIGNIFICANCE), mechanism.epsilon(delta))
-    found["one run, f-DP Gaussian"] = (one_run_mu(guesses, SIGNIFICANCE), mechanism.mu)
-    return found
+        estimates[name] = (bound(guesses, delta, SIGNIFICANCE), mechanism.epsilon(delta))
+    estimates["one run, f-DP Gaussian"] = (one_run_mu(guesses, SIGNIFICANCE), mechanism.mu)
+    return estimates
 
 
 def simulate(
@@ -121,11 +121,11 @@ def simulate(
 ) -> tuple[dict[str, float], dict[str, float]]:
     """The share of audits in which each bound exceeds the truth, and its mean."""
     generator = np.random.default_rng(0)
-    found = [bounds(mechanism, delta, examples, generator) for _ in range(audits)]
+    audited = [bounds(mechanism, delta, examples, generator) for _ in range(audits)]
     exceeds = {
-        name: np.mean([audit[name][0] > audit[name][1] for audit in found]) for name in found[0]
+        name: np.mean([audit[name][0] > audit[name][1] for audit in audited]) for name in audited[0]
     }
-    return exceeds, {name: np.mean([audit[name][0] for audit in found]) for name in found[0]}
+    return exceeds, {name: np.mean([audit[name][0] for audit in audited]) for name in audited[0]}
 
 
 def tolerated(audits: int, deviations: float) -> float:
@@ -156,10 +156,10 @@ def test_the_bounds_exceed_the_truth_no_more_often_than_they_say() -> None:
         for delta in deltas:
             exceeds, _ = simulate(mechanism, delta, audits, examples)
             rates.append(exceeds)
-            shown = [
+            cells = [
                 f"{100 * exceeds[bound]:.1f}" if bound in exceeds else "–" for bound in rates[0]
             ]
-            rows.append([name, f"{delta:g}", *shown])
+            rows.append([name, f"{delta:g}", *cells])
     print(markdown(["mechanism", "δ", *rates[0]], rows))
     assert max(rate for exceeds in rates for rate in exceeds.values()) <= tolerated(audits, 2)
     # The significance is not given away: guesses of noise are binomial, and the last mechanism
@@ -204,14 +204,14 @@ def planned_share(bound: Callable[[Guesses], float], mu: float) -> float:
 
 
 def one_run_bounds(delta: float) -> dict[str, Callable[[Guesses], float]]:
-    found = {
+    by_name = {
         name: lambda guesses, of=of: of(guesses, delta, SIGNIFICANCE)
         for name, of in ONE_RUN.items()
     }
-    found["one run, f-DP Gaussian"] = lambda guesses: gdp_epsilon(
+    by_name["one run, f-DP Gaussian"] = lambda guesses: gdp_epsilon(
         one_run_mu(guesses, SIGNIFICANCE), delta
     )
-    return found
+    return by_name
 
 
 def limits(mu: float, delta: float, shares: dict[str, float]) -> dict[str, float]:
@@ -249,7 +249,7 @@ def test_how_near_the_truth_the_bounds_come_with_many_canaries() -> None:
             shares = {
                 name: planned_share(bound, mu) for name, bound in one_run_bounds(delta).items()
             }
-            found: dict[str, list[float]] = {}
+            estimates: dict[str, list[float]] = {}
             for _ in range(audits):
                 scores, membership = gaussian(mu).audit(CANARIES, generator)
                 sample = {
@@ -266,15 +266,15 @@ def test_how_near_the_truth_the_bounds_come_with_many_canaries() -> None:
                     number = round(shares[name] * CANARIES)
                     sample[name] = bound(guess(scores, membership, number, number, generator))
                 for name, value in sample.items():
-                    found.setdefault(name, []).append(value / truth)
+                    estimates.setdefault(name, []).append(value / truth)
             cell = [f"{mu:g}", f"{delta:g}", f"{truth:.2f}"]
-            near.append(cell + [f"{np.mean(values):.2f}" for values in found.values()])
+            near.append(cell + [f"{np.mean(values):.2f}" for values in estimates.values()])
             far.append(
                 cell + [f"{value / truth:.2f}" for value in limits(mu, delta, shares).values()]
             )
             plans.append(cell + [f"{100 * share:g}" for share in shares.values()])
-            reached |= {(mu, delta, name): np.mean(values) for name, values in found.items()}
-    print(markdown(["μ", "δ", "ε", *found], near))
+            reached |= {(mu, delta, name): np.mean(values) for name, values in estimates.items()}
+    print(markdown(["μ", "δ", "ε", *estimates], near))
     print(markdown(["μ", "δ", "ε", *limits(1.0, 1e-5, shares)], far))
     print(markdown(["μ", "δ", "ε", *shares], plans))
     assert max(reached.values()) < 1

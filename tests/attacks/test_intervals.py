@@ -22,8 +22,10 @@ from tests import oracles
 
 
 def covers(truths: dict[str, float], numbers: dict[str, Resampled]) -> list[bool]:
-    found = {name: two_way_interval(numbers[name], trials=50, bounds=(-1, 1)) for name in truths}
-    return [found[name].low <= truth <= found[name].high for name, truth in truths.items()]
+    intervals = {
+        name: two_way_interval(numbers[name], trials=50, bounds=(-1, 1)) for name in truths
+    }
+    return [intervals[name].low <= truth <= intervals[name].high for name, truth in truths.items()]
 
 
 @pytest.mark.parametrize(
@@ -189,10 +191,10 @@ def test_a_rate_that_never_varies_at_a_bound_has_the_exact_binomial_interval() -
 def test_clopper_pearson_is_the_exact_binomial_interval(
     successes: int, trials: int, level: float
 ) -> None:
-    found = clopper_pearson(successes, trials, level)
+    limits = clopper_pearson(successes, trials, level)
     expected = stats.binomtest(successes, trials).proportion_ci(level, method="exact")
-    assert found.value == successes / trials
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert limits.value == successes / trials
+    assert (limits.low, limits.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -162,11 +162,11 @@ def test_the_highest_are_guessed_in_and_the_lowest_out() -> None:
     scores = np.array([5.0, 1.0, 4.0, 2.0, 3.0])
     membership = np.array([True, False, False, True, True])
     generator = np.random.default_rng(0)
-    found = {
+    guesses = {
         (k_in, k_out): guess(scores, membership, k_in, k_out, generator)
         for k_in, k_out in ((1, 0), (2, 0), (0, 1), (0, 2), (2, 3), (0, 0))
     }
-    assert found == {
+    assert guesses == {
         (1, 0): Guesses(1, 1, 5),
         (2, 0): Guesses(1, 2, 5),
         (0, 1): Guesses(1, 1, 5),

@@ -57,13 +57,13 @@ def test_difficulty_that_features_give_away_is_taken_into_account() -> None:
             )
         )
 
-    found = auc(scores_of_the_uneven())
+    measured = auc(scores_of_the_uneven())
     best = auc(standardised)
-    assert found > auc(score_every_target(LossThreshold(), observations)) + 0.1
-    assert best - 0.05 < found < best + 0.01
+    assert measured > auc(score_every_target(LossThreshold(), observations)) + 0.1
+    assert best - 0.05 < measured < best + 0.01
     blind = replace(observations, extras={"features": np.zeros((2, 2000, 1))})
     blind = replace(blind, population_extras={"features": np.zeros((2, 5000, 1))})
-    assert found > auc(score_every_target(QuantileRegression(trees=30), blind)) + 0.1
+    assert measured > auc(score_every_target(QuantileRegression(trees=30), blind)) + 0.1
 
 
 def test_scores_of_non_members_have_the_spread_of_a_standard_normal() -> None:

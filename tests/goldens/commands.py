@@ -242,20 +242,20 @@ def without_names(result: Any) -> Any:
     return result
 
 
-def by_place(values: Any, place: str = "") -> dict[str, float | bool | None]:
+def by_place(values: Any, path: str = "") -> dict[str, float | bool | None]:
     """Returns each value by the place where it stands, and the length of each list.
 
     >>> by_place({"arms": [{"auc": 0.5}]})
     {'/arms/length': 1, '/arms/0/auc': 0.5}
     """
     if not isinstance(values, dict | list):
-        return {place: values}
+        return {path: values}
     entries = enumerate(values) if isinstance(values, list) else values.items()
     leaves: dict[str, float | bool | None] = (
-        {f"{place}/length": len(values)} if isinstance(values, list) else {}
+        {f"{path}/length": len(values)} if isinstance(values, list) else {}
     )
     for key, value in entries:
-        leaves |= by_place(value, f"{place}/{key}")
+        leaves |= by_place(value, f"{path}/{key}")
     return leaves
 
 

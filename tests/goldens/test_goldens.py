@@ -23,7 +23,7 @@ def test_the_values_are_those_recorded(command: GoldenCommand, values: dict[str,
     assert (
         recorded.keys() <= computed.keys()
     )  # a new metric adds values; a list that is longer differs in its length
-    computed = {place: computed[place] for place in recorded}
+    computed = {path: computed[path] for path in recorded}
     if processor() == golden["processor"]:
         assert computed == recorded
     else:

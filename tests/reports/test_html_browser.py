@@ -87,9 +87,10 @@ class Browser:
         # close the other.
         high = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in (theirs_in, theirs_out)]
         quiet = os.open(os.devnull, os.O_RDWR)
-        actions = [(os.POSIX_SPAWN_DUP2, quiet, place) for place in (0, 1, 2)]
+        actions = [(os.POSIX_SPAWN_DUP2, quiet, descriptor) for descriptor in (0, 1, 2)]
         actions += [
-            (os.POSIX_SPAWN_DUP2, end, place) for end, place in zip(high, (3, 4), strict=True)
+            (os.POSIX_SPAWN_DUP2, end, descriptor)
+            for end, descriptor in zip(high, (3, 4), strict=True)
         ]
         self.process = os.posix_spawn(
             program,
@@ -106,7 +107,7 @@ class Browser:
         self.events: list[dict[str, Any]] = []
         self.session: str | None = None
         target = next(
-            one for one in self.send("Target.getTargets")["targetInfos"] if one["type"] == "page"
+            info for info in self.send("Target.getTargets")["targetInfos"] if info["type"] == "page"
         )
         self.session = self.send(
             "Target.attachToTarget", targetId=target["targetId"], flatten=True
@@ -210,11 +211,11 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     if program is None:
         pytest.skip("there is no Chromium on the PATH: install Debian's package chromium")
     with tempfile.TemporaryDirectory(prefix="mgaudit-", ignore_cleanup_errors=True) as profile:
-        found = Browser(program, Path(profile))
+        browser = Browser(program, Path(profile))
         try:
-            yield found
+            yield browser
         finally:
-            found.close()
+            browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -310,11 +311,11 @@ def test_no_page_is_wider_than_its_window_and_what_is_wider_can_be_scrolled_by_k
         }))"""
     )
     assert regions
-    assert all(one["focus"] if one["wide"] else one["plain"] for one in regions)
+    assert all(region["focus"] if region["wide"] else region["plain"] for region in regions)
     if name == "small" and width == max(WIDTHS):
-        assert not any(one["wide"] for one in regions)
+        assert not any(region["wide"] for region in regions)
     if width == min(WIDTHS):
-        assert any(one["wide"] for one in regions)
+        assert any(region["wide"] for region in regions)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -348,22 +349,22 @@ def test_the_printed_page_holds_every_section_and_no_controls(
     assert letters.count("Differencetononoise") > letters.count("Allmetrics")
 
 
-def column(browser: Browser, place: int) -> list[str]:
+def column(browser: Browser, number: int) -> list[str]:
     cells = browser.run(
-        f"[...document.querySelectorAll('tbody tr')].map(row => row.cells[{place}].textContent)"
+        f"[...document.querySelectorAll('tbody tr')].map(row => row.cells[{number}].textContent)"
     )
     return [text.split("±")[0].strip() for text in cells]
 
 
 def order(browser: Browser) -> list[str | None]:
-    found: list[str | None] = browser.run(
+    values: list[str | None] = browser.run(
         "[...document.querySelectorAll('thead th')].map(one => one.getAttribute('aria-sort'))"
     )
-    return found
+    return values
 
 
-def click(browser: Browser, place: int) -> None:
-    browser.run(f"document.querySelectorAll('thead th button')[{place}].click()")
+def click(browser: Browser, number: int) -> None:
+    browser.run(f"document.querySelectorAll('thead th button')[{number}].click()")
 
 
 def test_numbers_sort_as_numbers_and_the_third_click_gives_the_first_order_back(
@@ -417,9 +418,9 @@ def test_words_sort_as_words_from_the_keyboard(browser: Browser, pages: dict[str
 def test_the_contents_stand_beside_a_wide_page_and_open_on_a_narrow_one(
     browser: Browser, pages: dict[str, Path]
 ) -> None:
-    shown = "document.querySelector('nav a').checkVisibility()"
+    visible = "document.querySelector('nav a').checkVisibility()"
     browser.open(pages["small"], 1440)
-    assert browser.run(shown)
+    assert browser.run(visible)
     browser.run("window.scrollTo(0, 3000)")
     box = browser.run("document.querySelector('nav').getBoundingClientRect().toJSON()")
     assert box["top"] >= -10
@@ -427,10 +428,10 @@ def test_the_contents_stand_beside_a_wide_page_and_open_on_a_narrow_one(
         "document.querySelector('main').getBoundingClientRect().left"
     )
     browser.open(pages["small"], 360)
-    assert not browser.run(shown)
+    assert not browser.run(visible)
     browser.run("document.querySelector('nav summary').click()")
     browser.settle()
-    assert browser.run(shown)
+    assert browser.run(visible)
 
 
 def test_the_first_tab_leads_past_the_contents(browser: Browser, pages: dict[str, Path]) -> None:
@@ -455,9 +456,9 @@ def test_all_text_stands_out_from_its_background(
     browser: Browser, pages: dict[str, Path], name: str, scheme: str
 ) -> None:
     browser.open(pages[name], scheme=scheme)
-    found = browser.run(CONTRASTS)
-    assert len(found) > 300
-    assert [one for one in found if one["contrast"] < 4.5] == []
+    contrasts = browser.run(CONTRASTS)
+    assert len(contrasts) > 300
+    assert [text for text in contrasts if text["contrast"] < 4.5] == []
     dark = browser.run("getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)"
     assert dark == (scheme == "dark")
 
@@ -477,12 +478,12 @@ def test_axe_finds_nothing_serious(
 ) -> None:
     browser.open(pages[name], width, scheme)
     browser.run(f"{axe}; true")
-    found = browser.run(
+    violations = browser.run(
         "axe.run(document, {resultTypes: ['violations']}).then(one => one.violations)"
     )
     assert [
-        (one["id"], one["nodes"][0]["html"])
-        for one in found
-        if one["impact"] in ("serious", "critical")
+        (violation["id"], violation["nodes"][0]["html"])
+        for violation in violations
+        if violation["impact"] in ("serious", "critical")
     ] == []
-    assert [one["id"] for one in found] == []
+    assert [violation["id"] for violation in violations] == []

@@ -60,7 +60,8 @@ def mgaudit(*arguments: str) -> Any:
 
 def states() -> dict[str, str]:
     return {
-        one["name"]: one["state"] for one in json.loads(mgaudit("data", "list", "--json").stdout)
+        entry["name"]: entry["state"]
+        for entry in json.loads(mgaudit("data", "list", "--json").stdout)
     }
 
 
@@ -79,11 +80,11 @@ def test_fetched_files_lie_in_the_cache_and_are_fetched_once(
 
 
 def test_the_list_shows_name_state_size_and_source() -> None:
-    shown = mgaudit("data", "list").stdout
-    assert "cifar10" in shown
-    assert "not here" in shown
-    assert "170 MB" in shown
-    assert "www.cs.toronto.edu/~kriz/cifar.html" in shown
+    output = mgaudit("data", "list").stdout
+    assert "cifar10" in output
+    assert "not here" in output
+    assert "170 MB" in output
+    assert "www.cs.toronto.edu/~kriz/cifar.html" in output
     assert list(states()) == ["cifar10", "cifar100", "mnist", "fashion-mnist"]
 
 
@@ -181,9 +182,13 @@ def test_a_reason_is_the_networks_own_word(
 
 
 def test_files_of_one_name_do_not_meet() -> None:
-    paths = [one.path(file) for one in published_datasets().values() for file in one.files]
+    paths = [
+        dataset.path(file) for dataset in published_datasets().values() for file in dataset.files
+    ]
     assert len(set(paths)) == len(paths) == 10
-    assert all(len(file.md5) == 32 for one in published_datasets().values() for file in one.files)
+    assert all(
+        len(file.md5) == 32 for dataset in published_datasets().values() for file in dataset.files
+    )
     assert (
         replace(published_datasets()["mnist"], name="x")
         .path(published_datasets()["mnist"].files[0])

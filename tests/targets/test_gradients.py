@@ -37,9 +37,9 @@ def test_the_norms_are_those_of_autograd_one_example_at_a_time(target: Target) -
     ensemble = Ensemble(
         initial_model(target, (3, 9, 9), 4, 0), [weights_of(model) for model in models]
     )
-    found = ensemble.gradient_norms(inputs, labels, "cpu")
-    assert found.shape == (2, 12)
-    assert np.allclose(found, expected, rtol=1e-4)
+    computed = ensemble.gradient_norms(inputs, labels, "cpu")
+    assert computed.shape == (2, 12)
+    assert np.allclose(computed, expected, rtol=1e-4)
 
 
 def test_weights_that_are_not_the_networks_are_refused() -> None:

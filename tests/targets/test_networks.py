@@ -163,17 +163,17 @@ def test_the_outer_weights_are_fixed_fair_signs_of_each_model_and_the_others_sta
     def build(seed: int) -> nn.Module:
         return initial_model(TwoLayer, (1, 8, 8), 10, seed)
 
-    one, again, other = (build(seed).state_dict() for seed in (1, 1, 2))
+    weights, again, other = (build(seed).state_dict() for seed in (1, 1, 2))
     assert [name for name, _ in build(1).named_parameters()] == ["hidden.weight"]
-    assert set(one) == {"hidden.weight", "outer"}
-    assert all(torch.equal(one[name], again[name]) for name in one)
-    assert set(one["outer"].unique().tolist()) == {-1.0, 1.0}
+    assert set(weights) == {"hidden.weight", "outer"}
+    assert all(torch.equal(weights[name], again[name]) for name in weights)
+    assert set(weights["outer"].unique().tolist()) == {-1.0, 1.0}
     # 5,120 fair coins, and 32,768 normal draws: each within five standard errors.
-    assert abs(float(one["outer"].mean())) < 5 / 5120**0.5
-    assert abs(float((one["outer"] * other["outer"]).mean())) < 5 / 5120**0.5
-    assert abs(float((one["outer"][0] * one["outer"][1]).mean())) < 5 / 512**0.5
-    assert abs(float(one["hidden.weight"].mean())) < 5 / 32768**0.5
-    assert abs(float(one["hidden.weight"].std()) - 1) < 5 / 65536**0.5
+    assert abs(float(weights["outer"].mean())) < 5 / 5120**0.5
+    assert abs(float((weights["outer"] * other["outer"]).mean())) < 5 / 5120**0.5
+    assert abs(float((weights["outer"][0] * weights["outer"][1]).mean())) < 5 / 512**0.5
+    assert abs(float(weights["hidden.weight"].mean())) < 5 / 32768**0.5
+    assert abs(float(weights["hidden.weight"].std()) - 1) < 5 / 65536**0.5
 
 
 def test_training_leaves_the_outer_weights_as_they_are() -> None:
@@ -189,8 +189,8 @@ def test_training_leaves_the_outer_weights_as_they_are() -> None:
 def test_a_residual_block_whose_residual_is_zero_passes_what_is_positive() -> None:
     model = ResNet((3, 8, 8), 4, width=4)
     same, halving = model.stages[0], model.stages[1]
-    for one in (same, halving):
-        nn.init.zeros_(one.residual[-1].weight)  # type: ignore[index, union-attr, arg-type]
+    for network in (same, halving):
+        nn.init.zeros_(network.residual[-1].weight)  # type: ignore[index, union-attr, arg-type]
     x = drawn(2, 4, 8, 8)
     assert torch.equal(same(x), x.relu())
     assert halving(x).shape == (2, 8, 4, 4)

@@ -172,8 +172,8 @@ def test_a_step_follows_the_gradient_on_what_the_scheme_makes_of_the_data(scheme
     # The mean over examples, one by one: the slow and obvious way.
     gradient = torch.stack(
         [
-            torch.autograd.grad(cross_entropy(model(one[None]), label[None]), model.weight)[0]
-            for one, label in zip(x, y, strict=True)
+            torch.autograd.grad(cross_entropy(model(example[None]), label[None]), model.weight)[0]
+            for example, label in zip(x, y, strict=True)
         ]
     ).mean(dim=0)
     after = trained(Training(epochs=1, batch_size=50, learning_rate=1.0, momentum=0.0), scheme)
