@@ -1,7 +1,7 @@
-"""Which folders are which packages: the four folders of code at the top level are imported as parts of `mgaudit`.
+"""The packages: the four folders of code at the top level are imported as parts of `mgaudit`.
 
-`mgaudit/attacks` and its like are links for tools that read the tree. A build must not depend on them: a clone without
-symbolic links has none, and neither has a source distribution.
+`mgaudit/attacks` and its like are links for tools that read the tree. A build must not depend on
+them: a clone without symbolic links has none, and neither has a source distribution.
 """
 
 from setuptools import find_packages, setup

@@ -2,11 +2,12 @@
 
     python benchmarks/attack_power.py DATASET --models 33 --examples 10000 --kappa 0.3
 
-trains (or takes from the store) an arm without noise and one with the Gaussian mask. For each of the last `--targets`
-models and each number of shadows it draws that many of the other models, fewer being part of more, and mounts every
-attack with them. Printed in Markdown: the mean over targets of AUC and of the TPR at 1 % and 0.1 % FPR, with 95 %
-intervals for new targets and new examples, and paired differences. BaVarIA's bend and regression were chosen on the
-first 12 of 33 models as targets, for CIFAR-10, an MLP and no noise: so the last ones are taken here.
+trains (or takes from the store) an arm without noise and one with the Gaussian mask. For each of
+the last `--targets` models and each number of shadows it draws that many of the other models, fewer
+being part of more, and mounts every attack with them. Printed in Markdown: the mean over targets of
+AUC and of the TPR at 1 % and 0.1 % FPR, with 95 % intervals for new targets and new examples, and
+paired differences. BaVarIA's bend and regression were chosen on the first 12 of 33 models as
+targets, for CIFAR-10, an MLP and no noise: so the last ones are taken here.
 """
 
 import argparse

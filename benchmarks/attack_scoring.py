@@ -2,8 +2,9 @@
 
     OMP_NUM_THREADS=1 python benchmarks/attack_scoring.py
 
-Random float32 logits with a planted gap between members and non-members; every model is the target in turn. All times
-are medians of `--repeats` runs in this process, on data that is in memory already and has no signal computed yet.
+Random float32 logits with a planted gap between members and non-members; every model is the target
+in turn. All times are medians of `--repeats` runs in this process, on data that is in memory
+already and has no signal computed yet.
 """
 
 import argparse
@@ -29,7 +30,7 @@ LOGITS_ONLY = {
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the table: what was measured, the number with its unit, and the most or least it should be."""
+    """A line of the table: the measured quantity, its value with unit, and its limit."""
 
     what: str
     value: float
@@ -40,7 +41,7 @@ class Line:
 def planted(
     models: int, examples: int, classes: int, population: int, generator: np.random.Generator
 ) -> Observations:
-    """Returns observations whose label's logit is N(2, 1), and N(3, 1) for members; the other logits are N(0, 1)."""
+    """Returns observations with label logits N(2, 1), N(3, 1) for members, and others N(0, 1)."""
     membership = generator.random((models, examples)) < 0.5
     labels, population_labels = (
         generator.integers(0, classes, count) for count in (examples, population)
@@ -74,7 +75,7 @@ def rmia_with_shares(observations: Observations) -> None:
 
 
 def plain_lira(phi: np.ndarray, membership: np.ndarray) -> None:
-    """LiRA as a loop over targets: the shadows' means and standard deviations anew for each, with NaN for the rest."""
+    """LiRA as a loop over targets, with new means and standard deviations of shadows for each."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # an example may have no shadow on one side
         for target in range(len(phi)):
@@ -101,7 +102,7 @@ def ratio(theirs: Callable[[], object], ours: Callable[[], object], repeats: int
 def peak_memory(
     models: int, examples: int, classes: int, population: int, generator: np.random.Generator
 ) -> float:
-    """Returns the peak of what Python and numpy hold while all logits-only attacks score, over the logits' size."""
+    """Returns the peak memory of scoring logits-only attacks, relative to that of the logits."""
     tracemalloc.start()
     observations = planted(models, examples, classes, population, generator)
     tracemalloc.reset_peak()

@@ -2,10 +2,11 @@
 
     python benchmarks/damage.py [--trials 60]
 
-A small study is run once. Then, for each trial, one bit of one kept file is flipped or the file is cut, the bit and
-the length drawn over the whole file, and the study is run again on that cache. Before a model is damaged, all outputs
-are deleted, so that the model is queried again. A repaired run must name the file and give the same result and arrays.
-Exits with 1 if any number changed silently, or if anything damaged was not noticed and repaired.
+A small study is run once. Then, for each trial, one bit of one kept file is flipped or the file is
+cut, the bit and the length drawn over the whole file, and the study is run again on that cache.
+Before a model is damaged, all outputs are deleted, so that the model is queried again. A repaired
+run must name the file and give the same result and arrays. Exits with 1 if any number changed
+silently, or if anything damaged was not noticed and repaired.
 """
 
 import argparse

@@ -1,6 +1,7 @@
-"""The wrong versions of the code that `mutants.py` tests: file, exact source, its replacement and the tests to run.
+"""The wrong versions of the code for `mutants.py`: file, exact source, replacement and tests.
 
-The snippet must occur exactly once in its file. A mutant must change what the code computes on some valid input.
+The snippet must occur exactly once in its file. A mutant must change what the code computes on some
+valid input.
 """
 
 from collections.abc import Iterable
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Mutant:
-    """One wrong version of one file. Paths are relative to the project; tests are files or `file::function`."""
+    """A wrong version of a file; tests are files or `file::function`, relative to the project."""
 
     name: str
     path: str
@@ -289,7 +290,10 @@ ATTACKS = [
                 'order = np.argsort(phi, kind="stable")',
             ),
             (
-                "a class with enough members has its own classifier however few non-members there are",
+                (
+                    "a class with enough members has its own classifier however few non-members "
+                    "there are"
+                ),
                 "min(map(len, sides)) >= FEWEST_ROWS",
                 "max(map(len, sides)) >= FEWEST_ROWS",
             ),

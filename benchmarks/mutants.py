@@ -1,7 +1,7 @@
-"""Mutation benchmark: applies wrong versions of the code one by one, and checks that the default tests reject each.
+"""Mutation benchmark: checks that the default tests reject each of many wrong versions of the code.
 
-A mutant that survives is a hole in the tests. The wrong versions are listed in `mutant_list.py`. All work is done on
-temporary copies of the project.
+A mutant that survives is a hole in the tests. The wrong versions are listed in `mutant_list.py`.
+All work is done on temporary copies of the project.
 
     python benchmarks/mutants.py --jobs 2
     python benchmarks/mutants.py --only lira
@@ -37,8 +37,8 @@ NOT_COPIED = {
     "node_modules",
 }  # at the root
 CACHES = ("__pycache__", ".hypothesis", ".*_cache", "*.egg-info")
-# Each process is forked from one that has these libraries, which take longer to import than most tests to run. Nothing
-# of the project is among them.
+# Each process is forked from one that has these libraries, which take longer to import than most
+# tests to run. Nothing of the project is among them.
 LIBRARIES = [
     "opacus.grad_sample.grad_sample_module_fast_gradient_clipping",
     "opacus.optimizers",
@@ -54,7 +54,7 @@ TESTS_PASSED, TESTS_FAILED = 0, 1  # exit codes of pytest; any other says that t
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the tests said about a mutant: whether they rejected it, in words, and how long they took."""
+    """The outcome of the tests of a mutant: whether they rejected it, in words, and the seconds."""
 
     mutant: Mutant
     killed: bool
@@ -86,7 +86,7 @@ class WorkingCopy:
         return copy
 
     def test(self, tests: Sequence[str], timeout: float | None = None) -> tuple[int, str]:
-        """Runs the tests up to the first failure, and returns the exit code of pytest and its output."""
+        """Runs the tests up to the first failure. Returns the exit code and output of pytest."""
         return self.run(_run_pytest, tests, timeout)
 
     def run(
@@ -140,7 +140,7 @@ def _not_copied(folder: str, names: list[str]) -> set[str]:
 def _in_copy(
     root: Path, output: Path, function: Callable[[Sequence[str]], int], arguments: Sequence[str]
 ) -> None:
-    """Makes this process one that was started in the copy, with the copy first on its path; its output is a file."""
+    """Changes to the copy, puts it first on the path, and redirects the output to a file."""
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for stream in (sys.stdout, sys.stderr):
         os.dup2(descriptor, stream.fileno())
@@ -175,7 +175,7 @@ def first_failure(output: str) -> str:
 
 
 def problems(mutants: Iterable[Mutant], root: Path = ROOT) -> list[str]:
-    """Returns what is wrong with the list itself: each entry names a mutant and what does not fit."""
+    """Returns the errors of the list itself, each with the name of its mutant."""
     errors: list[str] = []
     names: set[str] = set()
     for mutant in mutants:
@@ -219,7 +219,7 @@ def union_of_tests(mutants: Iterable[Mutant]) -> list[str]:
 
 
 def run_mutants(mutants: Sequence[Mutant], jobs: int, timeout: float) -> list[Outcome]:
-    """Tests the unchanged code and then each mutant, and prints a line for each. Exits if the former fails."""
+    """Tests the unchanged code and each mutant with a line for each. Exits if the former fails."""
     os.environ["OMP_NUM_THREADS"] = "1"
     PROCESSES.set_forkserver_preload(LIBRARIES)
     with TemporaryDirectory(prefix="mgaudit-mutants-") as folder:

@@ -2,13 +2,14 @@
 
     python benchmarks/training.py --images folder:PATH
 
-In each round, one after the other, the same models are trained by: the plain loop (one model at a time, a
-`DataLoader` that normalises each item, `num_workers=0`, all threads); the plain loop in as many processes as there are
-cores, one thread each; and mgaudit (as many worker processes, stacks of the size that `--stack auto` finds). Worker
-processes are started beforehand, and data lie in memory. Shown are medians over rounds, and medians of the ratios
-within a round, which a noisy machine disturbs least. The share of the peak is that of the floating-point operations in
-matrix products and convolutions, forward and backward, against float32 products of 1024 x 1024 matrices measured in the
-same rounds. On a GPU (`--device cuda`) one model at a time is compared with stacks.
+In each round, one after the other, the same models are trained by: the plain loop (one model at a
+time, a `DataLoader` that normalises each item, `num_workers=0`, all threads); the plain loop in as
+many processes as there are cores, one thread each; and mgaudit (as many worker processes, stacks of
+the size that `--stack auto` finds). Worker processes are started beforehand, and data lie in
+memory. Shown are medians over rounds, and medians of the ratios within a round, which a noisy
+machine disturbs least. The share of the peak is that of the floating-point operations in matrix
+products and convolutions, forward and backward, against float32 products of 1024 x 1024 matrices
+measured in the same rounds. On a GPU (`--device cuda`) one model at a time is compared with stacks.
 """
 
 import argparse
@@ -51,7 +52,7 @@ MATRIX = 1024
 
 @dataclass(frozen=True)
 class Case:
-    """A network on data: what is trained, and how much faster than the plain loop it is meant to be."""
+    """A network on a dataset, and the speed-up over the plain loop that is the goal."""
 
     name: str
     target: Target
@@ -123,7 +124,7 @@ def plain(work: Work) -> int:
 
 
 def flops_per_model_epoch(recipe: Recipe, dataset: Dataset) -> float:
-    """Returns the operations in matrix products and convolutions of one epoch of one model, forward and backward."""
+    """Returns the operations of products and convolutions in an epoch of one model, both passes."""
     model = initial_model(recipe.target, dataset.input_shape, len(dataset.classes), 0)
     x, y = torch.zeros(8, *dataset.input_shape), torch.zeros(8, dtype=torch.int64)
     with FlopCounterMode(display=False) as counter:
@@ -132,7 +133,7 @@ def flops_per_model_epoch(recipe: Recipe, dataset: Dataset) -> float:
 
 
 def multiply(seconds: float) -> float:
-    """Returns the float32 operations a second of matrix products in this process, with one thread."""
+    """Returns the float32 operations a second of matrix products with one thread."""
     torch.set_num_threads(1)
     a, b = (torch.rand(MATRIX, MATRIX) for _ in range(2))
     done, started = 0, time.perf_counter()
@@ -150,7 +151,7 @@ def timed(function: Callable[[Work], int], works: Sequence[Work], pool: Executor
 
 
 def timed_ours(works: Sequence[Work], jobs: int) -> tuple[float, int]:
-    """Returns the seconds that all units take as an audit runs them, and the peak memory of a worker in bytes."""
+    """Returns the seconds of all units, run as by an audit, and the peak bytes of a worker."""
     started = time.perf_counter()
     peaks = list(parallel.run(ours, works, jobs))
     return time.perf_counter() - started, max(peaks)
@@ -257,7 +258,7 @@ def on_cpu(images: str | None, examples: int, asked: int | None, rounds: int, jo
 
 
 def private_steps(images: str, examples: int, rounds: int) -> None:
-    """Prints how much longer a step of DP-SGD takes than one without privacy, one thread, in this process."""
+    """Prints the time of a step of DP-SGD relative to one without privacy, with one thread."""
     header("DP-SGD, ghost clipping", "batch", "plain step, ms", "private step, ms", "÷", "goal")
     for case in CASES:
         if case.name not in DP_GOALS:
@@ -353,6 +354,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    # Workers find functions by the name of their module, and that of a script is its own in each process.
+    # Workers find functions by the name of their module, and that of a script is its own in each
+    # process.
     sys.path.insert(0, str(Path(__file__).parent))
     importlib.import_module("training").main()

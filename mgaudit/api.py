@@ -46,7 +46,7 @@ RunArgument: TypeAlias = "str | Path"
 
 RUNS = Path("runs")
 
-# The arguments of `compare`, with their names in a study file and a kind of sequence that is one value.
+# The arguments of `compare`: their names in a study file, and a sequence type that is one value.
 PLURALS: dict[str, tuple[str, type]] = {
     "scheme": ("schemes", str),
     "target": ("targets", str),
@@ -202,7 +202,7 @@ def estimate(
     progress: ProgressBars | None = None,
     **arguments: Any,
 ) -> PlanTime:
-    """Measures how long `compare` would take with these arguments, and trains nothing that is kept."""
+    """Estimates how long `compare` would take with these arguments; nothing is kept."""
     from mgaudit.compute.parallel import default_jobs
     from mgaudit.study.estimate import estimated
 
@@ -259,7 +259,8 @@ def audit_dp(
 
     Args:
         scheme: What to audit (default: "dp-sgd:epsilon=2").
-        canaries, kind: Number of examples included by a fair coin (500); "mislabelled" or "natural".
+        canaries, kind: Number of examples included by a fair coin (500); "mislabelled" or
+            "natural".
         guesses: Fraction of the canaries guessed in, and fraction guessed out (default: 0.1).
         significance: Probability that a bound is wrong (default: 0.05).
         models: Number of training runs (default: 1). All others are as those of `run`.
@@ -351,7 +352,7 @@ def _result(finished: Finished) -> Result:
 
 
 def _listed(values: Any, whole: type = str) -> list[Any] | None:
-    """Returns one value or several as a list, None as it is; `whole` is a sequence that is one value."""
+    """Returns one or several values as a list, or None; `whole` is a sequence that is one value."""
     if values is None:
         return None
     several = isinstance(values, Sequence) and not isinstance(values, str | whole)

@@ -144,8 +144,14 @@ def _querying(study: StudyResult) -> str:
     draws_training_noise = queries.name == "mask" and "kappa" not in queries.options
     exception = ""
     if draws_training_noise:
-        exception = "; an arm without noise on its inputs is queried once if the queries are draws of the training noise"
-    return f"several times for each example, with the same queries for every model ({queries.label}{exception}),"
+        exception = (
+            "; an arm without noise on its inputs is queried once if the queries are draws of "
+            "the training noise"
+        )
+    return (
+        "several times for each example, with the same queries for every model "
+        f"({queries.label}{exception}),"
+    )
 
 
 def _all_attacks(study: StudyResult) -> list[AttackResult]:

@@ -58,7 +58,8 @@ def _main_notes(study: StudyResult) -> list[str]:
     ]
     if any(attack.knowledge == "naive" for arm in study.arms for attack in arm.attacks):
         notes.append(
-            "A naive adversary's shadows are trained without noise, all other shadows like the target."
+            "A naive adversary's shadows are trained without noise, all other shadows like "
+            "the target."
         )
     notes.append(
         "ε at least: lower bound on ε proved by the attack's guesses (audit in one run), each at "
@@ -94,7 +95,8 @@ def divergence(study: StudyResult) -> list[str]:
             )
     for lost in study.lost:
         sentences.append(
-            f"{lost.label}: {len(lost.diverged)} of {models} models diverged; too few are left for an audit."
+            f"{lost.label}: {len(lost.diverged)} of {models} models diverged; too few are "
+            "left for an audit."
         )
     return sentences
 

@@ -27,7 +27,10 @@ def question(study: StudyResult) -> str:
     noise = f"each of {len(audited)} schemes"
     if len(audited) <= MOST_NAMED:
         noise = " or ".join(arm.label for arm in audited)
-    return f"Does training with {noise} protect the training data of {model}, and what accuracy does it cost?"
+    return (
+        f"Does training with {noise} protect the training data of {model}, and what accuracy "
+        "does it cost?"
+    )
 
 
 def verdict(study: StudyResult) -> list[str]:
@@ -106,7 +109,10 @@ def _compared(arm: AuditResult, plain: AuditResult) -> str:
     attack = headline(arm)
     change = attack.differences.get("auc")
     if change is None or arm.test_accuracy_difference is None:
-        return f"{_alone(arm)} Too few models converged both here and without noise for a paired comparison."
+        return (
+            f"{_alone(arm)} Too few models converged both here and without noise for a paired "
+            "comparison."
+        )
     verb = {-1: "lowers", 0: "does not measurably change", 1: "raises"}[change.sign]
     auc, plain_auc = number(attack.metrics["auc"]), number(headline(plain).metrics["auc"])
     difference = number(change, signed=True)

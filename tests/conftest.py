@@ -16,12 +16,14 @@ from threadpoolctl import threadpool_limits
 
 from mgaudit.reports.figures.drawing import Drawing
 
-# A machine that is busy must not fail a test, and the same code must not fail today and pass tomorrow.
+# A machine that is busy must not fail a test, and the same code must not fail today and pass
+# tomorrow.
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
 
 
-# Files of few tests that take long: a worker that begins one of them last would end minutes after the others.
+# Files of few tests that take long: a worker that begins one of them last would end minutes after
+# the others.
 BEGUN_FIRST = ("goldens", "test_packaging.py", "test_docs.py", "cli", "attacks")
 
 
@@ -33,14 +35,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> Iterator[None]:
-    """OpenMP's threads wait for one another by spinning, which on a busy machine takes minutes for milliseconds."""
+    """One thread: OpenMP's threads spin while they wait, which is slow on a busy machine."""
     with threadpool_limits(1):
         yield
 
 
 @pytest.fixture(autouse=True, scope="session")
 def one_search_for_each_noise_multiplier() -> Iterator[None]:
-    """The accountant takes seconds to find the noise multiplier of an epsilon, and many tests ask for the same."""
+    """Caches noise multipliers, which take seconds to compute and which many tests share."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             rdp, "_compute_rdp", cache(rdp._compute_rdp)
@@ -83,7 +85,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def blank_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For tests of what surrounds the figures of a report: matplotlib takes longer than a small run."""
+    """Omits the figures of reports, because matplotlib takes longer than a small run."""
     monkeypatch.setattr(Drawing, "figure", property(lambda _: Figure(figsize=(1, 1))))
 
 

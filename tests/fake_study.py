@@ -160,15 +160,15 @@ def arm(
         ],
         most_exposed=[
             ExposedExample(
-                example=place,
-                origin=f"train/{place}.png",
-                label=NASTY if place == 0 else "a",
-                score=7.5 - place,
+                example=index,
+                origin=f"train/{index}.png",
+                label=NASTY if index == 0 else "a",
+                score=7.5 - index,
                 rank_in=Estimate(value=0.95, low=0.9, high=1.0),
-                rank_out=None if place == 1 else Estimate(value=0.5, low=0.25, high=0.75),
+                rank_out=None if index == 1 else Estimate(value=0.5, low=0.25, high=0.75),
                 targets=2,
             )
-            for place in range(20)
+            for index in range(20)
         ],
         by_class=[
             ClassExposure(label="a", examples=40, auc=estimate(auc - 0.02, 0.03)),
@@ -233,61 +233,61 @@ def result(*studies: StudyResult, **changes: Any) -> Result:
 
 
 def arrays(arms: Sequence[AuditResult] | None = None) -> Arrays:
-    """What lies behind the arms: scores at random, and samples whose means are the arms' numbers."""
+    """The arrays behind the arms: random scores, and samples whose means are the arms' numbers."""
     generator = np.random.default_rng(0)
     grid = np.concatenate([[0.0], np.logspace(-4, 0, 30)])
-    found: Arrays = {
+    named: Arrays = {
         "membership": generator.random((len(TARGETS), EXAMPLES)) < 0.5,
         "roc_fpr": grid,
     }
-    for index, one in enumerate(three_arms() if arms is None else arms):
-        found |= _samples(
-            f"arm{index}/test_accuracy", one.test_accuracy.value, len(TARGETS), generator
+    for index, arm_result in enumerate(three_arms() if arms is None else arms):
+        named |= _samples(
+            f"arm{index}/test_accuracy", arm_result.test_accuracy.value, len(TARGETS), generator
         )
-        found[f"arm{index}/ranks"] = generator.random(
-            (len(one.attacks[0].targets), EXAMPLES)
+        named[f"arm{index}/ranks"] = generator.random(
+            (len(arm_result.attacks[0].targets), EXAMPLES)
         ).astype(np.float32)
-        for mounted in one.attacks:
-            found[f"arm{index}/{mounted.name}/scores"] = generator.standard_normal(
+        for mounted in arm_result.attacks:
+            named[f"arm{index}/{mounted.name}/scores"] = generator.standard_normal(
                 (len(mounted.targets), EXAMPLES)
             )
-            found[f"arm{index}/{mounted.name}/roc_tpr"] = np.sqrt(grid)
+            named[f"arm{index}/{mounted.name}/roc_tpr"] = np.sqrt(grid)
             for metric in ANALYSED:
-                place, value = f"arm{index}/{mounted.name}/{metric}", mounted.metrics[metric].value
-                found |= _samples(place, value, len(mounted.targets), generator)
-        found[f"arm{index}/most_exposed_pictures"] = generator.integers(0, 256, (20, 8, 8)).astype(
+                name, value = f"arm{index}/{mounted.name}/{metric}", mounted.metrics[metric].value
+                named |= _samples(name, value, len(mounted.targets), generator)
+        named[f"arm{index}/most_exposed_pictures"] = generator.integers(0, 256, (20, 8, 8)).astype(
             np.uint8
         )
-    return found
+    return named
 
 
-def _samples(place: str, value: float, targets: int, generator: np.random.Generator) -> Arrays:
+def _samples(name: str, value: float, targets: int, generator: np.random.Generator) -> Arrays:
     resampled = (
         value + SPREAD[:targets, np.newaxis] + 0.005 * generator.standard_normal((targets, 50))
     )
     return {
-        f"{place}/per_target": value + SPREAD[:targets],
-        f"{place}/in_resamples": resampled.astype(np.float32),
+        f"{name}/per_target": value + SPREAD[:targets],
+        f"{name}/in_resamples": resampled.astype(np.float32),
     }
 
 
 def many() -> tuple[StudyResult, Arrays]:
     """Twelve arms, some composed: five masks lower the AUC, five raise it, and one leaves it."""
     arms = [arm("none", "no noise", 0.75, None)]
-    for place in range(11):
-        change = (-0.05, 0.05)[place % 2] if place < 10 else 0.0
-        kappa = f"kappa={place + 1}"
+    for index in range(11):
+        change = (-0.05, 0.05)[index % 2] if index < 10 else 0.0
+        kappa = f"kappa={index + 1}"
         scheme, label = (f"gaussian-mask:{kappa}", f"gaussian-mask ({kappa})")
-        if place > 7:
+        if index > 7:
             scheme, label = f"{scheme}+dp-sgd:epsilon=8", f"{label} + dp-sgd (epsilon=8)"
-        arms.append(arm(scheme, label, 0.75 + change - place / 1000 * (change != 0), change))
+        arms.append(arm(scheme, label, 0.75 + change - index / 1000 * (change != 0), change))
     return study(arms=arms), arrays(arms)
 
 
-def write(folder: Path, told: Result, held: list[Arrays]) -> None:
+def write(folder: Path, record: Result, study_arrays: list[Arrays]) -> None:
     folder.mkdir(exist_ok=True)
-    (folder / RESULT_FILE).write_text(told.model_dump_json())
-    (folder / ARRAYS_FILE).write_bytes(arrays_to_bytes(held))
+    (folder / RESULT_FILE).write_text(record.model_dump_json())
+    (folder / ARRAYS_FILE).write_bytes(arrays_to_bytes(study_arrays))
 
 
 def pdf_text(pdf: bytes) -> str:

@@ -25,7 +25,7 @@ def auc(scores: np.ndarray, membership: np.ndarray) -> float:
 
 
 def tpr_at(scores: np.ndarray, membership: np.ndarray, level: float) -> float:
-    """The best TPR over all thresholds "score >= t", t = infinity included, whose FPR does not exceed the level."""
+    """The best TPR over thresholds "score >= t", also t = infinity, with FPR up to the level."""
     best = 0.0
     for threshold in set(scores.tolist()):
         accepted = scores >= threshold
@@ -37,7 +37,7 @@ def tpr_at(scores: np.ndarray, membership: np.ndarray, level: float) -> float:
 def advantage(
     scores: np.ndarray, membership: np.ndarray, first_half: np.ndarray | None = None
 ) -> float:
-    """TPR - FPR of each half (even and odd places) at the best threshold of the other half, the highest if several."""
+    """TPR - FPR of even and odd examples at the other half's best (highest if tied) threshold."""
     if first_half is None:
         first_half = np.arange(len(scores)) % 2 == 0
 
@@ -48,11 +48,11 @@ def advantage(
         return float(rates[0] - rates[1])
 
     thresholds = [math.inf, *sorted(set(scores.tolist()), reverse=True)]
-    found = []
+    gaps = []
     for chosen_on, measured_on in ((first_half, ~first_half), (~first_half, first_half)):
         best = max(thresholds, key=lambda threshold: gap(chosen_on, threshold))
-        found.append(gap(measured_on, best))
-    return fmean(found)
+        gaps.append(gap(measured_on, best))
+    return fmean(gaps)
 
 
 def lira(
@@ -64,7 +64,7 @@ def lira(
     prior: float = 16.0,
     min_std: float = 1e-6,
 ) -> list[float]:
-    """LiRA's scores of one target, example by example and query by query, with lists of the shadows' phi."""
+    """LiRA's scores of one target, by loops over examples, queries and shadows."""
     models, examples, queries = phi.shape
     shadows = [m for m in range(models) if m != target]
 
@@ -187,15 +187,15 @@ def bavaria(phi: np.ndarray, membership: np.ndarray, target: int, predictive: st
         known = [(group, centre) for group, centre in zip(groups, centres, strict=True) if group]
         spread = fmean([(fmean(group) - centre) ** 2 for group, centre in known])
         loose = max((spread - s2 * fmean([1 / len(group) for group, _ in known])) / s2, 1e-3)
-        found = []
+        predictive = []
         for group, centre in zip(groups, centres, strict=True):
             k, m, a, b = 1 / loose, centre, d / 2, d * s2 / 2
             for x in group:
                 b += k * (x - m) ** 2 / (2 * (k + 1))
                 m = (k * m + x) / (k + 1)
                 k, a = k + 1, a + 0.5
-            found.append((2 * a, m, math.sqrt(b * (k + 1) / (a * k))))
-        return found
+            predictive.append((2 * a, m, math.sqrt(b * (k + 1) / (a * k))))
+        return predictive
 
     inside, outside = (lists_of(phi, membership, target, side) for side in (True, False))
 
@@ -203,7 +203,8 @@ def bavaria(phi: np.ndarray, membership: np.ndarray, target: int, predictive: st
         average = fmean([fmean(group) for group in groups if group])
         of_others = fmean([fmean(group) for group in others if group])
         alone = [location for _, location, _ in predictives(others, [of_others] * len(others))]
-        # Each shadow of an example that has some on both sides is a point of the regression, at its group's mean.
+        # Each shadow of an example that has some on both sides is a point of the regression, at its
+        # group's mean.
         points = [
             (x, fmean(group))
             for x, group, other in zip(alone, groups, others, strict=True)
@@ -250,7 +251,7 @@ def reference(
 
 
 def clopper_pearson(count: int, total: int, level: float) -> tuple[float, float]:
-    """The rates at which so many or more, and so few or fewer, of `total` have the chance `level`."""
+    """The rates at which at least, and at most, so many of `total` have probability `level`."""
     low = (
         0.0 if count == 0 else falls_to(lambda rate: float(bdtr(count - 1, total, rate)), 1 - level)
     )
@@ -286,11 +287,11 @@ def bounds_at(
 
 def ranks(count: int) -> list[int]:
     """count / 2, count / 8, ... rounded down, to the first 0."""
-    found, share = [], 2
-    while not found or found[-1]:
-        found.append(count // share)
+    counts, share = [], 2
+    while not counts or counts[-1]:
+        counts.append(count // share)
         share *= 4
-    return found
+    return counts
 
 
 def bonferroni(
@@ -299,18 +300,18 @@ def bonferroni(
     """Lower bounds on epsilon and mu, threshold by threshold."""
     members, others = sorted(scores[membership].tolist()), sorted(scores[~membership].tolist())
     level = significance / 2 / (len(ranks(len(members))) + len(ranks(len(others))))
-    found = []
+    bounds = []
     for k in ranks(len(others)):
         above = sum(score > others[len(others) - 1 - k] for score in members)
-        found.append(bounds_at(above, len(members), k, len(others), level, delta))
+        bounds.append(bounds_at(above, len(members), k, len(others), level, delta))
     for k in ranks(len(members)):
         below = sum(score < members[k] for score in others)
-        found.append(
+        bounds.append(
             bounds_at(
                 len(members) - k, len(members), len(others) - below, len(others), level, delta
             )
         )
-    return max(epsilon for epsilon, _ in found), max(mu for _, mu in found)
+    return max(epsilon for epsilon, _ in bounds), max(mu for _, mu in bounds)
 
 
 def split(
@@ -320,7 +321,7 @@ def split(
     significance: float,
     generator: np.random.Generator,
 ) -> tuple[float, float]:
-    """Lower bounds on epsilon and mu at the threshold that is best on the first half drawn, read off the second."""
+    """Lower bounds on epsilon and mu from the second half, at the first half's best threshold."""
     halves = []
     for side in (scores[membership], scores[~membership]):
         drawn = generator.permutation(side).tolist()
@@ -365,7 +366,7 @@ def gdp_delta(epsilon: float, mu: float) -> float:
 
 
 def one_run_chance(correct: int, made: int, canaries: int, epsilon: float, delta: float) -> float:
-    """Steinke, Nasr and Jagielski's bound on the chance of so many correct guesses, term by term."""
+    """Steinke, Nasr and Jagielski's bound on the probability of so many correct guesses."""
     guess = stats.binom(made, math.exp(epsilon) / (1 + math.exp(epsilon)))
     mass = guess.pmf(range(made + 1)).tolist()
     terms = [sum(mass[correct - i : correct]) / i for i in range(1, correct + 1)]
@@ -375,10 +376,10 @@ def one_run_chance(correct: int, made: int, canaries: int, epsilon: float, delta
 def f_dp_total(
     correct: int, made: int, canaries: int, level_of: Callable[[float], float], significance: float
 ) -> float:
-    """The least total chance if so many correct guesses or more have the chance `significance`, as in the paper.
+    """The least total probability if that of >= `correct` guesses is `significance` (paper).
 
-    h[i] is the chance, at i correct or more, that a canary drawn at random is guessed wrong, and r[i] that it is
-    guessed right.
+    h[i] is the chance, at i correct or more, that a canary drawn at random is guessed wrong, and
+    r[i] that it is guessed right.
     """
     r, h = [0.0] * (correct + 1), [0.0] * (correct + 1)
     r[correct], h[correct] = (
@@ -392,9 +393,10 @@ def f_dp_total(
 
 
 def f_dp_chance(correct: int, made: int, canaries: int, epsilon: float, delta: float) -> float:
-    """The largest chance of so many correct guesses or more under (epsilon, delta), by linear programming.
+    """The largest probability of >= `correct` guesses under (epsilon, delta), by a linear program.
 
-    The unknowns are the chances of 0, ..., `made` correct guesses; the trade-off curve is three lines.
+    The unknowns are the chances of 0, ..., `made` correct guesses; the trade-off curve is three
+    lines.
     """
     counts = np.arange(made + 1)
     rows, limits = [], []
@@ -403,10 +405,10 @@ def f_dp_chance(correct: int, made: int, canaries: int, epsilon: float, delta: f
         wrong = np.where(counts >= i, made - counts, 0) / canaries
         rows += [right - math.exp(epsilon) * wrong, right - math.exp(-epsilon) * wrong]
         limits += [delta, 1 - math.exp(-epsilon) * (1 - delta)]
-    found = linprog(
+    solution = linprog(
         -1.0 * (counts >= correct), rows, limits, [np.ones(made + 1)], [1.0], method="highs-ds"
     )
-    return float(-found.fun)
+    return float(-solution.fun)
 
 
 def rmia_share(
@@ -417,38 +419,40 @@ def rmia_share(
     attack: RMIA,
     gamma: float,
 ) -> list[float]:
-    """The share of population points z with r(x) / r(z) >= gamma, pair by pair, with medians of the logs over queries.
+    """The share of population points z with r(x) / r(z) >= gamma, pair by pair.
 
-    `p` (models, examples, queries) and `others` (models, population, queries) are probabilities of the label.
+    With several queries, ratios are medians of the logarithms over queries.
+    `p` (models, examples, queries) and `others` (models, population, queries) are probabilities of
+    the label.
     """
     queries = range(p.shape[2])
     of_x = [rmia(p[:, :, q], membership, target, attack.online, attack.a) for q in queries]
     ratios = [math.exp(median(row[e] for row in of_x)) for e in range(p.shape[1])]
     of_z = []
     for z in range(others.shape[1]):
-        found = []
+        logs = []
         for q in queries:
             mean = fmean([float(others[m, z, q]) for m in range(len(others)) if m != target])
             pbar = mean if attack.online else ((1 + attack.a) * mean + (1 - attack.a)) / 2
-            found.append(math.log(float(others[target, z, q]) / pbar))
-        of_z.append(math.exp(median(found)))
+            logs.append(math.log(float(others[target, z, q]) / pbar))
+        of_z.append(math.exp(median(logs)))
     return [fmean([1.0 if x / z >= gamma else 0.0 for z in of_z]) for x in ratios]
 
 
 def label_only(logits: np.ndarray, labels: np.ndarray) -> list[float]:
-    """The share of right labels of one target's logits (examples, queries, classes), a tie of t counting 1 / t."""
+    """The share of correct labels, logits (examples, queries, classes); a tie of t counts 1 / t."""
     scores = []
     for example, label in zip(logits.tolist(), labels.tolist(), strict=True):
         right = []
         for query in example:
-            first = [place for place, value in enumerate(query) if value == max(query)]
+            first = [index for index, value in enumerate(query) if value == max(query)]
             right.append(1 / len(first) if label in first else 0.0)
         scores.append(fmean(right))
     return scores
 
 
 def quantile(observations: Observations, target: int, trees: int) -> list[float]:
-    """(margin - median) / sd of one target, each quartile by so many of scikit-learn's trees (one query)."""
+    """(margin - median) / sd of a target, with quartiles from scikit-learn's trees (one query)."""
 
     def rows(features: np.ndarray, labels: np.ndarray) -> list[list[float]]:
         return [
@@ -456,10 +460,10 @@ def quantile(observations: Observations, target: int, trees: int) -> list[float]
         ]
 
     def margin_of(logits: np.ndarray, labels: np.ndarray) -> list[float]:
-        found = []
+        margins = []
         for z, label in zip(logits[:, 0].tolist(), labels, strict=True):
-            found.append(z[label] - max(v for j, v in enumerate(z) if j != label))
-        return found
+            margins.append(z[label] - max(v for j, v in enumerate(z) if j != label))
+        return margins
 
     assert observations.population_logits is not None
     assert observations.population_labels is not None
@@ -496,7 +500,7 @@ def quantile(observations: Observations, target: int, trees: int) -> list[float]
 def shadow_classifier(
     observations: Observations, target: int, attack: ShadowClassifier, fit: Callable[[], Any]
 ) -> list[float]:
-    """The log-odds of one target by classifiers that `fit` makes, trained on rows taken one by one (no ties)."""
+    """The log-odds of one target from classifiers of `fit`, trained on single rows (no ties)."""
     labels, membership = observations.labels.tolist(), observations.membership
     queries = observations.queries
 
@@ -514,13 +518,13 @@ def shadow_classifier(
         return averaged[-1], averaged
 
     def rows(side: bool, chosen: set[int]) -> list[list[float]]:
-        found = [
+        numbered = [
             features(model, example)
             for model in range(observations.models)
             for example in range(len(labels))
             if model != target and labels[example] in chosen and membership[model, example] == side
         ]
-        return [row for _, row in sorted(found)]
+        return [row for _, row in sorted(numbered)]
 
     fitted = {}
     for label in set(labels):
@@ -555,7 +559,7 @@ def shadow_classifier(
 
 
 def delong_variance(scores: np.ndarray, membership: np.ndarray) -> float:
-    """Variance of the AUC: that of each member's mean over non-members, and the other way round, pair by pair."""
+    """Variance of the AUC from members' means over non-members and vice versa, pair by pair."""
     members, others = scores[membership], scores[~membership]
 
     def win(a: float, b: float) -> float:

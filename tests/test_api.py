@@ -111,8 +111,9 @@ ARGUMENTS: list[tuple[str, dict[str, Any], str]] = [
             "clients": 1,
             "local_steps": 1,
         },
-        "--scheme dropout:rate=0.2 --no-plain --epsilon 4 --delta 1e-3 --dataset digits --attack loss --batch-size 32 "
-        "--optimizer sgd --learning-rate 0.1 --augment flips --precision float32 --clients 1 --local-steps 1",
+        "--scheme dropout:rate=0.2 --no-plain --epsilon 4 --delta 1e-3 --dataset digits "
+        "--attack loss --batch-size 32 --optimizer sgd --learning-rate 0.1 --augment flips "
+        "--precision float32 --clients 1 --local-steps 1",
     ),
     (
         "compare",
@@ -179,7 +180,10 @@ def test_audit_dp_gives_the_same_result_as_its_command(tmp_path: Path) -> None:
         **arguments, guesses=0.2, significance=0.1, quiet=True, out=tmp_path / "python"
     )
     options = "--target mlp:hidden=16 --models 1 --examples 200 --epochs 2 --jobs 1 --canaries 60"
-    more = "--scheme dp-sgd:noise_multiplier=1 --kind natural --guesses 0.2 --significance 0.1 --json --out"
+    more = (
+        "--scheme dp-sgd:noise_multiplier=1 --kind natural --guesses 0.2 --significance 0.1 "
+        "--json --out"
+    )
     printed = CliRunner().invoke(
         app, ["audit-dp", *options.split(), *more.split(), str(tmp_path / "cli")]
     )

@@ -1,4 +1,4 @@
-"""Every command in the README and in docs/ runs as it is printed, on data small enough for a test."""
+"""Every command in the README and in docs/ runs as printed, on small data."""
 
 import re
 import shlex
@@ -65,7 +65,7 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Path:
-    """A folder with a PATH of images, a FILE of arrays, a TABLE.csv, mydata.py, networks.py, a RUN and an OTHER."""
+    """A folder with a PATH of images, FILE, TABLE.csv, mydata.py, networks.py, RUN and OTHER."""
     folder = tmp_path_factory.mktemp("docs")
     (code,) = re.findall(
         r"```python\n(.*?)```", (ROOT / "docs" / "guide.md").read_text(encoding="utf-8"), re.DOTALL

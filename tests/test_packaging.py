@@ -1,4 +1,4 @@
-"""What a build holds, and that the installed package works in any folder, whatever is installed beside it."""
+"""The contents of a build, and the installed package in any folder, with others beside it."""
 
 import json
 import os
@@ -74,7 +74,7 @@ class Net(nn.Sequential):
 
 
 def run(*command: str | Path, cwd: Path, environment: Mapping[str, str] | None = None) -> str:
-    """Runs a command that must succeed, without the paths that this process was started with; returns its output."""
+    """Returns the output of a command that must succeed, run without this process's paths."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     done = subprocess.run(
         [str(word) for word in command],
@@ -97,7 +97,7 @@ def tracked_files() -> list[str]:
 
 
 def copy_tree(to: Path, symlinks: bool) -> Path:
-    """Copies the tracked files as `git clone` would write them with `core.symlinks` true or false."""
+    """Copies the tracked files as `git clone` writes them with `core.symlinks` true or false."""
     for name in tracked_files():
         source, target = ROOT / name, to / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -177,7 +177,10 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
     module, _, function = line.partition("=")[2].strip().partition(":")
     (folder / "bin").mkdir()
     script = folder / "bin" / "mgaudit"
-    code = f"import sys\nfrom {module} import {function}\nif __name__ == '__main__':\n    sys.exit({function}())\n"
+    code = (
+        f"import sys\nfrom {module} import {function}\n"
+        f"if __name__ == '__main__':\n    sys.exit({function}())\n"
+    )
     script.write_text(code, encoding="utf-8")
     return Installed(folder / "site", script)
 
@@ -277,15 +280,19 @@ def test_python_imports_mgaudit_in_a_folder_with_packages_of_the_same_names(
     installed: Installed, tmp_path: Path
 ) -> None:
     write_own_packages(tmp_path)
-    code = "import mgaudit.attacks, mgaudit.reports, mgaudit.targets, attacks.own, targets; print(attacks.own.Mine())"
+    code = (
+        "import mgaudit.attacks, mgaudit.reports, mgaudit.targets, attacks.own, targets; "
+        "print(attacks.own.Mine())"
+    )
     assert installed.python("-c", code, cwd=tmp_path) == "Mine()\n"
     assert installed.python("-m", "mgaudit", "--version", cwd=tmp_path).startswith("mgaudit ")
 
 
 def make_venv(folder: Path) -> Path:
-    """Makes an environment that finds the dependencies, but no package of the environment that runs the tests first.
+    """Makes an environment with the dependencies, but without packages of the tests' environment.
 
-    Only the `.pth` files of the environment itself are read, so an editable mgaudit beside the dependencies is unseen.
+    Only the `.pth` files of the environment itself are read, so an editable mgaudit beside the
+    dependencies is unseen.
     """
     venv.create(folder, with_pip=False)
     (site,) = folder.glob("lib/python*/site-packages")

@@ -1,4 +1,4 @@
-"""What a reader of LaTeX sees: an inverse of `latex_text.escape_latex`, written from what TeX does."""
+"""The visible text of LaTeX: an inverse of `latex_text.escape_latex`, by the rules of TeX."""
 
 import re
 import unicodedata
@@ -76,7 +76,7 @@ def read(tex: str) -> str:
     return "".join(map(_read, TOKEN.finditer(tex)))
 
 
-def _read(found: re.Match[str]) -> str:
+def _read(match: re.Match[str]) -> str:
     (
         number,
         quote,
@@ -91,7 +91,7 @@ def _read(found: re.Match[str]) -> str:
         command,
         special,
         *rest,
-    ) = found.groups()
+    ) = match.groups()
     nothing, thin, hyphen, blank, other = rest
     if number:
         return chr(int(number, 16))

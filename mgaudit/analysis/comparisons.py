@@ -20,7 +20,10 @@ NO_OTHER_ARM = "There is no other arm."
 TOO_FEW_MODELS = "Too few models converged in both arms."
 ONE_FAMILY = "All arms belong to one family, so there is no other family to match it with."
 NO_STRENGTH = "No arm has noise of a given strength."
-ONE_DP_ARM = "At least two arms with DP-SGD at finite ε are needed, such as dp-sgd:epsilon=2 and dp-sgd:epsilon=8."
+ONE_DP_ARM = (
+    "At least two arms with DP-SGD at finite ε are needed, such as dp-sgd:epsilon=2 and "
+    "dp-sgd:epsilon=8."
+)
 ONLY_DP_ARMS = "All arms use DP-SGD."
 NO_NAIVE_ATTACK = "No attack with shadows was mounted by a naive adversary on an arm with noise."
 TOO_FEW_HALVES = (

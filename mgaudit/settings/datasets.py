@@ -1,6 +1,7 @@
-"""Datasets as they are chosen: by name with options or a path, or a function of the user's own."""
+"""Choices of datasets: by name with options or a path, a function of the user's own, or arrays."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,30 +25,39 @@ IN_MEMORY = "arrays"
 
 @dataclass(frozen=True)
 class DatasetChoice(Choice):
-    """A dataset with its options; a path is the option `path`, absolute, so that it means the same in any folder."""
+    """A dataset with its options; a path is the option `path`, absolute, valid in any folder."""
 
     @property
     def text(self) -> str:
-        """The canonical text: `folder:PATH`, or name and options as of every choice."""
-        return f"{self.name}:{self.options['path']}" if "path" in self.options else super().text
+        """The canonical text: `name:PATH`, or name and options as for every choice."""
+        if "path" in self.options:
+            return f"{self.name}:{self.options['path']}"
+        return super().text
 
     def load(self, examples: int | None, generator: np.random.Generator) -> Dataset:
-        """Returns the dataset, with so many of its examples. Raises what `Reader.load` raises."""
+        """Returns the dataset with `examples` of its examples, or all if None.
+
+        Raises:
+            UsageError: For data that do not fit into memory, and as `Reader.load`.
+            OSError: For data that cannot be read.
+        """
         try:
             dataset: Dataset = self.built(examples, generator)
         except MemoryError as error:
+            rule = f"must fit into memory: {error_line(error)}"
             way_out = "make it smaller, or use another machine"
-            raise UsageError(
-                f"dataset {self.text}", f"must fit into memory: {error_line(error)}", None, way_out
-            ) from error
+            raise UsageError(f"dataset {self.text}", rule, None, way_out) from error
         return dataset
 
 
 def dataset_choice(value: object) -> DatasetChoice:
-    """Returns the dataset that a text names, or that an object is; a choice stays as it is.
+    """Returns the choice of a dataset from a text or an object; a choice is returned unchanged.
 
-    An object is a `Dataset` or the arrays (x_train, y_train, x_test, y_test). Raises UsageError as
-    `parse` does.
+    Args:
+        value: A text, a `Dataset`, or the arrays (x_train, y_train, x_test, y_test).
+
+    Raises:
+        UsageError: As `parse`.
     """
     if isinstance(value, DatasetChoice):
         return value
@@ -64,30 +74,44 @@ def dataset_choice(value: object) -> DatasetChoice:
     reader = DATASETS.get(name)
     if reader is None and name in installed:
         reader = plugin_reader(installed[name])
-    if reader is not None and reader.takes_path:
+    if reader is None:
+        return _of_own_function(value, name, installed)
+    if reader.takes_path:
         return _of_path(reader, rest)
-    if reader is not None:
-        choice = parse("dataset", {name: reader.read}, value, SUPPLIED)
-        return DatasetChoice(
-            name, choice.options, reader.read, partial(reader.load, **choice.options)
-        )
+    choice = parse("dataset", {name: reader.read}, value, SUPPLIED)
+    load_reader = partial(reader.load, **choice.options)
+    return DatasetChoice(name, choice.options, reader.read, load_reader)
+
+
+def _of_own_function(text: str, name: str, installed: Iterable[str]) -> DatasetChoice:
+    """Returns the choice of a function `module:function` of the user's own.
+
+    `name` is the text up to the first colon, and `installed` are the names of plug-ins.
+    """
     if name == IN_MEMORY:
-        rule = "was given to a Python function as arrays, which its settings do not hold"
-        raise UsageError("", rule, repr(value), "give the arrays again, or keep them as npz:PATH")
-    match = OWN.fullmatch(value.strip())
+        rule = "was given to a Python function as arrays, which its settings do not contain"
+        way_out = "give the arrays again, or save them and give npz:PATH"
+        raise UsageError("", rule, repr(text), way_out)
+    match = OWN.fullmatch(text.strip())
     if match is None or match["options"] is not None:
-        known = [
-            f"{built_in.name}:PATH" if built_in.takes_path else built_in.name
-            for built_in in DATASETS.values()
-        ]
-        rule = f"must be one of {', '.join([*known, *installed])} or {datasets.OWN_DATASET.name} of your own"
-        raise UsageError("", rule, repr(value), did_you_mean(name, [*DATASETS, *installed]))
+        known = ", ".join([*_built_in_forms(), *installed])
+        rule = f"must be one of {known} or {datasets.OWN_DATASET.name} of your own"
+        way_out = did_you_mean(name, [*DATASETS, *installed])
+        raise UsageError("", rule, repr(text), way_out)
     own = partial(datasets.OWN_DATASET.load, module=match["module"], function=match["name"])
     return DatasetChoice(match.string, {}, datasets.OWN_DATASET.read, own)
 
 
+def _built_in_forms() -> list[str]:
+    """Returns the names of the built-in datasets, with `:PATH` if they take a path."""
+    forms = []
+    for reader in DATASETS.values():
+        forms.append(f"{reader.name}:PATH" if reader.takes_path else reader.name)
+    return forms
+
+
 def _of_object(dataset: Dataset) -> DatasetChoice:
-    """Returns the choice of data in memory, which is named by the SHA-256 of its arrays."""
+    """Returns the choice of data in memory; its option is the SHA-256 of the arrays."""
     refuse_overlap(dataset)
     digest = hashlib.sha256()
     for values in (dataset.inputs, dataset.labels, dataset.test_inputs, dataset.test_labels):
@@ -111,17 +135,12 @@ def _of_path(reader: Reader, path: str) -> DatasetChoice:
         raise UsageError(reader.name, "needs a path", None, f"write {reader.name}:PATH")
     try:
         absolute = str(Path(path).expanduser().absolute())
-        absolute.encode()
-    except (
-        UnicodeEncodeError,
-        RuntimeError,
-    ) as error:  # settings are UTF-8; and there may be no such user's home
-        raise UsageError(
-            reader.name, f"must have a path in UTF-8 that can be found ({error})", repr(path)
-        ) from error
-    return DatasetChoice(
-        reader.name, {"path": absolute}, reader.read, partial(reader.load, path=absolute)
-    )
+        absolute.encode()  # settings are UTF-8
+    except (UnicodeEncodeError, RuntimeError) as error:  # RuntimeError: no such user
+        rule = f"must have a path in UTF-8 that can be found ({error})"
+        raise UsageError(reader.name, rule, repr(path)) from error
+    load_path = partial(reader.load, path=absolute)
+    return DatasetChoice(reader.name, {"path": absolute}, reader.read, load_path)
 
 
 def dataset_of_option(text: str) -> DatasetChoice:

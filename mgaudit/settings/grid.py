@@ -1,4 +1,7 @@
-"""A grid of studies, schemes × targets × datasets × seeds: the study file, checked as a whole before anything runs."""
+"""A grid of studies, schemes × targets × datasets × seeds.
+
+It is the content of a study file, and is checked as a whole before anything runs.
+"""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -35,10 +38,10 @@ SEVERAL = {"dataset": "datasets", "target": "targets", "seed": "seeds"}
 
 
 class GridSettings(BaseModel):
-    """Studies that differ in target, dataset and seed, each with the same arms; all else they share.
+    """The settings of studies that differ only in target, dataset and seed.
 
-    `stacks` are the stack sizes of some studies, by `stack_place`; the others have `stack`. `notes` are words on arms,
-    by their scheme, for the report.
+    `stacks` has the stack sizes of some studies by `stack_place`; the others use `stack`. `notes`
+    has texts about arms for the report, by scheme.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,36 +63,28 @@ class GridSettings(BaseModel):
     notes: dict[ChosenScheme, str] = {}
 
     def cells(self) -> list[StudySettings]:
-        """Returns the settings of each study: of each dataset, target and seed, the seed changing fastest."""
-        shared = {
-            name: getattr(self, name)
-            for name in StudySettings.model_fields
-            if name in GridSettings.model_fields
-        }
-        return [
-            StudySettings(
-                **shared
-                | {
-                    "dataset": dataset,
-                    "target": target,
-                    "seed": seed,
-                    "stack": self.stacks.get(stack_place(target, dataset), self.stack),
-                }
-            )
-            for dataset, target, seed in product(self.datasets, self.targets, self.seeds)
-        ]
+        """Returns the settings of each study, by dataset, target and seed; seeds vary fastest."""
+        shared = {}
+        for name in StudySettings.model_fields:
+            if name in GridSettings.model_fields:
+                shared[name] = getattr(self, name)
+        cells = []
+        for dataset, target, seed in product(self.datasets, self.targets, self.seeds):
+            stack = self.stacks.get(stack_place(target, dataset), self.stack)
+            varied = {"dataset": dataset, "target": target, "seed": seed, "stack": stack}
+            cells.append(StudySettings(**shared | varied))
+        return cells
 
     def as_dict(self) -> dict[str, Any]:
-        """Returns plain values, as they go to JSON and TOML; `grid_settings` makes the same grid of them."""
+        """Returns plain values for JSON and TOML; `grid_settings` makes the same grid from them."""
         values = self.model_dump(mode="json", exclude={"training"})
         return {**values, "training": asdict(self.training)}
 
     @property
     def stack_places(self) -> list[str]:
         """The keys that `stacks` may have."""
-        return [
-            stack_place(target, dataset) for dataset, target in product(self.datasets, self.targets)
-        ]
+        pairs = product(self.datasets, self.targets)
+        return [stack_place(target, dataset) for dataset, target in pairs]
 
 
 def stack_place(target: Choice, dataset: DatasetChoice) -> str:
@@ -98,34 +93,35 @@ def stack_place(target: Choice, dataset: DatasetChoice) -> str:
 
 
 def grid_settings(values: dict[str, Any]) -> GridSettings:
-    """Returns the grid that a study file says.
+    """Returns the grid of a study file.
 
-    Arms are `[[arms]]`, each with a scheme and its options, a list of values being one arm for each; or `schemes`, a
-    list of texts. Raises UsageError, naming the place, for the first thing that is wrong.
+    Arms are `[[arms]]`, tables with a scheme and its options, where a list of values makes one arm
+    for each; or `schemes`, a list of texts.
+
+    Raises:
+        UsageError: For the first setting that is not valid, with its location.
     """
     grid = _grid(values)
-    _refuse_loose_ends("notes", map(str, grid.notes), map(str, grid.schemes), "an arm")
-    _refuse_loose_ends("stacks", grid.stacks, grid.stack_places, "a study")
+    _refuse_unknown("notes", map(str, grid.notes), map(str, grid.schemes), "an arm")
+    _refuse_unknown("stacks", grid.stacks, grid.stack_places, "a study")
     return grid
 
 
 def edited_grid(
     values: dict[str, Any], changes: Mapping[str, Any], training: Mapping[str, Any]
 ) -> GridSettings:
-    """Returns the grid of `values` with the changes of the command line; what it does not say (None) stays.
+    """Returns the grid of `values` with the changes of the command line; None changes nothing.
 
-    Notes and stack sizes of what is no longer in the grid go with it.
+    Notes and stack sizes of arms and studies that are no longer in the grid are removed.
     """
     changes = {key: value for key, value in changes.items() if value is not None}
     training = {key: value for key, value in training.items() if value is not None}
     if not values and "schemes" not in changes:
-        raise UsageError(
-            "arms",
-            "must be given to be compared",
-            None,
-            "give a study file, as in mgaudit compare studies/quick.toml, or --scheme, as in --scheme none "
-            "--scheme gaussian-mask:kappa=0.3",
+        way_out = (
+            "give a study file, as in mgaudit compare studies/quick.toml, or --scheme, as in "
+            "--scheme none --scheme gaussian-mask:kappa=0.3"
         )
+        raise UsageError("arms", "must be given to be compared", None, way_out)
     replaced = {key for key, several in SEVERAL.items() if several in changes}
     if "schemes" in changes:
         replaced |= {"arms"}
@@ -134,19 +130,16 @@ def edited_grid(
     kept = {key: value for key, value in values.items() if key not in replaced}
     table = values.get("training", {})
     if not isinstance(table, dict):
-        raise UsageError(
-            "training", "must be a table", repr(table), "write its settings under [training]"
-        )
+        way_out = "write its settings under [training]"
+        raise UsageError("training", "must be a table", repr(table), way_out)
     grid = _grid(kept | changes | {"training": table | training})
     if "schemes" in changes:
-        grid = grid.model_copy(
-            update={"notes": {arm: grid.notes[arm] for arm in grid.schemes if arm in grid.notes}}
-        )
-    _refuse_loose_ends("notes", map(str, grid.notes), map(str, grid.schemes), "an arm")
-    places = grid.stack_places
-    return grid.model_copy(
-        update={"stacks": {place: size for place, size in grid.stacks.items() if place in places}}
-    )
+        notes = {arm: grid.notes[arm] for arm in grid.schemes if arm in grid.notes}
+        grid = grid.model_copy(update={"notes": notes})
+    _refuse_unknown("notes", map(str, grid.notes), map(str, grid.schemes), "an arm")
+    known = grid.stack_places
+    stacks = {study: size for study, size in grid.stacks.items() if study in known}
+    return grid.model_copy(update={"stacks": stacks})
 
 
 def _grid(values: dict[str, Any]) -> GridSettings:
@@ -154,9 +147,8 @@ def _grid(values: dict[str, Any]) -> GridSettings:
     for key in values:
         if key not in known:
             raise no_such_setting("", key, list(dict.fromkeys(known)))
-    settings = {
-        key: value for key, value in values.items() if key not in ("arms", "schemes", *SEVERAL)
-    }
+    renamed = ("arms", "schemes", *SEVERAL)
+    settings = {key: value for key, value in values.items() if key not in renamed}
     single = {}
     for key, several in SEVERAL.items():
         settings |= _listed(values, key, several)
@@ -165,106 +157,94 @@ def _grid(values: dict[str, Any]) -> GridSettings:
     arms = list(_arms(values))
     _refuse_twice(arms)
     notes = {arm.scheme: arm.note for arm in arms if arm.note}
-    if isinstance(settings.get("notes", {}), dict):
-        settings["notes"] = settings.get("notes", {}) | notes
-    return checked(GridSettings, settings | {"schemes": [arm.scheme for arm in arms]}, single)
+    other_notes = settings.get("notes", {})
+    if isinstance(other_notes, dict):
+        settings["notes"] = other_notes | notes
+    settings["schemes"] = [arm.scheme for arm in arms]
+    return checked(GridSettings, settings, single)
 
 
 @dataclass(frozen=True)
 class _Arm:
-    """An arm of the file: its scheme, the place where it stands, and the words on it."""
+    """An arm of the file: its scheme, its location such as `arms[0]`, and its note."""
 
     scheme: SchemeChoice
-    place: str
+    location: str
     note: str
 
 
 def _listed(values: Mapping[str, Any], key: str, several: str) -> dict[str, Any]:
-    """Returns `several` as a list, given under that name or as `key`; nothing where neither is given."""
+    """Returns the list `several` from that setting or from the single value `key`, if any."""
     if key in values and several in values:
         raise UsageError(f"{key} and {several}", "are both given", None, "give one of them")
     if key in values:
-        if isinstance(values[key], list):
-            raise UsageError(
-                key,
-                "must be a single value",
-                repr(values[key]),
-                f"a list of them is {several} = […]",
-            )
-        return {several: [values[key]]}
+        value = values[key]
+        if isinstance(value, list):
+            way_out = f"a list of them is {several} = […]"
+            raise UsageError(key, "must be a single value", repr(value), way_out)
+        return {several: [value]}
     if several not in values:
         return {}
-    if not isinstance(values[several], list | tuple):
-        raise UsageError(
-            several, "must be a list", repr(values[several]), f"a single value is {key} = …"
-        )
-    if not values[several]:
-        raise UsageError(
-            several,
-            "must not be empty, or the grid is empty",
-            "[]",
-            "name at least one, or leave it out",
-        )
-    return {several: list(values[several])}
+    items = values[several]
+    if not isinstance(items, list | tuple):
+        raise UsageError(several, "must be a list", repr(items), f"a single value is {key} = …")
+    if not items:
+        way_out = "name at least one, or leave it out"
+        raise UsageError(several, "must not be empty, or the grid is empty", "[]", way_out)
+    return {several: list(items)}
 
 
 def _arms(values: Mapping[str, Any]) -> Iterator[_Arm]:
+    """Yields the arms of a study file. Raises UsageError for the first one that is not valid."""
     if "arms" in values and "schemes" in values:
-        raise UsageError(
-            "arms and schemes", "are both given, and both name the arms", None, "give one of them"
-        )
+        rule = "are both given, and both name the arms"
+        raise UsageError("arms and schemes", rule, None, "give one of them")
     key = "arms" if "arms" in values else "schemes"
     if key not in values:
-        raise UsageError(
-            "arms",
-            "are missing, so the grid is empty",
-            None,
-            'give [[arms]] with scheme = "none", or schemes = […]',
-        )
-    if not isinstance(values[key], list | tuple):
-        raise UsageError(key, "must be a list", repr(values[key]))
-    if not values[key]:
-        raise UsageError(
-            key, "must not be empty, or the grid is empty", "[]", "name at least one arm"
-        )
-    for index, entry in enumerate(values[key]):
-        place = f"{key}[{index}]"
+        way_out = 'give [[arms]] with scheme = "none", or schemes = […]'
+        raise UsageError("arms", "are missing, so the grid is empty", None, way_out)
+    entries = values[key]
+    if not isinstance(entries, list | tuple):
+        raise UsageError(key, "must be a list", repr(entries))
+    if not entries:
+        rule = "must not be empty, or the grid is empty"
+        raise UsageError(key, rule, "[]", "name at least one arm")
+    for index, entry in enumerate(entries):
+        location = f"{key}[{index}]"
         try:
             if key == "arms":
-                yield from _expanded(place, entry)
+                yield from _expanded(location, entry)
             else:
-                yield _Arm(scheme_choice(entry), place, "")
+                yield _Arm(scheme_choice(entry), location, "")
         except UsageError as error:
-            raise error.inside(place) from error
+            raise error.inside(location) from error
 
 
-def _expanded(place: str, entry: Any) -> Iterator[_Arm]:
-    """Yields the arms of one table: one for each scheme and each value of each option, the last changing fastest."""
+def _expanded(location: str, entry: Any) -> Iterator[_Arm]:
+    """Yields an arm for each combination of the values of a table; the last varies fastest."""
     if not isinstance(entry, dict):
         raise UsageError("", "must be a table with a scheme in it", repr(entry))
     if "scheme" not in entry:
         way_out = did_you_mean("scheme", entry).replace("did you mean", "did you mean scheme by")
-        raise UsageError(
-            "scheme", "is missing", None, way_out or 'give one, as in scheme = "gaussian-mask"'
-        )
+        if not way_out:
+            way_out = 'give one, as in scheme = "gaussian-mask"'
+        raise UsageError("scheme", "is missing", None, way_out)
     note = entry.get("note", "")
     if not isinstance(note, str):
         raise UsageError("note", "must be text", repr(note))
     axes = {key: _axis(key, value) for key, value in entry.items() if key != "note"}
     for values in product(*axes.values()):
         options = dict(zip(axes, values, strict=True))
-        yield _Arm(_scheme(options.pop("scheme"), options), place, note)
+        scheme = _scheme(options.pop("scheme"), options)
+        yield _Arm(scheme, location, note)
 
 
 def _axis(key: str, value: Any) -> list[Any]:
+    """Returns the values of one option of a table."""
     values = value if isinstance(value, list) else [value]
     if not values:
-        raise UsageError(
-            key,
-            "must not be empty, or there is no such arm",
-            "[]",
-            "give a value, or take the table out",
-        )
+        rule = "must not be empty, or there is no such arm"
+        raise UsageError(key, rule, "[]", "give a value, or remove the table")
     for item in values:
         if not isinstance(item, bool | int | float | str):
             raise UsageError(key, "must be a value or a list of values", repr(item))
@@ -274,18 +254,19 @@ def _axis(key: str, value: Any) -> list[Any]:
 
 
 def _scheme(name: Any, options: Mapping[str, Any]) -> SchemeChoice:
-    """Returns the scheme of a table. Raises UsageError whose key is the one at fault in the table."""
+    """Returns the scheme of a table. Raises UsageError with the key of the table that is wrong."""
     if not isinstance(name, str):
         raise UsageError("scheme", "must be text", repr(name))
-    if options and len(scheme_parts(name)) > 1:
-        raise UsageError(
-            next(iter(options)),
-            f"is an option, and scheme {name!r} is a composition",
-            None,
-            "write the options of its parts with them, as in gaussian-mask:kappa=0.3+dp-sgd:epsilon=8",
+    composed = len(scheme_parts(name)) > 1
+    if options and composed:
+        rule = f"is an option, and scheme {name!r} is a composition"
+        way_out = (
+            "write the options of its parts in the scheme, as in "
+            "gaussian-mask:kappa=0.3+dp-sgd:epsilon=8"
         )
+        raise UsageError(next(iter(options)), rule, None, way_out)
     try:
-        if len(scheme_parts(name)) > 1:
+        if composed:
             return scheme_choice(name)
         entry, named_options = scheme_entry(name)
     except UsageError as error:
@@ -295,28 +276,27 @@ def _scheme(name: Any, options: Mapping[str, Any]) -> SchemeChoice:
     except UsageError as error:
         if error.way_out or error.key not in options:
             raise
-        raise UsageError(
-            error.key, error.rule, error.value, did_you_mean(error.key, ("note", "scheme"))
-        ) from error
+        way_out = did_you_mean(error.key, ("note", "scheme"))
+        raise UsageError(error.key, error.rule, error.value, way_out) from error
 
 
 def _refuse_twice(arms: Sequence[_Arm]) -> None:
-    places: dict[SchemeChoice, str] = {}
+    """Raises UsageError if two arms have the same scheme."""
+    locations: dict[SchemeChoice, str] = {}
     for arm in arms:
-        before = places.get(arm.scheme)
-        if before == arm.place:
-            raise UsageError(arm.place, "may give each arm once", f"{arm.scheme} twice")
+        before = locations.get(arm.scheme)
+        if before == arm.location:
+            raise UsageError(arm.location, "may give each arm once", f"{arm.scheme} twice")
         if before is not None:
-            raise UsageError(
-                f"{before} and {arm.place}", "must be different arms", f"{arm.scheme} twice"
-            )
-        places[arm.scheme] = arm.place
+            both = f"{before} and {arm.location}"
+            raise UsageError(both, "must be different arms", f"{arm.scheme} twice")
+        locations[arm.scheme] = arm.location
 
 
-def _refuse_loose_ends(setting: str, keys: Iterable[str], known: Iterable[str], what: str) -> None:
+def _refuse_unknown(setting: str, keys: Iterable[str], known: Iterable[str], what: str) -> None:
+    """Raises UsageError for a key of a setting that is not a known arm or study."""
     names = list(known)
     for key in keys:
         if key not in names:
-            raise UsageError(
-                setting, f"must name {what} of the grid", repr(key), did_you_mean(key, names)
-            )
+            rule = f"must name {what} of the grid"
+            raise UsageError(setting, rule, repr(key), did_you_mean(key, names))

@@ -1,4 +1,4 @@
-"""Choices from objects: what a Python caller gives in place of the text of a choice."""
+"""Choices from objects, which Python callers may give in place of text."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -13,15 +13,18 @@ def object_choice(registry: Mapping[str, Callable[..., Any]], instance: object) 
     """Returns the choice of an instance of a class, such as an attack or a scheme.
 
     Its options are the values of its fields. A class that is not in the registry is named
-    `module:Class`. Raises UsageError as `Entry.chosen` does.
+    `module:Class`.
+
+    Raises:
+        UsageError: As `Entry.chosen`.
     """
     build = type(instance)
     entry = Entry(_name(registry, build), build)
-    options = {
-        key: getattr(instance, key)
-        for key, parameter in entry.parameters.items()
-        if getattr(instance, key) != parameter.default
-    }
+    options = {}
+    for key, parameter in entry.parameters.items():
+        value = getattr(instance, key)
+        if value != parameter.default:
+            options[key] = value
     return entry.chosen(options)
 
 

@@ -1,4 +1,4 @@
-"""Classes of the user's own, spelt `module:Class`."""
+"""Classes of the user's own, written `module:Class`."""
 
 import hashlib
 import inspect
@@ -13,24 +13,24 @@ from mgaudit.targets.own_module import RAISED, error_line, load_module
 def own_class(kind: str, base: type, module: str, name: str) -> type:
     """Returns the class `name` of `module`, which is imported with the current folder on the path.
 
-    Raises UsageError where there is no such class or it does not extend `base`.
+    Raises:
+        UsageError: If there is no such class, or it does not extend `base`.
     """
     key = f"{module}:{name}"
     try:
-        found = getattr(load_module(module), name, None)
+        candidate = getattr(load_module(module), name, None)
     except RAISED as error:
+        rule = f"cannot be imported ({error_line(error)})"
         way_out = f"start mgaudit in its folder, or choose from `mgaudit list {kind}s`"
-        raise UsageError(key, f"cannot be imported ({error_line(error)})", None, way_out) from error
-    if found is None:
-        place = getattr(sys.modules[module], "__file__", None)
-        raise UsageError(
-            key, f"must be a class in {module} ({place or 'no file'}), and there is no {name}"
-        )
-    if not (isinstance(found, type) and issubclass(found, base)):
-        raise UsageError(
-            key, f"must be a class that extends {base.__module__}.{base.__qualname__}", repr(found)
-        )
-    own: type = found
+        raise UsageError(key, rule, None, way_out) from error
+    if candidate is None:
+        file = getattr(sys.modules[module], "__file__", None) or "no file"
+        rule = f"must be a class in {module} ({file}), and there is no {name}"
+        raise UsageError(key, rule)
+    if not (isinstance(candidate, type) and issubclass(candidate, base)):
+        rule = f"must be a class that extends {base.__module__}.{base.__qualname__}"
+        raise UsageError(key, rule, repr(candidate))
+    own: type = candidate
     source_sha256(own)  # at once, before the file can be edited
     return own
 
@@ -39,13 +39,13 @@ def own_class(kind: str, base: type, module: str, name: str) -> type:
 def source_sha256(own: type) -> str:
     """Returns the SHA-256 over the source files of a class and of the classes that it extends.
 
-    It is taken when the class is imported and kept, since what runs is what was imported. What else these files
-    import is not followed.
+    The checksum is computed when the class is imported and kept, because the imported code is the
+    code that runs. Other modules that these files import are not included.
     """
     sha = hashlib.sha256()
-    for one in own.__mro__:
-        if one.__module__ != "builtins":
-            sha.update(_source(one))
+    for extended in own.__mro__:
+        if extended.__module__ != "builtins":
+            sha.update(_source(extended))
     return sha.hexdigest()
 
 
@@ -54,5 +54,6 @@ def _source(own: type) -> bytes:
         return Path(inspect.getfile(own)).read_bytes()
     except (TypeError, OSError) as error:
         key = f"{own.__module__}:{own.__qualname__}"
-        rule = f"must be defined in a file, so that an edited class can be told from the old one ({error_line(error)})"
+        reason = error_line(error)
+        rule = f"must be defined in a file, so that changes of the class can be detected ({reason})"
         raise UsageError(key, rule, None, "define the class in a Python file") from error

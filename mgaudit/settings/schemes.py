@@ -1,4 +1,4 @@
-"""Noise schemes as they are chosen: one, or several joined by "+"."""
+"""Choices of noise schemes: one scheme, or several joined by "+"."""
 
 import re
 from collections.abc import Sequence
@@ -17,18 +17,19 @@ DP_SGD = "dp-sgd"
 
 @dataclass(frozen=True)
 class SchemeChoice:
-    """The schemes of a composition in their order, most often one; `built` is the scheme that they make."""
+    """The parts of a composition in order, most often one; `built` is the composed scheme."""
 
     parts: tuple[Choice, ...]
     built: Scheme = field(compare=False, repr=False)
 
     @classmethod
     def of(cls, parts: Sequence[Choice]) -> "SchemeChoice":
-        """Returns the composition of the parts. Raises UsageError for what cannot be composed."""
+        """Returns the composition of the parts. Raises UsageError if they cannot be composed."""
         for part in parts:
             _check_fields(part)
+        built = tuple(part.built for part in parts)
         try:
-            return cls(tuple(parts), compose(tuple(part.built for part in parts)))
+            return cls(tuple(parts), compose(built))
         except UsageError:
             raise
         except ValueError as error:
@@ -43,83 +44,81 @@ class SchemeChoice:
         return self.text
 
     def label(self) -> str:
-        """Returns the choice as a reader sees it."""
-        return (
-            "no noise" if self.is_only(PLAIN) else " + ".join(part.label() for part in self.parts)
-        )
+        """Returns the name of the scheme for reports."""
+        if self.is_only(PLAIN):
+            return "no noise"
+        return " + ".join(part.label() for part in self.parts)
 
     def is_only(self, name: str) -> bool:
-        """Returns whether the scheme of that name is all there is."""
+        """Returns whether the scheme of that name is the only part."""
         return [part.name for part in self.parts] == [name]
 
     def with_privacy(self, epsilon: float | None, delta: float | None) -> "SchemeChoice":
-        """Returns the choice with another epsilon and delta of its DP-SGD; None leaves them as they are."""
-        return SchemeChoice.of(
-            [
-                _with_privacy(part, epsilon, delta) if part.name == DP_SGD else part
-                for part in self.parts
-            ]
-        )
+        """Returns the choice with another epsilon and delta of its DP-SGD; None changes nothing."""
+        parts = []
+        for part in self.parts:
+            parts.append(_with_privacy(part, epsilon, delta) if part.name == DP_SGD else part)
+        return SchemeChoice.of(parts)
 
 
 def _check_fields(choice: Choice) -> None:
-    if {option.name for option in fields(choice.built)} != set(
-        Entry(choice.name, choice.build).parameters
-    ):
-        raise UsageError(
-            choice.name,
-            "must be a frozen dataclass whose fields are its options, so that they can be checked, compared and kept",
+    names = {option.name for option in fields(choice.built)}
+    if names != set(Entry(choice.name, choice.build).parameters):
+        rule = (
+            "must be a frozen dataclass whose fields are its options, so that they can be checked, "
+            "compared and kept"
         )
+        raise UsageError(choice.name, rule)
 
 
 def _with_privacy(part: Choice, epsilon: float | None, delta: float | None) -> Choice:
-    changes = {
-        key: value for key, value in (("epsilon", epsilon), ("delta", delta)) if value is not None
-    }
-    options = {**part.options, **changes}
+    options = dict(part.options)
     if epsilon is not None:
+        # The noise multiplier is computed from epsilon.
         options.pop("noise_multiplier", None)
+        options["epsilon"] = epsilon
+    if delta is not None:
+        options["delta"] = delta
     return Entry(part.name, part.build).chosen(options)
 
 
 def scheme_choice(value: object) -> SchemeChoice:
-    """Returns the noise scheme that a text names, its parts joined by "+", or that an object is.
+    """Returns the choice of a scheme from a text or an object; a choice is returned unchanged.
 
-    A choice stays as it is.
+    Args:
+        value: A text, in which "+" joins the parts of a composition, or a `Scheme`.
 
-    Raises UsageError as `parse` does.
+    Raises:
+        UsageError: As `parse`.
     """
     if isinstance(value, SchemeChoice):
         return value
     if isinstance(value, Scheme):
         return SchemeChoice.of([object_choice(SCHEMES, part) for part in value.parts])
     if not isinstance(value, str):
-        raise UsageError(
-            "",
-            "must be a scheme, as in gaussian-mask:kappa=0.3",
-            f"{type(value).__name__}: {value!r}",
-        )
-    return SchemeChoice.of(
-        [parse("scheme", SCHEMES, part, own=Scheme) for part in scheme_parts(value)]
-    )
+        rule = "must be a scheme, as in gaussian-mask:kappa=0.3"
+        raise UsageError("", rule, f"{type(value).__name__}: {value!r}")
+    texts = scheme_parts(value)
+    return SchemeChoice.of([parse("scheme", SCHEMES, text, own=Scheme) for text in texts])
 
 
 def scheme_entry(text: str) -> tuple[Entry, dict[str, str]]:
-    """Returns the one scheme that a text names, which may be the user's own, and the texts of its options.
+    """Returns the single scheme that a text names, built in or the user's own, and its options.
 
-    Raises UsageError as `parse` does.
+    Raises:
+        UsageError: As `parse`.
     """
     entry, options = entry_of("scheme", SCHEMES, text, own=Scheme)
     return entry, option_texts(entry, options)
 
 
 def scheme_parts(text: str) -> list[str]:
-    """Returns the texts that "+" joins to a composition; most often there is one.
+    """Returns the texts of the parts, which are joined by "+"; most often there is one.
 
     >>> scheme_parts("gaussian-mask:kappa=1e+2+dp-sgd:epsilon=8")
     ['gaussian-mask:kappa=1e+2', 'dp-sgd:epsilon=8']
     """
-    # A plus sign within a number does not stand before a letter.
+    # A plus sign within a number is not followed by a letter.
     return re.split(r"\+(?=\s*[A-Za-z])", text)
 
 
@@ -131,47 +130,54 @@ def edited_schemes(
     epsilon: float | None = None,
     delta: float | None = None,
 ) -> list[SchemeChoice]:
-    """Returns the arms with the changes of the command line; what it does not say (None) stays.
+    """Returns the arms with the changes of the command line; None changes nothing.
 
-    `audited` takes the place of every arm that is neither plain nor DP-SGD; `plain` and `dp` add or remove those two;
-    `epsilon` and `delta` change the DP-SGD arms, or add one.
+    Args:
+        schemes: The arms.
+        audited: Replaces every arm that is neither plain nor DP-SGD.
+        plain: Adds or removes the arm without noise.
+        dp: Adds or removes the DP-SGD arms.
+        epsilon: Epsilon (nats) of the DP-SGD arms; adds one if there is none.
+        delta: Delta of the DP-SGD arms; adds one if there is none.
+
+    Raises:
+        UsageError: For a scheme that is not valid, and for epsilon or delta without DP-SGD arms.
     """
     choices = [_of_command_line(scheme) for scheme in schemes]
     without_noise = [choice for choice in choices if choice.is_only(PLAIN)]
     private = [choice for choice in choices if choice.is_only(DP_SGD)]
     noisy = [choice for choice in choices if choice not in without_noise and choice not in private]
     if plain is not None:
-        without_noise = (without_noise or [scheme_choice(PLAIN)]) if plain else []
+        kept = without_noise or [scheme_choice(PLAIN)]
+        without_noise = kept if plain else []
     if audited is not None:
         noisy = [_of_command_line(audited)]
+    changes_privacy = epsilon is not None or delta is not None
     if dp is False:
-        if epsilon is not None or delta is not None:
-            raise UsageError(
-                "--epsilon and --delta", "are settings of the DP-SGD arm, which --no-dp leaves out"
-            )
+        if changes_privacy:
+            rule = "are settings of the DP-SGD arm, which --no-dp removes"
+            raise UsageError("--epsilon and --delta", rule)
         private = []
-    elif not private and (dp or epsilon is not None or delta is not None):
+    elif not private and (dp or changes_privacy):
         private = [scheme_choice(DEFAULT_DP)]
-    if epsilon is not None or delta is not None:
+    if changes_privacy:
         private = [choice.with_privacy(epsilon, delta) for choice in private]
     return list(dict.fromkeys((*without_noise, *noisy, *private)))
 
 
 def audited_scheme(scheme: object, epsilon: float | None, delta: float | None) -> SchemeChoice:
-    """Returns the scheme that `mgaudit audit-dp` audits, its DP-SGD with another epsilon or delta.
+    """Returns the scheme for `mgaudit audit-dp`, with another epsilon or delta of its DP-SGD.
 
-    Raises UsageError where there is no DP-SGD in it to change.
+    Raises:
+        UsageError: For epsilon or delta, if the scheme has no DP-SGD.
     """
     choice = _of_command_line(scheme)
     if epsilon is None and delta is None:
         return choice
     if not any(part.name == DP_SGD for part in choice.parts):
-        raise UsageError(
-            "--epsilon and --delta",
-            "need a scheme with dp-sgd in it",
-            f"--scheme {choice.text}",
-            "leave them out",
-        )
+        rule = "need a scheme with dp-sgd in it"
+        value = f"--scheme {choice.text}"
+        raise UsageError("--epsilon and --delta", rule, value, "leave them out")
     return choice.with_privacy(epsilon, delta)
 
 

@@ -1,4 +1,4 @@
-"""Study files: those that ship with mgaudit and those in the studies folder of the current one."""
+"""Study files: those of mgaudit, and those in the folder `studies` of the current directory."""
 
 import tomllib
 from importlib import resources
@@ -14,8 +14,11 @@ STUDIES_FOLDER = Path("studies")
 def study_values(study: Path) -> dict[str, Any]:
     """Returns the values in a study file.
 
-    `study` is its path, or the name of a study in STUDIES_FOLDER or of one that ships with mgaudit.
-    Raises UsageError where there is none, or where it is not TOML.
+    Args:
+        study: The path of the file, or the name of a study in STUDIES_FOLDER or of mgaudit.
+
+    Raises:
+        UsageError: If there is no such file, or it is not TOML.
     """
     from mgaudit.settings.study_settings import read_settings
 
@@ -28,24 +31,25 @@ def study_values(study: Path) -> dict[str, Any]:
     if study.suffix:
         return read_settings(study)
     rule = f"must be a study file, or one of {', '.join(sorted(known))}"
-    way_out = (
-        did_you_mean(str(study), known) or "give the path of a TOML file, or --scheme for each arm"
-    )
+    way_out = did_you_mean(str(study), known)
+    if not way_out:
+        way_out = "give the path of a TOML file, or --scheme for each arm"
     raise UsageError("STUDY", rule, repr(str(study)), way_out)
 
 
 def ready_studies() -> list[dict[str, str]]:
-    """Returns the name, number of arms, title and path of each study, and what it asks.
+    """Returns the name, number of arms, title, path and question of each study.
 
-    They are those of STUDIES_FOLDER, and then the shipped ones whose names are not among them. The files are read as
-    plain TOML: neither are the settings checked, nor is a module imported that they name. What a study asks is the
-    first line of its file, if that is a comment. The title of a file that is no TOML is what is wrong with it.
+    A study of STUDIES_FOLDER replaces the shipped one of its name. The files are read as plain
+    TOML: settings are not checked, and no module of the user's own is imported. The question of a
+    study is the first line of its file, if that is a comment. For a file that is not TOML, the
+    error takes the place of the title.
     """
     return [_listed(path) for _, path in sorted(_known_studies().items())]
 
 
 def _known_studies() -> dict[str, Path]:
-    """Returns the path of each shipped study and of each in STUDIES_FOLDER, which come first."""
+    """Returns the path of each study by name; those of STUDIES_FOLDER replace shipped ones."""
     paths = (*_shipped(), *STUDIES_FOLDER.glob("*.toml"))
     return {path.stem: path for path in paths}
 
@@ -68,27 +72,33 @@ def _listed(path: Path) -> dict[str, str]:
             "summary": f"cannot be read: {reason}",
             "path": str(path),
         }
-    studies = prod(
-        len(_list(values.get(several, [None]))) for several in ("datasets", "targets", "seeds")
-    )
-    in_each = f"{arms} in each of {studies} studies" if studies > 1 else f"{arms}"
+    studies = _number_of_studies(values)
     first = text.partition("\n")[0]
-    asks = {"asks": first.lstrip("# ")} if first.startswith("#") else {}
+    question = {"asks": first.lstrip("# ")} if first.startswith("#") else {}
     return {
         "name": path.stem,
-        "options": in_each,
+        "options": f"{arms} in each of {studies} studies" if studies > 1 else f"{arms}",
         "summary": str(values.get("title") or "–"),
-        **asks,
+        **question,
         "path": str(path),
     }
 
 
+def _number_of_studies(values: dict[str, Any]) -> int:
+    """Returns the number of combinations of datasets, targets and seeds."""
+    axes = [_list(values.get(axis, [None])) for axis in ("datasets", "targets", "seeds")]
+    return prod(len(axis) for axis in axes)
+
+
 def _number_of_arms(values: dict[str, Any]) -> int:
-    """Returns the number of arms: a table is one for each combination of the values in its lists."""
+    """Returns the number of arms; a table has one for each combination of values in its lists."""
     if "arms" not in values:
         return len(_list(values.get("schemes", [])))
-    tables = [table for table in _list(values["arms"]) if isinstance(table, dict)]
-    return sum(prod(len(_list(value)) for value in table.values()) for table in tables)
+    arms = 0
+    for table in _list(values["arms"]):
+        if isinstance(table, dict):
+            arms += prod(len(_list(value)) for value in table.values())
+    return arms
 
 
 def _list(value: Any) -> list[Any]:

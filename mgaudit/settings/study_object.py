@@ -1,4 +1,4 @@
-"""A study as an object: what a study file holds, for Python."""
+"""A study as an object: the contents of a study file for Python."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
@@ -10,7 +10,7 @@ from mgaudit.settings.study_files import study_values
 
 @dataclass(frozen=True)
 class Study:
-    """Arms to compare, on networks, datasets and seeds; what is None has its default.
+    """Arms to compare on networks, datasets and seeds; None means the default.
 
     The fields have the names of a study file. Schemes, attacks, networks, datasets and queries are
     texts or objects. `training` holds settings of `mgaudit.targets.training.Training` by name.

@@ -1,4 +1,4 @@
-"""A grid of studies: checked as a whole, run one after the other, told in one result."""
+"""A grid of studies: checked as a whole, run one after the other, collected in one result."""
 
 import hashlib
 from collections.abc import Sequence
@@ -19,56 +19,53 @@ COMMAND = "mgaudit compare RUN/settings.toml"
 
 @dataclass(frozen=True)
 class ComparisonPlan:
-    """A grid whose studies have all been checked against their data; the settings have stack sizes in them."""
+    """A grid whose studies were all checked against their data; its settings have stack sizes."""
 
     settings: GridSettings
     cells: list[Plan]
 
     @property
     def slug(self) -> str:
-        """What is compared, in a word that may stand in a path."""
-        datasets = (dataset.name for dataset in self.settings.datasets)
-        return path_word(
-            "compare",
-            *datasets,
-            *map(str, self.settings.targets),
-            f"{len(self.settings.schemes)}-arms",
-        )
+        """The compared datasets, networks and number of arms as one word for a path."""
+        settings = self.settings
+        datasets = [dataset.name for dataset in settings.datasets]
+        targets = [str(target) for target in settings.targets]
+        return path_word("compare", *datasets, *targets, f"{len(settings.schemes)}-arms")
 
     @property
     def sha256(self) -> str:
-        """The hash of all that determines the result."""
+        """The SHA-256 of everything that determines the result."""
         words = (self.settings.title, self.settings.note)
-        return hashlib.sha256(
-            repr((words, [cell.sha256 for cell in self.cells])).encode()
-        ).hexdigest()
+        studies = [cell.sha256 for cell in self.cells]
+        content = repr((words, studies))
+        return hashlib.sha256(content.encode()).hexdigest()
 
     @property
     def device(self) -> str:
-        """Where all models are trained."""
+        """The device on which all models are trained."""
         return self.cells[0].design.device
 
 
 def cell_name(plan: Plan) -> str:
-    """Returns what a reader calls one study of the grid."""
+    """Returns the name of one study of the grid for reports and errors."""
     return f"{plan.settings.target} on {plan.settings.dataset}, seed {plan.settings.seed}"
 
 
 def plan_comparison(grid: GridSettings) -> ComparisonPlan:
     """Returns the plan of every study.
 
-    Raises UsageError or OSError for all that the user can mend; what passes is ready to train.
+    Raises:
+        UsageError: For settings that do not fit the data or one another.
+        OSError: For data that cannot be read.
     """
     cells: list[Plan] = []
     designs: dict[tuple[str, int], Design] = {}
     for settings in grid.cells():
         plan = plan_study(settings)
-        # Targets share coins and data, which may fill much of the memory.
-        cells.append(
-            replace(
-                plan, design=designs.setdefault((plan.design.sha256, settings.seed), plan.design)
-            )
-        )
+        # Studies of one dataset and seed share one design, because data may fill the memory.
+        key = (plan.design.sha256, settings.seed)
+        design = designs.setdefault(key, plan.design)
+        cells.append(replace(plan, design=design))
     return ComparisonPlan(_with_stacks(grid, cells), cells)
 
 
@@ -77,21 +74,24 @@ def run_comparison(
 ) -> tuple[Result, list[Arrays]]:
     """Returns the result of all studies, and the arrays behind each.
 
-    Raises RuntimeError, naming the study, where one cannot be audited; what was trained is kept.
+    Raises:
+        RuntimeError: If a study cannot be audited, with its name. Trained models are kept.
     """
     studies: list[StudyResult] = []
     arrays: list[Arrays] = []
-    for place, cell in enumerate(plan.cells):
-        if len(plan.cells) > 1:
-            progress.stage(f"study {place + 1} of {len(plan.cells)}: {cell_name(cell)}")
+    count = len(plan.cells)
+    for number, cell in enumerate(plan.cells, start=1):
+        name = cell_name(cell)
+        if count > 1:
+            progress.stage(f"study {number} of {count}: {name}")
         try:
-            study, held = run_study(cell, jobs, progress)
+            study, study_arrays = run_study(cell, jobs, progress)
         except UsageError:
             raise
         except (RuntimeError, ValueError) as error:
-            raise RuntimeError(f"{cell_name(cell)}: {error}") from error
+            raise RuntimeError(f"{name}: {error}") from error
         studies.append(study)
-        arrays.append(held)
+        arrays.append(study_arrays)
     settings = plan.settings
     result = Result(
         title=settings.title,
@@ -104,11 +104,16 @@ def run_comparison(
 
 
 def _with_stacks(grid: GridSettings, cells: Sequence[Plan]) -> GridSettings:
-    """Returns the settings with the stack sizes of the studies: measured anew, they might be others."""
+    """Returns the settings with the stack sizes of the studies.
+
+    A run from these settings does not measure the sizes again, and so has the same ones.
+    """
     stacks: dict[str, int] = {}
     for cell in cells:
         assert cell.settings.stack != "auto"  # plan_study has measured it
-        stacks[stack_place(cell.settings.target, cell.settings.dataset)] = cell.settings.stack
+        key = stack_place(cell.settings.target, cell.settings.dataset)
+        stacks[key] = cell.settings.stack
     if len(set(stacks.values())) == 1:
-        return grid.model_copy(update={"stack": next(iter(stacks.values())), "stacks": {}})
+        shared_size = next(iter(stacks.values()))
+        return grid.model_copy(update={"stack": shared_size, "stacks": {}})
     return grid.model_copy(update={"stacks": stacks})

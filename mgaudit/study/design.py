@@ -1,4 +1,7 @@
-"""What all arms of a study share: the data, who trains on what, and the resamples behind the intervals."""
+"""What all arms of a study share.
+
+This is the data, the membership of each model, and the resamples behind the intervals.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,16 +20,23 @@ from mgaudit.targets.seeds import numpy_generator
 
 @dataclass(frozen=True)
 class Design:
-    """Data and coins. `dataset` is standardised; `membership` is (models, examples); resamples are counts.
+    """The data of a study and the random draws about them.
 
-    `sha256` is over the content of the data before standardisation, names of classes included: the data of two runs
-    are the same where it is the same. The store has hashes of its own, over the arrays that models see.
-
-    `coins` says in words for whom coins were tossed, and `expected_members` how many members a model has on average.
-
-    `example_resamples` (resamples, examples) and `test_resamples` (resamples, test examples) are the same in every arm,
-    which is what makes differences between arms paired. `pictures` (examples, height, width[, 3]) uint8 are the
-    examples as one looks at them, if they are grey or colour images.
+    Args:
+        dataset: The standardised data.
+        pictures: The examples as grey or colour images (examples, height, width[, 3]), uint8; None
+            for other data.
+        sha256: Checksum of the data before standardisation, names of classes included. Two runs
+            have the same data if it is equal. The store uses checksums of its own, over the arrays
+            that models are trained on.
+        membership: Whether a model is trained on an example (models, examples), bool.
+        coins: The examples whose membership is random, in words.
+        expected_members: Mean number of members of a model.
+        example_resamples: How often each example is drawn (resamples, examples), uint16. All arms
+            share the resamples, so that differences between arms are paired.
+        test_resamples: The same for test examples (resamples, test examples), uint16.
+        device: The device on which models are trained.
+        seed: Random seed.
     """
 
     dataset: Dataset
@@ -42,46 +52,54 @@ class Design:
 
     @cached_property
     def pool_sha256(self) -> str:
-        """The SHA-256 of the examples that models are trained on: the standardised arrays and their labels."""
+        """The SHA-256 of the standardised examples and their labels."""
         return arrays_sha256({"inputs": self.dataset.inputs, "labels": self.dataset.labels})
 
     @cached_property
     def test_sha256(self) -> str:
         """The SHA-256 of the standardised test split."""
-        return arrays_sha256(
-            {"inputs": self.dataset.test_inputs, "labels": self.dataset.test_labels}
-        )
+        dataset = self.dataset
+        return arrays_sha256({"inputs": dataset.test_inputs, "labels": dataset.test_labels})
 
 
 def draw_design(settings: StudySettings) -> Design:
-    """Returns the design that the settings determine. Raises UsageError or OSError where the data cannot be had."""
+    """Returns the design that the settings determine.
+
+    Raises:
+        UsageError: For data that do not fit the settings.
+        OSError: For data that cannot be read.
+    """
+    seed = settings.seed
     device = choose_device(settings.device)
-    raw = settings.dataset.load(settings.examples, numpy_generator(settings.seed, "examples"))
+    raw = settings.dataset.load(settings.examples, numpy_generator(seed, "examples"))
     examples, tests = len(raw.labels), len(raw.test_labels)
+    example_resamples = resample_counts(examples, numpy_generator(seed, "example resamples"))
+    test_resamples = resample_counts(tests, numpy_generator(seed, "test resamples"))
     return Design(
         dataset=raw.standardised(),
         pictures=_pictures(raw.inputs),
         sha256=raw.digest(),
-        membership=fair_coins(settings.models, examples, settings.seed),
+        membership=fair_coins(settings.models, examples, seed),
         coins="all",
         expected_members=examples / 2,
-        example_resamples=resample_counts(
-            examples, numpy_generator(settings.seed, "example resamples")
-        ),
-        test_resamples=resample_counts(tests, numpy_generator(settings.seed, "test resamples")),
+        example_resamples=example_resamples,
+        test_resamples=test_resamples,
         device=device,
-        seed=settings.seed,
+        seed=seed,
     )
 
 
 def _pictures(inputs: Inputs) -> NDArray[np.uint8] | None:
-    """Returns the inputs as pictures: bytes as they are, other values stretched from black to white."""
-    if inputs.ndim != 4 or inputs.shape[1] not in (1, 3):
+    """Returns the inputs as pictures, or None; values other than bytes span black to white."""
+    if inputs.ndim != 4:
+        return None
+    channels = inputs.shape[1]
+    if channels not in (1, 3):
         return None
     if inputs.dtype != np.uint8:
         low, high = float(inputs.min()), float(inputs.max())
-        inputs = ((inputs - low) / (high - low or 1.0) * 255).astype(np.uint8)
-    pictures: NDArray[np.uint8] = (
-        inputs[:, 0] if inputs.shape[1] == 1 else inputs.transpose(0, 2, 3, 1)
-    )
+        shares = (inputs - low) / (high - low or 1.0)
+        inputs = (shares * 255).astype(np.uint8)
+    pictures: NDArray[np.uint8]
+    pictures = inputs[:, 0] if channels == 1 else inputs.transpose(0, 2, 3, 1)
     return pictures

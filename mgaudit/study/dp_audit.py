@@ -1,8 +1,12 @@
-"""An audit of DP-SGD itself: canaries go in by coins, and right guesses about the coins bound epsilon from below."""
+"""An audit of DP-SGD itself.
+
+Coins decide which canaries are trained on, and correct guesses about the coins prove a lower bound
+on epsilon.
+"""
 
 import math
 import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
@@ -21,7 +25,7 @@ from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.dp_audit import Bound, DPAuditResult
 from mgaudit.settings.study_settings import AuditSettings, DPAuditSettings
 from mgaudit.storage.run_folder import path_word
-from mgaudit.study.attack import guesses_a_side, provable
+from mgaudit.study.attack import bound_delta, guesses_a_side, provable
 from mgaudit.study.design import Design
 from mgaudit.study.plan import Arm, plan_arm
 from mgaudit.study.progress import Progress
@@ -31,7 +35,7 @@ from mgaudit.study.stacking import with_stack
 from mgaudit.study.train import train_arm
 from mgaudit.targets.datasets.canaries import plant_canaries
 from mgaudit.targets.device import choose_device
-from mgaudit.targets.fitting.privacy_plan import default_delta
+from mgaudit.targets.fitting.privacy_plan import PrivacyPlan
 from mgaudit.targets.membership import canary_coins
 from mgaudit.targets.querying.queries import Queries
 from mgaudit.targets.seeds import numpy_generator
@@ -42,7 +46,7 @@ THESE_MODELS = "these models (empirical ε), canaries taken as independent runs"
 
 @dataclass(frozen=True)
 class DPAuditPlan:
-    """An audit that has been checked against its data and can be run; `canaries` are numbers of examples."""
+    """An audit that was checked against its data; `canaries` are indices of examples."""
 
     settings: DPAuditSettings
     design: Design
@@ -51,23 +55,28 @@ class DPAuditPlan:
 
     @property
     def slug(self) -> str:
-        """What is audited, in a word that may stand in a path."""
+        """The audited dataset, network and scheme as one word for a path."""
         settings = self.settings
         return path_word("audit", settings.dataset.name, settings.target.text, settings.scheme.text)
 
     @property
     def sha256(self) -> str:
-        """The hash of all that determines the result."""
+        """The SHA-256 of everything that determines the result."""
         return run_sha256(self.settings.as_dict(), [self.arm.settings], self.design)
 
 
 def plan_dp_audit(settings: DPAuditSettings) -> DPAuditPlan:
-    """Returns the plan. Raises UsageError or OSError for all that the user can mend."""
+    """Returns the plan.
+
+    Raises:
+        UsageError: For settings that do not fit the data or one another.
+        OSError: For data that cannot be read.
+    """
     device = choose_device(settings.device)
     raw = settings.dataset.load(settings.examples, numpy_generator(settings.seed, "examples"))
     planted, canaries = plant_canaries(raw, settings.canaries, settings.kind, settings.seed)
     examples = len(raw.labels)
-    none = np.zeros((0, 0), dtype=np.uint16)
+    no_resamples = np.zeros((0, 0), dtype=np.uint16)
     design = Design(
         dataset=planted.standardised(),
         pictures=None,
@@ -75,69 +84,94 @@ def plan_dp_audit(settings: DPAuditSettings) -> DPAuditPlan:
         membership=canary_coins(settings.models, examples, canaries, settings.seed),
         coins=f"{settings.canaries} canaries, all others in",
         expected_members=examples - settings.canaries / 2,
-        example_resamples=none,
-        test_resamples=none,
+        example_resamples=no_resamples,
+        test_resamples=no_resamples,
         device=device,
         seed=settings.seed,
     )
     settings = with_stack(settings, design)
     names = ("scheme", "dataset", "target", "models", "seed", "device", "stack", "training")
-    one_arm = AuditSettings(**{name: getattr(settings, name) for name in names})
-    return DPAuditPlan(settings, design, canaries, plan_arm(one_arm, design))
+    shared = {name: getattr(settings, name) for name in names}
+    arm = plan_arm(AuditSettings(**shared), design)
+    return DPAuditPlan(settings, design, canaries, arm)
 
 
 def run_dp_audit(plan: DPAuditPlan, jobs: int, progress: Progress) -> tuple[DPAuditResult, Arrays]:
     """Returns the bounds, and the scores of the canaries with their membership.
 
-    A canary's score is the logit confidence of its label. The models toss coins of their own, so that all canaries of
-    all models are canaries of one mechanism that runs all trainings; each model's guesses are made on its own scores.
+    A canary's score is the logit confidence of its label. Each model has coins of its own, so the
+    canaries of all models are canaries of one mechanism that runs all trainings; the guesses about
+    a model use its own scores only.
+
+    Raises:
+        RuntimeError: If a model diverged.
     """
     started, clock = datetime.now(UTC), time.perf_counter()
     settings, design = plan.settings, plan.design
+    label = plan.arm.settings.label
     trained = train_arm(plan.arm, design, jobs, progress)
     if trained.diverged:
         raise RuntimeError(
-            f"{len(trained.diverged)} of {settings.models} models diverged, and an audit needs them all; "
-            "try a lower --learning-rate"
+            f"{len(trained.diverged)} of {settings.models} models diverged, and an audit needs all "
+            "of them; try a lower --learning-rate"
         )
-    progress.stage(f"{plan.arm.settings.label}: asking about {settings.canaries} canaries")
+    progress.stage(f"{label}: querying the models for {settings.canaries} canaries")
     logits = ArmOutputs(trained, design).logits(Queries())
     labels = design.dataset.labels[plan.canaries]
     scores = logit_confidence(logits["pool"][:, plan.canaries], labels)[:, :, 0]
     membership = design.membership[:, plan.canaries]
-    accountant = plan.arm.recipe.plan
-    delta = default_delta(design.expected_members) if accountant is None else accountant.delta
-    k = guesses_a_side(settings.guesses, settings.canaries)
-    made = [
-        guess(*pair, k, k, numpy_generator(settings.seed, "guesses", model))
-        for model, pair in enumerate(zip(scores, membership, strict=True))
-    ]
-    guesses = Guesses(*(sum(getattr(one, field.name) for one in made) for field in fields(Guesses)))
-    correct = logits["test"][:, :, 0].argmax(axis=-1) == design.dataset.test_labels
+    delta = bound_delta(trained, design)
+    guesses = _guesses(scores, membership, settings)
+    predictions = logits["test"][:, :, 0].argmax(axis=-1)
+    accuracy = float((predictions == design.dataset.test_labels).mean())
+    bounds = _bounds(guesses, scores.ravel(), membership.ravel(), delta, settings)
     result = DPAuditResult(
         settings=settings.as_dict(),
-        label=plan.arm.settings.label,
-        epsilon_claimed=None
-        if accountant is None or not math.isfinite(accountant.epsilon)
-        else accountant.epsilon,
+        label=label,
+        epsilon_claimed=_claimed_epsilon(plan.arm.recipe.plan),
         delta=delta,
         significance=settings.significance,
         canaries=guesses.canaries,
         guesses=guesses.made,
         correct=guesses.correct,
         epsilon_provable=provable(guesses.made, guesses.canaries, delta, settings.significance),
-        test_accuracy=float(correct.mean()),
-        bounds=_bounds(guesses, scores.ravel(), membership.ravel(), delta, settings),
+        test_accuracy=accuracy,
+        bounds=bounds,
         provenance=provenance(design.device),
         started=started.isoformat(timespec="seconds"),
         seconds=time.perf_counter() - clock,
     )
-    return result, {
+    arrays = {
         "scores": scores,
         "membership": membership,
         "canaries": plan.canaries,
         "labels": labels,
     }
+    return result, arrays
+
+
+def _guesses(
+    scores: NDArray[np.float64], membership: NDArray[np.bool_], settings: DPAuditSettings
+) -> Guesses:
+    """Returns the guesses about all models together.
+
+    `scores` and `membership` are (models, canaries); higher scores mean member.
+    """
+    count = guesses_a_side(settings.guesses, settings.canaries)
+    correct = made = canaries = 0
+    for model, pair in enumerate(zip(scores, membership, strict=True)):
+        generator = numpy_generator(settings.seed, "guesses", model)
+        guesses = guess(*pair, count, count, generator)
+        correct += guesses.correct
+        made += guesses.made
+        canaries += guesses.canaries
+    return Guesses(correct, made, canaries)
+
+
+def _claimed_epsilon(plan: PrivacyPlan | None) -> float | None:
+    if plan is None or not math.isfinite(plan.epsilon):
+        return None
+    return plan.epsilon
 
 
 def _bounds(
@@ -147,29 +181,26 @@ def _bounds(
     delta: float,
     settings: DPAuditSettings,
 ) -> list[Bound]:
+    """Returns the lower bound on epsilon (nats) of each method; arrays are (models * canaries,)."""
     significance = settings.significance
     halves = numpy_generator(settings.seed, "halves")
-    found = [
-        ("one run, f-DP", one_run_fdp_epsilon(guesses, delta, significance), MECHANISM),
-        ("one run, Steinke et al.", one_run_epsilon(guesses, delta, significance), MECHANISM),
-        (
-            "one run, f-DP Gaussian",
-            gdp_epsilon(one_run_fdp_mu(guesses, significance), delta),
-            f"{MECHANISM}, if its trade-off curve is Gaussian",
-        ),
+    exact = one_run_fdp_epsilon(guesses, delta, significance)
+    steinke = one_run_epsilon(guesses, delta, significance)
+    gaussian = gdp_epsilon(one_run_fdp_mu(guesses, significance), delta)
+    assumption = f"{MECHANISM}, if its trade-off curve is Gaussian"
+    bounds = [
+        Bound(method="one run, f-DP", epsilon=exact, speaks_of=MECHANISM),
+        Bound(method="one run, Steinke et al.", epsilon=steinke, speaks_of=MECHANISM),
+        Bound(method="one run, f-DP Gaussian", epsilon=gaussian, speaks_of=assumption),
     ]
+    assumption = f"{THESE_MODELS}, and if its trade-off curve is Gaussian"
     for name, rule in (("Bonferroni", Bonferroni()), ("split", Split())):
+        # The generator is shared: the two calls split the canaries into different halves.
         rates = clopper_pearson_epsilon(scores, members, delta, significance, rule, halves)
         mu = gdp_mu(scores, members, significance, rule, halves)
-        found += [
-            (f"Clopper-Pearson, {name}", rates, THESE_MODELS),
-            (
-                f"GDP, {name}",
-                gdp_epsilon(mu, delta),
-                f"{THESE_MODELS}, and if its trade-off curve is Gaussian",
-            ),
+        gaussian = gdp_epsilon(mu, delta)
+        bounds += [
+            Bound(method=f"Clopper-Pearson, {name}", epsilon=rates, speaks_of=THESE_MODELS),
+            Bound(method=f"GDP, {name}", epsilon=gaussian, speaks_of=assumption),
         ]
-    return [
-        Bound(method=method, epsilon=epsilon, speaks_of=speaks_of)
-        for method, epsilon, speaks_of in found
-    ]
+    return bounds

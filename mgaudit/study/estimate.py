@@ -1,10 +1,14 @@
-"""How long a comparison will take: a few steps, queries and attacks timed on this machine, without any training."""
+"""Estimate how long a comparison will take.
+
+A few training steps, queries and attacks are timed on this machine; no model is trained.
+"""
 
 import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -27,12 +31,12 @@ from mgaudit.targets.seeds import numpy_generator
 
 FEW, MANY = 10, 50  # steps
 ROUNDS = 3
-LONG = 1.0  # seconds; a run of FEW steps that takes longer says enough
+LONG = 1.0  # seconds; if FEW steps take longer, MANY steps need no timing
 
 
 @dataclass(frozen=True)
 class ArmTime:
-    """An arm of the plan: its models, how many `there` are already, and the seconds that training the others takes."""
+    """An arm: its models, how many are `there` already, and the seconds to train the others."""
 
     label: str
     models: int
@@ -42,7 +46,7 @@ class ArmTime:
 
 @dataclass(frozen=True)
 class CellTime:
-    """A study of the plan; `auditing` are the seconds of querying and attacking in all of its arms."""
+    """A study; `auditing` are the seconds to query and attack the models of all its arms."""
 
     name: str
     arms: list[ArmTime]
@@ -50,13 +54,13 @@ class CellTime:
 
     @property
     def seconds(self) -> float:
-        """The whole of it."""
+        """The seconds of training and auditing."""
         return self.auditing + sum(arm.training for arm in self.arms)
 
 
 @dataclass(frozen=True)
 class PlanTime:
-    """A grid of studies; `starting` is the time in seconds until the `workers` have started."""
+    """A grid of studies; `starting` are the seconds until the `workers` have started."""
 
     cells: list[CellTime]
     starting: float
@@ -64,25 +68,23 @@ class PlanTime:
 
     @property
     def seconds(self) -> float:
-        """The whole of it."""
+        """The seconds of all studies and of starting the workers."""
         return self.starting + sum(cell.seconds for cell in self.cells)
 
 
 def estimated(studies: Sequence[Plan], jobs: int, progress: Progress) -> PlanTime:
-    """Returns the time that each of the studies will take with that many workers, reports not counted.
+    """Returns the time that each of the studies will take with `jobs` workers, without reports.
 
-    Training: steps of each target under each kind of scheme are timed in as many workers at once as will train.
-    Auditing: one model is queried, and one arm of random answers is attacked. Nothing is kept.
+    For training, steps of each target under each kind of scheme are timed in as many workers at
+    once as will train. For auditing, one model is queried and one arm of random logits is attacked.
+    Nothing is kept.
     """
     measure = _Measure(progress)
-    cells = [
-        CellTime(
-            cell_name(cell),
-            [_arm_time(arm, cell.design, jobs, measure) for arm in cell.arms],
-            sum(measure.auditing(arm, cell) for arm in cell.arms),
-        )
-        for cell in studies
-    ]
+    cells = []
+    for cell in studies:
+        arms = [_arm_time(arm, cell.design, jobs, measure) for arm in cell.arms]
+        auditing = sum(measure.auditing(arm, cell) for arm in cell.arms)
+        cells.append(CellTime(cell_name(cell), arms, auditing))
     return PlanTime(cells, measure.starting, jobs)
 
 
@@ -92,12 +94,13 @@ def _arm_time(arm: Arm, design: Design, jobs: int, measure: "_Measure") -> ArmTi
     seconds = 0.0
     if stacks:
         workers = min(jobs, stacks)
-        seconds = math.ceil(stacks / workers) * measure.stack_seconds(arm, design, workers)
+        rounds = math.ceil(stacks / workers)
+        seconds = rounds * measure.stack_seconds(arm, design, workers)
     return ArmTime(arm.settings.label, models, there, seconds)
 
 
 class _Measure:
-    """Times what has not been timed yet in a study of the same kind."""
+    """Times training and auditing, once for all arms of the same kind."""
 
     def __init__(self, progress: Progress) -> None:
         self.starting = 0.0
@@ -108,21 +111,13 @@ class _Measure:
     def stack_seconds(self, arm: Arm, design: Design, workers: int) -> float:
         """Returns the seconds that training one stack of the arm takes."""
         recipe, data = arm.recipe, design.dataset
+        target = arm.settings.target
         names = tuple(part.name for part in arm.settings.scheme.parts)
-        kind = (
-            arm.settings.target,
-            data.input_shape,
-            len(data.classes),
-            names,
-            recipe.stack,
-            workers,
-        )
+        kind = (target, data.input_shape, len(data.classes), names, recipe.stack, workers)
         if kind not in self._steps:
-            self._progress.stage(f"timing steps of {arm.settings.target}, {' + '.join(names)}")
+            self._progress.stage(f"timing steps of {target}, {' + '.join(names)}")
             if not self._steps:
-                started = time.perf_counter()
-                trained = _seconds(_shortened(recipe, design, FEW), workers)
-                self.starting = time.perf_counter() - started - trained
+                self.starting = _starting(recipe, design, workers)
             self._steps[kind] = _fixed_and_per_step(recipe, design, workers)
         fixed, per_step = self._steps[kind]
         return fixed + per_step * _steps(recipe)
@@ -130,111 +125,140 @@ class _Measure:
     def auditing(self, arm: Arm, cell: Plan) -> float:
         """Returns the seconds that querying and attacking this arm of the study takes."""
         data = cell.design.dataset
-        plain = next((one for one in cell.arms if one.settings.scheme.is_only(PLAIN)), None)
-        naive = None if arm is plain else plain
+        target = arm.settings.target
+        naive = _shadows_of_naive(arm, cell)
         shapes = (data.inputs.shape, data.test_inputs.shape, len(data.classes))
-        kind = (arm.settings.target, shapes, arm.queries.number, naive is None)
+        kind = (target, shapes, arm.queries.number, naive is None)
         if kind not in self._audits:
-            self._progress.stage(f"timing queries and attacks of {arm.settings.target}")
-            self._audits[kind] = _querying(arm, naive, cell.design) + _attacking(arm, naive, cell)
+            self._progress.stage(f"timing queries and attacks of {target}")
+            querying = _querying(arm, naive, cell.design)
+            self._audits[kind] = querying + _attacking(arm, naive, cell)
         return self._audits[kind]
 
 
+def _starting(recipe: Recipe, design: Design, workers: int) -> float:
+    """Returns the seconds until the workers have started."""
+    started = time.perf_counter()
+    training = _seconds(_shortened(recipe, design, FEW), workers)
+    return time.perf_counter() - started - training
+
+
+def _shadows_of_naive(arm: Arm, cell: Plan) -> Arm | None:
+    """Returns the plain arm, from which a naive adversary has the shadow models for another arm."""
+    for other in cell.arms:
+        if other.settings.scheme.is_only(PLAIN):
+            return None if other is arm else other
+    return None
+
+
 def _steps(recipe: Recipe) -> int:
-    """Returns the steps that a model takes."""
+    """Returns the number of steps that train a model."""
     if recipe.plan is not None:
         return recipe.plan.steps
-    return recipe.training.last_epoch * recipe.training.steps_per_epoch(recipe.members)
+    training = recipe.training
+    return training.last_epoch * training.steps_per_epoch(recipe.members)
 
 
 def _fixed_and_per_step(recipe: Recipe, design: Design, workers: int) -> tuple[float, float]:
-    """Returns the seconds of a stack's training that its steps have no part in, and the seconds of a step."""
-    few, many = (_shortened(recipe, design, steps) for steps in (FEW, MANY))
+    """Returns the seconds of a stack's training outside of its steps, and the seconds of a step."""
+    few = _shortened(recipe, design, FEW)
+    many = _shortened(recipe, design, MANY)
+    few_steps, many_steps = _steps(few.recipe), _steps(many.recipe)
     first = _seconds(few, workers)  # warms up
     if first > LONG:
-        return 0.0, _seconds(few, workers) / _steps(few.recipe)
+        return 0.0, _seconds(few, workers) / few_steps
     rounds = [(_seconds(few, workers), _seconds(many, workers)) for _ in range(ROUNDS)]
     short, long = (statistics.median(times) for times in zip(*rounds, strict=True))
-    if long <= short:  # on a busy machine, and the longer one is the less disturbed
-        return 0.0, long / _steps(many.recipe)
-    per_step = (long - short) / (_steps(many.recipe) - _steps(few.recipe))
-    return max(short - per_step * _steps(few.recipe), 0.0), per_step
+    if long <= short:
+        # Other work disturbed the timing. It disturbs the longer training less.
+        return 0.0, long / many_steps
+    per_step = (long - short) / (many_steps - few_steps)
+    fixed = max(short - per_step * few_steps, 0.0)
+    return fixed, per_step
 
 
 def _shortened(recipe: Recipe, design: Design, steps: int) -> TimedTraining:
-    """Returns the training of one stack cut down to about that many steps, on no more examples than they take."""
-    batch, size = recipe.training.batch_size, recipe.stack
-    rows = design.membership[:size]
+    """Returns the training of one stack for about that many steps, on only the examples needed."""
+    membership = design.membership[: recipe.stack]
     if recipe.plan is None:
-        rows = rows & (rows.cumsum(axis=1) <= FEW * batch)
-    last = int(np.flatnonzero(rows.any(axis=0))[-1]) + 1
+        enough = FEW * recipe.training.batch_size
+        membership = membership & (membership.cumsum(axis=1) <= enough)
+    used = np.flatnonzero(membership.any(axis=0))
+    end = int(used[-1]) + 1
     data = design.dataset
-    dataset = replace(
-        data, inputs=data.inputs[:last], labels=data.labels[:last], origins=data.origins[:last]
-    )
-    members = float(rows.sum(axis=1).mean())
-    once = recipe.training.steps_per_epoch(members)
-    training = replace(recipe.training, epochs=max(round(steps / once), 1), stop_epoch=None)
+    inputs, labels, origins = data.inputs[:end], data.labels[:end], data.origins[:end]
+    dataset = replace(data, inputs=inputs, labels=labels, origins=origins)
+    members = float(membership.sum(axis=1).mean())
+    epochs = max(round(steps / recipe.training.steps_per_epoch(members)), 1)
+    training = replace(recipe.training, epochs=epochs, stop_epoch=None)
     plan = None if recipe.plan is None else replace(recipe.plan, steps=steps)
-    return TimedTraining(
-        replace(recipe, training=training, plan=plan, members=members),
-        dataset,
-        rows[:, :last],
-        design.device,
-    )
+    shortened = replace(recipe, training=training, plan=plan, members=members)
+    return TimedTraining(shortened, dataset, membership[:, :end], design.device)
 
 
 def _seconds(timed: TimedTraining, workers: int) -> float:
     """Returns the mean seconds of the training in that many workers at once."""
-    return float(np.mean(list(parallel.run(seconds_of_training, [timed] * workers, workers))))
+    seconds = parallel.run(seconds_of_training, [timed] * workers, workers)
+    return float(np.mean(list(seconds)))
 
 
 def _querying(arm: Arm, naive: Arm | None, design: Design) -> float:
-    """Returns the seconds that the models of an arm take to answer, and those of a naive adversary's shadows."""
-    data, recipe = design.dataset, arm.recipe
+    """Returns the seconds to query the models of an arm, and the shadows of a naive adversary."""
     ensemble = _untrained(arm, design)
-
-    def asked(queries: Queries) -> None:
-        for inputs in (data.inputs, data.test_inputs):
-            ensemble.logits(inputs, design.device, queries, recipe.seed)
-
-    seconds = _second_time(lambda: asked(Queries()))  # accuracy comes of them
+    seconds = _query_seconds(ensemble, Queries(), arm.recipe.seed, design)  # for accuracy
     if arm.queries != Queries():
-        seconds += _second_time(lambda: asked(arm.queries)) * (1 if naive is None else 2)
+        arms = 1 if naive is None else 2
+        seconds += arms * _query_seconds(ensemble, arm.queries, arm.recipe.seed, design)
+    model = _OneModel(ensemble)
     for extra in _extras(arm):
-        if extra.per_example_gradients:  # those of the data alone are in the time of attacking
-            one = _OneModel(ensemble)
-            seconds += _second_time(lambda extra=extra, one=one: extra.compute(one, design))  # type: ignore[misc]
+        # Extras of the data alone are part of the time of attacking.
+        if extra.per_example_gradients:
+            compute = partial(extra.compute, model, design)
+            seconds += _second_time(compute)
     return arm.settings.models * seconds
+
+
+def _query_seconds(ensemble: Ensemble, queries: Queries, seed: int, design: Design) -> float:
+    """Returns the seconds that querying the ensemble for all examples takes."""
+    data = design.dataset
+
+    def query() -> None:
+        for inputs in (data.inputs, data.test_inputs):
+            ensemble.logits(inputs, design.device, queries, seed)
+
+    return _second_time(query)
 
 
 def _untrained(arm: Arm, design: Design) -> Ensemble:
     """Returns one model of the arm with its initial weights."""
     data = design.dataset
     model = initial_model(arm.recipe.target, data.input_shape, len(data.classes), seed=0)
-    return Ensemble(
-        model, [{name: tensor.numpy().copy() for name, tensor in model.state_dict().items()}]
-    )
+    weights = {name: tensor.numpy().copy() for name, tensor in model.state_dict().items()}
+    return Ensemble(model, [weights])
 
 
 def _attacking(arm: Arm, naive: Arm | None, cell: Plan) -> float:
-    """Returns the seconds that attacking an arm takes, by an adaptive adversary and by a naive one."""
-    ours = _RandomOutputs.of(arm, cell.design)
-    theirs = None if naive is None else _RandomOutputs.of(naive, cell.design)
+    """Returns the seconds that attacking an arm takes, by adaptive and naive adversaries."""
+    outputs = _RandomOutputs.of(arm, cell.design)
+    plain = None if naive is None else _RandomOutputs.of(naive, cell.design)
     for extra in _extras(arm):
-        extra.compute(ours, cell.design)
+        extra.compute(outputs, cell.design)
     started = time.perf_counter()
-    audit(ours, theirs)
+    audit(outputs, plain)
     return time.perf_counter() - started
 
 
 def _extras(arm: Arm) -> list[Extra]:
-    return extras_in(need for attack in arm.settings.attacks for need in attack.built.needs)
+    """Returns the extras that the attacks on the arm need."""
+    needs: set[str] = set()
+    for attack in arm.settings.attacks:
+        needs.update(attack.built.needs)
+    return extras_in(needs)
 
 
 @dataclass(frozen=True)
 class _OneModel:
-    """An ensemble of a single model, of which nothing is kept."""
+    """An ensemble of a single model, whose outputs are not kept."""
 
     ensemble: Ensemble
     converged: list[int] = field(default_factory=lambda: [0])
@@ -242,7 +266,7 @@ class _OneModel:
     def kept(
         self, what: str, inputs: tuple[str, ...], compute: Callable[[Ensemble], Outputs]
     ) -> Outputs:
-        """Returns what is computed of the model."""
+        """Returns the outputs that `compute` has for the model."""
         return compute(self.ensemble)
 
 
@@ -250,8 +274,8 @@ class _OneModel:
 class _RandomOutputs(ArmOutputs):
     """Random logits of the right shape for an arm, so that an attack can be timed without training.
 
-    Nothing is read from the store or kept there. `outputs` holds, by name, what was computed once on a model with
-    initial weights and repeated for every model of the arm.
+    The store is neither read nor written. `outputs` has, by name, the outputs of a model with its
+    initial weights, repeated for every model of the arm.
     """
 
     outputs: dict[str, Outputs] = field(default_factory=dict)
@@ -260,34 +284,34 @@ class _RandomOutputs(ArmOutputs):
     def of(cls, arm: Arm, design: Design) -> "_RandomOutputs":
         """Returns outputs of an arm with all of its models recorded as converged."""
         record = ModelRecord("", {"diverged": False})
-        return cls(
-            TrainedArm(arm, ensemble_folder(arm, design), [record] * arm.settings.models, 0), design
-        )
+        records = [record] * arm.settings.models
+        return cls(TrainedArm(arm, ensemble_folder(arm, design), records, 0), design)
 
     def logits(self, queries: Queries) -> Outputs:
         """Returns standard normal logits in the shapes of the logits of trained models."""
-        data, generator = self.design.dataset, numpy_generator(self.design.seed, "random answers")
-        shape = (queries.number, len(data.classes))
-        models = len(self.converged)
-        return {
-            "pool": generator.standard_normal((models, len(data.labels), *shape), np.float32),
-            "test": generator.standard_normal((models, len(data.test_labels), *shape), np.float32),
-        }
+        data = self.design.dataset
+        generator = numpy_generator(self.design.seed, "random answers")
+        logits: Outputs = {}
+        for split, examples in (("pool", len(data.labels)), ("test", len(data.test_labels))):
+            shape = (len(self.converged), examples, queries.number, len(data.classes))
+            logits[split] = generator.standard_normal(shape, np.float32)
+        return logits
 
     def kept(
         self, what: str, inputs: tuple[str, ...], compute: Callable[[Ensemble], Outputs]
     ) -> Outputs:
-        """Returns what is computed on one model with initial weights, repeated for every model of the arm."""
+        """Returns the outputs of a model with initial weights, once for every model of the arm."""
         if what not in self.outputs:
-            ensemble, models = _untrained(self.trained.arm, self.design), len(self.converged)
+            models = len(self.converged)
+            outputs = compute(_untrained(self.trained.arm, self.design))
             self.outputs[what] = {
-                split: np.repeat(values, models, 0) for split, values in compute(ensemble).items()
+                split: np.repeat(values, models, 0) for split, values in outputs.items()
             }
         return self.outputs[what]
 
 
 def _second_time(work: Callable[[], object]) -> float:
-    """Returns the seconds that the work takes when it is done again."""
+    """Returns the seconds of the second call, which does not include any warming up."""
     work()
     started = time.perf_counter()
     work()

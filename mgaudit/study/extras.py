@@ -1,4 +1,4 @@
-"""What an attack may need beside logits: each extra by name, and how it is computed for the models of an arm."""
+"""Extras: what an attack may need beside logits, and how it is computed for an arm."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -22,17 +22,24 @@ class Models(Protocol):
 
     @property
     def converged(self) -> list[int]:
-        """Their numbers."""
+        """The indices of the models."""
 
     def kept(
         self, what: str, inputs: tuple[str, ...], compute: Callable[[Ensemble], Outputs]
     ) -> Outputs:
-        """Returns what is computed of them; the store keeps it under `what` and the SHA-256 of the `inputs`."""
+        """Returns the outputs that `compute` has for the models.
+
+        The store keeps them under `what` and the SHA-256 of the `inputs`.
+        """
 
 
 @dataclass(frozen=True)
 class Values:
-    """Values (models, examples, ...) of the examples, and of the population (models, points, ...) if it has them."""
+    """The values of an extra.
+
+    `of_examples` is (models, examples, ...) and `of_population` (models, points, ...), or None for
+    an extra that the population does not have.
+    """
 
     of_examples: NDArray[np.floating]
     of_population: NDArray[np.floating] | None = None
@@ -40,14 +47,15 @@ class Values:
 
 @dataclass(frozen=True)
 class Extra:
-    """An extra.
+    """A kind of values that an attack may need, such as gradient norms.
 
     Args:
-        name: What an attack writes into its `needs`.
-        sentence: What it is, for the report's section on method.
-        compute: Returns its values for an arm's converged models.
-        made_up: Returns values (models, points, ...) for the planted data of `mgaudit.testing`, from the difficulty
-            (1, points, 1) of each point, the logit confidence phi (models, points, queries) and a generator.
+        name: The name in the `needs` of an attack.
+        sentence: A description for the report's section on method.
+        compute: Returns the values for an arm's converged models.
+        made_up: Returns values (models, points, ...) for the planted data of `mgaudit.testing`,
+            from the difficulty (1, points, 1) of each point, the logit confidence phi (models,
+            points, queries) and a generator.
         of_population: Whether the population has it too.
         per_example_gradients: Whether the network must have per-example gradients.
     """
@@ -63,44 +71,59 @@ class Extra:
 
 
 def extras_in(needs: Iterable[str]) -> list[Extra]:
-    """Returns the extras among the needs of attacks. Raises UsageError for a need that nothing meets."""
+    """Returns the extras among the needs of attacks.
+
+    Raises:
+        UsageError: For a need that is not known.
+    """
     names = sorted(set(needs) - OBSERVED)
     for name in names:
         if name not in EXTRAS:
             known = [*sorted(OBSERVED), *EXTRAS]
-            raise UsageError(
-                "needs", f"must be of {', '.join(known)}", repr(name), did_you_mean(name, known)
-            )
+            rule = f"must be of {', '.join(known)}"
+            raise UsageError("needs", rule, repr(name), did_you_mean(name, known))
     return [extra for extra in EXTRAS.values() if extra.name in names]
 
 
 def _gradient_norms(models: Models, design: Design) -> Values:
     dataset = design.dataset
 
-    def measured(ensemble: Ensemble) -> Outputs:
-        return {"pool": ensemble.gradient_norms(dataset.inputs, dataset.labels, design.device)}
+    def compute(ensemble: Ensemble) -> Outputs:
+        norms = ensemble.gradient_norms(dataset.inputs, dataset.labels, design.device)
+        return {"pool": norms}
 
-    return Values(models.kept("gradient norms", (design.pool_sha256,), measured)["pool"])
+    outputs = models.kept("gradient norms", (design.pool_sha256,), compute)
+    return Values(outputs["pool"])
 
 
 def _features(models: Models, design: Design) -> Values:
-    features, population = principal_components(design.dataset.inputs, design.dataset.test_inputs)
+    dataset = design.dataset
+    features, population = principal_components(dataset.inputs, dataset.test_inputs)
     count = len(models.converged)
-    return Values(
-        np.broadcast_to(features, (count, *features.shape)),
-        np.broadcast_to(population, (count, *population.shape)),
-    )
+    of_examples = np.broadcast_to(features, (count, *features.shape))
+    of_population = np.broadcast_to(population, (count, *population.shape))
+    return Values(of_examples, of_population)
 
 
 def principal_components(
     inputs: NDArray[np.float32], population: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Returns the first FEATURES principal components of the inputs (examples, features) and of the population.
+    """Returns the first FEATURES principal components of the inputs and of the population.
 
-    The components are the population's, so they say nothing of the audited examples; the same for every model.
+    The components are those of the population, so they contain no information about the audited
+    examples. They are the same for every model.
+
+    Args:
+        inputs: Audited examples (examples, ...), float32.
+        population: Other examples (points, ...), float32.
+
+    Returns:
+        Two arrays (examples, components) and (points, components), float32.
     """
-    examples, others = (values.reshape(len(values), -1) for values in (inputs, population))
-    fitted = PCA(min(FEATURES, *others.shape), svd_solver="covariance_eigh").fit(others)
+    examples = inputs.reshape(len(inputs), -1)
+    others = population.reshape(len(population), -1)
+    count = min(FEATURES, *others.shape)
+    fitted = PCA(count, svd_solver="covariance_eigh").fit(others)
     return fitted.transform(examples), fitted.transform(others)
 
 
@@ -114,27 +137,25 @@ def _norm_that_falls_with_phi(
 def _difficulty_and_noise(
     difficulty: NDArray[np.float64], phi: NDArray[np.float64], generator: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Returns one feature near the difficulty and one that says nothing."""
-    drawn = generator.standard_normal((len(phi), phi.shape[1], 2))
-    return np.concatenate([difficulty + 0.1 * drawn[..., :1], drawn[..., 1:]], axis=-1)
+    """Returns two features: the difficulty with little noise, and noise alone."""
+    models, points = phi.shape[:2]
+    noise = generator.standard_normal((models, points, 2))
+    informative = difficulty + 0.1 * noise[..., :1]
+    return np.concatenate([informative, noise[..., 1:]], axis=-1)
 
 
-EXTRAS: dict[str, Extra] = {
-    extra.name: extra
-    for extra in (
-        Extra(
-            "gradient_norm",
-            "One attack sees the weights, too: it reads the norm of each example's gradient.",
-            _gradient_norms,
-            _norm_that_falls_with_phi,
-            per_example_gradients=True,
-        ),
-        Extra(
-            "features",
-            "Features are the first principal components of the inputs, those of the population.",
-            _features,
-            _difficulty_and_noise,
-            of_population=True,
-        ),
-    )
-}
+GRADIENT_NORM = Extra(
+    "gradient_norm",
+    "One attack also uses the weights: it uses the norm of the gradient of each example.",
+    _gradient_norms,
+    _norm_that_falls_with_phi,
+    per_example_gradients=True,
+)
+PRINCIPAL_COMPONENTS = Extra(
+    "features",
+    "Features are the first principal components of the inputs, computed on the population.",
+    _features,
+    _difficulty_and_noise,
+    of_population=True,
+)
+EXTRAS: dict[str, Extra] = {extra.name: extra for extra in (GRADIENT_NORM, PRINCIPAL_COMPONENTS)}

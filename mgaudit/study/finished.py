@@ -1,4 +1,4 @@
-"""The models of a finished study, which the cache still holds: planned again, and queried."""
+"""Plan and query the models of a finished study again, if they are still in the cache."""
 
 from typing import Any
 
@@ -16,9 +16,10 @@ from mgaudit.study.train import models_there, train_arm
 
 
 def plan_result_again(record: Result, changes: dict[str, Any]) -> Plan | ComparisonPlan:
-    """Returns the plan of a finished run with other attacks or queries: of a study, or of a grid.
+    """Returns the plan of a finished study or grid with other attacks or queries.
 
-    Raises UsageError where the cache lacks a model, since nothing is to be trained.
+    Raises:
+        UsageError: If a model is missing from the cache, because nothing is trained here.
     """
     settings = {**record.settings, **changes}
     if "datasets" not in settings:
@@ -30,12 +31,11 @@ def plan_result_again(record: Result, changes: dict[str, Any]) -> Plan | Compari
 
 
 def _all_trained(plan: Plan) -> Plan:
+    """Returns the plan if all its models are in the cache."""
     for arm in plan.arms:
-        there = models_there(arm, plan.design)
-        if there < arm.settings.models:
-            rule = (
-                f"must have its {arm.settings.models} models of {arm.settings.label} in the cache"
-            )
+        there, models = models_there(arm, plan.design), arm.settings.models
+        if there < models:
+            rule = f"must have its {models} models of {arm.settings.label} in the cache"
             raise UsageError("the run", rule, f"{there}", "run it again with its settings.toml")
     return plan
 
@@ -44,6 +44,7 @@ def observations_of_arm(study: StudyResult, arm: AuditResult) -> Observations:
     """Returns the outputs of the arm's converged models and their membership."""
     plan = _all_trained(plan_study(study_settings(study.settings)))
     keys = [planned.settings.scheme.text for planned in plan.arms]
-    trained = train_arm(plan.arms[keys.index(arm.key)], plan.design, 1, Progress())
+    planned_arm = plan.arms[keys.index(arm.key)]
+    trained = train_arm(planned_arm, plan.design, 1, Progress())
     outputs = ArmOutputs(trained, plan.design)
     return observe(outputs, trained.converged, trained.arm.queries, frozenset())

@@ -1,4 +1,4 @@
-"""The plan of a study: its data, its coins and its arms, checked before anything is trained."""
+"""The plan of a study: data, membership and arms, checked before anything is trained."""
 
 from dataclasses import dataclass, replace
 from functools import cache
@@ -25,7 +25,7 @@ from mgaudit.targets.schemes.noise_nodes import without_node
 from mgaudit.targets.schemes.scheme import overrides
 from mgaudit.targets.training import Training
 
-# The accountant takes seconds, and the studies of a grid ask for the same again and again.
+# The accountant takes seconds, and the studies of a grid have the same privacy plans.
 _planned = cache(plan_privacy)
 
 
@@ -48,35 +48,46 @@ class Plan:
 
     @property
     def slug(self) -> str:
-        """What is audited, in a word that may stand in a path."""
-        audited = [scheme.text for scheme in self.settings.schemes if not scheme.is_only(PLAIN)]
-        return path_word(self.settings.dataset.name, self.settings.target.text, *audited[:1])
+        """The dataset, the network and the first noise scheme as one word for a path."""
+        settings = self.settings
+        audited = [scheme.text for scheme in settings.schemes if not scheme.is_only(PLAIN)]
+        return path_word(settings.dataset.name, settings.target.text, *audited[:1])
 
     @property
     def sha256(self) -> str:
-        """The hash of all that determines the result: settings, data, code and versions."""
+        """The SHA-256 of everything that determines the result: settings, data, code, versions."""
         return run_sha256(self.settings.as_dict(), self.settings.arms(), self.design)
 
 
 def plan_study(settings: StudySettings) -> Plan:
-    """Returns the plan: data loaded, coins tossed, networks built once, noise multipliers found.
+    """Returns the plan, ready to train.
 
-    Raises UsageError or OSError for all that the user can mend; what passes is ready to train.
+    Data are loaded, the membership is drawn, each network is built once, and noise multipliers are
+    computed.
+
+    Raises:
+        UsageError: For settings that do not fit the data or one another.
+        OSError: For data that cannot be read.
     """
     design = draw_design(settings)
     settings = with_stack(settings, design)
-    return Plan(settings, design, [plan_arm(arm, design) for arm in settings.arms()])
+    arms = [plan_arm(arm, design) for arm in settings.arms()]
+    return Plan(settings, design, arms)
 
 
 def plan_arm(settings: AuditSettings, design: Design) -> Arm:
-    """Returns the arm. Raises UsageError for settings that do not fit the data or one another."""
+    """Returns the arm.
+
+    Raises:
+        UsageError: For settings that do not fit the data or one another.
+    """
     scheme = settings.scheme.built
     training = _training_under(settings)
     check_precision(training.precision, design.device)
     _check_augmentation(settings.label, scheme, training.augment, design.dataset.input_shape)
     dp_sgd = dp_sgd_in(scheme)
     if dp_sgd is not None:
-        # Opacus' norms must be exact, and its epsilon is that of one trainer who holds all examples.
+        # Opacus needs exact norms, and its epsilon is that of one trainer with all examples.
         training = replace(training, precision="float32", clients=1, local_steps=1)
     plan = None if dp_sgd is None else _planned(dp_sgd, training, design.expected_members)
     stack = _checked_stack(settings, design)
@@ -90,65 +101,53 @@ def plan_arm(settings: AuditSettings, design: Design) -> Arm:
         stack=stack if plan is None else 1,  # Opacus trains one model at a time
     )
     _check_network(settings, recipe, design.dataset)
-    return Arm(settings, recipe, _checked_queries(settings, design.dataset))
+    queries = _checked_queries(settings, design.dataset)
+    return Arm(settings, recipe, queries)
 
 
 def _training_under(settings: AuditSettings) -> Training:
-    """Returns the training as the scheme has it. Raises UsageError where the scheme cannot say."""
+    """Returns the training as changed by the scheme. Raises UsageError if the scheme fails."""
     try:
         training: object = settings.scheme.built.training(settings.training)
     except UsageError:
         raise
     except RAISED as error:  # of a scheme of the user's own
-        raise UsageError(
-            settings.label, f"cannot change the training: {error_line(error)}"
-        ) from error
+        rule = f"cannot change the training: {error_line(error)}"
+        raise UsageError(settings.label, rule) from error
     if not isinstance(training, Training):
-        raise UsageError(
-            settings.label, "must return the training that it changes", type(training).__name__
-        )
+        rule = "must return the training that it changes"
+        raise UsageError(settings.label, rule, type(training).__name__)
     return training
 
 
 def _check_augmentation(
     label: str, scheme: Scheme, augment: str, input_shape: tuple[int, ...]
 ) -> None:
-    """Raises UsageError where the data cannot be augmented, or the scheme does not allow it."""
+    """Raises UsageError if the data cannot be augmented, or the scheme does not allow it."""
     if augment == "none":
         return
     if len(input_shape) != 3:
-        raise UsageError(
-            f"augment {augment}",
-            "needs images (channels, height, width)",
-            f"examples of shape {input_shape}",
-            "use --augment none",
-        )
+        rule = "needs images (channels, height, width)"
+        value = f"examples of shape {input_shape}"
+        raise UsageError(f"augment {augment}", rule, value, "use --augment none")
     if overrides(fixed_part(scheme), "inputs"):
-        raise UsageError(
-            f"{label}:",
-            f"noise that is drawn once for each example cannot be composed with --augment {augment}, "
-            "which would move it about",
-            way_out="use --augment none or fixed=false",
+        rule = (
+            "noise that is drawn once for each example cannot be composed with "
+            f"--augment {augment}, which would move the noise"
         )
+        raise UsageError(f"{label}:", rule, way_out="use --augment none or fixed=false")
 
 
 def _checked_stack(settings: AuditSettings, design: Design) -> int:
-    """Returns the number of models that are trained as one. Raises UsageError where it does not fit the study."""
+    """Returns the number of models in a stack. Raises UsageError if it does not fit the study."""
     stack, clients = settings.stack, settings.training.clients
     if stack == "auto":
-        raise UsageError(
-            "stack",
-            "must be a number once an arm is planned",
-            "'auto'",
-            "mgaudit.study.stacking.with_stack makes it one",
-        )
+        rule = "must be a number once an arm is planned"
+        way_out = "mgaudit.study.stacking.with_stack measures it"
+        raise UsageError("stack", rule, "'auto'", way_out)
     if stack > settings.models:
-        raise UsageError(
-            "stack",
-            f"must be <= {settings.models}, the models of an arm",
-            str(stack),
-            "use --stack auto",
-        )
+        rule = f"must be <= {settings.models}, the models of an arm"
+        raise UsageError("stack", rule, str(stack), "use --stack auto")
     if clients > 1 and stack > 1:
         rule = "must be 1 with several clients, which are trained as one stack"
         raise UsageError("stack", rule, str(stack), "leave --stack out")
@@ -160,7 +159,7 @@ def _checked_stack(settings: AuditSettings, design: Design) -> int:
 
 
 def _check_network(settings: AuditSettings, recipe: Recipe, dataset: Dataset) -> None:
-    """Raises UsageError where the network cannot be trained as the recipe says, or attacked."""
+    """Raises UsageError if the network cannot be trained by the recipe, or not be attacked."""
     shape, classes = dataset.input_shape, len(dataset.classes)
     network = (settings.target.name, recipe.target, shape, classes)
     check_target(*network)
@@ -177,25 +176,26 @@ def _check_network(settings: AuditSettings, recipe: Recipe, dataset: Dataset) ->
 
 
 def _checked_queries(settings: AuditSettings, dataset: Dataset) -> Queries:
-    """Returns the queries. Raises UsageError where they do not fit the data or an attack."""
+    """Returns the queries. Raises UsageError if they do not fit the data or an attack."""
     queries: Queries = settings.queries.built.under(settings.scheme.built)
     queries.check(dataset.input_shape)
     for attack in settings.attacks:
         if "queries" in attack.built.needs and queries.number < 2:
-            raise UsageError(
-                f"the attack {attack}",
+            rule = (
                 f"needs several queries of each example, and with --queries {settings.queries} the "
-                f"arm {settings.label!r} is asked once",
-                way_out="give --queries crops:8, or mask:8,kappa=0.3 for any data",
+                f"arm {settings.label!r} has one"
             )
+            way_out = "give --queries crops:8, or mask:8,kappa=0.3 for any data"
+            raise UsageError(f"the attack {attack}", rule, way_out=way_out)
     return queries
 
 
 def _check_extension(
     label: str, scheme: Scheme, recipe: Recipe, shape: tuple[int, ...], classes: int
 ) -> None:
-    """Raises UsageError where the scheme cannot extend the network, or where that cannot be undone."""
-    plain, extended = (initial_model(recipe.target, shape, classes, seed=0) for _ in range(2))
+    """Raises UsageError if the scheme cannot extend the network, or that cannot be undone."""
+    plain = initial_model(recipe.target, shape, classes, seed=0)
+    extended = initial_model(recipe.target, shape, classes, seed=0)
     try:
         extended = scheme.extend(extended)
     except UsageError as error:
@@ -205,7 +205,5 @@ def _check_extension(
     if not isinstance(extended, NETWORK):
         raise UsageError(label, "must return the network that it extends", type(extended).__name__)
     if list(without_node(extended).state_dict()) != list(plain.state_dict()):
-        raise UsageError(
-            label,
-            "must put nothing but a NoiseNode into the network, which training takes out again",
-        )
+        rule = "must add only a NoiseNode to the network; training removes it again"
+        raise UsageError(label, rule)

@@ -1,20 +1,20 @@
-"""What a run tells of its progress; silent here, shown by the command line."""
+"""The progress of a run: nothing here, displayed by the command line."""
 
 
 class Progress:
-    """Hears of each step of a study. The base class keeps silent."""
+    """Receives each step of a study. This base class displays nothing."""
 
     def stage(self, text: str) -> None:
         """A step begins."""
 
     def note(self, text: str) -> None:
-        """Something is for the log alone."""
+        """A message for the log only."""
 
     def training_started(self, label: str, models: int, reused: int) -> None:
-        """An arm's ensemble of `models` begins to train, `reused` of them being there already."""
+        """Training of the arm's `models` begins; `reused` of them are trained already."""
 
     def model_trained(self) -> None:
-        """One more model of the arm is trained and kept."""
+        """Another model of the arm is trained and kept."""
 
     def training_ended(self) -> None:
-        """The arm's ensemble is whole."""
+        """All models of the arm are trained."""

@@ -1,4 +1,4 @@
-"""What ran an audit."""
+"""The software and hardware that ran an audit."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 from mgaudit.reports.results import Provenance
-from mgaudit.settings.choices import own_code
+from mgaudit.settings.choices import Choice, own_code
 from mgaudit.settings.study_settings import AuditSettings
 from mgaudit.storage.ensembles import querying_code_sha256, training_code_sha256
 from mgaudit.study.design import Design
@@ -19,14 +19,13 @@ REPORTED_VERSIONS = ("torch", "opacus", "numpy", "scipy", "scikit-learn")
 
 
 def versions() -> dict[str, str]:
-    """Returns the versions of what computes the numbers."""
-    return {"mgaudit": __version__, "python": platform.python_version()} | {
-        name: version(name) for name in REPORTED_VERSIONS
-    }
+    """Returns the versions of the packages that compute the numbers."""
+    packages = {name: version(name) for name in REPORTED_VERSIONS}
+    return {"mgaudit": __version__, "python": platform.python_version(), **packages}
 
 
 def provenance(device: str) -> Provenance:
-    """Returns what runs an audit whose models are trained on `device`."""
+    """Returns the provenance of an audit whose models are trained on `device`."""
     return Provenance(
         versions=versions(),
         code_sha256=training_code_sha256(),
@@ -36,8 +35,13 @@ def provenance(device: str) -> Provenance:
 
 
 def run_sha256(settings: dict[str, Any], arms: Sequence[AuditSettings], design: Design) -> str:
-    """Returns the hash of all that determines a result: settings, data, code (the user's own too) and versions."""
-    choices = [choice for arm in arms for choice in (*arm.trained_choices, *arm.attacks)]
+    """Returns the SHA-256 of everything that determines a result.
+
+    This is settings, data, device, code (the user's own too) and versions.
+    """
+    choices: list[Choice] = []
+    for arm in arms:
+        choices += [*arm.trained_choices, *arm.attacks]
     code = [training_code_sha256(), querying_code_sha256(), own_code(choices)]
     parts = [settings, design.sha256, design.device, code, versions()]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

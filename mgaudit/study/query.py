@@ -1,4 +1,4 @@
-"""Query the models of a trained arm; what the store holds already is not computed again."""
+"""Query the models of a trained arm; outputs in the store are not computed again."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,38 +15,46 @@ from mgaudit.targets.querying.queries import Queries
 
 @dataclass(frozen=True)
 class ArmOutputs:
-    """What the converged models of an arm answer; it is computed when it is asked for, and kept."""
+    """The outputs of the converged models of an arm, computed on demand and kept in the store."""
 
     trained: TrainedArm
     design: Design
 
     @property
     def converged(self) -> list[int]:
-        """The models that are queried. All outputs are theirs, in this order."""
+        """Indices of the models that are queried; all outputs are in this order."""
         return self.trained.converged
 
     def logits(self, queries: Queries) -> Outputs:
-        """Returns the logits (converged, examples, queries, classes) of the audited examples, "pool", and of "test"."""
+        """Returns the logits of the audited examples, "pool", and of the test examples, "test".
+
+        Each is (converged models, examples, queries, classes), float32.
+        """
         design, seed = self.design, self.trained.arm.recipe.seed
         splits = {"pool": design.dataset.inputs, "test": design.dataset.test_inputs}
 
         def query(ensemble: Ensemble) -> Outputs:
-            return {
-                split: ensemble.logits(inputs, design.device, queries, seed)
-                for split, inputs in splits.items()
-            }
+            logits = {}
+            for split, inputs in splits.items():
+                logits[split] = ensemble.logits(inputs, design.device, queries, seed)
+            return logits
 
-        return self.kept(f"logits {queries}", (design.pool_sha256, design.test_sha256), query)
+        checksums = (design.pool_sha256, design.test_sha256)
+        return self.kept(f"logits {queries}", checksums, query)
 
     def kept(
         self, what: str, inputs: tuple[str, ...], compute: Callable[[Ensemble], Outputs]
     ) -> Outputs:
-        """Returns what is computed of the converged models, from the store where it is kept there.
+        """Returns outputs of the converged models from the store, or computes and keeps them.
 
-        It is kept under the name `what`, the checksums of the models and those of the `inputs`.
+        Args:
+            what: The name of the outputs.
+            inputs: The checksums of the inputs; those of the models also identify the outputs.
+            compute: Returns the outputs of an ensemble.
         """
-        folder, records, progress = self.trained.folder, self.trained.records, self.trained.progress
-        key = OutputsKey(what, tuple(record.weights_sha256 for record in records), inputs)
+        folder, progress = self.trained.folder, self.trained.progress
+        models = tuple(record.weights_sha256 for record in self.trained.records)
+        key = OutputsKey(what, models, inputs)
         with locked(folder, progress):
             outputs = folder.load_outputs(key, progress.stage)
             if outputs is None:
@@ -56,35 +64,38 @@ class ArmOutputs:
         return outputs
 
     def _ensemble(self) -> Ensemble:
-        dataset = self.design.dataset
-        network = initial_model(
-            self.trained.arm.recipe.target, dataset.input_shape, len(dataset.classes), seed=0
-        )
+        dataset, target = self.design.dataset, self.trained.arm.recipe.target
+        network = initial_model(target, dataset.input_shape, len(dataset.classes), seed=0)
         return Ensemble(network, self._weights())
 
     def _weights(self) -> list[Tensors]:
-        """Returns the weights of the converged models; what was damaged since the training is trained again."""
-        arm, folder = self.trained.arm, self.trained.folder
+        """Returns the weights of the converged models, training missing or damaged ones again."""
+        trained = self.trained
+        arm, folder = trained.arm, trained.folder
         layout = model_layout(arm, self.design)
         try:
             models = [folder.load_model(index, layout) for index in self.converged]
         except (FileNotFoundError, DamagedFileError):
-            train_missing(arm, folder, self.design, 1, self.trained.progress)
+            train_missing(arm, folder, self.design, 1, trained.progress)
             models = [folder.load_model(index, layout) for index in self.converged]
-        expected = [self.trained.records[index].weights_sha256 for index in self.converged]
-        if [model.weights_sha256 for model in models] != expected:
+        expected = [trained.records[index].weights_sha256 for index in self.converged]
+        loaded = [model.weights_sha256 for model in models]
+        if loaded != expected:
             raise RuntimeError(
                 f"the kept models in {folder.path} changed during the run; run again"
             )
         return [model.weights for model in models]
 
     def _check_outputs(self, what: str, outputs: Outputs) -> None:
-        """Raises ValueError for outputs that must not be kept: each must be finite."""
+        """Raises ValueError for outputs that are not finite; these must not be kept."""
+        label = self.trained.arm.settings.label
         for split, values in outputs.items():
-            finite = np.isfinite(values.reshape(*values.shape[:2], -1)).all(axis=2)
+            of_each_example = values.reshape(*values.shape[:2], -1)
+            finite = np.isfinite(of_each_example).all(axis=2)
             if not finite.all():
-                model, example = np.argwhere(~finite)[0].tolist()
+                row, example = np.argwhere(~finite)[0].tolist()
+                model = self.converged[row]
                 raise ValueError(
-                    f"{self.trained.arm.settings.label}: {what} must be finite, got NaN or infinity for model "
-                    f"{self.converged[model]} and example {example} of {split}; try a lower --learning-rate"
+                    f"{label}: {what} must be finite, got NaN or infinity for model {model} and "
+                    f"example {example} of {split}; try a lower --learning-rate"
                 )

@@ -1,4 +1,4 @@
-"""How many models are trained as one: as the settings say, or measured once on this machine and then remembered."""
+"""The number of models in a stack: set, or measured once on this machine and kept."""
 
 import hashlib
 import json
@@ -19,52 +19,52 @@ from mgaudit.targets.fitting.stack_size import candidates, fastest_stack
 from mgaudit.targets.schemes import Scheme
 from mgaudit.targets.training import Training
 
-# Two processes may measure at once, and none takes that long to write a line.
+# Two processes may measure at once, and neither takes that long to write its file.
 ABANDONED_SECONDS = 3600.0
 
 Settings = TypeVar("Settings", StudySettings, DPAuditSettings)
 
 
 def with_stack(settings: Settings, design: Design) -> Settings:
-    """Returns the settings with a stack size in them, for "auto" the fastest one.
+    """Returns the settings with a stack size, which for "auto" is the fastest one.
 
-    What is measured is kept: the size decides how weights round, and the same settings shall give the same result.
+    The measured size is kept, because it affects how weights are rounded, and the same settings
+    must reproduce the same result.
     """
     if settings.stack != "auto":
         return settings
-    if settings.training.clients > 1:  # they are a stack already
+    if settings.training.clients > 1:  # the clients are trained as one stack already
         return settings.model_copy(update={"stack": 1})
-    return settings.model_copy(
-        update={"stack": _fastest(settings.target, settings.training, design)}
-    )
+    size = _fastest(settings.target, settings.training, design)
+    return settings.model_copy(update={"stack": size})
 
 
 def _fastest(target: Choice, training: Training, design: Design) -> int:
+    """Returns the fastest stack size, measured now or before; 1 for networks without stacks."""
     sizes = candidates(len(design.membership), design.device)
-    build, classes = target.built, len(design.dataset.classes)
-    check_target(target.name, build, design.dataset.input_shape, classes)
+    build = target.built
+    shape, classes = design.dataset.input_shape, len(design.dataset.classes)
+    check_target(target.name, build, shape, classes)
     try:
-        check_stack(target.name, build, design.dataset.input_shape, classes)
+        check_stack(target.name, build, shape, classes)
     except ValueError:
         return 1
-    path = _kept_in(target, training, design, sizes)
+    path = _path(target, training, design, sizes)
     kept = _kept_size(path)
     if kept is not None:
         return kept
-    timed = Recipe(
-        build, Scheme(), replace(training, augment="none"), None, 0, design.expected_members
-    )
+    timed_training = replace(training, augment="none")
+    timed = Recipe(build, Scheme(), timed_training, None, 0, design.expected_members)
     size = fastest_stack(timed, design.dataset, design.membership, design.device, sizes)
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep_partial(path.parent, older_than_seconds=ABANDONED_SECONDS)
-    write_atomically(
-        path, json.dumps({"stack": size, "tried": sizes, "sha256": _checksum(path, size)}).encode()
-    )
+    content = {"stack": size, "tried": sizes, "sha256": _checksum(path, size)}
+    write_atomically(path, json.dumps(content).encode())
     return size
 
 
 def _kept_size(path: Path) -> int | None:
-    """Returns the size that was measured before. A file that is damaged is set aside."""
+    """Returns the size that was measured before, if any. A damaged file is set aside."""
     if not path.exists():
         return None
     try:
@@ -82,8 +82,9 @@ def _checksum(path: Path, size: int) -> str:
     return hashlib.sha256(f"{path.name} {size}".encode()).hexdigest()
 
 
-def _kept_in(target: Choice, training: Training, design: Design, sizes: list[int]) -> Path:
-    decides = (
+def _path(target: Choice, training: Training, design: Design, sizes: list[int]) -> Path:
+    """Returns the file of the measured size; its name is the SHA-256 of what affects the size."""
+    causes = (
         target.text,
         own_code([target]),
         design.dataset.input_shape,
@@ -95,8 +96,5 @@ def _kept_in(target: Choice, training: Training, design: Design, sizes: list[int
         version("torch"),
         sizes,
     )
-    return (
-        cache_folder()
-        / "stacks"
-        / f"{hashlib.sha256(repr(decides).encode()).hexdigest()[:32]}.json"
-    )
+    digest = hashlib.sha256(repr(causes).encode()).hexdigest()
+    return cache_folder() / "stacks" / f"{digest[:32]}.json"

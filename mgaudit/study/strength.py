@@ -1,48 +1,69 @@
-"""Which number of a scheme is the strength of its noise."""
+"""The number of a scheme that measures the strength of its noise."""
 
 import inspect
 from typing import Any
 
 from mgaudit.reports.results import Strength
 from mgaudit.settings.choices import Choice, text_of
-from mgaudit.settings.schemes import PLAIN, SchemeChoice
+from mgaudit.settings.schemes import DP_SGD, PLAIN, SchemeChoice
 from mgaudit.targets.schemes import Scheme
 
 
 def strength_of(choice: SchemeChoice, epsilon: float | None) -> Strength | None:
-    """Returns the strength of a scheme; None where it has no number. `epsilon` is what is proved of its DP-SGD.
+    """Returns the strength of a scheme; None where it has no number.
 
-    It is the first number among the options of the first part that has one, or the option that its class names in
-    `smaller_is_stronger`. DP-SGD's is epsilon, however its noise was chosen.
+    It is the first number among the options of the first part that has one, or the option that the
+    class of the part names in `smaller_is_stronger`. The strength of DP-SGD is epsilon, whether its
+    settings say epsilon or a noise multiplier.
+
+    Args:
+        choice: The scheme.
+        epsilon: The epsilon that is proved for its DP-SGD, if it is finite.
     """
-    for place, part in enumerate(choice.parts):
+    for index, part in enumerate(choice.parts):
         parameter = _parameter(part)
-        if parameter is None:
-            continue
-        without = {
-            key: value
-            for key, value in part.options.items()
-            if key not in _spelling(part, parameter)
-        }
-        before, after = (
-            [other.text for other in parts]
-            for parts in (choice.parts[:place], choice.parts[place + 1 :])
-        )
-        return Strength(
-            family="+".join([*before, text_of(part.name, without), *after]),
-            parameter=parameter,
-            value=epsilon if part.name == "dp-sgd" else float(_settings(part)[parameter]),
-            reversed=bool(_smaller_is_stronger(part)),
-            origin=None if part.name == "dp-sgd" else "+".join([*before, *after]) or PLAIN,
-        )
+        if parameter is not None:
+            return _strength_of_part(choice, index, parameter, epsilon)
     return None
 
 
+def _strength_of_part(
+    choice: SchemeChoice, index: int, parameter: str, epsilon: float | None
+) -> Strength:
+    """Returns the strength that the parameter of part number `index` is."""
+    part = choice.parts[index]
+    before = [other.text for other in choice.parts[:index]]
+    after = [other.text for other in choice.parts[index + 1 :]]
+    # Arms of one family differ in nothing but their strength.
+    family = "+".join([*before, _text_without(part, parameter), *after])
+    reverse = bool(_smaller_is_stronger(part))
+    if part.name == DP_SGD:
+        return Strength(
+            family=family, parameter=parameter, value=epsilon, reversed=reverse, origin=None
+        )
+    value = float(_settings(part)[parameter])
+    origin = "+".join([*before, *after]) or PLAIN
+    return Strength(
+        family=family, parameter=parameter, value=value, reversed=reverse, origin=origin
+    )
+
+
+def _text_without(part: Choice, parameter: str) -> str:
+    """Returns the text of the part without the options that determine its strength."""
+    names = ("epsilon", "noise_multiplier") if part.name == DP_SGD else (parameter,)
+    options = {key: value for key, value in part.options.items() if key not in names}
+    return text_of(part.name, options)
+
+
 def _parameter(part: Choice) -> str | None:
-    if _smaller_is_stronger(part):
-        return _smaller_is_stronger(part)
-    numbers = (key for key, value in _settings(part).items() if type(value) in (int, float))
-    return next(numbers, None)
+    """Returns the option that is the part's strength, or None."""
+    named = _smaller_is_stronger(part)
+    if named:
+        return named
+    for key, value in _settings(part).items():
+        if type(value) in (int, float):
+            return key
+    return None
 
 
 def _smaller_is_stronger(part: Choice) -> str:
@@ -51,10 +72,8 @@ def _smaller_is_stronger(part: Choice) -> str:
 
 
 def _settings(part: Choice) -> dict[str, Any]:
-    """Returns the options in the order of the signature, with the defaults of those that were not given."""
-    parameters = inspect.signature(part.build).parameters
-    return {key: part.options.get(key, parameter.default) for key, parameter in parameters.items()}
-
-
-def _spelling(part: Choice, parameter: str) -> tuple[str, ...]:
-    return ("epsilon", "noise_multiplier") if part.name == "dp-sgd" else (parameter,)
+    """Returns all options, defaults included, in the order of the signature."""
+    settings = {}
+    for key, parameter in inspect.signature(part.build).parameters.items():
+        settings[key] = part.options.get(key, parameter.default)
+    return settings

@@ -1,4 +1,4 @@
-"""Run a planned study: train each arm, query and attack its models, summarise."""
+"""Run a planned study: train each arm, query and attack its models, summarise the audits."""
 
 import time
 from collections.abc import Sequence
@@ -21,8 +21,10 @@ from mgaudit.study.train import TrainedArm, train_arm
 def run_study(plan: Plan, jobs: int, progress: Progress) -> tuple[StudyResult, Arrays]:
     """Returns the result of every arm, and the arrays behind it.
 
-    An arm of which fewer than FEWEST_MODELS models converged cannot be audited, and the result says so. Raises
-    RuntimeError where that is all of them.
+    An arm with fewer than FEWEST_MODELS converged models cannot be audited; the result lists it.
+
+    Raises:
+        RuntimeError: If no arm can be audited.
     """
     started, clock = datetime.now(UTC), time.perf_counter()
     design = plan.design
@@ -37,33 +39,39 @@ def run_study(plan: Plan, jobs: int, progress: Progress) -> tuple[StudyResult, A
     arms = audit_results(audits, plan)
     arrays = study_arrays(arms, audits, design)
     analysis = analyse_study(arms, arrays)
-    times = Times(
-        started=started.isoformat(timespec="seconds"),
-        seconds=time.perf_counter() - clock,
-        training_seconds={
-            _key(trained): sum(fact["seconds"] for fact in trained.facts)
-            for trained in trained_arms
-        },
-        models_reused={_key(trained): trained.models_reused for trained in trained_arms},
-    )
+    seconds = time.perf_counter() - clock
+    times = _times(started, seconds, trained_arms)
     lost = [trained for trained in trained_arms if not _can_be_audited(trained)]
     return study_result(plan, audits, arms, lost, analysis, times), arrays
 
 
+def _times(started: datetime, seconds: float, trained_arms: Sequence[TrainedArm]) -> Times:
+    """Returns when the study started and the `seconds` that it took, those of training by arm."""
+    training_seconds: dict[str, float] = {}
+    models_reused: dict[str, int] = {}
+    for trained in trained_arms:
+        key = trained.arm.settings.scheme.text
+        training_seconds[key] = sum(fact["seconds"] for fact in trained.facts)
+        models_reused[key] = trained.models_reused
+    return Times(
+        started=started.isoformat(timespec="seconds"),
+        seconds=seconds,
+        training_seconds=training_seconds,
+        models_reused=models_reused,
+    )
+
+
 def _audits(trained_arms: Sequence[TrainedArm], design: Design, progress: Progress) -> list[Audit]:
     """Returns the audit of each arm of which enough models converged."""
-    plain = next(
-        (ArmOutputs(trained, design) for trained in trained_arms if _is_plain(trained)), None
-    )
+    audited = [trained for trained in trained_arms if _can_be_audited(trained)]
+    plain = next((trained for trained in audited if _is_plain(trained)), None)
+    plain_outputs = None if plain is None else ArmOutputs(plain, design)
     audits = []
-    for trained in filter(_can_be_audited, trained_arms):
+    for trained in audited:
         progress.stage(f"{trained.arm.settings.label}: querying and attacking")
-        naive = (
-            None
-            if plain is None or _is_plain(trained) or not _can_be_audited(plain.trained)
-            else plain
-        )
-        audits.append(audit(ArmOutputs(trained, design), naive))
+        # A naive adversary trains its shadow models without noise, so has the plain arm's.
+        shadows = None if trained is plain else plain_outputs
+        audits.append(audit(ArmOutputs(trained, design), shadows))
     return audits
 
 
@@ -73,7 +81,3 @@ def _can_be_audited(trained: TrainedArm) -> bool:
 
 def _is_plain(trained: TrainedArm) -> bool:
     return trained.arm.settings.scheme.is_only(PLAIN)
-
-
-def _key(trained: TrainedArm) -> str:
-    return trained.arm.settings.scheme.text

@@ -6,13 +6,20 @@ from dataclasses import fields
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mgaudit.analysis.numbers import CHANGE, RATE
 from mgaudit.analysis.limits import FEWEST_MODELS
 from mgaudit.analysis.samples import Samples
 from mgaudit.attacks.exposure import Exposure
 from mgaudit.attacks.intervals import Interval, Resampled, two_way_interval
-from mgaudit.attacks.metrics import FPR_LEVELS, METRICS, false_positives_allowed, tpr_name
+from mgaudit.attacks.metrics import (
+    FPR_LEVELS,
+    METRICS,
+    Metric,
+    false_positives_allowed,
+    tpr_name,
+)
 from mgaudit.attacks.single_target import delong_interval, tpr_interval
 from mgaudit.reports.arrays import Arrays, array_name
 from mgaudit.reports.findings import ANALYSED, TEST_ACCURACY, Analysis
@@ -56,11 +63,17 @@ MOST_EXPOSED = 20
 
 
 def audit_results(audits: Sequence[Audit], plan: Plan) -> list[AuditResult]:
-    """Returns the result of each audited arm, with its differences to the plain arm where that was audited."""
-    plain = next(
-        (audit for audit in audits if audit.trained.arm.settings.scheme.is_only(PLAIN)), None
-    )
-    return [_audit_result(audit, plain, plan.design, plan.settings) for audit in audits]
+    """Returns the result of each audited arm, with differences to the plain arm if there is one."""
+    plain = next((audit for audit in audits if _is_plain(audit)), None)
+    results = []
+    for audit in audits:
+        compared = None if audit is plain else plain
+        results.append(_audit_result(audit, compared, plan.design, plan.settings))
+    return results
+
+
+def _is_plain(audit: Audit) -> bool:
+    return audit.trained.arm.settings.scheme.is_only(PLAIN)
 
 
 def study_result(
@@ -71,26 +84,25 @@ def study_result(
     analysis: Analysis,
     times: Times,
 ) -> StudyResult:
-    """Returns the result of the study; `arms` are those of the `audits`, `lost` those that could not be audited."""
+    """Returns the result of the study.
+
+    Args:
+        plan: The plan of the study.
+        audits: The audits, one for each arm that could be audited.
+        arms: The results of the audits, in the same order.
+        lost: The arms that could not be audited.
+        analysis: What was computed from several arms at once.
+        times: When the study ran, and for how long.
+    """
     settings, design = plan.settings, plan.design
-    dataset, target = design.dataset, settings.target
+    extras = _extras(audits)
     return StudyResult(
         settings=settings.as_dict(),
-        target=NamedChoice(
-            **choice_record(target), label=target.label(title=target.build.__name__)
-        ),
-        queries=NamedChoice(**choice_record(settings.queries), label=settings.queries.text),
-        dataset=DatasetSummary(
-            name=dataset.name,
-            choice=ChoiceRecord(**choice_record(settings.dataset)),
-            sha256=design.sha256,
-            examples=len(dataset.labels),
-            test_examples=len(dataset.test_labels),
-            input_shape=dataset.input_shape,
-            classes=dataset.classes,
-        ),
+        target=_target_record(settings.target),
+        queries=_queries_record(settings.queries),
+        dataset=_dataset_summary(settings.dataset, design),
         metric_facts=metric_facts(),
-        extras={extra.name: extra.sentence for extra in _extras(audits)},
+        extras={extra.name: extra.sentence for extra in extras},
         arms=arms,
         lost=[_lost_arm(trained) for trained in lost],
         analysis=analysis,
@@ -99,143 +111,182 @@ def study_result(
     )
 
 
-def _lost_arm(trained: TrainedArm) -> LostArm:
-    return LostArm(
-        **_scheme_records(trained.arm), label=trained.arm.settings.label, diverged=trained.diverged
+def _target_record(target: Choice) -> NamedChoice:
+    label = target.label(title=target.build.__name__)
+    return NamedChoice(**choice_record(target), label=label)
+
+
+def _queries_record(queries: Choice) -> NamedChoice:
+    return NamedChoice(**choice_record(queries), label=queries.text)
+
+
+def _dataset_summary(choice: Choice, design: Design) -> DatasetSummary:
+    dataset = design.dataset
+    return DatasetSummary(
+        name=dataset.name,
+        choice=ChoiceRecord(**choice_record(choice)),
+        sha256=design.sha256,
+        examples=len(dataset.labels),
+        test_examples=len(dataset.test_labels),
+        input_shape=dataset.input_shape,
+        classes=dataset.classes,
     )
+
+
+def _lost_arm(trained: TrainedArm) -> LostArm:
+    records = _scheme_records(trained.arm)
+    return LostArm(**records, label=trained.arm.settings.label, diverged=trained.diverged)
 
 
 def _extras(audits: Sequence[Audit]) -> list[Extra]:
-    return extras_in(
-        need for audit in audits for outcome in audit.outcomes for need in outcome.attack.needs
-    )
+    """Returns the extras that the attacks of the audits need."""
+    needs: set[str] = set()
+    for audit in audits:
+        for outcome in audit.outcomes:
+            needs.update(outcome.attack.needs)
+    return extras_in(needs)
 
 
 def _audit_result(
     audit: Audit, plain: Audit | None, design: Design, settings: StudySettings
 ) -> AuditResult:
+    """Returns the result of an arm; `plain` is the audit that it is compared with, if any."""
     trained, arm = audit.trained, audit.trained.arm
-    paired = plain if audit is not plain else None
+    scheme, recipe = arm.settings.scheme, arm.recipe
     trials = int(design.membership[trained.converged].sum(axis=1).min())
     tests = len(design.dataset.test_labels)
     examples = len(design.dataset.labels)
-    claim = _claim(arm.recipe.plan)
-    delta, guesses = bound_delta(trained, design), 2 * guesses_a_side(GUESSED_SHARE, examples)
+    claim = _claim(recipe.plan)
+    delta = bound_delta(trained, design)
+    guesses = 2 * guesses_a_side(GUESSED_SHARE, examples)
     return AuditResult(
         **_scheme_records(arm),
         label=arm.settings.label,
-        note=settings.notes.get(arm.settings.scheme, ""),
-        strength=strength_of(arm.settings.scheme, None if claim is None else claim.epsilon),
-        learning_rate=arm.recipe.training.rate(private=arm.recipe.plan is not None),
-        train_accuracy=_estimate(two_way_interval(audit.train_accuracy, trials, RATE)),
-        test_accuracy=_estimate(two_way_interval(audit.test_accuracy, tests, RATE)),
-        test_accuracy_difference=None
-        if paired is None
-        else _paired(
-            audit.test_accuracy,
-            trained.converged,
-            paired.test_accuracy,
-            paired.trained.converged,
-            tests,
-        ),
+        note=settings.notes.get(scheme, ""),
+        strength=strength_of(scheme, None if claim is None else claim.epsilon),
+        learning_rate=recipe.training.rate(private=recipe.plan is not None),
+        train_accuracy=_rate(audit.train_accuracy, trials),
+        test_accuracy=_rate(audit.test_accuracy, tests),
+        test_accuracy_difference=_test_accuracy_difference(audit, plain, tests),
         diverged=trained.diverged,
         claim=claim,
         delta=delta,
         guesses=guesses,
         epsilon_provable=provable(guesses, examples, delta, SIGNIFICANCE / 2),
-        attacks=[
-            _attack_result(
-                outcome, None if paired is None else paired.outcome(outcome.choice), trials, design
-            )
-            for outcome in audit.outcomes
-        ],
+        attacks=_attack_results(audit, plain, trials, design),
         power=[_power_point(shadows, metrics, trials) for shadows, metrics in audit.power.items()],
         most_exposed=_most_exposed(audit.exposure, design.dataset),
         by_class=_by_class(audit.auc_by_class, design.dataset),
     )
 
 
+def _test_accuracy_difference(audit: Audit, plain: Audit | None, tests: int) -> Estimate | None:
+    if plain is None:
+        return None
+    return _paired(
+        audit.test_accuracy,
+        audit.trained.converged,
+        plain.test_accuracy,
+        plain.trained.converged,
+        tests,
+    )
+
+
+def _attack_results(
+    audit: Audit, plain: Audit | None, trials: int, design: Design
+) -> list[AttackResult]:
+    results = []
+    for outcome in audit.outcomes:
+        compared = None if plain is None else plain.outcome(outcome.choice)
+        results.append(_attack_result(outcome, compared, trials, design))
+    return results
+
+
 def _power_point(shadows: int, metrics: dict[str, Resampled], trials: int) -> PowerPoint:
-    estimates = {
-        name: _estimate(two_way_interval(metrics[name], trials, RATE)) for name in ANALYSED
-    }
+    estimates = {name: _rate(metrics[name], trials) for name in ANALYSED}
     return PowerPoint(shadows=shadows, metrics=estimates)
 
 
 def choice_record(choice: Choice) -> dict[str, Any]:
-    """Returns the fields of a choice in a result: its name, and the options that are not the defaults."""
+    """Returns the fields of a choice in a result: its name and the options that are set."""
     return {"name": choice.name, "options": dict(choice.options)}
 
 
 def _scheme_records(arm: Arm) -> dict[str, Any]:
-    """Returns what a result says of the arm's scheme: its key, its parts and their sources."""
-    parts = arm.settings.scheme.parts
+    """Returns the fields of the arm's scheme in a result: its key, its parts and their sources."""
+    scheme = arm.settings.scheme
+    parts = scheme.parts
     return {
-        "key": arm.settings.scheme.text,
+        "key": scheme.text,
         "scheme": [ChoiceRecord(**choice_record(part)) for part in parts],
         "sources": [part.built.source for part in parts if part.name != PLAIN],
     }
 
 
 def metric_facts() -> list[MetricFacts]:
-    """Returns how each metric is shown."""
-    return [
-        MetricFacts(
-            name=metric.name,
-            title=metric.title,
-            unit=metric.unit,
-            digits=metric.digits,
-            low=metric.range[0],
-            high=metric.range[1],
-            guessing=metric.guessing,
-        )
-        for metric in METRICS
-    ]
+    """Returns the title, unit, digits, range and chance level of each metric."""
+    return [_facts_of(metric) for metric in METRICS]
+
+
+def _facts_of(metric: Metric) -> MetricFacts:
+    low, high = metric.range
+    return MetricFacts(
+        name=metric.name,
+        title=metric.title,
+        unit=metric.unit,
+        digits=metric.digits,
+        low=low,
+        high=high,
+        guessing=metric.guessing,
+    )
 
 
 def _most_exposed(exposure: Exposure, dataset: Dataset) -> list[ExposedExample]:
-    return [
-        ExposedExample(
-            example=example,
-            origin=dataset.origins[example],
-            label=dataset.classes[dataset.labels[example]],
-            score=float(exposure.score_in[example]),
-            rank_in=_rank(exposure, "in", example),
-            rank_out=_rank(exposure, "out", example),
-            targets=int(exposure.targets_in[example]),
-        )
-        for example in exposure.most_exposed()[:MOST_EXPOSED].tolist()
-    ]
+    examples = exposure.most_exposed()[:MOST_EXPOSED].tolist()
+    return [_exposed_example(example, exposure, dataset) for example in examples]
 
 
-def _rank(exposure: Exposure, side: str, example: int) -> Estimate | None:
-    value, low, high = (
-        float(getattr(exposure, f"{name}_{side}")[example]) for name in ("rank", "low", "high")
+def _exposed_example(example: int, exposure: Exposure, dataset: Dataset) -> ExposedExample:
+    return ExposedExample(
+        example=example,
+        origin=dataset.origins[example],
+        label=dataset.classes[dataset.labels[example]],
+        score=float(exposure.score_in[example]),
+        rank_in=_rank(exposure.rank_in, exposure.low_in, exposure.high_in, example),
+        rank_out=_rank(exposure.rank_out, exposure.low_out, exposure.high_out, example),
+        targets=int(exposure.targets_in[example]),
     )
-    return None if math.isnan(value) else Estimate(value=value, low=low, high=high)
+
+
+def _rank(
+    ranks: NDArray[np.float64],
+    lows: NDArray[np.float64],
+    highs: NDArray[np.float64],
+    example: int,
+) -> Estimate | None:
+    """Returns the mean rank of an example with its interval, or None without a target for it."""
+    rank = float(ranks[example])
+    if math.isnan(rank):
+        return None
+    return Estimate(value=rank, low=float(lows[example]), high=float(highs[example]))
 
 
 def _by_class(auc_by_class: dict[int, Interval | None], dataset: Dataset) -> list[ClassExposure]:
-    return [
-        ClassExposure(
-            label=dataset.classes[label],
-            examples=int((dataset.labels == label).sum()),
-            auc=None if interval is None else _estimate(interval),
-        )
-        for label, interval in auc_by_class.items()
-    ]
+    exposures = []
+    for label, interval in auc_by_class.items():
+        examples = int((dataset.labels == label).sum())
+        auc = None if interval is None else _estimate(interval)
+        name = dataset.classes[label]
+        exposures.append(ClassExposure(label=name, examples=examples, auc=auc))
+    return exposures
 
 
 def _attack_result(
     outcome: AttackOutcome, paired: AttackOutcome | None, trials: int, design: Design
 ) -> AttackResult:
-    non_members = int((~design.membership[outcome.targets]).sum(axis=1).min())
-    differences: dict[str, Estimate | None] = {}
-    if paired is not None:
-        differences = {
-            key: _paired(numbers, outcome.targets, paired.metrics[key], paired.targets, trials)
-            for key, numbers in outcome.metrics.items()
-        }
+    """Returns the result of an attack; `paired` is the same attack on the plain arm, if any."""
+    membership = design.membership[outcome.targets]
+    non_members = int((~membership).sum(axis=1).min())
     return AttackResult(
         attack=outcome.choice.text,
         choice=ChoiceRecord(**choice_record(outcome.choice)),
@@ -243,30 +294,48 @@ def _attack_result(
         targets=outcome.targets,
         source=outcome.attack.source,
         needs=sorted(outcome.attack.needs),
-        metrics={
-            metric.name: _estimate(
-                two_way_interval(outcome.metrics[metric.name], trials, metric.range)
-            )
-            for metric in METRICS
-        },
+        metrics=_metric_estimates(outcome, trials),
         per_target={key: numbers.per_target.tolist() for key, numbers in outcome.metrics.items()},
-        single_targets=_single_targets(outcome, design),
-        differences={key: change for key, change in differences.items() if change is not None},
+        single_targets=_single_targets(outcome, membership),
+        differences={} if paired is None else _differences(outcome, paired, trials),
         correct_guesses=outcome.correct_guesses,
         epsilon_lower_bound=outcome.epsilon_lower_bound,
-        false_positives_allowed={
-            tpr_name(level): int(false_positives_allowed(level, non_members))
-            for level in FPR_LEVELS
-        },
+        false_positives_allowed=_allowed_by_level(non_members),
         non_members=non_members,
     )
+
+
+def _metric_estimates(outcome: AttackOutcome, trials: int) -> dict[str, Estimate]:
+    estimates = {}
+    for metric in METRICS:
+        interval = two_way_interval(outcome.metrics[metric.name], trials, metric.range)
+        estimates[metric.name] = _estimate(interval)
+    return estimates
+
+
+def _differences(outcome: AttackOutcome, paired: AttackOutcome, trials: int) -> dict[str, Estimate]:
+    """Returns each metric's difference to the same attack on the plain arm, where it is known."""
+    differences = {}
+    for key, numbers in outcome.metrics.items():
+        plain_numbers = paired.metrics[key]
+        change = _paired(numbers, outcome.targets, plain_numbers, paired.targets, trials)
+        if change is not None:
+            differences[key] = change
+    return differences
+
+
+def _allowed_by_level(non_members: int) -> dict[str, int]:
+    """Returns the false positives that each metric TPR at a fixed FPR allows."""
+    return {
+        tpr_name(level): int(false_positives_allowed(level, non_members)) for level in FPR_LEVELS
+    }
 
 
 def _paired(
     ours: Resampled, targets: list[int], theirs: Resampled, their_targets: list[int], trials: int
 ) -> Estimate | None:
-    """Returns our number less theirs over the targets that both have; None where they are too few."""
-    both = [target for target in targets if target in set(their_targets)]
+    """Returns the difference ours - theirs over the common targets; None if these are too few."""
+    both = [target for target in targets if target in their_targets]
     if len(both) < FEWEST_MODELS:
         return None
     first = ours.at([targets.index(target) for target in both])
@@ -274,12 +343,20 @@ def _paired(
     return _estimate(two_way_interval(first - second, trials, CHANGE))
 
 
-def _single_targets(outcome: AttackOutcome, design: Design) -> dict[str, list[Estimate]]:
-    pairs = list(zip(outcome.scores, design.membership[outcome.targets], strict=True))
+def _single_targets(
+    outcome: AttackOutcome, membership: NDArray[np.bool_]
+) -> dict[str, list[Estimate]]:
+    """Returns the metrics of each single target by name; `membership` is (targets, examples)."""
+    pairs = list(zip(outcome.scores, membership, strict=True))
     estimates = {"auc": [_estimate(delong_interval(*pair)) for pair in pairs]}
     for level in FPR_LEVELS:
-        estimates[tpr_name(level)] = [_estimate(tpr_interval(*pair, level)) for pair in pairs]
+        intervals = [tpr_interval(*pair, level) for pair in pairs]
+        estimates[tpr_name(level)] = [_estimate(interval) for interval in intervals]
     return estimates
+
+
+def _rate(numbers: Resampled, trials: int) -> Estimate:
+    return _estimate(two_way_interval(numbers, trials, RATE))
 
 
 def _estimate(interval: Interval) -> Estimate:
@@ -302,23 +379,33 @@ def _claim(plan: PrivacyPlan | None) -> PrivacyClaim | None:
 
 
 def study_arrays(arms: Sequence[AuditResult], audits: Sequence[Audit], design: Design) -> Arrays:
-    """Returns what lies behind the result; `membership` and `labels` are the study's, all else is by arm and attack."""
+    """Returns the arrays behind the result by name.
+
+    `membership`, `labels` and `roc_fpr` are shared; the other names contain the arm and the attack.
+    """
     arrays: Arrays = {
         "membership": design.membership,
         "labels": design.dataset.labels,
         "roc_fpr": ROC_GRID,
     }
     for index, (arm, audit) in enumerate(zip(arms, audits, strict=True)):
-        arrays |= Samples.arrays(index, None, TEST_ACCURACY, audit.test_accuracy)
-        arrays[array_name(index, "ranks")] = audit.ranks.astype(np.float32)
-        for result, outcome in zip(arm.attacks, audit.outcomes, strict=True):
-            arrays[array_name(index, result.name, "scores")] = outcome.scores
-            arrays[array_name(index, result.name, "roc_tpr")] = np.asarray(outcome.mean_roc)
-            for metric in ANALYSED:
-                arrays |= Samples.arrays(index, result.name, metric, outcome.metrics[metric])
-        for field in fields(audit.exposure):
-            arrays[array_name(index, "exposure", field.name)] = getattr(audit.exposure, field.name)
-        if design.pictures is not None:
-            exposed = [exposed.example for exposed in arm.most_exposed]
-            arrays[array_name(index, "most_exposed_pictures")] = design.pictures[exposed]
+        arrays |= _arm_arrays(index, arm, audit, design)
+    return arrays
+
+
+def _arm_arrays(index: int, arm: AuditResult, audit: Audit, design: Design) -> Arrays:
+    arrays: Arrays = {}
+    arrays |= Samples.arrays(index, None, TEST_ACCURACY, audit.test_accuracy)
+    arrays[array_name(index, "ranks")] = audit.ranks.astype(np.float32)
+    for result, outcome in zip(arm.attacks, audit.outcomes, strict=True):
+        arrays[array_name(index, result.name, "scores")] = outcome.scores
+        arrays[array_name(index, result.name, "roc_tpr")] = np.asarray(outcome.mean_roc)
+        for metric in ANALYSED:
+            arrays |= Samples.arrays(index, result.name, metric, outcome.metrics[metric])
+    for field in fields(audit.exposure):
+        values = getattr(audit.exposure, field.name)
+        arrays[array_name(index, "exposure", field.name)] = values
+    if design.pictures is not None:
+        examples = [exposed.example for exposed in arm.most_exposed]
+        arrays[array_name(index, "most_exposed_pictures")] = design.pictures[examples]
     return arrays

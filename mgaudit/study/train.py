@@ -1,4 +1,4 @@
-"""Train the models of an arm; what the store holds already is not trained again."""
+"""Train the models of an arm; models in the store are not trained again."""
 
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
@@ -22,7 +22,7 @@ from mgaudit.targets.querying.ensemble import tensor_layout
 
 @dataclass(frozen=True)
 class TrainedArm:
-    """An arm whose models are in the store; `records` holds the checksum of each and the facts about its training."""
+    """An arm whose models are in the store; `records` has their checksums and training facts."""
 
     arm: Arm
     folder: EnsembleFolder
@@ -32,46 +32,68 @@ class TrainedArm:
 
     @property
     def facts(self) -> list[dict[str, Any]]:
-        """The facts about the training of each model: its steps and seconds, and whether it diverged."""
+        """The facts about each model's training: steps, seconds, and whether it diverged."""
         return [record.facts for record in self.records]
 
     @property
     def diverged(self) -> list[int]:
-        """The models whose loss or weights did not stay finite."""
+        """Indices of the models whose loss or weights became infinite or NaN."""
         return [index for index, fact in enumerate(self.facts) if fact["diverged"]]
 
     @property
     def converged(self) -> list[int]:
-        """The other models, which can be queried and attacked. All outputs are theirs, in this order."""
+        """Indices of the other models, which are attacked; outputs are in this order."""
         return [index for index, fact in enumerate(self.facts) if not fact["diverged"]]
 
 
 def train_arm(arm: Arm, design: Design, jobs: int, progress: Progress) -> TrainedArm:
     """Returns the arm with all its models trained.
 
-    Models that have been trained before are taken from the store, and each new one is kept as soon as it is trained.
-    Kept models whose checksum fails are set aside and trained again.
+    Models that were trained before come from the store, and each new model is kept as soon as it is
+    trained. Kept models with a wrong checksum are set aside and trained again.
+
+    Raises:
+        RuntimeError: If the number of DP-SGD steps is not the one that epsilon was computed for.
     """
     folder = ensemble_folder(arm, design)
     with locked(folder, progress):
         records, reused = train_missing(arm, folder, design, jobs, progress)
     plan = arm.recipe.plan
-    if plan is not None and any(record.facts["steps"] != plan.steps for record in records):
-        raise RuntimeError(
-            f"models took other than the {plan.steps} steps that epsilon was computed for"
-        )
+    if plan is not None:
+        steps = {record.facts["steps"] for record in records}
+        if steps != {plan.steps}:
+            raise RuntimeError(
+                f"models took other than the {plan.steps} steps that epsilon was computed for"
+            )
     return TrainedArm(arm, folder, records, reused, progress)
 
 
 def train_missing(
     arm: Arm, folder: EnsembleFolder, design: Design, jobs: int, progress: Progress
 ) -> tuple[list[ModelRecord], int]:
-    """Trains what is missing or damaged. Returns a record of each model, and how many were there."""
+    """Trains missing or damaged models. Returns all models' records, and how many were kept."""
     models = arm.settings.models
     layout = model_layout(arm, design)
     kept = folder.repaired_models(models, layout, progress.stage)
     missing = [index for index in range(models) if index not in kept]
     progress.training_started(arm.settings.label, models, len(kept))
+    _train(missing, arm, folder, design, jobs, progress)
+    progress.training_ended()
+    for index in missing:
+        model = folder.load_model(index, layout)
+        kept[index] = ModelRecord(model.weights_sha256, model.facts)
+    return [kept[index] for index in range(models)], models - len(missing)
+
+
+def _train(
+    missing: list[int],
+    arm: Arm,
+    folder: EnsembleFolder,
+    design: Design,
+    jobs: int,
+    progress: Progress,
+) -> None:
+    """Trains the missing models in worker processes, which keep them in the folder."""
     choices = arm.settings.trained_choices
     own = own_code(choices)
     tasks = [
@@ -97,39 +119,33 @@ def train_missing(
         if not own:
             raise
         check = "mgaudit.testing.check_scheme and check_network check such classes"
-        raise RuntimeError(
-            f"training with {' and '.join(own)} failed: {error_line(error)}; {check}"
-        ) from error
-    progress.training_ended()
-    for index in missing:
-        model = folder.load_model(index, layout)
-        kept[index] = ModelRecord(model.weights_sha256, model.facts)
-    return [kept[index] for index in range(models)], models - len(missing)
+        names = " and ".join(own)
+        raise RuntimeError(f"training with {names} failed: {error_line(error)}; {check}") from error
 
 
 def models_there(arm: Arm, design: Design) -> int:
     """Returns how many of the arm's models are in the store already."""
-    return len(
-        ensemble_folder(arm, design).checked_models(arm.settings.models, model_layout(arm, design))
-    )
+    folder = ensemble_folder(arm, design)
+    return len(folder.checked_models(arm.settings.models, model_layout(arm, design)))
 
 
 def ensemble_folder(arm: Arm, design: Design) -> EnsembleFolder:
-    """Returns where the arm's models are kept; it may not be there yet."""
+    """Returns the folder of the arm's models, which may not exist yet."""
     return EnsembleFolder.at(determined_by(arm.settings, arm.recipe, design))
 
 
 def locked(folder: EnsembleFolder, progress: Progress) -> AbstractContextManager[None]:
-    """Returns the lock of the folder; `progress` hears where another process holds it."""
+    """Returns the lock of the folder; waiting for another process is a stage of `progress`."""
     return folder.locked(
         lambda: progress.stage("waiting for another process that trains the same models")
     )
 
 
 def model_layout(arm: Arm, design: Design) -> Layout:
-    """Returns the dtype and shape of each tensor that is kept of a model of the arm."""
+    """Returns the dtype and shape of each tensor that the store keeps for a model of the arm."""
     shape, classes = design.dataset.input_shape, len(design.dataset.classes)
-    return tensor_layout(initial_model(arm.recipe.target, shape, classes, seed=0))
+    network = initial_model(arm.recipe.target, shape, classes, seed=0)
+    return tensor_layout(network)
 
 
 def _stacks(models: list[int], size: int) -> list[list[int]]:
@@ -137,21 +153,21 @@ def _stacks(models: list[int], size: int) -> list[list[int]]:
 
 
 def determined_by(settings: AuditSettings, recipe: Recipe, design: Design) -> dict[str, object]:
-    """Returns, as JSON values, all that determines the arm's models; a model's number is its own.
+    """Returns, as JSON values, everything that determines the models, except for their indices.
 
-    Data enter by the arrays that models are trained on, the pool after standardisation. Names of classes and the test
-    split change no model; the test split is part of what determines outputs.
+    Data are represented by the standardised arrays that models are trained on. Names of classes and
+    the test split do not affect the models; the test split is part of the key of outputs.
     """
+    scheme_parts = []
+    for choice, part in zip(settings.scheme.parts, recipe.scheme.parts, strict=True):
+        scheme_parts.append({"name": choice.name, "text": choice.text, **asdict(part)})
     return {
         "data": design.pool_sha256,
         "classes": len(design.dataset.classes),
         "coins": design.coins,
         "target": settings.target.text,
         "own code": own_code(settings.trained_choices),
-        "scheme": [
-            {"name": choice.name, "text": choice.text, **asdict(part)}
-            for choice, part in zip(settings.scheme.parts, recipe.scheme.parts, strict=True)
-        ],
+        "scheme": scheme_parts,
         "plan": None if recipe.plan is None else asdict(recipe.plan),
         "training": asdict(recipe.training),
         "seed": recipe.seed,

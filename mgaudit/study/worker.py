@@ -1,6 +1,6 @@
-"""What a worker process does: train one stack of models and keep them, or time their training.
+"""The work of a worker process: train one stack of models and keep them, or time their training.
 
-It imports little, because each worker imports it anew before it starts to train.
+The module imports little, because each worker imports it before it starts to train.
 """
 
 import time
@@ -17,7 +17,7 @@ from mgaudit.targets.fitting.recipe import Recipe, train
 
 @dataclass(frozen=True)
 class TrainingTask:
-    """One stack to train: `membership` (models, examples) of the models number `indices`.
+    """One stack to train: `membership` (models, examples), bool, and the models' `indices`.
 
     `own_code` has the SHA-256 of each source file of the user's own classes among the `choices`.
     """
@@ -33,8 +33,8 @@ class TrainingTask:
 
 
 def train_and_keep(task: TrainingTask) -> int:
-    """Trains the stack and keeps its models. Returns how many they are."""
-    if own_code(task.choices) != task.own_code:  # a worker imports the classes anew
+    """Trains the stack and keeps its models. Returns the number of models."""
+    if own_code(task.choices) != task.own_code:  # a worker imports the classes again
         raise RuntimeError(
             f"the source of {', '.join(task.own_code)} was edited during the run; run again"
         )
@@ -58,5 +58,6 @@ class TimedTraining:
 def seconds_of_training(timed: TimedTraining) -> float:
     """Returns the seconds that training the stack takes."""
     started = time.perf_counter()
-    train(timed.recipe, timed.dataset, timed.membership, range(len(timed.membership)), timed.device)
+    indices = range(len(timed.membership))
+    train(timed.recipe, timed.dataset, timed.membership, indices, timed.device)
     return time.perf_counter() - started

@@ -26,7 +26,8 @@ class TwoLayerWeights:
         outer = np.asarray(self.outer, dtype=np.float64)
         if outer.shape != weights.shape[:1]:
             raise ValueError(
-                f"outer must have one weight for each of the {len(weights)} neurons, got shape {outer.shape}"
+                f"outer must have one weight for each of the {len(weights)} neurons, got "
+                f"shape {outer.shape}"
             )
         require("outer", "be 1 or -1", outer, np.abs(outer) == 1)
         object.__setattr__(self, "weights", weights)
@@ -56,7 +57,8 @@ class TwoLayerWeights:
         dimension = self.weights.shape[1]
         if inputs.shape[1] != dimension:
             raise ValueError(
-                f"inputs must be (n, {dimension}) as the weights are (m, {dimension}), got shape {inputs.shape}"
+                f"inputs must be (n, {dimension}) as the weights are (m, {dimension}), got "
+                f"shape {inputs.shape}"
             )
         return inputs
 
@@ -65,7 +67,8 @@ class TwoLayerWeights:
         targets = np.asarray(value, dtype=np.float64)
         if targets.shape != inputs.shape[:1]:
             raise ValueError(
-                f"targets must be one for each of the {len(inputs)} inputs, got shape {targets.shape}"
+                f"targets must be one for each of the {len(inputs)} inputs, got shape "
+                f"{targets.shape}"
             )
         require("targets", "be finite", targets, np.isfinite(targets))
         return targets

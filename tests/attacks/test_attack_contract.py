@@ -40,7 +40,7 @@ SMALL = {"logistic": {}, "forest": {"n_estimators": 10}, "mlp": {"max_iter": 20}
 
 @pytest.fixture(autouse=True)
 def small_classifiers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The contract does not depend on their size, and the tests of the attack alone take them at their full one."""
+    """Small attacks: the contract does not depend on size; other tests use the full size."""
     full = shadow_classifier._estimator
     monkeypatch.setattr(
         shadow_classifier,
@@ -56,7 +56,7 @@ def observed(
 
 
 def few_if_slow(attack: Attack, models: int) -> int:
-    """The models to attack: four where a regression or a classifier with many parameters is trained for each."""
+    """The models to attack: four if each needs a regression or a large classifier."""
     slow = (
         isinstance(attack, QuantileRegression | ShadowClassifier) and attack != ShadowClassifier()
     )
@@ -96,7 +96,7 @@ def test_models_that_memorise_nothing_give_nothing_away(attack: Attack, models: 
 
 @pytest.mark.parametrize("attack", EVERY, ids=repr)
 def test_an_attack_has_the_power_that_it_states_and_no_more_than_there_is(attack: Attack) -> None:
-    # A floor that a blind attack can reach is that of an attack that does not know how difficult an example is.
+    # A blind attack can reach the floor of an attack that does not know the example's difficulty.
     most = BLIND if attack.planted_auc < BLIND else MOST
     check_power(attack, most_targets=few_if_slow(attack, 16), most=most)
 
@@ -287,7 +287,8 @@ def test_an_attack_that_breaks_a_rule_is_told_which_in_one_line(attack: Attack, 
 
 
 def test_an_attack_that_counts_the_shadows_of_a_balanced_design_is_noticed() -> None:
-    # Exactly half of the models hold each example, so the shadows' count tells the target's own membership.
+    # Exactly half of the models are trained on each example, so the shadows' count reveals the
+    # target's own membership.
     observations = observed(8, 1000, shift=0.0)
     order = np.random.default_rng(0).random((8, 1000)).argsort(axis=0)
     balanced = replace(observations, membership=order < 4)

@@ -1,4 +1,4 @@
-"""Attacks that compare with shadows or a population, against their oracles and against each other."""
+"""Attacks with shadows or a population, against their oracles and against each other."""
 
 import math
 
@@ -134,7 +134,7 @@ def test_an_equal_ratio_reaches_gamma_one() -> None:
 
 
 def p_values(attack: RMIA, shift: float) -> tuple[np.ndarray, np.ndarray]:
-    """1 - share of 8,000 examples against as many population points of the same law, and membership."""
+    """1 - share of 8,000 examples, with as many population points of one law, and membership."""
     draw = np.random.default_rng(8)
     membership = draw.random((17, 8000)) < 0.5
     phi, population = (
@@ -152,9 +152,9 @@ def test_one_minus_the_population_share_is_a_p_value(attack: RMIA, level: float)
     error = 4 * math.sqrt(level * (1 - level) * 2 / 8000)
     null, _ = p_values(attack, shift=0.0)
     assert (null <= level).mean() == pytest.approx(level, abs=error)
-    found, members = p_values(attack, shift=1.5)
-    assert (found[~members] <= level).mean() < level + error
-    assert (found[members] <= level).mean() > level + error
+    p, members = p_values(attack, shift=1.5)
+    assert (p[~members] <= level).mean() < level + error
+    assert (p[members] <= level).mean() > level + error
 
 
 def test_the_population_share_takes_a_population() -> None:

@@ -1,4 +1,4 @@
-"""Whether 95 % intervals cover the truth in 95 % of simulated audits. `pytest -m slow -k coverage -s` prints tables."""
+"""Coverage of 95 % intervals in simulated audits. `pytest -m slow -k coverage -s` prints tables."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -36,8 +36,9 @@ HEADING = (
 class Scenario:
     """Scores difficulty_e + N(0, 1), and higher by shift_e (1 + N(0, uneven^2)) on members.
 
-    Difficulty N(0, difficulty^2) and shift, one of `shifts` by their `shares`, belong to the example and are the same
-    for all targets; `uneven` says how much more one target gives away than another.
+    Difficulty N(0, difficulty^2) and shift, one of `shifts` by their `shares`, belong to the
+    example and are the same for all targets; `uneven` says how much more one target gives away than
+    another.
     """
 
     name: str
@@ -70,7 +71,7 @@ class Scenario:
         return float(stats.norm.cdf(np.asarray(self.shifts) / sd) @ self.shares)
 
     def expected_tpr(self, examples: int) -> float:
-        """The mean of the empirical TPR at FPR: with k of N allowed, the threshold's own FPR is Beta(k + 1, N - k)."""
+        """The mean empirical TPR at FPR: with k of N, the threshold's FPR is Beta(k + 1, N - k)."""
         others = np.arange(examples + 1)[1:-1]
         weights = stats.binom.pmf(others, examples, 0.5)
         others, weights = others[weights > 1e-6], weights[weights > 1e-6]
@@ -91,12 +92,17 @@ STRONG = Scenario("nearly everything leaks", 1.0, (4.65,))
 
 
 def row(
-    scenario: str, examples: int, targets: int, estimand: str, truth: float, found: list[Interval]
+    scenario: str,
+    examples: int,
+    targets: int,
+    estimand: str,
+    truth: float,
+    intervals: list[Interval],
 ) -> list[str]:
     """One line of the table; `covered` comes first of the shares."""
-    high = np.mean([interval.low > truth for interval in found])
-    low = np.mean([interval.high < truth for interval in found])
-    width = np.mean([interval.high - interval.low for interval in found])
+    high = np.mean([interval.low > truth for interval in intervals])
+    low = np.mean([interval.high < truth for interval in intervals])
+    width = np.mean([interval.high - interval.low for interval in intervals])
     shares = [f"{share:.1%}" for share in (1 - high - low, high, low)]
     return [
         scenario,
@@ -129,7 +135,8 @@ def resampled_curve(
 ) -> ROC:
     """The curve in each resample, exact down to the `others`-th highest non-member.
 
-    Scores must not be tied. `metrics` gives the same numbers, but takes too long for thousands of audits.
+    Scores must not be tied. `metrics` gives the same numbers, but takes too long for thousands of
+    audits.
     """
     order = np.argsort(-scores)
     top = order[: np.searchsorted(np.cumsum(~members[order]), others) + 1]
@@ -146,7 +153,7 @@ def over_targets(
     scenario: Scenario, examples: int, number: Callable[[ROC], np.ndarray], others: int, audits: int
 ) -> dict[int, list[Interval]]:
     """The two-way intervals of simulated audits, for the first 4, 8 and 16 targets of each."""
-    found: dict[int, list[Interval]] = {targets: [] for targets in TARGETS}
+    by_targets: dict[int, list[Interval]] = {targets: [] for targets in TARGETS}
     for seed in range(audits):
         generator = np.random.default_rng([seed, examples])
         scores, membership = scenario.draw(max(TARGETS), examples, generator)
@@ -157,15 +164,15 @@ def over_targets(
                 for mine, members in zip(scores, membership, strict=True)
             ]
         )
-        for targets, intervals in found.items():
+        for targets, intervals in by_targets.items():
             resampled = Resampled(numbers[:targets, 0], numbers[:targets, 1:])
             intervals.append(two_way_interval(resampled, trials=int(membership.sum(axis=1).min())))
-    return found
+    return by_targets
 
 
 def auc_over_targets(scenario: Scenario, examples: int, audits: int) -> Iterator[list[str]]:
-    for targets, found in over_targets(scenario, examples, ROC.auc, examples, audits).items():
-        yield row(scenario.name, examples, targets, "AUC", scenario.auc(), found)
+    for targets, intervals in over_targets(scenario, examples, ROC.auc, examples, audits).items():
+        yield row(scenario.name, examples, targets, "AUC", scenario.auc(), intervals)
 
 
 def tpr_over_targets(scenario: Scenario, examples: int, audits: int) -> Iterator[list[str]]:
@@ -178,22 +185,24 @@ def tpr_over_targets(scenario: Scenario, examples: int, audits: int) -> Iterator
         "population TPR": float(scenario.tpr(FPR)),
     }
     for estimand, truth in estimands.items():
-        for targets, found in intervals.items():
-            yield row(scenario.name, examples, targets, estimand, truth, found)
+        for targets, of_targets in intervals.items():
+            yield row(scenario.name, examples, targets, estimand, truth, of_targets)
 
 
 def of_one_target(scenario: Scenario, examples: int, audits: int) -> Iterator[list[str]]:
-    """TPR of the threshold found (the errors of each audit against its own truth), and the population's."""
-    given, population = [], []
+    """TPR of the empirical threshold, with errors to each audit's truth, and of the true one."""
+    conditional, population = [], []
     for seed in range(audits):
         (scores,), (members,) = scenario.draw(1, examples, np.random.default_rng([seed, examples]))
         others = -np.sort(-scores[~members])
         threshold = others[false_positives_allowed(FPR, len(others))]
         truth = float(scenario.tpr(stats.norm.sf(threshold / np.sqrt(1 + scenario.difficulty**2))))
         interval = tpr_interval(scores, members, FPR)
-        given.append(Interval(interval.value - truth, interval.low - truth, interval.high - truth))
+        conditional.append(
+            Interval(interval.value - truth, interval.low - truth, interval.high - truth)
+        )
         population.append(population_tpr_interval(scores, members, FPR))
-    line = row(scenario.name, examples, 1, "TPR of the threshold", 0.0, given)
+    line = row(scenario.name, examples, 1, "TPR of the threshold", 0.0, conditional)
     line[HEADING.index("truth")] = "its own"
     yield line
     yield row(scenario.name, examples, 1, "population TPR", float(scenario.tpr(FPR)), population)
@@ -238,17 +247,17 @@ def skewed(auc: float) -> Law:
 
 
 def delong_of_one_target(law: Law, examples: int, audits: int) -> list[str]:
-    found = []
+    intervals = []
     for seed in range(audits):
         generator = np.random.default_rng([seed, examples, round(1e4 * law.auc)])
         members = generator.random(examples) < 0.5
-        found.append(delong_interval(law.draw(members, generator), members))
-    return row(law.name, examples, 1, "AUC", law.auc, found)
+        intervals.append(delong_interval(law.draw(members, generator), members))
+    return row(law.name, examples, 1, "AUC", law.auc, intervals)
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two arms with the same members, the same difficulty of each example, and noise that is the same by a share.
+    """Two arms with the same members and difficulty of examples, and partly the same noise.
 
     What one target gives away more than another, it does so in both arms.
     """
@@ -292,7 +301,7 @@ PAIRS = [
 
 def paired_differences(pair: Pair, examples: int, audits: int) -> Iterator[list[str]]:
     """The intervals of the difference in AUC, and how often its p-value is below 5 %."""
-    found: dict[int, list[Interval]] = {targets: [] for targets in TARGETS}
+    by_targets: dict[int, list[Interval]] = {targets: [] for targets in TARGETS}
     p_values: dict[int, list[float]] = {targets: [] for targets in TARGETS}
     for seed in range(audits):
         generator = np.random.default_rng([seed, examples, 7])
@@ -301,17 +310,17 @@ def paired_differences(pair: Pair, examples: int, audits: int) -> Iterator[list[
         numbers = [
             np.stack(
                 [
-                    resampled_curve(*one, counts, examples).auc()
-                    for one in zip(arm, membership, strict=True)
+                    resampled_curve(*scored, counts, examples).auc()
+                    for scored in zip(arm, membership, strict=True)
                 ]
             )
             for arm in scores
         ]
         for targets in TARGETS:
             first, second = (Resampled(arm[:targets, 0], arm[:targets, 1:]) for arm in numbers)
-            found[targets].append(two_way_interval(first - second, 1, (-1.0, 1.0)))
+            by_targets[targets].append(two_way_interval(first - second, 1, (-1.0, 1.0)))
             p_values[targets].append(two_way_p_value(first - second))
-    for targets, intervals in found.items():
+    for targets, intervals in by_targets.items():
         zero_is_out = [interval.low > 0 or interval.high < 0 for interval in intervals]
         assert zero_is_out == [p_value < 0.05 for p_value in p_values[targets]]
         yield row(pair.name, examples, targets, "difference in AUC", pair.truth(), intervals)
@@ -326,10 +335,10 @@ def test_the_fast_curve_is_that_of_metrics() -> None:
         ("auc", 600, ROC.auc),
         ("tpr_at_0.01_fpr", 32, lambda curve: curve.tpr_at(FPR)),
     ):
-        found = number(
+        values = number(
             resampled_curve(scores, members, with_the_examples_themselves(counts), others)
         )
-        assert found == pytest.approx(np.concatenate([asis[name], expected[name]]), abs=1e-12)
+        assert values == pytest.approx(np.concatenate([asis[name], expected[name]]), abs=1e-12)
 
 
 @pytest.mark.parametrize("scenario", [ALL, FEW, UNEVEN], ids=lambda scenario: scenario.name)

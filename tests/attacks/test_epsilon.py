@@ -60,7 +60,8 @@ def test_both_rules_equal_the_slow_version(examples: int, decimals: int, delta: 
 
 
 def test_perfect_separation_has_the_bound_of_no_error_in_n() -> None:
-    # 2 x 4 thresholds (50, 12, 3 and 0 of 100), two rates each; no error among n has the limit 1 - level^(1/n).
+    # 2 x 4 thresholds (50, 12, 3 and 0 of 100), two rates each. The upper limit for no error among
+    # n is 1 - level^(1/n).
     n, level = 100, 0.05 / 16
     rate = 1 - level ** (1 / n)
     scores, membership = np.arange(2.0 * n), np.arange(2 * n) >= n

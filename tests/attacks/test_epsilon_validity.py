@@ -1,6 +1,8 @@
-"""Whether the lower bounds on epsilon stay below the truth as often as they say, and how near it they come.
+"""Validity and tightness of the lower bounds on epsilon.
 
-The slow tests print their tables in Markdown: `pytest -m slow -s tests/attacks/test_epsilon_validity.py`.
+The slow tests print their tables in Markdown:
+
+    pytest -m slow -s tests/attacks/test_epsilon_validity.py
 """
 
 import math
@@ -38,7 +40,7 @@ one_run_mu = cache(one_run_fdp_mu)
 
 @dataclass(frozen=True)
 class Mechanism:
-    """Draws audits whose epsilon at each delta and mu (the least at which it is mu-GDP) are known."""
+    """Draws audits with known epsilon at each delta, and known mu (the least for mu-GDP)."""
 
     audit: Callable[[int, np.random.Generator], Audit]
     epsilon: Callable[[float], float]
@@ -57,11 +59,12 @@ def gaussian(mu: float) -> Mechanism:
 
 
 def randomized_response(epsilon: float, chance: float = 1.0) -> Mechanism:
-    """Tells each membership bit, right with odds e^epsilon; with `chance` for all canaries together, else coins.
+    """Reveals each membership bit, correctly with odds e^epsilon.
 
-    The trade-off curve is straight but for its corners, the lower of which has FPR = chance / (1 + e^epsilon) and
-    TPR = e^epsilon FPR. The least epsilon at delta has delta + e^epsilon FPR = TPR there, and the curve of the least mu
-    touches it: elsewhere it is convex, and below.
+    It does so with probability `chance`, for all canaries together, and otherwise returns coins.
+    The trade-off curve is straight but for its corners, the lower of which has FPR = chance / (1 +
+    e^epsilon) and TPR = e^epsilon FPR. The least epsilon at delta has delta + e^epsilon FPR = TPR
+    there, and the curve of the least mu touches it: elsewhere it is convex, and below.
     """
     fpr = chance / (1 + math.exp(epsilon))
     tpr = chance - fpr
@@ -79,7 +82,8 @@ def randomized_response(epsilon: float, chance: float = 1.0) -> Mechanism:
     )
 
 
-# With their deltas and numbers of examples. The last is as bad as an analysis of one run must allow for, but for noise.
+# With their deltas and numbers of examples. The last is as bad as an analysis of one run must allow
+# for, but for noise.
 MECHANISMS = {
     "noise": (gaussian(0.0), (0.0, 1e-2), 1000),
     "randomized response, ε = 1": (randomized_response(1.0), (0.0, 1e-2), 1000),
@@ -91,25 +95,25 @@ MECHANISMS = {
 def bounds(
     mechanism: Mechanism, delta: float, examples: int, generator: np.random.Generator
 ) -> dict[str, tuple[float, float]]:
-    """Every bound that the mechanism allows beside its truth, on one audit. The one-run bounds guess all canaries."""
+    """Each bound on one audit, with its truth; one-run bounds guess all canaries."""
     scores, membership = mechanism.audit(examples, generator)
-    found = {}
+    estimates = {}
     if mechanism.independent:
         for name, rule in RULES.items():
             epsilon = clopper_pearson_epsilon(
                 scores, membership, delta, SIGNIFICANCE, rule, generator
             )
-            found[name] = (epsilon, mechanism.epsilon(delta))
+            estimates[name] = (epsilon, mechanism.epsilon(delta))
         for name, rule in RULES.items():
-            found[f"GDP, {name}"] = (
+            estimates[f"GDP, {name}"] = (
                 gdp_mu(scores, membership, SIGNIFICANCE, rule, generator),
                 mechanism.mu,
             )
     guesses = guess(scores, membership, examples // 2, examples // 2, generator)
     for name, bound in ONE_RUN.items():
-        found[name] = (bound(guesses, delta, SIGNIFICANCE), mechanism.epsilon(delta))
-    found["one run, f-DP Gaussian"] = (one_run_mu(guesses, SIGNIFICANCE), mechanism.mu)
-    return found
+        estimates[name] = (bound(guesses, delta, SIGNIFICANCE), mechanism.epsilon(delta))
+    estimates["one run, f-DP Gaussian"] = (one_run_mu(guesses, SIGNIFICANCE), mechanism.mu)
+    return estimates
 
 
 def simulate(
@@ -117,11 +121,11 @@ def simulate(
 ) -> tuple[dict[str, float], dict[str, float]]:
     """The share of audits in which each bound exceeds the truth, and its mean."""
     generator = np.random.default_rng(0)
-    found = [bounds(mechanism, delta, examples, generator) for _ in range(audits)]
+    audited = [bounds(mechanism, delta, examples, generator) for _ in range(audits)]
     exceeds = {
-        name: np.mean([audit[name][0] > audit[name][1] for audit in found]) for name in found[0]
+        name: np.mean([audit[name][0] > audit[name][1] for audit in audited]) for name in audited[0]
     }
-    return exceeds, {name: np.mean([audit[name][0] for audit in found]) for name in found[0]}
+    return exceeds, {name: np.mean([audit[name][0] for audit in audited]) for name in audited[0]}
 
 
 def tolerated(audits: int, deviations: float) -> float:
@@ -152,20 +156,22 @@ def test_the_bounds_exceed_the_truth_no_more_often_than_they_say() -> None:
         for delta in deltas:
             exceeds, _ = simulate(mechanism, delta, audits, examples)
             rates.append(exceeds)
-            shown = [
+            cells = [
                 f"{100 * exceeds[bound]:.1f}" if bound in exceeds else "–" for bound in rates[0]
             ]
-            rows.append([name, f"{delta:g}", *shown])
+            rows.append([name, f"{delta:g}", *cells])
     print(markdown(["mechanism", "δ", *rates[0]], rows))
     assert max(rate for exceeds in rates for rate in exceeds.values()) <= tolerated(audits, 2)
-    # The significance is not given away: guesses of noise are binomial, and the last mechanism leaks in 3 % of runs.
+    # The significance is not given away: guesses of noise are binomial, and the last mechanism
+    # leaks in 3 % of runs.
     assert rates[0]["one run"] > 0.04
     assert min(rates[-1][name] for name in ("one run, f-DP", "one run, f-DP Gaussian")) > 0.02
 
 
 CANARIES = 100_000
 MUS, DELTAS = (0.5, 1.0, 2.0, 4.0), (1e-2, 1e-3, 1e-5)
-# The cells in which a bound comes within 25 % of the truth. `limits` says what keeps the others from it.
+# The cells in which a bound comes within 25 % of the truth. `limits` says what keeps the others
+# from it.
 WITHIN_A_QUARTER = [
     *((mu, delta, f"GDP, {rule}") for mu in MUS for delta in DELTAS for rule in RULES),
     *((mu, 1e-2, "Bonferroni") for mu in (0.5, 1.0, 2.0)),
@@ -186,35 +192,36 @@ def threshold_of(share: float, mu: float) -> float:
 
 @cache
 def expected(share: float, mu: float) -> Guesses:
-    """What guessing this share on either side is expected to find, the trade-off curve being Gaussian."""
+    """The expected bound from guessing this share on either side of a Gaussian trade-off curve."""
     made = round(share * CANARIES)
     right = CANARIES * stats.norm.sf(threshold_of(share, mu) - mu)
     return Guesses(min(2 * made, round(right)), 2 * made, CANARIES)
 
 
 def planned_share(bound: Callable[[Guesses], float], mu: float) -> float:
-    """The share to guess, fixed before any score is seen: the best one if mu is what the mechanism is claimed to be."""
+    """The best share to guess for the claimed mu, fixed before any score is known."""
     return max(SHARES, key=lambda share: bound(expected(share, mu)))
 
 
 def one_run_bounds(delta: float) -> dict[str, Callable[[Guesses], float]]:
-    found = {
+    by_name = {
         name: lambda guesses, of=of: of(guesses, delta, SIGNIFICANCE)
         for name, of in ONE_RUN.items()
     }
-    found["one run, f-DP Gaussian"] = lambda guesses: gdp_epsilon(
+    by_name["one run, f-DP Gaussian"] = lambda guesses: gdp_epsilon(
         one_run_mu(guesses, SIGNIFICANCE), delta
     )
-    return found
+    return by_name
 
 
 def limits(mu: float, delta: float, shares: dict[str, float]) -> dict[str, float]:
     """The epsilon that bounds come to at best.
 
-    "known threshold" is Clopper and Pearson's at this number of canaries, if the best threshold were known. The others
-    are what the bounds tend to with ever more canaries; Clopper and Pearson's tends to the truth. The one-run bounds
-    allow for a leak with chance 0.05 only, and so for 20 times the delta (f-DP) or 40 times (Steinke et al.), at the
-    best number of guesses. The Gaussian one's limit is that of the planned share, and is the truth as that falls to 0.
+    "known threshold" is Clopper and Pearson's at this number of canaries, if the best threshold
+    were known. The others are what the bounds tend to with ever more canaries; Clopper and
+    Pearson's tends to the truth. The one-run bounds allow for a leak with chance 0.05 only, and so
+    for 20 times the delta (f-DP) or 40 times (Steinke et al.), at the best number of guesses. The
+    Gaussian one's limit is that of the planned share, and is the truth as that falls to 0.
     """
     t = np.linspace(-2, 12, 2001)
     tpr, fpr = stats.norm.sf(t - mu), stats.norm.sf(t)
@@ -242,7 +249,7 @@ def test_how_near_the_truth_the_bounds_come_with_many_canaries() -> None:
             shares = {
                 name: planned_share(bound, mu) for name, bound in one_run_bounds(delta).items()
             }
-            found: dict[str, list[float]] = {}
+            estimates: dict[str, list[float]] = {}
             for _ in range(audits):
                 scores, membership = gaussian(mu).audit(CANARIES, generator)
                 sample = {
@@ -259,15 +266,15 @@ def test_how_near_the_truth_the_bounds_come_with_many_canaries() -> None:
                     number = round(shares[name] * CANARIES)
                     sample[name] = bound(guess(scores, membership, number, number, generator))
                 for name, value in sample.items():
-                    found.setdefault(name, []).append(value / truth)
+                    estimates.setdefault(name, []).append(value / truth)
             cell = [f"{mu:g}", f"{delta:g}", f"{truth:.2f}"]
-            near.append(cell + [f"{np.mean(values):.2f}" for values in found.values()])
+            near.append(cell + [f"{np.mean(values):.2f}" for values in estimates.values()])
             far.append(
                 cell + [f"{value / truth:.2f}" for value in limits(mu, delta, shares).values()]
             )
             plans.append(cell + [f"{100 * share:g}" for share in shares.values()])
-            reached |= {(mu, delta, name): np.mean(values) for name, values in found.items()}
-    print(markdown(["μ", "δ", "ε", *found], near))
+            reached |= {(mu, delta, name): np.mean(values) for name, values in estimates.items()}
+    print(markdown(["μ", "δ", "ε", *estimates], near))
     print(markdown(["μ", "δ", "ε", *limits(1.0, 1e-5, shares)], far))
     print(markdown(["μ", "δ", "ε", *shares], plans))
     assert max(reached.values()) < 1

@@ -20,7 +20,7 @@ def drawn(targets: int = 6, examples: int = 50) -> tuple[np.ndarray, np.ndarray]
 
 def test_the_rank_is_the_share_of_other_non_members_outranked_ties_counted_half() -> None:
     scores, membership = drawn()
-    found = exposure(scores, membership)
+    measured = exposure(scores, membership)
     for e in range(50):
         ranks: dict[bool, list[float]] = {True: [], False: []}
         for t in range(6):
@@ -32,10 +32,10 @@ def test_the_rank_is_the_share_of_other_non_members_outranked_ties_counted_half(
                 for other in others
             ]
             ranks[bool(membership[t, e])].append(float(np.mean(beaten)))
-        assert found.targets_in[e] == len(ranks[True])
+        assert measured.targets_in[e] == len(ranks[True])
         for side, mean, low, high, score in (
-            (True, found.rank_in, found.low_in, found.high_in, found.score_in),
-            (False, found.rank_out, found.low_out, found.high_out, found.score_out),
+            (True, measured.rank_in, measured.low_in, measured.high_in, measured.score_in),
+            (False, measured.rank_out, measured.low_out, measured.high_out, measured.score_out),
         ):
             if ranks[side]:
                 assert mean[e] == pytest.approx(np.mean(ranks[side]))
@@ -48,10 +48,10 @@ def test_ranks_of_zero_and_one_have_clopper_and_pearsons_interval() -> None:
     membership[:, 4] = False  # the one non-member of every target
     scores = np.zeros((6, 5))
     scores[:4, 0], scores[4:, 0] = 1.0, -1.0
-    found = exposure(scores, membership)
+    measured = exposure(scores, membership)
     exact = stats.binomtest(4, 6).proportion_ci(0.95, "exact")
-    assert found.rank_in[0] == pytest.approx(4 / 6)
-    assert (found.low_in[0], found.high_in[0]) == pytest.approx((exact.low, exact.high))
+    assert measured.rank_in[0] == pytest.approx(4 / 6)
+    assert (measured.low_in[0], measured.high_in[0]) == pytest.approx((exact.low, exact.high))
 
 
 def test_an_example_that_is_always_found_out_has_rank_one_and_a_bound_below_it() -> None:
@@ -59,14 +59,14 @@ def test_an_example_that_is_always_found_out_has_rank_one_and_a_bound_below_it()
     membership[:, 7], membership[:, 8], membership[:, 9] = True, False, False
     membership[2, 9] = True
     scores[:, 7] = 99
-    found = exposure(scores, membership)
-    assert (found.rank_in[7], found.high_in[7]) == (1, 1)
-    assert found.low_in[7] == pytest.approx(0.025 ** (1 / 6))  # Clopper and Pearson's for 6 of 6
-    assert np.isnan(found.rank_in[8])
-    assert (found.low_in[8], found.high_in[8]) == (0, 1)
-    assert 8 not in found.most_exposed()
+    measured = exposure(scores, membership)
+    assert (measured.rank_in[7], measured.high_in[7]) == (1, 1)
+    assert measured.low_in[7] == pytest.approx(0.025 ** (1 / 6))  # Clopper and Pearson's for 6 of 6
+    assert np.isnan(measured.rank_in[8])
+    assert (measured.low_in[8], measured.high_in[8]) == (0, 1)
+    assert 8 not in measured.most_exposed()
     assert (
-        found.low_in[9] < found.rank_in[9] < found.high_in[9]
+        measured.low_in[9] < measured.rank_in[9] < measured.high_in[9]
     )  # one target: an interval all the same
 
 
@@ -96,13 +96,13 @@ def test_the_auc_by_class_is_that_of_the_classs_examples() -> None:
     labels = np.repeat([0, 1, 2], [90, 90, 20])
     scores = generator.standard_normal((5, 200)) + 2.0 * membership * (labels == 1)
     counts = resample_counts(200, generator, 50)
-    found = auc_by_class(scores, membership, labels, counts)
+    by_class = auc_by_class(scores, membership, labels, counts)
     for label in (0, 1):
         chosen = labels == label
         aucs = [float(roc(scores[t, chosen], membership[t, chosen]).auc()) for t in range(5)]
-        interval = found[label]
+        interval = by_class[label]
         assert interval is not None
         assert interval.value == pytest.approx(np.mean(aucs))
         assert interval.low < interval.value < interval.high
-    assert found[2] is None  # too few members
-    assert found[1].low > found[0].high  # type: ignore[union-attr]
+    assert by_class[2] is None  # too few members
+    assert by_class[1].low > by_class[0].high  # type: ignore[union-attr]

@@ -22,8 +22,10 @@ from tests import oracles
 
 
 def covers(truths: dict[str, float], numbers: dict[str, Resampled]) -> list[bool]:
-    found = {name: two_way_interval(numbers[name], trials=50, bounds=(-1, 1)) for name in truths}
-    return [found[name].low <= truth <= found[name].high for name, truth in truths.items()]
+    intervals = {
+        name: two_way_interval(numbers[name], trials=50, bounds=(-1, 1)) for name in truths
+    }
+    return [intervals[name].low <= truth <= intervals[name].high for name, truth in truths.items()]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +73,7 @@ def test_the_intervals_cover_the_truth_when_examples_differ() -> None:
 
 @cache
 def effects_of_an_audit(seed: int) -> tuple[Resampled, Resampled, Resampled]:
-    """What 10 targets, 300 examples and every pair of them add to the numbers of an audit, each effect N(0, 1)."""
+    """Numbers of an audit with N(0, 1) effects of 10 targets, 300 examples and their pairs."""
     generator = np.random.default_rng(seed)
     targets, examples, both = (
         generator.standard_normal(shape) for shape in ((10, 1), (1, 300), (10, 300))
@@ -189,10 +191,10 @@ def test_a_rate_that_never_varies_at_a_bound_has_the_exact_binomial_interval() -
 def test_clopper_pearson_is_the_exact_binomial_interval(
     successes: int, trials: int, level: float
 ) -> None:
-    found = clopper_pearson(successes, trials, level)
+    limits = clopper_pearson(successes, trials, level)
     expected = stats.binomtest(successes, trials).proportion_ci(level, method="exact")
-    assert found.value == successes / trials
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert limits.value == successes / trials
+    assert (limits.low, limits.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -274,7 +276,8 @@ def test_limits_are_the_tails_of_the_binomial_also_of_arrays() -> None:
             stats.binom.sf(successes[[1, 3]] - 1, 50, low[[1, 3]]), tail, rtol=1e-9
         )
         np.testing.assert_allclose(stats.binom.cdf(successes[:2], 50, high[:2]), tail, rtol=1e-9)
-        # Version 0.1 computed the upper limit in two other ways, for bounds on epsilon and for exposures.
+        # Version 0.1 computed the upper limit in two other ways, for bounds on epsilon and for
+        # exposures.
         np.testing.assert_allclose(
             high, 1 - lower_limit(trials - successes, trials, tail), rtol=0, atol=1e-12
         )

@@ -40,8 +40,8 @@ def test_only_which_class_comes_first_is_read() -> None:
 
 
 def test_more_queries_tell_more() -> None:
-    found = []
+    aucs = []
     for queries in (2, 20):
         observations = oracles.planted(2, 4000, 1.0, np.random.default_rng(2), queries=queries)
-        found.append(roc(LabelOnly().score(observations.view(0)), observations.membership[0]).auc())
-    assert 0.5 < found[0] < found[1]
+        aucs.append(roc(LabelOnly().score(observations.view(0)), observations.membership[0]).auc())
+    assert 0.5 < aucs[0] < aucs[1]

@@ -45,7 +45,8 @@ def test_averaging_over_queries_gains_what_theory_allows() -> None:
 
 
 def test_offline_is_one_sided() -> None:
-    # Members are shifted up only. An unusually low phi is no sign of membership, and must not score as one.
+    # Members are shifted up only. An unusually low phi is no sign of membership, and must not score
+    # as one.
     generator = np.random.default_rng(2)
     membership = generator.random((20, 500)) < 0.5
     phi = generator.standard_normal((20, 500)) + membership

@@ -38,26 +38,26 @@ def test_a_curve_with_ties_drawn_by_hand() -> None:
         1.0,
         1.0,
     ]
-    found = metrics(SCORES, MEMBERS)
-    assert found["auc"] == 15.5 / 20
-    assert all(found[tpr_name(level)] == 0.25 for level in FPR_LEVELS if level < 0.2)
+    values = metrics(SCORES, MEMBERS)
+    assert values["auc"] == 15.5 / 20
+    assert all(values[tpr_name(level)] == 0.25 for level in FPR_LEVELS if level < 0.2)
 
 
 def test_the_advantage_is_held_out_by_hand() -> None:
     # Even places: members 5 and 4, others 4, 2 and 0; the best threshold there is 4, with 1 - 1/3.
     # Odd places: members 4 and 1, others 3 and 1; the best threshold there is 4 too, with 1/2 - 0.
-    found = metrics(SCORES, MEMBERS)
-    assert found["advantage"] == pytest.approx((1 / 2 + 2 / 3) / 2)
-    assert found["balanced_accuracy"] == pytest.approx((1 + 7 / 12) / 2)
+    values = metrics(SCORES, MEMBERS)
+    assert values["advantage"] == pytest.approx((1 / 2 + 2 / 3) / 2)
+    assert values["balanced_accuracy"] == pytest.approx((1 + 7 / 12) / 2)
     # Turned round, neither half has a threshold that beats accepting nobody.
     assert metrics(-SCORES, MEMBERS)["advantage"] == 0
 
 
 def test_all_scores_equal_tell_nothing() -> None:
-    found = metrics(np.zeros(9), MEMBERS)
-    assert found["auc"] == 0.5
-    assert found["advantage"] == 0
-    assert all(found[tpr_name(level)] == 0 for level in FPR_LEVELS)
+    values = metrics(np.zeros(9), MEMBERS)
+    assert values["auc"] == 0.5
+    assert values["advantage"] == 0
+    assert all(values[tpr_name(level)] == 0 for level in FPR_LEVELS)
 
 
 def test_flipping_the_sign_mirrors_the_auc() -> None:
@@ -69,11 +69,11 @@ def test_flipping_the_sign_mirrors_the_auc() -> None:
 def test_no_advantage_is_found_in_noise() -> None:
     # The maximum of TPR - FPR over thresholds on the same examples would average .06 here.
     generator = np.random.default_rng(5)
-    found = [
+    advantages = [
         metrics(generator.standard_normal(400), generator.random(400) < 0.5)["advantage"].item()
         for _ in range(400)
     ]
-    assert abs(np.mean(found)) < 4 * np.std(found) / 20
+    assert abs(np.mean(advantages)) < 4 * np.std(advantages) / 20
 
 
 def test_the_advantage_is_nearly_the_one_of_the_best_threshold() -> None:
@@ -121,17 +121,17 @@ def test_a_resample_equals_the_curve_of_the_examples_drawn(monkeypatch: pytest.M
     monkeypatch.setattr(
         "mgaudit.attacks.metrics.CACHED_COUNTS", 4 * 80
     )  # blocks of 4, the last one of 1
-    found = metrics(scores, members, counts)
-    assert np.array_equal(roc(scores, members, counts).auc(), found["auc"])
+    by_metric = metrics(scores, members, counts)
+    assert np.array_equal(roc(scores, members, counts).auc(), by_metric["auc"])
     for row, drawn in enumerate(counts):
         again, who = np.repeat(scores, drawn), np.repeat(members, drawn)
         halves = np.repeat(np.arange(80) % 2 == 0, drawn)
-        assert found["auc"][row] == pytest.approx(oracles.auc(again, who), abs=1e-12)
+        assert by_metric["auc"][row] == pytest.approx(oracles.auc(again, who), abs=1e-12)
         for level in FPR_LEVELS:
-            assert found[tpr_name(level)][row] == pytest.approx(
+            assert by_metric[tpr_name(level)][row] == pytest.approx(
                 oracles.tpr_at(again, who, level), abs=1e-12
             )
-        assert found["advantage"][row] == pytest.approx(
+        assert by_metric["advantage"][row] == pytest.approx(
             oracles.advantage(again, who, halves), abs=1e-12
         )
 
@@ -165,18 +165,19 @@ every_metric = pytest.mark.parametrize("metric", METRICS, ids=lambda metric: met
 def mean_of(metric: Metric, shift: float, repeats: int = 60) -> tuple[float, float]:
     """The mean over repeats with 2,000 examples, and its standard error."""
     generator = np.random.default_rng(9)
-    found = []
+    samples = []
     for _ in range(repeats):
         members = generator.random(2000) < 0.5
         scores = generator.standard_normal(2000) + shift * members
-        found.append(metrics(scores, members)[metric.name].item())
-    return float(np.mean(found)), float(np.std(found) / math.sqrt(repeats))
+        samples.append(metrics(scores, members)[metric.name].item())
+    return float(np.mean(samples)), float(np.std(samples) / math.sqrt(repeats))
 
 
 @every_metric
 def test_every_metric_is_what_guessing_gets_where_nothing_leaks(metric: Metric) -> None:
     mean, error = mean_of(metric, 0.0)
-    # A TPR is taken at the whole number of false positives that the level allows, and up to the next one above it.
+    # A TPR is taken at the whole number of false positives that the level allows, and up to the
+    # next one above it.
     assert metric.guessing - 4 * error - 1e-12 <= mean <= metric.guessing + 4 * error + 1 / 900
 
 

@@ -21,13 +21,13 @@ def test_shadow_moments_are_those_of_the_shadows_alone() -> None:
     )
     phi = np.stack([logit_confidence(z, observations.labels) for z in observations.logits]) + 0.0
     for target in range(9):
-        found = observations.view(target).shadow_moments(logit_confidence)
+        moments = observations.view(target).shadow_moments(logit_confidence)
         shadows = np.delete(phi, target, axis=0)
         members = np.delete(observations.membership, target, axis=0)
         for e in range(40):
             for count, mean, squares, inside in (
-                (found.count_in, found.mean_in, found.squares_in, members[:, e]),
-                (found.count_out, found.mean_out, found.squares_out, ~members[:, e]),
+                (moments.count_in, moments.mean_in, moments.squares_in, members[:, e]),
+                (moments.count_out, moments.mean_out, moments.squares_out, ~members[:, e]),
             ):
                 values = shadows[inside, e]
                 assert count[e, 0] == len(values)
@@ -67,16 +67,16 @@ def test_nothing_in_a_view_depends_on_the_targets_own_membership() -> None:
             arguments = {
                 "shadow_outputs": (np.arange(30) % 4, np.arange(30)),
             }.get(name, ("gradient_norm" if "extra" in name else logit_confidence,))
-            found, other = attribute(*arguments), getattr(theirs, name)(*arguments)
+            result, other = attribute(*arguments), getattr(theirs, name)(*arguments)
             pairs = (
-                [(found, other)]
-                if isinstance(found, np.ndarray)
-                else zip(vars(found).values(), vars(other).values(), strict=True)
+                [(result, other)]
+                if isinstance(result, np.ndarray)
+                else zip(vars(result).values(), vars(other).values(), strict=True)
             )
         else:
             pairs = [(attribute, getattr(theirs, name))]
-        for one, two in pairs:
-            assert np.allclose(one, two, atol=1e-12, equal_nan=True), name
+        for value, other_value in pairs:
+            assert np.allclose(value, other_value, atol=1e-12, equal_nan=True), name
     assert ours.shadow_membership.shape == (4, 30)
     pairs_of = ours.shadow_outputs(np.array([1, 2, 3]), np.array([7, 7, 5]))
     assert np.array_equal(pairs_of, observations.logits[[1, 3, 4], [7, 7, 5]])

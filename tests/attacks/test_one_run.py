@@ -91,7 +91,8 @@ def test_at_the_f_dp_bound_the_best_chance_is_the_significance(
 
 
 def test_randomized_response_is_judged_by_its_binomial() -> None:
-    # Correct guesses are binomial: epsilon is rejected where so many have a chance clearly below the significance.
+    # Correct guesses are binomial: epsilon is rejected where so many have a chance clearly below
+    # the significance.
     guesses, epsilon = Guesses(610, 1000, 1000), math.log(0.57 / 0.43)
     assert stats.binom.sf(609, 1000, 0.57) < 0.01
     for rejected in (one_run_epsilon(guesses, 0.0, 0.05), one_run_fdp_epsilon(guesses, 0.0, 0.05)):
@@ -101,7 +102,8 @@ def test_randomized_response_is_judged_by_its_binomial() -> None:
 
 @pytest.mark.parametrize(("right", "wrong"), [(0.3, 0.2), (0.45, 0.05), (0.05, 0.001)])
 def test_the_limits_of_many_canaries(right: float, wrong: float) -> None:
-    # What happens with a chance of 0.05 only is a tradeoff of 0.05 times the shares guessed right and wrong.
+    # What happens with a chance of 0.05 only is a tradeoff of 0.05 times the shares guessed right
+    # and wrong.
     m, chance = 10**7, 0.05
     guesses = Guesses(round(right * m), round((right + wrong) * m), m)
     mu = stats.norm.ppf(chance * right) - stats.norm.ppf(chance * wrong)
@@ -160,11 +162,11 @@ def test_the_highest_are_guessed_in_and_the_lowest_out() -> None:
     scores = np.array([5.0, 1.0, 4.0, 2.0, 3.0])
     membership = np.array([True, False, False, True, True])
     generator = np.random.default_rng(0)
-    found = {
+    guesses = {
         (k_in, k_out): guess(scores, membership, k_in, k_out, generator)
         for k_in, k_out in ((1, 0), (2, 0), (0, 1), (0, 2), (2, 3), (0, 0))
     }
-    assert found == {
+    assert guesses == {
         (1, 0): Guesses(1, 1, 5),
         (2, 0): Guesses(1, 2, 5),
         (0, 1): Guesses(1, 1, 5),

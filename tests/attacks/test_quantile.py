@@ -22,7 +22,7 @@ def test_scores_equal_the_slow_oracle(classes: int) -> None:
 def uneven(
     models: int = 2, examples: int = 2000, population: int = 5000
 ) -> tuple[Observations, np.ndarray]:
-    """Observations whose phi has a mean and a spread that the features give away, and what phi is in these terms."""
+    """Observations whose mean and spread of phi follow from the features, and standardised phi."""
     generator = np.random.default_rng(1)
     membership = generator.random((models, examples)) < 0.5
     phi, features, standardised = [], [], np.empty(0)
@@ -57,13 +57,13 @@ def test_difficulty_that_features_give_away_is_taken_into_account() -> None:
             )
         )
 
-    found = auc(scores_of_the_uneven())
+    measured = auc(scores_of_the_uneven())
     best = auc(standardised)
-    assert found > auc(score_every_target(LossThreshold(), observations)) + 0.1
-    assert best - 0.05 < found < best + 0.01
+    assert measured > auc(score_every_target(LossThreshold(), observations)) + 0.1
+    assert best - 0.05 < measured < best + 0.01
     blind = replace(observations, extras={"features": np.zeros((2, 2000, 1))})
     blind = replace(blind, population_extras={"features": np.zeros((2, 5000, 1))})
-    assert found > auc(score_every_target(QuantileRegression(trees=30), blind)) + 0.1
+    assert measured > auc(score_every_target(QuantileRegression(trees=30), blind)) + 0.1
 
 
 def test_scores_of_non_members_have_the_spread_of_a_standard_normal() -> None:
@@ -74,7 +74,8 @@ def test_scores_of_non_members_have_the_spread_of_a_standard_normal() -> None:
 
 
 def test_a_label_is_a_category_and_one_that_the_population_lacks_is_no_error() -> None:
-    # phi goes up, down and up again with the label: no order of the labels explains it to a single split.
+    # phi goes up, down and up again with the label: no order of the labels explains it to a single
+    # split.
     generator = np.random.default_rng(2)
     level = np.array([0.0, 9.0, -9.0, 9.0, -9.0])
 

@@ -94,7 +94,8 @@ def test_members_and_others_weigh_the_same_however_many_there_are() -> None:
 
 @pytest.mark.parametrize("classifier", FITS)
 def test_each_class_has_its_own_tell(classifier: str) -> None:
-    # phi says nothing. Members of class 0 lean towards class 1 and those of class 1 away from class 0.
+    # phi is not informative. Members of class 0 lean towards class 1, and those of class 1 away
+    # from class 0.
     generator = np.random.default_rng(3)
     membership, labels = generator.random((8, 600)) < 0.5, generator.integers(0, 2, 600)
     lean = generator.standard_normal((8, 600)) + 2.0 * membership * np.where(labels == 0, 1, -1)

@@ -56,8 +56,8 @@ def test_the_log_probability_is_that_of_the_tempered_softmax(
     logits: list[float], temperature: float
 ) -> None:
     total = sum(math.exp(z / temperature) for z in logits)
-    found = LogProbability(temperature)(np.array(logits).reshape(1, 1, -1), np.array([1])).item()
-    assert found == pytest.approx(logits[1] / temperature - math.log(total), abs=1e-9)
+    computed = LogProbability(temperature)(np.array(logits).reshape(1, 1, -1), np.array([1])).item()
+    assert computed == pytest.approx(logits[1] / temperature - math.log(total), abs=1e-9)
 
 
 def test_phi_does_not_saturate_where_a_float32_softmax_does() -> None:

@@ -23,7 +23,8 @@ def normal(examples: int, shift: float, seed: int = 0) -> tuple[np.ndarray, np.n
 
 
 def test_a_variance_with_ties_done_by_hand() -> None:
-    # Members 3, 2 beat 1 and 3/4 of the others; the others 2, 1 beat 1/4 and 0 of the members: Var = 2 * (1/32) / 2.
+    # Members 3, 2 beat 1 and 3/4 of the others; the others 2, 1 beat 1/4 and 0 of the members:
+    # Var = 2 * (1/32) / 2.
     assert delong(np.array([3.0, 2.0, 2.0, 1.0]), np.array([True, True, False, False])) == (
         0.875,
         1 / 32,
@@ -46,14 +47,14 @@ def test_delong_equals_the_slow_oracle_whatever_the_ties(pairs: list[tuple[int, 
 def test_delong_does_not_care_for_scale_and_mirrors_with_the_sign(digits: int) -> None:
     scores, members = normal(300, 1.0)
     scores = scores.round(digits)
-    found, negated = delong_interval(scores, members), delong_interval(-scores, members)
-    assert delong_interval(np.exp(scores), members) == found
+    interval, negated = delong_interval(scores, members), delong_interval(-scores, members)
+    assert delong_interval(np.exp(scores), members) == interval
     assert (negated.value, negated.low, negated.high) == pytest.approx(
-        (1 - found.value, 1 - found.high, 1 - found.low)
+        (1 - interval.value, 1 - interval.high, 1 - interval.low)
     )
     swapped = delong_interval(-scores, ~members)
     assert (swapped.value, swapped.low, swapped.high) == pytest.approx(
-        (found.value, found.low, found.high)
+        (interval.value, interval.low, interval.high)
     )
 
 
@@ -86,30 +87,32 @@ def test_the_tpr_of_a_threshold_has_the_binomial_interval(fpr: float) -> None:
     scores, members = normal(500, 1.0)
     accepted = round(oracles.tpr_at(scores, members, fpr) * members.sum())
     expected = stats.binomtest(accepted, int(members.sum())).proportion_ci(0.95, method="exact")
-    found = tpr_interval(scores, members, fpr)
-    assert found.value == roc(scores, members).tpr_at(fpr)
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    interval = tpr_interval(scores, members, fpr)
+    assert interval.value == roc(scores, members).tpr_at(fpr)
+    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
 def test_the_populations_tpr_by_hand() -> None:
-    # Of the 4 non-members 3, 2, 1, 0 an FPR of 2/5 is the second highest's; 3 of 5 members lie above it.
+    # Of the 4 non-members 3, 2, 1, 0 an FPR of 2/5 is the second highest's; 3 of 5 members lie
+    # above it.
     scores = np.array([5.0, 4.0, 2.5, 0.5, -1.0, 3.0, 2.0, 1.0, 0.0])
     members = np.array([True] * 5 + [False] * 4)
     assert population_tpr_interval(scores, members, 0.4).value == pytest.approx(3 / 5)
-    # At an FPR of 3/10 half-way between the first two, with 2 and 3 members above; at 1/10 half-way to nobody.
+    # At an FPR of 3/10 half-way between the first two, with 2 and 3 members above; at 1/10 half-way
+    # to nobody.
     assert population_tpr_interval(scores, members, 0.3).value == pytest.approx(2.5 / 5)
     assert population_tpr_interval(scores, members, 0.1).value == pytest.approx(1 / 5)
 
 
 @pytest.mark.parametrize("fpr", [0.01, 0.3, 0.9])
 def test_the_populations_tpr_has_the_delta_methods_error(fpr: float) -> None:
-    found = population_tpr_interval(*normal(400_000, 1.0), fpr)
+    interval = population_tpr_interval(*normal(400_000, 1.0), fpr)
     truth = stats.norm.sf(stats.norm.isf(fpr) - 1)
     slope = math.exp(stats.norm.isf(fpr) - 0.5)  # the density of members over that of non-members
     sd = math.sqrt(truth * (1 - truth) / 200_000 + slope**2 * fpr * (1 - fpr) / 200_000)
-    assert abs(found.value - truth) < 3 * sd
-    assert found.high - found.low == pytest.approx(2 * 1.96 * sd, rel=0.1)
-    assert found.low < found.value < found.high
+    assert abs(interval.value - truth) < 3 * sd
+    assert interval.high - interval.low == pytest.approx(2 * 1.96 * sd, rel=0.1)
+    assert interval.low < interval.value < interval.high
 
 
 def test_a_threshold_beyond_all_non_members_bounds_nothing_from_below() -> None:

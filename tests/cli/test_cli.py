@@ -44,7 +44,7 @@ def mgaudit(*arguments: str) -> Any:
 
 
 def listen_to_ctrl_c() -> None:
-    """Undoes what a shell does to a job in the background, CI's among them: it starts it deaf to SIGINT."""
+    """Restores SIGINT, which a shell, also that of CI, ignores for jobs in the background."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -193,7 +193,8 @@ def test_a_report_is_rendered_again_without_torch(
     (folder / "report.html").unlink()
     code = (
         "import sys\nfrom mgaudit.cli.app import app\n"
-        f"app(['report', {folder.name!r}, '--runs', {str(tmp_path / 'runs')!r}], standalone_mode=False)\n"
+        f"app(['report', {folder.name!r}, '--runs', {str(tmp_path / 'runs')!r}], "
+        "standalone_mode=False)\n"
         "assert not {'torch', 'opacus', 'sklearn'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -277,7 +278,8 @@ def test_attacks_are_listed_with_what_they_need_what_they_cost_and_where_they_co
         ),
         (
             ["--scheme", "weight-noise:sigma=1,layers=2"],
-            "scheme.weight-noise.layers is no option of weight-noise, which takes sigma (>= 0), layerwise, "
+            "scheme.weight-noise.layers is no option of weight-noise, which takes "
+            "sigma (>= 0), layerwise, "
             "order (cyclic or random), stop_epoch (>= 0)",
         ),
         (["--scheme", "dropout:rate=1"], "rate must be a finite number >= 0 and < 1, got 1"),
@@ -297,7 +299,10 @@ def test_attacks_are_listed_with_what_they_need_what_they_cost_and_where_they_co
         (["--augment", "cutout"], "augment must be 'none', 'flips' or 'crops', got 'cutout'"),
         (
             ["--precision", "bf16"],
-            "precision must be float32 on device cpu, others are for a GPU, got 'bf16'; use float32",
+            (
+                "precision must be float32 on device cpu, others are for a GPU, got 'bf16'; use "
+                "float32"
+            ),
         ),
         (
             ["--dataset", "synthetic", "--target", "mlp", "--augment", "flips"],
@@ -306,7 +311,10 @@ def test_attacks_are_listed_with_what_they_need_what_they_cost_and_where_they_co
         (["--attack", "mia"], "attacks[0] must be one of lira, rmia, bavaria"),
         (
             ["--dataset", "cifar"],
-            f"dataset must be one of {', '.join(DATASET_NAMES)} or module:function of your own, got 'cifar'",
+            (
+                f"dataset must be one of {', '.join(DATASET_NAMES)} or module:function of your "
+                "own, got 'cifar'"
+            ),
         ),
         (["--dataset", "cifar10"], "dataset cifar10 has not been fetched"),
         (
@@ -315,7 +323,10 @@ def test_attacks_are_listed_with_what_they_need_what_they_cost_and_where_they_co
         ),
         (
             ["--dataset", "synthetic:depth=3"],
-            "dataset.synthetic.depth is no option of synthetic, which takes kind (clusters or teacher), features",
+            (
+                "dataset.synthetic.depth is no option of synthetic, which takes kind (clusters "
+                "or teacher), features"
+            ),
         ),
         (["--dataset", "synthetic"], "use --target mlp for feature vectors"),
         (["--dataset", "no_such_module:data"], "cannot import the module 'no_such_module'"),

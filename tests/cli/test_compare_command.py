@@ -47,9 +47,11 @@ def run_folder(out: Path) -> Path:
 def study(tmp_path: Path) -> Path:
     path = tmp_path / "study.toml"
     path.write_text(
-        'title = "Two seeds"\nnote = "said below"\ntarget = "mlp:hidden=8"\nseeds = [0, 1]\nexamples = 120\n'
+        'title = "Two seeds"\nnote = "said below"\ntarget = "mlp:hidden=8"\nseeds = [0, 1]\n'
+        "examples = 120\n"
         'models = 4\nstack = 1\nattacks = ["loss"]\n[[arms]]\nscheme = "none"\n'
-        '[[arms]]\nscheme = "gaussian-mask"\nkappa = [0.5]\nnote = "a mask"\n[training]\nepochs = 2\nbatch_size = 16\n',
+        '[[arms]]\nscheme = "gaussian-mask"\nkappa = [0.5]\nnote = "a mask"\n'
+        "[training]\nepochs = 2\nbatch_size = 16\n",
         encoding="utf-8",
     )
     return path
@@ -156,7 +158,8 @@ def test_a_dry_run_tells_the_plan_and_writes_nothing(
     [
         (
             [],
-            "arms must be given to be compared; give a study file, as in mgaudit compare studies/quick.toml, "
+            "arms must be given to be compared; give a study file, as in mgaudit compare "
+            "studies/quick.toml, "
             "or --scheme",
         ),
         (["--target", "mlp"], "arms must be given to be compared"),

@@ -1,4 +1,4 @@
-"""Whatever goes wrong is one line and an exit code: 2 for a mistake of the user, 1 for anything else."""
+"""Every error is one line and an exit code: 2 for a mistake of the user, 1 for anything else."""
 
 import io
 import json
@@ -166,7 +166,8 @@ def leaves():
 
 def arrays(x=1.0, y=1, **changed):
     inputs, labels = np.random.default_rng(0).random((60, 4)), np.arange(60) % 2
-    return {"x_train": inputs[:40] * x, "y_train": labels[:40] * y, "x_test": inputs[40:], "y_test": labels[40:]}
+    train = {"x_train": inputs[:40] * x, "y_train": labels[:40] * y}
+    return {**train, "x_test": inputs[40:], "y_test": labels[40:]}
 
 def overflows():
     return tuple(arrays(x=1e300).values())

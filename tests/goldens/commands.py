@@ -2,7 +2,8 @@
 
     python -m tests.goldens.commands
 
-records all of them again. Do that only where a number was wrong, in a commit of its own that gives the reason.
+records all of them again. Do that only where a number was wrong, in a commit of its own that gives
+the reason.
 """
 
 import json
@@ -23,7 +24,8 @@ FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parent.parent
 RESULT_FILES = ("result.json", "dp-audit.json", "reproduction.json")
 
-# What a result says about the machine, the day or the names of what was chosen, and not about privacy.
+# What a result says about the machine, the day or the names of what was chosen, and not about
+# privacy.
 LEFT_OUT = frozenset(
     {
         "schema_version",
@@ -41,7 +43,8 @@ LEFT_OUT = frozenset(
     }
 )
 
-# Kernels are chosen by the processor and the number of threads, and each sums in another order. All x86 have these.
+# Kernels are chosen by the processor and the number of threads, and each sums in another order. All
+# x86 have these.
 SAME_KERNELS = {
     "ATEN_CPU_CAPABILITY": "default",
     "DNNL_MAX_CPU_ISA": "SSE41",
@@ -167,7 +170,7 @@ COMMANDS = (
 
 
 def make_images(folder: Path) -> None:
-    """Writes 2 × 60 training and 2 × 10 test images of 8 × 8 pixels: two classes of noise that differ in brightness."""
+    """Writes 2 × 60 training and 2 × 10 test images of 8 × 8 pixels, noise of two brightnesses."""
     generator = np.random.default_rng(20)
     for split, number in (("train", 60), ("test", 10)):
         for brightness, name in ((90, "dark"), (130, "light")):
@@ -179,9 +182,10 @@ def make_images(folder: Path) -> None:
 
 
 def run_all(folder: Path) -> dict[str, Any]:
-    """Runs every command in a folder of its own inside `folder`, and returns the values of each result file by name.
+    """Runs every command in a subfolder of `folder`. Returns the values of each result by name.
 
-    One process runs all of them, so that torch and the others are imported once and workers start once.
+    One process runs all of them, so that torch and the others are imported once and workers start
+    once.
     """
     environment = {**os.environ, **SAME_KERNELS, "PYTHONPATH": str(ROOT)}
     code = "import sys; from tests.goldens.commands import run_here; run_here(sys.argv[1])"
@@ -196,7 +200,7 @@ def run_all(folder: Path) -> dict[str, Any]:
 
 
 def run_here(folder: str) -> None:
-    """Runs every command in this process, which must have been started with SAME_KERNELS; reports are left out."""
+    """Runs every command, without reports, in this process, started with SAME_KERNELS."""
     from opacus.accountants.analysis import rdp
 
     from mgaudit.cli.app import app
@@ -221,7 +225,7 @@ def _values(runs: Path) -> Any:
 
 
 def without_names(result: Any) -> Any:
-    """Returns the numbers, truth values and nulls of a result in their places; text, which names things, is left out.
+    """Returns a result without its text: numbers, truth values and nulls.
 
     >>> without_names({"arms": [{"label": "no noise", "auc": 0.5}], "seconds": 3.0})
     {'arms': [{'auc': 0.5}]}
@@ -238,20 +242,20 @@ def without_names(result: Any) -> Any:
     return result
 
 
-def by_place(values: Any, place: str = "") -> dict[str, float | bool | None]:
+def by_place(values: Any, path: str = "") -> dict[str, float | bool | None]:
     """Returns each value by the place where it stands, and the length of each list.
 
     >>> by_place({"arms": [{"auc": 0.5}]})
     {'/arms/length': 1, '/arms/0/auc': 0.5}
     """
     if not isinstance(values, dict | list):
-        return {place: values}
+        return {path: values}
     entries = enumerate(values) if isinstance(values, list) else values.items()
     leaves: dict[str, float | bool | None] = (
-        {f"{place}/length": len(values)} if isinstance(values, list) else {}
+        {f"{path}/length": len(values)} if isinstance(values, list) else {}
     )
     for key, value in entries:
-        leaves |= by_place(value, f"{place}/{key}")
+        leaves |= by_place(value, f"{path}/{key}")
     return leaves
 
 

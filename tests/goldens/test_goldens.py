@@ -1,4 +1,4 @@
-"""Five commands still give the numbers that they gave when they were recorded; new numbers are not compared."""
+"""Five commands reproduce their recorded numbers; numbers that are new are not compared."""
 
 import json
 from typing import Any
@@ -23,7 +23,7 @@ def test_the_values_are_those_recorded(command: GoldenCommand, values: dict[str,
     assert (
         recorded.keys() <= computed.keys()
     )  # a new metric adds values; a list that is longer differs in its length
-    computed = {place: computed[place] for place in recorded}
+    computed = {path: computed[path] for path in recorded}
     if processor() == golden["processor"]:
         assert computed == recorded
     else:

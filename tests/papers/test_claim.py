@@ -10,7 +10,7 @@ from mgaudit.papers.statistics import log_log_slope
 
 
 @pytest.mark.parametrize(
-    ("given", "holds"),
+    ("numbers", "holds"),
     [
         ({"value": 0.05, "at_most": 0.1}, True),
         ({"value": 0.1, "at_most": 0.1}, True),
@@ -23,13 +23,13 @@ from mgaudit.papers.statistics import log_log_slope
     ],
 )
 def test_a_claim_holds_where_the_whole_interval_is_allowed(
-    given: dict[str, float], holds: bool
+    numbers: dict[str, float], holds: bool
 ) -> None:
-    assert Measured("q", **given).holds is holds
+    assert Measured("q", **numbers).holds is holds
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("numbers", "message"),
     [
         ({"value": 1.0, "at_most": 2.0, "low": 0.5}, "low and high must be given together"),
         (
@@ -42,20 +42,20 @@ def test_a_claim_holds_where_the_whole_interval_is_allowed(
         ({"value": 1.0, "at_least": 2.0, "at_most": 1.0}, "must allow some numbers and not others"),
     ],
 )
-def test_what_cannot_decide_is_refused(given: dict[str, float], message: str) -> None:
+def test_what_cannot_decide_is_refused(numbers: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Measured("q", **given)
+        Measured("q", **numbers)
 
 
 def test_verdicts() -> None:
-    def verdict(found: Measured | NotRun) -> str:
-        return judge(Claim("key", "statement", "place", lambda data: found), {}).verdict
+    def verdict(outcome: Measured | NotRun) -> str:
+        return judge(Claim("key", "statement", "place", lambda data: outcome), {}).verdict
 
     assert verdict(Measured("q", 1.0, at_most=2.0)) == "holds"
     assert verdict(Measured("q", 3.0, at_most=2.0)) == "does not hold"
     assert verdict(NotRun("too large")) == "not run here"
-    told = judge(Claim("key", "statement", "place", lambda data: NotRun("too large")), {})
-    assert (told.why, told.value) == ("too large", None)
+    judged = judge(Claim("key", "statement", "place", lambda data: NotRun("too large")), {})
+    assert (judged.why, judged.value) == ("too large", None)
 
 
 def test_slope_of_a_power_law() -> None:

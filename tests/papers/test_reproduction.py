@@ -237,7 +237,10 @@ def test_the_command_writes_a_folder_for_each_paper(tmp_path: Path) -> None:
     [
         (
             ["tay"],
-            "paper must be one of gaussian-masking, noise-nodes, weight-noise, toy, got 'tay'; did you mean 'toy'?",
+            (
+                "paper must be one of gaussian-masking, noise-nodes, weight-noise, toy, got "
+                "'tay'; did you mean 'toy'?"
+            ),
         ),
         (["toy/onne"], "figure of toy must be one of one, two, got 'onne'; did you mean 'one'?"),
         (["toy/"], None),

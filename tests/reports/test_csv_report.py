@@ -18,8 +18,8 @@ from tests.fake_study import many, result, study
 MEASURED = ("value", "low", "high", "p_value", "p_adjusted", "note")
 
 
-def rows_of(told: Result) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(render_csv(told))))
+def rows_of(record: Result) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(render_csv(record))))
 
 
 def estimates(part: Any) -> Iterator[tuple[float, float, float]]:
@@ -30,16 +30,16 @@ def estimates(part: Any) -> Iterator[tuple[float, float, float]]:
             return
         part = list(part.values())
     if isinstance(part, list):
-        for one in part:
-            yield from estimates(one)
+        for item in part:
+            yield from estimates(item)
 
 
 def test_every_estimate_of_the_result_is_there_to_the_last_digit() -> None:
-    for told in (result(study()), result(many()[0], study())):
-        written = {(row["value"], row["low"], row["high"]) for row in rows_of(told)}
-        found = set(estimates(json.loads(told.model_dump_json())))
-        assert len(found) > 50
-        assert {tuple(map(repr, one)) for one in found} <= written
+    for record in (result(study()), result(many()[0], study())):
+        written = {(row["value"], row["low"], row["high"]) for row in rows_of(record)}
+        expected = set(estimates(json.loads(record.model_dump_json())))
+        assert len(expected) > 50
+        assert {tuple(map(repr, interval)) for interval in expected} <= written
 
 
 def test_a_row_is_found_by_what_it_is_of() -> None:
@@ -51,8 +51,8 @@ def test_a_row_is_found_by_what_it_is_of() -> None:
 
 
 def test_rows_say_arm_attack_and_metric() -> None:
-    told = study()
-    frame = pd.read_csv(io.StringIO(render_csv(result(told))))
+    record = study()
+    frame = pd.read_csv(io.StringIO(render_csv(result(record))))
     assert list(frame.columns) == list(COLUMNS)
     mask = frame[frame.scheme == "gaussian-mask:kappa=0.3"]
     (auc,) = mask[
@@ -61,23 +61,23 @@ def test_rows_say_arm_attack_and_metric() -> None:
         & (mask.knowledge == "naive")
         & (mask.metric == "auc")
     ].value
-    assert auc == told.arms[1].attacks[2].metrics["auc"].value
+    assert auc == record.arms[1].attacks[2].metrics["auc"].value
     assert set(mask.parameter.dropna()) == {"kappa"}
     assert set(mask.strength.dropna()) == {0.3}
     assert set(frame.seed) == {5}
     changed = frame[(frame.what == "difference to no noise, tested") & (frame.metric == "auc")]
     assert list(changed.p_adjusted) == [
-        one.p_adjusted for one in told.analysis.changes if one.metric == "auc"
+        change.p_adjusted for change in record.analysis.changes if change.metric == "auc"
     ]
     assert set(changed.reference) == {"none"}
     (claimed,) = frame[frame.what == "claimed epsilon"].value
     assert claimed == 7.994
-    assert list(frame[frame.what == "front"].note) == [one.status for one in told.analysis.front]
+    assert list(frame[frame.what == "front"].note) == [arm.status for arm in record.analysis.front]
 
 
 def test_what_has_no_number_is_still_there() -> None:
-    told = study()
-    private = told.arms[2]
+    record = study()
+    private = record.arms[2]
     assert private.claim is not None
     unbounded = private.model_copy(
         update={"claim": private.claim.model_copy(update={"epsilon": None})}
@@ -86,17 +86,17 @@ def test_what_has_no_number_is_still_there() -> None:
         LostArm(key="x", scheme=[ChoiceRecord(name="x")], sources=[], label="x", diverged=[0, 1, 2])
     ]
     rows = rows_of(
-        result(told.model_copy(update={"arms": [*told.arms[:2], unbounded], "lost": lost}))
+        result(record.model_copy(update={"arms": [*record.arms[:2], unbounded], "lost": lost}))
     )
     assert [row["value"] for row in rows if row["what"] == "claimed epsilon"] == ["inf"]
     assert [(row["value"], row["note"]) for row in rows if row["label"] == "x"] == [
         ("3", "not audited")
     ]
     assert any(row["note"] == "too few members or non-members" for row in rows)
-    unreached = [one for one in told.analysis.matched if one.not_reached]
+    unreached = [comparison for comparison in record.analysis.matched if comparison.not_reached]
     assert [
         row["note"] for row in rows if row["what"] == "matched accuracy: accuracy" and row["note"]
-    ] == [one.not_reached for one in unreached]
+    ] == [comparison.not_reached for comparison in unreached]
 
 
 @pytest.mark.parametrize("text", ["=cmd|'/C calc'!A0", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
@@ -118,5 +118,5 @@ def test_negative_numbers_stay_numbers() -> None:
 
 
 def test_studies_are_counted() -> None:
-    told = result(study(), study(settings={**study().settings, "seed": 6}))
-    assert {(row["study"], row["seed"]) for row in rows_of(told)} == {("1", "5"), ("2", "6")}
+    record = result(study(), study(settings={**study().settings, "seed": 6}))
+    assert {(row["study"], row["seed"]) for row in rows_of(record)} == {("1", "5"), ("2", "6")}

@@ -45,7 +45,7 @@ def test_html_and_pdf_show_the_same_sections_and_every_cell_of_every_table() -> 
         for text in (
             *(table.columns if table.rows else ()),
             *table.notes,
-            *(part for row in table.rows for cell in row for part in told(cell)),
+            *(part for row in table.rows for cell in row for part in printed(cell)),
         ):
             assert squeezed(text) in squeezed(html)
             assert squeezed(text) in squeezed(pdf)
@@ -54,7 +54,7 @@ def test_html_and_pdf_show_the_same_sections_and_every_cell_of_every_table() -> 
         assert squeezed(sentence) in squeezed(pdf)
 
 
-def told(cell: Cell) -> tuple[str, str]:
+def printed(cell: Cell) -> tuple[str, str]:
     return cell.text + cell.mark, cell.interval
 
 
@@ -64,10 +64,10 @@ def squeezed(text: str) -> str:
 
 
 def test_a_section_more_is_one_function_in_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
-    def own_section(told: StudyResult, arrays: Arrays) -> Section:
-        return Section.of("Own ε", Words([told.target]))
+    def own_section(record: StudyResult, arrays: Arrays) -> Section:
+        return Section.of("Own ε", Words([record.target]))
 
-    def absent_section(told: StudyResult, arrays: Arrays) -> None:
+    def absent_section(record: StudyResult, arrays: Arrays) -> None:
         return None
 
     before = document(result(study()), [arrays()]).chapters[0].sections
@@ -105,9 +105,9 @@ def test_a_part_that_is_empty_without_a_reason_is_an_error() -> None:
     "missing", ["arm1/lira/scores", "arm2/loss/roc_tpr", "roc_fpr", "membership"]
 )
 def test_an_array_that_is_missing_is_an_error(missing: str) -> None:
-    held = {name: values for name, values in arrays().items() if name != missing}
+    without = {name: values for name, values in arrays().items() if name != missing}
     with pytest.raises(KeyError, match=missing):
-        document(result(study()), [held])
+        document(result(study()), [without])
 
 
 @pytest.mark.usefixtures("blank_figures")
@@ -157,16 +157,16 @@ def test_over_seeds_stand_the_mean_and_the_mean_half_width() -> None:
     ]
 
 
-def shifted(one: StudyResult, by: float) -> StudyResult:
+def shifted(record: StudyResult, by: float) -> StudyResult:
     """The study with another seed, the first arm's AUC moved and its interval wider."""
-    arm = one.arms[0]
+    arm = record.arms[0]
     auc = arm.attacks[0].metrics["auc"]
     moved = auc.model_copy(
         update={"value": auc.value + by, "low": auc.low + by - 0.01, "high": auc.high + by + 0.01}
     )
     attack = arm.attacks[0].model_copy(update={"metrics": {**arm.attacks[0].metrics, "auc": moved}})
-    arms = [arm.model_copy(update={"attacks": [attack, *arm.attacks[1:]]}), *one.arms[1:]]
-    return one.model_copy(update={"arms": arms, "settings": {**one.settings, "seed": 6}})
+    arms = [arm.model_copy(update={"attacks": [attack, *arm.attacks[1:]]}), *record.arms[1:]]
+    return record.model_copy(update={"arms": arms, "settings": {**record.settings, "seed": 6}})
 
 
 @pytest.mark.usefixtures("blank_figures")
@@ -204,8 +204,8 @@ def test_a_bound_that_crosses_the_claim_raises_an_alarm_everywhere() -> None:
 
 
 def test_a_report_of_many_arms_has_them_all() -> None:
-    told, held = many()
-    content = document(result(told), [held])
+    record, study_arrays = many()
+    content = document(result(record), [study_arrays])
     tables = {table.key: table for _, table in content.tables}
     assert len(tables["accuracy-vs-privacy"].rows) == 2 + 11 * 3
     assert len(tables["front"].rows) == 12

@@ -27,9 +27,9 @@ from tests.fake_study import result as result_of
 
 
 def test_figures_show_the_numbers_of_the_result() -> None:
-    held = arrays()
-    held["arm0/lira/scores"] = (
-        np.where(held["membership"], 2.0, -1.0) + 0.1 * held["arm0/lira/scores"]
+    study_arrays = arrays()
+    study_arrays["arm0/lira/scores"] = (
+        np.where(study_arrays["membership"], 2.0, -1.0) + 0.1 * study_arrays["arm0/lira/scores"]
     )
     result = study()
     for axes, name in zip(accuracy_figure(result).axes, ("lira", "loss"), strict=True):
@@ -45,10 +45,10 @@ def test_figures_show_the_numbers_of_the_result() -> None:
             for arm in result.arms
         ]
         assert np.allclose(points, expected)
-    for axes in roc_figure(result, held).axes:
+    for axes in roc_figure(result, study_arrays).axes:
         curve = axes.lines[0].get_xydata()
         assert np.allclose(curve[:, 1], np.sqrt(curve[:, 0]))
-    scores = score_figure(result, held).axes[0]
+    scores = score_figure(result, study_arrays).axes[0]
     assert scores.get_legend_handles_labels()[1] == ["members", "non-members"]
     for stairs, centre in zip(scores.patches, (2.0, -1.0), strict=True):
         heights, edges, _ = stairs.get_data()
@@ -56,21 +56,21 @@ def test_figures_show_the_numbers_of_the_result() -> None:
 
 
 def test_many_attacks_and_arms_are_drawn_in_rows_of_three() -> None:
-    many = [attack(f"attack {place}", 0.6, None) for place in range(7)]
-    held = {
+    many = [attack(f"attack {index}", 0.6, None) for index in range(7)]
+    study_arrays = {
         **arrays(),
-        **{f"arm0/attack {place}/roc_tpr": arrays()["arm0/lira/roc_tpr"] for place in range(7)},
+        **{f"arm0/attack {index}/roc_tpr": arrays()["arm0/lira/roc_tpr"] for index in range(7)},
     }
     result = study(arms=[study().arms[0].model_copy(update={"attacks": many})])
-    for figure in (accuracy_figure(result), roc_figure(result, held)):
-        assert [axes.get_title() for axes in figure.axes] == [one.attack for one in many]
+    for figure in (accuracy_figure(result), roc_figure(result, study_arrays)):
+        assert [axes.get_title() for axes in figure.axes] == [mounted.attack for mounted in many]
         spec = figure.axes[0].get_gridspec()
         assert (spec.nrows, spec.ncols) == (3, 3)
 
 
 def test_drawings_are_svg_with_words_for_those_who_do_not_see_them() -> None:
-    told = study(label=r"<script>alert(1)</script> --> $\frac{broken$")
-    drawn, again = all_drawings(told, arrays()), all_drawings(told, arrays())
+    record = study(label=r"<script>alert(1)</script> --> $\frac{broken$")
+    drawn, again = all_drawings(record, arrays()), all_drawings(record, arrays())
     for drawing in drawn:
         svg = drawing.svg()
         assert ET.fromstring(svg).tag.endswith("svg")
@@ -109,18 +109,18 @@ def test_a_figure_is_drawn_by_the_format_that_shows_it_and_once(
     assert made == [drawing.figure]
 
 
-def all_drawings(told: StudyResult, held: Arrays) -> list[Drawing]:
-    return [drawing for _, drawing in document(result_of(told), [held]).drawings]
+def all_drawings(record: StudyResult, study_arrays: Arrays) -> list[Drawing]:
+    return [drawing for _, drawing in document(result_of(record), [study_arrays]).drawings]
 
 
 def test_every_figure_gives_the_numbers_it_draws() -> None:
-    result, held = many()
-    drawn = all_drawings(result, held)
+    result, study_arrays = many()
+    drawn = all_drawings(result, study_arrays)
     for drawing in drawn:
         rows = list(csv.DictReader(io.StringIO(drawing.csv())))
         assert len(rows) == len(drawing.data)
-        for row, given in zip(rows, drawing.data, strict=True):
-            for name, value in given.items():
+        for row, expected in zip(rows, drawing.data, strict=True):
+            for name, value in expected.items():
                 assert row[name] == str(value)
     by_name = {drawing.name: drawing for drawing in drawn}
     first = result.arms[1]
@@ -142,8 +142,8 @@ def test_every_figure_gives_the_numbers_it_draws() -> None:
 
 
 def test_figures_of_many_arms_show_each_family_by_its_strength() -> None:
-    result, held = many()
-    by_name = {drawing.name: drawing for drawing in all_drawings(result, held)}
+    result, study_arrays = many()
+    by_name = {drawing.name: drawing for drawing in all_drawings(result, study_arrays)}
     by_panel = {
         axes.get_title(): axes for axes in by_name["strength"].draw().axes if axes.get_title()
     }
@@ -203,8 +203,10 @@ def test_the_same_scheme_has_the_same_colour_in_every_study() -> None:
 def test_a_scheme_without_a_row_in_the_palette_has_a_look_that_no_other_has() -> None:
     arms = [arm("x", name, 0.6, -0.1) for name in [*SCHEMES, "added"]]
     arms = [
-        one.model_copy(update={"key": one.label, "scheme": [ChoiceRecord(name=one.label)]})
-        for one in arms
+        arm_result.model_copy(
+            update={"key": arm_result.label, "scheme": [ChoiceRecord(name=arm_result.label)]}
+        )
+        for arm_result in arms
     ]
     assert len({(look.colour, look.mark) for look in looks(arms)}) == len(SCHEMES) + 1
 
@@ -230,7 +232,7 @@ def test_the_most_exposed_examples_are_shown_as_pictures_where_they_are_some() -
         rows[1, 2].images[0].get_array(), arrays()["arm1/most_exposed_pictures"][2]
     )
     assert rows[0, 1].get_title() == "a\n95 %"
-    without = {name: held for name, held in arrays().items() if "pictures" not in name}
+    without = {name: values for name, values in arrays().items() if "pictures" not in name}
     assert "most-exposed" in [drawing.name for drawing in all_drawings(study(), arrays())]
     assert "most-exposed" not in [drawing.name for drawing in all_drawings(study(), without)]
 
@@ -249,10 +251,10 @@ def test_a_legend_stays_within_its_figure(figure: Any) -> None:
 def test_a_name_that_no_font_has_is_shown_by_its_numbers() -> None:
     (plain, mask, _) = study().arms
     drawing = accuracy_drawing(study(arms=[plain, mask.model_copy(update={"label": "中文"})]))
-    (shown,) = [
+    (label,) = [
         text.get_text() for text in drawing.draw().legends[0].get_texts() if "U+" in text.get_text()
     ]
-    assert shown == "[U+4E2D][U+6587]"
+    assert label == "[U+4E2D][U+6587]"
 
 
 def test_two_schemes_of_ones_own_are_drawn_as_two_and_look_the_same_in_every_figure() -> None:
@@ -263,6 +265,6 @@ def test_two_schemes_of_ones_own_are_drawn_as_two_and_look_the_same_in_every_fig
     ]
     drawn = looks([plain, *own])
     assert len({(look.colour, look.mark) for look in drawn}) == 4
-    assert [kind(one) for one in own] == ["my:A", "my:B", "my:C"]
+    assert [kind(arm_result) for arm_result in own] == ["my:A", "my:B", "my:C"]
     assert looks([own[1], own[0], own[2], plain]) == [drawn[2], drawn[1], drawn[3], drawn[0]]
     assert looks(own[1:2]) == looks([own[1], plain])[:1]

@@ -1,4 +1,4 @@
-"""All formats of a report: written whole or not at all, and no text in them is anything but text."""
+"""All formats of a report: written completely or not at all, with all text escaped."""
 
 import csv
 import io
@@ -33,14 +33,17 @@ MARKUP = r"#strong[x] $y$ *z* \textbf{a} \input{/etc/passwd} % & _ ^ ~ {} //c @d
 
 @pytest.fixture(scope="module")
 def hostile() -> Document:
-    told = study()
+    record = study()
     classes = [ClassExposure(label=SCRIPT, examples=40, auc=None)]
-    arms = [arm.model_copy(update={"by_class": classes, "note": MARKUP}) for arm in told.arms]
+    arms = [arm.model_copy(update={"by_class": classes, "note": MARKUP}) for arm in record.arms]
     whole = document(
-        result(told.model_copy(update={"arms": arms}), title=MARKUP, note=SCRIPT), [arrays()]
+        result(record.model_copy(update={"arms": arms}), title=MARKUP, note=SCRIPT), [arrays()]
     )
     return replace(
-        whole, chapters=[replace(one, sections=undrawn(one.sections)) for one in whole.chapters]
+        whole,
+        chapters=[
+            replace(chapter, sections=undrawn(chapter.sections)) for chapter in whole.chapters
+        ],
     )
 
 
@@ -52,10 +55,10 @@ def test_markup_is_text_in_html(hostile: Document) -> None:
 
 
 def test_markup_is_text_in_pdf(hostile: Document) -> None:
-    shown = squeezed(pdf_text(render_pdf(hostile)))
-    assert shown.startswith(squeezed(MARKUP))
-    assert shown.count(squeezed(MARKUP)) >= 4  # the title and three notes
-    assert shown.count(squeezed(SCRIPT)) >= 2
+    text = squeezed(pdf_text(render_pdf(hostile)))
+    assert text.startswith(squeezed(MARKUP))
+    assert text.count(squeezed(MARKUP)) >= 4  # the title and three notes
+    assert text.count(squeezed(SCRIPT)) >= 2
 
 
 def test_markup_is_text_in_latex(hostile: Document) -> None:
@@ -149,14 +152,17 @@ def test_a_folder_is_there_whole_or_as_it_was(tmp_path: Path, there: str) -> Non
         (path / "old").write_text("old")
     elif there == "file":
         path.write_text("old")
-    kept = {one: one.read_text() for one in tmp_path.rglob("*") if one.is_file()}
+    kept = {file: file.read_text() for file in tmp_path.rglob("*") if file.is_file()}
     with pytest.raises(TypeError):
         write_folder_atomically(path, {"a/b": b"1", "c": "no bytes"})  # type: ignore[dict-item]
-    assert {one: one.read_text() for one in tmp_path.rglob("*") if one.is_file()} == kept
+    assert {file: file.read_text() for file in tmp_path.rglob("*") if file.is_file()} == kept
     assert len([*tmp_path.iterdir()]) == (there != "nothing")
 
     write_folder_atomically(path, {"a/b": b"1", "c": b"2"})
-    assert {str(one.relative_to(path)) for one in path.rglob("*") if one.is_file()} == {"a/b", "c"}
+    assert {str(file.relative_to(path)) for file in path.rglob("*") if file.is_file()} == {
+        "a/b",
+        "c",
+    }
     assert [*tmp_path.iterdir()] == [path]
 
 
@@ -175,20 +181,20 @@ def test_a_folder_that_cannot_be_renamed_leaves_the_old_one(
     monkeypatch.setattr("mgaudit.storage.atomic.os.replace", refused)
     with pytest.raises(PermissionError):
         write_folder_atomically(path, {"new.txt": b"2"})
-    assert [one.name for one in path.iterdir()] == ["old"]
+    assert [file.name for file in path.iterdir()] == ["old"]
     assert [*tmp_path.iterdir()] == [path]
 
 
 def test_a_notebook_shows_escaped_tables_and_frames_the_page(hostile: Document) -> None:
     ((_, table), *_) = hostile.tables
-    (told,) = hostile.result.studies
-    for shown in (table._repr_html_(), show(told).html, show(hostile.result)._repr_html_()):
-        assert "<script" not in shown
-        assert "<style" not in shown
-        assert squeezed("#strong[x] $y$ *z*") in squeezed(unescape(shown))
+    (record,) = hostile.result.studies
+    for html in (table._repr_html_(), show(record).html, show(hostile.result)._repr_html_()):
+        assert "<script" not in html
+        assert "<style" not in html
+        assert squeezed("#strong[x] $y$ *z*") in squeezed(unescape(html))
         for row in table.rows:
             for cell in row:
-                assert cell.text in unescape(shown)
+                assert cell.text in unescape(html)
     page = show(hostile)._repr_html_()
     assert page.startswith('<iframe sandbox="')
     assert page.count("<") == 2  # the frame and its end: all else is in its attribute

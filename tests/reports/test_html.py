@@ -1,4 +1,4 @@
-"""The HTML report as markup: its structure, what is escaped in it, and the numbers that it hands out."""
+"""The HTML report as markup: its structure, its escaped text, and its downloads."""
 
 import base64
 import csv
@@ -48,7 +48,7 @@ VOID = {"meta", "link", "wbr", "br", "hr", "img"}
 
 
 class Page(HTMLParser):
-    """A page taken apart: elements with their attributes and text, in their order; tags must close as they opened."""
+    """The elements of a page in order, with attributes and text; tags must be closed correctly."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -76,21 +76,21 @@ class Page(HTMLParser):
         assert self.elements[self.open.pop()][0] == tag
 
     def handle_data(self, data: str) -> None:
-        for place in self.open:
-            self.texts[place] += data
+        for index in self.open:
+            self.texts[index] += data
 
     def all(self, *tags: str, within: str | None = None) -> list[tuple[dict[str, str], str]]:
         """Returns attributes and text of every element of these tags."""
         return [
             (attributes, " ".join(text.split()))
-            for place, ((tag, attributes), text) in enumerate(
+            for index, ((tag, attributes), text) in enumerate(
                 zip(self.elements, self.texts, strict=True)
             )
-            if tag in tags and (within is None or within in self._ancestors(place))
+            if tag in tags and (within is None or within in self._ancestors(index))
         ]
 
-    def _ancestors(self, place: int) -> list[str]:
-        parent = self.parents[place]
+    def _ancestors(self, index: int) -> list[str]:
+        parent = self.parents[index]
         return [] if parent is None else [self.elements[parent][0], *self._ancestors(parent)]
 
     @property
@@ -119,7 +119,8 @@ def grid_document(study: StudyResult, arrays: Arrays) -> Document:
         result(study, other, title="Two studies", note="With a note."), [arrays, arrays]
     )
     first, second = (
-        [block for one in chapter.sections for block in one.blocks] for chapter in grid.chapters
+        [block for section in chapter.sections for block in section.blocks]
+        for chapter in grid.chapters
     )
     for block, same in zip(first, second, strict=True):
         if isinstance(block, Drawing):
@@ -129,33 +130,37 @@ def grid_document(study: StudyResult, arrays: Arrays) -> Document:
 
 def crowded_document(arms: int = 30) -> Document:
     """Many arms with long names, classes with names that cannot be broken or that are markup."""
-    study, held = trained()
-    arrays = {name: values for name, values in held.items() if not name.startswith("arm")}
+    study, study_arrays = trained()
+    arrays = {name: values for name, values in study_arrays.items() if not name.startswith("arm")}
     crowd = []
-    for place in range(arms):
-        source = 0 if place == 0 else 1 + place % 2
+    for index in range(arms):
+        source = 0 if index == 0 else 1 + index % 2
         arm = study.arms[source]
-        names = [UNBREAKABLE, "<script>alert(1)</script>", *(one.label for one in arm.by_class[2:])]
+        names = [
+            UNBREAKABLE,
+            "<script>alert(1)</script>",
+            *(exposure.label for exposure in arm.by_class[2:]),
+        ]
         changes: dict[str, Any] = {
             "by_class": [
-                one.model_copy(update={"label": name})
-                for one, name in zip(arm.by_class, names, strict=True)
+                exposure.model_copy(update={"label": name})
+                for exposure, name in zip(arm.by_class, names, strict=True)
             ],
             "most_exposed": [
-                one.model_copy(update={"label": UNBREAKABLE}) for one in arm.most_exposed
+                exposed.model_copy(update={"label": UNBREAKABLE}) for exposed in arm.most_exposed
             ],
         }
         if arm.strength is not None:
             changes |= {
-                "key": f"{arm.key},number={place}",
-                "label": f"{LONG[:-1]}, number={place})",
-                "note": f"{UNBREAKABLE} {place}",
-                "strength": arm.strength.model_copy(update={"value": place / arms}),
+                "key": f"{arm.key},number={index}",
+                "label": f"{LONG[:-1]}, number={index})",
+                "note": f"{UNBREAKABLE} {index}",
+                "strength": arm.strength.model_copy(update={"value": index / arms}),
             }
         crowd.append(arm.model_copy(update=changes))
         arrays |= {
-            f"arm{place}/{name.partition('/')[2]}": values
-            for name, values in held.items()
+            f"arm{index}/{name.partition('/')[2]}": values
+            for name, values in study_arrays.items()
             if name.startswith(f"arm{source}/")
         }
     analysis = analyse_study(crowd, arrays)
@@ -202,8 +207,8 @@ def nasty_document() -> Document:
 
 def plainly_drawn(content: Document) -> Document:
     """The document with simple figures, since those of a report take long."""
-    for _, one in content.drawings:
-        vars(one)["figure"] = drawing(one.name, one.name).figure
+    for _, drawn in content.drawings:
+        vars(drawn)["figure"] = drawing(drawn.name, drawn.name).figure
     return content
 
 
@@ -239,10 +244,10 @@ def test_ids_are_unique_and_every_reference_has_its_target(page: Page) -> None:
     }
     uses = {attributes["xlink:href"][1:] for attributes, _ in page.all("use")}
     clips = {
-        found
+        reference
         for _, attributes in page.elements
         for value in attributes.values()
-        for found in URL.findall(value)
+        for reference in URL.findall(value)
     }
     assert links
     assert uses
@@ -252,13 +257,13 @@ def test_ids_are_unique_and_every_reference_has_its_target(page: Page) -> None:
 
 def test_the_contents_name_every_section_in_its_order(content: Document, page: Page) -> None:
     entries = [(attributes["href"], text) for attributes, text in page.all("a", within="nav")]
-    expected = [(f"#{one.anchor}", one.title) for one in content.overview]
+    expected = [(f"#{section.anchor}", section.title) for section in content.overview]
     for chapter in content.chapters:
         if chapter.title:
             expected.append((f"#{chapter.anchor}", chapter.title))
         expected.append((f"#{chapter.anchor}-verdict", "Verdict"))
-        expected += [(f"#{one.anchor}", one.title) for one in chapter.sections]
-    expected += [(f"#{one.anchor}", one.title) for one in content.closing]
+        expected += [(f"#{section.anchor}", section.title) for section in chapter.sections]
+    expected += [(f"#{section.anchor}", section.title) for section in content.closing]
     assert entries == [(anchor, " ".join(title.split())) for anchor, title in expected]
     untitled = [f"#{chapter.anchor}" for chapter in content.chapters if not chapter.title]
     sections = [f"#{attributes['id']}" for attributes, _ in page.all("section")]
@@ -288,13 +293,13 @@ def test_figures_have_alternative_text(content: Document, page: Page) -> None:
         for attributes, _ in page.all("div")
         if attributes.get("role") == "img"
     ]
-    assert images == [f"{one.caption} {one.description}" for _, one in content.drawings]
+    assert images == [f"{drawing.caption} {drawing.description}" for _, drawing in content.drawings]
     assert len(page.all("svg")) == len(images) > 0
 
 
 def test_text_of_the_data_is_text_wherever_it_stands() -> None:
     page = Page(render_html(nasty_document()))
-    shown = " ".join(page.texts[0].replace("\xa0", " ").split())
+    visible_text = " ".join(page.texts[0].replace("\xa0", " ").split())
     for word in (
         *(
             "Title",
@@ -310,7 +315,7 @@ def test_text_of_the_data_is_text_wherever_it_stands() -> None:
         ),
         *("Remark", "Words", "Name", "Fact", "Listing"),
     ):
-        assert f"{word} {NASTY}" in shown
+        assert f"{word} {NASTY}" in visible_text
     assert len(page.all("script")) == 1
     assert not [
         name for _, attributes in page.elements for name in attributes if name.startswith("on")
@@ -322,7 +327,11 @@ def test_the_policy_lets_run_the_script_that_comes_with_the_page_and_load_nothin
     html = render_html(nasty_document())
     (script,) = re.findall(r"(?s)<script>(.*?)</script>", html)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    (policy,) = (one["content"] for one, _ in Page(html).all("meta") if "http-equiv" in one)
+    (policy,) = (
+        attributes["content"]
+        for attributes, _ in Page(html).all("meta")
+        if "http-equiv" in attributes
+    )
     assert "default-src 'none'" in policy
     assert f"script-src 'sha256-{digest}'" in policy
     addresses = [
@@ -332,47 +341,51 @@ def test_the_policy_lets_run_the_script_that_comes_with_the_page_and_load_nothin
         if name in ("src", "href", "xlink:href", "srcset", "data", "action")
     ]
     assert addresses
-    assert all(one.startswith(("#", "data:")) for one in addresses)
+    assert all(address.startswith(("#", "data:")) for address in addresses)
 
 
 def test_cells_carry_the_numbers_that_they_are_sorted_by(content: Document, page: Page) -> None:
     expected = [cell.value for _, table in content.tables for row in table.rows for cell in row]
-    found = [one.get("data-value") for one, _ in page.all("th", "td", within="tbody")]
-    assert [None if one is None else float(one) for one in found] == expected
-    assert any(one is not None for one in expected)
+    values = [
+        attributes.get("data-value") for attributes, _ in page.all("th", "td", within="tbody")
+    ]
+    assert [None if value is None else float(value) for value in values] == expected
+    assert any(value is not None for value in expected)
 
 
 def test_cells_read_as_they_are_printed(content: Document, page: Page) -> None:
     expected = [str(cell) for _, table in content.tables for row in table.rows for cell in row]
     assert [text for _, text in page.all("th", "td", within="tbody")] == [
-        " ".join(one.split()) for one in expected
+        " ".join(text.split()) for text in expected
     ]
 
 
 def saved(page: Page) -> list[tuple[str, str]]:
     """Returns name and content of every file within the page."""
-    found = []
+    saved_files = []
     for attributes, _ in page.all("a"):
         if "download" in attributes:
             kind, _, content = attributes["href"].partition(";base64,")
             data = base64.b64decode(content, validate=True)
             assert kind in ("data:text/csv;charset=utf-8", "data:application/gzip")
-            found.append(
+            saved_files.append(
                 (
                     attributes["download"],
                     (gzip.decompress(data) if "gzip" in kind else data).decode(),
                 )
             )
-    return found
+    return saved_files
 
 
 def test_every_table_and_figure_can_be_saved_as_csv(content: Document, page: Page) -> None:
     blocks = [block for section in content.sections for block in section.blocks]
-    shown = [
-        one for one in blocks if (isinstance(one, Table) and one.rows) or isinstance(one, Drawing)
+    saved_blocks = [
+        block
+        for block in blocks
+        if (isinstance(block, Table) and block.rows) or isinstance(block, Drawing)
     ]
     files = saved(page)
-    assert [text for _, text in files] == [one.csv() for one in shown]
+    assert [text for _, text in files] == [block.csv() for block in saved_blocks]
     names = [name for name, _ in files]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[a-z0-9.-]+\.csv(\.gz)?", name) for name in names)
@@ -380,10 +393,10 @@ def test_every_table_and_figure_can_be_saved_as_csv(content: Document, page: Pag
 
 def test_a_large_file_is_compressed_and_the_same_each_time() -> None:
     text = "fpr,tpr\n" + "0.25,0.5\n" * LARGE_CSV
-    one = download("roc", text)
-    assert one == download("roc", text)
-    assert one.name == "roc.csv.gz"
-    assert gzip.decompress(base64.b64decode(one.address.partition(",")[2])).decode() == text
+    link = download("roc", text)
+    assert link == download("roc", text)
+    assert link.name == "roc.csv.gz"
+    assert gzip.decompress(base64.b64decode(link.address.partition(",")[2])).decode() == text
     assert download("roc", text[: LARGE_CSV - 1]).name == "roc.csv"
 
 
@@ -441,4 +454,4 @@ def test_long_words_break_at_their_signs_and_never_inside_a_number(
     ],
 )
 def test_no_line_ends_inside_a_number(text: str, lines: list[str]) -> None:
-    assert [one.replace("\N{NO-BREAK SPACE}", " ") for one in unbroken(text).split(" ")] == lines
+    assert [line.replace("\N{NO-BREAK SPACE}", " ") for line in unbroken(text).split(" ")] == lines

@@ -1,4 +1,4 @@
-"""The HTML report in a browser: headless Chromium, spoken to over a pipe in its DevTools protocol."""
+"""The HTML report in headless Chromium, controlled over a pipe by the DevTools protocol."""
 
 import base64
 import fcntl
@@ -49,7 +49,8 @@ FLAGS = (
 )
 PATIENCE = 60.0  # seconds
 
-# Contrast by WCAG 2.2 of every piece of text that is to be seen, with the first background behind it that is not clear.
+# Contrast by WCAG 2.2 of every piece of text that is to be seen, with the first background behind
+# it that is not clear.
 CONTRASTS = """(() => {
   const parts = colour => colour.match(/[\\d.]+/g).map(Number);
   const light = ([r, g, b]) => [r, g, b].map(v => v / 255)
@@ -68,7 +69,8 @@ CONTRASTS = """(() => {
     const element = node.parentElement;
     if (!node.data.trim() || element.closest(".hidden, script, svg")) continue;
     if (!element.checkVisibility()) continue;
-    const [high, low] = [light(parts(getComputedStyle(element).color)), light(behind(element))].sort((a, b) => b - a);
+    const text = light(parts(getComputedStyle(element).color));
+    const [high, low] = [text, light(behind(element))].sort((a, b) => b - a);
     found.push({text: node.data.trim().slice(0, 40), contrast: (high + 0.05) / (low + 0.05)});
   }
   return found;
@@ -81,12 +83,14 @@ class Browser:
     def __init__(self, program: str, profile: Path) -> None:
         ours_in, theirs_out = os.pipe()
         theirs_in, ours_out = os.pipe()
-        # Chromium reads its pipe 3 and writes 4; the ends must not be these already, or one would close the other.
+        # Chromium reads its pipe 3 and writes 4; the ends must not be these already, or one would
+        # close the other.
         high = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in (theirs_in, theirs_out)]
         quiet = os.open(os.devnull, os.O_RDWR)
-        actions = [(os.POSIX_SPAWN_DUP2, quiet, place) for place in (0, 1, 2)]
+        actions = [(os.POSIX_SPAWN_DUP2, quiet, descriptor) for descriptor in (0, 1, 2)]
         actions += [
-            (os.POSIX_SPAWN_DUP2, end, place) for end, place in zip(high, (3, 4), strict=True)
+            (os.POSIX_SPAWN_DUP2, end, descriptor)
+            for end, descriptor in zip(high, (3, 4), strict=True)
         ]
         self.process = os.posix_spawn(
             program,
@@ -103,7 +107,7 @@ class Browser:
         self.events: list[dict[str, Any]] = []
         self.session: str | None = None
         target = next(
-            one for one in self.send("Target.getTargets")["targetInfos"] if one["type"] == "page"
+            info for info in self.send("Target.getTargets")["targetInfos"] if info["type"] == "page"
         )
         self.session = self.send(
             "Target.attachToTarget", targetId=target["targetId"], flatten=True
@@ -160,7 +164,7 @@ class Browser:
         media: str = "",
         script: bool = True,
     ) -> None:
-        """Opens the file in a window of that width, as a reader who prefers that colour scheme sees it."""
+        """Opens the file in a window of that width for a reader who prefers that colour scheme."""
         self.send(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -180,7 +184,8 @@ class Browser:
     def settle(self) -> None:
         """Waits for two frames: the first lays the page out, the second has seen its observers."""
         self.run(
-            "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
+            "new Promise(done => "
+            "requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
         )
 
     def run(self, expression: str) -> Any:
@@ -206,16 +211,16 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     if program is None:
         pytest.skip("there is no Chromium on the PATH: install Debian's package chromium")
     with tempfile.TemporaryDirectory(prefix="mgaudit-", ignore_cleanup_errors=True) as profile:
-        found = Browser(program, Path(profile))
+        browser = Browser(program, Path(profile))
         try:
-            yield found
+            yield browser
         finally:
-            found.close()
+            browser.close()
 
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Reports as files: a small study, two studies, thirty arms with long names, and a table to sort."""
+    """Reports as files: a small study, two studies, thirty long-named arms, a sortable table."""
     folder = tmp_path_factory.mktemp("reports")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MGAUDIT_CACHE", str(folder / "cache"))
@@ -236,7 +241,8 @@ def axe() -> str:
     path = folder / "axe.min.js"
     if not path.is_file():
         pytest.skip(
-            f"there is no axe-core in {folder}: `make browser` installs it, MGAUDIT_AXE names another folder"
+            f"there is no axe-core in {folder}: `make browser` installs it, MGAUDIT_AXE "
+            "names another folder"
         )
     return path.read_text(encoding="utf-8")
 
@@ -296,25 +302,28 @@ def test_no_page_is_wider_than_its_window_and_what_is_wider_can_be_scrolled_by_k
     assert browser.run("document.scrollingElement.scrollWidth") <= width
     assert browser.run("window.innerWidth") == width
     regions = browser.run(
-        """[...document.querySelectorAll(".scroll")].map(one => ({
-            wide: one.scrollWidth > one.clientWidth,
-            focus: one.tabIndex === 0 && one.getAttribute("role") === "region" && !!one.getAttribute("aria-label"),
-            plain: !one.hasAttribute("tabindex") && !one.hasAttribute("role") && !one.hasAttribute("aria-label"),
+        """[...document.querySelectorAll(".scroll")].map(region => ({
+            wide: region.scrollWidth > region.clientWidth,
+            focus: region.tabIndex === 0 && region.getAttribute("role") === "region"
+                && !!region.getAttribute("aria-label"),
+            plain: !region.hasAttribute("tabindex") && !region.hasAttribute("role")
+                && !region.hasAttribute("aria-label"),
         }))"""
     )
     assert regions
-    assert all(one["focus"] if one["wide"] else one["plain"] for one in regions)
+    assert all(region["focus"] if region["wide"] else region["plain"] for region in regions)
     if name == "small" and width == max(WIDTHS):
-        assert not any(one["wide"] for one in regions)
+        assert not any(region["wide"] for region in regions)
     if width == min(WIDTHS):
-        assert any(one["wide"] for one in regions)
+        assert any(region["wide"] for region in regions)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_on_paper_nothing_is_cut_off(browser: Browser, pages: dict[str, Path], name: str) -> None:
     browser.open(pages[name], A4, scheme="dark", media="print")
     sticking_out = f"""[...document.querySelectorAll("main *")].filter(
-        one => one.getBoundingClientRect().right > {A4} + 1).map(one => one.outerHTML.slice(0, 80))"""
+        element => element.getBoundingClientRect().right > {A4} + 1
+    ).map(element => element.outerHTML.slice(0, 80))"""
     assert browser.run(sticking_out) == []
     assert browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
 
@@ -340,22 +349,22 @@ def test_the_printed_page_holds_every_section_and_no_controls(
     assert letters.count("Differencetononoise") > letters.count("Allmetrics")
 
 
-def column(browser: Browser, place: int) -> list[str]:
+def column(browser: Browser, number: int) -> list[str]:
     cells = browser.run(
-        f"[...document.querySelectorAll('tbody tr')].map(row => row.cells[{place}].textContent)"
+        f"[...document.querySelectorAll('tbody tr')].map(row => row.cells[{number}].textContent)"
     )
     return [text.split("±")[0].strip() for text in cells]
 
 
 def order(browser: Browser) -> list[str | None]:
-    found: list[str | None] = browser.run(
+    values: list[str | None] = browser.run(
         "[...document.querySelectorAll('thead th')].map(one => one.getAttribute('aria-sort'))"
     )
-    return found
+    return values
 
 
-def click(browser: Browser, place: int) -> None:
-    browser.run(f"document.querySelectorAll('thead th button')[{place}].click()")
+def click(browser: Browser, number: int) -> None:
+    browser.run(f"document.querySelectorAll('thead th button')[{number}].click()")
 
 
 def test_numbers_sort_as_numbers_and_the_third_click_gives_the_first_order_back(
@@ -409,9 +418,9 @@ def test_words_sort_as_words_from_the_keyboard(browser: Browser, pages: dict[str
 def test_the_contents_stand_beside_a_wide_page_and_open_on_a_narrow_one(
     browser: Browser, pages: dict[str, Path]
 ) -> None:
-    shown = "document.querySelector('nav a').checkVisibility()"
+    visible = "document.querySelector('nav a').checkVisibility()"
     browser.open(pages["small"], 1440)
-    assert browser.run(shown)
+    assert browser.run(visible)
     browser.run("window.scrollTo(0, 3000)")
     box = browser.run("document.querySelector('nav').getBoundingClientRect().toJSON()")
     assert box["top"] >= -10
@@ -419,10 +428,10 @@ def test_the_contents_stand_beside_a_wide_page_and_open_on_a_narrow_one(
         "document.querySelector('main').getBoundingClientRect().left"
     )
     browser.open(pages["small"], 360)
-    assert not browser.run(shown)
+    assert not browser.run(visible)
     browser.run("document.querySelector('nav summary').click()")
     browser.settle()
-    assert browser.run(shown)
+    assert browser.run(visible)
 
 
 def test_the_first_tab_leads_past_the_contents(browser: Browser, pages: dict[str, Path]) -> None:
@@ -447,9 +456,9 @@ def test_all_text_stands_out_from_its_background(
     browser: Browser, pages: dict[str, Path], name: str, scheme: str
 ) -> None:
     browser.open(pages[name], scheme=scheme)
-    found = browser.run(CONTRASTS)
-    assert len(found) > 300
-    assert [one for one in found if one["contrast"] < 4.5] == []
+    contrasts = browser.run(CONTRASTS)
+    assert len(contrasts) > 300
+    assert [text for text in contrasts if text["contrast"] < 4.5] == []
     dark = browser.run("getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)"
     assert dark == (scheme == "dark")
 
@@ -469,12 +478,12 @@ def test_axe_finds_nothing_serious(
 ) -> None:
     browser.open(pages[name], width, scheme)
     browser.run(f"{axe}; true")
-    found = browser.run(
+    violations = browser.run(
         "axe.run(document, {resultTypes: ['violations']}).then(one => one.violations)"
     )
     assert [
-        (one["id"], one["nodes"][0]["html"])
-        for one in found
-        if one["impact"] in ("serious", "critical")
+        (violation["id"], violation["nodes"][0]["html"])
+        for violation in violations
+        if violation["impact"] in ("serious", "critical")
     ] == []
-    assert [one["id"] for one in found] == []
+    assert [violation["id"] for violation in violations] == []

@@ -1,4 +1,4 @@
-"""The report as LaTeX: text is text, tables are whole, references are those that were used, and it compiles."""
+"""The report as LaTeX: escaped text, complete tables, used references; and it compiles."""
 
 import io
 import re
@@ -22,7 +22,10 @@ from mgaudit.reports.table import Cell, Table
 from tests import tex
 from tests.fake_study import arrays, result, study
 
-HOSTILE = r'<script>alert(1)</script> #strong[x] $y$ *z* \textbf{a} \input{/etc/passwd} % & _ ^ ~ {} | " `` -- @'
+HOSTILE = (
+    r"<script>alert(1)</script> #strong[x] $y$ *z* \textbf{a} \input{/etc/passwd} "
+    r'% & _ ^ ~ {} | " `` -- @'
+)
 SIGNS = "ε κ σ δ ± − ∞ × † ‡ Δ ² ₂ … – — ’ “ ” ≤ ≥ ⊙ · é ñ ü ß Ø µ"
 DRAWN = 2  # of the figures
 STRANGE = "中文 \u202e \u200b 🙂 \u0301"
@@ -34,8 +37,10 @@ def seen(text: str) -> str:
         {10: " ", 13: " ", 9: " ", 0xB5: "μ", 0x202F: "\u2009"}
     )
     known = "\u00a0\u2009\u200b\u00ad"
-    shown = (one if one.isprintable() or one in known else f"[U+{ord(one):04X}]" for one in text)
-    return unicodedata.normalize("NFC", "".join(shown))
+    signs = (
+        sign if sign.isprintable() or sign in known else f"[U+{ord(sign):04X}]" for sign in text
+    )
+    return unicodedata.normalize("NFC", "".join(signs))
 
 
 @given(st.text() | st.text(st.sampled_from(HOSTILE + SIGNS + STRANGE)))
@@ -59,21 +64,21 @@ def test_a_table_is_a_float_or_goes_over_pages() -> None:
         Table("k", "A & B", ["x", "y_1"], [[Cell("[a]"), Cell("*b")]] * rows, ["50 %"])
         for rows in (3, 30)
     )
-    told = table_tex(short, "tab:k")
-    assert r"\begin{table}" in told
-    assert r"\caption{A \& B}\label{tab:k}" in told
+    tex_source = table_tex(short, "tab:k")
+    assert r"\begin{table}" in tex_source
+    assert r"\caption{A \& B}\label{tab:k}" in tex_source
     assert (
-        told.count("{}[a] & *b \\tabularnewline") == 3
+        tex_source.count("{}[a] & *b \\tabularnewline") == 3
     )  # the braces keep [a] from being an option of the row before
-    assert r"50 \%" in told
-    told = table_tex(long, "tab:k")
-    assert r"\endhead" in told
-    assert told.count("{}[a] & *b") == 30
+    assert r"50 \%" in tex_source
+    tex_source = table_tex(long, "tab:k")
+    assert r"\endhead" in tex_source
+    assert tex_source.count("{}[a] & *b") == 30
 
 
 def test_a_number_stays_with_its_error() -> None:
-    told = table_tex(Table("k", "c", ["x"], [[Cell("0.589", "± 0.012 [0.3]", "†")]]), "l")
-    assert r"\mbox{0.589\ensuremath{\dagger} \ensuremath{\pm} 0.012} [0.3]" in told
+    tex_source = table_tex(Table("k", "c", ["x"], [[Cell("0.589", "± 0.012 [0.3]", "†")]]), "l")
+    assert r"\mbox{0.589\ensuremath{\dagger} \ensuremath{\pm} 0.012} [0.3]" in tex_source
     assert r"98.5 \mbox{[96.0, 100.0]}" in table_tex(
         Table("k", "c", ["x"], [[Cell("98.5", "[96.0, 100.0]")]]), "l"
     )
@@ -81,7 +86,7 @@ def test_a_number_stays_with_its_error() -> None:
 
 def test_a_wide_table_lies_on_its_side() -> None:
     name = "my_package.schemes:VeryLongSchemeNameThatGoesOn (kappa=0.123456789, fixed=true)"
-    columns = ["Arm", *(f"TPR {place}" for place in range(8))]
+    columns = ["Arm", *(f"TPR {index}" for index in range(8))]
     numbers = [Cell("98.5", "[96.0, 100.0]")] * 8
     assert is_wide(Table("k", "c", columns, [[Cell(name), *numbers]]))
     assert not is_wide(Table("k", "c", columns, [[Cell(name), *[Cell("0.5")] * 8]]))
@@ -93,11 +98,11 @@ def test_a_wide_table_lies_on_its_side() -> None:
 @pytest.fixture(scope="module")
 def hostile() -> AuditDocument:
     label = f"{HOSTILE} {SIGNS}"
-    told = study(label=label)
-    noted = told.arms[1].model_copy(update={"note": f"{HOSTILE} {SIGNS} {STRANGE}"})
-    arms = [told.arms[0], noted, told.arms[2]]
+    record = study(label=label)
+    noted = record.arms[1].model_copy(update={"note": f"{HOSTILE} {SIGNS} {STRANGE}"})
+    arms = [record.arms[0], noted, record.arms[2]]
     content = document(
-        result(told.model_copy(update={"arms": arms}), title=label, note=HOSTILE), [arrays()]
+        result(record.model_copy(update={"arms": arms}), title=label, note=HOSTILE), [arrays()]
     )
     for _, drawing in list(content.drawings)[DRAWN:]:
         vars(drawing)["figure"] = Figure(
@@ -183,19 +188,19 @@ def test_the_article_compiles_whatever_the_names(files: dict[str, bytes], tmp_pa
 
 
 def test_the_references_are_those_of_what_was_used() -> None:
-    told = study()
+    record = study()
     lira = (
-        told.arms[1]
+        record.arms[1]
         .attacks[0]
         .model_copy(update={"source": "Carlini et al. 2022, arXiv 2112.03570"})
     )
-    own = told.arms[1].attacks[1].model_copy(update={"source": r"\input{x} & a blog"})
+    own = record.arms[1].attacks[1].model_copy(update={"source": r"\input{x} & a blog"})
     arms = [
-        told.arms[0].model_copy(update={"attacks": [lira]}),
-        told.arms[1].model_copy(update={"attacks": [lira, own]}),
+        record.arms[0].model_copy(update={"attacks": [lira]}),
+        record.arms[1].model_copy(update={"attacks": [lira, own]}),
     ]
-    plain = told.model_copy(update={"arms": arms})
-    found = references(result(plain))
+    plain = record.model_copy(update={"arms": arms})
+    cited = references(result(plain))
     statistics = {
         "steinke2023",
         "mahloujifar2024",
@@ -205,10 +210,10 @@ def test_the_references_are_those_of_what_was_used() -> None:
         "clopper1934",
         "holm1979",
     }
-    assert set(found) == {"carlini2022", "input-x-a-blog", "kolomvaki2026"} | statistics
-    assert r"\textbackslash{}input\{x\} \& a blog" in found["input-x-a-blog"]
-    private = told.model_copy(
-        update={"arms": [plain.arms[0], told.arms[2].model_copy(update={"attacks": [lira]})]}
+    assert set(cited) == {"carlini2022", "input-x-a-blog", "kolomvaki2026"} | statistics
+    assert r"\textbackslash{}input\{x\} \& a blog" in cited["input-x-a-blog"]
+    private = record.model_copy(
+        update={"arms": [plain.arms[0], record.arms[2].model_copy(update={"attacks": [lira]})]}
     )
     assert (
         set(references(result(private)))
@@ -225,10 +230,12 @@ def test_each_attack_and_each_scheme_has_its_paper() -> None:
 
 
 def test_a_paper_that_is_not_in_the_list_is_found_by_its_arxiv_number() -> None:
-    told = study()
+    record = study()
     source = "Somebody and Other 2031, arXiv 3101.01234"
-    attacks = [told.arms[0].attacks[0].model_copy(update={"source": source})]
-    alone = told.model_copy(update={"arms": [told.arms[0].model_copy(update={"attacks": attacks})]})
+    attacks = [record.arms[0].attacks[0].model_copy(update={"source": source})]
+    alone = record.model_copy(
+        update={"arms": [record.arms[0].model_copy(update={"attacks": attacks})]}
+    )
     entry = references(result(alone))["somebody2031"]
     assert f"title = {{{{{source}}}}}" in entry
     assert "eprint = {3101.01234}" in entry

@@ -39,13 +39,16 @@ class Word(NamedTuple):
 def pdf() -> bytes:
     arms = [arm("none", "no noise", 0.75, None)]
     arms += [
-        arm(f"gaussian-mask:kappa={place + 1}", LONG.format(place), 0.7, -0.05)
-        for place in range(24)
+        arm(f"gaussian-mask:kappa={index + 1}", LONG.format(index), 0.7, -0.05)
+        for index in range(24)
     ]
-    without_loss = ([found for found in one.attacks if found.attack == "lira"] for one in arms)
+    without_loss = (
+        [outcome for outcome in arm_result.attacks if outcome.attack == "lira"]
+        for arm_result in arms
+    )
     arms = [
-        one.model_copy(update={"attacks": kept})
-        for one, kept in zip(arms, without_loss, strict=True)
+        arm_result.model_copy(update={"attacks": kept})
+        for arm_result, kept in zip(arms, without_loss, strict=True)
     ]
     content = document(result(study(arms=arms), title="A title", note="A note."), [arrays(arms)])
     with pytest.MonkeyPatch.context() as patch:
@@ -75,16 +78,16 @@ def laid_out(
     root = ET.fromstring(re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "", done.stdout))
     pages = [page for page in root.iter() if page.tag.endswith("page")]
     sizes = [(float(page.attrib["width"]), float(page.attrib["height"])) for page in pages]
-    found = [
+    words = [
         Word(
-            place,
+            index,
             *(float(word.attrib[side]) for side in ("xMin", "yMin", "xMax", "yMax")),
             word.text or "",
         )
-        for place, page in enumerate(pages)
+        for index, page in enumerate(pages)
         for word in page
     ]
-    return sizes, found
+    return sizes, words
 
 
 @pytest.fixture(scope="module")
@@ -94,18 +97,18 @@ def pages(pdf: bytes, reader: PdfReader) -> list[str]:
         done = subprocess.run(
             ["pdftotext", "-raw", "-", "-"], input=pdf, capture_output=True, check=True
         )
-        found = done.stdout.decode().split("\f")[:-1]
+        texts = done.stdout.decode().split("\f")[:-1]
     else:
-        found = [page.extract_text() for page in reader.pages]
-    return [" ".join(page.split()) for page in found]
+        texts = [page.extract_text() for page in reader.pages]
+    return [" ".join(page.split()) for page in texts]
 
 
 @needs_poppler
 def test_no_word_leaves_the_page(laid_out: tuple[list[tuple[float, float]], list[Word]]) -> None:
-    sizes, found = laid_out
+    sizes, words = laid_out
     margin = 50  # points; the margin is 2 cm
-    assert len(found) > 2000
-    for word in found:
+    assert len(words) > 2000
+    for word in words:
         width, height = sizes[word.page]
         assert word.left > margin, word
         assert word.right < width - margin, word
@@ -116,17 +119,17 @@ def test_no_word_leaves_the_page(laid_out: tuple[list[tuple[float, float]], list
 def test_no_two_words_lie_on_one_another(
     laid_out: tuple[list[tuple[float, float]], list[Word]],
 ) -> None:
-    sizes, found = laid_out
+    sizes, words = laid_out
     for page in range(len(sizes)):
-        ours = sorted((word for word in found if word.page == page), key=lambda word: word.left)
-        for place, one in enumerate(ours):
-            for other in ours[place + 1 :]:
-                if other.left > one.right - 0.5:
+        ours = sorted((word for word in words if word.page == page), key=lambda word: word.left)
+        for index, first in enumerate(ours):
+            for other in ours[index + 1 :]:
+                if other.left > first.right - 0.5:
                     break
                 # Boxes are as high as the line; the letters themselves are lower.
-                overlap = min(one.bottom, other.bottom) - max(one.top, other.top)
-                assert overlap < 0.4 * min(one.bottom - one.top, other.bottom - other.top), (
-                    one,
+                overlap = min(first.bottom, other.bottom) - max(first.top, other.top)
+                assert overlap < 0.4 * min(first.bottom - first.top, other.bottom - other.top), (
+                    first,
                     other,
                 )
 
@@ -135,37 +138,37 @@ def test_no_two_words_lie_on_one_another(
 def test_numbers_stay_with_their_errors(
     laid_out: tuple[list[tuple[float, float]], list[Word]],
 ) -> None:
-    _, found = laid_out
-    signs = [place for place, word in enumerate(found) if word.text == "±"]
+    _, words = laid_out
+    signs = [index for index, word in enumerate(words) if word.text == "±"]
     assert len(signs) > 300
-    for place in signs:
-        value, sign, error = found[place - 1 : place + 2]
+    for index in signs:
+        value, sign, error = words[index - 1 : index + 2]
         assert re.fullmatch(r"[(\[]?[+−]?[\d.]+[*†!]?", value.text), value
         assert re.match(r"[\d.]+", error.text), error
         assert value.right <= sign.left < sign.right <= error.left
-        assert max(abs(one.bottom - sign.bottom) for one in (value, error)) < 3
+        assert max(abs(other.bottom - sign.bottom) for other in (value, error)) < 3
 
 
 @needs_poppler
 def test_wide_tables_lie_on_turned_pages_and_their_headings_with_them(
     laid_out: tuple[list[tuple[float, float]], list[Word]],
 ) -> None:
-    sizes, found = laid_out
+    sizes, words = laid_out
     turned = {page for page, (width, height) in enumerate(sizes) if width > height}
     assert turned
     assert len(turned) < len(sizes)
-    first = " ".join(word.text for word in found if word.page == min(turned))
+    first = " ".join(word.text for word in words if word.page == min(turned))
     assert first.startswith("1 Accuracy against privacy Table 1: Accuracy against privacy Arm")
 
 
 def test_the_head_of_a_table_is_on_each_of_its_pages(pages: list[str]) -> None:
-    held = [
+    with_head = [
         page
         for page in pages
         if page.count(" lira ") > 1 and "± 0.012" in page and "ε claimed" in page
     ]
-    assert len(held) >= 2
-    assert all("Train acc., %" in page for page in held)
+    assert len(with_head) >= 2
+    assert all("Train acc., %" in page for page in with_head)
 
 
 def test_the_contents_say_on_which_page_a_section_is(pages: list[str]) -> None:
@@ -190,8 +193,8 @@ def test_pages_have_numbers_and_fonts_and_the_file_a_title(
 ) -> None:
     assert reader.metadata is not None
     assert reader.metadata.title == "A title"
-    for place, page in enumerate(reader.pages):
-        assert f"{place + 1} / {len(reader.pages)}" in pages[place]
+    for index, page in enumerate(reader.pages):
+        assert f"{index + 1} / {len(reader.pages)}" in pages[index]
         for font in page["/Resources"]["/Font"].values():  # type: ignore[index]
             descendant = (
                 font.get_object()["/DescendantFonts"][0]
@@ -224,9 +227,12 @@ def test_long_words_come_in_parts_that_a_column_holds(name: str) -> None:
 
 def test_what_no_font_has_and_what_cannot_be_seen_is_shown_by_its_number() -> None:
     arms = [arm("none", "中文 \u202eabc\u0007 ε κ ² ⊙ ± Ünï", 0.75, None)]
-    told = document(result(study(arms=arms), title="中 \u202eabc"), [arrays(arms)])
+    whole = document(result(study(arms=arms), title="中 \u202eabc"), [arrays(arms)])
     drawn = replace(
-        told, chapters=[replace(one, sections=undrawn(one.sections)) for one in told.chapters]
+        whole,
+        chapters=[
+            replace(chapter, sections=undrawn(chapter.sections)) for chapter in whole.chapters
+        ],
     )
     text = pdf_text(render_pdf(drawn))
     assert text.startswith("[U+4E2D] [U+202E]abc")

@@ -1,4 +1,4 @@
-"""Fetching without a network: pooch's downloader is replaced by one that writes what the test says."""
+"""Fetching without a network: pooch's downloader is replaced by one that writes test files."""
 
 import hashlib
 import json
@@ -33,7 +33,7 @@ def two_files(monkeypatch: pytest.MonkeyPatch) -> PublishedDataset:
 
 @pytest.fixture
 def web(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
-    """What there is to download, by file name; the test may change it. `asked` holds the names that were."""
+    """The files to download by name, which a test may change; `asked` are the requested names."""
     served = dict(CONTENT)
 
     def download(
@@ -60,7 +60,8 @@ def mgaudit(*arguments: str) -> Any:
 
 def states() -> dict[str, str]:
     return {
-        one["name"]: one["state"] for one in json.loads(mgaudit("data", "list", "--json").stdout)
+        entry["name"]: entry["state"]
+        for entry in json.loads(mgaudit("data", "list", "--json").stdout)
     }
 
 
@@ -79,11 +80,11 @@ def test_fetched_files_lie_in_the_cache_and_are_fetched_once(
 
 
 def test_the_list_shows_name_state_size_and_source() -> None:
-    shown = mgaudit("data", "list").stdout
-    assert "cifar10" in shown
-    assert "not here" in shown
-    assert "170 MB" in shown
-    assert "www.cs.toronto.edu/~kriz/cifar.html" in shown
+    output = mgaudit("data", "list").stdout
+    assert "cifar10" in output
+    assert "not here" in output
+    assert "170 MB" in output
+    assert "www.cs.toronto.edu/~kriz/cifar.html" in output
     assert list(states()) == ["cifar10", "cifar100", "mnist", "fashion-mnist"]
 
 
@@ -94,8 +95,9 @@ def test_without_a_network_the_url_and_the_place_are_named(
     result = mgaudit("data", "fetch", "two")
     assert result.exit_code == 2
     assert result.stderr == (
-        "error: cannot download https://example.org/data/a.bin (Name or service not known); get it in another way, "
-        f"put it at {own_cache / 'datasets/two/a.bin'}, and likewise b.bin, and run `mgaudit data fetch two` again\n"
+        "error: cannot download https://example.org/data/a.bin (Name or service not known); "
+        f"get it in another way, put it at {own_cache / 'datasets/two/a.bin'}, and likewise b.bin, "
+        "and run `mgaudit data fetch two` again\n"
     )
     for name, content in CONTENT.items():
         (own_cache / "datasets" / "two" / name).write_bytes(content)
@@ -180,9 +182,13 @@ def test_a_reason_is_the_networks_own_word(
 
 
 def test_files_of_one_name_do_not_meet() -> None:
-    paths = [one.path(file) for one in published_datasets().values() for file in one.files]
+    paths = [
+        dataset.path(file) for dataset in published_datasets().values() for file in dataset.files
+    ]
     assert len(set(paths)) == len(paths) == 10
-    assert all(len(file.md5) == 32 for one in published_datasets().values() for file in one.files)
+    assert all(
+        len(file.md5) == 32 for dataset in published_datasets().values() for file in dataset.files
+    )
     assert (
         replace(published_datasets()["mnist"], name="x")
         .path(published_datasets()["mnist"].files[0])

@@ -117,7 +117,7 @@ def study(
 ) -> StudyResult:
     name, _, path = dataset.partition(":")
     asked = ChoiceRecord(name=name, options={"path": path} if path else {})
-    held = {
+    facts = {
         "examples": 10_000,
         "test_examples": 10_000,
         "input_shape": (3, 32, 32),
@@ -136,15 +136,15 @@ def study(
                 },
             },
             "target": NamedChoice(name="mlp", label=target),
-            "dataset": DatasetSummary(name=dataset, choice=asked, sha256="ab" * 32, **held),
+            "dataset": DatasetSummary(name=dataset, choice=asked, sha256="ab" * 32, **facts),
             "arms": list(arms) or [arm("gaussian-mask:kappa=0.5")],
         }
     )
 
 
-def differences(one: PublishedResult, **changes: Any) -> list[str]:
-    (found,) = comparable(study(**changes), [one])
-    return found.differences
+def differences(published: PublishedResult, **changes: Any) -> list[str]:
+    (comparison,) = comparable(study(**changes), [published])
+    return comparison.differences
 
 
 def test_every_file_comes_with_the_package_and_is_read() -> None:
@@ -157,12 +157,14 @@ def test_every_file_comes_with_the_package_and_is_read() -> None:
     assert len(published_results()) == results
 
 
-@pytest.mark.parametrize("one", published_results(), ids=lambda one: f"{one.source}: {one.place}")
+@pytest.mark.parametrize(
+    "published", published_results(), ids=lambda published: f"{published.source}: {published.place}"
+)
 def test_a_value_is_what_is_printed_and_everything_is_spelt_as_mgaudit_spells_it(
-    one: PublishedResult,
+    published: PublishedResult,
 ) -> None:
-    assert one.address.startswith("https://")
-    for number in one.numbers:
+    assert published.address.startswith("https://")
+    for number in published.numbers:
         digits = re.match(r"~?(\d+(?:\.\d+)?)(%?)(?: ± \d+(?:\.\d+)?%?)?$", number.printed)
         assert digits is not None
         in_percent = digits[2] == "%" or number.unit == "%"
@@ -173,27 +175,27 @@ def test_a_value_is_what_is_printed_and_everything_is_spelt_as_mgaudit_spells_it
         assert number.metric in (*ACCURACIES, *fake_study.METRICS) or number.metric.startswith(
             "tpr_at_"
         )
-    assert one.setting.dataset in DATASETS
-    for part in one.setting.scheme:
+    assert published.setting.dataset in DATASETS
+    for part in published.setting.scheme:
         assert (
             dict(Entry(part.name, SCHEMES[part.name]).chosen(part.options).options) == part.options
         )
-    if one.setting.attack is not None:
-        name, options = one.setting.attack.name, one.setting.attack.options
+    if published.setting.attack is not None:
+        name, options = published.setting.attack.name, published.setting.attack.options
         assert dict(Entry(name, ATTACKS[name]).chosen(options).options) == options
 
 
 def test_no_number_is_kept_twice() -> None:
     seen = Counter(
-        (one.address, one.place, number.metric)
-        for one in published_results()
-        for number in one.numbers
+        (published.address, published.place, number.metric)
+        for published in published_results()
+        for number in published.numbers
     )
     assert max(seen.values()) == 1
 
 
 @pytest.mark.parametrize(
-    ("source", "place", "metric", "printed"),
+    ("source", "location", "metric", "printed"),
     [
         ("Carlini et al. 2022", "Table I, C-10, row Ours", "tpr_at_0.001_fpr", "8.4%"),
         ("Kolomvaki et al. 2026, code", "table of attack AUC, κ = 1.8, 120 epochs", "auc", "0.543"),
@@ -207,10 +209,14 @@ def test_no_number_is_kept_twice() -> None:
     ],
 )
 def test_numbers_are_found_by_their_place(
-    source: str, place: str, metric: str, printed: str
+    source: str, location: str, metric: str, printed: str
 ) -> None:
-    (one,) = [one for one in published_results() if (one.source, one.place) == (source, place)]
-    assert {number.metric: number.printed for number in one.numbers}[metric] == printed
+    (published,) = [
+        published
+        for published in published_results()
+        if (published.source, published.place) == (source, location)
+    ]
+    assert {number.metric: number.printed for number in published.numbers}[metric] == printed
 
 
 @pytest.mark.parametrize(
@@ -236,15 +242,15 @@ def test_a_figure_that_is_not_whole_is_refused(change: dict[str, Any], message: 
 
 
 def test_a_figure_of_the_same_setting_has_our_number_beside_it_and_no_difference() -> None:
-    (found,) = comparable(study(), [figure()])
-    assert found.here == AUC
-    assert found.attack is not None
-    assert found.attack.attack == "lira"
-    assert found.differences == []
+    (comparison,) = comparable(study(), [figure()])
+    assert comparison.here == AUC
+    assert comparison.attack is not None
+    assert comparison.attack.attack == "lira"
+    assert comparison.differences == []
 
 
 @pytest.mark.parametrize(
-    "one",
+    "published",
     [
         figure(dataset="cifar100"),
         figure(scheme="gaussian-mask:kappa=0.5000001"),
@@ -256,12 +262,12 @@ def test_a_figure_of_the_same_setting_has_our_number_beside_it_and_no_difference
         figure(knowledge="naive"),
         figure(metric="tpr_at_1e-05_fpr"),
     ],
-    ids=lambda one: repr(one.setting),
+    ids=lambda published: repr(published.setting),
 )
 def test_what_is_not_of_the_same_data_scheme_attack_and_metric_is_not_compared(
-    one: PublishedResult,
+    published: PublishedResult,
 ) -> None:
-    assert comparable(study(), [one]) == []
+    assert comparable(study(), [published]) == []
 
 
 @pytest.mark.parametrize(
@@ -287,9 +293,9 @@ def test_strength_is_compared_as_a_number() -> None:
 def test_a_naive_adversary_is_compared_with_a_naive_one() -> None:
     arms = [arm("gaussian-mask:kappa=0.5", attack(), attack(knowledge="naive"))]
     for knowledge in ("adaptive", "naive"):
-        (found,) = comparable(study(*arms), [figure(knowledge=knowledge)])
-        assert found.attack is not None
-        assert found.attack.knowledge == knowledge
+        (comparison,) = comparable(study(*arms), [figure(knowledge=knowledge)])
+        assert comparison.attack is not None
+        assert comparison.attack.knowledge == knowledge
 
 
 @pytest.mark.parametrize(
@@ -328,8 +334,8 @@ def test_several_differences_are_named_together() -> None:
 
 def test_an_attack_without_shadows_is_not_said_to_have_other_ones() -> None:
     arms = [arm("gaussian-mask:kappa=0.5", attack("loss", needs=()))]
-    (found,) = comparable(study(*arms), [figure(attack="loss", shadows=None)])
-    assert found.differences == []
+    (comparison,) = comparable(study(*arms), [figure(attack="loss", shadows=None)])
+    assert comparison.differences == []
 
 
 def test_how_a_metric_is_read_off_is_a_difference() -> None:
@@ -344,8 +350,8 @@ def test_how_a_metric_is_read_off_is_a_difference() -> None:
 def test_training_that_was_stopped_early_has_the_epochs_that_it_had() -> None:
     stopped = study()
     stopped.settings["training"]["stop_epoch"] = 7
-    (found,) = comparable(stopped, [figure(epochs=7)])
-    assert found.differences == []
+    (comparison,) = comparable(stopped, [figure(epochs=7)])
+    assert comparison.differences == []
 
 
 def test_dp_sgd_is_compared_at_the_same_epsilon_with_its_terms_named() -> None:
@@ -360,7 +366,7 @@ def test_dp_sgd_is_compared_at_the_same_epsilon_with_its_terms_named() -> None:
         adjacency="add/remove",
     )
     arms = [arm(f"dp-sgd:epsilon={epsilon}", claim=claim) for epsilon in (3, 8)]
-    one = figure(
+    published = figure(
         "test_accuracy",
         "59.2%",
         0.592,
@@ -370,10 +376,10 @@ def test_dp_sgd_is_compared_at_the_same_epsilon_with_its_terms_named() -> None:
         max_grad_norm=0.1,
         accountant=None,
     )
-    (found,) = comparable(study(*arms), [one])
-    assert found.arm.key == "dp-sgd:epsilon=3"
-    assert found.here == ACCURACY
-    assert found.differences == [
+    (comparison,) = comparable(study(*arms), [published])
+    assert comparison.arm.key == "dp-sgd:epsilon=3"
+    assert comparison.here == ACCURACY
+    assert comparison.differences == [
         "clipping norm: 0.1 there, 1 here",
         "δ: 1e-05 there, 8.8e-05 here",
         "the source does not state accountant",
@@ -382,8 +388,8 @@ def test_dp_sgd_is_compared_at_the_same_epsilon_with_its_terms_named() -> None:
 
 def test_a_folder_is_taken_for_cifar10_only_by_its_classes_and_shape_and_that_is_told() -> None:
     folder = "folder:/data/pictures"
-    (told,) = differences(figure(), dataset=folder, classes=TEN[::-1])
-    assert told.startswith("data: CIFAR-10 there, here an image folder with its class names")
+    (difference,) = differences(figure(), dataset=folder, classes=TEN[::-1])
+    assert difference.startswith("data: CIFAR-10 there, here an image folder with its class names")
     assert comparable(study(dataset=folder, classes=(*TEN[:-1], "lorry")), [figure()]) == []
     assert comparable(study(dataset=folder, input_shape=(3, 64, 64)), [figure()]) == []
     assert comparable(study(dataset="folder:/data/cifar10", classes=("a", "b")), [figure()]) == []
@@ -400,9 +406,11 @@ def test_the_table_shows_both_numbers_in_one_unit_and_where_theirs_is_printed() 
         "under gaussian-mask:kappa=1.8; shadow-classifier; AUC",
         "0.543",
         "0.654 ± 0.010",
-        "attack: shadow-classifier (ML-Leaks: one classifier of all classes, on the three highest outputs) there, "
-        "shadow-classifier here; training examples: 10,520 there, 5,000 here; epochs: 120 there, 30 here; inputs: "
-        "standardised per pixel there, standardised per channel here; shadows: 1 there, 15 here; the source does not "
+        "attack: shadow-classifier (ML-Leaks: one classifier of all classes, on the three "
+        "highest outputs) there, shadow-classifier here; "
+        "training examples: 10,520 there, 5,000 here; epochs: 120 there, 30 here; "
+        "inputs: standardised per pixel there, standardised per channel here; "
+        "shadows: 1 there, 15 here; the source does not "
         "state network, optimizer, augmentation",
     ]
     accurate = rows["Kolomvaki et al. 2026, code, table of clean test accuracy, κ = 1.80"]
@@ -413,7 +421,7 @@ def test_the_table_shows_both_numbers_in_one_unit_and_where_theirs_is_printed() 
     ]
     fixed = rows["Jebreel et al. 2026, Table 3, row LiRA (online)"]
     assert fixed[1:3] == ["10.268 ± 0.555 %", "5.00 ± 1.00 %"]
-    assert not any("Table I, C-100" in place for place in rows)
+    assert not any("Table I, C-100" in row for row in rows)
     assert sum("Kolomvaki et al. 2026, code: " in note for note in table.notes) == 1
     assert any(note.endswith(", https://arxiv.org/abs/2112.03570") for note in table.notes)
 
@@ -422,7 +430,8 @@ def test_a_table_without_rows_says_why() -> None:
     table = published_table(study(dataset="digits"))
     assert table.rows == []
     assert table.notes == [
-        "No published figure for digits; there are figures for cifar10, cifar100, fashion-mnist, mnist."
+        "No published figure for digits; there are figures for cifar10, cifar100, "
+        "fashion-mnist, mnist."
     ]
     (note,) = published_table(study(dataset="folder:/data/pictures", classes=("a", "b"))).notes
     assert note.startswith("No published figure for folder:pictures;")

@@ -27,11 +27,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_result_survives_the_way_to_disk_and_back(folder: Path) -> None:
-    found, held = read_result(folder)
-    assert found == result(study(), study("other"))
-    assert set(held[0]) == set(arrays())
-    assert all(np.array_equal(held[0][name], values) for name, values in arrays().items())
-    assert list(held[1]) == [*arrays(), "more"]
+    record, study_arrays = read_result(folder)
+    assert record == result(study(), study("other"))
+    assert set(study_arrays[0]) == set(arrays())
+    assert all(np.array_equal(study_arrays[0][name], values) for name, values in arrays().items())
+    assert list(study_arrays[1]) == [*arrays(), "more"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""HTML, PDF, LaTeX and CSV of a real study say the numbers of its result.json, and nothing is left out in silence."""
+"""HTML, PDF, LaTeX and CSV of a real study have all the numbers of its result.json."""
 
 import csv
 import io
@@ -60,23 +60,28 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Arrays]:
 
 @pytest.fixture(scope="module")
 def content(real: tuple[Result, Arrays]) -> Document:
-    """The report with its tables and words; to draw its figures three times would take as long as all the rest."""
+    """The report without figures, which would take as long as everything else."""
     whole = document(real[0], [real[1]])
     return replace(
-        whole, chapters=[replace(one, sections=undrawn(one.sections)) for one in whole.chapters]
+        whole,
+        chapters=[
+            replace(chapter, sections=undrawn(chapter.sections)) for chapter in whole.chapters
+        ],
     )
 
 
 def undrawn(sections: Sequence[Section]) -> list[Section]:
     left = (
-        replace(one, blocks=[block for block in one.blocks if not isinstance(block, Drawing)])
-        for one in sections
+        replace(
+            section, blocks=[block for block in section.blocks if not isinstance(block, Drawing)]
+        )
+        for section in sections
     )
-    return [one for one in left if one.blocks]
+    return [section for section in left if section.blocks]
 
 
 @pytest.fixture(scope="module")
-def held(real: tuple[Result, Arrays]) -> dict[str, Any]:
+def contents(real: tuple[Result, Arrays]) -> dict[str, Any]:
     """The study as result.json has it."""
     study: dict[str, Any] = json.loads(real[0].model_dump_json())["studies"][0]
     return study
@@ -103,19 +108,19 @@ def squeezed(text: str) -> str:
 
 
 def article(files: dict[str, bytes]) -> str:
-    """The text of the tables of a LaTeX folder in the order of the article, cells and notes as they read."""
+    """The text of the tables of a LaTeX folder, cells and notes, in the order of the article."""
     whole = files["report.tex"].decode("ascii")
-    found = []
+    lines = []
     for name in re.findall(r"\\input\{(tables/[^}]*)\}", whole):
         for line in files[name].decode("ascii").splitlines():
             # A row says itself as "{}cell & cell \tabularnewline" and stands alone on its line.
             if line.startswith("{}") and line.endswith(r"\tabularnewline"):
-                found.append(tex.read(line.removesuffix(r"\tabularnewline").replace(" & ", " ")))
-    return "\n".join(found)
+                lines.append(tex.read(line.removesuffix(r"\tabularnewline").replace(" & ", " ")))
+    return "\n".join(lines)
 
 
 def rounded(value: float, digits: int) -> str:
-    """A number as a report prints it, rounded by decimal arithmetic: half to even of what the binary number is."""
+    """A number as a report prints it: its exact binary value, rounded half to even in decimal."""
     exact = Decimal(value).quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_EVEN)
     return str(exact + 0 if exact else abs(exact)).replace("-", "−")
 
@@ -133,10 +138,10 @@ def test_every_row_of_every_table_is_in_every_format(
 
 
 def test_the_tables_of_the_formats_have_the_numbers_of_the_result(
-    held: dict[str, Any], unbroken: dict[str, str]
+    contents: dict[str, Any], unbroken: dict[str, str]
 ) -> None:
     units = {"auc": (1, 3)}
-    for arm in held["arms"]:
+    for arm in contents["arms"]:
         for attack in arm["attacks"]:
             name = attack["attack"] + (", naive" if attack["knowledge"] == "naive" else "")
             for metric, estimate in attack["metrics"].items():
@@ -152,19 +157,19 @@ def test_the_tables_of_the_formats_have_the_numbers_of_the_result(
 
 
 def test_every_number_with_an_interval_is_one_of_the_result(
-    held: dict[str, Any], texts: dict[str, str]
+    contents: dict[str, Any], texts: dict[str, str]
 ) -> None:
-    known = {shown for estimate in estimates(held) for shown in printed(*estimate)}
+    known = {form for estimate in estimates(contents) for form in printed(*estimate)}
     for name, text in texts.items():
-        found = PRINTED.findall(text)
-        assert len(found) > 300
-        for value, half, low, high in found:
-            one = (
+        intervals = PRINTED.findall(text)
+        assert len(intervals) > 300
+        for value, half, low, high in intervals:
+            interval = (
                 (value.lstrip("+"), half)
                 if half
                 else (value.lstrip("+"), low.lstrip("+"), high.lstrip("+"))
             )
-            assert one in known, (name, one)
+            assert interval in known, (name, interval)
 
 
 def printed(value: float, low: float, high: float) -> Iterator[tuple[str, ...]]:
@@ -177,11 +182,11 @@ def printed(value: float, low: float, high: float) -> Iterator[tuple[str, ...]]:
 
 
 def test_the_csv_has_every_number_of_the_result_to_the_last_digit(
-    real: tuple[Result, Arrays], held: dict[str, Any]
+    real: tuple[Result, Arrays], contents: dict[str, Any]
 ) -> None:
     rows = list(csv.DictReader(io.StringIO(render_csv(real[0]), newline="")))
     written = {(row["value"], row["low"], row["high"]) for row in rows}
-    assert {tuple(map(repr, one)) for one in estimates(held)} <= written
+    assert {tuple(map(repr, interval)) for interval in estimates(contents)} <= written
 
     values = {
         cell
@@ -189,33 +194,33 @@ def test_the_csv_has_every_number_of_the_result_to_the_last_digit(
         for name in ("value", "low", "high", "p_value", "p_adjusted")
         if (cell := row[name])
     }
-    assert values <= {repr(number) for number in numbers(held)} | {
+    assert values <= {repr(number) for number in numbers(contents)} | {
         "0",
         "inf",
     }  # 0 models diverged: a count of a list
 
-    found = {
+    by_key = {
         tuple(
             row[name] for name in ("scheme", "attack", "knowledge", "what", "metric", "model")
         ): row
         for row in rows
     }
-    for arm in held["arms"]:
+    for arm in contents["arms"]:
         for attack in arm["attacks"]:
             who = (arm["key"], attack["attack"], attack["knowledge"])
             for metric, estimate in attack["metrics"].items():
-                row = found[(*who, "attack", metric, "")]
+                row = by_key[(*who, "attack", metric, "")]
                 assert {name: float(row[name]) for name in ("value", "low", "high")} == estimate
             for metric, per_target in attack["per_target"].items():
                 for model, value in zip(attack["targets"], per_target, strict=True):
                     assert (
-                        float(found[(*who, "attack on one model", metric, str(model))]["value"])
+                        float(by_key[(*who, "attack on one model", metric, str(model))]["value"])
                         == value
                     )
-    for change in held["analysis"]["changes"]:
+    for change in contents["analysis"]["changes"]:
         if change["attack"] is not None:
             who = (change["arm"], change["attack"], change["knowledge"])
-            row = found[(*who, "difference to no noise, tested", change["metric"], "")]
+            row = by_key[(*who, "difference to no noise, tested", change["metric"], "")]
             assert float(row["p_adjusted"]) == change["p_adjusted"]
             assert float(row["value"]) == change["difference"]["value"]
 
@@ -227,34 +232,35 @@ def numbers(part: Any) -> Iterator[int | float]:
     if isinstance(part, int | float):
         yield part
     elif isinstance(part, dict | list):
-        for one in part.values() if isinstance(part, dict) else part:
-            yield from numbers(one)
+        for item in part.values() if isinstance(part, dict) else part:
+            yield from numbers(item)
 
 
 @pytest.mark.parametrize("part", ["changes", "matched", "dp_equivalent", "ignorance", "exposure"])
 def test_a_part_without_data_and_without_a_reason_is_an_error(
     real: tuple[Result, Arrays], part: str
 ) -> None:
-    told, arrays = real
-    study = told.studies[0]
+    record, arrays = real
+    study = record.studies[0]
     emptied = study.model_copy(update={"analysis": study.analysis.model_copy(update={part: []})})
     with pytest.raises(KeyError, match=part):
-        document(told.model_copy(update={"studies": [emptied]}), [arrays])
+        document(record.model_copy(update={"studies": [emptied]}), [arrays])
 
 
 @pytest.mark.parametrize("part", ["power", "most_exposed", "by_class", "attacks"])
 def test_an_arm_without_a_part_is_an_error(real: tuple[Result, Arrays], part: str) -> None:
-    told, arrays = real
-    study = told.studies[0]
+    record, arrays = real
+    study = record.studies[0]
     arms = [arm.model_copy(update={part: []}) for arm in study.arms]
     with pytest.raises((ValueError, IndexError), match=f"{part}|index"):
         document(
-            told.model_copy(update={"studies": [study.model_copy(update={"arms": arms})]}), [arrays]
+            record.model_copy(update={"studies": [study.model_copy(update={"arms": arms})]}),
+            [arrays],
         )
 
 
 def test_an_array_that_is_missing_is_an_error(real: tuple[Result, Arrays]) -> None:
-    told, arrays = real
+    record, arrays = real
     for name in ("arm0/lira/roc_tpr", "roc_fpr", "membership", "arm1/lira/scores"):
         with pytest.raises(KeyError, match=name):
-            document(told, [{key: values for key, values in arrays.items() if key != name}])
+            document(record, [{key: values for key, values in arrays.items() if key != name}])

@@ -19,7 +19,7 @@ from tests.fake_study import METRICS, NASTY, estimate, study
 
 
 @pytest.mark.parametrize(
-    ("value", "low", "high", "options", "shown"),
+    ("value", "low", "high", "options", "expected"),
     [
         (0.612, 0.602, 0.622, {}, "0.612 ± 0.010"),
         (0.002, 0.0, 0.0071, {"scale": 100, "digits": 2}, "0.20 [0.00, 0.71]"),
@@ -30,9 +30,9 @@ from tests.fake_study import METRICS, NASTY, estimate, study
     ],
 )
 def test_numbers_are_printed_with_their_interval(
-    value: float, low: float, high: float, options: dict[str, Any], shown: str
+    value: float, low: float, high: float, options: dict[str, Any], expected: str
 ) -> None:
-    assert str(number(Estimate(value=value, low=low, high=high), **options)) == shown
+    assert str(number(Estimate(value=value, low=low, high=high), **options)) == expected
 
 
 def test_the_main_table_has_a_row_for_each_arm_and_attack_with_the_numbers_of_the_result() -> None:
@@ -93,8 +93,8 @@ def test_the_exposed_are_told_with_their_rank_and_their_class() -> None:
         [NASTY, "20", "too few", "too few", "too few"],
     ]
     classes = [
-        ClassExposure(label=str(place), examples=9, auc=estimate(place / 40, 0.01))
-        for place in range(30)
+        ClassExposure(label=str(index), examples=9, auc=estimate(index / 40, 0.01))
+        for index in range(30)
     ]
     many = by_class(study(arms=[study().arms[0].model_copy(update={"by_class": classes})] * 7))
     assert [str(row[0]) for row in many.rows] == [
@@ -117,29 +117,29 @@ def test_the_exposed_are_told_with_their_rank_and_their_class() -> None:
 
 
 def test_metrics_are_shown_as_the_result_says() -> None:
-    told = study()
-    assert told.metric("tpr_at_0.001_fpr").heading == "TPR @ 0.1 % FPR, %"
-    assert {*ANALYSED} < {facts.name for facts in told.metric_facts}
+    record = study()
+    assert record.metric("tpr_at_0.001_fpr").heading == "TPR @ 0.1 % FPR, %"
+    assert {*ANALYSED} < {facts.name for facts in record.metric_facts}
     renamed = [
-        facts.model_copy(update={"title": "area", "digits": 1}) for facts in told.metric_facts
+        facts.model_copy(update={"title": "area", "digits": 1}) for facts in record.metric_facts
     ]
-    table = accuracy_vs_privacy(told.model_copy(update={"metric_facts": renamed}))
+    table = accuracy_vs_privacy(record.model_copy(update={"metric_facts": renamed}))
     assert table.columns[4] == "area"
     assert str(table.rows[0][4]) == "0.8 ± 0.0"
     with pytest.raises(KeyError, match="unknown"):
-        told.metric("unknown")
+        record.metric("unknown")
 
 
 def test_what_guessing_gets_is_said_of_every_metric_that_is_shown() -> None:
-    told = study()
-    assert "Guessing gets AUC 0.5, a TPR equal to the FPR." in accuracy_vs_privacy(told).notes
+    record = study()
+    assert "Guessing gets AUC 0.5, a TPR equal to the FPR." in accuracy_vs_privacy(record).notes
     (line,) = [
-        note for note in all_metrics(told).notes if note.startswith("Guessing gets AUC 0.5,")
+        note for note in all_metrics(record).notes if note.startswith("Guessing gets AUC 0.5,")
     ]
     for part in ("balanced accuracy 50 %", "advantage 0 %", "a TPR equal to the FPR"):
         assert part in line
-    other = [facts.model_copy(update={"guessing": 0.25}) for facts in told.metric_facts]
+    other = [facts.model_copy(update={"guessing": 0.25}) for facts in record.metric_facts]
     assert any(
         "advantage 25 %" in note
-        for note in all_metrics(told.model_copy(update={"metric_facts": other})).notes
+        for note in all_metrics(record.model_copy(update={"metric_facts": other})).notes
     )

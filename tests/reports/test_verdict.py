@@ -28,9 +28,9 @@ def test_the_verdict_says_what_the_intervals_say() -> None:
 
 def test_the_verdict_does_not_hide_a_later_attack_that_succeeds_where_the_first_fails() -> None:
     weak = arm("x", "x", 0.501, -0.2)
-    found = weak.model_copy(update={"attacks": [weak.attacks[0], attack("loss", 0.53, -0.2)]})
-    told = verdict(study(arms=[arm("none", "no noise", 0.75, None), found]))[0]
-    assert "this attack does no better than guessing, but loss does (AUC 0.530 ± 0.012)" in told
+    noisy = weak.model_copy(update={"attacks": [weak.attacks[0], attack("loss", 0.53, -0.2)]})
+    text = verdict(study(arms=[arm("none", "no noise", 0.75, None), noisy]))[0]
+    assert "this attack does no better than guessing, but loss does (AUC 0.530 ± 0.012)" in text
 
 
 @pytest.mark.parametrize(
@@ -56,10 +56,10 @@ def test_what_proves_nothing_is_not_called_a_proof() -> None:
 
 def test_the_method_claims_no_shadows_that_no_attack_used() -> None:
     arms = [
-        one.model_copy(
-            update={"attacks": [attack for attack in one.attacks if attack.attack == "loss"]}
+        arm_result.model_copy(
+            update={"attacks": [attack for attack in arm_result.attacks if attack.attack == "loss"]}
         )
-        for one in study().arms
+        for arm_result in study().arms
     ]
     assert any("shadow models" in text for text in method(study()))
     assert not any("shadow models" in text for text in method(study(arms=arms)))
@@ -76,11 +76,12 @@ def test_a_study_without_a_plain_arm_is_told_without_comparisons() -> None:
 
 def test_a_report_of_many_arms_counts_them_and_tells_of_the_lowest() -> None:
     result, _ = many()
-    told = verdict(result)
-    assert told[0].startswith(
-        "Of 11 arms, 5 lower the AUC of the attack lira, 5 raise it, and 1 do not measurably change it"
+    texts = verdict(result)
+    assert texts[0].startswith(
+        "Of 11 arms, 5 lower the AUC of the attack lira, 5 raise it, and 1 do not measurably "
+        "change it"
     )
-    assert [sentence.split(" lowers")[0] for sentence in told[1:6]] == [
+    assert [sentence.split(" lowers")[0] for sentence in texts[1:6]] == [
         f"Training with {label}"
         for label in (
             "gaussian-mask (kappa=9) + dp-sgd (epsilon=8)",
@@ -134,8 +135,8 @@ def test_shadows_are_counted_where_models_diverged() -> None:
 def test_a_training_setting_without_words_of_its_own_is_told_by_its_name() -> None:
     settings = study().settings
     more = {"label_smoothing": 0.1, "stop_epoch": None, "added_steps": 0, "nesterov": True}
-    told = study(settings={**settings, "training": settings["training"] | more})
+    record = study(settings={**settings, "training": settings["training"] | more})
     assert (
         ", images augmented by crops, label smoothing 0.1, nesterov; tf32"
-        in dict(facts(told))["Training"]
+        in dict(facts(record))["Training"]
     )

@@ -45,7 +45,10 @@ def test_a_grid_is_the_product_of_all_its_lists() -> None:
 @pytest.mark.parametrize(
     ("arms", "schemes"),
     [
-        (MASK + "kappa = [0, 0.30, 1]", ["none", *(f"gaussian-mask:kappa={kappa}" for kappa in (0, 0.3, 1))]),
+        (
+            MASK + "kappa = [0, 0.30, 1]",
+            ["none", *(f"gaussian-mask:kappa={kappa}" for kappa in (0, 0.3, 1))],
+        ),
         (
             MASK + "kappa = [0.1, 1]\nfixed = [false, true]",
             [
@@ -57,7 +60,10 @@ def test_a_grid_is_the_product_of_all_its_lists() -> None:
                 ),
             ],
         ),
-        ('[[arms]]\nscheme = "gaussian-mask:0.3+dp-sgd:8"', ["gaussian-mask:kappa=0.3+dp-sgd:epsilon=8"]),
+        (
+            '[[arms]]\nscheme = "gaussian-mask:0.3+dp-sgd:8"',
+            ["gaussian-mask:kappa=0.3+dp-sgd:epsilon=8"],
+        ),
         (
             '[[arms]]\nscheme = "dp-sgd:delta=1e-5"\nepsilon = [1, 2]',
             ["dp-sgd:epsilon=1,delta=1e-05", "dp-sgd:epsilon=2,delta=1e-05"],
@@ -68,7 +74,7 @@ def test_a_grid_is_the_product_of_all_its_lists() -> None:
         ),
         ('schemes = ["none", "dropout:0.10"]', ["none", "dropout:rate=0.1"]),
     ],
-)  # fmt: skip
+)
 def test_a_list_in_an_arm_is_one_arm_for_each_value(arms: str, schemes: list[str]) -> None:
     assert [scheme.text for scheme in grid(arms).schemes] == schemes
 
@@ -117,7 +123,8 @@ def test_words_on_an_arm_reach_every_study() -> None:
     "text",
     [
         MASK + 'kappa = [0, 0.1]\nnote = "words"',
-        f'title = "T"\nnote = "N"\nseeds = [0, 1]\ntargets = ["mlp", "cnn"]\nexamples = 99\nmodels = 5\n{PLAIN}'
+        'title = "T"\nnote = "N"\nseeds = [0, 1]\ntargets = ["mlp", "cnn"]\nexamples = 99\n'
+        f"models = 5\n{PLAIN}"
         "[training]\nepochs = 2\nlearning_rate = 0.5\n[stacks]\n'mlp on digits' = 4\n",
     ],
 )
@@ -139,33 +146,69 @@ def test_stack_sizes_go_to_the_studies_that_they_are_of() -> None:
         (MASK + "kappa = nan", "arms[1].kappa must be a finite number >= 0, got nan"),
         (MASK + 'kappa = "much"', "arms[1].kappa must be a valid number"),
         (MASK + "kappa = true", "arms[1].kappa must be a valid number"),
-        (MASK + "kappa = {low = 1}", "arms[1].kappa must be a value or a list of values, got {'low': 1}"),
+        (
+            MASK + "kappa = {low = 1}",
+            "arms[1].kappa must be a value or a list of values, got {'low': 1}",
+        ),
         (MASK + "kappa = [[1]]", "arms[1].kappa must be a value or a list of values, got [1]"),
-        (MASK + 'kappa = "1,fixed=true"', "arms[1].kappa must be one value or a list of values, got '1,fixed=true'"),
+        (
+            MASK + 'kappa = "1,fixed=true"',
+            "arms[1].kappa must be one value or a list of values, got '1,fixed=true'",
+        ),
         (MASK + "kappa = []", "arms[1].kappa must not be empty, or there is no such arm"),
-        (MASK + "kapa = 1", "arms[1].kapa is no option of gaussian-mask, which takes kappa (>= 0), fixed; "
-         "did you mean 'kappa'?"),
-        (MASK + 'kappa = 1\nnotes = "x"', "arms[1].notes is no option of gaussian-mask, which takes "
-         "kappa (>= 0), fixed; did you mean 'note'?"),
+        (
+            MASK + "kapa = 1",
+            "arms[1].kapa is no option of gaussian-mask, which takes kappa (>= 0), fixed; "
+            "did you mean 'kappa'?",
+        ),
+        (
+            MASK + 'kappa = 1\nnotes = "x"',
+            "arms[1].notes is no option of gaussian-mask, which takes "
+            "kappa (>= 0), fixed; did you mean 'note'?",
+        ),
         (MASK + "kappa = 1\nnote = 3", "arms[1].note must be text, got 3"),
         (MASK, "arms[1] needs kappa; write gaussian-mask:kappa=VALUE (>= 0)"),
-        (PLAIN + '[[arms]]\nscheme = "gausian-mask"', "arms[1].scheme must be one of none, gaussian-mask, "),
-        (PLAIN + '[[arms]]\nscheme = "gausian-mask"', "got 'gausian-mask'; did you mean 'gaussian-mask'?"),
-        (PLAIN + '[[arms]]\nshceme = "none"', "arms[1].scheme is missing; "
-         "did you mean scheme by 'shceme'?"),
+        (
+            PLAIN + '[[arms]]\nscheme = "gausian-mask"',
+            "arms[1].scheme must be one of none, gaussian-mask, ",
+        ),
+        (
+            PLAIN + '[[arms]]\nscheme = "gausian-mask"',
+            "got 'gausian-mask'; did you mean 'gaussian-mask'?",
+        ),
+        (
+            PLAIN + '[[arms]]\nshceme = "none"',
+            "arms[1].scheme is missing; did you mean scheme by 'shceme'?",
+        ),
         (PLAIN + "[[arms]]\nscheme = 3", "arms[1].scheme must be text, got 3"),
-        (PLAIN + '[[arms]]\nscheme = "dp-sgd"\nepsilon = 1\nnoise_multiplier = 1', "arms[1] "
-         "needs exactly one of epsilon and noise_multiplier"),
-        ('[[arms]]\nscheme = "gaussian-mask:1+dp-sgd:8"\ndelta = 0.1', "arms[0].delta is an option, and scheme "
-         "'gaussian-mask:1+dp-sgd:8' is "
-         "a composition"),
-        (MASK + "kappa = [0.3, 0.30]", "arms[1] may give each arm once, got gaussian-mask:kappa=0.3 twice"),
-        (MASK + 'kappa = 0.3\n[[arms]]\nscheme = "gaussian-mask:kappa=0.30"',
-         "arms[1] and arms[2] must be different arms, got gaussian-mask:kappa=0.3 twice"),
-        ('schemes = ["none", "dropout:0.1", "dropout:0.10"]',
-         "schemes[1] and schemes[2] must be different arms, got dropout:rate=0.1 twice"),
-        ('schemes = ["none", "dropout:2"]', "schemes[1].dropout.rate must be a finite number >= 0 and < 1"),
-        ('schemes = ["none", 3]', "schemes[1] must be a scheme, as in gaussian-mask:kappa=0.3, got int: 3"),
+        (
+            PLAIN + '[[arms]]\nscheme = "dp-sgd"\nepsilon = 1\nnoise_multiplier = 1',
+            "arms[1] needs exactly one of epsilon and noise_multiplier",
+        ),
+        (
+            '[[arms]]\nscheme = "gaussian-mask:1+dp-sgd:8"\ndelta = 0.1',
+            "arms[0].delta is an option, and scheme 'gaussian-mask:1+dp-sgd:8' is a composition",
+        ),
+        (
+            MASK + "kappa = [0.3, 0.30]",
+            "arms[1] may give each arm once, got gaussian-mask:kappa=0.3 twice",
+        ),
+        (
+            MASK + 'kappa = 0.3\n[[arms]]\nscheme = "gaussian-mask:kappa=0.30"',
+            "arms[1] and arms[2] must be different arms, got gaussian-mask:kappa=0.3 twice",
+        ),
+        (
+            'schemes = ["none", "dropout:0.1", "dropout:0.10"]',
+            "schemes[1] and schemes[2] must be different arms, got dropout:rate=0.1 twice",
+        ),
+        (
+            'schemes = ["none", "dropout:2"]',
+            "schemes[1].dropout.rate must be a finite number >= 0 and < 1",
+        ),
+        (
+            'schemes = ["none", 3]',
+            "schemes[1] must be a scheme, as in gaussian-mask:kappa=0.3, got int: 3",
+        ),
         ('schemes = "none"', "schemes must be a list, got 'none'"),
         ('arms = ["none"]', "arms[0] must be a table with a scheme in it, got 'none'"),
         ('schemes = ["none"]\narms = []', "arms and schemes are both given"),
@@ -177,12 +220,23 @@ def test_stack_sizes_go_to_the_studies_that_they_are_of() -> None:
         ("datasets = []\n" + PLAIN, "datasets must not be empty, or the grid is empty"),
         ("attacks = []\n" + PLAIN, "attacks must have at least 1 item"),
         ("seed = 0\nseeds = [0]\n" + PLAIN, "seed and seeds are both given; give one of them"),
-        ('target = "mlp"\ntargets = ["mlp"]\n' + PLAIN, "target and targets are both given; give one of them"),
-        ('dataset = ["digits"]\n' + PLAIN,
-         "dataset must be a single value, got ['digits']; a list of them is datasets"),
-        ('datasets = "digits"\n' + PLAIN, "datasets must be a list, got 'digits'; a single value is dataset"),
+        (
+            'target = "mlp"\ntargets = ["mlp"]\n' + PLAIN,
+            "target and targets are both given; give one of them",
+        ),
+        (
+            'dataset = ["digits"]\n' + PLAIN,
+            "dataset must be a single value, got ['digits']; a list of them is datasets",
+        ),
+        (
+            'datasets = "digits"\n' + PLAIN,
+            "datasets must be a list, got 'digits'; a single value is dataset",
+        ),
         ("seeds = [0, 0]\n" + PLAIN, "seeds may hold each value once, got 0 twice"),
-        ('targets = ["mlp", "mlp:hidden=512x256"]\n' + PLAIN, "targets may hold each value once, got mlp twice"),
+        (
+            'targets = ["mlp", "mlp:hidden=512x256"]\n' + PLAIN,
+            "targets may hold each value once, got mlp twice",
+        ),
         ('seeds = [0, "x"]\n' + PLAIN, "seeds[1] must be a whole number"),
         ('seed = "x"\n' + PLAIN, "seed must be a whole number"),
         ("seed = -1\n" + PLAIN, "seed must be a whole number >= 0, got -1"),
@@ -195,18 +249,26 @@ def test_stack_sizes_go_to_the_studies_that_they_are_of() -> None:
         ("model = 3\n" + PLAIN, "model is not a setting; the settings are title, note, dataset"),
         ("model = 3\n" + PLAIN, "did you mean 'models'?"),
         ("epochs = 3\n" + PLAIN, "did you mean 'training.epochs'?"),
-        (PLAIN + "[training]\nepoch = 3", "training.epoch is not a setting; the settings are epochs, batch_size"),
+        (
+            PLAIN + "[training]\nepoch = 3",
+            "training.epoch is not a setting; the settings are epochs, batch_size",
+        ),
         (PLAIN + "[training]\nepoch = 3", "did you mean 'training.epochs'?"),
         (PLAIN + "[training]\nepochs = 0", "training.epochs must be >= 1, got 0"),
         ("stack = 0\n" + PLAIN, "stack must be auto or a whole number >= 1, got 0"),
-        (PLAIN + '[stacks]\n"mlp on digits" = 2',
-         "stacks must name a study of the grid, got 'mlp on digits'; did you mean "
-         "'cnn on digits'?"),
-        (MASK + 'kappa = 1\n[notes]\n"gaussian-mask:kappa=2" = "x"', "notes must name an arm of the grid, got "
-         "'gaussian-mask:kappa=2'; did you mean 'gaussian-mask:kappa=1'?"),
+        (
+            PLAIN + '[stacks]\n"mlp on digits" = 2',
+            "stacks must name a study of the grid, got 'mlp on digits'; did you mean "
+            "'cnn on digits'?",
+        ),
+        (
+            MASK + 'kappa = 1\n[notes]\n"gaussian-mask:kappa=2" = "x"',
+            "notes must name an arm of the grid, got "
+            "'gaussian-mask:kappa=2'; did you mean 'gaussian-mask:kappa=1'?",
+        ),
         ("notes = 3\n" + PLAIN, "notes must be a valid dictionary, got 3"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_said_in_one_line_that_names_the_place(text: str, message: str) -> None:
     with pytest.raises(ValueError) as caught:
         grid(text)
@@ -229,7 +291,8 @@ def test_what_is_wrong_is_said_in_one_line_that_names_the_place(text: str, messa
 def test_options_replace_what_they_name_and_nothing_else(
     changes: dict[str, Any], expected: dict[str, Any]
 ) -> None:
-    text = f'target = "mlp"\nseed = 4\nmodels = 5\n{MASK}kappa = [1, 2]\nnote = "loud"\n[training]\nepochs = 2\n'
+    arms = f'{MASK}kappa = [1, 2]\nnote = "loud"\n'
+    text = f'target = "mlp"\nseed = 4\nmodels = 5\n{arms}[training]\nepochs = 2\n'
     before = grid(text)
     after = edited_grid(
         tomllib.loads(text), changes, {"epochs": None, "batch_size": 8 if changes else None}
@@ -251,7 +314,8 @@ def rendered(value: Any) -> Any:
 def test_options_take_what_hangs_on_what_they_replace() -> None:
     values = tomllib.loads(
         "targets = ['mlp', 'cnn']\nschemes = ['none', 'dropout:0.1', 'dropout:0.2']\n[notes]\n"
-        "'dropout:rate=0.1' = 'a'\n'dropout:rate=0.2' = 'b'\n[stacks]\n'mlp on digits' = 4\n'cnn on digits' = 1\n"
+        "'dropout:rate=0.1' = 'a'\n'dropout:rate=0.2' = 'b'\n"
+        "[stacks]\n'mlp on digits' = 4\n'cnn on digits' = 1\n"
     )
     fewer = edited_grid(values, {"schemes": ["dropout:rate=0.2"], "targets": ["mlp"]}, {})
     assert (words(fewer.notes), fewer.stacks) == ({"dropout:rate=0.2": "b"}, {"mlp on digits": 4})

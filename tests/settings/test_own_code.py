@@ -34,7 +34,10 @@ class Net(nn.Module):
     def __init__(self, shape, n, width=3, scale: float = 1.0):
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Flatten(), nn.Linear(math.prod(shape), width), self.middle(width), nn.Linear(width, n)
+            nn.Flatten(),
+            nn.Linear(math.prod(shape), width),
+            self.middle(width),
+            nn.Linear(width, n),
         )
         self.scale = scale
 
@@ -55,7 +58,10 @@ class WithDropout(Net):
 class WithRunningStatistics(Net):
     def middle(self, width):
         return nn.Sequential(
-            nn.Unflatten(1, (1, width)), nn.InstanceNorm1d(1, track_running_stats=True), nn.Flatten(), nn.ReLU()
+            nn.Unflatten(1, (1, width)),
+            nn.InstanceNorm1d(1, track_running_stats=True),
+            nn.Flatten(),
+            nn.ReLU(),
         )
 
 class Centred(Net):
@@ -110,7 +116,8 @@ class ChannelsLast(nn.Module):
 
 class Shared(Net):
     def forward(self, x):
-        return self.layers[3](self.layers[1](x.flatten(1)).relu()) + self.layers[3](self.layers[1](-x.flatten(1)))
+        first, last = self.layers[1], self.layers[3]
+        return last(first(x.flatten(1)).relu()) + last(first(-x.flatten(1)))
 
 class NoArguments(nn.Module):
     def __init__(self, *, width=3):
@@ -188,11 +195,17 @@ def test_what_python_already_finds_is_not_replaced_by_a_file_in_the_current_fold
     [
         (
             "nowhere:Net",
-            "target.nowhere:Net cannot be imported (ModuleNotFoundError: No module named 'nowhere')",
+            (
+                "target.nowhere:Net cannot be imported (ModuleNotFoundError: No module named "
+                "'nowhere')"
+            ),
         ),
         (
             "broken:Net",
-            "target.broken:Net cannot be imported (SyntaxError: invalid syntax (broken.py, line 1))",
+            (
+                "target.broken:Net cannot be imported (SyntaxError: invalid syntax (broken.py, "
+                "line 1))"
+            ),
         ),
         ("networks:Absent", "target.networks:Absent must be a class in networks ("),
         (
@@ -219,7 +232,10 @@ def test_what_python_already_finds_is_not_replaced_by_a_file_in_the_current_fold
         ),
         (
             "networks:Narrow",
-            "networks:Narrow must accept a batch of shape (2, 1, 8, 8), but fails: RuntimeError: mat1",
+            (
+                "networks:Narrow must accept a batch of shape (2, 1, 8, 8), but fails: "
+                "RuntimeError: mat1"
+            ),
         ),
         (
             "networks:Mean",
@@ -254,7 +270,10 @@ def test_what_python_already_finds_is_not_replaced_by_a_file_in_the_current_fold
         ("networks:Forgetful", "must be the same model after its state_dict was saved and loaded"),
         (
             "networks:ChannelsLast",
-            "networks:ChannelsLast must have per-example gradients whose norms Opacus computes correctly",
+            (
+                "networks:ChannelsLast must have per-example gradients whose norms Opacus "
+                "computes correctly"
+            ),
         ),
         (
             "networks:Shared",

@@ -1,4 +1,4 @@
-"""Attacks, schemes, networks and datasets of installed packages, by the names of their entry points."""
+"""Attacks, schemes, networks and datasets of installed packages, by their entry points."""
 
 import importlib
 import json

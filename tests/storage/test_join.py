@@ -20,32 +20,32 @@ MASK = arm("gaussian-mask:kappa=1", "gaussian-mask (kappa=1)", 0.65, -0.1, accur
 
 
 def run(name: str, *arms: AuditResult, **settings: Any) -> NamedRun:
-    schemes = [one.key for one in arms]
-    told = study(
+    schemes = [arm_result.key for arm_result in arms]
+    record = study(
         arms=list(arms), settings={**study().settings, "schemes": schemes, "notes": {}, **settings}
     )
-    return NamedRun(name, result(told), [arrays(arms)])
+    return NamedRun(name, result(record), [arrays(arms)])
 
 
 @pytest.mark.usefixtures("blank_figures")
 def test_the_arms_of_runs_that_can_be_compared_become_one_study() -> None:
     plain, mask, private = three_arms()
-    whole, held = joined([run("A", plain, mask), run("B", plain, private)])
-    (one,) = whole.studies
-    assert [found.key for found in one.arms] == [
+    whole, joined_arrays = joined([run("A", plain, mask), run("B", plain, private)])
+    (study_result,) = whole.studies
+    assert [arm_result.key for arm_result in study_result.arms] == [
         "none",
         "gaussian-mask:kappa=0.3",
         "dp-sgd:epsilon=8",
     ]
-    assert one.settings["schemes"] == [found.key for found in one.arms]
+    assert study_result.settings["schemes"] == [arm_result.key for arm_result in study_result.arms]
     theirs = arrays([plain, private])
-    assert np.array_equal(held[0]["arm2/lira/scores"], theirs["arm1/lira/scores"])
-    assert {found.arm for found in one.analysis.changes} == {
+    assert np.array_equal(joined_arrays[0]["arm2/lira/scores"], theirs["arm1/lira/scores"])
+    assert {change.arm for change in study_result.analysis.changes} == {
         "gaussian-mask:kappa=0.3",
         "dp-sgd:epsilon=8",
     }
-    assert one.analysis.front
-    assert "Joined from A, B." in render_html(document(whole, held))
+    assert study_result.analysis.front
+    assert "Joined from A, B." in render_html(document(whole, joined_arrays))
     assert whole.command == "mgaudit report A B"
 
 
@@ -54,24 +54,26 @@ def test_an_arm_of_a_run_without_a_plain_arm_is_compared_with_the_others_plain_a
     alone = private.model_copy(
         update={
             "test_accuracy_difference": None,
-            "attacks": [one.model_copy(update={"differences": {}}) for one in private.attacks[:2]],
+            "attacks": [
+                mounted.model_copy(update={"differences": {}}) for mounted in private.attacks[:2]
+            ],
         }
     )
-    (one,) = joined([run("A", plain, mask), run("B", alone)])[0].studies
-    change = one.arms[2].attacks[0].differences["auc"]
+    (study_result,) = joined([run("A", plain, mask), run("B", alone)])[0].studies
+    change = study_result.arms[2].attacks[0].differences["auc"]
     assert change.value == pytest.approx(0.501 - 0.75)
     assert change.sign == -1
-    assert one.arms[2].test_accuracy_difference is not None
-    assert one.arms[2].test_accuracy_difference.value == pytest.approx(0.9 - 0.985)
-    assert one.plain is not None
+    assert study_result.arms[2].test_accuracy_difference is not None
+    assert study_result.arms[2].test_accuracy_difference.value == pytest.approx(0.9 - 0.985)
+    assert study_result.plain is not None
 
 
 def test_three_runs_become_one() -> None:
     plain, mask, private = three_arms()
-    (one,) = joined([run("A", plain, mask), run("B", plain, private), run("C", plain, MASK)])[
-        0
-    ].studies
-    assert len(one.arms) == 4
+    (study_result,) = joined(
+        [run("A", plain, mask), run("B", plain, private), run("C", plain, MASK)]
+    )[0].studies
+    assert len(study_result.arms) == 4
 
 
 @pytest.mark.parametrize(
@@ -90,17 +92,17 @@ def test_runs_that_cannot_be_compared_are_refused_by_what_keeps_them_apart(
     runs = [run("A", plain, mask), run("B", plain, private, **settings)]
     with pytest.raises(ValueError, match=message):
         joined(runs)
-    whole, held = joined(runs, chapters=True)
-    assert [len(one.arms) for one in whole.studies] == [2, 2]
-    assert len(document(whole, held).chapters) == 2
+    whole, joined_arrays = joined(runs, chapters=True)
+    assert [len(study_result.arms) for study_result in whole.studies] == [2, 2]
+    assert len(document(whole, joined_arrays).chapters) == 2
 
 
 def test_other_data_of_the_same_name_are_not_compared() -> None:
     plain, mask, private = three_arms()
     first, second = run("A", plain, mask), run("B", plain, private)
-    (told,) = second.result.studies
-    other = told.model_copy(
-        update={"dataset": told.dataset.model_copy(update={"sha256": "00" * 32})}
+    (record,) = second.result.studies
+    other = record.model_copy(
+        update={"dataset": record.dataset.model_copy(update={"sha256": "00" * 32})}
     )
     with pytest.raises(ValueError, match=r"the content of folder:.* differs between the runs"):
         joined([first, NamedRun("B", result(other), second.arrays)])
@@ -158,10 +160,14 @@ def test_runs_without_a_common_arm_are_refused() -> None:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
+def runs(tmp_path: Path) -> Path:
     plain, mask, private = three_arms()
-    for one in (run("A", plain, mask), run("B", plain, private), run("C", plain, MASK, seed=6)):
-        write(tmp_path / one.name, one.result, list(one.arrays))
+    for named_run in (
+        run("A", plain, mask),
+        run("B", plain, private),
+        run("C", plain, MASK, seed=6),
+    ):
+        write(tmp_path / named_run.name, named_run.result, list(named_run.arrays))
     return tmp_path
 
 
@@ -169,28 +175,30 @@ def mgaudit(*arguments: str) -> Any:
     return CliRunner().invoke(app, arguments, env={"COLUMNS": "120"})
 
 
-def test_several_runs_get_a_report_in_a_folder_of_their_own(place: Path) -> None:
-    told = mgaudit("report", "A", "B", "--runs", str(place), "--format", "csv")
-    assert told.exit_code == 0, told.output
-    (folder,) = place.glob("*-joined-2-runs-*")
+def test_several_runs_get_a_report_in_a_folder_of_their_own(runs: Path) -> None:
+    outcome = mgaudit("report", "A", "B", "--runs", str(runs), "--format", "csv")
+    assert outcome.exit_code == 0, outcome.output
+    (folder,) = runs.glob("*-joined-2-runs-*")
     whole, _ = read_result(folder)
-    assert [one.label for one in whole.studies[0].arms] == [one.label for one in three_arms()]
+    assert [arm_result.label for arm_result in whole.studies[0].arms] == [
+        arm_result.label for arm_result in three_arms()
+    ]
     assert {path.name for path in folder.iterdir()} >= {"report.csv", "settings.toml", "arrays.npz"}
-    again = mgaudit("report", folder.name, "--runs", str(place), "--format", "csv")
+    again = mgaudit("report", folder.name, "--runs", str(runs), "--format", "csv")
     assert again.exit_code == 0, again.output
-    assert mgaudit("runs", "show", folder.name, "--runs", str(place)).exit_code == 0
+    assert mgaudit("runs", "show", folder.name, "--runs", str(runs)).exit_code == 0
 
 
-def test_runs_that_cannot_be_compared_are_chapters_only_when_that_is_asked_for(place: Path) -> None:
-    told = mgaudit("report", "A", "C", "--runs", str(place), "--format", "csv")
-    assert told.exit_code == 2
-    assert told.stderr.startswith(
+def test_runs_that_cannot_be_compared_are_chapters_only_when_that_is_asked_for(runs: Path) -> None:
+    outcome = mgaudit("report", "A", "C", "--runs", str(runs), "--format", "csv")
+    assert outcome.exit_code == 2
+    assert outcome.stderr.startswith(
         "error: A and C cannot be compared: seed is 5 in A and 6 in C; give --chapters"
     )
-    assert told.stderr.count("\n") == 1
-    assert not list(place.glob("*joined*"))
+    assert outcome.stderr.count("\n") == 1
+    assert not list(runs.glob("*joined*"))
     assert (
-        mgaudit("report", "A", "C", "--chapters", "--runs", str(place), "--format", "csv").exit_code
+        mgaudit("report", "A", "C", "--chapters", "--runs", str(runs), "--format", "csv").exit_code
         == 0
     )
 
@@ -214,23 +222,23 @@ def test_runs_that_cannot_be_compared_are_chapters_only_when_that_is_asked_for(p
     ],
 )
 def test_what_is_no_run_to_join_is_one_clear_line(
-    place: Path, arguments: tuple[str, ...], message: str
+    runs: Path, arguments: tuple[str, ...], message: str
 ) -> None:
-    (place / "new").mkdir()
-    (place / "new" / "result.json").write_text('{"schema_version": 6}')
-    with contextlib.chdir(place):
-        told = mgaudit(*arguments, "--runs", str(place))
-    assert told.exit_code == 2
-    assert message in told.stderr
-    assert told.stderr.count("\n") == 1
+    (runs / "new").mkdir()
+    (runs / "new" / "result.json").write_text('{"schema_version": 6}')
+    with contextlib.chdir(runs):
+        outcome = mgaudit(*arguments, "--runs", str(runs))
+    assert outcome.exit_code == 2
+    assert message in outcome.stderr
+    assert outcome.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("columns", ["60", "120"])
-def test_two_runs_are_compared_in_a_narrow_and_a_wide_terminal(place: Path, columns: str) -> None:
-    told = CliRunner().invoke(
-        app, ["runs", "compare", "A", "B", "--runs", str(place)], env={"COLUMNS": columns}
+def test_two_runs_are_compared_in_a_narrow_and_a_wide_terminal(runs: Path, columns: str) -> None:
+    outcome = CliRunner().invoke(
+        app, ["runs", "compare", "A", "B", "--runs", str(runs)], env={"COLUMNS": columns}
     )
-    assert told.exit_code == 0, told.output
-    assert "schemes" in told.stdout
-    assert "no noise" in told.stdout
-    assert "+0.000" in told.stdout
+    assert outcome.exit_code == 0, outcome.output
+    assert "schemes" in outcome.stdout
+    assert "no noise" in outcome.stdout
+    assert "+0.000" in outcome.stdout

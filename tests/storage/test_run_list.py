@@ -32,8 +32,8 @@ def mgaudit(*arguments: str) -> Any:
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a study, an audit of DP-SGD, one run that came to nothing, one damaged result and a stranger."""
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Runs: a study, an audit of DP-SGD, an unfinished run, a damaged result and another folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("mgaudit.storage.run_folder.RunFolder.write_reports", lambda *_: [])
     assert mgaudit("run", *FEW, "--no-dp").exit_code == 0
@@ -58,41 +58,41 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "runs"
 
 
-def test_runs_are_listed_with_what_they_are(place: Path) -> None:
-    found = {run.what: run for run in listed_runs(place) if run.what}
-    assert set(found) == {"MLP (hidden=4) on digits", "audit of mlp:hidden=4 on digits"}
-    assert found["MLP (hidden=4) on digits"].arms == ("no noise", "gaussian-mask (kappa=0.3)")
-    assert found["audit of mlp:hidden=4 on digits"].arms == ("dp-sgd (epsilon=2)",)
-    rest = {run.name: run.trouble for run in listed_runs(place) if not run.what}
+def test_runs_are_listed_with_what_they_are(runs: Path) -> None:
+    by_kind = {run.what: run for run in listed_runs(runs) if run.what}
+    assert set(by_kind) == {"MLP (hidden=4) on digits", "audit of mlp:hidden=4 on digits"}
+    assert by_kind["MLP (hidden=4) on digits"].arms == ("no noise", "gaussian-mask (kappa=0.3)")
+    assert by_kind["audit of mlp:hidden=4 on digits"].arms == ("dp-sgd (epsilon=2)",)
+    rest = {run.name: run.trouble for run in listed_runs(runs) if not run.what}
     assert rest == {"stopped": "no result; see log.txt", "damaged": "its result cannot be read"}
-    assert listed_runs(place)[0].started >= listed_runs(place)[1].started > ""
+    assert listed_runs(runs)[0].started >= listed_runs(runs)[1].started > ""
     printed = mgaudit("runs")
     assert printed.exit_code == 0
     assert "photographs" not in printed.stdout
     assert {run["name"] for run in json.loads(mgaudit("runs", "--json").stdout)} == {
-        run.name for run in listed_runs(place)
+        run.name for run in listed_runs(runs)
     }
 
 
-def test_a_run_is_shown_again(place: Path) -> None:
-    (name,) = [run.name for run in listed_runs(place) if run.what.startswith("MLP")]
-    shown = mgaudit("runs", "show", name)
-    assert shown.exit_code == 0
-    assert "Training with gaussian-mask (kappa=0.3)" in " ".join(shown.stdout.split())
+def test_a_run_is_shown_again(runs: Path) -> None:
+    (name,) = [run.name for run in listed_runs(runs) if run.what.startswith("MLP")]
+    output = mgaudit("runs", "show", name)
+    assert output.exit_code == 0
+    assert "Training with gaussian-mask (kappa=0.3)" in " ".join(output.stdout.split())
 
 
-def test_runs_are_removed_all_or_none(place: Path) -> None:
-    study, audit = sorted(run.name for run in listed_runs(place) if run.what)
+def test_runs_are_removed_all_or_none(runs: Path) -> None:
+    study, audit = sorted(run.name for run in listed_runs(runs) if run.what)
     refused = mgaudit("runs", "remove", study, "photographs", "--yes")
     assert refused.exit_code == 2
     assert "RUN must be a run folder, got 'photographs'; see `mgaudit runs`" in refused.stderr
-    assert (place / study).exists()
+    assert (runs / study).exists()
     asked = mgaudit("runs", "remove", study)  # nobody said yes
     assert asked.exit_code != 0
     assert f"{study}: 5 files, " in asked.stdout
-    assert (place / study).exists()
-    assert mgaudit("runs", "remove", study, study, str(place / audit), "--yes").exit_code == 0
-    assert {path.name for path in place.iterdir()} == {"photographs", "stopped", "damaged"}
+    assert (runs / study).exists()
+    assert mgaudit("runs", "remove", study, study, str(runs / audit), "--yes").exit_code == 0
+    assert {path.name for path in runs.iterdir()} == {"photographs", "stopped", "damaged"}
 
 
 def test_only_run_folders_in_the_runs_folder_are_removed(

@@ -76,9 +76,9 @@ def models_of(cache: Path, scheme: str, models: int = 4) -> list[dict[str, np.nd
     raise AssertionError(f"no ensemble of {scheme}")
 
 
-def same(one: list[dict[str, np.ndarray]], two: list[dict[str, np.ndarray]]) -> bool:
+def same(first: list[dict[str, np.ndarray]], second: list[dict[str, np.ndarray]]) -> bool:
     return all(
-        np.array_equal(a[name], b[name]) for a, b in zip(one, two, strict=True) for name in a
+        np.array_equal(a[name], b[name]) for a, b in zip(first, second, strict=True) for name in a
     )
 
 
@@ -122,10 +122,10 @@ def test_the_number_of_workers_changes_no_bit(
     small: dict[str, Any], fresh_cache: Callable[[], Path]
 ) -> None:
     one_cache = fresh_cache()
-    one, _ = run(small, jobs=1)
+    serial, _ = run(small, jobs=1)
     two_cache = fresh_cache()
-    two, _ = run(small, jobs=2)
-    assert without_times(one) == without_times(two)
+    parallel, _ = run(small, jobs=2)
+    assert without_times(serial) == without_times(parallel)
     for scheme in ("none", "gaussian-mask", "dp-sgd"):
         assert same(models_of(one_cache, scheme), models_of(two_cache, scheme))
 
@@ -183,13 +183,15 @@ def test_the_result_holds_what_was_run(small: dict[str, Any]) -> None:
     )
     assert masked.test_accuracy_difference.value != 0
     for key, estimates in plain.attacks[0].single_targets.items():
-        assert [one.value for one in estimates] == pytest.approx(plain.attacks[0].per_target[key])
-        assert all(one.low <= one.value <= one.high for one in estimates)
-        assert all(one.low < one.high for one in estimates)
-    for place, scores in enumerate(arrays["arm0/lira/scores"]):
+        assert [estimate.value for estimate in estimates] == pytest.approx(
+            plain.attacks[0].per_target[key]
+        )
+        assert all(estimate.low <= estimate.value <= estimate.high for estimate in estimates)
+        assert all(estimate.low < estimate.high for estimate in estimates)
+    for index, scores in enumerate(arrays["arm0/lira/scores"]):
         assert (
-            plain.attacks[0].per_target["auc"][place]
-            == roc(scores, arrays["membership"][place]).auc()
+            plain.attacks[0].per_target["auc"][index]
+            == roc(scores, arrays["membership"][index]).auc()
         )
     tprs = [
         [float(roc(*pair).tpr_at(level)) for level in (0.0, 0.1)]
@@ -247,8 +249,8 @@ def test_queries_are_drawn_from_the_arms_own_noise_and_asked_of_the_naive_shadow
     masked, _ = run({**small, "queries": "mask:4"})
     assert masked.arms[0].attacks == study.arms[0].attacks  # no noise to draw, and plain shadows
     assert masked.arms[2].attacks == study.arms[2].attacks
-    for place in range(3):
-        assert masked.arms[1].attacks[place].metrics != study.arms[1].attacks[place].metrics
+    for index in range(3):
+        assert masked.arms[1].attacks[index].metrics != study.arms[1].attacks[index].metrics
     assert (
         masked.arms[1].test_accuracy == study.arms[1].test_accuracy
     )  # of the plain answers, whatever is asked
@@ -261,7 +263,7 @@ def test_an_attack_that_needs_several_queries_is_refused_before_training(
         settings = study_settings({**small, "attacks": ["label-only"], "queries": queries})
         with pytest.raises(
             ValueError,
-            match=f"label-only needs several .* --queries {queries}.* 'no noise' is asked once",
+            match=f"label-only needs several .* --queries {queries}.* 'no noise' has one",
         ):
             plan_study(settings)
     plan_study(study_settings({**small, "attacks": ["label-only"], "queries": "mask:4,kappa=0.5"}))
@@ -283,14 +285,14 @@ def test_the_most_exposed_examples_are_in_the_result(small: dict[str, Any]) -> N
             for row, trained in zip(scores.T, membership.T, strict=True)
             if 0 < trained.sum() < 4
         ]
-        (gap,) = [gaps[place] for place in [int(np.argmax(gaps))]]
+        (gap,) = [gaps[index] for index in [int(np.argmax(gaps))]]
         trained = membership[:, first.example]
         error = np.sqrt(1 / trained.sum() + 1 / (~trained).sum())
         assert (first.score - scores[~trained, first.example].mean()) / error == pytest.approx(gap)
         assert first.targets == membership[:, first.example].sum()
         assert first.origin.startswith("load_digits()[")
         assert len(arm.by_class) == 10
-        assert sum(found.examples for found in arm.by_class) == 200
+        assert sum(exposure.examples for exposure in arm.by_class) == 200
 
 
 def test_the_bound_on_epsilon_is_that_of_the_guesses_in_the_result(small: dict[str, Any]) -> None:
@@ -312,7 +314,7 @@ def test_the_bound_on_epsilon_is_that_of_the_guesses_in_the_result(small: dict[s
 
 def test_the_median_of_the_targets_bounds_is_taken() -> None:
     guesses = [Guesses(correct, 100, 1000) for correct in (50, 98, 100, 100, 99)]
-    alone = [epsilon_lower_bound([one], 1e-5) for one in guesses]
+    alone = [epsilon_lower_bound([of_target], 1e-5) for of_target in guesses]
     assert alone[0] == 0 < alone[1] < alone[4] < alone[2] == alone[3]
     assert epsilon_lower_bound(guesses, 1e-5) == alone[4]
     assert epsilon_lower_bound(guesses[1:], 1e-5) == alone[4]  # of an even number the lower one
@@ -398,12 +400,12 @@ def test_accuracy_in_a_resample_is_that_of_the_examples_drawn() -> None:
     generator = np.random.default_rng(0)
     correct, counted = generator.random((3, 40)) < 0.7, generator.random((3, 40)) < 0.5
     resamples = generator.integers(0, 3, (5, 40)).astype(np.uint16)
-    found = accuracy(correct, counted, resamples)
+    accuracies = accuracy(correct, counted, resamples)
     for model in range(3):
-        assert found.per_target[model] == pytest.approx(correct[model][counted[model]].mean())
+        assert accuracies.per_target[model] == pytest.approx(correct[model][counted[model]].mean())
         for row, drawn in enumerate(resamples):
             again, who = np.repeat(correct[model], drawn), np.repeat(counted[model], drawn)
-            assert found.in_resamples[model, row] == pytest.approx(again[who].mean(), abs=1e-6)
+            assert accuracies.in_resamples[model, row] == pytest.approx(again[who].mean(), abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -442,8 +444,8 @@ def test_the_training_code_and_the_versions_are_in_the_key(
     assert (
         len(
             {
-                json.dumps(found)
-                for found in (before, other_code, determined_by(arm, recipe, design))
+                json.dumps(determined)
+                for determined in (before, other_code, determined_by(arm, recipe, design))
             }
         )
         == 3

@@ -78,11 +78,11 @@ def test_every_cell_is_what_run_makes_of_it_and_a_second_time_trains_nothing() -
 
     settings = plan().settings.cells()[2]
     again = Heard()
-    alone, held = run_study(plan_study(study_settings(settings.as_dict())), 1, again)
+    alone, alone_arrays = run_study(plan_study(study_settings(settings.as_dict())), 1, again)
     assert again.trained == 0
     assert without_times(alone) == without_times(result.studies[2])
-    assert held.keys() == arrays[2].keys()
-    for name, values in held.items():
+    assert alone_arrays.keys() == arrays[2].keys()
+    for name, values in alone_arrays.items():
         np.testing.assert_array_equal(values, arrays[2][name])
 
     repeated, _, progress = compared()
@@ -145,8 +145,8 @@ def test_stack_sizes_that_were_measured_are_in_the_settings(
         {f"{target} on digits": size for target, size in sizes.items()},
     )
     assert [cell.stack for cell in settings.cells()] == [2, 2, 1, 1]
-    one = plan(stack="auto", targets=["mlp:hidden=8"]).settings
-    assert (one.stack, one.stacks) == (2, {})
+    measured = plan(stack="auto", targets=["mlp:hidden=8"]).settings
+    assert (measured.stack, measured.stacks) == (2, {})
 
 
 def test_all_studies_are_checked_before_any_training(own_cache: Path) -> None:

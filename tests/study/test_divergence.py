@@ -38,7 +38,7 @@ def run(
     trained: dict[tuple[str, int], TrainedModel],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Diverging:
-    """Returns a run of six models an arm, with and without a mask, of which those that are named diverge."""
+    """Returns a run of six models an arm, with and without a mask; the named models diverge."""
 
     def start(diverging: dict[str, Sequence[int]]) -> tuple[StudyResult, Arrays]:
         def some_diverge(
@@ -110,8 +110,8 @@ def test_the_report_counts_them(run: Diverging) -> None:
     notes = accuracy_vs_privacy(study).notes
     assert "no noise: 1 of 6 models diverged and are left out, as targets and as shadows." in notes
     assert (
-        "gaussian-mask (kappa=0.3): 2 of 6 models diverged and are left out, as targets and as shadows."
-        in notes
+        "gaussian-mask (kappa=0.3): 2 of 6 models diverged and are left out, as targets and "
+        "as shadows." in notes
     )
     assert any("2 of 6 models diverged" in sentence for sentence in verdict(study))
     assert "2 of 6 models diverged" in html_of(study, arrays)

@@ -81,7 +81,7 @@ def test_the_bound_is_that_of_each_models_guesses_together() -> None:
         for model, pair in enumerate(zip(arrays["scores"], arrays["membership"], strict=True))
     ]
     assert (result.guesses, result.canaries) == (160, 400)
-    assert result.correct == sum(one.correct for one in made)
+    assert result.correct == sum(guesses.correct for guesses in made)
     together = replace(made[0], correct=result.correct, made=160, canaries=400)
     assert result.bounds[0].epsilon == one_run_fdp_epsilon(together, result.delta, 0.05)
 
@@ -110,16 +110,16 @@ def test_canaries_are_part_of_what_determines_a_model(own_cache: Path) -> None:
 
 
 def result(**changes: Any) -> DPAuditResult:
-    found, _ = audited({**PRIVATE, "training": {"epochs": 1}})
-    return found.model_copy(update=changes)
+    audit_result, _ = audited({**PRIVATE, "training": {"epochs": 1}})
+    return audit_result.model_copy(update=changes)
 
 
 def test_the_table_rounds_bounds_down_and_claims_up() -> None:
-    found = result(epsilon_claimed=7.991)
-    bounds = [bound.model_copy(update={"epsilon": 1.239}) for bound in found.bounds]
+    audit_result = result(epsilon_claimed=7.991)
+    bounds = [bound.model_copy(update={"epsilon": 1.239}) for bound in audit_result.bounds]
     rows = [
         [str(cell) for cell in row]
-        for row in bounds_table(found.model_copy(update={"bounds": bounds})).rows
+        for row in bounds_table(audit_result.model_copy(update={"bounds": bounds})).rows
     ]
     assert [row[1] for row in rows] == ["≥ 1.23"] * 7 + ["≤ 8.00"]
     assert rows[0][0] == "one run, f-DP"
@@ -130,14 +130,14 @@ SMALL = ["--target", "mlp:hidden=16", "--canaries", "100", "--epochs", "2", "--j
 
 
 def test_the_command_prints_the_bounds_beside_the_claim_and_keeps_them(tmp_path: Path) -> None:
-    shown = CliRunner().invoke(
+    command = CliRunner().invoke(
         app, ["audit-dp", *SMALL, "--epsilon", "4", "--out", str(tmp_path / "a")]
     )
-    assert shown.exit_code == 0, shown.output
-    assert "≤ 4.00" in shown.stdout
+    assert command.exit_code == 0, command.output
+    assert "≤ 4.00" in command.stdout
     assert (
         "No alarm was possible: ε ≤ 4.00 is claimed, and these guesses could prove 1."
-        in shown.stdout
+        in command.stdout
     )
     (folder,) = (tmp_path / "a").iterdir()
     assert {path.name for path in folder.iterdir()} == {
@@ -168,11 +168,11 @@ def test_the_command_prints_the_bounds_beside_the_claim_and_keeps_them(tmp_path:
 
 def test_epsilon_changes_the_dp_sgd_part_of_a_composition(tmp_path: Path) -> None:
     composed = ["--scheme", "dp-sgd:epsilon=2+gaussian-mask:kappa=0.3", "--epsilon", "4"]
-    shown = CliRunner().invoke(
+    command = CliRunner().invoke(
         app, ["audit-dp", *SMALL, *composed, "--json", "--out", str(tmp_path / "runs")]
     )
-    assert shown.exit_code == 0, shown.output
-    result = json.loads(shown.stdout)["result"]
+    assert command.exit_code == 0, command.output
+    result = json.loads(command.stdout)["result"]
     assert result["settings"]["scheme"] == "dp-sgd:epsilon=4+gaussian-mask:kappa=0.3"
     assert result["epsilon_claimed"] == pytest.approx(4, abs=0.05)
     alone = audited_scheme(
@@ -203,10 +203,10 @@ def test_epsilon_changes_the_dp_sgd_part_of_a_composition(tmp_path: Path) -> Non
 def test_bad_input_is_one_clear_line_and_exit_code_2(
     tmp_path: Path, arguments: list[str], message: str
 ) -> None:
-    found = CliRunner().invoke(
+    printed = CliRunner().invoke(
         app, ["audit-dp", *arguments, "--quiet", "--out", str(tmp_path / "runs")]
     )
-    assert found.exit_code == 2, found.output
-    assert message in found.stderr
-    assert found.stderr.count("\n") == 1
+    assert printed.exit_code == 2, printed.output
+    assert message in printed.stderr
+    assert printed.stderr.count("\n") == 1
     assert not list(tmp_path.glob("runs/*"))

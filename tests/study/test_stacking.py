@@ -24,9 +24,9 @@ def run(values: dict[str, Any]) -> StudyResult:
 
 def test_a_stack_changes_rounding_and_nothing_else(small: dict[str, Any]) -> None:
     alone, together = (run({**small, "stack": stack, "schemes": ARMS}) for stack in (1, 3))
-    for one, two in zip(alone.arms, together.arms, strict=True):
-        assert one.train_accuracy.value == pytest.approx(two.train_accuracy.value, abs=0.01)
-        for mine, theirs in zip(one.attacks, two.attacks, strict=True):
+    for single, stacked in zip(alone.arms, together.arms, strict=True):
+        assert single.train_accuracy.value == pytest.approx(stacked.train_accuracy.value, abs=0.01)
+        for mine, theirs in zip(single.attacks, stacked.attacks, strict=True):
             assert mine.per_target["auc"] == pytest.approx(theirs.per_target["auc"], abs=0.01)
 
 

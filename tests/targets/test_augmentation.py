@@ -14,9 +14,11 @@ def test_flips_mirror_each_image_by_its_own_coin() -> None:
     x = numbered(400)
     flipped = flips(x, torch_generator(0, "augmentation"))
     mirrored = torch.tensor(
-        [torch.equal(one, other.flip(-1)) for one, other in zip(flipped, x, strict=True)]
+        [torch.equal(image, other.flip(-1)) for image, other in zip(flipped, x, strict=True)]
     )
-    kept = torch.tensor([torch.equal(one, other) for one, other in zip(flipped, x, strict=True)])
+    kept = torch.tensor(
+        [torch.equal(image, other) for image, other in zip(flipped, x, strict=True)]
+    )
     assert bool((mirrored ^ kept).all())
     assert stats.binomtest(int(mirrored.sum()), 400, 0.5).pvalue > 1e-3
 
@@ -24,8 +26,8 @@ def test_flips_mirror_each_image_by_its_own_coin() -> None:
 def test_crops_shift_each_image_by_its_own_draw_and_fill_with_zeros() -> None:
     x = numbered(600)
     shifted = crops(x, torch_generator(0, "augmentation"))
-    found = []
-    for one, other in zip(shifted, x, strict=True):
+    shifts = []
+    for image, other in zip(shifted, x, strict=True):
         matches = []
         for flipped in (other, other.flip(-1)):
             for down in range(-2, 3):
@@ -36,12 +38,12 @@ def test_crops_shift_each_image_by_its_own_draw_and_fill_with_zeros() -> None:
                     ] = flipped[
                         :, max(-down, 0) : 16 + min(-down, 0), max(-right, 0) : 16 + min(-right, 0)
                     ]
-                    if torch.equal(one, expected):
+                    if torch.equal(image, expected):
                         matches.append((down, right))
         assert len(matches) == 1
-        found += matches
+        shifts += matches
     for axis in (0, 1):
-        counts = [sum(shift[axis] == value for shift in found) for value in range(-2, 3)]
+        counts = [sum(shift[axis] == value for shift in shifts) for value in range(-2, 3)]
         assert stats.chisquare(counts).pvalue > 1e-3
 
 

@@ -1,4 +1,4 @@
-"""Real images: what a plain script got on CIFAR-10, this suite must get too. Minutes of training."""
+"""Real images: the suite reproduces the accuracy of a plain script on CIFAR-10, in minutes."""
 
 import os
 

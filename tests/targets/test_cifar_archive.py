@@ -19,7 +19,7 @@ Members = dict[str, bytes]
 
 
 def records(seed: int, label_bytes: int, classes: int, first: int | None = None) -> np.ndarray:
-    """Records (EACH, label_bytes + 3072) of random pixels; the classes begin with `first`, by default the seed."""
+    """Records (EACH, label_bytes + 3072) of random pixels; the first label is `first` or seed."""
     draw = np.random.default_rng(seed)
     labels = (np.arange(EACH) * 3 + (seed if first is None else first)) % classes
     coarse = (labels + 1) % 20
@@ -68,7 +68,7 @@ def packed(members: Members) -> bytes:
 
 
 def put(content: bytes, which: CIFAR) -> CIFAR:
-    """Returns a small version whose archive lies in the cache and has the checksum that it should."""
+    """Returns a small version whose archive is in the cache, with the correct checksum."""
     file = replace(which.published.files[0], md5=hashlib.md5(content).hexdigest())
     published = replace(which.published, files=(file,))
     published.path(file).parent.mkdir(parents=True, exist_ok=True)
@@ -159,7 +159,10 @@ def without_a_batch(members: Members) -> bytes:
     [
         (
             shorter,
-            r"cifar-10-binary.tar.gz: data_batch_3.bin must hold 20 records of 3073 bytes, got 61459 bytes",
+            (
+                r"cifar-10-binary.tar.gz: data_batch_3.bin must hold 20 records of 3073 bytes, "
+                r"got 61459 bytes"
+            ),
         ),
         (
             with_coarse_labels,
@@ -167,7 +170,10 @@ def without_a_batch(members: Members) -> bytes:
         ),
         (
             with_label_12,
-            r"data_batch_3.bin: labels must lie in 0\.\.9, got 12 in record 17; fetch the archive again",
+            (
+                r"data_batch_3.bin: labels must lie in 0\.\.9, got 12 in record 17; fetch the "
+                r"archive again"
+            ),
         ),
         (with_nine_names, r"batches.meta.txt must name 10 classes, got 9"),
         (

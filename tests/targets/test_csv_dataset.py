@@ -20,7 +20,7 @@ def write(path: Path, *lines: str) -> Path:
 
 
 def numbered(label: str = "label") -> list[str]:
-    """Ten rows whose numbers say in which row and column they are: 1.25 is row 1, the column of .25."""
+    """Ten rows of numbers that encode row and column: 1.25 is in row 1 and the column of .25."""
     return [
         f"width,{label},height",
         *(f"{row}.25,{name},{row}.5" for row, name in enumerate(COLOURS, start=1)),
@@ -136,11 +136,17 @@ def test_a_table_that_is_not_as_it_should_be_is_refused(
         ),
         (
             ["x,label,split", "1,a,train", "2,a,test", "3,b,train"],
-            "must have rows of both splits of each class .*, got no test row of 'b', which is in row 3",
+            (
+                "must have rows of both splits of each class .*, got no test row of 'b', which "
+                "is in row 3"
+            ),
         ),
         (
             ["x,label,split", "1,a,train", "2,a,test", "3,b,test"],
-            "must have rows of both splits of each class .*, got no train row of 'b', which is in row 3",
+            (
+                "must have rows of both splits of each class .*, got no train row of 'b', which "
+                "is in row 3"
+            ),
         ),
         ([""], "No columns to parse"),
         (["x,label"], "at least 2 classes in the label column 'label', got"),

@@ -120,8 +120,9 @@ def test_ghost_clipping_equals_per_example_gradients_by_hooks(target: type[nn.Mo
 
 @pytest.mark.parametrize("target", [MLP, CNN])
 def test_a_step_is_the_sum_of_clipped_per_example_gradients(target: type[nn.Module]) -> None:
-    # The whole way that an audit's models go, against autograd example by example: Opacus' own clipping is wrong for
-    # convolutions whose input has the channels last, and comparing it with itself would not show it.
+    # The whole way that an audit's models go, against autograd example by example: Opacus' own
+    # clipping is wrong for convolutions whose input has the channels last, and comparing it with
+    # itself would not show it.
     generator = np.random.default_rng(0)
     inputs = generator.standard_normal((24, 3, 12, 12)).astype(np.float32)
     labels = generator.integers(0, 4, 24)
@@ -199,12 +200,12 @@ def test_noise_beside_dp_sgd_is_in_every_per_example_gradient(scheme: Scheme) ->
             for name, value in parameters.items()
         }
         update = {name: torch.zeros_like(value) for name, value in at.items()}
-        for place in range(examples):
+        for index in range(examples):
             if node is not None and values is not None:
-                node.values = values[place : place + 1]
-            logits = functional_call(reference, at, (x[place : place + 1],))
+                node.values = values[index : index + 1]
+            logits = functional_call(reference, at, (x[index : index + 1],))
             smoothed = cross_entropy(
-                logits, labels[place : place + 1], label_smoothing=training.label_smoothing
+                logits, labels[index : index + 1], label_smoothing=training.label_smoothing
             )
             gradients = torch.autograd.grad(smoothed, list(at.values()))
             norm = math.sqrt(sum(gradient.square().sum().item() for gradient in gradients))

@@ -62,10 +62,10 @@ def test_one_local_step_with_full_shares_is_training_by_one() -> None:
 
 def test_several_local_steps_are_not() -> None:
     shared = {"epochs": 8, "batch_size": N, "learning_rate": 0.1, "momentum": 0.0}
-    one, four = (
+    single, four = (
         weights(federated(Training(**shared, clients=4, local_steps=steps))) for steps in (1, 4)
     )
-    assert float((one - four).abs().max()) > 1e-3
+    assert float((single - four).abs().max()) > 1e-3
 
 
 def test_a_round_is_the_mean_of_what_clients_do_alone() -> None:
@@ -78,11 +78,11 @@ def test_a_round_is_the_mean_of_what_clients_do_alone() -> None:
     alone = []
     for share in torch.tensor_split(dealt, 3):
         model = network()
-        one = TrainingExamples(own.inputs, own.labels, (share,))
+        share_examples = TrainingExamples(own.inputs, own.labels, (share,))
         streams = [Streams.of_model(9, 9, "cpu")]  # whole batches: their order does not matter
         fit(
             [model],
-            one,
+            share_examples,
             Scheme(),
             Training(epochs=3, batch_size=20, learning_rate=0.1),
             20,
@@ -138,10 +138,10 @@ def test_clients_draw_masks_of_their_own_and_no_mask_draws_nothing() -> None:
     plain = weights(federated(training))
     assert torch.equal(weights(federated(training, GaussianMask(0.0))), plain)
     assert not torch.equal(weights(federated(training, GaussianMask(0.5))), plain)
-    one, two = client_streams(0, 0, 2, "cpu")
+    first, second = client_streams(0, 0, 2, "cpu")
     x = torch.ones(3, 4)
     assert not torch.equal(
-        GaussianMask(0.5).inputs(x, one.inputs), GaussianMask(0.5).inputs(x, two.inputs)
+        GaussianMask(0.5).inputs(x, first.inputs), GaussianMask(0.5).inputs(x, second.inputs)
     )
 
 
@@ -177,7 +177,7 @@ def test_more_clients_than_examples_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("settings", "message"),
     [
         ({"clients": 0}, "clients must be >= 1, got 0"),
         ({"clients": 2, "local_steps": 0}, "local_steps must be >= 1, got 0"),
@@ -191,6 +191,6 @@ def test_more_clients_than_examples_are_refused() -> None:
         ({"schedule": "linear"}, "schedule must be one of cosine, constant, got 'linear'"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(given: dict[str, object], message: str) -> None:
+def test_settings_that_cannot_be_are_refused(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Training(**given)  # type: ignore[arg-type]
+        Training(**settings)  # type: ignore[arg-type]

@@ -20,7 +20,8 @@ def weights_of(model: nn.Module) -> dict[str, np.ndarray]:
 )
 def test_the_norms_are_those_of_autograd_one_example_at_a_time(target: Target) -> None:
     generator = np.random.default_rng(0)
-    # Images with their channels last in memory, on which Opacus' norms would be wrong if nothing were done.
+    # Images with their channels last in memory, on which Opacus' norms would be wrong if nothing
+    # were done.
     inputs = generator.standard_normal((12, 9, 9, 3)).astype(np.float32).transpose(0, 3, 1, 2)
     labels = generator.integers(0, 4, 12)
     models = [initial_model(target, (3, 9, 9), 4, seed) for seed in (1, 2)]
@@ -36,9 +37,9 @@ def test_the_norms_are_those_of_autograd_one_example_at_a_time(target: Target) -
     ensemble = Ensemble(
         initial_model(target, (3, 9, 9), 4, 0), [weights_of(model) for model in models]
     )
-    found = ensemble.gradient_norms(inputs, labels, "cpu")
-    assert found.shape == (2, 12)
-    assert np.allclose(found, expected, rtol=1e-4)
+    computed = ensemble.gradient_norms(inputs, labels, "cpu")
+    assert computed.shape == (2, 12)
+    assert np.allclose(computed, expected, rtol=1e-4)
 
 
 def test_weights_that_are_not_the_networks_are_refused() -> None:

@@ -45,7 +45,7 @@ def exact_trace(model: nn.Module, weights: Weights, x: Any, y: Any, training: Tr
 
     blocks: Any = hessian(loss, tuple(torch.from_numpy(weights[name]) for name in names))
     diagonal = [
-        blocks[place][place].reshape(weights[name].size, -1) for place, name in enumerate(names)
+        blocks[index][index].reshape(weights[name].size, -1) for index, name in enumerate(names)
     ]
     return float(sum(block.trace() for block in diagonal))
 
@@ -53,11 +53,11 @@ def exact_trace(model: nn.Module, weights: Weights, x: Any, y: Any, training: Tr
 def test_a_linear_network_with_the_squared_loss_has_the_trace_in_closed_form() -> None:
     # k ||X||^2 / n with one layer, (k ||W_1 X^T||^2 + ||W_2||^2 ||X||^2) / n with two.
     x, y = data(4)
-    one, two = WithoutBias((4,), 3, (), "linear"), WithoutBias((4,), 3, (5,), "linear")
-    first, second = of(two).values()
+    linear, deep = WithoutBias((4,), 3, (), "linear"), WithoutBias((4,), 3, (5,), "linear")
+    first, second = of(deep).values()
     of_one = 3 * (x**2).sum() / 12
     of_two = (3 * ((x @ first.T) ** 2).sum() + (second**2).sum() * (x**2).sum()) / 12
-    for model, expected in ((one, of_one), (two, of_two)):
+    for model, expected in ((linear, of_one), (deep, of_two)):
         assert exact_trace(model, of(model), x, y, SQUARED) == pytest.approx(expected)
         estimate = hessian_trace(model, of(model), x, y, SQUARED, 400, np.random.default_rng(0))
         assert abs(estimate.value - expected) < 4 * estimate.standard_error < 0.2 * expected
@@ -71,12 +71,12 @@ def test_the_estimate_is_unbiased_and_knows_its_error(training: Training) -> Non
     weights, (x, y) = of(model), data(4)
     exact = exact_trace(model, weights, x, y, training)
     generator = np.random.default_rng(1)
-    found = [hessian_trace(model, weights, x, y, training, 5, generator) for _ in range(40)]
-    errors = np.array([one.value for one in found]) - exact
+    traces = [hessian_trace(model, weights, x, y, training, 5, generator) for _ in range(40)]
+    errors = np.array([trace.value for trace in traces]) - exact
     spread = errors.std(ddof=1)
-    assert abs(errors.mean()) < 4 * spread / math.sqrt(len(found)) < 0.4 * exact
-    told = math.sqrt(np.mean([one.standard_error**2 for one in found]))
-    assert told == pytest.approx(spread, rel=4 / math.sqrt(2 * len(found)))
+    assert abs(errors.mean()) < 4 * spread / math.sqrt(len(traces)) < 0.4 * exact
+    reported = math.sqrt(np.mean([trace.standard_error**2 for trace in traces]))
+    assert reported == pytest.approx(spread, rel=4 / math.sqrt(2 * len(traces)))
 
 
 def test_it_does_not_depend_on_batches_and_serves_convolutions() -> None:

@@ -40,7 +40,7 @@ def idx_file(values: np.ndarray) -> bytes:
 def put(
     contents: list[bytes], dataset: IDXDataset = MNIST, sizes: tuple[int, int] = (EXAMPLES, TESTS)
 ) -> IDXDataset:
-    """Returns a small dataset whose four files lie in the cache and have the checksums that they should."""
+    """Returns a small dataset whose four files are in the cache, with the correct checksums."""
     files = tuple(
         replace(file, md5=hashlib.md5(content).hexdigest())
         for file, content in zip(dataset.published.files, contents, strict=True)

@@ -7,7 +7,8 @@ from mgaudit.targets.membership import fair_coins
 def test_coins_are_fair_and_independent_across_models_and_examples() -> None:
     coins = fair_coins(200, 500, seed=0)
     assert stats.binomtest(int(coins.sum()), coins.size).pvalue > 1e-3
-    # Independent coins spread: with "exactly half" of the models (or examples) these variances would be 0.
+    # Independent coins spread: with "exactly half" of the models (or examples) these variances
+    # would be 0.
     for axis, trials in ((0, 200), (1, 500)):
         counts = coins.sum(axis=axis)
         statistic = ((counts - trials / 2) ** 2).sum() / (trials / 4)

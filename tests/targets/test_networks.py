@@ -163,17 +163,17 @@ def test_the_outer_weights_are_fixed_fair_signs_of_each_model_and_the_others_sta
     def build(seed: int) -> nn.Module:
         return initial_model(TwoLayer, (1, 8, 8), 10, seed)
 
-    one, again, other = (build(seed).state_dict() for seed in (1, 1, 2))
+    weights, again, other = (build(seed).state_dict() for seed in (1, 1, 2))
     assert [name for name, _ in build(1).named_parameters()] == ["hidden.weight"]
-    assert set(one) == {"hidden.weight", "outer"}
-    assert all(torch.equal(one[name], again[name]) for name in one)
-    assert set(one["outer"].unique().tolist()) == {-1.0, 1.0}
+    assert set(weights) == {"hidden.weight", "outer"}
+    assert all(torch.equal(weights[name], again[name]) for name in weights)
+    assert set(weights["outer"].unique().tolist()) == {-1.0, 1.0}
     # 5,120 fair coins, and 32,768 normal draws: each within five standard errors.
-    assert abs(float(one["outer"].mean())) < 5 / 5120**0.5
-    assert abs(float((one["outer"] * other["outer"]).mean())) < 5 / 5120**0.5
-    assert abs(float((one["outer"][0] * one["outer"][1]).mean())) < 5 / 512**0.5
-    assert abs(float(one["hidden.weight"].mean())) < 5 / 32768**0.5
-    assert abs(float(one["hidden.weight"].std()) - 1) < 5 / 65536**0.5
+    assert abs(float(weights["outer"].mean())) < 5 / 5120**0.5
+    assert abs(float((weights["outer"] * other["outer"]).mean())) < 5 / 5120**0.5
+    assert abs(float((weights["outer"][0] * weights["outer"][1]).mean())) < 5 / 512**0.5
+    assert abs(float(weights["hidden.weight"].mean())) < 5 / 32768**0.5
+    assert abs(float(weights["hidden.weight"].std()) - 1) < 5 / 65536**0.5
 
 
 def test_training_leaves_the_outer_weights_as_they_are() -> None:
@@ -189,8 +189,8 @@ def test_training_leaves_the_outer_weights_as_they_are() -> None:
 def test_a_residual_block_whose_residual_is_zero_passes_what_is_positive() -> None:
     model = ResNet((3, 8, 8), 4, width=4)
     same, halving = model.stages[0], model.stages[1]
-    for one in (same, halving):
-        nn.init.zeros_(one.residual[-1].weight)  # type: ignore[index, union-attr, arg-type]
+    for network in (same, halving):
+        nn.init.zeros_(network.residual[-1].weight)  # type: ignore[index, union-attr, arg-type]
     x = drawn(2, 4, 8, 8)
     assert torch.equal(same(x), x.relu())
     assert halving(x).shape == (2, 8, 4, 4)
@@ -198,8 +198,8 @@ def test_a_residual_block_whose_residual_is_zero_passes_what_is_positive() -> No
 
 
 def test_the_resnet_says_the_same_of_an_image_and_of_its_neighbour_a_stride_away() -> None:
-    # Its logits are a mean over all pixels of what convolutions make, so moving what is far from the border by the
-    # product of the strides moves every activation and changes nothing else.
+    # Its logits are a mean over all pixels of what convolutions make, so moving what is far from
+    # the border by the product of the strides moves every activation and changes nothing else.
     model = ResNet((1, 64, 64), 4, width=4).eval().double()
     x = torch.zeros(1, 1, 64, 64, dtype=torch.float64)
     x[:, :, 28:36, 28:36] = drawn(8, 8)
@@ -293,7 +293,8 @@ class TestEveryTarget:
         model = initial_model(
             partial(NETWORKS[name], **NETWORKS[name].small), (channels, 9, 9), 4, seed=0
         ).double()
-        # The channels last in memory, which Opacus would misread; grey images pass for contiguous all the same.
+        # The channels last in memory, which Opacus would misread; grey images pass for contiguous
+        # all the same.
         inputs = drawn(6, 9, 9, channels).double().permute(0, 3, 1, 2)
         labels = torch.arange(6) % 4
         expected = norms_by_autograd(model, inputs, labels)

@@ -30,8 +30,8 @@ def test_values_follow_their_law_and_the_test_can_tell_another() -> None:
     assert float(sample.mean()) == pytest.approx(0, abs=4 * 0.7 / math.sqrt(sample.numel()))
     assert float(sample.std()) == pytest.approx(0.7, rel=spread)
     assert float(sample.std()) != pytest.approx(0.75, rel=spread)
-    for one, other in ((sample[:-1], sample[1:]), (sample[:, :-1], sample[:, 1:])):
-        pair = torch.stack([one.flatten(), other.flatten()])
+    for left, other in ((sample[:-1], sample[1:]), (sample[:, :-1], sample[:, 1:])):
+        pair = torch.stack([left.flatten(), other.flatten()])
         assert abs(torch.corrcoef(pair)[0, 1]) < 4 / math.sqrt(pair.shape[1])
 
 

@@ -80,11 +80,17 @@ def test_four_arrays_and_a_dataset_are_taken_as_they_are(where: str) -> None:
     [
         (
             "no_such_module:f",
-            "cannot import the module 'no_such_module': ModuleNotFoundError: No module named 'no_such_mo",
+            (
+                "cannot import the module 'no_such_module': ModuleNotFoundError: No module named "
+                "'no_such_mo"
+            ),
         ),
         (
             "broken_of_mgaudit:f",
-            r"'broken_of_mgaudit': ModuleNotFoundError: .* \(broken_of_mgaudit.py, line 2\); start mgaudit in its",
+            (
+                r"'broken_of_mgaudit': ModuleNotFoundError: .* \(broken_of_mgaudit.py, line 2\); "
+                r"start mgaudit in its"
+            ),
         ),
         (
             "unreadable_of_mgaudit:f",

@@ -32,7 +32,7 @@ def test_crops_shift_all_images_alike_and_fill_with_the_mean() -> None:
     shifts = set()
     for query in range(1, 40):
         shifted = crops.ask(IMAGES, query, stream(query))
-        found = [
+        matches = [
             (down, right)
             for down in range(-2, 3)
             for right in range(-2, 3)
@@ -41,9 +41,9 @@ def test_crops_shift_all_images_alike_and_fill_with_the_mean() -> None:
                 IMAGES[:, :, 2:14, 2:14],
             )
         ]
-        assert len(found) == 1
-        shifts.add(found[0])
-        down, right = found[0]
+        assert len(matches) == 1
+        shifts.add(matches[0])
+        down, right = matches[0]
         outside = torch.ones(16, 16, dtype=torch.bool)
         outside[max(down, 0) : 16 + min(down, 0), max(right, 0) : 16 + min(right, 0)] = False
         assert (shifted[:, :, outside] == 0).all()

@@ -40,7 +40,7 @@ MEMBERS = fair_coins(16, 60, seed=0)
 
 
 def colour_images(dtype: str) -> Dataset:
-    """60 colour images: with one channel, memory that has the channels last looks like any other."""
+    """60 colour images, because with one channel, channels-last memory cannot be distinguished."""
     generator = np.random.default_rng(0)
     inputs = generator.standard_normal((60, 3, 8, 8)).astype(np.float32)
     labels = generator.integers(0, 3, 60)
@@ -100,7 +100,8 @@ def test_the_first_gradient_agrees_in_float32(name: str, scheme: Scheme) -> None
 
 
 def test_a_scheme_draws_the_same_alone_and_beside_others() -> None:
-    # A noise node of hardly any strength and weight noise as weak leave the masks of every step as they were.
+    # A noise node of hardly any strength and weight noise as weak leave the masks of every step as
+    # they were.
     mask, training = GaussianMask(0.5), Training(epochs=3, batch_size=8)
     beside = compose((mask, NoiseNodes(1e-30), WeightNoise(1e-30)))
     alone, together = (

@@ -28,10 +28,10 @@ def class_means(dataset: Dataset) -> np.ndarray:
 def test_clusters_are_as_far_apart_as_asked_and_have_unit_variance(separation: float) -> None:
     dataset = synthetic(f"clusters,features=6,classes=4,size=40000,separation={separation}")
     means = class_means(dataset)
-    # 10,000 examples a class: each mean is off by 0.01 in each direction, a distance by about 0.014 along itself; where
-    # the means are equal, their distance is sqrt(2 * 6) * 0.01.
-    for one, other in combinations(means, 2):
-        assert abs(np.linalg.norm(one - other) - separation) < (0.06 if separation else 0.08)
+    # 10,000 examples a class: each mean is off by 0.01 in each direction, a distance by about 0.014
+    # along itself; where the means are equal, their distance is sqrt(2 * 6) * 0.01.
+    for mean, other in combinations(means, 2):
+        assert abs(np.linalg.norm(mean - other) - separation) < (0.06 if separation else 0.08)
     within = dataset.inputs - means[dataset.labels]
     assert np.allclose(np.cov(within.T), np.eye(6), atol=0.03)
     assert np.bincount(dataset.labels).tolist() == [10_000] * 4
@@ -63,10 +63,10 @@ def test_the_teachers_outputs_agree_with_a_slow_oracle_and_have_mean_0_and_varia
         slow = [
             sum(
                 outer[c, h]
-                * (max(sum(hidden[h, f] * one[f] for f in range(3)), 0) - relu.mean(axis=0)[h])
+                * (max(sum(hidden[h, f] * point[f] for f in range(3)), 0) - relu.mean(axis=0)[h])
                 for h in range(5)
             )
-            for one in x[:20]
+            for point in x[:20]
         ]
         sd = np.sqrt(
             sum(
@@ -98,7 +98,7 @@ def test_a_teacher_without_noise_is_a_function_of_the_input() -> None:
 
 
 def test_a_teachers_noise_has_the_scale_that_it_should() -> None:
-    """Of two classes, the label is 1 with probability Phi(separation (f_1 - f_0) / sqrt(2)); a wrong scale shows."""
+    """Of two classes, the label is 1 with probability Phi(separation (f_1 - f_0) / sqrt(2))."""
     features, separation = 5, 1.5
     dataset = synthetic(f"teacher,features={features},classes=2,size=20000,separation={separation}")
     draw = np.random.default_rng(SEED)

@@ -99,7 +99,8 @@ def test_models_draw_noise_of_their_own(scheme: Scheme) -> None:
 
 
 def test_fixed_noise_stays_as_it_is_from_step_to_step() -> None:
-    # One model on the same two examples in every step: its gradient sees the noisy examples and nothing else.
+    # One model on the same two examples in every step: its gradient sees the noisy examples and
+    # nothing else.
     scheme, streams = GaussianNoise(5.0, fixed=True), [Streams.of_model(0, 0, "cpu")]
     inputs, labels = torch.zeros(2, 6), torch.tensor([0, 1])
     noisy = TrainingExamples(inputs, labels, (torch.arange(2),)).with_fixed_noise(
@@ -171,8 +172,8 @@ def test_a_step_follows_the_gradient_on_what_the_scheme_makes_of_the_data(scheme
     # The mean over examples, one by one: the slow and obvious way.
     gradient = torch.stack(
         [
-            torch.autograd.grad(cross_entropy(model(one[None]), label[None]), model.weight)[0]
-            for one, label in zip(x, y, strict=True)
+            torch.autograd.grad(cross_entropy(model(example[None]), label[None]), model.weight)[0]
+            for example, label in zip(x, y, strict=True)
         ]
     ).mean(dim=0)
     after = trained(Training(epochs=1, batch_size=50, learning_rate=1.0, momentum=0.0), scheme)

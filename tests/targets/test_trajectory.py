@@ -46,9 +46,11 @@ def test_watched_training_ends_where_training_ends(dataset: Dataset) -> None:
 
 
 def test_losses_are_those_of_the_weights_before_the_step(dataset: Dataset) -> None:
-    one = replace(recipe(Scheme(), loss="squared", schedule="constant", momentum=0.0), stack=1)
-    one = replace(one, training=replace(one.training, batch_size=60))
-    seen = training_trajectory(one, dataset, np.ones((1, 60), bool), [0, 1], "cpu")
+    plain_recipe = replace(
+        recipe(Scheme(), loss="squared", schedule="constant", momentum=0.0), stack=1
+    )
+    plain_recipe = replace(plain_recipe, training=replace(plain_recipe.training, batch_size=60))
+    seen = training_trajectory(plain_recipe, dataset, np.ones((1, 60), bool), [0, 1], "cpu")
     for step in (0, 1):
         model = TARGET(dataset.input_shape, 10)
         model.load_state_dict(
@@ -110,15 +112,17 @@ def regression() -> Regression:
 
 
 def test_regression_is_gradient_descent_on_half_the_sum_of_squares() -> None:
-    given = regression()
-    weights = given.weights.copy()
+    problem = regression()
+    weights = problem.weights.copy()
     for _ in range(5):
-        before = given.inputs @ weights.T
-        errors = np.maximum(before, 0) @ given.outer / np.sqrt(8) - given.values
-        gradient = ((errors[:, None] * (before > 0)) * given.outer / np.sqrt(8)).T @ given.inputs
+        before = problem.inputs @ weights.T
+        errors = np.maximum(before, 0) @ problem.outer / np.sqrt(8) - problem.values
+        gradient = (
+            (errors[:, None] * (before > 0)) * problem.outer / np.sqrt(8)
+        ).T @ problem.inputs
         weights -= 0.01 * gradient
-    seen = regression_trajectory(given, Scheme(), 0.01, [0, 5], seed=3)
-    np.testing.assert_array_equal(seen[0], given.weights)
+    seen = regression_trajectory(problem, Scheme(), 0.01, [0, 5], seed=3)
+    np.testing.assert_array_equal(seen[0], problem.weights)
     np.testing.assert_allclose(seen[1], weights, rtol=1e-12, atol=1e-14)
 
 

@@ -40,11 +40,11 @@ def test_noise_on_m_groups_has_sd_sigma_over_the_root_of_m_and_on_one_sigma(
 def test_all_groups_are_perturbed_independently_at_each_step() -> None:
     first, second = drawn(WeightNoise(0.4), 2)
     assert set(first) == set(WEIGHTS)
-    for one, other in (
+    for before, other in (
         (first["a"], second["a"]),
         (first["a"][:, :3].flatten(), first["a"][:, 3:6].flatten()),
     ):
-        pair = torch.stack([one.flatten(), other.flatten()])
+        pair = torch.stack([before.flatten(), other.flatten()])
         assert abs(torch.corrcoef(pair)[0, 1]) < 4 / math.sqrt(pair.shape[1])
 
 
@@ -58,7 +58,7 @@ def test_random_order_takes_each_group_as_often_and_not_in_turn() -> None:
     turns = [next(iter(noise)) for noise in drawn(scheme, 400)]
     counts = [turns.count(name) for name in WEIGHTS]
     assert all(abs(count - 100) < 4 * math.sqrt(400 * 3 / 16) for count in counts)
-    same = sum(one == other for one, other in itertools.pairwise(turns))
+    same = sum(before == other for before, other in itertools.pairwise(turns))
     assert abs(same - 399 / 4) < 4 * math.sqrt(399 * 3 / 16)
 
 
@@ -69,12 +69,13 @@ def test_random_order_is_each_models_own() -> None:
         [next(iter(scheme.weight_noise(WEIGHTS, step, 0, generator))) for step in range(400)]
         for generator in generators
     )
-    same = sum(one == other for one, other in zip(first, second, strict=True))
+    same = sum(before == other for before, other in zip(first, second, strict=True))
     assert abs(same - 400 / 4) < 4 * math.sqrt(400 * 3 / 16)
 
 
 def test_steps_are_counted_through_all_epochs() -> None:
-    # Else the turns of layerwise noise would start afresh each epoch, and some groups get more noise than others.
+    # Else the turns of layerwise noise would start afresh each epoch, and some groups get more
+    # noise than others.
     steps: list[tuple[int, float]] = []
 
     class Recorder(Scheme):
@@ -107,7 +108,8 @@ def test_there_is_none_from_the_stop_epoch_on() -> None:
 
 @pytest.mark.parametrize("models", [1, 3])
 def test_on_a_quadratic_the_update_starts_from_the_unperturbed_weights(models: int) -> None:
-    # L = a w^2 / 2 has the gradient a (w + e) at w + e, so a step from w gives (1 - eta a) w - eta a e.
+    # L = a w^2 / 2 has the gradient a (w + e) at w + e, so a step from w gives
+    # (1 - eta a) w - eta a e.
     class Weight(nn.Module):
         def __init__(self) -> None:
             super().__init__()

@@ -324,7 +324,10 @@ CLAIMS = (
     ),
     Claim(
         "exact-mean-small",
-        "With the exact mean in place of the proxy the rest is at most a tenth of the regulariser at κ = 0.5.",
+        (
+            "With the exact mean in place of the proxy the rest is at most a tenth of the "
+            "regulariser at κ = 0.5."
+        ),
         "ours, on Theorem 4.2",
         share("variance", 0.5),
     ),

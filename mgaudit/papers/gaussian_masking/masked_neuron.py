@@ -215,7 +215,8 @@ FIGURE = PaperFigure(
     measure=measure,
     draw=draw,
     description=(
-        "Means over masked images lie on the closed form for all κ, higher above the ReLU the larger κ is."
+        "Means over masked images lie on the closed form for all κ, higher above the ReLU "
+        "the larger κ is."
     ),
     claims=CLAIMS,
 )

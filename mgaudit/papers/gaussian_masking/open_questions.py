@@ -288,7 +288,8 @@ FIGURE = PaperFigure(
     measure=measure,
     draw=draw,
     description=(
-        "Accuracy against LiRA's AUC under fresh and fixed masks and DP-SGD; what masks change at each depth."
+        "Accuracy against LiRA's AUC under fresh and fixed masks and DP-SGD; what masks "
+        "change at each depth."
     ),
     claims=CLAIMS,
 )

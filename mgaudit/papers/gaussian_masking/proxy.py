@@ -167,7 +167,10 @@ FULL = Proxy(draws=4_000_000)
 CLAIMS = (
     Claim(
         "proxy-is-the-mean",
-        "The proxy z Φ(z/s) matches the mean of the masked ReLU over the whole range of inputs (within 5 % of s).",
+        (
+            "The proxy z Φ(z/s) matches the mean of the masked ReLU over the whole range of "
+            "inputs (within 5 % of s)."
+        ),
         "authors' README on Fig. 1",
         proxy_is_the_mean,
     ),

@@ -152,7 +152,8 @@ FIGURE = PaperFigure(
     measure=measure,
     draw=draw,
     description=(
-        "Means over draws lie on the closed form, which rounds the ReLU's kink the more the larger s is."
+        "Means over draws lie on the closed form, which rounds the ReLU's kink the more the "
+        "larger s is."
     ),
     claims=CLAIMS,
 )

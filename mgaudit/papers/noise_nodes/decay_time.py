@@ -230,13 +230,19 @@ def _worst(table: str, against: str, quantity: str) -> Callable[[Data], Measured
 CLAIMS = (
     Claim(
         "node-decay-time",
-        "In the decay phase the node's weights along w₂ decay in 1 / (ησ²‖w₂‖²) steps, w_ni being far shorter than w₂.",
+        (
+            "In the decay phase the node's weights along w₂ decay in 1 / (ησ²‖w₂‖²) steps, w_ni "
+            "being far shorter than w₂."
+        ),
         PLACE,
         _worst("node", "predicted", "decay time of w_ni along w₂ over the predicted one"),
     ),
     Claim(
         "loss-decay-time",
-        "In the decay phase the noise-free loss decays in 1 / (2ησ_x²(‖w₁‖² + ‖w₂‖²)) steps, near the target.",
+        (
+            "In the decay phase the noise-free loss decays in 1 / (2ησ_x²(‖w₁‖² + ‖w₂‖²)) steps, "
+            "near the target."
+        ),
         PLACE,
         _worst("loss", "predicted", "decay time of the noise-free loss over the predicted one"),
     ),

@@ -247,7 +247,10 @@ CLAIMS = (
     ),
     Claim(
         "decoupled-one-step",
-        "A step pulls the node's weights by less than its random change below σ = |g| / (√B ‖w₂‖² |w_ni along w₂|).",
+        (
+            "A step pulls the node's weights by less than its random change below σ = |g| / (√B "
+            "‖w₂‖² |w_ni along w₂|)."
+        ),
         PLACE,
         _one_step,
     ),

@@ -211,7 +211,8 @@ def reference_sigma(experiment: NodeExperiment, loss: LossName) -> float:
     low, high = math.log(1e-3), math.log(8.0)
     if excess(low) >= 0:
         raise ValueError(
-            f"eta must be lower for this network, whose curvature times it is >= 2, got {experiment.eta}"
+            "eta must be lower for this network, whose curvature times it is >= 2, got "
+            f"{experiment.eta}"
         )
     while excess(high) < 0:
         low, high = high, high + math.log(8.0)

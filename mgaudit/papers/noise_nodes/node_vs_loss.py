@@ -245,7 +245,10 @@ def _claims(loss: str) -> tuple[Claim, Claim]:
         f"{loss}-similar-evolution",
         f"{loss} loss: at some σ the node's weights evolve as the noise-free loss does, halving "
         "within a factor 2 of its step.",
-        "abstract: in some cases the evolution of the noise nodes is similar to that of the unperturbed loss",
+        (
+            "abstract: in some cases the evolution of the noise nodes is similar to that of the "
+            "unperturbed loss"
+        ),
         _similar(loss),
     )
     small = Claim(

@@ -201,7 +201,10 @@ def _check(loss: str, name: str) -> Callable[[Data], Measured | NotRun]:
         value = _relative_mean(rows, "found", predicted).value
         low = _relative_mean(rows, "found_low", predicted).low
         high = _relative_mean(rows, "found_high", predicted).high
-        quantity = f"ηλ found over {predicted:g}, geometric mean, the bisection's last bracket in the interval"
+        quantity = (
+            f"ηλ found over {predicted:g}, geometric mean, the bisection's last bracket in the "
+            "interval"
+        )
         return Measured(quantity, value, 0.9, 1.1, low, high)
 
     return check

@@ -318,7 +318,10 @@ def _claims(loss: str, noise: str) -> list[Claim]:
 
 
 def _fixed_like_fresh(loss: str, phase: str) -> Claim:
-    sentence = f"ReLU network, {loss} loss: in the {phase} phase the node's weights end alike with fixed and fresh noise."
+    sentence = (
+        f"ReLU network, {loss} loss: in the {phase} phase the node's weights end alike with "
+        "fixed and fresh noise."
+    )
     return Claim(f"{loss}-{phase}-fixed-like-fresh", sentence, RESULT_II, _like_fresh(loss, phase))
 
 

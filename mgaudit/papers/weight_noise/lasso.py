@@ -186,7 +186,10 @@ def _same_coefficients(data: Data) -> Measured | NotRun:
         worse = float(np.max(noisy))
         shares.append(worse / plain)
     return mean_over_seeds(
-        "distance of noisy descent to the Lasso, relative to descent without noise, the worse of both noises",
+        (
+            "distance of noisy descent to the Lasso, relative to descent without noise, the "
+            "worse of both noises"
+        ),
         shares,
         at_most=0.05,
     )
@@ -202,7 +205,10 @@ def _same_zeros(data: Data) -> Measured | NotRun:
         plain, *noisy = map(np.max, sizes)
         shares.append(float(np.max(noisy) / plain))
     return mean_over_seeds(
-        "largest coefficient where the Lasso's is 0, relative to descent without noise, the worse of both noises",
+        (
+            "largest coefficient where the Lasso's is 0, relative to descent without noise, the "
+            "worse of both noises"
+        ),
         shares,
         at_most=0.1,
     )

@@ -268,7 +268,10 @@ def _near(model: str) -> Callable[[Data], Measured | NotRun]:
             plain, *noisy = (sum(column(rows, noise)) for noise in NOISES)
             shares.append(float(np.max(noisy)) / plain)
         return mean_over_seeds(
-            "distance of noisy descent to the solver, relative to descent without noise, the worse of both noises",
+            (
+                "distance of noisy descent to the solver, relative to descent without noise, the "
+                "worse of both noises"
+            ),
             shares,
             at_most=0.05,
         )
@@ -287,7 +290,10 @@ def _same_zeros(model: str) -> Callable[[Data], Measured | NotRun]:
             plain, *noisy = (np.max(column(zeros, noise)) for noise in NOISES)
             shares.append(float(np.max(noisy) / plain))
         return mean_over_seeds(
-            "largest size where the solver's is 0, relative to descent without noise, the worse of both noises",
+            (
+                "largest size where the solver's is 0, relative to descent without noise, the "
+                "worse of both noises"
+            ),
             shares,
             at_most=0.1,
         )
@@ -303,7 +309,8 @@ def _by_seed(rows: list[Row], model: str) -> list[list[Row]]:
 FIGURE = PaperFigure(
     key="nuclear",
     title=(
-        "Linear networks under weight noise are penalised by the nuclear norm, grouped products by group norms"
+        "Linear networks under weight noise are penalised by the nuclear norm, grouped "
+        "products by group norms"
     ),
     about=(
         "The paper derives a nuclear-norm penalty for linear networks and group norms for grouped "
@@ -336,7 +343,10 @@ FIGURE = PaperFigure(
     claims=(
         Claim(
             "nuclear",
-            "Descent of two linear layers under weight noise ends in the solution with the nuclear-norm penalty.",
+            (
+                "Descent of two linear layers under weight noise ends in the solution with the "
+                "nuclear-norm penalty."
+            ),
             "linear networks",
             _near("nuclear norm"),
         ),
@@ -349,7 +359,10 @@ FIGURE = PaperFigure(
         ),
         Claim(
             "group-lasso",
-            "Descent of grouped products under weight noise ends in the solution of the group Lasso.",
+            (
+                "Descent of grouped products under weight noise ends in the solution of the "
+                "group Lasso."
+            ),
             "group norms",
             _near("group Lasso"),
         ),

@@ -286,7 +286,10 @@ def _hurts_more(network: str) -> Callable[[Data], Measured | NotRun]:
     def check(data: Data) -> Measured | NotRun:
         growth = _differences(_gaps(data, network), _gaps(data, "narrow"))
         return mean_over_seeds(
-            "accuracy that noise on all layers loses against layer-wise noise, less that of the narrow network",
+            (
+                "accuracy that noise on all layers loses against layer-wise noise, less that of "
+                "the narrow network"
+            ),
             growth,
             at_least=0.0,
         )
@@ -298,7 +301,10 @@ def _claims(network: str) -> tuple[Claim, ...]:
     name = network if network == "CNN" else f"{network} MLP"
     trace = Claim(
         f"trace-{network.lower()}",
-        f"Layer-wise noise lowers the trace of the Hessian that a {name} ends with, at the σ of the best accuracy.",
+        (
+            f"Layer-wise noise lowers the trace of the Hessian that a {name} ends with, at the σ "
+            "of the best accuracy."
+        ),
         "experiments",
         _flatter(network),
     )

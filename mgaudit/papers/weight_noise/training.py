@@ -252,12 +252,18 @@ def _claims(network: Activation) -> tuple[Claim, ...]:
         f"In a narrow {title} network noise on all layers, too, ends with a lower regularised loss "
         "than training without noise."
     )
-    minimised = f"In a wide {title} network layer-wise noise ends with a lower regularised loss than training without noise."
+    minimised = (
+        f"In a wide {title} network layer-wise noise ends with a lower regularised loss than "
+        "training without noise."
+    )
     wide = (
         f"In a wide {title} network noise on all layers ends with a higher regularised loss than "
         "layer-wise noise of the same σ."
     )
-    grows = f"The loss added to a {title} network by noise on all layers instead of layer-wise noise grows with its width."
+    grows = (
+        f"The loss added to a {title} network by noise on all layers instead of layer-wise noise "
+        "grows with its width."
+    )
     return (
         Claim(f"narrow-{network}", narrow, PLACE, _minimised(network, "all layers", wide=False)),
         Claim(

@@ -195,7 +195,8 @@ def _straight(data: Data) -> Measured | NotRun:
         curves.setdefault(seed, []).append((width, rise))
     if unresolved:
         return NotRun(
-            f"in {unresolved} networks draws do not distinguish noise on all layers from noise on one at a time"
+            f"in {unresolved} networks draws do not distinguish noise on all layers from "
+            "noise on one at a time"
         )
     exponents = [log_log_slope(*zip(*points, strict=True)) for points in curves.values()]
     quantity = (
@@ -268,7 +269,10 @@ FIGURE = PaperFigure(
         ),
         Claim(
             "layerwise-linear",
-            "With noise on one layer at a time the excess of a linear network does not depend on the width.",
+            (
+                "With noise on one layer at a time the excess of a linear network does not "
+                "depend on the width."
+            ),
             "layer-wise noise",
             _flat("linear"),
         ),
