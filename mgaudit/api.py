@@ -393,7 +393,7 @@ def _run_values(
 
 
 def _settings_values(settings: SettingsArgument) -> dict[str, Any]:
-    from mgaudit.settings.study_settings import read_settings
+    from mgaudit.settings.toml_file import read_settings
 
     return dict(settings) if isinstance(settings, Mapping) else read_settings(Path(settings))
 
@@ -409,7 +409,7 @@ def _edited(
 
 def _checked_training(training: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the training settings that are given. Raises UsageError for a name that is none."""
-    from mgaudit.settings.study_settings import TRAINED, no_such_setting
+    from mgaudit.settings.setting_errors import TRAINED, no_such_setting
 
     for name in training:
         if name not in TRAINED:

@@ -1,8 +1,9 @@
-"""Choices: what a text names in a registry, with options that are checked against the entry's signature.
+"""Choices: an entry of a registry with options, which are checked against the entry's signature.
 
-The text is `name:key=value,key=value`; the first option may go without its key, `name:value`. A name that is not in the
-registry may be that of an entry point of an installed package, or a class of the user's own, `module:Class` or
-`module:Class:key=value`. Text is parsed here and rendered by `Choice.text`; in between, settings hold choices.
+The text of a choice is `name:key=value,key=value`. The first option may omit its key: `name:value`.
+A name that is not in the registry may be that of an entry point of an installed package, or a class
+of the user's own: `module:Class` or `module:Class:key=value`. This module parses the text, and
+`Choice.text` renders it. Settings hold choices, not texts.
 """
 
 import inspect
@@ -28,10 +29,11 @@ OWN = re.compile(
 
 @dataclass(frozen=True)
 class Choice:
-    """An entry of a registry, or a class of the user's own, with its options; two of the same text are equal.
+    """An entry of a registry, or a class of the user's own, with its options.
 
-    `options` holds the values that are not the defaults, in the order of the signature. `built` is what the entry
-    builds of them, or a partial of the entry where it takes more than options.
+    Choices with the same text are equal. `options` holds the values that are not the defaults, in
+    the order of the signature. `built` is the object that the entry returns for them, or a partial
+    of the entry where mgaudit supplies more arguments.
     """
 
     name: str
@@ -48,13 +50,14 @@ class Choice:
         return self.text
 
     def label(self, title: str | None = None) -> str:
-        """Returns the choice as a reader sees it, `gaussian-mask (kappa=0.3)`, or under another title."""
-        options = ", ".join(f"{key}={spelt(value)}" for key, value in self.options.items())
-        return f"{title or self.name} ({options})" if options else title or self.name
+        """Returns the choice for readers, `gaussian-mask (kappa=0.3)`, or with another title."""
+        shown_title = title or self.name
+        options = ", ".join(f"{key}={value_text(value)}" for key, value in self.options.items())
+        return f"{shown_title} ({options})" if options else shown_title
 
     @property
     def own_sha256(self) -> str | None:
-        """The SHA-256 of the source of a class of the user's own or of another package, None for what is built in."""
+        """The SHA-256 of the source of a class that is not of mgaudit; None for built-in ones."""
         if not isinstance(self.build, type):
             return None
         own = OWN.fullmatch(self.name) or _is_foreign(self.build)
@@ -63,7 +66,10 @@ class Choice:
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry of a registry, or a class of the user's own; `supplied` names the parameters that mgaudit supplies."""
+    """An entry of a registry, or a class of the user's own.
+
+    `supplied` names the parameters that are not options, because mgaudit supplies them.
+    """
 
     name: str
     build: Callable[..., Any]
@@ -74,15 +80,14 @@ class Entry:
         """The options of the entry, by name."""
         try:
             parameters = inspect.signature(self.build).parameters
-        except ValueError as error:  # of a class whose constructor is no Python code
-            raise UsageError(
-                "", f"must have a constructor with a signature: {error_line(error)}"
-            ) from error
+        except ValueError as error:  # the constructor is not Python code
+            rule = f"must have a constructor with a signature: {error_line(error)}"
+            raise UsageError("", rule) from error
+        variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
         return {
             key: parameter
             for key, parameter in parameters.items()
-            if key not in self.supplied
-            and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+            if key not in self.supplied and parameter.kind not in variadic
         }
 
     @cached_property
@@ -91,21 +96,15 @@ class Entry:
         try:
             return types(self.build)
         except Exception as error:  # annotations of a user's class may be anything
-            raise UsageError(
-                "", f"must have annotations that Python can evaluate: {error_line(error)}"
-            ) from error
+            rule = f"must have annotations that Python can evaluate: {error_line(error)}"
+            raise UsageError("", rule) from error
 
     def chosen(self, options: Mapping[str, object]) -> Choice:
-        """Returns the choice of these options, values or their texts; it has been built.
+        """Returns the choice with these options, given as values or as texts.
 
-        Raises UsageError whose key is the option, or empty where the fault is not one option's.
+        Raises UsageError. Its key is the option, or empty where the error is not in one option.
         """
-        values: dict[str, Any] = {}
-        for key, value in options.items():
-            if key not in self.parameters:
-                rule = f"is no option of {self.name}, which takes {self._takes()}"
-                raise UsageError(key, rule, None, did_you_mean(key, self.parameters))
-            values[key] = _converted(key, self.hints.get(key, str), spelt(value))
+        values = {key: self._value(key, value) for key, value in options.items()}
         for key, parameter in self.parameters.items():
             if parameter.default is parameter.empty and key not in options:
                 way_out = f"write {self.name}:{key}=VALUE{allowed(self.hints.get(key))}"
@@ -116,6 +115,13 @@ class Entry:
             if key in values and values[key] != parameter.default
         }
         return Choice(self.name, not_default, self.build, self._built(not_default))
+
+    def _value(self, key: str, value: object) -> Any:
+        if key not in self.parameters:
+            rule = f"is not an option of {self.name}, which takes {self._options_text()}"
+            raise UsageError(key, rule, None, did_you_mean(key, self.parameters))
+        hint = self.hints.get(key, str)
+        return _converted(key, hint, value_text(value))
 
     def _built(self, options: Mapping[str, Any]) -> Any:
         if self.supplied:
@@ -131,11 +137,9 @@ class Entry:
                 raise
             raise UsageError("", f"cannot be built: {error_line(error)}") from error
 
-    def _takes(self) -> str:
-        return (
-            ", ".join(f"{key}{allowed(self.hints.get(key))}" for key in self.parameters)
-            or "no options"
-        )
+    def _options_text(self) -> str:
+        options = [f"{key}{allowed(self.hints.get(key))}" for key in self.parameters]
+        return ", ".join(options) or "no options"
 
 
 def _is_foreign(build: Callable[..., Any]) -> bool:
@@ -144,7 +148,7 @@ def _is_foreign(build: Callable[..., Any]) -> bool:
 
 
 def own_code(choices: Iterable[Choice]) -> dict[str, str]:
-    """Returns the SHA-256 of the source of each class of the user's own among the choices, by its name."""
+    """Returns the SHA-256 of the source of each class that is not of mgaudit, by its name."""
     return {choice.name: choice.own_sha256 for choice in choices if choice.own_sha256 is not None}
 
 
@@ -155,16 +159,22 @@ def parse(
     supplied: tuple[str, ...] = (),
     own: type | None = None,
 ) -> Choice:
-    """Returns the choice that `text` names, its options converted to the types of the entry's signature, built.
+    """Returns the choice that `text` names. Its options have the types of the entry's signature.
 
-    `supplied` names the parameters that mgaudit itself supplies, and `own` is the class that the user's own must
-    extend, if they may be chosen. Raises UsageError whose key is empty where the name is not known, and otherwise the
-    name with the option, for the caller to put inside the setting.
+    Args:
+        kind: The kind of entry for errors, such as "attack".
+        registry: The entries by name.
+        supplied: The parameters that mgaudit supplies.
+        own: The class that a user's own class must extend; None where the user cannot add one.
+
+    Raises:
+        UsageError: Its key is empty where the name is not known, and otherwise the name with the
+            option. The caller puts it inside the setting.
 
     >>> parse("mask", {"mask": lambda *, kappa: kappa}, "mask:sigma=1")
     Traceback (most recent call last):
     ...
-    mgaudit.errors.UsageError: mask.sigma is no option of mask, which takes kappa
+    mgaudit.errors.UsageError: mask.sigma is not an option of mask, which takes kappa
     """
     entry, options = entry_of(kind, registry, text, supplied, own)
     try:
@@ -180,7 +190,10 @@ def entry_of(
     supplied: tuple[str, ...] = (),
     own: type | None = None,
 ) -> tuple[Entry, str]:
-    """Returns the entry that `text` names, and the text of its options. Raises UsageError as `parse` does."""
+    """Returns the entry that `text` names, and the text of its options.
+
+    Raises UsageError as `parse` does.
+    """
     text = text.strip()
     name, _, options = text.partition(":")
     installed = {} if own is None else plugins(kind, registry)
@@ -193,10 +206,10 @@ def entry_of(
         refuse_taken(kind, name, registry)
     match = OWN.fullmatch(text)
     if own is None or match is None:
-        known = ", ".join([*registry, *installed, *(["module:Class of your own"] if own else [])])
-        raise UsageError(
-            "", f"must be one of {known}", repr(name), did_you_mean(name, [*registry, *installed])
-        )
+        names = [*registry, *installed]
+        own_names = ["module:Class of your own"] if own else []
+        rule = f"must be one of {', '.join([*names, *own_names])}"
+        raise UsageError("", rule, repr(name), did_you_mean(name, names))
     build = own_class(kind, own, match["module"], match["name"])
     name = f"{match['module']}:{match['name']}"
     return Entry(name, build, first_parameters(name, build, supplied)), match["options"] or ""
@@ -222,73 +235,66 @@ def option_texts(entry: Entry, text: str) -> dict[str, str]:
 def first_parameters(
     name: str, build: Callable[..., Any], supplied: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Returns the names that a class has for the parameters that mgaudit supplies, in their order.
+    """Returns the names in a class of the parameters that mgaudit supplies, in their order.
 
-    Raises UsageError where it takes fewer.
+    Raises UsageError where the class takes fewer.
     """
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    names = [
-        key
-        for key, parameter in inspect.signature(build).parameters.items()
-        if parameter.kind in positional
-    ]
+    parameters = inspect.signature(build).parameters
+    names = [key for key, parameter in parameters.items() if parameter.kind in positional]
     if len(names) < len(supplied):
-        raise UsageError(name, f"must be built as {build.__name__}({', '.join(supplied)}, ...)")
+        rule = f"must be built as {build.__name__}({', '.join(supplied)}, ...)"
+        raise UsageError(name, rule)
     return tuple(names[: len(supplied)])
 
 
 def types(build: Callable[..., Any]) -> dict[str, Any]:
-    """Returns the types of the parameters; one without an annotation has the type of its default."""
+    """Returns the types of the parameters, without an annotation that of the default."""
     parameters = inspect.signature(build).parameters
-    bare = {
+    types_of_defaults = {
         key: type(parameter.default)
         for key, parameter in parameters.items()
         if parameter.default not in (parameter.empty, None)
     }
     build = getattr(build, "__init__", build) if isinstance(build, type) else build
-    return bare | get_type_hints(build, include_extras=True)
+    return types_of_defaults | get_type_hints(build, include_extras=True)
 
 
 def allowed(hint: Any) -> str:
-    """Returns what a parameter of that type may be, " (>= 0)" or " (cyclic or random)"; nothing where that is open.
+    """Returns the allowed values of a type, " (>= 0)" or " (cyclic or random)"; "" for any value.
 
     >>> from typing import Literal
     >>> allowed(Literal["cyclic", "random"] | None)
     ' (cyclic or random)'
     """
-    words = [
-        str(word)
-        for part in (hint, *get_args(hint))
-        if get_origin(part) is Literal
-        for word in get_args(part)
-    ]
-    span = range_in(hint)
-    rule = " or ".join(words) or ("" if span is None else str(span))
-    return f" ({rule})" if rule else ""
+    literals = [part for part in (hint, *get_args(hint)) if get_origin(part) is Literal]
+    words = [str(word) for literal in literals for word in get_args(literal)]
+    if words:
+        return f" ({' or '.join(words)})"
+    limits = range_in(hint)
+    return "" if limits is None else f" ({limits})"
 
 
 def _converted(key: str, hint: Any, text: str) -> Any:
     raw: Any = text.split("x") if get_origin(hint) is tuple else text
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(hint)
-    except Exception as error:  # pydantic knows no text for the type that a user's class states
-        raise UsageError(
-            key, f"must have a type that can be written as text: {error_line(error)}"
-        ) from error
+    except Exception as error:  # pydantic cannot read the type of a user's class from text
+        rule = f"must have a type that can be written as text: {error_line(error)}"
+        raise UsageError(key, rule) from error
     try:
         value = adapter.validate_python(raw)
     except ValidationError as error:
         rule = error.errors()[0]["msg"].removeprefix("Input should be ")
         raise UsageError(key, f"must be {rule}", repr(text)) from error
     if not fits_64_bits(value):
-        raise UsageError(
-            key, "must be a whole number of at most 64 bits", f"one of {value.bit_length()} bits"
-        )
-    span = range_in(hint)
-    if span is not None and value is not None and value not in span:
-        raise UsageError(key, f"must be a finite number {span}", text)
-    # What is computed with is what the text says, which has 15 digits: settings.toml then repeats the run.
-    return float(spelt(value)) if isinstance(value, float) else value
+        bits = f"one of {value.bit_length()} bits"
+        raise UsageError(key, "must be a whole number of at most 64 bits", bits)
+    limits = range_in(hint)
+    if limits is not None and value is not None and value not in limits:
+        raise UsageError(key, f"must be a finite number {limits}", text)
+    # The value is rounded to the 15 digits of its text, so that settings.toml repeats the run.
+    return float(value_text(value)) if isinstance(value, float) else value
 
 
 def text_of(name: str, options: Mapping[str, Any]) -> str:
@@ -297,14 +303,14 @@ def text_of(name: str, options: Mapping[str, Any]) -> str:
     >>> text_of("mlp", {"hidden": (512, 256)}), text_of("none", {})
     ('mlp:hidden=512x256', 'none')
     """
-    rendered = ",".join(f"{key}={spelt(value)}" for key, value in options.items())
+    rendered = ",".join(f"{key}={value_text(value)}" for key, value in options.items())
     return f"{name}:{rendered}" if rendered else name
 
 
-def spelt(value: object) -> str:
+def value_text(value: object) -> str:
     """Returns the canonical text of an option's value.
 
-    >>> spelt(0.30), spelt(True), spelt((512, 256))
+    >>> value_text(0.30), value_text(True), value_text((512, 256))
     ('0.3', 'true', '512x256')
     """
     if isinstance(value, tuple):

@@ -12,9 +12,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from mgaudit.errors import UsageError, did_you_mean
+from mgaudit.settings import arguments
 from mgaudit.settings.choices import Choice
 from mgaudit.settings.datasets import DatasetChoice
 from mgaudit.settings.schemes import SchemeChoice, scheme_choice, scheme_entry, scheme_parts
+from mgaudit.settings.setting_errors import no_such_setting
 from mgaudit.settings.study_settings import (
     ChosenAttack,
     ChosenDataset,
@@ -30,7 +32,6 @@ from mgaudit.settings.study_settings import (
     StudyModels,
     StudySettings,
     checked,
-    no_such_setting,
 )
 from mgaudit.targets.training import Training
 
@@ -48,15 +49,15 @@ class GridSettings(BaseModel):
 
     title: str = ""
     note: str = ""
-    datasets: SomeDistinct[ChosenDataset] = Field(("digits",), validate_default=True)
-    targets: SomeDistinct[ChosenTarget] = Field(("cnn",), validate_default=True)
-    seeds: SomeDistinct[Seed] = (0,)
-    attacks: SomeDistinct[ChosenAttack] = Field(("lira", "loss"), validate_default=True)
-    queries: ChosenQueries = Field("plain", validate_default=True)
-    models: StudyModels = 16
+    datasets: SomeDistinct[ChosenDataset] = Field(arguments.DATASETS.default, validate_default=True)
+    targets: SomeDistinct[ChosenTarget] = Field(arguments.TARGETS.default, validate_default=True)
+    seeds: SomeDistinct[Seed] = arguments.SEEDS.default
+    attacks: SomeDistinct[ChosenAttack] = Field(arguments.ATTACK.default, validate_default=True)
+    queries: ChosenQueries = Field(arguments.QUERIES.default, validate_default=True)
+    models: StudyModels = arguments.MODELS.default
     examples: Examples | None = None
-    device: Device = "auto"
-    stack: Stack = "auto"
+    device: Device = arguments.DEVICE.default
+    stack: Stack = arguments.STACK.default
     stacks: dict[str, Annotated[int, Field(strict=True, ge=1)]] = {}
     training: ChosenTraining = Training()
     schemes: SomeDistinct[ChosenScheme]

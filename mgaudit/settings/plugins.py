@@ -1,4 +1,4 @@
-"""Attacks, schemes, networks and datasets of installed packages, by the names of their entry points.
+"""Attacks, schemes, networks and datasets of installed packages, by name of the entry point.
 
 A package registers a class in its pyproject.toml:
 

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 
 from mgaudit.errors import UsageError
+from mgaudit.settings.arguments import EPSILON
 from mgaudit.settings.choices import Choice, Entry, entry_of, option_texts, parse
 from mgaudit.settings.objects import object_choice
 from mgaudit.targets import SCHEMES
 from mgaudit.targets.schemes import Scheme, compose
 
-DEFAULT_DP = "dp-sgd:epsilon=8"
+DEFAULT_DP = f"dp-sgd:epsilon={EPSILON.default:g}"
 PLAIN = "none"
 DP_SGD = "dp-sgd"
 

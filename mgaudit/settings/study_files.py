@@ -20,7 +20,7 @@ def study_values(study: Path) -> dict[str, Any]:
     Raises:
         UsageError: If there is no such file, or it is not TOML.
     """
-    from mgaudit.settings.study_settings import read_settings
+    from mgaudit.settings.toml_file import read_settings
 
     if study.is_file():
         return read_settings(study)

@@ -1,11 +1,9 @@
 """What to audit: settings from TOML, the command line or Python, checked before anything runs."""
 
-import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from functools import partial
 from numbers import Integral, Real
-from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
@@ -20,13 +18,14 @@ from pydantic import (
 )
 
 from mgaudit.attacks import ATTACKS, Attack
-from mgaudit.errors import UsageError, did_you_mean
+from mgaudit.errors import UsageError
 from mgaudit.settings import arguments
 from mgaudit.settings.arguments import Argument, plain_type
 from mgaudit.settings.choices import Choice, first_parameters, parse
 from mgaudit.settings.datasets import DatasetChoice, dataset_choice
 from mgaudit.settings.objects import class_choice, object_choice
 from mgaudit.settings.schemes import DEFAULT_DP, PLAIN, SchemeChoice, scheme_choice
+from mgaudit.settings.setting_errors import usage_error
 from mgaudit.targets import NETWORKS, QUERIES
 from mgaudit.targets.contract import NETWORK
 from mgaudit.targets.datasets.canaries import CanaryKind
@@ -35,11 +34,7 @@ from mgaudit.targets.ranges import Range, fits_64_bits, range_in
 from mgaudit.targets.training import Training
 
 SUPPLIED = ("input_shape", "classes")  # to a network, by mgaudit
-MOST_BYTES = 1_000_000  # of a settings file
-NOT_TOML = "repair it, or see `mgaudit list studies` for files that are right"
 DEFAULT_SCHEMES = (PLAIN, f"gaussian-mask:kappa={arguments.KAPPA.default:g}", DEFAULT_DP)
-OF_STUDIES = ("title", "note", "datasets", "targets", "seeds", "arms", "stacks")
-TRAINED = tuple(field.name for field in fields(Training))
 
 
 Settings = TypeVar("Settings", bound=BaseModel)
@@ -145,7 +140,7 @@ def _number_of(argument: Argument) -> BeforeValidator:
 
 
 def _training(value: object) -> object:
-    """Returns the numbers among training settings as those of Python. Raises as `_number` does."""
+    """Returns the settings with numbers of Python. Raises UsageError for other types of numbers."""
     if not isinstance(value, dict):
         return value
     values = dict(value)
@@ -203,7 +198,7 @@ class _Trained(BaseModel):
         return {**shared, "training": asdict(self.training)}
 
     def values(self) -> dict[str, Any]:
-        """Returns the settings by name, to change some and check all again; choices stay objects."""
+        """Returns the settings by name, to be changed and checked again. Choices stay objects."""
         return {**dict(self), "training": asdict(self.training)}
 
 
@@ -232,9 +227,9 @@ class AuditSettings(_Settings):
 
 
 class StudySettings(_Settings):
-    """Arms that differ in their scheme alone. The plain arm, if there is one, is what the others are compared with.
+    """Arms that differ only in their scheme. The others are compared with the plain arm, if any.
 
-    `notes` are words on arms, by their scheme, for the report.
+    `notes` are remarks on arms for the report, by scheme.
     """
 
     models: StudyModels = arguments.MODELS.default
@@ -248,9 +243,9 @@ class StudySettings(_Settings):
 
 
 class DPAuditSettings(_Trained):
-    """An audit of one scheme's epsilon with canaries, in one run or a few.
+    """An audit of one scheme's epsilon with canaries, in one training run or a few.
 
-    `guesses` is the share of the canaries that is guessed in, and the share that is guessed out.
+    `guesses` is the fraction of the canaries guessed in, and the fraction guessed out.
     """
 
     scheme: ChosenScheme = _default(arguments.AUDITED.default)
@@ -280,94 +275,4 @@ def checked(
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise _usage_error(error, list(kind.model_fields), single or {}) from error
-
-
-def read_settings(path: Path) -> dict[str, Any]:
-    """Returns the values in a settings file. Raises UsageError, naming file and line, where it is not TOML."""
-    key = f"the settings file {path}"
-    try:
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise UsageError(
-            key, f"cannot be read: {error.strerror}", None, "give the path of a TOML file"
-        ) from error
-    if len(content) > MOST_BYTES:
-        raise UsageError(
-            key, f"must have at most {MOST_BYTES:,} bytes", "more", "give a TOML file of settings"
-        )
-    try:
-        values = tomllib.loads(content.decode("utf-8-sig"))
-    except RecursionError as error:
-        raise UsageError(
-            key, "is not TOML of settings: it is nested too deeply", None, NOT_TOML
-        ) from error
-    except ValueError as error:  # bytes that are no text among them
-        raise UsageError(key, f"is not TOML: {error}", None, NOT_TOML) from error
-    if not all(map(fits_64_bits, _numbers(values))):
-        raise UsageError(
-            key, "is not TOML: a whole number must have at most 64 bits", None, NOT_TOML
-        )
-    return values
-
-
-def _numbers(value: object) -> Iterator[object]:
-    """Yields all values in nested tables and lists."""
-    if isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _numbers(item)
-    else:
-        yield value
-
-
-def no_such_setting(table: str, key: str, known: Sequence[str]) -> UsageError:
-    """Returns the error of a setting that does not exist in the table, "" for the top, with the nearest that does."""
-    way_out = (
-        did_you_mean(f"{table}.{key}", [f"{table}.{name}" for name in known])
-        if table
-        else did_you_mean(key, known)
-    )
-    if not table and key in TRAINED:
-        way_out = f"did you mean 'training.{key}'?"
-    if not table and key in OF_STUDIES:
-        way_out = "a study file is run by mgaudit compare"
-    error = UsageError(key, f"is not a setting; the settings are {', '.join(known)}", None, way_out)
-    return error.inside(table) if table else error
-
-
-def _usage_error(
-    error: ValidationError, known: Sequence[str], single: Mapping[str, str]
-) -> UsageError:
-    first = error.errors()[0]
-    location = [part for part in first["loc"] if part != "[key]"]
-    if location[0] in single:
-        location = [single[str(location[0])], *location[2:]]
-    *tables, last = location
-    if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        table = _joined(tables)
-        return no_such_setting(table, str(last), TRAINED if table == "training" else known)
-    place = _joined(location)
-    if first["type"] == "value_error":
-        cause = first["ctx"]["error"]
-        return (
-            cause.inside(place)
-            if isinstance(cause, UsageError)
-            else UsageError(f"{place}:", str(cause))
-        )
-    if first["type"] == "too_short":
-        return UsageError(
-            place, f"must have at least {first['ctx']['min_length']} item", repr(first["input"])
-        )
-    rule = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    return UsageError(place, f"must be {rule}", repr(first["input"]))
-
-
-def _joined(location: Sequence[str | int]) -> str:
-    """Returns a place in the settings.
-
-    >>> _joined(["attacks", 1]), _joined(["training", "epochs"])
-    ('attacks[1]', 'training.epochs')
-    """
-    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
-    return "".join(parts).removeprefix(".")
+        raise usage_error(error, list(kind.model_fields), single or {}) from error

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mgaudit.analysis.numbers import CHANGE, RATE
 from mgaudit.analysis.limits import FEWEST_MODELS
+from mgaudit.analysis.numbers import CHANGE, RATE
 from mgaudit.analysis.samples import Samples
 from mgaudit.attacks.exposure import Exposure
 from mgaudit.attacks.intervals import Interval, Resampled, two_way_interval

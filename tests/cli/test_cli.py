@@ -278,7 +278,7 @@ def test_attacks_are_listed_with_what_they_need_what_they_cost_and_where_they_co
         ),
         (
             ["--scheme", "weight-noise:sigma=1,layers=2"],
-            "scheme.weight-noise.layers is no option of weight-noise, which takes "
+            "scheme.weight-noise.layers is not an option of weight-noise, which takes "
             "sigma (>= 0), layerwise, "
             "order (cyclic or random), stop_epoch (>= 0)",
         ),
@@ -324,7 +324,7 @@ def test_attacks_are_listed_with_what_they_need_what_they_cost_and_where_they_co
         (
             ["--dataset", "synthetic:depth=3"],
             (
-                "dataset.synthetic.depth is no option of synthetic, which takes kind (clusters "
+                "dataset.synthetic.depth is not an option of synthetic, which takes kind (clusters "
                 "or teacher), features"
             ),
         ),

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from mgaudit.cli.app import app
 from mgaudit.reports.results import read_result
-from mgaudit.settings.study_settings import read_settings
+from mgaudit.settings.toml_file import read_settings
 from mgaudit.storage.run_folder import RunFolder
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -262,8 +262,8 @@ def test_own_code_that_is_wrong_is_one_line(
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     Path("own.py").write_text(OWN)
     Path("exits.py").write_text("import sys\nsys.exit(0)\n")
-    for option, value in WRONG_CODE:
-        result = mgaudit("run", *SMALL, "--quiet", "--stack", "1", option, value)
+    for name, value in WRONG_CODE:
+        result = mgaudit("run", *SMALL, "--quiet", "--stack", "1", name, value)
         assert_is_a_mistake_in_one_line(result, value.rpartition(":width")[0] or value, value)
     for name in ("own", "exits"):
         sys.modules.pop(name, None)

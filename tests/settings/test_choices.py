@@ -57,9 +57,9 @@ def test_labels_are_for_readers() -> None:
         ("thing", "thing needs size; write thing:size=VALUE"),
         (
             "thing:size=1,colour=red",
-            r"thing.colour is no option .* takes size, widths, flag, kind \(a or b\), limit",
+            r"thing.colour is not an option .* takes size, widths, flag, kind \(a or b\), limit",
         ),
-        ("thing:given=1,size=1", "thing.given is no option"),
+        ("thing:given=1,size=1", "thing.given is not an option"),
         ("thing:size=1,flag", "thing.flag needs a value; write flag=VALUE"),
         ("thing:size", "thing.size must .*number.*, got 'size'"),
         ("thing:1,size=2", "thing.size may be given once"),

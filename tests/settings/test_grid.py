@@ -10,7 +10,8 @@ from mgaudit.reports.results import settings_toml
 from mgaudit.settings.grid import GridSettings, edited_grid, grid_settings
 from mgaudit.settings.schemes import SchemeChoice, scheme_choice
 from mgaudit.settings.study_files import ready_studies, study_values
-from mgaudit.settings.study_settings import read_settings, study_settings
+from mgaudit.settings.study_settings import study_settings
+from mgaudit.settings.toml_file import read_settings
 from mgaudit.study.comparison import plan_comparison
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -158,12 +159,12 @@ def test_stack_sizes_go_to_the_studies_that_they_are_of() -> None:
         (MASK + "kappa = []", "arms[1].kappa must not be empty, or there is no such arm"),
         (
             MASK + "kapa = 1",
-            "arms[1].kapa is no option of gaussian-mask, which takes kappa (>= 0), fixed; "
+            "arms[1].kapa is not an option of gaussian-mask, which takes kappa (>= 0), fixed; "
             "did you mean 'kappa'?",
         ),
         (
             MASK + 'kappa = 1\nnotes = "x"',
-            "arms[1].notes is no option of gaussian-mask, which takes "
+            "arms[1].notes is not an option of gaussian-mask, which takes "
             "kappa (>= 0), fixed; did you mean 'note'?",
         ),
         (MASK + "kappa = 1\nnote = 3", "arms[1].note must be text, got 3"),

@@ -8,7 +8,8 @@ from mgaudit.settings import datasets, schemes
 from mgaudit.settings import study_settings as study_settings_module
 from mgaudit.settings.choices import Choice, parse
 from mgaudit.settings.schemes import edited_schemes, scheme_choice
-from mgaudit.settings.study_settings import read_settings, study_settings
+from mgaudit.settings.study_settings import study_settings
+from mgaudit.settings.toml_file import read_settings
 from mgaudit.study.plan import plan_study
 from mgaudit.study.progress import Progress
 from mgaudit.study.study import run_study

@@ -255,10 +255,8 @@ def test_an_npz_that_is_none_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("examples", [0, 1199])
 def test_examples_that_are_not_there_are_refused(examples: int) -> None:
-    with pytest.raises(
-        ValueError,
-        match=f"examples must be between 1 and 1198, the number of examples of digits, got {examples}",
-    ):
+    rule = "examples must be between 1 and 1198, the number of examples of digits"
+    with pytest.raises(ValueError, match=f"{rule}, got {examples}"):
         load("digits", examples, generator())
 
 
@@ -280,11 +278,14 @@ def test_a_dataset_in_a_file_needs_its_path(spec: str) -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("digits:x", "dataset.digits.x is no option of digits, which takes no options"),
-        ("cifar10:size=3", "dataset.cifar10.size is no option of cifar10, which takes no options"),
+        ("digits:x", "dataset.digits.x is not an option of digits, which takes no options"),
+        (
+            "cifar10:size=3",
+            "dataset.cifar10.size is not an option of cifar10, which takes no options",
+        ),
         (
             "synthetic:depth=3",
-            "synthetic.depth is no option of synthetic, which takes kind .*, size, separation",
+            "synthetic.depth is not an option of synthetic, which takes kind .*, size, separation",
         ),
         ("synthetic:size=many", "dataset.synthetic.size must be a valid integer, .*, got 'many'"),
         (
@@ -344,7 +345,7 @@ def test_the_options_of_a_dataset_are_parsed_as_those_of_every_other_choice(
     with pytest.raises(UsageError, match=r"^rows\.rows must be a finite number >= 1, got 0$"):
         dataset_choice("rows:rows=0")
     with pytest.raises(
-        UsageError, match=r"shufle is no option of rows, .*; did you mean 'shuffle'"
+        UsageError, match=r"shufle is not an option of rows, .*; did you mean 'shuffle'"
     ):
         dataset_choice("rows:shufle=no")
     assert dataset_choice("synthetic:teacher") == dataset_choice("synthetic:kind=teacher")
