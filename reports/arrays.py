@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.errors import UsageError
+from mgaudit.reports.files import ARRAYS_FILE
 
-ARRAYS_FILE = "arrays.npz"
 RUN_AGAIN = "run it again"
 
 # By name: `membership`, `labels` and `roc_fpr` of the study, and the arms' (see `array_name`).

@@ -8,8 +8,6 @@ from mgaudit.reports.table import Cell, Table
 from mgaudit.reports.tables import epsilon_at_least, epsilon_at_most, rounded_up
 from mgaudit.reports.verdict import WHAT_AN_ALARM_MEANS
 
-DP_AUDIT_FILE = "dp-audit.json"
-
 
 class Bound(Record):
     """A lower bound on epsilon (nats), its method, and what it `speaks_of`."""

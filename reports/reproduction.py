@@ -6,9 +6,8 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from mgaudit.errors import UsageError
+from mgaudit.reports.files import REPRODUCTION_FILE
 from mgaudit.reports.record import Record
-
-REPRODUCTION_FILE = "reproduction.json"
 
 Verdict = Literal["holds", "does not hold", "not run here"]
 VERDICTS: tuple[Verdict, ...] = ("holds", "does not hold", "not run here")

@@ -10,13 +10,13 @@ import tomli_w
 from pydantic import Field, ValidationError
 
 from mgaudit.errors import UsageError
-from mgaudit.reports.arrays import ARRAYS_FILE, RUN_AGAIN, Arrays, array_name, read_arrays
+from mgaudit.reports.arrays import RUN_AGAIN, Arrays, array_name, read_arrays
+from mgaudit.reports.files import ARRAYS_FILE, RESULT_FILE
 from mgaudit.reports.findings import Analysis
 from mgaudit.reports.record import ChoiceRecord, Estimate, NamedChoice, Record
 
 SCHEMA_VERSION = 5
 PLAIN = "none"  # the name of the scheme without noise
-RESULT_FILE = "result.json"
 
 
 class AttackResult(Record):

@@ -12,11 +12,11 @@ import numpy as np
 from pypdf import PdfReader
 
 from mgaudit.analysis.samples import analyse_study
-from mgaudit.reports.arrays import ARRAYS_FILE, Arrays, arrays_to_bytes
+from mgaudit.reports.arrays import Arrays, arrays_to_bytes
+from mgaudit.reports.files import ARRAYS_FILE, RESULT_FILE
 from mgaudit.reports.findings import ANALYSED
 from mgaudit.reports.record import ChoiceRecord, Estimate, NamedChoice
 from mgaudit.reports.results import (
-    RESULT_FILE,
     AttackResult,
     AuditResult,
     ClassExposure,

@@ -9,7 +9,8 @@ from rich.text import Text
 from mgaudit.cli.console import out, print_paths
 from mgaudit.dp_result import DPResult
 from mgaudit.reports.claims import summary, verdicts_table
-from mgaudit.reports.dp_audit import DP_AUDIT_FILE, bounds_table
+from mgaudit.reports.dp_audit import bounds_table
+from mgaudit.reports.files import DP_AUDIT_FILE
 from mgaudit.reports.formats.render import DEFAULT_FORMATS, FORMATS
 from mgaudit.reports.reproduction import PaperResult
 from mgaudit.reports.results import Result as ResultRecord

@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from mgaudit.errors import UsageError
-from mgaudit.reports.arrays import ARRAYS_FILE, Arrays, arrays_to_bytes
-from mgaudit.reports.dp_audit import DP_AUDIT_FILE, DPAuditResult
+from mgaudit.reports.files import ARRAYS_FILE, DP_AUDIT_FILE, REPRODUCTION_FILE, RESULT_FILE
 from mgaudit.reports.formats.render import FORMATS, PAPER_FORMATS
-from mgaudit.reports.reproduction import REPRODUCTION_FILE, PaperResult
-from mgaudit.reports.results import RESULT_FILE, Result, read_result, settings_toml
 from mgaudit.storage.atomic import sweep_partial, write_atomically, write_folder_atomically
 
 if TYPE_CHECKING:
+    from mgaudit.reports.arrays import Arrays
     from mgaudit.reports.document import Document
+    from mgaudit.reports.dp_audit import DPAuditResult
+    from mgaudit.reports.reproduction import PaperResult
+    from mgaudit.reports.results import Result
 
 LOG_FILE = "log.txt"
 SETTINGS_FILE = "settings.toml"
@@ -144,8 +145,11 @@ class RunFolder:
         text = "".join(f"{line}\n" for line in lines)
         write_atomically(self.path / LOG_FILE, text.encode())
 
-    def write_result(self, result: Result | DPAuditResult, arrays: Sequence[Arrays]) -> None:
+    def write_result(self, result: "Result | DPAuditResult", arrays: "Sequence[Arrays]") -> None:
         """Writes settings, arrays and, last, the result, whose presence marks a complete run."""
+        from mgaudit.reports.arrays import arrays_to_bytes
+        from mgaudit.reports.results import Result, settings_toml
+
         name = RESULT_FILE if isinstance(result, Result) else DP_AUDIT_FILE
         self.mark()
         write_atomically(self.path / SETTINGS_FILE, settings_toml(result.settings).encode())
@@ -158,13 +162,14 @@ class RunFolder:
         They are written to the run folder or to `destination`, after all have been rendered.
         """
         from mgaudit.reports.document import document  # imports matplotlib, which takes a second
+        from mgaudit.reports.results import read_result
 
         content = document(*read_result(self.path))
         rendered = {FORMATS[name].name: FORMATS[name].render(content) for name in formats}
         return self._write(rendered, destination)
 
     def write_paper(
-        self, result: PaperResult, content: "Document", formats: Sequence[str]
+        self, result: "PaperResult", content: "Document", formats: Sequence[str]
     ) -> list[Path]:
         """Writes the reports on a paper and, last, its result. Returns the reports' paths."""
         self.mark()
@@ -201,7 +206,7 @@ def path_word(*words: str) -> str:
     return word.strip("-")[:60]
 
 
-def _write_json(path: Path, result: Result | DPAuditResult | PaperResult) -> None:
+def _write_json(path: Path, result: "Result | DPAuditResult | PaperResult") -> None:
     text = result.model_dump_json(indent=2) + "\n"
     write_atomically(path, text.encode())
 

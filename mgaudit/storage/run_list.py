@@ -8,11 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mgaudit.errors import UsageError, did_you_mean
-from mgaudit.reports.arrays import ARRAYS_FILE
-from mgaudit.reports.dp_audit import DP_AUDIT_FILE
+from mgaudit.reports.files import ARRAYS_FILE, DP_AUDIT_FILE, REPRODUCTION_FILE, RESULT_FILE
 from mgaudit.reports.formats.render import FORMATS, PAPER_FORMATS
-from mgaudit.reports.reproduction import REPRODUCTION_FILE
-from mgaudit.reports.results import RESULT_FILE
 from mgaudit.storage.atomic import is_partial
 from mgaudit.storage.run_folder import (
     IN_USE,

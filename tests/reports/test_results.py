@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from mgaudit.errors import UsageError
-from mgaudit.reports.arrays import ARRAYS_FILE
+from mgaudit.reports.files import ARRAYS_FILE, RESULT_FILE
 from mgaudit.reports.record import Estimate
-from mgaudit.reports.results import RESULT_FILE, read_result
+from mgaudit.reports.results import read_result
 from tests.fake_study import arrays, result, study, write
 
 NAMED = '{"name":"cnn","options":{},"label":"CNN"}'

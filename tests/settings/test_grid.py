@@ -246,7 +246,7 @@ def test_stack_sizes_go_to_the_studies_that_they_are_of() -> None:
         ('attacks = ["loss", "lria"]\n' + PLAIN, "attacks[1] must be one of lira"),
         ("models = 2\n" + PLAIN, "models must be a whole number >= 3 and <= 100000, got 2"),
         ("examples = 49\n" + PLAIN, "examples must be a whole number >= 50, got 49"),
-        ("title = 3\n" + PLAIN, "title must be a valid string, got 3"),
+        ("title = 3\n" + PLAIN, "title must be a valid string, got int: 3"),
         ("model = 3\n" + PLAIN, "model is not a setting; the settings are title, note, dataset"),
         ("model = 3\n" + PLAIN, "did you mean 'models'?"),
         ("epochs = 3\n" + PLAIN, "did you mean 'training.epochs'?"),
