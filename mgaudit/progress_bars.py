@@ -1,5 +1,6 @@
 """Progress of an audit on a terminal, in a notebook or as plain lines; always on stderr."""
 
+import math
 import time
 from contextlib import suppress
 from typing import Self
@@ -19,6 +20,9 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 from mgaudit.study.progress import Progress
+from mgaudit.time_text import time_text
+
+SECONDS_BETWEEN_LINES = 10
 
 
 class _Drawn:
@@ -46,6 +50,11 @@ class ProgressBars(_Drawn, Progress):
         self._done = 0
         self._total = 0
         self._label = ""
+        self._run_total = 0  # models of all arms; 0 where it is not known
+        self._run_done = 0
+        self._new = 0  # models of this arm that this run has trained
+        self._arm_started = self._started
+        self._printed = -math.inf  # when the last line about models was printed
         self._bars = Bars(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -60,9 +69,23 @@ class ProgressBars(_Drawn, Progress):
         self._plain = not silent and not console.is_terminal
 
     def _say(self, line: str) -> None:
-        self.lines.append(f"{time.monotonic() - self._started:7.1f} s  {line}")
+        self._log(line)
         if self._plain:
             self._print(Text(line))
+
+    def _log(self, line: str) -> None:
+        self.lines.append(f"{time.monotonic() - self._started:7.1f} s  {line}")
+
+    def _remaining(self, now: float) -> str:
+        """Returns the share of the run that is done and the time left for this arm."""
+        facts = []
+        if self._run_total:
+            share = 100 * self._run_done // self._run_total
+            facts.append(f"{share} % of all models")
+        if self._done < self._total:
+            seconds = (now - self._arm_started) * (self._total - self._done) / self._new
+            facts.append(f"about {time_text(seconds)} left for this arm")
+        return f" ({', '.join(facts)})" if facts else ""
 
     def stage(self, text: str) -> None:
         """Notes the step; a terminal shows it above the bars."""
@@ -78,17 +101,32 @@ class ProgressBars(_Drawn, Progress):
         """Keeps the text for the log."""
         self.lines.append(text)
 
+    def models_planned(self, models: int) -> None:
+        """Sets the number of models of the whole run, for the share that is done."""
+        self._run_total = models
+
     def training_started(self, label: str, models: int, reused: int) -> None:
         """Opens a bar for the arm."""
         self._label, self._done, self._total = label, reused, models
+        self._run_done += reused
+        self._new = 0
+        self._arm_started = time.monotonic()
         note = f", {reused} from the cache" if reused else ""
         self._say(f"{label}: training {models} models{note}")
         self._task = self._bars.add_task(escape(label), total=models, completed=reused, note=note)
 
     def model_trained(self) -> None:
-        """Moves the bar on."""
+        """Advances the bar. Elsewhere, prints at most one line in 10 s, and one at the end."""
         self._done += 1
-        self._say(f"{self._label}: {self._done} of {self._total} models")
+        self._new += 1
+        self._run_done += 1
+        now = time.monotonic()
+        line = f"{self._label}: {self._done} of {self._total} models{self._remaining(now)}"
+        if self._done == self._total or now - self._printed >= SECONDS_BETWEEN_LINES:
+            self._printed = now
+            self._say(line)
+        else:
+            self._log(line)
         if self._task is not None:
             self._bars.advance(self._task)
 

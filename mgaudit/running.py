@@ -68,6 +68,7 @@ def run_study_plan(plan: "Plan", jobs: int | None, out: Path, progress: Progress
 
     folder = RunFolder.create(out, plan.slug, plan.sha256)
     with recorded(folder, progress):
+        progress.models_planned(len(plan.arms) * plan.settings.models)
         study, arrays = run_study(plan, jobs or default_jobs(plan.design.device), progress)
         record = ResultRecord(
             title="", note="", command=RUN_COMMAND, settings=study.settings, studies=[study]
@@ -84,6 +85,8 @@ def run_comparison_plan(
 
     folder = RunFolder.create(out, plan.slug, plan.sha256)
     with recorded(folder, progress):
+        counts = [len(cell.arms) * cell.settings.models for cell in plan.cells]
+        progress.models_planned(sum(counts))
         record, arrays = run_comparison(plan, jobs or default_jobs(plan.device), progress)
         return _written(record, arrays, folder, progress)
 

@@ -10,6 +10,9 @@ class Progress:
     def note(self, text: str) -> None:
         """A message for the log only."""
 
+    def models_planned(self, models: int) -> None:
+        """Called once with the number of models of the run, in all arms and studies."""
+
     def training_started(self, label: str, models: int, reused: int) -> None:
         """Training of the arm's `models` begins; `reused` of them are trained already."""
 
