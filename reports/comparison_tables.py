@@ -298,7 +298,7 @@ def front_section(study: StudyResult, arrays: Arrays) -> Section:
 
 def matched_section(study: StudyResult, arrays: Arrays) -> Section:
     """Returns the section on privacy at matched accuracy."""
-    tables = [matched_table(study, metric) for metric in ("auc", "tpr_at_0.001_fpr")]
+    tables = [matched_table(study, metric) for metric in ("auc", "tpr@0.001")]
     return Section.of("Privacy at matched accuracy", *tables)
 
 

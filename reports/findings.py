@@ -11,7 +11,7 @@ SIGNIFICANT = 0.05
 
 
 # The metrics by which arms are compared, beside test accuracy.
-ANALYSED = ("auc", "tpr_at_0.01_fpr", "tpr_at_0.001_fpr")
+ANALYSED = ("auc", "tpr@0.01", "tpr@0.001")
 TEST_ACCURACY = "test_accuracy"
 
 

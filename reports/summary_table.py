@@ -5,7 +5,7 @@ from mgaudit.reports.table import Cell, Table, number
 from mgaudit.reports.tables import epsilon_at_least, headline
 
 COLUMNS = ("Arm", "Test acc., %", "AUC", "TPR at 1 % FPR, %", "ε ≥")
-TPR = "tpr_at_0.01_fpr"
+TPR = "tpr@0.01"
 
 
 def summary_table(study: StudyResult) -> Table:

@@ -37,14 +37,14 @@ from mgaudit.targets import SCHEMES
 NASTY = '<script>alert("1")</script> #strong[x] $y$ *z* {{ 7*7 }}'
 METRICS = tuple(facts.name for facts in metric_facts())
 VALUES = {
-    "tpr_at_0.1_fpr": 0.21,
-    "tpr_at_0.01_fpr": 0.22,
-    "tpr_at_0.001_fpr": 0.23,
-    "tpr_at_0_fpr": 0.24,
+    "tpr@0.1": 0.21,
+    "tpr@0.01": 0.22,
+    "tpr@0.001": 0.23,
+    "tpr@0": 0.24,
     "balanced_accuracy": 0.25,
     "advantage": 0.26,
 }
-SINGLE = ("auc", "tpr_at_0.1_fpr", "tpr_at_0.01_fpr", "tpr_at_0.001_fpr", "tpr_at_0_fpr")
+SINGLE = ("auc", "tpr@0.1", "tpr@0.01", "tpr@0.001", "tpr@0")
 SETTINGS = {
     "models": 6,
     "seed": 5,
@@ -106,10 +106,10 @@ def attack(
         correct_guesses=[4, 4, 3, 4, 4, 4],
         epsilon_lower_bound=0.3299,
         false_positives_allowed={
-            "tpr_at_0.1_fpr": 30,
-            "tpr_at_0.01_fpr": 10,
-            "tpr_at_0.001_fpr": 0,
-            "tpr_at_0_fpr": 0,
+            "tpr@0.1": 30,
+            "tpr@0.01": 10,
+            "tpr@0.001": 0,
+            "tpr@0": 0,
         },
         non_members=299,
     )

@@ -78,7 +78,7 @@ def measured(
                 f"arm{index}/{mounted.name}/auc",
                 auc + mounted.metrics["auc"].value - auc[:, 0].mean(),
             )
-            for metric in ("tpr_at_0.01_fpr", "tpr_at_0.001_fpr"):
+            for metric in ("tpr@0.01", "tpr@0.001"):
                 study_arrays |= sample(
                     f"arm{index}/{mounted.name}/{metric}", mounted.metrics[metric].value + 0 * auc
                 )

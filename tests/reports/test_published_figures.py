@@ -86,13 +86,13 @@ def attack(
         targets=list(range(16)),
         source="Somebody 2020",
         needs=list(needs),
-        metrics={"auc": AUC, "tpr_at_0.001_fpr": tpr, "balanced_accuracy": AUC},
+        metrics={"auc": AUC, "tpr@0.001": tpr, "balanced_accuracy": AUC},
         per_target={},
         single_targets={},
         differences={},
         correct_guesses=[1] * 16,
         epsilon_lower_bound=0.1,
-        false_positives_allowed={"tpr_at_0.001_fpr": 4},
+        false_positives_allowed={"tpr@0.001": 4},
         non_members=4900,
     )
 
@@ -173,7 +173,7 @@ def test_a_value_is_what_is_printed_and_everything_is_spelt_as_mgaudit_spells_it
         )
         assert 0 <= number.value <= 1
         assert number.metric in (*ACCURACIES, *fake_study.METRICS) or number.metric.startswith(
-            "tpr_at_"
+            "tpr@"
         )
     assert published.setting.dataset in DATASETS
     for part in published.setting.scheme:
@@ -197,7 +197,7 @@ def test_no_number_is_kept_twice() -> None:
 @pytest.mark.parametrize(
     ("source", "location", "metric", "printed"),
     [
-        ("Carlini et al. 2022", "Table I, C-10, row Ours", "tpr_at_0.001_fpr", "8.4%"),
+        ("Carlini et al. 2022", "Table I, C-10, row Ours", "tpr@0.001", "8.4%"),
         ("Kolomvaki et al. 2026, code", "table of attack AUC, κ = 1.8, 120 epochs", "auc", "0.543"),
         ("Opacus, MNIST example", "(2.91, 10^-5)-DP", "test_accuracy", "96.78% ± 0.21%"),
         (
@@ -260,7 +260,7 @@ def test_a_figure_of_the_same_setting_has_our_number_beside_it_and_no_difference
         figure(attack="rmia"),
         figure(attack="lira:online=false"),
         figure(knowledge="naive"),
-        figure(metric="tpr_at_1e-05_fpr"),
+        figure(metric="tpr@1e-05"),
     ],
     ids=lambda published: repr(published.setting),
 )
@@ -343,7 +343,7 @@ def test_how_a_metric_is_read_off_is_a_difference() -> None:
     assert differences(balanced) == [
         "threshold: the best in hindsight there, chosen on the other half of the examples here"
     ]
-    (coarse,) = differences(figure("tpr_at_0.001_fpr", "8.4%", 0.084))
+    (coarse,) = differences(figure("tpr@0.001", "8.4%", 0.084))
     assert coarse.startswith("coarse here: fewer than 10 of a target's 4900 or more non-members")
 
 

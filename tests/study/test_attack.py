@@ -173,8 +173,8 @@ def test_the_result_holds_what_was_run(small: dict[str, Any]) -> None:
             for name, estimate in attack.metrics.items():
                 assert estimate.low <= estimate.value <= estimate.high
                 assert estimate.value == pytest.approx(np.mean(attack.per_target[name]))
-            assert attack.false_positives_allowed["tpr_at_0_fpr"] == 0
-            assert 7 <= attack.false_positives_allowed["tpr_at_0.1_fpr"] <= 10
+            assert attack.false_positives_allowed["tpr@0"] == 0
+            assert 7 <= attack.false_positives_allowed["tpr@0.1"] <= 10
     assert study.arms[0].attacks[0].differences == {}
     plain, masked, _ = study.arms
     assert masked.test_accuracy_difference is not None
