@@ -39,7 +39,7 @@ class AttackResult(Record):
 
     attack: str
     choice: ChoiceRecord
-    knowledge: Literal["adaptive", "naive"]
+    adversary: Literal["adaptive", "naive"]
     targets: list[int]
     source: str
     needs: list[str]
@@ -55,7 +55,7 @@ class AttackResult(Record):
     @property
     def name(self) -> str:
         """The attack and, for a naive one, the word naive; unique in an arm."""
-        return self.attack if self.knowledge == "adaptive" else f"{self.attack}, naive"
+        return self.attack if self.adversary == "adaptive" else f"{self.attack}, naive"
 
 
 class ExposedExample(Record):
@@ -119,14 +119,15 @@ class PowerPoint(Record):
 
 
 class AuditResult(Record):
-    """One arm: one scheme and an ensemble trained under it. Accuracies are fractions.
+    """One arm: one scheme and an ensemble trained under it.
 
-    Each model is attacked in turn. Models that `diverged` are excluded from all other numbers, as
-    targets and as shadows. `guesses` about the members of each target give a lower bound on epsilon
-    at `delta`; `epsilon_provable` is the bound if all were right. `power` is the first attack's
-    success by the number of shadows; empty if it uses none. `note` comes from the study file. `key`
-    is the arm's name in settings, unique in the study; `scheme` holds the parts of its scheme, and
-    `sources` the papers behind them.
+    Accuracies are fractions; `accuracy` is that on the test examples. Each model is attacked in
+    turn. Models that `diverged` are excluded from all other numbers, as targets and as shadows.
+    `guesses` about the members of each target give a lower bound on epsilon at `delta`;
+    `epsilon_provable` is the bound if all were right. `power` is the first attack's success by the
+    number of shadows; empty if it uses none. `note` comes from the study file. `key` is the arm's
+    name in settings, unique in the study; `scheme` holds the parts of its scheme, and `sources` the
+    papers behind them.
     """
 
     key: str
@@ -138,8 +139,8 @@ class AuditResult(Record):
     learning_rate: float
     diverged: list[int]
     train_accuracy: Estimate
-    test_accuracy: Estimate
-    test_accuracy_difference: Estimate | None
+    accuracy: Estimate
+    accuracy_difference: Estimate | None
     claim: PrivacyClaim | None
     delta: float
     guesses: int
@@ -154,10 +155,10 @@ class AuditResult(Record):
         """Whether this is the plain arm, which trains without noise."""
         return is_plain(self.scheme)
 
-    def attack(self, name: str, knowledge: str) -> AttackResult | None:
-        """Returns the attack of that name and that adversary's knowledge, or None."""
+    def attack(self, name: str, adversary: str) -> AttackResult | None:
+        """Returns the attack of that name and that adversary, or None."""
         for attack in self.attacks:
-            if attack.attack == name and attack.knowledge == knowledge:
+            if attack.attack == name and attack.adversary == adversary:
                 return attack
         return None
 
@@ -378,7 +379,7 @@ def _misfit(study: StudyResult, arrays: Arrays) -> str | None:
         return "its settings must have models and seed"
     metrics = {facts.name for facts in study.metric_facts} | {"auc"}
     for index, arm in enumerate(study.arms):
-        samples = [array_name(index, "test_accuracy", "per_target")]
+        samples = [array_name(index, "accuracy", "per_target")]
         for attack in arm.attacks:
             if metrics - attack.metrics.keys() or len(metrics) != len(study.metric_facts):
                 return f"the metrics of {attack.name} must be {', '.join(sorted(metrics))}"

@@ -44,7 +44,7 @@ def _main_row(study: StudyResult, arm: AuditResult, attack: AttackResult) -> lis
     return [
         Cell(arm.label),
         number(arm.train_accuracy, scale=100, digits=1),
-        number(arm.test_accuracy, scale=100, digits=1),
+        number(arm.accuracy, scale=100, digits=1),
         Cell(attack.name),
         *metrics,
         Cell(epsilon_at_least(epsilon), mark="!" if alarmed else "", value=epsilon),
@@ -56,7 +56,7 @@ def _main_notes(study: StudyResult) -> list[str]:
     notes = [
         "Each number is the mean over targets, with its 95 % interval for new targets and examples."
     ]
-    if any(attack.knowledge == "naive" for arm in study.arms for attack in arm.attacks):
+    if any(attack.adversary == "naive" for arm in study.arms for attack in arm.attacks):
         notes.append(
             "A naive adversary's shadows are trained without noise, all other shadows like "
             "the target."

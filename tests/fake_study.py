@@ -83,7 +83,7 @@ def estimate(value: float, half: float) -> Estimate:
 
 
 def attack(
-    name: str, auc: float, change: float | None, knowledge: Any = "adaptive"
+    name: str, auc: float, change: float | None, adversary: Any = "adaptive"
 ) -> AttackResult:
     metrics = {metric: estimate(VALUES.get(metric, 0.2), 0.005) for metric in METRICS}
     metrics["auc"] = estimate(auc, 0.0123)
@@ -91,7 +91,7 @@ def attack(
     return AttackResult(
         attack=name,
         choice=ChoiceRecord(name=name),
-        knowledge=knowledge,
+        adversary=adversary,
         targets=TARGETS,
         source="Somebody 2020",
         needs=["shadows"] if name == "lira" else [],
@@ -136,8 +136,8 @@ def arm(
         learning_rate=0.02,
         diverged=[],
         train_accuracy=estimate(0.99, 0.004),
-        test_accuracy=Estimate(value=accuracy, low=accuracy - 0.025, high=accuracy + 0.015),
-        test_accuracy_difference=None if change is None else estimate(-0.031, 0.012),
+        accuracy=Estimate(value=accuracy, low=accuracy - 0.025, high=accuracy + 0.015),
+        accuracy_difference=None if change is None else estimate(-0.031, 0.012),
         claim=claim,
         delta=8.8071e-4,
         guesses=6,
@@ -148,7 +148,7 @@ def arm(
             *(
                 []
                 if change is None
-                else [attack("lira", auc - 0.1, change - 0.1, knowledge="naive")]
+                else [attack("lira", auc - 0.1, change - 0.1, adversary="naive")]
             ),
         ],
         power=[
@@ -242,7 +242,7 @@ def arrays(arms: Sequence[AuditResult] | None = None) -> Arrays:
     }
     for index, arm_result in enumerate(three_arms() if arms is None else arms):
         named |= _samples(
-            f"arm{index}/test_accuracy", arm_result.test_accuracy.value, len(TARGETS), generator
+            f"arm{index}/accuracy", arm_result.accuracy.value, len(TARGETS), generator
         )
         named[f"arm{index}/ranks"] = generator.random(
             (len(arm_result.attacks[0].targets), EXAMPLES)

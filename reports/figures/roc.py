@@ -90,7 +90,7 @@ def _data(study: StudyResult, arrays: Arrays) -> list[Row]:
     for index, arm in enumerate(study.arms):
         for attack in arm.attacks:
             rates = attack_tpr(arrays, index, attack.name).tolist()
-            named = {"scheme": arm.key, "attack": attack.attack, "knowledge": attack.knowledge}
+            named = {"arm": arm.key, "attack": attack.attack, "adversary": attack.adversary}
             points = zip(grid, rates, strict=True)
             rows.extend({**named, "fpr": fpr, "tpr": tpr} for fpr, tpr in points)
     return rows
@@ -149,7 +149,7 @@ def _draw_curves(axes: Axes, curve: Curve, attack: str, arrays: Arrays) -> None:
     for result in adversary_results(curve.arm, attack):
         tpr = attack_tpr(arrays, curve.index, result.name)[visible]
         tpr = np.maximum(tpr, FLOOR)  # zero has no place on a logarithmic axis
-        if result.knowledge == "naive":
+        if result.adversary == "naive":
             axes.plot(fpr[visible], tpr, color=colour, linewidth=1, linestyle=":")
         else:
             axes.plot(fpr[visible], tpr, color=colour, label=curve.arm.label, linewidth=1.4)

@@ -13,9 +13,24 @@ from mgaudit.reports.arrays import ARRAYS_FILE, arrays_to_bytes
 from mgaudit.reports.results import RESULT_FILE, SCHEMA_VERSION, read_result
 from tests.fake_study import arrays, result, study, write
 
+# Only the fields of arms and attacks, of changes and of arrays had other names.
+OLD_NAMES = [
+    (r"tpr@([0-9.]+)", r"tpr_at_\1_fpr"),
+    (r'"adversary":', '"knowledge":'),
+    (r'("train_accuracy":\{[^}]*\},)"accuracy":', r'\1"test_accuracy":'),
+    (
+        r'"accuracy_difference":(?=[^{]*\{[^}]*\},"claim"|null,"claim")',
+        '"test_accuracy_difference":',
+    ),
+    (r'"metric":"accuracy"', '"metric":"test_accuracy"'),
+    (r"^(arm\d+)/accuracy/", r"\1/test_accuracy/"),
+]
+
 
 def old_name(text: str) -> str:
-    return re.sub(r"tpr@([0-9.]+)", r"tpr_at_\1_fpr", text)
+    for new, old in OLD_NAMES:
+        text = re.sub(new, old, text)
+    return text
 
 
 @pytest.fixture
@@ -36,7 +51,14 @@ def test_the_old_form_is_another_one(runs: Path) -> None:
     texts = [(runs / name / RESULT_FILE).read_text() for name in ("new", "old")]
     assert '"tpr@0.01"' in texts[0]
     assert '"tpr_at_0.01_fpr"' not in texts[0]
-    assert '"tpr@' not in texts[1]
+    for name in ('"tpr@', '"adversary"', '"metric":"accuracy"'):
+        assert name in texts[0]
+        assert name not in texts[1]
+    arms = 3
+    assert (
+        texts[1].count('"test_accuracy":') == texts[1].count('"test_accuracy_difference":') == arms
+    )
+    assert texts[1].count('"knowledge":') == texts[0].count('"adversary":')
     assert "arm0/lira/tpr_at_0.01_fpr/per_target" in {
         name.removeprefix("study0/") for name in np.load(runs / "old" / ARRAYS_FILE).files
     }

@@ -53,7 +53,7 @@ def test_an_arm_of_a_run_without_a_plain_arm_is_compared_with_the_others_plain_a
     plain, mask, private = three_arms()
     alone = private.model_copy(
         update={
-            "test_accuracy_difference": None,
+            "accuracy_difference": None,
             "attacks": [
                 mounted.model_copy(update={"differences": {}}) for mounted in private.attacks[:2]
             ],
@@ -63,8 +63,8 @@ def test_an_arm_of_a_run_without_a_plain_arm_is_compared_with_the_others_plain_a
     change = study_result.arms[2].attacks[0].differences["auc"]
     assert change.value == pytest.approx(0.501 - 0.75)
     assert change.sign == -1
-    assert study_result.arms[2].test_accuracy_difference is not None
-    assert study_result.arms[2].test_accuracy_difference.value == pytest.approx(0.9 - 0.985)
+    assert study_result.arms[2].accuracy_difference is not None
+    assert study_result.arms[2].accuracy_difference.value == pytest.approx(0.9 - 0.985)
     assert study_result.plain is not None
 
 
