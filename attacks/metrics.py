@@ -20,9 +20,9 @@ def tpr_name(level: float) -> str:
     """Returns the name of the metric "TPR at this FPR".
 
     >>> tpr_name(0.001)
-    'tpr_at_0.001_fpr'
+    'tpr@0.001'
     """
-    return f"tpr_at_{level:g}_fpr"
+    return f"tpr@{level:g}"
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def _seed(study: StudyResult) -> int:
 
 def _row(name: str, by_seed: dict[int, AuditResult], seeds: Sequence[int]) -> list[Cell]:
     arms = list(by_seed.values())
-    accuracy = _mean([arm.test_accuracy for arm in arms])
+    accuracy = _mean([arm.accuracy for arm in arms])
     auc = _mean([headline(arm).metrics["auc"] for arm in arms])
     seed_cells = [_auc_cell(by_seed.get(seed)) for seed in seeds]
     return [Cell(name), Cell(arms[0].label), number(accuracy, 100, 1), number(auc), *seed_cells]

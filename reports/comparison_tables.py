@@ -51,14 +51,14 @@ def _difference_rows(
 ) -> list[list[Cell]]:
     """Returns a row for each attack on an arm; the first has the change in test accuracy."""
     changes = {
-        (change.attack, change.knowledge, change.metric): change
+        (change.attack, change.adversary, change.metric): change
         for change in study.analysis.changes
         if change.arm == arm.key
     }
     accuracy = _change(study, changes.get((None, None, TEST_ACCURACY)))
     rows = []
     for attack in arm.attacks:
-        keys = [(attack.attack, attack.knowledge, metric) for metric in metrics]
+        keys = [(attack.attack, attack.adversary, metric) for metric in metrics]
         cells = [_change(study, changes.get(key)) for key in keys]
         rows.append([Cell(arm.label), Cell(attack.name), *cells, accuracy])
         accuracy = Cell("")
@@ -95,7 +95,7 @@ def _front_row(point: FrontPoint, arms: Mapping[str, AuditResult]) -> list[Cell]
     beaten_by = "" if point.by is None else arms[point.by].label
     return [
         Cell(arm.label),
-        number(arm.test_accuracy, 100, 1),
+        number(arm.accuracy, 100, 1),
         number(arm.attacks[0].metrics["auc"]),
         Cell(STATUS[point.status]),
         Cell(beaten_by),
@@ -114,7 +114,7 @@ def matched_table(study: StudyResult, metric: str) -> Table:
     for family in families:
         of_references = [matches.get((family, arm.key)) for arm in references]
         rows.append([Cell(family), *(_matched(facts, match) for match in of_references)])
-    headings = [f"at {arm.test_accuracy.value * 100:.1f} %: {arm.label}" for arm in references]
+    headings = [f"at {arm.accuracy.value * 100:.1f} %: {arm.label}" for arm in references]
     notes = [
         f"{facts.heading} of the attack {study.analysis.attack} against each scheme at the "
         "strongest noise at which it has the test accuracy of the arm named above, linearly "
@@ -298,7 +298,7 @@ def front_section(study: StudyResult, arrays: Arrays) -> Section:
 
 def matched_section(study: StudyResult, arrays: Arrays) -> Section:
     """Returns the section on privacy at matched accuracy."""
-    tables = [matched_table(study, metric) for metric in ("auc", "tpr_at_0.001_fpr")]
+    tables = [matched_table(study, metric) for metric in ("auc", "tpr@0.001")]
     return Section.of("Privacy at matched accuracy", *tables)
 
 

@@ -25,7 +25,7 @@ class DPAuditResult(Record):
     `bounds[0]` holds for every mechanism and is the one that can raise the alarm.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     settings: dict[str, Any]
     label: str
     epsilon_claimed: float | None
@@ -35,7 +35,7 @@ class DPAuditResult(Record):
     guesses: int
     correct: int
     epsilon_provable: float
-    test_accuracy: float
+    accuracy: float
     bounds: list[Bound]
     provenance: Provenance
     started: str
@@ -61,7 +61,7 @@ def bounds_table(result: DPAuditResult) -> Table:
         f"{result.correct} of {result.guesses} guesses about {result.canaries} coins were right; "
         f"all of them would prove {epsilon_at_least(result.epsilon_provable)} in one run. δ = "
         f"{rounded_up(result.delta)}; each bound holds with {(1 - result.significance) * 100:g} % "
-        f"confidence. Test accuracy {result.test_accuracy * 100:.1f} %."
+        f"confidence. Test accuracy {result.accuracy * 100:.1f} %."
     ]
     return Table("bounds", f"ε of {result.label}", ["Method", "ε", "Speaks of"], rows, notes)
 

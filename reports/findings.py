@@ -11,21 +11,21 @@ SIGNIFICANT = 0.05
 
 
 # The metrics by which arms are compared, beside test accuracy.
-ANALYSED = ("auc", "tpr_at_0.01_fpr", "tpr_at_0.001_fpr")
-TEST_ACCURACY = "test_accuracy"
+ANALYSED = ("auc", "tpr@0.01", "tpr@0.001")
+TEST_ACCURACY = "accuracy"
 
 
 class Change(Record):
     """The paired difference of one metric between an arm and the plain arm.
 
-    The metric is one of an attack, or test accuracy (`attack` and `knowledge` None). `p_value` is
+    The metric is one of an attack, or test accuracy (`attack` and `adversary` None). `p_value` is
     that of the two-sided test that inverts the interval, `p_adjusted` is corrected by Holm's method
     over all arms and attacks with the same metric.
     """
 
     arm: str
     attack: str | None
-    knowledge: Literal["adaptive", "naive"] | None
+    adversary: Literal["adaptive", "naive"] | None
     metric: str
     difference: Estimate
     p_value: float

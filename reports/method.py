@@ -129,7 +129,7 @@ def _threat_model(study: StudyResult) -> str:
     text += "".join(f" {sentence}" for sentence in study.extras.values())
     if "shadows" in needs:
         text += SHADOW_KNOWLEDGE.format(shadows=_shadows(attacks))
-        if any(attack.knowledge == "naive" for attack in attacks):
+        if any(attack.adversary == "naive" for attack in attacks):
             text += NAIVE
     if "population" in needs:
         text += POPULATION

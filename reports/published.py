@@ -23,7 +23,7 @@ from mgaudit.reports.section import Section
 from mgaudit.reports.table import Cell, Table, number
 from mgaudit.reports.tables import FEW_FALSE_POSITIVES
 
-ACCURACIES = ("train_accuracy", "test_accuracy")
+ACCURACIES = ("train_accuracy", "accuracy")
 CIFAR10_CLASSES = {
     "airplane",
     "automobile",
@@ -80,7 +80,7 @@ class Setting(Record):
     scheme: list[ChoiceRecord]
     attack: ChoiceRecord | None = None
     variant: str | None = None
-    knowledge: Literal["adaptive", "naive"] = "adaptive"
+    adversary: Literal["adaptive", "naive"] = "adaptive"
     network: str | None = None
     training_examples: int | None = None
     epochs: int | None = None
@@ -148,7 +148,7 @@ def published_results() -> tuple[PublishedResult, ...]:
 def comparable(study: StudyResult, known: Iterable[PublishedResult]) -> list[Comparison]:
     """Returns the published numbers that are comparable with numbers of the study, arm by arm.
 
-    Data, scheme with its strength, attack, the adversary's knowledge and metric are the same. An
+    Data, scheme with its strength, attack, the adversary and metric are the same. An
     image folder counts as CIFAR-10 if its classes and the shape of its images are CIFAR-10's; this
     is listed as a difference.
     """
@@ -254,14 +254,14 @@ def _attacks(setting: Setting, arm: AuditResult) -> Sequence[AttackResult | None
         for attack in arm.attacks
         if attack.choice.name == theirs.name
         and attack.choice.options.get("online", True) == online
-        and attack.knowledge == setting.knowledge
+        and attack.adversary == setting.adversary
     ]
 
 
 def _ours(arm: AuditResult, attack: AttackResult | None, metric: str) -> Estimate | None:
     if attack is not None:
         return attack.metrics.get(metric)
-    accuracies = {"train_accuracy": arm.train_accuracy, "test_accuracy": arm.test_accuracy}
+    accuracies = {"train_accuracy": arm.train_accuracy, "accuracy": arm.accuracy}
     return accuracies.get(metric)
 
 
@@ -348,7 +348,7 @@ def _format(value: object) -> str:
 
 def _words(study: StudyResult, metric: str) -> str:
     if metric in ACCURACIES:
-        return metric.replace("_", " ")
+        return {"accuracy": "test accuracy", "train_accuracy": "train accuracy"}[metric]
     return study.metric(metric).title
 
 

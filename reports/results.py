@@ -11,11 +11,12 @@ from pydantic import Field, ValidationError
 
 from mgaudit.errors import UsageError
 from mgaudit.reports.arrays import RUN_AGAIN, Arrays, array_name, read_arrays
+from mgaudit.reports.earlier_versions import OLDEST_VERSION, converted, converted_arrays
 from mgaudit.reports.files import ARRAYS_FILE, RESULT_FILE
 from mgaudit.reports.findings import Analysis
 from mgaudit.reports.record import ChoiceRecord, Estimate, NamedChoice, Record
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 PLAIN = "none"  # the name of the scheme without noise
 
 
@@ -23,7 +24,7 @@ class AttackResult(Record):
     """One attack on one arm, with each of the models `targets` as the target in turn.
 
     `attack` is its name in settings and reports, `choice` its name and options. `metrics` holds the
-    mean over targets of each metric by name (`auc`, `tpr_at_0.01_fpr`, …, all fractions),
+    mean over targets of each metric by name (`auc`, `tpr@0.01`, …, all fractions),
     `per_target` the values of the targets, `single_targets` AUC and TPRs of each target with
     intervals for new examples only (DeLong; for a TPR, Clopper and Pearson at the threshold set by
     the non-members), and `differences` this arm minus the plain one, paired by target and example.
@@ -38,7 +39,7 @@ class AttackResult(Record):
 
     attack: str
     choice: ChoiceRecord
-    knowledge: Literal["adaptive", "naive"]
+    adversary: Literal["adaptive", "naive"]
     targets: list[int]
     source: str
     needs: list[str]
@@ -54,7 +55,7 @@ class AttackResult(Record):
     @property
     def name(self) -> str:
         """The attack and, for a naive one, the word naive; unique in an arm."""
-        return self.attack if self.knowledge == "adaptive" else f"{self.attack}, naive"
+        return self.attack if self.adversary == "adaptive" else f"{self.attack}, naive"
 
 
 class ExposedExample(Record):
@@ -118,14 +119,15 @@ class PowerPoint(Record):
 
 
 class AuditResult(Record):
-    """One arm: one scheme and an ensemble trained under it. Accuracies are fractions.
+    """One arm: one scheme and an ensemble trained under it.
 
-    Each model is attacked in turn. Models that `diverged` are excluded from all other numbers, as
-    targets and as shadows. `guesses` about the members of each target give a lower bound on epsilon
-    at `delta`; `epsilon_provable` is the bound if all were right. `power` is the first attack's
-    success by the number of shadows; empty if it uses none. `note` comes from the study file. `key`
-    is the arm's name in settings, unique in the study; `scheme` holds the parts of its scheme, and
-    `sources` the papers behind them.
+    Accuracies are fractions; `accuracy` is that on the test examples. Each model is attacked in
+    turn. Models that `diverged` are excluded from all other numbers, as targets and as shadows.
+    `guesses` about the members of each target give a lower bound on epsilon at `delta`;
+    `epsilon_provable` is the bound if all were right. `power` is the first attack's success by the
+    number of shadows; empty if it uses none. `note` comes from the study file. `key` is the arm's
+    name in settings, unique in the study; `scheme` holds the parts of its scheme, and `sources` the
+    papers behind them.
     """
 
     key: str
@@ -137,8 +139,8 @@ class AuditResult(Record):
     learning_rate: float
     diverged: list[int]
     train_accuracy: Estimate
-    test_accuracy: Estimate
-    test_accuracy_difference: Estimate | None
+    accuracy: Estimate
+    accuracy_difference: Estimate | None
     claim: PrivacyClaim | None
     delta: float
     guesses: int
@@ -153,10 +155,10 @@ class AuditResult(Record):
         """Whether this is the plain arm, which trains without noise."""
         return is_plain(self.scheme)
 
-    def attack(self, name: str, knowledge: str) -> AttackResult | None:
-        """Returns the attack of that name and that adversary's knowledge, or None."""
+    def attack(self, name: str, adversary: str) -> AttackResult | None:
+        """Returns the attack of that name and that adversary, or None."""
         for attack in self.attacks:
-            if attack.attack == name and attack.knowledge == knowledge:
+            if attack.attack == name and attack.adversary == adversary:
                 return attack
         return None
 
@@ -305,7 +307,7 @@ class Result(Record):
     `command` repeats the run, with RUN as its folder; `title` and `note` come from the study file.
     """
 
-    schema_version: Literal[5] = 5
+    schema_version: Literal[6] = 6
     title: str
     note: str
     command: str
@@ -344,7 +346,9 @@ def read_result(folder: Path) -> tuple[Result, list[Arrays]]:
             str(folder), rule, None, "`mgaudit run` and `mgaudit compare` make such folders"
         )
     try:
-        result = _parsed(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
+        earlier = _is_earlier(content)
+        result = Result.model_validate(converted(content, SCHEMA_VERSION) if earlier else content)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
@@ -355,6 +359,8 @@ def read_result(folder: Path) -> tuple[Result, list[Arrays]]:
     except (ValueError, RecursionError) as error:
         raise UsageError(str(path), f"cannot be read: {error}", None, RUN_AGAIN) from error
     studies = read_arrays(folder, len(result.studies))
+    if earlier:
+        studies = [converted_arrays(arrays) for arrays in studies]
     for study, arrays in zip(result.studies, studies, strict=True):
         misfit = _misfit(study, arrays)
         if misfit is not None:
@@ -373,7 +379,7 @@ def _misfit(study: StudyResult, arrays: Arrays) -> str | None:
         return "its settings must have models and seed"
     metrics = {facts.name for facts in study.metric_facts} | {"auc"}
     for index, arm in enumerate(study.arms):
-        samples = [array_name(index, "test_accuracy", "per_target")]
+        samples = [array_name(index, "accuracy", "per_target")]
         for attack in arm.attacks:
             if metrics - attack.metrics.keys() or len(metrics) != len(study.metric_facts):
                 return f"the metrics of {attack.name} must be {', '.join(sorted(metrics))}"
@@ -392,18 +398,25 @@ def _misfit(study: StudyResult, arrays: Arrays) -> str | None:
     return None
 
 
-def _parsed(text: str) -> Result:
-    content = json.loads(text)
+def _is_earlier(content: Any) -> bool:
+    """Returns whether a result has an earlier schema version, which must be converted.
+
+    Raises:
+        UsageError: The schema version is newer than this mgaudit, or too old to be converted.
+    """
     version = content.get("schema_version") if isinstance(content, dict) else None
-    if isinstance(version, int) and version > SCHEMA_VERSION:
+    if not isinstance(version, int):
+        return False  # no version: the record refuses it
+    if version > SCHEMA_VERSION:
         rule = f"has schema version {version}, and this mgaudit reads up to {SCHEMA_VERSION}"
         raise UsageError("", rule, None, "update mgaudit")
-    if isinstance(version, int) and version < SCHEMA_VERSION:
+    if version < OLDEST_VERSION:
         rule = (
-            f"has schema version {version} of an earlier mgaudit; this one reads {SCHEMA_VERSION}"
+            f"has schema version {version} of an earlier mgaudit; "
+            f"this one reads {OLDEST_VERSION} to {SCHEMA_VERSION}"
         )
         way_out = (
             "run it again with --settings (models that the cache still holds are not trained again)"
         )
         raise UsageError("", rule, None, way_out)
-    return Result.model_validate(content)
+    return version < SCHEMA_VERSION

@@ -5,7 +5,7 @@ from mgaudit.reports.table import Cell, Table, number
 from mgaudit.reports.tables import epsilon_at_least, headline
 
 COLUMNS = ("Arm", "Test acc., %", "AUC", "TPR at 1 % FPR, %", "ε ≥")
-TPR = "tpr_at_0.01_fpr"
+TPR = "tpr@0.01"
 
 
 def summary_table(study: StudyResult) -> Table:
@@ -13,7 +13,7 @@ def summary_table(study: StudyResult) -> Table:
     rows = []
     for arm in study.arms:
         attack = headline(arm)
-        accuracy = number(arm.test_accuracy, scale=100, digits=1)
+        accuracy = number(arm.accuracy, scale=100, digits=1)
         auc = number(attack.metrics["auc"], digits=3)
         tpr = number(attack.metrics[TPR], scale=100, digits=2)
         bound = Cell(epsilon_at_least(attack.epsilon_lower_bound), mark="!" if arm.alarm else "")

@@ -6,6 +6,7 @@ from decimal import ROUND_CEILING, Context, Decimal
 
 from mgaudit.errors import UsageError
 from mgaudit.reports.arrays import Arrays
+from mgaudit.reports.metric_names import fpr_of, is_tpr
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import (
     AttackResult,
@@ -22,9 +23,8 @@ FEW_FALSE_POSITIVES = 10
 SHOWN_EXAMPLES = 5
 MOST_CLASSES = 12
 MOST_COLUMNS = 5
-TPR = "tpr_at_"
-MAIN_METRICS = ("auc", "tpr_at_0.01_fpr", "tpr_at_0.001_fpr")
-SINGLE_METRICS = ("tpr_at_0.1_fpr", "tpr_at_0.01_fpr")
+MAIN_METRICS = ("auc", "tpr@0.01", "tpr@0.001")
+SINGLE_METRICS = ("tpr@0.1", "tpr@0.01")
 
 
 def accuracy_vs_privacy(study: StudyResult) -> Table:
@@ -44,7 +44,7 @@ def _main_row(study: StudyResult, arm: AuditResult, attack: AttackResult) -> lis
     return [
         Cell(arm.label),
         number(arm.train_accuracy, scale=100, digits=1),
-        number(arm.test_accuracy, scale=100, digits=1),
+        number(arm.accuracy, scale=100, digits=1),
         Cell(attack.name),
         *metrics,
         Cell(epsilon_at_least(epsilon), mark="!" if alarmed else "", value=epsilon),
@@ -56,7 +56,7 @@ def _main_notes(study: StudyResult) -> list[str]:
     notes = [
         "Each number is the mean over targets, with its 95 % interval for new targets and examples."
     ]
-    if any(attack.knowledge == "naive" for arm in study.arms for attack in arm.attacks):
+    if any(attack.adversary == "naive" for arm in study.arms for attack in arm.attacks):
         notes.append(
             "A naive adversary's shadows are trained without noise, all other shadows like "
             "the target."
@@ -336,24 +336,20 @@ def _guessing(study: StudyResult, names: Sequence[str]) -> list[str]:
 def _guessed_rate(attack: AttackResult, name: str) -> str:
     """Returns the TPR of guessing where few of N non-members may pass: (allowed + 1) / (N + 1)."""
     rate = (attack.false_positives_allowed[name] + 1) / (attack.non_members + 1)
-    return f"{rate * 100:.2f} % at {_fpr(name) * 100:g} % FPR"
+    return f"{rate * 100:.2f} % at {fpr_of(name) * 100:g} % FPR"
 
 
 def _guessed(study: StudyResult, names: Sequence[str]) -> str:
     """Returns the value of guessing in each metric, with one phrase for all TPRs."""
     phrases = []
     for name in names:
-        if not name.startswith(TPR):
+        if not is_tpr(name):
             facts = study.metric(name)
             unit = " %" if facts.unit else ""
             phrases.append(f"{facts.title} {facts.guessing * facts.scale:g}{unit}")
-    if any(name.startswith(TPR) for name in names):
+    if any(is_tpr(name) for name in names):
         phrases.append("a TPR equal to the FPR")
     return ", ".join(phrases)
-
-
-def _fpr(name: str) -> float:
-    return float(name.removeprefix(TPR).removesuffix("_fpr"))
 
 
 def headline(arm: AuditResult) -> AttackResult:

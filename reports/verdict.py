@@ -58,7 +58,7 @@ def _counted(compared: list[AuditResult], study: StudyResult) -> str:
     signs = [
         change.stands
         for change in study.analysis.changes
-        if change.attack == attack and change.knowledge == "adaptive" and change.metric == "auc"
+        if change.attack == attack and change.adversary == "adaptive" and change.metric == "auc"
     ]
     lower, same, higher = (signs.count(sign) for sign in (-1, 0, 1))
     return (
@@ -97,7 +97,7 @@ def _model(study: StudyResult) -> str:
 
 def _alone(arm: AuditResult) -> str:
     attack = headline(arm)
-    auc, accuracy = number(attack.metrics["auc"]), _percent(arm.test_accuracy)
+    auc, accuracy = number(attack.metrics["auc"]), _percent(arm.accuracy)
     return (
         f"Trained with {_named(arm)}, the model reaches a test accuracy of {accuracy}, and the "
         f"attack {attack.attack} distinguishes members from non-members with AUC {auc}: "
@@ -108,7 +108,7 @@ def _alone(arm: AuditResult) -> str:
 def _compared(arm: AuditResult, plain: AuditResult) -> str:
     attack = headline(arm)
     change = attack.differences.get("auc")
-    if change is None or arm.test_accuracy_difference is None:
+    if change is None or arm.accuracy_difference is None:
         return (
             f"{_alone(arm)} Too few models converged both here and without noise for a paired "
             "comparison."
@@ -124,11 +124,11 @@ def _compared(arm: AuditResult, plain: AuditResult) -> str:
 
 
 def _accuracy_change(arm: AuditResult, plain: AuditResult) -> str:
-    change = arm.test_accuracy_difference
+    change = arm.accuracy_difference
     assert change is not None  # `_compared` checks it
     verb = {-1: "falls", 0: "does not measurably change", 1: "rises"}[change.sign]
     points = number(change, scale=100, digits=1, signed=True)
-    now, before = _percent(arm.test_accuracy), _percent(plain.test_accuracy)
+    now, before = _percent(arm.accuracy), _percent(plain.accuracy)
     return f"test accuracy {verb}: {now} against {before} ({points} points)"
 
 

@@ -37,14 +37,14 @@ from mgaudit.targets import SCHEMES
 NASTY = '<script>alert("1")</script> #strong[x] $y$ *z* {{ 7*7 }}'
 METRICS = tuple(facts.name for facts in metric_facts())
 VALUES = {
-    "tpr_at_0.1_fpr": 0.21,
-    "tpr_at_0.01_fpr": 0.22,
-    "tpr_at_0.001_fpr": 0.23,
-    "tpr_at_0_fpr": 0.24,
+    "tpr@0.1": 0.21,
+    "tpr@0.01": 0.22,
+    "tpr@0.001": 0.23,
+    "tpr@0": 0.24,
     "balanced_accuracy": 0.25,
     "advantage": 0.26,
 }
-SINGLE = ("auc", "tpr_at_0.1_fpr", "tpr_at_0.01_fpr", "tpr_at_0.001_fpr", "tpr_at_0_fpr")
+SINGLE = ("auc", "tpr@0.1", "tpr@0.01", "tpr@0.001", "tpr@0")
 SETTINGS = {
     "models": 6,
     "seed": 5,
@@ -83,7 +83,7 @@ def estimate(value: float, half: float) -> Estimate:
 
 
 def attack(
-    name: str, auc: float, change: float | None, knowledge: Any = "adaptive"
+    name: str, auc: float, change: float | None, adversary: Any = "adaptive"
 ) -> AttackResult:
     metrics = {metric: estimate(VALUES.get(metric, 0.2), 0.005) for metric in METRICS}
     metrics["auc"] = estimate(auc, 0.0123)
@@ -91,7 +91,7 @@ def attack(
     return AttackResult(
         attack=name,
         choice=ChoiceRecord(name=name),
-        knowledge=knowledge,
+        adversary=adversary,
         targets=TARGETS,
         source="Somebody 2020",
         needs=["shadows"] if name == "lira" else [],
@@ -106,10 +106,10 @@ def attack(
         correct_guesses=[4, 4, 3, 4, 4, 4],
         epsilon_lower_bound=0.3299,
         false_positives_allowed={
-            "tpr_at_0.1_fpr": 30,
-            "tpr_at_0.01_fpr": 10,
-            "tpr_at_0.001_fpr": 0,
-            "tpr_at_0_fpr": 0,
+            "tpr@0.1": 30,
+            "tpr@0.01": 10,
+            "tpr@0.001": 0,
+            "tpr@0": 0,
         },
         non_members=299,
     )
@@ -136,8 +136,8 @@ def arm(
         learning_rate=0.02,
         diverged=[],
         train_accuracy=estimate(0.99, 0.004),
-        test_accuracy=Estimate(value=accuracy, low=accuracy - 0.025, high=accuracy + 0.015),
-        test_accuracy_difference=None if change is None else estimate(-0.031, 0.012),
+        accuracy=Estimate(value=accuracy, low=accuracy - 0.025, high=accuracy + 0.015),
+        accuracy_difference=None if change is None else estimate(-0.031, 0.012),
         claim=claim,
         delta=8.8071e-4,
         guesses=6,
@@ -148,7 +148,7 @@ def arm(
             *(
                 []
                 if change is None
-                else [attack("lira", auc - 0.1, change - 0.1, knowledge="naive")]
+                else [attack("lira", auc - 0.1, change - 0.1, adversary="naive")]
             ),
         ],
         power=[
@@ -242,7 +242,7 @@ def arrays(arms: Sequence[AuditResult] | None = None) -> Arrays:
     }
     for index, arm_result in enumerate(three_arms() if arms is None else arms):
         named |= _samples(
-            f"arm{index}/test_accuracy", arm_result.test_accuracy.value, len(TARGETS), generator
+            f"arm{index}/accuracy", arm_result.accuracy.value, len(TARGETS), generator
         )
         named[f"arm{index}/ranks"] = generator.random(
             (len(arm_result.attacks[0].targets), EXAMPLES)

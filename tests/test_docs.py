@@ -207,7 +207,10 @@ def test_what_is_no_mgaudit_command_is_a_target_of_the_makefile() -> None:
 
 def test_the_version_is_one_everywhere() -> None:
     assert f'version = "{__version__}"' in (ROOT / "pyproject.toml").read_text()
-    assert f"version: {__version__}" in (ROOT / "CITATION.cff").read_text()
+    citation = (ROOT / "CITATION.cff").read_text()
+    assert f"version: {__version__}\n" in citation
+    (date,) = re.findall(r"^date-released: (.*)$", citation, flags=re.MULTILINE)
+    assert f"## [{__version__}] - {date}\n" in (ROOT / "CHANGELOG.md").read_text()
 
 
 def test_links_between_pages_lead_somewhere() -> None:

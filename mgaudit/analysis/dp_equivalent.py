@@ -99,7 +99,7 @@ def dp_equivalent(arms: Sequence[AuditResult], numbers: Numbers) -> list[DPEquiv
     others = [index for index, arm in enumerate(arms) if not is_dp_sgd(arm)]
     equivalents = []
     for attack in arms[0].attacks:
-        if attack.knowledge != "adaptive":
+        if attack.adversary != "adaptive":
             continue
         curve = _Curve.of(arms, attack.attack)
         for index in others:
@@ -142,7 +142,7 @@ def _equivalent(
     if point is None:
         return _beyond(arms[index].key, auc, curve, differences)
     low, high = _where_it_covers_zero(differences)
-    accuracies = [arms[dp_arm].test_accuracy.value for dp_arm in curve.indices]
+    accuracies = [arms[dp_arm].accuracy.value for dp_arm in curve.indices]
     accuracy_terms = interpolated(
         point,
         along=curve.quantities(),

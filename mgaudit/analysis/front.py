@@ -60,7 +60,7 @@ def _point(index: int, arms: Sequence[AuditResult], attack: str, numbers: Number
 
 def _beats(arm: AuditResult, other: AuditResult, attack: str) -> bool:
     """Returns whether an arm is as good as another in both respects and better in one."""
-    more_accurate = arm.test_accuracy.value - other.test_accuracy.value
+    more_accurate = arm.accuracy.value - other.accuracy.value
     more_private = other.metric(attack, "auc").value - arm.metric(attack, "auc").value
     if more_accurate < 0 or more_private < 0:
         return False

@@ -17,7 +17,7 @@ def ignorance(arms: Sequence[AuditResult], plain: int, numbers: Numbers) -> list
     comparisons = []
     for index, arm in enumerate(arms):
         for attack in arm.attacks:
-            if attack.knowledge != "naive":
+            if attack.adversary != "naive":
                 continue
             comparison = _compare(index, arm, attack, plain, numbers)
             if comparison is not None:

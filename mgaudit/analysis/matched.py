@@ -39,7 +39,7 @@ class _Family:
     @property
     def accuracies(self) -> list[float]:
         """The test accuracy of each arm."""
-        return [self.arms[index].test_accuracy.value for index in self.indices]
+        return [self.arms[index].accuracy.value for index in self.indices]
 
     def values(self, metric: str) -> list[float]:
         """Returns the metric of each arm."""
@@ -117,7 +117,7 @@ def slope_at(point: Crossing, along: Sequence[float], of: Sequence[float]) -> fl
 
 
 def _match(family: _Family, reference: int, numbers: Numbers) -> Matched:
-    level = family.arms[reference].test_accuracy.value
+    level = family.arms[reference].accuracy.value
     point = crossing(family.accuracies, level)
     if isinstance(point, NotReached):
         return _unmatched(family, reference, _reason(family, point))
@@ -143,7 +143,7 @@ def _unmatched(family: _Family, reference: int, reason: str) -> Matched:
     return Matched(
         family=family.name,
         reference=arm.key,
-        accuracy=arm.test_accuracy.value,
+        accuracy=arm.accuracy.value,
         not_reached=reason,
         strength=None,
         metrics={},

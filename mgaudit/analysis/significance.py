@@ -69,7 +69,7 @@ def _change(test: _Tested, metric: str, p_adjusted: float) -> Change:
     return Change(
         arm=test.pair.arm,
         attack=None if attack is None else attack.attack,
-        knowledge=None if attack is None else attack.knowledge,
+        adversary=None if attack is None else attack.adversary,
         metric=metric,
         difference=test.difference,
         p_value=test.p_value,

@@ -200,9 +200,7 @@ def _arm_with_differences(
     attacks = [_attack_with_differences(samples, attack, index, plain) for attack in arm.attacks]
     accuracy_terms = [(1.0, accuracy_quantity(index)), (-1.0, accuracy_quantity(plain))]
     accuracy_difference = samples.estimate(accuracy_terms, CHANGE)
-    return arm.model_copy(
-        update={"attacks": attacks, "test_accuracy_difference": accuracy_difference}
-    )
+    return arm.model_copy(update={"attacks": attacks, "accuracy_difference": accuracy_difference})
 
 
 def _attack_with_differences(

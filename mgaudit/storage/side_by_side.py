@@ -86,11 +86,11 @@ def _arm_rows(
     """Returns the rows of an arm that both runs have."""
     first_result, second_result = _result(first_arm), _result(second_arm)
     label = Cell(first_result.label)
-    accuracies = first_result.test_accuracy, second_result.test_accuracy
+    accuracies = first_result.accuracy, second_result.accuracy
     accuracy_cells = _row(*accuracies, _change(samples, None), scale=100.0, digits=1)
     rows = [[label, Cell("test accuracy, %"), *accuracy_cells]]
     for attack in first_result.attacks:
-        counterpart = second_result.attack(attack.attack, attack.knowledge)
+        counterpart = second_result.attack(attack.attack, attack.adversary)
         if counterpart is None:
             continue
         aucs = attack.metrics["auc"], counterpart.metrics["auc"]

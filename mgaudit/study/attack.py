@@ -29,7 +29,7 @@ ROC_GRID = np.concatenate([[0.0], np.logspace(-4, 0, 161)])
 POWER_RESAMPLES = 200
 GUESSED_SHARE, SIGNIFICANCE = 0.05, 0.05
 
-Knowledge = Literal["adaptive", "naive"]
+Adversary = Literal["adaptive", "naive"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class AttackOutcome:
 
     Args:
         choice: The attack.
-        knowledge: An adaptive adversary trains the shadow models like the target, a naive one
+        adversary: An adaptive adversary trains the shadow models like the target, a naive one
             trains them without noise.
         targets: Indices of the attacked models.
         scores: Scores (targets, examples), float64; higher means member.
@@ -49,7 +49,7 @@ class AttackOutcome:
     """
 
     choice: Choice
-    knowledge: Knowledge
+    adversary: Adversary
     targets: list[int]
     scores: NDArray[np.float64]
     metrics: dict[str, Resampled]
@@ -85,7 +85,7 @@ class Audit:
     def outcome(self, attack: Choice) -> AttackOutcome:
         """Returns the outcome of the attack by the adaptive adversary."""
         for outcome in self.outcomes:
-            if outcome.choice == attack and outcome.knowledge == "adaptive":
+            if outcome.choice == attack and outcome.adversary == "adaptive":
                 return outcome
         raise LookupError(f"attack {attack} was not measured")
 
@@ -224,7 +224,7 @@ def _measure(
     curves = [_on_grid(roc(*pair)) for pair in pairs]
     return AttackOutcome(
         choice=attack,
-        knowledge="adaptive" if shadows is None else "naive",
+        adversary="adaptive" if shadows is None else "naive",
         targets=targets,
         scores=scores,
         metrics=resampled_metrics(scores, membership, design.example_resamples),

@@ -135,7 +135,7 @@ def run_dp_audit(plan: DPAuditPlan, jobs: int, progress: Progress) -> tuple[DPAu
         guesses=guesses.made,
         correct=guesses.correct,
         epsilon_provable=provable(guesses.made, guesses.canaries, delta, settings.significance),
-        test_accuracy=accuracy,
+        accuracy=accuracy,
         bounds=bounds,
         provenance=provenance(design.device),
         started=started.isoformat(timespec="seconds"),

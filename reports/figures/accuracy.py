@@ -40,11 +40,11 @@ def accuracy_drawing(study: StudyResult) -> Drawing:
 
 def has_naive(study: StudyResult) -> bool:
     """Returns whether a naive adversary attacks any arm."""
-    return any(attack.knowledge == "naive" for arm in study.arms for attack in arm.attacks)
+    return any(attack.adversary == "naive" for arm in study.arms for attack in arm.attacks)
 
 
 def _describe(arm: AuditResult) -> str:
-    accuracy = number(arm.test_accuracy, scale=100, digits=1)
+    accuracy = number(arm.accuracy, scale=100, digits=1)
     aucs = [f"AUC {number(attack.metrics['auc'])} under {attack.name}" for attack in arm.attacks]
     return f"{arm.label}: test accuracy {accuracy} %, {', '.join(aucs)}"
 
@@ -52,10 +52,10 @@ def _describe(arm: AuditResult) -> str:
 def _data(arms: Sequence[AuditResult]) -> list[Row]:
     return [
         {
-            "scheme": arm.key,
+            "arm": arm.key,
             "attack": attack.attack,
-            "knowledge": attack.knowledge,
-            **estimate_cells("test_accuracy", arm.test_accuracy),
+            "adversary": attack.adversary,
+            **estimate_cells("accuracy", arm.accuracy),
             **estimate_cells("auc", attack.metrics["auc"]),
         }
         for arm in arms
@@ -93,12 +93,12 @@ def _points(axes: Axes, arms: Sequence[AuditResult], attack: str) -> None:
 
 
 def _point(axes: Axes, arm: AuditResult, attack: AttackResult, look: Look, name: str) -> None:
-    naive = attack.knowledge == "naive"
+    naive = attack.adversary == "naive"
     auc = attack.metrics["auc"]
     axes.errorbar(
-        arm.test_accuracy.value * 100,
+        arm.accuracy.value * 100,
         auc.value,
-        xerr=bars(arm.test_accuracy, 100),
+        xerr=bars(arm.accuracy, 100),
         yerr=bars(auc),
         fmt=look.mark,
         color=look.colour,
@@ -129,15 +129,15 @@ def _steps(axes: Axes, study: StudyResult, attack: str) -> None:
 
 def _position(arm: AuditResult, attack: str) -> tuple[float, float]:
     """Returns test accuracy in percent and the AUC of the adaptive attack."""
-    return arm.test_accuracy.value * 100, arm.metric(attack, "auc").value
+    return arm.accuracy.value * 100, arm.metric(attack, "auc").value
 
 
 def adaptive_attacks(study: StudyResult) -> list[str]:
     """Returns the names of the attacks in their order."""
-    return [attack.attack for attack in study.arms[0].attacks if attack.knowledge == "adaptive"]
+    return [attack.attack for attack in study.arms[0].attacks if attack.adversary == "adaptive"]
 
 
 def adversary_results(arm: AuditResult, attack: str) -> list[AttackResult]:
     """Returns the results of the attack, of the adaptive adversary and of the naive one, if any."""
-    results = [arm.attack(attack, knowledge) for knowledge in ("adaptive", "naive")]
+    results = [arm.attack(attack, adversary) for adversary in ("adaptive", "naive")]
     return [result for result in results if result is not None]

@@ -50,7 +50,7 @@ def _first_attack(study: StudyResult) -> list[Ignorance]:
 
 def _ignorance_row(comparison: Ignorance) -> Row:
     return {
-        "scheme": comparison.arm,
+        "arm": comparison.arm,
         **estimate_cells("naive", comparison.naive),
         **estimate_cells("adaptive", comparison.adaptive),
         **estimate_cells("gap", comparison.gap),
@@ -117,7 +117,7 @@ def _describe_power(arm: AuditResult) -> str:
 
 def _power_row(arm: AuditResult, point: PowerPoint) -> Row:
     auc = estimate_cells("auc", point.metrics["auc"])
-    return {"scheme": arm.key, "shadows": point.shadows, **auc}
+    return {"arm": arm.key, "shadows": point.shadows, **auc}
 
 
 def power_figure(study: StudyResult) -> Figure:

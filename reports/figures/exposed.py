@@ -44,7 +44,7 @@ def _describe(arm: AuditResult) -> str:
 
 
 def _row(arm: AuditResult, example: ExposedExample) -> Row:
-    named = {"scheme": arm.key, "example": example.origin, "class": example.label}
+    named = {"arm": arm.key, "example": example.origin, "class": example.label}
     return {**named, **estimate_cells("outranks", example.rank_in)}
 
 
@@ -83,7 +83,7 @@ def shared_exposure_drawing(study: StudyResult) -> Drawing | None:
     labels = {arm.key: arm.label for arm in study.arms}
     descriptions = [f"{labels[item.arm]}: {number(item.here, 100, 1)} %" for item in comparisons]
     rows: list[Row] = [
-        {"scheme": item.arm, **estimate_cells("outranks", item.here)} for item in comparisons
+        {"arm": item.arm, **estimate_cells("outranks", item.here)} for item in comparisons
     ]
     return Drawing(
         "shared-exposure",

@@ -18,6 +18,7 @@ from mgaudit.reports.figures.accuracy import (
 from mgaudit.reports.figures.drawing import STYLE, TITLE, Drawing, Row, cut
 from mgaudit.reports.figures.palette import Look, kind, looks
 from mgaudit.reports.figures.panels import MOST_COLUMNS, legend, panels
+from mgaudit.reports.metric_names import is_tpr, tpr_name
 from mgaudit.reports.results import AttackResult, AuditResult, StudyResult
 from mgaudit.reports.table import number
 
@@ -77,7 +78,7 @@ def _caption(study: StudyResult) -> str:
 def _describe(study: StudyResult, arm: AuditResult, attack: AttackResult) -> str:
     rates = []
     for name, estimate in attack.metrics.items():
-        if name.startswith("tpr"):
+        if is_tpr(name):
             rate = number(estimate, scale=100, digits=2)
             rates.append(f"{study.metric(name).heading}: {rate}")
     return f"{arm.label} under {attack.name}: {', '.join(rates)}"
@@ -89,7 +90,7 @@ def _data(study: StudyResult, arrays: Arrays) -> list[Row]:
     for index, arm in enumerate(study.arms):
         for attack in arm.attacks:
             rates = attack_tpr(arrays, index, attack.name).tolist()
-            named = {"scheme": arm.key, "attack": attack.attack, "knowledge": attack.knowledge}
+            named = {"arm": arm.key, "attack": attack.attack, "adversary": attack.adversary}
             points = zip(grid, rates, strict=True)
             rows.extend({**named, "fpr": fpr, "tpr": tpr} for fpr, tpr in points)
     return rows
@@ -148,7 +149,7 @@ def _draw_curves(axes: Axes, curve: Curve, attack: str, arrays: Arrays) -> None:
     for result in adversary_results(curve.arm, attack):
         tpr = attack_tpr(arrays, curve.index, result.name)[visible]
         tpr = np.maximum(tpr, FLOOR)  # zero has no place on a logarithmic axis
-        if result.knowledge == "naive":
+        if result.adversary == "naive":
             axes.plot(fpr[visible], tpr, color=colour, linewidth=1, linestyle=":")
         else:
             axes.plot(fpr[visible], tpr, color=colour, label=curve.arm.label, linewidth=1.4)
@@ -159,7 +160,7 @@ def _draw_levels(axes: Axes, curve: Curve, attack: AttackResult) -> None:
     """Draws the TPR with its interval at each level of the FPR."""
     look = curve.look
     for level in LEVELS:
-        estimate = attack.metrics[f"tpr_at_{level:g}_fpr"]
+        estimate = attack.metrics[tpr_name(level)]
         low, high = max(estimate.low, FLOOR), max(estimate.high, FLOOR)
         value = max(estimate.value, FLOOR)
         fpr = level * curve.shift

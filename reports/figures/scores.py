@@ -79,7 +79,7 @@ def _data(study: StudyResult, arrays: Arrays) -> list[Row]:
         edges = histogram.edges.tolist()
         densities = (list(histogram.members), list(histogram.non_members))
         for low, high, inside, outside in zip(edges[:-1], edges[1:], *densities, strict=True):
-            limits = {"scheme": histogram.arm.key, "from": low, "to": high}
+            limits = {"arm": histogram.arm.key, "from": low, "to": high}
             rows.append({**limits, "members": inside, "non_members": outside})
     return rows
 

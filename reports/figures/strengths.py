@@ -55,7 +55,7 @@ def _drawing(study: StudyResult, swept: dict[str, list[int]], name: str) -> Draw
 
 
 def _describe(arm: AuditResult, attack: str) -> str:
-    auc, accuracy = number(arm.metric(attack, "auc")), number(arm.test_accuracy, 100, 1)
+    auc, accuracy = number(arm.metric(attack, "auc")), number(arm.accuracy, 100, 1)
     return f"{arm.label}: AUC {auc}, test accuracy {accuracy} %"
 
 
@@ -81,11 +81,11 @@ def _rows(family: str, arm: AuditResult, attack: str) -> list[Row]:
     assert value is not None
     assert arm.strength is not None
     named: Row = {"family": family, "parameter": arm.strength.parameter, "strength": value}
-    accuracy = estimate_cells("test_accuracy", arm.test_accuracy)
+    accuracy = estimate_cells("accuracy", arm.accuracy)
     return [
         {
             **named,
-            "knowledge": result.knowledge,
+            "adversary": result.adversary,
             **estimate_cells("auc", result.metrics["auc"]),
             **accuracy,
         }
@@ -165,9 +165,9 @@ def _draw_auc(axes: Axes, sweep: _Sweep, attack: str, labelled: bool) -> None:
 
 def _draw_accuracy(axes: Axes, sweep: _Sweep, labelled: bool) -> None:
     """Draws the test accuracy and the band of the origin."""
-    _draw_sweep(axes, sweep, [arm.test_accuracy for arm in sweep.arms], 100.0)
+    _draw_sweep(axes, sweep, [arm.accuracy for arm in sweep.arms], 100.0)
     if sweep.origin is not None:
-        _band(axes, sweep.origin.test_accuracy, 100.0)
+        _band(axes, sweep.origin.accuracy, 100.0)
     strength = sweep.arms[0].strength
     parameter = "" if strength is None else strength.parameter
     axes.set(xlabel=cut(parameter, TITLE), ylabel="test accuracy, %" if labelled else "")

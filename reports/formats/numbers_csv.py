@@ -27,13 +27,13 @@ COLUMNS = (
     "target",
     "dataset",
     "seed",
-    "scheme",
+    "arm",
     "label",
     "family",
     "parameter",
     "strength",
     "attack",
-    "knowledge",
+    "adversary",
     "what",
     "metric",
     "reference",
@@ -57,10 +57,11 @@ CsvRow = dict[str, CsvValue]
 def render_csv(result: Result) -> str:
     """Returns the table as CSV: fractions, nats and seconds as in result.json, at full precision.
 
-    `study` counts the studies from 1; `what` says what a number is and `metric` of which metric;
-    `reference` is the arm that it is compared with. An empty cell does not apply. A text that
-    begins with =, +, -, @, a tab or a carriage return gets an apostrophe in front, because a
-    spreadsheet would read it as a formula.
+    `study`, `arm`, `attack`, `adversary`, `metric`, `value`, `low` and `high` have the meaning and
+    the names that they have in `to_frame()`. `study` counts the studies from 1; `what` says what a
+    number is and `metric` of which metric; `reference` is the arm that it is compared with. An
+    empty cell does not apply. A text that begins with =, +, -, @, a tab or a carriage return gets
+    an apostrophe in front, because a spreadsheet would read it as a formula.
     """
     buffer = io.StringIO()
     # With this line terminator a lone \r in a text is quoted.
@@ -93,19 +94,19 @@ def _study(study: StudyResult) -> Iterator[CsvRow]:
         for row in _arm(arm, study):
             yield named | row
     for lost in study.lost:
-        scheme_columns: CsvRow = {"scheme": lost.key, "label": lost.label}
+        arm_columns: CsvRow = {"arm": lost.key, "label": lost.label}
         diverged: CsvRow = {"what": "models diverged", "value": len(lost.diverged)}
-        yield scheme_columns | diverged | {"note": "not audited"}
+        yield arm_columns | diverged | {"note": "not audited"}
     yield from _comparisons(study)
     yield {"what": "seconds", "value": study.times.seconds}
-    for scheme, seconds in study.times.training_seconds.items():
-        yield {"scheme": scheme, "what": "training seconds", "value": seconds}
-    for scheme, models in study.times.models_reused.items():
-        yield {"scheme": scheme, "what": "models reused", "value": models}
+    for key, seconds in study.times.training_seconds.items():
+        yield {"arm": key, "what": "training seconds", "value": seconds}
+    for key, models in study.times.models_reused.items():
+        yield {"arm": key, "what": "models reused", "value": models}
 
 
 def _named(arm: AuditResult) -> CsvRow:
-    named: CsvRow = {"scheme": arm.key, "label": arm.label}
+    named: CsvRow = {"arm": arm.key, "label": arm.label}
     if arm.strength is None:
         return named
     value = arm.strength.value
@@ -127,18 +128,18 @@ def _of(what: str, estimate: Estimate) -> CsvRow:
 
 def _arm(arm: AuditResult, study: StudyResult) -> Iterator[CsvRow]:
     first = arm.attacks[0]
-    mounted: CsvRow = {"attack": first.attack, "knowledge": first.knowledge}
+    mounted: CsvRow = {"attack": first.attack, "adversary": first.adversary}
     yield {**_of("accuracy", arm.train_accuracy), "metric": "train_accuracy"}
-    yield {**_of("accuracy", arm.test_accuracy), "metric": "test_accuracy"}
-    if arm.test_accuracy_difference is not None:
-        reference: CsvRow = {"metric": "test_accuracy", "reference": _plain_key(study)}
-        yield _of("difference to no noise", arm.test_accuracy_difference) | reference
+    yield {**_of("accuracy", arm.accuracy), "metric": "accuracy"}
+    if arm.accuracy_difference is not None:
+        reference: CsvRow = {"metric": "accuracy", "reference": _plain_key(study)}
+        yield _of("difference to no noise", arm.accuracy_difference) | reference
     yield {"what": "learning rate", "value": arm.learning_rate}
     yield {"what": "models diverged", "value": len(arm.diverged)}
     yield from _claim(arm)
     for attack in arm.attacks:
         for row in _attack(attack, study):
-            yield {"attack": attack.attack, "knowledge": attack.knowledge, **row}
+            yield {"attack": attack.attack, "adversary": attack.adversary, **row}
     for point in arm.power:
         for metric, estimate in point.metrics.items():
             yield mounted | _of("power", estimate) | {"metric": metric, "shadows": point.shadows}
@@ -210,7 +211,8 @@ def _attack(attack: AttackResult, study: StudyResult) -> Iterator[CsvRow]:
             }
     for model, correct in zip(attack.targets, attack.correct_guesses, strict=True):
         yield {"what": "correct guesses", "model": model, "value": correct}
-    yield {"what": "epsilon at least", "value": attack.epsilon_lower_bound}
+    bound: CsvRow = {"metric": "epsilon_lower_bound", "value": attack.epsilon_lower_bound}
+    yield bound | {"what": "attack"}
     for metric, allowed in attack.false_positives_allowed.items():
         yield {"what": "false positives allowed", "metric": metric, "value": allowed}
     yield {"what": "non-members", "value": attack.non_members}
@@ -219,16 +221,16 @@ def _attack(attack: AttackResult, study: StudyResult) -> Iterator[CsvRow]:
 def _comparisons(study: StudyResult) -> Iterator[CsvRow]:
     """Yields the comparisons of arms; the adversary is adaptive unless a row says naive."""
     analysis, named = study.analysis, {arm.key: _named(arm) for arm in study.arms}
-    first: CsvRow = {"attack": analysis.attack, "knowledge": "adaptive"}
+    first: CsvRow = {"attack": analysis.attack, "adversary": "adaptive"}
     for change in analysis.changes:
         yield named[change.arm] | _change(change, _plain_key(study))
     for point in analysis.front:
         yield from _each(named[point.arm] | first, _front(point))
     for match in analysis.matched:
-        scheme: CsvRow = {"scheme": match.family, "family": match.family}
+        scheme: CsvRow = {"arm": match.family, "family": match.family}
         yield from _each(scheme | first, _matched(match))
     for equivalent in analysis.dp_equivalent:
-        mounted: CsvRow = {"attack": equivalent.attack, "knowledge": "adaptive"}
+        mounted: CsvRow = {"attack": equivalent.attack, "adversary": "adaptive"}
         yield from _each(named[equivalent.arm] | mounted, _dp_equivalent(equivalent))
     for ignorance in analysis.ignorance:
         yield from _each(named[ignorance.arm], _ignorance(ignorance))
@@ -245,7 +247,7 @@ def _each(columns: CsvRow, rows: Iterator[CsvRow]) -> Iterator[CsvRow]:
 
 def _change(change: Change, plain: str | None) -> CsvRow:
     attack: CsvRow = (
-        {} if change.attack is None else {"attack": change.attack, "knowledge": change.knowledge}
+        {} if change.attack is None else {"attack": change.attack, "adversary": change.adversary}
     )
     tested: CsvRow = {
         "p_value": change.p_value,
@@ -261,9 +263,7 @@ def _front(point: FrontPoint) -> Iterator[CsvRow]:
     yield reference | {"what": "front", "note": point.status}
     if point.accuracy is not None:
         yield (
-            reference
-            | _of("front: the other has more", point.accuracy)
-            | {"metric": "test_accuracy"}
+            reference | _of("front: the other has more", point.accuracy) | {"metric": "accuracy"}
         )
     if point.auc is not None:
         yield reference | _of("front: the other has more", point.auc) | {"metric": "auc"}
@@ -273,7 +273,7 @@ def _matched(match: Matched) -> Iterator[CsvRow]:
     reference: CsvRow = {"reference": match.reference}
     accuracy: CsvRow = {
         "what": "matched accuracy: accuracy",
-        "metric": "test_accuracy",
+        "metric": "accuracy",
         "value": match.accuracy,
     }
     yield reference | accuracy | {"note": match.not_reached}
@@ -300,12 +300,10 @@ def _dp_equivalent(equivalent: DPEquivalent) -> Iterator[CsvRow]:
     }
     yield {"what": "dp-equivalent epsilon", "metric": "auc", **epsilon}
     if equivalent.accuracy is not None:
-        yield _of("dp-equivalent: accuracy of DP-SGD", equivalent.accuracy) | {
-            "metric": "test_accuracy"
-        }
+        yield _of("dp-equivalent: accuracy of DP-SGD", equivalent.accuracy) | {"metric": "accuracy"}
     if equivalent.accuracy_difference is not None:
         lead = _of("dp-equivalent: accuracy less that of DP-SGD", equivalent.accuracy_difference)
-        yield lead | {"metric": "test_accuracy"}
+        yield lead | {"metric": "accuracy"}
 
 
 def _ignorance(ignorance: Ignorance) -> Iterator[CsvRow]:

@@ -72,13 +72,13 @@ def measured(
                 accuracy=float(accuracy[:, 0].mean()),
             )
         )
-        study_arrays |= sample(f"arm{index}/test_accuracy", accuracy)
+        study_arrays |= sample(f"arm{index}/accuracy", accuracy)
         for mounted in arms[-1].attacks:
             study_arrays |= sample(
                 f"arm{index}/{mounted.name}/auc",
                 auc + mounted.metrics["auc"].value - auc[:, 0].mean(),
             )
-            for metric in ("tpr_at_0.01_fpr", "tpr_at_0.001_fpr"):
+            for metric in ("tpr@0.01", "tpr@0.001"):
                 study_arrays |= sample(
                     f"arm{index}/{mounted.name}/{metric}", mounted.metrics[metric].value + 0 * auc
                 )
@@ -326,7 +326,7 @@ def test_what_is_beaten_within_the_error_is_not_called_dominated() -> None:
 
 
 def key_of(change: Change) -> tuple[str | None, ...]:
-    return change.arm, change.attack, change.knowledge, change.metric
+    return change.arm, change.attack, change.adversary, change.metric
 
 
 def test_every_part_of_the_analysis_of_a_front() -> None:
@@ -355,7 +355,7 @@ def test_every_part_of_the_analysis_of_a_front() -> None:
 def test_a_naive_attack_is_compared_with_the_same_attack_on_the_arm_without_noise() -> None:
     arms, study_arrays = exact([("none", 0.95, 0.75), MASKS[0]])
     all_changes = changes(arms, 0, Samples.of(arms, study_arrays))
-    change = only(all_changes, attack="lira", knowledge="naive", metric="auc")
+    change = only(all_changes, attack="lira", adversary="naive", metric="auc")
     assert change.difference.value == pytest.approx(0.70 - 0.1 - 0.75)
 
 
@@ -364,7 +364,7 @@ def test_differences_are_corrected_within_a_metric() -> None:
     arms, study_arrays = measured(
         points, [two_way_noise(np.random.default_rng(seed), 0.02) for seed in range(8)]
     )
-    for metric in ("auc", "test_accuracy"):
+    for metric in ("auc", "accuracy"):
         same = [
             change
             for change in changes(arms, 0, Samples.of(arms, study_arrays))
@@ -404,7 +404,7 @@ def test_arms_that_share_too_few_targets_are_not_compared() -> None:
 
 def test_only_shared_targets_enter_a_difference() -> None:
     arms, study_arrays = exact([("none", 0.95, 0.75), MASKS[0]])
-    study_arrays["arm0/test_accuracy/per_target"] = np.array([0.9, 0.9, 0.9, 0.5, 0.5, 0.5])
+    study_arrays["arm0/accuracy/per_target"] = np.array([0.9, 0.9, 0.9, 0.5, 0.5, 0.5])
     moved = [
         attack.model_copy(update={"targets": [0, 1, 2, 7, 8, 9]}) for attack in arms[1].attacks
     ]
@@ -476,9 +476,9 @@ def test_a_study_holds_the_analysis_of_the_arrays_that_it_keeps(
         for arm in analysed.arms
         for attack in arm.attacks
         for metric, change in attack.differences.items()
-        if attack.knowledge == "adaptive"
+        if attack.adversary == "adaptive"
     }
-    adaptive = [change for change in analysed.analysis.changes if change.knowledge == "adaptive"]
+    adaptive = [change for change in analysed.analysis.changes if change.adversary == "adaptive"]
     compared = [
         change for change in adaptive if (change.arm, change.attack, change.metric) in differences
     ]

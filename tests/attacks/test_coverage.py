@@ -333,7 +333,7 @@ def test_the_fast_curve_is_that_of_metrics() -> None:
     asis, expected = metrics(scores, members), metrics(scores, members, counts)
     for name, others, number in (
         ("auc", 600, ROC.auc),
-        ("tpr_at_0.01_fpr", 32, lambda curve: curve.tpr_at(FPR)),
+        ("tpr@0.01", 32, lambda curve: curve.tpr_at(FPR)),
     ):
         values = number(
             resampled_curve(scores, members, with_the_examples_themselves(counts), others)

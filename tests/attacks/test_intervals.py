@@ -53,7 +53,7 @@ def test_the_intervals_cover_the_truth_when_examples_differ() -> None:
     shift = 1.5 / np.sqrt(10)
     truths = {
         "auc": float(stats.norm.cdf(shift / np.sqrt(2))),
-        "tpr_at_0.1_fpr": float(stats.norm.sf(stats.norm.isf(0.1) - shift)),
+        "tpr@0.1": float(stats.norm.sf(stats.norm.isf(0.1) - shift)),
     }
     covered = []
     for seed in range(200):

@@ -37,7 +37,7 @@ LEFT_OUT = frozenset(
         "started",
         "seconds",
         "command",
-        "knowledge",
+        "adversary",
         "options",
         "metric_facts",
     }

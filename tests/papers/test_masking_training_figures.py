@@ -324,7 +324,7 @@ def test_audits_are_those_of_mgaudit_run(tmp_path: Path, monkeypatch: pytest.Mon
         ("loss", "adaptive"),
     }
     (study, _) = workshop.shared.values()
-    assert data["accuracy"][1]["accuracy"] == study.arms[1].test_accuracy.value
+    assert data["accuracy"][1]["accuracy"] == study.arms[1].accuracy.value
     for claim in (*accuracy_by_kappa.FIGURE.claims, *attacks_by_kappa.FIGURE.claims):
         assert isinstance(claim.check(data), Measured | NotRun)
     assert len(accuracy_by_kappa.draw(data).axes) == len(attacks_by_kappa.draw(data).axes) == 2

@@ -54,11 +54,11 @@ def test_rows_say_arm_attack_and_metric() -> None:
     record = study()
     frame = pd.read_csv(io.StringIO(render_csv(result(record))))
     assert list(frame.columns) == list(COLUMNS)
-    mask = frame[frame.scheme == "gaussian-mask:kappa=0.3"]
+    mask = frame[frame.arm == "gaussian-mask:kappa=0.3"]
     (auc,) = mask[
         (mask.what == "attack")
         & (mask.attack == "lira")
-        & (mask.knowledge == "naive")
+        & (mask.adversary == "naive")
         & (mask.metric == "auc")
     ].value
     assert auc == record.arms[1].attacks[2].metrics["auc"].value
@@ -103,7 +103,7 @@ def test_what_has_no_number_is_still_there() -> None:
 def test_no_text_is_a_formula(text: str) -> None:
     rows = rows_of(result(study(label=text)))
     labels = {
-        row["label"] for row in rows if row["scheme"] == "gaussian-mask:kappa=0.3" and row["label"]
+        row["label"] for row in rows if row["arm"] == "gaussian-mask:kappa=0.3" and row["label"]
     }
     assert labels == {f"'{text}"}
     for row in rows:

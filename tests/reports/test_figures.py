@@ -39,7 +39,7 @@ def test_figures_show_the_numbers_of_the_result() -> None:
         points = [line.get_xydata()[0] for line in filled]
         expected = [
             (
-                arm.test_accuracy.value * 100,
+                arm.accuracy.value * 100,
                 next(a for a in arm.attacks if a.attack == name).metrics["auc"].value,
             )
             for arm in result.arms
@@ -125,17 +125,17 @@ def test_every_figure_gives_the_numbers_it_draws() -> None:
     by_name = {drawing.name: drawing for drawing in drawn}
     first = result.arms[1]
     assert by_name["accuracy-vs-auc"].data[2] == {
-        "scheme": "gaussian-mask:kappa=1",
+        "arm": "gaussian-mask:kappa=1",
         "attack": "lira",
-        "knowledge": "adaptive",
-        "test_accuracy": first.test_accuracy.value,
-        "test_accuracy_low": first.test_accuracy.low,
-        "test_accuracy_high": first.test_accuracy.high,
+        "adversary": "adaptive",
+        "accuracy": first.accuracy.value,
+        "accuracy_low": first.accuracy.low,
+        "accuracy_high": first.accuracy.high,
         "auc": first.attacks[0].metrics["auc"].value,
         "auc_low": first.attacks[0].metrics["auc"].low,
         "auc_high": first.attacks[0].metrics["auc"].high,
     }
-    assert [row["strength"] for row in by_name["strength"].data if row["knowledge"] == "naive"][
+    assert [row["strength"] for row in by_name["strength"].data if row["adversary"] == "naive"][
         :3
     ] == [1, 2, 3]
     assert [row["shadows"] for row in by_name["power"].data][:3] == [2, 4, 5]

@@ -76,23 +76,23 @@ def figure(
 
 
 def attack(
-    name: str = "lira", knowledge: Any = "adaptive", needs: tuple[str, ...] = ("shadows",)
+    name: str = "lira", adversary: Any = "adaptive", needs: tuple[str, ...] = ("shadows",)
 ) -> AttackResult:
     tpr = Estimate(value=0.05, low=0.04, high=0.06)
     return AttackResult(
         attack=name,
         choice=attack_record(name),
-        knowledge=knowledge,
+        adversary=adversary,
         targets=list(range(16)),
         source="Somebody 2020",
         needs=list(needs),
-        metrics={"auc": AUC, "tpr_at_0.001_fpr": tpr, "balanced_accuracy": AUC},
+        metrics={"auc": AUC, "tpr@0.001": tpr, "balanced_accuracy": AUC},
         per_target={},
         single_targets={},
         differences={},
         correct_guesses=[1] * 16,
         epsilon_lower_bound=0.1,
-        false_positives_allowed={"tpr_at_0.001_fpr": 4},
+        false_positives_allowed={"tpr@0.001": 4},
         non_members=4900,
     )
 
@@ -105,7 +105,7 @@ def arm(scheme: str, *attacks: AttackResult, claim: PrivacyClaim | None = None) 
             if scheme == "my:Mask"
             else fake_study.scheme_records(scheme),
             "train_accuracy": ACCURACY,
-            "test_accuracy": ACCURACY,
+            "accuracy": ACCURACY,
             "claim": claim,
             "attacks": list(attacks) or [attack()],
         }
@@ -173,7 +173,7 @@ def test_a_value_is_what_is_printed_and_everything_is_spelt_as_mgaudit_spells_it
         )
         assert 0 <= number.value <= 1
         assert number.metric in (*ACCURACIES, *fake_study.METRICS) or number.metric.startswith(
-            "tpr_at_"
+            "tpr@"
         )
     assert published.setting.dataset in DATASETS
     for part in published.setting.scheme:
@@ -197,13 +197,13 @@ def test_no_number_is_kept_twice() -> None:
 @pytest.mark.parametrize(
     ("source", "location", "metric", "printed"),
     [
-        ("Carlini et al. 2022", "Table I, C-10, row Ours", "tpr_at_0.001_fpr", "8.4%"),
+        ("Carlini et al. 2022", "Table I, C-10, row Ours", "tpr@0.001", "8.4%"),
         ("Kolomvaki et al. 2026, code", "table of attack AUC, κ = 1.8, 120 epochs", "auc", "0.543"),
-        ("Opacus, MNIST example", "(2.91, 10^-5)-DP", "test_accuracy", "96.78% ± 0.21%"),
+        ("Opacus, MNIST example", "(2.91, 10^-5)-DP", "accuracy", "96.78% ± 0.21%"),
         (
             "Tramèr and Boneh 2021, code",
             "main table, CIFAR-10, End-to-end CNN",
-            "test_accuracy",
+            "accuracy",
             "59.2%",
         ),
     ],
@@ -226,7 +226,7 @@ def test_numbers_are_found_by_their_place(
         ({"numbers": [{"metric": "auc", "printed": "69.2", "value": 0.692}]}, "what is printed"),
         ({"numbers": [{"metric": "auc", "printed": "high", "value": 0.9}]}, "what is printed"),
         (
-            {"numbers": [{"metric": "test_accuracy", "printed": "0.7", "value": 0.7}]},
+            {"numbers": [{"metric": "accuracy", "printed": "0.7", "value": 0.7}]},
             "must go with no attack",
         ),
         ({"setting": {"dataset": "mnist", "scheme": [{"name": "none"}]}}, "must go with an attack"),
@@ -259,8 +259,8 @@ def test_a_figure_of_the_same_setting_has_our_number_beside_it_and_no_difference
         figure(scheme="gaussian-mask:kappa=0.5,fixed=true"),
         figure(attack="rmia"),
         figure(attack="lira:online=false"),
-        figure(knowledge="naive"),
-        figure(metric="tpr_at_1e-05_fpr"),
+        figure(adversary="naive"),
+        figure(metric="tpr@1e-05"),
     ],
     ids=lambda published: repr(published.setting),
 )
@@ -291,11 +291,11 @@ def test_strength_is_compared_as_a_number() -> None:
 
 
 def test_a_naive_adversary_is_compared_with_a_naive_one() -> None:
-    arms = [arm("gaussian-mask:kappa=0.5", attack(), attack(knowledge="naive"))]
-    for knowledge in ("adaptive", "naive"):
-        (comparison,) = comparable(study(*arms), [figure(knowledge=knowledge)])
+    arms = [arm("gaussian-mask:kappa=0.5", attack(), attack(adversary="naive"))]
+    for adversary in ("adaptive", "naive"):
+        (comparison,) = comparable(study(*arms), [figure(adversary=adversary)])
         assert comparison.attack is not None
-        assert comparison.attack.knowledge == knowledge
+        assert comparison.attack.adversary == adversary
 
 
 @pytest.mark.parametrize(
@@ -343,7 +343,7 @@ def test_how_a_metric_is_read_off_is_a_difference() -> None:
     assert differences(balanced) == [
         "threshold: the best in hindsight there, chosen on the other half of the examples here"
     ]
-    (coarse,) = differences(figure("tpr_at_0.001_fpr", "8.4%", 0.084))
+    (coarse,) = differences(figure("tpr@0.001", "8.4%", 0.084))
     assert coarse.startswith("coarse here: fewer than 10 of a target's 4900 or more non-members")
 
 
@@ -367,7 +367,7 @@ def test_dp_sgd_is_compared_at_the_same_epsilon_with_its_terms_named() -> None:
     )
     arms = [arm(f"dp-sgd:epsilon={epsilon}", claim=claim) for epsilon in (3, 8)]
     published = figure(
-        "test_accuracy",
+        "accuracy",
         "59.2%",
         0.592,
         attack=None,

@@ -143,12 +143,12 @@ def test_the_tables_of_the_formats_have_the_numbers_of_the_result(
     units = {"auc": (1, 3)}
     for arm in contents["arms"]:
         for attack in arm["attacks"]:
-            name = attack["attack"] + (", naive" if attack["knowledge"] == "naive" else "")
+            name = attack["attack"] + (", naive" if attack["adversary"] == "naive" else "")
             for metric, estimate in attack["metrics"].items():
                 scale, digits = units.get(metric, (100, 2))
                 title = "AUC" if metric == "auc" else metric.replace("_", " ") + ", %"
                 if metric.startswith("tpr"):
-                    title = f"TPR @ {float(metric[7:-4]) * 100:g} % FPR, %"
+                    title = f"TPR @ {float(metric.removeprefix('tpr@')) * 100:g} % FPR, %"
                 row = squeezed(
                     f"{arm['label']} {name} {title} {rounded(estimate['value'] * scale, digits)}"
                 )
@@ -200,14 +200,12 @@ def test_the_csv_has_every_number_of_the_result_to_the_last_digit(
     }  # 0 models diverged: a count of a list
 
     by_key = {
-        tuple(
-            row[name] for name in ("scheme", "attack", "knowledge", "what", "metric", "model")
-        ): row
+        tuple(row[name] for name in ("arm", "attack", "adversary", "what", "metric", "model")): row
         for row in rows
     }
     for arm in contents["arms"]:
         for attack in arm["attacks"]:
-            who = (arm["key"], attack["attack"], attack["knowledge"])
+            who = (arm["key"], attack["attack"], attack["adversary"])
             for metric, estimate in attack["metrics"].items():
                 row = by_key[(*who, "attack", metric, "")]
                 assert {name: float(row[name]) for name in ("value", "low", "high")} == estimate
@@ -219,7 +217,7 @@ def test_the_csv_has_every_number_of_the_result_to_the_last_digit(
                     )
     for change in contents["analysis"]["changes"]:
         if change["attack"] is not None:
-            who = (change["arm"], change["attack"], change["knowledge"])
+            who = (change["arm"], change["attack"], change["adversary"])
             row = by_key[(*who, "difference to no noise, tested", change["metric"], "")]
             assert float(row["p_adjusted"]) == change["p_adjusted"]
             assert float(row["value"]) == change["difference"]["value"]

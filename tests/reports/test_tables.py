@@ -118,7 +118,7 @@ def test_the_exposed_are_told_with_their_rank_and_their_class() -> None:
 
 def test_metrics_are_shown_as_the_result_says() -> None:
     record = study()
-    assert record.metric("tpr_at_0.001_fpr").heading == "TPR @ 0.1 % FPR, %"
+    assert record.metric("tpr@0.001").heading == "TPR @ 0.1 % FPR, %"
     assert {*ANALYSED} < {facts.name for facts in record.metric_facts}
     renamed = [
         facts.model_copy(update={"title": "area", "digits": 1}) for facts in record.metric_facts

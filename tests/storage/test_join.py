@@ -53,7 +53,7 @@ def test_an_arm_of_a_run_without_a_plain_arm_is_compared_with_the_others_plain_a
     plain, mask, private = three_arms()
     alone = private.model_copy(
         update={
-            "test_accuracy_difference": None,
+            "accuracy_difference": None,
             "attacks": [
                 mounted.model_copy(update={"differences": {}}) for mounted in private.attacks[:2]
             ],
@@ -63,8 +63,8 @@ def test_an_arm_of_a_run_without_a_plain_arm_is_compared_with_the_others_plain_a
     change = study_result.arms[2].attacks[0].differences["auc"]
     assert change.value == pytest.approx(0.501 - 0.75)
     assert change.sign == -1
-    assert study_result.arms[2].test_accuracy_difference is not None
-    assert study_result.arms[2].test_accuracy_difference.value == pytest.approx(0.9 - 0.985)
+    assert study_result.arms[2].accuracy_difference is not None
+    assert study_result.arms[2].accuracy_difference.value == pytest.approx(0.9 - 0.985)
     assert study_result.plain is not None
 
 
@@ -217,7 +217,7 @@ def test_runs_that_cannot_be_compared_are_chapters_only_when_that_is_asked_for(r
         ),
         (
             ("report", "A", "new"),
-            "schema version 6, and this mgaudit reads up to 5; update mgaudit",
+            "schema version 7, and this mgaudit reads up to 6; update mgaudit",
         ),
     ],
 )
@@ -225,7 +225,7 @@ def test_what_is_no_run_to_join_is_one_clear_line(
     runs: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     (runs / "new").mkdir()
-    (runs / "new" / "result.json").write_text('{"schema_version": 6}')
+    (runs / "new" / "result.json").write_text('{"schema_version": 7}')
     with contextlib.chdir(runs):
         outcome = mgaudit(*arguments, "--runs", str(runs))
     assert outcome.exit_code == 2

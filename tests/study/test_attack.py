@@ -90,7 +90,7 @@ def test_kappa_zero_is_bit_for_bit_the_arm_without_noise(
     assert same(models_of(own_cache, "none"), models_of(own_cache, "gaussian-mask"))
     plain, masked, _ = zero.arms
     assert plain.attacks[0].metrics == masked.attacks[0].metrics
-    assert plain.test_accuracy == masked.test_accuracy
+    assert plain.accuracy == masked.accuracy
     assert all(
         (change.value, change.low, change.high) == (0, 0, 0)
         for change in masked.attacks[0].differences.values()
@@ -173,15 +173,15 @@ def test_the_result_holds_what_was_run(small: dict[str, Any]) -> None:
             for name, estimate in attack.metrics.items():
                 assert estimate.low <= estimate.value <= estimate.high
                 assert estimate.value == pytest.approx(np.mean(attack.per_target[name]))
-            assert attack.false_positives_allowed["tpr_at_0_fpr"] == 0
-            assert 7 <= attack.false_positives_allowed["tpr_at_0.1_fpr"] <= 10
+            assert attack.false_positives_allowed["tpr@0"] == 0
+            assert 7 <= attack.false_positives_allowed["tpr@0.1"] <= 10
     assert study.arms[0].attacks[0].differences == {}
     plain, masked, _ = study.arms
-    assert masked.test_accuracy_difference is not None
-    assert masked.test_accuracy_difference.value == pytest.approx(
-        masked.test_accuracy.value - plain.test_accuracy.value
+    assert masked.accuracy_difference is not None
+    assert masked.accuracy_difference.value == pytest.approx(
+        masked.accuracy.value - plain.accuracy.value
     )
-    assert masked.test_accuracy_difference.value != 0
+    assert masked.accuracy_difference.value != 0
     for key, estimates in plain.attacks[0].single_targets.items():
         assert [estimate.value for estimate in estimates] == pytest.approx(
             plain.attacks[0].per_target[key]
@@ -221,7 +221,7 @@ def test_a_naive_adversary_takes_the_noise_free_models_for_shadows(small: dict[s
     strong = {**small, "schemes": ["none", "gaussian-mask:kappa=1.5"], "attacks": ["lira", "loss"]}
     study, arrays = run(strong)
     adaptive, _, naive = study.arms[1].attacks
-    assert (adaptive.knowledge, naive.knowledge) == ("adaptive", "naive")
+    assert (adaptive.adversary, naive.adversary) == ("adaptive", "naive")
     assert naive.metrics != adaptive.metrics
     settings = study_settings(strong)
     design = draw_design(settings)
@@ -239,7 +239,7 @@ def test_a_naive_adversary_takes_the_noise_free_models_for_shadows(small: dict[s
             LiRA().score(observations.view(target)), arrays["arm1/lira, naive/scores"][target]
         )
     alone, _ = run({**strong, "schemes": ["gaussian-mask:kappa=1.5"]})
-    assert [attack.knowledge for attack in alone.arms[0].attacks] == ["adaptive", "adaptive"]
+    assert [attack.adversary for attack in alone.arms[0].attacks] == ["adaptive", "adaptive"]
 
 
 def test_queries_are_drawn_from_the_arms_own_noise_and_asked_of_the_naive_shadows_too(
@@ -252,7 +252,7 @@ def test_queries_are_drawn_from_the_arms_own_noise_and_asked_of_the_naive_shadow
     for index in range(3):
         assert masked.arms[1].attacks[index].metrics != study.arms[1].attacks[index].metrics
     assert (
-        masked.arms[1].test_accuracy == study.arms[1].test_accuracy
+        masked.arms[1].accuracy == study.arms[1].accuracy
     )  # of the plain answers, whatever is asked
 
 
@@ -366,7 +366,7 @@ def test_accuracies_are_those_of_the_members_and_of_the_test_split(
         train.append((answers == design.dataset.labels)[design.membership[index]].mean())
         test.append((test_answers == design.dataset.test_labels).mean())
     assert study.arms[0].train_accuracy.value == pytest.approx(np.mean(train))
-    assert study.arms[0].test_accuracy.value == pytest.approx(np.mean(test))
+    assert study.arms[0].accuracy.value == pytest.approx(np.mean(test))
 
 
 def test_a_memorised_model_is_found_out_and_with_membership_permuted_it_is_not(

@@ -112,7 +112,7 @@ def test_a_mask_of_no_strength_is_no_mask_bit_for_bit() -> None:
         assert not np.array_equal(
             arrays[f"arm0/{ours.name}/scores"], arrays[f"arm2/{ours.name}/scores"]
         )
-    assert plain.test_accuracy == zero.test_accuracy
+    assert plain.accuracy == zero.accuracy
     assert noisy.note == ""
 
 

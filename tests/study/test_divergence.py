@@ -133,8 +133,8 @@ def test_an_arm_with_too_few_models_left_says_so_and_the_others_stand(run: Diver
 def test_without_a_plain_arm_that_converged_arms_stand_alone(run: Diverging) -> None:
     study, _ = run({"none": [0, 1, 2, 3]})
     (masked,) = study.arms
-    assert masked.test_accuracy_difference is None
-    assert [(attack.attack, attack.knowledge) for attack in masked.attacks] == [
+    assert masked.accuracy_difference is None
+    assert [(attack.attack, attack.adversary) for attack in masked.attacks] == [
         ("lira", "adaptive"),
         ("loss", "adaptive"),
     ]
@@ -145,8 +145,8 @@ def test_without_a_plain_arm_that_converged_arms_stand_alone(run: Diverging) -> 
 def test_arms_whose_models_converged_apart_are_not_compared(run: Diverging) -> None:
     study, _ = run({"none": [0, 1], "mask": [4, 5]})  # 2 and 3 are all they share
     masked = study.arms[1]
-    assert [attack.knowledge for attack in masked.attacks] == ["adaptive", "adaptive"]
-    assert masked.test_accuracy_difference is None
+    assert [attack.adversary for attack in masked.attacks] == ["adaptive", "adaptive"]
+    assert masked.accuracy_difference is None
     assert masked.attacks[0].differences == {}
     assert any(
         "Too few models converged both here and without noise" in sentence

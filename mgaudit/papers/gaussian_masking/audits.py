@@ -67,8 +67,8 @@ def accuracy_row(arm: AuditResult, **labels: str | float) -> Row:
 
     Both have intervals; `labels` are further columns.
     """
-    accuracy = estimate_cells("accuracy", arm.test_accuracy)
-    change = estimate_cells("change", arm.test_accuracy_difference)
+    accuracy = estimate_cells("accuracy", arm.accuracy)
+    change = estimate_cells("change", arm.accuracy_difference)
     return {**labels, **accuracy, **change}
 
 
@@ -79,7 +79,7 @@ def attack_rows(arm: AuditResult, **labels: str | float) -> Sequence[Row]:
     """
     rows = []
     for attack in arm.attacks:
-        names = {"attack": attack.attack, "adversary": attack.knowledge}
+        names = {"attack": attack.attack, "adversary": attack.adversary}
         auc = estimate_cells("auc", attack.metrics["auc"])
         change = estimate_cells("change", attack.differences.get("auc"))
         rows.append({**labels, **names, **auc, **change})
