@@ -267,7 +267,7 @@ def test_stack_sizes_go_to_the_studies_that_they_are_of() -> None:
             "notes must name an arm of the grid, got "
             "'gaussian-mask:kappa=2'; did you mean 'gaussian-mask:kappa=1'?",
         ),
-        ("notes = 3\n" + PLAIN, "notes must be a valid dictionary, got 3"),
+        ("notes = 3\n" + PLAIN, "notes must be a valid dictionary, got int: 3"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line_that_names_the_place(text: str, message: str) -> None:

@@ -54,7 +54,7 @@ def test_settings_survive_the_way_to_toml_and_back(tmp_path: Path) -> None:
         ({"model": 3}, r"model is not a setting; .*; did you mean 'models'\?"),
         ({"epochs": 3}, r"epochs is not a setting; .*; did you mean 'training.epochs'\?"),
         ({"arms": []}, "arms is not a setting; .*; a study file is run by mgaudit compare"),
-        ({"training": 3}, "training must be .*got 3"),
+        ({"training": 3}, "training must be .*got int: 3"),
         ({"training": {"epoch": 1}}, "training.epoch is not a setting"),
         ({"training": {"epochs": True}}, "training.epochs must be a whole number, got bool: True"),
         (
