@@ -255,6 +255,7 @@ def test_data_in_memory_are_audited(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ({"target": 3}, "target must be the text of a target, or an object, got int: 3"),
         ({"attack": LiRA}, "attacks.0. must be the text of an attack, or an object, got ABCMeta"),
         ({"attack": "lirra"}, "did you mean 'lira'"),
+        ({"dataset": "Digits"}, "did you mean 'digits'"),
         ({"scheme": GaussianMask}, "scheme must be a scheme, .* got type"),
         (
             {"dataset": (1, 2)},
