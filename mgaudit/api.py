@@ -7,9 +7,12 @@ argument raises `mgaudit.UsageError`, with the argument's name, before anything 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from numbers import Integral, Real
+from operator import index
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
 
 from mgaudit.dp_result import DPResult
 from mgaudit.errors import UsageError
@@ -44,6 +47,9 @@ SettingsArgument: TypeAlias = "str | Path | Mapping[str, Any]"
 StudyArgument: TypeAlias = "str | Path | dict[str, Any] | Study"
 RunArgument: TypeAlias = "str | Path"
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 RUNS = Path("runs")
 
 # The arguments of `compare`: their names in a study file, and a sequence type that is one value.
@@ -61,6 +67,32 @@ PLURALS: dict[str, tuple[str, type]] = {
 }
 
 
+def _with_python_numbers(function: Callable[P, R]) -> Callable[P, R]:
+    """Returns the function with its numbers, such as those of numpy, as int and float."""
+
+    @wraps(function)
+    def call(*arguments: P.args, **options: P.kwargs) -> R:
+        positional: Any = [_python_numbers(value) for value in arguments]
+        named: Any = _python_numbers(options)
+        return function(*positional, **named)
+
+    return call
+
+
+def _python_numbers(value: Any) -> Any:
+    """Returns numbers, also those in lists and dicts, as int or float; other values stay."""
+    if isinstance(value, dict):
+        return {key: _python_numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_python_numbers(item) for item in value]
+    if isinstance(value, bool):  # an Integral, but refused where a number is expected
+        return value
+    if isinstance(value, Integral):
+        return index(value)
+    return float(value) if isinstance(value, Real) else value
+
+
+@_with_python_numbers
 def run(
     *,
     dataset: DatasetArgument | None = None,
@@ -140,6 +172,7 @@ def _run(
     return _result(run_study_plan(plan, workers, out, progress))
 
 
+@_with_python_numbers
 def compare(
     study: StudyArgument | None = None,
     *,
@@ -194,6 +227,7 @@ def compare(
     return _result(run_comparison_plan(plan, workers, Path(out), progress))
 
 
+@_with_python_numbers
 def estimate(
     study: StudyArgument | None = None,
     *,
@@ -221,7 +255,7 @@ def _planned_comparison(
     from mgaudit.storage.ensembles import check_cache_folder
     from mgaudit.study.comparison import plan_comparison
 
-    values = {} if study is None else values_of_study(study)
+    values = {} if study is None else _python_numbers(values_of_study(study))
     training = {name: value for name, value in arguments.items() if name not in PLURALS}
     changes = {
         plural: _listed(arguments.get(name), whole=whole) if plural != name else arguments.get(name)
@@ -232,6 +266,7 @@ def _planned_comparison(
     return plan_comparison(grid)
 
 
+@_with_python_numbers
 def audit_dp(
     *,
     dataset: DatasetArgument | None = None,
@@ -324,6 +359,7 @@ def load(run: RunArgument = "latest", runs: str | Path = RUNS) -> Result:
     return Result.read(find_run(str(run), Path(runs)))
 
 
+@_with_python_numbers
 def attack(
     run: RunArgument | Result,
     *,

@@ -255,6 +255,7 @@ def test_data_in_memory_are_audited(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ({"target": 3}, "target must be the text of a target, or an object, got int: 3"),
         ({"attack": LiRA}, "attacks.0. must be the text of an attack, or an object, got ABCMeta"),
         ({"attack": "lirra"}, "did you mean 'lira'"),
+        ({"dataset": "Digits"}, "did you mean 'digits'"),
         ({"scheme": GaussianMask}, "scheme must be a scheme, .* got type"),
         (
             {"dataset": (1, 2)},
@@ -273,6 +274,40 @@ def test_a_mistake_names_the_argument_before_anything_is_trained(
     with pytest.raises(mgaudit.UsageError, match=message):
         mgaudit.run(**{**arguments, "quiet": True, "out": tmp_path / "runs"})
     assert not (tmp_path / "runs").exists()
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RunFolder, "write_reports", lambda *_: [])
+    options = {**FAST, "attack": "loss", "out": tmp_path}
+    numbers: dict[str, Any] = {"models": 4, "examples": 200, "epochs": 2, "jobs": 1, "seed": 3}
+    of_numpy = {name: np.int64(value) for name, value in numbers.items()}
+    single = np.float32(0.3)
+    first = mgaudit.run(**{**options, **numbers}, kappa=float(single), learning_rate=0.25)
+    second = mgaudit.run(**{**options, **of_numpy}, kappa=single, learning_rate=np.float16(0.25))
+    assert second.path == first.path
+    assert second.record.settings == first.record.settings
+    schemes, seeds = ["none", "label-noise:rate=0.1"], [np.int64(0), np.uint8(1)]
+    study = mgaudit.Study(schemes=schemes, seeds=seeds, models=np.int16(4))
+    fast = {**SMALL, "models": None, "attack": "loss", "quiet": True, "out": tmp_path}
+    compared = mgaudit.compare(study, **fast)
+    assert [study.settings["seed"] for study in compared.record.studies] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"models": np.float32(4.5)}, "models must be a whole number .*, got float: 4.5"),
+        ({"kappa": np.bool_(True)}, "kappa must be a number, got bool"),
+        ({"models": True}, "models must be"),
+        ({"jobs": True}, "jobs must be"),
+        ({"seed": np.array([1, 2])}, "seed must be"),
+        ({"kappa": np.array([0.1])}, "kappa must be a number, got ndarray"),
+    ],
+)
+def test_what_is_no_number_is_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(mgaudit.UsageError, match=message) as caught:
+        mgaudit.run(**arguments, quiet=True)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_failure_in_a_run_says_where_the_log_is(

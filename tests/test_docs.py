@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+import mgaudit
+import mgaudit.testing
 from mgaudit import __version__
 from mgaudit.attacks.intervals import resample_counts
 from mgaudit.cli.app import app
@@ -211,6 +213,20 @@ def test_the_version_is_one_everywhere() -> None:
     assert f"version: {__version__}\n" in citation
     (date,) = re.findall(r"^date-released: (.*)$", citation, flags=re.MULTILINE)
     assert f"## [{__version__}] - {date}\n" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_reference_has_every_public_name() -> None:
+    page = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    described = set(re.findall(r"^::: mgaudit\.(\w+)$", page, flags=re.MULTILINE))
+    assert described == {*mgaudit.__all__, "testing"} - {"__version__"}
+    (listed,) = re.findall(r"members: \[(.*)\]", page)
+    assert listed.split(", ") == mgaudit.testing.__all__
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")}
+    assert pages <= set(re.findall(r"[\w./-]+\.md", navigation))
 
 
 def test_links_between_pages_lead_somewhere() -> None:
