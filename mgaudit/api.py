@@ -26,6 +26,8 @@ from mgaudit.running import (
     run_dp_audit_plan,
     run_study_plan,
 )
+from mgaudit.settings.arguments import KAPPA
+from mgaudit.settings.number_check import checked_argument
 from mgaudit.storage.run_list import find_run
 
 if TYPE_CHECKING:
@@ -375,10 +377,13 @@ def attack(
     The new result has a run directory of its own beside that of the run. Raises UsageError where
     the cache no longer holds the models of the run.
     """
+    attacks = _listed(attack)
+    if not attacks:
+        raise UsageError("attack", "must be given", None, "see `mgaudit list attacks`")
     workers, progress = checked_jobs(jobs), progress or on_stderr(quiet)
     progress.stage("loading data and settings")
     finished = run if isinstance(run, Result) else load(run, runs)
-    out, attacks = finished.path.parent, _listed(attack) or []
+    out = finished.path.parent
     again = attack_again(finished.record, out, attacks, queries, workers, progress)
     return _result(again)
 
@@ -403,9 +408,7 @@ def _audited(kappa: float | None, scheme: SchemeArgument | None) -> SchemeArgume
         )
     if kappa is None:
         return scheme
-    if isinstance(kappa, bool) or not isinstance(kappa, int | float):
-        raise UsageError("kappa", "must be a number", f"{type(kappa).__name__}: {kappa!r}")
-    return f"gaussian-mask:kappa={kappa:.15g}"
+    return f"gaussian-mask:kappa={checked_argument(KAPPA, kappa):.15g}"
 
 
 def _run_values(

@@ -14,6 +14,8 @@ from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.dp_audit import DPAuditResult
 from mgaudit.reports.formats.render import DEFAULT_FORMATS
 from mgaudit.reports.results import Result as ResultRecord
+from mgaudit.settings.arguments import JOBS
+from mgaudit.settings.number_check import checked_argument
 from mgaudit.storage.run_folder import LOG_FILE, RunFolder
 from mgaudit.targets.own_module import RAISED
 
@@ -56,9 +58,7 @@ def recorded(folder: RunFolder, progress: ProgressBars) -> Iterator[None]:
 
 def checked_jobs(jobs: int | None) -> int | None:
     """Returns the number of worker processes. Raises UsageError unless it is None or at least 1."""
-    if jobs is not None and (type(jobs) is not int or jobs < 1):
-        raise UsageError("jobs", "must be a whole number >= 1", repr(jobs))
-    return jobs
+    return None if jobs is None else int(checked_argument(JOBS, jobs))
 
 
 def run_study_plan(plan: "Plan", jobs: int | None, out: Path, progress: ProgressBars) -> Finished:

@@ -33,6 +33,7 @@ def attack(
     The result is written to a new run directory beside that of the run.
     """
     with reported():
+        options.setdefault("attack", [])
         result = mgaudit.attack(run, **options, runs=runs, jobs=jobs, quiet=quiet)
     from mgaudit.cli.printing import print_run
 

@@ -99,11 +99,11 @@ SCHEME = Argument(
     "scheme",
     str,
     NOISE,
-    "The noise to audit in place of the mask: NAME:key=value,…",
+    "The noise to audit in place of the mask, as in dropout:rate=0.2",
     names="schemes",
 )
 PLAIN = Argument("plain", bool, NOISE, "The arm without noise", default=True)
-DP = Argument("dp", bool, NOISE, "The arm trained with DP-SGD", default=True)
+DP = Argument("dp", bool, NOISE, "The arm with DP-SGD", default=True)
 EPSILON = Argument("epsilon", float, NOISE, "ε of DP-SGD", default=8.0, default_text="8")
 DELTA = Argument("delta", float, NOISE, "δ of DP-SGD", default_text="1/n^1.1")
 ATTACK = Argument(
@@ -140,13 +140,20 @@ DEVICE = Argument("device", str, MACHINE, "Device", default="auto", values=("aut
 SETTINGS = Argument(
     "settings", Path, OUTPUT, "settings.toml of an earlier run; other options override it"
 )
-JOBS = Argument("jobs", int, MACHINE, "Worker processes", default_text="one per core; 1 on a GPU")
+JOBS = Argument(
+    "jobs",
+    int,
+    MACHINE,
+    "Worker processes",
+    default_text="one per core, 1 on a GPU",
+    limits=Range(1),
+)
 
 SCHEMES = Argument(
     "scheme",
     str,
     NOISE,
-    "An arm: NAME:key=value,…, or none; repeatable; replaces those of the study",
+    "An arm, as in dropout:rate=0.2, or none; repeatable; replaces those of the study",
     several=True,
     names="schemes",
 )
@@ -185,7 +192,7 @@ AUDITED = Argument(
     "scheme",
     str,
     NOISE,
-    "What to audit: NAME:key=value,…",
+    "What to audit; see `mgaudit list schemes`",
     default=f"dp-sgd:epsilon={AUDITED_EPSILON.default:g}",
     names="schemes",
 )
@@ -261,35 +268,36 @@ def _training_arguments(left_out: Iterable[str] = ()) -> tuple[Argument, ...]:
     )
 
 
+# The help of a command shows the groups in the order of their first argument.
 RUN = (
-    DATASET,
-    TARGET,
     KAPPA,
     SCHEME,
     PLAIN,
     DP,
     EPSILON,
     DELTA,
+    DATASET,
+    EXAMPLES,
+    MODELS,
+    SEED,
+    TARGET,
     ATTACK,
     QUERIES,
-    MODELS,
-    EXAMPLES,
     *_training_arguments(),
     STACK,
-    SEED,
     DEVICE,
-    SETTINGS,
     JOBS,
+    SETTINGS,
 )
 COMPARE = (
     SCHEMES,
-    TARGETS,
     DATASETS,
+    EXAMPLES,
+    MODELS,
     SEEDS,
+    TARGETS,
     ATTACK,
     QUERIES,
-    MODELS,
-    EXAMPLES,
     *_training_arguments(),
     STACK,
     DEVICE,
@@ -297,23 +305,23 @@ COMPARE = (
 )
 # DP-SGD trains one model on all of its examples, so an audit of it has no clients.
 AUDIT_DP = (
-    DATASET,
-    TARGET,
     AUDITED,
     AUDITED_EPSILON,
     DELTA,
+    DATASET,
+    EXAMPLES_WITH_CANARIES,
+    TRAINING_RUNS,
+    SEED,
+    TARGET,
     CANARIES,
     KIND,
     GUESSES,
     SIGNIFICANCE,
-    TRAINING_RUNS,
-    EXAMPLES_WITH_CANARIES,
     *_training_arguments(left_out=("clients", "local_steps")),
     STACK,
-    SEED,
     DEVICE,
-    SETTINGS,
     JOBS,
+    SETTINGS,
 )
 ATTACK_AGAIN = (
     replace(ATTACK, default=None),

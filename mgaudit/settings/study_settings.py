@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from functools import partial
-from numbers import Integral, Real
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
@@ -23,6 +22,7 @@ from mgaudit.settings import arguments
 from mgaudit.settings.arguments import Argument, plain_type
 from mgaudit.settings.choices import Choice, first_parameters, parse
 from mgaudit.settings.datasets import DatasetChoice, dataset_choice
+from mgaudit.settings.number_check import checked_number
 from mgaudit.settings.objects import class_choice, object_choice
 from mgaudit.settings.schemes import DEFAULT_DP, PLAIN, SchemeChoice, scheme_choice
 from mgaudit.settings.setting_errors import usage_error
@@ -30,7 +30,7 @@ from mgaudit.targets import NETWORKS, QUERIES
 from mgaudit.targets.contract import NETWORK
 from mgaudit.targets.datasets.canaries import CanaryKind
 from mgaudit.targets.querying.queries import Queries
-from mgaudit.targets.ranges import Range, fits_64_bits, range_in
+from mgaudit.targets.ranges import range_in
 from mgaudit.targets.training import Training
 
 SUPPLIED = ("input_shape", "classes")  # to a network, by mgaudit
@@ -117,26 +117,10 @@ def _stack(value: object) -> object:
     raise UsageError("", "must be auto or a whole number >= 1", repr(value))
 
 
-def _number(value: object, is_whole: bool, limits: Range | None) -> int | float:
-    """Returns a number of Python or numpy. Raises UsageError for another type or out of range."""
-    kind = "a whole number" if is_whole else "a number"
-    rule = f"must be {kind}" if limits is None else f"must be {kind} {limits}"
-    number_type = Integral if is_whole else Real
-    if isinstance(value, bool) or not isinstance(value, number_type):
-        raise UsageError("", rule, f"{type(value).__name__}: {value!r}")
-    number = int(value) if isinstance(value, Integral) else float(value)
-    if not fits_64_bits(number):
-        bits = int(number).bit_length()
-        raise UsageError("", "must be a whole number of at most 64 bits", f"one of {bits} bits")
-    if limits is not None and number not in limits:
-        raise UsageError("", rule, str(number))
-    return number
-
-
 def _number_of(argument: Argument) -> BeforeValidator:
     """Returns the check of a number against its argument's type and range."""
     is_whole = argument.kind is int
-    return BeforeValidator(lambda value: _number(value, is_whole, argument.limits))
+    return BeforeValidator(lambda value: checked_number(value, is_whole, argument.limits))
 
 
 def _training(value: object) -> object:
@@ -150,7 +134,7 @@ def _training(value: object) -> object:
             continue
         is_whole = plain_type(field.type) is int
         try:
-            values[field.name] = _number(number, is_whole, None)
+            values[field.name] = checked_number(number, is_whole, None)
         except UsageError as error:
             raise error.inside(field.name) from error
     return values
