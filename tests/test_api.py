@@ -246,8 +246,8 @@ def test_data_in_memory_are_audited(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     ("arguments", "message"),
     [
         ({"kapa": 1}, "training.kapa is not a setting"),
-        ({"kappa": "0.3"}, "kappa must be a number, got str: '0.3'"),
-        ({"kappa": True}, "kappa must be a number, got bool: True"),
+        ({"kappa": "0.3"}, "kappa must be a number >= 0, got str: '0.3'"),
+        ({"kappa": True}, "kappa must be a number >= 0, got bool: True"),
         ({"kappa": 0.3, "scheme": "none"}, "kappa and scheme both name the noise"),
         ({"models": "16"}, "models must be a whole number >= 3 and <= 100000, got str: '16'"),
         ({"models": 2}, "models must be a whole number >= 3"),
@@ -297,11 +297,11 @@ def test_numbers_of_numpy_are_numbers(tmp_path: Path, monkeypatch: pytest.Monkey
     ("arguments", "message"),
     [
         ({"models": np.float32(4.5)}, "models must be a whole number .*, got float: 4.5"),
-        ({"kappa": np.bool_(True)}, "kappa must be a number, got bool"),
+        ({"kappa": np.bool_(True)}, "kappa must be a number >= 0, got bool"),
         ({"models": True}, "models must be"),
         ({"jobs": True}, "jobs must be"),
         ({"seed": np.array([1, 2])}, "seed must be"),
-        ({"kappa": np.array([0.1])}, "kappa must be a number, got ndarray"),
+        ({"kappa": np.array([0.1])}, "kappa must be a number >= 0, got ndarray"),
     ],
 )
 def test_what_is_no_number_is_refused(arguments: dict[str, Any], message: str) -> None:
