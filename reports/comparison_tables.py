@@ -122,7 +122,7 @@ def matched_table(study: StudyResult, metric: str) -> Table:
         "accuracies. † differs from the reference at 95 % (paired, not corrected). All pairs of "
         "schemes and references are in result.json."
     ]
-    key, caption = f"matched-{metric.replace('_', '-')}", f"{facts.title} at matched accuracy"
+    key, caption = f"matched-{metric.replace('@', '-')}", f"{facts.title} at matched accuracy"
     return _table(key, caption, ["Scheme", *headings], rows, notes, study, "matched")
 
 

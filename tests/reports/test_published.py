@@ -112,7 +112,7 @@ def test_a_download_that_is_another_file_is_not_kept(
     result = mgaudit("data", "fetch", "two")
     assert result.exit_code == 2
     assert (
-        f"https://example.org/data/b.bin gave must have the published md5 {md5(CONTENT['b.bin'])}"
+        f"the file from https://example.org/data/b.bin must have the published md5 {md5(CONTENT['b.bin'])}"
         in result.stderr
     )
     assert result.stderr.count("\n") == 1
