@@ -60,7 +60,7 @@ class BaVarIA(Attack):
 
     def __post_init__(self) -> None:
         if self.predictive not in ("student", "gaussian"):
-            raise ValueError(f"predictive must be student or gaussian, got {self.predictive!r}")
+            raise ValueError(f"predictive must be 'student' or 'gaussian', got {self.predictive!r}")
         if not self.bend > 0:
             raise ValueError(f"bend must be > 0, got {self.bend}")
         if not 0 < self.min_std < np.inf:

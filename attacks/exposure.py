@@ -138,10 +138,15 @@ def _auc_interval(
 
 
 def _bounded_mean(ranks: Floats, counted: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:
-    """Returns the mean rank over the counted targets, and its bounds, each (examples,)."""
+    """Returns the mean rank over the counted targets, and its 95 % limits, each (examples,).
+
+    `ranks` (targets, examples) are in [0, 1]. The limits are Clopper and Pearson's with the sum of
+    the ranks in place of a number of successes. An example without a counted target has the mean
+    NaN and the limits 0 and 1.
+    """
     mean = _mean(ranks, counted)
     targets = counted.sum(axis=0)
-    successes = np.nan_to_num(mean) * targets
+    successes = np.nan_to_num(mean) * targets  # the sum of the ranks
     tail = (1 - LEVEL) / 2
     low = lower_limit(successes, targets, tail)
     high = upper_limit(successes, targets, tail)

@@ -58,7 +58,7 @@ class LiRA(Attack):
     def __post_init__(self) -> None:
         if self.variance not in ("pooled", "shrunk", "per-example"):
             raise ValueError(
-                f"variance must be pooled, shrunk or per-example, got {self.variance!r}"
+                f"variance must be 'pooled', 'shrunk' or 'per-example', got {self.variance!r}"
             )
         for name in ("prior_shadows", "min_std"):
             value = getattr(self, name)

@@ -105,8 +105,8 @@ class Observations:
         shape, dtype = self.membership.shape, self.membership.dtype
         if shape != (models, examples) or dtype != np.bool_:
             raise ValueError(
-                f"membership must be bool of shape (models, examples) = ({models}, {examples}), "
-                f"got {dtype} of shape {shape}"
+                "membership must be a bool array of shape (models, examples) = "
+                f"({models}, {examples}), got {dtype} of shape {shape}"
             )
         for model, members in enumerate(self.membership.sum(axis=1).tolist()):
             if members in (0, examples):

@@ -52,7 +52,9 @@ class ShadowClassifier(Attack):
 
     def __post_init__(self) -> None:
         if self.classifier not in ("logistic", "forest", "mlp"):
-            raise ValueError(f"classifier must be logistic, forest or mlp, got {self.classifier!r}")
+            raise ValueError(
+                f"classifier must be 'logistic', 'forest' or 'mlp', got {self.classifier!r}"
+            )
         if self.rows < FEWEST_ROWS:
             raise ValueError(f"rows must be >= {FEWEST_ROWS}, got {self.rows}")
         if self.seed < 0:

@@ -377,14 +377,12 @@ def attack(
     The new result has a run directory of its own beside that of the run. Raises UsageError where
     the cache no longer holds the models of the run.
     """
-    attacks = _listed(attack)
-    if not attacks:
-        raise UsageError("attack", "must be given", None, "see `mgaudit list attacks`")
-    workers, progress = checked_jobs(jobs), progress or on_stderr(quiet)
+    attacks = _listed(attack) or []
+    progress = progress or on_stderr(quiet)
     progress.stage("loading data and settings")
     finished = run if isinstance(run, Result) else load(run, runs)
     out = finished.path.parent
-    again = attack_again(finished.record, out, attacks, queries, workers, progress)
+    again = attack_again(finished.record, out, attacks, queries, jobs, progress)
     return _result(again)
 
 

@@ -99,14 +99,14 @@ def each_paper(
 def _reproduced(
     plan: "PaperPlan", formats: Sequence[str], device: str, jobs: int, out: Path, quiet: bool
 ) -> PaperRun:
-    from mgaudit.papers.paper import Workshop
+    from mgaudit.papers.paper import Resources
     from mgaudit.papers.reproduction import reproduce as reproduce_plan
     from mgaudit.reports.paper_document import paper_document
 
     folder = RunFolder.create(out, plan.slug, plan.sha256)
     progress = on_stderr(quiet)
     with recorded(folder, progress):
-        record, figures = reproduce_plan(plan, Workshop(jobs, device, progress))
+        record, figures = reproduce_plan(plan, Resources(jobs, device, progress))
         progress.stage("writing the reports")
         reports = folder.write_paper(record, paper_document(record, figures), formats)
     return PaperRun(record, folder.path, reports)

@@ -56,10 +56,10 @@ class Result:
     def to_frame(self) -> "pd.DataFrame":
         """Returns the numbers as a tidy table with one row for each number.
 
-        Columns: `study` (counted from 1), `arm` (the scheme as in settings), `attack` and
-        `adversary` ("adaptive" or "naive"; both empty for accuracies), `metric`, `value`, and the
-        95 % confidence interval `low`, `high`. Accuracies and rates are fractions, ε is in nats.
-        A lower bound on ε has no interval.
+        Columns: `study` (counted from 1), `arm` (the text of the scheme), `attack`, `adversary`
+        ("adaptive" or "naive"), `metric`, `value`, and the 95 % confidence interval `low`, `high`.
+        Accuracies and rates are fractions. For accuracies, `attack` and `adversary` are "". A lower
+        bound on ε has no interval: `low` and `high` are NaN.
         """
         import pandas as pd
 

@@ -115,8 +115,11 @@ def attack_again(
 ) -> Finished:
     """Runs other attacks on the models of a finished run, in a new run directory inside `out`.
 
-    `queries` None keeps those of the run. Raises UsageError where the cache lacks a model.
+    `queries` None keeps those of the run. Raises UsageError without an attack, and where the cache
+    lacks a model.
     """
+    if not attacks:
+        raise UsageError("attack", "must be given", None, "see `mgaudit list attacks`")
     from mgaudit.study.finished import plan_result_again
     from mgaudit.study.plan import Plan
 
@@ -124,9 +127,10 @@ def attack_again(
     if queries is not None:
         changes["queries"] = queries
     plan = plan_result_again(record, changes)
+    workers = checked_jobs(jobs)
     if isinstance(plan, Plan):
-        return run_study_plan(plan, jobs, out, progress)
-    return run_comparison_plan(plan, jobs, out, progress)
+        return run_study_plan(plan, workers, out, progress)
+    return run_comparison_plan(plan, workers, out, progress)
 
 
 def _written(

@@ -14,11 +14,12 @@ OVER_SEEDS = (
 
 
 def across_studies(studies: Sequence[StudyResult]) -> Table:
-    """Returns a row for each target, dataset and arm: accuracy and AUC by seed and their means.
+    """Returns a row for each network, dataset and arm: accuracy and AUC by seed and their means.
 
-    The mean's interval has the mean half-width of the seeds' intervals. It holds at 95 % however
-    the seeds depend on one another, because the standard error of a mean is at most the mean of
-    the standard errors.
+    The name of a study contains its network and dataset. The half-width of the mean's interval is
+    the mean of the half-widths of the seeds' intervals. This interval covers with at least 95 %
+    also where the results of the seeds are correlated, because the standard error of a mean is at
+    most the mean of the standard errors.
     """
     seeds = list(dict.fromkeys(_seed(study) for study in studies))
     shown_seeds = seeds if len(seeds) > 1 else []

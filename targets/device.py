@@ -13,7 +13,7 @@ def choose_device(requested: str) -> str:
     """
     available = torch.cuda.is_available()
     if requested == "cuda" and not available:
-        rule = "must be cpu or auto, because torch finds no GPU"
+        rule = "must be 'cpu' or 'auto', because torch finds no GPU"
         raise UsageError("device", rule, "cuda", "use --device auto")
     return "cuda" if available and requested != "cpu" else "cpu"
 

@@ -76,7 +76,7 @@ class Training:
         int, Range(1), Help("Clients that train on shares of the examples, by local SGD")
     ] = 1
     local_steps: Annotated[
-        int, Range(1), Help("Steps of each client between two averagings of the weights")
+        int, Range(1), Help("Steps of each client before the weights are averaged")
     ] = 1
 
     def __post_init__(self) -> None:

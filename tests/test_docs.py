@@ -133,7 +133,7 @@ def no_network(*_: object, **__: object) -> None:
     raise OSError("no network in tests")
 
 
-def unmade(figure: PaperFigure, settings: object, workshop: object) -> tuple[FigureResult, None]:
+def unmade(figure: PaperFigure, settings: object, resources: object) -> tuple[FigureResult, None]:
     claims = [_not_run(claim, "not in this test") for claim in figure.claims]
     told = {name: getattr(figure, name) for name in ("key", "title", "about", "description")}
     return FigureResult(**told, settings={}, seconds=0.0, data={}, claims=claims), None

@@ -83,11 +83,15 @@ class _Difference:
 
 
 def dp_arms(arms: Sequence[AuditResult]) -> list[int]:
-    """Returns the indices of the largest family of DP-SGD arms with finite epsilon, rising."""
+    """Returns the indices of DP-SGD arms with finite epsilon, in the order of rising epsilon.
+
+    Of several families (arms that differ only in epsilon), it takes the one with the most arms.
+    The list is empty where there is no such arm.
+    """
     private: list[list[int]] = [[]]
     for indices in families(arms).values():
         finite = [index for index in indices if _has_finite_epsilon(arms[index])]
-        private.append(finite[::-1])
+        private.append(finite[::-1])  # families are in the order of falling epsilon
     return max(private, key=len)
 
 

@@ -22,7 +22,10 @@ EXTRA = re.compile(r"Got unexpected extra argument\(s\) \((?P<values>.*)\)")
 
 
 def line_of(error: Any) -> str:
-    """Returns an error of typer as one line: argument, rule, value, way out."""
+    """Returns the message of an error of typer as one line in the form of `UsageError`.
+
+    The type of the error is compared by name, because typer's own copy of click is private.
+    """
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "mgaudit"
     text = " ".join(error.format_message().split()).rstrip(".")
@@ -36,7 +39,7 @@ def line_of(error: Any) -> str:
         rule = RULES.get(details["type"])
         if rule is not None:
             return f"{_name_of(error)} {rule}, got {details['input']!r}; see {command} --help"
-    if NEEDS_VALUE in text:
+    if NEEDS_VALUE in text:  # an option without its value
         return f"{error.option_name} needs a value; see {command} --help"
     unknown = UNKNOWN_COMMAND.match(text)
     if unknown is not None:

@@ -11,7 +11,7 @@ from mgaudit.study.progress import Progress
 
 
 @dataclass(frozen=True)
-class Workshop:
+class Resources:
     """The resources for measuring figures: worker processes, training device, progress reports.
 
     `shared` holds results that several figures of one paper use, so that they are computed once.
@@ -38,7 +38,7 @@ class PaperFigure:
     about: str
     quick: Any
     full: Any
-    measure: Callable[[Any, Workshop], Data]
+    measure: Callable[[Any, Resources], Data]
     draw: Callable[[Data], Figure]
     description: str
     claims: tuple[Claim, ...]

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
-from mgaudit.papers.paper import Paper, PaperFigure, Workshop
+from mgaudit.papers.paper import Paper, PaperFigure, Resources
 from mgaudit.papers.registry import PAPERS
 from mgaudit.reports.reproduction import ClaimResult, FigureResult, PaperResult
 from mgaudit.settings.datasets import dataset_of_option, load
@@ -135,7 +135,7 @@ def _command(paper: Paper, figures: Sequence[PaperFigure], full: bool, dataset: 
     return " ".join(words)
 
 
-def reproduce(plan: PaperPlan, workshop: Workshop) -> tuple[PaperResult, dict[str, Figure]]:
+def reproduce(plan: PaperPlan, resources: Resources) -> tuple[PaperResult, dict[str, Figure]]:
     """Returns the result for the paper, and its drawn figures by key.
 
     A figure whose data are missing is not run, and its claims give the reason. A figure that fails
@@ -147,8 +147,8 @@ def reproduce(plan: PaperPlan, workshop: Workshop) -> tuple[PaperResult, dict[st
     drawings: dict[str, Figure] = {}
     paper = plan.paper
     for figure in plan.figures:
-        workshop.progress.stage(f"{paper.key}/{figure.key}: {figure.title}")
-        result, drawing = _reproduce_figure(figure, plan.settings[figure.key], workshop)
+        resources.progress.stage(f"{paper.key}/{figure.key}: {figure.title}")
+        result, drawing = _reproduce_figure(figure, plan.settings[figure.key], resources)
         results.append(result)
         if drawing is not None:
             drawings[figure.key] = drawing
@@ -178,10 +178,10 @@ class _Outcome:
 
 
 def _reproduce_figure(
-    figure: PaperFigure, settings: Any, workshop: Workshop
+    figure: PaperFigure, settings: Any, resources: Resources
 ) -> tuple[FigureResult, Figure | None]:
     clock = time.perf_counter()
-    outcome = _measure_and_draw(figure, settings, workshop)
+    outcome = _measure_and_draw(figure, settings, resources)
     if outcome.reason is None:
         claims = [judge(claim, outcome.data) for claim in figure.claims]
     else:
@@ -200,17 +200,17 @@ def _reproduce_figure(
     ), outcome.drawing
 
 
-def _measure_and_draw(figure: PaperFigure, settings: Any, workshop: Workshop) -> _Outcome:
+def _measure_and_draw(figure: PaperFigure, settings: Any, resources: Resources) -> _Outcome:
     missing = _missing(settings)
     if missing is not None:
         return _Outcome(reason=missing)
     try:
-        data = figure.measure(settings, workshop)
+        data = figure.measure(settings, resources)
         return _Outcome(data, figure.draw(data))
     except Exception as error:  # any error: the other figures may already have taken hours
         failed = f"the figure failed: {type(error).__name__}: {error}"
-        workshop.progress.stage(f"{figure.key}: {failed}; see the log for details")
-        workshop.progress.note(traceback.format_exc())
+        resources.progress.stage(f"{figure.key}: {failed}; see the log for details")
+        resources.progress.note(traceback.format_exc())
         return _Outcome(reason=failed, failed=failed)
 
 

@@ -75,7 +75,7 @@ DATASET = Argument(
     "dataset",
     str,
     DATA,
-    "A dataset of `mgaudit list datasets`, as in folder:PATH",
+    "Dataset, as in folder:PATH; see `mgaudit list datasets`",
     default="digits",
     names="datasets",
 )
@@ -83,7 +83,7 @@ TARGET = Argument(
     "target",
     str,
     NETWORK,
-    "See `mgaudit list targets`, as in mlp:hidden=512x256",
+    "Network to train, as in mlp:hidden=512x256; see `mgaudit list targets`",
     default="cnn",
     names="targets",
 )
@@ -102,15 +102,15 @@ SCHEME = Argument(
     "The noise to audit in place of the mask, as in dropout:rate=0.2",
     names="schemes",
 )
-PLAIN = Argument("plain", bool, NOISE, "The arm without noise", default=True)
-DP = Argument("dp", bool, NOISE, "The arm with DP-SGD", default=True)
+PLAIN = Argument("plain", bool, NOISE, "Also audit no noise", default=True)
+DP = Argument("dp", bool, NOISE, "Also audit DP-SGD", default=True)
 EPSILON = Argument("epsilon", float, NOISE, "ε of DP-SGD", default=8.0, default_text="8")
-DELTA = Argument("delta", float, NOISE, "δ of DP-SGD", default_text="1/n^1.1")
+DELTA = Argument("delta", float, NOISE, "δ of DP-SGD", default_text="1/n^1.1, n training examples")
 ATTACK = Argument(
     "attack",
     str,
     ATTACKS,
-    "See `mgaudit list attacks`; options as in lira:online=false; repeatable",
+    "Attack, as in lira:online=false; repeatable; see `mgaudit list attacks`",
     default=("lira", "loss"),
     several=True,
     names="attacks",
@@ -144,7 +144,7 @@ JOBS = Argument(
     "jobs",
     int,
     MACHINE,
-    "Worker processes",
+    "Processes",
     default_text="one per core, 1 on a GPU",
     limits=Range(1),
 )
@@ -161,7 +161,7 @@ TARGETS = Argument(
     "target",
     str,
     NETWORK,
-    "See `mgaudit list targets`; repeatable",
+    "Network to train; repeatable; see `mgaudit list targets`",
     default=(TARGET.default,),
     several=True,
     names="targets",
@@ -170,7 +170,7 @@ DATASETS = Argument(
     "dataset",
     str,
     DATA,
-    "See `mgaudit list datasets`; repeatable",
+    "Dataset; repeatable; see `mgaudit list datasets`",
     default=(DATASET.default,),
     several=True,
     names="datasets",
@@ -329,7 +329,7 @@ ATTACK_AGAIN = (
 )
 PAPER_IMAGES = replace(
     DATASET,
-    text="Images in place of those of the settings, as in folder:PATH; see `mgaudit list datasets`",
+    text="Images that replace those in the settings, as in folder:PATH",
     default=None,
 )
 REPRODUCE = (PAPER_IMAGES, DEVICE, JOBS)

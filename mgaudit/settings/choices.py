@@ -118,7 +118,7 @@ class Entry:
 
     def _value(self, key: str, value: object) -> Any:
         if key not in self.parameters:
-            rule = f"is not an option of {self.name}, which takes {self._options_text()}"
+            rule = f"is not an option of {self.name!r}, which takes {self._options_text()}"
             raise UsageError(key, rule, None, did_you_mean(key, self.parameters))
         hint = self.hints.get(key, str)
         return _converted(key, hint, value_text(value))
@@ -174,7 +174,7 @@ def parse(
     >>> parse("mask", {"mask": lambda *, kappa: kappa}, "mask:sigma=1")
     Traceback (most recent call last):
     ...
-    mgaudit.errors.UsageError: mask.sigma is not an option of mask, which takes kappa
+    mgaudit.errors.UsageError: mask.sigma is not an option of 'mask', which takes kappa
     """
     entry, options = entry_of(kind, registry, text, supplied, own)
     try:

@@ -114,7 +114,7 @@ def _stack(value: object) -> object:
         return value
     if isinstance(value, str) and value.isdecimal() and len(value) < 10 and int(value) >= 1:
         return int(value)
-    raise UsageError("", "must be auto or a whole number >= 1", repr(value))
+    raise UsageError("", "must be 'auto' or a whole number >= 1", repr(value))
 
 
 def _number_of(argument: Argument) -> BeforeValidator:

@@ -77,10 +77,8 @@ def matrix(
     """
     array = np.asarray(value, dtype=np.float64)
     if array.ndim != 2 or not array.size or not _fits(array.shape, rows, columns):
-        raise ValueError(
-            f"{name} must be a matrix of shape {_shape(rows, columns)} that is not empty, "
-            f"got shape {array.shape}"
-        )
+        rule = f"must be a matrix of shape {_shape(rows, columns)} with entries"
+        raise ValueError(f"{name} {rule}, got shape {array.shape}")
     return finite(name, array)
 
 
@@ -92,10 +90,8 @@ def vector(name: str, value: ArrayLike, length: int | None = None) -> Floats:
     """
     array = np.asarray(value, dtype=np.float64)
     if array.ndim != 1 or not array.size or not _fits(array.shape, length):
-        raise ValueError(
-            f"{name} must be a vector of shape {_shape(length)} that is not empty, got shape "
-            f"{array.shape}"
-        )
+        rule = f"must be a vector of shape {_shape(length)} with entries"
+        raise ValueError(f"{name} {rule}, got shape {array.shape}")
     return finite(name, array)
 
 

@@ -46,6 +46,7 @@ def fresh_moments(
 def _fresh_moments(
     runs: int, sigma_x: Floats, sigma: Floats, batch: int, generator: np.random.Generator
 ) -> Iterator[Moments]:
+    """Yields what `fresh_moments` yields, for arguments that have been checked."""
     while True:
         square = generator.chisquare(batch, runs)
         cross = generator.standard_normal(runs)
@@ -59,11 +60,13 @@ def _fresh_moments(
 def dataset_moments(
     x: ArrayLike, sigma: ArrayLike, batch: int, fixed: bool, generator: np.random.Generator
 ) -> Iterator[Moments]:
-    """Yields moments (runs,) of batches of `x` (runs, examples), shuffled for each epoch.
+    """Yields the moments (runs,) of one batch after another, without end.
 
-    Noise N(0, sigma^2) is drawn for each example once where it is `fixed`, and anew each epoch
-    where not; sigma is a number or (runs,). Raises ValueError for a batch that does not divide the
-    examples, or a sigma below 0.
+    `x` (runs, examples) has one input feature. Each run shuffles its examples anew in each epoch.
+    The noise of an example is N(0, sigma^2). It is drawn once if `fixed`, and otherwise in each
+    epoch. `sigma` is a number or (runs,).
+
+    Raises ValueError for a batch that does not divide the examples, or a sigma below 0.
     """
     inputs = finite("x", x)
     std = at_least("sigma", sigma, 0)
@@ -72,12 +75,13 @@ def dataset_moments(
     examples = inputs.shape[1]
     if examples % whole("batch", batch, 1):
         raise ValueError(f"batch must divide the {examples} examples, got {batch}")
-    return _dataset_moments(inputs, std, batch, fixed, generator)
+    return _shuffled_moments(inputs, std, batch, fixed, generator)
 
 
-def _dataset_moments(
+def _shuffled_moments(
     x: Floats, sigma: Floats, batch: int, fixed: bool, generator: np.random.Generator
 ) -> Iterator[Moments]:
+    """Yields what `dataset_moments` yields, for arguments that have been checked."""
     runs, examples = x.shape
     stds = np.broadcast_to(sigma, (runs,))[:, None]
     noise = stds * generator.standard_normal(x.shape)

@@ -60,7 +60,10 @@ def words(text: str) -> list[str]:
 
 
 def parts(word: str) -> list[str]:
-    """Returns the parts of a long word: it may break after a sign or after 14 letters.
+    """Returns the parts of a word that is longer than LONGEST_WORD characters.
+
+    The word is split after each character of BREAKABLE, and after LONGEST_WORD characters without
+    one. A shorter word, and a text with a space, stays whole.
 
     >>> parts("my.module:VeryLongClassName"), parts("[96.0, 100.0]"), parts("gaussian-mask")
     (['my.', 'module:', 'VeryLongClassN', 'ame'], ['[96.0, 100.0]'], ['gaussian-mask'])

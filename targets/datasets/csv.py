@@ -107,7 +107,7 @@ def _test_rows(key: str, table: "DataFrame", column: str) -> NDArray[np.bool_]:
     wrong = ~split.isin(["train", "test"])
     if wrong.any():
         value = f"{split[wrong].iloc[0]!r} in row {_first_row(wrong)}"
-        raise UsageError(key, f"must be train or test in column {SPLIT!r}", value)
+        raise UsageError(key, f"must be 'train' or 'test' in column {SPLIT!r}", value)
     for name in ("train", "test"):
         missing = set(labels) - set(labels[split == name])
         if missing:

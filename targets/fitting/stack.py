@@ -48,10 +48,11 @@ class ModelStack:
         return perturbed
 
     def logits(self, weights: Weights, x: Tensor, node_values: Tensor | None) -> Tensor:
-        """Returns the logits (models, batch, classes) at `weights` for each model's own batch.
+        """Returns the logits (models, batch, classes), each model on its own batch.
 
-        `x` is (models, batch, *input_shape), and `node_values` (models, batch) are the values of
-        the noise node, if there is one.
+        `weights` are those of all models as in `self.weights`, without a models axis for a single
+        model. `x` is (models, batch, *input_shape). `node_values` (models, batch) are the values of
+        the noise node, None without one; a single model keeps them in its node.
         """
         if len(self.models) > 1:
             logits_of_all = vmap(self._logits_of_model)
@@ -61,7 +62,7 @@ class ModelStack:
         if self._node is not None:
             self._node.values = None if node_values is None else node_values[0]
         model, batch = self.models[0], x[0]
-        if weights is self.weights:
+        if weights is self.weights:  # the model's own, which need no functional call
             logits: Tensor = model(batch)
         else:
             logits = functional_call(model, weights, (batch,))

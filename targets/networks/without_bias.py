@@ -25,7 +25,7 @@ class WithoutBias(nn.Module):
         if any(width < 1 for width in hidden):
             raise ValueError(f"hidden must hold widths >= 1, got {hidden}")
         if activation not in ("relu", "linear"):
-            raise ValueError(f"activation must be relu or linear, got {activation!r}")
+            raise ValueError(f"activation must be 'relu' or 'linear', got {activation!r}")
         super().__init__()
         widths = (math.prod(input_shape), *hidden)
         layers: list[nn.Module] = [nn.Flatten()]

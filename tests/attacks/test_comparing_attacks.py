@@ -215,7 +215,7 @@ def test_bavaria_beats_lira_with_few_shadows_where_examples_spread_differently(
         (lambda: RMIA(a=1.5), "a must lie between 0 and 1, got 1.5"),
         (
             lambda: BaVarIA(predictive="cauchy"),
-            "predictive must be student or gaussian, got 'cauchy'",
+            "predictive must be 'student' or 'gaussian', got 'cauchy'",
         ),  # type: ignore[arg-type]
         (lambda: Reference(bandwidth=0.0), "bandwidth must be a finite number > 0, got 0.0"),
         (lambda: BaVarIA(bend=0.0), "bend must be > 0, got 0.0"),

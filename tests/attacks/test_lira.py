@@ -72,7 +72,10 @@ def test_models_that_answer_all_alike_are_scored_all_alike() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"variance": "total"}, "variance must be pooled, shrunk or per-example, got 'total'"),
+        (
+            {"variance": "total"},
+            "variance must be 'pooled', 'shrunk' or 'per-example', got 'total'",
+        ),
         ({"prior_shadows": 0.0}, "prior_shadows must be a finite number > 0, got 0.0"),
         ({"prior_shadows": math.inf}, "prior_shadows must be a finite number > 0, got inf"),
         ({"min_std": math.nan}, "min_std must be a finite number > 0, got nan"),

@@ -102,8 +102,11 @@ def test_logits_that_are_not_finite_are_refused_by_model_and_example(value: floa
         (lambda z, y, m: (z, y[:-1], m), "labels must have the shape"),
         (lambda z, y, m: (z, y.astype(float), m), "labels must be whole class numbers"),
         (lambda z, y, m: (z, y + 3, m), r"labels must lie in 0..2, got 3..3"),
-        (lambda z, y, m: (z, y, m.T), r"membership must be bool of shape \(models, examples\)"),
-        (lambda z, y, m: (z, y, m.astype(int)), "membership must be bool"),
+        (
+            lambda z, y, m: (z, y, m.T),
+            r"membership must be a bool array of shape \(models, examples\)",
+        ),
+        (lambda z, y, m: (z, y, m.astype(int)), "membership must be a bool array"),
         (
             lambda z, y, m: (z, y, m | True),
             "membership of model 0 must hold members and non-members, got 6 of 6",

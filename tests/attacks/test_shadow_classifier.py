@@ -124,7 +124,7 @@ def test_models_that_answer_all_alike_are_scored_all_alike() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"classifier": "svm"}, "classifier must be logistic, forest or mlp, got 'svm'"),
+        ({"classifier": "svm"}, "classifier must be 'logistic', 'forest' or 'mlp', got 'svm'"),
         ({"rows": 9}, "rows must be >= 10, got 9"),
         ({"seed": -1}, "seed must be >= 0, got -1"),
     ],

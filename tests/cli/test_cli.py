@@ -278,7 +278,7 @@ def test_attacks_are_listed_with_what_they_need_what_they_cost_and_where_they_co
         ),
         (
             ["--scheme", "weight-noise:sigma=1,layers=2"],
-            "scheme.weight-noise.layers is not an option of weight-noise, which takes "
+            "scheme.weight-noise.layers is not an option of 'weight-noise', which takes "
             "sigma (>= 0), layerwise, "
             "order (cyclic or random), stop_epoch (>= 0)",
         ),
@@ -293,9 +293,9 @@ def test_attacks_are_listed_with_what_they_need_what_they_cost_and_where_they_co
             ["--scheme", "noise-nodes:sigma=1,layer=9"],
             "layer must be the number of a layer of the target, 0..3, got 9",
         ),
-        (["--stack", "0"], "stack must be auto or a whole number >= 1, got '0'"),
+        (["--stack", "0"], "stack must be 'auto' or a whole number >= 1, got '0'"),
         (["--stack", "17"], "stack must be <= 16, the models of an arm, got 17; use --stack auto"),
-        (["--stack", "many"], "stack must be auto or a whole number >= 1, got 'many'"),
+        (["--stack", "many"], "stack must be 'auto' or a whole number >= 1, got 'many'"),
         (["--augment", "cutout"], "augment must be 'none', 'flips' or 'crops', got 'cutout'"),
         (
             ["--precision", "bf16"],
@@ -324,8 +324,8 @@ def test_attacks_are_listed_with_what_they_need_what_they_cost_and_where_they_co
         (
             ["--dataset", "synthetic:depth=3"],
             (
-                "dataset.synthetic.depth is not an option of synthetic, which takes kind (clusters "
-                "or teacher), features"
+                "dataset.synthetic.depth is not an option of 'synthetic', which takes kind "
+                "(clusters or teacher), features"
             ),
         ),
         (["--dataset", "synthetic"], "use --target mlp for feature vectors"),

@@ -9,7 +9,7 @@ from scipy.stats import norm
 from mgaudit.papers.claim import Data, Measured, NotRun
 from mgaudit.papers.gaussian_masking import decomposition, masked_neuron, proxy, smoothed_activation
 from mgaudit.papers.gaussian_masking.agreement import agreement, rises
-from mgaudit.papers.paper import PaperFigure, Workshop
+from mgaudit.papers.paper import PaperFigure, Resources
 from mgaudit.reports.figures.drawing import Drawing
 from mgaudit.study.progress import Progress
 
@@ -26,7 +26,7 @@ EACH = pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure.key)
 @cache
 def measured(key: str) -> Data:
     figure = next(figure for figure in FIGURES if figure.key == key)
-    return figure.measure(SMALL[key], Workshop(1, "cpu", Progress()))
+    return figure.measure(SMALL[key], Resources(1, "cpu", Progress()))
 
 
 def verdict(figure: PaperFigure, key: str, data: Data) -> bool:
@@ -48,7 +48,7 @@ def test_data_are_small_plain_and_the_same_each_time(figure: PaperFigure) -> Non
             assert all(type(value) in (str, float) for value in row.values())
             assert all(math.isfinite(value) for value in row.values() if isinstance(value, float))
     if figure.key != "thm42":
-        assert figure.measure(SMALL[figure.key], Workshop(1, "cpu", Progress())) == data
+        assert figure.measure(SMALL[figure.key], Resources(1, "cpu", Progress())) == data
 
 
 @EACH

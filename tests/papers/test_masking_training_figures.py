@@ -15,10 +15,10 @@ from mgaudit.papers.gaussian_masking import (
     loss_trajectories,
     open_questions,
 )
-from mgaudit.papers.paper import Workshop
+from mgaudit.papers.paper import Resources
 from mgaudit.study.progress import Progress
 
-WORKSHOP = Workshop(1, "cpu", Progress())
+WORKSHOP = Resources(1, "cpu", Progress())
 SPREAD = (0.99, 1.0, 1.01)
 
 
@@ -310,11 +310,11 @@ def test_audits_are_those_of_mgaudit_run(tmp_path: Path, monkeypatch: pytest.Mon
     settings = kappa_sweep.KappaSweep(
         "digits", (0.0, 0.5), models=3, epochs=1, examples_mlp=100, examples_cnn=100
     )
-    workshop = Workshop(1, "cpu", Progress())
-    data = accuracy_by_kappa.measure(settings, workshop) | attacks_by_kappa.measure(
-        settings, workshop
+    resources = Resources(1, "cpu", Progress())
+    data = accuracy_by_kappa.measure(settings, resources) | attacks_by_kappa.measure(
+        settings, resources
     )
-    assert len(workshop.shared) == 2  # a study for each network, for both figures
+    assert len(resources.shared) == 2  # a study for each network, for both figures
     assert len(data["accuracy"]) == 4
     assert {(row["attack"], row["adversary"]) for row in data["attacks"]} == {
         ("lira", "adaptive"),
@@ -323,7 +323,7 @@ def test_audits_are_those_of_mgaudit_run(tmp_path: Path, monkeypatch: pytest.Mon
         ("shadow-classifier", "naive"),
         ("loss", "adaptive"),
     }
-    (study, _) = workshop.shared.values()
+    (study, _) = resources.shared.values()
     assert data["accuracy"][1]["accuracy"] == study.arms[1].accuracy.value
     for claim in (*accuracy_by_kappa.FIGURE.claims, *attacks_by_kappa.FIGURE.claims):
         assert isinstance(claim.check(data), Measured | NotRun)

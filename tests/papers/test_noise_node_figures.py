@@ -22,7 +22,7 @@ from mgaudit.papers.noise_nodes.networks import (
     sharpness,
 )
 from mgaudit.papers.noise_nodes.paper import PAPER
-from mgaudit.papers.paper import PaperFigure, Workshop
+from mgaudit.papers.paper import PaperFigure, Resources
 from mgaudit.papers.statistics import (
     geometric_mean_interval,
     root_mean_square_interval,
@@ -73,7 +73,7 @@ EACH = pytest.mark.parametrize("key", list(FIGURES))
 
 @cache
 def measured(key: str) -> Data:
-    return FIGURES[key].measure(SMALL[key], Workshop(1, "cpu", Progress()))
+    return FIGURES[key].measure(SMALL[key], Resources(1, "cpu", Progress()))
 
 
 def judged(figure: PaperFigure, key: str, data: Data) -> Measured | NotRun:
@@ -110,7 +110,7 @@ def test_data_are_small_plain_and_finite_and_each_claim_is_judged_or_says_why_no
 
 @pytest.mark.parametrize("key", ["linear-phases", "node-vs-loss"])
 def test_data_are_the_same_each_time(key: str) -> None:
-    assert FIGURES[key].measure(SMALL[key], Workshop(1, "cpu", Progress())) == measured(key)
+    assert FIGURES[key].measure(SMALL[key], Resources(1, "cpu", Progress())) == measured(key)
 
 
 @EACH

@@ -4,7 +4,7 @@ from matplotlib.figure import Figure
 
 from mgaudit.papers.gaussian_masking import open_questions
 from mgaudit.papers.gaussian_masking.open_questions import OpenQuestions
-from mgaudit.papers.paper import Workshop
+from mgaudit.papers.paper import Resources
 from mgaudit.study.progress import Progress
 
 
@@ -20,7 +20,7 @@ def test_every_arm_and_depth_is_measured_and_drawn() -> None:
         epochs=1,
         width=8,
     )
-    data = open_questions.measure(settings, Workshop(1, "cpu", Progress()))
+    data = open_questions.measure(settings, Resources(1, "cpu", Progress()))
     arms = [(row["kind"], row["kappa"]) for row in data["arms"]]
     assert arms == [
         ("none", 0.0),

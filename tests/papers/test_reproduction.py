@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from mgaudit.cli.app import app
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun
-from mgaudit.papers.paper import Paper, PaperFigure, Workshop
+from mgaudit.papers.paper import Paper, PaperFigure, Resources
 from mgaudit.papers.registry import PAPERS
 from mgaudit.papers.reproduction import judge, plan_papers, reproduce
 from mgaudit.reports.claims import summary
@@ -34,8 +34,8 @@ class Toy:
     points: int
 
 
-def measure(settings: Toy, workshop: Workshop) -> Data:
-    workshop.shared["made"] = workshop.shared.get("made", 0) + 1
+def measure(settings: Toy, resources: Resources) -> Data:
+    resources.shared["made"] = resources.shared.get("made", 0) + 1
     return {
         "line": [{"x": float(x), "y": 2.0 * x} for x in range(1, settings.points)]
         + [{"x": 9.0, "y": math.inf}]
@@ -96,7 +96,7 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def reproduced(*names: str, full: bool = False) -> tuple[PaperResult, dict[str, Figure]]:
     (plan,) = plan_papers(names, full, None)
-    return reproduce(plan, Workshop(1, "cpu", Progress()))
+    return reproduce(plan, Resources(1, "cpu", Progress()))
 
 
 @pytest.mark.usefixtures("toy")
@@ -139,7 +139,7 @@ def test_figures_whose_images_are_not_here_are_not_run(
 def test_a_figure_that_fails_takes_no_other_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(settings: Toy, workshop: Workshop) -> Data:
+    def broken(settings: Toy, resources: Resources) -> Data:
         raise ZeroDivisionError("no number")
 
     figures = (replace(figure("one"), measure=broken), figure("two"))

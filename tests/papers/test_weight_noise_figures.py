@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from mgaudit.papers.claim import Data, Measured, NotRun, Row
-from mgaudit.papers.paper import PaperFigure, Workshop
+from mgaudit.papers.paper import PaperFigure, Resources
 from mgaudit.papers.weight_noise import lasso, nuclear, sigma_sweep, training, width
 from mgaudit.papers.weight_noise.descent import noisy_descent
 from mgaudit.papers.weight_noise.mean_over_seeds import mean_over_seeds
@@ -26,7 +26,7 @@ from mgaudit.targets.seeds import numpy_generator
 from mgaudit.targets.training import Training
 from mgaudit.theory.weight_noise import deep_linear, relu
 
-WORKSHOP = Workshop(1, "cpu", Progress())
+WORKSHOP = Resources(1, "cpu", Progress())
 FIGURES = {figure.key: figure for figure in PAPER.figures}
 TINY: dict[str, Any] = {
     "width": width.WidthSettings(

@@ -112,8 +112,8 @@ def test_a_download_that_is_another_file_is_not_kept(
     result = mgaudit("data", "fetch", "two")
     assert result.exit_code == 2
     assert (
-        f"the file from https://example.org/data/b.bin must have the published md5 {md5(CONTENT['b.bin'])}"
-        in result.stderr
+        "the file from https://example.org/data/b.bin must have the published md5 "
+        f"{md5(CONTENT['b.bin'])}" in result.stderr
     )
     assert result.stderr.count("\n") == 1
     assert [path.name for path in (own_cache / "datasets" / "two").iterdir()] == ["a.bin"]

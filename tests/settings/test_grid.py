@@ -159,12 +159,12 @@ def test_stack_sizes_go_to_the_studies_that_they_are_of() -> None:
         (MASK + "kappa = []", "arms[1].kappa must not be empty, or there is no such arm"),
         (
             MASK + "kapa = 1",
-            "arms[1].kapa is not an option of gaussian-mask, which takes kappa (>= 0), fixed; "
+            "arms[1].kapa is not an option of 'gaussian-mask', which takes kappa (>= 0), fixed; "
             "did you mean 'kappa'?",
         ),
         (
             MASK + 'kappa = 1\nnotes = "x"',
-            "arms[1].notes is not an option of gaussian-mask, which takes "
+            "arms[1].notes is not an option of 'gaussian-mask', which takes "
             "kappa (>= 0), fixed; did you mean 'note'?",
         ),
         (MASK + "kappa = 1\nnote = 3", "arms[1].note must be text, got 3"),
@@ -256,7 +256,7 @@ def test_stack_sizes_go_to_the_studies_that_they_are_of() -> None:
         ),
         (PLAIN + "[training]\nepoch = 3", "did you mean 'training.epochs'?"),
         (PLAIN + "[training]\nepochs = 0", "training.epochs must be >= 1, got 0"),
-        ("stack = 0\n" + PLAIN, "stack must be auto or a whole number >= 1, got 0"),
+        ("stack = 0\n" + PLAIN, "stack must be 'auto' or a whole number >= 1, got 0"),
         (
             PLAIN + '[stacks]\n"mlp on digits" = 2',
             "stacks must name a study of the grid, got 'mlp on digits'; did you mean "

@@ -218,7 +218,7 @@ def test_what_python_already_finds_is_not_replaced_by_a_file_in_the_current_fold
         ),
         (
             "networks:Net:depth=3",
-            "target.networks:Net.depth is not an option of networks:Net, which takes width, scale",
+            "target.networks:Net.depth is not an option of 'networks:Net', which takes width",
         ),
         ("networks:Net:width=big", "target.networks:Net.width must be a valid integer"),
         (

@@ -275,7 +275,7 @@ def test_datasets_of_a_package_are_readers_or_functions(site: Path, tmp_path: Pa
     of_path = load(f"from-path:{tmp_path / 'scale'}", None, numpy_generator(0, "examples"))
     assert of_path.digest() == doubled.digest()
     for text, message in (
-        ("four:size=3", "dataset.four.size is not an option of four"),
+        ("four:size=3", "dataset.four.size is not an option of 'four'"),
         ("scaled-data:scale=far", "dataset.scaled-data.scale must be a valid number"),
         ("from-path:/nowhere", "dataset from-path failed: FileNotFoundError"),
         ("leaving", "dataset leaving failed: SystemExit: 0"),

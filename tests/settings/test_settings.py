@@ -78,7 +78,7 @@ def test_settings_survive_the_way_to_toml_and_back(tmp_path: Path) -> None:
             {"schemes": ["none", "gaussian-mask:kappa=nan"]},
             r"schemes\[1\]\.gaussian-mask\.kappa must be .*got nan",
         ),
-        ({"stack": True}, "stack must be auto or a whole number >= 1, got True"),
+        ({"stack": True}, "stack must be 'auto' or a whole number >= 1, got True"),
         (
             {"attacks": ["lria"]},
             r"attacks\[0\] must be one of lira, rmia, .*, got 'lria'; did you mean 'rmia'\?",

@@ -132,7 +132,7 @@ def test_a_table_that_is_not_as_it_should_be_is_refused(
         ),
         (
             ["x,label,split", "1,a,train", "2,b,valid"],
-            "must be train or test in column 'split', got 'valid' in row 2",
+            "must be 'train' or 'test' in column 'split', got 'valid' in row 2",
         ),
         (
             ["x,label,split", "1,a,train", "2,a,test", "3,b,train"],

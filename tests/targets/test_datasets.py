@@ -278,14 +278,14 @@ def test_a_dataset_in_a_file_needs_its_path(spec: str) -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("digits:x", "dataset.digits.x is not an option of digits, which takes no options"),
+        ("digits:x", "dataset.digits.x is not an option of 'digits', which takes no options"),
         (
             "cifar10:size=3",
-            "dataset.cifar10.size is not an option of cifar10, which takes no options",
+            "dataset.cifar10.size is not an option of 'cifar10', which takes no options",
         ),
         (
             "synthetic:depth=3",
-            "synthetic.depth is not an option of synthetic, which takes kind .*, size, separation",
+            "synthetic.depth is not an option of 'synthetic', which takes kind .*, size",
         ),
         ("synthetic:size=many", "dataset.synthetic.size must be a valid integer, .*, got 'many'"),
         (
@@ -345,7 +345,7 @@ def test_the_options_of_a_dataset_are_parsed_as_those_of_every_other_choice(
     with pytest.raises(UsageError, match=r"^rows\.rows must be a finite number >= 1, got 0$"):
         dataset_choice("rows:rows=0")
     with pytest.raises(
-        UsageError, match=r"shufle is not an option of rows, .*; did you mean 'shuffle'"
+        UsageError, match=r"shufle is not an option of 'rows', .*; did you mean 'shuffle'"
     ):
         dataset_choice("rows:shufle=no")
     assert dataset_choice("synthetic:teacher") == dataset_choice("synthetic:kind=teacher")

@@ -125,5 +125,5 @@ def test_a_network_without_bias_holds_its_matrices_alone() -> None:
         np.testing.assert_allclose(model(torch.from_numpy(x)).detach().numpy(), expected, atol=1e-6)
     with pytest.raises(ValueError, match=r"hidden must hold widths >= 1, got \(0,\)"):
         WithoutBias((2,), 2, (0,))
-    with pytest.raises(ValueError, match="activation must be relu or linear, got 'tanh'"):
+    with pytest.raises(ValueError, match="activation must be 'relu' or 'linear', got 'tanh'"):
         WithoutBias((2,), 2, (3,), "tanh")  # type: ignore[arg-type]

@@ -653,12 +653,12 @@ MATRIX = np.ones((2, 2))
         ),
         (
             lambda: deep_linear.excess_by_order([MATRIX, np.ones((2, 3))], MATRIX),
-            r"weights\[1\] must be a matrix of shape \(any, 2\) that is not empty, "
+            r"weights\[1\] must be a matrix of shape \(any, 2\) with entries, "
             r"got shape \(2, 3\)",
         ),
         (
             lambda: deep_linear.expected_risk([MATRIX], MATRIX, np.ones((3, 2)), [0.0]),
-            r"targets must be a matrix of shape \(2, 2\) that is not empty, got shape \(3, 2\)",
+            r"targets must be a matrix of shape \(2, 2\) with entries, got shape \(3, 2\)",
         ),
         (
             lambda: deep_linear.excess_by_order([MATRIX], MATRIX * np.nan),
@@ -695,7 +695,7 @@ MATRIX = np.ones((2, 2))
         (lambda: relu.explosion(MATRIX, 0, MATRIX), "outputs must be >= 1, got 0"),
         (
             lambda: diagonal.expected_risk([1.0], [1.0, 2.0], MATRIX, [0.0, 0.0], (0.1, 0.1)),
-            r"positive must be a vector of shape \(2\) that is not empty, got shape \(1,\)",
+            r"positive must be a vector of shape \(2\) with entries, got shape \(1,\)",
         ),
         (
             lambda: diagonal.constant(np.ones(2), 0.1),

@@ -19,16 +19,16 @@ from mgaudit.papers.gaussian_masking.kappa_sweep import (
     studies,
 )
 from mgaudit.papers.gaussian_masking.rows import select
-from mgaudit.papers.paper import PaperFigure, Workshop
+from mgaudit.papers.paper import PaperFigure, Resources
 from mgaudit.reports.figures.panels import panels
 
 HELPFUL = 0.2  # the kappa that is said to help the MLP
 
 
-def measure(settings: KappaSweep, workshop: Workshop) -> Data:
+def measure(settings: KappaSweep, resources: Resources) -> Data:
     """Returns the test `accuracy` of each network at each kappa."""
     rows = []
-    for target, study in studies(settings, workshop).items():
+    for target, study in studies(settings, resources).items():
         for kappa in settings.kappas:
             arm = arm_of(study, mask(kappa))
             rows.append(accuracy_row(arm, target=target, kappa=kappa))

@@ -21,7 +21,7 @@ from mgaudit.papers.gaussian_masking.kappa_sweep import (
     studies,
 )
 from mgaudit.papers.gaussian_masking.rows import interval_of, select
-from mgaudit.papers.paper import PaperFigure, Workshop
+from mgaudit.papers.paper import PaperFigure, Resources
 from mgaudit.reports.figures.drawing import estimate_cells
 from mgaudit.reports.figures.panels import legend, panels
 
@@ -30,15 +30,16 @@ MARKS = {"lira": "o", "shadow-classifier": "s", "loss": "^"}
 LINES = {"adaptive": "-", "naive": "--"}
 
 
-def measure(settings: KappaSweep, workshop: Workshop) -> Data:
-    """Returns the AUC of each of the `attacks` at each kappa, adaptive and naive.
+def measure(settings: KappaSweep, resources: Resources) -> Data:
+    """Returns two tables, each for every network and kappa.
 
-    `ignorance` holds the AUC of the adaptive adversary less that of the naive one, paired.
+    `attacks` has the AUC of each attack by an adaptive and by a naive adversary. `ignorance` has
+    the difference of the two AUCs, adaptive minus naive, paired over targets and examples.
     """
-    kappas = {mask(kappa): kappa for kappa in settings.kappas}
+    kappas = {mask(kappa): kappa for kappa in settings.kappas}  # by the text of the scheme
     attack_table: list[Row] = []
     ignorance_table: list[Row] = []
-    for target, study in studies(settings, workshop).items():
+    for target, study in studies(settings, resources).items():
         for scheme, kappa in kappas.items():
             arm = arm_of(study, scheme)
             attack_table += attack_rows(arm, target=target, kappa=kappa)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from mgaudit.papers.claim import Row
-from mgaudit.papers.paper import Workshop
+from mgaudit.papers.paper import Resources
 from mgaudit.reports.figures.drawing import estimate_cells
 from mgaudit.reports.results import AuditResult, StudyResult
 from mgaudit.settings.study_settings import StudySettings
@@ -26,21 +26,21 @@ def mask(kappa: float, fixed: bool = False) -> str:
     return f"gaussian-mask:kappa={kappa:.15g}{options}"
 
 
-def run_audit(settings: StudySettings, workshop: Workshop) -> StudyResult:
+def run_audit(settings: StudySettings, resources: Resources) -> StudyResult:
     """Returns the study of these settings, which figures of one paper share.
 
     Before a long study, steps and attacks are timed and the estimated duration is reported.
     """
-    settings = settings.model_copy(update={"device": workshop.device})
+    settings = settings.model_copy(update={"device": resources.device})
     key = settings.model_dump_json()
-    if key not in workshop.shared:
+    if key not in resources.shared:
         plan = plan_study(settings)
         if _passes(plan) * settings.training.epochs > LONG:
-            estimate = estimated([plan], workshop.jobs, workshop.progress)
+            estimate = estimated([plan], resources.jobs, resources.progress)
             minutes = estimate.seconds / 60
-            workshop.progress.stage(f"audits of {settings.target}: about {minutes:.0f} min")
-        workshop.shared[key], _ = run_study(plan, workshop.jobs, workshop.progress)
-    study: StudyResult = workshop.shared[key]
+            resources.progress.stage(f"audits of {settings.target}: about {minutes:.0f} min")
+        resources.shared[key], _ = run_study(plan, resources.jobs, resources.progress)
+    study: StudyResult = resources.shared[key]
     return study
 
 

@@ -15,7 +15,7 @@ from mgaudit.compute import parallel
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.gaussian_masking.agreement import agreement, mean_of
 from mgaudit.papers.gaussian_masking.rows import column, levels, select
-from mgaudit.papers.paper import PaperFigure, Workshop
+from mgaudit.papers.paper import PaperFigure, Resources
 from mgaudit.papers.statistics import log_log_slope
 from mgaudit.reports.figures.panels import legend, panels
 from mgaudit.targets.seeds import numpy_generator
@@ -61,11 +61,11 @@ class LossTerms:
     kappas: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
-def measure(settings: LossTerms, workshop: Workshop) -> Data:
+def measure(settings: LossTerms, resources: Resources) -> Data:
     """Returns the `terms` of each network at each kappa, with the mean loss over masks."""
     tasks = [(settings, index) for index in range(settings.networks)]
     rows: list[Row] = []
-    for network_rows in parallel.run(_terms, tasks, workshop.jobs):
+    for network_rows in parallel.run(_terms, tasks, resources.jobs):
         rows += network_rows
     rows.sort(key=lambda row: (float(row["network"]), float(row["kappa"])))
     return {"terms": rows}

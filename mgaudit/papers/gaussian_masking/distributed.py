@@ -25,7 +25,7 @@ from mgaudit.papers.gaussian_masking.loss_trajectories import (
     snapshot_steps,
 )
 from mgaudit.papers.gaussian_masking.rows import column, levels, select
-from mgaudit.papers.paper import PaperFigure, Workshop
+from mgaudit.papers.paper import PaperFigure, Resources
 from mgaudit.reports.figures.panels import legend, panels
 from mgaudit.targets.fitting.trajectory import regression_trajectory
 from mgaudit.targets.schemes import GaussianMask
@@ -76,7 +76,7 @@ def _run(task: DescentTask) -> tuple[Key, Floats]:
     return (kappa, local_steps, seed), clean_loss(regression, weights)
 
 
-def measure(settings: Distributed, workshop: Workshop) -> Data:
+def measure(settings: Distributed, resources: Resources) -> Data:
     """Returns the `curves` (geometric means over seeds), and tenfold fall and floor of the `runs`.
 
     `difference` is the largest relative difference to the loss of one trainer at any step.
@@ -88,7 +88,7 @@ def measure(settings: Distributed, workshop: Workshop) -> Data:
     ]
     seeds = range(settings.seeds)
     tasks = [(settings, *trainer, seed) for trainer in trainers for seed in seeds]
-    losses = dict(parallel.run(_run, tasks, workshop.jobs))
+    losses = dict(parallel.run(_run, tasks, resources.jobs))
     steps = np.array(snapshot_steps(settings.steps))
     curves: list[Row] = []
     for kappa, local_steps in trainers:

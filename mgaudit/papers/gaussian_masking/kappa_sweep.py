@@ -8,7 +8,7 @@ import numpy as np
 from mgaudit.papers.claim import Measured, Row
 from mgaudit.papers.gaussian_masking.audits import mask, run_audit
 from mgaudit.papers.gaussian_masking.rows import column, interval_of
-from mgaudit.papers.paper import Workshop
+from mgaudit.papers.paper import Resources
 from mgaudit.reports.results import StudyResult
 from mgaudit.settings.study_settings import StudySettings
 from mgaudit.targets.training import Training
@@ -44,9 +44,9 @@ class KappaSweep:
         )
 
 
-def studies(settings: KappaSweep, workshop: Workshop) -> dict[str, StudyResult]:
+def studies(settings: KappaSweep, resources: Resources) -> dict[str, StudyResult]:
     """Returns the study of each network."""
-    return {target: run_audit(settings.of(target), workshop) for target in NAMES}
+    return {target: run_audit(settings.of(target), resources) for target in NAMES}
 
 
 def points(

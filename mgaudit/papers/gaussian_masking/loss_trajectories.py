@@ -14,7 +14,7 @@ from mgaudit.compute import parallel
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.gaussian_masking.colours import shade
 from mgaudit.papers.gaussian_masking.rows import column, levels, select
-from mgaudit.papers.paper import PaperFigure, Workshop
+from mgaudit.papers.paper import PaperFigure, Resources
 from mgaudit.papers.statistics import log_log_slope
 from mgaudit.reports.figures.panels import legend, panels
 from mgaudit.targets.fitting.trajectory import Regression, regression_trajectory
@@ -96,14 +96,14 @@ def _run(task: tuple[LossTrajectories, float, int]) -> tuple[float, int, Floats]
     return kappa, seed, clean_loss(regression, weights)
 
 
-def measure(settings: LossTrajectories, workshop: Workshop) -> Data:
+def measure(settings: LossTrajectories, resources: Resources) -> Data:
     """Returns the `curves` (geometric means over seeds), and floor, rate and settling of `runs`.
 
     The theorem's loss is floor + A exp(-rate step), so the rate is the slope of ln(loss - floor).
     """
     tasks = [(settings, kappa, seed) for kappa in settings.kappas for seed in range(settings.seeds)]
     losses = {}
-    for kappa, seed, loss in parallel.run(_run, tasks, workshop.jobs):
+    for kappa, seed, loss in parallel.run(_run, tasks, resources.jobs):
         losses[kappa, seed] = loss
     steps = np.array(snapshot_steps(settings.steps))
     curves: list[Row] = []

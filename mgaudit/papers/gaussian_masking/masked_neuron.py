@@ -12,7 +12,7 @@ from mgaudit.papers.claim import Claim, Data, Measured, Row
 from mgaudit.papers.gaussian_masking.agreement import agreement, mean_of, rises
 from mgaudit.papers.gaussian_masking.colours import shade
 from mgaudit.papers.gaussian_masking.rows import column, levels, select
-from mgaudit.papers.paper import PaperFigure, Workshop
+from mgaudit.papers.paper import PaperFigure, Resources
 from mgaudit.reports.figures.panels import legend, panels
 from mgaudit.settings.datasets import load
 from mgaudit.targets.seeds import numpy_generator
@@ -39,7 +39,7 @@ class MaskedNeuron:
     points: int = 41
 
 
-def measure(settings: MaskedNeuron, workshop: Workshop) -> Data:
+def measure(settings: MaskedNeuron, resources: Resources) -> Data:
     """Returns the closed form on the `line`, `masked` means at some points, and their `rises`."""
     generator = numpy_generator(0, "masked neuron")
     dataset = load(settings.dataset, settings.examples, generator)

@@ -18,7 +18,7 @@ from mgaudit.papers.gaussian_masking.audits import (
     run_audit,
 )
 from mgaudit.papers.gaussian_masking.rows import column, interval_of, select
-from mgaudit.papers.paper import PaperFigure, Workshop
+from mgaudit.papers.paper import PaperFigure, Resources
 from mgaudit.reports.figures.panels import legend, panels
 from mgaudit.reports.results import AuditResult, StudyResult
 from mgaudit.settings.study_settings import StudySettings
@@ -73,14 +73,14 @@ class OpenQuestions:
         )
 
 
-def measure(settings: OpenQuestions, workshop: Workshop) -> Data:
+def measure(settings: OpenQuestions, resources: Resources) -> Data:
     """Returns accuracy and LiRA's AUC of the `arms`, and the changes at each of the `depths`."""
-    study = run_audit(settings.masks(), workshop)
+    study = run_audit(settings.masks(), resources)
     rows = [_arm_row(study, kind, kappa, scheme) for kind, kappa, scheme in _schemes(settings)]
     depth_rows: list[Row] = []
     for depth in settings.depths:
         kappa = settings.depth_kappa
-        depth_study = run_audit(settings.depth(depth), workshop)
+        depth_study = run_audit(settings.depth(depth), resources)
         arm = arm_of(depth_study, mask(kappa))
         depth_rows.append({"depth": float(depth), "kappa": kappa, **_numbers(arm)})
     return {"arms": rows, "depths": depth_rows}

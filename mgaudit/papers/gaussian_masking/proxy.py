@@ -14,7 +14,7 @@ from mgaudit.papers.claim import Claim, Data, Measured, Row
 from mgaudit.papers.gaussian_masking.agreement import mean_of
 from mgaudit.papers.gaussian_masking.colours import shade
 from mgaudit.papers.gaussian_masking.rows import column, levels, select
-from mgaudit.papers.paper import PaperFigure, Workshop
+from mgaudit.papers.paper import PaperFigure, Resources
 from mgaudit.papers.statistics import log_log_slope
 from mgaudit.reports.figures.panels import legend, panels
 from mgaudit.targets.seeds import numpy_generator
@@ -39,7 +39,7 @@ class Proxy:
     points: int = 201
 
 
-def measure(settings: Proxy, workshop: Workshop) -> Data:
+def measure(settings: Proxy, resources: Resources) -> Data:
     """Returns the `curves`, and the measured `gaps` of the mean of max(u, 0), u ~ N(z, s²)."""
     return {"curves": _curves(settings), "gaps": _gaps(settings)}
 

@@ -12,7 +12,7 @@ from mgaudit.papers.claim import Claim, Data, Measured, Row
 from mgaudit.papers.gaussian_masking.agreement import agreement, mean_of, rises
 from mgaudit.papers.gaussian_masking.colours import shade
 from mgaudit.papers.gaussian_masking.rows import column, levels, select
-from mgaudit.papers.paper import PaperFigure, Workshop
+from mgaudit.papers.paper import PaperFigure, Resources
 from mgaudit.reports.figures.panels import legend, panels
 from mgaudit.targets.seeds import numpy_generator
 from mgaudit.theory.smoothed_relu import smoothed_relu
@@ -34,7 +34,7 @@ class SmoothedActivation:
     points: int = 101
 
 
-def measure(settings: SmoothedActivation, workshop: Workshop) -> Data:
+def measure(settings: SmoothedActivation, resources: Resources) -> Data:
     """Returns the `curves`, means over `draws`, and `rises` from s to s on the same draws."""
     generator = numpy_generator(0, "smoothed activation")
     drawn = _drawn(settings, generator)

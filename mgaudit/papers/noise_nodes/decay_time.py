@@ -13,7 +13,7 @@ from mgaudit.attacks.intervals import Interval, mean_interval
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.error_bars import error_bars
 from mgaudit.papers.noise_nodes.beginning import beginning
-from mgaudit.papers.paper import PaperFigure, Workshop
+from mgaudit.papers.paper import PaperFigure, Resources
 from mgaudit.papers.rows import column, distinct, matching, ratios
 from mgaudit.reports.figures.palette import LOOKS
 from mgaudit.reports.figures.panels import panels
@@ -65,7 +65,7 @@ class _Point:
     predicted: float
 
 
-def measure(settings: DecayTime, workshop: Workshop) -> Data:
+def measure(settings: DecayTime, resources: Resources) -> Data:
     """Returns measured and predicted decay times, of the node, of the loss and by node length."""
     node_grid = product(settings.etas, settings.sigmas, settings.second_norms)
     loss_grid = product(settings.loss_etas, settings.loss_sigmas_x, settings.second_norms)

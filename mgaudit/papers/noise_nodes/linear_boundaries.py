@@ -14,7 +14,7 @@ from mgaudit.attacks.intervals import mean_interval
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.error_bars import error_bars
 from mgaudit.papers.noise_nodes.beginning import beginning
-from mgaudit.papers.paper import PaperFigure, Workshop
+from mgaudit.papers.paper import PaperFigure, Resources
 from mgaudit.papers.rows import column, distinct, matching, ratios
 from mgaudit.papers.statistics import slope_interval
 from mgaudit.reports.figures.palette import LOOKS
@@ -52,7 +52,7 @@ class LinearBoundaries:
 _Outcome = Callable[[LinearBoundaries, float, int, Floats], NDArray[np.bool_]]
 
 
-def measure(settings: LinearBoundaries, workshop: Workshop) -> Data:
+def measure(settings: LinearBoundaries, resources: Resources) -> Data:
     """Returns the sharpness where runs grow and diverge, and the sigma where pull equals walk."""
     growth = _sharpness_rows(settings, "growth", _grows, GROWTH)
     divergence = _sharpness_rows(settings, "divergence", _diverges, ESCAPE)

@@ -12,7 +12,7 @@ from mgaudit.papers.claim import Claim, Data, Measured, Row
 from mgaudit.papers.noise_nodes.beginning import beginning
 from mgaudit.papers.noise_nodes.looks import NOISE_LINES, PHASE_LOOKS
 from mgaudit.papers.noise_nodes.verdicts import Judge, phase_check
-from mgaudit.papers.paper import PaperFigure, Workshop
+from mgaudit.papers.paper import PaperFigure, Resources
 from mgaudit.papers.rows import column, matching
 from mgaudit.papers.statistics import geometric_mean_interval, root_mean_square_interval
 from mgaudit.reports.figures.panels import legend, panels
@@ -47,7 +47,7 @@ class LinearPhases:
     seed: int = 0
 
 
-def measure(settings: LinearPhases, workshop: Workshop) -> Data:
+def measure(settings: LinearPhases, resources: Resources) -> Data:
     """Returns the medians over runs along training, and the outcome of each run."""
     data: Data = {"trajectories": [], "runs": []}
     for fixed, (index, (phase, sharpness)) in product((False, True), enumerate(settings.sharpness)):

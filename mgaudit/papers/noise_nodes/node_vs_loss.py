@@ -25,7 +25,7 @@ from mgaudit.papers.noise_nodes.networks import (
     plain_outputs,
     reference_sigma,
 )
-from mgaudit.papers.paper import PaperFigure, Workshop
+from mgaudit.papers.paper import PaperFigure, Resources
 from mgaudit.papers.rows import column, distinct, matching, ratios
 from mgaudit.papers.statistics import chosen_mean_interval, geometric_mean_interval
 from mgaudit.reports.figures.panels import legend, panels
@@ -60,7 +60,7 @@ class _Task:
     snapshots: int
 
 
-def measure(settings: NodeVsLoss, workshop: Workshop) -> Data:
+def measure(settings: NodeVsLoss, resources: Resources) -> Data:
     """Returns norms, losses, test accuracy and halving times, a row a loss, sigma and model."""
     experiment = network(
         settings.dataset,
@@ -79,7 +79,7 @@ def measure(settings: NodeVsLoss, workshop: Workshop) -> Data:
             _Task(experiment, loss, share, share * unit, settings.snapshots)
             for share in settings.shares
         ]
-    results = parallel.run(_run, tasks, workshop.jobs)
+    results = parallel.run(_run, tasks, resources.jobs)
     return {"runs": in_order([row for rows in results for row in rows])}
 
 

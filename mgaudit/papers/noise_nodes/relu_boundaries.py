@@ -24,7 +24,7 @@ from mgaudit.papers.noise_nodes.networks import (
     reference_sigma,
     sharpness,
 )
-from mgaudit.papers.paper import PaperFigure, Workshop
+from mgaudit.papers.paper import PaperFigure, Resources
 from mgaudit.papers.rows import column, matching
 from mgaudit.papers.statistics import geometric_mean_interval
 from mgaudit.reports.figures.panels import panels
@@ -62,7 +62,7 @@ class _Task:
     halvings: int
 
 
-def measure(settings: ReluBoundaries, workshop: Workshop) -> Data:
+def measure(settings: ReluBoundaries, resources: Resources) -> Data:
     """Returns the sharpness at which each model begins to grow and to diverge."""
     experiment = network(
         settings.dataset,
@@ -81,7 +81,7 @@ def measure(settings: ReluBoundaries, workshop: Workshop) -> Data:
         for model in range(settings.models):
             single = replace(experiment, models=1, seed=settings.seed + model)
             tasks.append(_Task(single, loss, low, high, settings.halvings))
-    results = parallel.run(_search, tasks, workshop.jobs)
+    results = parallel.run(_search, tasks, resources.jobs)
     return {"boundaries": in_order([row for rows in results for row in rows])}
 
 

@@ -29,7 +29,7 @@ from mgaudit.papers.noise_nodes.networks import (
     sharpness,
 )
 from mgaudit.papers.noise_nodes.verdicts import Judge, phase_check
-from mgaudit.papers.paper import PaperFigure, Workshop
+from mgaudit.papers.paper import PaperFigure, Resources
 from mgaudit.papers.rows import column, distinct, matching, ratios
 from mgaudit.papers.statistics import geometric_mean_interval
 from mgaudit.reports.figures.panels import legend, panels
@@ -85,7 +85,7 @@ class _Task:
     snapshots: int
 
 
-def measure(settings: ReluPhases, workshop: Workshop) -> Data:
+def measure(settings: ReluPhases, resources: Resources) -> Data:
     """Returns each model's losses and node along training, and its outcome."""
     experiment = network(
         settings.dataset,
@@ -98,7 +98,7 @@ def measure(settings: ReluPhases, workshop: Workshop) -> Data:
         settings.seed,
     )
     data: Data = {"trajectories": [], "runs": []}
-    for trajectories, runs in parallel.run(_run, _tasks(settings, experiment), workshop.jobs):
+    for trajectories, runs in parallel.run(_run, _tasks(settings, experiment), resources.jobs):
         data["trajectories"] += trajectories
         data["runs"] += runs
     return {name: in_order(rows) for name, rows in data.items()}

@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 from sklearn.linear_model import Lasso
 
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
-from mgaudit.papers.paper import PaperFigure, Workshop
+from mgaudit.papers.paper import PaperFigure, Resources
 from mgaudit.papers.rows import column, distinct, matching, ratios
 from mgaudit.papers.weight_noise.descent import Weights, least_squares, noisy_descent
 from mgaudit.papers.weight_noise.mean_over_seeds import mean_over_seeds
@@ -42,7 +42,7 @@ class LassoSettings:
     seed: int = 0
 
 
-def measure(settings: LassoSettings, workshop: Workshop) -> Data:
+def measure(settings: LassoSettings, resources: Resources) -> Data:
     """Returns coefficients of the Lasso and of noisy descent, and both minima, by alpha."""
     data: Data = {"coefficients": [], "objectives": []}
     problems = [_problem(settings, seed) for seed in range(settings.problems)]

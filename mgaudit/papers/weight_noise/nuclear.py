@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
-from mgaudit.papers.paper import PaperFigure, Workshop
+from mgaudit.papers.paper import PaperFigure, Resources
 from mgaudit.papers.rows import column, distinct, matching
 from mgaudit.papers.weight_noise.descent import Weights, least_squares, noisy_descent
 from mgaudit.papers.weight_noise.mean_over_seeds import mean_over_seeds
@@ -66,7 +66,7 @@ class _Problems:
     sizes: Callable[[int, Floats], Floats]
 
 
-def measure(settings: NuclearSettings, workshop: Workshop) -> Data:
+def measure(settings: NuclearSettings, resources: Resources) -> Data:
     """Returns sizes and distances of the solver's and of descent's solutions."""
     data: Data = {"sizes": [], "distances": []}
     for model, build in MODELS.items():

@@ -15,7 +15,7 @@ from mgaudit.attacks.intervals import mean_interval
 from mgaudit.compute import parallel
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
 from mgaudit.papers.error_bars import error_bars
-from mgaudit.papers.paper import PaperFigure, Workshop
+from mgaudit.papers.paper import PaperFigure, Resources
 from mgaudit.papers.rows import column, distinct, matching
 from mgaudit.papers.weight_noise.mean_over_seeds import mean_over_seeds
 from mgaudit.papers.weight_noise.noises import NOISE_LOOKS, NOISES, scheme
@@ -79,15 +79,15 @@ class _Task:
     sigma: float
 
 
-def measure(settings: SweepSettings, workshop: Workshop) -> Data:
+def measure(settings: SweepSettings, resources: Resources) -> Data:
     """Returns accuracies and the trace of each model, by network, kind of noise, σ and seed."""
     generator = numpy_generator(settings.seed, "examples")
     dataset = load(settings.dataset, settings.examples, generator).standardised()
     tasks = [
-        _Task(settings, dataset, workshop.device, network, noise, sigma)
+        _Task(settings, dataset, resources.device, network, noise, sigma)
         for network, noise, sigma in _arms(settings)
     ]
-    results = parallel.run(_train, tasks, workshop.jobs)
+    results = parallel.run(_train, tasks, resources.jobs)
     rows = [row for task_rows in results for row in task_rows]
     return {"models": sorted(rows, key=_position)}
 

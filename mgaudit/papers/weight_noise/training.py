@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mgaudit.compute import parallel
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
-from mgaudit.papers.paper import PaperFigure, Workshop
+from mgaudit.papers.paper import PaperFigure, Resources
 from mgaudit.papers.rows import column, distinct, matching
 from mgaudit.papers.weight_noise.mean_over_seeds import mean_over_seeds
 from mgaudit.papers.weight_noise.noises import NOISE_LOOKS, NOISES, scheme
@@ -60,15 +60,15 @@ class _Task:
     noise: str
 
 
-def measure(settings: TrainingSettings, workshop: Workshop) -> Data:
+def measure(settings: TrainingSettings, resources: Resources) -> Data:
     """Returns losses along training, by network, hidden units, kind of noise and model."""
     generator = numpy_generator(settings.seed, "examples")
     dataset = load(settings.dataset, settings.examples, generator).standardised()
     tasks = [
-        _Task(settings, dataset, workshop.device, network, hidden, noise)
+        _Task(settings, dataset, resources.device, network, hidden, noise)
         for network, hidden, noise in product(NETWORK_NAMES, settings.hidden, NOISES)
     ]
-    results = parallel.run(_train, tasks, workshop.jobs)
+    results = parallel.run(_train, tasks, resources.jobs)
     rows = [row for task_rows in results for row in task_rows]
     return {"losses": sorted(rows, key=_position)}
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from mgaudit.papers.claim import Claim, Data, Measured, NotRun, Row
-from mgaudit.papers.paper import PaperFigure, Workshop
+from mgaudit.papers.paper import PaperFigure, Resources
 from mgaudit.papers.rows import column, distinct, matching
 from mgaudit.papers.statistics import log_log_slope
 from mgaudit.papers.weight_noise.mean_over_seeds import mean_over_seeds
@@ -39,7 +39,7 @@ class WidthSettings:
     seed: int = 0
 
 
-def measure(settings: WidthSettings, workshop: Workshop) -> Data:
+def measure(settings: WidthSettings, resources: Resources) -> Data:
     """Returns the loss that noise adds to each network, by draws and in closed form.
 
     The weights are N(0, 1/width), so that the squared norms of both layers, on which the second

@@ -22,19 +22,35 @@ def expected_risk(
     targets: ArrayLike,
     stds: tuple[float, float],
 ) -> float:
-    """Returns E R of f(x) = W_2 (W_1 x)_+ with independent noise on W_1 and W_2; exact.
+    """Returns the exact expectation of the risk of f(x) = W_2 (W_1 x)_+ under weight noise.
 
-    The noise is N(0, stds[l]^2) on all entries of W_{l+1}.
+    The risk R is half the mean over the examples of ||f(x_i) - y_i||^2. The noise is independent
+    N(0, stds[0]^2) on each entry of W_1, and N(0, stds[1]^2) on each entry of W_2.
 
-    A preactivation is N(z, t^2) with z = w^T x, t = stds[0] ||x||, and its rectified value has the
-    first two moments mu = z Phi(z/t) + t phi(z/t) and q = (z^2 + t^2) Phi(z/t) + z t phi(z/t),
-    those of `smoothed_relu`. So, with k outputs, E R = (1/2n) sum_i [||W_2 mu_i - y_i||^2 + sum_r
-    (||W_2r||^2 (q_ir - mu_ir^2) + stds[1]^2 k q_ir)], where the variance q - mu^2 is computed as
-    such.
+    The preactivation of neuron r at example i is N(z, t^2) with z = w_r^T x_i and
+    t = stds[0] ||x_i||. The mean mu_ir and the second moment q_ir of its rectified value are
 
-    `first` is (width, features), `second` (k, width), `targets` (examples, k). Raises ValueError
-    for shapes that do not fit, a std < 0 and values that are not finite. Derived here; arXiv
-    2206.04613 gives its second order.
+        mu = z Phi(z/t) + t phi(z/t)
+        q  = (z^2 + t^2) Phi(z/t) + z t phi(z/t)
+
+    With k outputs and the columns v_r of W_2, the expectation is
+
+        E R = 1/(2n) sum_i [ ||W_2 mu_i - y_i||^2
+                             + sum_r (||v_r||^2 (q_ir - mu_ir^2) + k stds[1]^2 q_ir) ]
+
+    The variance q - mu^2 is computed directly, and not as this difference.
+
+    Args:
+        first: W_1 (width, features).
+        second: W_2 (k, width).
+        inputs: x (examples, features).
+        targets: y (examples, k).
+        stds: Standard deviations of the noise on W_1 and on W_2.
+
+    Raises:
+        ValueError: Shapes do not fit, a standard deviation is below 0, or a value is not finite.
+
+    Derived here. arXiv 2206.04613 gives the expansion to second order in the standard deviations.
     """
     net = _checked(first, second, inputs, targets, stds)
     z, t = net.preactivations
