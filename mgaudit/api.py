@@ -122,13 +122,18 @@ def run(
     """Trains models with and without noise, attacks them and writes a run directory.
 
     Args:
-        dataset, target, scheme, attack, queries: Texts or objects; `attack` is one or several.
-        kappa: Strength of the Gaussian mask N(1, κ²); `scheme` audits other noise in its place.
-        plain, dp: Whether there is an arm without noise, and one with DP-SGD (default: True).
-        epsilon, delta: Of DP-SGD (default: 8 and 1 / n^1.1).
-        models, examples, seed: Models per arm (16), examples to audit (all), random seed (0).
-        stack, device, jobs: Models trained as one, "cpu" or "cuda", number of processes.
+        dataset, target: Data and network (defaults: digits; cnn).
+        kappa: Strength of the Gaussian mask N(1, κ²) (default: 0.3).
+        scheme: Other noise to audit in place of the mask.
+        plain, dp: Whether to audit also no noise, and DP-SGD (defaults: yes; yes).
+        epsilon, delta: ε and δ of DP-SGD (defaults: 8; 1/n^1.1, n training examples).
+        attack, queries: One attack or several, and how models are queried (defaults: lira, loss;
+            plain).
+        models, examples, seed: Models per arm, examples to audit, random seed (defaults: 16; all;
+            0).
+        stack, device: Models trained as one, and "auto", "cpu" or "cuda" (defaults: auto; auto).
         settings: Settings file of an earlier run, or a mapping; other arguments override it.
+        jobs: Number of processes (default: one per core, 1 on a GPU).
         out, quiet, progress: Directory of run directories; whether to show no progress; a display.
         **training: Settings of `mgaudit.targets.training.Training`, such as epochs.
 
@@ -295,9 +300,9 @@ def audit_dp(
     """Audits DP-SGD in one training run: lower bounds on ε from canaries, beside the claimed ε.
 
     Args:
-        scheme: What to audit (default: "dp-sgd:epsilon=2").
-        canaries, kind: Number of examples included by a fair coin (500); "mislabelled" or
-            "natural".
+        scheme: What to audit (default: dp-sgd:epsilon=2).
+        canaries, kind: Number of examples included by a fair coin, and "natural" or "mislabelled"
+            (defaults: 500; mislabelled).
         guesses: Fraction of the canaries guessed in, and fraction guessed out (default: 0.1).
         significance: Probability that a bound is wrong (default: 0.05).
         models: Number of training runs (default: 1). All others are as those of `run`.

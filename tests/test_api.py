@@ -3,11 +3,13 @@
 import inspect
 import io
 import json
+import re
 import subprocess
 import sys
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -17,14 +19,16 @@ from matplotlib.axes import Axes
 from typer.testing import CliRunner
 
 import mgaudit
-from mgaudit import api
 from mgaudit.attacks import LiRA, LossThreshold
 from mgaudit.cli.app import app
+from mgaudit.settings import arguments
+from mgaudit.settings.study_settings import DPAuditSettings
 from mgaudit.storage.run_folder import RunFolder
 from mgaudit.targets import MLP
 from mgaudit.targets.datasets import DATASETS, Dataset
 from mgaudit.targets.schemes import GaussianMask
 from mgaudit.targets.seeds import numpy_generator
+from mgaudit.targets.training import Training
 
 SMALL: dict[str, Any] = {
     "target": "mlp:hidden=16",
@@ -34,7 +38,13 @@ SMALL: dict[str, Any] = {
     "jobs": 1,
 }
 FAST: dict[str, Any] = {**SMALL, "dp": False, "quiet": True}
-COMMANDS = {"run": api.run, "compare": api.compare, "audit-dp": api.audit_dp}
+COMMANDS = {
+    "run": mgaudit.run,
+    "compare": mgaudit.compare,
+    "audit-dp": mgaudit.audit_dp,
+    "attack": mgaudit.attack,
+    "reproduce": mgaudit.reproduce,
+}
 OF_THE_COMMAND_LINE = {"out_folder", "as_json", "dry_run"}  # `out`, and what is printed
 
 
@@ -72,10 +82,31 @@ def test_every_option_of_a_command_is_an_argument_of_its_function() -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     for name, function in COMMANDS.items():
         parameters = inspect.signature(function).parameters
-        options = {option.name for option in commands[name].params} - OF_THE_COMMAND_LINE
-        training = set(inspect.signature(mgaudit.targets.training.Training).parameters)  # type: ignore[attr-defined]
+        names = {option.name.rstrip("_") for option in commands[name].params}
+        options = names - OF_THE_COMMAND_LINE
+        training = {field.name for field in fields(Training)}
         assert options <= parameters.keys() | training, name
         assert set(parameters) - options <= {"out", "progress", "training"}, name
+
+
+def test_docstrings_state_the_declared_defaults() -> None:
+    for function, declared in (
+        (mgaudit.run, arguments.RUN),
+        (mgaudit.audit_dp, arguments.AUDIT_DP),
+    ):
+        defaults = {argument.name: argument.default_shown for argument in declared}
+        text = " ".join((inspect.getdoc(function) or "").split())
+        stated = re.findall(r"((?:\w+, )*\w+): [^:]*\(defaults?: (.*?)\)", text)
+        assert len(stated) >= 4
+        for names, values in stated:
+            assert [defaults[name] for name in names.split(", ")] == values.split("; "), names
+
+
+def test_settings_allow_the_values_that_the_help_lists() -> None:
+    kinds = {argument.name: argument.values for argument in arguments.AUDIT_DP if argument.values}
+    for name in ("device", "kind"):
+        hint = DPAuditSettings.model_fields[name].annotation
+        assert get_args(hint) == kinds[name]
 
 
 ARGUMENTS: list[tuple[str, dict[str, Any], str]] = [

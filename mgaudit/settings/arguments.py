@@ -46,13 +46,15 @@ class Argument:
     def help(self) -> str:
         """The help with the range and the default, "Examples per step (>= 1; default: 64)."."""
         facts = [] if self.limits is None else [str(self.limits)]
-        default = self._shown_default()
+        default = self.default_shown
         if default:
             facts.append(f"default: {default}")
         text = f"{self.text}: {', '.join(self.values)}" if self.values else self.text
         return f"{text} ({'; '.join(facts)})." if facts else f"{text}."
 
-    def _shown_default(self) -> str:
+    @property
+    def default_shown(self) -> str:
+        """The default as the help states it; "" where there is none."""
         if self.default_text:
             return self.default_text
         if isinstance(self.default, bool):
