@@ -1,4 +1,4 @@
-"""Progress of an audit on a terminal, in a notebook or as plain lines; always on stderr."""
+"""Progress of an audit on stderr: bars on a terminal, lines in a notebook and in a pipe."""
 
 import math
 import time
@@ -137,7 +137,7 @@ class ProgressBars(_Drawn, Progress):
 
 
 def on_stderr(quiet: bool) -> ProgressBars:
-    """Returns the progress display of a Python caller: bars on a terminal and in a notebook."""
+    """Returns the display of a Python caller: bars on a terminal, lines in a notebook and a pipe."""
     return ProgressBars(Console(stderr=True), silent=quiet)
 
 
