@@ -137,7 +137,7 @@ class ProgressBars(_Drawn, Progress):
 
 
 def on_stderr(quiet: bool) -> ProgressBars:
-    """Returns the display of a Python caller: bars on a terminal, lines in a notebook and a pipe."""
+    """Returns the display for Python: bars on a terminal, lines in a notebook and a pipe."""
     return ProgressBars(Console(stderr=True), silent=quiet)
 
 
