@@ -1,1 +1,1 @@
-"""How a result is told: tables, figures, HTML and PDF from results alone. No torch."""
+"""How a result is presented: tables, figures, HTML and PDF from results alone. No torch."""

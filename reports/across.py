@@ -8,8 +8,9 @@ from mgaudit.reports.table import Cell, Table, number
 from mgaudit.reports.tables import headline
 
 OVER_SEEDS = (
-    "Over seeds: the mean, with the mean half-width of the seeds' intervals. This interval covers "
-    "the mean at 95 % or more, however the seeds depend on one another."
+    "Accuracy and AUC are means over seeds. The half-width of their interval is the mean "
+    "half-width of the seeds' intervals. This interval covers the mean at 95 % or more, under any "
+    "dependence between the seeds."
 )
 
 
@@ -31,7 +32,9 @@ def across_studies(studies: Sequence[StudyResult]) -> Table:
     rows = [_row(name, by_seed, shown_seeds) for (name, _), by_seed in groups.items()]
     attacks = dict.fromkeys(headline(study.arms[0]).attack for study in studies)
     names = " or ".join(attacks)
-    notes = [f"AUC of the attack {names}, the first of each study, by an adaptive adversary."]
+    notes = [
+        f"The AUC is for the first attack of each study ({names}) by an adaptive adversary."
+    ]
     if shown_seeds:
         notes.append(OVER_SEEDS)
     by_seed_columns = [f"seed {seed}" for seed in shown_seeds]

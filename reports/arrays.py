@@ -38,7 +38,7 @@ def attack_tpr(arrays: Arrays, arm: int, attack: str) -> NDArray[np.float64]:
 def example_ranks(arrays: Arrays, arm: int) -> NDArray[np.float32]:
     """Returns the rank of each example under the first attack, (targets, examples).
 
-    The rank is the share of the target's non-members that the example outranks, in 0..1.
+    The rank is the share of the target's non-members with a lower score, in 0..1.
     """
     return arrays[array_name(arm, "ranks")]
 

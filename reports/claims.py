@@ -19,14 +19,14 @@ def summary(result: PaperResult) -> str:
     counts = ", ".join(_count(verdict, result.count_claims(verdict)) for verdict in VERDICTS)
     claims = len(result.claims)
     noun = "claim" if claims == 1 else "claims"
-    text = f"Of {claims} {noun} {counts}."
+    text = f"Of {claims} {noun}, {counts}."
     failing = [claim for claim in result.claims if claim.verdict == "does not hold"]
     if not failing:
         return text
     names = ", ".join(f"{claim.key} ({claim.place})" for claim in failing[:MOST_NAMED])
     if len(failing) > MOST_NAMED:
         names += f" and {len(failing) - MOST_NAMED} more, in the table"
-    return f"{text} In our hands these do not hold: {names}."
+    return f"{text} In our experiments, these claims do not hold: {names}."
 
 
 def _count(verdict: str, count: int) -> str:

@@ -34,14 +34,14 @@ def differences_table(study: StudyResult) -> Table:
     tested = [change.metric for change in study.analysis.changes]
     counts = ", ".join(str(tested.count(metric)) for metric in (*metrics, TEST_ACCURACY))
     notes = [
-        f"Paired by target and example. † p < {SIGNIFICANT} after Holm's correction for all "
-        f"comparisons in its column ({counts} by column): the probability that any dagger in it "
-        f"is false is below {SIGNIFICANT * 100:g} %. Intervals are not corrected. A naive attack "
-        "is compared with the same attack on the arm without noise. –: too few models converged in "
-        "both arms."
+        f"Differences are paired by target and example. The mark † means p < {SIGNIFICANT} after "
+        f"Holm's correction for all comparisons in the column ({counts} by column): the "
+        f"probability that any dagger in a column is false is below {SIGNIFICANT * 100:g} %. "
+        "Intervals are not corrected. A naive attack is compared with the same attack on the arm "
+        "without noise. The sign – means that too few models converged in both arms."
     ]
     headings = [f"Δ {study.metric(name).heading}" for name in metrics]
-    columns = ["Arm", "Attack", *headings, "Δ test acc., points"]
+    columns = ["Arm", "Attack", *headings, "Δ test acc., % points"]
     caption = "Differences to training without noise"
     return _table("differences", caption, columns, rows, notes, study, "changes")
 
@@ -79,14 +79,16 @@ def front_table(study: StudyResult) -> Table:
     arms = {arm.key: arm for arm in study.arms}
     rows = [_front_row(point, arms) for point in study.analysis.front]
     notes = [
-        f"By mean test accuracy and mean AUC of the attack {study.analysis.attack}. On the front: "
-        "no other arm is at least as accurate and at least as private, and better in one of them. "
-        "Dominated: another arm is both more accurate and more private, and the 95 % intervals of "
-        "both paired differences exclude 0; within error: another arm is better, but these "
-        "intervals do not both exclude 0. The last columns give the accuracy and the AUC of the "
-        "better arm minus those of this arm. These comparisons are not corrected for their number."
+        "Arms are compared by mean test accuracy and by mean AUC of the attack "
+        f"{study.analysis.attack}; a lower AUC is more private. An arm is on the front if no other "
+        "arm is at least as accurate and at least as private, and better in one of the two. An arm "
+        "is dominated if another arm is both more accurate and more private, and the 95 % "
+        "intervals of both paired differences exclude 0. An arm is within error if another arm is "
+        "better, but these intervals do not both exclude 0. The last two columns give the "
+        "accuracy and the AUC of the better arm minus the accuracy and the AUC of this arm. These "
+        "comparisons are not corrected for multiple testing."
     ]
-    columns = ["Arm", "Test acc., %", "AUC", "Status", "Beaten by", "Δ acc., points", "Δ AUC"]
+    columns = ["Arm", "Test acc., %", "AUC", "Status", "Better arm", "Δ acc., % points", "Δ AUC"]
     return _table("front", "Pareto front", columns, rows, notes, study, "front")
 
 
@@ -116,11 +118,12 @@ def matched_table(study: StudyResult, metric: str) -> Table:
         rows.append([Cell(family), *(_matched(facts, match) for match in of_references)])
     headings = [f"at {arm.accuracy.value * 100:.1f} %: {arm.label}" for arm in references]
     notes = [
-        f"{facts.heading} of the attack {study.analysis.attack} against each scheme at the "
-        "strongest noise at which it has the test accuracy of the arm named above, linearly "
-        "interpolated between its arms; [strength]. The 95 % interval includes the error of all "
-        "accuracies. † differs from the reference at 95 % (paired, not corrected). All pairs of "
-        "schemes and references are in result.json."
+        f"Each cell gives the {facts.heading} of the attack {study.analysis.attack} against a "
+        "scheme at the strongest noise at which the scheme has the test accuracy of the reference "
+        "arm in the heading. It is interpolated linearly between the arms of the scheme, and the "
+        "strength is in brackets. The 95 % interval includes the error of all accuracies. The mark "
+        "† means that the value differs from the value of the reference at 95 % (paired, not "
+        "corrected). All pairs of schemes and references are in result.json."
     ]
     key, caption = f"matched-{metric.replace('@', '-')}", f"{facts.title} at matched accuracy"
     return _table(key, caption, ["Scheme", *headings], rows, notes, study, "matched")
@@ -164,13 +167,14 @@ def dp_equivalent_table(study: StudyResult) -> Table:
         named = [Cell(labels[equivalent.arm]), Cell(equivalent.attack)]
         rows.append([*named, _epsilon(equivalent, epsilons), accuracy_cell, gain_cell])
     notes = [
-        "The ε of DP-SGD at which the attack has the same AUC, interpolated between DP-SGD's arms "
-        "linearly in log ε, with the 95 % set of all ε whose paired difference in AUC covers 0; "
-        "the test accuracy of DP-SGD at that ε, and the arm's accuracy minus it. Equal AUC under "
-        "this attack does not mean equal privacy: DP-SGD's ε is proved against every attack, the "
-        "arm's is not."
+        "DP-SGD's ε is the ε at which the attack has the same AUC on DP-SGD as on the arm, "
+        "interpolated linearly in log ε between the arms of DP-SGD. Its interval contains all ε "
+        "for which the paired test of equal AUC does not reject at 5 %. DP-SGD's acc. is the test "
+        "accuracy of DP-SGD at this ε, and the arm's gain is the test accuracy of the arm minus "
+        "this accuracy. Equal AUC under this attack does not mean equal privacy: the ε of DP-SGD "
+        "is proved against every attack, but the equivalent ε of an arm is not."
     ]
-    columns = ["Arm", "Attack", "DP-SGD's ε", "DP-SGD's acc., %", "Arm's gain, points"]
+    columns = ["Arm", "Attack", "DP-SGD's ε", "DP-SGD's acc., %", "Arm's gain, % points"]
     caption = "DP-equivalent ε"
     return _table("dp-equivalent", caption, columns, rows, notes, study, "dp_equivalent")
 
@@ -206,10 +210,11 @@ def ignorance_table(study: StudyResult) -> Table:
         gain_cells = [number(gain, signed=True) for gain in gains]
         rows.append([*named, *map(number, aucs), *gain_cells])
     notes = [
-        "AUCs over the same targets. The apparent gain is what a naive evaluation reports (no "
-        "noise − naive), the real gain is what remains against an attacker who knows about the "
-        "noise (no noise − adaptive); ignorance is their difference (adaptive − naive). Paired 95 "
-        "% intervals, not corrected for their number."
+        "All AUCs are means over the same targets. The apparent gain is the gain that a naive "
+        "evaluation reports (no noise − naive). The real gain is the gain that remains against an "
+        "attacker who knows about the noise (no noise − adaptive). Ignorance is the apparent gain "
+        "minus the real gain (adaptive − naive). The 95 % intervals are paired and not corrected "
+        "for multiple testing."
     ]
     columns = ["Arm", "Attack", "No noise", "Naive", "Adaptive"]
     columns += ["Apparent gain", "Real gain", "Ignorance"]
@@ -224,14 +229,16 @@ def shared_exposure_table(study: StudyResult) -> Table:
     rows = [_exposure_row(labels[comparison.arm], comparison) for comparison in comparisons]
     examples = comparisons[0].examples if comparisons else 0
     notes = [
-        f"The {examples} examples that are most exposed in one half of the noise-free targets, "
-        "measured in the other half: the share of a target's non-members that they outrank if it "
-        "trained on them, and the change to no noise, with 95 % intervals for new targets. Exposed "
-        "too: the share of these examples that are also among the same number of most exposed "
-        "examples of the arm; for the arm without noise, it is below 100 % by chance alone, "
-        "because it compares two halves."
+        f"The table follows the {examples} examples that are most exposed in one half of the "
+        "targets of the arm without noise. They are measured in the other half of the targets. "
+        "Non-members below is the mean share of non-members with a lower score than the example, "
+        "in targets that were trained on it, and the change is the difference to the arm without "
+        "noise, with 95 % intervals for other targets. Exposed too is the share of these examples "
+        "that are also among the same number of most exposed examples of the arm. For the arm "
+        "without noise, this share is below 100 % by chance alone, because it compares two halves "
+        "of the targets. By chance is the share that a random choice of examples would give."
     ]
-    columns = ["Arm", "Outrank, %", "Change, points", "Exposed too, %", "By chance, %"]
+    columns = ["Arm", "Non-members below, %", "Change, % points", "Exposed too, %", "By chance, %"]
     caption = "The same examples under other schemes"
     return _table("shared-exposure", caption, columns, rows, notes, study, "exposure")
 
@@ -248,7 +255,7 @@ def _exposure_row(label: str, comparison: SharedExposure) -> list[Cell]:
 
 
 def power_table(study: StudyResult) -> Table:
-    """Returns the AUC of the first attack by the number of shadows."""
+    """Returns the AUC of the first attack by the number of shadow models."""
     if "shadows" in headline(study.arms[0]).needs:
         check_all_have(study, "power")
     shadows = sorted({point.shadows for arm in study.arms for point in arm.power})
@@ -258,13 +265,14 @@ def power_table(study: StudyResult) -> Table:
         if aucs:
             rows.append([Cell(arm.label), *(aucs.get(count, Cell("–")) for count in shadows)])
     attack = study.analysis.attack
-    note = f"The attack {attack} uses no shadows."
+    note = f"The attack {attack} uses no shadow models."
     if rows:
         note = (
-            f"AUC of the attack {attack} with that many shadows, each set part of the next larger "
-            "one; the last column is that of the main table."
+            f"Each column gives the AUC of the attack {attack} with this number of shadow models. "
+            "Each set of shadow models is part of the next larger set. The last column is the AUC "
+            "of the main table."
         )
-    columns = ["Arm", *(f"{count} shadows" for count in shadows)]
+    columns = ["Arm", *(f"{count} shadow models" for count in shadows)]
     return Table("power", "Attack power and shadow models", columns, rows, [note])
 
 

@@ -10,7 +10,7 @@ from mgaudit.reports.verdict import WHAT_AN_ALARM_MEANS
 
 
 class Bound(Record):
-    """A lower bound on epsilon (nats), its method, and what it `speaks_of`."""
+    """A lower bound on epsilon (nats) and its method; `speaks_of` says what it is a bound for."""
 
     method: str
     epsilon: float
@@ -22,7 +22,7 @@ class DPAuditResult(Record):
 
     `epsilon_claimed` (nats) is None if no finite bound is claimed. Of the `guesses` about the coins
     of `canaries`, `correct` were right; if all were, they would prove `epsilon_provable`.
-    `bounds[0]` holds for every mechanism and is the one that can raise the alarm.
+    `bounds[0]` holds for every mechanism and is the one that `alarm` compares with the claim.
     """
 
     schema_version: Literal[2] = 2
@@ -58,12 +58,14 @@ def bounds_table(result: DPAuditResult) -> Table:
     )
     rows.append([Cell("claimed (PRV accountant)"), Cell(claimed), Cell("the training procedure")])
     notes = [
-        f"{result.correct} of {result.guesses} guesses about {result.canaries} coins were right; "
-        f"all of them would prove {epsilon_at_least(result.epsilon_provable)} in one run. δ = "
-        f"{rounded_up(result.delta)}; each bound holds with {(1 - result.significance) * 100:g} % "
-        f"confidence. Test accuracy {result.accuracy * 100:.1f} %."
+        f"{result.correct} of {result.guesses} guesses about {result.canaries} coins were correct. "
+        "If all guesses were correct, they would prove ε ≥ "
+        f"{epsilon_at_least(result.epsilon_provable)} in one run. All bounds are at δ = "
+        f"{rounded_up(result.delta)}, and each bound holds with "
+        f"{(1 - result.significance) * 100:g} % confidence. The test accuracy is "
+        f"{result.accuracy * 100:.1f} %."
     ]
-    return Table("bounds", f"ε of {result.label}", ["Method", "ε", "Speaks of"], rows, notes)
+    return Table("bounds", f"ε of {result.label}", ["Method", "ε", "Statement about"], rows, notes)
 
 
 def finding(result: DPAuditResult) -> str:
@@ -83,8 +85,8 @@ def finding(result: DPAuditResult) -> str:
     if result.epsilon_provable <= result.epsilon_claimed:
         provable = epsilon_at_least(result.epsilon_provable)
         return (
-            f"No alarm was possible: ε ≤ {claimed} is claimed, and these guesses could prove "
-            f"{provable} at most ({proved}). Audit a smaller ε, or use more canaries, models or "
+            f"No alarm was possible: ε ≤ {claimed} is claimed, and these guesses could prove at "
+            f"most ε ≥ {provable} ({proved}). Audit a smaller ε, or use more canaries, models or "
             "guesses."
         )
     return f"No alarm: ε ≤ {claimed} is claimed, and {proved}."

@@ -19,7 +19,7 @@ class Change(Record):
     """The paired difference of one metric between an arm and the plain arm.
 
     The metric is one of an attack, or test accuracy (`attack` and `adversary` None). `p_value` is
-    that of the two-sided test that inverts the interval, `p_adjusted` is corrected by Holm's method
+    below 0.05 exactly if the interval excludes 0, `p_adjusted` is corrected by Holm's method
     over all arms and attacks with the same metric.
     """
 
@@ -74,10 +74,11 @@ class Matched(Record):
 class DPEquivalent(Record):
     """The epsilon (nats) of DP-SGD at which an attack has the same AUC as against an arm.
 
-    It is interpolated linearly in log epsilon between DP-SGD's arms. `low` and `high` bound epsilon
-    by inverting the paired test of equal AUC; None is a bound beyond the arms that were run.
-    `epsilon` is None if it lies beyond them, and `beyond` says on which side. `accuracy` is
-    DP-SGD's at that epsilon, and `accuracy_difference` the arm's test accuracy minus it.
+    It is interpolated linearly in log epsilon between DP-SGD's arms. `low` and `high` bound the
+    epsilons for which the paired test of equal AUC does not reject; None is a bound beyond the arms
+    that were run. `epsilon` is None if it lies beyond them, and `beyond` says on which side.
+    `accuracy` is DP-SGD's at that epsilon, and `accuracy_difference` the arm's test accuracy minus
+    it.
     """
 
     arm: str
@@ -112,9 +113,9 @@ class SharedExposure(Record):
     """The exposure, under an arm, of the examples most exposed by training without noise.
 
     The `examples` are chosen by one half of the noise-free targets. `plain` and `here` are the mean
-    share of a target's non-members that they outrank if it trained on them, over the targets of the
-    other half, without noise and with it; `difference` is `here` minus `plain`. Intervals are for
-    new targets. `also_exposed` is the share of the examples that are also among the same number of
+    share of a target's non-members with a lower score if it trained on them, over the targets of
+    the other half, without noise and with it; `difference` is `here` minus `plain`. Intervals are
+    for new targets. `also_exposed` is the share of the examples that are also among the same number of
     most exposed examples under the arm; `by_chance` is that share for a random choice.
     """
 

@@ -26,38 +26,44 @@ WORDED = frozenset(
     }
 )
 INTERVALS = (
-    "Intervals are 95 %, for new targets and new examples together: a two-way analysis of variance "
-    "over targets and bootstrap resamples of the examples, on the logit scale. Differences are "
-    "paired by target and example. Test accuracy is over the {test_examples} test examples, on "
-    "which no model trained."
+    "Intervals: the 95 % intervals cover both sources of variation, other targets and other "
+    "examples. They come from a two-way analysis of variance over targets and bootstrap resamples "
+    "of the examples, on the logit scale. Differences are paired by target and example. Test "
+    "accuracy is the accuracy on the {test_examples} test examples, on which no model trained."
 )
 LIMITS = (
-    "Limits: an attack only gives a lower bound on privacy loss; failed attacks do not prove that "
-    "other attacks fail. The intervals do not cover the choice of data, architecture or training "
-    "settings."
+    "Limits: an attack only gives a lower bound on privacy loss. If an attack fails, another "
+    "attack may still succeed. The intervals do not cover the choice of data, architecture or "
+    "training settings."
 )
 ACCOUNTING = (
-    "DP-SGD's ε is the accountant's upper bound for the steps that were taken, for one model and "
-    "one example added or removed. It assumes an ideal noise generator; torch's is not "
-    "cryptographic."
+    "Accounting: the ε of DP-SGD is the accountant's upper bound for the steps that were taken, "
+    "for one model and one example added or removed. This bound assumes an ideal noise generator; "
+    "the generator of torch is not cryptographic."
 )
 SIGNIFICANCE = (
-    "Significance: p-values invert the paired intervals, and Holm's method corrects them for all "
-    "arms and attacks with the same metric."
+    "Significance: a p-value is below 0.05 exactly if the paired 95 % interval excludes 0. Holm's "
+    "method corrects the p-values for all arms and attacks with the same metric."
 )
 INTERPOLATION = (
     "Interpolation: accuracy and attack success are assumed linear between neighbouring strengths "
-    "of a scheme. Intervals are first-order (delta method) in every target and every resample, so "
-    "they include the error of the accuracies; those of DP-equivalent ε invert the test of equal "
-    "AUC. They do not cover the choice of the strengths that were run."
+    "of a scheme. We compute each interval with the delta method, for every target and every "
+    "resample. The intervals therefore include the error of the accuracies. The interval of the "
+    "DP-equivalent ε contains all ε for which the test of equal AUC does not reject. The intervals "
+    "do not cover the choice of the strengths that were run."
 )
 SHADOW_KNOWLEDGE = (
-    " It knows the data distribution, the architecture and the training procedure, noise included, "
-    "and has trained {shadows} shadow models with them (attacks that use none ignore them)."
+    " The adversary knows the data distribution, the architecture and the training procedure, "
+    "including the noise, and has trained {shadows} shadow models with this knowledge (some "
+    "attacks use no shadow models)."
 )
-NAIVE = " A naive adversary sends the same queries, but its shadows are the models without noise."
+NAIVE = (
+    " A naive adversary sends the same queries, but its shadow models are the models of the arm "
+    "without noise."
+)
 POPULATION = " The population is the test split, on which no model trained."
-EVERY_MODEL = " Every model is the target in turn, with the others as its shadows."
+EVERY_MODEL = " Every model is the target in turn"
+OTHER_MODELS = ", and the other models are its shadow models"
 
 
 def method(study: StudyResult) -> list[str]:
@@ -79,12 +85,12 @@ def method(study: StudyResult) -> list[str]:
 def _design(study: StudyResult) -> str:
     models, examples = study.settings["models"], study.dataset.examples
     return (
-        f"For each arm {models} models were trained. An independent fair coin for each of the "
-        f"{examples} examples decides whether a model trains on it, with the same coins in every "
-        f"arm, so a model has about {examples // 2} training examples. Inputs are standardised per "
-        "channel (vectors: per feature) with the statistics of all examples, which count as "
-        "public. Noise on inputs is added after standardisation; all noise is added in training "
-        "only."
+        f"Design: for each arm, {models} models were trained. An independent fair coin for each of "
+        f"the {examples} examples decides whether a model trains on it, so a model has about "
+        f"{examples // 2} training examples. The coins are the same in every arm. Inputs are "
+        "standardised per channel (vectors: per feature) with the statistics of all examples, "
+        "which count as public. Noise on inputs is added after standardisation. All noise is added "
+        "in training only."
     )
 
 
@@ -92,22 +98,25 @@ def _attacks(study: StudyResult) -> str:
     sources = {attack.attack: attack.source for attack in study.arms[0].attacks}
     attacks = "; ".join(f"{name} ({source})" for name, source in sources.items())
     return (
-        f"Attacks: {attacks}. A higher score means member. AUC counts ties half; a TPR is the "
-        "largest whose FPR does not exceed the level, without interpolation. Advantage (TPR − FPR) "
-        "and balanced accuracy are at a threshold chosen on the other half of the examples."
+        f"Attacks: {attacks}. A higher score means member. The AUC counts ties as half. The TPR "
+        "at an FPR is the largest true positive rate whose false positive rate does not exceed "
+        "this FPR, without interpolation. Advantage (TPR − FPR) and balanced accuracy are measured "
+        "at a threshold that was chosen on the other half of the examples."
     )
 
 
 def _lower_bound(study: StudyResult) -> str:
     guesses_per_side = study.arms[0].guesses // 2
     return (
-        f"ε at least: each target is one run with all examples as canaries. The {guesses_per_side} "
-        f"examples with the highest scores are guessed to be members, the {guesses_per_side} with "
-        "the lowest to be non-members, and the number of correct guesses gives a lower bound on "
-        "the ε of its training (Steinke, Nasr and Jagielski 2023, with the f-DP analysis of "
-        "Mahloujifar, Melis and Chaudhuri 2024). The tables show the median of the targets' bounds "
-        "at 97.5 %, which is a bound at 95 % however they depend on one another. Only the first "
-        "attack can raise an alarm, because the maximum of several bounds is not a valid bound."
+        f"ε at least: each target is one run with all examples as canaries. The attack guesses "
+        f"that the {guesses_per_side} examples with the highest scores are members and that the "
+        f"{guesses_per_side} examples with the lowest scores are non-members. The number of "
+        "correct guesses gives a lower bound on the ε of the training of this target (Steinke, "
+        "Nasr and Jagielski 2023, with the f-DP analysis of Mahloujifar, Melis and Chaudhuri "
+        "2024). The tables show the median of the targets' bounds "
+        "at 97.5 %, which is a bound at 95 % under any dependence between the targets. The verdict "
+        "reports an alarm if this bound is above the ε that is claimed for DP-SGD. Only the first "
+        "attack counts, because the maximum of several bounds is not a valid bound."
     )
 
 
@@ -133,7 +142,10 @@ def _threat_model(study: StudyResult) -> str:
             text += NAIVE
     if "population" in needs:
         text += POPULATION
-    return text + EVERY_MODEL
+    text += EVERY_MODEL
+    if "shadows" in needs:
+        text += OTHER_MODELS
+    return f"{text}."
 
 
 def _querying(study: StudyResult) -> str:
@@ -159,7 +171,7 @@ def _all_attacks(study: StudyResult) -> list[AttackResult]:
 
 
 def _shadows(attacks: list[AttackResult]) -> str:
-    """Returns the number of shadows, as a range if models diverged."""
+    """Returns the number of shadow models, as a range if models diverged."""
     numbers = sorted({len(attack.targets) - 1 for attack in attacks})
     if len(numbers) == 1:
         return str(numbers[0])
@@ -193,7 +205,7 @@ def _clients(study: StudyResult) -> list[tuple[str, str]]:
     period = "step" if steps == 1 else f"{steps} local steps"
     text = f"{clients}, weights averaged after every {period}"
     if _has_claim(study):
-        text += "; DP-SGD has one trainer that holds all examples"
+        text += "; DP-SGD has one trainer that has all examples"
     return [("Clients", text)]
 
 

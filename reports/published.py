@@ -185,9 +185,10 @@ def published_table(study: StudyResult) -> Table:
             for result in (comparison.published for comparison in comparisons)
         ]
         notes = [
-            "Data, scheme and its strength, attack and metric are the same. Other known "
-            "differences are listed; they can change a number by more than either interval. "
-            "Numbers there are as printed.",
+            "In each row, the data, the scheme and its strength, the attack and the metric are the "
+            "same here as in the publication (there). The last column lists the other known "
+            "differences, which can change a number by more than the width of its interval. "
+            "Numbers there are given as they were printed.",
             *dict.fromkeys(sources),
         ]
     return Table("published", "Beside published figures", columns, rows, notes)
@@ -332,7 +333,7 @@ def _attacking(study: StudyResult, attack: AttackResult, there: Setting, metric:
     """Returns what may differ in the attack and in its measurement."""
     pairs: list[Pair] = [("queries", there.queries, study.queries.label)]
     if "shadows" in attack.needs:
-        pairs.append(("shadows", there.shadows, len(attack.targets) - 1))
+        pairs.append(("shadow models", there.shadows, len(attack.targets) - 1))
     if metric == "balanced_accuracy":
         pairs.append(("threshold", there.threshold, THRESHOLD))
     return pairs
@@ -368,7 +369,7 @@ def _why_none(study: StudyResult) -> str:
     same_data = [setting for setting in settings if setting.dataset == dataset]
     if not same_data:
         datasets = sorted({setting.dataset for setting in settings})
-        return f"No published figure for {name}; there are figures for {', '.join(datasets)}."
+        return f"There is no published figure for {name}, only for {', '.join(datasets)}."
     schemes: dict[str, dict[str, None]] = {}
     for setting in same_data:
         scheme = " + ".join(map(str, setting.scheme))
@@ -376,8 +377,8 @@ def _why_none(study: StudyResult) -> str:
         schemes.setdefault(scheme, {})[measured] = None
     figures = "; ".join(f"{scheme}: {', '.join(measured)}" for scheme, measured in schemes.items())
     return (
-        f"No published figure for {name} has a scheme, its strength, an attack and a metric of "
-        f"this study; there are figures for {figures}."
+        f"No published figure for {name} has the same scheme, strength, attack and metric as an "
+        f"arm of this study. There are figures for {figures}."
     )
 
 

@@ -62,8 +62,8 @@ class ExposedExample(Record):
     """An example and its exposure to the first attack.
 
     `score` is its mean score over the `targets` that trained on it, `rank_in` the mean share of
-    such a target's non-members that it outranks, and `rank_out` the same over targets that did not
-    train on it (None if all did), each with an interval for new targets.
+    such a target's non-members with a lower score, and `rank_out` the same over targets that did
+    not train on it (None if all did), each with an interval for new targets.
     """
 
     example: int

@@ -18,5 +18,5 @@ def summary_table(study: StudyResult) -> Table:
         tpr = number(attack.metrics[TPR], scale=100, digits=2)
         bound = Cell(epsilon_at_least(attack.epsilon_lower_bound), mark="!" if arm.alarm else "")
         rows.append([Cell(arm.label), accuracy, auc, tpr, bound])
-    notes = [f"Attack: {headline(study.arms[0]).name}. Intervals are at 95 %."]
+    notes = [f"The attack is {headline(study.arms[0]).name}. Intervals are at 95 %."]
     return Table("summary", study.name, list(COLUMNS), rows, notes)

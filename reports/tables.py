@@ -54,20 +54,23 @@ def _main_row(study: StudyResult, arm: AuditResult, attack: AttackResult) -> lis
 
 def _main_notes(study: StudyResult) -> list[str]:
     notes = [
-        "Each number is the mean over targets, with its 95 % interval for new targets and examples."
+        "Each number is the mean over targets, with its 95 % interval for other targets and other "
+        "examples."
     ]
     if any(attack.adversary == "naive" for arm in study.arms for attack in arm.attacks):
         notes.append(
-            "A naive adversary's shadows are trained without noise, all other shadows like "
-            "the target."
+            "A naive adversary's shadow models are trained without noise. All other shadow models "
+            "are trained like the target."
         )
     notes.append(
-        "ε at least: lower bound on ε proved by the attack's guesses (audit in one run), each at "
-        f"95 %; 0 proves nothing. If all guesses were correct, they would prove {_provable(study)}."
+        "ε at least is the lower bound on ε that the attack's guesses prove (audit in one run); "
+        "each bound holds at 95 %, and a bound of 0 proves nothing. ε claimed is the upper bound "
+        f"that is proved for DP-SGD. If all guesses were correct, they would prove ε ≥ "
+        f"{_provable(study)}."
     )
     notes += divergence(study)
     if any(arm.alarm for arm in study.arms):
-        notes.append("! More than the accountant's bound allows: see the verdict.")
+        notes.append("! The lower bound is above the ε that is claimed: see the verdict.")
     notes += [f"{arm.label}: {arm.note}" for arm in study.arms if arm.note]
     notes += _guessing(study, MAIN_METRICS)
     notes += [f"{arm.label}: {proof(arm)}" for arm in study.arms if arm.claim is not None]
@@ -91,7 +94,7 @@ def divergence(study: StudyResult) -> list[str]:
         if arm.diverged:
             sentences.append(
                 f"{arm.label}: {len(arm.diverged)} of {models} models diverged and are left out, "
-                "as targets and as shadows."
+                "as targets and as shadow models."
             )
     for lost in study.lost:
         sentences.append(
@@ -185,10 +188,11 @@ def single_targets(study: StudyResult) -> Table:
         chosen = (("least", order[0]), ("middle", order[len(order) // 2]), ("most", order[-1]))
         rows += [_target_row(study, arm, word, target) for word, target in chosen]
     notes = [
-        f"The attack {headline(study.arms[0]).attack} on individual models: the risk to someone "
-        "who releases one model. Intervals are for new examples only: DeLong's for AUC; for a TPR, "
-        "Clopper and Pearson's at the threshold set by the target's non-members. The least and the "
-        "most vulnerable target look more extreme than they are, because they were selected."
+        f"The table shows the attack {headline(study.arms[0]).attack} on individual models, which "
+        "is the risk to someone who releases one model. Intervals are for other examples only. "
+        "The AUC has DeLong's interval, and a TPR has the Clopper-Pearson interval at the "
+        "threshold that the target's non-members determine. The least and the most vulnerable "
+        "target look more extreme than they are, because they were selected."
     ]
     columns = ["Arm", "Target", "AUC", *_headings(study, SINGLE_METRICS)]
     return Table("single-targets", "Single targets", columns, rows, notes)
@@ -209,17 +213,19 @@ def most_exposed(study: StudyResult) -> Table:
     """Returns the most exposed examples of each arm."""
     check_all_have(study, "most_exposed")
     columns = ["Arm", "Example", "Class", "Mean score"]
-    columns += ["Outranks, % (in)", "Outranks, % (out)", "Targets"]
+    columns += ["Non-members below, % (in)", "Non-members below, % (out)", "Targets"]
     rows = [
         _exposed_row(arm, example)
         for arm in study.arms
         for example in arm.most_exposed[:SHOWN_EXAMPLES]
     ]
     notes = [
-        f"By the attack {headline(study.arms[0]).attack}: mean score over the targets that trained "
-        "on the example, and the mean share of a target's non-members that it outranks, for "
-        "targets that trained on it (in) and others (out), with 95 % intervals for new targets. "
-        "Examples are ordered by the difference of the mean scores in and out, in standard errors. "
+        f"Exposure is measured with the attack {headline(study.arms[0]).attack}. The mean score is "
+        "over the targets that were trained on the example. Non-members below is the mean share of "
+        "a target's non-members that have a lower score than the example, for targets that were "
+        "trained on it (in) and for the other targets (out), with 95 % intervals for other "
+        "targets. Targets is the number of targets that were trained on the example. Examples are "
+        "ordered by the difference of the mean scores in and out, in standard errors. "
         "Intervals are not corrected for the selection: the most exposed of many examples look "
         "more exposed than they are."
     ]
@@ -252,13 +258,16 @@ def by_class(study: StudyResult) -> Table:
     arms = study.arms[:MOST_COLUMNS]
     first = arms[0].by_class
     order = sorted(range(len(first)), key=lambda index: -_auc_or_zero(first[index]))
-    notes = [f"AUC of the attack {headline(study.arms[0]).attack} among the examples of one class."]
+    attack = headline(study.arms[0]).attack
+    notes = [f"Each AUC is for the attack {attack} on the examples of one class."]
     if len(order) > MOST_CLASSES:
         half = MOST_CLASSES // 2
         order = order[:half] + order[-half:]
-        notes.append(f"The {half} most and least exposed classes; all are in result.json.")
+        notes.append(
+            f"The table shows the {half} most and least exposed classes; all are in result.json."
+        )
     if len(study.arms) > MOST_COLUMNS:
-        notes.append(f"The first {MOST_COLUMNS} arms; all are in result.json.")
+        notes.append(f"The table shows the first {MOST_COLUMNS} arms; all are in result.json.")
     rows = [_class_row(arms, index) for index in order]
     columns = ["Class", "Examples", *(arm.label for arm in arms)]
     return Table("by-class", "Exposure by class", columns, rows, notes)
@@ -321,14 +330,14 @@ def in_its_unit(
 def _guessing(study: StudyResult, names: Sequence[str]) -> list[str]:
     """Returns the values of guessing and a note on TPRs at thresholds that few non-members pass."""
     attack = headline(study.arms[0])
-    lines = [f"Guessing gets {_guessed(study, names)}."]
+    lines = [f"Guessing gives {_guessed(study, names)}."]
     coarse = [name for name in names if _is_coarse(attack, name)]
     if coarse:
         guessed = ", ".join(_guessed_rate(attack, name) for name in coarse)
         lines.append(
             f"* Fewer than {FEW_FALSE_POSITIVES} of a target's {attack.non_members} or more "
-            "non-members may pass this threshold. The number is coarse and depends on the number "
-            f"of non-members (guessing gets {guessed}); compare it between arms only."
+            "non-members may pass the threshold. The TPR is then coarse and depends on the number "
+            f"of non-members (guessing gives {guessed}); compare such TPRs between arms only."
         )
     return lines
 

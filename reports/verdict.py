@@ -13,8 +13,9 @@ from mgaudit.reports.tables import (
 
 MOST_NAMED = 5
 WHAT_AN_ALARM_MEANS = (
-    "Either the implementation of DP-SGD or its accounting is wrong, or this is one of the rare "
-    "false alarms; run it again with another seed."
+    "The implementation or the accounting of DP-SGD is wrong, or it is a false alarm, which a "
+    "correct implementation gives in at most 5 % of audits. To check this, run it again with "
+    "another seed."
 )
 
 
@@ -23,7 +24,7 @@ def question(study: StudyResult) -> str:
     model = _model(study)
     audited = [arm for arm in study.arms if not arm.is_plain and not _is_dp_sgd_alone(arm)]
     if not audited:
-        return f"How much does {model} give away about its training data?"
+        return f"How much does {model} reveal about its training data?"
     noise = f"each of {len(audited)} schemes"
     if len(audited) <= MOST_NAMED:
         noise = " or ".join(arm.label for arm in audited)
@@ -64,7 +65,8 @@ def _counted(compared: list[AuditResult], study: StudyResult) -> str:
     return (
         f"Of {len(compared)} arms, {lower} lower the AUC of the attack {attack}, {higher} raise "
         f"it, and {same} do not measurably change it (paired differences at 5 %, corrected for "
-        f"their number by Holm's method). The {MOST_NAMED} with the lowest AUC:"
+        f"their number by Holm's method). The next sentences describe the {MOST_NAMED} arms with "
+        "the lowest AUC."
     )
 
 
@@ -110,8 +112,8 @@ def _compared(arm: AuditResult, plain: AuditResult) -> str:
     change = attack.differences.get("auc")
     if change is None or arm.accuracy_difference is None:
         return (
-            f"{_alone(arm)} Too few models converged both here and without noise for a paired "
-            "comparison."
+            f"{_alone(arm)} Too few models converged both here and without noise, so there is no "
+            "paired comparison."
         )
     verb = {-1: "lowers", 0: "does not measurably change", 1: "raises"}[change.sign]
     auc, plain_auc = number(attack.metrics["auc"]), number(headline(plain).metrics["auc"])
@@ -129,7 +131,7 @@ def _accuracy_change(arm: AuditResult, plain: AuditResult) -> str:
     verb = {-1: "falls", 0: "does not measurably change", 1: "rises"}[change.sign]
     points = number(change, scale=100, digits=1, signed=True)
     now, before = _percent(arm.accuracy), _percent(plain.accuracy)
-    return f"test accuracy {verb}: {now} against {before} ({points} points)"
+    return f"test accuracy {verb}: {now} against {before} ({points} percentage points)"
 
 
 def _against_guessing(arm: AuditResult) -> str:
@@ -137,7 +139,7 @@ def _against_guessing(arm: AuditResult) -> str:
     if auc.low > 0.5:
         return "members remain recognisable"
     if auc.high < 0.5:
-        return "the attack does worse than guessing, which calls for a look at the set-up"
+        return "the attack does worse than guessing, so the set-up should be checked"
     better = [attack for attack in arm.attacks if attack.metrics["auc"].low > 0.5]
     text = "this attack does no better than guessing"
     if better:

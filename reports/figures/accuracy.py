@@ -22,13 +22,14 @@ def accuracy_drawing(study: StudyResult) -> Drawing:
     """Returns test accuracy against attack AUC."""
     attack = headline(study.arms[0]).attack
     caption = (
-        "Test accuracy against attack AUC. Points further right are more accurate, points further "
-        "down more private; bars are 95 % intervals, and thin lines join the strengths of one "
-        f"scheme. The steps are the front of the attack {attack}: no other arm is both more "
-        "accurate and more private. Dashed: guessing."
+        "The figure shows the attack AUC against the test accuracy. Markers further right are more "
+        "accurate, and markers further down are more private. Bars are 95 % intervals, and thin "
+        "lines join the strengths of one scheme. The steps show the Pareto front of the attack "
+        f"{attack}: no other arm is both more accurate and more private than an arm on the front. "
+        "The dashed line is guessing."
     )
     if has_naive(study):
-        caption += " Hollow: the naive adversary."
+        caption += " Hollow markers show the naive adversary."
     return Drawing(
         "accuracy-vs-auc",
         lambda: accuracy_figure(study),

@@ -34,9 +34,10 @@ def ignorance_drawing(study: StudyResult) -> Drawing | None:
     return Drawing(
         "ignorance",
         lambda: ignorance_figure(study),
-        f"AUC of the attack {comparisons[0].attack} by an adversary who knows about the noise "
-        "(filled) and by one who does not (hollow), with 95 % intervals. The gap between them is "
-        "ignorance, not privacy. The line is the arm without noise; dashed is guessing.",
+        f"The figure shows the AUC of the attack {comparisons[0].attack} by an adversary who knows "
+        "about the noise (filled markers) and by an adversary who does not (hollow markers), with "
+        "95 % intervals. The gap between the two is ignorance, not privacy. The solid line is the "
+        "arm without noise, and the dashed line is guessing.",
         "; ".join(descriptions),
         [_ignorance_row(item) for item in comparisons],
     )
@@ -103,8 +104,9 @@ def power_drawing(study: StudyResult) -> Drawing | None:
     return Drawing(
         "power",
         lambda: power_figure(study),
-        f"AUC of the attack {attack} against the number of shadow models, with 95 % intervals. If "
-        "a curve is still rising, an attacker with more shadow models would do better.",
+        f"The figure shows the AUC of the attack {attack} against the number of shadow models, "
+        "with 95 % intervals. If a curve is still rising, an attacker with more shadow models "
+        "would have a higher AUC.",
         "; ".join(map(_describe_power, study.arms)),
         [_power_row(arm, point) for arm in study.arms for point in arm.power],
     )
@@ -112,7 +114,7 @@ def power_drawing(study: StudyResult) -> Drawing | None:
 
 def _describe_power(arm: AuditResult) -> str:
     points = [f"{number(point.metrics['auc'])} with {point.shadows}" for point in arm.power]
-    return f"{arm.label}: {', '.join(points)}"
+    return f"{arm.label}: AUC {', '.join(points)} shadow models"
 
 
 def _power_row(arm: AuditResult, point: PowerPoint) -> Row:

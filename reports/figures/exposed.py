@@ -24,15 +24,16 @@ def exposed_drawing(study: StudyResult, arrays: Arrays) -> Drawing | None:
         return None
     arms = study.arms[:MOST_PICTURED_ARMS]
     caption = (
-        "The most exposed examples, with their class and the share of non-members that they "
-        "outrank in models trained on them"
+        "The figure shows the most exposed examples with their class. The percentage is the mean "
+        "share of non-members with a lower score than the example, in models that were trained on "
+        "it."
     )
     if len(study.arms) > MOST_PICTURED_ARMS:
-        caption += f" (the first {MOST_PICTURED_ARMS} arms)"
+        caption += f" Only the first {MOST_PICTURED_ARMS} arms are shown."
     return Drawing(
         "most-exposed",
         lambda: exposed_figure(study, arrays),
-        f"{caption}.",
+        caption,
         "; ".join(map(_describe, arms)),
         [_row(arm, example) for arm in arms for example in arm.most_exposed[:PICTURES]],
     )
@@ -73,7 +74,7 @@ def _percent(rank: Estimate | None) -> str:
 
 
 def shared_exposure_drawing(study: StudyResult) -> Drawing | None:
-    """Returns the share that the examples most exposed without noise outrank under each arm.
+    """Returns the share of non-members below the examples most exposed without noise, by arm.
 
     None if the study does not have that comparison.
     """
@@ -88,16 +89,17 @@ def shared_exposure_drawing(study: StudyResult) -> Drawing | None:
     return Drawing(
         "shared-exposure",
         lambda: shared_exposure_figure(study),
-        f"The {comparisons[0].examples} examples most exposed by training without noise: the share "
-        "of non-members that they outrank in models trained on them, under each arm. Bars are 95 % "
-        "intervals for new targets; dashed is guessing.",
+        f"The figure is about the {comparisons[0].examples} examples that are most exposed by "
+        "training without noise. For each arm, it shows the mean share of non-members with a lower "
+        "score than such an example, in models that were trained on it. Bars are 95 % intervals "
+        "for other targets, and the dashed line is guessing.",
         "; ".join(descriptions),
         rows,
     )
 
 
 def shared_exposure_figure(study: StudyResult) -> Figure:
-    """Returns a row for each arm: the mean share outranked, with its interval."""
+    """Returns a row for each arm: the mean share of non-members, with its interval."""
     comparisons = study.analysis.exposure
     arm_looks = {arm.key: look for arm, look in zip(study.arms, looks(study.arms), strict=True)}
     labels = {arm.key: arm.label for arm in study.arms}
@@ -119,7 +121,7 @@ def shared_exposure_figure(study: StudyResult) -> Figure:
         axes.set_yticks(range(len(comparisons)), row_labels, fontsize=7)
         axes.set_ylim(len(comparisons) - 0.5, -0.5)
         axes.axvline(50, color="0.4", linestyle="--", linewidth=1)
-        axes.set_xlabel("non-members outranked, %")
+        axes.set_xlabel("non-members with a lower score, %")
     return figure
 
 

@@ -64,14 +64,17 @@ def roc_drawing(study: StudyResult, arrays: Arrays) -> Drawing:
 
 def _caption(study: StudyResult) -> str:
     caption = (
-        "ROC curves on logarithmic axes, the mean over targets; points are the TPR at 0.1, 1 and "
-        "10 % FPR with 95 % intervals. Dashed: guessing."
+        "The figure shows ROC curves on logarithmic axes, as means over targets. Markers show the "
+        "TPR at 0.1, 1 and 10 % FPR with 95 % intervals. The dashed line is guessing."
     )
     if has_naive(study):
-        caption += " Dotted: the naive adversary."
+        caption += " Dotted lines show the naive adversary."
     if len(study.arms) > MOST_NAMED_ARMS:
         attack = adaptive_attacks(study)[0]
-        caption += f" The attack {attack}; the stronger the noise of a scheme, the darker."
+        caption += (
+            f" All curves are for the attack {attack}. Stronger noise of a scheme has a darker "
+            "colour."
+        )
     return caption
 
 

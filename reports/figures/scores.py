@@ -35,12 +35,12 @@ def score_drawing(study: StudyResult, arrays: Arrays) -> Drawing:
     """Returns the scores of members and non-members under the first attack."""
     attack = headline(study.arms[0]).attack
     caption = (
-        f"Scores of the attack {attack} for members and non-members, all targets together, "
-        "between their 0.5 and 99.5 percentiles. The more they overlap, the less the attacker "
-        "learns."
+        f"The figure shows the scores of the attack {attack} for members and non-members of all "
+        "targets, between the 0.5 and 99.5 percentiles. The more the two histograms overlap, the "
+        "less the attacker learns."
     )
     if len(study.arms) > MOST_NAMED_ARMS:
-        caption += f" The first {MOST_NAMED_ARMS} arms."
+        caption += f" Only the first {MOST_NAMED_ARMS} arms are shown."
     return Drawing(
         "scores",
         lambda: score_figure(study, arrays),

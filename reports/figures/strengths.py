@@ -46,9 +46,10 @@ def _drawing(study: StudyResult, swept: dict[str, list[int]], name: str) -> Draw
     return Drawing(
         name,
         lambda: strength_figure(study, swept),
-        f"Above, AUC of the attack {attack} (hollow and dotted: the naive adversary); below, test "
-        "accuracy; both against the strength of each scheme. Bars are 95 % intervals, the grey "
-        "band is the arm at strength zero.",
+        f"The upper panels show the AUC of the attack {attack}, and the lower panels show the test "
+        "accuracy, both against the strength of each scheme. Hollow markers and dotted lines show "
+        "the naive adversary. Bars are 95 % intervals, and the grey band is the arm at strength "
+        "zero.",
         "; ".join(descriptions),
         rows,
     )

@@ -174,7 +174,7 @@ def test_the_naive_adversary_is_drawn_beside_the_adaptive_one() -> None:
     assert [line.get_linestyle() for line in roc_figure(study(), arrays()).axes[0].lines].count(
         ":"
     ) == 2
-    assert "Hollow: the naive adversary." in accuracy_drawing(study()).caption
+    assert "Hollow markers show the naive adversary." in accuracy_drawing(study()).caption
     alone = study(arms=[study().arms[0]])
     assert "naive" not in " ".join(
         drawing.caption for drawing in all_drawings(alone, arrays(alone.arms))

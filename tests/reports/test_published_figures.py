@@ -310,14 +310,14 @@ def test_a_naive_adversary_is_compared_with_a_naive_one() -> None:
             {"inputs": "standardised per pixel"},
             "inputs: standardised per pixel there, standardised per channel here",
         ),
-        ({"shadows": 256}, "shadows: 256 there, 15 here"),
+        ({"shadows": 256}, "shadow models: 256 there, 15 here"),
         ({"queries": "flips"}, "queries: flips there, plain here"),
         (
             {"attack": "lira:variance=per-example"},
             "attack: lira (variance=per-example) there, lira here",
         ),
         ({"variant": "one-sided"}, "attack: lira (one-sided) there, lira here"),
-        ({"network": None, "shadows": None}, "the source does not state network, shadows"),
+        ({"network": None, "shadows": None}, "the source does not state network, shadow models"),
     ],
 )
 def test_every_difference_is_named(change: dict[str, Any], difference: str) -> None:
@@ -327,7 +327,7 @@ def test_every_difference_is_named(change: dict[str, Any], difference: str) -> N
 def test_several_differences_are_named_together() -> None:
     assert differences(figure(epochs=20, queries=None, shadows=1)) == [
         "epochs: 20 there, 30 here",
-        "shadows: 1 there, 15 here",
+        "shadow models: 1 there, 15 here",
         "the source does not state queries",
     ]
 
@@ -410,7 +410,7 @@ def test_the_table_shows_both_numbers_in_one_unit_and_where_theirs_is_printed() 
         "highest outputs) there, shadow-classifier here; "
         "training examples: 10,520 there, 5,000 here; epochs: 120 there, 30 here; "
         "inputs: standardised per pixel there, standardised per channel here; "
-        "shadows: 1 there, 15 here; the source does not "
+        "shadow models: 1 there, 15 here; the source does not "
         "state network, optimizer, augmentation",
     ]
     accurate = rows["Kolomvaki et al. 2026, code, table of clean test accuracy, κ = 1.80"]
@@ -430,13 +430,12 @@ def test_a_table_without_rows_says_why() -> None:
     table = published_table(study(dataset="digits"))
     assert table.rows == []
     assert table.notes == [
-        "No published figure for digits; there are figures for cifar10, cifar100, "
-        "fashion-mnist, mnist."
+        "There is no published figure for digits, only for cifar10, cifar100, fashion-mnist, mnist."
     ]
     (note,) = published_table(study(dataset="folder:/data/pictures", classes=("a", "b"))).notes
-    assert note.startswith("No published figure for folder:pictures;")
+    assert note.startswith("There is no published figure for folder:pictures,")
     table = published_table(study(arm("gaussian-mask:kappa=0.3")))
     assert table.rows == []
     (note,) = table.notes
-    assert "No published figure for cifar10 has a scheme" in note
+    assert "No published figure for cifar10 has the same scheme" in note
     assert "gaussian-mask (kappa=0.5): shadow-classifier" in note

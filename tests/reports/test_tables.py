@@ -53,12 +53,12 @@ def test_the_main_table_has_a_row_for_each_arm_and_attack_with_the_numbers_of_th
     assert rows[4][4] == "0.600 ± 0.012"
     assert [row[-1] for row in rows] == ["none"] * 5 + ["8.00"] * 3
     assert any("Fewer than 10 of a target's 299 or more" in note for note in table.notes)
-    assert any("guessing gets 0.33 % at 0.1 % FPR)" in note for note in table.notes)  # 1 of 300
+    assert any("guessing gives 0.33 % at 0.1 % FPR)" in note for note in table.notes)  # 1 of 300
     # Bounds are rounded up: 7.994 and 8.8071e-4.
     assert any("ε = 8.00 at δ = 8.81e-04" in note and "281 steps" in note for note in table.notes)
-    assert any("would prove 8.90 at δ = 8.81e-04." in note for note in table.notes)
+    assert any("would prove ε ≥ 8.90 at δ = 8.81e-04." in note for note in table.notes)
     assert any(
-        "naive adversary's shadows are trained without noise" in note for note in table.notes
+        "naive adversary's shadow models are trained without noise" in note for note in table.notes
     )
     assert len(all_metrics(study()).rows) == 8 * len(METRICS)
 
@@ -132,9 +132,9 @@ def test_metrics_are_shown_as_the_result_says() -> None:
 
 def test_what_guessing_gets_is_said_of_every_metric_that_is_shown() -> None:
     record = study()
-    assert "Guessing gets AUC 0.5, a TPR equal to the FPR." in accuracy_vs_privacy(record).notes
+    assert "Guessing gives AUC 0.5, a TPR equal to the FPR." in accuracy_vs_privacy(record).notes
     (line,) = [
-        note for note in all_metrics(record).notes if note.startswith("Guessing gets AUC 0.5,")
+        note for note in all_metrics(record).notes if note.startswith("Guessing gives AUC 0.5,")
     ]
     for part in ("balanced accuracy 50 %", "advantage 0 %", "a TPR equal to the FPR"):
         assert part in line

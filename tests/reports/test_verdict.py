@@ -21,7 +21,7 @@ def test_the_verdict_says_what_the_intervals_say() -> None:
         "members remain recognisable, and test accuracy falls: "
     )
     assert "95.0 % ([92.5, 96.5])" in mask
-    assert "(−3.1 ± 1.2 points)" in mask
+    assert "(−3.1 ± 1.2 percentage points)" in mask
     assert "for which ε ≤ 8.00 at δ = 8.81e-04 is proved, lowers" in private
     assert "this attack does no better than guessing, and test accuracy" in private
 
