@@ -32,9 +32,7 @@ def across_studies(studies: Sequence[StudyResult]) -> Table:
     rows = [_row(name, by_seed, shown_seeds) for (name, _), by_seed in groups.items()]
     attacks = dict.fromkeys(headline(study.arms[0]).attack for study in studies)
     names = " or ".join(attacks)
-    notes = [
-        f"The AUC is for the first attack of each study ({names}) by an adaptive adversary."
-    ]
+    notes = [f"The AUC is for the first attack of each study ({names}) by an adaptive adversary."]
     if shown_seeds:
         notes.append(OVER_SEEDS)
     by_seed_columns = [f"seed {seed}" for seed in shown_seeds]

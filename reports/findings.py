@@ -115,8 +115,8 @@ class SharedExposure(Record):
     The `examples` are chosen by one half of the noise-free targets. `plain` and `here` are the mean
     share of a target's non-members with a lower score if it trained on them, over the targets of
     the other half, without noise and with it; `difference` is `here` minus `plain`. Intervals are
-    for new targets. `also_exposed` is the share of the examples that are also among the same number of
-    most exposed examples under the arm; `by_chance` is that share for a random choice.
+    for new targets. `also_exposed` is the share of the examples that are also among the same number
+    of most exposed examples under the arm; `by_chance` is that share for a random choice.
     """
 
     arm: str

@@ -111,7 +111,7 @@ def test_verdicts_numbers_and_counts() -> None:
     assert (result.claims[1].at_least, result.claims[1].at_most) == (10.0, None)
     assert result.claims[2].why == "for ever is too long"
     assert list(figures) == ["one"]
-    assert summary(result).startswith("Of 3 claims 1 holds, 1 does not hold, 1 was not run here.")
+    assert summary(result).startswith("Of 3 claims, 1 holds, 1 does not hold, 1 was not run here.")
     assert "steep (Theorem 2)" in summary(result)
 
 
@@ -215,7 +215,7 @@ def test_the_command_writes_a_folder_for_each_paper(tmp_path: Path) -> None:
     )
     assert listed["what"] == "reproduction of toy (quick)"
     summarised = CliRunner().invoke(app, ["runs", "show", str(folder)])
-    assert "Of 3 claims 1 holds, 1 does not hold, 1 was not run here." in " ".join(
+    assert "Of 3 claims, 1 holds, 1 does not hold, 1 was not run here." in " ".join(
         summarised.output.split()
     )
     again = CliRunner().invoke(app, ["report", str(folder)])
