@@ -183,7 +183,7 @@ def _check_network(settings: AuditSettings, recipe: Recipe, dataset: Dataset) ->
 
 
 def _checked_queries(settings: AuditSettings, dataset: Dataset) -> Queries:
-    """Returns the queries of the arm. Raises UsageError if they do not fit the data or an attack."""
+    """Returns the arm's queries. Raises UsageError if they do not fit the data or an attack."""
     queries: Queries = settings.queries.built.under(settings.scheme.built)
     queries.check(dataset.input_shape)
     for attack in settings.attacks:
@@ -200,7 +200,7 @@ def _checked_queries(settings: AuditSettings, dataset: Dataset) -> Queries:
 def _check_extension(
     label: str, scheme: Scheme, recipe: Recipe, shape: tuple[int, ...], classes: int
 ) -> None:
-    """Raises UsageError if the scheme cannot extend the network, or this cannot be undone."""
+    """Raises UsageError if the scheme cannot extend the network reversibly."""
     plain = initial_model(recipe.target, shape, classes, seed=0)
     extended = initial_model(recipe.target, shape, classes, seed=0)
     try:

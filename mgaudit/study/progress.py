@@ -14,7 +14,7 @@ class Progress:
         """Called once with the number of models of the run, in all arms and studies."""
 
     def training_started(self, label: str, models: int, reused: int) -> None:
-        """Called before an arm with `models` models is trained; `reused` of them are in the store."""
+        """Called before the `models` of an arm are trained; `reused` of them are already."""
 
     def model_trained(self) -> None:
         """Called after another model of the arm has been trained and stored."""
