@@ -1,4 +1,8 @@
-"""Compare the arms of a study with one another, from their results alone."""
+"""Compare the arms of a study with one another, from their results alone.
+
+An arm is one noise scheme of the study, with its trained models and the attacks on them. The plain
+arm is the arm without noise.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -34,7 +38,8 @@ TOO_FEW_HALVES = (
 def analyse(arms: Sequence[AuditResult], arrays: Arrays, numbers: Numbers) -> Analysis:
     """Returns all comparisons between the arms of one study.
 
-    A part that cannot be computed is empty, and `absent` gives the reason.
+    `arms` must not be empty. `numbers` computes sums of the metrics in their results with intervals
+    from `arrays`. A part that cannot be computed is empty, and `absent` gives the reason.
     """
     attack = arms[0].attacks[0].attack
     parts: dict[str, list[Any]] = {
@@ -58,7 +63,7 @@ def analyse(arms: Sequence[AuditResult], arrays: Arrays, numbers: Numbers) -> An
 
 
 def _reasons(arms: Sequence[AuditResult], has_plain: bool) -> dict[str, str]:
-    """Returns, by name of each part, why it is empty in case that it is."""
+    """Returns for each part of the analysis, by name, the reason that applies if it is empty."""
     reasons = {
         "changes": NO_OTHER_ARM if len(arms) == 1 else TOO_FEW_MODELS,
         "matched": ONE_FAMILY if families(arms) else NO_STRENGTH,

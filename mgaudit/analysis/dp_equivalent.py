@@ -1,4 +1,8 @@
-"""DP-equivalent epsilon: at which epsilon DP-SGD gives an attack the AUC that it has on an arm."""
+"""DP-equivalent epsilon: the epsilon at which an attack has the same AUC on DP-SGD as on an arm.
+
+The arms are the noise schemes of a study. The AUC on DP-SGD is measured at the epsilons of the
+DP-SGD arms and interpolated linearly in log epsilon between them; this is the curve below.
+"""
 
 import math
 from collections.abc import Sequence
@@ -14,12 +18,16 @@ from mgaudit.reports.findings import DPEquivalent
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import AuditResult
 
-TRIED_BETWEEN = 24  # values of epsilon between two arms at which the difference is estimated
+TRIED_BETWEEN = 24  # values of epsilon from one arm (included) to the next that are tried
 
 
 @dataclass(frozen=True)
 class _Curve:
-    """The AUC of one attack on DP-SGD's arms, in rising order of epsilon."""
+    """The AUC of one attack on each DP-SGD arm; the lists are in ascending order of epsilon.
+
+    `indices` are the positions of these arms among all arms of the study. A point of the curve is a
+    `Crossing`: the share `weight` of the way from list entry `index` to the next.
+    """
 
     indices: list[int]
     epsilons: list[float]
@@ -28,7 +36,7 @@ class _Curve:
 
     @classmethod
     def of(cls, arms: Sequence[AuditResult], attack: str) -> "_Curve":
-        """Returns the curve of the arms in `dp_arms`."""
+        """Returns the curve of the arms that `dp_arms` selects."""
         indices = dp_arms(arms)
         epsilons = []
         aucs = []
@@ -41,11 +49,11 @@ class _Curve:
         return cls(indices, epsilons, attack, aucs)
 
     def quantities(self) -> list[Quantity]:
-        """Returns the AUC of each arm."""
+        """Returns the AUC of each DP-SGD arm as a quantity, for sums with intervals."""
         return [Quantity(index, "auc", self.attack) for index in self.indices]
 
     def terms(self, point: Crossing) -> Terms:
-        """Returns the AUC at a point of the curve as a sum."""
+        """Returns the AUC at a point of the curve as a weighted sum of one or two arms' AUCs."""
         quantities = self.quantities()
         first = (1 - point.weight, quantities[point.index])
         if point.weight == 0:
@@ -61,7 +69,7 @@ class _Curve:
         return math.exp(logarithm)
 
     def points(self) -> list[Crossing]:
-        """Returns points in rising order of epsilon, `TRIED_BETWEEN` to each pair of arms."""
+        """Returns all arms and the points between them, in ascending order of epsilon."""
         last = len(self.indices) - 1
         weights = np.linspace(0, 1, TRIED_BETWEEN, endpoint=False)
         points = [Crossing(start, float(weight)) for start in range(last) for weight in weights]
@@ -71,34 +79,35 @@ class _Curve:
 
 @dataclass(frozen=True)
 class _Difference:
-    """The AUC of an arm less that of DP-SGD at one epsilon."""
+    """The AUC of an arm minus the AUC of DP-SGD at one epsilon, with its 95 % interval."""
 
     log_epsilon: float
     estimate: Estimate
 
     @property
     def sign(self) -> int:
-        """The sign of the difference; 0 where the interval contains 0."""
+        """The sign of the difference, -1 or 1; 0 if the interval contains 0."""
         return self.estimate.sign
 
 
 def dp_arms(arms: Sequence[AuditResult]) -> list[int]:
-    """Returns the indices of DP-SGD arms with finite epsilon, in the order of rising epsilon.
+    """Returns the indices of DP-SGD arms with finite epsilon, in ascending order of epsilon.
 
-    Of several families (arms that differ only in epsilon), it takes the one with the most arms.
-    The list is empty where there is no such arm.
+    A family is a set of arms that differ only in epsilon. Of several families, the one with the
+    most arms is returned. The list is empty if no arm has DP-SGD with finite epsilon.
     """
     private: list[list[int]] = [[]]
     for indices in families(arms).values():
         finite = [index for index in indices if _has_finite_epsilon(arms[index])]
-        private.append(finite[::-1])  # families are in the order of falling epsilon
+        private.append(finite[::-1])  # families start with the weakest noise, the largest epsilon
     return max(private, key=len)
 
 
 def dp_equivalent(arms: Sequence[AuditResult], numbers: Numbers) -> list[DPEquivalent]:
     """Returns the equivalent epsilon of each arm without DP-SGD, under each adaptive attack.
 
-    There must be at least two DP-SGD arms of finite epsilon.
+    An adaptive attack has shadow models that are trained like the target. There must be at least
+    two DP-SGD arms of finite epsilon. An arm is left out where too few models converged.
     """
     others = [index for index, arm in enumerate(arms) if not is_dp_sgd(arm)]
     equivalents = []
@@ -116,7 +125,7 @@ def dp_equivalent(arms: Sequence[AuditResult], numbers: Numbers) -> list[DPEquiv
 def rising(values: Sequence[float], level: float) -> Crossing | None:
     """Returns the first point at which straight lines between the values reach `level` from below.
 
-    None if they never do.
+    Returns None if they never do, and for fewer than two values.
 
     >>> rising([0.5, 0.75, 1.0], 0.875)
     Crossing(index=1, weight=0.5)
@@ -133,9 +142,9 @@ def rising(values: Sequence[float], level: float) -> Crossing | None:
 def _equivalent(
     index: int, arms: Sequence[AuditResult], curve: _Curve, numbers: Numbers
 ) -> DPEquivalent | None:
-    """Returns the equivalent epsilon of one arm under one attack.
+    """Returns the equivalent epsilon of the arm with this index, under the attack of the curve.
 
-    None where too few models converged in all arms.
+    Returns None if fewer than three models converged in all of the arms that are compared.
     """
     auc_quantity = Quantity(index, "auc", curve.attack)
     differences = _differences(auc_quantity, curve, numbers)
@@ -169,7 +178,10 @@ def _equivalent(
 
 
 def _differences(auc: Quantity, curve: _Curve, numbers: Numbers) -> list[_Difference] | None:
-    """Returns the AUC less that of DP-SGD along the curve, in rising order of epsilon."""
+    """Returns the AUC minus the AUC of DP-SGD at each point of the curve, by ascending epsilon.
+
+    Returns None if fewer than three models converged in all of the arms that are compared.
+    """
     differences = []
     for point in curve.points():
         negated = [(-share, quantity) for share, quantity in curve.terms(point)]
@@ -184,10 +196,11 @@ def _differences(auc: Quantity, curve: _Curve, numbers: Numbers) -> list[_Differ
 def _beyond(
     arm: str, auc: float, curve: _Curve, differences: Sequence[_Difference]
 ) -> DPEquivalent:
-    """Returns the result for an arm whose AUC lies outside the curve."""
+    """Returns the result for an arm whose AUC is below or above all AUCs of the curve."""
     below = auc < curve.aucs[0]
     low, high = _where_it_covers_zero(differences)
     if all(difference.sign != 0 for difference in differences):
+        # The AUCs differ significantly everywhere, so epsilon is bounded on one side only.
         low = None if below else curve.epsilons[-1]
         high = curve.epsilons[0] if below else None
     return DPEquivalent(
@@ -207,9 +220,9 @@ def _where_it_covers_zero(
 ) -> tuple[float | None, float | None]:
     """Returns the smallest and the largest epsilon at which the interval contains 0.
 
-    An end is None where the interval still contains 0 at the end of the curve, and both are None
-    where it contains 0 nowhere. `differences` are in rising order of epsilon; between two of them,
-    the ends of the interval are interpolated linearly.
+    An end is None if the interval still contains 0 at that end of the curve. Both are None if the
+    interval contains 0 nowhere. `differences` are in ascending order of epsilon; between two of
+    them, the ends of the interval are interpolated linearly in log epsilon.
     """
     covering = [index for index, difference in enumerate(differences) if difference.sign == 0]
     if not covering:
@@ -224,7 +237,10 @@ def _where_it_covers_zero(
 
 
 def _root(outside: _Difference, inside: _Difference) -> float:
-    """Returns the log epsilon at which the end of the interval next to 0 is 0."""
+    """Returns the log epsilon at which one end of the interval reaches 0, by linear interpolation.
+
+    The interval of `outside` excludes 0 and the interval of `inside`, next to it, contains 0.
+    """
     if outside.sign > 0:
         outer_end, inner_end = outside.estimate.low, inside.estimate.low
     else:
@@ -239,4 +255,5 @@ def _has_finite_epsilon(arm: AuditResult) -> bool:
 
 
 def _epsilon(arm: AuditResult) -> float | None:
+    """Returns the epsilon (nats) that is proved for the arm; None if there is none or infinite."""
     return None if arm.claim is None else arm.claim.epsilon

@@ -1,4 +1,8 @@
-"""How much of an apparent gain in privacy is due to the attacker's ignorance of the noise."""
+"""How much of an apparent gain in privacy is due to the attacker's ignorance of the noise.
+
+An adaptive adversary trains the shadow models of the attack with the noise of the audited arm, and
+a naive adversary trains them without noise.
+"""
 
 from collections.abc import Sequence
 
@@ -11,8 +15,8 @@ from mgaudit.reports.results import AttackResult, AuditResult
 def ignorance(arms: Sequence[AuditResult], plain: int, numbers: Numbers) -> list[Ignorance]:
     """Returns the AUCs of the naive and the adaptive adversary, and their differences.
 
-    There is a record for each arm and attack that a naive adversary mounts too, unless too few
-    targets are shared. `plain` is the index of the arm without noise.
+    There is a record for each arm and each attack that a naive adversary mounts too. It is left out
+    if fewer than three targets are shared. `plain` is the index of the arm without noise.
     """
     comparisons = []
     for index, arm in enumerate(arms):
@@ -28,6 +32,10 @@ def ignorance(arms: Sequence[AuditResult], plain: int, numbers: Numbers) -> list
 def _compare(
     index: int, arm: AuditResult, naive: AttackResult, plain: int, numbers: Numbers
 ) -> Ignorance | None:
+    """Returns the AUCs of one attack on the arm with this index; None with too few shared targets.
+
+    `naive` is the result of the attack by the naive adversary.
+    """
     of_plain = Quantity(plain, "auc", naive.attack)
     of_adaptive = Quantity(index, "auc", naive.attack)
     of_naive = Quantity(index, "auc", naive.name)

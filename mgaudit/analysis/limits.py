@@ -1,3 +1,3 @@
 """The limits of an analysis, which settings are checked against before anything is trained."""
 
-FEWEST_MODELS = 3  # an interval over fewer targets is too wide to be of use
+FEWEST_MODELS = 3  # attacked models; an interval over fewer is too wide to be of use

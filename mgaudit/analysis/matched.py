@@ -1,4 +1,9 @@
-"""Privacy at matched accuracy: each family of schemes at the test accuracy of another arm."""
+"""Privacy at matched accuracy: each family of schemes at the test accuracy of another arm.
+
+An arm is one noise scheme of a study. A family is a set of arms whose schemes differ only in the
+strength of the noise, such as the kappa of a Gaussian mask; for most schemes, the arm without noise
+belongs to it too. Metrics and strength are interpolated linearly between the arms of a family.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +19,7 @@ TOO_FEW_MODELS = "too few models converged in all of its arms"
 
 @dataclass(frozen=True)
 class Crossing:
-    """The point at the share `weight` of the way from value `index` of a list to the next."""
+    """A point on the line from value `index` of a list to the next, at the share `weight` of it."""
 
     index: int
     weight: float
@@ -22,14 +27,17 @@ class Crossing:
 
 @dataclass(frozen=True)
 class NotReached:
-    """The lines do not come down to the level: it is `above` all values, or below the last one."""
+    """The values do not come down to a level: the level is `above` them, or below the last one."""
 
     above: bool
 
 
 @dataclass(frozen=True)
 class _Family:
-    """A family of arms, in rising order of strength, under one attack."""
+    """A family of arms under one attack.
+
+    `indices` are the positions of its arms in `arms`, the weakest noise first.
+    """
 
     name: str
     indices: list[int]
@@ -38,16 +46,19 @@ class _Family:
 
     @property
     def accuracies(self) -> list[float]:
-        """The test accuracy of each arm."""
+        """The mean test accuracy of each arm of the family, in [0, 1]."""
         return [self.arms[index].accuracy.value for index in self.indices]
 
     def values(self, metric: str) -> list[float]:
-        """Returns the metric of each arm."""
+        """Returns the mean of the metric over targets, for each arm of the family."""
         return [self.arms[index].metric(self.attack, metric).value for index in self.indices]
 
 
 def matched(arms: Sequence[AuditResult], attack: str, numbers: Numbers) -> list[Matched]:
-    """Returns each family at the test accuracy of each arm outside the family."""
+    """Returns each family at the test accuracy of each arm outside the family.
+
+    The arm without noise counts as outside, so each family is also matched with it.
+    """
     results = []
     for name, indices in families(arms).items():
         family = _Family(name, indices, arms, attack)
@@ -60,7 +71,8 @@ def matched(arms: Sequence[AuditResult], attack: str, numbers: Numbers) -> list[
 def crossing(values: Sequence[float], level: float) -> Crossing | NotReached:
     """Returns the last point at which straight lines between the values come down to `level`.
 
-    If there is none, says on which side of the values the level lies.
+    If there is none, the result says on which side of the values the level lies. `values` must not
+    be empty.
 
     >>> crossing([1.0, 0.75, 0.25], 0.5)
     Crossing(index=1, weight=0.5)
@@ -86,12 +98,15 @@ def crossing(values: Sequence[float], level: float) -> Crossing | NotReached:
 def interpolated(
     point: Crossing, along: Sequence[Quantity], of: Sequence[Quantity], slope: float, at: Terms
 ) -> Terms:
-    """Returns, to first order, the value of `of` where `along` has the value of the sum `at`.
+    """Returns the value of `of` at the point where `along` equals the sum `at`, as a weighted sum.
 
-    `along` and `of` are quantities of the same arms in the same order, joined by straight lines.
-    The point depends on `along` and `at`, and so does the value there, by the `slope`
-    d of / d along: the terms of `slope` add up to 0 as measured, but not in each target and
-    resample.
+    `along` and `of` are two quantities of the same arms in the same order, joined by straight
+    lines. The point is itself measured, because it depends on `along` and `at`. To first order
+
+        value = of(point) + slope (at - along(point)),    slope = d of / d along.
+
+    The second part is 0 for the measured means, but not in each target and resample, so that it
+    changes the interval of the sum.
     """
     shares = [(1 - point.weight, point.index)]
     if point.weight > 0:
@@ -105,7 +120,8 @@ def interpolated(
 def slope_at(point: Crossing, along: Sequence[float], of: Sequence[float]) -> float:
     """Returns the slope d of / d along of the line at the crossing.
 
-    At a value of the list, it is that of the line to the next value.
+    At a value of the list, the line to the next value counts (at the last value, the line to it).
+    The slope is 0 for a single value, and where `along` does not change on the line.
     """
     first = min(point.index, len(along) - 2)
     if first < 0:
@@ -117,6 +133,10 @@ def slope_at(point: Crossing, along: Sequence[float], of: Sequence[float]) -> fl
 
 
 def _match(family: _Family, reference: int, numbers: Numbers) -> Matched:
+    """Returns the family at the test accuracy of the arm with index `reference`.
+
+    Where the metrics cannot be computed there, the result has the reason instead of numbers.
+    """
     level = family.arms[reference].accuracy.value
     point = crossing(family.accuracies, level)
     if isinstance(point, NotReached):
@@ -160,9 +180,9 @@ def _reason(family: _Family, point: NotReached) -> str:
 def _estimates(
     metric: str, family: _Family, point: Crossing, reference: int, numbers: Numbers
 ) -> tuple[Estimate, Estimate] | None:
-    """Returns the metric at the crossing, and its difference to the reference.
+    """Returns the metric at the crossing, and the metric at the crossing minus the reference's.
 
-    None where too few models converged.
+    Returns None if fewer than three models converged in all arms of the family and the reference.
     """
     terms = interpolated(
         point,
@@ -180,7 +200,10 @@ def _estimates(
 
 
 def _strength(point: Crossing, family: _Family) -> float | None:
-    """Returns the strength at the crossing; None next to an arm of infinite or unknown strength."""
+    """Returns the parameter that measures the noise, such as kappa, at the crossing.
+
+    Returns None next to an arm of infinite or unknown strength.
+    """
     first = _strength_of(point.index, family)
     if point.weight == 0 or first is None:
         return first
@@ -191,7 +214,10 @@ def _strength(point: Crossing, family: _Family) -> float | None:
 
 
 def _strength_of(position: int, family: _Family) -> float | None:
-    """Returns the strength of the arm at a position of the family."""
+    """Returns the strength of the arm at a position in the family's `indices`.
+
+    The arm without noise has strength 0, or None in a family where smaller numbers are stronger.
+    """
     strength = family.arms[family.indices[position]].strength
     strongest = family.arms[family.indices[-1]].strength
     if strongest is None:

@@ -1,4 +1,7 @@
-"""Interface to the measured quantities of a study: their sums, with the interval of each sum."""
+"""Interface to the measured quantities of a study: their sums, with the interval of each sum.
+
+A target is a model that is attacked, and an arm is one noise scheme of the study.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,14 +10,15 @@ from typing import Protocol
 from mgaudit.reports.findings import TEST_ACCURACY
 from mgaudit.reports.record import Estimate
 
-RATE, CHANGE = (0.0, 1.0), (-1.0, 1.0)
+RATE, CHANGE = (0.0, 1.0), (-1.0, 1.0)  # bounds of a rate or AUC, and of a difference of two
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """A metric of an attack (by its name in the arm) on the arm with index `arm`.
+    """One measured quantity: a metric, such as "auc", of an attack on the arm with index `arm`.
 
-    Without an attack, it is the test accuracy of the arm.
+    `attack` is the name of the attack in the arm, such as "lira" or "lira, naive". Without an
+    attack, the quantity is the test accuracy of the arm.
     """
 
     arm: int
@@ -22,31 +26,35 @@ class Quantity:
     attack: str | None = None
 
 
+# A weighted sum: the pairs (weight, quantity) of its terms.
 Terms = Sequence[tuple[float, Quantity]]
 
 
 class Numbers(Protocol):
     """The measured quantities of a study, in every target and every resample of the examples.
 
-    All arms share targets and resamples, so a sum of quantities of several arms is paired. It is
-    taken over the targets that all its terms have, whatever their weights; it is None with fewer
-    than three of them. A smooth function of quantities has, to first order, the interval of the sum
-    with the function's derivatives for weights.
+    All arms share targets and resamples, so a sum of quantities of several arms is paired. A sum is
+    computed over the targets that all of its terms have, also the terms of weight 0. It is None
+    with fewer than three such targets. To first order, a smooth function of quantities has the
+    interval of the sum whose weights are the function's derivatives.
     """
 
     def estimate(
         self, terms: Terms, bounds: tuple[float, float], over: Sequence[Quantity] = ()
     ) -> Estimate | None:
-        """Returns the weighted sum with its 95 % interval, clipped to `bounds`.
+        """Returns the mean of the weighted sum over targets with its 95 % interval within `bounds`.
 
-        Only targets that the quantities `over` have too are used, so that several sums can share
-        their targets.
+        Only targets that also have the quantities `over` are used, so that several sums can share
+        their targets. Returns None with fewer than three targets.
         """
 
     def p_value(self, terms: Terms) -> float | None:
-        """Returns the two-sided p-value of a weighted sum of 0, for sums in [-1, 1]."""
+        """Returns the two-sided p-value of the hypothesis that a weighted sum in [-1, 1] is 0.
+
+        Returns None with fewer than three targets.
+        """
 
 
 def accuracy_quantity(arm: int) -> Quantity:
-    """Returns the test accuracy of an arm."""
+    """Returns the test accuracy of the arm with this index, as a quantity."""
     return Quantity(arm, TEST_ACCURACY)

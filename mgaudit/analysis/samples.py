@@ -1,4 +1,8 @@
-"""The measured quantities of a study: sums over targets and resamples, with intervals."""
+"""The measured quantities of a study: weighted sums of them, with intervals.
+
+A quantity is a metric of an attack, or the test accuracy, in each target (attacked model) of an arm
+and in each bootstrap resample of the examples.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,10 +23,11 @@ from mgaudit.reports.results import AuditResult
 
 @dataclass(frozen=True)
 class Samples:
-    """The quantities in the arrays of a study.
+    """The quantities in the arrays of a study; it implements `Numbers`.
 
-    `targets` are the targets of each arm and attack, in the order of the arrays' rows. `trials` is
-    the smallest number of members of any target.
+    `targets` has the indices of the targets, in the order of the arrays' rows, by index of the arm
+    and name of the attack (None for the test accuracy). `trials` is the smallest number of members
+    of any target; it limits how narrow an interval at a bound is.
     """
 
     values: Arrays
@@ -31,7 +36,7 @@ class Samples:
 
     @classmethod
     def of(cls, arms: Sequence[AuditResult], arrays: Arrays) -> "Samples":
-        """Returns the quantities of the arms."""
+        """Returns the quantities of the arms, which are in the order of the names in `arrays`."""
         targets: dict[tuple[int, str | None], list[int]] = {}
         for index, arm in enumerate(arms):
             targets[index, None] = arm.attacks[0].targets
@@ -42,9 +47,10 @@ class Samples:
 
     @staticmethod
     def arrays(arm: int, attack: str | None, metric: str, numbers: Resampled) -> Arrays:
-        """Returns the arrays of a quantity by name.
+        """Returns the two arrays in which a quantity is stored, by name.
 
-        They hold it in each target (targets,) and in each resample (targets, resamples).
+        They hold the quantity in each target (targets,) and in each resample (targets, resamples).
+        `numbers` are its values, and `attack` None means the test accuracy.
         """
         per_target, in_resamples = _names(Quantity(arm, metric, attack))
         return {
@@ -55,9 +61,9 @@ class Samples:
     def estimate(
         self, terms: Terms, bounds: tuple[float, float], over: Sequence[Quantity] = ()
     ) -> Estimate | None:
-        """Returns the weighted sum with its 95 % interval.
+        """Returns the mean of the weighted sum over targets with its 95 % interval within `bounds`.
 
-        None where too few targets have all quantities.
+        Returns None if fewer than three targets have all quantities of `terms` and `over`.
         """
         total = self._sum(terms, over)
         if total is None:
@@ -66,14 +72,15 @@ class Samples:
         return Estimate(value=interval.value, low=interval.low, high=interval.high)
 
     def p_value(self, terms: Terms) -> float | None:
-        """Returns the two-sided p-value of a sum of 0.
+        """Returns the two-sided p-value of the hypothesis that a weighted sum is 0.
 
-        None where the terms share too few targets.
+        Returns None if the terms share fewer than three targets.
         """
         total = self._sum(terms)
         return None if total is None else two_way_p_value(total)
 
     def _sum(self, terms: Terms, over: Sequence[Quantity] = ()) -> Resampled | None:
+        """Returns the weighted sum in the targets that have all quantities; None if too few do."""
         quantities = [*(quantity for _, quantity in terms), *over]
         shared = self._shared_targets(quantities)
         if len(shared) < FEWEST_MODELS:
@@ -84,12 +91,13 @@ class Samples:
         return reduce(add, weighted)
 
     def _shared_targets(self, quantities: Sequence[Quantity]) -> list[int]:
+        """Returns the targets in which all quantities were measured, in ascending order."""
         first, *others = (self.targets[quantity.arm, quantity.attack] for quantity in quantities)
         shared = set(first).intersection(*others)
         return sorted(shared)
 
     def _at(self, quantity: Quantity, targets: Sequence[int]) -> Resampled:
-        """Returns a quantity in some of its targets."""
+        """Returns a quantity in these targets, which must be among its own, in their order."""
         per_target, in_resamples = _names(quantity)
         resampled = Resampled(self.values[per_target], self.values[in_resamples])
         own_targets = self.targets[quantity.arm, quantity.attack]

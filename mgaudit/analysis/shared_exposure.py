@@ -1,4 +1,8 @@
-"""Whether other schemes expose the examples that training without noise exposes."""
+"""Whether other schemes expose the examples that training without noise exposes.
+
+An example is exposed if an attack ranks it high where the target trained on it, and low elsewhere.
+A target is an attacked model, and an arm is one noise scheme of the study.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +16,7 @@ from mgaudit.reports.findings import SharedExposure
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import AuditResult
 
-SHARE = 0.05
+SHARE = 0.05  # of the examples are chosen as the most exposed, but at least FEWEST_EXAMPLES
 FEWEST_EXAMPLES = 5
 FEWEST_TARGETS = 2  # in each half
 
@@ -22,7 +26,12 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class _ArmRanks:
-    """The ranks (targets, examples) of the examples in each target of an arm."""
+    """The ranks of the examples in each target of an arm.
+
+    `ranks` (targets, examples) are the shares, in [0, 1], of a target's non-members that an example
+    outranks. The rows are in the order of `targets`, the indices of these models. `membership`
+    (models, examples) has a row for every model of the study.
+    """
 
     targets: list[int]
     ranks: NDArray[np.floating]
@@ -30,17 +39,19 @@ class _ArmRanks:
 
     @classmethod
     def of(cls, arm: AuditResult, index: int, arrays: Arrays) -> "_ArmRanks":
-        """Returns the ranks under the first attack on the arm."""
+        """Returns the ranks under the first attack on the arm with this index."""
         return cls(arm.attacks[0].targets, example_ranks(arrays, index), arrays["membership"])
 
     def half(self, parity: int) -> list[int]:
-        """Returns the targets of even number (parity 0) or of odd number (1)."""
+        """Returns the targets with an even index (parity 0) or an odd index (parity 1)."""
         return [target for target in self.targets if target % 2 == parity]
 
     def most_exposed(self, parity: int) -> Indices:
-        """Returns the examples whose rank rises most where a target of that parity has them.
+        """Returns the most exposed examples, in the targets of one parity, as indices (chosen,).
 
-        The rise is the difference of mean ranks as member and as non-member, in standard errors.
+        Their mean rank in targets that trained on them exceeds their mean rank in the other targets
+        by the most, in units of the standard error. The most exposed example is first. Examples
+        that all or none of these targets trained on are left out.
         """
         targets = self.half(parity)
         rows = [self.targets.index(target) for target in targets]
@@ -61,9 +72,9 @@ class _ArmRanks:
         return compared[order[:chosen_count]]
 
     def mean_rank(self, target: int, chosen: Indices) -> float:
-        """Returns the mean rank, in one target, of the chosen examples that it trained on.
+        """Returns the mean rank, in one target, of the chosen examples that this target trained on.
 
-        NaN where it trained on none of them.
+        Returns NaN if it trained on none of them.
         """
         is_member = self.membership[target, chosen]
         row = self.targets.index(target)
@@ -76,11 +87,13 @@ def shared_exposure(
 ) -> list[SharedExposure]:
     """Returns how exposed the noise-free arm's most exposed examples are under each arm.
 
-    The noise-free arm, of index `plain`, is among the arms. The examples are chosen by the
-    noise-free targets of even number and evaluated in those of odd number, because examples look
-    more exposed than they are in the targets by which they were chosen. For the same reason
-    `also_exposed` compares the choice of one half with that of the other, in the noise-free arm
-    too: its share is what chance leaves of a perfect match.
+    `plain` is the index of the noise-free arm, which is compared with itself too. The examples are
+    chosen by the noise-free targets with an even index and evaluated in targets with an odd index,
+    because examples look more exposed than they are in the targets by which they were chosen. For
+    the same reason `also_exposed` is the overlap of the choice by even noise-free targets with the
+    choice by an arm's odd targets. For the noise-free arm it would be 1 without random error, and
+    so shows how much of the overlap random error removes. An arm with too few targets or examples
+    is left out.
     """
     plain_ranks = _ArmRanks.of(arms[plain], plain, arrays)
     chosen = plain_ranks.most_exposed(parity=0)
@@ -96,7 +109,10 @@ def shared_exposure(
 def _compare(
     key: str, plain_ranks: _ArmRanks, arm_ranks: _ArmRanks, chosen: Indices
 ) -> SharedExposure | None:
-    """Returns the exposure under one arm; None with too few targets or examples."""
+    """Returns the exposure of the `chosen` examples under the arm `key`.
+
+    Returns None with fewer than FEWEST_TARGETS targets or FEWEST_EXAMPLES examples.
+    """
     arm_targets = set(arm_ranks.half(1))
     shared = [target for target in plain_ranks.half(1) if target in arm_targets]
     chosen_again = arm_ranks.most_exposed(parity=1)
@@ -121,7 +137,7 @@ def _compare(
 
 
 def _over_targets(values: Floats, bounds: tuple[float, float]) -> Estimate:
-    """Returns the mean of values (targets,) with its interval, clipped to the bounds."""
+    """Returns the mean of values (targets,) with its 95 % interval, clipped to the bounds."""
     interval = mean_interval(values)
     lowest, highest = bounds
     low = max(interval.low, lowest)

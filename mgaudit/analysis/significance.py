@@ -1,4 +1,7 @@
-"""Which arms differ significantly from the arm without noise, corrected for their number."""
+"""Which arms differ significantly from the arm without noise, corrected for their number.
+
+An arm is one noise scheme of a study. The plain arm is the arm without noise.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -12,7 +15,10 @@ from mgaudit.reports.results import AttackResult, AuditResult
 
 
 class _Pair(NamedTuple):
-    """A quantity of an arm, and the same of the arm without noise."""
+    """A quantity of an arm, and the same quantity of the plain arm.
+
+    `arm` is the key of the arm. `attack` is None for the test accuracy.
+    """
 
     arm: str
     attack: AttackResult | None
@@ -21,7 +27,7 @@ class _Pair(NamedTuple):
 
 
 class _Tested(NamedTuple):
-    """The difference of a pair, with its p-value before the correction."""
+    """The quantity of an arm minus that of the plain arm, and its p-value before the correction."""
 
     pair: _Pair
     difference: Estimate
@@ -29,11 +35,12 @@ class _Tested(NamedTuple):
 
 
 def changes(arms: Sequence[AuditResult], plain: int, numbers: Numbers) -> list[Change]:
-    """Returns the paired differences of every arm to arm `plain`, with p-values after Holm.
+    """Returns every arm's metrics minus those of the plain arm, with p-values adjusted by Holm.
 
-    A naive attack is compared with the same attack on the arm without noise. The correction is over
-    all comparisons in the same metric: the probability of any false finding among them is at most
-    5 %.
+    `plain` is the index of the plain arm. An attack by a naive adversary, who trains shadow models
+    without noise, is compared with the same attack on the plain arm. The p-values are adjusted over
+    all comparisons in the same metric, so that the probability of one or more false findings in a
+    metric is at most 5 %. A difference is left out if fewer than three targets are shared.
     """
     corrected = []
     for metric in (TEST_ACCURACY, *ANALYSED):
@@ -51,7 +58,7 @@ def changes(arms: Sequence[AuditResult], plain: int, numbers: Numbers) -> list[C
 
 
 def _pairs(arms: Sequence[AuditResult], plain: int, metric: str) -> Iterator[_Pair]:
-    """Yields all pairs that are compared in a metric."""
+    """Yields a pair for every other arm, and for a metric of attacks for each of its attacks."""
     for index, arm in enumerate(arms):
         if index == plain:
             continue
@@ -60,6 +67,7 @@ def _pairs(arms: Sequence[AuditResult], plain: int, metric: str) -> Iterator[_Pa
             continue
         for attack in arm.attacks:
             quantity = Quantity(index, metric, attack.name)
+            # Without the suffix of naive attacks in `name`: the plain arm has adaptive ones only.
             of_plain = Quantity(plain, metric, attack.attack)
             yield _Pair(arm.key, attack, quantity, of_plain)
 
@@ -80,8 +88,8 @@ def _change(test: _Tested, metric: str, p_adjusted: float) -> Change:
 def holm(p_values: Sequence[float]) -> list[float]:
     """Returns p-values adjusted by Holm's method (Holm 1979), in the same order.
 
-    Rejecting the hypotheses with adjusted p-values <= alpha makes any error at all with probability
-    <= alpha.
+    If all hypotheses with adjusted p-values <= alpha are rejected, the probability of one or more
+    false rejections is <= alpha. An empty list gives an empty list.
 
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]

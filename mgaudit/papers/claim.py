@@ -6,16 +6,18 @@ from dataclasses import dataclass
 
 from mgaudit.attacks.intervals import Interval
 
+# The data of a figure: tables by name, each a list of rows with the same columns.
 Row = dict[str, str | float]
 Data = dict[str, list[Row]]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """The number that decides a claim, and the range (with its bounds) that the claim allows.
+    """The number that decides a claim, and the range of numbers for which the claim is true.
 
-    `quantity` describes the number. `low` and `high` are its 95 % interval, given together or, for
-    a deterministic number, not at all.
+    `quantity` describes the number. The claim allows numbers from `at_least` to `at_most`, both
+    included. `low` and `high` are the ends of the 95 % interval of `value`; both are None for a
+    deterministic number.
 
     Raises:
         ValueError: For a number or an interval that is not finite, an interval that does not
@@ -50,33 +52,33 @@ class Measured:
         at_least: float = -math.inf,
         at_most: float = math.inf,
     ) -> "Measured":
-        """Returns the value of an interval, with the interval."""
+        """Returns the measurement whose number is the value of `interval`, a 95 % interval."""
         return cls(quantity, interval.value, at_least, at_most, interval.low, interval.high)
 
     @property
     def reach(self) -> tuple[float, float]:
-        """The interval, or the number twice where it has none."""
+        """The ends of the interval; without an interval, the number twice."""
         if self.low is None or self.high is None:
             return self.value, self.value
         return self.low, self.high
 
     @property
     def holds(self) -> bool:
-        """Whether the whole interval is allowed, so that a false claim seldom holds by chance."""
+        """Whether the claim allows the whole interval; so a false claim seldom holds by chance."""
         low, high = self.reach
         return self.at_least <= low and high <= self.at_most
 
 
 @dataclass(frozen=True)
 class NotRun:
-    """Why a claim was not tested."""
+    """The result of a check that could not test its claim; `why` is the reason."""
 
     why: str
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One statement of a paper, and the check that judges it from a figure's data.
+    """One statement of a paper, and the check that tests it with the data of a figure.
 
     `statement` is in our words, and `place` says where in the paper it is. For a question that the
     paper leaves open, `place` is "open question" and the statement is the answer that the paper's

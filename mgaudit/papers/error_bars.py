@@ -1,4 +1,4 @@
-"""Intervals as matplotlib draws them."""
+"""Confidence intervals in the form in which matplotlib draws them."""
 
 from collections.abc import Iterable
 
@@ -6,7 +6,7 @@ from mgaudit.attacks.intervals import Interval
 
 
 def error_bars(intervals: Iterable[Interval]) -> tuple[list[float], list[list[float]]]:
-    """Returns values and their lower and upper bar lengths, from intervals (value, low, high).
+    """Returns the values of intervals, and the lengths of the bars below and above the values.
 
     >>> error_bars([Interval(2.0, 1.5, 3.0)])
     ([2.0], [[0.5], [1.0]])

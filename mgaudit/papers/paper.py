@@ -12,9 +12,11 @@ from mgaudit.study.progress import Progress
 
 @dataclass(frozen=True)
 class Resources:
-    """The resources for measuring figures: worker processes, training device, progress reports.
+    """The resources for measuring figures.
 
-    `shared` holds results that several figures of one paper use, so that they are computed once.
+    `jobs` is the number of worker processes, `device` trains the models and `progress` is called at
+    each step. `shared` holds results that several figures of one paper use, so that they are
+    computed once.
     """
 
     jobs: int
@@ -25,12 +27,14 @@ class Resources:
 
 @dataclass(frozen=True)
 class PaperFigure:
-    """One figure of a paper: settings → data → figure, and the claims that the data decide.
+    """One figure of a paper, how it is reproduced, and the claims that its data decide.
 
-    `quick` and `full` are settings: frozen dataclasses of one type with plain values in their
-    fields. The option `--dataset` replaces a field named `dataset`. `measure` returns tables of
-    rows with numbers and words; `draw` and the claims use nothing else. `about` says what the
-    paper shows and where ours differs.
+    `measure` computes the data from settings, `draw` draws the data, and the claims are checked
+    with the data; neither uses anything else. The data are tables of rows with numbers and words.
+    `quick` and `full` are the settings of both scales, frozen dataclasses of one type with plain
+    values in their fields. The option `--dataset` replaces a field named `dataset`. `about` says
+    what the paper shows and how the reproduction differs, and `description` describes the figure
+    for readers who do not see it.
     """
 
     key: str
@@ -46,7 +50,7 @@ class PaperFigure:
 
 @dataclass(frozen=True)
 class Paper:
-    """A paper: its name on the command line, title, source, summary and figures."""
+    """A paper: `key` is its name on the command line, and `about` is a summary."""
 
     key: str
     title: str

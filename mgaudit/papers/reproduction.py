@@ -1,4 +1,4 @@
-"""Reproduce papers: measure and draw their figures, and judge their claims."""
+"""Reproduce papers: measure and draw their figures, and test their claims with the data."""
 
 import hashlib
 import json
@@ -30,7 +30,11 @@ from mgaudit.targets.seeds import numpy_generator
 
 @dataclass(frozen=True)
 class PaperPlan:
-    """The figures of a paper to reproduce, at one scale, and the settings of each by its key."""
+    """The figures of a paper that will be reproduced at one scale, quick or full.
+
+    `settings` has the settings of each figure by its key. `command` is the command line that
+    repeats the reproduction.
+    """
 
     paper: Paper
     figures: tuple[PaperFigure, ...]
@@ -52,7 +56,7 @@ class PaperPlan:
 
     @property
     def sha256(self) -> str:
-        """The hash of settings, code and versions, which determine the result on one device."""
+        """The SHA-256 of settings, code and versions, which determine the result on one device."""
         settings = {key: asdict(figure_settings) for key, figure_settings in self.settings.items()}
         code = (_own_code_sha256(), training_code_sha256(), querying_code_sha256())
         text = json.dumps([settings, *code, versions()], default=str)
@@ -92,7 +96,10 @@ def plan_papers(names: Sequence[str], full: bool, dataset: str | None) -> list[P
 
 
 def _chosen_figures(name: str) -> tuple[str, list[str]]:
-    """Returns the keys of the paper and of the figures that PAPER or PAPER/FIGURE names."""
+    """Returns the key of the paper and the keys of the figures that PAPER or PAPER/FIGURE names.
+
+    PAPER names all of its figures. Raises UsageError for an unknown paper or figure.
+    """
     key, _, figure_key = name.partition("/")
     _check_known("paper", key, list(PAPERS))
     known = [figure.key for figure in PAPERS[key].figures]
@@ -118,7 +125,10 @@ def _plan(paper: Paper, keys: Sequence[str], full: bool, dataset: str | None) ->
 
 
 def _with_dataset(settings: Any, dataset: str) -> Any:
-    """Returns settings with other images, if they have images, which are loaded as a check."""
+    """Returns settings in which `dataset` replaces the images; unchanged if they have no images.
+
+    The images are loaded, so that missing ones are reported before anything is measured.
+    """
     if hasattr(settings, "dataset"):
         settings = replace(settings, dataset=dataset)
     _load_images(settings)
@@ -169,7 +179,11 @@ def reproduce(plan: PaperPlan, resources: Resources) -> tuple[PaperResult, dict[
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What came of measuring and drawing a figure; without data, `reason` says why."""
+    """The result of measuring and drawing a figure.
+
+    Without data, `reason` says why. `failed` is the same text if an error was the cause, and empty
+    otherwise, such as for missing images.
+    """
 
     data: Data = field(default_factory=dict)
     drawing: Figure | None = None
@@ -180,6 +194,7 @@ class _Outcome:
 def _reproduce_figure(
     figure: PaperFigure, settings: Any, resources: Resources
 ) -> tuple[FigureResult, Figure | None]:
+    """Returns the result of a figure, and its drawing; None if there are no data to draw."""
     clock = time.perf_counter()
     outcome = _measure_and_draw(figure, settings, resources)
     if outcome.reason is None:
@@ -231,7 +246,7 @@ def _load_images(settings: Any) -> None:
 
 
 def _example_counts(settings: Any) -> Iterator[int | None]:
-    """Yields the numbers of examples in the settings."""
+    """Yields the values of the settings that count examples; None means all examples."""
     for name, value in asdict(settings).items():
         if name.startswith("examples"):
             yield value
@@ -239,14 +254,15 @@ def _example_counts(settings: Any) -> Iterator[int | None]:
 
 @cache
 def _loaded(dataset: str, examples: int | None) -> bool:
+    """Loads the dataset, once per process, to check that it is available. Returns True."""
     load(dataset, examples, numpy_generator(0, "examples"))
     return True
 
 
 def judge(claim: Claim, data: Data) -> ClaimResult:
-    """Returns the claim with the verdict of its check on the data.
+    """Returns the claim with the verdict of its check on the data of its figure.
 
-    A claim whose check fails is reported as not run.
+    A claim whose check raises an arithmetic or value error is reported as not run.
     """
     try:
         outcome = claim.check(data)
@@ -283,7 +299,7 @@ def _not_run(claim: Claim, why: str) -> ClaimResult:
 
 
 def _finite(row: Row) -> dict[str, str | float | None]:
-    """Returns a row with None for numbers that JSON cannot hold."""
+    """Returns a row with None for numbers that JSON cannot represent, infinity and NaN."""
     cells: dict[str, str | float | None] = {}
     for name, value in row.items():
         cells[name] = value if isinstance(value, str) else _finite_or_none(value)

@@ -6,7 +6,7 @@ from mgaudit.papers.claim import Row
 
 
 def matching(rows: Iterable[Row], **values: str | float) -> list[Row]:
-    """Returns the rows that hold all of `values`, in their order.
+    """Returns the rows that have all of `values`, which are given by column name, in order.
 
     >>> matching([{"loss": "squared", "step": 0.0}, {"loss": "squared", "step": 1.0}], step=1.0)
     [{'loss': 'squared', 'step': 1.0}]
@@ -15,7 +15,7 @@ def matching(rows: Iterable[Row], **values: str | float) -> list[Row]:
 
 
 def column(rows: Iterable[Row], name: str) -> list[float]:
-    """Returns the numbers of a column, one a row.
+    """Returns the numbers in the column `name`, one for each row.
 
     >>> column([{"step": 2.0}, {"step": 1.0}], "step")
     [2.0, 1.0]
@@ -33,7 +33,7 @@ def distinct(rows: Iterable[Row], name: str) -> list[float]:
 
 
 def ratios(rows: Iterable[Row], numerator: str, denominator: str) -> list[float]:
-    """Returns one column divided by another, row by row.
+    """Returns the column `numerator` divided by the column `denominator`, for each row.
 
     >>> ratios([{"measured": 3.0, "predicted": 2.0}], "measured", "predicted")
     [1.5]

@@ -10,10 +10,11 @@ from mgaudit.attacks.intervals import LEVEL, Interval, mean_interval
 
 
 def chosen_mean_interval(values: Sequence[float], chosen_from: int) -> Interval:
-    """Returns the mean of values and Student's interval at level 1 - 0.05 / `chosen_from`.
+    """Returns the mean of independent values with Student's interval at level 1 - 0.05 / number.
 
-    With this correction (Bonferroni), all of `chosen_from` intervals contain their true values with
-    probability 95 %, including the interval that is chosen after a look at them.
+    The number is `chosen_from`, of how many such means this one was chosen. With this correction
+    (Bonferroni), all of the intervals contain their true values with a probability of at least
+    95 %, and so does one that is chosen after a look at them.
 
     Raises:
         ValueError: For fewer than two values.
@@ -22,7 +23,10 @@ def chosen_mean_interval(values: Sequence[float], chosen_from: int) -> Interval:
 
 
 def geometric_mean_interval(values: Sequence[float], chosen_from: int = 1) -> Interval:
-    """Returns the geometric mean of positive values and its interval, from the mean logarithm.
+    """Returns the geometric mean of values > 0 and its interval, from the mean of the logarithms.
+
+    `chosen_from` corrects the level as in `chosen_mean_interval`, and 1 gives an interval of 95 %.
+    Raises ValueError for fewer than two values, and for a value <= 0.
 
     >>> round(geometric_mean_interval([0.5, 2.0, 0.5, 2.0]).value, 6)
     1.0
@@ -33,9 +37,10 @@ def geometric_mean_interval(values: Sequence[float], chosen_from: int = 1) -> In
 
 
 def root_mean_square_interval(values: Sequence[float]) -> Interval:
-    """Returns the root mean square of normal values of mean 0 and its 95 % interval.
+    """Returns the root mean square of values and its 95 % interval.
 
-    The mean square follows a scaled chi-squared distribution.
+    The values must be independent and normal with mean 0, and there must be at least one. Their
+    mean square then follows a scaled chi-squared distribution.
     """
     count = len(values)
     square = float(np.mean(np.square(values)))
@@ -48,7 +53,10 @@ def root_mean_square_interval(values: Sequence[float]) -> Interval:
 
 
 def slope_interval(x: Sequence[float], y: Sequence[float]) -> Interval:
-    """Returns the slope of y on x by least squares and its 95 % interval."""
+    """Returns the slope of y on x by least squares and its 95 % interval (Student's t).
+
+    `x` and `y` have one length, at least 3, and two values of `x` must differ.
+    """
     fit = stats.linregress(x, y)
     slope = float(fit.slope)
     quantile = float(stats.t.isf((1 - LEVEL) / 2, len(x) - 2))
@@ -57,7 +65,7 @@ def slope_interval(x: Sequence[float], y: Sequence[float]) -> Interval:
 
 
 def log_log_slope(x: Sequence[float], y: Sequence[float]) -> float:
-    """Returns the least-squares slope of ln y against ln x.
+    """Returns the least-squares slope of ln y against ln x, rounded to 12 decimals.
 
     Raises:
         ValueError: Unless all values are > 0 and two x differ.

@@ -18,17 +18,19 @@ MOST_MODELS = 100_000
 
 @dataclass(frozen=True)
 class Argument:
-    """A setting as an argument: its type for one value, its help, and what its values may be.
+    """A setting that a command takes: its type, its help text, and its possible values.
 
     Args:
-        kind: bool, int, float, str or Path.
+        name: The name of the option without dashes, with "_" between words.
+        kind: The type of one value: bool, int, float, str or Path.
         group: The group of options in a command's help.
+        text: The help, without its range and default.
         default: Value in the settings where neither the user nor a file gives one.
         default_text: Words for a default that is not self-explanatory, such as None.
         limits: Range of a number.
-        values: All values, where there are few.
+        values: All possible values, if there are few; otherwise empty.
         several: Whether the option may be repeated.
-        names: What `mgaudit list` shows of the values, for shell completion: "datasets".
+        names: The list of `mgaudit list` with the values, such as "datasets", for shell completion.
     """
 
     name: str
@@ -239,7 +241,10 @@ EXAMPLES_WITH_CANARIES = Argument(
 
 
 def plain_type(hint: Any) -> type:
-    """Returns bool, int, float or str: what the command line reads for a setting of that type."""
+    """Returns the type that the command line reads for a setting with the type `hint`.
+
+    It is the first of bool, int and float that occurs in the hint, and str without one of them.
+    """
     parts = [hint]
     for part in get_args(hint):
         parts += [part, *get_args(part)]
@@ -247,7 +252,10 @@ def plain_type(hint: Any) -> type:
 
 
 def training_argument(field: "Field[Any]") -> Argument | None:
-    """Returns the argument of a training setting; None for one that only a file can change."""
+    """Returns the argument of a field of `Training`.
+
+    Returns None for a field without a `Help`, which only a settings file can change.
+    """
     described = next((part for part in get_args(field.type) if isinstance(part, Help)), None)
     if described is None:
         return None
@@ -264,6 +272,7 @@ def training_argument(field: "Field[Any]") -> Argument | None:
 
 
 def _training_arguments(left_out: Iterable[str] = ()) -> tuple[Argument, ...]:
+    """Returns the arguments of all training settings but those `left_out`, by name."""
     arguments = (training_argument(field) for field in fields(Training))
     return tuple(
         argument for argument in arguments if argument is not None and argument.name not in left_out

@@ -1,8 +1,9 @@
 """Choices: an entry of a registry with options, which are checked against the entry's signature.
 
-The text of a choice is `name:key=value,key=value`. The first option may omit its key: `name:value`.
-A name that is not in the registry may be that of an entry point of an installed package, or a class
-of the user's own: `module:Class` or `module:Class:key=value`. This module parses the text, and
+A registry has the built-in attacks, schemes, networks, queries or datasets by name. The text of a
+choice is `name:key=value,key=value`. The first option may omit its key: `name:value`. A name that
+is not in the registry may be that of an entry point of an installed package, or a class of the
+user's own: `module:Class` or `module:Class:key=value`. This module parses the text, and
 `Choice.text` renders it. Settings hold choices, not texts.
 """
 
@@ -31,9 +32,9 @@ OWN = re.compile(
 class Choice:
     """An entry of a registry, or a class of the user's own, with its options.
 
-    Choices with the same text are equal. `options` holds the values that are not the defaults, in
-    the order of the signature. `built` is the object that the entry returns for them, or a partial
-    of the entry where mgaudit supplies more arguments.
+    `options` holds the values that are not the defaults, in the order of the signature. `build` is
+    the class or function of the entry. `built` is the object that it returns for the options, or a
+    `functools.partial` of it if mgaudit supplies more arguments.
     """
 
     name: str
@@ -57,7 +58,7 @@ class Choice:
 
     @property
     def own_sha256(self) -> str | None:
-        """The SHA-256 of the source of a class that is not of mgaudit; None for built-in ones."""
+        """The SHA-256 of the source of a class from outside of mgaudit; None for other entries."""
         if not isinstance(self.build, type):
             return None
         own = OWN.fullmatch(self.name) or _is_foreign(self.build)
@@ -68,7 +69,8 @@ class Choice:
 class Entry:
     """An entry of a registry, or a class of the user's own.
 
-    `supplied` names the parameters that are not options, because mgaudit supplies them.
+    `build` is the class or function. `supplied` names its parameters that are not options, because
+    mgaudit supplies their values.
     """
 
     name: str
@@ -102,7 +104,9 @@ class Entry:
     def chosen(self, options: Mapping[str, object]) -> Choice:
         """Returns the choice with these options, given as values or as texts.
 
-        Raises UsageError. Its key is the option, or empty where the error is not in one option.
+        Raises UsageError for options that the entry does not take, for values that do not fit their
+        types, and for missing options. Its key is the option, or empty if no single option is
+        wrong.
         """
         values = {key: self._value(key, value) for key, value in options.items()}
         for key, parameter in self.parameters.items():
@@ -117,6 +121,7 @@ class Entry:
         return Choice(self.name, not_default, self.build, self._built(not_default))
 
     def _value(self, key: str, value: object) -> Any:
+        """Returns the value of an option in the type of the signature."""
         if key not in self.parameters:
             rule = f"is not an option of {self.name!r}, which takes {self._options_text()}"
             raise UsageError(key, rule, None, did_you_mean(key, self.parameters))
@@ -124,6 +129,7 @@ class Entry:
         return _converted(key, hint, value_text(value))
 
     def _built(self, options: Mapping[str, Any]) -> Any:
+        """Returns the object for these options, or a partial if mgaudit supplies more arguments."""
         if self.supplied:
             return partial(self.build, **options)
         try:
@@ -138,6 +144,7 @@ class Entry:
             raise UsageError("", f"cannot be built: {error_line(error)}") from error
 
     def _options_text(self) -> str:
+        """Returns the names of the options with their allowed values, for errors."""
         options = [f"{key}{allowed(self.hints.get(key))}" for key in self.parameters]
         return ", ".join(options) or "no options"
 
@@ -162,8 +169,9 @@ def parse(
     """Returns the choice that `text` names. Its options have the types of the entry's signature.
 
     Args:
-        kind: The kind of entry for errors, such as "attack".
-        registry: The entries by name.
+        kind: The kind of entry, such as "attack", for errors and for plug-ins.
+        registry: The built-in entries by name.
+        text: The name with options, as in "lira:online=false".
         supplied: The parameters that mgaudit supplies.
         own: The class that a user's own class must extend; None where the user cannot add one.
 
@@ -216,7 +224,11 @@ def entry_of(
 
 
 def option_texts(entry: Entry, text: str) -> dict[str, str]:
-    """Returns the texts of the options by their names."""
+    """Returns the texts of the options by their names, from `key=value,key=value`.
+
+    The first option may omit its key. Raises UsageError for text that is not of this form, and for
+    an option that is given twice.
+    """
     options: dict[str, str] = {}
     for index, part in enumerate(filter(None, text.split(","))):
         key, equals, value = (word.strip() for word in part.partition("="))
@@ -235,7 +247,7 @@ def option_texts(entry: Entry, text: str) -> dict[str, str]:
 def first_parameters(
     name: str, build: Callable[..., Any], supplied: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Returns the names in a class of the parameters that mgaudit supplies, in their order.
+    """Returns the names of the first parameters of a class, which mgaudit supplies.
 
     Raises UsageError where the class takes fewer.
     """
@@ -249,7 +261,7 @@ def first_parameters(
 
 
 def types(build: Callable[..., Any]) -> dict[str, Any]:
-    """Returns the types of the parameters, without an annotation that of the default."""
+    """Returns the type of each parameter by name: the annotation, or the type of the default."""
     parameters = inspect.signature(build).parameters
     types_of_defaults = {
         key: type(parameter.default)
@@ -276,6 +288,10 @@ def allowed(hint: Any) -> str:
 
 
 def _converted(key: str, hint: Any, text: str) -> Any:
+    """Returns the value that `text` gives for the option `key` of type `hint`.
+
+    Raises UsageError for text that does not fit the type or its range.
+    """
     raw: Any = text.split("x") if get_origin(hint) is tuple else text
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(hint)
@@ -298,7 +314,7 @@ def _converted(key: str, hint: Any, text: str) -> Any:
 
 
 def text_of(name: str, options: Mapping[str, Any]) -> str:
-    """Returns the text of a choice.
+    """Returns the canonical text of a choice from its name and its options.
 
     >>> text_of("mlp", {"hidden": (512, 256)}), text_of("none", {})
     ('mlp:hidden=512x256', 'none')

@@ -25,7 +25,7 @@ IN_MEMORY = "arrays"
 
 @dataclass(frozen=True)
 class DatasetChoice(Choice):
-    """A dataset with its options; a path is the option `path`, absolute, valid in any folder."""
+    """A dataset with its options. A path is the option `path` and is absolute."""
 
     @property
     def text(self) -> str:
@@ -35,7 +35,7 @@ class DatasetChoice(Choice):
         return super().text
 
     def load(self, examples: int | None, generator: np.random.Generator) -> Dataset:
-        """Returns the dataset with `examples` of its examples, or all if None.
+        """Returns the data with `examples` drawn examples, or with all of them if that is None.
 
         Raises:
             UsageError: For data that do not fit into memory, and as `Reader.load`.
@@ -122,6 +122,7 @@ def _of_object(dataset: Dataset) -> DatasetChoice:
 
 
 def _from_arrays(arrays: tuple[Any, ...]) -> Dataset:
+    """Returns the dataset of four arrays. Raises UsageError for other tuples."""
     is_arrays = all(isinstance(values, np.ndarray) for values in arrays)
     if not is_arrays or len(arrays) != len(ARRAYS):
         kinds = ", ".join(type(values).__name__ for values in arrays)
@@ -131,6 +132,7 @@ def _from_arrays(arrays: tuple[Any, ...]) -> Dataset:
 
 
 def _of_path(reader: Reader, path: str) -> DatasetChoice:
+    """Returns the choice of a dataset that is read from a path, which becomes absolute."""
     if not path:
         raise UsageError(reader.name, "needs a path", None, f"write {reader.name}:PATH")
     try:

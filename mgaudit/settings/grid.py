@@ -1,6 +1,8 @@
-"""A grid of studies, schemes × targets × datasets × seeds.
+"""A grid of studies: schemes × targets × datasets × seeds.
 
-It is the content of a study file, and is checked as a whole before anything runs.
+The grid is the content of a study file, and is checked as a whole before anything runs. A cell is
+one study of the grid, with one target network, dataset and seed. An arm is one noise scheme; all
+cells have the same arms.
 """
 
 import re
@@ -35,14 +37,16 @@ from mgaudit.settings.study_settings import (
 )
 from mgaudit.targets.training import Training
 
+# The settings that may be given as one value or as a list, and the names of the lists.
 SEVERAL = {"dataset": "datasets", "target": "targets", "seed": "seeds"}
 
 
 class GridSettings(BaseModel):
     """The settings of studies that differ only in target, dataset and seed.
 
-    `stacks` has the stack sizes of some studies by `stack_place`; the others use `stack`. `notes`
-    has texts about arms for the report, by scheme.
+    `stack` is the number of models that are trained as one. `stacks` has this number for some
+    studies by their `stack_place`, instead of `stack`. `notes` has texts about arms for the report,
+    by scheme.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -89,15 +93,15 @@ class GridSettings(BaseModel):
 
 
 def stack_place(target: Choice, dataset: DatasetChoice) -> str:
-    """Returns the key of a study in `stacks`."""
+    """Returns the key in `stacks` of the studies of a network and dataset, for all seeds."""
     return f"{target} on {dataset}"
 
 
 def grid_settings(values: dict[str, Any]) -> GridSettings:
-    """Returns the grid of a study file.
+    """Returns the grid for the values of a study file.
 
-    Arms are `[[arms]]`, tables with a scheme and its options, where a list of values makes one arm
-    for each; or `schemes`, a list of texts.
+    The arms are either `schemes`, a list of texts, or `[[arms]]`, tables with a scheme and its
+    options. A table with a list of values for an option makes one arm for each value.
 
     Raises:
         UsageError: For the first setting that is not valid, with its location.
@@ -113,6 +117,7 @@ def edited_grid(
 ) -> GridSettings:
     """Returns the grid of `values` with the changes of the command line; None changes nothing.
 
+    `changes` has settings of the grid by name, and `training` those of the table `[training]`.
     Notes and stack sizes of arms and studies that are no longer in the grid are removed.
     """
     changes = {key: value for key, value in changes.items() if value is not None}
@@ -144,6 +149,7 @@ def edited_grid(
 
 
 def _grid(values: dict[str, Any]) -> GridSettings:
+    """Returns the checked grid of a study file, except for the keys of `notes` and `stacks`."""
     known = ["title", "note", *SEVERAL, *SEVERAL.values(), "arms", *GridSettings.model_fields]
     for key in values:
         if key not in known:
@@ -175,7 +181,10 @@ class _Arm:
 
 
 def _listed(values: Mapping[str, Any], key: str, several: str) -> dict[str, Any]:
-    """Returns the list `several` from that setting or from the single value `key`, if any."""
+    """Returns the setting `several`, from the values of that name or from a single value `key`.
+
+    The result is empty if neither is given. Raises UsageError if both are.
+    """
     if key in values and several in values:
         raise UsageError(f"{key} and {several}", "are both given", None, "give one of them")
     if key in values:
@@ -241,7 +250,7 @@ def _expanded(location: str, entry: Any) -> Iterator[_Arm]:
 
 
 def _axis(key: str, value: Any) -> list[Any]:
-    """Returns the values of one option of a table."""
+    """Returns the list of values of one option of a table; a single value is a list of one."""
     values = value if isinstance(value, list) else [value]
     if not values:
         rule = "must not be empty, or there is no such arm"
@@ -295,7 +304,10 @@ def _refuse_twice(arms: Sequence[_Arm]) -> None:
 
 
 def _refuse_unknown(setting: str, keys: Iterable[str], known: Iterable[str], what: str) -> None:
-    """Raises UsageError for a key of a setting that is not a known arm or study."""
+    """Raises UsageError for a key of the setting `notes` or `stacks` that is not known.
+
+    `what` is the kind of the known names for the error, "an arm" or "a study".
+    """
     names = list(known)
     for key in keys:
         if key not in names:

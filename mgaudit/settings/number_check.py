@@ -8,9 +8,10 @@ from mgaudit.targets.ranges import Range, fits_64_bits
 
 
 def checked_number(value: object, is_whole: bool, limits: Range | None) -> int | float:
-    """Returns a number of Python or numpy as a number of Python.
+    """Returns a number of Python or numpy as an int or a float of Python.
 
-    Raises UsageError without a key for another type, and for a number outside `limits`.
+    Raises UsageError, without a key, for a value that is not a number (not an integer type, if
+    `is_whole`), and for a number outside `limits`. A bool is not a number.
     """
     kind = "a whole number" if is_whole else "a number"
     rule = f"must be {kind}" if limits is None else f"must be {kind} {limits}"

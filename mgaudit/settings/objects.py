@@ -12,8 +12,8 @@ from mgaudit.settings.own_code import source_sha256
 def object_choice(registry: Mapping[str, Callable[..., Any]], instance: object) -> Choice:
     """Returns the choice of an instance of a class, such as an attack or a scheme.
 
-    Its options are the values of its fields. A class that is not in the registry is named
-    `module:Class`.
+    The options are those fields of the instance whose values are not the defaults. A class that is
+    not in the registry is named `module:Class`.
 
     Raises:
         UsageError: As `Entry.chosen`.

@@ -14,7 +14,7 @@ from mgaudit.targets.own_module import RAISED, error_line
 
 
 def plugin_class(kind: str, base: type, entry: EntryPoint) -> type:
-    """Imports and returns the class.
+    """Imports and returns the class of an entry point; `kind` is for errors, such as "attack".
 
     Raises UsageError where there is none, or where it does not extend `base`.
     """

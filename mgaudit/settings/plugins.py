@@ -28,7 +28,7 @@ GROUPS = {
 
 
 def plugins(kind: str, built_in: Iterable[str]) -> dict[str, EntryPoint]:
-    """Returns the entry points of one kind that can be chosen, by name.
+    """Returns the entry points of one kind, a key of GROUPS, that can be chosen, by name.
 
     A name that is built in, or that two packages have, cannot be chosen: `taken_names` has these.
     """
@@ -70,7 +70,7 @@ def package(entry: EntryPoint) -> str:
 
 
 def _by_name(kind: str) -> dict[str, list[EntryPoint]]:
-    """Returns the different entry points of each name."""
+    """Returns the entry points of one kind by name; several packages may have the same name."""
     if kind not in GROUPS:
         return {}
     entries: dict[str, list[EntryPoint]] = {}
@@ -83,5 +83,8 @@ def _by_name(kind: str) -> dict[str, list[EntryPoint]]:
 
 @cache
 def _entry_points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
-    """Returns the entry points of the packages on the path, which takes long to find out."""
+    """Returns the entry points of one group. They are kept, because finding them is slow.
+
+    `path` is sys.path: if it changes, the entry points are read again.
+    """
     return tuple(entry_points(group=group))

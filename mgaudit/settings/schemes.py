@@ -18,7 +18,11 @@ DP_SGD = "dp-sgd"
 
 @dataclass(frozen=True)
 class SchemeChoice:
-    """The parts of a composition in order, most often one; `built` is the composed scheme."""
+    """The choice of a noise scheme, which determines an arm of a study.
+
+    `parts` are the schemes that are joined by "+", in order; most often there is one. `built` is
+    the composed scheme as an object.
+    """
 
     parts: tuple[Choice, ...]
     built: Scheme = field(compare=False, repr=False)
@@ -63,6 +67,7 @@ class SchemeChoice:
 
 
 def _check_fields(choice: Choice) -> None:
+    """Raises UsageError unless the fields of a scheme (the user's own) are its options."""
     names = {option.name for option in fields(choice.built)}
     if names != set(Entry(choice.name, choice.build).parameters):
         rule = (
@@ -73,6 +78,7 @@ def _check_fields(choice: Choice) -> None:
 
 
 def _with_privacy(part: Choice, epsilon: float | None, delta: float | None) -> Choice:
+    """Returns the choice of DP-SGD with another epsilon or delta; None changes nothing."""
     options = dict(part.options)
     if epsilon is not None:
         # The noise multiplier is computed from epsilon.
@@ -183,6 +189,7 @@ def audited_scheme(scheme: object, epsilon: float | None, delta: float | None) -
 
 
 def _of_command_line(scheme: object) -> SchemeChoice:
+    """Returns the choice of a scheme. The key of a UsageError begins with "scheme"."""
     try:
         return scheme_choice(scheme)
     except UsageError as error:

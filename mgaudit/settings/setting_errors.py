@@ -17,7 +17,10 @@ QUOTED = re.compile("'(.*?)'")
 
 
 def no_such_setting(table: str, key: str, known: Sequence[str]) -> UsageError:
-    """Returns the error of a setting that is not in the table, "" for the top of the file."""
+    """Returns the error for a setting `key` that does not exist in a table.
+
+    `table` is the name of the table, "" for the top of the file, and `known` are its settings.
+    """
     error = UsageError(
         key,
         f"is not a setting; the settings are {', '.join(known)}",
@@ -28,6 +31,7 @@ def no_such_setting(table: str, key: str, known: Sequence[str]) -> UsageError:
 
 
 def _way_out(table: str, key: str, known: Sequence[str]) -> str:
+    """Returns what the user may have meant by an unknown setting; empty if nothing is similar."""
     if table:
         return did_you_mean(f"{table}.{key}", [f"{table}.{name}" for name in known])
     if key in OF_STUDIES:
@@ -42,8 +46,8 @@ def usage_error(
 ) -> UsageError:
     """Returns the first error of pydantic as a UsageError.
 
-    `known` are the settings at the top. `single` holds the names of the lists that the user gave as
-    a single value, with the name of that value.
+    `known` are the settings at the top of the file. `single` has the lists that the user gave as a
+    single value: the name of the list, and the name under which the value was given.
     """
     first = error.errors()[0]
     location = [part for part in first["loc"] if part != "[key]"]
@@ -62,6 +66,7 @@ def usage_error(
 
 
 def _rule_value_way_out(details: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Returns the broken rule, the value and the way out of one error of pydantic."""
     value = details["input"]
     if details["type"] == "too_short":
         return f"must have at least {details['ctx']['min_length']} item", repr(value), ""
@@ -75,7 +80,7 @@ def _rule_value_way_out(details: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def location_text(location: Sequence[str | int]) -> str:
-    """Returns a place in the settings.
+    """Returns the location of a setting as text, from its keys and indices.
 
     >>> location_text(["attacks", 1]), location_text(["training", "epochs"])
     ('attacks[1]', 'training.epochs')

@@ -38,7 +38,7 @@ def study_values(study: Path) -> dict[str, Any]:
 
 
 def ready_studies() -> list[dict[str, str]]:
-    """Returns the name, number of arms, title, path and question of each study.
+    """Returns the name, number of arms, title, path and question of each study, sorted by name.
 
     A study of STUDIES_FOLDER replaces the shipped one of its name. The files are read as plain
     TOML: settings are not checked, and no module of the user's own is imported. The question of a
@@ -55,11 +55,13 @@ def _known_studies() -> dict[str, Path]:
 
 
 def _shipped() -> list[Path]:
+    """Returns the paths of the study files of mgaudit."""
     folder = Path(str(resources.files("mgaudit.studies")))
     return list(folder.glob("*.toml"))
 
 
 def _listed(path: Path) -> dict[str, str]:
+    """Returns what `ready_studies` says about one study file."""
     try:
         text = path.read_text(encoding="utf-8-sig")
         values = tomllib.loads(text)
@@ -85,7 +87,7 @@ def _listed(path: Path) -> dict[str, str]:
 
 
 def _number_of_studies(values: dict[str, Any]) -> int:
-    """Returns the number of combinations of datasets, targets and seeds."""
+    """Returns the number of combinations of datasets, target networks and seeds."""
     axes = [_list(values.get(axis, [None])) for axis in ("datasets", "targets", "seeds")]
     return prod(len(axis) for axis in axes)
 
@@ -102,4 +104,5 @@ def _number_of_arms(values: dict[str, Any]) -> int:
 
 
 def _list(value: Any) -> list[Any]:
+    """Returns a list unchanged, and any other value as a list of one."""
     return value if isinstance(value, list) else [value]

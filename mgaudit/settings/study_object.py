@@ -10,7 +10,7 @@ from mgaudit.settings.study_files import study_values
 
 @dataclass(frozen=True)
 class Study:
-    """Arms to compare on networks, datasets and seeds; None means the default.
+    """Noise schemes to compare on networks, datasets and seeds; None means the default.
 
     The fields have the names of a study file. Schemes, attacks, networks, datasets and queries are
     texts or objects. `training` holds settings of `mgaudit.targets.training.Training` by name.

@@ -42,9 +42,10 @@ Value = TypeVar("Value")
 
 
 def target_choice(value: object) -> Choice:
-    """Returns the network that a text or a class names.
+    """Returns the choice of the network that a text or a class names.
 
-    `built` is called with the input shape and the classes.
+    A choice is returned unchanged. Its `built` is called with the input shape and the number of
+    classes. Raises UsageError as `parse` does.
     """
     if isinstance(value, type | partial):
         return _network_choice(value)
@@ -52,7 +53,7 @@ def target_choice(value: object) -> Choice:
 
 
 def attack_choice(value: object) -> Choice:
-    """Returns the attack that a text names or an object is; a choice stays as it is.
+    """Returns the choice of an attack from its text or object; a choice is returned unchanged.
 
     Raises UsageError as `parse` does.
     """
@@ -68,7 +69,7 @@ def attack_choice(value: object) -> Choice:
 
 
 def queries_choice(value: object) -> Choice:
-    """Returns the queries that a text names or an object is; a choice stays as it is.
+    """Returns the choice of queries from their text or object; a choice is returned unchanged.
 
     Raises UsageError as `parse` does.
     """
@@ -78,6 +79,7 @@ def queries_choice(value: object) -> Choice:
 
 
 def _network_choice(value: type | partial[Any]) -> Choice:
+    """Returns the choice of a network class, or of a `functools.partial` of one."""
     build = value.func if isinstance(value, partial) else value
     if not (isinstance(build, type) and issubclass(build, NETWORK)):
         rule = f"must be a class that extends {NETWORK.__module__}.{NETWORK.__qualname__}"
@@ -102,6 +104,7 @@ def _chosen(
 
 
 def _distinct(values: tuple[Value, ...]) -> tuple[Value, ...]:
+    """Returns the values unchanged. Raises UsageError if a value occurs more than once."""
     twice = [value for value in values if values.count(value) > 1]
     if twice:
         raise UsageError("", "may hold each value once", f"{twice[0]} twice")
@@ -109,7 +112,10 @@ def _distinct(values: tuple[Value, ...]) -> tuple[Value, ...]:
 
 
 def _stack(value: object) -> object:
-    """Returns a number for its text, so that errors tell of one rule instead of two."""
+    """Returns "auto" or the stack size as an int. Raises UsageError for other values.
+
+    This is checked here, so that the error states one rule and not one for each type.
+    """
     if value == "auto" or (type(value) is int and value >= 1):
         return value
     if isinstance(value, str) and value.isdecimal() and len(value) < 10 and int(value) >= 1:
@@ -124,7 +130,7 @@ def _number_of(argument: Argument) -> BeforeValidator:
 
 
 def _training(value: object) -> object:
-    """Returns the settings with numbers of Python. Raises UsageError for other types of numbers."""
+    """Returns the training settings with numbers of Python. Raises UsageError for others."""
     if not isinstance(value, dict):
         return value
     values = dict(value)
@@ -163,7 +169,7 @@ def _default(text: object) -> Any:
 
 
 class _Trained(BaseModel):
-    """What models are trained on and how, but for the noise."""
+    """What models are trained on and how, except for the noise."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -187,7 +193,7 @@ class _Trained(BaseModel):
 
 
 class _Settings(_Trained):
-    """What all arms of a study share."""
+    """What all arms (noise schemes) of a study share."""
 
     attacks: SomeDistinct[ChosenAttack] = _default(arguments.ATTACK.default)
     queries: ChosenQueries = _default(arguments.QUERIES.default)
@@ -195,7 +201,7 @@ class _Settings(_Trained):
 
 
 class AuditSettings(_Settings):
-    """One arm: an ensemble trained under one scheme, and attacked."""
+    """One arm: the models that are trained under one noise scheme, and the attacks on them."""
 
     scheme: ChosenScheme
 
@@ -206,14 +212,15 @@ class AuditSettings(_Settings):
 
     @property
     def trained_choices(self) -> tuple[Choice, ...]:
-        """What is chosen for the training of the arm's models: the network and the schemes."""
+        """The choices that affect the training: the network and the parts of the scheme."""
         return (self.target, *self.scheme.parts)
 
 
 class StudySettings(_Settings):
-    """Arms that differ only in their scheme. The others are compared with the plain arm, if any.
+    """The arms of a study, which differ only in their noise scheme.
 
-    `notes` are remarks on arms for the report, by scheme.
+    All arms are compared with the plain arm (no noise), if there is one. `notes` are remarks on
+    arms for the report, by scheme.
     """
 
     models: StudyModels = arguments.MODELS.default
@@ -229,7 +236,9 @@ class StudySettings(_Settings):
 class DPAuditSettings(_Trained):
     """An audit of one scheme's epsilon with canaries, in one training run or a few.
 
-    `guesses` is the fraction of the canaries guessed in, and the fraction guessed out.
+    Canaries are examples whose membership is decided by fair coins. `guesses` is the fraction of
+    the canaries that are guessed to be members, and the same fraction is guessed not to be.
+    `significance` is the probability that a bound is wrong.
     """
 
     scheme: ChosenScheme = _default(arguments.AUDITED.default)
@@ -254,7 +263,8 @@ def checked(
 ) -> Settings:
     """Returns the settings. Raises UsageError for the first thing that is wrong.
 
-    `single` holds the names of the lists that a file gives as a single value, and the names there.
+    `single` has the lists that a file gives as a single value: the name of the list, and the name
+    under which the file has the value.
     """
     try:
         return kind.model_validate(values)

@@ -41,7 +41,7 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 
 def _leaves(value: object) -> Iterator[object]:
-    """Yields the values in nested tables and lists that are neither."""
+    """Yields the values in nested tables and lists that are themselves neither."""
     if isinstance(value, dict):
         for item in value.values():
             yield from _leaves(item)

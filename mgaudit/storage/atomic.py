@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-PARTIAL_SUFFIX = ".partial"
-DAMAGED_SUFFIX = ".damaged"
+PARTIAL_SUFFIX = ".partial"  # of a file or folder that is being written
+DAMAGED_SUFFIX = ".damaged"  # of a file or folder that must not be read again
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -35,8 +35,8 @@ def write_atomically(path: Path, content: bytes) -> None:
 def write_folder_atomically(path: Path, files: Mapping[str, bytes]) -> None:
     """Writes a folder beside `path` and renames it to `path`.
 
-    `files` are the contents by paths in the folder. A file or folder at `path` is replaced; an
-    interrupted write does not change it.
+    `files` has the content of each file by its path in the folder. A file or folder at `path` is
+    replaced, and an interrupted write leaves it unchanged.
     """
     beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL_SUFFIX))
     new, old = beside / "new", beside / "old"
@@ -67,8 +67,8 @@ def is_partial(name: str) -> bool:
 def sweep_partial(folder: Path, older_than_seconds: float = 0.0) -> None:
     """Deletes the remnants of interrupted writes in the folder.
 
-    No other process may be writing there, unless every write takes less than
-    `older_than_seconds`.
+    Only remnants that were last changed more than `older_than_seconds` ago are deleted. No other
+    process may be writing in the folder, unless each of its writes takes less time than that.
     """
     latest = time.time() - older_than_seconds
     for path in folder.glob(f".*{PARTIAL_SUFFIX}"):
@@ -82,7 +82,10 @@ def sweep_partial(folder: Path, older_than_seconds: float = 0.0) -> None:
 
 
 def set_aside(path: Path) -> Path:
-    """Renames the file or folder at `path`, so that it is not read again. Returns the new path."""
+    """Renames the damaged file or folder at `path`, so that it is not read again.
+
+    Returns the new path: the old one with DAMAGED_SUFFIX, and a number if that exists already.
+    """
     name = f"{path.name}{DAMAGED_SUFFIX}"
     aside = path.with_name(name)
     number = 1

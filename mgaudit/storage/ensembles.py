@@ -1,4 +1,8 @@
-"""Storage of trained ensembles, addressed by the hash of everything that determines them."""
+"""Storage of trained ensembles, addressed by the hash of everything that determines them.
+
+An ensemble has the models of one arm (noise scheme) of a study. Its folder in the cache has the
+models and their outputs, that is, logits or other values that the models give for examples.
+"""
 
 import hashlib
 import json
@@ -24,6 +28,7 @@ from mgaudit.storage.atomic import set_aside, sweep_partial, write_atomically
 from mgaudit.storage.checksums import arrays_sha256
 from mgaudit.targets.cache import cache_folder
 
+# The arrays of a model by name, and the outputs of an ensemble by split, such as "pool" and "test".
 Tensors = dict[str, NDArray[Any]]
 Outputs = dict[str, NDArray[np.float32]]
 Layout = dict[str, tuple[str, tuple[int, ...]]]  # dtype and shape of each tensor
@@ -35,19 +40,20 @@ FACTS: dict[str, type] = {"steps": int, "seconds": float, "diverged": bool}
 # files.
 METADATA_KEY = "mgaudit"
 
-PATIENCE_SECONDS = 1.0  # wait for a lock before the wait is announced
+PATIENCE_SECONDS = 1.0  # how long to wait for a lock before the wait is announced
 
 QUERYING_FOLDER = "querying"
 DATA_FOLDER = "datasets"
-INNER_FOLDERS = ("ensembles", "stacks", "datasets")  # of the cache folder
+INNER_FOLDERS = ("ensembles", "stacks", "datasets")  # the folders in the cache folder
 
 
 @cache
 def training_code_sha256() -> str:
-    """Returns the SHA-256 of the source of `targets`, because other code trains other models.
+    """Returns the SHA-256 of the code that trains models, in the package `mgaudit.targets`.
 
-    The code that queries trained models is not included. Nor are the dataset readers, because the
-    arrays of the data are part of a key.
+    It is part of what identifies models, because other code trains other models. The code that
+    queries trained models is not included. The dataset readers are not included either, because the
+    arrays that they read are part of what identifies models.
     """
     return _source_sha256(lambda path: path.parts[0] not in (QUERYING_FOLDER, DATA_FOLDER))
 
@@ -59,7 +65,7 @@ def querying_code_sha256() -> str:
 
 
 def _source_sha256(is_counted: Callable[[Path], bool]) -> str:
-    """Returns the SHA-256 of the files of `targets` whose relative paths are counted."""
+    """Returns the SHA-256 of those files of `mgaudit.targets` whose paths are counted."""
     root = Path(targets.__file__).parent
     sha = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
@@ -70,7 +76,7 @@ def _source_sha256(is_counted: Callable[[Path], bool]) -> str:
 
 
 class DamagedFileError(Exception):
-    """A stored file whose content is not the content that was written to it."""
+    """Raised for a stored file whose content is not the content that was written to it."""
 
     def __init__(self, path: Path, reason: str) -> None:
         self.path = path
@@ -82,7 +88,7 @@ class DamagedFileError(Exception):
 class KeptModel:
     """A stored model: its weights, their SHA-256, and the facts about its training.
 
-    A diverged model has no weights.
+    `facts` has the keys of `FACTS`. The weights of a diverged model are empty.
     """
 
     weights: Tensors
@@ -100,10 +106,10 @@ class ModelRecord:
 
 @dataclass(frozen=True)
 class OutputsKey:
-    """Everything that determines outputs of an ensemble besides its settings and the querying code.
+    """What identifies outputs of an ensemble, besides its settings and the querying code.
 
     Args:
-        what: The kind of the outputs and the queries.
+        what: The kind of the outputs and the queries, in words.
         models: The SHA-256 of the weights of each model, including diverged ones.
         inputs: The SHA-256 of the queried examples of each split.
     """
@@ -123,9 +129,11 @@ class OutputsKey:
 class EnsembleFolder:
     """The folder of an ensemble: `settings.json`, a file for each model, and the models' outputs.
 
-    Model m does not depend on the number of models, so this number is not part of the key, and a
-    larger ensemble trains only the models that a smaller one lacks. Everything is written under the
-    lock, and each file is renamed into place when it is complete. Each file contains the SHA-256 of
+    The name of the folder is the SHA-256 of `determined_by`, the JSON text of everything that
+    determines the models. Model m does not depend on the number of models, so this number is not
+    part of the text, and a larger ensemble trains only the models that a smaller one lacks. All
+    files are written under the lock, and each is renamed into place when it is complete. Each file
+    contains the SHA-256 of
     its content and of its name, which is checked whenever the file is read. A file that fails the
     check is renamed to `*.damaged` and never read again.
     """
@@ -183,7 +191,8 @@ class EnsembleFolder:
     def load_model(self, index: int, layout: Layout | None = None) -> KeptModel:
         """Returns a stored model.
 
-        With a `layout`, a model that did not diverge must have exactly these tensors.
+        With a `layout`, a model that did not diverge must have exactly the tensors of the layout,
+        with their dtypes and shapes. Without a layout, the tensors are not compared with anything.
 
         Raises:
             FileNotFoundError: Where the model is not stored.
@@ -211,7 +220,7 @@ class EnsembleFolder:
     def repaired_models(
         self, models: int, layout: Layout, on_damage: Callable[[str], None]
     ) -> dict[int, ModelRecord]:
-        """Returns the same as `checked_models`, and sets damaged models aside.
+        """Returns the same as `checked_models`, and renames the files of damaged models.
 
         The caller must have the lock. `on_damage` is called with a message for each damaged model.
         """
@@ -263,6 +272,7 @@ class EnsembleFolder:
         return records, damaged
 
     def _save(self, path: Path, tensors: Tensors, text: str) -> None:
+        """Writes tensors and a text to a file, with the SHA-256 of its content and name."""
         metadata = {"text": text, "sha256": self._sha256(path, tensors, text)}
         if path.is_dir():
             set_aside(path)
@@ -270,7 +280,10 @@ class EnsembleFolder:
         write_atomically(path, content)
 
     def _load(self, path: Path) -> tuple[Tensors, str]:
-        """Returns the stored tensors and text. The file is read once and its content is checked."""
+        """Returns the stored tensors and text. The file is read once and its content is checked.
+
+        Raises FileNotFoundError without the file, and DamagedFileError for a damaged one.
+        """
         if path.exists() and not path.is_file():
             raise DamagedFileError(path, "it is not a file")
         content = path.read_bytes()
@@ -301,12 +314,13 @@ class EnsembleFolder:
 
 
 def _set_aside(error: DamagedFileError, on_damage: Callable[[str], None], repair: str) -> None:
+    """Renames a damaged file and calls `on_damage` with a message; `repair` says what is next."""
     aside = set_aside(error.path)
     on_damage(f"{error}; set aside as {aside.name}, {repair}")
 
 
 def _wrong_facts(facts: object) -> str | None:
-    """Returns what is wrong with the facts about a training, or None."""
+    """Returns what is wrong with the facts about a training; None if nothing is."""
     if not isinstance(facts, dict) or set(facts) != set(FACTS):
         return f"its facts must be {', '.join(FACTS)}"
     for name, kind in FACTS.items():

@@ -1,4 +1,7 @@
-"""Joins several runs: arms that can be compared become one study. Needs no torch."""
+"""Joins several runs: arms that can be compared become one study. Needs no torch.
+
+An arm is one noise scheme of a study, with its results. The plain arm is the arm without noise.
+"""
 
 import hashlib
 from collections.abc import Sequence
@@ -23,7 +26,7 @@ from mgaudit.reports.results import (
 )
 from mgaudit.storage.run_list import find_run
 
-NOT_COMPARED = ("schemes", "notes", "stack", "device")
+NOT_COMPARED = ("schemes", "notes", "stack", "device")  # settings in which joined runs may differ
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class NamedRun:
 
 
 def read_runs(texts: Sequence[str], out: Path) -> list[NamedRun]:
-    """Returns the runs of `texts`, which are paths or names in `out`.
+    """Returns the runs that `texts` name. A text is a path, or as in `find_run` a name in `out`.
 
     Raises:
         UsageError: For a text that is no run, or for a run that is named twice.
@@ -64,7 +67,7 @@ def joined(runs: Sequence[NamedRun], chapters: bool = False) -> tuple[Result, li
     """Returns the runs as one result, and the arrays of each of its studies.
 
     Studies of the same data, members and settings become one study with all their arms. With
-    `chapters`, other studies become chapters of their own.
+    `chapters`, studies that cannot be compared stay separate studies of the result.
 
     Raises:
         UsageError: Without `chapters`, for runs that cannot be compared; the message names the
@@ -100,7 +103,7 @@ def _add_study(studies: list[_NamedStudy], added: _NamedStudy, chapters: bool) -
 
 
 def joined_sha256(runs: Sequence[NamedRun]) -> str:
-    """Returns the SHA-256 of the results that are joined."""
+    """Returns the SHA-256 of the results of the runs, in their order."""
     text = "".join(run.result.model_dump_json() for run in runs)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -124,6 +127,7 @@ def _difference(first: _NamedStudy, second: _NamedStudy) -> str | None:
 
 
 def _format_setting(value: object) -> str:
+    """Returns a setting as text for errors; a table as key=value without the values None."""
     if value is None:
         return "not given"
     if not isinstance(value, dict):
@@ -133,7 +137,10 @@ def _format_setting(value: object) -> str:
 
 
 def _merged(first: _NamedStudy, second: _NamedStudy) -> _NamedStudy:
-    """Returns both studies as one; an arm of both is included once."""
+    """Returns one study with the arms of both; an arm that both have is included once.
+
+    Raises UsageError where such an arm has different numbers.
+    """
     arms = list(first.study.arms)
     arrays = dict(first.arrays)
     first_arms = {arm.key: arm for arm in arms}
@@ -178,9 +185,9 @@ def _first_auc(arm: AuditResult) -> float:
 
 
 def _with_differences(arms: list[AuditResult], arrays: Arrays) -> list[AuditResult]:
-    """Returns the arms with their differences to the plain arm.
+    """Returns the arms, all with their differences to the plain arm if there is a plain arm.
 
-    Arms of a run without the plain arm lack the differences, and get them here.
+    Arms of a run without the plain arm do not have the differences yet; they are computed here.
     """
     plain = next((index for index, arm in enumerate(arms) if arm.is_plain), None)
     if plain is None:
@@ -206,6 +213,11 @@ def _arm_with_differences(
 def _attack_with_differences(
     samples: Samples, attack: AttackResult, index: int, plain: int
 ) -> AttackResult:
+    """Returns an attack with its metrics minus those of the same attack on the plain arm.
+
+    `index` and `plain` are the indices of the attacked arm and of the plain arm. A metric with too
+    few shared targets has no difference.
+    """
     differences = {}
     for metric in ANALYSED:
         ours = Quantity(index, metric, attack.name)
@@ -217,12 +229,14 @@ def _attack_with_differences(
 
 
 def _united_settings(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """Returns the settings with the schemes and notes of both studies; the first has priority."""
     schemes = dict.fromkeys([*first["schemes"], *second["schemes"]])
     notes = {**second.get("notes", {}), **first.get("notes", {})}
     return {**first, "schemes": list(schemes), "notes": notes}
 
 
 def _total_times(first: Times, second: Times) -> Times:
+    """Returns the earlier start, the sum of the seconds, and the training times of all arms."""
     return Times(
         started=min(first.started, second.started),
         seconds=first.seconds + second.seconds,

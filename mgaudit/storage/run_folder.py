@@ -159,7 +159,8 @@ class RunFolder:
     def write_reports(self, formats: Sequence[str], destination: Path | None = None) -> list[Path]:
         """Renders the reports of the result and returns their paths.
 
-        They are written to the run folder or to `destination`, after all have been rendered.
+        The files are written after all reports have been rendered, to `destination` or, if that is
+        None, to the run folder.
         """
         from mgaudit.reports.document import document  # imports matplotlib, which takes a second
         from mgaudit.reports.results import read_result
@@ -182,6 +183,10 @@ class RunFolder:
     def _write(
         self, rendered: Mapping[str, bytes | Mapping[str, bytes]], destination: Path | None = None
     ) -> list[Path]:
+        """Writes rendered reports, by name of the file or folder, and returns their paths.
+
+        A report is the bytes of a file, or the files of a folder by their paths in it.
+        """
         folder = destination or self.path
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -196,7 +201,7 @@ class RunFolder:
 
 
 def path_word(*words: str) -> str:
-    """Returns the words joined to one word that can be part of a path.
+    """Returns the words joined to one word of at most 60 characters that can be part of a path.
 
     >>> path_word("digits", "cnn", "gaussian-mask:kappa=0.3")
     'digits-cnn-gaussian-mask-kappa-0.3'

@@ -44,8 +44,9 @@ IN_REPORT_FOLDERS = (
 class Run:
     """A run folder: its name, its size in bytes, and a summary of its result.
 
-    `started` is the start time, `what` the subject of the run and `arms` are the labels of its
-    arms. Without a readable result, `trouble` says why.
+    `started` is the start time (ISO 8601), `what` the subject of the run, and `arms` are the labels
+    of its arms (noise schemes) or the keys of reproduced figures. Without a readable result, these
+    are empty and `trouble` says why.
     """
 
     name: str
@@ -78,7 +79,7 @@ def find_run(text: str, runs: Path) -> Path:
     """Returns the path of a run directory.
 
     `text` is its path or, within the directory `runs`, its name, the beginning of its hash, or
-    "latest". Raises UsageError where that is no run directory, or several.
+    "latest". Raises UsageError if the text names no run directory, or more than one.
     """
     path = Path(text)
     if text and is_run_folder(path):
@@ -112,7 +113,7 @@ class Removable:
 
 
 def removable(texts: list[str], out: Path) -> list[Removable]:
-    """Returns the run folders in `out` of `texts`, which are names or paths. Removes nothing.
+    """Returns the run folders in `out` that `texts` (names or paths) name. Removes nothing.
 
     Raises:
         UsageError: For the first folder that must not be removed.
@@ -123,9 +124,9 @@ def removable(texts: list[str], out: Path) -> list[Removable]:
 
 
 def remove(folder: Removable) -> None:
-    """Deletes a run folder.
+    """Deletes a run folder that `removable` has checked. Trained models stay in the cache.
 
-    Files that were created after the check are not deleted. Trained models stay in the cache.
+    Files that were created after the check are not deleted; then OSError is raised.
     """
     for file in folder.files:
         file.unlink()
@@ -135,6 +136,7 @@ def remove(folder: Removable) -> None:
 
 
 def _removable(text: str, out: Path) -> Removable:
+    """Returns the run folder of a text. Raises UsageError if it must not be removed."""
     path = _path_in_runs(text, out)
     files, folders, foreign = _contents(path)
     if foreign:
@@ -182,7 +184,7 @@ def _run_error(text: str, rule: str, way_out: str) -> UsageError:
 
 
 def _first_names(names: list[str]) -> str:
-    """Returns the first three names as text."""
+    """Returns the first three names as text, with an ellipsis if there are more."""
     text = ", ".join(names[:3])
     return f"{text}, …" if len(names) > 3 else text
 
@@ -218,6 +220,7 @@ def _is_made_by_a_run(path: Path) -> bool:
 
 
 def _run(path: Path) -> Run:
+    """Returns a summary of a run folder; of a damaged one, its size and the trouble."""
     size = 0
     try:
         files = [file for file in path.rglob("*") if file.is_file() and not file.is_symlink()]
@@ -266,6 +269,7 @@ def _read_json(path: Path) -> Any:
 
 
 def _text(value: object) -> str:
+    """Returns the value, which must be a string. Raises TypeError for other values."""
     if not isinstance(value, str):
         raise TypeError(f"must be text, got {value!r}")
     return value

@@ -1,4 +1,7 @@
-"""Compares two runs by their settings and by their numbers. Needs no torch."""
+"""Compares two runs by their settings and by their numbers. Needs no torch.
+
+An arm is one noise scheme of a study, with its results; it has the same key in both runs.
+"""
 
 from collections.abc import Iterator
 
@@ -20,7 +23,7 @@ ArmOfSide = tuple[Side, int]  # a study, and the index of an arm in it
 
 
 def settings_apart(first: NamedRun, second: NamedRun) -> Table:
-    """Returns the settings that differ between the runs."""
+    """Returns a table of the settings that differ between the runs, one row for each."""
     first_settings = dict(_flat(first.result.settings))
     second_settings = dict(_flat(second.result.settings))
     rows = []
@@ -45,11 +48,11 @@ def _flat(settings: dict[str, object], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def numbers_apart(first: NamedRun, second: NamedRun) -> Table:
-    """Returns the test accuracy and the AUC of each arm and attack in both runs.
+    """Returns a table with the test accuracy and the AUC of each arm and attack in both runs.
 
-    The difference is that of the second run minus the first. It is paired and has an interval if
-    the models of both runs trained on the same examples. Arms are matched by their scheme and, in
-    runs of several studies, by target, data and seed.
+    The difference is the number of the second run minus that of the first. It is paired and has a
+    95 % interval if the models of both runs trained on the same examples. Arms are matched by their
+    scheme and, in runs of several studies, by target, data and seed.
 
     Raises:
         UsageError: Where no arm is in both runs.
@@ -100,12 +103,16 @@ def _arm_rows(
 
 
 def _result(arm: ArmOfSide) -> AuditResult:
+    """Returns the result of the arm in its study."""
     (study, _), index = arm
     return study.arms[index]
 
 
 def _pairs(first: NamedRun, second: NamedRun) -> list[tuple[Side, Side]]:
-    """Returns the pairs of studies of the runs that can be set side by side."""
+    """Returns the pairs of studies, one of each run, that are compared with each other.
+
+    They have the same target, data and seed. Two runs of a single study are compared in any case.
+    """
     first_sides = list(zip(first.result.studies, first.arrays, strict=True))
     second_sides = list(zip(second.result.studies, second.arrays, strict=True))
     if len(first_sides) == len(second_sides) == 1:
@@ -124,9 +131,9 @@ def _study_key(side: Side) -> tuple[str, str, int]:
 
 
 def _samples(first_arm: ArmOfSide, second_arm: ArmOfSide) -> Samples | None:
-    """Returns the numbers of two arms of two studies as those of arms 0 and 1 of one study.
+    """Returns the quantities of two arms of two studies, as if they were arms 0 and 1 of one study.
 
-    None if they cannot be paired: the data or the members differ.
+    Returns None if they cannot be paired, because the data or the members differ.
     """
     (first_study, first_arrays), first_index = first_arm
     (second_study, second_arrays), second_index = second_arm
@@ -142,7 +149,10 @@ def _samples(first_arm: ArmOfSide, second_arm: ArmOfSide) -> Samples | None:
 
 
 def _change(samples: Samples | None, attack: str | None) -> Estimate | None:
-    """Returns the change of an attack's AUC, or of the accuracy for no attack; None if unpaired."""
+    """Returns the AUC of an attack in the second run minus the first, with its 95 % interval.
+
+    `attack` None means the test accuracy. Returns None if the runs are not paired.
+    """
     if samples is None:
         return None
     quantities = []
@@ -156,6 +166,10 @@ def _change(samples: Samples | None, attack: str | None) -> Estimate | None:
 def _row(
     first: Estimate, second: Estimate, change: Estimate | None, scale: float, digits: int
 ) -> list[Cell]:
+    """Returns the cells of both numbers and of their difference, times `scale`.
+
+    Without a paired `change`, the difference is that of the two values, without an interval.
+    """
     if change is not None:
         difference = number(change, scale, digits, signed=True)
     else:

@@ -1,4 +1,9 @@
-"""Attack each model of an arm and measure the success of the attacks."""
+"""Attack each model of an arm and measure the success of the attacks.
+
+An arm is one noise scheme of a study, with the models trained under it. Each converged model is the
+target in turn, and the other models are its shadow models. A resample is a bootstrap sample of the
+examples. The first attack of the settings is the main one, which the details of an arm belong to.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,8 +30,9 @@ from mgaudit.targets.own_module import RAISED, error_line_with_place
 from mgaudit.targets.querying.queries import Queries
 from mgaudit.targets.seeds import numpy_generator
 
-ROC_GRID = np.concatenate([[0.0], np.logspace(-4, 0, 161)])
-POWER_RESAMPLES = 200
+ROC_GRID = np.concatenate([[0.0], np.logspace(-4, 0, 161)])  # false positive rates of mean ROCs
+POWER_RESAMPLES = 200  # fewer than of other metrics, because every number of shadows is resampled
+# The share of the examples guessed in (and out), and the probability that a bound is wrong.
 GUESSED_SHARE, SIGNIFICANCE = 0.05, 0.05
 
 Adversary = Literal["adaptive", "naive"]
@@ -37,15 +43,15 @@ class AttackOutcome:
     """The result of one attack on the models of an arm.
 
     Args:
-        choice: The attack.
+        choice: The attack and its options, as in the settings.
         adversary: An adaptive adversary trains the shadow models like the target, a naive one
             trains them without noise.
         targets: Indices of the attacked models.
         scores: Scores (targets, examples), float64; higher means member.
-        metrics: Metrics by name, with their resamples.
+        metrics: Metrics by name, in [0, 1], for each target and in each resample.
         mean_roc: Mean TPR of the targets at the FPRs of ROC_GRID, float64, in [0, 1].
-        correct_guesses: Number of correct guesses about each target.
-        epsilon_lower_bound: Lower bound on epsilon (nats) that the guesses prove.
+        correct_guesses: Number of correct guesses about each target, as in `guessed`.
+        epsilon_lower_bound: Lower bound (95 %) on epsilon (nats) that the guesses prove.
     """
 
     choice: Choice
@@ -59,7 +65,7 @@ class AttackOutcome:
 
     @property
     def attack(self) -> Attack:
-        """The attack as an object."""
+        """The object that computes the scores."""
         attack: Attack = self.choice.built
         return attack
 
@@ -68,9 +74,15 @@ class AttackOutcome:
 class Audit:
     """The measurements of one arm, with the resamples that differences between arms need.
 
-    `outcomes` has the adaptive attacks in the order of the settings and then the naive ones. The
-    other fields belong to the first attack: `exposure`, `ranks` (targets, examples),
-    `auc_by_class`, and `power`, the metrics by the number of shadow models.
+    The accuracies are those of the converged models. `outcomes` has the attacks of the adaptive
+    adversary in the order of the settings, and then those of the naive one. The other fields
+    belong to the first attack:
+
+    - `power`: the metrics by number of shadow models; empty for an attack without shadow models.
+    - `exposure`: for each example, how much membership changes its score and rank.
+    - `ranks` (targets, examples): the share, in [0, 1], of a target's non-members that an example
+      outranks.
+    - `auc_by_class`: the AUC of the examples of each class; None where it cannot be computed.
     """
 
     trained: TrainedArm
@@ -108,7 +120,7 @@ def audit(outputs: ArmOutputs, plain: ArmOutputs | None) -> Audit:
     if plain is not None:
         outcomes += _naive_outcomes(outputs, plain, observed)
     correct, test_correct = _correct_answers(outputs)
-    headline, membership = outcomes[0].scores, design.membership[targets]
+    first_scores, membership = outcomes[0].scores, design.membership[targets]
     labels, resamples = design.dataset.labels, design.example_resamples
     all_tests = np.ones_like(test_correct)
     return Audit(
@@ -117,14 +129,14 @@ def audit(outputs: ArmOutputs, plain: ArmOutputs | None) -> Audit:
         test_accuracy=accuracy(test_correct, all_tests, design.test_resamples),
         outcomes=outcomes,
         power=_power(outcomes[0], observed, design),
-        exposure=exposure(headline, membership),
-        ranks=ranks_of(headline, membership),
-        auc_by_class=auc_by_class(headline, membership, labels, resamples),
+        exposure=exposure(first_scores, membership),
+        ranks=ranks_of(first_scores, membership),
+        auc_by_class=auc_by_class(first_scores, membership, labels, resamples),
     )
 
 
 def _needs(attacks: Iterable[Choice]) -> frozenset[str]:
-    """Returns the needs of all the attacks together."""
+    """Returns the union of what the attacks need: shadow models, several queries, or extras."""
     return frozenset[str]().union(*(choice.built.needs for choice in attacks))
 
 
@@ -133,8 +145,9 @@ def _naive_outcomes(
 ) -> list[AttackOutcome]:
     """Returns the outcomes of attacks whose shadow models are trained without noise.
 
-    `observed` are the observations of all converged models of the arm. Only models that converged
-    in both arms are attacked; without enough of them, there are no outcomes.
+    `observed` has the outputs of all converged models of the arm, and `plain` those of the arm
+    without noise. Only models that converged in both arms are attacked. With fewer than
+    FEWEST_MODELS of them, or without an attack that uses shadow models, there are no outcomes.
     """
     trained, design = outputs.trained, outputs.design
     attacks, queries = trained.arm.settings.attacks, trained.arm.queries
@@ -143,14 +156,14 @@ def _naive_outcomes(
     if not with_shadows or len(targets) < FEWEST_MODELS:
         return []
     shadows = observe(plain, targets, queries, frozenset())
-    if targets != trained.converged:
+    if targets != trained.converged:  # otherwise `observed` already has just these models
         observed = observe(outputs, targets, queries, _needs(attacks))
     delta = bound_delta(trained, design)
     return [_measure(choice, targets, observed, shadows, delta, design) for choice in with_shadows]
 
 
 def _correct_answers(outputs: ArmOutputs) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Returns which answers are correct, for examples and test examples (models, examples)."""
+    """Returns which predictions are correct, (models, examples) and (models, test examples)."""
     dataset = outputs.design.dataset
     # Accuracy is that of the examples as they are, whatever the attacks query.
     logits = outputs.logits(Queries())
@@ -162,7 +175,11 @@ def _correct_answers(outputs: ArmOutputs) -> tuple[NDArray[np.bool_], NDArray[np
 def _power(
     outcome: AttackOutcome, observed: Observations, design: Design
 ) -> dict[int, dict[str, Resampled]]:
-    """Returns the metrics of the attack by the number of shadow models, doubled up to all."""
+    """Returns the metrics of the attack by the number of shadow models: 2, 4, 8, … and all.
+
+    The result is empty for an attack without shadow models. `observed` has the outputs of the
+    targets of `outcome`.
+    """
     models = observed.models
     fewer = numbers_of_shadows(outcome.attack, models)
     if "shadows" not in outcome.attack.needs:
@@ -179,7 +196,10 @@ def _power(
 
 
 def _shadow_order(target: int, models: int, seed: int) -> NDArray[np.int64]:
-    """Returns the other models in the random order in which they become shadows of the target."""
+    """Returns the other models (models - 1,) in the random order in which they become shadows.
+
+    `target` and the result are positions among the `models` observed models.
+    """
     others = np.delete(np.arange(models), target)
     return numpy_generator(seed, "shadows", target).permutation(others)
 
@@ -187,7 +207,14 @@ def _shadow_order(target: int, models: int, seed: int) -> NDArray[np.int64]:
 def observe(
     outputs: ArmOutputs, models: list[int], queries: Queries, needs: frozenset[str]
 ) -> Observations:
-    """Returns the outputs of some of the arm's models, with the extras that attacks need."""
+    """Returns the outputs of some of the arm's models, with the extras that attacks need.
+
+    Args:
+        outputs: The outputs of the arm's converged models.
+        models: Indices of the models, which must have converged; they become the first axis.
+        queries: How the models are queried.
+        needs: What the attacks need beside logits; names of extras, such as "gradient_norm", count.
+    """
     design, dataset = outputs.design, outputs.design.dataset
     rows = [outputs.converged.index(model) for model in models]
     logits = outputs.logits(queries)
@@ -217,6 +244,12 @@ def _measure(
     delta: float,
     design: Design,
 ) -> AttackOutcome:
+    """Returns the outcome of one attack on the targets.
+
+    `observations` has the outputs of the targets. `shadows` has the outputs of the models that a
+    naive adversary trained; None for an adaptive adversary, whose shadows are the other targets.
+    `delta` is that of the lower bound on epsilon.
+    """
     scores = _scored(attack, observations, shadows)
     membership = design.membership[targets]
     guesses = guessed(scores, membership, design.seed)
@@ -255,20 +288,26 @@ def _scored(
 
 
 def bound_delta(trained: TrainedArm, design: Design) -> float:
-    """Returns the delta of the lower bound on epsilon: that of the claim, or DP-SGD's default."""
+    """Returns the delta at which the lower bound on epsilon is computed.
+
+    For an arm with DP-SGD, it is the delta for which its epsilon is proved. For other arms, it is
+    the default delta of DP-SGD for this number of training examples.
+    """
     plan = trained.arm.recipe.plan
     return default_delta(design.expected_members) if plan is None else plan.delta
 
 
 def guesses_a_side(share: float, examples: int) -> int:
-    """Returns how many examples are guessed to be members of a target, and how many not to be."""
+    """Returns how many of the examples are guessed in, and as many out: a share, but at least 1."""
     return max(int(share * examples), 1)
 
 
 def guessed(scores: NDArray[np.float64], membership: NDArray[np.bool_], seed: int) -> list[Guesses]:
-    """Returns how often the highest scores of each target are members and the lowest are not.
+    """Returns for each target how many guesses about its members were made, and were correct.
 
-    Each target counts as one run in which all examples are canaries.
+    The examples with the highest scores are guessed to be members, and those with the lowest
+    scores non-members, GUESSED_SHARE of the examples each. Each target counts as one run in which
+    all examples are canaries, that is, examples whose membership is a fair coin.
 
     Args:
         scores: Scores (targets, examples), float64; higher means member.
@@ -284,11 +323,12 @@ def guessed(scores: NDArray[np.float64], membership: NDArray[np.bool_], seed: in
 
 
 def epsilon_lower_bound(guesses: list[Guesses], delta: float) -> float:
-    """Returns the lower bound (95 %) on the mechanism's epsilon (nats) from the guesses.
+    """Returns a lower bound (95 %) on the epsilon (nats) of the training at `delta`.
 
-    It is the median of the targets' bounds at 97.5 %, and a bound at 95 % however these depend on
-    one another: by Markov's inequality, at least half of them are too high with a probability of at
-    most twice 2.5 %.
+    `guesses` has one entry for each target and must not be empty. The bound is the median of the
+    targets' own lower bounds, each at level 97.5 %. It holds at 95 % even if the targets depend on
+    one another: by Markov's inequality, the probability that at least half of the bounds are too
+    high is at most twice 2.5 %.
     """
     significance = SIGNIFICANCE / 2
     bounds = [one_run_fdp_epsilon(of_target, delta, significance) for of_target in guesses]
@@ -296,12 +336,15 @@ def epsilon_lower_bound(guesses: list[Guesses], delta: float) -> float:
 
 
 def provable(made: int, canaries: int, delta: float, significance: float) -> float:
-    """Returns the bound on epsilon (nats) if every guess is correct; no attack can prove more."""
+    """Returns the lower bound on epsilon (nats) if all `made` guesses are correct.
+
+    No attack can prove more with this many guesses about this many canaries.
+    """
     return one_run_fdp_epsilon(Guesses(made, made, canaries), delta, significance)
 
 
 def _on_grid(curve: ROC) -> NDArray[np.float64]:
-    """Returns, for each level of ROC_GRID, the largest TPR whose FPR does not exceed it."""
+    """Returns the largest TPR whose FPR is <= each value of ROC_GRID, (len(ROC_GRID),)."""
     allowed = false_positives_allowed(ROC_GRID, curve.negatives)
     points = np.searchsorted(curve.false_positives, allowed, side="right") - 1
     return curve.tpr[points]
@@ -310,11 +353,11 @@ def _on_grid(curve: ROC) -> NDArray[np.float64]:
 def accuracy(
     correct: NDArray[np.bool_], counted: NDArray[np.bool_], resamples: NDArray[np.uint16]
 ) -> Resampled:
-    """Returns the share of correct answers of each model, and in each resample.
+    """Returns the accuracy of each model, in [0, 1], for the examples and in each resample.
 
     Args:
-        correct: Whether the answer is correct (models, examples), bool.
-        counted: Whether the answer counts (models, examples), bool.
+        correct: Whether the prediction is correct (models, examples), bool.
+        counted: Whether the prediction counts (models, examples), bool; at least one of each model.
         resamples: How often each example is drawn (resamples, examples), uint16.
     """
     weights = resamples.astype(np.float32).T

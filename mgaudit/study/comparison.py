@@ -1,4 +1,8 @@
-"""A grid of studies: checked as a whole, run one after the other, collected in one result."""
+"""A grid of studies: checked as a whole, run one after the other, collected in one result.
+
+A cell of the grid is one study, with its own dataset, network and seed. All cells have the same
+arms, that is, noise schemes.
+"""
 
 import hashlib
 from collections.abc import Sequence
@@ -19,7 +23,11 @@ COMMAND = "mgaudit compare RUN/settings.toml"
 
 @dataclass(frozen=True)
 class ComparisonPlan:
-    """A grid whose studies were all checked against their data; its settings have stack sizes."""
+    """A grid whose studies were all checked against their data.
+
+    `cells` has the plan of each study. `settings` has the sizes of stacks (models that are trained
+    as one) that were measured for the studies.
+    """
 
     settings: GridSettings
     cells: list[Plan]
@@ -42,7 +50,7 @@ class ComparisonPlan:
 
     @property
     def device(self) -> str:
-        """The device on which all models are trained."""
+        """The device on which all models are trained, the same for all cells."""
         return self.cells[0].design.device
 
 
@@ -106,7 +114,8 @@ def run_comparison(
 def _with_stacks(grid: GridSettings, cells: Sequence[Plan]) -> GridSettings:
     """Returns the settings with the stack sizes of the studies.
 
-    A run from these settings does not measure the sizes again, and so has the same ones.
+    A stack has the models that are trained as one. A run from these settings has the same sizes,
+    because it does not measure them again.
     """
     stacks: dict[str, int] = {}
     for cell in cells:

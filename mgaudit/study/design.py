@@ -1,4 +1,4 @@
-"""What all arms of a study share.
+"""The design of a study: what all of its arms (noise schemes) share.
 
 This is the data, the membership of each model, and the resamples behind the intervals.
 """
@@ -30,13 +30,13 @@ class Design:
             have the same data if it is equal. The store uses checksums of its own, over the arrays
             that models are trained on.
         membership: Whether a model is trained on an example (models, examples), bool.
-        coins: The examples whose membership is random, in words.
+        coins: The examples whose membership is random, in words, such as "all".
         expected_members: Mean number of members of a model.
         example_resamples: How often each example is drawn (resamples, examples), uint16. All arms
             share the resamples, so that differences between arms are paired.
         test_resamples: The same for test examples (resamples, test examples), uint16.
-        device: The device on which models are trained.
-        seed: Random seed.
+        device: The device on which models are trained, such as "cpu".
+        seed: Random seed from which all draws are made.
     """
 
     dataset: Dataset
@@ -90,7 +90,11 @@ def draw_design(settings: StudySettings) -> Design:
 
 
 def _pictures(inputs: Inputs) -> NDArray[np.uint8] | None:
-    """Returns the inputs as pictures, or None; values other than bytes span black to white."""
+    """Returns images (examples, height, width[, 3]), uint8, of inputs (examples, channels, ...).
+
+    Values other than bytes are scaled, so that the range of all inputs becomes 0..255. Returns None
+    for inputs that are not images with 1 or 3 channels.
+    """
     if inputs.ndim != 4:
         return None
     channels = inputs.shape[1]

@@ -1,7 +1,7 @@
 """An audit of DP-SGD itself.
 
-Coins decide which canaries are trained on, and correct guesses about the coins prove a lower bound
-on epsilon.
+Canaries are examples whose membership in the training set is decided by fair coins. Correct guesses
+about the coins prove a lower bound on epsilon. This is done in one training run, or a few.
 """
 
 import math
@@ -40,13 +40,18 @@ from mgaudit.targets.membership import canary_coins
 from mgaudit.targets.querying.queries import Queries
 from mgaudit.targets.seeds import numpy_generator
 
+# What a bound is valid for, as the report says it.
 MECHANISM = "the training procedure"
 THESE_MODELS = "these models (empirical ε), canaries taken as independent runs"
 
 
 @dataclass(frozen=True)
 class DPAuditPlan:
-    """An audit that was checked against its data; `canaries` are indices of examples."""
+    """An audit that was checked against its data and can be run.
+
+    `canaries` (canaries,) are indices of examples. `arm` is the scheme that is audited, with its
+    models.
+    """
 
     settings: DPAuditSettings
     design: Design
@@ -66,7 +71,7 @@ class DPAuditPlan:
 
 
 def plan_dp_audit(settings: DPAuditSettings) -> DPAuditPlan:
-    """Returns the plan.
+    """Returns the plan: the canaries are planted, and their membership is drawn.
 
     Raises:
         UsageError: For settings that do not fit the data or one another.
@@ -97,11 +102,12 @@ def plan_dp_audit(settings: DPAuditSettings) -> DPAuditPlan:
 
 
 def run_dp_audit(plan: DPAuditPlan, jobs: int, progress: Progress) -> tuple[DPAuditResult, Arrays]:
-    """Returns the bounds, and the scores of the canaries with their membership.
+    """Returns the result with the bounds on epsilon, and arrays.
 
-    A canary's score is the logit confidence of its label. Each model has coins of its own, so the
-    canaries of all models are canaries of one mechanism that runs all trainings; the guesses about
-    a model use its own scores only.
+    The arrays are `scores` and `membership` (models, canaries), and `canaries` and `labels`
+    (canaries,), the indices and labels of the canaries. A canary's score is the logit confidence of
+    its label. Each model has coins of its own, so the canaries of all models are canaries of one
+    mechanism that runs all trainings. The guesses about a model use the scores of this model only.
 
     Raises:
         RuntimeError: If a model diverged.
@@ -153,7 +159,7 @@ def run_dp_audit(plan: DPAuditPlan, jobs: int, progress: Progress) -> tuple[DPAu
 def _guesses(
     scores: NDArray[np.float64], membership: NDArray[np.bool_], settings: DPAuditSettings
 ) -> Guesses:
-    """Returns the guesses about all models together.
+    """Returns the numbers of canaries, guesses and correct guesses, added up over all models.
 
     `scores` and `membership` are (models, canaries); higher scores mean member.
     """
@@ -169,6 +175,7 @@ def _guesses(
 
 
 def _claimed_epsilon(plan: PrivacyPlan | None) -> float | None:
+    """Returns the epsilon (nats) that the accountant proved; None if there is none or infinite."""
     if plan is None or not math.isfinite(plan.epsilon):
         return None
     return plan.epsilon
@@ -181,26 +188,29 @@ def _bounds(
     delta: float,
     settings: DPAuditSettings,
 ) -> list[Bound]:
-    """Returns the lower bound on epsilon (nats) of each method; arrays are (models * canaries,)."""
+    """Returns the lower bound on epsilon (nats) of each method, at level 1 - significance.
+
+    `guesses` are those about all models. `scores` and `members` are (models * canaries,).
+    """
     significance = settings.significance
     halves = numpy_generator(settings.seed, "halves")
-    exact = one_run_fdp_epsilon(guesses, delta, significance)
+    by_f_dp = one_run_fdp_epsilon(guesses, delta, significance)
     steinke = one_run_epsilon(guesses, delta, significance)
     gaussian = gdp_epsilon(one_run_fdp_mu(guesses, significance), delta)
     assumption = f"{MECHANISM}, if its trade-off curve is Gaussian"
     bounds = [
-        Bound(method="one run, f-DP", epsilon=exact, speaks_of=MECHANISM),
+        Bound(method="one run, f-DP", epsilon=by_f_dp, speaks_of=MECHANISM),
         Bound(method="one run, Steinke et al.", epsilon=steinke, speaks_of=MECHANISM),
         Bound(method="one run, f-DP Gaussian", epsilon=gaussian, speaks_of=assumption),
     ]
     assumption = f"{THESE_MODELS}, and if its trade-off curve is Gaussian"
     for name, rule in (("Bonferroni", Bonferroni()), ("split", Split())):
         # The generator is shared: the two calls split the canaries into different halves.
-        rates = clopper_pearson_epsilon(scores, members, delta, significance, rule, halves)
+        by_rates = clopper_pearson_epsilon(scores, members, delta, significance, rule, halves)
         mu = gdp_mu(scores, members, significance, rule, halves)
         gaussian = gdp_epsilon(mu, delta)
         bounds += [
-            Bound(method=f"Clopper-Pearson, {name}", epsilon=rates, speaks_of=THESE_MODELS),
+            Bound(method=f"Clopper-Pearson, {name}", epsilon=by_rates, speaks_of=THESE_MODELS),
             Bound(method=f"GDP, {name}", epsilon=gaussian, speaks_of=assumption),
         ]
     return bounds

@@ -1,6 +1,8 @@
 """Estimate how long a comparison will take.
 
-A few training steps, queries and attacks are timed on this machine; no model is trained.
+A few training steps, queries and attacks are timed on this machine; no model is trained. A cell is
+one study of the comparison, an arm is one noise scheme of a study, and a stack is a group of models
+that are trained as one. All times are in seconds.
 """
 
 import math
@@ -29,14 +31,18 @@ from mgaudit.targets.querying.ensemble import Ensemble
 from mgaudit.targets.querying.queries import Queries
 from mgaudit.targets.seeds import numpy_generator
 
-FEW, MANY = 10, 50  # steps
-ROUNDS = 3
+FEW, MANY = 10, 50  # steps of the two trainings that are timed
+ROUNDS = 3  # how often both are timed; the median counts
 LONG = 1.0  # seconds; if FEW steps take longer, MANY steps need no timing
 
 
 @dataclass(frozen=True)
 class ArmTime:
-    """An arm: its models, how many are `there` already, and the seconds to train the others."""
+    """The time for one arm.
+
+    `models` is the number of its models, `there` is how many of them are in the cache already, and
+    `training` are the seconds to train the others.
+    """
 
     label: str
     models: int
@@ -46,7 +52,7 @@ class ArmTime:
 
 @dataclass(frozen=True)
 class CellTime:
-    """A study; `auditing` are the seconds to query and attack the models of all its arms."""
+    """The time for one study; `auditing` are the seconds to query and attack all its models."""
 
     name: str
     arms: list[ArmTime]
@@ -54,13 +60,13 @@ class CellTime:
 
     @property
     def seconds(self) -> float:
-        """The seconds of training and auditing."""
+        """The seconds of training and auditing together."""
         return self.auditing + sum(arm.training for arm in self.arms)
 
 
 @dataclass(frozen=True)
 class PlanTime:
-    """A grid of studies; `starting` are the seconds until the `workers` have started."""
+    """The time for a grid; `starting` are the seconds until the worker processes have started."""
 
     cells: list[CellTime]
     starting: float
@@ -89,6 +95,7 @@ def estimated(studies: Sequence[Plan], jobs: int, progress: Progress) -> PlanTim
 
 
 def _arm_time(arm: Arm, design: Design, jobs: int, measure: "_Measure") -> ArmTime:
+    """Returns the time for an arm; no training time if all its models are in the cache."""
     models, there = arm.settings.models, models_there(arm, design)
     stacks = math.ceil((models - there) / arm.recipe.stack)
     seconds = 0.0
@@ -100,7 +107,10 @@ def _arm_time(arm: Arm, design: Design, jobs: int, measure: "_Measure") -> ArmTi
 
 
 class _Measure:
-    """Times training and auditing, once for all arms of the same kind."""
+    """Times training and auditing, once for all arms of the same kind.
+
+    `starting` are the seconds until the workers have started, 0 until a training is timed.
+    """
 
     def __init__(self, progress: Progress) -> None:
         self.starting = 0.0
@@ -109,7 +119,7 @@ class _Measure:
         self._audits: dict[object, float] = {}
 
     def stack_seconds(self, arm: Arm, design: Design, workers: int) -> float:
-        """Returns the seconds that training one stack of the arm takes."""
+        """Returns the seconds for one stack of the arm if `workers` processes train at once."""
         recipe, data = arm.recipe, design.dataset
         target = arm.settings.target
         names = tuple(part.name for part in arm.settings.scheme.parts)
@@ -144,7 +154,10 @@ def _starting(recipe: Recipe, design: Design, workers: int) -> float:
 
 
 def _shadows_of_naive(arm: Arm, cell: Plan) -> Arm | None:
-    """Returns the plain arm, from which a naive adversary has the shadow models for another arm."""
+    """Returns the plain arm of the study, whose models are the shadows of a naive adversary.
+
+    Returns None for the plain arm itself, and in a study without a plain arm.
+    """
     for other in cell.arms:
         if other.settings.scheme.is_only(PLAIN):
             return None if other is arm else other
@@ -160,7 +173,10 @@ def _steps(recipe: Recipe) -> int:
 
 
 def _fixed_and_per_step(recipe: Recipe, design: Design, workers: int) -> tuple[float, float]:
-    """Returns the seconds of a stack's training outside of its steps, and the seconds of a step."""
+    """Returns the seconds of a stack's training outside of its steps, and the seconds of a step.
+
+    Both follow from trainings of FEW and MANY steps, in that many workers at once.
+    """
     few = _shortened(recipe, design, FEW)
     many = _shortened(recipe, design, MANY)
     few_steps, many_steps = _steps(few.recipe), _steps(many.recipe)
@@ -178,9 +194,9 @@ def _fixed_and_per_step(recipe: Recipe, design: Design, workers: int) -> tuple[f
 
 
 def _shortened(recipe: Recipe, design: Design, steps: int) -> TimedTraining:
-    """Returns the training of one stack for about that many steps, on only the examples needed."""
+    """Returns the training of one stack for about `steps` steps, on only the examples it needs."""
     membership = design.membership[: recipe.stack]
-    if recipe.plan is None:
+    if recipe.plan is None:  # DP-SGD keeps all members: its batches depend on their number
         enough = FEW * recipe.training.batch_size
         membership = membership & (membership.cumsum(axis=1) <= enough)
     used = np.flatnonzero(membership.any(axis=0))
@@ -197,13 +213,16 @@ def _shortened(recipe: Recipe, design: Design, steps: int) -> TimedTraining:
 
 
 def _seconds(timed: TimedTraining, workers: int) -> float:
-    """Returns the mean seconds of the training in that many workers at once."""
+    """Returns the seconds of the training, the mean over `workers` processes that train at once."""
     seconds = parallel.run(seconds_of_training, [timed] * workers, workers)
     return float(np.mean(list(seconds)))
 
 
 def _querying(arm: Arm, naive: Arm | None, design: Design) -> float:
-    """Returns the seconds to query the models of an arm, and the shadows of a naive adversary."""
+    """Returns the seconds to query the models of an arm, and the shadows of a naive adversary.
+
+    `naive` is the arm with these shadows; None if there is no naive adversary.
+    """
     ensemble = _untrained(arm, design)
     seconds = _query_seconds(ensemble, Queries(), arm.recipe.seed, design)  # for accuracy
     if arm.queries != Queries():
@@ -219,7 +238,7 @@ def _querying(arm: Arm, naive: Arm | None, design: Design) -> float:
 
 
 def _query_seconds(ensemble: Ensemble, queries: Queries, seed: int, design: Design) -> float:
-    """Returns the seconds that querying the ensemble for all examples takes."""
+    """Returns the seconds of querying the ensemble for all audited examples and test examples."""
     data = design.dataset
 
     def query() -> None:
@@ -238,7 +257,10 @@ def _untrained(arm: Arm, design: Design) -> Ensemble:
 
 
 def _attacking(arm: Arm, naive: Arm | None, cell: Plan) -> float:
-    """Returns the seconds that attacking an arm takes, by adaptive and naive adversaries."""
+    """Returns the seconds of attacking an arm of the study `cell`, with random logits.
+
+    `naive` is the arm with the shadows of a naive adversary; None if there is none.
+    """
     outputs = _RandomOutputs.of(arm, cell.design)
     plain = None if naive is None else _RandomOutputs.of(naive, cell.design)
     for extra in _extras(arm):
@@ -258,7 +280,7 @@ def _extras(arm: Arm) -> list[Extra]:
 
 @dataclass(frozen=True)
 class _OneModel:
-    """An ensemble of a single model, whose outputs are not kept."""
+    """The `Models` that extras are computed for: a single model, whose outputs are not kept."""
 
     ensemble: Ensemble
     converged: list[int] = field(default_factory=lambda: [0])

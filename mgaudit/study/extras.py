@@ -1,4 +1,8 @@
-"""Extras: what an attack may need beside logits, and how it is computed for an arm."""
+"""Extras: values of the examples that an attack may need beside logits, such as gradient norms.
+
+An arm is one noise scheme of a study, with the models trained under it. The population are the test
+examples, which no model was trained on.
+"""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,7 +18,7 @@ from mgaudit.storage.ensembles import Outputs
 from mgaudit.study.design import Design
 from mgaudit.targets.querying.ensemble import Ensemble
 
-FEATURES = 32
+FEATURES = 32  # principal components, if the data have as many
 
 
 class Models(Protocol):
@@ -22,14 +26,15 @@ class Models(Protocol):
 
     @property
     def converged(self) -> list[int]:
-        """The indices of the models."""
+        """The indices of the models, in the order of all their outputs."""
 
     def kept(
         self, what: str, inputs: tuple[str, ...], compute: Callable[[Ensemble], Outputs]
     ) -> Outputs:
-        """Returns the outputs that `compute` has for the models.
+        """Returns the outputs that `compute` returns for the models.
 
-        The store keeps them under `what` and the SHA-256 of the `inputs`.
+        The outputs may be kept. They are then identified by the name `what` and by `inputs`, the
+        SHA-256 of everything that the models are queried with.
         """
 
 
@@ -37,8 +42,8 @@ class Models(Protocol):
 class Values:
     """The values of an extra.
 
-    `of_examples` is (models, examples, ...) and `of_population` (models, points, ...), or None for
-    an extra that the population does not have.
+    `of_examples` is (models, examples, ...). `of_population` is (models, points, ...) with a point
+    for each test example, or None for an extra that the population does not have.
     """
 
     of_examples: NDArray[np.floating]
@@ -47,7 +52,7 @@ class Values:
 
 @dataclass(frozen=True)
 class Extra:
-    """A kind of values that an attack may need, such as gradient norms.
+    """A kind of values that an attack may need beside logits, such as gradient norms.
 
     Args:
         name: The name in the `needs` of an attack.
@@ -71,7 +76,7 @@ class Extra:
 
 
 def extras_in(needs: Iterable[str]) -> list[Extra]:
-    """Returns the extras among the needs of attacks.
+    """Returns the extras among the needs of attacks, each once, in the order of `EXTRAS`.
 
     Raises:
         UsageError: For a need that is not known.
@@ -86,6 +91,7 @@ def extras_in(needs: Iterable[str]) -> list[Extra]:
 
 
 def _gradient_norms(models: Models, design: Design) -> Values:
+    """Returns the norm of the loss gradient of each example, from the models' weights."""
     dataset = design.dataset
 
     def compute(ensemble: Ensemble) -> Outputs:
@@ -97,6 +103,7 @@ def _gradient_norms(models: Models, design: Design) -> Values:
 
 
 def _features(models: Models, design: Design) -> Values:
+    """Returns principal components of the inputs, (models, examples, components)."""
     dataset = design.dataset
     features, population = principal_components(dataset.inputs, dataset.test_inputs)
     count = len(models.converged)
@@ -130,6 +137,7 @@ def principal_components(
 def _norm_that_falls_with_phi(
     difficulty: NDArray[np.float64], phi: NDArray[np.float64], generator: np.random.Generator
 ) -> NDArray[np.float64]:
+    """Returns made-up gradient norms (models, points): the mean of log(1 + e^-phi) over queries."""
     norms: NDArray[np.float64] = np.logaddexp(0, -phi).mean(axis=-1)
     return norms
 
@@ -137,7 +145,7 @@ def _norm_that_falls_with_phi(
 def _difficulty_and_noise(
     difficulty: NDArray[np.float64], phi: NDArray[np.float64], generator: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Returns two features: the difficulty with little noise, and noise alone."""
+    """Returns two made-up features (models, points, 2): the noisy difficulty, and noise alone."""
     models, points = phi.shape[:2]
     noise = generator.standard_normal((models, points, 2))
     informative = difficulty + 0.1 * noise[..., :1]

@@ -18,6 +18,8 @@ from mgaudit.study.train import models_there, train_arm
 def plan_result_again(record: Result, changes: dict[str, Any]) -> Plan | ComparisonPlan:
     """Returns the plan of a finished study or grid with other attacks or queries.
 
+    `changes` has the new values by name of the setting; all other settings are those of `record`.
+
     Raises:
         UsageError: If a model is missing from the cache, because nothing is trained here.
     """
@@ -31,7 +33,7 @@ def plan_result_again(record: Result, changes: dict[str, Any]) -> Plan | Compari
 
 
 def _all_trained(plan: Plan) -> Plan:
-    """Returns the plan if all its models are in the cache."""
+    """Returns the plan unchanged. Raises UsageError if one of its models is not in the cache."""
     for arm in plan.arms:
         there, models = models_there(arm, plan.design), arm.settings.models
         if there < models:
@@ -41,7 +43,11 @@ def _all_trained(plan: Plan) -> Plan:
 
 
 def observations_of_arm(study: StudyResult, arm: AuditResult) -> Observations:
-    """Returns the outputs of the arm's converged models and their membership."""
+    """Returns the outputs and the membership of the arm's converged models.
+
+    Raises:
+        UsageError: If a model is missing from the cache, because nothing is trained here.
+    """
     plan = _all_trained(plan_study(study_settings(study.settings)))
     keys = [planned.settings.scheme.text for planned in plan.arms]
     planned_arm = plan.arms[keys.index(arm.key)]

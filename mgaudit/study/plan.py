@@ -1,4 +1,8 @@
-"""The plan of a study: data, membership and arms, checked before anything is trained."""
+"""The plan of a study: data, membership and arms, checked before anything is trained.
+
+An arm is one noise scheme of the study. All arms share the design: data, membership and resamples.
+A stack is a group of models that are trained as one.
+"""
 
 from dataclasses import dataclass, replace
 from functools import cache
@@ -31,7 +35,7 @@ _planned = cache(plan_privacy)
 
 @dataclass(frozen=True)
 class Arm:
-    """How the models of one arm are trained and queried."""
+    """How the models of one arm are trained (`recipe`) and queried for the attacks (`queries`)."""
 
     settings: AuditSettings
     recipe: Recipe
@@ -48,7 +52,7 @@ class Plan:
 
     @property
     def slug(self) -> str:
-        """The dataset, the network and the first noise scheme as one word for a path."""
+        """The dataset, the network and the first scheme with noise as one word for a path."""
         settings = self.settings
         audited = [scheme.text for scheme in settings.schemes if not scheme.is_only(PLAIN)]
         return path_word(settings.dataset.name, settings.target.text, *audited[:1])
@@ -76,7 +80,9 @@ def plan_study(settings: StudySettings) -> Plan:
 
 
 def plan_arm(settings: AuditSettings, design: Design) -> Arm:
-    """Returns the arm.
+    """Returns the plan of one arm of a study with this design.
+
+    The stack size must be a number here: `with_stack` measures "auto".
 
     Raises:
         UsageError: For settings that do not fit the data or one another.
@@ -159,11 +165,12 @@ def _checked_stack(settings: AuditSettings, design: Design) -> int:
 
 
 def _check_network(settings: AuditSettings, recipe: Recipe, dataset: Dataset) -> None:
-    """Raises UsageError if the network cannot be trained by the recipe, or not be attacked."""
+    """Raises UsageError if the recipe cannot train the network, or an attack cannot use it."""
     shape, classes = dataset.input_shape, len(dataset.classes)
     network = (settings.target.name, recipe.target, shape, classes)
     check_target(*network)
     if recipe.stack > 1 or recipe.training.clients > 1:
+        # The models of a stack are trained with the layer that the scheme may add.
 
         def extended(shape: tuple[int, ...], classes: int) -> Any:
             return recipe.scheme.extend(recipe.target(shape, classes))
@@ -176,7 +183,7 @@ def _check_network(settings: AuditSettings, recipe: Recipe, dataset: Dataset) ->
 
 
 def _checked_queries(settings: AuditSettings, dataset: Dataset) -> Queries:
-    """Returns the queries. Raises UsageError if they do not fit the data or an attack."""
+    """Returns the arm's queries. Raises UsageError if they do not fit the data or an attack."""
     queries: Queries = settings.queries.built.under(settings.scheme.built)
     queries.check(dataset.input_shape)
     for attack in settings.attacks:
@@ -193,7 +200,7 @@ def _checked_queries(settings: AuditSettings, dataset: Dataset) -> Queries:
 def _check_extension(
     label: str, scheme: Scheme, recipe: Recipe, shape: tuple[int, ...], classes: int
 ) -> None:
-    """Raises UsageError if the scheme cannot extend the network, or that cannot be undone."""
+    """Raises UsageError if the scheme cannot extend the network reversibly."""
     plain = initial_model(recipe.target, shape, classes, seed=0)
     extended = initial_model(recipe.target, shape, classes, seed=0)
     try:

@@ -1,23 +1,23 @@
-"""The progress of a run: nothing here, displayed by the command line."""
+"""The progress of a run. The command line has a subclass that displays it."""
 
 
 class Progress:
-    """Receives each step of a study. This base class displays nothing."""
+    """Is called at each step of a study. This base class does nothing."""
 
     def stage(self, text: str) -> None:
-        """A step begins."""
+        """Called when a step begins; `text` describes it."""
 
     def note(self, text: str) -> None:
-        """A message for the log only."""
+        """Called with a message for the log, which is not displayed."""
 
     def models_planned(self, models: int) -> None:
         """Called once with the number of models of the run, in all arms and studies."""
 
     def training_started(self, label: str, models: int, reused: int) -> None:
-        """Training of the arm's `models` begins; `reused` of them are trained already."""
+        """Called before the `models` of an arm are trained; `reused` of them are already."""
 
     def model_trained(self) -> None:
-        """Another model of the arm is trained and kept."""
+        """Called after another model of the arm has been trained and stored."""
 
     def training_ended(self) -> None:
-        """All models of the arm are trained."""
+        """Called after all models of the arm have been trained."""

@@ -19,7 +19,7 @@ REPORTED_VERSIONS = ("torch", "opacus", "numpy", "scipy", "scikit-learn")
 
 
 def versions() -> dict[str, str]:
-    """Returns the versions of the packages that compute the numbers."""
+    """Returns the versions of mgaudit, Python and the packages that compute numbers, by name."""
     packages = {name: version(name) for name in REPORTED_VERSIONS}
     return {"mgaudit": __version__, "python": platform.python_version(), **packages}
 
@@ -37,7 +37,8 @@ def provenance(device: str) -> Provenance:
 def run_sha256(settings: dict[str, Any], arms: Sequence[AuditSettings], design: Design) -> str:
     """Returns the SHA-256 of everything that determines a result.
 
-    This is settings, data, device, code (the user's own too) and versions.
+    This is the settings, the data, the device, the code (the user's own too) and the versions.
+    `settings` are plain values for JSON, and `arms` the noise schemes with their attacks.
     """
     choices: list[Choice] = []
     for arm in arms:

@@ -1,4 +1,8 @@
-"""Query the models of a trained arm; outputs in the store are not computed again."""
+"""Query the models of a trained arm (one noise scheme of a study).
+
+The store, a folder of the cache, keeps the models and their outputs. Outputs that it has are not
+computed again.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,9 +52,14 @@ class ArmOutputs:
         """Returns outputs of the converged models from the store, or computes and keeps them.
 
         Args:
-            what: The name of the outputs.
-            inputs: The checksums of the inputs; those of the models also identify the outputs.
-            compute: Returns the outputs of an ensemble.
+            what: The name of the kind of outputs, such as "gradient norms".
+            inputs: The SHA-256 of the examples that the models are queried with. It identifies the
+                outputs together with `what` and the SHA-256 of the models' weights.
+            compute: Returns the outputs of an ensemble, each (models, examples, ...).
+
+        Raises:
+            ValueError: For outputs that are not finite.
+            RuntimeError: If the stored models changed since they were trained.
         """
         folder, progress = self.trained.folder, self.trained.progress
         models = tuple(record.weights_sha256 for record in self.trained.records)
@@ -64,6 +73,7 @@ class ArmOutputs:
         return outputs
 
     def _ensemble(self) -> Ensemble:
+        """Returns the converged models, loaded from the store."""
         dataset, target = self.design.dataset, self.trained.arm.recipe.target
         network = initial_model(target, dataset.input_shape, len(dataset.classes), seed=0)
         return Ensemble(network, self._weights())

@@ -1,4 +1,7 @@
-"""The number of models in a stack: set, or measured once on this machine and kept."""
+"""The number of models in a stack: set by the user, or measured once on this machine and kept.
+
+A stack is a group of models that are trained as one, because this is faster than one by one.
+"""
 
 import hashlib
 import json
@@ -26,7 +29,7 @@ Settings = TypeVar("Settings", StudySettings, DPAuditSettings)
 
 
 def with_stack(settings: Settings, design: Design) -> Settings:
-    """Returns the settings with a stack size, which for "auto" is the fastest one.
+    """Returns the settings with a number as the stack size; for "auto", it is the fastest size.
 
     The measured size is kept, because it affects how weights are rounded, and the same settings
     must reproduce the same result.
@@ -40,7 +43,7 @@ def with_stack(settings: Settings, design: Design) -> Settings:
 
 
 def _fastest(target: Choice, training: Training, design: Design) -> int:
-    """Returns the fastest stack size, measured now or before; 1 for networks without stacks."""
+    """Returns the fastest stack size, measured now or before; 1 for a network without stacks."""
     sizes = candidates(len(design.membership), design.device)
     build = target.built
     shape, classes = design.dataset.input_shape, len(design.dataset.classes)
@@ -64,7 +67,7 @@ def _fastest(target: Choice, training: Training, design: Design) -> int:
 
 
 def _kept_size(path: Path) -> int | None:
-    """Returns the size that was measured before, if any. A damaged file is set aside."""
+    """Returns the size that was measured before, or None. A damaged file is renamed."""
     if not path.exists():
         return None
     try:

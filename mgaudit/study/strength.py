@@ -1,4 +1,8 @@
-"""The number of a scheme that measures the strength of its noise."""
+"""The number of a scheme that measures the strength of its noise.
+
+Schemes that differ only in this number form a family. The origin of a family is the scheme without
+this noise. A part is one of the schemes that are joined by "+" in a composition.
+"""
 
 import inspect
 from typing import Any
@@ -10,15 +14,15 @@ from mgaudit.targets.schemes import Scheme
 
 
 def strength_of(choice: SchemeChoice, epsilon: float | None) -> Strength | None:
-    """Returns the strength of a scheme; None where it has no number.
+    """Returns the strength of a scheme; None if no option of its parts is a number.
 
-    It is the first number among the options of the first part that has one, or the option that the
-    class of the part names in `smaller_is_stronger`. The strength of DP-SGD is epsilon, whether its
-    settings say epsilon or a noise multiplier.
+    The first part with a number among its options counts. Its strength is the option that the class
+    of the part names in `smaller_is_stronger`, or else the first number. The strength of DP-SGD is
+    epsilon, also if its settings have a noise multiplier.
 
     Args:
         choice: The scheme.
-        epsilon: The epsilon that is proved for its DP-SGD, if it is finite.
+        epsilon: The epsilon (nats) that is proved for its DP-SGD; None if infinite or without it.
     """
     for index, part in enumerate(choice.parts):
         parameter = _parameter(part)
@@ -30,7 +34,7 @@ def strength_of(choice: SchemeChoice, epsilon: float | None) -> Strength | None:
 def _strength_of_part(
     choice: SchemeChoice, index: int, parameter: str, epsilon: float | None
 ) -> Strength:
-    """Returns the strength that the parameter of part number `index` is."""
+    """Returns the strength of the scheme: the option `parameter` of part number `index`."""
     part = choice.parts[index]
     before = [other.text for other in choice.parts[:index]]
     after = [other.text for other in choice.parts[index + 1 :]]
@@ -56,7 +60,7 @@ def _text_without(part: Choice, parameter: str) -> str:
 
 
 def _parameter(part: Choice) -> str | None:
-    """Returns the option that is the part's strength, or None."""
+    """Returns the name of the option that is the part's strength; None without a number."""
     named = _smaller_is_stronger(part)
     if named:
         return named
@@ -67,12 +71,13 @@ def _parameter(part: Choice) -> str | None:
 
 
 def _smaller_is_stronger(part: Choice) -> str:
+    """Returns the option whose smaller values are stronger noise; empty for other schemes."""
     kind: type[Scheme] = type(part.built)
     return kind.smaller_is_stronger
 
 
 def _settings(part: Choice) -> dict[str, Any]:
-    """Returns all options, defaults included, in the order of the signature."""
+    """Returns the values of all options by name, with defaults, in the order of the signature."""
     settings = {}
     for key, parameter in inspect.signature(part.build).parameters.items():
         settings[key] = part.options.get(key, parameter.default)

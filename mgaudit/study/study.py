@@ -1,4 +1,7 @@
-"""Run a planned study: train each arm, query and attack its models, summarise the audits."""
+"""Run a planned study: train each arm, query and attack its models, summarise the audits.
+
+An arm is one noise scheme of the study, with its models. The plain arm is the arm without noise.
+"""
 
 import time
 from collections.abc import Sequence
@@ -19,9 +22,10 @@ from mgaudit.study.train import TrainedArm, train_arm
 
 
 def run_study(plan: Plan, jobs: int, progress: Progress) -> tuple[StudyResult, Arrays]:
-    """Returns the result of every arm, and the arrays behind it.
+    """Returns the result of the study, and the arrays that it was computed from, by name.
 
-    An arm with fewer than FEWEST_MODELS converged models cannot be audited; the result lists it.
+    Models are trained in `jobs` processes. An arm with fewer than FEWEST_MODELS converged models
+    cannot be audited; the result lists it among the lost arms.
 
     Raises:
         RuntimeError: If no arm can be audited.
@@ -46,7 +50,7 @@ def run_study(plan: Plan, jobs: int, progress: Progress) -> tuple[StudyResult, A
 
 
 def _times(started: datetime, seconds: float, trained_arms: Sequence[TrainedArm]) -> Times:
-    """Returns when the study started and the `seconds` that it took, those of training by arm."""
+    """Returns the start and the `seconds` of the study, and the seconds of training by arm."""
     training_seconds: dict[str, float] = {}
     models_reused: dict[str, int] = {}
     for trained in trained_arms:
@@ -62,14 +66,14 @@ def _times(started: datetime, seconds: float, trained_arms: Sequence[TrainedArm]
 
 
 def _audits(trained_arms: Sequence[TrainedArm], design: Design, progress: Progress) -> list[Audit]:
-    """Returns the audit of each arm of which enough models converged."""
+    """Returns the audit of each arm with at least FEWEST_MODELS converged models."""
     audited = [trained for trained in trained_arms if _can_be_audited(trained)]
     plain = next((trained for trained in audited if _is_plain(trained)), None)
     plain_outputs = None if plain is None else ArmOutputs(plain, design)
     audits = []
     for trained in audited:
         progress.stage(f"{trained.arm.settings.label}: querying and attacking")
-        # A naive adversary trains its shadow models without noise, so has the plain arm's.
+        # A naive adversary trains shadow models without noise: they are those of the plain arm.
         shadows = None if trained is plain else plain_outputs
         audits.append(audit(ArmOutputs(trained, design), shadows))
     return audits

@@ -1,4 +1,9 @@
-"""Summarise the audits of a study: from outcomes to the records of its result."""
+"""Summarise the audits of a study: from outcomes to the records of its result.
+
+An audit has the measurements of one arm (noise scheme), and an outcome those of one attack on it.
+The plain arm is the arm without noise. Below, `trials` is the smallest number of members of a
+target (attacked model); it limits how narrow an interval at 0 or 1 is.
+"""
 
 import math
 from collections.abc import Sequence
@@ -59,11 +64,14 @@ from mgaudit.study.train import TrainedArm
 from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.fitting.privacy_plan import PrivacyPlan
 
-MOST_EXPOSED = 20
+MOST_EXPOSED = 20  # examples in the list of an arm's most exposed ones
 
 
 def audit_results(audits: Sequence[Audit], plan: Plan) -> list[AuditResult]:
-    """Returns the result of each audited arm, with differences to the plain arm if there is one."""
+    """Returns the result of each audited arm, in the order of `audits`.
+
+    It has the differences to the plain arm, if the study has one.
+    """
     plain = next((audit for audit in audits if _is_plain(audit)), None)
     results = []
     for audit in audits:
@@ -134,6 +142,7 @@ def _dataset_summary(choice: Choice, design: Design) -> DatasetSummary:
 
 
 def _lost_arm(trained: TrainedArm) -> LostArm:
+    """Returns the record of an arm that could not be audited, because its models diverged."""
     records = _scheme_records(trained.arm)
     return LostArm(**records, label=trained.arm.settings.label, diverged=trained.diverged)
 
@@ -181,6 +190,11 @@ def _audit_result(
 
 
 def _test_accuracy_difference(audit: Audit, plain: Audit | None, tests: int) -> Estimate | None:
+    """Returns the test accuracy minus that of the plain arm, over models that converged in both.
+
+    Returns None for the plain arm itself, and with fewer than FEWEST_MODELS such models. `tests` is
+    the number of test examples.
+    """
     if plain is None:
         return None
     return _paired(
@@ -195,6 +209,10 @@ def _test_accuracy_difference(audit: Audit, plain: Audit | None, tests: int) -> 
 def _attack_results(
     audit: Audit, plain: Audit | None, trials: int, design: Design
 ) -> list[AttackResult]:
+    """Returns the results of the attacks on an arm, adaptive ones first.
+
+    On the plain arm both adversaries are the same, so both are compared with its adaptive attack.
+    """
     results = []
     for outcome in audit.outcomes:
         compared = None if plain is None else plain.outcome(outcome.choice)
@@ -203,6 +221,7 @@ def _attack_results(
 
 
 def _power_point(shadows: int, metrics: dict[str, Resampled], trials: int) -> PowerPoint:
+    """Returns the metrics of the first attack with that many shadow models, with intervals."""
     estimates = {name: _rate(metrics[name], trials) for name in ANALYSED}
     return PowerPoint(shadows=shadows, metrics=estimates)
 
@@ -242,6 +261,7 @@ def _facts_of(metric: Metric) -> MetricFacts:
 
 
 def _most_exposed(exposure: Exposure, dataset: Dataset) -> list[ExposedExample]:
+    """Returns the MOST_EXPOSED most exposed examples, the most exposed first."""
     examples = exposure.most_exposed()[:MOST_EXPOSED].tolist()
     return [_exposed_example(example, exposure, dataset) for example in examples]
 
@@ -264,7 +284,7 @@ def _rank(
     highs: NDArray[np.float64],
     example: int,
 ) -> Estimate | None:
-    """Returns the mean rank of an example with its interval, or None without a target for it."""
+    """Returns the mean rank of an example with its 95 % interval; None if no target has a rank."""
     rank = float(ranks[example])
     if math.isnan(rank):
         return None
@@ -272,6 +292,7 @@ def _rank(
 
 
 def _by_class(auc_by_class: dict[int, Interval | None], dataset: Dataset) -> list[ClassExposure]:
+    """Returns the AUC within each class; None for a class with too few members or non-members."""
     exposures = []
     for label, interval in auc_by_class.items():
         examples = int((dataset.labels == label).sum())
@@ -306,6 +327,7 @@ def _attack_result(
 
 
 def _metric_estimates(outcome: AttackOutcome, trials: int) -> dict[str, Estimate]:
+    """Returns each metric by name, the mean over targets with its 95 % interval."""
     estimates = {}
     for metric in METRICS:
         interval = two_way_interval(outcome.metrics[metric.name], trials, metric.range)
@@ -314,7 +336,10 @@ def _metric_estimates(outcome: AttackOutcome, trials: int) -> dict[str, Estimate
 
 
 def _differences(outcome: AttackOutcome, paired: AttackOutcome, trials: int) -> dict[str, Estimate]:
-    """Returns each metric's difference to the same attack on the plain arm, where it is known."""
+    """Returns each metric minus that of the same attack on the plain arm, by name.
+
+    The dictionary is empty if fewer than FEWEST_MODELS targets are shared.
+    """
     differences = {}
     for key, numbers in outcome.metrics.items():
         plain_numbers = paired.metrics[key]
@@ -325,7 +350,7 @@ def _differences(outcome: AttackOutcome, paired: AttackOutcome, trials: int) -> 
 
 
 def _allowed_by_level(non_members: int) -> dict[str, int]:
-    """Returns the false positives that each metric TPR at a fixed FPR allows."""
+    """Returns how many of the non-members may be false positives, by name of the TPR metric."""
     return {
         tpr_name(level): int(false_positives_allowed(level, non_members)) for level in FPR_LEVELS
     }
@@ -334,7 +359,11 @@ def _allowed_by_level(non_members: int) -> dict[str, int]:
 def _paired(
     ours: Resampled, targets: list[int], theirs: Resampled, their_targets: list[int], trials: int
 ) -> Estimate | None:
-    """Returns the difference ours - theirs over the common targets; None if these are too few."""
+    """Returns the difference ours - theirs with its 95 % interval, over the targets of both.
+
+    `targets` and `their_targets` are the indices of the models in the rows of both. Returns None if
+    fewer than FEWEST_MODELS are shared.
+    """
     both = [target for target in targets if target in their_targets]
     if len(both) < FEWEST_MODELS:
         return None
@@ -346,7 +375,10 @@ def _paired(
 def _single_targets(
     outcome: AttackOutcome, membership: NDArray[np.bool_]
 ) -> dict[str, list[Estimate]]:
-    """Returns the metrics of each single target by name; `membership` is (targets, examples)."""
+    """Returns by name each metric of each target, with its 95 % interval for new examples.
+
+    `membership` is (targets, examples), in the order of the outcome's targets.
+    """
     pairs = list(zip(outcome.scores, membership, strict=True))
     estimates = {"auc": [_estimate(delong_interval(*pair)) for pair in pairs]}
     for level in FPR_LEVELS:
@@ -356,6 +388,7 @@ def _single_targets(
 
 
 def _rate(numbers: Resampled, trials: int) -> Estimate:
+    """Returns the mean over targets of a rate in [0, 1] with its 95 % interval."""
     return _estimate(two_way_interval(numbers, trials, RATE))
 
 
@@ -364,6 +397,7 @@ def _estimate(interval: Interval) -> Estimate:
 
 
 def _claim(plan: PrivacyPlan | None) -> PrivacyClaim | None:
+    """Returns the privacy that is proved for the arm; None for an arm without DP-SGD."""
     if plan is None:
         return None
     return PrivacyClaim(
@@ -379,7 +413,7 @@ def _claim(plan: PrivacyPlan | None) -> PrivacyClaim | None:
 
 
 def study_arrays(arms: Sequence[AuditResult], audits: Sequence[Audit], design: Design) -> Arrays:
-    """Returns the arrays behind the result by name.
+    """Returns the arrays that the result was computed from, by name.
 
     `membership`, `labels` and `roc_fpr` are shared; the other names contain the arm and the attack.
     """

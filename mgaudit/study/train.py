@@ -1,4 +1,8 @@
-"""Train the models of an arm; models in the store are not trained again."""
+"""Train the models of an arm (one noise scheme of a study).
+
+The store, a folder of the cache for each arm, keeps the models. Models that it has are not trained
+again. A stack is a group of models that are trained as one.
+"""
 
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
@@ -22,7 +26,11 @@ from mgaudit.targets.querying.ensemble import tensor_layout
 
 @dataclass(frozen=True)
 class TrainedArm:
-    """An arm whose models are in the store; `records` has their checksums and training facts."""
+    """An arm whose models are in the store.
+
+    `records` has the checksum and the training facts of each model, by its index. `models_reused`
+    is the number of models that were in the store before.
+    """
 
     arm: Arm
     folder: EnsembleFolder
@@ -32,7 +40,7 @@ class TrainedArm:
 
     @property
     def facts(self) -> list[dict[str, Any]]:
-        """The facts about each model's training: steps, seconds, and whether it diverged."""
+        """The facts about each model's training: `steps`, `seconds`, and whether it `diverged`."""
         return [record.facts for record in self.records]
 
     @property
@@ -42,7 +50,7 @@ class TrainedArm:
 
     @property
     def converged(self) -> list[int]:
-        """Indices of the other models, which are attacked; outputs are in this order."""
+        """Indices of the other models. They are attacked, and outputs are in this order."""
         return [index for index, fact in enumerate(self.facts) if not fact["diverged"]]
 
 
@@ -71,7 +79,10 @@ def train_arm(arm: Arm, design: Design, jobs: int, progress: Progress) -> Traine
 def train_missing(
     arm: Arm, folder: EnsembleFolder, design: Design, jobs: int, progress: Progress
 ) -> tuple[list[ModelRecord], int]:
-    """Trains missing or damaged models. Returns all models' records, and how many were kept."""
+    """Trains the models that are missing or damaged in the store. The caller must have the lock.
+
+    Returns the records of all models, and the number of models that were not trained again.
+    """
     models = arm.settings.models
     layout = model_layout(arm, design)
     kept = folder.repaired_models(models, layout, progress.stage)
@@ -149,6 +160,7 @@ def model_layout(arm: Arm, design: Design) -> Layout:
 
 
 def _stacks(models: list[int], size: int) -> list[list[int]]:
+    """Returns the models in groups of `size` that are trained as one; the last may be smaller."""
     return [models[start : start + size] for start in range(0, len(models), size)]
 
 

@@ -17,7 +17,10 @@ from mgaudit.targets.fitting.recipe import Recipe, train
 
 @dataclass(frozen=True)
 class TrainingTask:
-    """One stack to train: `membership` (models, examples), bool, and the models' `indices`.
+    """One stack to train, that is, a group of models that are trained as one.
+
+    `indices` are the indices of its models, and `membership` (models, examples), bool, has a row
+    for each of these models.
 
     `own_code` has the SHA-256 of each source file of the user's own classes among the `choices`.
     """
@@ -33,7 +36,7 @@ class TrainingTask:
 
 
 def train_and_keep(task: TrainingTask) -> int:
-    """Trains the stack and keeps its models. Returns the number of models."""
+    """Trains the stack and saves its models in the folder. Returns the number of models."""
     if own_code(task.choices) != task.own_code:  # a worker imports the classes again
         raise RuntimeError(
             f"the source of {', '.join(task.own_code)} was edited during the run; run again"
@@ -47,7 +50,7 @@ def train_and_keep(task: TrainingTask) -> int:
 
 @dataclass(frozen=True)
 class TimedTraining:
-    """One stack whose training is timed; nothing is kept."""
+    """One stack whose training is timed; `membership` is (models, examples), bool."""
 
     recipe: Recipe
     dataset: Dataset

@@ -1,4 +1,7 @@
-"""Validation of the closed forms' arguments, with errors that state the broken rule."""
+"""Validation of the closed forms' arguments, with errors that state the broken rule.
+
+`name` is the name of the argument in the message of the ValueError.
+"""
 
 import math
 
@@ -9,9 +12,10 @@ Floats = NDArray[np.float64]
 
 
 def reals(**arguments: ArrayLike) -> tuple[Floats, ...]:
-    """Returns the arguments as float64 arrays of their common shape, read-only if broadcast.
+    """Returns the arguments as float64 arrays, in their order, all broadcast to one shape.
 
-    Raises ValueError for one that is not finite, by its name, and for shapes that do not broadcast.
+    Broadcast arrays are read-only. Raises ValueError for an argument that is not finite, by its
+    name, and for shapes that do not broadcast.
     """
     arrays = [finite(name, value) for name, value in arguments.items()]
     try:
@@ -24,16 +28,17 @@ def reals(**arguments: ArrayLike) -> tuple[Floats, ...]:
 
 
 def finite(name: str, value: ArrayLike) -> Floats:
-    """Returns `value` as float64, every entry of it finite. Raises ValueError for others."""
+    """Returns `value` as a float64 array. Raises ValueError unless all entries are finite."""
     array = np.asarray(value, dtype=np.float64)
     require(name, "be finite", array, np.isfinite(array))
     return array
 
 
 def at_least(name: str, value: ArrayLike, low: float, is_open: bool = False) -> Floats:
-    """Returns `value` as float64, all finite and >= `low`, or > `low` if the bound `is_open`.
+    """Returns `value` as a float64 array of any shape.
 
-    Raises ValueError that names the argument, the rule and the first value that breaks it.
+    Raises ValueError unless all entries are finite and >= `low`, or > `low` if the bound `is_open`.
+    The message names the argument, the rule and the first value that breaks it.
 
     >>> float(at_least("sigma", 2, 0))
     2.0
@@ -48,7 +53,7 @@ def at_least(name: str, value: ArrayLike, low: float, is_open: bool = False) -> 
 
 
 def positive(name: str, value: ArrayLike) -> Floats:
-    """Returns `value` as float64. Raises ValueError unless all are finite and > 0."""
+    """Returns `value` as a float64 array. Raises ValueError unless all are finite and > 0."""
     return at_least(name, value, 0, is_open=True)
 
 
@@ -60,7 +65,7 @@ def std_of(name: str, value: float) -> float:
 
 
 def whole(name: str, value: int, low: int) -> int:
-    """Returns `value`, a whole number >= `low`. Raises ValueError for others."""
+    """Returns `value` as an int. Raises ValueError unless it is a whole number >= `low`."""
     is_whole = not isinstance(value, bool) and int(value) == value
     if not is_whole or value < low:
         raise ValueError(f"{name} must be a whole number >= {low}, got {value}")
@@ -70,7 +75,7 @@ def whole(name: str, value: int, low: int) -> int:
 def matrix(
     name: str, value: ArrayLike, rows: int | None = None, columns: int | None = None
 ) -> Floats:
-    """Returns a matrix in float64.
+    """Returns `value` as a float64 matrix (rows, columns).
 
     Raises:
         ValueError: unless it is finite, not empty and of the required shape; None allows any size.
@@ -83,7 +88,7 @@ def matrix(
 
 
 def vector(name: str, value: ArrayLike, length: int | None = None) -> Floats:
-    """Returns a vector in float64.
+    """Returns `value` as a float64 vector (length,).
 
     Raises:
         ValueError: unless it is finite, not empty and of the required length; None allows any.
@@ -96,18 +101,19 @@ def vector(name: str, value: ArrayLike, length: int | None = None) -> Floats:
 
 
 def _fits(shape: tuple[int, ...], *required: int | None) -> bool:
-    """Returns whether each size is the required one, or that is None."""
+    """Returns whether each size of the shape is the required one; None allows any size."""
     pairs = zip(shape, required, strict=True)
     return all(expected in (None, size) for size, expected in pairs)
 
 
 def _shape(*required: int | None) -> str:
+    """Returns a required shape as text for errors, with "any" for None."""
     sizes = ["any" if size is None else str(size) for size in required]
     return f"({', '.join(sizes)})"
 
 
 def require(name: str, rule: str, array: Floats, holds: NDArray[np.bool_]) -> None:
-    """Raises ValueError with the first value that breaks the rule."""
+    """Raises ValueError with the first value of `array` for which `holds` is False."""
     if not np.all(holds):
         broken = array[~holds].flat[0]
         raise ValueError(f"{name} must {rule}, got {float(broken)}")

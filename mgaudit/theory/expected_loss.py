@@ -1,10 +1,19 @@
 """The exact expected squared loss of a two-layer ReLU network under a Gaussian mask.
 
-For f(x ⊙ c) with c ~ N(1, kappa² I), fresh for every example: E L = ½ sum_i [(E f_i - y_i)² + Var
-f_i], where the mean has a smoothed ReLU for each neuron and the variance the covariance of each
-pair of rectified neurons (arXiv 2602.17423). Inputs are (n, d), targets (n,); a network of m
-neurons has n m (m-1) / 2 pairs, which are processed in parts of bounded size. Functions raise
-ValueError for shapes that do not fit, what is not finite, kappa < 0.
+The mask c ~ N(1, kappa² I) multiplies each example x, with a fresh draw for every example. With
+f_i = f(x_i ⊙ c_i) and the targets y_i, the expected loss is
+
+    E L = ½ sum_i [(E f_i - y_i)² + Var f_i].
+
+The mean E f_i has a smoothed ReLU for each neuron. The variance is a sum over the covariances of
+all pairs of rectified neurons (arXiv 2602.17423).
+
+The arguments of all functions: the network has m neurons, `inputs` is (n, d), `targets` is (n,) and
+`kappa` >= 0 is the standard deviation of the mask. Functions raise ValueError for shapes that do
+not fit, for values that are not finite, and for kappa < 0. The n m (m-1) / 2 pairs of neurons are
+processed in parts of bounded size.
+
+In the code, z and s (n, m) are the means and standard deviations of the masked pre-activations.
 """
 
 from collections.abc import Iterator
@@ -30,7 +39,7 @@ AT_ONCE = 2**18  # the largest number of entries in an array of a part
 def expected_loss(
     network: TwoLayerWeights, inputs: ArrayLike, targets: ArrayLike, kappa: float
 ) -> float:
-    """Returns ½ sum_i E (f(x_i ⊙ c_i) - y_i)²; at kappa = 0 the plain loss, bit for bit.
+    """Returns ½ sum_i E (f(x_i ⊙ c_i) - y_i)²; at kappa = 0 the loss without a mask, bit for bit.
 
     >>> network = TwoLayerWeights(np.array([[1.0]]), np.array([1.0]))
     >>> expected_loss(network, [[2.0]], [1.0], kappa=0.0)
@@ -45,14 +54,18 @@ def expected_loss(
 
 
 def output_mean(network: TwoLayerWeights, inputs: ArrayLike, kappa: float) -> Floats:
-    """Returns E f(x_i ⊙ c) (n,)."""
+    """Returns the mean output E f(x_i ⊙ c_i) for each input, (n,)."""
     z, s = mask_moments(network.weights, network.checked_inputs(inputs), kappa)
     return network.combined(smoothed_relu(z, s))
 
 
 def output_variance(network: TwoLayerWeights, inputs: ArrayLike, kappa: float) -> Floats:
-    """Returns Var f(x_i ⊙ c) = m⁻¹ sum_rs outer_r outer_s Cov(u_r⁺, u_s⁺) (n,), u_r = w_r · (x_i ⊙
-    c)."""
+    """Returns the variance of the output f(x_i ⊙ c_i) for each input, (n,).
+
+    With the masked pre-activations u_r = w_r · (x_i ⊙ c_i) it is
+
+        Var f_i = m⁻¹ sum_rs outer_r outer_s Cov(u_r⁺, u_s⁺).
+    """
     inputs = network.checked_inputs(inputs)
     z, s = mask_moments(network.weights, inputs, kappa)
     variance: Floats = rectified_variance(z, s).sum(axis=1)
@@ -65,10 +78,12 @@ def output_variance(network: TwoLayerWeights, inputs: ArrayLike, kappa: float) -
 def expected_loss_gradient(
     network: TwoLayerWeights, inputs: ArrayLike, targets: ArrayLike, kappa: float
 ) -> Floats:
-    """Returns the gradient (m, d) of `expected_loss` in the weights, at kappa = 0 the plain one.
+    """Returns the gradient (m, d) of `expected_loss` with respect to the weights.
 
-    The chain rule over each neuron's mean and sd, and over each pair's covariance kappa² sum_j w_rj
-    w_sj x_j².
+    At kappa = 0 it is the gradient of the loss without a mask. It follows by the chain rule over
+    the mean and sd of each neuron's pre-activation, and over the covariance of each pair of them,
+
+        kappa² sum_j w_rj w_sj x_j².
     """
     inputs, kappa = network.checked_inputs(inputs), std_of("kappa", kappa)
     targets = network.checked_targets(targets, inputs)
@@ -100,8 +115,10 @@ def expected_loss_gradient(
 class _Part:
     """All pairs r < s of neurons, for some of the inputs.
 
-    `pairs` holds the means of both pre-activations, their sds and their correlation, (rows, pairs)
-    each; `signs` (pairs,) is outer_r outer_s.
+    `rows` selects the inputs, and `width` is m. `r` and `s` (pairs,) are the neurons of each pair.
+    `pairs` has the means of both pre-activations, their sds and their correlation, each (rows,
+    pairs), in the order of arguments of `rectified_covariance`. `signs` (pairs,) is outer_r
+    outer_s.
     """
 
     rows: slice
@@ -112,7 +129,10 @@ class _Part:
     signs: Floats
 
     def square(self, above: Floats, below: Floats) -> Floats:
-        """Returns (rows, width, width): `above` at (r, s), `below` at (s, r), 0 on the diagonal."""
+        """Returns values of pairs as matrices (rows, width, width) with a diagonal of 0.
+
+        `above` and `below` (rows, pairs) are the entries at (r, s) and at (s, r).
+        """
         square = np.zeros((len(above), self.width, self.width))
         square[:, self.r, self.s] = above
         square[:, self.s, self.r] = below
@@ -120,6 +140,7 @@ class _Part:
 
 
 def _parts(network: TwoLayerWeights, inputs: Floats, z: Floats, s: Floats) -> Iterator[_Part]:
+    """Yields all pairs of neurons for a few inputs at a time; nothing for a single neuron."""
     width = len(network.outer)
     if width == 1:
         return
@@ -138,7 +159,10 @@ def _parts(network: TwoLayerWeights, inputs: Floats, z: Floats, s: Floats) -> It
 
 
 def _correlations(weights: Floats, inputs: Floats) -> Floats:
-    """Returns correlations (n, m, m) of masked pre-activations, 0 for one without a mask."""
+    """Returns the correlations (n, m, m) of the masked pre-activations, in [-1, 1].
+
+    A pre-activation that the mask does not change, because w ⊙ x = 0, has correlation 0.
+    """
     scaled = weights * inputs[:, None, :]
     norms = np.sqrt(np.sum(scaled * scaled, axis=2, keepdims=True))
     scaled = np.divide(scaled, norms, out=np.zeros_like(scaled), where=norms > 0)

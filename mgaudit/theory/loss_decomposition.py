@@ -1,20 +1,23 @@
 """The expected loss under a Gaussian mask, split into smoothed loss, regulariser and rest.
 
-Theorem 4.2 of arXiv 2602.17423 writes the expected loss of a two-layer ReLU network as that of the
-network with the smoothed activation z Phi(z/s), a regulariser that scales with kappa², and a small
-rest. In closed form the rest has two parts:
+A mask c ~ N(1, kappa² I) on the input x makes the pre-activation of a neuron normal, with mean z
+and standard deviation s. Theorem 4.2 of arXiv 2602.17423 writes the expected loss of a two-layer
+ReLU network as a sum of three terms: the loss of the smoothed network, which has the activation
+z Phi(z/s) as a proxy for the mean of the masked ReLU; a regulariser that scales with kappa²; and a
+small rest. In closed form the rest has two parts:
 
-- The proxy's. The mean of a masked ReLU is s phi(z/s) larger than z Phi(z/s). This is of the order
-  kappa where |z| is, which has a probability of the order kappa, and negligible elsewhere. Summed
-  over inputs that are spread smoothly about z = 0 it is of the order kappa², like the regulariser,
-  times the residual f - y there; over few inputs with residuals of random sign it is of the order
-  kappa^{3/2}.
-- The variance's. The regulariser is kappa² ‖E grad_c f‖², the first term of the variance in Hermite
-  polynomials of the mask, so that this part is >= 0 (Cacoullos 1982). Its summands are of the order
-  kappa² with a probability of the order kappa: kappa³.
+- The proxy's part. The mean of a masked ReLU is larger than z Phi(z/s) by s phi(z/s). This gap is
+  of the order kappa where |z| is of the order kappa, which has a probability of the order kappa,
+  and it is negligible elsewhere. Summed over inputs that are spread smoothly about z = 0, this part
+  is of the order kappa² times the residual f - y there, as large as the regulariser. Summed over
+  few inputs with residuals of random sign, it is of the order kappa^{3/2}.
+- The variance's part. The regulariser is ½ kappa² ‖E grad_c f‖² for each input. It is the first
+  term of the variance in Hermite polynomials of the mask, so this part is >= 0 (Cacoullos 1982).
+  For each input it is of the order kappa² with a probability of the order kappa, together kappa³.
 
-Inputs are (n, d), targets (n,). Functions raise ValueError for shapes that do not fit, what is not
-finite, kappa < 0.
+The arguments of all functions: the network has m neurons, `inputs` is (n, d), `targets` is (n,) and
+`kappa` >= 0. Functions raise ValueError for shapes that do not fit, for values that are not finite,
+and for kappa < 0.
 """
 
 from dataclasses import dataclass
@@ -36,7 +39,7 @@ from mgaudit.theory.two_layer import TwoLayerWeights
 
 @dataclass(frozen=True)
 class Decomposition:
-    """The terms of the expected loss, the rest by its parts."""
+    """The terms of the expected loss, summed over the inputs; the rest is split into two parts."""
 
     smoothed_mse: float
     regulariser: float
@@ -50,7 +53,7 @@ class Decomposition:
 
     @property
     def rest(self) -> float:
-        """The expected loss less the smoothed loss and the regulariser."""
+        """The expected loss minus the smoothed loss and the regulariser."""
         return self.proxy_part + self.variance_part
 
 
@@ -59,7 +62,8 @@ def decompose(
 ) -> Decomposition:
     """Returns the terms, whose sum is the `expected_loss`. At kappa = 0 all but the first are 0.
 
-    Both parts of the rest are differences term by term, and so exact where they are small.
+    Both parts of the rest are computed as sums of differences for each input, not as a difference
+    of two sums, so that they are precise where they are small.
     """
     inputs = network.checked_inputs(inputs)
     targets = network.checked_targets(targets, inputs)
@@ -78,14 +82,19 @@ def decompose(
 
 
 def proxy_outputs(network: TwoLayerWeights, inputs: ArrayLike, kappa: float) -> Floats:
-    """Returns the smoothed network m^{-1/2} sum_r outer_r z_r Phi(z_r / s_r) (n,)."""
+    """Returns the output of the smoothed network for each input, (n,):
+
+    m^{-1/2} sum_r outer_r z_r Phi(z_r / s_r).
+    """
     z, s = _moments(network, inputs, kappa)
     return network.combined(smoothed_relu_proxy(z, s))
 
 
 def proxy_gaps(network: TwoLayerWeights, inputs: ArrayLike, kappa: float) -> Floats:
-    """Returns the mean output less the smoothed network: m^{-1/2} sum_r outer_r s_r phi(z_r / s_r)
-    (n,)."""
+    """Returns the mean output under the mask minus the output of the smoothed network, (n,):
+
+    m^{-1/2} sum_r outer_r s_r phi(z_r / s_r).
+    """
     z, s = _moments(network, inputs, kappa)
     gaps = s * density(ratio(z, s))
     return network.combined(gaps)
@@ -94,7 +103,10 @@ def proxy_gaps(network: TwoLayerWeights, inputs: ArrayLike, kappa: float) -> Flo
 def smoothed_mse(
     network: TwoLayerWeights, inputs: ArrayLike, targets: ArrayLike, kappa: float
 ) -> float:
-    """Returns ½ sum_i (smoothed network - y_i)²; at kappa = 0 the plain loss, bit for bit."""
+    """Returns the loss of the smoothed network, ½ sum_i (proxy_outputs_i - y_i)².
+
+    At kappa = 0 it is the loss without a mask, bit for bit.
+    """
     residuals = _proxy_residuals(network, inputs, targets, kappa)
     return float(0.5 * np.sum(residuals**2))
 
@@ -102,7 +114,7 @@ def smoothed_mse(
 def smoothed_mse_gradient(
     network: TwoLayerWeights, inputs: ArrayLike, targets: ArrayLike, kappa: float
 ) -> Floats:
-    """Returns the gradient (m, d) of `smoothed_mse` in the weights."""
+    """Returns the gradient (m, d) of `smoothed_mse` with respect to the weights."""
     inputs = network.checked_inputs(inputs)
     residuals = _proxy_residuals(network, inputs, targets, kappa)
     root_width = np.sqrt(len(network.outer))
@@ -117,20 +129,24 @@ def smoothed_mse_gradient(
 def _proxy_residuals(
     network: TwoLayerWeights, inputs: ArrayLike, targets: ArrayLike, kappa: float
 ) -> Floats:
+    """Returns the output of the smoothed network minus the target, for each input, (n,)."""
     inputs = network.checked_inputs(inputs)
     targets = network.checked_targets(targets, inputs)
     return proxy_outputs(network, inputs, kappa) - targets
 
 
 def regulariser(network: TwoLayerWeights, inputs: ArrayLike, kappa: float) -> float:
-    """Returns ½ kappa² sum_i ‖x_i ⊙ m^{-1/2} sum_r outer_r w_r Phi(z_ir / s_ir)‖²."""
+    """Returns the regulariser, which is 0 at kappa = 0:
+
+    ½ kappa² sum_i ‖x_i ⊙ m^{-1/2} sum_r outer_r w_r Phi(z_ir / s_ir)‖².
+    """
     inputs, kappa = network.checked_inputs(inputs), std_of("kappa", kappa)
     means = kappa * _mean_gradients(network, inputs, kappa)
     return float(0.5 * np.sum(means * means))
 
 
 def regulariser_gradient(network: TwoLayerWeights, inputs: ArrayLike, kappa: float) -> Floats:
-    """Returns the gradient (m, d) of `regulariser` in the weights."""
+    """Returns the gradient (m, d) of `regulariser` with respect to the weights."""
     inputs, kappa = network.checked_inputs(inputs), std_of("kappa", kappa)
     z, s = _moments(network, inputs, kappa)
     means = _mean_gradients(network, inputs, kappa) * inputs
@@ -146,11 +162,12 @@ def regulariser_gradient(network: TwoLayerWeights, inputs: ArrayLike, kappa: flo
 
 
 def _moments(network: TwoLayerWeights, inputs: ArrayLike, kappa: float) -> tuple[Floats, Floats]:
+    """Returns the means z and the sds s (n, m) of the masked pre-activations."""
     return mask_moments(network.weights, network.checked_inputs(inputs), kappa)
 
 
 def _mean_gradients(network: TwoLayerWeights, inputs: Floats, kappa: float) -> Floats:
-    """Returns E grad_c f(x_i ⊙ c) (n, d)."""
+    """Returns the mean gradient with respect to the mask, E grad_c f(x_i ⊙ c), (n, d)."""
     z, s = _moments(network, inputs, kappa)
     root_width = np.sqrt(len(network.outer))
     passes = ndtr(ratio(z, s)) * network.outer / root_width

@@ -1,4 +1,9 @@
-"""Gradient descent of the linear network with a noise node, simulated."""
+"""Gradient descent of a two-layer linear network with a noise node, simulated.
+
+A noise node is an extra input that receives random noise e in place of data (`noise_nodes`). Many
+runs are simulated at once; they are the first axis of all arrays of weights. A batch affects a step
+only by its moments: the means of x x, x e and e e.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,11 +20,11 @@ LIMIT = 1e12  # squared norm of all weights, beyond which a run counts as diverg
 
 @dataclass(frozen=True)
 class DescentPath:
-    """Weights along descent.
+    """The weights of all runs at some of the steps.
 
-    `net` has leading axes (snapshots, runs); `steps` (snapshots,) counts the steps before each
-    snapshot. `diverged` (runs,) is the step at which a run's weights exceeded LIMIT, after which
-    they are constant, or -1.
+    `net` has weights with the axes (snapshots, runs, width). `steps` (snapshots,) is the number of
+    steps before each snapshot. `diverged` (runs,) is the step at which the squared norm of a run's
+    weights exceeded LIMIT, after which they are constant; -1 for a run that did not diverge.
     """
 
     steps: NDArray[np.int64]
@@ -32,9 +37,10 @@ def fresh_moments(
 ) -> Iterator[Moments]:
     """Yields moments (runs,) of batches with inputs N(0, sigma_x^2) and noise N(0, sigma^2).
 
-    They are drawn directly, as a Wishart matrix by Bartlett's decomposition, so that the cost does
-    not depend on the size of the batch. Sds are numbers or (runs,). Raises ValueError for an sd
-    below 0 and for `runs` or `batch` below 1.
+    It yields without end, one batch of `batch` new examples for each run. The moments are drawn
+    directly, as a Wishart matrix by Bartlett's decomposition, so that the cost does not depend on
+    the size of the batch. The standard deviations `sigma_x` and `sigma` are numbers or (runs,).
+    Raises ValueError for a standard deviation below 0, and for `runs` or `batch` below 1.
     """
     # Arguments are checked here, because the body of a generator runs only at the first next().
     count, size = whole("runs", runs, 1), whole("batch", batch, 1)
@@ -62,9 +68,10 @@ def dataset_moments(
 ) -> Iterator[Moments]:
     """Yields the moments (runs,) of one batch after another, without end.
 
-    `x` (runs, examples) has one input feature. Each run shuffles its examples anew in each epoch.
-    The noise of an example is N(0, sigma^2). It is drawn once if `fixed`, and otherwise in each
-    epoch. `sigma` is a number or (runs,).
+    `x` (runs, examples) has the single input feature of each run's examples. Each run shuffles its
+    examples anew in each epoch. The noise of an example is N(0, sigma^2). It is drawn once if
+    `fixed`, and otherwise in each epoch. `sigma` is a number or (runs,), and `batch` is the number
+    of examples in a batch.
 
     Raises ValueError for a batch that does not divide the examples, or a sigma below 0.
     """
@@ -108,15 +115,15 @@ def descend(
     """Returns the weights of descent w <- w - eta gradient, at step 0 and then each `every` steps.
 
     Args:
-        start: weights (runs, width).
-        target: the slope of the labels, w* in y = w* x.
-        eta: rate > 0, a number or (runs,).
-        moments: the second moments of each step's batch.
-        steps: number of steps.
-        every: steps between snapshots.
+        start: Weights (runs, width) before the first step.
+        target: The slope w* of the labels y = w* x.
+        eta: The learning rate > 0, a number or (runs,).
+        moments: The second moments (runs,) of each step's batch. Descent ends early if they end.
+        steps: The number of steps, at least 0.
+        every: The number of steps between snapshots, at least 1.
 
     Raises:
-        ValueError: for a rate not above 0, and for weights of another shape.
+        ValueError: For a rate not above 0, and for weights of another shape.
     """
     rate, goal = positive("eta", eta), finite("target", target)
     stride, last = whole("every", every, 1), whole("steps", steps, 0)

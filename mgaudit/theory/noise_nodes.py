@@ -1,4 +1,10 @@
-"""A noise injection node in a two-layer linear network: loss, curvature, phases, decay."""
+"""A noise injection node in a two-layer linear network: loss, curvature, phases, decay.
+
+The node is an extra input that receives random noise e in place of data, and has weights w_ni to
+the hidden layer (arXiv 2210.13599). In all functions, sigma_x and sigma >= 0 are the standard
+deviations of the input and of the noise, and eta > 0 is the learning rate. Arguments of type
+ArrayLike broadcast, and the result has their common shape.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,8 +16,8 @@ from mgaudit.theory.arguments import Floats, at_least, finite, positive, whole
 
 Phase = Literal["decoupled", "decay", "catapult", "divergence"]
 
-# Rate times curvature beyond which the noise's loss grows at first (GROWTH) and without bound
-# (ESCAPE).
+# Learning rate times curvature beyond which the loss of the noise grows at first (GROWTH) and
+# without bound (ESCAPE).
 GROWTH, ESCAPE = 2.0, 4.0
 
 
@@ -19,8 +25,9 @@ GROWTH, ESCAPE = 2.0, 4.0
 class LinearNet:
     """The weights of f(x, e) = w2 . (w1 x + w_ni e), with scalar input x and noise e.
 
-    `first` w1, `node` w_ni and `second` w2 are float64 of one shape (..., width); leading axes are
-    runs. Raises ValueError where they are not of one shape or hold a number that is not finite.
+    `first` is w1, `node` is w_ni and `second` is w2. They are float64 of one shape (..., width),
+    where width is the number of hidden neurons and the leading axes are runs. Raises ValueError if
+    they have different shapes or a number that is not finite.
     """
 
     first: Floats
@@ -39,20 +46,21 @@ class LinearNet:
 
     @property
     def slope(self) -> Floats:
-        """The weight w2 . w1 that the input has in the output, (...)."""
+        """The factor w2 . w1 of the input in the output, (...)."""
         return _dot(self.second, self.first)
 
     @property
     def leak(self) -> Floats:
-        """The weight w2 . w_ni that the noise has in the output, (...)."""
+        """The factor w2 . w_ni of the noise in the output, (...)."""
         return _dot(self.second, self.node)
 
 
 @dataclass(frozen=True)
 class Moments:
-    """The second moments of input and noise: means of x x, x e and e e, each (...).
+    """The second moments of input x and noise e over a batch, or their expectations, each (...).
 
-    The loss and gradient of a batch depend on nothing else.
+    `inputs` is the mean of x x, `mixed` of x e and `noise` of e e. The loss and the gradient depend
+    on the batch only by these means.
     """
 
     inputs: Floats
@@ -61,9 +69,9 @@ class Moments:
 
     @classmethod
     def expected(cls, sigma_x: ArrayLike, sigma: ArrayLike) -> "Moments":
-        """Returns the moments of x ~ N(0, sigma_x^2) and, independent of it, e ~ N(0, sigma^2).
+        """Returns the expected moments of independent x ~ N(0, sigma_x^2) and e ~ N(0, sigma^2).
 
-        Raises ValueError for an sd that is below 0 or not finite.
+        Raises ValueError for a standard deviation that is below 0 or not finite.
         """
         input_variance = at_least("sigma_x", sigma_x, 0) ** 2
         noise_variance = at_least("sigma", sigma, 0) ** 2
@@ -72,8 +80,10 @@ class Moments:
 
     @classmethod
     def of(cls, x: ArrayLike, noise: ArrayLike) -> "Moments":
-        """Returns the moments of batches, x and noise of one shape (..., batch). Raises ValueError
-        for other shapes."""
+        """Returns the moments (...) of batches, as means over the last axis.
+
+        `x` and `noise` have one shape (..., batch). Raises ValueError for other shapes.
+        """
         x, noise = finite("x", x), finite("noise", noise)
         if x.shape != noise.shape or not x.ndim or not x.shape[-1]:
             raise ValueError(
@@ -88,8 +98,11 @@ class Moments:
 def linear_loss(net: LinearNet, target: float, moments: Moments) -> Floats:
     """Returns the mean of (f(x, e) - target x)^2 / 2 over input and noise of these moments, (...).
 
-    With r = w2 . w1 - target and s = w2 . w_ni it is r^2 E[x x] / 2 + r s E[x e] + s^2 E[e e] / 2,
-    so its expectation is (sigma_x^2 r^2 + sigma^2 s^2) / 2 (arXiv 2210.13599, linear model).
+    `target` is the slope of the labels. With r = w2 . w1 - target and s = w2 . w_ni the loss is
+
+        r^2 E[x x] / 2 + r s E[x e] + s^2 E[e e] / 2,
+
+    and its expectation is (sigma_x^2 r^2 + sigma^2 s^2) / 2 (arXiv 2210.13599, linear model).
 
     >>> net = LinearNet(np.array([1.0, 0.0]), np.array([0.0, 2.0]), np.array([3.0, 1.0]))
     >>> float(linear_loss(net, 1.0, Moments.expected(1.0, 0.5)))  # ((3 - 1)^2 + 0.25 * 2^2) / 2
@@ -104,10 +117,12 @@ def linear_loss(net: LinearNet, target: float, moments: Moments) -> Floats:
 
 
 def linear_gradient(net: LinearNet, target: float, moments: Moments) -> LinearNet:
-    """Returns the gradient of `linear_loss`, each part (..., width).
+    """Returns the gradient of `linear_loss` with respect to each weight, each part (..., width).
 
-    With a = r E[x x] + s E[x e] and b = r E[x e] + s E[e e] it is a w2 for w1, b w2 for w_ni and a
-    w1 + b w_ni for w2.
+    With a = r E[x x] + s E[x e] and b = r E[x e] + s E[e e], where r and s are those of
+    `linear_loss`, the derivatives are
+
+        a w2 in w1,    b w2 in w_ni,    a w1 + b w_ni in w2.
     """
     weights = np.stack([net.first, net.node, net.second])
     return LinearNet(*linear_slopes(weights, finite("target", target), moments))
@@ -116,7 +131,10 @@ def linear_gradient(net: LinearNet, target: float, moments: Moments) -> LinearNe
 def linear_slopes(
     weights: Floats, target: Floats, moments: Moments
 ) -> tuple[Floats, Floats, Floats]:
-    """Returns the parts of `linear_gradient` at `weights` (3, ..., width), unchecked."""
+    """Returns the parts of `linear_gradient` for w1, w_ni and w2, without checks.
+
+    `weights` (3, ..., width) has w1, w_ni and w2.
+    """
     first, node, second = weights
     r = _dot(second, first) - target
     s = _dot(second, node)
@@ -127,10 +145,11 @@ def linear_slopes(
 
 
 def noise_curvature(net: LinearNet, sigma: ArrayLike) -> Floats:
-    """Returns sigma^2 (|w2|^2 + |w_ni|^2), (...): the top curvature if the noise dominates.
+    """Returns sigma^2 (|w2|^2 + |w_ni|^2), (...), the curvature of the noise's part of the loss.
 
-    It is the only eigenvalue other than 0 of the Hessian of sigma^2 s^2 / 2 at s = w2 . w_ni = 0.
-    Raises ValueError for a sigma below 0 or not finite.
+    This part is sigma^2 s^2 / 2 with s = w2 . w_ni. At s = 0, its Hessian has this one eigenvalue
+    other than 0. If the noise dominates, it is the largest curvature of the loss. Raises ValueError
+    for a sigma below 0 or not finite.
     """
     second_square = _dot(net.second, net.second)
     squared_norms = second_square + _dot(net.node, net.node)
@@ -139,7 +158,9 @@ def noise_curvature(net: LinearNet, sigma: ArrayLike) -> Floats:
 
 
 def pull(eta: ArrayLike, sigma: ArrayLike, second_norm: ArrayLike) -> Floats:
-    """Returns eta sigma^2 |w2|^2, the share of the node's weight along w2 removed by a step.
+    """Returns eta sigma^2 |w2|^2, the share of the node's weight along w2 that a step removes.
+
+    `second_norm` is |w2|.
 
     Raises ValueError for a rate not above 0, and for sigma or |w2| below 0.
     """
@@ -151,13 +172,15 @@ def pull(eta: ArrayLike, sigma: ArrayLike, second_norm: ArrayLike) -> Floats:
 
 
 def walk(eta: ArrayLike, sigma: ArrayLike, preactivation_gradient: ArrayLike, batch: int) -> Floats:
-    """Returns eta sigma |g| / sqrt(batch), the sd of a step's random change of the node.
+    """Returns the standard deviation of a step's random change of the node's weights:
 
-    `preactivation_gradient` |g| is the root mean square over examples of the norm of the gradient
-    of the noise-free loss by the preactivations that the node joins; in the linear network sigma_x
-    |r| |w2|. Examples and their noise being independent, e times that gradient has mean 0 and this
-    sd over a batch. Raises ValueError for a rate not above 0, a sigma or |g| below 0, and a batch
-    below 1.
+        eta sigma |g| / sqrt(batch).
+
+    `preactivation_gradient` is |g|, the root mean square over examples of the norm of a gradient:
+    that of the noise-free loss by the preactivations of the hidden neurons. In the linear network
+    it is sigma_x |r| |w2|. Examples and their noise are independent, so the mean of e g over a
+    batch has expectation 0 and standard deviation sigma |g| / sqrt(batch). Raises ValueError for a
+    rate not above 0, a sigma or |g| below 0, and a batch below 1.
     """
     rate = positive("eta", eta)
     std = at_least("sigma", sigma, 0)
@@ -170,12 +193,16 @@ def walk(eta: ArrayLike, sigma: ArrayLike, preactivation_gradient: ArrayLike, ba
 def decoupled_sigma(
     second_norm: float, node_along: float, preactivation_gradient: float, batch: int
 ) -> float:
-    """Returns the sigma at which a step's pull on the node equals its `walk`.
+    """Returns the sigma at which a step pulls the node as far towards 0 as it moves by chance.
 
-    The pull is |w_ni along w2| eta sigma^2 |w2|^2.
+    The former is |w_ni along w2| times `pull`, and the latter is `walk`. They are equal, at every
+    learning rate, for
 
-    It is |g| / (sqrt(batch) |w2|^2 |w_ni along w2|), for each rate. Raises ValueError for |w2| or
-    |w_ni along w2| not above 0, |g| below 0 and a batch below 1.
+        sigma = |g| / (sqrt(batch) |w2|^2 |w_ni along w2|).
+
+    `second_norm` is |w2|, `node_along` is |w_ni along w2| and `preactivation_gradient` is |g|, as
+    in `walk`. Raises ValueError for |w2| or |w_ni along w2| not above 0, |g| below 0 and a batch
+    below 1.
     """
     along = float(positive("node_along", node_along))
     gradient_norm = float(at_least("preactivation_gradient", preactivation_gradient, 0))
@@ -187,10 +214,11 @@ def decoupled_sigma(
 def phase(eta: float, curvature: float, pulled: float, walked: float) -> Phase:
     """Returns the phase that training begins in (arXiv 2210.13599, linear model).
 
-    "divergence" for eta curvature >= 4, "catapult" (the loss grows, then falls at a lower
-    curvature) for >= 2. Below that "decoupled" where `pulled`, the node's weight times `pull`, is
-    less than `walked`, the step by chance; "decay" elsewhere. Raises ValueError for a rate not
-    above 0, and for others below 0.
+    The phase is "divergence" for eta times curvature >= 4, and "catapult" (the loss grows, then
+    falls at a lower curvature) for >= 2. Below 2 it is "decoupled" if `pulled` < `walked`, and
+    "decay" otherwise. `pulled` is how far a step pulls the node towards 0, its weight along w2
+    times `pull`, and `walked` is how far the node moves by chance, `walk`. Raises ValueError for a
+    rate not above 0, and for other arguments below 0.
 
     >>> [phase(0.1, curvature, 0.5, 0.1) for curvature in (10, 30, 50)]
     ['decay', 'catapult', 'divergence']
@@ -208,11 +236,13 @@ def phase(eta: float, curvature: float, pulled: float, walked: float) -> Phase:
 
 
 def node_decay_time(eta: ArrayLike, sigma: ArrayLike, second_norm: ArrayLike) -> Floats:
-    """Returns 1 / (eta sigma^2 |w2|^2), the steps in which the node's weight along w2 falls by the
-    factor e.
+    """Returns the number of steps in which the node's weight along w2 falls by the factor e:
 
-    This holds for gradient flow on the noise's loss at constant w2, which needs |w_ni|^2 << |w2|^2;
-    inf without noise.
+        1 / (eta sigma^2 |w2|^2).
+
+    `second_norm` is |w2|. This holds for gradient flow on the noise's part of the loss at constant
+    w2, which needs |w_ni|^2 << |w2|^2. Without noise (sigma = 0) the result is inf. Raises
+    ValueError as `pull` does.
     """
     return _inverse(pull(eta, sigma, second_norm))
 
@@ -220,11 +250,13 @@ def node_decay_time(eta: ArrayLike, sigma: ArrayLike, second_norm: ArrayLike) ->
 def loss_decay_time(
     eta: ArrayLike, sigma_x: ArrayLike, first_norm: ArrayLike, second_norm: ArrayLike
 ) -> Floats:
-    """Returns 1 / (2 eta sigma_x^2 (|w1|^2 + |w2|^2)), the steps in which the noise-free loss falls
-    by the factor e.
+    """Returns the number of steps in which the noise-free loss falls by the factor e:
 
-    This holds for gradient flow near the target, where the norms are constant. Raises ValueError as
-    `pull` does.
+        1 / (2 eta sigma_x^2 (|w1|^2 + |w2|^2)).
+
+    `first_norm` is |w1| and `second_norm` is |w2|. This holds for gradient flow near the target,
+    where the norms are constant. The result is inf where the loss does not change. Raises
+    ValueError as `pull` does.
     """
     first_square = at_least("first_norm", first_norm, 0) ** 2
     second_square = at_least("second_norm", second_norm, 0) ** 2
@@ -234,11 +266,13 @@ def loss_decay_time(
 
 
 def _inverse(rate: Floats) -> Floats:
+    """Returns 1 / rate for rates >= 0; inf for 0."""
     inverse = np.full(np.shape(rate), np.inf)
     np.divide(1.0, rate, out=inverse, where=rate > 0)
     return inverse
 
 
 def _dot(left: Floats, right: Floats) -> Floats:
+    """Returns the scalar products over the last axis, (...) for two (..., width)."""
     product: Floats = np.einsum("...i,...i->...", left, right)
     return product

@@ -1,4 +1,8 @@
-"""The standard normal beyond a point: its density, and the moments of what exceeds the point."""
+"""The standard normal beyond a point: its density, and the moments of what exceeds the point.
+
+phi and Phi are the density and the distribution function of the standard normal. All arguments are
+float64 arrays of any shape, and the results have the same shape.
+"""
 
 import math
 
@@ -20,7 +24,10 @@ def density(t: Floats) -> Floats:
 
 
 def ratio(z: Floats, s: Floats) -> Floats:
-    """Returns z / s, clipped to ±BEYOND, where phi and Phi no longer change; 0 / 0 is 0."""
+    """Returns z / s for s >= 0, clipped to ±BEYOND, where phi and Phi no longer change.
+
+    For s = 0 it is ±BEYOND with the sign of z, and 0 for z = 0.
+    """
     quotient = np.array(np.sign(z) * BEYOND)
     with np.errstate(over="ignore"):
         np.divide(z, s, out=quotient, where=s > 0)
@@ -30,7 +37,7 @@ def ratio(z: Floats, s: Floats) -> Floats:
 def mean_excess(p: Floats) -> Floats:
     """Returns E(g - p)⁺ = phi(p) - p Phi(-p) of a standard normal g, to full relative precision.
 
-    `p` is in [0, BEYOND]. By parts, R_n = ∫ uⁿ exp(-u²/2 - pu) du / n! has
+    `p` is in [0, BEYOND]. With integration by parts, R_n = ∫ uⁿ exp(-u²/2 - pu) du / n! has
     p R_n = R_{n-1} - (n+1) R_{n+1}, so that R_n / R_{n-1} is the continued fraction
     1 / (p + (n+1) / (p + (n+2) / ...)), and E((g - p)⁺)ⁿ = n! phi(p) R_n.
     """
@@ -56,7 +63,7 @@ def square_excess(p: Floats) -> Floats:
 
 
 def _fractions(p: Floats) -> tuple[Floats, Floats]:
-    """Returns R_1 / R_0 and R_2 / R_1."""
+    """Returns R_1 / R_0 and R_2 / R_1 at p > FROM, with the R_n of `mean_excess`."""
     first = second = 2 / (p + np.sqrt(p * p + 4 * TERMS))  # the limit where terms change slowly
     for n in range(TERMS - 1, 0, -1):
         second = first

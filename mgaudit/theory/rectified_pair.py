@@ -1,11 +1,14 @@
 """Two ReLUs of correlated normals: the mean of their product, their covariance, and the gradients.
 
 (u, v) is normal with means mean_u and mean_v, standard deviations sd_u and sd_v, and correlation
-rho. Short are h = mean_u / sd_u, k = mean_v / sd_v and q = sqrt(1 - rho²). All arguments are arrays
-of any shapes that broadcast, all results have their common shape, and all functions raise
-ValueError for a negative sd, a rho outside [-1, 1], or what is not finite.
+rho, and u⁺ = max(u, 0). phi, Phi and Phi2 are the density of the standard normal and the
+distribution functions of one and of two standard normals. Abbreviations are h = mean_u / sd_u,
+k = mean_v / sd_v and q = sqrt(1 - rho²).
 
-sd = 0 and rho = ±1 are the limits. A variable that is 0 for certain is never positive.
+All arguments are arrays of any shapes that broadcast, and all results have their common shape. All
+functions raise ValueError for a negative standard deviation, for a rho outside [-1, 1] and for
+values that are not finite. For sd = 0 and for rho = ±1, the results are the limits of the formulas.
+A variable that is 0 with probability 1 does not count as positive.
 """
 
 from dataclasses import dataclass
@@ -20,11 +23,10 @@ from mgaudit.theory.rectified_normal import BEYOND, density, mean_excess, ratio
 
 @dataclass(frozen=True)
 class PairGradient:
-    """Derivatives in means, standard deviations and covariance, with the others fixed.
+    """Derivatives with respect to the means, standard deviations and covariance of u and v.
 
-    The correlation is not fixed in a derivative.
-
-    With respect to a variance it is that to the sd over 2 sd.
+    In each derivative the other four are fixed, and not the correlation. The derivative with
+    respect to a variance is the derivative with respect to the sd, divided by 2 sd.
     """
 
     mean_u: Floats
@@ -37,10 +39,13 @@ class PairGradient:
 def rectified_product(
     mean_u: ArrayLike, mean_v: ArrayLike, sd_u: ArrayLike, sd_v: ArrayLike, rho: ArrayLike
 ) -> Floats:
-    """Returns E[u⁺ v⁺], for which the formula is
+    """Returns E[u⁺ v⁺].
 
-    sd_u sd_v [(hk + rho) Phi2(h, k; rho) + k phi(h) Phi((k - rho h)/q) + h phi(k) Phi((h - rho
-    k)/q) + q/(2 pi) exp(-(h² - 2 rho h k + k²)/(2 q²))].
+    The formula is
+
+        sd_u sd_v [(hk + rho) Phi2(h, k; rho)
+                   + k phi(h) Phi((k - rho h)/q) + h phi(k) Phi((h - rho k)/q)
+                   + q/(2 pi) exp(-(h² - 2 rho h k + k²)/(2 q²))].
 
     >>> float(rectified_product(0.0, 0.0, 1.0, 1.0, 0.0).round(6))  # 1 / (2 pi)
     0.159155
@@ -54,7 +59,7 @@ def rectified_product(
 def rectified_covariance(
     mean_u: ArrayLike, mean_v: ArrayLike, sd_u: ArrayLike, sd_v: ArrayLike, rho: ArrayLike
 ) -> Floats:
-    """Returns Cov(u⁺, v⁺) = E[u⁺ v⁺] - E u⁺ E v⁺, to about 1e-15 sd_u sd_v at any means.
+    """Returns Cov(u⁺, v⁺) = E[u⁺ v⁺] - E u⁺ E v⁺, with an error of about 1e-15 sd_u sd_v.
 
     >>> float(rectified_covariance(1e9, 1e9, 1.0, 2.0, 0.25))  # the ReLUs let all pass
     0.5
@@ -65,7 +70,7 @@ def rectified_covariance(
 def both_positive(
     mean_u: ArrayLike, mean_v: ArrayLike, sd_u: ArrayLike, sd_v: ArrayLike, rho: ArrayLike
 ) -> Floats:
-    """Returns P(u > 0, v > 0) = Phi2(h, k; rho), by Owen's T (Owen 1956).
+    """Returns the probability P(u > 0, v > 0) = Phi2(h, k; rho), by Owen's T (Owen 1956).
 
     >>> float(both_positive(0.0, 0.0, 1.0, 1.0, 0.5).round(6))  # 1/4 + arcsin(rho) / (2 pi)
     0.333333
@@ -78,8 +83,12 @@ def rectified_product_gradient(
 ) -> PairGradient:
     """Returns the gradient of E[u⁺ v⁺] by Price's theorem (Price 1958).
 
-    E[1(u > 0) v⁺] in mean_u, sd_u p_u(0) E[v⁺ | u = 0] in sd_u, P(u > 0, v > 0) in the covariance;
-    likewise for v.
+    The derivatives are
+
+        E[1(u > 0) v⁺] in mean_u,    sd_u p_u(0) E[v⁺ | u = 0] in sd_u,
+        P(u > 0, v > 0) in the covariance,
+
+    where p_u is the density of u. Those in mean_v and sd_v have u and v exchanged.
     """
     pair = _Pair.of(mean_u, mean_v, sd_u, sd_v, rho)
     of_covariance = pair.covariance_gradient()
@@ -102,11 +111,17 @@ def rectified_covariance_gradient(
 
 @dataclass(frozen=True)
 class _Pair:
-    """A pair and its reflection to (-p, -r; `reflected_rho`), where all terms are small.
+    """A pair of normals, and the reflected pair, for which all terms of the formulas are small.
 
-    p = |h| and r = |k|. u⁺ = u + (-u)⁺ gives Cov(u⁺, v⁺) = Cov(u, v⁺) + Cov((-u)⁺, v⁺), the first
-    of which is Cov(u, v) P(v > 0) (Stein). So reflecting u, v or both adds rho times a probability,
-    `linear`, to the covariance, and no large terms ever cancel.
+    The reflected pair has -u in place of u if u has a positive mean, and likewise for v. So its
+    standardised means are -p and -r, with p = |h| and r = |k|, and its correlation is `sign` rho.
+    u⁺ = u + (-u)⁺ gives
+
+        Cov(u⁺, v⁺) = Cov(u, v⁺) + Cov((-u)⁺, v⁺),    Cov(u, v⁺) = Cov(u, v) P(v > 0)  (Stein).
+
+    Reflecting u, v or both therefore adds rho times a probability, `linear`, to the covariance in
+    units of sd_u sd_v, and no large terms cancel. All fields have the common shape of the
+    arguments.
     """
 
     mean_u: Floats
@@ -117,16 +132,17 @@ class _Pair:
     h: Floats
     k: Floats
     q: Floats
-    sign: Floats  # of h k
-    linear: Floats
+    sign: Floats  # of h k, ±1: whether both or none of the two are reflected
+    linear: Floats  # the probability by which rho is multiplied, from the reflection
     pull_v: Floats  # the mean of v where u = 0, in sds of v, of the reflected pair
-    pull_u: Floats
+    pull_u: Floats  # the mean of u where v = 0, in sds of u, of the reflected pair
     both: Floats  # the probability that both are positive, of the reflected pair
 
     @classmethod
     def of(
         cls, mean_u: ArrayLike, mean_v: ArrayLike, sd_u: ArrayLike, sd_v: ArrayLike, rho: ArrayLike
     ) -> "_Pair":
+        """Returns the pair. Raises ValueError as the functions of this module do."""
         mean_u, mean_v, sd_u, sd_v, rho = reals(
             mean_u=mean_u, mean_v=mean_v, sd_u=sd_u, sd_v=sd_v, rho=rho
         )
@@ -166,15 +182,18 @@ class _Pair:
         return np.abs(self.k)
 
     def both_positive(self) -> Floats:
+        """Returns P(u > 0, v > 0)."""
         return self.linear + self.sign * self.both
 
     def rectified_means(self) -> tuple[Floats, Floats]:
+        """Returns E u⁺ and E v⁺."""
         excess_u, excess_v = mean_excess(self.p), mean_excess(self.r)
         u = np.maximum(self.mean_u, 0.0) + self.sd_u * excess_u
         v = np.maximum(self.mean_v, 0.0) + self.sd_v * excess_v
         return u, v
 
     def covariance(self) -> Floats:
+        """Returns Cov(u⁺, v⁺)."""
         p, r = self.p, self.r
         a = ratio(self.pull_v, self.q)
         b = ratio(self.pull_u, self.q)
@@ -188,11 +207,12 @@ class _Pair:
         return self.sd_u * (self.sd_v * correlation)
 
     def covariance_gradient(self) -> PairGradient:
+        """Returns the gradient of Cov(u⁺, v⁺)."""
         reflected = self._reflected_gradient()
         p, r = self.p, self.r
         u_reflected, v_reflected = self.h > 0, self.k > 0
-        # In sds of the other variable. Reflection turns the sign of a mean, and adds the derivative
-        # of rho `linear`.
+        # These are in sds of the other variable. Reflection turns the sign of a mean, and adds the
+        # derivative of rho times `linear`.
         mean_u = np.where(u_reflected, -reflected.mean_u, reflected.mean_u)
         mean_v = np.where(v_reflected, -reflected.mean_v, reflected.mean_v)
         slope_u = self.rho * density(p)
@@ -210,7 +230,7 @@ class _Pair:
         )
 
     def _reflected_gradient(self) -> PairGradient:
-        """Returns the gradient of the reflected pair's covariance, in sds of the other variable."""
+        """Returns the gradient of the reflected pair's covariance, divided by the other's sd."""
         p, r = self.p, self.r
         rho = self.sign * self.rho
         a = ratio(self.pull_v, self.q)
@@ -230,18 +250,19 @@ class _Pair:
 
 
 def _standardised(mean: Floats, sd: Floats) -> Floats:
+    """Returns mean / sd, clipped to ±BEYOND; -BEYOND for a variable that is 0, so not positive."""
     random_or_nonzero = (sd > 0) | (mean != 0)
     return np.where(random_or_nonzero, ratio(mean, sd), -BEYOND)
 
 
 def _pull(p: Floats, r: Floats, rho: Floats) -> Floats:
-    """Returns rho p - r, precisely for rho near 1, where it is divided by a small q."""
+    """Returns rho p - r, without cancellation for rho near 1, where it is divided by a small q."""
     near_one = (p - r) - (1 - rho) * p
     return np.where(rho > 0.5, near_one, rho * p - r)
 
 
 def _linear(h: Floats, k: Floats) -> Floats:
-    """Returns the probability that rho is multiplied by in the covariance."""
+    """Returns the probability that the reflection multiplies rho by in the covariance (`_Pair`)."""
     tail_u = ndtr(-np.abs(h))
     tail_v = ndtr(-np.abs(k))
     if_u_reflected = np.where(k > 0, 1 - tail_u - tail_v, tail_v)
@@ -252,7 +273,7 @@ def _linear(h: Floats, k: Floats) -> Floats:
 def _both_positive_reflected(
     p: Floats, r: Floats, pull_v: Floats, pull_u: Floats, q: Floats, rho: Floats
 ) -> Floats:
-    """Returns Phi2(-p, -r; rho), by Owen's T."""
+    """Returns Phi2(-p, -r; rho) for p, r >= 0, by Owen's T; `rho` is that of the reflected pair."""
     tail_u, tail_v = ndtr(-p), ndtr(-r)
     half = 0.5 * (tail_u + tail_v)
     owen_u = _owen(p, pull_v, q, rho)
@@ -262,7 +283,7 @@ def _both_positive_reflected(
 
 
 def _owen(p: Floats, pull: Floats, q: Floats, rho: Floats) -> Floats:
-    """Returns Owen's T(p, -pull / (q p)), for p = 0 the limit."""
+    """Returns Owen's T(p, -pull / (q p)), and its limit for p = 0."""
     a = ratio(pull, q)
     slope = np.where(a < 0, np.inf, -np.inf)
     with np.errstate(over="ignore", divide="ignore"):

@@ -1,11 +1,14 @@
 """Moments of the ReLU of a masked pre-activation, and their gradients.
 
-A mask c ~ N(1, kappa² I) on an input makes a neuron's pre-activation w · (x ⊙ c) normal with mean z
-= w · x and standard deviation s = kappa ‖w ⊙ x‖ (arXiv 2602.17423). Throughout, u ~ N(z, s²), t = z
-/ s, and z and s are arrays of any shapes that broadcast. All of it is computed from the tail at
--|t|, where nothing cancels: u⁺ = z⁺ + s (g - |t|)⁺ in the mean.
+A mask c ~ N(1, kappa² I) on an input x makes the pre-activation u = w · (x ⊙ c) of a neuron normal:
+u ~ N(z, s²) with mean z = w · x and standard deviation s = kappa ‖w ⊙ x‖ (arXiv 2602.17423).
+Throughout, t = z / s, u⁺ = max(u, 0), and phi and Phi are the density and the distribution function
+of the standard normal.
 
-s = 0 is the plain ReLU, bit for bit. If also z = 0, the gradient in z is 0, as in automatic
+The arguments z and s >= 0 are arrays of any shapes that broadcast, and the results have their
+common shape. All results are computed from the tail of the normal beyond |t|, where nothing
+cancels: with a standard normal g, E u⁺ = z⁺ + s E(g - |t|)⁺. For s = 0 the results are those of the
+ReLU without a mask, bit for bit. If z = 0 too, the gradient with respect to z is 0, as in automatic
 differentiation.
 """
 
@@ -21,18 +24,18 @@ from mgaudit.theory.rectified_normal import density, mean_excess, ratio, square_
 
 @dataclass(frozen=True)
 class Gradient:
-    """Derivatives with respect to z and to s, each of their common shape."""
+    """Derivatives with respect to z and to s, each of the common shape of z and s."""
 
     z: Floats
     s: Floats
 
 
 def mask_moments(weights: ArrayLike, inputs: ArrayLike, kappa: float) -> tuple[Floats, Floats]:
-    """Returns mean z = w · x and standard deviation s = kappa ‖w ⊙ x‖ of the masked
-    pre-activations, (n, m) each.
+    """Returns the means z and standard deviations s of the masked pre-activations, each (n, m).
 
-    `weights` (m, d) has a neuron's weights in each row, `inputs` (n, d) an input. Raises ValueError
-    for matrices of different d, values that are not finite, and kappa < 0 (arXiv 2602.17423).
+    z = w · x and s = kappa ‖w ⊙ x‖ (arXiv 2602.17423) for the m neurons with weights w in the rows
+    of `weights` (m, d) and the n inputs x in the rows of `inputs` (n, d). Raises ValueError for
+    matrices of different d, values that are not finite, and kappa < 0.
 
     >>> z, s = mask_moments([[3.0, 4.0]], [[1.0, 1.0]], kappa=0.1)
     >>> float(z[0, 0]), float(s[0, 0])
@@ -50,7 +53,7 @@ def mask_moments(weights: ArrayLike, inputs: ArrayLike, kappa: float) -> tuple[F
 
 
 def smoothed_relu(z: ArrayLike, s: ArrayLike) -> Floats:
-    """Returns E u⁺ = z Phi(z/s) + s phi(z/s). Raises ValueError for s < 0 or what is not finite.
+    """Returns E u⁺ = z Phi(t) + s phi(t). Raises ValueError for s < 0 and values not finite.
 
     >>> float(smoothed_relu(0.0, 1.0).round(4))  # 1 / sqrt(2 pi)
     0.3989
@@ -60,7 +63,7 @@ def smoothed_relu(z: ArrayLike, s: ArrayLike) -> Floats:
 
 
 def smoothed_relu_gradient(z: ArrayLike, s: ArrayLike) -> Gradient:
-    """Returns the gradient of `smoothed_relu`: Phi(z/s) in z and phi(z/s) in s.
+    """Returns the gradient of `smoothed_relu`: Phi(t) in z and phi(t) in s.
 
     Raises as `smoothed_relu`.
     """
@@ -69,9 +72,9 @@ def smoothed_relu_gradient(z: ArrayLike, s: ArrayLike) -> Gradient:
 
 
 def smoothed_relu_proxy(z: ArrayLike, s: ArrayLike) -> Floats:
-    """Returns z Phi(z/s), which replaces E u⁺ in the proofs of arXiv 2602.17423.
+    """Returns z Phi(t), which replaces E u⁺ in the proofs of arXiv 2602.17423.
 
-    It lies below by s phi(z/s).
+    It is smaller than E u⁺ by s phi(t). Raises ValueError as `smoothed_relu` does.
 
     >>> float(smoothed_relu_proxy(0.0, 1.0))
     0.0
@@ -82,7 +85,9 @@ def smoothed_relu_proxy(z: ArrayLike, s: ArrayLike) -> Floats:
 
 def smoothed_relu_proxy_gradient(z: ArrayLike, s: ArrayLike) -> Gradient:
     """Returns the gradient of `smoothed_relu_proxy`: Phi(t) + t phi(t) in z and -t² phi(t) in s.
-    Raises as `smoothed_relu`."""
+
+    Raises ValueError as `smoothed_relu` does.
+    """
     z, s, t = _checked(z, s)
     phi = density(t)
     by_z = _passes(z, s, t) + t * phi
@@ -90,7 +95,7 @@ def smoothed_relu_proxy_gradient(z: ArrayLike, s: ArrayLike) -> Gradient:
 
 
 def second_moment(z: ArrayLike, s: ArrayLike) -> Floats:
-    """Returns E (u⁺)² = (z² + s²) Phi(z/s) + z s phi(z/s). Raises as `smoothed_relu`.
+    """Returns E (u⁺)² = (z² + s²) Phi(t) + z s phi(t). Raises as `smoothed_relu` does.
 
     >>> float(second_moment(0.0, 2.0))
     2.0
@@ -102,7 +107,7 @@ def second_moment(z: ArrayLike, s: ArrayLike) -> Floats:
 
 
 def second_moment_gradient(z: ArrayLike, s: ArrayLike) -> Gradient:
-    """Returns the gradient of `second_moment`: 2 E u⁺ in z and 2 s Phi(z/s) in s.
+    """Returns the gradient of `second_moment`: 2 E u⁺ in z and 2 s Phi(t) in s.
 
     Raises as `smoothed_relu`.
     """
@@ -113,10 +118,11 @@ def second_moment_gradient(z: ArrayLike, s: ArrayLike) -> Gradient:
 
 
 def rectified_variance(z: ArrayLike, s: ArrayLike) -> Floats:
-    """Returns Var u⁺ = E (u⁺)² - (E u⁺)². Raises as `smoothed_relu`.
+    """Returns Var u⁺ = E (u⁺)² - (E u⁺)². Raises as `smoothed_relu` does.
 
-    u = u⁺ - (-u)⁺ and Stein's identity give Var u⁺ = s² (Phi(t) - Phi(-t)) + Var (-u)⁺, which is a
-    sum of positive terms for z > 0 however large z / s is.
+    For z > 0 it is computed without cancellation: u = u⁺ - (-u)⁺ and Stein's identity give
+
+        Var u⁺ = s² (Phi(t) - Phi(-t)) + Var (-u)⁺.
 
     >>> float(rectified_variance(1e9, 1.0))
     1.0
@@ -130,10 +136,9 @@ def rectified_variance(z: ArrayLike, s: ArrayLike) -> Floats:
 
 
 def rectified_variance_gradient(z: ArrayLike, s: ArrayLike) -> Gradient:
-    """Returns the gradient of `rectified_variance`: 2 E u⁺ Phi(-t) in z, 2 (s Phi(t) - E u⁺ phi(t))
-    in s.
+    """Returns the gradient of `rectified_variance`. Raises as `smoothed_relu` does.
 
-    Raises as `rectified_variance`.
+    It is 2 E u⁺ Phi(-t) in z and 2 (s Phi(t) - E u⁺ phi(t)) in s.
     """
     z, s, t = _checked(z, s)
     mean = _mean(z, s, t)
@@ -143,18 +148,20 @@ def rectified_variance_gradient(z: ArrayLike, s: ArrayLike) -> Gradient:
 
 
 def _checked(z: ArrayLike, s: ArrayLike) -> tuple[Floats, Floats, Floats]:
+    """Returns z, s and t = z / s, of one shape. Raises ValueError for invalid arguments."""
     z, s = reals(z=z, s=s)
     at_least("s", s, 0)
     return z, s, ratio(z, s)
 
 
 def _mean(z: Floats, s: Floats, t: Floats) -> Floats:
+    """Returns E u⁺ for arguments that have been checked."""
     excess = mean_excess(np.abs(t))
     mean: Floats = np.maximum(z, 0.0) + s * excess
     return mean
 
 
 def _passes(z: Floats, s: Floats, t: Floats) -> Floats:
-    """Returns P(u > 0)."""
+    """Returns P(u > 0), which is Phi(t); 0 for z = s = 0, where u is 0."""
     random_or_nonzero = (s > 0) | (z != 0)
     return np.where(random_or_nonzero, ndtr(t), 0.0)

@@ -1,4 +1,4 @@
-"""The network of the masking theory: one layer of ReLUs under fixed outer weights."""
+"""The network of the masking theory: one hidden layer of ReLUs, with fixed output weights."""
 
 import math
 from dataclasses import dataclass
@@ -11,11 +11,13 @@ from mgaudit.theory.arguments import Floats, matrix, require
 
 @dataclass(frozen=True)
 class TwoLayerWeights:
-    """f(x) = m^{-1/2} sum_r outer_r relu(w_r · x), with `weights` (m, d), whose rows are the w_r,
-    and `outer` (m,), ±1.
+    """The weights of a network with m hidden neurons (arXiv 2602.17423):
 
-    Both are stored as float64. Raises ValueError for shapes that do not fit, outer weights other
-    than ±1, and weights that are not finite (arXiv 2602.17423).
+        f(x) = m^{-1/2} sum_r outer_r relu(w_r · x).
+
+    `weights` (m, d) has the trained weights w_r in its rows, and `outer` (m,) has the fixed output
+    weights, each 1 or -1. Both are stored as float64. Raises ValueError for shapes that do not fit,
+    output weights other than ±1, and weights that are not finite.
     """
 
     weights: Floats
@@ -35,18 +37,18 @@ class TwoLayerWeights:
 
     @classmethod
     def drawn(cls, width: int, dimension: int, generator: np.random.Generator) -> "TwoLayerWeights":
-        """Returns a network at initialisation: w_r ~ N(0, I), outer_r = ±1 with equal chances."""
+        """Returns a random initial network: w_r ~ N(0, I), outer_r = ±1 with equal probability."""
         weights = generator.standard_normal((width, dimension))
         outer = generator.choice((-1.0, 1.0), size=width)
         return cls(weights, outer)
 
     def outputs(self, inputs: ArrayLike) -> Floats:
-        """Returns f (n,) at the `inputs` (n, d), without a mask."""
+        """Returns the outputs f(x) (n,) for the `inputs` (n, d), without a mask."""
         preactivations = self.checked_inputs(inputs) @ self.weights.T
         return self.combined(np.maximum(preactivations, 0.0))
 
     def combined(self, activations: Floats) -> Floats:
-        """Returns m^{-1/2} sum_r outer_r activations_r, (n,) for (n, m)."""
+        """Returns the outputs (n,) m^{-1/2} sum_r outer_r a_r for the activations a (n, m)."""
         total: Floats = activations @ self.outer
         scaled: Floats = total / math.sqrt(len(self.outer))
         return scaled
@@ -74,10 +76,14 @@ class TwoLayerWeights:
         return targets
 
     def pulled_back(self, inputs: Floats, kappa: float, by_mean: Floats, by_sd: Floats) -> Floats:
-        """Returns the gradient (m, d) in the weights from those in means and sds (n, m).
+        """Returns the gradient (m, d) of a loss with respect to the weights, by the chain rule.
 
-        dz_ir / dw_r = x_i and ds_ir / dw_r = kappa x_i² ⊙ w_r / ‖w_r ⊙ x_i‖, and 0 where no mask
-        reaches the neuron.
+        `by_mean` and `by_sd` (n, m) are its derivatives with respect to the mean z_ir and to the
+        standard deviation s_ir of each masked pre-activation, whose derivatives are
+
+            dz_ir / dw_r = x_i,    ds_ir / dw_r = kappa x_i² ⊙ w_r / ‖w_r ⊙ x_i‖,
+
+        the latter 0 where w_r ⊙ x_i = 0.
         """
         squares = inputs * inputs
         norms = np.sqrt(squares @ (self.weights * self.weights).T)
