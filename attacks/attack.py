@@ -1,4 +1,4 @@
-"""What an attack is."""
+"""The base class of attacks, and the scores of an attack with each model as the target once."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -15,11 +15,14 @@ OBSERVED = frozenset({"shadows", "population", "queries"})  # needs that are not
 class Attack(ABC):
     """A membership inference attack: a frozen dataclass whose fields are its public settings.
 
-    Only `score` must be defined. `needs` names the inputs beside the target's logits for one query:
-    "shadows" (at least `fewest_shadows`), "population", "queries" (two or more of each example),
-    and extras by name, such as "gradient_norm" and "features". `cost` describes the cost for one
-    target in a few words; `source` is the paper in which the attack was published.
-    `mgaudit.testing.check_attack` checks this contract.
+    The *target* is the attacked model. *Shadows* are models that the adversary trains like the
+    target, on known members. The *population* is data on which no model trained.
+
+    A subclass must define only `score`. `needs` names the inputs that the attack uses beside the
+    target's logits for one query: "shadows" (at least `fewest_shadows`), "population", "queries"
+    (two or more of each example), and extras by name, such as "gradient_norm" and "features".
+    `cost` describes the cost for one target in a few words; `source` is the paper in which the
+    attack was published. `mgaudit.testing.check_attack` checks this contract.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
@@ -29,21 +32,22 @@ class Attack(ABC):
 
     @classmethod
     def examples(cls) -> "tuple[Attack, ...]":
-        """Returns the attack with the settings for which the contract is checked."""
+        """Returns instances of the attack with which `check_attack` tests it."""
         return (cls(),)
 
     @property
     def planted_auc(self) -> float:
         """The AUC that the attack must exceed on the planted data of `mgaudit.testing`.
 
-        In these data members' phi is higher by 1.5. An attack that knows the difficulty of each
-        example can reach an AUC of 0.933, and one that does not 0.635.
+        In these data, phi (`signals.logit_confidence`) is the difficulty of the example plus noise,
+        and higher by 1.5 for members. An attack that knows the difficulty of each example can reach
+        an AUC of 0.933, and an attack that does not know it can reach 0.635.
         """
         return 0.5
 
     @abstractmethod
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
-        """Returns a finite score for every example (examples,); higher always means member."""
+        """Returns a score for every example (examples,), float64, finite; higher means member."""
 
 
 def score_every_target(
@@ -54,7 +58,8 @@ def score_every_target(
     Args:
         attack: The attack.
         observations: The outputs of all models.
-        shadows: For the naive adversary, an ensemble whose models are the shadows instead.
+        shadows: For the naive adversary, who does not know about the noise: the outputs of models
+            that were trained without the noise on the same subsets. They are the shadows instead.
 
     Raises:
         ValueError: Where the observations lack what the attack needs; the message names what to
@@ -71,6 +76,7 @@ def score_every_target(
 
 
 def _checked(attack: Attack, scores: object, examples: int) -> NDArray[np.float64]:
+    """Returns `scores`, or raises UsageError unless they are finite float64 (examples,)."""
     key = f"attack {type(attack).__name__}"
     way_out = "see mgaudit.testing.check_attack"
     rule = f"must return float64 scores of shape ({examples},), one for each example"
@@ -87,6 +93,11 @@ def _checked(attack: Attack, scores: object, examples: int) -> NDArray[np.float6
 
 
 def _check_needs(attack: Attack, observations: Observations, shadows: Observations) -> None:
+    """Raises ValueError where an input that the attack needs is missing.
+
+    `observations` contains the targets and `shadows` the shadow models; without a naive adversary
+    both are the same.
+    """
     name = type(attack).__name__
     if "population" in attack.needs and observations.population_logits is None:
         raise ValueError(f"{name} needs a population: give population_logits and population_labels")

@@ -25,18 +25,21 @@ class BaVarIA(Attack):
 
     - sigma^2 ~ scaled inverse chi^2(d, s^2), by the moments of the log sample variances (Smyth
       2004, section 6.2);
-    - mu | sigma^2 ~ N(m_i, sigma^2 / k) on either side, where m_i is predicted from the shadows of
-      the other side: the linear regression, over examples, of this side's mean phi on the posterior
-      mean of the other side's mu. With few shadows this matters: where models memorise, members'
-      phi hardly depends on the example, and an example that one non-member shadow misclassifies by
-      chance is still easy if the member shadows classify it with confidence.
+    - mu | sigma^2 ~ N(m_i, sigma^2 / k) on either side (member shadows, non-member shadows), where
+      m_i is predicted from the shadows of the other side: the linear regression, over examples, of
+      this side's mean phi on the posterior mean of the other side's mu. With few shadows this
+      matters: where models memorise, members' phi hardly depends on the example, and an example
+      that one non-member shadow misclassifies by chance is still easy if the member shadows
+      classify it with confidence.
 
     phi is transformed where it is positive (`BentConfidence`), because its spread grows with its
     mean there and the model assumes that the two are independent; `bend` inf leaves phi unchanged.
-    The transformation and the regression are ours, not the paper's.
+    The transformation and the regression are ours, not the paper's. `min_std` is the least value of
+    every sd.
 
     The score is the log ratio of the two posterior predictive densities, averaged over queries.
-    They are Student's t or, with `predictive="gaussian"`, normal with the same location and scale.
+    The densities are Student's t or, with `predictive="gaussian"`, normal with the same location
+    and scale.
     """
 
     predictive: Literal["student", "gaussian"] = "student"
@@ -55,7 +58,7 @@ class BaVarIA(Attack):
 
     @property
     def planted_auc(self) -> float:
-        """Nearly the largest possible."""
+        """Nearly the largest possible AUC on the planted data."""
         return 0.9032
 
     def __post_init__(self) -> None:
@@ -67,7 +70,7 @@ class BaVarIA(Attack):
             raise ValueError(f"min_std must be a finite number > 0, got {self.min_std}")
 
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
-        """Returns the log ratio (examples,) in nats."""
+        """Returns log p(phi | member) - log p(phi | non-member) (examples,) in nats."""
         signal = BentConfidence(self.bend)
         phi = view.target_signal(signal)
         shadows = view.shadow_moments(signal)
@@ -81,7 +84,11 @@ class BaVarIA(Attack):
         return np.asarray(np.mean(ratios, axis=0), dtype=np.float64)
 
     def _log_ratio(self, phi: Floats, inside: "_Side", outside: "_Side") -> Floats:
-        """Returns log p(phi | member) - log p(phi | non-member) (examples,) for one query."""
+        """Returns log p(phi | member) - log p(phi | non-member) (examples,) for one query, in nats.
+
+        `phi` (examples,) is the target's bent phi in nats. `inside` and `outside` describe phi of
+        the shadows that trained on each example, and of the other shadows.
+        """
         predicted_out = outside.predicted_from(inside, self.min_std)
         posterior_out = outside.posterior(predicted_out, self.min_std)
         predicted_in = inside.predicted_from(outside, self.min_std)
@@ -93,41 +100,49 @@ class BaVarIA(Attack):
 
 @dataclass(frozen=True)
 class _Posterior:
-    """Student's t with `freedom` degrees of freedom; `location` is the posterior mean of mu."""
+    """The predictive distribution of a new phi, for each example: a scaled and shifted Student's t.
+
+    `freedom` (degrees of freedom), `location` (the posterior mean of mu) and `scale` are
+    (examples,); the last two are in nats.
+    """
 
     freedom: Floats
     location: Floats
     scale: Floats
 
-    def log_density(self, x: Floats, predictive: str) -> Floats:
-        """Returns the log density (examples,) at `x` (examples,) in nats."""
+    def log_density(self, phi: Floats, predictive: str) -> Floats:
+        """Returns the log density (examples,) at `phi` (examples,), both in nats."""
         from scipy import stats  # imported here because it takes a second
 
         if predictive == "gaussian":
-            log_density = stats.norm.logpdf(x, self.location, self.scale)
+            log_density = stats.norm.logpdf(phi, self.location, self.scale)
         else:
-            log_density = stats.t.logpdf(x, self.freedom, self.location, self.scale)
+            log_density = stats.t.logpdf(phi, self.freedom, self.location, self.scale)
         return np.asarray(log_density, dtype=np.float64)
 
 
 @dataclass(frozen=True)
 class _Side:
-    """Counts, means and squared deviations of the shadows' phi on one side, (examples,) each."""
+    """Summary of the shadows' phi on one side: of the shadows with each example, or without it.
+
+    `count` is the number of these shadows, `mean` the mean of their phi in nats (NaN if the count
+    is 0), and `squares` the sum of squared deviations from it; each is (examples,).
+    """
 
     count: NDArray[np.int64]
     mean: Floats
     squares: Floats
 
     def average(self) -> Floats:
-        """Returns, for every example, the average of the means on this side, (examples,)."""
+        """Returns the average of this side's means over examples, repeated for each (examples,)."""
         average = self.mean[self.count > 0].mean()
         return np.full(len(self.count), average)
 
     def predicted_from(self, other: "_Side", min_std: float) -> Floats:
         """Returns the mean of phi on this side predicted from the other side's shadows (examples,).
 
-        It is this side's average where the other side has no shadow, and the other side's posterior
-        mean where this side has no shadow for any example.
+        The prediction is this side's average for an example without a shadow on the other side. It
+        is the other side's posterior mean if this side has no shadow for any example.
         """
         has_this = self.count > 0
         has_other = other.count > 0
@@ -151,9 +166,9 @@ class _Side:
         return np.where(has_other, predicted, self.average())
 
     def posterior(self, centre: Floats, min_std: float) -> _Posterior:
-        """Returns the posterior predictive of a new phi; `centre` is the prior mean of mu."""
+        """Returns the distribution of a new phi; `centre` (examples,) is the prior mean of mu."""
         freedom, variance = self._variance_prior(min_std)
-        k = 1 / self._looseness(centre, variance)
+        k = 1 / self._relative_variance_of_mu(centre, variance)
         total = k + self.count
         deviation = np.where(self.count > 0, self.mean - centre, 0.0)
         shifted = centre + deviation * self.count / total
@@ -167,7 +182,10 @@ class _Side:
         return _Posterior(posterior_freedom, location, scale)
 
     def _variance_prior(self, min_std: float) -> tuple[float, float]:
-        """Returns the degrees of freedom d and the scale s^2 of the prior on sigma^2."""
+        """Returns the degrees of freedom d and the scale s^2 of the prior on sigma^2.
+
+        If no example has two shadows on this side, no spread can be estimated: s is `min_std`.
+        """
         several = self.count > 1
         if not several.any():
             return MOST_FREEDOM, min_std**2
@@ -186,10 +204,11 @@ class _Side:
         variance = float(np.exp(log_variance))
         return freedom, max(variance, min_std**2)
 
-    def _looseness(self, centre: Floats, variance: float) -> float:
-        """Returns 1 / k: the variance of mu about its centre in units of sigma^2, by moments.
+    def _relative_variance_of_mu(self, centre: Floats, variance: float) -> float:
+        """Returns 1 / k, the variance of mu about `centre` (examples,) in units of `variance`.
 
-        Where the centre is itself an estimate, its error is part of this variance.
+        It is estimated by moments, is at least 0.001, and is 1 if this side has no shadow. Where
+        the centre is itself an estimate, the error of the centre is part of this variance.
         """
         some = self.count > 0
         if not some.any():
@@ -197,12 +216,12 @@ class _Side:
         deviation = self.mean[some] - centre[some]
         spread = (deviation**2).mean()
         sampling_error = variance * (1 / self.count[some]).mean()
-        looseness = (spread - sampling_error) / variance
-        return max(float(looseness), 1e-3)
+        relative_variance = (spread - sampling_error) / variance
+        return max(float(relative_variance), 1e-3)
 
 
 def _trigamma_inverse(value: float) -> float:
-    """Returns x with trigamma(x) = value, between 1e-3 and half of MOST_FREEDOM."""
+    """Returns x with trigamma(x) = value, clipped to [1e-3, MOST_FREEDOM / 2]."""
     low, high = 1e-3, MOST_FREEDOM / 2
     if value <= polygamma(1, high):
         return high

@@ -1,4 +1,4 @@
-"""Difficulty calibration."""
+"""The attack by difficulty calibration: the target's loss relative to that of shadow models."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,8 +16,8 @@ class Calibration(Attack):
     """Compares the target's loss with the mean loss of shadows that did not train on the example.
 
     The score is the mean loss of these shadows minus the target's loss, averaged over queries
-    (Watson et al. 2022). For an example on which all shadows trained, the missing mean follows from
-    the average gap of the other examples.
+    (Watson et al. 2022). For an example on which all shadows trained, the missing mean is estimated
+    (`ShadowMoments.filled_means`).
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"shadows"})
@@ -26,11 +26,11 @@ class Calibration(Attack):
 
     @property
     def planted_auc(self) -> float:
-        """High: the shadows' mean loss estimates an example's difficulty."""
+        """A high AUC, because the shadows' mean loss estimates an example's difficulty."""
         return 0.8
 
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
-        """Returns the difference of losses (examples,) in nats."""
+        """Returns the shadows' mean loss minus the target's loss (examples,) in nats."""
         _, mean_out = view.shadow_moments(loss).filled_means()
         differences = mean_out - view.target_signal(loss)
         scores: Floats = differences.mean(axis=-1)

@@ -22,7 +22,7 @@ BoundFromRates = Callable[[Floats, Floats], Floats]
 
 
 class Rule(ABC):
-    """How the threshold of a bound is chosen."""
+    """A method to choose the threshold of a bound without invalidating its confidence level."""
 
     @abstractmethod
     def largest(
@@ -35,18 +35,23 @@ class Rule(ABC):
     ) -> float:
         """Returns the largest bound that holds with probability 1 - significance.
 
-        `bound` computes a bound from lower limits of the TPR and upper limits of the FPR; it
-        increases in the former and decreases in the latter. `members` (members,) and `others`
-        (non-members,) are scores; higher means member.
+        Args:
+            bound: Computes bounds (thresholds,) from lower limits of the TPR and upper limits of
+                the FPR, both (thresholds,) in [0, 1]. A bound increases with the TPR and decreases
+                with the FPR.
+            members: Scores of members (members,); higher means member.
+            others: Scores of non-members (non-members,).
+            significance: Largest probability of exceeding the true value, in (0, 0.5).
+            generator: Source of randomness, for rules that need one.
         """
 
 
 @dataclass(frozen=True)
 class Split(Rule):
-    """Chooses the threshold on a random half of the scores and bounds epsilon on the other.
+    """Chooses the threshold on a random half of the scores and bounds epsilon on the other half.
 
-    The generator draws the halves, separately for members and non-members, so that they do not
-    depend on the order of the examples.
+    The generator draws the halves, separately for members and non-members, so that the halves do
+    not depend on the order of the examples.
     """
 
     def largest(
@@ -57,7 +62,11 @@ class Split(Rule):
         significance: float,
         generator: np.random.Generator | None,
     ) -> float:
-        """Returns the bound of the held-out half at the best threshold of the other half."""
+        """Returns the bound of the held-out half at the best threshold of the other half.
+
+        Raises:
+            ValueError: Without a generator, and for fewer than 2 members or 2 non-members.
+        """
         if generator is None:
             raise ValueError("generator must be given for Split, which draws its halves, got None")
         if min(len(members), len(others)) < 2:
@@ -79,13 +88,16 @@ class Split(Rule):
 
 @dataclass(frozen=True)
 class Bonferroni(Rule):
-    """Divides the significance equally among a fixed set of ranks and the two rates of each.
+    """Divides the significance equally among a fixed set of thresholds and the two rates of each.
 
-    The thresholds are scores of non-members with 1/2, 1/8, 1/32, ..., none of the non-members
-    above, and scores of members with such shares below. The population share above the (k+1)-th
-    highest of n scores is Beta(k+1, n-k), whose upper quantile is Clopper and Pearson's for k of n;
-    conditional on this threshold, the count of the other side is binomial. Both limits are exact,
-    and conservative with ties: a score equal to the threshold is not above it.
+    A threshold is a score of a non-member such that 1/2, 1/8, 1/32, ... or none of the non-members
+    have higher scores, or a score of a member such that these shares of the members have lower
+    scores.
+
+    Both limits are exact at each threshold. The population share above the (k+1)-th highest of n
+    scores is Beta(k+1, n-k), whose upper quantile is Clopper and Pearson's upper limit for k of n.
+    Conditional on this threshold, the number of scores of the other kind above it is binomial. With
+    ties the limits are conservative, because a score equal to the threshold is not above it.
     """
 
     def largest(
@@ -96,7 +108,7 @@ class Bonferroni(Rule):
         significance: float,
         generator: np.random.Generator | None,
     ) -> float:
-        """Returns the largest bound over all thresholds."""
+        """Returns the largest bound over all thresholds; `generator` is not used."""
         sides = [(members, others), (-others, -members)]
         thresholds_in_all = sum(len(_ranks(len(below))) for _, below in sides)
         level = significance / (2 * thresholds_in_all)
@@ -121,16 +133,17 @@ def clopper_pearson_epsilon(
 
         max(ln((TPR_low - delta) / FPR_high), ln((TNR_low - delta) / FNR_high)), or 0 if negative
 
-    Conditional on membership, the scores of either side must be independent draws; for the examples
-    of one trained model this holds approximately.
+    TPR_low, FPR_high and so on are one-sided binomial limits of the rates at the threshold that
+    `rule` chooses. Conditional on membership, the scores of members must be independent draws, and
+    those of non-members too; for the examples of one trained model this holds approximately.
 
     Args:
         scores: Scores (examples,), float64, finite; higher means member.
         membership: Membership (examples,), bool.
         delta: Delta in [0, 1).
         significance: Largest probability of exceeding the true epsilon, in (0, 0.5).
-        rule: How the threshold is chosen.
-        generator: Draws the halves of `Split`.
+        rule: How the threshold is chosen: `Bonferroni()` or `Split()`.
+        generator: Draws the halves of `Split`, which needs it; `Bonferroni` does not.
 
     Raises:
         ValueError: For arguments outside these ranges, and for membership of another shape, without
@@ -143,6 +156,7 @@ def clopper_pearson_epsilon(
     check_delta(delta)
 
     def bound(low: Floats, high: Floats) -> Floats:
+        """Returns bounds on epsilon (thresholds,) from limits of the TPR and of the FPR."""
         ratio = (low - delta) / high
         return np.log(np.maximum(ratio, 1.0))
 
@@ -160,11 +174,13 @@ def gdp_mu(
 
         ndtri(1 - FPR_high) - ndtri(FNR_high), or 0 if negative
 
-    No mechanism with a smaller mu has such rates. Arguments and errors are those of
+    Here ndtri is the standard normal quantile. The bound holds with confidence 1 - significance: no
+    mu-GDP mechanism with a smaller mu has such rates. Arguments and errors are as for
     `clopper_pearson_epsilon`.
     """
 
     def bound(low: Floats, high: Floats) -> Floats:
+        """Returns bounds on mu (thresholds,) from limits of the TPR and of the FPR."""
         return np.maximum(ndtri(low) - ndtri(high), 0.0)
 
     return _largest(bound, scores, membership, significance, rule, generator)
@@ -193,7 +209,10 @@ def gdp_delta(epsilon: float, mu: float) -> float:
 
 
 def gdp_epsilon(mu: float, delta: float) -> float:
-    """Returns the epsilon (nats) of a mu-GDP mechanism at `delta`; infinite at delta = 0 if mu > 0.
+    """Returns the epsilon (nats) of a mu-GDP mechanism at `delta`, the inverse of `gdp_delta`.
+
+    Epsilon is 0 where `delta` is at least the delta at epsilon 0, and infinite at delta = 0 if mu >
+    0.
 
     Raises:
         ValueError: For a delta outside [0, 1), and for a mu that is negative or not finite.
@@ -226,6 +245,7 @@ def check_significance(significance: float) -> None:
 
 
 def _check_mu(mu: float) -> None:
+    """Raises ValueError for a mu that is negative or not finite."""
     if not 0 <= mu < np.inf:
         raise ValueError(f"mu must be >= 0 and finite, got {mu}")
 
@@ -238,6 +258,7 @@ def _largest(
     rule: Rule,
     generator: np.random.Generator | None,
 ) -> float:
+    """Checks the arguments and returns the largest bound by `rule`, from scores (examples,)."""
     check_significance(significance)
     check_scores(scores, membership)
     members, others = scores[membership], scores[~membership]
@@ -245,21 +266,29 @@ def _largest(
 
 
 def _both_ways(bound: BoundFromRates, low: Floats, high: Floats) -> Floats:
-    """Returns the larger bound of (TPR, FPR) and of (TNR, FNR), which have the same limits."""
+    """Returns the larger of the bounds from (TPR, FPR) and from (TNR, FNR), (thresholds,).
+
+    `low` (thresholds,) are lower limits of the TPR and `high` upper limits of the FPR. So 1 - high
+    are lower limits of the TNR and 1 - low upper limits of the FNR.
+    """
     return np.maximum(bound(low, high), bound(1 - high, 1 - low))
 
 
 def _ranks(count: int) -> NDArray[np.int64]:
     """Returns the number of scores above each threshold: count / 2, count / 8, ..., 0.
 
-    The set begins with one half, so that a score with two values is split at the lower one.
+    `count` is the number of scores; the result is (thresholds,). It begins with one half, so that a
+    score with two values is split at the lower one.
     """
     shifts = np.arange(1, count.bit_length() + 2, 2)
     return count >> shifts
 
 
 def _highest(scores: Floats) -> tuple[NDArray[np.int64], Floats]:
-    """Returns the ranks from the top and the scores of these ranks."""
+    """Returns ranks (thresholds,), 0 for the highest score, and the scores of these ranks.
+
+    `scores` are (scores,) in any order.
+    """
     ranks = _ranks(len(scores))
     descending = np.sort(scores)[::-1]
     return ranks, descending[ranks]
@@ -268,12 +297,17 @@ def _highest(scores: Floats) -> tuple[NDArray[np.int64], Floats]:
 def _limits(
     members: Floats, others: Floats, thresholds: Floats, level: float
 ) -> tuple[Floats, Floats]:
-    """Returns lower limits of the TPR and upper limits of the FPR of "score > threshold"."""
+    """Returns lower limits of the TPR and upper limits of the FPR of "score > threshold".
+
+    `members` (members,) and `others` (non-members,) are scores; the limits have the shape of
+    `thresholds`. Each limit is wrong with probability at most `level`.
+    """
     low = lower_limit(_count_above(members, thresholds), len(members), level)
     high = upper_limit(_count_above(others, thresholds), len(others), level)
     return low, high
 
 
 def _count_above(scores: Floats, thresholds: Floats) -> NDArray[np.int64]:
+    """Returns, for each threshold, how many `scores` (scores,) are above it, without equal ones."""
     not_above = np.searchsorted(np.sort(scores), thresholds, side="right")
     return len(scores) - not_above

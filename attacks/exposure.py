@@ -1,4 +1,4 @@
-"""Exposure: how well an attack distinguishes training on each single example."""
+"""Exposure: how well an attack detects, for each single example, whether a model trained on it."""
 
 from dataclasses import dataclass
 
@@ -23,12 +23,13 @@ FEWEST_IN_CLASS = 10  # members, and non-members
 class Exposure:
     """Scores and ranks of each example, for targets trained on it ("in") or not ("out").
 
-    All arrays are (examples,). `score_in` and `score_out` are mean scores over these targets. A
-    rank is the share of the target's other non-members with a lower score, ties counted half;
-    `rank_in` and `rank_out` are mean ranks. An example with a high rank is exposed only if its rank
-    is lower without training on it. `low_in`, `high_in`, `low_out` and `high_out` bound the mean
-    ranks for new targets (95 % for each single example). Without such a target, the means are NaN
-    and the bounds 0 and 1.
+    A target is an attacked model. All arrays are (examples,). `score_in` and `score_out` are mean
+    scores over these targets. A rank, in [0, 1], is the share of the target's other non-members
+    with a lower score, ties counted half; `rank_in` and `rank_out` are mean ranks. An example with
+    a high rank is exposed only if the rank is lower without training on the example. `low_in`,
+    `high_in`, `low_out` and `high_out` are the limits of 95 % intervals of the mean ranks, for new
+    targets and for each example alone. `targets_in` and `targets_out` are the numbers of targets.
+    Where there is no such target, the means are NaN and the limits are 0 and 1.
     """
 
     score_in: Floats
@@ -45,9 +46,11 @@ class Exposure:
     def most_exposed(self) -> NDArray[np.int64]:
         """Returns the examples on which only some of the targets trained, the most exposed first.
 
-        They are ordered by score_in - score_out in standard errors, with one sd for all examples.
-        An example that scores high in both cases does not come first, nor one with a large
-        difference from few targets.
+        The result holds indices (compared examples,); it is empty if no example has both kinds of
+        targets.
+        They are ordered by (score_in - score_out) / sqrt(1 / targets_in + 1 / targets_out), the
+        difference in standard errors up to a common factor. So an example that scores high in both
+        cases does not come first, and neither does a large difference from few targets.
         """
         has_both = (self.targets_in > 0) & (self.targets_out > 0)
         compared = np.flatnonzero(has_both)
@@ -60,10 +63,10 @@ class Exposure:
 def exposure(scores: Floats, membership: NDArray[np.bool_]) -> Exposure:
     """Returns the exposure of each example from scores and membership (targets, examples).
 
-    A rank is in [0, 1], and among such numbers with the same mean those that are 0 or 1 have the
-    largest variance. So the interval of a mean rank is Clopper and Pearson's, with the targets as
-    trials and the sum of the ranks as successes. Student's interval would have width 0 where a few
-    ranks agree by chance.
+    The interval of a mean rank is Clopper and Pearson's, with the targets as trials and the sum of
+    the ranks as successes. It is wide enough: among random numbers in [0, 1] with the same mean, a
+    variable that is always 0 or 1 has the largest variance. Student's interval would have width 0
+    where a few ranks agree by chance.
     """
     outside = ~membership
     ranks = ranks_of(scores, membership)
@@ -80,13 +83,15 @@ def exposure(scores: Floats, membership: NDArray[np.bool_]) -> Exposure:
 def ranks_of(scores: Floats, membership: NDArray[np.bool_]) -> Floats:
     """Returns ranks (targets, examples): shares of a target's other non-members with lower scores.
 
-    Ties count half. `scores` and `membership` are (targets, examples).
+    Ties count half. `scores` and `membership` are (targets, examples). Every target needs at least
+    one non-member, whose rank is 0 if there is no other.
     """
     pairs = zip(scores, membership, strict=True)
     return np.stack([_ranks(*pair) for pair in pairs])
 
 
 def _ranks(scores: Floats, members: NDArray[np.bool_]) -> Floats:
+    """Returns the ranks (examples,) of one target from its scores and members (examples,)."""
     others = scores[~members]
     share = share_below(scores, others)
     tie_with_itself = np.where(members, 0.0, 0.5)
@@ -101,10 +106,10 @@ def auc_by_class(
     labels: NDArray[np.int64],
     counts: NDArray[np.integer],
 ) -> dict[int, Interval | None]:
-    """Returns the mean AUC within each class with its interval for new targets and new examples.
+    """Returns the mean AUC within each class, with its 95 % interval for new targets and examples.
 
-    A class gets None if a target has fewer than 10 members or non-members in it, or if a resample
-    lacks either.
+    The keys are the classes in `labels`. The value is None if a target has fewer than 10 members or
+    fewer than 10 non-members in the class, or if a resample contains none of them.
 
     Args:
         scores: Scores (targets, examples), float64, finite; higher means member.
@@ -124,7 +129,10 @@ def auc_by_class(
 def _auc_interval(
     scores: Floats, membership: NDArray[np.bool_], counts: NDArray[np.integer]
 ) -> Interval | None:
-    """Returns the mean AUC with its interval, or None where there are too few examples."""
+    """Returns the mean AUC with its 95 % interval, or None where there are too few examples.
+
+    `scores` and `membership` are (targets, examples), and `counts` (resamples, examples).
+    """
     outside = ~membership
     fewest = min(membership.sum(axis=1).min(), outside.sum(axis=1).min())
     if fewest < FEWEST_IN_CLASS:
@@ -140,21 +148,24 @@ def _auc_interval(
 def _bounded_mean(ranks: Floats, counted: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:
     """Returns the mean rank over the counted targets, and its 95 % limits, each (examples,).
 
-    `ranks` (targets, examples) are in [0, 1]. The limits are Clopper and Pearson's with the sum of
-    the ranks in place of a number of successes. An example without a counted target has the mean
-    NaN and the limits 0 and 1.
+    `ranks` (targets, examples) are in [0, 1], and `counted` (targets, examples) selects the
+    targets. The limits are Clopper and Pearson's with the sum of the ranks in place of a number of
+    successes. An example without a counted target has the mean NaN and the limits 0 and 1.
     """
     mean = _mean(ranks, counted)
     targets = counted.sum(axis=0)
-    successes = np.nan_to_num(mean) * targets  # the sum of the ranks
+    sum_of_ranks = np.nan_to_num(mean) * targets
     tail = (1 - LEVEL) / 2
-    low = lower_limit(successes, targets, tail)
-    high = upper_limit(successes, targets, tail)
+    low = lower_limit(sum_of_ranks, targets, tail)
+    high = upper_limit(sum_of_ranks, targets, tail)
     return mean, low, high
 
 
 def _mean(values: Floats, counted: NDArray[np.bool_]) -> Floats:
-    """Returns the mean (examples,) over the counted targets, NaN where there is none."""
+    """Returns the mean (examples,) of `values` over the counted targets, NaN where there is none.
+
+    `values` and `counted` are (targets, examples).
+    """
     total = np.where(counted, values, 0.0).sum(axis=0)
     targets = counted.sum(axis=0)
     mean: Floats = np.divide(total, targets, out=np.full_like(total, np.nan), where=targets > 0)

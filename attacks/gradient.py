@@ -24,9 +24,9 @@ class GradientNorm(Attack):
 
     @property
     def planted_auc(self) -> float:
-        """That of the loss: the attack does not know an example's difficulty."""
+        """The AUC of the loss, because the attack does not know an example's difficulty."""
         return 0.625
 
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
-        """Returns the negative norm (examples,)."""
+        """Returns the negative norm of the loss gradient (examples,), at most 0."""
         return -view.target_extra("gradient_norm").astype(np.float64)

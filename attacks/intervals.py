@@ -1,4 +1,7 @@
-"""Confidence intervals for new targets and new examples."""
+"""Confidence intervals of means over targets (attacked models), for new targets and new examples.
+
+The level is 95 % (`LEVEL`) unless a function has an argument for it.
+"""
 
 import math
 from collections.abc import Sequence
@@ -29,8 +32,8 @@ class Interval(NamedTuple):
 def clopper_pearson(successes: float, trials: float, level: float = LEVEL) -> Interval:
     """Returns the share of successes with its exact binomial interval (Clopper and Pearson 1934).
 
-    Both numbers may be fractions: successes in an effective number of trials (Korn and Graubard
-    1998).
+    `successes` and `trials` need not be whole numbers: `trials` may be an effective number of
+    trials (Korn and Graubard 1998). `level` is the two-sided confidence level.
 
     Raises:
         ValueError: Unless 0 <= successes <= trials, 0 < trials and 0 < level < 1.
@@ -54,8 +57,8 @@ def clopper_pearson(successes: float, trials: float, level: float = LEVEL) -> In
 def lower_limit(successes: ArrayLike, trials: ArrayLike, tail: float) -> Floats:
     """Returns Clopper and Pearson's lower limit of the probability of success; 0 for no success.
 
-    At this probability P(this many successes or more) = tail. It is a quantile of a beta
-    distribution. `successes` and `trials` broadcast.
+    At this probability, P(this many successes or more) = tail. So `tail` is 0.025 for a two-sided
+    interval of 95 %. `successes` and `trials` are >= 0, need not be whole, and broadcast.
     """
     successes, failures = _counts(successes, trials)
     # The quantile is not defined for no success; the value 1 is replaced below.
@@ -67,23 +70,24 @@ def lower_limit(successes: ArrayLike, trials: ArrayLike, tail: float) -> Floats:
 def upper_limit(successes: ArrayLike, trials: ArrayLike, tail: float) -> Floats:
     """Returns Clopper and Pearson's upper limit of the probability of success; 1 for no failure.
 
-    At this probability P(this many successes or fewer) = tail. It is a quantile of a beta
-    distribution. `successes` and `trials` broadcast.
+    At this probability, P(this many successes or fewer) = tail. The arguments are those of
+    `lower_limit`.
     """
     successes, failures = _counts(successes, trials)
+    # The quantile is not defined for no failure; the value 1 is replaced below.
     positive = np.where(failures > 0, failures, 1.0)
     quantile = special.betainccinv(successes + 1, positive, tail)
     return np.where(failures > 0, quantile, 1.0)
 
 
 def _counts(successes: ArrayLike, trials: ArrayLike) -> tuple[Floats, Floats]:
-    """Returns the numbers of successes and of failures."""
+    """Returns the numbers of successes and of failures as float64 arrays."""
     counted = np.asarray(successes, dtype=np.float64)
     return counted, np.asarray(trials, dtype=np.float64) - counted
 
 
 def mean_interval(values: Sequence[float] | Floats, level: float = LEVEL) -> Interval:
-    """Returns the mean of independent values with Student's t interval.
+    """Returns the mean of independent values with Student's two-sided t interval of this level.
 
     Raises:
         ValueError: For fewer than two values, which have no interval.
@@ -102,17 +106,18 @@ def mean_interval(values: Sequence[float] | Floats, level: float = LEVEL) -> Int
 
 @dataclass(frozen=True)
 class Resampled:
-    """A number for each target, for the examples and for bootstrap resamples of them.
+    """A metric of each target, on the examples and on bootstrap resamples of the examples.
 
     `per_target` is (targets,) and `in_resamples` (targets, resamples). All targets and all arms of
-    a study share the resamples, so that differences of paired numbers stay paired.
+    a study (noise settings that are compared) share the resamples. The differences, sums and
+    multiples of such records are therefore those of paired numbers.
     """
 
     per_target: Floats
     in_resamples: Floats
 
     def at(self, targets: list[int]) -> "Resampled":
-        """Returns the numbers of some of the targets."""
+        """Returns the record of the targets with these indices."""
         return Resampled(self.per_target[targets], self.in_resamples[targets])
 
     def __sub__(self, other: "Resampled") -> "Resampled":
@@ -147,9 +152,16 @@ def resample_counts(
 def resampled_metrics(
     scores: Floats, membership: NDArray[np.bool_], counts: NDArray[np.integer]
 ) -> dict[str, Resampled]:
-    """Returns every metric by name, from scores and membership (targets, examples).
+    """Returns every metric of `metrics.METRICS` by name, for each target and each resample.
 
-    `counts` (resamples, examples) are the multiplicities of the examples in each resample.
+    Args:
+        scores: Scores (targets, examples), finite; higher means member.
+        membership: Membership (targets, examples), bool.
+        counts: Multiplicity of each example in each resample (resamples, examples), as from
+            `resample_counts`.
+
+    Raises:
+        ValueError: As `mgaudit.attacks.metrics.roc`.
     """
     pairs = list(zip(scores, membership, strict=True))
     of_targets = [metrics(*pair) for pair in pairs]
@@ -165,7 +177,10 @@ def resampled_metrics(
 def two_way_interval(
     numbers: Resampled, trials: int, bounds: tuple[float, float] = (0.0, 1.0)
 ) -> Interval:
-    """Returns the mean over targets with its interval for new targets and new examples.
+    """Returns the mean over targets with its 95 % interval for new targets and new examples.
+
+    `trials` is the number of members of one target, and `bounds` are the least and the largest
+    possible value of the number. At least two targets are needed.
 
     The targets share their examples and their shadows. They are therefore not independent, and an
     interval from their spread alone is too narrow where some examples are easier to attack than
@@ -173,25 +188,25 @@ def two_way_interval(
 
         Var(mean) = V_targets + V_examples - V_both,
 
-    where V_targets is the variance of the mean over targets, V_examples that over examples
-    resampled jointly for all targets, and V_both that over examples resampled separately for each
-    target (the noise that both of the others contain). V_targets has `targets` - 1 degrees of
-    freedom and the difference of the others practically infinitely many: with t and z the quantiles
-    of Student's and of the normal distribution (Howe 1974)
+    where V_targets is the variance of the mean due to the spread of the targets, V_examples its
+    variance when the examples are resampled jointly for all targets, and V_both its variance when
+    they are resampled separately for each target (noise that is part of both V_targets and
+    V_examples). V_targets has `targets` - 1 degrees of freedom, and V_examples - V_both has
+    practically infinitely many. With t and z the 97.5 % quantiles of Student's and of the normal
+    distribution (Howe 1974)
 
-        half = sqrt(t^2 V_targets + z^2 max(V_examples - V_both, 0)),    at least z sqrt(V_examples)
-        / 2,
+        half = max(sqrt(t^2 V_targets + z^2 max(V_examples - V_both, 0)), z sqrt(V_examples) / 2).
 
-    which is exact if only one of the parts is present and not too narrow otherwise, unlike
-    Satterthwaite's degrees of freedom for few targets. The minimum prevents an interval of width 0
-    when targets agree by chance. For finite `bounds` (a, b) and logit x = log((x - a) / (b - x))
-    the logit of the interval's ends is
+    This is exact if only one of the parts is present and not too narrow otherwise, unlike
+    Satterthwaite's degrees of freedom for few targets. The outer maximum prevents an interval of
+    width 0 when targets agree by chance.
+
+    For `bounds` (a, b) and logit x = log((x - a) / (b - x)), the logit of the interval's ends is
 
         logit(mean) +- half logit'(mean),
 
     because near a bound, mean +- half misses mostly on one side. For a mean at a bound, the
-    interval is no narrower than Clopper and Pearson's for `trials` trials, the members of one
-    target.
+    interval is no narrower than Clopper and Pearson's for `trials` trials.
 
     The interval covers the expected value of the number as computed. For a TPR at a low FPR this is
     not exactly the population's TPR: with k of N non-members allowed, (k + 1)/(N + 1) of them
@@ -202,6 +217,7 @@ def two_way_interval(
     least, largest = bounds
     below = value - least
     above = largest - value
+    # At a bound the logit is infinite.
     if below == 0 or above == 0:
         reach = max(half, clopper_pearson(0, trials).high)
         return Interval(value, max(value - reach, least), min(value + reach, largest))
@@ -212,10 +228,12 @@ def two_way_interval(
 
 
 def two_way_p_value(difference: Resampled) -> float:
-    """Returns the two-sided p-value of a mean difference of 0, for differences in [-1, 1].
+    """Returns the two-sided p-value of the hypothesis that the expected difference is 0.
 
-    It is 1 minus the smallest level at which `two_way_interval` with bounds (-1, 1) contains 0: an
-    interval of 95 % excludes 0 exactly where the p-value is below 0.05.
+    The differences are in [-1, 1]. The p-value is 1 minus the smallest level at which
+    `two_way_interval` with bounds (-1, 1) contains 0. So an interval of 95 % excludes 0 exactly
+    where the p-value is below 0.05. The p-value is 1 for a mean difference of 0, and at least
+    SMALLEST_P.
     """
     value = float(difference.per_target.mean())
     if value == 0:
@@ -226,6 +244,7 @@ def two_way_p_value(difference: Resampled) -> float:
     reach = math.inf if abs(value) == 1 else abs(math.atanh(value)) * (1 - value**2)
 
     def excess(log_p: float) -> float:
+        """Returns by how much half the interval's width exceeds `reach`, at level 1 - p."""
         return variances.half(math.exp(log_p) / 2) - reach
 
     if excess(math.log(SMALLEST_P)) <= 0:
@@ -236,7 +255,11 @@ def two_way_p_value(difference: Resampled) -> float:
 
 @dataclass(frozen=True)
 class _Variances:
-    """The parts of the variance of a mean over targets, as in `two_way_interval`."""
+    """The parts of the variance of a mean over `targets` targets.
+
+    `over_targets`, `over_examples` and `over_both` are V_targets, V_examples and V_both of
+    `two_way_interval`.
+    """
 
     targets: int
     over_targets: float
@@ -245,7 +268,7 @@ class _Variances:
 
     @classmethod
     def of(cls, numbers: Resampled) -> "_Variances":
-        """Returns the parts for `numbers`."""
+        """Returns the parts for the mean of `numbers.per_target`."""
         targets = len(numbers.per_target)
         over_targets = float(numbers.per_target.var(ddof=1)) / targets
         mean_in_resamples = numbers.in_resamples.mean(axis=0)
@@ -254,7 +277,10 @@ class _Variances:
         return cls(targets, over_targets, over_examples, over_both)
 
     def half(self, tail: float) -> float:
-        """Returns half the interval's width before the logit, for probability `tail` per side."""
+        """Returns half the width of the interval without the logit transformation.
+
+        `tail` is the probability outside the interval on each side, 0.025 for a level of 95 %.
+        """
         student = -float(special.stdtrit(self.targets - 1, tail))
         normal = -float(special.ndtri(tail))
         shared = max(self.over_examples - self.over_both, 0.0)

@@ -1,4 +1,4 @@
-"""The label-only attack."""
+"""The label-only attack: it uses the predicted class of several queries, no confidence."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -24,9 +24,9 @@ class LabelOnly(Attack):
     source: ClassVar[str] = "Choquette-Choo et al. 2021, arXiv 2007.14321"
 
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
-        """Returns the share of correct labels (examples,), in 0..1."""
+        """Returns the share of an example's queries that are classified correctly (examples,)."""
         logits = view.target_logits
-        first = logits == logits.max(axis=-1, keepdims=True)
-        right = first[np.arange(len(logits)), :, view.labels]
-        shares = (right / first.sum(axis=-1)).mean(axis=-1)
+        is_largest = logits == logits.max(axis=-1, keepdims=True)
+        label_is_largest = is_largest[np.arange(len(logits)), :, view.labels]
+        shares = (label_is_largest / is_largest.sum(axis=-1)).mean(axis=-1)
         return np.asarray(shares, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""The likelihood ratio attack."""
+"""The likelihood ratio attack (LiRA), on phi, the logit of the label's probability."""
 
 import math
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from mgaudit.attacks.attack import Attack
 from mgaudit.attacks.observations import AdversaryView, Floats
 from mgaudit.attacks.signals import logit_confidence
 
-ENOUGH_FOR_OWN_VARIANCE = 32
+ENOUGH_FOR_OWN_VARIANCE = 32  # shadows with the example, and as many without it
 
 
 @dataclass(frozen=True)
 class LiRA(Attack):
     """Likelihood ratio of the target's phi under shadows with and without the example.
 
-    Online, the score is log N(phi; mean_in, sd_in) - log N(phi; mean_out, sd_out). Offline, from
-    the shadows without the example only, it is (phi - mean_out) / sd_out, which is one-sided
-    because training on an example raises its phi. Both are averaged over queries (Carlini et al.
-    2022).
+    Online, the score is log N(phi; mean_in, sd_in) - log N(phi; mean_out, sd_out), where "in" are
+    the shadows that trained on the example and "out" the others. Offline, from the shadows without
+    the example only, the score is (phi - mean_out) / sd_out, which is one-sided because training on
+    an example raises its phi. Both are averaged over queries (Carlini et al. 2022).
 
     `variance` selects how the two sds are estimated:
     - "pooled": within examples, one sd for all examples. Best with few shadows.
@@ -30,9 +30,9 @@ class LiRA(Attack):
     - "per-example": an example's own variance if at least 32 shadows trained on it and 32 did not,
       shrunk otherwise.
 
-    For an example on which no shadow trained (or on which all did), the missing mean follows from
-    the average gap mean_in - mean_out of the other examples. `min_std` is the least value of every
-    sd, for models with constant outputs.
+    For an example on which no shadow trained (or on which all did), the missing mean is estimated
+    from the average gap mean_in - mean_out of the other examples. `min_std` is the least value of
+    every sd, for models with constant outputs.
     """
 
     online: bool = True
@@ -52,7 +52,7 @@ class LiRA(Attack):
 
     @property
     def planted_auc(self) -> float:
-        """Nearly the largest possible."""
+        """Nearly the largest possible AUC on the planted data."""
         return 0.9032
 
     def __post_init__(self) -> None:
@@ -66,7 +66,7 @@ class LiRA(Attack):
                 raise ValueError(f"{name} must be a finite number > 0, got {value}")
 
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
-        """Returns the log likelihood ratio, or offline the z-score, (examples,)."""
+        """Returns the log likelihood ratio (examples,) in nats, or offline the z-score."""
         phi = view.target_signal(logit_confidence)
         shadows = view.shadow_moments(logit_confidence)
         mean_in, mean_out = shadows.filled_means()
@@ -83,9 +83,11 @@ class LiRA(Attack):
         return scores
 
     def _sd(self, count: NDArray[np.int64], squares: Floats, own: NDArray[np.bool_]) -> Floats:
-        """Returns the sd (examples, queries) or, pooled, (1, queries).
+        """Returns the sd of phi within examples, (examples, queries) or, pooled, (1, queries).
 
-        `own` (examples, 1) marks examples with enough shadows for a variance of their own.
+        `count` (examples, 1) is the number of shadows on one side (in or out), and `squares`
+        (examples, queries) the sum of squared deviations of their phi from its mean. `own`
+        (examples, 1) marks examples with enough shadows for a variance of their own.
         """
         freedom = np.maximum(count - 1, 0)
         total_freedom = max(int(freedom.sum()), 1)
@@ -100,6 +102,6 @@ class LiRA(Attack):
         return sd
 
 
-def _log_density(x: Floats, mean: Floats, sd: Floats) -> Floats:
-    """Returns log N(x; mean, sd^2) without the constant."""
-    return -0.5 * ((x - mean) / sd) ** 2 - np.log(sd)
+def _log_density(phi: Floats, mean: Floats, sd: Floats) -> Floats:
+    """Returns log N(phi; mean, sd^2) in nats without the constant, (examples, queries)."""
+    return -0.5 * ((phi - mean) / sd) ** 2 - np.log(sd)

@@ -1,4 +1,4 @@
-"""ROC curves and metrics derived from them, exact for ties."""
+"""ROC curves, and the metrics that are computed from them; equal scores are counted exactly."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ CACHED_COUNTS = 50_000
 
 
 def tpr_name(level: float) -> str:
-    """Returns the name of the metric "TPR at this FPR".
+    """Returns the name of the metric "TPR at an FPR of `level`", with `level` in [0, 1].
 
     >>> tpr_name(0.001)
     'tpr@0.001'
@@ -59,7 +59,10 @@ class ROC:
         return _share(self.false_positives, self.negatives)
 
     def auc(self) -> Floats:
-        """Returns P(member scores higher) + P(tie) / 2 (...)."""
+        """Returns P(member scores higher than non-member) + P(tie) / 2 (...), in [0, 1].
+
+        It is NaN where a resample contains no members or no non-members.
+        """
         steps = np.diff(self.false_positives, axis=-1).astype(np.int64)
         heights = self.true_positives[..., 1:] + self.true_positives[..., :-1]
         area = (steps * heights).sum(axis=-1)
@@ -67,7 +70,10 @@ class ROC:
         return np.asarray(auc, dtype=np.float64)
 
     def tpr_at(self, level: float) -> Floats:
-        """Returns the largest TPR whose FPR does not exceed `level` (...); no interpolation."""
+        """Returns the largest TPR among points whose FPR does not exceed `level` (...).
+
+        `level` is in [0, 1]. The TPR is not interpolated between points.
+        """
         allowed = false_positives_allowed(level, self.negatives)
         within_level = self.false_positives <= allowed[..., np.newaxis]
         last_point = within_level.sum(axis=-1, keepdims=True) - 1
@@ -76,7 +82,7 @@ class ROC:
 
 
 def false_positives_allowed(level: float | Floats, negatives: Counts | int) -> Counts:
-    """Returns how many of `negatives` may be accepted at an FPR of `level`.
+    """Returns how many of `negatives` non-members may be accepted at an FPR of at most `level`.
 
     A small tolerance prevents floating-point rounding from losing an allowed false positive.
 
@@ -94,7 +100,7 @@ def roc(scores: Floats, membership: NDArray[np.bool_], counts: Counts | None = N
         scores: Scores (examples,), float64, finite; higher means member.
         membership: Membership (examples,), bool, with members and non-members.
         counts: Multiplicity of each example in each resample (resamples, examples), for the curve
-            of each resample.
+            of each resample. Without it, there is one curve of the examples, without leading axes.
 
     Raises:
         ValueError: For scores that are not finite, and for membership without members or without
@@ -116,16 +122,17 @@ def metrics(
 ) -> dict[str, Floats]:
     """Returns every metric by name, for each resample (resamples,) or for the examples (1,).
 
-    The advantage is TPR - FPR at a threshold, and balanced accuracy is (1 + advantage) / 2. For the
-    examples of even index, the threshold is the best one for those of odd index, and vice versa;
-    the two halves are averaged. The maximum over thresholds on the same examples would be an
-    advantage even for random scores.
+    `METRICS` lists the names and the range of each metric. The advantage is TPR - FPR at a
+    threshold, and balanced accuracy is (1 + advantage) / 2. For the examples of even index, the
+    threshold is the one with the largest TPR - FPR on the examples of odd index, and vice versa;
+    the advantage is the mean of both halves. A threshold that is chosen and evaluated on the same
+    examples would give an advantage above 0 even for random scores.
 
     Args:
         scores: Scores (examples,), float64, finite; higher means member.
         membership: Membership (examples,), bool, with members and non-members.
         counts: Multiplicity of each example in each resample (resamples, examples); by default each
-            counts once.
+            example counts once.
 
     Raises:
         ValueError: As `roc`.
@@ -145,7 +152,10 @@ def metrics(
 
 
 def _curves(ordered: "_SortedExamples", counts: Counts) -> "Curves":
-    """Returns the curves of each resample and of its two halves."""
+    """Returns the curves of each resample, and of its examples of even and of odd index.
+
+    `counts` (resamples, examples) are the multiplicities of the examples.
+    """
     even_index = np.arange(counts.shape[1]) % 2 == 0
     whole = ordered.curve(counts)
     even = ordered.curve(counts * even_index)
@@ -175,7 +185,7 @@ class Metric:
     Args:
         name: Name in results.
         title: Name in reports.
-        read: Returns the metric for every resample (...).
+        read: Computes the metric of every resample (...) from the curves.
         unit: "%" if reports show the metric in percent, or empty.
         digits: Number of decimal places in reports.
         range: Least and largest value, as fractions.
@@ -192,6 +202,7 @@ class Metric:
 
 
 def _tpr_metric(level: float) -> Metric:
+    """Returns the metric "TPR at an FPR of `level`"."""
     title = f"TPR @ {level * 100:g} % FPR"
     return Metric(tpr_name(level), title, lambda curves: curves.whole.tpr_at(level), guessing=level)
 
@@ -210,7 +221,10 @@ METRICS = (
 
 
 def _held_out_advantage(even: ROC, odd: ROC) -> Floats:
-    """Returns TPR - FPR of each half at the best threshold of the other half, averaged (...)."""
+    """Returns TPR - FPR of each half at the best threshold of the other half, averaged (...).
+
+    Both curves have the same thresholds, so that a point has the same index in both.
+    """
     gaps = [even.tpr - even.fpr, odd.tpr - odd.fpr]
     best = [gap.argmax(axis=-1, keepdims=True) for gap in gaps]
     held_out = []
@@ -222,7 +236,7 @@ def _held_out_advantage(even: ROC, odd: ROC) -> Floats:
 
 
 def check_scores(scores: Floats, membership: NDArray[np.bool_]) -> None:
-    """Checks scores (examples,) and membership (examples,).
+    """Checks scores (examples,) and membership (examples,) before a metric is computed.
 
     Raises:
         ValueError: For scores that are not finite, and for membership of another shape, without
@@ -246,7 +260,11 @@ def check_scores(scores: Floats, membership: NDArray[np.bool_]) -> None:
 
 @dataclass(frozen=True)
 class _SortedExamples:
-    """Examples in descending order of score; `last_of_tie` marks the last one of each tie."""
+    """Examples in descending order of score; all arrays are (examples,).
+
+    `order` holds the original indices of the examples. `members` is their membership, and
+    `last_of_tie` marks the last of several examples with equal scores; both are in this order.
+    """
 
     order: NDArray[np.intp]
     members: NDArray[np.bool_]
@@ -271,7 +289,11 @@ class _SortedExamples:
         return ROC(true_positives, false_positives)
 
     def _accepted(self, drawn: Counts) -> Counts:
-        """Returns the number of accepted examples at each point, starting with 0."""
+        """Returns the number of accepted examples at each point (resamples, points), from 0 on.
+
+        `drawn` (resamples, examples) are multiplicities in the sorted order, 0 for examples that
+        are not to be counted.
+        """
         accepted = np.zeros((len(drawn), drawn.shape[1] + 1), dtype=np.int32)
         np.cumsum(drawn, axis=-1, dtype=np.int32, out=accepted[:, 1:])
         if self.last_of_tie.all():

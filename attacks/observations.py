@@ -1,4 +1,10 @@
-"""What an adversary sees: the models' outputs, and the shadow models' membership."""
+"""What an adversary sees: the models' outputs, and the shadow models' membership.
+
+The *target* is the attacked model, and its *shadows* are models that the adversary trained on known
+subsets of the same examples. A *query* is an input that is computed from an example, such as the
+example itself or a mirrored image. A *signal* (`mgaudit.attacks.signals`) is a number for each
+example and query, computed from the logits.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,10 +24,11 @@ Signal = Callable[[Logits, Labels], Floats]
 
 @dataclass(frozen=True)
 class ShadowMoments:
-    """Moments of the shadow models' signal for each example and query, by membership (in or out).
+    """Counts, means and squared deviations of the shadows' signal for each example and query.
 
-    Counts are (examples, 1); means and sums of squared deviations from them are (examples,
-    queries). Where a count is 0 the mean is NaN and the sum of squares 0.
+    "in" refers to the shadows that trained on the example, and "out" to the others. Counts are
+    numbers of shadows (examples, 1). Means are (examples, queries), and so are the `squares`, sums
+    of squared deviations from the mean. Where a count is 0, the mean is NaN and the sum is 0.
     """
 
     count_in: NDArray[np.int64]
@@ -34,8 +41,8 @@ class ShadowMoments:
     def filled_means(self) -> tuple[Floats, Floats]:
         """Returns mean_in and mean_out (examples, queries) without gaps.
 
-        Where an example has no shadow on one side, that mean is the other one moved by the average
-        gap mean_in - mean_out of the examples that have both.
+        Let gap be the average of mean_in - mean_out over the examples that have both, or 0 if there
+        are none. A missing mean_in is mean_out + gap, and a missing mean_out is mean_in - gap.
         """
         has_in = self.count_in > 0
         has_out = self.count_out > 0
@@ -152,7 +159,7 @@ class Observations:
         return int(self.logits.shape[2])
 
     def of_models(self, models: list[int]) -> "Observations":
-        """Returns the outputs of some of the models, in the order of their numbers in `models`."""
+        """Returns the outputs of the models with these indices, in this order."""
         population_logits = self.population_logits
         if population_logits is not None:
             population_logits = population_logits[models]
@@ -173,9 +180,13 @@ class Observations:
     def view(self, target: int, shadows: "Observations | None" = None) -> "AdversaryView":
         """Returns what an adversary of model `target` sees; all other models are its shadows.
 
-        With `shadows`, the shadows are the other models of that ensemble, which were trained on the
-        same subsets in another way (the naive adversary). Model `target` is left out there too,
-        because it has the target's membership.
+        For the naive adversary, who does not know about the noise, `shadows` are the outputs of
+        models that were trained on the same subsets without it; they replace the shadows. Model
+        `target` of `shadows` is left out too, because it has the target's membership.
+
+        Raises:
+            ValueError: For a target that does not exist, and for `shadows` with other labels,
+                membership, queries or classes.
         """
         return AdversaryView(self, target, self if shadows is None else shadows)
 
@@ -187,7 +198,11 @@ class Observations:
         return self._signals[signal]
 
     def _population_signal(self, signal: Signal) -> Floats:
-        """Returns the signal of the population (models, population, queries), computed once."""
+        """Returns the signal of the population (models, population, queries), computed once.
+
+        Raises:
+            ValueError: Where there is no population.
+        """
         if self.population_logits is None or self.population_labels is None:
             raise ValueError("there is no population: give population_logits and population_labels")
         if signal not in self._population_signals:
@@ -197,7 +212,7 @@ class Observations:
         return self._population_signals[signal]
 
     def _shadow_moments(self, signal: Signal, target: int) -> ShadowMoments:
-        """Returns the moments over all models except `target`: the totals without its row."""
+        """Returns the moments of the signal over all models except `target`."""
         values = self._signal(signal)
         if signal not in self._totals:
             self._totals[signal] = _Totals.over(values, self.membership)
@@ -208,6 +223,7 @@ class AdversaryView:
     """What the adversary of one target sees: outputs of target and shadows, shadow membership.
 
     The target's own membership is not a public attribute, and no public attribute depends on it.
+    Shadows are numbered from 0 without the target.
     """
 
     def __init__(self, observations: Observations, target: int, shadows: Observations) -> None:
@@ -226,12 +242,12 @@ class AdversaryView:
 
     @property
     def labels(self) -> Labels:
-        """The label of each example, (examples,)."""
+        """The class number of each example (examples,), in 0..classes - 1."""
         return self.__observations.labels
 
     @property
     def population_labels(self) -> Labels:
-        """The label of each point of the population, (population,)."""
+        """The class number of each population point (population,); ValueError without any."""
         labels = self.__observations.population_labels
         if labels is None:
             raise ValueError("there is no population: give population_logits and population_labels")
@@ -246,15 +262,16 @@ class AdversaryView:
     def shadow_outputs(self, shadows: NDArray[np.int64], examples: NDArray[np.int64]) -> Logits:
         """Returns logits (pairs, queries, classes): shadow `shadows[i]` for example `examples[i]`.
 
-        `shadows` and `examples` are numbers (pairs,), from 0.
+        `shadows` and `examples` are indices (pairs,), from 0.
         """
+        # The shadows are the models without the target, so numbers from its own on move up by 1.
         models = shadows + (shadows >= self.__target)
         logits: Logits = self.__shadows.logits[models, examples]
         return logits
 
     @property
     def shadow_membership(self) -> NDArray[np.bool_]:
-        """The shadows' membership (shadows, examples)."""
+        """Whether each shadow trained on each example (shadows, examples), bool."""
         return np.delete(self.__shadows.membership, self.__target, axis=0)
 
     def target_signal(self, signal: Signal) -> Floats:
@@ -263,7 +280,11 @@ class AdversaryView:
         return values
 
     def population_signal(self, signal: Signal) -> Floats:
-        """Returns a signal of the target's outputs on the population (population, queries)."""
+        """Returns a signal of the target's outputs on the population (population, queries).
+
+        Raises:
+            ValueError: Where there is no population.
+        """
         values: Floats = self.__observations._population_signal(signal)[self.__target]
         return values
 
@@ -272,11 +293,15 @@ class AdversaryView:
         return np.delete(self.__shadows._signal(signal), self.__target, axis=0)
 
     def shadow_population_signal(self, signal: Signal) -> Floats:
-        """Returns a signal of the shadows on the population (shadows, population, queries)."""
+        """Returns a signal of the shadows on the population (shadows, population, queries).
+
+        Raises:
+            ValueError: Where there is no population.
+        """
         return np.delete(self.__shadows._population_signal(signal), self.__target, axis=0)
 
     def shadow_moments(self, signal: Signal) -> ShadowMoments:
-        """Returns counts, means and squared deviations of the shadows' signal."""
+        """Returns counts, means and squared deviations of the shadows' signal, for each example."""
         return self.__shadows._shadow_moments(signal, self.__target)
 
     def target_extra(self, name: str) -> NDArray[np.floating]:
@@ -305,6 +330,7 @@ def _read_only(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _extra_of_model(argument: str, extras: Extras, name: str, target: int) -> NDArray[np.floating]:
+    """Returns the target's row of an extra (examples, ...); `argument` names `extras` in errors."""
     if name not in extras:
         raise ValueError(f"{argument} must hold {name!r}, got {sorted(extras)}")
     values: NDArray[np.floating] = extras[name][target]
@@ -312,6 +338,7 @@ def _extra_of_model(argument: str, extras: Extras, name: str, target: int) -> ND
 
 
 def _check_logits(logits: Logits) -> None:
+    """Raises ValueError unless `logits` are (models, examples, queries, classes) and not empty."""
     if logits.ndim != 4:
         raise ValueError(
             "logits must have the shape (models, examples, queries, classes), "
@@ -328,6 +355,10 @@ def _check_logits(logits: Logits) -> None:
 
 
 def _check_labels(name: str, labels: Labels, axis: str, count: int, classes: int) -> None:
+    """Raises ValueError unless `labels` are (count,) integers in 0..classes - 1.
+
+    `name` and `axis` are the names of the labels and of their axis in the message.
+    """
     if labels.shape != (count,):
         raise ValueError(f"{name} must have the shape ({count},) of the {axis}, got {labels.shape}")
     if not np.issubdtype(labels.dtype, np.integer):
@@ -340,6 +371,10 @@ def _check_labels(name: str, labels: Labels, axis: str, count: int, classes: int
 
 
 def _check_extras(name: str, extras: Extras, axis: str, models: int, count: int) -> None:
+    """Raises ValueError unless every extra is finite and (models, count, ...).
+
+    `name` and `axis` are the names of the extras and of their second axis in the message.
+    """
     for key, values in extras.items():
         entry = f"{name}[{key!r}]"
         if values.shape[:2] != (models, count):
@@ -352,6 +387,7 @@ def _check_extras(name: str, extras: Extras, axis: str, models: int, count: int)
 
 
 def _check_same_design(observations: Observations, shadows: Observations) -> None:
+    """Raises ValueError unless both have the same labels, membership, queries and classes."""
     for name in ("labels", "membership", "population_labels"):
         if not np.array_equal(getattr(observations, name), getattr(shadows, name)):
             raise ValueError(
@@ -368,6 +404,7 @@ def _check_same_design(observations: Observations, shadows: Observations) -> Non
 
 
 def _refuse_infinite(name: str, values: NDArray[np.floating], model: int) -> None:
+    """Raises ValueError for a NaN or infinity in one model's `values` (examples, ...)."""
     axes_of_an_example = tuple(range(1, values.ndim))
     finite = np.isfinite(values).all(axis=axes_of_an_example)
     if not finite.all():
@@ -409,7 +446,10 @@ def _refuse_overlap(
 
 
 def _contents(logits: Logits, labels: Labels) -> list[int]:
-    """Returns a hash of the label and of all models' logits of each example."""
+    """Returns, for each example, a hash of its label and of all models' logits for it.
+
+    `logits` are (models, examples, queries, classes) and `labels` (examples,).
+    """
     return [
         hash((int(label), logits[:, example].tobytes())) for example, label in enumerate(labels)
     ]
@@ -417,10 +457,11 @@ def _contents(logits: Logits, labels: Labels) -> list[int]:
 
 @dataclass(frozen=True)
 class _Totals:
-    """Counts, sums and sums of squares over all models of the centred signal.
+    """Counts, sums and sums of squares of the centred signal over all models, by membership.
 
-    The signal is centred at each example's mean over models. This keeps the squares small, so that
-    subtracting one model's contribution loses no significant digits.
+    Counts are (examples, 1), the other arrays (examples, queries). The signal is centred at its
+    mean over models (`centre`). This keeps the squares small, so that subtracting one model's
+    contribution loses no significant digits.
     """
 
     centre: Floats
@@ -433,7 +474,10 @@ class _Totals:
 
     @classmethod
     def over(cls, values: Floats, membership: NDArray[np.bool_]) -> "_Totals":
-        """Returns the totals of `values` (models, examples, queries)."""
+        """Returns the totals of a signal (models, examples, queries).
+
+        `membership` is (models, examples).
+        """
         centre = values.mean(axis=0)
         shape = values.shape[1:]
         sums = {side: np.zeros(shape) for side in (True, False)}
@@ -452,7 +496,10 @@ class _Totals:
         )
 
     def without(self, row: Floats, members: NDArray[np.bool_]) -> ShadowMoments:
-        """Returns the moments without the model of signal `row` (examples, queries)."""
+        """Returns the moments without one model.
+
+        `row` (examples, queries) is this model's signal and `members` (examples,) its membership.
+        """
         inside = members[:, np.newaxis]
         deviation = row - self.centre
         removed_in = np.where(inside, deviation, 0.0)
@@ -475,7 +522,11 @@ class _Totals:
 def _moments(
     centre: Floats, count: NDArray[np.int64], total: Floats, squares: Floats
 ) -> tuple[NDArray[np.int64], Floats, Floats]:
-    """Returns count, mean and sum of squared deviations from it."""
+    """Returns the count, the mean and the sum of squared deviations from the mean on one side.
+
+    `total` and `squares` (examples, queries) are the sum of the signal's deviations from `centre`
+    and of their squares. Where `count` (examples, 1) is 0, the mean is NaN.
+    """
     mean = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
     about_mean = squares - np.nan_to_num(mean) * total
     spread = np.where(count > 1, about_mean, 0.0)

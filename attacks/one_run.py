@@ -1,4 +1,7 @@
-"""Lower bounds on epsilon from one run with many canaries, included by independent fair coins."""
+"""Lower bounds on epsilon from one training run with many canaries.
+
+A canary is an example that is included in the training data by an independent fair coin.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +18,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Guesses:
-    """The numbers of canaries, of guesses `made` about their membership, and of `correct` ones."""
+    """How many canaries there are, and how many guesses about their membership were correct.
+
+    `made` is the number of guesses, at most one for each canary, and `correct` of them are correct.
+    """
 
     correct: int
     made: int
@@ -44,8 +50,8 @@ def guess(
         guesses_in: Number of highest scores that are guessed to be members, fixed before the scores
             are known.
         guesses_out: Number of lowest scores that are guessed to be non-members, fixed likewise.
-        generator: Draws the order of equal scores. In the order of the canaries, they would reveal
-            the membership of canaries that are sorted by it.
+        generator: Draws the order of equal scores. If equal scores kept the order of the canaries,
+            guesses about canaries that are sorted by membership would be correct by construction.
 
     Raises:
         ValueError: For scores that are not finite, for membership of another shape, without members
@@ -77,8 +83,8 @@ def one_run_epsilon(guesses: Guesses, delta: float, significance: float) -> floa
 
         P(B >= v) + 2 m delta max over 1 <= i <= v of P(v > B >= v - i) / i,
 
-    and the bound is the epsilon at which this equals the significance. It exceeds the true epsilon
-    with probability <= significance.
+    and the bound is the epsilon at which this equals the significance, or 0 if there is none. It
+    exceeds the true epsilon with probability <= significance.
 
     Raises:
         ValueError: For delta outside [0, 1) and significance outside (0, 0.5).
@@ -93,6 +99,7 @@ def one_run_epsilon(guesses: Guesses, delta: float, significance: float) -> floa
     log_ways = gammaln(made + 1) - gammaln(counts + 1) - gammaln(made - counts + 1)
 
     def rejected(epsilon: float) -> bool:
+        """Returns whether so many correct guesses are too improbable under this epsilon."""
         return _probability(guesses, log_ways, epsilon, delta) < significance
 
     return _largest_rejected(rejected)
@@ -101,11 +108,13 @@ def one_run_epsilon(guesses: Guesses, delta: float, significance: float) -> floa
 def one_run_fdp_epsilon(guesses: Guesses, delta: float, significance: float) -> float:
     """Returns the lower bound on epsilon (nats) at `delta` by f-DP, for any mechanism.
 
-    It is the largest epsilon whose trade-off curve
+    The bound is the largest epsilon whose trade-off curve (least false negative rate at a false
+    positive rate of x)
 
         f(x) = max(0, 1 - delta - e^epsilon x, e^-epsilon (1 - delta - x))
 
-    is rejected (`rejects`). The errors are those of `one_run_epsilon`.
+    is rejected by `rejects`, or 0 if none is. It exceeds the true epsilon with probability <=
+    significance. The errors are those of `one_run_epsilon`.
 
     >>> round(one_run_fdp_epsilon(Guesses(1000, 1000, 1000), 0.0, 0.05), 3)
     5.809
@@ -117,6 +126,7 @@ def one_run_fdp_epsilon(guesses: Guesses, delta: float, significance: float) -> 
         growth = float(np.exp(epsilon))
 
         def level_of(power: float) -> float:
+            """Returns the least false positive rate of a test with this true positive rate."""
             return max(0.0, (power - delta) / growth, 1 - delta - growth * (1 - power))
 
         return rejects(guesses, level_of, significance)
@@ -127,8 +137,12 @@ def one_run_fdp_epsilon(guesses: Guesses, delta: float, significance: float) -> 
 def one_run_fdp_mu(guesses: Guesses, significance: float) -> float:
     """Returns the lower bound on mu of Gaussian differential privacy by the f-DP analysis.
 
-    It is the largest mu whose trade-off curve f(x) = Phi(Phi^-1(1 - x) - mu) is rejected
-    (`rejects`). Its epsilon at delta (`gdp_epsilon`) is a lower bound only for a mechanism whose
+    The bound is the largest mu whose trade-off curve
+
+        f(x) = Phi(Phi^-1(1 - x) - mu)
+
+    is rejected by `rejects`, or 0 if none is. It exceeds the true mu with probability <=
+    significance. `gdp_epsilon` of this mu is a lower bound on epsilon only for a mechanism whose
     trade-off curve is Gaussian.
 
     Raises:
@@ -138,6 +152,7 @@ def one_run_fdp_mu(guesses: Guesses, significance: float) -> float:
 
     def rejected(mu: float) -> bool:
         def level_of(power: float) -> float:
+            """Returns the least false positive rate of a test with this true positive rate."""
             return float(ndtr(ndtri(power) - mu))
 
         return rejects(guesses, level_of, significance)
@@ -148,23 +163,27 @@ def one_run_fdp_mu(guesses: Guesses, significance: float) -> float:
 def rejects(guesses: Guesses, level_of: Callable[[float], float], significance: float) -> bool:
     """Returns whether so many correct guesses have probability < significance under f-DP.
 
-    `level_of` is the inverse of 1 - f, the least level of a test of a given power, where f is the
-    trade-off curve, which must be its own inverse. The recursion is that of Mahloujifar, Melis and
-    Chaudhuri 2024, in counts. Let p_j be the probability of j correct guesses out of c', and m the
-    number of canaries. Flipping the coin of one canary drawn at random turns a correct guess into a
-    wrong one, so for all i
+    f is the trade-off curve, which must be its own inverse. `level_of` is the inverse of 1 - f: it
+    maps the power of a test (true positive rate) to the least level (false positive rate), both in
+    [0, 1].
+
+    The recursion is that of Mahloujifar, Melis and Chaudhuri 2024, in counts. Let p_j be the
+    probability of j correct guesses out of c' = `made`, and m the number of canaries. Flipping the
+    coin of one canary drawn at random turns a correct guess into a wrong one, so for all i
 
         sum over j > i of j p_j / m <= 1 - f(sum over j >= i of (c' - j) p_j / m).
 
-    This gives lower bounds on the probability of i or more, step by step from c, the observed
-    number, whose probability is assumed to be the significance. Each bound increases with the
-    previous ones, and they are smallest if c is never exceeded. f is rejected if a bound exceeds 1.
-    Where p_i may be 0 the inequality does not change, so that all following probabilities may be 0.
+    This gives lower bounds on the probability of i or more correct guesses, for i = c - 1, c - 2,
+    ..., 0, where c is the observed number. The probability of c or more is assumed to be the
+    significance. Each bound increases with the previous bounds, and all bounds are smallest if c is
+    never exceeded. f is rejected if a bound exceeds 1. If p_i = 0 satisfies the inequality, then so
+    does p_j = 0 for all j < i, and f is not rejected.
 
     For many canaries, with a share a guessed correctly and b wrongly, f is rejected at significance
     s if s a > 1 - f(s b): the bounds allow for a mechanism that leaks for all canaries at once, but
     only with probability s.
     """
+    # P(`count` or more correct guesses), and the sums of j p_j and of (c' - j) p_j over these j.
     chance = significance
     right = chance * guesses.correct
     wrong = chance * (guesses.made - guesses.correct)
@@ -185,7 +204,7 @@ def rejects(guesses: Guesses, level_of: Callable[[float], float], significance: 
 def _probability(guesses: Guesses, log_ways: Floats, epsilon: float, delta: float) -> float:
     """Returns the bound on the probability of so many correct guesses under (epsilon, delta)-DP.
 
-    `log_ways` (made + 1,) are the log binomial coefficients.
+    `log_ways` (made + 1,) are the logarithms of the binomial coefficients (made choose i).
     """
     made, correct = guesses.made, guesses.correct
     if correct == 0:

@@ -1,4 +1,4 @@
-"""The population attack."""
+"""The population attack: the target's loss relative to its losses on data of no model."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,10 +16,10 @@ from mgaudit.attacks.signals import loss
 class Population(Attack):
     """Ranks the target's loss among its losses on data that it never trained on (Attack-P).
 
-    The score is -F(loss), where F is the distribution of the loss on the population, with ties
-    counted half; losses are averaged over queries first (Ye et al. 2022). Except for ties, the
-    attack orders examples as the loss does. Its use is that -score is the false positive rate at
-    which the example would be classified as a member.
+    The score is -F(loss), where F is the distribution function of the target's loss on the
+    population, with ties counted half; losses are averaged over queries first (Ye et al. 2022).
+    Except for ties, the attack orders examples as the loss does. The advantage over the loss is
+    that -score is the false positive rate at which the example would be classified as a member.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"population"})
@@ -28,7 +28,7 @@ class Population(Attack):
 
     @property
     def planted_auc(self) -> float:
-        """That of the loss: the attack does not know an example's difficulty."""
+        """The AUC of the loss, because the attack does not know an example's difficulty."""
         return 0.625
 
     def score(self, view: AdversaryView) -> NDArray[np.float64]:

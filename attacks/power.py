@@ -1,4 +1,4 @@
-"""The strength of an attack with fewer shadow models."""
+"""Scores of an attack with fewer shadow models, which show whether more shadows would help."""
 
 from collections.abc import Sequence
 
@@ -10,9 +10,10 @@ from mgaudit.attacks.observations import Observations
 
 
 def numbers_of_shadows(attack: Attack, models: int) -> list[int]:
-    """Returns the numbers of shadows to try: powers of two below models - 1.
+    """Returns the numbers of shadows to try: powers of two below models - 1, which is all shadows.
 
-    For an attack that uses no shadows the list is empty.
+    The powers begin at `fewest_shadows`, but not below 2. For an attack that uses no shadows, the
+    list is empty.
     """
     if "shadows" not in attack.needs:
         return []
@@ -29,8 +30,8 @@ def score_with_fewer(
         attack: The attack.
         observations: The outputs of all models.
         shadows: The number of shadows, at least 1.
-        orders: For each target, an order of the numbers of its other models. The first `shadows` of
-            them are used, so that a smaller set of shadows is part of a larger one.
+        orders: For each target, the indices of the other models (models - 1,) in some order. The
+            first `shadows` of them are used, so that a smaller set of shadows is part of a larger.
     """
     scores = []
     for target, order in enumerate(orders):

@@ -1,4 +1,7 @@
-"""The quantile regression attack."""
+"""The quantile regression attack, which predicts the margin of non-members from their features.
+
+The margin is the label's logit minus the largest other logit.
+"""
 
 import math
 from dataclasses import dataclass
@@ -20,11 +23,13 @@ class QuantileRegression(Attack):
     """Compares the target's margin with quantiles predicted for non-members (Bertran et al. 2023).
 
     Gradient-boosted trees predict the three quartiles of the margin, averaged over queries, from
-    features and label. They are trained on the target's population only. The sorted quartiles give
-    mu = the median and sigma = the interquartile range / 1.349, and the score is (margin - mu) /
-    sigma. Because predicted quartiles of an example may be too close to one another, sigma is at
-    least `floor` times the spread of the population's margins about their medians, and at least
-    `min_std`.
+    features and label. The trees are trained only on the population, with the target's outputs. The
+    sorted quartiles give mu = the median and sigma = the interquartile range / 1.349, the sd of a
+    normal distribution with these quartiles. The score is (margin - mu) / sigma. Because predicted
+    quartiles of an example may be too close to one another, sigma is at least `floor` times the
+    spread of the population's margins about their medians, and at least `min_std`.
+
+    `trees` is the number of trees for each quartile and `seed` their random seed.
     """
 
     trees: int = 100
@@ -43,7 +48,7 @@ class QuantileRegression(Attack):
 
     @property
     def planted_auc(self) -> float:
-        """High: the trees learn an example's difficulty from a feature, with an error."""
+        """A high AUC, because the trees learn an example's difficulty from a noisy feature."""
         return 0.8632
 
     def __post_init__(self) -> None:
@@ -57,7 +62,7 @@ class QuantileRegression(Attack):
             raise ValueError(f"seed must be >= 0, got {self.seed}")
 
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
-        """Returns the z-score (examples,)."""
+        """Returns the z-score of the target's margin (examples,)."""
         population = _inputs(view.population_extra("features"), view.population_labels)
         examples = _inputs(view.target_extra("features"), view.labels)
         population_margin = view.population_signal(margin).mean(axis=-1)
@@ -82,6 +87,7 @@ class QuantileRegression(Attack):
         return np.asarray((target_margin - mu) / sigma, dtype=np.float64)
 
     def _trees(self, quantile: float, categorical: list[int] | None) -> Any:
+        """Returns untrained trees; `categorical` are the indices of columns with categories."""
         from sklearn.ensemble import HistGradientBoostingRegressor  # takes a second to import
 
         return HistGradientBoostingRegressor(
@@ -95,6 +101,9 @@ class QuantileRegression(Attack):
 
 
 def _inputs(features: NDArray[np.floating], labels: NDArray[np.int64]) -> Floats:
-    """Returns the features with the label as the last column (points, features + 1)."""
+    """Returns the features with the label as the last column (points, features + 1).
+
+    `features` are (points, ...), flattened for each point, and `labels` (points,).
+    """
     flat = features.reshape(len(features), -1)
     return np.column_stack([flat, labels]).astype(np.float64)

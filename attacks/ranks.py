@@ -9,6 +9,8 @@ Floats = NDArray[np.float64]
 def share_below(values: Floats, others: Floats) -> Floats:
     """Returns the share of `others` (others,) below each of `values` (values,), ties counted half.
 
+    The shares (values,) are in [0, 1]. `others` must not be empty.
+
     >>> share_below(np.array([1.0, 2.0, 9.0]), np.array([2.0, 3.0])).tolist()
     [0.0, 0.25, 1.0]
     """

@@ -1,4 +1,4 @@
-"""The reference attack."""
+"""The reference attack: the target's loss among the losses of shadow models as references."""
 
 import math
 from dataclasses import dataclass
@@ -15,14 +15,17 @@ from mgaudit.attacks.signals import logit_confidence
 
 @dataclass(frozen=True)
 class Reference(Attack):
-    """Ranks the target's loss among those of shadows that did not train on the example (Attack-R).
+    """Ranks the target's loss among the losses of shadows without the example (Attack-R).
 
-    The rank among few shadows has many ties, so the phi of each shadow (the loss falls as phi
-    rises) is smoothed by a normal kernel of sd `bandwidth` times the pooled sd of phi within
-    examples. The score is -log of the smoothed share of shadows with a lower loss than the target,
-    averaged over queries: 0 where all have a lower loss, and large where the target's loss is far
-    below theirs (Ye et al. 2022). An example on which all shadows trained is compared with the mean
-    that the average gap of the other examples implies.
+    The score is -log of the share of these shadows whose loss is lower than the target's, averaged
+    over queries. It is 0 where all of them have a lower loss, and large where the target's loss is
+    far below theirs (Ye et al. 2022).
+
+    The share is smoothed, because the rank among few shadows has many ties. Losses are compared by
+    phi (`signals.logit_confidence`), which decreases with the loss. The phi of each shadow is
+    smoothed by a normal kernel whose sd is `bandwidth` times the pooled sd of phi within examples,
+    and that sd is at least `min_std`. An example on which all shadows trained is compared with the
+    estimated mean of `ShadowMoments.filled_means`.
     """
 
     bandwidth: float = 0.5
@@ -35,7 +38,7 @@ class Reference(Attack):
 
     @property
     def planted_auc(self) -> float:
-        """High: only the shadows that did not train on the example are compared."""
+        """A high AUC, but not the highest: only shadows without the example are compared."""
         return 0.8832
 
     def __post_init__(self) -> None:
@@ -56,7 +59,7 @@ class Reference(Attack):
         width = self.bandwidth * pooled_sd
         outside = ~view.shadow_membership[:, :, np.newaxis]
         log_beaten = log_ndtr((view.shadow_signal(logit_confidence) - phi) / width)
-        # Where no shadow is outside, all are counted; the result is replaced below.
+        # If all shadows trained on an example, all are counted; the result is replaced below.
         counted = np.where(has_out, outside, True)
         log_total = logsumexp(log_beaten, axis=0, b=counted)
         log_share = log_total - np.log(np.maximum(moments.count_out, 1))

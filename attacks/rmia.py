@@ -1,4 +1,4 @@
-"""The robust membership inference attack."""
+"""The robust membership inference attack (RMIA)."""
 
 import math
 from dataclasses import dataclass
@@ -18,18 +18,23 @@ LOWEST_LOG_PROBABILITY = -700.0  # exp of a smaller number is 0 in float64
 class RMIA(Attack):
     """Compares the label's probability under the target with its average over shadow models.
 
-    r(x) = p_y(x) / pbar(x), where p_y is a softmax at `temperature` (Zarifzadeh et al. 2024).
-    Online, pbar = mean_in / 2 + mean_out / 2. Offline, from the shadows without the example only,
-    pbar = ((1 + a) mean_out + (1 - a)) / 2, which assumes that mean_in = a mean_out + (1 - a).
+    The ratio of example x (Zarifzadeh et al. 2024) is
+
+        r(x) = p_y(x) / pbar(x),
+
+    where p_y is the softmax probability of the label at `temperature`. mean_in and mean_out are the
+    means of p_y over the shadows that trained on x and over the other shadows. Online, pbar =
+    mean_in / 2 + mean_out / 2. Offline, from the shadows without the example only, pbar = ((1 + a)
+    mean_out + (1 - a)) / 2, which assumes that mean_in = a mean_out + (1 - a), with `a` in [0, 1].
 
     The paper scores x by the share of population points z with r(x) / r(z) >= gamma. With the same
     points z for all x, this share is a monotone function of r(x), so it ranks examples as r does
     except for ties. Here the score is log r; `population_share` returns the share. With several
-    queries, the median of log r is used, for x and for z: if their number is odd, a majority of the
-    queries exceeds a threshold exactly when the median does.
+    queries, the median of log r over queries is used, for x and for z: if the number of queries is
+    odd, a majority of the queries exceeds a threshold exactly when the median does.
 
-    Online, an example on which no shadow trained gets the offline mean_in, and one on which all
-    trained gets mean_out = mean_in. Offline, the latter gets mean_out = mean_in too.
+    Online, an example on which no shadow trained gets the offline mean_in. An example on which all
+    shadows trained gets mean_out = mean_in, online and offline.
     """
 
     online: bool = True
@@ -47,7 +52,7 @@ class RMIA(Attack):
 
     @property
     def planted_auc(self) -> float:
-        """Online nearly the largest possible; offline lower, because mean_in is a guess."""
+        """Online nearly the largest possible AUC; offline lower, because mean_in is assumed."""
         return 0.9032 if self.online else 0.73
 
     def __post_init__(self) -> None:
@@ -73,10 +78,11 @@ class RMIA(Attack):
         """Returns the paper's score: the share of population points z with r(x) / r(z) >= gamma.
 
         No shadow trained on the population. So online, pbar(z) is the mean over all shadows, and
-        offline it is computed from that mean as pbar(x) is from mean_out. 1 - share at gamma = 1,
-        the share of points with a larger r than x, is a p-value: uniform, except for ties, if
-        nothing is memorised. If examples are memorised, the shadows with x raise pbar(x) online,
-        and therefore the p-value of a non-member.
+        offline it is computed from that mean as pbar(x) is computed from mean_out.
+
+        1 - share at gamma = 1, the share of points with a larger r than x, is a p-value: it is
+        uniform, except for ties, if nothing is memorised. If examples are memorised, the shadows
+        that trained on x raise pbar(x) online, and therefore the p-value of a non-member.
 
         Args:
             view: What the adversary sees, with a population.
@@ -101,23 +107,31 @@ class RMIA(Attack):
         return np.asarray(exceeded / len(log_ratios), dtype=np.float64)
 
     def _offline_in(self, mean_out: Floats) -> Floats:
-        """Returns the mean over models with the example that offline RMIA assumes."""
+        """Returns the mean_in that offline RMIA assumes, from mean_out; shapes are the same."""
         return self.a * mean_out + (1 - self.a)
 
 
 def _probabilities(log_p: Floats) -> Floats:
+    """Returns exp(log_p), > 0, for log probabilities of any shape."""
     bounded = np.maximum(log_p, LOWEST_LOG_PROBABILITY)
     return np.asarray(np.exp(bounded), dtype=np.float64)
 
 
 def _log_ratio(log_p: Floats, pbar: Floats) -> Floats:
-    """Returns the median over queries of log(p / pbar), both (points, queries)."""
+    """Returns the median over queries of log(p / pbar), (points,) in nats.
+
+    `log_p` is log p in nats and `pbar` a mean probability, both (points, queries).
+    """
     ratio = np.maximum(log_p, LOWEST_LOG_PROBABILITY) - np.log(pbar)
     return np.asarray(np.median(ratio, axis=-1), dtype=np.float64)
 
 
 def _mean_where(values: Floats, chosen: NDArray[np.bool_]) -> Floats:
-    """Returns the mean (examples, queries) over the shadows chosen for each example, or NaN."""
+    """Returns the mean (examples, queries) over the shadows chosen for each example.
+
+    `values` are (shadows, examples, queries) and `chosen` (shadows, examples). The mean is NaN for
+    an example without a chosen shadow.
+    """
     count = chosen.sum(axis=0)[:, np.newaxis]
     total = np.einsum("seq,se->eq", values, chosen)
     mean: Floats = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)

@@ -1,4 +1,4 @@
-"""The shadow classifier attack."""
+"""The shadow classifier attack: a classifier learns from the shadow models to detect members."""
 
 import warnings
 from dataclasses import dataclass
@@ -25,11 +25,12 @@ class ShadowClassifier(Attack):
 
     There is one classifier per class, and one for all classes together, which is used for a class
     with fewer than 10 member or non-member outputs (Shokri et al. 2017). The features are the
-    posterior, the posterior in descending order, the loss and phi, each averaged over queries and
-    standardised by the training rows; the score is the log-odds. The classifier is trained on as
-    many members as non-members, at most `rows` of each. They are selected at evenly spaced ranks of
-    phi, which needs no randomness and does not depend on the order of the examples. `seed` is the
-    random seed of the forest and of the multi-layer perceptron.
+    posterior (softmax probabilities), the posterior in descending order, the loss and phi, each
+    averaged over queries and standardised by the training rows; the score is the log-odds of
+    membership. A training row is the output of one shadow for one example. A classifier is trained
+    on as many rows of members as of non-members, at most `rows` of each. These are selected at
+    evenly spaced ranks of phi, which needs no randomness and does not depend on the order of the
+    examples. `seed` is the random seed of the forest and of the multi-layer perceptron.
     """
 
     classifier: Literal["logistic", "forest", "mlp"] = "logistic"
@@ -47,7 +48,7 @@ class ShadowClassifier(Attack):
 
     @property
     def planted_auc(self) -> float:
-        """Low: the difficulty is unknown, and few rows leave an error."""
+        """A low AUC: the attack does not know the difficulty, and learns from few rows."""
         return 0.625 if self.classifier == "logistic" else 0.5
 
     def __post_init__(self) -> None:
@@ -80,7 +81,11 @@ class ShadowClassifier(Attack):
         return scores
 
     def _fit(self, view: AdversaryView, sides: tuple[Integers, Integers]) -> "_Fitted":
-        """Returns a classifier trained on ranked member and non-member outputs."""
+        """Returns a classifier trained on selected outputs of shadows.
+
+        `sides` are the numbers of the outputs of members and of non-members, ranked by phi, as
+        returned by `_Ranking.sides`.
+        """
         count = min(self.rows, *map(len, sides))
         outputs = np.concatenate([_evenly_spaced(side, count) for side in sides])
         shadows, examples = np.divmod(outputs, len(view.labels))
@@ -100,7 +105,7 @@ class ShadowClassifier(Attack):
 
 @dataclass(frozen=True)
 class _Fitted:
-    """A trained classifier with the mean and the sd of its training rows."""
+    """A trained scikit-learn classifier, and the mean and sd of its training rows (features,)."""
 
     estimator: Any
     centre: Floats
@@ -118,7 +123,10 @@ class _Fitted:
 
 
 class _Ranking:
-    """The shadows' outputs by ascending phi; an output's number is shadow * examples + example."""
+    """The shadows' outputs in ascending order of phi, averaged over queries.
+
+    The output of shadow s for example e has the number s * examples + e.
+    """
 
     def __init__(self, view: AdversaryView) -> None:
         self.view = view
@@ -126,7 +134,11 @@ class _Ranking:
         self.members = view.shadow_membership
 
     def sides(self, examples: Integers) -> tuple[Integers, Integers]:
-        """Returns the ranked numbers of member and of non-member outputs for these examples."""
+        """Returns the numbers of member and of non-member outputs, each in ascending order of phi.
+
+        Only outputs for `examples` (indices) are included. An output belongs to a member if its
+        shadow trained on its example.
+        """
         phi = self.phi[:, examples]
         members = self.members[:, examples]
         shadows = np.arange(len(phi))[:, np.newaxis]
@@ -136,7 +148,9 @@ class _Ranking:
         return ranked_members, ranked_others
 
     def _ranked(self, numbers: Integers, phi: Floats) -> Integers:
+        """Returns `numbers` (outputs,) in ascending order of their `phi` (outputs,)."""
         order = np.argsort(phi)
+        # Equal values of phi are ordered by another output, not by the order of the examples.
         if (np.diff(phi[order]) == 0).any():
             mixed_of_all = self.view.shadow_signal(_mixed_posterior).mean(axis=-1)
             mixed = mixed_of_all.ravel()[numbers]
@@ -145,19 +159,23 @@ class _Ranking:
 
 
 def _mixed_posterior(logits: NDArray[np.floating], labels: Integers) -> Floats:
-    """Returns a weighted sum of the posterior, which breaks ties of phi whatever the order."""
+    """Returns a weighted sum of the posterior, shaped as `logit_confidence`.
+
+    It breaks ties of phi in a way that does not depend on the order of the examples. `labels` are
+    not used.
+    """
     weights = np.sqrt(np.arange(2.0, logits.shape[-1] + 2))
     posterior = softmax(logits.astype(np.float64), axis=-1)
     return np.asarray(posterior @ weights, dtype=np.float64)
 
 
 def _evenly_spaced(ranked: Integers, count: int) -> Integers:
-    """Returns the middle element of each of `count` equal parts."""
+    """Returns the middle element of each of `count` equal parts of `ranked`, (count,)."""
     return ranked[(2 * np.arange(count) + 1) * len(ranked) // (2 * count)]
 
 
 def _features(logits: NDArray[np.floating], labels: Integers) -> Floats:
-    """Returns features (rows, 2 * classes + 2).
+    """Returns features (rows, 2 * classes + 2), which `ShadowClassifier` lists.
 
     `logits` are (rows, queries, classes) and `labels` (rows,).
     """
@@ -176,6 +194,7 @@ def _features(logits: NDArray[np.floating], labels: Integers) -> Floats:
 
 
 def _estimator(classifier: str, seed: int) -> Any:
+    """Returns an untrained scikit-learn classifier: "logistic", "forest" or "mlp"."""
     # Imported here because scikit-learn takes a second to import.
     if classifier == "logistic":
         from sklearn.linear_model import LogisticRegression

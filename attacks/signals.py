@@ -1,7 +1,8 @@
 """Signals: numbers computed from a model's logits for an example and its label.
 
-All take `logits` (..., examples, queries, classes) and `labels` (examples,), and return
-(..., examples, queries) float64.
+Every signal takes `logits` (..., examples, queries, classes) and class numbers `labels` (examples,)
+and returns float64 (..., examples, queries). In formulas, z are the logits, p = softmax(z) is the
+prediction and y is the label.
 """
 
 from dataclasses import dataclass
@@ -54,8 +55,9 @@ def entropy(logits: Logits, labels: Labels) -> Floats:
 def modified_entropy(logits: Logits, labels: Labels) -> Floats:
     """Returns -(1 - p_y) log p_y - sum_{j != y} p_j log(1 - p_j) in nats.
 
-    It is low for a confident correct prediction and high for a confident wrong one, which the
-    entropy cannot distinguish (Song and Mittal 2021, section 4.2).
+    The modified entropy is low for a confident correct prediction and high for a confident wrong
+    prediction, which the entropy cannot distinguish (Song and Mittal 2021, section 4.2). Arguments
+    and shapes are as for `logit_confidence`.
     """
     log_p = log_softmax(logits.astype(np.float64), axis=-1)
     p = np.exp(log_p)
@@ -76,12 +78,18 @@ def modified_entropy(logits: Logits, labels: Labels) -> Floats:
 
 
 def _label_index(labels: Labels, shape: tuple[int, ...]) -> NDArray[np.int64]:
-    """Returns the index of each label's class along the last axis of an array of this shape."""
+    """Returns the labels (examples,) as an index along the last axis, (..., queries, 1).
+
+    `shape` is that of the indexed array, (..., examples, queries, classes).
+    """
     return np.broadcast_to(labels[:, np.newaxis, np.newaxis], (*shape[:-1], 1))
 
 
 def _split_off_label(logits: Logits, labels: Labels) -> tuple[Floats, Floats]:
-    """Returns the label's logit, and all logits with -infinity in its place."""
+    """Returns the label's logit (...), and all logits with -infinity in place of the label's.
+
+    The shapes are (..., examples, queries) and (..., examples, queries, classes).
+    """
     z = logits.astype(np.float64)
     index = _label_index(labels, z.shape)
     of_label = np.take_along_axis(z, index, axis=-1)[..., 0]
@@ -103,15 +111,16 @@ class LogProbability:
 
 @dataclass(frozen=True)
 class BentConfidence:
-    """phi where it is negative, and bend * arcsinh(phi / bend) where it is positive, in nats.
+    """Bent phi: phi where phi is negative, and bend * arcsinh(phi / bend) where it is positive.
 
-    It is strictly increasing in phi and stabilises a spread that grows with the mean.
+    phi and `bend` (> 0) are in nats. Bent phi increases strictly with phi. Where the spread of phi
+    grows with its mean, the spread of bent phi is more even.
     """
 
     bend: float
 
     def __call__(self, logits: Logits, labels: Labels) -> Floats:
-        """Returns the transformed phi, shaped as `logit_confidence`; phi for an infinite bend."""
+        """Returns bent phi, shaped as `logit_confidence`; for an infinite bend, this is phi."""
         phi = logit_confidence(logits, labels)
         if self.bend == np.inf:
             return phi

@@ -1,4 +1,4 @@
-"""Confidence intervals for the attack on one model, for new examples."""
+"""Confidence intervals for the attack on one model (the target), for new examples, at 95 %."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,8 @@ def delong(scores: Floats, membership: NDArray[np.bool_]) -> tuple[float, float]
         Var = S_members / members + S_others / non-members
 
     S_members is the sample variance, over members, of the share of non-members with a lower score,
-    ties counted half; S_others is defined likewise. Both are computed from mid-ranks (Sun and Xu
-    2014).
+    ties counted half. S_others is the sample variance, over non-members, of the share of members
+    with a lower score. Both are computed from mid-ranks (Sun and Xu 2014).
 
     Args:
         scores: Scores (examples,), float64, finite; higher means member.
@@ -47,14 +47,18 @@ def delong(scores: Floats, membership: NDArray[np.bool_]) -> tuple[float, float]
 
 
 def delong_interval(scores: Floats, membership: NDArray[np.bool_]) -> Interval:
-    """Returns the AUC of one target with its interval for new examples.
+    """Returns the AUC of one target with its 95 % interval for new examples.
 
-    The interval is Clopper and Pearson's for AUC (1 - AUC) / Var independent pairs, the number of
-    pairs that has DeLong's variance (as Korn and Graubard 1998 do for surveys). Where this variance
-    is 0 (an AUC of 0 or 1, or all scores equal) it is theirs for min(members, non-members) pairs
-    that share no example. For an AUC of 0 or 1 this bound is exact: the probability that all of
-    these pairs are ranked correctly is at most AUC^pairs. Arguments and errors are those of
-    `delong`.
+    The AUC is treated as the share of correctly ranked pairs of a member and a non-member. The
+    interval is Clopper and Pearson's for
+
+        AUC (1 - AUC) / Var
+
+    independent pairs, the number of pairs that has DeLong's variance (as Korn and Graubard 1998 do
+    for surveys). Where this variance is 0 (an AUC of 0 or 1, or all scores equal), the number is
+    min(members, non-members), that of pairs that share no example. For an AUC of 0 or 1 the
+    interval is exact: the probability that all of these pairs are ranked correctly is at most
+    AUC^pairs. Arguments and errors are those of `delong`.
 
     >>> membership = np.array([True, True, False, False])
     >>> interval = delong_interval(np.array([3.0, 2.0, 1.0, 0.0]), membership)
@@ -71,9 +75,10 @@ def delong_interval(scores: Floats, membership: NDArray[np.bool_]) -> Interval:
 def tpr_interval(scores: Floats, membership: NDArray[np.bool_], fpr: float) -> Interval:
     """Returns the largest TPR whose FPR does not exceed `fpr`, with Clopper and Pearson's interval.
 
-    Only the non-members determine the threshold, and conditional on it the number of accepted
-    members is binomial. The interval therefore covers the TPR *of this threshold*, not that of the
-    threshold whose FPR in the population is `fpr`; for the latter see `population_tpr_interval`.
+    The level is 95 %. Only the non-members determine the threshold, and conditional on the
+    threshold the number of accepted members is binomial. The interval therefore covers the TPR *of
+    this threshold*. For the TPR of the threshold whose FPR in the population is `fpr`, see
+    `population_tpr_interval`.
 
     Args:
         scores: Scores (examples,), float64, finite; higher means member.
@@ -97,15 +102,17 @@ def tpr_interval(scores: Floats, membership: NDArray[np.bool_], fpr: float) -> I
 
 
 def population_tpr_interval(scores: Floats, membership: NDArray[np.bool_], fpr: float) -> Interval:
-    """Returns the TPR at a population FPR of `fpr`, with its interval for new examples.
+    """Returns the TPR at a population FPR of `fpr`, with its 95 % interval for new examples.
 
-    The j-th highest of N non-members has an FPR of Beta(j, N - j + 1) in the population. T(j) is
-    the share of members above it, linear between whole j and along ties, and the estimate is T(fpr
-    (N + 1)). It has two errors: that of the threshold, whose bounds are T at the j where the FPR is
-    too low or too high with probability 2.5 %, and that of the members, whose bounds are Clopper
-    and Pearson's. The distances of the bounds from the estimate add in squares on each side (Zou
-    and Donner 2008). With 10 or fewer non-members above the threshold the interval is wide and
-    covers more than 95 %.
+    If the threshold is the j-th highest score of N non-members, its FPR in the population is
+    distributed as Beta(j, N - j + 1). Let T(j) be the share of members above this threshold,
+    interpolated linearly between whole j and along ties. The estimate is T(fpr (N + 1)).
+
+    The estimate has two errors. The error of the threshold has the bounds T(j) at the two j where
+    the FPR is too low or too high with probability 2.5 %. The error of the members has Clopper and
+    Pearson's bounds. On each side, the distances of both bounds from the estimate add in squares
+    (Zou and Donner 2008). With 10 or fewer non-members above the threshold, the interval is wide
+    and covers more than 95 %.
 
     Args:
         scores: Scores (examples,), float64, finite; higher means member.

@@ -1,4 +1,4 @@
-"""Attacks that threshold a single signal of the target."""
+"""Attacks whose score is a single signal of the target, such as its loss, without shadow models."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -23,7 +23,7 @@ class LossThreshold(Attack):
 
     @property
     def planted_auc(self) -> float:
-        """That of the loss: the attack does not know an example's difficulty."""
+        """The AUC of the loss, because the attack does not know an example's difficulty."""
         return 0.625
 
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
@@ -45,7 +45,7 @@ class ConfidenceThreshold(Attack):
 
     @property
     def planted_auc(self) -> float:
-        """That of the loss: the attack does not know an example's difficulty."""
+        """The AUC of the loss, because the attack does not know an example's difficulty."""
         return 0.625
 
     def score(self, view: AdversaryView) -> NDArray[np.float64]:

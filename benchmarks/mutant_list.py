@@ -122,8 +122,8 @@ ATTACKS = [
             ),
             (
                 "the prior strength is inverted",
-                "k = 1 / self._looseness(centre, variance)",
-                "k = self._looseness(centre, variance)",
+                "k = 1 / self._relative_variance_of_mu(centre, variance)",
+                "k = self._relative_variance_of_mu(centre, variance)",
             ),
             (
                 "the bias correction of the log variances has the wrong sign",
@@ -207,8 +207,8 @@ ATTACKS = [
         [
             (
                 "a tie for the first class counts as a right label",
-                "(right / first.sum(axis=-1)).mean(axis=-1)",
-                "right.mean(axis=-1)",
+                "(label_is_largest / is_largest.sum(axis=-1)).mean(axis=-1)",
+                "label_is_largest.mean(axis=-1)",
             ),
             (
                 "the first class is sought over queries",
