@@ -642,8 +642,8 @@ SCHEMES = [
         "targets/schemes/dropout.py",
         ["tests/targets/test_input_schemes.py"],
         [
-            ("inputs that are kept are not scaled up", ".div_(kept)", ""),
-            ("rate is the share that is kept", "bernoulli_(kept,", "bernoulli_(self.rate,"),
+            ("inputs that are kept are not scaled up", ".div_(share_kept)", ""),
+            ("rate is the share that is kept", "bernoulli_(share_kept,", "bernoulli_(self.rate,"),
         ],
     ),
     *of_file(

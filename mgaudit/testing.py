@@ -1,7 +1,10 @@
-"""The contracts of attacks, networks and schemes, for testing your own.
+"""The contracts of attacks, networks and noise schemes, for testing your own.
 
-All built-in ones satisfy these contracts. Each check takes seconds on small synthetic data, and
-raises AssertionError with one line that names the rule.
+A contract is a list of rules. All built-in attacks, networks and schemes satisfy them. Each check
+takes seconds on small synthetic data, and raises AssertionError with one line that names the rule.
+
+The *planted data* (`planted`) are outputs of models that do not exist. Members' phi, the logit of
+the label's probability, is higher by a known shift.
 """
 
 from dataclasses import replace
@@ -22,17 +25,19 @@ from mgaudit.targets.scheme_contract import check_scheme
 
 __all__ = ["check_attack", "check_network", "check_scheme", "observations_of", "planted"]
 
-# On phi = N(difficulty, 1) + 1.5 for members, with two queries. The largest AUC is that of an
-# attack that knows the difficulty: a shift of 1.5 in noise of variance 1/2 gives an AUC of
-# cdf(1.5). For an attack that does not know it, the variance is larger by 9.
+# On planted data, phi ~ N(difficulty, 1), plus SHIFT for members, with two queries. The largest
+# expected AUC (MOST) is that of an attack that knows the difficulty: a shift of 1.5 in noise of
+# variance 1/2 gives an AUC of cdf(1.5). For an attack that does not know the difficulty (BLIND),
+# the variance is larger by 9. TELL_DIFFICULTY are the needs that can reveal it.
 SHIFT = 1.5
 MOST = float(norm.cdf(SHIFT))
 SD_OF_DIFFERENCE = np.sqrt(2 * 9.5)
 BLIND = float(norm.cdf(SHIFT / SD_OF_DIFFERENCE))
 TELL_DIFFICULTY = frozenset({"shadows", "features"})
+# With the shift CLEAR_SHIFT, every useful attack reaches an AUC of CLEAR_AUC.
 CLEAR_SHIFT, CLEAR_AUC = 3.0, 0.6
 CHANCE = 0.01  # random error of an AUC on the planted data
-MOST_TARGETS = 4
+MOST_TARGETS = 4  # models that are attacked in a check
 TOLERANCE = 1e-9
 POPULATION = 500
 
@@ -43,10 +48,10 @@ def check_attack(attack: Attack) -> None:
     """Raises AssertionError, naming the rule in one line, where an attack breaks the contract.
 
     Every example has a finite score, also an example on which all shadows or no shadow trained. A
-    higher score means member, and the AUC exceeds `planted_auc`. For models without memorisation,
-    the AUC is 1/2 up to random error. Scores do not depend on the target's own membership, on the
-    order of the examples or on the order of the shadows, and are identical when they are computed
-    again. The attack does not change the arrays that it reads.
+    higher score means member, and the AUC on the planted data exceeds the attack's `planted_auc`.
+    Without memorisation (a shift of 0), the AUC is 1/2 up to random error. Scores do not depend on
+    the target's own membership, on the order of the examples or on the order of the shadows, and
+    are identical when they are computed again. The attack does not change the arrays that it reads.
 
     >>> from mgaudit.attacks import LossThreshold
     >>> check_attack(LossThreshold())
@@ -60,7 +65,10 @@ def check_attack(attack: Attack) -> None:
 
 
 def check_scores(attack: Attack) -> None:
-    """Raises AssertionError where an attack breaks a rule of `check_attack`, except on its AUC."""
+    """Raises AssertionError where an attack breaks a rule of `check_attack`.
+
+    The rules about the AUC are not checked.
+    """
     _check_facts(attack)
     observations = _observed(seed=0)
     for array in (observations.logits, observations.labels, observations.membership):
@@ -73,7 +81,7 @@ def check_scores(attack: Attack) -> None:
     _check_order(attack, observations, scores)
     _check_secrecy(attack, observations, observations)
     if "shadows" in attack.needs:
-        # The naive adversary: shadows of another ensemble with the same design.
+        # The naive adversary: shadows of another ensemble with the same labels and membership.
         plain = replace(
             _observed(seed=1),
             labels=observations.labels,
@@ -88,10 +96,11 @@ def check_network(
 ) -> None:
     """Raises AssertionError, naming the rule in one line, where a network breaks the contract.
 
-    `network(input_shape, classes)` builds it. Its logits are finite, depend only on the example,
-    and are the same in training mode and at evaluation. The seed determines its weights, and the
-    state_dict contains them. Models can be trained in a stack, and Opacus computes the norms of its
-    per-example gradients correctly.
+    `network(input_shape, classes)` builds the network, where `input_shape` is the shape of one
+    example. The network's logits are finite, depend only on the example, and are the same in
+    training mode and at evaluation. The seed determines its weights, and its state_dict contains
+    them. Models can be trained in a stack (together, by vectorised operations), and Opacus computes
+    the norms of per-example gradients correctly.
 
     >>> from mgaudit.targets.networks.mlp import MLP
     >>> check_network(MLP)
@@ -115,7 +124,8 @@ def check_null(
 ) -> None:
     """Raises AssertionError where the AUC differs from 0.5 for models without memorisation.
 
-    The first `most_targets` models are attacked.
+    The first `most_targets` models are attacked. The mean of their AUCs may differ from 0.5 by four
+    standard errors. `shadows`, if given, are the shadows of a naive adversary.
     """
     aucs = _aucs(attack, observations, shadows, most_targets)
     variances = []
@@ -132,6 +142,7 @@ def check_null(
 
 
 def _check_facts(attack: Attack) -> None:
+    """Raises AssertionError where `cost`, `source` or `needs` of the attack breaks a rule."""
     _require(isinstance(attack, Attack), attack, "must extend mgaudit.attacks.Attack")
     for fact in ("cost", "source"):
         is_text = isinstance(getattr(attack, fact), str)
@@ -144,12 +155,17 @@ def _check_facts(attack: Attack) -> None:
 
 
 def _check_one_sided(attack: Attack, observations: Observations) -> None:
+    """Raises AssertionError where examples on which all or no shadows trained have no score."""
     membership = observations.membership.copy()
     membership[1:, 5], membership[1:, 6] = True, False
     _scores(attack, replace(observations, membership=membership), 0)
 
 
 def _check_order(attack: Attack, observations: Observations, scores: Floats) -> None:
+    """Raises AssertionError where the order of examples or shadows changes a score.
+
+    `scores` (examples,) are those of target 0.
+    """
     models, examples = observations.membership.shape
     generator = np.random.default_rng(1)
     order = generator.permutation(examples)
@@ -165,10 +181,15 @@ def _check_order(attack: Attack, observations: Observations, scores: Floats) -> 
 
 
 def _check_secrecy(attack: Attack, observations: Observations, shadows: Observations) -> None:
+    """Raises AssertionError where scores depend on the target's own membership.
+
+    `shadows` are the `observations` themselves or, for the naive adversary, another ensemble.
+    """
     target = 3
     membership = observations.membership.copy()
     membership[target] = ~membership[target]
     changed = replace(observations, membership=membership)
+    # Without a naive adversary, the shadows are models of the same ensemble as the target.
     changed_shadows = changed
     if shadows is not observations:
         changed_shadows = replace(shadows, membership=membership)
@@ -183,9 +204,10 @@ def check_power(
 ) -> None:
     """Raises AssertionError where the AUC on the planted data is too low or impossibly high.
 
-    The first `most_targets` models are attacked. `most` is the largest possible expected AUC. By
-    default it is that of an attack that knows the difficulty of the examples, if its needs can
-    reveal it, otherwise of one that does not.
+    The AUC must exceed the attack's `planted_auc`. The first `most_targets` models are attacked.
+    `most` is the largest possible expected AUC. By default it is that of an attack that knows the
+    difficulty of each example if the attack's needs can reveal the difficulty, otherwise that of an
+    attack that does not know the difficulty.
     """
     if most is None:
         most = MOST if attack.needs & TELL_DIFFICULTY else BLIND
@@ -213,6 +235,8 @@ def check_power(
 def _scores(
     attack: Attack, observations: Observations, target: int, shadows: Observations | None = None
 ) -> NDArray[np.float64]:
+    """Returns the scores (examples,) of one target, or raises AssertionError for invalid ones."""
+    # Observations as their own shadows are not a naive adversary.
     other = None if shadows is observations else shadows
     try:
         scores = attack.score(observations.view(target, other))
@@ -237,6 +261,7 @@ def _aucs(
     shadows: Observations | None = None,
     most_targets: int = MOST_TARGETS,
 ) -> Floats:
+    """Returns the AUCs (targets,) of the attack on the first `most_targets` models."""
     targets = range(min(len(observations.membership), most_targets))
     scores = [_scores(attack, observations, target, shadows) for target in targets]
     curves = [roc(row, observations.membership[target]) for target, row in enumerate(scores)]
@@ -244,17 +269,23 @@ def _aucs(
 
 
 def _observed(seed: int) -> Observations:
+    """Returns small planted data on which members are easy to detect."""
     generator = np.random.default_rng(seed)
     return planted(8, 120, CLEAR_SHIFT, generator, queries=2, classes=3)
 
 
 def _require(holds: bool, attack: object, rule: str) -> None:
+    """Raises AssertionError with the attack and the rule unless `holds`."""
     if not holds:
         raise AssertionError(f"{attack!r} {rule}")
 
 
 def reordered(observations: Observations, axis: int, order: NDArray[np.integer]) -> Observations:
-    """Returns the observations with models (axis 0) or examples (axis 1) in another order."""
+    """Returns the observations with models (axis 0) or examples (axis 1) in another order.
+
+    `order` are the indices of the models or examples in the new order. The observations need a
+    population, whose points are not reordered.
+    """
     assert observations.population_logits is not None
     labels, population = observations.labels, observations.population_logits
     population_extras = dict(observations.population_extras)
@@ -277,10 +308,11 @@ def reordered(observations: Observations, axis: int, order: NDArray[np.integer])
 def observations_of(
     phi: Floats, membership: NDArray[np.bool_], population: Floats | None = None
 ) -> Observations:
-    """Returns two-class observations whose logit confidence is exactly `phi`.
+    """Returns two-class observations whose logit confidence is exactly `phi`; all labels are 0.
 
-    `phi` is (models, examples) or (models, examples, queries), and `population` (models,
-    population, queries), if given, is the logit confidence of a population.
+    `phi`, in nats, is (models, examples) or (models, examples, queries), and `membership` is
+    (models, examples). `population` (models, population, queries), if given, is the logit
+    confidence of a population.
     """
     if phi.ndim == 2:
         phi = phi[:, :, np.newaxis]
@@ -303,8 +335,10 @@ def planted(
 ) -> Observations:
     """Returns observations whose phi is N(difficulty of the example, 1), plus `shift` for members.
 
-    The difficulty is N(0, 9). With two classes, all labels are 0 and phi is exact; with more, the
-    labels and the distribution of the other classes' logits are random. All extras are synthetic.
+    phi is the logit confidence in nats. The difficulty is N(0, 9), one value for each example. The
+    membership consists of fair coins, and there is a population of POPULATION points. With two
+    classes, all labels are 0. With more classes, the labels and the distribution of the other
+    classes' logits are random, and phi is the same up to rounding. All extras are synthetic.
     """
     membership = generator.random((models, examples)) < 0.5
     difficulty = 3 * generator.standard_normal((1, examples, 1))
@@ -339,7 +373,11 @@ def planted(
 def _several_classes(
     phi: Floats, labels: NDArray[np.int64], classes: int, generator: np.random.Generator
 ) -> Floats:
-    """Returns logits (models, examples, queries, classes) whose logit confidence is `phi`."""
+    """Returns logits (models, examples, queries, classes) whose logit confidence is `phi`.
+
+    `phi` is (models, examples, queries) and `labels` (examples,) in 0..classes - 1. The logits of
+    the other classes are random, and their exponentials sum to 1.
+    """
     random_logits = generator.standard_normal((*phi.shape, classes - 1))
     others = log_softmax(random_logits, axis=-1)
     logits = np.empty((*phi.shape, classes))

@@ -1,4 +1,6 @@
-"""Datasets, membership, networks, noise schemes and training. The only package that uses torch.
+"""Targets, the models that are attacked: datasets, membership, networks, noise and training.
+
+This is the only package that uses torch. A noise scheme is a way to add noise to training.
 
 The names below are imported when they are first used, so that settings can be read without torch.
 """

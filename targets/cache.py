@@ -1,4 +1,4 @@
-"""The directory of files that are kept between runs."""
+"""The cache directory, whose files are kept between runs."""
 
 import os
 from pathlib import Path
@@ -7,9 +7,9 @@ from platformdirs import user_cache_path
 
 
 def cache_folder() -> Path:
-    """Returns the directory of trained models and fetched data.
+    """Returns the directory of trained models and downloaded data, which need not exist.
 
-    It is $MGAUDIT_CACHE if set, otherwise the user's cache directory.
+    It is $MGAUDIT_CACHE if this is set and not empty, otherwise the user's cache directory.
     """
     chosen = os.environ.get("MGAUDIT_CACHE")
     return Path(chosen) if chosen else user_cache_path("mgaudit")

@@ -1,6 +1,7 @@
 """The contract of a network, checked once before any training.
 
-A network that breaks the contract could be trained and attacked, but the results would be wrong.
+The contract is a list of rules, such as: the logits of an example depend on no other example. A
+network that breaks a rule could be trained and attacked, but the results would be wrong.
 """
 
 from collections.abc import Callable
@@ -20,17 +21,23 @@ from mgaudit.targets.seeds import torch_generator
 
 NETWORK = nn.Module  # the base class of a target
 EXAMPLES = 4
-# Relative to the largest value: float32 sums in another order differ by less, the effect of other
-# examples in a batch is larger.
+# Of a difference, relative to the largest value. float32 sums in another order differ by less; the
+# effect of other examples in a batch is larger.
 TOLERANCE = 1e-3
 
 
 def check_target(name: str, target: Target, input_shape: tuple[int, ...], classes: int) -> None:
     """Builds the network and checks its contract.
 
-    In addition to `check_network`: the network can be built for these data, its initial weights are
-    drawn from torch's default generator, which is seeded, and a model is the same after its
-    state_dict is loaded into another model.
+    The rules are those of `check_network` and the following. The network can be built for these
+    data and has trainable weights. Its initial weights are drawn from torch's default generator,
+    which is seeded. A model is the same after its state_dict is loaded into another model.
+
+    Args:
+        name: Name of the target in errors.
+        target: Builds the network from (input_shape, classes).
+        input_shape: Shape of one example.
+        classes: Number of classes.
 
     Raises:
         UsageError: Where the network breaks the contract; the message begins with the target's
@@ -39,6 +46,7 @@ def check_target(name: str, target: Target, input_shape: tuple[int, ...], classe
     key = f"target {name}"
 
     def build(seed: int) -> nn.Module:
+        """Returns a new network whose initial weights are drawn with `seed`."""
         return initial_model(target, input_shape, classes, seed)
 
     try:
@@ -65,9 +73,9 @@ def check_target(name: str, target: Target, input_shape: tuple[int, ...], classe
 def check_network(model: nn.Module, input_shape: tuple[int, ...], classes: int) -> None:
     """Checks that logits are finite, (batch, classes), and depend only on the example.
 
-    They must not depend on the rest of the batch (BatchNorm), on random numbers (dropout), or on
-    training mode. Noise belongs in a scheme, because the audit must be able to account for it and
-    to turn it off.
+    The logits of an example must not depend on the rest of the batch (BatchNorm), on random numbers
+    (dropout), or on training mode. Noise must be added by a scheme instead, because the audit must
+    be able to account for the noise and to turn it off. `model` is in evaluation mode afterwards.
 
     Raises:
         UsageError: Where `model` breaks one of these rules.
@@ -104,10 +112,11 @@ def check_per_example_gradients(
 ) -> None:
     """Checks that Opacus computes the norms of the network's per-example gradients correctly.
 
-    DP-SGD clips by these norms, so its epsilon is wrong if they are wrong.
+    DP-SGD clips by these norms, so its epsilon is wrong if the norms are wrong. The arguments are
+    those of `check_target`.
 
     Raises:
-        UsageError: Where they differ from norms of gradients that are computed one by one.
+        UsageError: Where the norms differ from norms of gradients that are computed one by one.
     """
     model = initial_model(target, input_shape, classes, seed=0)
     x, labels = _drawn(input_shape), torch.arange(EXAMPLES) % classes
@@ -134,7 +143,11 @@ def check_per_example_gradients(
 
 
 def _norms_one_by_one(model: nn.Module, x: Tensor, labels: Tensor) -> Tensor:
-    """Returns the norms (examples,) of the gradients of each example's loss."""
+    """Returns the norms (examples,) of the gradients of each example's cross-entropy.
+
+    `x` is (examples, *input_shape) and `labels` (examples,). Weights that the loss does not depend
+    on have no gradient.
+    """
     weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
     norms = []
     for example, label in zip(torch.split(x, 1), torch.split(labels, 1), strict=True):
@@ -148,8 +161,11 @@ def _norms_one_by_one(model: nn.Module, x: Tensor, labels: Tensor) -> Tensor:
 def check_stack(name: str, target: Target, input_shape: tuple[int, ...], classes: int) -> None:
     """Checks that models of the network have the same logits in a stack as alone.
 
+    A stack is several models that are trained together by vectorised operations. The arguments are
+    those of `check_target`.
+
     Raises:
-        UsageError: Where they have not, or cannot be stacked.
+        UsageError: Where the logits differ, or the models cannot be stacked.
     """
     models = [initial_model(target, input_shape, classes, seed) for seed in (0, 1)]
     x = _drawn(input_shape)
@@ -166,6 +182,11 @@ def check_stack(name: str, target: Target, input_shape: tuple[int, ...], classes
 
 
 def _check_weights(model: nn.Module, again: nn.Module, other: nn.Module, x: Tensor) -> None:
+    """Raises UsageError where the seed or the state_dict does not determine a model.
+
+    `again` was built with the seed of `model`, `other` with another seed. `x` are examples (batch,
+    *input_shape).
+    """
     state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     state_again = again.state_dict()
     reproduced = all(torch.equal(tensor, state[name]) for name, tensor in state_again.items())
@@ -184,11 +205,13 @@ def _check_weights(model: nn.Module, again: nn.Module, other: nn.Module, x: Tens
 
 
 def _drawn(input_shape: tuple[int, ...]) -> Tensor:
+    """Returns standard normal examples (EXAMPLES, *input_shape), always the same."""
     generator = torch_generator(0, "contract")
     return torch.randn(EXAMPLES, *input_shape, generator=generator)
 
 
 def _logits(model: Callable[[Tensor], object], x: Tensor) -> Tensor:
+    """Returns what `model` returns for `x` (batch, *input_shape), or raises UsageError."""
     try:
         with torch.no_grad():
             logits = model(x)
@@ -201,6 +224,10 @@ def _logits(model: Callable[[Tensor], object], x: Tensor) -> Tensor:
 
 
 def _require_logits(examples: str, logits: Tensor, shape: tuple[int, int]) -> None:
+    """Raises UsageError unless `logits` are finite float32 of this shape.
+
+    `examples` describes the inputs in the message.
+    """
     if tuple(logits.shape) != shape:
         rule = f"must return logits of shape {shape} for {examples}"
         raise UsageError("", rule, str(tuple(logits.shape)))
@@ -211,6 +238,7 @@ def _require_logits(examples: str, logits: Tensor, shape: tuple[int, int]) -> No
 
 
 def _equal(first: Tensor, second: Tensor) -> bool:
+    """Returns whether shapes are equal and values equal up to TOLERANCE; False for NaN."""
     if first.shape != second.shape:
         return False
     difference = (first - second).abs().max()

@@ -1,4 +1,4 @@
-"""Membership: the random design of which model trains on which example."""
+"""Membership: which model trains on which example, drawn at random."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,11 +9,12 @@ from mgaudit.targets.seeds import numpy_generator
 def fair_coins(models: int, examples: int, seed: int) -> NDArray[np.bool_]:
     """Returns membership (models, examples), bool: True where the model trains on the example.
 
-    Every entry is an independent fair coin. With exactly half of the models or exactly half of the
-    examples, the shadows' membership of an example would reveal the target's, and an attack could
-    exceed an AUC of one half without any leakage.
+    Every entry is an independent fair coin. If exactly half of the models trained on each example,
+    the membership of the other models (the shadows) would reveal the membership of the attacked
+    model, and an attack could exceed an AUC of one half without any leakage.
 
-    Row m depends only on `seed` and m, so a larger ensemble extends a smaller one.
+    Row m depends only on `seed`, m and the number of examples. So the rows of a larger ensemble
+    begin with those of a smaller one.
     """
     rows = []
     for m in range(models):
@@ -25,7 +26,11 @@ def fair_coins(models: int, examples: int, seed: int) -> NDArray[np.bool_]:
 def canary_coins(
     models: int, examples: int, canaries: NDArray[np.int64], seed: int
 ) -> NDArray[np.bool_]:
-    """Returns membership (models, examples): fair coins for `canaries` (canaries,), else True."""
+    """Returns membership (models, examples), bool: random only for canaries.
+
+    `canaries` (canaries,) are the indices of examples whose entries are those of `fair_coins`.
+    Every model trains on all other examples, so their entries are True.
+    """
     membership = np.ones((models, examples), dtype=np.bool_)
     coins = fair_coins(models, examples, seed)
     membership[:, canaries] = coins[:, canaries]

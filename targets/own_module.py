@@ -6,8 +6,8 @@ from pathlib import Path
 from traceback import extract_tb
 from types import ModuleType
 
-# Everything that third-party code may raise, including sys.exit, which must not end mgaudit
-# silently.
+# Everything that the user's or third-party code may raise, including sys.exit, which must not end
+# mgaudit silently.
 RAISED = (Exception, SystemExit)
 
 # Frames of the import system, which are not the user's code.
@@ -20,10 +20,11 @@ IMPORT_FRAMES = (
 
 
 def load_module(name: str) -> ModuleType:
-    """Returns the module, which is also searched for in the current directory.
+    """Returns the module of this name, which is also searched for in the current directory.
 
-    The directory is last on the path, so that no file in it replaces a package that mgaudit needs,
-    and it stays there for worker processes. Errors of the import are raised unchanged.
+    The current directory is added at the end of `sys.path`, so that no file in it replaces a
+    package that mgaudit needs, and stays there for worker processes. Errors of the import are
+    raised unchanged.
     """
     directory = str(Path.cwd())
     if directory not in sys.path:
@@ -33,14 +34,17 @@ def load_module(name: str) -> ModuleType:
 
 
 def error_line(error: BaseException) -> str:
-    """Returns the kind and the message of an error in one line."""
+    """Returns "Kind: message" of an error in one line, or "Kind" if the message is empty."""
     message = " ".join(str(error).split())
     kind = type(error).__name__
     return f"{kind}: {message}" if message else kind
 
 
 def error_line_with_place(error: BaseException) -> str:
-    """Returns an error in one line, with the file and line of the user's code that raised it."""
+    """Returns an error in one line, with the file and line of the user's code that raised it.
+
+    File and line are left out if the traceback has no frame of the user's code.
+    """
     line = error_line(error)
     called = extract_tb(error.__traceback__)[1:]
     frames = [frame for frame in called if frame.filename not in IMPORT_FRAMES]

@@ -1,10 +1,11 @@
-"""The range of a setting, for checks, errors, help texts and the list of schemes."""
+"""The range of a setting, which checks, errors, help texts and the list of schemes read."""
 
 import math
 from dataclasses import dataclass
 from typing import Any, get_args
 
-MOST_BITS = 63  # of a whole number, as in TOML; numpy and torch do not support larger ones
+# Bits of a whole number without its sign, as in TOML; numpy and torch do not support larger ones.
+MOST_BITS = 63
 
 
 def fits_64_bits(value: object) -> bool:
@@ -14,7 +15,7 @@ def fits_64_bits(value: object) -> bool:
 
 @dataclass(frozen=True)
 class Range:
-    """Finite numbers from `low` to `high`, without a bound that is open.
+    """Finite numbers from `low` to `high`; `low_open` and `high_open` exclude these two numbers.
 
     >>> 0.0 in Range(0, 1, high_open=True), 1.0 in Range(0, 1, high_open=True)
     (True, False)
@@ -42,7 +43,10 @@ class Range:
 
 
 def range_in(hint: Any) -> Range | None:
-    """Returns the range in a type hint, as in `Annotated[float, Range(0)] | None`, or None."""
+    """Returns the range in a type hint such as `Annotated[float, Range(0)] | None`.
+
+    The result is None for a hint without a range.
+    """
     if isinstance(hint, Range):
         return hint
     for argument in get_args(hint):

@@ -1,4 +1,9 @@
-"""The contract of a noise scheme, checked on the scheme's own examples in seconds."""
+"""The contract of a noise scheme, checked on the scheme's own examples in seconds.
+
+A scheme is a way to add noise to training, through *hooks*, methods that training calls. Its
+*strength* is its main option, such as the standard deviation of the noise. At *strength zero* it
+must be plain training. Models of a *stack* are trained together by vectorised operations.
+"""
 
 import inspect
 import math
@@ -23,11 +28,12 @@ from mgaudit.targets.schemes.scheme import EXAMPLE_EPOCHS, overrides
 from mgaudit.targets.seeds import stream, torch_generator
 from mgaudit.targets.training import Training
 
-IMAGE, CLASSES, EXAMPLES, MODELS = (3, 6, 6), 3, 48, 3
+IMAGE, CLASSES, EXAMPLES, MODELS = (3, 6, 6), 3, 48, 3  # IMAGE is (channels, height, width)
 TRAINING = Training(epochs=EXAMPLE_EPOCHS, batch_size=16)
 # For weights in float64: sums in another order differ by less, noise by more.
 TOLERANCE = 1e-9
-# The stream that a hook may draw from, if the scheme is fresh (False) or fixed (True).
+# The random stream that a hook may draw from, if its noise is drawn for each batch (False) or once
+# before training (True, `Scheme.fixed`).
 HOOKS = {
     "inputs": {False: "inputs", True: "fixed_inputs"},
     "node_values": {False: "nodes", True: "fixed_nodes"},
@@ -51,9 +57,9 @@ def check_scheme(kind: type[Scheme]) -> None:
 
     A scheme is a frozen dataclass with `name`, `law` and `source`, whose fields have a default or a
     range. Among its `examples()`, strength zero is plain training bit for bit and draws nothing;
-    any other strength changes the weights. A model is the same in every stack, to 1e-9 in float64.
-    Hooks draw only from the generator that is passed to them. Every other scheme can be composed
-    with it, or is refused by a ValueError that states the reason.
+    every other strength changes the weights and keeps them finite. A model is the same in every
+    stack, to 1e-9 in float64. Hooks draw only from the generator that is passed to them. Every
+    other scheme can be composed with it, or is refused by a ValueError that states the reason.
 
     >>> from mgaudit.targets.schemes import GaussianMask
     >>> check_scheme(GaussianMask)
@@ -68,6 +74,7 @@ def check_scheme(kind: type[Scheme]) -> None:
 
 
 def _check_contract(kind: type[Scheme]) -> None:
+    """Raises AssertionError where the scheme breaks a rule; other errors are not converted."""
     _check_facts(kind)
     zero, strengths = _examples(kind)
     plain = _trained(Scheme())
@@ -85,6 +92,7 @@ def _check_contract(kind: type[Scheme]) -> None:
 
 
 def _check_zero(scheme: Scheme, plain: _Trained) -> None:
+    """Raises AssertionError unless a scheme of strength zero trains as `plain`, drawing nothing."""
     trained = _trained(scheme)
     rule = "must train the same weights as plain training at strength zero, bit for bit"
     _require(_equal(plain, trained), scheme, rule)
@@ -94,6 +102,7 @@ def _check_zero(scheme: Scheme, plain: _Trained) -> None:
 
 
 def _check_strength(scheme: Scheme, plain: _Trained) -> None:
+    """Raises AssertionError where a scheme of another strength breaks a rule."""
     trained = _trained(scheme)
     finite = all(bool(weight.isfinite().all()) for weight in trained.weights[0].values())
     _require(finite, scheme, "must keep the weights finite")
@@ -106,6 +115,7 @@ def _check_strength(scheme: Scheme, plain: _Trained) -> None:
 
 
 def _check_facts(kind: type[Scheme]) -> None:
+    """Raises AssertionError where the class lacks a fact or a field breaks a rule."""
     is_scheme = isinstance(kind, type) and issubclass(kind, Scheme)
     _require(is_scheme, kind, "must be a class that extends Scheme")
     frozen = is_dataclass(kind) and kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
@@ -134,6 +144,7 @@ def _has_default(field: "Field[Any]") -> bool:
 
 
 def _examples(kind: type[Scheme]) -> tuple[Scheme | None, Sequence[Scheme]]:
+    """Returns the class's `examples()`, or raises AssertionError where they break a rule."""
     zero, strengths = kind.examples()
     examples = [*strengths] if zero is None else [*strengths, zero]
     rule = (
@@ -148,7 +159,7 @@ def _examples(kind: type[Scheme]) -> tuple[Scheme | None, Sequence[Scheme]]:
 
 
 def _fresh_and_fixed(scheme: Scheme) -> list[Scheme]:
-    """Returns the scheme, and, if it has a field `fixed`, its copy with the other value of it."""
+    """Returns the scheme and, if it has a field `fixed`, a copy with the opposite value."""
     if "fixed" not in {field.name for field in fields(scheme)}:
         return [scheme]
     changes: dict[str, Any] = {"fixed": not scheme.fixed}
@@ -156,8 +167,9 @@ def _fresh_and_fixed(scheme: Scheme) -> list[Scheme]:
 
 
 def _check_streams(scheme: Scheme, trained: _Trained, plain: _Trained) -> None:
-    """Raises AssertionError where the scheme draws from a stream that is not its own."""
+    """Raises AssertionError where the scheme draws from a stream that its hooks may not use."""
     training = scheme.training(TRAINING)
+    # With other settings, plain training uses the streams differently, so it is trained again.
     if training != TRAINING:
         plain = _trained(Scheme(), training=training)
     allowed = {streams[scheme.fixed] for hook, streams in HOOKS.items() if overrides(scheme, hook)}
@@ -168,6 +180,7 @@ def _check_streams(scheme: Scheme, trained: _Trained, plain: _Trained) -> None:
 
 
 def _check_stacks(scheme: Scheme, first: _Trained) -> None:
+    """Raises AssertionError where a model differs alone and in a stack; `first` is model 0."""
     if dp_sgd_in(scheme) is not None:
         return  # Opacus trains one model at a time
     together = _trained(scheme, range(MODELS))
@@ -183,6 +196,11 @@ def _check_stacks(scheme: Scheme, first: _Trained) -> None:
 
 
 def _check_composition(scheme: Scheme, alone: _Trained, other: type[Scheme]) -> None:
+    """Raises AssertionError unless the scheme composes with `other`, or a reason is stated.
+
+    `alone` are the models that are trained with the scheme only. Composed with `other` at strength
+    zero, the weights must be the same; at another strength, they must change.
+    """
     zero, strengths = other.examples()
     partners = [(strength, True) for strength in strengths[:1]]
     if zero is not None:
@@ -205,7 +223,13 @@ def _check_composition(scheme: Scheme, alone: _Trained, other: type[Scheme]) -> 
 def _trained(
     scheme: Scheme, indices: Sequence[int] = (0,), training: Training | None = None
 ) -> _Trained:
-    """Returns models trained on random images as one stack, as in an audit but in float64."""
+    """Returns models trained on random images as one stack, as in an audit but in float64.
+
+    Args:
+        scheme: The scheme; with DP-SGD, only one model can be trained.
+        indices: The indices of the models, which determine initial weights and random streams.
+        training: The settings, by default TRAINING as modified by the scheme.
+    """
     if training is None:
         training = scheme.training(TRAINING)
     build = _extended(scheme)
@@ -235,6 +259,7 @@ def _trained(
 
 
 def _privacy_plan(dp_sgd: DPSGD, training: Training) -> PrivacyPlan:
+    """Returns the parameters of DP-SGD, with noise multiplier 1 for a scheme with an epsilon."""
     rate = training.batch_size / EXAMPLES
     return PrivacyPlan(
         noise_multiplier=1.0 if dp_sgd.noise_multiplier is None else dp_sgd.noise_multiplier,
@@ -248,6 +273,8 @@ def _privacy_plan(dp_sgd: DPSGD, training: Training) -> PrivacyPlan:
 
 
 def _extended(scheme: Scheme) -> Any:
+    """Returns a function that builds a small network with the scheme's extension, in float64."""
+
     def build(input_shape: tuple[int, ...], classes: int) -> nn.Module:
         channels, height, width = input_shape
         features = 4 * (height - 2) * (width - 2)
@@ -259,7 +286,7 @@ def _extended(scheme: Scheme) -> Any:
 
 
 def _equal(first: _Trained, second: _Trained) -> bool:
-    """Returns whether the weights of the first models are the same, bit for bit."""
+    """Returns whether the first models of both records have the same weights, bit for bit."""
     first_weights, second_weights = first.weights[0], second.weights[0]
     if first_weights.keys() != second_weights.keys():
         return False
@@ -267,7 +294,7 @@ def _equal(first: _Trained, second: _Trained) -> bool:
 
 
 def _moved(first: _Trained, second: _Trained) -> list[str]:
-    """Returns the names of the streams of the first models that are in different states."""
+    """Returns the names of the random streams whose states differ between the first models."""
     names = []
     for field in fields(Streams):
         first_state = _state(first.streams[0], field.name)
@@ -278,11 +305,13 @@ def _moved(first: _Trained, second: _Trained) -> list[str]:
 
 
 def _state(streams: Streams, name: str) -> Tensor:
+    """Returns the state of the generator of this name, as a byte tensor."""
     generator: Generator = getattr(streams, name)
     return generator.get_state()
 
 
 def _require(holds: bool, scheme: Scheme | type[Scheme], rule: str) -> None:
+    """Raises AssertionError with the scheme's name and the rule unless `holds`."""
     if not holds:
         name = scheme.__name__ if isinstance(scheme, type) else str(scheme)
         raise AssertionError(f"{name} {rule}")

@@ -7,10 +7,11 @@ import torch
 
 
 def stream(seed: int, purpose: str, index: int = 0) -> int:
-    """Returns the 63-bit seed of one use of randomness.
+    """Returns the 63-bit seed of one random stream.
 
-    A stream depends only on these three arguments. So model 7 has the same batches whether it is
-    trained first, last, alone, in a stack or on another machine.
+    `purpose` names what is drawn, such as "batches", and `index` is, for example, the index of the
+    model. A stream depends only on these three arguments. So model 7 has the same batches whether
+    it is trained first, last, alone, together with others or on another machine.
 
     >>> stream(0, "batches", 7) == stream(0, "batches", 7)
     True

@@ -35,15 +35,15 @@ class Help:
 class Training:
     """The settings of training: optimizer, learning rate, minibatches and loss.
 
-    `momentum` applies to SGD; Adam uses torch's default betas. `learning_rate` None means
-    DEFAULT_LEARNING_RATES; the rate decreases to 0 along a cosine, or is constant with the
-    `schedule` constant. `stop_epoch` ends training early. `augment` mirrors images at random
-    (flips), or also shifts them (crops), each time that they are used. `precision` is that of
-    matrix products and convolutions on a GPU; values other than float32 are less exact and faster.
-    The `loss` squared is half the squared distance to the one-hot label. With several `clients`,
-    each has its share of a model's examples, and their weights are averaged after every
-    `local_steps` steps (`mgaudit.targets.fitting.federated`); `batch_size` is then that of all
-    clients together.
+    `momentum` applies to SGD; Adam uses torch's default betas. A `learning_rate` of None means the
+    one in DEFAULT_LEARNING_RATES. The rate decreases to 0 along a cosine, or is constant if
+    `schedule` is "constant". `stop_epoch` is the number of epochs after which training ends early,
+    or None. `augment` mirrors images at random ("flips"), or also shifts them ("crops"), each time
+    that they are used. `precision` is the precision of matrix products and convolutions on a GPU;
+    values other than "float32" are less exact and faster. The `loss` "squared" is half the squared
+    distance to the one-hot label. With several `clients`, each client has its share of a model's
+    examples, and the clients' weights are averaged after every `local_steps` steps
+    (`mgaudit.targets.fitting.federated`); `batch_size` then counts the examples of all clients.
 
     The type, range and default of a setting are stated in its field. A field with Help is a command
     line option.
@@ -111,15 +111,16 @@ class Training:
         return self.epochs if self.stop_epoch is None else min(self.stop_epoch, self.epochs)
 
     def steps_per_epoch(self, members: float) -> int:
-        """Returns the steps of an epoch for models with `members` examples on average.
+        """Returns the number of steps of an epoch, for models with `members` examples on average.
 
-        The number is the same for every model, whatever its number of examples. So it reveals
-        nothing about a model's members, and all models of an ensemble can be trained as one stack.
+        The number is at least 1, and the same for every model, whatever its number of examples. So
+        it reveals nothing about a model's members, and all models of an ensemble can be trained as
+        one stack, that is, together.
         """
         return max(math.ceil(members / self.batch_size), 1)
 
     def rate(self, private: bool = False) -> float:
-        """Returns the initial learning rate; `private` for DP-SGD."""
+        """Returns the initial learning rate; `private` selects the default of DP-SGD."""
         if self.learning_rate is not None:
             return self.learning_rate
         name = f"dp-{self.optimizer}" if private else self.optimizer
@@ -127,7 +128,7 @@ class Training:
 
 
 def choices(hint: Any) -> tuple[Any, ...]:
-    """Returns the values that a type hint allows, or () if it does not list them.
+    """Returns the values that a type hint with a Literal lists, or () for other hints.
 
     >>> choices(Annotated[Literal["sgd", "adam"], "help"]), choices(int)
     (('sgd', 'adam'), ())

@@ -20,14 +20,16 @@ Outcome = TypeVar("Outcome")
 
 
 def default_jobs(device: str) -> int:
-    """Returns the number of workers: one per core of this process on CPU, and one on a GPU."""
+    """Returns the number of worker processes: one per available core on "cpu", one on "cuda"."""
     return 1 if device == "cuda" else int(cpu_count())
 
 
 def run(function: Callable[[Task], Outcome], tasks: Sequence[Task], jobs: int) -> Iterator[Outcome]:
-    """Yields the outcome of each task in order of completion.
+    """Yields `function(task)` for each task, in order of completion.
 
-    The tasks run in `jobs` worker processes with one thread each, or in this process for one job.
+    The tasks run in `jobs` worker processes with one thread each. With one job, or with at most one
+    task, they run in this process in the order of `tasks`. Without a task nothing is yielded.
+
     Large arrays of a task are passed to the workers by memory map. Workers search for modules in
     the same directories as this process, including the user's current directory.
     """
@@ -63,9 +65,9 @@ def _safe_path() -> Iterator[None]:
 
 
 def _start_worker(path: tuple[str, ...]) -> None:
-    """Sets the module search path, and ignores Ctrl-C, which reaches the whole process group.
+    """Prepares a worker process: sets its module search path and ignores Ctrl-C.
 
-    The parent process ends the worker.
+    Ctrl-C reaches the whole process group. The parent process ends its workers.
     """
     sys.path[:] = path
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -73,10 +75,11 @@ def _start_worker(path: tuple[str, ...]) -> None:
 
 
 def _keep_big_blocks() -> None:
-    """Makes glibc keep freed blocks of any size, up to a GiB at the top of the heap.
+    """Makes glibc keep freed memory blocks of any size, up to 1 GiB at the top of the heap.
 
-    By default they are returned to the kernel. Each training step frees and allocates the same
-    megabytes, and the kernel would have to clear every page that it allocates again.
+    By default glibc returns large blocks to the kernel. Each training step frees and allocates the
+    same megabytes, and the kernel would have to clear every page that it allocates again. With
+    another C library, nothing is changed.
     """
     if platform.libc_ver()[0] != "glibc":
         return

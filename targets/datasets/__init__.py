@@ -43,13 +43,13 @@ __all__ = [
 
 
 def published_datasets() -> dict[str, PublishedDataset]:
-    """Returns the datasets that can be downloaded, by name."""
+    """Returns the records of the datasets that can be downloaded, by name."""
     published = {name: reader.published for name, reader in DATASETS.items()}
     return {name: dataset for name, dataset in published.items() if dataset is not None}
 
 
 def published_dataset(name: str) -> PublishedDataset:
-    """Returns the published dataset of this name.
+    """Returns the record of the downloadable dataset of this name.
 
     Raises:
         UsageError: For an unknown name; the message lists the known ones.

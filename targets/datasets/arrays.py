@@ -1,4 +1,4 @@
-"""Datasets from four arrays."""
+"""Datasets from four arrays: training examples and test examples, each with labels."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,13 @@ def from_arrays(name: str, x_train: Array, y_train: Array, x_test: Array, y_test
 
 
 def _split(name: str, x: Array, y: Array, split: str) -> tuple[Inputs, NDArray[np.int64]]:
+    """Returns inputs (examples, *input_shape), uint8 or float32, and labels (examples,), int64.
+
+    `split` is "train" or "test". Images without a channel axis get one.
+
+    Raises:
+        UsageError: For arrays that break a rule of `from_arrays`.
+    """
     x_key = f"dataset {name}: x_{split}"
     y_key = f"dataset {name}: y_{split}"
     if x.ndim not in (2, 3, 4):

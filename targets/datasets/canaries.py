@@ -1,6 +1,6 @@
-"""Canaries: the examples whose membership is random in an audit of DP-SGD.
+"""Canaries: in an audit of DP-SGD, the examples that are included in training at random.
 
-All other examples are used to train every model.
+Every model trains on all other examples.
 """
 
 from dataclasses import replace
@@ -21,11 +21,12 @@ def plant_canaries(
 ) -> tuple[Dataset, NDArray[np.int64]]:
     """Returns the dataset with canaries, and the indices (canaries,) of the canaries.
 
-    Canaries are drawn at random among the examples. Natural ones are unchanged; each mislabelled
-    one gets another class, drawn uniformly, which is the same for every model.
+    `canaries` is the number of canaries, which are drawn at random among the examples. Natural
+    canaries are unchanged. Each mislabelled canary gets another class, drawn uniformly, which is
+    the same for every model.
 
     Raises:
-        UsageError: Where there are too few examples.
+        UsageError: For fewer than 1 canary, and for more canaries than examples.
     """
     examples = len(dataset.labels)
     if not 1 <= canaries <= examples:

@@ -23,9 +23,10 @@ FETCH_AGAIN = "fetch the archive again"
 class CIFAR:
     """A binary version of CIFAR: an archive with files of records, one record per image.
 
-    A record has `label_bytes` labels, the last of which is the class, and 3,072 pixels: red, green,
-    blue, each row by row. `train` and `test` are the numbers of records of each file in the
-    archive's `folder`; `names` is the file with the names of the classes, one per line.
+    A record has `label_bytes` labels of one byte, the last of which is the class, and 3,072 bytes
+    of pixels: red, green, blue, each row by row. `train` and `test` are the numbers of records of
+    each file in the archive's `folder`, by file name. `names` is the file with the names of the
+    classes, one per line, and `classes` is their number.
     """
 
     published: PublishedDataset
@@ -37,7 +38,7 @@ class CIFAR:
     label_bytes: int
 
     def read(self) -> Dataset:
-        """Returns the whole dataset.
+        """Returns the whole dataset, without test images that are also training images.
 
         Raises:
             UsageError: Where the archive is missing or damaged; the message names the file.
@@ -58,6 +59,11 @@ class CIFAR:
     def _split(
         self, path: Path, members: dict[str, bytes], files: Mapping[str, int]
     ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Returns images (records, 3, 32, 32) and labels (records,) of several files, in order.
+
+        `members` are the contents of the archive's files by path, and `files` the numbers of
+        records by file name. `path` names the archive in errors.
+        """
         images, labels = [], []
         for name, count in files.items():
             content = members[f"{self.folder}/{name}"]
@@ -69,7 +75,11 @@ class CIFAR:
     def _records(
         self, key: str, content: bytes, count: int
     ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Returns images (count, 3, 32, 32) and labels (count,)."""
+        """Returns images (count, 3, 32, 32) and labels (count,) from the `content` of one file.
+
+        Raises:
+            UsageError: For content of another size, and for a label that is not a class.
+        """
         size = self.label_bytes + PIXELS
         if len(content) != count * size:
             rule = f"must hold {count} records of {size} bytes"
@@ -86,6 +96,7 @@ class CIFAR:
         return pixels.reshape(count, *SHAPE), labels
 
     def _class_names(self, path: Path, members: dict[str, bytes]) -> tuple[str, ...]:
+        """Returns the names of the classes, or raises UsageError if their number is wrong."""
         text = members[f"{self.folder}/{self.names}"].decode("ascii", errors="replace")
         names = tuple(text.split())
         if len(names) != self.classes:
@@ -95,7 +106,7 @@ class CIFAR:
 
 
 def read_members(path: Path, names: list[str]) -> dict[str, bytes]:
-    """Returns the content of the named files in a tar.gz archive.
+    """Returns the contents of the named files in a tar.gz archive, by name.
 
     Raises:
         UsageError: Where the archive lacks one of them or is damaged.

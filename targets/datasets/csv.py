@@ -19,9 +19,9 @@ REPAIR = "repair the file"
 def read_csv(path: str, examples: int | None, generator: np.random.Generator) -> Dataset:
     """A CSV file of numbers with a header; classes are in `label` or COLUMN of csv:PATH#COLUMN.
 
-    If there is a column `split`, every
-    row of it is train or test; otherwise every third row of each class is test data. All other
-    columns are features. Rows are numbered from 1, without the header.
+    If there is a column `split`, its value in every row must be train or test; otherwise every
+    third row of each class is test data. All other columns are features. In messages, rows are
+    numbered from 1, without the header.
     """
     file, column = _file_and_column(path)
     key = f"dataset csv:{path}"
@@ -55,6 +55,12 @@ def _file_and_column(path: str) -> tuple[Path, str]:
 
 
 def _table(key: str, file: Path, column: str) -> "DataFrame":
+    """Returns the table in `file`, with the label column as text.
+
+    Raises:
+        UsageError: For a file that is no such table, and for an empty cell; `key` begins the
+            message.
+    """
     import pandas as pd  # takes half a second, and no other dataset needs it
 
     try:
@@ -84,7 +90,10 @@ def _table(key: str, file: Path, column: str) -> "DataFrame":
 
 
 def _classes(key: str, column: "Series[str]") -> tuple[tuple[str, ...], NDArray[np.int64]]:
-    """Returns the names of the classes, in numerical or else alphabetical order, and the labels."""
+    """Returns the names of the classes and the class number of each row (rows,), int64.
+
+    The names are in numerical order if all are whole numbers, otherwise in alphabetical order.
+    """
     values = column.unique().tolist()
     try:
         names = sorted(values, key=int)
@@ -99,7 +108,11 @@ def _classes(key: str, column: "Series[str]") -> tuple[tuple[str, ...], NDArray[
 
 
 def _test_rows(key: str, table: "DataFrame", column: str) -> NDArray[np.bool_]:
-    """Returns, for each row, whether it is test data; each class has rows in both splits."""
+    """Returns, for each row, whether it is test data (rows,), bool.
+
+    Raises:
+        UsageError: Where a class lacks rows of a split, and for other values in column `split`.
+    """
     labels = table[column]
     if SPLIT not in table:
         return _every_third_row(key, labels)
@@ -119,7 +132,11 @@ def _test_rows(key: str, table: "DataFrame", column: str) -> NDArray[np.bool_]:
 
 
 def _every_third_row(key: str, labels: "Series[str]") -> NDArray[np.bool_]:
-    """Returns True for every third row of each class."""
+    """Returns True for every third row of each class (rows,), bool, in the order of the file.
+
+    Raises:
+        UsageError: For a class with fewer than 3 rows.
+    """
     counts = labels.value_counts()
     fewest = counts.min()
     if fewest < 3:
@@ -136,6 +153,7 @@ def _every_third_row(key: str, labels: "Series[str]") -> NDArray[np.bool_]:
 
 
 def _features(key: str, table: "DataFrame") -> NDArray[np.float32]:
+    """Returns the table's values (rows, features), or raises UsageError unless all are finite."""
     import pandas as pd
 
     if table.shape[1] == 0:
@@ -157,6 +175,7 @@ def _features(key: str, table: "DataFrame") -> NDArray[np.float32]:
 
 
 def _refuse_cell(key: str, column: str, row: int, values: "Series[str]") -> NoReturn:
+    """Raises UsageError for the value in `row` (from 0) of a column with these `values` (rows,)."""
     raise UsageError(
         key,
         "must hold a finite number in every feature",
@@ -166,4 +185,5 @@ def _refuse_cell(key: str, column: str, row: int, values: "Series[str]") -> NoRe
 
 
 def _first_row(chosen: "Series[bool]") -> int:
+    """Returns the number, from 1, of the first row for which `chosen` (rows,) is True."""
     return int(np.flatnonzero(chosen)[0]) + 1

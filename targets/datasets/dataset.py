@@ -14,15 +14,15 @@ Inputs = NDArray[Any]  # uint8 or float32
 
 @dataclass(frozen=True)
 class Dataset:
-    """Examples and a test split.
+    """Examples to audit, on which models may train, and a test split, on which no model trains.
 
     Args:
         name: Name of the dataset.
         inputs: Examples (examples, *input_shape), uint8 or float32, finite; images have channels
             first.
-        labels: Class numbers (examples,), int64.
-        test_inputs: Test examples (test examples, *input_shape).
-        test_labels: Class numbers (test examples,), int64, of all classes in `labels`.
+        labels: Class numbers (examples,), int64, in 0..number of classes - 1.
+        test_inputs: Test examples (test examples, *input_shape), uint8 or float32, finite.
+        test_labels: Class numbers (test examples,), int64. Every class in `labels` must occur.
         classes: Names of the classes, at least 2.
         origins: The origin of each example, such as a file or a row, for display; by default its
             index.
@@ -60,6 +60,7 @@ class Dataset:
             raise self._error("must have every class in the test split", value)
 
     def _check_split(self, split: str, inputs: Inputs, labels: NDArray[np.int64]) -> None:
+        """Raises UsageError where the arrays of a split ("train" or "test") break a rule."""
         if len(inputs) != len(labels) or len(labels) == 0 or labels.ndim != 1:
             rule = f"must have as many labels as examples in the {split} split, and at least one"
             raise self._error(rule, f"{len(inputs)} examples and labels of shape {labels.shape}")
@@ -91,7 +92,11 @@ class Dataset:
     def drawn(self, examples: int | None, generator: np.random.Generator) -> "Dataset":
         """Returns the dataset with a random subset of its examples and the whole test split.
 
-        `examples` are drawn without replacement; None means all of them, in random order.
+        `examples` is the number of examples, which are drawn without replacement; None means all of
+        them, in random order.
+
+        Raises:
+            UsageError: For more examples than there are, and for fewer than 1.
         """
         chosen = drawn(self.name, len(self.inputs), examples, generator)
         origins = tuple(self.origins[index] for index in chosen)
@@ -101,8 +106,9 @@ class Dataset:
     def standardised(self) -> "Dataset":
         """Returns the dataset as float32 with mean 0 and sd 1 per channel (images) or feature.
 
-        The statistics are those of all `inputs`, members and non-members, so that they are the same
-        for every model and contain no information about membership.
+        Mean and sd are computed from all `inputs`, members and non-members, so that they are the
+        same for every model and contain no information about membership. The test split is
+        transformed with the same numbers. A constant channel or feature becomes 0.
         """
         axes = (0, *range(2, self.inputs.ndim))
         exact_mean = self.inputs.mean(axis=axes, dtype=np.float64, keepdims=True)
@@ -114,7 +120,10 @@ class Dataset:
         return replace(self, inputs=inputs, test_inputs=test_inputs)
 
     def digest(self) -> str:
-        """Returns the SHA-256 of all values, shapes and class names, without the dataset's name."""
+        """Returns the SHA-256 (hexadecimal) of all values, shapes and class names.
+
+        The names of the dataset and of the origins are not included.
+        """
         sha = hashlib.sha256(repr(self.classes).encode())
         for array in (self.inputs, self.labels, self.test_inputs, self.test_labels):
             sha.update(f"{array.dtype}{array.shape}".encode())
@@ -125,9 +134,13 @@ class Dataset:
 def drawn(
     name: str, available: int, examples: int | None, generator: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Returns the indices of the examples to audit, drawn without replacement.
+    """Returns the indices (examples,), int64, of the examples to audit, in random order.
 
-    None for `examples` means all of the `available` ones.
+    `examples` of the `available` examples are drawn without replacement, or all of them for None.
+    `name` is the dataset's name in errors.
+
+    Raises:
+        UsageError: For fewer than 1 and for more than the available examples.
     """
     if examples is not None and not 1 <= examples <= available:
         rule = f"must be between 1 and {available}, the number of examples of {name}"

@@ -29,6 +29,7 @@ def read_digits(examples: int | None, generator: np.random.Generator) -> Dataset
 
 @cache
 def _images_and_labels() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Returns images (1797, 64), in 0..16, and labels (1797,), which must not be changed."""
     from sklearn.datasets import load_digits  # imported here because it takes a second
 
     images, labels = load_digits(return_X_y=True)

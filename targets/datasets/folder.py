@@ -18,8 +18,8 @@ LAYOUT = "must have the layout train/<class>/*.png|jpg and test/<class>/*.png|jp
 def read_folder(path: str, examples: int | None, generator: np.random.Generator) -> Dataset:
     """A folder of images: train/<class>/*.png|jpg and test/<class>/*.png|jpg, all of one size.
 
-    Only the chosen training images are read. If the first image is grey, all are read as grey
-    images, otherwise as colour images.
+    Only training images that are drawn are read, and all test images. If the first training image
+    is grey, all images are read as grey images, otherwise as colour images.
     """
     root = Path(path)
     key = f"dataset folder:{path}"
@@ -61,7 +61,13 @@ def _class_names(split: Path) -> tuple[str, ...]:
 def _list_images(
     split: Path, names: tuple[str, ...], key: str
 ) -> tuple[list[Path], NDArray[np.int64]]:
-    """Returns the paths of the images, class by class, and their labels (images,)."""
+    """Returns the paths of the images, class by class, and their labels (images,), int64.
+
+    `split` is the directory with a folder for each of the classes `names`.
+
+    Raises:
+        UsageError: For a class without a folder or without an image; `key` begins the message.
+    """
     paths: list[Path] = []
     labels: list[int] = []
     for label, name in enumerate(names):
@@ -77,7 +83,10 @@ def _list_images(
 
 
 def _read_images(paths: list[Path], mode: str, size: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Returns the images as uint8 (images, channels, height, width)."""
+    """Returns the images as uint8 (images, channels, height, width).
+
+    `mode` is "L" (grey, 1 channel) or "RGB" (3 channels), and `size` is (height, width).
+    """
     channels = 1 if mode == "L" else 3
     images = np.empty((len(paths), channels, *size), dtype=np.uint8)
     for row, path in zip(images, paths, strict=True):
@@ -87,9 +96,13 @@ def _read_images(paths: list[Path], mode: str, size: tuple[int, ...]) -> NDArray
 
 
 def _read_image(path: Path, mode: str | None, size: tuple[int, ...] | None) -> NDArray[np.uint8]:
-    """Returns an image as uint8 (height, width) or (height, width, 3).
+    """Returns an image as uint8, (height, width) if grey or (height, width, 3) in colour.
 
-    `mode` None means grey for grey images and colour for others.
+    `mode` is "L" (grey) or "RGB"; None means grey for grey images and colour for others. `size`
+    None allows every size.
+
+    Raises:
+        UsageError: For an image that cannot be read, or of another (height, width) than `size`.
     """
     try:
         # Warnings would be printed. The one for an extremely large image, possibly an attack, is an
@@ -114,6 +127,7 @@ def _read_image(path: Path, mode: str | None, size: tuple[int, ...] | None) -> N
 
 
 def _pixels(path: Path, mode: str | None) -> NDArray[np.uint8]:
+    """Returns the image as for `_read_image`, without a check of its size."""
     with Image.open(path) as image:
         if image.mode.startswith(("I", "F")):
             rule = "must have 8 bits per channel"

@@ -22,7 +22,10 @@ FETCH_AGAIN = "fetch the file again"
 
 @dataclass(frozen=True)
 class IDXDataset:
-    """A dataset of `examples` training and `test_examples` test images in four IDX files."""
+    """A dataset of `examples` training and `test_examples` test images in four IDX files.
+
+    Images are grey squares of `side` pixels, and `classes` are the names of the classes.
+    """
 
     published: PublishedDataset
     classes: tuple[str, ...]
@@ -31,7 +34,7 @@ class IDXDataset:
     side: int = 28
 
     def read(self) -> Dataset:
-        """Returns the whole dataset.
+        """Returns the whole dataset, without test images that are also training images.
 
         Raises:
             UsageError: Where a file is missing or damaged; the message names the file.
@@ -49,10 +52,12 @@ class IDXDataset:
         return without_overlap(whole)
 
     def _images(self, path: Path, count: int) -> NDArray[np.uint8]:
+        """Returns the images (count, 1, side, side) in a file."""
         images = read_idx(path, IMAGES_MAGIC, (count, self.side, self.side))
         return images[:, np.newaxis]
 
     def _labels(self, path: Path, count: int) -> NDArray[np.int64]:
+        """Returns the labels (count,) in a file, or raises UsageError for one that is no class."""
         labels = read_idx(path, LABELS_MAGIC, (count,))
         outside = np.flatnonzero(labels >= len(self.classes))
         if outside.size:
@@ -64,6 +69,8 @@ class IDXDataset:
 
 def read_idx(path: Path, magic: bytes, shape: Sequence[int]) -> NDArray[np.uint8]:
     """Returns the values of a gzipped IDX file as an array of `shape`, in row-major order.
+
+    `magic` are the first four bytes that the file must have (LABELS_MAGIC or IMAGES_MAGIC).
 
     Raises:
         UsageError: Where the file is damaged, or of another kind or shape.

@@ -1,4 +1,7 @@
-"""Test examples that are also training examples: no model may train on the population."""
+"""Test examples that are also training examples, which must be removed.
+
+Attacks use the test split as the population, data on which no model trained.
+"""
 
 import hashlib
 from dataclasses import replace
@@ -12,7 +15,11 @@ from mgaudit.targets.datasets.dataset import Dataset, Inputs
 
 
 def overlapping(dataset: Dataset) -> list[tuple[int, int]]:
-    """Returns the pairs (test index, training index) of examples with equal values and labels."""
+    """Returns the pairs (test index, training index) of examples with equal values and labels.
+
+    A test example that equals several training examples is paired with the last of them. The list
+    is empty if nothing overlaps.
+    """
     dtype = np.result_type(dataset.inputs, dataset.test_inputs)
     train_contents = _contents(dataset.inputs, dataset.labels, dtype)
     test_contents = _contents(dataset.test_inputs, dataset.test_labels, dtype)
@@ -27,7 +34,10 @@ def overlapping(dataset: Dataset) -> list[tuple[int, int]]:
 def _contents(
     inputs: Inputs, labels: NDArray[np.int64], dtype: np.dtype[Any]
 ) -> list[tuple[bytes, int]]:
-    """Returns a hash of the values of each example, and its label."""
+    """Returns, for each example, a hash of its values as `dtype`, and its label.
+
+    `inputs` are (examples, *input_shape) and `labels` (examples,).
+    """
     contents = []
     for values, label in zip(inputs, labels, strict=True):
         content = values.astype(dtype).tobytes()
@@ -54,8 +64,8 @@ def refuse_overlap(dataset: Dataset) -> None:
 def without_overlap(dataset: Dataset) -> Dataset:
     """Returns the dataset without the test examples that are also training examples.
 
-    Published splits overlap. All overlapping examples are removed, whichever training examples are
-    audited, so that the test split is always the same.
+    Some published test splits contain training examples. All of these are removed, also if the
+    training example in question is not audited, so that the test split is always the same.
     """
     keep = np.ones(len(dataset.test_labels), dtype=bool)
     overlapping_tests = [test for test, _ in overlapping(dataset)]

@@ -29,12 +29,13 @@ def read_own(
 
 
 def reader_of(name: str, own: object) -> Reader:
-    """Returns the reader of an installed package's dataset, a function as above or a Reader.
+    """Returns the reader of an installed package's dataset.
 
-    Every error in it becomes a UsageError that names the dataset.
+    `own` is what the package registers under `name`: a Reader, or a function as for `read_own`.
+    When the dataset is read, every error becomes a UsageError that names the dataset.
 
     Raises:
-        UsageError: For an object that is neither.
+        UsageError: For an object that is neither a Reader nor a function.
     """
     if isinstance(own, Reader):
         read = own.read
@@ -60,6 +61,7 @@ def reader_of(name: str, own: object) -> Reader:
 
 
 def _load_function(name: str, module_name: str, function_name: str) -> Callable[[], Any]:
+    """Returns the user's function, or raises UsageError where it cannot be imported."""
     key = f"dataset {name}"
     try:
         module = load_module(module_name)
@@ -76,7 +78,11 @@ def _load_function(name: str, module_name: str, function_name: str) -> Callable[
 
 
 def _call(name: str, function: Callable[[], Any]) -> Dataset:
-    """Calls the function and returns its dataset, or the dataset of its arrays."""
+    """Calls the function and returns its dataset, or the dataset of the four arrays it returns.
+
+    Raises:
+        UsageError: Where the function fails or returns something else.
+    """
     key = f"dataset {name}"
     try:
         returned = function()
@@ -97,6 +103,7 @@ def _call(name: str, function: Callable[[], Any]) -> Dataset:
 
 
 def _describe_type(returned: object) -> str:
+    """Returns the name of the object's type, and for a tuple those of its items."""
     if isinstance(returned, tuple):
         types = ", ".join(type(item).__name__ for item in returned)
         return f"a tuple of {types or 'nothing'}"

@@ -12,7 +12,7 @@ from mgaudit.targets.cache import cache_folder
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """A file at `url` with its published checksum; `size` in bytes is shown, but not checked."""
+    """A file at `url` with its published MD5 checksum; `size`, in bytes, is shown, not checked."""
 
     url: str
     md5: str
@@ -34,7 +34,7 @@ class PublishedDataset:
 
     @property
     def size(self) -> int:
-        """The bytes of all files."""
+        """The size of all files together, in bytes."""
         return sum(file.size for file in self.files)
 
     @property
@@ -43,7 +43,7 @@ class PublishedDataset:
         return [file for file in self.files if not self.path(file).is_file()]
 
     def path(self, file: PublishedFile) -> Path:
-        """Returns the path of the file, whether or not it exists."""
+        """Returns the path of the file in the cache directory, whether or not it exists."""
         return cache_folder() / "datasets" / self.name / file.name
 
     def state(self) -> Literal["here", "damaged", "not here"]:
@@ -73,8 +73,8 @@ class PublishedDataset:
     def fetch(self, progress: Any = None) -> list[Path]:
         """Downloads the missing files, checks all files, and returns their paths.
 
-        `progress`, if given, is a progress bar with `total`, `update(bytes)`, `reset()` and
-        `close()`.
+        `progress`, if given, is a progress bar of pooch, with `total`, `update(bytes)`, `reset()`
+        and `close()`.
 
         Raises:
             OSError: Where a file cannot be downloaded.
@@ -85,6 +85,7 @@ class PublishedDataset:
         return self.verified()
 
     def _check(self, file: PublishedFile) -> None:
+        """Raises UsageError where the file's checksum differs from the published one."""
         path = self.path(file)
         with path.open("rb") as content:
             md5 = hashlib.file_digest(content, "md5").hexdigest()
@@ -97,6 +98,7 @@ class PublishedDataset:
             )
 
     def _download(self, file: PublishedFile, progress: Any) -> None:
+        """Downloads a file to its path; the errors are those of `fetch`."""
         import pooch  # imported here because most runs download nothing
 
         pooch.get_logger().setLevel(logging.WARNING)

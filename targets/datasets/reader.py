@@ -1,4 +1,4 @@
-"""The record of how a dataset is read, listed in `mgaudit.targets.datasets`."""
+"""How a dataset is read. The readers are listed in `mgaudit.targets.datasets`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,9 +14,10 @@ from mgaudit.targets.datasets.published import PublishedDataset
 class Reader:
     """A dataset by `name`, with the function that reads it.
 
-    `read` is called as (examples, generator, **options) and downloads nothing. Its keyword-only
-    parameters are the options of the dataset, with their types and ranges; if `takes_path`, it has
-    a first parameter `path`. `published` are the files that can be downloaded, if there are any.
+    `read` is called with the keywords `examples` (the number of examples, or None for all),
+    `generator` (which draws them) and the options of the dataset. The options are its keyword-only
+    parameters, with their types and ranges. If `takes_path`, it has a first parameter `path`. It
+    downloads nothing. `published` are the files that can be downloaded, or None.
     """
 
     name: str
@@ -27,10 +28,10 @@ class Reader:
     def load(
         self, examples: int | None, generator: np.random.Generator, **options: object
     ) -> Dataset:
-        """Returns the dataset, its inputs as stored.
+        """Returns the dataset with its inputs as stored, that is, not standardised.
 
-        `generator` draws `examples` of its training examples, or all of them for None. The test
-        split is complete.
+        `generator` draws `examples` of the training examples without replacement; None means all of
+        them, in random order. The test split is complete.
 
         Raises:
             UsageError: Where the data are missing or malformed (the message names the file), or

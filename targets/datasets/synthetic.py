@@ -31,7 +31,7 @@ def draw_synthetic(
     equally large classes. teacher: x ~ N(0, I) with label argmax(separation * f(x) + N(0, I)),
     where f is a random ReLU network whose outputs have mean 0 and variance 1. At separation 0 the
     labels are independent of the inputs. There are `size` training examples and half as many test
-    examples.
+    examples, with `features` numbers each.
     """
     _check(kind, features, classes, size)
     count = size + size // 2
@@ -50,6 +50,7 @@ def draw_synthetic(
 
 
 def _check(kind: SyntheticKind, features: int, classes: int, size: int) -> None:
+    """Raises UsageError for options that contradict one another or need too much memory."""
     if kind == "clusters" and features < classes:
         raise UsageError(
             "synthetic.features",
@@ -75,6 +76,7 @@ Drawn = tuple[NDArray[np.float64], NDArray[np.int64]]
 def _clusters(
     count: int, features: int, classes: int, separation: float, generator: np.random.Generator
 ) -> Drawn:
+    """Returns inputs (count, features) in clusters, and their labels (count,), 0, 1, ..., 0, ..."""
     # Points on orthogonal axes, at 1/sqrt(2) from the origin, are at distance 1 from one another.
     random_matrix = generator.standard_normal((features, classes))
     axes = np.linalg.qr(random_matrix).Q.T
@@ -87,6 +89,7 @@ def _clusters(
 def _teacher(
     count: int, features: int, classes: int, separation: float, generator: np.random.Generator
 ) -> Drawn:
+    """Returns normal inputs (count, features) and the labels (count,) of a random network."""
     hidden = generator.standard_normal((TEACHER_WIDTH, features))
     hidden /= np.linalg.norm(hidden, axis=1, keepdims=True)
     outer = generator.standard_normal((classes, TEACHER_WIDTH))
@@ -99,12 +102,16 @@ def _teacher(
 def teacher_outputs(
     inputs: NDArray[np.float64], hidden: NDArray[np.float64], outer: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Returns f(x) = outer (relu(hidden x) - mean) (examples, classes), scaled to variance 1.
+    """Returns the outputs (examples, classes) of a ReLU network, with mean 0 and variance 1.
 
-    The mean and the variance are those over x ~ N(0, I). `inputs` are (examples, features),
-    `hidden` (width, features) with rows of norm 1, and `outer` (classes, width). With the angle t
-    between two rows of `hidden`, E relu relu' = (sin t + (pi - t) cos t) / (2 pi) and E relu = 1 /
-    sqrt(2 pi) (Cho and Saul, "Kernel methods for deep learning", 2009, section 2).
+        f(x) = outer (relu(hidden x) - mean), divided by the standard deviation for each class
+
+    Mean and variance are those over x ~ N(0, I). `inputs` x are (examples, features), `hidden`
+    (width, features) with rows of norm 1, and `outer` (classes, width). For two rows h and h' of
+    `hidden` with the angle t between them (Cho and Saul, "Kernel methods for deep learning", 2009,
+    section 2)
+
+        E relu(h x) relu(h' x) = (sin t + (pi - t) cos t) / (2 pi),    E relu(h x) = 1 / sqrt(2 pi).
     """
     cosine = np.clip(hidden @ hidden.T, -1, 1)
     angle = np.arccos(cosine)

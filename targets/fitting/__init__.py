@@ -1,1 +1,1 @@
-"""Training of targets."""
+"""Training of targets, the models that are attacked."""

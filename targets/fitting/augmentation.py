@@ -11,21 +11,21 @@ Augmentation = Callable[[Tensor, Generator], Tensor]
 
 
 def unchanged(x: Tensor, generator: Generator) -> Tensor:
-    """Returns `x`."""
+    """Returns `x` (batch, *input_shape) itself, and draws nothing."""
     return x
 
 
 def flips(x: Tensor, generator: Generator) -> Tensor:
-    """Returns the images (batch, channels, height, width), each mirrored at random."""
+    """Returns the images `x` (batch, channels, height, width), each mirrored at random or not."""
     mirrored = torch.rand(len(x), device=x.device, generator=generator) < 0.5
     return torch.where(mirrored[:, None, None, None], x.flip(-1), x)
 
 
 def crops(x: Tensor, generator: Generator) -> Tensor:
-    """Returns the images (batch, channels, height, width), mirrored and shifted at random.
+    """Returns the images `x` (batch, channels, height, width), mirrored and shifted at random.
 
-    The vertical and the horizontal shift are up to an eighth of the smaller side. Uncovered pixels
-    are 0, the mean of standardised inputs.
+    The vertical and the horizontal shift are up to an eighth of the smaller side, and at least up
+    to one pixel. Uncovered pixels are 0, the mean of standardised inputs.
     """
     x = flips(x, generator)
     batch, _, height, width = x.shape

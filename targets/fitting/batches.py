@@ -10,9 +10,10 @@ FAR = 4  # standard deviations of a model's number of examples
 
 
 def shuffled_batches(examples: int, steps: int, generator: Generator) -> tuple[Tensor, ...]:
-    """Returns the index batches of an epoch: a new permutation in `steps` parts.
+    """Returns the batches of an epoch, `steps` tensors of indices in 0..examples - 1.
 
-    The sizes of the batches differ by at most 1.
+    Together the batches are a random permutation, so each example occurs once. The sizes of the
+    batches differ by at most 1, and are 0 for some if there are fewer examples than steps.
     """
     order = torch.randperm(examples, generator=generator)
     return torch.tensor_split(order, steps)
@@ -21,12 +22,15 @@ def shuffled_batches(examples: int, steps: int, generator: Generator) -> tuple[T
 def stacked_batches(
     sizes: Sequence[int], members: float, steps: int, generators: Sequence[Generator]
 ) -> tuple[Tensor, Tensor]:
-    """Returns an epoch of a stack: indices, int64, and weights, both (steps, models, batch).
+    """Returns the batches of an epoch for a stack, that is, for models trained together.
 
     `sizes` are the numbers of examples of the models, and `members` is their average over the
-    ensemble. Shorter batches are padded with index 0 and weight 0. The common length follows from
-    `members`, so that it does not depend on the other models of the stack, unless one has far more
-    examples than the average.
+    ensemble. The common length of the batches is computed from `members`, so that it does not
+    depend on the other models of the stack, unless one has far more examples than the average.
+
+    Returns:
+        Indices into each model's own examples, int64, and weights, both (steps, models, batch). The
+        weight is 1 for an example. Shorter batches are padded with index 0 and weight 0.
     """
     epochs = [
         shuffled_batches(size, steps, generator)
@@ -48,7 +52,10 @@ def stacked_batches(
 def poisson_batches(
     examples: int, sample_rate: float, steps: int, generator: Generator
 ) -> Iterator[Tensor]:
-    """Yields index batches that contain each example with probability `sample_rate`."""
+    """Yields `steps` batches of indices that contain each example with probability `sample_rate`.
+
+    A batch (batch,) may be empty. Its indices are int64 in 0..examples - 1, in ascending order.
+    """
     for _ in range(steps):
         sampled = torch.rand(examples, generator=generator) < sample_rate
         yield torch.nonzero(sampled).flatten()

@@ -33,10 +33,18 @@ def fit_privately(
     streams: Streams,
     dp_noise: Generator,
 ) -> Fitted:
-    """Trains `model` in place under `plan`.
+    """Trains `model` in place with DP-SGD.
 
-    `examples` are those of one model; `dp_noise` draws the gradient noise on the device of the
-    inputs. For an empty batch the step consists of noise only, as the accountant assumes.
+    For an empty batch the step consists of noise only, as the accountant assumes.
+
+    Args:
+        model: The network with its initial weights.
+        examples: The examples of this model alone, with the noise that is drawn once.
+        scheme: The scheme, whose other parts may add noise in training.
+        training: The settings as modified by the scheme.
+        plan: The noise multiplier, the clipping norm, the sample rate and the number of steps.
+        streams: The random streams of this model.
+        dp_noise: Draws the gradient noise, on the device of the inputs.
 
     Returns:
         Whether the loss stayed finite, and the number of noisy steps.
@@ -87,6 +95,7 @@ def fit_privately(
 
 
 def _use_contiguous_layout(model: nn.Module) -> None:
+    """Stores the weights of `model` in row-major order, in place."""
     # Opacus 1.6 unfolds convolution inputs with the strides of the contiguous layout, whatever
     # their own. In channels-last order, its per-example norms would be wrong, and therefore the
     # clipping.
@@ -96,6 +105,7 @@ def _use_contiguous_layout(model: nn.Module) -> None:
 def _noisy_optimizer(
     model: nn.Module, training: Training, plan: PrivacyPlan, dp_noise: Generator
 ) -> DPOptimizerFastGradientClipping:
+    """Returns the optimizer that adds the noise of `plan` to the sum of clipped gradients."""
     return DPOptimizerFastGradientClipping(
         build_optimizer(training, model.parameters(), private=True),
         noise_multiplier=plan.noise_multiplier,
@@ -106,12 +116,16 @@ def _noisy_optimizer(
 
 
 def _set_zero_gradients(model: nn.Module) -> None:
+    """Sets all gradients to 0, so that a step consists of noise only."""
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
 
 
 def _scheduled_steps(training: Training, plan: PrivacyPlan) -> int:
-    """Returns the steps of all epochs, over which the learning rate decreases."""
+    """Returns the number of steps of all epochs, also those after an early stop.
+
+    The learning rate decreases over this number of steps.
+    """
     if training.last_epoch == training.epochs:
         return plan.steps
     return round(training.epochs / plan.sample_rate)
@@ -122,7 +136,7 @@ def _clipped_backward(
     optimizer: DPOptimizerFastGradientClipping,
     losses: Tensor,
 ) -> None:
-    """Sets the gradients to the sum of the clipped gradients of the `losses` (batch,)."""
+    """Sets the gradient of each weight to the sum of the clipped gradients of `losses` (batch,)."""
     with warnings.catch_warnings():
         # Ghost clipping also hooks the first layer, whose inputs need no gradient.
         warnings.filterwarnings("ignore", message="Full backward hook is firing")

@@ -15,10 +15,11 @@ from mgaudit.targets.seeds import torch_generator
 class Streams:
     """The random generators of one model.
 
-    `batches` draws the order of the examples, always on the CPU. The others are on the device of
-    the inputs: `inputs`, `nodes` and `weights` draw the noise on these, the fixed streams and
-    `labels` draw noise that is drawn once, and `augmentation` draws flips and shifts. With separate
-    streams, a scheme draws the same values alone and in a composition.
+    `batches` draws the order of the examples, always on the CPU. The other generators are on the
+    device of the inputs. `inputs`, `nodes` and `weights` draw the noise on inputs, noise nodes and
+    weights for each batch. `fixed_inputs`, `fixed_nodes` and `labels` draw noise that is drawn once
+    before training, and `augmentation` draws flips and shifts. With separate streams, a scheme
+    draws the same values alone and in a composition.
     """
 
     batches: Generator
@@ -55,11 +56,12 @@ class Streams:
 
 @dataclass(frozen=True)
 class TrainingExamples:
-    """The examples of a stack: `inputs` (rows, *input_shape) and `labels` (rows,) int64.
+    """The examples of a stack (models trained together): inputs and labels of all models.
 
-    For regression with the squared loss, `labels` are the target outputs (rows, outputs). `rows`
-    are, for each model, the indices (examples,) of its own examples. `node_values` (rows,) are the
-    values of a noise node if they are drawn once.
+    `inputs` are standardised (rows, *input_shape), and `labels` (rows,) int64 or, for regression
+    with the squared loss, target outputs (rows, outputs). `rows[m]` are the indices (examples,) of
+    the examples on which model m trains. `node_values` (rows,) are the values of a noise node if
+    they are drawn once, otherwise None.
     """
 
     inputs: Tensor
@@ -70,7 +72,11 @@ class TrainingExamples:
     def with_fixed_noise(
         self, scheme: Scheme, classes: int, streams: Sequence[Streams]
     ) -> "TrainingExamples":
-        """Returns the examples with the noise that is drawn once, separately for each model."""
+        """Returns the examples with the noise that is drawn once, separately for each model.
+
+        `streams[m]` draws the noise of model m. Models that share an example get copies of it with
+        different noise. Without such noise, the same examples are returned.
+        """
         once = fixed_part(scheme)
         changes_examples = any(
             overrides(once, hook) for hook in ("inputs", "labels", "node_values")
@@ -92,10 +98,10 @@ class TrainingExamples:
 
 
 def fixed_part(scheme: Scheme) -> Scheme:
-    """Returns the parts of the scheme that act once, before training."""
+    """Returns the parts of the scheme with `fixed`, whose noise is drawn once before training."""
     return compose(tuple(part for part in scheme.parts if part.fixed))
 
 
 def fresh_part(scheme: Scheme) -> Scheme:
-    """Returns the parts of the scheme that act on each batch."""
+    """Returns the parts of the scheme without `fixed`, whose noise is drawn for each batch."""
     return compose(tuple(part for part in scheme.parts if not part.fixed))

@@ -35,14 +35,25 @@ def fit_federated(
 ) -> Fitted:
     """Trains `model` in place by local SGD.
 
-    The model's examples are distributed at random (by `stream`), as evenly as possible. An epoch
-    has as many steps as without clients, so that the clients' batches together have `batch_size`
-    examples. From common weights, each client takes `training.local_steps` steps on its own batches
-    with its own noise; then weights and momenta are averaged (Stich 2019; momenta: Yu, Jin and Yang
-    2019). With one local step and equal shares, this is SGD on the union of the clients' batches.
+    The model's examples are distributed among the clients at random, as evenly as possible. An
+    epoch has as many steps as without clients, so that the clients' batches together have
+    `batch_size` examples. From common weights, each client takes `training.local_steps` steps on
+    its own batches with its own noise; then weights and momenta are averaged (Stich 2019; momenta:
+    Yu, Jin and Yang 2019). With one local step and equal shares, this is SGD on the union of the
+    clients' batches. At the end, the weights of `model` are the mean of the clients' weights.
+
+    Args:
+        model: The network with its initial weights.
+        examples: The examples of this model alone, with the noise that is drawn once.
+        scheme: The scheme.
+        training: The settings as modified by the scheme.
+        members: The average number of examples of a model.
+        stream: The random streams of the model, which draw the clients' shares.
+        clients: The random streams of each client.
+        watch: Called before the first step and after every step, after an averaging, if any.
 
     Returns:
-        Whether the loss stayed finite, and the number of steps of a client.
+        Whether the losses of all clients stayed finite, and the number of steps of a client.
 
     Raises:
         ValueError: For fewer examples than clients.
@@ -80,7 +91,7 @@ def fit_federated(
 
 @torch.no_grad()
 def _average(moment: Moment) -> None:
-    """Replaces the weights and momenta of all clients by their means."""
+    """Replaces the weights and momenta of each client by their means over all clients, in place."""
     for weight in moment.stack.weights.values():
         momentum = moment.optimizer.state[weight].get("momentum_buffer")
         for tensor in (weight,) if momentum is None else (weight, momentum):

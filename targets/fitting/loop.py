@@ -1,4 +1,7 @@
-"""The training loop: in-memory tensors, index batches, stacks of models."""
+"""The training loop for a stack, that is, for models that are trained together.
+
+All examples are in memory, and a batch is a tensor of indices.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +22,7 @@ from mgaudit.targets.training import Training
 
 @dataclass(frozen=True)
 class Fitted:
-    """Whether the loss of each model of the stack stayed finite, and the steps of each."""
+    """What training returns: whether each model's loss stayed finite, and the steps of a model."""
 
     finite: list[bool]
     steps: int
@@ -27,9 +30,10 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Moment:
-    """The state of training after `done` steps.
+    """The state of training at one point in time, after `done` steps.
 
-    `losses` (models,) are those of the last step, computed before its update; None after 0 steps.
+    `losses` (models,) are the mean losses of the last step's batches, computed before its update;
+    None after 0 steps.
     """
 
     done: int
@@ -53,10 +57,17 @@ def fit(
 ) -> Fitted:
     """Trains a stack of models in place.
 
-    `members` is the average number of examples of a model. The noise that is drawn once is already
-    part of the `examples`. A model is the same in every stack, up to rounding. `watch` is called
-    before the first step and after every step. `steps` is the number of steps per epoch, by default
-    that of the batch size.
+    A model is the same in every stack, up to rounding.
+
+    Args:
+        models: The networks with their initial weights, of one architecture.
+        examples: The examples of all models, with the noise that is drawn once.
+        scheme: The scheme; its noise that is drawn for each batch is added here.
+        training: The settings as modified by the scheme.
+        members: The average number of examples of a model.
+        streams: The random streams of each model.
+        watch: Called before the first step and after every step.
+        steps: The number of steps per epoch, by default computed from the batch size.
 
     Returns:
         Which of the models had a finite loss at every step, and the number of steps.
@@ -103,7 +114,11 @@ def fit(
 def _perturbed_weights(
     stack: ModelStack, fresh: Scheme, done: int, epoch: int, streams: Sequence[Streams]
 ) -> Weights:
-    """Returns the weights of all models with the noise of one step added, if there is any."""
+    """Returns the weights of all models with the noise of one step added, if there is any.
+
+    `done` is the number of steps before this one, in all epochs. Without noise, the weights of the
+    stack are returned, not a copy of them.
+    """
     noises = [
         fresh.weight_noise(stack.of_model(model), done, epoch, stream.weights)
         for model, stream in enumerate(streams)
@@ -122,7 +137,8 @@ def _batch(
     """Returns the networks' inputs at a step (models, batch, *input_shape), labels and node values.
 
     `indices` (models, batch) are indices into each model's own examples. Only the first `sizes[m]`
-    of row m are used, the others are padding.
+    of row m are used, the others are padding. Labels and values of the noise node are (models,
+    batch); the values are None without a node.
     """
     length = indices.shape[1]
     augment = AUGMENTATIONS[training.augment]
@@ -142,9 +158,10 @@ def _batch(
 
 
 def _padded(rows: Sequence[Tensor], length: int) -> Tensor:
-    """Returns the rows as one tensor (rows, length, ...), padded with zeros.
+    """Returns the rows, each (at most length, ...), as one tensor (rows, length, ...).
 
-    A single row is returned without padding.
+    Shorter rows are padded with zeros. A single row is returned as (1, own length, ...), without
+    padding.
     """
     first = rows[0]
     if len(rows) == 1:

@@ -13,7 +13,7 @@ from mgaudit.targets.training import Training
 def build_optimizer(
     training: Training, weights: Iterable[Tensor], private: bool = False
 ) -> Optimizer:
-    """Returns the optimizer of `weights`; `private` for DP-SGD."""
+    """Returns the optimizer of `weights`; `private` selects the default learning rate of DP-SGD."""
     rate = training.rate(private)
     if training.optimizer == "adam":
         return Adam(weights, lr=rate, weight_decay=training.weight_decay, fused=True)
@@ -23,7 +23,7 @@ def build_optimizer(
 
 
 def build_schedule(training: Training, optimizer: Optimizer, steps: int) -> LRScheduler:
-    """Returns the schedule of the learning rate over `steps`, the steps of all epochs."""
+    """Returns the schedule of the learning rate; `steps` is the number of steps of all epochs."""
     if training.schedule == "constant":
         return LambdaLR(optimizer, lambda _: 1.0)
     return CosineAnnealingLR(optimizer, T_max=steps)
@@ -34,6 +34,7 @@ def mean_losses(training: Training, outputs: Tensor, labels: Tensor, counted: Te
 
     `outputs` are (models, batch, classes) and `labels` (models, batch) int64, or, for the squared
     loss, target outputs (models, batch, classes). `counted` is 0 for padding and 1 for examples.
+    The mean is 0 for a model without an example in the batch. Cross-entropy is in nats.
     """
     smoothing = training.label_smoothing
     if training.loss == "cross-entropy":

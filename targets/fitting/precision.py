@@ -11,7 +11,7 @@ from mgaudit.targets.training import Precision
 
 
 def check_precision(precision: Precision, device: str) -> None:
-    """Raises UsageError for a precision that the device does not support or benefit from."""
+    """Raises UsageError for a precision other than "float32" on a device other than "cuda"."""
     if precision != "float32" and device != "cuda":
         rule = f"must be float32 on device {device}, others are for a GPU"
         raise UsageError("precision", rule, repr(precision), "use float32")
@@ -19,9 +19,10 @@ def check_precision(precision: Precision, device: str) -> None:
 
 @contextmanager
 def exactness(precision: Precision, device: torch.device) -> Iterator[None]:
-    """Computes float32 operations on `device` in TF32 if `precision` is tf32, else exactly.
+    """Computes float32 operations on `device` in TF32 if `precision` is "tf32", else in float32.
 
-    The context is for forward and backward passes. By default, torch uses TF32 for convolutions.
+    The context is for forward and backward passes, and changes nothing on a CPU. Without it, torch
+    uses TF32 for convolutions on a GPU.
     """
     if device.type != "cuda":
         yield
@@ -39,5 +40,5 @@ def exactness(precision: Precision, device: torch.device) -> Iterator[None]:
 
 
 def autocast(precision: Precision, device: torch.device) -> torch.autocast:
-    """Returns the context of a forward pass, in bf16 if that is the precision."""
+    """Returns the context for a forward pass, which computes in bf16 if `precision` is "bf16"."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")

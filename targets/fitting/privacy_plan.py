@@ -21,9 +21,11 @@ from mgaudit.targets.training import Training
 class PrivacyPlan:
     """The parameters of DP-SGD for every model of an ensemble, independent of membership.
 
-    `noise_multiplier` is in units of `max_grad_norm`; each of the `steps` samples each example with
-    probability `sample_rate`; gradient sums are divided by `batch_size`, the expected size of a
-    batch. `epsilon` (nats) is the accountant's upper bound after all steps, infinite without noise.
+    `noise_multiplier` is the standard deviation of the noise in units of `max_grad_norm`, the norm
+    to which gradients are clipped. Each of the `steps` steps samples each example with probability
+    `sample_rate`. Gradient sums are divided by `batch_size`, the expected size of a batch.
+    `epsilon` (nats) is the accountant's upper bound at `delta` after all steps, infinite without
+    noise.
     """
 
     noise_multiplier: float
@@ -38,9 +40,10 @@ class PrivacyPlan:
 def plan_privacy(scheme: DPSGD, training: Training, n: float) -> PrivacyPlan:
     """Returns the plan for models whose expected number of training examples is `n`.
 
-    Sample rate, steps and delta are computed from n, which, unlike the actual number of a model,
-    does not depend on the private data. The noise multiplier for a given epsilon is computed by
-    bisection on the PRV accountant (Gopi et al. 2021), to within 0.01 below epsilon.
+    Sample rate, steps and delta are computed from n, which, unlike the number of examples that one
+    model actually has, does not depend on the private data. The noise multiplier for a given
+    epsilon is computed by bisection on the PRV accountant (Gopi et al. 2021), such that the
+    accountant's bound is at most 0.01 below this epsilon.
 
     Raises:
         UsageError: For settings that DP-SGD or its accountant does not support.
@@ -77,6 +80,7 @@ def plan_privacy(scheme: DPSGD, training: Training, n: float) -> PrivacyPlan:
 
 
 def _noise_multiplier(scheme: DPSGD, delta: float, sample_rate: float, steps: int) -> float:
+    """Returns the scheme's noise multiplier, or the one that reaches the scheme's epsilon."""
     if scheme.epsilon is None:
         assert scheme.noise_multiplier is not None  # DPSGD holds exactly one of the two
         return scheme.noise_multiplier
@@ -116,14 +120,15 @@ def _limits_of_the_accountant(scheme: DPSGD, delta: float, epochs: int) -> Itera
 
 
 def default_delta(n: float) -> float:
-    """Returns 1 / n^1.1, with n the number of training examples."""
+    """Returns 1 / n^1.1, with n > 0 the expected number of training examples."""
     return float(n**-1.1)
 
 
 def epsilon_spent(noise_multiplier: float, sample_rate: float, steps: int, delta: float) -> float:
-    """Returns the PRV accountant's upper bound on epsilon after `steps` steps.
+    """Returns the PRV accountant's upper bound on epsilon at `delta` after `steps` steps of DP-SGD.
 
-    It is in nats, for add/remove adjacency.
+    The bound is in nats, for datasets that differ by one added or removed example. It is infinite
+    for a noise multiplier of 0.
     """
     if noise_multiplier == 0:
         return math.inf
@@ -137,9 +142,9 @@ def epsilon_spent(noise_multiplier: float, sample_rate: float, steps: int, delta
 
 @contextmanager
 def _without_warning_of_the_accountant() -> Iterator[None]:
-    """Ignores a warning of the RDP accountant, whose grid of orders suffices here.
+    """Ignores a warning of Opacus' RDP accountant about its grid of orders.
 
-    The PRV accountant uses it only to choose a domain.
+    The PRV accountant uses the RDP accountant only to choose a domain, for which the grid suffices.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Optimal order is the (largest|smallest) alpha")

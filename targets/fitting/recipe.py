@@ -1,4 +1,4 @@
-"""Training of models from a recipe."""
+"""Training of models from a recipe, the settings that all models of an ensemble share."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -29,8 +29,9 @@ class Recipe:
     """Everything that determines a trained model except its data and its index.
 
     `target` builds the network from (input_shape, classes); `training` are the settings as modified
-    by the scheme; `plan` is present only for DP-SGD. `members` is the average number of examples of
-    a model, and `stack` the number of models that are trained as one stack.
+    by the scheme; `plan` holds the parameters of DP-SGD and is None without DP-SGD. `members` is
+    the average number of examples of a model, and `stack` the number of models that are trained as
+    one stack, that is, together by vectorised operations.
     """
 
     target: Target
@@ -44,7 +45,10 @@ class Recipe:
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A trained model: weights by name, steps and seconds; a `diverged` model has no weights."""
+    """A trained model: weights and buffers by name, number of steps, and seconds of training.
+
+    A `diverged` model, whose loss or weights became NaN or infinite, has no weights.
+    """
 
     weights: dict[str, NDArray[np.float32]]
     steps: int
@@ -72,13 +76,14 @@ def train(
     indices: Sequence[int],
     device: str,
 ) -> list[TrainedModel]:
-    """Returns models number `indices` of the ensemble, trained as one stack.
+    """Returns the models with these `indices` in the ensemble, trained as one stack.
 
     `dataset` is standardised, and row i of `membership` (models, examples) marks the training
-    examples of model `indices[i]`. A stack that is not full is padded with copies of its last
-    model, so that a model is the same, bit for bit, whichever others are missing. A stack that does
-    not fit into memory is split in half. Training uses one thread, so that the weights do not
-    depend on the number of workers on the machine.
+    examples of model `indices[i]`. There are 1 to `recipe.stack` indices. A stack that is not full
+    is padded with copies of its last model, so that a model is the same, bit for bit, whichever
+    other models are missing. A stack that does not fit into the memory of the GPU is split in half.
+    Training uses one thread, so that the weights do not depend on the number of workers on the
+    machine.
     """
     missing = recipe.stack - len(indices)
     padded = [*indices, *[indices[-1]] * missing]
@@ -98,6 +103,7 @@ def _train(
     indices: Sequence[int],
     device: torch.device,
 ) -> list[TrainedModel]:
+    """Returns the models of `train_at_once`, in smaller stacks if memory is short."""
     try:
         return train_at_once(recipe, dataset, membership, indices, device)
     except torch.OutOfMemoryError:
@@ -119,9 +125,10 @@ def train_at_once(
     device: torch.device,
     watch: Watch | None = None,
 ) -> list[TrainedModel]:
-    """Returns models number `indices`, trained as one stack whatever the recipe's stack size.
+    """Returns the models with these `indices`, trained as one stack whatever the recipe's size.
 
-    `watch` is called before the first step and after every step.
+    `dataset` and `membership` are as for `train`. `watch` is called before the first step and after
+    every step.
 
     Raises:
         ValueError: For `watch` with DP-SGD or clients, which do not call it.
@@ -154,6 +161,8 @@ def train_at_once(
 def _initial_models(
     recipe: Recipe, dataset: Dataset, indices: Sequence[int], device: torch.device
 ) -> list[nn.Module]:
+    """Returns the models with their initial weights and the scheme's extension, on the device."""
+
     def extended(input_shape: tuple[int, ...], classes: int) -> nn.Module:
         return recipe.scheme.extend(recipe.target(input_shape, classes))
 
@@ -168,7 +177,10 @@ def _initial_models(
 def _training_examples(
     dataset: Dataset, membership: NDArray[np.bool_], device: torch.device
 ) -> TrainingExamples:
-    """Returns the examples on which at least one model trains, on the device."""
+    """Returns the examples on which at least one model trains, on the device.
+
+    `membership` is (models, examples).
+    """
     needed = np.flatnonzero(membership.any(axis=0))
     inputs = torch.from_numpy(dataset.inputs[needed]).to(device)
     labels = torch.from_numpy(dataset.labels[needed]).to(device)
@@ -187,7 +199,10 @@ def _fit(
     streams: Sequence[Streams],
     watch: Watch | None,
 ) -> Fitted:
-    """Trains the models in place, by plain, federated or private training."""
+    """Trains the models in place: with DP-SGD if there is a plan, with clients, or plainly.
+
+    With DP-SGD or clients there must be exactly one model.
+    """
     scheme, training, members = recipe.scheme, recipe.training, recipe.members
     device = examples.inputs.device
     if recipe.plan is None and training.clients == 1:
@@ -204,7 +219,10 @@ def _fit(
 
 
 def _trained_model(model: nn.Module, finite: bool, steps: int) -> TrainedModel:
-    """Returns the model without its noise node; `finite` is whether its loss was finite."""
+    """Returns the weights of `model` without its noise node.
+
+    `finite` states whether the loss stayed finite. Otherwise the model has diverged.
+    """
     weights = {}
     for name, tensor in without_node(model).state_dict().items():
         weights[name] = tensor.detach().cpu().contiguous().numpy()

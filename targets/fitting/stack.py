@@ -14,8 +14,8 @@ Weights = dict[str, Tensor]
 class ModelStack:
     """Models of one architecture, evaluated together by vectorised operations.
 
-    `weights` holds the trainable tensors by name, (models, *shape). For a single model they are
-    (*shape), and the model is called directly, without overhead.
+    `weights` holds the trainable tensors of all models by name, (models, *shape). For a single
+    model they are (*shape), and the model is called directly, without the overhead of vmap.
     """
 
     def __init__(self, models: Sequence[nn.Module]) -> None:
@@ -28,13 +28,17 @@ class ModelStack:
             self.weights, self._buffers = stack_module_state(self.models)
 
     def of_model(self, index: int) -> Weights:
-        """Returns the weights of one model by name."""
+        """Returns the weights of model `index` by name, as views of the stack's weights."""
         if len(self.models) == 1:
             return self.weights
         return {name: tensor[index] for name, tensor in self.weights.items()}
 
     def with_noise(self, noises: Sequence[Weights]) -> Weights:
-        """Returns the weights with noise, where `noises[m]` is that of model m by name."""
+        """Returns the weights of all models with noise, in new tensors where there is noise.
+
+        `noises[m]` is the noise of model m by name, shaped as its weights. Weights that are missing
+        from it get no noise.
+        """
         names = set().union(*noises)
         perturbed = dict(self.weights)
         for name in names:
@@ -50,9 +54,9 @@ class ModelStack:
     def logits(self, weights: Weights, x: Tensor, node_values: Tensor | None) -> Tensor:
         """Returns the logits (models, batch, classes), each model on its own batch.
 
-        `weights` are those of all models as in `self.weights`, without a models axis for a single
-        model. `x` is (models, batch, *input_shape). `node_values` (models, batch) are the values of
-        the noise node, None without one; a single model keeps them in its node.
+        `weights` are the weights of all models, shaped as `self.weights`. `x` is (models, batch,
+        *input_shape). `node_values` (models, batch) are the values of the noise node, None without
+        a node; a single model keeps them in its node.
         """
         if len(self.models) > 1:
             logits_of_all = vmap(self._logits_of_model)
@@ -78,7 +82,10 @@ class ModelStack:
         return logits
 
     def close(self) -> None:
-        """Copies the weights of the stack to the models, and turns the noise node off."""
+        """Copies the weights of the stack to the models, and turns the noise node off.
+
+        A single model needs no copy, because the stack's weights are its own.
+        """
         if self._node is not None:
             self._node.values = None
         with torch.no_grad():

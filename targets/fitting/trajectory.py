@@ -28,10 +28,10 @@ NODE = ".node.weight"  # suffix of the name of a noise node's weights
 class Trajectory:
     """The weights and losses of models during training.
 
-    `weights[m][k]` are those of model m after `steps[k]` steps by name, in the format of
-    `Ensemble`, and `nodes[m][k]` those of its noise node (outputs,), if it has one. `losses`
-    (models, steps) are the training losses of each step's batch with the noise, before the step;
-    those of a diverged model are not finite.
+    `weights[m][k]` are the weights of model m after `steps[k]` steps, by name, in the format of
+    `Ensemble`. `nodes[m][k]` are the weights of its noise node (outputs,), or None without a node.
+    `losses` (models, all steps) are the training losses of each step's batch with the noise, before
+    the step; the losses of a diverged model are not finite.
     """
 
     steps: list[int]
@@ -54,6 +54,7 @@ def training_trajectory(
         dataset: The standardised dataset.
         membership: Training examples of each model (models, examples), bool.
         steps: The numbers of steps after which weights are recorded; 0 means before the first step.
+            Numbers beyond the end of training are left out of the result.
         device: "cpu" or "cuda".
 
     Raises:
@@ -66,6 +67,7 @@ def training_trajectory(
     nodes: list[list[NDArray[np.float32] | None]] = [[] for _ in models]
 
     def watch(moment: Moment) -> None:
+        """Records the losses of each step, and the weights after the steps to record."""
         if moment.losses is not None:
             losses.append(moment.losses.cpu().double().numpy())
         if moment.done in recorded:
@@ -98,8 +100,8 @@ def _snapshot(stack: ModelStack, model: int) -> tuple[Weights, NDArray[np.float3
 class Regression:
     """A regression problem for the two-layer network of the theory, in float64 with full batches.
 
-    `inputs` are (n, d), `values` (n,), `weights` (m, d) the initial weights and `outer` (m,) the
-    fixed outer weights +-1.
+    `inputs` x are (n, d), `values` y (n,) are the numbers to predict, `weights` (m, d) are the
+    initial weights and `outer` (m,) the fixed outer weights, 1 or -1.
     """
 
     inputs: NDArray[np.float64]
@@ -117,12 +119,17 @@ def regression_trajectory(
     clients: int = 1,
     local_steps: int = 1,
 ) -> NDArray[np.float64]:
-    """Returns the weights (snapshots, m, d) after each of `steps` steps of gradient descent.
+    """Returns the weights (snapshots, m, d) at some steps of gradient descent.
 
-    The loss is 1/2 sum_i (f(x_i) - y_i)^2. With several `clients`, each takes `local_steps` steps
-    on its own share of the sum between averagings. A client's gradient is multiplied by the number
-    of clients, so that the mean over clients is the gradient of the sum. A snapshot is the mean of
-    the clients' weights.
+    `steps` are the numbers of steps after which a snapshot is taken; the snapshots are in ascending
+    order, without duplicates. The loss is
+
+        1/2 sum_i (f(x_i) - y_i)^2.
+
+    `seed` determines the noise of `scheme` and the clients' shares. With several `clients`, each
+    client has its own share of the sum, and takes `local_steps` steps on it before the clients'
+    weights are averaged. A client's gradient is multiplied by the number of clients, so that the
+    mean over clients is the gradient of the sum. A snapshot is the mean of the clients' weights.
 
     Raises:
         ValueError: For shares of the clients that are not equal, and for `steps` that are empty or
@@ -149,6 +156,7 @@ def regression_trajectory(
     )
 
     def watch(moment: Moment) -> None:
+        """Records the weights after the steps to record."""
         if moment.done in recorded:
             weight = moment.stack.weights["hidden.weight"].detach()
             if clients > 1:
@@ -167,7 +175,7 @@ def regression_trajectory(
 
 
 def _two_layer(problem: Regression, seed: int) -> nn.Module:
-    """Returns the network of the theory with the problem's initial weights."""
+    """Returns the network of the theory with the problem's initial weights, in float64."""
     features, width = problem.inputs.shape[1], len(problem.outer)
     model = initial_model(partial(TwoLayer, width=width), (features,), 1, seed).double()
     hidden = torch.from_numpy(problem.weights)
@@ -177,6 +185,7 @@ def _two_layer(problem: Regression, seed: int) -> nn.Module:
 
 
 def _checked(steps: Sequence[int]) -> set[int]:
+    """Returns `steps` as a set, or raises ValueError if they are empty or negative."""
     if not steps or min(steps) < 0:
         raise ValueError(f"steps must be some numbers >= 0, got {list(steps)}")
     return set(steps)

@@ -1,4 +1,4 @@
-"""The networks that can be audited, by name."""
+"""The built-in networks that can be audited, by name."""
 
 from mgaudit.targets.networks.cnn import CNN
 from mgaudit.targets.networks.mlp import MLP

@@ -16,7 +16,8 @@ SMALLEST_IMAGE = 8
 def group_norm(channels: int) -> nn.GroupNorm:
     """Returns a GroupNorm of 8 groups, or of fewer groups with at least two channels each.
 
-    For an image of a single pixel, a group of one channel would always be 0.
+    There is one group for an odd number of channels. For an image of a single pixel, the output of
+    a group of one channel would always be 0.
     """
     groups = 1 if channels % 2 else math.gcd(8, channels // 2)
     return nn.GroupNorm(groups, channels)
@@ -25,11 +26,14 @@ def group_norm(channels: int) -> nn.GroupNorm:
 class CNN(Network):
     """Blocks of 3x3 convolution, ReLU and 2x2 max pooling, then a hidden layer.
 
-    `channels` are the widths of the blocks and `hidden` is that of the hidden layer. Only the first
-    `pools` blocks have pooling, by default all of them. `norm="group"` adds a GroupNorm after each
-    convolution. BatchNorm is not available: it makes the output for an example depend on the others
-    in its batch, which invalidates both per-example clipping and the audit's comparison of models
-    with and without an example.
+    `channels` are the numbers of channels of the blocks and `hidden` is the width of the hidden
+    layer. Only the first `pools` blocks have pooling, by default all of them. `norm="group"` adds a
+    GroupNorm after each convolution. BatchNorm is not available: it makes the output for an example
+    depend on the other examples in its batch, which invalidates both per-example clipping and the
+    audit's comparison of models with and without an example.
+
+    Raises:
+        UsageError: For examples that are not images or too small, and for an option out of range.
     """
 
     name: ClassVar[str] = "cnn"

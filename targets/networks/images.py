@@ -1,12 +1,12 @@
-"""The check of the inputs of convolutional networks."""
+"""The check that examples are images, for convolutional networks."""
 
 from mgaudit.errors import UsageError
 
 
 def require_images(input_shape: tuple[int, ...], smallest: int) -> None:
-    """Raises UsageError unless examples are images (channels, height, width) that are large enough.
+    """Raises UsageError unless `input_shape` is that of images (channels, height, width).
 
-    The sides must have at least `smallest` pixels.
+    Height and width must be at least `smallest` pixels.
     """
     if len(input_shape) != 3:
         raise UsageError(

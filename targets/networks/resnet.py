@@ -15,9 +15,9 @@ STAGES = 3
 
 
 class ResidualBlock(nn.Module):
-    """Returns relu(x + h), where h is convolution, norm, ReLU, convolution and norm of x.
+    """A layer that returns relu(x + h), where h is convolution, norm, ReLU, convolution, norm of x.
 
-    If the shape changes, a 1x1 convolution and a norm are applied to x.
+    If h has another shape than x, a 1x1 convolution and a norm are applied to x before the sum.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
@@ -35,7 +35,10 @@ class ResidualBlock(nn.Module):
             self.shortcut = nn.Sequential(projection, group_norm(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Returns activations (batch, outputs, height / stride, width / stride), rounded up."""
+        """Returns activations for `x` (batch, inputs, height, width).
+
+        Their shape is (batch, outputs, height / stride, width / stride), rounded up.
+        """
         total: Tensor = self.residual(x) + self.shortcut(x)
         return total.relu()
 
@@ -64,6 +67,7 @@ class ResNet(Network):
         self.stem = nn.Sequential(convolution, group_norm(width), nn.ReLU())
         stages: list[nn.Module] = []
         widths = [width] + [width * 2**stage for stage in range(STAGES) for _ in range(blocks)]
+        # The number of channels changes at the beginning of the second and the third stage.
         for inputs, outputs in pairwise(widths):
             stride = 1 if inputs == outputs else 2
             stages.append(ResidualBlock(inputs, outputs, stride))

@@ -13,10 +13,10 @@ from mgaudit.targets.networks.network import Network
 class TwoLayer(Network):
     """Two-layer network f_j(x) = m^{-1/2} sum_r a_jr relu(w_r . x), with fixed a_jr = +-1.
 
-    This is the network of arXiv 2602.17423 with m = `width`, on the flattened input and without
-    biases, with a row of outer weights a for each class. The initial weights are w_r ~ N(0, I) and
-    random signs a_jr (Du et al. 2019, section 3). The outer weights differ between models. They are
-    a buffer, so that they are saved with the weights.
+    f_j is the logit of class j. This is the network of arXiv 2602.17423 with m = `width`, on the
+    flattened input and without biases. The initial weights are w_r ~ N(0, I) and random signs a_jr
+    (Du et al. 2019, section 3). The outer weights `outer` = (a_jr), (classes, width), differ
+    between models and are not trained. They are a buffer, so that they are saved with the weights.
     """
 
     outer: Tensor

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 class WithoutBias(nn.Module):
     """W_L a(W_{L-1} ... a(W_1 x)) on the flattened input, where a is ReLU or the identity.
 
-    This is the network of arXiv 2206.04613, whose M groups of weights are its M layers. `hidden`
-    are the widths of the hidden layers. The initial weights are torch's defaults, uniform in
-    +-1/sqrt(fan-in).
+    This is the network of arXiv 2206.04613, in which weight noise treats each layer as a group of
+    weights. `hidden` are the widths of the hidden layers, and `activation` selects a: "relu" or
+    "linear". The initial weights are torch's defaults, uniform in +-1/sqrt(fan-in).
     """
 
     def __init__(

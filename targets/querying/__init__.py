@@ -1,1 +1,1 @@
-"""Queries of trained models: logits, gradients and curvature."""
+"""Queries of trained models: logits for each example, gradients, and curvature of the loss."""

@@ -1,4 +1,8 @@
-"""Outputs and loss curvature of a network whose noise node is on."""
+"""Outputs and loss curvature of a network with noise in its noise node.
+
+A noise node is an additional input of a layer, whose value is noise
+(`mgaudit.targets.schemes.noise_nodes`).
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,17 +17,20 @@ from mgaudit.targets.schemes.noise_nodes import node_in
 from mgaudit.targets.seeds import torch_generator
 
 Weights = Mapping[str, NDArray[np.float32]]
-SMALLEST_NORM = 1e-20
+SMALLEST_NORM = 1e-20  # of a vector in the power iteration; a smaller norm counts as 0
 
 
 def noisy_outputs(
     recipe: Recipe, dataset: Dataset, weights: Weights, node: NDArray[np.float32], examples: int
 ) -> NDArray[np.float32]:
-    """Returns the outputs (examples, classes) for the first examples with noise in the node.
+    """Returns the outputs (examples, classes) for the first `examples` examples, with node noise.
 
-    `weights` are those of the network by name and `node` (outputs,) those of its noise node, as
-    `training_trajectory` returns them. The noise depends only on the recipe's seed, so that outputs
-    along training differ only by the weights.
+    `dataset` is standardised. `weights` are the weights of the network by name and `node`
+    (outputs,) the weights of its noise node, as `training_trajectory` returns them. The noise
+    depends only on the recipe's seed, so that outputs along training differ only by the weights.
+
+    Raises:
+        ValueError: Where the recipe's scheme has no noise node.
     """
     x = torch.from_numpy(dataset.inputs[:examples])
     with one_thread(), torch.no_grad():
@@ -42,12 +49,15 @@ def top_curvature(
 ) -> float:
     """Returns the largest eigenvalue of J^T H J / n, the Gauss-Newton part of the loss Hessian.
 
-    J is the derivative of the outputs for the first n examples, with the scheme's noise in the
-    node, with respect to all weights. H is the second derivative of the loss with respect to the
-    outputs: the identity for the squared loss and diag(p) - p p^T for cross-entropy. For a
-    two-layer linear network with only noise as input, the eigenvalue is sigma^2 (|w2|^2 +
-    |w_ni|^2). It is computed by power iteration from a random vector, which converges from below.
-    `weights` and `node` are as for `noisy_outputs`.
+    J is the derivative of the outputs for the first n = `examples` examples, with the scheme's
+    noise in the node, with respect to all weights. H is the second derivative of the loss with
+    respect to the outputs: the identity for the squared loss and diag(p) - p p^T for cross-entropy.
+    For a two-layer linear network with only noise as input, the eigenvalue is sigma^2 (|w2|^2 +
+    |w_ni|^2), where w2 are the outer weights and w_ni those of the node.
+
+    The eigenvalue is computed by `iterations` steps of power iteration from a random vector, which
+    converges from below. It is 0 if the product with the vector vanishes. The other arguments and
+    the errors are those of `noisy_outputs`.
     """
     x = torch.from_numpy(dataset.inputs[:examples])
     generator = torch_generator(recipe.seed, "power iteration")
@@ -80,7 +90,10 @@ def top_curvature(
 def _with_noise(
     recipe: Recipe, dataset: Dataset, weights: Weights, node: NDArray[np.float32], x: Tensor
 ) -> nn.Module:
-    """Returns the network with its noise node, which holds a noise value for each of `x`."""
+    """Returns the network with its noise node, which holds a noise value for each example of `x`.
+
+    `x` is (examples, *input_shape), and `weights` and `node` are as for `noisy_outputs`.
+    """
     plain = initial_model(recipe.target, dataset.input_shape, len(dataset.classes), seed=0)
     state = {name: torch.from_numpy(values) for name, values in weights.items()}
     plain.load_state_dict(state)
@@ -100,5 +113,6 @@ def _with_noise(
 
 
 def _norm(vector: Sequence[Tensor]) -> float:
+    """Returns the Euclidean norm of all values in tensors of any shapes."""
     squares = torch.stack([values.square().sum() for values in vector])
     return float(torch.sqrt(squares.sum()))

@@ -17,7 +17,10 @@ from mgaudit.targets.seeds import torch_generator
 
 
 def tensor_layout(model: nn.Module) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Returns numpy's name of the dtype and the shape of each tensor in the state of `model`."""
+    """Returns (dtype, shape) of each tensor in the state_dict of `model`, by name.
+
+    The dtype is numpy's name of it, such as "float32".
+    """
     layout = {}
     for name, tensor in model.state_dict().items():
         dtype = tensor.cpu().numpy().dtype
@@ -27,7 +30,10 @@ def tensor_layout(model: nn.Module) -> dict[str, tuple[str, tuple[int, ...]]]:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Models of one architecture: their weights by name, in the order of the membership's rows.
+    """Models of one architecture: `weights[m]` are the weights of model m by name.
+
+    `model` is a network of this architecture, whose own weights are ignored and may be overwritten.
+    The models are in the order of the rows of the membership.
 
     Raises:
         ValueError: Where the weights differ from those of the architecture in name, dtype or shape.
@@ -58,9 +64,11 @@ class Ensemble:
     ) -> NDArray[np.float32]:
         """Returns the logits (models, examples, queries, classes) at evaluation.
 
-        `inputs` are standardised examples (examples, *input_shape). The queries are determined by
-        `seed` and the index of an example in `inputs`. A crop is the same for audited examples and
+        `inputs` are standardised examples (examples, *input_shape). `queries` computes several
+        inputs from each example. They are the same for all models: they are determined by `seed`
+        and the index of an example in `inputs`. A crop is the same for audited examples and
         population, so that both have the same distribution for models that trained on neither.
+        `batch_size` is the number of examples that are processed at once.
         """
         self.model.to(device).eval()
         x = torch.from_numpy(inputs)
@@ -79,9 +87,10 @@ class Ensemble:
     def gradient_norms(
         self, inputs: NDArray[np.float32], labels: NDArray[np.int64], device: str
     ) -> NDArray[np.float32]:
-        """Returns the norms (models, examples) of the loss gradients at evaluation.
+        """Returns the norms (models, examples) of the gradients of each example's cross-entropy.
 
-        `inputs` are standardised examples (examples, *input_shape) and `labels` (examples,).
+        The gradient is with respect to all weights, at evaluation. `inputs` are standardised
+        examples (examples, *input_shape) and `labels` (examples,).
         """
         norms = []
         for weights in self.weights:
@@ -98,7 +107,10 @@ class Ensemble:
         device: str,
         batch_size: int,
     ) -> NDArray[np.float32]:
-        """Returns the logits (examples, queries, classes) of one model."""
+        """Returns the logits (examples, queries, classes) of the model with these weights.
+
+        `inputs_of_queries` holds the inputs (examples, *input_shape) of each query.
+        """
         parameters = {name: torch.from_numpy(values).to(device) for name, values in weights.items()}
         outputs = []
         for inputs in inputs_of_queries:

@@ -18,10 +18,11 @@ def gradient_norms(
 ) -> NDArray[np.float32]:
     """Returns the norm of the gradient of each example's cross-entropy (examples,).
 
-    The norm is over all weights. `inputs` are standardised examples (examples, *input_shape) and
-    `labels` (examples,). The norms are Opacus' ghost norms, which need no per-example gradients in
-    memory. They work in training mode only, so the model must behave in training mode as at
-    evaluation.
+    The gradient is with respect to all weights. `inputs` are standardised examples (examples,
+    *input_shape) and `labels` (examples,). The norms are Opacus' ghost norms, which need no
+    per-example gradients in memory. They work in training mode only, so the logits of the model
+    must be the same in training mode as at evaluation. The model is moved to `device` and is in
+    evaluation mode afterwards. `batch_size` is the number of examples that are processed at once.
     """
     # Imported here: it takes as long as torch, and few attacks need gradients.
     from opacus.grad_sample.grad_sample_module_fast_gradient_clipping import (

@@ -19,7 +19,7 @@ Weights = dict[str, NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Trace:
-    """An estimate of the trace and its standard error over probes."""
+    """An estimate of the trace, the mean over random vectors, and its standard error."""
 
     value: float
     standard_error: float
@@ -38,11 +38,11 @@ def hessian_trace(
     """Returns an unbiased estimate of tr H: the mean of v^T H v over random sign vectors v.
 
     H is the Hessian of the mean loss of `training` over all examples, with respect to all trainable
-    weights; the curvature of a rectifier counts as 0 (Hutchinson 1990).
+    weights (Hutchinson 1990). The second derivative of ReLU counts as 0.
 
     Args:
-        model: The network.
-        weights: The weights by name at which the Hessian is taken.
+        model: The network; it is in evaluation mode afterwards.
+        weights: The weights and buffers by name at which the Hessian is taken.
         inputs: Standardised examples (examples, *input_shape).
         labels: Class numbers (examples,).
         training: The settings that define the loss.
@@ -63,7 +63,12 @@ def hessian_trace(
 
 
 class _Curvature:
-    """v^T H v for directions v, in the weights' precision, summed over batches in float64."""
+    """Computes v^T H v for directions v, where H is the Hessian of the mean loss over all examples.
+
+    Products are computed in the precision of the weights and summed over batches in float64. A
+    direction has a tensor for each trainable weight, by name. The arguments are those of
+    `hessian_trace`.
+    """
 
     def __init__(
         self,
@@ -91,7 +96,7 @@ class _Curvature:
         self._batches = list(zip(batches_of_x, batches_of_y, strict=True))
 
     def signs(self, generator: np.random.Generator) -> dict[str, Tensor]:
-        """Returns a direction of independent fair signs."""
+        """Returns a random direction, whose values are 1 or -1 with equal probability."""
         direction = {}
         for name, tensor in self._at.items():
             coins = generator.integers(2, size=tuple(tensor.shape))
@@ -100,21 +105,28 @@ class _Curvature:
         return direction
 
     def along(self, direction: dict[str, Tensor]) -> float:
-        """Returns v^T H v."""
+        """Returns v^T H v for the direction v."""
         total = sum(self._of_batch(*batch)(direction).item() for batch in self._batches)
         return total / self._examples
 
     def _of_batch(self, x: Tensor, y: Tensor) -> Callable[[dict[str, Tensor]], Tensor]:
-        """Returns v -> v^T H v of the loss summed over a batch."""
+        """Returns the function v -> v^T H v, where H is that of the loss summed over one batch.
+
+        `x` is (batch, *input_shape), and `y` are the labels (batch,).
+        """
 
         def loss(at: dict[str, Tensor]) -> Tensor:
+            """Returns the loss at these weights, summed over the batch."""
             outputs: Tensor = functional_call(self._model, (at, self._buffers), (x,))
             counted = torch.ones(1, len(y))
             losses = mean_losses(self._training, outputs[None], y[None], counted)
             return losses[0] * len(y)
 
         def along(direction: dict[str, Tensor]) -> Tensor:
+            """Returns v^T H v, as the derivative along v of the derivative along v."""
+
             def slope(at: dict[str, Tensor]) -> Tensor:
+                """Returns the derivative of the loss at these weights along the direction."""
                 return _inner_product(grad(loss)(at), direction)
 
             hessian_product = grad(slope)(self._at)
@@ -124,5 +136,6 @@ class _Curvature:
 
 
 def _inner_product(first: dict[str, Tensor], second: dict[str, Tensor]) -> Tensor:
+    """Returns the sum, in float64, of the products of values with equal names in both."""
     products = [(first[name] * second[name]).double().sum() for name in second]
     return torch.stack(products).sum()

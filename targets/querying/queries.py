@@ -1,4 +1,7 @@
-"""The queries of a model about each example, which are the same for every model."""
+"""The queries: inputs that are computed from each example, on which every model is evaluated.
+
+Query 0 of an example is usually the example itself. The queries are the same for every model.
+"""
 
 from dataclasses import dataclass
 
@@ -20,16 +23,17 @@ class Queries:
         return 1
 
     def under(self, scheme: Scheme) -> "Queries":
-        """Returns the queries for models that were trained with `scheme`."""
+        """Returns the queries of models that were trained with `scheme`; these are the same."""
         return self
 
     def check(self, input_shape: tuple[int, ...]) -> None:
         """Raises UsageError for examples of an unsupported shape."""
 
     def ask(self, inputs: Tensor, query: int, generator: Generator) -> Tensor:
-        """Returns query number `query` of standardised inputs (examples, *input_shape), same shape.
+        """Returns the inputs of query number `query`, from 0, for standardised examples `inputs`.
 
-        `generator` is at the start of this query's own random stream.
+        Both are (examples, *input_shape). `generator` is at the start of this query's own random
+        stream.
         """
         return inputs
 
@@ -40,7 +44,7 @@ class Flips(Queries):
 
     @property
     def number(self) -> int:
-        """Two."""
+        """The number of queries of each example, 2."""
         return 2
 
     def check(self, input_shape: tuple[int, ...]) -> None:
@@ -48,7 +52,7 @@ class Flips(Queries):
         _require_images("flips", input_shape)
 
     def ask(self, inputs: Tensor, query: int, generator: Generator) -> Tensor:
-        """Returns the images, mirrored for query 1."""
+        """Returns the images for query 0, and their mirror images for query 1."""
         return inputs.flip(-1) if query == 1 else inputs
 
 
@@ -90,6 +94,7 @@ class Crops(Queries):
         most = self.pixels
         if most is None:
             most = max(min(height, width) // 8, 1)
+        # A negative shift is up or to the left.
         down, right = torch.randint(-most, most + 1, (2,), generator=generator).tolist()
         mirrored = self.mirror and bool(torch.randint(2, (1,), generator=generator))
         shifted = torch.zeros_like(inputs)
@@ -121,7 +126,10 @@ class Mask(Queries):
         return self.count
 
     def under(self, scheme: Scheme) -> Queries:
-        """Returns draws of the scheme's noise, or the plain query if it changes no inputs."""
+        """Returns draws of the scheme's noise, or the plain query if it changes no inputs.
+
+        With `kappa`, the noise is that of a Gaussian mask, whatever the scheme.
+        """
         if self.kappa is not None:
             return NoiseDraws(self.count, GaussianMask(self.kappa))
         if overrides(scheme, "inputs"):
@@ -150,13 +158,17 @@ QUERIES: dict[str, type[Queries]] = {"plain": Queries, "flips": Flips, "crops": 
 
 
 def _overlapping_slices(side: int, shift: int) -> tuple[slice, slice]:
-    """Returns the rows (or columns) that stay visible, before and after a shift."""
+    """Returns the rows (or columns) that stay visible after a shift: where they were, and are.
+
+    `side` is the number of rows, and `shift` in -side..side is the shift to higher indices.
+    """
     before = slice(max(-shift, 0), side + min(-shift, 0))
     after = slice(max(shift, 0), side + min(shift, 0))
     return before, after
 
 
 def _require_images(name: str, input_shape: tuple[int, ...]) -> None:
+    """Raises UsageError unless examples are images; `name` is that of the queries."""
     if len(input_shape) != 3:
         rule = "must be used for images (channels, height, width)"
         value = f"examples of shape {input_shape}"
@@ -164,5 +176,6 @@ def _require_images(name: str, input_shape: tuple[int, ...]) -> None:
 
 
 def _require_several(count: int) -> None:
+    """Raises UsageError for fewer than 2 queries."""
     if count < 2:
         raise UsageError("count", "must be >= 2", str(count))

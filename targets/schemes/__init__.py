@@ -1,4 +1,7 @@
-"""Noise schemes: frozen dataclasses with the training hooks that they need, one per file."""
+"""Noise schemes: ways to add noise to training, one per file.
+
+A scheme is a frozen dataclass with hooks, methods that training calls (`Scheme`).
+"""
 
 from mgaudit.targets.schemes.composition import Composition, compose, dp_sgd_in
 from mgaudit.targets.schemes.dpsgd import DPSGD

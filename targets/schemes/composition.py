@@ -15,9 +15,11 @@ class Composition(Scheme):
     """Schemes that act one after the other: each acts on the result of the previous one.
 
     Raises:
-        UsageError: For schemes that cannot be composed: plain training with any other; the same
-            scheme twice; noise on the inputs that is drawn once after noise that is drawn for each
-            batch, because the former is added to the data before training.
+        ValueError: For fewer than two schemes.
+        UsageError: For schemes that cannot be composed: plain training with any other scheme; the
+            same scheme twice; noise on the inputs that is drawn once, in a place after noise that
+            is drawn for each batch. Noise that is drawn once is added to the data before training,
+            so it must be in a place before the other.
     """
 
     members: tuple[Scheme, ...]
@@ -33,7 +35,7 @@ class Composition(Scheme):
             if kinds.count(kind) > 1:
                 way_out = "give it once, with the joint strength"
                 raise UsageError(_name(kind), "cannot be composed with itself", None, way_out)
-        fresh: Scheme | None = None
+        fresh: Scheme | None = None  # the last scheme so far whose noise is drawn for each batch
         on_inputs = [part for part in self.members if overrides(part, "inputs")]
         for part in on_inputs:
             if not part.fixed:
@@ -76,7 +78,7 @@ class Composition(Scheme):
         return y
 
     def node_values(self, x: Tensor, generator: Generator) -> Tensor | None:
-        """Returns the values of the member that has a node."""
+        """Returns the values (examples,) of the first member with a noise node, or None."""
         for part in self.members:
             values = part.node_values(x, generator)
             if values is not None:
@@ -86,7 +88,7 @@ class Composition(Scheme):
     def weight_noise(
         self, weights: dict[str, Tensor], step: int, epoch: float, generator: Generator
     ) -> dict[str, Tensor]:
-        """Returns the noise of the member that adds noise to the weights."""
+        """Returns the noise of the member that adds noise to the weights, or {}."""
         noise: dict[str, Tensor] = {}
         for part in self.members:
             noise |= part.weight_noise(weights, step, epoch, generator)
@@ -94,7 +96,10 @@ class Composition(Scheme):
 
 
 def compose(members: tuple[Scheme, ...]) -> Scheme:
-    """Returns a scheme that applies all members in their order."""
+    """Returns a scheme that applies all members in their order; plain training for no members.
+
+    A single member is returned itself. The errors are those of `Composition`.
+    """
     if len(members) < 2:
         return members[0] if members else Scheme()
     return Composition(members)
@@ -109,4 +114,5 @@ def dp_sgd_in(scheme: Scheme) -> DPSGD | None:
 
 
 def _name(kind: type[Scheme]) -> str:
+    """Returns the name of a scheme, or of its class if it has inherited the name of another."""
     return kind.name if "name" in vars(kind) else kind.__name__

@@ -16,10 +16,15 @@ LEAST_NOISE = 0.3
 class DPSGD(Scheme):
     """Clips each example's gradient and adds Gaussian noise to the sum (Abadi et al. 2016).
 
-    The gradient is clipped to `max_grad_norm`. Set either `epsilon`, from which the accountant
-    computes the noise multiplier, or `noise_multiplier`, the standard deviation of the noise in
-    units of `max_grad_norm`. The default of `delta` is 1 / n^1.1, where n is the expected number of
-    training examples. Models are trained by `mgaudit.targets.fitting.dp_sgd`.
+    The gradient is clipped to the norm `max_grad_norm`. Set either `epsilon` (nats), from which the
+    accountant computes the noise multiplier, or `noise_multiplier`, the standard deviation of the
+    noise in units of `max_grad_norm`; 0 means clipping without noise. The default of `delta` is 1 /
+    n^1.1, where n is the expected number of training examples. Models are trained by
+    `mgaudit.targets.fitting.dp_sgd`.
+
+    Raises:
+        UsageError: For a parameter outside its range, for both or none of `epsilon` and
+            `noise_multiplier`, and for a noise multiplier between 0 and 0.3.
     """
 
     name: ClassVar[str] = "dp-sgd"
@@ -34,7 +39,7 @@ class DPSGD(Scheme):
 
     @classmethod
     def examples(cls) -> tuple[Scheme | None, tuple[Scheme, ...]]:
-        """Returns some strengths; there is no zero, because clipping changes gradients."""
+        """Returns None and the scheme at some strengths: clipping makes a strength 0 impossible."""
         return None, (cls(noise_multiplier=1.0), cls(noise_multiplier=0.0, max_grad_norm=0.1))
 
     def __post_init__(self) -> None:

@@ -13,8 +13,9 @@ from mgaudit.targets.training import Training
 class EarlyStop(Scheme):
     """Stops training after `epochs` epochs; a control without noise.
 
-    The epoch does not depend on the data. The learning rate is scheduled for all epochs of the
-    training.
+    The number of epochs does not depend on the data. The learning rate is scheduled for all epochs
+    of the training settings, as if training did not stop. At strength 0, `epochs` is the number in
+    the training settings.
     """
 
     name: ClassVar[str] = "early-stop"
@@ -26,14 +27,14 @@ class EarlyStop(Scheme):
 
     @classmethod
     def examples(cls) -> tuple[Scheme | None, tuple[Scheme, ...]]:
-        """Returns the scheme at strength zero and at some strengths, for the contract."""
+        """Returns the scheme at strength zero and at others, with which `check_scheme` tests it."""
         return cls(EXAMPLE_EPOCHS), (cls(EXAMPLE_EPOCHS - 1),)
 
     def training(self, training: Training) -> Training:
-        """Returns the shortened training.
+        """Returns the settings with `stop_epoch` set to the scheme's `epochs`.
 
         Raises:
-            UsageError: For a training of fewer epochs.
+            UsageError: Where `training` has fewer epochs than the scheme.
         """
         if self.epochs > training.last_epoch:
             rule = f"must be <= {training.last_epoch}, the epochs of the training"

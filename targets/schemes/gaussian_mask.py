@@ -14,9 +14,9 @@ from mgaudit.targets.schemes.scheme import Scheme
 class GaussianMask(Scheme):
     """Multiplies each entry of the standardised input by an independent draw from N(1, kappa^2).
 
-    The input becomes x * c with c ~ N(1, kappa^2 I), drawn for every example and step (arXiv
-    2602.17423) or, with `fixed`, once for each example of a model: the correlated case, which is an
-    open question in the paper. There is no mask at evaluation.
+    The input becomes x * c with c ~ N(1, kappa^2 I). The mask c is drawn for every example and step
+    (arXiv 2602.17423) or, with `fixed`, once for each example of a model. The latter is the
+    correlated case, an open question in the paper. There is no mask at evaluation.
     """
 
     name: ClassVar[str] = "gaussian-mask"
@@ -28,11 +28,14 @@ class GaussianMask(Scheme):
 
     @classmethod
     def examples(cls) -> tuple[Scheme | None, tuple[Scheme, ...]]:
-        """Returns the scheme at strength zero and at some strengths, for the contract."""
+        """Returns the scheme at strength zero and at others, with which `check_scheme` tests it."""
         return cls(0.0), (cls(0.01),)
 
     def inputs(self, x: Tensor, generator: Generator) -> Tensor:
-        """Returns x * c, a new tensor; at strength 0, `x` without drawing anything."""
+        """Returns x * c (examples, *input_shape), a new tensor.
+
+        For kappa 0, `x` itself is returned and nothing is drawn.
+        """
         if self.kappa == 0:
             return x
         return torch.empty_like(x).normal_(1.0, self.kappa, generator=generator).mul_(x)

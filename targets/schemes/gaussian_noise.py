@@ -27,11 +27,14 @@ class GaussianNoise(Scheme):
 
     @classmethod
     def examples(cls) -> tuple[Scheme | None, tuple[Scheme, ...]]:
-        """Returns the scheme at strength zero and at some strengths, for the contract."""
+        """Returns the scheme at strength zero and at others, with which `check_scheme` tests it."""
         return cls(0.0), (cls(0.01),)
 
     def inputs(self, x: Tensor, generator: Generator) -> Tensor:
-        """Returns x + e, a new tensor; at strength 0, `x` without drawing anything."""
+        """Returns x + e (examples, *input_shape), a new tensor.
+
+        For sigma 0, `x` itself is returned and nothing is drawn.
+        """
         if self.sigma == 0:
             return x
         return torch.empty_like(x).normal_(0.0, self.sigma, generator=generator).add_(x)

@@ -14,7 +14,8 @@ from mgaudit.targets.schemes.scheme import Scheme
 class LabelNoise(Scheme):
     """Replaces each training label with probability `rate` by a uniformly random other class.
 
-    The noise is drawn once for each example of a model. Attacks use the true labels.
+    The noise is drawn once for each example of a model, before training. Attacks use the true
+    labels.
     """
 
     name: ClassVar[str] = "label-noise"
@@ -25,7 +26,7 @@ class LabelNoise(Scheme):
 
     @classmethod
     def examples(cls) -> tuple[Scheme | None, tuple[Scheme, ...]]:
-        """Returns the scheme at strength zero and at some strengths, for the contract."""
+        """Returns the scheme at strength zero and at others, with which `check_scheme` tests it."""
         return cls(0.0), (cls(0.2),)
 
     @property
@@ -34,7 +35,10 @@ class LabelNoise(Scheme):
         return True
 
     def labels(self, y: Tensor, classes: int, generator: Generator) -> Tensor:
-        """Returns noisy labels (examples,)."""
+        """Returns noisy labels for `y`, both (examples,) int64 in 0..classes - 1.
+
+        For rate 0, `y` itself is returned and nothing is drawn.
+        """
         if self.rate == 0:
             return y
         replaced = torch.rand(y.shape, device=y.device, generator=generator) < self.rate

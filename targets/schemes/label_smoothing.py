@@ -20,11 +20,11 @@ class LabelSmoothing(Scheme):
 
     @classmethod
     def examples(cls) -> tuple[Scheme | None, tuple[Scheme, ...]]:
-        """Returns the scheme at strength zero and at some strengths, for the contract."""
+        """Returns the scheme at strength zero and at others, with which `check_scheme` tests it."""
         return cls(0.0), (cls(0.1),)
 
     def training(self, training: Training) -> Training:
-        """Returns the training with its own smoothing followed by that of the scheme."""
+        """Returns the settings with the smoothing of `training` followed by that of the scheme."""
         own = training.label_smoothing
         combined = own + self.smoothing - own * self.smoothing
         return replace(training, label_smoothing=combined)

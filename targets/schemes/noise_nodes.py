@@ -1,4 +1,4 @@
-"""Noise injection nodes."""
+"""Noise injection nodes: additional inputs of a layer, whose values are noise."""
 
 import math
 from dataclasses import dataclass
@@ -13,12 +13,13 @@ from mgaudit.targets.schemes.scheme import Scheme
 
 
 class NoiseNode(nn.Module):
-    """A layer with an additional input, whose value is noise.
+    """A layer with an additional input (the node), whose value is noise.
 
-    `values` (batch,) are the values of the node; None turns the node off. The initial weights of
-    the node have the distribution of torch's linear layers, uniform in +-1/sqrt(fan-in), where the
-    fan-in includes the node. For a convolution, the node adds the same value to all pixels of a
-    channel.
+    `layer` is the original layer, and `node` a linear layer with the weights of the additional
+    input. `values` (batch,) are the noise values of the current batch; None turns the node off. The
+    initial weights of the node have the distribution of torch's linear layers, uniform in
+    +-1/sqrt(fan-in), where the fan-in includes the node. For a convolution, the node adds the same
+    value to all pixels of a channel.
     """
 
     def __init__(self, layer: nn.Linear | nn.Conv2d) -> None:
@@ -31,7 +32,7 @@ class NoiseNode(nn.Module):
         self.values: Tensor | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Returns the preactivations (batch, outputs, ...) with the node's contribution."""
+        """Returns the layer's outputs (batch, outputs, ...), with the node's contribution."""
         preactivations: Tensor = self.layer(x)
         if self.values is None:
             return preactivations
@@ -59,14 +60,16 @@ class NoiseNodes(Scheme):
 
     @classmethod
     def examples(cls) -> tuple[Scheme | None, tuple[Scheme, ...]]:
-        """Returns the scheme at strength zero and at some strengths, for the contract."""
+        """Returns the scheme at strength zero and at others, with which `check_scheme` tests it."""
         return cls(0.0), (cls(1.0), cls(1.0, layer=1))
 
     def extend(self, model: nn.Module) -> nn.Module:
-        """Returns `model` with the node in it.
+        """Returns `model`, which is changed in place: its layer number `layer` gets a noise node.
+
+        For sigma 0, `model` is not changed.
 
         Raises:
-            UsageError: Where there is no such layer.
+            UsageError: Where the model has no layer of this number.
         """
         layers = [
             (name, module)
@@ -82,7 +85,7 @@ class NoiseNodes(Scheme):
         return model
 
     def node_values(self, x: Tensor, generator: Generator) -> Tensor | None:
-        """Returns e for each of `x`."""
+        """Returns e (examples,) for `x` (examples, *input_shape), or None for sigma 0."""
         if self.sigma == 0:
             return None
         values = torch.empty(len(x), device=x.device, dtype=x.dtype)
@@ -90,7 +93,7 @@ class NoiseNodes(Scheme):
 
 
 def node_in(model: nn.Module) -> NoiseNode | None:
-    """Returns the noise node in `model`, or None."""
+    """Returns the first layer of `model` with a noise node, or None if there is none."""
     for module in model.modules():
         if isinstance(module, NoiseNode):
             return module
@@ -98,7 +101,7 @@ def node_in(model: nn.Module) -> NoiseNode | None:
 
 
 def without_node(model: nn.Module) -> nn.Module:
-    """Returns `model` after replacing the layer with a node by the original layer."""
+    """Returns `model`, changed in place: layers with a noise node become the original layers."""
     for name, module in list(model.named_modules()):
         if isinstance(module, NoiseNode):
             model.set_submodule(name, module.layer)

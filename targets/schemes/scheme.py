@@ -16,17 +16,20 @@ EXAMPLE_EPOCHS = 3  # of the training that checks a scheme's examples
 class Scheme:
     """Plain training, without noise.
 
-    Every hook is the identity; schemes override the hooks that they need. Hooks act in training
-    only. They draw only from the generator that is passed to them, so that a scheme of strength
-    zero changes no other random stream and no weight. `name` selects the scheme; `law` and `source`
-    describe for readers what is drawn and where it was published. The strength is the first option
-    that is a number or, if smaller values mean stronger noise, the option that
-    `smaller_is_stronger` names. `mgaudit.testing.check_scheme` checks all this on the scheme's
-    `examples`.
+    This is also the base class of all schemes. Its *hooks* are the methods that training calls:
+    `training`, `extend`, `inputs`, `labels`, `node_values` and `weight_noise`. Here every hook is
+    the identity, that is, it adds no noise; schemes override the hooks that they need. Hooks draw
+    only from the generator that is passed to them, so that a scheme of strength zero changes no
+    other random stream and no weight. There is no noise at evaluation.
+
+    `name` selects the scheme; `law` and `source` describe for readers what is drawn and where it
+    was published. The *strength* is the first option that is a number or, if smaller values mean
+    stronger noise, the option that `smaller_is_stronger` names. `mgaudit.testing.check_scheme`
+    checks all this on the scheme's `examples`.
 
     Noise that is `fixed` is drawn once for each example of each model, before training, instead of
     for each batch. The range of a parameter is part of its type, `Annotated[float, Range(0)]`, and
-    is checked here.
+    is checked when a scheme is created.
 
     Raises:
         UsageError: For a parameter outside its range.
@@ -47,11 +50,11 @@ class Scheme:
 
     @classmethod
     def examples(cls) -> "tuple[Scheme | None, tuple[Scheme, ...]]":
-        """Returns the scheme at strength zero and a tuple of it at other strengths.
+        """Returns the scheme at strength zero, and the scheme at other strengths as a tuple.
 
-        Strength zero is plain training bit for bit, or None if there is no such strength. The
-        contract trains for EXAMPLE_EPOCHS epochs on examples of 3 classes, and checks each example
-        with `fixed` on and off if that is a field.
+        A scheme at strength zero is plain training bit for bit. The first item is None if there is
+        no such strength. `check_scheme` trains each scheme for EXAMPLE_EPOCHS epochs on data of 3
+        classes, and with both values of `fixed` if that is a field.
         """
         return Scheme(), ()
 
@@ -62,7 +65,7 @@ class Scheme:
 
     @property
     def parts(self) -> "tuple[Scheme, ...]":
-        """The schemes that this one is composed of, in the order in which they act."""
+        """The schemes of which this one is composed, in the order in which they act, or itself."""
         return (self,)
 
     def training(self, training: Training) -> Training:
@@ -70,13 +73,16 @@ class Scheme:
         return training
 
     def extend(self, model: nn.Module) -> nn.Module:
-        """Returns the network that is trained; extensions are removed after training."""
+        """Returns the network that is trained, `model` or `model` with an extension.
+
+        `model` may be changed in place. Extensions are removed after training.
+        """
         return model
 
     def inputs(self, x: Tensor, generator: Generator) -> Tensor:
-        """Returns the network's inputs for `x` (examples, *input_shape).
+        """Returns the network's inputs for standardised `x`, both (examples, *input_shape).
 
-        `x` is a batch or, if fixed, all examples.
+        `x` is a batch or, if the scheme is `fixed`, all examples of a model.
         """
         return x
 
@@ -85,7 +91,10 @@ class Scheme:
         return y
 
     def node_values(self, x: Tensor, generator: Generator) -> Tensor | None:
-        """Returns the noise node's values (examples,) for `x` (examples, *input_shape), or None."""
+        """Returns the noise node's values (examples,) for `x` (examples, *input_shape).
+
+        A noise node is an additional input of a layer. The result is None without a node.
+        """
         return None
 
     def weight_noise(
@@ -93,12 +102,14 @@ class Scheme:
     ) -> dict[str, Tensor]:
         """Returns, by name, the noise on the weights at which this step's gradient is computed.
 
-        Other weights get no noise. The step is then taken from the weights without noise.
+        `weights` are the trainable weights by name. `step` counts the steps of the training from 0,
+        and `epoch` the epochs. Weights that are missing from the result get no noise. The step is
+        then taken from the weights without noise.
         """
         return {}
 
 
 def overrides(scheme: Scheme, hook: str) -> bool:
-    """Returns whether any part of the scheme overrides the hook of this name."""
+    """Returns whether any part of the scheme overrides the hook (a method) of this name."""
     identity = getattr(Scheme, hook)
     return any(getattr(type(part), hook) is not identity for part in scheme.parts)

@@ -1,4 +1,4 @@
-"""Settings of different schemes with equal strength."""
+"""Settings of three input-noise schemes with equal strength, that is, equal noise variance."""
 
 from dataclasses import dataclass
 
@@ -19,8 +19,11 @@ class EqualStrength:
 def equal_strength(kappa: float, mean_square: float = 1.0) -> EqualStrength:
     """Returns the schemes whose noise has the variance of a Gaussian mask of strength `kappa`.
 
-    kappa^2 = rate / (1 - rate) = sigma^2 / E x^2, where E x^2 is the `mean_square` of the inputs,
-    which is 1 for standardised inputs. The variances are equal when summed over inputs.
+        kappa^2 = rate / (1 - rate) = sigma^2 / E x^2
+
+    E x^2 is the `mean_square` of the inputs, which is 1 for standardised inputs. The variances are
+    equal when summed over all inputs; the variance at a single input x differs, because that of a
+    mask and of dropout is proportional to x^2.
 
     Raises:
         ValueError: For a kappa < 0 and for a mean square that is not > 0.

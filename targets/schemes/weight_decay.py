@@ -20,9 +20,9 @@ class WeightDecay(Scheme):
 
     @classmethod
     def examples(cls) -> tuple[Scheme | None, tuple[Scheme, ...]]:
-        """Returns the scheme at strength zero and at some strengths, for the contract."""
+        """Returns the scheme at strength zero and at others, with which `check_scheme` tests it."""
         return cls(0.0), (cls(0.01),)
 
     def training(self, training: Training) -> Training:
-        """Returns the training with the decay added to its own."""
+        """Returns the settings with `decay` added to the weight decay of `training`."""
         return replace(training, weight_decay=training.weight_decay + self.decay)

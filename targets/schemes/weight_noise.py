@@ -35,7 +35,7 @@ class WeightNoise(Scheme):
 
     @classmethod
     def examples(cls) -> tuple[Scheme | None, tuple[Scheme, ...]]:
-        """Returns the scheme at strength zero and at some strengths, for the contract."""
+        """Returns the scheme at strength zero and at others, with which `check_scheme` tests it."""
         layerwise = (cls(0.1, layerwise=True), cls(0.1, layerwise=True, order="random"))
         return cls(0.0), (cls(0.1), *layerwise)
 
@@ -48,7 +48,10 @@ class WeightNoise(Scheme):
     def weight_noise(
         self, weights: dict[str, Tensor], step: int, epoch: float, generator: Generator
     ) -> dict[str, Tensor]:
-        """Returns the noise on the groups that get noise at this step."""
+        """Returns the noise, by name, on the weights that get noise at this step, shaped as these.
+
+        It is {} for sigma 0 and from epoch `stop_epoch` on.
+        """
         if self.sigma == 0 or (self.stop_epoch is not None and epoch >= self.stop_epoch):
             return {}
         names = list(weights)
@@ -59,16 +62,20 @@ class WeightNoise(Scheme):
         return {name: _drawn_like(weights[name], std, generator) for name in names}
 
     def _group(self, step: int, groups: int, generator: Generator) -> int:
-        """Returns the index of the group that gets noise at this step."""
+        """Returns the index of the group that gets noise at this step, in 0..groups - 1."""
         if self.order == "cyclic":
             return step % groups
-        # Drawn on the host from the generator's seed: the host would have to wait for a draw on a
-        # GPU.
+        # Drawn on the CPU from the generator's seed: for a draw on a GPU, the CPU would have to
+        # wait.
         on_host = np.random.default_rng([generator.initial_seed(), step])
         return int(on_host.integers(groups))
 
 
 def _drawn_like(weight: Tensor, std: float, generator: Generator) -> Tensor:
-    """Returns noise in the shape of the weight, drawn in an order independent of its layout."""
+    """Returns N(0, std^2) noise in the shape of `weight`.
+
+    The values are drawn in row-major order, so that they do not depend on the memory layout of the
+    weight.
+    """
     noise = torch.empty_like(weight, memory_format=torch.contiguous_format)
     return noise.normal_(0.0, std, generator=generator)
