@@ -35,16 +35,10 @@ def fit_privately(
 ) -> Fitted:
     """Trains `model` in place with DP-SGD.
 
-    For an empty batch the step consists of noise only, as the accountant assumes.
-
-    Args:
-        model: The network with its initial weights.
-        examples: The examples of this model alone, with the noise that is drawn once.
-        scheme: The scheme, whose other parts may add noise in training.
-        training: The settings as modified by the scheme.
-        plan: The noise multiplier, the clipping norm, the sample rate and the number of steps.
-        streams: The random streams of this model.
-        dp_noise: Draws the gradient noise, on the device of the inputs.
+    `examples` are those of this model alone, with the noise that is drawn once. The other parts of
+    `scheme` may add noise in training. `plan` has the noise multiplier, clipping norm, sample rate
+    and steps. `dp_noise` draws the gradient noise on the device of the inputs. For an empty batch
+    the step consists of noise only, as the accountant assumes.
 
     Returns:
         Whether the loss stayed finite, and the number of noisy steps.

@@ -42,15 +42,9 @@ def fit_federated(
     Yu, Jin and Yang 2019). With one local step and equal shares, this is SGD on the union of the
     clients' batches. At the end, the weights of `model` are the mean of the clients' weights.
 
-    Args:
-        model: The network with its initial weights.
-        examples: The examples of this model alone, with the noise that is drawn once.
-        scheme: The scheme.
-        training: The settings as modified by the scheme.
-        members: The average number of examples of a model.
-        stream: The random streams of the model, which draw the clients' shares.
-        clients: The random streams of each client.
-        watch: Called before the first step and after every step, after an averaging, if any.
+    `examples` are those of this model alone, and `members` is the average number of a model. The
+    `stream` of the model draws the clients' shares, and `clients` are the streams of the clients.
+    `watch` is called as in `fit`, after an averaging, if any.
 
     Returns:
         Whether the losses of all clients stayed finite, and the number of steps of a client.

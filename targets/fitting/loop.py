@@ -55,17 +55,14 @@ def fit(
     watch: Watch | None = None,
     steps: int | None = None,
 ) -> Fitted:
-    """Trains a stack of models in place.
-
-    A model is the same in every stack, up to rounding.
+    """Trains a stack of models in place; a model is the same in every stack, up to rounding.
 
     Args:
         models: The networks with their initial weights, of one architecture.
         examples: The examples of all models, with the noise that is drawn once.
         scheme: The scheme; its noise that is drawn for each batch is added here.
-        training: The settings as modified by the scheme.
+        training, streams: The settings as modified by the scheme; the random streams of each model.
         members: The average number of examples of a model.
-        streams: The random streams of each model.
         watch: Called before the first step and after every step.
         steps: The number of steps per epoch, by default computed from the batch size.
 

@@ -122,9 +122,7 @@ def regression_trajectory(
     """Returns the weights (snapshots, m, d) at some steps of gradient descent.
 
     `steps` are the numbers of steps after which a snapshot is taken; the snapshots are in ascending
-    order, without duplicates. The loss is
-
-        1/2 sum_i (f(x_i) - y_i)^2.
+    order, without duplicates. The loss is 1/2 sum_i (f(x_i) - y_i)^2.
 
     `seed` determines the noise of `scheme` and the clients' shares. With several `clients`, each
     client has its own share of the sum, and takes `local_steps` steps on it before the clients'
