@@ -36,12 +36,9 @@ def fit_privately(
     """Trains `model` in place with DP-SGD.
 
     `examples` are those of this model alone, with the noise that is drawn once. The other parts of
-    `scheme` may add noise in training. `plan` has the noise multiplier, clipping norm, sample rate
-    and steps. `dp_noise` draws the gradient noise on the device of the inputs. For an empty batch
-    the step consists of noise only, as the accountant assumes.
-
-    Returns:
-        Whether the loss stayed finite, and the number of noisy steps.
+    `scheme` may add noise in training. `dp_noise` draws the gradient noise on the device of the
+    inputs. For an empty batch the step consists of noise only, as the accountant assumes. Returns
+    whether the loss stayed finite, and the number of noisy steps.
     """
     _use_contiguous_layout(model)
     model.train()

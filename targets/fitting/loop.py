@@ -63,8 +63,7 @@ def fit(
         scheme: The scheme; its noise that is drawn for each batch is added here.
         training, streams: The settings as modified by the scheme; the random streams of each model.
         members: The average number of examples of a model.
-        watch: Called before the first step and after every step.
-        steps: The number of steps per epoch, by default computed from the batch size.
+        watch, steps: Called before the first and after every step; steps per epoch, if not default.
 
     Returns:
         Which of the models had a finite loss at every step, and the number of steps.
