@@ -102,7 +102,10 @@ def monotone_fall(target: str, data: Data) -> Measured:
 
 
 def knowing_helps(target: str, data: Data) -> Measured:
-    """Returns the AUC of the adaptive less the naive classifier at the largest kappa."""
+    """Returns the AUC of the adaptive minus the naive shadow classifier at the largest kappa.
+
+    An adaptive adversary trains shadow models with the mask, and a naive one without it.
+    """
     row = strongest(select(data["ignorance"], target=target, attack="shadow-classifier"))
     kappa = f"κ = {row['kappa']:g}"
     quantity = (

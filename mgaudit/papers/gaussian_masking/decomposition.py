@@ -47,10 +47,10 @@ Floats = NDArray[np.float64]
 class LossTerms:
     """Inputs, networks and strengths for which the terms of the loss are computed.
 
-    There are `examples` inputs, uniform on the unit sphere in `dimensions` dimensions; targets are
-    a linear function of them with weights N(0, I). Each network has `width` neurons and its initial
-    weights. For the loss over masks, `masks` are drawn for each input, half of them mirror images
-    of the others.
+    There are `examples` inputs, uniform on the unit sphere in `dimensions` dimensions. The targets
+    are a linear function of the inputs with weights N(0, I). Each network has `width` neurons and
+    random initial weights. For the loss over masks, `masks` masks are drawn for each input, half of
+    them mirror images of the others.
     """
 
     examples: int
@@ -72,7 +72,7 @@ def measure(settings: LossTerms, resources: Resources) -> Data:
 
 
 def _terms(task: tuple[LossTerms, int]) -> list[Row]:
-    """Returns a row for each kappa, of one network."""
+    """Returns the terms of the loss of the network with an index, a row for each kappa."""
     settings, index = task
     generator = numpy_generator(0, "loss terms", index)
     inputs = generator.standard_normal((settings.examples, settings.dimensions))
@@ -104,7 +104,8 @@ def _terms(task: tuple[LossTerms, int]) -> list[Row]:
 def over_targets(network: TwoLayerWeights, inputs: Floats, kappa: float, variance: float) -> float:
     """Returns the root mean square of the rest over random linear targets.
 
-    The rest is that of targets 0 less sum_i y_i gap_i, where y = inputs b with b ~ N(0, I).
+    For targets y it is the rest for targets 0, minus sum_i y_i gap_i. Here y = inputs b with
+    b ~ N(0, I), and gap is that of `proxy_gaps`.
 
     Args:
         network: The network.
@@ -220,6 +221,7 @@ def agrees(data: Data) -> Measured:
 def _judged_order(
     data: Data, low: float, high: float, at_least: float, at_most: float = math.inf
 ) -> Measured:
+    """Returns the order of the rest for kappas from `low` to `high`, and the allowed range."""
     order = _order(data, "rest_over_targets", low, high)
     strengths = f"{low:g} ≤ κ ≤ {high:g}" if low else f"κ ≤ {high:g}"
     quantity = f"slope of ln(rest) against ln κ, {strengths}, root mean square over networks"

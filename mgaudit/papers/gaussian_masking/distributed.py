@@ -41,9 +41,10 @@ Steps = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Distributed:
-    """The training of figure 3a by clients.
+    """The training of figure 3a, but by clients that average their weights.
 
-    The clients share the examples evenly, and each makes `local_steps` between two averagings.
+    The examples are split evenly among the clients. Each client makes a number of steps, one of
+    `local_steps`, between two averagings.
     """
 
     kappas: tuple[float, ...]
@@ -63,6 +64,7 @@ CENTRAL = 0  # in place of local steps: one trainer with all examples
 
 
 def _run(task: DescentTask) -> tuple[Key, Floats]:
+    """Trains one network. Returns its key and its loss without a mask at each snapshot."""
     settings, kappa, local_steps, seed = task
     regression = problem(settings.examples, settings.dimensions, settings.width, seed)
     clients: dict[str, int] = {}
@@ -77,9 +79,11 @@ def _run(task: DescentTask) -> tuple[Key, Floats]:
 
 
 def measure(settings: Distributed, resources: Resources) -> Data:
-    """Returns the `curves` (geometric means over seeds), and tenfold fall and floor of the `runs`.
+    """Returns the loss along training in `curves`, and a summary of each of the `runs`.
 
-    `difference` is the largest relative difference to the loss of one trainer at any step.
+    The curves are geometric means over seeds. A run has the step at which its loss has fallen to a
+    tenth, its floor (the mean loss at the end), and its `difference`, the largest relative
+    difference to the loss of one trainer with all examples at any step.
     """
     trainers = [
         (kappa, local_steps)
@@ -100,6 +104,7 @@ def measure(settings: Distributed, resources: Resources) -> Data:
 
 
 def _runs(steps: Steps, losses: dict[Key, Floats], settings: Distributed) -> list[Row]:
+    """Returns a row for each run, from the losses (snapshots,) by key at these steps."""
     is_last = steps >= (1 - LAST) * settings.steps
     runs: list[Row] = []
     for (kappa, local_steps, seed), loss in sorted(losses.items()):

@@ -88,6 +88,7 @@ def snapshot_steps(steps: int) -> list[int]:
 
 
 def _run(task: tuple[LossTrajectories, float, int]) -> tuple[float, int, Floats]:
+    """Trains one network. Returns kappa, the seed and the loss without a mask at each snapshot."""
     settings, kappa, seed = task
     regression = problem(settings.examples, settings.dimensions, settings.width, seed)
     steps = snapshot_steps(settings.steps)
@@ -97,9 +98,11 @@ def _run(task: tuple[LossTrajectories, float, int]) -> tuple[float, int, Floats]
 
 
 def measure(settings: LossTrajectories, resources: Resources) -> Data:
-    """Returns the `curves` (geometric means over seeds), and floor, rate and settling of `runs`.
+    """Returns the loss along training in `curves`, and a summary of each of the `runs`.
 
-    The theorem's loss is floor + A exp(-rate step), so the rate is the slope of ln(loss - floor).
+    The curves are geometric means over seeds. A run has its floor (the mean loss at the end), how
+    settled the floor is (1 if it falls no more), and its rate. The theorem's loss is
+    floor + A exp(-rate step), so the rate is the slope of ln(loss - floor).
     """
     tasks = [(settings, kappa, seed) for kappa in settings.kappas for seed in range(settings.seeds)]
     losses = {}
@@ -124,6 +127,11 @@ def geometric_mean(losses: Sequence[Floats]) -> Floats:
 def _runs(
     steps: Steps, losses: dict[tuple[float, int], Floats], settings: LossTrajectories
 ) -> list[Row]:
+    """Returns a row for each run, from the losses (snapshots,) by kappa and seed at these steps.
+
+    All rates are computed over the same first steps, up to `window`, before any of the losses comes
+    close to its floor. The rate of a loss that does not fall far enough is 0.
+    """
     is_last = steps >= (1 - LAST) * settings.steps
     floors = {key: loss[is_last] for key, loss in losses.items()}
     falling = [key for key, loss in losses.items() if loss[0] >= FALL * floors[key].mean()]
@@ -159,7 +167,7 @@ def _leaves(steps: Steps, loss: Floats, level: float) -> int:
 
 
 def _rate(steps: Steps, above: Floats, window: int) -> float:
-    """Returns how fast ln(loss - floor) falls per step, by least squares over the window."""
+    """Returns how fast ln(above) falls per step, by least squares; `above` is loss minus floor."""
     early = steps <= window
     coefficients = np.polyfit(steps[early], np.log(above[early]), 1)
     return float(-coefficients[0])
@@ -196,14 +204,14 @@ def _draw_floors(axes: Axes, data: Data, colours: dict[float, str]) -> None:
 
 
 def _by_kappa(data: Data, name: str) -> dict[float, list[float]]:
-    """Returns a column by kappa, in rising order, with a number for each seed."""
+    """Returns a column by kappa, in ascending order, with a number for each seed."""
     runs = data["runs"]
     kappas = levels(runs, "kappa")
     return {kappa: column(select(runs, kappa=kappa), name) for kappa in kappas}
 
 
 def furthest_from(value: float, intervals: Sequence[Interval]) -> Interval:
-    """Returns the interval with the end that is furthest from a value."""
+    """Returns the interval one of whose ends is the furthest from a value, of all intervals."""
 
     def distance(interval: Interval) -> float:
         return max(abs(interval.low - value), abs(interval.high - value))

@@ -174,7 +174,7 @@ def _error_bars(interval: Interval, scale: float) -> list[list[float]]:
 
 
 def _strongest(data: Data, kind: str) -> Row:
-    """Returns the strongest arm of a kind."""
+    """Returns the row of the arm of a kind with the largest kappa."""
     rows = select(data["arms"], kind=kind)
     return max(rows, key=lambda row: float(row["kappa"]))
 
@@ -201,7 +201,7 @@ def fixed_masks_protect(data: Data) -> Measured:
 
 
 def like_dp(data: Data) -> Measured:
-    """Returns LiRA's AUC at the largest kappa less that under DP-SGD: at most 0."""
+    """Returns LiRA's AUC at the largest kappa minus its AUC under DP-SGD: at most 0."""
     row = _strongest(data, "fresh masks")
     ours = interval_of(row, "auc")
     theirs = interval_of(_strongest(data, "DP-SGD"), "auc")

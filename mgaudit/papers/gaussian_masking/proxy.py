@@ -65,7 +65,7 @@ def _curves(settings: Proxy) -> list[Row]:
 
 
 def _gaps(settings: Proxy) -> list[Row]:
-    """Returns the mean over draws less the proxy, for each s and ratio z / s."""
+    """Returns the mean over draws minus the proxy, a row for each s and ratio z / s."""
     generator = numpy_generator(0, "proxy")
     rows: list[Row] = []
     for s in settings.sds:

@@ -16,7 +16,7 @@ def column(rows: Sequence[Row], name: str) -> list[float]:
 
 
 def levels(rows: Sequence[Row], name: str) -> list[float]:
-    """Returns the distinct numbers in a column, in rising order."""
+    """Returns the distinct numbers in a column, in ascending order."""
     distinct = set(column(rows, name))
     return sorted(distinct)
 

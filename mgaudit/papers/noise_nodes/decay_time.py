@@ -29,10 +29,10 @@ SNAPSHOTS = 40
 
 @dataclass(frozen=True)
 class DecayTime:
-    """Grids of settings, all in the decay phase: steps well below 1, noise well above the data.
+    """Three grids of settings, all in the decay phase, in which the node's weights fall to 0.
 
-    `node` is |w_ni| / |w2| for the first two grids; `node_shares` are the values of |w_ni| / |w2|
-    for the third.
+    The steps are small and the noise is much larger than the data. `node` is |w_ni| / |w2| for the
+    first two grids; `node_shares` are the values of |w_ni| / |w2| for the third.
     """
 
     etas: tuple[float, ...] = (1e-4, 5e-4)
@@ -53,7 +53,10 @@ class DecayTime:
 
 @dataclass(frozen=True)
 class _Point:
-    """One point of a grid; the initial slope of the output is 0, and its target `target`."""
+    """One point of a grid, with its predicted decay time in steps.
+
+    The initial slope of the output in the input is 0, and the slope of the labels is `target`.
+    """
 
     eta: float
     sigma_x: float
@@ -66,7 +69,11 @@ class _Point:
 
 
 def measure(settings: DecayTime, resources: Resources) -> Data:
-    """Returns measured and predicted decay times, of the node, of the loss and by node length."""
+    """Returns measured and predicted decay times (steps), a row for each point and run.
+
+    The tables are `node` (the node's weight along w2), `loss` (the noise-free loss) and
+    `node_share` (w2 . w_ni for nodes of several lengths).
+    """
     node_grid = product(settings.etas, settings.sigmas, settings.second_norms)
     loss_grid = product(settings.loss_etas, settings.loss_sigmas_x, settings.second_norms)
     return {
@@ -79,6 +86,7 @@ def measure(settings: DecayTime, resources: Resources) -> Data:
 
 
 def _node_rows(settings: DecayTime, eta: float, sigma: float, second_norm: float) -> list[Row]:
+    """Returns the decay times of the node's weight along w2, a row for each run."""
     point = _Point(
         eta=eta,
         sigma_x=1.0,
@@ -103,6 +111,7 @@ def _node_rows(settings: DecayTime, eta: float, sigma: float, second_norm: float
 
 
 def _loss_rows(settings: DecayTime, eta: float, sigma_x: float, second_norm: float) -> list[Row]:
+    """Returns the decay times of the noise-free loss, a row for each run."""
     point = _Point(
         eta=eta,
         sigma_x=sigma_x,
@@ -125,6 +134,7 @@ def _loss_rows(settings: DecayTime, eta: float, sigma_x: float, second_norm: flo
 
 
 def _share_rows(settings: DecayTime, share: float) -> list[Row]:
+    """Returns the decay times of w2 . w_ni for a node of length `share` times |w2|."""
     eta, sigma = settings.etas[0], settings.sigmas[0]
     alone = float(node_decay_time(eta, sigma, 1.0))
     point = _Point(
@@ -145,7 +155,7 @@ def _share_rows(settings: DecayTime, share: float) -> list[Row]:
 
 
 def _descent(settings: DecayTime, point: _Point) -> DescentPath:
-    """Returns the trajectory over SPAN predicted decay times."""
+    """Returns the weights of all runs along training, over SPAN predicted decay times."""
     name = f"decay {point.eta} {point.sigma_x} {point.sigma} {point.second_norm} {point.node_norm}"
     generator = numpy_generator(settings.seed, name)
     start = beginning(
@@ -164,7 +174,10 @@ def _descent(settings: DecayTime, point: _Point) -> DescentPath:
 
 
 def _decay_rows(head: Row, path: DescentPath, values: Floats) -> list[Row]:
-    """Returns each run's decay time, from a line fitted to the logarithms of `values`."""
+    """Returns each run's decay time in steps, from a line fitted to the logarithms of `values`.
+
+    `values` (snapshots, runs) must be > 0. `head` has the further columns of each row.
+    """
     slopes = np.polyfit(path.steps, np.log(values), 1)[0]
     times = (-1 / slopes).tolist()
     return [{**head, "run": float(run), "measured": time} for run, time in enumerate(times)]

@@ -1,4 +1,8 @@
-"""Boundaries between the phases of the linear network, in the sharpness eta l and in sigma."""
+"""Boundaries between the phases of the linear network, in the sharpness and in sigma.
+
+The sharpness is the learning rate eta times the initial curvature of the noise's loss. The strength
+sigma of the noise determines it.
+"""
 
 import math
 from collections.abc import Callable
@@ -53,7 +57,11 @@ _Outcome = Callable[[LinearBoundaries, float, int, Floats], NDArray[np.bool_]]
 
 
 def measure(settings: LinearBoundaries, resources: Resources) -> Data:
-    """Returns the sharpness where runs grow and diverge, and the sigma where pull equals walk."""
+    """Returns the sharpness at which runs begin to grow or diverge, and the decoupled sigma.
+
+    At the decoupled sigma, training pulls the node's weights towards 0 by as much as they walk by
+    chance.
+    """
     growth = _sharpness_rows(settings, "growth", _grows, GROWTH)
     divergence = _sharpness_rows(settings, "divergence", _diverges, ESCAPE)
     return {"sharpness": growth + divergence, "decoupled": _decoupled(settings)}
@@ -62,6 +70,7 @@ def measure(settings: LinearBoundaries, resources: Resources) -> Data:
 def _sharpness_rows(
     settings: LinearBoundaries, boundary: str, outcome: _Outcome, predicted: float
 ) -> list[Row]:
+    """Returns the sharpness at which the outcome begins, a row for each rate, batch and run."""
     rows: list[Row] = []
     for eta, batch in product(settings.etas, settings.batches):
         head: Row = {
@@ -76,7 +85,10 @@ def _sharpness_rows(
 
 
 def _bisected(outcome: _Outcome, settings: LinearBoundaries, eta: float, batch: int) -> Floats:
-    """Returns the sharpness (runs,) at which the outcome begins, within 32^(1 / 2^halvings)."""
+    """Returns the sharpness (runs,) at which the outcome begins, by bisection in [0.25, 8].
+
+    It is exact to a factor of 32^(1 / 2^halvings).
+    """
     low = np.full(settings.runs, 0.25)
     high = np.full(settings.runs, 8.0)
     for _ in range(settings.halvings):
@@ -91,6 +103,7 @@ def _bisected(outcome: _Outcome, settings: LinearBoundaries, eta: float, batch: 
 def _descent(
     settings: LinearBoundaries, eta: float, batch: int, sigma: Floats, steps: int, every: int
 ) -> DescentPath:
+    """Returns training with the noise `sigma` (runs,), the same initial weights at each sigma."""
     generator = numpy_generator(settings.seed, f"linear boundaries {eta}", batch)
     start = beginning(settings.runs, settings.width, settings.cosine, generator)
     moments = fresh_moments(settings.runs, 1.0, sigma, batch, generator)
@@ -98,6 +111,7 @@ def _descent(
 
 
 def _grows(settings: LinearBoundaries, eta: float, batch: int, sigma: Floats) -> NDArray[np.bool_]:
+    """Returns whether each run's loss of the noise exceeds GROWN times its first value, (runs,)."""
     path = _descent(settings, eta, batch, sigma, settings.growth_steps, every=1)
     losses = linear_loss(path.net, 0.0, Moments.expected(0.0, sigma))
     grown = losses.max(axis=0) > GROWN * losses[0]
@@ -107,13 +121,17 @@ def _grows(settings: LinearBoundaries, eta: float, batch: int, sigma: Floats) ->
 def _diverges(
     settings: LinearBoundaries, eta: float, batch: int, sigma: Floats
 ) -> NDArray[np.bool_]:
+    """Returns whether the weights of each run grow without bound, (runs,)."""
     steps = settings.escape_steps
     path = _descent(settings, eta, batch, sigma, steps, every=steps)
     return np.asarray(path.diverged >= 0)
 
 
 def _decoupled(settings: LinearBoundaries) -> list[Row]:
-    """Returns the sigma at which T steps move the node by a mean as large as its sd over runs."""
+    """Returns the decoupled sigma, a row for each number of steps and repetition.
+
+    At this sigma, the mean over runs of the node's change along w2 equals its standard deviation.
+    """
     residual, second_norm = 1.0, 1.0
     predicted = decoupled_sigma(second_norm, settings.walk_cosine, residual, settings.walk_batch)
     rows: list[Row] = []
@@ -131,7 +149,7 @@ def _decoupled(settings: LinearBoundaries) -> list[Row]:
 
 
 def _crossing(settings: LinearBoundaries, steps: int, repeat: int, guess: float) -> float:
-    """Returns that sigma, from a line fitted to logarithms at sigmas around `guess`."""
+    """Returns the decoupled sigma, from a line fitted to logarithms at sigmas around `guess`."""
     sigmas = guess * np.geomspace(0.5, 2.0, 7)
     mean_over_std = []
     for sigma in sigmas:

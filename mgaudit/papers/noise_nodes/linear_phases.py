@@ -1,4 +1,8 @@
-"""The four phases of the linear network, with fresh and with fixed noise."""
+"""The four phases of the linear network, with fresh and with fixed noise.
+
+The noise of an example is drawn anew in each epoch (fresh) or once (fixed). The sharpness is the
+learning rate eta times the curvature of the noise's loss; its initial value sets the phase.
+"""
 
 import math
 from dataclasses import dataclass
@@ -27,7 +31,7 @@ PLACE = "linear model, phases"
 
 @dataclass(frozen=True)
 class LinearPhases:
-    """`sharpness` is eta times the initial noise curvature of each phase; sigma follows from it."""
+    """The training runs; `sharpness` is the initial sharpness of each phase, which gives sigma."""
 
     runs: int = 100
     steps: int = 400
@@ -60,6 +64,7 @@ def measure(settings: LinearPhases, resources: Resources) -> Data:
 
 
 def _descent(settings: LinearPhases, phase_index: int, sigma: float, fixed: bool) -> DescentPath:
+    """Returns the weights of all runs of one phase, at every step."""
     generator = numpy_generator(settings.seed, "linear phases", phase_index)
     start = beginning(settings.runs, settings.width, settings.cosine, generator)
     inputs = settings.sigma_x * generator.standard_normal((settings.runs, settings.examples))
@@ -68,7 +73,7 @@ def _descent(settings: LinearPhases, phase_index: int, sigma: float, fixed: bool
 
 
 def _medians(head: Row, path: DescentPath, settings: LinearPhases, sigma: float) -> list[Row]:
-    """Returns rows up to where half of the runs have diverged."""
+    """Returns medians over runs, a row for each step, until half of the runs have diverged."""
     net = path.net
     with_noise = Moments.expected(settings.sigma_x, sigma)
     noise_free = Moments.expected(settings.sigma_x, 0.0)
@@ -92,6 +97,7 @@ def _medians(head: Row, path: DescentPath, settings: LinearPhases, sigma: float)
 
 
 def _outcomes(head: Row, path: DescentPath, settings: LinearPhases, sigma: float) -> list[Row]:
+    """Returns a row for each run; one that diverged has no numbers but the step `diverged_at`."""
     net = path.net
     losses = linear_loss(net, settings.target, Moments.expected(settings.sigma_x, sigma))
     along_start = np.sum(net.node * net.second[0], axis=-1)
@@ -121,7 +127,7 @@ def _end_over_start(values: Floats) -> Floats:
 
 
 def _walk(path: DescentPath, settings: LinearPhases, sigma: float) -> Floats:
-    """Returns the root mean square distance (runs,) of the node's random walk."""
+    """Returns the predicted root mean square distance (runs,) of the node's random walk."""
     residual = path.net.slope[:-1] - settings.target
     second_norm = _norm(path.net.second)[:-1]
     root_batch = math.sqrt(settings.batch)
@@ -131,6 +137,7 @@ def _walk(path: DescentPath, settings: LinearPhases, sigma: float) -> Floats:
 
 
 def _norm(values: Floats) -> Floats:
+    """Returns the norms over the last axis, (...) for (..., width)."""
     squares = np.einsum("...i,...i->...", values, values)
     return np.asarray(np.sqrt(squares))
 

@@ -1,4 +1,10 @@
-"""ReLU networks on images, trained with a noise node by plain SGD, and their measurements."""
+"""ReLU networks on images, trained with a noise node by plain SGD, and their measurements.
+
+A noise node is an extra input of a layer that receives random noise of standard deviation sigma.
+The curvature is the top eigenvalue of the training loss with noise, and the sharpness is the
+learning rate eta times the curvature. A snapshot is the weights after some step; a trajectory has
+all snapshots of several models.
+"""
 
 import math
 from collections.abc import Sequence
@@ -59,7 +65,7 @@ class NodeExperiment:
     seed: int
 
     def recipe(self, loss: LossName, sigma: float, fixed: bool = False) -> Recipe:
-        """Returns the recipe of its training."""
+        """Returns how to train with noise `sigma`, drawn once for each example if `fixed`."""
         training = Training(
             epochs=self.epochs,
             batch_size=self.batch,
@@ -79,7 +85,7 @@ class NodeExperiment:
         return self.epochs * steps_per_epoch
 
     def train(self, recipe: Recipe, steps: Sequence[int]) -> Trajectory:
-        """Returns the models' training, with the weights after each of `steps`."""
+        """Returns the training of all models, with the weights after each of `steps`."""
         examples = len(self.data.labels)
         membership = np.ones((self.models, examples), dtype=bool)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -96,7 +102,7 @@ def network(
     models: int,
     seed: int,
 ) -> NodeExperiment:
-    """Returns the network with these settings and its standardised data."""
+    """Returns the experiment with these settings, with its data loaded and standardised."""
     data = load(dataset, examples, numpy_generator(seed, "examples")).standardised()
     probed = min(examples, MOST_PROBED)
     return NodeExperiment(data, hidden, eta, batch, epochs, models, probed, seed)
@@ -108,13 +114,14 @@ def in_order(rows: list[Row]) -> list[Row]:
 
 
 def _position(row: Row) -> tuple[list[str], list[float]]:
+    """Returns the key by which a row is sorted; absent columns count as "" and 0."""
     words = [str(row.get(name, "")) for name in ("loss", "noise", "boundary")]
     numbers = [float(row.get(name, 0.0)) for name in ("sigma", "model", "step")]
     return words, numbers
 
 
 def node_norm(trajectory: Trajectory, model: int, snapshot: int) -> float:
-    """Returns the norm of the node's weights, inf where they diverged."""
+    """Returns the norm of the node's weights in a snapshot; inf if they diverged."""
     values = _node_weights(trajectory, model, snapshot).astype(np.float64)
     if not np.isfinite(values).all() or np.abs(values).max() > EXPLODED:
         return math.inf

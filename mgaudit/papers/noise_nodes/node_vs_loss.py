@@ -37,7 +37,7 @@ ALIKE = 2.0  # halving times within this factor of one another are called simila
 
 @dataclass(frozen=True)
 class NodeVsLoss:
-    """`shares` are values of sigma / (the sigma at which eta times the initial curvature is 2)."""
+    """The training; `shares` are sigmas in units of the sigma with initial sharpness 2."""
 
     dataset: str = "digits"
     examples: int = 1000
@@ -53,6 +53,8 @@ class NodeVsLoss:
 
 @dataclass(frozen=True)
 class _Task:
+    """The training of all models with one loss and sigma; `share` is sigma in its unit."""
+
     experiment: NodeExperiment
     loss: LossName
     share: float
@@ -61,7 +63,7 @@ class _Task:
 
 
 def measure(settings: NodeVsLoss, resources: Resources) -> Data:
-    """Returns norms, losses, test accuracy and halving times, a row a loss, sigma and model."""
+    """Returns norms, losses, accuracy and halving times, one row for each loss, sigma and model."""
     experiment = network(
         settings.dataset,
         settings.examples,
@@ -84,6 +86,7 @@ def measure(settings: NodeVsLoss, resources: Resources) -> Data:
 
 
 def _run(task: _Task) -> list[Row]:
+    """Trains the models. Returns a row for each."""
     experiment = task.experiment
     recipe = experiment.recipe(task.loss, task.sigma)
     spaced = np.geomspace(1, experiment.steps, task.snapshots).astype(int)
@@ -98,6 +101,7 @@ def _run(task: _Task) -> list[Row]:
 def _outcome(
     experiment: NodeExperiment, recipe: Recipe, trajectory: Trajectory, model: int
 ) -> dict[str, float]:
+    """Returns the measurements of one model; of a diverged one, only that it diverged."""
     row = {"model": float(model), "diverged": float(diverged(trajectory, model))}
     if row["diverged"]:
         return row
@@ -121,7 +125,10 @@ def _outcome(
 
 
 def _halving(name: str, steps: list[int], values: list[float]) -> dict[str, float]:
-    """Returns the step at which values are half of the first, linearly interpolated, if any."""
+    """Returns the step, linearly interpolated, at which `values` first fall to half of the first.
+
+    The key is `name` with "_halves". The result is empty if they never do.
+    """
     half = values[0] / 2
     after = next((index for index, value in enumerate(values) if value <= half), None)
     if after is None:

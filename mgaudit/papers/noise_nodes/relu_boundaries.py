@@ -1,4 +1,7 @@
-"""Boundaries between the phases of a ReLU network, in the initial sharpness eta l."""
+"""Boundaries between the phases of a ReLU network, in the initial sharpness.
+
+The sharpness is the learning rate eta times the curvature of the training loss with noise.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -55,6 +58,8 @@ class ReluBoundaries:
 
 @dataclass(frozen=True)
 class _Task:
+    """The search for the boundaries of one model, between the sigmas `low` and `high`."""
+
     experiment: NodeExperiment
     loss: LossName
     low: float
@@ -86,6 +91,7 @@ def measure(settings: ReluBoundaries, resources: Resources) -> Data:
 
 
 def _search(task: _Task) -> list[Row]:
+    """Returns a row for each of the two boundaries of the model."""
     outcomes: dict[str, Callable[[_Task, float], bool]] = {
         "growth": _grows,
         "divergence": _diverges,
@@ -135,6 +141,7 @@ def _bisected(
 
 
 def _start_sharpness(task: _Task, sigmas: Sequence[float]) -> list[float]:
+    """Returns the sharpness of the initial model under noise of each sigma."""
     start = replace(task.experiment, epochs=1)
     recipes = [start.recipe(task.loss, sigma) for sigma in sigmas]
     initial = start.train(recipes[0], [0])  # initial weights are the same at each sigma
@@ -142,6 +149,7 @@ def _start_sharpness(task: _Task, sigmas: Sequence[float]) -> list[float]:
 
 
 def _grows(task: _Task, sigma: float) -> bool:
+    """Returns whether the loss with noise exceeds GROWN times its initial value at any step."""
     experiment = task.experiment
     recipe = experiment.recipe(task.loss, sigma)
     trajectory = experiment.train(recipe, range(experiment.steps + 1))
@@ -152,6 +160,7 @@ def _grows(task: _Task, sigma: float) -> bool:
 
 
 def _diverges(task: _Task, sigma: float) -> bool:
+    """Returns whether the model has diverged after the last step."""
     experiment = task.experiment
     recipe = experiment.recipe(task.loss, sigma)
     trajectory = experiment.train(recipe, [experiment.steps])

@@ -44,7 +44,7 @@ PLACE = "ReLU network, phases"
 
 @dataclass(frozen=True)
 class ReluPhases:
-    """Divergence is fast, and has its own number of epochs and of models.
+    """The training of each phase. Divergence is fast, and has its own numbers of epochs and models.
 
     `squared` and `cross_entropy` are the sigma of each phase, in units of the sigma at which eta
     times the initial curvature is 2.
@@ -77,6 +77,8 @@ class ReluPhases:
 
 @dataclass(frozen=True)
 class _Task:
+    """The training of all models with one loss, kind of noise and phase, which gives sigma."""
+
     experiment: NodeExperiment
     loss: LossName
     noise: str
@@ -105,6 +107,7 @@ def measure(settings: ReluPhases, resources: Resources) -> Data:
 
 
 def _tasks(settings: ReluPhases, experiment: NodeExperiment) -> list[_Task]:
+    """Returns a task for each loss, kind of noise and phase."""
     brief = replace(
         experiment, epochs=settings.divergence_epochs, models=settings.divergence_models
     )
@@ -120,6 +123,7 @@ def _tasks(settings: ReluPhases, experiment: NodeExperiment) -> list[_Task]:
 
 
 def _run(task: _Task) -> tuple[list[Row], list[Row]]:
+    """Trains the models. Returns rows along training, and a row for each model."""
     experiment = task.experiment
     recipe = experiment.recipe(task.loss, task.sigma, task.noise == "fixed")
     spaced = np.geomspace(EARLY, experiment.steps, task.snapshots).astype(int)
@@ -141,7 +145,7 @@ def _run(task: _Task) -> tuple[list[Row], list[Row]]:
 def _along(
     experiment: NodeExperiment, recipe: Recipe, trajectory: Trajectory, model: int, head: Row
 ) -> list[Row]:
-    """Returns a row for each snapshot that is finite."""
+    """Returns a row for each snapshot of a model; snapshots with infinite numbers are left out."""
     outputs = plain_outputs(experiment, recipe, trajectory.weights[model], test=False)
     labels = experiment.data.labels[: experiment.probed]
     initial_norm = node_norm(trajectory, model, 0)
@@ -160,7 +164,7 @@ def _along(
 
 
 def _outcome(trajectory: Trajectory, model: int, along: list[Row]) -> dict[str, float]:
-    """Returns the outcome of a model, from its losses with the same noise at each snapshot."""
+    """Returns the outcome of a model from its rows `along` training, if it did not diverge."""
     row = {"model": float(model), "diverged": float(diverged(trajectory, model))}
     if row["diverged"]:
         return row
@@ -176,6 +180,7 @@ def _outcome(trajectory: Trajectory, model: int, along: list[Row]) -> dict[str, 
 def _flattening(
     experiment: NodeExperiment, recipe: Recipe, trajectory: Trajectory, model: int
 ) -> dict[str, float]:
+    """Returns the sharpness at the start and the end of training; empty if the model diverged."""
     if diverged(trajectory, model):
         return {}
     return {

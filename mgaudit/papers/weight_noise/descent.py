@@ -1,4 +1,7 @@
-"""Gradient descent under weight noise, for models so small that the gradient is a formula."""
+"""Gradient descent under weight noise, for models so small that the gradient is a formula.
+
+The weights of a model are in M groups, such as the layers of a network.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -11,7 +14,7 @@ Weights = list[Floats]
 
 
 def least_squares(xs: Sequence[Floats], ys: Sequence[Floats]) -> tuple[Floats, Floats]:
-    """Returns XᵀX / n and YᵀX / n of each problem, all that the gradient of least squares needs.
+    """Returns XᵀX / n and YᵀX / n of each problem, which determine the gradient of least squares.
 
     `xs` are (examples, features), `ys` (examples,) or (examples, outputs). The results have a
     leading axis of problems.
@@ -76,6 +79,10 @@ def _stds(noise: str, sigma: Floats | float, step: int, groups: int) -> list[Flo
 
 
 def _perturbed(group: Floats, std: Floats | float, generator: np.random.Generator) -> Floats:
+    """Returns the weights of a group plus noise of this standard deviation.
+
+    For a standard deviation of 0, nothing is drawn from the generator.
+    """
     if not np.any(std):
         return group
     return group + std * generator.standard_normal(group.shape)

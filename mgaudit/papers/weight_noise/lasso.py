@@ -25,9 +25,9 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LassoSettings:
-    """Sparse regressions, one a seed, with noise on the values.
+    """Sparse regressions, one for each seed, with noise on the values.
 
-    `relevant` of the `features` have a coefficient of size 1 to 2, the others 0.
+    `relevant` of the `features` have a coefficient of size 1 to 2, and the others have 0.
     """
 
     examples: int = 60
@@ -104,7 +104,10 @@ def _descended(
 
 
 def _objectives(x: Floats, y: Floats, alpha: float, lasso: Floats) -> dict[str, str | float]:
-    """Returns the minima of the Lasso's objective and of the expected risk less its constant."""
+    """Returns the minima of the Lasso's objective and of the expected risk without its constant.
+
+    `x` is (examples, features), `y` (examples,), and `lasso` (features,) the Lasso's coefficients.
+    """
     std = float(np.sqrt(alpha / 2))  # of each weight, with noise on both groups
     stds = (std, std)
 

@@ -23,10 +23,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class NuclearSettings:
-    """Regressions of low rank, and with few groups, one a seed; `variances` are σ² of the scheme.
+    """Regressions of low rank, and with few groups of features, one of each for each seed.
 
-    Groups have their own variances, because a group's penalty is smaller, and descent takes long
-    where it is small.
+    `variances` are σ² of the noise. Regressions with groups have larger variances of their own,
+    because their penalty is smaller, and descent takes long where the penalty is small.
     """
 
     examples: int = 60
@@ -50,10 +50,11 @@ class NuclearSettings:
 
 @dataclass(frozen=True)
 class _Problems:
-    """All problems of a model, for descent side by side: weights are (problems, variances, ...).
+    """All problems of a model. Descent solves them at once: weights are (problems, variances, ...).
 
-    `solve` returns the solver's solution of one problem for a weight's sd. `sizes` returns the
-    terms of the penalty of a solution: singular values, or the norms of groups.
+    `solve` returns the solver's solution of the problem with this number, for the standard
+    deviation of the noise on a weight. `sizes` returns the terms of the penalty of a solution:
+    singular values, or the norms of groups.
     """
 
     variances: tuple[float, ...]
@@ -118,7 +119,7 @@ def _descended(settings: NuclearSettings, problems: _Problems, model: str, noise
 
 
 def _low_rank(settings: NuclearSettings) -> _Problems:
-    """Two linear layers fitted to outputs of low rank; solutions are W₂W₁ (outputs, features)."""
+    """Returns problems of two linear layers, whose solutions are W₂W₁ (outputs, features)."""
     generators = _generators(settings, "low rank")
     xs, ys = [], []
     for generator in generators:
@@ -175,7 +176,7 @@ def _low_rank_problem(
 
 
 def _grouped(settings: NuclearSettings) -> _Problems:
-    """A scalar times a vector for each group; solutions are coefficients (features,)."""
+    """Returns problems of a scalar times a vector for each group; solutions are (features,)."""
     generators = _generators(settings, "groups")
     group = np.repeat(np.arange(settings.groups), settings.group_size)
     members = np.eye(settings.groups)[group]

@@ -71,6 +71,8 @@ class SweepSettings:
 
 @dataclass(frozen=True)
 class _Task:
+    """The training of all models of one network, with one kind of noise and σ."""
+
     settings: SweepSettings
     dataset: Dataset
     device: str
@@ -110,6 +112,7 @@ def _position(row: Row) -> tuple[float, ...]:
 
 
 def _train(task: _Task) -> list[Row]:
+    """Trains one model for each seed on the same examples. Returns a row for each."""
     settings, dataset = task.settings, task.dataset
     training = Training(
         epochs=settings.epochs,
@@ -140,7 +143,7 @@ def _train(task: _Task) -> list[Row]:
 def _outcome(
     task: _Task, target: Target, training: Training, trained: TrainedModel, seed: int
 ) -> dict[str, float]:
-    """Returns test and training accuracies and the trace; NaN if the model diverged."""
+    """Returns accuracies in [0, 1] and the trace of the Hessian; NaN if the model diverged."""
     if trained.diverged:
         names = ("accuracy", *HALVES, "training_accuracy", "trace", "trace_error")
         return dict.fromkeys(names, math.nan)
@@ -235,7 +238,7 @@ def _best(data: Data, network: str, noise: str, accuracy: str) -> float:
 
 
 def _gaps(data: Data, network: str) -> list[float]:
-    """Returns the accuracy of layer-wise noise less that of all layers, at the largest σ."""
+    """Returns the accuracy with layer-wise minus all-layer noise at the largest σ, by seed."""
     sigma = _sigmas(data)[-1]
     layerwise = _by_seed(data, network, "layer-wise", sigma, "accuracy")
     all_layers = _by_seed(data, network, "all layers", sigma, "accuracy")

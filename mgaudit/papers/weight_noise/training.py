@@ -52,6 +52,8 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class _Task:
+    """The training of all models of one network, with one kind of noise."""
+
     settings: TrainingSettings
     dataset: Dataset
     device: str
@@ -80,7 +82,7 @@ def _position(row: Row) -> tuple[str, float, int, list[float]]:
 
 
 def _train(task: _Task) -> list[Row]:
-    """Trains one model a seed on the same examples and returns the losses at each snapshot."""
+    """Trains one model for each seed on the same examples. Returns a row for each snapshot."""
     settings, dataset = task.settings, task.dataset
     training = Training(
         epochs=settings.steps,
@@ -119,10 +121,11 @@ def _train(task: _Task) -> list[Row]:
 def _losses(
     network: Activation, weights: list[Floats], x: Floats, y: Floats, sigma: float
 ) -> dict[str, float]:
-    """Returns the loss without noise, the regularised loss, and that with noise on all layers.
+    """Returns three losses: "clean", "regularised" and "noisy"; all NaN if the model diverged.
 
-    The regularised loss contains the second order of the noise, which is the same for both kinds of
-    noise. All are NaN for a model that diverged.
+    They are the loss without noise, this loss plus the second order of what noise adds (the same
+    for both kinds of noise), and the expected loss with noise on all layers. `weights` are the
+    matrices of both layers, `x` is (examples, features) and `y` is (examples, classes), one-hot.
     """
     if not all(np.isfinite(weight).all() for weight in weights):
         return dict.fromkeys(("clean", "regularised", "noisy"), math.nan)

@@ -67,13 +67,19 @@ def measure(settings: WidthSettings, resources: Resources) -> Data:
 
 
 def _stds(sigma: float) -> dict[str, list[tuple[float, float]]]:
-    """Returns the sds of both layers' weights, for each step of a cycle."""
+    """Returns the standard deviations of the noise on both layers, by kind of noise.
+
+    A kind of noise has a cycle of one or more pairs, which follow one another step by step.
+    """
     both = sigma / math.sqrt(2)
     return {"all layers": [(both, both)], "layer-wise": [(sigma, 0.0), (0.0, sigma)]}
 
 
 def _mean_of_cycle(excess: list[tuple[float, float, float]]) -> dict[str, float]:
-    """Returns the mean over a cycle, in which each group of weights has noise once."""
+    """Returns the mean over a cycle of noise, in which each layer has noise once.
+
+    `excess` has a triple of mean, standard error and closed form for each step of the cycle.
+    """
     means, errors, exact = (np.array(part) for part in zip(*excess, strict=True))
     return {
         "excess": float(means.mean()),
@@ -91,7 +97,11 @@ def _excess(
     draws: int,
     generator: np.random.Generator,
 ) -> tuple[float, float, float]:
-    """Returns the mean loss over draws of the noise, its standard error, and its closed form."""
+    """Returns the mean loss over draws of the noise, its standard error, and its closed form.
+
+    `first` is (width, features), `second` (outputs, width), `x` (examples, features), and `stds`
+    has the standard deviation of the noise on each of both layers.
+    """
     targets = _outputs(kind, first, second, x)
     losses = np.empty(draws)
     for draw in range(draws):
@@ -108,6 +118,7 @@ def _excess(
 
 
 def _outputs(kind: str, first: Floats, second: Floats, x: Floats) -> Floats:
+    """Returns the outputs (examples, outputs) of a "linear" or "ReLU" network."""
     hidden = x @ first.T
     if kind == "ReLU":
         np.maximum(hidden, 0, out=hidden)
@@ -115,10 +126,11 @@ def _outputs(kind: str, first: Floats, second: Floats, x: Floats) -> Floats:
 
 
 def _predicted(kind: str, settings: WidthSettings, x: Floats) -> Row:
-    """Returns the slope in the width of the fourth order in σ; half of it for a ReLU network.
+    """Returns the slope, in the width, of the loss that noise adds in fourth order in σ.
 
-    A rectified N(z, t²) has a second moment q(z) with q(z) + q(-z) = z² + t², and normal weights
-    give z and -z alike.
+    The slope of a ReLU network is half the slope of a linear network: a rectified N(z, t²) has a
+    second moment q(z) with q(z) + q(-z) = z² + t², and under normal weights, z and -z are equally
+    likely.
     """
     std = settings.sigma / math.sqrt(2)
     slope = deep_linear.explosion((1, settings.outputs), x, std)

@@ -1,4 +1,9 @@
-"""Deep linear networks: the expected risk is exact, a polynomial in the variance of the noise."""
+"""The exact expected risk of deep linear networks, a polynomial in the variance of the noise.
+
+The network has L layers with the weight matrices W_1 ... W_L. In all functions, `weights[l]` is
+W_(l+1) with the shape (outputs of the layer, inputs of the layer), and W_1 takes the features of
+`inputs` (examples, features).
+"""
 
 from collections.abc import Sequence
 
@@ -11,18 +16,21 @@ from mgaudit.theory.arguments import Floats, matrix, std_of
 def expected_risk(
     weights: Sequence[ArrayLike], inputs: ArrayLike, targets: ArrayLike, stds: Sequence[float]
 ) -> float:
-    """Returns E R of f(x) = (W_L + E_L) ... (W_1 + E_1) x, E_l with entries N(0, stds[l]^2).
+    """Returns the exact E R of f(x) = (W_L + E_L) ... (W_1 + E_1) x under independent noise.
 
-    Exact, for independent entries of the noise.
+    The entries of E_l are N(0, s_l^2), and `stds` (L,) are s_1 ... s_L. The mean of the outputs is
+    the output f(X) without noise, and
 
-    E R = (1/2n) [||f(X) - Y||^2 + tr D_L], f(X) being the outputs without noise, which are the
-    mean. What noise adds to the second moment of layer l is D_l = W_l D_{l-1} W_l^T + stds[l]^2
-    (||f_{l-1}||^2 + tr D_{l-1}) I, with D_0 = 0 and f_l = W_l ... W_1 X^T; a sum of terms >= 0, so
-    that a perfect fit has no risk but that of the noise.
+        E R = (1/2n) [||f(X) - Y||^2 + tr D_L].
 
-    `weights[l]` is (width of layer l + 1, width of layer l), the first taking the features of
-    `inputs`. Raises ValueError for shapes that do not fit, for a std < 0 and for values that are
-    not finite. Derived here; the method is that of arXiv 2206.04613.
+    D_l is what the noise adds to the second moment of the outputs of layer l. With D_0 = 0 and
+    f_l = W_l ... W_1 X^T,
+
+        D_l = W_l D_{l-1} W_l^T + s_l^2 (||f_{l-1}||^2 + tr D_{l-1}) I.
+
+    All terms are >= 0, so for a perfect fit, only the risk of the noise is left. `targets` is
+    (examples, outputs). Raises ValueError for shapes that do not fit, for a std < 0 and for values
+    that are not finite. Derived here; the method is that of arXiv 2206.04613.
 
     >>> risk = expected_risk([[[2.0]], [[3.0]]], [[1.0]], [[6.0]], [0.1, 0.1])
     >>> round(risk, 12)  # (0.01 * (4 + 9) + 0.01^2) / 2
@@ -40,8 +48,13 @@ def expected_risk_gradient(
 ) -> list[Floats]:
     """Returns the gradients of `expected_risk` in the weight matrices; raises as that function.
 
-    With P_l = W_L ... W_{l+1} and B_{l-1} = W_l^T B_l W_l + stds[l]^2 (||P_l||^2 + tr B_l) I, B_L =
-    0, that of tr D_L in W_l is 2 (P_l^T P_l + B_l) W_l D_{l-1} + 2 B_l W_l f_{l-1} f_{l-1}^T.
+    With the notation of that function, P_l = W_L ... W_{l+1}, B_L = 0 and
+
+        B_{l-1} = W_l^T B_l W_l + s_l^2 (||P_l||^2 + tr B_l) I,
+
+    the gradient of tr D_L in W_l is
+
+        2 (P_l^T P_l + B_l) W_l D_{l-1} + 2 B_l W_l f_{l-1} f_{l-1}^T.
     """
     chain, x, y, variances = _checked(weights, inputs, targets, stds)
     means, covariances = _moments(chain, x, variances)
@@ -66,13 +79,16 @@ def expected_risk_gradient(
 
 
 def excess_by_order(weights: Sequence[ArrayLike], inputs: ArrayLike) -> Floats:
-    """Returns c (layers,) with E R - R = sum_j c[j - 1] std^(2 j), `std` being that of all weights.
+    """Returns c (L,) with E R - R = sum_j c[j - 1] std^(2 j), if all weights have noise of one std.
 
-    c[0] is what noise on one layer at a time adds, (1/2n) sum_l ||W_L ... W_{l+1}||^2 ||W_{l-1} ...
-    W_1 X^T||^2. The last is d_1 ... d_L ||X||^2 / 2n, d_l the rows of W_l: it does not depend on
-    the weights and grows with every width. For two layers that is the variance explosion std^4 d_1
-    d_2 ||X||^2 / 2n. Source: arXiv 2206.04613, whose sigma is the std here. Raises ValueError for
-    shapes that do not fit and for values that are not finite.
+    The first coefficient c[0] is what noise on one layer at a time adds, summed over the layers,
+
+        (1/2n) sum_l ||W_L ... W_{l+1}||^2 ||W_{l-1} ... W_1 X^T||^2.
+
+    The last is d_1 ... d_L ||X||^2 / 2n, where d_l is the number of rows of W_l. It does not depend
+    on the weights and grows with every width. For two layers it gives the variance explosion std^4
+    d_1 d_2 ||X||^2 / 2n. Source: arXiv 2206.04613, whose sigma is the std here. Raises ValueError
+    for shapes that do not fit and for values that are not finite.
     """
     x = matrix("inputs", inputs)
     chain = layers(weights, x)
@@ -96,8 +112,10 @@ def excess_by_order(weights: Sequence[ArrayLike], inputs: ArrayLike) -> Floats:
 
 
 def all_layers_excess(weights: Sequence[ArrayLike], inputs: ArrayLike, sigma: float) -> float:
-    """Returns E R - R with noise on all L layers, each weight's sd being sigma / sqrt(L); raises
-    ValueError."""
+    """Returns E R - R with noise of standard deviation sigma / sqrt(L) on all weights.
+
+    Raises ValueError as `excess_by_order` does, and for sigma < 0.
+    """
     orders = excess_by_order(weights, inputs)
     variance = std_of("sigma", sigma) ** 2 / len(orders)
     exponents = np.arange(1, len(orders) + 1)
@@ -105,9 +123,10 @@ def all_layers_excess(weights: Sequence[ArrayLike], inputs: ArrayLike, sigma: fl
 
 
 def layerwise_excess(weights: Sequence[ArrayLike], inputs: ArrayLike, sigma: float) -> float:
-    """Returns E R - R with noise of sd sigma on one layer, all layers in turn; raises ValueError.
+    """Returns E R - R with noise of standard deviation sigma on one layer, the mean over layers.
 
-    That is sigma^2 c[0] / L, the first order of `all_layers_excess` and nothing besides.
+    It is sigma^2 c[0] / L with the c of `excess_by_order`, which is the first order of
+    `all_layers_excess`. Raises ValueError as `excess_by_order` does, and for sigma < 0.
     """
     orders = excess_by_order(weights, inputs)
     variance = std_of("sigma", sigma) ** 2
@@ -115,10 +134,10 @@ def layerwise_excess(weights: Sequence[ArrayLike], inputs: ArrayLike, sigma: flo
 
 
 def explosion(widths: Sequence[int], inputs: ArrayLike, std: float) -> float:
-    """Returns the last order, std^(2 L) d_1 ... d_L ||X||^2 / 2n, for the `widths` d_1 ... d_L of
-    all layers.
+    """Returns the highest order in std of E R - R, std^(2 L) d_1 ... d_L ||X||^2 / 2n.
 
-    Raises ValueError for a width < 1, a std < 0 and inputs that are not a finite matrix.
+    `widths` are the numbers d_1 ... d_L of outputs of all layers. Raises ValueError for a width <
+    1, a std < 0 and inputs that are not a finite matrix.
     """
     x = matrix("inputs", inputs)
     if not len(widths) or min(widths) < 1:
@@ -132,6 +151,7 @@ def explosion(widths: Sequence[int], inputs: ArrayLike, std: float) -> float:
 def _checked(
     weights: Sequence[ArrayLike], inputs: ArrayLike, targets: ArrayLike, stds: Sequence[float]
 ) -> tuple[list[Floats], Floats, Floats, list[float]]:
+    """Returns the checked matrices, inputs and targets, and the variances of the noise by layer."""
     x = matrix("inputs", inputs)
     chain = layers(weights, x)
     if len(stds) != len(chain):
@@ -161,6 +181,7 @@ def _moments(
 
 
 def _squared(array: Floats) -> float:
+    """Returns the squared Frobenius norm."""
     return float(np.vdot(array, array))
 
 

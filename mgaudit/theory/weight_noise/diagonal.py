@@ -18,9 +18,13 @@ def expected_risk(
 
     The noise is N(0, stds[0]^2) on w_1 and N(0, stds[1]^2) on w_2.
 
-    Exact. With h = diag(X^T X / n), s = stds and b = w_1^2 - w_2^2 + s_1^2 - s_2^2, the mean, E R =
-    (1/2n) ||X b - y||^2 + 2 h^T (s_1^2 w_1^2 + s_2^2 w_2^2) + (s_1^4 + s_2^4) sum h. With one s for
-    both that is the risk without noise, 2 s^2 h^T (w_1^2 + w_2^2), and a constant.
+    With h = diag(X^T X / n), s = stds and the mean coefficients b = w_1^2 - w_2^2 + s_1^2 - s_2^2,
+    the expectation is exactly
+
+        E R = (1/2n) ||X b - y||^2 + 2 h^T (s_1^2 w_1^2 + s_2^2 w_2^2) + (s_1^4 + s_2^4) sum_j h_j.
+
+    With the same s on both, it is the sum of the risk without noise, 2 s^2 h^T (w_1^2 + w_2^2), and
+    a constant.
 
     `positive` w_1 and `negative` w_2 are (features,), `targets` (examples,). Raises ValueError for
     shapes that do not fit, a std < 0 and values that are not finite. Source: arXiv 2206.04613, with
@@ -44,7 +48,10 @@ def expected_risk_gradient(
     targets: ArrayLike,
     stds: tuple[float, float],
 ) -> tuple[Floats, Floats]:
-    """Returns the gradients of `expected_risk` in w_1 and w_2 (features,); raises as that."""
+    """Returns the gradients of `expected_risk` in w_1 and w_2, each (features,).
+
+    Raises ValueError as that function does.
+    """
     network = _checked(positive, negative, inputs, targets, stds)
     s_1, s_2 = network.stds
     slope = network.x.T @ network.residual() / len(network.x)
@@ -57,7 +64,9 @@ def expected_risk_gradient(
 
 
 def constant(inputs: ArrayLike, std: float) -> float:
-    """Returns 2 std^4 sum_j h_j, the part of the risk of noise of one std that no weight changes.
+    """Returns 2 std^4 sum_j h_j, the part of E R - R that does not depend on the weights.
+
+    The noise has the same std on w_1 and w_2, and h is that of `expected_risk`.
 
     Raises:
         ValueError: for a std < 0 and for inputs that are not a finite matrix.
@@ -68,7 +77,7 @@ def constant(inputs: ArrayLike, std: float) -> float:
 
 @dataclass(frozen=True)
 class _Network:
-    """The arguments, checked."""
+    """The arguments after checks."""
 
     positive: Floats
     negative: Floats
@@ -77,7 +86,7 @@ class _Network:
     stds: tuple[float, float]
 
     def residual(self) -> Floats:
-        """Returns the mean output less the target of each example."""
+        """Returns the mean output minus the target of each example, (examples,)."""
         s_1, s_2 = self.stds
         coefficients = self.positive**2 - self.negative**2
         mean = coefficients + s_1**2 - s_2**2

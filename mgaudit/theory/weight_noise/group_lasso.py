@@ -18,13 +18,15 @@ def expected_risk(
     targets: ArrayLike,
     std: float,
 ) -> float:
-    """Returns E R of f(x) = sum_g u_g v_g^T x_g with noise N(0, std^2) on all u and v; exact.
+    """Returns the exact E R of f(x) = sum_g u_g v_g^T x_g with noise N(0, std^2) on all u and v.
 
-    E R = R + (std^2 / 2n) sum_g [||X_g v_g||^2 + (u_g^2 + std^2) ||X_g||^2]. `scalars` u is
-    (groups,), `vectors` v (features,), and `groups` (features,) says from 0 on which group a
-    feature is in; `targets` (examples,). Each group is a linear network of one hidden unit. Raises
-    ValueError for shapes that do not fit, groups that are not numbered 0, 1, ..., a std < 0 and
-    values that are not finite. Source: arXiv 2206.04613; the parametrisation is ours.
+        E R = R + (std^2 / 2n) sum_g [||X_g v_g||^2 + (u_g^2 + std^2) ||X_g||^2].
+
+    Each group g of features is a linear network of one hidden unit. `scalars` is u (groups,),
+    `vectors` is v (features,), `groups` (features,) is the number of each feature's group, from 0,
+    and `targets` is (examples,). Raises ValueError for shapes that do not fit, groups that are not
+    numbered 0, 1, ..., a std < 0 and values that are not finite. Source: arXiv 2206.04613; the
+    parametrisation is ours.
     """
     network = _checked(scalars, vectors, groups, inputs, targets)
     variance = std_of("std", std) ** 2
@@ -43,7 +45,10 @@ def expected_risk_gradient(
     targets: ArrayLike,
     std: float,
 ) -> tuple[Floats, Floats]:
-    """Returns the gradients of `expected_risk` in u (groups,) and v (features,); raises as that."""
+    """Returns the gradients of `expected_risk` in u (groups,) and v (features,).
+
+    Raises ValueError as that function does.
+    """
     network = _checked(scalars, vectors, groups, inputs, targets)
     variance = std_of("std", std) ** 2
     u, v = network.u, network.v
@@ -63,13 +68,16 @@ def least_coefficients(
 ) -> Floats:
     """Returns b (features,), the minimum of a group Lasso.
 
-    It minimises (1/2n) ||X b - y||^2 + (std^2 / n) sum_g ||X_g||_F ||X_g b_g||.
+    It minimises
 
-    The second term is the least that noise adds for b_g = u_g v_g, but for a constant. By block
-    coordinate descent: with the other groups fixed, the outputs of one are those of least squares
-    on what the others leave, shortened by std^2 ||X_g||_F, and 0 where they are no longer than that
-    (Simon and Tibshirani 2012). Ends when a sweep changes nothing beyond rounding. Raises
-    ValueError as `expected_risk` does, and where the last of `sweeps` still changes something.
+        (1/2n) ||X b - y||^2 + (std^2 / n) sum_g ||X_g||_F ||X_g b_g||.
+
+    Except for `constant`, the second term is the least that noise adds over all u and v with b_g =
+    u_g v_g. The minimum is found by block coordinate descent (Simon and Tibshirani 2012). With the
+    other groups fixed, the outputs of a group are fitted by least squares to the residual of the
+    others, and their norm is reduced by std^2 ||X_g||_F; they are 0 if the norm is not larger than
+    that. It ends when a sweep over the groups changes nothing beyond rounding. Raises ValueError as
+    `expected_risk` does, and if the last of `sweeps` still changes something.
     """
     x = matrix("inputs", inputs)
     y = vector("targets", targets, len(x))
@@ -101,7 +109,7 @@ def least_coefficients(
 
 
 def constant(inputs: ArrayLike, std: float) -> float:
-    """Returns std^4 ||X||^2 / 2n, the part of the risk of noise that no weight changes.
+    """Returns std^4 ||X||^2 / 2n, the part of E R - R that does not depend on the weights.
 
     Raises:
         ValueError: for a std < 0 and for inputs that are not a finite matrix.
@@ -113,7 +121,7 @@ def constant(inputs: ArrayLike, std: float) -> float:
 
 @dataclass(frozen=True)
 class _Network:
-    """The arguments, checked; `group` (features,) is the index of each feature's group."""
+    """The arguments after checks; `group` (features,) is the index of each feature's group."""
 
     u: Floats
     v: Floats
@@ -122,7 +130,7 @@ class _Network:
     y: Floats
 
     def residual(self) -> Floats:
-        """Returns the output less the target of each example."""
+        """Returns the output minus the target of each example, (examples,)."""
         coefficients = self.u[self.group] * self.v
         return self.x @ coefficients - self.y
 

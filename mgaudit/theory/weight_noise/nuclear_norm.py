@@ -11,16 +11,20 @@ from mgaudit.theory.arguments import Floats, matrix, std_of
 def least_product(inputs: ArrayLike, targets: ArrayLike, std: float) -> Floats:
     """Returns M (k, features), the minimum of least squares with a nuclear-norm penalty.
 
-    It minimises (1/2n) ||X M^T - Y||^2 + P(M), and is the shortest such M.
+    It minimises
 
-    P(M) = (std^2 / n) sqrt(k) ||X||_F ||M X^T||_* is the least that noise adds for W_2 W_1 = M, but
-    for a constant: noise on both layers adds (std^2 / 2n) [k ||W_1 X^T||^2 + ||W_2||^2 ||X||^2] and
-    `deep_linear.explosion`, and ||A||^2 + ||B||^2 is at least 2 ||B A||_*, here with A = sqrt(k)
-    W_1 X^T and B = ||X||_F W_2.
+        (1/2n) ||X M^T - Y||^2 + P(M),    P(M) = (std^2 / n) sqrt(k) ||X|| ||M X^T||_*,
 
-    The penalty is on the outputs N = M X^T, so that one step of singular-value thresholding finds
-    them: the singular values of Y^T P, P the projection onto the columns of X, fall by std^2
-    sqrt(k) ||X||_F, and to 0 at least (Cai, Candès and Shen 2010). `targets` is (examples, k).
+    where ||.||_* is the nuclear norm. Of several minima, it is the one with the smallest norm.
+
+    Except for a constant, P(M) is the least that noise adds over all W_2 and W_1 with W_2 W_1 = M.
+    Noise on both layers adds (std^2 / 2n) [k ||W_1 X^T||^2 + ||W_2||^2 ||X||^2] and the constant
+    `deep_linear.explosion`. And ||A||^2 + ||B||^2 is at least 2 ||B A||_*, here with A = sqrt(k)
+    W_1 X^T and B = ||X|| W_2.
+
+    The penalty is on the outputs M X^T, so that one step of singular-value thresholding finds them
+    (Cai, Candès and Shen 2010): Y is projected onto the columns of X, and the singular values of
+    the result are reduced by std^2 sqrt(k) ||X||, but not below 0. `targets` is (examples, k).
     Raises ValueError for shapes that do not fit, a std < 0 and values that are not finite. Source:
     arXiv 2206.04613.
     """

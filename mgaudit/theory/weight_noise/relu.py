@@ -54,7 +54,7 @@ def expected_risk(
     """
     net = _checked(first, second, inputs, targets, stds)
     z, t = net.preactivations
-    by_first = net.outer @ rectified_variance(z, t).sum(axis=0)
+    by_first = net.outgoing_squares @ rectified_variance(z, t).sum(axis=0)
     by_second = net.variance * len(net.second) * second_moment(z, t).sum()
     residual = smoothed_relu(z, t) @ net.second.T - net.y
     squares = (residual**2).sum()
@@ -70,8 +70,8 @@ def expected_risk_gradient(
 ) -> tuple[Floats, Floats]:
     """Returns the gradients of `expected_risk` in W_1 and W_2; raises as that function.
 
-    d mu / d z = Phi(z/t) and d q / d z = 2 mu. Where t = 0 the former is 0 below z = 0, 1 above and
-    1/2, its limit, at it.
+    d mu / d z = Phi(z/t) and d q / d z = 2 mu. For t = 0, the former is 0 for z < 0, 1 for z > 0,
+    and 1/2, the limit for t -> 0, for z = 0.
     """
     net = _checked(first, second, inputs, targets, stds)
     z, t = net.preactivations
@@ -81,7 +81,7 @@ def expected_risk_gradient(
     residual = mean @ net.second.T - net.y
     variances = rectified_variance(z, t).sum(axis=0)
     by_second = residual.T @ mean + net.second * variances
-    noise_on_first = net.outer * rectified_variance_gradient(z, t).z / 2
+    noise_on_first = net.outgoing_squares * rectified_variance_gradient(z, t).z / 2
     noise_on_second = net.variance * len(net.second) * mean
     by_z = residual @ net.second * slope + (noise_on_first + noise_on_second)
     by_first = by_z.T @ net.x
@@ -93,10 +93,14 @@ def second_order(
 ) -> tuple[float, float]:
     """Returns the second-order parts of E R - R that noise on W_1, and noise on W_2, add.
 
-    They are (stds[0]^2 / 2n) sum_ir ||W_2r||^2 1[z_ir > 0] ||x_i||^2 and (stds[1]^2 / 2n) k ||(W_1
-    X^T)_+||^2, of which the latter is exact where stds[0] = 0. Where no z is 0, the rest of E R - R
-    is stds[0]^2 stds[1]^2 `explosion` plus what vanishes faster than any power, as exp(-z^2 / 2
-    t^2). A unit at its kink, z = 0, adds a term linear in stds[0].
+    They are, with the columns v_r of W_2,
+
+        (stds[0]^2 / 2n) sum_ir ||v_r||^2 1[z_ir > 0] ||x_i||^2,
+        (stds[1]^2 / 2n) k ||(W_1 X^T)_+||^2.
+
+    For stds[0] = 0, the second is all that noise on W_2 adds. If no z is 0, the rest of E R - R is
+    stds[0]^2 stds[1]^2 `explosion`, and a term that vanishes faster than any power of the standard
+    deviations, as exp(-z^2 / 2 t^2). A neuron with z = 0 adds a term linear in stds[0].
 
     Arguments and errors as for `expected_risk`. Source: arXiv 2206.04613.
     """
@@ -114,13 +118,13 @@ def second_order(
 
 
 def explosion(first: ArrayLike, outputs: int, inputs: ArrayLike) -> float:
-    """Returns (k / 2n) sum_i ||x_i||^2 (active units of x_i), the coefficient of stds[0]^2
-    stds[1]^2 in E R - R.
+    """Returns the coefficient of stds[0]^2 stds[1]^2 in E R - R, which grows with the width.
 
-    Like that of a linear network it grows with the width, but it depends on the weights; it is half
-    of the former where each unit has its mirror image -w, and on average over weights that are as
-    likely as their negatives. Raises ValueError for shapes that do not fit, outputs < 1 and values
-    that are not finite.
+    It is (k / 2n) sum_i ||x_i||^2 a_i, where a_i is the number of neurons that are active for x_i
+    and k is `outputs`. In a linear network all neurons count. Here the coefficient depends on the
+    weights `first` (width, features). It is half of the linear network's if each neuron has a
+    mirror image with weights -w, and on average over weights that are as likely as their negatives.
+    Raises ValueError for shapes that do not fit, outputs < 1 and values that are not finite.
     """
     x = matrix("inputs", inputs)
     w_1 = matrix("first", first, columns=x.shape[1])
@@ -134,7 +138,10 @@ def explosion(first: ArrayLike, outputs: int, inputs: ArrayLike) -> float:
 
 @dataclass(frozen=True)
 class _Network:
-    """The arguments, checked; `variance` is that of the noise on W_2."""
+    """The arguments after checks: W_1, W_2, inputs and targets.
+
+    `std` is the standard deviation of the noise on W_1. `variance` is the variance of that on W_2.
+    """
 
     first: Floats
     second: Floats
@@ -144,8 +151,8 @@ class _Network:
     variance: float
 
     @property
-    def outer(self) -> Floats:
-        """The squared norms of the columns of W_2, (width,)."""
+    def outgoing_squares(self) -> Floats:
+        """The squared norms of the outgoing weights of each neuron in W_2, (width,)."""
         squared_norms: Floats = (self.second**2).sum(axis=0)
         return squared_norms
 
