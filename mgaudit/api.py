@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
 
 from mgaudit.dp_result import DPResult
-from mgaudit.errors import UsageError
+from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.progress_bars import ProgressBars, on_stderr
 from mgaudit.result import Result
 from mgaudit.running import (
@@ -26,7 +26,7 @@ from mgaudit.running import (
     run_dp_audit_plan,
     run_study_plan,
 )
-from mgaudit.settings.arguments import KAPPA
+from mgaudit.settings.arguments import AUDIT_DP, COMPARE, KAPPA, RUN
 from mgaudit.settings.number_check import checked_argument
 from mgaudit.storage.run_list import find_run
 
@@ -450,12 +450,14 @@ def _edited(
 
 
 def _checked_training(training: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the training settings that are given. Raises UsageError for a name that is none."""
-    from mgaudit.settings.setting_errors import TRAINED, no_such_setting
+    """Returns the training settings that are given. Raises UsageError for other names."""
+    from mgaudit.settings.setting_errors import TRAINED
 
     for name in training:
         if name not in TRAINED:
-            raise no_such_setting("training", name, TRAINED)
+            known = [argument.name for argument in (*RUN, *COMPARE, *AUDIT_DP)]
+            rule = "is not an argument, and not a setting of training"
+            raise UsageError(name, rule, None, did_you_mean(name, [*known, *TRAINED]))
     return _not_none(training)
 
 

@@ -42,14 +42,14 @@ class UsageError(ValueError):
         return UsageError(joined, self.rule, self.value, self.way_out)
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: object, known: Iterable[str]) -> str:
     """Returns a question with the nearest known name, ignoring case; empty if none is near.
 
     >>> did_you_mean("CNN", ["mlp", "cnn"]), did_you_mean("x", ["mlp"])
     ("did you mean 'cnn'?", '')
     """
     by_lower_case = {candidate.lower(): candidate for candidate in known}
-    nearest = get_close_matches(name.lower(), by_lower_case, n=1)
+    nearest = get_close_matches(str(name).lower(), by_lower_case, n=1)
     return f"did you mean {by_lower_case[nearest[0]]!r}?" if nearest else ""
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mgaudit.errors import UsageError
 from mgaudit.progress_bars import on_stderr
 from mgaudit.reports.formats.render import PAPER_FORMATS, chosen_formats
 from mgaudit.reports.reproduction import PaperResult
@@ -17,13 +18,17 @@ if TYPE_CHECKING:
 RUNS = Path("runs")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PaperRun:
     """A reproduced paper: its claims and figures, its run directory and the reports in it."""
 
     record: PaperResult
     path: Path
     reports: list[Path]
+
+    def __repr__(self) -> str:
+        """Returns the paper and the run directory."""
+        return f"<mgaudit.PaperRun: {self.record.key}, {self.record.scale}; {self.path}>"
 
     @property
     def failed(self) -> bool:
@@ -50,6 +55,10 @@ def reproduce(
         dataset: Images in place of those of the settings, as in "folder:PATH".
         format: Formats of the reports (default: html and pdf).
         device, jobs, out, quiet: As those of `run`.
+
+    Returns:
+        One `PaperRun` for each paper, with `record` (the content of `reproduction.json`), `path`
+        (the run directory), `reports` (the paths of the reports) and `failed`.
 
     Raises:
         UsageError: An argument is wrong, or data cannot be read.
@@ -88,7 +97,10 @@ def each_paper(
 
     workers = checked_jobs(jobs)
     formats = chosen_formats(format, PAPER_FORMATS)
-    names = [papers] if isinstance(papers, str) else list(papers)
+    names = [papers] if isinstance(papers, str) else papers
+    if not isinstance(names, Sequence):
+        rule = "must be the name of a paper or figure, or a list of names"
+        raise UsageError("papers", rule, f"{type(names).__name__}: {names!r}")
     plans = plan_papers(names, full, dataset)
     check_cache_folder()
     chosen = choose_device(device or "auto")

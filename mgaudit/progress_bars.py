@@ -116,7 +116,11 @@ class ProgressBars(_Drawn, Progress):
         self._task = self._bars.add_task(escape(label), total=models, completed=reused, note=note)
 
     def model_trained(self) -> None:
-        """Advances the bar. Elsewhere, prints at most one line in 10 s, and one at the end."""
+        """Counts one more model of the arm, and of the run.
+
+        A terminal advances the bar. Other outputs print at most one line in 10 s and one at the end
+        of the arm. The log gets a line for each model.
+        """
         self._done += 1
         self._new += 1
         self._run_done += 1

@@ -90,6 +90,9 @@ class Result:
         The formats are .html, .pdf, .csv (every number) and .json (`result.json`). Raises
         UsageError for another suffix.
         """
+        if not isinstance(path, str | Path):
+            rule = "must be the path of a file"
+            raise UsageError("path", rule, f"{type(path).__name__}: {path!r}")
         path = Path(path)
         suffix = path.suffix.lower()
         if suffix == ".json":
@@ -110,7 +113,9 @@ class Result:
         jobs: int | None = None,
         quiet: bool = False,
     ) -> "Result":
-        """Attacks the models of this run with other attacks, without training.
+        """Attacks the models of this run with one or several other attacks, without training.
+
+        `queries` None keeps the queries of this run.
 
         The models must still be in the cache. Returns a new result, which has a run directory of
         its own beside this one. Raises UsageError where models are missing.

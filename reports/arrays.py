@@ -86,6 +86,8 @@ def read_arrays(folder: Path, studies: int) -> list[Arrays]:
                 index = int(study.removeprefix("study"))
                 arrays[index][rest] = archive[name]
     except Exception as error:  # numpy and zipfile raise many kinds for a damaged file
-        rule = f"cannot be read: {type(error).__name__}: {error}"
+        # The messages of numpy are not shown: one of them recommends to load a pickle.
+        kind = type(error).__name__
+        rule = f"cannot be read: it is not an archive of numerical arrays ({kind})"
         raise UsageError(str(path), rule, None, RUN_AGAIN) from error
     return arrays

@@ -95,11 +95,11 @@ def number(
     >>> str(number(Estimate(value=0.985, low=0.96, high=1.0), scale=100, digits=1))
     '98.5 [96.0, 100.0]'
     """
-    sign = "+" if signed else ""
 
     def format_value(value: float) -> str:
-        # Adding 0.0 turns a rounded -0.0 into 0.0.
+        # A number that rounds to zero has no sign. Adding 0.0 turns -0.0 into 0.0.
         rounded = round(value * scale, digits) + 0.0
+        sign = "+" if signed and rounded else ""
         return f"{rounded:{sign}.{digits}f}".replace("-", "−")
 
     above, below = estimate.high - estimate.value, estimate.value - estimate.low

@@ -42,7 +42,8 @@ class Commands(TyperGroup):
             print_error("interrupted")
             code = INTERRUPTED
         except SystemExit as error:
-            if isinstance(error.__context__, OSError):  # a closed pipe, which needs no message
+            is_pipe_closed = isinstance(error.__context__, OSError)
+            if is_pipe_closed or not error.code:  # shell completion ends with code 0
                 raise
             code = _ended_by(error)
         except Exception as error:

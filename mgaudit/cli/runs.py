@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from mgaudit.cli.console import out
+from mgaudit.cli.console import confirmed, out
 from mgaudit.cli.ending import WRONG_USAGE, user_errors
 from mgaudit.cli.options import DEFAULT_RUNS, JsonOption, RunArgument, RunsArgument, RunsOption
 
@@ -108,7 +108,7 @@ def runs_remove(
         size = f"{len(run.files)} files, {run.bytes / 1e6:.1f} MB"
         out.print(Text(f"{run.path}: {size}"), soft_wrap=True)
     names = ", ".join(run.path.name for run in chosen)
-    if not yes and not typer.confirm(f"Delete {names}?", err=True):
+    if not yes and not confirmed(f"Delete {names}?"):
         raise typer.Exit(WRONG_USAGE)
     with user_errors():
         for run in chosen:

@@ -138,7 +138,9 @@ MODELS = Argument(
 EXAMPLES = Argument(
     "examples", int, DATA, "Examples to audit", default_text="all", limits=Range(50)
 )
-STACK = Argument("stack", str, MACHINE, "Models trained as one: a number, or auto", default="auto")
+STACK = Argument(
+    "stack", str, MACHINE, "Models trained together: a number, or auto", default="auto"
+)
 SEED = Argument("seed", int, DATA, "Random seed", default=0, limits=Range(0))
 DEVICE = Argument("device", str, MACHINE, "Device", default="auto", values=("auto", "cpu", "cuda"))
 SETTINGS = Argument(
@@ -157,7 +159,7 @@ SCHEMES = Argument(
     "scheme",
     str,
     NOISE,
-    "An arm, as in dropout:rate=0.2, or none; repeatable; replaces those of the study",
+    "A scheme such as dropout:rate=0.2, or the word none; repeatable; replaces the study's arms",
     several=True,
     names="schemes",
 )

@@ -273,7 +273,9 @@ def types(build: Callable[..., Any]) -> dict[str, Any]:
 
 
 def allowed(hint: Any) -> str:
-    """Returns the allowed values of a type, " (>= 0)" or " (cyclic or random)"; "" for any value.
+    """Returns the allowed values of a type as text, such as " (>= 0)", or " (cyclic or random)".
+
+    Returns "" where every value is allowed.
 
     >>> from typing import Literal
     >>> allowed(Literal["cyclic", "random"] | None)

@@ -66,7 +66,7 @@ def dataset_choice(value: object) -> DatasetChoice:
     if isinstance(value, tuple):
         return _of_object(_from_arrays(value))
     if not isinstance(value, str):
-        rule = "must be the text of a dataset, a Dataset or a tuple of four arrays"
+        rule = "must be the name of a dataset with options, a Dataset or a tuple of four arrays"
         raise UsageError("", rule, type(value).__name__)
     name, _, rest = value.strip().partition(":")
     installed = plugins("dataset", DATASETS)

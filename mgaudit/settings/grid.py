@@ -127,7 +127,7 @@ def edited_grid(
             "give a study file, as in mgaudit compare studies/quick.toml, or --scheme, as in "
             "--scheme none --scheme gaussian-mask:kappa=0.3"
         )
-        raise UsageError("arms", "must be given to be compared", None, way_out)
+        raise UsageError("arms", "must be given: there are none to compare", None, way_out)
     replaced = {key for key, several in SEVERAL.items() if several in changes}
     if "schemes" in changes:
         replaced |= {"arms"}

@@ -104,7 +104,8 @@ def scheme_choice(value: object) -> SchemeChoice:
         return SchemeChoice.of([object_choice(SCHEMES, part) for part in value.parts])
     if not isinstance(value, str):
         rule = "must be a scheme, as in gaussian-mask:kappa=0.3"
-        raise UsageError("", rule, f"{type(value).__name__}: {value!r}")
+        way_out = f"write {value.__name__}(...)" if isinstance(value, type) else ""
+        raise UsageError("", rule, f"{type(value).__name__}: {value!r}", way_out)
     texts = scheme_parts(value)
     return SchemeChoice.of([parse("scheme", SCHEMES, text, own=Scheme) for text in texts])
 

@@ -33,6 +33,7 @@ from mgaudit.targets.querying.queries import Queries
 from mgaudit.targets.ranges import range_in
 from mgaudit.targets.training import Training
 
+ARTICLES = {"attack": "an ", "queries": ""}
 SUPPLIED = ("input_shape", "classes")  # to a network, by mgaudit
 DEFAULT_SCHEMES = (PLAIN, f"gaussian-mask:kappa={arguments.KAPPA.default:g}", DEFAULT_DP)
 
@@ -97,9 +98,9 @@ def _chosen(
     if isinstance(value, Choice):
         return value
     if not isinstance(value, str):
-        article = "an" if kind == "attack" else "a"
-        rule = f"must be the text of {article} {kind}, or an object"
-        raise UsageError("", rule, f"{type(value).__name__}: {value!r}")
+        rule = f"must be the name of {ARTICLES.get(kind, 'a ')}{kind} with options, or an object"
+        way_out = f"write {value.__name__}(...)" if isinstance(value, type) else ""
+        raise UsageError("", rule, f"{type(value).__name__}: {value!r}", way_out)
     return parse(kind, registry, value, supplied, own)
 
 

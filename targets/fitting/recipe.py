@@ -81,7 +81,8 @@ def train(
     `dataset` is standardised, and row i of `membership` (models, examples) marks the training
     examples of model `indices[i]`. There are 1 to `recipe.stack` indices. A stack that is not full
     is padded with copies of its last model, so that a model is the same, bit for bit, whichever
-    other models are missing. A stack that does not fit into the memory of the GPU is split in half.
+    other models are missing. A stack that does not fit into the memory of the GPU is split in half,
+    which can change the rounding.
     Training uses one thread, so that the weights do not depend on the number of workers on the
     machine.
     """

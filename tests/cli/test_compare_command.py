@@ -158,11 +158,12 @@ def test_a_dry_run_tells_the_plan_and_writes_nothing(
     [
         (
             [],
-            "arms must be given to be compared; give a study file, as in mgaudit compare "
+            "arms must be given: there are none to compare; give a study file, as in "
+            "mgaudit compare "
             "studies/quick.toml, "
             "or --scheme",
         ),
-        (["--target", "mlp"], "arms must be given to be compared"),
+        (["--target", "mlp"], "arms must be given: there are none to compare"),
         (
             ["quik"],
             "STUDY must be a study file, or one of adaptive, dp-frontier, kappa-sweep",

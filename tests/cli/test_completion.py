@@ -16,7 +16,7 @@ from mgaudit.cli.catalogue import CATALOGUE_FILE
 HEAVY = ("torch", "numpy", "scipy", "sklearn", "matplotlib", "pandas", "opacus", "PIL")
 
 
-def completed(words: str, folder: Path | None = None) -> list[str]:
+def completed(words: str) -> list[str]:
     """Returns what bash would offer for the last of the words."""
     arguments = words.split(" ")
     environment = {
@@ -25,6 +25,7 @@ def completed(words: str, folder: Path | None = None) -> list[str]:
         "COMP_CWORD": str(len(arguments) - 1),
     }
     result = CliRunner().invoke(app, [], env=environment, prog_name="mgaudit")
+    assert (result.exit_code, result.stderr) == (0, "")
     return result.stdout.split()
 
 

@@ -151,3 +151,19 @@ def test_a_finished_run_is_attacked_again(run_name: str, monkeypatch: pytest.Mon
     assert attacks == {"loss", "entropy", "confidence"}
     refused = mgaudit("attack", "latest", "--attack", "nosuch")
     assert refused.exit_code == 2
+
+
+def test_completion_is_shown_without_an_error() -> None:
+    shown = mgaudit("--show-completion", "bash")
+    assert "error" not in shown.stderr
+
+
+def test_removing_without_a_terminal_needs_yes(tmp_path: Path) -> None:
+    run = tmp_path / "2026-01-01-a-abc12345"
+    run.mkdir()
+    (run / ".mgaudit-run").write_text('{"made by": "mgaudit", "format": 1}')
+    (run / "log.txt").touch()
+    refused = mgaudit("runs", "remove", run.name, "--runs", str(tmp_path))
+    assert refused.exit_code == 2
+    assert "--yes must be given where no answer can be typed" in refused.stderr
+    assert run.is_dir()

@@ -325,7 +325,8 @@ def test_options_take_what_hangs_on_what_they_replace() -> None:
 
 def test_without_a_study_there_must_be_arms() -> None:
     with pytest.raises(
-        ValueError, match=r"arms must be given to be compared; give a study file, .* or --scheme"
+        ValueError,
+        match=r"arms must be given: there are none to compare; give a study file, .* or --scheme",
     ):
         edited_grid({}, {"targets": ["mlp"]}, {})
     assert edited_grid({}, {"schemes": ["none"]}, {}).schemes == (scheme_choice("none"),)

@@ -108,10 +108,13 @@ def html_of(study: StudyResult, arrays: Arrays) -> str:
 def test_the_report_counts_them(run: Diverging) -> None:
     study, arrays = run({"none": [4], "mask": [1, 5]})
     notes = accuracy_vs_privacy(study).notes
-    assert "no noise: 1 of 6 models diverged and are left out, as targets and as shadows." in notes
+    assert (
+        "no noise: 1 of 6 models diverged and are left out, as targets and as shadow models."
+        in notes
+    )
     assert (
         "gaussian-mask (kappa=0.3): 2 of 6 models diverged and are left out, as targets and "
-        "as shadows." in notes
+        "as shadow models." in notes
     )
     assert any("2 of 6 models diverged" in sentence for sentence in verdict(study))
     assert "2 of 6 models diverged" in html_of(study, arrays)

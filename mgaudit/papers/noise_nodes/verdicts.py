@@ -17,8 +17,8 @@ def phase_check(
 ) -> Callable[[Data], Measured | NotRun]:
     """Returns the check of a claim on the rows that match `condition`, which includes their phase.
 
-    If any `diverged`, in a phase other than divergence, the check returns their share, and the
-    claim fails.
+    If `diverged` is true of a row in another phase than divergence, the check returns the share of
+    such rows, and the claim fails. `of` is the word for the rows in messages.
     """
 
     def check(data: Data) -> Measured | NotRun:
