@@ -139,7 +139,7 @@ def test_two_runs_side_by_side_differ_by_their_settings_and_paired_numbers() -> 
     ours, theirs, change = rows["gaussian-mask (kappa=0.3)", "AUC, lira"]
     assert (ours.text, theirs.text, change.text) == ("0.700", "0.600", "−0.100")
     assert change.interval
-    assert rows["no noise", "AUC, lira"][2].text == "+0.000"
+    assert rows["no noise", "AUC, lira"][2].text == "0.000"
     assert rows["gaussian-mask (kappa=0.3)", "test accuracy, %"][2].text == "+2.0"
     assert settings_apart(first, first).notes == ["All settings are the same."]
 
@@ -241,4 +241,4 @@ def test_two_runs_are_compared_in_a_narrow_and_a_wide_terminal(runs: Path, colum
     assert outcome.exit_code == 0, outcome.output
     assert "schemes" in outcome.stdout
     assert "no noise" in outcome.stdout
-    assert "+0.000" in outcome.stdout
+    assert "0.000" in outcome.stdout
