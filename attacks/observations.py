@@ -39,7 +39,7 @@ class ShadowMoments:
     squares_out: Floats
 
     def filled_means(self) -> tuple[Floats, Floats]:
-        """Returns mean_in and mean_out (examples, queries) without gaps.
+        """Returns mean_in and mean_out (examples, queries) without gaps; counts are (examples, 1).
 
         Let gap be the average of mean_in - mean_out over the examples that have both, or 0 if there
         are none. A missing mean_in is mean_out + gap, and a missing mean_out is mean_in - gap.

@@ -270,19 +270,20 @@ def _differences(
     study: StudyResult, arm: AuditResult, attack: AttackResult | None, there: Setting, metric: str
 ) -> list[str]:
     """Returns the known differences between the study and a published setting, as phrases."""
-    phrases, pairs = [], _training(study, arm, there)
+    phrases = []
+    settings = _training(study, arm, there)  # triples of name, theirs, ours
     if study.dataset.choice.name != there.dataset:
         phrases.append(
             "data: CIFAR-10 there, here an image folder with its class names and image shape, "
             "which may contain other images"
         )
     if attack is not None:
-        pairs += _attacking(study, attack, there, metric)
+        settings += _attacking(study, attack, there, metric)
         phrases += _attack_phrases(attack, there, metric)
-    for word, theirs, ours in pairs:
+    for word, theirs, ours in settings:
         if theirs is not None and theirs != ours:
             phrases.append(f"{word}: {_format(theirs)} there, {_format(ours)} here")
-    unstated = [word for word, theirs, _ in pairs if theirs is None]
+    unstated = [word for word, theirs, _ in settings if theirs is None]
     if unstated:
         phrases.append(f"the source does not state {', '.join(unstated)}")
     return phrases

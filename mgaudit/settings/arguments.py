@@ -106,7 +106,7 @@ SCHEME = Argument(
     "The noise to audit in place of the mask, as in dropout:rate=0.2",
     names="schemes",
 )
-PLAIN = Argument("plain", bool, NOISE, "Also audit no noise", default=True)
+PLAIN = Argument("plain", bool, NOISE, "Also audit models without noise", default=True)
 DP = Argument("dp", bool, NOISE, "Also audit DP-SGD", default=True)
 EPSILON = Argument("epsilon", float, NOISE, "ε of DP-SGD", default=8.0, default_text="8")
 DELTA = Argument("delta", float, NOISE, "δ of DP-SGD", default_text="1/n^1.1, n training examples")
@@ -230,7 +230,7 @@ SIGNIFICANCE = Argument(
     limits=Range(0, 0.5, low_open=True, high_open=True),
 )
 TRAINING_RUNS = Argument(
-    "models", int, DATA, "Training runs", default=1, limits=Range(1, MOST_MODELS)
+    "models", int, DATA, "Models to train", default=1, limits=Range(1, MOST_MODELS)
 )
 EXAMPLES_WITH_CANARIES = Argument(
     "examples",

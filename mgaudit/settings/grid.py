@@ -200,7 +200,9 @@ def _listed(values: Mapping[str, Any], key: str, several: str) -> dict[str, Any]
         raise UsageError(several, "must be a list", repr(items), f"a single value is {key} = …")
     if not items:
         way_out = "name at least one, or leave it out"
-        raise UsageError(several, "must not be empty, or the grid is empty", "[]", way_out)
+        raise UsageError(
+            several, "must not be empty: a grid needs at least one value", "[]", way_out
+        )
     return {several: list(items)}
 
 
@@ -217,7 +219,7 @@ def _arms(values: Mapping[str, Any]) -> Iterator[_Arm]:
     if not isinstance(entries, list | tuple):
         raise UsageError(key, "must be a list", repr(entries))
     if not entries:
-        rule = "must not be empty, or the grid is empty"
+        rule = "must not be empty: a grid needs at least one value"
         raise UsageError(key, rule, "[]", "name at least one arm")
     for index, entry in enumerate(entries):
         location = f"{key}[{index}]"

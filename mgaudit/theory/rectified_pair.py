@@ -273,7 +273,11 @@ def _linear(h: Floats, k: Floats) -> Floats:
 def _both_positive_reflected(
     p: Floats, r: Floats, pull_v: Floats, pull_u: Floats, q: Floats, rho: Floats
 ) -> Floats:
-    """Returns Phi2(-p, -r; rho) for p, r >= 0, by Owen's T; `rho` is that of the reflected pair."""
+    """Returns P(u > 0 and v > 0) = Phi2(-p, -r; rho) for p, r >= 0, by Owen's T function.
+
+    All arguments belong to the reflected pair, as the fields of the class do. `pull_v`, the mean of
+    v where u = 0, is part of the term of u, and `pull_u` of the term of v.
+    """
     tail_u, tail_v = ndtr(-p), ndtr(-r)
     half = 0.5 * (tail_u + tail_v)
     owen_u = _owen(p, pull_v, q, rho)
