@@ -26,7 +26,7 @@ from mgaudit.running import (
     run_dp_audit_plan,
     run_study_plan,
 )
-from mgaudit.settings.arguments import AUDIT_DP, COMPARE, KAPPA, RUN
+from mgaudit.settings.arguments import AUDIT_DP, COMPARE, KAPPA, RUN, RUNS
 from mgaudit.settings.number_check import checked_argument
 from mgaudit.storage.run_list import find_run
 
@@ -51,8 +51,6 @@ RunArgument: TypeAlias = "str | Path"
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-RUNS = Path("runs")
 
 # The arguments of `compare`: their names in a study file, and a sequence type that is one value.
 PLURALS: dict[str, tuple[str, type]] = {

@@ -10,12 +10,11 @@ from mgaudit.progress_bars import on_stderr
 from mgaudit.reports.formats.render import PAPER_FORMATS, chosen_formats
 from mgaudit.reports.reproduction import PaperResult
 from mgaudit.running import checked_jobs, recorded
+from mgaudit.settings.arguments import RUNS
 from mgaudit.storage.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from mgaudit.papers.reproduction import PaperPlan
-
-RUNS = Path("runs")
 
 
 @dataclass(frozen=True, repr=False)

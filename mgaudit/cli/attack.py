@@ -5,7 +5,6 @@ from typing import Any
 import mgaudit
 from mgaudit.cli.ending import reported
 from mgaudit.cli.options import (
-    DEFAULT_RUNS,
     JobsOption,
     JsonOption,
     QuietOption,
@@ -13,7 +12,7 @@ from mgaudit.cli.options import (
     RunsOption,
     with_options,
 )
-from mgaudit.settings.arguments import ATTACK_AGAIN
+from mgaudit.settings.arguments import ATTACK_AGAIN, RUNS
 
 
 @with_options(ATTACK_AGAIN)
@@ -21,7 +20,7 @@ def attack(
     run: RunArgument,
     *,
     options: dict[str, Any],
-    runs: RunsOption = DEFAULT_RUNS,
+    runs: RunsOption = RUNS,
     jobs: JobsOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,

@@ -11,13 +11,12 @@ import mgaudit
 from mgaudit.cli.ending import reported
 from mgaudit.cli.names import of_studies
 from mgaudit.cli.options import (
-    DEFAULT_RUNS,
     JsonOption,
     NewFolderOption,
     QuietOption,
     with_options,
 )
-from mgaudit.settings.arguments import COMPARE, OUTPUT
+from mgaudit.settings.arguments import COMPARE, OUTPUT, RUNS
 
 StudyArgument = Annotated[
     Path | None,
@@ -43,7 +42,7 @@ def compare(
     *,
     options: dict[str, Any],
     dry_run: DryRunOption = False,
-    out_folder: NewFolderOption = DEFAULT_RUNS,
+    out_folder: NewFolderOption = RUNS,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:

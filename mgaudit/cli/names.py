@@ -1,9 +1,8 @@
 """Names for shell completion, read without importing torch or code of the user."""
 
 from collections.abc import Callable
-from pathlib import Path
 
-from mgaudit.settings.arguments import Argument
+from mgaudit.settings.arguments import RUNS, Argument
 
 Complete = Callable[[str], list[tuple[str, str]]]
 
@@ -51,7 +50,7 @@ def of_published_datasets(incomplete: str) -> list[tuple[str, str]]:
 
 def of_runs(incomplete: str) -> list[tuple[str, str]]:
     """Completes a run of the directory `runs`, the latest first."""
-    names = sorted((path.name for path in Path("runs").glob("*") if path.is_dir()), reverse=True)
+    names = sorted((path.name for path in RUNS.glob("*") if path.is_dir()), reverse=True)
     return _starting_with(incomplete, [("latest", ""), *((name, "") for name in names)])
 
 

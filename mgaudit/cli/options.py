@@ -47,8 +47,6 @@ JsonOption = Annotated[
     ),
 ]
 
-DEFAULT_RUNS = Path("runs")
-
 
 def option(argument: Argument) -> inspect.Parameter:
     """Returns a command's parameter for the argument, with the default None."""

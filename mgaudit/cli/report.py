@@ -10,13 +10,13 @@ from mgaudit.cli.console import print_paths
 from mgaudit.cli.ending import user_errors
 from mgaudit.cli.names import of_formats
 from mgaudit.cli.options import (
-    DEFAULT_RUNS,
     QuietOption,
     RunsArgument,
     RunsOption,
 )
 from mgaudit.errors import UsageError
 from mgaudit.reports.formats.render import DEFAULT_FORMATS, FORMATS, chosen_formats
+from mgaudit.settings.arguments import RUNS
 
 FormatOption = Annotated[
     list[str] | None,
@@ -43,7 +43,7 @@ def report(
     format_: FormatOption = None,
     chapters: ChaptersOption = False,
     out_folder: DestinationOption = None,
-    runs: RunsOption = DEFAULT_RUNS,
+    runs: RunsOption = RUNS,
     quiet: QuietOption = False,
 ) -> None:
     """Render the reports of a run again, or join several runs into one. Needs no torch.

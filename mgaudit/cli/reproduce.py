@@ -9,14 +9,13 @@ from mgaudit.cli.console import out, print_paths
 from mgaudit.cli.ending import FAILED, reported
 from mgaudit.cli.names import of_formats, of_papers
 from mgaudit.cli.options import (
-    DEFAULT_RUNS,
     JsonOption,
     NewFolderOption,
     QuietOption,
     with_options,
 )
 from mgaudit.reports.formats.render import DEFAULT_FORMATS, PAPER_FORMATS
-from mgaudit.settings.arguments import REPRODUCE
+from mgaudit.settings.arguments import REPRODUCE, RUNS
 
 KEPT = "models of audits that were trained so far are kept; all else of this paper begins anew"
 
@@ -53,7 +52,7 @@ def reproduce(
     full: FullOption = False,
     format_: FormatOption = None,
     options: dict[str, Any],
-    out_folder: NewFolderOption = DEFAULT_RUNS,
+    out_folder: NewFolderOption = RUNS,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:

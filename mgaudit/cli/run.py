@@ -5,20 +5,19 @@ from typing import Any
 import mgaudit
 from mgaudit.cli.ending import reported
 from mgaudit.cli.options import (
-    DEFAULT_RUNS,
     JsonOption,
     NewFolderOption,
     QuietOption,
     with_options,
 )
-from mgaudit.settings.arguments import RUN
+from mgaudit.settings.arguments import RUN, RUNS
 
 
 @with_options(RUN)
 def run(
     *,
     options: dict[str, Any],
-    out_folder: NewFolderOption = DEFAULT_RUNS,
+    out_folder: NewFolderOption = RUNS,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:

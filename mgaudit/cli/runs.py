@@ -10,7 +10,8 @@ from rich.text import Text
 
 from mgaudit.cli.console import confirmed, out
 from mgaudit.cli.ending import WRONG_USAGE, user_errors
-from mgaudit.cli.options import DEFAULT_RUNS, JsonOption, RunArgument, RunsArgument, RunsOption
+from mgaudit.cli.options import JsonOption, RunArgument, RunsArgument, RunsOption
+from mgaudit.settings.arguments import RUNS
 
 if TYPE_CHECKING:
     from mgaudit.storage.run_list import Run
@@ -22,7 +23,7 @@ runs = typer.Typer(help="List, show, compare and remove run directories.")
 
 @runs.callback(invoke_without_command=True)
 def runs_list(
-    context: typer.Context, folder: RunsOption = DEFAULT_RUNS, as_json: JsonOption = False
+    context: typer.Context, folder: RunsOption = RUNS, as_json: JsonOption = False
 ) -> None:
     """List the run directories, the latest first; or show, compare or remove some."""
     if context.invoked_subcommand is None:
@@ -30,7 +31,7 @@ def runs_list(
 
 
 @runs.command(name="list")
-def list_runs(folder: RunsOption = DEFAULT_RUNS, as_json: JsonOption = False) -> None:
+def list_runs(folder: RunsOption = RUNS, as_json: JsonOption = False) -> None:
     """List the run directories, the latest first."""
     _print_runs(folder, as_json)
 
@@ -59,7 +60,7 @@ def _facts(run: "Run") -> str:
 
 
 @runs.command()
-def show(run: RunArgument, folder: RunsOption = DEFAULT_RUNS) -> None:
+def show(run: RunArgument, folder: RunsOption = RUNS) -> None:
     """Print the verdict and the table of a run, or the claims of a paper."""
     with user_errors():
         from mgaudit.cli.printing import print_paper, print_result
@@ -78,9 +79,7 @@ def show(run: RunArgument, folder: RunsOption = DEFAULT_RUNS) -> None:
 
 
 @runs.command(name="compare")
-def runs_compare(
-    first: RunArgument, second: RunArgument, folder: RunsOption = DEFAULT_RUNS
-) -> None:
+def runs_compare(first: RunArgument, second: RunArgument, folder: RunsOption = RUNS) -> None:
     """Print the settings that differ between two runs, and the numbers of the arms of both."""
     with user_errors():
         from mgaudit.cli.printing import print_table
@@ -96,7 +95,7 @@ def runs_compare(
 @runs.command(name="remove")
 def runs_remove(
     run_folders: RunsArgument,
-    folder: RunsOption = DEFAULT_RUNS,
+    folder: RunsOption = RUNS,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Delete run directories with all that is in them; trained models stay in the cache."""

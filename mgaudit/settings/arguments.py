@@ -14,6 +14,7 @@ from mgaudit.targets.ranges import Range, range_in
 from mgaudit.targets.training import Help, Training, choices
 
 MOST_MODELS = 100_000
+RUNS = Path("runs")  # the directory of run directories, where the user names no other
 
 
 @dataclass(frozen=True)
