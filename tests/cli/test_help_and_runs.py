@@ -153,8 +153,10 @@ def test_a_finished_run_is_attacked_again(run_name: str, monkeypatch: pytest.Mon
     assert refused.exit_code == 2
 
 
-def test_completion_is_shown_without_an_error() -> None:
-    script = mgaudit("--show-completion", "bash")
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_shown_without_an_error(shell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shellingham.detect_shell", lambda *_: (shell, f"/bin/{shell}"))
+    script = mgaudit("--show-completion")
     assert (script.exit_code, script.stderr) == (0, "")
     assert "complete" in script.stdout
 
