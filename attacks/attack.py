@@ -1,6 +1,7 @@
 """The base class of attacks, and the scores of an attack with each model as the target once."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -51,15 +52,19 @@ class Attack(ABC):
 
 
 def score_every_target(
-    attack: Attack, observations: Observations, shadows: Observations | None = None
+    attack: Attack,
+    observations: Observations,
+    shadows: Observations | None = None,
+    targets: Sequence[int] | None = None,
 ) -> NDArray[np.float64]:
-    """Returns scores (models, examples): each model is the target once, the others its shadows.
+    """Returns scores (targets, examples): each target in turn, with the other models as shadows.
 
     Args:
         attack: The attack.
         observations: The outputs of all models.
         shadows: For the naive adversary, who does not know about the noise: the outputs of models
             that were trained without the noise on the same subsets. They are the shadows instead.
+        targets: The numbers of the attacked models; None attacks every model.
 
     Raises:
         ValueError: Where the observations lack what the attack needs; the message names what to
@@ -69,7 +74,7 @@ def score_every_target(
     _check_needs(attack, observations, observations if shadows is None else shadows)
     examples = observations.membership.shape[1]
     rows = []
-    for target in range(observations.models):
+    for target in range(observations.models) if targets is None else targets:
         scores = attack.score(observations.view(target, shadows))
         rows.append(_checked(attack, scores, examples))
     return np.stack(rows)

@@ -180,7 +180,7 @@ def two_way_interval(
     """Returns the mean over targets with its 95 % interval for new targets and new examples.
 
     `trials` is the number of members of one target, and `bounds` are the least and the largest
-    possible value of the number. At least two targets are needed.
+    possible value of the number. With one target, the interval is for new examples only.
 
     The targets share their examples and their shadows. They are therefore not independent, and an
     interval from their spread alone is too narrow where some examples are easier to attack than
@@ -258,7 +258,7 @@ class _Variances:
     """The parts of the variance of a mean over `targets` targets.
 
     `over_targets`, `over_examples` and `over_both` are V_targets, V_examples and V_both of
-    `two_way_interval`.
+    `two_way_interval`; V_targets is 0 for one target.
     """
 
     targets: int
@@ -270,7 +270,9 @@ class _Variances:
     def of(cls, numbers: Resampled) -> "_Variances":
         """Returns the parts for the mean of `numbers.per_target`."""
         targets = len(numbers.per_target)
-        over_targets = float(numbers.per_target.var(ddof=1)) / targets
+        over_targets = 0.0
+        if targets > 1:
+            over_targets = float(numbers.per_target.var(ddof=1)) / targets
         mean_in_resamples = numbers.in_resamples.mean(axis=0)
         over_examples = float(mean_in_resamples.var(ddof=1))
         over_both = float(numbers.in_resamples.var(axis=1, ddof=1).mean()) / targets
@@ -281,8 +283,10 @@ class _Variances:
 
         `tail` is the probability outside the interval on each side, 0.025 for a level of 95 %.
         """
-        student = -float(special.stdtrit(self.targets - 1, tail))
         normal = -float(special.ndtri(tail))
+        if self.targets == 1:  # one target says nothing about other targets
+            return normal * math.sqrt(self.over_examples)
+        student = -float(special.stdtrit(self.targets - 1, tail))
         shared = max(self.over_examples - self.over_both, 0.0)
         half_of_targets = student * math.sqrt(self.over_targets)
         half_of_examples = normal * math.sqrt(shared)

@@ -1,6 +1,6 @@
 """Scores of an attack with fewer shadow models, which show whether more shadows would help."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,19 +22,22 @@ def numbers_of_shadows(attack: Attack, models: int) -> list[int]:
 
 
 def score_with_fewer(
-    attack: Attack, observations: Observations, shadows: int, orders: Sequence[NDArray[np.int64]]
+    attack: Attack,
+    observations: Observations,
+    shadows: int,
+    orders: Mapping[int, NDArray[np.int64]],
 ) -> NDArray[np.float64]:
-    """Returns the scores (models, examples) of an attack with only some of the shadows.
+    """Returns the scores (targets, examples) of an attack with only some of the shadows.
 
     Args:
         attack: The attack.
         observations: The outputs of all models.
         shadows: The number of shadows, at least 1.
-        orders: For each target, the indices of the other models (models - 1,) in some order. The
-            first `shadows` of them are used, so that a smaller set of shadows is part of a larger.
+        orders: By target, the indices of the other models (models - 1,) in some order. The first
+            `shadows` of them are used, so that a smaller set of shadows is part of a larger.
     """
     scores = []
-    for target, order in enumerate(orders):
+    for target, order in orders.items():
         models = [target, *order[:shadows].tolist()]
         view = observations.of_models(models).view(0)
         scores.append(attack.score(view))

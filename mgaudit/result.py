@@ -198,9 +198,11 @@ def _numbers(arm: AuditResult) -> Iterator[tuple[str, str, str, float, float, fl
         ("train_accuracy", arm.train_accuracy),
         ("accuracy", arm.accuracy),
     ):
-        yield "", "", metric, accuracy.value, accuracy.low, accuracy.high
+        if accuracy is not None:
+            yield "", "", metric, accuracy.value, accuracy.low, accuracy.high
     for attack in arm.attacks:
         who = (attack.attack, attack.adversary)
         for metric, estimate in attack.metrics.items():
             yield *who, metric, estimate.value, estimate.low, estimate.high
-        yield *who, "epsilon_lower_bound", attack.epsilon_lower_bound, nan, nan
+        if attack.epsilon_lower_bound is not None:
+            yield *who, "epsilon_lower_bound", attack.epsilon_lower_bound, nan, nan

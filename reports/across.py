@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from mgaudit.reports.record import Estimate
-from mgaudit.reports.results import AuditResult, StudyResult
+from mgaudit.reports.results import AuditResult, StudyResult, accuracies_known
 from mgaudit.reports.table import Cell, Table, number
 from mgaudit.reports.tables import headline
 
@@ -46,7 +46,8 @@ def _seed(study: StudyResult) -> int:
 
 def _row(name: str, by_seed: dict[int, AuditResult], seeds: Sequence[int]) -> list[Cell]:
     arms = list(by_seed.values())
-    accuracy = _mean([arm.accuracy for arm in arms])
+    known = accuracies_known(arms)
+    accuracy = _mean([arm.known_accuracy for arm in arms]) if known else None
     auc = _mean([headline(arm).metrics["auc"] for arm in arms])
     seed_cells = [_auc_cell(by_seed.get(seed)) for seed in seeds]
     return [Cell(name), Cell(arms[0].label), number(accuracy, 100, 1), number(auc), *seed_cells]

@@ -116,7 +116,7 @@ def matched_table(study: StudyResult, metric: str) -> Table:
     for family in families:
         of_references = [matches.get((family, arm.key)) for arm in references]
         rows.append([Cell(family), *(_matched(facts, match) for match in of_references)])
-    headings = [f"at {arm.accuracy.value * 100:.1f} %: {arm.label}" for arm in references]
+    headings = [f"at {arm.known_accuracy.value * 100:.1f} %: {arm.label}" for arm in references]
     notes = [
         f"Each cell gives the {facts.heading} of the attack {study.analysis.attack} against a "
         "scheme at the strongest noise at which the scheme has the test accuracy of the reference "

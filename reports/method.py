@@ -186,7 +186,8 @@ def _rates(study: StudyResult) -> dict[float, str]:
     """Returns the arms that train at each learning rate."""
     labels: dict[float, list[str]] = {}
     for arm in study.arms:
-        labels.setdefault(arm.learning_rate, []).append(arm.label)
+        if arm.learning_rate is not None:
+            labels.setdefault(arm.learning_rate, []).append(arm.label)
     if len(labels) == 1:
         return dict.fromkeys(labels, "all arms")
     return {rate: _name_arms(arms) for rate, arms in labels.items()}

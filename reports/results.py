@@ -14,9 +14,10 @@ from mgaudit.reports.arrays import RUN_AGAIN, Arrays, array_name, read_arrays
 from mgaudit.reports.earlier_versions import OLDEST_VERSION, converted, converted_arrays
 from mgaudit.reports.files import ARRAYS_FILE, RESULT_FILE
 from mgaudit.reports.findings import Analysis
+from mgaudit.reports.input_checks import InputChecks
 from mgaudit.reports.record import ChoiceRecord, Estimate, NamedChoice, Record
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 PLAIN = "none"  # the name of the scheme without noise
 
 
@@ -24,17 +25,18 @@ class AttackResult(Record):
     """One attack on one arm, with each of the models `targets` as the target in turn.
 
     `attack` is its name in settings and reports, `choice` its name and options. `metrics` holds the
-    mean over targets of each metric by name (`auc`, `tpr@0.01`, …, all fractions),
-    `per_target` the values of the targets, `single_targets` AUC and TPRs of each target with
-    intervals for new examples only (DeLong; for a TPR, Clopper and Pearson at the threshold set by
-    the non-members), and `differences` this arm minus the plain one, paired by target and example.
+    mean over targets of each metric by name (`auc`, `tpr@0.01`, …, all fractions), with an interval
+    for new examples only if there is one target. `per_target` has the values of the targets,
+    `single_targets` AUC and TPRs of each target with intervals for new examples only (DeLong; for a
+    TPR, Clopper and Pearson at the threshold set by the non-members), and `differences` this arm
+    minus the plain one, paired by target and example.
 
     An `adaptive` adversary trains the shadows under the arm's own scheme, a `naive` one without
     noise. `needs` lists the inputs of the attack beside the target's outputs. `correct_guesses` is
     the number of correct guesses about each target, of the arm's `guesses`, and
     `epsilon_lower_bound` (nats, at the arm's `delta`) is the lower bound that they prove, at 95 %
-    for all targets together. `false_positives_allowed` is, for each TPR, the number of the
-    `non_members` of one target that may pass its threshold.
+    for all targets together; None where the arm has no `delta`. `false_positives_allowed` is, for
+    each TPR, the number of the `non_members` of one target that may pass its threshold.
     """
 
     attack: str
@@ -48,7 +50,7 @@ class AttackResult(Record):
     single_targets: dict[str, list[Estimate]]
     differences: dict[str, Estimate]
     correct_guesses: list[int]
-    epsilon_lower_bound: float
+    epsilon_lower_bound: float | None
     false_positives_allowed: dict[str, int]
     non_members: int
 
@@ -119,15 +121,16 @@ class PowerPoint(Record):
 
 
 class AuditResult(Record):
-    """One arm: one scheme and an ensemble trained under it.
+    """One arm: one scheme or training function, and the models trained under it.
 
-    Accuracies are fractions; `accuracy` is that on the test examples. Each model is attacked in
-    turn. Models that `diverged` are excluded from all other numbers, as targets and as shadows.
-    `guesses` about the members of each target give a lower bound on epsilon at `delta`;
-    `epsilon_provable` is the bound if all were right. `power` is the first attack's success by the
-    number of shadows; empty if it uses none. `note` comes from the study file. `key` is the arm's
-    name in settings, unique in the study; `scheme` holds the parts of its scheme, and `sources` the
-    papers behind them.
+    Accuracies are fractions, None where predictions are not known; `accuracy` is that on the test
+    examples. Each target is attacked in turn. Models that `diverged` are excluded from all other
+    numbers, as targets and as shadows. `guesses` about the members of each target give a lower
+    bound on epsilon at `delta`, which is None where membership was not drawn by independent fair
+    coins, so that no bound is valid; `epsilon_provable` is the bound if all were right. `power` is
+    the first attack's success by the number of shadows; empty if it uses none. `note` comes from
+    the study file. `key` is the arm's name in settings, unique in the study; `scheme` holds the
+    parts of its scheme, and `sources` the papers behind them.
     """
 
     key: str
@@ -136,19 +139,30 @@ class AuditResult(Record):
     label: str
     note: str
     strength: Strength | None
-    learning_rate: float
+    learning_rate: float | None
     diverged: list[int]
-    train_accuracy: Estimate
-    accuracy: Estimate
+    train_accuracy: Estimate | None
+    accuracy: Estimate | None
     accuracy_difference: Estimate | None
     claim: PrivacyClaim | None
-    delta: float
+    delta: float | None
     guesses: int
-    epsilon_provable: float
+    epsilon_provable: float | None
     attacks: Annotated[list[AttackResult], Field(min_length=1)]
     power: list[PowerPoint]
     most_exposed: list[ExposedExample]
     by_class: list[ClassExposure]
+
+    @property
+    def known_accuracy(self) -> Estimate:
+        """The test accuracy.
+
+        Raises:
+            ValueError: The accuracy is not known; see `accuracies_known`.
+        """
+        if self.accuracy is None:
+            raise ValueError(f"{self.label}: the test accuracy is not known")
+        return self.accuracy
 
     @property
     def is_plain(self) -> bool:
@@ -180,7 +194,13 @@ class AuditResult(Record):
         Only the first attack counts, because the maximum of several bounds is not a valid bound.
         """
         epsilon = None if self.claim is None else self.claim.epsilon
-        return epsilon is not None and self.attacks[0].epsilon_lower_bound > epsilon
+        proved = self.attacks[0].epsilon_lower_bound
+        return epsilon is not None and proved is not None and proved > epsilon
+
+
+def accuracies_known(arms: Sequence[AuditResult]) -> bool:
+    """Returns whether the test accuracy of every arm is known."""
+    return all(arm.accuracy is not None for arm in arms)
 
 
 class LostArm(Record):
@@ -264,7 +284,10 @@ class StudyResult(Record):
 
     There is at least one; too many models of the `lost` arms diverged. `extras` describes, in one
     sentence by name, each input that attacks needed beside the models' outputs, and `metric_facts`
-    the presentation of the metrics.
+    the presentation of the metrics. `models_from` says who trained the models: mgaudit
+    ("training"), a function or estimator of the user ("function"), or the user beforehand: all of
+    them ("outputs") or only the target ("checkpoint"). For models of the user, `checks` has what
+    was checked about their outputs.
     """
 
     settings: dict[str, Any]
@@ -278,6 +301,8 @@ class StudyResult(Record):
     analysis: Analysis
     provenance: Provenance
     times: Times
+    models_from: Literal["training", "function", "outputs", "checkpoint"] = "training"
+    checks: InputChecks | None = None
 
     @property
     def plain(self) -> AuditResult | None:
@@ -307,7 +332,7 @@ class Result(Record):
     `command` repeats the run, with RUN as its folder; `title` and `note` come from the study file.
     """
 
-    schema_version: Literal[6] = 6
+    schema_version: Literal[7] = 7
     title: str
     note: str
     command: str
@@ -379,7 +404,9 @@ def _misfit(study: StudyResult, arrays: Arrays) -> str | None:
         return "its settings must have models and seed"
     metrics = {facts.name for facts in study.metric_facts} | {"auc"}
     for index, arm in enumerate(study.arms):
-        samples = [array_name(index, "accuracy", "per_target")]
+        samples = []
+        if arm.accuracy is not None:
+            samples.append(array_name(index, "accuracy", "per_target"))
         for attack in arm.attacks:
             if metrics - attack.metrics.keys() or len(metrics) != len(study.metric_facts):
                 return f"the metrics of {attack.name} must be {', '.join(sorted(metrics))}"

@@ -79,9 +79,15 @@ def _cell_html(cell: Cell) -> str:
 
 
 def number(
-    estimate: Estimate, scale: float = 1.0, digits: int = 3, signed: bool = False, mark: str = ""
+    estimate: Estimate | None,
+    scale: float = 1.0,
+    digits: int = 3,
+    signed: bool = False,
+    mark: str = "",
 ) -> Cell:
     """Returns a cell "0.612 ± 0.010", or "0.002 [0.000, 0.007]" if the interval is asymmetric.
+
+    A number that is not known (None) is the cell "–".
 
     Args:
         estimate: The number and its interval.
@@ -95,6 +101,9 @@ def number(
     >>> str(number(Estimate(value=0.985, low=0.96, high=1.0), scale=100, digits=1))
     '98.5 [96.0, 100.0]'
     """
+
+    if estimate is None:
+        return Cell("–")
 
     def format_value(value: float) -> str:
         # A number that rounds to zero has no sign. Adding 0.0 turns -0.0 into 0.0.

@@ -62,12 +62,14 @@ def _main_notes(study: StudyResult) -> list[str]:
             "A naive adversary's shadow models are trained without noise. All other shadow models "
             "are trained like the target."
         )
-    notes.append(
-        "ε at least is the lower bound on ε that the attack's guesses prove (audit in one run); "
-        "each bound holds at 95 %, and a bound of 0 proves nothing. ε claimed is the upper bound "
-        f"that is proved for DP-SGD. If all guesses were correct, they would prove ε ≥ "
-        f"{_provable(study)}."
-    )
+    provable = _provable(study)
+    if provable:
+        notes.append(
+            "ε at least is the lower bound on ε that the attack's guesses prove (audit in one "
+            "run); each bound holds at 95 %, and a bound of 0 proves nothing. ε claimed is the "
+            "upper bound that is proved for DP-SGD. If all guesses were correct, they would prove "
+            f"ε ≥ {provable}."
+        )
     notes += divergence(study)
     if any(arm.alarm for arm in study.arms):
         notes.append("! The lower bound is above the ε that is claimed: see the verdict.")
@@ -78,10 +80,11 @@ def _main_notes(study: StudyResult) -> list[str]:
 
 
 def _provable(study: StudyResult) -> str:
-    """Returns the lower bounds that only correct guesses would prove, each once."""
+    """Returns the lower bounds that only correct guesses would prove, each once; "" if none."""
     bounds = [
         f"{epsilon_at_least(arm.epsilon_provable)} at δ = {rounded_up(arm.delta)}"
         for arm in study.arms
+        if arm.delta is not None
     ]
     return "; ".join(dict.fromkeys(bounds))
 
@@ -104,13 +107,13 @@ def divergence(study: StudyResult) -> list[str]:
     return sentences
 
 
-def epsilon_at_least(epsilon: float) -> str:
-    """Returns a lower bound on epsilon, rounded down.
+def epsilon_at_least(epsilon: float | None) -> str:
+    """Returns a lower bound on epsilon, rounded down; "–" where no bound is valid.
 
     >>> epsilon_at_least(1.239)
     '1.23'
     """
-    return f"{math.floor(epsilon * 100 + 1e-9) / 100:.2f}"
+    return "–" if epsilon is None else f"{math.floor(epsilon * 100 + 1e-9) / 100:.2f}"
 
 
 def epsilon_at_most(epsilon: float) -> str:

@@ -99,11 +99,16 @@ def _model(study: StudyResult) -> str:
 
 def _alone(arm: AuditResult) -> str:
     attack = headline(arm)
-    auc, accuracy = number(attack.metrics["auc"]), _percent(arm.accuracy)
+    success = (
+        f"the attack {attack.attack} distinguishes members from non-members with AUC "
+        f"{number(attack.metrics['auc'])}: {_against_guessing(arm)}."
+    )
+    if arm.accuracy is None:
+        return f"With {_named(arm)}, {success}"
+    accuracy = _percent(arm.accuracy)
     return (
-        f"Trained with {_named(arm)}, the model reaches a test accuracy of {accuracy}, and the "
-        f"attack {attack.attack} distinguishes members from non-members with AUC {auc}: "
-        f"{_against_guessing(arm)}."
+        f"Trained with {_named(arm)}, the model reaches a test accuracy of {accuracy}, and "
+        f"{success}"
     )
 
 
@@ -130,7 +135,7 @@ def _accuracy_change(arm: AuditResult, plain: AuditResult) -> str:
     assert change is not None  # `_compared` checks it
     verb = {-1: "falls", 0: "does not measurably change", 1: "rises"}[change.sign]
     points = number(change, scale=100, digits=1, signed=True)
-    now, before = _percent(arm.accuracy), _percent(plain.accuracy)
+    now, before = _percent(arm.known_accuracy), _percent(plain.known_accuracy)
     return f"test accuracy {verb}: {now} against {before} ({points} percentage points)"
 
 

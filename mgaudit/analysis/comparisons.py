@@ -17,9 +17,10 @@ from mgaudit.analysis.significance import changes
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.families import families
 from mgaudit.reports.findings import Analysis
-from mgaudit.reports.results import AuditResult
+from mgaudit.reports.results import AuditResult, accuracies_known
 
 NO_PLAIN_ARM = "There is no arm without noise to compare with."
+NO_ACCURACY = "The accuracy of an arm is not known."
 NO_OTHER_ARM = "There is no other arm."
 TOO_FEW_MODELS = "Too few models converged in both arms."
 ONE_FAMILY = "All arms belong to one family, so there is no other family to match it with."
@@ -42,15 +43,16 @@ def analyse(arms: Sequence[AuditResult], arrays: Arrays, numbers: Numbers) -> An
     from `arrays`. A part that cannot be computed is empty, and `absent` gives the reason.
     """
     attack = arms[0].attacks[0].attack
+    known = accuracies_known(arms)
     parts: dict[str, list[Any]] = {
-        "front": front(arms, attack, numbers),
-        "matched": matched(arms, attack, numbers),
+        "front": front(arms, attack, numbers) if known else [],
+        "matched": matched(arms, attack, numbers) if known else [],
         "dp_equivalent": [],
         "changes": [],
         "ignorance": [],
         "exposure": [],
     }
-    if len(dp_arms(arms)) >= 2:
+    if known and len(dp_arms(arms)) >= 2:
         parts["dp_equivalent"] = dp_equivalent(arms, numbers)
     plain = next((index for index, arm in enumerate(arms) if arm.is_plain), None)
     if plain is not None:
@@ -71,6 +73,8 @@ def _reasons(arms: Sequence[AuditResult], has_plain: bool) -> dict[str, str]:
         "ignorance": NO_NAIVE_ATTACK,
         "exposure": TOO_FEW_HALVES,
     }
+    if not accuracies_known(arms):
+        reasons |= dict.fromkeys(("front", "matched", "dp_equivalent"), NO_ACCURACY)
     if not has_plain:
         reasons |= dict.fromkeys(("changes", "ignorance", "exposure"), NO_PLAIN_ARM)
     return reasons

@@ -155,7 +155,7 @@ def _equivalent(
     if point is None:
         return _beyond(arms[index].key, auc, curve, differences)
     low, high = _where_it_covers_zero(differences)
-    accuracies = [arms[dp_arm].accuracy.value for dp_arm in curve.indices]
+    accuracies = [arms[dp_arm].known_accuracy.value for dp_arm in curve.indices]
     accuracy_terms = interpolated(
         point,
         along=curve.quantities(),

@@ -69,7 +69,7 @@ def _point(index: int, arms: Sequence[AuditResult], attack: str, numbers: Number
 
 def _beats(arm: AuditResult, other: AuditResult, attack: str) -> bool:
     """Returns whether `arm` is at least as good as `other` in accuracy and AUC, and not equal."""
-    more_accurate = arm.accuracy.value - other.accuracy.value
+    more_accurate = arm.known_accuracy.value - other.known_accuracy.value
     more_private = other.metric(attack, "auc").value - arm.metric(attack, "auc").value
     if more_accurate < 0 or more_private < 0:
         return False

@@ -47,7 +47,7 @@ class _Family:
     @property
     def accuracies(self) -> list[float]:
         """The mean test accuracy of each arm of the family, in [0, 1]."""
-        return [self.arms[index].accuracy.value for index in self.indices]
+        return [self.arms[index].known_accuracy.value for index in self.indices]
 
     def values(self, metric: str) -> list[float]:
         """Returns the mean of the metric over targets, for each arm of the family."""
@@ -137,7 +137,7 @@ def _match(family: _Family, reference: int, numbers: Numbers) -> Matched:
 
     Where the metrics cannot be computed there, the result has the reason instead of numbers.
     """
-    level = family.arms[reference].accuracy.value
+    level = family.arms[reference].known_accuracy.value
     point = crossing(family.accuracies, level)
     if isinstance(point, NotReached):
         return _unmatched(family, reference, _reason(family, point))
@@ -163,7 +163,7 @@ def _unmatched(family: _Family, reference: int, reason: str) -> Matched:
     return Matched(
         family=family.name,
         reference=arm.key,
-        accuracy=arm.accuracy.value,
+        accuracy=arm.known_accuracy.value,
         not_reached=reason,
         strength=None,
         metrics={},

@@ -12,7 +12,7 @@ from mgaudit.analysis.samples import Samples
 from mgaudit.errors import UsageError
 from mgaudit.reports.arrays import Arrays, moved_arm
 from mgaudit.reports.record import Estimate
-from mgaudit.reports.results import AuditResult, StudyResult
+from mgaudit.reports.results import AuditResult, StudyResult, accuracies_known
 from mgaudit.reports.table import Cell, Table, number
 from mgaudit.storage.join import NamedRun
 
@@ -89,9 +89,11 @@ def _arm_rows(
     """Returns the rows of an arm that both runs have."""
     first_result, second_result = _result(first_arm), _result(second_arm)
     label = Cell(first_result.label)
-    accuracies = first_result.accuracy, second_result.accuracy
-    accuracy_cells = _row(*accuracies, _change(samples, None), scale=100.0, digits=1)
-    rows = [[label, Cell("test accuracy, %"), *accuracy_cells]]
+    rows = []
+    if accuracies_known([first_result, second_result]):
+        accuracies = first_result.known_accuracy, second_result.known_accuracy
+        accuracy_cells = _row(*accuracies, _change(samples, None), scale=100.0, digits=1)
+        rows.append([label, Cell("test accuracy, %"), *accuracy_cells])
     for attack in first_result.attacks:
         counterpart = second_result.attack(attack.attack, attack.adversary)
         if counterpart is None:

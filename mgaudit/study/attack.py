@@ -1,33 +1,28 @@
-"""Attack each model of an arm and measure the success of the attacks.
+"""Attack each target of an arm and measure the success of the attacks.
 
-An arm is one noise scheme of a study, with the models trained under it. Each converged model is the
-target in turn, and the other models are its shadow models. A resample is a bootstrap sample of the
-examples. The first attack of the settings is the main one, which the details of an arm belong to.
+An arm is one noise scheme or training function of a study, with its models. Each target (attacked
+model) is attacked in turn, and the other models are its shadow models. A resample is a bootstrap
+sample of the examples. The first attack is the main one, which the details of an arm belong to.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mgaudit.analysis.limits import FEWEST_MODELS
-from mgaudit.attacks import Attack, Observations, score_every_target
+from mgaudit.attacks import Observations, score_every_target
 from mgaudit.attacks.exposure import Exposure, auc_by_class, exposure, ranks_of
 from mgaudit.attacks.intervals import Interval, Resampled, resampled_metrics
 from mgaudit.attacks.metrics import ROC, false_positives_allowed, roc
 from mgaudit.attacks.one_run import Guesses, guess, one_run_fdp_epsilon
 from mgaudit.attacks.power import numbers_of_shadows, score_with_fewer
 from mgaudit.errors import UsageError
+from mgaudit.reports.record import ChoiceRecord
 from mgaudit.settings.choices import Choice
-from mgaudit.study.design import Design
-from mgaudit.study.extras import extras_in
-from mgaudit.study.query import ArmOutputs
-from mgaudit.study.train import TrainedArm
-from mgaudit.targets.fitting.privacy_plan import default_delta
+from mgaudit.study.audited import Answers, AuditedArm, AuditedData
 from mgaudit.targets.own_module import RAISED, error_line_with_place
-from mgaudit.targets.querying.queries import Queries
 from mgaudit.targets.seeds import numpy_generator
 
 ROC_GRID = np.concatenate([[0.0], np.logspace(-4, 0, 161)])  # false positive rates of mean ROCs
@@ -39,44 +34,61 @@ Adversary = Literal["adaptive", "naive"]
 
 
 @dataclass(frozen=True)
+class AttackFacts:
+    """What a result says about an attack itself.
+
+    `text` is its name and options as in the settings, `source` the paper, and `needs` the inputs
+    that it uses beside the target's outputs.
+    """
+
+    text: str
+    choice: ChoiceRecord
+    source: str
+    needs: frozenset[str]
+
+    @classmethod
+    def of(cls, choice: Choice) -> "AttackFacts":
+        """Returns the facts of an attack of the settings."""
+        record = ChoiceRecord(name=choice.name, options=dict(choice.options))
+        return cls(choice.text, record, choice.built.source, choice.built.needs)
+
+
+@dataclass(frozen=True)
 class AttackOutcome:
     """The result of one attack on the models of an arm.
 
     Args:
-        choice: The attack and its options, as in the settings.
+        attack: The attack.
         adversary: An adaptive adversary trains the shadow models like the target, a naive one
             trains them without noise.
         targets: Indices of the attacked models.
         scores: Scores (targets, examples), float64; higher means member.
         metrics: Metrics by name, in [0, 1], for each target and in each resample.
         mean_roc: Mean TPR of the targets at the FPRs of ROC_GRID, float64, in [0, 1].
-        correct_guesses: Number of correct guesses about each target, as in `guessed`.
-        epsilon_lower_bound: Lower bound (95 %) on epsilon (nats) that the guesses prove.
+        correct_guesses: Number of correct guesses about each target, as in `guessed`; empty
+            without a valid bound.
+        epsilon_lower_bound: Lower bound (95 %) on epsilon (nats) that the guesses prove; None
+            without a valid bound.
     """
 
-    choice: Choice
+    attack: AttackFacts
     adversary: Adversary
     targets: list[int]
     scores: NDArray[np.float64]
     metrics: dict[str, Resampled]
     mean_roc: NDArray[np.float64]
     correct_guesses: list[int]
-    epsilon_lower_bound: float
-
-    @property
-    def attack(self) -> Attack:
-        """The object that computes the scores."""
-        attack: Attack = self.choice.built
-        return attack
+    epsilon_lower_bound: float | None
 
 
 @dataclass(frozen=True)
 class Audit:
     """The measurements of one arm, with the resamples that differences between arms need.
 
-    The accuracies are those of the converged models. `outcomes` has the attacks of the adaptive
-    adversary in the order of the settings, and then those of the naive one. The other fields
-    belong to the first attack:
+    The accuracies are those of the targets; None where predictions are not known. Test accuracy is
+    that on the test examples, or on the examples that are not members where there are none.
+    `outcomes` has the attacks of the adaptive adversary in the order of the settings, and then
+    those of the naive one. The other fields belong to the first attack:
 
     - `power`: the metrics by number of shadow models; empty for an attack without shadow models.
     - `exposure`: for each example, how much membership changes its score and rank.
@@ -85,111 +97,146 @@ class Audit:
     - `auc_by_class`: the AUC of the examples of each class; None where it cannot be computed.
     """
 
-    trained: TrainedArm
-    train_accuracy: Resampled
-    test_accuracy: Resampled
+    arm: AuditedArm
+    train_accuracy: Resampled | None
+    test_accuracy: Resampled | None
     outcomes: list[AttackOutcome]
     power: dict[int, dict[str, Resampled]]
     exposure: Exposure
     ranks: NDArray[np.float64]
     auc_by_class: dict[int, Interval | None]
 
-    def outcome(self, attack: Choice) -> AttackOutcome:
+    def outcome(self, attack: AttackFacts) -> AttackOutcome:
         """Returns the outcome of the attack by the adaptive adversary."""
         for outcome in self.outcomes:
-            if outcome.choice == attack and outcome.adversary == "adaptive":
+            if outcome.attack == attack and outcome.adversary == "adaptive":
                 return outcome
-        raise LookupError(f"attack {attack} was not measured")
+        raise LookupError(f"attack {attack.text} was not measured")
 
 
-def audit(outputs: ArmOutputs, plain: ArmOutputs | None) -> Audit:
+@dataclass(frozen=True)
+class NaiveView:
+    """What a naive adversary sees, who trains shadow models without noise.
+
+    `targets` are indices of models. `observations` has the outputs of these models of the arm, and
+    `shadows` those of the models with the same indices of the plain arm.
+    """
+
+    targets: list[int]
+    observations: Observations
+    shadows: Observations
+
+
+def audit(
+    arm: AuditedArm,
+    data: AuditedData,
+    attacks: Sequence[Choice],
+    observations: Observations,
+    answers: Answers | None,
+    naive: NaiveView | None = None,
+) -> Audit:
     """Returns the arm's accuracy and the success of each attack on it.
 
     Args:
-        outputs: The outputs of the arm's models.
-        plain: The outputs of the arm without noise. With them, attacks that use shadow models are
-            repeated by a naive adversary.
+        arm: The arm.
+        data: The data that all arms of the study share.
+        attacks: The attacks, at least one.
+        observations: The outputs of the arm's models, with the extras that the attacks need.
+        answers: The correct predictions of the arm's models; None if they are not known.
+        naive: With it, attacks that use shadow models are repeated by a naive adversary.
     """
-    trained, design = outputs.trained, outputs.design
-    settings, targets = trained.arm.settings, trained.converged
-    delta = bound_delta(trained, design)
-    observed = observe(outputs, targets, trained.arm.queries, _needs(settings.attacks))
-    outcomes = [
-        _measure(choice, targets, observed, None, delta, design) for choice in settings.attacks
-    ]
-    if plain is not None:
-        outcomes += _naive_outcomes(outputs, plain, observed)
-    correct, test_correct = _correct_answers(outputs)
-    first_scores, membership = outcomes[0].scores, design.membership[targets]
-    labels, resamples = design.dataset.labels, design.example_resamples
-    all_tests = np.ones_like(test_correct)
+    rows = arm.target_rows
+    outcomes = []
+    for choice in attacks:
+        scores = _scored(choice, observations, None, rows)
+        outcomes.append(outcome_of(AttackFacts.of(choice), arm, data, scores))
+    if naive is not None:
+        outcomes += _naive_outcomes(attacks, naive, arm, data)
+    power = _power(attacks[0], outcomes[0], observations, rows, data)
+    return audit_of(arm, data, outcomes, answers, power)
+
+
+def audit_of(
+    arm: AuditedArm,
+    data: AuditedData,
+    outcomes: list[AttackOutcome],
+    answers: Answers | None,
+    power: dict[int, dict[str, Resampled]],
+) -> Audit:
+    """Returns the audit of an arm from the outcomes of the attacks on it."""
+    first_scores, membership = outcomes[0].scores, data.membership[arm.targets]
+    by_class: dict[int, Interval | None] = {}
+    if data.labels is not None:
+        by_class = auc_by_class(first_scores, membership, data.labels, data.example_resamples)
     return Audit(
-        trained=trained,
-        train_accuracy=accuracy(correct, membership, resamples),
-        test_accuracy=accuracy(test_correct, all_tests, design.test_resamples),
+        arm=arm,
+        train_accuracy=_train_accuracy(answers, arm, data),
+        test_accuracy=_test_accuracy(answers, arm, data),
         outcomes=outcomes,
-        power=_power(outcomes[0], observed, design),
+        power=power,
         exposure=exposure(first_scores, membership),
         ranks=ranks_of(first_scores, membership),
-        auc_by_class=auc_by_class(first_scores, membership, labels, resamples),
+        auc_by_class=by_class,
     )
 
 
-def _needs(attacks: Iterable[Choice]) -> frozenset[str]:
-    """Returns the union of what the attacks need: shadow models, several queries, or extras."""
-    return frozenset[str]().union(*(choice.built.needs for choice in attacks))
-
-
 def _naive_outcomes(
-    outputs: ArmOutputs, plain: ArmOutputs, observed: Observations
+    attacks: Sequence[Choice], naive: NaiveView, arm: AuditedArm, data: AuditedData
 ) -> list[AttackOutcome]:
-    """Returns the outcomes of attacks whose shadow models are trained without noise.
-
-    `observed` has the outputs of all converged models of the arm, and `plain` those of the arm
-    without noise. Only models that converged in both arms are attacked. With fewer than
-    FEWEST_MODELS of them, or without an attack that uses shadow models, there are no outcomes.
-    """
-    trained, design = outputs.trained, outputs.design
-    attacks, queries = trained.arm.settings.attacks, trained.arm.queries
-    with_shadows = [choice for choice in attacks if "shadows" in choice.built.needs]
-    targets = [index for index in trained.converged if index in plain.converged]
-    if not with_shadows or len(targets) < FEWEST_MODELS:
-        return []
-    shadows = observe(plain, targets, queries, frozenset())
-    if targets != trained.converged:  # otherwise `observed` already has just these models
-        observed = observe(outputs, targets, queries, _needs(attacks))
-    delta = bound_delta(trained, design)
-    return [_measure(choice, targets, observed, shadows, delta, design) for choice in with_shadows]
+    """Returns the outcomes of attacks whose shadow models are trained without noise."""
+    rows = list(range(len(naive.targets)))
+    outcomes = []
+    for choice in attacks:
+        if "shadows" in choice.built.needs:
+            facts = AttackFacts.of(choice)
+            scores = _scored(choice, naive.observations, naive.shadows, rows)
+            outcomes.append(outcome_of(facts, arm, data, scores, "naive", naive.targets))
+    return outcomes
 
 
-def _correct_answers(outputs: ArmOutputs) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Returns which predictions are correct, (models, examples) and (models, test examples)."""
-    dataset = outputs.design.dataset
-    # Accuracy is that of the examples as they are, whatever the attacks query.
-    logits = outputs.logits(Queries())
-    predictions = logits["pool"][:, :, 0].argmax(axis=-1)
-    test_predictions = logits["test"][:, :, 0].argmax(axis=-1)
-    return predictions == dataset.labels, test_predictions == dataset.test_labels
+def _train_accuracy(
+    answers: Answers | None, arm: AuditedArm, data: AuditedData
+) -> Resampled | None:
+    """Returns the accuracy of each target on its members; None if it is not known."""
+    if answers is None:
+        return None
+    correct, membership = answers.examples[arm.target_rows], data.membership[arm.targets]
+    return accuracy(correct, membership, data.example_resamples)
+
+
+def _test_accuracy(answers: Answers | None, arm: AuditedArm, data: AuditedData) -> Resampled | None:
+    """Returns the accuracy of each target on data it did not train on; None if it is not known."""
+    if answers is None:
+        return None
+    rows = arm.target_rows
+    if answers.tests is None or data.test_resamples is None:
+        others = ~data.membership[arm.targets]
+        return accuracy(answers.examples[rows], others, data.example_resamples)
+    correct = answers.tests[rows]
+    return accuracy(correct, np.ones_like(correct), data.test_resamples)
 
 
 def _power(
-    outcome: AttackOutcome, observed: Observations, design: Design
+    choice: Choice,
+    outcome: AttackOutcome,
+    observations: Observations,
+    rows: list[int],
+    data: AuditedData,
 ) -> dict[int, dict[str, Resampled]]:
     """Returns the metrics of the attack by the number of shadow models: 2, 4, 8, … and all.
 
-    The result is empty for an attack without shadow models. `observed` has the outputs of the
-    targets of `outcome`.
+    The result is empty for an attack without shadow models. `rows` are the positions of the targets
+    of `outcome` among the observed models.
     """
-    models = observed.models
-    fewer = numbers_of_shadows(outcome.attack, models)
-    if "shadows" not in outcome.attack.needs:
+    attack, models = choice.built, observations.models
+    if "shadows" not in attack.needs:
         return {}
-    orders = [_shadow_order(target, models, design.seed) for target in range(models)]
-    membership = design.membership[outcome.targets]
-    resamples = design.example_resamples[:POWER_RESAMPLES]
+    orders = {target: _shadow_order(target, models, data.seed) for target in rows}
+    membership = data.membership[outcome.targets]
+    resamples = data.example_resamples[:POWER_RESAMPLES]
     power = {}
-    for shadows in fewer:
-        scores = score_with_fewer(outcome.attack, observed, shadows, orders)
+    for shadows in numbers_of_shadows(attack, models):
+        scores = score_with_fewer(attack, observations, shadows, orders)
         power[shadows] = resampled_metrics(scores, membership, resamples)
     power[models - 1] = outcome.metrics
     return power
@@ -204,79 +251,48 @@ def _shadow_order(target: int, models: int, seed: int) -> NDArray[np.int64]:
     return numpy_generator(seed, "shadows", target).permutation(others)
 
 
-def observe(
-    outputs: ArmOutputs, models: list[int], queries: Queries, needs: frozenset[str]
-) -> Observations:
-    """Returns the outputs of some of the arm's models, with the extras that attacks need.
-
-    Args:
-        outputs: The outputs of the arm's converged models.
-        models: Indices of the models, which must have converged; they become the first axis.
-        queries: How the models are queried.
-        needs: What the attacks need beside logits; names of extras, such as "gradient_norm", count.
-    """
-    design, dataset = outputs.design, outputs.design.dataset
-    rows = [outputs.converged.index(model) for model in models]
-    logits = outputs.logits(queries)
-    extras: dict[str, NDArray[np.floating]] = {}
-    population_extras: dict[str, NDArray[np.floating]] = {}
-    for extra in extras_in(needs):
-        values = extra.compute(outputs, design)
-        extras[extra.name] = values.of_examples[rows]
-        if values.of_population is not None:
-            population_extras[extra.name] = values.of_population[rows]
-    return Observations(
-        logits["pool"][rows],
-        dataset.labels,
-        design.membership[models],
-        logits["test"][rows],
-        dataset.test_labels,
-        extras,
-        population_extras,
-    )
-
-
-def _measure(
-    attack: Choice,
-    targets: list[int],
-    observations: Observations,
-    shadows: Observations | None,
-    delta: float,
-    design: Design,
+def outcome_of(
+    attack: AttackFacts,
+    arm: AuditedArm,
+    data: AuditedData,
+    scores: NDArray[np.float64],
+    adversary: Adversary = "adaptive",
+    targets: list[int] | None = None,
 ) -> AttackOutcome:
-    """Returns the outcome of one attack on the targets.
+    """Returns the outcome of an attack from its scores (targets, examples).
 
-    `observations` has the outputs of the targets. `shadows` has the outputs of the models that a
-    naive adversary trained; None for an adaptive adversary, whose shadows are the other targets.
-    `delta` is that of the lower bound on epsilon.
+    `targets` None are the targets of the arm.
     """
-    scores = _scored(attack, observations, shadows)
-    membership = design.membership[targets]
-    guesses = guessed(scores, membership, design.seed)
+    targets = arm.targets if targets is None else targets
+    membership = data.membership[targets]
+    guesses = [] if arm.delta is None else guessed(scores, membership, data.seed)
     pairs = zip(scores, membership, strict=True)
     curves = [_on_grid(roc(*pair)) for pair in pairs]
     return AttackOutcome(
-        choice=attack,
-        adversary="adaptive" if shadows is None else "naive",
+        attack=attack,
+        adversary=adversary,
         targets=targets,
         scores=scores,
-        metrics=resampled_metrics(scores, membership, design.example_resamples),
+        metrics=resampled_metrics(scores, membership, data.example_resamples),
         mean_roc=np.mean(curves, axis=0),
         correct_guesses=[of_target.correct for of_target in guesses],
-        epsilon_lower_bound=epsilon_lower_bound(guesses, delta),
+        epsilon_lower_bound=None if arm.delta is None else epsilon_lower_bound(guesses, arm.delta),
     )
 
 
 def _scored(
-    attack: Choice, observations: Observations, shadows: Observations | None
+    attack: Choice, observations: Observations, shadows: Observations | None, targets: list[int]
 ) -> NDArray[np.float64]:
-    """Returns the attack's scores (targets, examples).
+    """Returns the attack's scores (targets, examples); `targets` are positions of models.
+
+    `shadows` has the outputs of the models that a naive adversary trained; None for an adaptive
+    adversary, whose shadow models are the other observed models.
 
     Raises:
         RuntimeError: If an attack of the user's own fails, with its name.
     """
     try:
-        return score_every_target(attack.built, observations, shadows)
+        return score_every_target(attack.built, observations, shadows, targets)
     except UsageError:
         raise
     except RAISED as error:
@@ -285,16 +301,6 @@ def _scored(
         reason = error_line_with_place(error)
         message = f"attack {attack} failed: {reason}; mgaudit.testing.check_attack checks it"
         raise RuntimeError(message) from error
-
-
-def bound_delta(trained: TrainedArm, design: Design) -> float:
-    """Returns the delta at which the lower bound on epsilon is computed.
-
-    For an arm with DP-SGD, it is the delta for which its epsilon is proved. For other arms, it is
-    the default delta of DP-SGD for this number of training examples.
-    """
-    plan = trained.arm.recipe.plan
-    return default_delta(design.expected_members) if plan is None else plan.delta
 
 
 def guesses_a_side(share: float, examples: int) -> int:

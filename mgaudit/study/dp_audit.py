@@ -25,7 +25,7 @@ from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.dp_audit import Bound, DPAuditResult
 from mgaudit.settings.study_settings import AuditSettings, DPAuditSettings
 from mgaudit.storage.run_folder import path_word
-from mgaudit.study.attack import bound_delta, guesses_a_side, provable
+from mgaudit.study.attack import guesses_a_side, provable
 from mgaudit.study.design import Design
 from mgaudit.study.plan import Arm, plan_arm
 from mgaudit.study.progress import Progress
@@ -33,6 +33,7 @@ from mgaudit.study.provenance import provenance, run_sha256
 from mgaudit.study.query import ArmOutputs
 from mgaudit.study.stacking import with_stack
 from mgaudit.study.train import train_arm
+from mgaudit.study.trained_arm import bound_delta
 from mgaudit.targets.datasets.canaries import plant_canaries
 from mgaudit.targets.device import choose_device
 from mgaudit.targets.fitting.privacy_plan import PrivacyPlan

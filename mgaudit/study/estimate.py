@@ -17,7 +17,6 @@ import numpy as np
 from mgaudit.compute import parallel
 from mgaudit.settings.schemes import PLAIN
 from mgaudit.storage.ensembles import ModelRecord, Outputs
-from mgaudit.study.attack import audit
 from mgaudit.study.comparison import cell_name
 from mgaudit.study.design import Design
 from mgaudit.study.extras import Extra, extras_in
@@ -25,6 +24,7 @@ from mgaudit.study.plan import Arm, Plan
 from mgaudit.study.progress import Progress
 from mgaudit.study.query import ArmOutputs
 from mgaudit.study.train import TrainedArm, ensemble_folder, models_there
+from mgaudit.study.trained_arm import audit_trained_arm, audited_data, needs_of
 from mgaudit.study.worker import TimedTraining, seconds_of_training
 from mgaudit.targets.fitting.recipe import Recipe, initial_model
 from mgaudit.targets.querying.ensemble import Ensemble
@@ -266,16 +266,13 @@ def _attacking(arm: Arm, naive: Arm | None, cell: Plan) -> float:
     for extra in _extras(arm):
         extra.compute(outputs, cell.design)
     started = time.perf_counter()
-    audit(outputs, plain)
+    audit_trained_arm(outputs, plain, audited_data(cell.design))
     return time.perf_counter() - started
 
 
 def _extras(arm: Arm) -> list[Extra]:
     """Returns the extras that the attacks on the arm need."""
-    needs: set[str] = set()
-    for attack in arm.settings.attacks:
-        needs.update(attack.built.needs)
-    return extras_in(needs)
+    return extras_in(needs_of(arm.settings.attacks))
 
 
 @dataclass(frozen=True)

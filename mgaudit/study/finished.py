@@ -7,12 +7,12 @@ from mgaudit.errors import UsageError
 from mgaudit.reports.results import AuditResult, Result, StudyResult
 from mgaudit.settings.grid import grid_settings
 from mgaudit.settings.study_settings import study_settings
-from mgaudit.study.attack import observe
 from mgaudit.study.comparison import ComparisonPlan, plan_comparison
 from mgaudit.study.plan import Plan, plan_study
 from mgaudit.study.progress import Progress
 from mgaudit.study.query import ArmOutputs
 from mgaudit.study.train import models_there, train_arm
+from mgaudit.study.trained_arm import observe
 
 
 def plan_result_again(record: Result, changes: dict[str, Any]) -> Plan | ComparisonPlan:

@@ -12,13 +12,15 @@ from mgaudit.analysis.samples import analyse_study
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.results import StudyResult, Times
 from mgaudit.settings.schemes import PLAIN
-from mgaudit.study.attack import Audit, audit
-from mgaudit.study.design import Design
+from mgaudit.study.attack import Audit
+from mgaudit.study.audited import AuditedData
 from mgaudit.study.plan import Plan
 from mgaudit.study.progress import Progress
 from mgaudit.study.query import ArmOutputs
-from mgaudit.study.summarise import audit_results, study_arrays, study_result
+from mgaudit.study.study_record import study_result
+from mgaudit.study.summarise import audit_results, study_arrays
 from mgaudit.study.train import TrainedArm, train_arm
+from mgaudit.study.trained_arm import audit_trained_arm, audited_data
 
 
 def run_study(plan: Plan, jobs: int, progress: Progress) -> tuple[StudyResult, Arrays]:
@@ -33,20 +35,21 @@ def run_study(plan: Plan, jobs: int, progress: Progress) -> tuple[StudyResult, A
     started, clock = datetime.now(UTC), time.perf_counter()
     design = plan.design
     trained_arms = [train_arm(arm, design, jobs, progress) for arm in plan.arms]
-    audits = _audits(trained_arms, design, progress)
+    data = audited_data(design)
+    audits = _audits(trained_arms, plan, data, progress)
     if not audits:
         raise RuntimeError(
             f"in every arm fewer than {FEWEST_MODELS} of {plan.settings.models} models converged; "
             "try a lower --learning-rate or less noise"
         )
     progress.stage("comparing the arms")
-    arms = audit_results(audits, plan)
-    arrays = study_arrays(arms, audits, design)
+    arms = audit_results(audits, data)
+    arrays = study_arrays(arms, audits, data)
     analysis = analyse_study(arms, arrays)
     seconds = time.perf_counter() - clock
     times = _times(started, seconds, trained_arms)
     lost = [trained for trained in trained_arms if not _can_be_audited(trained)]
-    return study_result(plan, audits, arms, lost, analysis, times), arrays
+    return study_result(plan, arms, lost, analysis, times), arrays
 
 
 def _times(started: datetime, seconds: float, trained_arms: Sequence[TrainedArm]) -> Times:
@@ -65,8 +68,11 @@ def _times(started: datetime, seconds: float, trained_arms: Sequence[TrainedArm]
     )
 
 
-def _audits(trained_arms: Sequence[TrainedArm], design: Design, progress: Progress) -> list[Audit]:
+def _audits(
+    trained_arms: Sequence[TrainedArm], plan: Plan, data: AuditedData, progress: Progress
+) -> list[Audit]:
     """Returns the audit of each arm with at least FEWEST_MODELS converged models."""
+    design, notes = plan.design, plan.settings.notes
     audited = [trained for trained in trained_arms if _can_be_audited(trained)]
     plain = next((trained for trained in audited if _is_plain(trained)), None)
     plain_outputs = None if plain is None else ArmOutputs(plain, design)
@@ -75,7 +81,8 @@ def _audits(trained_arms: Sequence[TrainedArm], design: Design, progress: Progre
         progress.stage(f"{trained.arm.settings.label}: querying and attacking")
         # A naive adversary trains shadow models without noise: they are those of the plain arm.
         shadows = None if trained is plain else plain_outputs
-        audits.append(audit(ArmOutputs(trained, design), shadows))
+        note = notes.get(trained.arm.settings.scheme, "")
+        audits.append(audit_trained_arm(ArmOutputs(trained, design), shadows, data, note))
     return audits
 
 

@@ -1,14 +1,13 @@
 """Summarise the audits of a study: from outcomes to the records of its result.
 
-An audit has the measurements of one arm (noise scheme), and an outcome those of one attack on it.
-The plain arm is the arm without noise. Below, `trials` is the smallest number of members of a
-target (attacked model); it limits how narrow an interval at 0 or 1 is.
+An audit has the measurements of one arm (noise scheme or training function), and an outcome those
+of one attack on it. The plain arm is the arm without noise. Below, `trials` is the smallest number
+of members of a target (attacked model); it limits how narrow an interval at 0 or 1 is.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,187 +26,104 @@ from mgaudit.attacks.metrics import (
 )
 from mgaudit.attacks.single_target import delong_interval, tpr_interval
 from mgaudit.reports.arrays import Arrays, array_name
-from mgaudit.reports.findings import ANALYSED, TEST_ACCURACY, Analysis
-from mgaudit.reports.record import ChoiceRecord, Estimate, NamedChoice
+from mgaudit.reports.findings import ANALYSED, TEST_ACCURACY
+from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import (
     AttackResult,
     AuditResult,
     ClassExposure,
-    DatasetSummary,
     ExposedExample,
-    LostArm,
     MetricFacts,
     PowerPoint,
-    PrivacyClaim,
-    StudyResult,
-    Times,
 )
-from mgaudit.settings.choices import Choice
-from mgaudit.settings.schemes import PLAIN
-from mgaudit.settings.study_settings import StudySettings
 from mgaudit.study.attack import (
     GUESSED_SHARE,
     ROC_GRID,
     SIGNIFICANCE,
     AttackOutcome,
     Audit,
-    bound_delta,
     guesses_a_side,
     provable,
 )
-from mgaudit.study.design import Design
-from mgaudit.study.extras import Extra, extras_in
-from mgaudit.study.plan import Arm, Plan
-from mgaudit.study.provenance import provenance
-from mgaudit.study.strength import strength_of
-from mgaudit.study.train import TrainedArm
-from mgaudit.targets.datasets import Dataset
-from mgaudit.targets.fitting.privacy_plan import PrivacyPlan
+from mgaudit.study.audited import AuditedArm, AuditedData
 
 MOST_EXPOSED = 20  # examples in the list of an arm's most exposed ones
 
 
-def audit_results(audits: Sequence[Audit], plan: Plan) -> list[AuditResult]:
+def audit_results(audits: Sequence[Audit], data: AuditedData) -> list[AuditResult]:
     """Returns the result of each audited arm, in the order of `audits`.
 
-    It has the differences to the plain arm, if the study has one.
+    It has the differences to the plain arm, if there is one.
     """
-    plain = next((audit for audit in audits if _is_plain(audit)), None)
+    plain = next((audit for audit in audits if audit.arm.is_plain), None)
     results = []
     for audit in audits:
         compared = None if audit is plain else plain
-        results.append(_audit_result(audit, compared, plan.design, plan.settings))
+        results.append(_audit_result(audit, compared, data))
     return results
 
 
-def _is_plain(audit: Audit) -> bool:
-    return audit.trained.arm.settings.scheme.is_only(PLAIN)
-
-
-def study_result(
-    plan: Plan,
-    audits: Sequence[Audit],
-    arms: list[AuditResult],
-    lost: Sequence[TrainedArm],
-    analysis: Analysis,
-    times: Times,
-) -> StudyResult:
-    """Returns the result of the study.
-
-    Args:
-        plan: The plan of the study.
-        audits: The audits, one for each arm that could be audited.
-        arms: The results of the audits, in the same order.
-        lost: The arms that could not be audited.
-        analysis: What was computed from several arms at once.
-        times: When the study ran, and for how long.
-    """
-    settings, design = plan.settings, plan.design
-    extras = _extras(audits)
-    return StudyResult(
-        settings=settings.as_dict(),
-        target=_target_record(settings.target),
-        queries=_queries_record(settings.queries),
-        dataset=_dataset_summary(settings.dataset, design),
-        metric_facts=metric_facts(),
-        extras={extra.name: extra.sentence for extra in extras},
-        arms=arms,
-        lost=[_lost_arm(trained) for trained in lost],
-        analysis=analysis,
-        provenance=provenance(design.device),
-        times=times,
-    )
-
-
-def _target_record(target: Choice) -> NamedChoice:
-    label = target.label(title=target.build.__name__)
-    return NamedChoice(**choice_record(target), label=label)
-
-
-def _queries_record(queries: Choice) -> NamedChoice:
-    return NamedChoice(**choice_record(queries), label=queries.text)
-
-
-def _dataset_summary(choice: Choice, design: Design) -> DatasetSummary:
-    dataset = design.dataset
-    return DatasetSummary(
-        name=dataset.name,
-        choice=ChoiceRecord(**choice_record(choice)),
-        sha256=design.sha256,
-        examples=len(dataset.labels),
-        test_examples=len(dataset.test_labels),
-        input_shape=dataset.input_shape,
-        classes=dataset.classes,
-    )
-
-
-def _lost_arm(trained: TrainedArm) -> LostArm:
-    """Returns the record of an arm that could not be audited, because its models diverged."""
-    records = _scheme_records(trained.arm)
-    return LostArm(**records, label=trained.arm.settings.label, diverged=trained.diverged)
-
-
-def _extras(audits: Sequence[Audit]) -> list[Extra]:
-    """Returns the extras that the attacks of the audits need."""
-    needs: set[str] = set()
-    for audit in audits:
-        for outcome in audit.outcomes:
-            needs.update(outcome.attack.needs)
-    return extras_in(needs)
-
-
-def _audit_result(
-    audit: Audit, plain: Audit | None, design: Design, settings: StudySettings
-) -> AuditResult:
+def _audit_result(audit: Audit, plain: Audit | None, data: AuditedData) -> AuditResult:
     """Returns the result of an arm; `plain` is the audit that it is compared with, if any."""
-    trained, arm = audit.trained, audit.trained.arm
-    scheme, recipe = arm.settings.scheme, arm.recipe
-    trials = int(design.membership[trained.converged].sum(axis=1).min())
-    tests = len(design.dataset.test_labels)
-    examples = len(design.dataset.labels)
-    claim = _claim(recipe.plan)
-    delta = bound_delta(trained, design)
-    guesses = 2 * guesses_a_side(GUESSED_SHARE, examples)
+    arm = audit.arm
+    trials = int(data.membership[arm.targets].sum(axis=1).min())
+    tests = _number_of_tests(arm, data)
+    examples = data.membership.shape[1]
+    guesses = 0 if arm.delta is None else 2 * guesses_a_side(GUESSED_SHARE, examples)
+    provable_epsilon = None
+    if arm.delta is not None:
+        provable_epsilon = provable(guesses, examples, arm.delta, SIGNIFICANCE / 2)
     return AuditResult(
-        **_scheme_records(arm),
-        label=arm.settings.label,
-        note=settings.notes.get(scheme, ""),
-        strength=strength_of(scheme, None if claim is None else claim.epsilon),
-        learning_rate=recipe.training.rate(private=recipe.plan is not None),
-        train_accuracy=_rate(audit.train_accuracy, trials),
-        accuracy=_rate(audit.test_accuracy, tests),
+        key=arm.key,
+        scheme=arm.scheme,
+        sources=arm.sources,
+        label=arm.label,
+        note=arm.note,
+        strength=arm.strength,
+        learning_rate=arm.learning_rate,
+        train_accuracy=_optional_rate(audit.train_accuracy, trials),
+        accuracy=_optional_rate(audit.test_accuracy, tests),
         accuracy_difference=_test_accuracy_difference(audit, plain, tests),
-        diverged=trained.diverged,
-        claim=claim,
-        delta=delta,
+        diverged=arm.diverged,
+        claim=arm.claim,
+        delta=arm.delta,
         guesses=guesses,
-        epsilon_provable=provable(guesses, examples, delta, SIGNIFICANCE / 2),
-        attacks=_attack_results(audit, plain, trials, design),
+        epsilon_provable=provable_epsilon,
+        attacks=_attack_results(audit, plain, trials, data),
         power=[_power_point(shadows, metrics, trials) for shadows, metrics in audit.power.items()],
-        most_exposed=_most_exposed(audit.exposure, design.dataset),
-        by_class=_by_class(audit.auc_by_class, design.dataset),
+        most_exposed=_most_exposed(audit.exposure, data),
+        by_class=_by_class(audit.auc_by_class, data),
     )
+
+
+def _number_of_tests(arm: AuditedArm, data: AuditedData) -> int:
+    """Returns the number of examples that the test accuracy is computed from."""
+    if data.test_resamples is not None:
+        return int(data.test_resamples.shape[1])
+    members = data.membership[arm.targets].sum(axis=1)
+    return int(data.membership.shape[1] - members.max())
 
 
 def _test_accuracy_difference(audit: Audit, plain: Audit | None, tests: int) -> Estimate | None:
     """Returns the test accuracy minus that of the plain arm, over models that converged in both.
 
-    Returns None for the plain arm itself, and with fewer than FEWEST_MODELS such models. `tests` is
+    Returns None for the plain arm itself, for unknown accuracies, and with fewer than FEWEST_MODELS
+    such models. `tests` is
     the number of test examples.
     """
-    if plain is None:
+    if plain is None or audit.test_accuracy is None or plain.test_accuracy is None:
         return None
     return _paired(
         audit.test_accuracy,
-        audit.trained.converged,
+        audit.arm.targets,
         plain.test_accuracy,
-        plain.trained.converged,
+        plain.arm.targets,
         tests,
     )
 
 
 def _attack_results(
-    audit: Audit, plain: Audit | None, trials: int, design: Design
+    audit: Audit, plain: Audit | None, trials: int, data: AuditedData
 ) -> list[AttackResult]:
     """Returns the results of the attacks on an arm, adaptive ones first.
 
@@ -215,8 +131,8 @@ def _attack_results(
     """
     results = []
     for outcome in audit.outcomes:
-        compared = None if plain is None else plain.outcome(outcome.choice)
-        results.append(_attack_result(outcome, compared, trials, design))
+        compared = None if plain is None else plain.outcome(outcome.attack)
+        results.append(_attack_result(outcome, compared, trials, data))
     return results
 
 
@@ -224,22 +140,6 @@ def _power_point(shadows: int, metrics: dict[str, Resampled], trials: int) -> Po
     """Returns the metrics of the first attack with that many shadow models, with intervals."""
     estimates = {name: _rate(metrics[name], trials) for name in ANALYSED}
     return PowerPoint(shadows=shadows, metrics=estimates)
-
-
-def choice_record(choice: Choice) -> dict[str, Any]:
-    """Returns the fields of a choice in a result: its name and the options that are set."""
-    return {"name": choice.name, "options": dict(choice.options)}
-
-
-def _scheme_records(arm: Arm) -> dict[str, Any]:
-    """Returns the fields of the arm's scheme in a result: its key, its parts and their sources."""
-    scheme = arm.settings.scheme
-    parts = scheme.parts
-    return {
-        "key": scheme.text,
-        "scheme": [ChoiceRecord(**choice_record(part)) for part in parts],
-        "sources": [part.built.source for part in parts if part.name != PLAIN],
-    }
 
 
 def metric_facts() -> list[MetricFacts]:
@@ -260,17 +160,17 @@ def _facts_of(metric: Metric) -> MetricFacts:
     )
 
 
-def _most_exposed(exposure: Exposure, dataset: Dataset) -> list[ExposedExample]:
+def _most_exposed(exposure: Exposure, data: AuditedData) -> list[ExposedExample]:
     """Returns the MOST_EXPOSED most exposed examples, the most exposed first."""
     examples = exposure.most_exposed()[:MOST_EXPOSED].tolist()
-    return [_exposed_example(example, exposure, dataset) for example in examples]
+    return [_exposed_example(example, exposure, data) for example in examples]
 
 
-def _exposed_example(example: int, exposure: Exposure, dataset: Dataset) -> ExposedExample:
+def _exposed_example(example: int, exposure: Exposure, data: AuditedData) -> ExposedExample:
     return ExposedExample(
         example=example,
-        origin=dataset.origins[example],
-        label=dataset.classes[dataset.labels[example]],
+        origin=data.origins[example],
+        label=data.label_of(example),
         score=float(exposure.score_in[example]),
         rank_in=_rank(exposure.rank_in, exposure.low_in, exposure.high_in, example),
         rank_out=_rank(exposure.rank_out, exposure.low_out, exposure.high_out, example),
@@ -291,33 +191,34 @@ def _rank(
     return Estimate(value=rank, low=float(lows[example]), high=float(highs[example]))
 
 
-def _by_class(auc_by_class: dict[int, Interval | None], dataset: Dataset) -> list[ClassExposure]:
+def _by_class(auc_by_class: dict[int, Interval | None], data: AuditedData) -> list[ClassExposure]:
     """Returns the AUC within each class; None for a class with too few members or non-members."""
     exposures = []
     for label, interval in auc_by_class.items():
-        examples = int((dataset.labels == label).sum())
+        examples = int(np.sum(data.labels == label))
         auc = None if interval is None else _estimate(interval)
-        name = dataset.classes[label]
+        name = data.classes[label]
         exposures.append(ClassExposure(label=name, examples=examples, auc=auc))
     return exposures
 
 
 def _attack_result(
-    outcome: AttackOutcome, paired: AttackOutcome | None, trials: int, design: Design
+    outcome: AttackOutcome, paired: AttackOutcome | None, trials: int, data: AuditedData
 ) -> AttackResult:
     """Returns the result of an attack; `paired` is the same attack on the plain arm, if any."""
-    membership = design.membership[outcome.targets]
+    membership = data.membership[outcome.targets]
     non_members = int((~membership).sum(axis=1).min())
+    single_targets = _single_targets(outcome, membership)
     return AttackResult(
-        attack=outcome.choice.text,
-        choice=ChoiceRecord(**choice_record(outcome.choice)),
+        attack=outcome.attack.text,
+        choice=outcome.attack.choice,
         adversary=outcome.adversary,
         targets=outcome.targets,
         source=outcome.attack.source,
         needs=sorted(outcome.attack.needs),
-        metrics=_metric_estimates(outcome, trials),
+        metrics=_metric_estimates(outcome, trials, single_targets),
         per_target={key: numbers.per_target.tolist() for key, numbers in outcome.metrics.items()},
-        single_targets=_single_targets(outcome, membership),
+        single_targets=single_targets,
         differences={} if paired is None else _differences(outcome, paired, trials),
         correct_guesses=outcome.correct_guesses,
         epsilon_lower_bound=outcome.epsilon_lower_bound,
@@ -326,12 +227,20 @@ def _attack_result(
     )
 
 
-def _metric_estimates(outcome: AttackOutcome, trials: int) -> dict[str, Estimate]:
-    """Returns each metric by name, the mean over targets with its 95 % interval."""
+def _metric_estimates(
+    outcome: AttackOutcome, trials: int, single_targets: dict[str, list[Estimate]]
+) -> dict[str, Estimate]:
+    """Returns each metric by name, the mean over targets with its 95 % interval.
+
+    With one target, the interval is for new examples only: that of `single_targets` where there is
+    one.
+    """
     estimates = {}
     for metric in METRICS:
         interval = two_way_interval(outcome.metrics[metric.name], trials, metric.range)
         estimates[metric.name] = _estimate(interval)
+    if len(outcome.targets) == 1:
+        estimates |= {name: values[0] for name, values in single_targets.items()}
     return estimates
 
 
@@ -387,6 +296,11 @@ def _single_targets(
     return estimates
 
 
+def _optional_rate(numbers: Resampled | None, trials: int) -> Estimate | None:
+    """Returns the mean over targets of a rate in [0, 1]; None if it is not known."""
+    return None if numbers is None else _rate(numbers, trials)
+
+
 def _rate(numbers: Resampled, trials: int) -> Estimate:
     """Returns the mean over targets of a rate in [0, 1] with its 95 % interval."""
     return _estimate(two_way_interval(numbers, trials, RATE))
@@ -396,40 +310,23 @@ def _estimate(interval: Interval) -> Estimate:
     return Estimate(value=interval.value, low=interval.low, high=interval.high)
 
 
-def _claim(plan: PrivacyPlan | None) -> PrivacyClaim | None:
-    """Returns the privacy that is proved for the arm; None for an arm without DP-SGD."""
-    if plan is None:
-        return None
-    return PrivacyClaim(
-        epsilon=plan.epsilon if math.isfinite(plan.epsilon) else None,
-        delta=plan.delta,
-        noise_multiplier=plan.noise_multiplier,
-        max_grad_norm=plan.max_grad_norm,
-        sample_rate=plan.sample_rate,
-        steps=plan.steps,
-        accountant="PRV",
-        adjacency="add/remove",
-    )
-
-
-def study_arrays(arms: Sequence[AuditResult], audits: Sequence[Audit], design: Design) -> Arrays:
+def study_arrays(arms: Sequence[AuditResult], audits: Sequence[Audit], data: AuditedData) -> Arrays:
     """Returns the arrays that the result was computed from, by name.
 
     `membership`, `labels` and `roc_fpr` are shared; the other names contain the arm and the attack.
     """
-    arrays: Arrays = {
-        "membership": design.membership,
-        "labels": design.dataset.labels,
-        "roc_fpr": ROC_GRID,
-    }
+    arrays: Arrays = {"membership": data.membership, "roc_fpr": ROC_GRID}
+    if data.labels is not None:
+        arrays["labels"] = data.labels
     for index, (arm, audit) in enumerate(zip(arms, audits, strict=True)):
-        arrays |= _arm_arrays(index, arm, audit, design)
+        arrays |= _arm_arrays(index, arm, audit, data)
     return arrays
 
 
-def _arm_arrays(index: int, arm: AuditResult, audit: Audit, design: Design) -> Arrays:
+def _arm_arrays(index: int, arm: AuditResult, audit: Audit, data: AuditedData) -> Arrays:
     arrays: Arrays = {}
-    arrays |= Samples.arrays(index, None, TEST_ACCURACY, audit.test_accuracy)
+    if audit.test_accuracy is not None:
+        arrays |= Samples.arrays(index, None, TEST_ACCURACY, audit.test_accuracy)
     arrays[array_name(index, "ranks")] = audit.ranks.astype(np.float32)
     for result, outcome in zip(arm.attacks, audit.outcomes, strict=True):
         arrays[array_name(index, result.name, "scores")] = outcome.scores
@@ -439,7 +336,7 @@ def _arm_arrays(index: int, arm: AuditResult, audit: Audit, design: Design) -> A
     for field in fields(audit.exposure):
         values = getattr(audit.exposure, field.name)
         arrays[array_name(index, "exposure", field.name)] = values
-    if design.pictures is not None:
+    if data.pictures is not None:
         examples = [exposed.example for exposed in arm.most_exposed]
-        arrays[array_name(index, "most_exposed_pictures")] = design.pictures[examples]
+        arrays[array_name(index, "most_exposed_pictures")] = data.pictures[examples]
     return arrays

@@ -11,15 +11,17 @@ from mgaudit.reports.families import families
 from mgaudit.reports.figures.drawing import STYLE, Drawing, Row, estimate_cells
 from mgaudit.reports.figures.palette import Look, kind, looks
 from mgaudit.reports.figures.panels import MOST_COLUMNS, bars, legend, panels
-from mgaudit.reports.results import AttackResult, AuditResult, StudyResult
+from mgaudit.reports.results import AttackResult, AuditResult, StudyResult, accuracies_known
 from mgaudit.reports.table import number
 from mgaudit.reports.tables import headline
 
 MOST_NAMED_ARMS = 7
 
 
-def accuracy_drawing(study: StudyResult) -> Drawing:
-    """Returns test accuracy against attack AUC."""
+def accuracy_drawing(study: StudyResult) -> Drawing | None:
+    """Returns test accuracy against attack AUC; None if an accuracy is not known."""
+    if not accuracies_known(study.arms):
+        return None
     attack = headline(study.arms[0]).attack
     caption = (
         "The figure shows the attack AUC against the test accuracy. Markers further right are more "
@@ -56,7 +58,7 @@ def _data(arms: Sequence[AuditResult]) -> list[Row]:
             "arm": arm.key,
             "attack": attack.attack,
             "adversary": attack.adversary,
-            **estimate_cells("accuracy", arm.accuracy),
+            **estimate_cells("accuracy", arm.known_accuracy),
             **estimate_cells("auc", attack.metrics["auc"]),
         }
         for arm in arms
@@ -97,9 +99,9 @@ def _point(axes: Axes, arm: AuditResult, attack: AttackResult, look: Look, name:
     naive = attack.adversary == "naive"
     auc = attack.metrics["auc"]
     axes.errorbar(
-        arm.accuracy.value * 100,
+        arm.known_accuracy.value * 100,
         auc.value,
-        xerr=bars(arm.accuracy, 100),
+        xerr=bars(arm.known_accuracy, 100),
         yerr=bars(auc),
         fmt=look.mark,
         color=look.colour,
@@ -130,7 +132,7 @@ def _steps(axes: Axes, study: StudyResult, attack: str) -> None:
 
 def _position(arm: AuditResult, attack: str) -> tuple[float, float]:
     """Returns test accuracy in percent and the AUC of the adaptive attack."""
-    return arm.accuracy.value * 100, arm.metric(attack, "auc").value
+    return arm.known_accuracy.value * 100, arm.metric(attack, "auc").value
 
 
 def adaptive_attacks(study: StudyResult) -> list[str]:

@@ -82,7 +82,7 @@ def _rows(family: str, arm: AuditResult, attack: str) -> list[Row]:
     assert value is not None
     assert arm.strength is not None
     named: Row = {"family": family, "parameter": arm.strength.parameter, "strength": value}
-    accuracy = estimate_cells("accuracy", arm.accuracy)
+    accuracy = estimate_cells("accuracy", arm.known_accuracy)
     return [
         {
             **named,
@@ -166,9 +166,9 @@ def _draw_auc(axes: Axes, sweep: _Sweep, attack: str, labelled: bool) -> None:
 
 def _draw_accuracy(axes: Axes, sweep: _Sweep, labelled: bool) -> None:
     """Draws the test accuracy and the band of the origin."""
-    _draw_sweep(axes, sweep, [arm.accuracy for arm in sweep.arms], 100.0)
+    _draw_sweep(axes, sweep, [arm.known_accuracy for arm in sweep.arms], 100.0)
     if sweep.origin is not None:
-        _band(axes, sweep.origin.accuracy, 100.0)
+        _band(axes, sweep.origin.known_accuracy, 100.0)
     strength = sweep.arms[0].strength
     parameter = "" if strength is None else strength.parameter
     axes.set(xlabel=cut(parameter, TITLE), ylabel="test accuracy, %" if labelled else "")

@@ -129,12 +129,14 @@ def _of(what: str, estimate: Estimate) -> CsvRow:
 def _arm(arm: AuditResult, study: StudyResult) -> Iterator[CsvRow]:
     first = arm.attacks[0]
     mounted: CsvRow = {"attack": first.attack, "adversary": first.adversary}
-    yield {**_of("accuracy", arm.train_accuracy), "metric": "train_accuracy"}
-    yield {**_of("accuracy", arm.accuracy), "metric": "accuracy"}
+    for metric, accuracy in (("train_accuracy", arm.train_accuracy), ("accuracy", arm.accuracy)):
+        if accuracy is not None:
+            yield {**_of("accuracy", accuracy), "metric": metric}
     if arm.accuracy_difference is not None:
         reference: CsvRow = {"metric": "accuracy", "reference": _plain_key(study)}
         yield _of("difference to no noise", arm.accuracy_difference) | reference
-    yield {"what": "learning rate", "value": arm.learning_rate}
+    if arm.learning_rate is not None:
+        yield {"what": "learning rate", "value": arm.learning_rate}
     yield {"what": "models diverged", "value": len(arm.diverged)}
     yield from _claim(arm)
     for attack in arm.attacks:
@@ -173,9 +175,10 @@ def _class(within: ClassExposure) -> Iterator[CsvRow]:
 
 
 def _claim(arm: AuditResult) -> Iterator[CsvRow]:
-    yield {"what": "delta", "value": arm.delta}
-    yield {"what": "guesses", "value": arm.guesses}
-    yield {"what": "provable epsilon", "value": arm.epsilon_provable}
+    if arm.delta is not None:
+        yield {"what": "delta", "value": arm.delta}
+        yield {"what": "guesses", "value": arm.guesses}
+        yield {"what": "provable epsilon", "value": arm.epsilon_provable}
     claim = arm.claim
     if claim is None:
         return
@@ -209,10 +212,11 @@ def _attack(attack: AttackResult, study: StudyResult) -> Iterator[CsvRow]:
                 "metric": metric,
                 "model": model,
             }
-    for model, correct in zip(attack.targets, attack.correct_guesses, strict=True):
-        yield {"what": "correct guesses", "model": model, "value": correct}
-    bound: CsvRow = {"metric": "epsilon_lower_bound", "value": attack.epsilon_lower_bound}
-    yield bound | {"what": "attack"}
+    if attack.epsilon_lower_bound is not None:
+        for model, correct in zip(attack.targets, attack.correct_guesses, strict=True):
+            yield {"what": "correct guesses", "model": model, "value": correct}
+        bound: CsvRow = {"metric": "epsilon_lower_bound", "value": attack.epsilon_lower_bound}
+        yield bound | {"what": "attack"}
     for metric, allowed in attack.false_positives_allowed.items():
         yield {"what": "false positives allowed", "metric": metric, "value": allowed}
     yield {"what": "non-members", "value": attack.non_members}

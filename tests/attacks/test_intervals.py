@@ -286,3 +286,15 @@ def test_limits_are_the_tails_of_the_binomial_also_of_arrays() -> None:
             trials > successes, stats.beta.ppf(1 - tail, successes + 1, failures), 1.0
         )
         np.testing.assert_allclose(high, previous, rtol=0, atol=1e-12)
+
+
+def test_one_target_has_the_interval_of_its_resamples() -> None:
+    generator = np.random.default_rng(0)
+    resamples = 0.6 + 0.02 * generator.standard_normal((1, 4000))
+    interval = two_way_interval(Resampled(np.array([0.6]), resamples), trials=50)
+    half = 1.96 * resamples.std(ddof=1)
+    # On the logit scale, the interval of a rate above 1/2 reaches further down.
+    assert interval.value == 0.6
+    assert interval.low == pytest.approx(0.6 - half, abs=0.002)
+    assert interval.high == pytest.approx(0.6 + half, abs=0.002)
+    assert 0.6 - interval.low > interval.high - 0.6

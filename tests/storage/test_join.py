@@ -217,7 +217,7 @@ def test_runs_that_cannot_be_compared_are_chapters_only_when_that_is_asked_for(r
         ),
         (
             ("report", "A", "new"),
-            "schema version 7, and this mgaudit reads up to 6; update mgaudit",
+            "schema version 99, and this mgaudit reads up to 7; update mgaudit",
         ),
     ],
 )
@@ -225,7 +225,7 @@ def test_what_is_no_run_to_join_is_one_clear_line(
     runs: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     (runs / "new").mkdir()
-    (runs / "new" / "result.json").write_text('{"schema_version": 7}')
+    (runs / "new" / "result.json").write_text('{"schema_version": 99}')
     with contextlib.chdir(runs):
         outcome = mgaudit(*arguments, "--runs", str(runs))
     assert outcome.exit_code == 2

@@ -1,0 +1,102 @@
+"""What the attacks on an arm need to know, wherever its models come from.
+
+An arm is one noise scheme or one training function of a study, with its models. A target is a model
+that is attacked.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mgaudit.reports.record import ChoiceRecord
+from mgaudit.reports.results import PLAIN, PrivacyClaim, Strength
+
+
+@dataclass(frozen=True)
+class AuditedData:
+    """The audited examples, and what all arms of a study share.
+
+    Args:
+        labels: Class numbers (examples,), int64; None if they are not known.
+        classes: The names of the classes.
+        origins: Where each example comes from, such as a file or a row.
+        membership: Whether a model is trained on an example (models, examples), bool.
+        expected_members: Mean number of members of a model.
+        example_resamples: How often each example is drawn (resamples, examples), uint16.
+        test_resamples: The same for test examples (resamples, test examples), uint16; None without
+            test examples.
+        pictures: The examples as images (examples, height, width[, 3]), uint8; None for other data.
+        seed: Random seed of the guesses and of the order of shadow models.
+    """
+
+    labels: NDArray[np.int64] | None
+    classes: Sequence[str]
+    origins: Sequence[str]
+    membership: NDArray[np.bool_]
+    expected_members: float
+    example_resamples: NDArray[np.uint16]
+    test_resamples: NDArray[np.uint16] | None
+    pictures: NDArray[np.uint8] | None
+    seed: int
+
+    def label_of(self, example: int) -> str:
+        """Returns the name of the class of an example; "" if labels are not known."""
+        return "" if self.labels is None else self.classes[self.labels[example]]
+
+
+@dataclass(frozen=True)
+class AuditedArm:
+    """An arm whose models are attacked, as its result describes it.
+
+    Args:
+        key: The name of the arm, unique in the study.
+        label: The name for readers.
+        scheme: The parts of its noise scheme.
+        sources: The papers behind the parts.
+        note: A sentence of the study file about the arm; "" without one.
+        strength: The strength of the noise; None if it has no such number.
+        learning_rate: Initial learning rate; None if it is not known.
+        claim: The privacy that is proved; None for an arm without DP-SGD.
+        delta: The delta of lower bounds on epsilon; None if no bound is valid, because membership
+            was not drawn by independent fair coins.
+        diverged: Indices of models that diverged, and are left out.
+        models: Indices of the models whose outputs are known, ascending.
+        targets: Indices of those that are attacked; the others are only shadow models.
+    """
+
+    key: str
+    label: str
+    scheme: list[ChoiceRecord]
+    sources: list[str]
+    note: str
+    strength: Strength | None
+    learning_rate: float | None
+    claim: PrivacyClaim | None
+    delta: float | None
+    diverged: list[int]
+    models: list[int]
+    targets: list[int]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the arm trains without noise."""
+        return [part.name for part in self.scheme] == [PLAIN]
+
+    @property
+    def target_rows(self) -> list[int]:
+        """The positions of the targets among `models`."""
+        return [self.models.index(target) for target in self.targets]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Which predictions of the models of an arm are correct, bool.
+
+    `examples` is (models, examples), and `tests` (models, test examples) or None without test
+    examples.
+    """
+
+    examples: NDArray[np.bool_]
+    tests: NDArray[np.bool_] | None

@@ -1,0 +1,185 @@
+"""What the attacks on a trained arm use: the outputs of its models, and the facts about it.
+
+An arm is one noise scheme of a study, with its models. The plain arm is the arm without noise.
+"""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mgaudit.analysis.limits import FEWEST_MODELS
+from mgaudit.attacks import Observations
+from mgaudit.reports.record import ChoiceRecord
+from mgaudit.reports.results import PrivacyClaim
+from mgaudit.settings.choices import Choice
+from mgaudit.settings.schemes import PLAIN
+from mgaudit.study.attack import Audit, NaiveView, audit
+from mgaudit.study.audited import Answers, AuditedArm, AuditedData
+from mgaudit.study.design import Design
+from mgaudit.study.extras import extras_in
+from mgaudit.study.plan import Arm
+from mgaudit.study.query import ArmOutputs
+from mgaudit.study.strength import strength_of
+from mgaudit.study.train import TrainedArm
+from mgaudit.targets.fitting.privacy_plan import PrivacyPlan, default_delta
+from mgaudit.targets.querying.queries import Queries
+
+
+def audit_trained_arm(
+    outputs: ArmOutputs, plain: ArmOutputs | None, data: AuditedData, note: str = ""
+) -> Audit:
+    """Returns the accuracy of an arm's converged models and the success of each attack on them.
+
+    Args:
+        outputs: The outputs of the arm's models.
+        plain: The outputs of the plain arm. With them, attacks that use shadow models are repeated
+            by a naive adversary.
+        data: The data of the study, as the attacks use them.
+        note: A sentence of the study file about the arm.
+    """
+    arm = outputs.trained.arm
+    attacks = arm.settings.attacks
+    observed = observe(outputs, outputs.converged, arm.queries, needs_of(attacks))
+    naive = None if plain is None else _naive_view(outputs, plain, observed)
+    facts = audited_arm(outputs.trained, outputs.design, note)
+    return audit(facts, data, attacks, observed, _answers(outputs), naive)
+
+
+def audited_data(design: Design) -> AuditedData:
+    """Returns the data of a study as its attacks use them."""
+    dataset = design.dataset
+    return AuditedData(
+        labels=dataset.labels,
+        classes=dataset.classes,
+        origins=dataset.origins,
+        membership=design.membership,
+        expected_members=design.expected_members,
+        example_resamples=design.example_resamples,
+        test_resamples=design.test_resamples,
+        pictures=design.pictures,
+        seed=design.seed,
+    )
+
+
+def audited_arm(trained: TrainedArm, design: Design, note: str = "") -> AuditedArm:
+    """Returns the facts about a trained arm whose converged models are all attacked."""
+    arm = trained.arm
+    claim = _claim(arm.recipe.plan)
+    epsilon = None if claim is None else claim.epsilon
+    return AuditedArm(
+        **scheme_records(arm),
+        label=arm.settings.label,
+        note=note,
+        strength=strength_of(arm.settings.scheme, epsilon),
+        learning_rate=arm.recipe.training.rate(private=arm.recipe.plan is not None),
+        claim=claim,
+        delta=bound_delta(trained, design),
+        diverged=trained.diverged,
+        models=trained.converged,
+        targets=trained.converged,
+    )
+
+
+def scheme_records(arm: Arm) -> dict[str, Any]:
+    """Returns the fields of the arm's scheme in a result: its key, its parts and their sources."""
+    scheme = arm.settings.scheme
+    parts = scheme.parts
+    return {
+        "key": scheme.text,
+        "scheme": [ChoiceRecord(name=part.name, options=dict(part.options)) for part in parts],
+        "sources": [part.built.source for part in parts if part.name != PLAIN],
+    }
+
+
+def needs_of(attacks: Iterable[Choice]) -> frozenset[str]:
+    """Returns the union of what the attacks need: shadow models, several queries, or extras."""
+    return frozenset[str]().union(*(choice.built.needs for choice in attacks))
+
+
+def bound_delta(trained: TrainedArm, design: Design) -> float:
+    """Returns the delta at which the lower bound on epsilon is computed.
+
+    For an arm with DP-SGD, it is the delta for which its epsilon is proved. For other arms, it is
+    the default delta of DP-SGD for this number of training examples.
+    """
+    plan = trained.arm.recipe.plan
+    return default_delta(design.expected_members) if plan is None else plan.delta
+
+
+def _claim(plan: PrivacyPlan | None) -> PrivacyClaim | None:
+    """Returns the privacy that is proved for the arm; None for an arm without DP-SGD."""
+    if plan is None:
+        return None
+    return PrivacyClaim(
+        epsilon=plan.epsilon if math.isfinite(plan.epsilon) else None,
+        delta=plan.delta,
+        noise_multiplier=plan.noise_multiplier,
+        max_grad_norm=plan.max_grad_norm,
+        sample_rate=plan.sample_rate,
+        steps=plan.steps,
+        accountant="PRV",
+        adjacency="add/remove",
+    )
+
+
+def _naive_view(outputs: ArmOutputs, plain: ArmOutputs, observed: Observations) -> NaiveView | None:
+    """Returns what an adversary sees whose shadow models are those of the plain arm.
+
+    `observed` has the outputs of all converged models of the arm. Only models that converged in
+    both arms are attacked. Returns None with fewer than FEWEST_MODELS of them, or without an attack
+    that uses shadow models.
+    """
+    arm = outputs.trained.arm
+    attacks, queries = arm.settings.attacks, arm.queries
+    targets = [index for index in outputs.converged if index in plain.converged]
+    needs = needs_of(attacks)
+    if "shadows" not in needs or len(targets) < FEWEST_MODELS:
+        return None
+    if targets != outputs.converged:  # otherwise `observed` already has just these models
+        observed = observe(outputs, targets, queries, needs)
+    return NaiveView(targets, observed, observe(plain, targets, queries, frozenset()))
+
+
+def _answers(outputs: ArmOutputs) -> Answers:
+    """Returns which predictions of the converged models are correct."""
+    dataset = outputs.design.dataset
+    # Accuracy is that of the examples as they are, whatever the attacks query.
+    logits = outputs.logits(Queries())
+    predictions = logits["pool"][:, :, 0].argmax(axis=-1)
+    test_predictions = logits["test"][:, :, 0].argmax(axis=-1)
+    return Answers(predictions == dataset.labels, test_predictions == dataset.test_labels)
+
+
+def observe(
+    outputs: ArmOutputs, models: list[int], queries: Queries, needs: frozenset[str]
+) -> Observations:
+    """Returns the outputs of some of the arm's models, with the extras that attacks need.
+
+    Args:
+        outputs: The outputs of the arm's converged models.
+        models: Indices of the models, which must have converged; they become the first axis.
+        queries: How the models are queried.
+        needs: What the attacks need beside logits; names of extras, such as "gradient_norm", count.
+    """
+    design, dataset = outputs.design, outputs.design.dataset
+    rows = [outputs.converged.index(model) for model in models]
+    logits = outputs.logits(queries)
+    extras: dict[str, NDArray[np.floating]] = {}
+    population_extras: dict[str, NDArray[np.floating]] = {}
+    for extra in extras_in(needs):
+        values = extra.compute(outputs, design)
+        extras[extra.name] = values.of_examples[rows]
+        if values.of_population is not None:
+            population_extras[extra.name] = values.of_population[rows]
+    return Observations(
+        logits["pool"][rows],
+        dataset.labels,
+        design.membership[models],
+        logits["test"][rows],
+        dataset.test_labels,
+        extras,
+        population_extras,
+    )
