@@ -1,6 +1,6 @@
 """Validation of the closed forms' arguments, with errors that state the broken rule.
 
-`name` is the name of the argument in the message of the ValueError.
+In all functions, `name` is the name of the argument in the message of the ValueError.
 """
 
 import math
@@ -14,8 +14,8 @@ Floats = NDArray[np.float64]
 def reals(**arguments: ArrayLike) -> tuple[Floats, ...]:
     """Returns the arguments as float64 arrays, in their order, all broadcast to one shape.
 
-    Broadcast arrays are read-only. Raises ValueError for an argument that is not finite, by its
-    name, and for shapes that do not broadcast.
+    Broadcast arrays are read-only. Raises ValueError for an argument with an entry that is not
+    finite, and for shapes that do not broadcast. The keywords are the names in the messages.
     """
     arrays = [finite(name, value) for name, value in arguments.items()]
     try:
@@ -28,7 +28,10 @@ def reals(**arguments: ArrayLike) -> tuple[Floats, ...]:
 
 
 def finite(name: str, value: ArrayLike) -> Floats:
-    """Returns `value` as a float64 array. Raises ValueError unless all entries are finite."""
+    """Returns `value` as a float64 array of any shape, also an empty one.
+
+    Raises ValueError unless all entries are finite.
+    """
     array = np.asarray(value, dtype=np.float64)
     require(name, "be finite", array, np.isfinite(array))
     return array
@@ -53,19 +56,28 @@ def at_least(name: str, value: ArrayLike, low: float, is_open: bool = False) -> 
 
 
 def positive(name: str, value: ArrayLike) -> Floats:
-    """Returns `value` as a float64 array. Raises ValueError unless all are finite and > 0."""
+    """Returns `value` as a float64 array of any shape.
+
+    Raises ValueError unless all entries are finite and > 0.
+    """
     return at_least(name, value, 0, is_open=True)
 
 
 def std_of(name: str, value: float) -> float:
-    """Returns a standard deviation. Raises ValueError unless it is finite and >= 0."""
+    """Returns a standard deviation `value` as a float.
+
+    Raises ValueError unless it is finite and >= 0.
+    """
     if not 0 <= value < math.inf:
         raise ValueError(f"{name} must be >= 0 and finite, got {value}")
     return float(value)
 
 
 def whole(name: str, value: int, low: int) -> int:
-    """Returns `value` as an int. Raises ValueError unless it is a whole number >= `low`."""
+    """Returns `value` as an int. Raises ValueError unless it is a whole number >= `low`.
+
+    A float without a fraction, such as 2.0, is accepted; True and False are not.
+    """
     is_whole = not isinstance(value, bool) and int(value) == value
     if not is_whole or value < low:
         raise ValueError(f"{name} must be a whole number >= {low}, got {value}")
@@ -113,7 +125,11 @@ def _shape(*required: int | None) -> str:
 
 
 def require(name: str, rule: str, array: Floats, holds: NDArray[np.bool_]) -> None:
-    """Raises ValueError with the first value of `array` for which `holds` is False."""
+    """Raises ValueError with the first value of `array` for which `holds` is False.
+
+    `holds` has the shape of `array`, and `rule` continues the message "<name> must ...". Nothing is
+    raised for an empty array.
+    """
     if not np.all(holds):
         broken = array[~holds].flat[0]
         raise ValueError(f"{name} must {rule}, got {float(broken)}")

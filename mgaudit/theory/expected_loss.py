@@ -13,7 +13,8 @@ The arguments of all functions: the network has m neurons, `inputs` is (n, d), `
 not fit, for values that are not finite, and for kappa < 0. The n m (m-1) / 2 pairs of neurons are
 processed in parts of bounded size.
 
-In the code, z and s (n, m) are the means and standard deviations of the masked pre-activations.
+In the code, z and s (n, m) are the means and standard deviations of the masked pre-activations, and
+a rectified value is u⁺ = max(u, 0).
 """
 
 from collections.abc import Iterator
@@ -33,13 +34,15 @@ from mgaudit.theory.smoothed_relu import (
 )
 from mgaudit.theory.two_layer import TwoLayerWeights
 
-AT_ONCE = 2**18  # the largest number of entries in an array of a part
+AT_ONCE = 2**18  # the largest number of entries in an array of a part, unless it is of one input
 
 
 def expected_loss(
     network: TwoLayerWeights, inputs: ArrayLike, targets: ArrayLike, kappa: float
 ) -> float:
-    """Returns ½ sum_i E (f(x_i ⊙ c_i) - y_i)²; at kappa = 0 the loss without a mask, bit for bit.
+    """Returns the expected loss under the mask, ½ sum_i E (f(x_i ⊙ c_i) - y_i)².
+
+    At kappa = 0 it is the loss without a mask, bit for bit.
 
     >>> network = TwoLayerWeights(np.array([[1.0]]), np.array([1.0]))
     >>> expected_loss(network, [[2.0]], [1.0], kappa=0.0)
@@ -81,7 +84,8 @@ def expected_loss_gradient(
     """Returns the gradient (m, d) of `expected_loss` with respect to the weights.
 
     At kappa = 0 it is the gradient of the loss without a mask. It follows by the chain rule over
-    the mean and sd of each neuron's pre-activation, and over the covariance of each pair of them,
+    the mean and sd of each neuron's pre-activation, and over the covariance of the pre-activations
+    of each pair of neurons r and s at the input x, which is
 
         kappa² sum_j w_rj w_sj x_j².
     """
@@ -115,7 +119,8 @@ def expected_loss_gradient(
 class _Part:
     """All pairs r < s of neurons, for some of the inputs.
 
-    `rows` selects the inputs, and `width` is m. `r` and `s` (pairs,) are the neurons of each pair.
+    `rows` selects the inputs, and `width` is the number m of neurons. `r` and `s` (pairs,) are the
+    indices of the neurons of each pair, so `s` is no standard deviation here.
     `pairs` has the means of both pre-activations, their sds and their correlation, each (rows,
     pairs), in the order of arguments of `rectified_covariance`. `signs` (pairs,) is outer_r
     outer_s.
@@ -129,7 +134,7 @@ class _Part:
     signs: Floats
 
     def square(self, above: Floats, below: Floats) -> Floats:
-        """Returns values of pairs as matrices (rows, width, width) with a diagonal of 0.
+        """Returns values of pairs as square matrices (rows, width, width) with a diagonal of 0.
 
         `above` and `below` (rows, pairs) are the entries at (r, s) and at (s, r).
         """
@@ -140,7 +145,11 @@ class _Part:
 
 
 def _parts(network: TwoLayerWeights, inputs: Floats, z: Floats, s: Floats) -> Iterator[_Part]:
-    """Yields all pairs of neurons for a few inputs at a time; nothing for a single neuron."""
+    """Yields all pairs of neurons for a few inputs at a time; nothing for a single neuron.
+
+    `inputs` is (n, d), and `z` and `s` (n, m) are the means and standard deviations of the masked
+    pre-activations. Together, the parts contain every input once.
+    """
     width = len(network.outer)
     if width == 1:
         return
@@ -161,7 +170,9 @@ def _parts(network: TwoLayerWeights, inputs: Floats, z: Floats, s: Floats) -> It
 def _correlations(weights: Floats, inputs: Floats) -> Floats:
     """Returns the correlations (n, m, m) of the masked pre-activations, in [-1, 1].
 
-    A pre-activation that the mask does not change, because w ⊙ x = 0, has correlation 0.
+    For each input x in `inputs` (n, d), they are the cosines between w_r ⊙ x and w_s ⊙ x, with the
+    weights w in the rows of `weights` (m, d). A pre-activation that the mask does not change,
+    because w ⊙ x = 0, has correlation 0.
     """
     scaled = weights * inputs[:, None, :]
     norms = np.sqrt(np.sum(scaled * scaled, axis=2, keepdims=True))

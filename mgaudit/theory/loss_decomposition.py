@@ -39,7 +39,11 @@ from mgaudit.theory.two_layer import TwoLayerWeights
 
 @dataclass(frozen=True)
 class Decomposition:
-    """The terms of the expected loss, summed over the inputs; the rest is split into two parts."""
+    """The terms of the expected loss under a mask, each summed over the inputs.
+
+    `smoothed_mse` and `regulariser` are the results of the functions of these names. The rest is
+    `proxy_part` plus `variance_part`, the two parts that the module describes.
+    """
 
     smoothed_mse: float
     regulariser: float
@@ -60,7 +64,13 @@ class Decomposition:
 def decompose(
     network: TwoLayerWeights, inputs: ArrayLike, targets: ArrayLike, kappa: float
 ) -> Decomposition:
-    """Returns the terms, whose sum is the `expected_loss`. At kappa = 0 all but the first are 0.
+    """Returns the terms of Theorem 4.2, whose sum is the expected loss under the mask.
+
+    At kappa = 0 all terms except `smoothed_mse` are 0. With the outputs p_i of the smoothed network
+    (`proxy_outputs`) and the gaps g_i (`proxy_gaps`), the parts of the rest are
+
+        proxy_part    = sum_i g_i (p_i - y_i + g_i / 2)
+        variance_part = ½ sum_i (Var f_i - kappa² ‖E grad_c f_i‖²)
 
     Both parts of the rest are computed as sums of differences for each input, not as a difference
     of two sums, so that they are precise where they are small.
@@ -84,18 +94,22 @@ def decompose(
 def proxy_outputs(network: TwoLayerWeights, inputs: ArrayLike, kappa: float) -> Floats:
     """Returns the output of the smoothed network for each input, (n,):
 
-    m^{-1/2} sum_r outer_r z_r Phi(z_r / s_r).
+        m^{-1/2} sum_r outer_r z_r Phi(z_r / s_r).
+
+    z_r and s_r are the mean and the standard deviation of the masked pre-activation of neuron r.
     """
-    z, s = _moments(network, inputs, kappa)
+    z, s = _preactivation_moments(network, inputs, kappa)
     return network.combined(smoothed_relu_proxy(z, s))
 
 
 def proxy_gaps(network: TwoLayerWeights, inputs: ArrayLike, kappa: float) -> Floats:
     """Returns the mean output under the mask minus the output of the smoothed network, (n,):
 
-    m^{-1/2} sum_r outer_r s_r phi(z_r / s_r).
+        m^{-1/2} sum_r outer_r s_r phi(z_r / s_r).
+
+    z_r and s_r are the mean and the standard deviation of the masked pre-activation of neuron r.
     """
-    z, s = _moments(network, inputs, kappa)
+    z, s = _preactivation_moments(network, inputs, kappa)
     gaps = s * density(ratio(z, s))
     return network.combined(gaps)
 
@@ -119,7 +133,7 @@ def smoothed_mse_gradient(
     residuals = _proxy_residuals(network, inputs, targets, kappa)
     root_width = np.sqrt(len(network.outer))
     by_activation = residuals[:, None] * network.outer / root_width
-    z, s = _moments(network, inputs, kappa)
+    z, s = _preactivation_moments(network, inputs, kappa)
     activation = smoothed_relu_proxy_gradient(z, s)
     by_mean = by_activation * activation.z
     by_sd = by_activation * activation.s
@@ -136,9 +150,12 @@ def _proxy_residuals(
 
 
 def regulariser(network: TwoLayerWeights, inputs: ArrayLike, kappa: float) -> float:
-    """Returns the regulariser, which is 0 at kappa = 0:
+    """Returns the regulariser of Theorem 4.2, ½ kappa² sum_i ‖E grad_c f(x_i ⊙ c)‖², written out:
 
-    ½ kappa² sum_i ‖x_i ⊙ m^{-1/2} sum_r outer_r w_r Phi(z_ir / s_ir)‖².
+        ½ kappa² sum_i ‖x_i ⊙ m^{-1/2} sum_r outer_r w_r Phi(z_ir / s_ir)‖².
+
+    z_ir and s_ir are the mean and the standard deviation of the masked pre-activation of neuron r
+    at input i. At kappa = 0 the regulariser is 0.
     """
     inputs, kappa = network.checked_inputs(inputs), std_of("kappa", kappa)
     means = kappa * _mean_gradients(network, inputs, kappa)
@@ -148,7 +165,7 @@ def regulariser(network: TwoLayerWeights, inputs: ArrayLike, kappa: float) -> fl
 def regulariser_gradient(network: TwoLayerWeights, inputs: ArrayLike, kappa: float) -> Floats:
     """Returns the gradient (m, d) of `regulariser` with respect to the weights."""
     inputs, kappa = network.checked_inputs(inputs), std_of("kappa", kappa)
-    z, s = _moments(network, inputs, kappa)
+    z, s = _preactivation_moments(network, inputs, kappa)
     means = _mean_gradients(network, inputs, kappa) * inputs
     outer = network.outer / np.sqrt(len(network.outer))
     projections = means @ network.weights.T
@@ -161,14 +178,21 @@ def regulariser_gradient(network: TwoLayerWeights, inputs: ArrayLike, kappa: flo
     return gradient
 
 
-def _moments(network: TwoLayerWeights, inputs: ArrayLike, kappa: float) -> tuple[Floats, Floats]:
-    """Returns the means z and the sds s (n, m) of the masked pre-activations."""
+def _preactivation_moments(
+    network: TwoLayerWeights, inputs: ArrayLike, kappa: float
+) -> tuple[Floats, Floats]:
+    """Returns the means z and the standard deviations s, each (n, m), of masked pre-activations."""
     return mask_moments(network.weights, network.checked_inputs(inputs), kappa)
 
 
 def _mean_gradients(network: TwoLayerWeights, inputs: Floats, kappa: float) -> Floats:
-    """Returns the mean gradient with respect to the mask, E grad_c f(x_i ⊙ c), (n, d)."""
-    z, s = _moments(network, inputs, kappa)
+    """Returns the mean gradient of the output with respect to the mask, (n, d):
+
+        E grad_c f(x_i ⊙ c) = x_i ⊙ m^{-1/2} sum_r outer_r w_r Phi(z_ir / s_ir).
+
+    z_ir and s_ir are as in `regulariser`.
+    """
+    z, s = _preactivation_moments(network, inputs, kappa)
     root_width = np.sqrt(len(network.outer))
     passes = ndtr(ratio(z, s)) * network.outer / root_width
     gradients: Floats = inputs * (passes @ network.weights)

@@ -1,8 +1,9 @@
 """Gradient descent of a two-layer linear network with a noise node, simulated.
 
-A noise node is an extra input that receives random noise e in place of data (`noise_nodes`). Many
-runs are simulated at once; they are the first axis of all arrays of weights. A batch affects a step
-only by its moments: the means of x x, x e and e e.
+A noise node is an extra input that receives random noise e in place of data (`noise_nodes`). A run
+is one training of one network. Many runs are simulated at once; they are the first axis of all
+arrays of weights, and each run has batches of its own. A batch affects a step only by its moments:
+the means of x x, x e and e e over its examples, where x is the scalar input.
 """
 
 from collections.abc import Iterator
@@ -52,7 +53,13 @@ def fresh_moments(
 def _fresh_moments(
     runs: int, sigma_x: Floats, sigma: Floats, batch: int, generator: np.random.Generator
 ) -> Iterator[Moments]:
-    """Yields what `fresh_moments` yields, for arguments that have been checked."""
+    """Yields the moments (runs,) of one batch after another, for checked arguments.
+
+    The arguments are those of `fresh_moments`. With z_1 ... z_B and v_1 ... v_B independent
+    standard normals, the inputs are sigma_x z and the noise is sigma v. Given z, sum z v / sqrt(sum
+    z²) is standard normal (`cross`), and it is independent of the rest of sum v² (`rest`,
+    chi-squared).
+    """
     while True:
         square = generator.chisquare(batch, runs)
         cross = generator.standard_normal(runs)
@@ -88,7 +95,11 @@ def dataset_moments(
 def _shuffled_moments(
     x: Floats, sigma: Floats, batch: int, fixed: bool, generator: np.random.Generator
 ) -> Iterator[Moments]:
-    """Yields what `dataset_moments` yields, for arguments that have been checked."""
+    """Yields the moments (runs,) of one batch after another, for checked arguments.
+
+    `x` is (runs, examples), `sigma` is a number or (runs,), `batch` divides the examples, and
+    `fixed` tells whether the noise of an example is drawn only once.
+    """
     runs, examples = x.shape
     stds = np.broadcast_to(sigma, (runs,))[:, None]
     noise = stds * generator.standard_normal(x.shape)
@@ -112,7 +123,9 @@ def descend(
     steps: int,
     every: int = 1,
 ) -> DescentPath:
-    """Returns the weights of descent w <- w - eta gradient, at step 0 and then each `every` steps.
+    """Returns the weights of gradient descent, at step 0 and then each `every` steps.
+
+    A step is w <- w - eta gradient, with the gradient of `linear_loss` on the step's batch.
 
     Args:
         start: Weights (runs, width) before the first step.

@@ -2,8 +2,13 @@
 
 The node is an extra input that receives random noise e in place of data, and has weights w_ni to
 the hidden layer (arXiv 2210.13599). In all functions, sigma_x and sigma >= 0 are the standard
-deviations of the input and of the noise, and eta > 0 is the learning rate. Arguments of type
-ArrayLike broadcast, and the result has their common shape.
+deviations of the input and of the noise, and eta > 0 is the learning rate. w1 and w2 are the
+weights of the hidden layer and of the output, and |w| is a norm. Arguments of type ArrayLike
+broadcast, and the result has their common shape.
+
+Depending on eta and sigma, training begins in one of four phases (`phase`): "decoupled" (the node's
+weights hardly change, except by chance), "decay" (they fall towards 0), "catapult" (the loss grows
+first and then falls) and "divergence" (the loss grows without bound).
 """
 
 from dataclasses import dataclass
@@ -98,7 +103,8 @@ class Moments:
 def linear_loss(net: LinearNet, target: float, moments: Moments) -> Floats:
     """Returns the mean of (f(x, e) - target x)^2 / 2 over input and noise of these moments, (...).
 
-    `target` is the slope of the labels. With r = w2 . w1 - target and s = w2 . w_ni the loss is
+    `target` is the slope of the labels, one number. With r = w2 . w1 - target and s = w2 . w_ni the
+    loss is
 
         r^2 E[x x] / 2 + r s E[x e] + s^2 E[e e] / 2,
 
@@ -119,8 +125,8 @@ def linear_loss(net: LinearNet, target: float, moments: Moments) -> Floats:
 def linear_gradient(net: LinearNet, target: float, moments: Moments) -> LinearNet:
     """Returns the gradient of `linear_loss` with respect to each weight, each part (..., width).
 
-    With a = r E[x x] + s E[x e] and b = r E[x e] + s E[e e], where r and s are those of
-    `linear_loss`, the derivatives are
+    With r = w2 . w1 - target, s = w2 . w_ni, a = r E[x x] + s E[x e] and b = r E[x e] + s E[e e],
+    the derivatives are
 
         a w2 in w1,    b w2 in w_ni,    a w1 + b w_ni in w2.
     """
@@ -131,9 +137,9 @@ def linear_gradient(net: LinearNet, target: float, moments: Moments) -> LinearNe
 def linear_slopes(
     weights: Floats, target: Floats, moments: Moments
 ) -> tuple[Floats, Floats, Floats]:
-    """Returns the parts of `linear_gradient` for w1, w_ni and w2, without checks.
+    """Returns the derivatives of `linear_gradient` in w1, w_ni and w2, each (..., width).
 
-    `weights` (3, ..., width) has w1, w_ni and w2.
+    `weights` (3, ..., width) has w1, w_ni and w2. Arguments are not checked.
     """
     first, node, second = weights
     r = _dot(second, first) - target
@@ -147,8 +153,9 @@ def linear_slopes(
 def noise_curvature(net: LinearNet, sigma: ArrayLike) -> Floats:
     """Returns sigma^2 (|w2|^2 + |w_ni|^2), (...), the curvature of the noise's part of the loss.
 
-    This part is sigma^2 s^2 / 2 with s = w2 . w_ni. At s = 0, its Hessian has this one eigenvalue
-    other than 0. If the noise dominates, it is the largest curvature of the loss. Raises ValueError
+    This part is sigma^2 s^2 / 2 with s = w2 . w_ni. At s = 0, its Hessian has only one eigenvalue
+    other than 0, which is the result. If the noise dominates the loss, the result is also the
+    largest curvature (Hessian eigenvalue) of the whole loss. Raises ValueError
     for a sigma below 0 or not finite.
     """
     second_square = _dot(net.second, net.second)
@@ -160,8 +167,7 @@ def noise_curvature(net: LinearNet, sigma: ArrayLike) -> Floats:
 def pull(eta: ArrayLike, sigma: ArrayLike, second_norm: ArrayLike) -> Floats:
     """Returns eta sigma^2 |w2|^2, the share of the node's weight along w2 that a step removes.
 
-    `second_norm` is |w2|.
-
+    The weight along w2 is the component of w_ni in the direction of w2, and `second_norm` is |w2|.
     Raises ValueError for a rate not above 0, and for sigma or |w2| below 0.
     """
     rate = positive("eta", eta)
@@ -176,11 +182,12 @@ def walk(eta: ArrayLike, sigma: ArrayLike, preactivation_gradient: ArrayLike, ba
 
         eta sigma |g| / sqrt(batch).
 
-    `preactivation_gradient` is |g|, the root mean square over examples of the norm of a gradient:
-    that of the noise-free loss by the preactivations of the hidden neurons. In the linear network
-    it is sigma_x |r| |w2|. Examples and their noise are independent, so the mean of e g over a
-    batch has expectation 0 and standard deviation sigma |g| / sqrt(batch). Raises ValueError for a
-    rate not above 0, a sigma or |g| below 0, and a batch below 1.
+    g is the gradient of an example's noise-free loss with respect to the preactivations of the
+    hidden neurons, and `preactivation_gradient` is |g|, the root mean square of its norm over
+    examples. In the linear network |g| is sigma_x |r| |w2| with r = w2 . w1 - target. Examples and
+    their noise are independent, so the mean of e g over a batch has expectation 0 and standard
+    deviation sigma |g| / sqrt(batch). Raises ValueError for a rate not above 0, a sigma or |g|
+    below 0, and a batch below 1.
     """
     rate = positive("eta", eta)
     std = at_least("sigma", sigma, 0)
@@ -193,10 +200,10 @@ def walk(eta: ArrayLike, sigma: ArrayLike, preactivation_gradient: ArrayLike, ba
 def decoupled_sigma(
     second_norm: float, node_along: float, preactivation_gradient: float, batch: int
 ) -> float:
-    """Returns the sigma at which a step pulls the node as far towards 0 as it moves by chance.
+    """Returns the sigma at which a step pulls the node as far towards 0 as chance moves it.
 
-    The former is |w_ni along w2| times `pull`, and the latter is `walk`. They are equal, at every
-    learning rate, for
+    A step pulls the node by |w_ni along w2| times `pull`, and chance moves it by `walk`. The two
+    distances are equal, at every learning rate, for
 
         sigma = |g| / (sqrt(batch) |w2|^2 |w_ni along w2|).
 
@@ -214,11 +221,11 @@ def decoupled_sigma(
 def phase(eta: float, curvature: float, pulled: float, walked: float) -> Phase:
     """Returns the phase that training begins in (arXiv 2210.13599, linear model).
 
-    The phase is "divergence" for eta times curvature >= 4, and "catapult" (the loss grows, then
-    falls at a lower curvature) for >= 2. Below 2 it is "decoupled" if `pulled` < `walked`, and
-    "decay" otherwise. `pulled` is how far a step pulls the node towards 0, its weight along w2
-    times `pull`, and `walked` is how far the node moves by chance, `walk`. Raises ValueError for a
-    rate not above 0, and for other arguments below 0.
+    `curvature` is the initial `noise_curvature`. The phase is "divergence" for eta times curvature
+    >= 4, and "catapult" (the loss grows, then falls at a lower curvature) for >= 2. Below 2 it is
+    "decoupled" if `pulled` < `walked`, and "decay" otherwise. `pulled` is how far a step pulls the
+    node towards 0, its weight along w2 times `pull`, and `walked` is how far the node moves by
+    chance, `walk`. Raises ValueError for a rate not above 0, and for other arguments below 0.
 
     >>> [phase(0.1, curvature, 0.5, 0.1) for curvature in (10, 30, 50)]
     ['decay', 'catapult', 'divergence']
@@ -266,7 +273,7 @@ def loss_decay_time(
 
 
 def _inverse(rate: Floats) -> Floats:
-    """Returns 1 / rate for rates >= 0; inf for 0."""
+    """Returns 1 / rate for rates >= 0 of any shape; inf where the rate is 0."""
     inverse = np.full(np.shape(rate), np.inf)
     np.divide(1.0, rate, out=inverse, where=rate > 0)
     return inverse

@@ -39,9 +39,10 @@ class PairGradient:
 def rectified_product(
     mean_u: ArrayLike, mean_v: ArrayLike, sd_u: ArrayLike, sd_v: ArrayLike, rho: ArrayLike
 ) -> Floats:
-    """Returns E[u⁺ v⁺].
+    """Returns E[u⁺ v⁺] for normal u and v with correlation `rho` (Rosenbaum 1961).
 
-    The formula is
+    With h = mean_u / sd_u, k = mean_v / sd_v, q = sqrt(1 - rho²), the density phi and the
+    distribution functions Phi and Phi2 of one and of two standard normals, it is
 
         sd_u sd_v [(hk + rho) Phi2(h, k; rho)
                    + k phi(h) Phi((k - rho h)/q) + h phi(k) Phi((h - rho k)/q)
@@ -59,9 +60,12 @@ def rectified_product(
 def rectified_covariance(
     mean_u: ArrayLike, mean_v: ArrayLike, sd_u: ArrayLike, sd_v: ArrayLike, rho: ArrayLike
 ) -> Floats:
-    """Returns Cov(u⁺, v⁺) = E[u⁺ v⁺] - E u⁺ E v⁺, with an error of about 1e-15 sd_u sd_v.
+    """Returns Cov(u⁺, v⁺) = E[u⁺ v⁺] - E u⁺ E v⁺ for normal u and v with correlation `rho`.
 
-    >>> float(rectified_covariance(1e9, 1e9, 1.0, 2.0, 0.25))  # the ReLUs let all pass
+    It is computed without the difference of large terms (see `_Pair`), so that its error is about
+    1e-15 sd_u sd_v.
+
+    >>> float(rectified_covariance(1e9, 1e9, 1.0, 2.0, 0.25))  # u, v > 0: rho sd_u sd_v
     0.5
     """
     return _Pair.of(mean_u, mean_v, sd_u, sd_v, rho).covariance()
@@ -71,6 +75,9 @@ def both_positive(
     mean_u: ArrayLike, mean_v: ArrayLike, sd_u: ArrayLike, sd_v: ArrayLike, rho: ArrayLike
 ) -> Floats:
     """Returns the probability P(u > 0, v > 0) = Phi2(h, k; rho), by Owen's T (Owen 1956).
+
+    h = mean_u / sd_u and k = mean_v / sd_v, and Phi2 is the distribution function of two standard
+    normals with correlation `rho`.
 
     >>> float(both_positive(0.0, 0.0, 1.0, 1.0, 0.5).round(6))  # 1/4 + arcsin(rho) / (2 pi)
     0.333333
@@ -88,7 +95,8 @@ def rectified_product_gradient(
         E[1(u > 0) v⁺] in mean_u,    sd_u p_u(0) E[v⁺ | u = 0] in sd_u,
         P(u > 0, v > 0) in the covariance,
 
-    where p_u is the density of u. Those in mean_v and sd_v have u and v exchanged.
+    where p_u is the density of u. The derivatives in mean_v and sd_v are the same with u and v
+    exchanged.
     """
     pair = _Pair.of(mean_u, mean_v, sd_u, sd_v, rho)
     of_covariance = pair.covariance_gradient()
@@ -105,17 +113,17 @@ def rectified_product_gradient(
 def rectified_covariance_gradient(
     mean_u: ArrayLike, mean_v: ArrayLike, sd_u: ArrayLike, sd_v: ArrayLike, rho: ArrayLike
 ) -> PairGradient:
-    """Returns the gradient of Cov(u⁺, v⁺) = E[u⁺ v⁺] - E u⁺ E v⁺, without cancellation."""
+    """Returns the gradient of `rectified_covariance`, without differences of large terms."""
     return _Pair.of(mean_u, mean_v, sd_u, sd_v, rho).covariance_gradient()
 
 
 @dataclass(frozen=True)
 class _Pair:
-    """A pair of normals, and the reflected pair, for which all terms of the formulas are small.
+    """A pair of normals u and v, and the reflected pair, for which all terms are small.
 
     The reflected pair has -u in place of u if u has a positive mean, and likewise for v. So its
-    standardised means are -p and -r, with p = |h| and r = |k|, and its correlation is `sign` rho.
-    u⁺ = u + (-u)⁺ gives
+    standardised means (mean / sd) are -p and -r, with p = |h| and r = |k|, and its correlation is
+    `sign` rho. Here h, k and q are the letters of the module. u⁺ = u + (-u)⁺ gives
 
         Cov(u⁺, v⁺) = Cov(u, v⁺) + Cov((-u)⁺, v⁺),    Cov(u, v⁺) = Cov(u, v) P(v > 0)  (Stein).
 
@@ -142,7 +150,10 @@ class _Pair:
     def of(
         cls, mean_u: ArrayLike, mean_v: ArrayLike, sd_u: ArrayLike, sd_v: ArrayLike, rho: ArrayLike
     ) -> "_Pair":
-        """Returns the pair. Raises ValueError as the functions of this module do."""
+        """Returns the pair with these moments, all arguments broadcast to one shape.
+
+        Raises ValueError for a negative sd, a rho outside [-1, 1] and a value that is not finite.
+        """
         mean_u, mean_v, sd_u, sd_v, rho = reals(
             mean_u=mean_u, mean_v=mean_v, sd_u=sd_u, sd_v=sd_v, rho=rho
         )
@@ -175,14 +186,16 @@ class _Pair:
 
     @property
     def p(self) -> Floats:
+        """|h| = |mean_u| / sd_u >= 0, minus the standardised mean of the reflected u."""
         return np.abs(self.h)
 
     @property
     def r(self) -> Floats:
+        """|k| = |mean_v| / sd_v >= 0, minus the standardised mean of the reflected v."""
         return np.abs(self.k)
 
     def both_positive(self) -> Floats:
-        """Returns P(u > 0, v > 0)."""
+        """Returns P(u > 0, v > 0) of the pair itself, not of the reflected pair."""
         return self.linear + self.sign * self.both
 
     def rectified_means(self) -> tuple[Floats, Floats]:
@@ -193,7 +206,7 @@ class _Pair:
         return u, v
 
     def covariance(self) -> Floats:
-        """Returns Cov(u⁺, v⁺)."""
+        """Returns Cov(u⁺, v⁺) of the pair itself, from the terms of the reflected pair."""
         p, r = self.p, self.r
         a = ratio(self.pull_v, self.q)
         b = ratio(self.pull_u, self.q)
@@ -211,8 +224,8 @@ class _Pair:
         reflected = self._reflected_gradient()
         p, r = self.p, self.r
         u_reflected, v_reflected = self.h > 0, self.k > 0
-        # These are in sds of the other variable. Reflection turns the sign of a mean, and adds the
-        # derivative of rho times `linear`.
+        # All terms below are divided by the sd of the other variable. Reflection turns the sign of
+        # a mean, and adds the derivative of rho times `linear`.
         mean_u = np.where(u_reflected, -reflected.mean_u, reflected.mean_u)
         mean_v = np.where(v_reflected, -reflected.mean_v, reflected.mean_v)
         slope_u = self.rho * density(p)
@@ -230,7 +243,10 @@ class _Pair:
         )
 
     def _reflected_gradient(self) -> PairGradient:
-        """Returns the gradient of the reflected pair's covariance, divided by the other's sd."""
+        """Returns the gradient of the reflected pair's Cov(u⁺, v⁺), without its sds as factors.
+
+        The derivatives by mean and sd of u are divided by sd_v, and those of v by sd_u.
+        """
         p, r = self.p, self.r
         rho = self.sign * self.rho
         a = ratio(self.pull_v, self.q)
@@ -250,19 +266,30 @@ class _Pair:
 
 
 def _standardised(mean: Floats, sd: Floats) -> Floats:
-    """Returns mean / sd, clipped to ±BEYOND; -BEYOND for a variable that is 0, so not positive."""
+    """Returns mean / sd, clipped to ±BEYOND.
+
+    For mean = sd = 0 the variable is always 0. It does not count as positive, which -BEYOND gives.
+    """
     random_or_nonzero = (sd > 0) | (mean != 0)
     return np.where(random_or_nonzero, ratio(mean, sd), -BEYOND)
 
 
 def _pull(p: Floats, r: Floats, rho: Floats) -> Floats:
-    """Returns rho p - r, without cancellation for rho near 1, where it is divided by a small q."""
+    """Returns rho p - r, the mean of v where u = 0, in sds of v, of the reflected pair.
+
+    Exchange p and r for the mean of u where v = 0. For rho near 1, where the result is divided by a
+    small q, it is computed without cancellation.
+    """
     near_one = (p - r) - (1 - rho) * p
     return np.where(rho > 0.5, near_one, rho * p - r)
 
 
 def _linear(h: Floats, k: Floats) -> Floats:
-    """Returns the probability that the reflection multiplies rho by in the covariance (`_Pair`)."""
+    """Returns the factor of rho that reflection adds to the covariance, a probability (`_Pair`).
+
+    It is 0 for h, k <= 0, P(v > 0) if only u is reflected (h > 0 >= k), P(u > 0) if only v is, and
+    P(u > 0) + P(v > 0) - 1 if both are. `h` and `k` are the standardised means of u and v.
+    """
     tail_u = ndtr(-np.abs(h))
     tail_v = ndtr(-np.abs(k))
     if_u_reflected = np.where(k > 0, 1 - tail_u - tail_v, tail_v)
@@ -275,8 +302,8 @@ def _both_positive_reflected(
 ) -> Floats:
     """Returns P(u > 0 and v > 0) = Phi2(-p, -r; rho) for p, r >= 0, by Owen's T function.
 
-    All arguments belong to the reflected pair, as the fields of the class do. `pull_v`, the mean of
-    v where u = 0, is part of the term of u, and `pull_u` of the term of v.
+    All arguments belong to the reflected pair, and have the meaning of the fields of `_Pair`.
+    `pull_v`, the mean of v where u = 0, is part of the term of u, and `pull_u` of the term of v.
     """
     tail_u, tail_v = ndtr(-p), ndtr(-r)
     half = 0.5 * (tail_u + tail_v)
@@ -287,7 +314,12 @@ def _both_positive_reflected(
 
 
 def _owen(p: Floats, pull: Floats, q: Floats, rho: Floats) -> Floats:
-    """Returns Owen's T(p, -pull / (q p)), and its limit for p = 0."""
+    """Returns Owen's function T(p, -pull / (q p)), and its limit for p = 0.
+
+    T(p, a) is the probability 0 < y < a x, x > p of two independent standard normals (Owen 1956).
+    `p` >= 0 is minus a standardised mean of the reflected pair, `pull` is the mean of the other
+    variable where this one is 0, `rho` is their correlation, and `q` = sqrt(1 - rho²).
+    """
     a = ratio(pull, q)
     slope = np.where(a < 0, np.inf, -np.inf)
     with np.errstate(over="ignore", divide="ignore"):

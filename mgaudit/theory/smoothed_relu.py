@@ -24,7 +24,10 @@ from mgaudit.theory.rectified_normal import density, mean_excess, ratio, square_
 
 @dataclass(frozen=True)
 class Gradient:
-    """Derivatives with respect to z and to s, each of the common shape of z and s."""
+    """Derivatives with respect to the mean z and to the standard deviation s of u ~ N(z, s²).
+
+    Each has the common shape of z and s.
+    """
 
     z: Floats
     s: Floats
@@ -53,7 +56,9 @@ def mask_moments(weights: ArrayLike, inputs: ArrayLike, kappa: float) -> tuple[F
 
 
 def smoothed_relu(z: ArrayLike, s: ArrayLike) -> Floats:
-    """Returns E u⁺ = z Phi(t) + s phi(t). Raises ValueError for s < 0 and values not finite.
+    """Returns E u⁺ = z Phi(t) + s phi(t) for u ~ N(z, s²), with t = z / s.
+
+    Raises ValueError for s < 0 and for values that are not finite.
 
     >>> float(smoothed_relu(0.0, 1.0).round(4))  # 1 / sqrt(2 pi)
     0.3989
@@ -63,18 +68,19 @@ def smoothed_relu(z: ArrayLike, s: ArrayLike) -> Floats:
 
 
 def smoothed_relu_gradient(z: ArrayLike, s: ArrayLike) -> Gradient:
-    """Returns the gradient of `smoothed_relu`: Phi(t) in z and phi(t) in s.
+    """Returns the gradient of `smoothed_relu`: Phi(t) in z and phi(t) in s, with t = z / s.
 
-    Raises as `smoothed_relu`.
+    Raises ValueError as `smoothed_relu` does.
     """
     z, s, t = _checked(z, s)
     return Gradient(_passes(z, s, t), density(t))
 
 
 def smoothed_relu_proxy(z: ArrayLike, s: ArrayLike) -> Floats:
-    """Returns z Phi(t), which replaces E u⁺ in the proofs of arXiv 2602.17423.
+    """Returns z Phi(t), which replaces E u⁺ in the proofs of arXiv 2602.17423, with t = z / s.
 
-    It is smaller than E u⁺ by s phi(t). Raises ValueError as `smoothed_relu` does.
+    It is smaller than E u⁺ by s phi(t). Here u ~ N(z, s²). Raises ValueError as `smoothed_relu`
+    does.
 
     >>> float(smoothed_relu_proxy(0.0, 1.0))
     0.0
@@ -86,7 +92,7 @@ def smoothed_relu_proxy(z: ArrayLike, s: ArrayLike) -> Floats:
 def smoothed_relu_proxy_gradient(z: ArrayLike, s: ArrayLike) -> Gradient:
     """Returns the gradient of `smoothed_relu_proxy`: Phi(t) + t phi(t) in z and -t² phi(t) in s.
 
-    Raises ValueError as `smoothed_relu` does.
+    Here t = z / s. Raises ValueError as `smoothed_relu` does.
     """
     z, s, t = _checked(z, s)
     phi = density(t)
@@ -95,7 +101,9 @@ def smoothed_relu_proxy_gradient(z: ArrayLike, s: ArrayLike) -> Gradient:
 
 
 def second_moment(z: ArrayLike, s: ArrayLike) -> Floats:
-    """Returns E (u⁺)² = (z² + s²) Phi(t) + z s phi(t). Raises as `smoothed_relu` does.
+    """Returns E (u⁺)² = (z² + s²) Phi(t) + z s phi(t) for u ~ N(z, s²), with t = z / s.
+
+    Raises ValueError as `smoothed_relu` does.
 
     >>> float(second_moment(0.0, 2.0))
     2.0
@@ -107,9 +115,9 @@ def second_moment(z: ArrayLike, s: ArrayLike) -> Floats:
 
 
 def second_moment_gradient(z: ArrayLike, s: ArrayLike) -> Gradient:
-    """Returns the gradient of `second_moment`: 2 E u⁺ in z and 2 s Phi(t) in s.
+    """Returns the gradient of `second_moment`: 2 E u⁺ in z and 2 s Phi(t) in s, with t = z / s.
 
-    Raises as `smoothed_relu`.
+    Raises ValueError as `smoothed_relu` does.
     """
     z, s, t = _checked(z, s)
     by_z = 2 * _mean(z, s, t)
@@ -118,9 +126,10 @@ def second_moment_gradient(z: ArrayLike, s: ArrayLike) -> Gradient:
 
 
 def rectified_variance(z: ArrayLike, s: ArrayLike) -> Floats:
-    """Returns Var u⁺ = E (u⁺)² - (E u⁺)². Raises as `smoothed_relu` does.
+    """Returns Var u⁺ = E (u⁺)² - (E u⁺)² for u ~ N(z, s²).
 
-    For z > 0 it is computed without cancellation: u = u⁺ - (-u)⁺ and Stein's identity give
+    Raises ValueError as `smoothed_relu` does. For z > 0 the variance is computed without
+    cancellation: u = u⁺ - (-u)⁺ and Stein's identity give
 
         Var u⁺ = s² (Phi(t) - Phi(-t)) + Var (-u)⁺.
 
@@ -136,9 +145,10 @@ def rectified_variance(z: ArrayLike, s: ArrayLike) -> Floats:
 
 
 def rectified_variance_gradient(z: ArrayLike, s: ArrayLike) -> Gradient:
-    """Returns the gradient of `rectified_variance`. Raises as `smoothed_relu` does.
+    """Returns the gradient of `rectified_variance`.
 
-    It is 2 E u⁺ Phi(-t) in z and 2 (s Phi(t) - E u⁺ phi(t)) in s.
+    It is 2 E u⁺ Phi(-t) in z and 2 (s Phi(t) - E u⁺ phi(t)) in s, with t = z / s. Raises ValueError
+    as `smoothed_relu` does.
     """
     z, s, t = _checked(z, s)
     mean = _mean(z, s, t)
@@ -148,20 +158,23 @@ def rectified_variance_gradient(z: ArrayLike, s: ArrayLike) -> Gradient:
 
 
 def _checked(z: ArrayLike, s: ArrayLike) -> tuple[Floats, Floats, Floats]:
-    """Returns z, s and t = z / s, of one shape. Raises ValueError for invalid arguments."""
+    """Returns z, s and t = z / s (clipped, see `ratio`), of one shape.
+
+    Raises ValueError for s < 0, values that are not finite and shapes that do not broadcast.
+    """
     z, s = reals(z=z, s=s)
     at_least("s", s, 0)
     return z, s, ratio(z, s)
 
 
 def _mean(z: Floats, s: Floats, t: Floats) -> Floats:
-    """Returns E u⁺ for arguments that have been checked."""
+    """Returns E u⁺ of u ~ N(z, s²) for arguments that have been checked, with t = z / s."""
     excess = mean_excess(np.abs(t))
     mean: Floats = np.maximum(z, 0.0) + s * excess
     return mean
 
 
 def _passes(z: Floats, s: Floats, t: Floats) -> Floats:
-    """Returns P(u > 0), which is Phi(t); 0 for z = s = 0, where u is 0."""
+    """Returns P(u > 0) = Phi(t) of u ~ N(z, s²), with t = z / s; 0 for z = s = 0, where u is 0."""
     random_or_nonzero = (s > 0) | (z != 0)
     return np.where(random_or_nonzero, ndtr(t), 0.0)

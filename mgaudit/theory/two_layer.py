@@ -37,7 +37,10 @@ class TwoLayerWeights:
 
     @classmethod
     def drawn(cls, width: int, dimension: int, generator: np.random.Generator) -> "TwoLayerWeights":
-        """Returns a random initial network: w_r ~ N(0, I), outer_r = ±1 with equal probability."""
+        """Returns a random initial network: w_r ~ N(0, I), outer_r = ±1 with equal probability.
+
+        `width` is the number m of neurons and `dimension` is the number d of inputs.
+        """
         weights = generator.standard_normal((width, dimension))
         outer = generator.choice((-1.0, 1.0), size=width)
         return cls(weights, outer)
@@ -54,7 +57,11 @@ class TwoLayerWeights:
         return scaled
 
     def checked_inputs(self, value: ArrayLike) -> Floats:
-        """Returns the inputs as float64 (n, d). Raises ValueError unless they fit the weights."""
+        """Returns the inputs as float64 (n, d).
+
+        Raises ValueError unless they are a finite matrix with one column for each weight of a
+        neuron.
+        """
         inputs = matrix("inputs", value)
         dimension = self.weights.shape[1]
         if inputs.shape[1] != dimension:
@@ -65,7 +72,10 @@ class TwoLayerWeights:
         return inputs
 
     def checked_targets(self, value: ArrayLike, inputs: Floats) -> Floats:
-        """Returns the targets as float64 (n,). Raises ValueError unless they fit the inputs."""
+        """Returns the targets as float64 (n,).
+
+        Raises ValueError unless they are finite and there is one for each of the `inputs` (n, d).
+        """
         targets = np.asarray(value, dtype=np.float64)
         if targets.shape != inputs.shape[:1]:
             raise ValueError(
@@ -78,12 +88,14 @@ class TwoLayerWeights:
     def pulled_back(self, inputs: Floats, kappa: float, by_mean: Floats, by_sd: Floats) -> Floats:
         """Returns the gradient (m, d) of a loss with respect to the weights, by the chain rule.
 
-        `by_mean` and `by_sd` (n, m) are its derivatives with respect to the mean z_ir and to the
-        standard deviation s_ir of each masked pre-activation, whose derivatives are
+        A mask of standard deviation `kappa` gives the pre-activation of neuron r at input i the
+        mean z_ir = w_r · x_i and the standard deviation s_ir = kappa ‖w_r ⊙ x_i‖. `by_mean` and
+        `by_sd` (n, m) are the derivatives of the loss with respect to z_ir and s_ir. `inputs` is
+        (n, d). The derivatives of z_ir and s_ir are
 
             dz_ir / dw_r = x_i,    ds_ir / dw_r = kappa x_i² ⊙ w_r / ‖w_r ⊙ x_i‖,
 
-        the latter 0 where w_r ⊙ x_i = 0.
+        where ds_ir / dw_r is 0 if w_r ⊙ x_i = 0.
         """
         squares = inputs * inputs
         norms = np.sqrt(squares @ (self.weights * self.weights).T)

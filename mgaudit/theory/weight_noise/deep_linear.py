@@ -1,5 +1,6 @@
 """The exact expected risk of deep linear networks, a polynomial in the variance of the noise.
 
+The risk R is (1/2n) ||f(X) - Y||^2 over n examples, and E R is its mean over the noise.
 The network has L layers with the weight matrices W_1 ... W_L. In all functions, `weights[l]` is
 W_(l+1) with the shape (outputs of the layer, inputs of the layer), and W_1 takes the features of
 `inputs` (examples, features).
@@ -46,9 +47,10 @@ def expected_risk(
 def expected_risk_gradient(
     weights: Sequence[ArrayLike], inputs: ArrayLike, targets: ArrayLike, stds: Sequence[float]
 ) -> list[Floats]:
-    """Returns the gradients of `expected_risk` in the weight matrices; raises as that function.
+    """Returns the gradient of `expected_risk` in each weight matrix, of the shape of that matrix.
 
-    With the notation of that function, P_l = W_L ... W_{l+1}, B_L = 0 and
+    Arguments, errors and notation are those of `expected_risk`. With P_l = W_L ... W_{l+1} (P_L is
+    the identity), B_L = 0 and
 
         B_{l-1} = W_l^T B_l W_l + s_l^2 (||P_l||^2 + tr B_l) I,
 
@@ -79,7 +81,9 @@ def expected_risk_gradient(
 
 
 def excess_by_order(weights: Sequence[ArrayLike], inputs: ArrayLike) -> Floats:
-    """Returns c (L,) with E R - R = sum_j c[j - 1] std^(2 j), if all weights have noise of one std.
+    """Returns the coefficients c (L,) of what noise N(0, std^2) on all weights adds to the risk R:
+
+        E R - R = sum_j c[j - 1] std^(2 j),    j = 1 ... L.
 
     The first coefficient c[0] is what noise on one layer at a time adds, summed over the layers,
 
@@ -123,7 +127,7 @@ def all_layers_excess(weights: Sequence[ArrayLike], inputs: ArrayLike, sigma: fl
 
 
 def layerwise_excess(weights: Sequence[ArrayLike], inputs: ArrayLike, sigma: float) -> float:
-    """Returns E R - R with noise of standard deviation sigma on one layer, the mean over layers.
+    """Returns E R - R with noise of standard deviation sigma on one layer, averaged over layers.
 
     It is sigma^2 c[0] / L with the c of `excess_by_order`, which is the first order of
     `all_layers_excess`. Raises ValueError as `excess_by_order` does, and for sigma < 0.
@@ -134,10 +138,13 @@ def layerwise_excess(weights: Sequence[ArrayLike], inputs: ArrayLike, sigma: flo
 
 
 def explosion(widths: Sequence[int], inputs: ArrayLike, std: float) -> float:
-    """Returns the highest order in std of E R - R, std^(2 L) d_1 ... d_L ||X||^2 / 2n.
+    """Returns the part of E R - R of the highest order in std, which grows with every width:
 
-    `widths` are the numbers d_1 ... d_L of outputs of all layers. Raises ValueError for a width <
-    1, a std < 0 and inputs that are not a finite matrix.
+        std^(2 L) d_1 ... d_L ||X||^2 / 2n.
+
+    X is `inputs` (n, features), and noise N(0, std^2) is on all weights of all L layers. `widths`
+    are the numbers d_1 ... d_L of outputs of all layers. Raises ValueError for a width < 1, a std <
+    0 and inputs that are not a finite matrix.
     """
     x = matrix("inputs", inputs)
     if not len(widths) or min(widths) < 1:
@@ -166,7 +173,11 @@ def _checked(
 def _moments(
     chain: list[Floats], x: Floats, variances: list[float]
 ) -> tuple[list[Floats], list[Floats]]:
-    """Returns f_0 ... f_L, each (width, examples), and D_0 ... D_L, each (width, width)."""
+    """Returns the mean outputs f_0 ... f_L of the layers, and the D_0 ... D_L of `expected_risk`.
+
+    f_l is (width of layer l, examples), and D_l is (width of layer l, width of layer l). `chain`
+    has W_1 ... W_L, `x` is (examples, features) and `variances` are s_1^2 ... s_L^2.
+    """
     features = x.shape[1]
     mean, covariance = x.T, np.zeros((features, features))
     means, covariances = [mean], [covariance]

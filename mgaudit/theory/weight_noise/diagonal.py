@@ -1,4 +1,8 @@
-"""The diagonal network w_1^2 - w_2^2 under weight noise: a Lasso."""
+"""The diagonal network f(x) = (w_1^2 - w_2^2)^T x under weight noise: a Lasso.
+
+Squares of w_1 and w_2 (features,) are taken entry by entry. The risk R is (1/2n) sum_i (f(x_i) -
+y_i)^2 over n examples, and E R is its mean over the noise. X is `inputs` (examples, features).
+"""
 
 from dataclasses import dataclass
 
@@ -66,7 +70,7 @@ def expected_risk_gradient(
 def constant(inputs: ArrayLike, std: float) -> float:
     """Returns 2 std^4 sum_j h_j, the part of E R - R that does not depend on the weights.
 
-    The noise has the same std on w_1 and w_2, and h is that of `expected_risk`.
+    The noise has the same std on w_1 and w_2, and h_j is the mean square of feature j.
 
     Raises:
         ValueError: for a std < 0 and for inputs that are not a finite matrix.
@@ -77,7 +81,11 @@ def constant(inputs: ArrayLike, std: float) -> float:
 
 @dataclass(frozen=True)
 class _Network:
-    """The arguments after checks."""
+    """The arguments of `expected_risk` after checks.
+
+    `positive` is w_1 and `negative` is w_2, each (features,); `x` is (examples, features) and `y`
+    (examples,). `stds` are the standard deviations of the noise on w_1 and on w_2.
+    """
 
     positive: Floats
     negative: Floats
@@ -86,7 +94,7 @@ class _Network:
     stds: tuple[float, float]
 
     def residual(self) -> Floats:
-        """Returns the mean output minus the target of each example, (examples,)."""
+        """Returns the mean output under the noise minus the target of each example, (examples,)."""
         s_1, s_2 = self.stds
         coefficients = self.positive**2 - self.negative**2
         mean = coefficients + s_1**2 - s_2**2
@@ -100,6 +108,7 @@ def _checked(
     targets: ArrayLike,
     stds: tuple[float, float],
 ) -> _Network:
+    """Returns the arguments as a network. Raises ValueError as `expected_risk` does."""
     x = matrix("inputs", inputs)
     examples, features = x.shape
     return _Network(
@@ -112,6 +121,6 @@ def _checked(
 
 
 def _curvature(x: Floats) -> Floats:
-    """Returns h = diag(X^T X / n)."""
+    """Returns h = diag(X^T X / n), the mean square of each feature, (features,)."""
     h: Floats = (x**2).mean(axis=0)
     return h

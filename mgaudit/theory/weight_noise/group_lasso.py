@@ -1,4 +1,9 @@
-"""One scalar times one vector for each group of features, under weight noise: a group Lasso."""
+"""One scalar times one vector for each group of features, under weight noise: a group Lasso.
+
+The network is f(x) = sum_g u_g v_g^T x_g, where x_g are the features of group g. X_g are the
+columns of `inputs` X (examples, features) in that group. The risk R is (1/2n) sum_i (f(x_i) -
+y_i)^2 over n examples, and E R is its mean over the noise.
+"""
 
 import math
 from collections.abc import Sequence
@@ -77,7 +82,7 @@ def least_coefficients(
     other groups fixed, the outputs of a group are fitted by least squares to the residual of the
     others, and their norm is reduced by std^2 ||X_g||_F; they are 0 if the norm is not larger than
     that. It ends when a sweep over the groups changes nothing beyond rounding. Raises ValueError as
-    `expected_risk` does, and if the last of `sweeps` still changes something.
+    `expected_risk` does, and if the last of at most `sweeps` sweeps still changes something.
     """
     x = matrix("inputs", inputs)
     y = vector("targets", targets, len(x))
@@ -121,7 +126,11 @@ def constant(inputs: ArrayLike, std: float) -> float:
 
 @dataclass(frozen=True)
 class _Network:
-    """The arguments after checks; `group` (features,) is the index of each feature's group."""
+    """The arguments of `expected_risk` after checks.
+
+    `u` is (groups,), `v` (features,), `x` (examples, features) and `y` (examples,). `group`
+    (features,) is the index of each feature's group.
+    """
 
     u: Floats
     v: Floats
@@ -135,12 +144,12 @@ class _Network:
         return self.x @ coefficients - self.y
 
     def fits(self) -> Floats:
-        """Returns X_g v_g (examples, groups)."""
+        """Returns X_g v_g, the output of each group before its factor u_g, (examples, groups)."""
         members = np.eye(len(self.u))[self.group]
         return (self.x * self.v) @ members
 
     def sizes(self) -> Floats:
-        """Returns ||X_g||_F^2 (groups,)."""
+        """Returns ||X_g||_F^2, the sum of the squared features of each group, (groups,)."""
         return _sizes(self.x, self.group, len(self.u))
 
 
@@ -151,6 +160,7 @@ def _checked(
     inputs: ArrayLike,
     targets: ArrayLike,
 ) -> _Network:
+    """Returns the arguments as a network. Raises ValueError as `expected_risk` does."""
     x = matrix("inputs", inputs)
     examples, features = x.shape
     group, count = _numbered(groups, features)
@@ -164,7 +174,11 @@ def _checked(
 
 
 def _numbered(groups: Sequence[int], features: int) -> tuple[NDArray[np.intp], int]:
-    """Returns the group of each feature, and the number of groups."""
+    """Returns the group of each feature as an array (features,), and the number of groups.
+
+    Raises ValueError unless there is one group for each feature, and they are 0, 1, ... without
+    gaps.
+    """
     group = np.asarray(groups)
     numbers = np.unique(group)
     if group.shape != (features,) or not np.array_equal(numbers, np.arange(len(numbers))):
@@ -175,6 +189,9 @@ def _numbered(groups: Sequence[int], features: int) -> tuple[NDArray[np.intp], i
 
 
 def _sizes(x: Floats, group: NDArray[np.intp], count: int) -> Floats:
-    """Returns ||X_g||_F^2 (groups,)."""
+    """Returns ||X_g||_F^2 (groups,) for features `x` (examples, features) in `count` groups.
+
+    `group` (features,) is the index of each feature's group.
+    """
     squares = (x**2).sum(axis=0)
     return np.bincount(group, weights=squares, minlength=count).astype(np.float64)

@@ -15,7 +15,9 @@ def least_product(inputs: ArrayLike, targets: ArrayLike, std: float) -> Floats:
 
         (1/2n) ||X M^T - Y||^2 + P(M),    P(M) = (std^2 / n) sqrt(k) ||X|| ||M X^T||_*,
 
-    where ||.||_* is the nuclear norm. Of several minima, it is the one with the smallest norm.
+    where X is `inputs` (n, features), Y is `targets` (n, k), ||.||_* is the nuclear norm (the sum
+    of the singular values) and `std` is that of the noise on a weight. Of several minima, the
+    result is the one with the smallest norm.
 
     Except for a constant, P(M) is the least that noise adds over all W_2 and W_1 with W_2 W_1 = M.
     Noise on both layers adds (std^2 / 2n) [k ||W_1 X^T||^2 + ||W_2||^2 ||X||^2] and the constant
@@ -24,9 +26,8 @@ def least_product(inputs: ArrayLike, targets: ArrayLike, std: float) -> Floats:
 
     The penalty is on the outputs M X^T, so that one step of singular-value thresholding finds them
     (Cai, Candès and Shen 2010): Y is projected onto the columns of X, and the singular values of
-    the result are reduced by std^2 sqrt(k) ||X||, but not below 0. `targets` is (examples, k).
-    Raises ValueError for shapes that do not fit, a std < 0 and values that are not finite. Source:
-    arXiv 2206.04613.
+    the result are reduced by std^2 sqrt(k) ||X||, but not below 0. Raises ValueError for shapes
+    that do not fit, a std < 0 and values that are not finite. Source: arXiv 2206.04613.
     """
     x = matrix("inputs", inputs)
     y = matrix("targets", targets, len(x))

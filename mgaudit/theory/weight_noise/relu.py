@@ -68,10 +68,11 @@ def expected_risk_gradient(
     targets: ArrayLike,
     stds: tuple[float, float],
 ) -> tuple[Floats, Floats]:
-    """Returns the gradients of `expected_risk` in W_1 and W_2; raises as that function.
+    """Returns the gradients of `expected_risk` in W_1 (width, features) and W_2 (k, width).
 
-    d mu / d z = Phi(z/t) and d q / d z = 2 mu. For t = 0, the former is 0 for z < 0, 1 for z > 0,
-    and 1/2, the limit for t -> 0, for z = 0.
+    Arguments, errors and the letters mu, q, z and t are those of `expected_risk`. The derivatives
+    are d mu / d z = Phi(z/t) and d q / d z = 2 mu. For t = 0, d mu / d z is 0 for z < 0, 1 for
+    z > 0, and 1/2, the limit for t -> 0, for z = 0.
     """
     net = _checked(first, second, inputs, targets, stds)
     z, t = net.preactivations
@@ -91,16 +92,18 @@ def expected_risk_gradient(
 def second_order(
     first: ArrayLike, second: ArrayLike, inputs: ArrayLike, stds: tuple[float, float]
 ) -> tuple[float, float]:
-    """Returns the second-order parts of E R - R that noise on W_1, and noise on W_2, add.
+    """Returns the second-order parts of E R - R that noise on W_1 and that noise on W_2 adds.
 
-    They are, with the columns v_r of W_2,
+    With z_ir the preactivation of neuron r at example i, the columns v_r of W_2 and k outputs, the
+    two parts are
 
         (stds[0]^2 / 2n) sum_ir ||v_r||^2 1[z_ir > 0] ||x_i||^2,
         (stds[1]^2 / 2n) k ||(W_1 X^T)_+||^2.
 
-    For stds[0] = 0, the second is all that noise on W_2 adds. If no z is 0, the rest of E R - R is
+    For stds[0] = 0, the second part is all of E R - R. If no z is 0, the rest of E R - R is
     stds[0]^2 stds[1]^2 `explosion`, and a term that vanishes faster than any power of the standard
-    deviations, as exp(-z^2 / 2 t^2). A neuron with z = 0 adds a term linear in stds[0].
+    deviations, as exp(-z^2 / 2 t^2) with t = stds[0] ||x_i||. A neuron with z = 0 adds a term
+    linear in stds[0].
 
     Arguments and errors as for `expected_risk`. Source: arXiv 2206.04613.
     """
@@ -120,10 +123,11 @@ def second_order(
 def explosion(first: ArrayLike, outputs: int, inputs: ArrayLike) -> float:
     """Returns the coefficient of stds[0]^2 stds[1]^2 in E R - R, which grows with the width.
 
-    It is (k / 2n) sum_i ||x_i||^2 a_i, where a_i is the number of neurons that are active for x_i
-    and k is `outputs`. In a linear network all neurons count. Here the coefficient depends on the
-    weights `first` (width, features). It is half of the linear network's if each neuron has a
-    mirror image with weights -w, and on average over weights that are as likely as their negatives.
+    It is (k / 2n) sum_i ||x_i||^2 a_i, where a_i is the number of neurons that are active for x_i,
+    k is `outputs` and x_i are the rows of `inputs` (n, features). In a linear network all neurons
+    count, whatever the weights are. Here the coefficient depends on the weights `first` (width,
+    features). It is half of the coefficient of the linear network if each neuron has a mirror image
+    with weights -w. So it is on average over weights that are as likely as their negatives.
     Raises ValueError for shapes that do not fit, outputs < 1 and values that are not finite.
     """
     x = matrix("inputs", inputs)
@@ -140,7 +144,9 @@ def explosion(first: ArrayLike, outputs: int, inputs: ArrayLike) -> float:
 class _Network:
     """The arguments after checks: W_1, W_2, inputs and targets.
 
-    `std` is the standard deviation of the noise on W_1. `variance` is the variance of that on W_2.
+    `first` is W_1 (width, features), `second` is W_2 (k, width), `x` is (examples, features) and
+    `y` is (examples, k). `std` is the standard deviation of the noise on W_1, and `variance` is the
+    variance of the noise on W_2.
     """
 
     first: Floats
@@ -171,6 +177,7 @@ def _checked(
     targets: ArrayLike,
     stds: tuple[float, float],
 ) -> _Network:
+    """Returns the arguments as a network. Raises ValueError as `expected_risk` does."""
     x, w_1, w_2 = _weights(first, second, inputs)
     y = matrix("targets", targets, len(x), len(w_2))
     std = std_of("stds[0]", stds[0])
@@ -181,6 +188,10 @@ def _checked(
 def _weights(
     first: ArrayLike, second: ArrayLike, inputs: ArrayLike
 ) -> tuple[Floats, Floats, Floats]:
+    """Returns the inputs, W_1 and W_2 as float64 matrices.
+
+    Raises ValueError unless they are finite and their shapes fit.
+    """
     x = matrix("inputs", inputs)
     w_1 = matrix("first", first, columns=x.shape[1])
     w_2 = matrix("second", second, columns=len(w_1))
