@@ -1,4 +1,8 @@
-"""Claims of a paper, the numbers that decide them, and the verdicts."""
+"""Claims of a paper, the numbers that decide them, and the verdicts.
+
+A claim is one statement of a paper. Its check computes a number from the data of a figure, and the
+claim holds if the number, with its 95 % interval, is in the range that the claim allows.
+"""
 
 import math
 from collections.abc import Callable
@@ -6,7 +10,8 @@ from dataclasses import dataclass
 
 from mgaudit.attacks.intervals import Interval
 
-# The data of a figure: tables by name, each a list of rows with the same columns.
+# The data of a figure: tables by name, each a list of rows. A row maps names of columns to cells,
+# and leaves out columns that do not apply to it.
 Row = dict[str, str | float]
 Data = dict[str, list[Row]]
 
@@ -64,7 +69,10 @@ class Measured:
 
     @property
     def holds(self) -> bool:
-        """Whether the claim allows the whole interval; so a false claim seldom holds by chance."""
+        """Whether the claim allows all numbers of the interval, not only `value`.
+
+        So a false claim seldom holds by chance.
+        """
         low, high = self.reach
         return self.at_least <= low and high <= self.at_most
 
@@ -79,6 +87,9 @@ class NotRun:
 @dataclass(frozen=True)
 class Claim:
     """One statement of a paper, and the check that tests it with the data of a figure.
+
+    `key` names the claim within its figure. `check` takes the data of the figure and returns the
+    measured number, or `NotRun` if these data cannot decide the claim.
 
     `statement` is in our words, and `place` says where in the paper it is. For a question that the
     paper leaves open, `place` is "open question" and the statement is the answer that the paper's

@@ -14,9 +14,9 @@ from mgaudit.study.progress import Progress
 class Resources:
     """The resources for measuring figures.
 
-    `jobs` is the number of worker processes, `device` trains the models and `progress` is called at
-    each step. `shared` holds results that several figures of one paper use, so that they are
-    computed once.
+    `jobs` is the number of worker processes, `device` is torch's name of the device on which models
+    are trained, and `progress` receives messages. `shared` holds results that several figures of
+    one paper use, so that they are computed once.
     """
 
     jobs: int
@@ -50,7 +50,10 @@ class PaperFigure:
 
 @dataclass(frozen=True)
 class Paper:
-    """A paper: `key` is its name on the command line, and `about` is a summary."""
+    """A paper: `key` is its name on the command line, and `about` is a summary.
+
+    `source` is where to find the paper, such as its arXiv number.
+    """
 
     key: str
     title: str

@@ -32,8 +32,8 @@ from mgaudit.targets.seeds import numpy_generator
 class PaperPlan:
     """The figures of a paper that will be reproduced at one scale, quick or full.
 
-    `settings` has the settings of each figure by its key. `command` is the command line that
-    repeats the reproduction.
+    `settings` has the settings of each figure by the key of the figure; their type depends on the
+    figure. `command` is the command line that repeats the reproduction.
     """
 
     paper: Paper
@@ -78,10 +78,11 @@ def _own_code_sha256() -> str:
 
 
 def plan_papers(names: Sequence[str], full: bool, dataset: str | None) -> list[PaperPlan]:
-    """Returns the plans for papers and figures, each named PAPER or PAPER/FIGURE.
+    """Returns one plan for each paper of `names`, with the figures that are named.
 
-    Without names, all papers are planned. `dataset` replaces the images in the settings of figures
-    that use images.
+    A name is PAPER, for all figures of the paper, or PAPER/FIGURE. Without names, all papers are
+    planned. `dataset` replaces the images in the settings of figures that use images; None keeps
+    them.
 
     Raises:
         UsageError: For an unknown paper or figure, and for data that cannot be loaded.
@@ -110,12 +111,14 @@ def _chosen_figures(name: str) -> tuple[str, list[str]]:
 
 
 def _check_known(what: str, key: str, known: Sequence[str]) -> None:
+    """Raises UsageError unless `key` is `known`. `what` says in the message what the key names."""
     if key not in known:
         rule = f"must be one of {', '.join(known)}"
         raise UsageError(what, rule, repr(key), did_you_mean(key, known))
 
 
 def _plan(paper: Paper, keys: Sequence[str], full: bool, dataset: str | None) -> PaperPlan:
+    """Returns the plan for the figures of `paper` with these `keys`, in the order of the paper."""
     figures = tuple(figure for figure in paper.figures if figure.key in keys)
     settings = {figure.key: figure.full if full else figure.quick for figure in figures}
     if dataset is not None:
@@ -136,7 +139,7 @@ def _with_dataset(settings: Any, dataset: str) -> Any:
 
 
 def _command(paper: Paper, figures: Sequence[PaperFigure], full: bool, dataset: str | None) -> str:
-    """Returns the command that reproduces these figures."""
+    """Returns the command line that reproduces these figures; without a dataset if it is None."""
     is_whole = len(figures) == len(paper.figures)
     names = [paper.key] if is_whole else [f"{paper.key}/{figure.key}" for figure in figures]
     words = ["mgaudit reproduce", *names, "--full" if full else "--quick"]
@@ -216,6 +219,10 @@ def _reproduce_figure(
 
 
 def _measure_and_draw(figure: PaperFigure, settings: Any, resources: Resources) -> _Outcome:
+    """Returns the data and the drawing of a figure, or the reason why there are none.
+
+    An error is reported to the log and in the result, and is not raised.
+    """
     missing = _missing(settings)
     if missing is not None:
         return _Outcome(reason=missing)
@@ -239,7 +246,10 @@ def _missing(settings: Any) -> str | None:
 
 
 def _load_images(settings: Any) -> None:
-    """Loads the images in the settings, if there are any, to check that they are available."""
+    """Loads the images that the settings name, if they name any, to check that they are available.
+
+    Raises ValueError or OSError if the images cannot be loaded.
+    """
     if hasattr(settings, "dataset"):
         counts = [count for count in _example_counts(settings) if count]
         _loaded(settings.dataset, max(counts, default=None))
@@ -274,6 +284,7 @@ def judge(claim: Claim, data: Data) -> ClaimResult:
 
 
 def _decided(claim: Claim, measured: Measured) -> ClaimResult:
+    """Returns the claim with its verdict and the number that decides it."""
     return ClaimResult(
         key=claim.key,
         statement=claim.statement,
@@ -289,6 +300,7 @@ def _decided(claim: Claim, measured: Measured) -> ClaimResult:
 
 
 def _not_run(claim: Claim, why: str) -> ClaimResult:
+    """Returns the claim without a verdict; `why` is the reason."""
     return ClaimResult(
         key=claim.key,
         statement=claim.statement,
@@ -307,4 +319,5 @@ def _finite(row: Row) -> dict[str, str | float | None]:
 
 
 def _finite_or_none(value: float) -> float | None:
+    """Returns the number, or None for an infinity or NaN."""
     return value if math.isfinite(value) else None

@@ -1,4 +1,7 @@
-"""Select rows of a figure's data, and read columns of them as numbers."""
+"""Select rows of a figure's data, and read columns of them as numbers.
+
+A row maps the names of columns to cells. Functions raise KeyError for a column that a row lacks.
+"""
 
 from collections.abc import Iterable
 
@@ -6,7 +9,10 @@ from mgaudit.papers.claim import Row
 
 
 def matching(rows: Iterable[Row], **values: str | float) -> list[Row]:
-    """Returns the rows that have all of `values`, which are given by column name, in order.
+    """Returns the rows whose cells equal all of `values`, in their order.
+
+    Each keyword is the name of a column. The result is empty if no row matches, and a row without
+    one of the columns does not match.
 
     >>> matching([{"loss": "squared", "step": 0.0}, {"loss": "squared", "step": 1.0}], step=1.0)
     [{'loss': 'squared', 'step': 1.0}]
@@ -33,7 +39,7 @@ def distinct(rows: Iterable[Row], name: str) -> list[float]:
 
 
 def ratios(rows: Iterable[Row], numerator: str, denominator: str) -> list[float]:
-    """Returns the column `numerator` divided by the column `denominator`, for each row.
+    """Returns the cell in the column `numerator` divided by that in `denominator`, for each row.
 
     >>> ratios([{"measured": 3.0, "predicted": 2.0}], "measured", "predicted")
     [1.5]

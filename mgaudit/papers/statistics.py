@@ -10,11 +10,12 @@ from mgaudit.attacks.intervals import LEVEL, Interval, mean_interval
 
 
 def chosen_mean_interval(values: Sequence[float], chosen_from: int) -> Interval:
-    """Returns the mean of independent values with Student's interval at level 1 - 0.05 / number.
+    """Returns the mean of independent `values` with an interval that allows for a choice.
 
-    The number is `chosen_from`, of how many such means this one was chosen. With this correction
-    (Bonferroni), all of the intervals contain their true values with a probability of at least
-    95 %, and so does one that is chosen after a look at them.
+    Student's t interval has the level 1 - 0.05 / `chosen_from`, where `chosen_from` >= 1 is the
+    number of such means from which this one was chosen. With this correction (Bonferroni), all of
+    the intervals contain their true values with a probability of at least 95 %, and so does one
+    that is chosen after a look at them.
 
     Raises:
         ValueError: For fewer than two values.
@@ -23,7 +24,7 @@ def chosen_mean_interval(values: Sequence[float], chosen_from: int) -> Interval:
 
 
 def geometric_mean_interval(values: Sequence[float], chosen_from: int = 1) -> Interval:
-    """Returns the geometric mean of values > 0 and its interval, from the mean of the logarithms.
+    """Returns the geometric mean of `values` > 0 and its interval, from the mean of the logarithms.
 
     `chosen_from` corrects the level as in `chosen_mean_interval`, and 1 gives an interval of 95 %.
     Raises ValueError for fewer than two values, and for a value <= 0.
@@ -37,7 +38,7 @@ def geometric_mean_interval(values: Sequence[float], chosen_from: int = 1) -> In
 
 
 def root_mean_square_interval(values: Sequence[float]) -> Interval:
-    """Returns the root mean square of values and its 95 % interval.
+    """Returns the root mean square of `values` and its 95 % interval.
 
     The values must be independent and normal with mean 0, and there must be at least one. Their
     mean square then follows a scaled chi-squared distribution.
@@ -55,7 +56,8 @@ def root_mean_square_interval(values: Sequence[float]) -> Interval:
 def slope_interval(x: Sequence[float], y: Sequence[float]) -> Interval:
     """Returns the slope of y on x by least squares and its 95 % interval (Student's t).
 
-    `x` and `y` have one length, at least 3, and two values of `x` must differ.
+    `x` and `y` have one length, at least 3, and at least two values of `x` must differ. Points are
+    independent, with errors in y of equal variance.
     """
     fit = stats.linregress(x, y)
     slope = float(fit.slope)

@@ -13,11 +13,12 @@ def beginning(
     node: float = 1.0,
     second: float = 1.0,
 ) -> LinearNet:
-    """Returns weights (runs, width) in random directions, with |w1| = 1, orthogonal to the rest.
+    """Returns weights w1, w_ni and w2 (runs, width) of random directions and set lengths.
 
-    `cosine`, in [-1, 1], is that of the angle between w_ni and w2, which have the lengths `node`
-    and `second`. For independent directions it would be about 1 / sqrt(width); setting it puts all
-    runs in the same phase.
+    w1 has length 1 and is orthogonal to w_ni and w2. The node's weights w_ni have the length
+    `node`, and w2 has the length `second`. `cosine`, in [-1, 1], is the cosine of the angle between
+    w_ni and w2. For independent directions its size would be about 1 / sqrt(width); here it is the
+    same in all runs, which puts all of them in the same phase of training.
 
     Raises:
         ValueError: for a width below 3.

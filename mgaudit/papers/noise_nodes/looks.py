@@ -1,4 +1,8 @@
-"""A colour and a mark for each phase, a line for each kind of noise."""
+"""Colours and marks (matplotlib) of phases and losses, and the line style of each kind of noise.
+
+Phases are those of `mgaudit.theory.noise_nodes`. Fresh noise is drawn anew in each epoch, and fixed
+noise once for each example.
+"""
 
 from mgaudit.reports.figures.palette import LOOKS
 

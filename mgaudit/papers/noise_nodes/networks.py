@@ -3,7 +3,8 @@
 A noise node is an extra input of a layer that receives random noise of standard deviation sigma.
 The curvature is the top eigenvalue of the training loss with noise, and the sharpness is the
 learning rate eta times the curvature. A snapshot is the weights after some step; a trajectory has
-all snapshots of several models.
+all snapshots of several models. `model` and `snapshot` are indices in a trajectory, from 0; -1 is
+the last.
 """
 
 import math
@@ -52,7 +53,9 @@ EXPLODED = (
 class NodeExperiment:
     """A ReLU MLP with the node at its first layer, its data, and plain SGD at one rate.
 
-    `probed` is the number of examples on which losses and curvatures are computed.
+    `hidden` are the widths of the hidden layers, `eta` is the learning rate, `batch` the number of
+    examples in a batch and `models` the number of models. `probed` is the number of training
+    examples on which losses and curvatures are computed, the first ones of the data.
     """
 
     data: Dataset
@@ -65,7 +68,10 @@ class NodeExperiment:
     seed: int
 
     def recipe(self, loss: LossName, sigma: float, fixed: bool = False) -> Recipe:
-        """Returns how to train with noise `sigma`, drawn once for each example if `fixed`."""
+        """Returns how to train with noise of standard deviation `sigma` at the node.
+
+        The noise is drawn once for each example if `fixed`, and otherwise in each epoch.
+        """
         training = Training(
             epochs=self.epochs,
             batch_size=self.batch,
@@ -80,12 +86,16 @@ class NodeExperiment:
 
     @property
     def steps(self) -> int:
-        """The number of steps of training."""
+        """The number of steps of training in all epochs."""
         steps_per_epoch = math.ceil(len(self.data.labels) / self.batch)
         return self.epochs * steps_per_epoch
 
     def train(self, recipe: Recipe, steps: Sequence[int]) -> Trajectory:
-        """Returns the training of all models, with the weights after each of `steps`."""
+        """Returns the training of all models, with the weights after each of `steps` (ascending).
+
+        Step 0 is the initial model. All models are trained on all examples.
+        """
+        # Overflow in float32 is expected where a model diverges.
         examples = len(self.data.labels)
         membership = np.ones((self.models, examples), dtype=bool)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -109,7 +119,10 @@ def network(
 
 
 def in_order(rows: list[Row]) -> list[Row]:
-    """Returns the rows sorted by words and then numbers, independent of the order of workers."""
+    """Returns the rows sorted by their labels and then their numbers (see `_position`).
+
+    So the order does not depend on which worker process ends first.
+    """
     return sorted(rows, key=_position)
 
 
@@ -121,7 +134,11 @@ def _position(row: Row) -> tuple[list[str], list[float]]:
 
 
 def node_norm(trajectory: Trajectory, model: int, snapshot: int) -> float:
-    """Returns the norm of the node's weights in a snapshot; inf if they diverged."""
+    """Returns the norm of the node's weights in a snapshot.
+
+    It is inf if a weight is not finite or larger than EXPLODED. Raises ValueError for training
+    without a node.
+    """
     values = _node_weights(trajectory, model, snapshot).astype(np.float64)
     if not np.isfinite(values).all() or np.abs(values).max() > EXPLODED:
         return math.inf
@@ -129,6 +146,7 @@ def node_norm(trajectory: Trajectory, model: int, snapshot: int) -> float:
 
 
 def _node_weights(trajectory: Trajectory, model: int, snapshot: int) -> NDArray[np.float32]:
+    """Returns the node's weights in a snapshot. Raises ValueError for training without a node."""
     node = trajectory.nodes[model][snapshot]
     if node is None:
         raise ValueError("the network must have a noise node, with sigma > 0")
@@ -136,7 +154,11 @@ def _node_weights(trajectory: Trajectory, model: int, snapshot: int) -> NDArray[
 
 
 def diverged(trajectory: Trajectory, model: int) -> bool:
-    """Returns whether the model's loss is not finite, or its node's weights exceed EXPLODED."""
+    """Returns whether a model diverged.
+
+    It did if any of its training losses is not finite, or if a weight of the node exceeds EXPLODED
+    in the last snapshot.
+    """
     finite_losses = np.isfinite(trajectory.losses[model]).all()
     return not finite_losses or math.isinf(node_norm(trajectory, model, -1))
 
@@ -144,7 +166,11 @@ def diverged(trajectory: Trajectory, model: int) -> bool:
 def sharpness(
     experiment: NodeExperiment, recipe: Recipe, trajectory: Trajectory, model: int, snapshot: int
 ) -> float:
-    """Returns eta times the top curvature of the training loss with fresh noise, if finite."""
+    """Returns eta times the top curvature of the training loss with noise, for one snapshot.
+
+    The curvature is computed on the first `probed` examples, with noise drawn for it. The model
+    must not have diverged.
+    """
     node = _node_weights(trajectory, model, snapshot)
     weights = trajectory.weights[model][snapshot]
     return experiment.eta * top_curvature(recipe, experiment.data, weights, node, experiment.probed)
@@ -153,7 +179,11 @@ def sharpness(
 def noisy_loss(
     experiment: NodeExperiment, recipe: Recipe, trajectory: Trajectory, model: int, snapshot: int
 ) -> float:
-    """Returns the mean training loss with the same noise at each snapshot; inf if diverged."""
+    """Returns the mean loss with noise of a snapshot on the probed training examples.
+
+    All snapshots have the same draw of the noise. The loss is inf if the node's weights diverged,
+    and for training without a node.
+    """
     node = trajectory.nodes[model][snapshot]
     if node is None or math.isinf(node_norm(trajectory, model, snapshot)):
         return math.inf
@@ -169,9 +199,10 @@ def plain_outputs(
     weights: Sequence[dict[str, NDArray[np.float32]]],
     test: bool,
 ) -> list[NDArray[np.float32]]:
-    """Returns the float32 outputs (examples, classes) without noise of each of `weights`.
+    """Returns the outputs without noise, float32 (examples, classes), for each of `weights`.
 
-    The examples are the test examples if `test`, else the probed training examples.
+    `weights` has the arrays of a network by name, one dict for each snapshot. The examples are the
+    test examples if `test`, else the probed training examples.
     """
     data = experiment.data
     model = initial_model(recipe.target, data.input_shape, len(data.classes), seed=0)
@@ -181,7 +212,7 @@ def plain_outputs(
 
 
 def mean_loss(outputs: NDArray[np.float32], labels: NDArray[np.int64], loss: str) -> float:
-    """Returns the mean loss of outputs (examples, classes), inf if any of them is not finite.
+    """Returns the mean loss of `outputs` over examples; inf if an output is not finite.
 
     Args:
         outputs: float32, (examples, classes).
@@ -210,17 +241,18 @@ def reference_sigma(experiment: NodeExperiment, loss: LossName) -> float:
         start.recipe(loss, 1.0), [0]
     )  # initial weights are the same at each sigma
 
-    def excess(log_sigma: float) -> float:
+    def log_excess(log_sigma: float) -> float:
+        """Returns ln(mean sharpness / 2) at sigma = exp(`log_sigma`); 0 at the result."""
         recipe = start.recipe(loss, math.exp(log_sigma))
         values = [sharpness(experiment, recipe, initial, model, 0) for model in range(start.models)]
         return math.log(float(np.mean(values)) / GROWTH)
 
     low, high = math.log(1e-3), math.log(8.0)
-    if excess(low) >= 0:
+    if log_excess(low) >= 0:
         raise ValueError(
             "eta must be lower for this network, whose curvature times it is >= 2, got "
             f"{experiment.eta}"
         )
-    while excess(high) < 0:
+    while log_excess(high) < 0:
         low, high = high, high + math.log(8.0)
-    return math.exp(optimize.brentq(excess, low, high, xtol=0.01))
+    return math.exp(optimize.brentq(log_excess, low, high, xtol=0.01))

@@ -1,4 +1,8 @@
-"""Checks of claims about a phase, from the rows of its runs or models."""
+"""Checks of claims about a phase of training, from the rows of its runs or models.
+
+A phase is one of "decoupled", "decay", "catapult" and "divergence" (`mgaudit.theory.noise_nodes`).
+A judge computes the number that decides a claim from rows, one for each run or model.
+"""
 
 from collections.abc import Callable
 from typing import Literal
@@ -15,13 +19,16 @@ def phase_check(
     diverged: Callable[[Row], bool],
     of: Literal["runs", "models"],
 ) -> Callable[[Data], Measured | NotRun]:
-    """Returns the check of a claim on the rows that match `condition`, which includes their phase.
+    """Returns the check that applies `judge` to the rows of the table "runs" matching `condition`.
 
-    If `diverged` is true of a row in another phase than divergence, the check returns the share of
-    such rows, and the claim fails. `of` is the word for the rows in messages.
+    `condition` maps the column "phase" and further columns to their values. `diverged` tells
+    whether the run of a row diverged. If one did in a phase other than "divergence", the check
+    returns the share of such rows, with which the claim does not hold. `of` is the word for the
+    rows in messages.
     """
 
     def check(data: Data) -> Measured | NotRun:
+        """Returns the result of `judge`, or NotRun if no row matches."""
         phase = condition["phase"]
         rows = matching(data["runs"], **condition)
         if not rows:
