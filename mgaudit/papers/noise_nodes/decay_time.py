@@ -1,4 +1,8 @@
-"""Decay times of the node's weights and of the noise-free loss in the linear network."""
+"""Decay times of the node's weights and of the noise-free loss in the linear network.
+
+The network is f(x, e) = w2 . (w1 x + w_ni e), with the noise e at the node. A decay time is the
+number of steps in which a quantity falls by the factor e = 2.718....
+"""
 
 import math
 from collections.abc import Callable
@@ -53,9 +57,11 @@ class DecayTime:
 
 @dataclass(frozen=True)
 class _Point:
-    """One point of a grid, with its predicted decay time in steps.
+    """One point of a grid: the settings of one training, with its predicted decay time in steps.
 
-    The initial slope of the output in the input is 0, and the slope of the labels is `target`.
+    `second_norm` and `node_norm` are the initial |w2| and |w_ni|, and `cosine` is that of their
+    angle. The initial slope of the output in the input is 0, and the slope of the labels is
+    `target`.
     """
 
     eta: float
@@ -86,7 +92,7 @@ def measure(settings: DecayTime, resources: Resources) -> Data:
 
 
 def _node_rows(settings: DecayTime, eta: float, sigma: float, second_norm: float) -> list[Row]:
-    """Returns the decay times of the node's weight along w2, a row for each run."""
+    """Returns the decay times of the node's weight along w2, |w_ni . w2| / |w2|, for each run."""
     point = _Point(
         eta=eta,
         sigma_x=1.0,
@@ -134,7 +140,10 @@ def _loss_rows(settings: DecayTime, eta: float, sigma_x: float, second_norm: flo
 
 
 def _share_rows(settings: DecayTime, share: float) -> list[Row]:
-    """Returns the decay times of w2 . w_ni for a node of length `share` times |w2|."""
+    """Returns the decay times of w2 . w_ni for a node of length `share` times |w2|, for each run.
+
+    `predicted` allows for the length of the node, and `alone` is the prediction for a short node.
+    """
     eta, sigma = settings.etas[0], settings.sigmas[0]
     alone = float(node_decay_time(eta, sigma, 1.0))
     point = _Point(
@@ -221,13 +230,19 @@ def _draw_shares(axes: Axes, rows: list[Row]) -> None:
 
 
 def _distance_from_one(interval: Interval) -> float:
+    """Returns the distance from 1 to the end of the interval that is further from it."""
     return max(abs(interval.low - 1), abs(interval.high - 1))
 
 
 def _worst(table: str, against: str, quantity: str) -> Callable[[Data], Measured | NotRun]:
-    """Returns the check that measured over predicted is within 10 % at each point of a grid."""
+    """Returns the check that measured times are within 10 % of a prediction at all grid points.
+
+    `table` is the table of the grid, `against` its column with the prediction, and `quantity`
+    describes the ratio.
+    """
 
     def check(data: Data) -> Measured | NotRun:
+        """Returns the mean ratio over runs of the point whose interval is furthest from 1."""
         points: dict[tuple[str | float, ...], list[Row]] = {}
         for row in data[table]:
             settings = (value for name, value in row.items() if name not in ("run", "measured"))

@@ -1,7 +1,9 @@
 """Boundaries between the phases of the linear network, in the sharpness and in sigma.
 
-The sharpness is the learning rate eta times the initial curvature of the noise's loss. The strength
-sigma of the noise determines it.
+The sharpness is the learning rate eta times the initial curvature of the noise's loss. The standard
+deviation sigma of the noise determines it. Beyond one sharpness ("growth") the loss grows before it
+falls, and beyond another ("divergence") training diverges. At the decoupled sigma, training pulls
+the node's weights w_ni towards 0 by as much as they walk by chance.
 """
 
 import math
@@ -53,6 +55,7 @@ class LinearBoundaries:
     seed: int = 0
 
 
+# Maps settings, learning rate, batch and sigma (runs,) to whether each run has an outcome, (runs,).
 _Outcome = Callable[[LinearBoundaries, float, int, Floats], NDArray[np.bool_]]
 
 
@@ -70,7 +73,11 @@ def measure(settings: LinearBoundaries, resources: Resources) -> Data:
 def _sharpness_rows(
     settings: LinearBoundaries, boundary: str, outcome: _Outcome, predicted: float
 ) -> list[Row]:
-    """Returns the sharpness at which the outcome begins, a row for each rate, batch and run."""
+    """Returns the sharpness at which the outcome begins, a row for each rate, batch and run.
+
+    `outcome` tells which runs grow or diverge at given sigmas. `boundary` names the outcome, and
+    `predicted` is the sharpness at which it begins in theory; both are columns.
+    """
     rows: list[Row] = []
     for eta, batch in product(settings.etas, settings.batches):
         head: Row = {
@@ -87,7 +94,9 @@ def _sharpness_rows(
 def _bisected(outcome: _Outcome, settings: LinearBoundaries, eta: float, batch: int) -> Floats:
     """Returns the sharpness (runs,) at which the outcome begins, by bisection in [0.25, 8].
 
-    It is exact to a factor of 32^(1 / 2^halvings).
+    The last bracket of each run has the ratio 32^(1 / 2^halvings) of its ends, and the result is
+    their geometric mean. If the outcome begins outside of [0.25, 8], the result is close to that
+    end.
     """
     low = np.full(settings.runs, 0.25)
     high = np.full(settings.runs, 8.0)
@@ -103,7 +112,10 @@ def _bisected(outcome: _Outcome, settings: LinearBoundaries, eta: float, batch: 
 def _descent(
     settings: LinearBoundaries, eta: float, batch: int, sigma: Floats, steps: int, every: int
 ) -> DescentPath:
-    """Returns training with the noise `sigma` (runs,), the same initial weights at each sigma."""
+    """Returns the weights of all runs, each `every` steps, with the noise `sigma` (runs,).
+
+    The initial weights do not depend on `sigma`. The slope of the labels is 0.
+    """
     generator = numpy_generator(settings.seed, f"linear boundaries {eta}", batch)
     start = beginning(settings.runs, settings.width, settings.cosine, generator)
     moments = fresh_moments(settings.runs, 1.0, sigma, batch, generator)
@@ -149,7 +161,11 @@ def _decoupled(settings: LinearBoundaries) -> list[Row]:
 
 
 def _crossing(settings: LinearBoundaries, steps: int, repeat: int, guess: float) -> float:
-    """Returns the decoupled sigma, from a line fitted to logarithms at sigmas around `guess`."""
+    """Returns the decoupled sigma for a number of steps, from simulations at sigmas around `guess`.
+
+    A line is fitted to ln(sigma) against ln(mean / standard deviation) of the node's change along
+    w2 over runs; at the decoupled sigma that ratio is 1. `repeat` is the number of the repetition.
+    """
     sigmas = guess * np.geomspace(0.5, 2.0, 7)
     mean_over_std = []
     for sigma in sigmas:
@@ -212,7 +228,10 @@ def _draw_decoupled(axes: Axes, rows: list[Row]) -> None:
 
 
 def _boundary(name: str, predicted: float) -> Callable[[Data], Measured | NotRun]:
+    """Returns the check that a boundary, "growth" or "divergence", is at sharpness `predicted`."""
+
     def check(data: Data) -> Measured | NotRun:
+        """Returns the mean sharpness over `predicted` with the largest batch: must be near 1."""
         rows = matching(data["sharpness"], boundary=name)
         largest = max(distinct(rows, "batch"))
         onsets = column(matching(rows, batch=largest), "found")
@@ -224,6 +243,7 @@ def _boundary(name: str, predicted: float) -> Callable[[Data], Measured | NotRun
 
 
 def _one_step(data: Data) -> Measured | NotRun:
+    """Returns the decoupled sigma of one step over the predicted one, which must be near 1."""
     rows = matching(data["decoupled"], steps=1)
     if not rows:
         return NotRun("the settings have no run of a single step")
@@ -232,6 +252,7 @@ def _one_step(data: Data) -> Measured | NotRun:
 
 
 def _whole_training(data: Data) -> Measured | NotRun:
+    """Returns the decoupled sigma of the most steps over that predicted for one: must be near 1."""
     longest = max(distinct(data["decoupled"], "steps"))
     rows = matching(data["decoupled"], steps=longest)
     value, low, high = mean_interval(ratios(rows, "found", "predicted"))
@@ -241,6 +262,7 @@ def _whole_training(data: Data) -> Measured | NotRun:
 
 
 def _falls_with_steps(data: Data) -> Measured | NotRun:
+    """Returns the slope of ln(decoupled sigma) on ln(steps), which must be near -1/2."""
     rows = data["decoupled"]
     if len(distinct(rows, "steps")) < 2:
         return NotRun("the settings have one number of steps, a slope needs two")

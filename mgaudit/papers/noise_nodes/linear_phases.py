@@ -1,7 +1,9 @@
 """The four phases of the linear network, with fresh and with fixed noise.
 
-The noise of an example is drawn anew in each epoch (fresh) or once (fixed). The sharpness is the
-learning rate eta times the curvature of the noise's loss; its initial value sets the phase.
+The network is f(x, e) = w2 . (w1 x + w_ni e), with the noise e at the node. The noise of an example
+is drawn anew in each epoch (fresh) or once (fixed). The sharpness is the learning rate eta times
+the curvature of the noise's loss; its initial value sets the phase. The leak is w2 . w_ni, the
+factor of the noise in the output. The phases are described in `mgaudit.theory.noise_nodes`.
 """
 
 import math
@@ -31,7 +33,11 @@ PLACE = "linear model, phases"
 
 @dataclass(frozen=True)
 class LinearPhases:
-    """The training runs; `sharpness` is the initial sharpness of each phase, which gives sigma."""
+    """The training runs; `sharpness` has the initial sharpness of each phase, which gives sigma.
+
+    `cosine` is that of the angle between w_ni and w2 at the start, `sigma_x` the standard deviation
+    of the inputs and `target` the slope of the labels.
+    """
 
     runs: int = 100
     steps: int = 400
@@ -52,7 +58,11 @@ class LinearPhases:
 
 
 def measure(settings: LinearPhases, resources: Resources) -> Data:
-    """Returns the medians over runs along training, and the outcome of each run."""
+    """Returns the medians over runs along training, and the outcome of each run.
+
+    The tables are `trajectories`, a row for each phase, kind of noise and step, and `runs`, a row
+    for each run.
+    """
     data: Data = {"trajectories": [], "runs": []}
     for fixed, (index, (phase, sharpness)) in product((False, True), enumerate(settings.sharpness)):
         sigma = math.sqrt(sharpness / settings.eta / 2)  # |w2|^2 + |w_ni|^2 is 2
@@ -64,7 +74,10 @@ def measure(settings: LinearPhases, resources: Resources) -> Data:
 
 
 def _descent(settings: LinearPhases, phase_index: int, sigma: float, fixed: bool) -> DescentPath:
-    """Returns the weights of all runs of one phase, at every step."""
+    """Returns the weights of all runs of one phase, at every step.
+
+    Fresh and fixed noise of a phase have the same initial weights and inputs.
+    """
     generator = numpy_generator(settings.seed, "linear phases", phase_index)
     start = beginning(settings.runs, settings.width, settings.cosine, generator)
     inputs = settings.sigma_x * generator.standard_normal((settings.runs, settings.examples))
@@ -97,7 +110,13 @@ def _medians(head: Row, path: DescentPath, settings: LinearPhases, sigma: float)
 
 
 def _outcomes(head: Row, path: DescentPath, settings: LinearPhases, sigma: float) -> list[Row]:
-    """Returns a row for each run; one that diverged has no numbers but the step `diverged_at`."""
+    """Returns a row for each run, with the columns of `head` and its outcome.
+
+    `diverged_at` is the step at which the run diverged, or -1. The row of a run that diverged has
+    no other numbers. `growth` is the largest loss over the first, and columns named `_ratio` are
+    the last value over the first. `moved_over_walk` is the distance that the node's weights moved,
+    divided by that of the predicted random walk.
+    """
     net = path.net
     losses = linear_loss(net, settings.target, Moments.expected(settings.sigma_x, sigma))
     along_start = np.sum(net.node * net.second[0], axis=-1)
@@ -122,12 +141,16 @@ def _outcomes(head: Row, path: DescentPath, settings: LinearPhases, sigma: float
 
 
 def _end_over_start(values: Floats) -> Floats:
-    """Returns the last of values (snapshots, runs) over the first, (runs,)."""
+    """Returns the last value over the first, (runs,), of `values` (snapshots, runs)."""
     return np.asarray(values[-1] / values[0])
 
 
 def _walk(path: DescentPath, settings: LinearPhases, sigma: float) -> Floats:
-    """Returns the predicted root mean square distance (runs,) of the node's random walk."""
+    """Returns the predicted root mean square distance (runs,) of the node's random walk.
+
+    A step has the standard deviation eta sigma sigma_x |r| |w2| / sqrt(batch), with r = w2 . w1 -
+    target (`mgaudit.theory.noise_nodes.walk`). Steps are independent, so their squares add up.
+    """
     residual = path.net.slope[:-1] - settings.target
     second_norm = _norm(path.net.second)[:-1]
     root_batch = math.sqrt(settings.batch)
@@ -167,54 +190,68 @@ def draw(data: Data) -> Figure:
 
 
 def _diverged(row: Row) -> bool:
+    """Returns whether the run of a row of `runs` diverged."""
     return float(row["diverged_at"]) >= 0
 
 
+# A judge returns the number, with its 95 % interval and the range in which the claim holds, from
+# `rows`, a row of `runs` for each run of one phase and kind of noise.
+
+
 def _stays(rows: list[Row]) -> Measured:
+    """Returns the node's weight along the initial w2 over its first value: must be near 1."""
     interval = mean_interval(column(rows, "seen_ratio"))
     quantity = "w_ni along the first w₂, at the end over its start, mean"
     return Measured.with_interval(quantity, interval, 0.9, 1.1)
 
 
 def _walks(rows: list[Row]) -> Measured:
+    """Returns how far the node moved over the predicted random walk, which must be near 1."""
     interval = root_mean_square_interval(column(rows, "moved_over_walk"))
     quantity = "distance w_ni moved over the random walk's ησ|g|√(T/B), root mean square"
     return Measured.with_interval(quantity, interval, 0.75, 1.33)
 
 
 def _decays(rows: list[Row]) -> Measured:
+    """Returns the final leak |w2 . w_ni| over the initial one, which must be at most 1 %."""
     interval = geometric_mean_interval(column(rows, "leak_ratio"))
     quantity = "|w₂·w_ni| at the end over its start, geometric mean"
     return Measured.with_interval(quantity, interval, at_most=1e-2)
 
 
 def _no_growth(rows: list[Row]) -> Measured:
+    """Returns the largest loss over the first, which must be at most 1.1."""
     interval = mean_interval(column(rows, "growth"))
     return Measured.with_interval("largest loss over the first, mean", interval, at_most=1.1)
 
 
 def _whole_norm(rows: list[Row]) -> Measured:
+    """Returns the node's final norm |w_ni| over its initial norm, which must be at most a half."""
     interval = mean_interval(column(rows, "node_norm_ratio"))
     return Measured.with_interval("‖w_ni‖ at the end over its start, mean", interval, at_most=0.5)
 
 
 def _grows(rows: list[Row]) -> Measured:
+    """Returns the largest loss over the first, which must be at least 10."""
     interval = geometric_mean_interval(column(rows, "growth"))
     quantity = "largest loss over the first, geometric mean"
     return Measured.with_interval(quantity, interval, at_least=10.0)
 
 
 def _recovers(rows: list[Row]) -> Measured:
+    """Returns the last loss over the first, which must be at most a tenth."""
     interval = geometric_mean_interval(column(rows, "loss_ratio"))
     return Measured.with_interval("last loss over the first, geometric mean", interval, at_most=0.1)
 
 
 def _flatter(rows: list[Row]) -> Measured:
+    """Returns eta times the final curvature of the noise's loss, which must be at most 2."""
     interval = mean_interval(column(rows, "end_sharpness"))
     return Measured.with_interval("ηλ at the end, mean", interval, at_most=GROWTH)
 
 
 def _escapes(rows: list[Row]) -> Measured:
+    """Returns the share of runs that diverged, which must be at least 95 %."""
     share = clopper_pearson(sum(map(_diverged, rows)), len(rows))
     quantity = "share of runs whose weights grow without bound"
     return Measured.with_interval(quantity, share, at_least=0.95)
@@ -240,6 +277,7 @@ STATEMENTS: tuple[tuple[str, str, Judge, str], ...] = (
 
 
 def _claims(noise: str) -> list[Claim]:
+    """Returns a claim for each of the STATEMENTS that applies to a kind of noise."""
     claims = []
     for phase, key, judge, statement in STATEMENTS:
         if key == "walks" and noise == "fixed":

@@ -1,4 +1,9 @@
-"""The node's weights beside the loss of a ReLU network: final values and halving times."""
+"""The node's weights beside the loss of a ReLU network: final values and halving times.
+
+A noise node is an extra input that receives noise of standard deviation sigma, and has the weights
+w_ni. A share is a sigma divided by the sigma at which eta times the initial curvature is 2. A
+halving time is the step at which a quantity has fallen to half of its initial value.
+"""
 
 import math
 from collections.abc import Callable
@@ -37,7 +42,7 @@ ALIKE = 2.0  # halving times within this factor of one another are called simila
 
 @dataclass(frozen=True)
 class NodeVsLoss:
-    """The training; `shares` are sigmas in units of the sigma with initial sharpness 2."""
+    """The training at several sigmas, which are given as `shares` (see the module), ascending."""
 
     dataset: str = "digits"
     examples: int = 1000
@@ -86,7 +91,7 @@ def measure(settings: NodeVsLoss, resources: Resources) -> Data:
 
 
 def _run(task: _Task) -> list[Row]:
-    """Trains the models. Returns a row for each."""
+    """Trains the models. Returns a row for each model."""
     experiment = task.experiment
     recipe = experiment.recipe(task.loss, task.sigma)
     spaced = np.geomspace(1, experiment.steps, task.snapshots).astype(int)
@@ -101,7 +106,11 @@ def _run(task: _Task) -> list[Row]:
 def _outcome(
     experiment: NodeExperiment, recipe: Recipe, trajectory: Trajectory, model: int
 ) -> dict[str, float]:
-    """Returns the measurements of one model; of a diverged one, only that it diverged."""
+    """Returns the measurements of one model; only that it diverged, if it did.
+
+    They are the node's final norm over its initial norm, the final losses without noise on training
+    and test examples, the test accuracy in [0, 1] and the halving times that exist.
+    """
     row = {"model": float(model), "diverged": float(diverged(trajectory, model))}
     if row["diverged"]:
         return row
@@ -127,7 +136,8 @@ def _outcome(
 def _halving(name: str, steps: list[int], values: list[float]) -> dict[str, float]:
     """Returns the step, linearly interpolated, at which `values` first fall to half of the first.
 
-    The key is `name` with "_halves". The result is empty if they never do.
+    `steps` (ascending) are the steps of `values`, which start above 0. The key is `name` with
+    "_halves". The result is empty if the values never fall that far.
     """
     half = values[0] / 2
     after = next((index for index, value in enumerate(values) if value <= half), None)
@@ -187,7 +197,7 @@ def _label(data: Data, against_loss: Axes, accuracy: Axes, norm: Axes, halving: 
 
 
 def _latest(data: Data) -> float:
-    """Returns the latest step at which anything halves, at least 10."""
+    """Returns the latest halving time of a norm or a loss of any model, and at least 10."""
     rows = [row for row in data["runs"] if not row["diverged"]]
     names = ("node_halves", "train_loss_halves")
     times = [float(row[name]) for row in rows for name in names if name in row]
@@ -195,7 +205,13 @@ def _latest(data: Data) -> float:
 
 
 def _similar(loss: str) -> Callable[[Data], Measured | NotRun]:
+    """Returns the check that at some sigma the node's norm halves when the noise-free loss does."""
+
     def check(data: Data) -> Measured | NotRun:
+        """Returns the mean ratio of both halving times at the sigma where it is nearest to 1.
+
+        The interval allows for the choice among all sigmas. NotRun if no sigma has two models.
+        """
         rows_by_share = _by_share(data, loss)
         count = len(rows_by_share)
         intervals: dict[float, Interval] = {}
@@ -216,7 +232,13 @@ def _similar(loss: str) -> Callable[[Data], Measured | NotRun]:
 
 
 def _small_at_some_sigma(loss: str) -> Callable[[Data], Measured | NotRun]:
+    """Returns the check that at some sigma the node's norm ends at half of its start, or less."""
+
     def check(data: Data) -> Measured | NotRun:
+        """Returns the smallest mean of the node's final norm over its start, of all sigmas.
+
+        The interval allows for the choice among the sigmas. NotRun if no sigma has two models.
+        """
         shares = list(_by_share(data, loss).items())
         rows_by_share = dict(shares[1:])  # at the weakest σ the node should not change
         count = len(rows_by_share)
@@ -242,12 +264,14 @@ def _by_share(data: Data, loss: str) -> dict[float, list[Row]]:
 
 
 def _describe_choice(share: float, count: int) -> str:
+    """Returns the words for a sigma chosen out of `count`, and for the level of its interval."""
     return (
         f"σ = {share:g} of that at ηλ = 2 (best of {count} σ, interval at level 1 − 0.05/{count})"
     )
 
 
 def _claims(loss: str) -> tuple[Claim, Claim]:
+    """Returns the claims for one loss: similar halving times, and small final weights."""
     similar = Claim(
         f"{loss}-similar-evolution",
         f"{loss} loss: at some σ the node's weights evolve as the noise-free loss does, halving "

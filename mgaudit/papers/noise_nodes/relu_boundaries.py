@@ -1,6 +1,8 @@
 """Boundaries between the phases of a ReLU network, in the initial sharpness.
 
-The sharpness is the learning rate eta times the curvature of the training loss with noise.
+The sharpness is the learning rate eta times the curvature of the training loss with noise. There
+are two boundaries, in order of rising noise: beyond "growth" the loss grows before it falls, and
+beyond "divergence" training diverges. A bracket is a range of sigma that contains a boundary.
 """
 
 import math
@@ -34,6 +36,7 @@ from mgaudit.reports.figures.panels import panels
 from mgaudit.theory.noise_nodes import ESCAPE, GROWTH
 
 GROWN = 1.05  # the loss with noise has grown once it exceeds this multiple of its initial value
+# The phase that begins at each boundary, and the sharpness there in a linear network.
 BOUNDARIES = {"growth": ("catapult", GROWTH), "divergence": ("divergence", ESCAPE)}
 
 
@@ -41,7 +44,8 @@ BOUNDARIES = {"growth": ("catapult", GROWTH), "divergence": ("divergence", ESCAP
 class ReluBoundaries:
     """Bisection in sigma for each model. Full batches keep the noise close to its expectation.
 
-    The search is from `low` to `high` times the sigma at which eta times the curvature is 2.
+    The search is from `low` to `high` times the sigma at which eta times the curvature is 2. It
+    halves the bracket in ln(sigma) `halvings` times.
     """
 
     dataset: str = "digits"
@@ -68,7 +72,10 @@ class _Task:
 
 
 def measure(settings: ReluBoundaries, resources: Resources) -> Data:
-    """Returns the sharpness at which each model begins to grow and to diverge."""
+    """Returns the sharpness at which the loss of each model begins to grow, and to diverge.
+
+    The table `boundaries` has a row for each loss, boundary and model.
+    """
     experiment = network(
         settings.dataset,
         settings.examples,
@@ -106,10 +113,11 @@ def _search(task: _Task) -> list[Row]:
 
 
 def _boundary(task: _Task, happens: Callable[[float], bool]) -> Row:
-    """Returns the sigma at which the outcome begins, its sharpness, and their uncertainty.
+    """Returns the sigma at which an outcome begins, the sharpness there, and their uncertainty.
 
-    `found_low` and `found_high` are the sharpness at the ends of the last bracket. `censored` is 1
-    where the outcome begins outside of the range searched, "sigma_low" to "sigma_high".
+    `happens` tells whether training with a given sigma has the outcome. `found_low` and
+    `found_high` are the sharpness at the ends of the last bracket. `censored` is 1 where the
+    outcome begins outside of the range searched, "sigma_low" to "sigma_high".
     """
     low, high = _bisected(happens, task.low, task.high, task.halvings)
     sigma = math.sqrt(low * high)
@@ -130,7 +138,11 @@ def _boundary(task: _Task, happens: Callable[[float], bool]) -> Row:
 def _bisected(
     happens: Callable[[float], bool], low: float, high: float, halvings: int
 ) -> tuple[float, float]:
-    """Returns the last bracket (low, high) of the sigma at which the outcome begins."""
+    """Returns the last bracket (low, high) of the sigma at which the outcome begins.
+
+    `happens` tells whether training with a given sigma has the outcome. If the outcome begins
+    outside of `low` to `high`, the bracket shrinks towards that end.
+    """
     for _ in range(halvings):
         middle = math.sqrt(low * high)
         if happens(middle):
@@ -141,7 +153,7 @@ def _bisected(
 
 
 def _start_sharpness(task: _Task, sigmas: Sequence[float]) -> list[float]:
-    """Returns the sharpness of the initial model under noise of each sigma."""
+    """Returns the sharpness of the initial model with noise of each sigma, in their order."""
     start = replace(task.experiment, epochs=1)
     recipes = [start.recipe(task.loss, sigma) for sigma in sigmas]
     initial = start.train(recipes[0], [0])  # initial weights are the same at each sigma
@@ -149,7 +161,7 @@ def _start_sharpness(task: _Task, sigmas: Sequence[float]) -> list[float]:
 
 
 def _grows(task: _Task, sigma: float) -> bool:
-    """Returns whether the loss with noise exceeds GROWN times its initial value at any step."""
+    """Returns whether the loss with noise `sigma` ever exceeds GROWN times its initial value."""
     experiment = task.experiment
     recipe = experiment.recipe(task.loss, sigma)
     trajectory = experiment.train(recipe, range(experiment.steps + 1))
@@ -160,7 +172,7 @@ def _grows(task: _Task, sigma: float) -> bool:
 
 
 def _diverges(task: _Task, sigma: float) -> bool:
-    """Returns whether the model has diverged after the last step."""
+    """Returns whether the model trained with noise `sigma` has diverged after the last step."""
     experiment = task.experiment
     recipe = experiment.recipe(task.loss, sigma)
     trajectory = experiment.train(recipe, [experiment.steps])
@@ -193,11 +205,18 @@ def _draw_boundary(axes: Axes, name: str, rows: list[Row]) -> None:
 
 
 def _points(rows: list[Row]) -> tuple[list[float], list[float]]:
+    """Returns the number of the model and the sharpness of each row, as coordinates x and y."""
     return column(rows, "model"), column(rows, "found")
 
 
 def _check(loss: str, name: str) -> Callable[[Data], Measured | NotRun]:
+    """Returns the check that the boundary `name` is at the sharpness of the linear network."""
+
     def check(data: Data) -> Measured | NotRun:
+        """Returns the mean sharpness over that of the linear network, which must be near 1.
+
+        It is NotRun for fewer than two models, and if a boundary is outside of the sigmas searched.
+        """
         rows = matching(data["boundaries"], loss=loss, boundary=name)
         if len(rows) < 2:
             return NotRun("fewer than two models")
@@ -220,6 +239,7 @@ def _check(loss: str, name: str) -> Callable[[Data], Measured | NotRun]:
 
 
 def _relative_mean(rows: list[Row], name: str, predicted: float) -> Interval:
+    """Returns the geometric mean of a column over `predicted`, with its 95 % interval."""
     return geometric_mean_interval([number / predicted for number in column(rows, name)])
 
 
@@ -230,6 +250,7 @@ STATEMENTS = {
 
 
 def _claims(loss: str) -> list[Claim]:
+    """Returns the claims on both boundaries for one loss."""
     claims = []
     for name, event in STATEMENTS.items():
         sentence = (

@@ -1,4 +1,9 @@
-"""The four phases of a ReLU network on images, for both losses, with fresh and with fixed noise."""
+"""The four phases of a ReLU network on images, for both losses, with fresh and with fixed noise.
+
+A noise node is an extra input that receives noise of standard deviation sigma. Its weights w_ni
+hardly change ("decoupled") or fall ("decay"), or the loss grows at first ("catapult") or without
+bound ("divergence"). Noise is drawn anew in each epoch (fresh) or once for each example (fixed).
+"""
 
 import math
 from collections.abc import Callable
@@ -46,8 +51,8 @@ PLACE = "ReLU network, phases"
 class ReluPhases:
     """The training of each phase. Divergence is fast, and has its own numbers of epochs and models.
 
-    `squared` and `cross_entropy` are the sigma of each phase, in units of the sigma at which eta
-    times the initial curvature is 2.
+    `squared` and `cross_entropy` have the sigma of each phase with the loss of that name, in units
+    of the sigma at which the learning rate `eta` times the initial curvature is 2.
     """
 
     dataset: str = "digits"
@@ -88,7 +93,11 @@ class _Task:
 
 
 def measure(settings: ReluPhases, resources: Resources) -> Data:
-    """Returns each model's losses and node along training, and its outcome."""
+    """Returns the losses and the node's norm of each model along training, and its outcome.
+
+    The tables are `trajectories`, a row for each snapshot of a model, and `runs`, a row for each
+    model.
+    """
     experiment = network(
         settings.dataset,
         settings.examples,
@@ -123,7 +132,7 @@ def _tasks(settings: ReluPhases, experiment: NodeExperiment) -> list[_Task]:
 
 
 def _run(task: _Task) -> tuple[list[Row], list[Row]]:
-    """Trains the models. Returns rows along training, and a row for each model."""
+    """Trains the models. Returns a row for each of their snapshots, and a row for each model."""
     experiment = task.experiment
     recipe = experiment.recipe(task.loss, task.sigma, task.noise == "fixed")
     spaced = np.geomspace(EARLY, experiment.steps, task.snapshots).astype(int)
@@ -145,7 +154,11 @@ def _run(task: _Task) -> tuple[list[Row], list[Row]]:
 def _along(
     experiment: NodeExperiment, recipe: Recipe, trajectory: Trajectory, model: int, head: Row
 ) -> list[Row]:
-    """Returns a row for each snapshot of a model; snapshots with infinite numbers are left out."""
+    """Returns a row for each snapshot of a model; snapshots with infinite numbers are left out.
+
+    A row has the columns of `head`, which are common to the models of a task, the step, the losses
+    with and without noise, and the node's norm divided by its initial norm.
+    """
     outputs = plain_outputs(experiment, recipe, trajectory.weights[model], test=False)
     labels = experiment.data.labels[: experiment.probed]
     initial_norm = node_norm(trajectory, model, 0)
@@ -164,7 +177,11 @@ def _along(
 
 
 def _outcome(trajectory: Trajectory, model: int, along: list[Row]) -> dict[str, float]:
-    """Returns the outcome of a model from its rows `along` training, if it did not diverge."""
+    """Returns the outcome of a model; only that it diverged, if it did.
+
+    `along` has the rows of the model in the order of steps (`_along`). `growth` is the largest loss
+    with noise divided by the first, and `loss_ratio` is the last divided by the first.
+    """
     row = {"model": float(model), "diverged": float(diverged(trajectory, model))}
     if row["diverged"]:
         return row
@@ -226,15 +243,20 @@ def _draw_medians(axes: Axes, loss_rows: list[Row], name: str) -> None:
 
 
 def _diverged(row: Row) -> bool:
+    """Returns whether the model of a row of `runs` diverged."""
     return row["diverged"] == 1
 
 
 def _like_fresh(loss: str, phase: str) -> Callable[[Data], Measured | NotRun]:
+    """Returns the check that the node ends with a similar norm under fixed and fresh noise."""
+
     def final_norms(data: Data, noise: str) -> dict[str | float, float]:
+        """Returns the node's final over its initial norm, by model, without diverged models."""
         rows = matching(data["runs"], loss=loss, phase=phase, noise=noise)
         return {row["model"]: float(row["node_norm_ratio"]) for row in rows if not row["diverged"]}
 
     def check(data: Data) -> Measured | NotRun:
+        """Returns the ratio of the final norms, fixed over fresh noise; NotRun below two models."""
         fresh, fixed = final_norms(data, "fresh"), final_norms(data, "fixed")
         pairs = [fixed[model] / norm for model, norm in fresh.items() if model in fixed]
         if len(pairs) < 2:
@@ -246,48 +268,60 @@ def _like_fresh(loss: str, phase: str) -> Callable[[Data], Measured | NotRun]:
     return check
 
 
+# A judge returns the number, with its 95 % interval and the range in which the claim holds, from
+# `rows`, a row of `runs` for each model of one loss, phase and kind of noise.
+
+
 def _stays(rows: list[Row]) -> Measured:
+    """Returns the node's final norm over its initial norm, which must be near 1."""
     interval = mean_interval(column(rows, "node_norm_ratio"))
     quantity = "‖w_ni‖ at the end over its start, mean"
     return Measured.with_interval(quantity, interval, 0.9, 1.1)
 
 
 def _falls(rows: list[Row]) -> Measured:
+    """Returns the node's final norm over its initial norm, which must be at most a half."""
     interval = geometric_mean_interval(column(rows, "node_norm_ratio"))
     quantity = "‖w_ni‖ at the end over its start, geometric mean"
     return Measured.with_interval(quantity, interval, at_most=0.5)
 
 
 def _no_growth(rows: list[Row]) -> Measured:
+    """Returns the largest loss with noise over the first, which must be at most 1.1."""
     interval = geometric_mean_interval(column(rows, "growth"))
     quantity = "largest loss with noise over the first, geometric mean"
     return Measured.with_interval(quantity, interval, at_most=1.1)
 
 
 def _grows(rows: list[Row]) -> Measured:
+    """Returns the largest loss with noise over the first, which must be at least 1.1."""
     interval = geometric_mean_interval(column(rows, "growth"))
     quantity = "largest loss with noise over the first, geometric mean"
     return Measured.with_interval(quantity, interval, at_least=1.1)
 
 
 def _recovers(rows: list[Row]) -> Measured:
+    """Returns the last loss with noise over the first, which must be at most a half."""
     interval = geometric_mean_interval(column(rows, "loss_ratio"))
     quantity = "last loss with noise over the first, geometric mean"
     return Measured.with_interval(quantity, interval, at_most=0.5)
 
 
 def _flatter(rows: list[Row]) -> Measured:
+    """Returns the final top curvature over the initial one, which must be at most 1."""
     interval = geometric_mean_interval(ratios(rows, "end_sharpness", "start_sharpness"))
     quantity = "λ at the end over its start, geometric mean"
     return Measured.with_interval(quantity, interval, at_most=1.0)
 
 
 def _below_growth(rows: list[Row]) -> Measured:
+    """Returns eta times the final top curvature, which must be at most 2."""
     interval = mean_interval(column(rows, "end_sharpness"))
     return Measured.with_interval("ηλ at the end, mean", interval, at_most=GROWTH)
 
 
 def _escapes(rows: list[Row]) -> Measured:
+    """Returns the share of models that diverge, which must be at least a half."""
     interval = clopper_pearson(sum(map(_diverged, rows)), len(rows))
     return Measured.with_interval("share of models that diverge", interval, at_least=0.5)
 
@@ -312,6 +346,7 @@ STATEMENTS: tuple[tuple[str, str, Judge, str, str], ...] = (
 
 
 def _claims(loss: str, noise: str) -> list[Claim]:
+    """Returns a claim for each of the STATEMENTS, for one loss and kind of noise."""
     claims = []
     for phase, key, judge, source, statement in STATEMENTS:
         sentence = f"ReLU network, {loss} loss, {noise} noise: in the {phase} phase {statement}."
@@ -323,6 +358,7 @@ def _claims(loss: str, noise: str) -> list[Claim]:
 
 
 def _fixed_like_fresh(loss: str, phase: str) -> Claim:
+    """Returns the claim that fixed noise has the same effect on the node as fresh noise."""
     sentence = (
         f"ReLU network, {loss} loss: in the {phase} phase the node's weights end alike with "
         "fixed and fresh noise."
