@@ -14,7 +14,10 @@ FALSE_ALARMS = 0.001  # the probability that correct closed forms are rejected
 
 
 def mean_of(draws: NDArray[np.float64]) -> tuple[float, float]:
-    """Returns the mean of at least two independent `draws` (draws,) and its standard error."""
+    """Returns the mean of independent `draws` and its standard error.
+
+    `draws` is (n,) with n >= 2.
+    """
     deviation = float(draws.std(ddof=1))
     return float(draws.mean()), deviation / math.sqrt(len(draws))
 
@@ -22,10 +25,10 @@ def mean_of(draws: NDArray[np.float64]) -> tuple[float, float]:
 def agreement(rows: Sequence[Row]) -> Measured:
     """Tests closed forms against means over draws, by the largest deviation of any row.
 
-    A row has the closed form `expected`, and the `mean` over draws with its standard `error`.
-    Deviations are in standard errors. The bound is Bonferroni's: whatever the dependence between
-    rows, the largest deviation of correct closed forms exceeds it with a probability of at most
-    0.1 %.
+    There must be at least one row. A row has the closed form `expected`, and the `mean` over draws
+    with its standard `error`. Deviations are in standard errors. The bound is Bonferroni's:
+    whatever the dependence between rows, the largest deviation of correct closed forms exceeds it
+    with a probability of at most 0.1 %.
     """
     columns = [column(rows, name) for name in ("mean", "expected", "error")]
     deviations = [
@@ -42,8 +45,8 @@ def agreement(rows: Sequence[Row]) -> Measured:
 def rises(rows: Sequence[Row]) -> Measured:
     """Tests whether all numbers rise, by the smallest rise of any row, in standard errors.
 
-    A row has the `rise` and its standard `error`. If nothing rises, the probability that one or
-    more rows exceed the bound is at most 0.1 %.
+    There must be at least one row. A row has the `rise` and its standard `error`. If nothing rises,
+    the probability that one or more rows exceed the bound is at most 0.1 %.
     """
     columns = [column(rows, name) for name in ("rise", "error")]
     scores = [rise / error for rise, error in zip(*columns, strict=True)]

@@ -1,4 +1,9 @@
-"""Figure 5: attack success against kappa, for an MLP and a CNN."""
+"""Figure 5: attack success against kappa, for an MLP and a CNN.
+
+kappa is the standard deviation of the Gaussian mask. An adaptive adversary trains shadow models
+with the mask, and a naive one without it. Ignorance is what a naive adversary loses: the difference
+of the two AUCs.
+"""
 
 from collections.abc import Sequence
 from functools import partial
@@ -68,6 +73,7 @@ def draw(data: Data) -> Figure:
 
 
 def _draw_attack(axes: Axes, rows: Sequence[Row], attack: str, adversary: str) -> None:
+    """Draws the AUC of one attack by one adversary with its interval against kappa."""
     kappas, aucs, error_bars = points(rows, "auc")
     axes.errorbar(
         kappas,
@@ -84,7 +90,10 @@ def _draw_attack(axes: Axes, rows: Sequence[Row], attack: str, adversary: str) -
 
 
 def attack_falls(target: str, attack: str, data: Data) -> Measured:
-    """Returns the change of an adaptive attack's AUC at the largest kappa: at most 0."""
+    """Returns the change of an adaptive attack's AUC at the largest kappa, which must be at most 0.
+
+    The change is relative to the AUC without a mask. `target` is a network, "mlp" or "cnn".
+    """
     row = strongest(select(data["attacks"], target=target, attack=attack, adversary="adaptive"))
     kappa = f"κ = {row['kappa']:g}"
     quantity = f"AUC at {kappa} less that at κ = 0; adaptive, {NAMES[target]}"
@@ -92,7 +101,10 @@ def attack_falls(target: str, attack: str, data: Data) -> Measured:
 
 
 def monotone_fall(target: str, data: Data) -> Measured:
-    """Returns the largest change of LiRA's AUC at any kappa: at most 0."""
+    """Returns the change of LiRA's AUC at the kappa whose interval reaches highest: at most 0.
+
+    The change is relative to the AUC without a mask.
+    """
     attacked = select(data["attacks"], target=target, attack="lira", adversary="adaptive")
     masked = [row for row in attacked if "change" in row]
     row = max(masked, key=lambda row: float(row["change_high"]))
@@ -115,6 +127,7 @@ def knowing_helps(target: str, data: Data) -> Measured:
 
 
 def _claims() -> tuple[Claim, ...]:
+    """Returns all claims of the figure, for both networks."""
     falls = [_fall_claim(target, attack) for target in NAMES for attack in SWEPT_ATTACKS]
     monotone = [_monotone_claim(target) for target in NAMES]
     ignorance = [_ignorance_claim(target) for target in NAMES]
@@ -122,6 +135,7 @@ def _claims() -> tuple[Claim, ...]:
 
 
 def _fall_claim(target: str, attack: str) -> Claim:
+    """Returns the claim that masks reduce the AUC of an attack on a network."""
     return Claim(
         f"{target}-{attack}-falls",
         f"Masks reduce the success of the attack {attack} on the {NAMES[target]}.",
@@ -131,6 +145,7 @@ def _fall_claim(target: str, attack: str) -> Claim:
 
 
 def _monotone_claim(target: str) -> Claim:
+    """Returns the claim that LiRA's AUC is never above its AUC without a mask."""
     return Claim(
         f"{target}-monotone",
         f"At no κ is LiRA's success on the {NAMES[target]} above that without a mask.",
@@ -140,6 +155,7 @@ def _monotone_claim(target: str) -> Claim:
 
 
 def _ignorance_claim(target: str) -> Claim:
+    """Returns the claim that an adversary who knows of the mask has a higher AUC."""
     return Claim(
         f"{target}-ignorance",
         f"Part of the protection that a mask seems to give the {NAMES[target]} exists only against "

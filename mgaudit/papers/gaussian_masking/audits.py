@@ -1,4 +1,8 @@
-"""The audits behind figures 4 and 5 and the open questions: the same as those of `mgaudit run`."""
+"""The audits behind figures 4 and 5 and the open questions: the same as those of `mgaudit run`.
+
+A study trains models with several schemes (such as a Gaussian mask) and attacks them. An arm is the
+part of a study with one scheme.
+"""
 
 from collections.abc import Sequence
 
@@ -15,7 +19,10 @@ LONG = 5 * 10**6  # passes of an example through a network in training that take
 
 
 def mask(kappa: float, fixed: bool = False) -> str:
-    """Returns the scheme of a Gaussian mask as it is written in settings.
+    """Returns the scheme of a Gaussian mask as it is written in settings; "none" for kappa = 0.
+
+    `kappa` >= 0 is the standard deviation of the mask. A mask is drawn at each use of an example,
+    or once for each example if `fixed`.
 
     >>> mask(0.3), mask(0.0), mask(1.0, fixed=True)
     ('gaussian-mask:kappa=0.3', 'none', 'gaussian-mask:kappa=1,fixed=true')
@@ -27,8 +34,9 @@ def mask(kappa: float, fixed: bool = False) -> str:
 
 
 def run_audit(settings: StudySettings, resources: Resources) -> StudyResult:
-    """Returns the study of these settings, which figures of one paper share.
+    """Returns the result of the study with these settings.
 
+    The result is kept in `resources.shared`, so that figures of one paper run a study only once.
     Before a long study, steps and attacks are timed and the estimated duration is reported.
     """
     settings = settings.model_copy(update={"device": resources.device})
@@ -45,7 +53,7 @@ def run_audit(settings: StudySettings, resources: Resources) -> StudyResult:
 
 
 def _passes(plan: Plan) -> int:
-    """Returns how many examples pass through a network in an epoch of all models."""
+    """Returns the number of examples times the number of models, in all arms of the plan."""
     models = sum(arm.settings.models for arm in plan.arms)
     return models * len(plan.design.dataset.labels)
 

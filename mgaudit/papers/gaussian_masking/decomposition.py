@@ -1,4 +1,8 @@
-"""Theorem 4.2: the expected loss as smoothed loss, regulariser and rest, and the rest's order."""
+"""Theorem 4.2: the expected loss as smoothed loss, regulariser and rest, and the rest's order.
+
+The terms are those of `mgaudit.theory.loss_decomposition`. The order of a term is its slope in ln
+against ln(kappa): a term of order 2 is proportional to kappa².
+"""
 
 import math
 from collections.abc import Callable
@@ -22,9 +26,9 @@ from mgaudit.targets.seeds import numpy_generator
 from mgaudit.theory.loss_decomposition import decompose, proxy_gaps, proxy_outputs
 from mgaudit.theory.two_layer import TwoLayerWeights
 
-SMALL = 0.1  # the largest kappa of the order near 0
+SMALL = 0.1  # the largest kappa that counts as near 0 when an order is measured
 SLACK = 0.1  # tolerance of an order
-A_TENTH = 0.1
+A_TENTH = 0.1  # largest rest, relative to the regulariser, that counts as small
 COLOURS = {
     "smoothed": "#000000",
     "regulariser": "#0072B2",
@@ -45,7 +49,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LossTerms:
-    """Inputs, networks and strengths for which the terms of the loss are computed.
+    """Inputs, networks and strengths kappa of the mask for which the terms are computed.
 
     There are `examples` inputs, uniform on the unit sphere in `dimensions` dimensions. The targets
     are a linear function of the inputs with weights N(0, I). Each network has `width` neurons and
@@ -102,16 +106,16 @@ def _terms(task: tuple[LossTerms, int]) -> list[Row]:
 
 
 def over_targets(network: TwoLayerWeights, inputs: Floats, kappa: float, variance: float) -> float:
-    """Returns the root mean square of the rest over random linear targets.
+    """Returns the root mean square of the rest over random linear targets, in closed form.
 
-    For targets y it is the rest for targets 0, minus sum_i y_i gap_i. Here y = inputs b with
-    b ~ N(0, I), and gap is that of `proxy_gaps`.
+    The rest for targets y is the rest for targets 0, minus sum_i y_i gap_i, with the gaps of
+    `proxy_gaps`. Here y = inputs b with b ~ N(0, I), so that the sum is normal with mean 0.
 
     Args:
         network: The network.
         inputs: Inputs (examples, dimensions).
-        kappa: Strength of the mask.
-        variance: The part of the rest that does not depend on the targets.
+        kappa: Strength of the mask, its standard deviation >= 0.
+        variance: The variance's part of the rest, which does not depend on the targets.
     """
     gap = proxy_gaps(network, inputs, kappa)
     proxy = proxy_outputs(network, inputs, kappa)
@@ -128,9 +132,12 @@ def _losses(
     masks: int,
     generator: np.random.Generator,
 ) -> Floats:
-    """Returns ½ sum_i (f(x_i ⊙ c_i) - y_i)² (masks / 2,), averaged over c and its mirror 2 - c.
+    """Returns losses (masks // 2,) under drawn masks, each averaged over a mask c and 2 - c:
 
-    Both have the same law, and terms linear in the mask, which are most of the spread, cancel.
+        ½ sum_i (f(x_i ⊙ c_i) - y_i)².
+
+    The mirror image 2 - c has the same distribution as c. Terms linear in the mask, which are most
+    of the spread, cancel. `inputs` is (n, d) and `targets` (n,).
     """
     losses = np.empty(masks // 2)
     for index in range(len(losses)):
@@ -153,9 +160,11 @@ def draw(data: Data) -> Figure:
 
 
 def _draw_terms(axes: Axes, data: Data) -> None:
+    """Draws the root mean square of each term over networks against kappa."""
     kappas = levels(data["terms"], "kappa")
 
     def over_networks(name: str) -> Floats:
+        """Returns the root mean square of a column over networks, for each kappa, (kappas,)."""
         mean_squares = [np.mean(np.square(_at(data, kappa, name))) for kappa in kappas]
         return np.array([mean_square**0.5 for mean_square in mean_squares])
 
@@ -168,6 +177,7 @@ def _draw_terms(axes: Axes, data: Data) -> None:
 
 
 def _draw_shares(axes: Axes, data: Data) -> None:
+    """Draws |rest| / regulariser of each network against kappa, with a line at a tenth."""
     for row in data["terms"]:
         for name in ("rest", "variance"):
             axes.plot(
@@ -182,6 +192,7 @@ def _draw_shares(axes: Axes, data: Data) -> None:
 
 
 def _share_of_regulariser(row: Row, name: str) -> float:
+    """Returns the size of a term, the column `name`, divided by the regulariser."""
     size = abs(float(row[name]))
     return size / float(row["regulariser"])
 
@@ -192,16 +203,18 @@ def _at(data: Data, kappa: float, name: str) -> list[float]:
 
 
 def _order(data: Data, name: str, low: float, high: float) -> Interval:
-    """Returns the slope of ln(root mean square over networks) against ln(kappa), low to high.
+    """Returns the order of a term: the slope of ln(term) against ln(kappa), with its interval.
 
-    The interval is the jackknife's over networks. Logarithms of single networks are not used,
-    because the rest of a single network may change its sign.
+    The term, the column `name`, is its root mean square over networks, and kappa is from `low` to
+    `high`, both included. The 95 % interval is the jackknife's over networks. Logarithms of single
+    networks are not used, because the rest of a single network may change its sign.
     """
     kappas = [kappa for kappa in levels(data["terms"], "kappa") if low <= kappa <= high]
     squares = np.array([np.square(_at(data, kappa, name)) for kappa in kappas])
     count = squares.shape[1]
 
     def slope(squares: Floats) -> float:
+        """Returns the slope from squares of the term, (kappas, networks)."""
         sizes = np.sqrt(squares.mean(axis=1))
         return log_log_slope(kappas, [float(size) for size in sizes])
 
@@ -221,7 +234,10 @@ def agrees(data: Data) -> Measured:
 def _judged_order(
     data: Data, low: float, high: float, at_least: float, at_most: float = math.inf
 ) -> Measured:
-    """Returns the order of the rest for kappas from `low` to `high`, and the allowed range."""
+    """Returns the order of the rest for kappas from `low` to `high`, and the allowed range.
+
+    `at_least` and `at_most` are the orders that the claim allows.
+    """
     order = _order(data, "rest_over_targets", low, high)
     strengths = f"{low:g} ≤ κ ≤ {high:g}" if low else f"κ ≤ {high:g}"
     quantity = f"slope of ln(rest) against ln κ, {strengths}, root mean square over networks"
@@ -244,9 +260,13 @@ def higher_order(data: Data) -> Measured:
 
 
 def share(name: str, kappa: float) -> Callable[[Data], Measured | NotRun]:
-    """Returns the check that the rest in a column is at most a tenth of the regulariser."""
+    """Returns the check that the rest at one kappa is at most a tenth of the regulariser.
+
+    `name` is the column of the rest, "rest" or "variance" (the rest with the exact mean).
+    """
 
     def check(data: Data) -> Measured | NotRun:
+        """Returns the mean of |rest| / regulariser over networks; NotRun without this kappa."""
         rows = select(data["terms"], kappa=kappa)
         if not rows:
             return NotRun(f"the settings have no κ = {kappa:g}")

@@ -1,4 +1,8 @@
-"""Figure 3b: the same training by clients, whose weights are averaged every few local steps."""
+"""Figure 3b: the same training by clients, whose weights are averaged every few local steps.
+
+Each client takes local steps on its own examples; then the weights of all clients are averaged. The
+central training, for comparison, is by one trainer with all examples.
+"""
 
 import math
 from dataclasses import dataclass
@@ -31,6 +35,7 @@ from mgaudit.targets.fitting.trajectory import regression_trajectory
 from mgaudit.targets.schemes import GaussianMask
 
 FALL = 10  # factor by which the loss falls in its first, linear phase
+# Tolerances of relative differences: of rates, of numbers of averagings, and of equal losses.
 RATES, ROUNDS, SAME = 0.1, 0.2, 1e-9
 LINES = ("-", "--", ":", "-.")
 NOTHING_FELL = "at no κ did the loss of every run fall to a tenth"
@@ -64,7 +69,7 @@ CENTRAL = 0  # in place of local steps: one trainer with all examples
 
 
 def _run(task: DescentTask) -> tuple[Key, Floats]:
-    """Trains one network. Returns its key and its loss without a mask at each snapshot."""
+    """Trains one network. Returns its key and its loss without a mask, (snapshots,)."""
     settings, kappa, local_steps, seed = task
     regression = problem(settings.examples, settings.dimensions, settings.width, seed)
     clients: dict[str, int] = {}
@@ -104,7 +109,10 @@ def measure(settings: Distributed, resources: Resources) -> Data:
 
 
 def _runs(steps: Steps, losses: dict[Key, Floats], settings: Distributed) -> list[Row]:
-    """Returns a row for each run, from the losses (snapshots,) by key at these steps."""
+    """Returns a row for each run.
+
+    `losses` has the losses (snapshots,) at `steps` by kappa, local steps and seed.
+    """
     is_last = steps >= (1 - LAST) * settings.steps
     runs: list[Row] = []
     for (kappa, local_steps, seed), loss in sorted(losses.items()):
@@ -126,7 +134,7 @@ def _runs(steps: Steps, losses: dict[Key, Floats], settings: Distributed) -> lis
 def _crossing(steps: Steps, loss: Floats, level: float) -> float:
     """Returns the step at which the loss first falls to the level; NaN where it never does.
 
-    Between two snapshots, ln(loss) is interpolated linearly.
+    `loss` (snapshots,) is at `steps`. Between two snapshots, ln(loss) is interpolated linearly.
     """
     after = int(np.argmax(loss <= level))
     if after == 0:
@@ -157,6 +165,10 @@ def draw(data: Data) -> Figure:
 
 
 def _draw_loss(left: Axes, right: Axes, rows: list[Row], look: dict[str, Any]) -> None:
+    """Draws one curve of the loss against local steps (left) and against averagings (right).
+
+    The central training has no averagings, and is only drawn on the left.
+    """
     kappa = float(rows[0]["kappa"])
     local_steps = float(rows[0]["local_steps"])
     steps = np.array(column(rows, "step"))
@@ -169,14 +181,14 @@ def _draw_loss(left: Axes, right: Axes, rows: list[Row], look: dict[str, Any]) -
 
 
 def _column(data: Data, kappa: float, local_steps: float, name: str) -> list[float]:
-    """Returns a column for one kind of training, with a number for each seed."""
+    """Returns the column `name` for one kappa and number of local steps, ordered by seed."""
     rows = select(data["runs"], kappa=kappa, local_steps=local_steps)
     rows.sort(key=lambda row: float(row["seed"]))
     return column(rows, name)
 
 
 def _local_steps(data: Data) -> list[float]:
-    """Returns the numbers of local steps of clients."""
+    """Returns the numbers of local steps of clients, ascending, without the central training."""
     trainers = levels(data["runs"], "local_steps")
     return [local_steps for local_steps in trainers if local_steps != CENTRAL]
 

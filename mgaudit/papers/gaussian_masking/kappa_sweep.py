@@ -1,4 +1,7 @@
-"""The audits behind figures 4 and 5: an MLP and a CNN, each trained under several kappas."""
+"""The audits behind figures 4 and 5: an MLP and a CNN, each trained under several kappas.
+
+kappa is the standard deviation of the Gaussian mask; kappa = 0 is training without a mask.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +22,7 @@ NAMES = {"mlp": "MLP", "cnn": "CNN"}
 
 @dataclass(frozen=True)
 class KappaSweep:
-    """Audits of both networks at each kappa.
+    """Audits of both networks at each of `kappas`, of which the first is 0.
 
     Each of `models` models is the target in turn, and is trained on half of the examples.
     """
@@ -32,7 +35,7 @@ class KappaSweep:
     examples_cnn: int | None
 
     def of(self, target: str) -> StudySettings:
-        """Returns the study of one network."""
+        """Returns the settings of the study of one network, `target`: "mlp" or "cnn"."""
         return StudySettings(
             dataset=self.dataset,
             target=target,
@@ -45,14 +48,18 @@ class KappaSweep:
 
 
 def studies(settings: KappaSweep, resources: Resources) -> dict[str, StudyResult]:
-    """Returns the study of each network."""
+    """Returns the result of the study of each network, by its name in NAMES."""
     return {target: run_audit(settings.of(target), resources) for target in NAMES}
 
 
 def points(
     rows: Sequence[Row], name: str, scale: float = 1.0
 ) -> tuple[list[float], list[float], list[list[float]]]:
-    """Returns the kappas, the scaled values and the lengths of the error bars below and above."""
+    """Returns the kappas, the values of a column and the lengths of their error bars.
+
+    `name` is the column, whose interval is in `name` + "_low" and "_high". Values and bars are
+    multiplied by `scale`. The bars are two lists, below and above the values.
+    """
     values = [value * scale for value in column(rows, name)]
     lows = [low * scale for low in column(rows, f"{name}_low")]
     highs = [high * scale for high in column(rows, f"{name}_high")]
@@ -67,7 +74,10 @@ def strongest(rows: Sequence[Row]) -> Row:
 
 
 def change(row: Row, quantity: str, at_least: float = -np.inf, at_most: float = np.inf) -> Measured:
-    """Returns the paired change relative to training without a mask."""
+    """Returns the column `change` of a row with its interval, and the range that a claim allows.
+
+    It is the difference to training without a mask, paired over models. `quantity` describes it.
+    """
     return Measured.with_interval(quantity, interval_of(row, "change"), at_least, at_most)
 
 

@@ -1,4 +1,8 @@
-"""Figure 3a: the loss falls at a linear rate to a floor that depends on the mask."""
+"""Figure 3a: the loss falls at a linear rate to a floor that depends on the mask.
+
+A linear rate means that ln(loss - floor) falls by the same amount in each step. The floor is the
+level at which the loss without a mask ends. kappa is the standard deviation of the mask.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -50,7 +54,11 @@ class LossTrajectories:
 
 
 def problem(examples: int, dimensions: int, width: int, seed: int) -> Regression:
-    """Returns a linear function of inputs on the unit sphere, and the network to fit it."""
+    """Returns the regression problem of one seed: inputs, values, and the network to fit them.
+
+    The inputs (examples, dimensions) are on the unit sphere, and the values are a random linear
+    function of them. The network has `width` neurons with initial weights N(0, I).
+    """
     generator = numpy_generator(seed, "regression")
     inputs = generator.normal(size=(examples, dimensions))
     inputs /= np.linalg.norm(inputs, axis=1, keepdims=True)
@@ -76,9 +84,9 @@ def clean_loss(regression: Regression, weights: Floats) -> Floats:
 
 
 def snapshot_steps(steps: int) -> list[int]:
-    """Returns the steps after which weights are kept.
+    """Returns the steps, ascending and from 0, after which weights are kept.
 
-    They are dense at first, then ever sparser, and evenly spaced in the last fifth.
+    They are dense at first, then further and further apart, and evenly spaced in the last fifth.
     """
     early = range(0, min(EARLY, steps), 4)
     between = np.geomspace(EARLY, max(steps, EARLY + 1), 40)
@@ -129,8 +137,8 @@ def _runs(
 ) -> list[Row]:
     """Returns a row for each run, from the losses (snapshots,) by kappa and seed at these steps.
 
-    All rates are computed over the same first steps, up to `window`, before any of the losses comes
-    close to its floor. The rate of a loss that does not fall far enough is 0.
+    All rates are computed over the same first steps, up to `window`, before any of the losses that
+    fall FALL-fold comes within ABOVE times its floor. The rate of a loss that falls less is 0.
     """
     is_last = steps >= (1 - LAST) * settings.steps
     floors = {key: loss[is_last] for key, loss in losses.items()}
@@ -161,13 +169,19 @@ def _runs(
 
 
 def _leaves(steps: Steps, loss: Floats, level: float) -> int:
-    """Returns the last step before the loss first falls below the level."""
+    """Returns the last of `steps` before the loss first falls below `level`, but not the first one.
+
+    `loss` has the shape of `steps`, and falls below the level.
+    """
     first_below = int(np.argmax(loss < level))
     return int(steps[max(first_below - 1, 1)])
 
 
 def _rate(steps: Steps, above: Floats, window: int) -> float:
-    """Returns how fast ln(above) falls per step, by least squares; `above` is loss minus floor."""
+    """Returns how fast ln(above) falls per step, by least squares over steps up to `window`.
+
+    `above` is the loss minus its floor, > 0 up to `window`, and has the shape of `steps`.
+    """
     early = steps <= window
     coefficients = np.polyfit(steps[early], np.log(above[early]), 1)
     return float(-coefficients[0])
@@ -185,6 +199,7 @@ def draw(data: Data) -> Figure:
 
 
 def _draw_losses(axes: Axes, data: Data, colours: dict[float, str]) -> None:
+    """Draws the loss without a mask against the step; `colours` are by kappa."""
     for kappa, colour in colours.items():
         rows = select(data["curves"], kappa=kappa)
         steps = column(rows, "step")
@@ -195,6 +210,7 @@ def _draw_losses(axes: Axes, data: Data, colours: dict[float, str]) -> None:
 
 
 def _draw_floors(axes: Axes, data: Data, colours: dict[float, str]) -> None:
+    """Draws the floor of each run with kappa > 0; `colours` are by kappa."""
     for run in data["runs"]:
         kappa = float(run["kappa"])
         floor = float(run["floor"])
@@ -204,29 +220,33 @@ def _draw_floors(axes: Axes, data: Data, colours: dict[float, str]) -> None:
 
 
 def _by_kappa(data: Data, name: str) -> dict[float, list[float]]:
-    """Returns a column by kappa, in ascending order, with a number for each seed."""
+    """Returns the column `name` of `runs` by kappa, ascending, with a number for each seed."""
     runs = data["runs"]
     kappas = levels(runs, "kappa")
     return {kappa: column(select(runs, kappa=kappa), name) for kappa in kappas}
 
 
 def furthest_from(value: float, intervals: Sequence[Interval]) -> Interval:
-    """Returns the interval one of whose ends is the furthest from a value, of all intervals."""
+    """Returns the interval that has the end furthest from `value`, out of one or more."""
 
     def distance(interval: Interval) -> float:
+        """Returns the distance from `value` to the further end of the interval."""
         return max(abs(interval.low - value), abs(interval.high - value))
 
     return max(intervals, key=distance)
 
 
 def log_ratio(above: Sequence[float], below: Sequence[float]) -> Interval:
-    """Returns the mean of ln(above / below), paired by seed, with its interval."""
+    """Returns the mean of ln(above / below), paired by seed, with its 95 % interval.
+
+    Both have one number > 0 for each seed, in the same order.
+    """
     pairs = zip(above, below, strict=True)
     return mean_interval([float(np.log(upper / lower)) for upper, lower in pairs])
 
 
 def relative_difference(values: Sequence[float], references: Sequence[float]) -> Interval:
-    """Returns the mean of value / reference - 1, paired by seed, with its interval."""
+    """Returns the mean of value / reference - 1, paired by seed, with its 95 % interval."""
     pairs = zip(values, references, strict=True)
     return mean_interval([value / reference - 1 for value, reference in pairs])
 
@@ -261,7 +281,11 @@ def monotone_floor(data: Data) -> Measured:
 
 
 def settled_slopes(data: Data) -> Iterator[float]:
-    """Yields the log-log slope of the floor against kappa for each seed, over settled floors."""
+    """Yields the slope of ln(floor) against ln(kappa) for each seed.
+
+    It is taken over the kappas > 0 at which the floor has settled (fallen by at most the share 1 -
+    SETTLED from the first to the second half of the last steps) for all seeds.
+    """
     floors = _by_kappa(data, "floor")
     settled = {}
     for kappa, ratios in _by_kappa(data, "settled").items():

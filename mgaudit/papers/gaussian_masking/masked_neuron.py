@@ -1,4 +1,8 @@
-"""Figure 2: the mean activation of one neuron on masked images, against its closed form."""
+"""Figure 2: the mean activation of one neuron on masked images, against its closed form.
+
+A mask c ~ N(1, kappa² I) on the image x makes the pre-activation w · (x ⊙ c) of a neuron normal,
+with mean z = w · x and standard deviation s = kappa ‖w ⊙ x‖. The kink of the ReLU is at z = 0.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,7 +30,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class MaskedNeuron:
-    """The images, the strengths, and how many masks are drawn for each.
+    """The images, the strengths kappa of the mask, and how many masks are drawn for each.
 
     The neuron has weights N(0, I). Its inputs lie on the straight line from the image with the
     lowest pre-activation, out of `examples`, to that with the highest, both scaled to norm 1.
@@ -40,7 +44,12 @@ class MaskedNeuron:
 
 
 def measure(settings: MaskedNeuron, resources: Resources) -> Data:
-    """Returns the closed form on the `line`, `masked` means at some points, and their `rises`."""
+    """Returns the tables `line`, `masked` and `rises`.
+
+    `line` has the closed form at all inputs, `masked` the means over masks where |z| is at most
+    FURTHEST s, and `rises` how much the mean at the input nearest to the kink rises from each kappa
+    to the next.
+    """
     generator = numpy_generator(0, "masked neuron")
     dataset = load(settings.dataset, settings.examples, generator)
     images = dataset.standardised().inputs
@@ -59,7 +68,10 @@ def measure(settings: MaskedNeuron, resources: Resources) -> Data:
 
 
 def _rise(below: Row, above: Row) -> Row:
-    """Returns the rise of the mean from one kappa to the next."""
+    """Returns the rise of the mean from the kappa of `below` to that of `above`, with its error.
+
+    Both rows are of the table `masked`; their draws are independent.
+    """
     error = np.hypot(float(above["error"]), float(below["error"]))
     return {
         "kappa": below["kappa"],
@@ -72,7 +84,9 @@ def _rise(below: Row, above: Row) -> Row:
 def _line(images: Floats, points: int, generator: np.random.Generator) -> tuple[Floats, Floats]:
     """Returns inputs (points + 1, d) on the line between two images, and the weights (d,).
 
-    One of the inputs is where the pre-activation is 0.
+    `images` (n, d) have pre-activations of both signs. The ends of the line are the images, scaled
+    to norm 1, with the lowest and the highest pre-activation. The inputs are in the order of rising
+    pre-activation, and at one of them it is 0.
     """
     images = images[np.any(images != 0, axis=1)]
     images = images / np.linalg.norm(images, axis=1, keepdims=True)
@@ -94,7 +108,7 @@ def _moments(line: Floats, weights: Floats, kappa: float) -> tuple[Floats, Float
 
 
 def _curve(line: Floats, weights: Floats, kappa: float) -> list[Row]:
-    """Returns the closed form and the ReLU at all inputs of the line."""
+    """Returns the closed form and the ReLU without a mask, a row for each input of the line."""
     z, s = _moments(line, weights, kappa)
     means = smoothed_relu(z, s)
     relus = np.maximum(z, 0.0)
@@ -114,7 +128,10 @@ def _curve(line: Floats, weights: Floats, kappa: float) -> list[Row]:
 def _masked(
     line: Floats, weights: Floats, kappa: float, masks: int, generator: np.random.Generator
 ) -> list[Row]:
-    """Returns the means over masks at the inputs of the line that pass enough of them."""
+    """Returns the mean activation over masks, with the closed form, a row for each compared input.
+
+    Compared are inputs with |z| at most FURTHEST s. `place` is the index of the input on the line.
+    """
     z, s = _moments(line, weights, kappa)
     compared = np.flatnonzero(np.abs(z) <= FURTHEST * s)
     terms = line[compared] * weights
@@ -138,9 +155,10 @@ def _masked(
 def _activations(
     terms: Floats, kappa: float, masks: int, generator: np.random.Generator
 ) -> Iterator[Floats]:
-    """Yields max(w · (x ⊙ c), 0) (masks, points) in blocks of masks.
+    """Yields activations max(w · (x ⊙ c), 0) in blocks (masks of the block, points).
 
-    `terms` are w ⊙ x (points, d); all points have the same masks.
+    `terms` are w ⊙ x (points, d). All points have the same masks c, and all blocks together have
+    `masks` masks.
     """
     dimensions = terms.shape[1]
     step = max(1, AT_ONCE // dimensions)

@@ -1,4 +1,9 @@
-"""Open questions of the paper: large kappa, fixed masks, deeper networks, compared with DP-SGD."""
+"""Open questions of the paper: large kappa, fixed masks, deeper networks, compared with DP-SGD.
+
+kappa is the standard deviation of the Gaussian mask. A fresh mask is drawn at each use of an
+example, and a fixed mask once for each example. An arm is the part of a study with one scheme of
+training.
+"""
 
 from dataclasses import dataclass
 from functools import partial
@@ -50,18 +55,19 @@ class OpenQuestions:
     width: int = 128
 
     def masks(self) -> StudySettings:
-        """Returns the study of kappa, of fixed masks and of DP-SGD."""
+        """Returns the settings of the study with fresh masks, fixed masks and DP-SGD."""
         fresh = [mask(kappa) for kappa in self.kappas]
         fixed = [mask(kappa, fixed=True) for kappa in self.fixed_kappas]
         return self._study("mlp", ("none", *fresh, *fixed, PRIVATE))
 
     def depth(self, depth: int) -> StudySettings:
-        """Returns the study of one depth."""
+        """Returns the settings of the study of one depth, without and with a mask."""
         hidden_layers = [str(self.width)] * (depth - 1)
         target = f"mlp:hidden={'x'.join(hidden_layers)}"
         return self._study(target, ("none", mask(self.depth_kappa)))
 
     def _study(self, target: str, schemes: tuple[str, ...]) -> StudySettings:
+        """Returns the settings of a study of one network under several schemes."""
         return StudySettings(
             dataset=self.dataset,
             target=target,
@@ -87,19 +93,23 @@ def measure(settings: OpenQuestions, resources: Resources) -> Data:
 
 
 def _schemes(settings: OpenQuestions) -> list[tuple[str, float, str]]:
-    """Returns kind, kappa and scheme of each arm."""
+    """Returns the kind, the kappa (0 without a mask) and the scheme of each arm."""
     fresh = [("fresh masks", kappa, mask(kappa)) for kappa in settings.kappas]
     fixed = [("fixed masks", kappa, mask(kappa, fixed=True)) for kappa in settings.fixed_kappas]
     return [("none", 0.0, "none"), *fresh, *fixed, ("DP-SGD", 0.0, PRIVATE)]
 
 
 def _arm_row(study: StudyResult, kind: str, kappa: float, scheme: str) -> Row:
+    """Returns the row of the arm with this scheme; `kind` and `kappa` are its labels."""
     numbers = _numbers(arm_of(study, scheme))
     return {"kind": kind, "kappa": kappa, **numbers}
 
 
 def _numbers(arm: AuditResult) -> Row:
-    """Returns test accuracy, the AUC of the adaptive adversary, and their changes."""
+    """Returns test accuracy, LiRA's AUC with adaptive shadow models, and their changes.
+
+    Changes are relative to training without noise. All have intervals.
+    """
     accuracy: Row = {}
     for name, value in accuracy_row(arm).items():
         accuracy[name.replace("change", "accuracy_change")] = value
@@ -118,6 +128,7 @@ def draw(data: Data) -> Figure:
 
 
 def _draw_arms(axes: Axes, data: Data) -> None:
+    """Draws test accuracy against LiRA's AUC, a mark with error bars for each arm."""
     look: dict[str, Any] = {"markersize": 5, "linestyle": ""}
     plain = select(data["arms"], kind="none")[0]
     axes.errorbar(*_point(plain), color="#000000", marker="o", label="no noise", **look)
@@ -133,6 +144,7 @@ def _draw_arms(axes: Axes, data: Data) -> None:
 
 
 def _annotate(axes: Axes, row: Row) -> None:
+    """Writes the kappa of an arm beside its mark."""
     auc = float(row["auc"])
     accuracy = float(row["accuracy"])
     axes.annotate(
@@ -145,6 +157,7 @@ def _annotate(axes: Axes, row: Row) -> None:
 
 
 def _draw_depths(axes: Axes, data: Data) -> None:
+    """Draws how much the mask changes LiRA's AUC, against the depth of the network."""
     rows = data["depths"]
     depths = column(rows, "depth")
     changes = [interval_of(row, "change") for row in rows]
@@ -168,13 +181,14 @@ def _point(row: Row) -> tuple[list[float], list[float], list[list[float]], list[
 
 
 def _error_bars(interval: Interval, scale: float) -> list[list[float]]:
+    """Returns the lengths of the bars below and above a value, both multiplied by `scale`."""
     below = (interval.value - interval.low) * scale
     above = (interval.high - interval.value) * scale
     return [[below], [above]]
 
 
 def _strongest(data: Data, kind: str) -> Row:
-    """Returns the row of the arm of a kind with the largest kappa."""
+    """Returns the row of the arm with the largest kappa, of the arms of one kind."""
     rows = select(data["arms"], kind=kind)
     return max(rows, key=lambda row: float(row["kappa"]))
 

@@ -1,4 +1,9 @@
-"""Figure 1a: the activation z Phi(z/s) in the paper's proofs, against the mean it replaces."""
+"""Figure 1a: the activation z Phi(z/s) in the paper's proofs, against the mean it replaces.
+
+The masked pre-activation u is normal with mean z and standard deviation s. The mean of its ReLU is
+z Phi(z/s) + s phi(z/s), with the distribution function Phi and the density phi of the standard
+normal. The proxy is z Phi(z/s), and the gap is the mean minus the proxy.
+"""
 
 import math
 from collections.abc import Sequence
@@ -21,8 +26,8 @@ from mgaudit.targets.seeds import numpy_generator
 from mgaudit.theory.smoothed_relu import smoothed_relu, smoothed_relu_proxy
 
 MATCHES = 0.05  # largest gap, in units of s, at which one curve matches another
-EXACTLY = 0.01  # tolerance of a slope
-BOTH_SIDES = float(norm.ppf(0.975))
+EXACTLY = 0.01  # tolerance of a slope that must be 1
+BOTH_SIDES = float(norm.ppf(0.975))  # standard errors on each side in a 95 % interval
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ def measure(settings: Proxy, resources: Resources) -> Data:
 
 
 def _curves(settings: Proxy) -> list[Row]:
-    """Returns ReLU, proxy and mean against z, for each s."""
+    """Returns ReLU, proxy and mean (closed form), a row for each s and z of the grid."""
     grid = np.linspace(-settings.reach, settings.reach, settings.points)
     rows: list[Row] = []
     for s in settings.sds:
@@ -104,6 +109,7 @@ def draw(data: Data) -> Figure:
 
 
 def _draw_measured(axes: Axes, rows: Sequence[Row], colour: str) -> None:
+    """Draws the measured gaps of one s with their 95 % intervals against z."""
     z = column(rows, "z")
     gaps = column(rows, "gap")
     reach = [BOTH_SIDES * error for error in column(rows, "error")]
@@ -131,7 +137,7 @@ def proxy_is_the_mean(data: Data) -> Measured:
 def gap_in_closed_form(data: Data) -> Measured:
     """Returns the slope of the measured gaps against s phi(z/s), which must be 1.
 
-    It is that of the regression through 0, weighted by the errors.
+    The regression goes through 0, and its weights are 1 / error².
     """
     gaps = np.array(column(data["gaps"], "gap"))
     errors = np.array(column(data["gaps"], "error"))
@@ -144,7 +150,7 @@ def gap_in_closed_form(data: Data) -> Measured:
 
 
 def tends_to_the_relu(data: Data) -> Measured:
-    """Returns the log-log slope of the largest distance to the ReLU against s, which must be 1."""
+    """Returns the log-log slope of max |proxy - ReLU| over z against s, which must be 1."""
     largest: dict[float, float] = {}
     for row in data["curves"]:
         s = float(row["s"])

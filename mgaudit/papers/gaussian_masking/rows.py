@@ -1,4 +1,7 @@
-"""Columns and selections of the rows from which figures are drawn and claims are decided."""
+"""Columns and selections of the rows from which figures are drawn and claims are decided.
+
+A row maps the names of columns to cells.
+"""
 
 from collections.abc import Sequence
 
@@ -7,7 +10,7 @@ from mgaudit.papers.claim import Row
 
 
 def column(rows: Sequence[Row], name: str) -> list[float]:
-    """Returns the numbers in a column.
+    """Returns the numbers in the column `name`, one for each row.
 
     >>> column([{"kappa": 0.0}, {"kappa": 0.5}], "kappa")
     [0.0, 0.5]
@@ -16,13 +19,13 @@ def column(rows: Sequence[Row], name: str) -> list[float]:
 
 
 def levels(rows: Sequence[Row], name: str) -> list[float]:
-    """Returns the distinct numbers in a column, in ascending order."""
+    """Returns the distinct numbers in the column `name`, in ascending order."""
     distinct = set(column(rows, name))
     return sorted(distinct)
 
 
 def select(rows: Sequence[Row], **values: str | float) -> list[Row]:
-    """Returns the rows that have these values in the columns of these names.
+    """Returns the rows whose cells equal all of `values`, given by column name; none may match.
 
     >>> select([{"kappa": 0.0, "loss": 1.0}, {"kappa": 0.5, "loss": 2.0}], kappa=0.5)
     [{'kappa': 0.5, 'loss': 2.0}]
@@ -32,6 +35,9 @@ def select(rows: Sequence[Row], **values: str | float) -> list[Row]:
 
 
 def interval_of(row: Row, name: str) -> Interval:
-    """Returns the number in a column with its interval, from the columns _low and _high."""
+    """Returns the number in the column `name` with its 95 % interval.
+
+    The ends of the interval are in the columns `name` + "_low" and `name` + "_high".
+    """
     columns = (name, f"{name}_low", f"{name}_high")
     return Interval(*(float(row[column_name]) for column_name in columns))

@@ -1,4 +1,7 @@
-"""Figure 1b: the mean of a masked ReLU in closed form, against means over draws."""
+"""Figure 1b: the mean of a masked ReLU in closed form, against means over draws.
+
+The masked pre-activation is normal with mean z and standard deviation s.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +38,10 @@ class SmoothedActivation:
 
 
 def measure(settings: SmoothedActivation, resources: Resources) -> Data:
-    """Returns the `curves`, means over `draws`, and `rises` from s to s on the same draws."""
+    """Returns the tables `curves` (closed form), `draws` (means over draws) and `rises`.
+
+    A rise is the increase of the mean from one s to the next, on the same draws.
+    """
     generator = numpy_generator(0, "smoothed activation")
     drawn = _drawn(settings, generator)
     risen = _risen(settings, generator)
@@ -43,7 +49,7 @@ def measure(settings: SmoothedActivation, resources: Resources) -> Data:
 
 
 def _curves(settings: SmoothedActivation) -> list[Row]:
-    """Returns the closed form and the ReLU against z, for each s."""
+    """Returns the closed form and the ReLU, a row for each s and z of the grid."""
     grid = np.linspace(-settings.reach, settings.reach, settings.points)
     rows: list[Row] = []
     for s in settings.sds:
@@ -54,7 +60,7 @@ def _curves(settings: SmoothedActivation) -> list[Row]:
 
 
 def _drawn(settings: SmoothedActivation, generator: np.random.Generator) -> list[Row]:
-    """Returns means over draws, with the closed form, for each s and ratio z / s."""
+    """Returns means over draws, with the closed form, a row for each s and ratio z / s."""
     rows: list[Row] = []
     for s in settings.sds:
         for ratio in settings.ratios:
@@ -103,6 +109,7 @@ def draw(data: Data) -> Figure:
 
 
 def _draw_means(left: Axes, right: Axes, rows: Sequence[Row], colour: str) -> None:
+    """Draws the means over draws of one s (left), and their deviations in errors (right)."""
     s = float(rows[0]["s"])
     z = np.array(column(rows, "z"))
     means = np.array(column(rows, "mean"))

@@ -203,6 +203,10 @@ def draw(data: Data) -> Figure:
 
 
 def _draw_times(axes: Axes, rows: list[Row], look: tuple[str, str], label: str) -> None:
+    """Draws mean measured decay times with intervals against predicted ones, in steps.
+
+    `look` is a colour and a mark, and `label` names the vertical axis.
+    """
     colour, mark = look
     predicted = distinct(rows, "predicted")
     samples = [column(matching(rows, predicted=time), "measured") for time in predicted]
@@ -216,6 +220,7 @@ def _draw_times(axes: Axes, rows: list[Row], look: tuple[str, str], label: str) 
 
 
 def _draw_shares(axes: Axes, rows: list[Row]) -> None:
+    """Draws the decay time, over that of a short node, against the length of the node."""
     shares = distinct(rows, "share")
     samples = [ratios(matching(rows, share=share), "measured", "alone") for share in shares]
     means, reach = error_bars(map(mean_interval, samples))

@@ -190,6 +190,7 @@ def draw(data: Data) -> Figure:
 
 
 def _draw_sharpness(axes: Axes, rows: list[Row]) -> None:
+    """Draws the sharpness of both boundaries, mean over runs, against the batch for each rate."""
     looks = {"growth": LOOKS["weight-noise"], "divergence": LOOKS["dp-sgd"]}
     for name, (colour, mark) in looks.items():
         boundary_rows = matching(rows, boundary=name)
@@ -215,6 +216,7 @@ def _draw_sharpness(axes: Axes, rows: list[Row]) -> None:
 
 
 def _draw_decoupled(axes: Axes, rows: list[Row]) -> None:
+    """Draws the decoupled sigma of each repetition against the number of steps."""
     steps = distinct(rows, "steps")
     predicted = float(rows[0]["predicted"])
     over_root = [predicted / math.sqrt(count) for count in steps]

@@ -171,6 +171,7 @@ def draw(data: Data) -> Figure:
 
 
 def _draw_halving(axes: Axes, rows: list[Row], loss: str) -> None:
+    """Draws the halving times of the node's norm and of the training loss, where they exist."""
     colour, mark = LOSSES[loss]
     styles = (("node_halves", colour, "‖w_ni‖"), ("train_loss_halves", "none", "train loss"))
     for name, fill, quantity in styles:

@@ -192,6 +192,7 @@ def draw(data: Data) -> Figure:
 
 
 def _draw_boundary(axes: Axes, name: str, rows: list[Row]) -> None:
+    """Draws the sharpness at one boundary for each model; open marks are at ends of the search."""
     phase, predicted = BOUNDARIES[name]
     colour, mark = PHASE_LOOKS[phase]
     inside = [row for row in rows if not row["censored"]]

@@ -1,6 +1,7 @@
 """Gradient descent under weight noise, for models so small that the gradient is a formula.
 
-The weights of a model are in M groups, such as the layers of a network.
+The weights of a model are in M groups, such as the layers of a network. Many models may be trained
+at once, along the leading axes of all groups.
 """
 
 import math
@@ -16,8 +17,9 @@ Weights = list[Floats]
 def least_squares(xs: Sequence[Floats], ys: Sequence[Floats]) -> tuple[Floats, Floats]:
     """Returns XᵀX / n and YᵀX / n of each problem, which determine the gradient of least squares.
 
-    `xs` are (examples, features), `ys` (examples,) or (examples, outputs). The results have a
-    leading axis of problems.
+    `xs` are (examples, features), `ys` (examples,) or (examples, outputs), one of each for a
+    problem. The results are (problems, features, features) and (problems, features) or (problems,
+    outputs, features).
     """
     covariances, correlations = [], []
     for x, y in zip(xs, ys, strict=True):
@@ -69,7 +71,10 @@ def noisy_descent(
 
 
 def _stds(noise: str, sigma: Floats | float, step: int, groups: int) -> list[Floats | float]:
-    """Returns the noise's standard deviation for each group of weights at one step."""
+    """Returns the noise's standard deviation for each of the `groups` of weights at one step.
+
+    `noise` is one of `noises.NOISES`, and `step` counts from 0.
+    """
     if noise == "all layers":
         return [sigma / math.sqrt(groups)] * groups
     stds: list[Floats | float] = [0.0] * groups

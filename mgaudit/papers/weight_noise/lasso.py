@@ -1,4 +1,8 @@
-"""Noise on the weights of the diagonal network, compared with scikit-learn's Lasso."""
+"""Noise on the weights of the diagonal network, compared with scikit-learn's Lasso.
+
+The network is f(x) = (w₁² − w₂²)ᵀx. Its coefficients are w₁² − w₂², and alpha is the factor of the
+Lasso's penalty, which corresponds to noise of strength σ with σ² = alpha.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -25,8 +29,9 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LassoSettings:
-    """Sparse regressions, one for each seed, with noise on the values.
+    """Sparse regressions, one for each of `problems` seeds, with noise on the values.
 
+    `label_noise` is its standard deviation, and `start` is the initial value of all weights.
     `relevant` of the `features` have a coefficient of size 1 to 2, and the others have 0.
     """
 
@@ -43,7 +48,11 @@ class LassoSettings:
 
 
 def measure(settings: LassoSettings, resources: Resources) -> Data:
-    """Returns coefficients of the Lasso and of noisy descent, and both minima, by alpha."""
+    """Returns the tables `coefficients` and `objectives`.
+
+    `coefficients` has the Lasso's and those of descent under each kind of noise, a row for each
+    problem, alpha and feature. `objectives` has the minima of the Lasso and of the expected risk.
+    """
     data: Data = {"coefficients": [], "objectives": []}
     problems = [_problem(settings, seed) for seed in range(settings.problems)]
     descended = {noise: _descended(settings, problems, noise) for noise in NOISES}
@@ -61,7 +70,10 @@ def measure(settings: LassoSettings, resources: Resources) -> Data:
 
 
 def _problem(settings: LassoSettings, problem: int) -> tuple[Floats, Floats]:
-    """Returns features of mean square 1, (examples, features), and values (examples,)."""
+    """Returns the features (examples, features) and the values (examples,) of one problem.
+
+    Each feature has the mean square 1, and `problem` is the number of the problem.
+    """
     generator = numpy_generator(settings.seed, "regression", problem)
     x = generator.normal(size=(settings.examples, settings.features))
     x /= np.sqrt((x**2).mean(axis=0))
@@ -76,15 +88,20 @@ def _problem(settings: LassoSettings, problem: int) -> tuple[Floats, Floats]:
 def _descended(
     settings: LassoSettings, problems: list[tuple[Floats, Floats]], noise: str
 ) -> Floats:
-    """Returns w₁² − w₂² (problems, alphas, features) after descent at σ² = alpha."""
+    """Returns w₁² − w₂² (problems, alphas, features) after descent at σ² = alpha.
+
+    `problems` has features and values (`_problem`), and `noise` is a kind of noise.
+    """
     xs, ys = zip(*problems, strict=True)
     covariances, correlations = least_squares(xs, ys)
 
     def coefficients(weights: Weights) -> Floats:
+        """Returns w₁² − w₂² (problems, alphas, features) for w₁ and w₂ of that shape."""
         positive, negative = weights
         return positive**2 - negative**2
 
     def gradient(weights: Weights) -> Weights:
+        """Returns the gradients of half the mean squared error in w₁ and w₂, without noise."""
         positive, negative = weights
         error = coefficients(weights) @ covariances - correlations[:, None]
         return [2 * positive * error, -2 * negative * error]
@@ -112,10 +129,12 @@ def _objectives(x: Floats, y: Floats, alpha: float, lasso: Floats) -> dict[str, 
     stds = (std, std)
 
     def risk(weights: Floats) -> float:
+        """Returns the expected risk for w₁ and w₂, joined in `weights` (2 features,)."""
         positive, negative = np.split(weights, 2)
         return diagonal.expected_risk(positive, negative, x, y, stds)
 
     def gradient(weights: Floats) -> Floats:
+        """Returns the gradient of `risk`, (2 features,)."""
         positive, negative = np.split(weights, 2)
         return np.concatenate(diagonal.expected_risk_gradient(positive, negative, x, y, stds))
 
@@ -151,6 +170,7 @@ def draw(data: Data) -> Figure:
 
 
 def _draw_against_lasso(axes: Axes, rows: list[Row]) -> None:
+    """Draws the coefficients of descent against the Lasso's, with the diagonal of equal ones."""
     lasso = column(rows, "lasso")
     ends = [min(lasso), max(lasso)]
     axes.plot(ends, ends, color="#888888", linewidth=1, label="equal")
@@ -161,6 +181,7 @@ def _draw_against_lasso(axes: Axes, rows: list[Row]) -> None:
 
 
 def _draw_against_alpha(axes: Axes, rows: list[Row]) -> None:
+    """Draws the Lasso's coefficients (lines) and those under layer-wise noise (marks) by alpha."""
     colour, mark = NOISE_LOOKS["layer-wise"]
     for feature in distinct(rows, "feature"):
         feature_rows = matching(rows, feature=feature)
@@ -183,6 +204,7 @@ def _distances(data: Data, noise: str) -> list[float]:
 
 
 def _same_coefficients(data: Data) -> Measured | NotRun:
+    """Returns the distance of noisy descent to the Lasso over that without noise: at most 5 %."""
     distances = [_distances(data, noise) for noise in NOISES]
     shares = []
     for plain, *noisy in zip(*distances, strict=True):
@@ -199,6 +221,10 @@ def _same_coefficients(data: Data) -> Measured | NotRun:
 
 
 def _same_zeros(data: Data) -> Measured | NotRun:
+    """Returns how large coefficients of noisy descent are where the Lasso's are 0: at most 10 %.
+
+    They are divided by those of descent without noise. NotRun if a Lasso has no zeros.
+    """
     shares = []
     for seed in distinct(data["coefficients"], "seed"):
         zeros = matching(data["coefficients"], seed=seed, lasso=0)
@@ -218,6 +244,7 @@ def _same_zeros(data: Data) -> Measured | NotRun:
 
 
 def _same_objective(data: Data) -> Measured | NotRun:
+    """Returns the largest relative difference between the minima of expected risk and Lasso."""
     relative = ratios(data["objectives"], "network", "lasso")
     gaps = [abs(ratio - 1) for ratio in relative]
     return Measured("largest relative difference of the two minima", max(gaps), at_most=1e-6)

@@ -10,9 +10,10 @@ from mgaudit.papers.claim import Measured, NotRun
 def mean_over_seeds(
     quantity: str, values: Sequence[float], at_least: float = -math.inf, at_most: float = math.inf
 ) -> Measured | NotRun:
-    """Returns the mean of `values`, one for each pair of models, with its interval and bounds.
+    """Returns the mean of `values` with its 95 % interval, and the range that a claim allows.
 
-    A value that is not finite is of a pair in which a model diverged, and nothing is judged then.
+    There is one value for each pair of models that are compared, usually one pair for each seed. A
+    value that is not finite means that a model of the pair diverged; then the result is NotRun.
     Raises ValueError for fewer than two values, and for bounds that `Measured` refuses.
 
     >>> mean_over_seeds("loss with noise over that without", [0.5, 0.5], at_most=1.0).holds

@@ -1,4 +1,9 @@
-"""The kinds of weight noise that the figures compare, and their colours and marks."""
+"""The kinds of weight noise that the figures compare, and their colours and marks.
+
+σ is the strength of the noise. "all layers" puts noise of standard deviation σ/√M on all M groups
+of weights at once. "layer-wise" puts noise of standard deviation σ on one group at each step, in
+turn.
+"""
 
 from matplotlib.axes import Axes
 
@@ -13,7 +18,7 @@ NOISE_LOOKS = {
 
 
 def scheme(noise: str, sigma: float) -> Scheme:
-    """Returns the scheme: sd σ/√M on all M groups of weights, or σ on one group after the other."""
+    """Returns the training scheme for one of NOISES; `sigma` >= 0 is ignored for "none"."""
     if noise == "none":
         return Scheme()
     return WeightNoise(sigma, layerwise=noise == "layer-wise")
@@ -27,7 +32,10 @@ def line(
     style: str = "-",
     label: str | None = None,
 ) -> None:
-    """Draws a line in the colour of a kind of noise, with its mark if the line is solid."""
+    """Draws a line in the colour of a kind of noise, with marks at the points if it is solid.
+
+    `style` is a line style of matplotlib.
+    """
     colour, mark = NOISE_LOOKS[noise]
     marker = mark if style == "-" else ""
     axes.plot(x, y, color=colour, linestyle=style, marker=marker, markersize=4, label=label)

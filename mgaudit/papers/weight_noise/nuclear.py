@@ -1,4 +1,9 @@
-"""Weight noise on two linear layers and on grouped products, compared with solvers."""
+"""Weight noise on two linear layers and on grouped products, compared with solvers.
+
+Two linear layers have the product M = W₂W₁. Grouped products have the coefficients b_g = u_g v_g, a
+number times a vector for each group g of features. A solver minimises the loss with the explicit
+penalty that weight noise adds. The sizes of a solution are the terms of this penalty.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -52,9 +57,10 @@ class NuclearSettings:
 class _Problems:
     """All problems of a model. Descent solves them at once: weights are (problems, variances, ...).
 
-    `solve` returns the solver's solution of the problem with this number, for the standard
-    deviation of the noise on a weight. `sizes` returns the terms of the penalty of a solution:
-    singular values, or the norms of groups.
+    `variances` are σ² of the noise. `gradient` and `predictor` are those of `noisy_descent`.
+    `solve` takes the number of a problem and the standard deviation of the noise on a weight, and
+    returns the solver's solution. `sizes` takes the number of a problem and a solution, and returns
+    the terms of its penalty: singular values, or the norms of groups.
     """
 
     variances: tuple[float, ...]
@@ -68,7 +74,10 @@ class _Problems:
 
 
 def measure(settings: NuclearSettings, resources: Resources) -> Data:
-    """Returns sizes and distances of the solver's and of descent's solutions."""
+    """Returns the tables `sizes` (of the solver's and of descent's solutions) and `distances`.
+
+    Distances are those of descent's solutions, under each kind of noise, to the solver's.
+    """
     data: Data = {"sizes": [], "distances": []}
     for model, build in MODELS.items():
         problems = build(settings)
@@ -86,7 +95,11 @@ def measure(settings: NuclearSettings, resources: Resources) -> Data:
 def _compared(
     problems: _Problems, seed: int, variance: float, solutions: dict[str, Floats]
 ) -> tuple[list[Row], Row]:
-    """Returns the sizes of the solver's solution and of others, and the others' distances to it."""
+    """Returns the sizes of all solutions, and the distances of `solutions` to the solver's.
+
+    `solutions` are those of descent by kind of noise, for problem `seed` and σ² = `variance`. There
+    is a row of sizes for each singular value or group.
+    """
     std = float(np.sqrt(variance / 2))  # of a weight, with noise on both groups
     solver = problems.solve(seed, std)
     distances: Row = {}
@@ -102,7 +115,10 @@ def _compared(
 
 
 def _descended(settings: NuclearSettings, problems: _Problems, model: str, noise: str) -> Floats:
-    """Returns the solutions (problems, variances, ...) of descent."""
+    """Returns the solutions (problems, variances, ...) of descent under one kind of noise.
+
+    A solution is (outputs, features) for the nuclear norm, and (features,) for the group Lasso.
+    """
     trailing_axes = problems.start[0].ndim - 2
     shape = (-1, *[1] * trailing_axes)  # broadcasts against (problems, variances, ...)
     sigma = np.sqrt(problems.variances).reshape(shape)
@@ -129,10 +145,12 @@ def _low_rank(settings: NuclearSettings) -> _Problems:
     covariances, correlations = least_squares(xs, ys)
 
     def product(weights: Weights) -> Floats:
+        """Returns W₂W₁ (problems, variances, outputs, features)."""
         first, second = weights
         return second @ first
 
     def gradient(weights: Weights) -> Weights:
+        """Returns the gradients in W₁ and W₂ of half the mean squared error, without noise."""
         first, second = weights
         slope = product(weights) @ covariances[:, None] - correlations[:, None]
         by_first = second.swapaxes(-1, -2) @ slope
@@ -140,9 +158,11 @@ def _low_rank(settings: NuclearSettings) -> _Problems:
         return [by_first, by_second]
 
     def solve(seed: int, std: float) -> Floats:
+        """Returns the solver's M (outputs, features) of one problem."""
         return nuclear_norm.least_product(xs[seed], ys[seed], std)
 
     def singular_values(seed: int, solution: Floats) -> Floats:
+        """Returns the singular values of M Xᵀ, descending, for M (outputs, features)."""
         outputs = solution @ xs[seed].T
         return np.linalg.svd(outputs, compute_uv=False).astype(np.float64)
 
@@ -165,7 +185,7 @@ def _low_rank(settings: NuclearSettings) -> _Problems:
 def _low_rank_problem(
     settings: NuclearSettings, generator: np.random.Generator
 ) -> tuple[Floats, Floats]:
-    """Returns inputs (examples, features) and targets (examples, outputs)."""
+    """Returns inputs (examples, features) and targets (examples, outputs), low rank plus noise."""
     features, outputs = settings.features, settings.outputs
     x = generator.normal(size=(settings.examples, features))
     left = generator.normal(size=(outputs, settings.rank))
@@ -190,18 +210,22 @@ def _grouped(settings: NuclearSettings) -> _Problems:
     covariances, correlations = least_squares(xs, ys)
 
     def coefficients(weights: Weights) -> Floats:
+        """Returns b (problems, variances, features) with b_g = u_g v_g."""
         scalars, vectors = weights
         return scalars[..., group] * vectors
 
     def gradient(weights: Weights) -> Weights:
+        """Returns the gradients in u and v of half the mean squared error, without noise."""
         scalars, vectors = weights
         slope = coefficients(weights) @ covariances - correlations[:, None]
         return [(slope * vectors) @ members, slope * scalars[..., group]]
 
     def solve(seed: int, std: float) -> Floats:
+        """Returns the solver's b (features,) of one problem."""
         return group_lasso.least_coefficients(group.tolist(), xs[seed], ys[seed], std)
 
     def norms(seed: int, solution: Floats) -> Floats:
+        """Returns the norm of each group's outputs ‖X_g b_g‖, (groups,), for b (features,)."""
         outputs = (xs[seed] * solution) @ members
         return np.asarray(np.sqrt((outputs**2).sum(axis=0)))
 
@@ -221,13 +245,17 @@ def _grouped(settings: NuclearSettings) -> _Problems:
 
 
 def _generators(settings: NuclearSettings, name: str) -> list[np.random.Generator]:
+    """Returns a random generator for each problem; `name` separates independent uses."""
     return [numpy_generator(settings.seed, name, seed) for seed in range(settings.problems)]
 
 
 def _start(
     generators: list[np.random.Generator], runs: int, shape: tuple[int, ...], scale: float
 ) -> Floats:
-    """Returns normal weights (problems, runs, *shape), the same for all runs of a problem."""
+    """Returns weights N(0, scale²) (problems, runs, *shape), the same for all runs of a problem.
+
+    There is a generator for each problem, and a run for each variance of the noise.
+    """
     normals = [scale * generator.normal(size=(1, *shape)) for generator in generators]
     return np.stack([np.repeat(weights, runs, axis=0) for weights in normals])
 
@@ -263,7 +291,10 @@ def _draw_sizes(axes: Axes, rows: list[Row]) -> None:
 
 
 def _near(model: str) -> Callable[[Data], Measured | NotRun]:
+    """Returns the check that noisy descent ends near the solver's solution of a model."""
+
     def check(data: Data) -> Measured | NotRun:
+        """Returns the distance to the solver over that of descent without noise: at most 5 %."""
         shares = []
         for rows in _by_seed(data["distances"], model):
             plain, *noisy = (sum(column(rows, noise)) for noise in NOISES)
@@ -281,7 +312,13 @@ def _near(model: str) -> Callable[[Data], Measured | NotRun]:
 
 
 def _same_zeros(model: str) -> Callable[[Data], Measured | NotRun]:
+    """Returns the check that sizes are small under noise where the solver's are 0."""
+
     def check(data: Data) -> Measured | NotRun:
+        """Returns these sizes over those of descent without noise, at most 10 %.
+
+        NotRun if the solver's solution of a problem has no size that is 0 up to rounding.
+        """
         shares = []
         for rows in _by_seed(data["sizes"], model):
             largest = max(column(rows, "solver"))
@@ -303,6 +340,7 @@ def _same_zeros(model: str) -> Callable[[Data], Measured | NotRun]:
 
 
 def _by_seed(rows: list[Row], model: str) -> list[list[Row]]:
+    """Returns the rows of a model, one list for each problem (seed)."""
     model_rows = matching(rows, model=model)
     return [matching(model_rows, seed=seed) for seed in distinct(model_rows, "seed")]
 

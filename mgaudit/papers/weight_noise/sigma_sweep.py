@@ -1,4 +1,9 @@
-"""Test accuracy and the trace of the Hessian against σ, for several networks."""
+"""Test accuracy and the trace of the Hessian against σ, for several networks.
+
+σ is the strength of the weight noise, whose kinds are those of `noises`. The trace is that of the
+Hessian of the training loss, which measures its curvature. An arm is the training of one network
+with one kind of noise and one σ.
+"""
 
 import math
 from collections.abc import Callable
@@ -61,7 +66,7 @@ class SweepSettings:
     seed: int = 0
 
     def target(self, network: str) -> Target:
-        """Returns what builds a network of that name."""
+        """Returns what builds the network of this name, one of NETWORK_NAMES."""
         if network == "CNN":
             return partial(CNN, channels=self.channels, hidden=self.cnn_hidden)
         return partial(
@@ -82,7 +87,7 @@ class _Task:
 
 
 def measure(settings: SweepSettings, resources: Resources) -> Data:
-    """Returns accuracies and the trace of each model, by network, kind of noise, σ and seed."""
+    """Returns the table `models`: accuracies and the trace, a row for each model of each arm."""
     generator = numpy_generator(settings.seed, "examples")
     dataset = load(settings.dataset, settings.examples, generator).standardised()
     tasks = [
@@ -95,7 +100,10 @@ def measure(settings: SweepSettings, resources: Resources) -> Data:
 
 
 def _arms(settings: SweepSettings) -> list[tuple[str, str, float]]:
-    """Returns the network, kind of noise and σ of each arm."""
+    """Returns the network, the kind of noise and σ of each arm.
+
+    The narrow network is trained only without noise and at the largest σ.
+    """
     noises = [("none", 0.0), *product(NOISES[1:], settings.sigmas)]
     strongest = max(settings.sigmas)
     arms = []
@@ -106,13 +114,14 @@ def _arms(settings: SweepSettings) -> list[tuple[str, str, float]]:
 
 
 def _position(row: Row) -> tuple[float, ...]:
+    """Returns the key by which rows are sorted, whichever worker process ends first."""
     network = NETWORK_NAMES.index(str(row["network"]))
     noise = NOISES.index(str(row["noise"]))
     return network, noise, float(row["sigma"]), float(row["seed"])
 
 
 def _train(task: _Task) -> list[Row]:
-    """Trains one model for each seed on the same examples. Returns a row for each."""
+    """Trains one model for each seed on the same examples. Returns a row for each model."""
     settings, dataset = task.settings, task.dataset
     training = Training(
         epochs=settings.epochs,
@@ -152,6 +161,7 @@ def _outcome(
     ensemble = Ensemble(model, [trained.weights])
 
     def correct(inputs: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Returns whether the model predicts the label of each example, (examples,)."""
         logits = ensemble.logits(inputs, task.device, Queries(), settings.seed)[0, :, 0]
         return np.asarray(logits.argmax(axis=-1) == labels)
 
@@ -215,17 +225,21 @@ def _draw_means(axes: Axes, rows: list[Row], noise: str, name: str, factor: floa
 
 
 def _by_seed(data: Data, network: str, noise: str, sigma: float, name: str) -> list[float]:
-    """Returns a column for the models of an arm, by seed."""
+    """Returns the column `name` for the models of an arm, in the order of seeds."""
     rows = matching(data["models"], network=network, noise=noise, sigma=sigma)
     return column(rows, name)
 
 
 def _sigmas(data: Data) -> list[float]:
+    """Returns the values of σ > 0, ascending."""
     return distinct([row for row in data["models"] if row["noise"] != "none"], "sigma")
 
 
 def _best(data: Data, network: str, noise: str, accuracy: str) -> float:
-    """Returns the σ with the highest mean accuracy, among those without a diverged model."""
+    """Returns the σ with the highest mean accuracy, among those without a diverged model.
+
+    `accuracy` is the column. If a model diverged at every σ, the result is the smallest σ.
+    """
     sigmas = _sigmas(data)
     finite_means = {}
     for sigma in sigmas:
@@ -246,12 +260,19 @@ def _gaps(data: Data, network: str) -> list[float]:
 
 
 def _differences(minuends: list[float], subtrahends: list[float]) -> list[float]:
+    """Returns the differences of two lists of equal length, entry by entry."""
     pairs = zip(minuends, subtrahends, strict=True)
     return [minuend - subtrahend for minuend, subtrahend in pairs]
 
 
 def _flatter(network: str) -> Callable[[Data], Measured | NotRun]:
+    """Returns the check that layer-wise noise lowers the trace, at the σ of the best accuracy."""
+
     def check(data: Data) -> Measured | NotRun:
+        """Returns the trace with noise over the trace without, which must be at most 1.
+
+        NotRun unless all traces are > 0 and finite.
+        """
         sigma = _best(data, network, "layer-wise", "accuracy")
         noisy = _by_seed(data, network, "layer-wise", sigma, "trace")
         plain = _by_seed(data, network, "none", 0.0, "trace")
@@ -269,7 +290,14 @@ def _flatter(network: str) -> Callable[[Data], Measured | NotRun]:
 
 
 def _better(network: str) -> Callable[[Data], Measured | NotRun]:
+    """Returns the check that layer-wise noise raises test accuracy at the best σ.
+
+    Each half of the test examples selects a σ for the other half, so that the selection does not
+    make the accuracy look higher.
+    """
+
     def check(data: Data) -> Measured | NotRun:
+        """Returns the accuracy with noise minus that without, mean over both halves: at least 0."""
         sigmas = [_best(data, network, "layer-wise", half) for half in HALVES]
         gains = []
         for sigma, other_half in zip(sigmas, reversed(HALVES), strict=True):
@@ -286,7 +314,10 @@ def _better(network: str) -> Callable[[Data], Measured | NotRun]:
 
 
 def _hurts_more(network: str) -> Callable[[Data], Measured | NotRun]:
+    """Returns the check that all-layer noise costs a network more accuracy than a narrow one."""
+
     def check(data: Data) -> Measured | NotRun:
+        """Returns the gap (`_gaps`) of the network minus that of the narrow one: at least 0."""
         growth = _differences(_gaps(data, network), _gaps(data, "narrow"))
         return mean_over_seeds(
             (
@@ -301,6 +332,7 @@ def _hurts_more(network: str) -> Callable[[Data], Measured | NotRun]:
 
 
 def _claims(network: str) -> tuple[Claim, ...]:
+    """Returns the claims on trace and accuracy for one network of SWEPT."""
     name = network if network == "CNN" else f"{network} MLP"
     trace = Claim(
         f"trace-{network.lower()}",

@@ -1,4 +1,8 @@
-"""The regularised loss along training, for few and many hidden units and both kinds of noise."""
+"""The regularised loss along training, for few and many hidden units and both kinds of noise.
+
+The regularised loss is the loss without noise plus what noise adds to it in second order in σ.
+Kinds of noise are those of `noises`.
+"""
 
 import math
 from collections.abc import Callable
@@ -37,7 +41,10 @@ LAST = 4  # the end of training is the mean over this many last snapshots
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """Full-batch gradient descent on the squared loss; one hidden layer, no biases."""
+    """Full-batch gradient descent on the squared loss; one hidden layer, no biases.
+
+    `hidden` has the numbers of hidden units that are compared, and `sigma` is the noise's σ.
+    """
 
     dataset: str = "digits"
     examples: int = 100
@@ -63,7 +70,7 @@ class _Task:
 
 
 def measure(settings: TrainingSettings, resources: Resources) -> Data:
-    """Returns losses along training, by network, hidden units, kind of noise and model."""
+    """Returns the table `losses`: a row for each network, hidden units, noise, model and step."""
     generator = numpy_generator(settings.seed, "examples")
     dataset = load(settings.dataset, settings.examples, generator).standardised()
     tasks = [
@@ -76,6 +83,7 @@ def measure(settings: TrainingSettings, resources: Resources) -> Data:
 
 
 def _position(row: Row) -> tuple[str, float, int, list[float]]:
+    """Returns the key by which rows are sorted, whichever worker process ends first."""
     noise = NOISES.index(str(row["noise"]))
     seed_and_step = [float(row["seed"]), float(row["step"])]
     return str(row["network"]), float(row["hidden"]), noise, seed_and_step
@@ -163,6 +171,7 @@ def draw(data: Data) -> Figure:
 
 
 def _draw_losses(axes: Axes, rows: list[Row], noise: str) -> None:
+    """Draws the mean losses over models against the step, for one kind of noise."""
     colour, mark = NOISE_LOOKS[noise]
     noise_words = "no noise" if noise == "none" else noise
     steps = distinct(rows, "step")
@@ -182,7 +191,10 @@ def _draw_losses(axes: Axes, rows: list[Row], noise: str) -> None:
 
 
 def _ends(data: Data, network: str, hidden: float, noise: str, loss: str) -> list[float]:
-    """Returns each model's loss at the end of training, the mean of the last snapshots."""
+    """Returns the loss of each model at the end of training, the mean of the last snapshots.
+
+    `loss` is "clean", "regularised" or "noisy" (`_losses`).
+    """
     rows = matching(data["losses"], network=network, hidden=hidden, noise=noise)
     last_steps = distinct(rows, "step")[-LAST:]
     last_rows = [row for row in rows if row["step"] in last_steps]
@@ -194,7 +206,7 @@ def _ends(data: Data, network: str, hidden: float, noise: str, loss: str) -> lis
 def _ratios(
     data: Data, network: str, hidden: float, noise: str, other: str, loss: str = "regularised"
 ) -> list[float]:
-    """Returns each model's final loss under one kind of noise, divided by that under another."""
+    """Returns the final loss of each model under `noise`, divided by that under `other`."""
     numerators = _ends(data, network, hidden, noise, loss)
     denominators = _ends(data, network, hidden, other, loss)
     pairs = zip(numerators, denominators, strict=True)
@@ -202,12 +214,16 @@ def _ratios(
 
 
 def _widths(data: Data) -> tuple[float, float]:
+    """Returns the smallest and the largest number of hidden units."""
     widths = column(data["losses"], "hidden")
     return min(widths), max(widths)
 
 
 def _wide(network: str) -> Callable[[Data], Measured | NotRun]:
+    """Returns the check that all-layer noise regularises a wide network less than layer-wise."""
+
     def check(data: Data) -> Measured | NotRun:
+        """Returns the final regularised loss, all layers over layer-wise: at least 1."""
         _, most = _widths(data)
         values = _ratios(data, network, most, "all layers", "layer-wise")
         quantity = "regularised loss at the end, all layers over layer-wise"
@@ -217,7 +233,10 @@ def _wide(network: str) -> Callable[[Data], Measured | NotRun]:
 
 
 def _grows(network: str) -> Callable[[Data], Measured | NotRun]:
+    """Returns the check that the ratio of `_wide` is larger in a wide than in a narrow network."""
+
     def check(data: Data) -> Measured | NotRun:
+        """Returns the ratio of the wide network minus that of the narrow one: at least 0."""
         fewest, most = _widths(data)
         narrow = _ratios(data, network, fewest, "all layers", "layer-wise")
         wide = _ratios(data, network, most, "all layers", "layer-wise")
@@ -230,7 +249,13 @@ def _grows(network: str) -> Callable[[Data], Measured | NotRun]:
 
 
 def _minimised(network: str, noise: str, wide: bool) -> Callable[[Data], Measured | NotRun]:
+    """Returns the check that a kind of noise lowers the final regularised loss of a network.
+
+    The network has the most hidden units if `wide`, and otherwise the fewest.
+    """
+
     def check(data: Data) -> Measured | NotRun:
+        """Returns the final regularised loss with noise over that without: at most 1."""
         hidden = _widths(data)[wide]
         values = _ratios(data, network, hidden, noise, "none")
         quantity = f"regularised loss at the end, {noise} over no noise"
@@ -240,6 +265,10 @@ def _minimised(network: str, noise: str, wide: bool) -> Callable[[Data], Measure
 
 
 def _own_objective(data: Data) -> Measured | NotRun:
+    """Returns the final expected loss under all-layer noise, of all layers over layer-wise.
+
+    For the claim it must be at most 1, in the wide ReLU network.
+    """
     _, most = _widths(data)
     values = _ratios(data, "relu", most, "all layers", "layer-wise", "noisy")
     quantity = "expected loss under noise on all layers, all layers over layer-wise"
@@ -250,6 +279,7 @@ PLACE = "regularised loss along training"
 
 
 def _claims(network: Activation) -> tuple[Claim, ...]:
+    """Returns the claims on the linear or on the ReLU network."""
     title = TITLES[network]
     narrow = (
         f"In a narrow {title} network noise on all layers, too, ends with a lower regularised loss "

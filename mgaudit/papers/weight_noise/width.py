@@ -1,4 +1,8 @@
-"""The loss that weight noise adds, against the width of the network."""
+"""The loss that weight noise adds, against the width of the network.
+
+The excess is the expected loss under noise minus the loss without noise, and the width is the
+number of hidden units. σ is the strength of the noise; its kinds are those of `noises`.
+"""
 
 import math
 from collections.abc import Callable
@@ -78,7 +82,8 @@ def _stds(sigma: float) -> dict[str, list[tuple[float, float]]]:
 def _mean_of_cycle(excess: list[tuple[float, float, float]]) -> dict[str, float]:
     """Returns the mean over a cycle of noise, in which each layer has noise once.
 
-    `excess` has a triple of mean, standard error and closed form for each step of the cycle.
+    `excess` has a triple of mean, standard error and closed form for each step of the cycle, which
+    has one step or more. The steps have independent draws.
     """
     means, errors, exact = (np.array(part) for part in zip(*excess, strict=True))
     return {
@@ -154,6 +159,7 @@ def draw(data: Data) -> Figure:
 
 
 def _draw_excess(axes: Axes, noise: str, rows: list[Row]) -> None:
+    """Draws the mean excess over networks against the width, from draws and in closed form."""
     colour, mark = NOISE_LOOKS[noise]
     widths = distinct(rows, "width")
     samples = [matching(rows, width=width) for width in widths]
@@ -165,6 +171,7 @@ def _draw_excess(axes: Axes, noise: str, rows: list[Row]) -> None:
 
 
 def _mean(rows: list[Row], name: str) -> float:
+    """Returns the mean of the column `name`."""
     return float(np.mean(column(rows, name)))
 
 
@@ -179,7 +186,10 @@ def _slopes(rows: list[Row]) -> list[float]:
 
 
 def _explodes(kind: str) -> Callable[[Data], Measured | NotRun]:
+    """Returns the check that the excess under all-layer noise grows with the width as predicted."""
+
     def check(data: Data) -> Measured | NotRun:
+        """Returns the slope in the width over the predicted one: within 10 % of 1."""
         (predicted,) = column(matching(data["predicted"], network=kind), "slope")
         rows = matching(data["excess"], network=kind, noise="all layers")
         ratios = [slope / predicted for slope in _slopes(rows)]
@@ -190,7 +200,7 @@ def _explodes(kind: str) -> Callable[[Data], Measured | NotRun]:
 
 
 def _straight(data: Data) -> Measured | NotRun:
-    """Checks with the draws whether the loss rises with the first power of the width.
+    """Returns the power of the width with which the excess grows, from draws: within 10 % of 1.
 
     The second order, which is all that noise on one layer at a time adds in a linear network, is
     subtracted network by network.
@@ -218,7 +228,10 @@ def _straight(data: Data) -> Measured | NotRun:
 
 
 def _flat(kind: str) -> Callable[[Data], Measured | NotRun]:
+    """Returns the check that the excess under layer-wise noise does not depend on the width."""
+
     def check(data: Data) -> Measured | NotRun:
+        """Returns the relative change from the smallest to the largest width: at most 10 %."""
         rows = matching(data["excess"], network=kind, noise="layer-wise")
         widths = column(rows, "width")
         span = max(widths) - min(widths)
@@ -231,6 +244,7 @@ def _flat(kind: str) -> Callable[[Data], Measured | NotRun]:
 
 
 def _closed_form(data: Data) -> Measured | NotRun:
+    """Returns the largest deviation of the draws from the closed form, in standard errors."""
     scores = []
     for row in data["excess"]:
         difference = float(row["excess"]) - float(row["closed_form"])
