@@ -246,6 +246,7 @@ def depth_protects(depth: int, data: Data) -> Measured | NotRun:
 
 
 def _depth_claim(depth: int) -> Claim:
+    """Returns the claim that a mask protects a network of this depth."""
     return Claim(
         f"depth-{depth}",
         f"Masks of κ = 1 protect a network of depth {depth}.",

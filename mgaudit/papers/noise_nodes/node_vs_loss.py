@@ -182,6 +182,7 @@ def _draw_halving(axes: Axes, rows: list[Row], loss: str) -> None:
 
 
 def _label(data: Data, against_loss: Axes, accuracy: Axes, norm: Axes, halving: Axes) -> None:
+    """Labels the axes of the four panels, and sets their scales and limits."""
     sigma = "σ / σ at which ηλ = 2"
     norm_label = "‖w_ni‖ at the end / its start"
     against_loss.set(xlabel="noise-free loss at the end", ylabel=norm_label)

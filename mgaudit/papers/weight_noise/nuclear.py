@@ -283,6 +283,7 @@ def draw(data: Data) -> Figure:
 
 
 def _draw_sizes(axes: Axes, rows: list[Row]) -> None:
+    """Draws the sizes of descent's solutions against the solver's, and a diagonal."""
     solver = column(rows, "solver")
     ends = [0, max(solver)]
     axes.plot(ends, ends, color="#888888", linewidth=1, label="equal")
