@@ -281,6 +281,9 @@ class _Variances:
     def half(self, tail: float) -> float:
         """Returns half the width of the interval without the logit transformation.
 
+        The fields are variances. The half-width is at least half of that for new examples alone, so
+        that targets that agree by chance do not give an interval of width 0.
+
         `tail` is the probability outside the interval on each side, 0.025 for a level of 95 %.
         """
         normal = -float(special.ndtri(tail))

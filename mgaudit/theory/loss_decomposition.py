@@ -92,11 +92,13 @@ def decompose(
 
 
 def proxy_outputs(network: TwoLayerWeights, inputs: ArrayLike, kappa: float) -> Floats:
-    """Returns the output of the smoothed network for each input, (n,):
+    """Returns the output of the proxy of the paper's proofs for each input, (n,):
 
         m^{-1/2} sum_r outer_r z_r Phi(z_r / s_r).
 
-    z_r and s_r are the mean and the standard deviation of the masked pre-activation of neuron r.
+    z_r and s_r are the mean and the standard deviation of the preactivation of neuron r under the
+    mask N(1, kappa^2), and Phi is the normal distribution function. The proxy leaves out a term of
+    the mean output under the mask, which is `proxy_gaps`.
     """
     z, s = _preactivation_moments(network, inputs, kappa)
     return network.combined(smoothed_relu_proxy(z, s))

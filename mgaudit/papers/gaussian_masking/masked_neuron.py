@@ -46,9 +46,11 @@ class MaskedNeuron:
 def measure(settings: MaskedNeuron, resources: Resources) -> Data:
     """Returns the tables `line`, `masked` and `rises`.
 
-    `line` has the closed form at all inputs, `masked` the means over masks where |z| is at most
-    FURTHEST s, and `rises` how much the mean at the input nearest to the kink rises from each kappa
-    to the next.
+    A neuron is evaluated at inputs on a straight line. Under a mask its preactivation has the mean
+    z and the standard deviation s. `line` has the closed form of the mean activation at all inputs.
+    `masked` has means over drawn masks where |z| <= FURTHEST * s, to compare them with the closed
+    form. `rises` has the increase, from each kappa to the next, of the mean at the input nearest to
+    the kink z = 0, which the paper predicts to be positive.
     """
     generator = numpy_generator(0, "masked neuron")
     dataset = load(settings.dataset, settings.examples, generator)
@@ -128,9 +130,11 @@ def _curve(line: Floats, weights: Floats, kappa: float) -> list[Row]:
 def _masked(
     line: Floats, weights: Floats, kappa: float, masks: int, generator: np.random.Generator
 ) -> list[Row]:
-    """Returns the mean activation over masks, with the closed form, a row for each compared input.
+    """Returns the mean activation over masks beside its closed form, a row for each compared input.
 
-    Compared are inputs with |z| at most FURTHEST s. `place` is the index of the input on the line.
+    z and s are the mean and the standard deviation of the preactivation. Only inputs with |z| <=
+    FURTHEST * s are compared. `place` is the index of the input on the line, and `error` the
+    standard error of `mean`.
     """
     z, s = _moments(line, weights, kappa)
     compared = np.flatnonzero(np.abs(z) <= FURTHEST * s)

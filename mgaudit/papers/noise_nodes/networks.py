@@ -231,15 +231,18 @@ def mean_loss(outputs: NDArray[np.float32], labels: NDArray[np.int64], loss: str
 
 
 def reference_sigma(experiment: NodeExperiment, loss: LossName) -> float:
-    """Returns the sigma at which eta times the initial top curvature is 2, the mean of two models.
+    """Returns the sigma of the node at which training begins to grow instead of to decay.
+
+    At this sigma, the initial sharpness, which is eta times the top eigenvalue of the Hessian, is 2
+    (GROWTH) in the mean over two models. Other values of sigma are stated relative to it.
 
     Raises:
-        ValueError: if it is 2 or more even without noise, the rate being too high for the network.
+        ValueError: The sharpness is 2 or more at the smallest sigma, 1e-3; eta is too high for the
+            network.
     """
     start = replace(experiment, epochs=1, models=min(experiment.models, 2))
-    initial = start.train(
-        start.recipe(loss, 1.0), [0]
-    )  # initial weights are the same at each sigma
+    # The initial weights are the same at each sigma, so any sigma will do here.
+    initial = start.train(start.recipe(loss, 1.0), [0])
 
     def log_excess(log_sigma: float) -> float:
         """Returns ln(mean sharpness / 2) at sigma = exp(`log_sigma`); 0 at the result."""

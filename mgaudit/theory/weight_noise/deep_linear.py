@@ -127,10 +127,15 @@ def all_layers_excess(weights: Sequence[ArrayLike], inputs: ArrayLike, sigma: fl
 
 
 def layerwise_excess(weights: Sequence[ArrayLike], inputs: ArrayLike, sigma: float) -> float:
-    """Returns E R - R with noise of standard deviation sigma on one layer, averaged over layers.
+    """Returns how much noise on the weights of one layer raises the expected risk of the network.
 
-    It is sigma^2 c[0] / L with the c of `excess_by_order`, which is the first order of
-    `all_layers_excess`. Raises ValueError as `excess_by_order` does, and for sigma < 0.
+    The risk R is half the mean squared error. The noise has the standard deviation sigma, and the
+    result E R - R is the average over the choice of the noisy layer among the L layers:
+
+        sigma^2 c_1 / L,
+
+    where c_1 is the coefficient of the lowest power of the variance, `excess_by_order`(...)[0].
+    Raises ValueError as `excess_by_order` does, and for sigma < 0.
     """
     orders = excess_by_order(weights, inputs)
     variance = std_of("sigma", sigma) ** 2

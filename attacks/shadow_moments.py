@@ -1,0 +1,146 @@
+"""Counts, means and spreads of the shadow models' signals, for each example.
+
+A *signal* is a number for each model, example and query (`mgaudit.attacks.signals`). "in" refers to
+the models that trained on an example, and "out" to the others.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ShadowMoments:
+    """Counts, means and squared deviations of the shadows' signal for each example and query.
+
+    "in" refers to the shadows that trained on the example, and "out" to the others. Counts are
+    numbers of shadows (examples, 1). Means are (examples, queries), and so are the `squares`, sums
+    of squared deviations from the mean. Where a count is 0, the mean is NaN and the sum is 0.
+    """
+
+    count_in: NDArray[np.int64]
+    mean_in: Floats
+    squares_in: Floats
+    count_out: NDArray[np.int64]
+    mean_out: Floats
+    squares_out: Floats
+
+    def filled_means(self) -> tuple[Floats, Floats]:
+        """Returns mean_in and mean_out (examples, queries) without gaps; counts are (examples, 1).
+
+        Let gap be the average of mean_in - mean_out over the examples that have both, or 0 if there
+        are none. A missing mean_in is mean_out + gap, and a missing mean_out is mean_in - gap.
+        """
+        has_in = self.count_in > 0
+        has_out = self.count_out > 0
+        has_both = has_in & has_out
+        gaps = np.where(has_both, self.mean_in - self.mean_out, 0.0)
+        examples_with_both = max(int(has_both.sum()), 1)
+        gap = gaps.sum(axis=0) / examples_with_both
+        mean_in = np.where(has_in, self.mean_in, self.mean_out + gap)
+        mean_out = np.where(has_out, self.mean_out, self.mean_in - gap)
+        return mean_in, mean_out
+
+
+def moments_of(
+    values: Floats, references_in: NDArray[np.bool_], references_out: NDArray[np.bool_]
+) -> ShadowMoments:
+    """Returns the moments of a signal (shadows, examples, queries) over the references.
+
+    `references_in` and `references_out` (shadows, examples) select the shadows of each example.
+    """
+    inside = _moments_where(values, references_in)
+    return ShadowMoments(*inside, *_moments_where(values, references_out))
+
+
+def _moments_where(
+    values: Floats, chosen: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], Floats, Floats]:
+    """Returns count, mean and sum of squared deviations over the chosen shadows of each example."""
+    centre = values.mean(axis=0)
+    deviations = np.where(chosen[:, :, np.newaxis], values - centre, 0.0)
+    count = chosen.sum(axis=0)[:, np.newaxis]
+    total, squares = deviations.sum(axis=0), (deviations**2).sum(axis=0)
+    return _moments(centre, count, total, squares)
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Counts, sums and sums of squares of the centred signal over all models, by membership.
+
+    Counts are (examples, 1), the other arrays (examples, queries). The signal is centred at its
+    mean over models (`centre`). This keeps the squares small, so that subtracting one model's
+    contribution loses no significant digits.
+    """
+
+    centre: Floats
+    count_in: NDArray[np.int64]
+    sum_in: Floats
+    squares_in: Floats
+    count_out: NDArray[np.int64]
+    sum_out: Floats
+    squares_out: Floats
+
+    @classmethod
+    def over(cls, values: Floats, membership: NDArray[np.bool_]) -> "Totals":
+        """Returns the totals of a signal (models, examples, queries).
+
+        `membership` is (models, examples).
+        """
+        centre = values.mean(axis=0)
+        shape = values.shape[1:]
+        sums = {side: np.zeros(shape) for side in (True, False)}
+        squares = {side: np.zeros(shape) for side in (True, False)}
+        for row, members in zip(values, membership, strict=True):
+            deviation = row - centre
+            for side in (True, False):
+                on_side = (members == side)[:, np.newaxis]
+                counted = np.where(on_side, deviation, 0.0)
+                sums[side] += counted
+                squares[side] += counted * counted
+        count_in = membership.sum(axis=0)[:, np.newaxis]
+        count_out = len(values) - count_in
+        return cls(
+            centre, count_in, sums[True], squares[True], count_out, sums[False], squares[False]
+        )
+
+    def without(self, row: Floats, members: NDArray[np.bool_]) -> ShadowMoments:
+        """Returns the moments without one model.
+
+        `row` (examples, queries) is this model's signal and `members` (examples,) its membership.
+        """
+        inside = members[:, np.newaxis]
+        deviation = row - self.centre
+        removed_in = np.where(inside, deviation, 0.0)
+        removed_out = deviation - removed_in
+        moments_in = _moments(
+            self.centre,
+            self.count_in - inside,
+            self.sum_in - removed_in,
+            self.squares_in - removed_in * removed_in,
+        )
+        moments_out = _moments(
+            self.centre,
+            self.count_out - ~inside,
+            self.sum_out - removed_out,
+            self.squares_out - removed_out * removed_out,
+        )
+        return ShadowMoments(*moments_in, *moments_out)
+
+
+def _moments(
+    centre: Floats, count: NDArray[np.int64], total: Floats, squares: Floats
+) -> tuple[NDArray[np.int64], Floats, Floats]:
+    """Returns count, mean and sum of squared deviations from it, of the IN or of the OUT shadows.
+
+    `count` (examples, 1) is their number. `total` and `squares` (examples, queries) are the sum of
+    the signal's deviations from `centre` (examples, queries), and the sum of their squares. Where
+    the count is 0, the mean is NaN.
+    """
+    mean = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+    about_mean = squares - np.nan_to_num(mean) * total
+    squared_deviations = np.where(count > 1, about_mean, 0.0)
+    return count, centre + mean, np.maximum(squared_deviations, 0.0)
