@@ -8,10 +8,15 @@ example and query, computed from the logits.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mgaudit.attacks.references import ReferenceLimits, chosen_references
+from mgaudit.attacks.shadow_moments import ShadowMoments, Totals, moments_of
+from mgaudit.attacks.signals import logit_confidence
 
 COINCIDENCES = 0.01  # share of the population that may equal audited examples by chance
 
@@ -20,39 +25,6 @@ Logits = NDArray[np.floating]
 Labels = NDArray[np.int64]
 Extras = Mapping[str, NDArray[np.floating]]
 Signal = Callable[[Logits, Labels], Floats]
-
-
-@dataclass(frozen=True)
-class ShadowMoments:
-    """Counts, means and squared deviations of the shadows' signal for each example and query.
-
-    "in" refers to the shadows that trained on the example, and "out" to the others. Counts are
-    numbers of shadows (examples, 1). Means are (examples, queries), and so are the `squares`, sums
-    of squared deviations from the mean. Where a count is 0, the mean is NaN and the sum is 0.
-    """
-
-    count_in: NDArray[np.int64]
-    mean_in: Floats
-    squares_in: Floats
-    count_out: NDArray[np.int64]
-    mean_out: Floats
-    squares_out: Floats
-
-    def filled_means(self) -> tuple[Floats, Floats]:
-        """Returns mean_in and mean_out (examples, queries) without gaps; counts are (examples, 1).
-
-        Let gap be the average of mean_in - mean_out over the examples that have both, or 0 if there
-        are none. A missing mean_in is mean_out + gap, and a missing mean_out is mean_in - gap.
-        """
-        has_in = self.count_in > 0
-        has_out = self.count_out > 0
-        has_both = has_in & has_out
-        gaps = np.where(has_both, self.mean_in - self.mean_out, 0.0)
-        examples_with_both = max(int(has_both.sum()), 1)
-        gap = gaps.sum(axis=0) / examples_with_both
-        mean_in = np.where(has_in, self.mean_in, self.mean_out + gap)
-        mean_out = np.where(has_out, self.mean_out, self.mean_in - gap)
-        return mean_in, mean_out
 
 
 @dataclass(frozen=True)
@@ -70,6 +42,8 @@ class Observations:
         extras: By name, quantities that logits do not contain, (models, examples, ...), finite:
             "gradient_norm" (models, examples) and "features" (models, examples, features).
         population_extras: The same quantities for the population, (models, population, ...).
+        references: Limits on the numbers of shadows that an example is compared with; None where
+            membership was drawn by independent coins, so that these numbers reveal nothing.
 
     Raises:
         ValueError: For shapes that do not agree, for values that are not finite (the message names
@@ -83,10 +57,11 @@ class Observations:
     population_labels: Labels | None = None
     extras: Extras = field(default_factory=dict)
     population_extras: Extras = field(default_factory=dict)
+    references: ReferenceLimits | None = None
     _signals: dict[Signal, Floats] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
-    _totals: dict[Signal, "_Totals"] = field(
+    _totals: dict[Signal, Totals] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
     _population_signals: dict[Signal, Floats] = field(
@@ -175,6 +150,7 @@ class Observations:
             self.population_labels,
             extras,
             population_extras,
+            self.references,
         )
 
     def view(self, target: int, shadows: "Observations | None" = None) -> "AdversaryView":
@@ -212,10 +188,10 @@ class Observations:
         return self._population_signals[signal]
 
     def _shadow_moments(self, signal: Signal, target: int) -> ShadowMoments:
-        """Returns the moments of the signal over all models except `target`."""
+        """Returns the moments of the signal over all models except `target`, without limits."""
         values = self._signal(signal)
         if signal not in self._totals:
-            self._totals[signal] = _Totals.over(values, self.membership)
+            self._totals[signal] = Totals.over(values, self.membership)
         return self._totals[signal].without(values[target], self.membership[target])
 
 
@@ -271,8 +247,33 @@ class AdversaryView:
 
     @property
     def shadow_membership(self) -> NDArray[np.bool_]:
-        """Whether each shadow trained on each example (shadows, examples), bool."""
+        """Whether each shadow trained on each example (shadows, examples), bool.
+
+        Attacks compare an example with `references_in` and `references_out` instead, whose numbers
+        are limited where they would reveal the target's membership.
+        """
         return np.delete(self.__shadows.membership, self.__target, axis=0)
+
+    @cached_property
+    def references_in(self) -> NDArray[np.bool_]:
+        """The shadows with the example that it is compared with (shadows, examples), bool."""
+        limits = self.__shadows.references
+        most = None if limits is None else limits.references_in
+        return self._references(self.shadow_membership, most)
+
+    @cached_property
+    def references_out(self) -> NDArray[np.bool_]:
+        """The shadows without the example that it is compared with (shadows, examples), bool."""
+        limits = self.__shadows.references
+        most = None if limits is None else limits.references_out
+        return self._references(~self.shadow_membership, most)
+
+    def _references(self, candidates: NDArray[np.bool_], most: int | None) -> NDArray[np.bool_]:
+        """Returns at most `most` of the candidates for each example; all without a limit."""
+        if most is None:
+            return candidates
+        phi = self.shadow_signal(logit_confidence).mean(axis=-1)
+        return chosen_references(phi, candidates, most)
 
     def target_signal(self, signal: Signal) -> Floats:
         """Returns a signal of the target's outputs (examples, queries)."""
@@ -301,8 +302,10 @@ class AdversaryView:
         return np.delete(self.__shadows._population_signal(signal), self.__target, axis=0)
 
     def shadow_moments(self, signal: Signal) -> ShadowMoments:
-        """Returns counts, means and squared deviations of the shadows' signal, for each example."""
-        return self.__shadows._shadow_moments(signal, self.__target)
+        """Returns counts, means and squared deviations of the references' signal, by example."""
+        if self.__shadows.references is None:
+            return self.__shadows._shadow_moments(signal, self.__target)
+        return moments_of(self.shadow_signal(signal), self.references_in, self.references_out)
 
     def target_extra(self, name: str) -> NDArray[np.floating]:
         """Returns the target's extra of this name (examples, ...).
@@ -453,81 +456,3 @@ def _contents(logits: Logits, labels: Labels) -> list[int]:
     return [
         hash((int(label), logits[:, example].tobytes())) for example, label in enumerate(labels)
     ]
-
-
-@dataclass(frozen=True)
-class _Totals:
-    """Counts, sums and sums of squares of the centred signal over all models, by membership.
-
-    Counts are (examples, 1), the other arrays (examples, queries). The signal is centred at its
-    mean over models (`centre`). This keeps the squares small, so that subtracting one model's
-    contribution loses no significant digits.
-    """
-
-    centre: Floats
-    count_in: NDArray[np.int64]
-    sum_in: Floats
-    squares_in: Floats
-    count_out: NDArray[np.int64]
-    sum_out: Floats
-    squares_out: Floats
-
-    @classmethod
-    def over(cls, values: Floats, membership: NDArray[np.bool_]) -> "_Totals":
-        """Returns the totals of a signal (models, examples, queries).
-
-        `membership` is (models, examples).
-        """
-        centre = values.mean(axis=0)
-        shape = values.shape[1:]
-        sums = {side: np.zeros(shape) for side in (True, False)}
-        squares = {side: np.zeros(shape) for side in (True, False)}
-        for row, members in zip(values, membership, strict=True):
-            deviation = row - centre
-            for side in (True, False):
-                on_side = (members == side)[:, np.newaxis]
-                counted = np.where(on_side, deviation, 0.0)
-                sums[side] += counted
-                squares[side] += counted * counted
-        count_in = membership.sum(axis=0)[:, np.newaxis]
-        count_out = len(values) - count_in
-        return cls(
-            centre, count_in, sums[True], squares[True], count_out, sums[False], squares[False]
-        )
-
-    def without(self, row: Floats, members: NDArray[np.bool_]) -> ShadowMoments:
-        """Returns the moments without one model.
-
-        `row` (examples, queries) is this model's signal and `members` (examples,) its membership.
-        """
-        inside = members[:, np.newaxis]
-        deviation = row - self.centre
-        removed_in = np.where(inside, deviation, 0.0)
-        removed_out = deviation - removed_in
-        moments_in = _moments(
-            self.centre,
-            self.count_in - inside,
-            self.sum_in - removed_in,
-            self.squares_in - removed_in * removed_in,
-        )
-        moments_out = _moments(
-            self.centre,
-            self.count_out - ~inside,
-            self.sum_out - removed_out,
-            self.squares_out - removed_out * removed_out,
-        )
-        return ShadowMoments(*moments_in, *moments_out)
-
-
-def _moments(
-    centre: Floats, count: NDArray[np.int64], total: Floats, squares: Floats
-) -> tuple[NDArray[np.int64], Floats, Floats]:
-    """Returns the count, the mean and the sum of squared deviations from the mean on one side.
-
-    `total` and `squares` (examples, queries) are the sum of the signal's deviations from `centre`
-    and of their squares. Where `count` (examples, 1) is 0, the mean is NaN.
-    """
-    mean = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
-    about_mean = squares - np.nan_to_num(mean) * total
-    spread = np.where(count > 1, about_mean, 0.0)
-    return count, centre + mean, np.maximum(spread, 0.0)

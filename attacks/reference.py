@@ -57,7 +57,7 @@ class Reference(Attack):
         pooled_variance = moments.squares_out.sum(axis=0) / freedom
         pooled_sd = np.maximum(np.sqrt(pooled_variance), self.min_std)
         width = self.bandwidth * pooled_sd
-        outside = ~view.shadow_membership[:, :, np.newaxis]
+        outside = view.references_out[:, :, np.newaxis]
         log_beaten = log_ndtr((view.shadow_signal(logit_confidence) - phi) / width)
         # If all shadows trained on an example, all are counted; the result is replaced below.
         counted = np.where(has_out, outside, True)

@@ -65,9 +65,8 @@ class RMIA(Attack):
         """Returns log r (examples,) in nats."""
         signal = LogProbability(self.temperature)
         p = _probabilities(view.shadow_signal(signal))
-        members = view.shadow_membership
-        mean_out = _mean_where(p, ~members)
-        mean_in = _mean_where(p, members)
+        mean_out = _mean_where(p, view.references_out)
+        mean_in = _mean_where(p, view.references_in)
         mean_out = np.where(np.isnan(mean_out), mean_in, mean_out)
         offline_in = self._offline_in(mean_out)
         filled_in = np.where(np.isnan(mean_in), offline_in, mean_in)

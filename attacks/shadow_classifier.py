@@ -131,7 +131,8 @@ class _Ranking:
     def __init__(self, view: AdversaryView) -> None:
         self.view = view
         self.phi = view.shadow_signal(logit_confidence).mean(axis=-1)
-        self.members = view.shadow_membership
+        self.members = view.references_in
+        self.others = view.references_out
 
     def sides(self, examples: Integers) -> tuple[Integers, Integers]:
         """Returns the numbers of member and of non-member outputs, each in ascending order of phi.
@@ -140,11 +141,11 @@ class _Ranking:
         shadow trained on its example.
         """
         phi = self.phi[:, examples]
-        members = self.members[:, examples]
+        members, others = self.members[:, examples], self.others[:, examples]
         shadows = np.arange(len(phi))[:, np.newaxis]
         numbers = shadows * self.phi.shape[1] + examples
         ranked_members = self._ranked(numbers[members], phi[members])
-        ranked_others = self._ranked(numbers[~members], phi[~members])
+        ranked_others = self._ranked(numbers[others], phi[others])
         return ranked_members, ranked_others
 
     def _ranked(self, numbers: Integers, phi: Floats) -> Integers:

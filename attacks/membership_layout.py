@@ -1,0 +1,151 @@
+"""Whether membership was drawn by independent fair coins, as attacks and bounds assume.
+
+Where every example is in exactly half of the models, the number of shadow models that trained on an
+example reveals whether the target did. Learned attacks then find members of models that memorise
+nothing. All tests here have a false alarm with a probability of at most `SIGNIFICANCE`.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from mgaudit.attacks.references import ReferenceLimits
+
+Floats = NDArray[np.float64]
+SIGNIFICANCE = 1e-3  # of the tests, corrected for the number of targets
+FEWEST_MODELS = 3  # with fewer, the coins of one example cannot be tested
+
+
+@dataclass(frozen=True)
+class MembershipLayout:
+    """How membership was drawn, as far as tests can tell.
+
+    Args:
+        correlations: For each target, the correlation over examples between its membership and the
+            number of other models that trained on the example; 0 if one of them is constant.
+        limits: The numbers of references to which attacks must be limited; None where membership
+            is independent.
+        reason: Why lower bounds on epsilon are not valid; "" if they are. The bounds assume one
+            independent fair coin for each example and model.
+    """
+
+    correlations: list[float]
+    limits: ReferenceLimits | None
+    reason: str
+
+
+def membership_layout(
+    membership: NDArray[np.bool_], targets: Sequence[int], grouped: bool = False
+) -> MembershipLayout:
+    """Returns how the membership of the targets was drawn.
+
+    Args:
+        membership: Membership (models, examples), bool; all models are shadows of the targets.
+        targets: The numbers of the attacked models.
+        grouped: Whether some examples share one coin, such as all rows of a person.
+    """
+    correlations = [count_correlation(membership, target) for target in targets]
+    threshold = _threshold(membership.shape[1], len(targets))
+    is_independent = all(abs(correlation) <= threshold for correlation in correlations)
+    limits = None
+    if not is_independent:
+        limits = ReferenceLimits(
+            _limit(membership, targets, threshold), _limit(~membership, targets, threshold)
+        )
+    reason = _reason(membership, targets, is_independent, grouped)
+    return MembershipLayout(correlations, limits, reason)
+
+
+def count_correlation(membership: NDArray[np.bool_], target: int, most: int | None = None) -> float:
+    """Returns the correlation of a model's membership with the others' counts, over examples.
+
+    The count of an example is the number of other models that trained on it, or `most` if that is
+    smaller. The correlation is 0 if counts or membership are constant, because they then reveal
+    nothing.
+
+    >>> halves = np.array([[True, False], [False, True]])
+    >>> round(count_correlation(halves, target=0), 6)
+    -1.0
+    """
+    bits = membership[target].astype(np.float64)
+    counts = membership.sum(axis=0) - membership[target]
+    if most is not None:
+        counts = np.minimum(counts, most)
+    deviations = counts - counts.mean()
+    bit_deviations = bits - bits.mean()
+    scale = math.sqrt(float(deviations @ deviations) * float(bit_deviations @ bit_deviations))
+    return float(deviations @ bit_deviations) / scale if scale > 0 else 0.0
+
+
+def _threshold(examples: int, tests: int) -> float:
+    """Returns the largest absolute correlation that chance explains, in one of several tests.
+
+    A correlation r of independent variables is approximately N(0, 1 / (examples - 1)).
+    """
+    quantile = -float(special.ndtri(SIGNIFICANCE / (2 * tests)))
+    return quantile / math.sqrt(max(examples - 1, 1))
+
+
+def _limit(membership: NDArray[np.bool_], targets: Sequence[int], threshold: float) -> int:
+    """Returns the largest limit on the number of references that reveals no target's membership.
+
+    `membership` is that of the references, or its complement for OUT references.
+    """
+    for most in range(len(membership) - 1, 0, -1):
+        correlations = [count_correlation(membership, target, most) for target in targets]
+        if all(abs(correlation) <= threshold for correlation in correlations):
+            return most
+    return 0
+
+
+def _reason(
+    membership: NDArray[np.bool_], targets: Sequence[int], is_independent: bool, grouped: bool
+) -> str:
+    """Returns why membership is not that of independent fair coins; "" if the tests find nothing.
+
+    The tests are on the number of members of each target, on runs of members in the order of the
+    examples (a list of all members before all others has two runs), and on counts over models.
+    """
+    if grouped:
+        return "all examples of a group share one coin"
+    if len(membership) < FEWEST_MODELS:
+        return (
+            f"with fewer than {FEWEST_MODELS} models it cannot be tested how membership was drawn"
+        )
+    if not is_independent:
+        return "the membership of a target depends on that of the other models"
+    significance = SIGNIFICANCE / (2 * len(targets))
+    for target in targets:
+        members, examples = int(membership[target].sum()), membership.shape[1]
+        if _two_sided_binomial(members, examples) < significance:
+            share = members / examples
+            return f"{share:.1%} of the examples are members of model {target}, not about half"
+        if _runs_p_value(membership[target]) < significance:
+            return f"the members of model {target} are not in random order among the examples"
+    return ""
+
+
+def _two_sided_binomial(successes: int, trials: int) -> float:
+    """Returns the two-sided p-value of a fair coin: twice the smaller tail, at most 1."""
+    fewer = min(successes, trials - successes)
+    return min(2 * float(special.bdtr(fewer, trials, 0.5)), 1.0)
+
+
+def _runs_p_value(members: NDArray[np.bool_]) -> float:
+    """Returns the two-sided p-value of the number of runs (Wald and Wolfowitz 1940).
+
+    Given the numbers of members and of non-members, the number of runs is approximately normal.
+    """
+    count_in, count_out = int(members.sum()), int((~members).sum())
+    examples = count_in + count_out
+    product = 2 * count_in * count_out
+    mean = product / examples + 1
+    variance = product * (product - examples) / (examples**2 * (examples - 1))
+    runs = int((members[1:] != members[:-1]).sum()) + 1
+    if variance <= 0:
+        return 1.0
+    return 2 * float(special.ndtr(-abs(runs - mean) / math.sqrt(variance)))
