@@ -1,0 +1,1 @@
+"""Outputs of models that mgaudit did not train: arrays and files of the user."""
