@@ -46,6 +46,16 @@ class Attack(ABC):
         """
         return 0.5
 
+    @property
+    def uses_references_in(self) -> bool:
+        """Whether the attack uses shadows that trained on the example, not only the others."""
+        return "shadows" in self.needs
+
+    @property
+    def uses_all_classes(self) -> bool:
+        """Whether the attack uses more of the logits than the probability of the label."""
+        return False
+
     @abstractmethod
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
         """Returns a score for every example (examples,), float64, finite; higher means member."""

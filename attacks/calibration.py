@@ -29,6 +29,11 @@ class Calibration(Attack):
         """A high AUC, because the shadows' mean loss estimates an example's difficulty."""
         return 0.8
 
+    @property
+    def uses_references_in(self) -> bool:
+        """No: an example is compared with the shadows without it."""
+        return False
+
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
         """Returns the shadows' mean loss minus the target's loss (examples,) in nats."""
         _, mean_out = view.shadow_moments(loss).filled_means()

@@ -23,6 +23,11 @@ class LabelOnly(Attack):
     cost: ClassVar[str] = "several queries of the target, labels only"
     source: ClassVar[str] = "Choquette-Choo et al. 2021, arXiv 2007.14321"
 
+    @property
+    def uses_all_classes(self) -> bool:
+        """Yes: the predicted class is that of the largest logit."""
+        return True
+
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
         """Returns the share of an example's queries that are classified correctly (examples,)."""
         logits = view.target_logits

@@ -55,6 +55,11 @@ class LiRA(Attack):
         """Nearly the largest possible AUC on the planted data."""
         return 0.9032
 
+    @property
+    def uses_references_in(self) -> bool:
+        """Only online; offline, an example is compared with the shadows without it."""
+        return self.online
+
     def __post_init__(self) -> None:
         if self.variance not in ("pooled", "shrunk", "per-example"):
             raise ValueError(

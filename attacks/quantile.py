@@ -61,6 +61,11 @@ class QuantileRegression(Attack):
         if self.seed < 0:
             raise ValueError(f"seed must be >= 0, got {self.seed}")
 
+    @property
+    def uses_all_classes(self) -> bool:
+        """Yes: the margin is that to the largest other logit."""
+        return True
+
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
         """Returns the z-score of the target's margin (examples,)."""
         population = _inputs(view.population_extra("features"), view.population_labels)

@@ -41,6 +41,11 @@ class Reference(Attack):
         """A high AUC, but not the highest: only shadows without the example are compared."""
         return 0.8832
 
+    @property
+    def uses_references_in(self) -> bool:
+        """No: an example is compared with the shadows without it."""
+        return False
+
     def __post_init__(self) -> None:
         for name in ("bandwidth", "min_std"):
             value = getattr(self, name)

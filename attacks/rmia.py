@@ -55,6 +55,16 @@ class RMIA(Attack):
         """Online nearly the largest possible AUC; offline lower, because mean_in is assumed."""
         return 0.9032 if self.online else 0.73
 
+    @property
+    def uses_references_in(self) -> bool:
+        """Only online; offline, an example is compared with the shadows without it."""
+        return self.online
+
+    @property
+    def uses_all_classes(self) -> bool:
+        """At a temperature other than 1, the label's probability depends on all logits."""
+        return self.temperature != 1
+
     def __post_init__(self) -> None:
         if not 0 < self.temperature < math.inf:
             raise ValueError(f"temperature must be a finite number > 0, got {self.temperature}")

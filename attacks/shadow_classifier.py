@@ -61,6 +61,11 @@ class ShadowClassifier(Attack):
         if self.seed < 0:
             raise ValueError(f"seed must be >= 0, got {self.seed}")
 
+    @property
+    def uses_all_classes(self) -> bool:
+        """Yes: the features contain all probabilities."""
+        return True
+
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
         """Returns the log-odds of membership (examples,) in nats."""
         ranking = _Ranking(view)

@@ -64,6 +64,11 @@ class EntropyThreshold(Attack):
     cost: ClassVar[str] = "one query of the target"
     source: ClassVar[str] = "Salem et al. 2019, arXiv 1806.01246"
 
+    @property
+    def uses_all_classes(self) -> bool:
+        """Yes: the entropy is that of all probabilities."""
+        return True
+
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
         """Returns -entropy (examples,) in nats."""
         scores: Floats = -view.target_signal(entropy).mean(axis=-1)
@@ -79,6 +84,11 @@ class ModifiedEntropyThreshold(Attack):
 
     cost: ClassVar[str] = "one query of the target"
     source: ClassVar[str] = "Song and Mittal 2021, arXiv 2003.10595"
+
+    @property
+    def uses_all_classes(self) -> bool:
+        """Yes: the modified entropy is that of all probabilities."""
+        return True
 
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
         """Returns -modified entropy (examples,) in nats."""

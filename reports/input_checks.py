@@ -62,11 +62,25 @@ class Clipping(Record):
     effects: list[ClipEffect]
 
 
+class GroupSuccess(Record):
+    """The success of an attack in finding groups, such as all rows of a person.
+
+    The score of a group is the mean score of its examples. The metrics are means over targets, with
+    intervals for new targets and new groups.
+    """
+
+    arm: str
+    attack: str
+    groups: int
+    metrics: dict[str, Estimate]
+
+
 class InputChecks(Record):
     """All checks of outputs that were not made by mgaudit.
 
     `allowed` are the attacks that the outputs allow beside those that were mounted. `notes` are
-    further sentences for the reader, such as failures of single models.
+    further sentences for the reader, such as failures of single models. `by_group` has the success
+    by group where membership is by group; otherwise it is empty.
     """
 
     membership: MembershipCheck
@@ -74,4 +88,5 @@ class InputChecks(Record):
     allowed: list[str]
     left_out: list[LeftOutAttack]
     clipping: Clipping | None
+    by_group: list[GroupSuccess]
     notes: list[str]

@@ -5,8 +5,11 @@ import json
 import platform
 from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+from mgaudit import attacks
 from mgaudit.reports.results import Provenance
 from mgaudit.settings.choices import Choice, own_code
 from mgaudit.settings.study_settings import AuditSettings
@@ -32,6 +35,25 @@ def provenance(device: str) -> Provenance:
         device=device_name(device),
         processor=f"{platform.system()} {platform.machine()}",
     )
+
+
+def outputs_provenance() -> Provenance:
+    """Returns the provenance of an audit of models that mgaudit did not train."""
+    return Provenance(
+        versions=versions(),
+        code_sha256=package_sha256(attacks),
+        device="not known",
+        processor=f"{platform.system()} {platform.machine()}",
+    )
+
+
+def package_sha256(package: ModuleType) -> str:
+    """Returns the SHA-256 of the Python source of a package, names of files included."""
+    root = Path(str(package.__file__)).parent
+    sha = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        sha.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return sha.hexdigest()
 
 
 def run_sha256(settings: dict[str, Any], arms: Sequence[AuditSettings], design: Design) -> str:

@@ -1,0 +1,317 @@
+"""Audit outputs of models that mgaudit did not train, and summarise the audit as a study."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mgaudit.analysis.limits import FEWEST_MODELS
+from mgaudit.analysis.samples import analyse_study
+from mgaudit.attacks import Observations
+from mgaudit.attacks.intervals import Resampled, resample_counts
+from mgaudit.attacks.membership_layout import MembershipLayout, membership_layout
+from mgaudit.attacks.references import ReferenceLimits
+from mgaudit.outputs.checks import (
+    blind_baseline,
+    clipping,
+    membership_check,
+    success_by_group,
+)
+from mgaudit.outputs.model_outputs import ModelOutputs, ModelScores, OutputsArm
+from mgaudit.outputs.possible_attacks import left_out_attacks, mounted_attacks, possible_attacks
+from mgaudit.reports.arrays import Arrays
+from mgaudit.reports.input_checks import InputChecks
+from mgaudit.reports.record import ChoiceRecord, NamedChoice
+from mgaudit.reports.results import (
+    PLAIN,
+    AuditResult,
+    DatasetSummary,
+    LostArm,
+    StudyResult,
+    Times,
+)
+from mgaudit.settings.choices import Choice
+from mgaudit.study.attack import AttackFacts, Audit, NaiveView, audit, audit_of, outcome_of
+from mgaudit.study.audited import Answers, AuditedArm, AuditedData
+from mgaudit.study.progress import Progress
+from mgaudit.study.provenance import outputs_provenance
+from mgaudit.study.summarise import audit_results, metric_facts, study_arrays
+from mgaudit.targets.fitting.privacy_plan import default_delta
+from mgaudit.targets.seeds import numpy_generator
+
+READY_MADE = AttackFacts(
+    "scores", ChoiceRecord(name="scores"), "scores of the user", needs=frozenset()
+)
+
+
+@dataclass(frozen=True)
+class OutputsSettings:
+    """How outputs are audited, and how the study names them.
+
+    Args:
+        attacks: The attacks; None mounts the default ones that the outputs allow.
+        targets: Indices of the attacked models; None attacks each model in turn.
+        seed: Random seed of resamples, guesses and folds.
+        models_from: Who made the models, as in `StudyResult`.
+        model_name: The models, for readers.
+        data_name: The data, for readers.
+        data_sha256: SHA-256 of the content of data and outputs.
+        own_coins: Whether mgaudit drew the membership, so that it needs no test.
+        values: The settings as they go to the result and to settings.toml.
+        notes: Further sentences for the reader.
+    """
+
+    attacks: Sequence[object] | None
+    targets: list[int] | None
+    seed: int
+    models_from: Literal["function", "outputs", "checkpoint"]
+    model_name: str
+    data_name: str
+    data_sha256: str
+    own_coins: bool
+    values: dict[str, Any]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class OutputsPlan:
+    """Outputs that were checked and can be audited.
+
+    `arms` can be audited, `lost` have too few models. `layout` is how membership was drawn.
+    """
+
+    arms: list[OutputsArm]
+    lost: list[OutputsArm]
+    settings: OutputsSettings
+    attacks: tuple[Choice, ...]
+    data: AuditedData
+    layout: MembershipLayout
+
+
+def plan_outputs(
+    arms: Sequence[OutputsArm], membership: NDArray[np.bool_], settings: OutputsSettings
+) -> OutputsPlan:
+    """Returns the plan: the layout of the membership is tested, and the attacks are chosen.
+
+    Args:
+        arms: The arms, which share labels, membership, inputs and groups.
+        membership: Membership (models, examples), bool, also of models that failed.
+        settings: How the outputs are audited.
+
+    Raises:
+        UsageError: For attacks that the outputs do not allow.
+        RuntimeError: If too many models of every arm failed.
+    """
+    fewest = 1 if settings.models_from in ("outputs", "checkpoint") else FEWEST_MODELS
+    kept = [arm for arm in arms if len(membership) - len(arm.failed) >= fewest]
+    lost = [arm for arm in arms if arm not in kept]
+    if not kept:
+        raise RuntimeError(
+            f"in every arm fewer than {FEWEST_MODELS} of {len(membership)} trainings succeeded"
+        )
+    data = _audited_data(kept[0].outputs, membership, settings.seed)
+    layout = _layout(membership, settings, grouped=kept[0].outputs.groups is not None)
+    attacks: tuple[Choice, ...] = ()
+    for arm in kept:
+        if isinstance(arm.outputs, ModelOutputs):
+            attacks = mounted_attacks(settings.attacks, arm.outputs, layout.limits)
+    return OutputsPlan(kept, lost, settings, attacks, data, layout)
+
+
+def _layout(
+    membership: NDArray[np.bool_], settings: OutputsSettings, grouped: bool
+) -> MembershipLayout:
+    if settings.own_coins:
+        reason = "all examples of a group share one coin" if grouped else ""
+        return MembershipLayout([], None, reason)
+    targets = range(len(membership)) if settings.targets is None else settings.targets
+    return membership_layout(membership, targets, grouped)
+
+
+def _audited_data(
+    outputs: ModelOutputs | ModelScores, membership: NDArray[np.bool_], seed: int
+) -> AuditedData:
+    """Returns the data as the attacks use them; groups are resampled as a whole."""
+    examples = membership.shape[1]
+    generator = numpy_generator(seed, "example resamples")
+    if outputs.groups is None:
+        example_resamples = resample_counts(examples, generator)
+    else:
+        numbers, group_of_example = np.unique(outputs.groups, return_inverse=True)
+        example_resamples = resample_counts(len(numbers), generator)[:, group_of_example]
+    test_resamples = None
+    if isinstance(outputs, ModelOutputs) and outputs.population_labels is not None:
+        tests = len(outputs.population_labels)
+        test_resamples = resample_counts(tests, numpy_generator(seed, "test resamples"))
+    return AuditedData(
+        labels=outputs.true_labels,
+        classes=outputs.classes,
+        origins=outputs.origins,
+        membership=membership,
+        expected_members=examples / 2,
+        example_resamples=example_resamples,
+        test_resamples=test_resamples,
+        pictures=None,
+        seed=seed,
+    )
+
+
+def run_outputs(plan: OutputsPlan, progress: Progress) -> tuple[StudyResult, Arrays]:
+    """Returns the result of the study, and the arrays that it was computed from, by name."""
+    started, clock = datetime.now(UTC), time.perf_counter()
+    data = plan.data
+    plain = next((arm for arm in plan.arms if arm.is_plain), None)
+    audits = []
+    for arm in plan.arms:
+        progress.stage(f"{arm.label}: attacking")
+        audits.append(_audit(arm, None if arm is plain else plain, plan))
+    arms = audit_results(audits, data)
+    arrays = study_arrays(arms, audits, data)
+    progress.stage("checking membership and sources")
+    checks = _checks(plan, audits, arms)
+    analysis = analyse_study(arms, arrays)
+    seconds = time.perf_counter() - clock
+    times = Times(
+        started=started.isoformat(timespec="seconds"),
+        seconds=seconds,
+        training_seconds={},
+        models_reused={},
+    )
+    settings, outputs = plan.settings, plan.arms[0].outputs
+    study = StudyResult(
+        settings={**settings.values, "models": len(data.membership), "seed": settings.seed},
+        target=NamedChoice(name=settings.models_from, label=settings.model_name),
+        queries=_queries(outputs),
+        dataset=_dataset(outputs, settings, data),
+        metric_facts=metric_facts(),
+        extras={},
+        arms=arms,
+        lost=[_lost(arm) for arm in plan.lost],
+        analysis=analysis,
+        provenance=outputs_provenance(),
+        times=times,
+        models_from=settings.models_from,
+        checks=checks,
+    )
+    return study, arrays
+
+
+def _audit(arm: OutputsArm, plain: OutputsArm | None, plan: OutputsPlan) -> Audit:
+    """Returns the audit of an arm; with the plain arm, also by a naive adversary."""
+    facts, data = _facts(arm, plan), plan.data
+    if isinstance(arm.outputs, ModelScores):
+        scores = arm.outputs.scores[facts.target_rows]
+        outcome = outcome_of(READY_MADE, facts, data, scores)
+        power: dict[int, dict[str, Resampled]] = {}
+        return audit_of(facts, data, [outcome], None, power)
+    limits = plan.layout.limits
+    observations = arm.outputs.observations(limits)
+    naive = None if plain is None else _naive_view(arm, plain, facts, limits)
+    answers = _answers(arm.outputs)
+    return audit(facts, data, plan.attacks, observations, answers, naive)
+
+
+def _facts(arm: OutputsArm, plan: OutputsPlan) -> AuditedArm:
+    models = [index for index in range(len(plan.data.membership)) if index not in arm.failed]
+    targets = plan.settings.targets
+    is_bound_valid = not plan.layout.reason
+    return AuditedArm(
+        key=arm.key,
+        label=arm.label,
+        scheme=[ChoiceRecord(name=PLAIN if arm.is_plain else arm.key)],
+        sources=[],
+        note="",
+        strength=None,
+        learning_rate=None,
+        claim=None,
+        delta=default_delta(plan.data.expected_members) if is_bound_valid else None,
+        diverged=list(arm.failed),
+        models=models,
+        targets=models if targets is None else targets,
+    )
+
+
+def _naive_view(
+    arm: OutputsArm, plain: OutputsArm, facts: AuditedArm, limits: ReferenceLimits | None
+) -> NaiveView | None:
+    """Returns what an adversary sees whose shadow models are those of the plain arm."""
+    if isinstance(arm.outputs, ModelScores) or isinstance(plain.outputs, ModelScores):
+        return None
+    targets = [index for index in facts.targets if index not in plain.failed]
+    if len(targets) < FEWEST_MODELS:
+        return None
+    rows = [facts.models.index(index) for index in targets]
+    observed = arm.outputs.observations(limits).of_models(rows)
+    plain_rows = [index - sum(failed < index for failed in plain.failed) for index in targets]
+    shadows: Observations = plain.outputs.observations(limits).of_models(plain_rows)
+    return NaiveView(targets, observed, shadows)
+
+
+def _answers(outputs: ModelOutputs) -> Answers | None:
+    """Returns which predictions are correct, for the first query; None for confidences alone."""
+    if outputs.only_confidences:
+        return None
+    predictions = outputs.logits[:, :, 0].argmax(axis=-1)
+    tests = None
+    if outputs.population_logits is not None:
+        tests = outputs.population_logits[:, :, 0].argmax(axis=-1) == outputs.population_labels
+    return Answers(predictions == outputs.labels, tests)
+
+
+def _checks(plan: OutputsPlan, audits: Sequence[Audit], arms: list[AuditResult]) -> InputChecks:
+    outputs, limits, data = plan.arms[0].outputs, plan.layout.limits, plan.data
+    targets = audits[0].arm.targets
+    blind = None
+    if not plan.settings.own_coins:
+        blind = blind_baseline(data, outputs.inputs, outputs.groups, targets)
+    allowed, left_out, clipped = [], [], None
+    if isinstance(outputs, ModelOutputs):
+        mounted = {choice.name for choice in plan.attacks}
+        possible = possible_attacks(outputs, limits)
+        allowed = [name for name in possible if name not in mounted]
+        left_out = left_out_attacks(outputs, limits)
+        rows = audits[0].arm.target_rows
+        clipped = clipping(outputs, limits, plan.attacks[0], arms[0], rows)
+    return InputChecks(
+        membership=membership_check(plan.layout),
+        blind=blind,
+        allowed=allowed,
+        left_out=left_out,
+        clipping=clipped,
+        by_group=success_by_group(audits, data, outputs.groups),
+        notes=list(plan.settings.notes),
+    )
+
+
+def _queries(outputs: ModelOutputs | ModelScores) -> NamedChoice:
+    number = outputs.logits.shape[2] if isinstance(outputs, ModelOutputs) else 1
+    if number == 1:
+        return NamedChoice(name="plain", label="plain")
+    return NamedChoice(name="several", label=f"{number} queries of the user")
+
+
+def _dataset(
+    outputs: ModelOutputs | ModelScores, settings: OutputsSettings, data: AuditedData
+) -> DatasetSummary:
+    shape = () if outputs.inputs is None else outputs.inputs.shape[1:]
+    tests = 0 if data.test_resamples is None else data.test_resamples.shape[1]
+    return DatasetSummary(
+        name=settings.data_name,
+        choice=ChoiceRecord(name=settings.data_name),
+        sha256=settings.data_sha256,
+        examples=data.membership.shape[1],
+        test_examples=tests,
+        input_shape=shape,
+        classes=tuple(data.classes),
+    )
+
+
+def _lost(arm: OutputsArm) -> LostArm:
+    record = ChoiceRecord(name=PLAIN if arm.is_plain else arm.key)
+    return LostArm(
+        key=arm.key, scheme=[record], sources=[], label=arm.label, diverged=list(arm.failed)
+    )
