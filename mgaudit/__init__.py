@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mgaudit.failure import RunFailedError as RunFailedError
     from mgaudit.paper_runs import reproduce as reproduce
     from mgaudit.result import Result as Result
+    from mgaudit.score_runs import score as score
     from mgaudit.settings.study_object import Study as Study
 
 _MODULES = {
@@ -35,6 +36,7 @@ _MODULES = {
     "load": "mgaudit.api",
     "reproduce": "mgaudit.paper_runs",
     "run": "mgaudit.api",
+    "score": "mgaudit.score_runs",
     "DPResult": "mgaudit.dp_result",
     "Result": "mgaudit.result",
     "RunFailedError": "mgaudit.failure",

@@ -73,7 +73,7 @@ def run_study_plan(plan: "Plan", jobs: int | None, out: Path, progress: Progress
         record = ResultRecord(
             title="", note="", command=RUN_COMMAND, settings=study.settings, studies=[study]
         )
-        return _written(record, [arrays], folder, progress)
+        return written(record, [arrays], folder, progress)
 
 
 def run_comparison_plan(
@@ -88,7 +88,7 @@ def run_comparison_plan(
         counts = [len(cell.arms) * cell.settings.models for cell in plan.cells]
         progress.models_planned(sum(counts))
         record, arrays = run_comparison(plan, jobs or default_jobs(plan.device), progress)
-        return _written(record, arrays, folder, progress)
+        return written(record, arrays, folder, progress)
 
 
 def run_dp_audit_plan(
@@ -133,9 +133,10 @@ def attack_again(
     return run_comparison_plan(plan, workers, out, progress)
 
 
-def _written(
+def written(
     record: ResultRecord, arrays: list[Arrays], folder: RunFolder, progress: ProgressBars
 ) -> Finished:
+    """Writes the result and the default reports into the run directory."""
     progress.stage("writing the result and the reports")
     folder.write_result(record, arrays)
     reports = folder.write_reports(DEFAULT_FORMATS)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from mgaudit.reports import comparison_tables as compared
 from mgaudit.reports.across import across_studies
 from mgaudit.reports.arrays import Arrays
+from mgaudit.reports.check_section import check_section
 from mgaudit.reports.figures.adversaries import ignorance_section, power_section
 from mgaudit.reports.figures.drawing import Drawing
 from mgaudit.reports.figures.exposed import exposed_section
@@ -144,6 +145,7 @@ def _count(count: int, singular: str, plural: str) -> str:
 # Each function returns a section, or None to omit it; it is defined beside its table or figure.
 SECTIONS: tuple[Callable[[StudyResult, Arrays], Section | None], ...] = (
     main_section,
+    check_section,
     figures_section,
     compared.differences_section,
     compared.front_section,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from mgaudit.reports import outputs_method
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.results import AttackResult, StudyResult
 from mgaudit.reports.section import Facts, Section, Words
@@ -57,6 +58,10 @@ SHADOW_KNOWLEDGE = (
     "including the noise, and has trained {shadows} shadow models with this knowledge (some "
     "attacks use no shadow models)."
 )
+GIVEN_SHADOWS = (
+    " The adversary knows which examples the other {shadows} models trained on, and uses them as "
+    "shadow models (some attacks use no shadow models)."
+)
 NAIVE = (
     " A naive adversary sends the same queries, but its shadow models are the models of the arm "
     "without noise."
@@ -68,14 +73,17 @@ OTHER_MODELS = ", and the other models are its shadow models"
 
 def method(study: StudyResult) -> list[str]:
     """Returns the paragraphs of the section on method."""
+    trained = study.models_from == "training"
+    ready_made = study.arms[0].attacks[0].choice.name == "scores"
     paragraphs = [
-        _design(study),
-        _threat_model(study),
-        _attacks(study),
-        INTERVALS.format(test_examples=study.dataset.test_examples),
+        _design(study) if trained else outputs_method.design(study),
+        *([outputs_method.READY_MADE] if ready_made else [_threat_model(study), _attacks(study)]),
+        INTERVALS.format(test_examples=study.dataset.test_examples)
+        if trained
+        else outputs_method.intervals(study),
         *_comparisons(study),
         _lower_bound(study),
-        LIMITS,
+        LIMITS if trained else outputs_method.LIMITS,
     ]
     if _has_claim(study):
         paragraphs.append(ACCOUNTING)
@@ -106,6 +114,8 @@ def _attacks(study: StudyResult) -> str:
 
 
 def _lower_bound(study: StudyResult) -> str:
+    if study.arms[0].delta is None:
+        return outputs_method.no_lower_bound(study)
     guesses_per_side = study.arms[0].guesses // 2
     return (
         f"ε at least: each target is one run with all examples as canaries. The attack guesses "
@@ -137,11 +147,14 @@ def _threat_model(study: StudyResult) -> str:
     text = f"Threat model: the adversary queries the target {_querying(study)} and sees its logits."
     text += "".join(f" {sentence}" for sentence in study.extras.values())
     if "shadows" in needs:
-        text += SHADOW_KNOWLEDGE.format(shadows=_shadows(attacks))
+        known = GIVEN_SHADOWS if study.models_from == "outputs" else SHADOW_KNOWLEDGE
+        text += known.format(shadows=_shadows(study, attacks))
         if any(attack.adversary == "naive" for attack in attacks):
             text += NAIVE
     if "population" in needs:
         text += POPULATION
+    if all(len(attack.targets) == 1 for attack in attacks):
+        return text
     text += EVERY_MODEL
     if "shadows" in needs:
         text += OTHER_MODELS
@@ -170,8 +183,10 @@ def _all_attacks(study: StudyResult) -> list[AttackResult]:
     return [attack for arm in study.arms for attack in arm.attacks]
 
 
-def _shadows(attacks: list[AttackResult]) -> str:
+def _shadows(study: StudyResult, attacks: list[AttackResult]) -> str:
     """Returns the number of shadow models, as a range if models diverged."""
+    if study.models_from in ("outputs", "checkpoint"):
+        return str(study.settings["models"] - 1)
     numbers = sorted({len(attack.targets) - 1 for attack in attacks})
     if len(numbers) == 1:
         return str(numbers[0])
@@ -252,8 +267,7 @@ def facts(study: StudyResult) -> list[tuple[str, str]]:
         ("Target", study.target.label),
         ("Data", _data(study)),
         ("Data SHA-256", study.dataset.sha256),
-        ("Training", _training(study)),
-        *_clients(study),
+        *_about_training(study),
         ("Seed", str(study.settings["seed"])),
         ("Device", f"{provenance.device} ({provenance.processor})"),
         ("Versions", versions),
@@ -261,6 +275,12 @@ def facts(study: StudyResult) -> list[tuple[str, str]]:
         ("Started", study.times.started),
         ("Time", _time(study)),
     ]
+
+
+def _about_training(study: StudyResult) -> list[tuple[str, str]]:
+    if study.models_from in ("outputs", "function"):
+        return outputs_method.training_facts(study)
+    return [("Training", _training(study)), *_clients(study)]
 
 
 def _data(study: StudyResult) -> str:

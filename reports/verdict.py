@@ -1,5 +1,6 @@
 """The question and the verdict in plain English, built from the numbers."""
 
+from mgaudit.reports.check_section import warnings
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import AuditResult, StudyResult
 from mgaudit.reports.table import number
@@ -50,7 +51,7 @@ def verdict(study: StudyResult) -> list[str]:
         sentences = [_counted(compared, study), *lowest]
     else:
         sentences = [_compared(arm, plain) for arm in compared]
-    return sentences + divergence(study) + _alarms(study)
+    return sentences + warnings(study) + divergence(study) + _alarms(study)
 
 
 def _counted(compared: list[AuditResult], study: StudyResult) -> str:

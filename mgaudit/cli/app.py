@@ -16,6 +16,7 @@ from mgaudit.cli.report import report
 from mgaudit.cli.reproduce import reproduce
 from mgaudit.cli.run import run
 from mgaudit.cli.runs import runs
+from mgaudit.cli.score import score
 from mgaudit.version import __version__
 
 app = typer.Typer(
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(compare)
+app.command()(score)
 app.command()(attack)
 app.command()(reproduce)
 app.command(name="audit-dp")(audit_dp)

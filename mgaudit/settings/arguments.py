@@ -243,6 +243,33 @@ EXAMPLES_WITH_CANARIES = Argument(
 )
 
 
+OUTPUTS = Argument(
+    "outputs",
+    str,
+    DATA,
+    "What the outputs of the models are",
+    default="logits",
+    values=("logits", "probabilities", "confidences"),
+)
+CLIP = Argument(
+    "clip",
+    float,
+    DATA,
+    "Least probability, where outputs are probabilities",
+    default=1e-6,
+    limits=Range(0, 0.5, low_open=True, high_open=True),
+)
+ATTACKED = Argument(
+    "target",
+    int,
+    ATTACKS,
+    "Number of an attacked model, from 0; repeatable",
+    default_text="each model in turn",
+    several=True,
+)
+ATTACK_OUTPUTS = replace(ATTACK, default_text="lira and loss, as far as the outputs allow them")
+
+
 def plain_type(hint: Any) -> type:
     """Returns the type that the command line reads for a setting with the type `hint`.
 
@@ -341,6 +368,8 @@ ATTACK_AGAIN = (
     replace(ATTACK, default=None),
     replace(QUERIES, default=None, default_text="as in the run"),
 )
+SCORED = replace(OUTPUTS, default=None, default_text="as in the file, or else logits")
+SCORE = (SCORED, CLIP, ATTACKED, ATTACK_OUTPUTS, SEED)
 PAPER_IMAGES = replace(
     DATASET,
     text="Images that replace those in the settings, as in folder:PATH",

@@ -125,13 +125,22 @@ def shared_exposure_figure(study: StudyResult) -> Figure:
     return figure
 
 
-def exposed_section(study: StudyResult, arrays: Arrays) -> Section:
-    """Returns the section on the most exposed examples and on exposure by class."""
+def exposed_section(study: StudyResult, arrays: Arrays) -> Section | None:
+    """Returns the section on the most exposed examples and on exposure by class.
+
+    Returns None for models of the user where nothing can be said about single examples, because no
+    example is both a member of one target and a non-member of another, and there are no classes.
+    """
+    of_user = study.checks is not None
+    has_examples = not of_user or all(arm.most_exposed for arm in study.arms)
+    has_classes = not of_user or all(len(arm.by_class) > 1 for arm in study.arms)
+    if not has_examples and not has_classes:
+        return None
     return Section.of(
         "Exposed examples",
-        exposed_drawing(study, arrays),
-        most_exposed(study),
-        shared_exposure_drawing(study),
-        shared_exposure_table(study),
-        by_class(study),
+        exposed_drawing(study, arrays) if has_examples else None,
+        most_exposed(study) if has_examples else None,
+        shared_exposure_drawing(study) if has_examples else None,
+        shared_exposure_table(study) if has_examples else None,
+        by_class(study) if has_classes else None,
     )

@@ -1,0 +1,44 @@
+"""`mgaudit score`: an audit of outputs or scores that were made elsewhere."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import mgaudit
+from mgaudit.cli.ending import reported
+from mgaudit.cli.options import JsonOption, NewFolderOption, QuietOption, with_options
+from mgaudit.settings.arguments import RUNS, SCORE
+
+
+@with_options(SCORE)
+def score(
+    path: Annotated[
+        Path,
+        typer.Argument(
+            help="npz file, CSV or Parquet file, or directory of LiRA's code.", metavar="PATH"
+        ),
+    ],
+    *,
+    options: dict[str, Any],
+    out_folder: NewFolderOption = RUNS,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Audit outputs or scores of models that were trained elsewhere.
+
+    - `mgaudit score logits.npz --attack rmia --attack loss`
+    - `mgaudit score scores.csv`
+    - `mgaudit score experiments/`
+
+    A npz file holds logits (models, examples, classes), labels (examples) and membership (models,
+    examples); a CSV file the columns score and member, and optionally model, example, label, group.
+    """
+    with reported():
+        attacks, targets = options.pop("attack", None), options.pop("target", None)
+        result = mgaudit.score(
+            path, attacks=attacks, targets=targets, **options, out=out_folder, quiet=quiet
+        )
+    from mgaudit.cli.printing import print_run
+
+    print_run(result, as_json, quiet)

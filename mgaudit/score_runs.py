@@ -1,0 +1,245 @@
+"""`mgaudit.score`: an audit of outputs or scores that were made elsewhere."""
+
+import hashlib
+import io
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mgaudit.errors import UsageError
+from mgaudit.progress_bars import ProgressBars, on_stderr
+from mgaudit.result import Result
+from mgaudit.running import Finished, recorded, written
+from mgaudit.settings.arguments import CLIP, OUTPUTS, RUNS, SEED
+from mgaudit.storage.atomic import write_atomically
+from mgaudit.storage.run_folder import RunFolder, path_word
+
+if TYPE_CHECKING:
+    from mgaudit.attacks import Attack, Observations
+    from mgaudit.outputs.outputs_file import OutputsFile
+    from mgaudit.outputs.score import ScoreArguments
+    from mgaudit.outputs.study import OutputsPlan
+
+OUTPUTS_FILE = "outputs.npz"
+MOST_KEPT_BYTES = 2**30  # larger arrays are not copied into the run directory
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What is scored: arrays or observations, and the file that they are from.
+
+    `kind` is what the file says that its outputs are; None where the caller must say it.
+    """
+
+    arrays: "ScoreArguments | Observations"
+    kind: str | None
+    path: Path | None
+    note: str
+
+
+def score(
+    source: "str | Path | Observations | None" = None,
+    *,
+    logits: Any = None,
+    labels: Any = None,
+    membership: Any = None,
+    population_logits: Any = None,
+    population_labels: Any = None,
+    scores: Any = None,
+    attacks: "str | Attack | Sequence[str | Attack] | None" = None,
+    targets: int | Sequence[int] | None = None,
+    outputs: str | None = None,
+    inputs: Any = None,
+    groups: Any = None,
+    clip: float | None = None,
+    seed: int | None = None,
+    name: str | None = None,
+    out: str | Path = RUNS,
+    quiet: bool = False,
+    progress: ProgressBars | None = None,
+) -> Result:
+    """Audits outputs or scores of models that were trained elsewhere.
+
+    Arrays may be NumPy arrays, tensors, DataFrames or lists. Without an axis of models there is one
+    model. The membership is checked: see `result.record.studies[0].checks`.
+
+    Args:
+        source: A file or directory with the arrays (npz; CSV or Parquet with the columns score and
+            member; a directory of LiRA's code), or `Observations`; None if arrays are given.
+        logits: Logits (models, examples[, queries], classes), or what `outputs` says.
+        labels: Class numbers (examples,) in 0..classes - 1.
+        membership: Whether a model trained on an example (models, examples), bool or 0 and 1.
+        population_logits, population_labels: The same for data on which no model trained.
+        scores: Ready-made scores (models, examples) in place of logits; higher means member.
+        attacks: One attack or several (default: lira and loss, as far as the outputs allow them).
+        targets: Numbers of the attacked models (default: each in turn, the others its shadows).
+        outputs: "logits", "probabilities", or "confidences" log(p / (1 - p)) of the label without
+            the axis of classes (default: logits).
+        inputs: Inputs (examples, ...), for a blind baseline without models.
+        groups: The group of each example (examples,), such as a person; examples of a group go
+            together into a model or stay out of it.
+        clip: Least probability (default: 1e-6).
+        seed: Random seed of resamples and guesses (default: 0).
+        name: The models, for the report (default: the file, or "models").
+        out, quiet, progress: As those of `run`.
+
+    Raises:
+        UsageError: An argument or a file is wrong.
+        RunFailedError: The audit failed while it ran.
+    """
+    from mgaudit.outputs.score import ScoreArguments, plan_score
+
+    display = progress or on_stderr(quiet)
+    display.stage("reading outputs")
+    arrays = ScoreArguments(
+        logits, labels, membership, population_logits, population_labels, scores, inputs, groups
+    )
+    read = _source(source, arrays)
+    if read.kind is not None and outputs not in (None, read.kind):
+        rule = f"must be {read.kind!r}, which the file holds, or left out"
+        raise UsageError("outputs", rule, repr(outputs))
+    plan = plan_score(
+        read.arrays,
+        attacks=_listed(attacks),
+        targets=targets,
+        outputs=read.kind or outputs or OUTPUTS.default,
+        clip=clip,
+        seed=seed,
+        name=name or (read.path.name if read.path is not None else "models"),
+    )
+    plan = replace(plan, settings=_complete_settings(plan, read))
+    finished = run_outputs_plan(plan, Path(out), display, None if read.path else OUTPUTS_FILE)
+    return Result(finished.record, finished.arrays, finished.folder.path)
+
+
+def run_outputs_plan(
+    plan: "OutputsPlan", out: Path, progress: ProgressBars, keep_as: str | None
+) -> Finished:
+    """Audits outputs in a new run directory inside `out`.
+
+    `keep_as` is the name of the file in the run directory to which the arrays are written, so that
+    the audit can be repeated; None where the user has them in a file.
+    """
+    from mgaudit.outputs.study import run_outputs
+    from mgaudit.reports.results import Result as ResultRecord
+
+    settings = plan.settings
+    folder = RunFolder.create(out, path_word("score", settings.model_name), _sha256(plan))
+    with recorded(folder, progress):
+        if keep_as is not None:
+            _keep_arrays(plan, folder.path / keep_as)
+        study, arrays = run_outputs(plan, progress)
+        record = ResultRecord(
+            title="",
+            note="",
+            command=_command(plan, keep_as),
+            settings=study.settings,
+            studies=[study],
+        )
+        return written(record, [arrays], folder, progress)
+
+
+def _source(source: "str | Path | Observations | None", arrays: "ScoreArguments") -> _Source:
+    """Returns what is scored. Raises UsageError unless it is given exactly once."""
+    from mgaudit.attacks import Observations
+
+    named = [key for key, value in vars(arrays).items() if value is not None]
+    if source is None:
+        if not named:
+            rule = "must be given: logits with labels and membership, scores, or a file"
+            raise UsageError("logits", rule)
+        return _Source(arrays, None, None, "")
+    if named:
+        rule = "must not be given beside a file or observations"
+        raise UsageError(named[0], rule, None, "give one of the two")
+    if isinstance(source, Observations):
+        return _Source(source, None, None, "")
+    if not isinstance(source, str | Path):
+        rule = "must be a path or Observations"
+        value = f"{type(source).__name__}"
+        raise UsageError("source", rule, value, "give arrays by name, as in logits=...")
+    from mgaudit.outputs.files import read_outputs
+
+    path = Path(source)
+    file = read_outputs(path)
+    kind, read = _read(file)
+    return _Source(read, kind, path, file.description)
+
+
+def _read(file: "OutputsFile") -> tuple[str | None, "ScoreArguments"]:
+    """Returns what the outputs in a file are, and its arrays under the names of `score`."""
+    from mgaudit.outputs.score import ScoreArguments
+
+    arguments = dict(file.arguments)
+    kind = arguments.pop("outputs", None)
+    if file.classes:
+        arguments["classes"] = file.classes
+    if file.origins:
+        arguments["origins"] = file.origins
+    return kind, ScoreArguments(**arguments)
+
+
+def _complete_settings(plan: "OutputsPlan", read: _Source) -> Any:
+    """Returns the settings of the plan with the source and the attacks, as results show them."""
+    values = {
+        "source": "arrays" if read.path is None else str(read.path),
+        "attacks": [choice.text for choice in plan.attacks],
+        **plan.settings.values,
+    }
+    notes = plan.settings.notes + ((read.note,) if read.note else ())
+    return replace(plan.settings, values=values, notes=notes)
+
+
+def _sha256(plan: "OutputsPlan") -> str:
+    """Returns the SHA-256 of everything that determines the result."""
+    from mgaudit.study.provenance import outputs_provenance
+
+    provenance = outputs_provenance()
+    settings = plan.settings
+    parts = [
+        settings.values,
+        settings.seed,
+        settings.data_sha256,
+        provenance.code_sha256,
+        provenance.versions,
+        [choice.own_sha256 for choice in plan.attacks],
+    ]
+    return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()
+
+
+def _keep_arrays(plan: "OutputsPlan", path: Path) -> None:
+    """Writes the arrays of the outputs, unless they are very large."""
+    from mgaudit.outputs.score import arrays_of
+
+    arrays: dict[str, Any] = arrays_of(plan.arms[0].outputs)
+    if sum(array.nbytes for array in arrays.values()) > MOST_KEPT_BYTES:
+        return
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    write_atomically(path, buffer.getvalue())
+
+
+def _command(plan: "OutputsPlan", keep_as: str | None) -> str:
+    """Returns the command that repeats the audit, with RUN as the run directory."""
+    settings = plan.settings
+    source = f"RUN/{keep_as}" if keep_as else shlex.quote(settings.values["source"])
+    words = ["mgaudit score", source]
+    words += [f"--attack {shlex.quote(choice.text)}" for choice in plan.attacks]
+    words += [f"--target {target}" for target in settings.targets or ()]
+    if settings.values["clip"] != CLIP.default:
+        words.append(f"--clip {settings.values['clip']:g}")
+    if settings.seed != SEED.default:
+        words.append(f"--seed {settings.seed}")
+    return " ".join(words)
+
+
+def _listed(attacks: Any) -> list[Any] | None:
+    if attacks is None:
+        return None
+    several = isinstance(attacks, Sequence) and not isinstance(attacks, str)
+    return list(attacks) if several else [attacks]

@@ -1,0 +1,79 @@
+"""The method of an audit of models that mgaudit did not train, in words."""
+
+from mgaudit.reports.results import StudyResult
+
+INTERVALS = (
+    "Intervals: the 95 % intervals cover both sources of variation, other targets and other "
+    "{units}. They come from a two-way analysis of variance over targets and bootstrap resamples "
+    "of the {units}, on the logit scale."
+)
+ONE_TARGET = (
+    "Intervals: there is one target, so the 95 % intervals are for this model and other {units}. "
+    "The AUC has DeLong's interval, a TPR that of Clopper and Pearson at the threshold of the "
+    "non-members, and other numbers the interval of bootstrap resamples of the {units}."
+)
+LIMITS = (
+    "Limits: an attack only gives a lower bound on privacy loss. If an attack fails, another "
+    "attack may still succeed. The numbers are of these models and this membership."
+)
+READY_MADE = (
+    "Attack: the scores are those of an attack that was mounted elsewhere; a higher score means "
+    "member."
+)
+
+
+def design(study: StudyResult) -> str:
+    """Returns how the models and their membership came about."""
+    models, examples = study.settings["models"], study.dataset.examples
+    checks = study.checks
+    assert checks is not None  # of every study whose models mgaudit did not train
+    if study.models_from == "function":
+        units = "group of rows" if checks.membership.reason else "of the examples"
+        return (
+            f"Design: for each arm, the training function of the user was called {models} times. "
+            f"An independent fair coin for each {units} decides whether a model trains on it. "
+            f"There are {examples} examples. The coins are the same in every arm."
+        )
+    if study.models_from == "checkpoint":
+        return (
+            "Design: the target is a model that was trained before, with the members and the "
+            f"non-members that were given. The other {models - 1} models are shadow models that "
+            f"were trained for this audit, each on an independent random half of the {examples} "
+            "examples."
+        )
+    return (
+        f"Design: outputs of {models} {'model' if models == 1 else 'models'} for {examples} "
+        "examples were given, with the membership of each example in each model."
+    )
+
+
+def intervals(study: StudyResult) -> str:
+    """Returns what the intervals cover."""
+    grouped = bool(study.checks and study.checks.by_group)
+    units = "groups" if grouped else "examples"
+    targets = {len(attack.targets) for arm in study.arms for attack in arm.attacks}
+    text = (ONE_TARGET if targets == {1} else INTERVALS).format(units=units)
+    if study.arms[0].accuracy is None:
+        return text
+    if study.dataset.test_examples:
+        tests = study.dataset.test_examples
+        return f"{text} Test accuracy is that on {tests} examples on which no model trained."
+    return f"{text} Test accuracy is that of each target on the examples it did not train on."
+
+
+def no_lower_bound(study: StudyResult) -> str:
+    """Returns why there is no lower bound on epsilon."""
+    reason = study.checks.membership.reason if study.checks else ""
+    return (
+        f"ε at least: no lower bound on ε is given, because {reason}. A bound needs membership "
+        "that is drawn by an independent fair coin for each example and model."
+    )
+
+
+def training_facts(study: StudyResult) -> list[tuple[str, str]]:
+    """Returns the facts about the models, as pairs of a name and a value."""
+    shown = ("source", "outputs", "clip", "targets", "fit", "test_fraction")
+    values = study.settings
+    return [
+        (name.replace("_", " ").capitalize(), str(values[name])) for name in shown if name in values
+    ]
