@@ -1,19 +1,16 @@
 """Scores in CSV and Parquet files."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.errors import UsageError
 from mgaudit.outputs.csv_table import read_csv_table
-from mgaudit.outputs.npy_array import error_line
 from mgaudit.outputs.outputs_file import FileKind, OutputsFile, counted, natural_order, shown
-from mgaudit.outputs.table import Column, Table, find_columns
-
-if TYPE_CHECKING:
-    from pandas import DataFrame, Series
+from mgaudit.outputs.parquet_table import read_parquet_table
+from mgaudit.outputs.table import Column, Table
 
 MEMBER = ("true", "yes", "1", "1.0", "in", "member")
 NON_MEMBER = ("false", "no", "0", "0.0", "out")
@@ -40,49 +37,7 @@ def read_parquet_scores(path: Path) -> OutputsFile:
         UsageError: As `read_csv_scores`, where rows are counted from 1, and where neither pyarrow
             nor fastparquet is installed.
     """
-    return _outputs("parquet", f"Parquet file {shown(path)}", _parquet_table(path))
-
-
-def _parquet_table(path: Path) -> Table:
-    import pandas as pd
-
-    key = shown(path)
-    try:
-        frame = pd.read_parquet(path)
-    except ImportError as error:
-        rule = "needs pyarrow or fastparquet to be read"
-        way_out = "run pip install pyarrow, or write a CSV file"
-        raise UsageError(key, rule, None, way_out) from error
-    except Exception as error:  # the libraries raise many kinds of errors
-        rule = "must be a Parquet file"
-        raise UsageError(key, rule, error_line(error), "write it again") from error
-    if any(name is not None for name in frame.index.names):
-        frame = frame.reset_index()
-    positions, left_out = find_columns(key, [str(name) for name in frame.columns])
-    lines = np.arange(1, len(frame) + 1)
-    scores = _parquet_numbers(key, frame, positions["score"])
-    columns = {
-        name: _text_column(frame.iloc[:, position])
-        for name, position in positions.items()
-        if name != "score"
-    }
-    return Table(key, scores, columns, lines, "row", left_out)
-
-
-def _parquet_numbers(key: str, frame: "DataFrame", position: int) -> NDArray[np.float64]:
-    import pandas as pd
-
-    numbers = pd.to_numeric(frame.iloc[:, position], errors="coerce")
-    return np.asarray(numbers.to_numpy(np.float64, na_value=np.nan))
-
-
-def _text_column(values: "Series[Any]") -> Column:
-    """Returns a column of any type as texts; missing values become empty."""
-    codes, distinct = values.factorize()
-    texts = [str(value) for value in distinct]
-    if (codes < 0).any():
-        texts.append("")  # the code -1 of a missing value is the last position
-    return Column.of(np.asarray(codes, dtype=np.int64), texts)
+    return _outputs("parquet", f"Parquet file {shown(path)}", read_parquet_table(path))
 
 
 def _outputs(kind: FileKind, file: str, table: Table) -> OutputsFile:

@@ -202,9 +202,19 @@ def test_parquet_columns_have_types(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         missing = frame().astype({"member": object})
         missing.loc[2, column] = None
         monkeypatch.setattr(pd, "read_parquet", lambda _, table=missing: table)
-        assert f"row 3, column '{column}' must" in refused(path)
+        message = refused(path)
+        assert f"row 3, column '{column}' must" in message
+        assert "got none" in message
     monkeypatch.setattr(pd, "read_parquet", lambda _: frame().astype({"score": str}))
     check_table(read_outputs(path))
+    no_number = frame().astype({"score": str})
+    no_number.loc[1, "score"] = "high"
+    monkeypatch.setattr(pd, "read_parquet", lambda _: no_number)
+    assert "row 2, column 'score' must be a finite number, got 'high'" in refused(path)
+    no_text = frame()
+    no_text["label"] = [[1], [2], [2], [1]]
+    monkeypatch.setattr(pd, "read_parquet", lambda _: no_text)
+    assert "column 'label' must be a number or a text, got [1]" in refused(path)
 
 
 def test_parquet_without_a_library_names_the_way_out(
