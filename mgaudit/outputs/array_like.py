@@ -95,7 +95,7 @@ def _converted(reading: _Reading, values: object, parents: tuple[int, ...]) -> A
     # NumPy has no bfloat16 and float8; packages define them as types of kind V.
     if array.dtype.kind == "V" and "float" in array.dtype.name:
         return array.astype(np.float32)
-    return array.astype(str) if array.dtype.kind == "T" else array
+    return np.array(array.tolist()) if array.dtype.kind == "T" else array
 
 
 def _from_library(key: str, values: object) -> Array:
@@ -117,7 +117,7 @@ def _from_library(key: str, values: object) -> Array:
         return np.asarray(values.toarray())
     if hasattr(values, "columns") and hasattr(values, "to_numpy"):
         return _from_table(key, values)
-    if hasattr(values, "to_numpy"):
+    if hasattr(values, "to_numpy") and "pyarrow" not in libraries:  # it refuses missing values
         return np.asarray(values.to_numpy())
     if isinstance(values, Real) or hasattr(values, "__array__"):
         return np.asarray(values)

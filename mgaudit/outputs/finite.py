@@ -1,6 +1,7 @@
 """Arrays of finite numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,7 @@ from mgaudit.errors import UsageError
 from mgaudit.outputs.array_like import Array, describe_index, first_index, to_array
 
 NOT_FINITE = "leave out that model or example, or correct the value"
+BLOCK = 4_000_000  # values that are checked at once
 
 
 def as_numbers(key: str, values: object, axes: Sequence[str] = ()) -> NDArray[np.floating]:
@@ -52,12 +54,22 @@ def refuse_not_finite(
     key: str, array: NDArray[np.floating], axes: Sequence[str] = (), way_out: str = NOT_FINITE
 ) -> None:
     """Raises UsageError for NaN and infinity, with the index of the first one in words."""
-    parts = array if array.ndim > 1 else array[np.newaxis]
-    for number, part in enumerate(parts):  # one by one: the array may be larger than the memory
-        finite = np.isfinite(part)
-        if finite.all():
-            continue
-        inside = first_index(~np.atleast_1d(finite))[: part.ndim]
-        index = (number, *inside) if array.ndim > 1 else inside
-        value = f"{part[inside]} for {describe_index(index, axes)}"
-        raise UsageError(key, "must be finite", value, way_out)
+    for start, block in blocks(np.atleast_1d(array)):
+        is_wrong = ~np.isfinite(block)
+        if is_wrong.any():
+            first, *others = first_index(is_wrong)
+            index = (start + first, *others)[: array.ndim]
+            raise UsageError(
+                key, "must be finite", f"{array[index]} for {describe_index(index, axes)}", way_out
+            )
+
+
+def blocks(array: Array) -> Iterator[tuple[int, Array]]:
+    """Yields the array in parts along its first axis, each with its start.
+
+    Checks of one part at a time need little memory, also for a file that is larger than it.
+    """
+    values_of_row = prod(array.shape[1:])
+    rows = max(1, BLOCK // max(1, values_of_row))
+    for start in range(0, len(array), rows):
+        yield start, array[start : start + rows]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.outputs.array_like import describe_index, first_index, to_array
-from mgaudit.outputs.finite import NOT_FINITE, real_numbers, refuse_not_finite
+from mgaudit.outputs.finite import NOT_FINITE, blocks, real_numbers, refuse_not_finite
 
 Floats: TypeAlias = NDArray[np.floating]
 OutputsKind: TypeAlias = Literal["logits", "probabilities", "auto"]
@@ -19,7 +19,6 @@ FLOAT_ERROR = 1 / 256
 ROUNDED = 0.0005  # error of a probability with three decimals
 MOST_ERROR = 0.1
 MOSTLY = 0.5  # share of rows whose sum shows that an array contains probabilities
-PART = 1_000_000  # rows that are checked at once
 
 
 def as_logits(
@@ -132,20 +131,21 @@ def _are_probabilities(array: Floats) -> bool:
     if _first_outside(array) is not None:
         return False
     error = _row_sum_error(array.shape[-1])
-    rows = array.reshape(-1, array.shape[-1])
+    rows_in_total = array.size // array.shape[-1]
     sums_to_one = 0
-    for start in range(0, len(rows), PART):
-        sums = rows[start : start + PART].sum(axis=-1, dtype=np.float64)
+    for _, block in blocks(array):
+        sums = block.sum(axis=-1, dtype=np.float64)
         sums_to_one += int((np.abs(sums - 1) <= error).sum())
-    return sums_to_one > MOSTLY * len(rows)
+    return bool(sums_to_one > MOSTLY * rows_in_total)
 
 
 def _first_outside(array: Floats) -> tuple[int, ...] | None:
     """Returns the index of the first value outside [0, 1], up to float error, or None."""
-    for number, part in enumerate(array):
-        outside = (part < -1e-6) | (part > 1 + FLOAT_ERROR)
+    for start, block in blocks(array):
+        outside = (block < -1e-6) | (block > 1 + FLOAT_ERROR)
         if outside.any():
-            return (number, *first_index(outside))
+            first, *others = first_index(outside)
+            return (start + first, *others)
     return None
 
 
@@ -159,14 +159,14 @@ def _check_probabilities(key: str, array: Floats, names: Sequence[str]) -> None:
             way_out = "divide percentages by 100"
         raise UsageError(key, "must be probabilities in [0, 1]", value, way_out)
     error = _row_sum_error(array.shape[-1])
-    for number, part in enumerate(array):
-        sums = np.atleast_1d(part.sum(axis=-1, dtype=np.float64))
+    for start, block in blocks(array):
+        sums = block.sum(axis=-1, dtype=np.float64)
         is_wrong = np.abs(sums - 1) > error
         if is_wrong.any():
-            inside = first_index(is_wrong)
-            row = (number, *inside) if part.ndim > 1 else (number,)
+            first, *others = inside = first_index(is_wrong)
+            row = (start + first, *others)
             value = f"a sum of {sums[inside]:.6g} for {describe_index(row, names)}"
-            way_out = "divide each row by its sum, or give outputs='logits' for logits"
+            way_out = 'divide each row by its sum, or give logits with outputs="logits"'
             raise UsageError(key, "must be probabilities that sum to one", value, way_out)
 
 

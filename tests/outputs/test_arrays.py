@@ -87,6 +87,7 @@ def test_single_precision_stays_single_and_half_precision_becomes_single() -> No
         ([[1.0, "2"]], ["'2'", "model 0, example 1"]),
         ([[1.0, 2.0], ["3", "4"]], ["a text for model 1"]),
         (["1", "2"], ["the text '1' for"]),
+        (np.array(["1"], dtype=np.dtypes.StringDType()), ["the text '1' for"]),
         (np.array([["a", "b"]]), ["the text 'a' for model 0, example 0"]),
         (pd.DataFrame({"x": [1, 2], "y": [3, "no"]}), ["'no' in row 1, column 'y'"]),
         (pd.DataFrame({"Unnamed: 0": [0, 1], "y": [3, 4]}), ["Unnamed: 0", "index_col=0"]),
