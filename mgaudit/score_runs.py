@@ -177,6 +177,11 @@ def _read(file: "OutputsFile") -> tuple[str | None, "ScoreArguments"]:
 
     arguments = dict(file.arguments)
     kind = arguments.pop("outputs", None)
+    if "confidences" in arguments:
+        kind = "confidences"
+        arguments["logits"] = arguments.pop("confidences")
+        if "population_confidences" in arguments:
+            arguments["population_logits"] = arguments.pop("population_confidences")
     if file.classes:
         arguments["classes"] = file.classes
     if file.origins:

@@ -22,6 +22,8 @@ WHAT_AN_ALARM_MEANS = (
 
 def question(study: StudyResult) -> str:
     """Returns the question that the study answers."""
+    if study.models_from == "outputs":
+        return f"How much do the models of {study.target.label} reveal about their training data?"
     model = _model(study)
     audited = [arm for arm in study.arms if not arm.is_plain and not _is_dp_sgd_alone(arm)]
     if not audited:
@@ -44,13 +46,13 @@ def verdict(study: StudyResult) -> list[str]:
     plain = study.plain
     compared = [arm for arm in study.arms if arm is not plain]
     if plain is None or not compared:
-        sentences = [_alone(arm) for arm in study.arms]
+        sentences = [_alone(arm, study) for arm in study.arms]
     elif len(compared) > MOST_NAMED:
         by_auc = sorted(compared, key=lambda arm: headline(arm).metrics["auc"].value)
-        lowest = [_compared(arm, plain) for arm in by_auc[:MOST_NAMED]]
+        lowest = [_compared(arm, plain, study) for arm in by_auc[:MOST_NAMED]]
         sentences = [_counted(compared, study), *lowest]
     else:
-        sentences = [_compared(arm, plain) for arm in compared]
+        sentences = [_compared(arm, plain, study) for arm in compared]
     return sentences + warnings(study) + divergence(study) + _alarms(study)
 
 
@@ -98,27 +100,29 @@ def _model(study: StudyResult) -> str:
     return f"{article} {study.target.label} on {study.dataset.name}"
 
 
-def _alone(arm: AuditResult) -> str:
+def _alone(arm: AuditResult, study: StudyResult) -> str:
     attack = headline(arm)
     success = (
         f"the attack {attack.attack} distinguishes members from non-members with AUC "
         f"{number(attack.metrics['auc'])}: {_against_guessing(arm)}."
     )
     if arm.accuracy is None:
-        return f"With {_named(arm)}, {success}"
+        return f"For {arm.label}, {success}"
     accuracy = _percent(arm.accuracy)
+    if study.models_from in ("outputs", "checkpoint"):
+        return f"The test accuracy of {arm.label} is {accuracy}, and {success}"
     return (
         f"Trained with {_named(arm)}, the model reaches a test accuracy of {accuracy}, and "
         f"{success}"
     )
 
 
-def _compared(arm: AuditResult, plain: AuditResult) -> str:
+def _compared(arm: AuditResult, plain: AuditResult, study: StudyResult) -> str:
     attack = headline(arm)
     change = attack.differences.get("auc")
     if change is None or arm.accuracy_difference is None:
         return (
-            f"{_alone(arm)} Too few models converged both here and without noise, so there is no "
+            f"{_alone(arm, study)} Too few models converged both here and without noise, so there is no "
             "paired comparison."
         )
     verb = {-1: "lowers", 0: "does not measurably change", 1: "raises"}[change.sign]
