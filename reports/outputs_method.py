@@ -8,9 +8,13 @@ INTERVALS = (
     "of the {units}, on the logit scale."
 )
 ONE_TARGET = (
-    "Intervals: there is one target, so the 95 % intervals are for this model and other {units}. "
+    "Intervals: there is one target, so the 95 % intervals are for this model and other examples. "
     "The AUC has DeLong's interval, a TPR that of Clopper and Pearson at the threshold of the "
-    "non-members, and other numbers the interval of bootstrap resamples of the {units}."
+    "non-members, and other numbers the interval of bootstrap resamples of the examples."
+)
+ONE_TARGET_AND_GROUPS = (
+    "Intervals: there is one target, so the 95 % intervals are for this model and other groups. "
+    "They come from bootstrap resamples of the groups, on the logit scale."
 )
 LIMITS = (
     "Limits: an attack only gives a lower bound on privacy loss. If an attack fails, another "
@@ -52,7 +56,9 @@ def intervals(study: StudyResult) -> str:
     grouped = bool(study.checks and study.checks.by_group)
     units = "groups" if grouped else "examples"
     targets = {len(attack.targets) for arm in study.arms for attack in arm.attacks}
-    text = (ONE_TARGET if targets == {1} else INTERVALS).format(units=units)
+    text = INTERVALS.format(units=units)
+    if targets == {1}:
+        text = ONE_TARGET_AND_GROUPS if grouped else ONE_TARGET
     if study.arms[0].accuracy is None:
         return text
     if study.dataset.test_examples:

@@ -122,8 +122,8 @@ def _compared(arm: AuditResult, plain: AuditResult, study: StudyResult) -> str:
     change = attack.differences.get("auc")
     if change is None or arm.accuracy_difference is None:
         return (
-            f"{_alone(arm, study)} Too few models converged both here and without noise, so there is no "
-            "paired comparison."
+            f"{_alone(arm, study)} Too few models converged both here and without noise, so there "
+            "is no paired comparison."
         )
     verb = {-1: "lowers", 0: "does not measurably change", 1: "raises"}[change.sign]
     auc, plain_auc = number(attack.metrics["auc"]), number(headline(plain).metrics["auc"])

@@ -157,6 +157,7 @@ def _audited_data(
         test_resamples=test_resamples,
         pictures=None,
         seed=seed,
+        is_grouped=outputs.groups is not None,
     )
 
 

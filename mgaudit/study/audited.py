@@ -29,6 +29,7 @@ class AuditedData:
             test examples.
         pictures: The examples as images (examples, height, width[, 3]), uint8; None for other data.
         seed: Random seed of the guesses and of the order of shadow models.
+        is_grouped: Whether the resamples are of groups of examples.
     """
 
     labels: NDArray[np.int64] | None
@@ -40,6 +41,7 @@ class AuditedData:
     test_resamples: NDArray[np.uint16] | None
     pictures: NDArray[np.uint8] | None
     seed: int
+    is_grouped: bool = False
 
     def label_of(self, example: int) -> str:
         """Returns the name of the class of an example; "" if labels are not known."""

@@ -23,6 +23,8 @@ def plan_result_again(record: Result, changes: dict[str, Any]) -> Plan | Compari
     Raises:
         UsageError: If a model is missing from the cache, because nothing is trained here.
     """
+    for study in record.studies:
+        _check_trained(study)
     settings = {**record.settings, **changes}
     if "datasets" not in settings:
         return _all_trained(plan_study(study_settings(settings)))
@@ -30,6 +32,14 @@ def plan_result_again(record: Result, changes: dict[str, Any]) -> Plan | Compari
     for plan in comparison.cells:
         _all_trained(plan)
     return comparison
+
+
+def _check_trained(study: StudyResult) -> None:
+    """Raises UsageError for a study whose models mgaudit did not train and keep."""
+    if study.models_from != "training":
+        rule = "must be one of `mgaudit run` or `mgaudit compare`, whose models mgaudit keeps"
+        way_out = "attack the outputs again with `mgaudit score`, as the report says"
+        raise UsageError("the run", rule, None, way_out)
 
 
 def _all_trained(plan: Plan) -> Plan:
@@ -48,6 +58,7 @@ def observations_of_arm(study: StudyResult, arm: AuditResult) -> Observations:
     Raises:
         UsageError: If a model is missing from the cache, because nothing is trained here.
     """
+    _check_trained(study)
     plan = _all_trained(plan_study(study_settings(study.settings)))
     keys = [planned.settings.scheme.text for planned in plan.arms]
     planned_arm = plan.arms[keys.index(arm.key)]

@@ -216,7 +216,7 @@ def _attack_result(
         targets=outcome.targets,
         source=outcome.attack.source,
         needs=sorted(outcome.attack.needs),
-        metrics=_metric_estimates(outcome, trials, single_targets),
+        metrics=_metric_estimates(outcome, trials, {} if data.is_grouped else single_targets),
         per_target={key: numbers.per_target.tolist() for key, numbers in outcome.metrics.items()},
         single_targets=single_targets,
         differences={} if paired is None else _differences(outcome, paired, trials),
@@ -233,7 +233,7 @@ def _metric_estimates(
     """Returns each metric by name, the mean over targets with its 95 % interval.
 
     With one target, the interval is for new examples only: that of `single_targets` where there is
-    one.
+    one, which assumes independent examples, and else that of the resamples.
     """
     estimates = {}
     for metric in METRICS:
