@@ -5,7 +5,7 @@ Every function is an arm. All arms have the same data, membership and seeds.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +14,14 @@ from mgaudit.errors import UsageError
 from mgaudit.functions.design import draw_membership, model_seeds, split_test
 from mgaudit.functions.function import as_fit
 from mgaudit.functions.labels import Classes, classes_of, group_numbers
-from mgaudit.functions.logits import as_logits
 from mgaudit.functions.rows import as_inputs, count_rows, take
 from mgaudit.functions.train import Models, NamedFit, TrainedFunction, train_functions
 from mgaudit.functions.worker import FitData
-from mgaudit.outputs.model_outputs import ModelOutputs, OutputsArm
+from mgaudit.outputs.logits import OutputsKind, as_logits
+from mgaudit.outputs.model_outputs import ClippedProbabilities, ModelOutputs, OutputsArm
 from mgaudit.study.progress import Progress
 
 PLAIN_NAMES = ("plain", "none")  # an arm of this name is the one that others are compared with
-OUTPUTS = ("auto", "logits", "probabilities")
 SMALLEST_PROBABILITY = 1e-6  # default of `clip`
 FEWEST_EXAMPLES = 20  # audited examples, or groups
 
@@ -43,12 +42,14 @@ class FunctionSettings:
     models: int = 16
     seed: int = 0
     test_fraction: float = 0.2
-    outputs: str = "auto"
+    outputs: OutputsKind = "auto"
     clip: float = SMALLEST_PROBABILITY
 
     def __post_init__(self) -> None:
-        if self.outputs not in OUTPUTS:
-            raise UsageError("outputs", f"must be one of {', '.join(OUTPUTS)}", repr(self.outputs))
+        kinds = get_args(OutputsKind)
+        if self.outputs not in kinds:
+            rule = f"must be one of {', '.join(kinds)}"
+            raise UsageError("outputs", rule, repr(self.outputs))
         if not 0 < self.clip < 0.5:
             raise UsageError("clip", "must be a probability > 0 and < 0.5", str(self.clip))
         if not 0 < self.test_fraction < 1:
@@ -62,12 +63,14 @@ class AuditedFunctions:
 
     Args:
         arms: An arm for each function.
+        membership: Membership (models, examples), bool, also of models that failed.
         notes: What happened, in sentences, such as a fit that failed.
         training_seconds: Seconds of training of each arm, by its key.
         models_reused: Number of models of each arm that an earlier run trained, by its key.
     """
 
     arms: list[OutputsArm]
+    membership: NDArray[np.bool_]
     notes: list[str]
     training_seconds: dict[str, float]
     models_reused: dict[str, int]
@@ -125,6 +128,7 @@ def audit_functions(
     ]
     return AuditedFunctions(
         arms=arms,
+        membership=membership,
         notes=[note for function in trained for note in function.notes],
         training_seconds={function.name: function.seconds for function in trained},
         models_reused={function.name: function.reused for function in trained},
@@ -205,35 +209,49 @@ def _with_keys(fits: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
 
 def _arm(
     function: TrainedFunction,
-    kind: str,
+    kind: OutputsKind,
     data: FunctionData,
     membership: NDArray[np.bool_],
     settings: FunctionSettings,
 ) -> OutputsArm:
     """Returns the outputs of a function's models; `kind` is what its predictions are."""
+    predictions = _stacked(function, data)
     outputs = kind if settings.outputs == "auto" else settings.outputs
-    examples = len(data.labels)
-    # The queries of an example are one axis of outputs; here each example is one query.
-    predictions = np.stack([np.concatenate(list(_splits(m))) for m in function.predictions])
     key = f"predict of {function.name}"
-    logits, were_probabilities = as_logits(key, predictions, outputs, settings.clip)
-    logits = logits[:, :, np.newaxis]
-    trained = np.delete(membership, function.failed, axis=0)
+    examples = len(data.labels)
+
+    def at(clip: float) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+        """Returns the logits of the audited and of the test examples."""
+        logits = as_logits(key, predictions, outputs, clip) if len(predictions) else predictions
+        return logits[:, :examples], logits[:, examples:]
+
+    logits, population_logits = at(settings.clip)
+    clipped = None
+    if not np.array_equal(logits, predictions[:, :examples]):  # log p differs from every p
+        share = float((predictions < settings.clip).mean())
+        clipped = ClippedProbabilities(settings.clip, share, at)
     model_outputs = ModelOutputs(
-        logits=logits[:, :examples],
+        logits=logits,
         labels=data.labels,
-        membership=trained,
-        population_logits=logits[:, examples:],
+        membership=np.delete(membership, function.failed, axis=0),
+        population_logits=population_logits,
         population_labels=data.test_labels,
+        true_labels=data.labels,
         classes=data.classes.names,
         origins=tuple(f"row {row}" for row in data.rows.tolist()),
         inputs=as_inputs(data.fitted.x),
         groups=data.groups if data.has_groups else None,
-        clipping=settings.clip if were_probabilities else None,
+        clipped=clipped,
     )
     is_plain = function.name in PLAIN_NAMES
     return OutputsArm(function.name, function.name, is_plain, model_outputs, function.failed)
 
 
-def _splits(predictions: Mapping[str, NDArray[np.floating]]) -> list[NDArray[np.floating]]:
-    return [predictions["examples"], predictions["test"]]
+def _stacked(function: TrainedFunction, data: FunctionData) -> NDArray[np.floating]:
+    """Returns predictions (models, examples + test examples, 1, classes) of one query."""
+    shape = len(data.labels) + len(data.test_labels), 1, data.fitted.classes
+    models = [
+        np.concatenate([predictions["examples"], predictions["test"]]).reshape(shape)
+        for predictions in function.predictions
+    ]
+    return np.stack(models) if models else np.empty((0, *shape))

@@ -11,6 +11,7 @@ from scipy.special import logsumexp
 
 from mgaudit.errors import UsageError
 from mgaudit.functions.rows import as_array
+from mgaudit.outputs.logits import OutputsKind
 from mgaudit.targets.own_module import RAISED, error_line
 
 Predict = Callable[[Any], Any]
@@ -45,7 +46,7 @@ class EstimatorFit:
     one_job: bool = False
 
     @property
-    def outputs(self) -> str:
+    def outputs(self) -> OutputsKind:
         """What predictions are: "probabilities" or "logits"."""
         return "probabilities" if self.method == "predict_proba" else "logits"
 

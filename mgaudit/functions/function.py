@@ -7,6 +7,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from mgaudit.errors import UsageError
 from mgaudit.functions.estimator import EstimatorFit, estimator_fit, is_estimator
+from mgaudit.outputs.logits import OutputsKind
 from mgaudit.targets.own_module import RAISED, error_line, load_module
 
 CONTRACT = "must be a function fit(x, y, *, seed) that returns predict, or an estimator"
@@ -17,7 +18,7 @@ class FunctionFit:
     """A training function; `function(x, y, seed=seed)` returns predict."""
 
     function: Callable[..., Any]
-    outputs: ClassVar[str] = "auto"
+    outputs: ClassVar[OutputsKind] = "auto"
 
     @property
     def identity(self) -> Callable[..., Any]:

@@ -81,12 +81,19 @@ def as_array(values: Any) -> NDArray[Any]:
     return np.asarray(values)
 
 
-def as_inputs(values: Any) -> NDArray[Any] | None:
-    """Returns the examples as numbers (examples, ...); None if they are sparse or not numbers."""
+def as_inputs(values: Any) -> NDArray[np.floating] | None:
+    """Returns the examples as finite numbers (examples, ...), floating.
+
+    Returns None for examples that are sparse, not numbers, or not finite.
+    """
     if is_sparse(values):
         return None
     try:
         array = as_array(values)
     except (TypeError, ValueError):
         return None
-    return array if array.dtype.kind in "buif" else None
+    if array.dtype.kind in "bui":
+        return array.astype(np.float32 if array.dtype.itemsize <= 2 else np.float64)
+    if array.dtype.kind != "f" or not np.isfinite(array).all():
+        return None
+    return array.astype(np.float32) if array.dtype.itemsize < 4 else array

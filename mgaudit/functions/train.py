@@ -85,7 +85,7 @@ class TrainedFunction:
     Args:
         name: The name of the function.
         predictions: The predictions of each model that was trained, by split.
-        failed: Indices of the other models, whose training failed.
+        failures: The error of each other model, by its index, in one line.
         notes: What happened, in sentences.
         seconds: Seconds of training, over all models.
         reused: Number of models that were in the store before.
@@ -93,10 +93,15 @@ class TrainedFunction:
 
     name: str
     predictions: list[Predictions]
-    failed: list[int]
+    failures: dict[int, str]
     notes: list[str]
     seconds: float
     reused: int
+
+    @property
+    def failed(self) -> list[int]:
+        """Indices of the models whose training failed, ascending."""
+        return sorted(self.failures)
 
 
 def train_functions(
@@ -106,7 +111,7 @@ def train_functions(
 
     Raises:
         UsageError: Where a trial fit finds a mistake; no model is trained then.
-        RuntimeError: Where fewer than FEWEST_MODELS models can be trained.
+        RuntimeError: Where fewer than FEWEST_MODELS models of every function can be trained.
     """
     with ExitStack() as stack:
         folders = [stack.enter_context(_folder(named, models)) for named in fits]
@@ -118,7 +123,18 @@ def train_functions(
             for note in known:
                 progress.note(f"{named.name}: {note}")
             trained.append(_train(named, folder, models, known, jobs, progress))
+    if all(len(function.predictions) < FEWEST_MODELS for function in trained):
+        raise RuntimeError(_too_few(trained[0], len(models.seeds)))
     return trained
+
+
+def _too_few(function: TrainedFunction, models: int) -> str:
+    """Returns why a function cannot be audited, with the error of its first failed model."""
+    left, first = len(function.predictions), function.failed[0]
+    return (
+        f"{function.name}: only {left} of {models} models could be trained, and an audit needs "
+        f"{FEWEST_MODELS}; model {first} failed: {function.failures[first]}"
+    )
 
 
 @contextmanager
@@ -193,7 +209,7 @@ def _train(
     return TrainedFunction(
         name=named.name,
         predictions=[predictions for predictions, _ in all_models.values()],
-        failed=sorted(failures),
+        failures=failures,
         notes=[f"{named.name}: {note}" for note in found],
         seconds=sum(fact.seconds for fact in facts),
         reused=len(kept),
@@ -246,19 +262,7 @@ def _fit_missing(
         if outcome.failure:
             failures[outcome.index] = outcome.failure
             progress.stage(f"{named.name}: model {outcome.index} failed: {outcome.failure}")
-            _refuse_too_many_failures(named.name, failures, len(names))
     return failures, notes
-
-
-def _refuse_too_many_failures(name: str, failures: dict[int, str], models: int) -> None:
-    """Raises RuntimeError where the models that are left are too few for an audit."""
-    left = models - len(failures)
-    if left < FEWEST_MODELS:
-        first = min(failures)
-        raise RuntimeError(
-            f"{name}: at most {left} of {models} models can be trained, and an audit needs "
-            f"{FEWEST_MODELS}; model {first} failed: {failures[first]}"
-        )
 
 
 def _failure_notes(failures: dict[int, str]) -> list[str]:
