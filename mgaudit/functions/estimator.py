@@ -99,7 +99,8 @@ def _set_seed(model: Any, seed: int) -> None:
     """Sets every `random_state` of an estimator, of its parts and of their splitters."""
     parameters = model.get_params(deep=True)
     states = [name for name in parameters if _last_part(name) == RANDOM_STATE]
-    model.set_params(**dict.fromkeys(states, seed))
+    if states:
+        model.set_params(**dict.fromkeys(states, seed))
     for name, value in parameters.items():
         if hasattr(value, RANDOM_STATE) and not hasattr(value, "get_params"):
             splitter = copy.copy(value)  # such as KFold(shuffle=True)
@@ -111,7 +112,8 @@ def _set_seed(model: Any, seed: int) -> None:
 def _set_one_job(model: Any) -> None:
     parameters = model.get_params(deep=True)
     jobs = [name for name, value in parameters.items() if _last_part(name) == JOBS and value]
-    model.set_params(**dict.fromkeys(jobs, 1))
+    if jobs:
+        model.set_params(**dict.fromkeys(jobs, 1))
 
 
 def _last_part(name: str) -> str:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from safetensors import SafetensorError
@@ -37,7 +38,9 @@ def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], text: str) -> No
     metadata = {"text": text, "sha256": _sha256(path, arrays, text)}
     if path.is_dir():
         set_aside(path)
-    content = save(dict(arrays), metadata={METADATA_KEY: json.dumps(metadata)})
+    # safetensors writes the memory of an array, whatever its strides are.
+    rows_first = {name: np.asarray(values, order="C") for name, values in arrays.items()}
+    content = save(rows_first, metadata={METADATA_KEY: json.dumps(metadata)})
     write_atomically(path, content)
 
 
