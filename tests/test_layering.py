@@ -116,6 +116,7 @@ def test_reports_are_rendered_without_torch() -> None:
 def test_a_worker_imports_torch_and_little_else() -> None:
     packages = ["torch", "opacus", "scipy", "sklearn", "pandas", "matplotlib"]
     assert imported_by(["study.worker"], packages) == ["torch"]
+    assert not imported_by(["functions.worker"], packages)
 
 
 def imported_by(modules: Sequence[str], packages: Sequence[str]) -> list[str]:

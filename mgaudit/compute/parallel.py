@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from joblib import Parallel, cpu_count, delayed, parallel_config
+from joblib.externals.loky.backend.reduction import dumps
 
 # Parameters of mallopt(3), by the numbers in glibc's malloc.h.
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
@@ -22,6 +23,15 @@ Outcome = TypeVar("Outcome")
 def default_jobs(device: str) -> int:
     """Returns the number of worker processes: one per available core on "cpu", one on "cuda"."""
     return 1 if device == "cuda" else int(cpu_count())
+
+
+def can_be_sent(value: object) -> bool:
+    """Returns whether a value, such as a function, can be sent to worker processes."""
+    try:
+        dumps(value)
+    except Exception:  # pickling calls code of the value's own, which may raise anything
+        return False
+    return True
 
 
 def run(function: Callable[[Task], Outcome], tasks: Sequence[Task], jobs: int) -> Iterator[Outcome]:

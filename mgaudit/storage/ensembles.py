@@ -9,22 +9,25 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 
 from mgaudit import targets
 from mgaudit.errors import UsageError
-from mgaudit.storage.atomic import set_aside, sweep_partial, write_atomically
+from mgaudit.storage.checked_files import (
+    DamagedFileError,
+    load_arrays,
+    locked_folder,
+    save_arrays,
+    set_damaged_aside,
+)
 from mgaudit.storage.checksums import arrays_sha256
 from mgaudit.targets.cache import cache_folder
 
@@ -36,15 +39,14 @@ Layout = dict[str, tuple[str, tuple[int, ...]]]  # dtype and shape of each tenso
 # The facts about the training that are stored with a model, and their types.
 FACTS: dict[str, type] = {"steps": int, "seconds": float, "diverged": bool}
 
-# A single key: safetensors writes several keys in random order, and equal models must give equal
-# files.
-METADATA_KEY = "mgaudit"
-
-PATIENCE_SECONDS = 1.0  # how long to wait for a lock before the wait is announced
-
 QUERYING_FOLDER = "querying"
 DATA_FOLDER = "datasets"
-INNER_FOLDERS = ("ensembles", "stacks", "datasets")  # the folders in the cache folder
+INNER_FOLDERS = (
+    "ensembles",
+    "predictions",
+    "stacks",
+    "datasets",
+)  # the folders in the cache folder
 
 
 @cache
@@ -73,15 +75,6 @@ def _source_sha256(is_counted: Callable[[Path], bool]) -> str:
         if is_counted(relative):
             sha.update(relative.as_posix().encode() + b"\0" + path.read_bytes())
     return sha.hexdigest()
-
-
-class DamagedFileError(Exception):
-    """Raised for a stored file whose content is not the content that was written to it."""
-
-    def __init__(self, path: Path, reason: str) -> None:
-        self.path = path
-        self.reason = reason
-        super().__init__(f"the stored file {path} is damaged ({reason})")
 
 
 @dataclass(frozen=True)
@@ -151,34 +144,12 @@ class EnsembleFolder:
         sha256 = hashlib.sha256(text.encode()).hexdigest()
         return cls(cache_folder() / "ensembles" / sha256, text)
 
-    @contextmanager
-    def locked(self, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+    def locked(self, on_wait: Callable[[], None] = lambda: None) -> AbstractContextManager[None]:
         """Prevents other processes from writing to the folder, and deletes partial files.
 
         `on_wait` is called before waiting for another process that has the lock.
         """
-        if os.path.lexists(self.path) and not self.path.is_dir():
-            set_aside(self.path)
-        self.path.mkdir(parents=True, exist_ok=True)
-        lock_path = self.path / ".lock"
-        if lock_path.is_dir():
-            set_aside(lock_path)
-        lock = FileLock(lock_path)
-        try:
-            lock.acquire(timeout=PATIENCE_SECONDS)
-        except Timeout:
-            on_wait()
-            lock.acquire()
-        try:
-            sweep_partial(self.path)
-            settings = self.path / "settings.json"
-            if settings.is_dir():
-                set_aside(settings)
-            write_atomically(settings, self.determined_by.encode())
-            yield
-        finally:
-            sweep_partial(self.path)  # partial files of interrupted workers
-            lock.release()
+        return locked_folder(self.path, self.determined_by, on_wait)
 
     def model_path(self, index: int) -> Path:
         """Returns the path of the file of model `index`."""
@@ -186,7 +157,7 @@ class EnsembleFolder:
 
     def save_model(self, index: int, weights: Tensors, facts: dict[str, Any]) -> None:
         """Stores a trained model and the facts about its training, which `FACTS` lists."""
-        self._save(self.model_path(index), weights, json.dumps(facts, sort_keys=True))
+        save_arrays(self.model_path(index), weights, json.dumps(facts, sort_keys=True))
 
     def load_model(self, index: int, layout: Layout | None = None) -> KeptModel:
         """Returns a stored model.
@@ -199,7 +170,7 @@ class EnsembleFolder:
             DamagedFileError: Where the file is damaged.
         """
         path = self.model_path(index)
-        weights, text = self._load(path)
+        weights, text = load_arrays(path)
         try:
             facts = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -226,7 +197,7 @@ class EnsembleFolder:
         """
         records, damaged = self._checked(models, layout)
         for error in damaged:
-            _set_aside(error, on_damage, "training this model again")
+            set_damaged_aside(error, on_damage, "training this model again")
         return records
 
     def outputs_path(self, key: OutputsKey) -> Path:
@@ -236,7 +207,7 @@ class EnsembleFolder:
 
     def save_outputs(self, key: OutputsKey, outputs: Outputs) -> None:
         """Stores outputs by split, each (models, examples, ...)."""
-        self._save(self.outputs_path(key), outputs, key.text)
+        save_arrays(self.outputs_path(key), outputs, key.text)
 
     def load_outputs(self, key: OutputsKey, on_damage: Callable[[str], None]) -> Outputs | None:
         """Returns the outputs by split, or None where they are not stored.
@@ -245,13 +216,13 @@ class EnsembleFolder:
         """
         path = self.outputs_path(key)
         try:
-            outputs, text = self._load(path)
+            outputs, text = load_arrays(path)
             if text != key.text:
                 raise DamagedFileError(path, "it contains other outputs")
         except FileNotFoundError:
             return None
         except DamagedFileError as error:
-            _set_aside(error, on_damage, "querying the models again")
+            set_damaged_aside(error, on_damage, "querying the models again")
             return None
         return outputs
 
@@ -270,53 +241,6 @@ class EnsembleFolder:
                 continue
             records[index] = ModelRecord(model.weights_sha256, model.facts)
         return records, damaged
-
-    def _save(self, path: Path, tensors: Tensors, text: str) -> None:
-        """Writes tensors and a text to a file, with the SHA-256 of its content and name."""
-        metadata = {"text": text, "sha256": self._sha256(path, tensors, text)}
-        if path.is_dir():
-            set_aside(path)
-        content = save(tensors, metadata={METADATA_KEY: json.dumps(metadata)})
-        write_atomically(path, content)
-
-    def _load(self, path: Path) -> tuple[Tensors, str]:
-        """Returns the stored tensors and text. The file is read once and its content is checked.
-
-        Raises FileNotFoundError without the file, and DamagedFileError for a damaged one.
-        """
-        if path.exists() and not path.is_file():
-            raise DamagedFileError(path, "it is not a file")
-        content = path.read_bytes()
-        try:
-            tensors = load(content)
-            header_length = int.from_bytes(content[:8], "little")
-            header = json.loads(content[8 : 8 + header_length])
-            metadata = json.loads(header["__metadata__"][METADATA_KEY])
-            text, sha256 = metadata["text"], metadata["sha256"]
-        except (
-            SafetensorError,
-            ValueError,
-            KeyError,
-            TypeError,
-            RecursionError,
-            OverflowError,
-        ) as error:
-            words = f"{type(error).__name__}: {error}".split()
-            raise DamagedFileError(path, " ".join(words)) from error
-        if not isinstance(text, str) or sha256 != self._sha256(path, tensors, text):
-            raise DamagedFileError(path, "its content does not have the stored SHA-256")
-        return tensors, text
-
-    def _sha256(self, path: Path, tensors: Tensors, text: str) -> str:
-        """Returns the SHA-256 of a file's tensors, its text, and the names of folder and file."""
-        parts = [self.path.name, path.name, arrays_sha256(tensors), text]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-def _set_aside(error: DamagedFileError, on_damage: Callable[[str], None], repair: str) -> None:
-    """Renames a damaged file and calls `on_damage` with a message; `repair` says what is next."""
-    aside = set_aside(error.path)
-    on_damage(f"{error}; set aside as {aside.name}, {repair}")
 
 
 def _wrong_facts(facts: object) -> str | None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mgaudit.storage.ensembles import DamagedFileError, Outputs, OutputsKey, Tensors
+from mgaudit.storage.checked_files import DamagedFileError
+from mgaudit.storage.ensembles import Outputs, OutputsKey, Tensors
 from mgaudit.study.design import Design
 from mgaudit.study.train import TrainedArm, locked, model_layout, train_missing
 from mgaudit.targets.fitting.recipe import initial_model

@@ -13,11 +13,11 @@ from safetensors.numpy import save
 
 from mgaudit import targets
 from mgaudit.storage.atomic import PARTIAL_SUFFIX, write_atomically
+from mgaudit.storage.checked_files import DamagedFileError
 from mgaudit.storage.checksums import arrays_sha256
 from mgaudit.storage.ensembles import (
     DATA_FOLDER,
     QUERYING_FOLDER,
-    DamagedFileError,
     EnsembleFolder,
     Layout,
     Outputs,
@@ -256,7 +256,7 @@ def test_a_second_writer_waits_for_the_first(tmp_path: Path) -> None:
 
 
 def test_waiting_for_another_process_is_announced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mgaudit.storage.ensembles.PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr("mgaudit.storage.checked_files.PATIENCE_SECONDS", 0.05)
     folder = made({"seed": 0})
     heard: list[str] = []
     taken, done = threading.Event(), threading.Event()
