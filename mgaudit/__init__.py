@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mgaudit.dp_result import DPResult as DPResult
     from mgaudit.errors import UsageError as UsageError
     from mgaudit.failure import RunFailedError as RunFailedError
+    from mgaudit.function_runs import audit as audit
     from mgaudit.paper_runs import reproduce as reproduce
     from mgaudit.result import Result as Result
     from mgaudit.score_runs import score as score
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "attack": "mgaudit.api",
+    "audit": "mgaudit.function_runs",
     "audit_dp": "mgaudit.api",
     "compare": "mgaudit.api",
     "estimate": "mgaudit.api",

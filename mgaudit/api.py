@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
 
 from mgaudit.dp_result import DPResult
 from mgaudit.errors import UsageError, did_you_mean
+from mgaudit.function_runs import compare_fits, options_of_run, run_fit
 from mgaudit.progress_bars import ProgressBars, on_stderr
 from mgaudit.result import Result
 from mgaudit.running import (
@@ -46,6 +47,7 @@ NetworkArgument: TypeAlias = "str | type"
 DatasetArgument: TypeAlias = "str | Dataset | tuple[Any, Any, Any, Any]"
 QueriesArgument: TypeAlias = "str | Queries"
 SettingsArgument: TypeAlias = "str | Path | Mapping[str, Any]"
+FitArgument: TypeAlias = "str | Callable[..., Any]"
 StudyArgument: TypeAlias = "str | Path | dict[str, Any] | Study"
 RunArgument: TypeAlias = "str | Path"
 
@@ -111,6 +113,7 @@ def run(
     seed: int | None = None,
     device: str | None = None,
     settings: SettingsArgument | None = None,
+    fit: FitArgument | None = None,
     jobs: int | None = None,
     out: str | Path = RUNS,
     quiet: bool = False,
@@ -131,6 +134,7 @@ def run(
             0).
         stack, device: Models trained as one, and "auto", "cpu" or "cuda" (defaults: auto; auto).
         settings: Settings file of an earlier run, or a mapping; other arguments override it.
+        fit: Training function or "module:function" in place of network and noise; see `audit`.
         jobs: Number of processes (default: one per core, 1 on a GPU).
         out, quiet, progress: Directory of run directories; whether to show no progress; a display.
         **training: Settings of `mgaudit.targets.training.Training`, such as epochs.
@@ -151,7 +155,12 @@ def run(
         "device": device,
     }
     arms = {"plain": plain, "dp": dp, "epsilon": epsilon, "delta": delta}
-    audited, display = _audited(kappa, scheme), progress or on_stderr(quiet)
+    display = progress or on_stderr(quiet)
+    if fit is not None:
+        noise = {"kappa": kappa, "scheme": scheme, "settings": settings}
+        options = options_of_run(changes | arms | noise | training)
+        return run_fit(fit, options, jobs, Path(out), display)
+    audited = _audited(kappa, scheme)
     return _run(settings, changes, training, audited, arms, jobs, Path(out), display)
 
 
@@ -180,6 +189,8 @@ def _run(
 @_with_python_numbers
 def compare(
     study: StudyArgument | None = None,
+    x: Any = None,
+    y: Any = None,
     *,
     scheme: SchemeArgument | Sequence[SchemeArgument] | None = None,
     target: NetworkArgument | Sequence[NetworkArgument] | None = None,
@@ -202,6 +213,8 @@ def compare(
     Args:
         study: Name of a shipped study, path of a study file, a `Study` or a dict with its contents.
             Other arguments replace what it says.
+        x, y: With examples and labels, `study` holds training functions by name, which are the
+            arms; other arguments are then those of `audit`.
         scheme, target, dataset, seed, attack: One or several of each.
         queries, models, examples, stack, device, jobs, out, quiet, progress, **training:
             As those of `run`.
@@ -214,7 +227,6 @@ def compare(
         RunFailedError: The audit failed while it ran.
     """
     workers, progress = checked_jobs(jobs), progress or on_stderr(quiet)
-    progress.stage("loading data and settings")
     arguments = {
         "scheme": scheme,
         "target": target,
@@ -228,6 +240,9 @@ def compare(
         "device": device,
         **training,
     }
+    if x is not None or y is not None:
+        return compare_fits(study, x, y, arguments | {"jobs": jobs}, out, progress)
+    progress.stage("loading data and settings")
     plan = _planned_comparison(study, arguments)
     return _result(run_comparison_plan(plan, workers, Path(out), progress))
 

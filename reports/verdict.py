@@ -122,17 +122,21 @@ def _compared(arm: AuditResult, plain: AuditResult, study: StudyResult) -> str:
     change = attack.differences.get("auc")
     if change is None or arm.accuracy_difference is None:
         return (
-            f"{_alone(arm, study)} Too few models converged both here and without noise, so there "
-            "is no paired comparison."
+            f"{_alone(arm, study)} Too few models converged both here and "
+            f"{_for_plain(plain, study)}, so there is no paired comparison."
         )
     verb = {-1: "lowers", 0: "does not measurably change", 1: "raises"}[change.sign]
     auc, plain_auc = number(attack.metrics["auc"]), number(headline(plain).metrics["auc"])
     difference = number(change, signed=True)
     return (
         f"Training with {_named(arm)} {verb} the AUC of the attack {attack.attack}: {auc} against "
-        f"{plain_auc} without noise (paired difference {difference}); "
+        f"{plain_auc} {_for_plain(plain, study)} (paired difference {difference}); "
         f"{_against_guessing(arm)}, and {_accuracy_change(arm, plain)}."
     )
+
+
+def _for_plain(plain: AuditResult, study: StudyResult) -> str:
+    return "without noise" if study.models_from == "training" else f"for the arm {plain.label}"
 
 
 def _accuracy_change(arm: AuditResult, plain: AuditResult) -> str:

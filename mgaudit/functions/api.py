@@ -1,76 +1,99 @@
-"""Audit training functions from Python: check all arguments, then train their models."""
+"""Check the arguments of an audit of training functions, then train their models."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from mgaudit.compute.parallel import default_jobs
 from mgaudit.functions.audit import (
-    SMALLEST_PROBABILITY,
     AuditedFunctions,
+    FunctionData,
     FunctionSettings,
     audit_functions,
     function_data,
 )
 from mgaudit.functions.estimator import is_estimator
-from mgaudit.outputs.logits import OutputsKind
-from mgaudit.settings.arguments import JOBS, MODELS, SEED
+from mgaudit.functions.function import load_fit
+from mgaudit.settings.arguments import CLIP, JOBS, MODELS, SEED
 from mgaudit.settings.number_check import checked_argument
 from mgaudit.storage.ensembles import check_cache_folder
 from mgaudit.study.progress import Progress
 from mgaudit.targets.device import choose_device
 
 
-def train_models(
-    fits: Any,
-    x: Any,
-    y: Any,
-    *,
-    x_test: Any = None,
-    y_test: Any = None,
-    groups: Any = None,
-    models: int = 16,
-    seed: int = 0,
-    test_fraction: float = 0.2,
-    outputs: OutputsKind = "auto",
-    clip: float = SMALLEST_PROBABILITY,
-    jobs: int | None = None,
-    name: str | None = None,
-    progress: Progress | None = None,
-) -> AuditedFunctions:
-    """Trains models with a training function, or with each of several, and returns their outputs.
+@dataclass(frozen=True)
+class FunctionArguments:
+    """The data of an audit of training functions, and how it is audited.
 
     Args:
-        fits: A function `fit(x, y, *, seed) -> predict`, an estimator, or several of them by name.
         x: Examples with a row for each: an array, DataFrame, list, sparse matrix or tensor.
         y: The label of each example.
         x_test, y_test: Test data; by default the fraction `test_fraction` of the examples, or of
             the groups, is held out.
         groups: The group of each example, such as a person; a model trains on all examples of a
             group or on none.
-        models, seed: Models of each function, and random seed.
+        models, seed: Models of each function, and random seed; None is the default.
+        test_fraction: Fraction of the examples or groups to hold out.
         outputs: What predict returns: "auto", "logits" or "probabilities".
-        clip: The least probability that is used as such.
-        jobs: Number of processes (default: one per core, or 1 for functions on a GPU).
-        name: The name of a single function for readers.
-        progress: Is called at each step.
-
-    Raises:
-        UsageError: An argument is wrong, or a function breaks its contract. No model is trained.
-        RuntimeError: Too few models of every function can be trained.
+        clip: The least probability; None is the default.
+        jobs: Number of processes; None is one per core, or 1 for functions on a GPU.
     """
+
+    x: Any
+    y: Any
+    x_test: Any = None
+    y_test: Any = None
+    groups: Any = None
+    models: int | None = None
+    seed: int | None = None
+    test_fraction: float = 0.2
+    outputs: Any = "auto"
+    clip: float | None = None
+    jobs: int | None = None
+
+
+@dataclass(frozen=True)
+class FunctionPlan:
+    """Training functions by name, whose arguments were checked."""
+
+    fits: Mapping[str, Any]
+    data: FunctionData
+    settings: FunctionSettings
+    jobs: int
+
+    def train(self, progress: Progress) -> AuditedFunctions:
+        """Returns the outputs of the trained models.
+
+        Raises:
+            UsageError: A function breaks its contract. No model is trained then.
+            RuntimeError: Too few models of every function can be trained.
+        """
+        return audit_functions(self.fits, self.data, self.settings, self.jobs, progress)
+
+
+def plan_functions(fits: Any, given: FunctionArguments, name: str | None = None) -> FunctionPlan:
+    """Returns the plan of an audit of a training function or estimator, or of several by name.
+
+    `name` is that of a single function. Raises UsageError for a wrong argument.
+    """
+    models = MODELS.default if given.models is None else given.models
+    seed = SEED.default if given.seed is None else given.seed
+    clip = CLIP.default if given.clip is None else given.clip
     settings = FunctionSettings(
         models=int(checked_argument(MODELS, models)),
         seed=int(checked_argument(SEED, seed)),
-        test_fraction=test_fraction,
-        outputs=outputs,
-        clip=clip,
+        test_fraction=given.test_fraction,
+        outputs=given.outputs,
+        clip=float(checked_argument(CLIP, clip)),
     )
-    workers = None if jobs is None else int(checked_argument(JOBS, jobs))
+    workers = None if given.jobs is None else int(checked_argument(JOBS, given.jobs))
+    if isinstance(fits, str):
+        name = name or fits
+        fits = load_fit(fits)
     by_name = fits if isinstance(fits, Mapping) else {name or name_of(fits): fits}
-    data = function_data(x, y, x_test, y_test, groups, settings)
+    data = function_data(given.x, given.y, given.x_test, given.y_test, given.groups, settings)
     check_cache_folder()
-    workers = workers or _default_jobs(by_name)
-    return audit_functions(by_name, data, settings, workers, progress or Progress())
+    return FunctionPlan(by_name, data, settings, workers or _default_jobs(by_name))
 
 
 def name_of(fit: Any) -> str:

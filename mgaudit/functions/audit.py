@@ -5,6 +5,7 @@ Every function is an arm. All arms have the same data, membership and seeds.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, get_args
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from mgaudit.errors import UsageError
 from mgaudit.functions.design import draw_membership, model_seeds, split_test
+from mgaudit.functions.digest import NotDigestibleError, digest
 from mgaudit.functions.function import as_fit
 from mgaudit.functions.labels import Classes, classes_of, group_numbers
 from mgaudit.functions.rows import as_inputs, count_rows, take
@@ -92,6 +94,15 @@ class FunctionData:
     groups: NDArray[np.int64]
     has_groups: bool
     rows: NDArray[np.int64]
+
+    @cached_property
+    def sha256(self) -> str:
+        """The SHA-256 of the data; of labels and groups alone if the examples have no digest."""
+        numbers = (self.labels, self.test_labels, self.groups)
+        try:
+            return digest((self.fitted.x, self.fitted.y, self.fitted.x_test, numbers))
+        except NotDigestibleError:
+            return digest(numbers)
 
 
 def audit_functions(

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from mgaudit.attacks import ATTACKS, Attack
 from mgaudit.attacks.attack import OBSERVED
 from mgaudit.attacks.references import ReferenceLimits
@@ -11,6 +13,19 @@ from mgaudit.reports.input_checks import LeftOutAttack
 from mgaudit.settings.arguments import ATTACK
 from mgaudit.settings.choices import Choice
 from mgaudit.settings.study_settings import attack_choice
+
+
+def checked_attacks(attacks: Sequence[object] | None, models: int) -> tuple[Choice, ...]:
+    """Returns the attacks on models that will be trained, of which there will be `models`.
+
+    There will be a population and one query of each example. Raises UsageError as
+    `mounted_attacks`, before anything is trained.
+    """
+    logits = np.zeros((models, 1, 1, 2))
+    labels = np.zeros(1, np.int64)
+    membership = np.zeros((models, 1), dtype=bool)
+    expected = ModelOutputs(logits, labels, membership, logits, labels, labels, (), ())
+    return mounted_attacks(attacks, expected, None)
 
 
 def mounted_attacks(

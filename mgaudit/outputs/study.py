@@ -1,8 +1,8 @@
 """Audit outputs of models that mgaudit did not train, and summarise the audit as a study."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -63,6 +63,8 @@ class OutputsSettings:
         own_coins: Whether mgaudit drew the membership, so that it needs no test.
         values: The settings as they go to the result and to settings.toml.
         notes: Further sentences for the reader.
+        training_seconds: Seconds of training of each arm, by its key.
+        models_reused: Models of each arm that an earlier run trained, by its key.
     """
 
     attacks: Sequence[object] | None
@@ -75,6 +77,8 @@ class OutputsSettings:
     own_coins: bool
     values: dict[str, Any]
     notes: tuple[str, ...] = ()
+    training_seconds: Mapping[str, float] = field(default_factory=dict)
+    models_reused: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -179,8 +183,8 @@ def run_outputs(plan: OutputsPlan, progress: Progress) -> tuple[StudyResult, Arr
     times = Times(
         started=started.isoformat(timespec="seconds"),
         seconds=seconds,
-        training_seconds={},
-        models_reused={},
+        training_seconds=dict(plan.settings.training_seconds),
+        models_reused=dict(plan.settings.models_reused),
     )
     settings, outputs = plan.settings, plan.arms[0].outputs
     study = StudyResult(

@@ -243,6 +243,9 @@ EXAMPLES_WITH_CANARIES = Argument(
 )
 
 
+FIT = Argument(
+    "fit", str, NETWORK, "Training function module:function in place of network and noise"
+)
 OUTPUTS = Argument(
     "outputs",
     str,
@@ -322,6 +325,7 @@ RUN = (
     MODELS,
     SEED,
     TARGET,
+    FIT,
     ATTACK,
     QUERIES,
     *_training_arguments(),

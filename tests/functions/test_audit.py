@@ -17,10 +17,10 @@ from sklearn.tree import DecisionTreeClassifier
 from mgaudit.attacks import score_every_target
 from mgaudit.attacks.lira import LiRA
 from mgaudit.errors import UsageError
-from mgaudit.functions.api import train_models
+from mgaudit.functions.api import FunctionArguments, plan_functions
 from mgaudit.functions.audit import AuditedFunctions
-from mgaudit.outputs.model_outputs import ModelOutputs
 from mgaudit.storage.ensembles import cache_folder
+from mgaudit.study.progress import Progress
 from mgaudit.targets.membership import fair_coins
 from mgaudit.targets.seeds import stream
 from tests.functions.centroids import centroids
@@ -30,6 +30,18 @@ RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(120, 4))
 Y = (X[:, 0] + RANDOM.normal(size=120) > 0).astype(int)
 SMALL: dict[str, Any] = {"models": 4, "jobs": 1, "x_test": X[100:], "y_test": Y[100:]}
+
+
+def train_models(
+    fits: Any,
+    x: Any,
+    y: Any,
+    progress: Progress | None = None,
+    name: str | None = None,
+    **given: Any,
+) -> AuditedFunctions:
+    plan = plan_functions(fits, FunctionArguments(x, y, **given), name)
+    return plan.train(progress or Progress())
 
 
 def outputs_of(audited: AuditedFunctions, arm: int = 0) -> ModelOutputs:

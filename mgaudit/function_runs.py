@@ -1,0 +1,268 @@
+"""`mgaudit.audit`: an audit of training functions and estimators of the user."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mgaudit.errors import UsageError, did_you_mean
+from mgaudit.progress_bars import ProgressBars, on_stderr
+from mgaudit.result import Result
+from mgaudit.running import Finished, recorded, written
+from mgaudit.settings.arguments import RUN, RUNS
+from mgaudit.storage.run_folder import RunFolder, path_word
+
+if TYPE_CHECKING:
+    from mgaudit.attacks import Attack
+    from mgaudit.functions.api import FunctionPlan
+    from mgaudit.functions.audit import AuditedFunctions
+    from mgaudit.outputs.study import OutputsPlan
+
+# The options of `mgaudit run` that an audit of a training function takes.
+OF_FUNCTIONS = ("fit", "dataset", "examples", "models", "seed", "attack", "jobs")
+# The arguments of `mgaudit.audit` that `compare` passes on.
+COMPARED = ("x_test", "y_test", "groups", "test_fraction", "outputs", "clip", "attacks")
+
+
+def audit(
+    fit: Any,
+    x: Any,
+    y: Any,
+    *,
+    x_test: Any = None,
+    y_test: Any = None,
+    groups: Any = None,
+    models: int | None = None,
+    attacks: "str | Attack | Sequence[str | Attack] | None" = None,
+    seed: int | None = None,
+    test_fraction: float = 0.2,
+    outputs: str = "auto",
+    clip: float | None = None,
+    name: str | None = None,
+    jobs: int | None = None,
+    out: str | Path = RUNS,
+    quiet: bool = False,
+    progress: ProgressBars | None = None,
+) -> Result:
+    """Audits a training function or a scikit-learn estimator: trains it many times and attacks it.
+
+    Each model trains on the examples that fair coins give it, and is attacked in turn with the
+    others as shadow models. Predictions are kept, so that a killed audit goes on where it was.
+
+    Args:
+        fit: A function `fit(x, y, *, seed) -> predict`, where `predict(x)` returns logits or
+            probabilities (examples, classes); an estimator or pipeline; "module:function"; or
+            several by name, which become arms.
+        x, y: Examples with a row for each (array, DataFrame, list, sparse matrix, tensor), labels.
+        x_test, y_test: Test data (default: a part of x and y that no model trains on).
+        groups: The group of each example, such as a person: all of its rows go into a model or
+            none (default: each example is its own group).
+        models, seed: Models of each function, random seed (defaults: 16; 0).
+        attacks: One attack or several (default: lira and loss).
+        test_fraction: Fraction of the examples or groups that is held out (default: 0.2).
+        outputs: What predict returns, "logits", "probabilities" or "auto" (default: auto).
+        clip: Least probability (default: 1e-6).
+        name: The function, for the report (default: its own name).
+        jobs, out, quiet, progress: As those of `run`.
+
+    Raises:
+        UsageError: An argument is wrong, or the function breaks its contract in a trial.
+        RunFailedError: The audit failed while it ran.
+    """
+    from mgaudit.functions.api import FunctionArguments, plan_functions
+
+    display = progress or on_stderr(quiet)
+    display.stage("checking data and training function")
+    given = FunctionArguments(
+        x, y, x_test, y_test, groups, models, seed, test_fraction, outputs, clip, jobs
+    )
+    plan = plan_functions(fit, given, name)
+    return _result(run_functions(plan, _listed(attacks), Path(out), display))
+
+
+def run_fit(
+    fit: Any, options: Mapping[str, Any], jobs: int | None, out: Path, progress: ProgressBars
+) -> Result:
+    """Runs `mgaudit run --fit`: the training function on a dataset of mgaudit.
+
+    `options` are those that were given, by name. Inputs are as the reader of the dataset returns
+    them, without standardisation. Raises UsageError for options that need a network of mgaudit.
+    """
+    from mgaudit.functions.api import FunctionArguments, plan_functions
+    from mgaudit.settings.arguments import DATASET, SEED
+    from mgaudit.settings.datasets import dataset_choice
+    from mgaudit.targets.seeds import numpy_generator
+
+    unfit = [name for name in options if name not in OF_FUNCTIONS]
+    if unfit:
+        rule = "must not be given with fit, which trains in its own way"
+        raise UsageError(unfit[0], rule, None, "leave one of the two out")
+    progress.stage("loading data and training function")
+    choice = dataset_choice(options.get("dataset", DATASET.default))
+    seed = options.get("seed", SEED.default)
+    data = choice.load(options.get("examples"), numpy_generator(seed, "examples"))
+    given = FunctionArguments(
+        data.inputs,
+        data.labels,
+        data.test_inputs,
+        data.test_labels,
+        models=options.get("models"),
+        seed=seed,
+        jobs=jobs,
+    )
+    plan = plan_functions(fit, given)
+    values = {"fit": str(fit), "dataset": choice.text, "examples": options.get("examples")}
+    attacks = options.get("attacks")
+    finished = run_functions(plan, attacks, out, progress, choice.text, values)
+    return _result(finished)
+
+
+def compare_fits(
+    fits: Any,
+    x: Any,
+    y: Any,
+    arguments: Mapping[str, Any],
+    out: str | Path,
+    progress: ProgressBars,
+) -> Result:
+    """Runs `mgaudit.compare` of training functions, each of which is an arm.
+
+    The arm named "plain" or "none" is the one that others are compared with. `arguments` are the
+    given arguments of `compare`, by name.
+    """
+    if not isinstance(fits, Mapping):
+        rule = "must be a dict of training functions by name where x and y are given"
+        raise UsageError("study", rule, type(fits).__name__)
+    values = {name: value for name, value in arguments.items() if value is not None}
+    if "attack" in values:
+        values["attacks"] = values.pop("attack")
+    known = ("models", "seed", "jobs", *COMPARED)
+    for name in values:
+        if name not in known:
+            rule = "is not an argument of a comparison of training functions"
+            raise UsageError(name, rule, None, did_you_mean(name, known))
+    return audit(fits, x, y, out=out, progress=progress, **values)
+
+
+def run_functions(
+    plan: "FunctionPlan",
+    attacks: list[Any] | None,
+    out: Path,
+    progress: ProgressBars,
+    data_name: str = "",
+    values: Mapping[str, Any] | None = None,
+) -> Finished:
+    """Trains and audits training functions in a new run directory inside `out`.
+
+    `data_name` is the text of the dataset, or "" for data of the caller, and `values` are further
+    settings for the result.
+    """
+    from mgaudit.outputs.possible_attacks import checked_attacks
+    from mgaudit.outputs.study import run_outputs
+    from mgaudit.reports.results import Result as ResultRecord
+
+    choices = checked_attacks(attacks, plan.settings.models)
+    settings: dict[str, Any] = {
+        "fits": list(plan.fits),
+        "attacks": [choice.text for choice in choices],
+        "models": plan.settings.models,
+        "seed": plan.settings.seed,
+        "outputs": plan.settings.outputs,
+        "clip": plan.settings.clip,
+        **(values or {}),
+    }
+    digest = plan.data.sha256
+    folder = RunFolder.create(
+        out, path_word("audit", *list(plan.fits)[:2]), _sha256(settings, digest)
+    )
+    with recorded(folder, progress):
+        progress.models_planned(len(plan.fits) * plan.settings.models)
+        audited = plan.train(progress)
+        outputs_plan = _outputs_plan(plan, audited, settings, choices, data_name)
+        study, arrays = run_outputs(outputs_plan, progress)
+        record = ResultRecord(
+            title="",
+            note="",
+            command=_command(settings),
+            settings=study.settings,
+            studies=[study],
+        )
+        return written(record, [arrays], folder, progress)
+
+
+def _outputs_plan(
+    plan: "FunctionPlan",
+    audited: "AuditedFunctions",
+    settings: dict[str, Any],
+    attacks: Sequence[Any],
+    data_name: str,
+) -> "OutputsPlan":
+    """Returns the plan of the attacks on the outputs of the trained models."""
+    from mgaudit.outputs.study import OutputsSettings, plan_outputs
+
+    names = list(plan.fits)
+    outputs_settings = OutputsSettings(
+        attacks=attacks,
+        targets=None,
+        seed=plan.settings.seed,
+        models_from="function",
+        model_name=names[0] if len(names) == 1 else f"{len(names)} training functions",
+        data_name=data_name or f"{len(plan.data.labels)} examples",
+        data_sha256=plan.data.sha256,
+        own_coins=True,
+        values=settings,
+        notes=tuple(audited.notes),
+        training_seconds=audited.training_seconds,
+        models_reused=audited.models_reused,
+    )
+    return plan_outputs(audited.arms, audited.membership, outputs_settings)
+
+
+def _sha256(settings: Mapping[str, Any], data_sha256: str) -> str:
+    """Returns the SHA-256 of settings, data, attacks and versions, for the name of the run."""
+    from mgaudit.study.provenance import outputs_provenance
+
+    provenance = outputs_provenance()
+    parts = [settings, data_sha256, provenance.code_sha256, provenance.versions]
+    return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()
+
+
+def _command(settings: Mapping[str, Any]) -> str:
+    """Returns how the audit is repeated."""
+    if "fit" not in settings:
+        names = ", ".join(settings["fits"])
+        numbers = f"models={settings['models']}, seed={settings['seed']}"
+        attacks = ", ".join(repr(attack) for attack in settings["attacks"])
+        return (
+            f"# in Python, with the same data and the same {names}:\n"
+            f"mgaudit.audit(fit, x, y, {numbers}, attacks=[{attacks}])"
+        )
+    words = [f"mgaudit run --fit {settings['fit']} --dataset {settings['dataset']}"]
+    if settings["examples"] is not None:
+        words.append(f"--examples {settings['examples']}")
+    words += [f"--attack {attack}" for attack in settings["attacks"]]
+    words += [f"--models {settings['models']}", f"--seed {settings['seed']}"]
+    return " ".join(words)
+
+
+def options_of_run(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the options of `run` that were given; its settings file counts as an option."""
+    known = {argument.name for argument in RUN}
+    given = {name: value for name, value in options.items() if value is not None}
+    for name in given:
+        if name not in known and name != "attacks":
+            rule = "is not an argument, and not a setting of training"
+            raise UsageError(name, rule, None, did_you_mean(name, known))
+    return given
+
+
+def _listed(attacks: Any) -> list[Any] | None:
+    if attacks is None:
+        return None
+    several = isinstance(attacks, Sequence) and not isinstance(attacks, str)
+    return list(attacks) if several else [attacks]
+
+
+def _result(finished: Finished) -> Result:
+    return Result(finished.record, finished.arrays, finished.folder.path)
