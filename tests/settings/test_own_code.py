@@ -2,6 +2,7 @@
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from mgaudit.study.progress import Progress
 from mgaudit.study.study import run_study
 from mgaudit.study.train import determined_by
 from mgaudit.study.worker import TrainingTask, train_and_keep
+from mgaudit.targets.own_module import load_module
 
 NETWORKS = """
 import math
@@ -63,6 +65,78 @@ class WithRunningStatistics(Net):
             nn.Flatten(),
             nn.ReLU(),
         )
+
+class AlwaysDropping(Net):
+    def forward(self, x):
+        return super().forward(nn.functional.dropout(x))
+
+class WithoutStatistics(Net):
+    def middle(self, width):
+        return nn.BatchNorm1d(width, track_running_stats=False)
+
+class DropsByNumpy(Net):
+    def forward(self, x):
+        return super().forward(x) * float(np.random.default_rng().random())
+
+class Counting(Net):
+    def __init__(self, shape, n):
+        super().__init__(shape, n)
+        self.register_buffer("calls", torch.zeros(1))
+
+    def forward(self, x):
+        self.calls += 1
+        return super().forward(x)
+
+class Growing(Net):
+    def __init__(self, shape, n):
+        super().__init__(shape, n)
+        self.register_buffer("seen", torch.zeros(1))
+
+    def forward(self, x):
+        if self.training:
+            self.seen = torch.cat([self.seen, x.flatten()[:1]])
+        return super().forward(x)
+
+class Hidden(Net):
+    def __init__(self, shape, n):
+        super().__init__(shape, n)
+        self.register_buffer("mean", torch.zeros(1), persistent=False)
+
+    def forward(self, x):
+        if self.training:
+            self.mean = self.mean / 2 + x.mean()
+        return super().forward(x) + torch.arange(10) * self.mean
+
+class FiveClasses(Net):
+    def __init__(self):
+        super().__init__((64,), 5)
+
+class Unknown(Net):
+    def __init__(self, k):
+        super().__init__((64,), 10, k)
+
+def text():
+    return "a network"
+
+def by_function(num_classes, width=3):
+    return Net((64,), num_classes, width)
+
+class OfClasses(Net):
+    def __init__(self, width=3, num_classes=1000):
+        super().__init__((64,), num_classes, width)
+
+class OfNothing(Net):
+    def __init__(self):
+        super().__init__((64,), 10)
+
+class OfChannels(Net):
+    def __init__(self, in_channels, num_classes):
+        super().__init__((64 * in_channels,), num_classes)
+
+kept = OfNothing()
+
+def shared():
+    return kept
 
 class Centred(Net):
     def forward(self, x):
@@ -174,6 +248,50 @@ def test_a_class_of_ones_own_is_spelt_like_any_other_choice(
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "canonical", "width"),
+    [
+        ("networks:by_function", "networks:by_function", 3),
+        ("networks:by_function:4", "networks:by_function:width=4", 4),
+        ("networks:OfClasses", "networks:OfClasses", 3),
+        ("networks:OfClasses:width=4", "networks:OfClasses:width=4", 4),
+        ("networks:OfNothing", "networks:OfNothing", 3),
+        ("networks:OfChannels:in_channels=1", "networks:OfChannels:in_channels=1", 3),
+        ("networks:Unknown:k=5", "networks:Unknown:k=5", 5),
+    ],
+)
+def test_a_network_is_built_from_what_its_signature_names(
+    text: str, canonical: str, width: int
+) -> None:
+    choice = target_choice(text)
+    assert choice.text == canonical
+    network = choice.built((1, 8, 8), 10)
+    assert network.layers[3].weight.shape == (10, width)
+    assert own_code([choice]).keys() == {choice.name}
+
+
+def test_networks_may_be_python_objects(workplace: Path) -> None:
+    networks = load_module("networks")
+    function = partial(networks.by_function, width=4)
+    assert target_choice(function) == target_choice("networks:by_function:width=4")
+    assert target_choice(networks.OfNothing) == target_choice("networks:OfNothing")
+    for wrong, message in (
+        (networks.kept, "must be what builds a network, .*, got a OfNothing; pass the class"),
+        (lambda: networks.kept, "must be a class or a function at the top level of its module"),
+        (partial(networks.by_function, 4), "must have options by name"),
+        (networks.NotANetwork, "or a function that returns one"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            target_choice(wrong)
+
+
+def test_an_edited_function_is_another_network(workplace: Path) -> None:
+    before = target_choice("networks:by_function").own_sha256
+    (workplace / "networks.py").write_text(NETWORKS + "\n")
+    forget("networks")
+    assert target_choice("networks:by_function").own_sha256 not in (None, before)
+
+
 def test_a_module_may_lie_in_a_package(workplace: Path) -> None:
     (workplace / "package").mkdir()
     (workplace / "package" / "nets.py").write_text(NETWORKS)
@@ -210,11 +328,15 @@ def test_what_python_already_finds_is_not_replaced_by_a_file_in_the_current_fold
         ("networks:Absent", "target.networks:Absent must be a class in networks ("),
         (
             "networks:NotANetwork",
-            "networks:NotANetwork must be a class that extends torch.nn.modules.module.Module, got",
+            (
+                "networks:NotANetwork must be a class that extends torch.nn.modules.module.Module, "
+                "or a function that returns one, got"
+            ),
         ),
         (
             "networks:not_a_class",
-            "must be a class that extends torch.nn.modules.module.Module, got 3",
+            "must be a class that extends torch.nn.modules.module.Module, or a function that "
+            "returns one, got 3",
         ),
         (
             "networks:Net:depth=3",
@@ -223,7 +345,7 @@ def test_what_python_already_finds_is_not_replaced_by_a_file_in_the_current_fold
         ("networks:Net:width=big", "target.networks:Net.width must be a valid integer"),
         (
             "networks:NoArguments",
-            "networks:NoArguments must be built as NoArguments(input_shape, classes, ...)",
+            "networks:NoArguments must have weights that can be trained, got none",
         ),
         ("networks", "module:Class of your own, got 'networks'"),
         (
@@ -252,20 +374,40 @@ def test_what_python_already_finds_is_not_replaced_by_a_file_in_the_current_fold
         ),
         (
             "networks:WithBatchNorm",
-            "networks:WithBatchNorm must hold no BatchNorm, got BatchNorm1d at layers.2",
+            (
+                "networks:WithBatchNorm must compute each example by itself for DP-SGD, which "
+                "clips its gradient, got BatchNorm1d at layers.2; use GroupNorm in place of "
+                "BatchNorm, or leave the DP-SGD arm out (--no-dp)"
+            ),
         ),
         (
             "networks:WithDropout",
-            "must return identical logits for identical inputs in training mode",
+            "for DP-SGD, which clips its gradient, got Dropout at layers.2; remove dropout, or",
+        ),
+        ("networks:WithRunningStatistics", "got InstanceNorm1d at layers.2.1; use GroupNorm"),
+        ("networks:Centred", "got logits that depend on the rest of the batch; use GroupNorm"),
+        (
+            "networks:AlwaysDropping",
+            "must return identical logits for identical inputs at evaluation; turn dropout off",
         ),
         (
-            "networks:WithRunningStatistics",
-            "must return the same logits in training mode as at evaluation",
+            "networks:WithoutStatistics",
+            "must return the same logits for an example alone and in a batch, at evaluation",
         ),
         (
-            "networks:Centred",
-            "networks:Centred must return the same logits for an example alone and in a batch",
+            "networks:DropsByNumpy",
+            "must return identical logits for identical inputs and seeds in training mode",
         ),
+        ("networks:Counting", "must not change its buffers at evaluation"),
+        ("networks:Growing", "must keep the shapes and dtypes of its buffers in training"),
+        ("networks:Hidden", "must be the same model after its state_dict was saved and loaded"),
+        (
+            "networks:FiveClasses",
+            "networks:FiveClasses must return 10 logits, one for each class of the data, got 5;",
+        ),
+        ("networks:Unknown", "networks:Unknown needs k; write networks:Unknown:k=VALUE, or name"),
+        ("networks:text", "target networks:text must return a torch.nn.Module, got str"),
+        ("networks:shared", "networks:shared must have weights of its own in each model"),
         ("networks:ByNumpy", "networks:ByNumpy must have weights that the seed determines"),
         ("networks:Forgetful", "must be the same model after its state_dict was saved and loaded"),
         (
