@@ -20,7 +20,7 @@ from mgaudit.study.design import draw_design
 from mgaudit.study.plan import plan_arm, plan_study
 from mgaudit.study.progress import Progress
 from mgaudit.study.study import run_study
-from mgaudit.study.train import determined_by
+from mgaudit.study.train import determined_by, train_arm
 from mgaudit.study.worker import TrainingTask, train_and_keep
 from mgaudit.targets.own_module import load_module
 
@@ -65,6 +65,10 @@ class WithRunningStatistics(Net):
             nn.Flatten(),
             nn.ReLU(),
         )
+
+class Both(Net):
+    def middle(self, width):
+        return nn.Sequential(nn.BatchNorm1d(width), nn.Dropout(0.5))
 
 class AlwaysDropping(Net):
     def forward(self, x):
@@ -452,7 +456,7 @@ def test_workers_train_the_same_stacks_of_a_network_of_the_current_folder_bit_fo
         "weight-noise:sigma=0.01+noise-nodes:sigma=1",
     ]
     values = {**small, "target": "networks:Net:width=8", "stack": 2, "schemes": schemes}
-    results, weights = [], []
+    results, weights, trained_with_state = [], [], []
     for jobs in (1, 2):
         monkeypatch.setenv("MGAUDIT_CACHE", str(tmp_path / f"cache-{jobs}"))
         study, _ = run_study(plan_study(study_settings(values)), jobs, Progress())
@@ -463,6 +467,10 @@ def test_workers_train_the_same_stacks_of_a_network_of_the_current_folder_bit_fo
         weights.append(
             {folder.name: EnsembleFolder(folder, "").load_model(3).weights for folder in folders}
         )
+        with_state = plan_study(study_settings({**values, "target": "networks:Both", "stack": 1}))
+        records = train_arm(with_state.arms[0], with_state.design, jobs, Progress()).records
+        trained_with_state.append([record.weights_sha256 for record in records])
+    assert trained_with_state[0] == trained_with_state[1]
     assert results[0] == results[1]
     assert len(weights[0]) == len(schemes)
     assert weights[0].keys() == weights[1].keys()
