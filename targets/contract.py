@@ -17,10 +17,10 @@ from torch.nn.modules.dropout import _DropoutNd
 from mgaudit.errors import UsageError
 from mgaudit.targets.fitting.recipe import Target, initial_model
 from mgaudit.targets.fitting.stack import ModelStack
-from mgaudit.targets.fitting.traits import Traits, seeded_layers
+from mgaudit.targets.fitting.traits import Traits
 from mgaudit.targets.own_module import RAISED, error_line
 from mgaudit.targets.querying.gradients import gradient_norms, gradient_norms_one_by_one
-from mgaudit.targets.seeds import torch_generator
+from mgaudit.targets.seeds import default_generators_seeded, torch_generator
 
 NETWORK = nn.Module  # the base class of a target
 EXAMPLES = 4
@@ -116,7 +116,7 @@ def check_private(name: str, traits: Traits) -> None:
     """Raises UsageError for a network that DP-SGD cannot train, as its `traits` show."""
     if not traits.per_example:
         rule = "must compute each example by itself for DP-SGD, which clips its gradient"
-        way_out = f"{traits.way_out}, or leave the DP-SGD arm out (--no-dp)"
+        way_out = f"{traits.way_out}, or leave DP-SGD out (--no-dp, or --scheme none with audit-dp)"
         raise UsageError(f"target {name}", rule, traits.cause, way_out)
 
 
@@ -249,7 +249,7 @@ def _trial(model: nn.Module, x: Tensor, seed: int = 0) -> _Trial:
     `seed` is that of the random numbers that its layers draw.
     """
     before = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    with seeded_layers(seed, x.device):
+    with default_generators_seeded(seed, x.device):
         state = torch.get_rng_state()
         logits = _logits(model, x)
         draws = not torch.equal(state, torch.get_rng_state())

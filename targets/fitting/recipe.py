@@ -20,7 +20,7 @@ from mgaudit.targets.fitting.privacy_plan import PrivacyPlan
 from mgaudit.targets.fitting.traits import PER_EXAMPLE, Traits
 from mgaudit.targets.schemes import Scheme
 from mgaudit.targets.schemes.noise_nodes import without_node
-from mgaudit.targets.seeds import stream, torch_generator
+from mgaudit.targets.seeds import default_generators_seeded, stream, torch_generator
 from mgaudit.targets.training import Training
 
 Target = Callable[[tuple[int, ...], int], nn.Module]
@@ -67,8 +67,7 @@ def initial_model(
     Layers always draw their initial weights from torch's global generator, so it is seeded for the
     construction and restored afterwards.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with default_generators_seeded(seed):
         model = target(input_shape, classes)
         if isinstance(model, nn.Module) and any(map(is_lazy, model.parameters())):
             with torch.no_grad():  # the first batch gives lazy layers their shapes and weights

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Generator
 
+from mgaudit.targets.seeds import default_generators_seeded
+
 
 @dataclass(frozen=True)
 class Traits:
@@ -76,16 +78,5 @@ def layer_draws(generator: Generator | None, device: torch.device) -> Iterator[N
         yield
         return
     seed = int(torch.randint(2**62, (), generator=generator))
-    with seeded_layers(seed, device):
-        yield
-
-
-@contextmanager
-def seeded_layers(seed: int, device: torch.device) -> Iterator[None]:
-    """Seeds torch's default generators of the CPU and of `device`, and restores them afterwards."""
-    on_gpu = device.type == "cuda"
-    with torch.random.fork_rng(devices=[device] if on_gpu else []):
-        torch.default_generator.manual_seed(seed)
-        if on_gpu:
-            torch.cuda.manual_seed(seed)
+    with default_generators_seeded(seed, device):
         yield

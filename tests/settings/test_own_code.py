@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -381,7 +382,7 @@ def test_what_python_already_finds_is_not_replaced_by_a_file_in_the_current_fold
             (
                 "networks:WithBatchNorm must compute each example by itself for DP-SGD, which "
                 "clips its gradient, got BatchNorm1d at layers.2; use GroupNorm in place of "
-                "BatchNorm, or leave the DP-SGD arm out (--no-dp)"
+                "BatchNorm, or leave DP-SGD out (--no-dp, or"
             ),
         ),
         (
@@ -528,6 +529,21 @@ def test_a_worker_that_has_imported_an_edited_file_trains_nothing(
     ):
         train_and_keep(task)
     assert not own_cache.exists()
+
+
+def test_a_class_of_the_started_script_is_not_imported_again(small: dict[str, Any]) -> None:
+    # A worker receives such a class with its code, and has another __main__.
+    settings = study_settings({**small, "target": "networks:Net", "schemes": ["none"]})
+    design = draw_design(settings)
+    arm = plan_arm(settings.arms()[0], design)
+    folder = EnsembleFolder.at(determined_by(arm.settings, arm.recipe, design))
+    choices = (replace(settings.target, name="__main__:Net"),)
+    sent = {"__main__:Net": "0" * 64}
+    row = design.membership[:1]
+    with folder.locked():
+        task = TrainingTask(folder, arm.recipe, design.dataset, row, [0], "cpu", choices, sent)
+        assert train_and_keep(task) == 1
+    assert folder.load_model(0).weights
 
 
 SCHEME_AND_ATTACK = """
