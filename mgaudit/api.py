@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 SchemeArgument: TypeAlias = "str | Scheme"
 AttackArgument: TypeAlias = "str | Attack"
-NetworkArgument: TypeAlias = "str | type"
+NetworkArgument: TypeAlias = "str | type | Callable[..., Any]"
 DatasetArgument: TypeAlias = "str | Dataset | tuple[Any, Any, Any, Any]"
 QueriesArgument: TypeAlias = "str | Queries"
 SettingsArgument: TypeAlias = "str | Path | Mapping[str, Any]"

@@ -97,18 +97,21 @@ def check_network(
     """Raises AssertionError, naming the rule in one line, where a network breaks the contract.
 
     `network(input_shape, classes)` builds the network, where `input_shape` is the shape of one
-    example. The network's logits are finite, depend only on the example, and are the same in
-    training mode and at evaluation. The seed determines its weights, and its state_dict contains
-    them. Models can be trained in a stack (together, by vectorised operations), and Opacus computes
-    the norms of per-example gradients correctly.
+    example. The network's logits are finite and, at evaluation, depend only on the example. The
+    seed determines its weights, and its state_dict contains them and all other state. Models can be
+    trained in a stack (together, by vectorised operations), and Opacus computes the norms of
+    per-example gradients correctly; both are not checked for a network with BatchNorm, dropout or
+    the like, which is trained one model at a time and without DP-SGD.
 
     >>> from mgaudit.targets.networks.mlp import MLP
     >>> check_network(MLP)
     """
     name = getattr(network, "__name__", repr(network))
     try:
-        for check in (check_target, check_stack, check_per_example_gradients):
-            check(name, network, input_shape, classes)
+        traits = check_target(name, network, input_shape, classes)
+        if traits.per_example:
+            check_stack(name, network, input_shape, classes, traits.channels_last)
+            check_per_example_gradients(name, network, input_shape, classes)
     except UsageError as error:
         raise AssertionError(str(error)) from error
     except RAISED as error:

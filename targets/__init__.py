@@ -9,11 +9,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mgaudit.targets.networks import CNN, MLP, NETWORKS, ResNet, TwoLayer, WideCNN
+    from mgaudit.targets.networks import (
+        CNN,
+        MLP,
+        NETWORKS,
+        ResNet,
+        ResNet18,
+        TwoLayer,
+        WideCNN,
+        WideResNet,
+    )
     from mgaudit.targets.querying.queries import QUERIES
     from mgaudit.targets.schemes import SCHEMES
 
-__all__ = ["CNN", "MLP", "NETWORKS", "QUERIES", "SCHEMES", "ResNet", "TwoLayer", "WideCNN"]
+__all__ = [
+    "CNN",
+    "MLP",
+    "NETWORKS",
+    "QUERIES",
+    "SCHEMES",
+    "ResNet",
+    "ResNet18",
+    "TwoLayer",
+    "WideCNN",
+    "WideResNet",
+]
 
 _MODULES = {"QUERIES": "mgaudit.targets.querying.queries", "SCHEMES": "mgaudit.targets.schemes"}
 

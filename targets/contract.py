@@ -1,35 +1,39 @@
 """The contract of a network, checked once before any training.
 
-The contract is a list of rules, such as: the logits of an example depend on no other example. A
-network that breaks a rule could be trained and attacked, but the results would be wrong.
+The contract is a list of rules, such as: the seed determines the weights. A network that breaks a
+rule could be trained and attacked, but the results would be wrong. The same check measures the
+traits of a network, such as BatchNorm, which determine how it is trained.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn.functional import cross_entropy
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
 
 from mgaudit.errors import UsageError
 from mgaudit.targets.fitting.recipe import Target, initial_model
 from mgaudit.targets.fitting.stack import ModelStack
+from mgaudit.targets.fitting.traits import Traits
 from mgaudit.targets.own_module import RAISED, error_line
-from mgaudit.targets.querying.gradients import gradient_norms
-from mgaudit.targets.seeds import torch_generator
+from mgaudit.targets.querying.gradients import gradient_norms, gradient_norms_one_by_one
+from mgaudit.targets.seeds import default_generators_seeded, torch_generator
 
 NETWORK = nn.Module  # the base class of a target
 EXAMPLES = 4
 # Of a difference, relative to the largest value. float32 sums in another order differ by less; the
 # effect of other examples in a batch is larger.
 TOLERANCE = 1e-3
+LARGEST_BLOCK = 16  # channels that oneDNN processes at once, at most
 
 
-def check_target(name: str, target: Target, input_shape: tuple[int, ...], classes: int) -> None:
-    """Builds the network and checks its contract.
+def check_target(name: str, target: Target, input_shape: tuple[int, ...], classes: int) -> Traits:
+    """Builds the network, checks its contract and returns its traits.
 
-    The rules are those of `check_network` and the following. The network can be built for these
+    The rules are those of `network_traits` and the following. The network can be built for these
     data and has trainable weights. Its initial weights are drawn from torch's default generator,
     which is seeded. A model is the same after its state_dict is loaded into another model.
 
@@ -50,7 +54,7 @@ def check_target(name: str, target: Target, input_shape: tuple[int, ...], classe
         return initial_model(target, input_shape, classes, seed)
 
     try:
-        model = build(0)
+        model: object = build(0)
     except UsageError as error:  # the network itself refuses its options or the data
         raise error.inside(key) from error
     except RAISED as error:
@@ -60,51 +64,60 @@ def check_target(name: str, target: Target, input_shape: tuple[int, ...], classe
         )
         raise UsageError(key, rule, None, "change its options or the data") from error
     try:
-        trainable = any(parameter.requires_grad for parameter in model.parameters())
-        if not trainable:
-            rule = "must have weights that can be trained"
-            raise UsageError("", rule, "none", "give it a parameter")
-        check_network(model, input_shape, classes)
-        _check_weights(model, build(0), build(1), _drawn(input_shape))
+        if not isinstance(model, NETWORK):
+            raise UsageError("", "must return a torch.nn.Module", type(model).__name__)
+        _check_weights(model, build(0))
+        traits = network_traits(model, input_shape, classes)
+        _check_state_dict(model, build(1), _drawn(input_shape))
     except UsageError as error:
         raise error.inside(key) from error
+    return traits
 
 
-def check_network(model: nn.Module, input_shape: tuple[int, ...], classes: int) -> None:
-    """Checks that logits are finite, (batch, classes), and depend only on the example.
+def network_traits(model: nn.Module, input_shape: tuple[int, ...], classes: int) -> Traits:
+    """Checks the logits of a network and returns what it does in training mode.
 
-    The logits of an example must not depend on the rest of the batch (BatchNorm), on random numbers
-    (dropout), or on training mode. Noise must be added by a scheme instead, because the audit must
-    be able to account for the noise and to turn it off. `model` is in evaluation mode afterwards.
+    In both modes, logits are finite, (batch, classes), and determined by the seed of torch's
+    default generator. At evaluation, the logits of an example depend on nothing but the example,
+    and the network keeps its buffers. In training, they may depend on the rest of the batch
+    (BatchNorm) and on random numbers (dropout).
+
+    `model` has trained on one batch afterwards, and is in evaluation mode.
 
     Raises:
         UsageError: Where `model` breaks one of these rules.
     """
-    for name, module in model.named_modules():
-        if isinstance(module, _BatchNorm):
-            value = f"{type(module).__name__} at {name or 'the top'}"
-            way_out = (
-                "use GroupNorm: BatchNorm lets an example's logits "
-                "depend on the others in its batch"
-            )
-            raise UsageError("", "must hold no BatchNorm", value, way_out)
+    zeros, x = torch.zeros(2, *input_shape), _drawn(input_shape)
     model.train()
-    logits_of_zeros = _logits(model, torch.zeros(2, *input_shape))
-    _require_logits("2 examples of zeros", logits_of_zeros, (2, classes))
-    x = _drawn(input_shape)
-    together = _logits(model, x)
-    _require_logits(f"{EXAMPLES} standard normal examples", together, (EXAMPLES, classes))
-    if not _equal(together, _logits(model, x)):
-        rule = "must return identical logits for identical inputs in training mode"
-        way_out = "remove dropout and other noise from the network, and use --scheme"
-        raise UsageError("", rule, None, way_out)
-    alone = torch.cat([_logits(model, example) for example in torch.split(x, 1)])
-    if not _equal(together, alone):
-        rule = "must return the same logits for an example alone and in a batch, in training mode"
-        difference = float((together - alone).abs().max())
-        raise UsageError("", rule, f"a difference of up to {difference:.2g}")
-    if not _equal(together, _logits(model.eval(), x)):
-        raise UsageError("", "must return the same logits in training mode as at evaluation")
+    _require_logits("2 examples of zeros", _trial(model, zeros).logits, (2, classes))
+    trial = _trial(model, x)
+    _require_logits(f"{EXAMPLES} standard normal examples", trial.logits, (EXAMPLES, classes))
+    if not _equal(trial.logits, _trial(model, x).logits):
+        rule = "must return identical logits for identical inputs and seeds in training mode"
+        raise UsageError("", rule, None, "draw random numbers from torch's generator and no other")
+    mixes_examples = _mixes_examples(model, x, trial)
+    layout = [(name, tensor.shape, tensor.dtype) for name, tensor in model.state_dict().items()]
+    _logits(model, x)  # as a step of training: the buffers stay as it leaves them
+    after = [(name, tensor.shape, tensor.dtype) for name, tensor in model.state_dict().items()]
+    if after != layout:
+        raise UsageError("", "must keep the shapes and dtypes of its buffers in training")
+    logits_at_evaluation = _logits_at_evaluation(model, x)
+    traits = Traits(
+        mixes_examples,
+        keeps_state=trial.changes_buffers,
+        draws=trial.draws,
+        same_at_evaluation=_equal(trial.logits, logits_at_evaluation),
+        channels_last=_accepts_channels_last(model, x, logits_at_evaluation),
+    )
+    return replace(traits, layers=_layers(model, traits))
+
+
+def check_private(name: str, traits: Traits) -> None:
+    """Raises UsageError for a network that DP-SGD cannot train, as its `traits` show."""
+    if not traits.per_example:
+        rule = "must compute each example by itself for DP-SGD, which clips its gradient"
+        way_out = f"{traits.way_out}, or leave DP-SGD out (--no-dp, or --scheme none with audit-dp)"
+        raise UsageError(f"target {name}", rule, traits.cause, way_out)
 
 
 def check_per_example_gradients(
@@ -130,7 +143,8 @@ def check_per_example_gradients(
             f"which DP-SGD and gradient attacks need: {error_line(error)}"
         )
         raise UsageError(f"target {name}", rule, None, "leave DP-SGD out with --no-dp") from error
-    expected = _norms_one_by_one(model, x, labels)
+    of_each = gradient_norms_one_by_one(model.train(), x.numpy(), labels.numpy(), "cpu")
+    expected = torch.from_numpy(of_each)
     if not _equal(norms, expected):
         error_of_norms = float((norms / expected - 1).abs().max())
         raise UsageError(
@@ -142,33 +156,26 @@ def check_per_example_gradients(
         )
 
 
-def _norms_one_by_one(model: nn.Module, x: Tensor, labels: Tensor) -> Tensor:
-    """Returns the norms (examples,) of the gradients of each example's cross-entropy.
-
-    `x` is (examples, *input_shape) and `labels` (examples,). Weights that the loss does not depend
-    on have no gradient.
-    """
-    weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    norms = []
-    for example, label in zip(torch.split(x, 1), torch.split(labels, 1), strict=True):
-        loss = cross_entropy(model(example), label)
-        gradients = torch.autograd.grad(loss, weights, allow_unused=True)
-        of_weights = [gradient.norm() for gradient in gradients if gradient is not None]
-        norms.append(torch.stack(of_weights).norm())
-    return torch.stack(norms).detach()
-
-
-def check_stack(name: str, target: Target, input_shape: tuple[int, ...], classes: int) -> None:
+def check_stack(
+    name: str,
+    target: Target,
+    input_shape: tuple[int, ...],
+    classes: int,
+    channels_last: bool = True,
+) -> None:
     """Checks that models of the network have the same logits in a stack as alone.
 
-    A stack is several models that are trained together by vectorised operations. The arguments are
-    those of `check_target`.
+    A stack is several models that are trained together by vectorised operations. `channels_last` is
+    that of the network's traits: how images are stored in training. The other arguments are those
+    of `check_target`.
 
     Raises:
         UsageError: Where the logits differ, or the models cannot be stacked.
     """
     models = [initial_model(target, input_shape, classes, seed) for seed in (0, 1)]
     x = _drawn(input_shape)
+    if x.ndim == 4 and channels_last:
+        x = x.to(memory_format=torch.channels_last)
     try:
         stack = ModelStack(models)
         together = stack.logits(stack.weights, torch.stack([x, x]), None).detach()
@@ -181,27 +188,161 @@ def check_stack(name: str, target: Target, input_shape: tuple[int, ...], classes
         raise UsageError(f"target {name}", rule, None, "use --stack 1")
 
 
-def _check_weights(model: nn.Module, again: nn.Module, other: nn.Module, x: Tensor) -> None:
-    """Raises UsageError where the seed or the state_dict does not determine a model.
+def _check_weights(model: nn.Module, again: nn.Module) -> None:
+    """Raises UsageError unless `model` has trainable weights that its seed determines.
 
-    `again` was built with the seed of `model`, `other` with another seed. `x` are examples (batch,
-    *input_shape).
+    `again` was built with the same seed.
     """
-    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    trainable = any(parameter.requires_grad for parameter in model.parameters())
+    if not trainable:
+        rule = "must have weights that can be trained"
+        raise UsageError("", rule, "none", "give it a parameter")
     state_again = again.state_dict()
-    reproduced = all(torch.equal(tensor, state[name]) for name, tensor in state_again.items())
+    if model is again or _shares_weights(model, again):
+        rule = "must have weights of its own in each model"
+        raise UsageError("", rule, None, "build a new network at each call")
+    state = model.state_dict()
+    reproduced = state.keys() == state_again.keys() and all(
+        torch.equal(tensor, state_again[name]) for name, tensor in state.items()
+    )
     if not reproduced:
         rule = "must have weights that the seed determines"
         raise UsageError("", rule, None, "draw them from torch's generator and no other")
+
+
+def _shares_weights(model: nn.Module, other: nn.Module) -> bool:
+    """Returns whether a parameter of one network is a parameter of the other."""
+    own = {id(parameter) for parameter in model.parameters()}
+    return any(id(parameter) in own for parameter in other.parameters())
+
+
+def _check_state_dict(model: nn.Module, other: nn.Module, x: Tensor) -> None:
+    """Raises UsageError where the state_dict does not determine a model.
+
+    `other` was built with another seed. `x` are examples (batch, *input_shape).
+    """
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     try:
-        loaded = functional_call(other.eval(), state, (x,))
+        with torch.no_grad():
+            loaded = functional_call(other.eval(), state, (x,))
     except RAISED as error:  # torch raises several kinds of errors for tied weights
         rule = f"must accept weights that are loaded by name, but fails: {error_line(error)}"
         raise UsageError("", rule) from error
     if not _equal(loaded, _logits(model.eval(), x)):
         rule = "must be the same model after its state_dict was saved and loaded"
-        way_out = "keep what is drawn in __init__ in a parameter or a persistent buffer"
+        way_out = "keep what is drawn in __init__ or changed in training in a persistent buffer"
         raise UsageError("", rule, None, way_out)
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """The logits of one evaluation, whether it drew random numbers, and changed a buffer."""
+
+    logits: Tensor
+    draws: bool
+    changes_buffers: bool
+
+
+def _trial(model: nn.Module, x: Tensor, seed: int = 0) -> _Trial:
+    """Evaluates `model` for `x` (batch, *input_shape) in its mode, and restores its buffers.
+
+    `seed` is that of the random numbers that its layers draw.
+    """
+    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    with default_generators_seeded(seed, x.device):
+        state = torch.get_rng_state()
+        logits = _logits(model, x)
+        draws = not torch.equal(state, torch.get_rng_state())
+    after = dict(model.named_buffers())
+    changes_buffers = any(
+        name not in after or not torch.equal(buffer, after[name]) for name, buffer in before.items()
+    )
+    for name, buffer in before.items():
+        owner, _, attribute = name.rpartition(".")
+        setattr(model.get_submodule(owner), attribute, buffer)
+    return _Trial(logits, draws, changes_buffers)
+
+
+def _mixes_examples(model: nn.Module, x: Tensor, trial: _Trial) -> bool:
+    """Returns whether the logits of an example depend on the rest of its batch, in this mode.
+
+    `trial` is that of `x` (EXAMPLES, *input_shape). A network that draws random numbers is queried
+    with batches of one size only, because the numbers of an example depend on it.
+    """
+    others = torch.cat([x[:1], 2 * x[1:].flip(0)])
+    if not _equal(trial.logits[:1], _trial(model, others).logits[:1]):
+        return True
+    if trial.draws:
+        return False
+    alone = torch.cat([_trial(model, example).logits for example in torch.split(x, 1)])
+    return not _equal(trial.logits, alone)
+
+
+def _logits_at_evaluation(model: nn.Module, x: Tensor) -> Tensor:
+    """Returns the logits of `x` (EXAMPLES, *input_shape) in evaluation mode, which `model` keeps.
+
+    Raises UsageError where they depend on anything but the example.
+    """
+    trial, again = (_trial(model.eval(), x, seed) for seed in (0, 1))
+    _require_logits("examples at evaluation", trial.logits, (EXAMPLES, trial.logits.shape[-1]))
+    if trial.draws or not _equal(trial.logits, again.logits):
+        rule = "must return identical logits for identical inputs at evaluation"
+        way_out = "turn dropout off there (training=self.training), and use --scheme for noise"
+        raise UsageError("", rule, None, way_out)
+    if trial.changes_buffers:
+        raise UsageError("", "must not change its buffers at evaluation")
+    if _mixes_examples(model, x, trial):
+        rule = "must return the same logits for an example alone and in a batch, at evaluation"
+        way_out = "use the running statistics of BatchNorm there (track_running_stats=True)"
+        raise UsageError("", rule, None, way_out)
+    return trial.logits
+
+
+def _accepts_channels_last(model: nn.Module, x: Tensor, logits: Tensor) -> bool:
+    """Returns whether images may have their channels as the last axis in memory.
+
+    `view` after a convolution raises then. `logits` are those of `x` at evaluation, where the
+    network stays. True for examples that are not images.
+    """
+    if x.ndim != 4:
+        return True
+    if any(_is_narrow_projection(module) for module in model.modules()):
+        return False
+    images = x.to(memory_format=torch.channels_last)
+    try:
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        _trial(model.train(), images)
+        return _equal(logits, _trial(model.eval(), images).logits)
+    except RAISED:  # torch raises several kinds of errors for a layout that does not fit
+        return False
+    finally:
+        model.to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
+
+
+def _is_narrow_projection(module: nn.Module) -> bool:
+    """Returns whether oneDNN computes a wrong gradient of this layer with the channels last.
+
+    It writes outside of its memory for 1x1 convolutions with a stride and fewer input channels than
+    a block of 8 (AVX2) or 16 (AVX-512) has (oneDNN issue 6035).
+    """
+    if not isinstance(module, nn.Conv2d):
+        return False
+    is_projection = module.kernel_size == (1, 1) and module.stride != (1, 1)
+    return is_projection and module.in_channels // module.groups < LARGEST_BLOCK
+
+
+def _layers(model: nn.Module, traits: Traits) -> str:
+    """Returns the first layers that give the network its traits, "BatchNorm1d at layers.2"."""
+    found = []
+    for name, module in model.named_modules():
+        is_norm = isinstance(module, _BatchNorm) or getattr(module, "track_running_stats", False)
+        is_dropout = isinstance(module, _DropoutNd) and module.p > 0
+        if is_norm and (traits.mixes_examples or traits.keeps_state):
+            found.append((0, f"{type(module).__name__} at {name or 'the top'}"))
+        elif is_dropout and traits.draws:
+            found.append((1, f"{type(module).__name__} at {name or 'the top'}"))
+    first_of_kind = dict(reversed(found))
+    return " and ".join(first_of_kind[kind] for kind in sorted(first_of_kind))
 
 
 def _drawn(input_shape: tuple[int, ...]) -> Tensor:
@@ -228,6 +369,11 @@ def _require_logits(examples: str, logits: Tensor, shape: tuple[int, int]) -> No
 
     `examples` describes the inputs in the message.
     """
+    batch, classes = shape
+    if logits.ndim == 2 and len(logits) == batch and logits.shape[1] != classes:
+        rule = f"must return {classes} logits, one for each class of the data"
+        way_out = "build it from a parameter num_classes, which mgaudit supplies"
+        raise UsageError("", rule, str(logits.shape[1]), way_out)
     if tuple(logits.shape) != shape:
         rule = f"must return logits of shape {shape} for {examples}"
         raise UsageError("", rule, str(tuple(logits.shape)))

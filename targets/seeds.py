@@ -1,9 +1,13 @@
 """Named random streams: each use of randomness has a generator of its seed, purpose and index."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
+
+CPU = torch.device("cpu")
 
 
 def stream(seed: int, purpose: str, index: int = 0) -> int:
@@ -34,3 +38,18 @@ def torch_generator(
     """Returns a fresh torch generator on `device` at the start of the named stream."""
     generator = torch.Generator(device=device)
     return generator.manual_seed(stream(seed, purpose, index))
+
+
+@contextmanager
+def default_generators_seeded(seed: int, device: torch.device = CPU) -> Iterator[None]:
+    """Seeds torch's default generators of the CPU and of `device`, and restores them afterwards.
+
+    Layers draw their initial weights from these generators, and layers such as dropout draw from
+    them in training.
+    """
+    on_gpu = device.type == "cuda"
+    with torch.random.fork_rng(devices=[device] if on_gpu else []):
+        torch.default_generator.manual_seed(seed)
+        if on_gpu:
+            torch.cuda.manual_seed(seed)
+        yield

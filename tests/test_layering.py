@@ -98,7 +98,7 @@ def test_nothing_seeds_a_global_random_state_for_good_and_only_the_command_line_
             ), module
             # The one call that seeds torch's generator is inside fork_rng; test_recipe.py tests
             # that.
-            seeds_inside_a_fork = module == "mgaudit.targets.fitting.recipe"
+            seeds_inside_a_fork = module == "mgaudit.targets.seeds"
             assert call != "torch.default_generator.manual_seed" or seeds_inside_a_fork, module
             assert call != "print" or package(module) == "mgaudit.cli", module
 

@@ -21,9 +21,10 @@ Entry = dict[str, str]
 OWN_NETWORK = {
     "name": "module:Class",
     "options": "its own",
-    "summary": "A network of your own: a torch.nn.Module in a module that Python finds from the "
-    "current folder, built as Class(input_shape, classes, **options). Schemes and attacks may be "
-    "your own in the same way.",
+    "summary": "A network of your own: a torch.nn.Module, or a function that returns one, in a "
+    "module that Python finds from the current folder. It is built from (input_shape, classes), "
+    "from (num_classes) or from nothing, as its signature says, and from its options. Schemes and "
+    "attacks may be classes of your own in the same way.",
 }
 
 

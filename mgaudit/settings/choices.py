@@ -10,8 +10,10 @@ user's own: `module:Class` or `module:Class:key=value`. This module parses the t
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from types import FunctionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
@@ -58,8 +60,8 @@ class Choice:
 
     @property
     def own_sha256(self) -> str | None:
-        """The SHA-256 of the source of a class from outside of mgaudit; None for other entries."""
-        if not isinstance(self.build, type):
+        """The SHA-256 of the source of code from outside of mgaudit; None for other entries."""
+        if not isinstance(self.build, type | FunctionType):
             return None
         own = OWN.fullmatch(self.name) or _is_foreign(self.build)
         return source_sha256(self.build) if own else None
@@ -70,12 +72,13 @@ class Entry:
     """An entry of a registry, or a class of the user's own.
 
     `build` is the class or function. `supplied` names its parameters that are not options, because
-    mgaudit supplies their values.
+    mgaudit supplies their values. `missing_way_out` ends the error about a missing option.
     """
 
     name: str
     build: Callable[..., Any]
     supplied: tuple[str, ...] = ()
+    missing_way_out: str = ""
 
     @cached_property
     def parameters(self) -> dict[str, inspect.Parameter]:
@@ -112,7 +115,7 @@ class Entry:
         for key, parameter in self.parameters.items():
             if parameter.default is parameter.empty and key not in options:
                 way_out = f"write {self.name}:{key}=VALUE{allowed(self.hints.get(key))}"
-                raise UsageError("", f"needs {key}", None, way_out)
+                raise UsageError("", f"needs {key}", None, way_out + self.missing_way_out)
         not_default = {
             key: values[key]
             for key, parameter in self.parameters.items()
@@ -125,8 +128,10 @@ class Entry:
         if key not in self.parameters:
             rule = f"is not an option of {self.name!r}, which takes {self._options_text()}"
             raise UsageError(key, rule, None, did_you_mean(key, self.parameters))
-        hint = self.hints.get(key, str)
-        return _converted(key, hint, value_text(value))
+        text = value_text(value)
+        if key not in self.hints:
+            return _untyped(text)
+        return _converted(key, self.hints[key], text)
 
     def _built(self, options: Mapping[str, Any]) -> Any:
         """Returns the object for these options, or a partial if mgaudit supplies more arguments."""
@@ -150,12 +155,13 @@ class Entry:
 
 
 def _is_foreign(build: Callable[..., Any]) -> bool:
-    """Returns whether an entry is a class of another package."""
-    return isinstance(build, type) and build.__module__.partition(".")[0] != "mgaudit"
+    """Returns whether an entry is a class or function of another package."""
+    is_code = isinstance(build, type | FunctionType)
+    return is_code and build.__module__.partition(".")[0] != "mgaudit"
 
 
 def own_code(choices: Iterable[Choice]) -> dict[str, str]:
-    """Returns the SHA-256 of the source of each class that is not of mgaudit, by its name."""
+    """Returns the SHA-256 of the source of each choice that is not of mgaudit, by its name."""
     return {choice.name: choice.own_sha256 for choice in choices if choice.own_sha256 is not None}
 
 
@@ -163,7 +169,7 @@ def parse(
     kind: str,
     registry: Mapping[str, Callable[..., Any]],
     text: str,
-    supplied: tuple[str, ...] = (),
+    entry_type: Callable[[str, Callable[..., Any]], Entry] = Entry,
     own: type | None = None,
 ) -> Choice:
     """Returns the choice that `text` names. Its options have the types of the entry's signature.
@@ -172,7 +178,8 @@ def parse(
         kind: The kind of entry, such as "attack", for errors and for plug-ins.
         registry: The built-in entries by name.
         text: The name with options, as in "lira:online=false".
-        supplied: The parameters that mgaudit supplies.
+        entry_type: Returns the entry of a name and a class or function; by default one to which
+            mgaudit supplies nothing.
         own: The class that a user's own class must extend; None where the user cannot add one.
 
     Raises:
@@ -184,7 +191,7 @@ def parse(
     ...
     mgaudit.errors.UsageError: mask.sigma is not an option of 'mask', which takes kappa
     """
-    entry, options = entry_of(kind, registry, text, supplied, own)
+    entry, options = entry_of(kind, registry, text, entry_type, own)
     try:
         return entry.chosen(option_texts(entry, options))
     except UsageError as error:
@@ -195,7 +202,7 @@ def entry_of(
     kind: str,
     registry: Mapping[str, Callable[..., Any]],
     text: str,
-    supplied: tuple[str, ...] = (),
+    entry_type: Callable[[str, Callable[..., Any]], Entry] = Entry,
     own: type | None = None,
 ) -> tuple[Entry, str]:
     """Returns the entry that `text` names, and the text of its options.
@@ -206,10 +213,10 @@ def entry_of(
     name, _, options = text.partition(":")
     installed = {} if own is None else plugins(kind, registry)
     if name in registry:
-        return Entry(name, registry[name], supplied), options
+        return entry_type(name, registry[name]), options
     if own is not None and name in installed:
         build = plugin_class(kind, own, installed[name])
-        return Entry(name, build, first_parameters(name, build, supplied)), options
+        return entry_type(name, build), options
     if own is not None:
         refuse_taken(kind, name, registry)
     match = OWN.fullmatch(text)
@@ -220,7 +227,7 @@ def entry_of(
         raise UsageError("", rule, repr(name), did_you_mean(name, names))
     build = own_class(kind, own, match["module"], match["name"])
     name = f"{match['module']}:{match['name']}"
-    return Entry(name, build, first_parameters(name, build, supplied)), match["options"] or ""
+    return entry_type(name, build), match["options"] or ""
 
 
 def option_texts(entry: Entry, text: str) -> dict[str, str]:
@@ -242,22 +249,6 @@ def option_texts(entry: Entry, text: str) -> dict[str, str]:
             raise UsageError(key, "may be given once", f"{options[key]!r} and {value!r}")
         options[key] = value
     return options
-
-
-def first_parameters(
-    name: str, build: Callable[..., Any], supplied: tuple[str, ...]
-) -> tuple[str, ...]:
-    """Returns the names of the first parameters of a class, which mgaudit supplies.
-
-    Raises UsageError where the class takes fewer.
-    """
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    parameters = inspect.signature(build).parameters
-    names = [key for key, parameter in parameters.items() if parameter.kind in positional]
-    if len(names) < len(supplied):
-        rule = f"must be built as {build.__name__}({', '.join(supplied)}, ...)"
-        raise UsageError(name, rule)
-    return tuple(names[: len(supplied)])
 
 
 def types(build: Callable[..., Any]) -> dict[str, Any]:
@@ -313,6 +304,20 @@ def _converted(key: str, hint: Any, text: str) -> Any:
         raise UsageError(key, f"must be a finite number {limits}", text)
     # The value is rounded to the 15 digits of its text, so that settings.toml repeats the run.
     return float(value_text(value)) if isinstance(value, float) else value
+
+
+def _untyped(text: str) -> bool | int | float | str:
+    """Returns the value of an option without a type: a number or a truth value, if it is one.
+
+    >>> _untyped("3"), _untyped("0.5"), _untyped("false"), _untyped("relu")
+    (3, 0.5, False, 'relu')
+    """
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return text
 
 
 def text_of(name: str, options: Mapping[str, Any]) -> str:

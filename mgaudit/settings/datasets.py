@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mgaudit.errors import UsageError, did_you_mean
-from mgaudit.settings.choices import OWN, Choice, parse
+from mgaudit.settings.choices import OWN, Choice, Entry, parse
 from mgaudit.settings.plugin_code import plugin_reader
 from mgaudit.settings.plugins import plugins, refuse_taken
 from mgaudit.targets import datasets
@@ -78,7 +78,7 @@ def dataset_choice(value: object) -> DatasetChoice:
         return _of_own_function(value, name, installed)
     if reader.takes_path:
         return _of_path(reader, rest)
-    choice = parse("dataset", {name: reader.read}, value, SUPPLIED)
+    choice = parse("dataset", {name: reader.read}, value, partial(Entry, supplied=SUPPLIED))
     load_reader = partial(reader.load, **choice.options)
     return DatasetChoice(name, choice.options, reader.read, load_reader)
 

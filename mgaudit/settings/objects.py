@@ -29,31 +29,33 @@ def object_choice(registry: Mapping[str, Callable[..., Any]], instance: object) 
 
 
 def class_choice(
-    registry: Mapping[str, Callable[..., Any]], build: Callable[..., Any], supplied: tuple[str, ...]
+    registry: Mapping[str, Callable[..., Any]],
+    build: Callable[..., Any],
+    entry_type: Callable[[str, Callable[..., Any]], Entry],
 ) -> Choice:
-    """Returns the choice of a class that mgaudit itself builds, such as a network.
+    """Returns the choice of a class or function that mgaudit itself calls, such as a network.
 
-    `functools.partial(Class, option=value)` gives it options. `supplied` names the parameters
-    that mgaudit supplies.
+    `functools.partial(Class, option=value)` gives it options. `entry_type` returns the entry of a
+    name and a class or function.
     """
     options: Mapping[str, object] = {}
     if isinstance(build, functools.partial):
+        if build.args:
+            rule = "must have options by name, as in functools.partial(Class, width=8)"
+            raise UsageError("", rule, repr(build.args))
         options = build.keywords
         build = build.func
-    if not isinstance(build, type):
-        rule = "must be a class, or functools.partial of a class"
-        raise UsageError("", rule, type(build).__name__)
-    entry = Entry(_name(registry, build), build, supplied)
+    entry = entry_type(_name(registry, build), build)
     return entry.chosen(options)
 
 
-def _name(registry: Mapping[str, Callable[..., Any]], build: type) -> str:
-    """Returns the registered name of a class, or `module:Class` for a class of the user's own."""
+def _name(registry: Mapping[str, Callable[..., Any]], build: Callable[..., Any]) -> str:
+    """Returns the registered name, or `module:Class` for a class or function of the user's own."""
     for name, entry in registry.items():
         if entry is build:
             return name
-    if "<locals>" in build.__qualname__ or "." in build.__qualname__:
-        rule = "must be a class at the top level of its module"
-        raise UsageError(build.__qualname__, rule, way_out="move it out of the function or class")
+    if not build.__qualname__.isidentifier():
+        rule = "must be a class or a function at the top level of its module"
+        raise UsageError(build.__qualname__, rule, way_out="define it with class or def, outside")
     source_sha256(build)  # at once, before the file can be edited
     return f"{build.__module__}:{build.__qualname__}"

@@ -4,26 +4,29 @@ A dataset is a `Reader`, or a function without arguments that returns a dataset,
 `module:function` does.
 """
 
+from collections.abc import Callable
 from importlib.metadata import EntryPoint
+from typing import Any
 
 from mgaudit.errors import UsageError
-from mgaudit.settings.own_code import source_sha256
+from mgaudit.settings.own_code import is_own, own_rule, source_sha256
 from mgaudit.settings.plugins import package
 from mgaudit.targets.datasets import Reader, reader_of
 from mgaudit.targets.own_module import RAISED, error_line
 
 
-def plugin_class(kind: str, base: type, entry: EntryPoint) -> type:
+def plugin_class(kind: str, base: type, entry: EntryPoint) -> Callable[..., Any]:
     """Imports and returns the class of an entry point; `kind` is for errors, such as "attack".
 
-    Raises UsageError where there is none, or where it does not extend `base`.
+    A network may be a function. Raises UsageError where there is none, or where it does not extend
+    `base`.
     """
     loaded = _loaded(kind, entry)
-    if not (isinstance(loaded, type) and issubclass(loaded, base)):
-        rule = f"must be a class that extends {base.__module__}.{base.__qualname__}"
+    if not is_own(loaded, kind, base):
+        rule = own_rule(kind, base)
         repair = f"repair or uninstall the package {package(entry)}"
         raise UsageError(f"{kind} {entry.name}", rule, repr(loaded), repair)
-    plugin: type = loaded
+    plugin: Callable[..., Any] = loaded
     source_sha256(plugin)  # at once, before the file can be edited
     return plugin
 

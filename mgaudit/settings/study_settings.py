@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from functools import partial
+from types import FunctionType
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
@@ -20,10 +21,12 @@ from mgaudit.attacks import ATTACKS, Attack
 from mgaudit.errors import UsageError
 from mgaudit.settings import arguments
 from mgaudit.settings.arguments import Argument, plain_type
-from mgaudit.settings.choices import Choice, first_parameters, parse
+from mgaudit.settings.choices import Choice, Entry, parse
 from mgaudit.settings.datasets import DatasetChoice, dataset_choice
+from mgaudit.settings.network_entry import NetworkEntry
 from mgaudit.settings.number_check import checked_number
 from mgaudit.settings.objects import class_choice, object_choice
+from mgaudit.settings.own_code import is_own, own_rule
 from mgaudit.settings.schemes import DEFAULT_DP, PLAIN, SchemeChoice, scheme_choice
 from mgaudit.settings.setting_errors import usage_error
 from mgaudit.targets import NETWORKS, QUERIES
@@ -34,7 +37,6 @@ from mgaudit.targets.ranges import range_in
 from mgaudit.targets.training import Training
 
 ARTICLES = {"attack": "an ", "queries": ""}
-SUPPLIED = ("input_shape", "classes")  # to a network, by mgaudit
 DEFAULT_SCHEMES = (PLAIN, f"gaussian-mask:kappa={arguments.KAPPA.default:g}", DEFAULT_DP)
 
 
@@ -43,14 +45,18 @@ Value = TypeVar("Value")
 
 
 def target_choice(value: object) -> Choice:
-    """Returns the choice of the network that a text or a class names.
+    """Returns the choice of the network that a text, a class or a function names.
 
     A choice is returned unchanged. Its `built` is called with the input shape and the number of
     classes. Raises UsageError as `parse` does.
     """
-    if isinstance(value, type | partial):
+    if isinstance(value, type | partial | FunctionType):
         return _network_choice(value)
-    return _chosen(value, "target", NETWORKS, SUPPLIED, NETWORK)
+    if isinstance(value, NETWORK):
+        kind = type(value).__name__
+        rule = "must be what builds a network, because each model has weights of its own"
+        raise UsageError("", rule, f"a {kind}", f"pass the class {kind}, or a function")
+    return _chosen(value, "target", NETWORKS, NetworkEntry.of, NETWORK)
 
 
 def attack_choice(value: object) -> Choice:
@@ -79,20 +85,19 @@ def queries_choice(value: object) -> Choice:
     return _chosen(value, "queries", QUERIES)
 
 
-def _network_choice(value: type | partial[Any]) -> Choice:
-    """Returns the choice of a network class, or of a `functools.partial` of one."""
+def _network_choice(value: Callable[..., Any]) -> Choice:
+    """Returns the choice of a network's class or function, or of a `functools.partial` of one."""
     build = value.func if isinstance(value, partial) else value
-    if not (isinstance(build, type) and issubclass(build, NETWORK)):
-        rule = f"must be a class that extends {NETWORK.__module__}.{NETWORK.__qualname__}"
-        raise UsageError("", rule, repr(build))
-    return class_choice(NETWORKS, value, first_parameters(build.__name__, build, SUPPLIED))
+    if not is_own(build, "target", NETWORK):
+        raise UsageError("", own_rule("target", NETWORK), repr(build))
+    return class_choice(NETWORKS, value, NetworkEntry.of)
 
 
 def _chosen(
     value: object,
     kind: str,
     registry: Mapping[str, Callable[..., Any]],
-    supplied: tuple[str, ...] = (),
+    entry_type: Callable[[str, Callable[..., Any]], Entry] = Entry,
     own: type | None = None,
 ) -> Choice:
     if isinstance(value, Choice):
@@ -101,7 +106,7 @@ def _chosen(
         rule = f"must be the name of {ARTICLES.get(kind, 'a ')}{kind} with options, or an object"
         way_out = f"write {value.__name__}(...)" if isinstance(value, type) else ""
         raise UsageError("", rule, f"{type(value).__name__}: {value!r}", way_out)
-    return parse(kind, registry, value, supplied, own)
+    return parse(kind, registry, value, entry_type, own)
 
 
 def _distinct(values: tuple[Value, ...]) -> tuple[Value, ...]:

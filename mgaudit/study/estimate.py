@@ -253,7 +253,7 @@ def _untrained(arm: Arm, design: Design) -> Ensemble:
     data = design.dataset
     model = initial_model(arm.recipe.target, data.input_shape, len(data.classes), seed=0)
     weights = {name: tensor.numpy().copy() for name, tensor in model.state_dict().items()}
-    return Ensemble(model, [weights])
+    return Ensemble(model, [weights], arm.recipe.traits)
 
 
 def _attacking(arm: Arm, naive: Arm | None, cell: Plan) -> float:

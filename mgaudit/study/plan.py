@@ -14,14 +14,21 @@ from mgaudit.settings.study_settings import AuditSettings, StudySettings
 from mgaudit.storage.run_folder import path_word
 from mgaudit.study.design import Design, draw_design
 from mgaudit.study.extras import extras_in
+from mgaudit.study.network_check import checked_network
 from mgaudit.study.provenance import run_sha256
 from mgaudit.study.stacking import with_stack
-from mgaudit.targets.contract import NETWORK, check_per_example_gradients, check_stack, check_target
+from mgaudit.targets.contract import (
+    NETWORK,
+    check_per_example_gradients,
+    check_private,
+    check_stack,
+)
 from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.fitting.examples import fixed_part
 from mgaudit.targets.fitting.precision import check_precision
 from mgaudit.targets.fitting.privacy_plan import plan_privacy
 from mgaudit.targets.fitting.recipe import Recipe, initial_model
+from mgaudit.targets.fitting.traits import Traits
 from mgaudit.targets.own_module import RAISED, error_line
 from mgaudit.targets.querying.queries import Queries
 from mgaudit.targets.schemes import Scheme, dp_sgd_in
@@ -35,11 +42,15 @@ _planned = cache(plan_privacy)
 
 @dataclass(frozen=True)
 class Arm:
-    """How the models of one arm are trained (`recipe`) and queried for the attacks (`queries`)."""
+    """How the models of one arm are trained (`recipe`) and queried for the attacks (`queries`).
+
+    `one_by_one` states why models of the network cannot be trained as one stack; "" if they can.
+    """
 
     settings: AuditSettings
     recipe: Recipe
     queries: Queries
+    one_by_one: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,24 +102,29 @@ def plan_arm(settings: AuditSettings, design: Design) -> Arm:
     training = _training_under(settings)
     check_precision(training.precision, design.device)
     _check_augmentation(settings.label, scheme, training.augment, design.dataset.input_shape)
+    dataset, target = design.dataset, settings.target
+    traits, one_by_one = checked_network(target, design)
     dp_sgd = dp_sgd_in(scheme)
     if dp_sgd is not None:
+        check_private(target.name, traits)
         # Opacus needs exact norms, and its epsilon is that of one trainer with all examples.
         training = replace(training, precision="float32", clients=1, local_steps=1)
     plan = None if dp_sgd is None else _planned(dp_sgd, training, design.expected_members)
-    stack = _checked_stack(settings, design)
+    stack = _checked_stack(settings, traits, design)
+    _check_batches(training, traits, design)
     recipe = Recipe(
-        settings.target.built,
+        target.built,
         scheme,
         training,
         plan,
         settings.seed,
         design.expected_members,
         stack=stack if plan is None else 1,  # Opacus trains one model at a time
+        traits=traits,
     )
-    _check_network(settings, recipe, design.dataset)
-    queries = _checked_queries(settings, design.dataset)
-    return Arm(settings, recipe, queries)
+    _check_network(settings, recipe, dataset)
+    queries = _checked_queries(settings, dataset)
+    return Arm(settings, recipe, queries, one_by_one)
 
 
 def _training_under(settings: AuditSettings) -> Training:
@@ -144,7 +160,7 @@ def _check_augmentation(
         raise UsageError(f"{label}:", rule, way_out="use --augment none or fixed=false")
 
 
-def _checked_stack(settings: AuditSettings, design: Design) -> int:
+def _checked_stack(settings: AuditSettings, traits: Traits, design: Design) -> int:
     """Returns the number of models in a stack. Raises UsageError if it does not fit the study."""
     stack, clients = settings.stack, settings.training.clients
     if stack == "auto":
@@ -154,6 +170,8 @@ def _checked_stack(settings: AuditSettings, design: Design) -> int:
     if stack > settings.models:
         rule = f"must be <= {settings.models}, the models of an arm"
         raise UsageError("stack", rule, str(stack), "use --stack auto")
+    if not traits.per_example:
+        _check_one_by_one(settings, traits)
     if clients > 1 and stack > 1:
         rule = "must be 1 with several clients, which are trained as one stack"
         raise UsageError("stack", rule, str(stack), "leave --stack out")
@@ -164,21 +182,46 @@ def _checked_stack(settings: AuditSettings, design: Design) -> int:
     return stack
 
 
+def _check_one_by_one(settings: AuditSettings, traits: Traits) -> None:
+    """Raises UsageError for a stack or clients, which a network with these traits cannot have."""
+    stack, clients = settings.stack, settings.training.clients
+    trained = f"because target {settings.target.name} has {traits.cause}"
+    if stack != 1:
+        rule = f"must be 1, {trained}, and is trained one model at a time"
+        raise UsageError("stack", rule, str(stack), "use --stack 1 or auto")
+    if clients > 1:
+        rule = f"must be 1, {trained}, and only weights of clients can be averaged"
+        raise UsageError("clients", rule, str(clients), f"{traits.way_out}, or use 1 client")
+
+
+def _check_batches(training: Training, traits: Traits, design: Design) -> None:
+    """Raises UsageError if a model would have a batch of one example, of which BatchNorm fails."""
+    if not traits.mixes_examples:
+        return
+    steps = training.steps_per_epoch(design.expected_members)
+    smallest = int(design.membership.sum(axis=1).min()) // steps
+    if smallest < 2:
+        rule = f"must be so large that all batches have 2 examples, because of {traits.cause}"
+        value = f"{training.batch_size}, and a batch of {smallest}"
+        raise UsageError("batch_size", rule, value, "use a larger --batch-size")
+
+
 def _check_network(settings: AuditSettings, recipe: Recipe, dataset: Dataset) -> None:
     """Raises UsageError if the recipe cannot train the network, or an attack cannot use it."""
     shape, classes = dataset.input_shape, len(dataset.classes)
     network = (settings.target.name, recipe.target, shape, classes)
-    check_target(*network)
     if recipe.stack > 1 or recipe.training.clients > 1:
         # The models of a stack are trained with the layer that the scheme may add.
 
         def extended(shape: tuple[int, ...], classes: int) -> Any:
             return recipe.scheme.extend(recipe.target(shape, classes))
 
-        check_stack(settings.target.name, extended, shape, classes)
+        check_stack(settings.target.name, extended, shape, classes, recipe.traits.channels_last)
     _check_extension(settings.label, recipe.scheme, recipe, shape, classes)
     extras = [extra for attack in settings.attacks for extra in extras_in(attack.built.needs)]
-    if recipe.plan is not None or any(extra.per_example_gradients for extra in extras):
+    needs_gradients = any(extra.per_example_gradients for extra in extras)
+    by_opacus = needs_gradients and recipe.traits.norms_by_opacus
+    if recipe.plan is not None or by_opacus:
         check_per_example_gradients(*network)
 
 

@@ -77,7 +77,7 @@ class ArmOutputs:
         """Returns the converged models, loaded from the store."""
         dataset, target = self.design.dataset, self.trained.arm.recipe.target
         network = initial_model(target, dataset.input_shape, len(dataset.classes), seed=0)
-        return Ensemble(network, self._weights())
+        return Ensemble(network, self._weights(), self.trained.arm.recipe.traits)
 
     def _weights(self) -> list[Tensors]:
         """Returns the weights of the converged models, training missing or damaged ones again."""

@@ -14,8 +14,8 @@ from mgaudit.settings.choices import Choice, own_code
 from mgaudit.settings.study_settings import DPAuditSettings, StudySettings
 from mgaudit.storage.atomic import set_aside, sweep_partial, write_atomically
 from mgaudit.study.design import Design
+from mgaudit.study.network_check import checked_network
 from mgaudit.targets.cache import cache_folder
-from mgaudit.targets.contract import check_stack, check_target
 from mgaudit.targets.device import device_name
 from mgaudit.targets.fitting.recipe import Recipe
 from mgaudit.targets.fitting.stack_size import candidates, fastest_stack
@@ -45,19 +45,16 @@ def with_stack(settings: Settings, design: Design) -> Settings:
 def _fastest(target: Choice, training: Training, design: Design) -> int:
     """Returns the fastest stack size, measured now or before; 1 for a network without stacks."""
     sizes = candidates(len(design.membership), design.device)
-    build = target.built
-    shape, classes = design.dataset.input_shape, len(design.dataset.classes)
-    check_target(target.name, build, shape, classes)
-    try:
-        check_stack(target.name, build, shape, classes)
-    except ValueError:
+    traits, reason_for_one = checked_network(target, design)
+    if reason_for_one:
         return 1
     path = _path(target, training, design, sizes)
     kept = _kept_size(path)
     if kept is not None:
         return kept
     timed_training = replace(training, augment="none")
-    timed = Recipe(build, Scheme(), timed_training, None, 0, design.expected_members)
+    members = design.expected_members
+    timed = Recipe(target.built, Scheme(), timed_training, None, 0, members, traits=traits)
     size = fastest_stack(timed, design.dataset, design.membership, design.device, sizes)
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep_partial(path.parent, older_than_seconds=ABANDONED_SECONDS)

@@ -87,6 +87,9 @@ def train_missing(
     layout = model_layout(arm, design)
     kept = folder.repaired_models(models, layout, progress.stage)
     missing = [index for index in range(models) if index not in kept]
+    if missing and arm.one_by_one and arm.recipe.plan is None:
+        label = arm.settings.label
+        progress.stage(f"{label}: models are trained one by one, because {arm.one_by_one}")
     progress.training_started(arm.settings.label, models, len(kept))
     _train(missing, arm, folder, design, jobs, progress)
     progress.training_ended()

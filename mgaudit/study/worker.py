@@ -14,6 +14,8 @@ from mgaudit.storage.ensembles import EnsembleFolder
 from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.fitting.recipe import Recipe, train
 
+SCRIPT = "__main__:"  # before the names of classes in the script that was started
+
 
 @dataclass(frozen=True)
 class TrainingTask:
@@ -37,7 +39,11 @@ class TrainingTask:
 
 def train_and_keep(task: TrainingTask) -> int:
     """Trains the stack and saves its models in the folder. Returns the number of models."""
-    if own_code(task.choices) != task.own_code:  # a worker imports the classes again
+    # A worker imports the classes again, except for those of the script that was started, which
+    # it receives with their code.
+    imported = [choice for choice in task.choices if not choice.name.startswith(SCRIPT)]
+    expected = {name: sha for name, sha in task.own_code.items() if not name.startswith(SCRIPT)}
+    if own_code(imported) != expected:
         raise RuntimeError(
             f"the source of {', '.join(task.own_code)} was edited during the run; run again"
         )

@@ -15,14 +15,16 @@ from mgaudit.targets.seeds import torch_generator
 class Streams:
     """The random generators of one model.
 
-    `batches` draws the order of the examples, always on the CPU. The other generators are on the
-    device of the inputs. `inputs`, `nodes` and `weights` draw the noise on inputs, noise nodes and
+    `batches` draws the order of the examples, and `layers` seeds layers that draw random numbers,
+    such as dropout; both are on the CPU. The other generators are on the device of the inputs.
+    `inputs`, `nodes` and `weights` draw the noise on inputs, noise nodes and
     weights for each batch. `fixed_inputs`, `fixed_nodes` and `labels` draw noise that is drawn once
     before training, and `augmentation` draws flips and shifts. With separate streams, a scheme
     draws the same values alone and in a composition.
     """
 
     batches: Generator
+    layers: Generator
     inputs: Generator
     nodes: Generator
     weights: Generator
@@ -41,6 +43,7 @@ class Streams:
         if it has any.
         """
         batches = torch_generator(seed, f"{whose}batches", index)
+        layers = torch_generator(seed, f"{whose}layers", index)
         purposes = (
             "noise",
             "node noise",
@@ -51,7 +54,7 @@ class Streams:
             "augmentation",
         )
         others = [torch_generator(seed, f"{whose}{purpose}", index, device) for purpose in purposes]
-        return cls(batches, *others)
+        return cls(batches, layers, *others)
 
 
 @dataclass(frozen=True)

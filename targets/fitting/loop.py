@@ -54,6 +54,7 @@ def fit(
     streams: Sequence[Streams],
     watch: Watch | None = None,
     steps: int | None = None,
+    draws: bool = False,
 ) -> Fitted:
     """Trains a stack of models in place; a model is the same in every stack, up to rounding.
 
@@ -64,13 +65,12 @@ def fit(
         training, streams: The settings as modified by the scheme; the random streams of each model.
         members: The average number of examples of a model.
         watch, steps: Called before the first and after every step; steps per epoch, if not default.
+        draws: Whether layers draw random numbers; then there is one model, which has its own.
 
     Returns:
         Which of the models had a finite loss at every step, and the number of steps.
     """
-    for model in models:
-        model.train()
-    stack = ModelStack(models)
+    stack = ModelStack(models, streams[0].layers if draws else None)
     fresh = fresh_part(scheme)
     device = examples.inputs.device
     steps = training.steps_per_epoch(members) if steps is None else steps

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.fitting.examples import Streams, TrainingExamples
@@ -16,9 +17,10 @@ from mgaudit.targets.fitting.federated import client_streams, fit_federated
 from mgaudit.targets.fitting.loop import Fitted, Watch, fit
 from mgaudit.targets.fitting.precision import exactness
 from mgaudit.targets.fitting.privacy_plan import PrivacyPlan
+from mgaudit.targets.fitting.traits import PER_EXAMPLE, Traits
 from mgaudit.targets.schemes import Scheme
 from mgaudit.targets.schemes.noise_nodes import without_node
-from mgaudit.targets.seeds import stream, torch_generator
+from mgaudit.targets.seeds import default_generators_seeded, stream, torch_generator
 from mgaudit.targets.training import Training
 
 Target = Callable[[tuple[int, ...], int], nn.Module]
@@ -31,7 +33,7 @@ class Recipe:
     `target` builds the network from (input_shape, classes); `training` are the settings as modified
     by the scheme; `plan` holds the parameters of DP-SGD and is None without DP-SGD. `members` is
     the average number of examples of a model, and `stack` the number of models that are trained as
-    one stack, that is, together by vectorised operations.
+    one stack, that is, together by vectorised operations. `traits` are those of the network.
     """
 
     target: Target
@@ -41,6 +43,7 @@ class Recipe:
     seed: int
     members: float
     stack: int = 1
+    traits: Traits = PER_EXAMPLE
 
 
 @dataclass(frozen=True)
@@ -64,9 +67,13 @@ def initial_model(
     Layers always draw their initial weights from torch's global generator, so it is seeded for the
     construction and restored afterwards.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        return target(input_shape, classes)
+    with default_generators_seeded(seed):
+        model = target(input_shape, classes)
+        if isinstance(model, nn.Module) and any(map(is_lazy, model.parameters())):
+            with torch.no_grad():  # the first batch gives lazy layers their shapes and weights
+                model.eval()(torch.zeros(2, *input_shape))
+            model.train()
+        return model
 
 
 def train(
@@ -132,8 +139,15 @@ def train_at_once(
     every step.
 
     Raises:
-        ValueError: For `watch` with DP-SGD or clients, which do not call it.
+        ValueError: For `watch` with DP-SGD or clients, which do not call it, and for a network with
+            BatchNorm, dropout or the like in a stack, with clients or with DP-SGD.
     """
+    together = len(indices) > 1 or recipe.training.clients > 1 or recipe.plan is not None
+    if together and not recipe.traits.per_example:
+        raise ValueError(
+            f"recipe must train one model at a time, without clients and DP-SGD, for a network "
+            f"with {recipe.traits.cause}"
+        )
     if watch is not None and (recipe.plan is not None or recipe.training.clients > 1):
         raise ValueError(
             "recipe must be one of plain training to be watched, without DP-SGD and without clients"
@@ -141,7 +155,7 @@ def train_at_once(
     models = _initial_models(recipe, dataset, indices, device)
     streams = [Streams.of_model(recipe.seed, index, device) for index in indices]
     examples = _training_examples(dataset, membership, device)
-    if examples.inputs.ndim == 4 and recipe.plan is None:
+    if examples.inputs.ndim == 4 and recipe.plan is None and recipe.traits.channels_last:
         # oneDNN and cuDNN convolve faster in channels-last order. Noise is drawn in memory order,
         # so a stack must store its inputs as a single model does; vmap does not support such
         # weights.
@@ -207,7 +221,8 @@ def _fit(
     scheme, training, members = recipe.scheme, recipe.training, recipe.members
     device = examples.inputs.device
     if recipe.plan is None and training.clients == 1:
-        return fit(models, examples, scheme, training, members, streams, watch)
+        draws = recipe.traits.draws
+        return fit(models, examples, scheme, training, members, streams, watch, draws=draws)
     (model,), (own,) = models, streams
     if recipe.plan is None:
         clients = client_streams(recipe.seed, indices[0], training.clients, device)

@@ -3,23 +3,28 @@
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from mgaudit.targets.fitting.traits import layer_draws
 from mgaudit.targets.schemes.noise_nodes import node_in
 
 Weights = dict[str, Tensor]
 
 
 class ModelStack:
-    """Models of one architecture, evaluated together by vectorised operations.
+    """Models of one architecture in training mode, evaluated together by vectorised operations.
 
     `weights` holds the trainable tensors of all models by name, (models, *shape). For a single
     model they are (*shape), and the model is called directly, without the overhead of vmap.
+
+    `layers` seeds the layers of a single model that draw random numbers, such as dropout, at each
+    evaluation. It is None for a network without such layers.
     """
 
-    def __init__(self, models: Sequence[nn.Module]) -> None:
-        self.models = list(models)
+    def __init__(self, models: Sequence[nn.Module], layers: Generator | None = None) -> None:
+        self.models = [model.train() for model in models]
+        self._layers = layers
         self._node = node_in(self.models[0])
         self._buffers: Weights = {}
         if len(self.models) == 1:
@@ -66,10 +71,11 @@ class ModelStack:
         if self._node is not None:
             self._node.values = None if node_values is None else node_values[0]
         model, batch = self.models[0], x[0]
-        if weights is self.weights:  # the model's own, which need no functional call
-            logits: Tensor = model(batch)
-        else:
-            logits = functional_call(model, weights, (batch,))
+        with layer_draws(self._layers, batch.device):
+            if weights is self.weights:  # the model's own, which need no functional call
+                logits: Tensor = model(batch)
+            else:
+                logits = functional_call(model, weights, (batch,))
         return logits[None]
 
     def _logits_of_model(

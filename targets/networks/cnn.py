@@ -28,9 +28,9 @@ class CNN(Network):
 
     `channels` are the numbers of channels of the blocks and `hidden` is the width of the hidden
     layer. Only the first `pools` blocks have pooling, by default all of them. `norm="group"` adds a
-    GroupNorm after each convolution. BatchNorm is not available: it makes the output for an example
-    depend on the other examples in its batch, which invalidates both per-example clipping and the
-    audit's comparison of models with and without an example.
+    GroupNorm after each convolution. BatchNorm is not available here: it makes the output for an
+    example depend on the other examples in its batch, so DP-SGD could not train the network.
+    `resnet18` and `wrn28-2` have BatchNorm.
 
     Raises:
         UsageError: For examples that are not images or too small, and for an option out of range.

@@ -10,12 +10,14 @@ class Network(nn.Module):
 
     `input_shape` is the shape of one example, and `classes` the number of outputs. `name` selects
     the network and `source` is the publication. `images` states whether the network accepts only
-    images, and `small` are options of a small version for tests. All built-in networks support
-    per-example gradients, which DP-SGD needs. The user's own network is any torch.nn.Module with
-    such a constructor; `mgaudit.targets.contract` checks it.
+    images, and `small` are options of a small version for tests. `per_example` states whether the
+    logits of an example depend on it alone in training, so that it has a gradient of its own, which
+    DP-SGD needs. The user's own network is any torch.nn.Module; `mgaudit.targets.contract` checks
+    it.
     """
 
     name: ClassVar[str]
     source: ClassVar[str] = "–"
     images: ClassVar[bool] = False
+    per_example: ClassVar[bool] = True
     small: ClassVar[dict[str, Any]]

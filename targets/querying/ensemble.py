@@ -11,7 +11,8 @@ from torch import nn
 from torch.func import functional_call
 
 from mgaudit.targets.fitting.precision import exactness
-from mgaudit.targets.querying.gradients import gradient_norms
+from mgaudit.targets.fitting.traits import PER_EXAMPLE, Traits
+from mgaudit.targets.querying.gradients import gradient_norms, gradient_norms_one_by_one
 from mgaudit.targets.querying.queries import Queries
 from mgaudit.targets.seeds import torch_generator
 
@@ -33,7 +34,7 @@ class Ensemble:
     """Models of one architecture: `weights[m]` are the weights of model m by name.
 
     `model` is a network of this architecture, whose own weights are ignored and may be overwritten.
-    The models are in the order of the rows of the membership.
+    The models are in the order of the rows of the membership. `traits` are those of the network.
 
     Raises:
         ValueError: Where the weights differ from those of the architecture in name, dtype or shape.
@@ -41,6 +42,7 @@ class Ensemble:
 
     model: nn.Module
     weights: Sequence[dict[str, NDArray[Any]]]
+    traits: Traits = PER_EXAMPLE
 
     def __post_init__(self) -> None:
         # functional_call uses the network's own tensors for missing names, and ignores unknown
@@ -92,12 +94,15 @@ class Ensemble:
         The gradient is with respect to all weights, at evaluation. `inputs` are standardised
         examples (examples, *input_shape) and `labels` (examples,).
         """
+        by_opacus = self.traits.norms_by_opacus
         norms = []
         for weights in self.weights:
             state = {name: torch.from_numpy(values) for name, values in weights.items()}
             self.model.load_state_dict(state)
+            self.model.eval()
+            compute = gradient_norms if by_opacus else gradient_norms_one_by_one
             with exactness("float32", torch.device(device)):
-                norms.append(gradient_norms(self.model, inputs, labels, device))
+                norms.append(compute(self.model, inputs, labels, device))
         return np.stack(norms)
 
     def _logits_of_model(

@@ -50,3 +50,24 @@ def gradient_norms(
     wrapped.to_standard_module()
     model.eval()
     return np.concatenate(norms)
+
+
+def gradient_norms_one_by_one(
+    model: nn.Module, inputs: NDArray[np.float32], labels: NDArray[np.int64], device: str
+) -> NDArray[np.float32]:
+    """Returns the norm of the gradient of each example's cross-entropy (examples,), by autograd.
+
+    This is slower than `gradient_norms`, and right for every network in evaluation mode, such as
+    one with BatchNorm. The mode of `model` is not changed. Weights that the loss does not depend on
+    have no gradient. The arguments are those of `gradient_norms`.
+    """
+    model.to(device)
+    weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    x, y = torch.from_numpy(inputs).to(device), torch.from_numpy(labels).to(device)
+    norms = []
+    for example, label in zip(torch.split(x, 1), torch.split(y, 1), strict=True):
+        loss = cross_entropy(model(example), label)
+        gradients = torch.autograd.grad(loss, weights, allow_unused=True)
+        of_weights = [gradient.norm() for gradient in gradients if gradient is not None]
+        norms.append(torch.stack(of_weights).norm())
+    return torch.stack(norms).detach().cpu().numpy()

@@ -1,8 +1,9 @@
+from functools import partial
 from typing import Literal
 
 import pytest
 
-from mgaudit.settings.choices import parse
+from mgaudit.settings.choices import Entry, parse
 from mgaudit.settings.schemes import scheme_choice
 from mgaudit.settings.study_settings import attack_choice, target_choice
 
@@ -21,7 +22,7 @@ class Thing:
 
 
 def choice(text: str):  # type: ignore[no-untyped-def]
-    return parse("thing", {"thing": Thing}, text, supplied=("given",))
+    return parse("thing", {"thing": Thing}, text, partial(Entry, supplied=("given",)))
 
 
 def test_options_take_the_types_of_the_signature() -> None:

@@ -2,6 +2,8 @@
 
 import json
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,9 @@ from mgaudit.study.design import draw_design
 from mgaudit.study.plan import plan_arm, plan_study
 from mgaudit.study.progress import Progress
 from mgaudit.study.study import run_study
-from mgaudit.study.train import determined_by
+from mgaudit.study.train import determined_by, train_arm
 from mgaudit.study.worker import TrainingTask, train_and_keep
+from mgaudit.targets.own_module import load_module
 
 NETWORKS = """
 import math
@@ -63,6 +66,82 @@ class WithRunningStatistics(Net):
             nn.Flatten(),
             nn.ReLU(),
         )
+
+class Both(Net):
+    def middle(self, width):
+        return nn.Sequential(nn.BatchNorm1d(width), nn.Dropout(0.5))
+
+class AlwaysDropping(Net):
+    def forward(self, x):
+        return super().forward(nn.functional.dropout(x))
+
+class WithoutStatistics(Net):
+    def middle(self, width):
+        return nn.BatchNorm1d(width, track_running_stats=False)
+
+class DropsByNumpy(Net):
+    def forward(self, x):
+        return super().forward(x) * float(np.random.default_rng().random())
+
+class Counting(Net):
+    def __init__(self, shape, n):
+        super().__init__(shape, n)
+        self.register_buffer("calls", torch.zeros(1))
+
+    def forward(self, x):
+        self.calls += 1
+        return super().forward(x)
+
+class Growing(Net):
+    def __init__(self, shape, n):
+        super().__init__(shape, n)
+        self.register_buffer("seen", torch.zeros(1))
+
+    def forward(self, x):
+        if self.training:
+            self.seen = torch.cat([self.seen, x.flatten()[:1]])
+        return super().forward(x)
+
+class Hidden(Net):
+    def __init__(self, shape, n):
+        super().__init__(shape, n)
+        self.register_buffer("mean", torch.zeros(1), persistent=False)
+
+    def forward(self, x):
+        if self.training:
+            self.mean = self.mean / 2 + x.mean()
+        return super().forward(x) + torch.arange(10) * self.mean
+
+class FiveClasses(Net):
+    def __init__(self):
+        super().__init__((64,), 5)
+
+class Unknown(Net):
+    def __init__(self, k):
+        super().__init__((64,), 10, k)
+
+def text():
+    return "a network"
+
+def by_function(num_classes, width=3):
+    return Net((64,), num_classes, width)
+
+class OfClasses(Net):
+    def __init__(self, width=3, num_classes=1000):
+        super().__init__((64,), num_classes, width)
+
+class OfNothing(Net):
+    def __init__(self):
+        super().__init__((64,), 10)
+
+class OfChannels(Net):
+    def __init__(self, in_channels, num_classes):
+        super().__init__((64 * in_channels,), num_classes)
+
+kept = OfNothing()
+
+def shared():
+    return kept
 
 class Centred(Net):
     def forward(self, x):
@@ -174,6 +253,50 @@ def test_a_class_of_ones_own_is_spelt_like_any_other_choice(
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "canonical", "width"),
+    [
+        ("networks:by_function", "networks:by_function", 3),
+        ("networks:by_function:4", "networks:by_function:width=4", 4),
+        ("networks:OfClasses", "networks:OfClasses", 3),
+        ("networks:OfClasses:width=4", "networks:OfClasses:width=4", 4),
+        ("networks:OfNothing", "networks:OfNothing", 3),
+        ("networks:OfChannels:in_channels=1", "networks:OfChannels:in_channels=1", 3),
+        ("networks:Unknown:k=5", "networks:Unknown:k=5", 5),
+    ],
+)
+def test_a_network_is_built_from_what_its_signature_names(
+    text: str, canonical: str, width: int
+) -> None:
+    choice = target_choice(text)
+    assert choice.text == canonical
+    network = choice.built((1, 8, 8), 10)
+    assert network.layers[3].weight.shape == (10, width)
+    assert own_code([choice]).keys() == {choice.name}
+
+
+def test_networks_may_be_python_objects(workplace: Path) -> None:
+    networks = load_module("networks")
+    function = partial(networks.by_function, width=4)
+    assert target_choice(function) == target_choice("networks:by_function:width=4")
+    assert target_choice(networks.OfNothing) == target_choice("networks:OfNothing")
+    for wrong, message in (
+        (networks.kept, "must be what builds a network, .*, got a OfNothing; pass the class"),
+        (lambda: networks.kept, "must be a class or a function at the top level of its module"),
+        (partial(networks.by_function, 4), "must have options by name"),
+        (networks.NotANetwork, "or a function that returns one"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            target_choice(wrong)
+
+
+def test_an_edited_function_is_another_network(workplace: Path) -> None:
+    before = target_choice("networks:by_function").own_sha256
+    (workplace / "networks.py").write_text(NETWORKS + "\n")
+    forget("networks")
+    assert target_choice("networks:by_function").own_sha256 not in (None, before)
+
+
 def test_a_module_may_lie_in_a_package(workplace: Path) -> None:
     (workplace / "package").mkdir()
     (workplace / "package" / "nets.py").write_text(NETWORKS)
@@ -210,11 +333,15 @@ def test_what_python_already_finds_is_not_replaced_by_a_file_in_the_current_fold
         ("networks:Absent", "target.networks:Absent must be a class in networks ("),
         (
             "networks:NotANetwork",
-            "networks:NotANetwork must be a class that extends torch.nn.modules.module.Module, got",
+            (
+                "networks:NotANetwork must be a class that extends torch.nn.modules.module.Module, "
+                "or a function that returns one, got"
+            ),
         ),
         (
             "networks:not_a_class",
-            "must be a class that extends torch.nn.modules.module.Module, got 3",
+            "must be a class that extends torch.nn.modules.module.Module, or a function that "
+            "returns one, got 3",
         ),
         (
             "networks:Net:depth=3",
@@ -223,7 +350,7 @@ def test_what_python_already_finds_is_not_replaced_by_a_file_in_the_current_fold
         ("networks:Net:width=big", "target.networks:Net.width must be a valid integer"),
         (
             "networks:NoArguments",
-            "networks:NoArguments must be built as NoArguments(input_shape, classes, ...)",
+            "networks:NoArguments must have weights that can be trained, got none",
         ),
         ("networks", "module:Class of your own, got 'networks'"),
         (
@@ -252,20 +379,40 @@ def test_what_python_already_finds_is_not_replaced_by_a_file_in_the_current_fold
         ),
         (
             "networks:WithBatchNorm",
-            "networks:WithBatchNorm must hold no BatchNorm, got BatchNorm1d at layers.2",
+            (
+                "networks:WithBatchNorm must compute each example by itself for DP-SGD, which "
+                "clips its gradient, got BatchNorm1d at layers.2; use GroupNorm in place of "
+                "BatchNorm, or leave DP-SGD out (--no-dp, or"
+            ),
         ),
         (
             "networks:WithDropout",
-            "must return identical logits for identical inputs in training mode",
+            "for DP-SGD, which clips its gradient, got Dropout at layers.2; remove dropout, or",
+        ),
+        ("networks:WithRunningStatistics", "got InstanceNorm1d at layers.2.1; use GroupNorm"),
+        ("networks:Centred", "got logits that depend on the rest of the batch; use GroupNorm"),
+        (
+            "networks:AlwaysDropping",
+            "must return identical logits for identical inputs at evaluation; turn dropout off",
         ),
         (
-            "networks:WithRunningStatistics",
-            "must return the same logits in training mode as at evaluation",
+            "networks:WithoutStatistics",
+            "must return the same logits for an example alone and in a batch, at evaluation",
         ),
         (
-            "networks:Centred",
-            "networks:Centred must return the same logits for an example alone and in a batch",
+            "networks:DropsByNumpy",
+            "must return identical logits for identical inputs and seeds in training mode",
         ),
+        ("networks:Counting", "must not change its buffers at evaluation"),
+        ("networks:Growing", "must keep the shapes and dtypes of its buffers in training"),
+        ("networks:Hidden", "must be the same model after its state_dict was saved and loaded"),
+        (
+            "networks:FiveClasses",
+            "networks:FiveClasses must return 10 logits, one for each class of the data, got 5;",
+        ),
+        ("networks:Unknown", "networks:Unknown needs k; write networks:Unknown:k=VALUE, or name"),
+        ("networks:text", "target networks:text must return a torch.nn.Module, got str"),
+        ("networks:shared", "networks:shared must have weights of its own in each model"),
         ("networks:ByNumpy", "networks:ByNumpy must have weights that the seed determines"),
         ("networks:Forgetful", "must be the same model after its state_dict was saved and loaded"),
         (
@@ -310,7 +457,7 @@ def test_workers_train_the_same_stacks_of_a_network_of_the_current_folder_bit_fo
         "weight-noise:sigma=0.01+noise-nodes:sigma=1",
     ]
     values = {**small, "target": "networks:Net:width=8", "stack": 2, "schemes": schemes}
-    results, weights = [], []
+    results, weights, trained_with_state = [], [], []
     for jobs in (1, 2):
         monkeypatch.setenv("MGAUDIT_CACHE", str(tmp_path / f"cache-{jobs}"))
         study, _ = run_study(plan_study(study_settings(values)), jobs, Progress())
@@ -321,6 +468,10 @@ def test_workers_train_the_same_stacks_of_a_network_of_the_current_folder_bit_fo
         weights.append(
             {folder.name: EnsembleFolder(folder, "").load_model(3).weights for folder in folders}
         )
+        with_state = plan_study(study_settings({**values, "target": "networks:Both", "stack": 1}))
+        records = train_arm(with_state.arms[0], with_state.design, jobs, Progress()).records
+        trained_with_state.append([record.weights_sha256 for record in records])
+    assert trained_with_state[0] == trained_with_state[1]
     assert results[0] == results[1]
     assert len(weights[0]) == len(schemes)
     assert weights[0].keys() == weights[1].keys()
@@ -378,6 +529,21 @@ def test_a_worker_that_has_imported_an_edited_file_trains_nothing(
     ):
         train_and_keep(task)
     assert not own_cache.exists()
+
+
+def test_a_class_of_the_started_script_is_not_imported_again(small: dict[str, Any]) -> None:
+    # A worker receives such a class with its code, and has another __main__.
+    settings = study_settings({**small, "target": "networks:Net", "schemes": ["none"]})
+    design = draw_design(settings)
+    arm = plan_arm(settings.arms()[0], design)
+    folder = EnsembleFolder.at(determined_by(arm.settings, arm.recipe, design))
+    choices = (replace(settings.target, name="__main__:Net"),)
+    sent = {"__main__:Net": "0" * 64}
+    row = design.membership[:1]
+    with folder.locked():
+        task = TrainingTask(folder, arm.recipe, design.dataset, row, [0], "cpu", choices, sent)
+        assert train_and_keep(task) == 1
+    assert folder.load_model(0).weights
 
 
 SCHEME_AND_ATTACK = """

@@ -9,11 +9,22 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 from torch.nn.functional import cross_entropy
 
-from mgaudit.targets import CNN, MLP, NETWORKS, ResNet, TwoLayer, WideCNN
+from mgaudit.targets import (
+    CNN,
+    MLP,
+    NETWORKS,
+    ResNet,
+    ResNet18,
+    TwoLayer,
+    WideCNN,
+    WideResNet,
+)
 from mgaudit.targets.contract import check_per_example_gradients, check_target
 from mgaudit.targets.fitting.recipe import initial_model
+from mgaudit.targets.fitting.traits import PER_EXAMPLE
 from mgaudit.targets.networks.cnn import group_norm
-from mgaudit.targets.querying.gradients import gradient_norms
+from mgaudit.targets.networks.wide_resnet import PreactivationBlock
+from mgaudit.targets.querying.gradients import gradient_norms, gradient_norms_one_by_one
 
 IMAGES = [(1, 8, 8), (3, 32, 32), (1, 28, 28), (2, 9, 13)]
 
@@ -144,6 +155,39 @@ def test_the_number_of_parameters_is_the_one_worked_out_by_hand(
     assert parameters(network) == expected
 
 
+@pytest.mark.parametrize(
+    ("network", "published"), [(ResNet18, 11_173_962), (WideResNet, 1_467_610)]
+)
+def test_the_networks_of_the_papers_have_the_published_number_of_parameters(
+    network: Any, published: int
+) -> None:
+    # kuangliu/pytorch-cifar and FixMatch (Sohn et al. 2020): CIFAR-10, 3 channels and 10 classes.
+    assert parameters(network((3, 32, 32), 10)) == published
+
+
+def test_the_networks_of_the_papers_halve_images_where_the_papers_do() -> None:
+    for network, sides in (
+        (ResNet18((1, 16, 24), 3, width=2), [16, 16, 16, 8, 8, 4, 4, 2, 2]),
+        (WideResNet((1, 16, 24), 3, width=2), [16] * 5 + [8] * 4 + [4] * 4),
+    ):
+        x = network.stem(torch.zeros(2, 1, 16, 24))
+        heights = [x.shape[2]]
+        for stage in network.stages:
+            x = stage(x)
+            heights.append(x.shape[2])
+            assert 2 * x.shape[3] == 3 * x.shape[2]
+        assert heights == sides
+
+
+def test_a_preactivation_block_passes_its_input_where_the_residual_is_zero() -> None:
+    same, halving = (PreactivationBlock(4, outputs, outputs // 4) for outputs in (4, 8))
+    for block in (same, halving):
+        nn.init.zeros_(block.residual[-1].weight)  # type: ignore[index, union-attr, arg-type]
+    x = drawn(2, 4, 8, 8)
+    assert torch.equal(same(x), x)
+    assert torch.equal(halving(x), halving.shortcut(halving.activation(x)))  # type: ignore[misc]
+
+
 def test_the_two_layer_network_is_the_formula() -> None:
     model = initial_model(TwoLayer, (2, 3, 3), 4, seed=0).double()
     x = drawn(5, 2, 3, 3).double()
@@ -237,6 +281,9 @@ def test_what_is_no_image_or_too_small_is_refused(
         (lambda: TwoLayer((4,), 4, width=0), "width must be >= 1, got 0"),
         (lambda: ResNet((1, 8, 8), 4, blocks=0), "blocks and width must be >= 1, got 0 and 16"),
         (lambda: ResNet((1, 8, 8), 4, width=0), "blocks and width must be >= 1, got 1 and 0"),
+        (lambda: ResNet18((1, 8, 8), 4, width=0), "width must be >= 1, got 0"),
+        (lambda: WideResNet((1, 8, 8), 4, blocks=0), "blocks and width must be >= 1, got 0 and 32"),
+        (lambda: WideResNet((1, 8, 8), 4, width=0), "blocks and width must be >= 1, got 4 and 0"),
     ],
 )
 def test_options_out_of_range_are_refused(build: Any, message: str) -> None:
@@ -251,16 +298,32 @@ class TestEveryTarget:
             assert NETWORKS[name](shape, 4)(torch.zeros(2, *shape)).shape == (2, 4)
 
     def test_keeps_the_contract(self, name: str) -> None:
-        check_target(name, NETWORKS[name], (1, 8, 8), 10)
-        check_per_example_gradients(name, NETWORKS[name], (1, 8, 8), 10)
+        network = NETWORKS[name]
+        traits = check_target(name, network, (1, 8, 8), 10)
+        assert traits.channels_last
+        assert traits.per_example == network.per_example
+        if network.per_example:
+            assert traits == PER_EXAMPLE
+            check_per_example_gradients(name, network, (1, 8, 8), 10)
+        else:
+            assert "BatchNorm2d at" in traits.layers
+            assert traits.mixes_examples
+            assert traits.keeps_state
 
-    def test_never_lets_an_answer_depend_on_the_rest_of_the_batch(self, name: str) -> None:
-        model, x = NETWORKS[name]((1, 8, 8), 10).double().train(), drawn(5, 1, 8, 8).double()
+    def test_lets_an_answer_depend_on_the_rest_of_the_batch_only_with_batchnorm(
+        self, name: str
+    ) -> None:
+        network = NETWORKS[name]
+        small = network((1, 8, 8), 10, **network.small)
+        model, x = small.double().train(), drawn(5, 1, 8, 8).double()
+        assert torch.allclose(model(x)[:2], model(x[:2])) == network.per_example
+        model.eval()
         assert torch.allclose(model(x)[:1], model(x[:1]))
 
     def test_answers_in_a_stack_as_one_by_one(self, name: str) -> None:
         # In float64: in float32 a ReLU may fall on either side of 0.
-        models = [initial_model(NETWORKS[name], (2, 9, 9), 4, seed).double() for seed in range(3)]
+        small = partial(NETWORKS[name], **NETWORKS[name].small)
+        models = [initial_model(small, (2, 9, 9), 4, seed).double().eval() for seed in range(3)]
         x = drawn(3, 5, 2, 9, 9).double()
         state = stack_module_state(models)  # type: ignore[arg-type]
         stacked = vmap(lambda weights, batch: functional_call(models[0], weights, (batch,)))(
@@ -297,10 +360,12 @@ class TestEveryTarget:
         # all the same.
         inputs = drawn(6, 9, 9, channels).double().permute(0, 3, 1, 2)
         labels = torch.arange(6) % 4
+        model.eval()
         expected = norms_by_autograd(model, inputs, labels)
-        assert np.allclose(
-            gradient_norms(model, inputs.numpy(), labels.numpy(), "cpu"), expected, rtol=1e-9
-        )
+        opacus = NETWORKS[name].per_example
+        compute = gradient_norms if opacus else gradient_norms_one_by_one
+        norms = compute(model, inputs.numpy(), labels.numpy(), "cpu")  # type: ignore[operator]
+        assert np.allclose(norms, expected, rtol=1e-9)
 
     def test_has_its_facts(self, name: str) -> None:
         network = NETWORKS[name]

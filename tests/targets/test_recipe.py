@@ -117,11 +117,11 @@ def test_a_stack_that_does_not_fit_into_memory_is_cut_in_half(
     data, members = dataset(), fair_coins(8, 80, seed=0)
     sizes: list[int] = []
 
-    def cramped(models: list[nn.Module], *rest: Any) -> Fitted:
+    def cramped(models: list[nn.Module], *rest: Any, **options: Any) -> Fitted:
         sizes.append(len(models))
         if len(models) > 2:
             raise torch.OutOfMemoryError("no room for more than two")
-        return fit(models, *rest)
+        return fit(models, *rest, **options)
 
     monkeypatch.setattr("mgaudit.targets.fitting.recipe.fit", cramped)
     trained = train(replace(recipe(), stack=8), data, members, range(8), "cpu")
@@ -135,7 +135,7 @@ def test_a_stack_that_does_not_fit_into_memory_is_cut_in_half(
 def test_one_model_that_does_not_fit_into_memory_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def cramped(*_: Any) -> Fitted:
+    def cramped(*_: Any, **__: Any) -> Fitted:
         raise torch.OutOfMemoryError("no room at all")
 
     monkeypatch.setattr("mgaudit.targets.fitting.recipe.fit", cramped)
