@@ -19,6 +19,7 @@ from mgaudit.attacks.lira import LiRA
 from mgaudit.errors import UsageError
 from mgaudit.functions.api import FunctionArguments, plan_functions
 from mgaudit.functions.audit import AuditedFunctions
+from mgaudit.outputs.model_outputs import ModelOutputs
 from mgaudit.storage.ensembles import cache_folder
 from mgaudit.study.progress import Progress
 from mgaudit.targets.membership import fair_coins
