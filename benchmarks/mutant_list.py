@@ -148,8 +148,8 @@ ATTACKS = [
             ),
             (
                 "the reference attack compares with shadows that trained on the example",
-                "outside = ~view.shadow_membership",
-                "outside = view.shadow_membership",
+                "outside = view.references_out",
+                "outside = view.references_in",
             ),
         ],
     ),
@@ -300,7 +300,7 @@ ATTACKS = [
         ],
     ),
     *of_file(
-        "attacks/observations.py",
+        "attacks/shadow_moments.py",
         ["tests/attacks/test_observations.py", "tests/attacks/test_lira.py"],
         [
             (
@@ -323,6 +323,65 @@ ATTACKS = [
                 "squares - np.nan_to_num(mean) * total",
                 "squares",
             ),
+        ],
+    ),
+    *of_file(
+        "attacks/references.py",
+        ["tests/attacks/test_references.py"],
+        [
+            (
+                "one reference too many is chosen",
+                "candidates & (ranks < most)",
+                "candidates & (ranks <= most)",
+            ),
+            (
+                "references are chosen by the size of the signal",
+                "np.where(candidates, _mixed_bits(signal), _LAST)",
+                "np.where(candidates, signal, np.inf)",
+            ),
+        ],
+    ),
+    *of_file(
+        "attacks/membership_layout.py",
+        ["tests/attacks/test_references.py"],
+        [
+            (
+                "the count contains the model itself",
+                "membership.sum(axis=0) - membership[target]",
+                "membership.sum(axis=0)",
+            ),
+            (
+                "only members that are too common are found",
+                "abs(correlation) <= threshold for correlation in correlations)\n    limits",
+                "correlation <= threshold for correlation in correlations)\n    limits",
+            ),
+            (
+                "runs are counted from 0",
+                "(members[1:] != members[:-1]).sum()) + 1",
+                "(members[1:] != members[:-1]).sum()) + 40",
+            ),
+        ],
+    ),
+    *of_file(
+        "attacks/blind.py",
+        ["tests/attacks/test_blind.py"],
+        [
+            (
+                "the blind baseline scores examples that it was trained on",
+                "classifier.fit(features[~held_out], known)",
+                "classifier.fit(features, members)",
+            ),
+            (
+                "the labels are not used",
+                "    if labels is not None:\n        columns",
+                "    if labels is not None and inputs is not None:\n        columns",
+            ),
+        ],
+    ),
+    *of_file(
+        "attacks/observations.py",
+        ["tests/attacks/test_observations.py", "tests/attacks/test_lira.py"],
+        [
             (
                 "shadow numbers skip the model behind the target",
                 "shadows + (shadows >= self.__target)",

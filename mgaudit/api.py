@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
 
 from mgaudit.dp_result import DPResult
 from mgaudit.errors import UsageError, did_you_mean
-from mgaudit.function_runs import compare_fits, options_of_run, run_fit
+from mgaudit.function_runs import compare_fits, run_fit
 from mgaudit.progress_bars import ProgressBars, on_stderr
 from mgaudit.result import Result
 from mgaudit.running import (
@@ -143,23 +143,15 @@ def run(
         UsageError: An argument is wrong, or data cannot be read.
         RunFailedError: The audit failed while it ran.
     """
-    changes = {
-        "dataset": dataset,
-        "target": target,
-        "attacks": _listed(attack),
-        "queries": queries,
-        "models": models,
-        "examples": examples,
-        "stack": stack,
-        "seed": seed,
-        "device": device,
-    }
+    attacks = _listed(attack)
+    changes: dict[str, Any] = {"dataset": dataset, "target": target, "attacks": attacks}
+    changes |= {"queries": queries, "models": models, "examples": examples}
+    changes |= {"stack": stack, "seed": seed, "device": device}
     arms = {"plain": plain, "dp": dp, "epsilon": epsilon, "delta": delta}
     display = progress or on_stderr(quiet)
     if fit is not None:
         noise = {"kappa": kappa, "scheme": scheme, "settings": settings}
-        options = options_of_run(changes | arms | noise | training)
-        return run_fit(fit, options, jobs, Path(out), display)
+        return run_fit(fit, changes | arms | noise | training, jobs, Path(out), display)
     audited = _audited(kappa, scheme)
     return _run(settings, changes, training, audited, arms, jobs, Path(out), display)
 

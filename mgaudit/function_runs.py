@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mgaudit.outputs.study import OutputsPlan
 
 # The options of `mgaudit run` that an audit of a training function takes.
-OF_FUNCTIONS = ("fit", "dataset", "examples", "models", "seed", "attack", "jobs")
+OF_FUNCTIONS = ("dataset", "examples", "models", "seed", "attacks")
 # The arguments of `mgaudit.audit` that `compare` passes on.
 COMPARED = ("x_test", "y_test", "groups", "test_fraction", "outputs", "clip", "attacks")
 
@@ -86,18 +86,16 @@ def run_fit(
 ) -> Result:
     """Runs `mgaudit run --fit`: the training function on a dataset of mgaudit.
 
-    `options` are those that were given, by name. Inputs are as the reader of the dataset returns
-    them, without standardisation. Raises UsageError for options that need a network of mgaudit.
+    `options` are those of `run`, by name; None is one that was not given. Inputs are as the reader
+    of the dataset returns them, without standardisation. Raises UsageError for options that need a
+    network of mgaudit.
     """
     from mgaudit.functions.api import FunctionArguments, plan_functions
     from mgaudit.settings.arguments import DATASET, SEED
     from mgaudit.settings.datasets import dataset_choice
     from mgaudit.targets.seeds import numpy_generator
 
-    unfit = [name for name in options if name not in OF_FUNCTIONS]
-    if unfit:
-        rule = "must not be given with fit, which trains in its own way"
-        raise UsageError(unfit[0], rule, None, "leave one of the two out")
+    options = _options_of_run(options)
     progress.stage("loading data and training function")
     choice = dataset_choice(options.get("dataset", DATASET.default))
     seed = options.get("seed", SEED.default)
@@ -246,14 +244,18 @@ def _command(settings: Mapping[str, Any]) -> str:
     return " ".join(words)
 
 
-def options_of_run(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the options of `run` that were given; its settings file counts as an option."""
+def _options_of_run(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the options of `run` that were given. Raises UsageError for those that do not fit."""
     known = {argument.name for argument in RUN}
     given = {name: value for name, value in options.items() if value is not None}
     for name in given:
-        if name not in known and name != "attacks":
-            rule = "is not an argument, and not a setting of training"
-            raise UsageError(name, rule, None, did_you_mean(name, known))
+        if name in OF_FUNCTIONS:
+            continue
+        if name in known:
+            rule = "must not be given with fit, which trains in its own way"
+            raise UsageError(name, rule, None, "leave one of the two out")
+        rule = "is not an argument, and not a setting of training"
+        raise UsageError(name, rule, None, did_you_mean(name, known))
     return given
 
 

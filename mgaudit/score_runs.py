@@ -92,28 +92,36 @@ def score(
         UsageError: An argument or a file is wrong.
         RunFailedError: The audit failed while it ran.
     """
+    arrays = {"logits": logits, "labels": labels, "membership": membership, "scores": scores}
+    arrays |= {"population_logits": population_logits, "population_labels": population_labels}
+    arrays |= {"inputs": inputs, "groups": groups}
+    settings = {"attacks": _listed(attacks), "targets": targets, "clip": clip, "seed": seed}
+    display = progress or on_stderr(quiet)
+    return _score(source, arrays, outputs, name, settings, Path(out), display)
+
+
+def _score(
+    source: "str | Path | Observations | None",
+    arrays: dict[str, Any],
+    outputs: str | None,
+    name: str | None,
+    settings: dict[str, Any],
+    out: Path,
+    progress: ProgressBars,
+) -> Result:
+    """Reads, checks and audits what `score` was given; None is what was not given."""
     from mgaudit.outputs.score import ScoreArguments, plan_score
 
-    display = progress or on_stderr(quiet)
-    display.stage("reading outputs")
-    arrays = ScoreArguments(
-        logits, labels, membership, population_logits, population_labels, scores, inputs, groups
-    )
-    read = _source(source, arrays)
+    progress.stage("reading outputs")
+    read = _source(source, ScoreArguments(**arrays))
     if read.kind is not None and outputs not in (None, read.kind):
         rule = f"must be {read.kind!r}, which the file holds, or left out"
         raise UsageError("outputs", rule, repr(outputs))
-    plan = plan_score(
-        read.arrays,
-        attacks=_listed(attacks),
-        targets=targets,
-        outputs=read.kind or outputs or OUTPUTS.default,
-        clip=clip,
-        seed=seed,
-        name=name or (read.path.name if read.path is not None else "models"),
-    )
+    shown_name = name or (read.path.name if read.path is not None else "models")
+    kind = read.kind or outputs or OUTPUTS.default
+    plan = plan_score(read.arrays, outputs=kind, name=shown_name, **settings)
     plan = replace(plan, settings=_complete_settings(plan, read))
-    finished = run_outputs_plan(plan, Path(out), display, None if read.path else OUTPUTS_FILE)
+    finished = run_outputs_plan(plan, out, progress, None if read.path else OUTPUTS_FILE)
     return Result(finished.record, finished.arrays, finished.folder.path)
 
 

@@ -107,7 +107,7 @@ SCHEME = Argument(
     "The noise to audit in place of the mask, as in dropout:rate=0.2",
     names="schemes",
 )
-PLAIN = Argument("plain", bool, NOISE, "Also audit models without noise", default=True)
+PLAIN = Argument("plain", bool, NOISE, "Add an arm without noise", default=True)
 DP = Argument("dp", bool, NOISE, "Also audit DP-SGD", default=True)
 EPSILON = Argument("epsilon", float, NOISE, "ε of DP-SGD", default=8.0, default_text="8")
 DELTA = Argument("delta", float, NOISE, "δ of DP-SGD", default_text="1/n^1.1, n training examples")
@@ -243,9 +243,7 @@ EXAMPLES_WITH_CANARIES = Argument(
 )
 
 
-FIT = Argument(
-    "fit", str, NETWORK, "Training function module:function in place of network and noise"
-)
+FIT = Argument("fit", str, NETWORK, "Own training function, as module:function")
 OUTPUTS = Argument(
     "outputs",
     str,
