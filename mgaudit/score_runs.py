@@ -204,7 +204,8 @@ def _complete_settings(plan: "OutputsPlan", read: _Source) -> Any:
         "attacks": [choice.text for choice in plan.attacks],
         **plan.settings.values,
     }
-    notes = plan.settings.notes + ((read.note,) if read.note else ())
+    source = (f"Source: {read.note}.",) if read.note else ()
+    notes = source + plan.settings.notes
     return replace(plan.settings, values=values, notes=notes)
 
 

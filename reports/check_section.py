@@ -11,6 +11,11 @@ SOURCES_DIFFER = (
     "{auc}. Members and non-members come from different sources, so this audit measures the "
     "sources and not only what the models memorise."
 )
+DEPENDENT = (
+    "Membership is not drawn by independent coins: the number of shadow models that trained on an "
+    "example would reveal whether the target did. It is therefore made equal for all examples (see "
+    "the section Checks)."
+)
 
 
 def check_section(study: StudyResult, arrays: Arrays) -> Section | None:
@@ -18,7 +23,7 @@ def check_section(study: StudyResult, arrays: Arrays) -> Section | None:
     checks = study.checks
     if checks is None:
         return None
-    blocks: list[Block] = [Words(_sentences(checks))]
+    blocks: list[Block] = [Words(_sentences(study, checks))]
     if checks.by_group:
         blocks.append(_group_table(study, checks))
     if checks.left_out:
@@ -36,16 +41,16 @@ def warnings(study: StudyResult) -> list[str]:
         seen = "inputs and labels" if checks.blind.inputs else "labels"
         sentences.append(SOURCES_DIFFER.format(seen=seen, auc=number(checks.blind.auc)))
     if not checks.membership.independent:
-        sentences.append(_dependence(checks.membership))
+        sentences.append(DEPENDENT)
     if checks.clipping is not None and checks.clipping.effects:
         sentences.append(_clip_effects(checks.clipping))
     return sentences
 
 
-def _sentences(checks: InputChecks) -> list[str]:
+def _sentences(study: StudyResult, checks: InputChecks) -> list[str]:
     sentences = list(checks.notes)
     membership = checks.membership
-    if membership.correlations:
+    if membership.correlations and study.settings["models"] > 1:
         sentences.append(_dependence(membership))
     if membership.reason:
         sentences.append(f"There is no lower bound on ε, because {membership.reason}.")

@@ -162,7 +162,15 @@ SECTIONS: tuple[Callable[[StudyResult, Arrays], Section | None], ...] = (
 )
 
 
+# Sections that compare arms, and those that compare the noise of mgaudit.
+OF_SEVERAL_ARMS = (compared.differences_section, compared.front_section, ignorance_section)
+OF_NOISE = (compared.matched_section, compared.dp_equivalent_section, published_section)
+
+
 def _sections(study: StudyResult, arrays: Arrays, prefix: str) -> list[Section]:
-    sections = [build(study, arrays) for build in SECTIONS]
+    left_out: tuple[Callable[[StudyResult, Arrays], Section | None], ...] = ()
+    if study.checks is not None:  # models that mgaudit did not train
+        left_out = OF_NOISE if len(study.arms) > 1 else OF_NOISE + OF_SEVERAL_ARMS
+    sections = [build(study, arrays) for build in SECTIONS if build not in left_out]
     present = [section for section in sections if section is not None]
     return [replace(section, anchor=prefix + section.anchor) for section in present]

@@ -7,6 +7,7 @@ from mgaudit.reports import outputs_method
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.results import AttackResult, StudyResult
 from mgaudit.reports.section import Facts, Section, Words
+from mgaudit.reports.tables import has_one_target
 from mgaudit.reports.verdict import MOST_NAMED
 
 # The training settings that `facts` words itself; others are listed by name.
@@ -153,7 +154,7 @@ def _threat_model(study: StudyResult) -> str:
             text += NAIVE
     if "population" in needs:
         text += POPULATION
-    if all(len(attack.targets) == 1 for attack in attacks):
+    if has_one_target(study):
         return text
     text += EVERY_MODEL
     if "shadows" in needs:

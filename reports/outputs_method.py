@@ -1,6 +1,7 @@
 """The method of an audit of models that mgaudit did not train, in words."""
 
 from mgaudit.reports.results import StudyResult
+from mgaudit.reports.tables import has_one_target
 
 INTERVALS = (
     "Intervals: the 95 % intervals cover both sources of variation, other targets and other "
@@ -55,9 +56,8 @@ def intervals(study: StudyResult) -> str:
     """Returns what the intervals cover."""
     grouped = bool(study.checks and study.checks.by_group)
     units = "groups" if grouped else "examples"
-    targets = {len(attack.targets) for arm in study.arms for attack in arm.attacks}
     text = INTERVALS.format(units=units)
-    if targets == {1}:
+    if has_one_target(study):
         text = ONE_TARGET_AND_GROUPS if grouped else ONE_TARGET
     if study.arms[0].accuracy is None:
         return text

@@ -27,6 +27,18 @@ MAIN_METRICS = ("auc", "tpr@0.01", "tpr@0.001")
 SINGLE_METRICS = ("tpr@0.1", "tpr@0.01")
 
 
+SEVERAL_TARGETS = (
+    "Each number is the mean over targets, with its 95 % interval for other targets and other "
+    "examples."
+)
+ONE_TARGET = "There is one target. The 95 % intervals are for this model and other examples."
+
+
+def has_one_target(study: StudyResult) -> bool:
+    """Returns whether every attack is on one model."""
+    return all(len(attack.targets) == 1 for arm in study.arms for attack in arm.attacks)
+
+
 def accuracy_vs_privacy(study: StudyResult) -> Table:
     """Returns the main table: a row for each arm and attack."""
     columns = ["Arm", "Train acc., %", "Test acc., %", "Attack"]
@@ -53,10 +65,7 @@ def _main_row(study: StudyResult, arm: AuditResult, attack: AttackResult) -> lis
 
 
 def _main_notes(study: StudyResult) -> list[str]:
-    notes = [
-        "Each number is the mean over targets, with its 95 % interval for other targets and other "
-        "examples."
-    ]
+    notes = [ONE_TARGET if has_one_target(study) else SEVERAL_TARGETS]
     if any(attack.adversary == "naive" for arm in study.arms for attack in arm.attacks):
         notes.append(
             "A naive adversary's shadow models are trained without noise. All other shadow models "
@@ -375,8 +384,10 @@ def main_section(study: StudyResult, arrays: Arrays) -> Section:
     return Section.of(table.caption, table)
 
 
-def single_targets_section(study: StudyResult, arrays: Arrays) -> Section:
-    """Returns the section on single targets."""
+def single_targets_section(study: StudyResult, arrays: Arrays) -> Section | None:
+    """Returns the section on single targets; None where there is only one."""
+    if has_one_target(study):
+        return None
     return Section.of("Single targets", single_targets(study))
 
 

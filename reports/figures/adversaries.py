@@ -167,6 +167,11 @@ def ignorance_section(study: StudyResult, arrays: Arrays) -> Section:
     return Section.of(title, ignorance_drawing(study), ignorance_table(study))
 
 
-def power_section(study: StudyResult, arrays: Arrays) -> Section:
-    """Returns the section on the attack's success by the number of shadows."""
+def power_section(study: StudyResult, arrays: Arrays) -> Section | None:
+    """Returns the section on the attack's success by the number of shadows.
+
+    Returns None for models of the user that have no shadow models.
+    """
+    if study.checks is not None and not any(arm.power for arm in study.arms):
+        return None
     return Section.of("Attack power and shadow models", power_drawing(study), power_table(study))
