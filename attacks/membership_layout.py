@@ -48,7 +48,8 @@ def membership_layout(
         targets: The numbers of the attacked models.
         grouped: Whether some examples share one coin, such as all rows of a person.
     """
-    correlations = [count_correlation(membership, target) for target in targets]
+    totals = membership.sum(axis=0)
+    correlations = [_count_correlation(membership, totals, target) for target in targets]
     threshold = _threshold(membership.shape[1], len(targets))
     is_independent = all(abs(correlation) <= threshold for correlation in correlations)
     limits = None
@@ -71,8 +72,15 @@ def count_correlation(membership: NDArray[np.bool_], target: int, most: int | No
     >>> round(count_correlation(halves, target=0), 6)
     -1.0
     """
+    return _count_correlation(membership, membership.sum(axis=0), target, most)
+
+
+def _count_correlation(
+    membership: NDArray[np.bool_], totals: NDArray[np.int64], target: int, most: int | None = None
+) -> float:
+    """Returns `count_correlation`; `totals` (examples,) are the counts over all models."""
     bits = membership[target].astype(np.float64)
-    counts = membership.sum(axis=0) - membership[target]
+    counts = totals - membership[target]
     if most is not None:
         counts = np.minimum(counts, most)
     deviations = counts - counts.mean()
@@ -95,8 +103,9 @@ def _limit(membership: NDArray[np.bool_], targets: Sequence[int], threshold: flo
 
     `membership` is that of the references, or its complement for OUT references.
     """
+    totals = membership.sum(axis=0)
     for most in range(len(membership) - 1, 0, -1):
-        correlations = [count_correlation(membership, target, most) for target in targets]
+        correlations = (_count_correlation(membership, totals, target, most) for target in targets)
         if all(abs(correlation) <= threshold for correlation in correlations):
             return most
     return 0

@@ -347,8 +347,8 @@ ATTACKS = [
         [
             (
                 "the count contains the model itself",
-                "membership.sum(axis=0) - membership[target]",
-                "membership.sum(axis=0)",
+                "counts = totals - membership[target]",
+                "counts = totals",
             ),
             (
                 "only members that are too common are found",

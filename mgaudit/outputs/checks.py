@@ -27,7 +27,9 @@ from mgaudit.study.audited import AuditedData
 from mgaudit.targets.seeds import numpy_generator
 
 OTHER_CLIPS = (1e-2, 1e-3, 1e-4, 1e-6, 1e-8, 1e-10)
-MOST_BLIND_TARGETS = 8  # more would take long, and say little more about the sources
+# Targets of the blind baseline: more would take long, and say little more about the sources.
+FEWEST_BLIND_TARGETS, MOST_BLIND_TARGETS = 2, 8
+BLIND_ROWS = 40_000  # examples times targets
 FEWEST_BLIND_EXAMPLES = 50
 
 
@@ -56,7 +58,8 @@ def blind_baseline(
     examples = data.membership.shape[1]
     if (inputs is None and data.labels is None) or examples < FEWEST_BLIND_EXAMPLES:
         return None
-    spaced = np.linspace(0, len(targets) - 1, min(len(targets), MOST_BLIND_TARGETS))
+    count = min(max(BLIND_ROWS // examples, FEWEST_BLIND_TARGETS), MOST_BLIND_TARGETS)
+    spaced = np.linspace(0, len(targets) - 1, min(len(targets), count))
     chosen = [targets[index] for index in spaced.round().astype(int)]
     membership = data.membership[chosen]
     kept_together = np.arange(examples) if groups is None else groups
