@@ -4,8 +4,9 @@
     >>> result = mgaudit.run(target="cnn", kappa=0.3)  # doctest: +SKIP
     >>> print(result.verdict)  # doctest: +SKIP
 
-`run`, `compare`, `audit_dp` and `attack` are the commands of the command line, with the same
-arguments; `load` returns the result of an earlier run. Importing this module imports nothing else.
+`run`, `compare`, `audit_checkpoint`, `audit_dp` and `attack` are the commands of the command line,
+with the same arguments; `load` returns the result of an earlier run. Importing this module imports
+nothing else.
 """
 
 from importlib import import_module
@@ -15,6 +16,7 @@ from mgaudit.version import __version__
 
 if TYPE_CHECKING:
     from mgaudit.api import attack as attack
+    from mgaudit.api import audit_checkpoint as audit_checkpoint
     from mgaudit.api import audit_dp as audit_dp
     from mgaudit.api import compare as compare
     from mgaudit.api import estimate as estimate
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "attack": "mgaudit.api",
     "audit": "mgaudit.function_runs",
+    "audit_checkpoint": "mgaudit.api",
     "audit_dp": "mgaudit.api",
     "compare": "mgaudit.api",
     "estimate": "mgaudit.api",

@@ -23,11 +23,12 @@ from mgaudit.running import (
     Finished,
     attack_again,
     checked_jobs,
+    run_checkpoint_plan,
     run_comparison_plan,
     run_dp_audit_plan,
     run_study_plan,
 )
-from mgaudit.settings.arguments import AUDIT_DP, COMPARE, KAPPA, RUN, RUNS
+from mgaudit.settings.arguments import AUDIT_CHECKPOINT, AUDIT_DP, COMPARE, KAPPA, RUN, RUNS
 from mgaudit.settings.number_check import checked_argument
 from mgaudit.storage.run_list import find_run
 
@@ -51,6 +52,7 @@ FitArgument: TypeAlias = "str | Callable[..., Any]"
 StudyArgument: TypeAlias = "str | Path | dict[str, Any] | Study"
 RunArgument: TypeAlias = "str | Path"
 
+ALL_ARGUMENTS = (*RUN, *COMPARE, *AUDIT_DP, *AUDIT_CHECKPOINT)
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -362,6 +364,90 @@ def _audit_dp(
     return DPResult(record, arrays, folder.path)
 
 
+@_with_python_numbers
+def audit_checkpoint(
+    checkpoint: Any,
+    *,
+    members: Any,
+    non_members: Any = None,
+    dataset: DatasetArgument | None = None,
+    target: NetworkArgument | None = None,
+    inputs: str | None = None,
+    kappa: float | None = None,
+    scheme: SchemeArgument | None = None,
+    attack: AttackArgument | Sequence[AttackArgument] | None = None,
+    queries: QueriesArgument | None = None,
+    models: int | None = None,
+    stack: int | str | None = None,
+    seed: int | None = None,
+    device: str | None = None,
+    settings: SettingsArgument | None = None,
+    jobs: int | None = None,
+    out: str | Path = RUNS,
+    quiet: bool = False,
+    progress: ProgressBars | None = None,
+    **training: Any,
+) -> Result:
+    """Audits a model that was trained before, with shadow models that are trained for it.
+
+    Args:
+        checkpoint: A file with weights (safetensors, or torch's), a state dict, or a model.
+        members: The training examples that it was trained on: indices, a mask (examples,), a range
+            such as "0:600", or a .npy, .txt or .csv file with indices or a mask.
+        non_members: Training examples that it was not trained on (default: all others).
+        inputs: "standardised", or "raw" if it takes the inputs as stored (default: standardised).
+        kappa, scheme: Noise that the checkpoint was trained with, for the shadow models (default:
+            none).
+        models: Number of shadow models (default: 16). All others are as those of `run`.
+
+    Returns:
+        The result. `result.record.studies[0].checks.match` compares target and shadow models.
+
+    Raises:
+        UsageError: An argument is wrong, or a file or data cannot be read.
+        RunFailedError: The audit failed while it ran.
+    """
+    changes = {
+        "dataset": dataset,
+        "target": target,
+        "inputs": inputs,
+        "scheme": _audited(kappa, scheme),
+        "attacks": _listed(attack),
+        "queries": queries,
+        "models": models,
+        "stack": stack,
+        "seed": seed,
+        "device": device,
+    }
+    given = (checkpoint, members, non_members)
+    display = progress or on_stderr(quiet)
+    return _audit_checkpoint(given, settings, changes, training, jobs, Path(out), display)
+
+
+def _audit_checkpoint(
+    given: tuple[Any, Any, Any],
+    settings: SettingsArgument | None,
+    changes: dict[str, Any],
+    training: dict[str, Any],
+    jobs: int | None,
+    out: Path,
+    progress: ProgressBars,
+) -> Result:
+    """Runs the audit; `given` are the checkpoint, its members and its non-members."""
+    from mgaudit.checkpoint.plan import plan_checkpoint
+    from mgaudit.settings.study_settings import checkpoint_settings
+    from mgaudit.storage.ensembles import check_cache_folder
+
+    workers = checked_jobs(jobs)
+    progress.stage("loading data and settings")
+    base = {} if settings is None else checkpoint_settings(_settings_values(settings)).values()
+    values = _edited(base, changes, training)
+    checked = checkpoint_settings(values)
+    check_cache_folder()
+    plan = plan_checkpoint(*given, checked, checked.attacks if "attacks" in values else None)
+    return _result(run_checkpoint_plan(plan, workers, out, progress))
+
+
 def load(run: RunArgument = "latest", runs: str | Path = RUNS) -> Result:
     """Returns the result of an earlier run.
 
@@ -460,7 +546,7 @@ def _checked_training(training: Mapping[str, Any]) -> dict[str, Any]:
 
     for name in training:
         if name not in TRAINED:
-            known = [argument.name for argument in (*RUN, *COMPARE, *AUDIT_DP)]
+            known = [argument.name for argument in ALL_ARGUMENTS]
             rule = "is not an argument, and not a setting of training"
             raise UsageError(name, rule, None, did_you_mean(name, [*known, *TRAINED]))
     return _not_none(training)

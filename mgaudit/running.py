@@ -16,10 +16,12 @@ from mgaudit.reports.formats.render import DEFAULT_FORMATS
 from mgaudit.reports.results import Result as ResultRecord
 from mgaudit.settings.arguments import JOBS
 from mgaudit.settings.number_check import checked_argument
-from mgaudit.storage.run_folder import LOG_FILE, RunFolder
+from mgaudit.storage.atomic import write_atomically
+from mgaudit.storage.run_folder import LOG_FILE, RunFolder, path_word
 from mgaudit.targets.own_module import RAISED
 
 if TYPE_CHECKING:
+    from mgaudit.checkpoint.plan import CheckpointPlan
     from mgaudit.study.comparison import ComparisonPlan
     from mgaudit.study.dp_audit import DPAuditPlan
     from mgaudit.study.plan import Plan
@@ -103,6 +105,34 @@ def run_dp_audit_plan(
         record, arrays = run_dp_audit(plan, jobs or default_jobs(plan.design.device), progress)
         folder.write_result(record, [arrays])
     return record, arrays, folder
+
+
+def run_checkpoint_plan(
+    plan: "CheckpointPlan", jobs: int | None, out: Path, progress: ProgressBars
+) -> Finished:
+    """Runs an audit of a checkpoint in a new run directory inside `out`.
+
+    The directory keeps the members and the non-members, and the weights unless they are in a file.
+    """
+    from mgaudit.checkpoint.audit import run_checkpoint_audit
+    from mgaudit.compute.parallel import default_jobs
+
+    folder = RunFolder.create(out, path_word(plan.slug), plan.sha256)
+    with recorded(folder, progress):
+        for name, content in plan.kept_files().items():
+            write_atomically(folder.path / name, content)
+        progress.models_planned(plan.settings.models)
+        study, arrays = run_checkpoint_audit(
+            plan, jobs or default_jobs(plan.design.device), progress
+        )
+        record = ResultRecord(
+            title="",
+            note="",
+            command=plan.command,
+            settings=plan.settings.as_dict(),
+            studies=[study],
+        )
+        return written(record, [arrays], folder, progress)
 
 
 def attack_again(

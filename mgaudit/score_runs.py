@@ -13,6 +13,7 @@ import numpy as np
 
 from mgaudit.errors import UsageError
 from mgaudit.progress_bars import ProgressBars, on_stderr
+from mgaudit.reports.files import OUTPUTS_FILE
 from mgaudit.result import Result
 from mgaudit.running import Finished, recorded, written
 from mgaudit.settings.arguments import CLIP, OUTPUTS, RUNS, SEED
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from mgaudit.outputs.score import ScoreArguments
     from mgaudit.outputs.study import OutputsPlan
 
-OUTPUTS_FILE = "outputs.npz"
 MOST_KEPT_BYTES = 2**30  # larger arrays are not copied into the run directory
 
 

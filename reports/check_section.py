@@ -1,7 +1,7 @@
 """The section on what was checked about outputs that mgaudit did not make."""
 
 from mgaudit.reports.arrays import Arrays
-from mgaudit.reports.input_checks import Clipping, InputChecks, MembershipCheck
+from mgaudit.reports.input_checks import Clipping, InputChecks, MembershipCheck, ShadowMatch
 from mgaudit.reports.results import StudyResult
 from mgaudit.reports.section import Block, Section, Words
 from mgaudit.reports.table import Cell, Table, number
@@ -44,11 +44,15 @@ def warnings(study: StudyResult) -> list[str]:
         sentences.append(DEPENDENT)
     if checks.clipping is not None and checks.clipping.effects:
         sentences.append(_clip_effects(checks.clipping))
+    if checks.match is not None:
+        sentences += mismatches(checks.match)
     return sentences
 
 
 def _sentences(study: StudyResult, checks: InputChecks) -> list[str]:
     sentences = list(checks.notes)
+    if checks.match is not None:
+        sentences += _matches(checks.match)
     membership = checks.membership
     if membership.correlations and study.settings["models"] > 1:
         sentences.append(_dependence(membership))
@@ -67,6 +71,59 @@ def _sentences(study: StudyResult, checks: InputChecks) -> list[str]:
     if checks.allowed:
         sentences.append(f"Attacks that are also possible: {', '.join(checks.allowed)}.")
     return sentences
+
+
+def mismatches(match: ShadowMatch) -> list[str]:
+    """Returns a sentence for each way in which the shadow models do not resemble the target."""
+    sentences = []
+    if match.accuracy_differs:
+        sentences.append(f"The shadow models match the target poorly: {_accuracies(match)}.")
+    if match.losses_differ:
+        sentences.append(f"The shadow models match the target poorly: {_distances(match)}.")
+    if match.is_near_chance:
+        sentences.append(
+            f"The accuracy of the target is near that of guessing ({_percent(match.chance)}). Its "
+            "inputs may differ from those that it was trained on: see the option inputs."
+        )
+    elif sentences:
+        sentences.append(
+            "Attacks that use shadow models can miss a leak of such a target. Train the shadow "
+            "models with the settings of the target."
+        )
+    return sentences
+
+
+def _matches(match: ShadowMatch) -> list[str]:
+    """Returns the comparison of the target with its shadow models, and what to conclude from it."""
+    sentences = []
+    if not match.accuracy_differs:
+        sentences.append(f"The shadow models match the target: {_accuracies(match)}.")
+    if not match.losses_differ:
+        sentences.append(f"The shadow models match the target: {_distances(match)}.")
+    return sentences + mismatches(match)
+
+
+def _accuracies(match: ShadowMatch) -> str:
+    accuracies, limits = match.shadow_accuracies, match.accuracy_limits
+    return (
+        f"its accuracy on {match.non_members} non-members is {_percent(match.accuracy)}, that of "
+        f"the shadow models is {_percent(min(accuracies))} to {_percent(max(accuracies))}, and "
+        f"with sampling error {_percent(limits.low)} to {_percent(limits.high)} is expected"
+    )
+
+
+def _distances(match: ShadowMatch) -> str:
+    distances = match.shadow_loss_distances
+    return (
+        "the Kolmogorov–Smirnov distance of its losses on non-members from those of a shadow model "
+        f"is {match.loss_distance:.3f} on average, that of two shadow models is "
+        f"{min(distances):.3f} to {max(distances):.3f}, and at most "
+        f"{match.loss_distance_limit:.3f} is expected"
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.1f} %"
 
 
 def _dependence(membership: MembershipCheck) -> str:

@@ -75,12 +75,59 @@ class GroupSuccess(Record):
     metrics: dict[str, Estimate]
 
 
+class Limits(Record):
+    """The range in which a number is expected."""
+
+    low: float
+    high: float
+
+
+class ShadowMatch(Record):
+    """How well shadow models resemble the target, on examples that neither was trained on.
+
+    Accuracies are shares. `accuracy` is that of the target on its `non_members`, and
+    `shadow_accuracies` those of the shadow models on the same examples without their own members;
+    `chance` is the accuracy of guessing the most frequent class. `loss_distance` is the mean
+    Kolmogorov-Smirnov distance of the target's losses from those of a shadow model, and
+    `shadow_loss_distances` have the mean distance of each shadow model from the others. Another
+    model that is trained like the shadow models has an accuracy within `accuracy_limits` and a
+    distance of at most `loss_distance_limit` with a probability of at least about 99 %.
+    """
+
+    non_members: int
+    accuracy: float
+    shadow_accuracies: list[float]
+    accuracy_limits: Limits
+    chance: float
+    loss_distance: float
+    shadow_loss_distances: list[float]
+    loss_distance_limit: float
+
+    @property
+    def accuracy_differs(self) -> bool:
+        """Whether the target is more or less accurate than the shadow models."""
+        limits = self.accuracy_limits
+        return not limits.low <= self.accuracy <= limits.high
+
+    @property
+    def losses_differ(self) -> bool:
+        """Whether the target's losses have another distribution than those of shadow models."""
+        return self.loss_distance > self.loss_distance_limit
+
+    @property
+    def is_near_chance(self) -> bool:
+        """Whether the target is nearer to chance than to the shadow models, and differs."""
+        expected = sum(self.shadow_accuracies) / len(self.shadow_accuracies)
+        return self.accuracy_differs and self.accuracy < (self.chance + expected) / 2
+
+
 class InputChecks(Record):
     """All checks of outputs that were not made by mgaudit.
 
     `allowed` are the attacks that the outputs allow beside those that were mounted. `notes` are
     further sentences for the reader, such as failures of single models. `by_group` has the success
-    by group where membership is by group; otherwise it is empty.
+    by group where membership is by group; otherwise it is empty. `match` compares a checkpoint with
+    its shadow models.
     """
 
     membership: MembershipCheck
@@ -90,3 +137,4 @@ class InputChecks(Record):
     clipping: Clipping | None
     by_group: list[GroupSuccess]
     notes: list[str]
+    match: ShadowMatch | None = None

@@ -186,8 +186,10 @@ def _all_attacks(study: StudyResult) -> list[AttackResult]:
 
 def _shadows(study: StudyResult, attacks: list[AttackResult]) -> str:
     """Returns the number of shadow models, as a range if models diverged."""
-    if study.models_from in ("outputs", "checkpoint"):
+    if study.models_from == "outputs":
         return str(study.settings["models"] - 1)
+    if study.models_from == "checkpoint":
+        return str(study.settings["models"] - len(study.arms[0].diverged))
     numbers = sorted({len(attack.targets) - 1 for attack in attacks})
     if len(numbers) == 1:
         return str(numbers[0])
@@ -281,6 +283,9 @@ def facts(study: StudyResult) -> list[tuple[str, str]]:
 def _about_training(study: StudyResult) -> list[tuple[str, str]]:
     if study.models_from in ("outputs", "function"):
         return outputs_method.training_facts(study)
+    if study.models_from == "checkpoint":
+        about = outputs_method.checkpoint_facts(study)
+        return [*about, ("Training of shadow models", _training(study)), *_clients(study)]
     return [("Training", _training(study)), *_clients(study)]
 
 

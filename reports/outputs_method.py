@@ -40,15 +40,24 @@ def design(study: StudyResult) -> str:
             f"There are {examples} examples. The coins are the same in every arm."
         )
     if study.models_from == "checkpoint":
-        return (
-            "Design: the target is a model that was trained before, with the members and the "
-            f"non-members that were given. The other {models - 1} models are shadow models that "
-            f"were trained for this audit, each on an independent random half of the {examples} "
-            "examples."
-        )
+        return _design_of_checkpoint(study)
     return (
         f"Design: outputs of {models} {'model' if models == 1 else 'models'} for {examples} "
         "examples were given, with the membership of each example in each model."
+    )
+
+
+def _design_of_checkpoint(study: StudyResult) -> str:
+    settings = study.settings
+    scheme = settings["scheme"]
+    noise = "without noise" if scheme == "none" else f"with {scheme}"
+    return (
+        "Design: the target is a model that was trained before. It is attacked with its "
+        f"{settings['members']} members and {settings['non_members']} non-members, as they were "
+        f"given. For this audit, {settings['models']} shadow models were trained {noise}. An "
+        f"independent fair coin for each of the {settings['training_examples']} examples of the "
+        "training split decides whether a shadow model trains on it. Their inputs are standardised "
+        "per channel (vectors: per feature) with the statistics of all training examples."
     )
 
 
@@ -74,6 +83,19 @@ def no_lower_bound(study: StudyResult) -> str:
         f"ε at least: no lower bound on ε is given, because {reason}. A bound needs membership "
         "that is drawn by an independent fair coin for each example and model."
     )
+
+
+def checkpoint_facts(study: StudyResult) -> list[tuple[str, str]]:
+    """Returns the facts about the target and the shadow models, as pairs of a name and a value."""
+    settings = study.settings
+    members, non_members = settings["members"], settings["non_members"]
+    return [
+        ("Checkpoint", settings["checkpoint"]),
+        ("Weights SHA-256", settings["checkpoint_sha256"]),
+        ("Audited examples", f"{members} members, {non_members} non-members"),
+        ("Inputs of the checkpoint", settings["inputs"]),
+        ("Shadow models", f"{settings['models']}, scheme {settings['scheme']}"),
+    ]
 
 
 def training_facts(study: StudyResult) -> list[tuple[str, str]]:

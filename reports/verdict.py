@@ -25,6 +25,9 @@ def question(study: StudyResult) -> str:
     if study.models_from == "outputs":
         return f"How much do the models of {study.target.label} reveal about their training data?"
     model = _model(study)
+    if study.models_from == "checkpoint":
+        name = study.arms[0].label
+        return f"How much does {name}, {model}, reveal about its training data?"
     audited = [arm for arm in study.arms if not arm.is_plain and not _is_dp_sgd_alone(arm)]
     if not audited:
         return f"How much does {model} reveal about its training data?"

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from mgaudit.cli.attack import attack
+from mgaudit.cli.audit_checkpoint import audit_checkpoint
 from mgaudit.cli.audit_dp import audit_dp
 from mgaudit.cli.compare import compare
 from mgaudit.cli.console import out
@@ -32,6 +33,7 @@ app.command()(compare)
 app.command()(score)
 app.command()(attack)
 app.command()(reproduce)
+app.command(name="audit-checkpoint")(audit_checkpoint)
 app.command(name="audit-dp")(audit_dp)
 app.command()(report)
 app.command(name="list")(list_)

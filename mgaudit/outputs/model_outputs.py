@@ -121,6 +121,7 @@ class OutputsArm:
         outputs: The outputs of the models, or ready-made scores.
         failed: Indices of models whose training failed. They have no outputs: the rows of `outputs`
             are the other models, in ascending order.
+        learning_rate: Initial learning rate; None if it is not known.
     """
 
     key: str
@@ -128,3 +129,4 @@ class OutputsArm:
     is_plain: bool
     outputs: ModelOutputs | ModelScores
     failed: list[int] = field(default_factory=list)
+    learning_rate: float | None = None

@@ -231,7 +231,7 @@ def _facts(arm: OutputsArm, plan: OutputsPlan) -> AuditedArm:
         sources=[],
         note="",
         strength=None,
-        learning_rate=None,
+        learning_rate=arm.learning_rate,
         claim=None,
         delta=default_delta(plan.data.expected_members) if is_bound_valid else None,
         diverged=list(arm.failed),

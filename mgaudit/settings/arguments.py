@@ -270,6 +270,35 @@ ATTACKED = Argument(
 )
 ATTACK_OUTPUTS = replace(ATTACK, default_text="lira and loss, as far as the outputs allow them")
 
+MEMBERS = Argument(
+    "members",
+    str,
+    DATA,
+    "Examples that it was trained on: a range such as 0:600, or a .npy, .txt or .csv file",
+)
+NON_MEMBERS = Argument(
+    "non_members",
+    str,
+    DATA,
+    "Examples that it was not trained on",
+    default_text="all others",
+)
+CHECKPOINT_INPUTS = Argument(
+    "inputs",
+    str,
+    NETWORK,
+    "Inputs that the checkpoint was trained on",
+    default="standardised",
+    values=("standardised", "raw"),
+)
+SHADOW_SCHEME = replace(
+    SCHEME,
+    text="Noise that the checkpoint was trained with, as in dropout:rate=0.2",
+    default="none",
+)
+SHADOW_KAPPA = replace(KAPPA, text="Gaussian mask N(1, κ²) as the scheme", default=None)
+SHADOW_MODELS = replace(MODELS, text="Shadow models to train")
+
 
 def plain_type(hint: Any) -> type:
     """Returns the type that the command line reads for a setting with the type `hint`.
@@ -361,6 +390,24 @@ AUDIT_DP = (
     GUESSES,
     SIGNIFICANCE,
     *_training_arguments(left_out=("clients", "local_steps")),
+    STACK,
+    DEVICE,
+    JOBS,
+    SETTINGS,
+)
+AUDIT_CHECKPOINT = (
+    MEMBERS,
+    NON_MEMBERS,
+    DATASET,
+    SHADOW_MODELS,
+    SEED,
+    TARGET,
+    CHECKPOINT_INPUTS,
+    SHADOW_SCHEME,
+    SHADOW_KAPPA,
+    ATTACK,
+    QUERIES,
+    *_training_arguments(),
     STACK,
     DEVICE,
     JOBS,

@@ -163,6 +163,7 @@ ChosenTraining = Annotated[Training, BeforeValidator(_training)]
 Seed = Annotated[int, _number_of(arguments.SEED)]
 Examples = Annotated[int, _number_of(arguments.EXAMPLES)]
 Device = Literal["auto", "cpu", "cuda"]
+CheckpointInputs = Literal["standardised", "raw"]
 StudyModels = Annotated[int, _number_of(arguments.MODELS)]
 Significance = Annotated[float, _number_of(arguments.SIGNIFICANCE)]
 SomeModels = Annotated[int, _number_of(arguments.TRAINING_RUNS)]
@@ -254,6 +255,24 @@ class DPAuditSettings(_Trained):
     significance: Significance = arguments.SIGNIFICANCE.default
 
 
+class CheckpointSettings(_Settings):
+    """An audit of a model that was trained before, with `models` shadow models that are trained.
+
+    `scheme` is the noise under which the shadow models are trained. `inputs` says which inputs the
+    checkpoint is queried with: those that the shadow models are trained on ("standardised"), or the
+    data as they are stored ("raw").
+    """
+
+    models: StudyModels = arguments.SHADOW_MODELS.default
+    scheme: ChosenScheme = _default(PLAIN)
+    inputs: CheckpointInputs = arguments.CHECKPOINT_INPUTS.default
+
+    def study(self) -> StudySettings:
+        """Returns the settings of the study that trains the shadow models."""
+        shared = {name: getattr(self, name) for name in _Settings.model_fields}
+        return StudySettings(schemes=(self.scheme,), **shared)
+
+
 def study_settings(values: dict[str, Any]) -> StudySettings:
     """Returns checked settings. Raises UsageError for the first thing that is wrong."""
     return checked(StudySettings, values)
@@ -262,6 +281,11 @@ def study_settings(values: dict[str, Any]) -> StudySettings:
 def dp_audit_settings(values: dict[str, Any]) -> DPAuditSettings:
     """Returns checked settings. Raises UsageError for the first thing that is wrong."""
     return checked(DPAuditSettings, values)
+
+
+def checkpoint_settings(values: dict[str, Any]) -> CheckpointSettings:
+    """Returns checked settings. Raises UsageError for the first thing that is wrong."""
+    return checked(CheckpointSettings, values)
 
 
 def checked(

@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from mgaudit.errors import UsageError
-from mgaudit.reports.files import ARRAYS_FILE, DP_AUDIT_FILE, REPRODUCTION_FILE, RESULT_FILE
+from mgaudit.reports.files import (
+    ARRAYS_FILE,
+    DP_AUDIT_FILE,
+    INPUT_FILES,
+    REPRODUCTION_FILE,
+    RESULT_FILE,
+)
 from mgaudit.reports.formats.render import FORMATS, PAPER_FORMATS
 from mgaudit.storage.atomic import sweep_partial, write_atomically, write_folder_atomically
 
@@ -132,7 +138,7 @@ class RunFolder:
         if self.is_in_use():
             return
         sweep_partial(self.path)
-        for name in (SETTINGS_FILE, ARRAYS_FILE, MARKER_FILE):
+        for name in (SETTINGS_FILE, ARRAYS_FILE, *INPUT_FILES, MARKER_FILE):
             (self.path / name).unlink(missing_ok=True)
         # Removal fails if there are other files, or if another process has just begun to use the
         # folder.

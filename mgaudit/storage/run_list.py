@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from mgaudit.errors import UsageError, did_you_mean
-from mgaudit.reports.files import ARRAYS_FILE, DP_AUDIT_FILE, REPRODUCTION_FILE, RESULT_FILE
+from mgaudit.reports.files import (
+    ARRAYS_FILE,
+    DP_AUDIT_FILE,
+    INPUT_FILES,
+    REPRODUCTION_FILE,
+    RESULT_FILE,
+)
 from mgaudit.reports.formats.render import FORMATS, PAPER_FORMATS
 from mgaudit.storage.atomic import is_partial
 from mgaudit.storage.run_folder import (
@@ -28,6 +34,7 @@ REPORTS = (
     *(report_format.name for report_format in FORMATS.values()),
     *(report_format.name for report_format in PAPER_FORMATS.values()),
 )
+KEPT_BY_A_RUN = (*MADE_BY_A_RUN, ARRAYS_FILE, *INPUT_FILES, *REPORTS)
 
 # The files in the folders of reports, as patterns of paths in the run folder.
 IN_REPORT_FOLDERS = (
@@ -211,7 +218,7 @@ def _is_made_by_a_run(path: Path) -> bool:
     if is_partial(first):
         return True
     if len(path.parts) == 1:
-        return first in (*MADE_BY_A_RUN, ARRAYS_FILE, *REPORTS) or path.match(IN_USE)
+        return first in KEPT_BY_A_RUN or path.match(IN_USE)
     for pattern in IN_REPORT_FOLDERS:
         report_folder = Path(pattern).parent
         if path == report_folder or (path.parent == report_folder and path.match(pattern)):

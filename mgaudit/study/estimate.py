@@ -202,8 +202,13 @@ def _shortened(recipe: Recipe, design: Design, steps: int) -> TimedTraining:
     used = np.flatnonzero(membership.any(axis=0))
     end = int(used[-1]) + 1
     data = design.dataset
-    inputs, labels, origins = data.inputs[:end], data.labels[:end], data.origins[:end]
-    dataset = replace(data, inputs=inputs, labels=labels, origins=origins)
+    dataset = replace(
+        data,
+        inputs=data.inputs[:end],
+        labels=data.labels[:end],
+        origins=data.origins[:end],
+        indices=data.indices[:end],
+    )
     members = float(membership.sum(axis=1).mean())
     epochs = max(round(steps / recipe.training.steps_per_epoch(members)), 1)
     training = replace(recipe.training, epochs=epochs, stop_epoch=None)

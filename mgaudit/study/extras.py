@@ -4,7 +4,7 @@ An arm is one noise scheme of a study, with the models trained under it. The pop
 examples, which no model was trained on.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,7 +25,7 @@ class Models(Protocol):
     """The models of an arm that converged."""
 
     @property
-    def converged(self) -> list[int]:
+    def converged(self) -> Sequence[int]:
         """The indices of the models, in the order of all their outputs."""
 
     def kept(

@@ -35,9 +35,9 @@ def study_result(
     extras = extras_in(needs_of(settings.attacks))
     return StudyResult(
         settings=settings.as_dict(),
-        target=_target_record(settings.target),
-        queries=_queries_record(settings.queries),
-        dataset=_dataset_summary(settings.dataset, design),
+        target=target_record(settings.target),
+        queries=queries_record(settings.queries),
+        dataset=dataset_summary(settings.dataset, design),
         metric_facts=metric_facts(),
         extras={extra.name: extra.sentence for extra in extras},
         arms=arms,
@@ -48,16 +48,19 @@ def study_result(
     )
 
 
-def _target_record(target: Choice) -> NamedChoice:
+def target_record(target: Choice) -> NamedChoice:
+    """Returns the record of a network."""
     label = target.label(title=target.build.__name__)
     return NamedChoice(name=target.name, options=dict(target.options), label=label)
 
 
-def _queries_record(queries: Choice) -> NamedChoice:
+def queries_record(queries: Choice) -> NamedChoice:
+    """Returns the record of how models are queried."""
     return NamedChoice(name=queries.name, options=dict(queries.options), label=queries.text)
 
 
-def _dataset_summary(choice: Choice, design: Design) -> DatasetSummary:
+def dataset_summary(choice: Choice, design: Design) -> DatasetSummary:
+    """Returns the record of the data of a design."""
     dataset = design.dataset
     return DatasetSummary(
         name=dataset.name,

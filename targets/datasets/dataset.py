@@ -1,7 +1,7 @@
 """A dataset: training examples, and a test split on which no model is ever trained."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,8 @@ class Dataset:
         classes: Names of the classes, at least 2.
         origins: The origin of each example, such as a file or a row, for display; by default its
             index.
+        indices: The position of each example (examples,) in the training split as it is stored,
+            int64; by default its index.
 
     Raises:
         UsageError: For arrays that break one of these rules.
@@ -38,6 +40,7 @@ class Dataset:
     test_labels: NDArray[np.int64]
     classes: tuple[str, ...]
     origins: tuple[str, ...] = ()
+    indices: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def __post_init__(self) -> None:
         if not self.origins:
@@ -46,6 +49,11 @@ class Dataset:
         if len(self.origins) != len(self.inputs):
             rule = f"must have an origin for each of {len(self.inputs)} examples"
             raise self._error(rule, str(len(self.origins)))
+        if not len(self.indices):
+            object.__setattr__(self, "indices", np.arange(len(self.inputs)))
+        if len(self.indices) != len(self.inputs):
+            rule = f"must have an index for each of {len(self.inputs)} examples"
+            raise self._error(rule, str(len(self.indices)))
         if len(self.classes) < 2:
             raise self._error("must have at least 2 classes", str(len(self.classes)))
         for text in (*self.classes, *self.origins):
@@ -101,7 +109,8 @@ class Dataset:
         chosen = drawn(self.name, len(self.inputs), examples, generator)
         origins = tuple(self.origins[index] for index in chosen)
         inputs, labels = self.inputs[chosen], self.labels[chosen]
-        return replace(self, inputs=inputs, labels=labels, origins=origins)
+        indices = self.indices[chosen]
+        return replace(self, inputs=inputs, labels=labels, origins=origins, indices=indices)
 
     def standardised(self) -> "Dataset":
         """Returns the dataset as float32 with mean 0 and sd 1 per channel (images) or feature.
@@ -122,7 +131,7 @@ class Dataset:
     def digest(self) -> str:
         """Returns the SHA-256 (hexadecimal) of all values, shapes and class names.
 
-        The names of the dataset and of the origins are not included.
+        The name of the dataset, origins and indices are not included.
         """
         sha = hashlib.sha256(repr(self.classes).encode())
         for array in (self.inputs, self.labels, self.test_inputs, self.test_labels):

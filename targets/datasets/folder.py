@@ -49,6 +49,7 @@ def read_folder(path: str, examples: int | None, generator: np.random.Generator)
         test_labels,
         names,
         origins=tuple(image.relative_to(root).as_posix() for image in chosen_paths),
+        indices=chosen,
     )
 
 

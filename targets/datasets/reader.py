@@ -31,7 +31,8 @@ class Reader:
         """Returns the dataset with its inputs as stored, that is, not standardised.
 
         `generator` draws `examples` of the training examples without replacement; None means all of
-        them, in random order. The test split is complete.
+        them, in random order. The test split is complete. `indices` of the result says which
+        examples were drawn; `Dataset.drawn` keeps it.
 
         Raises:
             UsageError: Where the data are missing or malformed (the message names the file), or

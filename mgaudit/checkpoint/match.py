@@ -1,0 +1,114 @@
+"""How well shadow models resemble a checkpoint, on examples that neither was trained on.
+
+An attack that uses shadow models assumes that the target is a model like them. If the target is
+another kind of model, the attack is weaker or its scores are off, and it can miss a leak.
+"""
+
+import math
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from mgaudit.attacks.signals import loss
+from mgaudit.reports.input_checks import Limits, ShadowMatch
+
+FEWEST_EXAMPLES = 20  # of a comparison of two models
+MOST_SHADOWS = 24  # whose losses are compared in pairs
+LEVEL = 0.99  # of the interval for another model that is trained like the shadow models
+Floats = NDArray[np.float64]
+
+
+def shadow_match(
+    logits: NDArray[np.floating], labels: NDArray[np.int64], membership: NDArray[np.bool_]
+) -> ShadowMatch | None:
+    """Returns how the target compares with its shadow models; None with too few examples.
+
+    Args:
+        logits: Logits (models, examples, classes); the target is model 0.
+        labels: Class numbers (examples,).
+        membership: Whether a model was trained on an example (models, examples), bool.
+    """
+    unseen = ~membership[0]
+    outside = ~membership[1:, unseen]
+    logits, labels = logits[:, unseen], labels[unseen]
+    if len(outside) < 2 or _fewest_unseen_by_pairs(outside[:MOST_SHADOWS]) < FEWEST_EXAMPLES:
+        return None
+    correct = logits.argmax(axis=-1) == labels
+    accuracies = [float(row[own].mean()) for row, own in zip(correct[1:], outside, strict=True)]
+    losses = np.stack([loss(row[:, np.newaxis], labels)[:, 0] for row in logits])
+    distance, shadow_distances = _loss_distances(losses[: MOST_SHADOWS + 1], outside[:MOST_SHADOWS])
+    chance = float(np.bincount(labels).max() / len(labels))
+    return ShadowMatch(
+        non_members=int(unseen.sum()),
+        accuracy=float(correct[0].mean()),
+        shadow_accuracies=accuracies,
+        accuracy_limits=_limits(accuracies, _sampling_variance(accuracies, outside)),
+        chance=max(chance, 1 / logits.shape[-1]),
+        loss_distance=distance,
+        shadow_loss_distances=shadow_distances,
+        loss_distance_limit=_limits(shadow_distances, 0.0).high,
+    )
+
+
+def ks_distance(first: Floats, second: Floats) -> float:
+    """Returns the two-sample Kolmogorov-Smirnov distance of two samples, each (n,).
+
+    This is the largest difference between their distribution functions.
+
+    >>> ks_distance(np.array([0.0, 1.0]), np.array([0.5, 2.0]))
+    0.5
+    """
+    values = np.concatenate([first, second])
+    of_first = np.searchsorted(np.sort(first), values, side="right") / len(first)
+    of_second = np.searchsorted(np.sort(second), values, side="right") / len(second)
+    return float(np.abs(of_first - of_second).max())
+
+
+def _fewest_unseen_by_pairs(outside: NDArray[np.bool_]) -> int:
+    return min(int((first & second).sum()) for first, second in combinations(outside, 2))
+
+
+def _sampling_variance(accuracies: list[float], outside: NDArray[np.bool_]) -> float:
+    """Returns the variance of an accuracy that is measured on so few examples."""
+    mean = float(np.mean(accuracies))
+    return mean * (1 - mean) / float(outside.sum(axis=1).mean())
+
+
+def _limits(values: list[float], sampling_variance: float) -> Limits:
+    """Returns the limits, in [0, 1], of the value of another model like these, at `LEVEL`.
+
+    They are the widest of: the smallest and the largest of the values; the prediction interval of a
+    normal variable whose variance is that of the values (Student's t); and the one whose variance
+    is that of sampling examples.
+    """
+    count, mean = len(values), float(np.mean(values))
+    tail = (1 + LEVEL) / 2
+    of_models = float(special.stdtrit(count - 1, tail)) * float(np.std(values, ddof=1))
+    of_examples = float(special.ndtri(tail)) * math.sqrt(sampling_variance)
+    width = max(of_models, of_examples) * math.sqrt(1 + 1 / count)
+    low, high = min(*values, mean - width), max(*values, mean + width)
+    return Limits(low=max(low, 0.0), high=min(high, 1.0))
+
+
+def _loss_distances(losses: Floats, outside: NDArray[np.bool_]) -> tuple[float, list[float]]:
+    """Returns the mean distance of the target from the shadows, and of each shadow from the others.
+
+    Each distance is between the losses of two models on examples that two shadow models were not
+    trained on, so that all distances are of samples of similar sizes.
+
+    Args:
+        losses: Losses (1 + shadows, examples) of the target and of the shadow models.
+        outside: Whether a shadow model was not trained on an example (shadows, examples).
+    """
+    shadows = len(outside)
+    of_target: list[float] = []
+    between = np.zeros((shadows, shadows))
+    for first, second in combinations(range(shadows), 2):
+        shared = outside[first] & outside[second]
+        target, one, other = losses[[0, first + 1, second + 1]][:, shared]
+        of_target += [ks_distance(target, one), ks_distance(target, other)]
+        between[first, second] = between[second, first] = ks_distance(one, other)
+    means = between.sum(axis=1) / (shadows - 1)
+    return float(np.mean(of_target)), means.tolist()

@@ -1,0 +1,36 @@
+"""`mgaudit audit-checkpoint`: an audit of a model that was trained before."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import mgaudit
+from mgaudit.cli.ending import reported
+from mgaudit.cli.options import JsonOption, NewFolderOption, QuietOption, with_options
+from mgaudit.errors import UsageError
+from mgaudit.settings.arguments import AUDIT_CHECKPOINT, RUNS
+
+
+@with_options(AUDIT_CHECKPOINT)
+def audit_checkpoint(
+    checkpoint: Annotated[
+        Path, typer.Argument(help="Weights: safetensors, or a state dict of torch.", metavar="FILE")
+    ],
+    *,
+    options: dict[str, Any],
+    out_folder: NewFolderOption = RUNS,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Audit a model that was trained before, with shadow models trained for it.
+
+    - `mgaudit audit-checkpoint model.safetensors --members 0:600 --target cnn`
+    """
+    with reported():
+        if "members" not in options:
+            raise UsageError("members", "must be given", None, "such as --members members.npy")
+        result = mgaudit.audit_checkpoint(checkpoint, **options, out=out_folder, quiet=quiet)
+    from mgaudit.cli.printing import print_run
+
+    print_run(result, as_json, quiet)
