@@ -22,10 +22,10 @@ from mgaudit.storage.checksums import arrays_sha256
 from mgaudit.storage.run_folder import SETTINGS_FILE
 from mgaudit.study.design import Design, draw_design
 from mgaudit.study.extras import EXTRAS
+from mgaudit.study.network_check import checked_network
 from mgaudit.study.plan import Arm, plan_arm
 from mgaudit.study.provenance import run_sha256
 from mgaudit.study.stacking import with_stack
-from mgaudit.targets.contract import check_target
 from mgaudit.targets.datasets import Inputs
 from mgaudit.targets.fitting.recipe import initial_model
 from mgaudit.targets.querying.checkpoint import (
@@ -129,7 +129,7 @@ class CheckpointPlan:
         """Returns the target as an ensemble of one model."""
         dataset, build = self.design.dataset, self.arm.recipe.target
         network = initial_model(build, dataset.input_shape, len(dataset.classes), seed=0)
-        return Ensemble(network, [self.target.weights])
+        return Ensemble(network, [self.target.weights], self.arm.recipe.traits)
 
 
 def _npy(array: NDArray[Any]) -> bytes:
@@ -197,7 +197,7 @@ def _target(checkpoint: object, settings: CheckpointSettings, design: Design) ->
     path = Path(checkpoint) if isinstance(checkpoint, str | Path) else None
     check_class(checkpoint, network)
     read = checkpoint_of(checkpoint) if path is None else read_checkpoint(path)
-    check_target(network.name, network.built, shape, classes)
+    checked_network(network, design)
     model = initial_model(network.built, shape, classes, seed=0)
     weights, notes = fitted_weights(read, model, network.text)
     inputs, test_inputs = dataset.inputs, dataset.test_inputs
