@@ -17,7 +17,7 @@ from mgaudit.reports.results import Result as ResultRecord
 from mgaudit.settings.arguments import JOBS
 from mgaudit.settings.number_check import checked_argument
 from mgaudit.storage.atomic import write_atomically
-from mgaudit.storage.run_folder import LOG_FILE, RunFolder, path_word
+from mgaudit.storage.run_folder import LOG_FILE, RunFolder
 from mgaudit.targets.own_module import RAISED
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def run_checkpoint_plan(
     from mgaudit.checkpoint.audit import run_checkpoint_audit
     from mgaudit.compute.parallel import default_jobs
 
-    folder = RunFolder.create(out, path_word(plan.slug), plan.sha256)
+    folder = RunFolder.create(out, plan.slug, plan.sha256)
     with recorded(folder, progress):
         for name, content in plan.kept_files().items():
             write_atomically(folder.path / name, content)

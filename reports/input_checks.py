@@ -90,8 +90,9 @@ class ShadowMatch(Record):
     `chance` is the accuracy of guessing the most frequent class. `loss_distance` is the mean
     Kolmogorov-Smirnov distance of the target's losses from those of a shadow model, and
     `shadow_loss_distances` have the mean distance of each shadow model from the others. Another
-    model that is trained like the shadow models has an accuracy within `accuracy_limits` and a
-    distance of at most `loss_distance_limit` with a probability of at least about 99 %.
+    model that is trained like the shadow models nearly always has an accuracy within
+    `accuracy_limits` and a distance of at most `loss_distance_limit`: they are the limits of 99 %
+    prediction intervals.
     """
 
     non_members: int

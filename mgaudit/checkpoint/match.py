@@ -36,19 +36,20 @@ def shadow_match(
     if len(outside) < 2 or _fewest_unseen_by_pairs(outside[:MOST_SHADOWS]) < FEWEST_EXAMPLES:
         return None
     correct = logits.argmax(axis=-1) == labels
-    accuracies = [float(row[own].mean()) for row, own in zip(correct[1:], outside, strict=True)]
+    counts = outside.sum(axis=1)
+    accuracies = (correct[1:] & outside).sum(axis=1) / counts
     losses = np.stack([loss(row[:, np.newaxis], labels)[:, 0] for row in logits])
     distance, shadow_distances = _loss_distances(losses[: MOST_SHADOWS + 1], outside[:MOST_SHADOWS])
     chance = float(np.bincount(labels).max() / len(labels))
     return ShadowMatch(
         non_members=int(unseen.sum()),
         accuracy=float(correct[0].mean()),
-        shadow_accuracies=accuracies,
-        accuracy_limits=_limits(accuracies, _sampling_variance(accuracies, outside)),
+        shadow_accuracies=accuracies.tolist(),
+        accuracy_limits=_accuracy_limits(accuracies, counts),
         chance=max(chance, 1 / logits.shape[-1]),
         loss_distance=distance,
-        shadow_loss_distances=shadow_distances,
-        loss_distance_limit=_limits(shadow_distances, 0.0).high,
+        shadow_loss_distances=shadow_distances.tolist(),
+        loss_distance_limit=_distance_limit(shadow_distances),
     )
 
 
@@ -70,29 +71,51 @@ def _fewest_unseen_by_pairs(outside: NDArray[np.bool_]) -> int:
     return min(int((first & second).sum()) for first, second in combinations(outside, 2))
 
 
-def _sampling_variance(accuracies: list[float], outside: NDArray[np.bool_]) -> float:
-    """Returns the variance of an accuracy that is measured on so few examples."""
-    mean = float(np.mean(accuracies))
-    return mean * (1 - mean) / float(outside.sum(axis=1).mean())
+def _accuracy_limits(accuracies: Floats, counts: Floats) -> Limits:
+    """Returns the limits of the accuracy of another model like these, at `LEVEL`.
 
+    They are those of a prediction interval on the logit scale, or the smallest and the largest
+    accuracy, whichever is wider. The variance of the interval is that of the accuracies (Student's
+    t), or that of sampling the examples, whichever gives the wider interval.
 
-def _limits(values: list[float], sampling_variance: float) -> Limits:
-    """Returns the limits, in [0, 1], of the value of another model like these, at `LEVEL`.
-
-    They are the widest of: the smallest and the largest of the values; the prediction interval of a
-    normal variable whose variance is that of the values (Student's t); and the one whose variance
-    is that of sampling examples.
+    Args:
+        accuracies: Accuracies (models,), in [0, 1].
+        counts: Number of examples that each is measured on (models,).
     """
-    count, mean = len(values), float(np.mean(values))
-    tail = (1 + LEVEL) / 2
-    of_models = float(special.stdtrit(count - 1, tail)) * float(np.std(values, ddof=1))
-    of_examples = float(special.ndtri(tail)) * math.sqrt(sampling_variance)
-    width = max(of_models, of_examples) * math.sqrt(1 + 1 / count)
-    low, high = min(*values, mean - width), max(*values, mean + width)
-    return Limits(low=max(low, 0.0), high=min(high, 1.0))
+    smoothed = (accuracies * counts + 0.5) / (counts + 1)  # so that 0 and 1 have a logit
+    logits = special.logit(smoothed)
+    mean_share = float(smoothed.mean())
+    sampling = 1 / math.sqrt(float(counts.mean()) * mean_share * (1 - mean_share))
+    width = max(_width(logits), _normal_quantile() * sampling * math.sqrt(1 + 1 / len(logits)))
+    centre = float(logits.mean())
+    low = float(special.expit(centre - width))
+    high = float(special.expit(centre + width))
+    return Limits(low=min(low, float(accuracies.min())), high=max(high, float(accuracies.max())))
 
 
-def _loss_distances(losses: Floats, outside: NDArray[np.bool_]) -> tuple[float, list[float]]:
+def _distance_limit(distances: Floats) -> float:
+    """Returns the upper limit of the loss distance of another model like these, at `LEVEL`.
+
+    It is that of a prediction interval on the log scale, because distances are skewed, or the
+    largest of the distances.
+    """
+    logs = np.log(np.maximum(distances, np.finfo(np.float64).tiny))
+    exponent = min(float(logs.mean()) + _width(logs), 0.0)  # a distance is at most 1
+    return max(math.exp(exponent), float(distances.max()))
+
+
+def _width(values: Floats) -> float:
+    """Returns half the width of the prediction interval of a normal variable (Student's t)."""
+    count = len(values)
+    quantile = float(special.stdtrit(count - 1, (1 + LEVEL) / 2))
+    return quantile * float(values.std(ddof=1)) * math.sqrt(1 + 1 / count)
+
+
+def _normal_quantile() -> float:
+    return float(special.ndtri((1 + LEVEL) / 2))
+
+
+def _loss_distances(losses: Floats, outside: NDArray[np.bool_]) -> tuple[float, Floats]:
     """Returns the mean distance of the target from the shadows, and of each shadow from the others.
 
     Each distance is between the losses of two models on examples that two shadow models were not
@@ -111,4 +134,4 @@ def _loss_distances(losses: Floats, outside: NDArray[np.bool_]) -> tuple[float, 
         of_target += [ks_distance(target, one), ks_distance(target, other)]
         between[first, second] = between[second, first] = ks_distance(one, other)
     means = between.sum(axis=1) / (shadows - 1)
-    return float(np.mean(of_target)), means.tolist()
+    return float(np.mean(of_target)), means

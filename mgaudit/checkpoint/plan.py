@@ -19,7 +19,7 @@ from mgaudit.outputs.study import OutputsPlan, OutputsSettings, plan_outputs
 from mgaudit.reports.files import CHECKPOINT_FILE, MEMBERS_FILE, NON_MEMBERS_FILE
 from mgaudit.settings.study_settings import CheckpointSettings
 from mgaudit.storage.checksums import arrays_sha256
-from mgaudit.storage.run_folder import SETTINGS_FILE
+from mgaudit.storage.run_folder import SETTINGS_FILE, path_word
 from mgaudit.study.design import Design, draw_design
 from mgaudit.study.extras import EXTRAS
 from mgaudit.study.network_check import checked_network
@@ -83,8 +83,9 @@ class CheckpointPlan:
 
     @property
     def slug(self) -> str:
-        """The checkpoint, the dataset and the network as words for a path."""
-        return f"checkpoint-{self.target.name}-{self.settings.dataset.name}"
+        """The checkpoint and the dataset as one word for a path."""
+        file = [] if self.target.path is None else [self.target.name]
+        return path_word("checkpoint", *file, self.settings.dataset.name)
 
     @property
     def sha256(self) -> str:
