@@ -396,8 +396,8 @@ def audit_checkpoint(
             such as "0:600", or a .npy, .txt or .csv file with indices or a mask.
         non_members: Training examples that it was not trained on (default: all others).
         inputs: "standardised", or "raw" if it takes the inputs as stored (default: standardised).
-        kappa, scheme: Noise that the checkpoint was trained with, for the shadow models (default:
-            none).
+        scheme: Noise that the checkpoint was trained with, for the shadow models (default: none).
+        kappa: Strength of the Gaussian mask N(1, κ²) as the scheme.
         models: Number of shadow models (default: 16). All others are as those of `run`.
 
     Returns:

@@ -41,6 +41,7 @@ FAST: dict[str, Any] = {**SMALL, "dp": False, "quiet": True}
 COMMANDS = {
     "run": mgaudit.run,
     "compare": mgaudit.compare,
+    "audit-checkpoint": mgaudit.audit_checkpoint,
     "audit-dp": mgaudit.audit_dp,
     "attack": mgaudit.attack,
     "reproduce": mgaudit.reproduce,
@@ -95,6 +96,7 @@ def test_docstrings_state_the_declared_defaults() -> None:
     for function, declared in (
         (mgaudit.run, arguments.RUN),
         (mgaudit.audit_dp, arguments.AUDIT_DP),
+        (mgaudit.audit_checkpoint, arguments.AUDIT_CHECKPOINT),
     ):
         defaults = {argument.name: argument.default_shown for argument in declared}
         text = " ".join((inspect.getdoc(function) or "").split())

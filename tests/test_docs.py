@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -24,6 +25,7 @@ from mgaudit.reports.results import settings_toml
 from mgaudit.settings.grid import grid_settings
 from mgaudit.settings.study_files import study_values
 from mgaudit.storage.run_folder import RunFolder
+from mgaudit.targets import MLP
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -42,6 +44,7 @@ SMALL = [
     "runs",
 ]
 
+SHADOWS = ["--models", "3", "--epochs", "1", "--stack", "1", "--jobs", "1", "--out", "runs"]
 CANARIES = ["--canaries", "60", "--epochs", "1", "--jobs", "1", "--out", "runs"]
 
 
@@ -92,6 +95,9 @@ def made(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Path:
         f"{x:.6f},{y:.6f},{row % 2},{row % 3}" for row, (x, y) in enumerate(draw.random((240, 2)))
     ]
     (folder / "TABLE.csv").write_text("\n".join(["age,height,label,income", *rows]))
+    model = MLP((1, 8, 8), 10).state_dict()
+    safetensors.torch.save_file(model, folder / "model.safetensors")
+    np.save(folder / "members.npy", np.arange(400, 1000))
     (folder / "mydata.py").write_text(
         "import numpy as np\n\ndef patients():\n"
         "    arrays = np.load('FILE')\n    return tuple(arrays[name] for name in arrays.files)\n"
@@ -152,7 +158,8 @@ def test_a_documented_command_runs(
     _, *arguments = shlex.split(command)
     if arguments != ["run"]:  # one run draws its figures, and stands for all
         request.getfixturevalue("blank_figures")
-    if arguments[0] == "compare" or (arguments[0] == "run" and len(arguments) > 1):
+    without_reports = arguments[0] in ("compare", "audit-checkpoint")
+    if without_reports or (arguments[0] == "run" and len(arguments) > 1):
         monkeypatch.setattr(RunFolder, "write_reports", lambda *_: [])  # takes longer than the run
     if "studies/" in command:  # minutes of training: the study is checked and two of its arms run
         (place,) = [argument for argument in arguments if argument.startswith("studies/")]
@@ -164,7 +171,10 @@ def test_a_documented_command_runs(
     if arguments[0] == "reproduce":  # minutes of training: the figures are found, and none is made
         monkeypatch.setattr("mgaudit.papers.reproduction._reproduce_figure", unmade)
         monkeypatch.setattr("mgaudit.papers.reproduction._loaded", lambda dataset, examples: True)
-    extra = {"run": SMALL, "compare": SMALL, "audit-dp": CANARIES}.get(arguments[0], [])
+    extras = {
+        "run": SMALL, "compare": SMALL, "audit-dp": CANARIES, "audit-checkpoint": SHADOWS
+    }  # fmt: skip
+    extra = extras.get(arguments[0], [])
     if arguments[:2] == ["data", "fetch"]:
         monkeypatch.setattr("pooch.HTTPDownloader.__call__", no_network)
         result = CliRunner().invoke(app, arguments)
@@ -179,7 +189,7 @@ def test_a_documented_command_runs(
         assert not (workplace / "runs").exists() or not list((workplace / "runs").iterdir())
     elif arguments[0] == "reproduce":
         assert list((workplace / "runs").glob("*/reproduction.json"))
-    elif arguments[0] in ("run", "compare"):
+    elif arguments[0] in ("run", "compare", "audit-checkpoint"):
         assert list((workplace / "runs").glob("*/result.json"))
     if arguments == ["run"]:
         assert list((workplace / "runs").glob("*/report.pdf"))

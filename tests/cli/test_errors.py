@@ -23,7 +23,7 @@ from mgaudit.cli.app import app
 from mgaudit.cli.options import option
 from mgaudit.errors import UsageError
 from mgaudit.settings.arguments import training_argument
-from mgaudit.settings.study_settings import DPAuditSettings, StudySettings
+from mgaudit.settings.study_settings import CheckpointSettings, DPAuditSettings, StudySettings
 from mgaudit.targets.training import Help, Training
 from tests.fake_study import arrays, study, write
 from tests.fake_study import result as fake_result
@@ -68,6 +68,9 @@ WRONG = [
     (["run", "--no-dp", "--out", "/proc/nowhere"], "--out", "/proc/nowhere"),
     (["compare", "nowhere"], "study", "nowhere"),
     (["compare", "--scheme", "mask"], "scheme", "mask"),
+    (["audit-checkpoint", "nowhere.pt"], "members", "--members members.npy"),
+    (["audit-checkpoint", "nowhere.pt", "--members", "0:9"], "nowhere.pt", "nowhere.pt"),
+    (["audit-checkpoint", "nowhere.pt", "--members", "0:9", "--inputs", "x"], "inputs", "'x'"),
     (["audit-dp", "--clients", "3"], "--clients", "--clients"),
     (["audit-dp", "--epochs", "0"], "epochs", "0"),
     (["audit-dp", "--canaries", "3"], "canaries", "3"),
@@ -112,7 +115,8 @@ def test_a_mistake_of_the_user_is_one_line_and_exit_code_2(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    quiet = ["--quiet"] if arguments[0] in ("run", "compare", "audit-dp", "reproduce") else []
+    shows_progress = ("run", "compare", "audit-checkpoint", "audit-dp", "reproduce")
+    quiet = ["--quiet"] if arguments[0] in shows_progress else []
     result = mgaudit(*arguments, *quiet)
     assert result.exit_code == 2, result.output
     assert result.stdout == ""
@@ -522,7 +526,12 @@ def app_commands() -> Any:
 
 
 @pytest.mark.parametrize(
-    ("command", "settings"), [("run", StudySettings), ("audit-dp", DPAuditSettings)]
+    ("command", "settings"),
+    [
+        ("run", StudySettings),
+        ("audit-dp", DPAuditSettings),
+        ("audit-checkpoint", CheckpointSettings),
+    ],
 )
 def test_help_states_the_defaults_of_the_settings(command: str, settings: Any) -> None:
     stated = defaults_in_help(command)
@@ -535,6 +544,7 @@ def test_every_training_setting_with_help_is_an_option_with_its_range_and_defaul
     for command, left_out in (
         ("run", set()),
         ("compare", set()),
+        ("audit-checkpoint", set()),
         ("audit-dp", {"clients", "local_steps"}),
     ):
         options = {option.name: option for option in app_commands()[command].params}

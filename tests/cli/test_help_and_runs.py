@@ -15,7 +15,18 @@ OPTIONS = (
     "--target mlp:hidden=16 --examples 200 --models 4 --epochs 2 --jobs 1 --no-dp --attack loss"
 )
 FAST = OPTIONS.split()
-COMMANDS = ("run", "compare", "attack", "audit-dp", "reproduce", "report", "list", "data", "runs")
+COMMANDS = (
+    "run",
+    "compare",
+    "attack",
+    "audit-checkpoint",
+    "audit-dp",
+    "reproduce",
+    "report",
+    "list",
+    "data",
+    "runs",
+)
 
 
 def mgaudit(*arguments: str) -> Any:
