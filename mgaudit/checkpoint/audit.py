@@ -59,6 +59,10 @@ def run_checkpoint_audit(
     """
     started, clock = datetime.now(UTC), time.perf_counter()
     trained = train_arm(plan.arm, plan.design, jobs, progress)
+    if not trained.converged:
+        raise RuntimeError(
+            f"none of {plan.settings.models} shadow models converged; try a lower --learning-rate"
+        )
     progress.stage(f"{plan.target.name}: querying the models")
     shadows = ArmOutputs(trained, plan.design)
     outputs = _outputs(plan, shadows)

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,10 @@ from mgaudit.reports.input_checks import InputChecks
 from mgaudit.reports.method import facts, method
 from mgaudit.reports.verdict import question
 from mgaudit.settings.study_settings import study_settings
+from mgaudit.storage.ensembles import ModelRecord
 from mgaudit.storage.run_folder import RunFolder
 from mgaudit.study.plan import Plan, plan_study
-from mgaudit.study.train import ensemble_folder
+from mgaudit.study.train import TrainedArm, ensemble_folder, train_arm
 
 SHARED: dict[str, Any] = {
     "dataset": "synthetic:size=400,features=8,separation=3",
@@ -162,6 +164,55 @@ def test_the_command_of_a_result_repeats_it(audited: mgaudit.Result, folder: Pat
     )
     assert removed.exit_code == 0, removed.output
     assert not path.exists()
+
+
+def test_queries_of_a_model_are_those_of_its_shadow_models(
+    ordinary: mgaudit.Result, weights: Weights, members: NDArray[np.int64], plan: Plan, folder: Path
+) -> None:
+    queries = "mask:count=3,kappa=0.5"
+    run = ordinary.attack("label-only", queries=queries, jobs=1, quiet=True)
+    options = {**SHARED, "attack": "label-only", "queries": queries, "models": MODELS - 1}
+    result = mgaudit.audit_checkpoint(weights, members=members, **options, out=folder / "q")
+    stored_order = np.argsort(plan.design.dataset.indices)
+    expected = scores(run, "label-only")[MODELS - 1, stored_order]
+    assert len(np.unique(expected)) > 2
+    np.testing.assert_array_equal(scores(result, "label-only")[0], expected)
+    assert result.record.studies[0].queries.label == queries
+
+
+def test_shadow_models_that_diverge_are_left_out(
+    weights: Weights,
+    members: NDArray[np.int64],
+    ordinary: mgaudit.Result,
+    plan: Plan,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    diverging = {1, 3}
+
+    def diverge(*arguments: Any) -> TrainedArm:
+        trained = train_arm(*arguments)
+        records = list(trained.records)
+        for index in diverging:
+            facts = {**records[index].facts, "diverged": True}
+            records[index] = ModelRecord(f"no weights {index}", facts)
+        return replace(trained, records=records)
+
+    monkeypatch.setattr("mgaudit.checkpoint.audit.train_arm", diverge)
+    options = {**SHARED, "attack": "lira", "models": MODELS - 1, "out": folder / "diverged"}
+    result = mgaudit.audit_checkpoint(weights, members=members, **options)
+    (arm,) = result.record.studies[0].arms
+    assert arm.diverged == [2, 4]  # the target is model 0
+    kept = [MODELS - 1, *(index for index in range(MODELS - 1) if index not in diverging)]
+    direct = LiRA().score(ordinary.observations("none").of_models(kept).view(0))
+    stored_order = np.argsort(plan.design.dataset.indices)
+    np.testing.assert_allclose(scores(result, "lira")[0], direct[stored_order], rtol=0, atol=1e-9)
+    assert "trained 3 shadow models" in " ".join(method(result.record.studies[0]))
+    for gone, text in ((set(range(5)), "none of 5 shadow models"), (set(range(4)), "only 1 of 5")):
+        diverging.update(gone)
+        with pytest.raises(mgaudit.RunFailedError, match=text):
+            mgaudit.audit_checkpoint(weights, members=members, **options)
+        diverging.clear()
 
 
 def test_poorly_matching_shadows_are_warned_about_on_the_terminal_too(
