@@ -87,8 +87,8 @@ def mismatches(match: ShadowMatch) -> list[str]:
         )
     elif sentences:
         sentences.append(
-            "Attacks that use shadow models can miss a leak of such a target. Check its inputs (the "
-            "option inputs), and train the shadow models with the settings of the target."
+            "Attacks that use shadow models can miss a leak of such a target. Check its inputs "
+            "(the option inputs), and train the shadow models with the settings of the target."
         )
     return sentences
 

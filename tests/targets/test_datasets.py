@@ -55,6 +55,21 @@ def test_examples_are_drawn_without_replacement_and_a_larger_draw_extends_a_smal
     assert len(np.unique(drawn.inputs.reshape(1198, -1), axis=0)) == 1198
 
 
+def test_indices_are_the_positions_in_the_split_as_it_is_stored(tmp_path: Path) -> None:
+    np.savez(tmp_path / "data.npz", **npz_arrays())
+    for spec in ("digits", f"folder:{write_images(tmp_path)}", f"npz:{tmp_path / 'data.npz'}"):
+        whole = load(spec, None, generator())
+        assert whole.indices.tolist() != sorted(whole.indices)
+        stored = np.argsort(whole.indices)
+        assert whole.indices[stored].tolist() == list(range(len(stored)))
+        few = load(spec, 4, np.random.default_rng(1))
+        for kept in (few, few.standardised()):
+            assert [whole.origins[stored[index]] for index in kept.indices] == list(kept.origins)
+        assert np.array_equal(whole.inputs[stored[few.indices]], few.inputs), spec
+    rows = npz_arrays()["x_train"].astype(np.float32)
+    assert np.array_equal(whole.inputs[stored], rows)
+
+
 def test_standardised_by_channel_for_images_and_by_feature_for_vectors() -> None:
     draw = np.random.default_rng(3)
     images = draw.integers(0, 256, (40, 3, 8, 8)).astype(np.uint8)
