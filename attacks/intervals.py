@@ -120,6 +120,10 @@ class Resampled:
         """Returns the record of the targets with these indices."""
         return Resampled(self.per_target[targets], self.in_resamples[targets])
 
+    def shifted(self, by: float) -> "Resampled":
+        """Returns the record of the metric plus a constant."""
+        return Resampled(self.per_target + by, self.in_resamples + by)
+
     def __sub__(self, other: "Resampled") -> "Resampled":
         per_target = self.per_target - other.per_target
         return Resampled(per_target, self.in_resamples - other.in_resamples)

@@ -61,10 +61,14 @@ def _sentences(study: StudyResult, checks: InputChecks) -> list[str]:
     blind = checks.blind
     if blind is not None:
         seen = "inputs and labels" if blind.inputs else "labels"
-        result = "better than guessing" if blind.beats_chance else "no better than guessing"
+        result = (
+            "better than guessing"
+            if blind.beats_chance
+            else "not significantly better than guessing"
+        )
         sentences.append(
             f"Blind baseline: an attack that sees only {seen}, no model, has AUC "
-            f"{number(blind.auc)}, which is {result}."
+            f"{number(blind.auc)} (p = {blind.p_value:.2g}), which is {result}."
         )
     if checks.clipping is not None:
         sentences.append(_clip_effects(checks.clipping))

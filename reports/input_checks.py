@@ -2,6 +2,8 @@
 
 from mgaudit.reports.record import Estimate, Record
 
+SIGNIFICANT_SOURCES = 0.002  # two-sided, so one in a thousand for a higher AUC
+
 
 class MembershipCheck(Record):
     """Whether membership was drawn as the attacks and the bounds on epsilon assume.
@@ -24,16 +26,22 @@ class MembershipCheck(Record):
 class BlindBaseline(Record):
     """The AUC of an attack that sees no model, only labels and, if `inputs` is true, the inputs.
 
-    It is cross-fitted: no example is scored by a classifier that was trained on it.
+    It is cross-fitted: no example is scored by a classifier that was trained on it. `p_value` is
+    the two-sided one of the hypothesis that the expected AUC is 0.5.
     """
 
     auc: Estimate
+    p_value: float
     inputs: bool
 
     @property
     def beats_chance(self) -> bool:
-        """Whether members and non-members differ without any model."""
-        return self.auc.low > 0.5
+        """Whether members and non-members differ without any model.
+
+        The level is stricter than that of intervals, so that audits of fair coins rarely get a
+        false warning: at most one in a thousand.
+        """
+        return self.auc.value > 0.5 and self.p_value < SIGNIFICANT_SOURCES
 
 
 class LeftOutAttack(Record):

@@ -7,7 +7,12 @@ from numpy.typing import NDArray
 
 from mgaudit.attacks import score_every_target
 from mgaudit.attacks.blind import blind_scores, random_folds
-from mgaudit.attacks.intervals import resample_counts, resampled_metrics, two_way_interval
+from mgaudit.attacks.intervals import (
+    resample_counts,
+    resampled_metrics,
+    two_way_interval,
+    two_way_p_value,
+)
 from mgaudit.attacks.membership_layout import MembershipLayout
 from mgaudit.attacks.metrics import roc
 from mgaudit.attacks.references import ReferenceLimits
@@ -67,7 +72,11 @@ def blind_baseline(
     scores = blind_scores(inputs, data.labels, membership, folds, data.seed)
     auc = resampled_metrics(scores, membership, data.example_resamples)["auc"]
     interval = two_way_interval(auc, int(membership.sum(axis=1).min()))
-    return BlindBaseline(auc=Estimate(**interval._asdict()), inputs=inputs is not None)
+    return BlindBaseline(
+        auc=Estimate(**interval._asdict()),
+        p_value=two_way_p_value(auc.shifted(-0.5)),
+        inputs=inputs is not None,
+    )
 
 
 def clipping(
