@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import shlex
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +12,7 @@ from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.progress_bars import ProgressBars, on_stderr
 from mgaudit.result import Result
 from mgaudit.running import Finished, recorded, written
-from mgaudit.settings.arguments import RUN, RUNS
+from mgaudit.settings.arguments import CLIP, RUN, RUNS
 from mgaudit.storage.run_folder import RunFolder, path_word
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 # The options of `mgaudit run` that an audit of a training function takes.
 OF_FUNCTIONS = ("dataset", "examples", "models", "seed", "attacks")
+# Arguments that the command of a run shows only if they differ from these defaults.
+DEFAULTS = {"outputs": "auto", "clip": CLIP.default, "test_fraction": 0.2}
 # The arguments of `mgaudit.audit` that `compare` passes on.
 COMPARED = ("x_test", "y_test", "groups", "test_fraction", "outputs", "clip", "attacks")
 
@@ -78,7 +82,12 @@ def audit(
         x, y, x_test, y_test, groups, models, seed, test_fraction, outputs, clip, jobs
     )
     plan = plan_functions(fit, given, name)
-    return _result(run_functions(plan, _listed(attacks), Path(out), display))
+    values: dict[str, Any] = {}
+    if x_test is None:
+        values["test_fraction"] = test_fraction
+    if groups is not None:
+        values["groups"] = len(set(plan.data.groups.tolist()))
+    return _result(run_functions(plan, _listed(attacks), Path(out), display, values=values))
 
 
 def run_fit(
@@ -97,7 +106,10 @@ def run_fit(
 
     options = _options_of_run(options)
     progress.stage("loading data and training function")
-    choice = dataset_choice(options.get("dataset", DATASET.default))
+    try:
+        choice = dataset_choice(options.get("dataset", DATASET.default))
+    except UsageError as error:
+        raise error.inside("dataset") from error
     seed = options.get("seed", SEED.default)
     data = choice.load(options.get("examples"), numpy_generator(seed, "examples"))
     given = FunctionArguments(
@@ -110,7 +122,9 @@ def run_fit(
         jobs=jobs,
     )
     plan = plan_functions(fit, given)
-    values = {"fit": str(fit), "dataset": choice.text, "examples": options.get("examples")}
+    values = {"dataset": choice.text, "examples": options.get("examples")}
+    if isinstance(fit, str):
+        values["fit"] = fit
     attacks = options.get("attacks")
     finished = run_functions(plan, attacks, out, progress, choice.text, values)
     return _result(finished)
@@ -157,12 +171,13 @@ def run_functions(
     settings for the result.
     """
     from mgaudit.outputs.possible_attacks import checked_attacks
-    from mgaudit.outputs.study import run_outputs
+    from mgaudit.outputs.study import run_outputs, with_seconds_before
     from mgaudit.reports.results import Result as ResultRecord
 
+    started = time.perf_counter()
     choices = checked_attacks(attacks, plan.settings.models)
     settings: dict[str, Any] = {
-        "fits": list(plan.fits),
+        "fits": plan.names,
         "attacks": [choice.text for choice in choices],
         "models": plan.settings.models,
         "seed": plan.settings.seed,
@@ -170,15 +185,14 @@ def run_functions(
         "clip": plan.settings.clip,
         **(values or {}),
     }
-    digest = plan.data.sha256
-    folder = RunFolder.create(
-        out, path_word("audit", *list(plan.fits)[:2]), _sha256(settings, digest)
-    )
+    slug = path_word("audit", *plan.names[:2])
+    folder = RunFolder.create(out, slug, _sha256(plan, settings, choices))
     with recorded(folder, progress):
         progress.models_planned(len(plan.fits) * plan.settings.models)
         audited = plan.train(progress)
         outputs_plan = _outputs_plan(plan, audited, settings, choices, data_name)
-        study, arrays = run_outputs(outputs_plan, progress)
+        seconds = time.perf_counter() - started
+        study, arrays = run_outputs(with_seconds_before(outputs_plan, seconds), progress)
         record = ResultRecord(
             title="",
             note="",
@@ -199,7 +213,7 @@ def _outputs_plan(
     """Returns the plan of the attacks on the outputs of the trained models."""
     from mgaudit.outputs.study import OutputsSettings, plan_outputs
 
-    names = list(plan.fits)
+    names = plan.names
     outputs_settings = OutputsSettings(
         attacks=attacks,
         targets=None,
@@ -217,31 +231,61 @@ def _outputs_plan(
     return plan_outputs(audited.arms, audited.membership, outputs_settings)
 
 
-def _sha256(settings: Mapping[str, Any], data_sha256: str) -> str:
-    """Returns the SHA-256 of settings, data, attacks and versions, for the name of the run."""
+def _sha256(plan: "FunctionPlan", settings: Mapping[str, Any], choices: Sequence[Any]) -> str:
+    """Returns the SHA-256 of everything that determines the result."""
     from mgaudit.study.provenance import outputs_provenance
 
     provenance = outputs_provenance()
-    parts = [settings, data_sha256, provenance.code_sha256, provenance.versions]
+    parts = [
+        settings,
+        plan.fits_sha256,
+        plan.data.sha256,
+        provenance.code_sha256,
+        provenance.versions,
+        [choice.own_sha256 for choice in choices],
+    ]
     return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()
 
 
 def _command(settings: Mapping[str, Any]) -> str:
-    """Returns how the audit is repeated."""
+    """Returns how the audit is repeated: a command, or else a call in Python."""
     if "fit" not in settings:
-        names = ", ".join(settings["fits"])
-        numbers = f"models={settings['models']}, seed={settings['seed']}"
-        attacks = ", ".join(repr(attack) for attack in settings["attacks"])
-        return (
-            f"# in Python, with the same data and the same {names}:\n"
-            f"mgaudit.audit(fit, x, y, {numbers}, attacks=[{attacks}])"
-        )
-    words = [f"mgaudit run --fit {settings['fit']} --dataset {settings['dataset']}"]
+        return _python_command(settings)
+    words = ["mgaudit run --fit", shlex.quote(settings["fit"])]
+    words += ["--dataset", shlex.quote(settings["dataset"])]
     if settings["examples"] is not None:
         words.append(f"--examples {settings['examples']}")
-    words += [f"--attack {attack}" for attack in settings["attacks"]]
+    words += [f"--attack {shlex.quote(attack)}" for attack in settings["attacks"]]
     words += [f"--models {settings['models']}", f"--seed {settings['seed']}"]
     return " ".join(words)
+
+
+def _python_command(settings: Mapping[str, Any]) -> str:
+    """Returns the call that repeats the audit, with the data and functions as variables."""
+    names = settings["fits"]
+    shown = {name: settings[name] for name in ("models", "seed")}
+    for name, default in DEFAULTS.items():
+        if settings.get(name, default) != default:
+            shown[name] = settings[name]
+    if "dataset" in settings:
+        in_memory = settings["dataset"].startswith("arrays:")
+        dataset = "(x, y, x_test, y_test)" if in_memory else repr(settings["dataset"])
+        call, given = "run", ["fit=fit", f"dataset={dataset}"]
+        if settings["examples"] is not None:
+            shown["examples"] = settings["examples"]
+        shown["attack"] = settings["attacks"]
+    else:
+        arms = ", ".join(f"{name!r}: ..." for name in names)
+        call, given = ("audit", ["fit"]) if len(names) == 1 else ("compare", [f"{{{arms}}}"])
+        given += ["x", "y"]
+        if "test_fraction" not in settings:
+            given += ["x_test=x_test", "y_test=y_test"]
+        if "groups" in settings:
+            given.append("groups=groups")
+        shown["attacks"] = settings["attacks"]
+    given += [f"{name}={value!r}" for name, value in shown.items()]
+    functions = "function" if len(names) == 1 else "functions"
+    return f"# in Python, with the same data and {functions}:\nmgaudit.{call}({', '.join(given)})"
 
 
 def _options_of_run(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from mgaudit.reports.findings import (
     Matched,
     SharedExposure,
 )
+from mgaudit.reports.plain_arm import plain_name, plain_training, the_plain_arm
 from mgaudit.reports.results import AuditResult, MetricFacts, StudyResult
 from mgaudit.reports.section import Section
 from mgaudit.reports.table import Cell, Table, number
@@ -33,16 +34,17 @@ def differences_table(study: StudyResult) -> Table:
                 rows += _difference_rows(study, arm, metrics)
     tested = [change.metric for change in study.analysis.changes]
     counts = ", ".join(str(tested.count(metric)) for metric in (*metrics, TEST_ACCURACY))
+    converged = "converged" if study.models_from == "training" else "were trained"
     notes = [
         f"Differences are paired by target and example. The mark † means p < {SIGNIFICANT} after "
         f"Holm's correction for all comparisons in the column ({counts} by column): the "
         f"probability that any dagger in a column is false is below {SIGNIFICANT * 100:g} %. "
-        "Intervals are not corrected. A naive attack is compared with the same attack on the arm "
-        "without noise. The sign – means that too few models converged in both arms."
+        "Intervals are not corrected. A naive attack is compared with the same attack on "
+        f"{the_plain_arm(study)}. The sign – means that too few models {converged} in both arms."
     ]
     headings = [f"Δ {study.metric(name).heading}" for name in metrics]
     columns = ["Arm", "Attack", *headings, "Δ test acc., % points"]
-    caption = "Differences to training without noise"
+    caption = f"Differences to {plain_training(study)}"
     return _table("differences", caption, columns, rows, notes, study, "changes")
 
 
@@ -209,14 +211,16 @@ def ignorance_table(study: StudyResult) -> Table:
         named = [Cell(labels[comparison.arm]), Cell(comparison.attack)]
         gain_cells = [number(gain, signed=True) for gain in gains]
         rows.append([*named, *map(number, aucs), *gain_cells])
+    plain = plain_name(study)
+    secret = "noise" if study.models_from == "training" else "training function"
     notes = [
         "All AUCs are means over the same targets. The apparent gain is the gain that a naive "
-        "evaluation reports (no noise − naive). The real gain is the gain that remains against an "
-        "attacker who knows about the noise (no noise − adaptive). Ignorance is the apparent gain "
-        "minus the real gain (adaptive − naive). The 95 % intervals are paired and not corrected "
-        "for multiple testing."
+        f"evaluation reports ({plain} − naive). The real gain is the gain that remains against an "
+        f"attacker who knows about the {secret} ({plain} − adaptive). Ignorance is the apparent "
+        "gain minus the real gain (adaptive − naive). The 95 % intervals are paired and not "
+        "corrected for multiple testing."
     ]
-    columns = ["Arm", "Attack", "No noise", "Naive", "Adaptive"]
+    columns = ["Arm", "Attack", plain[:1].upper() + plain[1:], "Naive", "Adaptive"]
     columns += ["Apparent gain", "Real gain", "Ignorance"]
     caption = "Adaptive and naive adversary"
     return _table("ignorance", caption, columns, rows, notes, study, "ignorance")
@@ -228,18 +232,20 @@ def shared_exposure_table(study: StudyResult) -> Table:
     comparisons = study.analysis.exposure
     rows = [_exposure_row(labels[comparison.arm], comparison) for comparison in comparisons]
     examples = comparisons[0].examples if comparisons else 0
+    plain = the_plain_arm(study)
     notes = [
         f"The table follows the {examples} examples that are most exposed in one half of the "
-        "targets of the arm without noise. They are measured in the other half of the targets. "
+        f"targets of {plain}. They are measured in the other half of the targets. "
         "Non-members below is the mean share of non-members with a lower score than the example, "
-        "in targets that were trained on it, and the change is the difference to the arm without "
-        "noise, with 95 % intervals for other targets. Exposed too is the share of these examples "
-        "that are also among the same number of most exposed examples of the arm. For the arm "
-        "without noise, this share is below 100 % by chance alone, because it compares two halves "
+        "in targets that were trained on it, and the change is the difference to "
+        f"{plain}, with 95 % intervals for other targets. Exposed too is the share of these "
+        "examples that are also among the same number of most exposed examples of the arm. For "
+        f"{plain}, this share is below 100 % by chance alone, because it compares two halves "
         "of the targets. By chance is the share that a random choice of examples would give."
     ]
     columns = ["Arm", "Non-members below, %", "Change, % points", "Exposed too, %", "By chance, %"]
-    caption = "The same examples under other schemes"
+    others = "schemes" if study.models_from == "training" else "training functions"
+    caption = f"The same examples under other {others}"
     return _table("shared-exposure", caption, columns, rows, notes, study, "exposure")
 
 
@@ -294,22 +300,40 @@ def _table(
     return Table(key, caption, list(columns), rows, shown_notes)
 
 
-def differences_section(study: StudyResult, arrays: Arrays) -> Section:
+def differences_section(study: StudyResult, arrays: Arrays) -> Section | None:
     """Returns the section on the differences to training without noise."""
-    return Section.of("Differences to training without noise", differences_table(study))
+    if is_left_out(study, "changes"):
+        return None
+    return Section.of(f"Differences to {plain_training(study)}", differences_table(study))
 
 
-def front_section(study: StudyResult, arrays: Arrays) -> Section:
+def front_section(study: StudyResult, arrays: Arrays) -> Section | None:
     """Returns the section on the Pareto front."""
+    if is_left_out(study, "front"):
+        return None
     return Section.of("Pareto front", front_table(study))
 
 
-def matched_section(study: StudyResult, arrays: Arrays) -> Section:
+def matched_section(study: StudyResult, arrays: Arrays) -> Section | None:
     """Returns the section on privacy at matched accuracy."""
+    if is_left_out(study, "matched"):
+        return None
     tables = [matched_table(study, metric) for metric in ("auc", "tpr@0.001")]
     return Section.of("Privacy at matched accuracy", *tables)
 
 
-def dp_equivalent_section(study: StudyResult, arrays: Arrays) -> Section:
+def dp_equivalent_section(study: StudyResult, arrays: Arrays) -> Section | None:
     """Returns the section on the DP-equivalent epsilon."""
+    if is_left_out(study, "dp_equivalent"):
+        return None
     return Section.of("DP-equivalent ε", dp_equivalent_table(study))
+
+
+def is_left_out(study: StudyResult, part: str) -> bool:
+    """Returns whether the report is silent about a comparison that cannot be made.
+
+    For models that mgaudit trained, the section states the reason.
+    """
+    if study.models_from == "training":
+        return False
+    return part in study.analysis.absent or (part == "front" and len(study.arms) == 1)

@@ -5,6 +5,7 @@ from typing import Any
 
 from mgaudit.reports import outputs_method
 from mgaudit.reports.arrays import Arrays
+from mgaudit.reports.plain_arm import the_plain_arm
 from mgaudit.reports.results import AttackResult, StudyResult
 from mgaudit.reports.section import Facts, Section, Words
 from mgaudit.reports.tables import has_one_target
@@ -59,13 +60,16 @@ SHADOW_KNOWLEDGE = (
     "including the noise, and has trained {shadows} shadow models with this knowledge (some "
     "attacks use no shadow models)."
 )
+FUNCTION_SHADOWS = (
+    " The adversary knows the data distribution and the training function of the arm, and has "
+    "trained {shadows} shadow models with it (some attacks use no shadow models)."
+)
 GIVEN_SHADOWS = (
     " The adversary knows which examples the other {shadows} models trained on, and uses them as "
     "shadow models (some attacks use no shadow models)."
 )
 NAIVE = (
-    " A naive adversary sends the same queries, but its shadow models are the models of the arm "
-    "without noise."
+    " A naive adversary sends the same queries, but its shadow models are the models of {plain}."
 )
 POPULATION = " The population is the test split, on which no model trained."
 EVERY_MODEL = " Every model is the target in turn"
@@ -148,10 +152,11 @@ def _threat_model(study: StudyResult) -> str:
     text = f"Threat model: the adversary queries the target {_querying(study)} and sees its logits."
     text += "".join(f" {sentence}" for sentence in study.extras.values())
     if "shadows" in needs:
-        known = GIVEN_SHADOWS if study.models_from == "outputs" else SHADOW_KNOWLEDGE
-        text += known.format(shadows=_shadows(study, attacks))
+        known = {"outputs": GIVEN_SHADOWS, "function": FUNCTION_SHADOWS}
+        words = known.get(study.models_from, SHADOW_KNOWLEDGE)
+        text += words.format(shadows=_shadows(study, attacks))
         if any(attack.adversary == "naive" for attack in attacks):
-            text += NAIVE
+            text += NAIVE.format(plain=the_plain_arm(study))
     if "population" in needs:
         text += POPULATION
     if has_one_target(study):
@@ -291,10 +296,11 @@ def _about_training(study: StudyResult) -> list[tuple[str, str]]:
 
 def _data(study: StudyResult) -> str:
     dataset = study.dataset
-    return (
-        f"{dataset.name}: {dataset.examples} examples of shape {dataset.input_shape}, "
-        f"{len(dataset.classes)} classes; {dataset.test_examples} test examples"
-    )
+    examples = f"{dataset.examples} examples"
+    name = "" if dataset.name == examples else f"{dataset.name}: "
+    shape = f" of shape {dataset.input_shape}" if dataset.input_shape else ""
+    classes = f", {len(dataset.classes)} classes" if dataset.classes else ""
+    return f"{name}{examples}{shape}{classes}; {dataset.test_examples} test examples"
 
 
 def _time(study: StudyResult) -> str:

@@ -33,11 +33,17 @@ def design(study: StudyResult) -> str:
     checks = study.checks
     assert checks is not None  # of every study whose models mgaudit did not train
     if study.models_from == "function":
-        units = "group of rows" if checks.membership.reason else "of the examples"
+        coins = f"each of the {examples} examples"
+        if checks.by_group:
+            groups = checks.by_group[0].groups
+            coins = f"each of the {groups} groups of the {examples} examples"
+        called = f"the training function of the user was called {models} times"
+        if len(study.arms) > 1:
+            called = f"for each arm, {called}"
+        same = " The coins and the seeds are the same in every arm." if len(study.arms) > 1 else ""
         return (
-            f"Design: for each arm, the training function of the user was called {models} times. "
-            f"An independent fair coin for each {units} decides whether a model trains on it. "
-            f"There are {examples} examples. The coins are the same in every arm."
+            f"Design: {called}. An independent fair coin for {coins} decides whether a model "
+            f"trains on it.{same}"
         )
     if study.models_from == "checkpoint":
         return _design_of_checkpoint(study)
@@ -100,8 +106,19 @@ def checkpoint_facts(study: StudyResult) -> list[tuple[str, str]]:
 
 def training_facts(study: StudyResult) -> list[tuple[str, str]]:
     """Returns the facts about the models, as pairs of a name and a value."""
-    shown = ("source", "outputs", "clip", "targets", "fit", "test_fraction")
+    shown = ("source", "outputs", "clip", "targets", "fits", "test_fraction", "groups")
     values = study.settings
     return [
-        (name.replace("_", " ").capitalize(), str(values[name])) for name in shown if name in values
+        (name.replace("_", " ").capitalize(), _shown(values[name]))
+        for name in shown
+        if name in values
     ]
+
+
+def _shown(value: object) -> str:
+    """Returns a setting as text, a list with commas.
+
+    >>> _shown(["plain", "my defence"])
+    'plain, my defence'
+    """
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

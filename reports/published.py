@@ -383,6 +383,8 @@ def _why_none(study: StudyResult) -> str:
     )
 
 
-def published_section(study: StudyResult, arrays: Arrays) -> Section:
-    """Returns the section on published figures."""
+def published_section(study: StudyResult, arrays: Arrays) -> Section | None:
+    """Returns the section on published figures; None for models of other networks and training."""
+    if study.models_from in ("function", "outputs"):
+        return None
     return Section.of("Beside published figures", published_table(study))

@@ -7,6 +7,7 @@ from decimal import ROUND_CEILING, Context, Decimal
 from mgaudit.errors import UsageError
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.metric_names import fpr_of, is_tpr
+from mgaudit.reports.plain_arm import plain_name, plainly
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import (
     AttackResult,
@@ -29,9 +30,9 @@ SINGLE_METRICS = ("tpr@0.1", "tpr@0.01")
 
 SEVERAL_TARGETS = (
     "Each number is the mean over targets, with its 95 % interval for other targets and other "
-    "examples."
+    "{others}."
 )
-ONE_TARGET = "There is one target. The 95 % intervals are for this model and other examples."
+ONE_TARGET = "There is one target. The 95 % intervals are for this model and other {others}."
 
 
 def has_one_target(study: StudyResult) -> bool:
@@ -65,11 +66,13 @@ def _main_row(study: StudyResult, arm: AuditResult, attack: AttackResult) -> lis
 
 
 def _main_notes(study: StudyResult) -> list[str]:
-    notes = [ONE_TARGET if has_one_target(study) else SEVERAL_TARGETS]
+    others = "groups" if is_by_group(study) else "examples"
+    targets = ONE_TARGET if has_one_target(study) else SEVERAL_TARGETS
+    notes = [targets.format(others=others)]
     if any(attack.adversary == "naive" for arm in study.arms for attack in arm.attacks):
         notes.append(
-            "A naive adversary's shadow models are trained without noise. All other shadow models "
-            "are trained like the target."
+            f"A naive adversary's shadow models are trained {plainly(study)}. All other shadow "
+            "models are trained like the target."
         )
     provable = _provable(study)
     if provable:
@@ -88,6 +91,11 @@ def _main_notes(study: StudyResult) -> list[str]:
     return notes
 
 
+def is_by_group(study: StudyResult) -> bool:
+    """Returns whether membership is by group, so that intervals are for other groups."""
+    return study.checks is not None and bool(study.checks.by_group)
+
+
 def _provable(study: StudyResult) -> str:
     """Returns the lower bounds that only correct guesses would prove, each once; "" if none."""
     bounds = [
@@ -101,16 +109,17 @@ def _provable(study: StudyResult) -> str:
 def divergence(study: StudyResult) -> list[str]:
     """Returns one sentence for each arm in which models diverged."""
     models = study.settings["models"]
+    diverged = "could not be trained" if study.models_from == "function" else "diverged"
     sentences = []
     for arm in study.arms:
         if arm.diverged:
             sentences.append(
-                f"{arm.label}: {len(arm.diverged)} of {models} models diverged and are left out, "
-                "as targets and as shadow models."
+                f"{arm.label}: {len(arm.diverged)} of {models} models {diverged} and are left "
+                "out, as targets and as shadow models."
             )
     for lost in study.lost:
         sentences.append(
-            f"{lost.label}: {len(lost.diverged)} of {models} models diverged; too few are "
+            f"{lost.label}: {len(lost.diverged)} of {models} models {diverged}; too few are "
             "left for an audit."
         )
     return sentences
@@ -167,11 +176,15 @@ def rounded_up(value: float) -> str:
 
 def all_metrics(study: StudyResult) -> Table:
     """Returns every metric of every arm and attack, and its paired difference to the plain arm."""
-    columns = ["Arm", "Attack", "Metric", "Value", "Difference to no noise"]
+    columns = ["Arm", "Attack", "Metric", "Value"]
+    has_differences = study.models_from == "training" or study.plain is not None
+    if has_differences:
+        columns.append(f"Difference to {plain_name(study)}")
     rows = []
     for arm in study.arms:
         for attack in arm.attacks:
-            rows += [_metric_row(study, arm, attack, name) for name in attack.metrics]
+            for name in attack.metrics:
+                rows.append(_metric_row(study, arm, attack, name)[: len(columns)])
     notes = _guessing(study, list(headline(study.arms[0]).metrics))
     return Table("all-metrics", "All metrics", columns, rows, notes)
 
@@ -206,6 +219,10 @@ def single_targets(study: StudyResult) -> Table:
         "threshold that the target's non-members determine. The least and the most vulnerable "
         "target look more extreme than they are, because they were selected."
     ]
+    if is_by_group(study):
+        notes.append(
+            "These intervals take the rows of a group as independent, so they are too narrow."
+        )
     columns = ["Arm", "Target", "AUC", *_headings(study, SINGLE_METRICS)]
     return Table("single-targets", "Single targets", columns, rows, notes)
 

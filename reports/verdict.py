@@ -24,6 +24,8 @@ def question(study: StudyResult) -> str:
     """Returns the question that the study answers."""
     if study.models_from == "outputs":
         return f"How much do the models of {study.target.label} reveal about their training data?"
+    if study.models_from == "function":
+        return _question_on_functions(study)
     model = _model(study)
     if study.models_from == "checkpoint":
         name = study.arms[0].label
@@ -37,6 +39,26 @@ def question(study: StudyResult) -> str:
     return (
         f"Does training with {noise} protect the training data of {model}, and what accuracy "
         "does it cost?"
+    )
+
+
+def _question_on_functions(study: StudyResult) -> str:
+    """Returns the question about training functions, of which one may be the plain arm."""
+    plain, data = study.plain, study.dataset.name
+    compared = [arm for arm in study.arms if not arm.is_plain]
+    if plain is None or not compared:
+        models = f"models of {study.arms[0].label}"
+        if len(study.arms) > 1:
+            models = f"models of each of {len(study.arms)} training functions"
+            if len(study.arms) <= MOST_NAMED:
+                models = f"models of {' and of '.join(arm.label for arm in study.arms)}"
+        return f"How much do {models} on {data} reveal about their training data?"
+    others = f"each of {len(compared)} training functions"
+    if len(compared) <= MOST_NAMED:
+        others = " or ".join(arm.label for arm in compared)
+    return (
+        f"Does {others} protect the training data better than {plain.label} on {data}, and what "
+        "accuracy does it cost?"
     )
 
 
@@ -114,6 +136,8 @@ def _alone(arm: AuditResult, study: StudyResult) -> str:
     accuracy = _percent(arm.accuracy)
     if study.models_from in ("outputs", "checkpoint"):
         return f"The test accuracy of {arm.label} is {accuracy}, and {success}"
+    if study.models_from == "function":
+        return f"The models of {arm.label} reach a test accuracy of {accuracy}, and {success}"
     return (
         f"Trained with {_named(arm)}, the model reaches a test accuracy of {accuracy}, and "
         f"{success}"
@@ -125,7 +149,7 @@ def _compared(arm: AuditResult, plain: AuditResult, study: StudyResult) -> str:
     change = attack.differences.get("auc")
     if change is None or arm.accuracy_difference is None:
         return (
-            f"{_alone(arm, study)} Too few models converged both here and "
+            f"{_alone(arm, study)} Too few models {_converged(study)} both here and "
             f"{_for_plain(plain, study)}, so there is no paired comparison."
         )
     verb = {-1: "lowers", 0: "does not measurably change", 1: "raises"}[change.sign]
@@ -136,6 +160,10 @@ def _compared(arm: AuditResult, plain: AuditResult, study: StudyResult) -> str:
         f"{plain_auc} {_for_plain(plain, study)} (paired difference {difference}); "
         f"{_against_guessing(arm)}, and {_accuracy_change(arm, plain)}."
     )
+
+
+def _converged(study: StudyResult) -> str:
+    return "converged" if study.models_from == "training" else "were trained"
 
 
 def _for_plain(plain: AuditResult, study: StudyResult) -> str:

@@ -1,7 +1,9 @@
 """Check the arguments of an audit of training functions, then train their models."""
 
-from collections.abc import Mapping
+import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from mgaudit.compute.parallel import default_jobs
@@ -11,9 +13,12 @@ from mgaudit.functions.audit import (
     FunctionSettings,
     audit_functions,
     function_data,
+    named_fits,
 )
-from mgaudit.functions.estimator import is_estimator
+from mgaudit.functions.digest import NotDigestibleError, digest
+from mgaudit.functions.estimator import EstimatorFit, is_estimator
 from mgaudit.functions.function import load_fit
+from mgaudit.functions.train import NamedFit
 from mgaudit.settings.arguments import CLIP, JOBS, MODELS, SEED
 from mgaudit.settings.number_check import checked_argument
 from mgaudit.storage.ensembles import check_cache_folder
@@ -54,12 +59,25 @@ class FunctionArguments:
 
 @dataclass(frozen=True)
 class FunctionPlan:
-    """Training functions by name, whose arguments were checked."""
+    """Training functions or estimators with their data, which were checked."""
 
-    fits: Mapping[str, Any]
+    fits: list[NamedFit]
     data: FunctionData
     settings: FunctionSettings
     jobs: int
+
+    @property
+    def names(self) -> list[str]:
+        """The name of each function."""
+        return [fit.name for fit in self.fits]
+
+    @cached_property
+    def fits_sha256(self) -> str:
+        """The SHA-256 of the functions; random where one of them has no digest."""
+        try:
+            return digest([fit.fit.identity for fit in self.fits])
+        except NotDigestibleError:
+            return secrets.token_hex(32)
 
     def train(self, progress: Progress) -> AuditedFunctions:
         """Returns the outputs of the trained models.
@@ -92,8 +110,9 @@ def plan_functions(fits: Any, given: FunctionArguments, name: str | None = None)
         fits = load_fit(fits)
     by_name = fits if isinstance(fits, Mapping) else {name or name_of(fits): fits}
     data = function_data(given.x, given.y, given.x_test, given.y_test, given.groups, settings)
+    named = named_fits(by_name, data)
     check_cache_folder()
-    return FunctionPlan(by_name, data, settings, workers or _default_jobs(by_name))
+    return FunctionPlan(named, data, settings, workers or _default_jobs(named))
 
 
 def name_of(fit: Any) -> str:
@@ -106,7 +125,7 @@ def name_of(fit: Any) -> str:
     return "fit" if name == "<lambda>" else str(name)
 
 
-def _default_jobs(fits: Mapping[str, Any]) -> int:
+def _default_jobs(fits: Sequence[NamedFit]) -> int:
     """Returns one process for each core, or one if a function may train on a GPU."""
-    only_estimators = all(is_estimator(fit) for fit in fits.values())
+    only_estimators = all(isinstance(fit.fit, EstimatorFit) for fit in fits)
     return default_jobs("cpu" if only_estimators else choose_device("auto"))

@@ -3,7 +3,7 @@
 Every function is an arm. All arms have the same data, membership and seeds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, get_args
@@ -105,8 +105,18 @@ class FunctionData:
             return digest(numbers)
 
 
+def named_fits(fits: Mapping[str, Any], data: FunctionData) -> list[NamedFit]:
+    """Returns training functions or estimators by name in one form.
+
+    Raises UsageError for names that are not distinct texts, and for what cannot be called as
+    `fit(x, y, seed=0)`.
+    """
+    classes = data.classes.values
+    return [NamedFit(key, name, as_fit(key, fit, classes)) for key, name, fit in _with_keys(fits)]
+
+
 def audit_functions(
-    fits: Mapping[str, Any],
+    fits: Sequence[NamedFit],
     data: FunctionData,
     settings: FunctionSettings,
     jobs: int,
@@ -115,7 +125,7 @@ def audit_functions(
     """Trains the models of each function, and returns their outputs.
 
     Args:
-        fits: Training functions `fit(x, y, *, seed) -> predict` or estimators, by name.
+        fits: Training functions or estimators, from `named_fits`.
         data: The data, from `function_data`.
         settings: The settings.
         jobs: Number of worker processes.
@@ -125,17 +135,13 @@ def audit_functions(
         UsageError: For a function that breaks its contract. No model is trained then.
         RuntimeError: Where too few models of a function can be trained.
     """
-    named = [
-        NamedFit(key, name, as_fit(key, fit, data.classes.values))
-        for key, name, fit in _with_keys(fits)
-    ]
     membership = draw_membership(settings.models, data.groups, settings.seed)
     seeds = model_seeds(settings.models, settings.seed)
     models = Models(data.fitted, data.labels, membership, seeds)
-    trained = train_functions(named, models, jobs, progress)
+    trained = train_functions(fits, models, jobs, progress)
     arms = [
         _arm(function, fit.fit.outputs, data, membership, settings)
-        for function, fit in zip(trained, named, strict=True)
+        for function, fit in zip(trained, fits, strict=True)
     ]
     return AuditedFunctions(
         arms=arms,

@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import numpy as np
@@ -63,6 +63,7 @@ class OutputsSettings:
         own_coins: Whether mgaudit drew the membership, so that it needs no test.
         values: The settings as they go to the result and to settings.toml.
         notes: Further sentences for the reader.
+        seconds_before: Seconds of the audit before the attacks, in which models were trained.
         training_seconds: Seconds of training of each arm, by its key.
         models_reused: Models of each arm that an earlier run trained, by its key.
     """
@@ -77,6 +78,7 @@ class OutputsSettings:
     own_coins: bool
     values: dict[str, Any]
     notes: tuple[str, ...] = ()
+    seconds_before: float = 0.0
     training_seconds: Mapping[str, float] = field(default_factory=dict)
     models_reused: Mapping[str, int] = field(default_factory=dict)
 
@@ -126,6 +128,11 @@ def plan_outputs(
     return OutputsPlan(kept, lost, settings, attacks, data, layout)
 
 
+def with_seconds_before(plan: OutputsPlan, seconds: float) -> OutputsPlan:
+    """Returns the plan of an audit in which `seconds` have passed before the attacks."""
+    return replace(plan, settings=replace(plan.settings, seconds_before=seconds))
+
+
 def _layout(
     membership: NDArray[np.bool_], settings: OutputsSettings, grouped: bool
 ) -> MembershipLayout:
@@ -167,7 +174,9 @@ def _audited_data(
 
 def run_outputs(plan: OutputsPlan, progress: Progress) -> tuple[StudyResult, Arrays]:
     """Returns the result of the study, and the arrays that it was computed from, by name."""
-    started, clock = datetime.now(UTC), time.perf_counter()
+    seconds_before = plan.settings.seconds_before
+    started = datetime.now(UTC) - timedelta(seconds=seconds_before)
+    clock = time.perf_counter() - seconds_before
     data = plan.data
     plain = next((arm for arm in plan.arms if arm.is_plain), None)
     audits = []

@@ -6,12 +6,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from mgaudit.reports.arrays import Arrays
-from mgaudit.reports.comparison_tables import ignorance_table, power_table
+from mgaudit.reports.comparison_tables import ignorance_table, is_left_out, power_table
 from mgaudit.reports.figures.accuracy import MOST_NAMED_ARMS
 from mgaudit.reports.figures.drawing import STYLE, Drawing, Row, cut, estimate_cells
 from mgaudit.reports.figures.palette import Look, kind, looks
 from mgaudit.reports.figures.panels import PAGE_HEIGHT, WIDTH, bars, error_bars, legend
 from mgaudit.reports.findings import Ignorance
+from mgaudit.reports.plain_arm import the_plain_arm
 from mgaudit.reports.results import AuditResult, PowerPoint, StudyResult
 from mgaudit.reports.section import Section
 from mgaudit.reports.table import number
@@ -31,13 +32,14 @@ def ignorance_drawing(study: StudyResult) -> Drawing | None:
         f"{labels[item.arm]}: naive {number(item.naive)}, adaptive {number(item.adaptive)}"
         for item in comparisons
     ]
+    secret = "noise" if study.models_from == "training" else "training function"
     return Drawing(
         "ignorance",
         lambda: ignorance_figure(study),
         f"The figure shows the AUC of the attack {comparisons[0].attack} by an adversary who knows "
-        "about the noise (filled markers) and by an adversary who does not (hollow markers), with "
-        "95 % intervals. The gap between the two is ignorance, not privacy. The solid line is the "
-        "arm without noise, and the dashed line is guessing.",
+        f"about the {secret} (filled markers) and by an adversary who does not (hollow markers), "
+        "with 95 % intervals. The gap between the two is ignorance, not privacy. The solid line is "
+        f"{the_plain_arm(study)}, and the dashed line is guessing.",
         "; ".join(descriptions),
         [_ignorance_row(item) for item in comparisons],
     )
@@ -161,8 +163,10 @@ def _power_curve(axes: Axes, arm: AuditResult, look: Look, shift: float, few: bo
     )
 
 
-def ignorance_section(study: StudyResult, arrays: Arrays) -> Section:
+def ignorance_section(study: StudyResult, arrays: Arrays) -> Section | None:
     """Returns the section on the adaptive and the naive adversary."""
+    if is_left_out(study, "ignorance"):
+        return None
     title = "Adaptive and naive adversary"
     return Section.of(title, ignorance_drawing(study), ignorance_table(study))
 

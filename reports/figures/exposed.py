@@ -4,10 +4,11 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from mgaudit.reports.arrays import Arrays, exposed_pictures
-from mgaudit.reports.comparison_tables import shared_exposure_table
+from mgaudit.reports.comparison_tables import is_left_out, shared_exposure_table
 from mgaudit.reports.figures.drawing import STYLE, Drawing, Row, cut, estimate_cells
 from mgaudit.reports.figures.palette import looks
 from mgaudit.reports.figures.panels import PAGE_HEIGHT, WIDTH, bars
+from mgaudit.reports.plain_arm import plain_training
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import AuditResult, ExposedExample, StudyResult
 from mgaudit.reports.section import Section
@@ -90,9 +91,9 @@ def shared_exposure_drawing(study: StudyResult) -> Drawing | None:
         "shared-exposure",
         lambda: shared_exposure_figure(study),
         f"The figure is about the {comparisons[0].examples} examples that are most exposed by "
-        "training without noise. For each arm, it shows the mean share of non-members with a lower "
-        "score than such an example, in models that were trained on it. Bars are 95 % intervals "
-        "for other targets, and the dashed line is guessing.",
+        f"{plain_training(study)}. For each arm, it shows the mean share of non-members with a "
+        "lower score than such an example, in models that were trained on it. Bars are 95 % "
+        "intervals for other targets, and the dashed line is guessing.",
         "; ".join(descriptions),
         rows,
     )
@@ -134,6 +135,7 @@ def exposed_section(study: StudyResult, arrays: Arrays) -> Section | None:
     of_user = study.checks is not None
     has_examples = not of_user or all(arm.most_exposed for arm in study.arms)
     has_classes = not of_user or all(len(arm.by_class) > 1 for arm in study.arms)
+    is_shared = has_examples and not is_left_out(study, "exposure")
     if not has_examples and not has_classes:
         return None
     return Section.of(
@@ -141,6 +143,6 @@ def exposed_section(study: StudyResult, arrays: Arrays) -> Section | None:
         exposed_drawing(study, arrays) if has_examples else None,
         most_exposed(study) if has_examples else None,
         shared_exposure_drawing(study) if has_examples else None,
-        shared_exposure_table(study) if has_examples else None,
+        shared_exposure_table(study) if is_shared else None,
         by_class(study) if has_classes else None,
     )
