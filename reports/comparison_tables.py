@@ -307,33 +307,25 @@ def differences_section(study: StudyResult, arrays: Arrays) -> Section | None:
     return Section.of(f"Differences to {plain_training(study)}", differences_table(study))
 
 
-def front_section(study: StudyResult, arrays: Arrays) -> Section | None:
+def front_section(study: StudyResult, arrays: Arrays) -> Section:
     """Returns the section on the Pareto front."""
-    if is_left_out(study, "front"):
-        return None
     return Section.of("Pareto front", front_table(study))
 
 
-def matched_section(study: StudyResult, arrays: Arrays) -> Section | None:
+def matched_section(study: StudyResult, arrays: Arrays) -> Section:
     """Returns the section on privacy at matched accuracy."""
-    if is_left_out(study, "matched"):
-        return None
     tables = [matched_table(study, metric) for metric in ("auc", "tpr@0.001")]
     return Section.of("Privacy at matched accuracy", *tables)
 
 
-def dp_equivalent_section(study: StudyResult, arrays: Arrays) -> Section | None:
+def dp_equivalent_section(study: StudyResult, arrays: Arrays) -> Section:
     """Returns the section on the DP-equivalent epsilon."""
-    if is_left_out(study, "dp_equivalent"):
-        return None
     return Section.of("DP-equivalent ε", dp_equivalent_table(study))
 
 
 def is_left_out(study: StudyResult, part: str) -> bool:
-    """Returns whether the report is silent about a comparison that cannot be made.
+    """Returns whether a study of models of the user says nothing about a part of the analysis.
 
-    For models that mgaudit trained, the section states the reason.
+    For models that mgaudit trained, the section states why there is no result.
     """
-    if study.models_from == "training":
-        return False
-    return part in study.analysis.absent or (part == "front" and len(study.arms) == 1)
+    return study.checks is not None and part in study.analysis.absent

@@ -383,8 +383,6 @@ def _why_none(study: StudyResult) -> str:
     )
 
 
-def published_section(study: StudyResult, arrays: Arrays) -> Section | None:
-    """Returns the section on published figures; None for models of other networks and training."""
-    if study.models_from in ("function", "outputs"):
-        return None
+def published_section(study: StudyResult, arrays: Arrays) -> Section:
+    """Returns the section on published figures."""
     return Section.of("Beside published figures", published_table(study))
