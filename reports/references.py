@@ -12,6 +12,7 @@ ONE_RUN = ("steinke2023", "mahloujifar2024")
 TWO_WAY = ("cameron2011", "owen2007")
 SINGLE_TARGET = ("delong1988", "clopper1934")
 HOLM = "holm1979"
+BLIND = "das2024"
 ACCOUNTANTS = {"PRV": "gopi2021"}
 OPACUS = "yousefpour2021"
 
@@ -44,7 +45,11 @@ def _methods(study: StudyResult) -> Iterator[str]:
         if arm.claim is not None:
             yield OPACUS
             yield from (key for name, key in ACCOUNTANTS.items() if name in arm.claim.accountant)
-    yield from (*ONE_RUN, *TWO_WAY, *SINGLE_TARGET)
+    if any(arm.delta is not None for arm in study.arms):
+        yield from ONE_RUN
+    yield from (*TWO_WAY, *SINGLE_TARGET)
+    if study.checks is not None and study.checks.blind is not None:
+        yield BLIND
     if study.analysis.changes:
         yield HOLM
 

@@ -13,6 +13,7 @@ from mgaudit.reports.tables import (
 )
 
 MOST_NAMED = 5
+UNNAMED = "models"  # the name of given models that the user has not named
 WHAT_AN_ALARM_MEANS = (
     "The implementation or the accounting of DP-SGD is wrong, or it is a false alarm, which a "
     "correct implementation gives in at most 5 % of audits. To check this, run it again with "
@@ -23,7 +24,9 @@ WHAT_AN_ALARM_MEANS = (
 def question(study: StudyResult) -> str:
     """Returns the question that the study answers."""
     if study.models_from == "outputs":
-        return f"How much do the models of {study.target.label} reveal about their training data?"
+        models = study.target.label
+        whose = _whose(models) if models == UNNAMED else f"the models of {models}"
+        return f"How much do {whose} reveal about their training data?"
     if study.models_from == "function":
         return _question_on_functions(study)
     model = _model(study)
@@ -132,16 +135,21 @@ def _alone(arm: AuditResult, study: StudyResult) -> str:
         f"{number(attack.metrics['auc'])}: {_against_guessing(arm)}."
     )
     if arm.accuracy is None:
-        return f"For {arm.label}, {success}"
+        return f"For {_whose(arm.label)}, {success}"
     accuracy = _percent(arm.accuracy)
     if study.models_from in ("outputs", "checkpoint"):
-        return f"The test accuracy of {arm.label} is {accuracy}, and {success}"
+        return f"The test accuracy of {_whose(arm.label)} is {accuracy}, and {success}"
     if study.models_from == "function":
         return f"The models of {arm.label} reach a test accuracy of {accuracy}, and {success}"
     return (
         f"Trained with {_named(arm)}, the model reaches a test accuracy of {accuracy}, and "
         f"{success}"
     )
+
+
+def _whose(label: str) -> str:
+    """Returns the name of models; for models without a name, "the models"."""
+    return f"the {label}" if label == UNNAMED else label
 
 
 def _compared(arm: AuditResult, plain: AuditResult, study: StudyResult) -> str:

@@ -27,4 +27,10 @@ def test_the_code_of_the_page_runs(
     assert attacks == ["rmia", "rmia:temperature=1"]
     assert len(names["compared"].record.studies) == 2
     assert names["scores"].shape == (300,)
+    plain, mask = names["arms"].record.studies[0].arms
+    assert plain.is_plain
+    assert mask.attacks[0].differences
+    assert names["tree"].record.studies[0].arms[0].label == "DecisionTreeClassifier"
+    assert names["checks"].membership.independent
+    assert not names["checks"].blind.beats_chance
     assert "did you mean 'lira'" in capsys.readouterr().out

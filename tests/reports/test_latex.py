@@ -17,6 +17,8 @@ from mgaudit.cli.catalogue import catalogue
 from mgaudit.reports.document import AuditDocument, document
 from mgaudit.reports.formats.latex import is_wide, render_latex, table_tex
 from mgaudit.reports.formats.latex_text import escape_latex
+from mgaudit.reports.input_checks import BlindBaseline, InputChecks, MembershipCheck
+from mgaudit.reports.record import Estimate
 from mgaudit.reports.references import arxiv_number, entries, key_of, references
 from mgaudit.reports.table import Cell, Table
 from tests import tex
@@ -219,6 +221,26 @@ def test_the_references_are_those_of_what_was_used() -> None:
         set(references(result(private)))
         == {"carlini2022", "abadi2016", "gopi2021", "yousefpour2021"} | statistics
     )
+
+
+def test_given_models_have_the_papers_of_their_checks() -> None:
+    arms = [arm.model_copy(update={"delta": None}) for arm in study().arms[:1]]
+    membership = MembershipCheck(
+        correlations=[-1.0], independent=False, references_in=1, references_out=1, reason="x"
+    )
+    checks = InputChecks(
+        membership=membership,
+        blind=BlindBaseline(auc=Estimate(value=0.7, low=0.6, high=0.8), inputs=True),
+        allowed=[],
+        left_out=[],
+        clipping=None,
+        by_group=[],
+        notes=[],
+    )
+    changes = {"arms": arms, "models_from": "outputs", "checks": checks}
+    cited = references(result(study().model_copy(update=changes)))
+    assert "das2024" in cited
+    assert "steinke2023" not in cited  # there is no bound
 
 
 def test_each_attack_and_each_scheme_has_its_paper() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from mgaudit.reports.method import facts, method
 from mgaudit.reports.record import NamedChoice
+from mgaudit.reports.results import StudyResult
 from mgaudit.reports.tables import accuracy_vs_privacy
 from mgaudit.reports.verdict import question, verdict
 from tests.fake_study import arm, attack, many, study
@@ -140,3 +141,15 @@ def test_a_training_setting_without_words_of_its_own_is_told_by_its_name() -> No
         ", images augmented by crops, label smoothing 0.1, nesterov; tf32"
         in dict(facts(record))["Training"]
     )
+
+
+def test_models_without_a_name_are_the_models() -> None:
+    def given(name: str) -> StudyResult:
+        target = NamedChoice(name="outputs", label=name)
+        arms = [arm("x", name, 0.75, None)]
+        return study(arms=arms).model_copy(update={"target": target, "models_from": "outputs"})
+
+    assert question(given("models")) == ("How much do the models reveal about their training data?")
+    assert verdict(given("models"))[0].startswith("The test accuracy of the models is ")
+    assert question(given("mine.npz")).startswith("How much do the models of mine.npz reveal")
+    assert verdict(given("mine.npz"))[0].startswith("The test accuracy of mine.npz is ")
