@@ -70,12 +70,14 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Path:
-    """A folder with a PATH of images, FILE, TABLE.csv, mydata.py, networks.py, RUN and OTHER."""
+    """A folder with all files of the documented commands, such as TABLE.csv and networks.py."""
     folder = tmp_path_factory.mktemp("docs")
-    (code,) = re.findall(
+    network, function, outputs = re.findall(
         r"```python\n(.*?)```", (ROOT / "docs" / "guide.md").read_text(encoding="utf-8"), re.DOTALL
     )
-    (folder / "networks.py").write_text(code)
+    (folder / "networks.py").write_text(network)
+    (folder / "training.py").write_text(function)
+    (folder / "scores.csv").write_text("score,member\n" + "0.9,yes\n0.2,no\n0.7,yes\n0.3,no\n" * 10)
     draw = np.random.default_rng(0)
     for split, each in (("train", 65), ("test", 5)):
         for name in ("cat", "dog"):
@@ -105,6 +107,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("MGAUDIT_CACHE", str(shared_cache))
+        exec(outputs.replace("RandomForestClassifier(50", "RandomForestClassifier(3"), {})
         for name, kappa in (("RUN", "0.3"), ("OTHER", "1")):
             patch.setattr(RunFolder, "write_reports", lambda *_: [])
             options = [
@@ -158,7 +161,7 @@ def test_a_documented_command_runs(
     _, *arguments = shlex.split(command)
     if arguments != ["run"]:  # one run draws its figures, and stands for all
         request.getfixturevalue("blank_figures")
-    without_reports = arguments[0] in ("compare", "audit-checkpoint")
+    without_reports = arguments[0] in ("compare", "audit-checkpoint", "score")
     if without_reports or (arguments[0] == "run" and len(arguments) > 1):
         monkeypatch.setattr(RunFolder, "write_reports", lambda *_: [])  # takes longer than the run
     if "studies/" in command:  # minutes of training: the study is checked and two of its arms run
@@ -175,6 +178,8 @@ def test_a_documented_command_runs(
         "run": SMALL, "compare": SMALL, "audit-dp": CANARIES, "audit-checkpoint": SHADOWS
     }  # fmt: skip
     extra = extras.get(arguments[0], [])
+    if "--fit" in arguments:  # trains in its own way
+        extra = ["--models", "3", "--examples", "120", "--jobs", "1"]
     if arguments[:2] == ["data", "fetch"]:
         monkeypatch.setattr("pooch.HTTPDownloader.__call__", no_network)
         result = CliRunner().invoke(app, arguments)
@@ -189,7 +194,7 @@ def test_a_documented_command_runs(
         assert not (workplace / "runs").exists() or not list((workplace / "runs").iterdir())
     elif arguments[0] == "reproduce":
         assert list((workplace / "runs").glob("*/reproduction.json"))
-    elif arguments[0] in ("run", "compare", "audit-checkpoint"):
+    elif arguments[0] in ("run", "compare", "audit-checkpoint", "score"):
         assert list((workplace / "runs").glob("*/result.json"))
     if arguments == ["run"]:
         assert list((workplace / "runs").glob("*/report.pdf"))

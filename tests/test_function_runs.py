@@ -512,3 +512,13 @@ def test_mistakes_in_a_comparison_are_named(changes: dict[str, Any], message: st
     with pytest.raises(mgaudit.UsageError, match=message):
         mgaudit.compare(**given)
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_fewest_examples_that_are_allowed_are_enough(seed: int) -> None:
+    result = audited(centroids, x=X[:20], y=Y[:20], models=3, seed=seed)
+    assert np.isfinite(only_arm(result).attacks[0].metrics["auc"].low)
+    by_person = audited(centroids, x=X[:60], y=Y[:60], groups=PEOPLE[:60], models=3, seed=seed)
+    checks = study_of(by_person).checks
+    assert checks is not None
+    assert [success.groups for success in checks.by_group] == [20, 20]

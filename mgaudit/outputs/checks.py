@@ -17,6 +17,7 @@ from mgaudit.attacks.membership_layout import MembershipLayout
 from mgaudit.attacks.metrics import roc
 from mgaudit.attacks.references import ReferenceLimits
 from mgaudit.outputs.model_outputs import ModelOutputs
+from mgaudit.outputs.resamples import with_members
 from mgaudit.reports.input_checks import (
     BlindBaseline,
     ClipEffect,
@@ -134,7 +135,8 @@ def success_by_group(
             scores = np.stack(sums) / sizes
             membership = by_group[outcome.targets]
             trials = int(membership.sum(axis=1).min())
-            metrics = resampled_metrics(scores, membership, resamples)
+            usable = with_members(resamples, membership)
+            metrics = resampled_metrics(scores, membership, usable)
             estimates = {
                 name: Estimate(**two_way_interval(metrics[name], trials)._asdict())
                 for name in ("auc", "tpr@0.01")

@@ -23,6 +23,7 @@ from mgaudit.outputs.checks import (
 )
 from mgaudit.outputs.model_outputs import ModelOutputs, ModelScores, OutputsArm
 from mgaudit.outputs.possible_attacks import left_out_attacks, mounted_attacks, possible_attacks
+from mgaudit.outputs.resamples import check_members, with_members
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.input_checks import InputChecks
 from mgaudit.reports.record import ChoiceRecord, NamedChoice
@@ -119,7 +120,10 @@ def plan_outputs(
         raise RuntimeError(
             f"in every arm fewer than {FEWEST_MODELS} of {len(membership)} trainings succeeded"
         )
-    data = _audited_data(kept[0].outputs, membership, settings.seed)
+    targets = range(len(membership)) if settings.targets is None else settings.targets
+    if not settings.own_coins:
+        check_members(membership, targets, kept[0].outputs.groups)
+    data = _audited_data(kept[0].outputs, membership, targets, settings.seed)
     layout = _layout(membership, settings, grouped=kept[0].outputs.groups is not None)
     attacks: tuple[Choice, ...] = ()
     for arm in kept:
@@ -144,7 +148,10 @@ def _layout(
 
 
 def _audited_data(
-    outputs: ModelOutputs | ModelScores, membership: NDArray[np.bool_], seed: int
+    outputs: ModelOutputs | ModelScores,
+    membership: NDArray[np.bool_],
+    targets: Sequence[int],
+    seed: int,
 ) -> AuditedData:
     """Returns the data as the attacks use them; groups are resampled as a whole."""
     examples = membership.shape[1]
@@ -154,6 +161,7 @@ def _audited_data(
     else:
         numbers, group_of_example = np.unique(outputs.groups, return_inverse=True)
         example_resamples = resample_counts(len(numbers), generator)[:, group_of_example]
+    example_resamples = with_members(example_resamples, membership[list(targets)])
     test_resamples = None
     if isinstance(outputs, ModelOutputs) and outputs.population_labels is not None:
         tests = len(outputs.population_labels)
