@@ -230,7 +230,7 @@ def test_given_models_have_the_papers_of_their_checks() -> None:
     )
     checks = InputChecks(
         membership=membership,
-        blind=BlindBaseline(auc=Estimate(value=0.7, low=0.6, high=0.8), inputs=True),
+        blind=BlindBaseline(auc=Estimate(value=0.7, low=0.6, high=0.8), p_value=1e-4, inputs=True),
         allowed=[],
         left_out=[],
         clipping=None,
