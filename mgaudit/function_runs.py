@@ -263,17 +263,17 @@ def _command(settings: Mapping[str, Any]) -> str:
 def _python_command(settings: Mapping[str, Any]) -> str:
     """Returns the call that repeats the audit, with the data and functions as variables."""
     names = settings["fits"]
-    shown = {name: settings[name] for name in ("models", "seed")}
+    named = {name: settings[name] for name in ("models", "seed")}
     for name, default in DEFAULTS.items():
         if settings.get(name, default) != default:
-            shown[name] = settings[name]
+            named[name] = settings[name]
     if "dataset" in settings:
         in_memory = settings["dataset"].startswith("arrays:")
         dataset = "(x, y, x_test, y_test)" if in_memory else repr(settings["dataset"])
         call, given = "run", ["fit=fit", f"dataset={dataset}"]
         if settings["examples"] is not None:
-            shown["examples"] = settings["examples"]
-        shown["attack"] = settings["attacks"]
+            named["examples"] = settings["examples"]
+        named["attack"] = settings["attacks"]
     else:
         arms = ", ".join(f"{name!r}: ..." for name in names)
         call, given = ("audit", ["fit"]) if len(names) == 1 else ("compare", [f"{{{arms}}}"])
@@ -282,8 +282,8 @@ def _python_command(settings: Mapping[str, Any]) -> str:
             given += ["x_test=x_test", "y_test=y_test"]
         if "groups" in settings:
             given.append("groups=groups")
-        shown["attacks"] = settings["attacks"]
-    given += [f"{name}={value!r}" for name, value in shown.items()]
+        named["attacks"] = settings["attacks"]
+    given += [f"{name}={value!r}" for name, value in named.items()]
     functions = "function" if len(names) == 1 else "functions"
     return f"# in Python, with the same data and {functions}:\nmgaudit.{call}({', '.join(given)})"
 

@@ -106,11 +106,11 @@ def checkpoint_facts(study: StudyResult) -> list[tuple[str, str]]:
 
 def training_facts(study: StudyResult) -> list[tuple[str, str]]:
     """Returns the facts about the models, as pairs of a name and a value."""
-    shown = ("source", "outputs", "clip", "targets", "fits", "test_fraction", "groups")
+    names = ("source", "outputs", "clip", "targets", "fits", "test_fraction", "groups")
     values = study.settings
     return [
         (name.replace("_", " ").capitalize(), _shown(values[name]))
-        for name in shown
+        for name in names
         if name in values
     ]
 

@@ -333,15 +333,15 @@ def _is_narrow_projection(module: nn.Module) -> bool:
 
 def _layers(model: nn.Module, traits: Traits) -> str:
     """Returns the first layers that give the network its traits, "BatchNorm1d at layers.2"."""
-    found = []
+    layers = []
     for name, module in model.named_modules():
         is_norm = isinstance(module, _BatchNorm) or getattr(module, "track_running_stats", False)
         is_dropout = isinstance(module, _DropoutNd) and module.p > 0
         if is_norm and (traits.mixes_examples or traits.keeps_state):
-            found.append((0, f"{type(module).__name__} at {name or 'the top'}"))
+            layers.append((0, f"{type(module).__name__} at {name or 'the top'}"))
         elif is_dropout and traits.draws:
-            found.append((1, f"{type(module).__name__} at {name or 'the top'}"))
-    first_of_kind = dict(reversed(found))
+            layers.append((1, f"{type(module).__name__} at {name or 'the top'}"))
+    first_of_kind = dict(reversed(layers))
     return " and ".join(first_of_kind[kind] for kind in sorted(first_of_kind))
 
 

@@ -146,8 +146,8 @@ def _extras(plan: CheckpointPlan, shadows: ArmOutputs) -> tuple[dict[str, Any], 
         # Features are of the data and not of a model, so they are those of the shadow models.
         design = target_design if extra.per_example_gradients else plan.design
         target = _OneModel(plan.ensemble())
-        one, others = extra.compute(target, design), extra.compute(shadows, plan.design)
-        values = _joined(one, others)
+        of_target, of_shadows = extra.compute(target, design), extra.compute(shadows, plan.design)
+        values = _joined(of_target, of_shadows)
         of_examples[extra.name] = values.of_examples[:, plan.rows]
         if values.of_population is not None:
             of_population[extra.name] = values.of_population

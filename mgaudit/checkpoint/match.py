@@ -130,8 +130,8 @@ def _loss_distances(losses: Floats, outside: NDArray[np.bool_]) -> tuple[float, 
     between = np.zeros((shadows, shadows))
     for first, second in combinations(range(shadows), 2):
         shared = outside[first] & outside[second]
-        target, one, other = losses[[0, first + 1, second + 1]][:, shared]
-        of_target += [ks_distance(target, one), ks_distance(target, other)]
-        between[first, second] = between[second, first] = ks_distance(one, other)
+        target, first_losses, second_losses = losses[[0, first + 1, second + 1]][:, shared]
+        of_target += [ks_distance(target, first_losses), ks_distance(target, second_losses)]
+        between[first, second] = between[second, first] = ks_distance(first_losses, second_losses)
     means = between.sum(axis=1) / (shadows - 1)
     return float(np.mean(of_target)), means

@@ -205,12 +205,12 @@ def _train(
         raise RuntimeError(f"the kept models in {folder.path} changed during the run; run again")
     all_models = dict(sorted((kept | new).items()))
     facts = [facts for _, facts in all_models.values()]
-    found = [*notes, *unsent, *_failure_notes(failures), *_output_notes(facts)]
+    all_notes = [*notes, *unsent, *_failure_notes(failures), *_output_notes(facts)]
     return TrainedFunction(
         name=named.name,
         predictions=[predictions for predictions, _ in all_models.values()],
         failures=failures,
-        notes=[f"{named.name}: {note}" for note in found],
+        notes=[f"{named.name}: {note}" for note in all_notes],
         seconds=sum(fact.seconds for fact in facts),
         reused=len(kept),
     )
@@ -277,7 +277,7 @@ def _output_notes(facts: Sequence[ModelFacts]) -> list[str]:
         "gave a warning; the first": [fact.warning for fact in facts],
     }
     for what, lines in texts.items():
-        found = [line for line in lines if line]
-        if found:
-            notes.append(f"{len(found)} of {len(facts)} fits {what}: {found[0]}")
+        given_lines = [line for line in lines if line]
+        if given_lines:
+            notes.append(f"{len(given_lines)} of {len(facts)} fits {what}: {given_lines[0]}")
     return notes

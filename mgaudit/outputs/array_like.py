@@ -179,15 +179,15 @@ def _from_sequence(reading: _Reading, values: Sequence[object], parents: tuple[i
     items = [_converted(reading, value, (*parents, number)) for number, value in enumerate(values)]
     for number, item in enumerate(items):
         if item.shape != items[0].shape:
-            place = reading.place((*parents, number))
+            where = reading.place((*parents, number))
             first = reading.place((*parents, 0))
-            value = f"{item.shape} for {place}, and {items[0].shape} for {first}"
+            value = f"{item.shape} for {where}, and {items[0].shape} for {first}"
             rule = "must have items of the same shape"
             raise UsageError(reading.key, rule, value, reading.ragged_way_out)
     are_texts = [item.dtype.kind in "US" for item in items]
     if any(are_texts) and not all(are_texts):
-        place = reading.place((*parents, are_texts.index(True)))
-        raise UsageError(reading.key, "must be only numbers or only texts", f"a text for {place}")
+        where = reading.place((*parents, are_texts.index(True)))
+        raise UsageError(reading.key, "must be only numbers or only texts", f"a text for {where}")
     return np.stack(items)
 
 
@@ -212,8 +212,8 @@ def _from_objects(reading: _Reading, values: Array, parents: tuple[int, ...]) ->
     for number, value in enumerate(flat):
         if not _is_number(value):
             index = [int(axis) for axis in np.unravel_index(number, values.shape)]
-            place = reading.place((*parents, *index))
-            got = f"{value!r} of type {type(value).__name__} for {place}"
+            where = reading.place((*parents, *index))
+            got = f"{value!r} of type {type(value).__name__} for {where}"
             raise UsageError(reading.key, "must be an array of numbers", got, ARRAYS)
     numbers = [np.nan if _is_missing(value) else float(value) for value in flat]
     return np.array(numbers, dtype=np.float64).reshape(values.shape)

@@ -41,9 +41,9 @@ def real_numbers(key: str, array: Array, axes: Sequence[str] = ()) -> NDArray[np
     kind = array.dtype.kind
     if kind in "US":
         first = str(array.ravel()[0])
-        place = describe_index((0,) * array.ndim, axes)
+        where = describe_index((0,) * array.ndim, axes)
         way_out = "turn texts into numbers, for example with numpy.asarray(values, dtype=float)"
-        raise UsageError(key, "must be numbers", f"the text {first!r} for {place}", way_out)
+        raise UsageError(key, "must be numbers", f"the text {first!r} for {where}", way_out)
     if kind == "c":
         raise UsageError(key, "must be real numbers", f"dtype {array.dtype}", "take the real part")
     is_single = kind == "f" and array.dtype.itemsize <= 4

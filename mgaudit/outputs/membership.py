@@ -32,8 +32,8 @@ def as_membership(key: str, values: object, models: int, examples: int) -> NDArr
     """
     array = to_array(key, values, AXES, INDICES)
     if array.dtype.kind in "US":
-        place = describe_index((0,) * array.ndim, AXES[-array.ndim :])
-        value = f"the text {str(array.ravel()[0])!r} for {place}"
+        where = describe_index((0,) * array.ndim, AXES[-array.ndim :])
+        value = f"the text {str(array.ravel()[0])!r} for {where}"
         raise UsageError(key, BOOL, value, "compare the texts, as in membership == 'member'")
     numbers = real_numbers(key, array, AXES)
     _refuse_indices(key, numbers, examples)

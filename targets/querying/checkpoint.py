@@ -92,8 +92,8 @@ def checkpoint_of(content: object, key: str = "checkpoint") -> Checkpoint:
     for name, value in content.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
             rule = "must have nothing but tensors by name"
-            found = f"a {type(value).__name__} under {name!r}"
-            raise UsageError(key, rule, found, f"{SAVE}, or put it under 'state_dict'")
+            kind = f"a {type(value).__name__} under {name!r}"
+            raise UsageError(key, rule, kind, f"{SAVE}, or put it under 'state_dict'")
     return Checkpoint(key, dict(content), tuple(notes))
 
 
