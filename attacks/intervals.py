@@ -154,7 +154,10 @@ def resample_counts(
 
 
 def resampled_metrics(
-    scores: Floats, membership: NDArray[np.bool_], counts: NDArray[np.integer]
+    scores: Floats,
+    membership: NDArray[np.bool_],
+    counts: NDArray[np.integer],
+    halves: NDArray[np.bool_] | None = None,
 ) -> dict[str, Resampled]:
     """Returns every metric of `metrics.METRICS` by name, for each target and each resample.
 
@@ -163,13 +166,14 @@ def resampled_metrics(
         membership: Membership (targets, examples), bool.
         counts: Multiplicity of each example in each resample (resamples, examples), as from
             `resample_counts`.
+        halves: As that of `metrics`.
 
     Raises:
         ValueError: As `mgaudit.attacks.metrics.roc`.
     """
     pairs = list(zip(scores, membership, strict=True))
-    of_targets = [metrics(*pair) for pair in pairs]
-    of_resamples = [metrics(*pair, counts) for pair in pairs]
+    of_targets = [metrics(*pair, halves=halves) for pair in pairs]
+    of_resamples = [metrics(*pair, counts, halves) for pair in pairs]
     resampled = {}
     for name in of_targets[0]:
         per_target = np.concatenate([values[name] for values in of_targets])

@@ -2,7 +2,8 @@
 
 Where every example is in exactly half of the models, the number of shadow models that trained on an
 example reveals whether the target did. Learned attacks then find members of models that memorise
-nothing. All tests here have a false alarm with a probability of at most `SIGNIFICANCE`.
+nothing. The test of correlations and the tests of fair coins each have a false alarm with a
+probability of about `SIGNIFICANCE`.
 """
 
 import math
@@ -17,6 +18,7 @@ from mgaudit.attacks.references import ReferenceLimits
 
 Floats = NDArray[np.float64]
 SIGNIFICANCE = 1e-3  # of the tests, corrected for the number of targets
+RESIDUAL_SIGNIFICANCE = 0.1  # of the correlations that limits leave, which must be much smaller
 FEWEST_MODELS = 3  # with fewer, the coins of one example cannot be tested
 
 
@@ -39,25 +41,36 @@ class MembershipLayout:
 
 
 def membership_layout(
-    membership: NDArray[np.bool_], targets: Sequence[int], grouped: bool = False
+    membership: NDArray[np.bool_],
+    targets: Sequence[int],
+    groups: NDArray[np.int64] | None = None,
 ) -> MembershipLayout:
     """Returns how the membership of the targets was drawn.
 
     Args:
         membership: Membership (models, examples), bool; all models are shadows of the targets.
         targets: The numbers of the attacked models.
-        grouped: Whether some examples share one coin, such as all rows of a person.
+        groups: The group of each example (examples,), such as a person. If each group is in a model
+            as a whole, groups are tested in place of examples.
     """
+    reason = ""
+    if groups is not None:
+        _, first_rows, group_of_example = np.unique(groups, return_index=True, return_inverse=True)
+        by_group = membership[:, first_rows]
+        reason = "examples of a group depend on one another"
+        if (by_group[:, group_of_example] == membership).all():
+            membership, reason = by_group, "all examples of a group share one coin"
     totals = membership.sum(axis=0)
     correlations = [_count_correlation(membership, totals, target) for target in targets]
     threshold = _threshold(membership.shape[1], len(targets))
     is_independent = all(abs(correlation) <= threshold for correlation in correlations)
     limits = None
     if not is_independent:
+        residual = _threshold(membership.shape[1], len(targets), RESIDUAL_SIGNIFICANCE)
         limits = ReferenceLimits(
-            _limit(membership, targets, threshold), _limit(~membership, targets, threshold)
+            _limit(membership, targets, residual), _limit(~membership, targets, residual)
         )
-    reason = _reason(membership, targets, is_independent, grouped)
+    reason = reason or _reason(membership, targets, is_independent)
     return MembershipLayout(correlations, limits, reason)
 
 
@@ -89,13 +102,15 @@ def _count_correlation(
     return float(deviations @ bit_deviations) / scale if scale > 0 else 0.0
 
 
-def _threshold(examples: int, tests: int) -> float:
+def _threshold(examples: int, tests: int, significance: float = SIGNIFICANCE) -> float:
     """Returns the largest absolute correlation that chance explains, in one of several tests.
 
-    A correlation r of independent variables is approximately N(0, 1 / (examples - 1)).
+    For a correlation r of independent variables, r sqrt(n - 2) / sqrt(1 - r^2) has approximately
+    Student's t distribution with n - 2 degrees of freedom, with n the number of examples.
     """
-    quantile = -float(special.ndtri(SIGNIFICANCE / (2 * tests)))
-    return quantile / math.sqrt(max(examples - 1, 1))
+    freedom = max(examples - 2, 1)
+    quantile = -float(special.stdtrit(freedom, significance / (2 * tests)))
+    return quantile / math.sqrt(freedom + quantile**2)
 
 
 def _limit(membership: NDArray[np.bool_], targets: Sequence[int], threshold: float) -> int:
@@ -111,16 +126,12 @@ def _limit(membership: NDArray[np.bool_], targets: Sequence[int], threshold: flo
     return 0
 
 
-def _reason(
-    membership: NDArray[np.bool_], targets: Sequence[int], is_independent: bool, grouped: bool
-) -> str:
+def _reason(membership: NDArray[np.bool_], targets: Sequence[int], is_independent: bool) -> str:
     """Returns why membership is not that of independent fair coins; "" if the tests find nothing.
 
     The tests are on the number of members of each target, on runs of members in the order of the
     examples (a list of all members before all others has two runs), and on counts over models.
     """
-    if grouped:
-        return "all examples of a group share one coin"
     if len(membership) < FEWEST_MODELS:
         return (
             f"with fewer than {FEWEST_MODELS} models it cannot be tested how membership was drawn"

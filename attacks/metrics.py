@@ -118,7 +118,10 @@ def roc(scores: Floats, membership: NDArray[np.bool_], counts: Counts | None = N
 
 
 def metrics(
-    scores: Floats, membership: NDArray[np.bool_], counts: Counts | None = None
+    scores: Floats,
+    membership: NDArray[np.bool_],
+    counts: Counts | None = None,
+    halves: NDArray[np.bool_] | None = None,
 ) -> dict[str, Floats]:
     """Returns every metric by name, for each resample (resamples,) or for the examples (1,).
 
@@ -133,10 +136,14 @@ def metrics(
         membership: Membership (examples,), bool, with members and non-members.
         counts: Multiplicity of each example in each resample (resamples, examples); by default each
             example counts once.
+        halves: Examples (examples,), bool, that take the place of those of even index; needed where
+            membership may depend on the index, or examples depend on their neighbours.
 
     Raises:
         ValueError: As `roc`.
     """
+    if halves is None:
+        halves = np.arange(len(scores)) % 2 == 0
     if counts is None:
         counts = np.ones((1, len(scores)), dtype=np.int64)
     # The scores are sorted once for all resamples.
@@ -145,20 +152,20 @@ def metrics(
     blocks: dict[str, list[Floats]] = {metric.name: [] for metric in METRICS}
     for start in range(0, len(counts), resamples_at_once):
         drawn = counts[start : start + resamples_at_once]
-        curves = _curves(ordered, drawn)
+        curves = _curves(ordered, drawn, halves)
         for metric in METRICS:
             blocks[metric.name].append(metric.read(curves))
     return {name: np.concatenate(values) for name, values in blocks.items()}
 
 
-def _curves(ordered: "_SortedExamples", counts: Counts) -> "Curves":
-    """Returns the curves of each resample, and of its examples of even and of odd index.
+def _curves(ordered: "_SortedExamples", counts: Counts, halves: NDArray[np.bool_]) -> "Curves":
+    """Returns the curves of each resample, and of the examples in each of its two halves.
 
-    `counts` (resamples, examples) are the multiplicities of the examples.
+    `counts` (resamples, examples) are the multiplicities of the examples. `halves` (examples,)
+    marks those of the first half, by default the examples of even index.
     """
-    even_index = np.arange(counts.shape[1]) % 2 == 0
     whole = ordered.curve(counts)
-    even = ordered.curve(counts * even_index)
+    even = ordered.curve(counts * halves)
     odd_true_positives = whole.true_positives - even.true_positives
     odd_false_positives = whole.false_positives - even.false_positives
     return Curves(whole, even, ROC(odd_true_positives, odd_false_positives))

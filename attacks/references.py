@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 # The multipliers of the finaliser of SplitMix64 (Steele, Lea and Flood 2014).
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-_LAST = np.iinfo(np.uint64).max
+_LAST = np.uint64(np.iinfo(np.uint64).max)
 
 
 @dataclass(frozen=True)
@@ -35,18 +35,18 @@ def chosen_references(
 ) -> NDArray[np.bool_]:
     """Returns at most `most` of the candidates of each example (shadows, examples), bool.
 
-    The choice is pseudo-random and depends on the content only: it does not change with the order
-    of the shadows or examples, and high values of the signal are as likely as low ones.
+    The choice is pseudo-random. It is seeded by the whole content of shadows and examples, so that
+    it does not change with their order, and does not depend on the values of single shadows: for
+    signals with few values, such as the outputs of trees, a choice by value would reveal members.
 
     Args:
-        signal: A signal of the shadows (shadows, examples), float64; equal values are
-            interchangeable.
+        signal: A signal of the shadows (shadows, examples), float64.
         candidates: The shadows that may be chosen for an example (shadows, examples), bool.
         most: The largest number of chosen shadows, >= 0.
     """
     if len(candidates) <= most:
         return candidates
-    keys = np.where(candidates, _mixed_bits(signal), _LAST)
+    keys = np.where(candidates, _keys(signal, candidates), _LAST)
     order = np.argsort(keys, axis=0, kind="stable")
     ranks = np.empty_like(order)
     np.put_along_axis(ranks, order, np.arange(len(order))[:, np.newaxis], axis=0)
@@ -54,10 +54,35 @@ def chosen_references(
     return chosen
 
 
-def _mixed_bits(values: NDArray[np.float64]) -> NDArray[np.uint64]:
-    """Returns the bits of each float64 number, mixed so that each bit depends on all of them."""
-    bits = np.ascontiguousarray(values + 0.0).view(np.uint64)  # + 0.0: -0.0 and 0.0 are equal
+def _keys(signal: NDArray[np.float64], candidates: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    """Returns a pseudo-random key for each shadow and example (shadows, examples).
+
+    A key is drawn from the content of the shadow over all examples and that of the example over all
+    shadows. Examples with equal content get different keys, and are interchangeable.
+    """
+    bits = np.ascontiguousarray(signal + 0.0).view(np.uint64)  # + 0.0: -0.0 and 0.0 are equal
+    cells = _mixed(bits ^ np.where(candidates, _FIRST, _SECOND))
+    of_shadows = _mixed(_mixed(cells ^ _mixed(cells.sum(axis=0))).sum(axis=1))
+    of_examples = _mixed(cells ^ of_shadows[:, np.newaxis]).sum(axis=0)
+    of_examples = of_examples + _SECOND * _repeats(of_examples)
+    keys = _mixed(of_shadows[:, np.newaxis] ^ _mixed(of_examples))
+    return np.minimum(keys, _LAST - np.uint64(1))  # the largest key is that of other shadows
+
+
+def _repeats(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Returns for each value how many equal values precede it (values,)."""
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    is_new = np.append(True, ordered[1:] != ordered[:-1])
+    starts = np.maximum.accumulate(np.where(is_new, np.arange(len(values)), 0))
+    repeats = np.empty(len(values), dtype=np.uint64)
+    repeats[order] = np.arange(len(values)) - starts
+    return repeats
+
+
+def _mixed(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Returns the numbers mixed so that each bit depends on all bits."""
     bits = (bits ^ (bits >> np.uint64(30))) * _FIRST
     bits = (bits ^ (bits >> np.uint64(27))) * _SECOND
     mixed: NDArray[np.uint64] = bits ^ (bits >> np.uint64(31))
-    return np.minimum(mixed, _LAST - np.uint64(1))  # the largest key is that of other shadows
+    return mixed

@@ -335,9 +335,9 @@ ATTACKS = [
                 "candidates & (ranks <= most)",
             ),
             (
-                "references are chosen by the size of the signal",
-                "np.where(candidates, _mixed_bits(signal), _LAST)",
-                "np.where(candidates, signal, np.inf)",
+                "references are chosen by the values of the signal",
+                "np.where(candidates, _keys(signal, candidates), _LAST)",
+                "np.where(candidates, _mixed(signal.copy().view(np.uint64)), _LAST)",
             ),
         ],
     ),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mgaudit.attacks import Attack, Observations
     from mgaudit.outputs.outputs_file import OutputsFile
     from mgaudit.outputs.score import ScoreArguments
-    from mgaudit.outputs.study import OutputsPlan
+    from mgaudit.outputs.study import OutputsPlan, OutputsSettings
 
 MOST_KEPT_BYTES = 2**30  # larger arrays are not copied into the run directory
 
@@ -139,8 +139,8 @@ def run_outputs_plan(
     settings = plan.settings
     folder = RunFolder.create(out, path_word("score", settings.model_name), _sha256(plan))
     with recorded(folder, progress):
-        if keep_as is not None:
-            _keep_arrays(plan, folder.path / keep_as)
+        if keep_as is not None and not _keep_arrays(plan, folder.path / keep_as):
+            plan = replace(plan, settings=_not_kept(plan))
         study, arrays = run_outputs(plan, progress)
         record = ResultRecord(
             title="",
@@ -226,16 +226,30 @@ def _sha256(plan: "OutputsPlan") -> str:
     return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()
 
 
-def _keep_arrays(plan: "OutputsPlan", path: Path) -> None:
-    """Writes the arrays of the outputs, unless they are very large."""
+def _not_kept(plan: "OutputsPlan") -> "OutputsSettings":
+    """Returns the settings with a note that the audit needs the arrays of the caller again."""
+    note = (
+        "The arrays are not in the run directory, because they are very large or have extras. To "
+        "repeat the audit, give them to mgaudit.score again."
+    )
+    return replace(plan.settings, notes=(*plan.settings.notes, note))
+
+
+def _keep_arrays(plan: "OutputsPlan", path: Path) -> bool:
+    """Writes the arrays of the outputs, unless they are very large or have extras.
+
+    Returns whether they were written.
+    """
     from mgaudit.outputs.score import arrays_of
 
     arrays: dict[str, Any] = arrays_of(plan.arms[0].outputs)
-    if sum(array.nbytes for array in arrays.values()) > MOST_KEPT_BYTES:
-        return
+    extras = getattr(plan.arms[0].outputs, "extras", {})
+    if extras or sum(array.nbytes for array in arrays.values()) > MOST_KEPT_BYTES:
+        return False
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     write_atomically(path, buffer.getvalue())
+    return True
 
 
 def _command(plan: "OutputsPlan", keep_as: str | None) -> str:
@@ -243,10 +257,12 @@ def _command(plan: "OutputsPlan", keep_as: str | None) -> str:
     settings = plan.settings
     source = f"RUN/{keep_as}" if keep_as else shlex.quote(settings.values["source"])
     words = ["mgaudit score", source]
+    if settings.values["outputs"] != OUTPUTS.default and not keep_as:
+        words.append(f"--outputs {settings.values['outputs']}")
     words += [f"--attack {shlex.quote(choice.text)}" for choice in plan.attacks]
     words += [f"--target {target}" for target in settings.targets or ()]
     if settings.values["clip"] != CLIP.default:
-        words.append(f"--clip {settings.values['clip']:g}")
+        words.append(f"--clip {settings.values['clip']!r}")
     if settings.seed != SEED.default:
         words.append(f"--seed {settings.seed}")
     return " ".join(words)

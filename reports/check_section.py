@@ -18,6 +18,18 @@ DEPENDENT = (
 )
 
 
+DEPENDENT_SCORES = (
+    "Membership is not drawn by independent coins: the number of models that trained on an example "
+    "would reveal whether the target did. Scores that were computed with such shadow models may "
+    "contain this number, and then show more than what the model memorised."
+)
+
+
+def is_ready_made(study: StudyResult) -> bool:
+    """Returns whether the scores are those of an attack that was mounted elsewhere."""
+    return study.arms[0].attacks[0].choice.name == "scores"
+
+
 def check_section(study: StudyResult, arrays: Arrays) -> Section | None:
     """Returns the section on the checks; None for models that mgaudit trained."""
     checks = study.checks
@@ -41,7 +53,7 @@ def warnings(study: StudyResult) -> list[str]:
         seen = "inputs and labels" if checks.blind.inputs else "labels"
         sentences.append(SOURCES_DIFFER.format(seen=seen, auc=number(checks.blind.auc)))
     if not checks.membership.independent:
-        sentences.append(DEPENDENT)
+        sentences.append(DEPENDENT_SCORES if is_ready_made(study) else DEPENDENT)
     if checks.clipping is not None and checks.clipping.effects:
         sentences.append(_clip_effects(checks.clipping))
     if checks.match is not None:
@@ -55,7 +67,7 @@ def _sentences(study: StudyResult, checks: InputChecks) -> list[str]:
         sentences += _matches(checks.match)
     membership = checks.membership
     if membership.correlations and study.settings["models"] > 1:
-        sentences.append(_dependence(membership))
+        sentences.append(_dependence(membership, is_ready_made(study)))
     if membership.reason:
         sentences.append(f"There is no lower bound on ε, because {membership.reason}.")
     blind = checks.blind
@@ -130,7 +142,7 @@ def _percent(share: float) -> str:
     return f"{share * 100:.1f} %"
 
 
-def _dependence(membership: MembershipCheck) -> str:
+def _dependence(membership: MembershipCheck, ready_made: bool) -> str:
     """Returns whether the membership of the targets depends on that of the other models."""
     extreme = max(membership.correlations, key=abs)
     measured = (
@@ -139,6 +151,8 @@ def _dependence(membership: MembershipCheck) -> str:
     )
     if membership.independent:
         return f"Membership: {measured}, as independent coins would give."
+    if ready_made:
+        return f"{DEPENDENT_SCORES} Here {measured}."
     limits = f"{membership.references_in} models with it and {membership.references_out} without it"
     return (
         f"Membership is not drawn by independent coins: {measured}. The number of shadow models "

@@ -72,7 +72,7 @@ def blind_baseline(
     folds = random_folds(kept_together, numpy_generator(data.seed, "blind baseline"))
     scores = blind_scores(inputs, data.labels, membership, folds, data.seed)
     auc = resampled_metrics(scores, membership, data.example_resamples)["auc"]
-    interval = two_way_interval(auc, int(membership.sum(axis=1).min()))
+    interval = two_way_interval(auc, data.trials(chosen))
     return BlindBaseline(
         auc=Estimate(**interval._asdict()),
         p_value=two_way_p_value(auc.shifted(-0.5)),

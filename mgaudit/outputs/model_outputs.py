@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +16,14 @@ class ClippedProbabilities:
     """How probabilities became logits.
 
     `share` of the probabilities were below `clip` and were raised to it. `at` returns the logits of
-    the examples and of the population for another clip.
+    the examples and of the population for another clip. `arrays` are the probabilities as they
+    were given, by their names in a npz file of outputs; empty if they need not be kept.
     """
 
     clip: float
     share: float
     at: Callable[[float], tuple[NDArray[np.floating], NDArray[np.floating] | None]]
+    arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -120,6 +120,8 @@ def arrays_of(made: ModelOutputs | ModelScores) -> dict[str, NDArray[Any]]:
             "population_logits": made.population_logits,
             "population_labels": made.population_labels,
         }
+    if isinstance(made, ModelOutputs) and made.clipped is not None and made.clipped.arrays:
+        arrays |= {"logits": None, "population_logits": None, **made.clipped.arrays}
     arrays |= {"membership": made.membership, "inputs": made.inputs, "groups": made.groups}
     return {name: array for name, array in arrays.items() if array is not None}
 
@@ -260,9 +262,11 @@ def _both_clipped(
 ) -> ClippedProbabilities | None:
     if clipped is None:
         return None
-    return ClippedProbabilities(
-        clipped.clip, clipped.share, partial(_at, clipped=clipped, population=population)
-    )
+    arrays = {"probabilities": clipped.probabilities}
+    if population is not None:
+        arrays["population_probabilities"] = population.probabilities
+    at = partial(_at, clipped=clipped, population=population)
+    return ClippedProbabilities(clipped.clip, clipped.share, at, arrays)
 
 
 def _at(

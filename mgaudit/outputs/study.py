@@ -25,7 +25,7 @@ from mgaudit.outputs.model_outputs import ModelOutputs, ModelScores, OutputsArm
 from mgaudit.outputs.possible_attacks import left_out_attacks, mounted_attacks, possible_attacks
 from mgaudit.outputs.resamples import check_members, with_members
 from mgaudit.reports.arrays import Arrays
-from mgaudit.reports.input_checks import InputChecks
+from mgaudit.reports.input_checks import BlindBaseline, InputChecks
 from mgaudit.reports.record import ChoiceRecord, NamedChoice
 from mgaudit.reports.results import (
     PLAIN,
@@ -123,8 +123,8 @@ def plan_outputs(
     targets = range(len(membership)) if settings.targets is None else settings.targets
     if not settings.own_coins:
         check_members(membership, targets, kept[0].outputs.groups)
-    data = _audited_data(kept[0].outputs, membership, targets, settings.seed)
-    layout = _layout(membership, settings, grouped=kept[0].outputs.groups is not None)
+    layout = _layout(membership, settings, kept[0].outputs.groups)
+    data = _audited_data(kept[0].outputs, membership, targets, settings.seed, layout)
     attacks: tuple[Choice, ...] = ()
     for arm in kept:
         if isinstance(arm.outputs, ModelOutputs):
@@ -138,13 +138,13 @@ def with_seconds_before(plan: OutputsPlan, seconds: float) -> OutputsPlan:
 
 
 def _layout(
-    membership: NDArray[np.bool_], settings: OutputsSettings, grouped: bool
+    membership: NDArray[np.bool_], settings: OutputsSettings, groups: NDArray[np.int64] | None
 ) -> MembershipLayout:
     if settings.own_coins:
-        reason = "all examples of a group share one coin" if grouped else ""
+        reason = "" if groups is None else "all examples of a group share one coin"
         return MembershipLayout([], None, reason)
     targets = range(len(membership)) if settings.targets is None else settings.targets
-    return membership_layout(membership, targets, grouped)
+    return membership_layout(membership, targets, groups)
 
 
 def _audited_data(
@@ -152,6 +152,7 @@ def _audited_data(
     membership: NDArray[np.bool_],
     targets: Sequence[int],
     seed: int,
+    layout: MembershipLayout,
 ) -> AuditedData:
     """Returns the data as the attacks use them; groups are resampled as a whole."""
     examples = membership.shape[1]
@@ -177,7 +178,26 @@ def _audited_data(
         pictures=None,
         seed=seed,
         is_grouped=outputs.groups is not None,
+        units=_units(outputs.groups),
+        halves=_halves(outputs.groups, examples, seed) if layout.reason else None,
     )
+
+
+def _units(groups: NDArray[np.int64] | None) -> NDArray[np.int64] | None:
+    """Returns the index of the first example of each group; None without groups."""
+    return None if groups is None else np.unique(groups, return_index=True)[1]
+
+
+def _halves(groups: NDArray[np.int64] | None, examples: int, seed: int) -> NDArray[np.bool_]:
+    """Returns whether an example is in the first random half (examples,); groups stay together.
+
+    Halves by even and odd rows are no random halves where membership may depend on the order.
+    """
+    numbers = np.arange(examples) if groups is None else groups
+    units, unit_of_example = np.unique(numbers, return_inverse=True)
+    order = numpy_generator(seed, "halves").permutation(len(units))
+    halves: NDArray[np.bool_] = (order % 2 == 0)[unit_of_example]
+    return halves
 
 
 def run_outputs(plan: OutputsPlan, progress: Progress) -> tuple[StudyResult, Arrays]:
@@ -186,6 +206,11 @@ def run_outputs(plan: OutputsPlan, progress: Progress) -> tuple[StudyResult, Arr
     started = datetime.now(UTC) - timedelta(seconds=seconds_before)
     clock = time.perf_counter() - seconds_before
     data = plan.data
+    progress.stage("checking membership and sources")
+    blind = _blind(plan)
+    if blind is not None and blind.beats_chance and not plan.layout.reason:
+        reason = "members and non-members differ without any model"
+        plan = replace(plan, layout=replace(plan.layout, reason=reason))
     plain = next((arm for arm in plan.arms if arm.is_plain), None)
     audits = []
     for arm in plan.arms:
@@ -193,8 +218,8 @@ def run_outputs(plan: OutputsPlan, progress: Progress) -> tuple[StudyResult, Arr
         audits.append(_audit(arm, None if arm is plain else plain, plan))
     arms = audit_results(audits, data)
     arrays = study_arrays(arms, audits, data)
-    progress.stage("checking membership and sources")
-    checks = _checks(plan, audits, arms)
+    progress.stage("summarising the attacks")
+    checks = _checks(plan, audits, arms, blind)
     analysis = analyse_study(arms, arrays)
     seconds = time.perf_counter() - clock
     times = Times(
@@ -284,12 +309,22 @@ def _answers(outputs: ModelOutputs) -> Answers | None:
     return Answers(predictions == outputs.labels, tests)
 
 
-def _checks(plan: OutputsPlan, audits: Sequence[Audit], arms: list[AuditResult]) -> InputChecks:
+def _blind(plan: OutputsPlan) -> BlindBaseline | None:
+    """Returns the blind baseline; None for membership that mgaudit drew."""
+    if plan.settings.own_coins:
+        return None
+    outputs, targets = plan.arms[0].outputs, plan.settings.targets
+    attacked = range(len(plan.data.membership)) if targets is None else targets
+    return blind_baseline(plan.data, outputs.inputs, outputs.groups, attacked)
+
+
+def _checks(
+    plan: OutputsPlan,
+    audits: Sequence[Audit],
+    arms: list[AuditResult],
+    blind: BlindBaseline | None,
+) -> InputChecks:
     outputs, limits, data = plan.arms[0].outputs, plan.layout.limits, plan.data
-    targets = audits[0].arm.targets
-    blind = None
-    if not plan.settings.own_coins:
-        blind = blind_baseline(data, outputs.inputs, outputs.groups, targets)
     allowed, left_out, clipped = [], [], None
     if isinstance(outputs, ModelOutputs):
         mounted = {choice.name for choice in plan.attacks}

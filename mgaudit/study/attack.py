@@ -235,9 +235,11 @@ def _power(
     membership = data.membership[outcome.targets]
     resamples = data.example_resamples[:POWER_RESAMPLES]
     power = {}
-    for shadows in numbers_of_shadows(attack, models):
+    # Limits on references equalise the counts of all shadows, not those of some of them.
+    fewer = [] if observations.references is not None else numbers_of_shadows(attack, models)
+    for shadows in fewer:
         scores = score_with_fewer(attack, observations, shadows, orders)
-        power[shadows] = resampled_metrics(scores, membership, resamples)
+        power[shadows] = resampled_metrics(scores, membership, resamples, data.halves)
     power[models - 1] = outcome.metrics
     return power
 
@@ -273,7 +275,7 @@ def outcome_of(
         adversary=adversary,
         targets=targets,
         scores=scores,
-        metrics=resampled_metrics(scores, membership, data.example_resamples),
+        metrics=resampled_metrics(scores, membership, data.example_resamples, data.halves),
         mean_roc=np.mean(curves, axis=0),
         correct_guesses=[of_target.correct for of_target in guesses],
         epsilon_lower_bound=None if arm.delta is None else epsilon_lower_bound(guesses, arm.delta),

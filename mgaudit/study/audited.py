@@ -30,6 +30,9 @@ class AuditedData:
         pictures: The examples as images (examples, height, width[, 3]), uint8; None for other data.
         seed: Random seed of the guesses and of the order of shadow models.
         is_grouped: Whether the resamples are of groups of examples.
+        halves: The examples on which the threshold of the advantage is chosen for the other ones,
+            and the reverse (examples,), bool; None for the examples of even index.
+        units: The first example of each group (groups,); None without groups.
     """
 
     labels: NDArray[np.int64] | None
@@ -42,6 +45,13 @@ class AuditedData:
     pictures: NDArray[np.uint8] | None
     seed: int
     is_grouped: bool = False
+    halves: NDArray[np.bool_] | None = None
+    units: NDArray[np.int64] | None = None
+
+    def trials(self, targets: list[int]) -> int:
+        """Returns the smallest number of members of a target, counted in groups if there are."""
+        membership = self.membership if self.units is None else self.membership[:, self.units]
+        return max(int(membership[targets].sum(axis=1).min()), 1)
 
     def label_of(self, example: int) -> str:
         """Returns the name of the class of an example; "" if labels are not known."""

@@ -66,7 +66,7 @@ def audit_results(audits: Sequence[Audit], data: AuditedData) -> list[AuditResul
 def _audit_result(audit: Audit, plain: Audit | None, data: AuditedData) -> AuditResult:
     """Returns the result of an arm; `plain` is the audit that it is compared with, if any."""
     arm = audit.arm
-    trials = int(data.membership[arm.targets].sum(axis=1).min())
+    trials = data.trials(arm.targets)
     tests = _number_of_tests(arm, data)
     examples = data.membership.shape[1]
     guesses = 0 if arm.delta is None else 2 * guesses_a_side(GUESSED_SHARE, examples)

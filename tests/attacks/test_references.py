@@ -52,6 +52,16 @@ def null_observations(
     )
 
 
+def discrete_observations(
+    membership: np.ndarray, limits: ReferenceLimits | None, generator: np.random.Generator
+) -> Observations:
+    """Models that memorise nothing and give one of two outputs, as shallow trees do."""
+    labels = np.zeros(membership.shape[1], dtype=np.int64)
+    are_sure = generator.random(membership.shape) < 0.5
+    logits = np.stack([np.where(are_sure, 3.0, 1.0), np.zeros(membership.shape)], axis=-1)
+    return Observations(logits[:, :, np.newaxis], labels, membership, references=limits)
+
+
 @cache
 def null_ensembles(layout: str, models: int) -> list[Observations]:
     draw = {"halves": halves, "coins": coins}[layout]
@@ -88,6 +98,20 @@ def test_no_attack_finds_members_where_nothing_is_memorised() -> None:
                 )
     limit = stats.norm.isf(0.001 / len(z_scores))  # corrected for the number of comparisons
     assert {key: z for key, z in z_scores.items() if abs(z) > limit} == {}
+
+
+@pytest.mark.parametrize("models", [4, 8])
+def test_no_attack_finds_members_by_outputs_with_few_values(models: int) -> None:
+    generator = np.random.default_rng(models)
+    ensembles = []
+    for _ in range(12):
+        membership = halves(models, generator, examples=1000)
+        limits = membership_layout(membership, range(models)).limits
+        ensembles.append(discrete_observations(membership, limits, generator))
+    attacks = ("lira", "rmia", "bavaria", "reference", "calibration")
+    z_scores = {name: null_z_score(ATTACKS[name](), ensembles) for name in attacks}
+    limit = stats.norm.isf(0.001 / len(z_scores))
+    assert {name: z for name, z in z_scores.items() if abs(z) > limit} == {}
 
 
 class Counting(Attack):
@@ -168,7 +192,28 @@ def test_members_that_are_no_coins_have_no_bound(row: np.ndarray, reason: str) -
 def test_few_models_and_groups_have_no_bound() -> None:
     generator = np.random.default_rng(0)
     assert "fewer than 3 models" in membership_layout(coins(2, generator), [0]).reason
-    assert "share one coin" in membership_layout(coins(6, generator), [0], grouped=True).reason
+    assert (
+        "share one coin" in membership_layout(coins(6, generator), [0], np.arange(EXAMPLES)).reason
+    )
+
+
+def test_groups_are_tested_in_place_of_their_rows() -> None:
+    generator = np.random.default_rng(0)
+    groups = np.repeat(np.arange(50), 10)
+    found = 0
+    for _ in range(30):
+        membership = np.repeat(coins(8, generator, examples=50), 10, axis=1)
+        layout = membership_layout(membership, range(8), groups)
+        found += layout.limits is not None
+        assert layout.reason == "all examples of a group share one coin"
+    assert found <= 1
+    mixed = membership_layout(coins(8, generator, examples=500), range(8), groups)
+    assert mixed.reason == "examples of a group depend on one another"
+
+
+def test_halves_of_many_models_and_few_examples_are_found() -> None:
+    membership = halves(256, np.random.default_rng(0), examples=22)
+    assert membership_layout(membership, range(256)).limits == ReferenceLimits(127, 127)
 
 
 def test_the_correlation_is_that_of_numpy() -> None:

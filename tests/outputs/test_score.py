@@ -214,6 +214,35 @@ def test_rows_of_a_group_are_resampled_together_and_scored_as_one() -> None:
     assert by_group.record.studies[0].arms[0].delta is None
 
 
+def test_interleaved_members_do_not_bias_the_advantage() -> None:
+    generator = np.random.default_rng(0)
+    members = np.arange(EXAMPLES) % 2 == 0
+    for leak, low, high in ((0.0, -0.25, 0.25), (3.0, 0.6, 1.0)):
+        scores = generator.standard_normal(EXAMPLES) + leak * members
+        result = scored(scores=scores, membership=members)
+        advantage = numbers(result).loc[("scores", "advantage"), "value"]
+        assert low < advantage < high
+
+
+def test_sources_that_differ_leave_no_bound() -> None:
+    arrays = outputs()
+    inputs = np.random.default_rng(0).standard_normal((EXAMPLES, 5))
+    shifted = inputs + 2 * arrays["membership"][0][:, np.newaxis]
+    result = scored(**arrays, inputs=shifted, targets=0)
+    checks = result.record.studies[0].checks
+    assert checks is not None
+    assert checks.membership.reason == "members and non-members differ without any model"
+    assert result.record.studies[0].arms[0].delta is None
+
+
+def test_halves_have_no_curve_of_fewer_shadows() -> None:
+    arrays = outputs()
+    order = np.random.default_rng(1).random((MODELS, EXAMPLES)).argsort(axis=0)
+    arrays["membership"] = order < MODELS // 2
+    (arm,) = scored(**arrays, attacks="bavaria").record.studies[0].arms
+    assert [point.shadows for point in arm.power] == [MODELS - 1]
+
+
 def test_a_clip_that_matters_is_said() -> None:
     generator = np.random.default_rng(0)
     membership = generator.random((MODELS, EXAMPLES)) < 0.5
