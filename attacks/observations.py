@@ -6,6 +6,7 @@ example itself or a mirrored image. A *signal* (`mgaudit.attacks.signals`) is a 
 example and query, computed from the logits.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -423,17 +424,19 @@ def _refuse_overlap(
     """Raises ValueError where points of the population repeat audited examples.
 
     A point repeats an example if it has the same label and, for every model, the same logits.
-    Coarse logits and logits of models with dead units coincide by chance, also among the audited
-    examples. So an overlap is an error only if it exceeds both three times the rate of coincidences
-    among the audited examples, and COINCIDENCES.
+    Coarse or saturated logits and logits of models with dead units coincide by chance. So only
+    contents that occur once among the audited examples and once in the population count, and an
+    overlap is an error only if it exceeds both three times the rate of coincidences among the
+    audited examples, and COINCIDENCES.
     """
     audited = _contents(logits, labels)
     population = _contents(population_logits.astype(logits.dtype), population_labels)
+    times = Counter([*audited, *population])
     example_of = dict(zip(audited, range(len(audited)), strict=True))
     overlap = [
         (point, example_of[content])
         for point, content in enumerate(population)
-        if content in example_of
+        if content in example_of and times[content] == 2
     ]
     if not overlap:
         return

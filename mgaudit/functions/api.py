@@ -110,7 +110,7 @@ def plan_functions(fits: Any, given: FunctionArguments, name: str | None = None)
         fits = load_fit(fits)
     by_name = fits if isinstance(fits, Mapping) else {name or name_of(fits): fits}
     data = function_data(given.x, given.y, given.x_test, given.y_test, given.groups, settings)
-    named = named_fits(by_name, data)
+    named = named_fits(by_name, data, settings.outputs)
     check_cache_folder()
     return FunctionPlan(named, data, settings, workers or _default_jobs(named))
 

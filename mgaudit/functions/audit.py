@@ -26,6 +26,7 @@ from mgaudit.study.progress import Progress
 PLAIN_NAMES = ("plain", "none")  # an arm of this name is the one that others are compared with
 SMALLEST_PROBABILITY = 1e-6  # default of `clip`
 FEWEST_EXAMPLES = 20  # audited examples, or groups
+MOST_REPEATED = 0.01  # share of test examples that may equal audited ones by chance
 
 
 @dataclass(frozen=True)
@@ -105,14 +106,18 @@ class FunctionData:
             return digest(numbers)
 
 
-def named_fits(fits: Mapping[str, Any], data: FunctionData) -> list[NamedFit]:
+def named_fits(fits: Mapping[str, Any], data: FunctionData, outputs: OutputsKind) -> list[NamedFit]:
     """Returns training functions or estimators by name in one form.
 
     Raises UsageError for names that are not distinct texts, and for what cannot be called as
-    `fit(x, y, seed=0)`.
+    `fit(x, y, seed=0)`. `outputs` "auto" is what an estimator is known to return.
     """
-    classes = data.classes.values
-    return [NamedFit(key, name, as_fit(key, fit, classes)) for key, name, fit in _with_keys(fits)]
+    named = []
+    for key, name, fit in _with_keys(fits):
+        function = as_fit(key, fit, data.classes.values)
+        kind = function.outputs if outputs == "auto" else outputs
+        named.append(NamedFit(key, name, function, kind))
+    return named
 
 
 def audit_functions(
@@ -168,6 +173,8 @@ def function_data(
         UsageError: For data of other types, and for lengths that do not agree.
     """
     examples = _same_length("x", x, "y", y)
+    if not examples:
+        raise UsageError("x", f"must have at least {FEWEST_EXAMPLES} examples to audit", "0")
     classes = classes_of("y", y)
     if (x_test is None) != (y_test is None):
         missing, given = ("x_test", "y_test") if x_test is None else ("y_test", "x_test")
@@ -183,6 +190,7 @@ def function_data(
         x, y = take(x, rows), take(y, rows)
     else:
         _same_length("x_test", x_test, "y_test", y_test)
+        _refuse_overlap(x, x_test)
     audited_groups = len(np.unique(numbers[rows]))
     if audited_groups < FEWEST_EXAMPLES:
         key = "x" if groups is None else "groups"
@@ -198,6 +206,28 @@ def function_data(
         has_groups=groups is not None,
         rows=rows,
     )
+
+
+def _refuse_overlap(x: Any, x_test: Any) -> None:
+    """Raises UsageError if more test examples are among the audited ones than some by chance.
+
+    Only examples that are numbers are compared.
+    """
+    audited, tests = as_inputs(x), as_inputs(x_test)
+    if audited is None or tests is None or audited.shape[1:] != tests.shape[1:]:
+        return
+    row_of = {row.tobytes(): index for index, row in enumerate(audited.astype(np.float64))}
+    repeated = [
+        (index, row_of[content])
+        for index, content in enumerate(row.tobytes() for row in tests.astype(np.float64))
+        if content in row_of
+    ]
+    by_chance = 1 - len(row_of) / len(audited)
+    if len(repeated) > max(3 * by_chance, MOST_REPEATED) * len(tests):
+        test, example = repeated[0]
+        rule = f"must not repeat rows of x, and {len(repeated)} of its rows do"
+        value = f"row {test} of x_test is row {example} of x"
+        raise UsageError("x_test", rule, value, "leave them out of one of the two")
 
 
 def _same_length(first_key: str, first: Any, second_key: str, second: Any) -> int:

@@ -14,6 +14,8 @@ from mgaudit.functions.digest import NotDigestibleError, digest
 from mgaudit.functions.function import Fit
 from mgaudit.functions.rows import take
 from mgaudit.functions.worker import FitData, checked_predictions
+from mgaudit.outputs.logits import OutputsKind, as_logits
+from mgaudit.settings.arguments import CLIP
 from mgaudit.targets.own_module import RAISED, error_line_with_place
 
 TRIAL_ROWS = 300  # members of the trial model, and more only for classes with few examples
@@ -44,6 +46,7 @@ def trial_fit(
     labels: NDArray[np.int64],
     membership: NDArray[np.bool_],
     seeds: list[int],
+    outputs: OutputsKind = "auto",
 ) -> list[str]:
     """Trains a model on few examples, or else the first model, and checks what it does.
 
@@ -54,6 +57,7 @@ def trial_fit(
         labels: Class numbers (examples,).
         membership: Membership (models, examples), bool.
         seeds: The seed of each model.
+        outputs: What the predictions are.
 
     Returns:
         Notes about what is allowed but should be known, such as a fit that ignores its seed.
@@ -66,6 +70,7 @@ def trial_fit(
         model = _first_model(key, fit, data, labels, membership, seeds)
         rows = _queried_rows(model.members, len(labels))
         predictions = _query(key, model.predict, data, rows)
+        as_logits(f"predict of {key}", predictions, outputs, CLIP.default)
         scale = max(float(np.abs(predictions).max()), 1.0)
         half = len(rows) // 2
         again = _query(key, model.predict, data, rows[:half])

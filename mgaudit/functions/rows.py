@@ -57,7 +57,7 @@ def take(values: Any, indices: NDArray[np.int64]) -> Any:
     if isinstance(values, list | tuple):
         return type(values)([values[index] for index in indices.tolist()])
     if is_tensor(values):
-        return values[indices.tolist()]
+        return values.detach()[indices.tolist()]
     return np.asarray(values)[indices]
 
 

@@ -28,6 +28,7 @@ from mgaudit.functions.predictions import (
 )
 from mgaudit.functions.rows import count_rows
 from mgaudit.functions.worker import FitData, FitTask, fit_and_keep
+from mgaudit.outputs.logits import OutputsKind
 from mgaudit.study.progress import Progress
 from mgaudit.version import __version__
 
@@ -39,11 +40,15 @@ WAITING = "waiting for another process that trains the same models"
 
 @dataclass(frozen=True)
 class NamedFit:
-    """A training function, its name for readers, and the argument for errors, such as "fit"."""
+    """A training function, its name for readers, and the argument for errors, such as "fit".
+
+    `outputs` is what its predictions are.
+    """
 
     key: str
     name: str
     fit: Fit
+    outputs: OutputsKind = "auto"
 
 
 @dataclass(frozen=True)
@@ -178,7 +183,13 @@ def _trial(
         if notes is None:
             progress.stage(f"{named.name}: trial fit")
             notes = trial_fit(
-                named.key, named.fit, models.data, models.labels, models.membership, models.seeds
+                named.key,
+                named.fit,
+                models.data,
+                models.labels,
+                models.membership,
+                models.seeds,
+                named.outputs,
             )
             folder.save_trial(notes)
     return notes

@@ -22,7 +22,12 @@ from mgaudit.outputs.checks import (
     success_by_group,
 )
 from mgaudit.outputs.model_outputs import ModelOutputs, ModelScores, OutputsArm
-from mgaudit.outputs.possible_attacks import left_out_attacks, mounted_attacks, possible_attacks
+from mgaudit.outputs.possible_attacks import (
+    left_out_attacks,
+    missing,
+    mounted_attacks,
+    possible_attacks,
+)
 from mgaudit.outputs.resamples import check_members, with_members
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.input_checks import BlindBaseline, InputChecks
@@ -36,6 +41,7 @@ from mgaudit.reports.results import (
     Times,
 )
 from mgaudit.settings.choices import Choice
+from mgaudit.settings.study_settings import attack_choice
 from mgaudit.study.attack import AttackFacts, Audit, NaiveView, audit, audit_of, outcome_of
 from mgaudit.study.audited import Answers, AuditedArm, AuditedData
 from mgaudit.study.progress import Progress
@@ -115,7 +121,10 @@ def plan_outputs(
     """
     fewest = 1 if settings.models_from in ("outputs", "checkpoint") else FEWEST_MODELS
     kept = [arm for arm in arms if len(membership) - len(arm.failed) >= fewest]
-    lost = [arm for arm in arms if arm not in kept]
+    if settings.own_coins:  # the attacks were checked before the training, for all models
+        kept = [arm for arm in kept if _allows(arm.outputs, settings.attacks)]
+    keys = {arm.key for arm in kept}
+    lost = [arm for arm in arms if arm.key not in keys]
     if not kept:
         raise RuntimeError(
             f"in every arm fewer than {FEWEST_MODELS} of {len(membership)} trainings succeeded"
@@ -130,6 +139,13 @@ def plan_outputs(
         if isinstance(arm.outputs, ModelOutputs):
             attacks = mounted_attacks(settings.attacks, arm.outputs, layout.limits)
     return OutputsPlan(kept, lost, settings, attacks, data, layout)
+
+
+def _allows(outputs: ModelOutputs | ModelScores, attacks: Sequence[object] | None) -> bool:
+    """Returns whether enough models are left for all attacks."""
+    assert isinstance(outputs, ModelOutputs)  # as those of training functions are
+    choices = [attack_choice(attack) for attack in attacks or ()]
+    return not any(missing(choice.built, outputs, None) for choice in choices)
 
 
 def with_seconds_before(plan: OutputsPlan, seconds: float) -> OutputsPlan:

@@ -10,12 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.attacks.intervals import resample_counts
+from mgaudit.errors import UsageError
 from mgaudit.settings.study_settings import StudySettings
 from mgaudit.storage.checksums import arrays_sha256
 from mgaudit.targets.datasets import Dataset, Inputs
 from mgaudit.targets.device import choose_device
 from mgaudit.targets.membership import fair_coins
 from mgaudit.targets.seeds import numpy_generator
+
+FEWEST_EXAMPLES = 20  # with fewer, a model may have no member, or no non-member
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,9 @@ def draw_design(settings: StudySettings) -> Design:
     device = choose_device(settings.device)
     raw = settings.dataset.load(settings.examples, numpy_generator(seed, "examples"))
     examples, tests = len(raw.labels), len(raw.test_labels)
+    if examples < FEWEST_EXAMPLES:
+        rule = f"must have at least {FEWEST_EXAMPLES} examples to audit"
+        raise UsageError(f"dataset {settings.dataset}", rule, str(examples), "use more data")
     example_resamples = resample_counts(examples, numpy_generator(seed, "example resamples"))
     test_resamples = resample_counts(tests, numpy_generator(seed, "test resamples"))
     return Design(

@@ -246,3 +246,15 @@ def test_shadows_of_another_design_are_refused(change, message: str) -> None:  #
 def test_a_target_that_is_not_there_is_refused() -> None:
     with pytest.raises(ValueError, match=r"target must lie in 0..3, got 4"):
         Observations(*arrays()).view(4)
+
+
+def test_saturated_outputs_are_no_overlap() -> None:
+    generator = np.random.default_rng(0)
+    logits = generator.standard_normal((3, 100, 1, 2))
+    population = generator.standard_normal((3, 50, 1, 2))
+    logits[:, :10] = population[:, :5] = [0.0, -13.8]  # clipped probabilities of sure models
+    labels, membership = np.zeros(100, dtype=int), np.arange(300).reshape(3, 100) % 2 == 0
+    Observations(logits, labels, membership, population, labels[:50])
+    population[:, 20:40] = logits[:, 20:40]
+    with pytest.raises(ValueError, match="20 of its points"):
+        Observations(logits, labels, membership, population, labels[:50])

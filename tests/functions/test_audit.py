@@ -226,7 +226,7 @@ def test_what_changes_the_models_trains_them_again() -> None:
     assert reused(shifted(1.0)) == 0
     assert reused(shifted(0.0), x=X[:100] + 1) == 0
     assert reused(shifted(0.0), seed=1) == 0
-    assert reused(shifted(0.0), x_test=X[:20], y_test=Y[:20]) == 0
+    assert reused(shifted(0.0), x_test=X[:20] + 0.5, y_test=Y[:20]) == 0
     assert reused(LogisticRegression(C=1.0)) == 0
     assert reused(LogisticRegression(C=1.0, random_state=3)) == 4
     assert reused(LogisticRegression(C=2.0)) == 0
@@ -320,7 +320,7 @@ def test_too_few_models_are_an_error_unless_another_arm_has_enough() -> None:
         ({"y_test": np.full(20, 7)}, "y_test"),
         ({"groups": ["a"]}, "groups"),
         ({"groups": ["a", "b"] * 50}, "groups"),
-        ({"outputs": "probabilities"}, "predict of centroids"),
+        ({"outputs": "probabilities"}, "predict of fit"),
     ],
 )
 def test_mistakes_are_named(changes: dict[str, Any], key: str) -> None:
@@ -348,3 +348,15 @@ def test_a_mistake_in_any_function_is_found_before_models_are_trained(own_cache:
         with pytest.raises(UsageError) as error:
             train_models(fits, X[:100], Y[:100], **SMALL)
         assert error.value.key == "fits"
+
+
+def test_test_rows_that_repeat_audited_rows_are_refused_before_training() -> None:
+    rule = "x_test must not repeat rows of x, and 30 of its rows do"
+    with pytest.raises(UsageError, match=rule):
+        given = {**SMALL, "x_test": X[70:], "y_test": Y[70:]}
+        train_models(centroids, X[:100], Y[:100], **given)
+
+
+def test_no_examples_are_one_clear_line() -> None:
+    with pytest.raises(UsageError, match="x must have at least 20 examples to audit, got 0"):
+        train_models(centroids, X[:0], Y[:0], **SMALL)
