@@ -134,9 +134,9 @@ class InputChecks(Record):
     """All checks of outputs that were not made by mgaudit.
 
     `allowed` are the attacks that the outputs allow beside those that were mounted. `notes` are
-    further sentences for the reader, such as failures of single models. `by_group` has the success
-    by group where membership is by group; otherwise it is empty. `match` compares a checkpoint with
-    its shadow models.
+    further sentences for the reader, such as failures of single models. `is_grouped` is whether
+    intervals are for new groups of examples. `by_group` has the success by group where membership
+    is by group; otherwise it is empty. `match` compares a checkpoint with its shadow models.
     """
 
     membership: MembershipCheck
@@ -144,6 +144,7 @@ class InputChecks(Record):
     allowed: list[str]
     left_out: list[LeftOutAttack]
     clipping: Clipping | None
+    is_grouped: bool
     by_group: list[GroupSuccess]
     notes: list[str]
     match: ShadowMatch | None = None

@@ -1,7 +1,7 @@
 """The method of an audit of models that mgaudit did not train, in words."""
 
 from mgaudit.reports.results import StudyResult
-from mgaudit.reports.tables import has_one_target
+from mgaudit.reports.tables import has_one_target, is_by_group
 
 INTERVALS = (
     "Intervals: the 95 % intervals cover both sources of variation, other targets and other "
@@ -69,7 +69,7 @@ def _design_of_checkpoint(study: StudyResult) -> str:
 
 def intervals(study: StudyResult) -> str:
     """Returns what the intervals cover."""
-    grouped = bool(study.checks and study.checks.by_group)
+    grouped = is_by_group(study)
     units = "groups" if grouped else "examples"
     text = INTERVALS.format(units=units)
     if has_one_target(study):

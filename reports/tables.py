@@ -92,8 +92,8 @@ def _main_notes(study: StudyResult) -> list[str]:
 
 
 def is_by_group(study: StudyResult) -> bool:
-    """Returns whether membership is by group, so that intervals are for other groups."""
-    return study.checks is not None and bool(study.checks.by_group)
+    """Returns whether examples are grouped, so that intervals are for other groups."""
+    return study.checks is not None and study.checks.is_grouped
 
 
 def _provable(study: StudyResult) -> str:
@@ -214,17 +214,20 @@ def single_targets(study: StudyResult) -> Table:
         rows += [_target_row(study, arm, word, target) for word, target in chosen]
     notes = [
         f"The table shows the attack {headline(study.arms[0]).attack} on individual models, which "
-        "is the risk to someone who releases one model. Intervals are for other examples only. "
-        "The AUC has DeLong's interval, and a TPR has the Clopper-Pearson interval at the "
-        "threshold that the target's non-members determine. The least and the most vulnerable "
-        "target look more extreme than they are, because they were selected."
+        f"is the risk to someone who releases one model. {_of_single_targets(study)} The least and "
+        "the most vulnerable target look more extreme than they are, because they were selected."
     ]
-    if is_by_group(study):
-        notes.append(
-            "These intervals take the rows of a group as independent, so they are too narrow."
-        )
     columns = ["Arm", "Target", "AUC", *_headings(study, SINGLE_METRICS)]
     return Table("single-targets", "Single targets", columns, rows, notes)
+
+
+def _of_single_targets(study: StudyResult) -> str:
+    if is_by_group(study):
+        return "Intervals are for other groups only, from bootstrap resamples of the groups."
+    return (
+        "Intervals are for other examples only. The AUC has DeLong's interval, and a TPR has the "
+        "Clopper-Pearson interval at the threshold that the target's non-members determine."
+    )
 
 
 def _target_row(study: StudyResult, arm: AuditResult, word: str, target: int) -> list[Cell]:

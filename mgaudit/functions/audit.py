@@ -84,7 +84,8 @@ class FunctionData:
     """The data of an audit: audited and test examples in the user's types, labels and groups.
 
     `labels` (examples,) and `test_labels` (test examples,) are class numbers. `groups` (examples,)
-    are group numbers; each example is its own group where none are given. `rows` are the rows of
+    and `test_groups` (test examples,) are group numbers; the latter are None where test data were
+    given. Each example is its own group where none are given. `rows` are the rows of
     the audited examples in the user's data.
     """
 
@@ -93,6 +94,7 @@ class FunctionData:
     test_labels: NDArray[np.int64]
     classes: Classes
     groups: NDArray[np.int64]
+    test_groups: NDArray[np.int64] | None
     has_groups: bool
     rows: NDArray[np.int64]
 
@@ -183,11 +185,12 @@ def function_data(
     if groups is not None:
         _same_length("x", x, "groups", groups)
         numbers = group_numbers("groups", groups)
-    rows = np.arange(examples)
+    rows, test_groups = np.arange(examples), None
     if x_test is None:
         rows, test_rows = split_test(numbers, settings.test_fraction, settings.seed)
         x_test, y_test = take(x, test_rows), take(y, test_rows)
         x, y = take(x, rows), take(y, rows)
+        test_groups = numbers[test_rows]
     else:
         _same_length("x_test", x_test, "y_test", y_test)
         _refuse_overlap(x, x_test)
@@ -203,6 +206,7 @@ def function_data(
         test_labels=classes.numbers("y_test", y_test),
         classes=classes,
         groups=numbers[rows],
+        test_groups=test_groups,
         has_groups=groups is not None,
         rows=rows,
     )
@@ -288,6 +292,7 @@ def _arm(
         origins=tuple(f"row {row}" for row in data.rows.tolist()),
         inputs=as_inputs(data.fitted.x),
         groups=data.groups if data.has_groups else None,
+        population_groups=data.test_groups if data.has_groups else None,
         clipped=clipped,
     )
     is_plain = function.name in PLAIN_NAMES

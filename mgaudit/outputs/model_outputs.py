@@ -44,6 +44,8 @@ class ModelOutputs:
         inputs: The inputs (examples, ...), finite, or None.
         groups: The number of the group of each example (examples,), int64, or None. All examples of
             a group go together into a model or stay out of it.
+        population_groups: The number of the group of each point of the population (population,), or
+            None.
         clipped: How probabilities became logits; None where logits were given.
         only_confidences: Whether the logits stand for the logit confidence phi alone.
         extras: By name, further values (models, examples, ...) that attacks may need.
@@ -60,6 +62,7 @@ class ModelOutputs:
     origins: tuple[str, ...]
     inputs: NDArray[np.floating] | None = None
     groups: NDArray[np.int64] | None = None
+    population_groups: NDArray[np.int64] | None = None
     clipped: ClippedProbabilities | None = None
     only_confidences: bool = False
     extras: dict[str, NDArray[np.floating]] = field(default_factory=dict)

@@ -181,8 +181,12 @@ def _audited_data(
     example_resamples = with_members(example_resamples, membership[list(targets)])
     test_resamples = None
     if isinstance(outputs, ModelOutputs) and outputs.population_labels is not None:
-        tests = len(outputs.population_labels)
-        test_resamples = resample_counts(tests, numpy_generator(seed, "test resamples"))
+        generator = numpy_generator(seed, "test resamples")
+        if outputs.population_groups is None:
+            test_resamples = resample_counts(len(outputs.population_labels), generator)
+        else:
+            tests, group_of_test = np.unique(outputs.population_groups, return_inverse=True)
+            test_resamples = resample_counts(len(tests), generator)[:, group_of_test]
     return AuditedData(
         labels=outputs.true_labels,
         classes=outputs.classes,
@@ -355,6 +359,7 @@ def _checks(
         allowed=allowed,
         left_out=left_out,
         clipping=clipped,
+        is_grouped=data.is_grouped,
         by_group=success_by_group(audits, data, outputs.groups),
         notes=list(plan.settings.notes),
     )

@@ -108,8 +108,7 @@ def _test_accuracy_difference(audit: Audit, plain: Audit | None, tests: int) -> 
     """Returns the test accuracy minus that of the plain arm, over models that converged in both.
 
     Returns None for the plain arm itself, for unknown accuracies, and with fewer than FEWEST_MODELS
-    such models. `tests` is
-    the number of test examples.
+    such models. `tests` is the number of test examples.
     """
     if plain is None or audit.test_accuracy is None or plain.test_accuracy is None:
         return None
@@ -208,7 +207,10 @@ def _attack_result(
     """Returns the result of an attack; `paired` is the same attack on the plain arm, if any."""
     membership = data.membership[outcome.targets]
     non_members = int((~membership).sum(axis=1).min())
-    single_targets = _single_targets(outcome, membership)
+    if data.is_grouped:
+        single_targets = _single_targets_by_group(outcome, trials)
+    else:
+        single_targets = _single_targets(outcome, membership)
     return AttackResult(
         attack=outcome.attack.text,
         choice=outcome.attack.choice,
@@ -216,7 +218,7 @@ def _attack_result(
         targets=outcome.targets,
         source=outcome.attack.source,
         needs=sorted(outcome.attack.needs),
-        metrics=_metric_estimates(outcome, trials, {} if data.is_grouped else single_targets),
+        metrics=_metric_estimates(outcome, trials, single_targets),
         per_target={key: numbers.per_target.tolist() for key, numbers in outcome.metrics.items()},
         single_targets=single_targets,
         differences={} if paired is None else _differences(outcome, paired, trials),
@@ -233,7 +235,7 @@ def _metric_estimates(
     """Returns each metric by name, the mean over targets with its 95 % interval.
 
     With one target, the interval is for new examples only: that of `single_targets` where there is
-    one, which assumes independent examples, and else that of the resamples.
+    one, and else that of the resamples.
     """
     estimates = {}
     for metric in METRICS:
@@ -299,6 +301,16 @@ def _single_targets(
 def _optional_rate(numbers: Resampled | None, trials: int) -> Estimate | None:
     """Returns the mean over targets of a rate in [0, 1]; None if it is not known."""
     return None if numbers is None else _rate(numbers, trials)
+
+
+def _single_targets_by_group(outcome: AttackOutcome, trials: int) -> dict[str, list[Estimate]]:
+    """Returns the same as `_single_targets`, with intervals for new groups of examples."""
+    estimates = {}
+    for name in ("auc", *(tpr_name(level) for level in FPR_LEVELS)):
+        numbers = outcome.metrics[name]
+        rows = range(len(outcome.targets))
+        estimates[name] = [_rate(numbers.at([row]), trials) for row in rows]
+    return estimates
 
 
 def _rate(numbers: Resampled, trials: int) -> Estimate:

@@ -352,8 +352,8 @@ def test_a_mistake_in_any_function_is_found_before_models_are_trained(own_cache:
 
 def test_test_rows_that_repeat_audited_rows_are_refused_before_training() -> None:
     rule = "x_test must not repeat rows of x, and 30 of its rows do"
+    given = {**SMALL, "x_test": X[70:], "y_test": Y[70:]}
     with pytest.raises(UsageError, match=rule):
-        given = {**SMALL, "x_test": X[70:], "y_test": Y[70:]}
         train_models(centroids, X[:100], Y[:100], **given)
 
 

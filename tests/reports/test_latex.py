@@ -234,6 +234,7 @@ def test_given_models_have_the_papers_of_their_checks() -> None:
         allowed=[],
         left_out=[],
         clipping=None,
+        is_grouped=False,
         by_group=[],
         notes=[],
     )
