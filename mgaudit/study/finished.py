@@ -39,6 +39,8 @@ def _check_trained(study: StudyResult) -> None:
     if study.models_from != "training":
         rule = "must be one of `mgaudit run` or `mgaudit compare`, whose models mgaudit keeps"
         way_out = "attack the outputs again with `mgaudit score`, as the report says"
+        if study.models_from == "function":
+            way_out = "repeat the audit with other attacks: the predictions of its models are kept"
         if study.models_from == "checkpoint":
             way_out = "repeat its command with another --attack, which trains nothing"
         raise UsageError("the run", rule, None, way_out)
