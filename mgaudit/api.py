@@ -21,6 +21,7 @@ from mgaudit.progress_bars import ProgressBars, on_stderr
 from mgaudit.result import Result
 from mgaudit.running import (
     Finished,
+    as_list,
     attack_again,
     checked_jobs,
     run_checkpoint_plan,
@@ -145,7 +146,7 @@ def run(
         UsageError: An argument is wrong, or data cannot be read.
         RunFailedError: The audit failed while it ran.
     """
-    attacks = _listed(attack)
+    attacks = as_list(attack)
     changes: dict[str, Any] = {"dataset": dataset, "target": target, "attacks": attacks}
     changes |= {"queries": queries, "models": models, "examples": examples}
     changes |= {"stack": stack, "seed": seed, "device": device}
@@ -272,7 +273,7 @@ def _planned_comparison(
     values = {} if study is None else _python_numbers(values_of_study(study))
     training = {name: value for name, value in arguments.items() if name not in PLURALS}
     changes = {
-        plural: _listed(arguments.get(name), whole=whole) if plural != name else arguments.get(name)
+        plural: as_list(arguments.get(name), whole=whole) if plural != name else arguments.get(name)
         for name, (plural, whole) in PLURALS.items()
     }
     grid = edited_grid(values, changes, _checked_training(training))
@@ -412,7 +413,7 @@ def audit_checkpoint(
         "target": target,
         "inputs": inputs,
         "scheme": _audited(kappa, scheme),
-        "attacks": _listed(attack),
+        "attacks": as_list(attack),
         "queries": queries,
         "models": models,
         "stack": stack,
@@ -473,7 +474,7 @@ def attack(
     The new result has a run directory of its own beside that of the run. Raises UsageError where
     the cache no longer holds the models of the run.
     """
-    attacks = _listed(attack) or []
+    attacks = as_list(attack) or []
     progress = progress or on_stderr(quiet)
     progress.stage("loading data and settings")
     finished = run if isinstance(run, Result) else load(run, runs)
@@ -484,14 +485,6 @@ def attack(
 
 def _result(finished: Finished) -> Result:
     return Result(finished.record, finished.arrays, finished.folder.path)
-
-
-def _listed(values: Any, whole: type = str) -> list[Any] | None:
-    """Returns one or several values as a list, or None; `whole` is a sequence that is one value."""
-    if values is None:
-        return None
-    several = isinstance(values, Sequence) and not isinstance(values, str | whole)
-    return list(values) if several else [values]
 
 
 def _audited(kappa: float | None, scheme: SchemeArgument | None) -> SchemeArgument | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.progress_bars import ProgressBars, on_stderr
 from mgaudit.result import Result
-from mgaudit.running import Finished, recorded, written
+from mgaudit.running import Finished, as_list, recorded, written
 from mgaudit.settings.arguments import CLIP, RUN, RUNS
 from mgaudit.storage.run_folder import RunFolder, path_word
 
@@ -78,16 +78,16 @@ def audit(
 
     display = progress or on_stderr(quiet)
     display.stage("checking data and training function")
-    given = FunctionArguments(
+    arguments = FunctionArguments(
         x, y, x_test, y_test, groups, models, seed, test_fraction, outputs, clip, jobs
     )
-    plan = plan_functions(fit, given, name)
+    plan = plan_functions(fit, arguments, name)
     values: dict[str, Any] = {}
     if x_test is None:
         values["test_fraction"] = test_fraction
     if groups is not None:
         values["groups"] = len(set(plan.data.groups.tolist()))
-    return _result(run_functions(plan, _listed(attacks), Path(out), display, values=values))
+    return _result(run_functions(plan, as_list(attacks), Path(out), display, values=values))
 
 
 def run_fit(
@@ -112,7 +112,7 @@ def run_fit(
         raise error.inside("dataset") from error
     seed = options.get("seed", SEED.default)
     data = choice.load(options.get("examples"), numpy_generator(seed, "examples"))
-    given = FunctionArguments(
+    arguments = FunctionArguments(
         data.inputs,
         data.labels,
         data.test_inputs,
@@ -121,7 +121,7 @@ def run_fit(
         seed=seed,
         jobs=jobs,
     )
-    plan = plan_functions(fit, given)
+    plan = plan_functions(fit, arguments)
     values = {"dataset": choice.text, "examples": options.get("examples")}
     if isinstance(fit, str):
         values["fit"] = fit
@@ -270,29 +270,29 @@ def _python_command(settings: Mapping[str, Any]) -> str:
     if "dataset" in settings:
         in_memory = settings["dataset"].startswith("arrays:")
         dataset = "(x, y, x_test, y_test)" if in_memory else repr(settings["dataset"])
-        call, given = "run", ["fit=fit", f"dataset={dataset}"]
+        call, words = "run", ["fit=fit", f"dataset={dataset}"]
         if settings["examples"] is not None:
             named["examples"] = settings["examples"]
         named["attack"] = settings["attacks"]
     else:
         arms = ", ".join(f"{name!r}: ..." for name in names)
-        call, given = ("audit", ["fit"]) if len(names) == 1 else ("compare", [f"{{{arms}}}"])
-        given += ["x", "y"]
+        call, words = ("audit", ["fit"]) if len(names) == 1 else ("compare", [f"{{{arms}}}"])
+        words += ["x", "y"]
         if "test_fraction" not in settings:
-            given += ["x_test=x_test", "y_test=y_test"]
+            words += ["x_test=x_test", "y_test=y_test"]
         if "groups" in settings:
-            given.append("groups=groups")
+            words.append("groups=groups")
         named["attacks"] = settings["attacks"]
-    given += [f"{name}={value!r}" for name, value in named.items()]
+    words += [f"{name}={value!r}" for name, value in named.items()]
     functions = "function" if len(names) == 1 else "functions"
-    return f"# in Python, with the same data and {functions}:\nmgaudit.{call}({', '.join(given)})"
+    return f"# in Python, with the same data and {functions}:\nmgaudit.{call}({', '.join(words)})"
 
 
 def _options_of_run(options: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the options of `run` that were given. Raises UsageError for those that do not fit."""
     known = {argument.name for argument in RUN}
-    given = {name: value for name, value in options.items() if value is not None}
-    for name in given:
+    chosen = {name: value for name, value in options.items() if value is not None}
+    for name in chosen:
         if name in OF_FUNCTIONS:
             continue
         if name in known:
@@ -300,14 +300,7 @@ def _options_of_run(options: Mapping[str, Any]) -> dict[str, Any]:
             raise UsageError(name, rule, None, "leave one of the two out")
         rule = "is not an argument, and not a setting of training"
         raise UsageError(name, rule, None, did_you_mean(name, known))
-    return given
-
-
-def _listed(attacks: Any) -> list[Any] | None:
-    if attacks is None:
-        return None
-    several = isinstance(attacks, Sequence) and not isinstance(attacks, str)
-    return list(attacks) if several else [attacks]
+    return chosen
 
 
 def _result(finished: Finished) -> Result:

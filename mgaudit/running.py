@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mgaudit.errors import UsageError
 from mgaudit.failure import RunFailedError, temporary_log
@@ -56,6 +56,14 @@ def recorded(folder: RunFolder, progress: ProgressBars) -> Iterator[None]:
     except RAISED as error:
         lines = [*progress.lines, traceback.format_exc()]
         raise RunFailedError(error, folder, _written_log(lines, folder)) from error
+
+
+def as_list(values: Any, whole: type = str) -> list[Any] | None:
+    """Returns one or several values as a list, or None; `whole` is a sequence that is one value."""
+    if values is None:
+        return None
+    several = isinstance(values, Sequence) and not isinstance(values, str | whole)
+    return list(values) if several else [values]
 
 
 def checked_jobs(jobs: int | None) -> int | None:

@@ -15,7 +15,7 @@ from mgaudit.errors import UsageError
 from mgaudit.progress_bars import ProgressBars, on_stderr
 from mgaudit.reports.files import OUTPUTS_FILE
 from mgaudit.result import Result
-from mgaudit.running import Finished, recorded, written
+from mgaudit.running import Finished, as_list, recorded, written
 from mgaudit.settings.arguments import CLIP, OUTPUTS, RUNS, SEED
 from mgaudit.storage.atomic import write_atomically
 from mgaudit.storage.run_folder import RunFolder, path_word
@@ -95,7 +95,7 @@ def score(
     arrays = {"logits": logits, "labels": labels, "membership": membership, "scores": scores}
     arrays |= {"population_logits": population_logits, "population_labels": population_labels}
     arrays |= {"inputs": inputs, "groups": groups}
-    settings = {"attacks": _listed(attacks), "targets": targets, "clip": clip, "seed": seed}
+    settings = {"attacks": as_list(attacks), "targets": targets, "clip": clip, "seed": seed}
     display = progress or on_stderr(quiet)
     return _score(source, arrays, outputs, name, settings, Path(out), display)
 
@@ -139,13 +139,15 @@ def run_outputs_plan(
     settings = plan.settings
     folder = RunFolder.create(out, path_word("score", settings.model_name), _sha256(plan))
     with recorded(folder, progress):
+        command = _command(plan, keep_as)
         if keep_as is not None and not _keep_arrays(plan, folder.path / keep_as):
             plan = replace(plan, settings=_not_kept(plan))
+            command = command.replace(f"RUN/{keep_as}", "OUTPUTS.npz")
         study, arrays = run_outputs(plan, progress)
         record = ResultRecord(
             title="",
             note="",
-            command=_command(plan, keep_as),
+            command=command,
             settings=study.settings,
             studies=[study],
         )
@@ -266,10 +268,3 @@ def _command(plan: "OutputsPlan", keep_as: str | None) -> str:
     if settings.seed != SEED.default:
         words.append(f"--seed {settings.seed}")
     return " ".join(words)
-
-
-def _listed(attacks: Any) -> list[Any] | None:
-    if attacks is None:
-        return None
-    several = isinstance(attacks, Sequence) and not isinstance(attacks, str)
-    return list(attacks) if several else [attacks]

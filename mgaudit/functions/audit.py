@@ -21,10 +21,10 @@ from mgaudit.functions.train import Models, NamedFit, TrainedFunction, train_fun
 from mgaudit.functions.worker import FitData
 from mgaudit.outputs.logits import OutputsKind, as_logits
 from mgaudit.outputs.model_outputs import ClippedProbabilities, ModelOutputs, OutputsArm
+from mgaudit.settings.arguments import CLIP
 from mgaudit.study.progress import Progress
 
 PLAIN_NAMES = ("plain", "none")  # an arm of this name is the one that others are compared with
-SMALLEST_PROBABILITY = 1e-6  # default of `clip`
 FEWEST_EXAMPLES = 20  # audited examples, or groups
 MOST_REPEATED = 0.01  # share of test examples that may equal audited ones by chance
 
@@ -46,7 +46,7 @@ class FunctionSettings:
     seed: int = 0
     test_fraction: float = 0.2
     outputs: OutputsKind = "auto"
-    clip: float = SMALLEST_PROBABILITY
+    clip: float = CLIP.default
 
     def __post_init__(self) -> None:
         kinds = get_args(OutputsKind)
@@ -179,8 +179,8 @@ def function_data(
         raise UsageError("x", f"must have at least {FEWEST_EXAMPLES} examples to audit", "0")
     classes = classes_of("y", y)
     if (x_test is None) != (y_test is None):
-        missing, given = ("x_test", "y_test") if x_test is None else ("y_test", "x_test")
-        raise UsageError(missing, f"must be given with {given}", "None")
+        missing, present = ("x_test", "y_test") if x_test is None else ("y_test", "x_test")
+        raise UsageError(missing, f"must be given with {present}", "None")
     numbers = np.arange(examples)
     if groups is not None:
         _same_length("x", x, "groups", groups)
