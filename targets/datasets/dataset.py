@@ -28,6 +28,7 @@ class Dataset:
             index.
         indices: The position of each example (examples,) in the training split as it is stored,
             int64; by default its index.
+        notes: What was changed or left out when the data were read, one sentence each.
 
     Raises:
         UsageError: For arrays that break one of these rules.
@@ -41,6 +42,7 @@ class Dataset:
     classes: tuple[str, ...]
     origins: tuple[str, ...] = ()
     indices: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.origins:
@@ -131,7 +133,7 @@ class Dataset:
     def digest(self) -> str:
         """Returns the SHA-256 (hexadecimal) of all values, shapes and class names.
 
-        The name of the dataset, origins and indices are not included.
+        The name of the dataset, origins, indices and notes are not included.
         """
         sha = hashlib.sha256(repr(self.classes).encode())
         for array in (self.inputs, self.labels, self.test_inputs, self.test_labels):
