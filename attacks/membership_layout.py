@@ -51,7 +51,8 @@ def membership_layout(
         membership: Membership (models, examples), bool; all models are shadows of the targets.
         targets: The numbers of the attacked models.
         groups: The group of each example (examples,), such as a person. If each group is in a model
-            as a whole, groups are tested in place of examples.
+            as a whole, groups are tested in place of examples. Bounds must then leave out groups
+            of several examples.
     """
     reason = ""
     if groups is not None:
@@ -59,7 +60,7 @@ def membership_layout(
         by_group = membership[:, first_rows]
         reason = "examples of a group depend on one another"
         if (by_group[:, group_of_example] == membership).all():
-            membership, reason = by_group, "all examples of a group share one coin"
+            membership, reason = by_group, ""
     totals = membership.sum(axis=0)
     correlations = [_count_correlation(membership, totals, target) for target in targets]
     threshold = _threshold(membership.shape[1], len(targets))

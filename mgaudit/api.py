@@ -67,6 +67,7 @@ PLURALS: dict[str, tuple[str, type]] = {
     "queries": ("queries", str),
     "models": ("models", str),
     "examples": ("examples", str),
+    "duplicates": ("duplicates", str),
     "stack": ("stack", str),
     "device": ("device", str),
 }
@@ -112,6 +113,7 @@ def run(
     queries: QueriesArgument | None = None,
     models: int | None = None,
     examples: int | None = None,
+    duplicates: str | None = None,
     stack: int | str | None = None,
     seed: int | None = None,
     device: str | None = None,
@@ -133,8 +135,8 @@ def run(
         epsilon, delta: ε and δ of DP-SGD (defaults: 8; 1/n^1.1, n training examples).
         attack, queries: One attack or several, and how models are queried (defaults: lira, loss;
             plain).
-        models, examples, seed: Models per arm, examples to audit, random seed (defaults: 16; all;
-            0).
+        models, examples, seed: Models per arm, examples, random seed (defaults: 16; all; 0).
+        duplicates: Whether exact copies of an example share one coin ("together") or not ("apart").
         stack, device: Models trained as one, and "auto", "cpu" or "cuda" (defaults: auto; auto).
         settings: Settings file of an earlier run, or a mapping; other arguments override it.
         fit: Training function or "module:function" in place of network and noise; see `audit`.
@@ -149,7 +151,7 @@ def run(
     attacks = as_list(attack)
     changes: dict[str, Any] = {"dataset": dataset, "target": target, "attacks": attacks}
     changes |= {"queries": queries, "models": models, "examples": examples}
-    changes |= {"stack": stack, "seed": seed, "device": device}
+    changes |= {"stack": stack, "seed": seed, "device": device, "duplicates": duplicates}
     arms = {"plain": plain, "dp": dp, "epsilon": epsilon, "delta": delta}
     display = progress or on_stderr(quiet)
     if fit is not None:
@@ -195,6 +197,7 @@ def compare(
     queries: QueriesArgument | None = None,
     models: int | None = None,
     examples: int | None = None,
+    duplicates: str | None = None,
     stack: int | str | None = None,
     device: str | None = None,
     jobs: int | None = None,
@@ -211,8 +214,8 @@ def compare(
         x, y: With examples and labels, `study` holds training functions by name, which are the
             arms; other arguments are then those of `audit`.
         scheme, target, dataset, seed, attack: One or several of each.
-        queries, models, examples, stack, device, jobs, out, quiet, progress, **training:
-            As those of `run`.
+        queries, models, examples, duplicates, stack, device: As those of `run`.
+        jobs, out, quiet, progress, **training: As those of `run`.
 
     Returns:
         The result, with one study for each network, dataset and seed.
@@ -231,6 +234,7 @@ def compare(
         "queries": queries,
         "models": models,
         "examples": examples,
+        "duplicates": duplicates,
         "stack": stack,
         "device": device,
         **training,
@@ -379,6 +383,7 @@ def audit_checkpoint(
     attack: AttackArgument | Sequence[AttackArgument] | None = None,
     queries: QueriesArgument | None = None,
     models: int | None = None,
+    duplicates: str | None = None,
     stack: int | str | None = None,
     seed: int | None = None,
     device: str | None = None,
@@ -416,6 +421,7 @@ def audit_checkpoint(
         "attacks": as_list(attack),
         "queries": queries,
         "models": models,
+        "duplicates": duplicates,
         "stack": stack,
         "seed": seed,
         "device": device,

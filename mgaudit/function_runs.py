@@ -5,14 +5,15 @@ import json
 import shlex
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.progress_bars import ProgressBars, on_stderr
 from mgaudit.result import Result
-from mgaudit.running import Finished, as_list, recorded, written
-from mgaudit.settings.arguments import CLIP, RUN, RUNS
+from mgaudit.running import Finished, announce, as_list, recorded, written
+from mgaudit.settings.arguments import CLIP, DUPLICATES, RUN, RUNS
 from mgaudit.storage.run_folder import RunFolder, path_word
 
 if TYPE_CHECKING:
@@ -22,11 +23,25 @@ if TYPE_CHECKING:
     from mgaudit.outputs.study import OutputsPlan
 
 # The options of `mgaudit run` that an audit of a training function takes.
-OF_FUNCTIONS = ("dataset", "examples", "models", "seed", "attacks")
+OF_FUNCTIONS = ("dataset", "examples", "duplicates", "models", "seed", "attacks")
 # Arguments that the command of a run shows only if they differ from these defaults.
-DEFAULTS = {"outputs": "auto", "clip": CLIP.default, "test_fraction": 0.2}
+DEFAULTS = {
+    "outputs": "auto",
+    "clip": CLIP.default,
+    "test_fraction": 0.2,
+    "duplicates": DUPLICATES.default,
+}
 # The arguments of `mgaudit.audit` that `compare` passes on.
-COMPARED = ("x_test", "y_test", "groups", "test_fraction", "outputs", "clip", "attacks")
+COMPARED = (
+    "x_test",
+    "y_test",
+    "groups",
+    "duplicates",
+    "test_fraction",
+    "outputs",
+    "clip",
+    "attacks",
+)
 
 
 def audit(
@@ -37,6 +52,7 @@ def audit(
     x_test: Any = None,
     y_test: Any = None,
     groups: Any = None,
+    duplicates: str = "together",
     models: int | None = None,
     attacks: "str | Attack | Sequence[str | Attack] | None" = None,
     seed: int | None = None,
@@ -61,7 +77,7 @@ def audit(
         x, y: Examples with a row for each (array, DataFrame, list, sparse matrix, tensor), labels.
         x_test, y_test: Test data (default: a part of x and y that no model trains on).
         groups: The group of each example, such as a person: all of its rows go into a model or
-            none (default: each example is its own group).
+            none (default: each example with its exact copies; without if duplicates="apart").
         models, seed: Models of each function, random seed (defaults: 16; 0).
         attacks: One attack or several (default: lira and loss).
         test_fraction: Fraction of the examples or groups that is held out (default: 0.2).
@@ -79,7 +95,7 @@ def audit(
     display = progress or on_stderr(quiet)
     display.stage("checking data and training function")
     arguments = FunctionArguments(
-        x, y, x_test, y_test, groups, models, seed, test_fraction, outputs, clip, jobs
+        x, y, x_test, y_test, groups, models, seed, test_fraction, outputs, clip, jobs, duplicates
     )
     plan = plan_functions(fit, arguments, name)
     values: dict[str, Any] = {}
@@ -120,8 +136,10 @@ def run_fit(
         models=options.get("models"),
         seed=seed,
         jobs=jobs,
+        duplicates=options.get("duplicates", DUPLICATES.default),
     )
     plan = plan_functions(fit, arguments)
+    plan = replace(plan, data=replace(plan.data, notes=(*data.notes, *plan.data.notes)))
     values = {"dataset": choice.text, "examples": options.get("examples")}
     if isinstance(fit, str):
         values["fit"] = fit
@@ -183,11 +201,13 @@ def run_functions(
         "seed": plan.settings.seed,
         "outputs": plan.settings.outputs,
         "clip": plan.settings.clip,
+        "duplicates": plan.settings.duplicates,
         **(values or {}),
     }
     slug = path_word("audit", *plan.names[:2])
     folder = RunFolder.create(out, slug, _sha256(plan, settings, choices))
     with recorded(folder, progress):
+        announce(plan.data.notes, progress)
         progress.models_planned(len(plan.fits) * plan.settings.models)
         audited = plan.train(progress)
         outputs_plan = _outputs_plan(plan, audited, settings, choices, data_name)
@@ -256,6 +276,8 @@ def _command(settings: Mapping[str, Any]) -> str:
     if settings["examples"] is not None:
         words.append(f"--examples {settings['examples']}")
     words += [f"--attack {shlex.quote(attack)}" for attack in settings["attacks"]]
+    if settings["duplicates"] != DUPLICATES.default:
+        words.append(f"--duplicates {settings['duplicates']}")
     words += [f"--models {settings['models']}", f"--seed {settings['seed']}"]
     return " ".join(words)
 

@@ -1,7 +1,7 @@
 """Run a plan in a run directory: progress, log, result and reports."""
 
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +78,7 @@ def run_study_plan(plan: "Plan", jobs: int | None, out: Path, progress: Progress
 
     folder = RunFolder.create(out, plan.slug, plan.sha256)
     with recorded(folder, progress):
+        announce(plan.design.notes, progress)
         progress.models_planned(len(plan.arms) * plan.settings.models)
         study, arrays = run_study(plan, jobs or default_jobs(plan.design.device), progress)
         record = ResultRecord(
@@ -95,6 +96,8 @@ def run_comparison_plan(
 
     folder = RunFolder.create(out, plan.slug, plan.sha256)
     with recorded(folder, progress):
+        notes = (note for cell in plan.cells for note in cell.design.notes)
+        announce(dict.fromkeys(notes), progress)
         counts = [len(cell.arms) * cell.settings.models for cell in plan.cells]
         progress.models_planned(sum(counts))
         record, arrays = run_comparison(plan, jobs or default_jobs(plan.device), progress)
@@ -110,6 +113,7 @@ def run_dp_audit_plan(
 
     folder = RunFolder.create(out, plan.slug, plan.sha256)
     with recorded(folder, progress):
+        announce(plan.design.notes, progress)
         record, arrays = run_dp_audit(plan, jobs or default_jobs(plan.design.device), progress)
         folder.write_result(record, [arrays])
     return record, arrays, folder
@@ -129,6 +133,7 @@ def run_checkpoint_plan(
     with recorded(folder, progress):
         for name, content in plan.kept_files().items():
             write_atomically(folder.path / name, content)
+        announce(plan.outputs.notes, progress)
         progress.models_planned(plan.settings.models)
         study, arrays = run_checkpoint_audit(
             plan, jobs or default_jobs(plan.design.device), progress
@@ -141,6 +146,12 @@ def run_checkpoint_plan(
             studies=[study],
         )
         return written(record, [arrays], folder, progress)
+
+
+def announce(notes: Iterable[str], progress: ProgressBars) -> None:
+    """Shows what readers must know about the data, and keeps it for the log."""
+    for note in notes:
+        progress.stage(f"data: {note}")
 
 
 def attack_again(

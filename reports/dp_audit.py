@@ -23,6 +23,7 @@ class DPAuditResult(Record):
     `epsilon_claimed` (nats) is None if no finite bound is claimed. Of the `guesses` about the coins
     of `canaries`, `correct` were right; if all were, they would prove `epsilon_provable`.
     `bounds[0]` holds for every mechanism and is the one that `alarm` compares with the claim.
+    `notes` are about the data.
     """
 
     schema_version: Literal[2] = 2
@@ -40,6 +41,7 @@ class DPAuditResult(Record):
     provenance: Provenance
     started: str
     seconds: float
+    notes: tuple[str, ...] = ()
 
     @property
     def alarm(self) -> bool:

@@ -30,8 +30,8 @@ WORDED = frozenset(
 )
 INTERVALS = (
     "Intervals: the 95 % intervals cover both sources of variation, other targets and other "
-    "examples. They come from a two-way analysis of variance over targets and bootstrap resamples "
-    "of the examples, on the logit scale. Differences are paired by target and example. Test "
+    "{units}. They come from a two-way analysis of variance over targets and bootstrap resamples "
+    "of the {units}, on the logit scale. Differences are paired by target and example. Test "
     "accuracy is the accuracy on the {test_examples} test examples, on which no model trained."
 )
 LIMITS = (
@@ -83,7 +83,7 @@ def method(study: StudyResult) -> list[str]:
     paragraphs = [
         _design(study) if trained else outputs_method.design(study),
         *([outputs_method.READY_MADE] if ready_made else [_threat_model(study), _attacks(study)]),
-        INTERVALS.format(test_examples=study.dataset.test_examples)
+        INTERVALS.format(test_examples=study.dataset.test_examples, units=_units(study))
         if trained
         else outputs_method.intervals(study),
         *_comparisons(study),
@@ -100,11 +100,18 @@ def _design(study: StudyResult) -> str:
     return (
         f"Design: for each arm, {models} models were trained. An independent fair coin for each of "
         f"the {examples} examples decides whether a model trains on it, so a model has about "
-        f"{examples // 2} training examples. The coins are the same in every arm. Inputs are "
+        f"{examples // 2} training examples.{_copies(study)} The coins are the same in every arm. "
+        "Inputs are "
         "standardised per channel (vectors: per feature) with the statistics of all examples, "
         "which count as public. Noise on inputs is added after standardisation. All noise is added "
         "in training only."
     )
+
+
+def _copies(study: StudyResult) -> str:
+    """Returns which examples share a coin; "" if none do."""
+    shared = study.dataset.shared_coins
+    return f" {shared} of the examples are exact copies, which share one coin." if shared else ""
 
 
 def _attacks(study: StudyResult) -> str:
@@ -123,9 +130,9 @@ def _lower_bound(study: StudyResult) -> str:
         return outputs_method.no_lower_bound(study)
     guesses_per_side = study.arms[0].guesses // 2
     return (
-        f"ε at least: each target is one run with all examples as canaries. The attack guesses "
-        f"that the {guesses_per_side} examples with the highest scores are members and that the "
-        f"{guesses_per_side} examples with the lowest scores are non-members. The number of "
+        f"ε at least: each target is one run with {_canaries(study)} as canaries. The attack "
+        f"guesses that the {guesses_per_side} of them with the highest scores are members and that "
+        f"the {guesses_per_side} with the lowest scores are non-members. The number of "
         "correct guesses gives a lower bound on the ε of the training of this target (Steinke, "
         "Nasr and Jagielski 2023, with the f-DP analysis of Mahloujifar, Melis and Chaudhuri "
         "2024). The tables show the median of the targets' bounds "
@@ -133,6 +140,17 @@ def _lower_bound(study: StudyResult) -> str:
         "reports an alarm if this bound is above the ε that is claimed for DP-SGD. Only the first "
         "attack counts, because the maximum of several bounds is not a valid bound."
     )
+
+
+def _canaries(study: StudyResult) -> str:
+    dataset = study.dataset
+    if not dataset.shared_coins:
+        return "all examples"
+    return f"the {dataset.examples - dataset.shared_coins} examples that have a coin of their own"
+
+
+def _units(study: StudyResult) -> str:
+    return "examples (exact copies together)" if study.dataset.shared_coins else "examples"
 
 
 def _comparisons(study: StudyResult) -> list[str]:
@@ -275,6 +293,7 @@ def facts(study: StudyResult) -> list[tuple[str, str]]:
         ("Target", study.target.label),
         ("Data", _data(study)),
         ("Data SHA-256", study.dataset.sha256),
+        *(("About the data", note) for note in study.dataset.notes),
         *_about_training(study),
         ("Seed", str(study.settings["seed"])),
         ("Device", f"{provenance.device} ({provenance.processor})"),

@@ -21,6 +21,7 @@ LIMITS = (
     "Limits: an attack only gives a lower bound on privacy loss. If an attack fails, another "
     "attack may still succeed. The numbers are of these models and this membership."
 )
+FEW_CANARIES = "too few examples have a coin of their own"
 READY_MADE = (
     "Attack: the scores are those of an attack that was mounted elsewhere; a higher score means "
     "member."
@@ -84,7 +85,7 @@ def intervals(study: StudyResult) -> str:
 
 def no_lower_bound(study: StudyResult) -> str:
     """Returns why there is no lower bound on epsilon."""
-    reason = study.checks.membership.reason if study.checks else ""
+    reason = study.checks.membership.reason if study.checks else FEW_CANARIES
     return (
         f"ε at least: no lower bound on ε is given, because {reason}. A bound needs membership "
         "that is drawn by an independent fair coin for each example and model."

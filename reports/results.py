@@ -219,7 +219,12 @@ def is_plain(scheme: Sequence[ChoiceRecord]) -> bool:
 
 
 class DatasetSummary(Record):
-    """The data: `choice` as in the settings; `sha256` is over their content."""
+    """The data: `choice` as in the settings; `sha256` is over their content.
+
+    `notes` say what was changed or left out when the data were read, and which copies there are.
+    `shared_coins` is the number of examples that share their coin with others, because they are
+    exact copies.
+    """
 
     name: str
     choice: ChoiceRecord
@@ -228,6 +233,8 @@ class DatasetSummary(Record):
     test_examples: int
     input_shape: tuple[int, ...]
     classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    shared_coins: int = 0
 
     @property
     def short_name(self) -> str:

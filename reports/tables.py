@@ -93,7 +93,9 @@ def _main_notes(study: StudyResult) -> list[str]:
 
 def is_by_group(study: StudyResult) -> bool:
     """Returns whether examples are grouped, so that intervals are for other groups."""
-    return study.checks is not None and study.checks.is_grouped
+    if study.checks is None:
+        return study.dataset.shared_coins > 0
+    return study.checks.is_grouped
 
 
 def _provable(study: StudyResult) -> str:

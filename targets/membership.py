@@ -23,6 +23,18 @@ def fair_coins(models: int, examples: int, seed: int) -> NDArray[np.bool_]:
     return np.stack(rows)
 
 
+def shared_coins(membership: NDArray[np.bool_], first: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Returns membership (models, examples) in which all examples of a group share one coin.
+
+    `first` (examples,) is the index of the first example of each example's group, whose coin is
+    that of the group.
+
+    >>> shared_coins(np.array([[True, False, False]]), np.array([0, 1, 0])).tolist()
+    [[True, False, True]]
+    """
+    return membership[:, first]
+
+
 def canary_coins(
     models: int, examples: int, canaries: NDArray[np.int64], seed: int
 ) -> NDArray[np.bool_]:

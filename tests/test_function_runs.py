@@ -529,7 +529,7 @@ def test_the_test_accuracy_has_intervals_for_new_groups() -> None:
     x = np.repeat(RANDOM.normal(size=(40, 5)), 3, axis=0)  # the rows of a person are equal
     y = np.repeat(RANDOM.integers(0, 2, 40), 3)
     given = {"models": 4, "jobs": 1, "quiet": True, "test_fraction": 0.4, "attacks": "loss"}
-    by_row = mgaudit.audit(centroids, x, y, **given)
+    by_row = mgaudit.audit(centroids, x, y, duplicates="apart", **given)
     by_group = mgaudit.audit(centroids, x, y, groups=people, **given)
     row, group = (result.record.studies[0].arms[0].known_accuracy for result in (by_row, by_group))
     assert group.high - group.low > 1.2 * (row.high - row.low)

@@ -107,6 +107,7 @@ def _outputs(plan: CheckpointPlan, shadows: ArmOutputs) -> ModelOutputs:
         classes=dataset.classes,
         origins=tuple(dataset.origins[row] for row in rows),
         inputs=dataset.inputs[rows],
+        groups=plan.groups,
         extras=extras,
         population_extras=population_extras,
     )

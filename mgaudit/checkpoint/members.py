@@ -72,6 +72,33 @@ def audited_examples(members: object, non_members: object, examples: int) -> Aud
     return AuditedExamples(indices, np.isin(indices, inside))
 
 
+def without_copies(audited: AuditedExamples, first: Indices) -> tuple[AuditedExamples, list[str]]:
+    """Returns the audited examples without non-members that are exact copies of members.
+
+    The checkpoint was trained on such an example, as its copy. The second item has a sentence about
+    what was left out; it is empty if nothing was.
+
+    Args:
+        audited: Members and non-members.
+        first: A number of each training example (examples,) that is equal for exact copies.
+
+    Raises:
+        UsageError: Where all non-members are copies of members.
+    """
+    groups = first[audited.indices]
+    is_copy = ~audited.is_member & np.isin(groups, groups[audited.is_member])
+    count, non_members = int(is_copy.sum()), int((~audited.is_member).sum())
+    if not count:
+        return audited, []
+    if count == non_members:
+        rule = "must be other examples than the members"
+        value = f"{count} that are all exact copies of members"
+        raise UsageError("non_members", rule, value, "give examples that are not among them")
+    kept = AuditedExamples(audited.indices[~is_copy], audited.is_member[~is_copy])
+    note = f"Non-members that are exact copies of members were left out: {count} of {non_members}."
+    return kept, [note]
+
+
 def example_indices(key: str, values: object, examples: int) -> Indices:
     """Returns the indices that the user gave under the name `key`, ascending, int64.
 

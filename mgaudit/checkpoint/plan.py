@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mgaudit.checkpoint.members import audited_examples
+from mgaudit.checkpoint.members import audited_examples, without_copies
 from mgaudit.errors import UsageError
 from mgaudit.outputs.model_outputs import ModelOutputs, OutputsArm
 from mgaudit.outputs.study import OutputsPlan, OutputsSettings, plan_outputs
@@ -97,6 +97,12 @@ class CheckpointPlan:
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     @property
+    def groups(self) -> NDArray[np.int64] | None:
+        """The number of the group of each audited example (audited,); None if none share coins."""
+        groups = self.design.groups
+        return None if groups is None else groups.numbers[self.rows]
+
+    @property
     def member_indices(self) -> NDArray[np.int64]:
         """The indices of the target's members in the training split."""
         indices: NDArray[np.int64] = self.design.dataset.indices[self.rows[self.membership[0]]]
@@ -168,7 +174,10 @@ def plan_checkpoint(
     design = draw_design(study)
     target = _target(checkpoint, settings, design)
     audited = audited_examples(members, non_members, len(design.dataset.labels))
-    rows = np.argsort(design.dataset.indices)[audited.indices]
+    position_of = np.argsort(design.dataset.indices)
+    assert design.copies is not None  # of data that `draw_design` loaded
+    audited, left_out = without_copies(audited, design.copies.first[position_of])
+    rows = position_of[audited.indices]
     membership = np.concatenate([audited.is_member[np.newaxis], design.membership[:, rows]])
     _refuse_same_members(membership)
     study = with_stack(study, design)
@@ -185,7 +194,7 @@ def plan_checkpoint(
         data_sha256=design.sha256,
         own_coins=False,
         values={},
-        notes=target.notes,
+        notes=(*target.notes, *design.notes, *left_out),
     )
     plan = CheckpointPlan(settings, design, arm, target, rows, membership, outputs)
     return _with_attacks(plan)
@@ -263,6 +272,7 @@ def _stand_in(plan: CheckpointPlan) -> ModelOutputs:
         classes=dataset.classes,
         origins=tuple(dataset.origins[row] for row in plan.rows),
         inputs=dataset.inputs[plan.rows],
+        groups=plan.groups,
         extras={name: np.broadcast_to(zero, (models, examples)) for name in EXTRAS},
         population_extras={
             name: np.broadcast_to(zero, (models, tests))

@@ -13,9 +13,7 @@ from mgaudit.settings.arguments import JOBS, OUTPUT, Argument
 
 NewFolderOption = Annotated[
     Path,
-    typer.Option(
-        "--out", help="Directory in which to create the run directory.", rich_help_panel=OUTPUT
-    ),
+    typer.Option("--out", help="Parent of the run directory.", rich_help_panel=OUTPUT),
 ]
 RunArgument = Annotated[
     str,
@@ -42,7 +40,7 @@ JsonOption = Annotated[
     bool,
     typer.Option(
         "--json",
-        help="Print the result as JSON, and nothing else, on stdout.",
+        help="Print only the result, as JSON, on stdout.",
         rich_help_panel=OUTPUT,
     ),
 ]

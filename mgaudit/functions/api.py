@@ -7,17 +7,12 @@ from functools import cached_property
 from typing import Any
 
 from mgaudit.compute.parallel import default_jobs
-from mgaudit.functions.audit import (
-    AuditedFunctions,
-    FunctionData,
-    FunctionSettings,
-    audit_functions,
-    function_data,
-    named_fits,
-)
+from mgaudit.functions.audit import AuditedFunctions, audit_functions, named_fits
+from mgaudit.functions.data import FunctionData, function_data
 from mgaudit.functions.digest import NotDigestibleError, digest
 from mgaudit.functions.estimator import EstimatorFit, is_estimator
 from mgaudit.functions.function import load_fit
+from mgaudit.functions.settings import FunctionSettings
 from mgaudit.functions.train import NamedFit
 from mgaudit.settings.arguments import CLIP, JOBS, MODELS, SEED
 from mgaudit.settings.number_check import checked_argument
@@ -42,6 +37,7 @@ class FunctionArguments:
         outputs: What predict returns: "auto", "logits" or "probabilities".
         clip: The least probability; None is the default.
         jobs: Number of processes; None is one per core, or 1 for functions on a GPU.
+        duplicates: Whether exact copies of an example share one coin ("together") or not ("apart").
     """
 
     x: Any
@@ -55,6 +51,7 @@ class FunctionArguments:
     outputs: Any = "auto"
     clip: float | None = None
     jobs: int | None = None
+    duplicates: Any = "together"
 
 
 @dataclass(frozen=True)
@@ -103,6 +100,7 @@ def plan_functions(fits: Any, given: FunctionArguments, name: str | None = None)
         test_fraction=given.test_fraction,
         outputs=given.outputs,
         clip=float(checked_argument(CLIP, clip)),
+        duplicates=given.duplicates,
     )
     workers = None if given.jobs is None else int(checked_argument(JOBS, given.jobs))
     if isinstance(fits, str):

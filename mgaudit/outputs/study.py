@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mgaudit.analysis.limits import FEWEST_MODELS
+from mgaudit.analysis.limits import FEWEST_CANARIES, FEWEST_MODELS
 from mgaudit.analysis.samples import analyse_study
 from mgaudit.attacks import Observations
 from mgaudit.attacks.intervals import Resampled, resample_counts
@@ -50,6 +50,10 @@ from mgaudit.study.summarise import audit_results, metric_facts, study_arrays
 from mgaudit.targets.fitting.privacy_plan import default_delta
 from mgaudit.targets.seeds import numpy_generator
 
+SHARED_COINS = (
+    f"fewer than {FEWEST_CANARIES} examples have a coin of their own; the others share that of "
+    "their group"
+)
 READY_MADE = AttackFacts(
     "scores", ChoiceRecord(name="scores"), "scores of the user", needs=frozenset()
 )
@@ -157,10 +161,14 @@ def _layout(
     membership: NDArray[np.bool_], settings: OutputsSettings, groups: NDArray[np.int64] | None
 ) -> MembershipLayout:
     if settings.own_coins:
-        reason = "" if groups is None else "all examples of a group share one coin"
-        return MembershipLayout([], None, reason)
-    targets = range(len(membership)) if settings.targets is None else settings.targets
-    return membership_layout(membership, targets, groups)
+        layout = MembershipLayout([], None, "")
+    else:
+        targets = range(len(membership)) if settings.targets is None else settings.targets
+        layout = membership_layout(membership, targets, groups)
+    canaries = _canaries(groups)
+    if not layout.reason and canaries is not None and len(canaries) < FEWEST_CANARIES:
+        return replace(layout, reason=SHARED_COINS)
+    return layout
 
 
 def _audited_data(
@@ -199,6 +207,7 @@ def _audited_data(
         seed=seed,
         is_grouped=outputs.groups is not None,
         units=_units(outputs.groups),
+        canaries=_canaries(outputs.groups),
         halves=_halves(outputs.groups, examples, seed) if layout.reason else None,
     )
 
@@ -206,6 +215,15 @@ def _audited_data(
 def _units(groups: NDArray[np.int64] | None) -> NDArray[np.int64] | None:
     """Returns the index of the first example of each group; None without groups."""
     return None if groups is None else np.unique(groups, return_index=True)[1]
+
+
+def _canaries(groups: NDArray[np.int64] | None) -> NDArray[np.int64] | None:
+    """Returns the examples that are the only ones of their groups; None without groups."""
+    if groups is None:
+        return None
+    _, group_of_example = np.unique(groups, return_inverse=True)
+    is_single: NDArray[np.bool_] = np.bincount(group_of_example)[group_of_example] == 1
+    return np.flatnonzero(is_single)
 
 
 def _halves(groups: NDArray[np.int64] | None, examples: int, seed: int) -> NDArray[np.bool_]:

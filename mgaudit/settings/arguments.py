@@ -142,10 +142,18 @@ EXAMPLES = Argument(
 STACK = Argument(
     "stack", str, MACHINE, "Models trained together: a number, or auto", default="auto"
 )
+DUPLICATES = Argument(
+    "duplicates",
+    str,
+    DATA,
+    "Coins of exact copies of an example",
+    default="together",
+    values=("together", "apart"),
+)
 SEED = Argument("seed", int, DATA, "Random seed", default=0, limits=Range(0))
 DEVICE = Argument("device", str, MACHINE, "Device", default="auto", values=("auto", "cpu", "cuda"))
 SETTINGS = Argument(
-    "settings", Path, OUTPUT, "settings.toml of an earlier run; other options override it"
+    "settings", Path, OUTPUT, "Defaults: the settings.toml of a run"
 )
 JOBS = Argument(
     "jobs",
@@ -349,6 +357,7 @@ RUN = (
     DELTA,
     DATASET,
     EXAMPLES,
+    DUPLICATES,
     MODELS,
     SEED,
     TARGET,
@@ -365,6 +374,7 @@ COMPARE = (
     SCHEMES,
     DATASETS,
     EXAMPLES,
+    DUPLICATES,
     MODELS,
     SEEDS,
     TARGETS,
@@ -399,6 +409,7 @@ AUDIT_CHECKPOINT = (
     MEMBERS,
     NON_MEMBERS,
     DATASET,
+    DUPLICATES,
     SHADOW_MODELS,
     SEED,
     TARGET,

@@ -35,6 +35,7 @@ from mgaudit.settings.study_settings import (
     StudySettings,
     checked,
 )
+from mgaudit.targets.datasets.duplicates import Duplicates
 from mgaudit.targets.training import Training
 
 # The settings that may be given as one value or as a list, and the names of the lists.
@@ -60,6 +61,7 @@ class GridSettings(BaseModel):
     queries: ChosenQueries = Field(arguments.QUERIES.default, validate_default=True)
     models: StudyModels = arguments.MODELS.default
     examples: Examples | None = None
+    duplicates: Duplicates = arguments.DUPLICATES.default
     device: Device = arguments.DEVICE.default
     stack: Stack = arguments.STACK.default
     stacks: dict[str, Annotated[int, Field(strict=True, ge=1)]] = {}

@@ -32,6 +32,7 @@ from mgaudit.settings.setting_errors import usage_error
 from mgaudit.targets import NETWORKS, QUERIES
 from mgaudit.targets.contract import NETWORK
 from mgaudit.targets.datasets.canaries import CanaryKind
+from mgaudit.targets.datasets.duplicates import Duplicates
 from mgaudit.targets.querying.queries import Queries
 from mgaudit.targets.ranges import range_in
 from mgaudit.targets.training import Training
@@ -205,6 +206,7 @@ class _Settings(_Trained):
     attacks: SomeDistinct[ChosenAttack] = _default(arguments.ATTACK.default)
     queries: ChosenQueries = _default(arguments.QUERIES.default)
     models: SomeModels = arguments.MODELS.default
+    duplicates: Duplicates = arguments.DUPLICATES.default
 
 
 class AuditSettings(_Settings):

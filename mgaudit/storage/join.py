@@ -26,7 +26,8 @@ from mgaudit.reports.results import (
 )
 from mgaudit.storage.run_list import find_run
 
-NOT_COMPARED = ("schemes", "notes", "stack", "device")  # settings in which joined runs may differ
+# Settings in which joined runs may differ; membership is compared itself.
+NOT_COMPARED = ("schemes", "notes", "stack", "device", "duplicates")
 
 
 @dataclass(frozen=True)

@@ -267,7 +267,7 @@ def outcome_of(
     """
     targets = arm.targets if targets is None else targets
     membership = data.membership[targets]
-    guesses = [] if arm.delta is None else guessed(scores, membership, data.seed)
+    guesses = [] if arm.delta is None else _guesses(scores, membership, data)
     pairs = zip(scores, membership, strict=True)
     curves = [_on_grid(roc(*pair)) for pair in pairs]
     return AttackOutcome(
@@ -303,6 +303,13 @@ def _scored(
         reason = error_line_with_place(error)
         message = f"attack {attack} failed: {reason}; mgaudit.testing.check_attack checks it"
         raise RuntimeError(message) from error
+
+
+def _guesses(
+    scores: NDArray[np.float64], membership: NDArray[np.bool_], data: AuditedData
+) -> list[Guesses]:
+    """Returns the guesses about each target; `scores` and `membership` are (targets, examples)."""
+    return guessed(data.of_canaries(scores), data.of_canaries(membership), data.seed)
 
 
 def guesses_a_side(share: float, examples: int) -> int:

@@ -6,6 +6,7 @@ that is attacked.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,8 @@ class AuditedData:
         halves: The examples on which the threshold of the advantage is chosen for the other ones,
             and the reverse (examples,), bool; None for the examples of even index.
         units: The first example of each group (groups,); None without groups.
+        canaries: The examples whose coins no other example shares, ascending (canaries,), about
+            which guesses are made; None are all examples.
     """
 
     labels: NDArray[np.int64] | None
@@ -47,6 +50,16 @@ class AuditedData:
     is_grouped: bool = False
     halves: NDArray[np.bool_] | None = None
     units: NDArray[np.int64] | None = None
+    canaries: NDArray[np.int64] | None = None
+
+    @property
+    def number_of_canaries(self) -> int:
+        """The number of examples about which guesses are made."""
+        return self.membership.shape[1] if self.canaries is None else len(self.canaries)
+
+    def of_canaries(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Returns the columns of `values` (targets, examples) about which guesses are made."""
+        return values if self.canaries is None else values[:, self.canaries]
 
     def trials(self, targets: list[int]) -> int:
         """Returns the smallest number of members of a target, counted in groups if there are."""

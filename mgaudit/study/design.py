@@ -14,8 +14,9 @@ from mgaudit.errors import UsageError
 from mgaudit.settings.study_settings import StudySettings
 from mgaudit.storage.checksums import arrays_sha256
 from mgaudit.targets.datasets import Dataset, Inputs
+from mgaudit.targets.datasets.duplicates import CopyGroups, copy_groups
 from mgaudit.targets.device import choose_device
-from mgaudit.targets.membership import fair_coins
+from mgaudit.targets.membership import fair_coins, shared_coins
 from mgaudit.targets.seeds import numpy_generator
 
 FEWEST_EXAMPLES = 20  # with fewer, a model may have no member, or no non-member
@@ -40,6 +41,9 @@ class Design:
         test_resamples: The same for test examples (resamples, test examples), uint16.
         device: The device on which models are trained, such as "cpu".
         seed: Random seed from which all draws are made.
+        copies: The groups of exact copies among the examples; None if they were not looked for.
+        groups: The groups whose examples share one coin; None if each example has its own.
+        notes: What readers must know about the data, one sentence each.
     """
 
     dataset: Dataset
@@ -52,6 +56,9 @@ class Design:
     test_resamples: NDArray[np.uint16]
     device: str
     seed: int
+    copies: CopyGroups | None = None
+    groups: CopyGroups | None = None
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def pool_sha256(self) -> str:
@@ -76,23 +83,41 @@ def draw_design(settings: StudySettings) -> Design:
     device = choose_device(settings.device)
     raw = settings.dataset.load(settings.examples, numpy_generator(seed, "examples"))
     examples, tests = len(raw.labels), len(raw.test_labels)
-    if examples < FEWEST_EXAMPLES:
-        rule = f"must have at least {FEWEST_EXAMPLES} examples to audit"
-        raise UsageError(f"dataset {settings.dataset}", rule, str(examples), "use more data")
-    example_resamples = resample_counts(examples, numpy_generator(seed, "example resamples"))
-    test_resamples = resample_counts(tests, numpy_generator(seed, "test resamples"))
+    copies = copy_groups(raw)
+    groups = copies if settings.duplicates == "together" and copies.has_copies.any() else None
+    units = examples if groups is None else len(groups.representatives)
+    if units < FEWEST_EXAMPLES:
+        what = "examples" if groups is None else "distinct examples"
+        rule = f"must have at least {FEWEST_EXAMPLES} {what} to audit"
+        raise UsageError(f"dataset {settings.dataset}", rule, str(units), "use more data")
+    membership = fair_coins(settings.models, examples, seed)
+    if groups is not None:
+        membership = shared_coins(membership, groups.first)
     return Design(
         dataset=raw.standardised(),
         pictures=_pictures(raw.inputs),
         sha256=raw.digest(),
-        membership=fair_coins(settings.models, examples, seed),
-        coins="all",
+        membership=membership,
+        coins="all" if groups is None else "all, shared by exact copies",
         expected_members=examples / 2,
-        example_resamples=example_resamples,
-        test_resamples=test_resamples,
+        example_resamples=_resamples(examples, groups, numpy_generator(seed, "example resamples")),
+        test_resamples=resample_counts(tests, numpy_generator(seed, "test resamples")),
         device=device,
         seed=seed,
+        copies=copies,
+        groups=groups,
+        notes=(*raw.notes, *copies.notes(settings.duplicates)),
     )
+
+
+def _resamples(
+    examples: int, groups: CopyGroups | None, generator: np.random.Generator
+) -> NDArray[np.uint16]:
+    """Returns how often each example is drawn (resamples, examples); copies are drawn together."""
+    if groups is None:
+        return resample_counts(examples, generator)
+    numbers = groups.numbers
+    return resample_counts(int(numbers.max()) + 1, generator)[:, numbers]
 
 
 def _pictures(inputs: Inputs) -> NDArray[np.uint8] | None:

@@ -35,6 +35,7 @@ from mgaudit.study.stacking import with_stack
 from mgaudit.study.train import train_arm
 from mgaudit.study.trained_arm import bound_delta
 from mgaudit.targets.datasets.canaries import plant_canaries
+from mgaudit.targets.datasets.duplicates import copy_groups
 from mgaudit.targets.device import choose_device
 from mgaudit.targets.fitting.privacy_plan import PrivacyPlan
 from mgaudit.targets.membership import canary_coins
@@ -94,6 +95,7 @@ def plan_dp_audit(settings: DPAuditSettings) -> DPAuditPlan:
         test_resamples=no_resamples,
         device=device,
         seed=settings.seed,
+        notes=(*raw.notes, *copy_groups(raw).notes("apart")),
     )
     settings = with_stack(settings, design)
     names = ("scheme", "dataset", "target", "models", "seed", "device", "stack", "training")
@@ -147,6 +149,7 @@ def run_dp_audit(plan: DPAuditPlan, jobs: int, progress: Progress) -> tuple[DPAu
         provenance=provenance(design.device),
         started=started.isoformat(timespec="seconds"),
         seconds=time.perf_counter() - clock,
+        notes=design.notes,
     )
     arrays = {
         "scores": scores,

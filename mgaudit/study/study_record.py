@@ -70,6 +70,8 @@ def dataset_summary(choice: Choice, design: Design) -> DatasetSummary:
         test_examples=len(dataset.test_labels),
         input_shape=dataset.input_shape,
         classes=dataset.classes,
+        notes=design.notes,
+        shared_coins=0 if design.groups is None else int(design.groups.has_copies.sum()),
     )
 
 

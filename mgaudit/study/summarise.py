@@ -68,11 +68,11 @@ def _audit_result(audit: Audit, plain: Audit | None, data: AuditedData) -> Audit
     arm = audit.arm
     trials = data.trials(arm.targets)
     tests = _number_of_tests(arm, data)
-    examples = data.membership.shape[1]
-    guesses = 0 if arm.delta is None else 2 * guesses_a_side(GUESSED_SHARE, examples)
+    canaries = data.number_of_canaries
+    guesses = 0 if arm.delta is None else 2 * guesses_a_side(GUESSED_SHARE, canaries)
     provable_epsilon = None
     if arm.delta is not None:
-        provable_epsilon = provable(guesses, examples, arm.delta, SIGNIFICANCE / 2)
+        provable_epsilon = provable(guesses, canaries, arm.delta, SIGNIFICANCE / 2)
     return AuditResult(
         key=arm.key,
         scheme=arm.scheme,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mgaudit.analysis.limits import FEWEST_MODELS
+from mgaudit.analysis.limits import FEWEST_CANARIES, FEWEST_MODELS
 from mgaudit.attacks import Observations
 from mgaudit.reports.record import ChoiceRecord
 from mgaudit.reports.results import PrivacyClaim
@@ -24,6 +24,7 @@ from mgaudit.study.plan import Arm
 from mgaudit.study.query import ArmOutputs
 from mgaudit.study.strength import strength_of
 from mgaudit.study.train import TrainedArm
+from mgaudit.targets.datasets.duplicates import CopyGroups
 from mgaudit.targets.fitting.privacy_plan import PrivacyPlan, default_delta
 from mgaudit.targets.querying.queries import Queries
 
@@ -50,7 +51,7 @@ def audit_trained_arm(
 
 def audited_data(design: Design) -> AuditedData:
     """Returns the data of a study as its attacks use them."""
-    dataset = design.dataset
+    dataset, groups = design.dataset, design.groups
     return AuditedData(
         labels=dataset.labels,
         classes=dataset.classes,
@@ -61,6 +62,9 @@ def audited_data(design: Design) -> AuditedData:
         test_resamples=design.test_resamples,
         pictures=design.pictures,
         seed=design.seed,
+        is_grouped=groups is not None,
+        units=None if groups is None else groups.representatives,
+        canaries=None if groups is None else groups.alone,
     )
 
 
@@ -76,11 +80,16 @@ def audited_arm(trained: TrainedArm, design: Design, note: str = "") -> AuditedA
         strength=strength_of(arm.settings.scheme, epsilon),
         learning_rate=arm.recipe.training.rate(private=arm.recipe.plan is not None),
         claim=claim,
-        delta=bound_delta(trained, design),
+        delta=bound_delta(trained, design) if has_canaries(design.groups) else None,
         diverged=trained.diverged,
         models=trained.converged,
         targets=trained.converged,
     )
+
+
+def has_canaries(groups: CopyGroups | None) -> bool:
+    """Returns whether enough examples have a coin of their own for a lower bound on epsilon."""
+    return groups is None or len(groups.alone) >= FEWEST_CANARIES
 
 
 def scheme_records(arm: Arm) -> dict[str, Any]:
