@@ -180,6 +180,7 @@ def _audited_data(
 ) -> AuditedData:
     """Returns the data as the attacks use them; groups are resampled as a whole."""
     examples = membership.shape[1]
+    needs_halves = bool(layout.reason) or outputs.groups is not None
     generator = numpy_generator(seed, "example resamples")
     if outputs.groups is None:
         example_resamples = resample_counts(examples, generator)
@@ -208,7 +209,7 @@ def _audited_data(
         is_grouped=outputs.groups is not None,
         units=_units(outputs.groups),
         canaries=_canaries(outputs.groups),
-        halves=_halves(outputs.groups, examples, seed) if layout.reason else None,
+        halves=_halves(outputs.groups, examples, seed) if needs_halves else None,
     )
 
 

@@ -63,6 +63,7 @@ def audited_data(design: Design) -> AuditedData:
         pictures=design.pictures,
         seed=design.seed,
         is_grouped=groups is not None,
+        halves=None if groups is None else groups.numbers % 2 == 0,
         units=None if groups is None else groups.representatives,
         canaries=None if groups is None else groups.alone,
     )
