@@ -18,6 +18,7 @@ from mgaudit.outputs.arrays import (
     as_numbers,
     confidence_logits,
 )
+from mgaudit.outputs.copies import with_groups_of_copies
 from mgaudit.outputs.logits import OutputsKind
 from mgaudit.outputs.model_outputs import (
     ClippedProbabilities,
@@ -85,6 +86,7 @@ def plan_score(
         made = _scores(source, attacks)
     else:
         made = _outputs(source, outputs, clip_value)
+    made, notes_on_copies = with_groups_of_copies(made)
     models = len(made.membership)
     values: dict[str, Any] = {"outputs": outputs, "clip": clip_value}
     attacked = _targets(targets, models)
@@ -100,6 +102,7 @@ def plan_score(
         data_sha256=arrays_sha256(arrays_of(made)),
         own_coins=False,
         values=values,
+        notes=notes_on_copies,
     )
     arm = OutputsArm("models", name, is_plain=False, outputs=made)
     return plan_outputs([arm], made.membership, settings)

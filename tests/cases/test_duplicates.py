@@ -270,3 +270,24 @@ def test_an_audit_of_dp_sgd_reports_copies_whose_coins_are_apart() -> None:
     )
     assert "80 of 160 examples have exact copies" in result.record.notes[0]
     assert "coin of its own" in result.record.notes[0]
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_outputs_with_inputs_show_copies(together: bool) -> None:
+    generator = np.random.default_rng(0)
+    inputs = generator.normal(size=(200, 3))
+    inputs[150:] = inputs[:50]
+    membership = generator.random((4, 200)) < 0.5
+    if together:
+        membership[:, 150:] = membership[:, :50]
+    arguments = {"scores": membership + generator.normal(size=(4, 200)), "membership": membership}
+    plain = mgaudit.score(**arguments, quiet=True).record.studies[0]
+    study = mgaudit.score(**arguments, inputs=inputs, quiet=True).record.studies[0]
+    assert plain.checks is not None
+    assert study.checks is not None
+    assert not plain.checks.notes
+    assert "100 of 200 examples have exact copies" in study.checks.notes[0]
+    assert study.checks.is_grouped == together
+    assert study.arms[0].guesses == 2 * guesses_a_side(0.05, 100 if together else 200)
+    aucs = [one.arms[0].attacks[0].per_target["auc"] for one in (plain, study)]
+    assert aucs[0] == aucs[1]

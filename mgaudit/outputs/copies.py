@@ -1,0 +1,34 @@
+"""Exact copies among the examples of outputs that users give."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from mgaudit.outputs.model_outputs import ModelOutputs, ModelScores
+from mgaudit.targets.datasets.duplicates import APART, TOGETHER, groups_of, row_contents
+
+
+def with_groups_of_copies(
+    outputs: ModelOutputs | ModelScores,
+) -> tuple[ModelOutputs | ModelScores, tuple[str, ...]]:
+    """Returns the outputs with exact copies as groups, and sentences about copies.
+
+    Copies are examples with equal inputs and equal labels, so nothing is known without inputs. They
+    become groups if they share their coins in all models, and no groups were given.
+    """
+    if outputs.inputs is None:
+        return outputs, ()
+    labels = outputs.true_labels
+    if labels is None:
+        labels = np.zeros(len(outputs.inputs), dtype=np.int64)
+    copies = groups_of(row_contents(outputs.inputs, labels))
+    summary = copies.summary()
+    if not summary:
+        return outputs, ()
+    membership = outputs.membership
+    shares_coins = bool((membership == membership[:, copies.first]).all())
+    if not shares_coins:
+        return outputs, (f"{summary}. {APART}",)
+    if outputs.groups is None:
+        outputs = replace(outputs, groups=copies.numbers)
+    return outputs, (f"{summary}. {TOGETHER}",)
