@@ -12,6 +12,7 @@ from mgaudit.attacks.quantile import QuantileRegression
 from mgaudit.attacks.reference import Reference
 from mgaudit.attacks.rmia import RMIA
 from mgaudit.attacks.shadow_classifier import ShadowClassifier
+from mgaudit.attacks.stacked import Stacked
 from mgaudit.attacks.threshold import (
     ConfidenceThreshold,
     EntropyThreshold,
@@ -20,6 +21,7 @@ from mgaudit.attacks.threshold import (
 )
 
 ATTACKS: dict[str, type[Attack]] = {
+    "stacked": Stacked,
     "lira": LiRA,
     "rmia": RMIA,
     "bavaria": BaVarIA,
@@ -55,5 +57,6 @@ __all__ = [
     "QuantileRegression",
     "Reference",
     "ShadowClassifier",
+    "Stacked",
     "score_every_target",
 ]

@@ -8,17 +8,19 @@ example and query, computed from the logits.
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mgaudit.attacks.drift import Drift, without_drift
 from mgaudit.attacks.references import ReferenceLimits, chosen_references
 from mgaudit.attacks.shadow_moments import ShadowMoments, Totals, moments_of
 from mgaudit.attacks.signals import logit_confidence
 
+NO_POPULATION = "there is no population: give population_logits and population_labels"
 COINCIDENCES = 0.01  # share of the population that may equal audited examples by chance
 
 Floats = NDArray[np.float64]
@@ -66,6 +68,9 @@ class Observations:
         default_factory=dict, init=False, repr=False, compare=False
     )
     _population_signals: dict[Signal, Floats] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    _corrected: "dict[Drift, Observations]" = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -134,6 +139,25 @@ class Observations:
         """The number of queries of each example."""
         return int(self.logits.shape[2])
 
+    def without_drift(self, kind: Drift) -> "Observations":
+        """Returns the same outputs without the drift of each model's classes, computed once.
+
+        The logits are centred over classes, which changes no signal.
+
+        Raises:
+            ValueError: Where there is no population.
+        """
+        if kind == "none":
+            return self
+        if self.population_logits is None or self.population_labels is None:
+            raise ValueError(NO_POPULATION)
+        if kind not in self._corrected:
+            logits, population_logits = without_drift(
+                kind, self.logits, self.labels, self.population_logits, self.population_labels
+            )
+            self._corrected[kind] = self._with(logits=logits, population_logits=population_logits)
+        return self._corrected[kind]
+
     def of_models(self, models: list[int]) -> "Observations":
         """Returns the outputs of the models with these indices, in this order."""
         population_logits = self.population_logits
@@ -143,16 +167,47 @@ class Observations:
         population_extras = {
             name: values[models] for name, values in self.population_extras.items()
         }
-        return Observations(
-            self.logits[models],
-            self.labels,
-            self.membership[models],
-            population_logits,
-            self.population_labels,
-            extras,
-            population_extras,
-            self.references,
+        return self._with(
+            logits=self.logits[models],
+            membership=self.membership[models],
+            population_logits=population_logits,
+            extras=extras,
+            population_extras=population_extras,
         )
+
+    def _with(self, **changes: Any) -> "Observations":
+        """Returns the observations with other arrays, which are not checked again."""
+        changed = object.__new__(Observations)
+        for part in fields(self):
+            value = changes.get(part.name, getattr(self, part.name)) if part.init else {}
+            object.__setattr__(changed, part.name, value)
+        changed._forbid_writing()
+        return changed
+
+    def _with_lower_limits(self) -> "Observations":
+        """Returns the observations with limits on references that are lower by 1, if there are any.
+
+        A pseudo-target has one model less for its references.
+        """
+        limits = self.references
+        if limits is None:
+            return self
+        lower = ReferenceLimits(max(limits.references_in - 1, 0), max(limits.references_out - 1, 0))
+        changed = self._with(references=lower)
+        for name in ("_signals", "_population_signals"):  # they do not depend on references
+            object.__setattr__(changed, name, getattr(self, name))
+        return changed
+
+    def _with_model(self, model: int, of_model: "Observations") -> "Observations":
+        """Returns the outputs with those of one other model, `of_model`, in place of a model's."""
+        changes: dict[str, Any] = {}
+        for name in ("logits", "population_logits"):
+            outputs, replacing = getattr(self, name), getattr(of_model, name)
+            if outputs is not None and replacing is not None:
+                mixed = outputs.astype(np.result_type(outputs, replacing))
+                mixed[model] = replacing[0]
+                changes[name] = mixed
+        return self._with(**changes)
 
     def view(self, target: int, shadows: "Observations | None" = None) -> "AdversaryView":
         """Returns what an adversary of model `target` sees; all other models are its shadows.
@@ -181,7 +236,7 @@ class Observations:
             ValueError: Where there is no population.
         """
         if self.population_logits is None or self.population_labels is None:
-            raise ValueError("there is no population: give population_logits and population_labels")
+            raise ValueError(NO_POPULATION)
         if signal not in self._population_signals:
             labels = self.population_labels
             values = np.stack([signal(logits, labels) for logits in self.population_logits])
@@ -203,7 +258,14 @@ class AdversaryView:
     Shadows are numbered from 0 without the target.
     """
 
-    def __init__(self, observations: Observations, target: int, shadows: Observations) -> None:
+    def __init__(
+        self,
+        observations: Observations,
+        target: int,
+        shadows: Observations,
+        absent: int | None = None,
+    ) -> None:
+        """`absent` is the number of a model that takes no part, beside the target."""
         if not 0 <= target < observations.models:
             raise ValueError(f"target must lie in 0..{observations.models - 1}, got {target}")
         if shadows is not observations:
@@ -211,11 +273,55 @@ class AdversaryView:
         self.__observations = observations
         self.__shadows = shadows
         self.__target = target
+        self.__absent = absent
+        not_shadows = [target] if absent is None else [target, absent]
+        self.__shadow_numbers = np.delete(np.arange(shadows.models), not_shadows)
 
     @property
     def shadows(self) -> int:
         """The number of shadows."""
-        return self.__shadows.models - 1
+        return len(self.__shadow_numbers)
+
+    @property
+    def has_population(self) -> bool:
+        """Whether there is a population, data on which no model trained."""
+        return self.__observations.population_logits is not None
+
+    def without_drift(self, kind: Drift) -> "AdversaryView":
+        """Returns the same view without the drift of each model's classes; see `drift`.
+
+        Raises:
+            ValueError: Where there is no population.
+        """
+        return self._ensemble.without_drift(kind).view(self.__target)
+
+    def as_rehearsed(self) -> "AdversaryView":
+        """Returns the same view with as many references as those of its pseudo-targets have.
+
+        Only limits on references change.
+        """
+        return self._ensemble._with_lower_limits().view(self.__target)
+
+    def pseudo_target(self, shadow: int) -> tuple["AdversaryView", NDArray[np.bool_]]:
+        """Returns the view of an adversary of a shadow, and the membership of the shadow.
+
+        The other shadows are its shadows; the target takes no part. An attack can rehearse on it,
+        because the adversary knows the membership of the shadows (examples,), bool.
+        """
+        ensemble = self._ensemble._with_lower_limits()
+        model = int(self.__shadow_numbers[shadow])
+        return (
+            AdversaryView(ensemble, model, ensemble, absent=self.__target),
+            ensemble.membership[model],
+        )
+
+    @cached_property
+    def _ensemble(self) -> Observations:
+        """The shadows, with the target in the row that has its number."""
+        if self.__shadows is self.__observations:
+            return self.__observations
+        target = [self.__target]
+        return self.__shadows._with_model(self.__target, self.__observations.of_models(target))
 
     @property
     def labels(self) -> Labels:
@@ -227,7 +333,7 @@ class AdversaryView:
         """The class number of each population point (population,); ValueError without any."""
         labels = self.__observations.population_labels
         if labels is None:
-            raise ValueError("there is no population: give population_logits and population_labels")
+            raise ValueError(NO_POPULATION)
         return labels
 
     @property
@@ -241,9 +347,7 @@ class AdversaryView:
 
         `shadows` and `examples` are indices (pairs,), from 0.
         """
-        # The shadows are the models without the target, so numbers from its own on move up by 1.
-        models = shadows + (shadows >= self.__target)
-        logits: Logits = self.__shadows.logits[models, examples]
+        logits: Logits = self.__shadows.logits[self.__shadow_numbers[shadows], examples]
         return logits
 
     @property
@@ -253,7 +357,8 @@ class AdversaryView:
         Attacks compare an example with `references_in` and `references_out` instead, whose numbers
         are limited where they would reveal the target's membership.
         """
-        return np.delete(self.__shadows.membership, self.__target, axis=0)
+        membership: NDArray[np.bool_] = self.__shadows.membership[self.__shadow_numbers]
+        return membership
 
     @cached_property
     def references_in(self) -> NDArray[np.bool_]:
@@ -292,7 +397,8 @@ class AdversaryView:
 
     def shadow_signal(self, signal: Signal) -> Floats:
         """Returns a signal of the shadows' outputs (shadows, examples, queries)."""
-        return np.delete(self.__shadows._signal(signal), self.__target, axis=0)
+        values: Floats = self.__shadows._signal(signal)[self.__shadow_numbers]
+        return values
 
     def shadow_population_signal(self, signal: Signal) -> Floats:
         """Returns a signal of the shadows on the population (shadows, population, queries).
@@ -300,11 +406,12 @@ class AdversaryView:
         Raises:
             ValueError: Where there is no population.
         """
-        return np.delete(self.__shadows._population_signal(signal), self.__target, axis=0)
+        values: Floats = self.__shadows._population_signal(signal)[self.__shadow_numbers]
+        return values
 
     def shadow_moments(self, signal: Signal) -> ShadowMoments:
         """Returns counts, means and squared deviations of the references' signal, by example."""
-        if self.__shadows.references is None:
+        if self.__shadows.references is None and self.__absent is None:
             return self.__shadows._shadow_moments(signal, self.__target)
         return moments_of(self.shadow_signal(signal), self.references_in, self.references_out)
 

@@ -54,6 +54,19 @@ def chosen_references(
     return chosen
 
 
+def content_order(signal: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Returns the shadows (shadows,) in a pseudo-random order that their content determines.
+
+    The order does not depend on the order of shadows or examples.
+
+    Args:
+        signal: A signal of the shadows (shadows, examples, queries), float64.
+    """
+    values = np.ascontiguousarray(signal.mean(axis=-1) + 0.0)
+    keys = _mixed(_mixed(values.view(np.uint64)).sum(axis=1))
+    return np.argsort(keys, kind="stable")
+
+
 def _keys(signal: NDArray[np.float64], candidates: NDArray[np.bool_]) -> NDArray[np.uint64]:
     """Returns a pseudo-random key for each shadow and example (shadows, examples).
 

@@ -74,9 +74,9 @@ class RMIA(Attack):
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
         """Returns log r (examples,) in nats."""
         signal = LogProbability(self.temperature)
-        p = _probabilities(view.shadow_signal(signal))
-        mean_out = _mean_where(p, view.references_out)
-        mean_in = _mean_where(p, view.references_in)
+        p = probabilities(view.shadow_signal(signal))
+        mean_out = mean_where(p, view.references_out)
+        mean_in = mean_where(p, view.references_in)
         mean_out = np.where(np.isnan(mean_out), mean_in, mean_out)
         offline_in = self._offline_in(mean_out)
         filled_in = np.where(np.isnan(mean_in), offline_in, mean_in)
@@ -108,7 +108,7 @@ class RMIA(Attack):
             raise ValueError(f"gamma must be a finite number > 0, got {gamma}")
         signal = LogProbability(self.temperature)
         population = view.population_signal(signal)
-        mean_out = _probabilities(view.shadow_population_signal(signal)).mean(axis=0)
+        mean_out = probabilities(view.shadow_population_signal(signal)).mean(axis=0)
         pbar = mean_out if self.online else (self._offline_in(mean_out) + mean_out) / 2
         log_ratios = np.sort(_log_ratio(population, pbar))
         thresholds = self.score(view) - math.log(gamma)
@@ -120,7 +120,7 @@ class RMIA(Attack):
         return self.a * mean_out + (1 - self.a)
 
 
-def _probabilities(log_p: Floats) -> Floats:
+def probabilities(log_p: Floats) -> Floats:
     """Returns exp(log_p), > 0, for log probabilities of any shape."""
     bounded = np.maximum(log_p, LOWEST_LOG_PROBABILITY)
     return np.asarray(np.exp(bounded), dtype=np.float64)
@@ -135,7 +135,7 @@ def _log_ratio(log_p: Floats, pbar: Floats) -> Floats:
     return np.asarray(np.median(ratio, axis=-1), dtype=np.float64)
 
 
-def _mean_where(values: Floats, chosen: NDArray[np.bool_]) -> Floats:
+def mean_where(values: Floats, chosen: NDArray[np.bool_]) -> Floats:
     """Returns the mean (examples, queries) over the shadows chosen for each example.
 
     `values` are (shadows, examples, queries) and `chosen` (shadows, examples). The mean is NaN for

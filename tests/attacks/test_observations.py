@@ -66,6 +66,9 @@ def test_nothing_in_a_view_depends_on_the_targets_own_membership() -> None:
         if callable(attribute):
             arguments = {
                 "shadow_outputs": (np.arange(30) % 4, np.arange(30)),
+                "without_drift": ("class",),
+                "as_rehearsed": (),
+                "pseudo_target": (0,),
             }.get(name, ("gradient_norm" if "extra" in name else logit_confidence,))
             result, other = attribute(*arguments), getattr(theirs, name)(*arguments)
             pairs = (

@@ -1,0 +1,113 @@
+"""The stacked attack: a classifier over the statistics of all calibrated attacks."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mgaudit.attacks.attack import Attack
+from mgaudit.attacks.bavaria import BaVarIA
+from mgaudit.attacks.drift import Drift
+from mgaudit.attacks.observations import AdversaryView, Floats
+from mgaudit.attacks.references import content_order
+from mgaudit.attacks.signals import logit_confidence
+from mgaudit.attacks.stacked_features import drift_features, features
+
+FEWEST_SHADOWS = 4  # with fewer, the score is that of BaVarIA
+
+
+@dataclass(frozen=True)
+class Stacked(Attack):
+    """Predicts membership with a classifier over the statistics of calibrated attacks.
+
+    Each shadow in turn is a pseudo-target, whose membership the adversary knows, with the other
+    shadows as its references. A logistic regression learns from the pseudo-targets to weigh the
+    statistics of LiRA, RMIA and BaVarIA (`stacked_features`); the score is its log-odds for the
+    target. With a population, every statistic is also computed from logits without the drift of
+    each model's classes (`drift`); without one, only from the logits themselves.
+
+    At most `pseudo_targets` shadows are pseudo-targets; they are chosen by the content of their
+    outputs. `inverse_penalty` is C of scikit-learn's LogisticRegression. Offline, only statistics
+    of shadows without the example are used. With fewer than 4 shadows, the score is that of
+    BaVarIA.
+    """
+
+    online: bool = True
+    pseudo_targets: int = 8
+    inverse_penalty: float = 0.01
+
+    needs: ClassVar[frozenset[str]] = frozenset({"shadows"})
+    fewest_shadows: ClassVar[int] = 2
+    cost: ClassVar[str] = "shadow models, and a regression for each target"
+    source: ClassVar[str] = "mgaudit 2026"
+
+    @classmethod
+    def examples(cls) -> tuple[Attack, ...]:
+        """Returns the attack online and offline, with few pseudo-targets."""
+        return cls(pseudo_targets=3), cls(online=False, pseudo_targets=3)
+
+    @property
+    def planted_auc(self) -> float:
+        """Nearly the largest possible AUC on the planted data."""
+        return 0.9032
+
+    @property
+    def uses_references_in(self) -> bool:
+        """Only online; offline, an example is compared with the shadows without it."""
+        return self.online
+
+    @property
+    def uses_all_classes(self) -> bool:
+        """Yes: the drift and the temperatures need all logits."""
+        return True
+
+    def __post_init__(self) -> None:
+        if self.pseudo_targets < 1:
+            raise ValueError(f"pseudo_targets must be >= 1, got {self.pseudo_targets}")
+        if not 0 < self.inverse_penalty < np.inf:
+            rule = "inverse_penalty must be a finite number > 0"
+            raise ValueError(f"{rule}, got {self.inverse_penalty}")
+
+    def score(self, view: AdversaryView) -> NDArray[np.float64]:
+        """Returns the log-odds of membership (examples,) in nats."""
+        if view.shadows < FEWEST_SHADOWS:
+            return BaVarIA().score(view)
+        views = [view.without_drift(kind) for kind in self._kinds(view)]
+        rows, members = [], []
+        chosen = content_order(view.shadow_signal(logit_confidence))[: self.pseudo_targets]
+        for shadow in chosen.tolist():
+            rehearsals = [version.pseudo_target(shadow) for version in views]
+            rows.append(self._features([rehearsal for rehearsal, _ in rehearsals]))
+            members.append(rehearsals[0][1])
+        training = np.concatenate(rows)
+        classifier = _classifier(self.inverse_penalty)
+        classifier.fit(training, np.concatenate(members))
+        of_target = self._features([version.as_rehearsed() for version in views])
+        return np.asarray(classifier.decision_function(of_target), dtype=np.float64)
+
+    def _kinds(self, view: AdversaryView) -> tuple[Drift, ...]:
+        """Returns how the drift is removed in each version of the outputs."""
+        if not view.has_population:
+            return ("none",)
+        # Mean logits depend on the models with an example, which an offline adversary lacks.
+        return ("none", "class", "logits") if self.online else ("none", "class")
+
+    def _features(self, versions: list[AdversaryView]) -> Floats:
+        """Returns the features (examples, features) of the target of the views."""
+        columns = [features(view, self.online) for view in versions]
+        raw = versions[0]
+        if raw.has_population and self.online:
+            columns.append(drift_features(raw))
+        return np.concatenate(columns, axis=1)
+
+
+def _classifier(inverse_penalty: float) -> Any:
+    """Returns an untrained logistic regression on standardised features."""
+    # Imported here because scikit-learn takes a second to import.
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    regression = LogisticRegression(C=inverse_penalty, solver="newton-cholesky", tol=1e-10)
+    return make_pipeline(StandardScaler(), regression)
