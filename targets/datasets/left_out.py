@@ -45,8 +45,8 @@ class LeftOut:
             paths = self.paths.get(reason, [])
             if paths:
                 singular, plural = reason.value
-                what = singular if len(paths) == 1 else plural
-                notes.append(f"left out {len(paths)} {what}: {names_of(paths, self.root, MOST_LEFT_OUT)}")
+                count = f"1 {singular}" if len(paths) == 1 else f"{len(paths)} {plural}"
+                notes.append(f"left out {count}: {names_of(paths, self.root, MOST_LEFT_OUT)}")
         return tuple(notes)
 
 
