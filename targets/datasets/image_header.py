@@ -1,5 +1,6 @@
 """What the header of an image file says, without decoding its pixels."""
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,9 @@ OTHER_SUFFIXES = frozenset(
     {".heic", ".heif", ".hif", ".svg", ".svgz", ".jxl", ".eps", ".wmf", ".emf", ".xcf"}
     | {".cr3", ".raf"}
 )
+# Pillow logs some errors that it also raises. Without a handler, Python prints them.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
 GREY_MODES = ("1", "L", "LA")
 COLOUR_MODES = ("P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from mgaudit.errors import UsageError
 from mgaudit.targets.datasets.image_files import ImageFile, refuse_image
 from mgaudit.targets.datasets.image_header import COLOUR_MODES, GREY_MODES, opened_image
 from mgaudit.targets.datasets.left_out import names_of
+from mgaudit.targets.datasets.native_messages import without_native_messages
 from mgaudit.targets.datasets.printable_names import printable
 
 LARGEST_SIDE = 4096
@@ -145,7 +147,9 @@ def _decoded(path: Path, pixel_format: PixelFormat) -> NDArray[np.uint8]:
     """Returns the pixels as uint8, (height, width) if grey or (height, width, 3) in colour."""
     height, width = pixel_format.size
     with opened_image(path) as image:
-        converted = image.convert("L" if pixel_format.is_grey else "RGB")
+        # libtiff prints messages about damaged files.
+        with without_native_messages() if image.format == "TIFF" else nullcontext():
+            converted = image.convert("L" if pixel_format.is_grey else "RGB")
         if pixel_format.resizes and converted.size != (width, height):
             converted = converted.resize((width, height), Image.Resampling.BILINEAR)
         if converted.size != (width, height):

@@ -408,6 +408,19 @@ def test_b14_damaged_images_are_refused(tmp_path: Path, damage: Any, place: str)
     assert error.value.way_out == "repair the image or leave it out"
 
 
+def test_b14_a_damaged_tiff_is_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    root = write_split(tmp_path)
+    path = root / "train" / "cat" / "x.tif"
+    picture(80, size=(60, 50)).save(path, compression="tiff_lzw")
+    content = path.read_bytes()
+    path.write_bytes(content[:200] + b"\xff" * 400 + content[600:])
+    with pytest.raises(UsageError, match=r"x\.tif cannot be read: "):
+        read(root, size=(5, 6))
+    assert capfd.readouterr() == ("", "")  # libtiff writes to the file descriptor
+    os.write(2, b"afterwards")
+    assert capfd.readouterr().err == "afterwards"
+
+
 def test_b14_sizes_are_counted_in_the_error(tmp_path: Path) -> None:
     root = write_split(tmp_path)
     picture(80, size=(2, 3)).save(root / "test/cat/thumb_1.png")
