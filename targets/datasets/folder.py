@@ -23,10 +23,8 @@ from mgaudit.targets.datasets.image_pixels import (
 )
 from mgaudit.targets.datasets.left_out import LeftOut, names_of
 from mgaudit.targets.datasets.printable_names import printable, printable_and_unique
-from mgaudit.targets.datasets.stratified_split import UndividedClassError, stratified_test_rows
+from mgaudit.targets.datasets.split import TEST_FRACTION, split_by_fraction
 from mgaudit.targets.ranges import Range
-
-TEST_FRACTION = 1 / 3
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ def read_folder(
     else:
         train, test = _divided(train, layout.classes, pixel_format, test_fraction, key)
         count = f"{len(test.files)} of {len(files)} images"
-        notes.append(f"{count} are test data, drawn from each class, the same in every audit")
+        notes.append(f"{count} are test data, the same in every audit: there is no folder test")
     origins = printable_and_unique([file.path.relative_to(root).as_posix() for file in train.files])
     rows = drawn(f"folder:{path}", len(train.files), examples, generator)
     audited = train.chosen(rows)
@@ -157,23 +155,19 @@ def _divided(
     test_fraction: float,
     key: str,
 ) -> tuple[LabelledImages, LabelledImages]:
-    """Returns the training and the test images of a folder without this split.
+    """Returns the training and the test images of a folder without these splits.
 
-    Identical images are on the same side.
+    Images with the same pixels are on the same side.
 
     Raises:
-        UsageError: For a class without two different images; `key` begins the message.
+        UsageError: As `split_by_fraction` and `read_image`; `key` begins the message.
     """
-    contents = [_digest(file, pixel_format) for file in images.files]
-    try:
-        test = stratified_test_rows(images.labels, contents, test_fraction)
-    except UndividedClassError as error:
-        value = f"too few in {printable(classes[error.label])}"
-        rule = "must have at least 2 different images of each class, one of them for testing"
-        raise UsageError(key, rule, value, "add images, or remove the folder") from error
-    return images.chosen(np.flatnonzero(~test)), images.chosen(np.flatnonzero(test))
-
-
-def _digest(file: ImageFile, pixel_format: PixelFormat) -> bytes:
-    pixels = read_image(file, pixel_format)
-    return hashlib.blake2b(np.ascontiguousarray(pixels).data, digest_size=16).digest()
+    numbers: dict[bytes, int] = {}  # of groups of images with the same pixels
+    groups = np.empty(len(images.files), dtype=np.int64)
+    for row, file in enumerate(images.files):
+        pixels = np.ascontiguousarray(read_image(file, pixel_format))
+        digest = hashlib.blake2b(pixels.data, digest_size=16).digest()
+        groups[row] = numbers.setdefault(digest, len(numbers))
+    names = [printable(name) for name in classes]
+    is_test = split_by_fraction(key, images.labels, groups, test_fraction, names)
+    return images.chosen(np.flatnonzero(~is_test)), images.chosen(np.flatnonzero(is_test))
