@@ -54,8 +54,17 @@ def find_layout(root: Path, key: str, left_out: LeftOut) -> ImageLayout:
     Raises:
         UsageError: For folders that are not a dataset of images; `key` begins the message.
     """
+    layout = _layout(root, key, left_out)
+    for split in (layout.train, layout.test):
+        if split is not None:
+            _refuse_shared(split, layout.classes, key)
+    return layout
+
+
+def _layout(root: Path, key: str, left_out: LeftOut) -> ImageLayout:
+    """Returns the layout as `find_layout`, without a check of links between the class folders."""
     if not os.path.isdir(root):
-        value = "a file" if root.is_file() else f"no folder {printable(str(root / 'train'))}"
+        value = "a file" if os.path.isfile(root) else f"no folder {printable(str(root / 'train'))}"
         raise UsageError(key, LAYOUT, value, "give the folder that contains the images")
     folders = _folders(root)
     train = _split_folder(folders, TRAIN, key)
@@ -76,12 +85,12 @@ def find_layout(root: Path, key: str, left_out: LeftOut) -> ImageLayout:
     classes = _class_folders(train, left_out)
     _refuse_few(train, classes, key)
     test_classes = _class_folders(test, left_out)
-    _refuse_alike([*classes, *(set(test_classes) - set(classes))], key)
-    extra = [name for name in test_classes if name not in classes]
+    extra = sorted({*test_classes} - {*classes}, key=os.fsencode)
+    _refuse_alike([*classes, *extra], key)
     if extra:
         rule = "must have no class in test that train lacks"
         raise UsageError(key, rule, ", ".join(map(printable, extra)))
-    missing = [name for name in classes if name not in test_classes]
+    missing = sorted({*classes} - {*test_classes}, key=os.fsencode)
     if missing:
         value = f"no folder {printable(str(test / missing[0]))}"
         raise UsageError(key, LAYOUT, value, "every class needs test images")
@@ -153,10 +162,21 @@ def _leave_out(path: Path, left_out: LeftOut, reason: Reason) -> None:
 def _class_folders(split: Path, left_out: LeftOut) -> tuple[str, ...]:
     """Returns the names of the class folders; hidden folders and files are added to `left_out`."""
     folders = _folders(split)
-    for path in entries(split):
-        if path not in folders:
-            _leave_out(path, left_out, Reason.OUTSIDE)
+    others = {*entries(split)} - {*folders}
+    for path in sorted(others, key=os.fsencode):
+        _leave_out(path, left_out, Reason.OUTSIDE)
     return tuple(folder.name for folder in folders)
+
+
+def _refuse_shared(split: Path, classes: Sequence[str], key: str) -> None:
+    """Raises UsageError where the folders of two classes are links to one folder."""
+    names: dict[FolderId, str] = {}
+    for name in classes:
+        other = names.setdefault(folder_id(split / name), name)
+        if other != name:
+            rule = "must have a folder for each class"
+            value = f"one folder for {printable(other)} and {printable(name)}"
+            raise UsageError(key, rule, value, "remove one of the links")
 
 
 def _refuse_few(split: Path, classes: Sequence[str], key: str) -> None:

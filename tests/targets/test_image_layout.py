@@ -229,6 +229,15 @@ def test_class_folders_may_be_links(tmp_path: Path) -> None:
     assert read(root).digest() == read(store).digest()
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_one_folder_for_two_classes_is_refused(tmp_path: Path, split: str) -> None:
+    root = write_split(tmp_path)
+    shutil.rmtree(root / split / "dog")
+    (root / split / "dog").symlink_to("cat")
+    with pytest.raises(UsageError, match="for each class, got one folder for cat and dog"):
+        read(root)
+
+
 @pytest.mark.parametrize("suffix", ["", ".png"])
 @pytest.mark.parametrize("kind", ["pipe", "device", "broken", "loop"])
 def test_what_is_no_regular_file_is_never_opened(tmp_path: Path, kind: str, suffix: str) -> None:
