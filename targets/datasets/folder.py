@@ -1,138 +1,173 @@
 """Datasets of image files, one folder per class."""
 
-import warnings
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from mgaudit.errors import UsageError
 from mgaudit.targets.datasets.dataset import Dataset, drawn
-from mgaudit.targets.own_module import one_line
+from mgaudit.targets.datasets.image_files import FolderId, ImageFile, image_files
+from mgaudit.targets.datasets.image_layout import LAYOUT, ImageLayout, find_layout
+from mgaudit.targets.datasets.image_pixels import (
+    PixelFormat,
+    common_format,
+    conversion_notes,
+    read_image,
+    read_images,
+    requested_size,
+)
+from mgaudit.targets.datasets.left_out import LeftOut, names_of
+from mgaudit.targets.datasets.printable_names import printable, printable_and_unique
+from mgaudit.targets.datasets.split import TEST_FRACTION, split_by_fraction
+from mgaudit.targets.ranges import Range
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
-LAYOUT = "must have the layout train/<class>/*.png|jpg and test/<class>/*.png|jpg"
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Image files, and the class number of each (images,), int64."""
+
+    files: list[ImageFile]
+    labels: NDArray[np.int64]
+
+    def chosen(self, rows: NDArray[np.int64]) -> "LabelledImages":
+        """Returns the images of these rows (chosen,), int64, in their order."""
+        return LabelledImages([self.files[row] for row in rows], self.labels[rows])
 
 
-def read_folder(path: str, examples: int | None, generator: np.random.Generator) -> Dataset:
-    """A folder of images: train/<class>/*.png|jpg and test/<class>/*.png|jpg, all of one size.
+def read_folder(
+    path: str,
+    examples: int | None,
+    generator: np.random.Generator,
+    *,
+    size: tuple[int, ...] = (),
+    test_fraction: Annotated[float, Range(0, 1, low_open=True, high_open=True)] = TEST_FRACTION,
+) -> Dataset:
+    """A folder of images: train/<class>/<image> and test/<class>/<image>, or only <class>/<image>.
 
-    Only training images that are drawn are read, and all test images. If the first training image
-    is grey, all images are read as grey images, otherwise as colour images.
+    Every still image that Pillow reads is read, also in subfolders of the class folders; all other
+    files are named in notes. The images have one channel if all are grey, otherwise all are read as
+    RGB. They must have one size, or are resized to `size`, a side or HEIGHTxWIDTH. A folder without
+    train and test is split: `test_fraction` of the images of each class are test data.
     """
     root = Path(path)
-    key = f"dataset folder:{path}"
-    for split in ("train", "test"):
-        if not (root / split).is_dir():
-            raise UsageError(key, LAYOUT, f"no folder {root / split}")
-    names = _class_names(root / "train")
-    if len(names) < 2:
-        rule = f"must have at least 2 classes in {root / 'train'}"
-        raise UsageError(key, rule, str(len(names)))
-    extra = set(_class_names(root / "test")) - set(names)
-    if extra:
-        rule = "must have no class in test that train lacks"
-        raise UsageError(key, rule, ", ".join(sorted(extra)))
-    train_paths, train_labels = _list_images(root / "train", names, key)
-    test_paths, test_labels = _list_images(root / "test", names, key)
-    chosen = drawn(f"folder:{path}", len(train_paths), examples, generator)
-    chosen_paths = [train_paths[index] for index in chosen]
-    first = _read_image(train_paths[0], None, None)
-    mode = "L" if first.ndim == 2 else "RGB"
-    size = first.shape[:2]
+    key = f"dataset folder:{printable(path)}"
+    target_size = requested_size(key, size)
+    left_out = LeftOut(root)
+    layout = find_layout(root, key, left_out)
+    train, test = _list_splits(layout, key, left_out)
+    files = train.files + test.files
+    pixel_format = common_format(files, target_size)
+    notes = [*layout.notes, *left_out.notes(), *_notes_on_paths(files, layout, root)]
+    notes += conversion_notes(files, pixel_format, root)
+    if layout.test is not None:
+        _refuse_fraction(key, layout.test, test_fraction)
+    else:
+        train, test = _divided(train, layout.classes, pixel_format, test_fraction, key)
+        count = f"{len(test.files)} of {len(files)} images"
+        notes.append(f"{count} are test data, the same in every audit: there is no folder test")
+    origins = printable_and_unique([file.path.relative_to(root).as_posix() for file in train.files])
+    rows = drawn(f"folder:{path}", len(train.files), examples, generator)
+    audited = train.chosen(rows)
     return Dataset(
         f"folder:{path}",
-        _read_images(chosen_paths, mode, size),
-        train_labels[chosen],
-        _read_images(test_paths, mode, size),
-        test_labels,
-        names,
-        origins=tuple(image.relative_to(root).as_posix() for image in chosen_paths),
-        indices=chosen,
+        read_images(audited.files, pixel_format),
+        audited.labels,
+        read_images(test.files, pixel_format),
+        test.labels,
+        printable_and_unique(layout.classes),
+        origins=tuple(origins[row] for row in rows),
+        indices=rows,
+        notes=tuple(notes),
     )
 
 
-def _class_names(split: Path) -> tuple[str, ...]:
-    """Returns the sorted names of the class folders, without hidden folders."""
-    folders = [path.name for path in split.iterdir() if path.is_dir()]
-    return tuple(sorted(name for name in folders if not name.startswith(".")))
+def _list_splits(
+    layout: ImageLayout, key: str, left_out: LeftOut
+) -> tuple[LabelledImages, LabelledImages]:
+    """Returns the training images and the test images; the latter are none without a test folder.
+
+    Files that are not read are added to `left_out`.
+
+    Raises:
+        UsageError: For a class without an image (`key` begins the message), and as `image_files`.
+    """
+    read_folders = layout.folder_ids()
+    train = _list_images(layout.train, layout.classes, key, left_out, read_folders)
+    if layout.test is None:
+        return train, LabelledImages([], np.zeros(0, dtype=np.int64))
+    return train, _list_images(layout.test, layout.classes, key, left_out, read_folders)
 
 
 def _list_images(
-    split: Path, names: tuple[str, ...], key: str
-) -> tuple[list[Path], NDArray[np.int64]]:
-    """Returns the paths of the images, class by class, and their labels (images,), int64.
-
-    `split` is the directory with a folder for each of the classes `names`.
-
-    Raises:
-        UsageError: For a class without a folder or without an image; `key` begins the message.
-    """
-    paths: list[Path] = []
+    split: Path,
+    classes: Sequence[str],
+    key: str,
+    left_out: LeftOut,
+    read_folders: set[FolderId],
+) -> LabelledImages:
+    """Returns the images in the folders of the classes below `split`, class by class."""
+    files: list[ImageFile] = []
     labels: list[int] = []
-    for label, name in enumerate(names):
-        folder = split / name
-        if not folder.is_dir():
-            raise UsageError(key, LAYOUT, f"no folder {folder}")
-        images = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    for label, name in enumerate(classes):
+        images = image_files(split / name, left_out, read_folders)
         if not images:
-            raise UsageError(key, LAYOUT, f"no image in {folder}")
-        paths += images
+            value = f"no image in {printable(str(split / name))}"
+            raise UsageError(key, LAYOUT, value, "add images, or remove the folder")
+        files += images
         labels += [label] * len(images)
-    return paths, np.array(labels, dtype=np.int64)
+    return LabelledImages(files, np.array(labels, dtype=np.int64))
 
 
-def _read_images(paths: list[Path], mode: str, size: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Returns the images as uint8 (images, channels, height, width).
-
-    `mode` is "L" (grey, 1 channel) or "RGB" (3 channels), and `size` is (height, width).
-    """
-    channels = 1 if mode == "L" else 3
-    images = np.empty((len(paths), channels, *size), dtype=np.uint8)
-    for row, path in zip(images, paths, strict=True):
-        image = _read_image(path, mode, size)
-        row[:] = image if mode == "L" else image.transpose(2, 0, 1)
-    return images
+def _refuse_fraction(key: str, test: Path, test_fraction: float) -> None:
+    """Raises UsageError for a share of test data other than the default if there are test data."""
+    if test_fraction != TEST_FRACTION:
+        rule = "must have no folder of test data if test_fraction is set"
+        way_out = "leave test_fraction out, or move the folder away"
+        raise UsageError(key, rule, printable(test.name), way_out)
 
 
-def _read_image(path: Path, mode: str | None, size: tuple[int, ...] | None) -> NDArray[np.uint8]:
-    """Returns an image as uint8, (height, width) if grey or (height, width, 3) in colour.
+def _notes_on_paths(files: Sequence[ImageFile], layout: ImageLayout, root: Path) -> tuple[str, ...]:
+    """Returns notes on images in subfolders of class folders, and on names that are escaped."""
+    notes = []
+    folders = set(layout.class_folders())
+    nested = [file.path for file in files if file.path.parent not in folders]
+    if nested:
+        count = f"{len(nested)} of {len(files)} images"
+        notes.append(f"{count} are in subfolders of class folders: {names_of(nested, root)}")
+    names = {file.path: str(file.path.relative_to(root)) for file in files}
+    escaped = [path for path, name in names.items() if printable(name) != name]
+    if escaped:
+        count = f"{len(escaped)} of {len(files)} images"
+        names_text = names_of(escaped, root)
+        notes.append(f"the names of {count} are not printable UTF-8 and are escaped: {names_text}")
+    return tuple(notes)
 
-    `mode` is "L" (grey) or "RGB"; None means grey for grey images and colour for others. `size`
-    None allows every size.
+
+def _divided(
+    images: LabelledImages,
+    classes: Sequence[str],
+    pixel_format: PixelFormat,
+    test_fraction: float,
+    key: str,
+) -> tuple[LabelledImages, LabelledImages]:
+    """Returns the training and the test images of a folder without these splits.
+
+    Images with the same pixels are on the same side.
 
     Raises:
-        UsageError: For an image that cannot be read, or of another (height, width) than `size`.
+        UsageError: As `split_by_fraction` and `read_image`; `key` begins the message.
     """
-    try:
-        # Warnings would be printed. The one for an extremely large image, possibly an attack, is an
-        # error.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            pixels = _pixels(path, mode)
-    except UsageError:
-        raise
-    except Exception as error:  # decoders raise many kinds of errors for damaged files
-        rule = f"cannot be read: {one_line(error)}"
-        way_out = "repair the image or leave it out"
-        raise UsageError(f"the image {path}", rule, None, way_out) from error
-    if size is not None and pixels.shape[:2] != size:
-        height, width = pixels.shape[:2]
-        rule = f"must have the size of the first image, {size[0]}x{size[1]}"
-        raise UsageError(
-            f"the image {path}", rule, f"{height}x{width}", "bring all images to one size"
-        )
-    return pixels
-
-
-def _pixels(path: Path, mode: str | None) -> NDArray[np.uint8]:
-    """Returns the image as for `_read_image`, without a check of its size."""
-    with Image.open(path) as image:
-        if image.mode.startswith(("I", "F")):
-            rule = "must have 8 bits per channel"
-            raise UsageError(f"the image {path}", rule, f"mode {image.mode}")
-        if mode is None:
-            mode = "L" if image.mode in ("1", "L") else "RGB"
-        return np.asarray(image.convert(mode))
+    numbers: dict[bytes, int] = {}  # of groups of images with the same pixels
+    groups = np.empty(len(images.files), dtype=np.int64)
+    for row, file in enumerate(images.files):
+        pixels = np.ascontiguousarray(read_image(file, pixel_format))
+        digest = hashlib.blake2b(pixels.data, digest_size=16).digest()
+        groups[row] = numbers.setdefault(digest, len(numbers))
+    names = [printable(name) for name in classes]
+    is_test = split_by_fraction(key, images.labels, groups, test_fraction, names)
+    return images.chosen(np.flatnonzero(~is_test)), images.chosen(np.flatnonzero(is_test))
