@@ -1,12 +1,13 @@
 """Membership inference attacks and their measurement, with numpy, scipy and scikit-learn only."""
 
+from mgaudit.attacks.adversary_view import AdversaryView
 from mgaudit.attacks.attack import Attack, score_every_target
 from mgaudit.attacks.bavaria import BaVarIA
 from mgaudit.attacks.calibration import Calibration
 from mgaudit.attacks.gradient import GradientNorm
 from mgaudit.attacks.label_only import LabelOnly
 from mgaudit.attacks.lira import LiRA
-from mgaudit.attacks.observations import AdversaryView, Observations
+from mgaudit.attacks.observations import Observations
 from mgaudit.attacks.population import Population
 from mgaudit.attacks.quantile import QuantileRegression
 from mgaudit.attacks.reference import Reference

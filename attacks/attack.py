@@ -7,7 +7,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mgaudit.attacks.observations import AdversaryView, Observations
+from mgaudit.attacks.adversary_view import AdversaryView
+from mgaudit.attacks.observations import Observations
 from mgaudit.errors import UsageError
 
 OBSERVED = frozenset({"shadows", "population", "queries"})  # needs that are not extras

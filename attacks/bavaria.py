@@ -6,14 +6,16 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mgaudit.attacks.adversary_view import AdversaryView
 from mgaudit.attacks.attack import Attack
+from mgaudit.attacks.drift_corrected import DriftCorrected
+from mgaudit.attacks.ensemble import Floats
 from mgaudit.attacks.normal_inverse_gamma import Side
-from mgaudit.attacks.observations import AdversaryView, Floats
 from mgaudit.attacks.signals import BentConfidence
 
 
 @dataclass(frozen=True)
-class BaVarIA(Attack):
+class BaVarIA(DriftCorrected):
     """Likelihood ratio of the target's phi under Bayesian predictive distributions.
 
     For each example, phi is N(mu, sigma^2), separately for members and for non-members, with
@@ -59,6 +61,7 @@ class BaVarIA(Attack):
         return 0.9032
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.predictive not in ("student", "gaussian"):
             raise ValueError(f"predictive must be 'student' or 'gaussian', got {self.predictive!r}")
         if not self.bend > 0:
@@ -69,8 +72,8 @@ class BaVarIA(Attack):
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
         """Returns log p(phi | member) - log p(phi | non-member) (examples,) in nats."""
         signal = BentConfidence(self.bend)
-        phi = view.target_signal(signal)
-        shadows = view.shadow_moments(signal)
+        phi = view.target_signal(signal, self.drift)
+        shadows = view.shadow_moments(signal, self.drift)
         ratios = []
         count_in = shadows.count_in[:, 0]
         count_out = shadows.count_out[:, 0]

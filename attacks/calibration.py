@@ -6,8 +6,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mgaudit.attacks.adversary_view import AdversaryView
 from mgaudit.attacks.attack import Attack
-from mgaudit.attacks.observations import AdversaryView, Floats
+from mgaudit.attacks.ensemble import Floats
 from mgaudit.attacks.signals import loss
 
 

@@ -2,62 +2,107 @@
 
 Models that are trained on different examples favour different classes. This drift has nothing to do
 with membership, and it can be measured on the population, data that no model trained on.
+
+The logits of a model are centred over classes. Its drift is its centred logits minus their mean
+over models. On the population, a ridge regression predicts the drift from features of a point, and
+the prediction is subtracted from the model's centred logits on the audited examples. The features
+are
+- for "class": the one-hot label;
+- for "logits": the one-hot label, the mean logits over models, and the products of the two.
 """
 
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 Drift = Literal["none", "class", "logits"]
-DRIFTS = get_args(Drift)
+DRIFTS: tuple[Drift, ...] = get_args(Drift)
 # Weights of the penalty of the ridge regressions, in numbers of population points.
-CLASS_PENALTY, LOGITS_PENALTY = 60.0, 100.0
-LOGIT_UNIT = 5.0  # logits are divided by it, so that one penalty fits labels and logits
-MOST_PRODUCTS = 20  # classes up to which products of labels and all mean logits are features
+PENALTY: dict[Drift, float] = {"class": 60.0, "logits": 100.0}
+LOGIT_UNIT = 5.0  # mean logits are divided by it, so that one penalty fits labels and logits
+# With more classes, a label has a product with its own mean logit only: there would be more
+# products than points.
+MOST_PRODUCTS = 20
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
 
-def without_drift(
+@dataclass(frozen=True)
+class DriftFit:
+    """The drift of each model's classes, predicted from features of a point.
+
+    Args:
+        features: Features of the audited examples (examples * queries, features).
+        population_features: Features of the population (population * queries, features).
+        coefficients: For each model, the change of its logits by feature (models, features,
+            classes), in nats.
+    """
+
+    features: Floats
+    population_features: Floats
+    coefficients: Floats
+
+    def corrected(self, model: int, logits: NDArray[np.floating]) -> Floats:
+        """Returns a model's centred logits (examples, queries, classes) without its drift."""
+        return self._without(logits, self.features, model)
+
+    def corrected_population(self, model: int, logits: NDArray[np.floating]) -> Floats:
+        """Returns a model's centred logits (population, queries, classes) without its drift."""
+        return self._without(logits, self.population_features, model)
+
+    def _without(self, logits: NDArray[np.floating], features: Floats, model: int) -> Floats:
+        drift = features @ self.coefficients[model]
+        return _centred(logits) - drift.reshape(logits.shape)
+
+
+def fit_drift(
     kind: Drift,
     logits: NDArray[np.floating],
     labels: Labels,
     population_logits: NDArray[np.floating],
     population_labels: Labels,
-) -> tuple[Floats, Floats]:
-    """Returns the logits of the examples and of the population without each model's drift.
-
-    Logits are centred over classes. The drift of a model is its logits minus the mean over models.
-    It is fitted on the population by a ridge regression on features of a point, and the fit is
-    subtracted everywhere. For "class", the features are the one-hot label; for "logits", also the
-    mean logits over models, and the products of the two.
+) -> DriftFit:
+    """Returns the drift of each model, fitted on the population.
 
     Args:
-        kind: "class" or "logits"; "none" only centres.
+        kind: "class" or "logits".
         logits: Logits of the examples (models, examples, queries, classes).
         labels: Class numbers (examples,).
         population_logits: Logits (models, population, queries, classes).
         population_labels: Class numbers (population,).
     """
-    centred, population = _centred(logits), _centred(population_logits)
-    if kind == "none":
-        return centred, population
-    mean, population_mean = centred.mean(axis=0), population.mean(axis=0)
-    features = _features(kind, mean, labels)
+    classes = logits.shape[-1]
+    population_mean = _mean_logits(population_logits)
+    features = _features(kind, _mean_logits(logits), labels)
     population_features = _features(kind, population_mean, population_labels)
-    models, classes = logits.shape[0], logits.shape[-1]
-    # One column for each model and class.
-    drift = np.moveaxis(population - population_mean, 0, -2)
-    drift = drift.reshape(len(population_features), models * classes)
-    penalty = CLASS_PENALTY if kind == "class" else LOGITS_PENALTY
-    gram = population_features.T @ population_features
-    gram[np.diag_indices_from(gram)] += penalty
-    coefficients = np.linalg.solve(gram, population_features.T @ drift)
-    fitted = _by_model(features @ coefficients, centred.shape)
-    population_fitted = _by_model(population_features @ coefficients, population.shape)
-    return centred - fitted, population - population_fitted
+    products = []
+    for of_model in population_logits:
+        drift = _centred(of_model) - population_mean
+        products.append(population_features.T @ drift.reshape(-1, classes))
+    coefficients = _ridge(population_features, np.concatenate(products, axis=1), PENALTY[kind])
+    by_model = coefficients.reshape(-1, len(logits), classes).swapaxes(0, 1)
+    return DriftFit(features, population_features, np.ascontiguousarray(by_model))
+
+
+def _ridge(features: Floats, products: Floats, penalty: float) -> Floats:
+    """Returns the coefficients (features, columns) of ridge regressions on the same features.
+
+    `features` are (points, features), and `products` their products with the predicted columns
+    (features, columns).
+    """
+    # Mean logits sum to 0 over classes. So a penalty below the rounding errors of saturated logits
+    # would leave a singular matrix, for which a decomposition by eigenvalues is still finite.
+    eigenvalues, vectors = np.linalg.eigh(features.T @ features)
+    shrunk = (vectors.T @ products) / (np.maximum(eigenvalues, 0.0) + penalty)[:, np.newaxis]
+    return np.asarray(vectors @ shrunk, dtype=np.float64)
+
+
+def _mean_logits(logits: NDArray[np.floating]) -> Floats:
+    """Returns the centred mean over models (points, queries, classes)."""
+    return _centred(logits.mean(axis=0, dtype=np.float64))
 
 
 def _centred(logits: NDArray[np.floating]) -> Floats:
@@ -67,23 +112,20 @@ def _centred(logits: NDArray[np.floating]) -> Floats:
 
 
 def _features(kind: Drift, mean: Floats, labels: Labels) -> Floats:
-    """Returns features (points * queries, features); `mean` is (points, queries, classes)."""
+    """Returns features (points * queries, features) of points with mean logits `mean`.
+
+    `mean` is (points, queries, classes) and `labels` (points,).
+    """
     points, queries, classes = mean.shape
-    one_hot = np.zeros((points, 1, classes))
-    one_hot[np.arange(points), 0, labels] = 1.0
-    one_hot = np.broadcast_to(one_hot, mean.shape)
+    of_label = np.eye(classes)[labels][:, np.newaxis]
+    one_hot = np.broadcast_to(of_label, mean.shape)
     if kind == "class":
         return one_hot.reshape(-1, classes)
     scaled = mean / LOGIT_UNIT
     if classes <= MOST_PRODUCTS:
-        products = one_hot[..., :, np.newaxis] * scaled[..., np.newaxis, :]
-        products = products.reshape(points, queries, classes**2)
+        pairs = one_hot[..., :, np.newaxis] * scaled[..., np.newaxis, :]
+        products = pairs.reshape(points, queries, classes**2)
     else:
-        products = one_hot * scaled  # of the label and its own mean logit
-    return np.concatenate([one_hot, scaled, products], axis=-1).reshape(points * queries, -1)
-
-
-def _by_model(fitted: Floats, shape: tuple[int, ...]) -> Floats:
-    """Returns values (points * queries, models * classes) in `shape`, which begins with models."""
-    models, points, queries, classes = shape
-    return np.moveaxis(fitted.reshape(points, queries, models, classes), -2, 0)
+        products = one_hot * scaled
+    parts = np.concatenate([one_hot, scaled, products], axis=-1)
+    return parts.reshape(points * queries, -1)

@@ -7,15 +7,17 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mgaudit.attacks.adversary_view import AdversaryView
 from mgaudit.attacks.attack import Attack
-from mgaudit.attacks.observations import AdversaryView, Floats
+from mgaudit.attacks.drift_corrected import DriftCorrected
+from mgaudit.attacks.ensemble import Floats
 from mgaudit.attacks.signals import logit_confidence
 
 ENOUGH_FOR_OWN_VARIANCE = 32  # shadows with the example, and as many without it
 
 
 @dataclass(frozen=True)
-class LiRA(Attack):
+class LiRA(DriftCorrected):
     """Likelihood ratio of the target's phi under shadows with and without the example.
 
     Online, the score is log N(phi; mean_in, sd_in) - log N(phi; mean_out, sd_out), where "in" are
@@ -61,6 +63,7 @@ class LiRA(Attack):
         return self.online
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.variance not in ("pooled", "shrunk", "per-example"):
             raise ValueError(
                 f"variance must be 'pooled', 'shrunk' or 'per-example', got {self.variance!r}"
@@ -72,8 +75,8 @@ class LiRA(Attack):
 
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
         """Returns the log likelihood ratio (examples,) in nats, or offline the z-score."""
-        phi = view.target_signal(logit_confidence)
-        shadows = view.shadow_moments(logit_confidence)
+        phi = view.target_signal(logit_confidence, self.drift)
+        shadows = view.shadow_moments(logit_confidence, self.drift)
         mean_in, mean_out = shadows.filled_means()
         enough_in = shadows.count_in >= ENOUGH_FOR_OWN_VARIANCE
         enough_out = shadows.count_out >= ENOUGH_FOR_OWN_VARIANCE

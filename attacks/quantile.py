@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mgaudit.attacks.adversary_view import AdversaryView
 from mgaudit.attacks.attack import Attack
-from mgaudit.attacks.observations import AdversaryView, Floats
+from mgaudit.attacks.ensemble import Floats
 from mgaudit.attacks.signals import margin
 
 NORMAL_IQR = 1.349  # the interquartile range of N(0, 1)

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr, logsumexp
 
+from mgaudit.attacks.adversary_view import AdversaryView
 from mgaudit.attacks.attack import Attack
-from mgaudit.attacks.observations import AdversaryView
 from mgaudit.attacks.signals import logit_confidence
 
 

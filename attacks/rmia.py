@@ -7,15 +7,15 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mgaudit.attacks.adversary_view import AdversaryView
 from mgaudit.attacks.attack import Attack
-from mgaudit.attacks.observations import AdversaryView, Floats
-from mgaudit.attacks.signals import LogProbability
-
-LOWEST_LOG_PROBABILITY = -700.0  # exp of a smaller number is 0 in float64
+from mgaudit.attacks.drift_corrected import DriftCorrected
+from mgaudit.attacks.ensemble import Floats
+from mgaudit.attacks.signals import LOWEST_LOG_PROBABILITY, LogProbability, Probability
 
 
 @dataclass(frozen=True)
-class RMIA(Attack):
+class RMIA(DriftCorrected):
     """Compares the label's probability under the target with its average over shadow models.
 
     The ratio of example x (Zarifzadeh et al. 2024) is
@@ -66,6 +66,7 @@ class RMIA(Attack):
         return self.temperature != 1
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 < self.temperature < math.inf:
             raise ValueError(f"temperature must be a finite number > 0, got {self.temperature}")
         if not 0 <= self.a <= 1:
@@ -73,15 +74,15 @@ class RMIA(Attack):
 
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
         """Returns log r (examples,) in nats."""
-        signal = LogProbability(self.temperature)
-        p = probabilities(view.shadow_signal(signal))
+        p = view.shadow_signal(Probability(self.temperature), self.drift)
         mean_out = mean_where(p, view.references_out)
         mean_in = mean_where(p, view.references_in)
         mean_out = np.where(np.isnan(mean_out), mean_in, mean_out)
         offline_in = self._offline_in(mean_out)
         filled_in = np.where(np.isnan(mean_in), offline_in, mean_in)
         mean_in = filled_in if self.online else offline_in
-        return _log_ratio(view.target_signal(signal), (mean_in + mean_out) / 2)
+        log_p = view.target_signal(LogProbability(self.temperature), self.drift)
+        return _log_ratio(log_p, (mean_in + mean_out) / 2)
 
     def population_share(self, view: AdversaryView, gamma: float = 1.0) -> NDArray[np.float64]:
         """Returns the paper's score: the share of population points z with r(x) / r(z) >= gamma.
@@ -107,8 +108,9 @@ class RMIA(Attack):
         if not 0 < gamma < math.inf:
             raise ValueError(f"gamma must be a finite number > 0, got {gamma}")
         signal = LogProbability(self.temperature)
-        population = view.population_signal(signal)
-        mean_out = probabilities(view.shadow_population_signal(signal)).mean(axis=0)
+        population = view.population_signal(signal, self.drift)
+        p = view.shadow_population_signal(Probability(self.temperature), self.drift)
+        mean_out = p.mean(axis=0)
         pbar = mean_out if self.online else (self._offline_in(mean_out) + mean_out) / 2
         log_ratios = np.sort(_log_ratio(population, pbar))
         thresholds = self.score(view) - math.log(gamma)
@@ -118,12 +120,6 @@ class RMIA(Attack):
     def _offline_in(self, mean_out: Floats) -> Floats:
         """Returns the mean_in that offline RMIA assumes, from mean_out; shapes are the same."""
         return self.a * mean_out + (1 - self.a)
-
-
-def probabilities(log_p: Floats) -> Floats:
-    """Returns exp(log_p), > 0, for log probabilities of any shape."""
-    bounded = np.maximum(log_p, LOWEST_LOG_PROBABILITY)
-    return np.asarray(np.exp(bounded), dtype=np.float64)
 
 
 def _log_ratio(log_p: Floats, pbar: Floats) -> Floats:

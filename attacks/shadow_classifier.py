@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit, softmax
 
+from mgaudit.attacks.adversary_view import AdversaryView
 from mgaudit.attacks.attack import Attack
-from mgaudit.attacks.observations import AdversaryView, Floats
+from mgaudit.attacks.ensemble import Floats
 from mgaudit.attacks.signals import logit_confidence
 
 FEWEST_ROWS = 10  # a side, for a class to have a classifier of its own

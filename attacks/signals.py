@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax, logsumexp
 
+LOWEST_LOG_PROBABILITY = -700.0  # exp of a smaller number is 0 in float64
+
 Logits = NDArray[np.floating]
 Labels = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -107,6 +109,18 @@ class LogProbability:
         """Returns the log probability, shaped as `logit_confidence`."""
         scaled = logits.astype(np.float64) / self.temperature
         return -loss(scaled, labels)
+
+
+@dataclass(frozen=True)
+class Probability:
+    """The probability of the label, softmax(logits / temperature)_y, but at least exp(-700)."""
+
+    temperature: float = 1.0
+
+    def __call__(self, logits: Logits, labels: Labels) -> Floats:
+        """Returns the probability, shaped as `logit_confidence`."""
+        log_p = LogProbability(self.temperature)(logits, labels)
+        return np.asarray(np.exp(np.maximum(log_p, LOWEST_LOG_PROBABILITY)), dtype=np.float64)
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,19 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mgaudit.attacks.adversary_view import AdversaryView
 from mgaudit.attacks.attack import Attack
 from mgaudit.attacks.bavaria import BaVarIA
 from mgaudit.attacks.drift import Drift
-from mgaudit.attacks.observations import AdversaryView, Floats
+from mgaudit.attacks.ensemble import Floats
 from mgaudit.attacks.references import content_order
 from mgaudit.attacks.signals import logit_confidence
-from mgaudit.attacks.stacked_features import drift_features, features
+from mgaudit.attacks.stacked_features import (
+    offline_drift_features,
+    offline_features,
+    online_drift_features,
+    online_features,
+)
 
 FEWEST_SHADOWS = 4  # with fewer, the score is that of BaVarIA
 
@@ -73,33 +79,32 @@ class Stacked(Attack):
         """Returns the log-odds of membership (examples,) in nats."""
         if view.shadows < FEWEST_SHADOWS:
             return BaVarIA().score(view)
-        views = [view.without_drift(kind) for kind in self._kinds(view)]
         rows, members = [], []
         chosen = content_order(view.shadow_signal(logit_confidence))[: self.pseudo_targets]
         for shadow in chosen.tolist():
-            rehearsals = [version.pseudo_target(shadow) for version in views]
-            rows.append(self._features([rehearsal for rehearsal, _ in rehearsals]))
-            members.append(rehearsals[0][1])
-        training = np.concatenate(rows)
+            pseudo_target, membership = view.pseudo_target(shadow)
+            rows.append(self._features(pseudo_target))
+            members.append(membership)
         classifier = _classifier(self.inverse_penalty)
-        classifier.fit(training, np.concatenate(members))
-        of_target = self._features([version.as_rehearsed() for version in views])
+        classifier.fit(np.concatenate(rows), np.concatenate(members))
+        of_target = self._features(view.like_pseudo_target())
         return np.asarray(classifier.decision_function(of_target), dtype=np.float64)
 
-    def _kinds(self, view: AdversaryView) -> tuple[Drift, ...]:
-        """Returns how the drift is removed in each version of the outputs."""
+    def _features(self, view: AdversaryView) -> Floats:
+        """Returns the features (examples, features) of the target of a view."""
+        features = online_features if self.online else offline_features
+        columns = [features(view, drift) for drift in self._drifts(view)]
+        if view.has_population:
+            drift_features = online_drift_features if self.online else offline_drift_features
+            columns.append(drift_features(view))
+        return np.concatenate(columns, axis=1)
+
+    def _drifts(self, view: AdversaryView) -> tuple[Drift, ...]:
+        """Returns the drifts that are subtracted, each in a version of the outputs of its own."""
         if not view.has_population:
             return ("none",)
-        # Mean logits depend on the models with an example, which an offline adversary lacks.
+        # Mean logits depend on models that trained on an example, which are unknown offline.
         return ("none", "class", "logits") if self.online else ("none", "class")
-
-    def _features(self, versions: list[AdversaryView]) -> Floats:
-        """Returns the features (examples, features) of the target of the views."""
-        columns = [features(view, self.online) for view in versions]
-        raw = versions[0]
-        if raw.has_population and self.online:
-            columns.append(drift_features(raw))
-        return np.concatenate(columns, axis=1)
 
 
 def _classifier(inverse_penalty: float) -> Any:

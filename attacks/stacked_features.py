@@ -1,53 +1,96 @@
-"""The statistics of calibrated attacks that the stacked attack weighs."""
+"""The statistics of calibrated attacks that the stacked attack weighs.
+
+In every statistic, means over queries are taken last. "in" refers to the references that trained on
+an example, and "out" to the others.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mgaudit.attacks.adversary_view import AdversaryView
+from mgaudit.attacks.drift import Drift
+from mgaudit.attacks.ensemble import Floats, Labels, Signal
 from mgaudit.attacks.normal_inverse_gamma import Posterior, Side
-from mgaudit.attacks.observations import AdversaryView, Floats, Labels
-from mgaudit.attacks.rmia import LOWEST_LOG_PROBABILITY, mean_where, probabilities
+from mgaudit.attacks.rmia import mean_where
 from mgaudit.attacks.shadow_moments import ShadowMoments
-from mgaudit.attacks.signals import BentConfidence, LogProbability, logit_confidence
+from mgaudit.attacks.signals import (
+    LOWEST_LOG_PROBABILITY,
+    BentConfidence,
+    LogProbability,
+    Probability,
+    logit_confidence,
+)
 
 TEMPERATURES = (1.0, 2.0, 4.0)
 BENDS = (4.0, np.inf)
 MIN_STD = 1e-6
-OFFLINE_A = 0.3  # as in RMIA, for examples without a reference on one side
+UNDECIDED = 0.5  # mean probability for an example without any reference
+OFFLINE_A = 0.3  # as in RMIA: mean_in = a mean_out + 1 - a, where there is no IN reference
 
 
-def features(view: AdversaryView, online: bool) -> Floats:
+def online_features(view: AdversaryView, drift: Drift) -> Floats:
     """Returns the statistics of each example (examples, features), float64.
 
-    They are phi; for each temperature, the log ratios of the label's probability and its means over
-    references; for each bend, BaVarIA's log ratio, densities, locations and scales; and LiRA's log
-    densities. Offline, only those of references without the example.
+    They are phi; for each temperature, the log ratios of the label's probability to its means over
+    references; for each bend, BaVarIA's log ratio, log densities, locations and scales; and LiRA's
+    log densities. `drift` is subtracted from the logits.
     """
-    columns = [view.target_signal(logit_confidence).mean(axis=-1)]
+    columns = [view.target_signal(logit_confidence, drift).mean(axis=-1)]
     for temperature in TEMPERATURES:
-        columns += _ratios(view, temperature, online)
+        columns += _log_ratios(view, temperature, drift)
     for bend in BENDS:
-        columns += _predictive(view, bend, online)
-    columns += _normal(view, online)
+        columns += _predictive(view, bend, drift)
+    phi = view.target_signal(logit_confidence, drift)
+    moments = view.shadow_moments(logit_confidence, drift)
+    # Without any reference, a mean is still missing; it is then the same for all examples.
+    mean_in, mean_out = (np.nan_to_num(mean) for mean in moments.filled_means())
+    columns.append(_log_normal(phi, mean_in, moments.count_in, moments.squares_in))
+    columns.append(_log_normal(phi, mean_out, moments.count_out, moments.squares_out))
     return np.stack(columns, axis=1)
 
 
-def drift_features(view: AdversaryView) -> Floats:
-    """Returns how the classes of the target differ from those of its references (examples, 4).
+def offline_features(view: AdversaryView, drift: Drift) -> Floats:
+    """Returns those statistics (examples, features) that depend on OUT references only.
 
-    For each label, the mean over the population, and that over the examples, of the target's phi
-    minus its mean over shadows; and the same for the logit of the label.
+    For each bend there is also the z-score of phi, because a density is equally low for members,
+    whose phi is high, and for examples with a low phi. An example without an OUT reference is
+    compared with the average example.
+    """
+    phi = view.target_signal(logit_confidence, drift)
+    columns = [phi.mean(axis=-1)]
+    for temperature in TEMPERATURES:
+        log_p, mean_out = _probabilities(view, temperature, drift, view.references_out)
+        has_out = view.references_out.any(axis=0)
+        average = mean_out[has_out].mean(axis=0) if has_out.any() else UNDECIDED
+        mean_out = np.where(np.isnan(mean_out), average, mean_out)
+        columns.append((log_p - np.log(mean_out)).mean(axis=-1))
+    for bend in BENDS:
+        columns += _predictive_out(view, bend, drift)
+    return np.stack(columns, axis=1)
+
+
+def online_drift_features(view: AdversaryView) -> Floats:
+    """Returns how the classes of the target differ from those of its shadows (examples, 4).
+
+    For each label, these are the mean over the population and that over the examples, of the
+    target's phi minus its mean over shadows; and the same for the logit of the label.
     """
     columns = []
     for signal in (logit_confidence, label_logit):
-        of_population = view.population_signal(signal)
-        shadows_of_population = view.shadow_population_signal(signal)
-        for target, shadows, labels in (
-            (of_population, shadows_of_population, view.population_labels),
-            (view.target_signal(signal), view.shadow_signal(signal), view.labels),
-        ):
-            difference = (target - shadows.mean(axis=0)).mean(axis=-1)
-            columns.append(_class_means(difference, labels, view.labels))
+        columns.append(_population_drift(view, signal))
+        shadows = view.shadow_signal(signal).mean(axis=0)
+        difference = (view.target_signal(signal) - shadows).mean(axis=-1)
+        columns.append(_class_means(difference, view.labels, view.labels))
     return np.stack(columns, axis=1)
+
+
+def offline_drift_features(view: AdversaryView) -> Floats:
+    """Returns the drift features of the population (examples, 2).
+
+    Those of the examples depend on shadows that trained on them.
+    """
+    signals = (logit_confidence, label_logit)
+    return np.stack([_population_drift(view, signal) for signal in signals], axis=1)
 
 
 def label_logit(logits: NDArray[np.floating], labels: Labels) -> Floats:
@@ -58,65 +101,84 @@ def label_logit(logits: NDArray[np.floating], labels: Labels) -> Floats:
     return np.asarray(of_label - values.mean(axis=-1), dtype=np.float64)
 
 
-def _class_means(values: Floats, labels: Labels, wanted: Labels) -> Floats:
-    """Returns the mean of `values` (points,) over the points of each wanted class; 0 without any.
+def _population_drift(view: AdversaryView, signal: Signal) -> Floats:
+    """Returns the mean over the population of target minus shadows, for each label (examples,)."""
+    shadows = view.shadow_population_signal(signal).mean(axis=0)
+    difference = (view.population_signal(signal) - shadows).mean(axis=-1)
+    return _class_means(difference, view.population_labels, view.labels)
 
-    `labels` are (points,), and the result has the shape of `wanted`.
+
+def _class_means(values: Floats, labels: Labels, of_labels: Labels) -> Floats:
+    """Returns, for each of `of_labels`, the mean of `values` over the points of this class.
+
+    `values` and `labels` are (points,). The mean is 0 for a class without points.
     """
-    classes = int(max(labels.max(initial=0), wanted.max(initial=0))) + 1
+    classes = int(max(labels.max(initial=0), of_labels.max(initial=0))) + 1
     counts = np.bincount(labels, minlength=classes)
     sums = np.bincount(labels, weights=values, minlength=classes)
     means = sums / np.maximum(counts, 1)
-    return np.asarray(means[wanted], dtype=np.float64)
+    return np.asarray(means[of_labels], dtype=np.float64)
 
 
-def _ratios(view: AdversaryView, temperature: float, online: bool) -> list[Floats]:
-    """Returns log p minus the log of its mean over the references: all, IN and OUT."""
-    signal = LogProbability(temperature)
-    log_p = np.maximum(view.target_signal(signal), LOWEST_LOG_PROBABILITY)
-    p = probabilities(view.shadow_signal(signal))
-    mean_out = mean_where(p, view.references_out)
-    if not online:
-        # Without any reference, there is no evidence.
-        return [
-            (log_p - np.log(np.where(np.isnan(mean_out), np.exp(log_p), mean_out))).mean(axis=-1)
-        ]
-    mean_in = mean_where(p, view.references_in)
+def _probabilities(
+    view: AdversaryView, temperature: float, drift: Drift, references: NDArray[np.bool_]
+) -> tuple[Floats, Floats]:
+    """Returns log p of the target, and the mean of p over references; (examples, queries) each.
+
+    p is the probability of the label. The mean is NaN for an example without a reference.
+    """
+    log_p = view.target_signal(LogProbability(temperature), drift)
+    p = view.shadow_signal(Probability(temperature), drift)
+    return np.maximum(log_p, LOWEST_LOG_PROBABILITY), mean_where(p, references)
+
+
+def _log_ratios(view: AdversaryView, temperature: float, drift: Drift) -> list[Floats]:
+    """Returns log p minus the log of RMIA's average probability, of its IN and its OUT part."""
+    log_p, mean_out = _probabilities(view, temperature, drift, view.references_out)
+    _, mean_in = _probabilities(view, temperature, drift, view.references_in)
+    mean_out = np.where(np.isnan(mean_out), mean_in, mean_out)
+    mean_out = np.where(np.isnan(mean_out), UNDECIDED, mean_out)
     expected_in = OFFLINE_A * mean_out + 1 - OFFLINE_A
     mean_in = np.where(np.isnan(mean_in), expected_in, mean_in)
-    mean_out = np.where(np.isnan(mean_out), mean_in, mean_out)
     means = ((mean_in + mean_out) / 2, mean_in, mean_out)
     return [(log_p - np.log(mean)).mean(axis=-1) for mean in means]
 
 
-def _predictive(view: AdversaryView, bend: float, online: bool) -> list[Floats]:
-    """Returns BaVarIA's statistics, averaged over queries."""
+def _predictive(view: AdversaryView, bend: float, drift: Drift) -> list[Floats]:
+    """Returns BaVarIA's log ratio, and log density, location and log scale of both sides."""
     signal = BentConfidence(bend)
-    phi, moments = view.target_signal(signal), view.shadow_moments(signal)
+    phi, moments = view.target_signal(signal, drift), view.shadow_moments(signal, drift)
     of_queries = []
     for query in range(phi.shape[1]):
         inside, outside = _sides(moments, query)
-        if online:
-            posterior_in = inside.posterior(inside.predicted_from(outside, MIN_STD), MIN_STD)
-            posterior_out = outside.posterior(outside.predicted_from(inside, MIN_STD), MIN_STD)
-            of_queries.append(_both(phi[:, query], posterior_in, posterior_out))
-        else:
-            posterior_out = outside.posterior(outside.average(), MIN_STD)
-            of_queries.append(_of_side(phi[:, query], posterior_out))
+        posterior_in = inside.posterior(inside.predicted_from(outside, MIN_STD), MIN_STD)
+        posterior_out = outside.posterior(outside.predicted_from(inside, MIN_STD), MIN_STD)
+        of_in = _of_side(phi[:, query], posterior_in)
+        of_out = _of_side(phi[:, query], posterior_out)
+        of_queries.append([of_in[0] - of_out[0], *of_in, *of_out])
+    return list(np.mean(of_queries, axis=0))
+
+
+def _predictive_out(view: AdversaryView, bend: float, drift: Drift) -> list[Floats]:
+    """Returns log density, location, log scale and z-score under BaVarIA's OUT distribution."""
+    signal = BentConfidence(bend)
+    phi, moments = view.target_signal(signal, drift), view.shadow_moments(signal, drift)
+    of_queries = []
+    for query in range(phi.shape[1]):
+        _, outside = _sides(moments, query)
+        posterior = outside.posterior(outside.average(), MIN_STD)
+        z_score = (phi[:, query] - posterior.location) / posterior.scale
+        of_queries.append([*_of_side(phi[:, query], posterior), z_score])
     return list(np.mean(of_queries, axis=0))
 
 
 def _sides(moments: ShadowMoments, query: int) -> tuple[Side, Side]:
+    """Returns the IN and the OUT references of one query."""
     inside = Side(moments.count_in[:, 0], moments.mean_in[:, query], moments.squares_in[:, query])
     outside = Side(
         moments.count_out[:, 0], moments.mean_out[:, query], moments.squares_out[:, query]
     )
     return inside, outside
-
-
-def _both(phi: Floats, posterior_in: Posterior, posterior_out: Posterior) -> list[Floats]:
-    of_in, of_out = _of_side(phi, posterior_in), _of_side(phi, posterior_out)
-    return [of_in[0] - of_out[0], *of_in, *of_out]
 
 
 def _of_side(phi: Floats, posterior: Posterior) -> list[Floats]:
@@ -125,17 +187,12 @@ def _of_side(phi: Floats, posterior: Posterior) -> list[Floats]:
     return [density, posterior.location, np.log(posterior.scale)]
 
 
-def _normal(view: AdversaryView, online: bool) -> list[Floats]:
-    """Returns LiRA's log densities with one sd for all examples, of IN and OUT references."""
-    phi, moments = view.target_signal(logit_confidence), view.shadow_moments(logit_confidence)
-    mean_in, mean_out = moments.filled_means()
-    out = _log_density(phi, mean_out, moments.count_out, moments.squares_out)
-    if not online:
-        return [out]
-    return [_log_density(phi, mean_in, moments.count_in, moments.squares_in), out]
+def _log_normal(phi: Floats, mean: Floats, count: NDArray[np.int64], squares: Floats) -> Floats:
+    """Returns LiRA's log density (examples,), with one sd within examples for all of them.
 
-
-def _log_density(phi: Floats, mean: Floats, count: NDArray[np.int64], squares: Floats) -> Floats:
+    `phi`, `mean` and `squares` are (examples, queries); `count` is (examples, 1).
+    """
     freedom = max(int(np.maximum(count - 1, 0).sum()), 1)
     sd = np.maximum(np.sqrt(squares.sum(axis=0) / freedom), MIN_STD)
-    return np.asarray((-0.5 * ((phi - mean) / sd) ** 2 - np.log(sd)).mean(axis=-1))
+    log_density = -0.5 * ((phi - mean) / sd) ** 2 - np.log(sd)
+    return np.asarray(log_density.mean(axis=-1), dtype=np.float64)

@@ -1,0 +1,240 @@
+"""What the adversary of one target sees, without the target's membership."""
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mgaudit.attacks.drift import Drift
+from mgaudit.attacks.ensemble import Ensemble, Extras, Floats, Labels, Logits, Signal
+from mgaudit.attacks.references import ReferenceLimits, chosen_references
+from mgaudit.attacks.shadow_moments import ShadowMoments, moments_of
+from mgaudit.attacks.signals import logit_confidence
+
+
+class AdversaryView:
+    """What the adversary of one target sees: outputs of target and shadows, shadow membership.
+
+    The target's own membership is not a public attribute, and no public attribute depends on it.
+    Shadows are numbered from 0 without the target.
+    """
+
+    def __init__(
+        self,
+        observations: Ensemble,
+        target: int,
+        shadows: Ensemble,
+        numbers: NDArray[np.int64] | None = None,
+        limits: ReferenceLimits | None = None,
+    ) -> None:
+        """Makes the view of a target; see `Observations.view`.
+
+        Args:
+            observations: The outputs of the target, as model `target`.
+            target: The number of the target.
+            shadows: The outputs of the shadows.
+            numbers: The numbers of the models that are shadows (shadows,); None for all others.
+            limits: Limits on the numbers of references; None for those of `shadows`.
+        """
+        if not 0 <= target < observations.models:
+            raise ValueError(f"target must lie in 0..{observations.models - 1}, got {target}")
+        if shadows is not observations:
+            _check_same_design(observations, shadows)
+        all_others = np.delete(np.arange(shadows.models), target)
+        self.__observations = observations
+        self.__shadows = shadows
+        self.__target = target
+        self.__shadow_numbers = all_others if numbers is None else numbers
+        self.__has_all_others = numbers is None
+        self.__limits = shadows.references if limits is None else limits
+
+    @property
+    def shadows(self) -> int:
+        """The number of shadows."""
+        return len(self.__shadow_numbers)
+
+    @property
+    def has_population(self) -> bool:
+        """Whether there is a population, data on which no model trained."""
+        return self.__observations.population_logits is not None
+
+    @property
+    def labels(self) -> Labels:
+        """The class number of each example (examples,), in 0..classes - 1."""
+        return self.__observations.labels
+
+    @property
+    def population_labels(self) -> Labels:
+        """The class number of each population point (population,); ValueError without any."""
+        _, labels = self.__observations.population()
+        return labels
+
+    @property
+    def target_logits(self) -> Logits:
+        """The target's logits (examples, queries, classes)."""
+        logits: Logits = self.__observations.logits[self.__target]
+        return logits
+
+    def shadow_outputs(self, shadows: NDArray[np.int64], examples: NDArray[np.int64]) -> Logits:
+        """Returns logits (pairs, queries, classes): shadow `shadows[i]` for example `examples[i]`.
+
+        `shadows` and `examples` are indices (pairs,), from 0.
+        """
+        logits: Logits = self.__shadows.logits[self.__shadow_numbers[shadows], examples]
+        return logits
+
+    @property
+    def shadow_membership(self) -> NDArray[np.bool_]:
+        """Whether each shadow trained on each example (shadows, examples), bool.
+
+        Attacks compare an example with `references_in` and `references_out` instead, whose numbers
+        are limited where they would reveal the target's membership.
+        """
+        membership: NDArray[np.bool_] = self.__shadows.membership[self.__shadow_numbers]
+        return membership
+
+    @cached_property
+    def references_in(self) -> NDArray[np.bool_]:
+        """The shadows with the example that it is compared with (shadows, examples), bool."""
+        most = None if self.__limits is None else self.__limits.references_in
+        return self._references(self.shadow_membership, most)
+
+    @cached_property
+    def references_out(self) -> NDArray[np.bool_]:
+        """The shadows without the example that it is compared with (shadows, examples), bool."""
+        most = None if self.__limits is None else self.__limits.references_out
+        return self._references(~self.shadow_membership, most)
+
+    def _references(self, candidates: NDArray[np.bool_], most: int | None) -> NDArray[np.bool_]:
+        """Returns at most `most` of the candidates for each example; all without a limit."""
+        if most is None:
+            return candidates
+        phi = self.shadow_signal(logit_confidence).mean(axis=-1)
+        return chosen_references(phi, candidates, most)
+
+    # A signal of logits without drift is that of `_ensemble`, in which the target is a model too.
+
+    def target_signal(self, signal: Signal, drift: Drift = "none") -> Floats:
+        """Returns a signal of the target's outputs (examples, queries).
+
+        `drift`, here and below, is the drift of each model's classes that is subtracted from its
+        logits (`mgaudit.attacks.drift`). Without a population, ValueError is raised for a drift.
+        """
+        source = self.__observations if drift == "none" else self._ensemble
+        values: Floats = source.signal(signal, drift)[self.__target]
+        return values
+
+    def population_signal(self, signal: Signal, drift: Drift = "none") -> Floats:
+        """Returns a signal of the target's outputs on the population (population, queries).
+
+        Raises:
+            ValueError: Where there is no population.
+        """
+        source = self.__observations if drift == "none" else self._ensemble
+        values: Floats = source.population_signal(signal, drift)[self.__target]
+        return values
+
+    def shadow_signal(self, signal: Signal, drift: Drift = "none") -> Floats:
+        """Returns a signal of the shadows' outputs (shadows, examples, queries)."""
+        source = self.__shadows if drift == "none" else self._ensemble
+        values: Floats = source.signal(signal, drift)[self.__shadow_numbers]
+        return values
+
+    def shadow_population_signal(self, signal: Signal, drift: Drift = "none") -> Floats:
+        """Returns a signal of the shadows on the population (shadows, population, queries).
+
+        Raises:
+            ValueError: Where there is no population.
+        """
+        source = self.__shadows if drift == "none" else self._ensemble
+        values: Floats = source.population_signal(signal, drift)[self.__shadow_numbers]
+        return values
+
+    def shadow_moments(self, signal: Signal, drift: Drift = "none") -> ShadowMoments:
+        """Returns counts, means and squared deviations of the references' signal, by example."""
+        if self.__limits is None and self.__has_all_others:
+            source = self.__shadows if drift == "none" else self._ensemble
+            values = source.signal(signal, drift)[self.__target]
+            members = self.__shadows.membership[self.__target]
+            return source.totals(signal, drift).without(values, members)
+        values = self.shadow_signal(signal, drift)
+        return moments_of(values, self.references_in, self.references_out)
+
+    def target_extra(self, name: str) -> NDArray[np.floating]:
+        """Returns the target's extra of this name (examples, ...).
+
+        Raises:
+            ValueError: Where the observations have no such extra.
+        """
+        return _extra_of_model("extras", self.__observations.extras, name, self.__target)
+
+    def population_extra(self, name: str) -> NDArray[np.floating]:
+        """Returns the target's extra of this name for the population (population, ...).
+
+        Raises:
+            ValueError: Where the observations have no such extra of the population.
+        """
+        extras = self.__observations.population_extras
+        return _extra_of_model("population_extras", extras, name, self.__target)
+
+    def pseudo_target(self, shadow: int) -> tuple["AdversaryView", NDArray[np.bool_]]:
+        """Returns the view of an adversary of a shadow, and the membership of the shadow.
+
+        The other shadows are its shadows; the target is not among them. An attack can be trained on
+        such views, because the adversary knows the membership of the shadows (examples,), bool. An
+        example may have one reference less than with `like_pseudo_target`, if limits apply.
+        """
+        model = int(self.__shadow_numbers[shadow])
+        others = np.delete(self.__shadow_numbers, shadow)
+        ensemble = self._ensemble
+        view = AdversaryView(ensemble, model, ensemble, others, self._lower_limits)
+        return view, ensemble.membership[model]
+
+    def like_pseudo_target(self) -> "AdversaryView":
+        """Returns the same view under the limits on references of `pseudo_target`.
+
+        Its `shadow_moments` are computed from the shadows alone. So they do not depend on the
+        target's membership even by rounding.
+        """
+        ensemble, numbers = self._ensemble, self.__shadow_numbers
+        return AdversaryView(ensemble, self.__target, ensemble, numbers, self._lower_limits)
+
+    @property
+    def _lower_limits(self) -> ReferenceLimits | None:
+        """The limits for a pseudo-target, which has one shadow less; None without limits."""
+        limits = self.__limits
+        if limits is None:
+            return None
+        return ReferenceLimits(max(limits.references_in - 1, 0), max(limits.references_out - 1, 0))
+
+    @cached_property
+    def _ensemble(self) -> Ensemble:
+        """The outputs of the shadows, with the target in the row that has its number."""
+        if self.__shadows is self.__observations:
+            return self.__observations
+        return self.__shadows.with_model(self.__target, self.__observations)
+
+
+def _extra_of_model(argument: str, extras: Extras, name: str, target: int) -> NDArray[np.floating]:
+    """Returns the target's row of an extra (examples, ...); `argument` names `extras` in errors."""
+    if name not in extras:
+        raise ValueError(f"{argument} must hold {name!r}, got {sorted(extras)}")
+    values: NDArray[np.floating] = extras[name][target]
+    return values
+
+
+def _check_same_design(observations: Ensemble, shadows: Ensemble) -> None:
+    """Raises ValueError unless both have the same labels, membership, queries and classes."""
+    for name in ("labels", "membership", "population_labels"):
+        if not np.array_equal(getattr(observations, name), getattr(shadows, name)):
+            raise ValueError(
+                f"{name} of the shadows must equal that of the targets: "
+                "both must be trained on the same subsets"
+            )
+    expected = observations.logits.shape[2:]
+    shape = shadows.logits.shape[2:]
+    if shape != expected:
+        raise ValueError(
+            f"logits of the shadows must have the (queries, classes) {expected} of the targets', "
+            f"got {shape}"
+        )

@@ -1,0 +1,164 @@
+"""The outputs of models, and the signals that are computed from them once.
+
+A *signal* (`mgaudit.attacks.signals`) is a number for each model, example and query, computed from
+the logits. Signals are computed model by model, so that logits without drift are never stored.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mgaudit.attacks.drift import Drift, DriftFit, fit_drift
+from mgaudit.attacks.references import ReferenceLimits
+from mgaudit.attacks.shadow_moments import Totals
+
+NO_POPULATION = "there is no population: give population_logits and population_labels"
+
+Floats = NDArray[np.float64]
+Logits = NDArray[np.floating]
+Labels = NDArray[np.int64]
+Extras = Mapping[str, NDArray[np.floating]]
+Signal = Callable[[Logits, Labels], Floats]
+Cache = dict[tuple[Signal, Drift], Floats]
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Outputs of models that were each trained on a subset of the same examples, not checked.
+
+    The fields are those of `mgaudit.attacks.observations.Observations`.
+    """
+
+    logits: Logits
+    labels: Labels
+    membership: NDArray[np.bool_]
+    population_logits: Logits | None = None
+    population_labels: Labels | None = None
+    extras: Extras = field(default_factory=dict)
+    population_extras: Extras = field(default_factory=dict)
+    references: ReferenceLimits | None = None
+    _signals: Cache = field(default_factory=dict, init=False, repr=False, compare=False)
+    _population_signals: Cache = field(default_factory=dict, init=False, repr=False, compare=False)
+    _totals: dict[tuple[Signal, Drift], Totals] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    _fits: dict[Drift, DriftFit] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        """Replaces all arrays by views that cannot be written to."""
+        for name in ("logits", "labels", "membership", "population_logits", "population_labels"):
+            array = getattr(self, name)
+            if array is not None:
+                object.__setattr__(self, name, _read_only(array))
+        for name in ("extras", "population_extras"):
+            extras = getattr(self, name)
+            views = {key: _read_only(values) for key, values in extras.items()}
+            object.__setattr__(self, name, views)
+
+    @property
+    def models(self) -> int:
+        """The number of models, each of which is the target once."""
+        return len(self.logits)
+
+    @property
+    def queries(self) -> int:
+        """The number of queries of each example."""
+        return int(self.logits.shape[2])
+
+    def signal(self, signal: Signal, drift: Drift = "none") -> Floats:
+        """Returns a signal (models, examples, queries), computed once, one model at a time.
+
+        `drift` says which drift is first subtracted from the logits; see `mgaudit.attacks.drift`.
+
+        Raises:
+            ValueError: For a drift, where there is no population.
+        """
+        key = signal, drift
+        if key not in self._signals:
+            labels, logits = self.labels, self.logits
+            if drift == "none":
+                values = [signal(of_model, labels) for of_model in logits]
+            else:
+                fit = self._fit(drift)
+                values = [
+                    signal(fit.corrected(model, of_model), labels)
+                    for model, of_model in enumerate(logits)
+                ]
+            self._signals[key] = _read_only(np.stack(values))
+        return self._signals[key]
+
+    def population_signal(self, signal: Signal, drift: Drift = "none") -> Floats:
+        """Returns a signal of the population (models, population, queries), computed once.
+
+        Raises:
+            ValueError: Where there is no population.
+        """
+        logits, labels = self.population()
+        key = signal, drift
+        if key not in self._population_signals:
+            if drift == "none":
+                values = [signal(of_model, labels) for of_model in logits]
+            else:
+                fit = self._fit(drift)
+                values = [
+                    signal(fit.corrected_population(model, of_model), labels)
+                    for model, of_model in enumerate(logits)
+                ]
+            self._population_signals[key] = _read_only(np.stack(values))
+        return self._population_signals[key]
+
+    def totals(self, signal: Signal, drift: Drift = "none") -> Totals:
+        """Returns the totals of a signal over all models, by membership, computed once."""
+        key = signal, drift
+        if key not in self._totals:
+            self._totals[key] = Totals.over(self.signal(signal, drift), self.membership)
+        return self._totals[key]
+
+    def population(self) -> tuple[Logits, Labels]:
+        """Returns logits and labels of the population.
+
+        Raises:
+            ValueError: Where there is no population.
+        """
+        if self.population_logits is None or self.population_labels is None:
+            raise ValueError(NO_POPULATION)
+        return self.population_logits, self.population_labels
+
+    def with_model(self, model: int, other: "Ensemble") -> "Ensemble":
+        """Returns the outputs with those that model `model` has in `other`, without extras."""
+        logits = _with_row(self.logits, model, other.logits)
+        population_logits = self.population_logits
+        if population_logits is not None and other.population_logits is not None:
+            population_logits = _with_row(population_logits, model, other.population_logits)
+        return Ensemble(
+            logits,
+            self.labels,
+            self.membership,
+            population_logits,
+            self.population_labels,
+            references=self.references,
+        )
+
+    def _fit(self, drift: Drift) -> DriftFit:
+        if drift not in self._fits:
+            self._fits[drift] = fit_drift(drift, self.logits, self.labels, *self.population())
+        return self._fits[drift]
+
+
+def _with_row(logits: Logits, model: int, others: Logits) -> Logits:
+    """Returns the logits (models, ...) with one model's row from `others` (models, ...)."""
+    mixed = logits.astype(np.result_type(logits, others))
+    mixed[model] = others[model]
+    return mixed
+
+
+def _read_only(values: NDArray[Any]) -> NDArray[Any]:
+    """Returns a view that cannot be written to: all attacks read the same arrays."""
+    view = values.view()
+    view.flags.writeable = False
+    return view
