@@ -117,10 +117,12 @@ class Side:
         weighted_mean = float((sample * free).sum() / free.sum())
         pooled = max(weighted_mean, min_std**2)
         log_sample = np.log(np.maximum(sample, 1e-6 * pooled))
-        logs = log_sample - digamma(free / 2) + np.log(free / 2)
+        # Counts repeat: the slow functions are computed once for each value.
+        values, index = np.unique(free / 2, return_inverse=True)
+        logs = log_sample - digamma(values)[index] + np.log(free / 2)
         excess = 0.0
         if len(logs) > 1:
-            by_chance = polygamma(1, free / 2).mean()
+            by_chance = polygamma(1, values)[index].mean()
             excess = float(logs.var(ddof=1) - by_chance)
         freedom = 2 * _trigamma_inverse(excess)
         log_variance = logs.mean() + digamma(freedom / 2) - np.log(freedom / 2)
