@@ -24,13 +24,15 @@ class Attack(ABC):
     target's logits for one query: "shadows" (at least `fewest_shadows`), "population", "queries"
     (two or more of each example), and extras by name, such as "gradient_norm" and "features".
     `cost` describes the cost for one target in a few words; `source` is the paper in which the
-    attack was published. `mgaudit.testing.check_attack` checks this contract.
+    attack was published. An attack `is_slow` if it trains something for each target; it is then
+    repeated less often. `mgaudit.testing.check_attack` checks this contract.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
     fewest_shadows: ClassVar[int] = 1
     cost: ClassVar[str] = "not stated"
     source: ClassVar[str] = "own attack"
+    is_slow: ClassVar[bool] = False
 
     @classmethod
     def examples(cls) -> "tuple[Attack, ...]":
@@ -57,6 +59,14 @@ class Attack(ABC):
         """Whether the attack uses more of the logits than the probability of the label."""
         return False
 
+    def resolved(self, shadows: int) -> "Attack":
+        """Returns the attack with the settings that it has for this number of shadows.
+
+        Settings that depend on the number are resolved once, before the first target is attacked.
+        So they stay the same where the attack is repeated with fewer shadows.
+        """
+        return self
+
     @abstractmethod
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
         """Returns a score for every example (examples,), float64, finite; higher means member."""
@@ -71,7 +81,7 @@ def score_every_target(
     """Returns scores (targets, examples): each target in turn, with the other models as shadows.
 
     Args:
-        attack: The attack.
+        attack: The attack, with the settings that it has for the number of other models.
         observations: The outputs of all models.
         shadows: For the naive adversary, who does not know about the noise: the outputs of models
             that were trained without the noise on the same subsets. They are the shadows instead.
@@ -82,7 +92,9 @@ def score_every_target(
             add.
         UsageError: For scores that are not finite float64 (examples,).
     """
-    _check_needs(attack, observations, observations if shadows is None else shadows)
+    shadow_models = observations if shadows is None else shadows
+    _check_needs(attack, observations, shadow_models)
+    attack = attack.resolved(shadow_models.models - 1)
     examples = observations.membership.shape[1]
     rows = []
     for target in range(observations.models) if targets is None else targets:

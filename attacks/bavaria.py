@@ -1,6 +1,6 @@
 """Bayesian variance inference: likelihood ratios that account for the number of shadow models."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -12,6 +12,10 @@ from mgaudit.attacks.drift_corrected import DriftCorrected
 from mgaudit.attacks.ensemble import Floats
 from mgaudit.attacks.normal_inverse_gamma import Side
 from mgaudit.attacks.signals import BentConfidence
+
+# The bend of phi with fewer shadows than MANY_SHADOWS, and with more.
+FEW_BEND, MANY_BEND = 4.0, 8.0
+MANY_SHADOWS = 8
 
 
 @dataclass(frozen=True)
@@ -32,9 +36,9 @@ class BaVarIA(DriftCorrected):
       classify it with confidence.
 
     phi is transformed where it is positive (`BentConfidence`), because its spread grows with its
-    mean there and the model assumes that the two are independent; `bend` inf leaves phi unchanged.
-    The transformation and the regression are ours, not the paper's. `min_std` is the least value of
-    every sd.
+    mean there and the model assumes that the two are independent; `bend` inf leaves phi unchanged,
+    and None is 4 with fewer than 8 shadows and 8 with more. The transformation and the regression
+    are ours, not the paper's. `min_std` is the least value of every sd.
 
     The score is the log ratio of the two posterior predictive densities, averaged over queries.
     The densities are Student's t or, with `predictive="gaussian"`, normal with the same location
@@ -42,7 +46,7 @@ class BaVarIA(DriftCorrected):
     """
 
     predictive: Literal["student", "gaussian"] = "student"
-    bend: float = 4.0
+    bend: float | None = None
     min_std: float = 1e-6
 
     needs: ClassVar[frozenset[str]] = frozenset({"shadows"})
@@ -64,14 +68,22 @@ class BaVarIA(DriftCorrected):
         super().__post_init__()
         if self.predictive not in ("student", "gaussian"):
             raise ValueError(f"predictive must be 'student' or 'gaussian', got {self.predictive!r}")
-        if not self.bend > 0:
+        if self.bend is not None and not self.bend > 0:
             raise ValueError(f"bend must be > 0, got {self.bend}")
         if not 0 < self.min_std < np.inf:
             raise ValueError(f"min_std must be a finite number > 0, got {self.min_std}")
 
+    def resolved(self, shadows: int) -> "BaVarIA":
+        """Returns the attack with the bend for this number of shadows."""
+        if self.bend is not None:
+            return self
+        return replace(self, bend=FEW_BEND if shadows < MANY_SHADOWS else MANY_BEND)
+
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
         """Returns log p(phi | member) - log p(phi | non-member) (examples,) in nats."""
-        signal = BentConfidence(self.bend)
+        bend = self.resolved(view.shadows).bend
+        assert bend is not None
+        signal = BentConfidence(bend)
         phi = view.target_signal(signal, self.drift)
         shadows = view.shadow_moments(signal, self.drift)
         ratios = []

@@ -55,7 +55,8 @@ class DriftFit:
 
     def _without(self, logits: NDArray[np.floating], features: Floats, model: int) -> Floats:
         drift = features @ self.coefficients[model]
-        return _centred(logits) - drift.reshape(logits.shape)
+        without: Floats = _centred(logits) - drift.reshape(logits.shape)
+        return without
 
 
 def fit_drift(

@@ -12,13 +12,14 @@ from mgaudit.attacks.observations import Observations
 def numbers_of_shadows(attack: Attack, models: int) -> list[int]:
     """Returns the numbers of shadows to try: powers of two below models - 1, which is all shadows.
 
-    The powers begin at `fewest_shadows`, but not below 2. For an attack that uses no shadows, the
-    list is empty.
+    The powers begin at `fewest_shadows`, but not below 2. Of a slow attack only the largest is
+    tried, about half of the shadows. For an attack that uses no shadows, the list is empty.
     """
     if "shadows" not in attack.needs:
         return []
     powers = (2**power for power in range(1, models.bit_length()))
-    return [shadows for shadows in powers if attack.fewest_shadows <= shadows < models - 1]
+    numbers = [shadows for shadows in powers if attack.fewest_shadows <= shadows < models - 1]
+    return numbers[-1:] if attack.is_slow else numbers
 
 
 def score_with_fewer(
@@ -29,8 +30,11 @@ def score_with_fewer(
 ) -> NDArray[np.float64]:
     """Returns the scores (targets, examples) of an attack with only some of the shadows.
 
+    Signals are computed once for all numbers of shadows. So the drift of classes, where an attack
+    subtracts it, is estimated from all models also with fewer shadows.
+
     Args:
-        attack: The attack.
+        attack: The attack, with settings that are resolved for all shadows.
         observations: The outputs of all models.
         shadows: The number of shadows, at least 1.
         orders: By target, the indices of the other models (models - 1,) in some order. The first
@@ -38,7 +42,6 @@ def score_with_fewer(
     """
     scores = []
     for target, order in orders.items():
-        models = [target, *order[:shadows].tolist()]
-        view = observations.of_models(models).view(0)
+        view = observations.view(target, numbers=order[:shadows])
         scores.append(attack.score(view))
     return np.stack(scores)

@@ -12,6 +12,7 @@ from mgaudit.attacks.bavaria import BaVarIA
 from mgaudit.attacks.drift import Drift
 from mgaudit.attacks.ensemble import Floats
 from mgaudit.attacks.references import content_order
+from mgaudit.attacks.rmia import RMIA
 from mgaudit.attacks.signals import logit_confidence
 from mgaudit.attacks.stacked_features import (
     offline_drift_features,
@@ -20,32 +21,38 @@ from mgaudit.attacks.stacked_features import (
     online_features,
 )
 
-FEWEST_SHADOWS = 4  # with fewer, the score is that of BaVarIA
+FEWEST_SHADOWS = 4  # with fewer, the score is that of another attack
+# Pseudo-targets, if there are as many shadows: so many that there are ROWS rows of training data.
+FEWEST_PSEUDO_TARGETS, ROWS = 8, 32_000
 
 
 @dataclass(frozen=True)
 class Stacked(Attack):
     """Predicts membership with a classifier over the statistics of calibrated attacks.
 
+    Needs 4 shadows: with fewer, the score is that of BaVarIA, or offline that of offline RMIA. A
+    population makes it stronger, because the drift of each model's classes is then subtracted.
+
     Each shadow in turn is a pseudo-target, whose membership the adversary knows, with the other
     shadows as its references. A logistic regression learns from the pseudo-targets to weigh the
-    statistics of LiRA, RMIA and BaVarIA (`stacked_features`); the score is its log-odds for the
+    statistics of LiRA, RMIA and BaVarIA (`stacked_features`), and the score is its log-odds for the
     target. With a population, every statistic is also computed from logits without the drift of
-    each model's classes (`drift`); without one, only from the logits themselves.
+    each model's classes (`drift`). Without one, the statistics of the logits themselves are used.
 
     At most `pseudo_targets` shadows are pseudo-targets; they are chosen by the content of their
-    outputs. `inverse_penalty` is C of scikit-learn's LogisticRegression. Offline, only statistics
-    of shadows without the example are used. With fewer than 4 shadows, the score is that of
-    BaVarIA.
+    outputs. None is 8, or more where there are fewer than 4,000 examples. `inverse_penalty` is C of
+    scikit-learn's LogisticRegression. Offline, only statistics of shadows without the example are
+    used.
     """
 
     online: bool = True
-    pseudo_targets: int = 8
+    pseudo_targets: int | None = None
     inverse_penalty: float = 0.01
 
     needs: ClassVar[frozenset[str]] = frozenset({"shadows"})
     fewest_shadows: ClassVar[int] = 2
     cost: ClassVar[str] = "shadow models, and a regression for each target"
+    is_slow: ClassVar[bool] = True
     source: ClassVar[str] = "mgaudit 2026"
 
     @classmethod
@@ -63,25 +70,26 @@ class Stacked(Attack):
         """Only online; offline, an example is compared with the shadows without it."""
         return self.online
 
-    @property
-    def uses_all_classes(self) -> bool:
-        """Yes: the drift and the temperatures need all logits."""
-        return True
-
     def __post_init__(self) -> None:
-        if self.pseudo_targets < 1:
+        if self.pseudo_targets is not None and self.pseudo_targets < 1:
             raise ValueError(f"pseudo_targets must be >= 1, got {self.pseudo_targets}")
         if not 0 < self.inverse_penalty < np.inf:
             rule = "inverse_penalty must be a finite number > 0"
             raise ValueError(f"{rule}, got {self.inverse_penalty}")
 
+    def resolved(self, shadows: int) -> Attack:
+        """Returns this attack, or with fewer than 4 shadows BaVarIA (offline, offline RMIA)."""
+        if shadows >= FEWEST_SHADOWS:
+            return self
+        return BaVarIA().resolved(shadows) if self.online else RMIA(online=False)
+
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
         """Returns the log-odds of membership (examples,) in nats."""
         if view.shadows < FEWEST_SHADOWS:
-            return BaVarIA().score(view)
+            return self.resolved(view.shadows).score(view)
         rows, members = [], []
-        chosen = content_order(view.shadow_signal(logit_confidence))[: self.pseudo_targets]
-        for shadow in chosen.tolist():
+        order = content_order(view.shadow_signal(logit_confidence))
+        for shadow in order[: self._number(len(view.labels))].tolist():
             pseudo_target, membership = view.pseudo_target(shadow)
             rows.append(self._features(pseudo_target))
             members.append(membership)
@@ -89,6 +97,12 @@ class Stacked(Attack):
         classifier.fit(np.concatenate(rows), np.concatenate(members))
         of_target = self._features(view.like_pseudo_target())
         return np.asarray(classifier.decision_function(of_target), dtype=np.float64)
+
+    def _number(self, examples: int) -> int:
+        """Returns the largest number of pseudo-targets for this number of examples."""
+        if self.pseudo_targets is not None:
+            return self.pseudo_targets
+        return max(FEWEST_PSEUDO_TARGETS, ROWS // examples)
 
     def _features(self, view: AdversaryView) -> Floats:
         """Returns the features (examples, features) of the target of a view."""

@@ -63,7 +63,9 @@ def offline_features(view: AdversaryView, drift: Drift) -> Floats:
         has_out = view.references_out.any(axis=0)
         average = mean_out[has_out].mean(axis=0) if has_out.any() else UNDECIDED
         mean_out = np.where(np.isnan(mean_out), average, mean_out)
-        columns.append((log_p - np.log(mean_out)).mean(axis=-1))
+        expected_in = OFFLINE_A * mean_out + 1 - OFFLINE_A
+        for mean in (mean_out, (expected_in + mean_out) / 2):
+            columns.append((log_p - np.log(mean)).mean(axis=-1))
     for bend in BENDS:
         columns += _predictive_out(view, bend, drift)
     return np.stack(columns, axis=1)

@@ -225,12 +225,13 @@ def _power(
 ) -> dict[int, dict[str, Resampled]]:
     """Returns the metrics of the attack by the number of shadow models: 2, 4, 8, … and all.
 
-    The result is empty for an attack without shadow models. `rows` are the positions of the targets
-    of `outcome` among the observed models.
+    Slow attacks have fewer numbers. The result is empty for an attack without shadow models. `rows`
+    are the positions of the targets of `outcome` among the observed models.
     """
-    attack, models = choice.built, observations.models
-    if "shadows" not in attack.needs:
+    models = observations.models
+    if "shadows" not in choice.built.needs:
         return {}
+    attack = choice.built.resolved(models - 1)
     orders = {target: _shadow_order(target, models, data.seed) for target in rows}
     membership = data.membership[outcome.targets]
     resamples = data.example_resamples[:POWER_RESAMPLES]
