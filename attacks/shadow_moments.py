@@ -60,11 +60,12 @@ def _moments_where(
     values: Floats, chosen: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], Floats, Floats]:
     """Returns count, mean and sum of squared deviations over the chosen shadows of each example."""
-    centre = values.mean(axis=0)
-    deviations = np.where(chosen[:, :, np.newaxis], values - centre, 0.0)
+    on_side = chosen[:, :, np.newaxis]
     count = chosen.sum(axis=0)[:, np.newaxis]
-    total, squares = deviations.sum(axis=0), (deviations**2).sum(axis=0)
-    return _moments(centre, count, total, squares)
+    total = np.where(on_side, values, 0.0).sum(axis=0)
+    mean = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+    deviations = np.where(on_side, values - mean, 0.0)
+    return count, mean, (deviations**2).sum(axis=0)
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,10 @@ class Stacked(Attack):
 
     needs: ClassVar[frozenset[str]] = frozenset({"shadows"})
     fewest_shadows: ClassVar[int] = 2
-    cost: ClassVar[str] = "shadow models, and a regression for each target"
+    cost: ClassVar[str] = (
+        "at least 4 shadow models (with fewer: BaVarIA) and a regression for each target; "
+        "a population makes it stronger"
+    )
     is_slow: ClassVar[bool] = True
     source: ClassVar[str] = "mgaudit 2026"
 

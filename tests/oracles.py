@@ -154,8 +154,16 @@ def rmia(
     return scores
 
 
-def bavaria(phi: np.ndarray, membership: np.ndarray, target: int, predictive: str) -> list[float]:
-    """BaVarIA's scores (one query), the posterior by taking in one shadow after the other."""
+Predictives = list[tuple[float, float, float]]  # degrees of freedom, location and scale
+
+
+def bavaria_predictives(
+    phi: np.ndarray, membership: np.ndarray, target: int
+) -> tuple[Predictives, Predictives]:
+    """BaVarIA's predictive distributions IN and OUT of each example (one query).
+
+    The posterior is computed by taking in one shadow after the other.
+    """
 
     def prior(groups: list[list[float]]) -> tuple[float, float]:
         several = [group for group in groups if len(group) > 1]
@@ -180,9 +188,7 @@ def bavaria(phi: np.ndarray, membership: np.ndarray, target: int, predictive: st
             d = min(2 * low, 1e4)
         return d, math.exp(fmean(logs) + float(digamma(d / 2)) - math.log(d / 2))
 
-    def predictives(
-        groups: list[list[float]], centres: list[float]
-    ) -> list[tuple[float, float, float]]:
+    def predictives(groups: list[list[float]], centres: list[float]) -> Predictives:
         d, s2 = prior(groups)
         known = [(group, centre) for group, centre in zip(groups, centres, strict=True) if group]
         spread = fmean([(fmean(group) - centre) ** 2 for group, centre in known])
@@ -217,8 +223,15 @@ def bavaria(phi: np.ndarray, membership: np.ndarray, target: int, predictive: st
             for x, other in zip(alone, others, strict=True)
         ]
 
-    without = predictives(outside, led_to_expect(outside, inside))
-    within = predictives(inside, led_to_expect(inside, outside))
+    return (
+        predictives(inside, led_to_expect(inside, outside)),
+        predictives(outside, led_to_expect(outside, inside)),
+    )
+
+
+def bavaria(phi: np.ndarray, membership: np.ndarray, target: int, predictive: str) -> list[float]:
+    """BaVarIA's scores (one query)."""
+    within, without = bavaria_predictives(phi, membership, target)
     scores = []
     for x, member, other in zip(phi[target].tolist(), within, without, strict=True):
         density = (

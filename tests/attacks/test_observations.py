@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mgaudit.attacks import Observations
+from mgaudit.attacks import AdversaryView, Observations
 from mgaudit.attacks.signals import logit_confidence
 from tests.oracles import observations_of, planted
 
@@ -50,25 +50,15 @@ def test_moments_keep_their_digits_far_from_zero() -> None:
     assert np.allclose(far.squares_in, near.squares_in, atol=1e-6)
 
 
-def test_nothing_in_a_view_depends_on_the_targets_own_membership() -> None:
-    generator = np.random.default_rng(3)
-    observations = replace(
-        planted(models=5, examples=30, shift=1.0, generator=generator),
-        extras={"gradient_norm": generator.random((5, 30))},
-        population_extras={"gradient_norm": generator.random((5, 500))},
-    )
-    flipped_rows = observations.membership.copy()
-    flipped_rows[2] = ~flipped_rows[2]
-    flipped = replace(observations, membership=flipped_rows)
-    ours, theirs = observations.view(2), flipped.view(2)
+def assert_same_view(ours: AdversaryView, theirs: AdversaryView) -> None:
+    """Fails where a public attribute differs, also in the views of pseudo-targets."""
     for name in [name for name in dir(ours) if not name.startswith("_")]:
         attribute = getattr(ours, name)
+        if name in ("pseudo_target", "like_pseudo_target"):
+            continue
         if callable(attribute):
             arguments = {
-                "shadow_outputs": (np.arange(30) % 4, np.arange(30)),
-                "without_drift": ("class",),
-                "as_rehearsed": (),
-                "pseudo_target": (0,),
+                "shadow_outputs": (np.arange(30) % ours.shadows, np.arange(30)),
             }.get(name, ("gradient_norm" if "extra" in name else logit_confidence,))
             result, other = attribute(*arguments), getattr(theirs, name)(*arguments)
             pairs = (
@@ -80,6 +70,26 @@ def test_nothing_in_a_view_depends_on_the_targets_own_membership() -> None:
             pairs = [(attribute, getattr(theirs, name))]
         for value, other_value in pairs:
             assert np.allclose(value, other_value, atol=1e-12, equal_nan=True), name
+
+
+def test_nothing_in_a_view_depends_on_the_targets_own_membership() -> None:
+    generator = np.random.default_rng(3)
+    observations = replace(
+        planted(models=5, examples=30, shift=1.0, generator=generator),
+        extras={"gradient_norm": generator.random((5, 30))},
+        population_extras={"gradient_norm": generator.random((5, 500))},
+    )
+    flipped_rows = observations.membership.copy()
+    flipped_rows[2] = ~flipped_rows[2]
+    flipped = replace(observations, membership=flipped_rows)
+    ours, theirs = observations.view(2), flipped.view(2)
+    assert_same_view(ours, theirs)
+    assert_same_view(ours.like_pseudo_target(), theirs.like_pseudo_target())
+    (pseudo_target, members), (other, other_members) = (
+        view.pseudo_target(3) for view in (ours, theirs)
+    )
+    assert_same_view(pseudo_target, other)
+    assert (members == other_members).all()
     assert ours.shadow_membership.shape == (4, 30)
     pairs_of = ours.shadow_outputs(np.array([1, 2, 3]), np.array([7, 7, 5]))
     assert np.array_equal(pairs_of, observations.logits[[1, 3, 4], [7, 7, 5]])

@@ -308,7 +308,7 @@ def test_attacks_are_listed_with_what_they_need_what_they_cost_and_where_they_co
             ["--dataset", "synthetic", "--target", "mlp", "--augment", "flips"],
             "augment flips needs images (channels, height, width), got examples of shape",
         ),
-        (["--attack", "mia"], "attacks[0] must be one of lira, rmia, bavaria"),
+        (["--attack", "mia"], "attacks[0] must be one of stacked, lira, rmia, bavaria"),
         (
             ["--dataset", "cifar"],
             (
