@@ -12,13 +12,19 @@ from mgaudit.attacks.observations import Observations
 def numbers_of_shadows(attack: Attack, models: int) -> list[int]:
     """Returns the numbers of shadows to try: powers of two below models - 1, which is all shadows.
 
-    The powers begin at `fewest_shadows`, but not below 2. Of a slow attack only the largest is
-    tried, about half of the shadows. For an attack that uses no shadows, the list is empty.
+    The powers begin at `fewest_shadows`, but not below 2. Numbers with which the attack would be
+    another attack are left out (`Attack.resolved`). Of a slow attack only the largest is tried,
+    about half of the shadows. For an attack that uses no shadows, the list is empty.
     """
     if "shadows" not in attack.needs:
         return []
+    attack = attack.resolved(models - 1)
     powers = (2**power for power in range(1, models.bit_length()))
-    numbers = [shadows for shadows in powers if attack.fewest_shadows <= shadows < models - 1]
+    numbers = [
+        shadows
+        for shadows in powers
+        if attack.fewest_shadows <= shadows < models - 1 and attack.resolved(shadows) == attack
+    ]
     return numbers[-1:] if attack.is_slow else numbers
 
 

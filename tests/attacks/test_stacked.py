@@ -441,7 +441,10 @@ def test_the_power_curve_is_that_of_the_attack_on_fewer_models() -> None:
 def test_the_power_curve_of_a_slow_attack_has_one_number() -> None:
     assert numbers_of_shadows(LiRA(), 17) == [2, 4, 8]
     assert numbers_of_shadows(Stacked(), 17) == [8]
-    assert numbers_of_shadows(Stacked(), 3) == []
+    assert numbers_of_shadows(Stacked(), 6) == [4]
+    assert numbers_of_shadows(Stacked(), 5) == []  # with 2 shadows it is BaVarIA
+    assert numbers_of_shadows(Stacked(), 4) == [2]  # it is BaVarIA with 3 shadows too
+    assert numbers_of_shadows(BaVarIA(), 17) == [2, 4, 8]
 
 
 def test_moments_of_some_models_are_those_of_all_shadows_without_the_others() -> None:
