@@ -11,6 +11,7 @@ from mgaudit.attacks.attack import Attack
 from mgaudit.attacks.bavaria import BaVarIA
 from mgaudit.attacks.drift import Drift
 from mgaudit.attacks.ensemble import Floats
+from mgaudit.attacks.metrics import roc
 from mgaudit.attacks.references import content_order
 from mgaudit.attacks.rmia import RMIA
 from mgaudit.attacks.signals import logit_confidence
@@ -24,6 +25,9 @@ from mgaudit.attacks.stacked_features import (
 FEWEST_SHADOWS = 4  # with fewer, the score is that of another attack
 # Pseudo-targets, if there are as many shadows: so many that there are ROWS rows of training data.
 FEWEST_PSEUDO_TARGETS, ROWS = 8, 32_000
+# C of the regression by the AUC, up to a limit, of the leading statistic on the pseudo-targets:
+# where members are easy to find, the weights need less of a penalty.
+INVERSE_PENALTIES = ((0.75, 0.01), (0.9, 0.1), (1.0, 1.0))
 
 
 @dataclass(frozen=True)
@@ -41,13 +45,14 @@ class Stacked(Attack):
 
     At most `pseudo_targets` shadows are pseudo-targets; they are chosen by the content of their
     outputs. None is 8, or more where there are fewer than 4,000 examples. `inverse_penalty` is C of
-    scikit-learn's LogisticRegression. Offline, only statistics of shadows without the example are
-    used.
+    scikit-learn's LogisticRegression. None is 0.01, 0.1 or 1, the larger the better a single
+    statistic finds the members of the pseudo-targets. Offline, only statistics of shadows without
+    the example are used.
     """
 
     online: bool = True
     pseudo_targets: int | None = None
-    inverse_penalty: float = 0.01
+    inverse_penalty: float | None = None
 
     needs: ClassVar[frozenset[str]] = frozenset({"shadows"})
     fewest_shadows: ClassVar[int] = 2
@@ -76,7 +81,7 @@ class Stacked(Attack):
     def __post_init__(self) -> None:
         if self.pseudo_targets is not None and self.pseudo_targets < 1:
             raise ValueError(f"pseudo_targets must be >= 1, got {self.pseudo_targets}")
-        if not 0 < self.inverse_penalty < np.inf:
+        if self.inverse_penalty is not None and not 0 < self.inverse_penalty < np.inf:
             rule = "inverse_penalty must be a finite number > 0"
             raise ValueError(f"{rule}, got {self.inverse_penalty}")
 
@@ -96,8 +101,9 @@ class Stacked(Attack):
             pseudo_target, membership = view.pseudo_target(shadow)
             rows.append(self._features(pseudo_target))
             members.append(membership)
-        classifier = _classifier(self.inverse_penalty)
-        classifier.fit(np.concatenate(rows), np.concatenate(members))
+        training, is_member = np.concatenate(rows), np.concatenate(members)
+        classifier = _classifier(self._inverse_penalty(training, is_member))
+        classifier.fit(training, is_member)
         of_target = self._features(view.like_pseudo_target())
         return np.asarray(classifier.decision_function(of_target), dtype=np.float64)
 
@@ -106,6 +112,13 @@ class Stacked(Attack):
         if self.pseudo_targets is not None:
             return self.pseudo_targets
         return max(FEWEST_PSEUDO_TARGETS, ROWS // examples)
+
+    def _inverse_penalty(self, training: Floats, is_member: NDArray[np.bool_]) -> float:
+        """Returns C for the features (rows, features) and membership (rows,) of pseudo-targets."""
+        if self.inverse_penalty is not None:
+            return self.inverse_penalty
+        auc = roc(training[:, 0], is_member).auc()
+        return next(penalty for limit, penalty in INVERSE_PENALTIES if auc <= limit)
 
     def _features(self, view: AdversaryView) -> Floats:
         """Returns the features (examples, features) of the target of a view."""

@@ -31,16 +31,17 @@ OFFLINE_A = 0.3  # as in RMIA: mean_in = a mean_out + 1 - a, where there is no I
 def online_features(view: AdversaryView, drift: Drift) -> Floats:
     """Returns the statistics of each example (examples, features), float64.
 
-    They are phi; for each temperature, the log ratios of the label's probability to its means over
-    references; for each bend, BaVarIA's log ratio, log densities, locations and scales; and LiRA's
-    log densities. `drift` is subtracted from the logits.
+    They are, for each bend, BaVarIA's log ratio (the leading statistic), log densities, locations
+    and scales; for each temperature, the log ratios of the label's probability to its means over
+    references; phi; and LiRA's log densities. `drift` is subtracted from the logits.
     """
-    columns = [view.target_signal(logit_confidence, drift).mean(axis=-1)]
-    for temperature in TEMPERATURES:
-        columns += _log_ratios(view, temperature, drift)
+    columns: list[Floats] = []
     for bend in BENDS:
         columns += _predictive(view, bend, drift)
+    for temperature in TEMPERATURES:
+        columns += _log_ratios(view, temperature, drift)
     phi = view.target_signal(logit_confidence, drift)
+    columns.append(phi.mean(axis=-1))
     moments = view.shadow_moments(logit_confidence, drift)
     # Without any reference, a mean is still missing; it is then the same for all examples.
     mean_in, mean_out = (np.nan_to_num(mean) for mean in moments.filled_means())
@@ -52,12 +53,14 @@ def online_features(view: AdversaryView, drift: Drift) -> Floats:
 def offline_features(view: AdversaryView, drift: Drift) -> Floats:
     """Returns those statistics (examples, features) that depend on OUT references only.
 
-    For each bend there is also the z-score of phi, because a density is equally low for members,
-    whose phi is high, and for examples with a low phi. An example without an OUT reference is
-    compared with the average example.
+    For each bend there is also the z-score of phi (the leading statistic), because a density is
+    equally low for members, whose phi is high, and for examples with a low phi. An example without
+    an OUT reference is compared with the average example.
     """
-    phi = view.target_signal(logit_confidence, drift)
-    columns = [phi.mean(axis=-1)]
+    columns: list[Floats] = []
+    for bend in BENDS:
+        columns += _predictive_out(view, bend, drift)
+    columns.append(view.target_signal(logit_confidence, drift).mean(axis=-1))
     for temperature in TEMPERATURES:
         log_p, mean_out = _probabilities(view, temperature, drift, view.references_out)
         has_out = view.references_out.any(axis=0)
@@ -66,8 +69,6 @@ def offline_features(view: AdversaryView, drift: Drift) -> Floats:
         expected_in = OFFLINE_A * mean_out + 1 - OFFLINE_A
         for mean in (mean_out, (expected_in + mean_out) / 2):
             columns.append((log_p - np.log(mean)).mean(axis=-1))
-    for bend in BENDS:
-        columns += _predictive_out(view, bend, drift)
     return np.stack(columns, axis=1)
 
 
@@ -162,7 +163,7 @@ def _predictive(view: AdversaryView, bend: float, drift: Drift) -> list[Floats]:
 
 
 def _predictive_out(view: AdversaryView, bend: float, drift: Drift) -> list[Floats]:
-    """Returns log density, location, log scale and z-score under BaVarIA's OUT distribution."""
+    """Returns z-score, log density, location and log scale of BaVarIA's OUT distribution."""
     signal = BentConfidence(bend)
     phi, moments = view.target_signal(signal, drift), view.shadow_moments(signal, drift)
     of_queries = []
@@ -170,7 +171,7 @@ def _predictive_out(view: AdversaryView, bend: float, drift: Drift) -> list[Floa
         _, outside = _sides(moments, query)
         posterior = outside.posterior(outside.average(), MIN_STD)
         z_score = (phi[:, query] - posterior.location) / posterior.scale
-        of_queries.append([*_of_side(phi[:, query], posterior), z_score])
+        of_queries.append([z_score, *_of_side(phi[:, query], posterior)])
     return list(np.mean(of_queries, axis=0))
 
 
