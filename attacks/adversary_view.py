@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from mgaudit.attacks.drift import Drift
 from mgaudit.attacks.ensemble import Ensemble, Extras, Floats, Labels, Logits, Signal
 from mgaudit.attacks.references import ReferenceLimits, chosen_references
-from mgaudit.attacks.shadow_moments import ShadowMoments, moments_of
+from mgaudit.attacks.shadow_moments import ShadowMoments, Totals, moments_of
 from mgaudit.attacks.signals import logit_confidence
 
 
@@ -26,6 +26,7 @@ class AdversaryView:
         shadows: Ensemble,
         numbers: NDArray[np.int64] | None = None,
         limits: ReferenceLimits | None = None,
+        smaller: "AdversaryView | None" = None,
     ) -> None:
         """Makes the view of a target; see `Observations.view`.
 
@@ -35,6 +36,8 @@ class AdversaryView:
             shadows: The outputs of the shadows.
             numbers: The numbers of the models that are shadows (shadows,); None for all others.
             limits: Limits on the numbers of references; None for those of `shadows`.
+            smaller: A view of the same target with the first of these shadows only, whose totals
+                are reused.
         """
         if not 0 <= target < observations.models:
             raise ValueError(f"target must lie in 0..{observations.models - 1}, got {target}")
@@ -46,6 +49,8 @@ class AdversaryView:
         self.__target = target
         self.__shadow_numbers = all_others if numbers is None else numbers
         self.__has_all_others = numbers is None
+        self.__smaller = smaller
+        self.__totals: dict[tuple[Signal, Drift], Totals] = {}
         self.__limits = shadows.references if limits is None else limits
 
     @property
@@ -157,8 +162,34 @@ class AdversaryView:
             values = source.signal(signal, drift)[self.__target]
             members = self.__shadows.membership[self.__target]
             return source.totals(signal, drift).without(values, members)
+        if self.__limits is None and self.__smaller is not None:
+            return self._totals(signal, drift).moments()
         values = self.shadow_signal(signal, drift)
         return moments_of(values, self.references_in, self.references_out)
+
+    def with_more_shadows(self, numbers: NDArray[np.int64]) -> "AdversaryView":
+        """Returns the view with further models as shadows, whose numbers are (more shadows,).
+
+        Moments are updated instead of computed again.
+        """
+        more = np.concatenate([self.__shadow_numbers, numbers])
+        observations, shadows, target = self.__observations, self.__shadows, self.__target
+        return AdversaryView(observations, target, shadows, more, self.__limits, smaller=self)
+
+    def _totals(self, signal: Signal, drift: Drift) -> Totals:
+        """Returns the totals of a signal over the shadows."""
+        key = signal, drift
+        if key not in self.__totals:
+            source = self.__shadows if drift == "none" else self._ensemble
+            centre = source.totals(signal, drift).centre
+            known = 0 if self.__smaller is None else self.__smaller.shadows
+            new = self.__shadow_numbers[known:]
+            values, members = source.signal(signal, drift)[new], source.membership[new]
+            totals = Totals.about(centre, values, members)
+            if self.__smaller is not None:
+                totals = self.__smaller._totals(signal, drift).plus(totals)
+            self.__totals[key] = totals
+        return self.__totals[key]
 
     def target_extra(self, name: str) -> NDArray[np.floating]:
         """Returns the target's extra of this name (examples, ...).

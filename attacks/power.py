@@ -1,6 +1,6 @@
 """Scores of an attack with fewer shadow models, which show whether more shadows would help."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,26 +28,29 @@ def numbers_of_shadows(attack: Attack, models: int) -> list[int]:
     return numbers[-1:] if attack.is_slow else numbers
 
 
-def score_with_fewer(
+def scores_by_number(
     attack: Attack,
     observations: Observations,
-    shadows: int,
+    numbers: Sequence[int],
     orders: Mapping[int, NDArray[np.int64]],
-) -> NDArray[np.float64]:
-    """Returns the scores (targets, examples) of an attack with only some of the shadows.
+) -> dict[int, NDArray[np.float64]]:
+    """Returns the scores (targets, examples) of an attack for each number of shadows.
 
-    Signals are computed once for all numbers of shadows. So the drift of classes, where an attack
-    subtracts it, is estimated from all models also with fewer shadows.
+    Signals are computed once for all numbers, and moments are updated from one number to the next.
+    So the drift of classes, where an attack subtracts it, is estimated from all models also with
+    fewer shadows.
 
     Args:
         attack: The attack, with settings that are resolved for all shadows.
         observations: The outputs of all models.
-        shadows: The number of shadows, at least 1.
-        orders: By target, the indices of the other models (models - 1,) in some order. The first
-            `shadows` of them are used, so that a smaller set of shadows is part of a larger.
+        numbers: The numbers of shadows, at least 1 each, increasing.
+        orders: By target, the indices of the other models (models - 1,) in some order. The first of
+            them are used, so that a smaller set of shadows is part of a larger.
     """
-    scores = []
+    scores: dict[int, list[NDArray[np.float64]]] = {number: [] for number in numbers}
     for target, order in orders.items():
-        view = observations.view(target, numbers=order[:shadows])
-        scores.append(attack.score(view))
-    return np.stack(scores)
+        view = observations.view(target, numbers=order[:0])
+        for number in numbers:
+            view = view.with_more_shadows(order[view.shadows : number])
+            scores[number].append(attack.score(view))
+    return {number: np.stack(rows) for number, rows in scores.items()}

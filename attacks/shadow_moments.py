@@ -4,7 +4,7 @@ A *signal* is a number for each model, example and query (`mgaudit.attacks.signa
 the models that trained on an example, and "out" to the others.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,6 +107,34 @@ class Totals:
         return cls(
             centre, count_in, sums[True], squares[True], count_out, sums[False], squares[False]
         )
+
+    @classmethod
+    def about(cls, centre: Floats, values: Floats, membership: NDArray[np.bool_]) -> "Totals":
+        """Returns the totals of a signal (models, examples, queries) about a given centre.
+
+        `centre` is (examples, queries), and `membership` (models, examples).
+        """
+        deviations = values - centre
+        squared = deviations**2
+        parts = []
+        for on_side in (membership, ~membership):
+            parts += [
+                on_side.sum(axis=0)[:, np.newaxis],
+                np.einsum("seq,se->eq", deviations, on_side),
+                np.einsum("seq,se->eq", squared, on_side),
+            ]
+        return cls(centre, *parts)
+
+    def plus(self, other: "Totals") -> "Totals":
+        """Returns the totals over the models of both, which have the same centre."""
+        parts = (getattr(self, part.name) + getattr(other, part.name) for part in fields(self)[1:])
+        return Totals(self.centre, *parts)
+
+    def moments(self) -> ShadowMoments:
+        """Returns the moments over all models."""
+        inside = _moments(self.centre, self.count_in, self.sum_in, self.squares_in)
+        outside = _moments(self.centre, self.count_out, self.sum_out, self.squares_out)
+        return ShadowMoments(*inside, *outside)
 
     def without(self, row: Floats, members: NDArray[np.bool_]) -> ShadowMoments:
         """Returns the moments without one model.

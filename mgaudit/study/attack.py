@@ -17,7 +17,7 @@ from mgaudit.attacks.exposure import Exposure, auc_by_class, exposure, ranks_of
 from mgaudit.attacks.intervals import Interval, Resampled, resampled_metrics
 from mgaudit.attacks.metrics import ROC, false_positives_allowed, roc
 from mgaudit.attacks.one_run import Guesses, guess, one_run_fdp_epsilon
-from mgaudit.attacks.power import numbers_of_shadows, score_with_fewer
+from mgaudit.attacks.power import numbers_of_shadows, scores_by_number
 from mgaudit.errors import UsageError
 from mgaudit.reports.record import ChoiceRecord
 from mgaudit.settings.choices import Choice
@@ -238,8 +238,7 @@ def _power(
     power = {}
     # Limits on references equalise the counts of all shadows, not those of some of them.
     fewer = [] if observations.references is not None else numbers_of_shadows(attack, models)
-    for shadows in fewer:
-        scores = score_with_fewer(attack, observations, shadows, orders)
+    for shadows, scores in scores_by_number(attack, observations, fewer, orders).items():
         power[shadows] = resampled_metrics(scores, membership, resamples, data.halves)
     power[models - 1] = outcome.metrics
     return power

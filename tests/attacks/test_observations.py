@@ -54,7 +54,7 @@ def assert_same_view(ours: AdversaryView, theirs: AdversaryView) -> None:
     """Fails where a public attribute differs, also in the views of pseudo-targets."""
     for name in [name for name in dir(ours) if not name.startswith("_")]:
         attribute = getattr(ours, name)
-        if name in ("pseudo_target", "like_pseudo_target"):
+        if name in ("pseudo_target", "like_pseudo_target", "with_more_shadows"):
             continue
         if callable(attribute):
             arguments = {
@@ -85,6 +85,9 @@ def test_nothing_in_a_view_depends_on_the_targets_own_membership() -> None:
     ours, theirs = observations.view(2), flipped.view(2)
     assert_same_view(ours, theirs)
     assert_same_view(ours.like_pseudo_target(), theirs.like_pseudo_target())
+    fewer, other = (each.view(2, numbers=np.array([0])) for each in (observations, flipped))
+    more = np.array([1, 4])
+    assert_same_view(fewer.with_more_shadows(more), other.with_more_shadows(more))
     (pseudo_target, members), (other, other_members) = (
         view.pseudo_target(3) for view in (ours, theirs)
     )

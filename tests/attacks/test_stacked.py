@@ -21,7 +21,7 @@ from mgaudit.attacks import (
 )
 from mgaudit.attacks.membership_layout import membership_layout
 from mgaudit.attacks.metrics import roc
-from mgaudit.attacks.power import numbers_of_shadows, score_with_fewer
+from mgaudit.attacks.power import numbers_of_shadows, scores_by_number
 from mgaudit.attacks.references import ReferenceLimits, content_order
 from mgaudit.attacks.shadow_moments import moments_of
 from mgaudit.attacks.signals import BentConfidence, logit_confidence
@@ -431,11 +431,13 @@ def test_the_power_curve_is_that_of_the_attack_on_fewer_models() -> None:
     observations = planted(9, 80, 1.0, np.random.default_rng(23), queries=2, classes=3)
     orders = {target: np.delete(np.arange(9), target)[::-1] for target in (0, 4)}
     for attack in (LiRA(), RMIA(), BaVarIA(bend=4.0)):
-        scores = score_with_fewer(attack, observations, 4, orders)
-        for row, (target, order) in zip(scores, orders.items(), strict=True):
-            some = observations.of_models([target, *order[:4].tolist()])
-            expected = attack.score(some.view(0))
-            assert np.allclose(row, expected, rtol=1e-9, atol=1e-9), attack
+        curve = scores_by_number(attack, observations, [2, 4, 5], orders)
+        assert list(curve) == [2, 4, 5]
+        for number, scores in curve.items():
+            for row, (target, order) in zip(scores, orders.items(), strict=True):
+                some = observations.of_models([target, *order[:number].tolist()])
+                expected = attack.score(some.view(0))
+                assert np.allclose(row, expected, rtol=1e-9, atol=1e-9), attack
 
 
 def test_the_power_curve_of_a_slow_attack_has_one_number() -> None:
@@ -455,6 +457,8 @@ def test_moments_of_some_models_are_those_of_all_shadows_without_the_others() ->
     values = observations.signal(signal)[numbers]
     members = observations.membership[numbers]
     expected = moments_of(values, members, ~members)
-    for name, moment in vars(some.shadow_moments(signal)).items():
-        assert np.allclose(moment, getattr(expected, name), equal_nan=True), name
-    assert some.shadows == 3
+    updated = observations.view(0, numbers=numbers[:1]).with_more_shadows(numbers[1:])
+    for view in (some, updated):
+        assert view.shadows == 3
+        for name, moment in vars(view.shadow_moments(signal)).items():
+            assert np.allclose(moment, getattr(expected, name), equal_nan=True), name
