@@ -108,13 +108,24 @@ ATTACKS = [
     ),
     *of_file(
         "attacks/bavaria.py",
-        ["tests/attacks/test_comparing_attacks.py"],
+        ["tests/attacks/test_comparing_attacks.py", "tests/attacks/test_drift.py"],
         [
             (
                 "BaVarIA has the wrong sign",
                 "np.asarray(np.mean(ratios, axis=0), dtype=np.float64)",
                 "np.asarray(-np.mean(ratios, axis=0), dtype=np.float64)",
             ),
+            (
+                "BaVarIA ignores the drift in the shadows' signals",
+                "view.shadow_moments(signal, self.drift)",
+                "view.shadow_moments(signal)",
+            ),
+        ],
+    ),
+    *of_file(
+        "attacks/normal_inverse_gamma.py",
+        ["tests/attacks/test_comparing_attacks.py"],
+        [
             (
                 "the predictive scale lacks the variance of a new phi",
                 "np.sqrt(sigma2 * (1 + 1 / total))",
@@ -127,8 +138,8 @@ ATTACKS = [
             ),
             (
                 "the bias correction of the log variances has the wrong sign",
-                "- digamma(free / 2) + np.log(free / 2)",
-                "+ digamma(free / 2) - np.log(free / 2)",
+                "- digamma(values)[index] + np.log(free / 2)",
+                "+ digamma(values)[index] - np.log(free / 2)",
             ),
             (
                 "the regression on the other side counts each example once",
@@ -379,23 +390,143 @@ ATTACKS = [
         ],
     ),
     *of_file(
-        "attacks/observations.py",
-        ["tests/attacks/test_observations.py", "tests/attacks/test_lira.py"],
+        "attacks/observation_checks.py",
+        ["tests/attacks/test_observations.py"],
         [
-            (
-                "shadow numbers skip the model behind the target",
-                "shadows + (shadows >= self.__target)",
-                "shadows + (shadows > self.__target)",
-            ),
             (
                 "coarse logits raise an alarm of overlap",
                 "max(3 * by_chance, COINCIDENCES)",
                 "COINCIDENCES",
             ),
+        ],
+    ),
+    *of_file(
+        "attacks/observations.py",
+        ["tests/attacks/test_observations.py", "tests/attacks/test_lira.py"],
+        [
             (
                 "the naive adversary gets the shadows of the targets' own ensemble",
                 "self if shadows is None else shadows",
                 "self",
+            ),
+        ],
+    ),
+    *of_file(
+        "attacks/adversary_view.py",
+        ["tests/attacks/test_stacked.py", "tests/attacks/test_drift.py"],
+        [
+            (
+                "the model before the target is no shadow",
+                "np.delete(np.arange(shadows.models), target)",
+                "np.delete(np.arange(shadows.models), target - 1)",
+            ),
+            (
+                "a pseudo-target is among its own shadows",
+                "np.delete(self.__shadow_numbers, shadow)",
+                "np.append(np.delete(self.__shadow_numbers, shadow), model)",
+            ),
+            (
+                "the target has a reference more than pseudo-targets",
+                "AdversaryView(ensemble, self.__target, ensemble, numbers, self._lower_limits)",
+                "AdversaryView(ensemble, self.__target, ensemble, numbers, self.__limits)",
+            ),
+            (
+                "the drift of the naive adversary's target is that of a shadow",
+                "return self.__shadows.with_model(self.__target, self.__observations)",
+                "return self.__shadows",
+            ),
+            (
+                "the totals of a smaller view are lost",
+                "totals = self.__smaller._totals(signal, drift).plus(totals)",
+                "totals = totals.plus(totals)",
+            ),
+        ],
+    ),
+    *of_file(
+        "attacks/drift.py",
+        ["tests/attacks/test_drift.py"],
+        [
+            (
+                "the drift is added",
+                "_centred(logits) - drift.reshape(logits.shape)",
+                "_centred(logits) + drift.reshape(logits.shape)",
+            ),
+            (
+                "the drift has the wrong sign on the population",
+                "drift = _centred(of_model) - population_mean",
+                "drift = population_mean - _centred(of_model)",
+            ),
+            (
+                "logits are centred over queries",
+                "values - values.mean(axis=-1, keepdims=True)",
+                "values - values.mean(axis=-2, keepdims=True)",
+            ),
+            (
+                "models and classes of the coefficients are exchanged",
+                "coefficients.reshape(-1, len(logits), classes).swapaxes(0, 1)",
+                "coefficients.reshape(-1, classes, len(logits)).transpose(2, 0, 1)",
+            ),
+            (
+                "the regression has no penalty",
+                "np.maximum(eigenvalues, 0.0) + penalty",
+                "np.maximum(eigenvalues, 1e-9)",
+            ),
+            (
+                "mean logits are those of the examples",
+                "population_mean = _mean_logits(population_logits)",
+                "population_mean = 0 * _mean_logits(population_logits)",
+            ),
+        ],
+    ),
+    *of_file(
+        "attacks/stacked.py",
+        ["tests/attacks/test_stacked.py"],
+        [
+            (
+                "the log-odds have the wrong sign",
+                "np.asarray(classifier.decision_function(of_target), dtype=np.float64)",
+                "np.asarray(-classifier.decision_function(of_target), dtype=np.float64)",
+            ),
+            (
+                "pseudo-targets are chosen by position",
+                "order = content_order(view.shadow_signal(logit_confidence))",
+                "order = np.arange(view.shadows)",
+            ),
+            (
+                "the target's references are those of all shadows",
+                "self._features(view.like_pseudo_target())",
+                "self._features(view)",
+            ),
+            (
+                "the logit drift is subtracted offline",
+                'if self.online else ("none", "class")',
+                'if self.online else ("none", "logits")',
+            ),
+        ],
+    ),
+    *of_file(
+        "attacks/stacked_features.py",
+        ["tests/attacks/test_stacked.py"],
+        [
+            (
+                "IN and OUT references are exchanged in the ratios",
+                "_, mean_in = _probabilities(view, temperature, drift, view.references_in)",
+                "_, mean_in = _probabilities(view, temperature, drift, view.references_out)",
+            ),
+            (
+                "IN and OUT are exchanged in BaVarIA's statistics",
+                "of_in = _of_side(phi[:, query], posterior_in)",
+                "of_in = _of_side(phi[:, query], posterior_out)",
+            ),
+            (
+                "OUT densities are about the IN means",
+                "_log_normal(phi, mean_out, moments.count_out",
+                "_log_normal(phi, mean_in, moments.count_out",
+            ),
+            (
+                "class means are divided by all points",
+                "sums / np.maximum(counts, 1)",
+                "sums / max(len(values), 1)",
             ),
         ],
     ),
