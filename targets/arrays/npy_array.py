@@ -61,6 +61,26 @@ def load_member(key: str, archive: ZipFile, name: str) -> Array:
         raise UsageError(key, "must be an array", one_line(error), SAVED_NPZ) from error
 
 
+def member_shape(archive: ZipFile, name: str) -> tuple[int, ...]:
+    """Returns the shape of the array `name` of an npz archive; () if it cannot be read."""
+    try:
+        with archive.open(f"{name}.npy") as file:
+            shape, _ = _header(file)
+    except Exception:  # numpy and zipfile raise many kinds of errors for damaged files
+        return ()
+    return shape
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
+    """Returns shape and type of an npy file. Raises ValueError for another file."""
+    version = npy.read_magic(file)
+    if version == (1, 0):
+        shape, _, dtype = npy.read_array_header_1_0(file)
+    else:
+        shape, _, dtype = npy.read_array_header_2_0(file)
+    return shape, dtype
+
+
 def _refuse_objects(key: str, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
     """Returns shape and type of an npy file from its header, which the function reads.
 
@@ -68,11 +88,7 @@ def _refuse_objects(key: str, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtyp
         UsageError: For Python objects and records.
         ValueError: For another file.
     """
-    version = npy.read_magic(file)
-    if version == (1, 0):
-        shape, _, dtype = npy.read_array_header_1_0(file)
-    else:
-        shape, _, dtype = npy.read_array_header_2_0(file)
+    shape, dtype = _header(file)
     if dtype.hasobject:
         rule = "must have no Python objects, because reading them may run code"
         raise UsageError(key, rule, f"an array of objects of shape {shape}", OBJECTS)

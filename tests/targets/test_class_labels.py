@@ -48,9 +48,7 @@ def test_labels_that_are_no_classes_are_refused(labels: object, value: str) -> N
 
 
 def test_a_test_label_that_is_no_class_is_named() -> None:
-    with pytest.raises(
-        UsageError, match="only the 2 labels of the training data, got 'c' in row"
-    ):
+    with pytest.raises(UsageError, match="only the 2 labels of the training data, got 'c' in row"):
         classes_of("y", ["a", "b"]).numbers("y_test", ["a", "c"])
 
 
