@@ -16,6 +16,7 @@ from mgaudit.errors import UsageError
 Array = NDArray[Any]
 
 ARRAYS = "use a NumPy array, a tensor, a DataFrame or nested lists of numbers"
+TIMES = "turn times into numbers, such as the days since the first one"
 RAGGED = "use the same examples, queries and classes for all models"
 LARGEST_WHOLE = 2**53  # float64 has all whole numbers up to this one
 INDEX_COLUMN = "Unnamed: 0"  # how pandas names an index that it wrote to a file and read back
@@ -49,7 +50,8 @@ def to_array(
         value = f"{_kind(values)} ({type(error).__name__}: {error})"
         raise UsageError(key, "must be an array", value, ARRAYS) from error
     if array.dtype.kind not in "biufcUS":
-        raise UsageError(key, "must be an array of numbers", f"dtype {array.dtype}", ARRAYS)
+        way_out = TIMES if array.dtype.kind in "mM" else ARRAYS
+        raise UsageError(key, "must be an array of numbers", f"dtype {array.dtype}", way_out)
     if array.size == 0:
         raise UsageError(key, "must not be empty", f"shape {array.shape}")
     return array

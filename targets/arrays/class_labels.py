@@ -1,5 +1,6 @@
 """Classes of labels in every form: numbers, texts, bool, a column, or one-hot rows."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -172,9 +173,9 @@ def _scalar(key: str, row: int, value: Any) -> Any:
 
 
 def _is_missing(value: Any) -> bool:
-    """Returns whether a value is None, NaN, NaT or NA, which do not equal themselves."""
+    """Returns whether a value is None, infinity, or NaN, NaT or NA, which are not themselves."""
     try:
-        return value is None or bool(value != value)
+        return value is None or bool(value != value) or value in (math.inf, -math.inf)
     except TypeError:  # NA of pandas is neither true nor false
         return True
 

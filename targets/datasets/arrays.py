@@ -1,7 +1,7 @@
 """Datasets of arrays: training examples and test examples, each with labels."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -19,6 +19,7 @@ ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 SHAPES = (
     "must be (examples, features), (examples, height, width) or (examples, channels, height, width)"
 )
+ONE_SHAPE = "bring all examples to one shape, and images to one size and mode"
 CHANNELS = (1, 3, 4)  # of images whose channels are last
 SMALLEST_SIDE = 8  # pixels from which an axis is certainly not one of channels
 AXES = {
@@ -136,11 +137,9 @@ def _examples(key: str, values: Any) -> tuple[Array, str]:
     Raises:
         UsageError: For other values; the message begins with `key`.
     """
-    array = to_array(key, values, AXES[2])
+    array = to_array(key, values, AXES[2], ONE_SHAPE)
     if array.dtype.kind not in "biuf":
-        rule = "must hold real numbers"
-        text = f", the first is {str(array.flat[0])!r}" if array.dtype.kind in "US" else ""
-        raise UsageError(key, rule, f"{array.dtype}{text}", "turn texts into numbers")
+        _refuse_type(key, array)
     if array.ndim not in AXES:
         way_out = "use x.reshape(-1, 1) for a single feature" if array.ndim == 1 else ""
         raise UsageError(key, SHAPES, f"shape {array.shape}", way_out)
@@ -151,6 +150,15 @@ def _examples(key: str, values: Any) -> tuple[Array, str]:
     if array.ndim == 4 and array.shape[1] > max(CHANNELS) and array.shape[3] in CHANNELS:
         return _with_channels_first(key, array)
     return array, ""
+
+
+def _refuse_type(key: str, array: Array) -> NoReturn:
+    """Raises UsageError for texts and complex numbers."""
+    rule = "must hold real numbers"
+    if array.dtype.kind == "c":
+        raise UsageError(key, rule, str(array.dtype), "take the real part or the absolute value")
+    value = f"the text {str(array.flat[0])!r}"
+    raise UsageError(key, rule, value, "turn texts into numbers, such as x.astype(float)")
 
 
 def _with_channels_first(key: str, array: Array) -> tuple[Array, str]:
@@ -172,9 +180,11 @@ def _refuse_unlike(key: str, train: Array, test: Array) -> None:
         rule = "must have examples of one shape in both splits"
         value = f"{train.shape[1:]} in x_train and {test.shape[1:]} in x_test"
         raise UsageError(key, rule, value)
-    is_whole = [bool((values == np.floor(values)).all()) for values in (train, test)]
-    are_integers = [values.dtype.kind in "biu" for values in (train, test)]
-    if is_whole[0] != is_whole[1] and any(are_integers):
+    are_integers = train.dtype.kind in "biu", test.dtype.kind in "biu"
+    if are_integers[0] == are_integers[1]:
+        return
+    floats = test if are_integers[0] else train
+    if (np.floor(floats) != floats).any():
         rule = "must have the same unit in both splits"
         value = f"x_train of {train.dtype} and x_test of {test.dtype}, one of them with fractions"
         raise UsageError(key, rule, value, "prepare both splits in the same way")

@@ -128,7 +128,9 @@ def _way_out(value: object) -> str:
     if isinstance(value, list | tuple) and len(value) in (3, 6):
         return "leave the validation data out"
     if hasattr(value, "columns"):
-        return "return the columns of the features and the column of the labels, as (x, y)"
+        return "give the columns of the features and the column of the labels, as (x, y)"
+    if hasattr(value, "shape"):
+        return "give the labels of the examples too, as (x, y)"
     if hasattr(value, "dataset"):
         return "return the dataset of the loader"
     if hasattr(value, "__next__"):
