@@ -174,7 +174,7 @@ def _from_table(key: str, table: Any) -> Array:
         rule = f"must not have the column {INDEX_COLUMN!r}, which is the index of a table"
         raise UsageError(key, rule, None, "use pandas.read_csv(path, index_col=0)")
     array = np.asarray(table.to_numpy())
-    if array.dtype.kind == "f":
+    if array.dtype.kind in "fO":
         _refuse_rounded_column(key, table, names)
     if array.dtype.kind != "O":
         return array
@@ -194,7 +194,7 @@ def _refuse_rounded_column(key: str, table: Any, names: list[str]) -> None:
         dtype = list(types)[number] if types is not None else None
         if getattr(dtype, "kind", "") not in ("i", "u"):
             continue
-        column = np.asarray(table.iloc[:, number].to_numpy())
+        column = np.asarray(table.iloc[:, number].dropna().to_numpy())
         is_large = (column > LARGEST_WHOLE) | (column < -LARGEST_WHOLE)
         if is_large.any():
             rule = "must have whole numbers up to 2**53 in a table that has other columns of floats"

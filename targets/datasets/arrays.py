@@ -61,8 +61,8 @@ def from_arrays(
     train, train_note = _examples(f"{key}: x_train", x_train)
     test, test_note = _examples(f"{key}: x_test", x_test)
     _refuse_unlike(key, train, test)
-    train_labels = _labels(f"{key}: y_train", y_train, len(train))
-    test_labels = _labels(f"{key}: y_test", y_test, len(test))
+    train_labels = _labels(f"{key}: y_train", y_train, train)
+    test_labels = _labels(f"{key}: y_test", y_test, test)
     classes = classes_of(f"{key}: y_train", train_labels)
     inputs, test_inputs = _inputs(train, test)
     return Dataset(
@@ -100,7 +100,7 @@ def from_pair(
     key = f"dataset {name}"
     refuse_other_order(key, ("x", "y"), (x, y))
     examples, note = _examples(f"{key}: x", x)
-    values = _labels(f"{key}: y", y, len(examples))
+    values = _labels(f"{key}: y", y, examples)
     classes = classes_of(f"{key}: y", values)
     labels = classes.numbers(f"{key}: y", values)
     inputs, _ = _inputs(examples, examples[:0])
@@ -190,12 +190,18 @@ def _refuse_unlike(key: str, train: Array, test: Array) -> None:
         raise UsageError(key, rule, value, "prepare both splits in the same way")
 
 
-def _labels(key: str, values: Any, examples: int) -> list[Any]:
-    """Returns a label for each of the examples. Raises UsageError, with this key, for others."""
+def _labels(key: str, values: Any, examples: Array) -> list[Any]:
+    """Returns a label for each of the examples (examples, ...).
+
+    Raises:
+        UsageError: For another number of labels, and as `class_values`; `key` begins the message.
+    """
     labels = class_values(key, values)
-    if len(labels) != examples:
-        rule = f"must hold a label for each of {examples} examples"
-        raise UsageError(key, rule, str(len(labels)))
+    if len(labels) != len(examples):
+        are_last = len(labels) == examples.shape[-1]
+        way_out = "use numpy.moveaxis(x, -1, 0) if the last axis is that of the examples"
+        rule = f"must hold a label for each of {len(examples)} examples"
+        raise UsageError(key, rule, str(len(labels)), way_out if are_last else "")
     return labels
 
 

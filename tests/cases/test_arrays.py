@@ -23,6 +23,7 @@ from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.datasets.arrays import from_arrays, from_pair
 from mgaudit.targets.datasets.in_memory import from_object
 from mgaudit.targets.datasets.npz import read_npz
+from tests.test_layering import imported_by
 
 DRAW = np.random.default_rng(0)
 X = DRAW.random((60, 4))
@@ -147,6 +148,7 @@ def test_b15_splits_in_every_container(value: object) -> None:
         [X, Y],
         {"x": X, "y": Y},
         {"Features": X, "Labels": Y},
+        {b"data": X, b"labels": Y, b"batch_label": b"batch 1"},
         tensors(0, 60),
         Pairs(),
         load_iris(),
@@ -174,6 +176,11 @@ def test_b15_equal_examples_are_in_one_split() -> None:
     )
     assert not train & test
     assert len(train) + len(test) == 30
+
+
+def test_importing_the_conversion_loads_no_other_package() -> None:
+    modules = ("targets.arrays.array_like", "targets.arrays.class_labels", "targets.arrays.float32")
+    assert not imported_by(modules, ["torch", "pandas", "scipy", "sklearn", "PIL"])
 
 
 def test_b15_data_left_out_are_noted() -> None:
@@ -217,6 +224,8 @@ def test_b15_data_left_out_are_noted() -> None:
         (train_test_split(X, np.eye(3)[Y]), ["scikit-learn"]),
         ((Y[:40], X[:40], Y[40:], X[40:]), ["examples before their labels", "(40, 4)"]),
         ((Y, X), ["examples before their labels", "use the order x, y"]),
+        ((X.T, Y), ["y must hold a label for each of 4", "numpy.moveaxis(x, -1, 0)"]),
+        ((PIXELS.transpose(1, 2, 3, 0), Y), ["each of 10 examples", "numpy.moveaxis"]),
         ((*FOUR[:3], Y[41:]), ["y_test must hold a label for each of 20", "got 19"]),
         ((FOUR[0], FOUR[1], FOUR[2][:, :3], FOUR[3]), ["one shape", "(4,) in x_train"]),
         ((FOUR[0][:, 0], FOUR[1], *FOUR[2:]), ["(examples, features)", "reshape(-1, 1)"]),
@@ -450,6 +459,7 @@ def test_b04_time_stamps_stay_distinct() -> None:
 def test_b04_large_whole_numbers_beside_floats_in_a_table_are_refused() -> None:
     frame = pd.DataFrame({"id": 2**60 + np.arange(60), "value": X[:, 0]})
     assert "column 'id'" in refused((frame, Y))
+    assert "column 'id'" in refused((frame.astype({"id": "Int64"}), Y))
     frame["id"] = np.arange(60)
     assert from_pair("mine", frame, Y).input_shape == (2,)
 
@@ -563,6 +573,7 @@ def test_a10_features_and_one_hot_labels_without_a_test_split(tmp_path: Path) ->
         ("xtr", "ytr", "xte", "yte"),
         ("features_train", "labels_train", "features_test", "labels_test"),
         ("x", "y", "x_test", "y_test"),
+        ("train_set_x", "train_set_y", "test_set_x_orig", "test_set_y_orig"),
     ],
 )
 def test_a10_usual_names(tmp_path: Path, names: tuple[str, ...]) -> None:
