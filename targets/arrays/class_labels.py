@@ -41,7 +41,7 @@ class Classes:
         """
         numbers = {value: number for number, value in enumerate(self.values)}
         codes = []
-        for row, label in enumerate(label_values(key, labels)):
+        for row, label in enumerate(class_values(key, labels)):
             if label not in numbers:
                 rule = f"must have only the {len(self.values)} labels of the training data"
                 raise UsageError(key, rule, f"{label!r} in row {row}")
@@ -54,7 +54,7 @@ def classes_of(key: str, labels: Any) -> Classes:
 
     Args:
         key: Name of the labels, for errors.
-        labels: Labels in a form of `label_values`.
+        labels: Labels in a form of `class_values`.
 
     Raises:
         UsageError: For missing labels, one class, one class in two spellings, and for numbers that
@@ -63,7 +63,7 @@ def classes_of(key: str, labels: Any) -> Classes:
     >>> classes_of("y", [-1.0, 1.0, -1.0]).names
     ('-1', '1')
     """
-    values = label_values(key, labels)
+    values = class_values(key, labels)
     if not values:
         raise UsageError(key, "must not be empty")
     refuse_missing(key, values)

@@ -382,6 +382,7 @@ def test_b02_numbers_without_examples_are_no_classes() -> None:
         ([1, "a", 2] * 20, ["int and str"]),
         (["a", b"a", "b"] * 20, ["bytes and str"]),
         ([{1}, {2}, {3}] * 20, ["set in row 0"]),
+        ([[[1]], [[2]], [[3]]] * 20, ["(40, 1, 1)"]),
         (np.zeros(60, "i4,i4"), ["dtype"]),
         (Y[np.newaxis].repeat(2, 0), ["y_train"]),
     ],
@@ -668,6 +669,15 @@ LABEL_FORMS: dict[str, Callable[[np.ndarray], Any]] = {
 }
 CHANNELS_LAST = [(9, 10, 3), (8, 8, 1)]
 SHAPES = [(5,), (2, 3), (1, 4, 4), (3, 8, 8), *CHANNELS_LAST]
+ITSELF: list[Any] = []
+ITSELF.append(ITSELF)
+
+
+class Raising:
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        raise RuntimeError("no array")
+
+
 DAMAGES: dict[str, Callable[[np.ndarray], Any]] = {
     "scalar": lambda x: x.ravel()[0],
     "empty": lambda x: x[:0],
@@ -683,6 +693,8 @@ DAMAGES: dict[str, Callable[[np.ndarray], Any]] = {
     "generator": lambda x: (row for row in x),
     "mapping": lambda x: {"a": x},
     "set": lambda x: [{1, 2}] * len(x),
+    "itself": lambda x: ITSELF,
+    "raising": lambda x: Raising(),
 }
 
 
