@@ -4,6 +4,7 @@ from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 import pandas as pd
@@ -14,9 +15,11 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.sparse import coo_array, csr_matrix
 from sklearn.datasets import load_diabetes, load_digits, load_iris
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
+import mgaudit
 from mgaudit.errors import UsageError
 from mgaudit.settings.datasets import dataset_choice, load
 from mgaudit.targets.datasets import Dataset
@@ -523,6 +526,17 @@ def test_b38_zeros_of_both_signs_are_one_example_of_data_without_a_split() -> No
     assert len(dataset.labels) % 2 == len(dataset.test_labels) % 2 == 0
 
 
+def test_b38_zeros_of_both_signs_overlap_in_data_of_a_training_function() -> None:
+    x = X.copy()
+    x[:, 1] = 0.0
+    x_test = x[:20].copy()
+    x_test[:, 1] = -0.0
+    with pytest.raises(UsageError, match="x_test must not repeat rows of x, and 20 of its rows do"):
+        mgaudit.audit(
+            LogisticRegression(), x, Y, x_test=x_test, y_test=Y[:20], models=4, quiet=True
+        )
+
+
 def test_a22_equal_examples_with_another_label_are_noted() -> None:
     arrays = (X[:40], Y[:40], X[:20], (Y[:20] + 1) % 3)
     dataset = dataset_choice(arrays).load(30, np.random.default_rng(0))
@@ -637,6 +651,25 @@ def test_a10_other_files_are_refused_with_their_content(
         read(text)
     for word in ("a.npz", *words):
         assert word in str(raised.value), str(raised.value)
+
+
+def test_a10_an_array_that_exceeds_the_memory_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = saved(tmp_path, x=X, y=Y)
+    monkeypatch.setattr("mgaudit.targets.arrays.npy_array._memory", lambda: X.nbytes - 1.0)
+    with pytest.raises(UsageError, match=r"x must fit into the memory, got .* shape \(60, 4\)"):
+        read(text)
+
+
+def test_a10_a_size_that_is_not_that_of_the_shape_is_refused(tmp_path: Path) -> None:
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,)}"
+    array = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+    with ZipFile(tmp_path / "a.npz", "w", ZIP_DEFLATED) as archive:
+        archive.writestr("x.npy", array)
+        archive.writestr("y.npy", array)
+    with pytest.raises(UsageError, match="x must have 8000000000000 bytes of numbers"):
+        read(f"npz:{tmp_path / 'a.npz'}")
 
 
 def test_a10_a_single_array_is_recognised(tmp_path: Path) -> None:
