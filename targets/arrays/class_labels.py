@@ -119,7 +119,8 @@ def _label_values(key: str, labels: Any) -> list[Any]:
     if array.ndim != 1 or array.dtype.kind == "V":
         value = f"the shape {array.shape}" if array.ndim != 1 else f"dtype {array.dtype}"
         raise UsageError(key, ONE_VALUE, value, ONE_HOT)
-    if array.dtype.kind in "biufUS":
+    is_wide = array.dtype.kind == "f" and array.dtype.itemsize > 8
+    if array.dtype.kind in "biufUS" and not is_wide:
         values: list[Any] = array.tolist()
         return values
     return [_scalar(key, row, value) for row, value in enumerate(array)]
@@ -162,8 +163,8 @@ def refuse_missing(key: str, values: Sequence[Any]) -> None:
         if _is_missing(value):
             rule = "must have a value for each example"
             raise UsageError(key, rule, f"{value} in row {row}", "leave out examples without one")
-        is_blank = isinstance(value, str | bytes) and not value.strip()
-        if is_blank or value == "nan":  # np.array(["a", None, float("nan")]) is a text
+        # np.array(["a", float("nan")]) has the text "nan".
+        if isinstance(value, str | bytes) and (not value.strip() or value == "nan"):
             rule = "must have a value for each example"
             way_out = "leave out examples without one, or rename the class"
             raise UsageError(key, rule, f"{value!r} in row {row}", way_out)
@@ -189,6 +190,8 @@ def _scalar(key: str, row: int, value: Any) -> Any:
     # Dates in nanoseconds would become integers.
     if hasattr(value, "item") and not isinstance(value, np.datetime64 | np.timedelta64):
         value = value.item()
+    if isinstance(value, np.floating):  # wider than float64
+        value = float(value)
     if type(value).__hash__ is None:
         rule = "must have numbers or texts as labels"
         raise UsageError(key, rule, f"{type(value).__name__} in row {row}")
@@ -197,8 +200,10 @@ def _scalar(key: str, row: int, value: Any) -> Any:
 
 def _is_missing(value: Any) -> bool:
     """Returns whether a value is None, infinity, or NaN, NaT or NA, which are not themselves."""
+    if isinstance(value, float) and math.isinf(value):
+        return True
     try:
-        return value is None or bool(value != value) or value in (math.inf, -math.inf)
+        return value is None or bool(value != value)
     except TypeError:  # NA of pandas is neither true nor false
         return True
 

@@ -83,7 +83,8 @@ class Pairs:
 
 class Augmented(Pairs):
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        return torch.tensor(X[index] + DRAW.normal()), int(Y[index])
+        is_flipped = DRAW.random() < 0.5
+        return torch.tensor(X[index, ::-1].copy() if is_flipped else X[index]), int(Y[index])
 
 
 def tensors(start: int, end: int) -> TensorDataset:
@@ -281,6 +282,7 @@ def test_b15_the_arguments_of_run_and_own_functions_agree() -> None:
 
 # B1, B2 and A23: labels
 
+ERAS = [f"1970-01-01T00:00:00.00000{year}" for year in ("2020", "2021", "2022")]
 TEXTS = np.array(["cat", "dog", "emu"])
 
 
@@ -290,6 +292,9 @@ TEXTS = np.array(["cat", "dog", "emu"])
         (Y[:, np.newaxis], ("0", "1", "2")),
         (Y.astype(float), ("0", "1", "2")),
         (Y.astype(np.float16), ("0", "1", "2")),
+        (Y.astype(np.longdouble), ("0", "1", "2")),
+        (np.array(["2020", "2021", "2022"], "M8[Y]")[Y], ("2020", "2021", "2022")),
+        (np.array([2020, 2021, 2022])[Y].astype("M8[ns]"), tuple(ERAS)),
         (Y.astype(np.uint64), ("0", "1", "2")),
         (Y.astype(">i4"), ("0", "1", "2")),
         (np.eye(3)[Y], ("0", "1", "2")),
