@@ -12,6 +12,7 @@ from mgaudit.errors import UsageError
 from mgaudit.settings.schemes import PLAIN
 from mgaudit.settings.study_settings import AuditSettings, StudySettings
 from mgaudit.storage.run_folder import path_word
+from mgaudit.study.attack_trial import OutputShapes, check_attacks
 from mgaudit.study.design import Design, draw_design
 from mgaudit.study.extras import extras_in
 from mgaudit.study.network_check import checked_network
@@ -85,6 +86,10 @@ def plan_study(settings: StudySettings) -> Plan:
         OSError: For data that cannot be read.
     """
     design = draw_design(settings)
+    for arm in settings.arms():
+        _check_shadows(arm)
+        queries = _checked_queries(arm, design.dataset)
+        check_attacks(arm.attacks, OutputShapes.of_design(design, queries.number))
     settings = with_stack(settings, design)
     arms = [plan_arm(arm, design) for arm in settings.arms()]
     return Plan(settings, design, arms)
@@ -223,6 +228,15 @@ def _check_network(settings: AuditSettings, recipe: Recipe, dataset: Dataset) ->
     by_opacus = needs_gradients and recipe.traits.norms_by_opacus
     if recipe.plan is not None or by_opacus:
         check_per_example_gradients(*network)
+
+
+def _check_shadows(settings: AuditSettings) -> None:
+    """Raises UsageError if an attack needs more shadow models than there are."""
+    for attack in settings.attacks:
+        fewest = attack.built.fewest_shadows + 1
+        if "shadows" in attack.built.needs and settings.models < fewest:
+            rule = f"must be >= {fewest} for the attack {attack}, which needs shadow models"
+            raise UsageError("models", rule, str(settings.models), "train more models")
 
 
 def _checked_queries(settings: AuditSettings, dataset: Dataset) -> Queries:

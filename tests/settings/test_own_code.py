@@ -639,8 +639,8 @@ class TwoAxes(Attack):
         ),
         (
             {"attacks": ["loss", "failing:Raises"]},
-            RuntimeError,
-            r"attack failing:Raises failed: KeyError.*line 1[67]",
+            UsageError,
+            r"attack failing:Raises must score .* fails: KeyError.*line 1[67]",
         ),
         (
             {"attacks": ["failing:InfiniteFirst"]},
