@@ -33,6 +33,10 @@ from mgaudit.targets.seeds import default_generators_seeded, torch_generator
 
 NETWORK = nn.Module  # the base class of a target
 EXAMPLES = 4
+OWN_DRAWS = (
+    "must draw random numbers from torch's generator and no other",
+    "use torch.rand, torch.randn or torch.randperm, or --scheme for noise that is to be audited",
+)
 # Of a difference, relative to the largest value. float32 sums in another order differ by less; the
 # effect of other examples in a batch is larger.
 TOLERANCE = 1e-3
@@ -259,7 +263,7 @@ def _trial(model: nn.Module, x: Tensor, seed: int = 0) -> _Trial:
     `seed` is that of the random numbers that its layers draw.
     """
     with _restored_buffers(model) as before:
-        with default_generators_seeded(seed, x.device), refuse_global_draws():
+        with default_generators_seeded(seed, x.device), refuse_global_draws(*OWN_DRAWS):
             state = torch.get_rng_state()
             logits = logits_of(model, x)
             draws = not torch.equal(state, torch.get_rng_state())

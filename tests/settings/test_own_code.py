@@ -634,8 +634,8 @@ class TwoAxes(Attack):
     [
         (
             {"schemes": ["failing:Halves"]},
-            RuntimeError,
-            "training with failing:Halves failed: .*check_scheme",
+            UsageError,
+            r"scheme failing:Halves: inputs must return torch.float32 of shape .* got .*1\)",
         ),
         (
             {"attacks": ["loss", "failing:Raises"]},
