@@ -635,7 +635,7 @@ class TwoAxes(Attack):
         (
             {"schemes": ["failing:Halves"]},
             UsageError,
-            r"scheme failing:Halves: inputs must return torch.float32 of shape .* got .*1\)",
+            r"scheme failing:Halves: inputs must return torch.float32 of shape .* got .*1, 1, 8\)",
         ),
         (
             {"attacks": ["loss", "failing:Raises"]},
