@@ -80,9 +80,9 @@ def _no_file() -> Iterator[None]:
 def _file() -> Iterator[BinaryIO | None]:
     """Yields a new temporary file, or the null device where there can be none."""
     try:
-        file: Any = tempfile.TemporaryFile()  # noqa: SIM115 - closed below
+        file: Any = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed below
     except OSError:
-        file = open(os.devnull, "r+b")  # noqa: SIM115
+        file = open(os.devnull, "r+b", buffering=0)  # noqa: SIM115
     with file:
         yield file
 
@@ -98,7 +98,7 @@ def _redirected(file: BinaryIO | None) -> Iterator[None]:
         if file is None:
             sys.stdout = sys.stderr
         else:
-            sys.stdout = sys.stderr = _text(file)
+            sys.stdout = sys.stderr = _FileStream(file)
         for number in kept:
             with suppress(OSError):
                 os.dup2(STDERR if file is None else file.fileno(), number)
@@ -129,10 +129,30 @@ def _descriptor(stream: Any) -> int | None:
         return None
 
 
-def _text(file: BinaryIO) -> io.TextIOWrapper:
-    """Returns a text stream that writes to a copy of the descriptor of `file`."""
-    binary = os.fdopen(os.dup(file.fileno()), "wb", buffering=0)
-    return io.TextIOWrapper(binary, encoding="utf-8", errors="backslashreplace", write_through=True)
+class _FileStream(io.TextIOBase):
+    """A text stream that writes to an unbuffered file, and drops texts once that is closed.
+
+    Own code may keep the stream, for example in a handler of logging.
+    """
+
+    encoding = "utf-8"
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.buffer = file
+
+    def fileno(self) -> int:
+        """Returns the descriptor of the file."""
+        return self.buffer.fileno()
+
+    def writable(self) -> bool:
+        """Returns True."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Writes the text in UTF-8."""
+        if not self.buffer.closed:
+            self.buffer.write(text.encode(errors="backslashreplace"))
+        return len(text)
 
 
 def _flush() -> None:
