@@ -118,9 +118,10 @@ def network_traits(model: nn.Module, input_shape: tuple[int, ...], classes: int)
     after = [(name, tensor.shape, tensor.dtype) for name, tensor in model.state_dict().items()]
     if after != layout:
         raise UsageError("", "must keep the shapes and dtypes of its buffers in training")
+    with _restored_buffers(model), default_generators_seeded(0):
+        refuse_probabilities(model, x, trial.logits)
     logits_at_evaluation = _logits_at_evaluation(model, x, classes)
-    for outputs in (trial.logits, logits_at_evaluation):
-        refuse_probabilities(model, x, outputs)
+    refuse_probabilities(model, x, logits_at_evaluation)
     traits = Traits(
         mixes_examples,
         keeps_state=bool(trial.changed_buffers),

@@ -9,9 +9,8 @@ from torch.func import functional_call
 from mgaudit.errors import UsageError
 from mgaudit.targets.own_module import RAISED, error_line
 
-PROBABILITIES = "remove the softmax or sigmoid at its end, because the loss contains it"
 SUM_TOLERANCE = 1e-4  # of the sum of probabilities
-SCALES = (1.0, -1.0, 10.0, -10.0)  # of all weights; a sigmoid stays between 0 and 1 under each
+SCALES = (1.0, -1.0, 10.0, -10.0)  # of all weights, which change nothing about probabilities
 
 
 def logits_of(model: Callable[[Tensor], object], x: Tensor) -> Tensor:
@@ -69,40 +68,52 @@ def require_logits(examples: str, logits: Tensor, shape: tuple[int, int]) -> Non
 def refuse_probabilities(model: nn.Module, x: Tensor, outputs: Tensor) -> None:
     """Raises UsageError where the outputs are probabilities or their logarithms.
 
+    Outputs are refused if they are so whatever the scale of the weights.
+
     Args:
-        model: The network in evaluation mode.
+        model: The network, in the mode of the outputs. Its buffers may change.
         x: Examples (batch, *input_shape).
-        outputs: What the network returns for `x` (batch, classes), in either mode.
+        outputs: What the network returns for `x` (batch, classes).
     """
-    rule = "must return logits"
-    if _sums_to_1(outputs) and bool((outputs >= 0).all()):
-        raise UsageError("", rule, "probabilities that sum to 1", PROBABILITIES)
-    if _sums_to_1(outputs.exp()):
-        raise UsageError("", rule, "logarithms of probabilities", "remove log_softmax at its end")
-    if _is_between_0_and_1(outputs) and _ends_in_sigmoid(model, x):
-        raise UsageError("", rule, "values between 0 and 1", PROBABILITIES)
+    way_out = "remove the softmax or sigmoid at its end, because the loss contains it"
+    kinds = (
+        (_are_probabilities, "probabilities that sum to 1", way_out),
+        (_are_log_probabilities, "logarithms of probabilities", "remove log_softmax at its end"),
+        (_are_between_0_and_1, "values between 0 and 1", way_out),
+    )
+    for are_such, value, repair in kinds:
+        if are_such(outputs) and _at_every_scale(model, x, are_such):
+            raise UsageError("", "must return logits", value, repair)
 
 
-def _sums_to_1(values: Tensor) -> bool:
+def _are_probabilities(values: Tensor) -> bool:
+    return bool((values >= 0).all()) and _sum_to_1(values)
+
+
+def _are_log_probabilities(values: Tensor) -> bool:
+    return _sum_to_1(values.exp())
+
+
+def _are_between_0_and_1(values: Tensor) -> bool:
+    """Returns whether values (batch, classes) lie between 0 and 1, and differ by example."""
+    varies = bool((values != values[0]).any())
+    return varies and bool(((values >= 0) & (values <= 1)).all())
+
+
+def _sum_to_1(values: Tensor) -> bool:
     """Returns whether the values (batch, classes) of each example sum to 1."""
     return bool(((values.sum(dim=1) - 1).abs() <= SUM_TOLERANCE).all())
 
 
-def _is_between_0_and_1(values: Tensor) -> bool:
-    return bool(((values >= 0) & (values <= 1)).all())
-
-
-def _ends_in_sigmoid(model: nn.Module, x: Tensor) -> bool:
-    """Returns whether the outputs vary, and stay between 0 and 1 whatever the scale of weights."""
-    state = dict(model.named_parameters())
+def _at_every_scale(model: nn.Module, x: Tensor, are_such: Callable[[Tensor], bool]) -> bool:
+    """Returns whether the outputs for `x` have a property with weights of each scale."""
     for scale in SCALES:
-        scaled = {name: (scale * weight).detach() for name, weight in state.items()}
+        scaled = {name: scale * weight.detach() for name, weight in model.named_parameters()}
         try:
             with torch.no_grad():
                 outputs: Tensor = functional_call(model, scaled, (x.clone(),))
         except RAISED:  # of a network that cannot be called with other weights
             return False
-        varies = bool((outputs != outputs[0]).any())
-        if not varies or not _is_between_0_and_1(outputs):
+        if not are_such(outputs):
             return False
     return True
