@@ -62,11 +62,11 @@ def _check_dtypes(state: dict[str, Tensor]) -> None:
 
 
 def is_same(first: Tensor, second: Tensor) -> bool:
-    """Returns whether two tensors are equal, where NaN equals NaN."""
-    if torch.equal(first, second):
-        return True
+    """Returns whether two tensors on one device are equal, where NaN equals NaN."""
     if first.shape != second.shape or first.dtype != second.dtype:
         return False
+    if torch.equal(first, second):
+        return True
     return bool(((first == second) | ((first != first) & (second != second))).all())
 
 

@@ -118,9 +118,7 @@ def _check_extend(scheme: Scheme, trial: HookTrial) -> None:
 
 def _check_inputs(scheme: Scheme, trial: HookTrial) -> None:
     def call(x: Tensor) -> Tensor:
-        noisy = _repeated(lambda batch, generator: scheme.inputs(batch, generator), x)
-        _require_like(noisy, x, x.shape)
-        return noisy
+        return _repeated(lambda batch, generator: scheme.inputs(batch, generator), x, x.shape)
 
     _check_each_example(call, trial.inputs, 2 * trial.inputs.flip(0) + 1, trial.private)
 
@@ -129,8 +127,9 @@ def _check_labels(scheme: Scheme, trial: HookTrial) -> None:
     classes = trial.classes
 
     def call(y: Tensor) -> Tensor:
-        labels = _repeated(lambda labels, generator: scheme.labels(labels, classes, generator), y)
-        _require_like(labels, y, y.shape)
+        labels = _repeated(
+            lambda labels, generator: scheme.labels(labels, classes, generator), y, y.shape
+        )
         if not bool(((labels >= 0) & (labels < classes)).all()):
             value = f"{int(labels.min())}..{int(labels.max())}"
             raise UsageError("", f"must return class numbers in 0..{classes - 1}", value)
@@ -141,9 +140,8 @@ def _check_labels(scheme: Scheme, trial: HookTrial) -> None:
 
 def _check_node_values(scheme: Scheme, trial: HookTrial) -> None:
     def call(x: Tensor) -> Tensor:
-        values = _repeated(lambda batch, generator: scheme.node_values(batch, generator), x)
-        _require_like(values, x, torch.Size([len(x)]))
-        return values
+        shape = torch.Size([len(x)])
+        return _repeated(lambda batch, generator: scheme.node_values(batch, generator), x, shape)
 
     x = trial.inputs
     if scheme.node_values(x.clone(), torch_generator(0, "trial", device=x.device)) is None:
@@ -180,11 +178,12 @@ def _checked_noise(noise: object, weights: Mapping[str, Tensor]) -> dict[str, Te
     """
     if not isinstance(noise, dict):
         raise UsageError("", "must return a dict of tensors by name", type(noise).__name__)
-    for name, tensor in noise.items():
+    for name in noise:
         if name not in weights:
             raise UsageError("", "must return noise for names of weights", repr(name))
-        _require_like(tensor, weights[name], weights[name].shape)
-    return {name: tensor.detach().clone() for name, tensor in noise.items()}
+    return {
+        name: _like(tensor, weights[name], weights[name].shape) for name, tensor in noise.items()
+    }
 
 
 def _are_same(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
@@ -214,11 +213,14 @@ def _check_each_example(
         raise UsageError("", rule, value, "use nothing of the other examples, or leave DP-SGD out")
 
 
-def _repeated(hook: Callable[[Tensor, Generator], object], values: Tensor) -> Tensor:
-    """Returns the tensor that a hook returns for `values`, twice the same.
+def _repeated(
+    hook: Callable[[Tensor, Generator], object], values: Tensor, shape: torch.Size
+) -> Tensor:
+    """Returns the tensor of this shape that a hook returns for `values`, twice the same.
 
     Raises:
-        UsageError: If the hook fails, changes `values`, or returns something else the second time.
+        UsageError: If the hook fails, changes `values`, returns other than finite values like
+            `values` in this shape, or returns something else the second time.
     """
 
     def call(generator: Generator) -> Tensor:
@@ -227,9 +229,7 @@ def _repeated(hook: Callable[[Tensor, Generator], object], values: Tensor) -> Te
         if not is_same(given, values):
             way_out = "return a new tensor, as in x = x + noise"
             raise UsageError("", "must not change its argument in place", None, way_out)
-        if not isinstance(returned, Tensor):
-            raise UsageError("", "must return a tensor", type(returned).__name__)
-        return returned.detach().clone()
+        return _like(returned, values, shape)
 
     first, second = _twice(call, values.device)
     if not is_same(first, second):
@@ -258,8 +258,11 @@ def _twice(
     return first, second
 
 
-def _require_like(values: object, reference: Tensor, shape: torch.Size) -> None:
-    """Raises UsageError unless `values` have this shape, and dtype and device of `reference`."""
+def _like(values: object, reference: Tensor, shape: torch.Size) -> Tensor:
+    """Returns a copy of finite values of this shape, with dtype and device of `reference`.
+
+    Raises UsageError for others.
+    """
     if not isinstance(values, Tensor):
         raise UsageError("", "must return a tensor", type(values).__name__)
     expected = f"{reference.dtype} of shape {tuple(shape)} on {reference.device}"
@@ -268,3 +271,4 @@ def _require_like(values: object, reference: Tensor, shape: torch.Size) -> None:
         raise UsageError("", f"must return {expected}", value)
     if not bool(values.isfinite().all()):
         raise UsageError("", "must return finite values", "NaN or infinity")
+    return values.detach().clone()
