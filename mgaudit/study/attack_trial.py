@@ -53,12 +53,12 @@ class OutputShapes:
         of_example = self.models * self.queries * self.classes
         most = max(MOST_LOGITS // of_example, FEWEST_EXAMPLES)
         generator = np.random.default_rng(0)
-        labels = self.labels[:most]
+        labels = self.labels[:most].copy()
         membership = generator.random((self.models, len(labels))) < 0.5
         membership[:, 0], membership[:, -1] = True, False
         logits = self._logits(labels, generator)
         logits[:, np.arange(len(labels)), :, labels] += 2 * membership.T[:, :, np.newaxis]
-        others = None if self.population_labels is None else self.population_labels[:most]
+        others = None if self.population_labels is None else self.population_labels[:most].copy()
         extras, population_extras = {}, {}
         for extra in extras_in(needs):
             shape = self.extras.get(extra.name, ())
@@ -103,7 +103,7 @@ def check_attacks(attacks: Sequence[Choice], shapes: OutputShapes) -> None:
 
     Raises:
         UsageError: For an attack that fails, that returns scores other than finite float64
-            (examples,), or whose scores of the first target differ.
+            (examples,), that changes the outputs, or whose scores of the first target differ.
     """
     for index, choice in enumerate(attacks):
         if choice.own_sha256 is None:
@@ -132,6 +132,9 @@ def _check(choice: Choice, shapes: OutputShapes, is_first: bool) -> None:
         rule = f"must score the outputs of models, but fails: {error_line_with_place(error)}"
         way_out = f"{CHECK}, and the arrays of a view can be copied but not changed"
         raise UsageError(key, rule, None, way_out) from error
+    if not observations.is_equal(shapes.made_up(attack.needs)):
+        way_out = "change a copy, such as torch.tensor(array) in place of torch.from_numpy(array)"
+        raise UsageError(key, "must not change the arrays that it reads", None, way_out)
     difference = float(np.abs(scores[0] - scores[2]).max())
     if difference > TOLERANCE * float(np.abs(scores).max()):
         rule = "must return identical scores for identical outputs"

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -23,7 +24,7 @@ from mgaudit.errors import UsageError
 from mgaudit.settings.study_settings import attack_choice
 from mgaudit.study.attack_trial import OutputShapes, check_attacks
 from mgaudit.study.extras import EXTRAS
-from mgaudit.testing import planted
+from mgaudit.testing import check_attack, planted
 from tests.cases.own_code import TINY, mgaudit, nothing_is_trained, passes, refused
 
 HEAD = """
@@ -72,6 +73,21 @@ REFUSED = {
         "keep nothing between calls",
     ),
     "Writes": ("view.target_logits[:] = 0; return phi(view)", "read-only", "can be copied"),
+    "TorchWrites": (
+        "torch.from_numpy(view.target_logits).mul_(0); return phi(view)",
+        "must not change the arrays that it reads; change a copy",
+        "",
+    ),
+    "TorchWritesSignal": (
+        "torch.from_numpy(view.target_signal(logit_confidence)).zero_(); return phi(view)",
+        "must not change the arrays that it reads",
+        "",
+    ),
+    "TorchWritesLabels": (
+        "torch.from_numpy(view.labels).zero_(); return phi(view)",
+        "must not change the arrays that it reads",
+        "",
+    ),
     "Forces": (
         "a = view.target_logits; a.setflags(write=True); a[:] = 0; return phi(view)",
         "cannot set WRITEABLE flag",
@@ -192,6 +208,7 @@ def own(name: str) -> Any:
     return getattr(import_module("own"), name)
 
 
+@pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
 @pytest.mark.parametrize("name", REFUSED)
 def test_b22_an_attack_that_breaks_a_rule_is_refused_before_training(name: str) -> None:
     _, *words = REFUSED[name]
@@ -334,12 +351,30 @@ def test_b21_no_array_of_a_view_changes_what_other_attacks_read() -> None:
         assert np.array_equal(scores, again)
 
 
+@pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
+def test_b21_check_attack_names_a_change() -> None:
+    for name in ("TorchWrites", "TorchWritesSignal"):
+        with pytest.raises(AssertionError, match="must not change the arrays that it reads"):
+            check_attack(own(name)())
+
+
 def test_b21_the_arrays_of_the_caller_stay_writable() -> None:
     generator = np.random.default_rng(0)
     logits = planted(4, 50, 1.5, generator).logits.copy()
     observations = replace(planted(4, 50, 1.5, generator), logits=logits)
     assert np.shares_memory(observations.logits, logits)
     logits[0, 0, 0, 0] = 1.0
+
+
+def test_b21_a_trial_does_not_change_the_labels_of_the_data() -> None:
+    tried = shapes()
+    labels = tried.labels.copy()
+    for name in ("TorchWritesLabels", "Writes"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with pytest.raises(UsageError):
+                check_attacks([attack_choice(f"own:{name}")], tried)
+    assert np.array_equal(tried.labels, labels)
 
 
 def shapes(examples: int = 60, **changes: Any) -> OutputShapes:

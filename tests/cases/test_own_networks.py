@@ -18,7 +18,7 @@ from mgaudit.settings.study_settings import study_settings, target_choice
 from mgaudit.study.plan import plan_study
 from mgaudit.study.progress import Progress
 from mgaudit.study.study import run_study
-from mgaudit.targets.contract import check_target
+from mgaudit.targets.contract import check_device, check_target
 from mgaudit.targets.fitting.traits import Traits
 from mgaudit.targets.global_random import refuse_global_draws
 from mgaudit.targets.network_output import refuse_probabilities
@@ -575,6 +575,20 @@ def test_a24_the_signature_says_what_a_network_is_built_from() -> None:
 def test_b19_inputs_are_numbers_and_the_error_says_so() -> None:
     words = "its inputs are standardised numbers, float32"
     refused(("run", "--target", "nets:Embedding", "--no-dp", *SMALL_RUN), words)
+
+
+def test_a_network_is_tried_on_the_device_of_the_training() -> None:
+    def with_constant(shape: tuple[int, ...], classes: int) -> nn.Module:
+        class Constant(nn.Sequential):
+            def forward(self, x: Any) -> Any:
+                return super().forward(x) + torch.ones(classes)
+
+        return Constant(nn.Flatten(), nn.Linear(64, classes))
+
+    check_device("base", target_choice("nets:Base").built, (1, 8, 8), 10, "meta")
+    check_device("constant", with_constant, (1, 8, 8), 10, "cpu")
+    with pytest.raises(UsageError, match=r"target constant must be trained .*, on meta; register"):
+        check_device("constant", with_constant, (1, 8, 8), 10, "meta")
 
 
 def test_global_states_are_restored_after_a_draw() -> None:
