@@ -173,7 +173,7 @@ def check_per_example_gradients(
     unused = unused_weights(model, x, classes)
     if unused:
         rule = "must use all its trainable weights, because DP-SGD and gradient attacks need them"
-        way_out = "remove these layers, set requires_grad=False for them, or use --no-dp"
+        way_out = "remove these layers, or set requires_grad=False for them"
         raise UsageError(f"target {name}", rule, f"{', '.join(unused)} without use", way_out)
     try:
         norms = torch.from_numpy(gradient_norms(model, x.numpy(), labels.numpy(), "cpu"))

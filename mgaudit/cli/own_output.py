@@ -61,12 +61,12 @@ def end_output() -> None:
 
     After a quiet command it is dropped.
     """
-    with suppress(OSError, ValueError):
+    with suppress(AttributeError, OSError, ValueError):  # None, full or closed
         sys.stdout.flush()
     is_process = _descriptor(sys.stdout) == STDOUT
     sink = open(os.devnull, "w") if _Ending.is_quiet else sys.stderr  # noqa: SIM115
     if is_process:
-        with suppress(OSError):
+        with suppress(AttributeError, OSError, ValueError):
             os.dup2(sink.fileno(), STDOUT)
     sys.stdout = sink
 
