@@ -24,6 +24,10 @@ def check_weights(model: nn.Module, again: nn.Module) -> None:
     _refuse_tied_weights(model)
     state, state_again = model.state_dict(), again.state_dict()
     _check_dtypes(state)
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad and not parameter.is_floating_point():
+            value = f"{name} of dtype {parameter.dtype}"
+            raise UsageError("", "must have weights that are real numbers", value)
     reproduced = state.keys() == state_again.keys() and all(
         is_same(tensor, state_again[name]) for name, tensor in state.items()
     )

@@ -246,6 +246,18 @@ def test_b22_a_checkpoint_is_not_attacked_by_an_attack_that_fails() -> None:
     refused((*arguments, "--quiet", "--attack", "own:Key"), "own:Key must score the outputs")
 
 
+def test_b22_an_attack_of_an_installed_package_is_refused_by_its_name(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metadata = workplace / "extra-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: extra\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[mgaudit.attacks]\ninstalled = own:NumpyDraws\n")
+    monkeypatch.syspath_prepend(workplace)
+    words = "attack installed must return identical scores for identical outputs"
+    refused(("run", "--attack", "loss", "--attack", "installed", *TINY), words)
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [

@@ -114,6 +114,12 @@ REFUSED: dict[str, tuple[str, str, str]] = {
         "BFloat16, got net.1.weight of dtype torch.bfloat16; build it with float32 weights",
         "B17",
     ),
+    "ComplexWeights": (
+        "def extra(self): self.other = nn.Parameter(torch.ones(10, dtype=torch.complex64))\n"
+        "    def forward(self, x): return (self.net(x) * self.other).real",
+        "must have weights that are real numbers, got other of dtype torch.complex64",
+        "B17",
+    ),
     "HalfLogits": (
         "def forward(self, x): return self.net(x).half()",
         "must return logits of dtype torch.float32, got torch.float16; build it with float32",
