@@ -167,6 +167,24 @@ class Observations:
         """
         return AdversaryView(self, target, self if shadows is None else shadows)
 
+    def is_equal(self, other: "Observations") -> bool:
+        """Returns whether all arrays equal those of `other`, with the signals computed so far.
+
+        An array that torch shares, as with `torch.from_numpy`, can be changed although it is
+        read-only.
+        """
+        pairs = [
+            (getattr(self, name), getattr(other, name))
+            for name in ("logits", "labels", "membership", "population_logits", "population_labels")
+        ]
+        for name in ("extras", "population_extras"):
+            extras, others = getattr(self, name), getattr(other, name)
+            pairs += [(values, others[key]) for key, values in extras.items()]
+        pairs += [(values, other._signal(signal)) for signal, values in self._signals.items()]
+        for signal, values in self._population_signals.items():
+            pairs.append((values, other._population_signal(signal)))
+        return all(np.array_equal(values, expected) for values, expected in pairs)
+
     def _signal(self, signal: Signal) -> Floats:
         """Returns the signal (models, examples, queries), computed once, one model at a time."""
         if signal not in self._signals:
@@ -327,9 +345,12 @@ class AdversaryView:
 
 
 def _read_only(values: NDArray[Any]) -> NDArray[Any]:
-    """Returns a view that cannot be written to: all attacks read the same arrays."""
-    view = values.view()
-    view.flags.writeable = False
+    """Returns a view that cannot be written to: all attacks read the same arrays.
+
+    The memory of the view is a read-only buffer, so `setflags(write=True)` fails for the view and
+    for all parts of it. `values` itself is not changed.
+    """
+    view: NDArray[Any] = np.asarray(values.data.toreadonly())
     return view
 
 

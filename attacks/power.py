@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from mgaudit.attacks.attack import Attack
+from mgaudit.attacks.attack import Attack, score_view
 from mgaudit.attacks.observations import Observations
 
 
@@ -40,5 +40,5 @@ def score_with_fewer(
     for target, order in orders.items():
         models = [target, *order[:shadows].tolist()]
         view = observations.of_models(models).view(0)
-        scores.append(attack.score(view))
+        scores.append(score_view(attack, view, len(observations.labels)))
     return np.stack(scores)

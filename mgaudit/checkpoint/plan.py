@@ -20,6 +20,7 @@ from mgaudit.reports.files import CHECKPOINT_FILE, MEMBERS_FILE, NON_MEMBERS_FIL
 from mgaudit.settings.study_settings import CheckpointSettings
 from mgaudit.storage.checksums import arrays_sha256
 from mgaudit.storage.run_folder import SETTINGS_FILE, path_word
+from mgaudit.study.attack_trial import OutputShapes, check_attacks
 from mgaudit.study.design import Design, draw_design
 from mgaudit.study.extras import EXTRAS
 from mgaudit.study.network_check import checked_network
@@ -242,6 +243,8 @@ def _with_attacks(plan: CheckpointPlan) -> CheckpointPlan:
     if not attacks:
         rule = "must be enough for an attack"
         raise UsageError("models", rule, str(plan.settings.models), "train more shadow models")
+    shapes = OutputShapes.of_design(plan.design, plan.arm.queries.number)
+    check_attacks(attacks, replace(shapes, models=len(plan.membership)))
     settings = plan.settings.model_copy(update={"attacks": attacks})
     arm_settings = plan.arm.settings.model_copy(update={"attacks": attacks})
     return replace(

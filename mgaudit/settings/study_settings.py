@@ -69,11 +69,23 @@ def attack_choice(value: object) -> Choice:
         choice = object_choice(ATTACKS, value)
     else:
         choice = _chosen(value, "attack", ATTACKS, own=Attack)
-    if not isinstance(choice.built.needs, frozenset):
-        raise UsageError(
-            choice.name, "must have a frozenset for its needs", repr(choice.built.needs)
-        )
+    _check_facts(choice.name, choice.built)
     return choice
+
+
+def _check_facts(name: str, attack: Attack) -> None:
+    """Raises UsageError unless the class variables of an attack have their types."""
+    needs, fewest = attack.needs, attack.fewest_shadows
+    if not isinstance(needs, frozenset) or not all(isinstance(need, str) for need in needs):
+        way_out = "write needs = frozenset({'shadows'})"
+        raise UsageError(name, "must have a frozenset of texts for its needs", repr(needs), way_out)
+    for fact in ("cost", "source"):
+        text: object = getattr(attack, fact)
+        if not isinstance(text, str):
+            raise UsageError(name, f"must have a text for its {fact}", repr(text))
+    if type(fewest) is not int or fewest < 1:
+        rule = "must have a whole number >= 1 for its fewest_shadows"
+        raise UsageError(name, rule, repr(fewest))
 
 
 def queries_choice(value: object) -> Choice:

@@ -16,6 +16,7 @@ from mgaudit.attacks.attack import OBSERVED
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.storage.ensembles import Outputs
 from mgaudit.study.design import Design
+from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.querying.ensemble import Ensemble
 
 FEATURES = 32  # principal components, if the data have as many
@@ -58,6 +59,7 @@ class Extra:
         name: The name in the `needs` of an attack.
         sentence: A description for the report's section on method.
         compute: Returns the values for an arm's converged models.
+        shape_of_example: Returns the shape of the values of one example.
         made_up: Returns values (models, points, ...) for the planted data of `mgaudit.testing`,
             from the difficulty (1, points, 1) of each point, the logit confidence phi (models,
             points, queries) and a generator.
@@ -68,6 +70,7 @@ class Extra:
     name: str
     sentence: str
     compute: Callable[[Models, Design], Values]
+    shape_of_example: Callable[[Dataset], tuple[int, ...]]
     made_up: Callable[
         [NDArray[np.float64], NDArray[np.float64], np.random.Generator], NDArray[np.float64]
     ]
@@ -129,9 +132,20 @@ def principal_components(
     """
     examples = inputs.reshape(len(inputs), -1)
     others = population.reshape(len(population), -1)
-    count = min(FEATURES, *others.shape)
+    count = _components(others)
     fitted = PCA(count, svd_solver="covariance_eigh").fit(others)
     return fitted.transform(examples), fitted.transform(others)
+
+
+def _components(population: NDArray[np.float32]) -> int:
+    """Returns the number of principal components; `population` is (points, features)."""
+    points, features = population.shape
+    return int(min(FEATURES, points, features))
+
+
+def _shape_of_features(dataset: Dataset) -> tuple[int, ...]:
+    tests = dataset.test_inputs
+    return (_components(tests.reshape(len(tests), -1)),)
 
 
 def _norm_that_falls_with_phi(
@@ -156,6 +170,7 @@ GRADIENT_NORM = Extra(
     "gradient_norm",
     "One attack also uses the weights: it uses the norm of the gradient of each example.",
     _gradient_norms,
+    lambda _: (),
     _norm_that_falls_with_phi,
     per_example_gradients=True,
 )
@@ -163,6 +178,7 @@ PRINCIPAL_COMPONENTS = Extra(
     "features",
     "Features are the first principal components of the inputs, computed on the population.",
     _features,
+    _shape_of_features,
     _difficulty_and_noise,
     of_population=True,
 )

@@ -12,7 +12,13 @@ from mgaudit.errors import UsageError
 from mgaudit.targets.datasets.dataset import Dataset
 from mgaudit.targets.datasets.in_memory import from_object
 from mgaudit.targets.datasets.reader import Reader
-from mgaudit.targets.own_module import RAISED, error_line_with_place, load_module
+from mgaudit.targets.own_module import (
+    RAISED,
+    error_line_with_place,
+    hidden_way_out,
+    import_way_out,
+    load_module,
+)
 
 
 def read_own(
@@ -70,12 +76,11 @@ def _load_function(name: str, module_name: str, function_name: str) -> Callable[
         function: Callable[[], Any] | None = getattr(module, function_name, None)
     except RAISED as error:
         rule = f"cannot import the module {module_name!r}: {error_line_with_place(error)}"
-        way_out = "start mgaudit in its directory, or correct the error"
-        raise UsageError(key, rule, None, way_out) from error
+        raise UsageError(key, rule, None, import_way_out(module_name)) from error
     if not callable(function):
         file = getattr(module, "__file__", None) or f"the module {module_name}"
         rule = f"must name a function, but there is no function {function_name!r} in {file}"
-        raise UsageError(key, rule)
+        raise UsageError(key, rule, None, hidden_way_out(module_name))
     return function
 
 

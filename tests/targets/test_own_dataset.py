@@ -93,7 +93,7 @@ def test_four_arrays_and_a_dataset_are_taken_as_they_are(where: str) -> None:
             "broken_of_mgaudit:f",
             (
                 r"'broken_of_mgaudit': ModuleNotFoundError: .* \(broken_of_mgaudit.py, line 2\); "
-                r"start mgaudit in its"
+                r"correct .*broken_of_mgaudit.py"
             ),
         ),
         (
