@@ -66,9 +66,10 @@ def require_logits(examples: str, logits: Tensor, shape: tuple[int, int]) -> Non
 
 
 def refuse_probabilities(model: nn.Module, x: Tensor, outputs: Tensor) -> None:
-    """Raises UsageError where the outputs are probabilities or their logarithms.
+    """Raises UsageError where the outputs are probabilities.
 
-    Outputs are refused if they are so whatever the scale of the weights.
+    Outputs are refused if they are so whatever the scale of the weights. Logarithms of
+    probabilities are logits: their softmax gives the probabilities.
 
     Args:
         model: The network, in the mode of the outputs. Its buffers may change.
@@ -78,7 +79,6 @@ def refuse_probabilities(model: nn.Module, x: Tensor, outputs: Tensor) -> None:
     way_out = "remove the softmax or sigmoid at its end, because the loss contains it"
     kinds = (
         (_are_probabilities, "probabilities that sum to 1", way_out),
-        (_are_log_probabilities, "logarithms of probabilities", "remove log_softmax at its end"),
         (_are_between_0_and_1, "values between 0 and 1", way_out),
     )
     for are_such, value, repair in kinds:
@@ -88,10 +88,6 @@ def refuse_probabilities(model: nn.Module, x: Tensor, outputs: Tensor) -> None:
 
 def _are_probabilities(values: Tensor) -> bool:
     return bool((values >= 0).all()) and _sum_to_1(values)
-
-
-def _are_log_probabilities(values: Tensor) -> bool:
-    return _sum_to_1(values.exp())
 
 
 def _are_between_0_and_1(values: Tensor) -> bool:
