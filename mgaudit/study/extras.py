@@ -10,15 +10,12 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
 
 from mgaudit.attacks.attack import OBSERVED
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.storage.ensembles import Outputs
 from mgaudit.study.design import Design
 from mgaudit.targets.querying.ensemble import Ensemble
-
-FEATURES = 32  # principal components, if the data have as many
 
 
 class Models(Protocol):
@@ -104,34 +101,11 @@ def _gradient_norms(models: Models, design: Design) -> Values:
 
 def _features(models: Models, design: Design) -> Values:
     """Returns principal components of the inputs, (models, examples, components)."""
-    dataset = design.dataset
-    features, population = principal_components(dataset.inputs, dataset.test_inputs)
+    features, population = design.features
     count = len(models.converged)
     of_examples = np.broadcast_to(features, (count, *features.shape))
     of_population = np.broadcast_to(population, (count, *population.shape))
     return Values(of_examples, of_population)
-
-
-def principal_components(
-    inputs: NDArray[np.float32], population: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Returns the first FEATURES principal components of the inputs and of the population.
-
-    The components are those of the population, so they contain no information about the audited
-    examples. They are the same for every model.
-
-    Args:
-        inputs: Audited examples (examples, ...), float32.
-        population: Other examples (points, ...), float32.
-
-    Returns:
-        Two arrays (examples, components) and (points, components), float32.
-    """
-    examples = inputs.reshape(len(inputs), -1)
-    others = population.reshape(len(population), -1)
-    count = min(FEATURES, *others.shape)
-    fitted = PCA(count, svd_solver="covariance_eigh").fit(others)
-    return fitted.transform(examples), fitted.transform(others)
 
 
 def _norm_that_falls_with_phi(
