@@ -30,9 +30,11 @@ class Progress:
 
 
 @contextmanager
-def announced_if_slow(progress: Progress, text: str, seconds: float = SLOW) -> Iterator[None]:
+def announced_if_slow(
+    progress: Progress, text: str, seconds: float | None = None
+) -> Iterator[None]:
     """Announces the stage `text` if the block is not complete after some seconds."""
-    timer = Timer(seconds, progress.stage, [text])
+    timer = Timer(SLOW if seconds is None else seconds, progress.stage, [text])
     timer.daemon = True  # an error in the block may end Python
     timer.start()
     try:
