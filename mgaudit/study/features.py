@@ -36,12 +36,18 @@ def principal_components(
     return fitted.transform(examples), fitted.transform(others)
 
 
+def number_of_components(population: NDArray[np.float32]) -> int:
+    """Returns how many components a population (points, inputs) has, at most FEATURES."""
+    points, inputs = population.shape
+    return int(min(FEATURES, points, inputs))
+
+
 def _fitted(population: NDArray[np.float32]) -> Any:
     """Returns scikit-learn's PCA of a population (points, inputs)."""
     from sklearn.decomposition import PCA  # takes a second to import
 
     points, inputs = population.shape
-    count = min(FEATURES, points, inputs)
+    count = number_of_components(population)
     is_constant = bool((population == population[0]).all())
     if inputs > MOST_FULLY_SOLVED and points >= FEWEST_POINTS and not is_constant:
         fitted = PCA(count, svd_solver="arpack", random_state=0).fit(population)
