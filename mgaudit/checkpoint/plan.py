@@ -29,6 +29,7 @@ from mgaudit.study.provenance import run_sha256
 from mgaudit.study.stacking import with_stack
 from mgaudit.targets.datasets import Inputs
 from mgaudit.targets.fitting.recipe import initial_model
+from mgaudit.targets.home import with_home
 from mgaudit.targets.querying.checkpoint import (
     check_class,
     checkpoint_of,
@@ -205,7 +206,7 @@ def _target(checkpoint: object, settings: CheckpointSettings, design: Design) ->
     """Returns the model that the user gave, with its inputs."""
     dataset, network = design.dataset, settings.target
     shape, classes = dataset.input_shape, len(dataset.classes)
-    path = Path(checkpoint) if isinstance(checkpoint, str | Path) else None
+    path = with_home(checkpoint, "checkpoint") if isinstance(checkpoint, str | Path) else None
     check_class(checkpoint, network)
     read = checkpoint_of(checkpoint) if path is None else read_checkpoint(path)
     checked_network(network, design)

@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from mgaudit.targets import datasets
 from mgaudit.targets.datasets import DATASETS, Dataset, Reader
 from mgaudit.targets.datasets.in_memory import from_object
 from mgaudit.targets.datasets.overlap import checked_splits
+from mgaudit.targets.home import with_home
 from mgaudit.targets.own_module import error_line
 
 SUPPLIED = ("examples", "generator")
@@ -138,9 +138,9 @@ def _of_path(reader: Reader, path: str) -> DatasetChoice:
     if not path:
         raise UsageError(reader.name, "needs a path", None, f"write {reader.name}:PATH")
     try:
-        absolute = str(Path(path).expanduser().absolute())
+        absolute = str(with_home(path, reader.name).absolute())
         absolute.encode()  # settings are UTF-8
-    except (UnicodeEncodeError, RuntimeError) as error:  # RuntimeError: no such user
+    except UnicodeEncodeError as error:
         rule = f"must have a path in UTF-8 that can be found ({error})"
         raise UsageError(reader.name, rule, repr(path)) from error
     load_path = partial(reader.load, path=absolute)

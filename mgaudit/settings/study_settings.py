@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from mgaudit.attacks import ATTACKS, Attack
-from mgaudit.errors import UsageError
+from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.settings import arguments
 from mgaudit.settings.arguments import Argument, plain_type
 from mgaudit.settings.choices import Choice, Entry, parse
@@ -139,7 +139,8 @@ def _stack(value: object) -> object:
         return value
     if isinstance(value, str) and value.isdecimal() and len(value) < 10 and int(value) >= 1:
         return int(value)
-    raise UsageError("", "must be 'auto' or a whole number >= 1", repr(value))
+    way_out = did_you_mean(value, ["auto"])
+    raise UsageError("", "must be 'auto' or a whole number >= 1", repr(value), way_out)
 
 
 def _number_of(argument: Argument) -> BeforeValidator:

@@ -10,16 +10,14 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
 
 from mgaudit.attacks.attack import OBSERVED
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.storage.ensembles import Outputs
 from mgaudit.study.design import Design
+from mgaudit.study.features import number_of_components
 from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.querying.ensemble import Ensemble
-
-FEATURES = 32  # principal components, if the data have as many
 
 
 class Models(Protocol):
@@ -107,45 +105,16 @@ def _gradient_norms(models: Models, design: Design) -> Values:
 
 def _features(models: Models, design: Design) -> Values:
     """Returns principal components of the inputs, (models, examples, components)."""
-    dataset = design.dataset
-    features, population = principal_components(dataset.inputs, dataset.test_inputs)
+    features, population = design.features
     count = len(models.converged)
     of_examples = np.broadcast_to(features, (count, *features.shape))
     of_population = np.broadcast_to(population, (count, *population.shape))
     return Values(of_examples, of_population)
 
 
-def principal_components(
-    inputs: NDArray[np.float32], population: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Returns the first FEATURES principal components of the inputs and of the population.
-
-    The components are those of the population, so they contain no information about the audited
-    examples. They are the same for every model.
-
-    Args:
-        inputs: Audited examples (examples, ...), float32.
-        population: Other examples (points, ...), float32.
-
-    Returns:
-        Two arrays (examples, components) and (points, components), float32.
-    """
-    examples = inputs.reshape(len(inputs), -1)
-    others = population.reshape(len(population), -1)
-    count = _components(others)
-    fitted = PCA(count, svd_solver="covariance_eigh").fit(others)
-    return fitted.transform(examples), fitted.transform(others)
-
-
-def _components(population: NDArray[np.float32]) -> int:
-    """Returns the number of principal components; `population` is (points, features)."""
-    points, features = population.shape
-    return int(min(FEATURES, points, features))
-
-
 def _shape_of_features(dataset: Dataset) -> tuple[int, ...]:
     tests = dataset.test_inputs
-    return (_components(tests.reshape(len(tests), -1)),)
+    return (number_of_components(tests.reshape(len(tests), -1)),)
 
 
 def _norm_that_falls_with_phi(

@@ -16,6 +16,7 @@ from mgaudit.study.attack_trial import OutputShapes, check_attacks
 from mgaudit.study.design import Design, draw_design
 from mgaudit.study.extras import extras_in
 from mgaudit.study.network_check import checked_network
+from mgaudit.study.progress import Progress, announced_if_slow
 from mgaudit.study.provenance import run_sha256
 from mgaudit.study.stacking import with_stack
 from mgaudit.targets.contract import (
@@ -40,6 +41,9 @@ from mgaudit.targets.training import Training
 
 # The accountant takes seconds, and the studies of a grid have the same privacy plans.
 _planned = cache(plan_privacy)
+SLOW_ACCOUNTANT = (
+    "computing the noise of DP-SGD: with many steps or a large ε, this may take some minutes"
+)
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ class Plan:
         return run_sha256(self.settings.as_dict(), self.settings.arms(), self.design)
 
 
-def plan_study(settings: StudySettings) -> Plan:
+def plan_study(settings: StudySettings, progress: Progress | None = None) -> Plan:
     """Returns the plan, ready to train.
 
     Data are loaded, the membership is drawn, each network is built once, and noise multipliers are
@@ -92,14 +96,15 @@ def plan_study(settings: StudySettings) -> Plan:
         queries = _checked_queries(arm, design.dataset)
         check_attacks(arm.attacks, OutputShapes.of_design(design, queries.number))
     settings = with_stack(settings, design)
-    arms = [plan_arm(arm, design) for arm in settings.arms()]
+    arms = [plan_arm(arm, design, progress) for arm in settings.arms()]
     return Plan(settings, design, arms)
 
 
-def plan_arm(settings: AuditSettings, design: Design) -> Arm:
+def plan_arm(settings: AuditSettings, design: Design, progress: Progress | None = None) -> Arm:
     """Returns the plan of one arm of a study with this design.
 
-    The stack size must be a number here: `with_stack` measures "auto".
+    The stack size must be a number here: `with_stack` measures "auto". `progress` is told if the
+    noise of DP-SGD takes more than a few seconds to compute.
 
     Raises:
         UsageError: For settings that do not fit the data or one another.
@@ -115,7 +120,10 @@ def plan_arm(settings: AuditSettings, design: Design) -> Arm:
         check_private(target.name, traits)
         # Opacus needs exact norms, and its epsilon is that of one trainer with all examples.
         training = replace(training, precision="float32", clients=1, local_steps=1)
-    plan = None if dp_sgd is None else _planned(dp_sgd, training, design.expected_members)
+    plan = None
+    if dp_sgd is not None:
+        with announced_if_slow(progress or Progress(), SLOW_ACCOUNTANT):
+            plan = _planned(dp_sgd, training, design.expected_members)
     stack = _checked_stack(settings, traits, design)
     _check_batches(training, traits, design)
     recipe = Recipe(
