@@ -16,23 +16,25 @@ LABEL, SPLIT = "label", "split"
 REPAIR = "repair the file"
 
 
-def read_csv(path: str, examples: int | None, generator: np.random.Generator) -> Dataset:
+def read_csv(
+    path: str, examples: int | None, generator: np.random.Generator, *, label: str = LABEL
+) -> Dataset:
     """A CSV file of numbers with a header; classes are in `label` or COLUMN of csv:PATH#COLUMN.
 
     If there is a column `split`, its value in every row must be train or test; otherwise every
     third row of each class is test data. All other columns are features. In messages, rows are
     numbered from 1, without the header.
     """
-    file, column = _file_and_column(path)
+    file = Path(path)
     key = f"dataset csv:{path}"
     if not file.is_file():
         way_out = "use --dataset csv:PATH or csv:PATH#COLUMN"
         raise UsageError(key, "must be a file", f"no file at {str(file)!r}", way_out)
-    table = _table(key, file, column)
-    names, labels = _classes(key, table[column])
-    test = _test_rows(key, table, column)
+    table = _table(key, file, label)
+    names, labels = _classes(key, table[label])
+    test = _test_rows(key, table, label)
     train = ~test
-    feature_columns = table.drop(columns=[column, SPLIT], errors="ignore")
+    feature_columns = table.drop(columns=[label, SPLIT], errors="ignore")
     inputs = _features(key, feature_columns)
     whole = Dataset(
         f"csv:{path}",
@@ -44,14 +46,6 @@ def read_csv(path: str, examples: int | None, generator: np.random.Generator) ->
         origins=tuple(f"row {row + 1}" for row in np.flatnonzero(train)),
     )
     return whole.drawn(examples, generator)
-
-
-def _file_and_column(path: str) -> tuple[Path, str]:
-    """Returns the file and the label column; the name of an existing file may contain a `#`."""
-    file, mark, column = path.rpartition("#")
-    if mark and not Path(path).is_file():
-        return Path(file), column
-    return Path(path), LABEL
 
 
 def _table(key: str, file: Path, column: str) -> "DataFrame":
