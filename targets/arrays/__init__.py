@@ -1,0 +1,1 @@
+"""Arrays that users pass: their conversion to numbers and to class numbers."""
