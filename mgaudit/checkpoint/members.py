@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.errors import UsageError
-from mgaudit.outputs.array_like import first_index, to_array
-from mgaudit.outputs.finite import real_numbers
-from mgaudit.outputs.npy_array import load_npy
+from mgaudit.targets.arrays.array_like import first_index, to_array
+from mgaudit.targets.arrays.finite import real_numbers
+from mgaudit.targets.arrays.npy_array import load_npy
 
 Indices = NDArray[np.int64]
 RANGES = re.compile(r"\d+:\d+(,\d+:\d+)*")  # such as 0:600, without its end as in Python

@@ -15,7 +15,7 @@ from mgaudit.errors import UsageError
 from mgaudit.functions.design import draw_membership, model_seeds, split_test
 from mgaudit.functions.digest import NotDigestibleError, digest
 from mgaudit.functions.function import as_fit
-from mgaudit.functions.labels import Classes, classes_of, group_numbers
+from mgaudit.functions.groups import group_numbers
 from mgaudit.functions.rows import as_inputs, count_rows, take
 from mgaudit.functions.train import Models, NamedFit, TrainedFunction, train_functions
 from mgaudit.functions.worker import FitData
@@ -23,6 +23,7 @@ from mgaudit.outputs.logits import OutputsKind, as_logits
 from mgaudit.outputs.model_outputs import ClippedProbabilities, ModelOutputs, OutputsArm
 from mgaudit.settings.arguments import CLIP
 from mgaudit.study.progress import Progress
+from mgaudit.targets.arrays.class_labels import Classes, classes_of
 
 PLAIN_NAMES = ("plain", "none")  # an arm of this name is the one that others are compared with
 FEWEST_EXAMPLES = 20  # audited examples, or groups

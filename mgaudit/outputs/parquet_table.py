@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.errors import UsageError
-from mgaudit.outputs.npy_array import error_line
 from mgaudit.outputs.outputs_file import shown
 from mgaudit.outputs.table import Column, Table, find_columns, refuse_cell
+from mgaudit.targets.own_module import one_line
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
@@ -47,7 +47,7 @@ def _frame(key: str, path: Path) -> "DataFrame":
         raise UsageError(key, rule, None, way_out) from error
     except Exception as error:  # the libraries raise many kinds of errors
         rule = "must be a Parquet file"
-        raise UsageError(key, rule, error_line(error), "write it again") from error
+        raise UsageError(key, rule, one_line(error), "write it again") from error
     has_names = any(name is not None for name in frame.index.names)
     return frame.reset_index() if has_names else frame
 

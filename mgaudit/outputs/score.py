@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from mgaudit.attacks import Observations
 from mgaudit.errors import UsageError
-from mgaudit.outputs.array_like import to_array
 from mgaudit.outputs.arrays import (
     as_labels,
     as_logits,
@@ -29,6 +28,7 @@ from mgaudit.outputs.study import OutputsPlan, OutputsSettings, plan_outputs
 from mgaudit.settings.arguments import CLIP, SEED
 from mgaudit.settings.number_check import checked_argument
 from mgaudit.storage.checksums import arrays_sha256
+from mgaudit.targets.arrays.array_like import to_array
 
 OUTPUT_KINDS = ("logits", "probabilities", "confidences")
 AXES = ("model", "example", "query", "class")

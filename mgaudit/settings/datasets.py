@@ -1,11 +1,11 @@
 """Choices of datasets: by name with options or a path, a function of the user's own, or arrays."""
 
 import hashlib
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,8 +16,8 @@ from mgaudit.settings.plugin_code import plugin_reader
 from mgaudit.settings.plugins import plugins, refuse_taken
 from mgaudit.targets import datasets
 from mgaudit.targets.datasets import DATASETS, Dataset, Reader
-from mgaudit.targets.datasets.arrays import ARRAYS, from_arrays
-from mgaudit.targets.datasets.overlap import refuse_overlap
+from mgaudit.targets.datasets.in_memory import from_object
+from mgaudit.targets.datasets.overlap import checked_splits
 from mgaudit.targets.own_module import error_line
 
 SUPPLIED = ("examples", "generator")
@@ -60,20 +60,16 @@ def dataset_choice(value: object) -> DatasetChoice:
     """Returns the choice of a dataset from a text or an object; a choice is returned unchanged.
 
     Args:
-        value: A text, a `Dataset`, or the arrays (x_train, y_train, x_test, y_test).
+        value: A text, or an object in memory as for `from_object`, such as the arrays (x_train,
+            y_train, x_test, y_test).
 
     Raises:
         UsageError: As `parse`.
     """
     if isinstance(value, DatasetChoice):
         return value
-    if isinstance(value, Dataset):
-        return _of_object(value)
-    if isinstance(value, tuple):
-        return _of_object(_from_arrays(value))
     if not isinstance(value, str):
-        rule = "must be the name of a dataset with options, a Dataset or a tuple of four arrays"
-        raise UsageError("", rule, type(value).__name__)
+        return _of_object(_from_arrays(value))
     name, _, _ = value.strip().partition(":")
     installed = plugins("dataset", DATASETS)
     refuse_taken("dataset", name, DATASETS)
@@ -119,7 +115,7 @@ def _built_in_forms() -> list[str]:
 
 def _of_object(dataset: Dataset) -> DatasetChoice:
     """Returns the choice of data in memory; its option is the SHA-256 of the arrays."""
-    refuse_overlap(dataset)
+    dataset = checked_splits(dataset)
     digest = hashlib.sha256()
     for values in (dataset.inputs, dataset.labels, dataset.test_inputs, dataset.test_labels):
         digest.update(f"{values.dtype} {values.shape}".encode())
@@ -128,14 +124,12 @@ def _of_object(dataset: Dataset) -> DatasetChoice:
     return DatasetChoice(IN_MEMORY, options, dataset.drawn, dataset.drawn)
 
 
-def _from_arrays(arrays: tuple[Any, ...]) -> Dataset:
-    """Returns the dataset of four arrays. Raises UsageError for other tuples."""
-    is_arrays = all(isinstance(values, np.ndarray) for values in arrays)
-    if not is_arrays or len(arrays) != len(ARRAYS):
-        kinds = ", ".join(type(values).__name__ for values in arrays)
-        rule = f"must be a tuple of four numpy arrays ({', '.join(ARRAYS)})"
-        raise UsageError("", rule, f"a tuple of {kinds or 'nothing'}")
-    return from_arrays(IN_MEMORY, *arrays)
+def _from_arrays(value: object) -> Dataset:
+    """Returns the dataset of an object in memory. Raises UsageError for what is none."""
+    if value is None or isinstance(value, bool | int | float | os.PathLike):
+        rule = "must be the name of a dataset with options, or data in memory"
+        raise UsageError("", rule, type(value).__name__, "use npz:PATH and its like for a file")
+    return from_object(IN_MEMORY, value)
 
 
 def _of_path(reader: Reader, text: str) -> DatasetChoice:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.lib import format as npy
 
 from mgaudit.errors import UsageError
-from mgaudit.outputs.array_like import Array
+from mgaudit.targets.arrays.array_like import Array
+from mgaudit.targets.own_module import one_line
 
 OBJECTS = "save numbers or texts, as in values.astype(float) or values.astype(str)"
 SAVED_NPY = "write it again with numpy.save"
@@ -30,7 +31,7 @@ def load_npy(key: str, path: Path) -> Array:
         raise
     except Exception as error:  # numpy raises many kinds of errors for damaged files
         rule = "must be an npy file"
-        raise UsageError(key, rule, error_line(error), SAVED_NPY) from error
+        raise UsageError(key, rule, one_line(error), SAVED_NPY) from error
 
 
 def load_member(key: str, archive: ZipFile, name: str) -> Array:
@@ -57,12 +58,27 @@ def load_member(key: str, archive: ZipFile, name: str) -> Array:
         way_out = "leave out examples, or use float16"
         raise UsageError(key, "must fit into the memory", value, way_out) from error
     except Exception as error:  # numpy and zipfile raise many kinds of errors for damaged files
-        raise UsageError(key, "must be an array", error_line(error), SAVED_NPZ) from error
+        raise UsageError(key, "must be an array", one_line(error), SAVED_NPZ) from error
 
 
-def error_line(error: BaseException) -> str:
-    """Returns the message of an error, or its kind where the message is empty."""
-    return str(error) or type(error).__name__
+def member_shape(archive: ZipFile, name: str) -> tuple[int, ...]:
+    """Returns the shape of the array `name` of an npz archive; () if it cannot be read."""
+    try:
+        with archive.open(f"{name}.npy") as file:
+            shape, _ = _header(file)
+    except Exception:  # numpy and zipfile raise many kinds of errors for damaged files
+        return ()
+    return shape
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
+    """Returns shape and type of an npy file. Raises ValueError for another file."""
+    version = npy.read_magic(file)
+    if version == (1, 0):
+        shape, _, dtype = npy.read_array_header_1_0(file)
+    else:
+        shape, _, dtype = npy.read_array_header_2_0(file)
+    return shape, dtype
 
 
 def _refuse_objects(key: str, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
@@ -72,11 +88,7 @@ def _refuse_objects(key: str, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtyp
         UsageError: For Python objects and records.
         ValueError: For another file.
     """
-    version = npy.read_magic(file)
-    if version == (1, 0):
-        shape, _, dtype = npy.read_array_header_1_0(file)
-    else:
-        shape, _, dtype = npy.read_array_header_2_0(file)
+    shape, dtype = _header(file)
     if dtype.hasobject:
         rule = "must have no Python objects, because reading them may run code"
         raise UsageError(key, rule, f"an array of objects of shape {shape}", OBJECTS)

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from mgaudit.errors import UsageError
-from mgaudit.functions.labels import classes_of, group_numbers
+from mgaudit.functions.groups import group_numbers
+from mgaudit.targets.arrays.class_labels import classes_of
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,7 @@ def test_labels_that_are_no_classes_are_refused(labels: object, value: str) -> N
 
 
 def test_a_test_label_that_is_no_class_is_named() -> None:
-    with pytest.raises(UsageError, match="y_test must have only the 2 labels of y, got 'c' in row"):
+    with pytest.raises(UsageError, match="only the 2 labels of the training data, got 'c' in row"):
         classes_of("y", ["a", "b"]).numbers("y_test", ["a", "c"])
 
 
