@@ -1,7 +1,5 @@
 """The classes in the label column of a table."""
 
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.errors import UsageError, did_you_mean
+from mgaudit.targets.arrays.label_spelling import plain_spelling
 from mgaudit.targets.datasets.number_text import MISSING, Marks
 from mgaudit.targets.datasets.table import Cells
 
@@ -18,7 +17,6 @@ SpellingRule = Literal["refuse", "merge", "keep"]
 MISSING_OR_NAME = frozenset({"None", "NA", "N/A", "n/a", "null", "NULL"})
 FEWEST_ROWS = 3  # of a class: one of them for testing, and two that may be members
 MOST_COLUMNS_SHOWN = 10
-QUOTES = "\"'`´‘’‚“”„«»"
 FEW_NUMBERS = 20  # so many different whole numbers are classes
 ROWS_OF_CLASS = 10  # fewer rows than this for each of many numbers: they are no classes
 
@@ -70,7 +68,7 @@ class LabelReader:
             self._refuse_regression(texts)
             notes += self._refuse_forms(texts)
         if self.spellings == "merge":
-            name_of = _most_frequent_forms(texts, self.marks)
+            name_of = _most_frequent_forms(texts)
             texts = [name_of[text] for text in texts]
         names = self._ordered(set(texts))
         if len(names) < 2:
@@ -138,9 +136,9 @@ class LabelReader:
 
     def _refuse_forms(self, texts: list[str]) -> list[str]:
         """Returns notes on labels that differ only in form, or raises UsageError for them."""
-        spellings: dict[object, list[str]] = {}
+        spellings: dict[str, list[str]] = {}
         for text in dict.fromkeys(texts):
-            spellings.setdefault(form(text, self.marks), []).append(text)
+            spellings.setdefault(plain_spelling(text), []).append(text)
         notes = []
         for texts_of_form in spellings.values():
             if len(texts_of_form) < 2:
@@ -165,38 +163,13 @@ class LabelReader:
         return int(self.rows[texts.index(text)])
 
 
-def form(text: str, marks: Marks) -> object:
-    """Returns what labels that differ only in form have in common.
-
-    This is the number, for numbers. Otherwise, upper and lower case, quotes, a final dot, invisible
-    characters, and blanks, hyphens or underscores between words make no difference.
-
-    >>> marks = Marks()
-    >>> form(">50K.", marks) == form("> 50k", marks), form("A-", marks) == form("A", marks)
-    (True, False)
-    >>> form("01", marks) == form("1.0", marks), form("-1", marks) == form("1", marks)
-    (True, False)
-    """
-    number = marks.number(text)
-    if number is not None:
-        return number
-    text = unicodedata.normalize("NFKC", text)
-    text = "".join(character for character in text if unicodedata.category(character) != "Cf")
-    text = re.sub("[\u2010-\u2015\u2212]", "-", text.casefold())
-    text = text.strip().strip(QUOTES).strip().rstrip(".").strip()
-    text = re.sub(r"(?<=\w)[\s_-]+(?=\w)", " ", text)
-    text = re.sub(r"(?<=\W)\s+|\s+(?=\W)", "", text)
-    number = marks.number(text)
-    return text if number is None else number
-
-
-def _most_frequent_forms(texts: list[str], marks: Marks) -> dict[str, str]:
+def _most_frequent_forms(texts: list[str]) -> dict[str, str]:
     """Returns the name of the class of each label: its most frequent form, then the first one."""
     counts = Counter(sorted(texts))
-    name_of_form: dict[object, str] = {}
+    name_of_form: dict[str, str] = {}
     for text, _ in counts.most_common():
-        name_of_form.setdefault(form(text, marks), text)
-    return {text: name_of_form[form(text, marks)] for text in counts}
+        name_of_form.setdefault(plain_spelling(text), text)
+    return {text: name_of_form[plain_spelling(text)] for text in counts}
 
 
 def _has_fraction(number: float | None) -> bool:

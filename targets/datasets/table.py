@@ -1,7 +1,7 @@
 """A table of cells: columns of numbers or of texts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,20 +19,22 @@ class Table:
             floats with NaN for an empty cell, or objects, which are texts without blanks around
             them or None for an empty cell.
         rows: The number of each row (rows,) in the file, int64, from 1, without the header.
+        categorical: Names of the columns that the file says are categories, whatever they hold.
     """
 
     columns: Mapping[str, Cells]
     rows: NDArray[np.int64]
+    categorical: frozenset[str] = frozenset()
 
     def chosen(self, rows: NDArray[np.bool_]) -> "Table":
         """Returns the table of those rows for which `rows` (rows,) is True."""
         columns = {name: cells[rows] for name, cells in self.columns.items()}
-        return Table(columns, self.rows[rows])
+        return replace(self, columns=columns, rows=self.rows[rows])
 
     def without(self, names: set[str]) -> "Table":
         """Returns the table without the columns of these names."""
         columns = {name: cells for name, cells in self.columns.items() if name not in names}
-        return Table(columns, self.rows)
+        return replace(self, columns=columns)
 
 
 def is_missing(cells: Cells) -> NDArray[np.bool_]:

@@ -154,7 +154,9 @@ class ColumnReader:
         way_out = "write them without marks at thousands"
         if self.settable_marks:
             way_out = "name the marks, as in csv:PATH,decimal=.,thousands=,"
-        self._refuse_cell(name, cells, others, rule, f"{way_out}, or read categories with categorical={name}")
+        self._refuse_cell(
+            name, cells, others, rule, f"{way_out}, or read categories with categorical={name}"
+        )
 
     def _refuse_word(self, name: str, cells: Cells, words: set[str]) -> NoReturn:
         rule = "must hold a finite number in every feature"
