@@ -49,7 +49,8 @@ def index_notes(columns: Sequence[Column]) -> list[str]:
     ]
     if not names:
         return []
-    return [f"{columns_text(names)} may identify rows; drop={'|'.join(names)} leaves out."]
+    option = f"drop={'|'.join(names)}"
+    return [f"{columns_text(names)} may identify the rows (leave out with {option})."]
 
 
 def _is_index(column: Column, is_first: bool) -> bool:

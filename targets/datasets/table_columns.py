@@ -153,7 +153,9 @@ class ColumnReader:
         rule += f" and the thousands mark {self.marks.thousands!r}" if self.marks.thousands else ""
         way_out = "write them without marks at thousands"
         if self.settable_marks:
-            way_out = "name the marks, as in csv:PATH,decimal=.,thousands=,"
+            way_out = "add thousands=. to the path"
+            if self.marks.decimal == ".":
+                way_out = "add thousands=, or decimal=, to the path"
         self._refuse_cell(
             name, cells, others, rule, f"{way_out}, or read categories with categorical={name}"
         )
