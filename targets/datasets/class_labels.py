@@ -185,7 +185,7 @@ def refuse_missing_label(key: str, column: str, names: Iterable[str]) -> None:
     if len(names) > MOST_COLUMNS_SHOWN:
         known += ", …"
     rule = f"must have the label column {column!r}"
-    way_out = "name the label column, as in csv:PATH#COLUMN"
+    way_out = "name the label column after the path, as in PATH#COLUMN"
     nearest = did_you_mean(column, names)
     raise UsageError(key, rule, f"the columns {known}", f"{nearest} {way_out}".strip())
 

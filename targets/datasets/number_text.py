@@ -14,11 +14,15 @@ MISSING = frozenset(
     }
 )
 # What stands for a missing value in columns of numbers, but may be a category in others.
-MISSING_NUMBERS = frozenset({"-", "--", "–", "—", ".", "na", "nil", "none", "#null!", "missing"})
+GAPS_IN_NUMBERS = frozenset({"-", "--", "–", "—", ".", "na", "n/a", "n.a.", "nan", "null", "<na>"})
 INFINITIES = frozenset({"inf", "infinity"})
 SIGN, EXPONENT = "[-+]?", r"(?:[eE][-+]?[0-9]+)?"
 SPACES = "[  \u2009\u202f]"
-OTHER_MARKS = re.compile(rf"{SIGN}[0-9][0-9.,'’_  \u2009\u202f]*{EXPONENT}|{SIGN}[.,][0-9]+")
+CURRENCY = "[$€£¥]?"
+OTHER_MARKS = re.compile(
+    rf"['(]?{CURRENCY}\s*[-+−]?\s*{CURRENCY}"
+    rf"(?:[0-9][0-9.,'’_  \u2009\u202f]*|[.,][0-9]+){EXPONENT}\s*[%‰$€£¥]?[')]?"
+)
 ANY_DECIMAL_COMMA = re.compile(rf"{SIGN}[0-9]*,[0-9]+{EXPONENT}")
 THOUSANDS_COMMA = re.compile(rf"{SIGN}[1-9][0-9]{{0,2}}(?:,[0-9]{{3}})+")
 MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
@@ -69,6 +73,15 @@ class Marks:
         is_whole = re.fullmatch(f"{SIGN}[0-9]+", text) is not None
         # Python refuses to read whole numbers of thousands of digits.
         return int(text) if is_whole and len(text) < 1000 else float(text)
+
+
+def is_gap(text: str) -> bool:
+    """Returns whether a text in a column of numbers stands for a missing value.
+
+    >>> is_gap("-"), is_gap("NA"), is_gap("none")
+    (True, True, False)
+    """
+    return text in MISSING or text.lower() in GAPS_IN_NUMBERS
 
 
 def is_date(text: str) -> bool:

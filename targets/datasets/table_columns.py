@@ -10,15 +10,14 @@ from numpy.typing import NDArray
 from mgaudit.errors import UsageError
 from mgaudit.targets.datasets.number_text import (
     MISSING,
-    MISSING_NUMBERS,
     OTHER_MARKS,
     Marks,
     is_date,
+    is_gap,
 )
 from mgaudit.targets.datasets.table import Cells, Table, as_texts, is_missing
 
 EXACT = 2**53  # whole numbers up to here are exact in float64
-MISSING_IN_NUMBERS = frozenset(text.lower() for text in MISSING) | MISSING_NUMBERS
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ class ColumnReader:
             if number is not None:
                 numbers[text] = number
         words = {text for text in counts if text not in numbers and text not in MISSING}
-        wrong_words = {text for text in words if text.lower() not in MISSING_IN_NUMBERS}
+        wrong_words = {text for text in words if not is_gap(text)}
         if numbers and not wrong_words:
             return self._of_numbers(name, cells, numbers)
         self._refuse_other_marks(name, cells, words, bool(numbers))
@@ -151,11 +150,11 @@ class ColumnReader:
             return
         rule = f"must have numbers with the decimal mark {self.marks.decimal!r}"
         rule += f" and the thousands mark {self.marks.thousands!r}" if self.marks.thousands else ""
-        way_out = "write them without marks at thousands"
+        way_out = "write plain numbers"
         if self.settable_marks:
-            way_out = "add thousands=. to the path"
+            way_out += ", or add thousands=. to the path"
             if self.marks.decimal == ".":
-                way_out = "add thousands=, or decimal=, to the path"
+                way_out = "write plain numbers, or add thousands=, or decimal=, to the path"
         self._refuse_cell(
             name, cells, others, rule, f"{way_out}, or read categories with categorical={name}"
         )

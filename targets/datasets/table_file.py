@@ -43,10 +43,13 @@ def read_text(key: str, file: Path, encoding: str) -> tuple[str, list[str]]:
             UTF-8, else Windows-1252.
 
     Raises:
-        UsageError: For a file that is no text.
-        OSError: For a file that cannot be read.
+        UsageError: For a file that is no text or cannot be read.
     """
-    content = _decompressed(key, file.read_bytes())
+    try:
+        stored = file.read_bytes()
+    except OSError as error:
+        raise UsageError(key, "must be a file that can be read", one_line(error)) from error
+    content = _decompressed(key, stored)
     text, name = _decoded(key, content, encoding)
     if BINARY.search(text):
         raise UsageError(key, "must be a table in a text file", "binary data", EXPORT)

@@ -25,6 +25,7 @@ NAMES_OF_SEPARATORS = {
     "pipe": "|",
 }
 SAMPLE_LINES = 50
+SEPARATOR_LINE = re.compile(r'"?sep=(?P<separator>[^\w\n])"?[^\w\n]*\n')  # as Excel writes it
 UNNAMED = "Unnamed: {}"  # as pandas names the columns without a name
 
 
@@ -58,8 +59,12 @@ def find_layout(key: str, text: str, label: str, separator: str) -> Layout:
     Raises:
         UsageError: For a text without a header, and for a separator that is none.
     """
-    comments, start = _comments(text)
     chosen = _chosen_separator(key, separator)
+    named = SEPARATOR_LINE.match(text)
+    if named is not None:
+        text = text[named.end() :]
+        chosen = chosen or named["separator"]
+    comments, start = _comments(text)
     rest = text[start:]
     found = chosen or recognised_separator(rest, label)
     if comments and _is_header(comments[-1], rest, label, chosen):

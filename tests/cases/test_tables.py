@@ -507,6 +507,24 @@ def test_b09_a_separator_can_be_named(tmp_path: Path) -> None:
         )
 
 
+def test_b09_the_separator_line_of_excel(tmp_path: Path, plain_digest: str) -> None:
+    path = write(tmp_path / "a.csv", HEADERS["semicolon"], FORMS["semicolon"])
+    for line in ("sep=;", '"sep=;"', "sep=;;;"):
+        (tmp_path / "b.csv").write_text(f"{line}\n{path.read_text()}")
+        assert read(tmp_path / "b.csv").digest() == plain_digest
+
+
+@pytest.mark.parametrize(
+    "form", ["{}%", "{}.5 %", "${}", "€ {}", "({}.00)", "'{}'", "−{}", "-$1,{:03}", "{} €"]
+)
+@pytest.mark.parametrize("different", [5, 24])
+def test_b09_numbers_with_other_signs_are_no_categories(
+    tmp_path: Path, form: str, different: int
+) -> None:
+    path = write(tmp_path / "a.csv", "x;label", lambda n: f"{form.format(n % different)};{ab(n)}")
+    assert f"got {form.format(0)!r} in row 1, column 'x'; write plain numbers" in refusal(path)
+
+
 # B10: a label column whose name begins with the mark
 
 
