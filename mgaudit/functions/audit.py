@@ -24,6 +24,7 @@ from mgaudit.outputs.model_outputs import ClippedProbabilities, ModelOutputs, Ou
 from mgaudit.settings.arguments import CLIP
 from mgaudit.study.progress import Progress
 from mgaudit.targets.arrays.class_labels import Classes, classes_of
+from mgaudit.targets.datasets.contents import contents
 
 PLAIN_NAMES = ("plain", "none")  # an arm of this name is the one that others are compared with
 FEWEST_EXAMPLES = 20  # audited examples, or groups
@@ -221,11 +222,11 @@ def _refuse_overlap(x: Any, x_test: Any) -> None:
     audited, tests = as_inputs(x), as_inputs(x_test)
     if audited is None or tests is None or audited.shape[1:] != tests.shape[1:]:
         return
-    row_of = {row.tobytes(): index for index, row in enumerate(audited.astype(np.float64))}
+    row_of = {row: index for index, row in enumerate(contents(audited, np.dtype(np.float64)))}
     repeated = [
-        (index, row_of[content])
-        for index, content in enumerate(row.tobytes() for row in tests.astype(np.float64))
-        if content in row_of
+        (index, row_of[row])
+        for index, row in enumerate(contents(tests, np.dtype(np.float64)))
+        if row in row_of
     ]
     by_chance = 1 - len(row_of) / len(audited)
     if len(repeated) > max(3 * by_chance, MOST_REPEATED) * len(tests):

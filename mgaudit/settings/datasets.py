@@ -69,7 +69,7 @@ def dataset_choice(value: object) -> DatasetChoice:
     if isinstance(value, DatasetChoice):
         return value
     if not isinstance(value, str):
-        return _of_object(_from_arrays(value))
+        return _of_object(value)
     name, _, _ = value.strip().partition(":")
     installed = plugins("dataset", DATASETS)
     refuse_taken("dataset", name, DATASETS)
@@ -113,9 +113,17 @@ def _built_in_forms() -> list[str]:
     return forms
 
 
-def _of_object(dataset: Dataset) -> DatasetChoice:
-    """Returns the choice of data in memory; its option is the SHA-256 of the arrays."""
-    dataset = checked_splits(dataset)
+def _of_object(value: object) -> DatasetChoice:
+    """Returns the choice of data in memory; its option is the SHA-256 of the arrays.
+
+    Raises:
+        UsageError: For data that break a rule; the key is the array, such as `x_train`, or "".
+    """
+    try:
+        dataset = checked_splits(_from_arrays(value))
+    except UsageError as error:
+        _, _, array = error.key.partition(": ")  # without the name of the dataset
+        raise UsageError(array, error.rule, error.value, error.way_out) from error
     digest = hashlib.sha256()
     for values in (dataset.inputs, dataset.labels, dataset.test_inputs, dataset.test_labels):
         digest.update(f"{values.dtype} {values.shape}".encode())

@@ -16,6 +16,7 @@ from mgaudit.errors import UsageError
 Array = NDArray[Any]
 
 ARRAYS = "use a NumPy array, a tensor, a DataFrame or nested lists of numbers"
+TIMES = "turn times into numbers, such as the days since the first one"
 RAGGED = "use the same examples, queries and classes for all models"
 LARGEST_WHOLE = 2**53  # float64 has all whole numbers up to this one
 INDEX_COLUMN = "Unnamed: 0"  # how pandas names an index that it wrote to a file and read back
@@ -49,7 +50,8 @@ def to_array(
         value = f"{_kind(values)} ({type(error).__name__}: {error})"
         raise UsageError(key, "must be an array", value, ARRAYS) from error
     if array.dtype.kind not in "biufcUS":
-        raise UsageError(key, "must be an array of numbers", f"dtype {array.dtype}", ARRAYS)
+        way_out = TIMES if array.dtype.kind in "mM" else ARRAYS
+        raise UsageError(key, "must be an array of numbers", f"dtype {array.dtype}", way_out)
     if array.size == 0:
         raise UsageError(key, "must not be empty", f"shape {array.shape}")
     return array
@@ -172,7 +174,7 @@ def _from_table(key: str, table: Any) -> Array:
         rule = f"must not have the column {INDEX_COLUMN!r}, which is the index of a table"
         raise UsageError(key, rule, None, "use pandas.read_csv(path, index_col=0)")
     array = np.asarray(table.to_numpy())
-    if array.dtype.kind == "f":
+    if array.dtype.kind in "fO":
         _refuse_rounded_column(key, table, names)
     if array.dtype.kind != "O":
         return array
@@ -192,7 +194,7 @@ def _refuse_rounded_column(key: str, table: Any, names: list[str]) -> None:
         dtype = list(types)[number] if types is not None else None
         if getattr(dtype, "kind", "") not in ("i", "u"):
             continue
-        column = np.asarray(table.iloc[:, number].to_numpy())
+        column = np.asarray(table.iloc[:, number].dropna().to_numpy())
         is_large = (column > LARGEST_WHOLE) | (column < -LARGEST_WHOLE)
         if is_large.any():
             rule = "must have whole numbers up to 2**53 in a table that has other columns of floats"

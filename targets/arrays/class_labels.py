@@ -1,6 +1,8 @@
 """Classes of labels in every form: numbers, texts, bool, a column, or one-hot rows."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 from mgaudit.errors import UsageError
 from mgaudit.targets.arrays.array_like import Array, library_array, to_array
 from mgaudit.targets.arrays.label_spelling import refuse_spellings
+from mgaudit.targets.own_module import error_line
 
 FEWEST_CLASSES = 2
 ONE_VALUE = "must have one value for each example"
@@ -90,6 +93,24 @@ def label_values(key: str, labels: Any) -> list[Any]:
     Raises:
         UsageError: For other forms and shapes.
     """
+    with _refused(key):
+        return _label_values(key, labels)
+
+
+def class_values(key: str, labels: Any) -> list[Any]:
+    """Returns one value for each example, where one-hot rows (examples, classes) are class numbers.
+
+    Raises:
+        UsageError: As `label_values`, and for soft labels and several classes of one example.
+
+    >>> class_values("y", [[0, 1], [1, 0], [1, 0]])
+    [1, 0, 0]
+    """
+    with _refused(key):
+        return _class_values(key, labels)
+
+
+def _label_values(key: str, labels: Any) -> list[Any]:
     if isinstance(labels, list | tuple):
         return [_scalar(key, row, value) for row, value in enumerate(labels)]
     array = label_array(key, labels)
@@ -104,25 +125,28 @@ def label_values(key: str, labels: Any) -> list[Any]:
     return [_scalar(key, row, value) for row, value in enumerate(array)]
 
 
-def class_values(key: str, labels: Any) -> list[Any]:
-    """Returns one value for each example, where one-hot rows (examples, classes) are class numbers.
-
-    Raises:
-        UsageError: As `label_values`, and for soft labels and several classes of one example.
-
-    >>> class_values("y", [[0, 1], [1, 0], [1, 0]])
-    [1, 0, 0]
-    """
+def _class_values(key: str, labels: Any) -> list[Any]:
     is_flat = isinstance(labels, list | tuple) and not any(np.ndim(row) for row in labels[:1])
     if is_flat:
-        return label_values(key, labels)
+        return _label_values(key, labels)
     array = to_array(key, labels) if isinstance(labels, list | tuple) else label_array(key, labels)
     if array.ndim != 2 or array.shape[1] < 2 or array.dtype.kind not in "biufO":
-        return label_values(key, array)
+        return _label_values(key, array)
     rows = to_array(key, array, ("example", "class"))
     _refuse_not_one_hot(key, rows)
     numbers: list[Any] = rows.argmax(axis=1).tolist()
     return numbers
+
+
+@contextmanager
+def _refused(key: str) -> Iterator[None]:
+    """Turns an error of a library about the labels into a UsageError."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except Exception as error:  # other libraries raise many kinds of errors
+        raise UsageError(key, "must be an array of labels", error_line(error)) from error
 
 
 def label_array(key: str, labels: Any) -> Array:
@@ -172,9 +196,9 @@ def _scalar(key: str, row: int, value: Any) -> Any:
 
 
 def _is_missing(value: Any) -> bool:
-    """Returns whether a value is None, NaN, NaT or NA, which do not equal themselves."""
+    """Returns whether a value is None, infinity, or NaN, NaT or NA, which are not themselves."""
     try:
-        return value is None or bool(value != value)
+        return value is None or bool(value != value) or value in (math.inf, -math.inf)
     except TypeError:  # NA of pandas is neither true nor false
         return True
 

@@ -1,6 +1,7 @@
 """Reading of npy files and of the arrays in npz files, without pickle."""
 
-from math import prod
+import math
+import os
 from pathlib import Path
 from typing import IO
 from zipfile import ZipFile
@@ -45,10 +46,12 @@ def load_member(key: str, archive: ZipFile, name: str) -> Array:
         with archive.open(info) as file:
             shape, dtype = _refuse_objects(key, file)
             header = file.tell()
-        size = prod(shape) * dtype.itemsize
+        size = math.prod(shape) * dtype.itemsize
         if size != info.file_size - header:
             rule = f"must have {size} bytes of numbers, as its shape {shape} requires"
             raise UsageError(key, rule, str(info.file_size - header), SAVED_NPZ)
+        if size > _memory():
+            raise MemoryError
         with archive.open(info) as file:
             return np.asarray(npy.read_array(file, allow_pickle=False))
     except UsageError:
@@ -59,6 +62,14 @@ def load_member(key: str, archive: ZipFile, name: str) -> Array:
         raise UsageError(key, "must fit into the memory", value, way_out) from error
     except Exception as error:  # numpy and zipfile raise many kinds of errors for damaged files
         raise UsageError(key, "must be an array", one_line(error), SAVED_NPZ) from error
+
+
+def _memory() -> float:
+    """Returns the bytes of memory of this machine, or infinity if the system does not say it."""
+    try:
+        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, OSError, ValueError):
+        return math.inf
 
 
 def member_shape(archive: ZipFile, name: str) -> tuple[int, ...]:

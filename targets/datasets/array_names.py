@@ -26,6 +26,7 @@ EXAMPLE_WORDS = (
     "examples",
 )
 LABEL_WORDS = ("y", "label", "labels", "target", "targets")
+WORDS_WITHOUT_MEANING = ("set", "split", "orig", "array", "arr")
 FOUR = ("x_train", "y_train", "x_test", "y_test")
 TWO = ("x", "y")
 # Names of one role in this order win over all others.
@@ -75,7 +76,7 @@ def left_out_notes(names: Sequence[str]) -> tuple[str, ...]:
 def _role(name: str) -> str:
     """Returns "x_train" and its like, "x" or "y" without a split, or "" for other names."""
     words = re.findall(r"[a-z0-9]+", re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower())
-    text = "".join(words)
+    text = "".join(word for word in words if word not in WORDS_WITHOUT_MEANING)
     if text in EXAMPLE_WORDS or text in LABEL_WORDS:
         return "x" if text in EXAMPLE_WORDS else "y"
     for split, split_words in SPLIT_WORDS.items():

@@ -5,6 +5,7 @@ from typing import Any
 
 from mgaudit.errors import UsageError
 
+MOST_AXES = 8  # of nested lists; a list may contain itself
 Shape = tuple[int, ...]
 
 
@@ -39,11 +40,11 @@ def _is_order_of_scikit_learn(shapes: Sequence[Shape]) -> bool:
     return fit and have_labels and x_train[1:] != y_train[1:]
 
 
-def shape_of(values: Any) -> Shape:
+def shape_of(values: Any, most_axes: int = MOST_AXES) -> Shape:
     """Returns the shape of an array or of nested lists; () for other values."""
     shape = getattr(values, "shape", None)
     if isinstance(shape, tuple):
         return shape
-    if isinstance(values, list | tuple) and values:
-        return (len(values), *shape_of(values[0]))
+    if isinstance(values, list | tuple) and values and most_axes:
+        return (len(values), *shape_of(values[0], most_axes - 1))
     return ()

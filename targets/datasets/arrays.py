@@ -1,7 +1,7 @@
 """Datasets of arrays: training examples and test examples, each with labels."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -19,6 +19,7 @@ ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 SHAPES = (
     "must be (examples, features), (examples, height, width) or (examples, channels, height, width)"
 )
+ONE_SHAPE = "bring all examples to one shape, and images to one size and mode"
 CHANNELS = (1, 3, 4)  # of images whose channels are last
 SMALLEST_SIDE = 8  # pixels from which an axis is certainly not one of channels
 AXES = {
@@ -60,8 +61,8 @@ def from_arrays(
     train, train_note = _examples(f"{key}: x_train", x_train)
     test, test_note = _examples(f"{key}: x_test", x_test)
     _refuse_unlike(key, train, test)
-    train_labels = _labels(f"{key}: y_train", y_train, len(train))
-    test_labels = _labels(f"{key}: y_test", y_test, len(test))
+    train_labels = _labels(f"{key}: y_train", y_train, train)
+    test_labels = _labels(f"{key}: y_test", y_test, test)
     classes = classes_of(f"{key}: y_train", train_labels)
     inputs, test_inputs = _inputs(train, test)
     return Dataset(
@@ -99,7 +100,7 @@ def from_pair(
     key = f"dataset {name}"
     refuse_other_order(key, ("x", "y"), (x, y))
     examples, note = _examples(f"{key}: x", x)
-    values = _labels(f"{key}: y", y, len(examples))
+    values = _labels(f"{key}: y", y, examples)
     classes = classes_of(f"{key}: y", values)
     labels = classes.numbers(f"{key}: y", values)
     inputs, _ = _inputs(examples, examples[:0])
@@ -136,11 +137,9 @@ def _examples(key: str, values: Any) -> tuple[Array, str]:
     Raises:
         UsageError: For other values; the message begins with `key`.
     """
-    array = to_array(key, values, AXES[2])
+    array = to_array(key, values, AXES[2], ONE_SHAPE)
     if array.dtype.kind not in "biuf":
-        rule = "must hold real numbers"
-        text = f", the first is {str(array.flat[0])!r}" if array.dtype.kind in "US" else ""
-        raise UsageError(key, rule, f"{array.dtype}{text}", "turn texts into numbers")
+        _refuse_type(key, array)
     if array.ndim not in AXES:
         way_out = "use x.reshape(-1, 1) for a single feature" if array.ndim == 1 else ""
         raise UsageError(key, SHAPES, f"shape {array.shape}", way_out)
@@ -151,6 +150,15 @@ def _examples(key: str, values: Any) -> tuple[Array, str]:
     if array.ndim == 4 and array.shape[1] > max(CHANNELS) and array.shape[3] in CHANNELS:
         return _with_channels_first(key, array)
     return array, ""
+
+
+def _refuse_type(key: str, array: Array) -> NoReturn:
+    """Raises UsageError for texts and complex numbers."""
+    rule = "must hold real numbers"
+    if array.dtype.kind == "c":
+        raise UsageError(key, rule, str(array.dtype), "take the real part or the absolute value")
+    value = f"the text {str(array.flat[0])!r}"
+    raise UsageError(key, rule, value, "turn texts into numbers, such as x.astype(float)")
 
 
 def _with_channels_first(key: str, array: Array) -> tuple[Array, str]:
@@ -172,20 +180,28 @@ def _refuse_unlike(key: str, train: Array, test: Array) -> None:
         rule = "must have examples of one shape in both splits"
         value = f"{train.shape[1:]} in x_train and {test.shape[1:]} in x_test"
         raise UsageError(key, rule, value)
-    is_whole = [bool((values == np.floor(values)).all()) for values in (train, test)]
-    are_integers = [values.dtype.kind in "biu" for values in (train, test)]
-    if is_whole[0] != is_whole[1] and any(are_integers):
+    are_integers = train.dtype.kind in "biu", test.dtype.kind in "biu"
+    if are_integers[0] == are_integers[1]:
+        return
+    floats = test if are_integers[0] else train
+    if (np.floor(floats) != floats).any():
         rule = "must have the same unit in both splits"
         value = f"x_train of {train.dtype} and x_test of {test.dtype}, one of them with fractions"
         raise UsageError(key, rule, value, "prepare both splits in the same way")
 
 
-def _labels(key: str, values: Any, examples: int) -> list[Any]:
-    """Returns a label for each of the examples. Raises UsageError, with this key, for others."""
+def _labels(key: str, values: Any, examples: Array) -> list[Any]:
+    """Returns a label for each of the examples (examples, ...).
+
+    Raises:
+        UsageError: For another number of labels, and as `class_values`; `key` begins the message.
+    """
     labels = class_values(key, values)
-    if len(labels) != examples:
-        rule = f"must hold a label for each of {examples} examples"
-        raise UsageError(key, rule, str(len(labels)))
+    if len(labels) != len(examples):
+        are_last = len(labels) == examples.shape[-1]
+        way_out = "use numpy.moveaxis(x, -1, 0) if the last axis is that of the examples"
+        rule = f"must hold a label for each of {len(examples)} examples"
+        raise UsageError(key, rule, str(len(labels)), way_out if are_last else "")
     return labels
 
 

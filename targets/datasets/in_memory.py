@@ -62,17 +62,25 @@ def _of_named_tuple(value: tuple[Any, ...], fields: tuple[str, ...]) -> Any:
 def _from_mapping(name: str, values: Mapping[Any, Any], test_fraction: float) -> Dataset:
     """Returns the dataset of arrays by name, or of the splits `train` and `test` by name."""
     key = f"dataset {name}"
-    splits = {str(split).lower(): value for split, value in values.items()}
+    arrays = _with_texts(values)
+    splits = {split.lower(): value for split, value in arrays.items()}
     if all(split in splits for split in SPLITS):
         pairs = [_pair(f"{key}: {split}", splits[split]) for split in SPLITS]
         others = [split for split in splits if split not in SPLITS]
         return from_arrays(name, *pairs[0], *pairs[1], notes=left_out_notes(others))
-    arrays = {str(array_name): value for array_name, value in values.items()}
     shapes = {array_name: shape_of(value) for array_name, value in arrays.items()}
     chosen = array_names(key, shapes)
     named = {role: arrays[array_name] for role, array_name in chosen.names.items()}
     notes = left_out_notes([other for other in chosen.left_out if shapes[other]])
     return from_named(name, named, test_fraction, notes)
+
+
+def _with_texts(values: Mapping[Any, Any]) -> dict[str, Any]:
+    """Returns a mapping with its keys as texts; files of Python 2 have bytes."""
+    return {
+        key.decode(errors="replace") if isinstance(key, bytes) else str(key): value
+        for key, value in values.items()
+    }
 
 
 def _from_two(name: str, values: Sequence[Any], test_fraction: float) -> Dataset:
@@ -100,7 +108,7 @@ def _is_split(value: Any) -> bool:
 def _pair(key: str, value: Any) -> tuple[Any, Any]:
     """Returns examples and labels of one split, in a form of `_is_split`."""
     if isinstance(value, Mapping):
-        arrays = {str(array_name): array for array_name, array in value.items()}
+        arrays = _with_texts(value)
         shapes = {array_name: shape_of(array) for array_name, array in arrays.items()}
         chosen = array_names(key, shapes)
         if len(chosen.names) == 2:
@@ -128,7 +136,9 @@ def _way_out(value: object) -> str:
     if isinstance(value, list | tuple) and len(value) in (3, 6):
         return "leave the validation data out"
     if hasattr(value, "columns"):
-        return "return the columns of the features and the column of the labels, as (x, y)"
+        return "give the columns of the features and the column of the labels, as (x, y)"
+    if hasattr(value, "shape"):
+        return "give the labels of the examples too, as (x, y)"
     if hasattr(value, "dataset"):
         return "return the dataset of the loader"
     if hasattr(value, "__next__"):

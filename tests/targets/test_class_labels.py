@@ -6,6 +6,7 @@ import torch
 from mgaudit.errors import UsageError
 from mgaudit.functions.groups import group_numbers
 from mgaudit.targets.arrays.class_labels import classes_of
+from mgaudit.targets.arrays.label_spelling import refuse_spellings
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,57 @@ def test_labels_that_are_no_classes_are_refused(labels: object, value: str) -> N
 def test_a_test_label_that_is_no_class_is_named() -> None:
     with pytest.raises(UsageError, match="only the 2 labels of the training data, got 'c' in row"):
         classes_of("y", ["a", "b"]).numbers("y_test", ["a", "c"])
+
+
+def test_names_are_the_labels_as_text() -> None:
+    assert classes_of("y", [1.0, -1.0, 1.0]).names == ("-1", "1")
+    assert classes_of("y", [b"b", b"a", b"a"]).names == ("a", "b")
+    assert classes_of("y", [True, False]).names == ("False", "True")
+
+
+@pytest.mark.parametrize("dtype", [int, float])
+def test_class_numbers_with_gaps_are_no_regression(dtype: type) -> None:
+    numbers = np.repeat(np.delete(np.arange(60), [7, 30]), 2).astype(dtype)
+    assert len(classes_of("y", numbers).values) == 58
+    with pytest.raises(UsageError, match="58 distinct numbers; cut the target of a regression"):
+        classes_of("y", numbers * 1000)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("yes", "Yes"),
+        ("no", " no"),
+        ("a b", "a  b"),
+        ("<=50K", "<=50K."),
+        ("1", "1.0"),
+        ("1", "01"),
+        ("ﬁn", "fin"),
+        ("no", "no\u200b"),
+        ("straße", "STRASSE"),
+    ],
+)
+def test_two_spellings_of_a_class_are_refused(first: str, second: str) -> None:
+    for names in ([first, "other", second], [second, first]):
+        with pytest.raises(UsageError) as error:
+            refuse_spellings("y", names)
+        assert error.value.key == "y"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["<=50K", ">50K"],
+        ["a", "b"],
+        ["1", "10", "-1"],
+        ["1.5", "1.50001"],
+        ["x-y", "xy"],
+        ["9007199254740993", "9007199254740992"],
+        ["nan", "inf"],
+    ],
+)
+def test_other_names_are_different_classes(names: list[str]) -> None:
+    refuse_spellings("y", names)
 
 
 def test_groups_are_numbered_in_their_order() -> None:
