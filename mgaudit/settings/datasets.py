@@ -3,13 +3,15 @@
 import hashlib
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.settings.choices import OWN, Choice, Entry, parse
+from mgaudit.settings.path_text import LABEL, path_text, split_path
 from mgaudit.settings.plugin_code import plugin_reader
 from mgaudit.settings.plugins import plugins, refuse_taken
 from mgaudit.targets import datasets
@@ -20,18 +22,21 @@ from mgaudit.targets.home import with_home
 from mgaudit.targets.own_module import error_line
 
 SUPPLIED = ("examples", "generator")
+PATH = "path"
 IN_MEMORY = "arrays"
 
 
 @dataclass(frozen=True)
 class DatasetChoice(Choice):
-    """A dataset with its options. A path is the option `path` and is absolute."""
+    """A dataset with its options. A path is the first option, `path`, and is absolute."""
 
     @property
     def text(self) -> str:
-        """The canonical text: `name:PATH`, or name and options as for every choice."""
-        if "path" in self.options:
-            return f"{self.name}:{self.options['path']}"
+        """The canonical text: `name:PATH` with options, or as for every choice."""
+        if PATH in self.options:
+            options = dict(self.options)
+            path = options.pop(PATH)
+            return f"{self.name}:{path_text(path, options)}"
         return super().text
 
     def load(self, examples: int | None, generator: np.random.Generator) -> Dataset:
@@ -47,6 +52,8 @@ class DatasetChoice(Choice):
             rule = f"must fit into memory: {error_line(error)}"
             way_out = "make it smaller, or use another machine"
             raise UsageError(f"dataset {self.text}", rule, None, way_out) from error
+        if PATH in self.options:  # the same file with other options is another dataset
+            return replace(dataset, name=self.text)
         return dataset
 
 
@@ -64,7 +71,7 @@ def dataset_choice(value: object) -> DatasetChoice:
         return value
     if not isinstance(value, str):
         return _of_object(value)
-    name, _, rest = value.strip().partition(":")
+    name, _, _ = value.strip().partition(":")
     installed = plugins("dataset", DATASETS)
     refuse_taken("dataset", name, DATASETS)
     reader = DATASETS.get(name)
@@ -73,7 +80,8 @@ def dataset_choice(value: object) -> DatasetChoice:
     if reader is None:
         return _of_own_function(value, name, installed)
     if reader.takes_path:
-        return _of_path(reader, rest)
+        path = value.lstrip().removeprefix(name).removeprefix(":")
+        return _of_path(reader, path)
     choice = parse("dataset", {name: reader.read}, value, partial(Entry, supplied=SUPPLIED))
     load_reader = partial(reader.load, **choice.options)
     return DatasetChoice(name, choice.options, reader.read, load_reader)
@@ -133,8 +141,17 @@ def _from_arrays(value: object) -> Dataset:
     return from_object(IN_MEMORY, value)
 
 
-def _of_path(reader: Reader, path: str) -> DatasetChoice:
-    """Returns the choice of a dataset that is read from a path, which becomes absolute."""
+def _of_path(reader: Reader, text: str) -> DatasetChoice:
+    """Returns the choice of a dataset in a file or directory. The path becomes absolute.
+
+    `text` is the path with options, as for `split_path`.
+    """
+    entry = Entry(reader.name, reader.read, (PATH, *SUPPLIED))
+    try:
+        path, texts = split_path(text, LABEL in entry.parameters)
+        options = entry.chosen(texts).options
+    except UsageError as error:
+        raise error.inside(reader.name) from error
     if not path:
         raise UsageError(reader.name, "needs a path", None, f"write {reader.name}:PATH")
     try:
@@ -143,8 +160,21 @@ def _of_path(reader: Reader, path: str) -> DatasetChoice:
     except UnicodeEncodeError as error:
         rule = f"must have a path in UTF-8 that can be found ({error})"
         raise UsageError(reader.name, rule, repr(path)) from error
-    load_path = partial(reader.load, path=absolute)
-    return DatasetChoice(reader.name, {"path": absolute}, reader.read, load_path)
+    load_path = partial(reader.load, path=absolute, **options)
+    choice = DatasetChoice(reader.name, {PATH: absolute, **options}, reader.read, load_path)
+    _refuse_ambiguous(choice, LABEL in entry.parameters)
+    return choice
+
+
+def _refuse_ambiguous(choice: DatasetChoice, takes_label: bool) -> None:
+    """Raises UsageError where another file has the name `PATH#COLUMN`, which means that file."""
+    path = str(choice.options[PATH])
+    _, _, text = choice.text.partition(":")
+    other, _ = split_path(text, takes_label)
+    if Path(path).exists() and other != path:
+        rule = "must not be ambiguous"
+        value = f"the files {path!r} and {other!r}"
+        raise UsageError(choice.name, rule, value, "rename one of the two")
 
 
 def dataset_of_option(text: str) -> DatasetChoice:

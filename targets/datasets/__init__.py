@@ -9,6 +9,7 @@ from mgaudit.targets.datasets.folder import read_folder
 from mgaudit.targets.datasets.idx import FASHION_MNIST, MNIST, read_fashion_mnist, read_mnist
 from mgaudit.targets.datasets.npz import read_npz
 from mgaudit.targets.datasets.own import read_own, reader_of
+from mgaudit.targets.datasets.parquet import read_parquet
 from mgaudit.targets.datasets.published import PublishedDataset
 from mgaudit.targets.datasets.reader import Reader
 from mgaudit.targets.datasets.synthetic import draw_synthetic
@@ -25,6 +26,7 @@ DATASETS: dict[str, Reader] = {
         Reader("folder", read_folder, takes_path=True),
         Reader("npz", read_npz, takes_path=True),
         Reader("csv", read_csv, takes_path=True),
+        Reader("parquet", read_parquet, takes_path=True),
     )
 }
 OWN_DATASET = Reader("module:function", read_own)
