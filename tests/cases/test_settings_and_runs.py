@@ -174,7 +174,8 @@ def test_b35_a_class_with_a_hostile_name_is_audited(monkeypatch: pytest.MonkeyPa
         jobs=1,
         quiet=True,
     )
-    assert set(ran.record.studies[0].dataset.classes) == set(names)
+    escaped = [name.replace("\n", "\\n") for name in names]
+    assert set(ran.record.studies[0].dataset.classes) == set(escaped)
     assert command("runs", "show", str(ran.path)).exit_code == 0
 
 
