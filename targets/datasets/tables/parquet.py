@@ -10,12 +10,9 @@ import numpy as np
 
 from mgaudit.errors import UsageError
 from mgaudit.targets.arrays.parquet_file import read_parquet_frame
-from mgaudit.targets.datasets.class_labels import SpellingRule, refuse_missing_label
 from mgaudit.targets.datasets.dataset import Dataset
-from mgaudit.targets.datasets.number_text import Marks
 from mgaudit.targets.datasets.split import TEST_FRACTION
-from mgaudit.targets.datasets.table import Cells, Table, as_texts
-from mgaudit.targets.datasets.table_dataset import (
+from mgaudit.targets.datasets.tables.dataset_of_table import (
     IndexRule,
     MissingRule,
     MostCategories,
@@ -23,6 +20,9 @@ from mgaudit.targets.datasets.table_dataset import (
     TestFraction,
     dataset_of_table,
 )
+from mgaudit.targets.datasets.tables.labels import SpellingRule, refuse_missing_label
+from mgaudit.targets.datasets.tables.number_text import Marks
+from mgaudit.targets.datasets.tables.table import Cells, Table, as_texts
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series

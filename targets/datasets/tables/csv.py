@@ -6,12 +6,10 @@ from typing import Literal
 import numpy as np
 
 from mgaudit.errors import UsageError
-from mgaudit.targets.datasets.class_labels import SpellingRule, refuse_missing_label
 from mgaudit.targets.datasets.dataset import Dataset
-from mgaudit.targets.datasets.number_text import MISSING, Marks, has_decimal_commas
 from mgaudit.targets.datasets.split import TEST_FRACTION
-from mgaudit.targets.datasets.table import Table
-from mgaudit.targets.datasets.table_dataset import (
+from mgaudit.targets.datasets.tables.cells import read_cells
+from mgaudit.targets.datasets.tables.dataset_of_table import (
     IndexRule,
     MissingRule,
     MostCategories,
@@ -19,9 +17,11 @@ from mgaudit.targets.datasets.table_dataset import (
     TestFraction,
     dataset_of_table,
 )
-from mgaudit.targets.datasets.table_file import read_text
-from mgaudit.targets.datasets.table_layout import Layout, find_layout
-from mgaudit.targets.datasets.table_text import read_cells
+from mgaudit.targets.datasets.tables.labels import SpellingRule, refuse_missing_label
+from mgaudit.targets.datasets.tables.layout import Layout, find_layout
+from mgaudit.targets.datasets.tables.number_text import MISSING, Marks, has_decimal_commas
+from mgaudit.targets.datasets.tables.table import Table
+from mgaudit.targets.datasets.tables.text_file import read_text
 
 DecimalMark = Literal["auto", ".", ","]
 ThousandsMark = Literal["none", ",", ".", "'", "space"]

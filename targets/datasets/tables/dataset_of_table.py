@@ -9,31 +9,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.errors import UsageError, did_you_mean
-from mgaudit.targets.datasets.class_labels import (
+from mgaudit.targets.datasets.contents import contents
+from mgaudit.targets.datasets.dataset import Dataset
+from mgaudit.targets.datasets.duplicates import groups_of
+from mgaudit.targets.datasets.split import TEST_FRACTION, split_by_fraction
+from mgaudit.targets.datasets.tables.columns import Column, ColumnReader
+from mgaudit.targets.datasets.tables.features import (
+    feature_notes,
+    features,
+    refuse_many_categories,
+)
+from mgaudit.targets.datasets.tables.index_columns import index_columns, index_notes
+from mgaudit.targets.datasets.tables.labels import (
     ClassLabels,
     LabelReader,
     SpellingRule,
     refuse_rare_classes,
 )
-from mgaudit.targets.datasets.contents import contents
-from mgaudit.targets.datasets.dataset import Dataset
-from mgaudit.targets.datasets.duplicates import groups_of
-from mgaudit.targets.datasets.index_columns import index_columns, index_notes
-from mgaudit.targets.datasets.number_text import Marks
-from mgaudit.targets.datasets.split import TEST_FRACTION, split_by_fraction
-from mgaudit.targets.datasets.table import Table, as_texts
-from mgaudit.targets.datasets.table_columns import Column, ColumnReader
-from mgaudit.targets.datasets.table_features import (
-    feature_notes,
-    features,
-    refuse_many_categories,
-)
-from mgaudit.targets.datasets.table_notes import columns as columns_text
-from mgaudit.targets.datasets.table_split import (
+from mgaudit.targets.datasets.tables.notes import columns as columns_text
+from mgaudit.targets.datasets.tables.number_text import Marks
+from mgaudit.targets.datasets.tables.split_column import (
     refuse_one_sided_class,
     split_column,
     test_rows_of_column,
 )
+from mgaudit.targets.datasets.tables.table import Table, as_texts
 from mgaudit.targets.ranges import Range
 
 MissingRule = Literal["fill", "drop", "refuse"]

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mgaudit.targets.datasets.table_columns import Column
-from mgaudit.targets.datasets.table_notes import columns as columns_text
+from mgaudit.targets.datasets.tables.columns import Column
+from mgaudit.targets.datasets.tables.notes import columns as columns_text
 
 UNNAMED = re.compile(r"Unnamed: 0(\.\d+)*|level_0|__index_level_\d+__")
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")

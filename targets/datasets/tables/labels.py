@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.targets.arrays.label_spelling import plain_spelling
-from mgaudit.targets.datasets.number_text import MISSING, Marks
-from mgaudit.targets.datasets.table import Cells
+from mgaudit.targets.datasets.tables.number_text import MISSING, Marks
+from mgaudit.targets.datasets.tables.table import Cells
 
 SpellingRule = Literal["refuse", "merge", "keep"]
 MISSING_OR_NAME = frozenset({"None", "NA", "N/A", "n/a", "null", "NULL"})

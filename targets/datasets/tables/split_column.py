@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.errors import UsageError
-from mgaudit.targets.datasets.class_labels import ClassLabels
-from mgaudit.targets.datasets.table import Cells, Table, as_texts
+from mgaudit.targets.datasets.tables.labels import ClassLabels
+from mgaudit.targets.datasets.tables.table import Cells, Table, as_texts
 
 SPLIT = "split"
 SIDES = {"train": "train", "training": "train", "test": "test", "testing": "test"}

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from mgaudit.errors import UsageError
 from mgaudit.targets.arrays.float32 import as_float32
-from mgaudit.targets.datasets.table import Cells
-from mgaudit.targets.datasets.table_columns import EXACT, Column
-from mgaudit.targets.datasets.table_notes import columns as columns_text
-from mgaudit.targets.datasets.table_notes import listed
+from mgaudit.targets.datasets.tables.columns import EXACT, Column
+from mgaudit.targets.datasets.tables.notes import columns as columns_text
+from mgaudit.targets.datasets.tables.notes import listed
+from mgaudit.targets.datasets.tables.table import Cells
 
 MOST_CATEGORIES = 100
 Float32 = NDArray[np.float32]

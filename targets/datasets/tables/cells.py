@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mgaudit.errors import UsageError
-from mgaudit.targets.datasets.table import Cells, Table, as_texts, is_missing
-from mgaudit.targets.datasets.table_layout import Layout
+from mgaudit.targets.datasets.tables.layout import Layout
+from mgaudit.targets.datasets.tables.table import Cells, Table, as_texts, is_missing
 from mgaudit.targets.own_module import one_line
 
 if TYPE_CHECKING:

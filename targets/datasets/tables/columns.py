@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.errors import UsageError
-from mgaudit.targets.datasets.number_text import (
+from mgaudit.targets.datasets.tables.number_text import (
     MISSING,
     OTHER_MARKS,
     Marks,
     is_date,
     is_gap,
 )
-from mgaudit.targets.datasets.table import Cells, Table, as_texts, is_missing
+from mgaudit.targets.datasets.tables.table import Cells, Table, as_texts, is_missing
 
 EXACT = 2**53  # whole numbers up to here are exact in float64
 
