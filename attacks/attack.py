@@ -17,15 +17,22 @@ OBSERVED = frozenset({"shadows", "population", "queries"})  # needs that are not
 class Attack(ABC):
     """A membership inference attack: a frozen dataclass whose fields are its public settings.
 
-    The *target* is the attacked model. *Shadows* are models that the adversary trains like the
-    target, on known members. The *population* is data on which no model trained.
+        The *target* is the attacked model. *Shadows* are models that the adversary trains like the
+        target, on known members. The *population* is data on which no model trained.
 
-    A subclass must define only `score`. `needs` names the inputs that the attack uses beside the
-    target's logits for one query: "shadows" (at least `fewest_shadows`), "population", "queries"
-    (two or more of each example), and extras by name, such as "gradient_norm" and "features".
-    `cost` describes the cost for one target in a few words; `source` is the paper in which the
-    attack was published. An attack `is_slow` if it trains something for each target; it is then
-    repeated less often. `mgaudit.testing.check_attack` checks this contract.
+        A subclass must define only `score`. `needs` names the inputs that the attack uses beside the
+        target's logits for one query: "shadows" (at least `fewest_shadows`), "population", "queries"
+        (two or more of each example), and extras by name, such as "gradient_norm" and "features".
+        `cost` describes the cost for one target in a few words; `source` is the paper in which the
+    <<<<<<< HEAD
+        attack was published. An attack `is_slow` if it trains something for each target; it is then
+        repeated less often. `mgaudit.testing.check_attack` checks this contract.
+    =======
+        attack was published. `mgaudit.testing.check_attack` checks this contract.
+
+        Before anything is trained, each attack that is not built in scores a view with made-up outputs
+        twice. The scores must be finite, float64 (examples,) and both times the same.
+    >>>>>>> main
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
@@ -98,17 +105,21 @@ def score_every_target(
     examples = observations.membership.shape[1]
     rows = []
     for target in range(observations.models) if targets is None else targets:
-        scores = attack.score(observations.view(target, shadows))
-        rows.append(_checked(attack, scores, examples))
+        rows.append(score_view(attack, observations.view(target, shadows), examples))
     return np.stack(rows)
 
 
-def _checked(attack: Attack, scores: object, examples: int) -> NDArray[np.float64]:
-    """Returns `scores`, or raises UsageError unless they are finite float64 (examples,)."""
+def score_view(attack: Attack, view: AdversaryView, examples: int) -> NDArray[np.float64]:
+    """Returns a copy of the attack's scores (examples,), which a later call cannot change.
+
+    Raises:
+        UsageError: For scores that are not finite float64 (examples,).
+    """
+    scores: object = attack.score(view)
     key = f"attack {type(attack).__name__}"
     way_out = "see mgaudit.testing.check_attack"
     rule = f"must return float64 scores of shape ({examples},), one for each example"
-    if not isinstance(scores, np.ndarray):
+    if not isinstance(scores, np.ndarray) or isinstance(scores, np.ma.MaskedArray):
         raise UsageError(key, rule, type(scores).__name__, way_out)
     if scores.dtype != np.float64 or scores.shape != (examples,):
         raise UsageError(key, rule, f"{scores.dtype} of shape {scores.shape}", way_out)
@@ -117,7 +128,7 @@ def _checked(attack: Attack, scores: object, examples: int) -> NDArray[np.float6
         example = int(np.flatnonzero(~finite)[0])
         rule = "must return a finite score for every example"
         raise UsageError(key, rule, f"{scores[example]} for example {example}", way_out)
-    return scores
+    return np.array(scores)
 
 
 def _check_needs(attack: Attack, observations: Observations, shadows: Observations) -> None:

@@ -179,7 +179,7 @@ def _run(
     progress.stage("loading data and settings")
     values = _run_values(settings, changes, training, audited, arms)
     check_cache_folder()
-    plan = plan_study(study_settings(values))
+    plan = plan_study(study_settings(values), progress)
     return _result(run_study_plan(plan, workers, out, progress))
 
 
@@ -242,7 +242,7 @@ def compare(
     if x is not None or y is not None:
         return compare_fits(study, x, y, arguments | {"jobs": jobs}, out, progress)
     progress.stage("loading data and settings")
-    plan = _planned_comparison(study, arguments)
+    plan = _planned_comparison(study, arguments, progress)
     return _result(run_comparison_plan(plan, workers, Path(out), progress))
 
 
@@ -261,12 +261,12 @@ def estimate(
 
     workers, progress = checked_jobs(jobs), progress or on_stderr(quiet)
     progress.stage("loading data and settings")
-    plan = _planned_comparison(study, arguments)
+    plan = _planned_comparison(study, arguments, progress)
     return estimated(plan.cells, workers or default_jobs(plan.device), progress)
 
 
 def _planned_comparison(
-    study: StudyArgument | None, arguments: Mapping[str, Any]
+    study: StudyArgument | None, arguments: Mapping[str, Any], progress: ProgressBars
 ) -> ComparisonPlan:
     """Returns what `compare` runs: the study with the arguments that are not None put in."""
     from mgaudit.settings.grid import edited_grid
@@ -282,7 +282,7 @@ def _planned_comparison(
     }
     grid = edited_grid(values, changes, _checked_training(training))
     check_cache_folder()
-    return plan_comparison(grid)
+    return plan_comparison(grid, progress)
 
 
 @_with_python_numbers
@@ -364,7 +364,7 @@ def _audit_dp(
     audited = values.get("scheme", AUDITED.default) if scheme is None else scheme
     values["scheme"] = audited_scheme(audited, **privacy)
     check_cache_folder()
-    plan = plan_dp_audit(dp_audit_settings(values))
+    plan = plan_dp_audit(dp_audit_settings(values), progress)
     record, arrays, folder = run_dp_audit_plan(plan, workers, out, progress)
     return DPResult(record, arrays, folder.path)
 

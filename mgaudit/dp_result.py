@@ -8,6 +8,7 @@ from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.dp_audit import DPAuditResult, bounds_table, finding
 from mgaudit.reports.table import table_html
 from mgaudit.storage.atomic import write_atomically
+from mgaudit.targets.home import with_home
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +50,7 @@ class DPResult:
 
     def save(self, path: str | Path) -> Path:
         """Writes the result as .json and returns the path. Raises UsageError for another suffix."""
-        path = Path(path)
+        path = with_home(path, "path")
         if path.suffix.lower() != ".json":
             raise UsageError("path", "must end with .json", repr(str(path)))
         path.parent.mkdir(parents=True, exist_ok=True)

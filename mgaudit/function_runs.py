@@ -191,9 +191,11 @@ def run_functions(
     from mgaudit.outputs.possible_attacks import checked_attacks
     from mgaudit.outputs.study import run_outputs, with_seconds_before
     from mgaudit.reports.results import Result as ResultRecord
+    from mgaudit.study.attack_trial import check_attacks
 
     started = time.perf_counter()
     choices = checked_attacks(attacks, plan.settings.models)
+    check_attacks(choices, plan.output_shapes)
     settings: dict[str, Any] = {
         "fits": plan.names,
         "attacks": [choice.text for choice in choices],

@@ -94,7 +94,8 @@ class ProgressBars(_Drawn, Progress):
             self._print(Text(text, style="dim"))
 
     def _print(self, line: Text) -> None:
-        with suppress(OSError):  # a full disk behind stderr does not end the run
+        # A full disk behind stderr, a closed stderr, or one that lacks a character, ends no run.
+        with suppress(OSError, ValueError):
             self._console.print(line, soft_wrap=True)
 
     def note(self, text: str) -> None:
@@ -140,9 +141,18 @@ class ProgressBars(_Drawn, Progress):
             self._bars.stop_task(self._task)
 
 
+class _Stderr(Console):
+    """A console on stderr. If the reader of its pipe has ended, the run ends as by Ctrl-C."""
+
+    def on_broken_pipe(self) -> None:
+        """Raises KeyboardInterrupt in place of rich's SystemExit."""
+        self.quiet = True
+        raise KeyboardInterrupt
+
+
 def on_stderr(quiet: bool) -> ProgressBars:
     """Returns the display for Python: bars on a terminal, lines in a notebook and a pipe."""
-    return ProgressBars(Console(stderr=True), silent=quiet)
+    return ProgressBars(_Stderr(stderr=True), silent=quiet)
 
 
 class DownloadBar(_Drawn):

@@ -12,6 +12,7 @@ from mgaudit.reports.results import AuditResult, StudyResult, read_result
 from mgaudit.reports.results import Result as ResultRecord
 from mgaudit.reports.verdict import verdict
 from mgaudit.storage.atomic import write_atomically
+from mgaudit.targets.home import with_home
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,7 +94,7 @@ class Result:
         if not isinstance(path, str | Path):
             rule = "must be the path of a file"
             raise UsageError("path", rule, f"{type(path).__name__}: {path!r}")
-        path = Path(path)
+        path = with_home(path, "path")
         suffix = path.suffix.lower()
         if suffix == ".json":
             content = (self.record.model_dump_json(indent=2) + "\n").encode()

@@ -19,6 +19,7 @@ from mgaudit.running import Finished, as_list, recorded, written
 from mgaudit.settings.arguments import CLIP, OUTPUTS, RUNS, SEED
 from mgaudit.storage.atomic import write_atomically
 from mgaudit.storage.run_folder import RunFolder, path_word
+from mgaudit.targets.home import with_home
 
 if TYPE_CHECKING:
     from mgaudit.attacks import Attack, Observations
@@ -175,7 +176,7 @@ def _source(source: "str | Path | Observations | None", arrays: "ScoreArguments"
         raise UsageError("source", rule, value, "give arrays by name, as in logits=...")
     from mgaudit.outputs.files import read_outputs
 
-    path = Path(source)
+    path = with_home(source, "source")
     file = read_outputs(path)
     kind, read = _read(file)
     return _Source(read, kind, path, file.description)

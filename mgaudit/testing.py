@@ -77,6 +77,8 @@ def check_scores(attack: Attack) -> None:
     again = _scores(attack, observations, 0)
     rule = "must return identical scores for identical observations"
     _require(np.array_equal(scores, again), attack, rule)
+    is_unchanged = observations.is_equal(_observed(seed=0))
+    _require(is_unchanged, attack, "must not change the arrays that it reads")
     _check_one_sided(attack, observations)
     _check_order(attack, observations, scores)
     _check_secrecy(attack, observations, observations)

@@ -141,10 +141,8 @@ def _alone(arm: AuditResult, study: StudyResult) -> str:
         return f"The test accuracy of {_whose(arm.label)} is {accuracy}, and {success}"
     if study.models_from == "function":
         return f"The models of {arm.label} reach a test accuracy of {accuracy}, and {success}"
-    return (
-        f"Trained with {_named(arm)}, the model reaches a test accuracy of {accuracy}, and "
-        f"{success}"
-    )
+    trained = _named(arm).removesuffix(",")  # the comma after the clause follows
+    return f"Trained with {trained}, the model reaches a test accuracy of {accuracy}, and {success}"
 
 
 def _whose(label: str) -> str:

@@ -5,7 +5,8 @@ rule could be trained and attacked, but the results would be wrong. The same che
 traits of a network, such as BatchNorm, which determine how it is trained.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -18,12 +19,24 @@ from mgaudit.errors import UsageError
 from mgaudit.targets.fitting.recipe import Target, initial_model
 from mgaudit.targets.fitting.stack import ModelStack
 from mgaudit.targets.fitting.traits import Traits
+from mgaudit.targets.global_random import refuse_global_draws
+from mgaudit.targets.network_output import logits_of, refuse_probabilities, require_logits
+from mgaudit.targets.network_weights import (
+    check_gradients,
+    check_weights,
+    is_same,
+    unused_weights,
+)
 from mgaudit.targets.own_module import RAISED, error_line
 from mgaudit.targets.querying.gradients import gradient_norms, gradient_norms_one_by_one
 from mgaudit.targets.seeds import default_generators_seeded, torch_generator
 
 NETWORK = nn.Module  # the base class of a target
 EXAMPLES = 4
+OWN_DRAWS = (
+    "must draw random numbers from torch's generator and no other",
+    "use torch.rand, torch.randn or torch.randperm, or --scheme for noise that is to be audited",
+)
 # Of a difference, relative to the largest value. float32 sums in another order differ by less; the
 # effect of other examples in a batch is larger.
 TOLERANCE = 1e-3
@@ -66,8 +79,9 @@ def check_target(name: str, target: Target, input_shape: tuple[int, ...], classe
     try:
         if not isinstance(model, NETWORK):
             raise UsageError("", "must return a torch.nn.Module", type(model).__name__)
-        _check_weights(model, build(0))
+        check_weights(model, build(0))
         traits = network_traits(model, input_shape, classes)
+        check_gradients(model, _drawn(input_shape), classes)
         _check_state_dict(model, build(1), _drawn(input_shape))
     except UsageError as error:
         raise error.inside(key) from error
@@ -77,10 +91,11 @@ def check_target(name: str, target: Target, input_shape: tuple[int, ...], classe
 def network_traits(model: nn.Module, input_shape: tuple[int, ...], classes: int) -> Traits:
     """Checks the logits of a network and returns what it does in training mode.
 
-    In both modes, logits are finite, (batch, classes), and determined by the seed of torch's
-    default generator. At evaluation, the logits of an example depend on nothing but the example,
-    and the network keeps its buffers. In training, they may depend on the rest of the batch
-    (BatchNorm) and on random numbers (dropout).
+    In both modes, logits are finite, (batch, classes), no probabilities, and determined by the seed
+    of torch's default generator. The network changes neither its inputs nor its weights. At
+    evaluation, the logits of an example depend on nothing but the example, and the network keeps
+    its buffers. In training, they may depend on the rest of the batch (BatchNorm) and on random
+    numbers (dropout).
 
     `model` has trained on one batch afterwards, and is in evaluation mode.
 
@@ -89,27 +104,49 @@ def network_traits(model: nn.Module, input_shape: tuple[int, ...], classes: int)
     """
     zeros, x = torch.zeros(2, *input_shape), _drawn(input_shape)
     model.train()
-    _require_logits("2 examples of zeros", _trial(model, zeros).logits, (2, classes))
+    weights = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+    require_logits("2 examples of zeros", _trial(model, zeros).logits, (2, classes))
+    _refuse_changed_weights(model, weights)
     trial = _trial(model, x)
-    _require_logits(f"{EXAMPLES} standard normal examples", trial.logits, (EXAMPLES, classes))
+    require_logits(f"{EXAMPLES} standard normal examples", trial.logits, (EXAMPLES, classes))
     if not _equal(trial.logits, _trial(model, x).logits):
         rule = "must return identical logits for identical inputs and seeds in training mode"
         raise UsageError("", rule, None, "draw random numbers from torch's generator and no other")
     mixes_examples = _mixes_examples(model, x, trial)
     layout = [(name, tensor.shape, tensor.dtype) for name, tensor in model.state_dict().items()]
-    _logits(model, x)  # as a step of training: the buffers stay as it leaves them
+    logits_of(model, x)  # as a step of training: the buffers stay as it leaves them
     after = [(name, tensor.shape, tensor.dtype) for name, tensor in model.state_dict().items()]
     if after != layout:
         raise UsageError("", "must keep the shapes and dtypes of its buffers in training")
-    logits_at_evaluation = _logits_at_evaluation(model, x)
+    with _restored_buffers(model), default_generators_seeded(0):
+        refuse_probabilities(model, x, trial.logits)
+    logits_at_evaluation = _logits_at_evaluation(model, x, classes)
+    refuse_probabilities(model, x, logits_at_evaluation)
     traits = Traits(
         mixes_examples,
-        keeps_state=trial.changes_buffers,
+        keeps_state=bool(trial.changed_buffers),
         draws=trial.draws,
         same_at_evaluation=_equal(trial.logits, logits_at_evaluation),
         channels_last=_accepts_channels_last(model, x, logits_at_evaluation),
     )
-    return replace(traits, layers=_layers(model, traits))
+    layers, has_norm = _layers(model, traits)
+    buffers = () if has_norm else tuple(trial.changed_buffers)
+    return replace(traits, layers=layers, buffers=buffers)
+
+
+def check_device(
+    name: str, target: Target, input_shape: tuple[int, ...], classes: int, device: str
+) -> None:
+    """Raises UsageError where the network cannot be trained on `device`, such as "cuda".
+
+    The other arguments are those of `check_target`, which uses the CPU.
+    """
+    model = initial_model(target, input_shape, classes, seed=0)
+    try:
+        check_gradients(model.to(device), _drawn(input_shape).to(device), classes)
+    except UsageError as error:
+        way_out = "register tensors as buffers, or create them on the device of the inputs"
+        raise UsageError(f"target {name}", f"{error.rule}, on {device}", None, way_out) from error
 
 
 def check_private(name: str, traits: Traits) -> None:
@@ -133,6 +170,11 @@ def check_per_example_gradients(
     """
     model = initial_model(target, input_shape, classes, seed=0)
     x, labels = _drawn(input_shape), torch.arange(EXAMPLES) % classes
+    unused = unused_weights(model, x, classes)
+    if unused:
+        rule = "must use all its trainable weights, because DP-SGD and gradient attacks need them"
+        way_out = "remove these layers, or set requires_grad=False for them"
+        raise UsageError(f"target {name}", rule, f"{', '.join(unused)} without use", way_out)
     try:
         norms = torch.from_numpy(gradient_norms(model, x.numpy(), labels.numpy(), "cpu"))
     except (
@@ -178,42 +220,15 @@ def check_stack(
         x = x.to(memory_format=torch.channels_last)
     try:
         stack = ModelStack(models)
-        together = stack.logits(stack.weights, torch.stack([x, x]), None).detach()
+        together = stack.logits(stack.weights, torch.stack([x, x]), None)
+        torch.autograd.backward(together.sum())
     except RAISED as error:  # torch raises many kinds of errors for what vmap does not support
         rule = f"cannot be trained in a stack: {error_line(error)}"
         raise UsageError(f"target {name}", rule, None, "use --stack 1") from error
-    alone = torch.stack([_logits(model, x) for model in models])
-    if not _equal(together, alone):
+    alone = torch.stack([logits_of(model, x) for model in models])
+    if not _equal(together.detach(), alone):
         rule = "must return the same logits in a stack as alone"
         raise UsageError(f"target {name}", rule, None, "use --stack 1")
-
-
-def _check_weights(model: nn.Module, again: nn.Module) -> None:
-    """Raises UsageError unless `model` has trainable weights that its seed determines.
-
-    `again` was built with the same seed.
-    """
-    trainable = any(parameter.requires_grad for parameter in model.parameters())
-    if not trainable:
-        rule = "must have weights that can be trained"
-        raise UsageError("", rule, "none", "give it a parameter")
-    state_again = again.state_dict()
-    if model is again or _shares_weights(model, again):
-        rule = "must have weights of its own in each model"
-        raise UsageError("", rule, None, "build a new network at each call")
-    state = model.state_dict()
-    reproduced = state.keys() == state_again.keys() and all(
-        torch.equal(tensor, state_again[name]) for name, tensor in state.items()
-    )
-    if not reproduced:
-        rule = "must have weights that the seed determines"
-        raise UsageError("", rule, None, "draw them from torch's generator and no other")
-
-
-def _shares_weights(model: nn.Module, other: nn.Module) -> bool:
-    """Returns whether a parameter of one network is a parameter of the other."""
-    own = {id(parameter) for parameter in model.parameters()}
-    return any(id(parameter) in own for parameter in other.parameters())
 
 
 def _check_state_dict(model: nn.Module, other: nn.Module, x: Tensor) -> None:
@@ -228,7 +243,7 @@ def _check_state_dict(model: nn.Module, other: nn.Module, x: Tensor) -> None:
     except RAISED as error:  # torch raises several kinds of errors for tied weights
         rule = f"must accept weights that are loaded by name, but fails: {error_line(error)}"
         raise UsageError("", rule) from error
-    if not _equal(loaded, _logits(model.eval(), x)):
+    if not _equal(loaded, logits_of(model.eval(), x)):
         rule = "must be the same model after its state_dict was saved and loaded"
         way_out = "keep what is drawn in __init__ or changed in training in a persistent buffer"
         raise UsageError("", rule, None, way_out)
@@ -236,11 +251,11 @@ def _check_state_dict(model: nn.Module, other: nn.Module, x: Tensor) -> None:
 
 @dataclass(frozen=True)
 class _Trial:
-    """The logits of one evaluation, whether it drew random numbers, and changed a buffer."""
+    """The logits of one evaluation, whether it drew random numbers, and the buffers it changed."""
 
     logits: Tensor
     draws: bool
-    changes_buffers: bool
+    changed_buffers: list[str]
 
 
 def _trial(model: nn.Module, x: Tensor, seed: int = 0) -> _Trial:
@@ -248,19 +263,30 @@ def _trial(model: nn.Module, x: Tensor, seed: int = 0) -> _Trial:
 
     `seed` is that of the random numbers that its layers draw.
     """
+    with _restored_buffers(model) as before:
+        with default_generators_seeded(seed, x.device), refuse_global_draws(*OWN_DRAWS):
+            state = torch.get_rng_state()
+            logits = logits_of(model, x)
+            draws = not torch.equal(state, torch.get_rng_state())
+        after = dict(model.named_buffers())
+        changed_buffers = [
+            name
+            for name, buffer in before.items()
+            if name not in after or not is_same(buffer, after[name])
+        ]
+    return _Trial(logits, draws, changed_buffers)
+
+
+@contextmanager
+def _restored_buffers(model: nn.Module) -> Iterator[dict[str, Tensor]]:
+    """Yields copies of the buffers of `model` by name, and restores the buffers at the end."""
     before = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    with default_generators_seeded(seed, x.device):
-        state = torch.get_rng_state()
-        logits = _logits(model, x)
-        draws = not torch.equal(state, torch.get_rng_state())
-    after = dict(model.named_buffers())
-    changes_buffers = any(
-        name not in after or not torch.equal(buffer, after[name]) for name, buffer in before.items()
-    )
-    for name, buffer in before.items():
-        owner, _, attribute = name.rpartition(".")
-        setattr(model.get_submodule(owner), attribute, buffer)
-    return _Trial(logits, draws, changes_buffers)
+    try:
+        yield before
+    finally:
+        for name, buffer in before.items():
+            owner, _, attribute = name.rpartition(".")
+            setattr(model.get_submodule(owner), attribute, buffer)
 
 
 def _mixes_examples(model: nn.Module, x: Tensor, trial: _Trial) -> bool:
@@ -274,26 +300,29 @@ def _mixes_examples(model: nn.Module, x: Tensor, trial: _Trial) -> bool:
         return True
     if trial.draws:
         return False
-    alone = torch.cat([_trial(model, example).logits for example in torch.split(x, 1)])
-    return not _equal(trial.logits, alone)
+    alone = [_trial(model, example).logits for example in torch.split(x, 1)]
+    require_logits("1 example", alone[0], (1, trial.logits.shape[1]))
+    return not _equal(trial.logits, torch.cat(alone))
 
 
-def _logits_at_evaluation(model: nn.Module, x: Tensor) -> Tensor:
+def _logits_at_evaluation(model: nn.Module, x: Tensor, classes: int) -> Tensor:
     """Returns the logits of `x` (EXAMPLES, *input_shape) in evaluation mode, which `model` keeps.
 
     Raises UsageError where they depend on anything but the example.
     """
     trial, again = (_trial(model.eval(), x, seed) for seed in (0, 1))
-    _require_logits("examples at evaluation", trial.logits, (EXAMPLES, trial.logits.shape[-1]))
+    require_logits("examples at evaluation", trial.logits, (EXAMPLES, classes))
     if trial.draws or not _equal(trial.logits, again.logits):
         rule = "must return identical logits for identical inputs at evaluation"
         way_out = "turn dropout off there (training=self.training), and use --scheme for noise"
         raise UsageError("", rule, None, way_out)
-    if trial.changes_buffers:
-        raise UsageError("", "must not change its buffers at evaluation")
+    if trial.changed_buffers:
+        way_out = "change buffers only if self.training"
+        value = ", ".join(trial.changed_buffers)
+        raise UsageError("", "must not change its buffers at evaluation", value, way_out)
     if _mixes_examples(model, x, trial):
         rule = "must return the same logits for an example alone and in a batch, at evaluation"
-        way_out = "use the running statistics of BatchNorm there (track_running_stats=True)"
+        way_out = "use no statistics of the batch there (BatchNorm with track_running_stats=True)"
         raise UsageError("", rule, None, way_out)
     return trial.logits
 
@@ -311,7 +340,8 @@ def _accepts_channels_last(model: nn.Module, x: Tensor, logits: Tensor) -> bool:
     images = x.to(memory_format=torch.channels_last)
     try:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        _trial(model.train(), images)
+        with _restored_buffers(model):
+            check_gradients(model, images, logits.shape[1])
         return _equal(logits, _trial(model.eval(), images).logits)
     except RAISED:  # torch raises several kinds of errors for a layout that does not fit
         return False
@@ -331,8 +361,11 @@ def _is_narrow_projection(module: nn.Module) -> bool:
     return is_projection and module.in_channels // module.groups < LARGEST_BLOCK
 
 
-def _layers(model: nn.Module, traits: Traits) -> str:
-    """Returns the first layers that give the network its traits, "BatchNorm1d at layers.2"."""
+def _layers(model: nn.Module, traits: Traits) -> tuple[str, bool]:
+    """Returns the first layers that give the network its traits, "BatchNorm1d at layers.2".
+
+    The second value is whether one of them is a layer with running statistics, such as BatchNorm.
+    """
     layers = []
     for name, module in model.named_modules():
         is_norm = isinstance(module, _BatchNorm) or getattr(module, "track_running_stats", False)
@@ -342,45 +375,22 @@ def _layers(model: nn.Module, traits: Traits) -> str:
         elif is_dropout and traits.draws:
             layers.append((1, f"{type(module).__name__} at {name or 'the top'}"))
     first_of_kind = dict(reversed(layers))
-    return " and ".join(first_of_kind[kind] for kind in sorted(first_of_kind))
+    words = " and ".join(first_of_kind[kind] for kind in sorted(first_of_kind))
+    return words, 0 in first_of_kind
+
+
+def _refuse_changed_weights(model: nn.Module, before: Mapping[str, Tensor]) -> None:
+    """Raises UsageError where `forward` has changed weights; `before` are the weights by name."""
+    for name, weight in model.named_parameters():
+        if not is_same(weight.detach(), before[name]):
+            way_out = "leave the change of weights to training, which follows the gradients"
+            raise UsageError("", "must not change its weights in forward", name, way_out)
 
 
 def _drawn(input_shape: tuple[int, ...]) -> Tensor:
     """Returns standard normal examples (EXAMPLES, *input_shape), always the same."""
     generator = torch_generator(0, "contract")
     return torch.randn(EXAMPLES, *input_shape, generator=generator)
-
-
-def _logits(model: Callable[[Tensor], object], x: Tensor) -> Tensor:
-    """Returns what `model` returns for `x` (batch, *input_shape), or raises UsageError."""
-    try:
-        with torch.no_grad():
-            logits = model(x)
-    except RAISED as error:
-        rule = f"must accept a batch of shape {tuple(x.shape)}, but fails: {error_line(error)}"
-        raise UsageError("", rule) from error
-    if not isinstance(logits, Tensor):
-        raise UsageError("", "must return a tensor of logits", type(logits).__name__)
-    return logits
-
-
-def _require_logits(examples: str, logits: Tensor, shape: tuple[int, int]) -> None:
-    """Raises UsageError unless `logits` are finite float32 of this shape.
-
-    `examples` describes the inputs in the message.
-    """
-    batch, classes = shape
-    if logits.ndim == 2 and len(logits) == batch and logits.shape[1] != classes:
-        rule = f"must return {classes} logits, one for each class of the data"
-        way_out = "build it from a parameter num_classes, which mgaudit supplies"
-        raise UsageError("", rule, str(logits.shape[1]), way_out)
-    if tuple(logits.shape) != shape:
-        rule = f"must return logits of shape {shape} for {examples}"
-        raise UsageError("", rule, str(tuple(logits.shape)))
-    if logits.dtype != torch.float32:
-        raise UsageError("", "must return logits of dtype torch.float32", str(logits.dtype))
-    if not bool(logits.isfinite().all()):
-        raise UsageError("", f"must return finite logits for {examples}", "NaN or infinity")
 
 
 def _equal(first: Tensor, second: Tensor) -> bool:

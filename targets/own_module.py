@@ -33,6 +33,39 @@ def load_module(name: str) -> ModuleType:
     return importlib.import_module(name)
 
 
+def import_way_out(name: str) -> str:
+    """Returns how the import of a module of this name, which failed, can be fixed."""
+    own = _own_path(name)
+    if own is None:
+        return "start mgaudit in its directory"
+    return hidden_way_out(name) or f"correct {own}"
+
+
+def hidden_way_out(name: str) -> str:
+    """Returns what to rename where Python finds another module than that of the current directory.
+
+    For example, the file `attacks/own.py` is not found if Python finds a package `attacks`
+    elsewhere first. Returns "" where there is no such file or no other module.
+    """
+    own, top = _own_path(name), name.partition(".")[0]
+    loaded = sys.modules.get(top)
+    if own is None or loaded is None:
+        return ""
+    paths = [getattr(loaded, "__file__", None), *getattr(loaded, "__path__", ())]
+    origins = [Path(path) for path in paths if path]
+    if any(origin == own or origin.parent == own for origin in origins):
+        return ""
+    other = f"finds {origins[0]}" if origins else "has a module"
+    return f"rename {own}, because Python {other} of the name {top!r} first"
+
+
+def _own_path(name: str) -> Path | None:
+    """Returns the file or directory of a top-level module in the current directory, or None."""
+    top = Path.cwd() / name.partition(".")[0]
+    candidates = (top, top.with_name(f"{top.name}.py"))
+    return next((path for path in candidates if path.exists()), None)
+
+
 def error_line(error: BaseException) -> str:
     """Returns "Kind: message" of an error in one line, or "Kind" if the message is empty."""
     message = " ".join(str(error).split())

@@ -9,12 +9,14 @@ import inspect
 import math
 from collections.abc import Sequence
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass, replace
+from functools import partial
 from itertools import permutations
 from typing import Any, Literal, get_origin, get_type_hints
 
 import torch
 from torch import Generator, Tensor, nn
 
+from mgaudit.errors import UsageError
 from mgaudit.targets.fitting.dp_sgd import fit_privately
 from mgaudit.targets.fitting.examples import Streams, TrainingExamples
 from mgaudit.targets.fitting.loop import fit
@@ -22,6 +24,7 @@ from mgaudit.targets.fitting.privacy_plan import PrivacyPlan, default_delta
 from mgaudit.targets.fitting.recipe import initial_model
 from mgaudit.targets.own_module import RAISED, error_line
 from mgaudit.targets.ranges import range_in
+from mgaudit.targets.scheme_hooks import HookTrial, check_hooks
 from mgaudit.targets.schemes import DPSGD, SCHEMES, Scheme, compose, dp_sgd_in
 from mgaudit.targets.schemes.noise_nodes import without_node
 from mgaudit.targets.schemes.scheme import EXAMPLE_EPOCHS, overrides
@@ -58,7 +61,8 @@ def check_scheme(kind: type[Scheme]) -> None:
     A scheme is a frozen dataclass with `name`, `law` and `source`, whose fields have a default or a
     range. Among its `examples()`, strength zero is plain training bit for bit and draws nothing;
     every other strength changes the weights and keeps them finite. A model is the same in every
-    stack, to 1e-9 in float64. Hooks draw only from the generator that is passed to them. Every
+    stack, to 1e-9 in float64. Hooks draw only from the generator that is passed to them, and leave
+    their arguments unchanged (`mgaudit.targets.scheme_hooks`). Every
     other scheme can be composed with it, or is refused by a ValueError that states the reason.
 
     >>> from mgaudit.targets.schemes import GaussianMask
@@ -112,6 +116,18 @@ def _check_strength(scheme: Scheme, plain: _Trained) -> None:
     _require(reproduced, scheme, "must draw from the given generator and from nothing else")
     _check_streams(scheme, trained, plain)
     _check_stacks(scheme, trained)
+    _check_hooks(scheme)
+
+
+def _check_hooks(scheme: Scheme) -> None:
+    """Raises AssertionError where a hook breaks a rule on a few examples."""
+    build = partial(initial_model, _extended(Scheme()), IMAGE, CLASSES, 0)
+    inputs, labels = _drawn_examples()
+    trial = HookTrial(inputs, labels, CLASSES, build, TRAINING)
+    try:
+        check_hooks(scheme, trial)
+    except UsageError as error:
+        raise AssertionError(f"{scheme}: {error}") from error
 
 
 def _check_facts(kind: type[Scheme]) -> None:
@@ -236,9 +252,7 @@ def _trained(
     seeds = [stream(0, "weights", index) for index in indices]
     models = [initial_model(build, IMAGE, CLASSES, seed) for seed in seeds]
     streams = [Streams.of_model(0, index, "cpu") for index in indices]
-    generator = torch_generator(0, "contract")
-    inputs = torch.randn(EXAMPLES, *IMAGE, generator=generator, dtype=torch.float64)
-    labels = torch.randint(CLASSES, (EXAMPLES,), generator=generator)
+    inputs, labels = _drawn_examples()
     rows = tuple(torch.arange(index % 2, EXAMPLES) for index in indices)
     dp_sgd = dp_sgd_in(scheme)
     if dp_sgd is None:
@@ -256,6 +270,13 @@ def _trained(
         parameters = without_node(model).named_parameters()
         weights.append({name: weight.detach() for name, weight in parameters})
     return _Trained(weights, streams)
+
+
+def _drawn_examples() -> tuple[Tensor, Tensor]:
+    """Returns random images (EXAMPLES, *IMAGE), float64, and labels (EXAMPLES,), int64."""
+    generator = torch_generator(0, "contract")
+    inputs = torch.randn(EXAMPLES, *IMAGE, generator=generator, dtype=torch.float64)
+    return inputs, torch.randint(CLASSES, (EXAMPLES,), generator=generator)
 
 
 def _privacy_plan(dp_sgd: DPSGD, training: Training) -> PrivacyPlan:

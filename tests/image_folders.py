@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from mgaudit.targets.datasets import Dataset
-from mgaudit.targets.datasets.folder import read_folder
+from mgaudit.targets.datasets.images.folder import read_folder
 
 
 def picture(seed: int, mode: str = "RGB", size: tuple[int, int] = (6, 5)) -> Image.Image:

@@ -297,7 +297,7 @@ def test_data_in_memory_are_audited(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ({"scheme": GaussianMask}, "scheme must be a scheme, .* got type"),
         (
             {"dataset": (1, 2)},
-            "dataset must be a tuple of four numpy arrays .* got a tuple of int, int",
+            "dataset.x must be .examples, features., .* got shape",
         ),
         ({"dataset": 3}, "dataset must be the name of a dataset .* got int"),
         ({"epochs": "3"}, "training.epochs must be a whole number, got str: '3'"),

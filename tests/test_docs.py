@@ -72,10 +72,11 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def made(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Path:
     """A folder with all files of the documented commands, such as TABLE.csv and networks.py."""
     folder = tmp_path_factory.mktemp("docs")
-    network, function, outputs = re.findall(
+    network, mine, function, outputs = re.findall(
         r"```python\n(.*?)```", (ROOT / "docs" / "guide.md").read_text(encoding="utf-8"), re.DOTALL
     )
     (folder / "networks.py").write_text(network)
+    (folder / "mine.py").write_text(mine)
     (folder / "training.py").write_text(function)
     (folder / "scores.csv").write_text("score,member\n" + "0.9,yes\n0.2,no\n0.7,yes\n0.3,no\n" * 10)
     draw = np.random.default_rng(0)

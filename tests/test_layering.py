@@ -68,7 +68,11 @@ def test_only_targets_import_torch() -> None:
     for module in SOURCES:
         roots = {name.partition(".")[0] for name in imported(module)}
         assert package(module) == "mgaudit.targets" or not roots & {"torch", "opacus"}, module
-        assert not roots & {"pickle", "random", "dill", "cloudpickle"}, module
+        # global_random reads the state of Python's generator, to find own code that draws from it.
+        forbidden = {"pickle", "dill", "cloudpickle"}
+        if module != "mgaudit.targets.global_random":
+            forbidden.add("random")
+        assert not roots & forbidden, module
 
 
 def test_nothing_imports_the_command_line() -> None:

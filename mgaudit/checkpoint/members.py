@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.errors import UsageError
-from mgaudit.outputs.array_like import first_index, to_array
-from mgaudit.outputs.finite import real_numbers
-from mgaudit.outputs.npy_array import load_npy
+from mgaudit.targets.arrays.array_like import first_index, to_array
+from mgaudit.targets.arrays.finite import real_numbers
+from mgaudit.targets.arrays.npy_array import load_npy
+from mgaudit.targets.home import with_home
 
 Indices = NDArray[np.int64]
 RANGES = re.compile(r"\d+:\d+(,\d+:\d+)*")  # such as 0:600, without its end as in Python
@@ -150,7 +151,7 @@ def _given(key: str, values: object) -> _Given:
     if isinstance(values, str) and RANGES.fullmatch(values):
         return _Given(key, _of_ranges(key, values), lambda _: f" in {values}")
     if isinstance(values, str | Path):
-        return _of_file(key, Path(values))
+        return _of_file(key, with_home(values, key))
     if isinstance(values, range):
         values = list(values)
     array = to_array(key, values, ("value",))

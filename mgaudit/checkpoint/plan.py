@@ -20,6 +20,7 @@ from mgaudit.reports.files import CHECKPOINT_FILE, MEMBERS_FILE, NON_MEMBERS_FIL
 from mgaudit.settings.study_settings import CheckpointSettings
 from mgaudit.storage.checksums import arrays_sha256
 from mgaudit.storage.run_folder import SETTINGS_FILE, path_word
+from mgaudit.study.attack_trial import OutputShapes, check_attacks
 from mgaudit.study.design import Design, draw_design
 from mgaudit.study.extras import EXTRAS
 from mgaudit.study.network_check import checked_network
@@ -28,6 +29,7 @@ from mgaudit.study.provenance import run_sha256
 from mgaudit.study.stacking import with_stack
 from mgaudit.targets.datasets import Inputs
 from mgaudit.targets.fitting.recipe import initial_model
+from mgaudit.targets.home import with_home
 from mgaudit.targets.querying.checkpoint import (
     check_class,
     checkpoint_of,
@@ -204,7 +206,7 @@ def _target(checkpoint: object, settings: CheckpointSettings, design: Design) ->
     """Returns the model that the user gave, with its inputs."""
     dataset, network = design.dataset, settings.target
     shape, classes = dataset.input_shape, len(dataset.classes)
-    path = Path(checkpoint) if isinstance(checkpoint, str | Path) else None
+    path = with_home(checkpoint, "checkpoint") if isinstance(checkpoint, str | Path) else None
     check_class(checkpoint, network)
     read = checkpoint_of(checkpoint) if path is None else read_checkpoint(path)
     checked_network(network, design)
@@ -242,6 +244,8 @@ def _with_attacks(plan: CheckpointPlan) -> CheckpointPlan:
     if not attacks:
         rule = "must be enough for an attack"
         raise UsageError("models", rule, str(plan.settings.models), "train more shadow models")
+    shapes = OutputShapes.of_design(plan.design, plan.arm.queries.number)
+    check_attacks(attacks, replace(shapes, models=len(plan.membership)))
     settings = plan.settings.model_copy(update={"attacks": attacks})
     arm_settings = plan.arm.settings.model_copy(update={"attacks": attacks})
     return replace(

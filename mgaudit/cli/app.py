@@ -13,6 +13,7 @@ from mgaudit.cli.console import out
 from mgaudit.cli.data import data
 from mgaudit.cli.ending import Commands
 from mgaudit.cli.list import list_
+from mgaudit.cli.own_output import end_output
 from mgaudit.cli.report import report
 from mgaudit.cli.reproduce import reproduce
 from mgaudit.cli.run import run
@@ -57,4 +58,7 @@ def main() -> None:
     """Runs the command line."""
     # joblib and matplotlib log to the console what is of no use to who runs an audit.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    app()
+    try:
+        app()
+    finally:
+        end_output()

@@ -12,6 +12,7 @@ from mgaudit.cli.options import (
     RunsOption,
     with_options,
 )
+from mgaudit.cli.own_output import own_output
 from mgaudit.settings.arguments import ATTACK_AGAIN, RUNS
 
 
@@ -31,9 +32,10 @@ def attack(
 
     The result is written to a new run directory beside that of the run.
     """
-    with reported():
+    with reported(), own_output(quiet) as own:
         options.setdefault("attack", [])
         result = mgaudit.attack(run, **options, runs=runs, jobs=jobs, quiet=quiet)
+        own.folder = result.path
     from mgaudit.cli.printing import print_run
 
     print_run(result, as_json, quiet)

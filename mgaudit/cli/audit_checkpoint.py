@@ -8,6 +8,7 @@ import typer
 import mgaudit
 from mgaudit.cli.ending import reported
 from mgaudit.cli.options import JsonOption, NewFolderOption, QuietOption, with_options
+from mgaudit.cli.own_output import own_output
 from mgaudit.errors import UsageError
 from mgaudit.settings.arguments import AUDIT_CHECKPOINT, RUNS
 
@@ -27,10 +28,11 @@ def audit_checkpoint(
 
     - `mgaudit audit-checkpoint model.safetensors --members 0:600 --target cnn`
     """
-    with reported():
+    with reported(), own_output(quiet) as own:
         if "members" not in options:
             raise UsageError("members", "must be given", None, "such as --members members.npy")
         result = mgaudit.audit_checkpoint(checkpoint, **options, out=out_folder, quiet=quiet)
+        own.folder = result.path
     from mgaudit.cli.printing import print_run
 
     print_run(result, as_json, quiet)

@@ -10,6 +10,7 @@ from mgaudit.cli.options import (
     QuietOption,
     with_options,
 )
+from mgaudit.cli.own_output import own_output
 from mgaudit.settings.arguments import AUDIT_DP, RUNS
 
 
@@ -29,8 +30,9 @@ def audit_dp(
     always trained on. The audit guesses the coins from the outputs of the trained model. Many right
     guesses prove that ε is not small. A bound above the claimed ε is an alarm.
     """
-    with reported():
+    with reported(), own_output(quiet) as own:
         result = mgaudit.audit_dp(**options, out=out_folder, quiet=quiet)
+        own.folder = result.path
     from mgaudit.cli.printing import print_dp_audit
 
     print_dp_audit(result, as_json, quiet)

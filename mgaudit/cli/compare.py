@@ -16,6 +16,7 @@ from mgaudit.cli.options import (
     QuietOption,
     with_options,
 )
+from mgaudit.cli.own_output import own_output
 from mgaudit.settings.arguments import COMPARE, OUTPUT, RUNS
 
 StudyArgument = Annotated[
@@ -57,8 +58,9 @@ def compare(
     if dry_run:
         _print_estimate(study, options, as_json, quiet)
         return
-    with reported():
+    with reported(), own_output(quiet) as own:
         result = mgaudit.compare(study, **options, out=out_folder, quiet=quiet)
+        own.folder = result.path
     from mgaudit.cli.printing import print_run
 
     print_run(result, as_json, quiet)
@@ -67,7 +69,7 @@ def compare(
 def _print_estimate(
     study: Path | None, options: dict[str, Any], as_json: bool, quiet: bool
 ) -> None:
-    with reported():
+    with reported(), own_output(quiet):
         estimate = mgaudit.estimate(study, **options, quiet=quiet)
     if as_json:
         print(json.dumps({**asdict(estimate), "seconds": estimate.seconds}))

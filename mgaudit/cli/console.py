@@ -22,10 +22,13 @@ def print_paths(paths: Sequence[Path]) -> None:
 
 def confirmed(question: str) -> bool:
     """Returns the answer to a question. Raises UsageError where no answer can be typed."""
+    no_answer = UsageError("--yes", "must be given where no answer can be typed", None, "add --yes")
+    if sys.stdin is None:  # closed before the start
+        raise no_answer
     try:
         return typer.confirm(question, err=True)
     except typer.Abort:
         if sys.stdin.isatty():
             raise  # Ctrl-C
-        rule = "must be given where no answer can be typed"
-        raise UsageError("--yes", rule, None, "add --yes") from None
+        err.print()  # ends the line of the question
+        raise no_answer from None

@@ -13,6 +13,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from mgaudit.cli.console import err
+from mgaudit.cli.encoding import replace_missing_characters
 from mgaudit.cli.parser_errors import line_of
 from mgaudit.errors import UsageError
 from mgaudit.failure import RunFailedError, temporary_log
@@ -36,6 +37,8 @@ class Commands(TyperGroup):
         options["standalone_mode"] = False
         if not standalone_mode:
             return super().main(*arguments, **options)
+        _open_closed_stdout()
+        replace_missing_characters()
         try:
             code = super().main(*arguments, **options)
         except typer.Abort:
@@ -49,6 +52,17 @@ class Commands(TyperGroup):
         except Exception as error:
             code = _ended_by(error)
         sys.exit(_after_flush(code if isinstance(code, int) else 0))
+
+
+def _open_closed_stdout() -> None:
+    """Replaces a stdout that was closed before the start by one whose writes fail.
+
+    Python ignores what is written to a closed stdout, and a command whose output is lost must not
+    end with exit code 0.
+    """
+    if sys.stdout is None:
+        descriptor = os.open(os.devnull, os.O_RDONLY)
+        sys.stdout = open(descriptor, "w", encoding="utf-8")  # noqa: SIM115
 
 
 def _ended_by(error: BaseException) -> int:
@@ -131,7 +145,7 @@ def described(error: BaseException, folder: "RunFolder | None" = None) -> str:
 
 def print_error(line: str) -> None:
     """Prints one line on stderr, as far as that can be written."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, SystemExit):  # rich exits where the reader of a pipe is gone
         err.print(Text(" ".join(line.split()), style="red"), soft_wrap=True)
 
 

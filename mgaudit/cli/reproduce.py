@@ -1,7 +1,8 @@
 """`mgaudit reproduce`: the figures and claims of papers."""
 
 import json
-from typing import Annotated, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,8 +15,12 @@ from mgaudit.cli.options import (
     QuietOption,
     with_options,
 )
+from mgaudit.cli.own_output import own_output
 from mgaudit.reports.formats.render import DEFAULT_FORMATS, PAPER_FORMATS
 from mgaudit.settings.arguments import REPRODUCE, RUNS
+
+if TYPE_CHECKING:
+    from mgaudit.paper_runs import PaperRun
 
 KEPT = "models of audits that were trained so far are kept; all else of this paper begins anew"
 
@@ -45,6 +50,12 @@ FormatOption = Annotated[
 ]
 
 
+def _next(runs: "Iterator[PaperRun]", quiet: bool) -> "PaperRun | None":
+    """Returns the next paper that was run, or None after the last."""
+    with own_output(quiet):
+        return next(runs, None)
+
+
 @with_options(REPRODUCE)
 def reproduce(
     papers: PapersArgument = None,
@@ -72,7 +83,7 @@ def reproduce(
         runs = each_paper(
             papers or [], full=full, format=format_, out=out_folder, quiet=quiet, **arguments
         )
-        for run in runs:
+        while run := _next(runs, quiet):
             failed = failed or run.failed
             printed.append({"run": str(run.path), "result": run.record.model_dump(mode="json")})
             if not quiet and not as_json:

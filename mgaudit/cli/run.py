@@ -10,6 +10,7 @@ from mgaudit.cli.options import (
     QuietOption,
     with_options,
 )
+from mgaudit.cli.own_output import own_output
 from mgaudit.settings.arguments import RUN, RUNS
 
 
@@ -29,8 +30,9 @@ def run(
     By default: the Gaussian mask (κ = 0.3), no noise and DP-SGD (ε = 8), on a small CNN and
     scikit-learn's digits.
     """
-    with reported():
+    with reported(), own_output(quiet) as own:
         result = mgaudit.run(**options, out=out_folder, quiet=quiet)
+        own.folder = result.path
     from mgaudit.cli.printing import print_run
 
     print_run(result, as_json, quiet)

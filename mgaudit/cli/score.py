@@ -8,6 +8,7 @@ import typer
 import mgaudit
 from mgaudit.cli.ending import reported
 from mgaudit.cli.options import JsonOption, NewFolderOption, QuietOption, with_options
+from mgaudit.cli.own_output import own_output
 from mgaudit.settings.arguments import RUNS, SCORE
 
 
@@ -34,11 +35,12 @@ def score(
     A npz file holds logits (models, examples, classes), labels (examples) and membership (models,
     examples); a CSV file the columns score and member, and optionally model, example, label, group.
     """
-    with reported():
+    with reported(), own_output(quiet) as own:
         attacks, targets = options.pop("attack", None), options.pop("target", None)
         result = mgaudit.score(
             path, attacks=attacks, targets=targets, **options, out=out_folder, quiet=quiet
         )
+        own.folder = result.path
     from mgaudit.cli.printing import print_run
 
     print_run(result, as_json, quiet)

@@ -17,6 +17,7 @@ from mgaudit.functions.train import NamedFit
 from mgaudit.settings.arguments import CLIP, JOBS, MODELS, SEED
 from mgaudit.settings.number_check import checked_argument
 from mgaudit.storage.ensembles import check_cache_folder
+from mgaudit.study.attack_trial import OutputShapes
 from mgaudit.study.progress import Progress
 from mgaudit.targets.device import choose_device
 
@@ -75,6 +76,12 @@ class FunctionPlan:
             return digest([fit.fit.identity for fit in self.fits])
         except NotDigestibleError:
             return secrets.token_hex(32)
+
+    @property
+    def output_shapes(self) -> OutputShapes:
+        """The shapes of the outputs that attacks will see."""
+        data, classes = self.data, len(self.data.classes.values)
+        return OutputShapes(self.settings.models, data.labels, data.test_labels, 1, classes)
 
     def train(self, progress: Progress) -> AuditedFunctions:
         """Returns the outputs of the trained models.

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.functions.rows import as_array, is_frame, is_sparse
-from mgaudit.targets.datasets.duplicates import CopyGroups, groups_of, row_contents
+from mgaudit.targets.datasets.contents import contents
+from mgaudit.targets.datasets.duplicates import CopyGroups, groups_of
 
 
 def copies_in(x: Any, labels: NDArray[np.int64]) -> CopyGroups | None:
@@ -39,7 +40,7 @@ def _contents(x: Any, labels: NDArray[np.int64]) -> Sequence[Hashable]:
     array = as_array(x)
     if array.dtype.kind == "O":
         return list(zip(list(x), labels.tolist(), strict=True))
-    return row_contents(array, labels)
+    return list(zip(contents(array), labels.tolist(), strict=True))
 
 
 def _of_sparse(x: Any, labels: NDArray[np.int64]) -> Sequence[Hashable]:

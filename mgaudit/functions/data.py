@@ -11,10 +11,12 @@ from mgaudit.errors import UsageError
 from mgaudit.functions.copies import copies_in
 from mgaudit.functions.design import split_test
 from mgaudit.functions.digest import NotDigestibleError, digest
-from mgaudit.functions.labels import Classes, classes_of, group_numbers
+from mgaudit.functions.groups import group_numbers
 from mgaudit.functions.rows import as_inputs, count_rows, take
 from mgaudit.functions.settings import FunctionSettings
 from mgaudit.functions.worker import FitData
+from mgaudit.targets.arrays.class_labels import Classes, classes_of
+from mgaudit.targets.datasets.contents import contents
 from mgaudit.targets.datasets.duplicates import CopyGroups
 
 FEWEST_EXAMPLES = 20  # audited examples, or groups
@@ -155,11 +157,11 @@ def _refuse_overlap(x: Any, x_test: Any) -> None:
     audited, tests = as_inputs(x), as_inputs(x_test)
     if audited is None or tests is None or audited.shape[1:] != tests.shape[1:]:
         return
-    row_of = {row.tobytes(): index for index, row in enumerate(audited.astype(np.float64))}
+    row_of = {row: index for index, row in enumerate(contents(audited, np.dtype(np.float64)))}
     repeated = [
-        (index, row_of[content])
-        for index, content in enumerate(row.tobytes() for row in tests.astype(np.float64))
-        if content in row_of
+        (index, row_of[row])
+        for index, row in enumerate(contents(tests, np.dtype(np.float64)))
+        if row in row_of
     ]
     by_chance = 1 - len(row_of) / len(audited)
     if len(repeated) > max(3 * by_chance, MOST_REPEATED) * len(tests):

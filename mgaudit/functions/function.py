@@ -8,7 +8,13 @@ from typing import Any, ClassVar, TypeAlias
 from mgaudit.errors import UsageError
 from mgaudit.functions.estimator import EstimatorFit, estimator_fit, is_estimator
 from mgaudit.outputs.logits import OutputsKind
-from mgaudit.targets.own_module import RAISED, error_line, load_module
+from mgaudit.targets.own_module import (
+    RAISED,
+    error_line,
+    hidden_way_out,
+    import_way_out,
+    load_module,
+)
 
 CONTRACT = "must be a function fit(x, y, *, seed) that returns predict, or an estimator"
 
@@ -72,8 +78,9 @@ def load_fit(text: str) -> Any:
         loaded = load_module(module)
     except RAISED as error:
         rule = f"cannot be imported ({error_line(error)})"
-        raise UsageError(text, rule, None, "start mgaudit in its folder") from error
+        raise UsageError(text, rule, None, import_way_out(module)) from error
     if not hasattr(loaded, name):
         file = getattr(loaded, "__file__", None) or "no file"
-        raise UsageError(text, f"must name a function in {module} ({file}), and there is no {name}")
+        rule = f"must name a function in {module} ({file}), and there is no {name}"
+        raise UsageError(text, rule, None, hidden_way_out(module))
     return getattr(loaded, name)

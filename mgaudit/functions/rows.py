@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.errors import UsageError
+from mgaudit.targets.arrays.array_like import library_array
 
 TYPES = "a NumPy array, DataFrame, list, sparse matrix or torch tensor"
 
@@ -35,6 +36,8 @@ def count_rows(key: str, values: Any) -> int:
     """Returns the number of rows. Raises UsageError, with this key, for what has no rows."""
     if isinstance(values, np.ma.MaskedArray):
         raise UsageError(key, "must have no masked values", "a masked array", "fill or drop them")
+    if is_tensor(values) and str(values.layout) != "torch.strided":
+        raise UsageError(key, "must be a dense tensor", f"{values.layout}", "use x.to_dense()")
     if isinstance(values, np.ndarray) or is_tensor(values) or is_sparse(values):
         if not values.shape:
             raise UsageError(key, "must have one row for each example", "a single number")
@@ -67,15 +70,10 @@ def as_array(values: Any) -> NDArray[Any]:
     Tensors may be on any device and require gradients; bfloat16 becomes float32. Raises ValueError
     for lists whose rows differ in length.
     """
-    if is_tensor(values):
-        tensor = values.detach().cpu()
-        if "bfloat16" in str(tensor.dtype):
-            tensor = tensor.float()
-        return np.asarray(tensor.numpy())
+    if is_tensor(values) or is_sparse(values):
+        return library_array("values", values)
     if isinstance(values, list | tuple) and any(is_tensor(row) for row in values):
         return np.stack([as_array(row) for row in values])
-    if is_sparse(values):
-        return np.asarray(values.toarray())
     if is_frame(values):
         return np.asarray(values.to_numpy())
     return np.asarray(values)

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from mgaudit.outputs.model_outputs import ModelOutputs, ModelScores
-from mgaudit.targets.datasets.duplicates import APART, TOGETHER, groups_of, row_contents
+from mgaudit.targets.datasets.contents import contents
+from mgaudit.targets.datasets.duplicates import APART, TOGETHER, groups_of
 
 
 def with_groups_of_copies(
@@ -21,7 +22,7 @@ def with_groups_of_copies(
     labels = outputs.true_labels
     if labels is None:
         labels = np.zeros(len(outputs.inputs), dtype=np.int64)
-    copies = groups_of(row_contents(outputs.inputs, labels))
+    copies = groups_of(zip(contents(outputs.inputs), labels.tolist(), strict=True))
     summary = copies.summary()
     if not summary:
         return outputs, ()

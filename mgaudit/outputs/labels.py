@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.errors import UsageError
-from mgaudit.outputs.array_like import Array, describe_index, first_index, to_array
-from mgaudit.outputs.finite import real_numbers
+from mgaudit.targets.arrays.array_like import Array, describe_index, first_index, to_array
+from mgaudit.targets.arrays.finite import real_numbers
 
 MOST_CLASSES = 100_000  # every class has a name, so huge numbers would exhaust the memory
 NUMBERED = "number the classes with numpy.unique(labels, return_inverse=True)[1]"

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from mgaudit.errors import UsageError
-from mgaudit.outputs.array_like import Array
-from mgaudit.outputs.finite import real_numbers, refuse_not_finite
 from mgaudit.outputs.labels import as_labels
 from mgaudit.outputs.membership import as_membership
-from mgaudit.outputs.npy_array import load_npy
 from mgaudit.outputs.outputs_file import OutputsFile, counted, natural_order, shown
+from mgaudit.targets.arrays.array_like import Array
+from mgaudit.targets.arrays.finite import real_numbers, refuse_not_finite
+from mgaudit.targets.arrays.npy_array import load_npy
 
 LOGITS, SCORES, KEEP = "logits", "scores", "keep.npy"
 LABELS, INPUTS = "y_train.npy", "x_train.npy"

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.errors import UsageError, did_you_mean
-from mgaudit.outputs.array_like import describe_index, first_index, to_array
-from mgaudit.outputs.finite import NOT_FINITE, blocks, real_numbers, refuse_not_finite
+from mgaudit.targets.arrays.array_like import describe_index, first_index, to_array
+from mgaudit.targets.arrays.finite import NOT_FINITE, blocks, real_numbers, refuse_not_finite
 
 Floats: TypeAlias = NDArray[np.floating]
 OutputsKind: TypeAlias = Literal["logits", "probabilities", "auto"]

@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.errors import UsageError
-from mgaudit.outputs.array_like import describe_index, first_index, to_array
-from mgaudit.outputs.finite import real_numbers
+from mgaudit.targets.arrays.array_like import describe_index, first_index, to_array
+from mgaudit.targets.arrays.finite import real_numbers
 
 AXES = ("model", "example")
 BOOL = "must be True or False, or only 1 and 0"

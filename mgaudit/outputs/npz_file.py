@@ -5,8 +5,9 @@ from typing import Any
 from zipfile import ZipFile
 
 from mgaudit.errors import UsageError, did_you_mean
-from mgaudit.outputs.npy_array import SAVED_NPZ, error_line, load_member
 from mgaudit.outputs.outputs_file import OutputsFile, shown
+from mgaudit.targets.arrays.npy_array import SAVED_NPZ, load_member
+from mgaudit.targets.own_module import one_line
 
 KINDS = ("logits", "probabilities", "confidences", "scores")
 POPULATIONS = ("population_logits", "population_probabilities", "population_confidences")
@@ -54,7 +55,7 @@ def read_npz(path: Path) -> OutputsFile:
     except UsageError:
         raise
     except Exception as error:  # zipfile raises many kinds of errors for damaged files
-        raise UsageError(key, "must be an npz archive", error_line(error), SAVED_NPZ) from error
+        raise UsageError(key, "must be an npz archive", one_line(error), SAVED_NPZ) from error
     shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
     return OutputsFile("npz", f"npz file {key}: {shapes}", _arguments(arrays))
 

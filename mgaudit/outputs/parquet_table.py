@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.errors import UsageError
-from mgaudit.outputs.npy_array import error_line
 from mgaudit.outputs.outputs_file import shown
 from mgaudit.outputs.table import Column, Table, find_columns, refuse_cell
+from mgaudit.targets.arrays.parquet_file import read_parquet_frame
 
 if TYPE_CHECKING:
-    from pandas import DataFrame, Series
+    from pandas import Series
 
 
 def read_parquet_table(path: Path) -> Table:
@@ -23,7 +23,7 @@ def read_parquet_table(path: Path) -> Table:
             where neither pyarrow nor fastparquet is installed.
     """
     key = shown(path)
-    frame = _frame(key, path)
+    frame = read_parquet_frame(key, path)
     positions, left_out = find_columns(key, [str(name) for name in frame.columns])
     scores = _scores(key, frame.iloc[:, positions["score"]])
     columns = {
@@ -33,23 +33,6 @@ def read_parquet_table(path: Path) -> Table:
     }
     lines = np.arange(1, len(frame) + 1)
     return Table(key, scores, columns, lines, "row", left_out)
-
-
-def _frame(key: str, path: Path) -> "DataFrame":
-    """Returns the table in a file, with the index as columns if it has names."""
-    import pandas as pd  # takes half a second, and no other kind of file needs it
-
-    try:
-        frame = pd.read_parquet(path)
-    except ImportError as error:
-        rule = "needs pyarrow or fastparquet to be read"
-        way_out = "run pip install 'mgaudit[parquet]', or write a CSV file"
-        raise UsageError(key, rule, None, way_out) from error
-    except Exception as error:  # the libraries raise many kinds of errors
-        rule = "must be a Parquet file"
-        raise UsageError(key, rule, error_line(error), "write it again") from error
-    has_names = any(name is not None for name in frame.index.names)
-    return frame.reset_index() if has_names else frame
 
 
 def _scores(key: str, values: "Series[Any]") -> NDArray[np.float64]:

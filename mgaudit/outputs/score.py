@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from mgaudit.attacks import Observations
 from mgaudit.errors import UsageError
-from mgaudit.outputs.array_like import to_array
 from mgaudit.outputs.arrays import (
     as_labels,
     as_logits,
@@ -30,6 +29,8 @@ from mgaudit.outputs.study import OutputsPlan, OutputsSettings, plan_outputs
 from mgaudit.settings.arguments import CLIP, SEED
 from mgaudit.settings.number_check import checked_argument
 from mgaudit.storage.checksums import arrays_sha256
+from mgaudit.study.attack_trial import OutputShapes, check_attacks
+from mgaudit.targets.arrays.array_like import to_array
 
 OUTPUT_KINDS = ("logits", "probabilities", "confidences")
 AXES = ("model", "example", "query", "class")
@@ -105,7 +106,16 @@ def plan_score(
         notes=notes_on_copies,
     )
     arm = OutputsArm("models", name, is_plain=False, outputs=made)
-    return plan_outputs([arm], made.membership, settings)
+    plan = plan_outputs([arm], made.membership, settings)
+    if isinstance(made, ModelOutputs):
+        check_attacks(plan.attacks, _shapes(made))
+    return plan
+
+
+def _shapes(outputs: ModelOutputs) -> OutputShapes:
+    models, _, queries, classes = outputs.logits.shape
+    extras = {name: values.shape[2:] for name, values in outputs.extras.items()}
+    return OutputShapes(models, outputs.labels, outputs.population_labels, queries, classes, extras)
 
 
 def arrays_of(made: ModelOutputs | ModelScores) -> dict[str, NDArray[Any]]:

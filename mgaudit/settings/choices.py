@@ -11,7 +11,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from functools import cached_property, partial
 from types import FunctionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -94,6 +94,16 @@ class Entry:
             for key, parameter in parameters.items()
             if key not in self.supplied and parameter.kind not in variadic
         }
+
+    @cached_property
+    def defaults(self) -> dict[str, Any]:
+        """The default of each option; `Parameter.empty` for options that must be given."""
+        defaults = {key: parameter.default for key, parameter in self.parameters.items()}
+        made = fields(self.build) if is_dataclass(self.build) else ()
+        for option in made:
+            if option.name in defaults and option.default_factory is not MISSING:
+                defaults[option.name] = option.default_factory()
+        return defaults
 
     @cached_property
     def hints(self) -> dict[str, Any]:

@@ -1,37 +1,42 @@
 """Choices of datasets: by name with options or a path, a function of the user's own, or arrays."""
 
 import hashlib
+import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.settings.choices import OWN, Choice, Entry, parse
+from mgaudit.settings.path_text import LABEL, path_text, split_path
 from mgaudit.settings.plugin_code import plugin_reader
 from mgaudit.settings.plugins import plugins, refuse_taken
 from mgaudit.targets import datasets
 from mgaudit.targets.datasets import DATASETS, Dataset, Reader
-from mgaudit.targets.datasets.arrays import ARRAYS, from_arrays
-from mgaudit.targets.datasets.overlap import refuse_overlap
+from mgaudit.targets.datasets.in_memory import from_object
+from mgaudit.targets.datasets.overlap import checked_splits
+from mgaudit.targets.home import with_home
 from mgaudit.targets.own_module import error_line
 
 SUPPLIED = ("examples", "generator")
+PATH = "path"
 IN_MEMORY = "arrays"
 
 
 @dataclass(frozen=True)
 class DatasetChoice(Choice):
-    """A dataset with its options. A path is the option `path` and is absolute."""
+    """A dataset with its options. A path is the first option, `path`, and is absolute."""
 
     @property
     def text(self) -> str:
-        """The canonical text: `name:PATH`, or name and options as for every choice."""
-        if "path" in self.options:
-            return f"{self.name}:{self.options['path']}"
+        """The canonical text: `name:PATH` with options, or as for every choice."""
+        if PATH in self.options:
+            options = dict(self.options)
+            path = options.pop(PATH)
+            return f"{self.name}:{path_text(path, options)}"
         return super().text
 
     def load(self, examples: int | None, generator: np.random.Generator) -> Dataset:
@@ -47,6 +52,8 @@ class DatasetChoice(Choice):
             rule = f"must fit into memory: {error_line(error)}"
             way_out = "make it smaller, or use another machine"
             raise UsageError(f"dataset {self.text}", rule, None, way_out) from error
+        if PATH in self.options:  # the same file with other options is another dataset
+            return replace(dataset, name=self.text)
         return dataset
 
 
@@ -54,21 +61,17 @@ def dataset_choice(value: object) -> DatasetChoice:
     """Returns the choice of a dataset from a text or an object; a choice is returned unchanged.
 
     Args:
-        value: A text, a `Dataset`, or the arrays (x_train, y_train, x_test, y_test).
+        value: A text, or an object in memory as for `from_object`, such as the arrays (x_train,
+            y_train, x_test, y_test).
 
     Raises:
         UsageError: As `parse`.
     """
     if isinstance(value, DatasetChoice):
         return value
-    if isinstance(value, Dataset):
-        return _of_object(value)
-    if isinstance(value, tuple):
-        return _of_object(_from_arrays(value))
     if not isinstance(value, str):
-        rule = "must be the name of a dataset with options, a Dataset or a tuple of four arrays"
-        raise UsageError("", rule, type(value).__name__)
-    name, _, rest = value.strip().partition(":")
+        return _of_object(value)
+    name, _, _ = value.strip().partition(":")
     installed = plugins("dataset", DATASETS)
     refuse_taken("dataset", name, DATASETS)
     reader = DATASETS.get(name)
@@ -77,7 +80,8 @@ def dataset_choice(value: object) -> DatasetChoice:
     if reader is None:
         return _of_own_function(value, name, installed)
     if reader.takes_path:
-        return _of_path(reader, rest)
+        path = value.lstrip().removeprefix(name).removeprefix(":")
+        return _of_path(reader, path)
     choice = parse("dataset", {name: reader.read}, value, partial(Entry, supplied=SUPPLIED))
     load_reader = partial(reader.load, **choice.options)
     return DatasetChoice(name, choice.options, reader.read, load_reader)
@@ -110,9 +114,17 @@ def _built_in_forms() -> list[str]:
     return forms
 
 
-def _of_object(dataset: Dataset) -> DatasetChoice:
-    """Returns the choice of data in memory; its option is the SHA-256 of the arrays."""
-    refuse_overlap(dataset)
+def _of_object(value: object) -> DatasetChoice:
+    """Returns the choice of data in memory; its option is the SHA-256 of the arrays.
+
+    Raises:
+        UsageError: For data that break a rule; the key is the array, such as `x_train`, or "".
+    """
+    try:
+        dataset = checked_splits(_from_arrays(value))
+    except UsageError as error:
+        _, _, array = error.key.partition(": ")  # without the name of the dataset
+        raise UsageError(array, error.rule, error.value, error.way_out) from error
     digest = hashlib.sha256()
     for values in (dataset.inputs, dataset.labels, dataset.test_inputs, dataset.test_labels):
         digest.update(f"{values.dtype} {values.shape}".encode())
@@ -121,28 +133,48 @@ def _of_object(dataset: Dataset) -> DatasetChoice:
     return DatasetChoice(IN_MEMORY, options, dataset.drawn, dataset.drawn)
 
 
-def _from_arrays(arrays: tuple[Any, ...]) -> Dataset:
-    """Returns the dataset of four arrays. Raises UsageError for other tuples."""
-    is_arrays = all(isinstance(values, np.ndarray) for values in arrays)
-    if not is_arrays or len(arrays) != len(ARRAYS):
-        kinds = ", ".join(type(values).__name__ for values in arrays)
-        rule = f"must be a tuple of four numpy arrays ({', '.join(ARRAYS)})"
-        raise UsageError("", rule, f"a tuple of {kinds or 'nothing'}")
-    return from_arrays(IN_MEMORY, *arrays)
+def _from_arrays(value: object) -> Dataset:
+    """Returns the dataset of an object in memory. Raises UsageError for what is none."""
+    if value is None or isinstance(value, bool | int | float | os.PathLike):
+        rule = "must be the name of a dataset with options, or data in memory"
+        raise UsageError("", rule, type(value).__name__, "use npz:PATH and its like for a file")
+    return from_object(IN_MEMORY, value)
 
 
-def _of_path(reader: Reader, path: str) -> DatasetChoice:
-    """Returns the choice of a dataset that is read from a path, which becomes absolute."""
+def _of_path(reader: Reader, text: str) -> DatasetChoice:
+    """Returns the choice of a dataset in a file or directory. The path becomes absolute.
+
+    `text` is the path with options, as for `split_path`.
+    """
+    entry = Entry(reader.name, reader.read, (PATH, *SUPPLIED))
+    try:
+        path, texts = split_path(text, LABEL in entry.parameters)
+        options = entry.chosen(texts).options
+    except UsageError as error:
+        raise error.inside(reader.name) from error
     if not path:
         raise UsageError(reader.name, "needs a path", None, f"write {reader.name}:PATH")
     try:
-        absolute = str(Path(path).expanduser().absolute())
+        absolute = str(with_home(path, reader.name).absolute())
         absolute.encode()  # settings are UTF-8
-    except (UnicodeEncodeError, RuntimeError) as error:  # RuntimeError: no such user
+    except UnicodeEncodeError as error:
         rule = f"must have a path in UTF-8 that can be found ({error})"
         raise UsageError(reader.name, rule, repr(path)) from error
-    load_path = partial(reader.load, path=absolute)
-    return DatasetChoice(reader.name, {"path": absolute}, reader.read, load_path)
+    load_path = partial(reader.load, path=absolute, **options)
+    choice = DatasetChoice(reader.name, {PATH: absolute, **options}, reader.read, load_path)
+    _refuse_ambiguous(choice, LABEL in entry.parameters)
+    return choice
+
+
+def _refuse_ambiguous(choice: DatasetChoice, takes_label: bool) -> None:
+    """Raises UsageError where another file has the name `PATH#COLUMN`, which means that file."""
+    path = str(choice.options[PATH])
+    _, _, text = choice.text.partition(":")
+    other, _ = split_path(text, takes_label)
+    if Path(path).exists() and other != path:
+        rule = "must not be ambiguous"
+        value = f"the files {path!r} and {other!r}"
+        raise UsageError(choice.name, rule, value, "rename one of the two")
 
 
 def dataset_of_option(text: str) -> DatasetChoice:

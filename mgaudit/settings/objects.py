@@ -21,11 +21,23 @@ def object_choice(registry: Mapping[str, Callable[..., Any]], instance: object) 
     build = type(instance)
     entry = Entry(_name(registry, build), build)
     options = {}
-    for key, parameter in entry.parameters.items():
+    defaults = entry.defaults
+    for key in entry.parameters:
+        if not hasattr(instance, key):
+            rule = f"must keep its option {key} as an attribute of this name"
+            raise UsageError(entry.name, rule, None, f"write self.{key} = {key} in __init__")
         value = getattr(instance, key)
-        if value != parameter.default:
+        if not _is_equal(value, defaults[key]):
             options[key] = value
     return entry.chosen(options)
+
+
+def _is_equal(value: object, default: object) -> bool:
+    """Returns whether two values are equal; False for values that cannot be compared."""
+    try:
+        return bool(value == default)
+    except Exception:  # such as for arrays
+        return False
 
 
 def class_choice(

@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from mgaudit.errors import UsageError
-from mgaudit.targets.own_module import RAISED, error_line, load_module
+from mgaudit.targets.own_module import (
+    RAISED,
+    error_line,
+    hidden_way_out,
+    import_way_out,
+    load_module,
+)
 
 
 def is_own(candidate: object, kind: str, base: type) -> TypeGuard[Callable[..., Any]]:
@@ -41,12 +47,12 @@ def own_class(kind: str, base: type, module: str, name: str) -> Callable[..., An
         candidate = getattr(load_module(module), name, None)
     except RAISED as error:
         rule = f"cannot be imported ({error_line(error)})"
-        way_out = f"start mgaudit in its folder, or choose from `mgaudit list {kind}s`"
+        way_out = f"{import_way_out(module)}, or choose from `mgaudit list {kind}s`"
         raise UsageError(key, rule, None, way_out) from error
     if candidate is None:
         file = getattr(sys.modules[module], "__file__", None) or "no file"
         rule = f"must be a class in {module} ({file}), and there is no {name}"
-        raise UsageError(key, rule)
+        raise UsageError(key, rule, None, hidden_way_out(module))
     if not is_own(candidate, kind, base):
         raise UsageError(key, own_rule(kind, base), repr(candidate))
     own: Callable[..., Any] = candidate

@@ -1,8 +1,9 @@
 """Choices of noise schemes: one scheme, or several joined by "+"."""
 
+import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 
 from mgaudit.errors import UsageError
 from mgaudit.settings.arguments import EPSILON
@@ -67,7 +68,7 @@ class SchemeChoice:
 
 
 def _check_fields(choice: Choice) -> None:
-    """Raises UsageError unless the fields of a scheme (the user's own) are its options."""
+    """Raises UsageError unless fields and class variables of a scheme can be checked and kept."""
     names = {option.name for option in fields(choice.built)}
     if names != set(Entry(choice.name, choice.build).parameters):
         rule = (
@@ -75,6 +76,20 @@ def _check_fields(choice: Choice) -> None:
             "compared and kept"
         )
         raise UsageError(choice.name, rule)
+    for fact in ("name", "law", "source", "smaller_is_stronger"):
+        text: object = getattr(choice.built, fact)
+        if not isinstance(text, str):
+            raise UsageError(choice.name, f"must have a text for its {fact}", repr(text))
+    stronger = choice.built.smaller_is_stronger
+    if stronger and stronger not in names:
+        rule = "must name an option in smaller_is_stronger"
+        raise UsageError(choice.name, rule, repr(stronger))
+    for name, value in asdict(choice.built).items():
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError) as error:
+            rule = "must be a number, a text, a truth value or a tuple of these"
+            raise UsageError(f"{choice.name}.{name}", rule, repr(value)) from error
 
 
 def _with_privacy(part: Choice, epsilon: float | None, delta: float | None) -> Choice:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mgaudit.errors import UsageError, did_you_mean
+from mgaudit.targets.home import with_home
 
 STUDIES_FOLDER = Path("studies")
 
@@ -22,6 +23,7 @@ def study_values(study: Path) -> dict[str, Any]:
     """
     from mgaudit.settings.toml_file import read_settings
 
+    study = with_home(study, "STUDY")
     if study.is_file():
         return read_settings(study)
     known = _known_studies()

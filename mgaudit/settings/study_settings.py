@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from mgaudit.attacks import ATTACKS, Attack
-from mgaudit.errors import UsageError
+from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.settings import arguments
 from mgaudit.settings.arguments import Argument, plain_type
 from mgaudit.settings.choices import Choice, Entry, parse
@@ -69,11 +69,23 @@ def attack_choice(value: object) -> Choice:
         choice = object_choice(ATTACKS, value)
     else:
         choice = _chosen(value, "attack", ATTACKS, own=Attack)
-    if not isinstance(choice.built.needs, frozenset):
-        raise UsageError(
-            choice.name, "must have a frozenset for its needs", repr(choice.built.needs)
-        )
+    _check_facts(choice.name, choice.built)
     return choice
+
+
+def _check_facts(name: str, attack: Attack) -> None:
+    """Raises UsageError unless the class variables of an attack have their types."""
+    needs, fewest = attack.needs, attack.fewest_shadows
+    if not isinstance(needs, frozenset) or not all(isinstance(need, str) for need in needs):
+        way_out = "write needs = frozenset({'shadows'})"
+        raise UsageError(name, "must have a frozenset of texts for its needs", repr(needs), way_out)
+    for fact in ("cost", "source"):
+        text: object = getattr(attack, fact)
+        if not isinstance(text, str):
+            raise UsageError(name, f"must have a text for its {fact}", repr(text))
+    if type(fewest) is not int or fewest < 1:
+        rule = "must have a whole number >= 1 for its fewest_shadows"
+        raise UsageError(name, rule, repr(fewest))
 
 
 def queries_choice(value: object) -> Choice:
@@ -127,7 +139,8 @@ def _stack(value: object) -> object:
         return value
     if isinstance(value, str) and value.isdecimal() and len(value) < 10 and int(value) >= 1:
         return int(value)
-    raise UsageError("", "must be 'auto' or a whole number >= 1", repr(value))
+    way_out = did_you_mean(value, ["auto"])
+    raise UsageError("", "must be 'auto' or a whole number >= 1", repr(value), way_out)
 
 
 def _number_of(argument: Argument) -> BeforeValidator:

@@ -1,11 +1,13 @@
 """Settings in TOML files."""
 
 import tomllib
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from mgaudit.errors import UsageError
+from mgaudit.targets.home import with_home
 from mgaudit.targets.ranges import fits_64_bits
 
 MOST_BYTES = 1_000_000
@@ -17,6 +19,7 @@ def read_settings(path: Path) -> dict[str, Any]:
 
     Raises UsageError, which names file and line, where the file is not TOML.
     """
+    path = with_home(path, "settings")
     key = f"the settings file {path}"
     try:
         with path.open("rb") as file:
@@ -29,10 +32,16 @@ def read_settings(path: Path) -> dict[str, Any]:
         raise UsageError(key, rule, "more", "give a TOML file of settings")
     try:
         values = tomllib.loads(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        is_utf_16 = content.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
+        rule = f"must be text in UTF-8, and is {'UTF-16' if is_utf_16 else 'not'}"
+        line = content[: error.start].count(b"\n") + 1
+        value = f"byte 0x{content[error.start]:02x} in line {line}"
+        raise UsageError(key, rule, value, "save it as UTF-8") from error
     except RecursionError as error:
         rule = "is not TOML of settings: it is nested too deeply"
         raise UsageError(key, rule, None, WAY_OUT) from error
-    except ValueError as error:  # also for bytes that are not text
+    except ValueError as error:
         raise UsageError(key, f"is not TOML: {error}", None, WAY_OUT) from error
     if not all(fits_64_bits(value) for value in _leaves(values)):
         rule = "is not TOML: a whole number must have at most 64 bits"

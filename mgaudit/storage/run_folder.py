@@ -24,6 +24,7 @@ from mgaudit.reports.files import (
 )
 from mgaudit.reports.formats.render import FORMATS, PAPER_FORMATS
 from mgaudit.storage.atomic import sweep_partial, write_atomically, write_folder_atomically
+from mgaudit.targets.home import with_home
 
 if TYPE_CHECKING:
     from mgaudit.reports.arrays import Arrays
@@ -66,7 +67,8 @@ class RunFolder:
         Raises:
             UsageError: Where the folder cannot be created or written.
         """
-        path = out / f"{date.today().isoformat()}-{slug}-{sha256[:8]}"
+        name = f"{date.today().isoformat()}-{slug}-{sha256[:8]}"
+        path = with_home(out, "--out") / name
         try:
             path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=path):
@@ -193,7 +195,7 @@ class RunFolder:
 
         A report is the bytes of a file, or the files of a folder by their paths in it.
         """
-        folder = destination or self.path
+        folder = self.path if destination is None else with_home(destination, "--out")
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for name, report in rendered.items():

@@ -25,6 +25,7 @@ from mgaudit.storage.run_folder import (
     SETTINGS_FILE,
     RunFolder,
 )
+from mgaudit.targets.home import with_home
 
 LATEST = "latest"
 HASH = re.compile(r"[0-9a-f]{1,8}")
@@ -70,6 +71,7 @@ def listed_runs(out: Path) -> list[Run]:
     Raises:
         UsageError: Where `out` is not a folder.
     """
+    out = with_home(out, "--runs")
     if not out.is_dir():
         rule = "must be a folder that contains run folders"
         raise UsageError("--runs", rule, repr(str(out)), "`mgaudit run` creates one")
@@ -88,7 +90,7 @@ def find_run(text: str, runs: Path) -> Path:
     `text` is its path or, within the directory `runs`, its name, the beginning of its hash, or
     "latest". Raises UsageError if the text names no run directory, or more than one.
     """
-    path = Path(text)
+    path, runs = with_home(text, "RUN"), with_home(runs, "--runs")
     if text and is_run_folder(path):
         return path
     if path.name == text and text not in ("", "..") and is_run_folder(runs / text):
@@ -104,7 +106,7 @@ def find_run(text: str, runs: Path) -> Path:
     if not matches:
         within = f"in {str(runs)!r}, its name, the beginning of its hash, or latest"
         rule = f"must be the path of a run directory or, {within}"
-        way_out = did_you_mean(text, names) or "see `mgaudit runs`"
+        way_out = did_you_mean(text, [*names, LATEST]) or "see `mgaudit runs`"
         raise UsageError("RUN", rule, repr(text), way_out)
     return runs / matches[0]
 
@@ -125,6 +127,7 @@ def removable(texts: list[str], out: Path) -> list[Removable]:
     Raises:
         UsageError: For the first folder that must not be removed.
     """
+    out = with_home(out, "--runs")
     folders = [_removable(text, out) for text in texts]
     by_path = {folder.path.resolve(): folder for folder in folders}
     return list(by_path.values())
@@ -168,7 +171,7 @@ def _removable(text: str, out: Path) -> Removable:
 
 def _path_in_runs(text: str, out: Path) -> Path:
     """Returns the path of a run folder in `out`, which is a name in `out` or a path."""
-    path = Path(text)
+    path = with_home(text, "RUN")
     if path.name in ("", ".."):
         way_out = "name one of the run folders that `mgaudit runs` lists"
         raise _run_error(text, "must be a run folder", way_out)

@@ -5,7 +5,8 @@ model) is attacked in turn, and the other models are its shadow models. A resamp
 sample of the examples. The first attack is the main one, which the details of an arm belong to.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -238,7 +239,9 @@ def _power(
     power = {}
     # Limits on references equalise the counts of all shadows, not those of some of them.
     fewer = [] if observations.references is not None else numbers_of_shadows(attack, models)
-    for shadows, scores in scores_by_number(attack, observations, fewer, orders).items():
+    with _named(choice):
+        curve = scores_by_number(attack, observations, fewer, orders)
+    for shadows, scores in curve.items():
         power[shadows] = resampled_metrics(scores, membership, resamples, data.halves)
     power[models - 1] = outcome.metrics
     return power
@@ -293,8 +296,15 @@ def _scored(
     Raises:
         RuntimeError: If an attack of the user's own fails, with its name.
     """
-    try:
+    with _named(attack):
         return score_every_target(attack.built, observations, shadows, targets)
+
+
+@contextmanager
+def _named(attack: Choice) -> Iterator[None]:
+    """Raises RuntimeError, with the name of the attack, where an attack of the user's own fails."""
+    try:
+        yield
     except UsageError:
         raise
     except RAISED as error:

@@ -59,7 +59,7 @@ def cell_name(plan: Plan) -> str:
     return f"{plan.settings.target} on {plan.settings.dataset}, seed {plan.settings.seed}"
 
 
-def plan_comparison(grid: GridSettings) -> ComparisonPlan:
+def plan_comparison(grid: GridSettings, progress: Progress | None = None) -> ComparisonPlan:
     """Returns the plan of every study.
 
     Raises:
@@ -69,7 +69,7 @@ def plan_comparison(grid: GridSettings) -> ComparisonPlan:
     cells: list[Plan] = []
     designs: dict[tuple[str, int], Design] = {}
     for settings in grid.cells():
-        plan = plan_study(settings)
+        plan = plan_study(settings, progress)
         # Studies of one dataset and seed share one design, because data may fill the memory.
         key = (plan.design.sha256, settings.seed)
         design = designs.setdefault(key, plan.design)

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from mgaudit.attacks.intervals import resample_counts
 from mgaudit.errors import UsageError
+from mgaudit.outputs.resamples import with_members
 from mgaudit.settings.study_settings import StudySettings
 from mgaudit.storage.checksums import arrays_sha256
+from mgaudit.study.features import principal_components
 from mgaudit.targets.datasets import Dataset, Inputs
 from mgaudit.targets.datasets.duplicates import CopyGroups, copy_groups
 from mgaudit.targets.device import choose_device
@@ -71,6 +73,11 @@ class Design:
         dataset = self.dataset
         return arrays_sha256({"inputs": dataset.test_inputs, "labels": dataset.test_labels})
 
+    @cached_property
+    def features(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The principal components of the examples and of the test split, for all arms."""
+        return principal_components(self.dataset.inputs, self.dataset.test_inputs)
+
 
 def draw_design(settings: StudySettings) -> Design:
     """Returns the design that the settings determine.
@@ -93,6 +100,7 @@ def draw_design(settings: StudySettings) -> Design:
     membership = fair_coins(settings.models, examples, seed)
     if groups is not None:
         membership = shared_coins(membership, groups.first)
+    drawn = _resamples(examples, groups, numpy_generator(seed, "example resamples"))
     return Design(
         dataset=raw.standardised(),
         pictures=_pictures(raw.inputs),
@@ -100,7 +108,7 @@ def draw_design(settings: StudySettings) -> Design:
         membership=membership,
         coins="all" if groups is None else "all, shared by exact copies",
         expected_members=examples / 2,
-        example_resamples=_resamples(examples, groups, numpy_generator(seed, "example resamples")),
+        example_resamples=_with_both(drawn, membership),
         test_resamples=resample_counts(tests, numpy_generator(seed, "test resamples")),
         device=device,
         seed=seed,
@@ -118,6 +126,20 @@ def _resamples(
         return resample_counts(examples, generator)
     numbers = groups.numbers
     return resample_counts(int(numbers.max()) + 1, generator)[:, numbers]
+
+
+def _with_both(resamples: NDArray[np.uint16], membership: NDArray[np.bool_]) -> NDArray[np.uint16]:
+    """Returns resamples in which every model has members and non-members.
+
+    Raises UsageError if a model has none in any resample, which happens with few examples only.
+    """
+    try:
+        return with_members(resamples, membership)
+    except ValueError as error:
+        models, examples = membership.shape
+        rule = f"must be so many that each of {models} models has members and non-members"
+        way_out = "use more data, fewer --models or another --seed"
+        raise UsageError("examples", rule, str(examples), way_out) from error
 
 
 def _pictures(inputs: Inputs) -> NDArray[np.uint8] | None:

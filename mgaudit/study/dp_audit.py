@@ -72,7 +72,7 @@ class DPAuditPlan:
         return run_sha256(self.settings.as_dict(), [self.arm.settings], self.design)
 
 
-def plan_dp_audit(settings: DPAuditSettings) -> DPAuditPlan:
+def plan_dp_audit(settings: DPAuditSettings, progress: Progress | None = None) -> DPAuditPlan:
     """Returns the plan: the canaries are planted, and their membership is drawn.
 
     Raises:
@@ -100,7 +100,7 @@ def plan_dp_audit(settings: DPAuditSettings) -> DPAuditPlan:
     settings = with_stack(settings, design)
     names = ("scheme", "dataset", "target", "models", "seed", "device", "stack", "training")
     shared = {name: getattr(settings, name) for name in names}
-    arm = plan_arm(AuditSettings(**shared), design)
+    arm = plan_arm(AuditSettings(**shared), design, progress)
     return DPAuditPlan(settings, design, canaries, arm)
 
 

@@ -10,15 +10,14 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
 
 from mgaudit.attacks.attack import OBSERVED
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.storage.ensembles import Outputs
 from mgaudit.study.design import Design
+from mgaudit.study.features import number_of_components
+from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.querying.ensemble import Ensemble
-
-FEATURES = 32  # principal components, if the data have as many
 
 
 class Models(Protocol):
@@ -58,6 +57,7 @@ class Extra:
         name: The name in the `needs` of an attack.
         sentence: A description for the report's section on method.
         compute: Returns the values for an arm's converged models.
+        shape_of_example: Returns the shape of the values of one example.
         made_up: Returns values (models, points, ...) for the planted data of `mgaudit.testing`,
             from the difficulty (1, points, 1) of each point, the logit confidence phi (models,
             points, queries) and a generator.
@@ -68,6 +68,7 @@ class Extra:
     name: str
     sentence: str
     compute: Callable[[Models, Design], Values]
+    shape_of_example: Callable[[Dataset], tuple[int, ...]]
     made_up: Callable[
         [NDArray[np.float64], NDArray[np.float64], np.random.Generator], NDArray[np.float64]
     ]
@@ -104,34 +105,16 @@ def _gradient_norms(models: Models, design: Design) -> Values:
 
 def _features(models: Models, design: Design) -> Values:
     """Returns principal components of the inputs, (models, examples, components)."""
-    dataset = design.dataset
-    features, population = principal_components(dataset.inputs, dataset.test_inputs)
+    features, population = design.features
     count = len(models.converged)
     of_examples = np.broadcast_to(features, (count, *features.shape))
     of_population = np.broadcast_to(population, (count, *population.shape))
     return Values(of_examples, of_population)
 
 
-def principal_components(
-    inputs: NDArray[np.float32], population: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Returns the first FEATURES principal components of the inputs and of the population.
-
-    The components are those of the population, so they contain no information about the audited
-    examples. They are the same for every model.
-
-    Args:
-        inputs: Audited examples (examples, ...), float32.
-        population: Other examples (points, ...), float32.
-
-    Returns:
-        Two arrays (examples, components) and (points, components), float32.
-    """
-    examples = inputs.reshape(len(inputs), -1)
-    others = population.reshape(len(population), -1)
-    count = min(FEATURES, *others.shape)
-    fitted = PCA(count, svd_solver="covariance_eigh").fit(others)
-    return fitted.transform(examples), fitted.transform(others)
+def _shape_of_features(dataset: Dataset) -> tuple[int, ...]:
+    tests = dataset.test_inputs
+    return (number_of_components(tests.reshape(len(tests), -1)),)
 
 
 def _norm_that_falls_with_phi(
@@ -156,6 +139,7 @@ GRADIENT_NORM = Extra(
     "gradient_norm",
     "One attack also uses the weights: it uses the norm of the gradient of each example.",
     _gradient_norms,
+    lambda _: (),
     _norm_that_falls_with_phi,
     per_example_gradients=True,
 )
@@ -163,6 +147,7 @@ PRINCIPAL_COMPONENTS = Extra(
     "features",
     "Features are the first principal components of the inputs, computed on the population.",
     _features,
+    _shape_of_features,
     _difficulty_and_noise,
     of_population=True,
 )

@@ -3,7 +3,7 @@
 from mgaudit.errors import UsageError
 from mgaudit.settings.choices import Choice
 from mgaudit.study.design import Design
-from mgaudit.targets.contract import check_stack, check_target
+from mgaudit.targets.contract import check_device, check_stack, check_target
 from mgaudit.targets.fitting.recipe import Target
 from mgaudit.targets.fitting.traits import Traits
 
@@ -19,10 +19,12 @@ def checked_network(target: Choice, design: Design) -> tuple[Traits, str]:
         UsageError: Where the network breaks the contract of `mgaudit.targets.contract`.
     """
     shape, classes = design.dataset.input_shape, len(design.dataset.classes)
-    key = (target.text, target.own_sha256, shape, classes)
+    key = (target.text, target.own_sha256, shape, classes, design.device)
     if key not in _checked:
         network = (target.name, target.built, shape, classes)
         traits = check_target(*network)
+        if design.device != "cpu":
+            check_device(*network, design.device)
         _checked[key] = (traits, _reason(network, traits))
     return _checked[key]
 

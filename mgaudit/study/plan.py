@@ -5,16 +5,18 @@ A stack is a group of models that are trained as one.
 """
 
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from mgaudit.errors import UsageError
 from mgaudit.settings.schemes import PLAIN
 from mgaudit.settings.study_settings import AuditSettings, StudySettings
 from mgaudit.storage.run_folder import path_word
+from mgaudit.study.attack_trial import OutputShapes, check_attacks
 from mgaudit.study.design import Design, draw_design
 from mgaudit.study.extras import extras_in
 from mgaudit.study.network_check import checked_network
+from mgaudit.study.progress import Progress, announced_if_slow
 from mgaudit.study.provenance import run_sha256
 from mgaudit.study.stacking import with_stack
 from mgaudit.targets.contract import (
@@ -31,6 +33,7 @@ from mgaudit.targets.fitting.recipe import Recipe, initial_model
 from mgaudit.targets.fitting.traits import Traits
 from mgaudit.targets.own_module import RAISED, error_line
 from mgaudit.targets.querying.queries import Queries
+from mgaudit.targets.scheme_hooks import check_hooks, hook_trial
 from mgaudit.targets.schemes import Scheme, dp_sgd_in
 from mgaudit.targets.schemes.noise_nodes import without_node
 from mgaudit.targets.schemes.scheme import overrides
@@ -38,6 +41,9 @@ from mgaudit.targets.training import Training
 
 # The accountant takes seconds, and the studies of a grid have the same privacy plans.
 _planned = cache(plan_privacy)
+SLOW_ACCOUNTANT = (
+    "computing the noise of DP-SGD: with many steps or a large ε, this may take some minutes"
+)
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,7 @@ class Plan:
         return run_sha256(self.settings.as_dict(), self.settings.arms(), self.design)
 
 
-def plan_study(settings: StudySettings) -> Plan:
+def plan_study(settings: StudySettings, progress: Progress | None = None) -> Plan:
     """Returns the plan, ready to train.
 
     Data are loaded, the membership is drawn, each network is built once, and noise multipliers are
@@ -85,15 +91,20 @@ def plan_study(settings: StudySettings) -> Plan:
         OSError: For data that cannot be read.
     """
     design = draw_design(settings)
+    for arm in settings.arms():
+        _check_shadows(arm)
+        queries = _checked_queries(arm, design.dataset)
+        check_attacks(arm.attacks, OutputShapes.of_design(design, queries.number))
     settings = with_stack(settings, design)
-    arms = [plan_arm(arm, design) for arm in settings.arms()]
+    arms = [plan_arm(arm, design, progress) for arm in settings.arms()]
     return Plan(settings, design, arms)
 
 
-def plan_arm(settings: AuditSettings, design: Design) -> Arm:
+def plan_arm(settings: AuditSettings, design: Design, progress: Progress | None = None) -> Arm:
     """Returns the plan of one arm of a study with this design.
 
-    The stack size must be a number here: `with_stack` measures "auto".
+    The stack size must be a number here: `with_stack` measures "auto". `progress` is told if the
+    noise of DP-SGD takes more than a few seconds to compute.
 
     Raises:
         UsageError: For settings that do not fit the data or one another.
@@ -109,7 +120,10 @@ def plan_arm(settings: AuditSettings, design: Design) -> Arm:
         check_private(target.name, traits)
         # Opacus needs exact norms, and its epsilon is that of one trainer with all examples.
         training = replace(training, precision="float32", clients=1, local_steps=1)
-    plan = None if dp_sgd is None else _planned(dp_sgd, training, design.expected_members)
+    plan = None
+    if dp_sgd is not None:
+        with announced_if_slow(progress or Progress(), SLOW_ACCOUNTANT):
+            plan = _planned(dp_sgd, training, design.expected_members)
     stack = _checked_stack(settings, traits, design)
     _check_batches(training, traits, design)
     recipe = Recipe(
@@ -123,6 +137,7 @@ def plan_arm(settings: AuditSettings, design: Design) -> Arm:
         traits=traits,
     )
     _check_network(settings, recipe, dataset)
+    _check_own_schemes(settings, recipe, design)
     queries = _checked_queries(settings, dataset)
     return Arm(settings, recipe, queries, one_by_one)
 
@@ -223,6 +238,34 @@ def _check_network(settings: AuditSettings, recipe: Recipe, dataset: Dataset) ->
     by_opacus = needs_gradients and recipe.traits.norms_by_opacus
     if recipe.plan is not None or by_opacus:
         check_per_example_gradients(*network)
+
+
+def _check_shadows(settings: AuditSettings) -> None:
+    """Raises UsageError if an attack needs more shadow models than there are."""
+    for attack in settings.attacks:
+        fewest = attack.built.fewest_shadows + 1
+        if "shadows" in attack.built.needs and settings.models < fewest:
+            rule = f"must be >= {fewest} for the attack {attack}, which needs shadow models"
+            raise UsageError("models", rule, str(settings.models), "train more models")
+
+
+def _check_own_schemes(settings: AuditSettings, recipe: Recipe, design: Design) -> None:
+    """Raises UsageError where a hook of a scheme that is not built in breaks the contract."""
+    own = [part for part in settings.scheme.parts if part.own_sha256 is not None]
+    if not own:
+        return
+    dataset, traits = design.dataset, recipe.traits
+    build = partial(initial_model, recipe.target, dataset.input_shape, len(dataset.classes), seed=0)
+    trial = hook_trial(
+        dataset, build, settings.training, design.device, recipe.plan is not None, traits
+    )
+    for part in own:
+        try:
+            check_hooks(part.built, trial)
+        except UsageError as error:
+            raise UsageError(
+                f"scheme {part.text}: {error.key}", error.rule, error.value, error.way_out
+            ) from error
 
 
 def _checked_queries(settings: AuditSettings, dataset: Dataset) -> Queries:

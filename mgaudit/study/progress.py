@@ -1,5 +1,11 @@
 """The progress of a run. The command line has a subclass that displays it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Timer
+
+SLOW = 3.0  # seconds after which a step is announced that usually takes less
+
 
 class Progress:
     """Is called at each step of a study. This base class does nothing."""
@@ -21,3 +27,17 @@ class Progress:
 
     def training_ended(self) -> None:
         """Called after all models of the arm have been trained."""
+
+
+@contextmanager
+def announced_if_slow(
+    progress: Progress, text: str, seconds: float | None = None
+) -> Iterator[None]:
+    """Announces the stage `text` if the block is not complete after some seconds."""
+    timer = Timer(SLOW if seconds is None else seconds, progress.stage, [text])
+    timer.daemon = True  # an error in the block may end Python
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -2,16 +2,17 @@
 
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.targets.datasets.cifar import CIFAR10, CIFAR100, read_cifar10, read_cifar100
-from mgaudit.targets.datasets.csv import read_csv
 from mgaudit.targets.datasets.dataset import Dataset, Inputs
 from mgaudit.targets.datasets.digits import read_digits
-from mgaudit.targets.datasets.folder import read_folder
 from mgaudit.targets.datasets.idx import FASHION_MNIST, MNIST, read_fashion_mnist, read_mnist
+from mgaudit.targets.datasets.images.folder import read_folder
 from mgaudit.targets.datasets.npz import read_npz
 from mgaudit.targets.datasets.own import read_own, reader_of
 from mgaudit.targets.datasets.published import PublishedDataset
 from mgaudit.targets.datasets.reader import Reader
 from mgaudit.targets.datasets.synthetic import draw_synthetic
+from mgaudit.targets.datasets.tables.csv import read_csv
+from mgaudit.targets.datasets.tables.parquet import read_parquet
 
 DATASETS: dict[str, Reader] = {
     reader.name: reader
@@ -25,6 +26,7 @@ DATASETS: dict[str, Reader] = {
         Reader("folder", read_folder, takes_path=True),
         Reader("npz", read_npz, takes_path=True),
         Reader("csv", read_csv, takes_path=True),
+        Reader("parquet", read_parquet, takes_path=True),
     )
 }
 OWN_DATASET = Reader("module:function", read_own)

@@ -1,74 +1,218 @@
-"""Datasets from four arrays: training examples and test examples, each with labels."""
+"""Datasets of arrays: training examples and test examples, each with labels."""
+
+from collections.abc import Mapping
+from typing import Any, NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mgaudit.errors import UsageError
+from mgaudit.targets.arrays.array_like import Array, to_array
+from mgaudit.targets.arrays.class_labels import class_values, classes_of
+from mgaudit.targets.arrays.finite import refuse_not_finite
+from mgaudit.targets.arrays.float32 import as_float32
+from mgaudit.targets.datasets.array_order import refuse_other_order
+from mgaudit.targets.datasets.contents import contents
 from mgaudit.targets.datasets.dataset import Dataset, Inputs
+from mgaudit.targets.datasets.duplicates import groups_of
+from mgaudit.targets.datasets.split import TEST_FRACTION, split_by_fraction
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
-Array = NDArray[np.generic]
+SHAPES = (
+    "must be (examples, features), (examples, height, width) or (examples, channels, height, width)"
+)
+ONE_SHAPE = "bring all examples to one shape, and images to one size and mode"
+CHANNELS = (1, 3, 4)  # of images whose channels are last
+SMALLEST_SIDE = 8  # pixels from which an axis is certainly not one of channels
+AXES = {
+    2: ("example", "feature"),
+    3: ("example", "row", "column"),
+    4: ("example", "channel", "row", "column"),
+}
 
 
-def from_arrays(name: str, x_train: Array, y_train: Array, x_test: Array, y_test: Array) -> Dataset:
+def from_arrays(
+    name: str,
+    x_train: Any,
+    y_train: Any,
+    x_test: Any,
+    y_test: Any,
+    *,
+    notes: tuple[str, ...] = (),
+) -> Dataset:
     """Returns the dataset of these arrays.
 
     Args:
         name: Name of the dataset.
         x_train: Training examples (examples, features), (examples, height, width) or (examples,
-            channels, height, width), of dtype uint8 or of other numbers, which are converted to
-            float32.
-        y_train: Whole class numbers (examples,) from 0.
+            channels, height, width), in a form of `to_array`. If both splits are uint8, they stay
+            so; other numbers become float32 by `as_float32`. Images with the channels last, such as
+            (examples, 32, 32, 3), become images with the channels first.
+        y_train: Labels (examples,) or (examples, 1), numbers, bool or texts, or one-hot rows
+            (examples, classes). The classes are the values that occur.
         x_test: Test examples, as `x_train`.
-        y_test: Class numbers of the test examples, as `y_train`.
+        y_test: Labels of the test examples, as `y_train`.
+        notes: What was changed or left out before, one sentence each.
 
     Raises:
         UsageError: For other arrays; the message names the array and the rule.
     """
-    inputs, labels = _split(name, x_train, y_train, "train")
-    test_inputs, test_labels = _split(name, x_test, y_test, "test")
-    highest = int(labels.max(initial=0))
-    # Every class up to the highest number gets a name, so a huge number would exhaust memory.
-    if highest >= max(len(labels), 2):
-        rule = f"must number the classes from 0, with fewer classes than {len(labels)} examples"
-        raise UsageError(f"dataset {name}: y_train", rule, str(highest))
-    names = tuple(str(label) for label in range(highest + 1))
-    origins = tuple(f"x_train[{index}]" for index in range(len(inputs)))
-    return Dataset(name, inputs, labels, test_inputs, test_labels, names, origins)
+    key = f"dataset {name}"
+    arrays = (x_train, y_train, x_test, y_test)
+    refuse_other_order(key, ARRAYS, arrays)
+    train, train_note = _examples(f"{key}: x_train", x_train)
+    test, test_note = _examples(f"{key}: x_test", x_test)
+    _refuse_unlike(key, train, test)
+    train_labels = _labels(f"{key}: y_train", y_train, train)
+    test_labels = _labels(f"{key}: y_test", y_test, test)
+    classes = classes_of(f"{key}: y_train", train_labels)
+    inputs, test_inputs = _inputs(train, test)
+    return Dataset(
+        name,
+        inputs,
+        classes.numbers(f"{key}: y_train", train_labels),
+        test_inputs,
+        classes.numbers(f"{key}: y_test", test_labels),
+        classes.names,
+        origins=tuple(f"x_train[{index}]" for index in range(len(inputs))),
+        notes=(*notes, *_different([train_note, test_note])),
+    )
 
 
-def _split(name: str, x: Array, y: Array, split: str) -> tuple[Inputs, NDArray[np.int64]]:
-    """Returns inputs (examples, *input_shape), uint8 or float32, and labels (examples,), int64.
+def from_pair(
+    name: str,
+    x: Any,
+    y: Any,
+    *,
+    test_fraction: float = TEST_FRACTION,
+    notes: tuple[str, ...] = (),
+) -> Dataset:
+    """Returns the dataset of examples that are divided into training and test data.
 
-    `split` is "train" or "test". Images without a channel axis get one.
+    Args:
+        name: Name of the dataset.
+        x: Examples, as `x_train` in `from_arrays`.
+        y: Labels, as `y_train` in `from_arrays`.
+        test_fraction: Share of test data, > 0 and < 1; `split_by_fraction` has the rule.
+        notes: What was changed or left out before, one sentence each.
 
     Raises:
-        UsageError: For arrays that break a rule of `from_arrays`.
+        UsageError: As `from_arrays` and `split_by_fraction`.
     """
-    x_key = f"dataset {name}: x_{split}"
-    y_key = f"dataset {name}: y_{split}"
-    if x.ndim not in (2, 3, 4):
-        rule = (
-            "must be (examples, features), (examples, height, width) "
-            "or (examples, channels, height, width)"
-        )
-        raise UsageError(x_key, rule, f"shape {x.shape}")
-    channels_last = x.ndim == 4 and x.shape[1] > 4 and x.shape[3] in (1, 3, 4)
-    if channels_last:
+    key = f"dataset {name}"
+    refuse_other_order(key, ("x", "y"), (x, y))
+    examples, note = _examples(f"{key}: x", x)
+    values = _labels(f"{key}: y", y, examples)
+    classes = classes_of(f"{key}: y", values)
+    labels = classes.numbers(f"{key}: y", values)
+    inputs, _ = _inputs(examples, examples[:0])
+    groups = groups_of(contents(inputs)).numbers
+    is_test = split_by_fraction(key, labels, groups, test_fraction, classes.names)
+    tests = np.count_nonzero(is_test)
+    split_note = f"The data have no test split; {tests} of {len(labels)} examples are test data."
+    return Dataset(
+        name,
+        inputs[~is_test],
+        labels[~is_test],
+        inputs[is_test],
+        labels[is_test],
+        classes.names,
+        origins=tuple(f"x[{index}]" for index in np.flatnonzero(~is_test)),
+        notes=(*notes, *_different([note]), split_note),
+    )
+
+
+def from_named(
+    name: str, arrays: Mapping[str, Any], test_fraction: float, notes: tuple[str, ...]
+) -> Dataset:
+    """Returns the dataset of arrays with the names of `from_arrays` or of `from_pair`."""
+    if set(arrays) == set(ARRAYS):
+        return from_arrays(name, **arrays, notes=notes)
+    return from_pair(name, **arrays, test_fraction=test_fraction, notes=notes)
+
+
+def _examples(key: str, values: Any) -> tuple[Array, str]:
+    """Returns finite real numbers (examples, features) or (examples, channels, height, width).
+
+    The second value is a note on what was changed, or "".
+
+    Raises:
+        UsageError: For other values; the message begins with `key`.
+    """
+    array = to_array(key, values, AXES[2], ONE_SHAPE)
+    if array.dtype.kind not in "biuf":
+        _refuse_type(key, array)
+    if array.ndim not in AXES:
+        way_out = "use x.reshape(-1, 1) for a single feature" if array.ndim == 1 else ""
+        raise UsageError(key, SHAPES, f"shape {array.shape}", way_out)
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    refuse_not_finite(key, array, AXES[array.ndim], "leave out the example, or correct the value")
+    if array.ndim == 3:
+        return array[:, np.newaxis], ""
+    if array.ndim == 4 and array.shape[1] > max(CHANNELS) and array.shape[3] in CHANNELS:
+        return _with_channels_first(key, array)
+    return array, ""
+
+
+def _refuse_type(key: str, array: Array) -> NoReturn:
+    """Raises UsageError for texts and complex numbers."""
+    rule = "must hold real numbers"
+    if array.dtype.kind == "c":
+        raise UsageError(key, rule, str(array.dtype), "take the real part or the absolute value")
+    value = f"the text {str(array.flat[0])!r}"
+    raise UsageError(key, rule, value, "turn texts into numbers, such as x.astype(float)")
+
+
+def _with_channels_first(key: str, array: Array) -> tuple[Array, str]:
+    """Returns images (examples, height, width, channels) with the channels first, and a note.
+
+    Raises:
+        UsageError: For images that are too small for the order of their axes to be certain.
+    """
+    if min(array.shape[1:3]) < SMALLEST_SIDE:
         way_out = "use x.transpose(0, 3, 1, 2)"
-        raise UsageError(x_key, "must have its channels first", f"shape {x.shape}", way_out)
-    if y.ndim != 1 or y.dtype.kind not in "iu":
-        value = f"{y.dtype} of shape {y.shape}"
-        raise UsageError(y_key, "must be a vector of whole class numbers", value)
-    if x.dtype.kind not in "biuf":
-        raise UsageError(x_key, "must hold real numbers", str(x.dtype))
-    if len(x) != len(y):
-        raise UsageError(y_key, f"must hold a label for each of {len(x)} examples", str(len(y)))
-    if x.ndim == 3:
-        x = x[:, np.newaxis]
-    labels = y.astype(np.int64)
-    if x.dtype == np.uint8:
-        return x, labels
-    # Values beyond the range of float32 become infinity, which is an error in a dataset.
-    with np.errstate(over="ignore"):
-        return x.astype(np.float32), labels
+        raise UsageError(key, "must have its channels first", f"shape {array.shape}", way_out)
+    note = f"Images with the shape {array.shape[1:]} were read with the channels last."
+    return np.ascontiguousarray(array.transpose(0, 3, 1, 2)), note
+
+
+def _refuse_unlike(key: str, train: Array, test: Array) -> None:
+    """Raises UsageError for splits with examples of different shapes or different numbers."""
+    if train.shape[1:] != test.shape[1:]:
+        rule = "must have examples of one shape in both splits"
+        value = f"{train.shape[1:]} in x_train and {test.shape[1:]} in x_test"
+        raise UsageError(key, rule, value)
+    are_integers = train.dtype.kind in "biu", test.dtype.kind in "biu"
+    if are_integers[0] == are_integers[1]:
+        return
+    floats = test if are_integers[0] else train
+    if (np.floor(floats) != floats).any():
+        rule = "must have the same unit in both splits"
+        value = f"x_train of {train.dtype} and x_test of {test.dtype}, one of them with fractions"
+        raise UsageError(key, rule, value, "prepare both splits in the same way")
+
+
+def _labels(key: str, values: Any, examples: Array) -> list[Any]:
+    """Returns a label for each of the examples (examples, ...).
+
+    Raises:
+        UsageError: For another number of labels, and as `class_values`; `key` begins the message.
+    """
+    labels = class_values(key, values)
+    if len(labels) != len(examples):
+        are_last = len(labels) == examples.shape[-1]
+        way_out = "use numpy.moveaxis(x, -1, 0) if the last axis is that of the examples"
+        rule = f"must hold a label for each of {len(examples)} examples"
+        raise UsageError(key, rule, str(len(labels)), way_out if are_last else "")
+    return labels
+
+
+def _inputs(train: Array, test: Array) -> tuple[Inputs, Inputs]:
+    """Returns both splits as uint8 if both are, otherwise as float32."""
+    if train.dtype == test.dtype == np.uint8:
+        return train, test
+    return as_float32(train, test)
+
+
+def _different(notes: list[str]) -> list[str]:
+    """Returns the notes that are not empty, each once."""
+    return [note for note in dict.fromkeys(notes) if note]

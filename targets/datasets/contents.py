@@ -25,16 +25,3 @@ def contents(inputs: NDArray[Any], dtype: np.dtype[Any] | None = None) -> list[b
             numbers = numbers + dtype.type(0)  # -0.0 + 0.0 is 0.0
         hashes.append(hashlib.blake2b(numbers.tobytes(), digest_size=16).digest())
     return hashes
-
-
-def group_by_content(inputs: NDArray[Any]) -> NDArray[np.int64]:
-    """Returns a number for each example (examples,), int64, which equal examples have in common.
-
-    The numbers are in the order of first appearance.
-
-    >>> group_by_content(np.array([[5, 1], [2, 2], [5, 1]]))
-    array([0, 1, 0])
-    """
-    numbers: dict[bytes, int] = {}
-    groups = [numbers.setdefault(content, len(numbers)) for content in contents(inputs)]
-    return np.array(groups, dtype=np.int64)

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mgaudit.targets.datasets.contents import contents
 from mgaudit.targets.datasets.dataset import Dataset
 
 # Whether copies of an example are together in a model or not, or each has a coin of its own.
@@ -82,18 +83,7 @@ def copy_groups(dataset: Dataset) -> CopyGroups:
 
     Inputs are compared as stored, that is, before they are standardised; -0.0 equals 0.0.
     """
-    return groups_of(row_contents(dataset.inputs, dataset.labels))
-
-
-def row_contents(inputs: NDArray[np.generic], labels: NDArray[np.int64]) -> list[tuple[bytes, int]]:
-    """Returns for each example a value that is equal for equal examples.
-
-    `inputs` are numbers (examples, ...), and `labels` class numbers (examples,).
-    """
-    rows = np.ascontiguousarray(inputs).reshape(len(inputs), -1)
-    if rows.dtype.kind == "f":
-        rows = rows + np.zeros((), dtype=rows.dtype)  # -0.0 becomes 0.0
-    return [(row.tobytes(), int(label)) for row, label in zip(rows, labels, strict=True)]
+    return groups_of(zip(contents(dataset.inputs), dataset.labels.tolist(), strict=True))
 
 
 def groups_of(contents: Iterable[Hashable]) -> CopyGroups:

@@ -3,15 +3,13 @@
 Attacks use the test split as the population, data on which no model trained.
 """
 
-import hashlib
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mgaudit.errors import UsageError
-from mgaudit.targets.datasets.dataset import Dataset, Inputs
+from mgaudit.targets.datasets.contents import contents
+from mgaudit.targets.datasets.dataset import Dataset
 
 
 def overlapping(dataset: Dataset) -> list[tuple[int, int]]:
@@ -20,45 +18,54 @@ def overlapping(dataset: Dataset) -> list[tuple[int, int]]:
     A test example that equals several training examples is paired with the last of them. The list
     is empty if nothing overlaps.
     """
-    dtype = np.result_type(dataset.inputs, dataset.test_inputs)
-    train_contents = _contents(dataset.inputs, dataset.labels, dtype)
-    test_contents = _contents(dataset.test_inputs, dataset.test_labels, dtype)
-    train_index = {content: index for index, content in enumerate(train_contents)}
-    return [
-        (test, train_index[content])
-        for test, content in enumerate(test_contents)
-        if content in train_index
-    ]
+    pairs, _ = _equal_examples(dataset)
+    return pairs
 
 
-def _contents(
-    inputs: Inputs, labels: NDArray[np.int64], dtype: np.dtype[Any]
-) -> list[tuple[bytes, int]]:
-    """Returns, for each example, a hash of its values as `dtype`, and its label.
+def _equal_examples(dataset: Dataset) -> tuple[list[tuple[int, int]], int]:
+    """Returns the pairs of `overlapping`, and how many others are equal but for their labels.
 
-    `inputs` are (examples, *input_shape) and `labels` (examples,).
+    The second number counts the test examples that equal training examples of other labels only.
     """
-    contents = []
-    for values, label in zip(inputs, labels, strict=True):
-        content = values.astype(dtype).tobytes()
-        digest = hashlib.blake2b(content, digest_size=16).digest()
-        contents.append((digest, int(label)))
-    return contents
+    dtype = np.result_type(dataset.inputs, dataset.test_inputs)
+    train_contents = contents(dataset.inputs, dtype)
+    test_contents = contents(dataset.test_inputs, dtype)
+    train_examples = zip(train_contents, dataset.labels.tolist(), strict=True)
+    test_examples = zip(test_contents, dataset.test_labels.tolist(), strict=True)
+    train_index = {example: index for index, example in enumerate(train_examples)}
+    train_values = set(train_contents)
+    pairs, with_other_labels = [], 0
+    for test, example in enumerate(test_examples):
+        if example in train_index:
+            pairs.append((test, train_index[example]))
+        elif example[0] in train_values:
+            with_other_labels += 1
+    return pairs, with_other_labels
 
 
-def refuse_overlap(dataset: Dataset) -> None:
-    """Raises UsageError where a test example is among the examples to audit."""
-    pairs = overlapping(dataset)
-    if not pairs:
-        return
-    test, train = pairs[0]
-    raise UsageError(
-        f"dataset {dataset.name}: the test split",
-        "must not overlap the examples to audit",
-        f"{len(pairs)} of its {len(dataset.test_labels)} examples that are among them "
-        f"(test example {test} is {dataset.origins[train]})",
-        "remove them from one of the two",
+def checked_splits(dataset: Dataset) -> Dataset:
+    """Returns the dataset, with a note on test examples that differ from others in the label only.
+
+    Raises:
+        UsageError: Where a test example is among the examples to audit.
+    """
+    pairs, with_other_labels = _equal_examples(dataset)
+    if pairs:
+        test, train = pairs[0]
+        raise UsageError(
+            f"dataset {dataset.name}: the test split",
+            "must not overlap the examples to audit",
+            f"{len(pairs)} of its {len(dataset.test_labels)} examples that are among them "
+            f"(test example {test} is {dataset.origins[train]})",
+            "remove them from one of the two",
+        )
+    if not with_other_labels:
+        return dataset
+    note = (
+        f"{with_other_labels} of {len(dataset.test_labels)} test examples have the values of an "
+        "example to audit, with another label."
     )
+    return replace(dataset, notes=(*dataset.notes, note))
 
 
 def without_overlap(dataset: Dataset) -> Dataset:

@@ -9,10 +9,16 @@ from typing import Any
 import numpy as np
 
 from mgaudit.errors import UsageError
-from mgaudit.targets.datasets.arrays import ARRAYS, from_arrays
 from mgaudit.targets.datasets.dataset import Dataset
+from mgaudit.targets.datasets.in_memory import from_object
 from mgaudit.targets.datasets.reader import Reader
-from mgaudit.targets.own_module import RAISED, error_line_with_place, load_module
+from mgaudit.targets.own_module import (
+    RAISED,
+    error_line_with_place,
+    hidden_way_out,
+    import_way_out,
+    load_module,
+)
 
 
 def read_own(
@@ -20,8 +26,10 @@ def read_own(
 ) -> Dataset:
     """A function of your own, called without arguments; its module may be in the current directory.
 
-    It returns a mgaudit.targets.datasets.Dataset or the arrays (x_train, y_train, x_test, y_test),
-    as in npz:PATH.
+    It returns the arrays (x_train, y_train, x_test, y_test) as arrays of NumPy, tensors, tables or
+    lists; the pairs ((x_train, y_train), (x_test, y_test)); examples and labels (x, y), of which a
+    third becomes test data; a mapping of such arrays by name; one or two datasets of torch; or a
+    mgaudit.targets.datasets.Dataset.
     """
     name = f"{module}:{function}"
     dataset = _call(name, _load_function(name, module, function))
@@ -68,17 +76,16 @@ def _load_function(name: str, module_name: str, function_name: str) -> Callable[
         function: Callable[[], Any] | None = getattr(module, function_name, None)
     except RAISED as error:
         rule = f"cannot import the module {module_name!r}: {error_line_with_place(error)}"
-        way_out = "start mgaudit in its directory, or correct the error"
-        raise UsageError(key, rule, None, way_out) from error
+        raise UsageError(key, rule, None, import_way_out(module_name)) from error
     if not callable(function):
         file = getattr(module, "__file__", None) or f"the module {module_name}"
         rule = f"must name a function, but there is no function {function_name!r} in {file}"
-        raise UsageError(key, rule)
+        raise UsageError(key, rule, None, hidden_way_out(module_name))
     return function
 
 
 def _call(name: str, function: Callable[[], Any]) -> Dataset:
-    """Calls the function and returns its dataset, or the dataset of the four arrays it returns.
+    """Calls the function and returns the dataset of the object that it returns.
 
     Raises:
         UsageError: Where the function fails or returns something else.
@@ -91,20 +98,4 @@ def _call(name: str, function: Callable[[], Any]) -> Dataset:
     except RAISED as error:
         rule = f"failed: {error_line_with_place(error)}"
         raise UsageError(key, rule, None, "correct the function") from error
-    if isinstance(returned, Dataset):
-        return returned
-    if isinstance(returned, tuple) and len(returned) == len(ARRAYS):
-        all_arrays = all(isinstance(array, np.ndarray) for array in returned)
-        if all_arrays:
-            return from_arrays(name, *returned)
-    names = ", ".join(ARRAYS)
-    rule = f"must return a mgaudit.targets.datasets.Dataset or a tuple of four arrays ({names})"
-    raise UsageError(key, rule, _describe_type(returned))
-
-
-def _describe_type(returned: object) -> str:
-    """Returns the name of the object's type, and for a tuple those of its items."""
-    if isinstance(returned, tuple):
-        types = ", ".join(type(item).__name__ for item in returned)
-        return f"a tuple of {types or 'nothing'}"
-    return type(returned).__name__
+    return from_object(name, returned)

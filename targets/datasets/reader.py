@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mgaudit.targets.datasets.dataset import Dataset
-from mgaudit.targets.datasets.overlap import refuse_overlap
+from mgaudit.targets.datasets.overlap import checked_splits
 from mgaudit.targets.datasets.published import PublishedDataset
 
 
@@ -39,5 +39,4 @@ class Reader:
                 where a test example is among the examples to audit.
         """
         dataset = self.read(examples=examples, generator=generator, **options)
-        refuse_overlap(dataset)
-        return dataset
+        return checked_splits(dataset)

@@ -30,8 +30,8 @@ def split_by_fraction(
         key: Name of the data, for errors.
         labels: Class number of each example (examples,), int64.
         groups: Number of the group of each example (examples,), int64, in 0..groups - 1. All
-            examples of a group are on the same side. `group_by_content` returns groups of equal
-            examples. A group belongs to the class of its first example.
+            examples of a group are on the same side. `duplicates.groups_of` returns groups of
+            equal examples. A group belongs to the class of its first example.
         test_fraction: Share of test data, above 0 and below 1.
         names: Names of the classes, for errors; by default their numbers.
 

@@ -16,6 +16,8 @@ from mgaudit.errors import UsageError
 from mgaudit.targets.schemes import DPSGD
 from mgaudit.targets.training import Training
 
+LARGEST_MULTIPLIER = 1e6  # from which Opacus ends its search for a noise multiplier
+
 
 @dataclass(frozen=True)
 class PrivacyPlan:
@@ -86,14 +88,22 @@ def _noise_multiplier(scheme: DPSGD, delta: float, sample_rate: float, steps: in
         return scheme.noise_multiplier
     from opacus.accountants.utils import get_noise_multiplier
 
-    with _without_warning_of_the_accountant():
-        multiplier = get_noise_multiplier(
-            target_epsilon=scheme.epsilon,
-            target_delta=delta,
-            sample_rate=sample_rate,
-            steps=steps,
-            accountant="prv",
-        )
+    try:
+        with _without_warning_of_the_accountant():
+            multiplier = get_noise_multiplier(
+                target_epsilon=scheme.epsilon,
+                target_delta=delta,
+                sample_rate=sample_rate,
+                steps=steps,
+                accountant="prv",
+            )
+    except ValueError as error:
+        least = epsilon_spent(LARGEST_MULTIPLIER, sample_rate, steps, delta)
+        if least <= scheme.epsilon:
+            raise  # not because of epsilon
+        rule = f"must be > {least:.2g}, the least that the accountant of DP-SGD can prove here"
+        way_out = "use a larger --epsilon, fewer epochs, or a larger --delta"
+        raise UsageError("epsilon", rule, f"{scheme.epsilon:g}", way_out) from error
     return float(multiplier)
 
 
@@ -103,6 +113,8 @@ def _limits_of_the_accountant(scheme: DPSGD, delta: float, epochs: int) -> Itera
     try:
         with np.errstate(divide="ignore"):
             yield
+    except UsageError:
+        raise
     except MemoryError as error:
         rule = "must be so few that the accountant of DP-SGD can hold their steps in memory"
         raise UsageError(
@@ -128,7 +140,8 @@ def epsilon_spent(noise_multiplier: float, sample_rate: float, steps: int, delta
     """Returns the PRV accountant's upper bound on epsilon at `delta` after `steps` steps of DP-SGD.
 
     The bound is in nats, for datasets that differ by one added or removed example. It is infinite
-    for a noise multiplier of 0.
+    for a noise multiplier of 0, and never negative: with much noise, the accountant's bound at
+    `delta` may be negative, and then 0 is a bound too.
     """
     if noise_multiplier == 0:
         return math.inf
@@ -137,7 +150,7 @@ def epsilon_spent(noise_multiplier: float, sample_rate: float, steps: int, delta
     accountant = PRVAccountant()
     accountant.history = [(noise_multiplier, sample_rate, steps)]
     with _without_warning_of_the_accountant():
-        return float(accountant.get_epsilon(delta))
+        return max(0.0, float(accountant.get_epsilon(delta)))
 
 
 @contextmanager

@@ -23,6 +23,7 @@ class Traits:
         same_at_evaluation: The logits are those of evaluation mode.
         channels_last: The network accepts images whose channels are the last axis in memory.
         layers: The layers that mix examples, keep state or draw, in words; "" if none is known.
+        buffers: Names of the buffers that training changes, if no such layer is known to do it.
     """
 
     mixes_examples: bool = False
@@ -31,6 +32,7 @@ class Traits:
     same_at_evaluation: bool = True
     channels_last: bool = True
     layers: str = ""
+    buffers: tuple[str, ...] = ()
 
     @property
     def per_example(self) -> bool:
@@ -54,11 +56,15 @@ class Traits:
             return self.layers
         if self.mixes_examples:
             return "logits that depend on the rest of the batch"
-        return "random numbers in training" if self.draws else "buffers that training changes"
+        if self.keeps_state:
+            return f"buffers that training changes ({', '.join(self.buffers)})"
+        return "random numbers in training"
 
     @property
     def way_out(self) -> str:
         """How to change the network so that it becomes `per_example`."""
+        if self.buffers and not self.mixes_examples:
+            return "keep no buffers that training changes"
         if self.mixes_examples or self.keeps_state:
             return "use GroupNorm in place of BatchNorm"
         return "remove dropout"

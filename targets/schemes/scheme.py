@@ -20,7 +20,8 @@ class Scheme:
     `training`, `extend`, `inputs`, `labels`, `node_values` and `weight_noise`. Here every hook is
     the identity, that is, it adds no noise; schemes override the hooks that they need. Hooks draw
     only from the generator that is passed to them, so that a scheme of strength zero changes no
-    other random stream and no weight. There is no noise at evaluation.
+    other random stream and no weight. They return new tensors and do not change their arguments.
+    There is no noise at evaluation.
 
     `name` selects the scheme; `law` and `source` describe for readers what is drawn and where it
     was published. The *strength* is the first option that is a number or, if smaller values mean

@@ -634,13 +634,13 @@ class TwoAxes(Attack):
     [
         (
             {"schemes": ["failing:Halves"]},
-            RuntimeError,
-            "training with failing:Halves failed: .*check_scheme",
+            UsageError,
+            r"scheme failing:Halves: inputs must return torch.float32 of shape .* got .*1, 1, 8\)",
         ),
         (
             {"attacks": ["loss", "failing:Raises"]},
-            RuntimeError,
-            r"attack failing:Raises failed: KeyError.*line 1[67]",
+            UsageError,
+            r"attack failing:Raises must score .* fails: KeyError.*line 1[67]",
         ),
         (
             {"attacks": ["failing:InfiniteFirst"]},

@@ -18,7 +18,8 @@ from mgaudit.settings.study_settings import study_settings
 from mgaudit.storage.ensembles import EnsembleFolder
 from mgaudit.study.attack import accuracy, epsilon_lower_bound
 from mgaudit.study.design import draw_design
-from mgaudit.study.extras import EXTRAS, principal_components
+from mgaudit.study.extras import EXTRAS
+from mgaudit.study.features import principal_components
 from mgaudit.study.plan import plan_arm, plan_study
 from mgaudit.study.progress import Progress
 from mgaudit.study.query import ArmOutputs

@@ -81,9 +81,11 @@ def test_standardised_with_the_statistics_of_the_training_rows_alone(tmp_path: P
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({3: "3.25,blue,"}, "must hold a value in every cell, got none in row 3, column 'height'"),
         ({3: "3.25,,3.5"}, "must hold a value in every cell, got none in row 3, column 'label'"),
-        ({3: "3.25,blue"}, "must hold a value in every cell, got none in row 3, column 'height'"),
+        (
+            {3: "3.25,blue"},
+            "must have a cell for each of the 3 columns .* in every row, got 2 cells in row 3",
+        ),
         (
             {4: "4.25,green,tall"},
             "must hold a finite number in every feature, got 'tall' in row 4, column 'height'",
@@ -93,8 +95,8 @@ def test_standardised_with_the_statistics_of_the_training_rows_alone(tmp_path: P
             "must hold a finite number in every feature, got 'inf' in row 4, column 'width'",
         ),
         (
-            {4: "1e39,green,1"},
-            r"must hold a finite number in every feature, got '1e\+39' in row 4, column 'width'",
+            {4: "1e400,green,1"},
+            "must hold a finite number in every feature, got 'inf' in row 4, column 'width'",
         ),
         (
             {7: "7,purple,7"},
@@ -106,9 +108,9 @@ def test_standardised_with_the_statistics_of_the_training_rows_alone(tmp_path: P
         ),
         (
             {0: "width,label"},
-            "must have a header that names every column, got rows that are longer than it",
+            "must have a cell for each of the 2 columns .* in every row, got 3 cells in row 1",
         ),
-        ({4: "4,green,4,4,4"}, "Expected 3 fields in line 5, saw 5"),
+        ({4: "4,green,4,4,4"}, "must have a cell for each of the 3 columns .* 5 cells in row 4"),
     ],
 )
 def test_a_table_that_is_not_as_it_should_be_is_refused(
@@ -148,11 +150,11 @@ def test_a_table_that_is_not_as_it_should_be_is_refused(
                 "is in row 3"
             ),
         ),
-        ([""], "No columns to parse"),
-        (["x,label"], "at least 2 classes in the label column 'label', got"),
+        ([""], "must be a table with a header, got an empty file"),
+        (["x,label"], "must have rows of data, got none"),
         (
-            ["x,label", "5,a", "1,a", "2,a", "5,a", "5,b", "6,b", "7,b", "5,a", "5,a", "5,a"],
-            "must not overlap",
+            ["x,label", "5,a", "5,a", "5,a", "5,b", "6,b", "7,b"],
+            "must have at least two different examples of each class",
         ),
     ],
 )
@@ -165,8 +167,8 @@ def test_tables_that_cannot_be_audited_are_refused(
 
 
 def test_a_file_that_is_no_text_or_not_there_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_bytes(b"\xff\xfe\x00\x01" * 20)
-    with pytest.raises(UsageError, match=r"dataset csv:.*a\.csv must be a table .*codec"):
+    (tmp_path / "a.csv").write_bytes(b"\xff\xfa\x00\x01" * 20)
+    with pytest.raises(UsageError, match=r"dataset csv:.*a\.csv must be a table in a text file"):
         read(tmp_path / "a.csv")
     with pytest.raises(
         UsageError, match=r"no file at '.*b\.csv'; use --dataset csv:PATH or csv:PATH#COLUMN"

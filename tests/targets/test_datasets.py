@@ -213,19 +213,22 @@ def test_npz_vectors_and_images(tmp_path: Path) -> None:
     [
         ({"y_test": None}, "missing y_test"),
         ({"x_train": np.zeros((30, 2, 2, 2, 2))}, "x_train must be"),
-        ({"x_train": np.zeros((30, 8, 9, 3)), "x_test": np.zeros((9, 8, 9, 3))}, "channels first"),
-        ({"y_train": np.zeros(30)}, "y_train must be a vector of whole class numbers, got float64"),
+        ({"x_train": np.zeros((30, 7, 9, 3)), "x_test": np.zeros((9, 7, 9, 3))}, "channels first"),
+        ({"y_train": np.arange(30) / 7}, "y_train must be labels of classes, got 30 distinct"),
         (
             {"y_train": np.zeros(29, dtype=int)},
             "y_train must hold a label for each of 30 examples, got 29",
         ),
-        ({"y_train": np.arange(30) % 3 - 1}, "must have train labels in 0"),
+        (
+            {"y_train": np.arange(30) % 3 - 1},
+            "y_test must have only the 3 labels",
+        ),
         (
             {"x_train": np.full((30, 5), np.nan)},
-            "must hold finite numbers, got NaN or infinity in train example 0",
+            "x_train must be finite, got nan for example 0, feature 0",
         ),
         ({"x_train": np.array([["a"] * 5] * 30)}, "x_train must hold real numbers"),
-        ({"x_train": np.array([[object()] * 5] * 30)}, "allow_pickle"),
+        ({"x_train": np.array([[object()] * 5] * 30)}, "x_train must have no Python objects"),
         ({"x_test": np.zeros((9, 4))}, "one shape"),
         (
             {"y_test": np.arange(9) % 2},
@@ -233,7 +236,7 @@ def test_npz_vectors_and_images(tmp_path: Path) -> None:
         ),
         (
             {"y_train": np.zeros(30, dtype=int), "y_test": np.zeros(9, dtype=int)},
-            "at least 2 classes, got 1",
+            "at least two classes, got only 0",
         ),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from mgaudit.errors import UsageError
-from mgaudit.targets.datasets.printable_names import printable
+from mgaudit.targets.datasets.images.printable_names import printable
 from tests.image_folders import picture, pixels_of, png, read, write_split
 
 FOLDERS = 200

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mgaudit.errors import UsageError
-from mgaudit.targets.datasets.contents import contents, group_by_content
+from mgaudit.targets.datasets.contents import contents
+from mgaudit.targets.datasets.duplicates import groups_of
 from mgaudit.targets.datasets.split import split_by_fraction
 
 
@@ -35,7 +36,7 @@ def test_the_share_of_each_class_is_the_fraction(fraction: float, count: int) ->
 )
 def test_equal_examples_are_on_one_side(rows: list[tuple[int, int]], fraction: float) -> None:
     labels = np.array([label for label, _ in rows])
-    groups = group_by_content(np.array([[content] for _, content in rows]))
+    groups = groups_of(contents(np.array([[content] for _, content in rows]))).numbers
     try:
         is_test = split_by_fraction("data", labels, groups, fraction)
     except UsageError:
@@ -73,4 +74,3 @@ def test_b38_zeros_of_both_signs_are_equal(dtype: type) -> None:
 def test_contents_compare_in_the_type_that_is_asked_for() -> None:
     whole = contents(np.array([[1, 2]], np.uint8), np.dtype(np.float32))
     assert whole == contents(np.array([[1, 2]], np.float32))
-    assert group_by_content(np.array([[3], [1], [3], [2]])).tolist() == [0, 1, 0, 2]

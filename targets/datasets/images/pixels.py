@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mgaudit.errors import UsageError
-from mgaudit.targets.datasets.image_files import ImageFile, refuse_image
-from mgaudit.targets.datasets.image_header import COLOUR_MODES, GREY_MODES, opened_image
-from mgaudit.targets.datasets.left_out import names_of
-from mgaudit.targets.datasets.native_messages import without_native_messages
-from mgaudit.targets.datasets.printable_names import printable
+from mgaudit.targets.datasets.images.files import ImageFile, refuse_image
+from mgaudit.targets.datasets.images.header import COLOUR_MODES, GREY_MODES, opened_image
+from mgaudit.targets.datasets.images.left_out import names_of
+from mgaudit.targets.datasets.images.native_messages import without_native_messages
+from mgaudit.targets.datasets.images.printable_names import printable
 
 LARGEST_SIDE = 4096
 MOST_SIZES = 5  # that a message shows

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.errors import UsageError
-from mgaudit.outputs.array_like import Array, describe_index, first_index, to_array
+from mgaudit.targets.arrays.array_like import Array, describe_index, first_index, to_array
 
 NOT_FINITE = "leave out that model or example, or correct the value"
 BLOCK = 4_000_000  # values that are checked at once

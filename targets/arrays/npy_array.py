@@ -1,6 +1,7 @@
 """Reading of npy files and of the arrays in npz files, without pickle."""
 
-from math import prod
+import math
+import os
 from pathlib import Path
 from typing import IO
 from zipfile import ZipFile
@@ -9,7 +10,8 @@ import numpy as np
 from numpy.lib import format as npy
 
 from mgaudit.errors import UsageError
-from mgaudit.outputs.array_like import Array
+from mgaudit.targets.arrays.array_like import Array
+from mgaudit.targets.own_module import one_line
 
 OBJECTS = "save numbers or texts, as in values.astype(float) or values.astype(str)"
 SAVED_NPY = "write it again with numpy.save"
@@ -30,7 +32,7 @@ def load_npy(key: str, path: Path) -> Array:
         raise
     except Exception as error:  # numpy raises many kinds of errors for damaged files
         rule = "must be an npy file"
-        raise UsageError(key, rule, error_line(error), SAVED_NPY) from error
+        raise UsageError(key, rule, one_line(error), SAVED_NPY) from error
 
 
 def load_member(key: str, archive: ZipFile, name: str) -> Array:
@@ -44,10 +46,12 @@ def load_member(key: str, archive: ZipFile, name: str) -> Array:
         with archive.open(info) as file:
             shape, dtype = _refuse_objects(key, file)
             header = file.tell()
-        size = prod(shape) * dtype.itemsize
+        size = math.prod(shape) * dtype.itemsize
         if size != info.file_size - header:
             rule = f"must have {size} bytes of numbers, as its shape {shape} requires"
             raise UsageError(key, rule, str(info.file_size - header), SAVED_NPZ)
+        if size > _memory():
+            raise MemoryError
         with archive.open(info) as file:
             return np.asarray(npy.read_array(file, allow_pickle=False))
     except UsageError:
@@ -57,12 +61,35 @@ def load_member(key: str, archive: ZipFile, name: str) -> Array:
         way_out = "leave out examples, or use float16"
         raise UsageError(key, "must fit into the memory", value, way_out) from error
     except Exception as error:  # numpy and zipfile raise many kinds of errors for damaged files
-        raise UsageError(key, "must be an array", error_line(error), SAVED_NPZ) from error
+        raise UsageError(key, "must be an array", one_line(error), SAVED_NPZ) from error
 
 
-def error_line(error: BaseException) -> str:
-    """Returns the message of an error, or its kind where the message is empty."""
-    return str(error) or type(error).__name__
+def _memory() -> float:
+    """Returns the bytes of memory of this machine, or infinity if the system does not say it."""
+    try:
+        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, OSError, ValueError):
+        return math.inf
+
+
+def member_shape(archive: ZipFile, name: str) -> tuple[int, ...]:
+    """Returns the shape of the array `name` of an npz archive; () if it cannot be read."""
+    try:
+        with archive.open(f"{name}.npy") as file:
+            shape, _ = _header(file)
+    except Exception:  # numpy and zipfile raise many kinds of errors for damaged files
+        return ()
+    return shape
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
+    """Returns shape and type of an npy file. Raises ValueError for another file."""
+    version = npy.read_magic(file)
+    if version == (1, 0):
+        shape, _, dtype = npy.read_array_header_1_0(file)
+    else:
+        shape, _, dtype = npy.read_array_header_2_0(file)
+    return shape, dtype
 
 
 def _refuse_objects(key: str, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
@@ -72,11 +99,7 @@ def _refuse_objects(key: str, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtyp
         UsageError: For Python objects and records.
         ValueError: For another file.
     """
-    version = npy.read_magic(file)
-    if version == (1, 0):
-        shape, _, dtype = npy.read_array_header_1_0(file)
-    else:
-        shape, _, dtype = npy.read_array_header_2_0(file)
+    shape, dtype = _header(file)
     if dtype.hasobject:
         rule = "must have no Python objects, because reading them may run code"
         raise UsageError(key, rule, f"an array of objects of shape {shape}", OBJECTS)

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from mgaudit.errors import UsageError
 from mgaudit.targets.datasets.dataset import Dataset, drawn
-from mgaudit.targets.datasets.image_files import FolderId, ImageFile, image_files
-from mgaudit.targets.datasets.image_layout import LAYOUT, ImageLayout, find_layout
-from mgaudit.targets.datasets.image_pixels import (
+from mgaudit.targets.datasets.images.files import FolderId, ImageFile, image_files
+from mgaudit.targets.datasets.images.layout import LAYOUT, ImageLayout, find_layout
+from mgaudit.targets.datasets.images.left_out import LeftOut, names_of
+from mgaudit.targets.datasets.images.pixels import (
     PixelFormat,
     common_format,
     conversion_notes,
@@ -21,8 +22,7 @@ from mgaudit.targets.datasets.image_pixels import (
     read_images,
     requested_size,
 )
-from mgaudit.targets.datasets.left_out import LeftOut, names_of
-from mgaudit.targets.datasets.printable_names import printable, printable_and_unique
+from mgaudit.targets.datasets.images.printable_names import printable, printable_and_unique
 from mgaudit.targets.datasets.split import TEST_FRACTION, split_by_fraction
 from mgaudit.targets.ranges import Range
 

@@ -16,8 +16,11 @@ from mgaudit.errors import UsageError
 Array = NDArray[Any]
 
 ARRAYS = "use a NumPy array, a tensor, a DataFrame or nested lists of numbers"
+TIMES = "turn times into numbers, such as the days since the first one"
 RAGGED = "use the same examples, queries and classes for all models"
+LARGEST_WHOLE = 2**53  # float64 has all whole numbers up to this one
 INDEX_COLUMN = "Unnamed: 0"  # how pandas names an index that it wrote to a file and read back
+ARRAY_MARKS = ("__array__", "__array_interface__", "__iter__", "shape")
 SCALARS = (bool, int, float, complex, str, bytes, np.generic, type(None))
 
 
@@ -47,7 +50,8 @@ def to_array(
         value = f"{_kind(values)} ({type(error).__name__}: {error})"
         raise UsageError(key, "must be an array", value, ARRAYS) from error
     if array.dtype.kind not in "biufcUS":
-        raise UsageError(key, "must be an array of numbers", f"dtype {array.dtype}", ARRAYS)
+        way_out = TIMES if array.dtype.kind in "mM" else ARRAYS
+        raise UsageError(key, "must be an array of numbers", f"dtype {array.dtype}", way_out)
     if array.size == 0:
         raise UsageError(key, "must not be empty", f"shape {array.shape}")
     return array
@@ -89,7 +93,7 @@ def _converted(reading: _Reading, values: object, parents: tuple[int, ...]) -> A
     """Returns the array of `values`, which lists contain at the index `parents`."""
     if isinstance(values, list | tuple):
         return _from_sequence(reading, values, parents)
-    array = _from_library(reading.key, values)
+    array = library_array(reading.key, values)
     if array.dtype.kind == "O":
         return _from_objects(reading, array, parents)
     # NumPy has no bfloat16 and float8; packages define them as types of kind V.
@@ -98,11 +102,11 @@ def _converted(reading: _Reading, values: object, parents: tuple[int, ...]) -> A
     return np.array(array.tolist()) if array.dtype.kind == "T" else array
 
 
-def _from_library(key: str, values: object) -> Array:
-    """Returns an array, a tensor, a table or a sparse matrix as an array of any dtype.
+def library_array(key: str, values: object) -> Array:
+    """Returns an array, a tensor, a table, a sparse matrix or an image as an array of any dtype.
 
     Raises:
-        UsageError: For other objects, and for masked values.
+        UsageError: For other objects, such as lists, and for masked values.
     """
     if isinstance(values, np.ma.MaskedArray):
         return _from_masked(key, values)
@@ -111,6 +115,8 @@ def _from_library(key: str, values: object) -> Array:
     libraries = {base.__module__.partition(".")[0] for base in type(values).__mro__}
     if "torch" in libraries and hasattr(values, "detach"):
         return _from_torch(values)
+    if "PIL" in libraries and hasattr(values, "convert"):
+        return _from_image(values)
     if "cupy" in libraries and hasattr(values, "get"):
         return np.asarray(values.get())
     if "scipy" in libraries and hasattr(values, "toarray"):
@@ -141,6 +147,17 @@ def _from_torch(tensor: Any) -> Array:
     return np.asarray(dense.resolve_conj().resolve_neg().numpy())
 
 
+def _from_image(image: Any) -> Array:
+    """Returns an image of Pillow, uint8 (height, width) if grey, otherwise (height, width, 3).
+
+    The numbers of other modes are not colours of pixels; those of palettes are numbers of colours.
+    """
+    has_high_depth = image.mode.startswith(("I", "F"))
+    if has_high_depth or image.mode in ("L", "RGB"):
+        return np.asarray(image)
+    return np.asarray(image.convert("L" if image.mode in ("1", "LA") else "RGB"))
+
+
 def _from_masked(key: str, values: "np.ma.MaskedArray[Any, Any]") -> Array:
     mask = np.ma.getmaskarray(values)
     if mask.any():
@@ -157,6 +174,8 @@ def _from_table(key: str, table: Any) -> Array:
         rule = f"must not have the column {INDEX_COLUMN!r}, which is the index of a table"
         raise UsageError(key, rule, None, "use pandas.read_csv(path, index_col=0)")
     array = np.asarray(table.to_numpy())
+    if array.dtype.kind in "fO":
+        _refuse_rounded_column(key, table, names)
     if array.dtype.kind != "O":
         return array
     for number, name in enumerate(names):
@@ -166,6 +185,21 @@ def _from_table(key: str, table: Any) -> Array:
                 rule = "must have numbers in every column"
                 raise UsageError(key, rule, got, "leave the column out, or turn it into numbers")
     return array
+
+
+def _refuse_rounded_column(key: str, table: Any, names: list[str]) -> None:
+    """Raises UsageError for whole numbers that the common type of all columns would round."""
+    for number, name in enumerate(names):
+        types = getattr(table, "dtypes", None)
+        dtype = list(types)[number] if types is not None else None
+        if getattr(dtype, "kind", "") not in ("i", "u"):
+            continue
+        column = np.asarray(table.iloc[:, number].dropna().to_numpy())
+        is_large = (column > LARGEST_WHOLE) | (column < -LARGEST_WHOLE)
+        if is_large.any():
+            rule = "must have whole numbers up to 2**53 in a table that has other columns of floats"
+            value = f"{column[is_large][0]} in column {name!r}"
+            raise UsageError(key, rule, value, "subtract the smallest number of the column")
 
 
 def _from_sequence(reading: _Reading, values: Sequence[object], parents: tuple[int, ...]) -> Array:
@@ -209,6 +243,11 @@ def _from_objects(reading: _Reading, values: Array, parents: tuple[int, ...]) ->
     flat = values.ravel().tolist()
     if flat and all(isinstance(value, str) for value in flat):
         return values.astype(str)
+    if values.ndim == 1 and any(_is_nested(value) for value in flat):
+        return _from_sequence(reading, flat, parents)
+    if flat and all(_is_whole(value) for value in flat):
+        exact = np.array([int(value) for value in flat])  # float64 would round large numbers
+        return exact.reshape(values.shape) if exact.dtype.kind in "iu" else exact.astype(np.float64)
     for number, value in enumerate(flat):
         if not _is_number(value):
             index = [int(axis) for axis in np.unravel_index(number, values.shape)]
@@ -223,7 +262,12 @@ def _is_nested(value: object) -> bool:
     """Returns whether an item of a list is a list or an array."""
     if isinstance(value, SCALARS):
         return False
-    return any(hasattr(value, name) for name in ("__array__", "__iter__", "shape"))
+    return any(hasattr(value, name) for name in ARRAY_MARKS)
+
+
+def _is_whole(value: object) -> bool:
+    """Returns whether a value is an integer of Python or NumPy, without bool."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def _is_missing(value: object) -> bool:

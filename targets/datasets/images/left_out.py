@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 
-from mgaudit.targets.datasets.printable_names import printable
+from mgaudit.targets.datasets.images.printable_names import printable
 
 MOST_LEFT_OUT = 10  # names in the note on files that are left out
 MOST_NAMES = 3  # names in other notes

@@ -10,9 +10,9 @@ from typing import NoReturn
 from PIL import Image, UnidentifiedImageError
 
 from mgaudit.errors import UsageError
-from mgaudit.targets.datasets.image_header import ImageHeader, has_image_suffix, read_header
-from mgaudit.targets.datasets.left_out import LeftOut, Reason
-from mgaudit.targets.datasets.printable_names import printable
+from mgaudit.targets.datasets.images.header import ImageHeader, has_image_suffix, read_header
+from mgaudit.targets.datasets.images.left_out import LeftOut, Reason
+from mgaudit.targets.datasets.images.printable_names import printable
 from mgaudit.targets.own_module import one_line
 
 # Names, in lower case, of what systems and archives add to folders. Hidden files begin with a dot.

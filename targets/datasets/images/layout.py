@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mgaudit.errors import UsageError
-from mgaudit.targets.datasets.image_files import FolderId, entries, folder_id, is_hidden
-from mgaudit.targets.datasets.left_out import LeftOut, Reason
-from mgaudit.targets.datasets.printable_names import comparable, printable
+from mgaudit.targets.datasets.images.files import FolderId, entries, folder_id, is_hidden
+from mgaudit.targets.datasets.images.left_out import LeftOut, Reason
+from mgaudit.targets.datasets.images.printable_names import comparable, printable
 
 LAYOUT = "must have the layout train/<class>/<image> and test/<class>/<image>, or <class>/<image>"
 TRAIN = ("train", "training")

@@ -1,0 +1,1 @@
+"""Datasets of image files, one folder per class."""

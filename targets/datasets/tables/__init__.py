@@ -1,0 +1,1 @@
+"""Datasets of tables: text files such as CSV, and Parquet."""
