@@ -24,15 +24,11 @@ class Attack(ABC):
         target's logits for one query: "shadows" (at least `fewest_shadows`), "population", "queries"
         (two or more of each example), and extras by name, such as "gradient_norm" and "features".
         `cost` describes the cost for one target in a few words; `source` is the paper in which the
-    <<<<<<< HEAD
-        attack was published. An attack `is_slow` if it trains something for each target; it is then
-        repeated less often. `mgaudit.testing.check_attack` checks this contract.
-    =======
-        attack was published. `mgaudit.testing.check_attack` checks this contract.
+    attack was published. An attack `is_slow` if it trains something for each target; it is then
+    repeated less often. `mgaudit.testing.check_attack` checks this contract.
 
-        Before anything is trained, each attack that is not built in scores a view with made-up outputs
-        twice. The scores must be finite, float64 (examples,) and both times the same.
-    >>>>>>> main
+    Before anything is trained, each attack that is not built in scores a view with made-up outputs
+    twice. The scores must be finite, float64 (examples,) and both times the same.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()

@@ -158,7 +158,10 @@ def _with_row(logits: Logits, model: int, others: Logits) -> Logits:
 
 
 def _read_only(values: NDArray[Any]) -> NDArray[Any]:
-    """Returns a view that cannot be written to: all attacks read the same arrays."""
-    view = values.view()
-    view.flags.writeable = False
+    """Returns a view that cannot be written to: all attacks read the same arrays.
+
+    The memory of the view is a read-only buffer, so `setflags(write=True)` fails for the view and
+    for all parts of it. `values` itself is not changed.
+    """
+    view: NDArray[Any] = np.asarray(values.data.toreadonly())
     return view

@@ -49,15 +49,8 @@ def scores_by_number(
     """
     scores: dict[int, list[NDArray[np.float64]]] = {number: [] for number in numbers}
     for target, order in orders.items():
-<<<<<<< HEAD
         view = observations.view(target, numbers=order[:0])
         for number in numbers:
             view = view.with_more_shadows(order[view.shadows : number])
-            scores[number].append(attack.score(view))
+            scores[number].append(score_view(attack, view, len(observations.labels)))
     return {number: np.stack(rows) for number, rows in scores.items()}
-=======
-        models = [target, *order[:shadows].tolist()]
-        view = observations.of_models(models).view(0)
-        scores.append(score_view(attack, view, len(observations.labels)))
-    return np.stack(scores)
->>>>>>> main
