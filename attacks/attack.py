@@ -17,13 +17,13 @@ OBSERVED = frozenset({"shadows", "population", "queries"})  # needs that are not
 class Attack(ABC):
     """A membership inference attack: a frozen dataclass whose fields are its public settings.
 
-        The *target* is the attacked model. *Shadows* are models that the adversary trains like the
-        target, on known members. The *population* is data on which no model trained.
+    The *target* is the attacked model. *Shadows* are models that the adversary trains like the
+    target, on known members. The *population* is data on which no model trained.
 
-        A subclass must define only `score`. `needs` names the inputs that the attack uses beside the
-        target's logits for one query: "shadows" (at least `fewest_shadows`), "population", "queries"
-        (two or more of each example), and extras by name, such as "gradient_norm" and "features".
-        `cost` describes the cost for one target in a few words; `source` is the paper in which the
+    A subclass must define only `score`. `needs` names the inputs that the attack uses beside the
+    target's logits for one query: "shadows" (at least `fewest_shadows`), "population", "queries"
+    (two or more of each example), and extras by name, such as "gradient_norm" and "features".
+    `cost` describes the cost for one target in a few words; `source` is the paper in which the
     attack was published. An attack `is_slow` if it trains something for each target; it is then
     repeated less often. `mgaudit.testing.check_attack` checks this contract.
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.attacks import Attack, Observations, score_every_target
-from mgaudit.attacks.power import numbers_of_shadows, score_with_fewer
+from mgaudit.attacks.power import numbers_of_shadows, scores_by_number
 from mgaudit.errors import UsageError
 from mgaudit.settings.choices import Choice
 from mgaudit.study.design import Design
@@ -147,4 +147,4 @@ def _score_with_few(attack: Attack, observations: Observations) -> None:
     numbers = numbers_of_shadows(attack, observations.models)
     order = np.arange(1, observations.models)
     for shadows in numbers[:1]:
-        score_with_fewer(attack, observations, shadows, {0: order})
+        scores_by_number(attack, observations, [shadows], {0: order})
