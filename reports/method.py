@@ -75,6 +75,13 @@ POPULATION = " The population is the test split, on which no model trained."
 EVERY_MODEL = " Every model is the target in turn"
 OTHER_MODELS = ", and the other models are its shadow models"
 
+STACKED = (
+    " The attack stacked is a classifier on the statistics of LiRA, RMIA and BaVarIA that is "
+    "trained on the shadow models. With fewer than 4 of them, its score is that of BaVarIA "
+    "(offline: of RMIA). Where there is a population, data on which no model trained, it subtracts "
+    "the drift of classes that is measured there."
+)
+
 
 def method(study: StudyResult) -> list[str]:
     """Returns the paragraphs of the section on method."""
@@ -117,10 +124,11 @@ def _copies(study: StudyResult) -> str:
 def _attacks(study: StudyResult) -> str:
     sources = {attack.attack: attack.source for attack in study.arms[0].attacks}
     attacks = "; ".join(f"{name} ({source})" for name, source in sources.items())
+    is_stacked = any(attack.choice.name == "stacked" for attack in study.arms[0].attacks)
     return (
-        f"Attacks: {attacks}. A higher score means member. The AUC counts ties as half. The TPR "
-        "at an FPR is the largest true positive rate whose false positive rate does not exceed "
-        "this FPR, without interpolation. Advantage (TPR − FPR) and balanced accuracy are measured "
+        f"Attacks: {attacks}.{STACKED * is_stacked} A higher score means member. The AUC counts "
+        "ties as half. The TPR at an FPR is the largest true positive rate whose false positive "
+        "rate does not exceed this FPR, without interpolation. Advantage (TPR − FPR) and balanced accuracy are measured "
         "at a threshold that was chosen on the other half of the examples."
     )
 

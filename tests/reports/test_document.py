@@ -7,6 +7,7 @@ from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.document import document
 from mgaudit.reports.formats.html import render_html
 from mgaudit.reports.formats.pdf import render_pdf
+from mgaudit.reports.method import method
 from mgaudit.reports.record import NamedChoice
 from mgaudit.reports.results import StudyResult
 from mgaudit.reports.section import Section, Words
@@ -209,3 +210,14 @@ def test_a_report_of_many_arms_has_them_all() -> None:
     tables = {table.key: table for _, table in content.tables}
     assert len(tables["accuracy-vs-privacy"].rows) == 2 + 11 * 3
     assert len(tables["front"].rows) == 12
+
+
+def test_the_method_says_what_the_stacked_attack_is_with_few_models() -> None:
+    usual = study()
+    first = usual.arms[0].attacks[0]
+    choice = first.choice.model_copy(update={"name": "stacked"})
+    attacks = [first.model_copy(update={"attack": "stacked", "choice": choice})]
+    arms = [usual.arms[0].model_copy(update={"attacks": attacks}), *usual.arms[1:]]
+    sentence = "With fewer than 4 of them, its score is that of BaVarIA"
+    assert sentence in " ".join(method(usual.model_copy(update={"arms": arms})))
+    assert sentence not in " ".join(method(usual))
