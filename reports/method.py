@@ -128,8 +128,8 @@ def _attacks(study: StudyResult) -> str:
     return (
         f"Attacks: {attacks}.{STACKED * is_stacked} A higher score means member. The AUC counts "
         "ties as half. The TPR at an FPR is the largest true positive rate whose false positive "
-        "rate does not exceed this FPR, without interpolation. Advantage (TPR − FPR) and balanced accuracy are measured "
-        "at a threshold that was chosen on the other half of the examples."
+        "rate does not exceed this FPR, without interpolation. Advantage (TPR − FPR) and balanced "
+        "accuracy are measured at a threshold that was chosen on the other half of the examples."
     )
 
 
