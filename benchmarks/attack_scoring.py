@@ -24,7 +24,9 @@ from mgaudit.attacks.metrics import metrics, roc
 from mgaudit.attacks.signals import logit_confidence
 
 LOGITS_ONLY = {
-    name: attack for name, attack in ATTACKS.items() if attack.needs <= {"shadows", "population"}
+    name: attack
+    for name, attack in ATTACKS.items()
+    if attack.needs <= {"shadows", "population"} and not attack.is_slow
 }
 
 

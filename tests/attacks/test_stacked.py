@@ -219,7 +219,7 @@ def test_the_order_of_examples_and_of_shadows_does_not_matter(attack: Attack, la
     observations = with_coins_or_halves(layout, 8, seed=3)
     generator = np.random.default_rng(4)
     scores = attack.score(observations.view(0))
-    shadows = np.append(0, 1 + generator.permutation(7))
+    shadows = np.array([0, 5, 2, 7, 1, 3, 6, 4])  # the first three shadows are others
     moved = attack.score(reordered(observations, 0, shadows).view(0))
     assert np.abs(moved - scores).max() <= 1e-9
     examples = generator.permutation(120)
