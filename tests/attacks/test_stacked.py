@@ -26,7 +26,6 @@ from mgaudit.attacks.references import ReferenceLimits, content_order
 from mgaudit.attacks.shadow_moments import moments_of
 from mgaudit.attacks.signals import BentConfidence, logit_confidence
 from mgaudit.attacks.single_target import delong
-from mgaudit.attacks.stacked_features import offline_drift_features, offline_features
 from mgaudit.testing import planted, reordered
 from tests import oracles
 from tests.attacks.test_drift import ensemble, with_class_drift, without_drift_by_loops
@@ -269,12 +268,10 @@ def test_offline_features_depend_on_references_without_the_example_only() -> Non
     garbled_rows = membership[1:, :, np.newaxis, np.newaxis]
     logits[1:] = np.where(garbled_rows, 100 * noise[1:], logits[1:])
     garbled = replace(observations, logits=logits)
-    for drift in ("none", "class"):
-        expected = offline_features(observations.view(0).like_pseudo_target(), drift)
-        features = offline_features(garbled.view(0).like_pseudo_target(), drift)
-        assert (features == expected).all()
-    expected = offline_drift_features(observations.view(0))
-    assert (offline_drift_features(garbled.view(0)) == expected).all()
+    attack = Stacked(online=False)
+    expected = attack._features(observations.view(0).like_pseudo_target())
+    assert (attack._features(garbled.view(0).like_pseudo_target()) == expected).all()
+    assert expected.shape[1] == 2 * 15 + 2
 
 
 # What the attack must find, and what there is not to find.
