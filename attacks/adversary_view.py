@@ -212,8 +212,8 @@ class AdversaryView:
         """Returns the view of an adversary of a shadow, and the membership of the shadow.
 
         The other shadows are its shadows; the target is not among them. An attack can be trained on
-        such views, because the adversary knows the membership of the shadows (examples,), bool. Limits
-        on references are lower by 1, because there is one shadow less.
+        such views, because the adversary knows the membership of the shadows (examples,), bool.
+        Limits on references are lower by 1, because there is one shadow less.
         """
         model = int(self.__shadow_numbers[shadow])
         others = np.delete(self.__shadow_numbers, shadow)
