@@ -168,11 +168,11 @@ def proof(arm: AuditResult) -> str:
 def rounded_up(value: float) -> str:
     """Returns a small number with three digits, rounded up.
 
-    >>> rounded_up(8.8071e-4)
-    '8.81e-04'
+    >>> rounded_up(8.8071e-4), rounded_up(1e-5)
+    ('8.81e-04', '1.00e-05')
     """
     context = Context(prec=3, rounding=ROUND_CEILING)
-    mantissa, exponent = f"{Decimal(value).normalize(context):.2e}".split("e")
+    mantissa, exponent = f"{Decimal(repr(value)).normalize(context):.2e}".split("e")
     return f"{mantissa}e{int(exponent):+03d}"
 
 

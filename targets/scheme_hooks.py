@@ -7,22 +7,24 @@ from typing import TypeVar
 import torch
 from torch import Generator, Tensor, nn
 
-from mgaudit.errors import UsageError
+from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.fitting.traits import Traits
 from mgaudit.targets.global_random import refuse_global_draws
 from mgaudit.targets.network_weights import is_same
 from mgaudit.targets.own_module import RAISED, error_line_with_place
-from mgaudit.targets.schemes import Scheme
+from mgaudit.targets.schemes import DPSGD, Scheme
 from mgaudit.targets.schemes.noise_nodes import node_in
 from mgaudit.targets.schemes.scheme import overrides
 from mgaudit.targets.seeds import default_generators_seeded, torch_generator
 from mgaudit.targets.training import Training
 
+HOOKS = ("training", "extend", "inputs", "labels", "node_values", "weight_noise")
 MOST_EXAMPLES = 256  # of a trial
 MOMENTS = ((0, 0.0), (1, 0.0), (1000, 10.0))  # steps and epochs of trials of weight noise
 DRAWS = "must draw from the given generator and from nothing else"
 OTHER_VALUES = "other values from a generator in the same state"
+OWN_SEED = "the same noise from generators in other states"
 WAY_OUT = "pass the argument generator to each draw, as in x.normal_(generator=generator)"
 Result = TypeVar("Result")
 
@@ -68,6 +70,19 @@ def hook_trial(
     return HookTrial(
         inputs, labels, len(dataset.classes), lambda: build().to(device), training, private
     )
+
+
+def refuse_without_hook(scheme: Scheme) -> None:
+    """Raises UsageError for a scheme of the user's own, which is no composition, without a hook.
+
+    Such a scheme adds no noise. A hook whose name is misspelled is named.
+    """
+    if isinstance(scheme, DPSGD) or any(overrides(scheme, hook) for hook in HOOKS):
+        return
+    own = [name for name in vars(type(scheme)) if not name.startswith("_")]
+    hints = (did_you_mean(name, HOOKS) for name in own)
+    way_out = next((hint for hint in hints if hint), "see mgaudit.targets.Scheme")
+    raise UsageError("", f"must override a hook ({', '.join(HOOKS)})", "none", way_out)
 
 
 def check_hooks(scheme: Scheme, trial: HookTrial) -> None:
@@ -165,10 +180,25 @@ def _check_weight_noise(scheme: Scheme, trial: HookTrial) -> None:
         first, second = _twice(call, device)
         if not _are_same(first, second):
             raise UsageError("", DRAWS, OTHER_VALUES, WAY_OUT)
+        _refuse_own_seed_of_weights(scheme, weights, (step, epoch), device)
         for name, weight in weights.items():
             if not is_same(weight.detach(), before[name]):
                 way_out = "return the noise, which is added to the weights"
                 raise UsageError("", "must not change the weights", name, way_out)
+
+
+def _refuse_own_seed_of_weights(
+    scheme: Scheme, weights: Mapping[str, Tensor], moment: tuple[int, float], device: torch.device
+) -> None:
+    """Raises UsageError for noise on equal weights that varies, but not with the generator."""
+    ones = {name: torch.ones_like(weight) for name, weight in weights.items()}
+    noises = []
+    for seed in (0, 1):
+        generator = torch_generator(seed, "trial", device=device)
+        noises.append(_checked_noise(scheme.weight_noise(ones, *moment, generator), ones))
+    varies = any(bool((noise != noise.flatten()[0]).any()) for noise in noises[0].values())
+    if varies and _are_same(*noises):
+        raise UsageError("", DRAWS, OWN_SEED, WAY_OUT)
 
 
 def _checked_noise(noise: object, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -234,7 +264,27 @@ def _repeated(
     first, second = _twice(call, values.device)
     if not is_same(first, second):
         raise UsageError("", DRAWS, OTHER_VALUES, WAY_OUT)
+    _refuse_own_seed(hook, values)
     return first
+
+
+def _refuse_own_seed(hook: Callable[[Tensor, Generator], object], values: Tensor) -> None:
+    """Raises UsageError where equal examples get other noise, but not with another generator.
+
+    Such noise has a seed of its own, so that it is the same in every step and every model. A change
+    of inputs without noise, such as rounding, treats equal examples alike.
+    """
+    equal = values[:1].expand_as(values)
+    results = []
+    for seed in (0, 1):
+        generator = torch_generator(seed, "trial", device=values.device)
+        results.append(hook(equal.clone(), generator))
+    first, second = results
+    assert isinstance(first, Tensor)  # `_like` has checked it
+    assert isinstance(second, Tensor)
+    varies = not is_same(first, first[:1].expand_as(first))
+    if varies and is_same(first, second):
+        raise UsageError("", DRAWS, OWN_SEED, WAY_OUT)
 
 
 def _twice(

@@ -33,7 +33,7 @@ from mgaudit.targets.fitting.recipe import Recipe, initial_model
 from mgaudit.targets.fitting.traits import Traits
 from mgaudit.targets.own_module import RAISED, error_line
 from mgaudit.targets.querying.queries import Queries
-from mgaudit.targets.scheme_hooks import check_hooks, hook_trial
+from mgaudit.targets.scheme_hooks import check_hooks, hook_trial, refuse_without_hook
 from mgaudit.targets.schemes import Scheme, dp_sgd_in
 from mgaudit.targets.schemes.noise_nodes import without_node
 from mgaudit.targets.schemes.scheme import overrides
@@ -260,6 +260,10 @@ def _check_own_schemes(settings: AuditSettings, recipe: Recipe, design: Design) 
         dataset, build, settings.training, design.device, recipe.plan is not None, traits
     )
     for part in own:
+        try:
+            refuse_without_hook(part.built)
+        except UsageError as error:
+            raise error.inside(f"scheme {part.text}") from error
         try:
             check_hooks(part.built, trial)
         except UsageError as error:

@@ -61,6 +61,18 @@ INPUTS = {
     "RareDraws": ("random.random(); return x + 1", f"{DRAWS}a draw from the global gen"),
     "OwnGenerator": ("return x + float(np.random.default_rng().normal())", OTHER_VALUES),
     "SystemDraws": ("return x + int.from_bytes(os.urandom(4), 'big') / 2**32", OTHER_VALUES),
+    "OwnSeed": (
+        "return x + torch.randn(x.shape, generator=torch.Generator().manual_seed(0))",
+        f"{DRAWS}the same noise from generators in other states",
+    ),
+    "RewoundGenerator": (
+        "generator.manual_seed(0); return x + normal(x, generator)",
+        f"{DRAWS}the same noise from generators in other states",
+    ),
+    "SeededNumpy": (
+        "return x + torch.from_numpy(np.random.default_rng(1).normal(size=x.shape)).float()",
+        f"{DRAWS}the same noise from generators in other states",
+    ),
     "Clock": ("return x + time.perf_counter_ns() % 1000003", OTHER_VALUES),
     "Shape": (
         "return x.flatten(1)",
@@ -115,6 +127,11 @@ WEIGHTS = {
     "InfiniteWeights": (
         "return {name: torch.full_like(weight, torch.inf) for name, weight in weights.items()}",
         "must return finite values",
+    ),
+    "OwnSeedOfWeights": (
+        "g = torch.Generator().manual_seed(0); "
+        "return {name: normal(weight, g) for name, weight in weights.items()}",
+        f"{DRAWS}the same noise from generators in other states",
     ),
     "LateDraws": (
         "return {} if step == 0 else {name: torch.randn_like(w) for name, w in weights.items()}",
@@ -219,6 +236,15 @@ class ShuffledLabels(Scheme):
         return y[torch.randperm(len(y), generator=generator)]
 
 @dataclass(frozen=True)
+class Typo(Scheme):
+    def input(self, x, generator):
+        return x * 2
+
+
+class NoHook(Scheme):
+    pass
+
+
 class NoSource(Noise):
     source = None
 
@@ -236,6 +262,8 @@ class WithInit(Scheme):
 """
 GOOD = ("Noise:sigma=0.3", "PlainClass", "Flips", "Weights", "Node", "Fixed")
 OF_FACTS = [
+    ("Typo", "own:Typo must override a hook; inputs, labels; got none; did you mean 'inputs'?"),
+    ("NoHook", "own:NoHook must override a hook (training, extend, inputs"),
     ("NodeOfTwoAxes", "node_values must return torch.float32 of shape (16,) on cpu, got"),
     ("NodeWithoutLayer", "node_values must return None without a NoiseNode; override extend"),
     ("NodeByNumpy", "extend must add the same layers and weights for a seed"),

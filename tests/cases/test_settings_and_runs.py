@@ -152,6 +152,13 @@ def test_b35_hostile_names_reach_every_report(tmp_path: Path) -> None:
     assert "&lt;script&gt;" in html
 
 
+def test_b28_an_empty_settings_file_is_refused(tmp_path: Path) -> None:
+    for content in ("", "# only a comment\n"):
+        (tmp_path / "empty.toml").write_text(content)
+        with pytest.raises(mgaudit.UsageError, match="must have settings, got an empty file"):
+            mgaudit.run(settings=tmp_path / "empty.toml", quiet=True)
+
+
 def test_b35_a_class_with_a_hostile_name_is_audited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mgaudit.storage.run_folder.RunFolder.write_reports", lambda *_: [])
     names = ["<b>\n\\input{x} & % $", "😀 ' \" ,"]

@@ -243,7 +243,7 @@ def test_stack_sizes_go_to_the_studies_that_they_are_of() -> None:
         ("seed = -1\n" + PLAIN, "seed must be a whole number >= 0, got -1"),
         ('targets = ["mlp", "vit"]\n' + PLAIN, "targets[1] must be one of mlp, cnn"),
         ('target = "vit"\n' + PLAIN, "target must be one of mlp, cnn"),
-        ('attacks = ["loss", "lria"]\n' + PLAIN, "attacks[1] must be one of lira"),
+        ('attacks = ["loss", "lria"]\n' + PLAIN, "attacks[1] must be one of stacked, lira"),
         ("models = 2\n" + PLAIN, "models must be a whole number >= 3 and <= 100000, got 2"),
         ("examples = 49\n" + PLAIN, "examples must be a whole number >= 50, got 49"),
         ("title = 3\n" + PLAIN, "title must be a valid string, got int: 3"),
