@@ -81,7 +81,7 @@ def test_settings_survive_the_way_to_toml_and_back(tmp_path: Path) -> None:
         ({"stack": True}, "stack must be 'auto' or a whole number >= 1, got True"),
         (
             {"attacks": ["lria"]},
-            r"attacks\[0\] must be one of stacked, lira, rmia, .*, got 'lria'; did you mean 'rmia'\?",
+            r"attacks\[0\] must be one of stacked, lira, .*, got 'lria'; did you mean 'rmia'\?",
         ),
         ({"device": "tpu"}, "device must be 'auto', 'cpu' or 'cuda', got 'tpu'"),
     ],
