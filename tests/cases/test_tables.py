@@ -541,3 +541,13 @@ def test_b10_a_hash_before_another_column_or_in_the_middle(tmp_path: Path) -> No
     path = write(tmp_path / "a.csv", "#x,a#b,label", lambda n: f"{n * n},{ab(n)},{ab(n)}")
     assert read(path, "#label").inputs.shape == (16, 3)
     assert read(path, "#a#b").inputs.shape == (16, 3)
+
+
+# A file without a header: its first row would be lost
+
+
+@pytest.mark.parametrize("first", ["0.5,a", "3,7"])
+def test_a05_a_file_without_a_header_is_refused(tmp_path: Path, first: str) -> None:
+    value, label = first.split(",")
+    path = write(tmp_path / "a.csv", first, lambda n: f"{n + float(value)},{label if n % 2 else 9}")
+    assert "must have a header" in refusal(path, f"#{label}")

@@ -63,6 +63,7 @@ class LabelReader:
                 differ only in form.
         """
         texts = cells.tolist()
+        self._refuse_class_as_header(texts)
         notes = self._refuse_missing(texts)
         if self.spellings != "keep":
             self._refuse_regression(texts)
@@ -84,6 +85,17 @@ class LabelReader:
         if len(values) == len(names):
             return sorted(sorted(names), key=values.__getitem__)
         return sorted(names)
+
+    def _refuse_class_as_header(self, texts: Sequence[str | None]) -> None:
+        """Raises UsageError where a class is the name of the column, as in a file without one."""
+        if self.column in texts:
+            row = self.rows[texts.index(self.column)]
+            rule = (
+                "must have a header, in which the name of the label column is none of its classes"
+            )
+            value = f"{self.column!r}, which is also in row {row}"
+            way_out = "add a first line with the names of the columns"
+            raise UsageError(self.key, rule, value, way_out)
 
     def _refuse_missing(self, texts: list[str | None]) -> list[str]:
         """Raises UsageError for a row without a class; returns notes about names like `None`."""
