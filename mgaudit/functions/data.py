@@ -90,6 +90,7 @@ def function_data(
         test_groups = numbers[test_rows]
     else:
         _same_length("x_test", x_test, "y_test", y_test)
+        _refuse_other_columns(x, x_test)
         _refuse_overlap(x, x_test)
     audited_groups = len(np.unique(numbers[rows]))
     if audited_groups < FEWEST_EXAMPLES:
@@ -147,6 +148,16 @@ def _across(copies: CopyGroups, groups: NDArray[np.int64]) -> tuple[str, ...]:
     if not differs.any():
         return ()
     return (f"{copies.summary()}, some of them in different groups, which have their own coins.",)
+
+
+def _refuse_other_columns(x: Any, x_test: Any) -> None:
+    """Raises UsageError for tables whose columns differ in names or order."""
+    columns, test_columns = getattr(x, "columns", None), getattr(x_test, "columns", None)
+    if columns is None or test_columns is None or list(columns) == list(test_columns):
+        return
+    rule = "must have the columns of x in the same order"
+    value = ", ".join(map(str, list(test_columns)[:10]))
+    raise UsageError("x_test", rule, value, "use x_test[x.columns]")
 
 
 def _refuse_overlap(x: Any, x_test: Any) -> None:

@@ -49,6 +49,14 @@ def as_float32(train: Array, test: Array) -> tuple[Float32, Float32]:
     return float_train, float_test
 
 
+def is_damaged(train: Array, test: Array) -> bool:
+    """Returns whether `as_float32` centres and scales a feature (examples,) of both splits."""
+    if _is_exact(train) and _is_exact(test):
+        return False
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        return _is_damaged(np.concatenate([train.ravel(), test.ravel()]))
+
+
 def _is_exact(values: Array) -> bool:
     """Returns whether float32 has every value of the array."""
     if np.can_cast(values.dtype, np.float32) or values.size == 0:

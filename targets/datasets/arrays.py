@@ -9,7 +9,7 @@ from mgaudit.errors import UsageError
 from mgaudit.targets.arrays.array_like import Array, to_array
 from mgaudit.targets.arrays.class_labels import class_values, classes_of
 from mgaudit.targets.arrays.finite import refuse_not_finite
-from mgaudit.targets.arrays.float32 import as_float32
+from mgaudit.targets.arrays.float32 import as_float32, is_damaged
 from mgaudit.targets.datasets.array_order import refuse_other_order
 from mgaudit.targets.datasets.contents import contents
 from mgaudit.targets.datasets.dataset import Dataset, Inputs
@@ -74,7 +74,7 @@ def from_arrays(
         classes.numbers(f"{key}: y_test", test_labels),
         classes.names,
         origins=tuple(f"x_train[{index}]" for index in range(len(inputs))),
-        notes=(*notes, *_different([train_note, test_note])),
+        notes=(*notes, *_different([train_note, test_note, _note_on_scaling(train, test)])),
     )
 
 
@@ -117,7 +117,7 @@ def from_pair(
         labels[is_test],
         classes.names,
         origins=tuple(f"x[{index}]" for index in np.flatnonzero(~is_test)),
-        notes=(*notes, *_different([note]), split_note),
+        notes=(*notes, *_different([note, _note_on_scaling(examples, examples[:0])]), split_note),
     )
 
 
@@ -150,6 +150,8 @@ def _examples(key: str, values: Any) -> tuple[Array, str]:
         return array[:, np.newaxis], ""
     if array.ndim == 4 and array.shape[1] > max(CHANNELS) and array.shape[3] in CHANNELS:
         return _with_channels_first(key, array)
+    if array.ndim == 4:
+        _refuse_odd_channels(key, array)
     return array, ""
 
 
@@ -160,6 +162,15 @@ def _refuse_type(key: str, array: Array) -> NoReturn:
         raise UsageError(key, rule, str(array.dtype), "take the real part or the absolute value")
     value = f"the text {str(array.flat[0])!r}"
     raise UsageError(key, rule, value, "turn texts into numbers, such as x.astype(float)")
+
+
+def _refuse_odd_channels(key: str, array: Array) -> None:
+    """Raises UsageError for images whose last axis is the odd one, such as (100, 16, 16, 13)."""
+    _, first, second, last = array.shape
+    if first == second != last and first >= SMALLEST_SIDE:
+        rule = "must have its channels first, as in (examples, channels, height, width)"
+        way_out = "use x.transpose(0, 3, 1, 2) if the last axis has the channels"
+        raise UsageError(key, rule, f"shape {array.shape}", way_out)
 
 
 def _with_channels_first(key: str, array: Array) -> tuple[Array, str]:
@@ -204,6 +215,18 @@ def _labels(key: str, values: Any, examples: Array) -> list[Any]:
         rule = f"must hold a label for each of {len(examples)} examples"
         raise UsageError(key, rule, str(len(labels)), way_out if are_last else "")
     return labels
+
+
+def _note_on_scaling(train: Array, test: Array) -> str:
+    """Returns a note on features that `_inputs` centres and scales, or ""."""
+    if train.dtype == test.dtype == np.uint8:
+        return ""
+    features = train.shape[1]
+    scaled = sum(is_damaged(train[:, index], test[:, index]) for index in range(features))
+    if not scaled:
+        return ""
+    of_all = f"{scaled} of {features} {'features' if train.ndim == 2 else 'channels'}"
+    return f"{of_all} centred and scaled: float32 would damage the values."
 
 
 def _inputs(train: Array, test: Array) -> tuple[Inputs, Inputs]:

@@ -26,6 +26,7 @@ from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.datasets.arrays import from_arrays, from_pair
 from mgaudit.targets.datasets.in_memory import from_object
 from mgaudit.targets.datasets.npz import read_npz
+from tests.functions.centroids import centroids
 from tests.test_layering import imported_by
 
 DRAW = np.random.default_rng(0)
@@ -790,3 +791,22 @@ def outcome(value: object) -> Dataset | UsageError:
         return from_object("mine", value)
     except UsageError as error:
         return error
+
+
+@pytest.mark.parametrize("channels", [2, 10, 13])
+def test_b15_an_odd_last_axis_of_images_is_refused_with_the_way_out(channels: int) -> None:
+    images = np.random.default_rng(0).normal(size=(60, 16, 16, channels))
+    with pytest.raises(UsageError, match=r"channels first.*transpose"):
+        from_pair("made up", images, np.arange(60) % 2)
+    first = from_pair("made up", images.transpose(0, 3, 1, 2), np.arange(60) % 2)
+    assert first.input_shape == (channels, 16, 16)
+
+
+def test_b15_tables_with_columns_in_another_order_are_refused_before_training() -> None:
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(80, 3)), columns=list("abc"))
+    labels = np.arange(80) % 2
+    with pytest.raises(UsageError, match="x_test must have the columns of x in the same order"):
+        mgaudit.audit(
+            centroids, table[:60], labels[:60], x_test=table[60:][list("cba")],
+            y_test=labels[60:], quiet=True,
+        )  # fmt: skip

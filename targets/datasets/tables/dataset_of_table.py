@@ -115,6 +115,9 @@ def dataset_of_table(
     refuse_many_categories(key, columns, options.most_categories)
     is_test, split_note = _test_rows(key, table, split, classes, columns, options)
     columns, gap_notes = _with_training_values(key, columns, ~is_test)
+    if split is None:
+        is_test = _without_training_rows(columns, is_test)
+        refuse_one_sided_class(key, options.label, classes, is_test, table.rows)
     inputs, test_inputs = features(columns, ~is_test)
     all_notes = [*notes, *column_notes, *gap_notes, *feature_notes(columns, ~is_test)]
     return Dataset(
@@ -127,6 +130,23 @@ def dataset_of_table(
         origins=tuple(f"row {row}" for row in table.rows[~is_test]),
         notes=(*all_notes, *classes.notes, split_note),
     )
+
+
+def _without_training_rows(
+    columns: Sequence[Column], is_test: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Returns which rows are test data (rows,) and have the features of no training row, bool.
+
+    Missing numbers are filled from the training rows, so that rows may become equal in the split.
+    """
+    is_test = is_test.copy()
+    while True:
+        inputs, test_inputs = features(columns, ~is_test)
+        known = set(contents(inputs))
+        equal = np.array([content in known for content in contents(test_inputs)], dtype=bool)
+        if not equal.any():
+            return is_test
+        is_test[np.flatnonzero(is_test)[equal]] = False
 
 
 def chosen_columns(key: str, option: str, text: str, table: Table, label: str) -> list[str]:

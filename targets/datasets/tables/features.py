@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.errors import UsageError
-from mgaudit.targets.arrays.float32 import as_float32
+from mgaudit.targets.arrays.float32 import as_float32, is_damaged
 from mgaudit.targets.datasets.tables.columns import EXACT, Column
 from mgaudit.targets.datasets.tables.notes import columns as columns_text
 from mgaudit.targets.datasets.tables.notes import listed
@@ -20,7 +20,8 @@ Float32 = NDArray[np.float32]
 def features(columns: Sequence[Column], train: NDArray[np.bool_]) -> tuple[Float32, Float32]:
     """Returns the features of the training rows and of the other rows, each (rows, features).
 
-    Numbers are one feature, as `as_float32` converts them. A missing number is the median of the
+    Numbers are one feature, as `as_float32` converts those of all rows, so that rows that are equal
+    in float32 do not depend on the split. A missing number is the median of the
     training rows, and a further feature is 1 where the number is missing. Categories are one
     feature each, in sorted order, which is 1 in the rows of the category. A missing category is a
     category of its own, the last one.
@@ -29,14 +30,13 @@ def features(columns: Sequence[Column], train: NDArray[np.bool_]) -> tuple[Float
         columns: The columns; those of numbers must have a value in a training row.
         train: Which rows are training rows (rows,), bool.
     """
-    train_features: list[Float32] = []
-    test_features: list[Float32] = []
+    converted: list[Float32] = []
     for column in columns:
         for values in _values_of(column, train):
-            in_train, in_test = as_float32(values[train, np.newaxis], values[~train, np.newaxis])
-            train_features.append(in_train)
-            test_features.append(in_test)
-    return np.concatenate(train_features, axis=1), np.concatenate(test_features, axis=1)
+            of_all_rows, _ = as_float32(values[:, np.newaxis], values[:0, np.newaxis])
+            converted.append(of_all_rows)
+    rows = np.concatenate(converted, axis=1)
+    return rows[train], rows[~train]
 
 
 def _values_of(column: Column, train: NDArray[np.bool_]) -> list[NDArray[Any]]:
@@ -46,9 +46,11 @@ def _values_of(column: Column, train: NDArray[np.bool_]) -> list[NDArray[Any]]:
     if column.is_category:
         names = sorted(set(column.present.tolist()))
         return [(column.values == name).astype(np.float32) for name in names] + marks
-    if not has_gaps:
-        return [column.values]
-    return [_filled(column, train), *marks]
+    return [_filled_or_all(column, train), *marks]
+
+
+def _filled_or_all(column: Column, train: NDArray[np.bool_]) -> Cells:
+    return _filled(column, train) if column.missing.any() else column.values
 
 
 def _filled(column: Column, train: NDArray[np.bool_]) -> Cells:
@@ -89,6 +91,13 @@ def feature_notes(columns: Sequence[Column], train: NDArray[np.bool_]) -> list[s
     if categories:
         counts = [f"{column.name} ({_count(column)})" for column in categories]
         notes.append(f"Categories become features of zeros and ones: {', '.join(counts)}.")
+    scaled = [
+        column.name
+        for column in columns
+        if not column.is_category and is_damaged(_filled_or_all(column, train), column.values[:0])
+    ]
+    if scaled:
+        notes.append(f"{columns_text(scaled)} centred and scaled: float32 would damage the values.")
     filled = [column for column in columns if column.missing.any()]
     numbers = [f"{c.name} ({c.missing.sum()})" for c in filled if not c.is_category]
     if numbers:

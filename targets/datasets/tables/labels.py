@@ -14,7 +14,7 @@ from mgaudit.targets.datasets.tables.number_text import MISSING, Marks
 from mgaudit.targets.datasets.tables.table import Cells
 
 SpellingRule = Literal["refuse", "merge", "keep"]
-MISSING_OR_NAME = frozenset({"None", "NA", "N/A", "n/a", "null", "NULL"})
+MISSING_OR_NAME = frozenset({"None"})
 FEWEST_ROWS = 3  # of a class: one of them for testing, and two that may be members
 MOST_COLUMNS_SHOWN = 10
 FEW_NUMBERS = 20  # so many different whole numbers are classes

@@ -17,11 +17,11 @@ MISSING = frozenset(
 GAPS_IN_NUMBERS = frozenset({"-", "--", "–", "—", ".", "na", "n/a", "n.a.", "nan", "null", "<na>"})
 INFINITIES = frozenset({"inf", "infinity"})
 SIGN, EXPONENT = "[-+]?", r"(?:[eE][-+]?[0-9]+)?"
-SPACES = "[  \u2009\u202f]"
+SPACES = "[ \u00a0\u2009\u202f]"
 CURRENCY = "[$€£¥]?"
 OTHER_MARKS = re.compile(
     rf"['(]?{CURRENCY}\s*[-+−]?\s*{CURRENCY}"
-    rf"(?:[0-9][0-9.,'’_  \u2009\u202f]*|[.,][0-9]+){EXPONENT}\s*[%‰$€£¥]?[')]?"
+    rf"(?:[0-9][0-9.,'’_ \u00a0\u2009\u202f]*|[.,][0-9]+){EXPONENT}\s*[%‰$€£¥]?[')]?"
 )
 ANY_DECIMAL_COMMA = re.compile(rf"{SIGN}[0-9]*,[0-9]+{EXPONENT}")
 THOUSANDS_COMMA = re.compile(rf"{SIGN}[1-9][0-9]{{0,2}}(?:,[0-9]{{3}})+")

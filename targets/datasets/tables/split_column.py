@@ -9,6 +9,9 @@ from mgaudit.targets.datasets.tables.table import Cells, Table, as_texts
 
 SPLIT = "split"
 SIDES = {"train": "train", "training": "train", "test": "test", "testing": "test"}
+# Names of columns that divide rows in other forms, such as 0 and 1, or the numbers of folds.
+FLAGS = frozenset({"is_train", "is_test", "istrain", "istest", "fold", "folds", "cv_fold", "kfold"})
+MOST_FOLDS = 20
 VALIDATION = ("val", "valid", "validation", "dev", "eval")
 
 
@@ -31,10 +34,19 @@ def split_column(key: str, table: Table, label: str) -> str | None:
             rule = "must name the column that divides training and test data 'split'"
             way_out = f"rename it, or leave it out with drop={name}"
             raise UsageError(key, rule, repr(name), way_out)
+        elif name.casefold() in FLAGS and _are_few(cells):
+            rule = "must say which rows are test data in a column 'split', with train and test"
+            way_out = f"write it in this form, or leave the column out with drop={name}"
+            raise UsageError(key, rule, repr(name), way_out)
     if len(names) > 1:
         rule = "must have one column 'split'"
         raise UsageError(key, rule, f"{names[0]!r} and {names[1]!r}", f"use drop={names[1]}")
     return names[0] if names else None
+
+
+def _are_few(cells: Cells) -> bool:
+    """Returns whether the cells have so few different values as a division of the rows."""
+    return len(set(cells.tolist())) <= MOST_FOLDS
 
 
 def _are_sides(cells: Cells) -> bool:
