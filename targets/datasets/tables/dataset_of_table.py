@@ -95,10 +95,7 @@ def dataset_of_table(
         raise UsageError(key, "must have rows of data", "none")
     table = table.without(set(chosen_columns(key, "drop", options.drop, table, options.label)))
     split = split_column(key, table, options.label)
-    if split is not None and options.test_fraction != TEST_FRACTION:
-        rule = f"must not be given with the column {split!r}"
-        way_out = f"leave the column out with drop={split}"
-        raise UsageError(f"{key}: test_fraction", rule, None, way_out)
+    _refuse_fraction(key, split, options.test_fraction)
     rest = table.without({options.label} | ({split} if split else set()))
     categorical = chosen_columns(key, "categorical", options.categorical, rest, options.label)
     all_categorical = table.categorical | set(categorical)
@@ -130,6 +127,14 @@ def dataset_of_table(
         origins=tuple(f"row {row}" for row in table.rows[~is_test]),
         notes=(*all_notes, *classes.notes, split_note),
     )
+
+
+def _refuse_fraction(key: str, split: str | None, test_fraction: float) -> None:
+    """Raises UsageError for a share of test data beside a column that divides the rows."""
+    if split is not None and test_fraction != TEST_FRACTION:
+        rule = f"must not be given with the column {split!r}"
+        way_out = f"leave the column out with drop={split}"
+        raise UsageError(f"{key}: test_fraction", rule, None, way_out)
 
 
 def _without_training_rows(
