@@ -30,6 +30,11 @@ from mgaudit.targets.network_weights import (
 from mgaudit.targets.own_module import RAISED, error_line
 from mgaudit.targets.querying.gradients import gradient_norms, gradient_norms_one_by_one
 from mgaudit.targets.seeds import default_generators_seeded, torch_generator
+from mgaudit.targets.stacked_gradients import (
+    has_gradient_hooks,
+    proportional_gradients,
+    same_gradients,
+)
 
 NETWORK = nn.Module  # the base class of a target
 EXAMPLES = 4
@@ -82,6 +87,8 @@ def check_target(name: str, target: Target, input_shape: tuple[int, ...], classe
         check_weights(model, build(0))
         traits = network_traits(model, input_shape, classes)
         check_gradients(model, _drawn(input_shape), classes)
+        if traits.per_example and has_gradient_hooks(model, _drawn(input_shape), classes):
+            traits = replace(traits, hooks_gradients=True)
         _check_state_dict(model, build(1), _drawn(input_shape))
     except UsageError as error:
         raise error.inside(key) from error
@@ -205,14 +212,14 @@ def check_stack(
     classes: int,
     channels_last: bool = True,
 ) -> None:
-    """Checks that models of the network have the same logits in a stack as alone.
+    """Checks that models of the network have the same logits and gradients in a stack as alone.
 
     A stack is several models that are trained together by vectorised operations. `channels_last` is
     that of the network's traits: how images are stored in training. The other arguments are those
     of `check_target`.
 
     Raises:
-        UsageError: Where the logits differ, or the models cannot be stacked.
+        UsageError: Where logits or gradients differ, or the models cannot be stacked.
     """
     models = [initial_model(target, input_shape, classes, seed) for seed in (0, 1)]
     x = _drawn(input_shape)
@@ -221,13 +228,16 @@ def check_stack(
     try:
         stack = ModelStack(models)
         together = stack.logits(stack.weights, torch.stack([x, x]), None)
-        torch.autograd.backward(together.sum())
+        same = same_gradients(models, x, classes)
     except RAISED as error:  # torch raises many kinds of errors for what vmap does not support
         rule = f"cannot be trained in a stack: {error_line(error)}"
         raise UsageError(f"target {name}", rule, None, "use --stack 1") from error
     alone = torch.stack([logits_of(model, x) for model in models])
     if not _equal(together.detach(), alone):
         rule = "must return the same logits in a stack as alone"
+        raise UsageError(f"target {name}", rule, None, "use --stack 1")
+    if not same:
+        rule = "must have the same gradients in a stack as alone, where hooks have no effect"
         raise UsageError(f"target {name}", rule, None, "use --stack 1")
 
 

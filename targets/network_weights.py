@@ -85,6 +85,10 @@ def check_gradients(model: nn.Module, x: Tensor, classes: int) -> None:
         rule = f"must be trained by gradients of its loss, but fails: {error_line(error)}"
         way_out = "change no tensor in place that the gradient needs"
         raise UsageError("", rule, None, way_out) from error
+    for name, gradient in gradients.items():
+        if gradient is not None and gradient.layout != torch.strided:
+            value = f"a sparse gradient of {name}"
+            raise UsageError("", "must have dense gradients", value, "use sparse=False")
     if all(gradient is None for gradient in gradients.values()):
         rule = "must compute its logits from its weights by operations with gradients"
         way_out = "remove detach, no_grad, inference_mode and argmax from forward"
@@ -105,5 +109,8 @@ def _gradients(model: nn.Module, x: Tensor, classes: int) -> dict[str, Tensor | 
         loss = cross_entropy(model.train()(x.clone()), labels)
         if not loss.requires_grad:
             return dict.fromkeys(trainable)
-        gradients = torch.autograd.grad(loss, list(trainable.values()), allow_unused=True)
-    return dict(zip(trainable, gradients, strict=True))
+        model.zero_grad()
+        torch.autograd.backward(loss)  # calls hooks that `torch.autograd.grad` does not call
+    gradients = {name: weight.grad for name, weight in trainable.items()}
+    model.zero_grad()
+    return gradients

@@ -73,9 +73,12 @@ class NetworkEntry(Entry):
 
     def _built(self, options: Mapping[str, Any]) -> Any:
         """Returns what builds the network for these options from (input_shape, classes)."""
-        first = tuple(inspect.signature(self.build).parameters)[: len(self.supplied)]
+        parameters = list(inspect.signature(self.build).parameters.values())[: len(self.supplied)]
+        names = tuple(parameter.name for parameter in parameters)
+        by_keyword = any(parameter.kind == parameter.KEYWORD_ONLY for parameter in parameters)
         supplied = tuple(zip(self.supplied, self.roles, strict=True))
-        return NetworkBuilder(self.build, options, supplied, by_position=first == self.supplied)
+        by_position = names == self.supplied and not by_keyword
+        return NetworkBuilder(self.build, options, supplied, by_position)
 
 
 def supplied_parameters(parameters: Mapping[str, inspect.Parameter]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from mgaudit.settings.study_settings import study_settings, target_choice
 from mgaudit.study.plan import plan_study
 from mgaudit.study.progress import Progress
 from mgaudit.study.study import run_study
-from mgaudit.targets.contract import check_device, check_target
+from mgaudit.targets.contract import check_device, check_stack, check_target
 from mgaudit.targets.fitting.traits import Traits
 from mgaudit.targets.global_random import refuse_global_draws
 from mgaudit.targets.network_output import refuse_probabilities
@@ -394,6 +394,61 @@ class OneNumber(OneLogit):
         return super().forward(x).squeeze(1)
 
 
+class WeightHook(Base):
+    def extra(self):
+        self.net[1].weight.register_hook(lambda gradient: 0.1 * gradient)
+
+
+class AccumulationHook(Base):
+    def extra(self):
+        self.net[1].weight.register_post_accumulate_grad_hook(halve)
+
+
+def halve(weight):
+    weight.grad.mul_(0.5)
+
+
+class ActivationHook(Base):
+    def hook(self, gradient):
+        return 0.1 * gradient
+
+    def forward(self, x):
+        h = self.net[:3](x)
+        if h.requires_grad:
+            h.register_hook(self.hook)
+        return self.net[3](h)
+
+
+class ClippingHook(ActivationHook):
+    def hook(self, gradient):
+        return gradient.clamp(-10, 10)
+
+
+class ObservingHook(ActivationHook):
+    def hook(self, gradient):
+        return None
+
+
+class ModuleHook(Base):
+    def extra(self):
+        self.net[3].register_full_backward_hook(lambda layer, inputs, outputs: (inputs[0] * 0.1,))
+
+
+class KeywordOnly(Base):
+    def __init__(self, *, num_classes):
+        super().__init__(num_classes)
+
+
+class KeywordDefault(Base):
+    def __init__(self, *, num_classes=3):
+        super().__init__(num_classes)
+
+
+class KeywordShape(Base):
+    def __init__(self, *, input_shape, classes, width=8):
+        super().__init__(classes)
+
+
 class ManyOptions(Base):
     def __init__(self, width=8, num_classes=1000, dropout: float = 0.0):
         super().__init__(num_classes)
@@ -573,6 +628,48 @@ def test_b18_state_is_trained_one_model_at_a_time_and_named_for_dp(
     words = "must compute each example by itself for DP-SGD, which clips its gradient, got "
     refused(("run", "--target", f"nets:{name}", *arguments), words + buffers)
     audited(name, small)
+
+
+@pytest.mark.parametrize(
+    "name", ["WeightHook", "AccumulationHook", "ActivationHook", "ClippingHook"]
+)
+def test_hooks_on_gradients_are_trained_one_model_at_a_time(
+    name: str, small: dict[str, Any]
+) -> None:
+    assert traits(name).hooks_gradients
+    words = f"because target nets:{name} has hooks that change gradients, and is trained one model"
+    target = ("run", "--target", f"nets:{name}", *SMALL_RUN)
+    refused((*target, "--no-dp", "--stack", "2"), words)
+    refused((*target, "--no-dp", "--clients", "2"), words.partition(", and")[0])
+    private = ("--scheme", "dp-sgd:noise_multiplier=1", "--no-plain")
+    refused((*target, *private), "for DP-SGD", "got hooks that change gradients; remove register")
+    alone = audited(name, small, stack=1)
+    for key, values in audited(name, small).items():
+        np.testing.assert_array_equal(values, alone[key])
+
+
+@pytest.mark.parametrize("name", ["Base", "ObservingHook", "Unused"])
+def test_networks_without_hooks_that_change_gradients_are_stacked(name: str) -> None:
+    assert traits(name).per_example
+    check_stack(name, target_choice(f"nets:{name}").built, (1, 8, 8), 10)
+    for of_low_precision_or_slow in ("Half", "WeightNorm"):
+        assert traits(of_low_precision_or_slow).per_example
+
+
+def test_a_stack_with_other_gradients_is_refused() -> None:
+    with pytest.raises(UsageError, match="must have the same gradients in a stack as alone"):
+        check_stack("hook", target_choice("nets:ActivationHook").built, (1, 8, 8), 10)
+
+
+def test_module_hooks_give_the_same_gradients_in_a_stack(small: dict[str, Any]) -> None:
+    together, alone = (audited("ModuleHook", small, stack=stack) for stack in ("auto", 1))
+    for key, values in alone.items():
+        np.testing.assert_allclose(values, together[key], atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["KeywordOnly", "KeywordDefault", "KeywordShape"])
+def test_parameters_that_must_be_keywords_are_passed_as_keywords(name: str) -> None:
+    assert target_choice(f"nets:{name}").built((1, 8, 8), 10).net[3].out_features == 10
 
 
 def test_a24_the_signature_says_what_a_network_is_built_from() -> None:
