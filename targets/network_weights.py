@@ -1,5 +1,7 @@
 """What the weights of a network must be: trainable by gradients, and its own."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -28,10 +30,7 @@ def check_weights(model: nn.Module, again: nn.Module) -> None:
         if parameter.requires_grad and not parameter.is_floating_point():
             value = f"{name} of dtype {parameter.dtype}"
             raise UsageError("", "must have weights that are real numbers", value)
-    reproduced = state.keys() == state_again.keys() and all(
-        is_same(tensor, state_again[name]) for name, tensor in state.items()
-    )
-    if not reproduced:
+    if not is_same_state(state, state_again):
         rule = "must have weights that the seed determines"
         raise UsageError("", rule, None, "draw them from torch's generator and no other")
 
@@ -72,6 +71,13 @@ def is_same(first: Tensor, second: Tensor) -> bool:
     if torch.equal(first, second):
         return True
     return bool(((first == second) | ((first != first) & (second != second))).all())
+
+
+def is_same_state(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
+    """Returns whether two state_dicts have the same names and values."""
+    return first.keys() == second.keys() and all(
+        is_same(tensor, second[name]) for name, tensor in first.items()
+    )
 
 
 def check_gradients(model: nn.Module, x: Tensor, classes: int) -> None:
