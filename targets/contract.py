@@ -289,7 +289,9 @@ def check_batch_sizes(
         if seconds * sizes[1] / sizes[0] <= MOST_SECONDS:
             _check_batch(model.eval(), torch.zeros(sizes[1], *input_shape), classes)
     except UsageError as error:
-        raise error.inside(f"target {name}") from error
+        failed = error.__cause__ is not None  # smaller batches are accepted
+        way_out = "accept batches of any size in forward" if failed else error.way_out
+        raise UsageError(f"target {name}", error.rule, error.value, way_out) from error
 
 
 def _check_batch(model: nn.Module, x: Tensor, classes: int) -> None:
@@ -400,13 +402,14 @@ def _mixes_examples(model: nn.Module, x: Tensor, trial: _Trial) -> bool:
     """
     others = torch.cat([x[:1], 2 * x[1:].flip(0)])
     logits_of_others = _trial(model, others).logits
-    require_logits("examples of twice the size", logits_of_others, tuple(trial.logits.shape))
+    classes = trial.logits.shape[1]
+    require_logits("examples of twice the size", logits_of_others, (EXAMPLES, classes))
     if not _equal(trial.logits[:1], logits_of_others[:1]):
         return True
     if trial.draws:
         return False
     alone = [_trial(model, example).logits for example in torch.split(x, 1)]
-    require_logits("1 example", alone[0], (1, trial.logits.shape[1]))
+    require_logits("1 example", alone[0], (1, classes))
     return not _equal(trial.logits, torch.cat(alone))
 
 

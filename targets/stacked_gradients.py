@@ -57,8 +57,8 @@ def same_gradients(models: Sequence[nn.Module], x: Tensor, classes: int) -> bool
         for scale in LOSS_SCALES:
             stack = ModelStack(models)
             logits = stack.logits(stack.weights, torch.stack([x] * len(models)), None)
-            loss = sum(_loss(of_model, labels, scale) for of_model in logits)
-            torch.autograd.backward(loss)
+            losses = [_loss(of_model, labels, scale) for of_model in logits]
+            torch.autograd.backward(losses)
             for index, model in enumerate(models):
                 alone = _gradients_alone(model, x, labels, scale)
                 stacked = {
