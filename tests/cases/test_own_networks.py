@@ -245,7 +245,7 @@ REFUSED: dict[str, tuple[str, str, str]] = {
         "def forward(self, x):\n"
         "        if len(x) > 40: raise IndexError('too large')\n"
         "        return self.net(x)",
-        "must accept a batch of shape (60, 1, 8, 8), but fails: IndexError: too large; accept batches",
+        "of shape (60, 1, 8, 8), but fails: IndexError: too large; accept batches of any size",
         "",
     ),
     "FailsForTraining": (
