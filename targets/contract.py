@@ -5,6 +5,8 @@ rule could be trained and attacked, but the results would be wrong. The same che
 traits of a network, such as BatchNorm, which determine how it is trained.
 """
 
+import math
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,14 +27,23 @@ from mgaudit.targets.network_weights import (
     check_gradients,
     check_weights,
     is_same,
+    is_same_state,
     unused_weights,
 )
-from mgaudit.targets.own_module import RAISED, error_line
+from mgaudit.targets.own_module import RAISED, error_line, short_error_line
 from mgaudit.targets.querying.gradients import gradient_norms, gradient_norms_one_by_one
 from mgaudit.targets.seeds import default_generators_seeded, torch_generator
+from mgaudit.targets.stacked_gradients import (
+    has_gradient_hooks,
+    proportional_gradients,
+    same_gradients,
+)
 
 NETWORK = nn.Module  # the base class of a target
 EXAMPLES = 4
+WRAPPED = (torch.jit.ScriptModule, nn.DataParallel, nn.parallel.DistributedDataParallel)
+MOST_VALUES = 2**20  # of the inputs of a trial batch
+MOST_SECONDS = 2.0  # of the trial of a batch, as expected from a smaller batch
 OWN_DRAWS = (
     "must draw random numbers from torch's generator and no other",
     "use torch.rand, torch.randn or torch.randperm, or --scheme for noise that is to be audited",
@@ -64,28 +75,55 @@ def check_target(name: str, target: Target, input_shape: tuple[int, ...], classe
 
     def build(seed: int) -> nn.Module:
         """Returns a new network whose initial weights are drawn with `seed`."""
-        return initial_model(target, input_shape, classes, seed)
+        dtype = torch.get_default_dtype()
+        try:
+            return initial_model(target, input_shape, classes, seed)
+        except UsageError:  # the network itself refuses its options or the data
+            raise
+        except RAISED as error:
+            rule = (
+                f"cannot be built for input_shape={input_shape} and classes={classes}: "
+                f"{error_line(error)}"
+            )
+            raise UsageError("", rule, None, "change its options or the data") from error
+        finally:
+            _restore_default_dtype(dtype)
 
     try:
-        model: object = build(0)
-    except UsageError as error:  # the network itself refuses its options or the data
-        raise error.inside(key) from error
-    except RAISED as error:
-        rule = (
-            f"cannot be built for input_shape={input_shape} and classes={classes}: "
-            f"{error_line(error)}"
-        )
-        raise UsageError(key, rule, None, "change its options or the data") from error
-    try:
-        if not isinstance(model, NETWORK):
-            raise UsageError("", "must return a torch.nn.Module", type(model).__name__)
+        model = build(0)
+        _require_plain_module(model)
+        other = build(1)
         check_weights(model, build(0))
+        same_start = is_same_state(model.state_dict(), other.state_dict())
         traits = network_traits(model, input_shape, classes)
         check_gradients(model, _drawn(input_shape), classes)
-        _check_state_dict(model, build(1), _drawn(input_shape))
+        if traits.per_example and has_gradient_hooks(model, _drawn(input_shape), classes):
+            traits = replace(traits, hooks_gradients=True)
+        _check_state_dict(model, other, _drawn(input_shape))
     except UsageError as error:
+        if error.key.startswith("target "):  # of the builder, which names the target itself
+            raise
         raise error.inside(key) from error
-    return traits
+    return replace(traits, same_start=same_start)
+
+
+def _restore_default_dtype(dtype: torch.dtype) -> None:
+    """Restores torch's default dtype. Raises UsageError where a constructor has changed it."""
+    changed = torch.get_default_dtype()
+    if changed != dtype:
+        torch.set_default_dtype(dtype)
+        rule = "must not change torch's default dtype"
+        way_out = "remove torch.set_default_dtype, and build it with float32 weights"
+        raise UsageError("", rule, str(changed), way_out)
+
+
+def _require_plain_module(model: object) -> None:
+    """Raises UsageError for what is no module, or a module that torch has wrapped or compiled."""
+    kind = type(model).__name__
+    if not isinstance(model, NETWORK):
+        raise UsageError("", "must return a torch.nn.Module", kind)
+    if isinstance(model, WRAPPED):
+        raise UsageError("", "must not be compiled or wrapped", kind, "return the plain module")
 
 
 def network_traits(model: nn.Module, input_shape: tuple[int, ...], classes: int) -> Traits:
@@ -129,6 +167,7 @@ def network_traits(model: nn.Module, input_shape: tuple[int, ...], classes: int)
         same_at_evaluation=_equal(trial.logits, logits_at_evaluation),
         channels_last=_accepts_channels_last(model, x, logits_at_evaluation),
     )
+    _refuse_changed_weights(model, weights)
     layers, has_norm = _layers(model, traits)
     buffers = () if has_norm else tuple(trial.changed_buffers)
     return replace(traits, layers=layers, buffers=buffers)
@@ -175,16 +214,20 @@ def check_per_example_gradients(
         rule = "must use all its trainable weights, because DP-SGD and gradient attacks need them"
         way_out = "remove these layers, or set requires_grad=False for them"
         raise UsageError(f"target {name}", rule, f"{', '.join(unused)} without use", way_out)
+    if not proportional_gradients(model, x, classes):
+        rule = "must have gradients in proportion to the loss, which DP-SGD scales to clip them"
+        way_out = "remove what clips gradients in backward, or leave DP-SGD out with --no-dp"
+        raise UsageError(f"target {name}", rule, None, way_out)
     try:
         norms = torch.from_numpy(gradient_norms(model, x.numpy(), labels.numpy(), "cpu"))
-    except (
-        RAISED
-    ) as error:  # Opacus raises many kinds of errors for layers that it does not support
+    except RAISED as error:  # Opacus raises many kinds of errors for unsupported layers
+        reason = _unsupported_layers(model) or short_error_line(error)
         rule = (
-            "cannot have per-example gradients, "
-            f"which DP-SGD and gradient attacks need: {error_line(error)}"
+            f"cannot have per-example gradients, which DP-SGD and gradient attacks need: {reason}"
         )
-        raise UsageError(f"target {name}", rule, None, "leave DP-SGD out with --no-dp") from error
+        raise UsageError(
+            f"target {name}", rule, None, "use other layers, or leave DP-SGD out with --no-dp"
+        ) from error
     of_each = gradient_norms_one_by_one(model.train(), x.numpy(), labels.numpy(), "cpu")
     expected = torch.from_numpy(of_each)
     if not _equal(norms, expected):
@@ -198,6 +241,65 @@ def check_per_example_gradients(
         )
 
 
+def _unsupported_layers(model: nn.Module) -> str:
+    """Returns the layers whose gradient norms Opacus did not compute, or "" if there are none.
+
+    Opacus, which failed, keeps the norms in an attribute of the weights.
+    """
+    layers: dict[str, str] = {}
+    for name, weight in model.named_parameters():
+        if weight.requires_grad and getattr(weight, "_norm_sample", None) is None:
+            layer = name.rpartition(".")[0]
+            kind = type(model.get_submodule(layer)).__name__
+            layers[layer] = f"{kind} at {layer or 'the top'}"
+    some_computed = any(hasattr(weight, "_norm_sample") for weight in model.parameters())
+    if not some_computed or not layers:
+        return ""
+    return f"Opacus does not support {' and '.join(layers.values())}"
+
+
+def check_batch_sizes(
+    name: str,
+    target: Target,
+    input_shape: tuple[int, ...],
+    classes: int,
+    training: int,
+    queries: int,
+) -> None:
+    """Checks that the network accepts batches as large as those of training and of queries.
+
+    Batches are of zeros. Their size is limited by MOST_VALUES, and that of queries is tried only if
+    it is expected to take at most MOST_SECONDS.
+
+    Args:
+        name, target, input_shape, classes: As for `check_target`.
+        training: Number of examples of a batch in training.
+        queries: Number of examples of a batch at evaluation.
+
+    Raises:
+        UsageError: Where the network fails for one of these batches.
+    """
+    model = initial_model(target, input_shape, classes, seed=0)
+    most = max(EXAMPLES, MOST_VALUES // math.prod(input_shape))
+    sizes = (min(training, most), min(queries, most))
+    try:
+        started = time.perf_counter()
+        _check_batch(model.train(), torch.zeros(sizes[0], *input_shape), classes)
+        seconds = time.perf_counter() - started
+        if seconds * sizes[1] / sizes[0] <= MOST_SECONDS:
+            _check_batch(model.eval(), torch.zeros(sizes[1], *input_shape), classes)
+    except UsageError as error:
+        failed = error.__cause__ is not None  # smaller batches are accepted
+        way_out = "accept batches of any size in forward" if failed else error.way_out
+        raise UsageError(f"target {name}", error.rule, error.value, way_out) from error
+
+
+def _check_batch(model: nn.Module, x: Tensor, classes: int) -> None:
+    """Raises UsageError unless `model` has logits for all of `x` (batch, *input_shape)."""
+    logits = _trial(model, x).logits
+    require_logits(f"{len(x)} examples of zeros", logits, (len(x), classes))
+
+
 def check_stack(
     name: str,
     target: Target,
@@ -205,14 +307,14 @@ def check_stack(
     classes: int,
     channels_last: bool = True,
 ) -> None:
-    """Checks that models of the network have the same logits in a stack as alone.
+    """Checks that models of the network have the same logits and gradients in a stack as alone.
 
     A stack is several models that are trained together by vectorised operations. `channels_last` is
     that of the network's traits: how images are stored in training. The other arguments are those
     of `check_target`.
 
     Raises:
-        UsageError: Where the logits differ, or the models cannot be stacked.
+        UsageError: Where logits or gradients differ, or the models cannot be stacked.
     """
     models = [initial_model(target, input_shape, classes, seed) for seed in (0, 1)]
     x = _drawn(input_shape)
@@ -221,13 +323,16 @@ def check_stack(
     try:
         stack = ModelStack(models)
         together = stack.logits(stack.weights, torch.stack([x, x]), None)
-        torch.autograd.backward(together.sum())
+        same = same_gradients(models, x, classes)
     except RAISED as error:  # torch raises many kinds of errors for what vmap does not support
-        rule = f"cannot be trained in a stack: {error_line(error)}"
+        rule = f"cannot be trained in a stack: {short_error_line(error)}"
         raise UsageError(f"target {name}", rule, None, "use --stack 1") from error
     alone = torch.stack([logits_of(model, x) for model in models])
     if not _equal(together.detach(), alone):
         rule = "must return the same logits in a stack as alone"
+        raise UsageError(f"target {name}", rule, None, "use --stack 1")
+    if not same:
+        rule = "must have the same gradients in a stack as alone, where hooks have no effect"
         raise UsageError(f"target {name}", rule, None, "use --stack 1")
 
 
@@ -296,12 +401,15 @@ def _mixes_examples(model: nn.Module, x: Tensor, trial: _Trial) -> bool:
     with batches of one size only, because the numbers of an example depend on it.
     """
     others = torch.cat([x[:1], 2 * x[1:].flip(0)])
-    if not _equal(trial.logits[:1], _trial(model, others).logits[:1]):
+    logits_of_others = _trial(model, others).logits
+    classes = trial.logits.shape[1]
+    require_logits("examples of twice the size", logits_of_others, (EXAMPLES, classes))
+    if not _equal(trial.logits[:1], logits_of_others[:1]):
         return True
     if trial.draws:
         return False
     alone = [_trial(model, example).logits for example in torch.split(x, 1)]
-    require_logits("1 example", alone[0], (1, trial.logits.shape[1]))
+    require_logits("1 example", alone[0], (1, classes))
     return not _equal(trial.logits, torch.cat(alone))
 
 
@@ -322,7 +430,10 @@ def _logits_at_evaluation(model: nn.Module, x: Tensor, classes: int) -> Tensor:
         raise UsageError("", "must not change its buffers at evaluation", value, way_out)
     if _mixes_examples(model, x, trial):
         rule = "must return the same logits for an example alone and in a batch, at evaluation"
-        way_out = "use no statistics of the batch there (BatchNorm with track_running_stats=True)"
+        way_out = (
+            "use no statistics of the batch there (BatchNorm with track_running_stats=True), or "
+            "batch_first=True for recurrent layers and attention"
+        )
         raise UsageError("", rule, None, way_out)
     return trial.logits
 
@@ -380,8 +491,14 @@ def _layers(model: nn.Module, traits: Traits) -> tuple[str, bool]:
 
 
 def _refuse_changed_weights(model: nn.Module, before: Mapping[str, Tensor]) -> None:
-    """Raises UsageError where `forward` has changed weights; `before` are the weights by name."""
+    """Raises UsageError where `forward` has changed weights or has created some.
+
+    `before` are the weights by name.
+    """
     for name, weight in model.named_parameters():
+        if name not in before:
+            way_out = "create them in __init__, or use layers such as torch.nn.LazyLinear"
+            raise UsageError("", "must not create weights in forward", name, way_out)
         if not is_same(weight.detach(), before[name]):
             way_out = "leave the change of weights to training, which follows the gradients"
             raise UsageError("", "must not change its weights in forward", name, way_out)

@@ -1,5 +1,7 @@
 """What the weights of a network must be: trainable by gradients, and its own."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -28,10 +30,7 @@ def check_weights(model: nn.Module, again: nn.Module) -> None:
         if parameter.requires_grad and not parameter.is_floating_point():
             value = f"{name} of dtype {parameter.dtype}"
             raise UsageError("", "must have weights that are real numbers", value)
-    reproduced = state.keys() == state_again.keys() and all(
-        is_same(tensor, state_again[name]) for name, tensor in state.items()
-    )
-    if not reproduced:
+    if not is_same_state(state, state_again):
         rule = "must have weights that the seed determines"
         raise UsageError("", rule, None, "draw them from torch's generator and no other")
 
@@ -74,6 +73,13 @@ def is_same(first: Tensor, second: Tensor) -> bool:
     return bool(((first == second) | ((first != first) & (second != second))).all())
 
 
+def is_same_state(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
+    """Returns whether two state_dicts have the same names and values."""
+    return first.keys() == second.keys() and all(
+        is_same(tensor, second[name]) for name, tensor in first.items()
+    )
+
+
 def check_gradients(model: nn.Module, x: Tensor, classes: int) -> None:
     """Raises UsageError where the loss of `x` (batch, *input_shape) has no gradient.
 
@@ -85,6 +91,10 @@ def check_gradients(model: nn.Module, x: Tensor, classes: int) -> None:
         rule = f"must be trained by gradients of its loss, but fails: {error_line(error)}"
         way_out = "change no tensor in place that the gradient needs"
         raise UsageError("", rule, None, way_out) from error
+    for name, gradient in gradients.items():
+        if gradient is not None and gradient.layout != torch.strided:
+            value = f"a sparse gradient of {name}"
+            raise UsageError("", "must have dense gradients", value, "use sparse=False")
     if all(gradient is None for gradient in gradients.values()):
         rule = "must compute its logits from its weights by operations with gradients"
         way_out = "remove detach, no_grad, inference_mode and argmax from forward"
@@ -105,5 +115,8 @@ def _gradients(model: nn.Module, x: Tensor, classes: int) -> dict[str, Tensor | 
         loss = cross_entropy(model.train()(x.clone()), labels)
         if not loss.requires_grad:
             return dict.fromkeys(trainable)
-        gradients = torch.autograd.grad(loss, list(trainable.values()), allow_unused=True)
-    return dict(zip(trainable, gradients, strict=True))
+        model.zero_grad()
+        torch.autograd.backward(loss)  # calls hooks that `torch.autograd.grad` does not call
+    gradients = {name: weight.grad for name, weight in trainable.items()}
+    model.zero_grad()
+    return gradients

@@ -10,6 +10,8 @@ from types import ModuleType
 # mgaudit silently.
 RAISED = (Exception, SystemExit)
 
+LONGEST_SENTENCE = 150  # characters of an error of a library that a short line shows
+
 # Frames of the import system, which are not the user's code.
 IMPORT_FRAMES = (
     __file__,
@@ -71,6 +73,16 @@ def error_line(error: BaseException) -> str:
     message = " ".join(str(error).split())
     kind = type(error).__name__
     return f"{kind}: {message}" if message else kind
+
+
+def short_error_line(error: BaseException) -> str:
+    """Returns "Kind: first sentence" of an error, at most LONGEST_SENTENCE characters.
+
+    >>> short_error_line(ValueError("No rule for aten::x.input. We could not. Please file"))
+    'ValueError: No rule for aten::x.input'
+    """
+    first = error_line(error).partition(". ")[0]
+    return first if len(first) <= LONGEST_SENTENCE else f"{first[:LONGEST_SENTENCE]}…"
 
 
 def error_line_with_place(error: BaseException) -> str:

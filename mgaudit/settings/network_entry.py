@@ -11,7 +11,7 @@ from typing import Any
 
 from mgaudit.errors import UsageError
 from mgaudit.settings.choices import Entry
-from mgaudit.targets.own_module import error_line
+from mgaudit.targets.own_module import RAISED, error_line
 
 INPUT_SHAPE, CLASSES = "input_shape", "classes"
 # The names of parameters that mgaudit supplies, wherever they are in the signature.
@@ -34,17 +34,36 @@ NUMBERS = (int, float, bool, "int", "float", "bool")  # annotations of what is n
 class NetworkBuilder:
     """Builds a network from (input_shape, classes), whatever its class or function takes.
 
+    `name` is that of the target in errors.
     `supplied` are the names of the parameters that take one of the two, with which one they take.
     They are passed by position if they are the first parameters, in this order.
     """
 
+    name: str
     build: Callable[..., Any]
     options: Mapping[str, Any]
     supplied: tuple[tuple[str, str], ...]
     by_position: bool
 
     def __call__(self, input_shape: tuple[int, ...], classes: int) -> Any:
-        """Returns a new network for examples of this shape and this number of classes."""
+        """Returns a new network for examples of this shape and this number of classes.
+
+        Raises:
+            UsageError: Where the class or function fails, whenever it is called.
+        """
+        try:
+            return self._network(input_shape, classes)
+        except UsageError:
+            raise
+        except RAISED as error:
+            rule = (
+                f"cannot be built for input_shape={input_shape} and classes={classes}: "
+                f"{error_line(error)}"
+            )
+            way_out = "change its options or the data"
+            raise UsageError(f"target {self.name}", rule, None, way_out) from error
+
+    def _network(self, input_shape: tuple[int, ...], classes: int) -> Any:
         values = {INPUT_SHAPE: input_shape, CLASSES: classes}
         if self.by_position:
             positional = [values[role] for _, role in self.supplied]
@@ -73,9 +92,12 @@ class NetworkEntry(Entry):
 
     def _built(self, options: Mapping[str, Any]) -> Any:
         """Returns what builds the network for these options from (input_shape, classes)."""
-        first = tuple(inspect.signature(self.build).parameters)[: len(self.supplied)]
+        parameters = list(inspect.signature(self.build).parameters.values())[: len(self.supplied)]
+        names = tuple(parameter.name for parameter in parameters)
+        by_keyword = any(parameter.kind == parameter.KEYWORD_ONLY for parameter in parameters)
         supplied = tuple(zip(self.supplied, self.roles, strict=True))
-        return NetworkBuilder(self.build, options, supplied, by_position=first == self.supplied)
+        by_position = names == self.supplied and not by_keyword
+        return NetworkBuilder(self.name, self.build, options, supplied, by_position)
 
 
 def supplied_parameters(parameters: Mapping[str, inspect.Parameter]) -> dict[str, str]:

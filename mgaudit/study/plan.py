@@ -15,7 +15,7 @@ from mgaudit.storage.run_folder import path_word
 from mgaudit.study.attack_trial import OutputShapes, check_attacks
 from mgaudit.study.design import Design, draw_design
 from mgaudit.study.extras import extras_in
-from mgaudit.study.network_check import checked_network
+from mgaudit.study.network_check import check_batches, checked_network
 from mgaudit.study.progress import Progress, announced_if_slow
 from mgaudit.study.provenance import run_sha256
 from mgaudit.study.stacking import with_stack
@@ -115,6 +115,7 @@ def plan_arm(settings: AuditSettings, design: Design, progress: Progress | None 
     _check_augmentation(settings.label, scheme, training.augment, design.dataset.input_shape)
     dataset, target = design.dataset, settings.target
     traits, one_by_one = checked_network(target, design)
+    check_batches(target, training, design)
     dp_sgd = dp_sgd_in(scheme)
     if dp_sgd is not None:
         check_private(target.name, traits)

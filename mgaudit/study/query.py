@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mgaudit.errors import UsageError
 from mgaudit.storage.checked_files import DamagedFileError
 from mgaudit.storage.ensembles import Outputs, OutputsKey, Tensors
 from mgaudit.study.design import Design
 from mgaudit.study.train import TrainedArm, locked, model_layout, train_missing
 from mgaudit.targets.fitting.recipe import initial_model
+from mgaudit.targets.own_module import RAISED, error_line
 from mgaudit.targets.querying.ensemble import Ensemble
 from mgaudit.targets.querying.queries import Queries
 
@@ -68,10 +70,22 @@ class ArmOutputs:
         with locked(folder, progress):
             outputs = folder.load_outputs(key, progress.stage)
             if outputs is None:
-                outputs = compute(self._ensemble())
+                outputs = self._computed(compute)
                 self._check_outputs(what, outputs)
                 folder.save_outputs(key, outputs)
         return outputs
+
+    def _computed(self, compute: Callable[[Ensemble], Outputs]) -> Outputs:
+        """Returns the outputs. Raises RuntimeError, naming it, where an own network fails."""
+        target, ensemble = self.trained.arm.settings.target, self._ensemble()
+        try:
+            return compute(ensemble)
+        except (UsageError, OSError):
+            raise
+        except RAISED as error:
+            if target.own_sha256 is None:
+                raise
+            raise RuntimeError(f"target {target.name} failed: {error_line(error)}") from error
 
     def _ensemble(self) -> Ensemble:
         """Returns the converged models, loaded from the store."""

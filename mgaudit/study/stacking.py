@@ -14,7 +14,7 @@ from mgaudit.settings.choices import Choice, own_code
 from mgaudit.settings.study_settings import DPAuditSettings, StudySettings
 from mgaudit.storage.atomic import set_aside, sweep_partial, write_atomically
 from mgaudit.study.design import Design
-from mgaudit.study.network_check import checked_network
+from mgaudit.study.network_check import check_batches, checked_network
 from mgaudit.targets.cache import cache_folder
 from mgaudit.targets.device import device_name
 from mgaudit.targets.fitting.recipe import Recipe
@@ -48,6 +48,7 @@ def _fastest(target: Choice, training: Training, design: Design) -> int:
     traits, reason_for_one = checked_network(target, design)
     if reason_for_one:
         return 1
+    check_batches(target, training, design)
     path = _path(target, training, design, sizes)
     kept = _kept_size(path)
     if kept is not None:

@@ -90,6 +90,9 @@ def train_missing(
     if missing and arm.one_by_one and arm.recipe.plan is None:
         label = arm.settings.label
         progress.stage(f"{label}: models are trained one by one, because {arm.one_by_one}")
+    if missing and arm.recipe.traits.same_start:
+        reason = "because the network is built with the same weights for each seed"
+        progress.stage(f"{arm.settings.label}: all models start from the same weights, {reason}")
     progress.training_started(arm.settings.label, models, len(kept))
     _train(missing, arm, folder, design, jobs, progress)
     progress.training_ended()

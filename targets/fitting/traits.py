@@ -24,6 +24,8 @@ class Traits:
         channels_last: The network accepts images whose channels are the last axis in memory.
         layers: The layers that mix examples, keep state or draw, in words; "" if none is known.
         buffers: Names of the buffers that training changes, if no such layer is known to do it.
+        hooks_gradients: Hooks change gradients (`Tensor.register_hook`), which a stack leaves out.
+        same_start: The initial weights do not depend on the seed, as those of a pretrained network.
     """
 
     mixes_examples: bool = False
@@ -33,16 +35,20 @@ class Traits:
     channels_last: bool = True
     layers: str = ""
     buffers: tuple[str, ...] = ()
+    hooks_gradients: bool = False
+    same_start: bool = False
 
     @property
     def per_example(self) -> bool:
-        """Whether the network computes the logits of each example by itself in training.
+        """Whether the network computes each example by itself in training, without hooks.
 
         Only then can its models be stacked, that is, trained together, because the shorter batches
-        of a stack are padded with zeros and its models have no random streams of their own. DP-SGD
-        needs the same, because it clips the gradient of each example.
+        of a stack are padded with zeros and its models have no random streams of their own, and
+        because vmap does not call hooks on gradients. DP-SGD needs the same, because it clips the
+        gradient of each example.
         """
-        return not (self.mixes_examples or self.keeps_state or self.draws)
+        mixes_or_draws = self.mixes_examples or self.keeps_state or self.draws
+        return not (mixes_or_draws or self.hooks_gradients)
 
     @property
     def norms_by_opacus(self) -> bool:
@@ -58,7 +64,9 @@ class Traits:
             return "logits that depend on the rest of the batch"
         if self.keeps_state:
             return f"buffers that training changes ({', '.join(self.buffers)})"
-        return "random numbers in training"
+        if self.draws:
+            return "random numbers in training"
+        return "hooks that change gradients"
 
     @property
     def way_out(self) -> str:
@@ -67,7 +75,9 @@ class Traits:
             return "keep no buffers that training changes"
         if self.mixes_examples or self.keeps_state:
             return "use GroupNorm in place of BatchNorm"
-        return "remove dropout"
+        if self.draws:
+            return "remove dropout"
+        return "remove register_hook and the like"
 
 
 PER_EXAMPLE = Traits()

@@ -16,6 +16,8 @@ from mgaudit.targets.querying.gradients import gradient_norms, gradient_norms_on
 from mgaudit.targets.querying.queries import Queries
 from mgaudit.targets.seeds import torch_generator
 
+QUERY_BATCH = 1000  # examples that are processed at once
+
 
 def tensor_layout(model: nn.Module) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Returns (dtype, shape) of each tensor in the state_dict of `model`, by name.
@@ -62,7 +64,7 @@ class Ensemble:
         device: str,
         queries: Queries,
         seed: int,
-        batch_size: int = 1000,
+        batch_size: int = QUERY_BATCH,
     ) -> NDArray[np.float32]:
         """Returns the logits (models, examples, queries, classes) at evaluation.
 

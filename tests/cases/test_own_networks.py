@@ -18,7 +18,7 @@ from mgaudit.settings.study_settings import study_settings, target_choice
 from mgaudit.study.plan import plan_study
 from mgaudit.study.progress import Progress
 from mgaudit.study.study import run_study
-from mgaudit.targets.contract import check_device, check_target
+from mgaudit.targets.contract import check_batch_sizes, check_device, check_stack, check_target
 from mgaudit.targets.fitting.traits import Traits
 from mgaudit.targets.global_random import refuse_global_draws
 from mgaudit.targets.network_output import refuse_probabilities
@@ -195,6 +195,90 @@ REFUSED: dict[str, tuple[str, str, str]] = {
     "Raises": ("def extra(self): raise KeyError('x')", "classes=10: KeyError: 'x'", "A24"),
     "Exits": ("def extra(self): sys.exit(0)", "classes=10: SystemExit: 0", "A24"),
     "ExitsInForward": ("def forward(self, x): sys.exit(0)", "fails: SystemExit: 0", "A24"),
+    "CreatesLayers": (
+        "def forward(self, x):\n"
+        "        if not hasattr(self, 'late'): self.late = nn.Linear(10, 10)\n"
+        "        return self.late(self.net(x))",
+        "must not create weights in forward, got late.weight; create them in __init__",
+        "",
+    ),
+    "CreatesLayersAtEvaluation": (
+        "def forward(self, x):\n"
+        "        if not self.training: self.late = nn.Parameter(torch.ones(1))\n"
+        "        return self.net(x)",
+        "must not create weights in forward, got late",
+        "",
+    ),
+    "SecondFails": (
+        "built = 0\n"
+        "    def extra(self):\n"
+        "        SecondFails.built += 1\n"
+        "        if SecondFails.built > 1: raise ValueError('too many')",
+        "cannot be built for input_shape=(1, 8, 8) and classes=10: ValueError: too many",
+        "",
+    ),
+    "LaterFails": (
+        "built = 0\n"
+        "    def extra(self):\n"
+        "        LaterFails.built += 1\n"
+        "        if LaterFails.built > 4: raise ValueError('too many')",
+        "cannot be built for input_shape=(1, 8, 8) and classes=10: ValueError: too many",
+        "",
+    ),
+    "SparseBag": (
+        "def extra(self):\n"
+        "        self.bag = nn.EmbeddingBag(3, 10, sparse=True)\n"
+        "    def forward(self, x):\n"
+        "        return self.net(x) + self.bag(x.flatten(1).long().clamp(0, 2))",
+        "must have dense gradients, got a sparse gradient of bag.weight; use sparse=False",
+        "",
+    ),
+    "SparseEmbedding": (
+        "def extra(self):\n"
+        "        self.embed = nn.Embedding(3, 10, sparse=True)\n"
+        "    def forward(self, x):\n"
+        "        return self.net(x) + self.embed(x[:, 0, 0, 0].long().clamp(0, 2))",
+        "must have dense gradients, got a sparse gradient of embed.weight; use sparse=False",
+        "",
+    ),
+    "FailsForQueries": (
+        "def forward(self, x):\n"
+        "        if len(x) > 40: raise IndexError('too large')\n"
+        "        return self.net(x)",
+        "of shape (60, 1, 8, 8), but fails: IndexError: too large; accept batches of any size",
+        "",
+    ),
+    "FailsForTraining": (
+        "def forward(self, x):\n"
+        "        if self.training and len(x) > 10: raise IndexError('too large')\n"
+        "        return self.net(x)",
+        "must accept a batch of shape (16, 1, 8, 8), but fails: IndexError: too large",
+        "",
+    ),
+    "DrawsForLargeBatches": (
+        "def forward(self, x):\n"
+        "        if self.training and len(x) > 10: x = x * np.random.rand()\n"
+        "        return self.net(x)",
+        "got a draw from the global generator of numpy.random",
+        "",
+    ),
+    "NotANumberForLargeInputs": (
+        "def forward(self, x):\n"
+        "        return self.net(x) * (torch.nan if x.abs().max() > 4.5 else 1)",
+        "must return finite logits for examples of twice the size, got NaN or infinity",
+        "",
+    ),
+    "BatchSecond": (
+        "def extra(self): self.lstm = nn.LSTM(8, 10)\n"
+        "    def forward(self, x): return self.lstm(x[:, 0])[0][:, -1]",
+        "or batch_first=True for recurrent layers",
+        "",
+    ),
+    "DefaultDtype": (
+        "def extra(self): torch.set_default_dtype(torch.float64)",
+        "must not change torch's default dtype, got torch.float64; remove torch.set_default_dtype",
+        "",
+    ),
     "OnOtherDevice": (
         "def forward(self, x): return self.net(x.to('meta'))",
         "must accept a batch of shape (2, 1, 8, 8), but fails",
@@ -394,6 +478,96 @@ class OneNumber(OneLogit):
         return super().forward(x).squeeze(1)
 
 
+class WeightHook(Base):
+    def extra(self):
+        self.net[1].weight.register_hook(lambda gradient: 0.1 * gradient)
+
+
+class AccumulationHook(Base):
+    def extra(self):
+        self.net[1].weight.register_post_accumulate_grad_hook(halve)
+
+
+def halve(weight):
+    weight.grad.mul_(0.5)
+
+
+class ActivationHook(Base):
+    def hook(self, gradient):
+        return 0.1 * gradient
+
+    def forward(self, x):
+        h = self.net[:3](x)
+        if h.requires_grad:
+            h.register_hook(self.hook)
+        return self.net[3](h)
+
+
+class ClippingHook(ActivationHook):
+    def hook(self, gradient):
+        return gradient.clamp(-10, 10)
+
+
+class ObservingHook(ActivationHook):
+    def hook(self, gradient):
+        return None
+
+
+class ModuleHook(Base):
+    def extra(self):
+        self.net[3].register_full_backward_hook(lambda layer, inputs, outputs: (inputs[0] * 0.1,))
+
+
+class KeywordOnly(Base):
+    def __init__(self, *, num_classes):
+        super().__init__(num_classes)
+
+
+class KeywordDefault(Base):
+    def __init__(self, *, num_classes=3):
+        super().__init__(num_classes)
+
+
+class KeywordShape(Base):
+    def __init__(self, *, input_shape, classes, width=8):
+        super().__init__(classes)
+
+
+class SameStart(Base):
+    def __init__(self, num_classes):
+        torch.manual_seed(0)
+        super().__init__(num_classes)
+
+
+class DeepRecurrent(Recurrent):
+    def __init__(self, num_classes):
+        super().__init__(num_classes)
+        self.lstm = nn.RNN(8, 8, batch_first=True)
+
+
+class SignOfGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(context, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(context, gradient):
+        return gradient.sign()
+
+
+class SignedGradients(Base):
+    def forward(self, x):
+        return self.net[3](SignOfGradient.apply(self.net[:3](x)))
+
+
+def traced(num_classes):
+    return torch.jit.trace(Base(num_classes), torch.zeros(2, 1, 8, 8))
+
+
+def parallel(num_classes):
+    return nn.DataParallel(Base(num_classes))
+
+
 class ManyOptions(Base):
     def __init__(self, width=8, num_classes=1000, dropout: float = 0.0):
         super().__init__(num_classes)
@@ -573,6 +747,119 @@ def test_b18_state_is_trained_one_model_at_a_time_and_named_for_dp(
     words = "must compute each example by itself for DP-SGD, which clips its gradient, got "
     refused(("run", "--target", f"nets:{name}", *arguments), words + buffers)
     audited(name, small)
+
+
+@pytest.mark.parametrize(
+    "name", ["WeightHook", "AccumulationHook", "ActivationHook", "ClippingHook"]
+)
+def test_hooks_on_gradients_are_trained_one_model_at_a_time(
+    name: str, small: dict[str, Any]
+) -> None:
+    assert traits(name).hooks_gradients
+    words = f"because target nets:{name} has hooks that change gradients, and is trained one model"
+    target = ("run", "--target", f"nets:{name}", *SMALL_RUN)
+    refused((*target, "--no-dp", "--stack", "2"), words)
+    refused((*target, "--no-dp", "--clients", "2"), words.partition(", and")[0])
+    private = ("--scheme", "dp-sgd:noise_multiplier=1", "--no-plain")
+    refused((*target, *private), "for DP-SGD", "got hooks that change gradients; remove register")
+    alone = audited(name, small, stack=1)
+    for key, values in audited(name, small).items():
+        np.testing.assert_array_equal(values, alone[key])
+
+
+@pytest.mark.parametrize("name", ["Base", "ObservingHook", "Unused"])
+def test_networks_without_hooks_that_change_gradients_are_stacked(name: str) -> None:
+    assert traits(name).per_example
+    check_stack(name, target_choice(f"nets:{name}").built, (1, 8, 8), 10)
+    for of_low_precision_or_slow in ("Half", "WeightNorm"):
+        assert traits(of_low_precision_or_slow).per_example
+
+
+def test_a_stack_with_other_gradients_is_refused() -> None:
+    with pytest.raises(UsageError, match="must have the same gradients in a stack as alone"):
+        check_stack("hook", target_choice("nets:ActivationHook").built, (1, 8, 8), 10)
+
+
+def test_module_hooks_give_the_same_gradients_in_a_stack(small: dict[str, Any]) -> None:
+    together, alone = (audited("ModuleHook", small, stack=stack) for stack in ("auto", 1))
+    for key, values in alone.items():
+        np.testing.assert_allclose(values, together[key], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("traced", "TopLevelTracedModule"), ("parallel", "DataParallel")]
+)
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_compiled_and_wrapped_modules_are_refused(name: str, kind: str) -> None:
+    words = f"must not be compiled or wrapped, got {kind}; return the plain module"
+    refused(("run", "--target", f"nets:{name}", "--no-dp", *SMALL_RUN), words)
+
+
+def test_dp_sgd_refuses_gradients_that_do_not_scale_with_the_loss(small: dict[str, Any]) -> None:
+    arguments = ("--scheme", "dp-sgd:noise_multiplier=1", "--no-plain", *SMALL_RUN)
+    words = "must have gradients in proportion to the loss, which DP-SGD scales to clip them"
+    refused(("run", "--target", "nets:SignedGradients", *arguments), words)
+
+
+def test_dp_sgd_names_layers_that_opacus_does_not_support() -> None:
+    arguments = ("--scheme", "dp-sgd:noise_multiplier=1", "--no-plain", *SMALL_RUN)
+    words = ("RNN at lstm", "use other layers, or leave DP-SGD out with --no-dp")
+    line = refused(("run", "--target", "nets:DeepRecurrent", *arguments), *words)
+    assert "_norm_sample" not in line
+
+
+def test_the_reason_for_training_one_by_one_is_one_short_sentence() -> None:
+    with pytest.raises(UsageError, match="cannot be trained in a stack") as caught:
+        check_stack("rnn", target_choice("nets:DeepRecurrent").built, (1, 8, 8), 10)
+    assert len(caught.value.rule) < 200
+    assert ". " not in caught.value.rule
+
+
+def test_equal_initial_weights_of_all_models_are_reported(small: dict[str, Any]) -> None:
+    stages: dict[str, list[str]] = {"Base": [], "SameStart": []}
+    for name, lines in stages.items():
+        settings = {**small, "target": f"nets:{name}", "schemes": ["none"], "attacks": ["loss"]}
+        plan = plan_study(study_settings({**settings, "examples": 60}))
+        progress = Progress()
+        progress.stage = lines.append  # type: ignore[method-assign]
+        run_study(plan, 1, progress)
+    words = "all models start from the same weights"
+    assert not any(words in line for line in stages["Base"])
+    assert sum(words in line for line in stages["SameStart"]) == 1
+
+
+def test_an_error_of_a_query_names_the_network_and_the_exception(
+    small: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mgaudit.study.network_check.check_batch_sizes", lambda *_: None)
+    with pytest.raises(RuntimeError, match=r"nets:FailsForQueries failed: IndexError: too large"):
+        audited("FailsForQueries", small)
+
+
+def test_trial_batches_are_limited_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+
+    class Sizes(nn.Sequential):
+        def forward(self, x: Any) -> Any:
+            sizes.append(len(x))
+            return super().forward(x)
+
+    monkeypatch.setattr("mgaudit.targets.contract.MOST_VALUES", 64 * 20)
+
+    def network(shape: tuple[int, ...], classes: int) -> nn.Module:
+        return Sizes(nn.Flatten(), nn.Linear(64, classes))
+
+    check_batch_sizes("net", network, (1, 8, 8), 10, 16, 1000)
+    assert sizes == [16, 20]
+    sizes.clear()
+    monkeypatch.setattr("mgaudit.targets.contract.MOST_SECONDS", 0.0)
+    check_batch_sizes("net", network, (1, 8, 8), 10, 1000, 1000)
+    assert sizes == [20]
+
+
+@pytest.mark.parametrize("name", ["KeywordOnly", "KeywordDefault", "KeywordShape"])
+def test_parameters_that_must_be_keywords_are_passed_as_keywords(name: str) -> None:
+    assert target_choice(f"nets:{name}").built((1, 8, 8), 10).net[3].out_features == 10
 
 
 def test_a24_the_signature_says_what_a_network_is_built_from() -> None:
