@@ -527,7 +527,13 @@ def _run_values(
 def _settings_values(settings: SettingsArgument) -> dict[str, Any]:
     from mgaudit.settings.toml_file import read_settings
 
-    return dict(settings) if isinstance(settings, Mapping) else read_settings(Path(settings))
+    if isinstance(settings, Mapping):
+        return dict(settings)
+    values = read_settings(Path(settings))
+    if not values:
+        way_out = "give the settings.toml of a run"
+        raise UsageError(f"the settings file {settings}", "must have settings", "none", way_out)
+    return values
 
 
 def _edited(

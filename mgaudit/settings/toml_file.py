@@ -43,8 +43,6 @@ def read_settings(path: Path) -> dict[str, Any]:
         raise UsageError(key, rule, None, WAY_OUT) from error
     except ValueError as error:
         raise UsageError(key, f"is not TOML: {error}", None, WAY_OUT) from error
-    if not values:
-        raise UsageError(key, "must have settings", "an empty file", WAY_OUT)
     if not all(fits_64_bits(value) for value in _leaves(values)):
         rule = "is not TOML: a whole number must have at most 64 bits"
         raise UsageError(key, rule, None, WAY_OUT)

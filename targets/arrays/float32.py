@@ -51,9 +51,9 @@ def as_float32(train: Array, test: Array) -> tuple[Float32, Float32]:
 
 def is_damaged(train: Array, test: Array) -> bool:
     """Returns whether `as_float32` centres and scales a feature (examples,) of both splits."""
-    if _is_exact(train) and _is_exact(test):
-        return False
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        if _is_exact(train) and _is_exact(test):
+            return False
         return _is_damaged(np.concatenate([train.ravel(), test.ravel()]))
 
 

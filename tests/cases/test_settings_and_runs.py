@@ -155,7 +155,7 @@ def test_b35_hostile_names_reach_every_report(tmp_path: Path) -> None:
 def test_b28_an_empty_settings_file_is_refused(tmp_path: Path) -> None:
     for content in ("", "# only a comment\n"):
         (tmp_path / "empty.toml").write_text(content)
-        with pytest.raises(mgaudit.UsageError, match="must have settings, got an empty file"):
+        with pytest.raises(mgaudit.UsageError, match="must have settings, got none"):
             mgaudit.run(settings=tmp_path / "empty.toml", quiet=True)
 
 
