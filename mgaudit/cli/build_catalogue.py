@@ -17,6 +17,7 @@ from mgaudit.targets.schemes import Scheme
 # What mgaudit supplies to a network and to a reader of datasets: not an option.
 OF_NETWORKS = ("input_shape", "classes")
 OF_READERS = ("path", "module", "function", "examples", "generator")
+MOST_DIGITS = 8  # of a default; longer ones, such as 1/3, are rounded
 
 
 def described() -> dict[str, list[Entry]]:
@@ -54,6 +55,8 @@ def _option(key: str, default: object, hint: object) -> str:
 def _value_text(value: object) -> str:
     if isinstance(value, tuple):
         return "x".join(str(item) for item in value)
+    if isinstance(value, float) and len(str(value)) > MOST_DIGITS:
+        return f"{value:.3f}"
     return str(value).lower() if isinstance(value, bool) or value is None else str(value)
 
 
