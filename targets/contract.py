@@ -19,7 +19,7 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from mgaudit.errors import UsageError
 from mgaudit.targets.fitting.recipe import Target, initial_model
-from mgaudit.targets.fitting.stack import ModelStack
+from mgaudit.targets.fitting.stack import ModelStack, without_vmap_warnings
 from mgaudit.targets.fitting.traits import Traits
 from mgaudit.targets.global_random import refuse_global_draws
 from mgaudit.targets.network_output import logits_of, refuse_probabilities, require_logits
@@ -219,7 +219,8 @@ def check_per_example_gradients(
         way_out = "remove what clips gradients in backward, or leave DP-SGD out with --no-dp"
         raise UsageError(f"target {name}", rule, None, way_out)
     try:
-        norms = torch.from_numpy(gradient_norms(model, x.numpy(), labels.numpy(), "cpu"))
+        with without_vmap_warnings():  # Opacus uses vmap for layers that it does not know
+            norms = torch.from_numpy(gradient_norms(model, x.numpy(), labels.numpy(), "cpu"))
     except RAISED as error:  # Opacus raises many kinds of errors for unsupported layers
         reason = _unsupported_layers(model) or short_error_line(error)
         rule = (
@@ -322,7 +323,8 @@ def check_stack(
         x = x.to(memory_format=torch.channels_last)
     try:
         stack = ModelStack(models)
-        together = stack.logits(stack.weights, torch.stack([x, x]), None)
+        with without_vmap_warnings():
+            together = stack.logits(stack.weights, torch.stack([x, x]), None)
         same = same_gradients(models, x, classes)
     except RAISED as error:  # torch raises many kinds of errors for what vmap does not support
         rule = f"cannot be trained in a stack: {short_error_line(error)}"

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from mgaudit.targets.fitting.stack import ModelStack
+from mgaudit.targets.fitting.stack import ModelStack, without_vmap_warnings
 from mgaudit.targets.own_module import RAISED
 
 RELATIVE = 1e-2  # of the largest gradient of a weight; float16 networks differ by 1e-3
@@ -51,9 +51,8 @@ def same_gradients(models: Sequence[nn.Module], x: Tensor, classes: int) -> bool
     finite alone are not compared.
     """
     labels = torch.arange(len(x), device=x.device) % classes
-    with warnings.catch_warnings():
-        for message in ("Full backward hook is firing", "There is a performance drop"):
-            warnings.filterwarnings("ignore", message=message)
+    with without_vmap_warnings():
+        warnings.filterwarnings("ignore", message="Full backward hook is firing")
         for scale in LOSS_SCALES:
             stack = ModelStack(models)
             logits = stack.logits(stack.weights, torch.stack([x] * len(models)), None)

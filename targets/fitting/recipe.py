@@ -17,6 +17,7 @@ from mgaudit.targets.fitting.federated import client_streams, fit_federated
 from mgaudit.targets.fitting.loop import Fitted, Watch, fit
 from mgaudit.targets.fitting.precision import exactness
 from mgaudit.targets.fitting.privacy_plan import PrivacyPlan
+from mgaudit.targets.fitting.stack import without_vmap_warnings
 from mgaudit.targets.fitting.traits import PER_EXAMPLE, Traits
 from mgaudit.targets.schemes import Scheme
 from mgaudit.targets.schemes.noise_nodes import without_node
@@ -98,7 +99,7 @@ def train(
     padding = np.repeat(membership[-1:], missing, axis=0)
     rows = np.concatenate([membership, padding])
     started = time.perf_counter()
-    with one_thread():
+    with one_thread(), without_vmap_warnings():
         trained = _train(recipe, dataset, rows, padded, torch.device(device))
     seconds = (time.perf_counter() - started) / len(indices)
     return [replace(model, seconds=seconds) for model in trained[: len(indices)]]

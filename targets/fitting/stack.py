@@ -1,6 +1,8 @@
 """Stacks: networks of one architecture that are trained together."""
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Generator, Tensor, nn
@@ -10,6 +12,14 @@ from mgaudit.targets.fitting.traits import layer_draws
 from mgaudit.targets.schemes.noise_nodes import node_in
 
 Weights = dict[str, Tensor]
+
+
+@contextmanager
+def without_vmap_warnings() -> Iterator[None]:
+    """Hides torch's warnings about operations that vmap computes one model at a time."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="There is a performance drop because")
+        yield
 
 
 class ModelStack:
