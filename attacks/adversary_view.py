@@ -231,6 +231,11 @@ class AdversaryView:
         return AdversaryView(ensemble, self.__target, ensemble, numbers, self._lower_limits)
 
     @property
+    def has_limits(self) -> bool:
+        """Whether the numbers of references are limited: membership was not drawn by coins."""
+        return self.__limits is not None
+
+    @property
     def _lower_limits(self) -> ReferenceLimits | None:
         """The limits for a pseudo-target, which has one shadow less; None without limits."""
         limits = self.__limits

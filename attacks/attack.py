@@ -24,11 +24,13 @@ class Attack(ABC):
     target's logits for one query: "shadows" (at least `fewest_shadows`), "population", "queries"
     (two or more of each example), and extras by name, such as "gradient_norm" and "features".
     `cost` describes the cost for one target in a few words; `source` is the paper in which the
-    attack was published. An attack `is_slow` if it trains something for each target; it is then
-    repeated less often. `mgaudit.testing.check_attack` checks this contract.
+    attack was published. An attack `is_slow` if the curve of attack power repeats it with one
+    number of shadows only. Where numbers of references are limited, an attack gives up
+    `fewer_references` of each kind. `mgaudit.testing.check_attack` checks this contract.
 
-    Before anything is trained, each attack that is not built in scores a view with made-up outputs
-    twice. The scores must be finite, float64 (examples,) and both times the same.
+    Before anything is trained, each attack that is not built in scores made-up outputs of several
+    targets, the first of them twice. The scores must be finite, float64 (examples,) and the same
+    for the same target.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
@@ -36,6 +38,7 @@ class Attack(ABC):
     cost: ClassVar[str] = "not stated"
     source: ClassVar[str] = "own attack"
     is_slow: ClassVar[bool] = False
+    fewer_references: ClassVar[int] = 0
 
     @classmethod
     def examples(cls) -> "tuple[Attack, ...]":

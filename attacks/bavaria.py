@@ -10,10 +10,10 @@ from mgaudit.attacks.adversary_view import AdversaryView
 from mgaudit.attacks.attack import Attack
 from mgaudit.attacks.drift_corrected import DriftCorrected
 from mgaudit.attacks.ensemble import Floats
-from mgaudit.attacks.normal_inverse_gamma import Side
+from mgaudit.attacks.normal_inverse_gamma import Side, sides
 from mgaudit.attacks.signals import BentConfidence
 
-# The bend of phi with fewer shadows than MANY_SHADOWS, and with more.
+# The bend of phi with fewer shadows than MANY_SHADOWS, and from there on.
 FEW_BEND, MANY_BEND = 4.0, 8.0
 MANY_SHADOWS = 8
 
@@ -37,8 +37,8 @@ class BaVarIA(DriftCorrected):
 
     phi is transformed where it is positive (`BentConfidence`), because its spread grows with its
     mean there and the model assumes that the two are independent; `bend` inf leaves phi unchanged,
-    and None is 4 with fewer than 8 shadows and 8 with more. The transformation and the regression
-    are ours, not the paper's. `min_std` is the least value of every sd.
+    and None is 4 with fewer than 8 shadows, and 8 from 8 shadows on. The transformation and the
+    regression are ours, not the paper's. `min_std` is the least value of every sd.
 
     The score is the log ratio of the two posterior predictive densities, averaged over queries.
     The densities are Student's t or, with `predictive="gaussian"`, normal with the same location
@@ -87,11 +87,8 @@ class BaVarIA(DriftCorrected):
         phi = view.target_signal(signal, self.drift)
         shadows = view.shadow_moments(signal, self.drift)
         ratios = []
-        count_in = shadows.count_in[:, 0]
-        count_out = shadows.count_out[:, 0]
         for query in range(phi.shape[1]):
-            inside = Side(count_in, shadows.mean_in[:, query], shadows.squares_in[:, query])
-            outside = Side(count_out, shadows.mean_out[:, query], shadows.squares_out[:, query])
+            inside, outside = sides(shadows, query)
             ratios.append(self._log_ratio(phi[:, query], inside, outside))
         return np.asarray(np.mean(ratios, axis=0), dtype=np.float64)
 

@@ -86,7 +86,7 @@ class LiRA(DriftCorrected):
             evidence = (phi - mean_out) / sd_out
         else:
             sd_in = self._sd(shadows.count_in, shadows.squares_in, own)
-            evidence = _log_density(phi, mean_in, sd_in) - _log_density(phi, mean_out, sd_out)
+            evidence = log_normal(phi, mean_in, sd_in) - log_normal(phi, mean_out, sd_out)
         scores: Floats = evidence.mean(axis=-1)
         return scores
 
@@ -110,6 +110,6 @@ class LiRA(DriftCorrected):
         return sd
 
 
-def _log_density(phi: Floats, mean: Floats, sd: Floats) -> Floats:
+def log_normal(phi: Floats, mean: Floats, sd: Floats) -> Floats:
     """Returns log N(phi; mean, sd^2) in nats without the constant, (examples, queries)."""
     return -0.5 * ((phi - mean) / sd) ** 2 - np.log(sd)

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import digamma, gammaln, polygamma
 
+from mgaudit.attacks.shadow_moments import ShadowMoments
+
 MOST_FREEDOM = 1e4  # of the prior on variances: practically the same variance for all examples
 
 Floats = NDArray[np.float64]
@@ -143,6 +145,15 @@ class Side:
         sampling_error = variance * (1 / self.count[some]).mean()
         relative_variance = (spread - sampling_error) / variance
         return max(float(relative_variance), 1e-3)
+
+
+def sides(moments: ShadowMoments, query: int) -> tuple[Side, Side]:
+    """Returns the IN and the OUT references of one query."""
+    inside = Side(moments.count_in[:, 0], moments.mean_in[:, query], moments.squares_in[:, query])
+    outside = Side(
+        moments.count_out[:, 0], moments.mean_out[:, query], moments.squares_out[:, query]
+    )
+    return inside, outside
 
 
 def _trigamma_inverse(value: float) -> float:

@@ -13,8 +13,8 @@ def numbers_of_shadows(attack: Attack, models: int) -> list[int]:
     """Returns the numbers of shadows to try: powers of two below models - 1, which is all shadows.
 
     The powers begin at `fewest_shadows`, but not below 2. Numbers with which the attack would be
-    another attack are left out (`Attack.resolved`). Of a slow attack only the largest is tried,
-    about half of the shadows. For an attack that uses no shadows, the list is empty.
+    another attack are left out (`Attack.resolved`). Of a slow attack, only the largest is
+    tried. For an attack that uses no shadows, the list is empty.
     """
     if "shadows" not in attack.needs:
         return []

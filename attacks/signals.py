@@ -79,6 +79,14 @@ def modified_entropy(logits: Logits, labels: Labels) -> Floats:
     return np.asarray(-terms.sum(axis=-1), dtype=np.float64)
 
 
+def label_logit(logits: NDArray[np.floating], labels: Labels) -> Floats:
+    """Returns the label's logit minus the mean over classes, shaped as `logit_confidence`."""
+    values = logits.astype(np.float64)
+    index = _label_index(labels, values.shape)
+    of_label = np.take_along_axis(values, index, axis=-1)[..., 0]
+    return np.asarray(of_label - values.mean(axis=-1), dtype=np.float64)
+
+
 def _label_index(labels: Labels, shape: tuple[int, ...]) -> NDArray[np.int64]:
     """Returns the labels (examples,) as an index along the last axis, (..., queries, 1).
 

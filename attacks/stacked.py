@@ -44,10 +44,10 @@ class Stacked(Attack):
     each model's classes (`drift`). Without one, the statistics of the logits themselves are used.
 
     At most `pseudo_targets` shadows are pseudo-targets; they are chosen by the content of their
-    outputs. None is 8, or more where there are fewer than 4,000 examples. `inverse_penalty` is C of
-    scikit-learn's LogisticRegression. None is 0.01, 0.1 or 1, the larger the better a single
-    statistic finds the members of the pseudo-targets. Offline, only statistics of shadows without
-    the example are used.
+    outputs. None is 8, or 32,000 divided by the number of examples if that is more.
+    `inverse_penalty` is C of scikit-learn's LogisticRegression. None is 0.01, 0.1 or 1, the larger
+    the better a single statistic finds the members of the pseudo-targets. Offline, only statistics
+    of shadows without the example are used.
     """
 
     online: bool = True
@@ -61,6 +61,7 @@ class Stacked(Attack):
         "a population makes it stronger"
     )
     is_slow: ClassVar[bool] = True
+    fewer_references: ClassVar[int] = 1  # a pseudo-target has one shadow less
     source: ClassVar[str] = "mgaudit 2026"
 
     @classmethod
@@ -101,11 +102,17 @@ class Stacked(Attack):
             pseudo_target, membership = view.pseudo_target(shadow)
             rows.append(self._features(pseudo_target))
             members.append(membership)
-        training, is_member = np.concatenate(rows), np.concatenate(members)
-        classifier = _classifier(self._inverse_penalty(training, is_member))
-        classifier.fit(training, is_member)
+        training, is_member = np.stack(rows), np.stack(members)
         of_target = self._features(view.like_pseudo_target())
-        return np.asarray(classifier.decision_function(of_target), dtype=np.float64)
+        scores = np.empty(len(of_target))
+        for fitted, scored in _halves(view):
+            features = training[:, fitted].reshape(-1, training.shape[-1])
+            membership = is_member[:, fitted].ravel()
+            penalty = self._inverse_penalty(features, membership)
+            classifier = _classifier(penalty, balanced=view.has_limits)
+            classifier.fit(features, membership)
+            scores[scored] = classifier.decision_function(of_target[scored])
+        return scores
 
     def _number(self, examples: int) -> int:
         """Returns the largest number of pseudo-targets for this number of examples."""
@@ -137,12 +144,35 @@ class Stacked(Attack):
         return ("none", "class", "logits") if self.online else ("none", "class")
 
 
-def _classifier(inverse_penalty: float) -> Any:
-    """Returns an untrained logistic regression on standardised features."""
+def _halves(view: AdversaryView) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Returns the examples that a regression is fitted to, and those that it scores.
+
+    With independent coins, one regression is fitted to all examples and scores them all. Otherwise
+    the pseudo-targets' membership of an example reveals the target's. So the examples are divided
+    by their content, and each half is scored by the regression of the other half, which is
+    balanced, because the number of members of a half reveals something too.
+    """
+    examples = np.arange(len(view.labels))
+    if not view.has_limits:
+        return [(examples, examples)]
+    order = content_order(view.shadow_signal(logit_confidence).swapaxes(0, 1))
+    first, second = np.sort(order[::2]), np.sort(order[1::2])
+    return [(first, second), (second, first)]
+
+
+def _classifier(inverse_penalty: float, balanced: bool) -> Any:
+    """Returns an untrained logistic regression on standardised features.
+
+    If it is balanced, members and non-members have the same weight in sum, so that its scores do
+    not depend on their numbers.
+    """
     # Imported here because scikit-learn takes a second to import.
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    regression = LogisticRegression(C=inverse_penalty, solver="newton-cholesky", tol=1e-10)
+    weights = "balanced" if balanced else None
+    regression = LogisticRegression(
+        C=inverse_penalty, solver="newton-cholesky", tol=1e-10, class_weight=weights
+    )
     return make_pipeline(StandardScaler(), regression)

@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 from mgaudit.attacks.adversary_view import AdversaryView
 from mgaudit.attacks.drift import Drift
 from mgaudit.attacks.ensemble import Floats, Labels, Signal
-from mgaudit.attacks.normal_inverse_gamma import Posterior, Side
+from mgaudit.attacks.lira import log_normal
+from mgaudit.attacks.normal_inverse_gamma import Posterior, sides
 from mgaudit.attacks.rmia import mean_where
-from mgaudit.attacks.shadow_moments import ShadowMoments
 from mgaudit.attacks.signals import (
     LOWEST_LOG_PROBABILITY,
     BentConfidence,
     LogProbability,
     Probability,
+    label_logit,
     logit_confidence,
 )
 
@@ -96,14 +97,6 @@ def offline_drift_features(view: AdversaryView) -> Floats:
     return np.stack([_population_drift(view, signal) for signal in signals], axis=1)
 
 
-def label_logit(logits: NDArray[np.floating], labels: Labels) -> Floats:
-    """Returns the label's logit minus the mean over classes, shaped as `logit_confidence`."""
-    values = logits.astype(np.float64)
-    index = np.broadcast_to(labels[:, np.newaxis, np.newaxis], (*values.shape[:-1], 1))
-    of_label = np.take_along_axis(values, index, axis=-1)[..., 0]
-    return np.asarray(of_label - values.mean(axis=-1), dtype=np.float64)
-
-
 def _population_drift(view: AdversaryView, signal: Signal) -> Floats:
     """Returns the mean over the population of target minus shadows, for each label (examples,)."""
     shadows = view.shadow_population_signal(signal).mean(axis=0)
@@ -153,7 +146,7 @@ def _predictive(view: AdversaryView, bend: float, drift: Drift) -> list[Floats]:
     phi, moments = view.target_signal(signal, drift), view.shadow_moments(signal, drift)
     of_queries = []
     for query in range(phi.shape[1]):
-        inside, outside = _sides(moments, query)
+        inside, outside = sides(moments, query)
         posterior_in = inside.posterior(inside.predicted_from(outside, MIN_STD), MIN_STD)
         posterior_out = outside.posterior(outside.predicted_from(inside, MIN_STD), MIN_STD)
         of_in = _of_side(phi[:, query], posterior_in)
@@ -168,20 +161,11 @@ def _predictive_out(view: AdversaryView, bend: float, drift: Drift) -> list[Floa
     phi, moments = view.target_signal(signal, drift), view.shadow_moments(signal, drift)
     of_queries = []
     for query in range(phi.shape[1]):
-        _, outside = _sides(moments, query)
+        _, outside = sides(moments, query)
         posterior = outside.posterior(outside.average(), MIN_STD)
         z_score = (phi[:, query] - posterior.location) / posterior.scale
         of_queries.append([z_score, *_of_side(phi[:, query], posterior)])
     return list(np.mean(of_queries, axis=0))
-
-
-def _sides(moments: ShadowMoments, query: int) -> tuple[Side, Side]:
-    """Returns the IN and the OUT references of one query."""
-    inside = Side(moments.count_in[:, 0], moments.mean_in[:, query], moments.squares_in[:, query])
-    outside = Side(
-        moments.count_out[:, 0], moments.mean_out[:, query], moments.squares_out[:, query]
-    )
-    return inside, outside
 
 
 def _of_side(phi: Floats, posterior: Posterior) -> list[Floats]:
@@ -197,5 +181,4 @@ def _log_normal(phi: Floats, mean: Floats, count: NDArray[np.int64], squares: Fl
     """
     freedom = max(int(np.maximum(count - 1, 0).sum()), 1)
     sd = np.maximum(np.sqrt(squares.sum(axis=0) / freedom), MIN_STD)
-    log_density = -0.5 * ((phi - mean) / sd) ** 2 - np.log(sd)
-    return np.asarray(log_density.mean(axis=-1), dtype=np.float64)
+    return np.asarray(log_normal(phi, mean, sd).mean(axis=-1), dtype=np.float64)

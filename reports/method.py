@@ -78,8 +78,8 @@ OTHER_MODELS = ", and the other models are its shadow models"
 STACKED = (
     " The attack stacked is a classifier on the statistics of LiRA, RMIA and BaVarIA that is "
     "trained on the shadow models. With fewer than 4 of them, its score is that of BaVarIA "
-    "(offline: of RMIA). Where there is a population, data on which no model trained, it subtracts "
-    "the drift of classes that is measured there."
+    "(offline: of offline RMIA). Where there is a population, data on which no model trained, it "
+    "also uses the logits without the drift of classes that is measured there."
 )
 
 
@@ -126,10 +126,11 @@ def _attacks(study: StudyResult) -> str:
     attacks = "; ".join(f"{name} ({source})" for name, source in sources.items())
     is_stacked = any(attack.choice.name == "stacked" for attack in study.arms[0].attacks)
     return (
-        f"Attacks: {attacks}.{STACKED * is_stacked} A higher score means member. The AUC counts "
-        "ties as half. The TPR at an FPR is the largest true positive rate whose false positive "
-        "rate does not exceed this FPR, without interpolation. Advantage (TPR − FPR) and balanced "
-        "accuracy are measured at a threshold that was chosen on the other half of the examples."
+        f"Attacks: {attacks}.{STACKED if is_stacked else ''} A higher score means member. The AUC "
+        "counts ties as half. The TPR at an FPR is the largest true positive rate whose false "
+        "positive rate does not exceed this FPR, without interpolation. Advantage (TPR − FPR) and "
+        "balanced accuracy are measured at a threshold that was chosen on the other half of the "
+        "examples."
     )
 
 

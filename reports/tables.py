@@ -172,7 +172,7 @@ def rounded_up(value: float) -> str:
     ('8.81e-04', '1.00e-05')
     """
     context = Context(prec=3, rounding=ROUND_CEILING)
-    mantissa, exponent = f"{Decimal(repr(value)).normalize(context):.2e}".split("e")
+    mantissa, exponent = f"{Decimal(str(value)).normalize(context):.2e}".split("e")
     return f"{mantissa}e{int(exponent):+03d}"
 
 

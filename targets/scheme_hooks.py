@@ -159,7 +159,8 @@ def _check_node_values(scheme: Scheme, trial: HookTrial) -> None:
         return _repeated(lambda batch, generator: scheme.node_values(batch, generator), x, shape)
 
     x = trial.inputs
-    if scheme.node_values(x.clone(), torch_generator(0, "trial", device=x.device)) is None:
+    values, _ = _twice(lambda generator: scheme.node_values(x.clone(), generator), x.device)
+    if values is None:
         return
     if node_in(scheme.extend(trial.build())) is None:
         rule = "must return None without a NoiseNode, which extend adds to the network"
@@ -192,12 +193,13 @@ def _refuse_own_seed_of_weights(
 ) -> None:
     """Raises UsageError for noise on equal weights that varies, but not with the generator."""
     ones = {name: torch.ones_like(weight) for name, weight in weights.items()}
-    noises = []
-    for seed in (0, 1):
-        generator = torch_generator(seed, "trial", device=device)
-        noises.append(_checked_noise(scheme.weight_noise(ones, *moment, generator), ones))
-    varies = any(bool((noise != noise.flatten()[0]).any()) for noise in noises[0].values())
-    if varies and _are_same(*noises):
+
+    def call(generator: Generator) -> dict[str, Tensor]:
+        return _checked_noise(scheme.weight_noise(ones, *moment, generator), ones)
+
+    first, second = _twice(call, device, seeds=(0, 1))
+    varies = any(bool((noise != noise.flatten()[0]).any()) for noise in first.values())
+    if varies and _are_same(first, second):
         raise UsageError("", DRAWS, OWN_SEED, WAY_OUT)
 
 
@@ -254,9 +256,9 @@ def _repeated(
     """
 
     def call(generator: Generator) -> Tensor:
-        given = values.clone()
-        returned = hook(given, generator)
-        if not is_same(given, values):
+        argument = values.clone()
+        returned = hook(argument, generator)
+        if not is_same(argument, values):
             way_out = "return a new tensor, as in x = x + noise"
             raise UsageError("", "must not change its argument in place", None, way_out)
         return _like(returned, values, shape)
@@ -264,41 +266,42 @@ def _repeated(
     first, second = _twice(call, values.device)
     if not is_same(first, second):
         raise UsageError("", DRAWS, OTHER_VALUES, WAY_OUT)
-    _refuse_own_seed(hook, values)
+    _refuse_own_seed(hook, values, shape)
     return first
 
 
-def _refuse_own_seed(hook: Callable[[Tensor, Generator], object], values: Tensor) -> None:
+def _refuse_own_seed(
+    hook: Callable[[Tensor, Generator], object], values: Tensor, shape: torch.Size
+) -> None:
     """Raises UsageError where equal examples get other noise, but not with another generator.
 
     Such noise has a seed of its own, so that it is the same in every step and every model. A change
     of inputs without noise, such as rounding, treats equal examples alike.
     """
     equal = values[:1].expand_as(values)
-    results = []
-    for seed in (0, 1):
-        generator = torch_generator(seed, "trial", device=values.device)
-        results.append(hook(equal.clone(), generator))
-    first, second = results
-    assert isinstance(first, Tensor)  # `_like` has checked it
-    assert isinstance(second, Tensor)
+
+    def call(generator: Generator) -> Tensor:
+        return _like(hook(equal.clone(), generator), values, shape)
+
+    first, second = _twice(call, values.device, seeds=(0, 1))
     varies = not is_same(first, first[:1].expand_as(first))
     if varies and is_same(first, second):
         raise UsageError("", DRAWS, OWN_SEED, WAY_OUT)
 
 
 def _twice(
-    call: Callable[[Generator], Result], device: torch.device | None
+    call: Callable[[Generator], Result],
+    device: torch.device | None,
+    seeds: tuple[int, int] = (0, 0),
 ) -> tuple[Result, Result]:
-    """Returns the results of two calls with generators in the same state.
+    """Returns the results of two calls with generators of these seeds, in the same state if equal.
 
     `device` is that of the generators. With None, the call may draw from torch's own generator.
     """
     on = torch.device("cpu") if device is None else device
     with refuse_global_draws(DRAWS, WAY_OUT, device):
         try:
-            first = call(torch_generator(0, "trial", device=on))
-            second = call(torch_generator(0, "trial", device=on))
+            first, second = (call(torch_generator(seed, "trial", device=on)) for seed in seeds)
         except UsageError:
             raise
         except RAISED as error:

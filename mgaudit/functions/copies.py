@@ -39,7 +39,8 @@ def _contents(x: Any, labels: NDArray[np.int64]) -> Sequence[Hashable]:
         return list(zip(hash_pandas_object(x, index=False).tolist(), labels.tolist(), strict=True))
     array = as_array(x)
     if array.dtype.kind == "O":
-        return list(zip(list(x), labels.tolist(), strict=True))
+        rows = (tuple(row) if isinstance(row, list | np.ndarray) else row for row in x)
+        return list(zip(rows, labels.tolist(), strict=True))
     return list(zip(contents(array), labels.tolist(), strict=True))
 
 

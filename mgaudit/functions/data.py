@@ -17,7 +17,7 @@ from mgaudit.functions.settings import FunctionSettings
 from mgaudit.functions.worker import FitData
 from mgaudit.targets.arrays.class_labels import Classes, classes_of
 from mgaudit.targets.datasets.contents import contents
-from mgaudit.targets.datasets.duplicates import CopyGroups
+from mgaudit.targets.datasets.duplicates import CopyGroups, groups_of, joined_groups
 
 FEWEST_EXAMPLES = 20  # audited examples, or groups
 MOST_REPEATED = 0.01  # share of test examples that may equal audited ones by chance
@@ -80,11 +80,13 @@ def function_data(
     if (x_test is None) != (y_test is None):
         missing, present = ("x_test", "y_test") if x_test is None else ("y_test", "x_test")
         raise UsageError(missing, f"must be given with {present}", "None")
-    grouping = _grouping(x, classes.numbers("y", y), groups, settings)
+    labels = classes.numbers("y", y)
+    grouping = _grouping(x, labels, groups, settings)
     numbers = grouping.numbers
     rows, test_groups = np.arange(examples), None
     if x_test is None:
-        rows, test_rows = split_test(numbers, settings.test_fraction, settings.seed)
+        held_out_together = _equal_together(x, numbers)
+        rows, test_rows = split_test(held_out_together, settings.test_fraction, settings.seed)
         x_test, y_test = take(x, test_rows), take(y, test_rows)
         x, y = take(x, rows), take(y, rows)
         test_groups = numbers[test_rows]
@@ -95,12 +97,14 @@ def function_data(
     audited_groups = len(np.unique(numbers[rows]))
     if audited_groups < FEWEST_EXAMPLES:
         key = "x" if groups is None else "groups"
-        what = "distinct examples" if groups is None else "groups"
+        what = "groups" if grouping.has_groups else "examples"
+        if groups is None and grouping.has_groups:
+            what = "distinct examples"
         rule = f"must have at least {FEWEST_EXAMPLES} {what} to audit"
         raise UsageError(key, rule, str(audited_groups))
     return FunctionData(
         fitted=FitData(x, y, x_test, len(classes.values)),
-        labels=classes.numbers("y", y),
+        labels=labels[rows],
         test_labels=classes.numbers("y_test", y_test),
         classes=classes,
         groups=numbers[rows],
@@ -140,6 +144,17 @@ def _grouping(
     if settings.duplicates == "apart" or not notes:
         return _Grouping(each, False, notes)
     return _Grouping(copies.numbers, True, notes)
+
+
+def _equal_together(x: Any, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Returns groups (examples,) that contain those of `numbers` and all examples of equal values.
+
+    Test data must have no example that equals an audited one, whatever its label.
+    """
+    copies = copies_in(x, np.zeros(len(numbers), dtype=np.int64))
+    if copies is None:
+        return numbers
+    return joined_groups(groups_of(numbers.tolist()).numbers, copies.numbers)
 
 
 def _across(copies: CopyGroups, groups: NDArray[np.int64]) -> tuple[str, ...]:

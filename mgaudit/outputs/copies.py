@@ -6,7 +6,7 @@ import numpy as np
 
 from mgaudit.outputs.model_outputs import ModelOutputs, ModelScores
 from mgaudit.targets.datasets.contents import contents
-from mgaudit.targets.datasets.duplicates import APART, TOGETHER, groups_of
+from mgaudit.targets.datasets.duplicates import APART, TOGETHER, groups_of, joined_groups
 
 
 def with_groups_of_copies(
@@ -14,8 +14,8 @@ def with_groups_of_copies(
 ) -> tuple[ModelOutputs | ModelScores, tuple[str, ...]]:
     """Returns the outputs with exact copies as groups, and sentences about copies.
 
-    Copies are examples with equal inputs and equal labels, so nothing is known without inputs. They
-    become groups if they share their coins in all models, and no groups were given.
+    Copies are examples with equal inputs and equal labels, so nothing is known without inputs. If
+    they share their coins in all models, they become groups, joined with those that were given.
     """
     if outputs.inputs is None:
         return outputs, ()
@@ -30,6 +30,7 @@ def with_groups_of_copies(
     shares_coins = bool((membership == membership[:, copies.first]).all())
     if not shares_coins:
         return outputs, (f"{summary}. {APART}",)
-    if outputs.groups is None:
-        outputs = replace(outputs, groups=copies.numbers)
-    return outputs, (f"{summary}. {TOGETHER}",)
+    groups = copies.numbers
+    if outputs.groups is not None:
+        groups = joined_groups(groups_of(outputs.groups.tolist()).numbers, groups)
+    return replace(outputs, groups=groups), (f"{summary}. {TOGETHER}",)

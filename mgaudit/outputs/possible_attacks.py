@@ -101,8 +101,8 @@ def _missing_references(attack: Attack, limits: ReferenceLimits | None) -> str:
     if limits is None:
         return ""
     layout = "in this membership, their number reveals whether the target trained on the example"
-    if limits.references_out == 0:
+    if limits.references_out <= attack.fewer_references:
         return f"needs shadow models without the example, and {layout}"
-    if limits.references_in == 0 and attack.uses_references_in:
+    if limits.references_in <= attack.fewer_references and attack.uses_references_in:
         return f"needs shadow models with the example, and {layout}"
     return ""

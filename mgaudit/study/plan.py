@@ -103,7 +103,7 @@ def plan_study(settings: StudySettings, progress: Progress | None = None) -> Pla
 def plan_arm(settings: AuditSettings, design: Design, progress: Progress | None = None) -> Arm:
     """Returns the plan of one arm of a study with this design.
 
-    The stack size must be a number here: `with_stack` measures "auto". `progress` is told if the
+    The stack size must be a number here: `with_stack` measures "auto". `progress` is called if the
     noise of DP-SGD takes more than a few seconds to compute.
 
     Raises:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mgaudit.errors import UsageError
 from mgaudit.targets.arrays.array_like import Array, library_array, to_array
 from mgaudit.targets.arrays.label_spelling import refuse_spellings
+from mgaudit.targets.arrays.missing_text import MISSING
 from mgaudit.targets.own_module import error_line
 
 FEWEST_CLASSES = 2
@@ -163,8 +164,8 @@ def refuse_missing(key: str, values: Sequence[Any]) -> None:
         if _is_missing(value):
             rule = "must have a value for each example"
             raise UsageError(key, rule, f"{value} in row {row}", "leave out examples without one")
-        # np.array(["a", float("nan")]) has the text "nan".
-        if isinstance(value, str | bytes) and (not value.strip() or value == "nan"):
+        # Arrays of texts have texts for missing values, such as np.array(["a", float("nan")]).
+        if isinstance(value, str | bytes) and _name(value).strip() in {"", *MISSING}:
             rule = "must have a value for each example"
             way_out = "leave out examples without one, or rename the class"
             raise UsageError(key, rule, f"{value!r} in row {row}", way_out)

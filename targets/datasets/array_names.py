@@ -104,8 +104,8 @@ def _roles(
     if not missing:
         return sources
     content = ", ".join(_with_shape(name, shape) for name, shape in shapes.items()) or "no arrays"
-    wanted = missing if is_divided else FOUR
-    rule = f"must hold the arrays {', '.join(FOUR)}; missing {', '.join(wanted)}"
+    lacking = missing if is_divided else FOUR
+    rule = f"must hold the arrays {', '.join(FOUR)}; missing {', '.join(lacking)}"
     raise UsageError(key, rule, content, _way_out(candidates))
 
 
@@ -124,10 +124,10 @@ def _way_out(candidates: Mapping[str, list[str]]) -> str:
 
 def _only(key: str, role: str, names: list[str]) -> str:
     """Returns the name of the array for a role. Raises UsageError where it is not certain."""
-    firsts: tuple[str, ...] = (role, *FIRST.get(role, ()))
-    for first in firsts:
-        if first in names:
-            return first
+    by_lower_case = {name.lower(): name for name in names}
+    for preferred in (role, *FIRST.get(role, ())):
+        if preferred.lower() in by_lower_case:
+            return by_lower_case[preferred.lower()]
     if len(names) > 1:
         rule = f"must have one array for {role}"
         raise UsageError(key, rule, " and ".join(names), f"name the right one {role}")

@@ -168,20 +168,29 @@ def _refuse_odd_channels(key: str, array: Array) -> None:
     """Raises UsageError for images whose last axis is the odd one, such as (100, 16, 16, 13)."""
     _, first, second, last = array.shape
     if first == second != last and first >= SMALLEST_SIDE:
-        rule = "must have its channels first, as in (examples, channels, height, width)"
-        way_out = "use x.transpose(0, 3, 1, 2) if the last axis has the channels"
-        raise UsageError(key, rule, f"shape {array.shape}", way_out)
+        _refuse_order_of_axes(key, array)
+
+
+def _refuse_order_of_axes(key: str, array: Array) -> NoReturn:
+    """Raises UsageError for images whose axes can be read in two ways."""
+    rule = "must have its channels first, as in (examples, channels, height, width)"
+    way_out = (
+        "use x.transpose(0, 3, 1, 2) if the last axis has the channels, and otherwise give a "
+        "mgaudit.targets.datasets.Dataset"
+    )
+    raise UsageError(key, rule, f"shape {array.shape}", way_out)
 
 
 def _with_channels_first(key: str, array: Array) -> tuple[Array, str]:
     """Returns images (examples, height, width, channels) with the channels first, and a note.
 
     Raises:
-        UsageError: For images that are too small for the order of their axes to be certain.
+        UsageError: For images whose sides are so small or so different, or whose last two axes are
+            equal, that the order of the axes is not certain.
     """
-    if min(array.shape[1:3]) < SMALLEST_SIDE:
-        way_out = "use x.transpose(0, 3, 1, 2)"
-        raise UsageError(key, "must have its channels first", f"shape {array.shape}", way_out)
+    short, long = sorted(array.shape[1:3])
+    if short < SMALLEST_SIDE or long > 2 * short or array.shape[2] == array.shape[3]:
+        _refuse_order_of_axes(key, array)
     note = f"Images with the shape {array.shape[1:]} were read with the channels last."
     return np.ascontiguousarray(array.transpose(0, 3, 1, 2)), note
 
@@ -226,7 +235,7 @@ def _note_on_scaling(train: Array, test: Array) -> str:
     if not scaled:
         return ""
     of_all = f"{scaled} of {features} {'features' if train.ndim == 2 else 'channels'}"
-    return f"{of_all} centred and scaled: float32 would damage the values."
+    return f"{of_all} were centred and scaled, because float32 would round the values."
 
 
 def _inputs(train: Array, test: Array) -> tuple[Inputs, Inputs]:

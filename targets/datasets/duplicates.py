@@ -1,6 +1,6 @@
 """Exact copies among examples.
 
-A model that trains on an example knows its copies, so an attack cannot tell them apart.
+A model that has trained on an example has seen its copies, so an attack cannot tell them apart.
 """
 
 from collections.abc import Hashable, Iterable
@@ -84,6 +84,26 @@ def copy_groups(dataset: Dataset) -> CopyGroups:
     Inputs are compared as stored, that is, before they are standardised; -0.0 equals 0.0.
     """
     return groups_of(zip(contents(dataset.inputs), dataset.labels.tolist(), strict=True))
+
+
+def joined_groups(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Returns the smallest groups that contain the groups of both, numbered by first appearance.
+
+    All arrays are numbers of groups, from 0, of each example (examples,), int64.
+
+    >>> joined_groups(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2])).tolist()
+    [0, 0, 0, 1]
+    """
+    # Imported here because workers import this module and need no scipy.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    nodes = int(first.max()) + int(second.max()) + 2  # the groups of both
+    links = coo_array(
+        (np.ones(len(first)), (first, second + int(first.max()) + 1)), shape=(nodes, nodes)
+    )
+    _, component = connected_components(links, directed=False)
+    return groups_of(component[first].tolist()).numbers
 
 
 def groups_of(contents: Iterable[Hashable]) -> CopyGroups:

@@ -23,8 +23,8 @@ def split_by_fraction(
 
     The rule has no randomness. Groups of equal examples are visited in the order of their first
     examples. A group becomes test data if the share of test data among the visited examples of its
-    class remains at most `test_fraction`. If all examples differ, and the fraction is 1/3, every
-    third example of each class is test data.
+    class remains at most `test_fraction`; at least one group of each class is test data. If all
+    examples differ, and the fraction is 1/3, every third example of each class is test data.
 
     Args:
         key: Name of the data, for errors.

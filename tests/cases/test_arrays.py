@@ -810,3 +810,26 @@ def test_b15_tables_with_columns_in_another_order_are_refused_before_training() 
             centroids, table[:60], labels[:60], x_test=table[60:][list("cba")],
             y_test=labels[60:], quiet=True,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("missing", [b"nan", "NaN", "None", "<NA>", "NA", " "])
+def test_b15_texts_for_a_missing_label_are_refused_with_their_row(missing: str | bytes) -> None:
+    labels = np.array(["a", "b"] * 30).astype(type(missing))
+    labels = np.where(np.arange(60) == 7, missing, labels)
+    with pytest.raises(UsageError, match=r"must have a value for each example.*in row 7"):
+        from_pair("made up", np.random.default_rng(0).normal(size=(60, 2)), labels)
+
+
+@pytest.mark.parametrize("shape", [(64, 4, 4), (12, 50, 1), (7, 9, 3)])
+def test_b15_images_whose_axes_can_be_read_in_two_ways_are_refused(shape: tuple[int, ...]) -> None:
+    images = np.random.default_rng(0).normal(size=(60, *shape))
+    with pytest.raises(UsageError, match=r"if the last axis has the channels, and otherwise"):
+        from_pair("made up", images, np.arange(60) % 2)
+
+
+def test_a10_the_case_of_a_name_does_not_decide() -> None:
+    x, other = np.random.default_rng(0).normal(size=(2, 60, 3))
+    for name in ("x", "X"):
+        named = from_object("made up", {name: x, "data": other, "y": np.arange(60) % 2})
+        values = {row.tobytes() for row in x.astype(np.float32)}
+        assert {row.tobytes() for row in named.inputs} <= values

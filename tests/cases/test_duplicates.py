@@ -214,6 +214,8 @@ def test_copies_of_members_are_no_non_members_of_a_checkpoint() -> None:
         scipy.sparse.coo_array,
         lambda x: [" ".join(map(str, row)) for row in x.tolist()],
         lambda x: np.where(x > 2, np.nan, x),
+        lambda x: pd.DataFrame(x).assign(kind="a").to_numpy(),
+        lambda x: [[*row, None] for row in x.tolist()],
     ],
 )
 def test_copies_are_found_in_every_type_of_examples(convert: Any) -> None:
@@ -251,6 +253,32 @@ def test_the_held_out_part_has_no_copy_of_an_audited_example() -> None:
         drawn = function_data(x, y, None, None, None, FunctionSettings(seed=seed))
         audited_rows = {row.tobytes() for row in drawn.fitted.x}
         assert not audited_rows & {row.tobytes() for row in drawn.fitted.x_test}
+
+
+@pytest.mark.parametrize("case", ["apart", "groups", "labels"])
+def test_the_held_out_part_has_no_equal_example_whatever_the_coins(case: str) -> None:
+    x, y, _, _ = data()
+    groups = np.arange(EXAMPLES) if case == "groups" else None
+    if case == "labels":
+        y = y.copy()
+        y[-COPIED:] = 1 - y[-COPIED:]
+    settings = FunctionSettings(duplicates="apart" if case == "apart" else "together")
+    drawn = function_data(x, y, None, None, groups, settings)
+    audited_rows = {row.tobytes() for row in drawn.fitted.x}
+    assert not audited_rows & {row.tobytes() for row in drawn.fitted.x_test}
+
+
+def test_copies_and_groups_of_outputs_are_joined() -> None:
+    generator = np.random.default_rng(0)
+    inputs = generator.normal(size=(200, 3))
+    inputs[190:] = inputs[:10]
+    membership = generator.random((4, 200)) < 0.5
+    membership[:, 190:] = membership[:, :10]
+    study = mgaudit.score(
+        scores=membership + generator.normal(size=(4, 200)), membership=membership,
+        inputs=inputs, groups=np.arange(200), quiet=True,
+    ).record.studies[0]  # fmt: skip
+    assert study.arms[0].guesses == 2 * guesses_a_side(0.05, 180)
 
 
 def test_groups_of_the_user_stay_and_copies_across_them_are_reported() -> None:

@@ -207,6 +207,17 @@ class NodeWithoutLayer(Scheme):
         return torch.zeros(len(x))
 
 @dataclass(frozen=True)
+class NodeRaises(Node):
+    def node_values(self, x, generator):
+        raise KeyError("k")
+
+@dataclass(frozen=True)
+class NodeSeeds(Scheme):
+    def node_values(self, x, generator):
+        torch.manual_seed(0)
+        return None
+
+@dataclass(frozen=True)
 class NodeByNumpy(Node):
     def extend(self, model):
         model = super().extend(model)
@@ -266,6 +277,8 @@ OF_FACTS = [
     ("NoHook", "own:NoHook must override a hook (training, extend, inputs"),
     ("NodeOfTwoAxes", "node_values must return torch.float32 of shape (16,) on cpu, got"),
     ("NodeWithoutLayer", "node_values must return None without a NoiseNode; override extend"),
+    ("NodeRaises", "node_values must act on a batch of training, but fails: KeyError"),
+    ("NodeSeeds", "node_values must draw from the given generator and from nothing else"),
     ("NodeByNumpy", "extend must add the same layers and weights for a seed"),
     ("RandomTraining", "training must return the same settings at each call"),
     ("NoSource", "own:NoSource must have a text for its source, got None"),
@@ -314,7 +327,6 @@ def test_b23_every_command_and_objects_are_refused(workplace: Path) -> None:
     refused(("compare", "--scheme", "none", "--scheme", "own:TorchDraws", *TINY), words)
     private = "own:TorchDraws+dp-sgd:noise_multiplier=1"
     refused(("audit-dp", "--scheme", private, "--canaries", "20", *TINY[:2], "--quiet"), words)
-    torch.save(nn.Linear(2, 2).state_dict(), "model.pt")
     import mgaudit
 
     with pytest.raises(UsageError, match=words):

@@ -514,7 +514,7 @@ def test_b09_thousands_are_refused_or_read_by_an_option(tmp_path: Path, mark: st
 
 def test_b09_a_comma_that_may_be_either_mark_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "x;label", lambda n: f"{n + 1},234;{ab(n)}")
-    assert "add thousands=, or decimal=, to the path" in refusal(path)
+    assert 'add thousands="," or decimal="," to the path' in refusal(path)
     assert read(path, ",decimal=,").inputs[0, 0] == np.float32(1.234)
     assert read(path, ",thousands=,").inputs[0, 0] == 1234
     # Another column decides.
@@ -587,3 +587,8 @@ def test_a05_other_divisions_of_the_rows_are_no_features(tmp_path: Path, name: s
     path = write(tmp_path / "a.csv", f"x,{name},label", lambda n: f"{n * n},{n // 2 % 2},{ab(n)}")
     assert f"drop={name}" in refusal(path)
     assert read(path, f",drop={name}").input_shape == (1,)
+
+
+def test_b09_codes_keep_their_leading_zeros_as_categories(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "zip,x,label", lambda n: f"{('01', '1')[n % 2]},{n},{ab(n)}")
+    assert read(path, ",categorical=zip").input_shape == (3,)

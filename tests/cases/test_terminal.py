@@ -82,9 +82,9 @@ def test_a07_output_that_the_encoding_lacks(encoding: str, runs: Path) -> None:
 
 
 def test_a07_missing_characters_are_spelled_out() -> None:
-    shown = command("list", "schemes", charset="ascii").stdout
-    assert "kappa" in shown
-    assert shown.isascii()
+    listing = command("list", "schemes", charset="ascii").stdout
+    assert "kappa" in listing
+    assert listing.isascii()
     assert "κ" in command("run", "--help", charset="utf-8").stdout
     for character, text in READABLE.items():
         assert len(character) == 1

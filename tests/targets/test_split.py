@@ -40,6 +40,9 @@ def test_equal_examples_are_on_one_side(rows: list[tuple[int, int]], fraction: f
     try:
         is_test = split_by_fraction("data", labels, groups, fraction)
     except UsageError:
+        _, first_rows = np.unique(groups, return_index=True)
+        groups_of_class = np.bincount(labels[first_rows], minlength=labels.max() + 1)
+        assert groups_of_class[np.unique(labels)].min() < 2
         return
     assert not set(groups[is_test]) & set(groups[~is_test])
     assert set(labels[is_test]) == set(labels[~is_test]) == set(labels)

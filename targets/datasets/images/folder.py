@@ -1,6 +1,5 @@
 """Datasets of image files, one folder per class."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.errors import UsageError
+from mgaudit.targets.datasets.contents import contents
 from mgaudit.targets.datasets.dataset import Dataset, drawn
+from mgaudit.targets.datasets.duplicates import groups_of
 from mgaudit.targets.datasets.images.files import FolderId, ImageFile, image_files
 from mgaudit.targets.datasets.images.layout import LAYOUT, ImageLayout, find_layout
 from mgaudit.targets.datasets.images.left_out import LeftOut, names_of
@@ -162,12 +163,8 @@ def _divided(
     Raises:
         UsageError: As `split_by_fraction` and `read_image`; `key` begins the message.
     """
-    numbers: dict[bytes, int] = {}  # of groups of images with the same pixels
-    groups = np.empty(len(images.files), dtype=np.int64)
-    for row, file in enumerate(images.files):
-        pixels = np.ascontiguousarray(read_image(file, pixel_format))
-        digest = hashlib.blake2b(pixels.data, digest_size=16).digest()
-        groups[row] = numbers.setdefault(digest, len(numbers))
+    pixels = (read_image(file, pixel_format)[np.newaxis] for file in images.files)
+    groups = groups_of(contents(image)[0] for image in pixels).numbers
     names = [printable(name) for name in classes]
     is_test = split_by_fraction(key, images.labels, groups, test_fraction, names)
     return images.chosen(np.flatnonzero(~is_test)), images.chosen(np.flatnonzero(is_test))

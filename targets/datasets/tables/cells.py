@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mgaudit.errors import UsageError
+from mgaudit.targets.arrays.array_like import LARGEST_WHOLE
 from mgaudit.targets.datasets.tables.layout import Layout
 from mgaudit.targets.datasets.tables.table import Cells, Table, as_texts, is_missing
 from mgaudit.targets.own_module import one_line
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 REPAIR = "repair the file"
-EXACT = 2**53  # whole numbers up to here are exact in float64
 
 
 def read_cells(
@@ -24,7 +24,7 @@ def read_cells(
 ) -> Table:
     """Returns the table, without rows in which every cell is empty.
 
-    Columns of numbers with a decimal point have the type of numbers. The others have texts.
+    Columns in which all cells are plain numbers are int64, uint64 or float64. Others have texts.
 
     Args:
         key: Name of the dataset, for errors.
@@ -99,4 +99,4 @@ def _refuse_row(key: str, width: int, cells: int, row: int) -> None:
 
 def _has_large_floats(cells: Cells) -> bool:
     """Returns whether there are floats that may be whole numbers which float64 rounds."""
-    return cells.dtype.kind == "f" and bool((np.abs(cells) >= EXACT).any())
+    return cells.dtype.kind == "f" and bool((np.abs(cells) >= LARGEST_WHOLE).any())

@@ -8,16 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.errors import UsageError
+from mgaudit.targets.arrays.array_like import LARGEST_WHOLE
+from mgaudit.targets.arrays.missing_text import MISSING
 from mgaudit.targets.datasets.tables.number_text import (
-    MISSING,
     OTHER_MARKS,
     Marks,
     is_date,
     is_gap,
 )
 from mgaudit.targets.datasets.tables.table import Cells, Table, as_texts, is_missing
-
-EXACT = 2**53  # whole numbers up to here are exact in float64
 
 
 @dataclass(frozen=True)
@@ -117,7 +116,7 @@ class ColumnReader:
                 if limits.min <= min(numbers) and max(numbers) <= limits.max:
                     return np.array(numbers, dtype=dtype)
         for index, number in enumerate(numbers):
-            if isinstance(number, int) and abs(number) > EXACT and not _is_exact(number):
+            if isinstance(number, int) and abs(number) > LARGEST_WHOLE and not _is_exact(number):
                 rule = "must hold numbers that float64 can represent, or whole numbers of 64 bits"
                 value = f"{number} in row {self.rows[index]}, column {name!r}"
                 raise UsageError(self.key, rule, value, f"leave the column out with drop={name}")
@@ -154,7 +153,7 @@ class ColumnReader:
         if self.settable_marks:
             way_out += ", or add thousands=. to the path"
             if self.marks.decimal == ".":
-                way_out = "write plain numbers, or add thousands=, or decimal=, to the path"
+                way_out = 'write plain numbers, or add thousands="," or decimal="," to the path'
         self._refuse_cell(
             name, cells, others, rule, f"{way_out}, or read categories with categorical={name}"
         )

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from mgaudit.errors import UsageError
+from mgaudit.targets.arrays.missing_text import MISSING
 from mgaudit.targets.datasets.dataset import Dataset
 from mgaudit.targets.datasets.split import TEST_FRACTION
 from mgaudit.targets.datasets.tables.cells import read_cells
@@ -19,7 +20,7 @@ from mgaudit.targets.datasets.tables.dataset_of_table import (
 )
 from mgaudit.targets.datasets.tables.labels import SpellingRule, refuse_missing_label
 from mgaudit.targets.datasets.tables.layout import Layout, find_layout
-from mgaudit.targets.datasets.tables.number_text import MISSING, Marks, has_decimal_commas
+from mgaudit.targets.datasets.tables.number_text import Marks, has_decimal_commas
 from mgaudit.targets.datasets.tables.table import Table
 from mgaudit.targets.datasets.tables.text_file import read_text
 
@@ -64,7 +65,9 @@ def read_csv(
     text, notes = read_text(key, file, encoding)
     layout = find_layout(key, text, label, separator)
     refuse_missing_label(key, label, layout.columns)
-    table, marks, number_notes = _read_table(key, layout, {label}, decimal, thousands)
+    # Numbers of categories keep their leading zeros only as texts.
+    text_columns = {label, categorical, *(name.strip() for name in categorical.split("|"))}
+    table, marks, number_notes = _read_table(key, layout, text_columns, decimal, thousands)
     options = TableOptions(
         label=label,
         drop=drop,

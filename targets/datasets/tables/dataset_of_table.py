@@ -112,9 +112,6 @@ def dataset_of_table(
     refuse_many_categories(key, columns, options.most_categories)
     is_test, split_note = _test_rows(key, table, split, classes, columns, options)
     columns, gap_notes = _with_training_values(key, columns, ~is_test)
-    if split is None:
-        is_test = _without_training_rows(columns, is_test)
-        refuse_one_sided_class(key, options.label, classes, is_test, table.rows)
     inputs, test_inputs = features(columns, ~is_test)
     all_notes = [*notes, *column_notes, *gap_notes, *feature_notes(columns, ~is_test)]
     return Dataset(
@@ -142,13 +139,13 @@ def _without_training_rows(
 ) -> NDArray[np.bool_]:
     """Returns which rows are test data (rows,) and have the features of no training row, bool.
 
-    Missing numbers are filled from the training rows, so that rows may become equal in the split.
+    Rows may become equal in the split, because columns without a training value are left out.
     """
     is_test = is_test.copy()
     while True:
         inputs, test_inputs = features(columns, ~is_test)
-        known = set(contents(inputs))
-        equal = np.array([content in known for content in contents(test_inputs)], dtype=bool)
+        training_contents = set(contents(inputs))
+        equal = np.array([row in training_contents for row in contents(test_inputs)], dtype=bool)
         if not equal.any():
             return is_test
         is_test[np.flatnonzero(is_test)[equal]] = False
@@ -250,11 +247,14 @@ def _test_rows(
     whole, _ = features(_with_training_values(key, columns, all_rows)[0], all_rows)
     groups = groups_of(contents(whole)).numbers
     fraction = options.test_fraction
-    is_test = split_by_fraction(key, classes.labels, groups, fraction, classes.names)
+    by_fraction = split_by_fraction(key, classes.labels, groups, fraction, classes.names)
+    with_values, _ = _with_training_values(key, columns, ~by_fraction)
+    is_test = _without_training_rows(with_values, by_fraction)
+    refuse_one_sided_class(key, options.label, classes, is_test, table.rows)
     count = f"{is_test.sum()} of {len(is_test)}"
-    equal = len(groups) - len(np.unique(groups))
+    equal = len(groups) - len(np.unique(groups)) + int((by_fraction != is_test).sum())
     if equal:
-        rule = f"{fraction:.3g} of each class, with equal rows on one side"
+        rule = f"about {fraction:.3g} of each class, with equal rows on one side"
     elif fraction == TEST_FRACTION:
         rule = "every third row of each class"
     else:

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.errors import UsageError
+from mgaudit.targets.arrays.array_like import LARGEST_WHOLE
 from mgaudit.targets.arrays.float32 import as_float32, is_damaged
-from mgaudit.targets.datasets.tables.columns import EXACT, Column
+from mgaudit.targets.datasets.tables.columns import Column
 from mgaudit.targets.datasets.tables.notes import columns as columns_text
 from mgaudit.targets.datasets.tables.notes import listed
 from mgaudit.targets.datasets.tables.table import Cells
@@ -57,7 +58,7 @@ def _filled(column: Column, train: NDArray[np.bool_]) -> Cells:
     """Returns the numbers with the median of the training rows for each missing one."""
     known = column.values[train & ~column.missing]
     values = column.values
-    if values.dtype.kind == "f" or np.abs(values.astype(np.float64)).max() < EXACT:
+    if values.dtype.kind == "f" or np.abs(values.astype(np.float64)).max() < LARGEST_WHOLE:
         values = values.astype(np.float64)
         median = np.median(known.astype(np.float64))
     else:  # the upper median, because the mean of two large whole numbers may not be exact
@@ -97,13 +98,15 @@ def feature_notes(columns: Sequence[Column], train: NDArray[np.bool_]) -> list[s
         if not column.is_category and is_damaged(_filled_or_all(column, train), column.values[:0])
     ]
     if scaled:
-        notes.append(f"{columns_text(scaled)} centred and scaled: float32 would damage the values.")
+        verb = "was" if len(scaled) == 1 else "were"
+        names = columns_text(scaled)
+        notes.append(f"{names} {verb} centred and scaled, because float32 would round the values.")
     filled = [column for column in columns if column.missing.any()]
     numbers = [f"{c.name} ({c.missing.sum()})" for c in filled if not c.is_category]
     if numbers:
         notes.append(
-            "Missing numbers become the median of the training rows, and a feature of zeros and "
-            f"ones says where: {', '.join(numbers)}."
+            "Missing numbers become the median of the training rows, and a further feature of "
+            f"zeros and ones marks them: {', '.join(numbers)}."
         )
     words = [f"{c.name} ({c.missing.sum()})" for c in filled if c.is_category]
     if words:

@@ -1,6 +1,6 @@
 """Columns that identify the rows of a table, which must not become features.
 
-A model that knows the position of a row in a sorted file knows its class.
+In a sorted file, the position of a row reveals its class.
 """
 
 import re

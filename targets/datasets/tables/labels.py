@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.targets.arrays.label_spelling import plain_spelling
-from mgaudit.targets.datasets.tables.number_text import MISSING, Marks
+from mgaudit.targets.arrays.missing_text import MISSING
+from mgaudit.targets.datasets.tables.number_text import Marks
 from mgaudit.targets.datasets.tables.table import Cells
 
 SpellingRule = Literal["refuse", "merge", "keep"]

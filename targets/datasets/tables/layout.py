@@ -66,19 +66,19 @@ def find_layout(key: str, text: str, label: str, separator: str) -> Layout:
         chosen = chosen or named["separator"]
     comments, start = _comments(text)
     rest = text[start:]
-    found = chosen or recognised_separator(rest, label)
+    used = chosen or recognised_separator(rest, label)
     if comments and _is_header(comments[-1], rest, label, chosen):
         header_line = comments.pop()
         rest = f"{header_line}\n{rest}"
-        found = chosen or recognised_separator(rest, label)
-    columns, body = _header(key, rest, found)
+        used = chosen or recognised_separator(rest, label)
+    columns, body = _header(key, rest, used)
     notes = []
     if comments:
         notes.append(f"Comment lines before the header are left out: {len(comments)}.")
-    if found != "," and not chosen:
-        name = "runs of blanks" if found == BLANKS else repr(found)
+    if used != "," and not chosen:
+        name = "runs of blanks" if used == BLANKS else repr(used)
         notes.append(f"The cells are separated by {name}.")
-    return Layout(found, columns, body, tuple(notes))
+    return Layout(used, columns, body, tuple(notes))
 
 
 def records(text: str, separator: str) -> Iterator[list[str]]:
@@ -136,7 +136,7 @@ def _chosen_separator(key: str, separator: str) -> str | None:
         return None
     chosen = NAMES_OF_SEPARATORS.get(separator, separator)
     if chosen != BLANKS and (len(chosen) != 1 or chosen.isalnum() or chosen in "\"'.+-\n\r#\\_"):
-        rule = f"must be one character between cells, or {', '.join(NAMES_OF_SEPARATORS)[:33]}"
+        rule = "must be one character between cells, or comma, semicolon, tab or blanks"
         raise UsageError(f"{key}: separator", rule, repr(separator))
     return chosen
 

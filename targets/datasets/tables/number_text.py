@@ -5,14 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-# What programs write for a missing value. Both signs of NaN, and those of old compilers, are
-# included, as in pandas.
-MISSING = frozenset(
-    {
-        *("?", "NA", "N/A", "n/a", "#N/A", "#N/A N/A", "#NA", "<NA>", "NULL", "null", "None"),
-        *("NaN", "nan", "-NaN", "-nan", "NAN", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
-    }
-)
+from mgaudit.targets.arrays.missing_text import MISSING
+
 # What stands for a missing value in columns of numbers, but may be a category in others.
 GAPS_IN_NUMBERS = frozenset({"-", "--", "–", "—", ".", "na", "n/a", "n.a.", "nan", "null", "<na>"})
 INFINITIES = frozenset({"inf", "infinity"})
