@@ -40,8 +40,8 @@ ATTACKS = [
         [
             (
                 "online LiRA has the wrong sign",
-                "_log_density(phi, mean_in, sd_in) - _log_density(phi, mean_out, sd_out)",
-                "_log_density(phi, mean_out, sd_out) - _log_density(phi, mean_in, sd_in)",
+                "log_normal(phi, mean_in, sd_in) - log_normal(phi, mean_out, sd_out)",
+                "log_normal(phi, mean_out, sd_out) - log_normal(phi, mean_in, sd_in)",
             ),
             (
                 "offline LiRA is two-sided",
@@ -484,8 +484,8 @@ ATTACKS = [
         [
             (
                 "the log-odds have the wrong sign",
-                "np.asarray(classifier.decision_function(of_target), dtype=np.float64)",
-                "np.asarray(-classifier.decision_function(of_target), dtype=np.float64)",
+                "scores[scored] = classifier.decision_function(of_target[scored])",
+                "scores[scored] = -classifier.decision_function(of_target[scored])",
             ),
             (
                 "pseudo-targets are chosen by position",
