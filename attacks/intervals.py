@@ -183,12 +183,16 @@ def resampled_metrics(
 
 
 def two_way_interval(
-    numbers: Resampled, trials: int, bounds: tuple[float, float] = (0.0, 1.0)
+    numbers: Resampled,
+    trials: int,
+    bounds: tuple[float, float] = (0.0, 1.0),
+    level: float = LEVEL,
 ) -> Interval:
-    """Returns the mean over targets with its 95 % interval for new targets and new examples.
+    """Returns the mean over targets with its interval for new targets and new examples.
 
     `trials` is the number of members of one target, and `bounds` are the least and the largest
-    possible value of the number. With one target, the interval is for new examples only.
+    possible value of the number. With one target, the interval is for new examples only. `level` is
+    the two-sided confidence level, of which the quantiles below are those for 95 %.
 
     The targets share their examples and their shadows. They are therefore not independent, and an
     interval from their spread alone is too narrow where some examples are easier to attack than
@@ -221,13 +225,13 @@ def two_way_interval(
     exceed the threshold on average.
     """
     value = float(numbers.per_target.mean())
-    half = _Variances.of(numbers).half((1 - LEVEL) / 2)
+    half = _Variances.of(numbers).half((1 - level) / 2)
     least, largest = bounds
     below = value - least
     above = largest - value
     # At a bound the logit is infinite.
     if below == 0 or above == 0:
-        reach = max(half, clopper_pearson(0, trials).high)
+        reach = max(half, clopper_pearson(0, trials, level).high)
         return Interval(value, max(value - reach, least), min(value + reach, largest))
     shrink = math.exp(-half * (1 / below + 1 / above))
     low = value - below * above * (1 - shrink) / (below * shrink + above)

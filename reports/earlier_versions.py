@@ -19,20 +19,20 @@ _TPR_5 = re.compile(r"tpr_at_(?P<level>[^/_]+)_fpr")
 
 
 def converted(content: dict[str, Any], version: int) -> dict[str, Any]:
-    """Returns the content of a `result.json` of schema version 5 or 6 in the names of `version`.
+    """Returns the content of a `result.json` of schema version 5 to 7 in the names of `version`.
 
     Version 6 renamed `tpr_at_0.01_fpr` to `tpr@0.01`, `test_accuracy` to `accuracy` and `knowledge`
-    to `adversary`. Version 7 only added fields. All numbers are the same.
+    to `adversary`. Versions 7 and 8 only added fields. All numbers are the same.
 
-    >>> converted({"schema_version": 5, "metrics": {"tpr_at_0.01_fpr": 0.2}}, 7)
-    {'schema_version': 7, 'metrics': {'tpr@0.01': 0.2}}
+    >>> converted({"schema_version": 5, "metrics": {"tpr_at_0.01_fpr": 0.2}}, 8)
+    {'schema_version': 8, 'metrics': {'tpr@0.01': 0.2}}
     """
     renamed: dict[str, Any] = _renamed(content)
     return renamed | {"schema_version": version}
 
 
 def converted_arrays(arrays: Arrays) -> Arrays:
-    """Returns the arrays of a study of schema version 5 or 6, with the names of version 7."""
+    """Returns the arrays of a study of schema version 5 to 7, with the names of version 8."""
     return {_new_array_name(name): values for name, values in arrays.items()}
 
 

@@ -12,6 +12,8 @@ SIGNIFICANT = 0.05
 
 # The metrics by which arms are compared, beside test accuracy.
 ANALYSED = ("auc", "tpr@0.01", "tpr@0.001")
+# The metrics whose values in each resample are stored; the verdict also needs a TPR at 10 % FPR.
+STORED = ("auc", "tpr@0.1", "tpr@0.01", "tpr@0.001")
 TEST_ACCURACY = "accuracy"
 
 

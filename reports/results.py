@@ -17,7 +17,7 @@ from mgaudit.reports.findings import Analysis
 from mgaudit.reports.input_checks import InputChecks
 from mgaudit.reports.record import ChoiceRecord, Estimate, NamedChoice, Record
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 PLAIN = "none"  # the name of the scheme without noise
 
 
@@ -339,7 +339,7 @@ class Result(Record):
     `command` repeats the run, with RUN as its folder; `title` and `note` come from the study file.
     """
 
-    schema_version: Literal[7] = 7
+    schema_version: Literal[8] = 8
     title: str
     note: str
     command: str

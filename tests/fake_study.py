@@ -14,7 +14,7 @@ from pypdf import PdfReader
 from mgaudit.analysis.samples import analyse_study
 from mgaudit.reports.arrays import Arrays, arrays_to_bytes
 from mgaudit.reports.files import ARRAYS_FILE, RESULT_FILE
-from mgaudit.reports.findings import ANALYSED
+from mgaudit.reports.findings import ANALYSED, STORED
 from mgaudit.reports.record import ChoiceRecord, Estimate, NamedChoice
 from mgaudit.reports.results import (
     AttackResult,
@@ -252,7 +252,7 @@ def arrays(arms: Sequence[AuditResult] | None = None) -> Arrays:
                 (len(mounted.targets), EXAMPLES)
             )
             named[f"arm{index}/{mounted.name}/roc_tpr"] = np.sqrt(grid)
-            for metric in ANALYSED:
+            for metric in STORED:
                 name, value = f"arm{index}/{mounted.name}/{metric}", mounted.metrics[metric].value
                 named |= _samples(name, value, len(mounted.targets), generator)
         named[f"arm{index}/most_exposed_pictures"] = generator.integers(0, 256, (20, 8, 8)).astype(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from mgaudit.attacks.intervals import LEVEL
 from mgaudit.reports.findings import TEST_ACCURACY
 from mgaudit.reports.record import Estimate
 
@@ -40,12 +41,17 @@ class Numbers(Protocol):
     """
 
     def estimate(
-        self, terms: Terms, bounds: tuple[float, float], over: Sequence[Quantity] = ()
+        self,
+        terms: Terms,
+        bounds: tuple[float, float],
+        over: Sequence[Quantity] = (),
+        level: float = LEVEL,
     ) -> Estimate | None:
-        """Returns the mean of the weighted sum over targets with its 95 % interval within `bounds`.
+        """Returns the mean of the weighted sum over targets with its interval within `bounds`.
 
         Only targets that also have the quantities `over` are used, so that several sums can share
-        their targets. Returns None with fewer than three targets.
+        their targets. `level` is the two-sided confidence level. Returns None with fewer than three
+        targets.
         """
 
     def p_value(self, terms: Terms) -> float | None:

@@ -14,7 +14,7 @@ import numpy as np
 from mgaudit.analysis.comparisons import analyse
 from mgaudit.analysis.limits import FEWEST_MODELS
 from mgaudit.analysis.numbers import Quantity, Terms
-from mgaudit.attacks.intervals import Resampled, two_way_interval, two_way_p_value
+from mgaudit.attacks.intervals import LEVEL, Resampled, two_way_interval, two_way_p_value
 from mgaudit.reports.arrays import Arrays, array_name
 from mgaudit.reports.findings import Analysis
 from mgaudit.reports.record import Estimate
@@ -59,16 +59,20 @@ class Samples:
         }
 
     def estimate(
-        self, terms: Terms, bounds: tuple[float, float], over: Sequence[Quantity] = ()
+        self,
+        terms: Terms,
+        bounds: tuple[float, float],
+        over: Sequence[Quantity] = (),
+        level: float = LEVEL,
     ) -> Estimate | None:
-        """Returns the mean of the weighted sum over targets with its 95 % interval within `bounds`.
+        """Returns the mean of the weighted sum over targets with its interval within `bounds`.
 
         Returns None if fewer than three targets have all quantities of `terms` and `over`.
         """
         total = self._sum(terms, over)
         if total is None:
             return None
-        interval = two_way_interval(total, self.trials, bounds)
+        interval = two_way_interval(total, self.trials, bounds, level)
         return Estimate(value=interval.value, low=interval.low, high=interval.high)
 
     def p_value(self, terms: Terms) -> float | None:

@@ -26,7 +26,7 @@ from mgaudit.attacks.metrics import (
 )
 from mgaudit.attacks.single_target import delong_interval, tpr_interval
 from mgaudit.reports.arrays import Arrays, array_name
-from mgaudit.reports.findings import ANALYSED, TEST_ACCURACY
+from mgaudit.reports.findings import ANALYSED, STORED, TEST_ACCURACY
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import (
     AttackResult,
@@ -343,7 +343,7 @@ def _arm_arrays(index: int, arm: AuditResult, audit: Audit, data: AuditedData) -
     for result, outcome in zip(arm.attacks, audit.outcomes, strict=True):
         arrays[array_name(index, result.name, "scores")] = outcome.scores
         arrays[array_name(index, result.name, "roc_tpr")] = np.asarray(outcome.mean_roc)
-        for metric in ANALYSED:
+        for metric in STORED:
             arrays |= Samples.arrays(index, result.name, metric, outcome.metrics[metric])
     for field in fields(audit.exposure):
         values = getattr(audit.exposure, field.name)

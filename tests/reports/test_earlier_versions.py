@@ -80,7 +80,7 @@ def test_the_settings_keep_their_names(tmp_path: Path) -> None:
     settings = {**study().settings, "tpr_at_0.1_fpr": {"name": "tpr_at_0.1_fpr"}}
     write(tmp_path / "old", result(study(settings=settings), settings=settings), [arrays()])
     path = tmp_path / "old" / RESULT_FILE
-    path.write_text(path.read_text().replace('"schema_version":7', '"schema_version":5'))
+    path.write_text(path.read_text().replace('"schema_version":8', '"schema_version":5'))
     assert read_result(tmp_path / "old")[0].settings == settings
 
 

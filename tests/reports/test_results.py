@@ -40,11 +40,11 @@ def test_a_result_survives_the_way_to_disk_and_back(folder: Path) -> None:
         (lambda text: "{", "cannot be read"),
         (lambda text: "[1]", "cannot be read"),
         (
-            lambda text: text.replace('"schema_version":7', '"schema_version":99'),
+            lambda text: text.replace('"schema_version":8', '"schema_version":99'),
             "schema version 99, .*; update mgaudit",
         ),
         (
-            lambda text: text.replace('"schema_version":7', '"schema_version":4'),
+            lambda text: text.replace('"schema_version":8', '"schema_version":4'),
             "schema version 4 .* run it again",
         ),
         (

@@ -217,7 +217,7 @@ def test_runs_that_cannot_be_compared_are_chapters_only_when_that_is_asked_for(r
         ),
         (
             ("report", "A", "new"),
-            "schema version 99, and this mgaudit reads up to 7; update mgaudit",
+            "schema version 99, and this mgaudit reads up to 8; update mgaudit",
         ),
     ],
 )
