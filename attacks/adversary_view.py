@@ -27,6 +27,7 @@ class AdversaryView:
         numbers: NDArray[np.int64] | None = None,
         limits: ReferenceLimits | None = None,
         smaller: "AdversaryView | None" = None,
+        left_out: NDArray[np.int64] | None = None,
     ) -> None:
         """Makes the view of a target; see `Observations.view`.
 
@@ -38,17 +39,21 @@ class AdversaryView:
             limits: Limits on the numbers of references; None for those of `shadows`.
             smaller: A view of the same target with the first of these shadows only, whose totals
                 are reused.
+            left_out: Without `numbers`, the models beside the target that are no shadows either
+                (models,); None for none.
         """
         if not 0 <= target < observations.models:
             raise ValueError(f"target must lie in 0..{observations.models - 1}, got {target}")
         if shadows is not observations:
             _check_same_design(observations, shadows)
-        all_others = np.delete(np.arange(shadows.models), target)
+        self.__left_out = None
+        if numbers is None:
+            self.__left_out = np.array([], dtype=np.int64) if left_out is None else left_out
+            numbers = np.delete(np.arange(shadows.models), [target, *self.__left_out.tolist()])
         self.__observations = observations
         self.__shadows = shadows
         self.__target = target
-        self.__shadow_numbers = all_others if numbers is None else numbers
-        self.__has_all_others = numbers is None
+        self.__shadow_numbers = numbers
         self.__smaller = smaller
         self.__totals: dict[tuple[Signal, Drift], Totals] = {}
         self.__limits = shadows.references if limits is None else limits
@@ -157,11 +162,11 @@ class AdversaryView:
 
     def shadow_moments(self, signal: Signal, drift: Drift = "none") -> ShadowMoments:
         """Returns counts, means and squared deviations of the references' signal, by example."""
-        if self.__limits is None and self.__has_all_others:
+        if self.__limits is None and self.__left_out is not None:
             source = self.__shadows if drift == "none" else self._ensemble
-            values = source.signal(signal, drift)[self.__target]
-            members = self.__shadows.membership[self.__target]
-            return source.totals(signal, drift).without(values, members)
+            left_out = np.append(self.__left_out, self.__target)
+            values, members = source.signal(signal, drift)[left_out], source.membership[left_out]
+            return source.totals(signal, drift).minus(values, members).moments()
         if self.__limits is None and self.__smaller is not None:
             return self._totals(signal, drift).moments()
         values = self.shadow_signal(signal, drift)
@@ -175,6 +180,17 @@ class AdversaryView:
         more = np.concatenate([self.__shadow_numbers, numbers])
         observations, shadows, target = self.__observations, self.__shadows, self.__target
         return AdversaryView(observations, target, shadows, more, self.__limits, smaller=self)
+
+    def without(self, models: NDArray[np.int64]) -> "AdversaryView":
+        """Returns the view without some of the shadows, for the jackknife over models.
+
+        `models` are numbers of models, among which the target is ignored. Limits on references are
+        lower by the number of shadows left out, but at least 1.
+        """
+        left_out = models[models != self.__target]
+        limits = _lowered(self.__limits, len(left_out), least=1)
+        observations, shadows, target = self.__observations, self.__shadows, self.__target
+        return AdversaryView(observations, target, shadows, limits=limits, left_out=left_out)
 
     def _totals(self, signal: Signal, drift: Drift) -> Totals:
         """Returns the totals of a signal over the shadows."""
@@ -238,10 +254,7 @@ class AdversaryView:
     @property
     def _lower_limits(self) -> ReferenceLimits | None:
         """The limits for a pseudo-target, which has one shadow less; None without limits."""
-        limits = self.__limits
-        if limits is None:
-            return None
-        return ReferenceLimits(max(limits.references_in - 1, 0), max(limits.references_out - 1, 0))
+        return _lowered(self.__limits, 1, least=0)
 
     @cached_property
     def _ensemble(self) -> Ensemble:
@@ -249,6 +262,15 @@ class AdversaryView:
         if self.__shadows is self.__observations:
             return self.__observations
         return self.__shadows.with_model(self.__target, self.__observations)
+
+
+def _lowered(limits: ReferenceLimits | None, by: int, least: int) -> ReferenceLimits | None:
+    """Returns both limits lowered by a number, but not below `least`; None without limits."""
+    if limits is None:
+        return None
+    return ReferenceLimits(
+        max(limits.references_in - by, least), max(limits.references_out - by, least)
+    )
 
 
 def _extra_of_model(argument: str, extras: Extras, name: str, target: int) -> NDArray[np.floating]:

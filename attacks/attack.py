@@ -1,8 +1,8 @@
 """The base class of attacks, and the scores of an attack with each model as the target once."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +73,14 @@ class Attack(ABC):
         """
         return self
 
+    def fitted(self, view: AdversaryView) -> "Callable[[AdversaryView], NDArray[np.float64]]":
+        """Returns a function that scores a view of the same target.
+
+        It is called with `view` and, for the jackknife over models, with views that lack some of
+        the shadows. An attack that learns can learn once, from `view`. By default it is `score`.
+        """
+        return self.score
+
     @abstractmethod
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
         """Returns a score for every example (examples,), float64, finite; higher means member."""
@@ -98,14 +106,50 @@ def score_every_target(
             add.
         UsageError: For scores that are not finite float64 (examples,).
     """
-    shadow_models = observations if shadows is None else shadows
-    _check_needs(attack, observations, shadow_models)
-    attack = attack.resolved(shadow_models.models - 1)
+    attack = _ready(attack, observations, shadows)
     examples = observations.membership.shape[1]
     rows = []
     for target in range(observations.models) if targets is None else targets:
         rows.append(score_view(attack, observations.view(target, shadows), examples))
     return np.stack(rows)
+
+
+class Scores(NamedTuple):
+    """The scores of one target (examples,), and those without each group (groups, examples)."""
+
+    scores: NDArray[np.float64]
+    without: NDArray[np.float64]
+
+
+def jackknife_scores(
+    attack: Attack,
+    observations: Observations,
+    shadows: Observations | None,
+    targets: Sequence[int],
+    groups: Sequence[NDArray[np.int64]],
+) -> Iterator[Scores]:
+    """Yields the scores of each target, and its scores without each group of models as shadows.
+
+    The attack has the settings for the number of all shadows also without a group. The arguments
+    and errors are those of `score_every_target`; `groups` are numbers of models.
+    """
+    attack = _ready(attack, observations, shadows)
+    examples = observations.membership.shape[1]
+    for target in targets:
+        view = observations.view(target, shadows)
+        score = attack.fitted(view)
+        scores = _checked(attack, score(view), examples)
+        without = np.empty((len(groups), examples))
+        for group, models in enumerate(groups):
+            without[group] = _checked(attack, score(view.without(models)), examples)
+        yield Scores(scores, without)
+
+
+def _ready(attack: Attack, observations: Observations, shadows: Observations | None) -> Attack:
+    """Returns the attack with its settings for the number of shadows, after checking its needs."""
+    shadow_models = observations if shadows is None else shadows
+    _check_needs(attack, observations, shadow_models)
+    return attack.resolved(shadow_models.models - 1)
 
 
 def score_view(attack: Attack, view: AdversaryView, examples: int) -> NDArray[np.float64]:
@@ -114,7 +158,11 @@ def score_view(attack: Attack, view: AdversaryView, examples: int) -> NDArray[np
     Raises:
         UsageError: For scores that are not finite float64 (examples,).
     """
-    scores: object = attack.score(view)
+    return _checked(attack, attack.score(view), examples)
+
+
+def _checked(attack: Attack, scores: object, examples: int) -> NDArray[np.float64]:
+    """Returns a copy of scores; raises UsageError unless they are finite float64 (examples,)."""
     key = f"attack {type(attack).__name__}"
     way_out = "see mgaudit.testing.check_attack"
     rule = f"must return float64 scores of shape ({examples},), one for each example"

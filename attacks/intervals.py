@@ -4,7 +4,7 @@ The level is 95 % (`LEVEL`) unless a function has an argument for it.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, special
 
+from mgaudit.attacks.jackknife import Jackknife, sum_of_jackknives
 from mgaudit.attacks.metrics import CACHED_COUNTS, metrics
 
 Floats = NDArray[np.float64]
@@ -109,31 +110,38 @@ class Resampled:
     """A metric of each target, on the examples and on bootstrap resamples of the examples.
 
     `per_target` is (targets,) and `in_resamples` (targets, resamples). All targets and all arms of
-    a study (noise settings that are compared) share the resamples. The differences, sums and
-    multiples of such records are therefore those of paired numbers.
+    a study (noise settings that are compared) share the resamples, and the groups of models of the
+    `jackknife`. The differences, sums and multiples of such records are therefore those of paired
+    numbers. The jackknife is None for a metric that does not depend on shadows, such as accuracy.
     """
 
     per_target: Floats
     in_resamples: Floats
+    jackknife: Jackknife | None = None
 
     def at(self, targets: list[int]) -> "Resampled":
         """Returns the record of the targets with these indices."""
-        return Resampled(self.per_target[targets], self.in_resamples[targets])
+        jackknife = None if self.jackknife is None else self.jackknife.at(targets)
+        return Resampled(self.per_target[targets], self.in_resamples[targets], jackknife)
 
     def shifted(self, by: float) -> "Resampled":
         """Returns the record of the metric plus a constant."""
-        return Resampled(self.per_target + by, self.in_resamples + by)
-
-    def __sub__(self, other: "Resampled") -> "Resampled":
-        per_target = self.per_target - other.per_target
-        return Resampled(per_target, self.in_resamples - other.in_resamples)
+        jackknife = None if self.jackknife is None else self.jackknife.plus(np.array(by))
+        return Resampled(self.per_target + by, self.in_resamples + by, jackknife)
 
     def __add__(self, other: "Resampled") -> "Resampled":
+        jackknife = sum_of_jackknives(
+            self.jackknife, other.jackknife, self.per_target, other.per_target
+        )
         per_target = self.per_target + other.per_target
-        return Resampled(per_target, self.in_resamples + other.in_resamples)
+        return Resampled(per_target, self.in_resamples + other.in_resamples, jackknife)
+
+    def __sub__(self, other: "Resampled") -> "Resampled":
+        return self + -1.0 * other
 
     def __rmul__(self, factor: float) -> "Resampled":
-        return Resampled(factor * self.per_target, factor * self.in_resamples)
+        jackknife = None if self.jackknife is None else self.jackknife.times(factor)
+        return Resampled(factor * self.per_target, factor * self.in_resamples, jackknife)
 
 
 def resample_counts(
@@ -158,6 +166,7 @@ def resampled_metrics(
     membership: NDArray[np.bool_],
     counts: NDArray[np.integer],
     halves: NDArray[np.bool_] | None = None,
+    jackknife: Mapping[str, Jackknife] | None = None,
 ) -> dict[str, Resampled]:
     """Returns every metric of `metrics.METRICS` by name, for each target and each resample.
 
@@ -167,10 +176,12 @@ def resampled_metrics(
         counts: Multiplicity of each example in each resample (resamples, examples), as from
             `resample_counts`.
         halves: As that of `metrics`.
+        jackknife: The jackknife of each metric by name; None where there are no shadows.
 
     Raises:
         ValueError: As `mgaudit.attacks.metrics.roc`.
     """
+    of_models = {} if jackknife is None else jackknife
     pairs = list(zip(scores, membership, strict=True))
     of_targets = [metrics(*pair, halves=halves) for pair in pairs]
     of_resamples = [metrics(*pair, counts, halves) for pair in pairs]
@@ -178,7 +189,7 @@ def resampled_metrics(
     for name in of_targets[0]:
         per_target = np.concatenate([values[name] for values in of_targets])
         in_resamples = np.stack([values[name] for values in of_resamples])
-        resampled[name] = Resampled(per_target, in_resamples)
+        resampled[name] = Resampled(per_target, in_resamples, of_models.get(name))
     return resampled
 
 
@@ -225,7 +236,7 @@ def two_way_interval(
     exceed the threshold on average.
     """
     value = float(numbers.per_target.mean())
-    half = _Variances.of(numbers).half((1 - level) / 2)
+    half = Variances.of(numbers).half((1 - level) / 2)
     least, largest = bounds
     below = value - least
     above = largest - value
@@ -250,7 +261,7 @@ def two_way_p_value(difference: Resampled) -> float:
     value = float(difference.per_target.mean())
     if value == 0:
         return 1.0
-    variances = _Variances.of(difference)
+    variances = Variances.of(difference)
     # The interval contains 0 where |logit(value) - logit(0)| <= half logit'(value), and logit' = 2
     # / (1 - value^2).
     reach = math.inf if abs(value) == 1 else abs(math.atanh(value)) * (1 - value**2)
@@ -266,44 +277,47 @@ def two_way_p_value(difference: Resampled) -> float:
 
 
 @dataclass(frozen=True)
-class _Variances:
-    """The parts of the variance of a mean over `targets` targets.
+class Variances:
+    """The parts of the variance of a mean over `targets` targets; see `two_way_interval`.
 
-    `over_targets`, `over_examples` and `over_both` are V_targets, V_examples and V_both of
-    `two_way_interval`; V_targets is 0 for one target.
+    `over_models` has `degrees_of_freedom` and is 0 for one target; where scores depend on shadows,
+    it is that of the jackknife and does not contain `over_cells`.
     """
 
     targets: int
-    over_targets: float
+    degrees_of_freedom: int
+    over_models: float
     over_examples: float
-    over_both: float
+    over_cells: float
+    is_jackknife: bool
 
     @classmethod
-    def of(cls, numbers: Resampled) -> "_Variances":
+    def of(cls, numbers: Resampled) -> "Variances":
         """Returns the parts for the mean of `numbers.per_target`."""
-        targets = len(numbers.per_target)
-        over_targets = 0.0
-        if targets > 1:
-            over_targets = float(numbers.per_target.var(ddof=1)) / targets
-        mean_in_resamples = numbers.in_resamples.mean(axis=0)
-        over_examples = float(mean_in_resamples.var(ddof=1))
-        over_both = float(numbers.in_resamples.var(axis=1, ddof=1).mean()) / targets
-        return cls(targets, over_targets, over_examples, over_both)
+        targets, jackknife = len(numbers.per_target), numbers.jackknife
+        is_jackknife = jackknife is not None and jackknife.degrees_of_freedom > 0
+        over_models, freedom = 0.0, targets - 1
+        if jackknife is not None and is_jackknife:
+            over_models = max(jackknife.variance(), 0.0)
+            freedom = jackknife.degrees_of_freedom
+        elif targets > 1:
+            over_models = float(numbers.per_target.var(ddof=1)) / targets
+        over_examples = float(numbers.in_resamples.mean(axis=0).var(ddof=1))
+        over_cells = float(numbers.in_resamples.var(axis=1, ddof=1).mean()) / targets
+        return cls(targets, freedom, over_models, over_examples, over_cells, is_jackknife)
 
     def half(self, tail: float) -> float:
         """Returns half the width of the interval without the logit transformation.
 
-        The fields are variances. The half-width is at least half of that for new examples alone, so
-        that targets that agree by chance do not give an interval of width 0.
-
         `tail` is the probability outside the interval on each side, 0.025 for a level of 95 %.
         """
         normal = -float(special.ndtri(tail))
+        of_examples = normal * math.sqrt(self.over_examples)
         if self.targets == 1:  # one target says nothing about other targets
-            return normal * math.sqrt(self.over_examples)
-        student = -float(special.stdtrit(self.targets - 1, tail))
-        shared = max(self.over_examples - self.over_both, 0.0)
-        half_of_targets = student * math.sqrt(self.over_targets)
-        half_of_examples = normal * math.sqrt(shared)
-        least = normal * math.sqrt(self.over_examples) / 2
-        return max(math.hypot(half_of_targets, half_of_examples), least)
+            return of_examples
+        student = -float(special.stdtrit(self.degrees_of_freedom, tail))
+        of_models = student * math.sqrt(self.over_models)
+        if self.is_jackknife:
+            return math.hypot(of_models, of_examples)
+        shared = normal * math.sqrt(max(self.over_examples - self.over_cells, 0.0))
+        return max(math.hypot(of_models, shared), of_examples)

@@ -158,6 +158,37 @@ def metrics(
     return {name: np.concatenate(values) for name, values in blocks.items()}
 
 
+def metrics_of_rows(scores: Floats, membership: NDArray[np.bool_]) -> dict[str, Floats]:
+    """Returns every metric by name, for several scores of the same examples (rows,).
+
+    `scores` are (rows, examples), finite, and `membership` is (examples,), bool. The metrics are
+    those of `metrics` for each row, with the halves of even and odd index.
+    """
+    order = np.argsort(-scores, axis=1, kind="stable")
+    in_order = np.take_along_axis(scores, order, axis=1)
+    last_of_tie = np.ones(scores.shape, dtype=bool)
+    last_of_tie[:, :-1] = in_order[:, 1:] != in_order[:, :-1]
+    # A point inside a tie repeats the last point before the tie; point 0 is (0, 0).
+    points = np.where(last_of_tie, np.arange(1, scores.shape[1] + 1), 0)
+    points = np.maximum.accumulate(points, axis=1)
+    members = membership[order]
+    is_even = order % 2 == 0
+
+    def accepted(counted: NDArray[np.bool_]) -> Counts:
+        totals = np.zeros((len(scores), scores.shape[1] + 1), dtype=np.int32)
+        np.cumsum(counted, axis=1, dtype=np.int32, out=totals[:, 1:])
+        totals[:, 1:] = np.take_along_axis(totals, points, axis=1)
+        return totals
+
+    whole = ROC(accepted(members), accepted(~members))
+    even = ROC(accepted(members & is_even), accepted(~members & is_even))
+    odd = ROC(
+        whole.true_positives - even.true_positives, whole.false_positives - even.false_positives
+    )
+    curves = Curves(whole, even, odd)
+    return {metric.name: metric.read(curves) for metric in METRICS}
+
+
 def _curves(ordered: "_SortedExamples", counts: Counts, halves: NDArray[np.bool_]) -> "Curves":
     """Returns the curves of each resample, and of the examples in each of its two halves.
 

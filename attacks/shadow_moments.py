@@ -136,28 +136,17 @@ class Totals:
         outside = _moments(self.centre, self.count_out, self.sum_out, self.squares_out)
         return ShadowMoments(*inside, *outside)
 
-    def without(self, row: Floats, members: NDArray[np.bool_]) -> ShadowMoments:
-        """Returns the moments without one model.
+    def minus(self, values: Floats, membership: NDArray[np.bool_]) -> "Totals":
+        """Returns the totals without some of the models.
 
-        `row` (examples, queries) is this model's signal and `members` (examples,) its membership.
+        `values` (models, examples, queries) is the signal of these models, and `membership`
+        (models, examples) their membership.
         """
-        inside = members[:, np.newaxis]
-        deviation = row - self.centre
-        removed_in = np.where(inside, deviation, 0.0)
-        removed_out = deviation - removed_in
-        moments_in = _moments(
-            self.centre,
-            self.count_in - inside,
-            self.sum_in - removed_in,
-            self.squares_in - removed_in * removed_in,
+        removed = Totals.about(self.centre, values, membership)
+        parts = (
+            getattr(self, part.name) - getattr(removed, part.name) for part in fields(self)[1:]
         )
-        moments_out = _moments(
-            self.centre,
-            self.count_out - ~inside,
-            self.sum_out - removed_out,
-            self.squares_out - removed_out * removed_out,
-        )
-        return ShadowMoments(*moments_in, *moments_out)
+        return Totals(self.centre, *parts)
 
 
 def _moments(

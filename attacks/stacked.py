@@ -1,5 +1,6 @@
 """The stacked attack: a classifier over the statistics of all calibrated attacks."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -92,10 +93,30 @@ class Stacked(Attack):
             return self
         return BaVarIA().resolved(shadows) if self.online else RMIA(online=False)
 
+    def fitted(self, view: AdversaryView) -> Callable[[AdversaryView], Floats]:
+        """Returns a function that scores views of the target with the regressions of this view."""
+        if view.shadows < FEWEST_SHADOWS:
+            return self.resolved(view.shadows).score
+        classifiers = self._classifiers(view)
+
+        def score(of: AdversaryView) -> Floats:
+            # The moments of a view that lacks some shadows are computed from those of all models,
+            # which is faster. Rounding of them may depend on the target's membership.
+            is_fast = of is not view and not of.has_limits
+            features = self._features(of if is_fast else of.like_pseudo_target())
+            scores = np.empty(len(features))
+            for scored, classifier in classifiers:
+                scores[scored] = classifier.decision_function(features[scored])
+            return scores
+
+        return score
+
     def score(self, view: AdversaryView) -> NDArray[np.float64]:
         """Returns the log-odds of membership (examples,) in nats."""
-        if view.shadows < FEWEST_SHADOWS:
-            return self.resolved(view.shadows).score(view)
+        return self.fitted(view)(view)
+
+    def _classifiers(self, view: AdversaryView) -> list[tuple[NDArray[np.int64], Any]]:
+        """Returns the examples that each regression scores, and the fitted regression."""
         rows, members = [], []
         order = content_order(view.shadow_signal(logit_confidence))
         for shadow in order[: self._number(len(view.labels))].tolist():
@@ -103,16 +124,15 @@ class Stacked(Attack):
             rows.append(self._features(pseudo_target))
             members.append(membership)
         training, is_member = np.stack(rows), np.stack(members)
-        of_target = self._features(view.like_pseudo_target())
-        scores = np.empty(len(of_target))
+        classifiers = []
         for fitted, scored in _halves(view):
             features = training[:, fitted].reshape(-1, training.shape[-1])
             membership = is_member[:, fitted].ravel()
             penalty = self._inverse_penalty(features, membership)
             classifier = _classifier(penalty, balanced=view.has_limits)
             classifier.fit(features, membership)
-            scores[scored] = classifier.decision_function(of_target[scored])
-        return scores
+            classifiers.append((scored, classifier))
+        return classifiers
 
     def _number(self, examples: int) -> int:
         """Returns the largest number of pseudo-targets for this number of examples."""

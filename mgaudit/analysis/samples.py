@@ -15,6 +15,7 @@ from mgaudit.analysis.comparisons import analyse
 from mgaudit.analysis.limits import FEWEST_MODELS
 from mgaudit.analysis.numbers import Quantity, Terms
 from mgaudit.attacks.intervals import LEVEL, Resampled, two_way_interval, two_way_p_value
+from mgaudit.attacks.jackknife import Jackknife, ModelGroups
 from mgaudit.reports.arrays import Arrays, array_name
 from mgaudit.reports.findings import Analysis
 from mgaudit.reports.record import Estimate
@@ -47,16 +48,20 @@ class Samples:
 
     @staticmethod
     def arrays(arm: int, attack: str | None, metric: str, numbers: Resampled) -> Arrays:
-        """Returns the two arrays in which a quantity is stored, by name.
+        """Returns the arrays in which a quantity is stored, by name.
 
-        They hold the quantity in each target (targets,) and in each resample (targets, resamples).
-        `numbers` are its values, and `attack` None means the test accuracy.
+        They hold the quantity in each target (targets,), in each resample (targets, resamples), and
+        in its jackknife (2, groups, targets) if it has one. `numbers` are its values, and `attack`
+        None means the test accuracy.
         """
-        per_target, in_resamples = _names(Quantity(arm, metric, attack))
-        return {
+        per_target, in_resamples, jackknife = _names(Quantity(arm, metric, attack))
+        arrays: Arrays = {
             per_target: numbers.per_target,
             in_resamples: numbers.in_resamples.astype(np.float32),
         }
+        if numbers.jackknife is not None:
+            arrays[jackknife] = numbers.jackknife.values
+        return arrays
 
     def estimate(
         self,
@@ -102,9 +107,14 @@ class Samples:
 
     def _at(self, quantity: Quantity, targets: Sequence[int]) -> Resampled:
         """Returns a quantity in these targets, which must be among its own, in their order."""
-        per_target, in_resamples = _names(quantity)
-        resampled = Resampled(self.values[per_target], self.values[in_resamples])
+        per_target, in_resamples, of_models = _names(quantity)
         own_targets = self.targets[quantity.arm, quantity.attack]
+        jackknife = None
+        if of_models in self.values:
+            values = self.values[of_models]
+            groups = ModelGroups.of(np.array(own_targets), values.shape[1])
+            jackknife = Jackknife(values, groups.of_model)
+        resampled = Resampled(self.values[per_target], self.values[in_resamples], jackknife)
         return resampled.at([own_targets.index(target) for target in targets])
 
 
@@ -114,9 +124,9 @@ def analyse_study(arms: Sequence[AuditResult], arrays: Arrays) -> Analysis:
     return analyse(arms, arrays, samples)
 
 
-def _names(quantity: Quantity) -> tuple[str, str]:
-    """Returns the names of the arrays of a quantity: in each target, and in each resample."""
+def _names(quantity: Quantity) -> tuple[str, str, str]:
+    """Returns the names of a quantity's arrays: per target, in each resample, in the jackknife."""
     words = [quantity.metric] if quantity.attack is None else [quantity.attack, quantity.metric]
     per_target = array_name(quantity.arm, *words, "per_target")
     in_resamples = array_name(quantity.arm, *words, "in_resamples")
-    return per_target, in_resamples
+    return per_target, in_resamples, array_name(quantity.arm, *words, "jackknife")

@@ -13,6 +13,7 @@ from mgaudit.analysis.limits import FEWEST_CANARIES, FEWEST_MODELS
 from mgaudit.analysis.samples import analyse_study
 from mgaudit.attacks import Observations
 from mgaudit.attacks.intervals import Resampled, resample_counts
+from mgaudit.attacks.jackknife import random_halves
 from mgaudit.attacks.membership_layout import MembershipLayout, membership_layout
 from mgaudit.attacks.references import ReferenceLimits
 from mgaudit.outputs.checks import (
@@ -42,7 +43,15 @@ from mgaudit.reports.results import (
 )
 from mgaudit.settings.choices import Choice
 from mgaudit.settings.study_settings import attack_choice
-from mgaudit.study.attack import AttackFacts, Audit, NaiveView, audit, audit_of, outcome_of
+from mgaudit.study.attack import (
+    AttackFacts,
+    Audit,
+    NaiveView,
+    Scored,
+    audit,
+    audit_of,
+    outcome_of,
+)
 from mgaudit.study.audited import Answers, AuditedArm, AuditedData
 from mgaudit.study.progress import Progress
 from mgaudit.study.provenance import outputs_provenance
@@ -182,11 +191,12 @@ def _audited_data(
     examples = membership.shape[1]
     needs_halves = bool(layout.reason) or outputs.groups is not None
     generator = numpy_generator(seed, "example resamples")
+    unit_of_example = np.arange(examples)
     if outputs.groups is None:
         example_resamples = resample_counts(examples, generator)
     else:
-        numbers, group_of_example = np.unique(outputs.groups, return_inverse=True)
-        example_resamples = resample_counts(len(numbers), generator)[:, group_of_example]
+        numbers, unit_of_example = np.unique(outputs.groups, return_inverse=True)
+        example_resamples = resample_counts(len(numbers), generator)[:, unit_of_example]
     example_resamples = with_members(example_resamples, membership[list(targets)])
     test_resamples = None
     if isinstance(outputs, ModelOutputs) and outputs.population_labels is not None:
@@ -204,6 +214,7 @@ def _audited_data(
         expected_members=examples / 2,
         example_resamples=example_resamples,
         test_resamples=test_resamples,
+        splits=random_halves(unit_of_example, numpy_generator(seed, "jackknife halves")),
         pictures=None,
         seed=seed,
         is_grouped=outputs.groups is not None,
@@ -290,8 +301,8 @@ def _audit(arm: OutputsArm, plain: OutputsArm | None, plan: OutputsPlan) -> Audi
     """Returns the audit of an arm; with the plain arm, also by a naive adversary."""
     facts, data = _facts(arm, plan), plan.data
     if isinstance(arm.outputs, ModelScores):
-        scores = arm.outputs.scores[facts.target_rows]
-        outcome = outcome_of(READY_MADE, facts, data, scores)
+        scored = Scored(arm.outputs.scores[facts.target_rows], {})
+        outcome = outcome_of(READY_MADE, facts, data, scored)
         power: dict[int, dict[str, Resampled]] = {}
         return audit_of(facts, data, [outcome], None, power)
     limits = plan.layout.limits

@@ -8,17 +8,19 @@ sample of the examples. The first attack is the main one, which the details of a
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mgaudit.attacks import Observations, score_every_target
+from mgaudit.attacks import Observations
 from mgaudit.attacks.exposure import Exposure, auc_by_class, exposure, ranks_of
 from mgaudit.attacks.intervals import Interval, Resampled, resampled_metrics
+from mgaudit.attacks.jackknife import Jackknife, ModelGroups, number_of_groups
 from mgaudit.attacks.metrics import ROC, false_positives_allowed, roc
 from mgaudit.attacks.one_run import Guesses, guess, one_run_fdp_epsilon
 from mgaudit.attacks.power import numbers_of_shadows, scores_by_number
+from mgaudit.attacks.rescoring import scores_and_jackknife
 from mgaudit.errors import UsageError
 from mgaudit.reports.record import ChoiceRecord
 from mgaudit.settings.choices import Choice
@@ -149,8 +151,8 @@ def audit(
     rows = arm.target_rows
     outcomes = []
     for choice in attacks:
-        scores = _scored(choice, observations, None, rows)
-        outcomes.append(outcome_of(AttackFacts.of(choice), arm, data, scores))
+        scored = _scored(choice, observations, None, rows, arm.models, data)
+        outcomes.append(outcome_of(AttackFacts.of(choice), arm, data, scored))
     if naive is not None:
         outcomes += _naive_outcomes(attacks, naive, arm, data)
     power = _power(attacks[0], outcomes[0], observations, rows, data)
@@ -190,8 +192,9 @@ def _naive_outcomes(
     for choice in attacks:
         if "shadows" in choice.built.needs:
             facts = AttackFacts.of(choice)
-            scores = _scored(choice, naive.observations, naive.shadows, rows)
-            outcomes.append(outcome_of(facts, arm, data, scores, "naive", naive.targets))
+            observed, shadows = naive.observations, naive.shadows
+            scored = _scored(choice, observed, shadows, rows, naive.targets, data)
+            outcomes.append(outcome_of(facts, arm, data, scored, "naive", naive.targets))
     return outcomes
 
 
@@ -256,18 +259,26 @@ def _shadow_order(target: int, models: int, seed: int) -> NDArray[np.int64]:
     return numpy_generator(seed, "shadows", target).permutation(others)
 
 
+class Scored(NamedTuple):
+    """The scores (targets, examples) of an attack, and the jackknife of each metric by name."""
+
+    scores: NDArray[np.float64]
+    jackknife: dict[str, Jackknife]
+
+
 def outcome_of(
     attack: AttackFacts,
     arm: AuditedArm,
     data: AuditedData,
-    scores: NDArray[np.float64],
+    scored: Scored,
     adversary: Adversary = "adaptive",
     targets: list[int] | None = None,
 ) -> AttackOutcome:
-    """Returns the outcome of an attack from its scores (targets, examples).
+    """Returns the outcome of an attack from its scores.
 
     `targets` None are the targets of the arm.
     """
+    scores = scored.scores
     targets = arm.targets if targets is None else targets
     membership = data.membership[targets]
     guesses = [] if arm.delta is None else _guesses(scores, membership, data)
@@ -278,7 +289,9 @@ def outcome_of(
         adversary=adversary,
         targets=targets,
         scores=scores,
-        metrics=resampled_metrics(scores, membership, data.example_resamples, data.halves),
+        metrics=resampled_metrics(
+            scores, membership, data.example_resamples, data.halves, scored.jackknife
+        ),
         mean_roc=np.mean(curves, axis=0),
         correct_guesses=[of_target.correct for of_target in guesses],
         epsilon_lower_bound=None if arm.delta is None else epsilon_lower_bound(guesses, arm.delta),
@@ -286,18 +299,29 @@ def outcome_of(
 
 
 def _scored(
-    attack: Choice, observations: Observations, shadows: Observations | None, targets: list[int]
-) -> NDArray[np.float64]:
-    """Returns the attack's scores (targets, examples); `targets` are positions of models.
+    attack: Choice,
+    observations: Observations,
+    shadows: Observations | None,
+    targets: list[int],
+    models: list[int],
+    data: AuditedData,
+) -> Scored:
+    """Returns the attack's scores, also without groups of models; `targets` are positions.
 
     `shadows` has the outputs of the models that a naive adversary trained; None for an adaptive
-    adversary, whose shadow models are the other observed models.
+    adversary, whose shadow models are the other observed models. `models` has the index of each
+    observed model in the study.
 
     Raises:
         RuntimeError: If an attack of the user's own fails, with its name.
     """
+    number = number_of_groups(len(data.membership))
+    groups = ModelGroups.of(np.array(models), number)
     with _named(attack):
-        return score_every_target(attack.built, observations, shadows, targets)
+        scored = scores_and_jackknife(
+            attack.built, observations, shadows, targets, groups, data.splits
+        )
+    return Scored(*scored)
 
 
 @contextmanager

@@ -28,6 +28,8 @@ class AuditedData:
         example_resamples: How often each example is drawn (resamples, examples), uint16.
         test_resamples: The same for test examples (resamples, test examples), uint16; None without
             test examples.
+        splits: Whether an example is in the first half, for each split into halves (splits,
+            examples), bool; used by the jackknife over models.
         pictures: The examples as images (examples, height, width[, 3]), uint8; None for other data.
         seed: Random seed of the guesses and of the order of shadow models.
         is_grouped: Whether the resamples are of groups of examples.
@@ -45,6 +47,7 @@ class AuditedData:
     expected_members: float
     example_resamples: NDArray[np.uint16]
     test_resamples: NDArray[np.uint16] | None
+    splits: NDArray[np.bool_]
     pictures: NDArray[np.uint8] | None
     seed: int
     is_grouped: bool = False

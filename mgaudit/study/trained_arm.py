@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mgaudit.analysis.limits import FEWEST_CANARIES, FEWEST_MODELS
 from mgaudit.attacks import Observations
+from mgaudit.attacks.jackknife import random_halves
 from mgaudit.reports.record import ChoiceRecord
 from mgaudit.reports.results import PrivacyClaim
 from mgaudit.settings.choices import Choice
@@ -27,6 +28,7 @@ from mgaudit.study.train import TrainedArm
 from mgaudit.targets.datasets.duplicates import CopyGroups
 from mgaudit.targets.fitting.privacy_plan import PrivacyPlan, default_delta
 from mgaudit.targets.querying.queries import Queries
+from mgaudit.targets.seeds import numpy_generator
 
 
 def audit_trained_arm(
@@ -52,6 +54,7 @@ def audit_trained_arm(
 def audited_data(design: Design) -> AuditedData:
     """Returns the data of a study as its attacks use them."""
     dataset, groups = design.dataset, design.groups
+    units = np.arange(len(dataset.labels)) if groups is None else groups.numbers
     return AuditedData(
         labels=dataset.labels,
         classes=dataset.classes,
@@ -60,6 +63,7 @@ def audited_data(design: Design) -> AuditedData:
         expected_members=design.expected_members,
         example_resamples=design.example_resamples,
         test_resamples=design.test_resamples,
+        splits=random_halves(units, numpy_generator(design.seed, "jackknife halves")),
         pictures=design.pictures,
         seed=design.seed,
         is_grouped=groups is not None,

@@ -163,7 +163,10 @@ def audited(canaries: NDArray[np.int64] | None) -> tuple[AuditedArm, AuditedData
     membership = fair_coins(3, 400, 0)
     membership[:, 200:] = membership[:, :200]
     resamples = resample_counts(400, np.random.default_rng(0), 20)
-    shared = AuditedData(None, (), (), membership, 200, resamples, None, None, 0, canaries=canaries)
+    splits = np.zeros((1, membership.shape[1]), dtype=bool)
+    shared = AuditedData(
+        None, (), (), membership, 200, resamples, None, splits, None, 0, canaries=canaries
+    )
     plain = [ChoiceRecord(name=PLAIN)]
     arm = AuditedArm("a", "a", plain, [], "", None, None, None, 1e-5, [], [0, 1, 2], [0, 1, 2])
     return arm, shared
