@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-SPLITS = 4
+SPLITS = 2
 MOST_GROUPS = 16  # with more, an interval becomes a few per cent shorter, and takes longer
 
 

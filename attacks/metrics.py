@@ -154,39 +154,58 @@ def metrics(
         drawn = counts[start : start + resamples_at_once]
         curves = _curves(ordered, drawn, halves)
         for metric in METRICS:
-            blocks[metric.name].append(metric.read(curves))
+            blocks[metric.name].append(metric.read(curves.whole, curves.advantage))
     return {name: np.concatenate(values) for name, values in blocks.items()}
 
 
-def metrics_of_rows(scores: Floats, membership: NDArray[np.bool_]) -> dict[str, Floats]:
-    """Returns every metric by name, for several scores of the same examples (rows,).
+def metrics_on_halves(
+    scores: Floats, membership: NDArray[np.bool_], halves: NDArray[np.bool_]
+) -> dict[str, Floats]:
+    """Returns every metric by name on both halves of the examples (splits, 2, rows).
 
-    `scores` are (rows, examples), finite, and `membership` is (examples,), bool. The metrics are
-    those of `metrics` for each row, with the halves of even and odd index.
+    The threshold of the advantage on a half is chosen on the other half.
+
+    Args:
+        scores: Several scores of the same examples (rows, examples), float64, finite.
+        membership: Membership (examples,), bool, with members and non-members in each half.
+        halves: Whether an example is in the first half, for each split (splits, examples).
     """
     order = np.argsort(-scores, axis=1, kind="stable")
     in_order = np.take_along_axis(scores, order, axis=1)
-    last_of_tie = np.ones(scores.shape, dtype=bool)
-    last_of_tie[:, :-1] = in_order[:, 1:] != in_order[:, :-1]
-    # A point inside a tie repeats the last point before the tie; point 0 is (0, 0).
-    points = np.where(last_of_tie, np.arange(1, scores.shape[1] + 1), 0)
-    points = np.maximum.accumulate(points, axis=1)
+    continues = in_order[:, 1:] == in_order[:, :-1]
+    points = None
+    if continues.any():
+        # A point inside a tie repeats the last point before the tie; point 0 is (0, 0).
+        ends = np.append(~continues, np.ones((len(scores), 1), dtype=bool), axis=1)
+        points = np.where(ends, np.arange(1, scores.shape[1] + 1), 0)
+        points = np.maximum.accumulate(points, axis=1)
     members = membership[order]
-    is_even = order % 2 == 0
+    of_splits = []
+    for half in halves:
+        first = half[order]
+        pair = [
+            ROC(_accepted(members & side, points), _accepted(~members & side, points))
+            for side in (first, ~first)
+        ]
+        advantages = _held_out_advantages(*pair)
+        of_splits.append(list(zip(pair, advantages, strict=True)))
+    return {
+        metric.name: np.array([[metric.read(*of_half) for of_half in pair] for pair in of_splits])
+        for metric in METRICS
+    }
 
-    def accepted(counted: NDArray[np.bool_]) -> Counts:
-        totals = np.zeros((len(scores), scores.shape[1] + 1), dtype=np.int32)
-        np.cumsum(counted, axis=1, dtype=np.int32, out=totals[:, 1:])
-        totals[:, 1:] = np.take_along_axis(totals, points, axis=1)
-        return totals
 
-    whole = ROC(accepted(members), accepted(~members))
-    even = ROC(accepted(members & is_even), accepted(~members & is_even))
-    odd = ROC(
-        whole.true_positives - even.true_positives, whole.false_positives - even.false_positives
-    )
-    curves = Curves(whole, even, odd)
-    return {metric.name: metric.read(curves) for metric in METRICS}
+def _accepted(counted: NDArray[np.bool_], points: NDArray[np.int64] | None) -> Counts:
+    """Returns the number of accepted examples at each point (rows, points), from 0 on.
+
+    `counted` (rows, examples) says which examples count, in descending order of score. `points` has
+    the number of examples that each point after the first accepts; None without ties.
+    """
+    accepted = np.zeros((len(counted), counted.shape[1] + 1), dtype=np.int32)
+    np.cumsum(counted, axis=1, dtype=np.int32, out=accepted[:, 1:])
+    if points is not None:
+        accepted[:, 1:] = np.take_along_axis(accepted, points, axis=1)
+    return accepted
 
 
 def _curves(ordered: "_SortedExamples", counts: Counts, halves: NDArray[np.bool_]) -> "Curves":
@@ -213,7 +232,8 @@ class Curves:
     @cached_property
     def advantage(self) -> Floats:
         """TPR - FPR at a threshold chosen on the other half (...)."""
-        return _held_out_advantage(self.even, self.odd)
+        even, odd = _held_out_advantages(self.even, self.odd)
+        return (even + odd) / 2
 
 
 @dataclass(frozen=True)
@@ -223,7 +243,7 @@ class Metric:
     Args:
         name: Name in results.
         title: Name in reports.
-        read: Computes the metric of every resample (...) from the curves.
+        read: Computes the metric of every resample (...) from the curve and the advantage.
         unit: "%" if reports show the metric in percent, or empty.
         digits: Number of decimal places in reports.
         range: Least and largest value, as fractions.
@@ -232,7 +252,7 @@ class Metric:
 
     name: str
     title: str
-    read: Callable[[Curves], Floats]
+    read: Callable[[ROC, Floats], Floats]
     unit: Literal["", "%"] = "%"
     digits: int = 2
     range: tuple[float, float] = (0.0, 1.0)
@@ -242,35 +262,34 @@ class Metric:
 def _tpr_metric(level: float) -> Metric:
     """Returns the metric "TPR at an FPR of `level`"."""
     title = f"TPR @ {level * 100:g} % FPR"
-    return Metric(tpr_name(level), title, lambda curves: curves.whole.tpr_at(level), guessing=level)
+    return Metric(tpr_name(level), title, lambda curve, _: curve.tpr_at(level), guessing=level)
 
 
 METRICS = (
-    Metric("auc", "AUC", lambda curves: curves.whole.auc(), unit="", digits=3, guessing=0.5),
+    Metric("auc", "AUC", lambda curve, _: curve.auc(), unit="", digits=3, guessing=0.5),
     *(_tpr_metric(level) for level in FPR_LEVELS),
     Metric(
         "balanced_accuracy",
         "balanced accuracy",
-        lambda curves: (1 + curves.advantage) / 2,
+        lambda _, advantage: (1 + advantage) / 2,
         guessing=0.5,
     ),
-    Metric("advantage", "advantage", lambda curves: curves.advantage, range=(-1.0, 1.0)),
+    Metric("advantage", "advantage", lambda _, advantage: advantage, range=(-1.0, 1.0)),
 )
 
 
-def _held_out_advantage(even: ROC, odd: ROC) -> Floats:
-    """Returns TPR - FPR of each half at the best threshold of the other half, averaged (...).
+def _held_out_advantages(even: ROC, odd: ROC) -> tuple[Floats, Floats]:
+    """Returns TPR - FPR of each half (...) at the best threshold of the other half.
 
     Both curves have the same thresholds, so that a point has the same index in both.
     """
     gaps = [even.tpr - even.fpr, odd.tpr - odd.fpr]
     best = [gap.argmax(axis=-1, keepdims=True) for gap in gaps]
-    held_out = []
-    for half, gap in enumerate(gaps):
-        at_best_of_other = np.take_along_axis(gap, best[1 - half], axis=-1)
-        held_out.append(at_best_of_other[..., 0])
-    advantage = (held_out[0] + held_out[1]) / 2
-    return np.asarray(advantage, dtype=np.float64)
+    of_even, of_odd = (
+        np.take_along_axis(gap, other, axis=-1)[..., 0]
+        for gap, other in zip(gaps, reversed(best), strict=True)
+    )
+    return of_even, of_odd
 
 
 def check_scores(scores: Floats, membership: NDArray[np.bool_]) -> None:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from mgaudit.attacks.attack import Attack, jackknife_scores
 from mgaudit.attacks.jackknife import Jackknife, ModelGroups
-from mgaudit.attacks.metrics import METRICS, metrics_of_rows
+from mgaudit.attacks.metrics import metrics_on_halves
 from mgaudit.attacks.observations import Observations
 
 Floats = NDArray[np.float64]
@@ -47,7 +47,7 @@ def scores_and_jackknife(
     for of_target, members in zip(of_targets, membership, strict=True):
         rows.append(of_target.scores)
         if can_repeat:
-            values.append(_on_halves(of_target.without, members, halves))
+            values.append(metrics_on_halves(of_target.without, members, halves))
     group_of_target = groups.of_model[list(targets)]
     jackknife = {}
     for name in values[0] if values else ():
@@ -63,17 +63,3 @@ def _both_kinds(membership: Flags, halves: Flags) -> bool:
         for side in (membership, ~membership)
         for half in (*halves, *~halves)
     )
-
-
-def _on_halves(scores: Floats, members: Flags, halves: Flags) -> dict[str, Floats]:
-    """Returns each metric by name on both halves of each split (splits, 2, groups).
-
-    `scores` are those of one target (groups, examples), and `members` is (examples,).
-    """
-    of_splits = []
-    for half in halves:
-        of_splits.append([metrics_of_rows(scores[:, h], members[h]) for h in (half, ~half)])
-    return {
-        metric.name: np.array([[part[metric.name] for part in pair] for pair in of_splits])
-        for metric in METRICS
-    }

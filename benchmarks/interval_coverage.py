@@ -24,7 +24,7 @@ from mgaudit.attacks.intervals import (
     two_way_interval,
 )
 from mgaudit.attacks.jackknife import ModelGroups, number_of_groups, random_halves
-from mgaudit.attacks.metrics import metrics_of_rows
+from mgaudit.attacks.metrics import metrics
 from mgaudit.attacks.rescoring import scores_and_jackknife
 
 Floats = NDArray[np.float64]
@@ -128,7 +128,7 @@ def statistics(drawn: Draw, attacks: Mapping[str, Attack]) -> dict[Statistic, fl
         for arm in drawn.arms:
             scores = score_every_target(attack, arm)
             pairs = zip(scores, arm.membership, strict=True)
-            of_targets = [metrics_of_rows(row[np.newaxis], members) for row, members in pairs]
+            of_targets = [metrics(row, members) for row, members in pairs]
             of_arms.append({m: np.mean([values[m] for values in of_targets]) for m in METRICS})
         for metric in METRICS:
             values[name, metric, "plain arm"] = float(of_arms[0][metric])
