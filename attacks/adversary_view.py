@@ -6,9 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.attacks.drift import Drift
-from mgaudit.attacks.ensemble import Ensemble, Extras, Floats, Labels, Logits, Signal
+from mgaudit.attacks.ensemble import Ensemble, Extras, Floats, Key, Labels, Logits, Signal
 from mgaudit.attacks.references import ReferenceLimits, chosen_references
-from mgaudit.attacks.shadow_moments import ShadowMoments, Totals, moments_of
+from mgaudit.attacks.shadow_moments import (
+    ShadowMoments,
+    Totals,
+    mean_of_columns,
+    moments_of,
+    moments_of_columns,
+)
 from mgaudit.attacks.signals import logit_confidence
 
 
@@ -171,6 +177,38 @@ class AdversaryView:
             return self._totals(signal, drift).moments()
         values = self.shadow_signal(signal, drift)
         return moments_of(values, self.references_in, self.references_out)
+
+    # Several signals at once are columns: (examples, signals * queries), signal by signal. They are
+    # computed from target and shadows alone. So even by rounding, they do not depend on the
+    # target's membership.
+
+    def target_columns(self, keys: tuple[Key, ...]) -> Floats:
+        """Returns signals of the target (examples, signals * queries), each with its drift."""
+        values: Floats = self._ensemble.columns(keys)[self.__target].T
+        return values
+
+    def reference_moments(self, keys: tuple[Key, ...]) -> ShadowMoments:
+        """Returns the moments of the references' signals, (examples, signals * queries) each."""
+        values = self._ensemble.columns(keys)
+        return moments_of_columns(values, *self._references_of_models)
+
+    def reference_means(self, keys: tuple[Key, ...]) -> tuple[Floats, Floats]:
+        """Returns means over IN and over OUT references, (examples, signals * queries) each.
+
+        A mean is NaN for an example without such a reference.
+        """
+        values = self._ensemble.columns(keys)
+        inside, outside = self._references_of_models
+        return mean_of_columns(values, inside), mean_of_columns(values, outside)
+
+    @cached_property
+    def _references_of_models(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """The models that are IN and OUT references of each example (models, examples), bool."""
+        shape = self.__shadows.membership.shape
+        inside, outside = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
+        inside[self.__shadow_numbers] = self.references_in
+        outside[self.__shadow_numbers] = self.references_out
+        return inside, outside
 
     def with_more_shadows(self, numbers: NDArray[np.int64]) -> "AdversaryView":
         """Returns the view with further models as shadows, whose numbers are (more shadows,).

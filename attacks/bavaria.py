@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from mgaudit.attacks.adversary_view import AdversaryView
 from mgaudit.attacks.attack import Attack
 from mgaudit.attacks.drift_corrected import DriftCorrected
-from mgaudit.attacks.ensemble import Floats
-from mgaudit.attacks.normal_inverse_gamma import Side, sides
+from mgaudit.attacks.normal_inverse_gamma import sides
 from mgaudit.attacks.signals import BentConfidence
 
 # The bend of phi with fewer shadows than MANY_SHADOWS, and from there on.
@@ -86,22 +85,10 @@ class BaVarIA(DriftCorrected):
         signal = BentConfidence(bend)
         phi = view.target_signal(signal, self.drift)
         shadows = view.shadow_moments(signal, self.drift)
-        ratios = []
-        for query in range(phi.shape[1]):
-            inside, outside = sides(shadows, query)
-            ratios.append(self._log_ratio(phi[:, query], inside, outside))
-        return np.asarray(np.mean(ratios, axis=0), dtype=np.float64)
-
-    def _log_ratio(self, phi: Floats, inside: Side, outside: Side) -> Floats:
-        """Returns log p(phi | member) - log p(phi | non-member) (examples,) for one query, in nats.
-
-        `phi` (examples,) is the target's bent phi in nats. `inside` and `outside` describe phi of
-        the shadows that trained on each example, and of the other shadows.
-        """
-        predicted_out = outside.predicted_from(inside, self.min_std)
-        posterior_out = outside.posterior(predicted_out, self.min_std)
-        predicted_in = inside.predicted_from(outside, self.min_std)
-        posterior_in = inside.posterior(predicted_in, self.min_std)
-        log_density_in = posterior_in.log_density(phi, self.predictive)
-        log_density_out = posterior_out.log_density(phi, self.predictive)
-        return log_density_in - log_density_out
+        inside, outside = sides(shadows, self.min_std)
+        posterior_in = inside.posterior(inside.predicted_from(outside))
+        posterior_out = outside.posterior(outside.predicted_from(inside))
+        log_density_in = posterior_in.log_density(phi.T, self.predictive)
+        log_density_out = posterior_out.log_density(phi.T, self.predictive)
+        log_ratio = log_density_in - log_density_out
+        return np.asarray(log_ratio.mean(axis=0), dtype=np.float64)

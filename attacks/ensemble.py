@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mgaudit.attacks.drift import Drift, DriftFit, fit_drift
 from mgaudit.attacks.references import ReferenceLimits
 from mgaudit.attacks.shadow_moments import Totals
+from mgaudit.attacks.signals import Confidence, ConfidenceSignal, logit_confidence
 
 NO_POPULATION = "there is no population: give population_logits and population_labels"
 
@@ -22,7 +23,8 @@ Logits = NDArray[np.floating]
 Labels = NDArray[np.int64]
 Extras = Mapping[str, NDArray[np.floating]]
 Signal = Callable[[Logits, Labels], Floats]
-Cache = dict[tuple[Signal, Drift], Floats]
+Key = tuple[Signal, Drift]
+Cache = dict[Key, Floats]
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,13 @@ class Ensemble:
     )
     _fits: dict[Drift, DriftFit] = field(
         default_factory=dict, init=False, repr=False, compare=False
+    )
+    _columns: dict[tuple[Key, ...], Floats] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    # The ensemble that all models but one are from, that model, and the ensemble that it is from.
+    _origin: "tuple[Ensemble, int, Ensemble] | None" = field(
+        default=None, init=False, repr=False, compare=False
     )
 
     def __post_init__(self) -> None:
@@ -80,17 +89,43 @@ class Ensemble:
         """
         key = signal, drift
         if key not in self._signals:
-            labels, logits = self.labels, self.logits
-            if drift == "none":
-                values = [signal(of_model, labels) for of_model in logits]
-            else:
-                fit = self._fit(drift)
-                values = [
-                    signal(fit.corrected(model, of_model), labels)
-                    for model, of_model in enumerate(logits)
-                ]
-            self._signals[key] = _read_only(np.stack(values))
+            self._signals[key] = _read_only(self._computed(signal, drift))
         return self._signals[key]
+
+    def columns(self, keys: tuple[Key, ...]) -> Floats:
+        """Returns several signals (models, signals * queries, examples), computed once.
+
+        Each key is a signal and the drift that is first subtracted.
+        """
+        if keys not in self._columns:
+            parts = [self._column(*key).swapaxes(1, 2) for key in keys]
+            self._columns[keys] = _read_only(np.concatenate(parts, axis=1))
+        return self._columns[keys]
+
+    def _column(self, signal: Signal, drift: Drift) -> Floats:
+        """Returns a signal (models, examples, queries); its phi is kept for other columns."""
+        if not isinstance(signal, ConfidenceSignal):
+            return self.signal(signal, drift)
+        phi: Signal = logit_confidence
+        if signal.temperature != 1:
+            phi = Confidence(signal.temperature)
+        return signal.of_confidence(self.signal(phi, drift))
+
+    def _computed(self, signal: Signal, drift: Drift) -> Floats:
+        """Returns a signal (models, examples, queries), one model at a time."""
+        if isinstance(signal, ConfidenceSignal) and signal.temperature == 1:
+            return signal.of_confidence(self.signal(logit_confidence, drift))
+        labels, logits = self.labels, self.logits
+        if drift != "none":
+            fit = self._fit(drift)
+            rows = (fit.corrected(model, of_model) for model, of_model in enumerate(logits))
+            return np.stack([signal(of_model, labels) for of_model in rows])
+        if self._origin is not None:
+            others, model, other = self._origin
+            values = others.signal(signal).copy()
+            values[model] = other.signal(signal)[model]
+            return values
+        return np.stack([signal(of_model, labels) for of_model in logits])
 
     def population_signal(self, signal: Signal, drift: Drift = "none") -> Floats:
         """Returns a signal of the population (models, population, queries), computed once.
@@ -98,19 +133,27 @@ class Ensemble:
         Raises:
             ValueError: Where there is no population.
         """
-        logits, labels = self.population()
         key = signal, drift
         if key not in self._population_signals:
-            if drift == "none":
-                values = [signal(of_model, labels) for of_model in logits]
-            else:
-                fit = self._fit(drift)
-                values = [
-                    signal(fit.corrected_population(model, of_model), labels)
-                    for model, of_model in enumerate(logits)
-                ]
-            self._population_signals[key] = _read_only(np.stack(values))
+            values = self._computed_population(signal, drift)
+            self._population_signals[key] = _read_only(values)
         return self._population_signals[key]
+
+    def _computed_population(self, signal: Signal, drift: Drift) -> Floats:
+        """Returns a signal (models, population, queries), one model at a time."""
+        logits, labels = self.population()
+        if drift != "none":
+            fit = self._fit(drift)
+            rows = (
+                fit.corrected_population(model, of_model) for model, of_model in enumerate(logits)
+            )
+            return np.stack([signal(of_model, labels) for of_model in rows])
+        if self._origin is not None:
+            others, model, other = self._origin
+            values = others.population_signal(signal).copy()
+            values[model] = other.population_signal(signal)[model]
+            return values
+        return np.stack([signal(of_model, labels) for of_model in logits])
 
     def totals(self, signal: Signal, drift: Drift = "none") -> Totals:
         """Returns the totals of a signal over all models, by membership, computed once."""
@@ -135,7 +178,7 @@ class Ensemble:
         population_logits = self.population_logits
         if population_logits is not None and other.population_logits is not None:
             population_logits = _with_row(population_logits, model, other.population_logits)
-        return Ensemble(
+        mixed = Ensemble(
             logits,
             self.labels,
             self.membership,
@@ -143,6 +186,8 @@ class Ensemble:
             self.population_labels,
             references=self.references,
         )
+        object.__setattr__(mixed, "_origin", (self, model, other))
+        return mixed
 
     def _fit(self, drift: Drift) -> DriftFit:
         if drift not in self._fits:

@@ -1,167 +1,209 @@
 """Predictive distributions of a new shadow model's signal, by empirical Bayes across examples.
 
 On each side, of shadow models with the example (in) or without it (out), the signal of an example
-is N(mu, sigma^2), with a conjugate normal-inverse-gamma prior (arXiv 2603.11799).
+is N(mu, sigma^2), with a conjugate normal-inverse-gamma prior (arXiv 2603.11799). Several signals,
+the *columns*, are treated at once; each has a prior of its own.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
-from scipy.special import digamma, gammaln, polygamma
+from scipy.special import digamma, gammaln, zeta
 
 from mgaudit.attacks.shadow_moments import ShadowMoments
 
 MOST_FREEDOM = 1e4  # of the prior on variances: practically the same variance for all examples
+NEWTON_STEPS = 50  # at most; about 5 are enough
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Posterior:
-    """The predictive distribution of a new phi, for each example: a scaled and shifted Student's t.
+    """The predictive distributions of a new phi: a scaled and shifted Student's t for each example.
 
-    `freedom` (degrees of freedom), `location` (the posterior mean of mu) and `scale` are
-    (examples,); the last two are in nats.
+    The degrees of freedom are `prior_freedom` (columns, 1) + `count` (examples,). `location` (the
+    posterior mean of mu) and `scale` are (columns, examples), in nats.
     """
 
-    freedom: Floats
+    prior_freedom: Floats
+    count: NDArray[np.int64]
     location: Floats
     scale: Floats
 
+    @cached_property
+    def log_scale(self) -> Floats:
+        """The logarithm of the scale (columns, examples)."""
+        return np.asarray(np.log(self.scale), dtype=np.float64)
+
     def log_density(self, phi: Floats, predictive: str) -> Floats:
-        """Returns the log density (examples,) at `phi` (examples,), both in nats."""
+        """Returns the log density (columns, examples) at `phi` (columns, examples), in nats."""
         z = (phi - self.location) / self.scale
         if predictive == "gaussian":
             log_density = -0.5 * (z**2 + np.log(2 * np.pi))
         else:
-            half = self.freedom / 2
-            log_density = gammaln(half + 0.5) - gammaln(half) - 0.5 * np.log(self.freedom * np.pi)
-            log_density -= (half + 0.5) * np.log1p(z**2 / self.freedom)
-        return np.asarray(log_density - np.log(self.scale), dtype=np.float64)
+            # Counts repeat: the slow functions are computed once for each count.
+            freedom = self.prior_freedom + np.arange(self.count.max() + 1)
+            half = freedom / 2
+            constant = gammaln(half + 0.5) - gammaln(half) - 0.5 * np.log(freedom * np.pi)
+            log_density = constant[:, self.count]
+            log_kernel = np.log1p(z * z / freedom[:, self.count])
+            log_density -= (half + 0.5)[:, self.count] * log_kernel
+        return np.asarray(log_density - self.log_scale, dtype=np.float64)
 
 
 @dataclass(frozen=True)
 class Side:
     """Summary of the shadows' phi on one side: of the shadows with each example, or without it.
 
-    `count` is the number of these shadows, `mean` the mean of their phi in nats (NaN if the count
-    is 0), and `squares` the sum of squared deviations from it; each is (examples,).
+    `count` (examples,) is the number of these shadows. `mean` is the mean of their phi in nats (NaN
+    if the count is 0), and `squares` the sum of squared deviations from it; both are (columns,
+    examples). `min_std` is the least value of every sd.
     """
 
     count: NDArray[np.int64]
     mean: Floats
     squares: Floats
+    min_std: float
 
+    @cached_property
     def average(self) -> Floats:
-        """Returns the average of this side's means over examples, repeated for each (examples,).
-
-        It is 0 if this side has no shadow.
-        """
+        """The average of this side's means over examples (columns, 1); 0 if it has no shadow."""
         has_shadow = self.count > 0
-        average = self.mean[has_shadow].mean() if has_shadow.any() else 0.0
-        return np.full(len(self.count), average)
+        if not has_shadow.any():
+            return np.zeros((len(self.mean), 1))
+        return np.asarray(_selected(self.mean, has_shadow).mean(axis=1, keepdims=True))
 
-    def predicted_from(self, other: "Side", min_std: float) -> Floats:
-        """Returns the mean of phi on this side predicted from the other side's shadows (examples,).
+    def predicted_from(self, other: "Side") -> Floats:
+        """Returns the mean of phi predicted from the other side's shadows (columns, examples).
 
         The prediction is this side's average for an example without a shadow on the other side. It
         is the other side's posterior mean if this side has no shadow for any example.
         """
         has_this = self.count > 0
         has_other = other.count > 0
+        average = np.broadcast_to(self.average, self.mean.shape)
         if not has_other.any():
-            return self.average()
-        other_mean = other.posterior(other.average(), min_std).location
+            return average
+        other_mean = other.location(other.average)
         if not has_this.any():
             return other_mean
         both = has_this & has_other
         if not both.any():
-            return self.average()
-        x, y, weight = other_mean[both], self.mean[both], self.count[both]
-        x_mean = np.average(x, weights=weight)
-        y_mean = np.average(y, weights=weight)
-        variance = np.average((x - x_mean) ** 2, weights=weight)
-        slope = 0.0
-        if variance > min_std**2:
-            covariance = np.average((x - x_mean) * (y - y_mean), weights=weight)
-            slope = covariance / variance
-        predicted = y_mean + slope * (other_mean - x_mean)
-        return np.where(has_other, predicted, self.average())
+            return average
+        x, y = _selected(other_mean, both), _selected(self.mean, both)
+        weight = self.count[both] / self.count[both].sum()
+        x_mean, y_mean = (x @ weight)[:, np.newaxis], (y @ weight)[:, np.newaxis]
+        x_deviation = x - x_mean
+        variance = (x_deviation**2) @ weight
+        covariance = (x_deviation * (y - y_mean)) @ weight
+        is_spread = variance > self.min_std**2
+        slope = np.divide(covariance, variance, out=np.zeros_like(variance), where=is_spread)
+        predicted = y_mean + slope[:, np.newaxis] * (other_mean - x_mean)
+        return np.where(has_other, predicted, average)
 
-    def posterior(self, centre: Floats, min_std: float) -> Posterior:
-        """Returns the distribution of a new phi; `centre` (examples,) is the prior mean of mu."""
-        freedom, variance = self._variance_prior(min_std)
-        k = 1 / self._relative_variance_of_mu(centre, variance)
-        total = k + self.count
-        deviation = np.where(self.count > 0, self.mean - centre, 0.0)
-        shifted = centre + deviation * self.count / total
-        location = np.asarray(shifted, dtype=np.float64)
-        between = k * self.count / total * deviation**2
+    def posterior(self, centre: Floats) -> Posterior:
+        """Returns the distributions of a new phi.
+
+        `centre` is the prior mean of mu, (columns, examples) or (columns, 1).
+        """
+        freedom, variance = self._variance_prior
+        deviation = self._deviation(centre)
+        k = self._prior_count(deviation)
+        shrinkage = self.count / (k + self.count)
+        location = centre + deviation * shrinkage
+        between = k * shrinkage * deviation**2
         squares = freedom * variance + self.squares + between
-        posterior_freedom = np.asarray(freedom + self.count, dtype=np.float64)
-        sigma2 = np.maximum(squares / posterior_freedom, min_std**2)
-        predictive_sd = np.sqrt(sigma2 * (1 + 1 / total))
-        scale = np.asarray(predictive_sd, dtype=np.float64)
-        return Posterior(posterior_freedom, location, scale)
+        sigma2 = np.maximum(squares / (freedom + self.count), self.min_std**2)
+        scale = np.sqrt(sigma2 * (1 + 1 / (k + self.count)))
+        return Posterior(freedom, self.count, location, scale)
 
-    def _variance_prior(self, min_std: float) -> tuple[float, float]:
-        """Returns the degrees of freedom d and the scale s^2 of the prior on sigma^2.
+    def location(self, centre: Floats) -> Floats:
+        """Returns the posterior mean of mu (columns, examples); see `posterior`."""
+        deviation = self._deviation(centre)
+        shrinkage = self.count / (self._prior_count(deviation) + self.count)
+        return np.asarray(centre + deviation * shrinkage, dtype=np.float64)
+
+    def _deviation(self, centre: Floats) -> Floats:
+        """Returns mean - centre (columns, examples); 0 where the count is 0."""
+        return np.where(self.count > 0, self.mean - centre, 0.0)
+
+    @cached_property
+    def _variance_prior(self) -> tuple[Floats, Floats]:
+        """The degrees of freedom d and the scale s^2 of the prior on sigma^2, (columns, 1) each.
 
         If no example has two shadows on this side, no spread can be estimated: s is `min_std`.
         """
+        columns = len(self.mean)
         several = self.count > 1
+        least = self.min_std**2
         if not several.any():
-            return MOST_FREEDOM, min_std**2
+            return np.full((columns, 1), MOST_FREEDOM), np.full((columns, 1), least)
         free = (self.count[several] - 1).astype(np.float64)
-        sample = self.squares[several] / free
-        weighted_mean = float((sample * free).sum() / free.sum())
-        pooled = max(weighted_mean, min_std**2)
-        log_sample = np.log(np.maximum(sample, 1e-6 * pooled))
+        squares = _selected(self.squares, several)
+        pooled = np.maximum(squares.sum(axis=1, keepdims=True) / free.sum(), least)
+        log_sample = np.log(np.maximum(squares / free, 1e-6 * pooled))
         # Counts repeat: the slow functions are computed once for each value.
         values, index = np.unique(free / 2, return_inverse=True)
-        logs = log_sample - digamma(values)[index] + np.log(free / 2)
-        excess = 0.0
-        if len(logs) > 1:
-            by_chance = polygamma(1, values)[index].mean()
-            excess = float(logs.var(ddof=1) - by_chance)
-        freedom = 2 * _trigamma_inverse(excess)
-        log_variance = logs.mean() + digamma(freedom / 2) - np.log(freedom / 2)
-        variance = float(np.exp(log_variance))
-        return freedom, max(variance, min_std**2)
+        logs = log_sample + (np.log(values) - digamma(values))[index]
+        mean_log = logs.mean(axis=1, keepdims=True)
+        excess = np.zeros(columns)
+        if len(free) > 1:
+            by_chance = _trigamma(values)[index].mean()
+            excess = logs.var(axis=1, ddof=1) - by_chance
+        freedom = 2 * _trigamma_inverse(excess)[:, np.newaxis]
+        variance = np.exp(mean_log + digamma(freedom / 2) - np.log(freedom / 2))
+        return freedom, np.maximum(variance, least)
 
-    def _relative_variance_of_mu(self, centre: Floats, variance: float) -> float:
-        """Returns 1 / k, the variance of mu about `centre` (examples,) in units of `variance`.
+    def _prior_count(self, deviation: Floats) -> Floats:
+        """Returns k (columns, 1), the number of shadows that the prior of mu is worth.
 
-        It is estimated by moments, is at least 0.001, and is 1 if this side has no shadow. Where
-        the centre is itself an estimate, the error of the centre is part of this variance.
+        `deviation` (columns, examples) is the mean minus the prior mean of mu. 1 / k is the
+        variance of mu about the prior mean in units of the prior variance. It is estimated by
+        moments, is at least 0.001, and is 1 if this side has no shadow. Where the prior mean is
+        itself an estimate, its error is part of this variance.
         """
         some = self.count > 0
         if not some.any():
-            return 1.0
-        deviation = self.mean[some] - centre[some]
-        spread = (deviation**2).mean()
+            return np.ones((len(self.mean), 1))
+        _, variance = self._variance_prior
+        spread = (deviation**2).sum(axis=1, keepdims=True) / some.sum()
         sampling_error = variance * (1 / self.count[some]).mean()
-        relative_variance = (spread - sampling_error) / variance
-        return max(float(relative_variance), 1e-3)
+        relative_variance = np.maximum((spread - sampling_error) / variance, 1e-3)
+        return np.asarray(1 / relative_variance, dtype=np.float64)
 
 
-def sides(moments: ShadowMoments, query: int) -> tuple[Side, Side]:
-    """Returns the IN and the OUT references of one query."""
-    inside = Side(moments.count_in[:, 0], moments.mean_in[:, query], moments.squares_in[:, query])
-    outside = Side(
-        moments.count_out[:, 0], moments.mean_out[:, query], moments.squares_out[:, query]
-    )
+def sides(moments: ShadowMoments, min_std: float) -> tuple[Side, Side]:
+    """Returns the IN and the OUT references; the columns are the queries."""
+    inside = Side(moments.count_in[:, 0], moments.mean_in.T, moments.squares_in.T, min_std)
+    outside = Side(moments.count_out[:, 0], moments.mean_out.T, moments.squares_out.T, min_std)
     return inside, outside
 
 
-def _trigamma_inverse(value: float) -> float:
-    """Returns x with trigamma(x) = value, clipped to [1e-3, MOST_FREEDOM / 2]."""
+def _selected(values: Floats, chosen: NDArray[np.bool_]) -> Floats:
+    """Returns the chosen examples of `values` (columns, examples); `chosen` is (examples,)."""
+    return values if chosen.all() else values[:, chosen]
+
+
+def _trigamma(x: Floats) -> Floats:
+    return np.asarray(zeta(2, x), dtype=np.float64)
+
+
+def _trigamma_inverse(values: Floats) -> Floats:
+    """Returns x with trigamma(x) = value for each of `values`, clipped to [1e-3, MOST_FREEDOM / 2].
+
+    Newton's method on 1 / trigamma, which is nearly linear and convex (Smyth 2004, appendix).
+    """
     low, high = 1e-3, MOST_FREEDOM / 2
-    if value <= polygamma(1, high):
-        return high
-    if value >= polygamma(1, low):
-        return low
-    root = brentq(lambda x: polygamma(1, x) - value, low, high)
-    return float(root)
+    least, most = _trigamma(np.array([high, low]))
+    inside = np.clip(values, least, most)
+    x = 0.5 + 1 / inside
+    for _ in range(NEWTON_STEPS):
+        trigamma = _trigamma(x)
+        step = trigamma * (1 - trigamma / inside) / (-2 * zeta(3, x))
+        x = x + step
+        if (np.abs(step) <= 1e-10 * x).all():
+            break
+    return np.clip(x, low, high)

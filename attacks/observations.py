@@ -6,7 +6,7 @@ example itself or a mirrored image. A *signal* (`mgaudit.attacks.signals`) is a 
 example and query, computed from the logits.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -111,7 +111,10 @@ class Observations(Ensemble):
         """Returns the observations with other arrays, which are not checked again."""
         changed = object.__new__(Observations)
         for part in fields(self):
-            value = changes.get(part.name, getattr(self, part.name)) if part.init else {}
+            if part.init:
+                value = changes.get(part.name, getattr(self, part.name))
+            else:
+                value = part.default if part.default_factory is MISSING else part.default_factory()
             object.__setattr__(changed, part.name, value)
         Ensemble.__post_init__(changed)
         return changed

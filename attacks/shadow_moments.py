@@ -68,6 +68,50 @@ def _moments_where(
     return count, mean, (deviations**2).sum(axis=0)
 
 
+def moments_of_columns(
+    values: Floats, references_in: NDArray[np.bool_], references_out: NDArray[np.bool_]
+) -> ShadowMoments:
+    """Returns the moments of several signals (models, columns, examples) over the references.
+
+    `references_in` and `references_out` (models, examples) select the models of each example. The
+    columns are the queries of the moments.
+    """
+    mean_in = mean_of_columns(values, references_in)
+    mean_out = mean_of_columns(values, references_out)
+    centre_in, centre_out = np.nan_to_num(mean_in.T), np.nan_to_num(mean_out.T)
+    # Models that are no references of an example have the weight 0 below.
+    deviations = np.where(references_in[:, np.newaxis], centre_in, centre_out)
+    deviations -= values
+    squared = np.multiply(deviations, deviations, out=deviations)
+    return ShadowMoments(
+        references_in.sum(axis=0)[:, np.newaxis],
+        mean_in,
+        _sum_of_columns(squared, references_in).T,
+        references_out.sum(axis=0)[:, np.newaxis],
+        mean_out,
+        _sum_of_columns(squared, references_out).T,
+    )
+
+
+def mean_of_columns(values: Floats, chosen: NDArray[np.bool_]) -> Floats:
+    """Returns the mean (examples, columns) over the models chosen for each example.
+
+    `values` are (models, columns, examples) and `chosen` (models, examples). The mean is NaN for an
+    example without a chosen model.
+    """
+    count = chosen.sum(axis=0)
+    total = _sum_of_columns(values, chosen)
+    mean: Floats = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+    return mean.T
+
+
+def _sum_of_columns(values: Floats, chosen: NDArray[np.bool_]) -> Floats:
+    """Returns the sum (columns, examples) over the chosen models; see `mean_of_columns`."""
+    weights = chosen.astype(np.float64)  # much faster than bool in einsum
+    total: Floats = np.einsum("mce,me->ce", values, weights)
+    return total
+
+
 @dataclass(frozen=True)
 class Totals:
     """Counts, sums and sums of squares of the centred signal over all models, by membership.

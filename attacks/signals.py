@@ -5,7 +5,8 @@ and returns float64 (..., examples, queries). In formulas, z are the logits, p =
 prediction and y is the label.
 """
 
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,32 +108,61 @@ def _split_off_label(logits: Logits, labels: Labels) -> tuple[Floats, Floats]:
     return of_label, z
 
 
+class ConfidenceSignal(ABC):
+    """A signal that is a function of phi, the logit confidence of the logits / `temperature`.
+
+    Where several such signals are computed, phi is computed once.
+    """
+
+    temperature: float
+
+    @abstractmethod
+    def of_confidence(self, phi: Floats) -> Floats:
+        """Returns the signal from phi, which has the same shape."""
+
+    def __call__(self, logits: Logits, labels: Labels) -> Floats:
+        """Returns the signal, shaped as `logit_confidence`."""
+        return self.of_confidence(Confidence(self.temperature)(logits, labels))
+
+
 @dataclass(frozen=True)
-class LogProbability:
+class Confidence:
+    """Phi of the logits / `temperature` (> 0), in nats."""
+
+    temperature: float = 1.0
+
+    def __call__(self, logits: Logits, labels: Labels) -> Floats:
+        """Returns phi, shaped as `logit_confidence`."""
+        if self.temperature == 1:
+            return logit_confidence(logits, labels)
+        return logit_confidence(logits.astype(np.float64) / self.temperature, labels)
+
+
+@dataclass(frozen=True)
+class LogProbability(ConfidenceSignal):
     """The log probability of the label in nats, log softmax(logits / temperature)_y."""
 
     temperature: float = 1.0
 
-    def __call__(self, logits: Logits, labels: Labels) -> Floats:
-        """Returns the log probability, shaped as `logit_confidence`."""
-        scaled = logits.astype(np.float64) / self.temperature
-        return -loss(scaled, labels)
+    def of_confidence(self, phi: Floats) -> Floats:
+        """Returns the log probability from phi."""
+        return -np.logaddexp(0.0, -phi)
 
 
 @dataclass(frozen=True)
-class Probability:
+class Probability(ConfidenceSignal):
     """The probability of the label, softmax(logits / temperature)_y, but at least exp(-700)."""
 
     temperature: float = 1.0
 
-    def __call__(self, logits: Logits, labels: Labels) -> Floats:
-        """Returns the probability, shaped as `logit_confidence`."""
-        log_p = LogProbability(self.temperature)(logits, labels)
+    def of_confidence(self, phi: Floats) -> Floats:
+        """Returns the probability from phi."""
+        log_p = LogProbability(self.temperature).of_confidence(phi)
         return np.asarray(np.exp(np.maximum(log_p, LOWEST_LOG_PROBABILITY)), dtype=np.float64)
 
 
 @dataclass(frozen=True)
-class BentConfidence:
+class BentConfidence(ConfidenceSignal):
     """Bent phi: phi where phi is negative, and bend * arcsinh(phi / bend) where it is positive.
 
     phi and `bend` (> 0) are in nats. Bent phi increases strictly with phi. Where the spread of phi
@@ -140,10 +170,10 @@ class BentConfidence:
     """
 
     bend: float
+    temperature: float = field(default=1.0, init=False)
 
-    def __call__(self, logits: Logits, labels: Labels) -> Floats:
-        """Returns bent phi, shaped as `logit_confidence`; for an infinite bend, this is phi."""
-        phi = logit_confidence(logits, labels)
+    def of_confidence(self, phi: Floats) -> Floats:
+        """Returns bent phi from phi; for an infinite bend, this is phi."""
         if self.bend == np.inf:
             return phi
         bent = self.bend * np.arcsinh(phi / self.bend)

@@ -150,7 +150,7 @@ class Stacked(Attack):
     def _features(self, view: AdversaryView) -> Floats:
         """Returns the features (examples, features) of the target of a view."""
         features = online_features if self.online else offline_features
-        columns = [features(view, drift) for drift in self._drifts(view)]
+        columns = [features(view, self._drifts(view))]
         if view.has_population:
             drift_features = online_drift_features if self.online else offline_drift_features
             columns.append(drift_features(view))

@@ -12,7 +12,7 @@ from mgaudit.attacks.drift import Drift
 from mgaudit.attacks.ensemble import Floats, Labels, Signal
 from mgaudit.attacks.lira import log_normal
 from mgaudit.attacks.normal_inverse_gamma import Posterior, sides
-from mgaudit.attacks.rmia import mean_where
+from mgaudit.attacks.shadow_moments import ShadowMoments
 from mgaudit.attacks.signals import (
     LOWEST_LOG_PROBABILITY,
     BentConfidence,
@@ -29,48 +29,52 @@ UNDECIDED = 0.5  # mean probability for an example without any reference
 OFFLINE_A = 0.3  # as in RMIA: mean_in = a mean_out + 1 - a, where there is no IN reference
 
 
-def online_features(view: AdversaryView, drift: Drift) -> Floats:
+def online_features(view: AdversaryView, drifts: tuple[Drift, ...]) -> Floats:
     """Returns the statistics of each example (examples, features), float64.
 
-    They are, for each bend, BaVarIA's log ratio (the leading statistic), log densities, locations
-    and scales; for each temperature, the log ratios of the label's probability to its means over
-    references; phi; and LiRA's log densities. `drift` is subtracted from the logits.
+    They are, for each drift that is subtracted from the logits and for each bend, BaVarIA's log
+    ratio (the leading statistic is the first), log densities, locations and scales; for each drift
+    and temperature, the log ratios of the label's probability to its means over references; and for
+    each drift, phi and LiRA's log densities.
     """
-    columns: list[Floats] = []
-    for bend in BENDS:
-        columns += _predictive(view, bend, drift)
-    for temperature in TEMPERATURES:
-        columns += _log_ratios(view, temperature, drift)
-    phi = view.target_signal(logit_confidence, drift)
-    columns.append(phi.mean(axis=-1))
-    moments = view.shadow_moments(logit_confidence, drift)
+    phi, moments = _bent_confidence(view, drifts)
+    inside, outside = sides(moments, MIN_STD)
+    posterior_in = inside.posterior(inside.predicted_from(outside))
+    posterior_out = outside.posterior(outside.predicted_from(inside))
+    of_in, of_out = _of_side(phi, posterior_in), _of_side(phi, posterior_out)
+    parts = [of_in[0] - of_out[0], *of_in, *of_out, *_log_ratios(view, drifts)]
+    phi, moments = _unbent(phi, moments, len(drifts))
     # Without any reference, a mean is still missing; it is then the same for all examples.
     mean_in, mean_out = (np.nan_to_num(mean) for mean in moments.filled_means())
-    columns.append(_log_normal(phi, mean_in, moments.count_in, moments.squares_in))
-    columns.append(_log_normal(phi, mean_out, moments.count_out, moments.squares_out))
-    return np.stack(columns, axis=1)
+    parts.append(phi)
+    parts.append(_log_normal(phi, mean_in, moments.count_in, moments.squares_in))
+    parts.append(_log_normal(phi, mean_out, moments.count_out, moments.squares_out))
+    return _features(parts, view)
 
 
-def offline_features(view: AdversaryView, drift: Drift) -> Floats:
+def offline_features(view: AdversaryView, drifts: tuple[Drift, ...]) -> Floats:
     """Returns those statistics (examples, features) that depend on OUT references only.
 
     For each bend there is also the z-score of phi (the leading statistic), because a density is
     equally low for members, whose phi is high, and for examples with a low phi. An example without
     an OUT reference is compared with the average example.
     """
-    columns: list[Floats] = []
-    for bend in BENDS:
-        columns += _predictive_out(view, bend, drift)
-    columns.append(view.target_signal(logit_confidence, drift).mean(axis=-1))
-    for temperature in TEMPERATURES:
-        log_p, mean_out = _probabilities(view, temperature, drift, view.references_out)
-        has_out = view.references_out.any(axis=0)
-        average = mean_out[has_out].mean(axis=0) if has_out.any() else UNDECIDED
-        mean_out = np.where(np.isnan(mean_out), average, mean_out)
-        expected_in = OFFLINE_A * mean_out + 1 - OFFLINE_A
-        for mean in (mean_out, (expected_in + mean_out) / 2):
-            columns.append((log_p - np.log(mean)).mean(axis=-1))
-    return np.stack(columns, axis=1)
+    phi, moments = _bent_confidence(view, drifts)
+    _, outside = sides(moments, MIN_STD)
+    posterior = outside.posterior(outside.average)
+    z_score = (phi - posterior.location) / posterior.scale
+    parts = [z_score, *_of_side(phi, posterior)]
+    log_p, _, mean_out = _probabilities(view, drifts)
+    has_out = moments.count_out[:, 0] > 0
+    average = np.full((len(mean_out), 1), UNDECIDED)
+    if has_out.any():
+        average = mean_out[:, has_out].mean(axis=1, keepdims=True)
+    mean_out = np.where(has_out, mean_out, average)
+    expected_in = OFFLINE_A * mean_out + 1 - OFFLINE_A
+    parts += [log_p - np.log(mean) for mean in (mean_out, (expected_in + mean_out) / 2)]
+    phi, _ = _unbent(phi, moments, len(drifts))
+    parts.append(phi)
+    return _features(parts, view)
 
 
 def online_drift_features(view: AdversaryView) -> Floats:
@@ -116,69 +120,74 @@ def _class_means(values: Floats, labels: Labels, of_labels: Labels) -> Floats:
     return np.asarray(means[of_labels], dtype=np.float64)
 
 
-def _probabilities(
-    view: AdversaryView, temperature: float, drift: Drift, references: NDArray[np.bool_]
-) -> tuple[Floats, Floats]:
-    """Returns log p of the target, and the mean of p over references; (examples, queries) each.
+# Arrays of several signals are (columns, examples) below. A column is a query of a signal.
 
-    p is the probability of the label. The mean is NaN for an example without a reference.
+
+def _bent_confidence(
+    view: AdversaryView, drifts: tuple[Drift, ...]
+) -> tuple[Floats, ShadowMoments]:
+    """Returns bent phi of the target (drifts * bends * queries, examples), and its moments."""
+    keys = tuple((BentConfidence(bend), drift) for drift in drifts for bend in BENDS)
+    return view.target_columns(keys).T, view.reference_moments(keys)
+
+
+def _unbent(phi: Floats, moments: ShadowMoments, drifts: int) -> tuple[Floats, ShadowMoments]:
+    """Returns the columns without a bend, (drifts * queries, examples), and their moments."""
+    columns = np.arange(len(phi)).reshape(drifts, len(BENDS), -1)[:, BENDS.index(np.inf)].ravel()
+    unbent = ShadowMoments(
+        moments.count_in,
+        moments.mean_in.T[columns].T,
+        moments.squares_in.T[columns].T,
+        moments.count_out,
+        moments.mean_out.T[columns].T,
+        moments.squares_out.T[columns].T,
+    )
+    return phi[columns], unbent
+
+
+def _probabilities(view: AdversaryView, drifts: tuple[Drift, ...]) -> tuple[Floats, Floats, Floats]:
+    """Returns log p of the target and the means of p over IN and over OUT references.
+
+    p is the probability of the label; each is (drifts * temperatures * queries, examples). A mean
+    is NaN for an example without such a reference.
     """
-    log_p = view.target_signal(LogProbability(temperature), drift)
-    p = view.shadow_signal(Probability(temperature), drift)
-    return np.maximum(log_p, LOWEST_LOG_PROBABILITY), mean_where(p, references)
+    pairs = [(temperature, drift) for drift in drifts for temperature in TEMPERATURES]
+    of_target = tuple((LogProbability(temperature), drift) for temperature, drift in pairs)
+    of_shadows = tuple((Probability(temperature), drift) for temperature, drift in pairs)
+    mean_in, mean_out = view.reference_means(of_shadows)
+    log_p = np.maximum(view.target_columns(of_target).T, LOWEST_LOG_PROBABILITY)
+    return log_p, mean_in.T, mean_out.T
 
 
-def _log_ratios(view: AdversaryView, temperature: float, drift: Drift) -> list[Floats]:
+def _log_ratios(view: AdversaryView, drifts: tuple[Drift, ...]) -> list[Floats]:
     """Returns log p minus the log of RMIA's average probability, of its IN and its OUT part."""
-    log_p, mean_out = _probabilities(view, temperature, drift, view.references_out)
-    _, mean_in = _probabilities(view, temperature, drift, view.references_in)
+    log_p, mean_in, mean_out = _probabilities(view, drifts)
     mean_out = np.where(np.isnan(mean_out), mean_in, mean_out)
     mean_out = np.where(np.isnan(mean_out), UNDECIDED, mean_out)
     expected_in = OFFLINE_A * mean_out + 1 - OFFLINE_A
     mean_in = np.where(np.isnan(mean_in), expected_in, mean_in)
-    means = ((mean_in + mean_out) / 2, mean_in, mean_out)
-    return [(log_p - np.log(mean)).mean(axis=-1) for mean in means]
-
-
-def _predictive(view: AdversaryView, bend: float, drift: Drift) -> list[Floats]:
-    """Returns BaVarIA's log ratio, and log density, location and log scale of both sides."""
-    signal = BentConfidence(bend)
-    phi, moments = view.target_signal(signal, drift), view.shadow_moments(signal, drift)
-    of_queries = []
-    for query in range(phi.shape[1]):
-        inside, outside = sides(moments, query)
-        posterior_in = inside.posterior(inside.predicted_from(outside, MIN_STD), MIN_STD)
-        posterior_out = outside.posterior(outside.predicted_from(inside, MIN_STD), MIN_STD)
-        of_in = _of_side(phi[:, query], posterior_in)
-        of_out = _of_side(phi[:, query], posterior_out)
-        of_queries.append([of_in[0] - of_out[0], *of_in, *of_out])
-    return list(np.mean(of_queries, axis=0))
-
-
-def _predictive_out(view: AdversaryView, bend: float, drift: Drift) -> list[Floats]:
-    """Returns z-score, log density, location and log scale of BaVarIA's OUT distribution."""
-    signal = BentConfidence(bend)
-    phi, moments = view.target_signal(signal, drift), view.shadow_moments(signal, drift)
-    of_queries = []
-    for query in range(phi.shape[1]):
-        _, outside = sides(moments, query)
-        posterior = outside.posterior(outside.average(), MIN_STD)
-        z_score = (phi[:, query] - posterior.location) / posterior.scale
-        of_queries.append([z_score, *_of_side(phi[:, query], posterior)])
-    return list(np.mean(of_queries, axis=0))
+    return [log_p - np.log(mean) for mean in ((mean_in + mean_out) / 2, mean_in, mean_out)]
 
 
 def _of_side(phi: Floats, posterior: Posterior) -> list[Floats]:
-    """Returns log density at phi, location and log scale of a side, each (examples,)."""
-    density = posterior.log_density(phi, "student")
-    return [density, posterior.location, np.log(posterior.scale)]
+    """Returns log density at phi, location and log scale of a side, each (columns, examples)."""
+    return [posterior.log_density(phi, "student"), posterior.location, posterior.log_scale]
 
 
 def _log_normal(phi: Floats, mean: Floats, count: NDArray[np.int64], squares: Floats) -> Floats:
-    """Returns LiRA's log density (examples,), with one sd within examples for all of them.
+    """Returns LiRA's log density (columns, examples), with one sd for all examples.
 
-    `phi`, `mean` and `squares` are (examples, queries); `count` is (examples, 1).
+    `phi` is (columns, examples); `mean` and `squares` are (examples, columns), and `count`
+    (examples, 1).
     """
     freedom = max(int(np.maximum(count - 1, 0).sum()), 1)
     sd = np.maximum(np.sqrt(squares.sum(axis=0) / freedom), MIN_STD)
-    return np.asarray(log_normal(phi, mean, sd).mean(axis=-1), dtype=np.float64)
+    return log_normal(phi, mean.T, sd[:, np.newaxis])
+
+
+def _features(parts: list[Floats], view: AdversaryView) -> Floats:
+    """Returns the features (examples, features): means over queries of the columns of all parts."""
+    examples, queries = view.target_logits.shape[:2]
+    columns = np.concatenate(parts)
+    of_signals = columns.reshape(-1, queries, examples).mean(axis=1)
+    return np.ascontiguousarray(of_signals.T)

@@ -112,8 +112,8 @@ ATTACKS = [
         [
             (
                 "BaVarIA has the wrong sign",
-                "np.asarray(np.mean(ratios, axis=0), dtype=np.float64)",
-                "np.asarray(-np.mean(ratios, axis=0), dtype=np.float64)",
+                "log_ratio = log_density_in - log_density_out",
+                "log_ratio = log_density_out - log_density_in",
             ),
             (
                 "BaVarIA ignores the drift in the shadows' signals",
@@ -128,23 +128,23 @@ ATTACKS = [
         [
             (
                 "the predictive scale lacks the variance of a new phi",
-                "np.sqrt(sigma2 * (1 + 1 / total))",
-                "np.sqrt(sigma2 / total)",
+                "np.sqrt(sigma2 * (1 + 1 / (k + self.count)))",
+                "np.sqrt(sigma2 / (k + self.count))",
             ),
             (
                 "the prior strength is inverted",
-                "k = 1 / self._relative_variance_of_mu(centre, variance)",
-                "k = self._relative_variance_of_mu(centre, variance)",
+                "np.asarray(1 / relative_variance, dtype=np.float64)",
+                "np.asarray(relative_variance, dtype=np.float64)",
             ),
             (
                 "the bias correction of the log variances has the wrong sign",
-                "- digamma(values)[index] + np.log(free / 2)",
-                "+ digamma(values)[index] - np.log(free / 2)",
+                "(np.log(values) - digamma(values))[index]",
+                "(digamma(values) - np.log(values))[index]",
             ),
             (
                 "the regression on the other side counts each example once",
-                "self.mean[both], self.count[both]",
-                "self.mean[both], np.ones(both.sum())",
+                "self.count[both] / self.count[both].sum()",
+                "np.ones(both.sum()) / both.sum()",
             ),
         ],
     ),
@@ -510,13 +510,13 @@ ATTACKS = [
         [
             (
                 "IN and OUT references are exchanged in the ratios",
-                "_, mean_in = _probabilities(view, temperature, drift, view.references_in)",
-                "_, mean_in = _probabilities(view, temperature, drift, view.references_out)",
+                "return log_p, mean_in.T, mean_out.T",
+                "return log_p, mean_out.T, mean_in.T",
             ),
             (
                 "IN and OUT are exchanged in BaVarIA's statistics",
-                "of_in = _of_side(phi[:, query], posterior_in)",
-                "of_in = _of_side(phi[:, query], posterior_out)",
+                "of_in, of_out = _of_side(phi, posterior_in), _of_side(phi, posterior_out)",
+                "of_in, of_out = _of_side(phi, posterior_out), _of_side(phi, posterior_in)",
             ),
             (
                 "OUT densities are about the IN means",

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.special import polygamma
 from scipy.stats import norm
 
 from mgaudit.attacks import (
@@ -18,6 +19,7 @@ from mgaudit.attacks import (
     score_every_target,
 )
 from mgaudit.attacks.metrics import roc
+from mgaudit.attacks.normal_inverse_gamma import _trigamma_inverse
 from mgaudit.attacks.signals import LogProbability, logit_confidence, loss
 from tests import oracles
 
@@ -225,3 +227,9 @@ def test_bavaria_beats_lira_with_few_shadows_where_examples_spread_differently(
 def test_settings_out_of_range_are_refused(make, message: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_the_inverse_of_the_trigamma_function_is_clipped_and_otherwise_exact() -> None:
+    x = np.array([1e-3, 0.02, 0.5, 3.0, 40.0, 4999.0])
+    assert np.allclose(_trigamma_inverse(polygamma(1, x)), x, rtol=1e-8)
+    assert np.allclose(_trigamma_inverse(np.array([-1.0, 0.0, 1e9])), [5000, 5000, 1e-3], rtol=1e-8)

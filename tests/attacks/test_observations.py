@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from mgaudit.attacks import AdversaryView, Observations
-from mgaudit.attacks.signals import logit_confidence
+from mgaudit.attacks.drift import Drift
+from mgaudit.attacks.ensemble import Ensemble
+from mgaudit.attacks.shadow_moments import moments_of
+from mgaudit.attacks.signals import (
+    BentConfidence,
+    LogProbability,
+    label_logit,
+    logit_confidence,
+    loss,
+)
 from tests.oracles import observations_of, planted
 
 
@@ -57,15 +66,20 @@ def assert_same_view(ours: AdversaryView, theirs: AdversaryView) -> None:
         if name in ("pseudo_target", "like_pseudo_target", "with_more_shadows"):
             continue
         if callable(attribute):
+            keys = ((logit_confidence, "none"), (LogProbability(2.0), "class"))
             arguments = {
                 "shadow_outputs": (np.arange(30) % ours.shadows, np.arange(30)),
+                "target_columns": (keys,),
+                "reference_moments": (keys,),
+                "reference_means": (keys,),
             }.get(name, ("gradient_norm" if "extra" in name else logit_confidence,))
             result, other = attribute(*arguments), getattr(theirs, name)(*arguments)
-            pairs = (
-                [(result, other)]
-                if isinstance(result, np.ndarray)
-                else zip(vars(result).values(), vars(other).values(), strict=True)
-            )
+            if isinstance(result, np.ndarray):
+                pairs = [(result, other)]
+            elif isinstance(result, tuple):
+                pairs = list(zip(result, other, strict=True))
+            else:
+                pairs = list(zip(vars(result).values(), vars(other).values(), strict=True))
         else:
             pairs = [(attribute, getattr(theirs, name))]
         for value, other_value in pairs:
@@ -96,6 +110,46 @@ def test_nothing_in_a_view_depends_on_the_targets_own_membership() -> None:
     assert ours.shadow_membership.shape == (4, 30)
     pairs_of = ours.shadow_outputs(np.array([1, 2, 3]), np.array([7, 7, 5]))
     assert np.array_equal(pairs_of, observations.logits[[1, 3, 4], [7, 7, 5]])
+
+
+def test_columns_are_the_signals_one_after_another_and_exactly_blind_to_the_target() -> None:
+    observations = planted(6, 40, 1.0, np.random.default_rng(4), queries=2, classes=3)
+    keys = ((BentConfidence(4.0), "none"), (LogProbability(2.0), "class"), (label_logit, "logits"))
+    view = observations.view(3)
+    columns = view.target_columns(keys)
+    of_signals = [view.target_signal(*key) for key in keys]
+    assert np.array_equal(columns, np.concatenate(of_signals, axis=1))
+    moments, means = view.reference_moments(keys), view.reference_means(keys)
+    values = np.concatenate([view.shadow_signal(*key) for key in keys], axis=2)
+    expected = moments_of(values, view.references_in, view.references_out)
+    for name, moment in vars(moments).items():
+        assert np.allclose(moment, getattr(expected, name), atol=1e-12, equal_nan=True), name
+    assert np.array_equal(means[0], moments.mean_in, equal_nan=True)
+    assert np.array_equal(means[1], moments.mean_out, equal_nan=True)
+    garbled = observations.membership.copy()
+    garbled[3] = ~garbled[3]
+    blind = replace(observations, membership=garbled).view(3).reference_moments(keys)
+    for name, moment in vars(moments).items():
+        assert np.array_equal(moment, getattr(blind, name), equal_nan=True), name
+
+
+@pytest.mark.parametrize("drift", ["none", "class"])
+def test_an_ensemble_with_one_other_model_has_the_signals_of_its_logits(drift: Drift) -> None:
+    first, other = (planted(5, 40, 1.0, np.random.default_rng(seed), classes=3) for seed in (5, 6))
+    second = replace(other, labels=first.labels, population_labels=first.population_labels)
+    mixed = first.with_model(2, second)
+    computed = Ensemble(
+        mixed.logits,
+        mixed.labels,
+        mixed.membership,
+        mixed.population_logits,
+        mixed.population_labels,
+    )
+    for signal in (logit_confidence, LogProbability(2.0), label_logit):
+        assert np.array_equal(mixed.signal(signal, drift), computed.signal(signal, drift))
+        population, expected = (each.population_signal(signal, drift) for each in (mixed, computed))
+        assert np.array_equal(population, expected)
+    assert np.array_equal(mixed.signal(loss)[2], second.signal(loss)[2])
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
