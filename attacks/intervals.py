@@ -205,24 +205,26 @@ def two_way_interval(
     possible value of the number. With one target, the interval is for new examples only. `level` is
     the two-sided confidence level, of which the quantiles below are those for 95 %.
 
-    The targets share their examples and their shadows. They are therefore not independent, and an
-    interval from their spread alone is too narrow where some examples are easier to attack than
-    others. With the two-way analysis of variance (Owen 2007; Cameron, Gelbach and Miller 2011)
+    The targets share their examples, and are each other's shadows. So they are not independent, and
+    an interval from their spread alone is too narrow. With t and z the 97.5 % quantiles of
+    Student's and of the normal distribution,
 
-        Var(mean) = V_targets + V_examples - V_both,
+        half^2 = t^2 V_models + z^2 V_examples.
 
-    where V_targets is the variance of the mean due to the spread of the targets, V_examples its
-    variance when the examples are resampled jointly for all targets, and V_both its variance when
-    they are resampled separately for each target (noise that is part of both V_targets and
-    V_examples). V_targets has `targets` - 1 degrees of freedom, and V_examples - V_both has
-    practically infinitely many. With t and z the 97.5 % quantiles of Student's and of the normal
-    distribution (Howe 1974)
+    V_examples is the variance of the mean when the examples are resampled jointly for all targets.
+    It contains the noise of single models on single examples, also that of shadows. V_models is the
+    rest, which is the same for all examples: the jackknife over models in which targets are scored
+    again without some of the shadows (`Jackknife.variance`), if it is positive. t has its degrees
+    of freedom.
 
-        half = max(sqrt(t^2 V_targets + z^2 max(V_examples - V_both, 0)), z sqrt(V_examples) / 2).
+    For a number without a jackknife, such as an accuracy, the analysis of variance gives (Owen
+    2007; Cameron, Gelbach and Miller 2011; Howe 1974)
 
-    This is exact if only one of the parts is present and not too narrow otherwise, unlike
-    Satterthwaite's degrees of freedom for few targets. The outer maximum prevents an interval of
-    width 0 when targets agree by chance.
+        half^2 = t^2 V_targets + z^2 max(V_examples - V_cells, 0), at least z^2 V_examples.
+
+    V_targets is the variance of the mean due to the spread of the targets, with `targets` - 1
+    degrees of freedom, and V_cells its variance when the examples are resampled separately for each
+    target, which is noise that is part of both V_targets and V_examples.
 
     For `bounds` (a, b) and logit x = log((x - a) / (b - x)), the logit of the interval's ends is
 
@@ -280,8 +282,8 @@ def two_way_p_value(difference: Resampled) -> float:
 class Variances:
     """The parts of the variance of a mean over `targets` targets; see `two_way_interval`.
 
-    `over_models` has `degrees_of_freedom` and is 0 for one target; where scores depend on shadows,
-    it is that of the jackknife and does not contain `over_cells`.
+    `over_models` has `degrees_of_freedom` and is 0 for one target. It is V_models if there is a
+    jackknife (`is_jackknife`), and else V_targets.
     """
 
     targets: int

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 SPLITS = 2
-MOST_GROUPS = 16  # with more, an interval becomes a few per cent shorter, and takes longer
+MOST_GROUPS, MOST_OF_SLOW = 16, 8  # with more, intervals take longer and are hardly shorter
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class ModelGroups:
         return [np.flatnonzero(self.of_model == group) for group in range(self.number)]
 
 
-def number_of_groups(models: int, most: int = MOST_GROUPS) -> int:
-    """Returns the number of groups for this number of models: one model in each, up to `most`."""
-    return min(models, most)
+def number_of_groups(models: int, is_slow: bool = False) -> int:
+    """Returns the number of groups: one model in each up to 16 groups, or 8 for slow attacks."""
+    return min(models, MOST_OF_SLOW if is_slow else MOST_GROUPS)
 
 
 def random_halves(

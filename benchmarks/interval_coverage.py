@@ -157,7 +157,7 @@ def intervals(
 def _resampled(
     attack: Attack, arm: Observations, counts: NDArray[np.uint16], halves: NDArray[np.bool_]
 ) -> dict[str, Resampled]:
-    groups = ModelGroups.of(np.arange(arm.models), number_of_groups(arm.models))
+    groups = ModelGroups.of(np.arange(arm.models), number_of_groups(arm.models, attack.is_slow))
     targets = range(arm.models)
     scores, jackknife = scores_and_jackknife(attack, arm, None, targets, groups, halves)
     return resampled_metrics(scores, arm.membership, counts, jackknife=jackknife)

@@ -30,9 +30,10 @@ WORDED = frozenset(
 )
 INTERVALS = (
     "Intervals: the 95 % intervals cover both sources of variation, other targets and other "
-    "{units}. They come from a two-way analysis of variance over targets and bootstrap resamples "
-    "of the {units}, on the logit scale. Differences are paired by target and example. Test "
-    "accuracy is the accuracy on the {test_examples} test examples, on which no model trained."
+    "{units}. The part of the {units} comes from bootstrap resamples. The part of the models is a "
+    "jackknife: targets are scored again without some of the shadow models, because the targets "
+    "are each other's shadow models. Differences are paired by target and example. Test accuracy "
+    "is the accuracy on the {test_examples} test examples, on which no model trained."
 )
 LIMITS = (
     "Limits: an attack only gives a lower bound on privacy loss. If an attack fails, another "

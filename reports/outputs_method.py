@@ -5,8 +5,8 @@ from mgaudit.reports.tables import has_one_target, is_by_group
 
 INTERVALS = (
     "Intervals: the 95 % intervals cover both sources of variation, other targets and other "
-    "{units}. They come from a two-way analysis of variance over targets and bootstrap resamples "
-    "of the {units}, on the logit scale."
+    "{units}. The part of the {units} comes from bootstrap resamples. The part of the models is a "
+    "jackknife: targets are scored again without some of the shadow models."
 )
 ONE_TARGET = (
     "Intervals: there is one target, so the 95 % intervals are for this model and other examples. "

@@ -315,7 +315,7 @@ def _scored(
     Raises:
         RuntimeError: If an attack of the user's own fails, with its name.
     """
-    number = number_of_groups(len(data.membership))
+    number = number_of_groups(len(data.membership), attack.built.is_slow)
     groups = ModelGroups.of(np.array(models), number)
     with _named(attack):
         scored = scores_and_jackknife(

