@@ -160,7 +160,11 @@ def _canaries(study: StudyResult) -> str:
 
 
 def _units(study: StudyResult) -> str:
-    return "examples (exact copies together)" if study.dataset.shared_coins else "examples"
+    """Returns what intervals resample, in words."""
+    dataset = study.dataset
+    if dataset.grouped > dataset.shared_coins:
+        return "examples (copies and near-duplicates together)"
+    return "examples (exact copies together)" if dataset.shared_coins else "examples"
 
 
 def _comparisons(study: StudyResult) -> list[str]:

@@ -223,7 +223,8 @@ class DatasetSummary(Record):
 
     `notes` say what was changed or left out when the data were read, and which copies there are.
     `shared_coins` is the number of examples that share their coin with others, because they are
-    exact copies.
+    exact copies. `grouped` is the number of examples that intervals resample together with others,
+    because they are exact copies or near-duplicates.
     """
 
     name: str
@@ -235,6 +236,7 @@ class DatasetSummary(Record):
     classes: tuple[str, ...]
     notes: tuple[str, ...] = ()
     shared_coins: int = 0
+    grouped: int = 0
 
     @property
     def short_name(self) -> str:

@@ -94,7 +94,7 @@ def _main_notes(study: StudyResult) -> list[str]:
 def is_by_group(study: StudyResult) -> bool:
     """Returns whether examples are grouped, so that intervals are for other groups."""
     if study.checks is None:
-        return study.dataset.shared_coins > 0
+        return max(study.dataset.shared_coins, study.dataset.grouped) > 0
     return study.checks.is_grouped
 
 

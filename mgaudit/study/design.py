@@ -17,6 +17,7 @@ from mgaudit.storage.checksums import arrays_sha256
 from mgaudit.study.features import principal_components
 from mgaudit.targets.datasets import Dataset, Inputs
 from mgaudit.targets.datasets.duplicates import CopyGroups, copy_groups
+from mgaudit.targets.datasets.near_duplicates import near_duplicates, near_duplicates_note
 from mgaudit.targets.device import choose_device
 from mgaudit.targets.membership import fair_coins, shared_coins
 from mgaudit.targets.seeds import numpy_generator
@@ -45,6 +46,8 @@ class Design:
         seed: Random seed from which all draws are made.
         copies: The groups of exact copies among the examples; None if they were not looked for.
         groups: The groups whose examples share one coin; None if each example has its own.
+        units: The groups of copies and near-duplicates, which intervals resample as a whole; None
+            if there are none.
         notes: What readers must know about the data, one sentence each.
     """
 
@@ -60,6 +63,7 @@ class Design:
     seed: int
     copies: CopyGroups | None = None
     groups: CopyGroups | None = None
+    units: CopyGroups | None = None
     notes: tuple[str, ...] = ()
 
     @cached_property
@@ -100,9 +104,12 @@ def draw_design(settings: StudySettings) -> Design:
     membership = fair_coins(settings.models, examples, seed)
     if groups is not None:
         membership = shared_coins(membership, groups.first)
-    drawn = _resamples(examples, groups, numpy_generator(seed, "example resamples"))
+    dataset = raw.standardised()
+    near = near_duplicates(dataset.inputs, copies)
+    resampled = near if near.has_copies.any() else None
+    drawn = _resamples(examples, resampled, numpy_generator(seed, "example resamples"))
     return Design(
-        dataset=raw.standardised(),
+        dataset=dataset,
         pictures=_pictures(raw.inputs),
         sha256=raw.digest(),
         membership=membership,
@@ -114,17 +121,22 @@ def draw_design(settings: StudySettings) -> Design:
         seed=seed,
         copies=copies,
         groups=groups,
-        notes=(*raw.notes, *copies.notes(settings.duplicates)),
+        units=resampled,
+        notes=(
+            *raw.notes,
+            *copies.notes(settings.duplicates),
+            *near_duplicates_note(near, copies),
+        ),
     )
 
 
 def _resamples(
-    examples: int, groups: CopyGroups | None, generator: np.random.Generator
+    examples: int, units: CopyGroups | None, generator: np.random.Generator
 ) -> NDArray[np.uint16]:
-    """Returns how often each example is drawn (resamples, examples); copies are drawn together."""
-    if groups is None:
+    """Returns how often each example is drawn (resamples, examples); units are drawn as a whole."""
+    if units is None:
         return resample_counts(examples, generator)
-    numbers = groups.numbers
+    numbers = units.numbers
     return resample_counts(int(numbers.max()) + 1, generator)[:, numbers]
 
 

@@ -72,6 +72,7 @@ def dataset_summary(choice: Choice, design: Design) -> DatasetSummary:
         classes=dataset.classes,
         notes=design.notes,
         shared_coins=0 if design.groups is None else int(design.groups.has_copies.sum()),
+        grouped=0 if design.units is None else int(design.units.has_copies.sum()),
     )
 
 

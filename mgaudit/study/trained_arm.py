@@ -53,8 +53,8 @@ def audit_trained_arm(
 
 def audited_data(design: Design) -> AuditedData:
     """Returns the data of a study as its attacks use them."""
-    dataset, groups = design.dataset, design.groups
-    units = np.arange(len(dataset.labels)) if groups is None else groups.numbers
+    dataset, units = design.dataset, design.units
+    numbers = np.arange(len(dataset.labels)) if units is None else units.numbers
     return AuditedData(
         labels=dataset.labels,
         classes=dataset.classes,
@@ -63,13 +63,13 @@ def audited_data(design: Design) -> AuditedData:
         expected_members=design.expected_members,
         example_resamples=design.example_resamples,
         test_resamples=design.test_resamples,
-        splits=random_halves(units, numpy_generator(design.seed, "jackknife halves")),
+        splits=random_halves(numbers, numpy_generator(design.seed, "jackknife halves")),
         pictures=design.pictures,
         seed=design.seed,
-        is_grouped=groups is not None,
-        halves=None if groups is None else groups.numbers % 2 == 0,
-        units=None if groups is None else groups.representatives,
-        canaries=None if groups is None else groups.alone,
+        is_grouped=units is not None,
+        halves=None if units is None else numbers % 2 == 0,
+        units=None if units is None else units.representatives,
+        canaries=None if design.groups is None else design.groups.alone,
     )
 
 
