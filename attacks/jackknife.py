@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-SPLITS = 2
+SPLITS = 4
 MOST_GROUPS, MOST_OF_SLOW = 16, 8  # with more, intervals take longer and are hardly shorter
 
 

@@ -31,7 +31,7 @@ Floats = NDArray[np.float64]
 
 EXAMPLES = 400
 GROUP = 5  # near-duplicates of each other
-RESAMPLES = 200
+RESAMPLES = 150
 METRICS = ("auc", "tpr@0.01", "tpr@0.1")
 SCALES = (1.0, 0.5)  # of the leak, in the plain arm and in the other arm
 NORMAL_95 = 1.959964

@@ -76,7 +76,7 @@ def test_every_attack_can_be_scored_without_groups_of_shadows(name: str) -> None
         if "shadows" in attack.needs:
             assert set(jackknife) == {metric.name for metric in METRICS}
             for of_metric in jackknife.values():
-                assert of_metric.values.shape == (2, 2, 3, 2)
+                assert of_metric.values.shape == (4, 2, 3, 2)
                 assert np.isfinite(of_metric.values).all()
         else:
             assert jackknife == {}
