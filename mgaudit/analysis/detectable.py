@@ -9,8 +9,8 @@ N non-members has the variance of Mann and Whitney (1947), whatever the scores a
 
     V(0) = (M + N + 1) / (12 M N),
 
-and the AUCs of K targets are uncorrelated, because each has its own coins. V(0) is nearly the
-largest variance: DeLong's variance falls as the AUC rises. The TPR at the threshold that all but k
+and the AUCs of K targets are uncorrelated, because each has its own coins (that targets are each
+other's shadow models is neglected). V(0) is nearly the largest variance: DeLong's variance falls as the AUC rises. The TPR at the threshold that all but k
 non-members stay below has the mean p = (k + 1) / (N + 1) without a leak. With the slope s of the
 ROC curve of two normal distributions of equal variance at that threshold (1 without a leak), its
 variance at the TPR r is
@@ -204,7 +204,7 @@ def tpr_by_chance(size: AuditSize, fpr: float) -> float:
 
     N differs between targets, so the mean fpr N - 1/2 takes the place of k.
 
-    >>> tpr_by_chance(AuditSize(models=16, members=499.5, non_members=499), 0.1)
+    >>> round(tpr_by_chance(AuditSize(models=16, members=499.5, non_members=499), 0.1), 4)
     0.1008
     """
     return (fpr * size.non_members + 0.5) / (size.non_members + 1)
