@@ -1,8 +1,8 @@
 """The smallest effects that an audit can detect, from its numbers of models and examples.
 
-An arm is one noise scheme of a study, a target is an attacked model, and a cell is a pair of target
-and example. No measurement enters but the constant `SHARED`, so the effects are known before any
-model is trained.
+An arm is one noise scheme of a study, and a target is an attacked model. No measurement enters but
+the constants `SHARED`, `UNLIKE_AUC` and `UNLIKE_TPR`, so the effects are known before any model is
+trained.
 
 Under membership by fair coins that do not affect the scores, the AUC of a target with M members and
 N non-members has the variance of Mann and Whitney (1947), whatever the scores are,
@@ -10,10 +10,10 @@ N non-members has the variance of Mann and Whitney (1947), whatever the scores a
     V(0) = (M + N + 1) / (12 M N),
 
 and the AUCs of K targets are uncorrelated, because each has its own coins (that targets are each
-other's shadow models is neglected). V(0) is nearly the largest variance: DeLong's variance falls as the AUC rises. The TPR at the threshold that all but k
-non-members stay below has the mean p = (k + 1) / (N + 1) without a leak. With the slope s of the
-ROC curve of two normal distributions of equal variance at that threshold (1 without a leak), its
-variance at the TPR r is
+other's shadow models is neglected). V(0) is nearly the largest variance: DeLong's variance falls as
+the AUC rises. The TPR at the threshold that all but k non-members stay below has the mean
+p = (k + 1) / (N + 1) without a leak. With the slope s of the ROC curve of two normal distributions
+of equal variance at that threshold (1 without a leak), its variance at the TPR r is
 
     V(r - p) = r (1 - r) / M + s^2 p (1 - p) / (N + 2).
 
@@ -29,7 +29,7 @@ two arms, one of which does not leak, is
     u (V(0) + V(e)) / K + c e / n.
 
 u = 1 if their attacks err independently. The arms of a study share coins, examples and seeds, so
-their attacks err alike, and u is lower (`UNLIKE`).
+their attacks err alike, and u is lower (`UNLIKE_AUC`, `UNLIKE_TPR`).
 
 An effect is detected with the power 1 - b by intervals of level 1 - a if
 
