@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from mgaudit.attacks import Attack, Observations
+    from mgaudit.conditions import Failure
     from mgaudit.reports.document import AuditDocument
     from mgaudit.reports.figures.drawing import Drawing
     from mgaudit.targets.querying.queries import Queries
@@ -69,6 +70,19 @@ class Result:
             for arm in study.arms:
                 rows += [(number, arm.key, *values) for values in _numbers(arm)]
         return pd.DataFrame(rows, columns=COLUMNS)
+
+    def failures(self, *conditions: str) -> "list[Failure]":
+        """Returns what meets one of the conditions, such as "auc>0.55", as with `--fail-if`.
+
+        A condition with ">" is met where the lower limit of the 95 % interval is larger, one with
+        "<" where the upper limit is smaller. It is about the first attack on every arm but the one
+        without noise, or about the arm or attack before it, as in "none:auc>0.8" or
+        "none/lira:auc>0.8". A condition that cannot be checked is among the failures. `str()` of a
+        failure is one line. Raises UsageError for a text that is no condition.
+        """
+        from mgaudit.conditions import failures, parse_condition
+
+        return failures(self.record, [parse_condition(text) for text in conditions])
 
     def figures(self) -> list[str]:
         """Returns the names of the figures that `plot` can draw."""

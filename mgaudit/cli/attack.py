@@ -4,6 +4,7 @@ from typing import Any
 
 import mgaudit
 from mgaudit.cli.ending import reported
+from mgaudit.cli.fail_if import FailIfOption, checked_conditions, fail_if_met
 from mgaudit.cli.options import (
     JobsOption,
     JsonOption,
@@ -23,6 +24,7 @@ def attack(
     options: dict[str, Any],
     runs: RunsOption = RUNS,
     jobs: JobsOption = None,
+    fail_if: FailIfOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -33,9 +35,11 @@ def attack(
     The result is written to a new run directory beside that of the run.
     """
     with reported(), own_output(quiet) as own:
+        conditions = checked_conditions(fail_if)
         options.setdefault("attack", [])
         result = mgaudit.attack(run, **options, runs=runs, jobs=jobs, quiet=quiet)
         own.folder = result.path
     from mgaudit.cli.printing import print_run
 
     print_run(result, as_json, quiet)
+    fail_if_met(result, conditions)

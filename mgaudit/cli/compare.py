@@ -9,6 +9,7 @@ import typer
 
 import mgaudit
 from mgaudit.cli.ending import reported
+from mgaudit.cli.fail_if import FailIfOption, checked_conditions, fail_if_met
 from mgaudit.cli.names import of_studies
 from mgaudit.cli.options import (
     JsonOption,
@@ -44,6 +45,7 @@ def compare(
     options: dict[str, Any],
     dry_run: DryRunOption = False,
     out_folder: NewFolderOption = RUNS,
+    fail_if: FailIfOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -56,14 +58,18 @@ def compare(
     a study, name the arms with --scheme.
     """
     if dry_run:
+        with reported():
+            checked_conditions(fail_if)
         _print_estimate(study, options, as_json, quiet)
         return
     with reported(), own_output(quiet) as own:
+        conditions = checked_conditions(fail_if)
         result = mgaudit.compare(study, **options, out=out_folder, quiet=quiet)
         own.folder = result.path
     from mgaudit.cli.printing import print_run
 
     print_run(result, as_json, quiet)
+    fail_if_met(result, conditions)
 
 
 def _print_estimate(

@@ -21,7 +21,7 @@ from mgaudit.failure import RunFailedError, temporary_log
 if TYPE_CHECKING:
     from mgaudit.storage.run_folder import RunFolder
 
-FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+FAILED, WRONG_USAGE, CONDITION_MET, INTERRUPTED = 1, 2, 3, 130
 UNWRITABLE = (
     "error: the output cannot be written to stdout ({}); "
     "free disk space, or write it to another place"

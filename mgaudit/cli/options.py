@@ -9,11 +9,16 @@ from typing import Annotated, Any
 import typer
 
 from mgaudit.cli.names import of_argument, of_runs
-from mgaudit.settings.arguments import JOBS, OUTPUT, Argument
+from mgaudit.settings.arguments import JOBS, OUTPUT, RUNS, Argument
 
 NewFolderOption = Annotated[
     Path,
-    typer.Option("--out", help="Parent of the run directory.", rich_help_panel=OUTPUT),
+    typer.Option(
+        "--out",
+        help=f"Parent of the run directory (default: {RUNS}).",
+        show_default=False,
+        rich_help_panel=OUTPUT,
+    ),
 ]
 RunArgument = Annotated[
     str,

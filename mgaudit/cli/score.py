@@ -7,6 +7,7 @@ import typer
 
 import mgaudit
 from mgaudit.cli.ending import reported
+from mgaudit.cli.fail_if import FailIfOption, checked_conditions, fail_if_met
 from mgaudit.cli.options import JsonOption, NewFolderOption, QuietOption, with_options
 from mgaudit.cli.own_output import own_output
 from mgaudit.settings.arguments import RUNS, SCORE
@@ -23,6 +24,7 @@ def score(
     *,
     options: dict[str, Any],
     out_folder: NewFolderOption = RUNS,
+    fail_if: FailIfOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -36,6 +38,7 @@ def score(
     examples); a CSV file the columns score and member, and optionally model, example, label, group.
     """
     with reported(), own_output(quiet) as own:
+        conditions = checked_conditions(fail_if)
         attacks, targets = options.pop("attack", None), options.pop("target", None)
         result = mgaudit.score(
             path, attacks=attacks, targets=targets, **options, out=out_folder, quiet=quiet
@@ -44,3 +47,4 @@ def score(
     from mgaudit.cli.printing import print_run
 
     print_run(result, as_json, quiet)
+    fail_if_met(result, conditions)

@@ -1,4 +1,4 @@
-"""Estimate how long a comparison will take.
+"""Estimate how long a comparison will take, and which effects it can detect.
 
 A few training steps, queries and attacks are timed on this machine; no model is trained. A cell is
 one study of the comparison, an arm is one noise scheme of a study, and a stack is a group of models
@@ -14,6 +14,7 @@ from functools import partial
 
 import numpy as np
 
+from mgaudit.analysis.detectable import AuditSize, Detectable, detectable, fpr_of_verdict
 from mgaudit.compute import parallel
 from mgaudit.settings.schemes import PLAIN
 from mgaudit.storage.ensembles import ModelRecord, Outputs
@@ -52,11 +53,15 @@ class ArmTime:
 
 @dataclass(frozen=True)
 class CellTime:
-    """The time for one study; `auditing` are the seconds to query and attack all its models."""
+    """The time for one study; `auditing` are the seconds to query and attack all its models.
+
+    `detectable` has the smallest effects that the study can detect.
+    """
 
     name: str
     arms: list[ArmTime]
     auditing: float
+    detectable: list[Detectable] = field(default_factory=list)
 
     @property
     def seconds(self) -> float:
@@ -90,8 +95,26 @@ def estimated(studies: Sequence[Plan], jobs: int, progress: Progress) -> PlanTim
     for cell in studies:
         arms = [_arm_time(arm, cell.design, jobs, measure) for arm in cell.arms]
         auditing = sum(measure.auditing(arm, cell) for arm in cell.arms)
-        cells.append(CellTime(cell_name(cell), arms, auditing))
+        cells.append(CellTime(cell_name(cell), arms, auditing, _detectable(cell)))
     return PlanTime(cells, measure.starting, jobs)
+
+
+def _detectable(cell: Plan) -> list[Detectable]:
+    """Returns the smallest effects that the study can detect if all of its models converge.
+
+    Examples that share a coin, such as exact copies, are counted once.
+    """
+    design = cell.design
+    shared = 1.0
+    if design.groups is not None:
+        shared = len(design.groups.representatives) / len(design.groups.first)
+    non_members = (~design.membership).sum(axis=1)
+    fpr = fpr_of_verdict(int(non_members.min()))
+    members = shared * float(design.membership.sum(axis=1).mean())
+    is_plain = [arm.settings.scheme.is_only(PLAIN) for arm in cell.arms]
+    has_plain = any(is_plain) and not all(is_plain)
+    size = AuditSize(cell.settings.models, members, shared * float(non_members.mean()))
+    return detectable(size, fpr, len(cell.arms) - has_plain, has_plain)
 
 
 def _arm_time(arm: Arm, design: Design, jobs: int, measure: "_Measure") -> ArmTime:

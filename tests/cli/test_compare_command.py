@@ -148,9 +148,15 @@ def test_a_dry_run_tells_the_plan_and_writes_nothing(
         printed = json.loads(result.stdout)
         assert [cell["name"][-6:] for cell in printed["cells"]] == ["seed 0", "seed 1"]
         assert printed["seconds"] > 0
+        (auc,) = printed["cells"][0]["detectable"]  # too few non-members for a TPR
+        assert (auc["metric"], auc["power"]) == ("auc", 0.8)
+        assert 0.1 < auc["difference"] < auc["independent_difference"] < 0.5
     else:
         assert "gaussian-mask (kappa=0.5)" in result.stdout
         assert "with 1 worker, reports not counted" in result.stdout
+        (row,) = [line for line in result.stdout.splitlines() if line.startswith("AUC")][:1]
+        assert all(0.1 < float(number) < 0.5 for number in row.split()[1:])
+        assert all(len(line) <= 80 for line in result.stdout.splitlines())
 
 
 @pytest.mark.parametrize(

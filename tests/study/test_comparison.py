@@ -179,6 +179,12 @@ def test_an_estimate_counts_what_is_there_and_keeps_nothing(own_cache: Path) -> 
     ]
     assert all(arm.training > 0 for arm in cell.arms)
     assert cell.auditing > 0
+    (auc,) = cell.detectable  # a target has too few non-members for a TPR
+    assert (auc.metric, auc.has_plain) == ("auc", True)
+    # limits of the plain arm and of the other: one, and three
+    assert auc.level == pytest.approx(1 - 2 * 0.05 / 4)
+    assert auc.excess is not None
+    assert 0.1 < auc.excess < 0.4
     assert before.seconds == pytest.approx(
         before.starting + sum(arm.training for arm in cell.arms) + cell.auditing
     )
