@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from mgaudit.analysis.margins import Margins
 from mgaudit.analysis.numbers import CHANGE, Quantity, accuracy_quantity
 from mgaudit.analysis.samples import Samples, analyse_study
 from mgaudit.errors import UsageError
@@ -158,7 +159,7 @@ def _merged(first: _NamedStudy, second: _NamedStudy) -> _NamedStudy:
             "settings": _united_settings(first.study.settings, second.study.settings),
             "arms": arms,
             "lost": list(lost.values()),
-            "analysis": analyse_study(arms, arrays),
+            "analysis": analyse_study(arms, arrays, Margins.of(first.study.settings)),
             "times": _total_times(first.study.times, second.study.times),
         }
     )
