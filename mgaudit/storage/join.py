@@ -23,8 +23,8 @@ from mgaudit.reports.results import (
     Result,
     StudyResult,
     Times,
-    read_result,
 )
+from mgaudit.storage.read_run import read_run
 from mgaudit.storage.run_list import find_run
 
 # Settings in which joined runs may differ; membership is compared itself.
@@ -53,7 +53,7 @@ def read_runs(texts: Sequence[str], out: Path) -> list[NamedRun]:
         if resolved in known_paths:
             raise UsageError("RUN", "may be given once", f"{str(path)!r} twice", "name another run")
         known_paths.add(resolved)
-    return [NamedRun(path.resolve().name, *read_result(path)) for path in paths]
+    return [NamedRun(path.resolve().name, *read_run(path)) for path in paths]
 
 
 @dataclass(frozen=True)
