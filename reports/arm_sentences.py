@@ -42,6 +42,13 @@ LEADS: Mapping[Combined, str] = {
     "leaks, by an uncertain amount": "Training data leak from {subject}, by an uncertain amount",
     "no leak that matters": "To this adversary, no leak from {subject} matters",
 }
+# Outcomes of one metric alone, which may be by an uncertain amount.
+BY_AUC_ALONE: tuple[Combined, ...] = ("protects on average", "exposes more on average")
+BY_TPR_ALONE: tuple[Combined, ...] = (
+    "protects the most exposed examples",
+    "exposes the most exposed examples more",
+)
+UNCERTAIN = ", by an uncertain amount"
 UNDECIDED = {
     "plain": "Whether {training} protects the training data is undecided",
     "chance": "Whether training data leak from {subject} is undecided",
@@ -64,18 +71,25 @@ def arm_sentences(arm: AuditResult, verdict: ArmVerdict | None, study: StudyResu
     if verdict is None:
         numbers = _numbers(arm, None, study)
         return f"{_filled(NO_VERDICT, arm, study)}; its result is incomplete: {numbers}."
-    if verdict.learned_nothing is not None:
-        return _without_outcome(arm, verdict, study)
-    assert verdict.outcome is not None  # it is None only if models have learned nothing
-    lead = UNDECIDED[verdict.against] if verdict.outcome == "undecided" else LEADS[verdict.outcome]
-    sentences = [f"{_filled(lead, arm, study)}: {_numbers(arm, verdict, study)}."]
-    sentences += _qualifications(verdict)
+    if verdict.outcome is None:
+        sentences = [_without_outcome(arm, verdict, study)]
+    else:
+        sentences = [_outcome(arm, verdict, verdict.outcome, study), *_qualifications(verdict)]
     if verdict.against == "chance" and study.plain not in (None, arm):
         sentences.append(
             f"Too few models {_converged(study)} both here and {for_plain(study)}, so there is no "
             "paired comparison."
         )
     return " ".join(sentences)
+
+
+def _outcome(arm: AuditResult, verdict: ArmVerdict, outcome: Combined, study: StudyResult) -> str:
+    """Returns the sentence to quote: outcome, adversary, AUC, TPR, accuracy and ε."""
+    lead = UNDECIDED[verdict.against] if outcome == "undecided" else LEADS[outcome]
+    metric = verdict.auc if outcome in BY_AUC_ALONE else verdict.tpr
+    if outcome in BY_AUC_ALONE + BY_TPR_ALONE and metric and UNCERTAIN in metric.outcome:
+        lead += UNCERTAIN
+    return f"{_filled(lead, arm, study)}: {_numbers(arm, verdict, study)}."
 
 
 def _without_outcome(arm: AuditResult, verdict: ArmVerdict, study: StudyResult) -> str:

@@ -338,7 +338,8 @@ def verdict_rows(found: ArmVerdict, plain: str | None) -> Iterator[CsvRow]:
     """Yields the outcome on an arm, and the numbers with simultaneous intervals behind it."""
     adaptive: CsvRow = {"adversary": "adaptive"}
     first = adaptive | {"attack": found.attack}
-    yield first | {"what": "verdict", "value": found.level, "note": found.outcome or "no verdict"}
+    yield first | {"what": "verdict", "note": found.outcome or "no verdict"}
+    yield first | {"what": "verdict: level of each interval", "value": found.level}
     for metric in (found.auc, found.tpr):
         if metric is not None:
             yield from _each(first, _metric_verdict(metric, plain))
