@@ -227,7 +227,7 @@ def _epsilon(arm: AuditResult) -> str:
             if arm.claim.epsilon is None
             else f"ε ≤ {claimed_epsilon(arm)} is claimed"
         )
-    if proved is not None:
+    if proved is not None and proved > 0:
         parts.append(f"the attack proves ε ≥ {epsilon_at_least(proved)}")
     delta = arm.delta if arm.claim is None else arm.claim.delta
     if not parts or delta is None:

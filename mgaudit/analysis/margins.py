@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from mgaudit.settings.arguments import SMALLEST_AUC_DIFFERENCE, SMALLEST_TPR_CHANGE
+
 
 @dataclass(frozen=True)
 class Margins:
@@ -15,8 +17,8 @@ class Margins:
             of guessing where there is no plain arm), in (0, 1).
     """
 
-    smallest_auc_difference: float = 0.02
-    smallest_tpr_change: float = 0.2
+    smallest_auc_difference: float = SMALLEST_AUC_DIFFERENCE.default
+    smallest_tpr_change: float = SMALLEST_TPR_CHANGE.default
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> "Margins":

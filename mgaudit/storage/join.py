@@ -27,8 +27,17 @@ from mgaudit.reports.results import (
 from mgaudit.storage.read_run import read_run
 from mgaudit.storage.run_list import find_run
 
-# Settings in which joined runs may differ; membership is compared itself.
-NOT_COMPARED = ("schemes", "notes", "stack", "device", "duplicates")
+# Settings in which joined runs may differ; membership is compared itself, and the verdict on all
+# arms has the smallest effects that matter of the first run.
+NOT_COMPARED = (
+    "schemes",
+    "notes",
+    "stack",
+    "device",
+    "duplicates",
+    "smallest_auc_difference",
+    "smallest_tpr_change",
+)
 
 
 @dataclass(frozen=True)
