@@ -22,7 +22,7 @@ from mgaudit.reports.results import AuditResult
 from tests.fake_study import arm
 
 MARGIN, CHANGE = 0.02, 0.2
-EXAMPLES, RESAMPLES = 2000, 200
+EXAMPLES, RESAMPLES = 2000, 100
 TPR = "tpr@0.01"
 CHANCE = 0.011  # about (10 + 1) / (1000 + 1), the TPR of guessing at 1 % FPR
 CORRELATION = 0.5
@@ -209,7 +209,7 @@ def at_most_five_percent(rates: dict[str, float], draws: int) -> bool:
 
 @pytest.mark.parametrize("step", [-1.0, 0.0, 1.0])
 def test_verdict_errors_are_rare_in_a_few_studies(step: float) -> None:
-    draws = 150
+    draws = 100
     rates = error_rates(Simulation(compared(HIGH, step, arms=2), models=8), draws)
     assert at_most_five_percent(rates, draws), rates
 
@@ -237,7 +237,7 @@ def percent(share: float) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("arms", [1, 3])
 def test_verdict_errors_with_a_plain_arm(arms: int) -> None:
-    draws = 2000
+    draws = 1000
     columns = " | ".join(f"{kind}, %" for kind in KINDS)
     print(f"\n{arms} arms\n\n| truth | models | {columns} |\n|---|---|---|---|---|---|")
     for name, (plain, step) in SCENARIOS.items():
@@ -250,7 +250,7 @@ def test_verdict_errors_with_a_plain_arm(arms: int) -> None:
 
 @pytest.mark.slow
 def test_verdict_errors_without_a_plain_arm() -> None:
-    draws = 2000
+    draws = 1000
     print(
         "\n| arms | excess | models | leaks, % | no leak that matters, % |\n|---|---|---|---|---|"
     )
@@ -275,7 +275,7 @@ POWER = (
 @pytest.mark.slow
 @pytest.mark.parametrize("metric", ["auc", "tpr"])
 def test_verdict_errors_power_curves(metric: str) -> None:
-    draws = 500
+    draws = 400
     print(f"\n{metric}\n\n| d / m | models | {' | '.join(POWER)} |")
     print("|" + "---|" * (2 + len(POWER)))
     decided: dict[tuple[float, int], float] = {}
