@@ -75,7 +75,7 @@ def arm_sentences(arm: AuditResult, verdict: ArmVerdict | None, study: StudyResu
         sentences = [_without_outcome(arm, verdict, study)]
     else:
         sentences = [_outcome(arm, verdict, verdict.outcome, study), *_qualifications(verdict)]
-    if verdict.against == "chance" and study.plain not in (None, arm):
+    if verdict.against == "chance" and study.plain is not None and study.plain is not arm:
         sentences.append(
             f"Too few models {_converged(study)} both here and {for_plain(study)}, so there is no "
             "paired comparison."

@@ -16,7 +16,7 @@ import pytest
 from mgaudit.analysis.margins import Margins
 from mgaudit.analysis.samples import Samples
 from mgaudit.analysis.verdicts import verdicts
-from mgaudit.reports.arm_verdict import ArmVerdict, MetricVerdict
+from mgaudit.reports.arm_verdict import ArmVerdict
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.results import AuditResult
 from tests.fake_study import arm
@@ -235,11 +235,11 @@ def percent(share: float) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arms", [1, 3])
-def test_verdict_errors_with_a_plain_arm(arms: int) -> None:
-    draws = 1000
+@pytest.mark.parametrize(("arms", "draws"), [(1, 1000), (3, 400)])
+def test_verdict_errors_with_a_plain_arm(arms: int, draws: int) -> None:
     columns = " | ".join(f"{kind}, %" for kind in KINDS)
-    print(f"\n{arms} arms\n\n| truth | models | {columns} |\n|---|---|---|---|---|---|")
+    print(f"\n{arms} arms, {draws} studies\n\n| truth | models | {columns} |")
+    print("|---|---|---|---|---|---|")
     for name, (plain, step) in SCENARIOS.items():
         for models in (8, 16):
             rates = error_rates(Simulation(compared(plain, step, arms), models), draws)
@@ -273,22 +273,23 @@ POWER = (
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("metric", ["auc", "tpr"])
-def test_verdict_errors_power_curves(metric: str) -> None:
+def test_verdict_errors_power_curves() -> None:
     draws = 400
-    print(f"\n{metric}\n\n| d / m | models | {' | '.join(POWER)} |")
-    print("|" + "---|" * (2 + len(POWER)))
-    decided: dict[tuple[float, int], float] = {}
+    rows: dict[str, list[str]] = {"auc": [], "tpr": []}
+    decided: dict[tuple[str, float, int], float] = {}
     for step in (0.0, -0.5, -1.0, -1.5, -2.0, -3.0, -4.0):
         for models in (8, 16, 32):
-            simulation = Simulation(compared(HIGH, step, arms=1), models)
-            found: list[MetricVerdict] = [
-                getattr(found[0], metric) for found in simulation.verdicts(draws)
-            ]
-            shares = Counter(each.outcome for each in found)
-            cells = " | ".join(percent(shares[name] / draws) for name in POWER)
-            print(f"| {step:g} | {models} | {cells} |".replace("-", "−", 1))
-            decided[step, models] = 1 - shares["undecided"] / draws
-    for models in (8, 16, 32):
-        assert decided[-4.0, models] > decided[-1.0, models] - 0.05
-    assert decided[-4.0, 32] > 0.95
+            found = list(Simulation(compared(HIGH, step, arms=1), models).verdicts(draws))
+            for metric in rows:
+                shares = Counter(getattr(verdict, metric).outcome for (verdict,) in found)
+                cells = " | ".join(percent(shares[name] / draws) for name in POWER)
+                row = f"| {step:g} | {models} | {cells} |"
+                rows[metric].append(row.replace("-", "−", 1))
+                decided[metric, step, models] = 1 - shares["undecided"] / draws
+    for metric, lines in rows.items():
+        print(f"\n{metric}\n\n| d / m | models | {' | '.join(POWER)} |")
+        print("|" + "---|" * (2 + len(POWER)), *lines, sep="\n")
+    for metric in rows:
+        for models in (16, 32):
+            assert decided[metric, -4.0, models] > decided[metric, -1.0, models] - 0.05
+        assert decided[metric, -4.0, 32] > 0.95
