@@ -1244,6 +1244,67 @@ DP_SGD = [
     ),
 ]
 
+VERDICT = [
+    *of_file(
+        "mgaudit/analysis/verdict_rules.py",
+        ["tests/analysis/test_verdict_rules.py"],
+        [
+            (
+                "there is nothing to protect if one of two arms is near chance",
+                "if max(contrasts.own.high, contrasts.plain.high)",
+                "if min(contrasts.own.high, contrasts.plain.high)",
+            ),
+            (
+                "a difference of the margin does not expose more",
+                "if contrasts.above_upper.low >= 0:",
+                "if contrasts.above_upper.low > 0:",
+            ),
+            (
+                "an interval above minus the margin protects",
+                "if contrasts.above_lower.high <= 0:",
+                "if contrasts.above_upper.high <= 0:",
+            ),
+            (
+                "an excess that is not significant is a leak",
+                "if excess.low > 0:",
+                "if excess.value > 0:",
+            ),
+            (
+                "opposite outcomes are mixed the wrong way round",
+                "return LOWER_AVERAGE if of_auc < 0 else HIGHER_AVERAGE",
+                "return LOWER_AVERAGE if of_auc > 0 else HIGHER_AVERAGE",
+            ),
+        ],
+    ),
+    *of_file(
+        "mgaudit/analysis/verdicts.py",
+        ["tests/analysis/test_verdicts.py"],
+        [
+            (
+                "the level is not corrected for the limits",
+                "return 1 - 2 * ERROR / limits",
+                "return 1 - ERROR",
+            ),
+            (
+                "the margins of a TPR are swapped",
+                "(1 - metric.margin, 1 + metric.margin)",
+                "(1 + metric.margin, 1 - metric.margin)",
+            ),
+        ],
+    ),
+    *of_file(
+        "mgaudit/analysis/deciding.py",
+        ["tests/analysis/test_deciding.py"],
+        [
+            (
+                "the examples' part shrinks with the models",
+                "normal * math.sqrt(parts.of_examples))",
+                "normal * math.sqrt(parts.of_examples / models))",
+            ),
+        ],
+    ),
+]
+
 MUTANTS = (
     *ATTACKS,
     *RANKS,
@@ -1254,4 +1315,5 @@ MUTANTS = (
     *DESIGN,
     *TRAINING,
     *DP_SGD,
+    *VERDICT,
 )

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.progress_bars import on_stderr
 from mgaudit.reports.arrays import Arrays
-from mgaudit.reports.results import AuditResult, StudyResult, read_result
+from mgaudit.reports.results import AuditResult, StudyResult
 from mgaudit.reports.results import Result as ResultRecord
 from mgaudit.reports.verdict import verdict
 from mgaudit.storage.atomic import write_atomically
+from mgaudit.storage.read_run import read_run
 from mgaudit.targets.home import with_home
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Result:
     @classmethod
     def read(cls, path: Path) -> "Result":
         """Returns the result in a run directory. Raises UsageError where there is none."""
-        return cls(*read_result(path), path)
+        return cls(*read_run(path), path)
 
     def __repr__(self) -> str:
         studies = ", ".join(study.name for study in self.record.studies)

@@ -5,6 +5,9 @@
 
 from typing import Literal
 
+from pydantic import Field
+
+from mgaudit.reports.arm_verdict import ArmVerdict
 from mgaudit.reports.record import Estimate, Record
 
 SIGNIFICANT = 0.05
@@ -133,7 +136,8 @@ class SharedExposure(Record):
 class Analysis(Record):
     """All comparisons of a study, by the first attack unless another is named.
 
-    `absent` holds, for each empty part, the reason why it is empty.
+    `absent` holds, for each empty part, the reason why it is empty. `verdicts` has an entry for
+    each arm except the plain one; it is empty in results of earlier versions.
     """
 
     attack: str
@@ -144,3 +148,4 @@ class Analysis(Record):
     ignorance: list[Ignorance]
     exposure: list[SharedExposure]
     absent: dict[str, str]
+    verdicts: list[ArmVerdict] = Field(default_factory=list)

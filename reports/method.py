@@ -49,6 +49,12 @@ SIGNIFICANCE = (
     "Significance: a p-value is below 0.05 exactly if the paired 95 % interval excludes 0. Holm's "
     "method corrects the p-values for all arms and attacks with the same metric."
 )
+VERDICT = (
+    "Verdict: the attack, the metrics and the smallest effects that matter ({margins}) were fixed "
+    "beforehand. Every outcome but undecided is a statement that intervals prove. Their level is "
+    "{level:.2f} %, so that all limits that the verdicts of this study read hold together with "
+    "probability 95 % (Bonferroni's method)."
+)
 INTERPOLATION = (
     "Interpolation: accuracy and attack success are assumed linear between neighbouring strengths "
     "of a scheme. We compute each interval with the delta method, for every target and every "
@@ -170,12 +176,21 @@ def _units(study: StudyResult) -> str:
 def _comparisons(study: StudyResult) -> list[str]:
     """Returns how arms were compared, for the comparisons that the study has."""
     analysis = study.analysis
-    paragraphs = []
+    paragraphs = [_verdict(study)] if analysis.verdicts else []
     if analysis.changes:
         paragraphs.append(SIGNIFICANCE)
     if analysis.matched or analysis.dp_equivalent:
         paragraphs.append(INTERPOLATION)
     return paragraphs
+
+
+def _verdict(study: StudyResult) -> str:
+    first = study.analysis.verdicts[0]
+    margins = f"{first.auc.margin:g} of AUC"
+    if first.tpr is not None:
+        reference = "guessing" if first.against == "chance" else the_plain_arm(study)
+        margins += f"; {first.tpr.margin * 100:g} % of the TPR of {reference}"
+    return VERDICT.format(margins=margins, level=first.level * 100)
 
 
 def _threat_model(study: StudyResult) -> str:

@@ -1,19 +1,13 @@
 """The question and the verdict in plain English, built from the numbers."""
 
+from collections import Counter
+
+from mgaudit.reports.arm_sentences import UNNAMED, arm_sentences, whose
 from mgaudit.reports.check_section import warnings
-from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import AuditResult, StudyResult
-from mgaudit.reports.table import number
-from mgaudit.reports.tables import (
-    claimed_epsilon,
-    divergence,
-    epsilon_at_least,
-    headline,
-    rounded_up,
-)
+from mgaudit.reports.tables import claimed_epsilon, divergence, epsilon_at_least, headline
 
 MOST_NAMED = 5
-UNNAMED = "models"  # the name of given models that the user has not named
 WHAT_AN_ALARM_MEANS = (
     "The implementation or the accounting of DP-SGD is wrong, or it is a false alarm, which a "
     "correct implementation gives in at most 5 % of audits. To check this, run it again with "
@@ -25,8 +19,8 @@ def question(study: StudyResult) -> str:
     """Returns the question that the study answers."""
     if study.models_from == "outputs":
         models = study.target.label
-        whose = _whose(models) if models == UNNAMED else f"the models of {models}"
-        return f"How much do {whose} reveal about their training data?"
+        owner = whose(models) if models == UNNAMED else f"the models of {models}"
+        return f"How much do {owner} reveal about their training data?"
     if study.models_from == "function":
         return _question_on_functions(study)
     model = _model(study)
@@ -66,38 +60,35 @@ def _question_on_functions(study: StudyResult) -> str:
 
 
 def verdict(study: StudyResult) -> list[str]:
-    """Returns a sentence for each arm, then the diverged models and any alarm.
+    """Returns a paragraph for each arm, then the diverged models and any alarm.
 
-    Arms are compared with the plain one if there is one. Of many arms only those with the lowest
-    AUC have a sentence.
+    Of many arms, the first sentence counts the outcomes, and only a few arms have a paragraph:
+    those with the lowest AUC if arms are compared with the plain one, and else those with the
+    highest.
     """
-    plain = study.plain
-    compared = [arm for arm in study.arms if arm is not plain]
-    if plain is None or not compared:
-        sentences = [_alone(arm, study) for arm in study.arms]
-    elif len(compared) > MOST_NAMED:
-        by_auc = sorted(compared, key=lambda arm: headline(arm).metrics["auc"].value)
-        lowest = [_compared(arm, plain, study) for arm in by_auc[:MOST_NAMED]]
-        sentences = [_counted(compared, study), *lowest]
-    else:
-        sentences = [_compared(arm, plain, study) for arm in compared]
-    return sentences + warnings(study) + divergence(study) + _alarms(study)
+    verdicts = {arm_verdict.arm: arm_verdict for arm_verdict in study.analysis.verdicts}
+    judged = [arm for arm in study.arms if arm is not study.plain] or study.arms
+    texts = []
+    if len(judged) > MOST_NAMED:
+        compared = study.plain is not None
+        texts.append(_counted(study, judged, "lowest" if compared else "highest"))
+        judged = sorted(judged, key=_first_auc, reverse=not compared)[:MOST_NAMED]
+    texts += [arm_sentences(arm, verdicts.get(arm.key), study) for arm in judged]
+    return texts + warnings(study) + divergence(study) + _alarms(study)
 
 
-def _counted(compared: list[AuditResult], study: StudyResult) -> str:
-    """Returns how many arms lower or raise the first attack's AUC, corrected for their number."""
-    attack = headline(compared[0]).attack
-    signs = [
-        change.stands
-        for change in study.analysis.changes
-        if change.attack == attack and change.adversary == "adaptive" and change.metric == "auc"
-    ]
-    lower, same, higher = (signs.count(sign) for sign in (-1, 0, 1))
+def _first_auc(arm: AuditResult) -> float:
+    return headline(arm).metrics["auc"].value
+
+
+def _counted(study: StudyResult, judged: list[AuditResult], described: str) -> str:
+    """Returns the number of arms with each outcome, the most frequent first."""
+    outcomes = [found.outcome or "no verdict" for found in study.analysis.verdicts]
+    counts = Counter(outcomes).most_common()
+    listed = ", ".join(f"{count} × {outcome}" for outcome, count in counts)
     return (
-        f"Of {len(compared)} arms, {lower} lower the AUC of the attack {attack}, {higher} raise "
-        f"it, and {same} do not measurably change it (paired differences at 5 %, corrected for "
-        f"their number by Holm's method). The next sentences describe the {MOST_NAMED} arms with "
-        "the lowest AUC."
+        f"Outcomes of {len(judged)} arms: {listed}. All intervals hold together at 95 %. The next "
+        f"paragraphs describe the {MOST_NAMED} arms with the {described} AUC."
     )
 
 
@@ -126,94 +117,3 @@ def _model(study: StudyResult) -> str:
     vowel_sounds = "AEFHILMNORSX" if is_acronym else "AEIOUaeiou"
     article = "an" if word[:1] in vowel_sounds else "a"
     return f"{article} {study.target.label} on {study.dataset.name}"
-
-
-def _alone(arm: AuditResult, study: StudyResult) -> str:
-    attack = headline(arm)
-    success = (
-        f"the attack {attack.attack} distinguishes members from non-members with AUC "
-        f"{number(attack.metrics['auc'])}: {_against_guessing(arm)}."
-    )
-    if arm.accuracy is None:
-        return f"For {_whose(arm.label)}, {success}"
-    accuracy = _percent(arm.accuracy)
-    if study.models_from in ("outputs", "checkpoint"):
-        return f"The test accuracy of {_whose(arm.label)} is {accuracy}, and {success}"
-    if study.models_from == "function":
-        return f"The models of {arm.label} reach a test accuracy of {accuracy}, and {success}"
-    trained = _named(arm).removesuffix(",")  # the comma after the clause follows
-    return f"Trained with {trained}, the model reaches a test accuracy of {accuracy}, and {success}"
-
-
-def _whose(label: str) -> str:
-    """Returns the name of models; for models without a name, "the models"."""
-    return f"the {label}" if label == UNNAMED else label
-
-
-def _compared(arm: AuditResult, plain: AuditResult, study: StudyResult) -> str:
-    attack = headline(arm)
-    change = attack.differences.get("auc")
-    if change is None or arm.accuracy_difference is None:
-        return (
-            f"{_alone(arm, study)} Too few models {_converged(study)} both here and "
-            f"{_for_plain(plain, study)}, so there is no paired comparison."
-        )
-    verb = {-1: "lowers", 0: "does not measurably change", 1: "raises"}[change.sign]
-    auc, plain_auc = number(attack.metrics["auc"]), number(headline(plain).metrics["auc"])
-    difference = number(change, signed=True)
-    return (
-        f"Training with {_named(arm)} {verb} the AUC of the attack {attack.attack}: {auc} against "
-        f"{plain_auc} {_for_plain(plain, study)} (paired difference {difference}); "
-        f"{_against_guessing(arm)}, and {_accuracy_change(arm, plain)}."
-    )
-
-
-def _converged(study: StudyResult) -> str:
-    return "converged" if study.models_from == "training" else "were trained"
-
-
-def _for_plain(plain: AuditResult, study: StudyResult) -> str:
-    return "without noise" if study.models_from == "training" else f"for the arm {plain.label}"
-
-
-def _accuracy_change(arm: AuditResult, plain: AuditResult) -> str:
-    change = arm.accuracy_difference
-    assert change is not None  # `_compared` checks it
-    verb = {-1: "falls", 0: "does not measurably change", 1: "rises"}[change.sign]
-    points = number(change, scale=100, digits=1, signed=True)
-    now, before = _percent(arm.known_accuracy), _percent(plain.known_accuracy)
-    return f"test accuracy {verb}: {now} against {before} ({points} percentage points)"
-
-
-def _against_guessing(arm: AuditResult) -> str:
-    auc = headline(arm).metrics["auc"]
-    if auc.low > 0.5:
-        return "members remain recognisable"
-    if auc.high < 0.5:
-        return "the attack does worse than guessing, so the set-up should be checked"
-    better = [attack for attack in arm.attacks if attack.metrics["auc"].low > 0.5]
-    text = "this attack does no better than guessing"
-    if better:
-        successes = [
-            f"{attack.name} does (AUC {number(attack.metrics['auc'])})" for attack in better
-        ]
-        text += f", but {' and '.join(successes)}"
-    return text
-
-
-def _named(arm: AuditResult) -> str:
-    """Returns the arm's label, with what is proved for it."""
-    claim = arm.claim
-    if claim is None:
-        return arm.label
-    if claim.epsilon is None:
-        return f"{arm.label}, for which no finite ε is proved,"
-    epsilon, delta = claimed_epsilon(arm), rounded_up(claim.delta)
-    return f"{arm.label}, for which ε ≤ {epsilon} at δ = {delta} is proved,"
-
-
-def _percent(estimate: Estimate) -> str:
-    cell = number(estimate, scale=100, digits=1)
-    if cell.interval.startswith("["):
-        return f"{cell.text} % ({cell.interval})"
-    return f"{cell} %"

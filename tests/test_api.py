@@ -407,7 +407,7 @@ def test_figures_are_axes_and_reports_are_saved_by_their_suffix(
 
 def test_a_result_describes_itself(result: mgaudit.Result) -> None:
     assert "MLP (hidden=16) on digits" in repr(result)
-    assert "Training with gaussian-mask (kappa=0.3)" in result.verdict
+    assert "with gaussian-mask (kappa=0.3)" in result.verdict
     assert "<table" in result._repr_html_()
     assert {"membership", "arm0/lira/scores"} <= result.arrays[0].keys()
 

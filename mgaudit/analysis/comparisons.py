@@ -10,10 +10,12 @@ from typing import Any
 from mgaudit.analysis.dp_equivalent import dp_arms, dp_equivalent
 from mgaudit.analysis.front import front
 from mgaudit.analysis.ignorance import ignorance
+from mgaudit.analysis.margins import Margins
 from mgaudit.analysis.matched import matched
 from mgaudit.analysis.numbers import Numbers
 from mgaudit.analysis.shared_exposure import shared_exposure
 from mgaudit.analysis.significance import changes
+from mgaudit.analysis.verdicts import verdicts
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.families import families
 from mgaudit.reports.findings import Analysis
@@ -36,11 +38,14 @@ TOO_FEW_HALVES = (
 )
 
 
-def analyse(arms: Sequence[AuditResult], arrays: Arrays, numbers: Numbers) -> Analysis:
-    """Returns all comparisons between the arms of one study.
+def analyse(
+    arms: Sequence[AuditResult], arrays: Arrays, numbers: Numbers, margins: Margins
+) -> Analysis:
+    """Returns all comparisons between the arms of one study, and the verdict on each arm.
 
     `arms` must not be empty. `numbers` computes sums of the metrics in their results with intervals
-    from `arrays`. A part that cannot be computed is empty, and `absent` gives the reason.
+    from `arrays`, and `margins` are the smallest effects that matter in the verdict. A part that
+    cannot be computed is empty, and `absent` gives the reason.
     """
     attack = arms[0].attacks[0].attack
     known = accuracies_known(arms)
@@ -61,7 +66,8 @@ def analyse(arms: Sequence[AuditResult], arrays: Arrays, numbers: Numbers) -> An
         parts["exposure"] = shared_exposure(arms, arrays, plain)
     reasons = _reasons(arms, has_plain=plain is not None)
     absent = {name: reason for name, reason in reasons.items() if not parts[name]}
-    return Analysis(attack=attack, **parts, absent=absent)
+    judged = verdicts(arms, arrays, numbers, margins)
+    return Analysis(attack=attack, **parts, absent=absent, verdicts=judged)
 
 
 def _reasons(arms: Sequence[AuditResult], has_plain: bool) -> dict[str, str]:

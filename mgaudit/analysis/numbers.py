@@ -5,7 +5,7 @@ A target is a model that is attacked, and an arm is one noise scheme of the stud
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mgaudit.attacks.intervals import LEVEL
 from mgaudit.reports.findings import TEST_ACCURACY
@@ -25,6 +25,18 @@ class Quantity:
     arm: int
     metric: str
     attack: str | None = None
+
+
+class VarianceParts(NamedTuple):
+    """The parts of the variance of a mean over `models` targets.
+
+    `of_models` shrinks in proportion to the number of models and is 0 for one model; `of_examples`
+    shrinks in proportion to the number of examples only.
+    """
+
+    models: int
+    of_models: float
+    of_examples: float
 
 
 # A weighted sum: the pairs (weight, quantity) of its terms.
@@ -58,6 +70,18 @@ class Numbers(Protocol):
         """Returns the two-sided p-value of the hypothesis that a weighted sum in [-1, 1] is 0.
 
         Returns None with fewer than three targets.
+        """
+
+    def own(self, quantity: Quantity, bounds: tuple[float, float], level: float) -> Estimate:
+        """Returns the mean of a quantity over all its targets, with its interval.
+
+        There may be fewer than three targets. With one, the interval is for new examples only.
+        """
+
+    def variance_parts(self, terms: Terms) -> VarianceParts:
+        """Returns the parts of the variance of the mean of a weighted sum, over shared targets.
+
+        There must be at least one such target.
         """
 
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from mgaudit.analysis.comparisons import analyse
 from mgaudit.analysis.limits import FEWEST_MODELS
-from mgaudit.analysis.numbers import Quantity, Terms
+from mgaudit.analysis.margins import Margins
+from mgaudit.analysis.numbers import Quantity, Terms, VarianceParts
 from mgaudit.attacks.intervals import LEVEL, Resampled, two_way_interval, two_way_p_value
 from mgaudit.attacks.jackknife import Jackknife, ModelGroups
 from mgaudit.reports.arrays import Arrays, array_name
@@ -88,11 +89,31 @@ class Samples:
         total = self._sum(terms)
         return None if total is None else two_way_p_value(total)
 
-    def _sum(self, terms: Terms, over: Sequence[Quantity] = ()) -> Resampled | None:
+    def own(self, quantity: Quantity, bounds: tuple[float, float], level: float) -> Estimate:
+        """Returns the mean of a quantity over all its targets, of which there may be one or two."""
+        numbers = self._at(quantity, self.targets[quantity.arm, quantity.attack])
+        interval = two_way_interval(numbers, self.trials, bounds, level)
+        return Estimate(value=interval.value, low=interval.low, high=interval.high)
+
+    def variance_parts(self, terms: Terms) -> VarianceParts:
+        """Returns the parts of the variance of the mean of a weighted sum, over shared targets."""
+        total = self._sum(terms, fewest=1)
+        assert total is not None  # the caller's quantities share targets
+        models = len(total.per_target)
+        of_models = float(total.per_target.var(ddof=1)) / models if models > 1 else 0.0
+        of_examples = float(total.in_resamples.mean(axis=0).var(ddof=1))
+        # The noise that each target has for itself is in both; it shrinks with the models.
+        of_cells = float(total.in_resamples.var(axis=1, ddof=1).mean()) / models
+        shared = max(of_examples - of_cells, 0.0) if models > 1 else of_examples
+        return VarianceParts(models, of_models, shared)
+
+    def _sum(
+        self, terms: Terms, over: Sequence[Quantity] = (), fewest: int = FEWEST_MODELS
+    ) -> Resampled | None:
         """Returns the weighted sum in the targets that have all quantities; None if too few do."""
         quantities = [*(quantity for _, quantity in terms), *over]
         shared = self._shared_targets(quantities)
-        if len(shared) < FEWEST_MODELS:
+        if len(shared) < fewest:
             return None
         weighted = [
             weight * self._at(quantity, shared) for weight, quantity in terms if weight != 0
@@ -118,10 +139,15 @@ class Samples:
         return resampled.at([own_targets.index(target) for target in targets])
 
 
-def analyse_study(arms: Sequence[AuditResult], arrays: Arrays) -> Analysis:
-    """Returns the comparisons between the arms of a study."""
+def analyse_study(
+    arms: Sequence[AuditResult], arrays: Arrays, margins: Margins | None = None
+) -> Analysis:
+    """Returns the comparisons between the arms of a study, and the verdict on each.
+
+    `margins` are the smallest effects that matter; None are the default ones.
+    """
     samples = Samples.of(arms, arrays)
-    return analyse(arms, arrays, samples)
+    return analyse(arms, arrays, samples, margins or Margins())
 
 
 def _names(quantity: Quantity) -> tuple[str, str, str]:

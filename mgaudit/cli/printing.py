@@ -27,7 +27,9 @@ def print_run(result: Result, as_json: bool, quiet: bool) -> None:
     """Prints a result and the paths of its reports, or one JSON object, or nothing."""
     record = result.record
     if as_json:
-        print(json.dumps({"run": str(result.path), "result": record.model_dump(mode="json")}))
+        texts = result.verdict.splitlines()
+        content = {"verdict": texts, "result": record.model_dump(mode="json")}
+        print(json.dumps({"run": str(result.path), **content}))
     elif not quiet:
         print_result(record)
         print_paths([result.path / FORMATS[name].name for name in DEFAULT_FORMATS])

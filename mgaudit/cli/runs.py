@@ -65,13 +65,13 @@ def show(run: RunArgument, folder: RunsOption = RUNS) -> None:
     with user_errors():
         from mgaudit.cli.printing import print_paper, print_result
         from mgaudit.reports.reproduction import read_paper
-        from mgaudit.reports.results import read_result
+        from mgaudit.storage.read_run import read_run
         from mgaudit.storage.run_list import find_run
 
         path = find_run(run, folder)
         paper = read_paper(path)
         if paper is None:
-            result, _ = read_result(path)
+            result, _ = read_run(path)
     if paper is None:
         print_result(result)
     else:

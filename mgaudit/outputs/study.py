@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.analysis.limits import FEWEST_CANARIES, FEWEST_MODELS
+from mgaudit.analysis.margins import Margins
 from mgaudit.analysis.samples import analyse_study
 from mgaudit.attacks import Observations
 from mgaudit.attacks.intervals import Resampled, resample_counts
@@ -270,7 +271,7 @@ def run_outputs(plan: OutputsPlan, progress: Progress) -> tuple[StudyResult, Arr
     arrays = study_arrays(arms, audits, data)
     progress.stage("summarising the attacks")
     checks = _checks(plan, audits, arms, blind)
-    analysis = analyse_study(arms, arrays)
+    analysis = analyse_study(arms, arrays, Margins.of(plan.settings.values))
     seconds = time.perf_counter() - clock
     times = Times(
         started=started.isoformat(timespec="seconds"),

@@ -236,6 +236,23 @@ SIGNIFICANCE = Argument(
     default=0.05,
     limits=Range(0, 0.5, low_open=True, high_open=True),
 )
+# The smallest effects that matter in the verdict: settings of files and Python, not options.
+SMALLEST_AUC_DIFFERENCE = Argument(
+    "smallest_auc_difference",
+    float,
+    ATTACKS,
+    "Smallest difference in AUC that matters",
+    default=0.02,
+    limits=Range(0, 0.5, low_open=True, high_open=True),
+)
+SMALLEST_TPR_CHANGE = Argument(
+    "smallest_tpr_change",
+    float,
+    ATTACKS,
+    "Smallest change of the TPR that matters, as a fraction of the plain arm's TPR",
+    default=0.2,
+    limits=Range(0, 1, low_open=True, high_open=True),
+)
 TRAINING_RUNS = Argument(
     "models", int, DATA, "Models to train", default=1, limits=Range(1, MOST_MODELS)
 )

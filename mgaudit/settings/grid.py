@@ -29,6 +29,8 @@ from mgaudit.settings.study_settings import (
     Device,
     Examples,
     Seed,
+    SmallestChange,
+    SmallestDifference,
     SomeDistinct,
     Stack,
     StudyModels,
@@ -45,9 +47,9 @@ SEVERAL = {"dataset": "datasets", "target": "targets", "seed": "seeds"}
 class GridSettings(BaseModel):
     """The settings of studies that differ only in target, dataset and seed.
 
-    `stack` is the number of models that are trained as one. `stacks` has this number for some
-    studies by their `stack_place`, instead of `stack`. `notes` has texts about arms for the report,
-    by scheme.
+    The smallest effects that matter in the verdict are those of `StudySettings`. `stack` is the
+    number of models that are trained as one. `stacks` has this number for some studies by their
+    `stack_place`, instead of `stack`. `notes` has texts about arms for the report, by scheme.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -62,6 +64,8 @@ class GridSettings(BaseModel):
     models: StudyModels = arguments.MODELS.default
     examples: Examples | None = None
     duplicates: Duplicates = arguments.DUPLICATES.default
+    smallest_auc_difference: SmallestDifference = arguments.SMALLEST_AUC_DIFFERENCE.default
+    smallest_tpr_change: SmallestChange = arguments.SMALLEST_TPR_CHANGE.default
     device: Device = arguments.DEVICE.default
     stack: Stack = arguments.STACK.default
     stacks: dict[str, Annotated[int, Field(strict=True, ge=1)]] = {}

@@ -25,6 +25,8 @@ class Study:
     models: int | None = None
     examples: int | None = None
     stack: int | str | None = None
+    smallest_auc_difference: float | None = None
+    smallest_tpr_change: float | None = None
     device: str | None = None
     title: str | None = None
     note: str | None = None

@@ -179,6 +179,8 @@ Examples = Annotated[int, _number_of(arguments.EXAMPLES)]
 Device = Literal["auto", "cpu", "cuda"]
 CheckpointInputs = Literal["standardised", "raw"]
 StudyModels = Annotated[int, _number_of(arguments.MODELS)]
+SmallestDifference = Annotated[float, _number_of(arguments.SMALLEST_AUC_DIFFERENCE)]
+SmallestChange = Annotated[float, _number_of(arguments.SMALLEST_TPR_CHANGE)]
 Significance = Annotated[float, _number_of(arguments.SIGNIFICANCE)]
 SomeModels = Annotated[int, _number_of(arguments.TRAINING_RUNS)]
 SomeDistinct = Annotated[tuple[Value, ...], Field(min_length=1), AfterValidator(_distinct)]
@@ -241,11 +243,14 @@ class AuditSettings(_Settings):
 class StudySettings(_Settings):
     """The arms of a study, which differ only in their noise scheme.
 
-    All arms are compared with the plain arm (no noise), if there is one. `notes` are remarks on
-    arms for the report, by scheme.
+    All arms are compared with the plain arm (no noise), if there is one. Smaller effects than
+    `smallest_auc_difference`, and than the fraction `smallest_tpr_change` of the plain arm's TPR,
+    do not matter in the verdict. `notes` are remarks on arms for the report, by scheme.
     """
 
     models: StudyModels = arguments.MODELS.default
+    smallest_auc_difference: SmallestDifference = arguments.SMALLEST_AUC_DIFFERENCE.default
+    smallest_tpr_change: SmallestChange = arguments.SMALLEST_TPR_CHANGE.default
     schemes: SomeDistinct[ChosenScheme] = _default(DEFAULT_SCHEMES)
     notes: dict[ChosenScheme, str] = {}
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from mgaudit.analysis.margins import Margins
 from mgaudit.analysis.numbers import CHANGE, Quantity, accuracy_quantity
 from mgaudit.analysis.samples import Samples, analyse_study
 from mgaudit.errors import UsageError
@@ -22,12 +23,21 @@ from mgaudit.reports.results import (
     Result,
     StudyResult,
     Times,
-    read_result,
 )
+from mgaudit.storage.read_run import read_run
 from mgaudit.storage.run_list import find_run
 
-# Settings in which joined runs may differ; membership is compared itself.
-NOT_COMPARED = ("schemes", "notes", "stack", "device", "duplicates")
+# Settings in which joined runs may differ; membership is compared itself, and the verdict on all
+# arms has the smallest effects that matter of the first run.
+NOT_COMPARED = (
+    "schemes",
+    "notes",
+    "stack",
+    "device",
+    "duplicates",
+    "smallest_auc_difference",
+    "smallest_tpr_change",
+)
 
 
 @dataclass(frozen=True)
@@ -52,7 +62,7 @@ def read_runs(texts: Sequence[str], out: Path) -> list[NamedRun]:
         if resolved in known_paths:
             raise UsageError("RUN", "may be given once", f"{str(path)!r} twice", "name another run")
         known_paths.add(resolved)
-    return [NamedRun(path.resolve().name, *read_result(path)) for path in paths]
+    return [NamedRun(path.resolve().name, *read_run(path)) for path in paths]
 
 
 @dataclass(frozen=True)
@@ -158,7 +168,7 @@ def _merged(first: _NamedStudy, second: _NamedStudy) -> _NamedStudy:
             "settings": _united_settings(first.study.settings, second.study.settings),
             "arms": arms,
             "lost": list(lost.values()),
-            "analysis": analyse_study(arms, arrays),
+            "analysis": analyse_study(arms, arrays, Margins.of(first.study.settings)),
             "times": _total_times(first.study.times, second.study.times),
         }
     )

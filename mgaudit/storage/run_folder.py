@@ -171,9 +171,9 @@ class RunFolder:
         None, to the run folder.
         """
         from mgaudit.reports.document import document  # imports matplotlib, which takes a second
-        from mgaudit.reports.results import read_result
+        from mgaudit.storage.read_run import read_run
 
-        content = document(*read_result(self.path))
+        content = document(*read_run(self.path))
         rendered = {FORMATS[name].name: FORMATS[name].render(content) for name in formats}
         return self._write(rendered, destination)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from mgaudit.analysis.limits import FEWEST_MODELS
+from mgaudit.analysis.margins import Margins
 from mgaudit.analysis.samples import analyse_study
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.results import StudyResult, Times
@@ -45,7 +46,7 @@ def run_study(plan: Plan, jobs: int, progress: Progress) -> tuple[StudyResult, A
     progress.stage("comparing the arms")
     arms = audit_results(audits, data)
     arrays = study_arrays(arms, audits, data)
-    analysis = analyse_study(arms, arrays)
+    analysis = analyse_study(arms, arrays, Margins.of(plan.settings.as_dict()))
     seconds = time.perf_counter() - clock
     times = _times(started, seconds, trained_arms)
     lost = [trained for trained in trained_arms if not _can_be_audited(trained)]

@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Iterator
 
+from mgaudit.reports.arm_verdict import ArmVerdict, MetricVerdict
 from mgaudit.reports.findings import (
     Change,
     DPEquivalent,
@@ -238,6 +239,8 @@ def _comparisons(study: StudyResult) -> Iterator[CsvRow]:
         yield from _each(named[equivalent.arm] | mounted, _dp_equivalent(equivalent))
     for ignorance in analysis.ignorance:
         yield from _each(named[ignorance.arm], _ignorance(ignorance))
+    for found in analysis.verdicts:
+        yield from _each(named[found.arm], verdict_rows(found, _plain_key(study)))
     for shared in analysis.exposure:
         reference: CsvRow = {"reference": _plain_key(study)}
         yield from _each(named[shared.arm] | first | reference, _exposure(shared))
@@ -329,3 +332,29 @@ def _exposure(shared: SharedExposure) -> Iterator[CsvRow]:
     yield _of("shared exposure: difference to no noise", shared.difference)
     yield {"what": "shared exposure: exposed too", "value": shared.also_exposed}
     yield {"what": "shared exposure: by chance", "value": shared.by_chance}
+
+
+def verdict_rows(found: ArmVerdict, plain: str | None) -> Iterator[CsvRow]:
+    """Yields the outcome on an arm, and the numbers with simultaneous intervals behind it."""
+    adaptive: CsvRow = {"adversary": "adaptive"}
+    first = adaptive | {"attack": found.attack}
+    yield first | {"what": "verdict", "note": found.outcome or "no verdict"}
+    yield first | {"what": "verdict: level of each interval", "value": found.level}
+    for metric in (found.auc, found.tpr):
+        if metric is not None:
+            yield from _each(first, _metric_verdict(metric, plain))
+    for other in found.contradictions:
+        columns = adaptive | {"attack": other.attack, "metric": "auc", "note": other.outcome}
+        yield columns | _of("verdict: contradiction", other.value)
+        if other.difference is not None:
+            difference = _of("verdict: difference of a contradiction", other.difference)
+            yield columns | difference | {"reference": plain}
+
+
+def _metric_verdict(found: MetricVerdict, plain: str | None) -> Iterator[CsvRow]:
+    named: CsvRow = {"metric": found.metric, "note": found.outcome}
+    yield named | _of("verdict: arm", found.value)
+    if found.plain is not None:
+        yield named | _of("verdict: plain arm", found.plain) | {"reference": plain}
+    if found.difference is not None:
+        yield named | _of("verdict: difference", found.difference) | {"reference": plain}

@@ -56,7 +56,7 @@ def test_b39_the_verdict_of_a_private_arm_alone_has_no_doubled_comma(
     tmp_path: Path, blank_reports: None
 ) -> None:
     ran = mgaudit.run(**TINY, **FEW_STEPS, models=3, epsilon=8, plain=False, out=tmp_path)
-    assert "is proved, the model reaches" in " ".join(ran.verdict.split())
+    assert "ε ≤ 8.00 is claimed" in " ".join(ran.verdict.split())
     assert ",," not in ran.verdict
 
 

@@ -122,7 +122,7 @@ def test_a_run_writes_what_it_promises(tmp_path: Path) -> None:
         (folder / "result.json").read_text(),
         parse_constant=lambda name: pytest.fail(f"{name} in JSON"),
     )
-    assert "Training with gaussian-mask (kappa=0.5)" in " ".join(result.stdout.split())
+    assert "with gaussian-mask (kappa=0.5)" in " ".join(result.stdout.split())
     assert str(folder / "report.html") in result.stdout.replace("\n", "")
     assert "gaussian-mask (kappa=0.5): 4 of 4 models" in result.stderr
     assert "4 of 4 models" in (folder / "log.txt").read_text()

@@ -75,6 +75,24 @@ def test_rows_say_arm_attack_and_metric() -> None:
     assert list(frame[frame.what == "front"].note) == [arm.status for arm in record.analysis.front]
 
 
+def test_the_verdict_has_rows() -> None:
+    record = study()
+    rows = [row for row in rows_of(result(record)) if row["what"].startswith("verdict")]
+    outcomes = {row["arm"]: row["note"] for row in rows if row["what"] == "verdict"}
+    assert outcomes == {found.arm: found.outcome for found in record.analysis.verdicts}
+    first = record.analysis.verdicts[0]
+    (difference,) = [
+        row
+        for row in rows
+        if (row["arm"], row["what"], row["metric"]) == (first.arm, "verdict: difference", "auc")
+    ]
+    assert first.auc.difference is not None
+    assert float(difference["low"]) == first.auc.difference.low
+    assert (difference["note"], difference["reference"]) == (first.auc.outcome, "none")
+    levels = {row["value"] for row in rows if row["what"] == "verdict: level of each interval"}
+    assert levels == {repr(first.level)}
+
+
 def test_what_has_no_number_is_still_there() -> None:
     record = study()
     private = record.arms[2]

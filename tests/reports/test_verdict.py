@@ -1,47 +1,169 @@
 """What the report says in words."""
 
+from typing import Any, get_args
+
 import pytest
 
+from mgaudit.reports.arm_verdict import Combined, Needed, OtherAnswer, Outcome
 from mgaudit.reports.method import facts, method
-from mgaudit.reports.record import NamedChoice
+from mgaudit.reports.record import Estimate, NamedChoice
 from mgaudit.reports.results import StudyResult
 from mgaudit.reports.tables import accuracy_vs_privacy
 from mgaudit.reports.verdict import question, verdict
-from tests.fake_study import arm, attack, many, study
+from tests.fake_study import arm, estimate, many, study
 
 
-def test_the_verdict_says_what_the_intervals_say() -> None:
+def test_the_verdict_is_a_sentence_to_quote_and_what_qualifies_it() -> None:
     assert (
         "Does training with gaussian-mask (kappa=0.3) protect the training data of a CNN on"
         in question(study())
     )
     mask, private = verdict(study())
-    assert mask.startswith(
-        "Training with gaussian-mask (kappa=0.3) lowers the AUC of the attack lira: "
-        "0.700 ± 0.012 against 0.750 ± 0.012 without noise (paired difference −0.050 ± 0.020); "
-        "members remain recognisable, and test accuracy falls: "
+    assert mask == (
+        "Training with gaussian-mask (kappa=0.3) protects the training data on average: an "
+        "adversary with the attack lira and 5 shadow models trained like the target has AUC "
+        "0.700 ± 0.012 instead of 0.750 ± 0.012 without noise (difference −0.050, simultaneous "
+        "interval [−0.053, −0.047]) and TPR 21.00 ± 0.50 % instead of 21.00 ± 0.50 % at 10 % FPR; "
+        "test accuracy is 95.0 % ([92.5, 96.5]) instead of 98.5 % ([96.0, 100.0]) (−3.1 ± 1.2 "
+        "percentage points); the attack proves ε ≥ 0.32 at δ = 8.81e-04. By the AUC: protects. By "
+        "the TPR at 10 % FPR: no difference that matters."
     )
-    assert "95.0 % ([92.5, 96.5])" in mask
-    assert "(−3.1 ± 1.2 percentage points)" in mask
-    assert "for which ε ≤ 8.00 at δ = 8.81e-04 is proved, lowers" in private
-    assert "this attack does no better than guessing, and test accuracy" in private
+    assert "; ε ≤ 8.00 is claimed and the attack proves ε ≥ 0.32 at δ = 8.81e-04." in private
 
 
-def test_the_verdict_does_not_hide_a_later_attack_that_succeeds_where_the_first_fails() -> None:
-    weak = arm("x", "x", 0.501, -0.2)
-    noisy = weak.model_copy(update={"attacks": [weak.attacks[0], attack("loss", 0.53, -0.2)]})
-    text = verdict(study(arms=[arm("none", "no noise", 0.75, None), noisy]))[0]
-    assert "this attack does no better than guessing, but loss does (AUC 0.530 ± 0.012)" in text
+def judged(result: StudyResult, **changes: Any) -> StudyResult:
+    """The study with fields of its first verdict changed."""
+    first, *others = result.analysis.verdicts
+    verdicts = [first.model_copy(update=changes), *others]
+    analysis = result.analysis.model_copy(update={"verdicts": verdicts})
+    return result.model_copy(update={"analysis": analysis})
+
+
+def with_metric(result: StudyResult, name: str, **changes: Any) -> StudyResult:
+    """The study with fields of one metric of its first verdict changed."""
+    metric = getattr(result.analysis.verdicts[0], name)
+    return judged(result, **{name: metric.model_copy(update=changes)})
+
+
+def test_every_outcome_has_words() -> None:
+    for outcome in (*get_args(Outcome), *get_args(get_args(Combined)[1])):
+        against = "chance" if "leak" in outcome else "plain"
+        text = verdict(judged(study(), outcome=outcome, against=against))[0]
+        assert "gaussian-mask (kappa=0.3)" in text.partition(":")[0]
+        assert "{" not in text
+    assert verdict(judged(study(), outcome="undecided"))[0].startswith(
+        "Whether training with gaussian-mask (kappa=0.3) protects the training data is undecided: "
+    )
+    alone = judged(study(), outcome="no leak that matters", against="chance")
+    assert verdict(alone)[0].startswith(
+        "To this adversary, no leak from models trained with gaussian-mask (kappa=0.3) matters: an "
+        "adversary with the attack lira and 5 shadow models trained like the target has AUC "
+        "0.700 ± 0.012 (guessing: 0.5) and TPR 21.00 ± 0.50 % at 10 % FPR (guessing: 10.61 %); test"
+    )
+    assert "Too few models converged both here and without noise" in verdict(alone)[0]
+
+
+def test_absence_of_evidence_is_not_reported_as_evidence() -> None:
+    for outcome in get_args(Outcome):
+        text = verdict(judged(study(), outcome=outcome))[0]
+        for claim in ("no better than guessing", "recognisable", "not measurably"):
+            assert claim not in text
+
+
+def test_a_difference_that_does_not_matter_has_a_sign_if_it_is_significant() -> None:
+    nothing: Outcome = "no difference that matters"
+    for sign, side in ((1, "higher"), (-1, "lower")):
+        result = with_metric(study(), "auc", outcome=nothing, sign=sign)
+        assert (
+            f"By the AUC: {nothing} (significantly {side}, by less than 0.02)."
+            in (verdict(result)[0])
+        )
+    result = with_metric(study(), "tpr", outcome=nothing, sign=-1)
+    assert f"{nothing} (significantly lower, by less than 20 %)." in verdict(result)[0]
+    # With equal outcomes and no sign there is nothing to add.
+    assert "By the AUC" not in verdict(with_metric(study(), "auc", outcome=nothing, sign=0))[0]
 
 
 @pytest.mark.parametrize(
-    ("change", "word"), [(-0.05, "lowers"), (0.019, "does not measurably change"), (0.05, "raises")]
+    ("needed", "words"),
+    [
+        (Needed(models=1, examples=None), "For the AUC, about 1 more model would decide, if"),
+        (Needed(models=1234, examples=None), "about 1,300 more models would decide, if"),
+        (
+            Needed(models=None, examples=5001),
+            "no number of further models, but only more than 5,100 examples would decide, if",
+        ),
+    ],
 )
-def test_the_verdict_claims_a_change_only_when_the_interval_leaves_zero_out(
-    change: float, word: str
-) -> None:
+def test_an_undecided_arm_says_what_would_decide(needed: Needed, words: str) -> None:
+    text = verdict(with_metric(study(), "auc", outcome="undecided", needed=needed))[0]
+    assert f"{words} the measured value stays." in text
+
+
+def test_another_attack_that_contradicts_has_a_sentence() -> None:
+    other = OtherAnswer(
+        attack="loss",
+        outcome="exposes more",
+        value=estimate(0.53, 0.01),
+        difference=Estimate(value=0.05, low=0.03, high=0.07),
+    )
+    text = verdict(judged(study(), contradictions=[other]))[0]
+    assert text.endswith(
+        "The attack loss contradicts this: exposes more (AUC 0.530 ± 0.010, difference +0.050, "
+        "simultaneous interval [+0.030, +0.070]; corrected for the number of other attacks and "
+        "arms)."
+    )
+    alone = OtherAnswer(attack="loss", outcome="leaks", value=estimate(0.53, 0.01), difference=None)
+    text = verdict(judged(study(), contradictions=[alone]))[0]
+    assert "leaks (AUC 0.530 ± 0.010; corrected" in text
+
+
+@pytest.mark.parametrize(
+    ("untrained", "words"),
+    [
+        ("gaussian-mask:kappa=0.3", "because their test accuracy of 95.0 % ([92.5, 96.5])"),
+        ("none", "because without noise, the test accuracy of 98.5 % ([96.0, 100.0])"),
+    ],
+)
+def test_models_that_may_have_learned_nothing_get_no_verdict(untrained: str, words: str) -> None:
+    changes = {"outcome": None, "learned_nothing": untrained, "chance_accuracy": 0.96}
+    text = verdict(judged(study(), **changes))[0]
+    assert text.startswith(
+        "For models trained with gaussian-mask (kappa=0.3), there is no verdict, "
+        f"{words} cannot be distinguished from that of a constant guess, 96.0 %: an adversary with "
+    )
+    assert "protects" not in text
+    assert "AUC 0.700 ± 0.012" in text  # a leak of such models is not hidden
+
+
+def test_a_tpr_that_is_too_coarse_is_named() -> None:
+    text = verdict(judged(study(), tpr=None))[0]
+    assert "The TPR has no outcome, because fewer than 10 false positives" in text
+    assert "% FPR;" not in text
+
+
+def test_a_result_without_verdicts_shows_its_numbers_only() -> None:
+    result = study()
+    analysis = result.analysis.model_copy(update={"verdicts": []})
+    text = verdict(result.model_copy(update={"analysis": analysis}))[0]
+    assert text.startswith(
+        "For models trained with gaussian-mask (kappa=0.3), there is no verdict; its result is "
+        "incomplete: an adversary with the attack lira"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (-0.05, "Training with x protects the training data on average"),
+        (-0.019, "Training with x protects the training data on average, by an uncertain amount"),
+        (0.005, "Training with x makes no difference that matters"),
+        (0.05, "Training with x exposes the training data more on average"),
+    ],
+)
+def test_the_outcome_follows_the_simultaneous_interval(change: float, words: str) -> None:
     arms = [arm("none", "no noise", 0.75, None), arm("x", "x", 0.75 + change, change)]
-    assert f"Training with x {word} the AUC" in verdict(study(arms=arms))[0]
+    assert verdict(study(arms=arms))[0].startswith(f"{words}: ")
 
 
 def test_what_proves_nothing_is_not_called_a_proof() -> None:
@@ -51,7 +173,7 @@ def test_what_proves_nothing_is_not_called_a_proof() -> None:
         update={"claim": clipped.claim.model_copy(update={"epsilon": None})}
     )
     result = study(arms=[study().arms[0], unbounded])
-    assert "for which no finite ε is proved, lowers" in verdict(result)[0]
+    assert "; no finite ε is claimed and the attack proves ε ≥ 0.32 at" in verdict(result)[0]
     assert str(accuracy_vs_privacy(result).rows[-1][-1]) == "∞"
 
 
@@ -68,8 +190,9 @@ def test_the_method_claims_no_shadows_that_no_attack_used() -> None:
 
 def test_a_study_without_a_plain_arm_is_told_without_comparisons() -> None:
     alone = study(arms=[arm("x", "x", 0.4, None)])
-    assert "Trained with x, the model reaches a test accuracy of 98.5 %" in verdict(alone)[0]
-    assert "worse than guessing" in verdict(alone)[0]
+    assert verdict(alone)[0].startswith("Training data leak from models trained with x: ")
+    assert "By the AUC: no leak that matters. By the TPR at 10 % FPR: leaks." in verdict(alone)[0]
+    assert "The attack does worse than guessing" in verdict(alone)[0]
     plain = study(arms=[arm("none", "no noise", 0.4, None)])
     assert question(plain).startswith("How much does a CNN on")
     assert len(verdict(plain)) == 1
@@ -79,10 +202,11 @@ def test_a_report_of_many_arms_counts_them_and_tells_of_the_lowest() -> None:
     result, _ = many()
     texts = verdict(result)
     assert texts[0].startswith(
-        "Of 11 arms, 5 lower the AUC of the attack lira, 5 raise it, and 1 do not measurably "
-        "change it"
+        "Outcomes of 11 arms: 5 × protects on average, 5 × exposes more on average, 1 × no "
+        "difference that matters."
     )
-    assert [sentence.split(" lowers")[0] for sentence in texts[1:6]] == [
+    assert "the 5 arms with the lowest AUC" in texts[0]
+    assert [sentence.split(" protects")[0] for sentence in texts[1:6]] == [
         f"Training with {label}"
         for label in (
             "gaussian-mask (kappa=9) + dp-sgd (epsilon=8)",
@@ -150,6 +274,7 @@ def test_models_without_a_name_are_the_models() -> None:
         return study(arms=arms).model_copy(update={"target": target, "models_from": "outputs"})
 
     assert question(given("models")) == ("How much do the models reveal about their training data?")
-    assert verdict(given("models"))[0].startswith("The test accuracy of the models is ")
+    assert verdict(given("models"))[0].startswith("Training data leak from the models: an ")
     assert question(given("mine.npz")).startswith("How much do the models of mine.npz reveal")
-    assert verdict(given("mine.npz"))[0].startswith("The test accuracy of mine.npz is ")
+    assert verdict(given("mine.npz"))[0].startswith("Training data leak from mine.npz: an ")
+    assert "5 shadow models has AUC" in verdict(given("mine.npz"))[0]

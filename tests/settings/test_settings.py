@@ -3,10 +3,13 @@ from typing import Any
 
 import pytest
 
+from mgaudit.analysis.margins import Margins
+from mgaudit.errors import UsageError
 from mgaudit.reports.results import settings_toml
 from mgaudit.settings import datasets, schemes
 from mgaudit.settings import study_settings as study_settings_module
 from mgaudit.settings.choices import Choice, parse
+from mgaudit.settings.grid import grid_settings
 from mgaudit.settings.schemes import edited_schemes, scheme_choice
 from mgaudit.settings.study_settings import study_settings
 from mgaudit.settings.toml_file import read_settings
@@ -175,3 +178,21 @@ def test_what_is_computed_with_is_what_settings_toml_says() -> None:
     assert scheme.built == GaussianMask(0.3)
     assert scheme == scheme_choice("gaussian-mask:0.30")
     assert hash(scheme) == hash(scheme_choice("gaussian-mask:0.30"))
+
+
+def test_the_smallest_effects_that_matter_are_settings_with_a_range() -> None:
+    given = study_settings({"smallest_auc_difference": 0.05, "smallest_tpr_change": 0.5})
+    assert Margins.of(given.as_dict()) == Margins(0.05, 0.5)
+    assert Margins.of(study_settings({}).as_dict()) == Margins(0.02, 0.2)
+    grid = grid_settings({"schemes": ["none"], "smallest_auc_difference": 0.05})
+    assert Margins.of(grid.cells()[0].as_dict()) == Margins(0.05, 0.2)
+    for key, value in [
+        ("smallest_auc_difference", 0),
+        ("smallest_auc_difference", 0.5),
+        ("smallest_tpr_change", 1),
+        ("smallest_tpr_change", -0.2),
+        ("smallest_tpr_change", float("nan")),
+    ]:
+        with pytest.raises(UsageError) as raised:
+            study_settings({key: value})
+        assert raised.value.key == key

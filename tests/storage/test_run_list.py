@@ -78,7 +78,7 @@ def test_a_run_is_shown_again(runs: Path) -> None:
     (name,) = [run.name for run in listed_runs(runs) if run.what.startswith("MLP")]
     output = mgaudit("runs", "show", name)
     assert output.exit_code == 0
-    assert "Training with gaussian-mask (kappa=0.3)" in " ".join(output.stdout.split())
+    assert "with gaussian-mask (kappa=0.3)" in " ".join(output.stdout.split())
 
 
 def test_runs_are_removed_all_or_none(runs: Path) -> None:
