@@ -15,7 +15,13 @@ from mgaudit.analysis.comparisons import analyse
 from mgaudit.analysis.limits import FEWEST_MODELS
 from mgaudit.analysis.margins import Margins
 from mgaudit.analysis.numbers import Quantity, Terms, VarianceParts
-from mgaudit.attacks.intervals import LEVEL, Resampled, two_way_interval, two_way_p_value
+from mgaudit.attacks.intervals import (
+    LEVEL,
+    Resampled,
+    Variances,
+    two_way_interval,
+    two_way_p_value,
+)
 from mgaudit.attacks.jackknife import Jackknife, ModelGroups
 from mgaudit.reports.arrays import Arrays, array_name
 from mgaudit.reports.findings import Analysis
@@ -99,13 +105,16 @@ class Samples:
         """Returns the parts of the variance of the mean of a weighted sum, over shared targets."""
         total = self._sum(terms, fewest=1)
         assert total is not None  # the caller's quantities share targets
-        models = len(total.per_target)
-        of_models = float(total.per_target.var(ddof=1)) / models if models > 1 else 0.0
-        of_examples = float(total.in_resamples.mean(axis=0).var(ddof=1))
-        # The noise that each target has for itself is in both; it shrinks with the models.
-        of_cells = float(total.in_resamples.var(axis=1, ddof=1).mean()) / models
-        shared = max(of_examples - of_cells, 0.0) if models > 1 else of_examples
-        return VarianceParts(models, of_models, shared)
+        variances = Variances.of(total)
+        models = variances.targets
+        if models == 1:
+            return VarianceParts(1, 0.0, variances.over_examples)
+        of_models = variances.over_models
+        if variances.is_jackknife:
+            # The noise that each target has for itself shrinks with the models, too.
+            of_models += variances.over_cells
+        of_examples = max(variances.over_examples - variances.over_cells, 0.0)
+        return VarianceParts(models, of_models, of_examples)
 
     def _sum(
         self, terms: Terms, over: Sequence[Quantity] = (), fewest: int = FEWEST_MODELS
