@@ -142,7 +142,7 @@ class Samples:
         jackknife = None
         if of_models in self.values:
             values = self.values[of_models]
-            groups = ModelGroups.of(np.array(own_targets), values.shape[1])
+            groups = ModelGroups.of(np.array(own_targets), values.shape[2])
             jackknife = Jackknife(values, groups.of_model)
         resampled = Resampled(self.values[per_target], self.values[in_resamples], jackknife)
         return resampled.at([own_targets.index(target) for target in targets])
