@@ -63,8 +63,8 @@ def false_discovery_proportion(flagged: NDArray[np.bool_], membership: NDArray[n
 def oracle_list(scores: Floats, membership: NDArray[np.bool_], level: float) -> int:
     """Returns the length of the longest list {score >= t} with at most this share of non-members.
 
-    The oracle reads the true membership (examples,) of the target. No attack can do that: the
-    oracle's list is a yardstick for the length of the attack's list with the same scores (examples,).
+    The oracle reads the true membership (examples,) of the target, which no attack can do. Its list
+    is a yardstick for the length of the attack's list with the same scores (examples,).
     """
     curve = roc(scores, membership)
     lengths = curve.true_positives + curve.false_positives

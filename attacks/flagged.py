@@ -36,12 +36,14 @@ class Flagged:
     @property
     def numbers(self) -> NDArray[np.int64]:
         """The number of flagged records of each target (targets,)."""
-        return self.flagged.sum(axis=1)
+        numbers: NDArray[np.int64] = self.flagged.sum(axis=1)
+        return numbers
 
     @property
     def false(self) -> NDArray[np.int64]:
         """The number of flagged non-members of each target (targets,)."""
-        return (self.flagged & ~self.membership).sum(axis=1)
+        false: NDArray[np.int64] = (self.flagged & ~self.membership).sum(axis=1)
+        return false
 
     @property
     def false_discovery_rate(self) -> float:
@@ -52,12 +54,14 @@ class Flagged:
     @property
     def times(self) -> NDArray[np.int64]:
         """How many of the targets that trained on an example flagged it (examples,)."""
-        return (self.flagged & self.membership).sum(axis=0)
+        times: NDArray[np.int64] = (self.flagged & self.membership).sum(axis=0)
+        return times
 
     @property
     def times_false(self) -> NDArray[np.int64]:
         """How many of the targets that did not train on an example flagged it (examples,)."""
-        return (self.flagged & ~self.membership).sum(axis=0)
+        times: NDArray[np.int64] = (self.flagged & ~self.membership).sum(axis=0)
+        return times
 
 
 def flagged_records(scores: Floats, membership: Bools, level: float = FDR_LEVEL) -> Flagged:

@@ -40,7 +40,8 @@ def positive_predictive_value(tpr: ArrayLike, fpr: ArrayLike, prior: float) -> F
     accepted_members = prior * np.asarray(tpr, dtype=np.float64)
     accepted = accepted_members + (1 - prior) * np.asarray(fpr, dtype=np.float64)
     nowhere = np.full(np.shape(accepted), np.nan)
-    return np.divide(accepted_members, accepted, out=nowhere, where=accepted > 0)
+    ppv: Floats = np.divide(accepted_members, accepted, out=nowhere, where=accepted > 0)
+    return ppv
 
 
 @dataclass(frozen=True)

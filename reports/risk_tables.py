@@ -30,9 +30,7 @@ def predictive_values(study: StudyResult) -> Table:
     priors = [value.prior for value in arms[0][1].predictive_values[0].values]
     columns = ["Arm", "FPR at most, %", "FPR, %", "TPR, %"]
     columns += [f"PPV at prior {prior * 100:g} %, %" for prior in priors]
-    rows = [
-        _predictive_row(arm, values) for arm, risk in arms for values in risk.predictive_values
-    ]
+    rows = [_predictive_row(arm, values) for arm, risk in arms for values in risk.predictive_values]
     others = "groups" if is_by_group(study) else "examples"
     covered = f"this model and other {others}"
     if not has_one_target(study):
