@@ -53,7 +53,9 @@ def test_models_with_another_location_and_scale_become_alike() -> None:
     scores[1] = scores[1] * 1.5 + 1.0
     comparable = comparable_scores(scores)
     assert stats.ks_2samp(scores[0], scores[1]).pvalue < 1e-20
-    assert np.quantile(comparable[0], 0.9) == pytest.approx(np.quantile(comparable[1], 0.9), abs=0.2)
+    assert np.quantile(comparable[0], 0.9) == pytest.approx(
+        np.quantile(comparable[1], 0.9), abs=0.2
+    )
 
 
 def test_models_whose_scores_are_tied_are_only_centred() -> None:

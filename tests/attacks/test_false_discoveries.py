@@ -28,7 +28,9 @@ def test_a_p_value_at_its_limit_is_rejected_and_one_above_is_not() -> None:
     assert benjamini_hochberg(np.array([0.06, 0.08]), 0.1).tolist() == [True, True]
 
 
-def test_storeys_estimate_is_one_for_uniform_p_values_and_the_share_where_others_are_small() -> None:
+def test_storeys_estimate_is_one_for_uniform_p_values_and_the_share_where_others_are_small() -> (
+    None
+):
     generator = np.random.default_rng(1)
     uniform = generator.random(20_000)
     assert share_of_nulls(uniform, least=0.5) == pytest.approx(1.0, abs=0.05)
