@@ -121,7 +121,7 @@ def _why_no_halves(attack: Attack, observations: Observations) -> str:
     if observations.references is not None:
         return "the number of shadow models of each example is limited, which halves would change"
     if half < attack.fewest_shadows or attack.resolved(half) != attack:
-        return f"the attack would be another attack with half of the shadow models, {half}"
+        return f"half of the shadow models ({half}) are too few for the attack"
     return ""
 
 
