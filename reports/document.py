@@ -14,6 +14,7 @@ from mgaudit.reports.figures.overview import figures_section
 from mgaudit.reports.method import facts_section, method_section
 from mgaudit.reports.published import published_section
 from mgaudit.reports.results import Result, StudyResult
+from mgaudit.reports.risk_tables import risk_section
 from mgaudit.reports.section import Block, Listing, Section, Words
 from mgaudit.reports.table import Table
 from mgaudit.reports.tables import all_metrics_section, main_section, single_targets_section
@@ -154,6 +155,7 @@ SECTIONS: tuple[Callable[[StudyResult, Arrays], Section | None], ...] = (
     ignorance_section,
     power_section,
     single_targets_section,
+    risk_section,
     exposed_section,
     published_section,
     method_section,

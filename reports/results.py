@@ -16,6 +16,7 @@ from mgaudit.reports.files import ARRAYS_FILE, RESULT_FILE
 from mgaudit.reports.findings import Analysis
 from mgaudit.reports.input_checks import InputChecks
 from mgaudit.reports.record import ChoiceRecord, Estimate, NamedChoice, Record
+from mgaudit.reports.risk import Risk
 
 SCHEMA_VERSION = 8
 PLAIN = "none"  # the name of the scheme without noise
@@ -130,7 +131,8 @@ class AuditResult(Record):
     coins, so that no bound is valid; `epsilon_provable` is the bound if all were right. `power` is
     the first attack's success by the number of shadows; empty if it uses none. `note` comes from
     the study file. `key` is the arm's name in settings, unique in the study; `scheme` holds the
-    parts of its scheme, and `sources` the papers behind them.
+    parts of its scheme, and `sources` the papers behind them. `risk` is that of a released model
+    under the first attack; None in results of earlier versions.
     """
 
     key: str
@@ -152,6 +154,7 @@ class AuditResult(Record):
     power: list[PowerPoint]
     most_exposed: list[ExposedExample]
     by_class: list[ClassExposure]
+    risk: Risk | None = None
 
     @property
     def known_accuracy(self) -> Estimate:

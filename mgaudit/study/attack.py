@@ -25,6 +25,7 @@ from mgaudit.errors import UsageError
 from mgaudit.reports.record import ChoiceRecord
 from mgaudit.settings.choices import Choice
 from mgaudit.study.audited import Answers, AuditedArm, AuditedData
+from mgaudit.study.risk import RiskOfArm, risk_of_arm, risk_of_scores
 from mgaudit.targets.own_module import RAISED, error_line_with_place
 from mgaudit.targets.seeds import numpy_generator
 
@@ -98,6 +99,7 @@ class Audit:
     - `ranks` (targets, examples): the share, in [0, 1], of a target's non-members that an example
       outranks.
     - `auc_by_class`: the AUC of the examples of each class; None where it cannot be computed.
+    - `risk`: the records that the attack flags as members, and how reliable these lists are.
     """
 
     arm: AuditedArm
@@ -108,6 +110,7 @@ class Audit:
     exposure: Exposure
     ranks: NDArray[np.float64]
     auc_by_class: dict[int, Interval | None]
+    risk: RiskOfArm
 
     def outcome(self, attack: AttackFacts) -> AttackOutcome:
         """Returns the outcome of the attack by the adaptive adversary."""
@@ -156,7 +159,10 @@ def audit(
     if naive is not None:
         outcomes += _naive_outcomes(attacks, naive, arm, data)
     power = _power(attacks[0], outcomes[0], observations, rows, data)
-    return audit_of(arm, data, outcomes, answers, power)
+    with _named(attacks[0]):
+        attack, scores = attacks[0].built, outcomes[0].scores
+        risk = risk_of_arm(attack, observations, rows, scores, data.seed)
+    return audit_of(arm, data, outcomes, answers, power, risk)
 
 
 def audit_of(
@@ -165,8 +171,12 @@ def audit_of(
     outcomes: list[AttackOutcome],
     answers: Answers | None,
     power: dict[int, dict[str, Resampled]],
+    risk: RiskOfArm | None = None,
 ) -> Audit:
-    """Returns the audit of an arm from the outcomes of the attacks on it."""
+    """Returns the audit of an arm from the outcomes of the attacks on it.
+
+    `risk` None is computed from the scores alone.
+    """
     first_scores, membership = outcomes[0].scores, data.membership[arm.targets]
     by_class: dict[int, Interval | None] = {}
     if data.labels is not None:
@@ -180,6 +190,7 @@ def audit_of(
         exposure=exposure(first_scores, membership),
         ranks=ranks_of(first_scores, membership),
         auc_by_class=by_class,
+        risk=risk_of_scores(first_scores, membership) if risk is None else risk,
     )
 
 

@@ -46,6 +46,7 @@ from mgaudit.study.attack import (
     provable,
 )
 from mgaudit.study.audited import AuditedArm, AuditedData
+from mgaudit.study.risk_record import risk_record
 
 MOST_EXPOSED = 20  # examples in the list of an arm's most exposed ones
 
@@ -73,6 +74,7 @@ def _audit_result(audit: Audit, plain: Audit | None, data: AuditedData) -> Audit
     provable_epsilon = None
     if arm.delta is not None:
         provable_epsilon = provable(guesses, canaries, arm.delta, SIGNIFICANCE / 2)
+    attacks = _attack_results(audit, plain, trials, data)
     return AuditResult(
         key=arm.key,
         scheme=arm.scheme,
@@ -89,10 +91,11 @@ def _audit_result(audit: Audit, plain: Audit | None, data: AuditedData) -> Audit
         delta=arm.delta,
         guesses=guesses,
         epsilon_provable=provable_epsilon,
-        attacks=_attack_results(audit, plain, trials, data),
+        attacks=attacks,
         power=[_power_point(shadows, metrics, trials) for shadows, metrics in audit.power.items()],
         most_exposed=_most_exposed(audit.exposure, data),
         by_class=_by_class(audit.auc_by_class, data),
+        risk=risk_record(audit.risk, attacks[0], audit.outcomes[0].scores, data),
     )
 
 
@@ -348,6 +351,9 @@ def _arm_arrays(index: int, arm: AuditResult, audit: Audit, data: AuditedData) -
     for field in fields(audit.exposure):
         values = getattr(audit.exposure, field.name)
         arrays[array_name(index, "exposure", field.name)] = values
+    if audit.risk.flagged is not None:
+        arrays[array_name(index, "flagged")] = audit.risk.flagged.times
+        arrays[array_name(index, "flagged_out")] = audit.risk.flagged.times_false
     if data.pictures is not None:
         examples = [exposed.example for exposed in arm.most_exposed]
         arrays[array_name(index, "most_exposed_pictures")] = data.pictures[examples]

@@ -13,6 +13,7 @@ from mgaudit.reports.findings import (
     Matched,
     SharedExposure,
 )
+from mgaudit.reports.formats.risk_rows import risk_rows
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import (
     AttackResult,
@@ -150,6 +151,8 @@ def _arm(arm: AuditResult, study: StudyResult) -> Iterator[CsvRow]:
         yield from _each(mounted, _exposed(example))
     for within in arm.by_class:
         yield from _each(mounted, _class(within))
+    if arm.risk is not None:
+        yield from _each(mounted, risk_rows(arm.risk))
 
 
 def _exposed(example: ExposedExample) -> Iterator[CsvRow]:
