@@ -76,6 +76,11 @@ class Stacked(Attack):
         return 0.9032
 
     @property
+    def uses_all_classes(self) -> bool:
+        """At temperatures other than 1, the label's probability depends on all logits."""
+        return True
+
+    @property
     def uses_references_in(self) -> bool:
         """Only online; offline, an example is compared with the shadows without it."""
         return self.online

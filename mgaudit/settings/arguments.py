@@ -116,7 +116,7 @@ ATTACK = Argument(
     str,
     ATTACKS,
     "Attack, as in lira:online=false; repeatable; see `mgaudit list attacks`",
-    default=("lira", "loss"),
+    default=("stacked", "rmia", "lira", "loss"),
     several=True,
     names="attacks",
 )
@@ -291,7 +291,9 @@ ATTACKED = Argument(
     default_text="each model in turn",
     several=True,
 )
-ATTACK_OUTPUTS = replace(ATTACK, default_text="lira and loss, as far as the outputs allow them")
+ATTACK_OUTPUTS = replace(
+    ATTACK, default_text="stacked, rmia, lira and loss, as far as the outputs allow them"
+)
 
 MEMBERS = Argument(
     "members",

@@ -202,7 +202,8 @@ def test_an_entry_point_with_the_name_of_a_built_in_attack_changes_nothing(site:
         {"mgaudit.attacks": {"lira": "extra_b:Top", "bad:name": "extra_b:Top"}},
     )
     assert attack_choice("lira").own_sha256 is None
-    assert study_settings({}).attacks[0].name == "lira"
+    names = [choice.name for choice in study_settings({}).attacks]
+    assert names == ["stacked", "rmia", "lira", "loss"]
     listed = json.loads(CliRunner().invoke(app, ["list", "attacks", "--json"]).stdout)["attacks"]
     summaries = {entry["name"]: entry["summary"] for entry in listed}
     assert "mgaudit and extra-b have that name" in summaries["(lira)"]
