@@ -146,9 +146,10 @@ def test_the_power_is_eighty_percent(audits: Audits) -> None:
         "TPR": audits.power(TPR, tpr),
         "difference in AUC": audits.power_of_difference("auc", auc_apart),
         "difference in TPR": audits.power_of_difference(TPR, tpr_apart),
-        "AUC of exposed examples": audits.power("auc", 0.0, exposed=2 * exposed),
     }
     assert all(0.7 <= power <= 0.9 for power in powers.values()), powers
+    # The targets' part of the variance is smaller than V(0) where some examples are exposed.
+    assert audits.power("auc", 0.0, exposed=2 * exposed) >= 0.75
 
 
 def test_the_variances_without_a_leak_are_those_of_random_membership() -> None:
