@@ -48,19 +48,16 @@ import numpy as np
 from scipy import optimize, special
 
 from mgaudit.analysis.numbers import CHANGE, RATE
+from mgaudit.analysis.verdicts import level_of_limits
 from mgaudit.attacks.metrics import tpr_name
-from mgaudit.reports.findings import STORED
 
 POWER = 0.8
-ERROR = 0.05  # of all limits together
 # c and u above, from digits (1,198 examples; MLP and CNN; no noise, Gaussian mask and DP-SGD; the
 # attacks stacked and RMIA): c is 0 to .19 for an AUC, 0 to .31 for a difference in AUC, and with 16
 # models 0 to .33 for a TPR; u is .01 to .43 for the AUC and .1 to .8 for the TPR. The upper ends
 # are used. See docs/validation.md.
 SHARED = 0.3
 UNLIKE_AUC, UNLIKE_TPR = 0.4, 0.8
-FEWEST_FALSE_POSITIVES = 10  # expected in each target, for the TPR of the verdict
-LEVELS = (0.001, 0.01, 0.1)
 SMALLEST = 1e-6  # effects below are not searched
 STEPS = 400  # of the search
 
@@ -110,7 +107,7 @@ def detectable(size: AuditSize, fpr: float | None, arms: int, has_plain: bool) -
         arms: Number of arms that are judged, the plain arm not counted.
         has_plain: Whether they are compared with a plain arm.
     """
-    level = simultaneous_level(arms, 1 if fpr is None else 2, has_plain)
+    level = level_of_limits(arms, 1 if fpr is None else 2, has_plain)
     auc = Detectable("auc", level, has_plain, auc_excess(size, level), None, None)
     if has_plain:
         auc = replace(
@@ -129,34 +126,6 @@ def detectable(size: AuditSize, fpr: float | None, arms: int, has_plain: bool) -
             independent_difference=tpr_difference(size, level, fpr),
         )
     return [auc, tpr]
-
-
-def simultaneous_level(arms: int, metrics: int, has_plain: bool) -> float:
-    """Returns the two-sided level at which all limits of the verdict hold together at 95 %.
-
-    Bonferroni's method counts the limits, each with one tail. For each metric, the verdict reads
-    the upper limit of the plain arm, and of each other arm the upper limit and both limits of the
-    difference; without a plain arm, both limits of each arm.
-
-    >>> round(simultaneous_level(1, 2, has_plain=True), 4)
-    0.9875
-    """
-    limits = metrics * (1 + 3 * arms if has_plain else 2 * arms)
-    return 1 - 2 * ERROR / limits
-
-
-def fpr_of_verdict(non_members: int) -> float | None:
-    """Returns the lowest stored FPR with 10 expected false positives in each target, or None.
-
-    `non_members` is the smallest number of non-members of a target.
-
-    >>> fpr_of_verdict(600), fpr_of_verdict(99)
-    (0.1, None)
-    """
-    for fpr in LEVELS:
-        if tpr_name(fpr) in STORED and fpr * non_members >= FEWEST_FALSE_POSITIVES:
-            return fpr
-    return None
 
 
 def auc_excess(size: AuditSize, level: float, shared: float = SHARED) -> float | None:

@@ -61,8 +61,7 @@ def tpr_of_verdict(arms: Sequence[AuditResult], arrays: Arrays) -> str | None:
     """
     non_members = min(arm.attacks[0].non_members for arm in arms)
     for name in sorted(filter(is_tpr, STORED), key=fpr_of):
-        is_fine = fpr_of(name) * non_members >= FEWEST_FALSE_POSITIVES
-        if is_fine and all(
+        if _is_fine(fpr_of(name), non_members) and all(
             array_name(index, arm.attacks[0].name, name, "per_target") in arrays
             for index, arm in enumerate(arms)
         ):
@@ -80,3 +79,20 @@ def _guessed_tpr(arm: AuditResult, level: float, arrays: Arrays) -> float:
     non_members = (~membership.astype(bool)).sum(axis=1)
     allowed = false_positives_allowed(level, non_members)
     return float(np.mean((allowed + 1) / (non_members + 1)))
+
+
+def fpr_of_verdict(non_members: int) -> float | None:
+    """Returns the lowest stored FPR with 10 expected false positives in each target, or None.
+
+    `non_members` is the smallest number of non-members of a target.
+
+    >>> fpr_of_verdict(600), fpr_of_verdict(99)
+    (0.1, None)
+    """
+    levels = sorted(fpr_of(name) for name in filter(is_tpr, STORED))
+    return next((level for level in levels if _is_fine(level, non_members)), None)
+
+
+def _is_fine(level: float, non_members: int) -> bool:
+    """Returns whether enough false positives are expected at an FPR."""
+    return level * non_members >= FEWEST_FALSE_POSITIVES

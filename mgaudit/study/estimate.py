@@ -14,7 +14,8 @@ from functools import partial
 
 import numpy as np
 
-from mgaudit.analysis.detectable import AuditSize, Detectable, detectable, fpr_of_verdict
+from mgaudit.analysis.detectable import AuditSize, Detectable, detectable
+from mgaudit.analysis.verdict_metrics import fpr_of_verdict
 from mgaudit.compute import parallel
 from mgaudit.settings.schemes import PLAIN
 from mgaudit.storage.ensembles import ModelRecord, Outputs

@@ -19,13 +19,13 @@ from mgaudit.analysis.detectable import (
     auc_excess,
     auc_variance,
     detectable,
-    fpr_of_verdict,
-    simultaneous_level,
     tpr_by_chance,
     tpr_difference,
     tpr_excess,
     tpr_variance,
 )
+from mgaudit.analysis.verdict_metrics import fpr_of_verdict
+from mgaudit.analysis.verdicts import level_of_limits
 from mgaudit.attacks.intervals import (
     Resampled,
     resample_counts,
@@ -215,7 +215,7 @@ def test_the_effects_are_those_of_the_verdict() -> None:
     assert tpr.independent_difference == tpr_difference(size, tpr.level, FPR)
     (alone,) = detectable(size, None, arms=1, has_plain=False)
     assert (alone.level, alone.difference) == (0.95, None)
-    assert simultaneous_level(3, 2, has_plain=False) == pytest.approx(1 - 0.1 / 12)
+    assert level_of_limits(3, 2, has_plain=False) == pytest.approx(1 - 0.1 / 12)
 
 
 @pytest.mark.parametrize(
