@@ -134,24 +134,22 @@ def of_one_target(scenario: Scenario, examples: int, level: float, audits: int) 
     return covered / audits
 
 
-def expected_ppv(scenario: Scenario, examples: int, level: float) -> float:
-    """The PPV at the expected TPR and FPR of the thresholds: the FPR is Beta(k + 1, N - k)."""
-    others = np.arange(2, examples - 1)
-    weights = stats.binom.pmf(others, examples, 0.5)
-    others, weights = others[weights > 1e-6], weights[weights > 1e-6]
+def expected_ppv(scenario: Scenario, others: np.ndarray, level: float) -> float:
+    """The PPV at the expected rates of targets with these numbers of non-members (targets,).
+
+    The FPR of a threshold is Beta(k + 1, N - k), with k of N non-members above it.
+    """
     allowed = false_positives_allowed(level, others)
     quantiles = (np.arange(500)[:, np.newaxis] + 0.5) / 500
-    fpr = stats.beta.ppf(quantiles, allowed + 1, others - allowed)
-    tpr = scenario.tpr(fpr).mean(axis=0) @ weights / weights.sum()
-    mean_fpr = ((allowed + 1) / (others + 1)) @ weights / weights.sum()
-    return float(positive_predictive_value(tpr, mean_fpr, PRIOR))
+    tpr = scenario.tpr(stats.beta.ppf(quantiles, allowed + 1, others - allowed)).mean()
+    fpr = np.mean((allowed + 1) / (others + 1))
+    return float(positive_predictive_value(tpr, fpr, PRIOR))
 
 
 def over_targets(
     scenario: Scenario, examples: int, targets: int, audits: int
 ) -> Iterator[tuple[float, float]]:
     """The FPR levels, and the share of audits whose interval contains the expected PPV."""
-    truths = {level: expected_ppv(scenario, examples, level) for level in PPV_LEVELS}
     covered = dict.fromkeys(PPV_LEVELS, 0)
     for seed in range(audits):
         generator = np.random.default_rng([seed, examples, targets])
@@ -164,7 +162,8 @@ def over_targets(
             tpr = two_way_interval(resampled[tpr_name(level)], trials)
             fpr = float(np.mean([OperatingPoint.of(*pair, level).fpr for pair in pairs]))
             interval = ppv_interval(tpr, Interval(fpr, fpr, fpr), PRIOR)
-            covered[level] += interval.low <= truths[level] <= interval.high
+            truth = expected_ppv(scenario, (~membership).sum(axis=1), level)
+            covered[level] += interval.low <= truth <= interval.high
     for level, number in covered.items():
         yield level, number / audits
 
