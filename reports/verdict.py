@@ -71,7 +71,8 @@ def verdict(study: StudyResult) -> list[str]:
     texts = []
     if len(judged) > MOST_NAMED:
         compared = study.plain is not None
-        texts.append(_counted(study, judged, "lowest" if compared else "highest"))
+        if verdicts:
+            texts.append(_counted(study, judged, "lowest" if compared else "highest"))
         judged = sorted(judged, key=_first_auc, reverse=not compared)[:MOST_NAMED]
     texts += [arm_sentences(arm, verdicts.get(arm.key), study) for arm in judged]
     return texts + warnings(study) + divergence(study) + _alarms(study)

@@ -39,7 +39,7 @@ def models_that_decide(reach: float, parts: VarianceParts, level: float) -> int 
     variance over models, so the answer for it is None too.
 
     >>> models_that_decide(0.01, VarianceParts(models=16, of_models=4e-5, of_examples=0.0), 0.95)
-    16
+    12
     """
     if parts.models < 2 or half_width(parts, level, MOST_MODELS) >= reach:
         return None
