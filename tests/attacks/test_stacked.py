@@ -381,8 +381,8 @@ def test_normal_scores_are_averaged_whatever_the_units_of_the_attacks() -> None:
 
 
 def test_the_bend_is_chosen_once_by_the_number_of_shadows() -> None:
-    assert BaVarIA().resolved(7) == BaVarIA(bend=4.0)
-    assert BaVarIA().resolved(8) == BaVarIA(bend=8.0)
+    assert BaVarIA().resolved(6) == BaVarIA(bend=4.0)
+    assert BaVarIA().resolved(7) == BaVarIA(bend=8.0)
     assert BaVarIA().resolved(15).resolved(3) == BaVarIA(bend=8.0)
     assert BaVarIA(bend=2.0).resolved(15) == BaVarIA(bend=2.0)
     observations = planted(9, 60, 1.0, np.random.default_rng(15))
