@@ -9,9 +9,9 @@ every attack with them. Printed in Markdown: the mean over targets of AUC and of
 number of shadows, the paired difference of the stacked attack and the best of the other attacks
 that know as much. `--best-only` prints this last table only.
 
-BaVarIA's bend and regression were chosen on CIFAR-10, an MLP and no noise; the settings of the
-stacked attack on ensembles with the seeds 101 to 103; its fallback with few shadows, and the
-defaults of BaVarIA, LiRA and the reference attack, with the seed 301. Results with the seed 201 are in
+BaVarIA's regression was chosen on CIFAR-10, an MLP and no noise; the settings of the stacked attack
+on ensembles with the seeds 101 to 103; its fallback with few shadows, and the defaults of BaVarIA,
+LiRA and the reference attack, with the seed 301. Results with the seed 201 are in
 benchmarks/results/attack_power.md.
 """
 
