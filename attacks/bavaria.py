@@ -14,7 +14,7 @@ from mgaudit.attacks.signals import BentConfidence
 
 # The bend of phi with fewer shadows than MANY_SHADOWS, and from there on.
 FEW_BEND, MANY_BEND = 4.0, 8.0
-MANY_SHADOWS = 8
+MANY_SHADOWS = 7
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class BaVarIA(DriftCorrected):
 
     phi is transformed where it is positive (`BentConfidence`), because its spread grows with its
     mean there and the model assumes that the two are independent; `bend` inf leaves phi unchanged,
-    and None is 4 with fewer than 8 shadows, and 8 from 8 shadows on. The transformation and the
+    and None is 4 with fewer than 7 shadows, and 8 from 7 shadows on. The transformation and the
     regression are ours, not the paper's. `min_std` is the least value of every sd.
 
     The score is the log ratio of the two posterior predictive densities, averaged over queries.

@@ -28,7 +28,7 @@ class Reference(Attack):
     estimated mean of `ShadowMoments.filled_means`.
     """
 
-    bandwidth: float = 0.5
+    bandwidth: float = 1.0
     min_std: float = 1e-6
 
     needs: ClassVar[frozenset[str]] = frozenset({"shadows"})

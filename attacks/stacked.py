@@ -13,6 +13,7 @@ from mgaudit.attacks.bavaria import BaVarIA
 from mgaudit.attacks.drift import Drift
 from mgaudit.attacks.ensemble import Floats
 from mgaudit.attacks.metrics import roc
+from mgaudit.attacks.normal_scores import NormalScores
 from mgaudit.attacks.references import content_order
 from mgaudit.attacks.rmia import RMIA
 from mgaudit.attacks.signals import logit_confidence
@@ -35,8 +36,9 @@ INVERSE_PENALTIES = ((0.75, 0.01), (0.9, 0.1), (1.0, 1.0))
 class Stacked(Attack):
     """Predicts membership with a classifier over the statistics of calibrated attacks.
 
-    Needs 4 shadows: with fewer, the score is that of BaVarIA, or offline that of offline RMIA. A
-    population makes it stronger, because the drift of each model's classes is then subtracted.
+    Needs 4 shadows: with fewer, the score is the mean of the normal scores of BaVarIA and RMIA, or
+    offline that of offline RMIA. A population makes it stronger, because the drift of each model's
+    classes is then subtracted.
 
     Each shadow in turn is a pseudo-target, whose membership the adversary knows, with the other
     shadows as its references. A logistic regression learns from the pseudo-targets to weigh the
@@ -58,7 +60,7 @@ class Stacked(Attack):
     needs: ClassVar[frozenset[str]] = frozenset({"shadows"})
     fewest_shadows: ClassVar[int] = 2
     cost: ClassVar[str] = (
-        "at least 4 shadow models (with fewer: BaVarIA) and a regression for each target; "
+        "at least 4 shadow models (with fewer: BaVarIA and RMIA) and a regression for each target; "
         "a population makes it stronger"
     )
     is_slow: ClassVar[bool] = True
@@ -93,10 +95,16 @@ class Stacked(Attack):
             raise ValueError(f"{rule}, got {self.inverse_penalty}")
 
     def resolved(self, shadows: int) -> Attack:
-        """Returns this attack, or with fewer than 4 shadows BaVarIA (offline, offline RMIA)."""
+        """Returns this attack, or with fewer than 4 shadows another one.
+
+        That is the mean of the normal scores of BaVarIA and RMIA, or offline, offline RMIA. RMIA is
+        the stronger of the two where little is memorised, and BaVarIA where much is.
+        """
         if shadows >= FEWEST_SHADOWS:
             return self
-        return BaVarIA().resolved(shadows) if self.online else RMIA(online=False)
+        if not self.online:
+            return RMIA(online=False)
+        return NormalScores((BaVarIA(), RMIA())).resolved(shadows)
 
     def fitted(self, view: AdversaryView) -> Callable[[AdversaryView], Floats]:
         """Returns a function that scores views of the target with the regressions of this view."""

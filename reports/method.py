@@ -84,9 +84,10 @@ OTHER_MODELS = ", and the other models are its shadow models"
 
 STACKED = (
     " The attack stacked is a classifier on the statistics of LiRA, RMIA and BaVarIA that is "
-    "trained on the shadow models. With fewer than 4 of them, its score is that of BaVarIA "
-    "(offline: of offline RMIA). Where there is a population, data on which no model trained, it "
-    "also uses the logits without the drift of classes that is measured there."
+    "trained on the shadow models. With fewer than 4 of them, its score is the mean of the normal "
+    "scores of BaVarIA and RMIA (offline: the score of offline RMIA). Where there is a population, "
+    "data on which no model trained, it also uses the logits without the drift of classes that is "
+    "measured there."
 )
 
 

@@ -249,7 +249,7 @@ def population(losses: list[float], others: list[float]) -> list[float]:
 
 
 def reference(
-    phi: np.ndarray, membership: np.ndarray, target: int, bandwidth: float = 0.5
+    phi: np.ndarray, membership: np.ndarray, target: int, bandwidth: float = 1.0
 ) -> list[float]:
     """-log of the smoothed share of shadows without the example whose phi is higher (one query)."""
     outside, inside = (lists_of(phi, membership, target, side) for side in (False, True))

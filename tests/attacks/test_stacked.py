@@ -15,12 +15,14 @@ from mgaudit.attacks import (
     Attack,
     BaVarIA,
     LiRA,
+    LossThreshold,
     Observations,
     Stacked,
     score_every_target,
 )
 from mgaudit.attacks.membership_layout import membership_layout
 from mgaudit.attacks.metrics import roc
+from mgaudit.attacks.normal_scores import NormalScores
 from mgaudit.attacks.power import numbers_of_shadows, scores_by_number
 from mgaudit.attacks.references import ReferenceLimits, content_order
 from mgaudit.attacks.shadow_moments import moments_of
@@ -354,19 +356,33 @@ def test_it_is_no_weaker_than_the_attacks_that_it_weighs(models: int) -> None:
 
 def test_with_fewer_than_four_shadows_it_is_another_attack() -> None:
     observations = planted(4, 60, 1.0, np.random.default_rng(14), classes=3)
-    for attack, other in ((Stacked(), BaVarIA()), (Stacked(online=False), RMIA(online=False))):
+    both = NormalScores((BaVarIA(), RMIA()))
+    for attack, other in ((Stacked(), both), (Stacked(online=False), RMIA(online=False))):
         expected = score_every_target(other, observations)
         assert (score_every_target(attack, observations) == expected).all()
         assert (attack.score(observations.view(1)) == expected[1]).all()
         assert attack.resolved(3) == other.resolved(3)
         assert attack.resolved(4) == attack
     more = planted(5, 60, 1.0, np.random.default_rng(14), classes=3)
-    assert (score_every_target(Stacked(), more) != score_every_target(BaVarIA(), more)).all()
+    assert (score_every_target(Stacked(), more) != score_every_target(both, more)).all()
+
+
+def test_normal_scores_are_averaged_whatever_the_units_of_the_attacks() -> None:
+    observations = planted(4, 60, 1.0, np.random.default_rng(14), classes=3)
+    view = observations.view(2)
+    expected = np.zeros(60)
+    for attack in (BaVarIA(bend=4.0), RMIA()):
+        ranks = stats.rankdata(attack.score(view))
+        expected += stats.norm.ppf((ranks - 0.5) / 60) / 2
+    assert np.allclose(NormalScores((BaVarIA(), RMIA())).score(view), expected, atol=1e-12)
+    seen = without_population(observations)
+    constant = replace(seen, logits=np.zeros_like(seen.logits))
+    assert (NormalScores((LossThreshold(),)).score(constant.view(0)) == 0).all()
 
 
 def test_the_bend_is_chosen_once_by_the_number_of_shadows() -> None:
-    assert BaVarIA().resolved(7) == BaVarIA(bend=4.0)
-    assert BaVarIA().resolved(8) == BaVarIA(bend=8.0)
+    assert BaVarIA().resolved(6) == BaVarIA(bend=4.0)
+    assert BaVarIA().resolved(7) == BaVarIA(bend=8.0)
     assert BaVarIA().resolved(15).resolved(3) == BaVarIA(bend=8.0)
     assert BaVarIA(bend=2.0).resolved(15) == BaVarIA(bend=2.0)
     observations = planted(9, 60, 1.0, np.random.default_rng(15))
@@ -454,8 +470,8 @@ def test_the_power_curve_of_a_slow_attack_has_one_number() -> None:
     assert numbers_of_shadows(LiRA(), 17) == [2, 4, 8]
     assert numbers_of_shadows(Stacked(), 17) == [8]
     assert numbers_of_shadows(Stacked(), 6) == [4]
-    assert numbers_of_shadows(Stacked(), 5) == []  # with 2 shadows it is BaVarIA
-    assert numbers_of_shadows(Stacked(), 4) == [2]  # it is BaVarIA with 3 shadows too
+    assert numbers_of_shadows(Stacked(), 5) == []  # with 2 shadows it is another attack
+    assert numbers_of_shadows(Stacked(), 4) == [2]  # it is the same attack with 3 shadows
     assert numbers_of_shadows(BaVarIA(), 17) == [2, 4, 8]
 
 
