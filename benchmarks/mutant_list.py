@@ -316,13 +316,8 @@ ATTACKS = [
         [
             (
                 "the target stays in the shadows' sums",
-                "self.sum_in - removed_in",
-                "self.sum_in",
-            ),
-            (
-                "the target is taken from the wrong count",
-                "self.count_out - ~inside",
-                "self.count_out - inside",
+                "getattr(self, part.name) - getattr(removed, part.name)",
+                "getattr(self, part.name)",
             ),
             (
                 "a missing mean is moved the wrong way",
@@ -417,8 +412,8 @@ ATTACKS = [
         [
             (
                 "the model before the target is no shadow",
-                "np.delete(np.arange(shadows.models), target)",
-                "np.delete(np.arange(shadows.models), target - 1)",
+                "[target, *self.__left_out.tolist()]",
+                "[target - 1, *self.__left_out.tolist()]",
             ),
             (
                 "a pseudo-target is among its own shadows",
@@ -479,13 +474,50 @@ ATTACKS = [
         ],
     ),
     *of_file(
+        "attacks/jackknife.py",
+        ["tests/attacks/test_jackknife.py"],
+        [
+            (
+                "a target counts without its own group",
+                "is_left = self.group_of_target != groups",
+                "is_left = self.group_of_target == self.group_of_target",
+            ),
+            (
+                "both factors are of the same half",
+                "deviations[:, 0] * deviations[:, 1]",
+                "deviations[:, 0] * deviations[:, 0]",
+            ),
+            (
+                "the number of groups is not in the variance",
+                "(number - 1) / number * products.mean()",
+                "products.mean()",
+            ),
+            (
+                "the metric without shadows is lost from a sum",
+                "return first.plus(of_second)",
+                "return first",
+            ),
+        ],
+    ),
+    *of_file(
+        "attacks/attack.py",
+        ["tests/attacks/test_jackknife.py"],
+        [
+            (
+                "no shadow is left out",
+                "score(view.without(models))",
+                "score(view)",
+            ),
+        ],
+    ),
+    *of_file(
         "attacks/stacked.py",
         ["tests/attacks/test_stacked.py"],
         [
             (
                 "the log-odds have the wrong sign",
-                "scores[scored] = classifier.decision_function(of_target[scored])",
-                "scores[scored] = -classifier.decision_function(of_target[scored])",
+                "scores[scored] = classifier.decision_function(features[scored])",
+                "scores[scored] = -classifier.decision_function(features[scored])",
             ),
             (
                 "pseudo-targets are chosen by position",
@@ -494,8 +526,8 @@ ATTACKS = [
             ),
             (
                 "the target's references are those of all shadows",
-                "self._features(view.like_pseudo_target())",
-                "self._features(view)",
+                "self._features(of if is_fast else of.like_pseudo_target())",
+                "self._features(of)",
             ),
             (
                 "the logit drift is subtracted offline",
@@ -585,7 +617,11 @@ METRICS = [
                 "np.asarray(negatives) + 1e-9",
                 "np.asarray(negatives)",
             ),
-            ("the lowest score is accepted first", "np.argsort(-scores,", "np.argsort(scores,"),
+            (
+                "the lowest score is accepted first",
+                "order = np.argsort(-scores, kind",
+                "order = np.argsort(scores, kind",
+            ),
             (
                 "examples of one tie are accepted one by one",
                 "return accepted[:, np.append(True, self.last_of_tie)]",
@@ -593,8 +629,8 @@ METRICS = [
             ),
             (
                 "the advantage is that of the best threshold on the same half",
-                "best[1 - half]",
-                "best[half]",
+                "zip(gaps, reversed(best), strict=True)",
+                "zip(gaps, best, strict=True)",
             ),
         ],
     ),
@@ -630,8 +666,8 @@ INTERVALS = [
             ),
             (
                 "paired resamples are added",
-                "self.in_resamples - other.in_resamples",
-                "self.in_resamples + other.in_resamples",
+                "return self + -1.0 * other",
+                "return self + other",
             ),
             (
                 "the variance over targets is that of one target",
@@ -645,8 +681,8 @@ INTERVALS = [
             ),
             (
                 "Student's t has one degree of freedom too many",
-                "special.stdtrit(self.targets - 1, tail)",
-                "special.stdtrit(self.targets, tail)",
+                "over_models, freedom = 0.0, targets - 1",
+                "over_models, freedom = 0.0, targets",
             ),
             (
                 "the variance over examples is taken over targets",
@@ -655,7 +691,7 @@ INTERVALS = [
             ),
             (
                 "the noise that both variances count is not subtracted",
-                "max(self.over_examples - self.over_both, 0.0)",
+                "max(self.over_examples - self.over_cells, 0.0)",
                 "self.over_examples",
             ),
             (

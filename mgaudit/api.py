@@ -133,7 +133,7 @@ def run(
         scheme: Other noise to audit in place of the mask.
         plain, dp: Whether to audit also no noise, and DP-SGD (defaults: yes; yes).
         epsilon, delta: ε and δ of DP-SGD (defaults: 8; 1/n^1.1, n training examples).
-        attack: One attack or several (default: stacked, rmia, lira and loss).
+        attack: One attack or several (default: stacked, rmia, lira, loss).
         queries: How models are queried (default: plain).
         models, examples, seed: Models per arm, examples, random seed (defaults: 16; all; 0).
         duplicates: Whether exact copies of an example share one coin ("together") or not ("apart").

@@ -79,7 +79,7 @@ def audit(
         groups: The group of each example, such as a person: all of its rows go into a model or
             none (default: each example with its exact copies; without if duplicates="apart").
         models, seed: Models of each function, random seed (defaults: 16; 0).
-        attacks: One attack or several (default: stacked, rmia, lira and loss).
+        attacks: One attack or several (default: stacked, rmia, lira, loss).
         test_fraction: Fraction of the examples or groups that is held out (default: 0.2).
         outputs: What predict returns, "logits", "probabilities" or "auto" (default: auto).
         clip: Least probability (default: 1e-6).

@@ -77,7 +77,7 @@ def score(
         membership: Whether a model trained on an example (models, examples), bool or 0 and 1.
         population_logits, population_labels: The same for data on which no model trained.
         scores: Ready-made scores (models, examples) in place of logits; higher means member.
-        attacks: One attack or several (default: stacked, rmia, lira and loss, as far as the outputs
+        attacks: One attack or several (default: stacked, rmia, lira, loss, as far as the outputs
             allow them).
         targets: Numbers of the attacked models (default: each in turn, the others its shadows).
         outputs: "logits", "probabilities", or "confidences" log(p / (1 - p)) of the label without

@@ -30,10 +30,9 @@ WORDED = frozenset(
 )
 INTERVALS = (
     "Intervals: the 95 % intervals cover both sources of variation, other targets and other "
-    "{units}. The part of the {units} comes from bootstrap resamples. The part of the models is a "
-    "jackknife: targets are scored again without some of the shadow models, because the targets "
-    "are each other's shadow models. Differences are paired by target and example. Test accuracy "
-    "is the accuracy on the {test_examples} test examples, on which no model trained."
+    "{units}. The part of the {units} comes from bootstrap resamples. {models} Differences are "
+    "paired by target and example. Test accuracy is the accuracy on the {test_examples} test "
+    "examples, on which no model trained."
 )
 LIMITS = (
     "Limits: an attack only gives a lower bound on privacy loss. If an attack fails, another "
@@ -98,7 +97,11 @@ def method(study: StudyResult) -> list[str]:
     paragraphs = [
         _design(study) if trained else outputs_method.design(study),
         *([outputs_method.READY_MADE] if ready_made else [_threat_model(study), _attacks(study)]),
-        INTERVALS.format(test_examples=study.dataset.test_examples, units=_units(study))
+        INTERVALS.format(
+            test_examples=study.dataset.test_examples,
+            units=_units(study),
+            models=outputs_method.part_of_models(study),
+        )
         if trained
         else outputs_method.intervals(study),
         *_comparisons(study),

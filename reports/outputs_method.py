@@ -5,9 +5,13 @@ from mgaudit.reports.tables import has_one_target, is_by_group
 
 INTERVALS = (
     "Intervals: the 95 % intervals cover both sources of variation, other targets and other "
-    "{units}. The part of the {units} comes from bootstrap resamples. The part of the models is a "
-    "jackknife: targets are scored again without some of the shadow models."
+    "{units}. The part of the {units} comes from bootstrap resamples. {models}"
 )
+JACKKNIFE = (
+    "The part of the models is a jackknife: targets are scored again without some of the shadow "
+    "models, because the targets are each other's shadow models."
+)
+SPREAD = "The part of the models is the spread of the targets."
 ONE_TARGET = (
     "Intervals: there is one target, so the 95 % intervals are for this model and other examples. "
     "The AUC has DeLong's interval, a TPR that of Clopper and Pearson at the threshold of the "
@@ -68,11 +72,17 @@ def _design_of_checkpoint(study: StudyResult) -> str:
     )
 
 
+def part_of_models(study: StudyResult) -> str:
+    """Returns where the part of the intervals comes from that is due to the models."""
+    uses_shadows = any("shadows" in attack.needs for attack in study.arms[0].attacks)
+    return JACKKNIFE if uses_shadows else SPREAD
+
+
 def intervals(study: StudyResult) -> str:
     """Returns what the intervals cover."""
     grouped = is_by_group(study)
     units = "groups" if grouped else "examples"
-    text = INTERVALS.format(units=units)
+    text = INTERVALS.format(units=units, models=part_of_models(study))
     if has_one_target(study):
         text = ONE_TARGET_AND_GROUPS if grouped else ONE_TARGET
     if study.arms[0].accuracy is None:

@@ -7,11 +7,11 @@ import typer
 
 from mgaudit.cli.ending import CONDITION_MET, print_error
 from mgaudit.errors import UsageError
-from mgaudit.result import Result
 from mgaudit.settings.arguments import OUTPUT
 
 if TYPE_CHECKING:
     from mgaudit.conditions import Condition
+    from mgaudit.result import Result
 
 NAME = "--fail-if"
 FailIfOption = Annotated[
@@ -37,7 +37,7 @@ def checked_conditions(texts: Sequence[str] | None) -> "list[Condition]":
         raise UsageError(NAME, error.rule, error.value, error.way_out) from error
 
 
-def fail_if_met(result: Result, conditions: "Sequence[Condition]") -> None:
+def fail_if_met(result: "Result", conditions: "Sequence[Condition]") -> None:
     """Prints a line on stderr for each failure, and ends the command with exit code 3 if any."""
     if not conditions:
         return

@@ -2,9 +2,6 @@
 
 from pathlib import Path
 
-from mgaudit.analysis.margins import Margins
-from mgaudit.analysis.samples import Samples
-from mgaudit.analysis.verdicts import verdicts
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.results import Result, StudyResult, read_result
 
@@ -26,6 +23,11 @@ def read_run(folder: Path) -> tuple[Result, list[Arrays]]:
 def _with_verdicts(study: StudyResult, arrays: Arrays) -> StudyResult:
     if study.analysis.verdicts:
         return study
+    # Imported here because they import scipy, and commands that only read runs must be quick.
+    from mgaudit.analysis.margins import Margins
+    from mgaudit.analysis.samples import Samples
+    from mgaudit.analysis.verdicts import verdicts
+
     samples = Samples.of(study.arms, arrays)
     found = verdicts(study.arms, arrays, samples, Margins.of(study.settings))
     analysis = study.analysis.model_copy(update={"verdicts": found})

@@ -482,7 +482,7 @@ def test_a_study_holds_the_analysis_of_the_arrays_that_it_keeps(
     compared = [
         change for change in adaptive if (change.arm, change.attack, change.metric) in differences
     ]
-    assert len(compared) == 2 * 2 * 3  # the arms with noise, two attacks, three metrics
+    assert len(compared) == 2 * 4 * 3  # the arms with noise, four attacks, three metrics
     for change in compared:
         expected = differences[change.arm, change.attack, change.metric]
         for end in ("value", "low", "high"):

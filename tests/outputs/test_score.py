@@ -162,7 +162,9 @@ def test_ready_made_scores_have_the_auc_of_their_order() -> None:
     scores = score_every_target(LiRA(), observations)
     expected = numbers(scored(**arrays, attacks="lira")).loc["lira"]
     result = scored(scores=scores, membership=arrays["membership"])
-    pd.testing.assert_frame_equal(numbers(result).loc["scores"], expected)
+    # Nobody can score the targets again without some shadows, so that the intervals differ.
+    found = numbers(result).loc["scores"]
+    pd.testing.assert_series_equal(found["value"], expected["value"])
     assert result.record.studies[0].arms[0].accuracy is None
 
 

@@ -218,6 +218,6 @@ def test_the_method_says_what_the_stacked_attack_is_with_few_models() -> None:
     choice = first.choice.model_copy(update={"name": "stacked"})
     attacks = [first.model_copy(update={"attack": "stacked", "choice": choice})]
     arms = [usual.arms[0].model_copy(update={"attacks": attacks}), *usual.arms[1:]]
-    sentence = "With fewer than 4 of them, its score is that of BaVarIA"
+    sentence = "With fewer than 4 of them, its score is the mean of the normal"
     assert sentence in " ".join(method(usual.model_copy(update={"arms": arms})))
     assert sentence not in " ".join(method(usual))

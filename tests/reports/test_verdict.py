@@ -23,7 +23,7 @@ def test_the_verdict_is_a_sentence_to_quote_and_what_qualifies_it() -> None:
         "Training with gaussian-mask (kappa=0.3) protects the training data on average: an "
         "adversary with the attack lira and 5 shadow models trained like the target has AUC "
         "0.700 ± 0.012 instead of 0.750 ± 0.012 without noise (difference −0.050, simultaneous "
-        "interval [−0.053, −0.047]) and TPR 21.00 ± 0.50 % instead of 21.00 ± 0.50 % at 10 % FPR; "
+        "interval [−0.057, −0.043]) and TPR 21.00 ± 0.50 % instead of 21.00 ± 0.50 % at 10 % FPR; "
         "test accuracy is 95.0 % ([92.5, 96.5]) instead of 98.5 % ([96.0, 100.0]) (−3.1 ± 1.2 "
         "percentage points); the attack proves ε ≥ 0.32 at δ = 8.81e-04. By the AUC: protects. By "
         "the TPR at 10 % FPR: no difference that matters."

@@ -168,7 +168,9 @@ def test_the_result_holds_what_was_run(small: dict[str, Any]) -> None:
     assert study.dataset.examples == 200
     assert arrays["membership"].shape == arrays["arm0/lira/scores"].shape == (4, 200)
     for arm in study.arms:
-        names = ["lira", "loss"] if arm is study.arms[0] else ["lira", "loss", "lira, naive"]
+        names = ["stacked", "rmia", "lira", "loss"]
+        if arm is not study.arms[0]:
+            names += ["stacked, naive", "rmia, naive", "lira, naive"]
         assert [attack.name for attack in arm.attacks] == names
         for attack in arm.attacks:
             for name, estimate in attack.metrics.items():
@@ -189,7 +191,7 @@ def test_the_result_holds_what_was_run(small: dict[str, Any]) -> None:
         )
         assert all(estimate.low <= estimate.value <= estimate.high for estimate in estimates)
         assert all(estimate.low < estimate.high for estimate in estimates)
-    for index, scores in enumerate(arrays["arm0/lira/scores"]):
+    for index, scores in enumerate(arrays["arm0/stacked/scores"]):
         assert (
             plain.attacks[0].per_target["auc"][index]
             == roc(scores, arrays["membership"][index]).auc()
@@ -275,7 +277,7 @@ def test_the_most_exposed_examples_are_in_the_result(small: dict[str, Any]) -> N
     for index, arm in enumerate(study.arms):
         assert len(arm.most_exposed) == 20
         assert arrays[f"arm{index}/most_exposed_pictures"].shape == (20, 8, 8)
-        scores, membership = arrays[f"arm{index}/lira/scores"], arrays["membership"]
+        scores, membership = arrays[f"arm{index}/stacked/scores"], arrays["membership"]
         first = arm.most_exposed[0]
         assert first.score == pytest.approx(
             scores[membership[:, first.example], first.example].mean()
