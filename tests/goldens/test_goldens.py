@@ -8,6 +8,9 @@ import pytest
 from tests.goldens.commands import COMMANDS, GoldenCommand, by_place, processor, run_all
 
 ELSEWHERE = 1e-6  # between kinds of processor
+# The trees of the quantile attack choose between nearly equal splits by rounding, so that another
+# kind of processor may find another tree, on which further numbers depend.
+MAY_DIFFER = 0.02
 
 
 @pytest.fixture(scope="module")
@@ -30,5 +33,9 @@ def test_the_values_are_those_recorded(command: GoldenCommand, values: dict[str,
         numbers = {path: value for path, value in recorded.items() if value is not None}
         missing = {path for path in recorded if computed[path] is None}
         assert missing == recorded.keys() - numbers.keys()
-        computed = {path: computed[path] for path in numbers}
-        assert computed == pytest.approx(numbers, rel=ELSEWHERE, abs=ELSEWHERE)
+        differ = {
+            path: (computed[path], value)
+            for path, value in numbers.items()
+            if computed[path] != pytest.approx(value, rel=ELSEWHERE, abs=ELSEWHERE)
+        }
+        assert len(differ) <= MAY_DIFFER * len(numbers), differ
