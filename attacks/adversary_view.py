@@ -34,6 +34,7 @@ class AdversaryView:
         limits: ReferenceLimits | None = None,
         smaller: "AdversaryView | None" = None,
         left_out: NDArray[np.int64] | None = None,
+        whole: "AdversaryView | None" = None,
     ) -> None:
         """Makes the view of a target; see `Observations.view`.
 
@@ -47,6 +48,7 @@ class AdversaryView:
                 are reused.
             left_out: Without `numbers`, the models beside the target that are no shadows either
                 (models,); None for none.
+            whole: The view of the same target with all shadows, whose signals are reused.
         """
         if not 0 <= target < observations.models:
             raise ValueError(f"target must lie in 0..{observations.models - 1}, got {target}")
@@ -61,6 +63,7 @@ class AdversaryView:
         self.__target = target
         self.__shadow_numbers = numbers
         self.__smaller = smaller
+        self.__whole = whole
         self.__totals: dict[tuple[Signal, Drift], Totals] = {}
         self.__limits = shadows.references if limits is None else limits
 
@@ -228,7 +231,9 @@ class AdversaryView:
         left_out = models[models != self.__target]
         limits = _lowered(self.__limits, len(left_out), least=1)
         observations, shadows, target = self.__observations, self.__shadows, self.__target
-        return AdversaryView(observations, target, shadows, limits=limits, left_out=left_out)
+        return AdversaryView(
+            observations, target, shadows, limits=limits, left_out=left_out, whole=self
+        )
 
     def _totals(self, signal: Signal, drift: Drift) -> Totals:
         """Returns the totals of a signal over the shadows."""
@@ -297,6 +302,8 @@ class AdversaryView:
     @cached_property
     def _ensemble(self) -> Ensemble:
         """The outputs of the shadows, with the target in the row that has its number."""
+        if self.__whole is not None:
+            return self.__whole._ensemble
         if self.__shadows is self.__observations:
             return self.__observations
         return self.__shadows.with_model(self.__target, self.__observations)

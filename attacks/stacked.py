@@ -26,7 +26,7 @@ from mgaudit.attacks.stacked_features import (
 
 FEWEST_SHADOWS = 4  # with fewer, the score is that of another attack
 # Pseudo-targets, if there are as many shadows: so many that there are ROWS rows of training data.
-FEWEST_PSEUDO_TARGETS, ROWS = 8, 32_000
+FEWEST_PSEUDO_TARGETS, ROWS = 8, 10_000
 # C of the regression by the AUC, up to a limit, of the leading statistic on the pseudo-targets:
 # where members are easy to find, the weights need less of a penalty.
 INVERSE_PENALTIES = ((0.75, 0.01), (0.9, 0.1), (1.0, 1.0))
@@ -47,7 +47,7 @@ class Stacked(Attack):
     each model's classes (`drift`). Without one, the statistics of the logits themselves are used.
 
     At most `pseudo_targets` shadows are pseudo-targets; they are chosen by the content of their
-    outputs. None is 8, or 32,000 divided by the number of examples if that is more.
+    outputs. None is 8, or 10,000 divided by the number of examples if that is more.
     `inverse_penalty` is C of scikit-learn's LogisticRegression. None is 0.01, 0.1 or 1, the larger
     the better a single statistic finds the members of the pseudo-targets. Offline, only statistics
     of shadows without the example are used.
