@@ -144,14 +144,14 @@ def intervals(
     counts = resample_counts(int(units.max()) + 1, generator, RESAMPLES)[:, units]
     halves = random_halves(units, generator)
     trials = int(drawn.arms[0].membership.sum(axis=1).min())
-    found: dict[Statistic, Interval] = {}
+    interval_of: dict[Statistic, Interval] = {}
     for name, attack in attacks.items():
         plain, other = (_resampled(attack, arm, counts, halves) for arm in drawn.arms)
         for metric in METRICS:
             change = other[metric] - plain[metric]
-            found[name, metric, "plain arm"] = two_way_interval(plain[metric], trials)
-            found[name, metric, "difference"] = two_way_interval(change, trials, (-1.0, 1.0))
-    return found
+            interval_of[name, metric, "plain arm"] = two_way_interval(plain[metric], trials)
+            interval_of[name, metric, "difference"] = two_way_interval(change, trials, (-1.0, 1.0))
+    return interval_of
 
 
 def _resampled(
@@ -193,24 +193,24 @@ def coverage(
 ) -> dict[Statistic, Coverage]:
     """Returns the coverage of each statistic in `draws` audits; `more` only improve the truth."""
     generator = np.random.default_rng([seed, models, LAWS.index(law)])
-    found: dict[Statistic, Coverage] = {}
+    coverage_of: dict[Statistic, Coverage] = {}
     for number in range(draws + more):
         drawn = draw(law, models, generator)
         if number < draws:
             of_draw = intervals(drawn, attacks, generator)
             for key, interval in of_draw.items():
-                found.setdefault(key, Coverage()).intervals.append(interval)
+                coverage_of.setdefault(key, Coverage()).intervals.append(interval)
             values = {key: interval.value for key, interval in of_draw.items()}
         else:
             values = statistics(drawn, attacks)
         for key, value in values.items():
-            found.setdefault(key, Coverage()).values.append(value)
-    return found
+            coverage_of.setdefault(key, Coverage()).values.append(value)
+    return coverage_of
 
 
-def rows(found: Mapping[Statistic, Coverage], law: Law, models: int) -> Iterator[str]:
+def rows(coverage_of: Mapping[Statistic, Coverage], law: Law, models: int) -> Iterator[str]:
     """Yields a row of the table in Markdown for each statistic."""
-    for (attack, metric, kind), cover in found.items():
+    for (attack, metric, kind), cover in coverage_of.items():
         yield (
             f"| {law.name} | {models} | {attack} | {metric} | {kind} | {cover.truth:.4f} | "
             f"{100 * cover.covered:.1f} | {cover.width:.2f} |"
@@ -234,8 +234,10 @@ def main() -> None:
     for models in options.models:
         for law in LAWS:
             if law.name in options.law:
-                found = coverage(law, models, attacks, options.draws, options.more, options.seed)
-                for row in rows(found, law, models):
+                coverage_of = coverage(
+                    law, models, attacks, options.draws, options.more, options.seed
+                )
+                for row in rows(coverage_of, law, models):
                     print(row, flush=True)
 
 

@@ -44,7 +44,7 @@ def verdicts(
     examples = arrays["membership"].shape[1]
     judge = _Judge(numbers, plain, len(judged), metrics, level, examples)
     chance = chance_accuracy(arrays)
-    found = []
+    of_arms = []
     for index in judged:
         verdict = judge.verdict(index, arms[index])
         compared = [arms[index]]
@@ -54,8 +54,8 @@ def verdicts(
         if untrained is not None and chance is not None:
             update = {"learned_nothing": untrained.key, "chance_accuracy": chance.value}
             verdict = verdict.model_copy(update={**update, "outcome": None, "contradictions": []})
-        found.append(verdict)
-    return found
+        of_arms.append(verdict)
+    return of_arms
 
 
 def level_of_limits(arms: int, metrics: int, has_plain: bool) -> float:
@@ -117,13 +117,13 @@ class _Judge:
         judge = replace(self, level=level)
         answers = []
         for attack in others:
-            found = judge._of_metric(index, attack, self.metrics[0])
-            if contradicts(found.outcome, first):
+            by_other = judge._of_metric(index, attack, self.metrics[0])
+            if contradicts(by_other.outcome, first):
                 answer = OtherAnswer(
                     attack=attack,
-                    outcome=found.outcome,
-                    value=found.value,
-                    difference=found.difference,
+                    outcome=by_other.outcome,
+                    value=by_other.value,
+                    difference=by_other.difference,
                 )
                 answers.append(answer)
         return answers
