@@ -5,7 +5,7 @@ the logits. Signals are computed model by model, so that logits without drift ar
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -68,6 +68,20 @@ class Ensemble:
             extras = getattr(self, name)
             views = {key: _read_only(values) for key, values in extras.items()}
             object.__setattr__(self, name, views)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Returns what is sent to another process: the arguments, not what was computed of them."""
+        return {part.name: getattr(self, part.name) for part in fields(self) if part.init}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        """Sets the arguments, which are not checked again."""
+        for part in fields(self):
+            if part.init:
+                value = state[part.name]
+            else:
+                value = part.default if part.default_factory is MISSING else part.default_factory()
+            object.__setattr__(self, part.name, value)
+        Ensemble.__post_init__(self)
 
     @property
     def models(self) -> int:

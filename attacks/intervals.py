@@ -119,6 +119,16 @@ class Resampled:
     in_resamples: Floats
     jackknife: Jackknife | None = None
 
+    @classmethod
+    def joined(cls, parts: "Sequence[Resampled]") -> "Resampled":
+        """Returns the record of the targets of all parts, in their order."""
+        jackknives = [part.jackknife for part in parts if part.jackknife is not None]
+        return cls(
+            np.concatenate([part.per_target for part in parts]),
+            np.concatenate([part.in_resamples for part in parts]),
+            Jackknife.joined(jackknives) if len(jackknives) == len(parts) else None,
+        )
+
     def at(self, targets: list[int]) -> "Resampled":
         """Returns the record of the targets with these indices."""
         jackknife = None if self.jackknife is None else self.jackknife.at(targets)

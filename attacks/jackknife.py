@@ -10,6 +10,7 @@ changes both halves alike; noise on single examples changes them independently. 
 halves make the estimate more precise.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,6 +87,12 @@ class Jackknife:
     def at(self, rows: list[int]) -> "Jackknife":
         """Returns the record of the targets in these rows."""
         return Jackknife(self.values[..., rows], self.group_of_target[rows])
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Jackknife]") -> "Jackknife":
+        """Returns the record of the targets of all parts, in their order."""
+        values = np.concatenate([part.values for part in parts], axis=-1)
+        return cls(values, np.concatenate([part.group_of_target for part in parts]))
 
     def plus(self, addend: Floats) -> "Jackknife":
         """Returns the record of the metric plus another one, which broadcasts to the values."""

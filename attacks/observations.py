@@ -6,7 +6,7 @@ example itself or a mirrored image. A *signal* (`mgaudit.attacks.signals`) is a 
 example and query, computed from the logits.
 """
 
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -110,13 +110,7 @@ class Observations(Ensemble):
     def _unchecked(self, **changes: Any) -> "Observations":
         """Returns the observations with other arrays, which are not checked again."""
         changed = object.__new__(Observations)
-        for part in fields(self):
-            if part.init:
-                value = changes.get(part.name, getattr(self, part.name))
-            else:
-                value = part.default if part.default_factory is MISSING else part.default_factory()
-            object.__setattr__(changed, part.name, value)
-        Ensemble.__post_init__(changed)
+        changed.__setstate__({**self.__getstate__(), **changes})
         return changed
 
     def view(

@@ -14,25 +14,32 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 
+def has_jackknife(attack: Attack, membership: Flags, halves: Flags) -> bool:
+    """Returns whether the attack's metrics have a jackknife.
+
+    They have none for an attack without shadows, for one target, and if a target has no member or
+    no non-member in one half of the examples. `membership` (targets, examples) is that of all
+    targets, and `halves` as from `random_halves`.
+    """
+    return "shadows" in attack.needs and len(membership) > 1 and _both_kinds(membership, halves)
+
+
 def scores_and_jackknife(
     attack: Attack,
     observations: Observations,
     shadows: Observations | None,
     targets: Sequence[int],
-    groups: ModelGroups,
+    groups: ModelGroups | None,
     halves: Flags,
 ) -> tuple[Floats, dict[str, Jackknife]]:
     """Returns the scores (targets, examples), and the jackknife of each metric by name.
-
-    The dictionary is empty for an attack without shadows, for one target, and if a target has no
-    member or no non-member in one half of the examples.
 
     Args:
         attack: The attack, with the settings that it has for the number of other models.
         observations: The outputs of all models.
         shadows: As that of `score_every_target`.
-        targets: The numbers of the attacked models.
-        groups: The groups of the observed models.
+        targets: The numbers of the attacked models, or of some of them.
+        groups: The groups of the observed models; None without a jackknife (`has_jackknife`).
         halves: Whether an example is in the first half, for each split (splits, examples), as from
             `random_halves`.
 
@@ -40,17 +47,18 @@ def scores_and_jackknife(
         ValueError, UsageError: As `score_every_target`.
     """
     membership = observations.membership[list(targets)]
-    can_repeat = "shadows" in attack.needs and len(targets) > 1 and _both_kinds(membership, halves)
-    removed = groups.members() if can_repeat else []
+    removed = [] if groups is None else groups.members()
     of_targets = jackknife_scores(attack, observations, shadows, targets, removed)
     rows, values = [], []
     for of_target, members in zip(of_targets, membership, strict=True):
         rows.append(of_target.scores)
-        if can_repeat:
+        if groups is not None:
             values.append(metrics_on_halves(of_target.without, members, halves))
+    if groups is None:
+        return np.stack(rows), {}
     group_of_target = groups.of_model[list(targets)]
     jackknife = {}
-    for name in values[0] if values else ():
+    for name in values[0]:
         of_metric = np.stack([of_target[name] for of_target in values], axis=-1)
         jackknife[name] = Jackknife(of_metric, group_of_target)
     return np.stack(rows), jackknife

@@ -214,7 +214,7 @@ def run_functions(
         audited = plan.train(progress)
         outputs_plan = _outputs_plan(plan, audited, settings, choices, data_name)
         seconds = time.perf_counter() - started
-        study, arrays = run_outputs(with_seconds_before(outputs_plan, seconds), progress)
+        study, arrays = run_outputs(with_seconds_before(outputs_plan, seconds), progress, plan.jobs)
         record = ResultRecord(
             title="",
             note="",

@@ -51,7 +51,8 @@ def run_checkpoint_audit(
 ) -> tuple[StudyResult, Arrays]:
     """Returns the result of the audit, and the arrays that it was computed from, by name.
 
-    The shadow models are trained in `jobs` processes, and are kept and reused like all models.
+    The shadow models are trained, and the target attacked, in `jobs` processes. The models are kept
+    and reused like all models.
 
     Raises:
         RuntimeError: If too few shadow models converged for an attack.
@@ -67,7 +68,7 @@ def run_checkpoint_audit(
     shadows = ArmOutputs(trained, plan.design)
     outputs = _outputs(plan, shadows)
     planned = _planned(plan, outputs, trained)
-    study, arrays = run_outputs(planned, progress)
+    study, arrays = run_outputs(planned, progress, jobs)
     checks = _checks(plan, shadows, outputs, planned, study)
     times = Times(
         started=started.isoformat(timespec="seconds"),

@@ -48,12 +48,12 @@ from mgaudit.study.attack import (
     AttackFacts,
     Audit,
     NaiveView,
-    Scored,
     audit,
     audit_of,
     outcome_of,
 )
 from mgaudit.study.audited import Answers, AuditedArm, AuditedData
+from mgaudit.study.mounting import measured
 from mgaudit.study.progress import Progress
 from mgaudit.study.provenance import outputs_provenance
 from mgaudit.study.summarise import audit_results, metric_facts, study_arrays
@@ -251,8 +251,11 @@ def _halves(groups: NDArray[np.int64] | None, examples: int, seed: int) -> NDArr
     return halves
 
 
-def run_outputs(plan: OutputsPlan, progress: Progress) -> tuple[StudyResult, Arrays]:
-    """Returns the result of the study, and the arrays that it was computed from, by name."""
+def run_outputs(plan: OutputsPlan, progress: Progress, jobs: int = 1) -> tuple[StudyResult, Arrays]:
+    """Returns the result of the study, and the arrays that it was computed from, by name.
+
+    The models are attacked in `jobs` processes.
+    """
     seconds_before = plan.settings.seconds_before
     started = datetime.now(UTC) - timedelta(seconds=seconds_before)
     clock = time.perf_counter() - seconds_before
@@ -266,7 +269,7 @@ def run_outputs(plan: OutputsPlan, progress: Progress) -> tuple[StudyResult, Arr
     audits = []
     for arm in plan.arms:
         progress.stage(f"{arm.label}: attacking")
-        audits.append(_audit(arm, None if arm is plain else plain, plan))
+        audits.append(_audit(arm, None if arm is plain else plain, plan, jobs))
     arms = audit_results(audits, data)
     arrays = study_arrays(arms, audits, data)
     progress.stage("summarising the attacks")
@@ -298,19 +301,19 @@ def run_outputs(plan: OutputsPlan, progress: Progress) -> tuple[StudyResult, Arr
     return study, arrays
 
 
-def _audit(arm: OutputsArm, plain: OutputsArm | None, plan: OutputsPlan) -> Audit:
+def _audit(arm: OutputsArm, plain: OutputsArm | None, plan: OutputsPlan, jobs: int) -> Audit:
     """Returns the audit of an arm; with the plain arm, also by a naive adversary."""
     facts, data = _facts(arm, plan), plan.data
     if isinstance(arm.outputs, ModelScores):
-        scored = Scored(arm.outputs.scores[facts.target_rows], {})
-        outcome = outcome_of(READY_MADE, facts, data, scored)
+        scores, membership = arm.outputs.scores[facts.target_rows], data.membership[facts.targets]
+        outcome = outcome_of(READY_MADE, facts, data, measured(scores, membership, data))
         power: dict[int, dict[str, Resampled]] = {}
         return audit_of(facts, data, [outcome], None, power)
     limits = plan.layout.limits
     observations = arm.outputs.observations(limits)
     naive = None if plain is None else _naive_view(arm, plain, facts, limits)
     answers = _answers(arm.outputs)
-    return audit(facts, data, plan.attacks, observations, answers, naive)
+    return audit(facts, data, plan.attacks, observations, answers, naive, jobs)
 
 
 def _facts(arm: OutputsArm, plan: OutputsPlan) -> AuditedArm:

@@ -5,32 +5,26 @@ model) is attacked in turn, and the other models are its shadow models. A resamp
 sample of the examples. The first attack is the main one, which the details of an arm belong to.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.attacks import Observations
 from mgaudit.attacks.exposure import Exposure, auc_by_class, exposure, ranks_of
-from mgaudit.attacks.intervals import Interval, Resampled, resampled_metrics
-from mgaudit.attacks.jackknife import Jackknife, ModelGroups, number_of_groups
+from mgaudit.attacks.intervals import Interval, Resampled
 from mgaudit.attacks.metrics import ROC, false_positives_allowed, roc
 from mgaudit.attacks.one_run import Guesses, guess, one_run_fdp_epsilon
-from mgaudit.attacks.power import numbers_of_shadows, scores_by_number
-from mgaudit.attacks.rescoring import scores_and_jackknife
-from mgaudit.errors import UsageError
 from mgaudit.reports.record import ChoiceRecord
 from mgaudit.settings.choices import Choice
 from mgaudit.study.audited import Answers, AuditedArm, AuditedData
+from mgaudit.study.mounting import Measured, Mounted, Mounting, mount, named
 from mgaudit.study.risk import RiskOfArm, risk_of_arm, risk_of_scores
-from mgaudit.targets.own_module import RAISED, error_line_with_place
 from mgaudit.targets.seeds import numpy_generator
 
 ROC_GRID = np.concatenate([[0.0], np.logspace(-4, 0, 161)])  # false positive rates of mean ROCs
-POWER_RESAMPLES = 200  # fewer than of other metrics, because every number of shadows is resampled
 # The share of the examples guessed in (and out), and the probability that a bound is wrong.
 GUESSED_SHARE, SIGNIFICANCE = 0.05, 0.05
 
@@ -140,6 +134,7 @@ def audit(
     observations: Observations,
     answers: Answers | None,
     naive: NaiveView | None = None,
+    jobs: int = 1,
 ) -> Audit:
     """Returns the arm's accuracy and the success of each attack on it.
 
@@ -150,16 +145,20 @@ def audit(
         observations: The outputs of the arm's models, with the extras that the attacks need.
         answers: The correct predictions of the arm's models; None if they are not known.
         naive: With it, attacks that use shadow models are repeated by a naive adversary.
+        jobs: The number of processes.
     """
     rows = arm.target_rows
-    outcomes = []
-    for choice in attacks:
-        scored = _scored(choice, observations, None, rows, arm.models, data)
-        outcomes.append(outcome_of(AttackFacts.of(choice), arm, data, scored))
+    mountings = [Mounting.of(attacks, observations, rows, arm.models, data, with_power=True)]
     if naive is not None:
-        outcomes += _naive_outcomes(attacks, naive, arm, data)
-    power = _power(attacks[0], outcomes[0], observations, rows, data)
-    with _named(attacks[0]):
+        mountings.append(_naive_mounting(attacks, naive, data))
+    adaptive, *others = mount(mountings, jobs)
+    outcomes = _outcomes(mountings[0], adaptive, arm, data, "adaptive", arm.targets)
+    if naive is not None:
+        outcomes += _outcomes(mountings[1], others[0], arm, data, "naive", naive.targets)
+    power = dict(adaptive.power)
+    if "shadows" in attacks[0].built.needs:
+        power[observations.models - 1] = outcomes[0].metrics
+    with named(attacks[0]):
         attack, scores = attacks[0].built, outcomes[0].scores
         risk = risk_of_arm(attack, observations, rows, scores, data.seed)
     return audit_of(arm, data, outcomes, answers, power, risk)
@@ -194,19 +193,28 @@ def audit_of(
     )
 
 
-def _naive_outcomes(
-    attacks: Sequence[Choice], naive: NaiveView, arm: AuditedArm, data: AuditedData
-) -> list[AttackOutcome]:
-    """Returns the outcomes of attacks whose shadow models are trained without noise."""
+def _naive_mounting(attacks: Sequence[Choice], naive: NaiveView, data: AuditedData) -> Mounting:
+    """Returns the attacks whose shadow models are trained without noise."""
+    with_shadows = [choice for choice in attacks if "shadows" in choice.built.needs]
     rows = list(range(len(naive.targets)))
-    outcomes = []
-    for choice in attacks:
-        if "shadows" in choice.built.needs:
-            facts = AttackFacts.of(choice)
-            observed, shadows = naive.observations, naive.shadows
-            scored = _scored(choice, observed, shadows, rows, naive.targets, data)
-            outcomes.append(outcome_of(facts, arm, data, scored, "naive", naive.targets))
-    return outcomes
+    return Mounting.of(
+        with_shadows, naive.observations, rows, naive.targets, data, shadows=naive.shadows
+    )
+
+
+def _outcomes(
+    mounting: Mounting,
+    mounted: Mounted,
+    arm: AuditedArm,
+    data: AuditedData,
+    adversary: Adversary,
+    targets: list[int],
+) -> list[AttackOutcome]:
+    """Returns the outcome of each attack of a mounting; `targets` are indices in the study."""
+    return [
+        outcome_of(AttackFacts.of(choice), arm, data, measured, adversary, targets)
+        for choice, measured in zip(mounting.attacks, mounted.attacks, strict=True)
+    ]
 
 
 def _train_accuracy(
@@ -231,65 +239,19 @@ def _test_accuracy(answers: Answers | None, arm: AuditedArm, data: AuditedData) 
     return accuracy(correct, np.ones_like(correct), data.test_resamples)
 
 
-def _power(
-    choice: Choice,
-    outcome: AttackOutcome,
-    observations: Observations,
-    rows: list[int],
-    data: AuditedData,
-) -> dict[int, dict[str, Resampled]]:
-    """Returns the metrics of the attack by the number of shadow models: 2, 4, 8, … and all.
-
-    Slow attacks have fewer numbers. The result is empty for an attack without shadow models. `rows`
-    are the positions of the targets of `outcome` among the observed models.
-    """
-    models = observations.models
-    if "shadows" not in choice.built.needs:
-        return {}
-    attack = choice.built.resolved(models - 1)
-    orders = {target: _shadow_order(target, models, data.seed) for target in rows}
-    membership = data.membership[outcome.targets]
-    resamples = data.example_resamples[:POWER_RESAMPLES]
-    power = {}
-    # Limits on references equalise the counts of all shadows, not those of some of them.
-    fewer = [] if observations.references is not None else numbers_of_shadows(attack, models)
-    with _named(choice):
-        curve = scores_by_number(attack, observations, fewer, orders)
-    for shadows, scores in curve.items():
-        power[shadows] = resampled_metrics(scores, membership, resamples, data.halves)
-    power[models - 1] = outcome.metrics
-    return power
-
-
-def _shadow_order(target: int, models: int, seed: int) -> NDArray[np.int64]:
-    """Returns the other models (models - 1,) in the random order in which they become shadows.
-
-    `target` and the result are positions among the `models` observed models.
-    """
-    others = np.delete(np.arange(models), target)
-    return numpy_generator(seed, "shadows", target).permutation(others)
-
-
-class Scored(NamedTuple):
-    """The scores (targets, examples) of an attack, and the jackknife of each metric by name."""
-
-    scores: NDArray[np.float64]
-    jackknife: dict[str, Jackknife]
-
-
 def outcome_of(
     attack: AttackFacts,
     arm: AuditedArm,
     data: AuditedData,
-    scored: Scored,
+    measured: Measured,
     adversary: Adversary = "adaptive",
     targets: list[int] | None = None,
 ) -> AttackOutcome:
-    """Returns the outcome of an attack from its scores.
+    """Returns the outcome of an attack from its scores and metrics.
 
     `targets` None are the targets of the arm.
     """
-    scores = scored.scores
+    scores = measured.scores
     targets = arm.targets if targets is None else targets
     membership = data.membership[targets]
     guesses = [] if arm.delta is None else _guesses(scores, membership, data)
@@ -300,54 +262,11 @@ def outcome_of(
         adversary=adversary,
         targets=targets,
         scores=scores,
-        metrics=resampled_metrics(
-            scores, membership, data.example_resamples, data.halves, scored.jackknife
-        ),
+        metrics=measured.metrics,
         mean_roc=np.mean(curves, axis=0),
         correct_guesses=[of_target.correct for of_target in guesses],
         epsilon_lower_bound=None if arm.delta is None else epsilon_lower_bound(guesses, arm.delta),
     )
-
-
-def _scored(
-    attack: Choice,
-    observations: Observations,
-    shadows: Observations | None,
-    targets: list[int],
-    models: list[int],
-    data: AuditedData,
-) -> Scored:
-    """Returns the attack's scores, also without groups of models; `targets` are positions.
-
-    `shadows` has the outputs of the models that a naive adversary trained; None for an adaptive
-    adversary, whose shadow models are the other observed models. `models` has the index of each
-    observed model in the study.
-
-    Raises:
-        RuntimeError: If an attack of the user's own fails, with its name.
-    """
-    number = number_of_groups(len(data.membership), attack.built.is_slow)
-    groups = ModelGroups.of(np.array(models), number)
-    with _named(attack):
-        scored = scores_and_jackknife(
-            attack.built, observations, shadows, targets, groups, data.splits
-        )
-    return Scored(*scored)
-
-
-@contextmanager
-def _named(attack: Choice) -> Iterator[None]:
-    """Raises RuntimeError, with the name of the attack, where an attack of the user's own fails."""
-    try:
-        yield
-    except UsageError:
-        raise
-    except RAISED as error:
-        if attack.own_sha256 is None:
-            raise
-        reason = error_line_with_place(error)
-        message = f"attack {attack} failed: {reason}; mgaudit.testing.check_attack checks it"
-        raise RuntimeError(message) from error
 
 
 def _guesses(

@@ -27,8 +27,8 @@ from mgaudit.study.trained_arm import audit_trained_arm, audited_data
 def run_study(plan: Plan, jobs: int, progress: Progress) -> tuple[StudyResult, Arrays]:
     """Returns the result of the study, and the arrays that it was computed from, by name.
 
-    Models are trained in `jobs` processes. An arm with fewer than FEWEST_MODELS converged models
-    cannot be audited; the result lists it among the lost arms.
+    Models are trained and attacked in `jobs` processes. An arm with fewer than FEWEST_MODELS
+    converged models cannot be audited; the result lists it among the lost arms.
 
     Raises:
         RuntimeError: If no arm can be audited.
@@ -37,7 +37,7 @@ def run_study(plan: Plan, jobs: int, progress: Progress) -> tuple[StudyResult, A
     design = plan.design
     trained_arms = [train_arm(arm, design, jobs, progress) for arm in plan.arms]
     data = audited_data(design)
-    audits = _audits(trained_arms, plan, data, progress)
+    audits = _audits(trained_arms, plan, data, jobs, progress)
     if not audits:
         raise RuntimeError(
             f"in every arm fewer than {FEWEST_MODELS} of {plan.settings.models} models converged; "
@@ -70,7 +70,11 @@ def _times(started: datetime, seconds: float, trained_arms: Sequence[TrainedArm]
 
 
 def _audits(
-    trained_arms: Sequence[TrainedArm], plan: Plan, data: AuditedData, progress: Progress
+    trained_arms: Sequence[TrainedArm],
+    plan: Plan,
+    data: AuditedData,
+    jobs: int,
+    progress: Progress,
 ) -> list[Audit]:
     """Returns the audit of each arm with at least FEWEST_MODELS converged models."""
     design, notes = plan.design, plan.settings.notes
@@ -83,7 +87,7 @@ def _audits(
         # A naive adversary trains shadow models without noise: they are those of the plain arm.
         shadows = None if trained is plain else plain_outputs
         note = notes.get(trained.arm.settings.scheme, "")
-        audits.append(audit_trained_arm(ArmOutputs(trained, design), shadows, data, note))
+        audits.append(audit_trained_arm(ArmOutputs(trained, design), shadows, data, note, jobs))
     return audits
 
 

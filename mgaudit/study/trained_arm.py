@@ -32,7 +32,11 @@ from mgaudit.targets.seeds import numpy_generator
 
 
 def audit_trained_arm(
-    outputs: ArmOutputs, plain: ArmOutputs | None, data: AuditedData, note: str = ""
+    outputs: ArmOutputs,
+    plain: ArmOutputs | None,
+    data: AuditedData,
+    note: str = "",
+    jobs: int = 1,
 ) -> Audit:
     """Returns the accuracy of an arm's converged models and the success of each attack on them.
 
@@ -42,13 +46,14 @@ def audit_trained_arm(
             by a naive adversary.
         data: The data of the study, as the attacks use them.
         note: A sentence of the study file about the arm.
+        jobs: The number of processes that attack.
     """
     arm = outputs.trained.arm
     attacks = arm.settings.attacks
     observed = observe(outputs, outputs.converged, arm.queries, needs_of(attacks))
     naive = None if plain is None else _naive_view(outputs, plain, observed)
     facts = audited_arm(outputs.trained, outputs.design, note)
-    return audit(facts, data, attacks, observed, _answers(outputs), naive)
+    return audit(facts, data, attacks, observed, _answers(outputs), naive, jobs)
 
 
 def audited_data(design: Design) -> AuditedData:

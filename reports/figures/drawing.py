@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,7 @@ class Drawing:
     caption: str
     description: str
     data: Sequence[Row]
+    _rendered: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def figure(self) -> "Figure":
@@ -60,10 +61,15 @@ class Drawing:
         return figure
 
     def svg(self, prefix: str = "") -> str:
-        """Returns the figure as an SVG element, the same bytes each time.
+        """Returns the figure as an SVG element, the same bytes each time; HTML and PDF share it.
 
         `prefix` keeps the ids of figures on one page apart.
         """
+        if prefix not in self._rendered:
+            self._rendered[prefix] = self._svg(prefix)
+        return self._rendered[prefix]
+
+    def _svg(self, prefix: str) -> str:
         figure, buffer = self.figure, io.StringIO()
         with _style(**{"svg.hashsalt": prefix + self.name}):
             figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})

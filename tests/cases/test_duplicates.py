@@ -22,9 +22,10 @@ from mgaudit.reports.record import ChoiceRecord
 from mgaudit.settings.schemes import PLAIN
 from mgaudit.settings.study_settings import study_settings
 from mgaudit.storage.run_folder import RunFolder
-from mgaudit.study.attack import AttackFacts, Scored, guesses_a_side, outcome_of
+from mgaudit.study.attack import AttackFacts, guesses_a_side, outcome_of
 from mgaudit.study.audited import AuditedArm, AuditedData
 from mgaudit.study.design import Design, draw_design
+from mgaudit.study.mounting import measured
 from mgaudit.targets.membership import fair_coins
 from mgaudit.targets.networks.mlp import MLP
 from tests.functions.centroids import centroids
@@ -179,7 +180,9 @@ def test_a_leak_of_copies_alone_proves_nothing() -> None:
         scores = np.random.default_rng(1).normal(size=(3, 400))
         scores[:, 300:] += 100.0 * shared.membership[:, 300:]  # rows that are copies
         scores[:, 300:] -= 50.0
-        outcome = outcome_of(facts_of_attack, arm, shared, Scored(scores, {}))
+        outcome = outcome_of(
+            facts_of_attack, arm, shared, measured(scores, shared.membership, shared)
+        )
         assert outcome.epsilon_lower_bound is not None
         assert (outcome.epsilon_lower_bound > 0.5) == leaks
 

@@ -1,0 +1,240 @@
+"""Mount attacks on the targets of an arm, in this process or in several.
+
+An arm is one noise scheme or training function of a study, with its models. A target is a model
+that is attacked. Every target is attacked on its own, so the results do not depend on the number of
+processes.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from mgaudit.attacks import Observations
+from mgaudit.attacks.intervals import Resampled, resampled_metrics
+from mgaudit.attacks.jackknife import Jackknife, ModelGroups, number_of_groups
+from mgaudit.attacks.power import numbers_of_shadows, scores_by_number
+from mgaudit.attacks.rescoring import has_jackknife, scores_and_jackknife
+from mgaudit.compute.parallel import run
+from mgaudit.errors import UsageError
+from mgaudit.settings.choices import Choice
+from mgaudit.study.audited import AuditedData
+from mgaudit.targets.own_module import RAISED, error_line_with_place
+from mgaudit.targets.seeds import numpy_generator
+
+POWER_RESAMPLES = 200  # fewer than of other metrics, because every number of shadows is resampled
+# Targets times examples from which on the attacks are worth the start of worker processes.
+SHARED_SCORES = 10_000
+
+MetricsByName = dict[str, Resampled]
+
+
+class Measured(NamedTuple):
+    """The scores (targets, examples) of an attack, and its metrics by name."""
+
+    scores: NDArray[np.float64]
+    metrics: MetricsByName
+
+
+@dataclass(frozen=True)
+class Mounted:
+    """What the attacks measured on some targets.
+
+    `attacks` is in the order of the attacks. `power` has the metrics of the first attack by the
+    number of shadow models, if that is fewer than all.
+    """
+
+    attacks: list[Measured]
+    power: dict[int, MetricsByName]
+
+
+@dataclass(frozen=True)
+class Mounting:
+    """The attacks of one adversary on targets of an arm.
+
+    Args:
+        attacks: The attacks.
+        observations: The outputs of the arm's models.
+        shadows: The outputs of the models that a naive adversary trained; None for an adaptive
+            adversary, whose shadow models are the other observed models.
+        rows: The positions of the targets among the observed models.
+        groups: For each attack, the groups of models of its jackknife; None without one.
+        data: The data that all arms of the study share.
+        with_power: Whether the first attack is repeated with fewer shadow models.
+    """
+
+    attacks: tuple[Choice, ...]
+    observations: Observations
+    shadows: Observations | None
+    rows: list[int]
+    groups: tuple[ModelGroups | None, ...]
+    data: AuditedData
+    with_power: bool
+
+    @classmethod
+    def of(
+        cls,
+        attacks: Sequence[Choice],
+        observations: Observations,
+        rows: list[int],
+        models: list[int],
+        data: AuditedData,
+        shadows: Observations | None = None,
+        with_power: bool = False,
+    ) -> "Mounting":
+        """Returns the attacks on targets; `models` has the index in the study of each model."""
+        membership, groups = observations.membership[rows], []
+        for choice in attacks:
+            number = number_of_groups(len(data.membership), choice.built.is_slow)
+            repeats = has_jackknife(choice.built, membership, data.splits)
+            groups.append(ModelGroups.of(np.array(models), number) if repeats else None)
+        sent = replace(data, pictures=None)  # which no attack uses
+        return cls(
+            tuple(attacks), observations, shadows, rows, tuple(groups), sent, with_power=with_power
+        )
+
+    @property
+    def scores(self) -> int:
+        """The number of scores of each attack: targets times examples."""
+        return len(self.rows) * len(self.observations.labels)
+
+    def pieces(self, number: int) -> "list[Mounting]":
+        """Returns the attacks on at most `number` parts of the targets."""
+        parts = np.array_split(np.array(self.rows), min(number, len(self.rows)))
+        return [replace(self, rows=part.tolist()) for part in parts]
+
+
+def mount(mountings: Sequence[Mounting], jobs: int) -> list[Mounted]:
+    """Returns what the attacks measured, in the order of `mountings`.
+
+    The targets are divided among `jobs` processes. Attacks of the user's own run in this process.
+
+    Raises:
+        RuntimeError: If an attack of the user's own fails, with its name.
+    """
+    has_own = any(choice.own_sha256 for mounting in mountings for choice in mounting.attacks)
+    if has_own or sum(mounting.scores for mounting in mountings) < SHARED_SCORES:
+        jobs = 1
+    pieces = [
+        _Piece(number, part, piece)
+        for number, mounting in enumerate(mountings)
+        for part, piece in enumerate(mounting.pieces(jobs))
+    ]
+    finished = sorted(run(_mounted, pieces, jobs), key=lambda result: result[:2])
+    return [
+        _joined([mounted for of, _, mounted in finished if of == number])
+        for number in range(len(mountings))
+    ]
+
+
+class _Piece(NamedTuple):
+    """A part of the targets of a mounting, with the numbers of both."""
+
+    number: int
+    part: int
+    mounting: Mounting
+
+
+def _mounted(piece: _Piece) -> tuple[int, int, Mounted]:
+    """Mounts the attacks on a part of the targets; the work of one process."""
+    mounting = piece.mounting
+    # Sums of linear algebra depend on the number of threads by rounding.
+    with threadpool_limits(limits=1):
+        of_attacks = zip(mounting.attacks, mounting.groups, strict=True)
+        measured = [_measured(choice, groups, mounting) for choice, groups in of_attacks]
+        power = _power(mounting) if mounting.with_power else {}
+    return piece.number, piece.part, Mounted(measured, power)
+
+
+def _joined(parts: Sequence[Mounted]) -> Mounted:
+    """Returns what was measured on the targets of all parts, in their order."""
+    of_attacks = [
+        Measured(
+            np.concatenate([part.scores for part in of_attack]),
+            _joined_metrics([part.metrics for part in of_attack]),
+        )
+        for of_attack in zip(*(part.attacks for part in parts), strict=True)
+    ]
+    power = {
+        shadows: _joined_metrics([part.power[shadows] for part in parts])
+        for shadows in parts[0].power
+    }
+    return Mounted(of_attacks, power)
+
+
+def _joined_metrics(parts: Sequence[MetricsByName]) -> MetricsByName:
+    return {name: Resampled.joined([part[name] for part in parts]) for name in parts[0]}
+
+
+def _measured(choice: Choice, groups: ModelGroups | None, mounting: Mounting) -> Measured:
+    """Returns the scores of an attack, and its metrics with their jackknife."""
+    observations, rows, data = mounting.observations, mounting.rows, mounting.data
+    with named(choice):
+        scores, jackknife = scores_and_jackknife(
+            choice.built, observations, mounting.shadows, rows, groups, data.splits
+        )
+    return measured(scores, observations.membership[rows], data, jackknife)
+
+
+def measured(
+    scores: NDArray[np.float64],
+    membership: NDArray[np.bool_],
+    data: AuditedData,
+    jackknife: dict[str, Jackknife] | None = None,
+) -> Measured:
+    """Returns scores with their metrics; both arguments are (targets, examples)."""
+    resamples = data.example_resamples
+    return Measured(
+        scores, resampled_metrics(scores, membership, resamples, data.halves, jackknife)
+    )
+
+
+def _power(mounting: Mounting) -> dict[int, MetricsByName]:
+    """Returns the metrics of the first attack by the number of shadow models: 2, 4, 8, …
+
+    Slow attacks have fewer numbers. The result is empty for an attack without shadow models.
+    """
+    choice, observations, data = mounting.attacks[0], mounting.observations, mounting.data
+    # Limits on references equalise the counts of all shadows, not those of some of them.
+    if "shadows" not in choice.built.needs or observations.references is not None:
+        return {}
+    models = observations.models
+    attack = choice.built.resolved(models - 1)
+    orders = {target: _shadow_order(target, models, data.seed) for target in mounting.rows}
+    with named(choice):
+        numbers = numbers_of_shadows(attack, models)
+        curve = scores_by_number(attack, observations, numbers, orders)
+    membership = observations.membership[mounting.rows]
+    resamples = data.example_resamples[:POWER_RESAMPLES]
+    return {
+        shadows: resampled_metrics(scores, membership, resamples, data.halves)
+        for shadows, scores in curve.items()
+    }
+
+
+def _shadow_order(target: int, models: int, seed: int) -> NDArray[np.int64]:
+    """Returns the other models (models - 1,) in the random order in which they become shadows.
+
+    `target` and the result are positions among the `models` observed models.
+    """
+    others = np.delete(np.arange(models), target)
+    return numpy_generator(seed, "shadows", target).permutation(others)
+
+
+@contextmanager
+def named(attack: Choice) -> Iterator[None]:
+    """Raises RuntimeError, with the name of the attack, where an attack of the user's own fails."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except RAISED as error:
+        if attack.own_sha256 is None:
+            raise
+        reason = error_line_with_place(error)
+        message = f"attack {attack} failed: {reason}; mgaudit.testing.check_attack checks it"
+        raise RuntimeError(message) from error
