@@ -50,12 +50,14 @@ class Stacked(Attack):
     outputs. None is 8, or 10,000 divided by the number of examples if that is more.
     `inverse_penalty` is C of scikit-learn's LogisticRegression. None is 0.01, 0.1 or 1, the larger
     the better a single statistic finds the members of the pseudo-targets. Offline, only statistics
-    of shadows without the example are used.
+    of shadows without the example are used. With several queries, statistics are averaged over
+    them; with `contrasts`, the difference of the first query from the others is used too.
     """
 
     online: bool = True
     pseudo_targets: int | None = None
     inverse_penalty: float | None = None
+    contrasts: bool = False
 
     needs: ClassVar[frozenset[str]] = frozenset({"shadows"})
     fewest_shadows: ClassVar[int] = 2
@@ -163,7 +165,7 @@ class Stacked(Attack):
     def _features(self, view: AdversaryView) -> Floats:
         """Returns the features (examples, features) of the target of a view."""
         features = online_features if self.online else offline_features
-        columns = [features(view, self._drifts(view))]
+        columns = [features(view, self._drifts(view), self.contrasts)]
         if view.has_population:
             drift_features = online_drift_features if self.online else offline_drift_features
             columns.append(drift_features(view))

@@ -29,35 +29,43 @@ UNDECIDED = 0.5  # mean probability for an example without any reference
 OFFLINE_A = 0.3  # as in RMIA: mean_in = a mean_out + 1 - a, where there is no IN reference
 
 
-def online_features(view: AdversaryView, drifts: tuple[Drift, ...]) -> Floats:
+def online_features(
+    view: AdversaryView, drifts: tuple[Drift, ...], contrasts: bool = False
+) -> Floats:
     """Returns the statistics of each example (examples, features), float64.
 
     They are, for each drift that is subtracted from the logits and for each bend, BaVarIA's log
     ratio (the leading statistic is the first), log densities, locations and scales; for each drift
     and temperature, the log ratios of the label's probability to its means over references; and for
-    each drift, phi and LiRA's log densities.
+    each drift, phi and LiRA's log densities. With `contrasts` and several queries, they are those
+    of the first query, followed by BaVarIA's log ratios and RMIA's of the first query minus their
+    mean over the others.
     """
     phi, moments = _bent_confidence(view, drifts)
     inside, outside = sides(moments, MIN_STD)
     posterior_in = inside.posterior(inside.predicted_from(outside))
     posterior_out = outside.posterior(outside.predicted_from(inside))
     of_in, of_out = _of_side(phi, posterior_in), _of_side(phi, posterior_out)
-    parts = [of_in[0] - of_out[0], *of_in, *of_out, *_log_ratios(view, drifts)]
+    log_ratio, ratios_of_p = of_in[0] - of_out[0], _log_ratios(view, drifts)
+    parts = [log_ratio, *of_in, *of_out, *ratios_of_p]
     phi, moments = _unbent(phi, moments, len(drifts))
     # Without any reference, a mean is still missing; it is then the same for all examples.
     mean_in, mean_out = (np.nan_to_num(mean) for mean in moments.filled_means())
     parts.append(phi)
     parts.append(_log_normal(phi, mean_in, moments.count_in, moments.squares_in))
     parts.append(_log_normal(phi, mean_out, moments.count_out, moments.squares_out))
-    return _features(parts, view)
+    return _features(parts, view, [log_ratio, ratios_of_p[0]] if contrasts else [])
 
 
-def offline_features(view: AdversaryView, drifts: tuple[Drift, ...]) -> Floats:
+def offline_features(
+    view: AdversaryView, drifts: tuple[Drift, ...], contrasts: bool = False
+) -> Floats:
     """Returns those statistics (examples, features) that depend on OUT references only.
 
     For each bend there is also the z-score of phi (the leading statistic), because a density is
     equally low for members, whose phi is high, and for examples with a low phi. An example without
-    an OUT reference is compared with the average example.
+    an OUT reference is compared with the average example. `contrasts` is as in `online_features`,
+    with the z-scores and RMIA's log ratios.
     """
     phi, moments = _bent_confidence(view, drifts)
     _, outside = sides(moments, MIN_STD)
@@ -71,10 +79,11 @@ def offline_features(view: AdversaryView, drifts: tuple[Drift, ...]) -> Floats:
         average = mean_out[:, has_out].mean(axis=1, keepdims=True)
     mean_out = np.where(has_out, mean_out, average)
     expected_in = OFFLINE_A * mean_out + 1 - OFFLINE_A
-    parts += [log_p - np.log(mean) for mean in (mean_out, (expected_in + mean_out) / 2)]
+    ratios_of_p = [log_p - np.log(mean) for mean in (mean_out, (expected_in + mean_out) / 2)]
+    parts += ratios_of_p
     phi, _ = _unbent(phi, moments, len(drifts))
     parts.append(phi)
-    return _features(parts, view)
+    return _features(parts, view, [z_score, ratios_of_p[1]] if contrasts else [])
 
 
 def online_drift_features(view: AdversaryView) -> Floats:
@@ -185,9 +194,23 @@ def _log_normal(phi: Floats, mean: Floats, count: NDArray[np.int64], squares: Fl
     return log_normal(phi, mean.T, sd[:, np.newaxis])
 
 
-def _features(parts: list[Floats], view: AdversaryView) -> Floats:
-    """Returns the features (examples, features): means over queries of the columns of all parts."""
-    examples, queries = view.target_logits.shape[:2]
-    columns = np.concatenate(parts)
-    of_signals = columns.reshape(-1, queries, examples).mean(axis=1)
+def _features(parts: list[Floats], view: AdversaryView, contrasts: list[Floats]) -> Floats:
+    """Returns the features (examples, features): means over queries of the columns of all parts.
+
+    With `contrasts` and several queries, they are the columns of the first query, followed by the
+    columns of `contrasts` for the first query minus their means over the others.
+    """
+    columns = _by_query(parts, view)
+    if contrasts and columns.shape[1] > 1:
+        compared = _by_query(contrasts, view)
+        differences = compared[:, 0] - compared[:, 1:].mean(axis=1)
+        of_signals = np.concatenate([columns[:, 0], differences])
+    else:
+        of_signals = columns.mean(axis=1)
     return np.ascontiguousarray(of_signals.T)
+
+
+def _by_query(parts: list[Floats], view: AdversaryView) -> Floats:
+    """Returns the columns of all parts as (statistics, queries, examples)."""
+    examples, queries = view.target_logits.shape[:2]
+    return np.concatenate(parts).reshape(-1, queries, examples)

@@ -226,6 +226,33 @@ def ignorance_table(study: StudyResult) -> Table:
     return _table("ignorance", caption, columns, rows, notes, study, "ignorance")
 
 
+def through_noise_table(study: StudyResult) -> Table:
+    """Returns the first attack with the plain query alone, and with queries through the noise."""
+    labels = _labels(study)
+    found = study.analysis.through_noise
+    rows = []
+    for record in found:
+        facts = study.metric(record.metric)
+        values = (record.direct, record.through, record.gain, record.plain, record.difference)
+        signed = (False, False, True, False, True)
+        cells = [
+            number(value, facts.scale, facts.digits, sign)
+            for value, sign in zip(values, signed, strict=True)
+        ]
+        rows.append([Cell(labels[record.arm]), Cell(facts.heading), *cells])
+    plain = plain_name(study)
+    draws = found[0].draws if found else 0
+    notes = [
+        f"The attack is {study.analysis.attack}. The second query of an example is the mean of the "
+        f"logits over {draws} draws of the noise that the arm puts on its inputs. The models of "
+        f"{the_plain_arm(study)} are attacked with the same two queries, so that the difference is "
+        "not one of effort. The 95 % intervals are paired and not corrected for multiple testing."
+    ]
+    columns = ["Arm", "Metric", "Plain query", "Both queries", "Gain"]
+    columns += [f"{plain[:1].upper()}{plain[1:]}, both queries", "Difference"]
+    return Table("through-noise", "Queries through the noise", columns, rows, notes)
+
+
 def shared_exposure_table(study: StudyResult) -> Table:
     """Returns the exposure, under each arm, of the examples most exposed without noise."""
     labels = _labels(study)
@@ -305,6 +332,13 @@ def differences_section(study: StudyResult, arrays: Arrays) -> Section | None:
     if is_left_out(study, "changes"):
         return None
     return Section.of(f"Differences to {plain_training(study)}", differences_table(study))
+
+
+def through_noise_section(study: StudyResult, arrays: Arrays) -> Section | None:
+    """Returns the section on queries through the noise; None if there were none."""
+    if not study.analysis.through_noise:
+        return None
+    return Section.of("Queries through the noise", through_noise_table(study))
 
 
 def front_section(study: StudyResult, arrays: Arrays) -> Section:

@@ -153,6 +153,7 @@ SECTIONS: tuple[Callable[[StudyResult, Arrays], Section | None], ...] = (
     compared.matched_section,
     compared.dp_equivalent_section,
     ignorance_section,
+    compared.through_noise_section,
     power_section,
     single_targets_section,
     risk_section,

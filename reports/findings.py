@@ -114,6 +114,26 @@ class Ignorance(Record):
     gap: Estimate
 
 
+class ThroughNoise(Record):
+    """What the first attack gains from a second query, the mean logits over draws of the noise.
+
+    All numbers are the `metric` of the `attack` over the same targets: `direct` with the plain
+    query alone, `through` with both, and `gain` = `through` - `direct`. `plain` is that of the
+    plain arm with the same two queries, and `difference` = `through` - `plain`; both are None
+    without a plain arm.
+    """
+
+    arm: str
+    attack: str
+    draws: int
+    metric: str
+    direct: Estimate
+    through: Estimate
+    gain: Estimate
+    plain: Estimate | None
+    difference: Estimate | None
+
+
 class SharedExposure(Record):
     """The exposure, under an arm, of the examples most exposed by training without noise.
 
@@ -137,7 +157,8 @@ class Analysis(Record):
     """All comparisons of a study, by the first attack unless another is named.
 
     `absent` holds, for each empty part, the reason why it is empty. `verdicts` has an entry for
-    each arm except the plain one; it is empty in results of earlier versions.
+    each arm except the plain one; it is empty in results of earlier versions. `through_noise` has
+    the arms whose models were also queried through their noise.
     """
 
     attack: str
@@ -149,3 +170,4 @@ class Analysis(Record):
     exposure: list[SharedExposure]
     absent: dict[str, str]
     verdicts: list[ArmVerdict] = Field(default_factory=list)
+    through_noise: list[ThroughNoise] = Field(default_factory=list)

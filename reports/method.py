@@ -77,6 +77,10 @@ GIVEN_SHADOWS = (
 NAIVE = (
     " A naive adversary sends the same queries, but its shadow models are the models of {plain}."
 )
+THROUGH_NOISE = (
+    " Where the noise is on the inputs, the attack {attack} is repeated with a second query: the "
+    "mean of the logits over {draws} draws of this noise."
+)
 POPULATION = " The population is the test split, on which no model trained."
 EVERY_MODEL = " Every model is the target in turn"
 OTHER_MODELS = ", and the other models are its shadow models"
@@ -208,6 +212,9 @@ def _threat_model(study: StudyResult) -> str:
         text += words.format(shadows=_shadows(study, attacks))
         if any(attack.adversary == "naive" for attack in attacks):
             text += NAIVE.format(plain=the_plain_arm(study))
+    if study.analysis.through_noise:
+        draws = study.analysis.through_noise[0].draws
+        text += THROUGH_NOISE.format(attack=study.analysis.attack, draws=draws)
     if "population" in needs:
         text += POPULATION
     if has_one_target(study):

@@ -61,6 +61,30 @@ class AttackResult(Record):
         return self.attack if self.adversary == "adaptive" else f"{self.attack}, naive"
 
 
+class NoiseQueries(Record):
+    """The first attack with a second query: the mean logits over `draws` draws of the arm's noise.
+
+    `attack` is its name in settings and reports. `targets` are the attacked models of the arm, and
+    `plain_targets` those of the plain arm, which is attacked with the same queries; empty without
+    a plain arm. Analysis.through_noise has the numbers.
+    """
+
+    attack: str
+    draws: int
+    targets: list[int]
+    plain_targets: list[int]
+
+    @property
+    def name(self) -> str:
+        """The name of the attack on the arm in the arrays of the study."""
+        return f"{self.attack} with queries through the noise"
+
+    @property
+    def plain_name(self) -> str:
+        """The name of the attack on the plain arm with the same queries."""
+        return f"{self.name}, plain arm"
+
+
 class ExposedExample(Record):
     """An example and its exposure to the first attack.
 
@@ -132,7 +156,8 @@ class AuditResult(Record):
     the first attack's success by the number of shadows; empty if it uses none. `note` comes from
     the study file. `key` is the arm's name in settings, unique in the study; `scheme` holds the
     parts of its scheme, and `sources` the papers behind them. `risk` is that of a released model
-    under the first attack; None in results of earlier versions.
+    under the first attack; None in results of earlier versions. `noise_queries` is None where the
+    first attack does not also query through the noise of the arm.
     """
 
     key: str
@@ -155,6 +180,7 @@ class AuditResult(Record):
     most_exposed: list[ExposedExample]
     by_class: list[ClassExposure]
     risk: Risk | None = None
+    noise_queries: NoiseQueries | None = None
 
     @property
     def known_accuracy(self) -> Estimate:

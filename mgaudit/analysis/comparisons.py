@@ -15,6 +15,7 @@ from mgaudit.analysis.matched import matched
 from mgaudit.analysis.numbers import Numbers
 from mgaudit.analysis.shared_exposure import shared_exposure
 from mgaudit.analysis.significance import changes
+from mgaudit.analysis.through_noise import through_noise
 from mgaudit.analysis.verdicts import verdicts
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.families import families
@@ -66,8 +67,13 @@ def analyse(
         parts["exposure"] = shared_exposure(arms, arrays, plain)
     reasons = _reasons(arms, has_plain=plain is not None)
     absent = {name: reason for name, reason in reasons.items() if not parts[name]}
-    judged = verdicts(arms, arrays, numbers, margins)
-    return Analysis(attack=attack, **parts, absent=absent, verdicts=judged)
+    return Analysis(
+        attack=attack,
+        **parts,
+        absent=absent,
+        verdicts=verdicts(arms, arrays, numbers, margins),
+        through_noise=through_noise(arms, plain, numbers),
+    )
 
 
 def _reasons(arms: Sequence[AuditResult], has_plain: bool) -> dict[str, str]:

@@ -50,6 +50,9 @@ class Samples:
             targets[index, None] = arm.attacks[0].targets
             for attack in arm.attacks:
                 targets[index, attack.name] = attack.targets
+            if arm.noise_queries is not None:
+                targets[index, arm.noise_queries.name] = arm.noise_queries.targets
+                targets[index, arm.noise_queries.plain_name] = arm.noise_queries.plain_targets
         members = arrays["membership"].sum(axis=1)
         return cls(arrays, targets, int(members.min()))
 

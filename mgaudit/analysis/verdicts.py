@@ -92,7 +92,10 @@ class _Judge:
     def verdict(self, index: int, arm: AuditResult) -> ArmVerdict:
         """Returns the verdict on the arm with this index."""
         attack = arm.attacks[0].name
-        auc, *others = [self._of_metric(index, attack, metric) for metric in self.metrics]
+        auc, *others = [
+            self._of_quantity(metric, *self._quantities(index, attack, metric))
+            for metric in self.metrics
+        ]
         tpr = others[0] if others else None
         return ArmVerdict(
             arm=arm.key,
@@ -108,16 +111,27 @@ class _Judge:
     def _contradictions(self, index: int, arm: AuditResult, first: Outcome) -> list[OtherAnswer]:
         """Returns the other attacks by an adaptive adversary whose AUC contradicts the outcome.
 
-        Their level is corrected for the number of arms and of other attacks.
+        The first attack with queries through the noise is another attack too. The level is
+        corrected for the number of arms and of other attacks.
         """
-        others = [attack.name for attack in arm.attacks[1:] if attack.adversary == "adaptive"]
+        metric = self.metrics[0]
+        others = {
+            attack.name: self._quantities(index, attack.name, metric)
+            for attack in arm.attacks[1:]
+            if attack.adversary == "adaptive"
+        }
+        queries = arm.noise_queries
+        if queries is not None:
+            own = Quantity(index, metric.name, queries.name)
+            same_queries = Quantity(index, metric.name, queries.plain_name)
+            others[queries.name] = own, same_queries if queries.plain_targets else None
         if not others:
             return []
         level = level_of_limits(self.arms, len(others), has_plain=self.plain is not None)
         judge = replace(self, level=level)
         answers = []
-        for attack in others:
-            by_other = judge._of_metric(index, attack, self.metrics[0])
+        for attack, (own, of_plain) in others.items():
+            by_other = judge._of_quantity(metric, own, of_plain)
             if contradicts(by_other.outcome, first):
                 answer = OtherAnswer(
                     attack=attack,
@@ -128,10 +142,19 @@ class _Judge:
                 answers.append(answer)
         return answers
 
-    def _of_metric(self, index: int, attack: str, metric: VerdictMetric) -> MetricVerdict:
+    def _quantities(
+        self, index: int, attack: str, metric: VerdictMetric
+    ) -> tuple[Quantity, Quantity | None]:
+        """Returns the metric of an attack on the arm with this index, and on the plain arm."""
         own = Quantity(index, metric.name, attack)
-        if self.plain is not None:
-            of_plain = Quantity(self.plain, metric.name, attack)
+        of_plain = None if self.plain is None else Quantity(self.plain, metric.name, attack)
+        return own, of_plain
+
+    def _of_quantity(
+        self, metric: VerdictMetric, own: Quantity, of_plain: Quantity | None
+    ) -> MetricVerdict:
+        """Returns the verdict on a metric, against the plain arm if enough models are shared."""
+        if of_plain is not None:
             difference = self.numbers.estimate(_minus(own, 1.0, of_plain), CHANGE, level=self.level)
             if difference is not None:
                 return self._compared(metric, own, of_plain, difference)

@@ -313,7 +313,7 @@ def _audit(arm: OutputsArm, plain: OutputsArm | None, plan: OutputsPlan, jobs: i
     observations = arm.outputs.observations(limits)
     naive = None if plain is None else _naive_view(arm, plain, facts, limits)
     answers = _answers(arm.outputs)
-    return audit(facts, data, plan.attacks, observations, answers, naive, jobs)
+    return audit(facts, data, plan.attacks, observations, answers, naive, jobs=jobs)
 
 
 def _facts(arm: OutputsArm, plan: OutputsPlan) -> AuditedArm:

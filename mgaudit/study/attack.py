@@ -6,13 +6,13 @@ sample of the examples. The first attack is the main one, which the details of a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mgaudit.attacks import Observations
+from mgaudit.attacks import Observations, Stacked
 from mgaudit.attacks.exposure import Exposure, auc_by_class, exposure, ranks_of
 from mgaudit.attacks.intervals import Interval, Resampled
 from mgaudit.attacks.metrics import ROC, false_positives_allowed, roc
@@ -20,7 +20,7 @@ from mgaudit.attacks.one_run import Guesses, guess, one_run_fdp_epsilon
 from mgaudit.reports.record import ChoiceRecord
 from mgaudit.settings.choices import Choice
 from mgaudit.study.audited import Answers, AuditedArm, AuditedData
-from mgaudit.study.mounting import Measured, Mounted, Mounting, mount, named
+from mgaudit.study.mounting import Measured, MetricsByName, Mounted, Mounting, mount, named
 from mgaudit.study.risk import RiskOfArm, risk_of_arm, risk_of_scores
 from mgaudit.targets.seeds import numpy_generator
 
@@ -94,6 +94,7 @@ class Audit:
       outranks.
     - `auc_by_class`: the AUC of the examples of each class; None where it cannot be computed.
     - `risk`: the records that the attack flags as members, and how reliable these lists are.
+    - `through_noise`: the attack with further queries, through the noise of the arm; None without.
     """
 
     arm: AuditedArm
@@ -105,6 +106,7 @@ class Audit:
     ranks: NDArray[np.float64]
     auc_by_class: dict[int, Interval | None]
     risk: RiskOfArm
+    through_noise: "NoiseQueriesOutcome | None" = None
 
     def outcome(self, attack: AttackFacts) -> AttackOutcome:
         """Returns the outcome of the attack by the adaptive adversary."""
@@ -127,6 +129,36 @@ class NaiveView:
     shadows: Observations
 
 
+@dataclass(frozen=True)
+class NoiseQueriesView:
+    """What an adversary sees who queries models plainly, and through the noise of their arm.
+
+    Query 1 is the mean of the logits over `draws` draws of the noise. `observations` has the
+    outputs of all models of the arm. `plain` has those of the models `plain_targets` of the plain
+    arm, with the same queries; None without a plain arm.
+    """
+
+    draws: int
+    observations: Observations
+    plain: Observations | None
+    plain_targets: list[int]
+
+
+@dataclass(frozen=True)
+class NoiseQueriesOutcome:
+    """The first attack with the queries of a `NoiseQueriesView`.
+
+    `metrics` are those of the targets of the arm, by name, and `plain_metrics` those of the models
+    `plain_targets` of the plain arm.
+    """
+
+    attack: AttackFacts
+    draws: int
+    metrics: MetricsByName
+    plain_metrics: MetricsByName
+    plain_targets: list[int]
+
+
 def audit(
     arm: AuditedArm,
     data: AuditedData,
@@ -134,6 +166,7 @@ def audit(
     observations: Observations,
     answers: Answers | None,
     naive: NaiveView | None = None,
+    through: NoiseQueriesView | None = None,
     jobs: int = 1,
 ) -> Audit:
     """Returns the arm's accuracy and the success of each attack on it.
@@ -145,23 +178,27 @@ def audit(
         observations: The outputs of the arm's models, with the extras that the attacks need.
         answers: The correct predictions of the arm's models; None if they are not known.
         naive: With it, attacks that use shadow models are repeated by a naive adversary.
+        through: With it, the first attack is repeated with queries through the noise.
         jobs: The number of processes.
     """
     rows = arm.target_rows
     mountings = [Mounting.of(attacks, observations, rows, arm.models, data, with_power=True)]
     if naive is not None:
         mountings.append(_naive_mounting(attacks, naive, data))
+    if through is not None:
+        mountings += _noise_mountings(attacks[0], through, arm, data)
     adaptive, *others = mount(mountings, jobs)
     outcomes = _outcomes(mountings[0], adaptive, arm, data, "adaptive", arm.targets)
     if naive is not None:
-        outcomes += _outcomes(mountings[1], others[0], arm, data, "naive", naive.targets)
+        outcomes += _outcomes(mountings[1], others.pop(0), arm, data, "naive", naive.targets)
     power = dict(adaptive.power)
     if "shadows" in attacks[0].built.needs:
         power[observations.models - 1] = outcomes[0].metrics
     with named(attacks[0]):
         attack, scores = attacks[0].built, outcomes[0].scores
         risk = risk_of_arm(attack, observations, rows, scores, data.seed)
-    return audit_of(arm, data, outcomes, answers, power, risk)
+    queried = None if through is None else _noise_outcome(attacks[0], through, others)
+    return audit_of(arm, data, outcomes, answers, power, risk, queried)
 
 
 def audit_of(
@@ -171,6 +208,7 @@ def audit_of(
     answers: Answers | None,
     power: dict[int, dict[str, Resampled]],
     risk: RiskOfArm | None = None,
+    through_noise: NoiseQueriesOutcome | None = None,
 ) -> Audit:
     """Returns the audit of an arm from the outcomes of the attacks on it.
 
@@ -190,6 +228,7 @@ def audit_of(
         ranks=ranks_of(first_scores, membership),
         auc_by_class=by_class,
         risk=risk_of_scores(first_scores, membership) if risk is None else risk,
+        through_noise=through_noise,
     )
 
 
@@ -199,6 +238,35 @@ def _naive_mounting(attacks: Sequence[Choice], naive: NaiveView, data: AuditedDa
     rows = list(range(len(naive.targets)))
     return Mounting.of(
         with_shadows, naive.observations, rows, naive.targets, data, shadows=naive.shadows
+    )
+
+
+def _noise_mountings(
+    attack: Choice, through: NoiseQueriesView, arm: AuditedArm, data: AuditedData
+) -> list[Mounting]:
+    """Returns the attack with queries through the noise, on the arm and on the plain arm."""
+    if isinstance(attack.built, Stacked):
+        # The two queries differ in kind, so that their difference says something too.
+        attack = replace(attack, built=replace(attack.built, contrasts=True))
+    mountings = [Mounting.of([attack], through.observations, arm.target_rows, arm.models, data)]
+    if through.plain is not None:
+        targets = through.plain_targets
+        rows = list(range(len(targets)))
+        mountings.append(Mounting.of([attack], through.plain, rows, targets, data))
+    return mountings
+
+
+def _noise_outcome(
+    attack: Choice, through: NoiseQueriesView, mounted: Sequence[Mounted]
+) -> NoiseQueriesOutcome:
+    """Returns the outcome of the mountings of `_noise_mountings`."""
+    metrics = [of_arm.attacks[0].metrics for of_arm in mounted]
+    return NoiseQueriesOutcome(
+        attack=AttackFacts.of(attack),
+        draws=through.draws,
+        metrics=metrics[0],
+        plain_metrics=metrics[1] if len(metrics) > 1 else {},
+        plain_targets=through.plain_targets,
     )
 
 

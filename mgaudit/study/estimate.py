@@ -95,7 +95,7 @@ def estimated(studies: Sequence[Plan], jobs: int, progress: Progress) -> PlanTim
     cells = []
     for cell in studies:
         arms = [_arm_time(arm, cell.design, jobs, measure) for arm in cell.arms]
-        auditing = sum(measure.auditing(arm, cell) for arm in cell.arms)
+        auditing = sum(measure.auditing(arm, cell, jobs) for arm in cell.arms)
         cells.append(CellTime(cell_name(cell), arms, auditing, _detectable(cell)))
     return PlanTime(cells, measure.starting, jobs)
 
@@ -156,17 +156,18 @@ class _Measure:
         fixed, per_step = self._steps[kind]
         return fixed + per_step * _steps(recipe)
 
-    def auditing(self, arm: Arm, cell: Plan) -> float:
-        """Returns the seconds that querying and attacking this arm of the study takes."""
+    def auditing(self, arm: Arm, cell: Plan, jobs: int) -> float:
+        """Returns the seconds of querying this arm of the study, and of attacking it in `jobs`."""
         data = cell.design.dataset
         target = arm.settings.target
         naive = _shadows_of_naive(arm, cell)
         shapes = (data.inputs.shape, data.test_inputs.shape, len(data.classes))
-        kind = (target, shapes, arm.queries.number, naive is None)
+        draws = None if arm.through is None else arm.through.count
+        kind = (target, shapes, arm.queries.number, draws, naive is None)
         if kind not in self._audits:
             self._progress.stage(f"timing queries and attacks of {target}")
             querying = _querying(arm, naive, cell.design)
-            self._audits[kind] = querying + _attacking(arm, naive, cell)
+            self._audits[kind] = querying + _attacking(arm, naive, cell, jobs)
         return self._audits[kind]
 
 
@@ -257,6 +258,9 @@ def _querying(arm: Arm, naive: Arm | None, design: Design) -> float:
     if arm.queries != Queries():
         arms = 1 if naive is None else 2
         seconds += arms * _query_seconds(ensemble, arm.queries, arm.recipe.seed, design)
+    if arm.through is not None:
+        arms = 1 if naive is None else 2
+        seconds += arms * _query_seconds(ensemble, arm.through, arm.recipe.seed, design)
     model = _OneModel(ensemble)
     for extra in _extras(arm):
         # Extras of the data alone are part of the time of attacking.
@@ -285,7 +289,7 @@ def _untrained(arm: Arm, design: Design) -> Ensemble:
     return Ensemble(model, [weights], arm.recipe.traits)
 
 
-def _attacking(arm: Arm, naive: Arm | None, cell: Plan) -> float:
+def _attacking(arm: Arm, naive: Arm | None, cell: Plan, jobs: int) -> float:
     """Returns the seconds of attacking an arm of the study `cell`, with random logits.
 
     `naive` is the arm with the shadows of a naive adversary; None if there is none.
@@ -295,7 +299,7 @@ def _attacking(arm: Arm, naive: Arm | None, cell: Plan) -> float:
     for extra in _extras(arm):
         extra.compute(outputs, cell.design)
     started = time.perf_counter()
-    audit_trained_arm(outputs, plain, audited_data(cell.design))
+    audit_trained_arm(outputs, plain, audited_data(cell.design), jobs=jobs)
     return time.perf_counter() - started
 
 
@@ -344,6 +348,10 @@ class _RandomOutputs(ArmOutputs):
             shape = (len(self.converged), examples, queries.number, len(data.classes))
             logits[split] = generator.standard_normal(shape, np.float32)
         return logits
+
+    def mean_logits(self, queries: Queries) -> Outputs:
+        """Returns standard normal logits of one query."""
+        return self.logits(Queries())
 
     def kept(
         self, what: str, inputs: tuple[str, ...], compute: Callable[[Ensemble], Outputs]

@@ -32,7 +32,7 @@ from mgaudit.targets.fitting.privacy_plan import plan_privacy
 from mgaudit.targets.fitting.recipe import Recipe, initial_model
 from mgaudit.targets.fitting.traits import Traits
 from mgaudit.targets.own_module import RAISED, error_line
-from mgaudit.targets.querying.queries import Queries
+from mgaudit.targets.querying.queries import NoiseDraws, Queries
 from mgaudit.targets.scheme_hooks import check_hooks, hook_trial, refuse_without_hook
 from mgaudit.targets.schemes import Scheme, dp_sgd_in
 from mgaudit.targets.schemes.noise_nodes import without_node
@@ -50,12 +50,15 @@ SLOW_ACCOUNTANT = (
 class Arm:
     """How the models of one arm are trained (`recipe`) and queried for the attacks (`queries`).
 
-    `one_by_one` states why models of the network cannot be trained as one stack; "" if they can.
+    `through` are the draws of noise through which the first attack also queries; None if it does
+    not. `one_by_one` states why models of the network cannot be trained as one stack; "" if they
+    can.
     """
 
     settings: AuditSettings
     recipe: Recipe
     queries: Queries
+    through: NoiseDraws | None = None
     one_by_one: str = ""
 
 
@@ -140,7 +143,18 @@ def plan_arm(settings: AuditSettings, design: Design, progress: Progress | None 
     _check_network(settings, recipe, dataset)
     _check_own_schemes(settings, recipe, design)
     queries = _checked_queries(settings, dataset)
-    return Arm(settings, recipe, queries, one_by_one)
+    return Arm(settings, recipe, queries, _noise_draws(settings), one_by_one)
+
+
+def _noise_draws(settings: AuditSettings) -> NoiseDraws | None:
+    """Returns the draws through which the first attack also queries the arm's models, if any.
+
+    An attack of the user's own was checked with the queries of the settings alone.
+    """
+    if settings.attacks[0].own_sha256 is not None:
+        return None
+    draws: NoiseDraws | None = settings.queries.built.through(settings.scheme.built)
+    return draws
 
 
 def _training_under(settings: AuditSettings) -> Training:

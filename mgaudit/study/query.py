@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mgaudit.errors import UsageError
 from mgaudit.storage.checked_files import DamagedFileError
@@ -37,17 +38,32 @@ class ArmOutputs:
 
         Each is (converged models, examples, queries, classes), float32.
         """
+        return self._logits(f"logits {queries}", Ensemble.logits, queries)
+
+    def mean_logits(self, queries: Queries) -> Outputs:
+        """Returns the mean of the logits over the queries, as one query.
+
+        The shapes are those of `logits`.
+        """
+        return self._logits(f"mean logits {queries}", Ensemble.mean_logits, queries)
+
+    def _logits(
+        self,
+        what: str,
+        compute: Callable[[Ensemble, NDArray[np.float32], str, Queries, int], NDArray[np.float32]],
+        queries: Queries,
+    ) -> Outputs:
+        """Returns what `compute` returns of audited and of test examples."""
         design, seed = self.design, self.trained.arm.recipe.seed
         splits = {"pool": design.dataset.inputs, "test": design.dataset.test_inputs}
 
         def query(ensemble: Ensemble) -> Outputs:
-            logits = {}
-            for split, inputs in splits.items():
-                logits[split] = ensemble.logits(inputs, design.device, queries, seed)
-            return logits
+            return {
+                split: compute(ensemble, inputs, design.device, queries, seed)
+                for split, inputs in splits.items()
+            }
 
-        checksums = (design.pool_sha256, design.test_sha256)
-        return self.kept(f"logits {queries}", checksums, query)
+        return self.kept(what, (design.pool_sha256, design.test_sha256), query)
 
     def kept(
         self, what: str, inputs: tuple[str, ...], compute: Callable[[Ensemble], Outputs]

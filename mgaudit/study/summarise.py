@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mgaudit.analysis.limits import FEWEST_MODELS
 from mgaudit.analysis.numbers import CHANGE, RATE
 from mgaudit.analysis.samples import Samples
+from mgaudit.analysis.through_noise import METRICS as THROUGH_NOISE
 from mgaudit.attacks.exposure import Exposure
 from mgaudit.attacks.intervals import Interval, Resampled, two_way_interval
 from mgaudit.attacks.metrics import (
@@ -34,6 +35,7 @@ from mgaudit.reports.results import (
     ClassExposure,
     ExposedExample,
     MetricFacts,
+    NoiseQueries,
     PowerPoint,
 )
 from mgaudit.study.attack import (
@@ -96,6 +98,20 @@ def _audit_result(audit: Audit, plain: Audit | None, data: AuditedData) -> Audit
         most_exposed=_most_exposed(audit.exposure, data),
         by_class=_by_class(audit.auc_by_class, data),
         risk=risk_record(audit.risk, attacks[0], audit.outcomes[0].scores, data),
+        noise_queries=_noise_queries(audit),
+    )
+
+
+def _noise_queries(audit: Audit) -> NoiseQueries | None:
+    """Returns the record of the queries through the arm's noise; None without any."""
+    through = audit.through_noise
+    if through is None:
+        return None
+    return NoiseQueries(
+        attack=through.attack.text,
+        draws=through.draws,
+        targets=audit.arm.targets,
+        plain_targets=through.plain_targets,
     )
 
 
@@ -348,6 +364,13 @@ def _arm_arrays(index: int, arm: AuditResult, audit: Audit, data: AuditedData) -
         arrays[array_name(index, result.name, "roc_tpr")] = np.asarray(outcome.mean_roc)
         for metric in STORED:
             arrays |= Samples.arrays(index, result.name, metric, outcome.metrics[metric])
+    if arm.noise_queries is not None and audit.through_noise is not None:
+        through, names = audit.through_noise, arm.noise_queries
+        for metric in THROUGH_NOISE:
+            arrays |= Samples.arrays(index, names.name, metric, through.metrics[metric])
+            if through.plain_metrics:
+                plain = through.plain_metrics[metric]
+                arrays |= Samples.arrays(index, names.plain_name, metric, plain)
     for field in fields(audit.exposure):
         values = getattr(audit.exposure, field.name)
         arrays[array_name(index, "exposure", field.name)] = values

@@ -5,6 +5,7 @@ An arm is one noise scheme of a study, with its models. The plain arm is the arm
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from mgaudit.reports.record import ChoiceRecord
 from mgaudit.reports.results import PrivacyClaim
 from mgaudit.settings.choices import Choice
 from mgaudit.settings.schemes import PLAIN
-from mgaudit.study.attack import Audit, NaiveView, audit
+from mgaudit.study.attack import Audit, NaiveView, NoiseQueriesView, audit
 from mgaudit.study.audited import Answers, AuditedArm, AuditedData
 from mgaudit.study.design import Design
 from mgaudit.study.extras import extras_in
@@ -27,7 +28,7 @@ from mgaudit.study.strength import strength_of
 from mgaudit.study.train import TrainedArm
 from mgaudit.targets.datasets.duplicates import CopyGroups
 from mgaudit.targets.fitting.privacy_plan import PrivacyPlan, default_delta
-from mgaudit.targets.querying.queries import Queries
+from mgaudit.targets.querying.queries import NoiseDraws, Queries
 from mgaudit.targets.seeds import numpy_generator
 
 
@@ -52,8 +53,9 @@ def audit_trained_arm(
     attacks = arm.settings.attacks
     observed = observe(outputs, outputs.converged, arm.queries, needs_of(attacks))
     naive = None if plain is None else _naive_view(outputs, plain, observed)
+    through = _noise_queries_view(outputs, plain)
     facts = audited_arm(outputs.trained, outputs.design, note)
-    return audit(facts, data, attacks, observed, _answers(outputs), naive, jobs)
+    return audit(facts, data, attacks, observed, _answers(outputs), naive, through, jobs)
 
 
 def audited_data(design: Design) -> AuditedData:
@@ -160,6 +162,34 @@ def _naive_view(outputs: ArmOutputs, plain: ArmOutputs, observed: Observations) 
     if targets != outputs.converged:  # otherwise `observed` already has just these models
         observed = observe(outputs, targets, queries, needs)
     return NaiveView(targets, observed, observe(plain, targets, queries, frozenset()))
+
+
+def _noise_queries_view(outputs: ArmOutputs, plain: ArmOutputs | None) -> NoiseQueriesView | None:
+    """Returns the outputs for the plain query and through the noise of the arm.
+
+    Returns None for an arm that is not queried through its noise.
+    """
+    draws = outputs.trained.arm.through
+    if draws is None:
+        return None
+    needs = needs_of(outputs.trained.arm.settings.attacks[:1])
+    of_plain, targets = None, []
+    if plain is not None and len(plain.converged) >= FEWEST_MODELS:
+        of_plain, targets = _through(plain, draws, needs), plain.converged
+    return NoiseQueriesView(draws.count, _through(outputs, draws, needs), of_plain, targets)
+
+
+def _through(outputs: ArmOutputs, draws: NoiseDraws, needs: frozenset[str]) -> Observations:
+    """Returns outputs for the plain query, and then for the mean of the logits over the draws."""
+    observed = observe(outputs, outputs.converged, Queries(), needs)
+    mean = outputs.mean_logits(draws)
+    population = observed.population_logits
+    assert population is not None  # as `observe` gives it
+    return replace(
+        observed,
+        logits=np.concatenate([observed.logits, mean["pool"]], axis=2),
+        population_logits=np.concatenate([population, mean["test"]], axis=2),
+    )
 
 
 def _answers(outputs: ArmOutputs) -> Answers:

@@ -12,6 +12,7 @@ from mgaudit.reports.findings import (
     Ignorance,
     Matched,
     SharedExposure,
+    ThroughNoise,
 )
 from mgaudit.reports.formats.risk_rows import risk_rows
 from mgaudit.reports.record import Estimate
@@ -242,6 +243,8 @@ def _comparisons(study: StudyResult) -> Iterator[CsvRow]:
         yield from _each(named[equivalent.arm] | mounted, _dp_equivalent(equivalent))
     for ignorance in analysis.ignorance:
         yield from _each(named[ignorance.arm], _ignorance(ignorance))
+    for through in analysis.through_noise:
+        yield from _each(named[through.arm], _through_noise(through, _plain_key(study)))
     for found in analysis.verdicts:
         yield from _each(named[found.arm], verdict_rows(found, _plain_key(study)))
     for shared in analysis.exposure:
@@ -326,6 +329,23 @@ def _ignorance(ignorance: Ignorance) -> Iterator[CsvRow]:
         ("ignorance", ignorance.gap),
     ):
         yield {"attack": ignorance.attack, **_of(what, estimate), "metric": "auc"}
+
+
+def _through_noise(through: ThroughNoise, plain: str | None) -> Iterator[CsvRow]:
+    columns: CsvRow = {
+        "attack": through.attack,
+        "adversary": "adaptive",
+        "metric": through.metric,
+        "note": f"second query: mean of the logits over {through.draws} draws of the noise",
+    }
+    yield columns | _of("through the noise: plain query alone", through.direct)
+    yield columns | _of("through the noise", through.through)
+    yield columns | _of("through the noise: gain", through.gain)
+    if through.plain is not None:
+        yield columns | _of("through the noise: plain arm", through.plain)
+    if through.difference is not None:
+        difference = _of("through the noise: difference", through.difference)
+        yield columns | difference | {"reference": plain}
 
 
 def _exposure(shared: SharedExposure) -> Iterator[CsvRow]:

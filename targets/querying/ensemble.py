@@ -88,6 +88,33 @@ class Ensemble:
                 ]
             )
 
+    def mean_logits(
+        self,
+        inputs: NDArray[np.float32],
+        device: str,
+        queries: Queries,
+        seed: int,
+        batch_size: int = QUERY_BATCH,
+    ) -> NDArray[np.float32]:
+        """Returns the mean of the logits over the queries (models, examples, 1, classes).
+
+        It is computed one query after another, so that their logits are never kept together. The
+        arguments are those of `logits`.
+        """
+        self.model.to(device).eval()
+        x = torch.from_numpy(inputs)
+        total: NDArray[np.float64] = np.zeros(())
+        with torch.no_grad(), exactness("float32", torch.device(device)):
+            for query in range(queries.number):
+                asked = queries.ask(x, query, torch_generator(seed, "queries", query))
+                of_models = [
+                    self._logits_of_model(weights, [asked], device, batch_size)
+                    for weights in self.weights
+                ]
+                total = total + np.stack(of_models, dtype=np.float64)
+        mean: NDArray[np.float32] = (total / queries.number).astype(np.float32)
+        return mean
+
     def gradient_norms(
         self, inputs: NDArray[np.float32], labels: NDArray[np.int64], device: str
     ) -> NDArray[np.float32]:

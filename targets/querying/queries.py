@@ -26,6 +26,13 @@ class Queries:
         """Returns the queries of models that were trained with `scheme`; these are the same."""
         return self
 
+    def through(self, scheme: Scheme) -> "NoiseDraws | None":
+        """Returns the draws through which the first attack also queries models under `scheme`.
+
+        None if it sends these queries only.
+        """
+        return None
+
     def check(self, input_shape: tuple[int, ...]) -> None:
         """Raises UsageError for examples of an unsupported shape."""
 
@@ -36,6 +43,31 @@ class Queries:
         stream.
         """
         return inputs
+
+
+@dataclass(frozen=True)
+class Plain(Queries):
+    """Queries each example once, unchanged.
+
+    Where models are trained with noise on their inputs, the first attack also uses the mean logits
+    of `noise_draws` draws of this noise; with 0 it does not.
+    """
+
+    noise_draws: int = 4
+
+    def __post_init__(self) -> None:
+        if self.noise_draws < 0:
+            raise UsageError("noise_draws", "must be >= 0", str(self.noise_draws))
+
+    def under(self, scheme: Scheme) -> Queries:
+        """Returns the plain query."""
+        return Queries()
+
+    def through(self, scheme: Scheme) -> "NoiseDraws | None":
+        """Returns the draws of the scheme's noise; None if it changes no inputs."""
+        if self.noise_draws == 0 or not overrides(scheme, "inputs"):
+            return None
+        return NoiseDraws(self.noise_draws, scheme)
 
 
 @dataclass(frozen=True)
@@ -154,7 +186,7 @@ class NoiseDraws(Queries):
         return self.scheme.inputs(inputs, generator)
 
 
-QUERIES: dict[str, type[Queries]] = {"plain": Queries, "flips": Flips, "crops": Crops, "mask": Mask}
+QUERIES: dict[str, type[Queries]] = {"plain": Plain, "flips": Flips, "crops": Crops, "mask": Mask}
 
 
 def _overlapping_slices(side: int, shift: int) -> tuple[slice, slice]:

@@ -14,7 +14,7 @@ from mgaudit.analysis.verdicts import level_of_limits, verdicts
 from mgaudit.reports.arm_verdict import ArmVerdict
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.findings import STORED
-from mgaudit.reports.results import AuditResult
+from mgaudit.reports.results import AuditResult, NoiseQueries
 from tests.fake_study import arm
 
 RESAMPLES = 60
@@ -299,3 +299,25 @@ def test_the_analysis_has_the_verdicts() -> None:
     made.arrays["roc_fpr"] = np.array([0.0, 1.0])
     analysis = analyse_study(made.arms, made.arrays)
     assert analysis.verdicts == made.verdicts()
+
+
+def test_queries_through_the_noise_contradict_the_first_attack() -> None:
+    for plain_targets, plain_auc, outcome in [
+        (range(6), 0.6, "exposes more"),
+        (range(6), 0.8, None),  # the difference to the same queries, not to the plain query
+        ([], 0.6, "leaks"),
+    ]:
+        made = Made()
+        made.add("none", lira=0.75, loss=0.75)
+        made.add(MASK, lira=0.70, loss=0.70)
+        queries = NoiseQueries(
+            attack="lira", draws=4, targets=list(range(6)), plain_targets=list(plain_targets)
+        )
+        made.arms[1] = made.arms[1].model_copy(update={"noise_queries": queries})
+        made._store(f"arm1/{queries.name}/auc", 0.72)
+        made._store(f"arm1/{queries.plain_name}/auc", plain_auc)
+        (verdict,) = made.verdicts()
+        assert verdict.auc.outcome == "protects"
+        found = [(other.attack, other.outcome) for other in verdict.contradictions]
+        expected = [] if outcome is None else [("lira with queries through the noise", outcome)]
+        assert found == expected

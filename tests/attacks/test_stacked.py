@@ -28,6 +28,7 @@ from mgaudit.attacks.references import ReferenceLimits, content_order
 from mgaudit.attacks.shadow_moments import moments_of
 from mgaudit.attacks.signals import BentConfidence, logit_confidence
 from mgaudit.attacks.single_target import delong
+from mgaudit.attacks.stacked_features import offline_features, online_features
 from mgaudit.testing import planted, reordered
 from tests import oracles
 from tests.attacks.test_drift import ensemble, with_class_drift, without_drift_by_loops
@@ -488,3 +489,30 @@ def test_moments_of_some_models_are_those_of_all_shadows_without_the_others() ->
         assert view.shadows == 3
         for name, moment in vars(view.shadow_moments(signal)).items():
             assert np.allclose(moment, getattr(expected, name), equal_nan=True), name
+
+
+def test_contrasts_are_log_ratios_of_the_first_query_minus_those_of_the_others() -> None:
+    observations = planted(7, 50, 1.0, np.random.default_rng(25), queries=3, classes=4)
+
+    def features(outputs: Observations, online: bool, contrasts: bool) -> np.ndarray:
+        compute = online_features if online else offline_features
+        return compute(outputs.view(0).like_pseudo_target(), ("none",), contrasts)
+
+    alone = [
+        replace(
+            observations,
+            logits=observations.logits[:, :, [query]],
+            population_logits=None,
+            population_labels=None,
+        )
+        for query in range(3)
+    ]
+    # BaVarIA's log ratios (offline: z-scores) for two bends, and RMIA's for three temperatures.
+    for online, ratios in ((True, [0, 1, 14, 15, 16]), (False, [0, 1, 11, 12, 13])):
+        first, *others = (features(outputs, online, contrasts=True) for outputs in alone)
+        differences = (first - np.mean(others, axis=0))[:, ratios]
+        found = features(observations, online, contrasts=True)
+        assert np.allclose(found, np.hstack([first, differences]), rtol=1e-9, atol=1e-9)
+        averaged = features(observations, online, contrasts=False)
+        assert averaged.shape == first.shape
+        assert np.allclose(averaged, np.mean([first, *others], axis=0), rtol=1e-9, atol=1e-9)

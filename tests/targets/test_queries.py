@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 import torch
 
-from mgaudit.targets.querying.queries import QUERIES, Crops, Flips, Mask, NoiseDraws, Queries
+from mgaudit.targets.querying.queries import (
+    QUERIES,
+    Crops,
+    Flips,
+    Mask,
+    NoiseDraws,
+    Plain,
+    Queries,
+)
 from mgaudit.targets.schemes import DPSGD, GaussianMask, Scheme
 from mgaudit.targets.seeds import torch_generator
 
@@ -17,6 +25,16 @@ IMAGES = torch.arange(2 * 3 * 16 * 16, dtype=torch.float32).reshape(2, 3, 16, 16
 def test_the_plain_query_is_the_example_itself() -> None:
     assert Queries().number == 1
     assert Queries().ask(IMAGES, 0, stream(0)) is IMAGES
+
+
+def test_plain_queries_name_the_draws_of_the_noise_on_inputs() -> None:
+    assert Plain().under(GaussianMask(0.3)) == Queries()
+    assert Plain().through(GaussianMask(0.3)) == NoiseDraws(4, GaussianMask(0.3))
+    assert Plain(7).through(GaussianMask(0.3)) == NoiseDraws(7, GaussianMask(0.3))
+    assert Plain(0).through(GaussianMask(0.3)) is None
+    assert Plain().through(DPSGD(epsilon=8)) is None
+    for others in (Flips(), Crops(2), Mask(2)):
+        assert others.through(GaussianMask(0.3)) is None
 
 
 def test_flips_are_the_image_and_its_mirror_image_left_for_right() -> None:
