@@ -141,7 +141,7 @@ def _auc_interval(
         examples_in_resamples = counts @ side.astype(np.int64)
         if not examples_in_resamples.all():
             return None
-    auc = resampled_metrics(scores, membership, counts)["auc"]
+    auc = resampled_metrics(scores, membership, counts, names=["auc"])["auc"]
     return two_way_interval(auc, int(fewest))
 
 

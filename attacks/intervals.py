@@ -4,7 +4,7 @@ The level is 95 % (`LEVEL`) unless a function has an argument for it.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -177,8 +177,9 @@ def resampled_metrics(
     counts: NDArray[np.integer],
     halves: NDArray[np.bool_] | None = None,
     jackknife: Mapping[str, Jackknife] | None = None,
+    names: Collection[str] | None = None,
 ) -> dict[str, Resampled]:
-    """Returns every metric of `metrics.METRICS` by name, for each target and each resample.
+    """Returns metrics of `metrics.METRICS` by name, for each target and each resample.
 
     Args:
         scores: Scores (targets, examples), finite; higher means member.
@@ -187,14 +188,15 @@ def resampled_metrics(
             `resample_counts`.
         halves: As that of `metrics`.
         jackknife: The jackknife of each metric by name; None where there are no shadows.
+        names: The metrics to compute; None are all of them.
 
     Raises:
         ValueError: As `mgaudit.attacks.metrics.roc`.
     """
     of_models = {} if jackknife is None else jackknife
     pairs = list(zip(scores, membership, strict=True))
-    of_targets = [metrics(*pair, halves=halves) for pair in pairs]
-    of_resamples = [metrics(*pair, counts, halves) for pair in pairs]
+    of_targets = [metrics(*pair, halves=halves, names=names) for pair in pairs]
+    of_resamples = [metrics(*pair, counts, halves, names) for pair in pairs]
     resampled = {}
     for name in of_targets[0]:
         per_target = np.concatenate([values[name] for values in of_targets])

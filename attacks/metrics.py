@@ -1,9 +1,9 @@
 """ROC curves, and the metrics that are computed from them; equal scores are counted exactly."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,8 +122,9 @@ def metrics(
     membership: NDArray[np.bool_],
     counts: Counts | None = None,
     halves: NDArray[np.bool_] | None = None,
+    names: Collection[str] | None = None,
 ) -> dict[str, Floats]:
-    """Returns every metric by name, for each resample (resamples,) or for the examples (1,).
+    """Returns metrics by name, for each resample (resamples,) or for the examples (1,).
 
     `METRICS` lists the names and the range of each metric. The advantage is TPR - FPR at a
     threshold, and balanced accuracy is (1 + advantage) / 2. For the examples of even index, the
@@ -138,10 +139,12 @@ def metrics(
             example counts once.
         halves: Examples (examples,), bool, that take the place of those of even index; needed where
             membership may depend on the index, or examples depend on their neighbours.
+        names: The metrics to compute; None are all of them.
 
     Raises:
         ValueError: As `roc`.
     """
+    computed = [metric for metric in METRICS if names is None or metric.name in names]
     if halves is None:
         halves = np.arange(len(scores)) % 2 == 0
     if counts is None:
@@ -149,12 +152,12 @@ def metrics(
     # The scores are sorted once for all resamples.
     ordered = _SortedExamples.of(scores, membership)
     resamples_at_once = max(CACHED_COUNTS // len(scores), 1)
-    blocks: dict[str, list[Floats]] = {metric.name: [] for metric in METRICS}
+    blocks: dict[str, list[Floats]] = {metric.name: [] for metric in computed}
     for start in range(0, len(counts), resamples_at_once):
         drawn = counts[start : start + resamples_at_once]
-        curves = _curves(ordered, drawn, halves)
-        for metric in METRICS:
-            blocks[metric.name].append(metric.read(curves.whole, curves.advantage))
+        curves = Curves(ordered, drawn, halves)
+        for metric in computed:
+            blocks[metric.name].append(metric.read(curves))
     return {name: np.concatenate(values) for name, values in blocks.items()}
 
 
@@ -188,9 +191,9 @@ def metrics_on_halves(
             for side in (first, ~first)
         ]
         advantages = _held_out_advantages(*pair)
-        of_splits.append(list(zip(pair, advantages, strict=True)))
+        of_splits.append([OfHalf(*of_half) for of_half in zip(pair, advantages, strict=True)])
     return {
-        metric.name: np.array([[metric.read(*of_half) for of_half in pair] for pair in of_splits])
+        metric.name: np.array([[metric.read(of_half) for of_half in pair] for pair in of_splits])
         for metric in METRICS
     }
 
@@ -208,32 +211,50 @@ def _accepted(counted: NDArray[np.bool_], points: NDArray[np.int64] | None) -> C
     return accepted
 
 
-def _curves(ordered: "_SortedExamples", counts: Counts, halves: NDArray[np.bool_]) -> "Curves":
-    """Returns the curves of each resample, and of the examples in each of its two halves.
+class Success(Protocol):
+    """What metrics are computed from: the ROC curve, and the advantage (...)."""
 
-    `counts` (resamples, examples) are the multiplicities of the examples. `halves` (examples,)
-    marks those of the first half, by default the examples of even index.
-    """
-    whole = ordered.curve(counts)
-    even = ordered.curve(counts * halves)
-    odd_true_positives = whole.true_positives - even.true_positives
-    odd_false_positives = whole.false_positives - even.false_positives
-    return Curves(whole, even, ROC(odd_true_positives, odd_false_positives))
+    @property
+    def whole(self) -> ROC:
+        """The ROC curve of all examples."""
+
+    @property
+    def advantage(self) -> Floats:
+        """TPR - FPR at a threshold that is chosen on other examples (...)."""
 
 
 @dataclass(frozen=True)
 class Curves:
-    """The ROC curve of all examples, and those of the examples of even and of odd index."""
+    """The ROC curves of resamples, and the advantage, each computed when a metric needs it.
 
-    whole: ROC
-    even: ROC
-    odd: ROC
+    `counts` (resamples, examples) are the multiplicities of the examples. `halves` (examples,)
+    marks those of the first half, by default the examples of even index.
+    """
+
+    ordered: "_SortedExamples"
+    counts: Counts
+    halves: NDArray[np.bool_]
+
+    @cached_property
+    def whole(self) -> ROC:
+        """The ROC curve of all examples."""
+        return self.ordered.curve(self.counts)
 
     @cached_property
     def advantage(self) -> Floats:
-        """TPR - FPR at a threshold chosen on the other half (...)."""
-        even, odd = _held_out_advantages(self.even, self.odd)
-        return (even + odd) / 2
+        """TPR - FPR at a threshold chosen on the other half, the mean of both halves (...)."""
+        whole, first = self.whole, self.ordered.curve(self.counts * self.halves)
+        true_positives = whole.true_positives - first.true_positives
+        false_positives = whole.false_positives - first.false_positives
+        of_first, of_second = _held_out_advantages(first, ROC(true_positives, false_positives))
+        return (of_first + of_second) / 2
+
+
+class OfHalf(NamedTuple):
+    """The ROC curve of one half of the examples, and the advantage on it."""
+
+    whole: ROC
+    advantage: Floats
 
 
 @dataclass(frozen=True)
@@ -243,7 +264,7 @@ class Metric:
     Args:
         name: Name in results.
         title: Name in reports.
-        read: Computes the metric of every resample (...) from the curve and the advantage.
+        read: Computes the metric of every resample (...).
         unit: "%" if reports show the metric in percent, or empty.
         digits: Number of decimal places in reports.
         range: Least and largest value, as fractions.
@@ -252,7 +273,7 @@ class Metric:
 
     name: str
     title: str
-    read: Callable[[ROC, Floats], Floats]
+    read: Callable[[Success], Floats]
     unit: Literal["", "%"] = "%"
     digits: int = 2
     range: tuple[float, float] = (0.0, 1.0)
@@ -262,19 +283,21 @@ class Metric:
 def _tpr_metric(level: float) -> Metric:
     """Returns the metric "TPR at an FPR of `level`"."""
     title = f"TPR @ {level * 100:g} % FPR"
-    return Metric(tpr_name(level), title, lambda curve, _: curve.tpr_at(level), guessing=level)
+    return Metric(
+        tpr_name(level), title, lambda success: success.whole.tpr_at(level), guessing=level
+    )
 
 
 METRICS = (
-    Metric("auc", "AUC", lambda curve, _: curve.auc(), unit="", digits=3, guessing=0.5),
+    Metric("auc", "AUC", lambda success: success.whole.auc(), unit="", digits=3, guessing=0.5),
     *(_tpr_metric(level) for level in FPR_LEVELS),
     Metric(
         "balanced_accuracy",
         "balanced accuracy",
-        lambda _, advantage: (1 + advantage) / 2,
+        lambda success: (1 + success.advantage) / 2,
         guessing=0.5,
     ),
-    Metric("advantage", "advantage", lambda _, advantage: advantage, range=(-1.0, 1.0)),
+    Metric("advantage", "advantage", lambda success: success.advantage, range=(-1.0, 1.0)),
 )
 
 

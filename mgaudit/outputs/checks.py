@@ -71,7 +71,7 @@ def blind_baseline(
     kept_together = np.arange(examples) if groups is None else groups
     folds = random_folds(kept_together, numpy_generator(data.seed, "blind baseline"))
     scores = blind_scores(inputs, data.labels, membership, folds, data.seed)
-    auc = resampled_metrics(scores, membership, data.example_resamples)["auc"]
+    auc = resampled_metrics(scores, membership, data.example_resamples, names=["auc"])["auc"]
     interval = two_way_interval(auc, data.trials(chosen))
     return BlindBaseline(
         auc=Estimate(**interval._asdict()),
@@ -136,10 +136,10 @@ def success_by_group(
             membership = by_group[outcome.targets]
             trials = int(membership.sum(axis=1).min())
             usable = with_members(resamples, membership)
-            metrics = resampled_metrics(scores, membership, usable)
+            metrics = resampled_metrics(scores, membership, usable, names=("auc", "tpr@0.01"))
             estimates = {
-                name: Estimate(**two_way_interval(metrics[name], trials)._asdict())
-                for name in ("auc", "tpr@0.01")
+                name: Estimate(**two_way_interval(numbers, trials)._asdict())
+                for name, numbers in metrics.items()
             }
             success = GroupSuccess(
                 arm=audit.arm.key,

@@ -21,6 +21,7 @@ from mgaudit.attacks.power import numbers_of_shadows, scores_by_number
 from mgaudit.attacks.rescoring import has_jackknife, scores_and_jackknife
 from mgaudit.compute.parallel import run
 from mgaudit.errors import UsageError
+from mgaudit.reports.findings import ANALYSED
 from mgaudit.settings.choices import Choice
 from mgaudit.study.audited import AuditedData
 from mgaudit.targets.own_module import RAISED, error_line_with_place
@@ -211,7 +212,7 @@ def _power(mounting: Mounting) -> dict[int, MetricsByName]:
     membership = observations.membership[mounting.rows]
     resamples = data.example_resamples[:POWER_RESAMPLES]
     return {
-        shadows: resampled_metrics(scores, membership, resamples, data.halves)
+        shadows: resampled_metrics(scores, membership, resamples, data.halves, names=ANALYSED)
         for shadows, scores in curve.items()
     }
 
