@@ -9,7 +9,7 @@ statistic over many audits.
 """
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -33,7 +33,7 @@ EXAMPLES = 400
 GROUP = 5  # near-duplicates of each other
 RESAMPLES = 150
 METRICS = ("auc", "tpr@0.01", "tpr@0.1")
-SCALES = (1.0, 0.5)  # of the leak, in the plain arm and in the other arm
+SCALES = (1.0, 0.5)  # of the leak, in the plain arm and in the other arm, by default
 NORMAL_95 = 1.959964
 
 
@@ -87,14 +87,16 @@ LAWS = (
 
 @dataclass(frozen=True)
 class Draw:
-    """Two arms with the same membership, and the unit of each example (examples,)."""
+    """Arms with the same membership, and the unit of each example (examples,)."""
 
-    arms: tuple[Observations, Observations]
+    arms: tuple[Observations, ...]
     units: NDArray[np.int64]
 
 
-def draw(law: Law, models: int, generator: np.random.Generator) -> Draw:
-    """Returns a simulated audit of two arms, which differ in their leak and their noise."""
+def draw(
+    law: Law, models: int, generator: np.random.Generator, scales: Sequence[float] = SCALES
+) -> Draw:
+    """Returns a simulated audit of an arm for each scale; arms differ in leak and noise."""
     membership = generator.random((models, EXAMPLES)) < 0.5
     units = np.arange(EXAMPLES) // GROUP if law.near_duplicates else np.arange(EXAMPLES)
     number = int(units.max()) + 1
@@ -105,7 +107,7 @@ def draw(law: Law, models: int, generator: np.random.Generator) -> Draw:
         share = membership.reshape(models, number, GROUP).mean(axis=2)[:, units]
         effect = (effect + share) / 2
     arms = []
-    for scale in SCALES:
+    for scale in scales:
         of_model = 1 + law.spread * generator.standard_normal((models, 1))
         noise = law.noise(generator, (models, number))[:, units]
         if law.near_duplicates:
@@ -114,7 +116,7 @@ def draw(law: Law, models: int, generator: np.random.Generator) -> Draw:
         logits = np.zeros((models, EXAMPLES, 1, 2))
         logits[:, :, 0, 0] = phi
         arms.append(Observations(logits, np.zeros(EXAMPLES, dtype=np.int64), membership))
-    return Draw((arms[0], arms[1]), units)
+    return Draw(tuple(arms), units)
 
 
 Statistic = tuple[str, str, str]  # attack, metric, and "plain arm" or "difference"

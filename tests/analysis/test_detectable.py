@@ -4,6 +4,7 @@ Scores are N(0, 1) and higher by a shift for members, or far higher for the memb
 exposed examples.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -26,6 +27,7 @@ from mgaudit.analysis.detectable import (
 )
 from mgaudit.analysis.verdict_metrics import fpr_of_verdict
 from mgaudit.analysis.verdicts import level_of_limits
+from mgaudit.attacks import RMIA, Attack, LiRA
 from mgaudit.attacks.intervals import (
     Resampled,
     resample_counts,
@@ -34,9 +36,7 @@ from mgaudit.attacks.intervals import (
 )
 from mgaudit.attacks.metrics import false_positives_allowed, metrics
 from mgaudit.attacks.single_target import delong_interval
-
-FPR = 0.1
-TPR = "tpr@0.1"
+from tests.simulated_studies import EXAMPLES, FPR, LAWS, TPR, Studies, Study, scales_of
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,80 @@ def shift_of_auc(excess: float | None) -> float:
 def shift_of_tpr(excess: float | None, size: AuditSize) -> float:
     by_chance = tpr_by_chance(size, FPR)
     return float(stats.norm.ppf(by_chance + known(excess)) - stats.norm.ppf(by_chance))
+
+
+@dataclass(frozen=True)
+class ShadowAudits:
+    """Simulated audits of `models` targets that are each other's shadows, attacked by `attack`.
+
+    Their intervals are those by the jackknife over models.
+    """
+
+    attack: Attack
+    models: int
+    level: float
+    number: int
+
+    def powers(self) -> dict[str, float]:
+        """Returns the share of audits that detect each of the smallest detectable effects.
+
+        They are the effects without a part of the variance that all targets share, since all
+        examples leak alike. The arms err independently.
+        """
+        size = AuditSize(self.models, EXAMPLES / 2, EXAMPLES / 2)
+        by_chance = tpr_by_chance(size, FPR)
+        aucs = [0.5 + known(of(size, self.level, shared=0)) for of in (auc_excess, auc_difference)]
+        tprs = [
+            by_chance + known(of(size, self.level, FPR, shared=0))
+            for of in (tpr_excess, tpr_difference)
+        ]
+        law = LAWS["normal"]
+        scales = (
+            0.0,
+            *scales_of(law, self.attack, self.models, aucs, "auc"),
+            *scales_of(law, self.attack, self.models, tprs, TPR),
+        )
+        detected: Counter[str] = Counter()
+        for study in Studies(law, self.attack, self.models, scales).studies(self.number, seed=3):
+            detected.update(self._detected(study))
+        return {name: detected[name] / self.number for name in EFFECTS}
+
+    def _detected(self, study: Study) -> list[str]:
+        """Returns the effects that one audit detects; the arms are in the order of EFFECTS."""
+        plain, *leaking = study.arms
+        names = []
+        for name, arm in zip(EFFECTS, leaking, strict=True):
+            metric = "auc" if "AUC" in name else TPR
+            if name.startswith("difference"):
+                change = arm[metric] - plain[metric]
+                low, null = two_way_interval(change, EXAMPLES // 2, (-1, 1), self.level).low, 0.0
+            else:
+                low = two_way_interval(arm[metric], EXAMPLES // 2, (0, 1), self.level).low
+                null = chance(metric, study.membership)
+            if low > null:
+                names.append(name)
+        return names
+
+
+EFFECTS = ("AUC", "difference in AUC", "TPR", "difference in TPR")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "audits",
+    [
+        ShadowAudits(RMIA(), 8, 0.9875, 200),
+        ShadowAudits(LiRA(), 8, 0.9875, 200),
+        ShadowAudits(RMIA(), 16, 0.9875, 200),
+    ],
+    ids=lambda audits: f"{type(audits.attack).__name__}, {audits.models} models",
+)
+def test_the_power_is_eighty_percent_with_the_jackknife(audits: ShadowAudits) -> None:
+    powers = audits.powers()
+    cells = " | ".join(f"{100 * power:.0f} %" for power in powers.values())
+    attack = type(audits.attack).__name__
+    print(f"\n| {attack} | {audits.models} | {100 * audits.level:g} % | {cells} |")
+    assert all(0.7 <= power <= 0.9 for power in powers.values()), powers
 
 
 SMALL = Audits(models=4, examples=300, level=0.975, number=40)

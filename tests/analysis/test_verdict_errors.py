@@ -3,11 +3,12 @@
 `pytest -m slow -k verdict_errors -s` prints the tables of docs/validation.md. The metrics of each
 model are drawn from a Gaussian two-way model: an effect of the model, one of the examples that all
 models share, and one of both. Their correlation between arms is CORRELATION. The verdict then runs
-on the stored numbers, as in a study.
+on the stored numbers, as in a study. The metrics have no jackknife over models;
+test_verdict_errors_with_shadows.py tests the verdict from real attacks, which have one.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ from mgaudit.reports.results import AuditResult
 from tests.fake_study import arm
 
 MARGIN, CHANGE = 0.02, 0.2
+MARGINS = Margins(MARGIN, CHANGE)
 EXAMPLES, RESAMPLES = 2000, 100
 TPR = "tpr@0.01"
 CHANCE = 0.011  # about (10 + 1) / (1000 + 1), the TPR of guessing at 1 % FPR
@@ -46,11 +48,16 @@ NOISE = {"auc": Noise(0.01, 0.004, 0.008), TPR: Noise(0.006, 0.0025, 0.006)}
 
 @dataclass(frozen=True)
 class Truth:
-    """The expected AUC and TPR of each arm; the first is the plain arm if there is one."""
+    """The expected AUC and TPR of each arm; the first is the plain arm if there is one.
+
+    A value within `close` of a boundary is at the boundary.
+    """
 
     aucs: tuple[float, ...]
     tprs: tuple[float, ...]
     has_plain: bool = True
+    margins: Margins = MARGINS
+    close: float = 1e-12  # for rounding
 
     @property
     def arms(self) -> int:
@@ -79,7 +86,7 @@ class Simulation:
             arrays: Arrays = {"membership": membership}
             for metric, means in (("auc", self.truth.aucs), (TPR, self.truth.tprs)):
                 arrays |= self._metric(metric, means, generator)
-            yield verdicts(arms, arrays, Samples.of(arms, arrays), Margins(MARGIN, CHANGE))
+            yield verdicts(arms, arrays, Samples.of(arms, arrays), self.truth.margins)
 
     def _metric(
         self, metric: str, means: Sequence[float], generator: np.random.Generator
@@ -119,23 +126,25 @@ def wrong_kinds(found: ArmVerdict, truth: Truth, index: int) -> set[str]:
     """
     assert found.tpr is not None
     wrong = set()
+    smallest, change = truth.margins.smallest_auc_difference, truth.margins.smallest_tpr_change
+    close = truth.close
     for metric, means in ((found.auc, truth.aucs), (found.tpr, truth.tprs)):
         is_auc = metric.metric == "auc"
-        least_leak = MARGIN if is_auc else CHANGE * metric.chance
+        least_leak = smallest if is_auc else change * metric.chance
         excess = means[index] - metric.chance
         if found.against == "chance":
-            statements = _wrong_alone(excess, least_leak)
+            statements = _wrong_alone(excess, least_leak, close)
         else:
-            margin = MARGIN if is_auc else CHANGE * means[0]
-            statements = _wrong_compared(means[index] - means[0], margin)
-            statements["nothing to protect"] = max(excess, means[0] - metric.chance) >= least_leak
+            margin = smallest if is_auc else change * means[0]
+            statements = _wrong_compared(means[index] - means[0], margin, close)
+            largest = max(excess, means[0] - metric.chance)
+            statements["nothing to protect"] = largest >= least_leak - close
         if statements.get(metric.outcome, False):
             wrong.add(metric.outcome.partition(",")[0])
     return wrong
 
 
-def _wrong_compared(difference: float, margin: float) -> dict[str, bool]:
-    close = 1e-12  # for rounding
+def _wrong_compared(difference: float, margin: float, close: float) -> dict[str, bool]:
     return {
         "protects": difference >= -margin - close,
         "protects, by an uncertain amount": difference >= -close,
@@ -145,8 +154,7 @@ def _wrong_compared(difference: float, margin: float) -> dict[str, bool]:
     }
 
 
-def _wrong_alone(excess: float, margin: float) -> dict[str, bool]:
-    close = 1e-12
+def _wrong_alone(excess: float, margin: float, close: float) -> dict[str, bool]:
     return {
         "leaks": excess <= margin + close,
         "leaks, by an uncertain amount": excess <= close,
@@ -156,16 +164,22 @@ def _wrong_alone(excess: float, margin: float) -> dict[str, bool]:
 
 def error_rates(simulation: Simulation, draws: int) -> dict[str, float]:
     """The share of studies with at least one wrong statement of each kind, on any arm."""
-    truth = simulation.truth
+    return rates_of(simulation.verdicts(draws), simulation.truth)
+
+
+def rates_of(studies: Iterable[list[ArmVerdict]], truth: Truth) -> dict[str, float]:
+    """The share of studies with at least one wrong statement of each kind, on any arm."""
     first = 1 if truth.has_plain else 0
     counts: Counter[str] = Counter()
-    for found in simulation.verdicts(draws):
+    number = 0
+    for found in studies:
+        number += 1
         wrong: set[str] = set()
         for index, arm_verdict in enumerate(found, start=first):
             wrong |= wrong_kinds(arm_verdict, truth, index)
         counts.update(wrong)
     kinds = KINDS if truth.has_plain else KINDS_ALONE
-    return {kind: counts[kind] / draws for kind in kinds}
+    return {kind: counts[kind] / number for kind in kinds}
 
 
 def compared(plain: tuple[float, float], step: float, arms: int) -> Truth:

@@ -19,6 +19,10 @@ from mgaudit.attacks.single_target import delong_interval, population_tpr_interv
 
 FPR = 0.01
 TARGETS = (4, 8, 16)
+# These scores have no jackknife over models, so the half-width is the larger of two estimates (see
+# `two_way_interval`). Where single targets and examples dominate, both estimate the same, and the
+# larger one is too large by chance: with 4 targets, 98 % are covered.
+MOST_OVER_TARGETS = 0.985
 HEADING = (
     "scenario",
     "examples",
@@ -385,14 +389,14 @@ def test_coverage_of_the_auc_over_targets() -> None:
         for line in auc_over_targets(scenario, 400, 1000)
     ]
     show("AUC over targets (two-way)", lines)
-    assert all(0.93 <= covered(line) <= 0.97 for line in lines)
+    assert all(0.93 <= covered(line) <= MOST_OVER_TARGETS for line in lines)
 
 
 @pytest.mark.slow
 def test_coverage_of_paired_differences() -> None:
     lines = [line for pair in PAIRS for line in paired_differences(pair, 400, 1000)]
     show("Difference in AUC between two arms (two-way, paired)", lines)
-    assert all(0.93 <= covered(line) <= 0.97 for line in lines)
+    assert all(0.93 <= covered(line) <= MOST_OVER_TARGETS for line in lines)
 
 
 @pytest.mark.slow
@@ -408,7 +412,7 @@ def test_coverage_of_the_tpr_over_targets() -> None:
         ]
         show(f"TPR @ 1 % FPR over targets (two-way), {allowed} false positives allowed", fewer)
     expected = [line for line in lines if "expected TPR" in line]
-    assert all(0.93 <= covered(line) <= 0.97 for line in expected)
+    assert all(0.93 <= covered(line) <= MOST_OVER_TARGETS for line in expected)
 
 
 @pytest.mark.slow
