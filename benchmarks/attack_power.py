@@ -76,6 +76,7 @@ ATTACKS: dict[str, Attack] = {
 COMPARED = [
     (STACKED, "RMIA, online"),
     (STACKED, "BaVarIA, Student's t"),
+    (STACKED, "LiRA, online, pooled"),
     ("BaVarIA, Student's t", "RMIA, online"),
     ("BaVarIA, Student's t", "LiRA, online, pooled"),
     ("LiRA, online, shrunk", "LiRA, online, pooled"),
