@@ -27,7 +27,7 @@ from mgaudit.analysis.detectable import (
 )
 from mgaudit.analysis.verdict_metrics import fpr_of_verdict
 from mgaudit.analysis.verdicts import level_of_limits
-from mgaudit.attacks import RMIA, Attack, LiRA
+from mgaudit.attacks import RMIA, Attack
 from mgaudit.attacks.intervals import (
     Resampled,
     resample_counts,
@@ -177,7 +177,6 @@ EFFECTS = ("AUC", "difference in AUC", "TPR", "difference in TPR")
     "audits",
     [
         ShadowAudits(RMIA(), 8, 0.9875, 200),
-        ShadowAudits(LiRA(), 8, 0.9875, 200),
         ShadowAudits(RMIA(), 16, 0.9875, 200),
     ],
     ids=lambda audits: f"{type(audits.attack).__name__}, {audits.models} models",
@@ -187,7 +186,8 @@ def test_the_power_is_eighty_percent_with_the_jackknife(audits: ShadowAudits) ->
     cells = " | ".join(f"{100 * power:.0f} %" for power in powers.values())
     attack = type(audits.attack).__name__
     print(f"\n| {attack} | {audits.models} | {100 * audits.level:g} % | {cells} |")
-    assert all(0.7 <= power <= 0.9 for power in powers.values()), powers
+    error = 2 * (0.8 * 0.2 / audits.number) ** 0.5  # of the simulation
+    assert all(0.7 - error <= power <= 0.9 + error for power in powers.values()), powers
 
 
 SMALL = Audits(models=4, examples=300, level=0.975, number=40)
