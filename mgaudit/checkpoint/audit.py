@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mgaudit.checkpoint.match import shadow_match
 from mgaudit.checkpoint.plan import CheckpointPlan, arm_of, planned_outputs
+from mgaudit.compute.parallel import jobs_on_cpu
 from mgaudit.errors import UsageError
 from mgaudit.outputs.model_outputs import ModelOutputs
 from mgaudit.outputs.possible_attacks import left_out_attacks, possible_attacks
@@ -68,7 +69,8 @@ def run_checkpoint_audit(
     shadows = ArmOutputs(trained, plan.design)
     outputs = _outputs(plan, shadows)
     planned = _planned(plan, outputs, trained)
-    study, arrays = run_outputs(planned, progress, jobs)
+    attacking = jobs_on_cpu(jobs, plan.design.device)
+    study, arrays = run_outputs(planned, progress, attacking)
     checks = _checks(plan, shadows, outputs, planned, study)
     times = Times(
         started=started.isoformat(timespec="seconds"),

@@ -25,6 +25,14 @@ def default_jobs(device: str) -> int:
     return 1 if device == "cuda" else int(cpu_count())
 
 
+def jobs_on_cpu(jobs: int, device: str) -> int:
+    """Returns the number of processes for work that no GPU does.
+
+    On "cuda", `jobs` is the number of processes that share the GPU; other work uses every core.
+    """
+    return jobs if device == "cpu" else default_jobs("cpu")
+
+
 def can_be_sent(value: object) -> bool:
     """Returns whether a value, such as a function, can be sent to worker processes."""
     try:

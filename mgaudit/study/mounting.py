@@ -28,8 +28,7 @@ from mgaudit.targets.own_module import RAISED, error_line_with_place
 from mgaudit.targets.seeds import numpy_generator
 
 POWER_RESAMPLES = 200  # fewer than of other metrics, because every number of shadows is resampled
-# Targets times examples from which on the attacks are worth the start of worker processes.
-SHARED_SCORES = 10_000
+SCORES_A_PROCESS = 5_000  # targets times examples; with fewer, a process is not worth its start
 
 MetricsByName = dict[str, Resampled]
 
@@ -112,14 +111,15 @@ class Mounting:
 def mount(mountings: Sequence[Mounting], jobs: int) -> list[Mounted]:
     """Returns what the attacks measured, in the order of `mountings`.
 
-    The targets are divided among `jobs` processes. Attacks of the user's own run in this process.
+    The targets are divided among at most `jobs` processes. Attacks of the user's own run in this
+    process.
 
     Raises:
         RuntimeError: If an attack of the user's own fails, with its name.
     """
     has_own = any(choice.own_sha256 for mounting in mountings for choice in mounting.attacks)
-    if has_own or sum(mounting.scores for mounting in mountings) < SHARED_SCORES:
-        jobs = 1
+    scores = sum(mounting.scores for mounting in mountings)
+    jobs = 1 if has_own else max(min(jobs, scores // SCORES_A_PROCESS), 1)
     pieces = [
         _Piece(number, part, piece)
         for number, mounting in enumerate(mountings)

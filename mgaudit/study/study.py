@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from mgaudit.analysis.limits import FEWEST_MODELS
 from mgaudit.analysis.margins import Margins
 from mgaudit.analysis.samples import analyse_study
+from mgaudit.compute.parallel import jobs_on_cpu
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.results import StudyResult, Times
 from mgaudit.settings.schemes import PLAIN
@@ -78,6 +79,7 @@ def _audits(
 ) -> list[Audit]:
     """Returns the audit of each arm with at least FEWEST_MODELS converged models."""
     design, notes = plan.design, plan.settings.notes
+    jobs = jobs_on_cpu(jobs, design.device)
     audited = [trained for trained in trained_arms if _can_be_audited(trained)]
     plain = next((trained for trained in audited if _is_plain(trained)), None)
     plain_outputs = None if plain is None else ArmOutputs(plain, design)

@@ -60,7 +60,7 @@ def same(first: Resampled, second: Resampled) -> None:
 
 
 def test_the_number_of_processes_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mounting, "SHARED_SCORES", 0)
+    monkeypatch.setattr(mounting, "SCORES_A_PROCESS", 1)
     attacks = [attack_choice(name) for name in ("stacked", "rmia", "loss")]
     rows, models = [0, 2, 3, 5, 6], list(range(MODELS))
     arm, plain = outputs(0), outputs(1, noise=0.5)
@@ -92,7 +92,7 @@ class ProcessNumber(Attack):
 
 
 def test_attacks_of_the_user_run_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mounting, "SHARED_SCORES", 0)
+    monkeypatch.setattr(mounting, "SCORES_A_PROCESS", 1)
     choice = attack_choice(ProcessNumber())
     models = list(range(MODELS))
     mounted: list[Mounted] = mount([Mounting.of([choice], outputs(0), models, models, data())], 2)
@@ -110,9 +110,10 @@ def test_few_scores_start_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     attacks, models = [attack_choice("loss")], list(range(MODELS))
     task = Mounting.of(attacks, outputs(0), models, models, data())
     mount([task], 2)
-    monkeypatch.setattr(mounting, "SHARED_SCORES", MODELS * EXAMPLES)
-    mount([task], 2)
-    assert used == [1, 2]
+    monkeypatch.setattr(mounting, "SCORES_A_PROCESS", MODELS * EXAMPLES // 3)
+    for jobs in (2, 8):
+        mount([task], jobs)
+    assert used == [1, 2, 3]
 
 
 def test_observations_are_sent_without_signals_and_stay_read_only() -> None:
