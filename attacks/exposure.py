@@ -1,5 +1,6 @@
 """Exposure: how well an attack detects, for each single example, whether a model trained on it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from mgaudit.attacks.intervals import (
     two_way_interval,
     upper_limit,
 )
+from mgaudit.attacks.jackknife import Jackknife
 from mgaudit.attacks.ranks import share_below
 
 Floats = NDArray[np.float64]
@@ -105,6 +107,7 @@ def auc_by_class(
     membership: NDArray[np.bool_],
     labels: NDArray[np.int64],
     counts: NDArray[np.integer],
+    jackknife: Mapping[int, Jackknife] | None = None,
 ) -> dict[int, Interval | None]:
     """Returns the mean AUC within each class, with its 95 % interval for new targets and examples.
 
@@ -116,22 +119,27 @@ def auc_by_class(
         membership: Membership (targets, examples), bool.
         labels: Class numbers (examples,).
         counts: Multiplicity of each example in each bootstrap resample (resamples, examples).
+        jackknife: The jackknife of the AUC within each class that has one.
     """
+    of_models = {} if jackknife is None else jackknife
     aucs: dict[int, Interval | None] = {}
     for label in np.unique(labels).tolist():
         in_class = labels == label
         aucs[label] = _auc_interval(
-            scores[:, in_class], membership[:, in_class], counts[:, in_class]
+            scores[:, in_class], membership[:, in_class], counts[:, in_class], of_models.get(label)
         )
     return aucs
 
 
 def _auc_interval(
-    scores: Floats, membership: NDArray[np.bool_], counts: NDArray[np.integer]
+    scores: Floats,
+    membership: NDArray[np.bool_],
+    counts: NDArray[np.integer],
+    jackknife: Jackknife | None,
 ) -> Interval | None:
     """Returns the mean AUC with its 95 % interval, or None where there are too few examples.
 
-    `scores` and `membership` are (targets, examples), and `counts` (resamples, examples).
+    The arguments are those of `auc_by_class`, for the examples of one class.
     """
     outside = ~membership
     fewest = min(membership.sum(axis=1).min(), outside.sum(axis=1).min())
@@ -141,7 +149,8 @@ def _auc_interval(
         examples_in_resamples = counts @ side.astype(np.int64)
         if not examples_in_resamples.all():
             return None
-    auc = resampled_metrics(scores, membership, counts, names=["auc"])["auc"]
+    of_models = {} if jackknife is None else {"auc": jackknife}
+    auc = resampled_metrics(scores, membership, counts, jackknife=of_models, names=["auc"])["auc"]
     return two_way_interval(auc, int(fewest))
 
 

@@ -162,9 +162,12 @@ def metrics(
 
 
 def metrics_on_halves(
-    scores: Floats, membership: NDArray[np.bool_], halves: NDArray[np.bool_]
+    scores: Floats,
+    membership: NDArray[np.bool_],
+    halves: NDArray[np.bool_],
+    names: Collection[str] | None = None,
 ) -> dict[str, Floats]:
-    """Returns every metric by name on both halves of the examples (splits, 2, rows).
+    """Returns metrics by name on both halves of the examples (splits, 2, rows).
 
     The threshold of the advantage on a half is chosen on the other half.
 
@@ -172,7 +175,9 @@ def metrics_on_halves(
         scores: Several scores of the same examples (rows, examples), float64, finite.
         membership: Membership (examples,), bool, with members and non-members in each half.
         halves: Whether an example is in the first half, for each split (splits, examples).
+        names: The metrics to compute; None are all of them.
     """
+    computed = [metric for metric in METRICS if names is None or metric.name in names]
     order = np.argsort(-scores, axis=1, kind="stable")
     in_order = np.take_along_axis(scores, order, axis=1)
     continues = in_order[:, 1:] == in_order[:, :-1]
@@ -194,7 +199,7 @@ def metrics_on_halves(
         of_splits.append([OfHalf(*of_half) for of_half in zip(pair, advantages, strict=True)])
     return {
         metric.name: np.array([[metric.read(of_half) for of_half in pair] for pair in of_splits])
-        for metric in METRICS
+        for metric in computed
     }
 
 

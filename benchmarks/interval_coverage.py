@@ -25,7 +25,7 @@ from mgaudit.attacks.intervals import (
 )
 from mgaudit.attacks.jackknife import ModelGroups, number_of_groups, random_halves
 from mgaudit.attacks.metrics import metrics
-from mgaudit.attacks.rescoring import scores_and_jackknife
+from mgaudit.attacks.rescoring import rescored
 
 Floats = NDArray[np.float64]
 
@@ -161,7 +161,7 @@ def _resampled(
 ) -> dict[str, Resampled]:
     groups = ModelGroups.of(np.arange(arm.models), number_of_groups(arm.models, attack.is_slow))
     targets = range(arm.models)
-    scores, jackknife = scores_and_jackknife(attack, arm, None, targets, groups, halves)
+    scores, jackknife, _ = rescored(attack, arm, None, targets, groups, halves)
     return resampled_metrics(scores, arm.membership, counts, jackknife=jackknife)
 
 

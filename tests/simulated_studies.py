@@ -20,7 +20,7 @@ from mgaudit.attacks import Attack, Observations, score_every_target
 from mgaudit.attacks.intervals import Resampled, resample_counts, resampled_metrics
 from mgaudit.attacks.jackknife import ModelGroups, number_of_groups, random_halves
 from mgaudit.attacks.metrics import metrics
-from mgaudit.attacks.rescoring import scores_and_jackknife
+from mgaudit.attacks.rescoring import rescored
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.results import AuditResult
 from tests.fake_study import arm
@@ -111,9 +111,7 @@ class Studies:
         targets = range(self.models)
         number = number_of_groups(self.models, self.attack.is_slow)
         groups = ModelGroups.of(np.arange(self.models), number)
-        scores, jackknife = scores_and_jackknife(
-            self.attack, observed, None, targets, groups, halves
-        )
+        scores, jackknife, _ = rescored(self.attack, observed, None, targets, groups, halves)
         return resampled_metrics(scores, observed.membership, counts, jackknife=jackknife)
 
 

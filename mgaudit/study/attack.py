@@ -5,7 +5,7 @@ model) is attacked in turn, and the other models are its shadow models. A resamp
 sample of the examples. The first attack is the main one, which the details of an arm belong to.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mgaudit.attacks import Observations, Stacked
 from mgaudit.attacks.exposure import Exposure, auc_by_class, exposure, ranks_of
 from mgaudit.attacks.intervals import Interval, Resampled
+from mgaudit.attacks.jackknife import Jackknife
 from mgaudit.attacks.metrics import ROC, false_positives_allowed, roc
 from mgaudit.attacks.one_run import Guesses, guess, one_run_fdp_epsilon
 from mgaudit.reports.record import ChoiceRecord
@@ -182,7 +183,7 @@ def audit(
         jobs: The number of processes.
     """
     rows = arm.target_rows
-    mountings = [Mounting.of(attacks, observations, rows, arm.models, data, with_power=True)]
+    mountings = [Mounting.of(attacks, observations, rows, arm.models, data, in_detail=True)]
     if naive is not None:
         mountings.append(_naive_mounting(attacks, naive, data))
     if through is not None:
@@ -198,7 +199,7 @@ def audit(
         attack, scores = attacks[0].built, outcomes[0].scores
         risk = risk_of_arm(attack, observations, rows, scores, data.seed)
     queried = None if through is None else _noise_outcome(attacks[0], through, others)
-    return audit_of(arm, data, outcomes, answers, power, risk, queried)
+    return audit_of(arm, data, outcomes, answers, power, risk, queried, adaptive.auc_by_class)
 
 
 def audit_of(
@@ -209,15 +210,19 @@ def audit_of(
     power: dict[int, dict[str, Resampled]],
     risk: RiskOfArm | None = None,
     through_noise: NoiseQueriesOutcome | None = None,
+    of_classes: Mapping[int, Jackknife] | None = None,
 ) -> Audit:
     """Returns the audit of an arm from the outcomes of the attacks on it.
 
-    `risk` None is computed from the scores alone.
+    `risk` None is computed from the scores alone. `of_classes` has the jackknife of the first
+    attack's AUC within each class.
     """
     first_scores, membership = outcomes[0].scores, data.membership[arm.targets]
     by_class: dict[int, Interval | None] = {}
     if data.labels is not None:
-        by_class = auc_by_class(first_scores, membership, data.labels, data.example_resamples)
+        by_class = auc_by_class(
+            first_scores, membership, data.labels, data.example_resamples, of_classes
+        )
     return Audit(
         arm=arm,
         train_accuracy=_train_accuracy(answers, arm, data),

@@ -18,7 +18,12 @@ from mgaudit.attacks import Observations
 from mgaudit.attacks.intervals import Resampled, resampled_metrics
 from mgaudit.attacks.jackknife import Jackknife, ModelGroups, number_of_groups
 from mgaudit.attacks.power import numbers_of_shadows, scores_by_number
-from mgaudit.attacks.rescoring import has_jackknife, scores_and_jackknife
+from mgaudit.attacks.rescoring import (
+    Rescored,
+    classes_with_jackknife,
+    has_jackknife,
+    rescored,
+)
 from mgaudit.compute.parallel import run
 from mgaudit.errors import UsageError
 from mgaudit.reports.findings import ANALYSED
@@ -44,12 +49,14 @@ class Measured(NamedTuple):
 class Mounted:
     """What the attacks measured on some targets.
 
-    `attacks` is in the order of the attacks. `power` has the metrics of the first attack by the
-    number of shadow models, if that is fewer than all.
+    `attacks` is in the order of the attacks. The rest belongs to the first attack: `power` has its
+    metrics by the number of shadow models, if that is fewer than all, and `auc_by_class` the
+    jackknife of the AUC within each class.
     """
 
     attacks: list[Measured]
     power: dict[int, MetricsByName]
+    auc_by_class: dict[int, Jackknife]
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,10 @@ class Mounting:
         rows: The positions of the targets among the observed models.
         groups: For each attack, the groups of models of its jackknife; None without one.
         data: The data that all arms of the study share.
-        with_power: Whether the first attack is repeated with fewer shadow models.
+        in_detail: Whether the first attack is repeated with fewer shadow models, and measured
+            within each class.
+        classes: Whether an example is of a class (examples,), for the classes whose AUC has a
+            jackknife.
     """
 
     attacks: tuple[Choice, ...]
@@ -73,7 +83,8 @@ class Mounting:
     rows: list[int]
     groups: tuple[ModelGroups | None, ...]
     data: AuditedData
-    with_power: bool
+    in_detail: bool
+    classes: dict[int, NDArray[np.bool_]]
 
     @classmethod
     def of(
@@ -84,7 +95,7 @@ class Mounting:
         models: list[int],
         data: AuditedData,
         shadows: Observations | None = None,
-        with_power: bool = False,
+        in_detail: bool = False,
     ) -> "Mounting":
         """Returns the attacks on targets; `models` has the index in the study of each model."""
         membership, groups = observations.membership[rows], []
@@ -92,9 +103,12 @@ class Mounting:
             number = number_of_groups(len(data.membership), choice.built.is_slow)
             repeats = has_jackknife(choice.built, membership, data.splits)
             groups.append(ModelGroups.of(np.array(models), number) if repeats else None)
+        classes: dict[int, NDArray[np.bool_]] = {}
+        if in_detail and data.labels is not None:
+            classes = classes_with_jackknife(data.labels, membership, data.splits)
         sent = replace(data, pictures=None)  # which no attack uses
         return cls(
-            tuple(attacks), observations, shadows, rows, tuple(groups), sent, with_power=with_power
+            tuple(attacks), observations, shadows, rows, tuple(groups), sent, in_detail, classes
         )
 
     @property
@@ -145,10 +159,11 @@ def _mounted(piece: _Piece) -> tuple[int, int, Mounted]:
     mounting = piece.mounting
     # Sums of linear algebra depend on the number of threads by rounding.
     with threadpool_limits(limits=1):
-        of_attacks = zip(mounting.attacks, mounting.groups, strict=True)
-        measured = [_measured(choice, groups, mounting) for choice, groups in of_attacks]
-        power = _power(mounting) if mounting.with_power else {}
-    return piece.number, piece.part, Mounted(measured, power)
+        of_attacks = [_rescored(number, mounting) for number in range(len(mounting.attacks))]
+        membership, data = mounting.observations.membership[mounting.rows], mounting.data
+        measures = [measured(of.scores, membership, data, of.jackknife) for of in of_attacks]
+        power = _power(mounting) if mounting.in_detail else {}
+    return piece.number, piece.part, Mounted(measures, power, of_attacks[0].auc_by_class)
 
 
 def _joined(parts: Sequence[Mounted]) -> Mounted:
@@ -164,21 +179,31 @@ def _joined(parts: Sequence[Mounted]) -> Mounted:
         shadows: _joined_metrics([part.power[shadows] for part in parts])
         for shadows in parts[0].power
     }
-    return Mounted(of_attacks, power)
+    by_class = {
+        label: Jackknife.joined([part.auc_by_class[label] for part in parts])
+        for label in parts[0].auc_by_class
+    }
+    return Mounted(of_attacks, power, by_class)
 
 
 def _joined_metrics(parts: Sequence[MetricsByName]) -> MetricsByName:
     return {name: Resampled.joined([part[name] for part in parts]) for name in parts[0]}
 
 
-def _measured(choice: Choice, groups: ModelGroups | None, mounting: Mounting) -> Measured:
-    """Returns the scores of an attack, and its metrics with their jackknife."""
-    observations, rows, data = mounting.observations, mounting.rows, mounting.data
+def _rescored(number: int, mounting: Mounting) -> Rescored:
+    """Returns the scores of an attack, and the jackknife of its metrics."""
+    choice, groups = mounting.attacks[number], mounting.groups[number]
+    classes = mounting.classes if number == 0 else {}
     with named(choice):
-        scores, jackknife = scores_and_jackknife(
-            choice.built, observations, mounting.shadows, rows, groups, data.splits
+        return rescored(
+            choice.built,
+            mounting.observations,
+            mounting.shadows,
+            mounting.rows,
+            groups,
+            mounting.data.splits,
+            classes,
         )
-    return measured(scores, observations.membership[rows], data, jackknife)
 
 
 def measured(

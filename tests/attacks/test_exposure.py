@@ -7,6 +7,7 @@ from scipy import stats
 from mgaudit.attacks import LiRA, score_every_target
 from mgaudit.attacks.exposure import auc_by_class, exposure
 from mgaudit.attacks.intervals import resample_counts
+from mgaudit.attacks.jackknife import Jackknife
 from mgaudit.attacks.metrics import roc
 from tests import oracles
 
@@ -106,3 +107,11 @@ def test_the_auc_by_class_is_that_of_the_classs_examples() -> None:
         assert interval.low < interval.value < interval.high
     assert by_class[2] is None  # too few members
     assert by_class[1].low > by_class[0].high  # type: ignore[union-attr]
+
+    # What models do to all examples of a class is in the jackknife alone.
+    of_models = np.random.default_rng(2).normal(0, 0.1, (1, 1, 5, 5))
+    jackknife = Jackknife(np.repeat(of_models, 2, axis=1), np.arange(5))
+    wider = auc_by_class(scores, membership, labels, counts, {0: jackknife})
+    assert jackknife.variance() > 0
+    assert wider[1] == by_class[1]
+    assert wider[0].high - wider[0].low > by_class[0].high - by_class[0].low  # type: ignore[union-attr]

@@ -22,8 +22,8 @@ from mgaudit.attacks import (
 from mgaudit.attacks.attack import jackknife_scores
 from mgaudit.attacks.intervals import Resampled, Variances, resample_counts, resampled_metrics
 from mgaudit.attacks.jackknife import Jackknife, ModelGroups, number_of_groups, random_halves
-from mgaudit.attacks.metrics import METRICS, metrics, metrics_on_halves
-from mgaudit.attacks.rescoring import has_jackknife, scores_and_jackknife
+from mgaudit.attacks.metrics import METRICS, metrics, metrics_on_halves, roc
+from mgaudit.attacks.rescoring import classes_with_jackknife, has_jackknife, rescored
 from tests.attacks.test_references import coins, halves, null_observations
 
 SOURCE = Path(__file__).parents[2] / "benchmarks" / "interval_coverage.py"
@@ -79,7 +79,7 @@ def test_every_attack_can_be_scored_without_groups_of_shadows(name: str) -> None
         groups = None
         if has_jackknife(attack, outputs.membership[[0, 2]], splits):
             groups = ModelGroups.of(np.arange(6), 3)
-        scores, jackknife = scores_and_jackknife(attack, outputs, None, [0, 2], groups, splits)
+        scores, jackknife, _ = rescored(attack, outputs, None, [0, 2], groups, splits)
         assert np.array_equal(scores, score_every_target(attack, outputs, targets=[0, 2]))
         if "shadows" in attack.needs:
             assert set(jackknife) == {metric.name for metric in METRICS}
@@ -207,7 +207,7 @@ def test_models_that_differ_widen_the_interval() -> None:
     splits = random_halves(np.arange(interval_coverage.EXAMPLES), generator)
     groups = ModelGroups.of(np.arange(16), 16)
     arm = drawn.arms[0]
-    scores, jackknife = scores_and_jackknife(LiRA(), arm, None, range(16), groups, splits)
+    scores, jackknife, _ = rescored(LiRA(), arm, None, range(16), groups, splits)
     auc = resampled_metrics(scores, arm.membership, counts, jackknife=jackknife)["auc"]
     parts = Variances.of(auc)
     assert parts.is_jackknife
@@ -223,3 +223,28 @@ def test_intervals_cover_where_targets_are_each_others_shadows(name: str) -> Non
         assert cover.covered > 0.84, (metric, kind)  # three standard errors below 95 %
         if metric == "auc":
             assert 0.85 < cover.width < 1.6, (metric, kind)
+
+
+def test_the_jackknife_within_a_class_is_that_of_its_examples() -> None:
+    observed = observations(6, examples=90)
+    labels = np.arange(90) % 3
+    labels[60:62] = 7  # a class with too few examples
+    splits = random_halves(np.arange(90), np.random.default_rng(0))
+    groups = ModelGroups.of(np.arange(6), 6)
+    targets = [0, 4]
+    classes = classes_with_jackknife(labels, observed.membership[targets], splits)
+    assert set(classes) == {0, 1, 2}
+    _, _, by_class = rescored(LiRA(), observed, None, targets, groups, splits, classes)
+    of_targets = jackknife_scores(LiRA(), observed, None, targets, groups.members())
+    for row, (target, of_target) in enumerate(zip(targets, of_targets, strict=True)):
+        members = observed.membership[target]
+        for label, jackknife in by_class.items():
+            for split, first in enumerate(splits):
+                for side, half in enumerate((first, ~first)):
+                    chosen = half & (labels == label)
+                    for group, scores in enumerate(of_target.without):
+                        auc = roc(scores[chosen], members[chosen]).auc()
+                        found = jackknife.values[split, side, group, row]
+                        assert found == pytest.approx(float(auc), abs=1e-12)
+    for jackknife in by_class.values():
+        assert jackknife.group_of_target.tolist() == targets

@@ -36,7 +36,7 @@ def outputs(seed: int, noise: float = 1.0) -> Observations:
 def data() -> AuditedData:
     generator = np.random.default_rng(1)
     return AuditedData(
-        labels=None,
+        labels=np.random.default_rng(0).integers(0, CLASSES, EXAMPLES),
         classes=(),
         origins=(),
         membership=fair_coins(MODELS, EXAMPLES, 0),
@@ -65,7 +65,7 @@ def test_the_number_of_processes_changes_no_bit(monkeypatch: pytest.MonkeyPatch)
     rows, models = [0, 2, 3, 5, 6], list(range(MODELS))
     arm, plain = outputs(0), outputs(1, noise=0.5)
     mountings = [
-        Mounting.of(attacks, arm, rows, models, data(), with_power=True),
+        Mounting.of(attacks, arm, rows, models, data(), in_detail=True),
         Mounting.of(attacks[:2], arm, models, models, data(), shadows=plain),
     ]
     together, divided = mount(mountings, 1), mount(mountings, 3)
@@ -76,10 +76,15 @@ def test_the_number_of_processes_changes_no_bit(monkeypatch: pytest.MonkeyPatch)
             assert one.metrics.keys() == other.metrics.keys()
             for name in one.metrics:
                 same(one.metrics[name], other.metrics[name])
+        assert first.auc_by_class.keys() == second.auc_by_class.keys()
+        for label, of_class in first.auc_by_class.items():
+            np.testing.assert_array_equal(of_class.values, second.auc_by_class[label].values)
         for shadows, metrics in first.power.items():
             for name in metrics:
                 same(metrics[name], second.power[shadows][name])
     assert list(together[0].power) == [4]
+    assert set(together[0].auc_by_class) == set(range(CLASSES))
+    assert together[1].auc_by_class == {}
     assert together[0].attacks[0].scores.shape == (5, EXAMPLES)
     assert not np.array_equal(together[0].attacks[1].scores, together[1].attacks[1].scores[rows])
 
