@@ -242,12 +242,16 @@ def through_noise_table(study: StudyResult) -> Table:
         rows.append([Cell(labels[record.arm]), Cell(facts.heading), *cells])
     plain = plain_name(study)
     draws = found[0].draws if found else 0
-    notes = [
+    note = (
         f"The attack is {study.analysis.attack}. The second query of an example is the mean of the "
-        f"logits over {draws} draws of the noise that the arm puts on its inputs. The models of "
-        f"{the_plain_arm(study)} are attacked with the same two queries, so that the difference is "
-        "not one of effort. The 95 % intervals are paired and not corrected for multiple testing."
-    ]
+        f"logits over {draws} draws of the noise that the arm puts on its inputs. "
+    )
+    if any(record.plain is not None for record in found):
+        note += (
+            f"The models of {the_plain_arm(study)} are attacked with the same two queries, so that "
+            "the difference is not one of effort. "
+        )
+    notes = [f"{note}The 95 % intervals are paired and not corrected for multiple testing."]
     columns = ["Arm", "Metric", "Plain query", "Both queries", "Gain"]
     columns += [f"{plain[:1].upper()}{plain[1:]}, both queries", "Difference"]
     return Table("through-noise", "Queries through the noise", columns, rows, notes)

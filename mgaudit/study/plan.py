@@ -149,9 +149,11 @@ def plan_arm(settings: AuditSettings, design: Design, progress: Progress | None 
 def _noise_draws(settings: AuditSettings) -> NoiseDraws | None:
     """Returns the draws through which the first attack also queries the arm's models, if any.
 
-    An attack of the user's own was checked with the queries of the settings alone.
+    An attack of the user's own was checked with the queries of the settings alone. Gradient norms
+    are those of the example itself, so the attack on them does not see the draws.
     """
-    if settings.attacks[0].own_sha256 is not None:
+    first = settings.attacks[0]
+    if first.own_sha256 is not None or "gradient_norm" in first.built.needs:
         return None
     draws: NoiseDraws | None = settings.queries.built.through(settings.scheme.built)
     return draws

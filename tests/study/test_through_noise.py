@@ -8,7 +8,7 @@ import pytest
 from mgaudit.analysis.limits import FEWEST_MODELS
 from mgaudit.attacks import Observations, Stacked, score_every_target
 from mgaudit.attacks.metrics import roc
-from mgaudit.reports.comparison_tables import through_noise_section
+from mgaudit.reports.comparison_tables import through_noise_section, through_noise_table
 from mgaudit.reports.method import method
 from mgaudit.settings.study_settings import study_settings
 from mgaudit.study.plan import plan_study
@@ -65,6 +65,7 @@ def test_both_arms_are_attacked_with_the_same_two_queries(small: dict[str, Any])
     assert auc.gain.value == pytest.approx(auc.through.value - auc.direct.value)
     section = through_noise_section(study, {})
     assert section is not None
+    assert "same two queries" in through_noise_table(study).notes[0]
     assert "mean of the logits over 4 draws of this noise" in " ".join(method(study))
 
 
@@ -80,6 +81,8 @@ def test_only_noise_on_inputs_and_plain_queries_of_built_in_attacks(small: dict[
     with_dp = f"{MASK} + dp-sgd:noise_multiplier=1"
     schemes = ["none", "weight-noise:sigma=0.01", "dp-sgd:noise_multiplier=1", with_dp]
     assert draws(schemes=schemes) == [None, None, None, 4]
+    # An attack that does not see the logits gains nothing from them.
+    assert draws(attacks=["gradient-norm", "loss"]) == [None, None]
     with pytest.raises(ValueError, match=r"noise_draws must be >= 0"):
         draws(queries="plain:noise_draws=-1")
 
@@ -89,6 +92,8 @@ def test_without_a_plain_arm_there_is_no_difference(small: dict[str, Any]) -> No
     auc = study.analysis.through_noise[0]
     assert (auc.metric, auc.plain, auc.difference) == ("auc", None, None)
     assert auc.gain.value == pytest.approx(auc.through.value - auc.direct.value)
+    (note,) = through_noise_table(study).notes
+    assert "same two queries" not in note
 
 
 def test_the_plain_query_can_be_the_only_one(small: dict[str, Any]) -> None:
