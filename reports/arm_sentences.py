@@ -311,7 +311,9 @@ def _contradiction(other: OtherAnswer) -> str:
         measured = f"AUC {number(other.value)}"
     else:
         measured = f"AUC {number(other.value)}, difference {_with_limits(other.difference)}"
+    has_direction = other.outcome.startswith(("protects", "exposes", "leaks"))
+    verb = "contradicts this" if has_direction else "does not confirm this"
     return (
-        f"The attack {other.attack} contradicts this: {other.outcome} ({measured}; corrected for "
-        "the number of other attacks and arms)."
+        f"The attack {other.attack} {verb}: {other.outcome} ({measured}; corrected for the number "
+        "of other attacks and arms)."
     )

@@ -69,6 +69,9 @@ class MetricVerdict(Record):
 class OtherAnswer(Record):
     """The outcome for the AUC by another attack, which contradicts that by the first.
 
+    By the first attack with queries through the noise, the outcome may also be that protection is
+    not confirmed.
+
     `difference` is that of the arm minus the plain arm, or None where the arm is compared with
     chance, and `value` the AUC of the arm. Their intervals are corrected by Bonferroni's method for
     all other attacks and all arms.

@@ -249,11 +249,11 @@ def through_noise_table(study: StudyResult) -> Table:
     if any(record.plain is not None for record in found):
         note += (
             f"The models of {the_plain_arm(study)} are attacked with the same two queries, so that "
-            "the difference is not one of effort. "
+            "both attacks have the same effort. "
         )
     notes = [f"{note}The 95 % intervals are paired and not corrected for multiple testing."]
-    columns = ["Arm", "Metric", "Plain query", "Both queries", "Gain"]
-    columns += [f"{plain[:1].upper()}{plain[1:]}, both queries", "Difference"]
+    columns = ["Arm", "Metric", "One query", "Two queries", "Gain"]
+    columns += [f"{plain[:1].upper()}{plain[1:]}, two queries", "Difference"]
     return Table("through-noise", "Queries through the noise", columns, rows, notes)
 
 

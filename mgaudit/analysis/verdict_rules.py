@@ -119,6 +119,13 @@ def _either_leak(auc: Outcome, tpr: Outcome) -> Combined:
     return next(outcome for outcome in order if outcome in (auc, tpr))
 
 
+def leaves_open(through_noise: Outcome, first: Outcome) -> bool:
+    """Returns whether an attack through the noise does not confirm that the noise protects."""
+    if DIRECTIONS.get(first, 0) >= 0 or through_noise == "nothing to protect":
+        return False
+    return DIRECTIONS.get(through_noise, 0) >= 0
+
+
 def contradicts(other: Outcome, first: Outcome) -> bool:
     """Returns whether the outcome by another attack contradicts that by the first attack.
 

@@ -18,6 +18,7 @@ from mgaudit.analysis.verdict_rules import (
     combined_outcome,
     compared_outcome,
     contradicts,
+    leaves_open,
 )
 from mgaudit.reports.arm_verdict import ArmVerdict, MetricVerdict, Needed, OtherAnswer, Outcome
 from mgaudit.reports.arrays import Arrays
@@ -111,8 +112,9 @@ class _Judge:
     def _contradictions(self, index: int, arm: AuditResult, first: Outcome) -> list[OtherAnswer]:
         """Returns the other attacks by an adaptive adversary whose AUC contradicts the outcome.
 
-        The first attack with queries through the noise is another attack too. The level is
-        corrected for the number of arms and of other attacks.
+        The first attack with queries through the noise is another attack too, also if it does not
+        confirm that the noise protects. The level is corrected for the number of arms and of other
+        attacks.
         """
         metric = self.metrics[0]
         others = {
@@ -132,7 +134,10 @@ class _Judge:
         answers = []
         for attack, (own, of_plain) in others.items():
             by_other = judge._of_quantity(metric, own, of_plain)
-            if contradicts(by_other.outcome, first):
+            is_through_noise = queries is not None and attack == queries.name
+            if contradicts(by_other.outcome, first) or (
+                is_through_noise and leaves_open(by_other.outcome, first)
+            ):
                 answer = OtherAnswer(
                     attack=attack,
                     outcome=by_other.outcome,

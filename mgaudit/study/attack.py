@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mgaudit.attacks import Observations, Stacked
+from mgaudit.attacks import Attack, Observations, Stacked
 from mgaudit.attacks.exposure import Exposure, auc_by_class, exposure, ranks_of
 from mgaudit.attacks.intervals import Interval, Resampled
 from mgaudit.attacks.jackknife import Jackknife
@@ -246,13 +246,20 @@ def _naive_mounting(attacks: Sequence[Choice], naive: NaiveView, data: AuditedDa
     )
 
 
+def weighs_queries(attack: Choice, shadows: int) -> bool:
+    """Returns whether the attack learns how much a query through the noise says.
+
+    Only the stacked attack with at least 4 shadow models does. Other attacks average over their
+    queries, and such a query makes them weaker where the models are trained without noise.
+    """
+    return isinstance(attack.built, Attack) and isinstance(attack.built.resolved(shadows), Stacked)
+
+
 def _noise_mountings(
     attack: Choice, through: NoiseQueriesView, arm: AuditedArm, data: AuditedData
 ) -> list[Mounting]:
     """Returns the attack with queries through the noise, on the arm and on the plain arm."""
-    if isinstance(attack.built, Stacked):
-        # The two queries differ in kind, so that their difference says something too.
-        attack = replace(attack, built=replace(attack.built, contrasts=True))
+    attack = replace(attack, built=replace(attack.built, contrasts=True))
     mountings = [Mounting.of([attack], through.observations, arm.target_rows, arm.models, data)]
     if through.plain is not None:
         targets = through.plain_targets

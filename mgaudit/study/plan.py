@@ -8,10 +8,13 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
+import torch
+
 from mgaudit.errors import UsageError
 from mgaudit.settings.schemes import PLAIN
 from mgaudit.settings.study_settings import AuditSettings, StudySettings
 from mgaudit.storage.run_folder import path_word
+from mgaudit.study.attack import weighs_queries
 from mgaudit.study.attack_trial import OutputShapes, check_attacks
 from mgaudit.study.design import Design, draw_design
 from mgaudit.study.extras import extras_in
@@ -37,6 +40,7 @@ from mgaudit.targets.scheme_hooks import check_hooks, hook_trial, refuse_without
 from mgaudit.targets.schemes import Scheme, dp_sgd_in
 from mgaudit.targets.schemes.noise_nodes import without_node
 from mgaudit.targets.schemes.scheme import overrides
+from mgaudit.targets.seeds import torch_generator
 from mgaudit.targets.training import Training
 
 # The accountant takes seconds, and the studies of a grid have the same privacy plans.
@@ -143,20 +147,38 @@ def plan_arm(settings: AuditSettings, design: Design, progress: Progress | None 
     _check_network(settings, recipe, dataset)
     _check_own_schemes(settings, recipe, design)
     queries = _checked_queries(settings, dataset)
-    return Arm(settings, recipe, queries, _noise_draws(settings), one_by_one)
+    return Arm(settings, recipe, queries, _noise_draws(settings, recipe, dataset), one_by_one)
 
 
-def _noise_draws(settings: AuditSettings) -> NoiseDraws | None:
+def _noise_draws(settings: AuditSettings, recipe: Recipe, dataset: Dataset) -> NoiseDraws | None:
     """Returns the draws through which the first attack also queries the arm's models, if any.
 
-    An attack of the user's own was checked with the queries of the settings alone. Gradient norms
-    are those of the example itself, so the attack on them does not see the draws.
+    Raises:
+        UsageError: If an own scheme cannot draw its noise for all examples at once.
     """
-    first = settings.attacks[0]
-    if first.own_sha256 is not None or "gradient_norm" in first.built.needs:
+    if not weighs_queries(settings.attacks[0], settings.models - 1):
         return None
     draws: NoiseDraws | None = settings.queries.built.through(settings.scheme.built)
+    if draws is not None and any(part.own_sha256 for part in settings.scheme.parts):
+        _check_draws(draws, settings, recipe, dataset)
     return draws
+
+
+def _check_draws(
+    draws: NoiseDraws, settings: AuditSettings, recipe: Recipe, dataset: Dataset
+) -> None:
+    """Raises UsageError if the noise of an own scheme cannot be drawn for all examples at once."""
+    inputs = torch.from_numpy(dataset.inputs)
+    way_out = "draw it for batches of any size, or use --queries plain:noise_draws=0"
+    rule = "must draw finite noise for all examples at once, to query models through it"
+    try:
+        noisy = draws.ask(inputs, 0, torch_generator(recipe.seed, "queries"))
+        is_right = noisy.shape == inputs.shape and bool(torch.isfinite(noisy).all())
+    except RAISED as error:
+        rule = f"{rule}: {error_line(error)}"
+        raise UsageError(f"scheme {settings.scheme}", rule, way_out=way_out) from error
+    if not is_right:
+        raise UsageError(f"scheme {settings.scheme}", rule, way_out=way_out)
 
 
 def _training_under(settings: AuditSettings) -> Training:

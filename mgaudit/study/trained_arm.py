@@ -18,7 +18,7 @@ from mgaudit.reports.record import ChoiceRecord
 from mgaudit.reports.results import PrivacyClaim
 from mgaudit.settings.choices import Choice
 from mgaudit.settings.schemes import PLAIN
-from mgaudit.study.attack import Audit, NaiveView, NoiseQueriesView, audit
+from mgaudit.study.attack import Audit, NaiveView, NoiseQueriesView, audit, weighs_queries
 from mgaudit.study.audited import Answers, AuditedArm, AuditedData
 from mgaudit.study.design import Design
 from mgaudit.study.extras import extras_in
@@ -169,12 +169,12 @@ def _noise_queries_view(outputs: ArmOutputs, plain: ArmOutputs | None) -> NoiseQ
 
     Returns None for an arm that is not queried through its noise.
     """
-    draws = outputs.trained.arm.through
-    if draws is None:
+    draws, attack = outputs.trained.arm.through, outputs.trained.arm.settings.attacks[0]
+    if draws is None or not weighs_queries(attack, len(outputs.converged) - 1):
         return None
-    needs = needs_of(outputs.trained.arm.settings.attacks[:1])
+    needs = needs_of([attack])
     of_plain, targets = None, []
-    if plain is not None and len(plain.converged) >= FEWEST_MODELS:
+    if plain is not None and weighs_queries(attack, len(plain.converged) - 1):
         of_plain, targets = _through(plain, draws, needs), plain.converged
     return NoiseQueriesView(draws.count, _through(outputs, draws, needs), of_plain, targets)
 

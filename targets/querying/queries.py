@@ -12,6 +12,8 @@ from mgaudit.errors import UsageError
 from mgaudit.targets.schemes import GaussianMask, Scheme
 from mgaudit.targets.schemes.scheme import overrides
 
+MOST_DRAWS = 1000  # of the noise, whose mean logits are a query
+
 
 @dataclass(frozen=True)
 class Queries:
@@ -49,15 +51,17 @@ class Queries:
 class Plain(Queries):
     """Queries each example once, unchanged.
 
-    Where models are trained with noise on their inputs, the first attack also uses the mean logits
-    of `noise_draws` draws of this noise; with 0 it does not.
+    Where models are trained with noise on their inputs, the stacked attack, if it is the first, is
+    repeated with a second query: the mean of the logits over `noise_draws` draws of this noise.
+    With 0 it is not.
     """
 
     noise_draws: int = 4
 
     def __post_init__(self) -> None:
-        if self.noise_draws < 0:
-            raise UsageError("noise_draws", "must be >= 0", str(self.noise_draws))
+        if not 0 <= self.noise_draws <= MOST_DRAWS:
+            rule = f"must be >= 0 and <= {MOST_DRAWS}"
+            raise UsageError("noise_draws", rule, str(self.noise_draws))
 
     def under(self, scheme: Scheme) -> Queries:
         """Returns the plain query."""

@@ -16,6 +16,7 @@ from mgaudit.analysis.verdict_rules import (
     combined_outcome,
     compared_outcome,
     contradicts,
+    leaves_open,
 )
 from mgaudit.reports.arm_verdict import Outcome
 from mgaudit.reports.record import Estimate
@@ -211,6 +212,16 @@ def test_only_two_unqualified_outcomes_protect_without_a_qualification() -> None
         assert ("protect" in together and "nothing" not in together) is (-1 in directions) or (
             together.startswith("mixed")
         )
+
+
+def test_an_attack_through_the_noise_leaves_open_whether_the_noise_protects() -> None:
+    for first in ("protects", f"protects{UNCERTAIN}"):
+        for other in ("no difference that matters", "undecided", "exposes more", "leaks"):
+            assert leaves_open(other, first)
+        for other in ("protects", f"protects{UNCERTAIN}", "nothing to protect"):
+            assert not leaves_open(other, first)
+    for first in ("undecided", "exposes more", "no difference that matters"):
+        assert not leaves_open("undecided", first)
 
 
 def test_another_attack_contradicts_by_an_effect_in_another_direction_only() -> None:

@@ -131,7 +131,6 @@ def test_b31_a_full_disk_behind_stdout_keeps_the_result(tmp_path: Path) -> None:
         ("list targets --json >&-", 1, 1),
         ("list planets 2>&-", 2, 0),
         ("list planets >&- 2>&- <&-", 2, 0),
-        ("list targets | head -c 1 >/dev/null", 1, 0),
         ("list targets | true", 1, 0),
         ("list planets 2>&1 >/dev/null | true", 2, 0),
         ("runs remove latest <&-", 2, 1),

@@ -1,13 +1,15 @@
 """Queries through the noise: on the arm, and with the same queries on the plain arm."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+import torch
 
 from mgaudit.analysis.limits import FEWEST_MODELS
 from mgaudit.attacks import Observations, Stacked, score_every_target
 from mgaudit.attacks.metrics import roc
+from mgaudit.errors import UsageError
 from mgaudit.reports.comparison_tables import through_noise_section, through_noise_table
 from mgaudit.reports.method import method
 from mgaudit.settings.study_settings import study_settings
@@ -17,6 +19,7 @@ from mgaudit.study.query import ArmOutputs
 from mgaudit.study.study import run_study
 from mgaudit.study.train import train_arm
 from mgaudit.targets.querying.queries import NoiseDraws, Queries
+from mgaudit.targets.schemes import Scheme
 
 MASK = "gaussian-mask:kappa=0.8"
 
@@ -81,10 +84,40 @@ def test_only_noise_on_inputs_and_plain_queries_of_built_in_attacks(small: dict[
     with_dp = f"{MASK} + dp-sgd:noise_multiplier=1"
     schemes = ["none", "weight-noise:sigma=0.01", "dp-sgd:noise_multiplier=1", with_dp]
     assert draws(schemes=schemes) == [None, None, None, 4]
-    # An attack that does not see the logits gains nothing from them.
-    assert draws(attacks=["gradient-norm", "loss"]) == [None, None]
-    with pytest.raises(ValueError, match=r"noise_draws must be >= 0"):
-        draws(queries="plain:noise_draws=-1")
+    # Attacks that average over queries are weaker with a second one; so is stacked with 3 shadows.
+    for first in ("gradient-norm", "rmia", "loss"):
+        assert draws(attacks=[first, "stacked"]) == [None, None]
+    assert draws(models=4) == [None, None]
+    assert draws(models=5) == [None, 4]
+    for number in (-1, 1001):
+        with pytest.raises(ValueError, match=r"noise_draws must be >= 0 and <= 1000"):
+            draws(queries=f"plain:noise_draws={number}")
+
+
+class SmallBatches(Scheme):
+    """Noise that can only be drawn for a batch of training, or is not finite for more examples."""
+
+    fails: ClassVar[bool] = True
+
+    def inputs(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        noisy = x + torch.randn(x.shape, generator=generator)
+        if len(x) <= 150:
+            return noisy
+        if self.fails:
+            raise RuntimeError("too large")
+        return noisy / 0
+
+
+def test_an_own_scheme_is_queried_through_before_anything_is_trained(
+    small: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schemes = ["none", SmallBatches()]
+    for fails in (True, False):
+        monkeypatch.setattr(SmallBatches, "fails", fails)
+        with pytest.raises(UsageError, match=r"SmallBatches.*noise_draws=0") as refused:
+            planned(small, schemes=schemes)
+        assert ("too large" in str(refused.value)) == fails
+    assert planned(small, schemes=schemes, queries="plain:noise_draws=0").arms[1].through is None
 
 
 def test_without_a_plain_arm_there_is_no_difference(small: dict[str, Any]) -> None:
