@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
-import torch
-
 from mgaudit.errors import UsageError
 from mgaudit.settings.schemes import PLAIN
 from mgaudit.settings.study_settings import AuditSettings, StudySettings
@@ -40,7 +38,6 @@ from mgaudit.targets.scheme_hooks import check_hooks, hook_trial, refuse_without
 from mgaudit.targets.schemes import Scheme, dp_sgd_in
 from mgaudit.targets.schemes.noise_nodes import without_node
 from mgaudit.targets.schemes.scheme import overrides
-from mgaudit.targets.seeds import torch_generator
 from mgaudit.targets.training import Training
 
 # The accountant takes seconds, and the studies of a grid have the same privacy plans.
@@ -168,16 +165,12 @@ def _check_draws(
     draws: NoiseDraws, settings: AuditSettings, recipe: Recipe, dataset: Dataset
 ) -> None:
     """Raises UsageError if the noise of an own scheme cannot be drawn for all examples at once."""
-    inputs = torch.from_numpy(dataset.inputs)
-    way_out = "draw it for batches of any size, or use --queries plain:noise_draws=0"
-    rule = "must draw finite noise for all examples at once, to query models through it"
-    try:
-        noisy = draws.ask(inputs, 0, torch_generator(recipe.seed, "queries"))
-        is_right = noisy.shape == inputs.shape and bool(torch.isfinite(noisy).all())
-    except RAISED as error:
-        rule = f"{rule}: {error_line(error)}"
-        raise UsageError(f"scheme {settings.scheme}", rule, way_out=way_out) from error
-    if not is_right:
+    failure = draws.failure(dataset.inputs, recipe.seed)
+    if failure:
+        rule = (
+            f"must draw its noise for all examples at once, to query models through it: {failure}"
+        )
+        way_out = "use --queries plain:noise_draws=0 to leave these queries out"
         raise UsageError(f"scheme {settings.scheme}", rule, way_out=way_out)
 
 

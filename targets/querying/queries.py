@@ -5,12 +5,16 @@ Query 0 of an example is usually the example itself. The queries are the same fo
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from mgaudit.errors import UsageError
+from mgaudit.targets.own_module import RAISED, error_line
 from mgaudit.targets.schemes import GaussianMask, Scheme
 from mgaudit.targets.schemes.scheme import overrides
+from mgaudit.targets.seeds import torch_generator
 
 MOST_DRAWS = 1000  # of the noise, whose mean logits are a query
 
@@ -184,6 +188,18 @@ class NoiseDraws(Queries):
     def number(self) -> int:
         """The number of queries of each example."""
         return self.count
+
+    def failure(self, inputs: NDArray[np.float32], seed: int) -> str:
+        """Returns why a draw for these examples (examples, *input_shape) fails; "" if it works."""
+        x = torch.from_numpy(inputs)
+        try:
+            noisy = self.ask(x, 0, torch_generator(seed, "queries"))
+            if noisy.shape != x.shape:
+                return f"the inputs are {tuple(x.shape)}, and with noise {tuple(noisy.shape)}"
+            is_finite = bool(torch.isfinite(noisy).all())
+        except RAISED as error:  # of a scheme of the user's own
+            return error_line(error)
+        return "" if is_finite else "the inputs with noise are not finite"
 
     def ask(self, inputs: Tensor, query: int, generator: Generator) -> Tensor:
         """Returns the inputs with a draw of noise for each example."""
