@@ -100,6 +100,16 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[mgaudit.Resul
         )
 
 
+def test_functions_are_compared_by_attacks_without_shadow_models() -> None:
+    result = mgaudit.compare(
+        {"plain": centroids, "soft": softer}, X, Y, models=4, attacks="loss", jobs=1, quiet=True
+    )
+    for arm in study_of(result).arms:
+        assert [(attack.attack, attack.adversary) for attack in arm.attacks] == [
+            ("loss", "adaptive")
+        ]
+
+
 def test_an_audit_of_a_pipeline_agrees_with_a_loop_by_hand() -> None:
     result = audited(PIPELINE, models=6, seed=3, attacks=["lira", "loss"])
     members = fair_coins(6, 90, seed=3)

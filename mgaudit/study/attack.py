@@ -183,6 +183,8 @@ def audit(
         jobs: The number of processes.
     """
     rows = arm.target_rows
+    if not any("shadows" in choice.built.needs for choice in attacks):
+        naive = None
     mountings = [Mounting.of(attacks, observations, rows, arm.models, data, in_detail=True)]
     if naive is not None:
         mountings.append(_naive_mounting(attacks, naive, data))
