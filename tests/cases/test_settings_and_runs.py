@@ -125,6 +125,8 @@ def test_b32_an_interruption_is_one_line_and_leaves_no_run_directory(tmp_path: P
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stderr=subprocess.PIPE,
         text=True,
+        # A shell ignores SIGINT for jobs in the background, and so would the process.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stderr is not None
     lines = []
