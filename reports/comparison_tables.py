@@ -229,9 +229,9 @@ def ignorance_table(study: StudyResult) -> Table:
 def through_noise_table(study: StudyResult) -> Table:
     """Returns the first attack with the plain query alone, and with queries through the noise."""
     labels = _labels(study)
-    found = study.analysis.through_noise
+    records = study.analysis.through_noise
     rows = []
-    for record in found:
+    for record in records:
         facts = study.metric(record.metric)
         values = (record.direct, record.through, record.gain, record.plain, record.difference)
         signed = (False, False, True, False, True)
@@ -241,12 +241,12 @@ def through_noise_table(study: StudyResult) -> Table:
         ]
         rows.append([Cell(labels[record.arm]), Cell(facts.heading), *cells])
     plain = plain_name(study)
-    draws = found[0].draws if found else 0
+    draws = records[0].draws if records else 0
     note = (
         f"The attack is {study.analysis.attack}. The second query of an example is the mean of the "
         f"logits over {draws} draws of the noise that the arm puts on its inputs. "
     )
-    if any(record.plain is not None for record in found):
+    if any(record.plain is not None for record in records):
         note += (
             f"The models of {the_plain_arm(study)} are attacked with the same two queries, so that "
             "both attacks have the same effort. "

@@ -21,15 +21,15 @@ def through_noise(
     `plain` is the index of the plain arm, if there is one. An arm with fewer than three targets is
     left out.
     """
-    found = []
+    records = []
     for index, arm in enumerate(arms):
         if arm.noise_queries is None:
             continue
         for metric in METRICS:
             record = _measured(index, arm.key, arm.noise_queries, metric, numbers, plain)
             if record is not None:
-                found.append(record)
-    return found
+                records.append(record)
+    return records
 
 
 def _measured(

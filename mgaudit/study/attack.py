@@ -252,7 +252,7 @@ def weighs_queries(attack: Choice, shadows: int) -> bool:
     """Returns whether the attack learns how much a query through the noise says.
 
     Only the stacked attack with at least 4 shadow models does. Other attacks average over their
-    queries, and such a query makes them weaker where the models are trained without noise.
+    queries, so such a query can make them weaker where the models are trained without noise.
     """
     return isinstance(attack.built, Attack) and isinstance(attack.built.resolved(shadows), Stacked)
 

@@ -101,21 +101,21 @@ class Judged:
     """The truth of each scenario, and the verdicts of every study (studies, arms)."""
 
     truths: dict[str, Truth]
-    found: dict[str, list[list[ArmVerdict]]]
+    by_scenario: dict[str, list[list[ArmVerdict]]]
 
     @classmethod
     def of(
         cls, studies: Studies, draws: int, means: Floats, scenarios: dict[str, Scenario]
     ) -> "Judged":
         truths = {name: truth_of(scenario, means) for name, scenario in scenarios.items()}
-        found: dict[str, list[list[ArmVerdict]]] = {name: [] for name in scenarios}
+        by_scenario: dict[str, list[list[ArmVerdict]]] = {name: [] for name in scenarios}
         for study in studies.studies(draws, seed=2):
             for name, scenario in scenarios.items():
-                found[name].append(judged(study, scenario, truths[name]))
-        return cls(truths, found)
+                by_scenario[name].append(judged(study, scenario, truths[name]))
+        return cls(truths, by_scenario)
 
     def rates(self, name: str) -> dict[str, float]:
-        return rates_of(self.found[name], self.truths[name])
+        return rates_of(self.by_scenario[name], self.truths[name])
 
 
 FEW = 25
@@ -139,7 +139,7 @@ def test_verdicts_from_the_jackknife_are_rarely_wrong_and_decide() -> None:
     for name in SMALL:
         rates = of_studies.rates(name)
         assert at_most_five_percent(rates, FEW), (name, rates)
-    outcomes = Counter(found[0].auc.outcome for found in of_studies.found["d = −3 m"])
+    outcomes = Counter(verdict.auc.outcome for (verdict,) in of_studies.by_scenario["d = −3 m"])
     assert outcomes["protects"] >= 0.9 * FEW, outcomes
 
 
@@ -186,8 +186,8 @@ def test_verdicts_with_shadows(law: str, attack: Attack, models: int) -> None:
 def _print_power(of_studies: Judged, label: str) -> None:
     print(f"\n| d / m | law | attack | models | {' | '.join(POWER)} |")
     for name in CURVE:
-        found = [verdict for (verdict,) in of_studies.found[f"power {name}"]]
-        aucs = Counter(verdict.auc.outcome for verdict in found)
-        tprs = Counter(verdict.tpr.outcome for verdict in found if verdict.tpr is not None)
+        of_arm = [verdict for (verdict,) in of_studies.by_scenario[f"power {name}"]]
+        aucs = Counter(verdict.auc.outcome for verdict in of_arm)
+        tprs = Counter(verdict.tpr.outcome for verdict in of_arm if verdict.tpr is not None)
         cells = [f"{100 * aucs[k] / DRAWS:.0f} / {100 * tprs[k] / DRAWS:.0f}" for k in POWER]
         print(f"| {name} | {label} | {' | '.join(cells)} |")

@@ -319,6 +319,6 @@ def test_queries_through_the_noise_contradict_the_first_attack() -> None:
         made._store(f"arm1/{queries.plain_name}/auc", plain_auc)
         (verdict,) = made.verdicts()
         assert verdict.auc.outcome == "protects"
-        found = [(other.attack, other.outcome) for other in verdict.contradictions]
+        contradictions = [(other.attack, other.outcome) for other in verdict.contradictions]
         expected = [] if outcome is None else [("lira with queries through the noise", outcome)]
-        assert found == expected
+        assert contradictions == expected

@@ -1,10 +1,6 @@
 """The jackknife over models, and the scores of an attack without some of the shadows."""
 
-import importlib.util
 import itertools
-import sys
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -25,14 +21,7 @@ from mgaudit.attacks.jackknife import Jackknife, ModelGroups, number_of_groups, 
 from mgaudit.attacks.metrics import METRICS, metrics, metrics_on_halves, roc
 from mgaudit.attacks.rescoring import classes_with_jackknife, has_jackknife, rescored
 from tests.attacks.test_references import coins, halves, null_observations
-
-SOURCE = Path(__file__).parents[2] / "benchmarks" / "interval_coverage.py"
-SPEC = importlib.util.spec_from_file_location("interval_coverage", SOURCE)
-assert SPEC is not None
-assert SPEC.loader is not None
-interval_coverage: Any = importlib.util.module_from_spec(SPEC)
-sys.modules["interval_coverage"] = interval_coverage  # where dataclasses look their module up
-SPEC.loader.exec_module(interval_coverage)
+from tests.simulated_studies import interval_coverage
 
 SINGLE = [np.array([model]) for model in range(6)]
 
