@@ -110,8 +110,27 @@ class ClassExposure(Record):
     auc: Estimate | None
 
 
+class DPTraining(Record):
+    """The settings that DP-SGD is tuned by; `origin` states in words where they come from.
+
+    `batch_size` is the expected number of examples in a step, `views` the number of augmented views
+    of an example over which its gradient is averaged, and `averaging` the decay of the average of
+    the weights over the steps, 0 for none.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    views: int
+    averaging: float
+    origin: str
+
+
 class PrivacyClaim(Record):
-    """The accountant's bound for a DP-SGD arm; `epsilon` (nats) is None without a finite bound."""
+    """The accountant's bound for a DP-SGD arm; `epsilon` (nats) is None without a finite bound.
+
+    `training` is None in results of versions that did not record it.
+    """
 
     epsilon: float | None
     delta: float
@@ -121,6 +140,7 @@ class PrivacyClaim(Record):
     steps: int
     accountant: str
     adjacency: str
+    training: DPTraining | None = None
 
 
 class Strength(Record):

@@ -15,6 +15,7 @@ from mgaudit.reports.results import (
     ClassExposure,
     ExposedExample,
     MetricFacts,
+    PrivacyClaim,
     StudyResult,
 )
 from mgaudit.reports.section import Section
@@ -162,7 +163,25 @@ def proof(arm: AuditResult) -> str:
         f"({claim.accountant} accountant, {claim.adjacency} adjacency, Poisson sampling at rate "
         f"{claim.sample_rate:.4f}, {claim.steps} steps, noise multiplier "
         f"{claim.noise_multiplier:.3f}, gradient norms clipped at {claim.max_grad_norm:g})."
+        f"{_dp_training(claim)}"
     )
+
+
+def _dp_training(claim: PrivacyClaim) -> str:
+    """Returns a sentence about the settings that DP-SGD is tuned by; "" where they are unknown."""
+    training = claim.training
+    if training is None:
+        return ""
+    settings = [
+        f"{training.epochs} epoch{'s' * (training.epochs != 1)}",
+        f"batches of {training.batch_size} examples on average",
+        f"learning rate {training.learning_rate:g}",
+    ]
+    if training.views > 1:
+        settings.append(f"{training.views} augmented views of an example")
+    if training.averaging:
+        settings.append(f"weights averaged with decay {training.averaging:g}")
+    return f" It trains {', '.join(settings)}: {training.origin}."
 
 
 def rounded_up(value: float) -> str:

@@ -284,7 +284,7 @@ def _privacy_plan(dp_sgd: DPSGD, training: Training) -> PrivacyPlan:
     rate = training.batch_size / EXAMPLES
     return PrivacyPlan(
         noise_multiplier=1.0 if dp_sgd.noise_multiplier is None else dp_sgd.noise_multiplier,
-        max_grad_norm=dp_sgd.max_grad_norm,
+        max_grad_norm=1.0 if dp_sgd.max_grad_norm is None else dp_sgd.max_grad_norm,
         sample_rate=rate,
         steps=round(training.last_epoch / rate),
         batch_size=training.batch_size,

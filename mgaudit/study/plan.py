@@ -15,6 +15,7 @@ from mgaudit.storage.run_folder import path_word
 from mgaudit.study.attack import weighs_queries
 from mgaudit.study.attack_trial import OutputShapes, check_attacks
 from mgaudit.study.design import Design, draw_design
+from mgaudit.study.dp_training import ChosenDPSettings, private_training
 from mgaudit.study.extras import extras_in
 from mgaudit.study.network_check import check_batches, checked_network
 from mgaudit.study.progress import Progress, announced_if_slow
@@ -53,7 +54,7 @@ class Arm:
 
     `through` are the draws of noise through which the first attack also queries; None if it does
     not. `one_by_one` states why models of the network cannot be trained as one stack; "" if they
-    can.
+    can. `dp_origin` states where the settings of DP-SGD come from; "" without DP-SGD.
     """
 
     settings: AuditSettings
@@ -61,6 +62,7 @@ class Arm:
     queries: Queries
     through: NoiseDraws | None = None
     one_by_one: str = ""
+    dp_origin: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,15 +102,21 @@ def plan_study(settings: StudySettings, progress: Progress | None = None) -> Pla
         queries = _checked_queries(arm, design.dataset)
         check_attacks(arm.attacks, OutputShapes.of_design(design, queries.number))
     settings = with_stack(settings, design)
-    arms = [plan_arm(arm, design, progress) for arm in settings.arms()]
+    arms = [plan_arm(arm, design, progress, "default") for arm in settings.arms()]
     return Plan(settings, design, arms)
 
 
-def plan_arm(settings: AuditSettings, design: Design, progress: Progress | None = None) -> Arm:
+def plan_arm(
+    settings: AuditSettings,
+    design: Design,
+    progress: Progress | None = None,
+    dp_settings: ChosenDPSettings = "study",
+) -> Arm:
     """Returns the plan of one arm of a study with this design.
 
     The stack size must be a number here: `with_stack` measures "auto". `progress` is called if the
-    noise of DP-SGD takes more than a few seconds to compute.
+    noise of DP-SGD takes more than a few seconds to compute. `dp_settings` are the settings of
+    DP-SGD where its scheme does not state them.
 
     Raises:
         UsageError: For settings that do not fit the data or one another.
@@ -120,11 +128,13 @@ def plan_arm(settings: AuditSettings, design: Design, progress: Progress | None 
     dataset, target = design.dataset, settings.target
     traits, one_by_one = checked_network(target, design)
     check_batches(target, training, design)
-    dp_sgd = dp_sgd_in(scheme)
+    dp_sgd, dp_origin = dp_sgd_in(scheme), ""
     if dp_sgd is not None:
         check_private(target.name, traits)
-        # Opacus needs exact norms, and its epsilon is that of one trainer with all examples.
-        training = replace(training, precision="float32", clients=1, local_steps=1)
+        # Clipping needs exact norms, and epsilon is that of one trainer with all examples.
+        training = replace(training, precision="float32")
+        private = private_training(dp_sgd, training, settings, design, dp_settings)
+        dp_sgd, training, dp_origin = private.dp_sgd, private.training, private.origin
     plan = None
     if dp_sgd is not None:
         with announced_if_slow(progress or Progress(), SLOW_ACCOUNTANT):
@@ -144,7 +154,8 @@ def plan_arm(settings: AuditSettings, design: Design, progress: Progress | None 
     _check_network(settings, recipe, dataset)
     _check_own_schemes(settings, recipe, design)
     queries = _checked_queries(settings, dataset)
-    return Arm(settings, recipe, queries, _noise_draws(settings, recipe, dataset), one_by_one)
+    through = _noise_draws(settings, recipe, dataset)
+    return Arm(settings, recipe, queries, through, one_by_one, dp_origin)
 
 
 def _noise_draws(settings: AuditSettings, recipe: Recipe, dataset: Dataset) -> NoiseDraws | None:

@@ -15,7 +15,7 @@ from mgaudit.analysis.limits import FEWEST_CANARIES, FEWEST_MODELS
 from mgaudit.attacks import Observations
 from mgaudit.attacks.jackknife import random_halves
 from mgaudit.reports.record import ChoiceRecord
-from mgaudit.reports.results import PrivacyClaim
+from mgaudit.reports.results import DPTraining, PrivacyClaim
 from mgaudit.settings.choices import Choice
 from mgaudit.settings.schemes import PLAIN
 from mgaudit.study.attack import Audit, NaiveView, NoiseQueriesView, audit, weighs_queries
@@ -27,7 +27,7 @@ from mgaudit.study.query import ArmOutputs
 from mgaudit.study.strength import strength_of
 from mgaudit.study.train import TrainedArm
 from mgaudit.targets.datasets.duplicates import CopyGroups
-from mgaudit.targets.fitting.privacy_plan import PrivacyPlan, default_delta
+from mgaudit.targets.fitting.privacy_plan import default_delta
 from mgaudit.targets.querying.queries import NoiseDraws, Queries
 from mgaudit.targets.seeds import numpy_generator
 
@@ -83,7 +83,7 @@ def audited_data(design: Design) -> AuditedData:
 def audited_arm(trained: TrainedArm, design: Design, note: str = "") -> AuditedArm:
     """Returns the facts about a trained arm whose converged models are all attacked."""
     arm = trained.arm
-    claim = _claim(arm.recipe.plan)
+    claim = _claim(arm)
     epsilon = None if claim is None else claim.epsilon
     return AuditedArm(
         **scheme_records(arm),
@@ -130,8 +130,9 @@ def bound_delta(trained: TrainedArm, design: Design) -> float:
     return default_delta(design.expected_members) if plan is None else plan.delta
 
 
-def _claim(plan: PrivacyPlan | None) -> PrivacyClaim | None:
+def _claim(arm: Arm) -> PrivacyClaim | None:
     """Returns the privacy that is proved for the arm; None for an arm without DP-SGD."""
+    plan, training = arm.recipe.plan, arm.recipe.training
     if plan is None:
         return None
     return PrivacyClaim(
@@ -143,6 +144,14 @@ def _claim(plan: PrivacyPlan | None) -> PrivacyClaim | None:
         steps=plan.steps,
         accountant="PRV",
         adjacency="add/remove",
+        training=DPTraining(
+            epochs=training.last_epoch,
+            batch_size=plan.batch_size,
+            learning_rate=training.rate(private=True),
+            views=plan.views,
+            averaging=plan.averaging,
+            origin=arm.dp_origin,
+        ),
     )
 
 

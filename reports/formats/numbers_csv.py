@@ -198,6 +198,13 @@ def _claim(arm: AuditResult) -> Iterator[CsvRow]:
     yield {"what": "gradient norm at most", "value": claim.max_grad_norm}
     yield {"what": "sample rate", "value": claim.sample_rate}
     yield {"what": "steps", "value": claim.steps}
+    if claim.training is not None:
+        training = claim.training
+        yield {"what": "DP-SGD epochs", "value": training.epochs, "note": training.origin}
+        yield {"what": "DP-SGD batch size", "value": training.batch_size}
+        yield {"what": "DP-SGD learning rate", "value": training.learning_rate}
+        yield {"what": "DP-SGD views", "value": training.views}
+        yield {"what": "DP-SGD averaging", "value": training.averaging}
 
 
 def _attack(attack: AttackResult, study: StudyResult) -> Iterator[CsvRow]:

@@ -1,21 +1,19 @@
-"""DP-SGD with Opacus: Poisson sampling and ghost clipping."""
+"""DP-SGD: Poisson sampling, clipped per-example gradients, and noise by Opacus."""
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from opacus.grad_sample.grad_sample_module_fast_gradient_clipping import (
-    GradSampleModuleFastGradientClipping,
-)
 from opacus.optimizers import DPOptimizerFastGradientClipping
-from opacus.utils.fast_gradient_clipping_utils import DPTensorFastGradientClipping
 from torch import Generator, Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from mgaudit.targets.fitting.augmentation import AUGMENTATIONS
+from mgaudit.targets.fitting.averaging import WeightAverage
 from mgaudit.targets.fitting.batches import poisson_batches
+from mgaudit.targets.fitting.clipping import Clipper, OneBackward
 from mgaudit.targets.fitting.examples import Streams, TrainingExamples, fresh_part
+from mgaudit.targets.fitting.ghost_clipping import GhostClipping
 from mgaudit.targets.fitting.loop import Fitted
 from mgaudit.targets.fitting.optimisation import build_optimizer, build_schedule
 from mgaudit.targets.fitting.privacy_plan import PrivacyPlan
@@ -37,60 +35,68 @@ def fit_privately(
 
     `examples` are those of this model alone, with the noise that is drawn once. The other parts of
     `scheme` may add noise in training. `dp_noise` draws the gradient noise on the device of the
-    inputs. For an empty batch the step consists of noise only, as the accountant assumes. Returns
+    inputs. A batch is processed in parts that fit into memory, and noise is added once to their
+    sum. For an empty batch the step consists of noise only, as the accountant assumes. Returns
     whether the loss stayed finite, and the number of noisy steps.
     """
-    _use_contiguous_layout(model)
     model.train()
-    # contiguous() would not change the strides of grey images.
-    inputs = examples.inputs.clone(memory_format=torch.contiguous_format)
     (own,) = examples.rows
     fresh = fresh_part(scheme)
     augment = AUGMENTATIONS[training.augment]
     node = node_in(model)
     weights: dict[str, Tensor] = dict(model.named_parameters())
-    wrapped = GradSampleModuleFastGradientClipping(model, max_grad_norm=plan.max_grad_norm)
+    clipper = clipper_of(model, examples.inputs)
     optimizer = _noisy_optimizer(model, training, plan, dp_noise)
     steps = _scheduled_steps(training, plan)
     schedule = build_schedule(training, optimizer.original_optimizer, steps)
-    finite = torch.ones((), dtype=torch.bool, device=inputs.device)
+    average = WeightAverage(model, plan.averaging)
+    finite = torch.ones((), dtype=torch.bool, device=examples.inputs.device)
     taken = 0
     for batch in poisson_batches(len(own), plan.sample_rate, plan.steps, streams.batches):
-        rows = own[batch.to(own.device)]
+        rows = own[batch.to(own.device)].repeat_interleave(plan.views)
         optimizer.zero_grad()
-        if len(rows):
-            x = fresh.inputs(augment(inputs[rows], streams.augmentation), streams.inputs)
-            if node is not None:
-                fixed = examples.node_values
-                node.values = fresh.node_values(x, streams.nodes) if fixed is None else fixed[rows]
-            epoch = taken * plan.sample_rate
-            noise = fresh.weight_noise(weights, taken, epoch, streams.weights)
-            with _perturbed(weights, noise):
+        _set_zero_gradients(model)
+        x = fresh.inputs(augment(examples.inputs[rows], streams.augmentation), streams.inputs)
+        fixed = examples.node_values
+        values = fresh.node_values(x, streams.nodes) if fixed is None else fixed[rows]
+        epoch = taken * plan.sample_rate
+        noise = fresh.weight_noise(weights, taken, epoch, streams.weights) if len(rows) else {}
+        with _perturbed(weights, noise):
+            for part in _parts(len(rows), clipper.rows_at_once, plan.views):
+                if node is not None:
+                    node.values = None if values is None else values[part]
                 losses = cross_entropy(
-                    wrapped(x),
-                    examples.labels[rows],
+                    clipper.logits(x[part]),
+                    examples.labels[rows[part]],
                     reduction="none",
                     label_smoothing=training.label_smoothing,
                 )
                 finite &= losses.detach().isfinite().all()
-                _clipped_backward(wrapped, optimizer, losses)
-        else:
-            _set_zero_gradients(wrapped)
+                clipper.backward(losses, plan.max_grad_norm, plan.views)
         optimizer.step()
         schedule.step()
+        average.update()
         taken += 1
-    wrapped.to_standard_module()
+    clipper.close()
+    average.copy_to_weights()
     if node is not None:
         node.values = None
     return Fitted([bool(finite)], taken)
 
 
-def _use_contiguous_layout(model: nn.Module) -> None:
-    """Stores the weights of `model` in row-major order, in place."""
-    # Opacus 1.6 unfolds convolution inputs with the strides of the contiguous layout, whatever
-    # their own. In channels-last order, its per-example norms would be wrong, and therefore the
-    # clipping.
-    model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+def clipper_of(model: nn.Module, x: Tensor) -> Clipper:
+    """Returns the clipper of `model`, that of one backward pass where it knows the layers.
+
+    `x` (1 or more, *input_shape) are some inputs.
+    """
+    return OneBackward.of_network(model, x) or GhostClipping(model)
+
+
+def _parts(rows: int, at_once: int, views: int) -> Iterator[slice]:
+    """Yields slices of `rows` rows, of at most `at_once` rows but at least the views of one."""
+    length = max(at_once // views, 1) * views
+    for start in range(0, rows, length):
+        yield slice(start, start + length)
 
 
 def _noisy_optimizer(
@@ -107,9 +113,10 @@ def _noisy_optimizer(
 
 
 def _set_zero_gradients(model: nn.Module) -> None:
-    """Sets all gradients to 0, so that a step consists of noise only."""
+    """Sets the gradients of all weights to 0, which remain noise alone if no example follows."""
     for parameter in model.parameters():
-        parameter.grad = torch.zeros_like(parameter)
+        if parameter.requires_grad:
+            parameter.grad = torch.zeros_like(parameter)
 
 
 def _scheduled_steps(training: Training, plan: PrivacyPlan) -> int:
@@ -120,18 +127,6 @@ def _scheduled_steps(training: Training, plan: PrivacyPlan) -> int:
     if training.last_epoch == training.epochs:
         return plan.steps
     return round(training.epochs / plan.sample_rate)
-
-
-def _clipped_backward(
-    wrapped: GradSampleModuleFastGradientClipping,
-    optimizer: DPOptimizerFastGradientClipping,
-    losses: Tensor,
-) -> None:
-    """Sets the gradient of each weight to the sum of the clipped gradients of `losses` (batch,)."""
-    with warnings.catch_warnings():
-        # Ghost clipping also hooks the first layer, whose inputs need no gradient.
-        warnings.filterwarnings("ignore", message="Full backward hook is firing")
-        DPTensorFastGradientClipping(wrapped, optimizer, losses).backward()
 
 
 @contextmanager

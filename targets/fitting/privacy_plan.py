@@ -27,7 +27,10 @@ class PrivacyPlan:
     to which gradients are clipped. Each of the `steps` steps samples each example with probability
     `sample_rate`. Gradient sums are divided by `batch_size`, the expected size of a batch.
     `epsilon` (nats) is the accountant's upper bound at `delta` after all steps, infinite without
-    noise.
+    noise. Each time that an example is sampled, its gradient is the mean over `views` of it, each
+    with augmentation and noise of its own; it is clipped after the mean, so that the accounting
+    does not change. `averaging` is the decay of the average over steps that the weights become in
+    the end, 0 for the weights of the last step.
     """
 
     noise_multiplier: float
@@ -37,6 +40,8 @@ class PrivacyPlan:
     batch_size: int
     delta: float
     epsilon: float
+    views: int = 1
+    averaging: float = 0.0
 
 
 def plan_privacy(scheme: DPSGD, training: Training, n: float) -> PrivacyPlan:
@@ -65,6 +70,9 @@ def plan_privacy(scheme: DPSGD, training: Training, n: float) -> PrivacyPlan:
         rule = f"must be <= {n:g}, the expected number of training examples, for DP-SGD"
         way_out = "use a smaller --batch-size or more examples"
         raise UsageError("batch_size", rule, str(training.batch_size), way_out)
+    if scheme.views and scheme.views > 1 and training.augment == "none":
+        rule = "must be 1 without augmentation, which makes the views of an example differ"
+        raise UsageError("views", rule, str(scheme.views), "use --augment crops, or leave it out")
     sample_rate = training.batch_size / n
     steps = round(training.last_epoch / sample_rate)
     with _limits_of_the_accountant(scheme, delta, training.epochs):
@@ -72,12 +80,14 @@ def plan_privacy(scheme: DPSGD, training: Training, n: float) -> PrivacyPlan:
         epsilon = epsilon_spent(noise_multiplier, sample_rate, steps, delta)
     return PrivacyPlan(
         noise_multiplier=noise_multiplier,
-        max_grad_norm=scheme.max_grad_norm,
+        max_grad_norm=1.0 if scheme.max_grad_norm is None else scheme.max_grad_norm,
         sample_rate=sample_rate,
         steps=steps,
         batch_size=training.batch_size,
         delta=delta,
         epsilon=epsilon,
+        views=scheme.views or 1,
+        averaging=scheme.averaging or 0.0,
     )
 
 

@@ -156,7 +156,7 @@ def train_at_once(
     models = _initial_models(recipe, dataset, indices, device)
     streams = [Streams.of_model(recipe.seed, index, device) for index in indices]
     examples = _training_examples(dataset, membership, device)
-    if examples.inputs.ndim == 4 and recipe.plan is None and recipe.traits.channels_last:
+    if examples.inputs.ndim == 4 and recipe.traits.channels_last:
         # oneDNN and cuDNN convolve faster in channels-last order. Noise is drawn in memory order,
         # so a stack must store its inputs as a single model does; vmap does not support such
         # weights.

@@ -1,7 +1,5 @@
 """Gradients of each example's loss, for white-box attacks."""
 
-import warnings
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -19,35 +17,24 @@ def gradient_norms(
     """Returns the norm of the gradient of each example's cross-entropy (examples,).
 
     The gradient is with respect to all weights. `inputs` are standardised examples (examples,
-    *input_shape) and `labels` (examples,). The norms are Opacus' ghost norms, which need no
-    per-example gradients in memory. They work in training mode only, so the logits of the model
-    must be the same in training mode as at evaluation. The model is moved to `device` and is in
-    evaluation mode afterwards. `batch_size` is the number of examples that are processed at once.
+    *input_shape) and `labels` (examples,). The norms are those by which DP-SGD clips. For layers
+    that only Opacus knows they are computed in training mode, so the logits of the model must be
+    the same in training mode as at evaluation. The model is moved to `device` and is in evaluation
+    mode afterwards. `batch_size` is the most examples that are processed at once.
     """
-    # Imported here: it takes as long as torch, and few attacks need gradients.
-    from opacus.grad_sample.grad_sample_module_fast_gradient_clipping import (
-        GradSampleModuleFastGradientClipping,
-    )
+    # Imported here: Opacus takes as long to import as torch, and few attacks need gradients.
+    from mgaudit.targets.fitting.dp_sgd import clipper_of
 
-    # Contiguous, as in fitting/dp_sgd.py: Opacus misreads images in channels-last order. The inputs
-    # are cloned, because `contiguous()` regards grey images as contiguous and does not change their
-    # strides.
-    model.to(device, memory_format=torch.contiguous_format).train()  # type: ignore[call-overload]
-    wrapped = GradSampleModuleFastGradientClipping(model, loss_reduction="sum")
+    model.to(device).train()
+    x, y = torch.from_numpy(inputs).to(device), torch.from_numpy(labels).to(device)
+    clipper = clipper_of(model, x)
+    at_once = min(batch_size, clipper.rows_at_once)
     norms = []
-    for start in range(0, len(labels), batch_size):
-        rows = slice(start, start + batch_size)
-        batch = torch.from_numpy(inputs[rows]).to(device)
-        batch = batch.clone(memory_format=torch.contiguous_format)
-        batch_labels = torch.from_numpy(labels[rows]).to(device)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Full backward hook is firing")
-            loss = cross_entropy(wrapped(batch), batch_labels, reduction="sum")
-            torch.autograd.backward(loss)
-        norms_of_batch = wrapped.get_norm_sample()
-        norms.append(norms_of_batch.detach().cpu().numpy())
-        wrapped.zero_grad()
-    wrapped.to_standard_module()
+    for batch, batch_labels in zip(x.split(at_once), y.split(at_once), strict=True):
+        losses = cross_entropy(clipper.logits(batch), batch_labels, reduction="none")
+        norms.append(clipper.norms(losses).cpu().numpy())
+    clipper.close()
+    model.zero_grad()
     model.eval()
     return np.concatenate(norms)
 

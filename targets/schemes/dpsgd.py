@@ -10,17 +10,25 @@ from mgaudit.targets.schemes.scheme import Scheme
 # Beyond these limits the PRV accountant needs minutes and gigabytes for a useless bound.
 LARGEST_EPSILON = 50
 LEAST_NOISE = 0.3
+MOST_VIEWS = 64
 
 
 @dataclass(frozen=True)
 class DPSGD(Scheme):
     """Clips each example's gradient and adds Gaussian noise to the sum (Abadi et al. 2016).
 
-    The gradient is clipped to the norm `max_grad_norm`. Set either `epsilon` (nats), from which the
-    accountant computes the noise multiplier, or `noise_multiplier`, the standard deviation of the
-    noise in units of `max_grad_norm`; 0 means clipping without noise. The default of `delta` is 1 /
-    n^1.1, where n is the expected number of training examples. Models are trained by
-    `mgaudit.targets.fitting.dp_sgd`.
+    Set either `epsilon` (nats), from which the accountant computes the noise multiplier, or
+    `noise_multiplier`, the standard deviation of the noise in units of `max_grad_norm`; 0 means
+    clipping without noise. The default of `delta` is 1 / n^1.1, where n is the expected number of
+    training examples.
+
+    The other parameters are settings of the training of this arm alone. None means the tuned
+    default for the network, the data and epsilon, where there is one
+    (`mgaudit.targets.fitting.tuned_dp`); otherwise `epochs`, `batch_size` (expected examples a
+    step) and `learning_rate` are those of the study, and the rest 1, 1 and 0. A gradient is clipped
+    to the norm `max_grad_norm`. It is the mean over `views` of an example, each with augmentation
+    and noise of its own. `averaging` is the decay of the average of the weights over the steps; 0
+    keeps the weights of the last step. Models are trained by `mgaudit.targets.fitting.dp_sgd`.
 
     Raises:
         UsageError: For a parameter outside its range, for both or none of `epsilon` and
@@ -34,8 +42,13 @@ class DPSGD(Scheme):
 
     epsilon: Annotated[float, Range(0, LARGEST_EPSILON, low_open=True)] | None = None
     noise_multiplier: Annotated[float, Range(0)] | None = None
-    max_grad_norm: Annotated[float, Range(0, low_open=True)] = 1.0
     delta: Annotated[float, Range(0, 1, low_open=True, high_open=True)] | None = None
+    epochs: Annotated[int, Range(1)] | None = None
+    batch_size: Annotated[int, Range(1)] | None = None
+    learning_rate: Annotated[float, Range(0, low_open=True)] | None = None
+    max_grad_norm: Annotated[float, Range(0, low_open=True)] | None = None
+    views: Annotated[int, Range(1, MOST_VIEWS)] | None = None
+    averaging: Annotated[float, Range(0, 1, high_open=True)] | None = None
 
     @classmethod
     def examples(cls) -> tuple[Scheme | None, tuple[Scheme, ...]]:
