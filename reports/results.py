@@ -111,9 +111,16 @@ class ClassExposure(Record):
 
 
 class PrivacyClaim(Record):
-    """The accountant's bound for a DP-SGD arm; `epsilon` (nats) is None without a finite bound."""
+    """The accountants' bound for a DP-SGD arm; `epsilon` (nats) is None without a finite bound.
+
+    It is the least bound, that of `accountant`. `epsilon_prv` and `epsilon_pld` are the bounds by
+    PRV and PLD; None where there is none, and in results of earlier versions, whose bound is by
+    PRV.
+    """
 
     epsilon: float | None
+    epsilon_prv: float | None = None
+    epsilon_pld: float | None = None
     delta: float
     noise_multiplier: float
     max_grad_norm: float
