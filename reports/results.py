@@ -127,12 +127,16 @@ class DPTraining(Record):
 
 
 class PrivacyClaim(Record):
-    """The accountant's bound for a DP-SGD arm; `epsilon` (nats) is None without a finite bound.
+    """The accountants' bound for a DP-SGD arm; `epsilon` (nats) is None without a finite bound.
 
-    `training` is None in results of versions that did not record it.
+    It is the least bound, that of `accountant`. `epsilon_prv` and `epsilon_pld` are the bounds by
+    PRV and PLD; None where there is none, and in results of earlier versions, whose bound is by
+    PRV. `training` is None in results of versions that did not record it.
     """
 
     epsilon: float | None
+    epsilon_prv: float | None = None
+    epsilon_pld: float | None = None
     delta: float
     noise_multiplier: float
     max_grad_norm: float

@@ -16,7 +16,7 @@ ChosenDPSettings = DPSettings | Literal["default", "study"]
 
 @dataclass(frozen=True)
 class PrivateTraining:
-    """DP-SGD and the training of an arm with a value for each setting, and their origin in words."""
+    """DP-SGD and its training with a value for each setting, and their origin in words."""
 
     dp_sgd: DPSGD
     training: Training

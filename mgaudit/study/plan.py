@@ -41,11 +41,9 @@ from mgaudit.targets.schemes.noise_nodes import without_node
 from mgaudit.targets.schemes.scheme import overrides
 from mgaudit.targets.training import Training
 
-# The accountant takes seconds, and the studies of a grid have the same privacy plans.
+# The accountants take up to some seconds, and the studies of a grid have the same privacy plans.
 _planned = cache(plan_privacy)
-SLOW_ACCOUNTANT = (
-    "computing the noise of DP-SGD: with many steps or a large ε, this may take some minutes"
-)
+SLOW_ACCOUNTANT = "computing the noise of DP-SGD: this may take up to ten seconds"
 
 
 @dataclass(frozen=True)

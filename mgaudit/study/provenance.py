@@ -18,7 +18,7 @@ from mgaudit.study.design import Design
 from mgaudit.targets.device import device_name
 from mgaudit.version import __version__
 
-REPORTED_VERSIONS = ("torch", "opacus", "numpy", "scipy", "scikit-learn")
+REPORTED_VERSIONS = ("torch", "opacus", "dp-accounting", "numpy", "scipy", "scikit-learn")
 
 
 def versions() -> dict[str, str]:

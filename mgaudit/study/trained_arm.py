@@ -136,13 +136,15 @@ def _claim(arm: Arm) -> PrivacyClaim | None:
     if plan is None:
         return None
     return PrivacyClaim(
-        epsilon=plan.epsilon if math.isfinite(plan.epsilon) else None,
+        epsilon=_finite(plan.epsilon),
+        epsilon_prv=_finite(plan.epsilon_prv),
+        epsilon_pld=_finite(plan.epsilon_pld),
         delta=plan.delta,
         noise_multiplier=plan.noise_multiplier,
         max_grad_norm=plan.max_grad_norm,
         sample_rate=plan.sample_rate,
         steps=plan.steps,
-        accountant="PRV",
+        accountant=plan.accountant,
         adjacency="add/remove",
         training=DPTraining(
             epochs=training.last_epoch,
@@ -153,6 +155,10 @@ def _claim(arm: Arm) -> PrivacyClaim | None:
             origin=arm.dp_origin,
         ),
     )
+
+
+def _finite(epsilon: float | None) -> float | None:
+    return epsilon if epsilon is not None and math.isfinite(epsilon) else None
 
 
 def _naive_view(outputs: ArmOutputs, plain: ArmOutputs, observed: Observations) -> NaiveView | None:

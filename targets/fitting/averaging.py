@@ -5,7 +5,7 @@ from torch import nn
 
 
 class WeightAverage:
-    """An average of a model's weights over the steps, in which a step weighs `decay` times the next.
+    """An average of a model's weights over the steps; each step weighs `decay` times the next.
 
     After t steps the decay is at most (1 + t) / (10 + t), so that the initial weights fade early.
     A `decay` of 0 means no average: the weights stay those of the last step.

@@ -83,7 +83,7 @@ def _as_products(positions: int, numbers_in: int, numbers_out: int) -> bool:
 
 @dataclass(frozen=True)
 class Rule:
-    """How the gradients of one kind of layer follow from its inputs and the gradient at its outputs.
+    """How the gradients of a kind of layer follow from its inputs and the gradient at its outputs.
 
     `gradients(layer, inputs, at_outputs, examples)` returns them by the names of the weights.
     `inputs` and `at_outputs` are (rows, ...), and an example has rows / examples rows, one after
@@ -170,7 +170,7 @@ def _group_norm(
 def _layer_norm(
     layer: nn.LayerNorm, inputs: Tensor, at_outputs: Tensor, examples: int
 ) -> dict[str, PerExample]:
-    """Returns the gradients of a LayerNorm's scale and shift, for each number that it normalises."""
+    """Returns the gradients of a LayerNorm's scale and shift, for each number of its shape."""
     shape = list(layer.normalized_shape)
     normalised = layer_norm(inputs, shape, None, None, layer.eps)
     scale = (normalised * at_outputs).reshape(examples, -1, *shape).sum(dim=1)
