@@ -46,8 +46,9 @@ class GhostClipping:
         if views > 1:
             raise ValueError(f"views must be 1 for Opacus' ghost clipping, got {views}")
         before = [weight.grad for weight in self._weights]
+        self._clear_gradients()  # or the first pass would add to these tensors
         norms = self._norms(losses, retain_graph=True)
-        self._wrapped.zero_grad()
+        self._clear_gradients()
         factors = (max_norm / (norms + SMALLEST_NORM)).clamp(max=1.0)
         self._wrapped.disable_hooks()
         torch.autograd.backward((factors * losses).sum())
@@ -56,10 +57,15 @@ class GhostClipping:
             if earlier is not None:
                 weight.grad = earlier if weight.grad is None else earlier + weight.grad
 
+    def _clear_gradients(self) -> None:
+        """Sets the gradients to None; `zero_grad` would also clear what Opacus has recorded."""
+        for weight in self._weights:
+            weight.grad = None
+
     def norms(self, losses: Tensor) -> Tensor:
         """Returns the norm of the gradient of each of the last rows' `losses` (rows,)."""
         norms = self._norms(losses, retain_graph=False)
-        self._wrapped.zero_grad()
+        self._clear_gradients()
         return norms
 
     def _norms(self, losses: Tensor, retain_graph: bool) -> Tensor:

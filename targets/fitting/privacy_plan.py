@@ -1,4 +1,4 @@
-"""The privacy parameters of DP-SGD: noise multiplier, sampling rate, steps, and epsilon at delta."""
+"""The privacy parameters of DP-SGD: noise multiplier, sampling rate, steps, and epsilon."""
 
 from dataclasses import dataclass
 
