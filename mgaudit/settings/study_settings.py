@@ -19,6 +19,7 @@ from pydantic import (
 
 from mgaudit.attacks import ATTACKS, Attack
 from mgaudit.errors import UsageError, did_you_mean
+from mgaudit.reports.search_record import SearchRecord
 from mgaudit.settings import arguments
 from mgaudit.settings.arguments import Argument, plain_type
 from mgaudit.settings.choices import Choice, Entry, parse
@@ -246,6 +247,9 @@ class StudySettings(_Settings):
     All arms are compared with the plain arm (no noise), if there is one. Smaller effects than
     `smallest_auc_difference`, and than the fraction `smallest_tpr_change` of the plain arm's TPR,
     do not matter in the verdict. `notes` are remarks on arms for the report, by scheme.
+
+    With `held_out`, a third of the examples is not audited, but left to `searches`: by scheme, what
+    a search on these examples tried and chose for the training of an arm.
     """
 
     models: StudyModels = arguments.MODELS.default
@@ -253,6 +257,8 @@ class StudySettings(_Settings):
     smallest_tpr_change: SmallestChange = arguments.SMALLEST_TPR_CHANGE.default
     schemes: SomeDistinct[ChosenScheme] = _default(DEFAULT_SCHEMES)
     notes: dict[ChosenScheme, str] = {}
+    held_out: bool = False
+    searches: dict[ChosenScheme, SearchRecord] = {}
 
     def arms(self) -> list[AuditSettings]:
         """Returns the settings of each arm."""

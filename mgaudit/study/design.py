@@ -15,6 +15,7 @@ from mgaudit.outputs.resamples import with_members
 from mgaudit.settings.study_settings import StudySettings
 from mgaudit.storage.checksums import arrays_sha256
 from mgaudit.study.features import principal_components
+from mgaudit.study.held_out import split_data
 from mgaudit.targets.datasets import Dataset, Inputs
 from mgaudit.targets.datasets.duplicates import CopyGroups, copy_groups
 from mgaudit.targets.datasets.near_duplicates import near_duplicates, near_duplicates_note
@@ -92,7 +93,7 @@ def draw_design(settings: StudySettings) -> Design:
     """
     seed = settings.seed
     device = choose_device(settings.device)
-    raw = settings.dataset.load(settings.examples, numpy_generator(seed, "examples"))
+    raw = _audited_data(settings)
     examples, tests = len(raw.labels), len(raw.test_labels)
     copies = copy_groups(raw)
     groups = copies if settings.duplicates == "together" and copies.has_copies.any() else None
@@ -128,6 +129,13 @@ def draw_design(settings: StudySettings) -> Design:
             *near_duplicates_note(near, copies),
         ),
     )
+
+
+def _audited_data(settings: StudySettings) -> Dataset:
+    """Returns the data of the audit, without the examples that are held out for searches."""
+    if settings.held_out:
+        return split_data(settings.dataset, settings.examples, settings.seed).audited
+    return settings.dataset.load(settings.examples, numpy_generator(settings.seed, "examples"))
 
 
 def _resamples(

@@ -5,13 +5,13 @@ from typing import Literal
 
 from mgaudit.settings.study_settings import AuditSettings
 from mgaudit.study.design import Design
-from mgaudit.targets.fitting.dp_settings import DPSettings
 from mgaudit.targets.fitting.tuned_dp import dp_options, tuned_record, with_dp_settings
+from mgaudit.targets.fitting.tuned_settings import TunedSettings
 from mgaudit.targets.schemes import DPSGD
 from mgaudit.targets.training import Training
 
 # Those that a search found, the tuned defaults where there are some, or those of the study.
-ChosenDPSettings = DPSettings | Literal["default", "study"]
+ChosenSettings = TunedSettings | Literal["default", "study"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ def private_training(
     training: Training,
     settings: AuditSettings,
     design: Design,
-    chosen: ChosenDPSettings,
+    chosen: ChosenSettings,
 ) -> PrivateTraining:
     """Returns DP-SGD and its training with a value for each setting.
 
@@ -37,7 +37,7 @@ def private_training(
     for given steps, and for other optimizers than SGD.
     """
     tuned, origin = None, "the settings of the study"
-    if isinstance(chosen, DPSettings):
+    if isinstance(chosen, TunedSettings):
         tuned, origin = chosen, "found by a search on data held out from the audit"
     elif chosen == "default" and dp_sgd.epsilon is not None and training.optimizer == "sgd":
         dataset = design.dataset

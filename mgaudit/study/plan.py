@@ -9,13 +9,14 @@ from functools import cache, partial
 from typing import Any
 
 from mgaudit.errors import UsageError
+from mgaudit.reports.search_record import TrialRecord
 from mgaudit.settings.schemes import PLAIN
 from mgaudit.settings.study_settings import AuditSettings, StudySettings
 from mgaudit.storage.run_folder import path_word
 from mgaudit.study.attack import weighs_queries
 from mgaudit.study.attack_trial import OutputShapes, check_attacks
 from mgaudit.study.design import Design, draw_design
-from mgaudit.study.dp_training import ChosenDPSettings, private_training
+from mgaudit.study.dp_training import ChosenSettings, private_training
 from mgaudit.study.extras import extras_in
 from mgaudit.study.network_check import check_batches, checked_network
 from mgaudit.study.progress import Progress, announced_if_slow
@@ -33,6 +34,7 @@ from mgaudit.targets.fitting.precision import check_precision
 from mgaudit.targets.fitting.privacy_plan import plan_privacy
 from mgaudit.targets.fitting.recipe import Recipe, initial_model
 from mgaudit.targets.fitting.traits import Traits
+from mgaudit.targets.fitting.tuned_settings import TunedSettings
 from mgaudit.targets.own_module import RAISED, error_line
 from mgaudit.targets.querying.queries import NoiseDraws, Queries
 from mgaudit.targets.scheme_hooks import check_hooks, hook_trial, refuse_without_hook
@@ -100,21 +102,31 @@ def plan_study(settings: StudySettings, progress: Progress | None = None) -> Pla
         queries = _checked_queries(arm, design.dataset)
         check_attacks(arm.attacks, OutputShapes.of_design(design, queries.number))
     settings = with_stack(settings, design)
-    arms = [plan_arm(arm, design, progress, "default") for arm in settings.arms()]
+    arms = []
+    for arm in settings.arms():
+        found = settings.searches.get(arm.scheme)
+        chosen = "default" if found is None else _tuned(found.best)
+        arms.append(plan_arm(arm, design, progress, chosen))
     return Plan(settings, design, arms)
+
+
+def _tuned(trial: TrialRecord) -> TunedSettings:
+    """Returns the settings of a search's trial."""
+    return TunedSettings(**trial.model_dump(exclude={"accuracies"}))
 
 
 def plan_arm(
     settings: AuditSettings,
     design: Design,
     progress: Progress | None = None,
-    dp_settings: ChosenDPSettings = "study",
+    chosen: ChosenSettings = "study",
 ) -> Arm:
     """Returns the plan of one arm of a study with this design.
 
     The stack size must be a number here: `with_stack` measures "auto". `progress` is called if the
-    noise of DP-SGD takes more than a few seconds to compute. `dp_settings` are the settings of
-    DP-SGD where its scheme does not state them.
+    noise of DP-SGD takes more than a few seconds to compute. `chosen` are the settings
+    that a search found for the training, or where the settings of DP-SGD come from that its scheme
+    does not state.
 
     Raises:
         UsageError: For settings that do not fit the data or one another.
@@ -131,8 +143,10 @@ def plan_arm(
         check_private(target.name, traits)
         # Clipping needs exact norms, and epsilon is that of one trainer with all examples.
         training = replace(training, precision="float32")
-        private = private_training(dp_sgd, training, settings, design, dp_settings)
+        private = private_training(dp_sgd, training, settings, design, chosen)
         dp_sgd, training, dp_origin = private.dp_sgd, private.training, private.origin
+    elif isinstance(chosen, TunedSettings):
+        training = chosen.training(training, design.expected_members)
     plan = None
     if dp_sgd is not None:
         with announced_if_slow(progress or Progress(), SLOW_ACCOUNTANT):

@@ -3,19 +3,22 @@
 import math
 from dataclasses import astuple, dataclass
 
-from scipy.stats import qmc
-
-from mgaudit.targets.fitting.dp_settings import DPSettings
+from mgaudit.targets.fitting.tuned_settings import TunedSettings
 from mgaudit.targets.seeds import numpy_generator
 
 # The product of learning rate and clip norm bounds the length of a step, so the search draws the
 # product and the norm. Both, epochs and sampling rate are uniform on a logarithmic scale.
 EPOCHS = (15.0, 80.0)
 SAMPLE_RATES = (0.05, 0.4)
-STEP_LENGTHS = (0.03, 0.6)
+STEP_LENGTHS = (0.01, 0.6)
 CLIP_NORMS = (0.1, 1.5)
 AVERAGING = (0.0, 0.95)
 VIEWS = (1, 4)
+
+# Training without DP-SGD needs fewer epochs, smaller batches and smaller learning rates.
+PLAIN_EPOCHS = (5.0, 60.0)
+PLAIN_RATES = (0.01, 0.2)
+PLAIN_LEARNING_RATES = (0.003, 0.3)
 
 
 @dataclass(frozen=True)
@@ -23,37 +26,53 @@ class Trial:
     """One trial: its number, and the settings that it tries."""
 
     number: int
-    settings: DPSettings
+    settings: TunedSettings
 
 
-def drawn_trials(trials: int, first: DPSettings, views: bool, seed: int) -> list[Trial]:
-    """Returns the trials of a search: `first`, then points that fill the space of settings evenly.
+def dp_trials(trials: int, first: TunedSettings, views: bool, seed: int) -> list[Trial]:
+    """Returns the trials of a search for DP-SGD: `first`, and others that are drawn at random.
 
-    The points are a scrambled Sobol sequence, so a longer search with the same seed has the trials
-    of a shorter one. `views` states whether to try several views of an example, which only
-    augmented data have.
+    A longer search with the same seed has the trials of a shorter one. `views` states whether to
+    try several views of an example, which only augmented data have.
     """
-    points = qmc.Sobol(6, scramble=True, rng=numpy_generator(seed, "trials"))
-    drawn = [first]
-    while len(drawn) < trials:
-        (point,) = points.random(1).tolist()
-        settings = _settings(point, views)
-        if settings not in drawn:
-            drawn.append(settings)
-    return [Trial(number, settings) for number, settings in enumerate(drawn[:trials])]
+    generator = numpy_generator(seed, "DP-SGD trials")
+    others = [_of_dp_sgd(generator.random(6).tolist(), views) for _ in range(trials - 1)]
+    return _numbered([first, *others])
 
 
-def _settings(point: list[float], views: bool) -> DPSettings:
+def plain_trials(trials: int, first: TunedSettings, seed: int) -> list[Trial]:
+    """Returns the trials of a search for training without DP-SGD, as `dp_trials`."""
+    generator = numpy_generator(seed, "plain trials")
+    others = [_of_plain_training(generator.random(3).tolist()) for _ in range(trials - 1)]
+    return _numbered([first, *others])
+
+
+def _numbered(settings: list[TunedSettings]) -> list[Trial]:
+    """Returns the settings as trials with numbers from 0, each setting once."""
+    return [Trial(number, own) for number, own in enumerate(dict.fromkeys(settings))]
+
+
+def _of_dp_sgd(point: list[float], views: bool) -> TunedSettings:
     """Returns the settings at a point of the unit cube (6,)."""
     epochs, rate, length, norm, averaging, of_views = point
     max_grad_norm = _logarithmic(norm, CLIP_NORMS)
-    return DPSettings(
+    return TunedSettings(
         epochs=round(_logarithmic(epochs, EPOCHS)),
         sample_rate=_rounded(_logarithmic(rate, SAMPLE_RATES)),
         learning_rate=_rounded(_logarithmic(length, STEP_LENGTHS) / max_grad_norm),
         max_grad_norm=_rounded(max_grad_norm),
         views=VIEWS[int(of_views * len(VIEWS))] if views else 1,
         averaging=AVERAGING[int(averaging * len(AVERAGING))],
+    )
+
+
+def _of_plain_training(point: list[float]) -> TunedSettings:
+    """Returns the settings at a point of the unit cube (3,)."""
+    epochs, rate, learning_rate = point
+    return TunedSettings(
+        epochs=round(_logarithmic(epochs, PLAIN_EPOCHS)),
+        sample_rate=_rounded(_logarithmic(rate, PLAIN_RATES)),
+        learning_rate=_rounded(_logarithmic(learning_rate, PLAIN_LEARNING_RATES)),
     )
 
 
@@ -68,11 +87,9 @@ def _rounded(value: float) -> float:
     return float(f"{value:.2g}")
 
 
-def cost(settings: DPSettings) -> float:
-    """Returns the number of examples that a training processes, per example of the model."""
-    return settings.epochs * settings.views
+def cost_order(settings: TunedSettings) -> tuple[float, ...]:
+    """Returns a key that sorts settings by the examples that a training processes, then by value.
 
-
-def order(settings: DPSettings) -> tuple[float, ...]:
-    """Returns what decides between settings of equal accuracy: the cheaper, then a fixed order."""
-    return (cost(settings), *map(float, astuple(settings)))
+    The order is the same on every machine, so that a search is.
+    """
+    return (settings.epochs * settings.views, *map(float, astuple(settings)))

@@ -12,7 +12,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from mgaudit.targets.fitting.dp_settings import DPSettings
+from mgaudit.targets.fitting.tuned_settings import TunedSettings
 from mgaudit.targets.schemes import DPSGD
 from mgaudit.targets.training import Training
 
@@ -36,7 +36,7 @@ class TunedRecord:
     classes: int
     members: int
     epsilon: float
-    settings: DPSettings
+    settings: TunedSettings
     found: str
 
 
@@ -49,7 +49,7 @@ def tuned_records() -> tuple[TunedRecord, ...]:
 
 def _record(values: dict[str, Any]) -> TunedRecord:
     """Returns the record with these values of JSON."""
-    shape, settings = tuple(values["input_shape"]), DPSettings(**values["settings"])
+    shape, settings = tuple(values["input_shape"]), TunedSettings(**values["settings"])
     return TunedRecord(**{**values, "input_shape": shape, "settings": settings})
 
 
@@ -79,7 +79,7 @@ def tuned_record(
 
 
 def with_dp_settings(
-    dp_sgd: DPSGD, training: Training, tuned: DPSettings | None, members: float
+    dp_sgd: DPSGD, training: Training, tuned: TunedSettings | None, members: float
 ) -> tuple[DPSGD, Training]:
     """Returns the scheme and the training in which every setting of DP-SGD has a value.
 
