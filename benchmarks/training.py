@@ -259,7 +259,7 @@ def on_cpu(images: str | None, examples: int, asked: int | None, rounds: int, jo
 
 def private_steps(images: str, examples: int, rounds: int) -> None:
     """Prints the time of a step of DP-SGD relative to one without privacy, with one thread."""
-    header("DP-SGD, ghost clipping", "batch", "plain step, ms", "private step, ms", "÷", "goal")
+    header("DP-SGD", "batch", "plain step, ms", "private step, ms", "÷", "goal")
     for case in CASES:
         if case.name not in DP_GOALS:
             continue

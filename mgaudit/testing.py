@@ -101,8 +101,8 @@ def check_network(
     `network(input_shape, classes)` builds the network, where `input_shape` is the shape of one
     example. The network's logits are finite and, at evaluation, depend only on the example. The
     seed determines its weights, and its state_dict contains them and all other state. Models can be
-    trained in a stack (together, by vectorised operations), and Opacus computes the norms of
-    per-example gradients correctly; both are not checked for a network with BatchNorm, dropout or
+    trained in a stack (together, by vectorised operations), and the norms of per-example gradients
+    are computed correctly; both are not checked for a network with BatchNorm, dropout or
     the like, which is trained one model at a time and without DP-SGD.
 
     >>> from mgaudit.targets.networks.mlp import MLP

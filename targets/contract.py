@@ -199,7 +199,7 @@ def check_private(name: str, traits: Traits) -> None:
 def check_per_example_gradients(
     name: str, target: Target, input_shape: tuple[int, ...], classes: int
 ) -> None:
-    """Checks that Opacus computes the norms of the network's per-example gradients correctly.
+    """Checks that the norms of the network's per-example gradients are computed correctly.
 
     DP-SGD clips by these norms, so its epsilon is wrong if the norms are wrong. The arguments are
     those of `check_target`.
@@ -235,7 +235,7 @@ def check_per_example_gradients(
         error_of_norms = float((norms / expected - 1).abs().max())
         raise UsageError(
             f"target {name}",
-            "must have per-example gradients whose norms Opacus computes correctly, "
+            "must have per-example gradients whose norms are computed correctly, "
             "because DP-SGD clips by them",
             f"an error of up to {error_of_norms:.2g} of the norm",
             "build the network from plain layers, each used once, or leave DP-SGD out with --no-dp",

@@ -198,7 +198,7 @@ def _check_streams(scheme: Scheme, trained: _Trained, plain: _Trained) -> None:
 def _check_stacks(scheme: Scheme, first: _Trained) -> None:
     """Raises AssertionError where a model differs alone and in a stack; `first` is model 0."""
     if dp_sgd_in(scheme) is not None:
-        return  # Opacus trains one model at a time
+        return  # DP-SGD trains one model at a time
     together = _trained(scheme, range(MODELS))
     for index in range(MODELS):
         trained = _trained(scheme, [index]) if index else first

@@ -160,7 +160,7 @@ def plan_arm(
         plan,
         settings.seed,
         design.expected_members,
-        stack=stack if plan is None else 1,  # Opacus trains one model at a time
+        stack=stack if plan is None else 1,  # DP-SGD trains one model at a time
         traits=traits,
     )
     _check_network(settings, recipe, dataset)
@@ -290,8 +290,8 @@ def _check_network(settings: AuditSettings, recipe: Recipe, dataset: Dataset) ->
     _check_extension(settings.label, recipe.scheme, recipe, shape, classes)
     extras = [extra for attack in settings.attacks for extra in extras_in(attack.built.needs)]
     needs_gradients = any(extra.per_example_gradients for extra in extras)
-    by_opacus = needs_gradients and recipe.traits.norms_by_opacus
-    if recipe.plan is not None or by_opacus:
+    by_layer = needs_gradients and recipe.traits.norms_by_layer
+    if recipe.plan is not None or by_layer:
         check_per_example_gradients(*network)
 
 

@@ -51,8 +51,8 @@ class Traits:
         return not (mixes_or_draws or self.hooks_gradients)
 
     @property
-    def norms_by_opacus(self) -> bool:
-        """Whether Opacus, which works in training mode, can compute gradients at evaluation."""
+    def norms_by_layer(self) -> bool:
+        """Whether norms at evaluation follow from what training mode leaves at the layers."""
         return self.per_example and self.same_at_evaluation
 
     @property

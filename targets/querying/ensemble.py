@@ -123,13 +123,13 @@ class Ensemble:
         The gradient is with respect to all weights, at evaluation. `inputs` are standardised
         examples (examples, *input_shape) and `labels` (examples,).
         """
-        by_opacus = self.traits.norms_by_opacus
+        by_layer = self.traits.norms_by_layer
         norms = []
         for weights in self.weights:
             state = {name: torch.from_numpy(values) for name, values in weights.items()}
             self.model.load_state_dict(state)
             self.model.eval()
-            compute = gradient_norms if by_opacus else gradient_norms_one_by_one
+            compute = gradient_norms if by_layer else gradient_norms_one_by_one
             with exactness("float32", torch.device(device)):
                 norms.append(compute(self.model, inputs, labels, device))
         return np.stack(norms)
