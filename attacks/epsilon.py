@@ -15,7 +15,7 @@ from scipy.optimize import brentq
 from scipy.special import log_ndtr, ndtri
 
 from mgaudit.attacks.intervals import lower_limit, upper_limit
-from mgaudit.attacks.metrics import check_scores
+from mgaudit.attacks.roc import check_scores
 
 Floats = NDArray[np.float64]
 BoundFromRates = Callable[[Floats, Floats], Floats]

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from mgaudit.attacks.metrics import roc
+from mgaudit.attacks.roc import roc
 
 Floats = NDArray[np.float64]
 

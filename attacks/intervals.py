@@ -191,7 +191,7 @@ def resampled_metrics(
         names: The metrics to compute; None are all of them.
 
     Raises:
-        ValueError: As `mgaudit.attacks.metrics.roc`.
+        ValueError: As `mgaudit.attacks.roc.roc`.
     """
     of_models = {} if jackknife is None else jackknife
     pairs = list(zip(scores, membership, strict=True))

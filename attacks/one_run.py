@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import bdtrc, gammaln, ndtr, ndtri
 
 from mgaudit.attacks.epsilon import check_delta, check_significance
-from mgaudit.attacks.metrics import check_scores
+from mgaudit.attacks.roc import check_scores
 
 Floats = NDArray[np.float64]
 

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from mgaudit.attacks.intervals import LEVEL, Interval, lower_limit
-from mgaudit.attacks.metrics import false_positives_allowed, roc
+from mgaudit.attacks.roc import false_positives_allowed, roc
 
 Floats = NDArray[np.float64]
 
@@ -64,7 +64,7 @@ class OperatingPoint:
         """Returns the point of scores (examples,) and membership (examples,) at an FPR of `level`.
 
         Raises:
-            ValueError: As `mgaudit.attacks.metrics.roc`.
+            ValueError: As `mgaudit.attacks.roc.roc`.
         """
         curve = roc(scores, membership)
         members, others = int(curve.positives), int(curve.negatives)

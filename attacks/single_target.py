@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from mgaudit.attacks.intervals import LEVEL, Interval, clopper_pearson
-from mgaudit.attacks.metrics import roc
+from mgaudit.attacks.roc import roc
 
 Floats = NDArray[np.float64]
 
@@ -24,7 +24,7 @@ def delong(scores: Floats, membership: NDArray[np.bool_]) -> tuple[float, float]
         membership: Membership (examples,), bool.
 
     Raises:
-        ValueError: As `mgaudit.attacks.metrics.roc`, and for fewer than two members or non-members.
+        ValueError: As `mgaudit.attacks.roc.roc`, and for fewer than two members or non-members.
 
     >>> delong(np.array([3.0, 2.0, 2.0, 1.0]), np.array([True, True, False, False]))
     (0.875, 0.03125)
@@ -86,7 +86,7 @@ def tpr_interval(scores: Floats, membership: NDArray[np.bool_], fpr: float) -> I
         fpr: False positive rate in [0, 1].
 
     Raises:
-        ValueError: As `mgaudit.attacks.metrics.roc`, and for an `fpr` outside [0, 1].
+        ValueError: As `mgaudit.attacks.roc.roc`, and for an `fpr` outside [0, 1].
 
     >>> membership = np.array([True, True, False, False])
     >>> interval = tpr_interval(np.array([3.0, 2.0, 2.0, 1.0]), membership, fpr=0.0)
@@ -120,7 +120,7 @@ def population_tpr_interval(scores: Floats, membership: NDArray[np.bool_], fpr: 
         fpr: False positive rate in (0, 1).
 
     Raises:
-        ValueError: As `mgaudit.attacks.metrics.roc`, and for an `fpr` outside (0, 1).
+        ValueError: As `mgaudit.attacks.roc.roc`, and for an `fpr` outside (0, 1).
 
     >>> scores = np.array([3.0, 1.5, 2.0, 1.0])
     >>> population_tpr_interval(scores, np.array([True, True, False, False]), fpr=0.5).value

@@ -12,10 +12,10 @@ from mgaudit.attacks.attack import Attack
 from mgaudit.attacks.bavaria import BaVarIA
 from mgaudit.attacks.drift import Drift
 from mgaudit.attacks.ensemble import Floats
-from mgaudit.attacks.metrics import roc
 from mgaudit.attacks.normal_scores import NormalScores
 from mgaudit.attacks.references import content_order
 from mgaudit.attacks.rmia import RMIA
+from mgaudit.attacks.roc import roc
 from mgaudit.attacks.signals import logit_confidence
 from mgaudit.attacks.stacked_features import (
     offline_drift_features,

@@ -20,7 +20,8 @@ from sklearn.metrics import roc_curve
 
 from mgaudit.attacks import ATTACKS, RMIA, Attack, LiRA, Observations, score_every_target
 from mgaudit.attacks.intervals import resample_counts
-from mgaudit.attacks.metrics import metrics, roc
+from mgaudit.attacks.metrics import metrics
+from mgaudit.attacks.roc import roc
 from mgaudit.attacks.signals import logit_confidence
 
 LOGITS_ONLY = {

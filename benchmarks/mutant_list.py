@@ -599,7 +599,7 @@ RANKS = [
 
 METRICS = [
     *of_file(
-        "attacks/metrics.py",
+        "attacks/roc.py",
         ["tests/attacks/test_metrics.py"],
         [
             (
@@ -627,6 +627,12 @@ METRICS = [
                 "return accepted[:, np.append(True, self.last_of_tie)]",
                 "return accepted",
             ),
+        ],
+    ),
+    *of_file(
+        "attacks/metrics.py",
+        ["tests/attacks/test_metrics.py"],
+        [
             (
                 "the advantage is that of the best threshold on the same half",
                 "zip(gaps, reversed(best), strict=True)",
@@ -1225,8 +1231,8 @@ DP_SGD = [
         [
             (
                 "gradients are clipped to 1 whatever the settings say",
-                "GradSampleModuleFastGradientClipping(model, max_grad_norm=plan.max_grad_norm)",
-                "GradSampleModuleFastGradientClipping(model, max_grad_norm=1.0)",
+                "clipper.backward(losses, plan.max_grad_norm, plan.views)",
+                "clipper.backward(losses, 1.0, plan.views)",
             ),
             (
                 "the noise is scaled by the clipping norm twice",
@@ -1247,6 +1253,58 @@ DP_SGD = [
                 "the rate of DP-SGD falls to 0 by the early stop",
                 "return round(training.epochs / plan.sample_rate)",
                 "return plan.steps",
+            ),
+        ],
+    ),
+    *of_file(
+        "targets/fitting/clipping.py",
+        ["tests/targets/test_clipping.py"],
+        [
+            (
+                "each view is clipped by itself",
+                "examples = len(losses) // views",
+                "examples = len(losses)",
+            ),
+            (
+                "an example counts as often as it has views",
+                "losses.sum() / views",
+                "losses.sum()",
+            ),
+            (
+                "small gradients are stretched to the limit",
+                "(norms + SMALLEST_NORM)).clamp(max=1.0)",
+                "(norms + SMALLEST_NORM))",
+            ),
+            (
+                "a part of a batch replaces the parts before it",
+                "weight.grad += total.view_as(weight)",
+                "weight.grad = total.view_as(weight)",
+            ),
+            (
+                "a network that evaluates a layer twice has a rule",
+                "return None if twice else sum(floats.values())",
+                "return sum(floats.values())",
+            ),
+        ],
+    ),
+    *of_file(
+        "targets/fitting/per_example.py",
+        ["tests/targets/test_clipping.py"],
+        [
+            (
+                "the norm leaves out pairs of different positions",
+                "return of_pairs.sum(dim=(1, 2)).clamp(min=0)",
+                "return of_pairs.diagonal(dim1=1, dim2=2).sum(dim=1)",
+            ),
+            (
+                "rows and columns of the stride are exchanged",
+                "(image, row * down, column * right,",
+                "(image, row * right, column * down,",
+            ),
+            (
+                "a GroupNorm's scale has the gradient of its shift",
+                "scale = (normalised * at_outputs).reshape(by_channel)",
+                "scale = at_outputs.reshape(by_channel)",
             ),
         ],
     ),

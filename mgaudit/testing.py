@@ -15,7 +15,7 @@ from scipy.special import log_softmax
 from scipy.stats import norm
 
 from mgaudit.attacks import Attack, Observations
-from mgaudit.attacks.metrics import roc
+from mgaudit.attacks.roc import roc
 from mgaudit.errors import UsageError
 from mgaudit.study.extras import EXTRAS, extras_in
 from mgaudit.targets.contract import check_per_example_gradients, check_stack, check_target

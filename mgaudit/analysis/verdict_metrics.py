@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mgaudit.analysis.margins import Margins
-from mgaudit.attacks.metrics import false_positives_allowed
+from mgaudit.attacks.roc import false_positives_allowed
 from mgaudit.reports.arrays import Arrays, array_name
 from mgaudit.reports.findings import STORED
 from mgaudit.reports.metric_names import fpr_of, is_tpr

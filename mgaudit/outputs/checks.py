@@ -14,8 +14,8 @@ from mgaudit.attacks.intervals import (
     two_way_p_value,
 )
 from mgaudit.attacks.membership_layout import MembershipLayout
-from mgaudit.attacks.metrics import roc
 from mgaudit.attacks.references import ReferenceLimits
+from mgaudit.attacks.roc import roc
 from mgaudit.outputs.model_outputs import ModelOutputs
 from mgaudit.outputs.resamples import with_members
 from mgaudit.reports.input_checks import (

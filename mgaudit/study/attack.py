@@ -16,8 +16,8 @@ from mgaudit.attacks import Attack, Observations, Stacked
 from mgaudit.attacks.exposure import Exposure, auc_by_class, exposure, ranks_of
 from mgaudit.attacks.intervals import Interval, Resampled
 from mgaudit.attacks.jackknife import Jackknife
-from mgaudit.attacks.metrics import ROC, false_positives_allowed, roc
 from mgaudit.attacks.one_run import Guesses, guess, one_run_fdp_epsilon
+from mgaudit.attacks.roc import ROC, false_positives_allowed, roc
 from mgaudit.reports.record import ChoiceRecord
 from mgaudit.settings.choices import Choice
 from mgaudit.study.audited import Answers, AuditedArm, AuditedData

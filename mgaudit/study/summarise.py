@@ -18,13 +18,8 @@ from mgaudit.analysis.samples import Samples
 from mgaudit.analysis.through_noise import METRICS as THROUGH_NOISE
 from mgaudit.attacks.exposure import Exposure
 from mgaudit.attacks.intervals import Interval, Resampled, two_way_interval
-from mgaudit.attacks.metrics import (
-    FPR_LEVELS,
-    METRICS,
-    Metric,
-    false_positives_allowed,
-    tpr_name,
-)
+from mgaudit.attacks.metrics import FPR_LEVELS, METRICS, Metric, tpr_name
+from mgaudit.attacks.roc import false_positives_allowed
 from mgaudit.attacks.single_target import delong_interval, tpr_interval
 from mgaudit.reports.arrays import Arrays, array_name
 from mgaudit.reports.findings import ANALYSED, STORED, TEST_ACCURACY

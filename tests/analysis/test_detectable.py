@@ -34,7 +34,8 @@ from mgaudit.attacks.intervals import (
     resampled_metrics,
     two_way_interval,
 )
-from mgaudit.attacks.metrics import false_positives_allowed, metrics
+from mgaudit.attacks.metrics import metrics
+from mgaudit.attacks.roc import false_positives_allowed
 from mgaudit.attacks.single_target import delong_interval
 from tests.simulated_studies import EXAMPLES, FPR, LAWS, TPR, Studies, Study, scales_of
 

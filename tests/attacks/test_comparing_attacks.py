@@ -18,8 +18,8 @@ from mgaudit.attacks import (
     Reference,
     score_every_target,
 )
-from mgaudit.attacks.metrics import roc
 from mgaudit.attacks.normal_inverse_gamma import _trigamma_inverse
+from mgaudit.attacks.roc import roc
 from mgaudit.attacks.signals import LogProbability, logit_confidence, loss
 from tests import oracles
 

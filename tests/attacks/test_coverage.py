@@ -14,7 +14,8 @@ from mgaudit.attacks.intervals import (
     two_way_interval,
     two_way_p_value,
 )
-from mgaudit.attacks.metrics import ROC, false_positives_allowed, metrics, roc
+from mgaudit.attacks.metrics import metrics
+from mgaudit.attacks.roc import ROC, false_positives_allowed, roc
 from mgaudit.attacks.single_target import delong_interval, population_tpr_interval, tpr_interval
 
 FPR = 0.01

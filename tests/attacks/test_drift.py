@@ -7,7 +7,7 @@ import pytest
 
 from mgaudit.attacks import RMIA, Attack, BaVarIA, LiRA, Observations, score_every_target
 from mgaudit.attacks.drift import Drift, fit_drift
-from mgaudit.attacks.metrics import roc
+from mgaudit.attacks.roc import roc
 from mgaudit.settings.study_settings import attack_choice
 from mgaudit.testing import planted
 

@@ -8,7 +8,7 @@ from mgaudit.attacks import LiRA, score_every_target
 from mgaudit.attacks.exposure import auc_by_class, exposure
 from mgaudit.attacks.intervals import resample_counts
 from mgaudit.attacks.jackknife import Jackknife
-from mgaudit.attacks.metrics import roc
+from mgaudit.attacks.roc import roc
 from tests import oracles
 
 

@@ -18,8 +18,9 @@ from mgaudit.attacks import (
 from mgaudit.attacks.attack import jackknife_scores
 from mgaudit.attacks.intervals import Resampled, Variances, resample_counts, resampled_metrics
 from mgaudit.attacks.jackknife import Jackknife, ModelGroups, number_of_groups, random_halves
-from mgaudit.attacks.metrics import METRICS, metrics, metrics_on_halves, roc
+from mgaudit.attacks.metrics import METRICS, metrics, metrics_on_halves
 from mgaudit.attacks.rescoring import classes_with_jackknife, has_jackknife, rescored
+from mgaudit.attacks.roc import roc
 from tests.attacks.test_references import coins, halves, null_observations
 from tests.simulated_studies import interval_coverage
 

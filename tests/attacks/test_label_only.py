@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mgaudit.attacks import LabelOnly, Observations
-from mgaudit.attacks.metrics import roc
+from mgaudit.attacks.roc import roc
 from tests import oracles
 
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import norm
 
 from mgaudit.attacks import LiRA, score_every_target
-from mgaudit.attacks.metrics import roc
+from mgaudit.attacks.roc import roc
 from mgaudit.attacks.signals import logit_confidence
 from tests import oracles
 

@@ -13,7 +13,7 @@ from mgaudit.attacks.intervals import (
     resampled_metrics,
     two_way_interval,
 )
-from mgaudit.attacks.metrics import false_positives_allowed, tpr_name
+from mgaudit.attacks.metrics import tpr_name
 from mgaudit.attacks.positive_predictive_value import (
     PPV_LEVELS,
     PRIORS,
@@ -21,6 +21,7 @@ from mgaudit.attacks.positive_predictive_value import (
     positive_predictive_value,
     ppv_interval,
 )
+from mgaudit.attacks.roc import false_positives_allowed
 from mgaudit.attacks.single_target import tpr_interval
 from tests.attacks.test_coverage import ALL, FEW, NOTHING, STRONG, UNEVEN, Scenario
 

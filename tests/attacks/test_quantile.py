@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mgaudit.attacks import LossThreshold, Observations, QuantileRegression, score_every_target
-from mgaudit.attacks.metrics import roc
+from mgaudit.attacks.roc import roc
 from tests import oracles
 
 

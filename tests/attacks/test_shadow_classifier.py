@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
 from mgaudit.attacks import LossThreshold, Observations, ShadowClassifier
-from mgaudit.attacks.metrics import roc
+from mgaudit.attacks.roc import roc
 from tests import oracles
 
 FITS = {

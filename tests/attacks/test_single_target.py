@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from mgaudit.attacks.metrics import roc
+from mgaudit.attacks.roc import roc
 from mgaudit.attacks.single_target import (
     delong,
     delong_interval,

@@ -21,10 +21,10 @@ from mgaudit.attacks import (
     score_every_target,
 )
 from mgaudit.attacks.membership_layout import membership_layout
-from mgaudit.attacks.metrics import roc
 from mgaudit.attacks.normal_scores import NormalScores
 from mgaudit.attacks.power import numbers_of_shadows, scores_by_number
 from mgaudit.attacks.references import ReferenceLimits, content_order
+from mgaudit.attacks.roc import roc
 from mgaudit.attacks.shadow_moments import moments_of
 from mgaudit.attacks.signals import BentConfidence, logit_confidence
 from mgaudit.attacks.single_target import delong

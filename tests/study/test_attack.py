@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from mgaudit.attacks import ATTACKS, LiRA, Observations
-from mgaudit.attacks.metrics import roc
 from mgaudit.attacks.one_run import Guesses, one_run_fdp_epsilon
+from mgaudit.attacks.roc import roc
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.results import StudyResult
 from mgaudit.settings.study_settings import study_settings

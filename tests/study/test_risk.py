@@ -10,9 +10,9 @@ import pytest
 import mgaudit
 from mgaudit.attacks import BaVarIA, LiRA, LossThreshold, Stacked
 from mgaudit.attacks.flagged import flagged_in_one, flagged_records
-from mgaudit.attacks.metrics import roc
 from mgaudit.attacks.positive_predictive_value import OperatingPoint, positive_predictive_value
 from mgaudit.attacks.pseudo_targets import pseudo_target_scores
+from mgaudit.attacks.roc import roc
 from mgaudit.reports.risk import Risk
 from mgaudit.storage.run_folder import RunFolder
 from mgaudit.study.risk import ONE_TARGET_OF_SCORES, risk_of_arm

@@ -8,7 +8,7 @@ import torch
 
 from mgaudit.analysis.limits import FEWEST_MODELS
 from mgaudit.attacks import Observations, Stacked, score_every_target
-from mgaudit.attacks.metrics import roc
+from mgaudit.attacks.roc import roc
 from mgaudit.errors import UsageError
 from mgaudit.reports.comparison_tables import through_noise_section, through_noise_table
 from mgaudit.reports.method import method
