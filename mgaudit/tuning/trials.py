@@ -9,7 +9,7 @@ from mgaudit.targets.seeds import numpy_generator
 # The product of learning rate and clip norm bounds the length of a step, so the search draws the
 # product and the norm. Both, epochs and sampling rate are uniform on a logarithmic scale.
 EPOCHS = (15.0, 80.0)
-SAMPLE_RATES = (0.05, 0.4)
+SAMPLE_RATES = (0.05, 1.0)
 STEP_LENGTHS = (0.01, 0.6)
 CLIP_NORMS = (0.1, 1.5)
 AVERAGING = (0.0, 0.95)
