@@ -83,7 +83,7 @@ def audited_data(design: Design) -> AuditedData:
 def audited_arm(trained: TrainedArm, design: Design, note: str = "") -> AuditedArm:
     """Returns the facts about a trained arm whose converged models are all attacked."""
     arm = trained.arm
-    claim = _claim(arm.recipe.plan)
+    claim = privacy_claim(arm.recipe.plan)
     epsilon = None if claim is None else claim.epsilon
     return AuditedArm(
         **scheme_records(arm),
@@ -130,7 +130,7 @@ def bound_delta(trained: TrainedArm, design: Design) -> float:
     return default_delta(design.expected_members) if plan is None else plan.delta
 
 
-def _claim(plan: PrivacyPlan | None) -> PrivacyClaim | None:
+def privacy_claim(plan: PrivacyPlan | None) -> PrivacyClaim | None:
     """Returns the privacy that is proved for the arm; None for an arm without DP-SGD."""
     if plan is None:
         return None

@@ -95,9 +95,7 @@ def privacy_bounds(
     return PrivacyBounds(bounds)
 
 
-def noise_for_epsilon(
-    epsilon: float, sample_rate: float, steps: int, delta: float
-) -> float | None:
+def noise_for_epsilon(epsilon: float, sample_rate: float, steps: int, delta: float) -> float | None:
     """Returns a noise multiplier whose bound is at most `epsilon`, and less than 0.01 below it.
 
     The search is by false position (Illinois) on the logarithm of the noise. It starts from the
@@ -242,9 +240,7 @@ def _loss_interval(mechanism: Mechanism) -> float:
     if steps > MOST_STEPS_AT_ONCE:
         inner, outer, _ = _stages(steps)
         window = _window(_window(width, deviation, inner), deviation * math.sqrt(inner), outer)
-    accurate = min(
-        LARGEST_INTERVAL, math.sqrt(12 * DISCRETISATION_ERROR / steps), deviation / 8
-    )
+    accurate = min(LARGEST_INTERVAL, math.sqrt(12 * DISCRETISATION_ERROR / steps), deviation / 8)
     return max(accurate, width / MOST_POINTS_OF_A_STEP, window / MOST_POINTS_PLD)
 
 

@@ -1,4 +1,4 @@
-"""The privacy parameters of DP-SGD: noise multiplier, sampling rate, steps, and epsilon at delta."""
+"""The privacy parameters of DP-SGD: noise, sampling rate and steps, and epsilon at delta."""
 
 from dataclasses import dataclass
 
@@ -19,9 +19,9 @@ class PrivacyPlan:
     `noise_multiplier` is the standard deviation of the noise in units of `max_grad_norm`, the norm
     to which gradients are clipped. Each of the `steps` steps samples each example with probability
     `sample_rate`. Gradient sums are divided by `batch_size`, the expected size of a batch.
-    `epsilon` (nats) is the least of the accountants' upper bounds at `delta` after all steps, that of
-    `accountant`; it is infinite without noise. `epsilon_prv` and `epsilon_pld` are the bounds by PRV
-    and PLD, None where one cannot be computed.
+    `epsilon` (nats) is the least of the accountants' upper bounds at `delta` after all steps, that
+    of `accountant`; it is infinite without noise. `epsilon_prv` and `epsilon_pld` are the bounds by
+    PRV and PLD, None where one cannot be computed.
     """
 
     noise_multiplier: float
