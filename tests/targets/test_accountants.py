@@ -16,6 +16,7 @@ from mgaudit.targets.fitting.accountants import (
     LARGEST_NOISE,
     LEAST_NOISE,
     Mechanism,
+    delta_without_rounding,
     gdp_epsilon,
     noise_for_epsilon,
     pld_epsilon,
@@ -277,6 +278,12 @@ def test_a_delta_within_rounding_errors_has_neither_pld_nor_prv() -> None:
     bounds = privacy_bounds(1.099, DIGITS.sample_rate, 281, 1e-12)
     assert bounds.accountant == "RDP"
     assert bounds.epsilon > pld(DIGITS, 1e-10)
+
+
+def test_rounding_errors_are_taken_off_delta() -> None:
+    assert delta_without_rounding(1000, 1e-9) == pytest.approx(1e-9 - 1e-11, rel=1e-9)
+    assert delta_without_rounding(1, 1e-5) < 1e-5  # type: ignore[operator]
+    assert delta_without_rounding(1000, 2e-11) is None
 
 
 def test_prv_is_left_out_where_its_grid_would_be_large() -> None:
