@@ -1321,18 +1321,51 @@ DP_SGD = [
             ("a delta of exactly 1/n is allowed", "if delta >= 1 / n:", "if delta > 1 / n:"),
             (
                 "the noise multiplier is sought for another delta",
-                "target_delta=delta,",
-                "target_delta=1 / n,",
+                "noise_for_epsilon(scheme.epsilon, sample_rate, steps, delta)",
+                "noise_for_epsilon(scheme.epsilon, sample_rate, steps, delta / 2)",
             ),
             (
                 "the accountant takes the sample rate for the noise",
-                "(noise_multiplier, sample_rate, steps)",
-                "(sample_rate, noise_multiplier, steps)",
+                "return privacy_bounds(noise_multiplier, sample_rate, steps, delta)",
+                "return privacy_bounds(sample_rate, noise_multiplier, steps, delta)",
             ),
             (
                 "the accountant counts one step too few",
-                "(noise_multiplier, sample_rate, steps)",
-                "(noise_multiplier, sample_rate, steps - 1)",
+                "bounds = privacy_bounds(noise_multiplier, sample_rate, steps, delta)",
+                "bounds = privacy_bounds(noise_multiplier, sample_rate, steps - 1, delta)",
+            ),
+        ],
+    ),
+    *of_file(
+        "targets/fitting/accountants.py",
+        ["tests/targets/test_accountants.py"],
+        [
+            (
+                "the claim is the largest bound",
+                "return min(self.by_accountant,",
+                "return max(self.by_accountant,",
+            ),
+            ("the noise spends too much", "aim = epsilon - tolerance", "aim = epsilon + tolerance"),
+            (
+                "the steps that remain after two stages are not counted",
+                "if rest else composed",
+                "if not rest else composed",
+            ),
+            (
+                "the rounding error makes delta larger",
+                "return delta - error if",
+                "return delta + error if",
+            ),
+            (
+                "the grid of a step is too coarse",
+                "steps), deviation / 8)",
+                "steps), deviation * 8)",
+            ),
+            (
+                "the Gaussian mechanism of all steps has the noise of one",
+                "    noise_multiplier = mechanism.noise_multiplier / math.sqrt(mechanism.steps)\n"
+                "    with",
+                "    noise_multiplier = mechanism.noise_multiplier\n    with",
             ),
         ],
     ),

@@ -18,7 +18,7 @@ from mgaudit.reports.plain_arm import plain_name, plain_training, the_plain_arm
 from mgaudit.reports.results import AuditResult, MetricFacts, StudyResult
 from mgaudit.reports.section import Section
 from mgaudit.reports.table import Cell, Table, number
-from mgaudit.reports.tables import check_all_have, headline, in_its_unit
+from mgaudit.reports.tables import check_all_have, headline, in_its_unit, rounded_up
 
 MOST_REFERENCES = 5
 STATUS = {"front": "on the front", "within error": "within error", "dominated": "dominated"}
@@ -174,11 +174,19 @@ def dp_equivalent_table(study: StudyResult) -> Table:
         "for which the paired test of equal AUC does not reject at 5 %. DP-SGD's acc. is the test "
         "accuracy of DP-SGD at this ε, and the arm's gain is the test accuracy of the arm minus "
         "this accuracy. Equal AUC under this attack does not mean equal privacy: the ε of DP-SGD "
-        "is proved against every attack, but the equivalent ε of an arm is not."
+        "is proved against every attack, but the equivalent ε of an arm is not. "
+        f"DP-SGD's ε holds {_deltas(study)}."
     ]
     columns = ["Arm", "Attack", "DP-SGD's ε", "DP-SGD's acc., %", "Arm's gain, % points"]
     caption = "DP-equivalent ε"
     return _table("dp-equivalent", caption, columns, rows, notes, study, "dp_equivalent")
+
+
+def _deltas(study: StudyResult) -> str:
+    """Returns the deltas of DP-SGD's arms."""
+    claims = [arm.claim for arm in study.arms if is_dp_sgd(arm) and arm.claim is not None]
+    deltas = dict.fromkeys(rounded_up(claim.delta) for claim in claims)
+    return f"at δ = {' or '.join(deltas)}"
 
 
 def _finite_epsilons(study: StudyResult) -> list[float]:

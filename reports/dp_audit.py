@@ -5,7 +5,7 @@ from typing import Any, Literal
 from mgaudit.reports.record import Record
 from mgaudit.reports.results import Provenance
 from mgaudit.reports.table import Cell, Table
-from mgaudit.reports.tables import epsilon_at_least, epsilon_at_most, rounded_up
+from mgaudit.reports.tables import accounting, epsilon_at_least, epsilon_at_most, rounded_up
 from mgaudit.reports.verdict import WHAT_AN_ALARM_MEANS
 
 
@@ -20,7 +20,9 @@ class Bound(Record):
 class DPAuditResult(Record):
     """Lower bounds beside the accountant's upper bound.
 
-    `epsilon_claimed` (nats) is None if no finite bound is claimed. Of the `guesses` about the coins
+    `epsilon_claimed` (nats) is None if no finite bound is claimed. It is the least bound, that of
+    `accountant`; `epsilon_prv` and `epsilon_pld` are the bounds by PRV and PLD, None where there is
+    none and in results of earlier versions, whose bound is by PRV. Of the `guesses` about the coins
     of `canaries`, `correct` were right; if all were, they would prove `epsilon_provable`.
     `bounds[0]` holds for every mechanism and is the one that `alarm` compares with the claim.
     `notes` are about the data.
@@ -30,6 +32,9 @@ class DPAuditResult(Record):
     settings: dict[str, Any]
     label: str
     epsilon_claimed: float | None
+    epsilon_prv: float | None = None
+    epsilon_pld: float | None = None
+    accountant: str = "PRV"
     delta: float
     significance: float
     canaries: int
@@ -58,7 +63,8 @@ def bounds_table(result: DPAuditResult) -> Table:
     claimed = (
         "none" if result.epsilon_claimed is None else f"≤ {epsilon_at_most(result.epsilon_claimed)}"
     )
-    rows.append([Cell("claimed (PRV accountant)"), Cell(claimed), Cell("the training procedure")])
+    accountant = accounting(result.accountant, result.epsilon_prv, result.epsilon_pld)
+    rows.append([Cell(f"claimed ({accountant})"), Cell(claimed), Cell("the training procedure")])
     notes = [
         f"{result.correct} of {result.guesses} guesses about {result.canaries} coins were correct. "
         "If all guesses were correct, they would prove ε ≥ "
@@ -81,14 +87,18 @@ def finding(result: DPAuditResult) -> str:
             f"No finite ε is claimed, and ε ≥ {best} at δ = {rounded_up(result.delta)} is proved."
         )
     claimed = epsilon_at_most(result.epsilon_claimed)
+    at_delta = f"at δ = {rounded_up(result.delta)}"
     if result.alarm:
-        return f"Alarm: ε ≤ {claimed} is claimed, but ε ≥ {best} is proved. {WHAT_AN_ALARM_MEANS}"
+        return (
+            f"Alarm: ε ≤ {claimed} is claimed, but ε ≥ {best} is proved, both {at_delta}. "
+            f"{WHAT_AN_ALARM_MEANS}"
+        )
     proved = "the guesses prove nothing" if nothing else f"ε ≥ {best} is proved"
     if result.epsilon_provable <= result.epsilon_claimed:
         provable = epsilon_at_least(result.epsilon_provable)
         return (
             f"No alarm was possible: ε ≤ {claimed} is claimed, and these guesses could prove at "
-            f"most ε ≥ {provable} ({proved}). Audit a smaller ε, or use more canaries, models or "
-            "guesses."
+            f"most ε ≥ {provable} ({proved}), all {at_delta}. Audit a smaller ε, or use more "
+            "canaries, models or guesses."
         )
-    return f"No alarm: ε ≤ {claimed} is claimed, and {proved}."
+    return f"No alarm: ε ≤ {claimed} is claimed, and {proved}, {at_delta}."

@@ -40,10 +40,12 @@ LIMITS = (
     "training settings."
 )
 ACCOUNTING = (
-    "Accounting: the ε of DP-SGD is the accountant's upper bound for the steps that were taken, "
+    "Accounting: the ε of DP-SGD is {bound} for the steps that were taken, "
     "for one model and one example added or removed. This bound assumes an ideal noise generator; "
     "the generator of torch is not cryptographic."
 )
+ONE_BOUND = "the accountant's upper bound"
+TWO_BOUNDS = "the smaller of two valid upper bounds, PRV and PLD,"
 SIGNIFICANCE = (
     "Significance: a p-value is below 0.05 exactly if the paired 95 % interval excludes 0. Holm's "
     "method corrects the p-values for all arms and attacks with the same metric."
@@ -113,8 +115,15 @@ def method(study: StudyResult) -> list[str]:
         LIMITS if trained else outputs_method.LIMITS,
     ]
     if _has_claim(study):
-        paragraphs.append(ACCOUNTING)
+        bound = TWO_BOUNDS if _has_both(study) else ONE_BOUND
+        paragraphs.append(ACCOUNTING.format(bound=bound))
     return paragraphs
+
+
+def _has_both(study: StudyResult) -> bool:
+    """Returns whether bounds by both accountants were compared."""
+    claims = [arm.claim for arm in study.arms if arm.claim is not None]
+    return any(claim.epsilon_prv is not None and claim.epsilon_pld is not None for claim in claims)
 
 
 def _design(study: StudyResult) -> str:

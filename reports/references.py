@@ -6,14 +6,19 @@ from functools import cache
 from importlib.resources import files
 
 from mgaudit.reports.formats.latex_text import escape_latex
-from mgaudit.reports.results import Result, StudyResult
+from mgaudit.reports.results import PrivacyClaim, Result, StudyResult
 
 ONE_RUN = ("steinke2023", "mahloujifar2024")
 TWO_WAY = ("cameron2011", "owen2007")
 SINGLE_TARGET = ("delong1988", "clopper1934")
 HOLM = "holm1979"
 BLIND = "das2024"
-ACCOUNTANTS = {"PRV": "gopi2021"}
+ACCOUNTANTS = {
+    "PRV": "gopi2021",
+    "PLD": "doroshenko2022",
+    "RDP": "mironov2019",
+    "GDP": "balle2018",
+}
 OPACUS = "yousefpour2021"
 
 
@@ -44,7 +49,7 @@ def _methods(study: StudyResult) -> Iterator[str]:
     for arm in study.arms:
         if arm.claim is not None:
             yield OPACUS
-            yield from (key for name, key in ACCOUNTANTS.items() if name in arm.claim.accountant)
+            yield from (ACCOUNTANTS[name] for name in _accountants(arm.claim))
     if any(arm.delta is not None for arm in study.arms):
         yield from ONE_RUN
     yield from (*TWO_WAY, *SINGLE_TARGET)
@@ -52,6 +57,13 @@ def _methods(study: StudyResult) -> Iterator[str]:
         yield BLIND
     if study.analysis.changes:
         yield HOLM
+
+
+def _accountants(claim: PrivacyClaim) -> list[str]:
+    """Returns the names of the accountants whose bounds were compared."""
+    bounds = {"PRV": claim.epsilon_prv, "PLD": claim.epsilon_pld}
+    compared = [name for name, epsilon in bounds.items() if epsilon is not None]
+    return list(dict.fromkeys([claim.accountant, *compared]))
 
 
 def arxiv_number(source: str) -> str:

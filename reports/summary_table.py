@@ -2,7 +2,7 @@
 
 from mgaudit.reports.results import StudyResult
 from mgaudit.reports.table import Cell, Table, number
-from mgaudit.reports.tables import epsilon_at_least, headline
+from mgaudit.reports.tables import at_delta, epsilon_at_least, headline
 
 COLUMNS = ("Arm", "Test acc., %", "AUC", "TPR at 1 % FPR, %", "ε ≥")
 TPR = "tpr@0.01"
@@ -19,4 +19,6 @@ def summary_table(study: StudyResult) -> Table:
         bound = Cell(epsilon_at_least(attack.epsilon_lower_bound), mark="!" if arm.alarm else "")
         rows.append([Cell(arm.label), accuracy, auc, tpr, bound])
     notes = [f"The attack is {headline(study.arms[0]).name}. Intervals are at 95 %."]
+    if delta := at_delta(study):
+        notes[0] += f" ε ≥ is the proved lower bound on ε {delta}."
     return Table("summary", study.name, list(COLUMNS), rows, notes)

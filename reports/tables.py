@@ -158,9 +158,10 @@ def proof(arm: AuditResult) -> str:
     claim = arm.claim
     if claim is None or claim.epsilon is None:
         return "no finite ε is proved."
+    accountant = accounting(claim.accountant, claim.epsilon_prv, claim.epsilon_pld)
     return (
         f"ε = {claimed_epsilon(arm)} at δ = {rounded_up(claim.delta)} for each single model "
-        f"({claim.accountant} accountant, {claim.adjacency} adjacency, Poisson sampling at rate "
+        f"({accountant}, {claim.adjacency} adjacency, Poisson sampling at rate "
         f"{claim.sample_rate:.4f}, {claim.steps} steps, noise multiplier "
         f"{claim.noise_multiplier:.3f}, gradient norms clipped at {claim.max_grad_norm:g})."
         f"{_dp_training(claim)}"
@@ -182,6 +183,37 @@ def _dp_training(claim: PrivacyClaim) -> str:
     if training.averaging:
         settings.append(f"weights averaged with decay {training.averaging:g}")
     return f" It trains {', '.join(settings)}: {training.origin}."
+
+
+def accounting(accountant: str, prv: float | None, pld: float | None) -> str:
+    """Returns which accountant proves a claim, with both bounds where two were compared.
+
+    >>> accounting("PLD", 8.004, 7.993), accounting("PRV", 7.98, None)
+    ('the smaller of two valid upper bounds, PRV 8.01 and PLD 8.00', 'PRV accountant')
+    """
+    if prv is None or pld is None:
+        return f"{accountant} accountant"
+    bounds = f"PRV {epsilon_at_most(prv)} and PLD {epsilon_at_most(pld)}"
+    return f"the smaller of two valid upper bounds, {bounds}"
+
+
+def at_delta(study: StudyResult) -> str:
+    """Returns delta, or each delta with the labels of its arms; "" if there is none.
+
+    >>> from types import SimpleNamespace as Namespace
+    >>> arms = [Namespace(label="none", delta=1e-4), Namespace(label="dp-sgd", delta=1e-5)]
+    >>> at_delta(Namespace(arms=arms[:1]))
+    'at δ = 1.00e-04'
+    >>> at_delta(Namespace(arms=arms))
+    'at δ = 1.00e-04 (none), at δ = 1.00e-05 (dp-sgd)'
+    """
+    labels: dict[str, list[str]] = {}
+    for arm in study.arms:
+        if arm.delta is not None:
+            labels.setdefault(rounded_up(arm.delta), []).append(arm.label)
+    if len(labels) == 1:
+        return f"at δ = {next(iter(labels))}"
+    return ", ".join(f"at δ = {delta} ({', '.join(arms)})" for delta, arms in labels.items())
 
 
 def rounded_up(value: float) -> str:

@@ -5,7 +5,13 @@ from collections import Counter
 from mgaudit.reports.arm_sentences import UNNAMED, arm_sentences, whose
 from mgaudit.reports.check_section import warnings
 from mgaudit.reports.results import AuditResult, StudyResult
-from mgaudit.reports.tables import claimed_epsilon, divergence, epsilon_at_least, headline
+from mgaudit.reports.tables import (
+    claimed_epsilon,
+    divergence,
+    epsilon_at_least,
+    headline,
+    rounded_up,
+)
 
 MOST_NAMED = 5
 WHAT_AN_ALARM_MEANS = (
@@ -105,9 +111,10 @@ def _alarms(study: StudyResult) -> list[str]:
 def _alarm(arm: AuditResult) -> str:
     attack = headline(arm)
     proved = epsilon_at_least(attack.epsilon_lower_bound)
+    delta = "" if arm.claim is None else f", both at δ = {rounded_up(arm.claim.delta)}"
     return (
-        f"Alarm: {arm.label} claims ε ≤ {claimed_epsilon(arm)}, but the attack {attack.name} "
-        f"proves ε ≥ {proved} at the same δ. {WHAT_AN_ALARM_MEANS}"
+        f"Alarm: {arm.label} claims ε ≤ {claimed_epsilon(arm)}, but the attack "
+        f"{attack.name} proves ε ≥ {proved}{delta}. {WHAT_AN_ALARM_MEANS}"
     )
 
 

@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from matplotlib.figure import Figure
-from opacus.accountants import utils as accountant_utils
-from opacus.accountants.analysis import rdp
 from threadpoolctl import threadpool_limits
 
 from mgaudit.reports.figures.drawing import Drawing
+from mgaudit.targets.fitting import privacy_plan
 
 # A machine that is busy must not fail a test, and the same code must not fail today and pass
 # tomorrow.
@@ -44,12 +43,8 @@ def one_thread() -> Iterator[None]:
 def one_search_for_each_noise_multiplier() -> Iterator[None]:
     """Caches noise multipliers, which take seconds to compute and which many tests share."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            rdp, "_compute_rdp", cache(rdp._compute_rdp)
-        )  # asked for twice by each step of the search
-        patch.setattr(
-            accountant_utils, "get_noise_multiplier", cache(accountant_utils.get_noise_multiplier)
-        )
+        patch.setattr(privacy_plan, "noise_for_epsilon", cache(privacy_plan.noise_for_epsilon))
+        patch.setattr(privacy_plan, "privacy_bounds", cache(privacy_plan.privacy_bounds))
         yield
 
 

@@ -4,7 +4,6 @@ Canaries are examples whose membership in the training set is decided by fair co
 about the coins prove a lower bound on epsilon. This is done in one training run, or a few.
 """
 
-import math
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,11 +32,10 @@ from mgaudit.study.provenance import provenance, run_sha256
 from mgaudit.study.query import ArmOutputs
 from mgaudit.study.stacking import with_stack
 from mgaudit.study.train import train_arm
-from mgaudit.study.trained_arm import bound_delta
+from mgaudit.study.trained_arm import bound_delta, privacy_claim
 from mgaudit.targets.datasets.canaries import plant_canaries
 from mgaudit.targets.datasets.duplicates import copy_groups
 from mgaudit.targets.device import choose_device
-from mgaudit.targets.fitting.privacy_plan import PrivacyPlan
 from mgaudit.targets.membership import canary_coins
 from mgaudit.targets.querying.queries import Queries
 from mgaudit.targets.seeds import numpy_generator
@@ -133,11 +131,15 @@ def run_dp_audit(plan: DPAuditPlan, jobs: int, progress: Progress) -> tuple[DPAu
     guesses = _guesses(scores, membership, settings)
     predictions = logits["test"][:, :, 0].argmax(axis=-1)
     accuracy = float((predictions == design.dataset.test_labels).mean())
+    claim = privacy_claim(plan.arm.recipe.plan)
     bounds = _bounds(guesses, scores.ravel(), membership.ravel(), delta, settings)
     result = DPAuditResult(
         settings=settings.as_dict(),
         label=label,
-        epsilon_claimed=_claimed_epsilon(plan.arm.recipe.plan),
+        epsilon_claimed=None if claim is None else claim.epsilon,
+        epsilon_prv=None if claim is None else claim.epsilon_prv,
+        epsilon_pld=None if claim is None else claim.epsilon_pld,
+        accountant="" if claim is None else claim.accountant,
         delta=delta,
         significance=settings.significance,
         canaries=guesses.canaries,
@@ -176,13 +178,6 @@ def _guesses(
         made += guesses.made
         canaries += guesses.canaries
     return Guesses(correct, made, canaries)
-
-
-def _claimed_epsilon(plan: PrivacyPlan | None) -> float | None:
-    """Returns the epsilon (nats) that the accountant proved; None if there is none or infinite."""
-    if plan is None or not math.isfinite(plan.epsilon):
-        return None
-    return plan.epsilon
 
 
 def _bounds(

@@ -83,7 +83,7 @@ def audited_data(design: Design) -> AuditedData:
 def audited_arm(trained: TrainedArm, design: Design, note: str = "") -> AuditedArm:
     """Returns the facts about a trained arm whose converged models are all attacked."""
     arm = trained.arm
-    claim = _claim(arm)
+    claim = privacy_claim(arm)
     epsilon = None if claim is None else claim.epsilon
     return AuditedArm(
         **scheme_records(arm),
@@ -130,7 +130,7 @@ def bound_delta(trained: TrainedArm, design: Design) -> float:
     return default_delta(design.expected_members) if plan is None else plan.delta
 
 
-def _claim(arm: Arm) -> PrivacyClaim | None:
+def privacy_claim(arm: Arm) -> PrivacyClaim | None:
     """Returns the privacy that is proved for the arm; None for an arm without DP-SGD."""
     plan, training = arm.recipe.plan, arm.recipe.training
     if plan is None:

@@ -193,6 +193,9 @@ def _claim(arm: AuditResult) -> Iterator[CsvRow]:
         "value": epsilon,
         "note": f"{claim.accountant} accountant, {claim.adjacency}",
     }
+    for accountant, bound in (("PRV", claim.epsilon_prv), ("PLD", claim.epsilon_pld)):
+        if bound is not None:
+            yield {"what": f"epsilon by {accountant}", "value": bound}
     yield {"what": "claimed delta", "value": claim.delta}
     yield {"what": "noise multiplier", "value": claim.noise_multiplier}
     yield {"what": "gradient norm at most", "value": claim.max_grad_norm}

@@ -38,7 +38,7 @@ MOST_POINTS_OF_A_STEP = 2**15
 MOST_POINTS_PRV = 2**21
 # dp-accounting's window of a sum is wide for many summands: more are composed in two stages.
 MOST_STEPS_AT_ONCE = 10_000
-LARGEST_INTERVAL = 1e-3
+LARGEST_INTERVAL = 2e-3
 DISCRETISATION_ERROR = 5e-5  # of the mean of the loss of all steps
 LEAST_INTERVAL = 1e-12  # below which rounding errors of the losses matter
 LARGEST_USEFUL_INTERVAL = 1.0

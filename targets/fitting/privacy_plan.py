@@ -1,4 +1,4 @@
-"""The privacy parameters of DP-SGD: noise multiplier, sampling rate, steps, and epsilon."""
+"""The privacy parameters of DP-SGD: noise, sampling rate and steps, and epsilon at delta."""
 
 from dataclasses import dataclass
 

@@ -13,7 +13,17 @@ from mgaudit.cli import build_catalogue
 from mgaudit.cli.app import app
 from mgaudit.cli.catalogue import CATALOGUE_FILE
 
-HEAVY = ("torch", "numpy", "scipy", "sklearn", "matplotlib", "pandas", "opacus", "PIL")
+HEAVY = (
+    "torch",
+    "numpy",
+    "scipy",
+    "sklearn",
+    "matplotlib",
+    "pandas",
+    "opacus",
+    "dp_accounting",
+    "PIL",
+)
 
 
 def completed(words: str) -> list[str]:

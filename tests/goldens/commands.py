@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -201,14 +200,9 @@ def run_all(folder: Path) -> dict[str, Any]:
 
 def run_here(folder: str) -> None:
     """Runs every command, without reports, in this process, started with SAME_KERNELS."""
-    from opacus.accountants.analysis import rdp
-
     from mgaudit.cli.app import app
     from mgaudit.storage.run_folder import RunFolder
 
-    rdp._compute_rdp = cache(
-        rdp._compute_rdp
-    )  # each step of the search for a noise multiplier asks for it twice
     RunFolder.write_reports = lambda *_: []  # type: ignore[method-assign]
     for command in COMMANDS:
         own = Path(folder) / command.name

@@ -221,6 +221,14 @@ def test_the_references_are_those_of_what_was_used() -> None:
         set(references(result(private)))
         == {"carlini2022", "abadi2016", "gopi2021", "yousefpour2021"} | statistics
     )
+    arm = private.arms[1]
+    claim = arm.claim.model_copy(
+        update={"accountant": "PLD", "epsilon_prv": 8.01, "epsilon_pld": 8.0}
+    )
+    both = arm.model_copy(update={"claim": claim})
+    cited = references(result(private.model_copy(update={"arms": [plain.arms[0], both]})))
+    assert {"gopi2021", "doroshenko2022"} <= set(cited)
+    assert "mironov2019" not in cited
 
 
 def test_given_models_have_the_papers_of_their_checks() -> None:

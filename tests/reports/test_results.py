@@ -10,8 +10,8 @@ import pytest
 from mgaudit.errors import UsageError
 from mgaudit.reports.files import ARRAYS_FILE, RESULT_FILE
 from mgaudit.reports.record import Estimate
-from mgaudit.reports.results import read_result
-from tests.fake_study import arrays, result, study, write
+from mgaudit.reports.results import PrivacyClaim, read_result
+from tests.fake_study import CLAIM, arrays, result, study, write
 
 NAMED = '{"name":"cnn","options":{},"label":"CNN"}'
 
@@ -94,3 +94,12 @@ def test_an_estimate_without_a_number_is_refused() -> None:
 def test_json_holds_numbers_and_not_nan() -> None:
     text = result(study()).model_dump_json()
     assert json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} in JSON"))
+
+
+def test_a_claim_of_an_earlier_version_has_no_second_bound() -> None:
+    content = json.loads(CLAIM.model_dump_json())
+    for name in ("epsilon_prv", "epsilon_pld"):
+        del content[name]
+    earlier = PrivacyClaim.model_validate(content)
+    assert earlier == CLAIM
+    assert earlier.epsilon_prv is earlier.epsilon_pld is None

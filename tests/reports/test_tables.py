@@ -7,12 +7,14 @@ import pytest
 from mgaudit.reports.findings import ANALYSED
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import ClassExposure
+from mgaudit.reports.summary_table import summary_table
 from mgaudit.reports.table import number
 from mgaudit.reports.tables import (
     accuracy_vs_privacy,
     all_metrics,
     by_class,
     most_exposed,
+    proof,
     single_targets,
 )
 from tests.fake_study import METRICS, NASTY, estimate, study
@@ -61,6 +63,36 @@ def test_the_main_table_has_a_row_for_each_arm_and_attack_with_the_numbers_of_th
         "naive adversary's shadow models are trained without noise" in note for note in table.notes
     )
     assert len(all_metrics(study()).rows) == 8 * len(METRICS)
+
+
+def test_delta_stands_beside_every_epsilon_of_the_tables() -> None:
+    record = study()
+    (note,) = summary_table(record).notes
+    assert note.endswith("ε ≥ is the proved lower bound on ε at δ = 8.81e-04.")
+    other = record.arms[2].model_copy(update={"delta": 1e-5})
+    mixed = record.model_copy(update={"arms": [*record.arms[:2], other]})
+    (note,) = summary_table(mixed).notes
+    assert note.endswith(
+        "at δ = 8.81e-04 (no noise, gaussian-mask (kappa=0.3)), "
+        "at δ = 1.00e-05 (dp-sgd (epsilon=8))."
+    )
+    unbounded = [arm.model_copy(update={"delta": None}) for arm in record.arms]
+    (note,) = summary_table(record.model_copy(update={"arms": unbounded})).notes
+    assert "ε" not in note
+
+
+def test_a_claim_names_both_bounds_or_its_only_accountant() -> None:
+    private = study().arms[2]
+    assert private.claim is not None
+    assert "(PRV accountant, add/remove adjacency" in proof(private)  # of an earlier version
+    both = private.claim.model_copy(
+        update={"accountant": "PLD", "epsilon_prv": 8.0041, "epsilon_pld": 7.994}
+    )
+    words = proof(private.model_copy(update={"claim": both}))
+    assert words.startswith("ε = 8.00 at δ = 8.81e-04 for each single model (the smaller of two ")
+    assert "upper bounds, PRV 8.01 and PLD 8.00, add/remove adjacency" in words
+    alone = private.claim.model_copy(update={"accountant": "RDP"})
+    assert "(RDP accountant," in proof(private.model_copy(update={"claim": alone}))
 
 
 def test_single_targets_are_the_least_the_middling_and_the_most_vulnerable() -> None:

@@ -348,6 +348,7 @@ def test_the_claim_is_the_accountants_for_the_steps_really_taken(
         claim.noise_multiplier, claim.sample_rate, claim.steps, claim.delta
     )
     assert 2.98 < claim.epsilon <= 3  # type: ignore[operator]
+    assert claim.epsilon == min(claim.epsilon_prv, claim.epsilon_pld)  # type: ignore[type-var]
     assert study.arms[0].learning_rate == 0.05
     unbounded, _ = run({**small, "schemes": ["dp-sgd:noise_multiplier=0"]})
     assert unbounded.arms[0].claim.epsilon is None  # type: ignore[union-attr]

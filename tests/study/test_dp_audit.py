@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from mgaudit.attacks.one_run import guess, one_run_fdp_epsilon
 from mgaudit.cli.app import app
 from mgaudit.reports.dp_audit import DPAuditResult, bounds_table, finding
+from mgaudit.reports.tables import rounded_up
 from mgaudit.settings.schemes import audited_scheme
 from mgaudit.settings.study_settings import dp_audit_settings
 from mgaudit.study.dp_audit import plan_dp_audit, run_dp_audit
@@ -70,6 +71,7 @@ def test_dp_sgd_that_forgets_its_noise_raises_the_alarm() -> None:
     result, _ = run_dp_audit(replace(plan, arm=replace(plan.arm, recipe=recipe)), 1, Progress())
     assert result.alarm
     assert finding(result).startswith("Alarm: ε ≤ ")
+    assert f"both at δ = {rounded_up(result.delta)}." in finding(result)
     assert "run it again with another seed" in finding(result)
 
 
@@ -123,6 +125,7 @@ def test_the_table_rounds_bounds_down_and_claims_up() -> None:
     ]
     assert [row[1] for row in rows] == ["≥ 1.23"] * 7 + ["≤ 8.00"]
     assert rows[0][0] == "one run, f-DP"
+    assert rows[-1][0].startswith("claimed (the smaller of two valid upper bounds, PRV ")
     assert sum("empirical ε" in row[2] for row in rows) == 4
 
 
@@ -135,6 +138,7 @@ def test_the_command_prints_the_bounds_beside_the_claim_and_keeps_them(tmp_path:
     )
     assert command.exit_code == 0, command.output
     assert "≤ 4.00" in command.stdout
+    assert "all at δ = " in " ".join(command.stdout.split())
     assert (
         "No alarm was possible: ε ≤ 4.00 is claimed, and these guesses could prove at most ε ≥ 1."
         in " ".join(command.stdout.split())

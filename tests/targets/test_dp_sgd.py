@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from mgaudit.targets import CNN, MLP
 from mgaudit.targets.datasets import Dataset
+from mgaudit.targets.fitting.accountants import privacy_bounds
 from mgaudit.targets.fitting.batches import poisson_batches
 from mgaudit.targets.fitting.dp_sgd import fit_privately
 from mgaudit.targets.fitting.examples import Streams, TrainingExamples
@@ -298,11 +299,14 @@ def test_the_plan_follows_from_the_expected_members_and_keeps_within_epsilon() -
 
 
 @pytest.mark.filterwarnings("ignore:Optimal order is the largest alpha")
-def test_epsilon_is_that_of_opacus_own_accountant_step_by_step() -> None:
+def test_epsilon_is_at_most_that_of_opacus_own_accountant_step_by_step() -> None:
     accountant = PRVAccountant()
     for _ in range(40):
         accountant.step(noise_multiplier=1.3, sample_rate=0.05)
-    assert epsilon_spent(1.3, 0.05, 40, 1e-4) == accountant.get_epsilon(1e-4)
+    by_opacus = accountant.get_epsilon(1e-4)
+    assert by_opacus - 0.02 < epsilon_spent(1.3, 0.05, 40, 1e-4) < by_opacus
+    prv = privacy_bounds(1.3, 0.05, 40, 1e-4).by_accountant["PRV"]
+    assert prv == pytest.approx(by_opacus, abs=1e-6)
     assert epsilon_spent(0.0, 0.05, 40, 1e-4) == math.inf
 
 
