@@ -131,7 +131,7 @@ def run_dp_audit(plan: DPAuditPlan, jobs: int, progress: Progress) -> tuple[DPAu
     guesses = _guesses(scores, membership, settings)
     predictions = logits["test"][:, :, 0].argmax(axis=-1)
     accuracy = float((predictions == design.dataset.test_labels).mean())
-    claim = privacy_claim(plan.arm.recipe.plan)
+    claim = privacy_claim(plan.arm)
     bounds = _bounds(guesses, scores.ravel(), membership.ravel(), delta, settings)
     result = DPAuditResult(
         settings=settings.as_dict(),

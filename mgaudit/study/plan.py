@@ -105,7 +105,7 @@ def plan_study(settings: StudySettings, progress: Progress | None = None) -> Pla
     arms = []
     for arm in settings.arms():
         found = settings.searches.get(arm.scheme)
-        chosen = "default" if found is None else _tuned(found.best)
+        chosen: ChosenSettings = "default" if found is None else _tuned(found.best)
         arms.append(plan_arm(arm, design, progress, chosen))
     return Plan(settings, design, arms)
 

@@ -113,12 +113,12 @@ class OneBackward:
             self._at_outputs[layer] = gradient
 
         if output.requires_grad:
-            output.register_hook(keep)
+            output.register_hook(keep)  # type: ignore[no-untyped-call]
             return None
         # Nothing before this layer needs a gradient. A copy is returned, because a leaf of torch's
         # graph cannot be changed in place, as by ReLU(inplace=True).
         leaf = output.detach().requires_grad_()
-        leaf.register_hook(keep)
+        leaf.register_hook(keep)  # type: ignore[no-untyped-call]
         return leaf.clone()
 
     def backward(self, losses: Tensor, max_norm: float, views: int = 1) -> None:

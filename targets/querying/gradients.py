@@ -30,7 +30,7 @@ def gradient_norms(
     clipper = clipper_of(model, x)
     at_once = min(batch_size, clipper.rows_at_once)
     norms = []
-    for batch, batch_labels in zip(x.split(at_once), y.split(at_once), strict=True):
+    for batch, batch_labels in zip(torch.split(x, at_once), torch.split(y, at_once), strict=True):
         losses = cross_entropy(clipper.logits(batch), batch_labels, reduction="none")
         norms.append(clipper.norms(losses).cpu().numpy())
     clipper.close()
