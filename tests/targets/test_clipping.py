@@ -9,6 +9,7 @@ from torch.nn.functional import cross_entropy
 from mgaudit.errors import UsageError
 from mgaudit.targets import CNN, MLP
 from mgaudit.targets.fitting import clipping
+from mgaudit.targets.fitting.augmentation import AUGMENTATIONS
 from mgaudit.targets.fitting.averaging import WeightAverage
 from mgaudit.targets.fitting.clipping import OneBackward
 from mgaudit.targets.fitting.dp_sgd import clipper_of, fit_privately
@@ -198,6 +199,46 @@ def test_parts_of_a_batch_give_the_same_training(
 
     for whole, parts in zip(trained(2**40).parameters(), trained(4000).parameters(), strict=True):
         assert torch.allclose(whole, parts, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("views", [1, 3])
+def test_a_step_has_the_noise_and_the_batch_that_are_accounted(
+    views: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(clipping.BYTES_AT_ONCE, "cpu", 20_000)  # several parts in a batch
+    x, y = batch(40)
+    multiplier, max_norm, expected_batch = 1.7, 0.3, 12
+    training = Training(epochs=4, batch_size=12, learning_rate=1.0, momentum=0.0, augment="flips")
+
+    def after_a_step(noise_multiplier: float) -> list[Tensor]:
+        with torch.random.fork_rng():
+            torch.manual_seed(1)
+            model = MLP((2, 8, 8), CLASSES, (60,)).double()
+        plan = PrivacyPlan(
+            noise_multiplier, max_norm, 0.3, 1, expected_batch, 1e-3, math.inf, views=views
+        )
+        own = TrainingExamples(x, y, (torch.arange(40),))
+        streams, noise = Streams.of_model(0, 0, "cpu"), torch_generator(0, "dp-noise")
+        fit_privately(model, own, Scheme(), training, plan, streams, noise)
+        return [weight.detach() for weight in model.parameters()]
+
+    exact, noisy = after_a_step(0.0), after_a_step(multiplier)
+    difference = torch.cat([(a - b).flatten() for a, b in zip(noisy, exact, strict=True)])
+    sd = multiplier * max_norm / expected_batch
+    assert difference.std().item() == pytest.approx(sd, rel=4 / math.sqrt(2 * len(difference)))
+    assert abs(difference.mean().item()) < 4 * sd / math.sqrt(len(difference))
+
+    # The examples of the step are those of independent coins, each with all its views.
+    streams = Streams.of_model(0, 0, "cpu")
+    drawn = torch.rand(40, generator=streams.batches) < 0.3
+    rows = torch.nonzero(drawn).flatten().repeat_interleave(views)
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        model = MLP((2, 8, 8), CLASSES, (60,)).double()
+    augmented = AUGMENTATIONS["flips"](x[rows], streams.augmentation)
+    sums, _ = by_autograd(model, augmented, y[rows], max_norm, views)
+    for weight, after, total in zip(model.parameters(), exact, sums, strict=True):
+        assert torch.allclose(after, weight.detach() - total / expected_batch, atol=1e-12)
 
 
 def test_parts_hold_whole_examples_within_the_memory_limit(monkeypatch: pytest.MonkeyPatch) -> None:
