@@ -328,9 +328,7 @@ def test_only_dp_sgd_is_tuned_unless_all_arms_are(monkeypatch: pytest.MonkeyPatc
     assert [scheme.text for scheme in tuned.searches] == ["dp-sgd:epsilon=8"]
     assert {task.recipe.plan is not None for task in fake.tasks} == {True}
     every = with_searches(study, "all", 2, 1, Progress())
-    assert [scheme.text for scheme in every.searches] == [
-        scheme.text for scheme in study.schemes
-    ]
+    assert [scheme.text for scheme in every.searches] == [scheme.text for scheme in study.schemes]
     assert every.searches[study.schemes[2]] == tuned.searches[study.schemes[2]]
 
 
@@ -387,8 +385,7 @@ def test_a_tuned_run_repeats_from_its_settings_without_a_search(
     repeated = mgaudit.run(settings=file, jobs=1, quiet=True, out=out)
     assert not again.tasks
     first, second = (
-        json.loads(read_result(path)[0].model_dump_json())
-        for path in (result.path, repeated.path)
+        json.loads(read_result(path)[0].model_dump_json()) for path in (result.path, repeated.path)
     )
     for content in (first, second):
         del content["studies"][0]["times"]
@@ -411,7 +408,7 @@ def test_tune_dp_has_the_search_of_run_and_a_scheme_with_its_settings(
     assert tuned.accuracy == pytest.approx(0.01)
     frame = tuned.to_frame()
     assert list(frame["chosen"]) == [False, True]
-    assert list(frame["epochs"])[0] == 2
+    assert next(iter(frame["epochs"])) == 2
     assert "ε does not account for it" in repr(tuned)
     again = faked(monkeypatch)
     result = mgaudit.run(**small_run, plain=False, tune_dp=2)
@@ -426,9 +423,7 @@ def test_tune_dp_has_the_search_of_run_and_a_scheme_with_its_settings(
     stated = mgaudit.run(**small_run, plain=False, dp=False, scheme=tuned.scheme)
     (own,) = (arm for arm in stated.record.studies[0].arms if arm.claim is not None)
     assert own.claim is not None
-    assert own.claim.model_dump(exclude={"training"}) == arm.claim.model_dump(
-        exclude={"training"}
-    )
+    assert own.claim.model_dump(exclude={"training"}) == arm.claim.model_dump(exclude={"training"})
     assert own.attacks == arm.attacks
 
 
