@@ -144,21 +144,16 @@ def run(
 
     Args:
         dataset, target: Data and network (defaults: digits; cnn).
-        kappa: Strength of the Gaussian mask N(1, κ²) (default: 0.3).
-        scheme: Other noise to audit in place of the mask.
+        kappa, scheme: Strength of the Gaussian mask N(1, κ²) (default: 0.3), or other noise.
         plain, dp: Whether to audit also no noise, and DP-SGD (defaults: yes; yes).
         epsilon, delta: ε and δ of DP-SGD (defaults: 8; 1/n^1.1, n training examples).
-        tune_dp: Trials of a search for the settings of DP-SGD on examples that are not audited;
-            True for 16 (default: no search). ε does not account for it.
-        tune: "all" to search also for the settings of all other arms (default: "dp" with tune_dp).
-        attack: One attack or several (default: stacked, rmia, lira, loss).
-        queries: How models are queried (default: plain).
+        tune_dp, tune: Trials (True: 16) of a search on held-out data; "dp" or "all" arms.
+        attack, queries: Attacks (default: stacked, rmia, lira, loss), queries (default: plain).
         models, examples, seed: Models per arm, examples, random seed (defaults: 16; all; 0).
-        duplicates: Whether exact copies of an example share one coin ("together") or not ("apart").
-        stack, device: Models trained as one, and "auto", "cpu" or "cuda" (defaults: auto; auto).
+        duplicates, stack: Coins of exact copies ("together" or "apart"), models trained as one.
         settings: Settings file of an earlier run, or a mapping; other arguments override it.
         fit: Training function or "module:function" in place of network and noise; see `audit`.
-        jobs: Number of processes (default: one per core, 1 on a GPU).
+        device, jobs: "auto", "cpu" or "cuda"; processes (default: one per core, 1 on a GPU).
         out, quiet, progress: Directory of run directories; whether to show no progress; a display.
         **training: Settings of `mgaudit.targets.training.Training`, such as epochs.
 
@@ -166,16 +161,15 @@ def run(
         UsageError: An argument is wrong, or data cannot be read.
         RunFailedError: The audit failed while it ran.
     """
-    attacks = as_list(attack)
-    changes: dict[str, Any] = {"dataset": dataset, "target": target, "attacks": attacks}
-    changes |= {"queries": queries, "models": models, "examples": examples}
-    changes |= {"stack": stack, "seed": seed, "device": device, "duplicates": duplicates}
+    changes: dict[str, Any] = {"dataset": dataset, "target": target, "attacks": as_list(attack)}
+    changes |= {"queries": queries, "models": models, "examples": examples, "stack": stack}
+    changes |= {"seed": seed, "device": device, "duplicates": duplicates}
     arms = {"plain": plain, "dp": dp, "epsilon": epsilon, "delta": delta}
     display = progress or on_stderr(quiet)
     if fit is not None:
-        noise = {"kappa": kappa, "scheme": scheme, "settings": settings}
-        noise |= {"tune_dp": tune_dp, "tune": tune}
-        return run_fit(fit, changes | arms | noise | training, jobs, Path(out), display)
+        own = {"kappa": kappa, "scheme": scheme, "tune_dp": tune_dp, "tune": tune}
+        options = changes | arms | own | {"settings": settings} | training
+        return run_fit(fit, options, jobs, Path(out), display)
     audited, tuning = _audited(kappa, scheme), _tuning(tune_dp, tune)
     return _run(settings, changes, training, audited, arms, tuning, jobs, Path(out), display)
 
@@ -249,8 +243,9 @@ def tune_dp(
     Args:
         dataset, target: Data and network (defaults: digits; cnn).
         epsilon, delta: ε and δ of DP-SGD (defaults: 8; 1/n^1.1, n training examples).
-        trials: Settings to try; the first are those without a search (default: 16).
-        examples: Examples to audit, which the search leaves out (default: two thirds).
+        trials: Number of settings to try, first those without a search (default: 16).
+        examples: Examples to audit, which the search leaves out (default: two thirds). An audit
+            with the `scheme` of the result leaves out those of the search if both state the number.
         seed, device, jobs, quiet, progress, **training: As those of `run`.
 
     Returns:
@@ -329,34 +324,34 @@ def compare(
         UsageError: An argument is wrong, or data cannot be read.
         RunFailedError: The audit failed while it ran.
     """
-    workers, progress = checked_jobs(jobs), progress or on_stderr(quiet)
-    arguments = {
-        "tune_dp": tune_dp,
-        "tune": tune,
-        "scheme": scheme,
-        "target": target,
-        "dataset": dataset,
-        "seed": seed,
-        "attack": attack,
-        "queries": queries,
-        "models": models,
-        "examples": examples,
-        "duplicates": duplicates,
-        "stack": stack,
-        "device": device,
-        **training,
-    }
+    several = {"scheme": scheme, "target": target, "dataset": dataset, "seed": seed}
+    arguments = several | {"attack": attack, "queries": queries, "models": models}
+    arguments |= {"examples": examples, "duplicates": duplicates, "stack": stack, "device": device}
+    arguments |= {"tune_dp": tune_dp, "tune": tune, **training}
+    display = progress or on_stderr(quiet)
     if x is not None or y is not None:
-        return compare_fits(study, x, y, arguments | {"jobs": jobs}, out, progress)
+        own = arguments | {"jobs": checked_jobs(jobs)}
+        return compare_fits(study, x, y, own, out, display)
+    return _compare(study, arguments, jobs, Path(out), display)
+
+
+def _compare(
+    study: StudyArgument | None,
+    arguments: dict[str, Any],
+    jobs: int | None,
+    out: Path,
+    progress: ProgressBars,
+) -> Result:
+    from mgaudit.study.comparison import plan_comparison
+
+    workers = checked_jobs(jobs)
     progress.stage("loading data and settings")
     tuning = _tuning(arguments.pop("tune_dp"), arguments.pop("tune"))
     grid = _grid(study, arguments, tuning is not None)
     if tuning is not None:
         grid = _searched_grid(grid, tuning, workers, progress)
-    from mgaudit.study.comparison import plan_comparison
-
     plan = plan_comparison(grid, progress)
-    return _result(run_comparison_plan(plan, workers, Path(out), progress))
+    return _result(run_comparison_plan(plan, workers, out, progress))
 
 
 @_with_python_numbers

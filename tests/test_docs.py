@@ -172,8 +172,8 @@ def test_a_documented_command_runs(
     without_reports = arguments[0] in ("compare", "audit-checkpoint", "score")
     if without_reports or (arguments[0] == "run" and len(arguments) > 1):
         monkeypatch.setattr(RunFolder, "write_reports", lambda *_: [])  # takes longer than the run
-    if "--tune-dp" in arguments:  # minutes of training: the race is run with made-up accuracies
-        monkeypatch.setattr("mgaudit.tuning.search.evaluate", evaluated)
+    # The trainings of a search take minutes: the race is run with made-up accuracies.
+    monkeypatch.setattr("mgaudit.tuning.search.evaluate", evaluated)
     if "studies/" in command:  # minutes of training: the study is checked and two of its arms run
         (place,) = [argument for argument in arguments if argument.startswith("studies/")]
         values = grid_settings(study_values(ROOT / place)).as_dict()

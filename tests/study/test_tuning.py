@@ -402,7 +402,7 @@ def test_tune_dp_has_the_search_of_run_and_a_scheme_with_its_settings(
     small_run: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake = faked(monkeypatch)
-    shared = {"target": "mlp:hidden=4", "examples": 120, "jobs": 1, "quiet": True}
+    shared: dict[str, Any] = {"target": "mlp:hidden=4", "examples": 120, "jobs": 1, "quiet": True}
     tuned = mgaudit.tune_dp(**shared, trials=2, epochs=2, batch_size=16)
     assert len(fake.tasks) == trainings(2)
     assert tuned.accuracy == pytest.approx(0.01)
