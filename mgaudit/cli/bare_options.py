@@ -1,6 +1,7 @@
 """A command with options whose value may be left out, as in `mgaudit run --tune-dp`."""
 
 import re
+from itertools import zip_longest
 from typing import Any
 
 from typer.core import TyperCommand
@@ -33,7 +34,7 @@ def completed(words: list[str], positional: bool) -> list[str]:
     ['--tune-dp', '16', 'quick']
     """
     complete = []
-    for word, following in zip(words, [*words[1:], None], strict=True):
+    for word, following in zip_longest(words, words[1:]):
         complete.append(word)
         bare = BARE.get(word, "")
         if bare and not _is_value(following, positional):

@@ -112,25 +112,17 @@ SCHEME = Argument(
 PLAIN = Argument("plain", bool, NOISE, "Add an arm without noise", default=True)
 DP = Argument("dp", bool, NOISE, "Also audit DP-SGD", default=True)
 EPSILON = Argument("epsilon", float, NOISE, "ε of DP-SGD", default=8.0, default_text="8")
-DELTA = Argument("delta", float, NOISE, "δ of DP-SGD", default_text="1/n^1.1, n training examples")
+DELTA = Argument("delta", float, NOISE, "δ of DP-SGD", default_text="1/n^1.1")
 TRIALS = 16  # of a search for which the user names no number
 TUNE_DP = Argument(
     "tune_dp",
     int,
     NOISE,
-    "Search N settings of DP-SGD on held-out data",
-    default_text=f"no search; without N, {TRIALS}",
-    limits=Range(1, 1000),
+    f"Tune DP-SGD in N trials, or {TRIALS}",
+    limits=Range(1),
     bare=str(TRIALS),
 )
-TUNE = Argument(
-    "tune",
-    str,
-    NOISE,
-    "Arms to search settings for, on held-out data",
-    default_text="dp with --tune-dp, or else none",
-    values=("dp", "all"),
-)
+TUNE = Argument("tune", str, NOISE, "Arms to tune", values=("dp", "all"))
 ATTACK = Argument(
     "attack",
     str,
@@ -159,9 +151,7 @@ MODELS = Argument(
 EXAMPLES = Argument(
     "examples", int, DATA, "Examples to audit", default_text="all", limits=Range(50)
 )
-STACK = Argument(
-    "stack", str, MACHINE, "Models trained together: a number, or auto", default="auto"
-)
+STACK = Argument("stack", str, MACHINE, "Models trained together, or auto", default="auto")
 DUPLICATES = Argument(
     "duplicates",
     str,

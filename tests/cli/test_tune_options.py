@@ -32,6 +32,7 @@ def without_trainings_and_reports(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("words", "positional", "complete"),
     [
+        ([], False, []),
         (["--tune-dp"], False, ["--tune-dp", "16"]),
         (["--tune-dp", "4"], False, ["--tune-dp", "4"]),
         (["--tune-dp", "-1"], False, ["--tune-dp", "-1"]),
