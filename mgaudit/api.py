@@ -144,16 +144,16 @@ def run(
 
     Args:
         dataset, target: Data and network (defaults: digits; cnn).
-        kappa, scheme: Strength of the Gaussian mask N(1, κ²) (default: 0.3), or other noise.
+        kappa, scheme: Strength of the Gaussian mask N(1, κ²), 0.3 if neither is given; other noise.
         plain, dp: Whether to audit also no noise, and DP-SGD (defaults: yes; yes).
-        epsilon, delta: ε and δ of DP-SGD (defaults: 8; 1/n^1.1, n training examples).
+        epsilon, delta: ε and δ of DP-SGD (defaults: 8; 1/n^1.1).
         tune_dp, tune: Trials (True: 16) of a search on held-out data; "dp" or "all" arms.
-        attack, queries: Attacks (default: stacked, rmia, lira, loss), queries (default: plain).
+        attack, queries: Attacks, queries (defaults: stacked, rmia, lira, loss; plain).
         models, examples, seed: Models per arm, examples, random seed (defaults: 16; all; 0).
-        duplicates, stack: Coins of exact copies ("together" or "apart"), models trained as one.
+        duplicates, stack: Coins of copies, models trained as one (defaults: together; auto).
         settings: Settings file of an earlier run, or a mapping; other arguments override it.
         fit: Training function or "module:function" in place of network and noise; see `audit`.
-        device, jobs: "auto", "cpu" or "cuda"; processes (default: one per core, 1 on a GPU).
+        device, jobs: Device, processes (defaults: auto; one per core, 1 on a GPU).
         out, quiet, progress: Directory of run directories; whether to show no progress; a display.
         **training: Settings of `mgaudit.targets.training.Training`, such as epochs.
 

@@ -396,6 +396,27 @@ def test_a_tuned_run_repeats_from_its_settings_without_a_search(
     fewer = mgaudit.run(settings=file, plain=False, jobs=1, quiet=True, out=out)
     assert list(fewer.record.settings["searches"]) == ["gaussian-mask:kappa=0.3"]
     assert not again.tasks
+    mgaudit.run(settings=file, seed=1, tune="all", tune_dp=2, jobs=1, quiet=True, out=out)
+    assert len(again.tasks) == 2 * trainings(2)
+
+
+def test_a_third_of_the_examples_is_not_audited_where_all_would_be(
+    small_run: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = faked(monkeypatch)
+    options = small_run | {"examples": None, "dataset": arrays(), "dp": False}
+    result = mgaudit.run(**options, tune="all", tune_dp=2)
+    (study,) = result.record.studies
+    assert study.dataset.examples == 240
+    assert study.settings["held_out"]
+    assert [len(task.dataset.labels) for task in fake.tasks] == [120] * 2 * trainings(2)
+    searches = [arm.search for arm in study.arms]
+    facts = [(one.held_out, one.trained, one.validated) for one in searches if one is not None]
+    assert facts == [(120, 90, 30)] * 2  # of 120 members on average, at most 75 % of 120
+    untuned = mgaudit.run(**options)
+    assert untuned.record.studies[0].dataset.examples == 360
+    assert "held_out" not in untuned.record.settings
+    assert "searches" not in untuned.record.settings
 
 
 def test_tune_dp_has_the_search_of_run_and_a_scheme_with_its_settings(
