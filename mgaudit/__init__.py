@@ -5,7 +5,8 @@
     >>> print(result.verdict)  # doctest: +SKIP
 
 `run`, `compare`, `audit_checkpoint`, `audit_dp` and `attack` are the commands of the command line,
-with the same arguments; `load` returns the result of an earlier run. Importing this module imports
+with the same arguments; `load` returns the result of an earlier run, and `tune_dp` searches for the
+settings of DP-SGD. Importing this module imports
 nothing else.
 """
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from mgaudit.api import estimate as estimate
     from mgaudit.api import load as load
     from mgaudit.api import run as run
+    from mgaudit.api import tune_dp as tune_dp
     from mgaudit.dp_result import DPResult as DPResult
     from mgaudit.errors import UsageError as UsageError
     from mgaudit.failure import RunFailedError as RunFailedError
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from mgaudit.result import Result as Result
     from mgaudit.score_runs import score as score
     from mgaudit.settings.study_object import Study as Study
+    from mgaudit.tuning_result import TuningResult as TuningResult
 
 _MODULES = {
     "attack": "mgaudit.api",
@@ -42,10 +45,12 @@ _MODULES = {
     "reproduce": "mgaudit.paper_runs",
     "run": "mgaudit.api",
     "score": "mgaudit.score_runs",
+    "tune_dp": "mgaudit.api",
     "DPResult": "mgaudit.dp_result",
     "Result": "mgaudit.result",
     "RunFailedError": "mgaudit.failure",
     "Study": "mgaudit.settings.study_object",
+    "TuningResult": "mgaudit.tuning_result",
     "UsageError": "mgaudit.errors",
 }
 

@@ -8,6 +8,7 @@ argument raises `mgaudit.UsageError`, with the argument's name, before anything 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import wraps
 from numbers import Integral, Real
 from operator import index
@@ -29,15 +30,27 @@ from mgaudit.running import (
     run_dp_audit_plan,
     run_study_plan,
 )
-from mgaudit.settings.arguments import AUDIT_CHECKPOINT, AUDIT_DP, COMPARE, KAPPA, RUN, RUNS
+from mgaudit.settings.arguments import (
+    AUDIT_CHECKPOINT,
+    AUDIT_DP,
+    COMPARE,
+    EPSILON,
+    KAPPA,
+    RUN,
+    RUNS,
+    TRIALS,
+    TUNE_DP,
+)
 from mgaudit.settings.number_check import checked_argument
 from mgaudit.storage.run_list import find_run
+from mgaudit.tuning_result import TuningResult
 
 if TYPE_CHECKING:
     from mgaudit.attacks import Attack
+    from mgaudit.settings.grid import GridSettings
     from mgaudit.settings.study_object import Study
     from mgaudit.settings.study_settings import StudySettings
-    from mgaudit.study.comparison import ComparisonPlan
+    from mgaudit.settings.tuning import Tuning
     from mgaudit.study.estimate import PlanTime
     from mgaudit.targets.datasets import Dataset
     from mgaudit.targets.querying.queries import Queries
@@ -109,6 +122,8 @@ def run(
     dp: bool | None = None,
     epsilon: float | None = None,
     delta: float | None = None,
+    tune_dp: int | bool | None = None,
+    tune: str | None = None,
     attack: AttackArgument | Sequence[AttackArgument] | None = None,
     queries: QueriesArgument | None = None,
     models: int | None = None,
@@ -129,18 +144,16 @@ def run(
 
     Args:
         dataset, target: Data and network (defaults: digits; cnn).
-        kappa: Strength of the Gaussian mask N(1, κ²) (default: 0.3).
-        scheme: Other noise to audit in place of the mask.
+        kappa, scheme: Strength of the Gaussian mask N(1, κ²), 0.3 if neither is given; other noise.
         plain, dp: Whether to audit also no noise, and DP-SGD (defaults: yes; yes).
-        epsilon, delta: ε and δ of DP-SGD (defaults: 8; 1/n^1.1, n training examples).
-        attack: One attack or several (default: stacked, rmia, lira, loss).
-        queries: How models are queried (default: plain).
+        epsilon, delta: ε and δ of DP-SGD (defaults: 8; 1/n^1.1).
+        tune_dp, tune: Trials (True: 16) of a search on held-out data; "dp" or "all" arms.
+        attack, queries: Attacks, queries (defaults: stacked, rmia, lira, loss; plain).
         models, examples, seed: Models per arm, examples, random seed (defaults: 16; all; 0).
-        duplicates: Whether exact copies of an example share one coin ("together") or not ("apart").
-        stack, device: Models trained as one, and "auto", "cpu" or "cuda" (defaults: auto; auto).
+        duplicates, stack: Coins of copies, models trained as one (defaults: together; auto).
         settings: Settings file of an earlier run, or a mapping; other arguments override it.
         fit: Training function or "module:function" in place of network and noise; see `audit`.
-        jobs: Number of processes (default: one per core, 1 on a GPU).
+        device, jobs: Device, processes (defaults: auto; one per core, 1 on a GPU).
         out, quiet, progress: Directory of run directories; whether to show no progress; a display.
         **training: Settings of `mgaudit.targets.training.Training`, such as epochs.
 
@@ -148,17 +161,17 @@ def run(
         UsageError: An argument is wrong, or data cannot be read.
         RunFailedError: The audit failed while it ran.
     """
-    attacks = as_list(attack)
-    changes: dict[str, Any] = {"dataset": dataset, "target": target, "attacks": attacks}
-    changes |= {"queries": queries, "models": models, "examples": examples}
-    changes |= {"stack": stack, "seed": seed, "device": device, "duplicates": duplicates}
+    changes: dict[str, Any] = {"dataset": dataset, "target": target, "attacks": as_list(attack)}
+    changes |= {"queries": queries, "models": models, "examples": examples, "stack": stack}
+    changes |= {"seed": seed, "device": device, "duplicates": duplicates}
     arms = {"plain": plain, "dp": dp, "epsilon": epsilon, "delta": delta}
     display = progress or on_stderr(quiet)
     if fit is not None:
-        noise = {"kappa": kappa, "scheme": scheme, "settings": settings}
-        return run_fit(fit, changes | arms | noise | training, jobs, Path(out), display)
-    audited = _audited(kappa, scheme)
-    return _run(settings, changes, training, audited, arms, jobs, Path(out), display)
+        own = {"kappa": kappa, "scheme": scheme, "tune_dp": tune_dp, "tune": tune}
+        options = changes | arms | own | {"settings": settings} | training
+        return run_fit(fit, options, jobs, Path(out), display)
+    audited, tuning = _audited(kappa, scheme), _tuning(tune_dp, tune)
+    return _run(settings, changes, training, audited, arms, tuning, jobs, Path(out), display)
 
 
 def _run(
@@ -167,20 +180,104 @@ def _run(
     training: dict[str, Any],
     audited: SchemeArgument | None,
     arms: dict[str, Any],
+    tuning: Tuning | None,
     jobs: int | None,
     out: Path,
     progress: ProgressBars,
 ) -> Result:
-    from mgaudit.settings.study_settings import study_settings
     from mgaudit.storage.ensembles import check_cache_folder
     from mgaudit.study.plan import plan_study
 
     workers = checked_jobs(jobs)
     progress.stage("loading data and settings")
-    values = _run_values(settings, changes, training, audited, arms)
+    changed = _run_settings(settings, changes, training, audited, arms, tuning is not None)
     check_cache_folder()
-    plan = plan_study(study_settings(values), progress)
+    if tuning is not None:
+        changed = _searched(changed, tuning, workers, progress)
+    plan = plan_study(changed, progress)
     return _result(run_study_plan(plan, workers, out, progress))
+
+
+def _tuning(tune_dp: int | bool | None, tune: str | None) -> Tuning | None:
+    """Returns what to search settings for, None for no search."""
+    if tune_dp is None and tune is None:
+        return None  # without the import of all settings, which takes a second
+    from mgaudit.settings.tuning import checked_tuning
+
+    return checked_tuning(tune_dp, tune)
+
+
+def _searched(
+    settings: StudySettings, tuning: Tuning, jobs: int | None, progress: ProgressBars
+) -> StudySettings:
+    """Returns the settings with the searches that `tuning` asks for."""
+    from mgaudit.compute.parallel import default_jobs
+    from mgaudit.targets.device import choose_device
+    from mgaudit.tuning.tune import with_searches
+
+    workers = jobs or default_jobs(choose_device(settings.device))
+    return with_searches(settings, tuning.arms, tuning.trials, workers, progress)
+
+
+@_with_python_numbers
+def tune_dp(
+    *,
+    dataset: DatasetArgument | None = None,
+    target: NetworkArgument | None = None,
+    epsilon: float = EPSILON.default,
+    delta: float | None = None,
+    trials: int = TRIALS,
+    examples: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    jobs: int | None = None,
+    quiet: bool = False,
+    progress: ProgressBars | None = None,
+    **training: Any,
+) -> TuningResult:
+    """Searches for the settings of DP-SGD on examples that `run` with `tune_dp` does not audit.
+
+    The search trains models on a part of the held-out examples, and compares their accuracy on the
+    rest. The choice depends on these data, and ε does not account for it.
+
+    Args:
+        dataset, target: Data and network (defaults: digits; cnn).
+        epsilon, delta: ε and δ of DP-SGD (defaults: 8; 1/n^1.1, n training examples).
+        trials: Number of settings to try, first those without a search (default: 16).
+        examples: Examples to audit, which the search leaves out (default: two thirds). An audit
+            with the `scheme` of the result leaves out those of the search if both state the number.
+        seed, device, jobs, quiet, progress, **training: As those of `run`.
+
+    Returns:
+        The result; its `scheme` is a text for `run` and `compare`.
+
+    Raises:
+        UsageError: An argument is wrong, data cannot be read, or too few examples are left.
+    """
+    from mgaudit.storage.ensembles import check_cache_folder
+    from mgaudit.study.plan import plan_study
+
+    display = progress or on_stderr(quiet)
+    workers, tuning = checked_jobs(jobs), _trials(trials)
+    display.stage("loading data and settings")
+    changes = {"dataset": dataset, "target": target, "examples": examples}
+    changes |= {"seed": seed, "device": device, "stack": 1}
+    arms = {"plain": False, "dp": True, "epsilon": epsilon, "delta": delta}
+    values = _run_settings({"schemes": ["dp-sgd:epsilon=8"]}, changes, training, None, arms, True)
+    check_cache_folder()
+    plan = plan_study(_searched(values, tuning, workers, display), display)
+    return TuningResult.of(plan)
+
+
+def _trials(trials: int) -> Tuning:
+    """Returns a search of so many trials for the settings of DP-SGD."""
+    from mgaudit.settings.number_check import checked_number
+    from mgaudit.settings.tuning import Tuning
+
+    try:
+        return Tuning("dp", int(checked_number(trials, True, TUNE_DP.limits)))
+    except UsageError as error:
+        raise error.inside("trials") from error
 
 
 @_with_python_numbers
@@ -190,6 +287,8 @@ def compare(
     y: Any = None,
     *,
     scheme: SchemeArgument | Sequence[SchemeArgument] | None = None,
+    tune_dp: int | bool | None = None,
+    tune: str | None = None,
     target: NetworkArgument | Sequence[NetworkArgument] | None = None,
     dataset: DatasetArgument | Sequence[DatasetArgument] | None = None,
     seed: int | Sequence[int] | None = None,
@@ -214,6 +313,7 @@ def compare(
         x, y: With examples and labels, `study` holds training functions by name, which are the
             arms; other arguments are then those of `audit`.
         scheme, target, dataset, seed, attack: One or several of each.
+        tune_dp, tune: As those of `run`; each study has searches of its own.
         queries, models, examples, duplicates, stack, device: As those of `run`.
         jobs, out, quiet, progress, **training: As those of `run`.
 
@@ -224,26 +324,34 @@ def compare(
         UsageError: An argument is wrong, or data cannot be read.
         RunFailedError: The audit failed while it ran.
     """
-    workers, progress = checked_jobs(jobs), progress or on_stderr(quiet)
-    arguments = {
-        "scheme": scheme,
-        "target": target,
-        "dataset": dataset,
-        "seed": seed,
-        "attack": attack,
-        "queries": queries,
-        "models": models,
-        "examples": examples,
-        "duplicates": duplicates,
-        "stack": stack,
-        "device": device,
-        **training,
-    }
+    several = {"scheme": scheme, "target": target, "dataset": dataset, "seed": seed}
+    arguments = several | {"attack": attack, "queries": queries, "models": models}
+    arguments |= {"examples": examples, "duplicates": duplicates, "stack": stack, "device": device}
+    arguments |= {"tune_dp": tune_dp, "tune": tune, **training}
+    display = progress or on_stderr(quiet)
     if x is not None or y is not None:
-        return compare_fits(study, x, y, arguments | {"jobs": jobs}, out, progress)
+        own = arguments | {"jobs": checked_jobs(jobs)}
+        return compare_fits(study, x, y, own, out, display)
+    return _compare(study, arguments, jobs, Path(out), display)
+
+
+def _compare(
+    study: StudyArgument | None,
+    arguments: dict[str, Any],
+    jobs: int | None,
+    out: Path,
+    progress: ProgressBars,
+) -> Result:
+    from mgaudit.study.comparison import plan_comparison
+
+    workers = checked_jobs(jobs)
     progress.stage("loading data and settings")
-    plan = _planned_comparison(study, arguments, progress)
-    return _result(run_comparison_plan(plan, workers, Path(out), progress))
+    tuning = _tuning(arguments.pop("tune_dp"), arguments.pop("tune"))
+    grid = _grid(study, arguments, tuning is not None)
+    if tuning is not None:
+        grid = _searched_grid(grid, tuning, workers, progress)
+    plan = plan_comparison(grid, progress)
+    return _result(run_comparison_plan(plan, workers, out, progress))
 
 
 @_with_python_numbers
@@ -257,22 +365,34 @@ def estimate(
 ) -> PlanTime:
     """Estimates how long `compare` would take with these arguments; nothing is kept."""
     from mgaudit.compute.parallel import default_jobs
+    from mgaudit.study.comparison import plan_comparison
     from mgaudit.study.estimate import estimated
 
     workers, progress = checked_jobs(jobs), progress or on_stderr(quiet)
     progress.stage("loading data and settings")
-    plan = _planned_comparison(study, arguments, progress)
-    return estimated(plan.cells, workers or default_jobs(plan.device), progress)
+    tuning = _tuning(arguments.pop("tune_dp", None), arguments.pop("tune", None))
+    grid = _grid(study, arguments, tuning is not None)
+    if tuning is not None and grid.examples is None:
+        grid = grid.model_copy(update={"held_out": True})
+    plan = plan_comparison(grid, progress)
+    time = estimated(plan.cells, workers or default_jobs(plan.device), progress)
+    if tuning is None:
+        return time
+    from mgaudit.tuning.tune import search_trainings
+
+    return replace(time, search_models=search_trainings(plan.cells, tuning))
 
 
-def _planned_comparison(
-    study: StudyArgument | None, arguments: Mapping[str, Any], progress: ProgressBars
-) -> ComparisonPlan:
-    """Returns what `compare` runs: the study with the arguments that are not None put in."""
+def _grid(
+    study: StudyArgument | None, arguments: Mapping[str, Any], searched: bool
+) -> GridSettings:
+    """Returns the settings of a study, with the arguments of `compare` that are not None put in.
+
+    `searched` states whether searches will replace those in the settings.
+    """
     from mgaudit.settings.grid import edited_grid
     from mgaudit.settings.study_object import values_of_study
     from mgaudit.storage.ensembles import check_cache_folder
-    from mgaudit.study.comparison import plan_comparison
 
     values = {} if study is None else _python_numbers(values_of_study(study))
     training = {name: value for name, value in arguments.items() if name not in PLURALS}
@@ -280,9 +400,21 @@ def _planned_comparison(
         plural: as_list(arguments.get(name), whole=whole) if plural != name else arguments.get(name)
         for name, (plural, whole) in PLURALS.items()
     }
-    grid = edited_grid(values, changes, _checked_training(training))
+    grid = edited_grid(values, changes, _checked_training(training), searched)
     check_cache_folder()
-    return plan_comparison(grid, progress)
+    return grid
+
+
+def _searched_grid(
+    grid: GridSettings, tuning: Tuning, jobs: int | None, progress: ProgressBars
+) -> GridSettings:
+    """Returns the grid with the searches that `tuning` asks for."""
+    from mgaudit.compute.parallel import default_jobs
+    from mgaudit.targets.device import choose_device
+    from mgaudit.tuning.tune import with_grid_searches
+
+    workers = jobs or default_jobs(choose_device(grid.device))
+    return with_grid_searches(grid, tuning, workers, progress)
 
 
 @_with_python_numbers
@@ -504,24 +636,36 @@ def _audited(kappa: float | None, scheme: SchemeArgument | None) -> SchemeArgume
     return f"gaussian-mask:kappa={checked_argument(KAPPA, kappa):.15g}"
 
 
-def _run_values(
+def _run_settings(
     settings: SettingsArgument | None,
     changes: dict[str, Any],
     training: dict[str, Any],
     audited: SchemeArgument | None,
     schemes: dict[str, Any],
-) -> dict[str, Any]:
-    """Returns the settings of the file with the arguments put in."""
+    searched: bool,
+) -> StudySettings:
+    """Returns the settings of the file with the arguments put in.
+
+    `searched` states whether searches will replace those in the file.
+    """
     from mgaudit.settings.schemes import edited_schemes
     from mgaudit.settings.study_settings import DEFAULT_SCHEMES, study_settings
+    from mgaudit.settings.tuning import with_kept_searches
 
+    before: StudySettings | None = None
     base: dict[str, Any] = {}
     if settings is not None:
-        checked: StudySettings = study_settings(_settings_values(settings))
-        base = checked.values()
+        before = study_settings(_settings_values(settings))
+        base = before.values()
     values = _edited(base, changes, training)
     arms = values.get("schemes", DEFAULT_SCHEMES)
-    return values | {"schemes": edited_schemes(arms, audited, **schemes)}
+    values["schemes"] = edited_schemes(arms, audited, **schemes)
+    if searched:
+        values |= {"held_out": False, "searches": {}}
+    checked = study_settings(values)
+    if searched or before is None:
+        return checked
+    return with_kept_searches(checked, before)
 
 
 def _settings_values(settings: SettingsArgument) -> dict[str, Any]:

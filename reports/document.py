@@ -15,6 +15,7 @@ from mgaudit.reports.method import facts_section, method_section
 from mgaudit.reports.published import published_section
 from mgaudit.reports.results import Result, StudyResult
 from mgaudit.reports.risk_tables import risk_section
+from mgaudit.reports.search_tables import search_section
 from mgaudit.reports.section import Block, Listing, Section, Words
 from mgaudit.reports.table import Table
 from mgaudit.reports.tables import all_metrics_section, main_section, single_targets_section
@@ -146,6 +147,7 @@ def _count(count: int, singular: str, plural: str) -> str:
 # Each function returns a section, or None to omit it; it is defined beside its table or figure.
 SECTIONS: tuple[Callable[[StudyResult, Arrays], Section | None], ...] = (
     main_section,
+    search_section,
     check_section,
     figures_section,
     compared.differences_section,

@@ -17,6 +17,7 @@ from mgaudit.reports.findings import Analysis
 from mgaudit.reports.input_checks import InputChecks
 from mgaudit.reports.record import ChoiceRecord, Estimate, NamedChoice, Record
 from mgaudit.reports.risk import Risk
+from mgaudit.reports.search_record import SearchRecord
 
 SCHEMA_VERSION = 8
 PLAIN = "none"  # the name of the scheme without noise
@@ -181,7 +182,8 @@ class AuditResult(Record):
     the study file. `key` is the arm's name in settings, unique in the study; `scheme` holds the
     parts of its scheme, and `sources` the papers behind them. `risk` is that of a released model
     under the first attack; None in results of earlier versions. `noise_queries` is None where the
-    first attack does not also query through the noise of the arm.
+    first attack does not also query through the noise of the arm. `search` is None where no search
+    found the settings of training.
     """
 
     key: str
@@ -205,6 +207,7 @@ class AuditResult(Record):
     by_class: list[ClassExposure]
     risk: Risk | None = None
     noise_queries: NoiseQueries | None = None
+    search: SearchRecord | None = None
 
     @property
     def known_accuracy(self) -> Estimate:

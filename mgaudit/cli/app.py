@@ -8,6 +8,7 @@ import typer
 from mgaudit.cli.attack import attack
 from mgaudit.cli.audit_checkpoint import audit_checkpoint
 from mgaudit.cli.audit_dp import audit_dp
+from mgaudit.cli.bare_options import WithBareOptions
 from mgaudit.cli.compare import compare
 from mgaudit.cli.console import out
 from mgaudit.cli.data import data
@@ -29,8 +30,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Privacy audits of training noise: how much privacy does it buy, and at what accuracy?",
 )
-app.command()(run)
-app.command()(compare)
+app.command(cls=WithBareOptions)(run)
+app.command(cls=WithBareOptions)(compare)
 app.command()(score)
 app.command()(attack)
 app.command()(reproduce)

@@ -28,6 +28,10 @@ def print_estimate(estimate: PlanTime) -> None:
     total = f"about {time_text(estimate.seconds)} with {workers}"
     line = f"{total}, reports not counted; measured on this machine"
     out.print(line, highlight=False, soft_wrap=True)
+    if estimate.search_models:
+        searches = f"searches for settings train up to {estimate.search_models} models before"
+        line = f"{searches}; their time is not counted, and their choice changes that of training"
+        out.print(line, highlight=False, soft_wrap=True)
 
 
 def _table(cell: CellTime) -> RichTable:

@@ -58,6 +58,7 @@ def option(argument: Argument) -> inspect.Parameter:
         help=argument.help,
         rich_help_panel=argument.group,
         autocompletion=of_argument(argument),
+        metavar="[N]" if argument.bare else None,
     )
     kind: Any = list[argument.kind] if argument.several else argument.kind  # type: ignore[name-defined]
     return inspect.Parameter(

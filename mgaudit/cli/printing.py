@@ -14,6 +14,7 @@ from mgaudit.reports.files import DP_AUDIT_FILE
 from mgaudit.reports.formats.render import DEFAULT_FORMATS, FORMATS
 from mgaudit.reports.reproduction import PaperResult
 from mgaudit.reports.results import Result as ResultRecord
+from mgaudit.reports.search_tables import search_lines
 from mgaudit.reports.summary_table import summary_table
 from mgaudit.reports.table import Table
 from mgaudit.reports.verdict import verdict
@@ -44,6 +45,8 @@ def print_result(result: ResultRecord) -> None:
             out.print(Text(sentence))
         out.print()
         print_summary(summary_table(study))
+        for line in search_lines(study):
+            out.print(Text(line), soft_wrap=True)
 
 
 def print_dp_audit(result: DPResult, as_json: bool, quiet: bool) -> None:

@@ -32,6 +32,7 @@ class Argument:
         values: All possible values, if there are few; otherwise empty.
         several: Whether the option may be repeated.
         names: The list of `mgaudit list` with the values, such as "datasets", for shell completion.
+        bare: The value of an option that is given without one; "" for an option that needs one.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Argument:
     values: tuple[str, ...] = ()
     several: bool = False
     names: str = ""
+    bare: str = ""
 
     @property
     def help(self) -> str:
@@ -110,7 +112,17 @@ SCHEME = Argument(
 PLAIN = Argument("plain", bool, NOISE, "Add an arm without noise", default=True)
 DP = Argument("dp", bool, NOISE, "Also audit DP-SGD", default=True)
 EPSILON = Argument("epsilon", float, NOISE, "ε of DP-SGD", default=8.0, default_text="8")
-DELTA = Argument("delta", float, NOISE, "δ of DP-SGD", default_text="1/n^1.1, n training examples")
+DELTA = Argument("delta", float, NOISE, "δ of DP-SGD", default_text="1/n^1.1")
+TRIALS = 16  # of a search for which the user names no number
+TUNE_DP = Argument(
+    "tune_dp",
+    int,
+    NOISE,
+    f"Tune DP-SGD in N trials, or {TRIALS}",
+    limits=Range(1),
+    bare=str(TRIALS),
+)
+TUNE = Argument("tune", str, NOISE, "Arms to tune", values=("dp", "all"))
 ATTACK = Argument(
     "attack",
     str,
@@ -139,9 +151,7 @@ MODELS = Argument(
 EXAMPLES = Argument(
     "examples", int, DATA, "Examples to audit", default_text="all", limits=Range(50)
 )
-STACK = Argument(
-    "stack", str, MACHINE, "Models trained together: a number, or auto", default="auto"
-)
+STACK = Argument("stack", str, MACHINE, "Models trained together, or auto", default="auto")
 DUPLICATES = Argument(
     "duplicates",
     str,
@@ -372,6 +382,8 @@ RUN = (
     DP,
     EPSILON,
     DELTA,
+    TUNE_DP,
+    TUNE,
     DATASET,
     EXAMPLES,
     DUPLICATES,
@@ -389,6 +401,8 @@ RUN = (
 )
 COMPARE = (
     SCHEMES,
+    TUNE_DP,
+    TUNE,
     DATASETS,
     EXAMPLES,
     DUPLICATES,

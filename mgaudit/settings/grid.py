@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from mgaudit.errors import UsageError, did_you_mean
+from mgaudit.reports.search_record import SearchRecord
 from mgaudit.settings import arguments
 from mgaudit.settings.choices import Choice
 from mgaudit.settings.datasets import DatasetChoice
@@ -36,7 +37,9 @@ from mgaudit.settings.study_settings import (
     StudyModels,
     StudySettings,
     checked,
+    without_no_search,
 )
+from mgaudit.settings.tuning import SEARCH_AGAIN, refuse_other_search
 from mgaudit.targets.datasets.duplicates import Duplicates
 from mgaudit.targets.training import Training
 
@@ -50,6 +53,8 @@ class GridSettings(BaseModel):
     The smallest effects that matter in the verdict are those of `StudySettings`. `stack` is the
     number of models that are trained as one. `stacks` has this number for some studies by their
     `stack_place`, instead of `stack`. `notes` has texts about arms for the report, by scheme.
+    `searches` has those of each study by its `study_name`; they and `held_out` are as those of
+    `StudySettings`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -72,6 +77,8 @@ class GridSettings(BaseModel):
     training: ChosenTraining = Training()
     schemes: SomeDistinct[ChosenScheme]
     notes: dict[ChosenScheme, str] = {}
+    held_out: bool = False
+    searches: dict[str, dict[ChosenScheme, SearchRecord]] = {}
 
     def cells(self) -> list[StudySettings]:
         """Returns the settings of each study, by dataset, target and seed; seeds vary fastest."""
@@ -83,13 +90,20 @@ class GridSettings(BaseModel):
         for dataset, target, seed in product(self.datasets, self.targets, self.seeds):
             stack = self.stacks.get(stack_place(target, dataset), self.stack)
             varied = {"dataset": dataset, "target": target, "seed": seed, "stack": stack}
-            cells.append(StudySettings(**shared | varied))
+            searches = self.searches.get(study_name(target, dataset, seed), {})
+            cells.append(StudySettings(**shared | varied | {"searches": searches}))
         return cells
 
     def as_dict(self) -> dict[str, Any]:
         """Returns plain values for JSON and TOML; `grid_settings` makes the same grid from them."""
         values = self.model_dump(mode="json", exclude={"training"})
-        return {**values, "training": asdict(self.training)}
+        return without_no_search({**values, "training": asdict(self.training)})
+
+    @property
+    def study_names(self) -> list[str]:
+        """The keys that `searches` may have."""
+        studies = product(self.datasets, self.targets, self.seeds)
+        return [study_name(target, dataset, seed) for dataset, target, seed in studies]
 
     @property
     def stack_places(self) -> list[str]:
@@ -101,6 +115,11 @@ class GridSettings(BaseModel):
 def stack_place(target: Choice, dataset: DatasetChoice) -> str:
     """Returns the key in `stacks` of the studies of a network and dataset, for all seeds."""
     return f"{target} on {dataset}"
+
+
+def study_name(target: Choice, dataset: DatasetChoice, seed: int) -> str:
+    """Returns the name of one study of the grid, for reports, errors and `searches`."""
+    return f"{stack_place(target, dataset)}, seed {seed}"
 
 
 def grid_settings(values: dict[str, Any]) -> GridSettings:
@@ -115,16 +134,21 @@ def grid_settings(values: dict[str, Any]) -> GridSettings:
     grid = _grid(values)
     _refuse_unknown("notes", map(str, grid.notes), map(str, grid.schemes), "an arm")
     _refuse_unknown("stacks", grid.stacks, grid.stack_places, "a study")
+    _refuse_unknown("searches", grid.searches, grid.study_names, "a study")
     return grid
 
 
 def edited_grid(
-    values: dict[str, Any], changes: Mapping[str, Any], training: Mapping[str, Any]
+    values: dict[str, Any],
+    changes: Mapping[str, Any],
+    training: Mapping[str, Any],
+    searched: bool = False,
 ) -> GridSettings:
     """Returns the grid of `values` with the changes of the command line; None changes nothing.
 
     `changes` has settings of the grid by name, and `training` those of the table `[training]`.
-    Notes and stack sizes of arms and studies that are no longer in the grid are removed.
+    Notes, stack sizes and searches of arms and studies that are no longer in the grid are removed;
+    all searches are if there will be new ones (`searched`).
     """
     changes = {key: value for key, value in changes.items() if value is not None}
     training = {key: value for key, value in training.items() if value is not None}
@@ -139,6 +163,8 @@ def edited_grid(
         replaced |= {"arms"}
     if "stack" in changes:
         replaced |= {"stacks"}
+    if searched:
+        replaced |= {"held_out", "searches"}
     kept = {key: value for key, value in values.items() if key not in replaced}
     table = values.get("training", {})
     if not isinstance(table, dict):
@@ -151,7 +177,26 @@ def edited_grid(
     _refuse_unknown("notes", map(str, grid.notes), map(str, grid.schemes), "an arm")
     known = grid.stack_places
     stacks = {study: size for study, size in grid.stacks.items() if study in known}
-    return grid.model_copy(update={"stacks": stacks})
+    if grid.searches:
+        refuse_other_search("examples", values.get("examples"), grid.examples)
+    return grid.model_copy(update={"stacks": stacks, "searches": _kept_searches(grid)})
+
+
+def _kept_searches(grid: GridSettings) -> dict[str, dict[SchemeChoice, SearchRecord]]:
+    """Returns the searches of the studies and arms in the grid.
+
+    Raises UsageError if there are some, and none for a study.
+    """
+    if not grid.searches:
+        return {}
+    searches = {}
+    for study in grid.study_names:
+        if study not in grid.searches:
+            rule = "must have one for each study, as the settings file has for others"
+            raise UsageError("searches", rule, f"none for {study}", SEARCH_AGAIN)
+        found = grid.searches[study]
+        searches[study] = {arm: record for arm, record in found.items() if arm in grid.schemes}
+    return searches
 
 
 def _grid(values: dict[str, Any]) -> GridSettings:

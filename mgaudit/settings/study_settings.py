@@ -241,6 +241,15 @@ class AuditSettings(_Settings):
         return (self.target, *self.scheme.parts)
 
 
+def without_no_search(values: dict[str, Any]) -> dict[str, Any]:
+    """Returns the settings without `held_out` and `searches` where these have their defaults."""
+    return {
+        name: value
+        for name, value in values.items()
+        if value or name not in ("held_out", "searches")
+    }
+
+
 class StudySettings(_Settings):
     """The arms of a study, which differ only in their noise scheme.
 
@@ -259,6 +268,10 @@ class StudySettings(_Settings):
     notes: dict[ChosenScheme, str] = {}
     held_out: bool = False
     searches: dict[ChosenScheme, SearchRecord] = {}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns plain values for JSON and TOML; those of a search only if there is one."""
+        return without_no_search(super().as_dict())
 
     def arms(self) -> list[AuditSettings]:
         """Returns the settings of each arm."""

@@ -28,10 +28,11 @@ from mgaudit.storage.read_run import read_run
 from mgaudit.storage.run_list import find_run
 
 # Settings in which joined runs may differ; membership is compared itself, and the verdict on all
-# arms has the smallest effects that matter of the first run.
+# arms has the smallest effects that matter of the first run. A search belongs to its arm.
 NOT_COMPARED = (
     "schemes",
     "notes",
+    "searches",
     "stack",
     "device",
     "duplicates",
@@ -134,6 +135,10 @@ def _difference(first: _NamedStudy, second: _NamedStudy) -> str | None:
         return f"the content of {first.study.dataset.name} differs between the runs"
     if not np.array_equal(first.arrays["membership"], second.arrays["membership"]):
         return "their models trained on different examples"
+    searches = {arm.key: arm.search for arm in first.study.arms}
+    for arm in second.study.arms:
+        if arm.key in searches and arm.search != searches[arm.key]:
+            return f"a search changed the training of the arm {arm.label!r} in one of them"
     return None
 
 
@@ -240,10 +245,12 @@ def _attack_with_differences(
 
 
 def _united_settings(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    """Returns the settings with the schemes and notes of both studies; the first has priority."""
+    """Returns the settings with the schemes, notes and searches of both; the first has priority."""
     schemes = dict.fromkeys([*first["schemes"], *second["schemes"]])
     notes = {**second.get("notes", {}), **first.get("notes", {})}
-    return {**first, "schemes": list(schemes), "notes": notes}
+    searches = {**second.get("searches", {}), **first.get("searches", {})}
+    united = {**first, "schemes": list(schemes), "notes": notes}
+    return {**united, "searches": searches} if searches else united
 
 
 def _total_times(first: Times, second: Times) -> Times:

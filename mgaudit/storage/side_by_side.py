@@ -41,6 +41,10 @@ def _flat(settings: dict[str, object], prefix: str = "") -> Iterator[tuple[str, 
     for name, value in settings.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+            for index, table in enumerate(value):  # the trials of a search
+                texts = (f"{key}={text}" for key, text in _flat(table))
+                yield f"{prefix}{name}[{index}]", ", ".join(texts)
         elif isinstance(value, list | tuple):
             yield prefix + name, ", ".join(map(str, value))
         elif value is not None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mgaudit.reports.record import ChoiceRecord
 from mgaudit.reports.results import PLAIN, PrivacyClaim, Strength
+from mgaudit.reports.search_record import SearchRecord
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ class AuditedArm:
         diverged: Indices of models that diverged, and are left out.
         models: Indices of the models whose outputs are known, ascending.
         targets: Indices of those that are attacked; the others are only shadow models.
+        search: The search that found the settings of training; None without one.
     """
 
     key: str
@@ -106,6 +108,7 @@ class AuditedArm:
     diverged: list[int]
     models: list[int]
     targets: list[int]
+    search: SearchRecord | None = None
 
     @property
     def is_plain(self) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from mgaudit.errors import UsageError
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.results import Result, StudyResult
-from mgaudit.settings.grid import GridSettings, stack_place
+from mgaudit.settings.grid import GridSettings, stack_place, study_name
 from mgaudit.storage.run_folder import path_word
 from mgaudit.study.design import Design
 from mgaudit.study.plan import Plan, plan_study
@@ -56,7 +56,7 @@ class ComparisonPlan:
 
 def cell_name(plan: Plan) -> str:
     """Returns the name of one study of the grid for reports and errors."""
-    return f"{plan.settings.target} on {plan.settings.dataset}, seed {plan.settings.seed}"
+    return study_name(plan.settings.target, plan.settings.dataset, plan.settings.seed)
 
 
 def plan_comparison(grid: GridSettings, progress: Progress | None = None) -> ComparisonPlan:

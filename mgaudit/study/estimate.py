@@ -72,11 +72,15 @@ class CellTime:
 
 @dataclass(frozen=True)
 class PlanTime:
-    """The time for a grid; `starting` are the seconds until the worker processes have started."""
+    """The time for a grid; `starting` are the seconds until the worker processes have started.
+
+    `search_models` are the models that searches for settings train first, without their time.
+    """
 
     cells: list[CellTime]
     starting: float
     workers: int
+    search_models: int = 0
 
     @property
     def seconds(self) -> float:

@@ -12,6 +12,7 @@ from mgaudit.targets.seeds import numpy_generator
 
 SHARE = 3  # a third of the examples is held out where the audit would use all
 FEWEST = 100  # held-out examples
+LEAST_AUDITED = 50  # examples that an audit needs
 MOST_VALIDATED = 5000  # examples on which a trial is evaluated; more take time and decide nothing
 TRAINED = 0.75  # largest share of the held-out examples on which a trial trains
 
@@ -50,7 +51,9 @@ def split_data(choice: DatasetChoice, examples: int | None, seed: int) -> SplitD
     rest = rest[: len(audited.labels)]
     if len(rest) < FEWEST:
         rule = f"must leave at least {FEWEST} examples to the search, which the audit does not use"
-        way_out = f"use fewer --examples than {len(whole.labels) - FEWEST}, or no search"
+        way_out = "use more data, or no search"
+        if len(whole.labels) >= FEWEST + LEAST_AUDITED:
+            way_out = f"use at most {len(whole.labels) - FEWEST} --examples, or no search"
         raise UsageError("tune", rule, f"{len(rest)} left by {len(audited.labels)}", way_out)
     return SplitData(audited, _rows(whole, rest))
 

@@ -9,7 +9,7 @@ from functools import cache, partial
 from typing import Any
 
 from mgaudit.errors import UsageError
-from mgaudit.reports.search_record import TrialRecord
+from mgaudit.reports.search_record import SearchRecord, TrialRecord
 from mgaudit.settings.schemes import PLAIN
 from mgaudit.settings.study_settings import AuditSettings, StudySettings
 from mgaudit.storage.run_folder import path_word
@@ -54,7 +54,8 @@ class Arm:
 
     `through` are the draws of noise through which the first attack also queries; None if it does
     not. `one_by_one` states why models of the network cannot be trained as one stack; "" if they
-    can. `dp_origin` states where the settings of DP-SGD come from; "" without DP-SGD.
+    can. `dp_origin` states where the settings of DP-SGD come from; "" without DP-SGD. `search` is
+    the one that found the settings of training; None without one.
     """
 
     settings: AuditSettings
@@ -63,6 +64,7 @@ class Arm:
     through: NoiseDraws | None = None
     one_by_one: str = ""
     dp_origin: str = ""
+    search: SearchRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def plan_study(settings: StudySettings, progress: Progress | None = None) -> Pla
     for arm in settings.arms():
         found = settings.searches.get(arm.scheme)
         chosen: ChosenSettings = "default" if found is None else _tuned(found.best)
-        arms.append(plan_arm(arm, design, progress, chosen))
+        arms.append(replace(plan_arm(arm, design, progress, chosen), search=found))
     return Plan(settings, design, arms)
 
 

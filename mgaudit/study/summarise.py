@@ -94,6 +94,7 @@ def _audit_result(audit: Audit, plain: Audit | None, data: AuditedData) -> Audit
         by_class=_by_class(audit.auc_by_class, data),
         risk=risk_record(audit.risk, attacks[0], audit.outcomes[0].scores, data),
         noise_queries=_noise_queries(audit),
+        search=arm.search,
     )
 
 

@@ -96,6 +96,7 @@ def audited_arm(trained: TrainedArm, design: Design, note: str = "") -> AuditedA
         diverged=trained.diverged,
         models=trained.converged,
         targets=trained.converged,
+        search=arm.search,
     )
 
 

@@ -102,7 +102,7 @@ def search(
         on = f"{first} fold{'s' * (first > 1)}"
         stage(f"{len(alive)} trials on {on} of held-out data, the best reaches {100 * best:.1f} %")
         if count is not FOLDS_OF_ROUNDS[-1]:
-            alive = alive[: max(FEWEST_KEPT, len(alive) // KEPT)]
+            alive = alive[: _kept_trials(len(alive))]
     scored = tuple(
         ScoredTrial(trial, tuple(accuracies[trial.number]))
         for trial in trials
@@ -111,6 +111,24 @@ def search(
     best_trial = next(trial for trial in scored if trial.trial == alive[0])
     validated = len(drawn_fold(len(arena.held_out.labels), arena.trained, 0, arena.seed).validated)
     return Search(scored, best_trial, arena.trained, validated)
+
+
+def trainings(trials: int) -> int:
+    """Returns the number of models that a search of so many trials trains.
+
+    >>> trainings(16)
+    25
+    """
+    total, alive = 0, trials
+    for count in FOLDS_OF_ROUNDS:
+        total += count * alive
+        alive = min(alive, _kept_trials(alive))
+    return total
+
+
+def _kept_trials(alive: int) -> int:
+    """Returns how many trials go on to the next round, if there are so many."""
+    return max(FEWEST_KEPT, alive // KEPT)
 
 
 def _ranked(trials: Iterable[Trial], accuracies: dict[int, list[float]]) -> list[Trial]:

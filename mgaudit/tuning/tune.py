@@ -1,11 +1,13 @@
 """The searches of a study: which arms they tune, and what they found."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import Literal
 
 from mgaudit.errors import UsageError
 from mgaudit.reports.search_record import SearchRecord, TrialRecord
+from mgaudit.settings.grid import GridSettings, study_name
 from mgaudit.settings.study_settings import StudySettings
+from mgaudit.settings.tuning import Tune, Tuning
 from mgaudit.storage.checksums import arrays_sha256
 from mgaudit.study.held_out import split_data, trained_examples
 from mgaudit.study.plan import Arm, Plan, plan_study
@@ -17,10 +19,8 @@ from mgaudit.targets.fitting.recipe import Recipe
 from mgaudit.targets.fitting.tuned_dp import with_dp_settings
 from mgaudit.targets.fitting.tuned_settings import TunedSettings
 from mgaudit.targets.schemes import dp_sgd_in
-from mgaudit.tuning.search import Arena, Search, search
+from mgaudit.tuning.search import Arena, Search, search, trainings
 from mgaudit.tuning.trials import Trial, dp_trials, plain_trials
-
-Tune = Literal["dp", "all"]  # the arms whose settings are searched
 
 
 def with_searches(
@@ -36,14 +36,13 @@ def with_searches(
         UsageError: For settings that do not fit the data or one another, for too few examples to
             hold some out, and where there is no arm to tune.
     """
+    _check_optimizer(settings)
     held = {"held_out": settings.examples is None, "searches": {}}
     settings = settings.model_copy(update=held)
     plan = plan_study(settings, progress)
     tuned = [arm for arm in plan.arms if _is_tuned(arm, tune)]
     if not tuned:
-        rule = "must have an arm to tune: one with an epsilon of DP-SGD"
-        way_out = "leave out --no-dp, or use --tune all"
-        raise UsageError("tune", rule, None, way_out)
+        raise _nothing_to_tune(plan.arms)
     data = split_data(settings.dataset, settings.examples, settings.seed)
     held_out = data.held_out.standardised()
     searches = {}
@@ -51,6 +50,50 @@ def with_searches(
         found = _searched(arm, plan, held_out, trials, jobs, progress)
         searches[arm.settings.scheme] = _record(found, len(held_out.labels))
     return settings.model_copy(update={"searches": searches})
+
+
+def with_grid_searches(
+    grid: GridSettings, tuning: Tuning, jobs: int, progress: Progress
+) -> GridSettings:
+    """Returns the grid with searches for each of its studies, each on data that its study leaves.
+
+    Raises:
+        UsageError: As `with_searches`.
+    """
+    cells = grid.cells()
+    searches = {}
+    for number, cell in enumerate(cells, start=1):
+        name = study_name(cell.target, cell.dataset, cell.seed)
+        if len(cells) > 1:
+            progress.stage(f"search {number} of {len(cells)}: {name}")
+        searched = with_searches(cell, tuning.arms, tuning.trials, jobs, progress)
+        searches[name] = searched.searches
+    held_out = grid.examples is None
+    return grid.model_copy(update={"held_out": held_out, "searches": searches})
+
+
+def search_trainings(plans: Sequence[Plan], tuning: Tuning) -> int:
+    """Returns how many models the searches for these studies train, if none is in the cache."""
+    tuned = sum(_is_tuned(arm, tuning.arms) for plan in plans for arm in plan.arms)
+    return tuned * trainings(tuning.trials)
+
+
+def _check_optimizer(settings: StudySettings) -> None:
+    """Raises UsageError for an optimizer that a search does not cover."""
+    optimizer = settings.training.optimizer
+    if optimizer != "sgd":
+        rule = "must be sgd for a search, which is over settings of SGD"
+        raise UsageError("optimizer", rule, repr(optimizer), "use --optimizer sgd, or no search")
+
+
+def _nothing_to_tune(arms: Sequence[Arm]) -> UsageError:
+    """Returns the error for arms of which none can be tuned."""
+    rule = "must have an arm to tune: one with an epsilon of DP-SGD"
+    schemes = ", ".join(arm.settings.scheme.text for arm in arms)
+    way_out = "leave out --no-dp, or use --tune all"
+    if any(dp_sgd_in(arm.recipe.scheme) is not None for arm in arms):
+        way_out = "give --epsilon in place of a noise multiplier"
+    return UsageError("tune", rule, schemes, way_out)
 
 
 def _is_tuned(arm: Arm, tune: Tune) -> bool:

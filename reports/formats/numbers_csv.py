@@ -24,6 +24,7 @@ from mgaudit.reports.results import (
     Result,
     StudyResult,
 )
+from mgaudit.reports.search_tables import settings_text
 
 COLUMNS = (
     "study",
@@ -121,6 +122,17 @@ def _named(arm: AuditResult) -> CsvRow:
     }
 
 
+def _trials(arm: AuditResult) -> Iterator[CsvRow]:
+    """Yields the accuracy of each trial of the search for the arm's settings, on held-out data."""
+    if arm.search is None:
+        return
+    for number, trial in enumerate(arm.search.trials):
+        chosen = " (chosen)" if number == arm.search.chosen else ""
+        words = settings_text(trial, private=arm.claim is not None)
+        note = f"trial {number}{chosen}, folds: {len(trial.accuracies)}, {words}"
+        yield {"what": "trial", "metric": "accuracy", "value": trial.accuracy, "note": note}
+
+
 def _plain_key(study: StudyResult) -> str | None:
     return None if study.plain is None else study.plain.key
 
@@ -138,6 +150,7 @@ def _arm(arm: AuditResult, study: StudyResult) -> Iterator[CsvRow]:
     if arm.accuracy_difference is not None:
         reference: CsvRow = {"metric": "accuracy", "reference": _plain_key(study)}
         yield _of("difference to no noise", arm.accuracy_difference) | reference
+    yield from _trials(arm)
     if arm.learning_rate is not None:
         yield {"what": "learning rate", "value": arm.learning_rate}
     yield {"what": "models diverged", "value": len(arm.diverged)}

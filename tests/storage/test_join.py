@@ -13,7 +13,7 @@ from mgaudit.reports.document import document
 from mgaudit.reports.formats.html import render_html
 from mgaudit.reports.results import AuditResult, read_result
 from mgaudit.storage.join import NamedRun, joined
-from mgaudit.storage.side_by_side import numbers_apart, settings_apart
+from mgaudit.storage.side_by_side import _flat, numbers_apart, settings_apart
 from tests.fake_study import arm, arrays, result, study, three_arms, write
 
 MASK = arm("gaussian-mask:kappa=1", "gaussian-mask (kappa=1)", 0.65, -0.1, accuracy=0.9)
@@ -242,3 +242,11 @@ def test_two_runs_are_compared_in_a_narrow_and_a_wide_terminal(runs: Path, colum
     assert "schemes" in outcome.stdout
     assert "no noise" in outcome.stdout
     assert "0.000" in outcome.stdout
+
+
+def test_trials_of_searches_are_compared_one_by_one() -> None:
+    searches = {"dp-sgd": {"chosen": 1, "trials": [{"epochs": 2, "accuracies": [0.5, 0.25]}]}}
+    assert dict(_flat({"searches": searches})) == {
+        "searches.dp-sgd.chosen": "1",
+        "searches.dp-sgd.trials[0]": "epochs=2, accuracies=0.5, 0.25",
+    }
