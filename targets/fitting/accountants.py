@@ -23,11 +23,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mgaudit.targets.schemes.dpsgd import LARGEST_NOISE
+
 if TYPE_CHECKING:
     from dp_accounting.pld.privacy_loss_distribution import PrivacyLossDistribution
 
-LARGEST_NOISE = 1e6  # multipliers among which the noise for an epsilon is sought
-LEAST_NOISE = 0.05
+LEAST_NOISE = 0.05  # from which to LARGEST_NOISE the multiplier for an epsilon is sought
 EPSILON_TOLERANCE = 0.01  # by which the bound for that noise may be below the epsilon
 
 # Each composition by FFT has a relative rounding error below this one, also in probabilities.

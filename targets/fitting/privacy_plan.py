@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from mgaudit.errors import UsageError
 from mgaudit.targets.fitting.accountants import (
-    LARGEST_NOISE,
     noise_for_epsilon,
     privacy_bounds,
 )
 from mgaudit.targets.schemes import DPSGD
+from mgaudit.targets.schemes.dpsgd import LARGEST_NOISE
 from mgaudit.targets.training import Training
 
 

@@ -10,6 +10,7 @@ from mgaudit.targets.schemes.scheme import Scheme
 # Beyond these limits the PRV accountant needs minutes and gigabytes for a useless bound.
 LARGEST_EPSILON = 50
 LEAST_NOISE = 0.3
+LARGEST_NOISE = 1e6  # at which no step has any effect but its noise
 MOST_VIEWS = 64
 
 
@@ -41,7 +42,7 @@ class DPSGD(Scheme):
     smaller_is_stronger: ClassVar[str] = "epsilon"
 
     epsilon: Annotated[float, Range(0, LARGEST_EPSILON, low_open=True)] | None = None
-    noise_multiplier: Annotated[float, Range(0)] | None = None
+    noise_multiplier: Annotated[float, Range(0, LARGEST_NOISE)] | None = None
     delta: Annotated[float, Range(0, 1, low_open=True, high_open=True)] | None = None
     epochs: Annotated[int, Range(1)] | None = None
     batch_size: Annotated[int, Range(1)] | None = None

@@ -12,9 +12,9 @@ import mgaudit
 from mgaudit.attacks.epsilon import gdp_epsilon
 from mgaudit.errors import UsageError
 from mgaudit.study.progress import Progress, announced_if_slow
-from mgaudit.targets.fitting.accountants import LARGEST_NOISE
 from mgaudit.targets.fitting.privacy_plan import epsilon_spent, plan_privacy
 from mgaudit.targets.schemes import DPSGD
+from mgaudit.targets.schemes.dpsgd import LARGEST_NOISE
 from mgaudit.targets.training import Training
 
 TINY = {"examples": 60, "target": "mlp:hidden=8", "stack": 1, "jobs": 1, "quiet": True}

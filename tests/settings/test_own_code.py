@@ -185,14 +185,6 @@ class Forgetful(Net):
     def forward(self, x):
         return super().forward(x) * self.signs
 
-class ChannelsLast(nn.Module):
-    def __init__(self, shape, n):
-        super().__init__()
-        self.one, self.two = nn.Conv2d(shape[0], 4, 3), nn.Conv2d(4, n, 3)
-
-    def forward(self, x):
-        return self.two(self.one(x).contiguous(memory_format=torch.channels_last)).mean(dim=(2, 3))
-
 class Shared(Net):
     def forward(self, x):
         first, last = self.layers[1], self.layers[3]
@@ -415,13 +407,6 @@ def test_what_python_already_finds_is_not_replaced_by_a_file_in_the_current_fold
         ("networks:shared", "networks:shared must have weights of its own in each model"),
         ("networks:ByNumpy", "networks:ByNumpy must have weights that the seed determines"),
         ("networks:Forgetful", "must be the same model after its state_dict was saved and loaded"),
-        (
-            "networks:ChannelsLast",
-            (
-                "networks:ChannelsLast must have per-example gradients whose norms Opacus "
-                "computes correctly"
-            ),
-        ),
         (
             "networks:Shared",
             "cannot have per-example gradients, which DP-SGD and gradient attacks need",

@@ -13,7 +13,6 @@ from mgaudit.errors import UsageError
 from mgaudit.targets.fitting import accountants
 from mgaudit.targets.fitting.accountants import (
     EPSILON_TOLERANCE,
-    LARGEST_NOISE,
     LEAST_NOISE,
     Mechanism,
     delta_without_rounding,
@@ -26,6 +25,7 @@ from mgaudit.targets.fitting.accountants import (
 )
 from mgaudit.targets.fitting.privacy_plan import epsilon_spent, plan_privacy
 from mgaudit.targets.schemes import DPSGD
+from mgaudit.targets.schemes.dpsgd import LARGEST_NOISE
 from mgaudit.targets.training import Training
 
 DIGITS = Mechanism(1.099, 64 / 600, 281)

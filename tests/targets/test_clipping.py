@@ -74,6 +74,19 @@ class Frozen(nn.Module):
         return logits
 
 
+class OtherLayout(nn.Module):
+    """A network that changes the layout of images in memory between its layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(2, 4, 3), nn.Conv2d(4, CLASSES, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.first(x).contiguous(memory_format=torch.channels_last)
+        logits: Tensor = self.second(h.relu()).mean(dim=(2, 3))
+        return logits
+
+
 def build(kind: str) -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -85,12 +98,22 @@ def build(kind: str) -> nn.Module:
             "positions": Positions,
             "strided": Strided,
             "frozen": Frozen,
+            "other layout": OtherLayout,
         }
         model: nn.Module = networks[kind]().double()
     return model
 
 
-KINDS = ("mlp", "cnn", "cnn of one pixel", "resnet", "positions", "strided", "frozen")
+KINDS = (
+    "mlp",
+    "cnn",
+    "cnn of one pixel",
+    "resnet",
+    "positions",
+    "strided",
+    "frozen",
+    "other layout",
+)
 
 
 def batch(rows: int = ROWS) -> tuple[Tensor, Tensor]:
