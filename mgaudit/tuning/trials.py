@@ -37,17 +37,17 @@ def dp_trials(trials: int, first: TunedSettings, views: bool, seed: int) -> list
     """
     generator = numpy_generator(seed, "DP-SGD trials")
     others = [_of_dp_sgd(generator.random(6).tolist(), views) for _ in range(trials - 1)]
-    return _numbered([first, *others])
+    return numbered([first, *others])
 
 
 def plain_trials(trials: int, first: TunedSettings, seed: int) -> list[Trial]:
     """Returns the trials of a search for training without DP-SGD, as `dp_trials`."""
     generator = numpy_generator(seed, "plain trials")
     others = [_of_plain_training(generator.random(3).tolist()) for _ in range(trials - 1)]
-    return _numbered([first, *others])
+    return numbered([first, *others])
 
 
-def _numbered(settings: list[TunedSettings]) -> list[Trial]:
+def numbered(settings: list[TunedSettings]) -> list[Trial]:
     """Returns the settings as trials with numbers from 0, each setting once."""
     return [Trial(number, own) for number, own in enumerate(dict.fromkeys(settings))]
 

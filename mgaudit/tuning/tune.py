@@ -16,11 +16,11 @@ from mgaudit.study.train import determined_by
 from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.fitting.privacy_plan import plan_privacy
 from mgaudit.targets.fitting.recipe import Recipe
-from mgaudit.targets.fitting.tuned_dp import with_dp_settings
+from mgaudit.targets.fitting.tuned_dp import dp_options, with_dp_settings
 from mgaudit.targets.fitting.tuned_settings import TunedSettings
 from mgaudit.targets.schemes import dp_sgd_in
 from mgaudit.tuning.search import Arena, Search, search, trainings
-from mgaudit.tuning.trials import Trial, dp_trials, plain_trials
+from mgaudit.tuning.trials import Trial, dp_trials, numbered, plain_trials
 
 
 def with_searches(
@@ -131,17 +131,26 @@ def _searched(
 
 
 def _drawn(arm: Arm, trials: int, seed: int) -> list[Trial]:
-    """Returns the trials for an arm, of which the first has the settings without a search."""
+    """Returns the trials for an arm, of which the first has the settings without a search.
+
+    What the arm's scheme states is the same in all of them.
+    """
     recipe = arm.recipe
     plan, training = recipe.plan, recipe.training
     rate = training.batch_size / recipe.members
     first = TunedSettings(training.epochs, min(rate, 1.0), training.rate(plan is not None))
-    if plan is None:
+    dp_sgd = dp_sgd_in(recipe.scheme)
+    if plan is None or dp_sgd is None:
         return plain_trials(trials, first, seed)
     first = replace(
         first, max_grad_norm=plan.max_grad_norm, views=plan.views, averaging=plan.averaging
     )
-    return dp_trials(trials, first, training.augment != "none", seed)
+    drawn = dp_trials(trials, first, training.augment != "none", seed)
+    given = {name: value for name, value in dp_options(dp_sgd).items() if value is not None}
+    if given.pop("batch_size", None):
+        given["sample_rate"] = first.sample_rate
+    stated = [replace(trial.settings, **given) for trial in drawn]
+    return numbered(stated)
 
 
 def _recipe(recipe: Recipe, settings: TunedSettings, members: int) -> Recipe:

@@ -498,3 +498,15 @@ def test_true_is_sixteen_trials_and_false_is_none() -> None:
     assert checked_tuning(False, None) is None
     assert checked_tuning(None, "all") == Tuning("all", 16)
     assert checked_tuning(4, "all") == Tuning("all", 4)
+
+
+def test_what_the_scheme_states_is_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    faked(monkeypatch)
+    scheme = "dp-sgd:epsilon=8,epochs=3,batch_size=18,averaging=0"
+    study = settings(schemes=["none", scheme])
+    tuned = with_searches(study, "dp", 8, 1, Progress())
+    (record,) = tuned.searches.values()
+    assert {(trial.epochs, trial.averaging) for trial in record.trials} == {(3, 0.0)}
+    assert len({trial.sample_rate for trial in record.trials}) == 1
+    assert len({trial.learning_rate for trial in record.trials}) == 8
+    assert len({trial.max_grad_norm for trial in record.trials}) > 4
