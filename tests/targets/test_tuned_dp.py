@@ -112,3 +112,14 @@ def test_only_the_arm_with_dp_sgd_has_the_tuned_settings() -> None:
 @pytest.mark.parametrize(("members", "size"), [(599, 120), (7.5, 2), (2, 1)])
 def test_the_batch_keeps_its_share_of_the_examples(members: float, size: int) -> None:
     assert TunedSettings(1, 0.2, 0.1).batch_size(members) == size
+
+
+def test_the_guide_has_all_records() -> None:
+    guide = (RECORD.parents[2] / "docs" / "guide.md").read_text("utf-8")
+    data = {DIGITS: "digits", IMAGES: "CIFAR-10"}
+    for record in tuned_records():
+        own = record.settings
+        numbers = (own.sample_rate, own.learning_rate, own.max_grad_norm, own.averaging)
+        place = f"| {data[record.input_shape]}, {record.network.upper()} | {record.epsilon:g} |"
+        row = f"{place} {own.epochs} | {' | '.join(f'{number:g}' for number in numbers)} |"
+        assert row in guide, row
