@@ -51,14 +51,31 @@ def with_kept_searches(settings: StudySettings, before: StudySettings) -> StudyS
     `before` are the settings of an earlier run, from which these were edited.
 
     Raises:
-        UsageError: If the searches were on other data, or for another network.
+        UsageError: If the searches were on other data, for another network, or for another strength
+            of a scheme.
     """
     if not before.searches:
         return settings
     for name in SEARCHED:
         refuse_other_search(name, getattr(before, name), getattr(settings, name))
+    _refuse_other_strength(settings, before)
     kept = {arm: found for arm, found in settings.searches.items() if arm in settings.schemes}
     return settings.model_copy(update={"searches": kept})
+
+
+def _refuse_other_strength(settings: StudySettings, before: StudySettings) -> None:
+    """Raises UsageError if a searched arm has other options now, so that it would lose its search.
+
+    An arm that is left out loses nothing.
+    """
+    new = [scheme for scheme in settings.schemes if scheme not in before.schemes]
+    for searched in before.searches:
+        if searched in settings.schemes:
+            continue
+        names = [part.name for part in searched.parts]
+        for scheme in new:
+            if [part.name for part in scheme.parts] == names:
+                refuse_other_search("scheme", searched, scheme)
 
 
 def refuse_other_search(name: str, before: Any, after: Any) -> None:

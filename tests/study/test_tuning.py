@@ -393,6 +393,9 @@ def test_a_tuned_run_repeats_from_its_settings_without_a_search(
     with pytest.raises(UsageError) as error:
         mgaudit.run(settings=file, seed=1, jobs=1, quiet=True, out=out)
     assert error.value.key == "seed"
+    with pytest.raises(UsageError) as error:
+        mgaudit.run(settings=file, kappa=0.5, jobs=1, quiet=True, out=out)
+    assert (error.value.key, error.value.value) == ("scheme", "gaussian-mask:kappa=0.5")
     fewer = mgaudit.run(settings=file, plain=False, jobs=1, quiet=True, out=out)
     assert list(fewer.record.settings["searches"]) == ["gaussian-mask:kappa=0.3"]
     assert not again.tasks
