@@ -417,7 +417,11 @@ def test_a_tuned_run_repeats_from_its_settings_without_a_search(
     with pytest.raises(UsageError) as error:
         mgaudit.run(settings=file, kappa=0.5, jobs=1, quiet=True, out=out)
     assert (error.value.key, error.value.value) == ("scheme", "gaussian-mask:kappa=0.5")
-    fewer = mgaudit.run(settings=file, plain=False, jobs=1, quiet=True, out=out)
+    for changed in ({"augment": "flips"}, {"optimizer": "adam"}, {"clients": 2}):
+        with pytest.raises(UsageError) as error:
+            mgaudit.run(settings=file, **changed, jobs=1, quiet=True, out=out)
+        assert error.value.key in changed
+    fewer = mgaudit.run(settings=file, epochs=3, plain=False, jobs=1, quiet=True, out=out)
     assert list(fewer.record.settings["searches"]) == ["gaussian-mask:kappa=0.3"]
     assert not again.tasks
     mgaudit.run(settings=file, seed=1, tune="all", tune_dp=2, jobs=1, quiet=True, out=out)

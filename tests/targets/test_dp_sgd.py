@@ -354,8 +354,5 @@ def test_a_delta_that_would_let_one_example_out_is_refused() -> None:
 
 
 def test_a_batch_larger_than_the_training_set_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"batch_size must be <= 10.*use a smaller --batch-size"):
+    with pytest.raises(ValueError, match="batch_size must be <= 10"):
         plan_privacy(DPSGD(epsilon=8), TRAINING, n=10)
-    own = DPSGD(epsilon=8, batch_size=TRAINING.batch_size)
-    with pytest.raises(ValueError, match="use a smaller batch_size in the scheme"):
-        plan_privacy(own, TRAINING, n=10)
