@@ -30,7 +30,7 @@ def print_estimate(estimate: PlanTime) -> None:
     out.print(line, highlight=False, soft_wrap=True)
     if estimate.search_models:
         searches = f"searches for settings train up to {estimate.search_models} models before"
-        line = f"{searches}; their time is not counted, and their choice changes that of training"
+        line = f"{searches}; their time is not counted, and training takes other times after them"
         out.print(line, highlight=False, soft_wrap=True)
 
 

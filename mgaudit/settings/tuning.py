@@ -12,6 +12,8 @@ Tune = Literal["dp", "all"]  # the arms whose settings are searched
 
 # What the held-out data of a search depend on, or what it found settings for.
 SEARCHED = ("dataset", "target", "examples", "seed")
+# The settings of training that a search replaces, or on which its choice hardly depends.
+NOT_SEARCHED = {"epochs", "batch_size", "learning_rate", "precision"}
 SEARCH_AGAIN = "add --tune-dp to search again, or leave the settings file out"
 
 
@@ -51,14 +53,35 @@ def with_kept_searches(settings: StudySettings, before: StudySettings) -> StudyS
     `before` are the settings of an earlier run, from which these were edited.
 
     Raises:
-        UsageError: If the searches were on other data, or for another network.
+        UsageError: If the searches were on other data, for another network or training, or for
+            another strength of a scheme.
     """
     if not before.searches:
         return settings
     for name in SEARCHED:
         refuse_other_search(name, getattr(before, name), getattr(settings, name))
+    training = settings.as_dict()["training"]
+    for name, value in before.as_dict()["training"].items():
+        if name not in NOT_SEARCHED:
+            refuse_other_search(name, value, training.get(name))
+    _refuse_other_strength(settings, before)
     kept = {arm: found for arm, found in settings.searches.items() if arm in settings.schemes}
     return settings.model_copy(update={"searches": kept})
+
+
+def _refuse_other_strength(settings: StudySettings, before: StudySettings) -> None:
+    """Raises UsageError if a searched arm has other options now, so that it would lose its search.
+
+    An arm that is left out loses nothing.
+    """
+    new = [scheme for scheme in settings.schemes if scheme not in before.schemes]
+    for searched in before.searches:
+        if searched in settings.schemes:
+            continue
+        names = [part.name for part in searched.parts]
+        for scheme in new:
+            if [part.name for part in scheme.parts] == names:
+                refuse_other_search("scheme", searched, scheme)
 
 
 def refuse_other_search(name: str, before: Any, after: Any) -> None:

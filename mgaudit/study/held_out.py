@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from mgaudit.errors import UsageError
 from mgaudit.settings.datasets import DatasetChoice
 from mgaudit.targets.datasets import Dataset
+from mgaudit.targets.datasets.contents import contents
 from mgaudit.targets.seeds import numpy_generator
 
 SHARE = 3  # a third of the examples is held out where the audit would use all
@@ -46,13 +47,17 @@ def split_data(choice: DatasetChoice, examples: int | None, seed: int) -> SplitD
     else:
         audited = choice.load(examples, numpy_generator(seed, "examples"))
         rest = numpy_generator(seed, "held out").permutation(len(whole.labels))
-    used = {row.tobytes() for row in audited.inputs}
-    rest = np.array([row for row in rest if whole.inputs[row].tobytes() not in used], dtype=int)
+    candidates = min(len(rest), len(whole.labels) - len(audited.labels))
+    used = set(contents(audited.inputs))
+    rows = contents(whole.inputs)
+    rest = np.array([row for row in rest if rows[row] not in used], dtype=int)
     rest = rest[: len(audited.labels)]
     if len(rest) < FEWEST:
         rule = f"must leave at least {FEWEST} examples to the search, which the audit does not use"
         way_out = "use more data, or no search"
-        if len(whole.labels) >= FEWEST + LEAST_AUDITED:
+        if candidates >= FEWEST and len(audited.labels) >= FEWEST:
+            way_out = "the others equal audited ones; use data with fewer copies, or no search"
+        elif len(whole.labels) >= FEWEST + LEAST_AUDITED:
             way_out = f"use at most {len(whole.labels) - FEWEST} --examples, or no search"
         raise UsageError("tune", rule, f"{len(rest)} left by {len(audited.labels)}", way_out)
     return SplitData(audited, _rows(whole, rest))

@@ -68,7 +68,7 @@ def plan_privacy(scheme: DPSGD, training: Training, n: float) -> PrivacyPlan:
         raise UsageError("loss", "must be cross-entropy for DP-SGD", repr(training.loss), way_out)
     if training.batch_size > n:
         rule = f"must be <= {n:g}, the expected number of training examples, for DP-SGD"
-        way_out = "use a smaller --batch-size or more examples"
+        way_out = "use a smaller batch size or more examples"
         raise UsageError("batch_size", rule, str(training.batch_size), way_out)
     if scheme.views and scheme.views > 1 and training.augment == "none":
         rule = "must be 1 without augmentation, which makes the views of an example differ"

@@ -80,6 +80,7 @@ def test_a_dry_run_counts_the_trainings_of_the_searches(tmp_path: Path) -> None:
     ("options", "message"),
     [
         (["--tune-dp", "0"], "tune_dp must be a whole number >= 1"),
+        (["--tune-dp", "10001"], "tune_dp must be a whole number >= 1 and <= 10000, got 10001"),
         (["--tune-dp", "many"], "--tune-dp must be a whole number, got 'many'"),
         (["--tune-dp", "2.5"], "--tune-dp must be a whole number, got '2.5'"),
         (["--tune", "plain"], "tune must be one of dp, all"),

@@ -212,6 +212,27 @@ def test_an_example_that_is_audited_is_not_held_out_in_another_copy() -> None:
     assert audited not in planted.held_out.indices
 
 
+def test_a_copy_with_a_negative_zero_is_not_held_out() -> None:
+    x, y, x_test, y_test = arrays(300)
+    x[:, 0] = 0.0
+    copies = x.copy()
+    copies[:, 0] = -0.0
+    data = (np.concatenate([x, copies]), np.concatenate([y, y]), x_test, y_test)
+    halves = split(settings(data, examples=150))
+    audited = {tuple(row) for row in halves.audited.inputs}  # 0.0 and -0.0 are equal here
+    assert len(halves.held_out.labels) == 150
+    assert not any(tuple(row) in audited for row in halves.held_out.inputs)
+
+
+def test_copies_that_leave_too_few_examples_are_named() -> None:
+    x, y, x_test, y_test = arrays(40)
+    data = (np.repeat(x, 8, axis=0), np.repeat(y, 8), x_test, y_test)
+    with pytest.raises(UsageError) as error:
+        split(settings(data, examples=150))
+    assert error.value.key == "tune"
+    assert "fewer copies" in str(error.value)
+
+
 def test_an_audit_of_chosen_size_has_the_same_data_as_without_a_search(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -393,7 +414,14 @@ def test_a_tuned_run_repeats_from_its_settings_without_a_search(
     with pytest.raises(UsageError) as error:
         mgaudit.run(settings=file, seed=1, jobs=1, quiet=True, out=out)
     assert error.value.key == "seed"
-    fewer = mgaudit.run(settings=file, plain=False, jobs=1, quiet=True, out=out)
+    with pytest.raises(UsageError) as error:
+        mgaudit.run(settings=file, kappa=0.5, jobs=1, quiet=True, out=out)
+    assert (error.value.key, error.value.value) == ("scheme", "gaussian-mask:kappa=0.5")
+    for changed in ({"augment": "flips"}, {"optimizer": "adam"}, {"clients": 2}):
+        with pytest.raises(UsageError) as error:
+            mgaudit.run(settings=file, **changed, jobs=1, quiet=True, out=out)
+        assert error.value.key in changed
+    fewer = mgaudit.run(settings=file, epochs=3, plain=False, jobs=1, quiet=True, out=out)
     assert list(fewer.record.settings["searches"]) == ["gaussian-mask:kappa=0.3"]
     assert not again.tasks
     mgaudit.run(settings=file, seed=1, tune="all", tune_dp=2, jobs=1, quiet=True, out=out)
