@@ -11,6 +11,10 @@ NOT_PAID = (
     "The choice depends on these data, and ε does not account for it: this is a cost that the "
     "claim leaves out."
 )
+OTHERS = (
+    "There was no search for the other arms, which have the settings of the study; with --tune all "
+    "there is one for each arm."
+)
 
 
 def search_section(study: StudyResult, arrays: Arrays) -> Section | None:
@@ -27,6 +31,8 @@ def search_section(study: StudyResult, arrays: Arrays) -> Section | None:
         return None
     if any(arm.search is not None and arm.claim is not None for arm in study.arms):
         blocks.insert(1, Words([NOT_PAID]))
+    if any(arm.search is None and arm.claim is None for arm in study.arms):
+        blocks.insert(1, Words([OTHERS]))
     return Section.of("Search for the settings", *blocks)
 
 

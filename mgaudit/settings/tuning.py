@@ -39,6 +39,9 @@ def checked_tuning(tune_dp: object, tune: object) -> Tuning | None:
         rule = f"must be one of {', '.join(TUNE.values)}"
         raise UsageError("tune", rule, repr(tune), did_you_mean(tune, TUNE.values))
     trials = TRIALS
+    if tune_dp is False and tune is not None:
+        rule = "must not be given with tune_dp=False, which asks for no search"
+        raise UsageError("tune", rule, repr(tune), "leave one of the two out")
     if tune_dp is None or tune_dp is False:
         if tune is None:
             return None

@@ -32,9 +32,9 @@ def private_training(
 ) -> PrivateTraining:
     """Returns DP-SGD and its training with a value for each setting.
 
-    What the scheme states comes first, then what is `chosen`. `training` is the study's, as the
-    scheme changes it. There are no tuned defaults for a given noise multiplier, because it is meant
-    for given steps, and for other optimizers than SGD.
+    What the scheme states comes first, then what is `chosen`, then the study's `training`. There
+    are no tuned defaults for a given noise multiplier, because it is meant for given steps, and for
+    other optimizers than SGD.
     """
     tuned, origin = None, "the settings of the study"
     if isinstance(chosen, TunedSettings):

@@ -126,29 +126,30 @@ def plan_arm(
     """Returns the plan of one arm of a study with this design.
 
     The stack size must be a number here: `with_stack` measures "auto". `progress` is called if the
-    noise of DP-SGD takes more than a few seconds to compute. `chosen` are the settings
-    that a search found for the training, or where the settings of DP-SGD come from that its scheme
-    does not state.
+    noise of DP-SGD takes more than a few seconds to compute. `chosen` are the settings that a
+    search found for the training, or where those of DP-SGD come from that its scheme does not
+    state.
 
     Raises:
         UsageError: For settings that do not fit the data or one another.
     """
     scheme = settings.scheme.built
-    training = _training_under(settings)
-    check_precision(training.precision, design.device)
-    _check_augmentation(settings.label, scheme, training.augment, design.dataset.input_shape)
-    dataset, target = design.dataset, settings.target
+    dataset, target, training = design.dataset, settings.target, settings.training
     traits, one_by_one = checked_network(target, design)
-    check_batches(target, training, design)
     dp_sgd, dp_origin = dp_sgd_in(scheme), ""
     if dp_sgd is not None:
         check_private(target.name, traits)
-        # Clipping needs exact norms, and epsilon is that of one trainer with all examples.
-        training = replace(training, precision="float32")
         private = private_training(dp_sgd, training, settings, design, chosen)
         dp_sgd, training, dp_origin = private.dp_sgd, private.training, private.origin
     elif isinstance(chosen, TunedSettings):
         training = chosen.training(training, design.expected_members)
+    training = _training_under(settings, training)
+    if dp_sgd is not None:
+        # Clipping needs exact norms, and epsilon is that of one trainer with all examples.
+        training = replace(training, precision="float32", clients=1, local_steps=1)
+    check_precision(training.precision, design.device)
+    _check_augmentation(settings.label, scheme, training.augment, design.dataset.input_shape)
+    check_batches(target, training, design)
     plan = None
     if dp_sgd is not None:
         with announced_if_slow(progress or Progress(), SLOW_ACCOUNTANT):
@@ -199,10 +200,10 @@ def _check_draws(
         raise UsageError(f"scheme {settings.scheme}", rule, way_out=way_out)
 
 
-def _training_under(settings: AuditSettings) -> Training:
-    """Returns the training as changed by the scheme. Raises UsageError if the scheme fails."""
+def _training_under(settings: AuditSettings, own: Training) -> Training:
+    """Returns the training `own` as changed by the scheme. Raises UsageError if it fails."""
     try:
-        training: object = settings.scheme.built.training(settings.training)
+        training: object = settings.scheme.built.training(own)
     except UsageError:
         raise
     except RAISED as error:  # of a scheme of the user's own

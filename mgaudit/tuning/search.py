@@ -83,7 +83,7 @@ def search(
     Between equal accuracies the cheaper training wins.
 
     Raises:
-        UsageError: If no trial can be trained.
+        UsageError: If no trial can be trained, or all of them diverge.
     """
     recipes = _recipes(trials, arena)
     accuracies: dict[int, list[float]] = {number: [] for number in recipes}
@@ -103,6 +103,10 @@ def search(
         stage(f"{len(alive)} trials on {on} of held-out data, the best reaches {100 * best:.1f} %")
         if count is not FOLDS_OF_ROUNDS[-1]:
             alive = alive[: _kept_trials(len(alive))]
+    if not any(max(values) for values in accuracies.values()):
+        rule = "must have a trial whose training does not diverge"
+        way_out = "let the scheme state a lower learning_rate, or change the network"
+        raise UsageError("tune", rule, f"{len(recipes)} that diverged", way_out)
     scored = tuple(
         ScoredTrial(trial, tuple(accuracies[trial.number]))
         for trial in trials

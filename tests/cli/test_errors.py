@@ -57,7 +57,7 @@ WRONG = [
     (["run", "--clients", "65"], "clients", "65"),
     (["run", "--jobs", "0"], "jobs", "0"),
     (["run", "--kappa", "-1"], "kappa", "-1"),
-    (["run", "--scheme", "dp-sgd:noise_multiplier=1e300"], "noise_multiplier", "1e+300"),
+    (["run", "--scheme", "dp-sgd:noise_multiplier=1e300"], "noise_multiplier", "1e300"),
     (["run", "--scheme", "dp-sgd:noise_multiplier=1,delta=1"], "delta", "1"),
     (["run", "--delta", "0.01"], "delta", "0.01"),
     (["run", "--target", "vit"], "target", "vit"),

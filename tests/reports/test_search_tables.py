@@ -14,6 +14,7 @@ from mgaudit.reports.results import AuditResult, Result, StudyResult
 from mgaudit.reports.search_record import SearchRecord, TrialRecord
 from mgaudit.reports.search_tables import (
     NOT_PAID,
+    OTHERS,
     search_lines,
     search_section,
     search_table,
@@ -81,7 +82,7 @@ def test_the_section_follows_the_main_table_and_says_what_epsilon_leaves_out() -
     words = [block.paragraphs[0] for block in section.blocks if isinstance(block, Words)]
     assert "1,200 examples" in words[0]
     assert "not audited" in words[0]
-    assert words[1:] == [NOT_PAID]
+    assert words[1:] == [OTHERS, NOT_PAID]
     tables = [block for block in section.blocks if isinstance(block, Table)]
     assert [table.key for table in tables] == ["search-1", "search-3"]
     report = document(result(shown), [arrays(shown.arms)])

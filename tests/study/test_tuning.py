@@ -184,9 +184,16 @@ def test_all_trials_are_compared_on_the_same_examples(monkeypatch: pytest.Monkey
 
 
 def test_one_trial_is_chosen_without_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    found, fake = race(monkeypatch, numbered(1), lambda task: 0.0)
+    found, fake = race(monkeypatch, numbered(1), lambda task: 0.1)
     assert found.best.trial.number == 0
     assert len(fake.tasks) == trainings(1) == 4
+
+
+def test_a_search_of_which_every_training_diverges_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(UsageError, match="must have a trial whose training does not diverge"):
+        race(monkeypatch, numbered(3), lambda task: 0.0)
 
 
 # Data

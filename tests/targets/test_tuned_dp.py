@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mgaudit.errors import UsageError
 from mgaudit.settings.study_settings import study_settings
 from mgaudit.study.plan import plan_study
 from mgaudit.targets.fitting.tuned_dp import tuned_record, tuned_records, with_dp_settings
@@ -123,3 +124,12 @@ def test_the_guide_has_all_records() -> None:
         place = f"| {data[record.input_shape]}, {record.network.upper()} | {record.epsilon:g} |"
         row = f"{place} {own.epochs} | {' | '.join(f'{number:g}' for number in numbers)} |"
         assert row in guide, row
+
+
+def test_early_stopping_is_relative_to_the_epochs_of_dp_sgd() -> None:
+    schemes = ["none", "early-stop:epochs=40+dp-sgd:epsilon=8"]
+    plan = plan_study(study_settings({"schemes": schemes, "target": "mlp", "attacks": ["loss"]}))
+    training = plan.arms[1].recipe.training
+    assert (training.epochs, training.last_epoch) == (60, 40)
+    with pytest.raises(UsageError, match=r"early-stop.*must be <= 30"):
+        plan_study(study_settings({"schemes": ["early-stop:epochs=40"], "target": "mlp"}))
