@@ -19,6 +19,7 @@ from mgaudit.study.plan import Arm
 from mgaudit.study.progress import Progress
 from mgaudit.study.worker import TrainingTask, train_and_keep
 from mgaudit.targets.device import device_name
+from mgaudit.targets.fitting.privacy_plan import PrivacyPlan
 from mgaudit.targets.fitting.recipe import Recipe, initial_model
 from mgaudit.targets.own_module import RAISED, error_line
 from mgaudit.targets.querying.ensemble import tensor_layout
@@ -170,6 +171,12 @@ def _stacks(models: list[int], size: int) -> list[list[int]]:
     return [models[start : start + size] for start in range(0, len(models), size)]
 
 
+def _without_bounds(plan: PrivacyPlan) -> dict[str, object]:
+    """Returns what determines a model in the plan of DP-SGD, which the proved epsilon does not."""
+    bounds = ("delta", "epsilon", "epsilon_prv", "epsilon_pld", "accountant")
+    return {name: value for name, value in asdict(plan).items() if name not in bounds}
+
+
 def determined_by(settings: AuditSettings, recipe: Recipe, design: Design) -> dict[str, object]:
     """Returns, as JSON values, everything that determines the models, except for their indices.
 
@@ -186,7 +193,7 @@ def determined_by(settings: AuditSettings, recipe: Recipe, design: Design) -> di
         "target": settings.target.text,
         "own code": own_code(settings.trained_choices),
         "scheme": scheme_parts,
-        "plan": None if recipe.plan is None else asdict(recipe.plan),
+        "plan": None if recipe.plan is None else _without_bounds(recipe.plan),
         "training": asdict(recipe.training),
         "seed": recipe.seed,
         "members": recipe.members,

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from mgaudit.targets.schemes.dpsgd import LARGEST_NOISE
 
@@ -89,8 +90,9 @@ def privacy_bounds(
     if noise_multiplier == 0:
         return PrivacyBounds({"PLD": math.inf, "PRV": math.inf})
     mechanism = Mechanism(noise_multiplier, sample_rate, steps)
-    bounds = _bounds_without_prv(mechanism, delta)
-    prv = prv_epsilon(mechanism, delta)
+    with threadpool_limits(1):  # sums in the same order on every number of cores
+        bounds = _bounds_without_prv(mechanism, delta)
+        prv = prv_epsilon(mechanism, delta)
     if prv is not None:
         bounds["PRV"] = prv
     return PrivacyBounds(bounds)
@@ -131,7 +133,17 @@ def noise_for_epsilon(epsilon: float, sample_rate: float, steps: int, delta: flo
         low = max(low - stride, least)
         above = excess(low)
         stride *= 2
-    return math.exp(_root(excess, (low, high), (above, below), tolerance))
+    return _rounded_up(math.exp(_root(excess, (low, high), (above, below), tolerance)))
+
+
+def _rounded_up(noise: float) -> float:
+    """Returns the noise with 8 digits, rounded up, so that sums of other order give the same.
+
+    >>> _rounded_up(1.2345678123), _rounded_up(158.0)
+    (1.2345679, 158.0)
+    """
+    unit = 10.0 ** (math.floor(math.log10(noise)) - 7)
+    return float(f"{math.ceil(noise / unit * (1 - 1e-12)) * unit:.8g}")
 
 
 def _root(

@@ -8,7 +8,9 @@ import pytest
 from mgaudit.errors import UsageError
 from mgaudit.settings.study_settings import study_settings
 from mgaudit.study.design import draw_design
-from mgaudit.study.plan import plan_arm
+from mgaudit.study.plan import plan_arm, plan_study
+from mgaudit.study.train import determined_by
+from mgaudit.targets.fitting.privacy_plan import PrivacyPlan
 from mgaudit.targets.schemes import Scheme
 from mgaudit.targets.training import Training
 
@@ -58,3 +60,20 @@ def test_a_scheme_that_cannot_say_how_it_trains_is_refused(
     monkeypatch.setattr(built, "training", lambda scheme, training: None)
     with pytest.raises(UsageError, match="must return the training that it changes, got NoneType"):
         plan_arm(arm, design)
+
+
+def test_models_of_dp_sgd_are_kept_whatever_is_proved_of_them() -> None:
+    plan = plan_study(
+        study_settings({"target": "mlp", "schemes": ["none", "dp-sgd:epsilon=8"], "models": 3})
+    )
+    arm = plan.arms[1]
+    claim = arm.recipe.plan
+    assert claim is not None
+
+    def key(changed: PrivacyPlan) -> dict[str, object]:
+        return determined_by(arm.settings, replace(arm.recipe, plan=changed), plan.design)
+
+    proved = replace(claim, epsilon=1.0, epsilon_prv=2.0, epsilon_pld=1.0, delta=0.1)
+    assert key(proved) == key(claim)
+    for name in ("noise_multiplier", "max_grad_norm", "sample_rate", "steps", "views", "averaging"):
+        assert key(replace(claim, **{name: 17})) != key(claim)

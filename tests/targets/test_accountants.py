@@ -332,3 +332,13 @@ def test_importing_mgaudit_leaves_the_accountants_out() -> None:
         "assert not {'dp_accounting', 'opacus'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("epsilon", [0.5, 2, 8])
+def test_the_noise_of_an_epsilon_has_few_digits_and_still_reaches_it(epsilon: float) -> None:
+    # A model's key in the cache has this number, which must not depend on the number of cores.
+    noise = noise_for_epsilon(epsilon, 0.1, 280, 1e-4)
+    assert noise is not None
+    assert noise == float(f"{noise:.8g}")
+    reached = epsilon_spent(noise, 0.1, 280, 1e-4)
+    assert epsilon - 0.01 < reached <= epsilon
