@@ -119,7 +119,7 @@ TUNE_DP = Argument(
     "tune_dp",
     int,
     NOISE,
-    f"Tune DP-SGD in N trials, or {TRIALS}",
+    f"Tune DP-SGD, N = {TRIALS}",
     limits=Range(1, MOST_TRIALS),
     bare=str(TRIALS),
 )
