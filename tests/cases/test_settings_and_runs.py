@@ -137,7 +137,9 @@ def test_b32_an_interruption_is_one_line_and_leaves_no_run_directory(tmp_path: P
     time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, rest = process.communicate(timeout=SECONDS)
-    assert process.returncode == 130, (lines, rest)
+    # Where the signal comes during an `exec`, as when a dataclass is made, Python ends itself by
+    # the signal in spite of the exit code. A shell shows 130 for both.
+    assert process.returncode in (130, -signal.SIGINT), (lines, rest)
     assert rest.splitlines()[-1].startswith("interrupted")
     assert not list(tmp_path.glob("runs/*"))
 
