@@ -1231,8 +1231,8 @@ DP_SGD = [
         [
             (
                 "gradients are clipped to 1 whatever the settings say",
-                "clipper.backward(losses, plan.max_grad_norm, plan.views)",
-                "clipper.backward(losses, 1.0, plan.views)",
+                "self.clipper.backward(losses, plan.max_grad_norm, plan.views)",
+                "self.clipper.backward(losses, 1.0, plan.views)",
             ),
             (
                 "the noise is scaled by the clipping norm twice",
@@ -1282,7 +1282,7 @@ DP_SGD = [
             ),
             (
                 "a network that evaluates a layer twice has a rule",
-                "return None if twice else sum(floats.values())",
+                "return None if unknown else sum(floats.values())",
                 "return sum(floats.values())",
             ),
         ],

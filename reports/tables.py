@@ -182,7 +182,7 @@ def _dp_training(claim: PrivacyClaim) -> str:
         settings.append(f"{training.views} augmented views of an example")
     if training.averaging:
         settings.append(f"weights averaged with decay {training.averaging:g}")
-    return f" It trains {', '.join(settings)}: {training.origin}."
+    return f" Training: {', '.join(settings)} ({training.origin})."
 
 
 def accounting(accountant: str, prv: float | None, pld: float | None) -> str:

@@ -175,14 +175,15 @@ def _norms(gradients: list[tuple[nn.Parameter, PerExample]]) -> Tensor:
 def _floats_of_a_row(layers: dict[nn.Module, Rule], model: nn.Module, x: Tensor) -> int | None:
     """Returns the number of floats that the rules need for the row `x` (1, *input_shape).
 
-    Returns None if a layer is evaluated more than once.
+    Returns None if a layer is evaluated more than once, or without a positional argument.
     """
     floats: dict[nn.Module, int] = {}
-    twice = []
+    unknown = []
 
     def count(layer: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
-        if layer in floats:
-            twice.append(layer)
+        if layer in floats or not inputs:
+            unknown.append(layer)
+            return
         floats[layer] = inputs[0].numel() + layers[layer].floats(layer, inputs[0], output)
 
     hooks = [layer.register_forward_hook(count) for layer in layers]
@@ -192,4 +193,4 @@ def _floats_of_a_row(layers: dict[nn.Module, Rule], model: nn.Module, x: Tensor)
     finally:
         for hook in hooks:
             hook.remove()
-    return None if twice else sum(floats.values())
+    return None if unknown else sum(floats.values())

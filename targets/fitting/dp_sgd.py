@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from opacus.optimizers import DPOptimizerFastGradientClipping
@@ -41,11 +42,8 @@ def fit_privately(
     """
     model.train()
     (own,) = examples.rows
-    fresh = fresh_part(scheme)
-    augment = AUGMENTATIONS[training.augment]
-    node = node_in(model)
-    weights: dict[str, Tensor] = dict(model.named_parameters())
     clipper = clipper_of(model, examples.inputs)
+    step = _Step(model, examples, fresh_part(scheme), training, plan, streams, clipper)
     optimizer = _noisy_optimizer(model, training, plan, dp_noise)
     steps = _scheduled_steps(training, plan)
     schedule = build_schedule(training, optimizer.original_optimizer, steps)
@@ -53,35 +51,65 @@ def fit_privately(
     finite = torch.ones((), dtype=torch.bool, device=examples.inputs.device)
     taken = 0
     for batch in poisson_batches(len(own), plan.sample_rate, plan.steps, streams.batches):
-        rows = own[batch.to(own.device)].repeat_interleave(plan.views)
         optimizer.zero_grad()
         _set_zero_gradients(model)
-        x = fresh.inputs(augment(examples.inputs[rows], streams.augmentation), streams.inputs)
-        fixed = examples.node_values
-        values = fresh.node_values(x, streams.nodes) if fixed is None else fixed[rows]
-        epoch = taken * plan.sample_rate
-        noise = fresh.weight_noise(weights, taken, epoch, streams.weights) if len(rows) else {}
-        with _perturbed(weights, noise):
-            for part in _parts(len(rows), clipper.rows_at_once, plan.views):
-                if node is not None:
-                    node.values = None if values is None else values[part]
-                losses = cross_entropy(
-                    clipper.logits(x[part]),
-                    examples.labels[rows[part]],
-                    reduction="none",
-                    label_smoothing=training.label_smoothing,
-                )
-                finite &= losses.detach().isfinite().all()
-                clipper.backward(losses, plan.max_grad_norm, plan.views)
+        if len(batch):  # a scheme of the user's own may not expect an empty batch
+            rows = own[batch.to(own.device)].repeat_interleave(plan.views)
+            finite &= step.add_gradients(rows, taken)
         optimizer.step()
         schedule.step()
         average.update()
         taken += 1
     clipper.close()
     average.copy_to_weights()
+    node = node_in(model)
     if node is not None:
         node.values = None
     return Fitted([bool(finite)], taken)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What the steps of a training share; the arguments are those of `fit_privately`.
+
+    `fresh` is the part of the scheme whose noise is drawn for each batch.
+    """
+
+    model: nn.Module
+    examples: TrainingExamples
+    fresh: Scheme
+    training: Training
+    plan: PrivacyPlan
+    streams: Streams
+    clipper: Clipper
+
+    def add_gradients(self, rows: Tensor, taken: int) -> Tensor:
+        """Adds the sum of the clipped gradients of a batch to the gradients of the weights.
+
+        `rows` (views,) are the indices of the examples, each as often as it has views, and `taken`
+        is the number of steps before. Returns whether all losses are finite.
+        """
+        examples, fresh, streams, plan = self.examples, self.fresh, self.streams, self.plan
+        augment = AUGMENTATIONS[self.training.augment]
+        x = fresh.inputs(augment(examples.inputs[rows], streams.augmentation), streams.inputs)
+        node, fixed = node_in(self.model), examples.node_values
+        values = fresh.node_values(x, streams.nodes) if fixed is None else fixed[rows]
+        weights: dict[str, Tensor] = dict(self.model.named_parameters())
+        noise = fresh.weight_noise(weights, taken, taken * plan.sample_rate, streams.weights)
+        finite = torch.ones((), dtype=torch.bool, device=x.device)
+        with _perturbed(weights, noise):
+            for part in _parts(len(rows), self.clipper.rows_at_once, plan.views):
+                if node is not None:
+                    node.values = None if values is None else values[part]
+                losses = cross_entropy(
+                    self.clipper.logits(x[part]),
+                    examples.labels[rows[part]],
+                    reduction="none",
+                    label_smoothing=self.training.label_smoothing,
+                )
+                finite &= losses.detach().isfinite().all()
+                self.clipper.backward(losses, plan.max_grad_norm, plan.views)
+        return finite
 
 
 def clipper_of(model: nn.Module, x: Tensor) -> Clipper:

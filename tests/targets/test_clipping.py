@@ -381,6 +381,40 @@ def test_the_average_of_weights_is_that_of_its_definition() -> None:
     assert model.weight.item() == 7.0
 
 
+class ByName(nn.Module):
+    """A network that passes a layer its input by name, which hooks do not see."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(128, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(input=x.flatten(1))
+        return logits
+
+
+def test_a_layer_whose_input_is_given_by_name_has_no_rule() -> None:
+    assert OneBackward.of_network(ByName(), torch.zeros(3, 2, 8, 8)) is None
+
+
+class NeedsExamples(Scheme):
+    """A scheme whose hook fails for an empty batch, as `view` does with -1."""
+
+    def inputs(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        return x.view(len(x), -1).view_as(x)
+
+
+def test_a_scheme_never_sees_an_empty_batch() -> None:
+    x, y = batch(40)
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        model = MLP((2, 8, 8), CLASSES, (7,)).double()
+    plan = PrivacyPlan(1.0, 0.3, 1e-9, 3, 1, delta=1e-3, epsilon=math.inf)
+    own = TrainingExamples(x, y, (torch.arange(40),))
+    streams, noise = Streams.of_model(0, 0, "cpu"), torch_generator(0, "dp-noise")
+    assert fit_privately(model, own, NeedsExamples(), Training(), plan, streams, noise).steps == 3
+
+
 def test_views_need_augmentation() -> None:
     training = Training(epochs=2, batch_size=16)
     with pytest.raises(UsageError, match="views must be 1 without augmentation"):
