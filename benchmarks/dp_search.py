@@ -106,13 +106,18 @@ def settings_of(row: dict[str, Any]) -> TunedSettings:
 def searched(
     name: str, network: str, epsilon: float, trials: Iterable[TunedSettings], folds: Sequence[int]
 ) -> None:
-    """Evaluates the trials on the folds, prints the accuracies and adds them to the record."""
+    """Evaluates the trials on the folds and prints the accuracies.
+
+    Trainings that are not on record are added to it; of the others, the recorded accuracy is
+    printed, too.
+    """
     data, dataset, members = data_of(name)
     tasks = [
         (fold, settings, evaluation(network, dataset, members, epsilon, settings, fold))
         for fold in folds
         for settings in trials
     ]
+    recorded = {_training_of(row): row["accuracy"] for row in read_rows()}
     numbered = [replace(task, trial=number) for number, (_, _, task) in enumerate(tasks)]
     with RESULTS.open("a", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
@@ -121,20 +126,27 @@ def searched(
             row = {"data": data, "network": network, "epsilon": epsilon, "fold": fold}
             row |= asdict(settings)
             row |= {"accuracy": round(done.accuracy, 5), "seconds": round(done.seconds, 1)}
-            writer.writerow(row)
-            file.flush()
-            print(row, flush=True)
+            before = recorded.get(_training_of(row))
+            if before is None:
+                writer.writerow(row)
+                file.flush()
+            print(row, "" if before is None else f"on record: {before}", flush=True)
+
+
+def _training_of(row: dict[str, Any]) -> tuple[Any, ...]:
+    """Returns what identifies the training of a row."""
+    return tuple(row[name] for name in ("data", "network", "epsilon", "fold", *SETTINGS))
 
 
 def print_records() -> None:
     """Prints the trials on record by data, network and epsilon, the best first."""
     groups: dict[tuple[str, str, float], dict[TunedSettings, list[float]]] = {}
     for row in read_rows():
-        place = (row["data"], row["network"], row["epsilon"])
-        trials = groups.setdefault(place, defaultdict(list))
+        searched_for = (row["data"], row["network"], row["epsilon"])
+        trials = groups.setdefault(searched_for, defaultdict(list))
         trials[settings_of(row)].append(row["accuracy"])
-    for place, trials in sorted(groups.items()):
-        print(*place)
+    for searched_for, trials in sorted(groups.items()):
+        print(*searched_for)
         ranked = sorted(trials.items(), key=lambda item: (-len(item[1]), -np.mean(item[1])))
         for settings, accuracies in ranked:
             mean = np.mean(accuracies)
@@ -156,13 +168,13 @@ def main() -> None:
         print_records()
         return
     data = "digits" if arguments.data == "digits" else "cifar10"
-    place = (data, arguments.network, arguments.epsilon)
+    searched_for = (data, arguments.network, arguments.epsilon)
     trials = [trial.settings for trial in dp_trials(arguments.trials, UNTUNED, False, SEED)]
     if arguments.repeat:
         on_record = [
             settings_of(row)
             for row in read_rows()
-            if (row["data"], row["network"], row["epsilon"]) == place
+            if (row["data"], row["network"], row["epsilon"]) == searched_for
         ]
         trials = list(dict.fromkeys(on_record))
     searched(arguments.data, arguments.network, arguments.epsilon, trials, range(arguments.folds))

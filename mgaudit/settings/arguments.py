@@ -112,7 +112,7 @@ SCHEME = Argument(
 PLAIN = Argument("plain", bool, NOISE, "Add an arm without noise", default=True)
 DP = Argument("dp", bool, NOISE, "Also audit DP-SGD", default=True)
 EPSILON = Argument("epsilon", float, NOISE, "ε of DP-SGD", default=8.0, default_text="8")
-DELTA = Argument("delta", float, NOISE, "δ of DP-SGD", default_text="1/n^1.1")
+DELTA = Argument("delta", float, NOISE, "δ of DP-SGD", default_text="1/members^1.1")
 TRIALS = 16  # of a search for which the user names no number
 MOST_TRIALS = 10_000  # of a search; more take days and gigabytes before the first training
 TUNE_DP = Argument(

@@ -194,8 +194,8 @@ def _kept_searches(grid: GridSettings) -> dict[str, dict[SchemeChoice, SearchRec
         if study not in grid.searches:
             rule = "must have one for each study, as the settings file has for others"
             raise UsageError("searches", rule, f"none for {study}", SEARCH_AGAIN)
-        found = grid.searches[study]
-        searches[study] = {arm: record for arm, record in found.items() if arm in grid.schemes}
+        by_arm = grid.searches[study].items()
+        searches[study] = {arm: record for arm, record in by_arm if arm in grid.schemes}
     return searches
 
 

@@ -41,9 +41,9 @@ def split_data(choice: DatasetChoice, examples: int | None, seed: int) -> SplitD
     """
     whole = choice.load(None, numpy_generator(seed, "examples"))
     if examples is None:
-        held = len(whole.labels) // SHARE
-        audited = _rows(whole, np.arange(len(whole.labels) - held))
-        rest = np.arange(len(whole.labels) - held, len(whole.labels))
+        number_audited = len(whole.labels) - len(whole.labels) // SHARE
+        audited = _rows(whole, np.arange(number_audited))
+        rest = np.arange(number_audited, len(whole.labels))
     else:
         audited = choice.load(examples, numpy_generator(seed, "examples"))
         rest = numpy_generator(seed, "held out").permutation(len(whole.labels))
