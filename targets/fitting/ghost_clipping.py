@@ -51,7 +51,7 @@ class GhostClipping:
         self._clear_gradients()
         factors = (max_norm / (norms + SMALLEST_NORM)).clamp(max=1.0)
         self._wrapped.disable_hooks()
-        torch.autograd.backward((factors * losses).sum())
+        _backward((factors * losses).sum())
         self._wrapped.enable_hooks()
         for weight, earlier in zip(self._weights, before, strict=True):
             if earlier is not None:
@@ -70,13 +70,20 @@ class GhostClipping:
 
     def _norms(self, losses: Tensor, retain_graph: bool) -> Tensor:
         """Returns the norms of `norms`; `retain_graph` allows for a second backward pass."""
-        with warnings.catch_warnings():
-            # Ghost clipping also hooks the first layer, whose inputs need no gradient.
-            warnings.filterwarnings("ignore", message="Full backward hook is firing")
-            torch.autograd.backward(losses.sum(), retain_graph=retain_graph)
+        _backward(losses.sum(), retain_graph)
         norms: Tensor = self._wrapped.get_norm_sample().detach()
         return norms
 
     def close(self) -> None:
         """Removes the hooks from the network."""
         self._wrapped.to_standard_module()
+
+
+def _backward(loss: Tensor, retain_graph: bool = False) -> None:
+    """Runs a backward pass without torch's warning about the hook on the first layer.
+
+    Ghost clipping hooks this layer like all others, but its inputs need no gradient.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Full backward hook is firing")
+        torch.autograd.backward(loss, retain_graph=retain_graph)

@@ -335,6 +335,7 @@ def test_a_layer_with_a_hook_is_left_to_opacus() -> None:
     assert isinstance(clipper_of(model, torch.zeros(3, 2, 8, 8)), GhostClipping)
 
 
+@pytest.mark.filterwarnings("error:Full backward hook")
 def test_opacus_clips_layers_that_we_do_not_know() -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
