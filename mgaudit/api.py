@@ -146,7 +146,7 @@ def run(
         dataset, target: Data and network (defaults: digits; cnn).
         kappa, scheme: Strength of the Gaussian mask N(1, κ²), 0.3 if neither is given; other noise.
         plain, dp: Whether to audit also no noise, and DP-SGD (defaults: yes; yes).
-        epsilon, delta: ε and δ of DP-SGD (defaults: 8; 1/n^1.1).
+        epsilon, delta: ε and δ of DP-SGD (defaults: 8; 1/members^1.1).
         tune_dp, tune: Trials (True: 16) of a search on held-out data; "dp" or "all" arms.
         attack, queries: Attacks, queries (defaults: stacked, rmia, lira, loss; plain).
         models, examples, seed: Models per arm, examples, random seed (defaults: 16; all; 0).
@@ -242,7 +242,7 @@ def tune_dp(
 
     Args:
         dataset, target: Data and network (defaults: digits; cnn).
-        epsilon, delta: ε and δ of DP-SGD (defaults: 8; 1/n^1.1, n training examples).
+        epsilon, delta: ε and δ of DP-SGD (defaults: 8; 1/members^1.1).
         trials: Number of settings to try, first those without a search (default: 16).
         examples: Examples to audit, which the search leaves out (default: two thirds). An audit
             with the `scheme` of the result leaves out those of the search if both state the number.
