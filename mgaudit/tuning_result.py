@@ -38,6 +38,7 @@ class TuningResult:
             "epochs": training.epochs,
             "batch_size": training.batch_size,
             "learning_rate": training.rate(private=True),
+            "momentum": training.momentum,
             "max_grad_norm": privacy.max_grad_norm,
             "views": privacy.views,
             "averaging": privacy.averaging,

@@ -114,14 +114,16 @@ class ClassExposure(Record):
 class DPTraining(Record):
     """The settings that DP-SGD is tuned by; `origin` states in words where they come from.
 
-    `batch_size` is the expected number of examples in a step, `views` the number of augmented views
-    of an example over which its gradient is averaged, and `averaging` the decay of the average of
-    the weights over the steps, 0 for none.
+    `batch_size` is the expected number of examples in a step, `momentum` that of SGD (None in
+    results of versions that did not record it), `views` the number of augmented views of an example
+    over which its gradient is averaged, and `averaging` the decay of the average of the weights
+    over the steps, 0 for none.
     """
 
     epochs: int
     batch_size: int
     learning_rate: float
+    momentum: float | None = None
     views: int
     averaging: float
     origin: str

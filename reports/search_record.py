@@ -10,8 +10,9 @@ from mgaudit.reports.record import Record
 class TrialRecord(Record):
     """The settings of one trial, and its accuracy on each fold of the held-out data.
 
-    `sample_rate` is the share of a model's examples in a batch. `max_grad_norm`, `views` and
-    `averaging` are settings of DP-SGD alone. A trial whose training diverged has an accuracy of 0.
+    `sample_rate` is the share of a model's examples in a batch, and `momentum` that of SGD.
+    `max_grad_norm`, `views` and `averaging` are settings of DP-SGD alone. A trial whose training
+    diverged has an accuracy of 0.
     """
 
     epochs: Annotated[int, Field(ge=1)]
@@ -20,6 +21,7 @@ class TrialRecord(Record):
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
     views: Annotated[int, Field(ge=1)] = 1
     averaging: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     accuracies: Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=1)]
 
     @property

@@ -59,7 +59,7 @@ def search_table(search: SearchRecord, private: bool, key: str, caption: str) ->
     """
     columns = ["Trial", "Epochs", "Batch, % of members", "Learning rate"]
     if private:
-        columns += ["Clip norm", "Views", "Averaging"]
+        columns += ["Momentum", "Clip norm", "Views", "Averaging"]
     columns += ["Folds", "Accuracy, %"]
     numbered = list(enumerate(search.trials))
     numbered.sort(key=lambda pair: (-len(pair[1].accuracies), -pair[1].accuracy, pair[0]))
@@ -85,6 +85,7 @@ def _row(number: int, trial: TrialRecord, is_chosen: bool, private: bool) -> lis
     ]
     if private:
         cells += [
+            Cell(f"{trial.momentum:g}", value=trial.momentum),
             Cell(f"{trial.max_grad_norm:g}", value=trial.max_grad_norm),
             Cell(str(trial.views), value=trial.views),
             Cell(f"{trial.averaging:g}", value=trial.averaging),
@@ -106,6 +107,7 @@ def settings_text(trial: TrialRecord, private: bool) -> str:
         f"learning rate {trial.learning_rate:g}",
     ]
     if private:
+        words.append(f"momentum {trial.momentum:g}")
         words.append(f"clip norm {trial.max_grad_norm:g}")
         if trial.views > 1:
             words.append(f"{trial.views} views")

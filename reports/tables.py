@@ -178,6 +178,8 @@ def _dp_training(claim: PrivacyClaim) -> str:
         f"batches of {training.batch_size} examples on average",
         f"learning rate {training.learning_rate:g}",
     ]
+    if training.momentum is not None:
+        settings.append(f"momentum {training.momentum:g}")
     if training.views > 1:
         settings.append(f"{training.views} augmented views of an example")
     if training.averaging:

@@ -151,6 +151,7 @@ def privacy_claim(arm: Arm) -> PrivacyClaim | None:
             epochs=training.last_epoch,
             batch_size=plan.batch_size,
             learning_rate=training.rate(private=True),
+            momentum=training.momentum,
             views=plan.views,
             averaging=plan.averaging,
             origin=arm.dp_origin,

@@ -6,13 +6,15 @@ from dataclasses import astuple, dataclass
 from mgaudit.targets.fitting.tuned_settings import TunedSettings
 from mgaudit.targets.seeds import numpy_generator
 
-# The product of learning rate and clip norm bounds the length of a step, so the search draws the
-# product and the norm. Both, epochs and sampling rate are uniform on a logarithmic scale.
+# The product of learning rate and clip norm, divided by 1 - momentum, bounds the length of a step,
+# so the search draws this length, the norm and the momentum. Length, norm, epochs and sampling rate
+# are uniform on a logarithmic scale.
 EPOCHS = (15.0, 80.0)
 SAMPLE_RATES = (0.05, 1.0)
-STEP_LENGTHS = (0.01, 0.6)
+STEP_LENGTHS = (0.1, 6.0)
 CLIP_NORMS = (0.1, 1.5)
 AVERAGING = (0.0, 0.95)
+MOMENTA = (0.0, 0.9)
 VIEWS = (1, 4)
 
 # Training without DP-SGD needs fewer epochs, smaller batches and smaller learning rates.
@@ -36,7 +38,7 @@ def dp_trials(trials: int, first: TunedSettings, views: bool, seed: int) -> list
     try several views of an example, which only augmented data have.
     """
     generator = numpy_generator(seed, "DP-SGD trials")
-    others = [_of_dp_sgd(generator.random(6).tolist(), views) for _ in range(trials - 1)]
+    others = [_of_dp_sgd(generator.random(7).tolist(), views) for _ in range(trials - 1)]
     return numbered([first, *others])
 
 
@@ -53,16 +55,19 @@ def numbered(settings: list[TunedSettings]) -> list[Trial]:
 
 
 def _of_dp_sgd(point: list[float], views: bool) -> TunedSettings:
-    """Returns the settings at a point of the unit cube (6,)."""
-    epochs, rate, length, norm, averaging, of_views = point
+    """Returns the settings at a point of the unit cube (7,)."""
+    epochs, rate, length, norm, averaging, of_views, of_momenta = point
     max_grad_norm = _logarithmic(norm, CLIP_NORMS)
+    momentum = MOMENTA[int(of_momenta * len(MOMENTA))]
+    step = _logarithmic(length, STEP_LENGTHS) * (1 - momentum)
     return TunedSettings(
         epochs=round(_logarithmic(epochs, EPOCHS)),
         sample_rate=_rounded(_logarithmic(rate, SAMPLE_RATES)),
-        learning_rate=_rounded(_logarithmic(length, STEP_LENGTHS) / max_grad_norm),
+        learning_rate=_rounded(step / max_grad_norm),
         max_grad_norm=_rounded(max_grad_norm),
         views=VIEWS[int(of_views * len(VIEWS))] if views else 1,
         averaging=AVERAGING[int(averaging * len(AVERAGING))],
+        momentum=momentum,
     )
 
 

@@ -138,7 +138,8 @@ def _drawn(arm: Arm, trials: int, seed: int) -> list[Trial]:
     recipe = arm.recipe
     plan, training = recipe.plan, recipe.training
     rate = training.batch_size / recipe.members
-    first = TunedSettings(training.epochs, min(rate, 1.0), training.rate(plan is not None))
+    own_rate = training.rate(plan is not None)
+    first = TunedSettings(training.epochs, min(rate, 1.0), own_rate, momentum=training.momentum)
     dp_sgd = dp_sgd_in(recipe.scheme)
     if plan is None or dp_sgd is None:
         return plain_trials(trials, first, seed)

@@ -219,6 +219,8 @@ def _claim(arm: AuditResult) -> Iterator[CsvRow]:
         yield {"what": "DP-SGD epochs", "value": training.epochs, "note": training.origin}
         yield {"what": "DP-SGD batch size", "value": training.batch_size}
         yield {"what": "DP-SGD learning rate", "value": training.learning_rate}
+        if training.momentum is not None:
+            yield {"what": "DP-SGD momentum", "value": training.momentum}
         yield {"what": "DP-SGD views", "value": training.views}
         yield {"what": "DP-SGD averaging", "value": training.averaging}
 

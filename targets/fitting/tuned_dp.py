@@ -17,7 +17,7 @@ from mgaudit.targets.schemes import DPSGD
 from mgaudit.targets.training import Training
 
 # Options of DP-SGD that are also settings of training, and the others with their untuned values.
-OF_TRAINING = ("epochs", "batch_size", "learning_rate")
+OF_TRAINING = ("epochs", "batch_size", "learning_rate", "momentum")
 UNTUNED = {"max_grad_norm": 1.0, "views": 1, "averaging": 0.0}
 
 FACTOR = 2.0  # by which a model's number of training examples may differ from a record's

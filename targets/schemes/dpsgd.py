@@ -26,8 +26,8 @@ class DPSGD(Scheme):
     The other parameters are settings of the training of this arm alone. None means the tuned
     default for the network, the data and epsilon, where there is one
     (`mgaudit.targets.fitting.tuned_dp`); otherwise `epochs`, `batch_size` (expected examples a
-    step) and `learning_rate` are those of the study, and the rest 1, 1 and 0. A gradient is clipped
-    to the norm `max_grad_norm`. It is the mean over `views` of an example, each with augmentation
+    step), `learning_rate` and `momentum` are those of the study, and the rest 1, 1 and 0. A
+    gradient is clipped to the norm `max_grad_norm`. It is the mean over `views` of an example, each with augmentation
     and noise of its own. `averaging` is the decay of the average of the weights over the steps; 0
     keeps the weights of the last step. Models are trained by `mgaudit.targets.fitting.dp_sgd`.
 
@@ -47,6 +47,7 @@ class DPSGD(Scheme):
     epochs: Annotated[int, Range(1)] | None = None
     batch_size: Annotated[int, Range(1)] | None = None
     learning_rate: Annotated[float, Range(0, low_open=True)] | None = None
+    momentum: Annotated[float, Range(0, 1, high_open=True)] | None = None
     max_grad_norm: Annotated[float, Range(0, low_open=True)] | None = None
     views: Annotated[int, Range(1, MOST_VIEWS)] | None = None
     averaging: Annotated[float, Range(0, 1, high_open=True)] | None = None

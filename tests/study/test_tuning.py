@@ -107,10 +107,12 @@ def test_views_are_tried_only_of_augmented_data() -> None:
     assert {trial.settings.views for trial in dp_trials(40, FIRST, True, 0)} == {1, 4}
 
 
-def test_the_length_of_a_step_is_within_its_limits_for_each_clip_norm() -> None:
-    for trial in dp_trials(100, FIRST, True, 0)[1:]:
-        drawn = trial.settings
-        assert 0.0095 <= drawn.learning_rate * drawn.max_grad_norm <= 0.65
+def test_the_length_of_a_step_is_within_its_limits_for_each_clip_norm_and_momentum() -> None:
+    trials = [trial.settings for trial in dp_trials(100, FIRST, True, 0)[1:]]
+    assert {drawn.momentum for drawn in trials} == {0.0, 0.9}
+    for drawn in trials:
+        length = drawn.learning_rate * drawn.max_grad_norm / (1 - drawn.momentum)
+        assert 0.095 <= length <= 6.5
         assert 0.1 <= drawn.max_grad_norm <= 1.5
         assert 15 <= drawn.epochs <= 80
         assert 0.05 <= drawn.sample_rate <= 1
@@ -474,7 +476,7 @@ def test_tune_dp_has_the_search_of_run_and_a_scheme_with_its_settings(
     assert arm.claim is not None
     assert arm.claim.training is not None
     assert "search" in arm.claim.training.origin
-    for name in ("epochs", "batch_size", "learning_rate", "views", "averaging"):
+    for name in ("epochs", "batch_size", "learning_rate", "momentum", "views", "averaging"):
         assert getattr(arm.claim.training, name) == tuned.settings[name], name
     stated = mgaudit.run(**small_run, plain=False, dp=False, scheme=tuned.scheme)
     (own,) = (arm for arm in stated.record.studies[0].arms if arm.claim is not None)

@@ -16,8 +16,11 @@ from mgaudit.targets.training import Training
 
 DIGITS, IMAGES = (1, 8, 8), (3, 32, 32)
 RECORD = Path(__file__).parents[2] / "benchmarks" / "results" / "dp_search.csv"
-SETTINGS = ("epochs", "sample_rate", "learning_rate", "max_grad_norm", "views", "averaging")
-TUNED = TunedSettings(50, 0.2, 0.4, 0.3, averaging=0.9)
+SETTINGS = (
+    *("epochs", "sample_rate", "learning_rate", "max_grad_norm", "views", "averaging"),
+    "momentum",
+)
+TUNED = TunedSettings(50, 0.2, 0.4, 0.3, averaging=0.9, momentum=0.3)
 
 
 def test_there_are_records_for_our_networks_and_data_at_four_epsilons() -> None:
@@ -72,21 +75,30 @@ def test_a_record_is_found_by_network_data_members_and_the_nearest_epsilon() -> 
 
 
 def test_options_of_the_scheme_come_before_tuned_settings_before_those_of_the_study() -> None:
-    study = Training(epochs=7, batch_size=33, weight_decay=0.1)
+    study = Training(epochs=7, batch_size=33, weight_decay=0.1, momentum=0.6)
     scheme, training = with_dp_settings(DPSGD(epsilon=8), study, None, 200)
     assert (training.epochs, training.batch_size, training.learning_rate) == (7, 33, 0.05)
+    assert training.momentum == 0.6
     assert (scheme.max_grad_norm, scheme.views, scheme.averaging) == (1.0, 1, 0.0)
 
     scheme, training = with_dp_settings(DPSGD(epsilon=8), study, TUNED, 200)
     assert (training.epochs, training.batch_size, training.learning_rate) == (50, 40, 0.4)
+    assert training.momentum == 0.3
     assert (scheme.max_grad_norm, scheme.views, scheme.averaging) == (0.3, 1, 0.9)
     assert training.weight_decay == 0.1
 
     own = DPSGD(
-        epsilon=8, epochs=3, batch_size=11, learning_rate=0.7, max_grad_norm=2.0, averaging=0.0
+        epsilon=8,
+        epochs=3,
+        batch_size=11,
+        learning_rate=0.7,
+        momentum=0.0,
+        max_grad_norm=2.0,
+        averaging=0.0,
     )
     scheme, training = with_dp_settings(own, study, TUNED, 200)
     assert (training.epochs, training.batch_size, training.learning_rate) == (3, 11, 0.7)
+    assert training.momentum == 0.0
     assert (scheme.max_grad_norm, scheme.averaging) == (2.0, 0.0)
 
 
@@ -120,7 +132,10 @@ def test_the_guide_has_all_records() -> None:
     data = {DIGITS: "digits", IMAGES: "CIFAR-10"}
     for record in tuned_records():
         own = record.settings
-        numbers = (own.sample_rate, own.learning_rate, own.max_grad_norm, own.averaging)
+        numbers = (
+            *(own.sample_rate, own.learning_rate, own.momentum, own.max_grad_norm),
+            own.averaging,
+        )
         place = f"| {data[record.input_shape]}, {record.network.upper()} | {record.epsilon:g} |"
         row = f"{place} {own.epochs} | {' | '.join(f'{number:g}' for number in numbers)} |"
         assert row in guide, row
