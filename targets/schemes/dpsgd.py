@@ -27,9 +27,10 @@ class DPSGD(Scheme):
     default for the network, the data and epsilon, where there is one
     (`mgaudit.targets.fitting.tuned_dp`); otherwise `epochs`, `batch_size` (expected examples a
     step), `learning_rate` and `momentum` are those of the study, and the rest 1, 1 and 0. A
-    gradient is clipped to the norm `max_grad_norm`. It is the mean over `views` of an example, each with augmentation
-    and noise of its own. `averaging` is the decay of the average of the weights over the steps; 0
-    keeps the weights of the last step. Models are trained by `mgaudit.targets.fitting.dp_sgd`.
+    gradient is clipped to the norm `max_grad_norm`. It is the mean over `views` of an example, each
+    with augmentation and noise of its own. `averaging` is the decay of the average of the weights
+    over the steps; 0 keeps the weights of the last step. Models are trained by
+    `mgaudit.targets.fitting.dp_sgd`.
 
     Raises:
         UsageError: For a parameter outside its range, for both or none of `epsilon` and
