@@ -6,8 +6,8 @@
 
 `run`, `compare`, `audit_checkpoint`, `audit_dp` and `attack` are the commands of the command line,
 with the same arguments; `load` returns the result of an earlier run, and `tune_dp` searches for the
-settings of DP-SGD. Importing this module imports
-nothing else.
+settings of DP-SGD. `WhiteBoxAuditor` audits a training loop with Opacus while it runs. Importing
+this module imports nothing else.
 """
 
 from importlib import import_module
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mgaudit.score_runs import score as score
     from mgaudit.settings.study_object import Study as Study
     from mgaudit.tuning_result import TuningResult as TuningResult
+    from mgaudit.white_box_auditor import WhiteBoxAuditor as WhiteBoxAuditor
 
 _MODULES = {
     "attack": "mgaudit.api",
@@ -52,6 +53,7 @@ _MODULES = {
     "Study": "mgaudit.settings.study_object",
     "TuningResult": "mgaudit.tuning_result",
     "UsageError": "mgaudit.errors",
+    "WhiteBoxAuditor": "mgaudit.white_box_auditor",
 }
 
 __all__ = ["__version__", *_MODULES]

@@ -425,6 +425,8 @@ def audit_dp(
     scheme: SchemeArgument | None = None,
     epsilon: float | None = None,
     delta: float | None = None,
+    adversary: str | None = None,
+    directions: int | None = None,
     canaries: int | None = None,
     kind: str | None = None,
     guesses: float | None = None,
@@ -445,6 +447,9 @@ def audit_dp(
 
     Args:
         scheme: What to audit (default: dp-sgd:epsilon=2).
+        adversary: "one-run" sees the trained models, and "white-box" every step of one model
+            (default: one-run). The latter proves most, and checks noise, clipping and sampling.
+        directions: Canaries in each step, for the white-box adversary (default: 64).
         canaries, kind: Number of examples included by a fair coin, and "natural" or "mislabelled"
             (defaults: 500; mislabelled).
         guesses: Fraction of the canaries guessed in, and fraction guessed out (default: 0.1).
@@ -458,6 +463,8 @@ def audit_dp(
     changes = {
         "dataset": dataset,
         "target": target,
+        "adversary": adversary,
+        "directions": directions,
         "canaries": canaries,
         "kind": kind,
         "guesses": guesses,

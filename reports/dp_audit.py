@@ -7,6 +7,9 @@ from mgaudit.reports.results import Provenance
 from mgaudit.reports.table import Cell, Table
 from mgaudit.reports.tables import accounting, epsilon_at_least, epsilon_at_most, rounded_up
 from mgaudit.reports.verdict import WHAT_AN_ALARM_MEANS
+from mgaudit.reports.white_box import IMPLIED, WhiteBoxFacts, failures
+
+Adversary = Literal["one-run", "white-box"]
 
 
 class Bound(Record):
@@ -23,14 +26,19 @@ class DPAuditResult(Record):
     `epsilon_claimed` (nats) is None if no finite bound is claimed. It is the least bound, that of
     `accountant`; `epsilon_prv` and `epsilon_pld` are the bounds by PRV and PLD, None where there is
     none and in results of earlier versions, whose bound is by PRV. Of the `guesses` about the coins
-    of `canaries`, `correct` were right; if all were, they would prove `epsilon_provable`.
-    `bounds[0]` holds for every mechanism and is the one that `alarm` compares with the claim.
-    `notes` are about the data.
+    of `canaries`, `correct` were right. `notes` are about the data.
+
+    The adversary of one run sees the trained models. If all of its guesses were right, they would
+    prove `epsilon_provable`; `bounds[0]` holds for every mechanism and is the one that `alarm`
+    compares with the claim. The white-box adversary sees every step: `white_box` has its checks,
+    which raise the alarm, and its bounds are implied ones. `accuracy` is None where there were no
+    test data.
     """
 
     schema_version: Literal[2] = 2
     settings: dict[str, Any]
     label: str
+    adversary: Adversary = "one-run"
     epsilon_claimed: float | None
     epsilon_prv: float | None = None
     epsilon_pld: float | None = None
@@ -41,8 +49,9 @@ class DPAuditResult(Record):
     guesses: int
     correct: int
     epsilon_provable: float
-    accuracy: float
+    accuracy: float | None
     bounds: list[Bound]
+    white_box: WhiteBoxFacts | None = None
     provenance: Provenance
     started: str
     seconds: float
@@ -50,7 +59,9 @@ class DPAuditResult(Record):
 
     @property
     def alarm(self) -> bool:
-        """Whether the proved privacy loss exceeds the claimed bound."""
+        """Whether a bound exceeds the claimed one, or a white-box check failed."""
+        if self.white_box is not None:
+            return bool(self.white_box.alarms)
         return self.epsilon_claimed is not None and self.bounds[0].epsilon > self.epsilon_claimed
 
 
@@ -65,19 +76,38 @@ def bounds_table(result: DPAuditResult) -> Table:
     )
     accountant = accounting(result.accountant, result.epsilon_prv, result.epsilon_pld)
     rows.append([Cell(f"claimed ({accountant})"), Cell(claimed), Cell("the training procedure")])
-    notes = [
+    notes = [_white_box_note(result) if result.white_box else _one_run_note(result)]
+    return Table("bounds", f"ε of {result.label}", ["Method", "ε", "Statement about"], rows, notes)
+
+
+def _one_run_note(result: DPAuditResult) -> str:
+    return (
         f"{result.correct} of {result.guesses} guesses about {result.canaries} coins were correct. "
         "If all guesses were correct, they would prove ε ≥ "
         f"{epsilon_at_least(result.epsilon_provable)} in one run. All bounds are at δ = "
         f"{rounded_up(result.delta)}, and each bound holds with "
-        f"{(1 - result.significance) * 100:g} % confidence. The test accuracy is "
-        f"{result.accuracy * 100:.1f} %."
-    ]
-    return Table("bounds", f"ε of {result.label}", ["Method", "ε", "Statement about"], rows, notes)
+        f"{(1 - result.significance) * 100:g} % confidence.{_accuracy(result)}"
+    )
+
+
+def _white_box_note(result: DPAuditResult) -> str:
+    return (
+        f"{result.correct:,} of {result.guesses:,} guesses about coins were correct. All bounds "
+        f"are at δ = {rounded_up(result.delta)}, and each holds with "
+        f"{(1 - result.significance) * 100:g} % confidence. {IMPLIED}{_accuracy(result)}"
+    )
+
+
+def _accuracy(result: DPAuditResult) -> str:
+    if result.accuracy is None:
+        return ""
+    return f" The test accuracy is {result.accuracy * 100:.1f} %."
 
 
 def finding(result: DPAuditResult) -> str:
     """Returns the finding in one sentence."""
+    if result.white_box is not None:
+        return _white_box_finding(result, result.white_box)
     best = epsilon_at_least(result.bounds[0].epsilon)
     nothing = result.bounds[0].epsilon == 0
     if result.epsilon_claimed is None:
@@ -102,3 +132,20 @@ def finding(result: DPAuditResult) -> str:
             "canaries, models or guesses."
         )
     return f"No alarm: ε ≤ {claimed} is claimed, and {proved}, {at_delta}."
+
+
+def _white_box_finding(result: DPAuditResult, facts: WhiteBoxFacts) -> str:
+    """Returns the finding of the white-box adversary in one or two sentences."""
+    at_delta = f"at δ = {rounded_up(result.delta)}"
+    claimed = (
+        "No finite ε is claimed"
+        if result.epsilon_claimed is None
+        else f"ε ≤ {epsilon_at_most(result.epsilon_claimed)} {at_delta} is claimed"
+    )
+    if facts.alarms:
+        return f"Alarm: {claimed}, but {failures(facts)}. {WHAT_AN_ALARM_MEANS}"
+    implied = epsilon_at_least(result.bounds[0].epsilon)
+    return (
+        f"No alarm: {claimed}, and all checks of noise, clipping and sampling passed. The canaries "
+        f"imply ε ≥ {implied}: an error of the noise or of the clipping hides between the two."
+    )

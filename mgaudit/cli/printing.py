@@ -18,6 +18,7 @@ from mgaudit.reports.search_tables import search_lines
 from mgaudit.reports.summary_table import summary_table
 from mgaudit.reports.table import Table
 from mgaudit.reports.verdict import verdict
+from mgaudit.reports.white_box import checks_table
 from mgaudit.result import Result
 
 WIDE = 100  # columns from which a table with many columns fits side by side
@@ -56,8 +57,15 @@ def print_dp_audit(result: DPResult, as_json: bool, quiet: bool) -> None:
         print(json.dumps({"run": str(result.path), "alarm": result.alarm, "result": record}))
     elif not quiet:
         print_table(bounds_table(result.record))
+        if result.record.white_box is not None:
+            checks = checks_table(result.record.white_box)
+            out.print(wide(checks) if out.width >= SHORT else narrow(checks))
+            for note in checks.notes:
+                out.print(Text(note, style="dim"))
+            out.print()
         out.print(Text(result.verdict, style="bold red" if result.alarm else ""))
-        print_paths([result.path / DP_AUDIT_FILE])
+        if result.path is not None:
+            print_paths([result.path / DP_AUDIT_FILE])
 
 
 def print_paper(result: PaperResult) -> None:

@@ -239,6 +239,22 @@ GUESSES = Argument(
     default=0.1,
     limits=Range(0, 0.5, low_open=True),
 )
+ADVERSARY = Argument(
+    "adversary",
+    str,
+    ATTACKS,
+    "What the adversary sees: the models of one run, or every step",
+    default="one-run",
+    values=("one-run", "white-box"),
+)
+DIRECTIONS = Argument(
+    "directions",
+    int,
+    ATTACKS,
+    "Canaries in each step, for white-box",
+    default=64,
+    limits=Range(1, 2**16),
+)
 SIGNIFICANCE = Argument(
     "significance",
     float,
@@ -427,6 +443,8 @@ AUDIT_DP = (
     TRAINING_RUNS,
     SEED,
     TARGET,
+    ADVERSARY,
+    DIRECTIONS,
     CANARIES,
     KIND,
     GUESSES,

@@ -19,6 +19,7 @@ from pydantic import (
 
 from mgaudit.attacks import ATTACKS, Attack
 from mgaudit.errors import UsageError, did_you_mean
+from mgaudit.reports.dp_audit import Adversary
 from mgaudit.reports.search_record import SearchRecord
 from mgaudit.settings import arguments
 from mgaudit.settings.arguments import Argument, plain_type
@@ -282,12 +283,16 @@ class StudySettings(_Settings):
 class DPAuditSettings(_Trained):
     """An audit of one scheme's epsilon with canaries, in one training run or a few.
 
-    Canaries are examples whose membership is decided by fair coins. `guesses` is the fraction of
-    the canaries that are guessed to be members, and the same fraction is guessed not to be.
-    `significance` is the probability that a bound is wrong.
+    For the adversary of one run, canaries are examples whose membership is decided by fair coins.
+    `guesses` is the fraction of the canaries that are guessed to be members, and the same fraction
+    is guessed not to be. For the white-box adversary, a canary is a gradient that is added to a
+    step of one training run, in one of so many `directions`. `significance` is the probability that
+    a bound is wrong.
     """
 
     scheme: ChosenScheme = _default(arguments.AUDITED.default)
+    adversary: Adversary = arguments.ADVERSARY.default
+    directions: Annotated[int, _number_of(arguments.DIRECTIONS)] = arguments.DIRECTIONS.default
     canaries: Annotated[int, _number_of(arguments.CANARIES)] = arguments.CANARIES.default
     kind: CanaryKind = arguments.KIND.default
     guesses: Annotated[float, _number_of(arguments.GUESSES)] = arguments.GUESSES.default

@@ -33,6 +33,7 @@ from mgaudit.study.query import ArmOutputs
 from mgaudit.study.stacking import with_stack
 from mgaudit.study.train import train_arm
 from mgaudit.study.trained_arm import bound_delta, privacy_claim
+from mgaudit.study.white_box_run import check_white_box, run_white_box
 from mgaudit.targets.datasets.canaries import plant_canaries
 from mgaudit.targets.datasets.duplicates import copy_groups
 from mgaudit.targets.device import choose_device
@@ -49,8 +50,8 @@ THESE_MODELS = "these models (empirical ε), canaries taken as independent runs"
 class DPAuditPlan:
     """An audit that was checked against its data and can be run.
 
-    `canaries` (canaries,) are indices of examples. `arm` is the scheme that is audited, with its
-    models.
+    `canaries` (canaries,) are indices of examples, none for the white-box adversary. `arm` is the
+    scheme that is audited, with its models.
     """
 
     settings: DPAuditSettings
@@ -79,16 +80,23 @@ def plan_dp_audit(settings: DPAuditSettings, progress: Progress | None = None) -
     """
     device = choose_device(settings.device)
     raw = settings.dataset.load(settings.examples, numpy_generator(settings.seed, "examples"))
-    planted, canaries = plant_canaries(raw, settings.canaries, settings.kind, settings.seed)
     examples = len(raw.labels)
+    if settings.adversary == "white-box":
+        check_white_box(settings)
+        planted, canaries = raw, np.zeros(0, dtype=np.int64)
+        expected, coins = float(examples), "all examples in"
+    else:
+        planted, canaries = plant_canaries(raw, settings.canaries, settings.kind, settings.seed)
+        expected = examples - settings.canaries / 2
+        coins = f"{settings.canaries} canaries, all others in"
     no_resamples = np.zeros((0, 0), dtype=np.uint16)
     design = Design(
         dataset=planted.standardised(),
         pictures=None,
         sha256=planted.digest(),
         membership=canary_coins(settings.models, examples, canaries, settings.seed),
-        coins=f"{settings.canaries} canaries, all others in",
-        expected_members=examples - settings.canaries / 2,
+        coins=coins,
+        expected_members=expected,
         example_resamples=no_resamples,
         test_resamples=no_resamples,
         device=device,
@@ -105,13 +113,24 @@ def plan_dp_audit(settings: DPAuditSettings, progress: Progress | None = None) -
 def run_dp_audit(plan: DPAuditPlan, jobs: int, progress: Progress) -> tuple[DPAuditResult, Arrays]:
     """Returns the result with the bounds on epsilon, and arrays.
 
+    Raises:
+        RuntimeError: If a model diverged.
+        UsageError: If a white-box audit has too few steps.
+    """
+    if plan.settings.adversary == "white-box":
+        return run_white_box(plan.settings, plan.arm, plan.design, progress)
+    return _run_one_run(plan, jobs, progress)
+
+
+def _run_one_run(plan: DPAuditPlan, jobs: int, progress: Progress) -> tuple[DPAuditResult, Arrays]:
+    """Returns the result of the adversary who sees the trained models.
+
     The arrays are `scores` and `membership` (models, canaries), and `canaries` and `labels`
     (canaries,), the indices and labels of the canaries. A canary's score is the logit confidence of
     its label. Each model has coins of its own, so the canaries of all models are canaries of one
     mechanism that runs all trainings. The guesses about a model use the scores of this model only.
 
-    Raises:
-        RuntimeError: If a model diverged.
+    Raises RuntimeError if a model diverged.
     """
     started, clock = datetime.now(UTC), time.perf_counter()
     settings, design = plan.settings, plan.design

@@ -1,6 +1,6 @@
 """Sums of clipped per-example gradients, for DP-SGD."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -14,6 +14,10 @@ SMALLEST_NORM = 1e-6  # added to norms, as Opacus does, so that rounding does no
 # Bytes of inputs, patches and per-example gradients that are held at once. On a CPU, about as much
 # as its caches hold; more is slower.
 BYTES_AT_ONCE = {"cpu": 2**24, "cuda": 2**30}
+
+
+# The per-example gradients of weights.
+OfWeights = Sequence[tuple[nn.Parameter, PerExample]]
 
 
 class Clipper(Protocol):
@@ -33,6 +37,9 @@ class Clipper(Protocol):
         An example has `views` rows, one after the other, and its loss is the mean of their `losses`
         (rows,), which are those of the last `logits`.
         """
+
+    def add(self, gradients: OfWeights, max_norm: float) -> None:
+        """Adds the sum of further examples' gradients, clipped to `max_norm`, to the `grad`."""
 
     def norms(self, losses: Tensor) -> Tensor:
         """Returns the norm of the gradient of each of the last rows' `losses` (rows,)."""
@@ -128,18 +135,14 @@ class OneBackward:
         (rows,), which are those of the last `logits`.
         """
         gradients = self._per_example(losses, views)
-        norms = _norms(gradients)
-        factors = (max_norm / (norms + SMALLEST_NORM)).clamp(max=1.0)
         for weight in self._weights:
             if weight.grad is None:
                 weight.grad = torch.zeros_like(weight)
-        for weight, of_examples in gradients:
-            total = of_examples.weighted_sum(factors)
-            if weight.ndim == 4:
-                outputs, channels, high, wide = weight.shape
-                total = total.view(outputs, high, wide, channels).permute(0, 3, 1, 2)
-            assert weight.grad is not None
-            weight.grad += total.view_as(weight)
+        self.add(gradients, max_norm)
+
+    def add(self, gradients: OfWeights, max_norm: float) -> None:
+        """Adds the sum of further examples' gradients, clipped to `max_norm`, to the `grad`."""
+        add_clipped(gradients, max_norm)
 
     def norms(self, losses: Tensor) -> Tensor:
         """Returns the norm of the gradient of each of the last rows' `losses` (rows,)."""
@@ -166,7 +169,22 @@ class OneBackward:
         """Leaves the network as it was, except for its gradients."""
 
 
-def _norms(gradients: list[tuple[nn.Parameter, PerExample]]) -> Tensor:
+def add_clipped(gradients: OfWeights, max_norm: float) -> None:
+    """Adds the sum of the examples' gradients, each clipped to `max_norm`, to the weights' `grad`.
+
+    The gradient of a weight of four axes, a convolution's, is flat in channels-last order.
+    """
+    factors = (max_norm / (_norms(gradients) + SMALLEST_NORM)).clamp(max=1.0)
+    for weight, of_examples in gradients:
+        total = of_examples.weighted_sum(factors)
+        if weight.ndim == 4:
+            outputs, channels, high, wide = weight.shape
+            total = total.view(outputs, high, wide, channels).permute(0, 3, 1, 2)
+        assert weight.grad is not None
+        weight.grad += total.view_as(weight)
+
+
+def _norms(gradients: OfWeights) -> Tensor:
     """Returns the norm over all weights of each example's gradient (examples,)."""
     squares = [of_examples.squared_norms() for _, of_examples in gradients]
     return torch.stack(squares).sum(dim=0).sqrt()

@@ -1,6 +1,6 @@
 """DP-SGD: Poisson sampling, clipped per-example gradients, and noise by Opacus."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -21,6 +21,9 @@ from mgaudit.targets.fitting.privacy_plan import PrivacyPlan
 from mgaudit.targets.schemes import Scheme
 from mgaudit.targets.schemes.noise_nodes import node_in
 from mgaudit.targets.training import Training
+from mgaudit.targets.white_box.witness import Witness
+
+Observe = Callable[[nn.Module, PrivacyPlan], Witness]
 
 
 def fit_privately(
@@ -31,20 +34,25 @@ def fit_privately(
     plan: PrivacyPlan,
     streams: Streams,
     dp_noise: Generator,
+    observe: Observe | None = None,
 ) -> Fitted:
     """Trains `model` in place with DP-SGD.
 
     `examples` are those of this model alone, with the noise that is drawn once. The other parts of
     `scheme` may add noise in training. `dp_noise` draws the gradient noise on the device of the
     inputs. A batch is processed in parts that fit into memory, and noise is added once to their
-    sum. For an empty batch the step consists of noise only, as the accountant assumes. Returns
+    sum. For an empty batch the step consists of noise only, as the accountant assumes. `observe`
+    returns a white-box adversary for a model and its plan, who takes part in every step. Returns
     whether the loss stayed finite, and the number of noisy steps.
     """
     model.train()
     (own,) = examples.rows
     clipper = clipper_of(model, examples.inputs)
-    step = _Step(model, examples, fresh_part(scheme), training, plan, streams, clipper)
+    witness = None if observe is None else observe(model, plan)
+    step = _Step(model, examples, fresh_part(scheme), training, plan, streams, clipper, witness)
     optimizer = _noisy_optimizer(model, training, plan, dp_noise)
+    if witness is not None:
+        optimizer.attach_step_hook(lambda _: witness.ends())
     steps = _scheduled_steps(training, plan)
     schedule = build_schedule(training, optimizer.original_optimizer, steps)
     average = WeightAverage(model, plan.averaging)
@@ -53,9 +61,13 @@ def fit_privately(
     for batch in poisson_batches(len(own), plan.sample_rate, plan.steps, streams.batches):
         optimizer.zero_grad()
         _set_zero_gradients(model)
+        if witness is not None:
+            witness.begin(len(own), batch)
         if len(batch):  # a scheme of the user's own may not expect an empty batch
             rows = own[batch.to(own.device)].repeat_interleave(plan.views)
             finite &= step.add_gradients(rows, taken)
+        if witness is not None:
+            witness.joins(clipper.add)
         optimizer.step()
         schedule.step()
         average.update()
@@ -82,6 +94,7 @@ class _Step:
     plan: PrivacyPlan
     streams: Streams
     clipper: Clipper
+    witness: Witness | None = None
 
     def add_gradients(self, rows: Tensor, taken: int) -> Tensor:
         """Adds the sum of the clipped gradients of a batch to the gradients of the weights.
@@ -101,15 +114,18 @@ class _Step:
             for part in _parts(len(rows), self.clipper.rows_at_once, plan.views):
                 if node is not None:
                     node.values = None if values is None else values[part]
-                losses = cross_entropy(
-                    self.clipper.logits(x[part]),
-                    examples.labels[rows[part]],
-                    reduction="none",
-                    label_smoothing=self.training.label_smoothing,
-                )
+                labels = examples.labels[rows[part]]
+                losses = self._losses(self.clipper.logits(x[part]), labels)
                 finite &= losses.detach().isfinite().all()
+                if self.witness is not None:
+                    self.witness.sees(x[part], labels, self._losses, plan.views)
                 self.clipper.backward(losses, plan.max_grad_norm, plan.views)
         return finite
+
+    def _losses(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Returns the losses (rows,) of logits (rows, classes)."""
+        smoothing = self.training.label_smoothing
+        return cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
 
 
 def clipper_of(model: nn.Module, x: Tensor) -> Clipper:

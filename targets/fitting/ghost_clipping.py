@@ -11,7 +11,7 @@ from opacus.grad_sample.grad_sample_module_fast_gradient_clipping import (
 )
 from torch import Tensor, nn
 
-from mgaudit.targets.fitting.clipping import SMALLEST_NORM
+from mgaudit.targets.fitting.clipping import SMALLEST_NORM, OfWeights, add_clipped
 
 
 class GhostClipping:
@@ -56,6 +56,13 @@ class GhostClipping:
         for weight, earlier in zip(self._weights, before, strict=True):
             if earlier is not None:
                 weight.grad = earlier if weight.grad is None else earlier + weight.grad
+
+    def add(self, gradients: OfWeights, max_norm: float) -> None:
+        """Adds the sum of further examples' gradients, clipped to `max_norm`, to the `grad`.
+
+        They are clipped by mgaudit's code, because Opacus takes losses and no gradients.
+        """
+        add_clipped(gradients, max_norm)
 
     def _clear_gradients(self) -> None:
         """Sets the gradients to None; `zero_grad` would also clear what Opacus has recorded."""

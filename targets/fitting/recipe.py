@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -23,6 +24,9 @@ from mgaudit.targets.schemes import Scheme
 from mgaudit.targets.schemes.noise_nodes import without_node
 from mgaudit.targets.seeds import default_generators_seeded, stream, torch_generator
 from mgaudit.targets.training import Training
+
+if TYPE_CHECKING:
+    from mgaudit.targets.fitting.dp_sgd import Observe
 
 Target = Callable[[tuple[int, ...], int], nn.Module]
 
@@ -133,11 +137,12 @@ def train_at_once(
     indices: Sequence[int],
     device: torch.device,
     watch: Watch | None = None,
+    observe: "Observe | None" = None,
 ) -> list[TrainedModel]:
     """Returns the models with these `indices`, trained as one stack whatever the recipe's size.
 
     `dataset` and `membership` are as for `train`. `watch` is called before the first step and after
-    every step.
+    every step. `observe` returns a white-box adversary for a model with DP-SGD; others have none.
 
     Raises:
         ValueError: For `watch` with DP-SGD or clients, which do not call it, and for a network with
@@ -167,7 +172,7 @@ def train_at_once(
             models = [model.to(memory_format=torch.channels_last)]  # type: ignore[call-overload]
     examples = examples.with_fixed_noise(recipe.scheme, len(dataset.classes), streams)
     with exactness(recipe.training.precision, device):
-        fitted = _fit(recipe, models, examples, indices, streams, watch)
+        fitted = _fit(recipe, models, examples, indices, streams, watch, observe)
     return [
         _trained_model(model, finite, fitted.steps)
         for model, finite in zip(models, fitted.finite, strict=True)
@@ -214,6 +219,7 @@ def _fit(
     indices: Sequence[int],
     streams: Sequence[Streams],
     watch: Watch | None,
+    observe: "Observe | None",
 ) -> Fitted:
     """Trains the models in place: with DP-SGD if there is a plan, with clients, or plainly.
 
@@ -232,7 +238,7 @@ def _fit(
     from mgaudit.targets.fitting.dp_sgd import fit_privately
 
     dp_noise = torch_generator(recipe.seed, "dp-noise", indices[0], device)
-    return fit_privately(model, examples, scheme, training, recipe.plan, own, dp_noise)
+    return fit_privately(model, examples, scheme, training, recipe.plan, own, dp_noise, observe)
 
 
 def _trained_model(model: nn.Module, finite: bool, steps: int) -> TrainedModel:

@@ -1,0 +1,142 @@
+"""What a white-box audit of DP-SGD found: its checks as a table, and its finding in a sentence."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mgaudit.reports.record import Record
+from mgaudit.reports.table import Cell, Table
+
+FEWEST_SHOWN_P = 1e-4
+
+IMPLIED = (
+    "“Implied” means: the accountant's ε at the noise that the scores leave possible. It needs "
+    "Gaussian noise that is independent over steps, Poisson sampling, a contribution of at most "
+    "the clip norm, and an adversary who sees every step. It is no evidence on sampling or "
+    "accounting."
+)
+
+
+@dataclass(frozen=True)
+class CheckWords:
+    """What a check compares, and what it means if it fails."""
+
+    compared: str
+    failed: str
+
+
+# The names of the checks of `attacks.white_box` in words.
+CHECK_WORDS = {
+    "canary-noise": CheckWords(
+        "noise multiplier along the canaries", "the noise is smaller than claimed"
+    ),
+    "noise": CheckWords(
+        "noise multiplier, least of all tensors",
+        "the noise of some weights is smaller than claimed",
+    ),
+    "contribution": CheckWords(
+        "contribution of a canary ÷ clip norm",
+        "an example can change the sum by more than the clip norm",
+    ),
+    "clipped-sum": CheckWords(
+        "excess along the clipped sum, z",
+        "the sum is larger than that of clipped gradients",
+    ),
+    "successive-steps": CheckWords("correlation of noise, successive steps", "noise is used again"),
+    "any-two-steps": CheckWords("correlation of noise, any two steps", "noise is used again"),
+    "kurtosis": CheckWords("kurtosis of the noise", "the noise is not Gaussian"),
+    "noise-against-batch-size": CheckWords(
+        "correlation of noise and batch size",
+        "the noise depends on the size of the batch, as after a division by it",
+    ),
+    "sample-rate": CheckWords("sampling rate", "examples are sampled more often than claimed"),
+    "batch-sizes": CheckWords(
+        "variance of batch sizes ÷ Poisson's", "batches are not Poisson samples"
+    ),
+    "inclusions": CheckWords(
+        "variance of inclusions ÷ Poisson's",
+        "batches are not Poisson samples",
+    ),
+}
+
+
+class CheckResult(Record):
+    """One check of what the claim assumes.
+
+    `value` is None where the check does not apply to so few data, or to this optimizer. `alarm`
+    states whether the p-value is below the check's share of the significance.
+    """
+
+    name: str
+    part: Literal["mechanism", "sampler"]
+    value: float | None
+    expected: float
+    p_value: Annotated[float, Field(ge=0, le=1)]
+    alarm: bool
+
+
+class WhiteBoxFacts(Record):
+    """The setting of a white-box audit, and its checks.
+
+    `contribution` is that of a canary in units of the clip norm, with its interval. `noise_at_most`
+    are the upper limits of the noise multiplier by the method of the bound that follows from it.
+    `audits_clipping` states whether canaries entered before gradients are clipped.
+    """
+
+    noise_multiplier: float
+    max_grad_norm: float
+    sample_rate: float
+    steps: int
+    examples: int
+    directions: int
+    contribution: tuple[float, float, float]
+    noise_at_most: dict[str, float | None]
+    audits_clipping: bool
+    checks: Annotated[list[CheckResult], Field(min_length=1)]
+
+    @property
+    def alarms(self) -> list[CheckResult]:
+        """The checks that failed."""
+        return [check for check in self.checks if check.alarm]
+
+
+def checks_table(facts: WhiteBoxFacts) -> Table:
+    """Returns a row for each check."""
+    rows = []
+    for check in facts.checks:
+        value = "–" if check.value is None else f"{check.value:.4g}"
+        outcome = "not done" if check.value is None else "failed" if check.alarm else "passed"
+        p_value = "" if check.value is None else _p_text(check.p_value)
+        rows.append(
+            [
+                Cell(CHECK_WORDS[check.name].compared),
+                Cell(value, value=check.value),
+                Cell(f"{check.expected:.4g}", value=check.expected),
+                Cell(p_value, value=check.p_value),
+                Cell(outcome),
+            ]
+        )
+    notes = [
+        f"{facts.steps:,} steps with up to {facts.directions} canaries each, as often in as out. A "
+        "check fails if its p-value is below its share of the significance: a quarter for the "
+        "sampling rate, and equal shares of the rest for the others. A correct implementation "
+        "fails any of them with at most the significance as probability."
+    ]
+    if not facts.audits_clipping:
+        notes.append(
+            "With ghost clipping the canaries enter after the gradients are clipped: the clipping "
+            "is not audited. Use Opacus' hooks to audit it."
+        )
+    columns = ["Check", "Observed", "Claimed", "p", "Result"]
+    return Table("checks", "Checks of the mechanism and of the sampler", columns, rows, notes)
+
+
+def failures(facts: WhiteBoxFacts) -> str:
+    """Returns what the failed checks mean, without a full stop; "" if none failed."""
+    meanings = dict.fromkeys(CHECK_WORDS[check.name].failed for check in facts.alarms)
+    return "; ".join(meanings)
+
+
+def _p_text(p_value: float) -> str:
+    return f"< {FEWEST_SHOWN_P:g}" if p_value < FEWEST_SHOWN_P else f"{p_value:.2g}"

@@ -1,0 +1,47 @@
+"""The clipped sum of a batch, computed by torch's per-example gradients."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad, vmap
+
+
+def clipped_sum(
+    model: nn.Module,
+    x: Tensor,
+    labels: Tensor,
+    losses_of: Callable[[Tensor, Tensor], Tensor],
+    views: int,
+    max_norm: float,
+) -> list[Tensor]:
+    """Returns the sum of the examples' gradients, each clipped to `max_norm`, for each weight.
+
+    It shares no code with the clipping of DP-SGD. An example has `views` rows of `x` (rows,
+    *input_shape) and of `labels` (rows, ...), one after the other. `losses_of` returns the losses
+    (rows,) from logits (rows, classes) and labels; an example's loss is the mean over its rows.
+    """
+    weights = {
+        name: weight.detach() for name, weight in model.named_parameters() if weight.requires_grad
+    }
+
+    def loss(own: dict[str, Tensor], rows: Tensor, targets: Tensor) -> Tensor:
+        return losses_of(functional_call(model, own, (rows,)), targets).mean()
+
+    of_examples = x.reshape(-1, views, *x.shape[1:])
+    targets = labels.reshape(-1, views, *labels.shape[1:])
+    gradients = vmap(grad(loss), in_dims=(None, 0, 0))(weights, of_examples, targets)
+    return clipped(list(gradients.values()), max_norm)
+
+
+def clipped(gradients: Sequence[Tensor], max_norm: float) -> list[Tensor]:
+    """Returns the sum over examples of gradients that are clipped to `max_norm`, for each weight.
+
+    A part of `gradients` is (examples, *weight.shape); the norm is that over all parts.
+    """
+    if len(gradients[0]) == 0:
+        return [part.sum(dim=0) for part in gradients]
+    squares = [part.flatten(1).square().sum(dim=1) for part in gradients]
+    norms = torch.stack(squares).sum(dim=0).sqrt()
+    factors = torch.where(norms > max_norm, max_norm / norms, torch.ones_like(norms))
+    return [torch.tensordot(factors, part, dims=1) for part in gradients]
