@@ -11,6 +11,8 @@ from mgaudit.storage.run_folder import RunFolder
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "python.md"
 
 
+@pytest.mark.filterwarnings("ignore:Secure RNG turned off")
+@pytest.mark.filterwarnings("ignore:Full backward hook is firing")
 def test_the_code_of_the_page_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -33,4 +35,5 @@ def test_the_code_of_the_page_runs(
     assert names["tree"].record.studies[0].arms[0].label == "DecisionTreeClassifier"
     assert names["checks"].membership.independent
     assert not names["checks"].blind.beats_chance
+    assert names["loop"].record.white_box.steps == 10
     assert "did you mean 'lira'" in capsys.readouterr().out
