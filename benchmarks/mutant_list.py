@@ -1272,8 +1272,8 @@ DP_SGD = [
             ),
             (
                 "small gradients are stretched to the limit",
-                "(norms + SMALLEST_NORM)).clamp(max=1.0)",
-                "(norms + SMALLEST_NORM))",
+                "(_norms(gradients) + SMALLEST_NORM)).clamp(max=1.0)",
+                "(_norms(gradients) + SMALLEST_NORM))",
             ),
             (
                 "a part of a batch replaces the parts before it",
@@ -1432,6 +1432,93 @@ VERDICT = [
     ),
 ]
 
+WHITE_BOX = [
+    *of_file(
+        "attacks/white_box.py",
+        ["tests/attacks/test_white_box.py"],
+        [
+            (
+                "the limit of the noise is twice too small",
+                "1 / (2 * float(special.ndtri(least_share)))",
+                "1 / (4 * float(special.ndtri(least_share)))",
+            ),
+            (
+                "the residuals give the estimate in place of its upper limit",
+                "stats.chi2.ppf(significance, len(coins))",
+                "stats.chi2.ppf(0.5, len(coins))",
+            ),
+            (
+                "less of a contribution raises the alarm",
+                "float(stats.t.sf(t, degrees)), difference, 1.0)",
+                "float(stats.t.cdf(t, degrees)), difference, 1.0)",
+            ),
+            (
+                "too much noise raises the alarm",
+                "special.chdtr(count, squares / noise_multiplier**2)",
+                "special.chdtrc(count, squares / noise_multiplier**2)",
+            ),
+            (
+                "only the sum over all tensors is tested",
+                "squares = np.append(totals, totals.sum())",
+                "squares = np.append(np.full(len(totals), np.inf), totals.sum())",
+            ),
+            (
+                "all checks have the whole significance",
+                "significance * SHARES.get(check.name, equal)",
+                "significance",
+            ),
+        ],
+    ),
+    *of_file(
+        "targets/white_box/directions.py",
+        ["tests/targets/test_white_box.py"],
+        [
+            (
+                "directions have another norm",
+                "/ np.sqrt(sizes[owner])",
+                "/ sizes[owner]",
+            ),
+            (
+                "canaries are added to the noise in place of taken out",
+                "vectors[:, self._places] = own - taken",
+                "vectors[:, self._places] = own + taken",
+            ),
+        ],
+    ),
+    *of_file(
+        "targets/white_box/recorder.py",
+        ["tests/targets/test_white_box.py", "tests/study/test_white_box.py"],
+        [
+            (
+                "noise is not in units of the clip norm",
+                "row *= scale / self.max_grad_norm",
+                "row *= scale",
+            ),
+            (
+                "the clipped sum counts as noise",
+                "row.sub_(self._reference, alpha=1 / self.max_grad_norm)",
+                "row.sub_(self._reference, alpha=0)",
+            ),
+        ],
+    ),
+    *of_file(
+        "targets/white_box/opacus_loop.py",
+        ["tests/study/test_white_box.py", "tests/targets/test_white_box_faults.py"],
+        [
+            (
+                "canaries stay in the gradient",
+                "self.recorder.add_clipped(gradients, share=-1 / scale)",
+                "self.recorder.add_clipped(gradients, share=0.0)",
+            ),
+            (
+                "the sampler keeps its class",
+                "self._sampler.__class__ = self._class",
+                "pass",
+            ),
+        ],
+    ),
+]
+
 MUTANTS = (
     *ATTACKS,
     *RANKS,
@@ -1442,5 +1529,6 @@ MUTANTS = (
     *DESIGN,
     *TRAINING,
     *DP_SGD,
+    *WHITE_BOX,
     *VERDICT,
 )

@@ -427,6 +427,7 @@ def audit_dp(
     delta: float | None = None,
     adversary: str | None = None,
     directions: int | None = None,
+    runs: int | None = None,
     canaries: int | None = None,
     kind: str | None = None,
     guesses: float | None = None,
@@ -447,9 +448,11 @@ def audit_dp(
 
     Args:
         scheme: What to audit (default: dp-sgd:epsilon=2).
-        adversary: "one-run" sees the trained models, and "white-box" every step of one model
-            (default: one-run). The latter proves most, and checks noise, clipping and sampling.
+        adversary: "one-run" sees the trained models, "white-box" every step of one model, and
+            "repeated" the models of many short trainings (default: one-run). The white-box
+            adversary proves most, and checks noise, clipping and sampling.
         directions: Canaries in each step, for the white-box adversary (default: 64).
+        runs: Trainings with the canary, and as many without, for "repeated" (default: 200).
         canaries, kind: Number of examples included by a fair coin, and "natural" or "mislabelled"
             (defaults: 500; mislabelled).
         guesses: Fraction of the canaries guessed in, and fraction guessed out (default: 0.1).
@@ -465,6 +468,7 @@ def audit_dp(
         "target": target,
         "adversary": adversary,
         "directions": directions,
+        "runs": runs,
         "canaries": canaries,
         "kind": kind,
         "guesses": guesses,

@@ -9,7 +9,7 @@ from mgaudit.reports.tables import accounting, epsilon_at_least, epsilon_at_most
 from mgaudit.reports.verdict import WHAT_AN_ALARM_MEANS
 from mgaudit.reports.white_box import IMPLIED, WhiteBoxFacts, failures
 
-Adversary = Literal["one-run", "white-box"]
+Adversary = Literal["one-run", "white-box", "repeated"]
 
 
 class Bound(Record):
@@ -31,8 +31,9 @@ class DPAuditResult(Record):
     The adversary of one run sees the trained models. If all of its guesses were right, they would
     prove `epsilon_provable`; `bounds[0]` holds for every mechanism and is the one that `alarm`
     compares with the claim. The white-box adversary sees every step: `white_box` has its checks,
-    which raise the alarm, and its bounds are implied ones. `accuracy` is None where there were no
-    test data.
+    which raise the alarm, and its bounds are implied ones. The adversary of repeated runs sees many
+    trained models, each with or without one canary; `guesses` is their number, and it raises no
+    alarm. `accuracy` is None where no test data were used.
     """
 
     schema_version: Literal[2] = 2
@@ -62,6 +63,8 @@ class DPAuditResult(Record):
         """Whether a bound exceeds the claimed one, or a white-box check failed."""
         if self.white_box is not None:
             return bool(self.white_box.alarms)
+        if self.adversary == "repeated":
+            return False
         return self.epsilon_claimed is not None and self.bounds[0].epsilon > self.epsilon_claimed
 
 
@@ -76,7 +79,8 @@ def bounds_table(result: DPAuditResult) -> Table:
     )
     accountant = accounting(result.accountant, result.epsilon_prv, result.epsilon_pld)
     rows.append([Cell(f"claimed ({accountant})"), Cell(claimed), Cell("the training procedure")])
-    notes = [_white_box_note(result) if result.white_box else _one_run_note(result)]
+    note = {"one-run": _one_run_note, "white-box": _white_box_note, "repeated": _repeated_note}
+    notes = [note[result.adversary](result)]
     return Table("bounds", f"ε of {result.label}", ["Method", "ε", "Statement about"], rows, notes)
 
 
@@ -98,6 +102,17 @@ def _white_box_note(result: DPAuditResult) -> str:
     )
 
 
+def _repeated_note(result: DPAuditResult) -> str:
+    return (
+        f"{result.guesses:,} trainings of the last layer from the same start, half of them with "
+        "one mislabelled example more, on all examples in each step. Half of the trainings chose "
+        "the threshold, and the others gave the bounds. If both kinds were told apart without an "
+        f"error, they would prove ε ≥ {epsilon_at_least(result.epsilon_provable)}. All bounds "
+        f"are at δ = {rounded_up(result.delta)}, and each holds with "
+        f"{(1 - result.significance) * 100:g} % confidence."
+    )
+
+
 def _accuracy(result: DPAuditResult) -> str:
     if result.accuracy is None:
         return ""
@@ -108,6 +123,8 @@ def finding(result: DPAuditResult) -> str:
     """Returns the finding in one sentence."""
     if result.white_box is not None:
         return _white_box_finding(result, result.white_box)
+    if result.adversary == "repeated":
+        return _repeated_finding(result)
     best = epsilon_at_least(result.bounds[0].epsilon)
     nothing = result.bounds[0].epsilon == 0
     if result.epsilon_claimed is None:
@@ -148,4 +165,19 @@ def _white_box_finding(result: DPAuditResult, facts: WhiteBoxFacts) -> str:
     return (
         f"No alarm: {claimed}, and all checks of noise, clipping and sampling passed. The canaries "
         f"imply ε ≥ {implied}: an error of the noise or of the clipping hides between the two."
+    )
+
+
+def _repeated_finding(result: DPAuditResult) -> str:
+    """Returns the finding of the adversary of repeated runs in one or two sentences."""
+    at_delta = f"at δ = {rounded_up(result.delta)}"
+    proved, gaussian = (epsilon_at_least(bound.epsilon) for bound in result.bounds)
+    claimed = (
+        "no finite ε is claimed"
+        if result.epsilon_claimed is None
+        else f"ε ≤ {epsilon_at_most(result.epsilon_claimed)} is claimed"
+    )
+    return (
+        f"The trainings prove ε ≥ {proved}, and ε ≥ {gaussian} if the trade-off curve is Gaussian; "
+        f"{claimed}, all {at_delta}. This adversary raises no alarm."
     )

@@ -243,9 +243,17 @@ ADVERSARY = Argument(
     "adversary",
     str,
     ATTACKS,
-    "What the adversary sees: the models of one run, or every step",
+    "What the adversary sees: one run, every step, or many runs",
     default="one-run",
-    values=("one-run", "white-box"),
+    values=("one-run", "white-box", "repeated"),
+)
+REPEATED_RUNS = Argument(
+    "runs",
+    int,
+    ATTACKS,
+    "Trainings with the canary, and as many without, for repeated",
+    default=200,
+    limits=Range(20, MOST_MODELS),
 )
 DIRECTIONS = Argument(
     "directions",
@@ -445,6 +453,7 @@ AUDIT_DP = (
     TARGET,
     ADVERSARY,
     DIRECTIONS,
+    REPEATED_RUNS,
     CANARIES,
     KIND,
     GUESSES,

@@ -286,13 +286,14 @@ class DPAuditSettings(_Trained):
     For the adversary of one run, canaries are examples whose membership is decided by fair coins.
     `guesses` is the fraction of the canaries that are guessed to be members, and the same fraction
     is guessed not to be. For the white-box adversary, a canary is a gradient that is added to a
-    step of one training run, in one of so many `directions`. `significance` is the probability that
-    a bound is wrong.
+    step of one training run, in one of so many `directions`. Repeated are `runs` trainings with a
+    canary and as many without. `significance` is the probability that a bound is wrong.
     """
 
     scheme: ChosenScheme = _default(arguments.AUDITED.default)
     adversary: Adversary = arguments.ADVERSARY.default
     directions: Annotated[int, _number_of(arguments.DIRECTIONS)] = arguments.DIRECTIONS.default
+    runs: Annotated[int, _number_of(arguments.REPEATED_RUNS)] = arguments.REPEATED_RUNS.default
     canaries: Annotated[int, _number_of(arguments.CANARIES)] = arguments.CANARIES.default
     kind: CanaryKind = arguments.KIND.default
     guesses: Annotated[float, _number_of(arguments.GUESSES)] = arguments.GUESSES.default

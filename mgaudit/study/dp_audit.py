@@ -30,10 +30,12 @@ from mgaudit.study.plan import Arm, plan_arm
 from mgaudit.study.progress import Progress
 from mgaudit.study.provenance import provenance, run_sha256
 from mgaudit.study.query import ArmOutputs
+from mgaudit.study.repeated import data_of_repeated, run_repeated, training_of_repeated
 from mgaudit.study.stacking import with_stack
 from mgaudit.study.train import train_arm
 from mgaudit.study.trained_arm import bound_delta, privacy_claim
 from mgaudit.study.white_box_run import check_white_box, run_white_box
+from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.datasets.canaries import plant_canaries
 from mgaudit.targets.datasets.duplicates import copy_groups
 from mgaudit.targets.device import choose_device
@@ -50,14 +52,16 @@ THESE_MODELS = "these models (empirical ε), canaries taken as independent runs"
 class DPAuditPlan:
     """An audit that was checked against its data and can be run.
 
-    `canaries` (canaries,) are indices of examples, none for the white-box adversary. `arm` is the
-    scheme that is audited, with its models.
+    `canaries` (canaries,) are indices of examples, none for other adversaries than that of one
+    run. `arm` is the scheme that is audited, with its models. `outside` are the examples on which
+    the start of repeated runs is trained.
     """
 
     settings: DPAuditSettings
     design: Design
     canaries: NDArray[np.int64]
     arm: Arm
+    outside: Dataset | None = None
 
     @property
     def slug(self) -> str:
@@ -78,6 +82,8 @@ def plan_dp_audit(settings: DPAuditSettings, progress: Progress | None = None) -
         UsageError: For settings that do not fit the data or one another.
         OSError: For data that cannot be read.
     """
+    if settings.adversary == "repeated":
+        return _plan_repeated(settings, progress)
     device = choose_device(settings.device)
     raw = settings.dataset.load(settings.examples, numpy_generator(settings.seed, "examples"))
     examples = len(raw.labels)
@@ -110,6 +116,31 @@ def plan_dp_audit(settings: DPAuditSettings, progress: Progress | None = None) -
     return DPAuditPlan(settings, design, canaries, arm)
 
 
+def _plan_repeated(settings: DPAuditSettings, progress: Progress | None) -> DPAuditPlan:
+    """Returns the plan of an audit by repeated runs."""
+    data = data_of_repeated(settings)
+    examples = len(data.audited.labels)
+    no_resamples = np.zeros((0, 0), dtype=np.uint16)
+    design = Design(
+        dataset=data.audited,
+        pictures=None,
+        sha256=data.audited.digest(),
+        membership=np.ones((1, examples), dtype=bool),
+        coins="all examples in, the canary in each second training",
+        expected_members=float(examples),
+        example_resamples=no_resamples,
+        test_resamples=no_resamples,
+        device=choose_device(settings.device),
+        seed=settings.seed,
+        notes=data.audited.notes,
+    )
+    shared = {name: getattr(settings, name) for name in ("scheme", "dataset", "target", "device")}
+    training = training_of_repeated(settings.training, examples)
+    alike = AuditSettings(**shared, training=training, models=1, seed=settings.seed, stack=1)
+    arm = plan_arm(alike, design, progress)
+    return DPAuditPlan(settings, design, np.zeros(0, dtype=np.int64), arm, data.outside)
+
+
 def run_dp_audit(plan: DPAuditPlan, jobs: int, progress: Progress) -> tuple[DPAuditResult, Arrays]:
     """Returns the result with the bounds on epsilon, and arrays.
 
@@ -119,6 +150,8 @@ def run_dp_audit(plan: DPAuditPlan, jobs: int, progress: Progress) -> tuple[DPAu
     """
     if plan.settings.adversary == "white-box":
         return run_white_box(plan.settings, plan.arm, plan.design, progress)
+    if plan.outside is not None:
+        return run_repeated(plan.settings, plan.arm, plan.design, plan.outside, jobs, progress)
     return _run_one_run(plan, jobs, progress)
 
 

@@ -42,7 +42,7 @@ def split_data(choice: DatasetChoice, examples: int | None, seed: int) -> SplitD
     whole = choice.load(None, numpy_generator(seed, "examples"))
     if examples is None:
         number_audited = len(whole.labels) - len(whole.labels) // SHARE
-        audited = _rows(whole, np.arange(number_audited))
+        audited = rows_of(whole, np.arange(number_audited))
         rest = np.arange(number_audited, len(whole.labels))
     else:
         audited = choice.load(examples, numpy_generator(seed, "examples"))
@@ -60,10 +60,10 @@ def split_data(choice: DatasetChoice, examples: int | None, seed: int) -> SplitD
         elif len(whole.labels) >= FEWEST + LEAST_AUDITED:
             way_out = f"use at most {len(whole.labels) - FEWEST} --examples, or no search"
         raise UsageError("tune", rule, f"{len(rest)} left by {len(audited.labels)}", way_out)
-    return SplitData(audited, _rows(whole, rest))
+    return SplitData(audited, rows_of(whole, rest))
 
 
-def _rows(dataset: Dataset, rows: NDArray[np.int64]) -> Dataset:
+def rows_of(dataset: Dataset, rows: NDArray[np.int64]) -> Dataset:
     """Returns the dataset with some of its examples, and the whole test split."""
     return replace(
         dataset,

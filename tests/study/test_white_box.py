@@ -193,6 +193,21 @@ def test_hooks_ghost_clipping_and_parts_of_a_batch_give_the_same_record() -> Non
     assert "the clipping is not audited" in notes[1]
 
 
+@pytest.mark.parametrize("options", [{}, {"grad_sample_mode": "ghost"}])
+def test_canaries_leave_the_weights_as_they_are(options: dict[str, Any]) -> None:
+    weights = []
+    for is_audited in (False, True):
+        torch.manual_seed(0)
+        parts = loop(**options)
+        if is_audited:
+            audited(parts)
+        else:
+            train(parts)
+        weights.append([weight.detach().clone() for weight in parts[0].parameters()])
+    for plain, own in zip(*weights, strict=True):
+        torch.testing.assert_close(own, plain, atol=1e-5, rtol=0)
+
+
 def test_several_backward_passes_before_a_step_are_one_step() -> None:
     def accumulating(parts: Parts) -> None:
         model, optimizer, criterion, loader = parts
