@@ -6,12 +6,11 @@ The module imports little, because each worker process imports it before it star
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from mgaudit.attacks.signals import logit_confidence
 from mgaudit.targets.datasets import Dataset
-from mgaudit.targets.fitting.recipe import Recipe, initial_model, one_thread, train_at_once
+from mgaudit.targets.fitting.recipe import Recipe, initial_model, train
 from mgaudit.targets.querying.ensemble import Ensemble
 from mgaudit.targets.querying.queries import Plain
 
@@ -36,11 +35,10 @@ def canary_scores(runs: SomeRuns) -> tuple[tuple[int, ...], NDArray[np.float64]]
     Raises:
         RuntimeError: If a model diverged.
     """
-    recipe, dataset, device = runs.recipe, runs.dataset, torch.device(runs.device)
+    recipe, dataset = runs.recipe, runs.dataset
     weights = []
     for index, members in zip(runs.indices, runs.membership, strict=True):
-        with one_thread():
-            (model,) = train_at_once(recipe, dataset, members[None], [index], device)
+        (model,) = train(recipe, dataset, members[None], [index], runs.device)
         if model.diverged:
             raise RuntimeError("a model diverged; try a lower --learning-rate")
         weights.append(model.weights)
