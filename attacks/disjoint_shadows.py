@@ -39,8 +39,8 @@ def sides_of(attack: Attack, models: Sequence[int], targets: Sequence[int]) -> t
     - Otherwise there are two halves of the models, those of even and those of odd index in the
       study. The targets of each half have the models of the other half as shadows.
 
-    A side needs FEWEST_SHADOWS shadows, and as many as the attack needs. Sides depend on indices
-    only, not on results.
+    Each side must have FEWEST_SHADOWS shadows, and as many as the attack needs. Sides depend on
+    indices only, not on results.
 
     Args:
         attack: The attack.
@@ -48,7 +48,7 @@ def sides_of(attack: Attack, models: Sequence[int], targets: Sequence[int]) -> t
         targets: The positions of the targets among the observed models, ascending.
 
     Returns:
-        One or two sides, or none where no side has enough shadows.
+        One or two sides, which have all targets, or none where one has too few shadows.
     """
     if "shadows" not in attack.needs:
         return (Side(tuple(targets), ()),)
@@ -62,8 +62,9 @@ def sides_of(attack: Attack, models: Sequence[int], targets: Sequence[int]) -> t
             Side(tuple(target for target in targets if target in half), tuple(other))
             for half, other in (halves, halves[::-1])
         ]
+    sides = tuple(side for side in candidates if side.targets)
     fewest = max(FEWEST_SHADOWS, attack.fewest_shadows)
-    return tuple(side for side in candidates if side.targets and len(side.shadows) >= fewest)
+    return sides if all(len(side.shadows) >= fewest for side in sides) else ()
 
 
 def scores_with_disjoint_shadows(
@@ -75,8 +76,10 @@ def scores_with_disjoint_shadows(
 ) -> NDArray[np.float64]:
     """Returns scores (targets, examples) of targets whose shadows are those of their side only.
 
+    The attack is resolved for the number of these shadows.
+
     Args:
-        attack: An attack with shadow models, before it is resolved for a number of shadows.
+        attack: An attack with shadow models.
         observations: The outputs of all models.
         shadows: As that of `score_every_target`.
         sides: The sides, as from `sides_of`.
