@@ -24,8 +24,8 @@ MEDIAN = (
     "the median of the targets' own bounds at 97.5 % (one run each, f-DP), which is valid under any "
     "dependence between the targets"
 )
-FISHER = "Fisher's combination of the p-values of {targets} targets (one run each, f-DP)"
-ONE_RUN = "one run with the canaries of {targets} targets (f-DP)"
+FISHER = "Fisher's combination of the targets' p-values (one run each, f-DP)"
+ONE_RUN = "one run with the canaries of all targets (f-DP)"
 ONE_TARGET = "one run with the canaries of the only target (f-DP)"
 HALVES = (
     "; the targets of each half of the models are attacked with shadow models of the other half "
@@ -185,7 +185,7 @@ def _rule(
     """Returns the rule of a bound from sides in words."""
     size = max(len(side.targets) for side in sides)
     is_fisher = combination_for(size, canaries, delta) == "Fisher"
-    text = (FISHER if is_fisher else ONE_RUN).format(targets=size)
+    text = FISHER if is_fisher else ONE_RUN
     if targets == 1:
         return ONE_TARGET + _grid(counts)
     if len(sides) > 1:
