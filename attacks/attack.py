@@ -27,7 +27,8 @@ class Attack(ABC):
     attack was published. An attack `is_slow` if the curve of attack power repeats it with one
     number of shadows only. Where numbers of references are limited, an attack gives up
     `fewer_references` of each kind. `learns_from_shadows_only` says that what `fitted` learns does
-    not depend on the target, so that it can score every target with the same shadows. `mgaudit.testing.check_attack` checks this contract.
+    not depend on the target, so that it can score every target with the same shadows.
+    `mgaudit.testing.check_attack` checks this contract.
 
     Before anything is trained, each attack that is not built in scores made-up outputs of several
     targets, the first of them twice. The scores must be finite, float64 (examples,) and the same

@@ -165,13 +165,13 @@ def _lower_bound(study: StudyResult) -> str:
     if study.arms[0].delta is None:
         return outputs_method.no_lower_bound(study)
     return (
-        f"ε at least: a lower bound on the ε of the training of a target, at 95 %. {_canaries(study)} "
-        "are canaries. The attack guesses that those with the highest scores are members, and that "
-        "as many with the lowest scores are non-members. The number of correct guesses gives a "
-        "bound (Steinke, Nasr and Jagielski 2023, with the f-DP analysis of Mahloujifar, Melis and "
+        f"ε at least: a lower bound on the ε of training, at 95 %. {_canaries(study)} are "
+        "canaries. The attack guesses that those with the highest scores are members, and that as "
+        "many with the lowest scores are non-members. The number of correct guesses gives a bound "
+        "(Steinke, Nasr and Jagielski 2023, with the f-DP analysis of Mahloujifar, Melis and "
         f"Chaudhuri 2024). {_rules(study)} The verdict reports an alarm if this bound is above the "
-        "ε that is claimed for DP-SGD. Only the first attack counts, because the maximum of several "
-        "bounds is not a valid bound."
+        "ε that is claimed for DP-SGD. Only the first attack counts, because the maximum of "
+        "several bounds is not a valid bound."
     )
 
 

@@ -21,8 +21,8 @@ GUESSED_SHARE = 0.05  # of the examples are guessed in, and as many out, where t
 SHARES = (0.01, 0.02, 0.05, 0.1)  # of which the best is taken, in bounds from all targets
 
 MEDIAN = (
-    "the median of the targets' own bounds at 97.5 % (one run each, f-DP), which is valid under any "
-    "dependence between the targets"
+    "the median of the targets' own bounds at 97.5 % (one run each, f-DP), which is valid under "
+    "any dependence between the targets"
 )
 FISHER = "Fisher's combination of the targets' p-values (one run each, f-DP)"
 ONE_RUN = "one run with the canaries of all targets (f-DP)"

@@ -68,9 +68,7 @@ def test_guesses_of_different_numbers_are_searched_as_if_alone() -> None:
 
 
 @pytest.mark.parametrize("delta", [1e-3, 1e-2])
-@pytest.mark.parametrize(
-    "correct", [(90, 80, 85, 95), (60, 90, 50, 90), (57, 60, 63, 55)], ids=str
-)
+@pytest.mark.parametrize("correct", [(90, 80, 85, 95), (60, 90, 50, 90), (57, 60, 63, 55)], ids=str)
 def test_fisher_is_the_combination_of_p_values(correct: tuple[int, ...], delta: float) -> None:
     runs = [Guesses(of_run, 100, 1000) for of_run in correct]
     (bound,) = fisher_epsilons([runs], delta, 0.025)

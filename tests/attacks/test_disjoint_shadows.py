@@ -93,7 +93,9 @@ def test_targets_are_never_shadows_of_their_side() -> None:
 
 def test_models_that_are_no_targets_are_the_shadows_if_they_are_half() -> None:
     assert sides_of(LiRA(), EVERYTHING, [0, 1, 2]) == (Side((0, 1, 2), (3, 4, 5, 6, 7, 8, 9)),)
-    assert sides_of(LiRA(), EVERYTHING, [0, 1, 2, 3, 4]) == (Side((0, 1, 2, 3, 4), (5, 6, 7, 8, 9)),)
+    assert sides_of(LiRA(), EVERYTHING, [0, 1, 2, 3, 4]) == (
+        Side((0, 1, 2, 3, 4), (5, 6, 7, 8, 9)),
+    )
     assert sides_of(LiRA(), EVERYTHING, [0, 1, 2, 3, 4, 5]) == (
         Side((0, 2, 4), ODD),
         Side((1, 3, 5), EVEN),
