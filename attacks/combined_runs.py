@@ -190,8 +190,7 @@ def _rejected(entries: _Entries, epsilon: Floats, delta: float) -> NDArray[np.bo
         rejected[number[is_above]] = True
         is_open = (more > 0) & ~is_above
         if not is_open.all():
-            arrays = (number, made, canaries, chance, growth, right, wrong, count)
-            number, made, canaries, chance, growth, right, wrong, count = (
-                values[is_open] for values in arrays
-            )
+            number, chance, growth = number[is_open], chance[is_open], growth[is_open]
+            made, canaries, count = made[is_open], canaries[is_open], count[is_open]
+            right, wrong = right[is_open], wrong[is_open]
     return rejected

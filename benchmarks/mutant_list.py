@@ -468,8 +468,8 @@ ATTACKS = [
             ),
             (
                 "mean logits are those of the examples",
-                "population_mean = _mean_logits(population_logits)",
-                "population_mean = 0 * _mean_logits(population_logits)",
+                "population_mean = _mean_logits(population_logits[chosen])",
+                "population_mean = 0 * _mean_logits(population_logits[chosen])",
             ),
         ],
     ),
@@ -868,7 +868,7 @@ EPSILON_BOUNDS = [
                 "2 * canaries * delta",
             ),
             (
-                "the recursion credits one correct guess too many",
+                "the recursion at once credits one correct guess too many",
                 "right + count * added",
                 "right + (count + 1) * added",
             ),
