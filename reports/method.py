@@ -185,8 +185,8 @@ def _rules(study: StudyResult) -> str:
             attacks.setdefault(rule, {})[attack.attack] = None
     if len(attacks) == 1:
         return f"The bound from all targets is {next(iter(attacks))}."
-    listed = [f"for {', '.join(names)}, {rule}" for rule, names in attacks.items()]
-    return f"The bound from all targets is: {'. '.join(listed)}."
+    listed = [f"for {', '.join(names)}: {rule}." for rule, names in attacks.items()]
+    return f"The bound from all targets is, {' And '.join(listed)}"
 
 
 def _canaries(study: StudyResult) -> str:

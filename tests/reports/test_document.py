@@ -229,7 +229,7 @@ def test_the_method_states_the_rule_of_every_bound() -> None:
             attacks.append(attack.model_copy(update={"epsilon_proof": rule}))
         arms.append(arm.model_copy(update={"attacks": attacks}))
     words = " ".join(method(usual.model_copy(update={"arms": arms})))
-    assert "for lira, RULE OF HALVES. for loss, RULE WITHOUT SHADOWS." in words
+    assert "for lira: RULE OF HALVES. And for loss: RULE WITHOUT SHADOWS." in words
     assert "earlier version" not in words
     rows = render_csv(result(usual.model_copy(update={"arms": arms})))
     assert "RULE OF HALVES" in rows
