@@ -366,6 +366,11 @@ ATTACKS = [
                 "(members[1:] != members[:-1]).sum()) + 1",
                 "(members[1:] != members[:-1]).sum()) + 40",
             ),
+            (
+                "only pairs with few members in common are found",
+                "fewer = np.minimum(agreements, examples - agreements)",
+                "fewer = agreements",
+            ),
         ],
     ),
     *of_file(
