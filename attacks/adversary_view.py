@@ -53,7 +53,7 @@ class AdversaryView:
         if not 0 <= target < observations.models:
             raise ValueError(f"target must lie in 0..{observations.models - 1}, got {target}")
         if shadows is not observations:
-            _check_same_design(observations, shadows)
+            check_same_design(observations, shadows)
         self.__left_out = None
         if numbers is None:
             self.__left_out = np.array([], dtype=np.int64) if left_out is None else left_out
@@ -326,7 +326,7 @@ def _extra_of_model(argument: str, extras: Extras, name: str, target: int) -> ND
     return values
 
 
-def _check_same_design(observations: Ensemble, shadows: Ensemble) -> None:
+def check_same_design(observations: Ensemble, shadows: Ensemble) -> None:
     """Raises ValueError unless both have the same labels, membership, queries and classes."""
     for name in ("labels", "membership", "population_labels"):
         if not np.array_equal(getattr(observations, name), getattr(shadows, name)):

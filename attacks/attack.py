@@ -26,7 +26,9 @@ class Attack(ABC):
     `cost` describes the cost for one target in a few words; `source` is the paper in which the
     attack was published. An attack `is_slow` if the curve of attack power repeats it with one
     number of shadows only. Where numbers of references are limited, an attack gives up
-    `fewer_references` of each kind. `mgaudit.testing.check_attack` checks this contract.
+    `fewer_references` of each kind. `learns_from_shadows_only` says that what `fitted` learns does
+    not depend on the target, so that it can score every target with the same shadows.
+    `mgaudit.testing.check_attack` checks this contract.
 
     Before anything is trained, each attack that is not built in scores made-up outputs of several
     targets, the first of them twice. The scores must be finite, float64 (examples,) and the same
@@ -39,6 +41,7 @@ class Attack(ABC):
     source: ClassVar[str] = "own attack"
     is_slow: ClassVar[bool] = False
     fewer_references: ClassVar[int] = 0
+    learns_from_shadows_only: ClassVar[bool] = False
 
     @classmethod
     def examples(cls) -> "tuple[Attack, ...]":
@@ -138,10 +141,10 @@ def jackknife_scores(
     for target in targets:
         view = observations.view(target, shadows)
         score = attack.fitted(view)
-        scores = _checked(attack, score(view), examples)
+        scores = checked_scores(attack, score(view), examples)
         without = np.empty((len(groups), examples))
         for group, models in enumerate(groups):
-            without[group] = _checked(attack, score(view.without(models)), examples)
+            without[group] = checked_scores(attack, score(view.without(models)), examples)
         yield Scores(scores, without)
 
 
@@ -158,10 +161,10 @@ def score_view(attack: Attack, view: AdversaryView, examples: int) -> NDArray[np
     Raises:
         UsageError: For scores that are not finite float64 (examples,).
     """
-    return _checked(attack, attack.score(view), examples)
+    return checked_scores(attack, attack.score(view), examples)
 
 
-def _checked(attack: Attack, scores: object, examples: int) -> NDArray[np.float64]:
+def checked_scores(attack: Attack, scores: object, examples: int) -> NDArray[np.float64]:
     """Returns a copy of scores; raises UsageError unless they are finite float64 (examples,)."""
     key = f"attack {type(attack).__name__}"
     way_out = "see mgaudit.testing.check_attack"

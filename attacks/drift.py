@@ -65,6 +65,7 @@ def fit_drift(
     labels: Labels,
     population_logits: NDArray[np.floating],
     population_labels: Labels,
+    mean_of: NDArray[np.int64] | None = None,
 ) -> DriftFit:
     """Returns the drift of each model, fitted on the population.
 
@@ -74,10 +75,13 @@ def fit_drift(
         labels: Class numbers (examples,).
         population_logits: Logits (models, population, queries, classes).
         population_labels: Class numbers (population,).
+        mean_of: The numbers of the models whose mean logits the drift is measured from (models,);
+            None for all. The drift of a model depends on no other models.
     """
     classes = logits.shape[-1]
-    population_mean = _mean_logits(population_logits)
-    features = _features(kind, _mean_logits(logits), labels)
+    chosen = slice(None) if mean_of is None else mean_of
+    population_mean = _mean_logits(population_logits[chosen])
+    features = _features(kind, _mean_logits(logits[chosen]), labels)
     population_features = _features(kind, population_mean, population_labels)
     products = []
     for of_model in population_logits:

@@ -57,6 +57,8 @@ class Ensemble:
     _origin: "tuple[Ensemble, int, Ensemble] | None" = field(
         default=None, init=False, repr=False, compare=False
     )
+    # The models whose mean logits drift is measured from; None for all.
+    _mean_of: NDArray[np.int64] | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Replaces all arrays by views that cannot be written to."""
@@ -188,10 +190,10 @@ class Ensemble:
 
     def with_model(self, model: int, other: "Ensemble") -> "Ensemble":
         """Returns the outputs with those that model `model` has in `other`, without extras."""
-        logits = _with_row(self.logits, model, other.logits)
+        logits = with_rows(self.logits, model, other.logits)
         population_logits = self.population_logits
         if population_logits is not None and other.population_logits is not None:
-            population_logits = _with_row(population_logits, model, other.population_logits)
+            population_logits = with_rows(population_logits, model, other.population_logits)
         mixed = Ensemble(
             logits,
             self.labels,
@@ -205,14 +207,22 @@ class Ensemble:
 
     def _fit(self, drift: Drift) -> DriftFit:
         if drift not in self._fits:
-            self._fits[drift] = fit_drift(drift, self.logits, self.labels, *self.population())
+            population_logits, population_labels = self.population()
+            self._fits[drift] = fit_drift(
+                drift,
+                self.logits,
+                self.labels,
+                population_logits,
+                population_labels,
+                self._mean_of,
+            )
         return self._fits[drift]
 
 
-def _with_row(logits: Logits, model: int, others: Logits) -> Logits:
-    """Returns the logits (models, ...) with one model's row from `others` (models, ...)."""
+def with_rows(logits: Logits, models: int | NDArray[np.int64], others: Logits) -> Logits:
+    """Returns the logits (models, ...) with the rows `models` from `others` (models, ...)."""
     mixed = logits.astype(np.result_type(logits, others))
-    mixed[model] = others[model]
+    mixed[models] = others[models]
     return mixed
 
 

@@ -2,8 +2,9 @@
 
 Where every example is in exactly half of the models, the number of shadow models that trained on an
 example reveals whether the target did. Learned attacks then find members of models that memorise
-nothing. The test of correlations and the tests of fair coins each have a false alarm with a
-probability of about `SIGNIFICANCE`.
+nothing. Two models with the same members are not independent either, so that bounds on epsilon from
+several targets would be wrong. The test of correlations, the tests of fair coins and the test of
+pairs each have a false alarm with a probability of about `SIGNIFICANCE`.
 """
 
 import math
@@ -131,7 +132,8 @@ def _reason(membership: NDArray[np.bool_], targets: Sequence[int], is_independen
     """Returns why membership is not that of independent fair coins; "" if the tests find nothing.
 
     The tests are on the number of members of each target, on runs of members in the order of the
-    examples (a list of all members before all others has two runs), and on counts over models.
+    examples (a list of all members before all others has two runs), on counts over models, and on
+    the examples that two models have in common.
     """
     if len(membership) < FEWEST_MODELS:
         return (
@@ -147,7 +149,30 @@ def _reason(membership: NDArray[np.bool_], targets: Sequence[int], is_independen
             return f"{share:.1%} of the examples are members of model {target}, not about half"
         if _runs_p_value(membership[target]) < significance:
             return f"the members of model {target} are not in random order among the examples"
+    pair = _dependent_pair(membership, targets)
+    if pair is not None:
+        first, second = pair
+        return f"the members of model {first} depend on those of model {second}"
     return ""
+
+
+def _dependent_pair(
+    membership: NDArray[np.bool_], targets: Sequence[int]
+) -> tuple[int, int] | None:
+    """Returns a target and another model whose coins agree too often or too rarely; None if none.
+
+    With independent fair coins, the number of examples on which they agree is binomial.
+    """
+    models, examples = membership.shape
+    signs = np.where(membership, 1.0, -1.0)
+    agreements = np.rint((examples + signs[list(targets)] @ signs.T) / 2)
+    fewer = np.minimum(agreements, examples - agreements)
+    p_values = 2 * special.bdtr(fewer, examples, 0.5)
+    p_values[np.arange(len(targets)), list(targets)] = 1.0
+    row, model = np.unravel_index(p_values.argmin(), p_values.shape)
+    if p_values[row, model] >= SIGNIFICANCE / (len(targets) * (models - 1)):
+        return None
+    return targets[int(row)], int(model)
 
 
 def _two_sided_binomial(successes: int, trials: int) -> float:

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mgaudit.attacks.adversary_view import AdversaryView
-from mgaudit.attacks.ensemble import Ensemble, Labels, Logits
+from mgaudit.attacks.adversary_view import AdversaryView, check_same_design
+from mgaudit.attacks.ensemble import Cache, Ensemble, Labels, Logits, with_rows
 from mgaudit.attacks.observation_checks import (
     check_extras,
     check_labels,
@@ -132,6 +132,42 @@ class Observations(Ensemble):
         """
         return AdversaryView(self, target, self if shadows is None else shadows, numbers)
 
+    def with_shadows_only(
+        self, numbers: NDArray[np.int64], shadows: "Observations | None" = None
+    ) -> "Observations":
+        """Returns the outputs for attacks whose only shadows are the models `numbers`.
+
+        The drift of a model is measured from the mean over these shadows. So the score of a target
+        with `view(target, numbers=numbers)` depends on the target and these shadows, and on no
+        other model.
+
+        Args:
+            numbers: The numbers of the models that are shadows (shadows,).
+            shadows: For the naive adversary, the outputs of the models that are the shadows, as in
+                `view`. The outputs of the models `numbers` are then those in `shadows`.
+
+        Raises:
+            ValueError: As `view`.
+        """
+        separate = self._unchecked() if shadows is None else self._replaced(numbers, shadows)
+        if shadows is None:
+            # Signals of a model's own outputs, without drift, do not depend on other models.
+            separate._signals.update(_without_drift(self._signals))
+            separate._population_signals.update(_without_drift(self._population_signals))
+        object.__setattr__(separate, "_mean_of", numbers)
+        return separate
+
+    def _replaced(self, numbers: NDArray[np.int64], others: "Observations") -> "Observations":
+        """Returns the outputs, in which the models `numbers` have those of `others`."""
+        check_same_design(self, others)
+        population_logits = self.population_logits
+        if population_logits is not None and others.population_logits is not None:
+            population_logits = with_rows(population_logits, numbers, others.population_logits)
+        return self._unchecked(
+            logits=with_rows(self.logits, numbers, others.logits),
+            population_logits=population_logits,
+        )
+
     def is_equal(self, other: "Observations") -> bool:
         """Returns whether all arrays equal those of `other`, with the signals computed so far.
 
@@ -149,3 +185,8 @@ class Observations(Ensemble):
         for key, values in self._population_signals.items():
             pairs.append((values, other.population_signal(*key)))
         return all(np.array_equal(values, expected) for values, expected in pairs)
+
+
+def _without_drift(signals: Cache) -> Cache:
+    """Returns the signals that are computed without subtracting a drift."""
+    return {key: values for key, values in signals.items() if key[1] == "none"}

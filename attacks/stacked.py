@@ -67,6 +67,8 @@ class Stacked(Attack):
     )
     is_slow: ClassVar[bool] = True
     fewer_references: ClassVar[int] = 1  # a pseudo-target has one shadow less
+    # Except that drift is measured from a mean over models; see `Observations.with_shadows_only`.
+    learns_from_shadows_only: ClassVar[bool] = True
     source: ClassVar[str] = "mgaudit 2026"
 
     @classmethod

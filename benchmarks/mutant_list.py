@@ -366,6 +366,11 @@ ATTACKS = [
                 "(members[1:] != members[:-1]).sum()) + 1",
                 "(members[1:] != members[:-1]).sum()) + 40",
             ),
+            (
+                "only pairs with few members in common are found",
+                "fewer = np.minimum(agreements, examples - agreements)",
+                "fewer = agreements",
+            ),
         ],
     ),
     *of_file(
@@ -468,8 +473,8 @@ ATTACKS = [
             ),
             (
                 "mean logits are those of the examples",
-                "population_mean = _mean_logits(population_logits)",
-                "population_mean = 0 * _mean_logits(population_logits)",
+                "population_mean = _mean_logits(population_logits[chosen])",
+                "population_mean = 0 * _mean_logits(population_logits[chosen])",
             ),
         ],
     ),
@@ -836,6 +841,100 @@ EPSILON_BOUNDS = [
                 "right += (count + 1) * added",
             ),
             ("a chance of exactly 1 is rejected", "if chance > 1:", "if chance >= 1:"),
+        ],
+    ),
+    *of_file(
+        "attacks/combined_runs.py",
+        ["tests/attacks/test_combined_runs.py"],
+        [
+            (
+                "Fisher's statistic has one degree of freedom for each run",
+                "chi2.isf(significance, 2 * len(table))",
+                "chi2.isf(significance, len(table))",
+            ),
+            (
+                "p-values are rounded down",
+                "np.append(LEVELS[:-1], 1.0)[position]",
+                "np.append(LEVELS[:1], LEVELS[:-1])[position]",
+            ),
+            (
+                "the statistic is the sum of logarithms, without the factor 2",
+                "-2 * np.log(p_values)",
+                "-np.log(p_values)",
+            ),
+            (
+                "one run has the canaries of one target",
+                "sum(guesses.canaries for guesses in runs)",
+                "max(guesses.canaries for guesses in runs)",
+            ),
+            (
+                "the price of delta ignores the number of targets",
+                "2 * targets * canaries * delta",
+                "2 * canaries * delta",
+            ),
+            (
+                "the recursion at once credits one correct guess too many",
+                "right + count * added",
+                "right + (count + 1) * added",
+            ),
+        ],
+    ),
+    *of_file(
+        "attacks/disjoint_shadows.py",
+        ["tests/attacks/test_disjoint_shadows.py"],
+        [
+            (
+                "targets have the shadows of their own half",
+                "for half, other in (halves, halves[::-1])",
+                "for half, other in ((halves[0], halves[0]), (halves[1], halves[1]))",
+            ),
+            (
+                "halves are those of the positions, which depend on the models that diverged",
+                "if models[model] % 2 == half",
+                "if model % 2 == half",
+            ),
+            (
+                "one shadow is enough",
+                "fewest = max(FEWEST_SHADOWS, attack.fewest_shadows)",
+                "fewest = 1",
+            ),
+            (
+                "an attack that learns from a target scores the others with it",
+                "if not resolved.learns_from_shadows_only:",
+                "if not views:",
+            ),
+        ],
+    ),
+    *of_file(
+        "attacks/observations.py",
+        ["tests/attacks/test_disjoint_shadows.py"],
+        [
+            (
+                "drift is measured from the mean over all targets",
+                'object.__setattr__(separate, "_mean_of", numbers)',
+                "numbers.sort()",
+            ),
+        ],
+    ),
+    *of_file(
+        "mgaudit/study/epsilon_bound.py",
+        ["tests/study/test_epsilon_bound.py"],
+        [
+            (
+                "the significance is not divided among halves and shares",
+                "significance = SIGNIFICANCE / len(candidates)",
+                "significance = SIGNIFICANCE / 1",
+            ),
+            (
+                "the smallest bound is taken",
+                "largest = int(np.argmax(bounds))",
+                "largest = int(np.argmin(bounds))",
+            ),
+            (
+                "the median is the upper one",
+                "sorted(bounds)[(len(bounds) - 1) // 2]",
+                "sorted(bounds)[len(bounds) // 2]",
+            ),
         ],
     ),
 ]

@@ -46,6 +46,9 @@ ACCOUNTING = (
 )
 ONE_BOUND = "the accountant's upper bound"
 TWO_BOUNDS = "the smaller of two valid upper bounds, PRV and PLD,"
+MEDIAN_OF_EARLIER_VERSIONS = (
+    "the median of the targets' own bounds at 97.5 %, computed by an earlier version"
+)
 SIGNIFICANCE = (
     "Significance: a p-value is below 0.05 exactly if the paired 95 % interval excludes 0. Holm's "
     "method corrects the p-values for all arms and attacks with the same metric."
@@ -161,25 +164,36 @@ def _attacks(study: StudyResult) -> str:
 def _lower_bound(study: StudyResult) -> str:
     if study.arms[0].delta is None:
         return outputs_method.no_lower_bound(study)
-    guesses_per_side = study.arms[0].guesses // 2
     return (
-        f"ε at least: each target is one run with {_canaries(study)} as canaries. The attack "
-        f"guesses that the {guesses_per_side} of them with the highest scores are members and that "
-        f"the {guesses_per_side} with the lowest scores are non-members. The number of "
-        "correct guesses gives a lower bound on the ε of the training of this target (Steinke, "
-        "Nasr and Jagielski 2023, with the f-DP analysis of Mahloujifar, Melis and Chaudhuri "
-        "2024). The tables show the median of the targets' bounds "
-        "at 97.5 %, which is a bound at 95 % under any dependence between the targets. The verdict "
-        "reports an alarm if this bound is above the ε that is claimed for DP-SGD. Only the first "
-        "attack counts, because the maximum of several bounds is not a valid bound."
+        f"ε at least: a lower bound on the ε of training, at 95 %. {_canaries(study)} are "
+        "canaries. The attack guesses that those with the highest scores are members, and that as "
+        "many with the lowest scores are non-members. The number of correct guesses gives a bound "
+        "(Steinke, Nasr and Jagielski 2023, with the f-DP analysis of Mahloujifar, Melis and "
+        f"Chaudhuri 2024). {_rules(study)} The verdict reports an alarm if this bound is above the "
+        "ε that is claimed for DP-SGD. Only the first attack counts, because the maximum of "
+        "several bounds is not a valid bound."
     )
+
+
+def _rules(study: StudyResult) -> str:
+    """Returns by which rule the bounds of each attack are computed from all targets."""
+    attacks: dict[str, dict[str, None]] = {}
+    for arm in study.arms:
+        for attack in arm.attacks:
+            proof = attack.epsilon_proof
+            rule = MEDIAN_OF_EARLIER_VERSIONS if proof is None else proof.rule
+            attacks.setdefault(rule, {})[attack.attack] = None
+    if len(attacks) == 1:
+        return f"The bound from all targets is {next(iter(attacks))}."
+    listed = [f"for {', '.join(names)}: {rule}." for rule, names in attacks.items()]
+    return f"The bound from all targets is, {' And '.join(listed)}"
 
 
 def _canaries(study: StudyResult) -> str:
     dataset = study.dataset
     if not dataset.shared_coins:
-        return "all examples"
-    return f"the {dataset.examples - dataset.shared_coins} examples that have a coin of their own"
+        return "All examples"
+    return f"The {dataset.examples - dataset.shared_coins} examples that have a coin of their own"
 
 
 def _units(study: StudyResult) -> str:

@@ -23,6 +23,28 @@ SCHEMA_VERSION = 8
 PLAIN = "none"  # the name of the scheme without noise
 
 
+class EpsilonProof(Record):
+    """How the guesses of an attack prove a lower bound on epsilon, at 95 %.
+
+    `rule` describes the bound in words. It is the largest of several bounds whose significances add
+    up to 5 %. The other fields describe the largest: the indices of its `targets` and of their
+    `shadows`, and the number of `guesses` about each target, half of them in and half out, of which
+    `correct` were right. With the `combination` "one run", the canaries of all targets are those of
+    one run; with "Fisher", p-values of the targets are combined; "median" is the median of the
+    targets' bounds. The bound is wrong with a probability of at most `significance`. `provable` is
+    the epsilon (nats) that this rule would prove if all guesses were right.
+    """
+
+    rule: str
+    combination: Literal["one run", "Fisher", "median"]
+    targets: list[int]
+    shadows: list[int]
+    guesses: int
+    correct: list[int]
+    significance: float
+    provable: float
+
+
 class AttackResult(Record):
     """One attack on one arm, with each of the models `targets` as the target in turn.
 
@@ -35,10 +57,12 @@ class AttackResult(Record):
 
     An `adaptive` adversary trains the shadows under the arm's own scheme, a `naive` one without
     noise. `needs` lists the inputs of the attack beside the target's outputs. `correct_guesses` is
-    the number of correct guesses about each target, of the arm's `guesses`, and
-    `epsilon_lower_bound` (nats, at the arm's `delta`) is the lower bound that they prove, at 95 %
-    for all targets together; None where the arm has no `delta`. `false_positives_allowed` is, for
-    each TPR, the number of the `non_members` of one target that may pass its threshold.
+    the number of correct guesses about each target with all its shadows, of the arm's `guesses`.
+    `epsilon_lower_bound` (nats, at the arm's `delta`) is the lower bound from all targets, at 95 %,
+    and `epsilon_proof` how it is proved; both are None where the arm has no `delta`, and the proof
+    in results of earlier versions, whose bound is the median of the targets' bounds.
+    `false_positives_allowed` is, for each TPR, the number of the `non_members` of one target that
+    may pass its threshold.
     """
 
     attack: str
@@ -55,6 +79,7 @@ class AttackResult(Record):
     epsilon_lower_bound: float | None
     false_positives_allowed: dict[str, int]
     non_members: int
+    epsilon_proof: EpsilonProof | None = None
 
     @property
     def name(self) -> str:
@@ -177,9 +202,10 @@ class AuditResult(Record):
 
     Accuracies are fractions, None where predictions are not known; `accuracy` is that on the test
     examples. Each target is attacked in turn. Models that `diverged` are excluded from all other
-    numbers, as targets and as shadows. `guesses` about the members of each target give a lower
-    bound on epsilon at `delta`, which is None where membership was not drawn by independent fair
-    coins, so that no bound is valid; `epsilon_provable` is the bound if all were right. `power` is
+    numbers, as targets and as shadows. Guesses about the members of the targets give a lower bound
+    on epsilon at `delta`, which is None where membership was not drawn by independent fair coins,
+    so that no bound is valid; `epsilon_provable` is that of the first attack if all guesses were
+    right. `guesses` is the number of which `correct_guesses` of an attack were right. `power` is
     the first attack's success by the number of shadows; empty if it uses none. `note` comes from
     the study file. `key` is the arm's name in settings, unique in the study; `scheme` holds the
     parts of its scheme, and `sources` the papers behind them. `risk` is that of a released model

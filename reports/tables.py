@@ -78,10 +78,10 @@ def _main_notes(study: StudyResult) -> list[str]:
     provable = _provable(study)
     if provable:
         notes.append(
-            "ε at least is the lower bound on ε that the attack's guesses prove (audit in one "
-            "run); each bound holds at 95 %, and a bound of 0 proves nothing. ε claimed is the "
-            "upper bound that is proved for DP-SGD. If all guesses were correct, they would prove "
-            f"ε ≥ {provable}."
+            "ε at least is the lower bound on ε that the attack's guesses about all targets prove; "
+            "each bound holds at 95 %, and a bound of 0 proves nothing. The section on method says "
+            "how targets are combined. ε claimed is the upper bound that is proved for DP-SGD. If "
+            f"all guesses were correct, they would prove ε ≥ {provable}."
         )
     notes += divergence(study)
     if any(arm.alarm for arm in study.arms):

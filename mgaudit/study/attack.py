@@ -13,21 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.attacks import Attack, Observations, Stacked
+from mgaudit.attacks.disjoint_shadows import Side
 from mgaudit.attacks.exposure import Exposure, auc_by_class, exposure, ranks_of
 from mgaudit.attacks.intervals import Interval, Resampled
 from mgaudit.attacks.jackknife import Jackknife
-from mgaudit.attacks.one_run import Guesses, guess, one_run_fdp_epsilon
 from mgaudit.attacks.roc import ROC, false_positives_allowed, roc
 from mgaudit.reports.record import ChoiceRecord
+from mgaudit.reports.results import EpsilonProof
 from mgaudit.settings.choices import Choice
 from mgaudit.study.audited import Answers, AuditedArm, AuditedData
+from mgaudit.study.epsilon_bound import epsilon_bound, guessed
 from mgaudit.study.mounting import Measured, MetricsByName, Mounted, Mounting, mount, named
 from mgaudit.study.risk import RiskOfArm, risk_of_arm, risk_of_scores
-from mgaudit.targets.seeds import numpy_generator
 
 ROC_GRID = np.concatenate([[0.0], np.logspace(-4, 0, 161)])  # false positive rates of mean ROCs
-# The share of the examples guessed in (and out), and the probability that a bound is wrong.
-GUESSED_SHARE, SIGNIFICANCE = 0.05, 0.05
 
 Adversary = Literal["adaptive", "naive"]
 
@@ -66,8 +65,9 @@ class AttackOutcome:
         mean_roc: Mean TPR of the targets at the FPRs of ROC_GRID, float64, in [0, 1].
         correct_guesses: Number of correct guesses about each target, as in `guessed`; empty
             without a valid bound.
-        epsilon_lower_bound: Lower bound (95 %) on epsilon (nats) that the guesses prove; None
-            without a valid bound.
+        epsilon_lower_bound: Lower bound (95 %) on epsilon (nats) from all targets; None without a
+            valid bound.
+        epsilon_proof: The rule of this bound, and the guesses that prove it; None likewise.
     """
 
     attack: AttackFacts
@@ -78,6 +78,7 @@ class AttackOutcome:
     mean_roc: NDArray[np.float64]
     correct_guesses: list[int]
     epsilon_lower_bound: float | None
+    epsilon_proof: EpsilonProof | None
 
 
 @dataclass(frozen=True)
@@ -185,9 +186,14 @@ def audit(
     rows = arm.target_rows
     if not any("shadows" in choice.built.needs for choice in attacks):
         naive = None
-    mountings = [Mounting.of(attacks, observations, rows, arm.models, data, in_detail=True)]
+    has_bounds = arm.delta is not None
+    mountings = [
+        Mounting.of(
+            attacks, observations, rows, arm.models, data, in_detail=True, has_bounds=has_bounds
+        )
+    ]
     if naive is not None:
-        mountings.append(_naive_mounting(attacks, naive, data))
+        mountings.append(_naive_mounting(attacks, naive, data, has_bounds))
     if through is not None:
         mountings += _noise_mountings(attacks[0], through, arm, data)
     adaptive, *others = mount(mountings, jobs)
@@ -239,12 +245,20 @@ def audit_of(
     )
 
 
-def _naive_mounting(attacks: Sequence[Choice], naive: NaiveView, data: AuditedData) -> Mounting:
+def _naive_mounting(
+    attacks: Sequence[Choice], naive: NaiveView, data: AuditedData, has_bounds: bool
+) -> Mounting:
     """Returns the attacks whose shadow models are trained without noise."""
     with_shadows = [choice for choice in attacks if "shadows" in choice.built.needs]
     rows = list(range(len(naive.targets)))
     return Mounting.of(
-        with_shadows, naive.observations, rows, naive.targets, data, shadows=naive.shadows
+        with_shadows,
+        naive.observations,
+        rows,
+        naive.targets,
+        data,
+        shadows=naive.shadows,
+        has_bounds=has_bounds,
     )
 
 
@@ -294,8 +308,10 @@ def _outcomes(
 ) -> list[AttackOutcome]:
     """Returns the outcome of each attack of a mounting; `targets` are indices in the study."""
     return [
-        outcome_of(AttackFacts.of(choice), arm, data, measured, adversary, targets)
-        for choice, measured in zip(mounting.attacks, mounted.attacks, strict=True)
+        outcome_of(AttackFacts.of(choice), arm, data, measured, adversary, targets, sides)
+        for choice, measured, sides in zip(
+            mounting.attacks, mounted.attacks, mounting.sides_by_index, strict=True
+        )
     ]
 
 
@@ -328,15 +344,26 @@ def outcome_of(
     measured: Measured,
     adversary: Adversary = "adaptive",
     targets: list[int] | None = None,
+    sides: Sequence[Side] = (),
 ) -> AttackOutcome:
     """Returns the outcome of an attack from its scores and metrics.
 
-    `targets` None are the targets of the arm.
+    `targets` None are the targets of the arm. `sides` are those on which the scores
+    `measured.independent` are independent, by index in the study; empty if there are none.
     """
     scores = measured.scores
     targets = arm.targets if targets is None else targets
     membership = data.membership[targets]
-    guesses = [] if arm.delta is None else _guesses(scores, membership, data)
+    correct_guesses: list[int] = []
+    bound, proof = None, None
+    if arm.delta is not None:
+        independent = scores if measured.independent is None else measured.independent
+        canaries = data.of_canaries(membership)
+        guesses = guessed(data.of_canaries(scores), canaries, data.seed)
+        correct_guesses = [of_target.correct for of_target in guesses]
+        bound, proof = epsilon_bound(
+            data.of_canaries(independent), canaries, targets, sides, arm.delta, data.seed
+        )
     pairs = zip(scores, membership, strict=True)
     curves = [_on_grid(roc(*pair)) for pair in pairs]
     return AttackOutcome(
@@ -346,62 +373,10 @@ def outcome_of(
         scores=scores,
         metrics=measured.metrics,
         mean_roc=np.mean(curves, axis=0),
-        correct_guesses=[of_target.correct for of_target in guesses],
-        epsilon_lower_bound=None if arm.delta is None else epsilon_lower_bound(guesses, arm.delta),
+        correct_guesses=correct_guesses,
+        epsilon_lower_bound=bound,
+        epsilon_proof=proof,
     )
-
-
-def _guesses(
-    scores: NDArray[np.float64], membership: NDArray[np.bool_], data: AuditedData
-) -> list[Guesses]:
-    """Returns the guesses about each target; `scores` and `membership` are (targets, examples)."""
-    return guessed(data.of_canaries(scores), data.of_canaries(membership), data.seed)
-
-
-def guesses_a_side(share: float, examples: int) -> int:
-    """Returns how many of the examples are guessed in, and as many out: a share, but at least 1."""
-    return max(int(share * examples), 1)
-
-
-def guessed(scores: NDArray[np.float64], membership: NDArray[np.bool_], seed: int) -> list[Guesses]:
-    """Returns for each target how many guesses about its members were made, and were correct.
-
-    The examples with the highest scores are guessed to be members, and those with the lowest
-    scores non-members, GUESSED_SHARE of the examples each. Each target counts as one run in which
-    all examples are canaries, that is, examples whose membership is a fair coin.
-
-    Args:
-        scores: Scores (targets, examples), float64; higher means member.
-        membership: Membership (targets, examples), bool.
-        seed: Random seed; it decides between equal scores.
-    """
-    count = guesses_a_side(GUESSED_SHARE, scores.shape[1])
-    guesses = []
-    for target, pair in enumerate(zip(scores, membership, strict=True)):
-        generator = numpy_generator(seed, "guesses", target)
-        guesses.append(guess(*pair, count, count, generator))
-    return guesses
-
-
-def epsilon_lower_bound(guesses: list[Guesses], delta: float) -> float:
-    """Returns a lower bound (95 %) on the epsilon (nats) of the training at `delta`.
-
-    `guesses` has one entry for each target and must not be empty. The bound is the median of the
-    targets' own lower bounds, each at level 97.5 %. It holds at 95 % even if the targets depend on
-    one another: by Markov's inequality, the probability that at least half of the bounds are too
-    high is at most twice 2.5 %.
-    """
-    significance = SIGNIFICANCE / 2
-    bounds = [one_run_fdp_epsilon(of_target, delta, significance) for of_target in guesses]
-    return sorted(bounds)[(len(bounds) - 1) // 2]
-
-
-def provable(made: int, canaries: int, delta: float, significance: float) -> float:
-    """Returns the lower bound on epsilon (nats) if all `made` guesses are correct.
-
-    No attack can prove more with this many guesses about this many canaries.
-    """
-    return one_run_fdp_epsilon(Guesses(made, made, canaries), delta, significance)
 
 
 def _on_grid(curve: ROC) -> NDArray[np.float64]:

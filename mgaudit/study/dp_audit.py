@@ -24,8 +24,8 @@ from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.dp_audit import Bound, DPAuditResult
 from mgaudit.settings.study_settings import AuditSettings, DPAuditSettings
 from mgaudit.storage.run_folder import path_word
-from mgaudit.study.attack import guesses_a_side, provable
 from mgaudit.study.design import Design
+from mgaudit.study.epsilon_bound import guesses_a_side, provable_in_one_run
 from mgaudit.study.plan import Arm, plan_arm
 from mgaudit.study.progress import Progress
 from mgaudit.study.provenance import provenance, run_sha256
@@ -197,7 +197,9 @@ def _run_one_run(plan: DPAuditPlan, jobs: int, progress: Progress) -> tuple[DPAu
         canaries=guesses.canaries,
         guesses=guesses.made,
         correct=guesses.correct,
-        epsilon_provable=provable(guesses.made, guesses.canaries, delta, settings.significance),
+        epsilon_provable=provable_in_one_run(
+            guesses.made, guesses.canaries, delta, settings.significance
+        ),
         accuracy=accuracy,
         bounds=bounds,
         provenance=provenance(design.device),

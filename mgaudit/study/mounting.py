@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from mgaudit.attacks import Observations
+from mgaudit.attacks.disjoint_shadows import Side, scores_with_disjoint_shadows, sides_of
 from mgaudit.attacks.intervals import Resampled, resampled_metrics
 from mgaudit.attacks.jackknife import Jackknife, ModelGroups, number_of_groups
 from mgaudit.attacks.power import numbers_of_shadows, scores_by_number
@@ -39,10 +40,15 @@ MetricsByName = dict[str, Resampled]
 
 
 class Measured(NamedTuple):
-    """The scores (targets, examples) of an attack, and its metrics by name."""
+    """The scores (targets, examples) of an attack, and its metrics by name.
+
+    `independent` are scores (targets, examples) that are independent on each side of the targets;
+    None where there are no sides.
+    """
 
     scores: NDArray[np.float64]
     metrics: MetricsByName
+    independent: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,10 @@ class Mounting:
         shadows: The outputs of the models that a naive adversary trained; None for an adaptive
             adversary, whose shadow models are the other observed models.
         rows: The positions of the targets among the observed models.
+        models: The index in the study of each observed model.
         groups: For each attack, the groups of models of its jackknife; None without one.
+        sides: For each attack, the sides on which scores of the targets are independent, as from
+            `sides_of`; empty without any, or without bounds on epsilon.
         data: The data that all arms of the study share.
         in_detail: Whether the first attack is repeated with fewer shadow models, and measured
             within each class.
@@ -81,7 +90,9 @@ class Mounting:
     observations: Observations
     shadows: Observations | None
     rows: list[int]
+    models: list[int]
     groups: tuple[ModelGroups | None, ...]
+    sides: tuple[tuple[Side, ...], ...]
     data: AuditedData
     in_detail: bool
     classes: dict[int, NDArray[np.bool_]]
@@ -96,8 +107,9 @@ class Mounting:
         data: AuditedData,
         shadows: Observations | None = None,
         in_detail: bool = False,
+        has_bounds: bool = False,
     ) -> "Mounting":
-        """Returns the attacks on targets; `models` has the index in the study of each model."""
+        """Returns the attacks on targets; `has_bounds` says if bounds on epsilon are valid."""
         membership, groups = observations.membership[rows], []
         for choice in attacks:
             number = number_of_groups(len(data.membership), choice.built.is_slow)
@@ -106,10 +118,33 @@ class Mounting:
         classes: dict[int, NDArray[np.bool_]] = {}
         if in_detail and data.labels is not None:
             classes = classes_with_jackknife(data.labels, membership, data.splits)
-        sent = replace(data, pictures=None)  # which no attack uses
+        sides: list[tuple[Side, ...]] = [() for _ in attacks]
+        if has_bounds:
+            sides = [sides_of(choice.built, models, rows) for choice in attacks]
         return cls(
-            tuple(attacks), observations, shadows, rows, tuple(groups), sent, in_detail, classes
+            attacks=tuple(attacks),
+            observations=observations,
+            shadows=shadows,
+            rows=rows,
+            models=models,
+            groups=tuple(groups),
+            sides=tuple(sides),
+            data=replace(data, pictures=None),  # which no attack uses
+            in_detail=in_detail,
+            classes=classes,
         )
+
+    @property
+    def sides_by_index(self) -> list[list[Side]]:
+        """For each attack, its sides with the indices of the models in the study."""
+
+        def indices(positions: tuple[int, ...]) -> tuple[int, ...]:
+            return tuple(self.models[position] for position in positions)
+
+        return [
+            [Side(indices(side.targets), indices(side.shadows)) for side in sides]
+            for sides in self.sides
+        ]
 
     @property
     def scores(self) -> int:
@@ -161,7 +196,12 @@ def _mounted(piece: _Piece) -> tuple[int, int, Mounted]:
     with threadpool_limits(limits=1):
         of_attacks = [_rescored(number, mounting) for number in range(len(mounting.attacks))]
         membership, data = mounting.observations.membership[mounting.rows], mounting.data
-        measures = [measured(of.scores, membership, data, of.jackknife) for of in of_attacks]
+        measures = [
+            measured(of.scores, membership, data, of.jackknife)._replace(
+                independent=_independent(number, mounting, of.scores)
+            )
+            for number, of in enumerate(of_attacks)
+        ]
         power = _power(mounting) if mounting.in_detail else {}
     return piece.number, piece.part, Mounted(measures, power, of_attacks[0].auc_by_class)
 
@@ -172,6 +212,7 @@ def _joined(parts: Sequence[Mounted]) -> Mounted:
         Measured(
             np.concatenate([part.scores for part in of_attack]),
             _joined_metrics([part.metrics for part in of_attack]),
+            _joined_scores([part.independent for part in of_attack]),
         )
         for of_attack in zip(*(part.attacks for part in parts), strict=True)
     ]
@@ -184,6 +225,11 @@ def _joined(parts: Sequence[Mounted]) -> Mounted:
         for label in parts[0].auc_by_class
     }
     return Mounted(of_attacks, power, by_class)
+
+
+def _joined_scores(parts: Sequence[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:
+    known = [part for part in parts if part is not None]
+    return np.concatenate(known) if known else None
 
 
 def _joined_metrics(parts: Sequence[MetricsByName]) -> MetricsByName:
@@ -203,6 +249,26 @@ def _rescored(number: int, mounting: Mounting) -> Rescored:
             groups,
             mounting.data.splits,
             classes,
+        )
+
+
+def _independent(
+    number: int, mounting: Mounting, scores: NDArray[np.float64]
+) -> NDArray[np.float64] | None:
+    """Returns scores of an attack that are independent on each side; None without sides.
+
+    `scores` (targets, examples) are those with all other models as shadows.
+    """
+    choice, sides = mounting.attacks[number], mounting.sides[number]
+    if not sides:
+        return None
+    others = mounting.observations.models - 1
+    is_alone = len(sides[0].targets) == 1 and len(sides[0].shadows) == others
+    if not sides[0].shadows or (is_alone and len(sides) == 1):
+        return scores
+    with named(choice):
+        return scores_with_disjoint_shadows(
+            choice.built, mounting.observations, mounting.shadows, sides, mounting.rows
         )
 
 

@@ -34,15 +34,12 @@ from mgaudit.reports.results import (
     PowerPoint,
 )
 from mgaudit.study.attack import (
-    GUESSED_SHARE,
     ROC_GRID,
-    SIGNIFICANCE,
     AttackOutcome,
     Audit,
-    guesses_a_side,
-    provable,
 )
 from mgaudit.study.audited import AuditedArm, AuditedData
+from mgaudit.study.epsilon_bound import GUESSED_SHARE, guesses_a_side
 from mgaudit.study.risk_record import risk_record
 
 MOST_EXPOSED = 20  # examples in the list of an arm's most exposed ones
@@ -68,9 +65,7 @@ def _audit_result(audit: Audit, plain: Audit | None, data: AuditedData) -> Audit
     tests = _number_of_tests(arm, data)
     canaries = data.number_of_canaries
     guesses = 0 if arm.delta is None else 2 * guesses_a_side(GUESSED_SHARE, canaries)
-    provable_epsilon = None
-    if arm.delta is not None:
-        provable_epsilon = provable(guesses, canaries, arm.delta, SIGNIFICANCE / 2)
+    proof = audit.outcomes[0].epsilon_proof
     attacks = _attack_results(audit, plain, trials, data)
     return AuditResult(
         key=arm.key,
@@ -87,7 +82,7 @@ def _audit_result(audit: Audit, plain: Audit | None, data: AuditedData) -> Audit
         claim=arm.claim,
         delta=arm.delta,
         guesses=guesses,
-        epsilon_provable=provable_epsilon,
+        epsilon_provable=None if proof is None else proof.provable,
         attacks=attacks,
         power=[_power_point(shadows, metrics, trials) for shadows, metrics in audit.power.items()],
         most_exposed=_most_exposed(audit.exposure, data),
@@ -239,6 +234,7 @@ def _attack_result(
         differences={} if paired is None else _differences(outcome, paired, trials),
         correct_guesses=outcome.correct_guesses,
         epsilon_lower_bound=outcome.epsilon_lower_bound,
+        epsilon_proof=outcome.epsilon_proof,
         false_positives_allowed=_allowed_by_level(non_members),
         non_members=non_members,
     )

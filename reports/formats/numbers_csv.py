@@ -246,6 +246,8 @@ def _attack(attack: AttackResult, study: StudyResult) -> Iterator[CsvRow]:
         for model, correct in zip(attack.targets, attack.correct_guesses, strict=True):
             yield {"what": "correct guesses", "model": model, "value": correct}
         bound: CsvRow = {"metric": "epsilon_lower_bound", "value": attack.epsilon_lower_bound}
+        if attack.epsilon_proof is not None:
+            bound["note"] = attack.epsilon_proof.rule
         yield bound | {"what": "attack"}
     for metric, allowed in attack.false_positives_allowed.items():
         yield {"what": "false positives allowed", "metric": metric, "value": allowed}

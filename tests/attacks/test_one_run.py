@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 from scipy.special import ndtr, ndtri
 
+from mgaudit.attacks.epsilon import gdp_epsilon
 from mgaudit.attacks.one_run import (
     Guesses,
     guess,
@@ -25,6 +26,14 @@ def gaussian_level(power: float, mu: float) -> float:
     return float(ndtr(ndtri(power) - mu))
 
 
+def p_value_of_steinke(guesses: Guesses, epsilon: float, delta: float) -> float:
+    q = 1 / (1 + math.exp(-epsilon))
+    below = np.arange(guesses.correct - 1, -1, -1)
+    mass = np.cumsum(stats.binom.pmf(below, guesses.made, q)) / (guesses.correct - below)
+    tail = float(stats.binom.sf(guesses.correct - 1, guesses.made, q))
+    return tail + 2 * guesses.canaries * delta * float(mass.max(initial=0.0))
+
+
 def dp_level(power: float, epsilon: float, delta: float) -> float:
     """The level at which (epsilon, delta)-DP first allows the power, by search."""
     growth, shrinkage = math.exp(epsilon), math.exp(-epsilon)
@@ -33,6 +42,49 @@ def dp_level(power: float, epsilon: float, delta: float) -> float:
         return power - min(1.0, delta + growth * level, 1 - shrinkage * (1 - delta - level))
 
     return oracles.falls_to(missed, 0.0) if missed(0.0) > 0 else 0.0
+
+
+def guesses_at_corners(shift: float, examples: int) -> list[Guesses]:
+    """Guesses that scores above a threshold are members, at the corners of the ROC's hull.
+
+    Non-members are evenly spaced quantiles of the standard normal law, and members the same plus
+    the shift.
+    """
+    others = stats.norm.ppf((np.arange(examples) + 0.5) / examples)
+    thresholds = np.concatenate([np.union1d(others, others + shift), [np.inf]])
+    counts = [np.searchsorted(scores, thresholds) for scores in (others + shift, others)]
+    points = np.stack(counts, axis=1)
+    dominated = np.array([True])
+    while dominated.any():
+        steps = np.diff(points, axis=0)
+        dominated = steps[:-1, 1] * steps[1:, 0] <= steps[1:, 1] * steps[:-1, 0]
+        points = points[np.r_[True, ~dominated, True]]
+    above = examples - points
+    return [Guesses(int(right), int(right + wrong), 2 * examples) for right, wrong in above]
+
+
+@pytest.mark.parametrize(
+    ("shift", "steinke", "gaussian"),
+    [
+        pytest.param(1, 1.1334596, 2.1647492, marks=pytest.mark.slow),
+        pytest.param(2, 2.3119453, 4.7218066, marks=pytest.mark.slow),
+        (4, 4.3955677, 9.1337517),
+    ],
+)
+def test_the_bounds_of_jax_privacy(shift: float, steinke: float, gaussian: float) -> None:
+    # Vectors of google-deepmind/jax_privacy, auditing_test.py (test_epsilon_one_run_close). Its
+    # bound is the largest over all corners, with the significance divided by their number.
+    guesses = guesses_at_corners(shift, 10_000)
+    significance, delta = 0.05 / len(guesses), 1e-6
+    largest_mu = 0.0
+    for of in guesses:
+        if rejects(of, partial(gaussian_level, mu=largest_mu + 1e-9), significance):
+            largest_mu = one_run_fdp_mu(of, significance)
+    assert gdp_epsilon(largest_mu, delta) == pytest.approx(gaussian, abs=1e-6)
+    # Corners with a bound below the expected one are not searched, because that takes a minute.
+    counts = [of for of in guesses if p_value_of_steinke(of, steinke - 1e-3, delta) < significance]
+    bounds = [one_run_epsilon(of, delta, significance) for of in counts]
+    assert max(bounds) == pytest.approx(steinke, abs=1e-7)
 
 
 @EPSILON_BOUNDS

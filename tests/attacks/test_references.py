@@ -189,6 +189,29 @@ def test_members_that_are_no_coins_have_no_bound(row: np.ndarray, reason: str) -
     assert reason in membership_layout(membership, [0, 1]).reason
 
 
+@pytest.mark.parametrize("opposite", [False, True])
+def test_models_with_the_same_members_have_no_bound(opposite: bool) -> None:
+    # Among many models, the number of models with an example does not show a pair.
+    generator = np.random.default_rng(0)
+    membership = generator.random((64, 200)) < 0.5
+    assert membership_layout(membership, list(range(64))).reason == ""
+    membership[40] = ~membership[7] if opposite else membership[7]
+    layout = membership_layout(membership, list(range(64)))
+    assert layout.reason == "the members of model 7 depend on those of model 40"
+    assert layout.limits is None
+    # A target that only resembles itself is no pair.
+    assert membership_layout(membership, [3, 5]).reason == ""
+
+
+def test_pairs_of_independent_models_raise_few_alarms() -> None:
+    generator = np.random.default_rng(0)
+    alarms = 0
+    for _ in range(300):
+        membership = generator.random((12, 100)) < 0.5
+        alarms += "depend on those of model" in membership_layout(membership, range(12)).reason
+    assert alarms <= 3
+
+
 def test_few_models_have_no_bound() -> None:
     generator = np.random.default_rng(0)
     assert "fewer than 3 models" in membership_layout(coins(2, generator), [0]).reason

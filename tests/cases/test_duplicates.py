@@ -22,9 +22,10 @@ from mgaudit.reports.record import ChoiceRecord
 from mgaudit.settings.schemes import PLAIN
 from mgaudit.settings.study_settings import study_settings
 from mgaudit.storage.run_folder import RunFolder
-from mgaudit.study.attack import AttackFacts, guesses_a_side, outcome_of
+from mgaudit.study.attack import AttackFacts, outcome_of
 from mgaudit.study.audited import AuditedArm, AuditedData
 from mgaudit.study.design import Design, draw_design
+from mgaudit.study.epsilon_bound import guesses_a_side
 from mgaudit.study.mounting import measured
 from mgaudit.targets.membership import fair_coins
 from mgaudit.targets.networks.mlp import MLP
@@ -117,7 +118,7 @@ def test_a_run_reports_its_copies_and_bounds_leave_them_out() -> None:
     assert "80 of 160 examples" in study.dataset.notes[0]
     assert arm.guesses == 2 * guesses_a_side(0.05, alone)
     words = " ".join(method(study))
-    assert f"the {alone} examples that have a coin of their own as canaries" in words
+    assert f"The {alone} examples that have a coin of their own are canaries" in words
     assert "exact copies together" in words
     assert any(name == "About the data" for name, _ in facts(study))
     log = (result.path / "log.txt").read_text(encoding="utf-8")

@@ -11,10 +11,13 @@ from typer.testing import CliRunner
 
 import mgaudit
 from mgaudit.attacks import LiRA, Observations, score_every_target
+from mgaudit.attacks.combined_runs import combined_epsilons
+from mgaudit.attacks.one_run import Guesses
 from mgaudit.attacks.single_target import delong_interval
 from mgaudit.cli.app import app
 from mgaudit.reports.formats.render import FORMATS
 from mgaudit.storage.run_folder import RunFolder
+from mgaudit.study.epsilon_bound import median_epsilon
 
 MODELS, EXAMPLES, CLASSES = 6, 150, 4
 
@@ -166,6 +169,35 @@ def test_ready_made_scores_have_the_auc_of_their_order() -> None:
     found = numbers(result).loc["scores"]
     pd.testing.assert_series_equal(found["value"], expected["value"])
     assert result.record.studies[0].arms[0].accuracy is None
+
+
+def test_bounds_of_ready_made_scores_are_medians_and_those_of_outputs_are_from_halves() -> None:
+    arrays = outputs(leak=8.0)
+    of_outputs = scored(**arrays, attacks=["lira", "loss"])
+    lira, loss = of_outputs.record.studies[0].arms[0].attacks
+    scores = of_outputs.arrays[0]["arm0/lira/scores"]
+    of_scores = scored(scores=scores, membership=arrays["membership"])
+    (ready_made,) = of_scores.record.studies[0].arms[0].attacks
+    proofs = [attack.epsilon_proof for attack in (lira, loss, ready_made)]
+    lira_proof, loss_proof, median = proofs
+    assert lira_proof is not None
+    assert loss_proof is not None
+    assert median is not None
+    everything = list(range(MODELS))
+    assert sorted(lira_proof.targets + lira_proof.shadows) == everything
+    assert lira_proof.targets in (everything[::2], everything[1::2])
+    assert (loss_proof.targets, loss_proof.shadows) == (everything, [])
+    assert (median.combination, median.targets) == ("median", everything)
+    assert ready_made.correct_guesses == median.correct
+    delta = of_scores.record.studies[0].arms[0].delta
+    assert delta is not None
+    guesses = [Guesses(correct, median.guesses, EXAMPLES) for correct in median.correct]
+    assert ready_made.epsilon_lower_bound == median_epsilon(guesses, delta)
+    for attack, proof in ((lira, lira_proof), (loss, loss_proof)):
+        runs = [Guesses(correct, proof.guesses, EXAMPLES) for correct in proof.correct]
+        assert combined_epsilons([runs], delta, proof.significance) == [attack.epsilon_lower_bound]
+    assert loss.epsilon_lower_bound is not None
+    assert loss.epsilon_lower_bound > 1
 
 
 def test_halves_are_found_and_have_no_bound() -> None:

@@ -6,10 +6,11 @@ from mgaudit.reports import document as report
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.document import document
 from mgaudit.reports.formats.html import render_html
+from mgaudit.reports.formats.numbers_csv import render_csv
 from mgaudit.reports.formats.pdf import render_pdf
 from mgaudit.reports.method import method
 from mgaudit.reports.record import NamedChoice
-from mgaudit.reports.results import StudyResult
+from mgaudit.reports.results import EpsilonProof, StudyResult
 from mgaudit.reports.section import Section, Words
 from mgaudit.reports.table import Cell, Table
 from mgaudit.reports.tables import accuracy_vs_privacy
@@ -210,6 +211,28 @@ def test_a_report_of_many_arms_has_them_all() -> None:
     tables = {table.key: table for _, table in content.tables}
     assert len(tables["accuracy-vs-privacy"].rows) == 2 + 11 * 3
     assert len(tables["front"].rows) == 12
+
+
+def test_the_method_states_the_rule_of_every_bound() -> None:
+    usual = study()
+    assert "own bounds at 97.5 %, computed by an earlier version" in " ".join(method(usual))
+    proof = EpsilonProof(
+        rule="RULE OF HALVES", combination="Fisher", targets=[0, 2], shadows=[1, 3], guesses=4,
+        correct=[4, 3], significance=0.0125, provable=3.0,
+    )  # fmt: skip
+    without = proof.model_copy(update={"rule": "RULE WITHOUT SHADOWS"})
+    arms = []
+    for arm in usual.arms:
+        attacks = []
+        for attack in arm.attacks:
+            rule = proof if "shadows" in attack.needs else without
+            attacks.append(attack.model_copy(update={"epsilon_proof": rule}))
+        arms.append(arm.model_copy(update={"attacks": attacks}))
+    words = " ".join(method(usual.model_copy(update={"arms": arms})))
+    assert "for lira: RULE OF HALVES. And for loss: RULE WITHOUT SHADOWS." in words
+    assert "earlier version" not in words
+    rows = render_csv(result(usual.model_copy(update={"arms": arms})))
+    assert "RULE OF HALVES" in rows
 
 
 def test_the_method_says_what_the_stacked_attack_is_with_few_models() -> None:

@@ -10,13 +10,14 @@ import pytest
 import torch
 
 from mgaudit.attacks import ATTACKS, LiRA, Observations
-from mgaudit.attacks.one_run import Guesses, one_run_fdp_epsilon
+from mgaudit.attacks.combined_runs import combined_epsilons
+from mgaudit.attacks.one_run import Guesses
 from mgaudit.attacks.roc import roc
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.results import StudyResult
 from mgaudit.settings.study_settings import study_settings
 from mgaudit.storage.ensembles import EnsembleFolder
-from mgaudit.study.attack import accuracy, epsilon_lower_bound
+from mgaudit.study.attack import accuracy
 from mgaudit.study.design import draw_design
 from mgaudit.study.extras import EXTRAS
 from mgaudit.study.features import principal_components
@@ -300,27 +301,30 @@ def test_the_most_exposed_examples_are_in_the_result(small: dict[str, Any]) -> N
 
 def test_the_bound_on_epsilon_is_that_of_the_guesses_in_the_result(small: dict[str, Any]) -> None:
     study, arrays = run(small)
+    models = study.settings["models"]
+    halves = [list(range(half, models, 2)) for half in (0, 1)]
     for index, arm in enumerate(study.arms):
         assert arm.guesses == 20  # a twentieth of 200 on either side
-        assert arm.epsilon_provable == one_run_fdp_epsilon(Guesses(20, 20, 200), arm.delta, 0.025)
+        assert arm.delta is not None
+        first = arm.attacks[0].epsilon_proof
+        assert first is not None
+        assert arm.epsilon_provable == first.provable
         for attack in arm.attacks:
             for target, correct in enumerate(attack.correct_guesses):
                 order = np.argsort(arrays[f"arm{index}/{attack.name}/scores"][target])
                 members = arrays["membership"][target][order]
                 assert correct == members[-10:].sum() + (~members[:10]).sum()
-            bounds = sorted(
-                one_run_fdp_epsilon(Guesses(correct, 20, 200), arm.delta, 0.025)
-                for correct in attack.correct_guesses
-            )
-            assert attack.epsilon_lower_bound == bounds[1]
-
-
-def test_the_median_of_the_targets_bounds_is_taken() -> None:
-    guesses = [Guesses(correct, 100, 1000) for correct in (50, 98, 100, 100, 99)]
-    alone = [epsilon_lower_bound([of_target], 1e-5) for of_target in guesses]
-    assert alone[0] == 0 < alone[1] < alone[4] < alone[2] == alone[3]
-    assert epsilon_lower_bound(guesses, 1e-5) == alone[4]
-    assert epsilon_lower_bound(guesses[1:], 1e-5) == alone[4]  # of an even number the lower one
+            proof = attack.epsilon_proof
+            assert proof is not None
+            runs = [Guesses(correct, proof.guesses, 200) for correct in proof.correct]
+            (bound,) = combined_epsilons([runs], arm.delta, proof.significance)
+            assert attack.epsilon_lower_bound == bound <= proof.provable
+            if "shadows" in attack.needs:
+                assert [proof.targets, proof.shadows] in (halves, halves[::-1])
+                assert proof.significance == 0.05 / 8
+            else:
+                assert (proof.targets, proof.shadows) == (attack.targets, [])
+                assert proof.significance == 0.05 / 4
 
 
 def test_principal_components_are_the_populations() -> None:
