@@ -429,6 +429,7 @@ def audit_dp(
     kind: str | None = None,
     guesses: float | None = None,
     significance: float | None = None,
+    last_iterate: bool | None = None,
     models: int | None = None,
     examples: int | None = None,
     stack: int | str | None = None,
@@ -449,6 +450,8 @@ def audit_dp(
             (defaults: 500; mislabelled).
         guesses: Fraction of the canaries guessed in, and fraction guessed out (default: 0.1).
         significance: Probability that a bound is wrong (default: 0.05).
+        last_iterate: Whether to add the last-iterate heuristic for ε, which is no bound (default:
+            False).
         models: Number of training runs (default: 1). All others are as those of `run`.
 
     Raises:
@@ -462,6 +465,7 @@ def audit_dp(
         "kind": kind,
         "guesses": guesses,
         "significance": significance,
+        "last_iterate": last_iterate,
         "models": models,
         "examples": examples,
         "stack": stack,

@@ -8,6 +8,8 @@ from mgaudit.reports.table import Cell, Table
 from mgaudit.reports.tables import accounting, epsilon_at_least, epsilon_at_most, rounded_up
 from mgaudit.reports.verdict import WHAT_AN_ALARM_MEANS
 
+HEURISTIC = "the final weights, if the loss were linear; not a bound"
+
 
 class Bound(Record):
     """A lower bound on epsilon (nats) and its method; `speaks_of` says what it is a bound for."""
@@ -22,8 +24,10 @@ class DPAuditResult(Record):
 
     `epsilon_claimed` (nats) is None if no finite bound is claimed. It is the least bound, that of
     `accountant`; `epsilon_prv` and `epsilon_pld` are the bounds by PRV and PLD, None where there is
-    none and in results of earlier versions, whose bound is by PRV. Of the `guesses` about the coins
-    of `canaries`, `correct` were right; if all were, they would prove `epsilon_provable`.
+    none and in results of earlier versions, whose bound is by PRV. `epsilon_last_iterate` is a
+    heuristic (Steinke et al. 2024), not a bound; None where it was not requested. Of the `guesses`
+    about the coins of `canaries`, `correct` were right; if all were, they would prove
+    `epsilon_provable`.
     `bounds[0]` holds for every mechanism and is the one that `alarm` compares with the claim.
     `notes` are about the data.
     """
@@ -35,6 +39,7 @@ class DPAuditResult(Record):
     epsilon_prv: float | None = None
     epsilon_pld: float | None = None
     accountant: str = "PRV"
+    epsilon_last_iterate: float | None = None
     delta: float
     significance: float
     canaries: int
@@ -65,6 +70,9 @@ def bounds_table(result: DPAuditResult) -> Table:
     )
     accountant = accounting(result.accountant, result.epsilon_prv, result.epsilon_pld)
     rows.append([Cell(f"claimed ({accountant})"), Cell(claimed), Cell("the training procedure")])
+    if result.epsilon_last_iterate is not None:
+        heuristic = Cell(f"≈ {result.epsilon_last_iterate:.2f}")
+        rows.append([Cell("last iterate (heuristic)"), heuristic, Cell(HEURISTIC)])
     notes = [
         f"{result.correct} of {result.guesses} guesses about {result.canaries} coins were correct. "
         "If all guesses were correct, they would prove ε ≥ "

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 
 from mgaudit.errors import UsageError
 from mgaudit.reports.arrays import RUN_AGAIN, Arrays, array_name, read_arrays
+from mgaudit.reports.ceiling import Ceiling
 from mgaudit.reports.earlier_versions import OLDEST_VERSION, converted, converted_arrays
 from mgaudit.reports.files import ARRAYS_FILE, RESULT_FILE
 from mgaudit.reports.findings import Analysis
@@ -134,7 +135,8 @@ class PrivacyClaim(Record):
 
     It is the least bound, that of `accountant`. `epsilon_prv` and `epsilon_pld` are the bounds by
     PRV and PLD; None where there is none, and in results of earlier versions, whose bound is by
-    PRV. `training` is None in results of versions that did not record it.
+    PRV. `training` and `ceiling` are None in results of versions that did not record them, and
+    `ceiling` also without noise.
     """
 
     epsilon: float | None
@@ -148,6 +150,7 @@ class PrivacyClaim(Record):
     accountant: str
     adjacency: str
     training: DPTraining | None = None
+    ceiling: Ceiling | None = None
 
 
 class Strength(Record):

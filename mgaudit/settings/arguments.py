@@ -247,6 +247,13 @@ SIGNIFICANCE = Argument(
     default=0.05,
     limits=Range(0, 0.5, low_open=True, high_open=True),
 )
+LAST_ITERATE = Argument(
+    "last_iterate",
+    bool,
+    ATTACKS,
+    "Show the last-iterate heuristic for ε (no bound) beside the claim",
+    default=False,
+)
 # The smallest effects that matter in the verdict: settings of files and Python, not options.
 SMALLEST_AUC_DIFFERENCE = Argument(
     "smallest_auc_difference",
@@ -431,6 +438,7 @@ AUDIT_DP = (
     KIND,
     GUESSES,
     SIGNIFICANCE,
+    LAST_ITERATE,
     *_training_arguments(left_out=("clients", "local_steps")),
     STACK,
     DEVICE,

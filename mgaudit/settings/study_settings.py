@@ -284,7 +284,8 @@ class DPAuditSettings(_Trained):
 
     Canaries are examples whose membership is decided by fair coins. `guesses` is the fraction of
     the canaries that are guessed to be members, and the same fraction is guessed not to be.
-    `significance` is the probability that a bound is wrong.
+    `significance` is the probability that a bound is wrong. `last_iterate` adds a heuristic, which
+    is not a bound, to the result.
     """
 
     scheme: ChosenScheme = _default(arguments.AUDITED.default)
@@ -292,6 +293,7 @@ class DPAuditSettings(_Trained):
     kind: CanaryKind = arguments.KIND.default
     guesses: Annotated[float, _number_of(arguments.GUESSES)] = arguments.GUESSES.default
     significance: Significance = arguments.SIGNIFICANCE.default
+    last_iterate: bool = arguments.LAST_ITERATE.default
 
 
 class CheckpointSettings(_Settings):

@@ -214,6 +214,10 @@ def _claim(arm: AuditResult) -> Iterator[CsvRow]:
     yield {"what": "gradient norm at most", "value": claim.max_grad_norm}
     yield {"what": "sample rate", "value": claim.sample_rate}
     yield {"what": "steps", "value": claim.steps}
+    if claim.ceiling is not None:
+        note = f"{claim.ceiling.accountant} accountant"
+        for metric, value in claim.ceiling.metrics.items():
+            yield {"what": "ceiling", "metric": metric, "value": value, "note": note}
     if claim.training is not None:
         training = claim.training
         yield {"what": "DP-SGD epochs", "value": training.epochs, "note": training.origin}

@@ -31,11 +31,13 @@ Floats = NDArray[np.float64]
 class TradeOff:
     """Guarantees of one mechanism: it is (`epsilons`[i], `deltas`[i])-DP for each i.
 
-    Both are (guarantees,), and the epsilons (nats, in [0, 600]) start with 0.
+    Both are (guarantees,), and the epsilons (nats, in [0, 600]) start with 0. `accountant` computed
+    them: PLD or GDP.
     """
 
     epsilons: Floats
     deltas: Floats
+    accountant: str
 
     def false_negatives(self, false_positives: Floats) -> Floats:
         """Returns f, the smallest false negative rate, at each false positive rate (rates,).
@@ -94,7 +96,8 @@ def trade_off(
     if epsilon > LARGEST_EPSILON:
         return guarantees
     epsilons = np.append(guarantees.epsilons, epsilon)
-    return TradeOff(epsilons, np.append(guarantees.deltas, delta))
+    deltas = np.append(guarantees.deltas, delta)
+    return TradeOff(epsilons, deltas, guarantees.accountant)
 
 
 def _by_losses(mechanism: Mechanism) -> TradeOff | None:
@@ -109,7 +112,7 @@ def _by_losses(mechanism: Mechanism) -> TradeOff | None:
     epsilons = _grid(largest)
     exact = np.asarray(losses.get_delta_for_epsilon(epsilons), dtype=np.float64)
     rounding = ROUNDING * mechanism.steps
-    return TradeOff(epsilons, np.clip(exact + rounding, 0.0, 1.0))
+    return TradeOff(epsilons, np.clip(exact + rounding, 0.0, 1.0), "PLD")
 
 
 def _by_gaussian(mechanism: Mechanism) -> TradeOff:
@@ -121,7 +124,7 @@ def _by_gaussian(mechanism: Mechanism) -> TradeOff:
     epsilons = _grid(mu * (mu / 2 + 6))
     upper = ndtr(mu / 2 - epsilons / mu)
     lower = np.exp(epsilons + log_ndtr(-mu / 2 - epsilons / mu))
-    return TradeOff(epsilons, np.clip(upper - lower, 0.0, 1.0))
+    return TradeOff(epsilons, np.clip(upper - lower, 0.0, 1.0), "GDP")
 
 
 def _grid(largest: float) -> Floats:
