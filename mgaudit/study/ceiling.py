@@ -47,4 +47,4 @@ def _rounded_up(rates: NDArray[np.float64]) -> list[float]:
     [0.123457, 0.5, 1.0]
     """
     rounded = np.ceil(rates * DECIMALS - 1e-5) / DECIMALS
-    return np.clip(rounded, 0.0, 1.0).tolist()
+    return [float(rate) for rate in rounded.clip(0.0, 1.0)]

@@ -46,9 +46,8 @@ class _Inclusions:
 
     def __init__(self, mechanism: Mechanism) -> None:
         steps, rate = mechanism.steps, mechanism.sample_rate
-        low, high = binom.ppf([NEGLIGIBLE, 1 - 1e-16], steps, rate)
-        margin = 4 * math.sqrt(steps * rate * (1 - rate)) + 10
-        first, last = max(0, int(low - margin)), min(steps, int(high + margin))
+        first = int(binom.ppf(NEGLIGIBLE, steps, rate))
+        last = steps - int(binom.ppf(NEGLIGIBLE, steps, 1 - rate))  # isf would be inexact
         self.counts: NDArray[np.float64] = np.arange(first, last + 1, dtype=np.float64)
         self.log_weights = binom.logpmf(self.counts, steps, rate)
         self.deviation = mechanism.noise_multiplier * math.sqrt(steps)

@@ -17,12 +17,12 @@ from threadpoolctl import threadpool_limits
 
 from mgaudit.targets.fitting.accountants import ROUNDING, Mechanism, composed_losses
 
-GUARANTEES = 1500  # epsilons of the grid, from 0 to the largest
+GUARANTEES = 800  # epsilons of the grid, from 0 to the largest
 # The delta at the largest epsilon of the grid; a larger one where that has no finite epsilon.
 LEAST_DELTAS = (1e-7, 1e-5, 1e-3)
 LARGEST_EPSILON = 600.0  # whose exponential is still a finite number
 # Edges of the cells over which f is integrated; f is steep near 0.
-EDGES = np.concatenate([[0.0], np.logspace(-8, 0, 1501)])
+EDGES = np.concatenate([[0.0], np.logspace(-8, 0, 801)])
 
 Floats = NDArray[np.float64]
 
@@ -49,8 +49,8 @@ class TradeOff:
         remaining = 1 - self.deltas
         steep = remaining - np.exp(self.epsilons) * alpha
         flat = np.exp(-self.epsilons) * (remaining - alpha)
-        largest = np.maximum(steep, flat).max(axis=1)
-        return np.maximum(largest, 0.0)
+        largest: Floats = np.maximum(steep, flat).max(axis=1)
+        return largest.clip(min=0.0)
 
     def tpr(self, fpr: Floats) -> Floats:
         """Returns the largest true positive rate at each false positive rate (rates,)."""
