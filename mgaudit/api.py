@@ -78,6 +78,7 @@ PLURALS: dict[str, tuple[str, type]] = {
     "seed": ("seeds", str),
     "attack": ("attacks", str),
     "queries": ("queries", str),
+    "canaries": ("canaries", str),
     "models": ("models", str),
     "examples": ("examples", str),
     "duplicates": ("duplicates", str),
@@ -126,6 +127,7 @@ def run(
     tune: str | None = None,
     attack: AttackArgument | Sequence[AttackArgument] | None = None,
     queries: QueriesArgument | None = None,
+    canaries: str | None = None,
     models: int | None = None,
     examples: int | None = None,
     duplicates: str | None = None,
@@ -149,6 +151,7 @@ def run(
         epsilon, delta: ε and δ of DP-SGD (defaults: 8; 1/members^1.1).
         tune_dp, tune: Trials (True: 16) of a search on held-out data; "dp" or "all" arms.
         attack, queries: Attacks, queries (defaults: stacked, rmia, lira, loss; plain).
+        canaries: Canaries in every arm, as in "mislabelled:100", "blank:50" or "noise:50".
         models, examples, seed: Models per arm, examples, random seed (defaults: 16; all; 0).
         duplicates, stack: Coins of copies, models trained as one (defaults: together; auto).
         settings: Settings file of an earlier run, or a mapping; other arguments override it.
@@ -163,7 +166,7 @@ def run(
     """
     changes: dict[str, Any] = {"dataset": dataset, "target": target, "attacks": as_list(attack)}
     changes |= {"queries": queries, "models": models, "examples": examples, "stack": stack}
-    changes |= {"seed": seed, "device": device, "duplicates": duplicates}
+    changes |= {"seed": seed, "device": device, "duplicates": duplicates, "canaries": canaries}
     arms = {"plain": plain, "dp": dp, "epsilon": epsilon, "delta": delta}
     display = progress or on_stderr(quiet)
     if fit is not None:
@@ -294,6 +297,7 @@ def compare(
     seed: int | Sequence[int] | None = None,
     attack: AttackArgument | Sequence[AttackArgument] | None = None,
     queries: QueriesArgument | None = None,
+    canaries: str | None = None,
     models: int | None = None,
     examples: int | None = None,
     duplicates: str | None = None,
@@ -314,7 +318,7 @@ def compare(
             arms; other arguments are then those of `audit`.
         scheme, target, dataset, seed, attack: One or several of each.
         tune_dp, tune: As those of `run`; each study has searches of its own.
-        queries, models, examples, duplicates, stack, device: As those of `run`.
+        queries, canaries, models, examples, duplicates, stack, device: As those of `run`.
         jobs, out, quiet, progress, **training: As those of `run`.
 
     Returns:
@@ -326,6 +330,7 @@ def compare(
     """
     several = {"scheme": scheme, "target": target, "dataset": dataset, "seed": seed}
     arguments = several | {"attack": attack, "queries": queries, "models": models}
+    arguments |= {"canaries": canaries}
     arguments |= {"examples": examples, "duplicates": duplicates, "stack": stack, "device": device}
     arguments |= {"tune_dp": tune_dp, "tune": tune, **training}
     display = progress or on_stderr(quiet)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from mgaudit.reports import comparison_tables as compared
 from mgaudit.reports.across import across_studies
 from mgaudit.reports.arrays import Arrays
+from mgaudit.reports.canary_table import canary_section
 from mgaudit.reports.ceiling_table import ceiling_section
 from mgaudit.reports.check_section import check_section
 from mgaudit.reports.figures.adversaries import ignorance_section, power_section
@@ -152,6 +153,7 @@ SECTIONS: tuple[Callable[[StudyResult, Arrays], Section | None], ...] = (
     check_section,
     figures_section,
     ceiling_section,
+    canary_section,
     compared.differences_section,
     compared.front_section,
     compared.matched_section,

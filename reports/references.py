@@ -12,6 +12,7 @@ ONE_RUN = ("steinke2023", "mahloujifar2024")
 TWO_WAY = ("cameron2011", "owen2007")
 SINGLE_TARGET = ("delong1988", "clopper1934")
 HOLM = "holm1979"
+CANARIES = "aerni2024"
 BLIND = "das2024"
 ACCOUNTANTS = {
     "PRV": "gopi2021",
@@ -56,6 +57,8 @@ def _methods(study: StudyResult) -> Iterator[str]:
     if any(arm.delta is not None for arm in study.arms):
         yield from ONE_RUN
     yield from (*TWO_WAY, *SINGLE_TARGET)
+    if any(arm.canaries is not None for arm in study.arms):
+        yield CANARIES
     if study.checks is not None and study.checks.blind is not None:
         yield BLIND
     if study.analysis.changes:

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 
 from mgaudit.errors import UsageError
 from mgaudit.reports.arrays import RUN_AGAIN, Arrays, array_name, read_arrays
+from mgaudit.reports.canaries import CanaryAttack
 from mgaudit.reports.ceiling import Ceiling
 from mgaudit.reports.earlier_versions import OLDEST_VERSION, converted, converted_arrays
 from mgaudit.reports.files import ARRAYS_FILE, RESULT_FILE
@@ -188,7 +189,7 @@ class AuditResult(Record):
     parts of its scheme, and `sources` the papers behind them. `risk` is that of a released model
     under the first attack; None in results of earlier versions. `noise_queries` is None where the
     first attack does not also query through the noise of the arm. `search` is None where no search
-    found the settings of training.
+    found the settings of training. `canaries` is None in a study without canaries.
     """
 
     key: str
@@ -213,6 +214,7 @@ class AuditResult(Record):
     risk: Risk | None = None
     noise_queries: NoiseQueries | None = None
     search: SearchRecord | None = None
+    canaries: CanaryAttack | None = None
 
     @property
     def known_accuracy(self) -> Estimate:

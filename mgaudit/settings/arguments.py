@@ -228,6 +228,7 @@ CANARIES = Argument(
     default=500,
     limits=Range(20),
 )
+POOL_CANARIES = Argument("canaries", str, ATTACKS, "Canaries in all arms, as in mislabelled:100")
 KIND = Argument(
     "kind", str, ATTACKS, "Canaries", default="mislabelled", values=("natural", "mislabelled")
 )
@@ -401,6 +402,7 @@ RUN = (
     FIT,
     ATTACK,
     QUERIES,
+    POOL_CANARIES,
     *_training_arguments(),
     STACK,
     DEVICE,
@@ -419,6 +421,7 @@ COMPARE = (
     TARGETS,
     ATTACK,
     QUERIES,
+    POOL_CANARIES,
     *_training_arguments(),
     STACK,
     DEVICE,

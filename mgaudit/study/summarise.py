@@ -43,6 +43,7 @@ from mgaudit.study.attack import (
     provable,
 )
 from mgaudit.study.audited import AuditedArm, AuditedData
+from mgaudit.study.canary_record import canary_record
 from mgaudit.study.risk_record import risk_record
 
 MOST_EXPOSED = 20  # examples in the list of an arm's most exposed ones
@@ -95,6 +96,7 @@ def _audit_result(audit: Audit, plain: Audit | None, data: AuditedData) -> Audit
         risk=risk_record(audit.risk, attacks[0], audit.outcomes[0].scores, data),
         noise_queries=_noise_queries(audit),
         search=arm.search,
+        canaries=canary_record(audit.outcomes[0], data),
     )
 
 

@@ -78,6 +78,7 @@ def audited_data(design: Design) -> AuditedData:
         halves=None if units is None else numbers % 2 == 0,
         units=None if units is None else units.representatives,
         canaries=None if design.groups is None else design.groups.alone,
+        planted=design.planted,
     )
 
 

@@ -14,6 +14,7 @@ from mgaudit.reports.findings import (
     SharedExposure,
     ThroughNoise,
 )
+from mgaudit.reports.formats.canary_rows import canary_rows
 from mgaudit.reports.formats.risk_rows import risk_rows
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import (
@@ -167,6 +168,7 @@ def _arm(arm: AuditResult, study: StudyResult) -> Iterator[CsvRow]:
         yield from _each(mounted, _class(within))
     if arm.risk is not None:
         yield from _each(mounted, risk_rows(arm.risk))
+    yield from _each(mounted, canary_rows(arm.canaries))
 
 
 def _exposed(example: ExposedExample) -> Iterator[CsvRow]:
