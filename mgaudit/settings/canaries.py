@@ -1,7 +1,6 @@
 """The setting of canaries in the pool of a study, as in mislabelled:100."""
 
 from dataclasses import dataclass
-from typing import cast
 
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.targets.datasets.pool_canaries import KINDS, PoolCanaryKind
@@ -40,11 +39,11 @@ def canaries_choice(value: object) -> CanariesChoice | None:
     if kind not in KINDS:
         raise UsageError("", RULE, repr(value), did_you_mean(kind, KINDS))
     if not colon:
-        return CanariesChoice(cast(PoolCanaryKind, kind), DEFAULT_NUMBER)
+        return CanariesChoice(kind, DEFAULT_NUMBER)
     is_number = number.isascii() and number.isdecimal() and len(number) <= MOST_DIGITS
     if not is_number or int(number) < 1:
         raise UsageError("", RULE, repr(value))
-    return CanariesChoice(cast(PoolCanaryKind, kind), int(number))
+    return CanariesChoice(kind, int(number))
 
 
 def canaries_text(choice: CanariesChoice | None) -> str | None:

@@ -57,7 +57,7 @@ def plant_in_pool(
         planted, chosen = plant_canaries(dataset, number, kind, seed)
     else:
         chosen = numpy_generator(seed, "canaries").permutation(examples)[:number].astype(np.int64)
-        generator = numpy_generator(seed, "canaries", kind)
+        generator = numpy_generator(seed, f"{kind} canaries")
         draw = _blank if kind == "blank" else _noise
         drawn_inputs, drawn_labels = draw(dataset, number, generator)
         inputs, labels = dataset.inputs.copy(), dataset.labels.copy()

@@ -153,3 +153,23 @@ def test_bad_canaries_are_one_clear_line(tmp_path: Path, text: str, message: str
 def test_a_training_function_takes_no_canaries() -> None:
     with pytest.raises(UsageError, match="canaries must not be given with fit"):
         mgaudit.run(fit="math:sqrt", canaries="noise:7", quiet=True)
+
+
+@pytest.mark.slow
+def test_an_average_that_looks_private_hides_canaries_that_are_found(tmp_path: Path) -> None:
+    result = mgaudit.compare(
+        scheme=["none", "early-stop:epochs=10", "label-smoothing:smoothing=0.3"],
+        canaries="mislabelled:50",
+        attack="loss",
+        out=tmp_path,
+        quiet=True,
+    )
+    for arm in result.record.studies[0].arms:
+        average = arm.attacks[0].metrics
+        assert average["auc"].high < 0.56
+        assert average["tpr@0.01"].value < 0.02
+        assert arm.canaries is not None
+        assert arm.canaries.canaries.auc is not None
+        assert arm.canaries.canaries.tpr is not None
+        assert arm.canaries.canaries.auc.low > 0.62
+        assert arm.canaries.canaries.tpr.value > 2 * average["tpr@0.1"].value
