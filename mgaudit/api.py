@@ -151,10 +151,9 @@ def run(
         epsilon, delta: ε and δ of DP-SGD (defaults: 8; 1/members^1.1).
         tune_dp, tune: Trials (True: 16) of a search on held-out data; "dp" or "all" arms.
         attack, queries: Attacks, queries (defaults: stacked, rmia, lira, loss; plain).
-        canaries: Canaries in every arm, as in "mislabelled:100", "blank:50" or "noise:50".
         models, examples, seed: Models per arm, examples, random seed (defaults: 16; all; 0).
         duplicates, stack: Coins of copies, models trained as one (defaults: together; auto).
-        settings: Settings file of an earlier run, or a mapping; other arguments override it.
+        canaries, settings: As in "mislabelled:100"; a file or mapping, which others override.
         fit: Training function or "module:function" in place of network and noise; see `audit`.
         device, jobs: Device, processes (defaults: auto; one per core, 1 on a GPU).
         out, quiet, progress: Directory of run directories; whether to show no progress; a display.
@@ -170,9 +169,8 @@ def run(
     arms = {"plain": plain, "dp": dp, "epsilon": epsilon, "delta": delta}
     display = progress or on_stderr(quiet)
     if fit is not None:
-        own = {"kappa": kappa, "scheme": scheme, "tune_dp": tune_dp, "tune": tune}
-        options = changes | arms | own | {"settings": settings} | training
-        return run_fit(fit, options, jobs, Path(out), display)
+        own = dict(kappa=kappa, scheme=scheme, tune_dp=tune_dp, tune=tune, settings=settings)
+        return run_fit(fit, changes | arms | own | training, jobs, Path(out), display)
     audited, tuning = _audited(kappa, scheme), _tuning(tune_dp, tune)
     return _run(settings, changes, training, audited, arms, tuning, jobs, Path(out), display)
 
@@ -456,7 +454,7 @@ def audit_dp(
         guesses: Fraction of the canaries guessed in, and fraction guessed out (default: 0.1).
         significance: Probability that a bound is wrong (default: 0.05).
         last_iterate: Whether to add the last-iterate heuristic for ε, which is no bound (default:
-            False).
+            no).
         models: Number of training runs (default: 1). All others are as those of `run`.
 
     Raises:
