@@ -147,8 +147,7 @@ def run(
     Args:
         dataset, target: Data and network (defaults: digits; cnn).
         kappa, scheme: Strength of the Gaussian mask N(1, κ²), 0.3 if neither is given; other noise.
-        plain, dp: Whether to audit also no noise, and DP-SGD (defaults: yes; yes).
-        epsilon, delta: ε and δ of DP-SGD (defaults: 8; 1/members^1.1).
+        plain, dp, epsilon, delta: No noise; DP-SGD, ε, δ (defaults: yes; yes; 8; 1/members^1.1).
         tune_dp, tune: Trials (True: 16) of a search on held-out data; "dp" or "all" arms.
         attack, queries: Attacks, queries (defaults: stacked, rmia, lira, loss; plain).
         models, examples, seed: Models per arm, examples, random seed (defaults: 16; all; 0).
@@ -169,8 +168,9 @@ def run(
     arms = {"plain": plain, "dp": dp, "epsilon": epsilon, "delta": delta}
     display = progress or on_stderr(quiet)
     if fit is not None:
-        own = dict(kappa=kappa, scheme=scheme, tune_dp=tune_dp, tune=tune, settings=settings)
-        return run_fit(fit, changes | arms | own | training, jobs, Path(out), display)
+        own = {"kappa": kappa, "scheme": scheme, "tune_dp": tune_dp, "tune": tune}
+        options = changes | arms | own | {"settings": settings} | training
+        return run_fit(fit, options, jobs, Path(out), display)
     audited, tuning = _audited(kappa, scheme), _tuning(tune_dp, tune)
     return _run(settings, changes, training, audited, arms, tuning, jobs, Path(out), display)
 
