@@ -12,11 +12,11 @@ from mgaudit.reports.tables import metric_cell
 METRICS = ("tpr@0.001", "tpr@0.01", "tpr@0.1", "advantage", "auc")
 COLUMNS = ("Arm", "Metric", "Strongest attack", "Measured", "Ceiling")
 NOTES = (
-    "The ceiling is the largest value that any attack can reach, computed from the accountant's "
-    "privacy loss distribution. It assumes that the claim holds, and an adversary who sees the "
-    "noisy sum of gradients of every step and who knows all other examples. The attacks see only "
-    "the final model, so a gap does not show that the claim is loose. A ceiling is for one example "
-    "that has no copies among the others.",
+    "The ceiling is the largest value that any attack can reach, computed from the trade-off curve "
+    "of the accountant ({accountants}). It assumes that the claim holds, and an adversary who sees "
+    "the noisy sum of gradients of every step and who knows all other examples. The attacks see "
+    "only the final model, so a gap does not show that the claim is loose. A ceiling is for one "
+    "example that has no copies among the others.",
     "Measured is the attack that has the highest value of the metric, chosen after the results. A "
     "measured value can be above the ceiling by chance. At a coarse threshold (*), the real FPR is "
     "also above the level. No alarm follows from this table.",
@@ -38,12 +38,15 @@ def ceiling_section(study: StudyResult, arrays: Arrays) -> Section | None:
 
 def ceiling_table(study: StudyResult) -> Table:
     """Returns the strongest attack beside the ceiling, by arm with DP-SGD and metric."""
-    rows = []
+    rows, accountants = [], []
     for arm in study.arms:
         ceiling = ceiling_of(arm)
         if ceiling is not None:
             rows += [_row(study, arm, ceiling, name) for name in METRICS]
-    return Table("ceilings", "Ceilings of the accountant", list(COLUMNS), rows, list(NOTES))
+            accountants.append(ceiling.accountant)
+    names = ", ".join(dict.fromkeys(accountants))
+    notes = [note.format(accountants=names) for note in NOTES]
+    return Table("ceilings", "Ceilings of the accountant", list(COLUMNS), rows, notes)
 
 
 def _row(study: StudyResult, arm: AuditResult, ceiling: Ceiling, name: str) -> list[Cell]:

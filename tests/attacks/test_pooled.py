@@ -123,3 +123,19 @@ def test_given_resamples_are_used() -> None:
     assert wide is not None
     assert narrow.value == wide.value
     assert narrow.high - narrow.low < 0.8 * (wide.high - wide.low)
+
+
+def test_a_resample_draws_the_same_examples_for_all_targets() -> None:
+    generator = np.random.default_rng(0)
+    membership = generator.random((12, 60)) < 0.5
+    first = np.arange(60) < 30
+    scores = generator.standard_normal((12, 60)) + 4.0 * first * membership
+    even = np.arange(60) % 2 == 0
+    widths = []
+    for half in (first, even):
+        resamples = np.stack([half, ~half]).astype(np.uint16)
+        interval = pooled(scores, membership, None, generator, resamples).auc
+        assert interval is not None
+        widths.append(interval.high - interval.low)
+    # The exposed half against the other one, and two halves that are alike.
+    assert widths[0] > 2 * widths[1]

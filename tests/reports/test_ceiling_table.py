@@ -26,6 +26,7 @@ def test_the_table_has_the_strongest_attack_of_each_metric_beside_the_ceiling() 
     by_metric = {str(row[1]): row for row in table.rows}
     assert {str(row[0]) for row in table.rows} == {"dp-sgd (epsilon=8)"}
     assert len(table.rows) == len(by_metric) == 5
+    assert "(PLD)" in table.notes[0]
     assert str(by_metric["AUC"][2]) == "lira"
     assert by_metric["AUC"][3].value == private.attacks[0].metrics["auc"].value
     assert str(by_metric["AUC"][4]) == "≤ 0.922"  # 0.921351, rounded up

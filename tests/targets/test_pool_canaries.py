@@ -97,6 +97,8 @@ def test_noise_canaries_are_uniform_between_the_extremes_of_their_channel(dtype:
         assert low[channel] <= values.min() < low[channel] + 0.02 * width
         assert high[channel] - 0.02 * width < values.max() <= high[channel]
         error = 4 * width / np.sqrt(12 * len(values))
+        if dtype is np.uint8:
+            assert (values.min(), values.max()) == (low[channel], high[channel])
         assert values.mean() == pytest.approx((low[channel] + high[channel]) / 2, abs=error)
         assert values.std() == pytest.approx(width / np.sqrt(12), rel=0.05)
     labels = np.bincount(planted.labels[canaries.indices], minlength=3)
