@@ -250,7 +250,18 @@ def two_way_interval(
     exceed the threshold on average.
     """
     value = float(numbers.per_target.mean())
-    half = Variances.of(numbers).half((1 - level) / 2)
+    return interval_of(value, Variances.of(numbers), trials, bounds, level)
+
+
+def interval_of(
+    value: float,
+    variances: "Variances",
+    trials: int,
+    bounds: tuple[float, float] = (0.0, 1.0),
+    level: float = LEVEL,
+) -> Interval:
+    """Returns the interval of `two_way_interval` for a number with these parts of its variance."""
+    half = variances.half((1 - level) / 2)
     least, largest = bounds
     below = value - least
     above = largest - value

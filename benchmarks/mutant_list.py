@@ -1468,6 +1468,99 @@ DP_SGD = [
             ),
         ],
     ),
+    *of_file(
+        "targets/fitting/trade_off.py",
+        ["tests/targets/test_trade_off.py"],
+        [
+            (
+                "the trade-off curve lacks its flat half",
+                "largest: Floats = np.maximum(steep, flat).max(axis=1)",
+                "largest: Floats = steep.max(axis=1)",
+            ),
+            (
+                "the trade-off curve has no delta",
+                "remaining = 1 - self.deltas",
+                "remaining = 1 - 0 * self.deltas",
+            ),
+            (
+                "the ceiling of the AUC is by a rule that makes it too low",
+                "middles = (EDGES[1:] + EDGES[:-1]) / 2",
+                "middles = EDGES[:-1]",
+            ),
+            (
+                "the Gaussian mechanism has the noise of one step",
+                "mu = math.sqrt(mechanism.steps) / mechanism.noise_multiplier",
+                "mu = 1 / mechanism.noise_multiplier",
+            ),
+        ],
+    ),
+    *of_file(
+        "targets/fitting/last_iterate.py",
+        ["tests/targets/test_last_iterate.py"],
+        [
+            (
+                "the last weights have the noise of one step",
+                "self.deviation = mechanism.noise_multiplier * math.sqrt(steps)",
+                "self.deviation = mechanism.noise_multiplier",
+            ),
+            (
+                "the likelihood ratio has the wrong sign",
+                "(self.counts * threshold - self.counts**2 / 2)",
+                "(self.counts * threshold + self.counts**2 / 2)",
+            ),
+        ],
+    ),
+]
+
+CANARIES = [
+    *of_file(
+        "attacks/pooled.py",
+        ["tests/attacks/test_pooled.py"],
+        [
+            (
+                "the level counts members",
+                "non_members = int((~membership).sum())\n    for",
+                "non_members = int(membership.sum())\n    for",
+            ),
+            (
+                "the jackknife over targets lacks its factor",
+                "float(of_others.var() * (len(of_others) - 1))",
+                "float(of_others.var())",
+            ),
+            (
+                "joint resamples are drawn apart",
+                "joint = np.tile(counts[:RESAMPLES], targets)",
+                "joint = np.repeat(counts[:RESAMPLES], targets, axis=1)",
+            ),
+        ],
+    ),
+    *of_file(
+        "targets/datasets/pool_canaries.py",
+        ["tests/targets/test_pool_canaries.py"],
+        [
+            (
+                "noise canaries of bytes never have the largest value",
+                "above = high.astype(np.int64) + 1",
+                "above = high.astype(np.int64)",
+            ),
+            (
+                "blank canaries light constant features",
+                "np.broadcast_to(low < high, (1, *shape))",
+                "np.broadcast_to(low <= high, (1, *shape))",
+            ),
+        ],
+    ),
+    *of_file(
+        "mgaudit/study/design.py",
+        ["tests/study/test_study_canaries.py"],
+        [
+            (
+                "canaries change the standardisation",
+                "raw.standardised(natural.inputs)",
+                "raw.standardised()",
+            ),
+        ],
+    ),
 ]
 
 VERDICT = [
@@ -1629,5 +1722,6 @@ MUTANTS = (
     *TRAINING,
     *DP_SGD,
     *WHITE_BOX,
+    *CANARIES,
     *VERDICT,
 )

@@ -78,6 +78,7 @@ PLURALS: dict[str, tuple[str, type]] = {
     "seed": ("seeds", str),
     "attack": ("attacks", str),
     "queries": ("queries", str),
+    "canaries": ("canaries", str),
     "models": ("models", str),
     "examples": ("examples", str),
     "duplicates": ("duplicates", str),
@@ -126,6 +127,7 @@ def run(
     tune: str | None = None,
     attack: AttackArgument | Sequence[AttackArgument] | None = None,
     queries: QueriesArgument | None = None,
+    canaries: str | None = None,
     models: int | None = None,
     examples: int | None = None,
     duplicates: str | None = None,
@@ -145,13 +147,12 @@ def run(
     Args:
         dataset, target: Data and network (defaults: digits; cnn).
         kappa, scheme: Strength of the Gaussian mask N(1, κ²), 0.3 if neither is given; other noise.
-        plain, dp: Whether to audit also no noise, and DP-SGD (defaults: yes; yes).
-        epsilon, delta: ε and δ of DP-SGD (defaults: 8; 1/members^1.1).
+        plain, dp, epsilon, delta: No noise; DP-SGD, ε, δ (defaults: yes; yes; 8; 1/members^1.1).
         tune_dp, tune: Trials (True: 16) of a search on held-out data; "dp" or "all" arms.
         attack, queries: Attacks, queries (defaults: stacked, rmia, lira, loss; plain).
         models, examples, seed: Models per arm, examples, random seed (defaults: 16; all; 0).
         duplicates, stack: Coins of copies, models trained as one (defaults: together; auto).
-        settings: Settings file of an earlier run, or a mapping; other arguments override it.
+        canaries, settings: As in "mislabelled:100"; a file or mapping, which others override.
         fit: Training function or "module:function" in place of network and noise; see `audit`.
         device, jobs: Device, processes (defaults: auto; one per core, 1 on a GPU).
         out, quiet, progress: Directory of run directories; whether to show no progress; a display.
@@ -163,7 +164,7 @@ def run(
     """
     changes: dict[str, Any] = {"dataset": dataset, "target": target, "attacks": as_list(attack)}
     changes |= {"queries": queries, "models": models, "examples": examples, "stack": stack}
-    changes |= {"seed": seed, "device": device, "duplicates": duplicates}
+    changes |= {"seed": seed, "device": device, "duplicates": duplicates, "canaries": canaries}
     arms = {"plain": plain, "dp": dp, "epsilon": epsilon, "delta": delta}
     display = progress or on_stderr(quiet)
     if fit is not None:
@@ -294,6 +295,7 @@ def compare(
     seed: int | Sequence[int] | None = None,
     attack: AttackArgument | Sequence[AttackArgument] | None = None,
     queries: QueriesArgument | None = None,
+    canaries: str | None = None,
     models: int | None = None,
     examples: int | None = None,
     duplicates: str | None = None,
@@ -314,7 +316,7 @@ def compare(
             arms; other arguments are then those of `audit`.
         scheme, target, dataset, seed, attack: One or several of each.
         tune_dp, tune: As those of `run`; each study has searches of its own.
-        queries, models, examples, duplicates, stack, device: As those of `run`.
+        queries, canaries, models, examples, duplicates, stack, device: As those of `run`.
         jobs, out, quiet, progress, **training: As those of `run`.
 
     Returns:
@@ -326,6 +328,7 @@ def compare(
     """
     several = {"scheme": scheme, "target": target, "dataset": dataset, "seed": seed}
     arguments = several | {"attack": attack, "queries": queries, "models": models}
+    arguments |= {"canaries": canaries}
     arguments |= {"examples": examples, "duplicates": duplicates, "stack": stack, "device": device}
     arguments |= {"tune_dp": tune_dp, "tune": tune, **training}
     display = progress or on_stderr(quiet)
@@ -432,6 +435,7 @@ def audit_dp(
     kind: str | None = None,
     guesses: float | None = None,
     significance: float | None = None,
+    last_iterate: bool | None = None,
     models: int | None = None,
     examples: int | None = None,
     stack: int | str | None = None,
@@ -457,6 +461,8 @@ def audit_dp(
             (defaults: 500; mislabelled).
         guesses: Fraction of the canaries guessed in, and fraction guessed out (default: 0.1).
         significance: Probability that a bound is wrong (default: 0.05).
+        last_iterate: Whether to add the last-iterate heuristic for ε, which is no bound (default:
+            no).
         models: Number of training runs (default: 1). All others are as those of `run`.
 
     Raises:
@@ -473,6 +479,7 @@ def audit_dp(
         "kind": kind,
         "guesses": guesses,
         "significance": significance,
+        "last_iterate": last_iterate,
         "models": models,
         "examples": examples,
         "stack": stack,

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from mgaudit.reports import comparison_tables as compared
 from mgaudit.reports.across import across_studies
 from mgaudit.reports.arrays import Arrays
+from mgaudit.reports.canary_table import canary_section
+from mgaudit.reports.ceiling_table import ceiling_section
 from mgaudit.reports.check_section import check_section
 from mgaudit.reports.figures.adversaries import ignorance_section, power_section
 from mgaudit.reports.figures.drawing import Drawing
@@ -150,6 +152,8 @@ SECTIONS: tuple[Callable[[StudyResult, Arrays], Section | None], ...] = (
     search_section,
     check_section,
     figures_section,
+    ceiling_section,
+    canary_section,
     compared.differences_section,
     compared.front_section,
     compared.matched_section,

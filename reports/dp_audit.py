@@ -11,6 +11,8 @@ from mgaudit.reports.white_box import IMPLIED, WhiteBoxFacts, failures
 
 Adversary = Literal["one-run", "white-box", "repeated"]
 
+HEURISTIC = "the final weights, if the loss were linear; not a bound"
+
 
 class Bound(Record):
     """A lower bound on epsilon (nats) and its method; `speaks_of` says what it is a bound for."""
@@ -25,8 +27,9 @@ class DPAuditResult(Record):
 
     `epsilon_claimed` (nats) is None if no finite bound is claimed. It is the least bound, that of
     `accountant`; `epsilon_prv` and `epsilon_pld` are the bounds by PRV and PLD, None where there is
-    none and in results of earlier versions, whose bound is by PRV. Of the `guesses` about the coins
-    of `canaries`, `correct` were right. `notes` are about the data.
+    none and in results of earlier versions, whose bound is by PRV. `epsilon_last_iterate` is a
+    heuristic (Steinke et al. 2024), not a bound; None where it was not requested. Of the `guesses`
+    about the coins of `canaries`, `correct` were right. `notes` are about the data.
 
     The adversary of one run sees the trained models. If all of its guesses were right, they would
     prove `epsilon_provable`; `bounds[0]` holds for every mechanism and is the one that `alarm`
@@ -44,6 +47,7 @@ class DPAuditResult(Record):
     epsilon_prv: float | None = None
     epsilon_pld: float | None = None
     accountant: str = "PRV"
+    epsilon_last_iterate: float | None = None
     delta: float
     significance: float
     canaries: int
@@ -79,6 +83,9 @@ def bounds_table(result: DPAuditResult) -> Table:
     )
     accountant = accounting(result.accountant, result.epsilon_prv, result.epsilon_pld)
     rows.append([Cell(f"claimed ({accountant})"), Cell(claimed), Cell("the training procedure")])
+    if result.epsilon_last_iterate is not None:
+        heuristic = Cell(f"≈ {result.epsilon_last_iterate:.2f}")
+        rows.append([Cell("last iterate (heuristic)"), heuristic, Cell(HEURISTIC)])
     note = {"one-run": _one_run_note, "white-box": _white_box_note, "repeated": _repeated_note}
     notes = [note[result.adversary](result)]
     return Table("bounds", f"ε of {result.label}", ["Method", "ε", "Statement about"], rows, notes)

@@ -134,8 +134,8 @@ def _design(study: StudyResult) -> str:
     return (
         f"Design: for each arm, {models} models were trained. An independent fair coin for each of "
         f"the {examples} examples decides whether a model trains on it, so a model has about "
-        f"{examples // 2} training examples.{_copies(study)} The coins are the same in every arm. "
-        "Inputs are "
+        f"{examples // 2} training examples.{_copies(study)}{_planted(study)} The coins are the "
+        "same in every arm. Inputs are "
         "standardised per channel (vectors: per feature) with the statistics of all examples, "
         "which count as public. Noise on inputs is added after standardisation. All noise is added "
         "in training only."
@@ -146,6 +146,17 @@ def _copies(study: StudyResult) -> str:
     """Returns which examples share a coin; "" if none do."""
     shared = study.dataset.shared_coins
     return f" {shared} of the examples are exact copies, which share one coin." if shared else ""
+
+
+def _planted(study: StudyResult) -> str:
+    """Returns how many examples are canaries; "" if none are."""
+    attack = study.arms[0].canaries
+    if attack is None:
+        return ""
+    return (
+        f" {attack.canaries.examples} of the examples are {attack.kind} canaries. The statistics "
+        "for the standardisation are those of the data without canaries."
+    )
 
 
 def _attacks(study: StudyResult) -> str:

@@ -12,6 +12,7 @@ ONE_RUN = ("steinke2023", "mahloujifar2024")
 TWO_WAY = ("cameron2011", "owen2007")
 SINGLE_TARGET = ("delong1988", "clopper1934")
 HOLM = "holm1979"
+CANARIES = "aerni2024"
 BLIND = "das2024"
 ACCOUNTANTS = {
     "PRV": "gopi2021",
@@ -19,6 +20,7 @@ ACCOUNTANTS = {
     "RDP": "mironov2019",
     "GDP": "balle2018",
 }
+TRADE_OFF = "dong2022"
 OPACUS = "yousefpour2021"
 
 
@@ -50,9 +52,13 @@ def _methods(study: StudyResult) -> Iterator[str]:
         if arm.claim is not None:
             yield OPACUS
             yield from (ACCOUNTANTS[name] for name in _accountants(arm.claim))
+            if arm.claim.ceiling is not None:
+                yield TRADE_OFF
     if any(arm.delta is not None for arm in study.arms):
         yield from ONE_RUN
     yield from (*TWO_WAY, *SINGLE_TARGET)
+    if any(arm.canaries is not None for arm in study.arms):
+        yield CANARIES
     if study.checks is not None and study.checks.blind is not None:
         yield BLIND
     if study.analysis.changes:
@@ -60,10 +66,11 @@ def _methods(study: StudyResult) -> Iterator[str]:
 
 
 def _accountants(claim: PrivacyClaim) -> list[str]:
-    """Returns the names of the accountants whose bounds were compared."""
+    """Returns the names of the accountants of the claim, the compared bounds and the ceilings."""
     bounds = {"PRV": claim.epsilon_prv, "PLD": claim.epsilon_pld}
     compared = [name for name, epsilon in bounds.items() if epsilon is not None]
-    return list(dict.fromkeys([claim.accountant, *compared]))
+    of_ceiling = [] if claim.ceiling is None else [claim.ceiling.accountant]
+    return list(dict.fromkeys([claim.accountant, *compared, *of_ceiling]))
 
 
 def arxiv_number(source: str) -> str:

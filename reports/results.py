@@ -11,6 +11,8 @@ from pydantic import Field, ValidationError
 
 from mgaudit.errors import UsageError
 from mgaudit.reports.arrays import RUN_AGAIN, Arrays, array_name, read_arrays
+from mgaudit.reports.canaries import CanaryAttack
+from mgaudit.reports.ceiling import Ceiling
 from mgaudit.reports.earlier_versions import OLDEST_VERSION, converted, converted_arrays
 from mgaudit.reports.files import ARRAYS_FILE, RESULT_FILE
 from mgaudit.reports.findings import Analysis
@@ -159,7 +161,8 @@ class PrivacyClaim(Record):
 
     It is the least bound, that of `accountant`. `epsilon_prv` and `epsilon_pld` are the bounds by
     PRV and PLD; None where there is none, and in results of earlier versions, whose bound is by
-    PRV. `training` is None in results of versions that did not record it.
+    PRV. `training` and `ceiling` are None in results of versions that did not record them, and
+    `ceiling` also without noise.
     """
 
     epsilon: float | None
@@ -173,6 +176,7 @@ class PrivacyClaim(Record):
     accountant: str
     adjacency: str
     training: DPTraining | None = None
+    ceiling: Ceiling | None = None
 
 
 class Strength(Record):
@@ -211,7 +215,7 @@ class AuditResult(Record):
     parts of its scheme, and `sources` the papers behind them. `risk` is that of a released model
     under the first attack; None in results of earlier versions. `noise_queries` is None where the
     first attack does not also query through the noise of the arm. `search` is None where no search
-    found the settings of training.
+    found the settings of training. `canaries` is None in a study without canaries.
     """
 
     key: str
@@ -236,6 +240,7 @@ class AuditResult(Record):
     risk: Risk | None = None
     noise_queries: NoiseQueries | None = None
     search: SearchRecord | None = None
+    canaries: CanaryAttack | None = None
 
     @property
     def known_accuracy(self) -> Estimate:

@@ -54,7 +54,7 @@ def accuracy_vs_privacy(study: StudyResult) -> Table:
 def _main_row(study: StudyResult, arm: AuditResult, attack: AttackResult) -> list[Cell]:
     alarmed = arm.alarm and attack is headline(arm)
     epsilon = attack.epsilon_lower_bound
-    metrics = [_metric(study, attack, name) for name in MAIN_METRICS]
+    metrics = [metric_cell(study, attack, name) for name in MAIN_METRICS]
     return [
         Cell(arm.label),
         number(arm.train_accuracy, scale=100, digits=1),
@@ -251,7 +251,7 @@ def _metric_row(
         Cell(arm.label),
         Cell(attack.name),
         Cell(study.metric(name).heading),
-        _metric(study, attack, name),
+        metric_cell(study, attack, name),
         _difference(study, attack, name),
     ]
 
@@ -393,7 +393,8 @@ def _difference(study: StudyResult, attack: AttackResult, name: str) -> Cell:
     return in_its_unit(study.metric(name), attack.differences[name], signed=True)
 
 
-def _metric(study: StudyResult, attack: AttackResult, name: str) -> Cell:
+def metric_cell(study: StudyResult, attack: AttackResult, name: str) -> Cell:
+    """Returns a metric of an attack, with a star for a TPR that few non-members determine."""
     return in_its_unit(study.metric(name), attack.metrics[name], mark=_mark(attack, name))
 
 

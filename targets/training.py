@@ -54,7 +54,7 @@ class Training:
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
-    epochs: Annotated[int, Range(1), Help("Passes over the training data")] = 30
+    epochs: Annotated[int, Range(1), Help("Passes over the data")] = 30
     batch_size: Annotated[int, Range(1), Help("Examples per step")] = 64
     optimizer: Annotated[Literal["sgd", "adam"], Help("Optimizer")] = "sgd"
     learning_rate: Annotated[

@@ -13,6 +13,7 @@ from pypdf import PdfReader
 
 from mgaudit.analysis.samples import analyse_study
 from mgaudit.reports.arrays import Arrays, arrays_to_bytes
+from mgaudit.reports.ceiling import Ceiling
 from mgaudit.reports.files import ARRAYS_FILE, RESULT_FILE
 from mgaudit.reports.findings import ANALYSED, STORED
 from mgaudit.reports.record import ChoiceRecord, Estimate, NamedChoice
@@ -61,6 +62,20 @@ SETTINGS = {
         "precision": "tf32",
     },
 }
+# The trade-off of the Gaussian mechanism with mu = 2: Phi(Phi^-1(FPR) + 2).
+CEILING = Ceiling(
+    accountant="PLD",
+    fpr=[0.0, 0.0001, 0.001, 0.01, 0.1, 1.0],
+    tpr=[0.0, 0.042840, 0.137797, 0.372209, 0.763760, 1.0],
+    metrics={
+        "auc": 0.921351,
+        "advantage": 0.682690,
+        "balanced_accuracy": 0.841345,
+        "tpr@0.1": 0.763760,
+        "tpr@0.01": 0.372209,
+        "tpr@0.001": 0.137797,
+    },
+)
 CLAIM = PrivacyClaim(
     epsilon=7.994,
     delta=8.8071e-4,
@@ -70,6 +85,7 @@ CLAIM = PrivacyClaim(
     steps=281,
     accountant="PRV",
     adjacency="add/remove",
+    ceiling=CEILING,
 )
 SOURCES = {name: scheme.source for name, scheme in SCHEMES.items() if name != "none"}
 TARGETS = [0, 1, 2, 3, 4, 5]

@@ -228,6 +228,7 @@ CANARIES = Argument(
     default=500,
     limits=Range(20),
 )
+POOL_CANARIES = Argument("canaries", str, ATTACKS, "Canaries in all arms, as in mislabelled:100")
 KIND = Argument(
     "kind", str, ATTACKS, "Canaries", default="mislabelled", values=("natural", "mislabelled")
 )
@@ -270,6 +271,13 @@ SIGNIFICANCE = Argument(
     "Probability that a bound is wrong",
     default=0.05,
     limits=Range(0, 0.5, low_open=True, high_open=True),
+)
+LAST_ITERATE = Argument(
+    "last_iterate",
+    bool,
+    ATTACKS,
+    "Show the last-iterate heuristic for ε (no bound) beside the claim",
+    default=False,
 )
 # The smallest effects that matter in the verdict: settings of files and Python, not options.
 SMALLEST_AUC_DIFFERENCE = Argument(
@@ -418,6 +426,7 @@ RUN = (
     FIT,
     ATTACK,
     QUERIES,
+    POOL_CANARIES,
     *_training_arguments(),
     STACK,
     DEVICE,
@@ -436,6 +445,7 @@ COMPARE = (
     TARGETS,
     ATTACK,
     QUERIES,
+    POOL_CANARIES,
     *_training_arguments(),
     STACK,
     DEVICE,
@@ -458,6 +468,7 @@ AUDIT_DP = (
     KIND,
     GUESSES,
     SIGNIFICANCE,
+    LAST_ITERATE,
     *_training_arguments(left_out=("clients", "local_steps")),
     STACK,
     DEVICE,

@@ -22,6 +22,7 @@ from mgaudit.settings.schemes import SchemeChoice, scheme_choice, scheme_entry, 
 from mgaudit.settings.setting_errors import no_such_setting
 from mgaudit.settings.study_settings import (
     ChosenAttack,
+    ChosenCanaries,
     ChosenDataset,
     ChosenQueries,
     ChosenScheme,
@@ -37,7 +38,7 @@ from mgaudit.settings.study_settings import (
     StudyModels,
     StudySettings,
     checked,
-    without_no_search,
+    without_absent,
 )
 from mgaudit.settings.tuning import SEARCH_AGAIN, refuse_other_search
 from mgaudit.targets.datasets.duplicates import Duplicates
@@ -53,8 +54,8 @@ class GridSettings(BaseModel):
     The smallest effects that matter in the verdict are those of `StudySettings`. `stack` is the
     number of models that are trained as one. `stacks` has this number for some studies by their
     `stack_place`, instead of `stack`. `notes` has texts about arms for the report, by scheme.
-    `searches` has those of each study by its `study_name`; they and `held_out` are as those of
-    `StudySettings`.
+    `searches` has those of each study by its `study_name`; they, `held_out` and `canaries` are as
+    those of `StudySettings`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -77,6 +78,7 @@ class GridSettings(BaseModel):
     training: ChosenTraining = Training()
     schemes: SomeDistinct[ChosenScheme]
     notes: dict[ChosenScheme, str] = {}
+    canaries: ChosenCanaries = None
     held_out: bool = False
     searches: dict[str, dict[ChosenScheme, SearchRecord]] = {}
 
@@ -97,7 +99,7 @@ class GridSettings(BaseModel):
     def as_dict(self) -> dict[str, Any]:
         """Returns plain values for JSON and TOML; `grid_settings` makes the same grid from them."""
         values = self.model_dump(mode="json", exclude={"training"})
-        return without_no_search({**values, "training": asdict(self.training)})
+        return without_absent({**values, "training": asdict(self.training)})
 
     @property
     def study_names(self) -> list[str]:

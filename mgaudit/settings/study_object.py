@@ -24,6 +24,7 @@ class Study:
     queries: Any = None
     models: int | None = None
     examples: int | None = None
+    canaries: str | None = None
     stack: int | str | None = None
     smallest_auc_difference: float | None = None
     smallest_tpr_change: float | None = None

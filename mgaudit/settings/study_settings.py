@@ -23,6 +23,7 @@ from mgaudit.reports.dp_audit import Adversary
 from mgaudit.reports.search_record import SearchRecord
 from mgaudit.settings import arguments
 from mgaudit.settings.arguments import Argument, plain_type
+from mgaudit.settings.canaries import CanariesChoice, canaries_choice, canaries_text
 from mgaudit.settings.choices import Choice, Entry, parse
 from mgaudit.settings.datasets import DatasetChoice, dataset_choice
 from mgaudit.settings.network_entry import NetworkEntry
@@ -174,6 +175,11 @@ ChosenTarget = Annotated[Choice, PlainValidator(target_choice), AS_TEXT]
 ChosenScheme = Annotated[SchemeChoice, PlainValidator(scheme_choice), AS_TEXT]
 ChosenQueries = Annotated[Choice, PlainValidator(queries_choice), AS_TEXT]
 ChosenAttack = Annotated[Choice, PlainValidator(attack_choice), AS_TEXT]
+ChosenCanaries = Annotated[
+    CanariesChoice | None,
+    PlainValidator(canaries_choice),
+    PlainSerializer(canaries_text, return_type=str | None),
+]
 Stack = Annotated[Literal["auto"] | int, BeforeValidator(_stack)]
 ChosenTraining = Annotated[Training, BeforeValidator(_training)]
 Seed = Annotated[int, _number_of(arguments.SEED)]
@@ -242,13 +248,10 @@ class AuditSettings(_Settings):
         return (self.target, *self.scheme.parts)
 
 
-def without_no_search(values: dict[str, Any]) -> dict[str, Any]:
-    """Returns the settings without `held_out` and `searches` where these have their defaults."""
-    return {
-        name: value
-        for name, value in values.items()
-        if value or name not in ("held_out", "searches")
-    }
+def without_absent(values: dict[str, Any]) -> dict[str, Any]:
+    """Returns the settings without those of searches and canaries where there are none."""
+    optional = ("canaries", "held_out", "searches")
+    return {name: value for name, value in values.items() if value or name not in optional}
 
 
 class StudySettings(_Settings):
@@ -256,7 +259,8 @@ class StudySettings(_Settings):
 
     All arms are compared with the plain arm (no noise), if there is one. Smaller effects than
     `smallest_auc_difference`, and than the fraction `smallest_tpr_change` of the plain arm's TPR,
-    do not matter in the verdict. `notes` are remarks on arms for the report, by scheme.
+    do not matter in the verdict. `notes` are remarks on arms for the report, by scheme. `canaries`
+    replace examples in the pool of every arm.
 
     With `held_out`, a third of the examples is not audited, but left to `searches`: by scheme, what
     a search on these examples tried and chose for the training of an arm.
@@ -267,12 +271,13 @@ class StudySettings(_Settings):
     smallest_tpr_change: SmallestChange = arguments.SMALLEST_TPR_CHANGE.default
     schemes: SomeDistinct[ChosenScheme] = _default(DEFAULT_SCHEMES)
     notes: dict[ChosenScheme, str] = {}
+    canaries: ChosenCanaries = None
     held_out: bool = False
     searches: dict[ChosenScheme, SearchRecord] = {}
 
     def as_dict(self) -> dict[str, Any]:
-        """Returns plain values for JSON and TOML; those of a search only if there is one."""
-        return without_no_search(super().as_dict())
+        """Returns plain values for JSON and TOML; searches and canaries only if there are some."""
+        return without_absent(super().as_dict())
 
     def arms(self) -> list[AuditSettings]:
         """Returns the settings of each arm."""
@@ -288,6 +293,7 @@ class DPAuditSettings(_Trained):
     is guessed not to be. For the white-box adversary, a canary is a gradient that is added to a
     step of one training run, in one of so many `directions`. Repeated are `runs` trainings with a
     canary and as many without. `significance` is the probability that a bound is wrong.
+    `last_iterate` adds a heuristic, which is not a bound, to the result.
     """
 
     scheme: ChosenScheme = _default(arguments.AUDITED.default)
@@ -298,6 +304,7 @@ class DPAuditSettings(_Trained):
     kind: CanaryKind = arguments.KIND.default
     guesses: Annotated[float, _number_of(arguments.GUESSES)] = arguments.GUESSES.default
     significance: Significance = arguments.SIGNIFICANCE.default
+    last_iterate: bool = arguments.LAST_ITERATE.default
 
 
 class CheckpointSettings(_Settings):

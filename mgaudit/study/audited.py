@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mgaudit.reports.record import ChoiceRecord
 from mgaudit.reports.results import PLAIN, PrivacyClaim, Strength
 from mgaudit.reports.search_record import SearchRecord
+from mgaudit.targets.datasets.pool_canaries import PoolCanaries
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class AuditedData:
         units: The first example of each group (groups,); None without groups.
         canaries: The examples whose coins no other example shares, ascending (canaries,), about
             which guesses are made; None are all examples.
+        planted: The examples that were planted as canaries; None if there are none.
     """
 
     labels: NDArray[np.int64] | None
@@ -55,6 +57,7 @@ class AuditedData:
     halves: NDArray[np.bool_] | None = None
     units: NDArray[np.int64] | None = None
     canaries: NDArray[np.int64] | None = None
+    planted: PoolCanaries | None = None
 
     @property
     def number_of_canaries(self) -> int:

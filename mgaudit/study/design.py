@@ -19,6 +19,7 @@ from mgaudit.study.held_out import split_data
 from mgaudit.targets.datasets import Dataset, Inputs
 from mgaudit.targets.datasets.duplicates import CopyGroups, copy_groups
 from mgaudit.targets.datasets.near_duplicates import near_duplicates, near_duplicates_note
+from mgaudit.targets.datasets.pool_canaries import PoolCanaries, plant_in_pool
 from mgaudit.targets.device import choose_device
 from mgaudit.targets.membership import fair_coins, shared_coins
 from mgaudit.targets.seeds import numpy_generator
@@ -50,6 +51,7 @@ class Design:
         units: The groups of copies and near-duplicates, which intervals resample as a whole; None
             if there are none.
         notes: What readers must know about the data, one sentence each.
+        planted: The canaries among the examples; None if the study has none.
     """
 
     dataset: Dataset
@@ -66,6 +68,7 @@ class Design:
     groups: CopyGroups | None = None
     units: CopyGroups | None = None
     notes: tuple[str, ...] = ()
+    planted: PoolCanaries | None = None
 
     @cached_property
     def pool_sha256(self) -> str:
@@ -93,7 +96,11 @@ def draw_design(settings: StudySettings) -> Design:
     """
     seed = settings.seed
     device = choose_device(settings.device)
-    raw = _audited_data(settings)
+    natural = _audited_data(settings)
+    raw, planted = natural, None
+    if settings.canaries is not None:
+        chosen = settings.canaries
+        raw, planted = plant_in_pool(natural, chosen.kind, chosen.number, seed)
     examples, tests = len(raw.labels), len(raw.test_labels)
     copies = copy_groups(raw)
     groups = copies if settings.duplicates == "together" and copies.has_copies.any() else None
@@ -105,7 +112,7 @@ def draw_design(settings: StudySettings) -> Design:
     membership = fair_coins(settings.models, examples, seed)
     if groups is not None:
         membership = shared_coins(membership, groups.first)
-    dataset = raw.standardised()
+    dataset = raw.standardised(natural.inputs)  # so that canaries change no other example
     near = near_duplicates(dataset.inputs, copies)
     resampled = near if near.has_copies.any() else None
     drawn = _resamples(examples, resampled, numpy_generator(seed, "example resamples"))
@@ -128,6 +135,7 @@ def draw_design(settings: StudySettings) -> Design:
             *copies.notes(settings.duplicates),
             *near_duplicates_note(near, copies),
         ),
+        planted=planted,
     )
 
 

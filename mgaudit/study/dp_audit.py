@@ -4,6 +4,7 @@ Canaries are examples whose membership in the training set is decided by fair co
 about the coins prove a lower bound on epsilon. This is done in one training run, or a few.
 """
 
+import math
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from mgaudit.attacks.one_run import (
     one_run_fdp_mu,
 )
 from mgaudit.attacks.signals import logit_confidence
+from mgaudit.errors import UsageError
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.dp_audit import Bound, DPAuditResult
 from mgaudit.settings.study_settings import AuditSettings, DPAuditSettings
@@ -39,6 +41,8 @@ from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.datasets.canaries import plant_canaries
 from mgaudit.targets.datasets.duplicates import copy_groups
 from mgaudit.targets.device import choose_device
+from mgaudit.targets.fitting.accountants import Mechanism
+from mgaudit.targets.fitting.last_iterate import last_iterate_epsilon
 from mgaudit.targets.membership import canary_coins
 from mgaudit.targets.querying.queries import Queries
 from mgaudit.targets.seeds import numpy_generator
@@ -113,6 +117,9 @@ def plan_dp_audit(settings: DPAuditSettings, progress: Progress | None = None) -
     names = ("scheme", "dataset", "target", "models", "seed", "device", "stack", "training")
     shared = {name: getattr(settings, name) for name in names}
     arm = plan_arm(AuditSettings(**shared), design, progress)
+    if settings.last_iterate and arm.recipe.plan is None:
+        rule = f"needs a scheme with dp-sgd in it, got scheme {settings.scheme.text}"
+        raise UsageError("last_iterate", rule, None, "leave it out, or audit dp-sgd")
     return DPAuditPlan(settings, design, canaries, arm)
 
 
@@ -192,6 +199,7 @@ def _run_one_run(plan: DPAuditPlan, jobs: int, progress: Progress) -> tuple[DPAu
         epsilon_prv=None if claim is None else claim.epsilon_prv,
         epsilon_pld=None if claim is None else claim.epsilon_pld,
         accountant="" if claim is None else claim.accountant,
+        epsilon_last_iterate=_last_iterate(plan) if settings.last_iterate else None,
         delta=delta,
         significance=settings.significance,
         canaries=guesses.canaries,
@@ -214,6 +222,15 @@ def _run_one_run(plan: DPAuditPlan, jobs: int, progress: Progress) -> tuple[DPAu
         "labels": labels,
     }
     return result, arrays
+
+
+def _last_iterate(plan: DPAuditPlan) -> float | None:
+    """Returns the heuristic epsilon (nats) of the last weights; None where it is infinite."""
+    privacy = plan.arm.recipe.plan
+    assert privacy is not None  # otherwise `plan_dp_audit` refuses the setting
+    mechanism = Mechanism(privacy.noise_multiplier, privacy.sample_rate, privacy.steps)
+    epsilon = last_iterate_epsilon(mechanism, privacy.delta)
+    return epsilon if math.isfinite(epsilon) else None
 
 
 def _guesses(

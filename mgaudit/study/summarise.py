@@ -39,6 +39,7 @@ from mgaudit.study.attack import (
     Audit,
 )
 from mgaudit.study.audited import AuditedArm, AuditedData
+from mgaudit.study.canary_record import canary_record
 from mgaudit.study.epsilon_bound import GUESSED_SHARE, guesses_a_side
 from mgaudit.study.risk_record import risk_record
 
@@ -90,6 +91,7 @@ def _audit_result(audit: Audit, plain: Audit | None, data: AuditedData) -> Audit
         risk=risk_record(audit.risk, attacks[0], audit.outcomes[0].scores, data),
         noise_queries=_noise_queries(audit),
         search=arm.search,
+        canaries=canary_record(audit.outcomes[0], data),
     )
 
 

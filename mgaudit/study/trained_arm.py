@@ -20,6 +20,7 @@ from mgaudit.settings.choices import Choice
 from mgaudit.settings.schemes import PLAIN
 from mgaudit.study.attack import Audit, NaiveView, NoiseQueriesView, audit, weighs_queries
 from mgaudit.study.audited import Answers, AuditedArm, AuditedData
+from mgaudit.study.ceiling import ceiling
 from mgaudit.study.design import Design
 from mgaudit.study.extras import extras_in
 from mgaudit.study.plan import Arm
@@ -77,14 +78,17 @@ def audited_data(design: Design) -> AuditedData:
         halves=None if units is None else numbers % 2 == 0,
         units=None if units is None else units.representatives,
         canaries=None if design.groups is None else design.groups.alone,
+        planted=design.planted,
     )
 
 
 def audited_arm(trained: TrainedArm, design: Design, note: str = "") -> AuditedArm:
     """Returns the facts about a trained arm whose converged models are all attacked."""
     arm = trained.arm
-    claim = privacy_claim(arm)
+    claim, plan = privacy_claim(arm), arm.recipe.plan
     epsilon = None if claim is None else claim.epsilon
+    if claim is not None and plan is not None:
+        claim = claim.model_copy(update={"ceiling": ceiling(plan)})
     return AuditedArm(
         **scheme_records(arm),
         label=arm.settings.label,
@@ -132,7 +136,7 @@ def bound_delta(trained: TrainedArm, design: Design) -> float:
 
 
 def privacy_claim(arm: Arm) -> PrivacyClaim | None:
-    """Returns the privacy that is proved for the arm; None for an arm without DP-SGD."""
+    """Returns the privacy that is proved for the arm, without ceilings; None without DP-SGD."""
     plan, training = arm.recipe.plan, arm.recipe.training
     if plan is None:
         return None

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from mgaudit.reports.arrays import Arrays, attack_tpr
+from mgaudit.reports.ceiling_table import ceiling_of
 from mgaudit.reports.figures.accuracy import (
     MOST_NAMED_ARMS,
     adaptive_attacks,
@@ -69,6 +70,11 @@ def _caption(study: StudyResult) -> str:
     )
     if has_naive(study):
         caption += " Dotted lines show the naive adversary."
+    if any(ceiling_of(arm) for arm in study.arms):
+        caption += (
+            " Dash-dotted lines show the ceilings of the accountant: no attack exceeds them if the "
+            "claim of DP-SGD holds, even if it sees every step."
+        )
     if len(study.arms) > MOST_NAMED_ARMS:
         attack = adaptive_attacks(study)[0]
         caption += (
@@ -96,7 +102,17 @@ def _data(study: StudyResult, arrays: Arrays) -> list[Row]:
             named = {"arm": arm.key, "attack": attack.attack, "adversary": attack.adversary}
             points = zip(grid, rates, strict=True)
             rows.extend({**named, "fpr": fpr, "tpr": tpr} for fpr, tpr in points)
+        rows.extend(_ceiling_rows(arm))
     return rows
+
+
+def _ceiling_rows(arm: AuditResult) -> list[Row]:
+    ceiling = ceiling_of(arm)
+    if ceiling is None:
+        return []
+    named = {"arm": arm.key, "attack": "ceiling", "adversary": "sees every step"}
+    points = zip(ceiling.fpr, ceiling.tpr, strict=True)
+    return [{**named, "fpr": fpr, "tpr": tpr} for fpr, tpr in points]
 
 
 def roc_figure(study: StudyResult, arrays: Arrays) -> Figure:
@@ -112,6 +128,7 @@ def roc_figure(study: StudyResult, arrays: Arrays) -> Figure:
                 shift = APART ** (position / max(len(panel.arms) - 1, 1) - 0.5)
                 curve = Curve(index, study.arms[index], arm_looks[index], shift)
                 _draw_curves(axes, curve, panel.attack, arrays)
+                _draw_ceiling(axes, curve)
             _set_up_axes(axes, panel.title)
         for axes in panel_axes[::MOST_COLUMNS]:
             axes.set_ylabel("true positive rate")
@@ -157,6 +174,17 @@ def _draw_curves(axes: Axes, curve: Curve, attack: str, arrays: Arrays) -> None:
         else:
             axes.plot(fpr[visible], tpr, color=colour, label=curve.arm.label, linewidth=1.4)
             _draw_levels(axes, curve, result)
+
+
+def _draw_ceiling(axes: Axes, curve: Curve) -> None:
+    """Draws the largest TPR that the claim of an arm with DP-SGD allows."""
+    ceiling = ceiling_of(curve.arm)
+    if ceiling is None:
+        return
+    points = np.array([ceiling.fpr, ceiling.tpr])
+    fpr, tpr = points[:, points[0] >= SMALLEST_FPR]
+    label = f"ceiling of the accountant, {curve.arm.label}"
+    axes.plot(fpr, tpr, color=curve.look.colour, label=label, linewidth=1, linestyle="-.")
 
 
 def _draw_levels(axes: Axes, curve: Curve, attack: AttackResult) -> None:

@@ -14,6 +14,7 @@ from mgaudit.reports.findings import (
     SharedExposure,
     ThroughNoise,
 )
+from mgaudit.reports.formats.canary_rows import canary_rows
 from mgaudit.reports.formats.risk_rows import risk_rows
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import (
@@ -167,6 +168,7 @@ def _arm(arm: AuditResult, study: StudyResult) -> Iterator[CsvRow]:
         yield from _each(mounted, _class(within))
     if arm.risk is not None:
         yield from _each(mounted, risk_rows(arm.risk))
+    yield from _each(mounted, canary_rows(arm.canaries))
 
 
 def _exposed(example: ExposedExample) -> Iterator[CsvRow]:
@@ -214,6 +216,10 @@ def _claim(arm: AuditResult) -> Iterator[CsvRow]:
     yield {"what": "gradient norm at most", "value": claim.max_grad_norm}
     yield {"what": "sample rate", "value": claim.sample_rate}
     yield {"what": "steps", "value": claim.steps}
+    if claim.ceiling is not None:
+        note = f"{claim.ceiling.accountant} accountant"
+        for metric, value in claim.ceiling.metrics.items():
+            yield {"what": "ceiling", "metric": metric, "value": value, "note": note}
     if claim.training is not None:
         training = claim.training
         yield {"what": "DP-SGD epochs", "value": training.epochs, "note": training.origin}

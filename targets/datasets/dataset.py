@@ -114,16 +114,18 @@ class Dataset:
         indices = self.indices[chosen]
         return replace(self, inputs=inputs, labels=labels, origins=origins, indices=indices)
 
-    def standardised(self) -> "Dataset":
+    def standardised(self, reference: Inputs | None = None) -> "Dataset":
         """Returns the dataset as float32 with mean 0 and sd 1 per channel (images) or feature.
 
         Mean and sd are computed from all `inputs`, members and non-members, so that they are the
         same for every model and contain no information about membership. The test split is
-        transformed with the same numbers. A constant channel or feature becomes 0.
+        transformed with the same numbers. A constant channel or feature becomes 0. With other
+        inputs as `reference` (examples, *input_shape), mean and sd are theirs.
         """
-        axes = (0, *range(2, self.inputs.ndim))
-        exact_mean = self.inputs.mean(axis=axes, dtype=np.float64, keepdims=True)
-        exact_sd = self.inputs.std(axis=axes, dtype=np.float64, keepdims=True)
+        measured = self.inputs if reference is None else reference
+        axes = (0, *range(2, measured.ndim))
+        exact_mean = measured.mean(axis=axes, dtype=np.float64, keepdims=True)
+        exact_sd = measured.std(axis=axes, dtype=np.float64, keepdims=True)
         mean, sd = exact_mean.astype(np.float32), exact_sd.astype(np.float32)
         sd[sd == 0] = 1.0
         inputs = (self.inputs - mean) / sd

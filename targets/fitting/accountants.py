@@ -202,23 +202,33 @@ def pld_epsilon(mechanism: Mechanism, delta: float) -> float | None:
     from its tails counts as an infinite loss. It is the larger one of the two directions, addition
     and removal of an example.
     """
+    exact_delta = delta_without_rounding(mechanism.steps, delta)
+    composed = None if exact_delta is None else composed_losses(mechanism)
+    if composed is None:
+        return None
+    epsilon = float(composed.get_epsilon_for_delta(exact_delta))
+    return epsilon if math.isfinite(epsilon) else None
+
+
+def composed_losses(mechanism: Mechanism) -> "PrivacyLossDistribution | None":
+    """Returns the privacy loss distribution of all steps; None if its grid would be too coarse.
+
+    Its deltas lack the rounding error of the composition, `ROUNDING` times the number of steps.
+    """
     from dp_accounting.pld.privacy_loss_distribution import from_gaussian_mechanism
 
-    exact_delta = delta_without_rounding(mechanism.steps, delta)
     if mechanism.sample_rate == 1:  # the sum of all steps is one Gaussian mechanism
         noise_multiplier = mechanism.noise_multiplier / math.sqrt(mechanism.steps)
         mechanism = Mechanism(noise_multiplier, 1, 1)
     interval = _loss_interval(mechanism)
-    if exact_delta is None or not LEAST_INTERVAL < interval < LARGEST_USEFUL_INTERVAL:
+    if not LEAST_INTERVAL < interval < LARGEST_USEFUL_INTERVAL:
         return None
     one_step = from_gaussian_mechanism(
         mechanism.noise_multiplier,
         value_discretization_interval=interval,
         sampling_prob=mechanism.sample_rate,
     )
-    composed = _self_composed(one_step, mechanism.steps)
-    epsilon = float(composed.get_epsilon_for_delta(exact_delta))
-    return epsilon if math.isfinite(epsilon) else None
+    return _self_composed(one_step, mechanism.steps)
 
 
 def _self_composed(one_step: "PrivacyLossDistribution", steps: int) -> "PrivacyLossDistribution":

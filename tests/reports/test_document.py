@@ -20,6 +20,7 @@ from tests.fake_study import NASTY, arrays, html_text, many, pdf_text, result, s
 SECTIONS = [
     "Accuracy against privacy",
     "Figures",
+    "Ceilings of the accountant",
     "Differences to training without noise",
     "Pareto front",
     "Privacy at matched accuracy",

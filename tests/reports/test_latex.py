@@ -217,11 +217,14 @@ def test_the_references_are_those_of_what_was_used() -> None:
     private = record.model_copy(
         update={"arms": [plain.arms[0], record.arms[2].model_copy(update={"attacks": [lira]})]}
     )
-    assert (
-        set(references(result(private)))
-        == {"carlini2022", "abadi2016", "gopi2021", "yousefpour2021"} | statistics
-    )
+    by_prv = {"carlini2022", "abadi2016", "gopi2021", "yousefpour2021"}
+    of_ceiling = {"dong2022", "doroshenko2022"}
+    assert set(references(result(private))) == by_prv | of_ceiling | statistics
     arm = private.arms[1]
+    claim = arm.claim.model_copy(update={"ceiling": None})
+    without = arm.model_copy(update={"claim": claim})
+    cited = references(result(private.model_copy(update={"arms": [plain.arms[0], without]})))
+    assert set(cited) == by_prv | statistics
     claim = arm.claim.model_copy(
         update={"accountant": "PLD", "epsilon_prv": 8.01, "epsilon_pld": 8.0}
     )

@@ -18,6 +18,8 @@ from mgaudit.settings.schemes import audited_scheme
 from mgaudit.settings.study_settings import dp_audit_settings
 from mgaudit.study.dp_audit import plan_dp_audit, run_dp_audit
 from mgaudit.study.progress import Progress
+from mgaudit.targets.fitting.accountants import Mechanism
+from mgaudit.targets.fitting.last_iterate import last_iterate_epsilon
 from mgaudit.targets.fitting.privacy_plan import default_delta, plan_privacy
 from mgaudit.targets.schemes import DPSGD
 from mgaudit.targets.seeds import numpy_generator
@@ -129,6 +131,24 @@ def test_the_table_rounds_bounds_down_and_claims_up() -> None:
     assert sum("empirical ε" in row[2] for row in rows) == 4
 
 
+def test_the_last_iterate_heuristic_is_shown_on_request_and_is_no_bound() -> None:
+    assert result().epsilon_last_iterate is None
+    values = {**PRIVATE, "training": {"epochs": 1}, "last_iterate": True}
+    shown, _ = audited(values)
+    privacy = plan_dp_audit(dp_audit_settings(values)).arm.recipe.plan
+    assert privacy is not None
+    mechanism = Mechanism(privacy.noise_multiplier, privacy.sample_rate, privacy.steps)
+    heuristic = last_iterate_epsilon(mechanism, shown.delta)
+    assert shown.epsilon_last_iterate == heuristic
+    assert 0 < heuristic < shown.epsilon_claimed
+    last = [str(cell) for cell in bounds_table(shown).rows[-1]]
+    assert last[:2] == ["last iterate (heuristic)", f"≈ {heuristic:.2f}"]
+    assert "not a bound" in last[2]
+    assert len(bounds_table(result()).rows) == len(bounds_table(shown).rows) - 1
+    # Only the first bound raises an alarm.
+    assert not shown.model_copy(update={"epsilon_last_iterate": 99.0}).alarm
+
+
 SMALL = ["--target", "mlp:hidden=16", "--canaries", "100", "--epochs", "2", "--jobs", "1"]
 
 
@@ -200,6 +220,10 @@ def test_epsilon_changes_the_dp_sgd_part_of_a_composition(tmp_path: Path) -> Non
         (
             ["--scheme", "none", "--epsilon", "3"],
             "--epsilon and --delta need a scheme with dp-sgd in it, got --scheme none",
+        ),
+        (
+            ["--scheme", "none", "--last-iterate"],
+            "last_iterate needs a scheme with dp-sgd in it, got scheme none",
         ),
         (["--delta", "1"], "delta must be a finite number > 0 and < 1, got 1"),
     ],
