@@ -461,31 +461,19 @@ def audit_dp(
             (defaults: 500; mislabelled).
         guesses: Fraction of the canaries guessed in, and fraction guessed out (default: 0.1).
         significance: Probability that a bound is wrong (default: 0.05).
-        last_iterate: Whether to add the last-iterate heuristic for ε, which is no bound (default:
-            no).
+        last_iterate: Whether to add the last-iterate heuristic for ε, no bound (default: no).
         models: Number of training runs (default: 1). All others are as those of `run`.
 
     Raises:
         UsageError: An argument is wrong, or data cannot be read.
         RunFailedError: The audit failed while it ran.
     """
-    changes = {
-        "dataset": dataset,
-        "target": target,
-        "adversary": adversary,
-        "directions": directions,
-        "runs": runs,
-        "canaries": canaries,
-        "kind": kind,
-        "guesses": guesses,
-        "significance": significance,
-        "last_iterate": last_iterate,
-        "models": models,
-        "examples": examples,
-        "stack": stack,
-        "seed": seed,
-        "device": device,
-    }
+    changes: dict[str, Any] = {"dataset": dataset, "target": target, "models": models}
+    changes |= {"examples": examples}
+    changes |= {"adversary": adversary, "directions": directions, "runs": runs}
+    changes |= {"canaries": canaries, "kind": kind, "guesses": guesses}
+    changes |= {"significance": significance, "last_iterate": last_iterate}
+    changes |= {"stack": stack, "seed": seed, "device": device}
     privacy = {"epsilon": epsilon, "delta": delta}
     display = progress or on_stderr(quiet)
     return _audit_dp(settings, changes, training, scheme, privacy, jobs, Path(out), display)

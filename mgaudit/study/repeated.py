@@ -25,7 +25,7 @@ from mgaudit.study.plan import Arm
 from mgaudit.study.progress import Progress
 from mgaudit.study.provenance import provenance
 from mgaudit.study.repeated_runs import SomeRuns, canary_scores
-from mgaudit.study.trained_arm import privacy_claim
+from mgaudit.study.trained_arm import claim_fields, privacy_claim
 from mgaudit.targets.datasets import Dataset
 from mgaudit.targets.fitting.recipe import Recipe, TrainedModel, initial_model, train
 from mgaudit.targets.networks.pretrained_head import PretrainedHead
@@ -113,10 +113,7 @@ def run_repeated(
         settings=settings.as_dict(),
         label=label,
         adversary="repeated",
-        epsilon_claimed=claim.epsilon,
-        epsilon_prv=claim.epsilon_prv,
-        epsilon_pld=claim.epsilon_pld,
-        accountant=claim.accountant,
+        **claim_fields(claim),
         delta=delta,
         significance=significance,
         canaries=1,

@@ -163,6 +163,18 @@ def privacy_claim(arm: Arm) -> PrivacyClaim | None:
     )
 
 
+def claim_fields(claim: PrivacyClaim | None) -> dict[str, Any]:
+    """Returns the fields of `DPAuditResult` that state the claim."""
+    if claim is None:
+        return {"epsilon_claimed": None, "accountant": ""}
+    return {
+        "epsilon_claimed": claim.epsilon,
+        "epsilon_prv": claim.epsilon_prv,
+        "epsilon_pld": claim.epsilon_pld,
+        "accountant": claim.accountant,
+    }
+
+
 def _finite(epsilon: float | None) -> float | None:
     return epsilon if epsilon is not None and math.isfinite(epsilon) else None
 
