@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mgaudit.study.dp_audit import DPAuditPlan
     from mgaudit.study.plan import Plan
 
+WRITING = "writing the result and the reports"
 RUN_COMMAND = "mgaudit run --settings RUN/settings.toml"
 
 
@@ -115,7 +116,9 @@ def run_dp_audit_plan(
     with recorded(folder, progress):
         announce(plan.design.notes, progress)
         record, arrays = run_dp_audit(plan, jobs or default_jobs(plan.design.device), progress)
+        progress.stage(WRITING)
         folder.write_result(record, [arrays])
+        folder.write_reports(DEFAULT_FORMATS)
     return record, arrays, folder
 
 
@@ -186,7 +189,7 @@ def written(
     record: ResultRecord, arrays: list[Arrays], folder: RunFolder, progress: ProgressBars
 ) -> Finished:
     """Writes the result and the default reports into the run directory."""
-    progress.stage("writing the result and the reports")
+    progress.stage(WRITING)
     folder.write_result(record, arrays)
     reports = folder.write_reports(DEFAULT_FORMATS)
     return Finished(record, arrays, folder, reports)

@@ -2,6 +2,7 @@
 
 from typing import Any, Literal
 
+from mgaudit.reports.ceiling import Ceiling
 from mgaudit.reports.record import Record
 from mgaudit.reports.results import Provenance
 from mgaudit.reports.table import Cell, Table
@@ -36,7 +37,8 @@ class DPAuditResult(Record):
     compares with the claim. The white-box adversary sees every step: `white_box` has its checks,
     which raise the alarm, and its bounds are implied ones. The adversary of repeated runs sees many
     trained models, each with or without one canary; `guesses` is their number, and it raises no
-    alarm. `accuracy` is None where no test data were used.
+    alarm. `accuracy` is None where no test data were used. `ceiling` has what no attack exceeds if
+    the claim holds; None without a finite claim and in results of earlier versions.
     """
 
     schema_version: Literal[2] = 2
@@ -57,6 +59,7 @@ class DPAuditResult(Record):
     accuracy: float | None
     bounds: list[Bound]
     white_box: WhiteBoxFacts | None = None
+    ceiling: Ceiling | None = None
     provenance: Provenance
     started: str
     seconds: float

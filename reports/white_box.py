@@ -81,7 +81,8 @@ class WhiteBoxFacts(Record):
 
     `contribution` is that of a canary in units of the clip norm, with its interval. `noise_at_most`
     are the upper limits of the noise multiplier by the method of the bound that follows from it.
-    `audits_clipping` states whether canaries entered before gradients are clipped.
+    `audits_clipping` states whether canaries entered before gradients are clipped. `by_steps` has
+    the epsilon for all steps that the guesses of the first steps imply, by their number.
     """
 
     noise_multiplier: float
@@ -94,6 +95,7 @@ class WhiteBoxFacts(Record):
     noise_at_most: dict[str, float | None]
     audits_clipping: bool
     checks: Annotated[list[CheckResult], Field(min_length=1)]
+    by_steps: tuple[tuple[int, float], ...] = ()
 
     @property
     def alarms(self) -> list[CheckResult]:

@@ -65,7 +65,8 @@ def print_dp_audit(result: DPResult, as_json: bool, quiet: bool) -> None:
             out.print()
         out.print(Text(result.verdict, style="bold red" if result.alarm else ""))
         if result.path is not None:
-            print_paths([result.path / DP_AUDIT_FILE])
+            reports = [FORMATS[name].name for name in DEFAULT_FORMATS]
+            print_paths([result.path / name for name in (*reports, DP_AUDIT_FILE)])
 
 
 def print_paper(result: PaperResult) -> None:

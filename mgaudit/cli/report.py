@@ -15,6 +15,7 @@ from mgaudit.cli.options import (
     RunsOption,
 )
 from mgaudit.errors import UsageError
+from mgaudit.reports.files import DP_AUDIT_FILE
 from mgaudit.reports.formats.render import DEFAULT_FORMATS, FORMATS, chosen_formats
 from mgaudit.settings.arguments import RUNS
 
@@ -77,7 +78,8 @@ def _report_of_one(
         rule = "must be the directory of a study, and is that of a reproduced paper"
         way_out = f"its reports come from: {paper.command}"
         raise UsageError(str(folder.path), rule, None, way_out)
-    read_result(folder.path)  # before any report is written
+    if not (folder.path / DP_AUDIT_FILE).exists():
+        read_result(folder.path)  # before any report is written
     return folder.write_reports(formats, out_folder)
 
 

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from mgaudit.reports.arrays import Arrays
+from mgaudit.errors import UsageError
+from mgaudit.reports.arrays import Arrays, read_arrays
+from mgaudit.reports.dp_audit import DPAuditResult
+from mgaudit.reports.files import ARRAYS_FILE, DP_AUDIT_FILE
 from mgaudit.reports.results import Result, StudyResult, read_result
 
 
@@ -32,3 +35,23 @@ def _with_verdicts(study: StudyResult, arrays: Arrays) -> StudyResult:
     found = verdicts(study.arms, arrays, samples, Margins.of(study.settings))
     analysis = study.analysis.model_copy(update={"verdicts": found})
     return study.model_copy(update={"analysis": analysis})
+
+
+def read_dp_audit(folder: Path) -> tuple[DPAuditResult, Arrays]:
+    """Returns the result of an audit of DP-SGD in a run directory, and its arrays.
+
+    Raises:
+        UsageError: If there is no such result, or it cannot be read.
+    """
+    path = folder / DP_AUDIT_FILE
+    try:
+        result = DPAuditResult.model_validate_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        first = str(error).splitlines()[0]
+        raise UsageError(str(path), f"cannot be read: {first}", None, "run it again") from error
+    (arrays,) = read_arrays(folder, 1)
+    coins = "coins" if result.white_box is not None else "membership"
+    if not {"scores", coins} <= arrays.keys() or arrays["scores"].shape != arrays[coins].shape:
+        rule = f"must have scores and {coins} of one shape"
+        raise UsageError(str(folder / ARRAYS_FILE), rule, None, "run it again")
+    return result, arrays

@@ -170,12 +170,26 @@ class RunFolder:
         The files are written after all reports have been rendered, to `destination` or, if that is
         None, to the run folder.
         """
+        if (self.path / DP_AUDIT_FILE).exists():
+            return self._write(self._dp_reports(formats), destination)
         from mgaudit.reports.document import document  # imports matplotlib, which takes a second
         from mgaudit.storage.read_run import read_run
 
         content = document(*read_run(self.path))
         rendered = {FORMATS[name].name: FORMATS[name].render(content) for name in formats}
         return self._write(rendered, destination)
+
+    def _dp_reports(self, formats: Sequence[str]) -> dict[str, bytes | Mapping[str, bytes]]:
+        """Returns the rendered reports on an audit of DP-SGD, by name of the file."""
+        from mgaudit.reports.dp_document import dp_document
+        from mgaudit.storage.read_run import read_dp_audit
+
+        unknown = [name for name in formats if name not in PAPER_FORMATS]
+        if unknown:
+            rule = f"must be {', '.join(PAPER_FORMATS)} for an audit of DP-SGD"
+            raise UsageError("--format", rule, unknown[0])
+        content = dp_document(*read_dp_audit(self.path))
+        return {PAPER_FORMATS[name].name: PAPER_FORMATS[name].render(content) for name in formats}
 
     def write_paper(
         self, result: "PaperResult", content: "Document", formats: Sequence[str]

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.dp_audit import DPAuditResult
 from mgaudit.settings.study_settings import AuditSettings, DPAuditSettings
 from mgaudit.storage.run_folder import path_word
+from mgaudit.study.ceiling import ceiling
 from mgaudit.study.design import Design
 from mgaudit.study.one_run_audit import run_one_run
 from mgaudit.study.plan import Arm, plan_arm
@@ -132,9 +134,11 @@ def run_dp_audit(plan: DPAuditPlan, jobs: int, progress: Progress) -> tuple[DPAu
         UsageError: If a white-box audit has too few steps.
     """
     result, arrays = _run(plan, jobs, progress)
+    privacy = plan.arm.recipe.plan
+    changes: dict[str, Any] = {"ceiling": None if privacy is None else ceiling(privacy)}
     if plan.settings.last_iterate:
-        result = result.model_copy(update={"epsilon_last_iterate": _last_iterate(plan)})
-    return result, arrays
+        changes["epsilon_last_iterate"] = _last_iterate(plan)
+    return result.model_copy(update=changes), arrays
 
 
 def _run(plan: DPAuditPlan, jobs: int, progress: Progress) -> tuple[DPAuditResult, Arrays]:

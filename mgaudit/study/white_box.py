@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
+
+import numpy as np
 
 from mgaudit.attacks.white_box import (
     Check,
@@ -22,6 +24,7 @@ from mgaudit.reports.white_box import CheckResult, WhiteBoxFacts
 from mgaudit.study.provenance import provenance
 from mgaudit.targets.fitting.accountants import LEAST_NOISE, privacy_bounds
 
+POINTS = 6  # of the figure of implied epsilon against steps
 BY_GUESSES = "white box, guesses (Clopper-Pearson)"
 BY_T = "white box, noncentral t"
 BY_RESIDUALS = "white box, noise alone"
@@ -82,6 +85,7 @@ def white_box_result(
         Bound(method=method, epsilon=_implied(own, claim, steps), speaks_of=NEEDS[method])
         for method, own in noise.items()
     ]
+    by_steps = _by_steps(records, claim, significance)
     result = DPAuditResult(
         adversary="white-box",
         epsilon_claimed=claimed.epsilon,
@@ -95,7 +99,7 @@ def white_box_result(
         correct=limits.correct,
         epsilon_provable=claimed.epsilon,
         bounds=bounds,
-        white_box=_facts(records, claim, limits, noise, audits_clipping, checks),
+        white_box=_facts(records, claim, limits, noise, audits_clipping, checks, by_steps),
         provenance=provenance(str(about["device"])),
         **{name: value for name, value in about.items() if name != "device"},
     )
@@ -112,6 +116,19 @@ def _limits(records: StepRecords, significance: float) -> NoiseLimits:
         got = f"{records.steps} steps with {directions} directions"
         way_out = f"audit {math.ceil(60 / directions)} or more steps, or use more directions"
         raise UsageError("steps and directions", rule, got, way_out) from error
+
+
+def _by_steps(records: StepRecords, claim: Claim, significance: float) -> list[tuple[int, float]]:
+    """Returns numbers of steps, and the epsilon for all steps that the guesses of these imply."""
+    points = []
+    for number in np.unique(np.geomspace(1, records.steps, POINTS).round().astype(int)):
+        first = replace(records, coins=records.coins[:number], scores=records.scores[:number])
+        try:
+            limit = noise_limits(first, significance).by_guesses
+        except ValueError:  # too few scores
+            continue
+        points.append((int(number), _implied(limit, claim, records.steps)))
+    return points
 
 
 def _check_result(check: Check, part: Any, failed: set[str]) -> CheckResult:
@@ -134,6 +151,7 @@ def _facts(
     noise: dict[str, float | None],
     audits_clipping: bool,
     checks: list[CheckResult],
+    by_steps: list[tuple[int, float]],
 ) -> WhiteBoxFacts:
     """Returns the setting of the audit and its checks as a record."""
     return WhiteBoxFacts(
@@ -147,6 +165,7 @@ def _facts(
         noise_at_most=noise,
         audits_clipping=audits_clipping,
         checks=checks,
+        by_steps=tuple(by_steps),
     )
 
 

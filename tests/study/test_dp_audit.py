@@ -168,6 +168,8 @@ def test_the_command_prints_the_bounds_beside_the_claim_and_keeps_them(tmp_path:
         ".mgaudit-run",
         "settings.toml",
         "dp-audit.json",
+        "report.html",
+        "report.pdf",
         "arrays.npz",
         "log.txt",
     }
