@@ -198,6 +198,7 @@ def mechanism_checks(records: StepRecords, noise_multiplier: float) -> list[Chec
     return [
         _canaries_noise(records, noise_multiplier),
         _noise_of_tensors(records, noise_multiplier),
+        _noise_of_steps(records, noise_multiplier),
         _contribution(records),
         _along_sum(records, noise_multiplier),
         _successive(records),
@@ -224,6 +225,16 @@ def _noise_of_tensors(records: StepRecords, noise_multiplier: float) -> Check:
     p_value = min(1.0, float(p_values[least]) * len(p_values))
     deviation = math.sqrt(float(squares[least] / counts[least]))
     return Check("noise", p_value, deviation, noise_multiplier)
+
+
+def _noise_of_steps(records: StepRecords, noise_multiplier: float) -> Check:
+    """Tests whether the noise of any single step is smaller than claimed."""
+    squares, numbers = records.squares.sum(axis=1), float(records.sizes.sum())
+    p_values = special.chdtr(numbers, squares / noise_multiplier**2)
+    least = int(p_values.argmin())
+    p_value = min(1.0, float(p_values[least]) * records.steps)
+    deviation = math.sqrt(float(squares[least]) / numbers)
+    return Check("noise-of-a-step", p_value, deviation, noise_multiplier)
 
 
 def _contribution(records: StepRecords) -> Check:

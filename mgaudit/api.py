@@ -489,7 +489,7 @@ def _audit_dp(
     out: Path,
     progress: ProgressBars,
 ) -> DPResult:
-    from mgaudit.settings.arguments import AUDITED
+    from mgaudit.settings.arguments import ADVERSARY, AUDITED
     from mgaudit.settings.schemes import audited_scheme
     from mgaudit.settings.study_settings import dp_audit_settings
     from mgaudit.storage.ensembles import check_cache_folder
@@ -499,12 +499,30 @@ def _audit_dp(
     progress.stage("loading data and settings")
     base = {} if settings is None else dp_audit_settings(_settings_values(settings)).values()
     values = _edited(base, changes, training)
+    _check_adversary(values.get("adversary", ADVERSARY.default), changes)
     audited = values.get("scheme", AUDITED.default) if scheme is None else scheme
     values["scheme"] = audited_scheme(audited, **privacy)
     check_cache_folder()
     plan = plan_dp_audit(dp_audit_settings(values), progress)
     record, arrays, folder = run_dp_audit_plan(plan, workers, out, progress)
     return DPResult(record, arrays, folder.path)
+
+
+# The arguments of `audit_dp` that belong to one adversary.
+OF_ADVERSARY = {
+    "one-run": ("canaries", "kind", "guesses"),
+    "white-box": ("directions",),
+    "repeated": ("runs",),
+}
+
+
+def _check_adversary(adversary: object, changes: dict[str, Any]) -> None:
+    """Raises UsageError for an argument that belongs to another adversary."""
+    for owner, names in OF_ADVERSARY.items():
+        for name in names:
+            if owner != adversary and adversary in OF_ADVERSARY and changes[name] is not None:
+                rule = f"belongs to the adversary {owner}, and this one is {adversary}"
+                raise UsageError(name, rule, str(changes[name]), "leave it out")
 
 
 @_with_python_numbers

@@ -4,13 +4,16 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from mgaudit.errors import UsageError
+from mgaudit.settings import arguments
+from mgaudit.settings.number_check import checked_number
+from mgaudit.targets.ranges import Range
+
+OPEN = Range(0, 1, low_open=True, high_open=True)
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from mgaudit.dp_result import DPResult
-
-DIRECTIONS = 64
 
 
 class WhiteBoxAuditor:
@@ -29,7 +32,8 @@ class WhiteBoxAuditor:
         optimizer: The optimizer that `PrivacyEngine.make_private` returns, with flat clipping.
         data_loader: The data loader that it returns.
         delta: δ of the claim (default: 1/n^1.1 for n examples).
-        directions: Number of canaries' directions; more see smaller errors.
+        directions: Number of canaries' directions (default: 64, or the size of the largest weight
+            tensor if that is less); more see smaller errors.
         noise_multiplier, max_grad_norm, sample_rate: What is claimed (default: what the optimizer
             and the data loader say). State them if you do not trust these.
         seed: Random seed of directions and coins.
@@ -47,7 +51,7 @@ class WhiteBoxAuditor:
         data_loader: Any,
         *,
         delta: float | None = None,
-        directions: int = DIRECTIONS,
+        directions: int | None = None,
         noise_multiplier: float | None = None,
         max_grad_norm: float | None = None,
         sample_rate: float | None = None,
@@ -66,13 +70,18 @@ class WhiteBoxAuditor:
             ),
             max_grad_norm=_positive("max_grad_norm", max_grad_norm, optimizer.max_grad_norm),
             sample_rate=rate,
-            delta=default_delta(examples) if delta is None else _share("delta", delta),
+            delta=default_delta(examples)
+            if delta is None
+            else _number("delta", delta, False, OPEN),
             examples=examples,
         )
-        self._significance = _share("significance", significance, most=0.5)
-        norm = self._claim.max_grad_norm
+        limits = arguments.SIGNIFICANCE.limits
+        self._significance = _number("significance", significance, False, limits)
+        norm, seed = self._claim.max_grad_norm, int(_number("seed", seed, True, Range(0)))
+        if directions is not None:
+            directions = int(_number("directions", directions, True, Range(1)))
         self._loop = OpacusLoop(optimizer, data_loader, directions, norm, seed)
-        self._settings = {"directions": directions, "seed": seed, "significance": significance}
+        self._settings = {"seed": seed, "significance": self._significance}
         self._started, self._seconds = "", 0.0
 
     def __enter__(self) -> "WhiteBoxAuditor":
@@ -95,7 +104,8 @@ class WhiteBoxAuditor:
         """Returns the result of the steps since the auditor was entered.
 
         Raises:
-            UsageError: If there were too few steps for any statement.
+            UsageError: If there were too few steps for any statement, and if noise multiplier or
+                clip norm changed while the loop ran.
         """
         from mgaudit.dp_result import DPResult
         from mgaudit.study.white_box import white_box_result
@@ -103,6 +113,11 @@ class WhiteBoxAuditor:
         if self._loop.recorder.steps == 0:
             way_out = "call optimizer.step() within the with statement"
             raise UsageError("steps", "must be at least 1", "0", way_out)
+        if self._loop.changed:
+            rule = f"must keep its noise and clip norm during an audit: {self._loop.changed}"
+            raise UsageError(
+                "optimizer", rule, None, "audit the steps with each setting separately"
+            )
         about = {
             "settings": self._settings,
             "label": "the training loop",
@@ -125,29 +140,27 @@ def _sampling(data_loader: Any, sample_rate: float | None) -> tuple[int, float]:
     """Returns the number of examples, and the rate at which they are sampled."""
     try:
         examples = len(data_loader.dataset)
+        batches = len(data_loader)
     except (AttributeError, TypeError) as error:
-        rule = "must be a DataLoader whose dataset has a length"
-        raise UsageError("data_loader", rule, type(data_loader).__name__) from error
+        rule = "must be a DataLoader of a dataset with a length"
+        got = f"{type(data_loader).__name__}: {error}"
+        raise UsageError("data_loader", rule, got) from error
     if sample_rate is None:
         sample_rate = getattr(data_loader, "sample_rate", None)
     if sample_rate is None:  # as make_private without Poisson sampling
-        sample_rate = 1 / len(data_loader)
-    return examples, _share("sample_rate", sample_rate, most_included=True)
+        sample_rate = 1 / batches
+    limits = Range(0, 1, low_open=True)
+    return examples, float(_number("sample_rate", sample_rate, False, limits))
 
 
 def _positive(name: str, given: float | None, own: float) -> float:
     """Returns the value given, or the optimizer's own one."""
-    value = float(own if given is None else given)
-    if not 0 < value < float("inf"):
-        raise UsageError(name, "must be a finite number > 0", str(value))
-    return value
+    return float(_number(name, own if given is None else given, False, Range(0, low_open=True)))
 
 
-def _share(name: str, value: float, most: float = 1.0, most_included: bool = False) -> float:
-    """Returns the value, which must be above 0 and below `most`, or at most that."""
-    value = float(value)
-    if not (0 < value < most or (most_included and value == most)):
-        raise UsageError(
-            name, f"must be > 0 and {'<=' if most_included else '<'} {most:g}", str(value)
-        )
-    return value
+def _number(name: str, value: object, is_whole: bool, limits: Range | None) -> int | float:
+    """Returns a number. Raises UsageError with its name for another type and outside the limits."""
+    try:
+        return checked_number(value, is_whole, limits)
+    except UsageError as error:
+        raise error.inside(name) from error

@@ -35,6 +35,9 @@ CHECK_WORDS = {
         "noise multiplier, least of all tensors",
         "the noise of some weights is smaller than claimed",
     ),
+    "noise-of-a-step": CheckWords(
+        "noise multiplier, least of all steps", "the noise of a step is smaller than claimed"
+    ),
     "contribution": CheckWords(
         "contribution of a canary ÷ clip norm",
         "an example can change the sum by more than the clip norm",
@@ -132,6 +135,12 @@ def checks_table(facts: WhiteBoxFacts) -> Table:
         )
     columns = ["Check", "Observed", "Claimed", "p", "Result"]
     return Table("checks", "Checks of the mechanism and of the sampler", columns, rows, notes)
+
+
+def not_done(facts: WhiteBoxFacts) -> str:
+    """Returns the checks that were not done, in words; "" if there are none."""
+    names = [CHECK_WORDS[check.name].compared for check in facts.checks if check.value is None]
+    return "; ".join(names)
 
 
 def failures(facts: WhiteBoxFacts) -> str:

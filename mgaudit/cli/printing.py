@@ -9,7 +9,7 @@ from rich.text import Text
 from mgaudit.cli.console import out, print_paths
 from mgaudit.dp_result import DPResult
 from mgaudit.reports.claims import summary, verdicts_table
-from mgaudit.reports.dp_audit import bounds_table
+from mgaudit.reports.dp_audit import DPAuditResult, bounds_table, finding
 from mgaudit.reports.files import DP_AUDIT_FILE
 from mgaudit.reports.formats.render import DEFAULT_FORMATS, FORMATS
 from mgaudit.reports.reproduction import PaperResult
@@ -56,17 +56,22 @@ def print_dp_audit(result: DPResult, as_json: bool, quiet: bool) -> None:
         record = result.record.model_dump(mode="json")
         print(json.dumps({"run": str(result.path), "alarm": result.alarm, "result": record}))
     elif not quiet:
-        print_table(bounds_table(result.record))
-        if result.record.white_box is not None:
-            checks = checks_table(result.record.white_box)
-            out.print(wide(checks) if out.width >= SHORT else narrow(checks))
-            for note in checks.notes:
-                out.print(Text(note, style="dim"))
-            out.print()
-        out.print(Text(result.verdict, style="bold red" if result.alarm else ""))
+        print_dp_record(result.record)
         if result.path is not None:
             reports = [FORMATS[name].name for name in DEFAULT_FORMATS]
             print_paths([result.path / name for name in (*reports, DP_AUDIT_FILE)])
+
+
+def print_dp_record(record: DPAuditResult) -> None:
+    """Prints the bounds, the checks and the conclusion of an audit of DP-SGD."""
+    print_table(bounds_table(record))
+    if record.white_box is not None:
+        checks = checks_table(record.white_box)
+        out.print(wide(checks) if out.width >= SHORT else narrow(checks))
+        for note in checks.notes:
+            out.print(Text(note, style="dim"))
+        out.print()
+    out.print(Text(finding(record), style="bold red" if record.alarm else ""))
 
 
 def print_paper(result: PaperResult) -> None:

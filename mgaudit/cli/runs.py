@@ -11,6 +11,7 @@ from rich.text import Text
 from mgaudit.cli.console import confirmed, out
 from mgaudit.cli.ending import WRONG_USAGE, user_errors
 from mgaudit.cli.options import JsonOption, RunArgument, RunsArgument, RunsOption
+from mgaudit.reports.files import DP_AUDIT_FILE
 from mgaudit.settings.arguments import RUNS
 
 if TYPE_CHECKING:
@@ -63,19 +64,22 @@ def _facts(run: "Run") -> str:
 def show(run: RunArgument, folder: RunsOption = RUNS) -> None:
     """Print the verdict and the table of a run, or the claims of a paper."""
     with user_errors():
-        from mgaudit.cli.printing import print_paper, print_result
+        from mgaudit.cli.printing import print_dp_record, print_paper, print_result
         from mgaudit.reports.reproduction import read_paper
-        from mgaudit.storage.read_run import read_run
+        from mgaudit.storage.read_run import read_dp_audit, read_run
         from mgaudit.storage.run_list import find_run
 
         path = find_run(run, folder)
         paper = read_paper(path)
-        if paper is None:
+        audit = read_dp_audit(path)[0] if (path / DP_AUDIT_FILE).exists() else None
+        if paper is None and audit is None:
             result, _ = read_run(path)
-    if paper is None:
-        print_result(result)
-    else:
+    if audit is not None:
+        print_dp_record(audit)
+    elif paper is not None:
         print_paper(paper)
+    else:
+        print_result(result)
 
 
 @runs.command(name="compare")

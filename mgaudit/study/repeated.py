@@ -67,11 +67,18 @@ def data_of_repeated(settings: DPAuditSettings) -> StartAndData:
 
 
 def training_of_repeated(training: Training, examples: int) -> Training:
-    """Returns the training with all examples in each step, constant rate and no momentum.
+    """Returns the training by SGD on all examples in each step, without momentum or schedule.
 
     These are the adversary's choice: neither the rate nor the momentum changes epsilon.
     """
-    return replace(training, batch_size=examples, momentum=0.0, schedule="constant", augment="none")
+    return replace(
+        training,
+        optimizer="sgd",
+        batch_size=examples,
+        momentum=0.0,
+        schedule="constant",
+        augment="none",
+    )
 
 
 def run_repeated(

@@ -14,6 +14,8 @@ from mgaudit.errors import UsageError
 from mgaudit.targets.white_box.recorder import StepRecorder
 from mgaudit.targets.white_box.reference import clipped
 
+DIRECTIONS = 64
+
 # Optimizers of Opacus whose steps are not those of one clip norm and one noise for all weights.
 UNSUPPORTED = ("PerLayer", "AdaClip", "AdaptiveClipping", "Distributed", "FSDP", "KFDP", "DiskDP")
 
@@ -28,11 +30,17 @@ class OpacusLoop:
     """
 
     def __init__(
-        self, optimizer: Any, data_loader: Any, directions: int, max_grad_norm: float, seed: int
+        self,
+        optimizer: Any,
+        data_loader: Any,
+        directions: int | None,
+        max_grad_norm: float,
+        seed: int,
     ) -> None:
         """Prepares for the steps of `optimizer` on the batches of `data_loader`.
 
-        `max_grad_norm` is the norm to which the claim says that gradients are clipped.
+        `directions` None are 64, or as many as fit the weights. `max_grad_norm` is the norm to
+        which the claim says that gradients are clipped.
 
         Raises:
             UsageError: For an optimizer that is not Opacus' with one clip norm, and for a number of
@@ -42,15 +50,19 @@ class OpacusLoop:
         self._optimizer = optimizer
         self._ghost = isinstance(optimizer, DPOptimizerFastGradientClipping)
         weights = list(optimizer.params)
+        if directions is None:
+            directions = min(DIRECTIONS, _most(weights))
         try:
             self.recorder = StepRecorder(weights, directions, max_grad_norm, seed)
         except ValueError as error:
-            rule = f"must be between 1 and {max(weight.numel() for weight in weights)}"
+            rule = f"must be between 1 and {_most(weights)}, the size of the largest weight tensor"
             raise UsageError("directions", rule, str(directions)) from error
         self._sampler = _SamplerRecord(data_loader)
         self._original: Any = None
         self._began = False
         self._batch_size = 0
+        self._claimed = _claimed(optimizer)
+        self.changed = ""
 
     @property
     def audits_clipping(self) -> bool:
@@ -64,6 +76,9 @@ class OpacusLoop:
         return device
 
     def __enter__(self) -> "OpacusLoop":
+        if "pre_step" in vars(self._optimizer):
+            rule = "must not be audited twice at once"
+            raise UsageError("optimizer", rule, None, "leave the other auditor first")
         self._original = self._optimizer.pre_step
         self._optimizer.pre_step = self._pre_step
         self._sampler.start()
@@ -77,6 +92,7 @@ class OpacusLoop:
         """Takes the place of the optimizer's method, which clips, adds noise and scales."""
         if not self._began:
             self.recorder.begin()
+            self._note_changes()
         if self._ghost:
             self._join_clipped()
         else:
@@ -86,6 +102,14 @@ class OpacusLoop:
         if proceeds:
             self._end()
         return proceeds
+
+    def _note_changes(self) -> None:
+        """Keeps the first change of what the claim is about, as by a scheduler."""
+        own = _claimed(self._optimizer)
+        for name, value in self._claimed.items():
+            if own[name] != value and not self.changed:
+                step = self.recorder.steps + 1
+                self.changed = f"{name} was {value:g} and then {own[name]:g} in step {step}"
 
     def _join_examples(self) -> None:
         """Adds the canaries' gradients to those of the batch, which are not clipped yet."""
@@ -138,6 +162,16 @@ class OpacusLoop:
         """Returns the record, as `StepRecorder.arrays`."""
         arrays = self.recorder.arrays()
         return {**arrays, "inclusions": self._sampler.inclusions}
+
+
+def _most(weights: list[Any]) -> int:
+    """Returns the largest number of directions, the size of the largest weight tensor."""
+    return max(int(weight.numel()) for weight in weights)
+
+
+def _claimed(optimizer: Any) -> dict[str, float]:
+    """Returns what the optimizer says of its noise and of its clipping."""
+    return {name: float(getattr(optimizer, name)) for name in ("noise_multiplier", "max_grad_norm")}
 
 
 def check_optimizer(optimizer: Any) -> None:

@@ -209,6 +209,16 @@ def test_one_tensor_without_noise_is_seen_among_many() -> None:
     assert check.p_value < 1e-12
 
 
+def test_a_single_step_without_noise_is_seen_among_many() -> None:
+    records = simulated(0, steps=100)
+    squares = records.squares.copy()
+    squares[37] = 0
+    checks = checks_of(replace(records, squares=squares))
+    assert checks["noise-of-a-step"].value == 0
+    assert checks["noise-of-a-step"].p_value < 1e-12
+    assert checks["noise"].p_value > 1e-3
+
+
 def test_checks_that_do_not_apply_count_for_the_level() -> None:
     checks = [Check("a", 0.018, 0.0, 0.0), Check("b", 1.0, math.nan, 0.0, applies=False)]
     assert [check.name for check in alarms(checks, 0.05)] == ["a"]

@@ -185,13 +185,16 @@ def test_hooks_ghost_clipping_and_parts_of_a_batch_give_the_same_record() -> Non
         results.append(audited(parts, lambda own, size=at_once: train(own, at_once=size)))
     first, ghost, split = map(values, results)
     assert first == pytest.approx(split, rel=1e-3)
-    assert np.isnan(ghost.pop("clipped-sum"))
-    del first["clipped-sum"]
+    for name in ("clipped-sum", "contribution"):
+        assert np.isnan(ghost.pop(name))
+        del first[name]
     assert first == pytest.approx(ghost, rel=1e-3)
     sizes = [result.record.white_box for result in results]
     assert [facts.audits_clipping for facts in sizes if facts] == [True, False, True]
     notes = checks_table(sizes[1]).notes  # type: ignore[arg-type]
     assert "the clipping is not audited" in notes[1]
+    assert "passed, without these: contribution of a canary" in results[1].verdict
+    assert "all checks of noise, clipping and sampling passed" in results[0].verdict
 
 
 @pytest.mark.parametrize("options", [{}, {"grad_sample_mode": "ghost"}])
@@ -285,13 +288,16 @@ def test_batches_from_elsewhere_have_sizes_but_no_inclusions() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"delta": 0}, "delta must be > 0 and < 1, got 0.0"),
-        ({"directions": 0}, "directions must be between 1 and 256"),
+        ({"delta": 0}, "delta must be a number > 0 and < 1, got 0"),
+        ({"delta": "x"}, "delta must be a number > 0 and < 1, got str: 'x'"),
+        ({"directions": 2.5}, "directions must be a whole number >= 1, got float: 2.5"),
+        ({"seed": "a"}, "seed must be a whole number >= 0, got str: 'a'"),
+        ({"directions": 0}, "directions must be a whole number >= 1, got 0"),
         ({"directions": 257}, "directions must be between 1 and 256"),
-        ({"noise_multiplier": -1}, "noise_multiplier must be a finite number > 0"),
-        ({"max_grad_norm": float("inf")}, "max_grad_norm must be a finite number > 0"),
-        ({"sample_rate": 1.1}, "sample_rate must be > 0 and <= 1"),
-        ({"significance": 0.5}, "significance must be > 0 and < 0.5"),
+        ({"noise_multiplier": -1}, "noise_multiplier must be a number > 0"),
+        ({"max_grad_norm": float("inf")}, "max_grad_norm must be a number > 0"),
+        ({"sample_rate": 1.1}, "sample_rate must be a number > 0 and <= 1"),
+        ({"significance": 0.5}, "significance must be a number > 0 and < 0.5"),
     ],
 )
 def test_arguments_out_of_range_are_refused(options: dict[str, Any], message: str) -> None:
@@ -330,11 +336,69 @@ def test_other_optimizers_and_loaders_are_refused() -> None:
         mgaudit.WhiteBoxAuditor(optimizer, [1, 2])
 
 
+def test_two_auditors_at_once_are_refused() -> None:
+    parts = loop()
+    outer = mgaudit.WhiteBoxAuditor(parts[1], parts[3])
+    inner = mgaudit.WhiteBoxAuditor(parts[1], parts[3])
+    with outer:
+        with pytest.raises(UsageError, match="optimizer must not be audited twice at once"):
+            inner.__enter__()
+        train(parts, epochs=1)
+    assert outer.result().record.white_box is not None
+
+
+def test_a_noise_that_changes_during_the_audit_is_no_claim() -> None:
+    def scheduled(parts: Parts) -> None:
+        train(parts, epochs=1)
+        parts[1].noise_multiplier = 0.5
+        train(parts, epochs=1)
+
+    with pytest.raises(UsageError, match=r"noise_multiplier was 1 and then 0\.5 in step 11"):
+        audited(loop(), scheduled)
+
+
+def test_a_small_network_has_fewer_directions() -> None:
+    model = nn.Linear(8, 3)
+    loader = DataLoader(TensorDataset(torch.zeros(20, 8), torch.zeros(20)), batch_size=4)
+    _, optimizer, private = PrivacyEngine().make_private(
+        module=model,
+        optimizer=torch.optim.SGD(model.parameters(), lr=0.1),
+        data_loader=loader,
+        noise_multiplier=1.0,
+        max_grad_norm=1.0,
+    )
+    mgaudit.WhiteBoxAuditor(optimizer, private)
+    with pytest.raises(UsageError, match="between 1 and 24, the size of the largest weight"):
+        mgaudit.WhiteBoxAuditor(optimizer, private, directions=64)
+
+
+@pytest.mark.parametrize(
+    ("adversary", "changes", "message"),
+    [
+        ("white-box", {"canaries": 50}, "canaries belongs to the adversary one-run"),
+        ("repeated", {"directions": 8}, "directions belongs to the adversary white-box"),
+        ("one-run", {"runs": 50}, "runs belongs to the adversary repeated"),
+    ],
+)
+def test_arguments_of_another_adversary_are_refused(
+    adversary: str, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        mgaudit.audit_dp(adversary=adversary, **changes, quiet=True)
+
+
+def test_a_run_is_shown_again(tmp_path: Path) -> None:
+    result = mgaudit.audit_dp(**SMALL, out=tmp_path)
+    run = CliRunner().invoke(app, ["runs", "show", str(result.path)])
+    assert run.exit_code == 0, run.output
+    assert "No alarm: " in run.stdout
+
+
 def test_without_a_step_there_is_no_result() -> None:
     parts = loop()
     with mgaudit.WhiteBoxAuditor(parts[1], parts[3]) as auditor:
         pass
-    with pytest.raises(UsageError, match=r"steps must be at least 1, got 0; call optimizer.step"):
+    with pytest.raises(UsageError, match=r"steps must be at least 1, got 0; call optimizer\.step"):
         auditor.result()
 
 
