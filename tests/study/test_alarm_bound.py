@@ -42,7 +42,7 @@ def leaking() -> tuple[np.ndarray, np.ndarray]:
 def test_the_bound_for_one_claim_is_the_shown_one_and_more_claims_lower_it(
     sides: list[Side],
 ) -> None:
-    run = *leaking(), TARGETS, sides, 1e-4, 0
+    run = *leaking(), TARGETS, sides, 1e-6, 0
     shown, _ = epsilon_bound(*run)
     bounds = [alarm_bound(*run, claims) for claims in (1, 2, 20)]
     assert bounds[0].epsilon == shown
@@ -51,19 +51,25 @@ def test_the_bound_for_one_claim_is_the_shown_one_and_more_claims_lower_it(
     assert [bound.claims for bound in bounds] == [1, 2, 20]
 
 
-def test_the_significance_is_divided_among_claims_halves_and_shares() -> None:
+@pytest.mark.parametrize("delta", [1e-6, 1e-3])  # one run, and Fisher's combination
+def test_the_significance_is_divided_among_claims_halves_and_shares(delta: float) -> None:
     scores, membership = leaking()
     expected = []
     for share in SHARES:
         guesses = guessed(scores, membership, 0, guesses_a_side(share, 400))
         runs = [[guesses[0], guesses[2]], [guesses[1], guesses[3]]]
-        expected += combined_epsilons(runs, 1e-4, 0.05 / 3 / 8)
-    bound = alarm_bound(scores, membership, TARGETS, SIDES["halves"], 1e-4, 0, claims=3)
-    assert bound.epsilon == max(expected)
+        expected += combined_epsilons(runs, delta, 0.05 / 3 / 8)
+    bound = alarm_bound(scores, membership, TARGETS, SIDES["halves"], delta, 0, claims=3)
+    assert bound.epsilon == max(expected) > 0
+
+
+def test_each_target_of_a_median_has_half_of_the_divided_significance() -> None:
+    scores, membership = leaking()
     guesses = guessed(scores, membership, 0)
-    alone = [one_run_fdp_epsilon(of_target, 1e-4, 0.05 / 3 / 2) for of_target in guesses]
-    median = alarm_bound(scores, membership, TARGETS, [], 1e-4, 0, claims=3)
-    assert median.epsilon == sorted(alone)[1] == median_epsilon(guesses, 1e-4, 0.05 / 3)
+    alone = [one_run_fdp_epsilon(of_target, 1e-6, 0.05 / 3 / 2) for of_target in guesses]
+    median = alarm_bound(scores, membership, TARGETS, [], 1e-6, 0, claims=3)
+    assert median.epsilon == sorted(alone)[1] > 0
+    assert median.epsilon == median_epsilon(guesses, 1e-6, 0.05 / 3)
 
 
 def test_a_result_of_true_claims_has_an_alarm_with_at_most_5_percent_probability() -> None:
