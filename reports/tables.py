@@ -1,6 +1,7 @@
 """The tables of a report."""
 
 import math
+import shlex
 from collections.abc import Sequence
 from decimal import ROUND_CEILING, Context, Decimal
 
@@ -42,10 +43,13 @@ NO_ALARM = (
 )
 FAR_BELOW = (
     "Why ε at least is far below ε claimed: the attacks see only the final models, and their "
-    "guesses prove ε ≥ {most} at most. This does not mean that the claim is loose. An adversary "
-    "who sees every step proves more: mgaudit audit-dp --adversary white-box --scheme {scheme}, "
-    "with the same dataset and network."
+    "guesses prove ε ≥ {most} at most. This does not mean that the claim is loose."
 )
+PROVES_MORE = (
+    " An adversary who sees every step proves more: mgaudit audit-dp --adversary white-box "
+    "--scheme {scheme}, with the same dataset and network."
+)
+NOT_WHITE_BOX = "noise-nodes"  # a scheme that this audit does not support
 
 
 def has_one_target(study: StudyResult) -> bool:
@@ -115,8 +119,16 @@ def _on_claims(study: StudyResult) -> list[str]:
     if below:
         provable = [arm.epsilon_provable for arm in below if arm.epsilon_provable is not None]
         most = epsilon_at_least(max(provable))
-        notes.append(FAR_BELOW.format(most=most, scheme=below[0].key))
+        notes.append(FAR_BELOW.format(most=most) + _proves_more(below))
     return notes
+
+
+def _proves_more(arms: list[AuditResult]) -> str:
+    """Returns the audit that proves more about the first arm that it supports; "" if none."""
+    for arm in arms:
+        if all(part.name != NOT_WHITE_BOX for part in arm.scheme):
+            return PROVES_MORE.format(scheme=shlex.quote(arm.key))
+    return ""
 
 
 def _exceeds_without_alarm(arm: AuditResult) -> bool:

@@ -3,6 +3,7 @@
 import pytest
 
 from mgaudit.reports.method import method
+from mgaudit.reports.record import ChoiceRecord
 from mgaudit.reports.results import AlarmBound, AuditResult, StudyResult
 from mgaudit.reports.tables import accuracy_vs_privacy
 from mgaudit.reports.verdict import verdict
@@ -68,6 +69,11 @@ def test_a_bound_far_below_the_claim_is_explained_with_the_audit_that_proves_mor
     assert "far below ε claimed" in text
     assert "ε ≥ 8.90 at most" in text
     assert "audit-dp --adversary white-box --scheme dp-sgd:epsilon=8" in text
+    noisy = ChoiceRecord(name="noise-nodes")
+    arm = private(0.3, 0.2)
+    unsupported = arm.model_copy(update={"scheme": [noisy, *arm.scheme]})
+    assert "far below ε claimed" in notes(unsupported)
+    assert "white-box" not in notes(unsupported)
     for near in (private(8.5, 8.2), private(8.5, 7.9), private(4.1, 3.0)):
         assert "far below" not in notes(near)
     unclaimed = private(0.3, None)
