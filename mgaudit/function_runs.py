@@ -7,18 +7,21 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack, overload
 
+from mgaudit.dp_result import DPResult
 from mgaudit.errors import UsageError, did_you_mean
+from mgaudit.one_fit_runs import CHECKING, OneRunOptions, audit_one_fit, is_one_run
 from mgaudit.progress_bars import ProgressBars, on_stderr
 from mgaudit.result import Result
 from mgaudit.running import Finished, announce, as_list, recorded, written
-from mgaudit.settings.arguments import CLIP, DUPLICATES, RUN, RUNS
+from mgaudit.settings.arguments import CLIP, DUPLICATES, MODELS, RUN, RUNS
+from mgaudit.settings.number_check import checked_argument
 from mgaudit.storage.run_folder import RunFolder, path_word
 
 if TYPE_CHECKING:
     from mgaudit.attacks import Attack
-    from mgaudit.functions.api import FunctionPlan
+    from mgaudit.functions.api import FunctionArguments, FunctionPlan
     from mgaudit.functions.audit import AuditedFunctions
     from mgaudit.outputs.study import OutputsPlan
 
@@ -44,6 +47,7 @@ COMPARED = (
 )
 
 
+@overload
 def audit(
     fit: Any,
     x: Any,
@@ -54,6 +58,7 @@ def audit(
     groups: Any = None,
     duplicates: str = "together",
     models: int | None = None,
+    canaries: None = None,
     attacks: "str | Attack | Sequence[str | Attack] | None" = None,
     seed: int | None = None,
     test_fraction: float = 0.2,
@@ -64,46 +69,114 @@ def audit(
     out: str | Path = RUNS,
     quiet: bool = False,
     progress: ProgressBars | None = None,
-) -> Result:
+) -> Result: ...
+
+
+@overload
+def audit(
+    fit: Any,
+    x: Any,
+    y: Any,
+    *,
+    x_test: Any = None,
+    y_test: Any = None,
+    groups: Any = None,
+    duplicates: str = "together",
+    models: int | None = None,
+    canaries: int,
+    attacks: "str | Attack | Sequence[str | Attack] | None" = None,
+    seed: int | None = None,
+    test_fraction: float = 0.2,
+    outputs: str = "auto",
+    clip: float | None = None,
+    name: str | None = None,
+    jobs: int | None = None,
+    out: str | Path = RUNS,
+    quiet: bool = False,
+    progress: ProgressBars | None = None,
+    **one_run: Unpack[OneRunOptions],
+) -> DPResult: ...
+
+
+def audit(
+    fit: Any,
+    x: Any,
+    y: Any,
+    *,
+    x_test: Any = None,
+    y_test: Any = None,
+    groups: Any = None,
+    duplicates: str = "together",
+    models: int | None = None,
+    canaries: int | None = None,
+    attacks: "str | Attack | Sequence[str | Attack] | None" = None,
+    seed: int | None = None,
+    test_fraction: float = 0.2,
+    outputs: str = "auto",
+    clip: float | None = None,
+    name: str | None = None,
+    jobs: int | None = None,
+    out: str | Path = RUNS,
+    quiet: bool = False,
+    progress: ProgressBars | None = None,
+    **one_run: Unpack[OneRunOptions],
+) -> Result | DPResult:
     """Audits a training function or a scikit-learn estimator: trains it many times and attacks it.
 
     Each model trains on the examples that fair coins give it, and is attacked in turn with the
-    others as shadow models. Predictions are kept, so that a killed audit goes on where it was.
+    others as shadow models. With models=1, the function trains once, on all examples but those of
+    the `canaries` that coins leave out, and guesses about the coins prove lower bounds on ε.
 
     Args:
         fit: A function `fit(x, y, *, seed) -> predict`, where `predict(x)` returns logits or
-            probabilities (examples, classes); an estimator or pipeline; "module:function"; or
-            several by name, which become arms.
+            probabilities; an estimator; "module:function"; or several by name, which become arms.
         x, y: Examples with a row for each (array, DataFrame, list, sparse matrix, tensor), labels.
         x_test, y_test: Test data (default: a part of x and y that no model trains on).
-        groups: The group of each example, such as a person: all of its rows go into a model or
-            none (default: each example with its exact copies; without if duplicates="apart").
+        groups: The group of each example, whose rows all go into a model or stay out of it
+            (default: each example with its exact copies; without if duplicates="apart").
         models, seed: Models of each function, random seed (defaults: 16; 0).
+        canaries, one_run: With models=1, number of canaries and the other `OneRunOptions`.
         attacks: One attack or several (default: stacked, rmia, lira, loss).
         test_fraction: Fraction of the examples or groups that is held out (default: 0.2).
         outputs: What predict returns, "logits", "probabilities" or "auto" (default: auto).
-        clip: Least probability (default: 1e-6).
-        name: The function, for the report (default: its own name).
+        clip, name: Least probability (default: 1e-6), name for reports (default: the function's).
         jobs, out, quiet, progress: As those of `run`.
 
     Raises:
         UsageError: An argument is wrong, or the function breaks its contract in a trial.
         RunFailedError: The audit failed while it ran.
     """
-    from mgaudit.functions.api import FunctionArguments, plan_functions
+    from mgaudit.functions.api import FunctionArguments
 
     display = progress or on_stderr(quiet)
-    display.stage("checking data and training function")
-    arguments = FunctionArguments(
+    given = FunctionArguments(
         x, y, x_test, y_test, groups, models, seed, test_fraction, outputs, clip, jobs, duplicates
     )
-    plan = plan_functions(fit, arguments, name)
+    values = {"canaries": canaries, **one_run}
+    if is_one_run(models, values, attacks):
+        return audit_one_fit(fit, given, values, name, Path(out), display)
+    return _audit_many(fit, given, as_list(attacks), name, Path(out), display)
+
+
+def _audit_many(
+    fit: Any,
+    given: "FunctionArguments",
+    attacks: list[Any] | None,
+    name: str | None,
+    out: Path,
+    progress: ProgressBars,
+) -> Result:
+    """Trains many models of a function, or of several by name, and attacks each in turn."""
+    from mgaudit.functions.api import plan_functions
+
+    progress.stage(CHECKING)
+    plan = plan_functions(fit, given, name)
     values: dict[str, Any] = {}
-    if x_test is None:
-        values["test_fraction"] = test_fraction
-    if groups is not None:
+    if given.x_test is None:
+        values["test_fraction"] = given.test_fraction
+    if given.groups is not None:
         values["groups"] = len(set(plan.data.groups.tolist()))
-    return _result(run_functions(plan, as_list(attacks), Path(out), display, values=values))
+    return _result(run_functions(plan, attacks, out, progress, values=values))
 
 
 def run_fit(
@@ -172,7 +245,10 @@ def compare_fits(
         if name not in known:
             rule = "is not an argument of a comparison of training functions"
             raise UsageError(name, rule, None, did_you_mean(name, known))
-    return audit(fits, x, y, out=out, progress=progress, **values)
+    if "models" in values:
+        checked_argument(MODELS, values["models"])  # a comparison is not an audit of one training
+    result: Result = audit(fits, x, y, out=out, progress=progress, **values)
+    return result
 
 
 def run_functions(

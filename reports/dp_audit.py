@@ -38,7 +38,9 @@ class DPAuditResult(Record):
     which raise the alarm, and its bounds are implied ones. The adversary of repeated runs sees many
     trained models, each with or without one canary; `guesses` is their number, and it raises no
     alarm. `accuracy` is None where no test data were used. `ceiling` has what no attack exceeds if
-    the claim holds; None without a finite claim and in results of earlier versions.
+    the claim holds; None without a finite claim and in results of earlier versions. `command` says
+    how an audit of a training function of the user is repeated; "" for all others, which are
+    repeated from their settings.
     """
 
     schema_version: Literal[2] = 2
@@ -64,6 +66,7 @@ class DPAuditResult(Record):
     started: str
     seconds: float
     notes: tuple[str, ...] = ()
+    command: str = ""
 
     @property
     def alarm(self) -> bool:
@@ -84,8 +87,11 @@ def bounds_table(result: DPAuditResult) -> Table:
     claimed = (
         "none" if result.epsilon_claimed is None else f"≤ {epsilon_at_most(result.epsilon_claimed)}"
     )
-    accountant = accounting(result.accountant, result.epsilon_prv, result.epsilon_pld)
-    rows.append([Cell(f"claimed ({accountant})"), Cell(claimed), Cell("the training procedure")])
+    by = "claimed"
+    if result.accountant:
+        accountant = accounting(result.accountant, result.epsilon_prv, result.epsilon_pld)
+        by = f"claimed ({accountant})"
+    rows.append([Cell(by), Cell(claimed), Cell("the training procedure")])
     if result.epsilon_last_iterate is not None:
         heuristic = Cell(f"≈ {result.epsilon_last_iterate:.2f}")
         rows.append([Cell("last iterate (heuristic)"), heuristic, Cell(HEURISTIC)])

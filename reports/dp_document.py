@@ -20,7 +20,7 @@ THREAT_MODELS = {
         "It guesses, for each canary, whether it was trained on. These bounds hold for every "
         "mechanism, and are far below the claim even where the claim is tight: the final models "
         "say less than all steps, and a limited number of guesses proves a limited ε. An adversary "
-        "who sees every step proves more; mgaudit audit-dp --adversary white-box is this audit."
+        "who sees every step proves more; {white_box} is this audit."
     ),
     "white-box": (
         "The adversary sees what every step releases, as the claim of DP-SGD assumes, and adds "
@@ -34,6 +34,8 @@ THREAT_MODELS = {
         "white-box proves more in one training."
     ),
 }
+WHITE_BOX = "mgaudit audit-dp --adversary white-box"
+WHITE_BOX_OF_LOOP = "mgaudit.WhiteBoxAuditor, for a loop with Opacus,"
 ALARM_MEANS = (
     "An alarm means that the implementation or the accounting is wrong, or that it is false, which "
     "a correct implementation causes with at most the significance as probability. No alarm is no "
@@ -43,7 +45,7 @@ ALARM_MEANS = (
 
 def dp_document(result: DPAuditResult, arrays: Arrays) -> Document:
     """Returns the report; `arrays` are those that were kept with the result."""
-    bounds: list[Block] = [bounds_table(result), Words([THREAT_MODELS[result.adversary]])]
+    bounds: list[Block] = [bounds_table(result), Words([_threat_model(result)])]
     sections = [Section.of("Bounds", *bounds)]
     facts = result.white_box
     if facts is not None:
@@ -63,6 +65,12 @@ def dp_document(result: DPAuditResult, arrays: Arrays) -> Document:
         chapters=[Chapter("audit", "", QUESTION, [finding(result)], sections)],
         closing=[_run_again(result)],
     )
+
+
+def _threat_model(result: DPAuditResult) -> str:
+    """Returns what the adversary sees and does, and which audit proves more."""
+    white_box = WHITE_BOX_OF_LOOP if result.command else WHITE_BOX
+    return THREAT_MODELS[result.adversary].format(white_box=white_box)
 
 
 def _drawings(result: DPAuditResult, arrays: Arrays) -> Sequence[Block]:
@@ -110,5 +118,6 @@ def _run_again(result: DPAuditResult) -> Section:
     blocks: list[Block] = [Facts(facts)]
     if result.notes:
         blocks.insert(0, Words(list(result.notes)))
-    blocks.append(Listing(shlex.join(["mgaudit", "audit-dp", "--settings", "settings.toml"])))
+    settings = shlex.join(["mgaudit", "audit-dp", "--settings", "settings.toml"])
+    blocks.append(Listing(result.command or settings))
     return Section.of("Run it again", *blocks)

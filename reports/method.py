@@ -181,8 +181,20 @@ def _lower_bound(study: StudyResult) -> str:
         "many with the lowest scores are non-members. The number of correct guesses gives a bound "
         "(Steinke, Nasr and Jagielski 2023, with the f-DP analysis of Mahloujifar, Melis and "
         f"Chaudhuri 2024). {_rules(study)} The verdict reports an alarm if this bound is above the "
-        "ε that is claimed for DP-SGD. Only the first attack counts, because the maximum of "
-        "several bounds is not a valid bound."
+        f"ε that is claimed for DP-SGD{_correction(study)}. Only the first attack counts, because "
+        "the maximum of several bounds is not a valid bound."
+    )
+
+
+def _correction(study: StudyResult) -> str:
+    """Returns how the bound of an alarm is corrected; "" where there is nothing to correct."""
+    bounds = [attack.alarm_bound for arm in study.arms for attack in arm.attacks]
+    claims = max((bound.claims for bound in bounds if bound is not None), default=1)
+    if claims == 1:
+        return ""
+    return (
+        f", at a significance of 5 % divided by {claims}, the number of claims in the run, so that "
+        "a run whose claims all hold has an alarm with at most 5 % probability"
     )
 
 

@@ -47,6 +47,18 @@ class EpsilonProof(Record):
     provable: float
 
 
+class AlarmBound(Record):
+    """The lower bound on epsilon (nats) that is compared with the claim of its arm.
+
+    Its `significance` is 5 % divided by `claims`, the number of finite claims in the whole result,
+    so that a result without a false claim has an alarm with at most 5 % probability.
+    """
+
+    epsilon: float
+    significance: float
+    claims: int
+
+
 class AttackResult(Record):
     """One attack on one arm, with each of the models `targets` as the target in turn.
 
@@ -62,7 +74,9 @@ class AttackResult(Record):
     the number of correct guesses about each target with all its shadows, of the arm's `guesses`.
     `epsilon_lower_bound` (nats, at the arm's `delta`) is the lower bound from all targets, at 95 %,
     and `epsilon_proof` how it is proved; both are None where the arm has no `delta`, and the proof
-    in results of earlier versions, whose bound is the median of the targets' bounds.
+    in results of earlier versions, whose bound is the median of the targets' bounds. `alarm_bound`
+    is None for attacks that are not the first one on an arm with a finite claim, and in results of
+    earlier versions, which compare `epsilon_lower_bound` with the claim.
     `false_positives_allowed` is, for each TPR, the number of the `non_members` of one target that
     may pass its threshold.
     """
@@ -82,6 +96,12 @@ class AttackResult(Record):
     false_positives_allowed: dict[str, int]
     non_members: int
     epsilon_proof: EpsilonProof | None = None
+    alarm_bound: AlarmBound | None = None
+
+    @property
+    def compared_with_claim(self) -> float | None:
+        """The lower bound on epsilon (nats) that is compared with a claim; None without one."""
+        return self.epsilon_lower_bound if self.alarm_bound is None else self.alarm_bound.epsilon
 
     @property
     def name(self) -> str:
@@ -280,10 +300,11 @@ class AuditResult(Record):
     def alarm(self) -> bool:
         """Whether the first attack proves more privacy loss than the claimed bound.
 
-        Only the first attack counts, because the maximum of several bounds is not a valid bound.
+        Only the first attack counts, because the maximum of several bounds is not a valid bound,
+        and its bound is corrected for the number of claims in the result.
         """
         epsilon = None if self.claim is None else self.claim.epsilon
-        proved = self.attacks[0].epsilon_lower_bound
+        proved = self.attacks[0].compared_with_claim
         return epsilon is not None and proved is not None and proved > epsilon
 
 

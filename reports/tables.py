@@ -1,6 +1,7 @@
 """The tables of a report."""
 
 import math
+import shlex
 from collections.abc import Sequence
 from decimal import ROUND_CEILING, Context, Decimal
 
@@ -34,6 +35,21 @@ SEVERAL_TARGETS = (
     "{others}."
 )
 ONE_TARGET = "There is one target. The 95 % intervals are for this model and other {others}."
+
+NO_ALARM = (
+    "A lower bound above ε claimed without a mark is no alarm. Only the first attack raises one, "
+    "and only if its bound is above the claim at a significance of 5 % divided by the number of "
+    "claims in the run."
+)
+FAR_BELOW = (
+    "Why ε at least is far below ε claimed: the attacks see only the final models, and their "
+    "guesses prove ε ≥ {most} at most. This does not mean that the claim is loose."
+)
+PROVES_MORE = (
+    " An adversary who sees every step proves more: mgaudit audit-dp --adversary white-box "
+    "--scheme {scheme}, with the same dataset and network."
+)
+NOT_WHITE_BOX = "noise-nodes"  # a scheme that this audit does not support
 
 
 def has_one_target(study: StudyResult) -> bool:
@@ -84,12 +100,51 @@ def _main_notes(study: StudyResult) -> list[str]:
             f"all guesses were correct, they would prove ε ≥ {provable}."
         )
     notes += divergence(study)
-    if any(arm.alarm for arm in study.arms):
-        notes.append("! The lower bound is above the ε that is claimed: see the verdict.")
+    notes += _on_claims(study)
     notes += [f"{arm.label}: {arm.note}" for arm in study.arms if arm.note]
     notes += _guessing(study, MAIN_METRICS)
     notes += [f"{arm.label}: {proof(arm)}" for arm in study.arms if arm.claim is not None]
     return notes
+
+
+def _on_claims(study: StudyResult) -> list[str]:
+    """Returns notes on bounds above a claim, and on why bounds are far below one."""
+    notes = []
+    if any(arm.alarm for arm in study.arms):
+        notes.append("! The lower bound is above the ε that is claimed: see the verdict.")
+    claimed = [arm for arm in study.arms if arm.claim is not None and not arm.alarm]
+    if any(_exceeds_without_alarm(arm) for arm in claimed):
+        notes.append(NO_ALARM)
+    below = [arm for arm in claimed if _is_far_below(arm)]
+    if below:
+        provable = [arm.epsilon_provable for arm in below if arm.epsilon_provable is not None]
+        most = epsilon_at_least(max(provable))
+        notes.append(FAR_BELOW.format(most=most) + _proves_more(below))
+    return notes
+
+
+def _proves_more(arms: list[AuditResult]) -> str:
+    """Returns the audit that proves more about the first arm that it supports; "" if none."""
+    for arm in arms:
+        if all(part.name != NOT_WHITE_BOX for part in arm.scheme):
+            return PROVES_MORE.format(scheme=shlex.quote(arm.key))
+    return ""
+
+
+def _exceeds_without_alarm(arm: AuditResult) -> bool:
+    """Returns whether a bound is above the claim of an arm that has no alarm."""
+    if arm.claim is None or arm.claim.epsilon is None:
+        return False
+    bounds = [attack.epsilon_lower_bound for attack in arm.attacks]
+    return any(bound is not None and bound > arm.claim.epsilon for bound in bounds)
+
+
+def _is_far_below(arm: AuditResult) -> bool:
+    """Returns whether all bounds of an arm are at most half of its finite claim."""
+    if arm.claim is None or arm.claim.epsilon is None or arm.epsilon_provable is None:
+        return False
+    bounds = [attack.epsilon_lower_bound or 0.0 for attack in arm.attacks]
+    return max(bounds) <= arm.claim.epsilon / 2
 
 
 def is_by_group(study: StudyResult) -> bool:

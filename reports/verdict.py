@@ -110,11 +110,14 @@ def _alarms(study: StudyResult) -> list[str]:
 
 def _alarm(arm: AuditResult) -> str:
     attack = headline(arm)
-    proved = epsilon_at_least(attack.epsilon_lower_bound)
+    proved = epsilon_at_least(attack.compared_with_claim)
     delta = "" if arm.claim is None else f", both at δ = {rounded_up(arm.claim.delta)}"
+    bound, corrected = attack.alarm_bound, ""
+    if bound is not None and bound.claims > 1:
+        corrected = f", at 95 % for all {bound.claims} claims of the run together"
     return (
         f"Alarm: {arm.label} claims ε ≤ {claimed_epsilon(arm)}, but the attack "
-        f"{attack.name} proves ε ≥ {proved}{delta}. {WHAT_AN_ALARM_MEANS}"
+        f"{attack.name} proves ε ≥ {proved}{delta}{corrected}. {WHAT_AN_ALARM_MEANS}"
     )
 
 

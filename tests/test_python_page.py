@@ -33,6 +33,8 @@ def test_the_code_of_the_page_runs(
     assert plain.is_plain
     assert mask.attacks[0].differences
     assert names["tree"].record.studies[0].arms[0].label == "DecisionTreeClassifier"
+    assert names["one_run"].record.canaries == 200
+    assert names["one_run"].record.epsilon_claimed == 1
     assert names["checks"].membership.independent
     assert not names["checks"].blind.beats_chance
     assert names["loop"].record.white_box.steps == 10

@@ -117,7 +117,7 @@ def _arm(
     settings: FunctionSettings,
 ) -> OutputsArm:
     """Returns the outputs of a function's models; `kind` is what its predictions are."""
-    predictions = _stacked(function, data)
+    predictions = stacked_predictions(function, data)
     outputs = kind if settings.outputs == "auto" else settings.outputs
     key = f"predict of {function.name}"
     examples = len(data.labels)
@@ -150,7 +150,7 @@ def _arm(
     return OutputsArm(function.name, function.name, is_plain, model_outputs, function.failed)
 
 
-def _stacked(function: TrainedFunction, data: FunctionData) -> NDArray[np.floating]:
+def stacked_predictions(function: TrainedFunction, data: FunctionData) -> NDArray[np.floating]:
     """Returns predictions (models, examples + test examples, 1, classes) of one query."""
     shape = len(data.labels) + len(data.test_labels), 1, data.fitted.classes
     models = [

@@ -110,13 +110,17 @@ class TrainedFunction:
 
 
 def train_functions(
-    fits: Sequence[NamedFit], models: Models, jobs: int, progress: Progress
+    fits: Sequence[NamedFit],
+    models: Models,
+    jobs: int,
+    progress: Progress,
+    fewest: int = FEWEST_MODELS,
 ) -> list[TrainedFunction]:
     """Returns each function with all its models trained, after a trial fit of every function.
 
     Raises:
         UsageError: Where a trial fit finds a mistake; no model is trained then.
-        RuntimeError: Where fewer than FEWEST_MODELS models of every function can be trained.
+        RuntimeError: Where fewer than `fewest` models of every function can be trained.
     """
     with ExitStack() as stack:
         folders = [stack.enter_context(_folder(named, models)) for named in fits]
@@ -128,17 +132,17 @@ def train_functions(
             for note in known:
                 progress.note(f"{named.name}: {note}")
             trained.append(_train(named, folder, models, known, jobs, progress))
-    if all(len(function.predictions) < FEWEST_MODELS for function in trained):
-        raise RuntimeError(_too_few(trained[0], len(models.seeds)))
+    if all(len(function.predictions) < fewest for function in trained):
+        raise RuntimeError(_too_few(trained[0], len(models.seeds), fewest))
     return trained
 
 
-def _too_few(function: TrainedFunction, models: int) -> str:
+def _too_few(function: TrainedFunction, models: int, fewest: int) -> str:
     """Returns why a function cannot be audited, with the error of its first failed model."""
     left, first = len(function.predictions), function.failed[0]
     return (
         f"{function.name}: only {left} of {models} models could be trained, and an audit needs "
-        f"{FEWEST_MODELS}; model {first} failed: {function.failures[first]}"
+        f"{fewest}; model {first} failed: {function.failures[first]}"
     )
 
 

@@ -163,6 +163,7 @@ def _merged(first: _NamedStudy, second: _NamedStudy) -> _NamedStudy:
     for index, arm in enumerate(second.study.arms):
         if arm.key in first_arms:
             _check_same(first, first_arms[arm.key], second, arm)
+            arms[arms.index(first_arms[arm.key])] = _more_corrected(first_arms[arm.key], arm)
             continue
         arrays |= moved_arm(second.arrays, index, to=len(arms))
         arms.append(arm)
@@ -184,7 +185,7 @@ def _check_same(
     first: _NamedStudy, first_arm: AuditResult, second: _NamedStudy, second_arm: AuditResult
 ) -> None:
     """Raises UsageError where the numbers of an arm differ between two studies."""
-    if first_arm.model_copy(update={"note": ""}) == second_arm.model_copy(update={"note": ""}):
+    if _measured(first_arm) == _measured(second_arm):
         return
     first_auc, second_auc = _first_auc(first_arm), _first_auc(second_arm)
     raise UsageError(
@@ -194,6 +195,22 @@ def _check_same(
         "versions or devices",
         way_out="run one of them again with --settings",
     )
+
+
+def _measured(arm: AuditResult) -> AuditResult:
+    """Returns an arm without its note, and without what depends on the other arms of its run."""
+    attacks = [attack.model_copy(update={"alarm_bound": None}) for attack in arm.attacks]
+    return arm.model_copy(update={"note": "", "attacks": attacks})
+
+
+def _more_corrected(first: AuditResult, second: AuditResult) -> AuditResult:
+    """Returns the arm whose alarm is corrected for more claims; the first if they are equal."""
+    bounds = [arm.attacks[0].alarm_bound for arm in (first, second)]
+    claims = [0 if bound is None else bound.claims for bound in bounds]
+    if claims[1] <= claims[0]:
+        return first
+    corrected = first.attacks[0].model_copy(update={"alarm_bound": bounds[1]})
+    return first.model_copy(update={"attacks": [corrected, *first.attacks[1:]]})
 
 
 def _first_auc(arm: AuditResult) -> float:

@@ -250,7 +250,9 @@ def _summarise(path: Path, size: int) -> Run:
     if (path / DP_AUDIT_FILE).is_file():
         content = _read_json(path / DP_AUDIT_FILE)
         settings = content["settings"]
-        what = f"audit of {settings['target']} on {settings['dataset']}"
+        what = "audit of a training function in one run"
+        if "fits" not in settings:
+            what = f"audit of {settings['target']} on {settings['dataset']}"
         arms = (_text(content["label"]),)
         return Run(path.name, size, _text(content["started"]), what, arms)
     if (path / REPRODUCTION_FILE).is_file():

@@ -19,10 +19,10 @@ from mgaudit.attacks.intervals import Interval, Resampled
 from mgaudit.attacks.jackknife import Jackknife
 from mgaudit.attacks.roc import ROC, false_positives_allowed, roc
 from mgaudit.reports.record import ChoiceRecord
-from mgaudit.reports.results import EpsilonProof
+from mgaudit.reports.results import AlarmBound, EpsilonProof
 from mgaudit.settings.choices import Choice
 from mgaudit.study.audited import Answers, AuditedArm, AuditedData
-from mgaudit.study.epsilon_bound import epsilon_bound, guessed
+from mgaudit.study.epsilon_bound import alarm_bound, epsilon_bound, guessed
 from mgaudit.study.mounting import Measured, MetricsByName, Mounted, Mounting, mount, named
 from mgaudit.study.risk import RiskOfArm, risk_of_arm, risk_of_scores
 
@@ -68,6 +68,8 @@ class AttackOutcome:
         epsilon_lower_bound: Lower bound (95 %) on epsilon (nats) from all targets; None without a
             valid bound.
         epsilon_proof: The rule of this bound, and the guesses that prove it; None likewise.
+        alarm_bound: The bound that is compared with the claim of the arm; None without a finite
+            claim, without a valid bound, and for attacks that are not the first one.
     """
 
     attack: AttackFacts
@@ -79,6 +81,7 @@ class AttackOutcome:
     correct_guesses: list[int]
     epsilon_lower_bound: float | None
     epsilon_proof: EpsilonProof | None
+    alarm_bound: AlarmBound | None = None
 
 
 @dataclass(frozen=True)
@@ -307,12 +310,12 @@ def _outcomes(
     targets: list[int],
 ) -> list[AttackOutcome]:
     """Returns the outcome of each attack of a mounting; `targets` are indices in the study."""
-    return [
-        outcome_of(AttackFacts.of(choice), arm, data, measured, adversary, targets, sides)
-        for choice, measured, sides in zip(
-            mounting.attacks, mounted.attacks, mounting.sides_by_index, strict=True
-        )
-    ]
+    attacks = zip(mounting.attacks, mounted.attacks, mounting.sides_by_index, strict=True)
+    outcomes = []
+    for index, (choice, measured, sides) in enumerate(attacks):
+        facts, is_first = AttackFacts.of(choice), adversary == "adaptive" and index == 0
+        outcomes.append(outcome_of(facts, arm, data, measured, adversary, targets, sides, is_first))
+    return outcomes
 
 
 def _train_accuracy(
@@ -345,8 +348,11 @@ def outcome_of(
     adversary: Adversary = "adaptive",
     targets: list[int] | None = None,
     sides: Sequence[Side] = (),
+    is_first: bool = False,
 ) -> AttackOutcome:
     """Returns the outcome of an attack from its scores and metrics.
+
+    Only the first attack on an arm has a bound that is compared with the claim.
 
     `targets` None are the targets of the arm. `sides` are those on which the scores
     `measured.independent` are independent, by index in the study; empty if there are none.
@@ -355,15 +361,16 @@ def outcome_of(
     targets = arm.targets if targets is None else targets
     membership = data.membership[targets]
     correct_guesses: list[int] = []
-    bound, proof = None, None
+    bound, proof, corrected = None, None, None
     if arm.delta is not None:
         independent = scores if measured.independent is None else measured.independent
         canaries = data.of_canaries(membership)
         guesses = guessed(data.of_canaries(scores), canaries, data.seed)
         correct_guesses = [of_target.correct for of_target in guesses]
-        bound, proof = epsilon_bound(
-            data.of_canaries(independent), canaries, targets, sides, arm.delta, data.seed
-        )
+        of_run = data.of_canaries(independent), canaries, targets, sides, arm.delta, data.seed
+        bound, proof = epsilon_bound(*of_run)
+        if is_first and arm.has_finite_claim:
+            corrected = alarm_bound(*of_run, data.claims)
     pairs = zip(scores, membership, strict=True)
     curves = [_on_grid(roc(*pair)) for pair in pairs]
     return AttackOutcome(
@@ -376,6 +383,7 @@ def outcome_of(
         correct_guesses=correct_guesses,
         epsilon_lower_bound=bound,
         epsilon_proof=proof,
+        alarm_bound=corrected,
     )
 
 

@@ -41,6 +41,8 @@ class AuditedData:
         canaries: The examples whose coins no other example shares, ascending (canaries,), about
             which guesses are made; None are all examples.
         planted: The examples that were planted as canaries; None if there are none.
+        claims: The number of finite claims of epsilon in the whole result, which may have several
+            studies. It is known before any model is attacked, and alarms are corrected for it.
     """
 
     labels: NDArray[np.int64] | None
@@ -58,6 +60,7 @@ class AuditedData:
     units: NDArray[np.int64] | None = None
     canaries: NDArray[np.int64] | None = None
     planted: PoolCanaries | None = None
+    claims: int = 1
 
     @property
     def number_of_canaries(self) -> int:
@@ -112,6 +115,11 @@ class AuditedArm:
     models: list[int]
     targets: list[int]
     search: SearchRecord | None = None
+
+    @property
+    def has_finite_claim(self) -> bool:
+        """Whether a finite epsilon is claimed for the arm."""
+        return self.claim is not None and self.claim.epsilon is not None
 
     @property
     def is_plain(self) -> bool:

@@ -88,12 +88,13 @@ def run_comparison(
     studies: list[StudyResult] = []
     arrays: list[Arrays] = []
     count = len(plan.cells)
+    claims = sum(cell.claims for cell in plan.cells)
     for number, cell in enumerate(plan.cells, start=1):
         name = cell_name(cell)
         if count > 1:
             progress.stage(f"study {number} of {count}: {name}")
         try:
-            study, study_arrays = run_study(cell, jobs, progress)
+            study, study_arrays = run_study(cell, jobs, progress, claims)
         except UsageError:
             raise
         except (RuntimeError, ValueError) as error:

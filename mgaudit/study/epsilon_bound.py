@@ -5,6 +5,7 @@ dividing the significance (Bonferroni).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from mgaudit.attacks.combined_runs import combination_for, combined_epsilons
 from mgaudit.attacks.disjoint_shadows import Side
 from mgaudit.attacks.one_run import Guesses, guess, one_run_fdp_epsilon
-from mgaudit.reports.results import EpsilonProof
+from mgaudit.reports.results import AlarmBound, EpsilonProof
 from mgaudit.targets.seeds import numpy_generator
 
 SIGNIFICANCE = 0.05  # the probability that a bound is wrong
@@ -96,28 +97,80 @@ def epsilon_bound(
         return _median_bound(scores, membership, targets, delta, seed)
     sides = sides or [Side(tuple(targets), ())]
     canaries = scores.shape[1]
-    counts = _counts(canaries)
-    candidates = []
-    for count in counts:
-        of_targets = dict(zip(targets, guessed(scores, membership, seed, count), strict=True))
-        for side in sides:
-            candidates.append((side, [of_targets[target] for target in side.targets]))
-    significance = SIGNIFICANCE / len(candidates)
-    bounds = combined_epsilons([guesses for _, guesses in candidates], delta, significance)
-    largest = int(np.argmax(bounds))
-    side, guesses = candidates[largest]
+    largest = _largest(scores, membership, targets, sides, delta, seed, SIGNIFICANCE)
+    side, guesses = largest.side, largest.guesses
     sizes = tuple(len(side.targets) for side in sides)
     proof = EpsilonProof(
-        rule=_rule(sides, len(targets), canaries, counts, delta),
+        rule=_rule(sides, len(targets), canaries, _counts(canaries), delta),
         combination=combination_for(len(side.targets), canaries, delta),
         targets=list(side.targets),
         shadows=list(side.shadows),
         guesses=guesses[0].made,
         correct=[of_target.correct for of_target in guesses],
-        significance=significance,
+        significance=largest.significance,
         provable=_provable(sizes, canaries, delta),
     )
-    return bounds[largest], proof
+    return largest.epsilon, proof
+
+
+def alarm_bound(
+    scores: NDArray[np.float64],
+    membership: NDArray[np.bool_],
+    targets: Sequence[int],
+    sides: Sequence[Side],
+    delta: float,
+    seed: int,
+    claims: int,
+) -> AlarmBound:
+    """Returns the bound of `epsilon_bound` at its significance divided by the number of `claims`.
+
+    By Bonferroni, a result with so many claims, all of them true, has a bound above its claim with
+    at most 5 % probability. The number must be known before the scores. Other arguments are those
+    of `epsilon_bound`.
+    """
+    significance = SIGNIFICANCE / claims
+    if not sides and len(targets) > 1:
+        guesses = guessed(scores, membership, seed)
+        epsilon = median_epsilon(guesses, delta, significance)
+    else:
+        sides = sides or [Side(tuple(targets), ())]
+        epsilon = _largest(scores, membership, targets, sides, delta, seed, significance).epsilon
+    return AlarmBound(epsilon=epsilon, significance=significance, claims=claims)
+
+
+@dataclass(frozen=True)
+class _Largest:
+    """The largest bound on epsilon (nats) over sides and numbers of guesses.
+
+    `significance` is that of each of these bounds, and `guesses` are those about the targets of the
+    `side` that has the largest one.
+    """
+
+    epsilon: float
+    side: Side
+    guesses: list[Guesses]
+    significance: float
+
+
+def _largest(
+    scores: NDArray[np.float64],
+    membership: NDArray[np.bool_],
+    targets: Sequence[int],
+    sides: Sequence[Side],
+    delta: float,
+    seed: int,
+    significance: float,
+) -> _Largest:
+    """Returns the largest bound; the significance is divided equally among the candidates."""
+    candidates = []
+    for count in _counts(scores.shape[1]):
+        of_targets = dict(zip(targets, guessed(scores, membership, seed, count), strict=True))
+        for side in sides:
+            candidates.append((side, [of_targets[target] for target in side.targets]))
+    significance = significance / len(candidates)
+    bounds = combined_epsilons([guesses for _, guesses in candidates], delta, significance)
+    largest = int(np.argmax(bounds))
+    return _Largest(bounds[largest], *candidates[largest], significance)
 
 
 def provable_in_one_run(made: int, canaries: int, delta: float, significance: float) -> float:
@@ -128,15 +181,17 @@ def provable_in_one_run(made: int, canaries: int, delta: float, significance: fl
     return one_run_fdp_epsilon(Guesses(made, made, canaries), delta, significance)
 
 
-def median_epsilon(guesses: Sequence[Guesses], delta: float) -> float:
+def median_epsilon(
+    guesses: Sequence[Guesses], delta: float, significance: float = SIGNIFICANCE
+) -> float:
     """Returns the median of the targets' lower bounds on epsilon (nats), each at 97.5 %.
 
     `guesses` has one entry for each target and must not be empty. The median holds at 95 % even if
     the targets depend on one another: by Markov's inequality, the probability that at least half of
-    the bounds are too high is at most twice 2.5 %. Of an even number, the lower one is taken.
+    the bounds are too high is at most twice 2.5 %. Of an even number, the lower one is taken. Each
+    bound has half of another `significance` of the median.
     """
-    significance = SIGNIFICANCE / 2
-    bounds = [one_run_fdp_epsilon(of_target, delta, significance) for of_target in guesses]
+    bounds = [one_run_fdp_epsilon(of_target, delta, significance / 2) for of_target in guesses]
     return sorted(bounds)[(len(bounds) - 1) // 2]
 
 

@@ -5,7 +5,9 @@ about the coins prove a lower bound on epsilon.
 """
 
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +38,19 @@ from mgaudit.targets.seeds import numpy_generator
 # What a bound is valid for, as the report says it.
 MECHANISM = "the training procedure"
 THESE_MODELS = "these models (empirical ε), canaries taken as independent runs"
+
+
+@dataclass(frozen=True)
+class Guessing:
+    """How coins are guessed, and the probability that a bound from the guesses is wrong.
+
+    `share` is the fraction of the canaries that are guessed to be members, and the same fraction is
+    guessed not to be. `seed` decides between equal scores.
+    """
+
+    share: float
+    significance: float
+    seed: int
 
 
 def run_one_run(
@@ -72,24 +87,15 @@ def run_one_run(
     scores = logit_confidence(logits["pool"][:, chosen], labels)[:, :, 0]
     membership = design.membership[:, chosen]
     delta = bound_delta(trained, design)
-    guesses = _guesses(scores, membership, settings)
+    guessing = Guessing(settings.guesses, settings.significance, settings.seed)
     correct = logits["test"][:, :, 0].argmax(axis=-1) == design.dataset.test_labels
     claim = privacy_claim(arm)
-    bounds = _bounds(guesses, scores.ravel(), membership.ravel(), delta, settings)
     result = DPAuditResult(
         settings=settings.as_dict(),
         label=label,
         **claim_fields(claim),
-        delta=delta,
-        significance=settings.significance,
-        canaries=guesses.canaries,
-        guesses=guesses.made,
-        correct=guesses.correct,
-        epsilon_provable=provable_in_one_run(
-            guesses.made, guesses.canaries, delta, settings.significance
-        ),
+        **proof_fields(scores, membership, delta, guessing),
         accuracy=float(correct.mean()),
-        bounds=bounds,
         provenance=provenance(design.device),
         started=started.isoformat(timespec="seconds"),
         seconds=time.perf_counter() - clock,
@@ -99,17 +105,43 @@ def run_one_run(
     return result, {**arrays, "canaries": chosen, "labels": labels}
 
 
+def proof_fields(
+    scores: NDArray[np.float64], membership: NDArray[np.bool_], delta: float, guessing: Guessing
+) -> dict[str, Any]:
+    """Returns the fields of `DPAuditResult` about the guesses and the bounds that they prove.
+
+    Args:
+        scores: Scores (models, canaries), float64; higher means member.
+        membership: Membership (models, canaries), bool, drawn by independent fair coins.
+        delta: The delta of the bounds, in [0, 1).
+        guessing: How coins are guessed.
+    """
+    guesses = _guesses(scores, membership, guessing)
+    significance = guessing.significance
+    return {
+        "delta": delta,
+        "significance": significance,
+        "canaries": guesses.canaries,
+        "guesses": guesses.made,
+        "correct": guesses.correct,
+        "epsilon_provable": provable_in_one_run(
+            guesses.made, guesses.canaries, delta, significance
+        ),
+        "bounds": _bounds(guesses, scores.ravel(), membership.ravel(), delta, guessing),
+    }
+
+
 def _guesses(
-    scores: NDArray[np.float64], membership: NDArray[np.bool_], settings: DPAuditSettings
+    scores: NDArray[np.float64], membership: NDArray[np.bool_], guessing: Guessing
 ) -> Guesses:
     """Returns the numbers of canaries, guesses and correct guesses, added up over all models.
 
     `scores` and `membership` are (models, canaries); higher scores mean member.
     """
-    count = guesses_a_side(settings.guesses, settings.canaries)
+    count = guesses_a_side(guessing.share, scores.shape[1])
     correct = made = canaries = 0
     for model, pair in enumerate(zip(scores, membership, strict=True)):
-        generator = numpy_generator(settings.seed, "guesses", model)
+        generator = numpy_generator(guessing.seed, "guesses", model)
         guesses = guess(*pair, count, count, generator)
         correct += guesses.correct
         made += guesses.made
@@ -122,14 +154,14 @@ def _bounds(
     scores: NDArray[np.float64],
     members: NDArray[np.bool_],
     delta: float,
-    settings: DPAuditSettings,
+    guessing: Guessing,
 ) -> list[Bound]:
     """Returns the lower bound on epsilon (nats) of each method, at level 1 - significance.
 
     `guesses` are those about all models. `scores` and `members` are (models * canaries,).
     """
-    significance = settings.significance
-    halves = numpy_generator(settings.seed, "halves")
+    significance = guessing.significance
+    halves = numpy_generator(guessing.seed, "halves")
     by_f_dp = one_run_fdp_epsilon(guesses, delta, significance)
     steinke = one_run_epsilon(guesses, delta, significance)
     gaussian = gdp_epsilon(one_run_fdp_mu(guesses, significance), delta)

@@ -4,6 +4,7 @@ An arm is one noise scheme of the study. All arms share the design: data, member
 A stack is a group of models that are trained as one.
 """
 
+import math
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
@@ -81,6 +82,12 @@ class Plan:
         settings = self.settings
         audited = [scheme.text for scheme in settings.schemes if not scheme.is_only(PLAIN)]
         return path_word(settings.dataset.name, settings.target.text, *audited[:1])
+
+    @property
+    def claims(self) -> int:
+        """The number of arms for which a finite epsilon is claimed."""
+        plans = [arm.recipe.plan for arm in self.arms]
+        return sum(plan is not None and math.isfinite(plan.epsilon) for plan in plans)
 
     @property
     def sha256(self) -> str:

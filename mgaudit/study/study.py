@@ -5,6 +5,7 @@ An arm is one noise scheme of the study, with its models. The plain arm is the a
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from mgaudit.analysis.limits import FEWEST_MODELS
@@ -25,11 +26,15 @@ from mgaudit.study.train import TrainedArm, train_arm
 from mgaudit.study.trained_arm import audit_trained_arm, audited_data
 
 
-def run_study(plan: Plan, jobs: int, progress: Progress) -> tuple[StudyResult, Arrays]:
+def run_study(
+    plan: Plan, jobs: int, progress: Progress, claims: int | None = None
+) -> tuple[StudyResult, Arrays]:
     """Returns the result of the study, and the arrays that it was computed from, by name.
 
-    Models are trained and attacked in `jobs` processes. An arm with fewer than FEWEST_MODELS
-    converged models cannot be audited; the result lists it among the lost arms.
+    Models are trained and attacked in `jobs` processes. `claims` is the number of finite claims of
+    epsilon in the whole result, for which alarms are corrected; None if it has no other study. An
+    arm with fewer than FEWEST_MODELS converged models cannot be audited; the result lists it among
+    the lost arms.
 
     Raises:
         RuntimeError: If no arm can be audited.
@@ -37,7 +42,8 @@ def run_study(plan: Plan, jobs: int, progress: Progress) -> tuple[StudyResult, A
     started, clock = datetime.now(UTC), time.perf_counter()
     design = plan.design
     trained_arms = [train_arm(arm, design, jobs, progress) for arm in plan.arms]
-    data = audited_data(design)
+    claims = plan.claims if claims is None else claims
+    data = replace(audited_data(design), claims=max(claims, 1))
     audits = _audits(trained_arms, plan, data, jobs, progress)
     if not audits:
         raise RuntimeError(

@@ -237,6 +237,7 @@ def _attack_result(
         correct_guesses=outcome.correct_guesses,
         epsilon_lower_bound=outcome.epsilon_lower_bound,
         epsilon_proof=outcome.epsilon_proof,
+        alarm_bound=outcome.alarm_bound,
         false_positives_allowed=_allowed_by_level(non_members),
         non_members=non_members,
     )
