@@ -922,8 +922,8 @@ EPSILON_BOUNDS = [
         [
             (
                 "the significance is not divided among halves and shares",
-                "significance = SIGNIFICANCE / len(candidates)",
-                "significance = SIGNIFICANCE / 1",
+                "significance = significance / len(candidates)",
+                "significance = significance / 1",
             ),
             (
                 "the smallest bound is taken",

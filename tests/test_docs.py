@@ -156,6 +156,23 @@ def evaluated(task: Evaluation) -> Evaluated:
     return Evaluated(task.trial, task.fold_number, task.key, 1 / (2 + task.trial), 0.0)
 
 
+def smaller(arguments: list[str]) -> list[str]:
+    """Returns options that make a documented command short."""
+    if "--fit" in arguments:  # trains in its own way
+        return ["--models", "3", "--examples", "120", "--jobs", "1"]
+    if "--adversary" in arguments:
+        own = {"white-box": "--directions", "repeated": "--runs"}
+        adversary = arguments[arguments.index("--adversary") + 1]
+        return [own[adversary], "20", *CANARIES[2:]]
+    extras = {
+        "run": SMALL, "compare": SMALL, "audit-dp": CANARIES, "audit-checkpoint": SHADOWS
+    }  # fmt: skip
+    extra = extras.get(arguments[0], [])
+    if any("early-stop" in word for word in arguments):  # it stops after fewer epochs than 10
+        return [*extra, "--epochs", "10"]
+    return extra
+
+
 @pytest.mark.parametrize(
     "command", [command for command in commands() if command.startswith("mgaudit")]
 )
@@ -184,12 +201,7 @@ def test_a_documented_command_runs(
     if arguments[0] == "reproduce":  # minutes of training: the figures are found, and none is made
         monkeypatch.setattr("mgaudit.papers.reproduction._reproduce_figure", unmade)
         monkeypatch.setattr("mgaudit.papers.reproduction._loaded", lambda dataset, examples: True)
-    extras = {
-        "run": SMALL, "compare": SMALL, "audit-dp": CANARIES, "audit-checkpoint": SHADOWS
-    }  # fmt: skip
-    extra = extras.get(arguments[0], [])
-    if "--fit" in arguments:  # trains in its own way
-        extra = ["--models", "3", "--examples", "120", "--jobs", "1"]
+    extra = smaller(arguments)
     if arguments[:2] == ["data", "fetch"]:
         monkeypatch.setattr("pooch.HTTPDownloader.__call__", no_network)
         result = CliRunner().invoke(app, arguments)

@@ -22,17 +22,15 @@ def audit_dp(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Audit DP-SGD in one run: a lower bound on its ε from canaries, beside the claimed ε.
+    """Audit DP-SGD: a lower bound on its ε from canaries, beside the claimed ε.
 
     - `mgaudit audit-dp --epsilon 2 --canaries 500`
     - `mgaudit audit-dp --epsilon 8 --adversary white-box`
 
-    A fair coin decides for each canary whether the model trains on it; all other examples are
-    always trained on. The audit guesses the coins from the outputs of the trained model. Many right
-    guesses prove that ε is not small. A bound above the claimed ε is an alarm.
-
-    The white-box adversary adds canaries to every step and sees what the step releases. It proves
-    far more, and checks noise, clipping and sampling; a failed check is an alarm.
+    A fair coin decides for each canary whether the model trains on it. Many right guesses of the
+    coins prove that ε is not small; a bound above the claimed ε is an alarm. The white-box
+    adversary adds canaries to every step and sees what it releases. It proves far more, and checks
+    noise, clipping and sampling.
     """
     with reported(), own_output(quiet) as own:
         result = mgaudit.audit_dp(**options, out=out_folder, quiet=quiet)

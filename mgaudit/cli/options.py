@@ -53,8 +53,10 @@ JsonOption = Annotated[
 
 def option(argument: Argument) -> inspect.Parameter:
     """Returns a command's parameter for the argument, with the default None."""
+    switch = [f"--{argument.name.replace('_', '-')}"] if argument.only_on else []
     info = typer.Option(
         None,
+        *switch,
         help=argument.help,
         rich_help_panel=argument.group,
         autocompletion=of_argument(argument),

@@ -33,6 +33,7 @@ class Argument:
         several: Whether the option may be repeated.
         names: The list of `mgaudit list` with the values, such as "datasets", for shell completion.
         bare: The value of an option that is given without one; "" for an option that needs one.
+        only_on: Whether a switch has no option that turns it off.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Argument:
     several: bool = False
     names: str = ""
     bare: str = ""
+    only_on: bool = False
 
     @property
     def help(self) -> str:
@@ -224,19 +226,24 @@ CANARIES = Argument(
     "canaries",
     int,
     ATTACKS,
-    "Examples included by a fair coin",
+    "one-run: examples included by a fair coin",
     default=500,
     limits=Range(20),
 )
 POOL_CANARIES = Argument("canaries", str, ATTACKS, "Canaries in all arms, as in mislabelled:100")
 KIND = Argument(
-    "kind", str, ATTACKS, "Canaries", default="mislabelled", values=("natural", "mislabelled")
+    "kind",
+    str,
+    ATTACKS,
+    "one-run: canaries",
+    default="mislabelled",
+    values=("natural", "mislabelled"),
 )
 GUESSES = Argument(
     "guesses",
     float,
     ATTACKS,
-    "Fraction of the canaries guessed in, and fraction guessed out",
+    "one-run: fraction of the canaries guessed in, and out",
     default=0.1,
     limits=Range(0, 0.5, low_open=True),
 )
@@ -244,7 +251,7 @@ ADVERSARY = Argument(
     "adversary",
     str,
     ATTACKS,
-    "What the adversary sees: one run, every step, or many runs",
+    "Who sees one run, every step, or many runs",
     default="one-run",
     values=("one-run", "white-box", "repeated"),
 )
@@ -252,7 +259,7 @@ REPEATED_RUNS = Argument(
     "runs",
     int,
     ATTACKS,
-    "Trainings with the canary, and as many without, for repeated",
+    "repeated: trainings with a canary, and as many without",
     default=200,
     limits=Range(20, MOST_MODELS),
 )
@@ -260,7 +267,7 @@ DIRECTIONS = Argument(
     "directions",
     int,
     ATTACKS,
-    "Canaries in each step, for white-box",
+    "white-box: canaries in each step",
     default=64,
     limits=Range(1, 2**16),
 )
@@ -276,8 +283,9 @@ LAST_ITERATE = Argument(
     "last_iterate",
     bool,
     ATTACKS,
-    "Show the last-iterate heuristic for ε (no bound) beside the claim",
+    "Add the last-iterate heuristic for ε, no bound",
     default=False,
+    only_on=True,
 )
 # The smallest effects that matter in the verdict: settings of files and Python, not options.
 SMALLEST_AUC_DIFFERENCE = Argument(

@@ -532,7 +532,9 @@ def test_help_states_the_defaults_of_the_settings(command: str, settings: Any) -
     stated = defaults_in_help(command)
     for name, field in settings.model_fields.items():
         if name in stated and field.default is not None:
-            assert stated[name] == str(field.default), name
+            is_switch = isinstance(field.default, bool)
+            shown = ("yes" if field.default else "no") if is_switch else str(field.default)
+            assert stated[name] == shown, name
 
 
 def test_every_training_setting_with_help_is_an_option_with_its_range_and_default() -> None:
