@@ -104,21 +104,19 @@ class Directions:
             for part in self._parts
         ]
 
-    def dense_rows(self, chosen: Tensor, length: float) -> list[Tensor]:
-        """Returns the directions that are `chosen` (number,), bool, as vectors of this length.
+    def write(self, chosen: Tensor, length: float, rows: Sequence[Tensor]) -> None:
+        """Writes the directions that are `chosen` (number,), bool, as vectors of this length.
 
-        The part for each weight tensor is (chosen, *weight.shape).
+        `rows` are (chosen, *weight.shape) for each weight tensor, and are overwritten.
         """
-        kept = torch.nonzero(chosen).flatten().tolist()
         place = torch.cumsum(chosen, dim=0) - 1
-        parts = []
-        for part in self._parts:
-            vectors = part.values.new_zeros(len(kept), *part.shape)
+        for vectors, part in zip(rows, self._parts, strict=True):
             own = chosen[part.rows]
             indices = tuple(index[own] for index in part.indices)
-            vectors[(place[part.rows[own]], *indices)] = length * part.values[own]
-            parts.append(vectors)
-        return parts
+            vectors.zero_()
+            vectors[(place[part.rows[own]], *indices)] = (length * part.values[own]).to(
+                vectors.dtype
+            )
 
     def add(self, vectors: Sequence[Tensor], amounts: Tensor) -> None:
         """Adds the directions times `amounts` (number,) to `vectors`, in place."""

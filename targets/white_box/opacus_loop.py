@@ -1,7 +1,7 @@
 """A white-box adversary in a training loop with Opacus that is not mgaudit's."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -63,6 +63,7 @@ class OpacusLoop:
         self._batch_size = 0
         self._claimed = _claimed(optimizer)
         self.changed = ""
+        self._rooms: dict[int, Tensor] = {}
 
     @property
     def audits_clipping(self) -> bool:
@@ -123,14 +124,31 @@ class OpacusLoop:
             self.recorder.add_reference(sums, independent=True)
         if self._began:
             return  # the canaries are in the step since its first part
-        for weight, sample, rows in zip(
-            self._optimizer.params, samples, self.recorder.dense_rows(), strict=True
-        ):
-            joined = torch.cat([sample, rows.to(sample.dtype)])
+        count = self.recorder.added
+        joined_samples = self._joined(samples, count)
+        self.recorder.write_rows(
+            [joined[-count:] if count else joined[:0] for joined in joined_samples]
+        )
+        for weight, joined in zip(self._optimizer.params, joined_samples, strict=True):
             if isinstance(weight.grad_sample, list):
                 weight.grad_sample[-1] = joined
             else:
                 weight.grad_sample = joined
+
+    def _joined(self, samples: Sequence[Tensor], count: int) -> list[Tensor]:
+        """Returns per-example gradients with room for `count` more rows, for each weight.
+
+        The memory is that of the step before, because new memory takes longer than the copy.
+        """
+        joined = []
+        for number, sample in enumerate(samples):
+            rows = len(sample) + count
+            room = self._rooms.get(number)
+            if room is None or len(room) < rows or room.dtype != sample.dtype:
+                room = self._rooms[number] = sample.new_empty(rows + rows // 4, *sample.shape[1:])
+            room[: len(sample)] = sample
+            joined.append(room[:rows])
+        return joined
 
     def _join_clipped(self) -> None:
         """Adds the canaries, clipped, to the sum of the clipped gradients."""

@@ -70,9 +70,14 @@ class StepRecorder:
         """Returns the gradients of the canaries before clipping; they are 0 for those left out."""
         return self._directions.rows(self._added * (RAW_LENGTH * self.max_grad_norm))
 
-    def dense_rows(self) -> list[Tensor]:
-        """Returns the gradients of the canaries that are added, (canaries, *weight.shape) each."""
-        return self._directions.dense_rows(self._added > 0, RAW_LENGTH * self.max_grad_norm)
+    @property
+    def added(self) -> int:
+        """The number of canaries that are added in this step."""
+        return int(self._added.sum())
+
+    def write_rows(self, rows: Sequence[Tensor]) -> None:
+        """Writes the gradients of the canaries that are added, (added, *weight.shape) each."""
+        self._directions.write(self._added > 0, RAW_LENGTH * self.max_grad_norm, rows)
 
     def add_clipped(self, vectors: Sequence[Tensor], share: float = 1.0) -> None:
         """Adds `share` times the sum of the canaries, as it should be after clipping, in place."""
@@ -120,9 +125,11 @@ class StepRecorder:
         added = torch.stack(self._waiting)
         noise = self._noise[: len(added)]
         scores = self._directions.take_out(noise, added)
-        before = noise[:1] if self._last is None else self._last
-        shifted = torch.cat([before, noise[:-1]])
         squares = noise.square()
+        successive = torch.zeros(len(noise), dtype=torch.float64, device=self._device)
+        successive[1:] = torch.einsum("sw,sw->s", noise[1:], noise[:-1])
+        if self._last is not None:
+            successive[0] = self._last @ noise[0]
         along = np.full(len(added), np.nan)
         for number, reference in self._along.items():
             length = float(torch.linalg.vector_norm(reference))
@@ -134,13 +141,13 @@ class StepRecorder:
             "squares": torch.stack(
                 [part.sum(dim=1) for part in torch.split(squares, self._sizes, dim=1)], dim=1
             ).double(),
-            "fourth": squares.square().sum(dim=1).double(),
+            "fourth": torch.linalg.vector_norm(squares, dim=1).double().square(),
             "sketch": noise[:, self._sketched].double(),
-            "successive": (noise * shifted).sum(dim=1).double(),
+            "successive": successive,
         }
         arrays = {name: values.cpu().numpy() for name, values in sums.items()}
         self._summed.append({**arrays, "along_sum": along})
-        self._last = noise[-1:].clone()
+        self._last = noise[-1].clone()
         self._waiting, self._along = [], {}
 
     def arrays(self) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def clipped(gradients: Sequence[Tensor], max_norm: float) -> list[Tensor]:
     """
     if len(gradients[0]) == 0:
         return [part.sum(dim=0) for part in gradients]
-    squares = [part.flatten(1).square().sum(dim=1) for part in gradients]
-    norms = torch.stack(squares).sum(dim=0).sqrt()
-    factors = torch.where(norms > max_norm, max_norm / norms, torch.ones_like(norms))
+    norms = [torch.linalg.vector_norm(part.flatten(1), dim=1) for part in gradients]
+    norm = torch.linalg.vector_norm(torch.stack(norms), dim=0)
+    factors = torch.where(norm > max_norm, max_norm / norm, torch.ones_like(norm))
     return [torch.tensordot(factors, part, dims=1) for part in gradients]

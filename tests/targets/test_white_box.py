@@ -68,8 +68,8 @@ def test_all_forms_of_the_directions_are_the_same() -> None:
     torch.testing.assert_close(products, flat @ vectors.T)
     torch.testing.assert_close(taken, flat - amounts @ vectors)
     chosen = amounts != 0
-    rows = own.dense_rows(chosen, 10.0)
-    assert [part.shape for part in rows] == [(3, *shape) for shape in SHAPES]
+    rows = [torch.full((3, *shape), 7.0, dtype=torch.float64) for shape in SHAPES]
+    own.write(chosen, 10.0, rows)
     torch.testing.assert_close(
         torch.cat([part.flatten(1) for part in rows], dim=1), 10 * vectors[chosen]
     )
