@@ -251,3 +251,22 @@ def test_split_says_what_it_lacks() -> None:
         ValueError, match="membership must hold 2 members and 2 non-members for Split, got 3 and 1"
     ):
         clopper_pearson_epsilon(scores, membership, 0.0, 0.05, Split(), np.random.default_rng(0))
+
+
+def test_the_bound_of_tensorflow_privacy_from_perfect_guesses() -> None:
+    # 500 true positives and 500 true negatives at a significance of 0.01, half for each rate.
+    class OneThreshold(Rule):
+        """Uses a threshold that is fixed beforehand."""
+
+        def largest(self, bound, members, others, significance, generator):  # type: ignore[no-untyped-def]
+            low = stats.beta.ppf(
+                significance / 2, (members > 0.5).sum(), (members <= 0.5).sum() + 1
+            )
+            above = (others > 0.5).sum()
+            high = stats.beta.ppf(1 - significance / 2, above + 1, len(others) - above)
+            return float(bound(np.array([low]), np.array([high]))[0])
+
+    membership = np.arange(1000) < 500
+    scores = membership.astype(float)
+    epsilon = clopper_pearson_epsilon(scores, membership, 0.0, 0.01, OneThreshold())
+    assert epsilon == pytest.approx(4.54, abs=5e-3)

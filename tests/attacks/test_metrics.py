@@ -206,3 +206,11 @@ def test_metrics_are_told_apart_by_name_and_title() -> None:
     assert all(
         metric.unit in ("", "%") and metric.digits > 0 and metric.title for metric in METRICS
     )
+
+
+def test_counts_at_thresholds_are_those_of_tensorflow_privacy() -> None:
+    scores = np.array([9.0, 4, 5, 0, 3, 8, 6, 1, 2, 7])
+    curve = roc(scores, np.arange(10) < 4)
+    points = set(zip(curve.true_positives.tolist(), curve.false_positives.tolist(), strict=True))
+    assert points >= {(0, 0), (1, 0), (1, 3), (3, 3), (3, 6), (4, 6)}
+    assert len(points) == 11
