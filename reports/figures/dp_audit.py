@@ -107,7 +107,7 @@ def steps_drawing(result: DPAuditResult) -> Drawing | None:
 
     caption = (
         "The figure shows the ε that the guesses of the first steps imply for all steps, against "
-        "the number of these steps."
+        f"the number of these steps; at δ = {result.delta:.2e}."
     )
     pairs = ", ".join(f"{epsilon:.2f} by {count}" for count, epsilon in facts.by_steps)
     rows: list[Row] = [
