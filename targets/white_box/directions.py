@@ -15,13 +15,13 @@ OF_A_TENSOR = 8  # weights of each tensor in the support of a direction, where t
 class SparseRows:
     """The parts of some vectors for one weight tensor, most of whose numbers are 0.
 
-    Number i of `values` (numbers,) belongs to vector `rows[i]` of `count`, at the place that the
-    i-th indices give: one int64 tensor (numbers,) for each axis of the weight tensor of `shape`.
+    Number i of `values` (numbers,) belongs to vector `rows[i]` of `count`, at place `places[i]` of
+    the weight tensor of `shape`, which is counted in the order of contiguous memory.
     """
 
     count: int
     rows: Tensor
-    indices: tuple[Tensor, ...]
+    places: Tensor
     values: Tensor
     shape: torch.Size
 
@@ -35,8 +35,17 @@ class SparseRows:
         A tensor of four axes, a convolution's, is in channels-last order.
         """
         total = self.values.new_zeros(self.shape)
-        total.index_put_(self.indices, factors[self.rows] * self.values, accumulate=True)
+        total.view(-1).index_add_(0, self.places, factors[self.rows] * self.values)
         return (total.permute(0, 2, 3, 1) if total.ndim == 4 else total).flatten()
+
+    def add_to(self, vector: Tensor, factor: float) -> None:
+        """Adds `factor` times the vectors' sum to `vector`, of the weight's shape, in place."""
+        values = self.values.to(vector.dtype)
+        if vector.is_contiguous():
+            vector.view(-1).index_add_(0, self.places, values, alpha=factor)
+        else:
+            total = vector.new_zeros(vector.numel())
+            vector += total.index_add_(0, self.places, values, alpha=factor).view(vector.shape)
 
 
 class Directions:
@@ -68,61 +77,47 @@ class Directions:
                 f"got {number}"
             )
         self.number = number
-        drawn = [_support(weight.numel(), number, generator) for weight in weights]
-        sizes = np.bincount(np.concatenate([owner for owner, _ in drawn]), minlength=number)
-        self._parts: list[SparseRows] = []
-        places, start = [], 0
-        for weight, (owner, own) in zip(weights, drawn, strict=True):
-            device = weight.device
-            values = generator.choice([-1.0, 1.0], len(own)) / np.sqrt(sizes[owner])
-            indices = np.unravel_index(own, weight.shape)
-            self._parts.append(
-                SparseRows(
-                    count=number,
-                    rows=torch.from_numpy(owner).to(device),
-                    indices=tuple(torch.from_numpy(index).to(device) for index in indices),
-                    values=torch.from_numpy(values).to(device, weight.dtype),
-                    shape=weight.shape,
-                )
-            )
-            places.append(torch.from_numpy(start + own).to(device))
-            start += weight.numel()
-        self._places = torch.cat(places)
-        self._owners = torch.cat([part.rows for part in self._parts])
-        self._values = torch.cat([part.values for part in self._parts])
+        device, dtype = weights[0].device, weights[0].dtype
+        sizes = [weight.numel() for weight in weights]
+        drawn = [_support(size, number, generator) for size in sizes]
+        signs = [generator.choice([-1.0, 1.0], len(own)) for _, own in drawn]
+        self._shapes = [weight.shape for weight in weights]
+        self._lengths = [len(own) for _, own in drawn]
+        owners = np.concatenate([owner for owner, _ in drawn])
+        values = np.concatenate(signs) / np.sqrt(np.bincount(owners, minlength=number)[owners])
+        self._owners = torch.from_numpy(owners).to(device)
+        self._values = torch.from_numpy(values).to(device, dtype)
+        # The place of each number within its tensor, that tensor's size, and the place in all.
+        self._within = torch.from_numpy(np.concatenate([own for _, own in drawn])).to(device)
+        self._sizes = torch.from_numpy(np.repeat(sizes, self._lengths)).to(device)
+        starts = np.repeat(np.cumsum([0, *sizes[:-1]]), self._lengths)
+        self._places = self._within + torch.from_numpy(starts).to(device)
 
     def rows(self, amounts: Tensor) -> list[SparseRows]:
         """Returns the directions times `amounts` (number,), for each weight tensor."""
+        values = amounts.to(self._values.dtype)[self._owners] * self._values
+        split = (
+            torch.split(numbers, self._lengths) for numbers in (self._owners, self._within, values)
+        )
         return [
-            SparseRows(
-                self.number,
-                part.rows,
-                part.indices,
-                part.values * amounts[part.rows].to(part.values.dtype),
-                part.shape,
-            )
-            for part in self._parts
+            SparseRows(self.number, rows, places, own, shape)
+            for rows, places, own, shape in zip(*split, self._shapes, strict=True)
         ]
 
     def write(self, chosen: Tensor, length: float, rows: Sequence[Tensor]) -> None:
         """Writes the directions that are `chosen` (number,), bool, as vectors of this length.
 
-        `rows` are (chosen, *weight.shape) for each weight tensor, and are overwritten.
+        `rows` are (chosen, *weight.shape) for each weight tensor, contiguous, and are overwritten.
         """
-        place = torch.cumsum(chosen, dim=0) - 1
-        for vectors, part in zip(rows, self._parts, strict=True):
-            own = chosen[part.rows]
-            indices = tuple(index[own] for index in part.indices)
+        if len(rows[0]) == 0:
+            return
+        row_of = (torch.cumsum(chosen, dim=0) - 1).clamp(min=0)  # of any other direction: adds 0
+        places = row_of[self._owners] * self._sizes + self._within
+        values = (chosen * length).to(self._values.dtype)[self._owners] * self._values
+        split = (torch.split(numbers, self._lengths) for numbers in (places, values))
+        for vectors, places_of_part, values_of_part in zip(rows, *split, strict=True):
             vectors.zero_()
-            vectors[(place[part.rows[own]], *indices)] = (length * part.values[own]).to(
-                vectors.dtype
-            )
-
-    def add(self, vectors: Sequence[Tensor], amounts: Tensor) -> None:
-        """Adds the directions times `amounts` (number,) to `vectors`, in place."""
-        for vector, part in zip(vectors, self._parts, strict=True):
-            added = part.values * amounts[part.rows].to(part.values.dtype)
-            vector.index_put_(part.indices, added, accumulate=True)
+            vectors.view(-1).index_add_(0, places_of_part, values_of_part.to(vectors.dtype))
 
     def take_out(self, vectors: Tensor, amounts: Tensor) -> Tensor:
         """Subtracts the directions times `amounts` from `vectors`, in place.

@@ -13,7 +13,7 @@ from mgaudit.targets.white_box.directions import Directions, SparseRows
 
 RAW_LENGTH = 10.0  # norm of a canary's gradient before it is clipped, in units of the clip norm
 SKETCHED = 256  # weights at which the noise of every step is kept
-NUMBERS_AT_ONCE = 2**21  # of the noise of some steps, which are summed up together
+NUMBERS_AT_ONCE = 2**19  # of the noise of some steps, which are summed up together
 
 
 class StepRecorder:
@@ -49,6 +49,7 @@ class StepRecorder:
         chosen = generator.permutation(total)[:SKETCHED]
         self._sketched = torch.from_numpy(np.sort(chosen)).to(self._device)
         self._added = torch.zeros(directions, dtype=torch.float64, device=self._device)
+        self._rows: list[SparseRows] = []
         self._reference: Tensor | None = None
         self._independent = False
         at_once = max(NUMBERS_AT_ONCE // total, 1)
@@ -64,11 +65,12 @@ class StepRecorder:
         """Begins a step: a fair coin decides for each direction whether its canary is added."""
         coins = self._coins.random(self._directions.number) < 0.5
         self._added = torch.from_numpy(coins.astype(float)).to(self._device)
+        self._rows = self._directions.rows(self._added * (RAW_LENGTH * self.max_grad_norm))
         self._reference = None
 
     def rows(self) -> list[SparseRows]:
         """Returns the gradients of the canaries before clipping; they are 0 for those left out."""
-        return self._directions.rows(self._added * (RAW_LENGTH * self.max_grad_norm))
+        return self._rows
 
     @property
     def added(self) -> int:
@@ -81,7 +83,8 @@ class StepRecorder:
 
     def add_clipped(self, vectors: Sequence[Tensor], share: float = 1.0) -> None:
         """Adds `share` times the sum of the canaries, as it should be after clipping, in place."""
-        self._directions.add(vectors, self._added * (self.max_grad_norm * share))
+        for vector, rows in zip(vectors, self._rows, strict=True):
+            rows.add_to(vector, share / RAW_LENGTH)
 
     def add_reference(self, sums: Sequence[Tensor], independent: bool) -> None:
         """Adds to the clipped sum of the batch's examples without the canaries.
@@ -127,7 +130,7 @@ class StepRecorder:
         scores = self._directions.take_out(noise, added)
         squares = noise.square()
         successive = torch.zeros(len(noise), dtype=torch.float64, device=self._device)
-        successive[1:] = torch.einsum("sw,sw->s", noise[1:], noise[:-1])
+        successive[1:] = (noise[1:] * noise[:-1]).sum(dim=1)
         if self._last is not None:
             successive[0] = self._last @ noise[0]
         along = np.full(len(added), np.nan)

@@ -9,10 +9,10 @@ from mgaudit.targets.white_box.directions import SparseRows
 from mgaudit.targets.white_box.recorder import StepRecorder
 from mgaudit.targets.white_box.reference import clipped_sum
 
-# The clipped sum is computed a second time, by other code, in the first steps and in one of 50
+# The clipped sum is computed a second time, by other code, in the first steps and in one of 100
 # after them: it takes about as long as the step itself.
 FIRST_STEPS = 5
-ONE_STEP_IN = 50
+ONE_STEP_IN = 100
 
 
 class Witness:

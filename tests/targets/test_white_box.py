@@ -41,7 +41,8 @@ def dense(own: Directions) -> Tensor:
     rows = []
     for number in range(NUMBER):
         vectors = weights()
-        own.add(vectors, torch.eye(NUMBER)[number])
+        for vector, part in zip(vectors, own.rows(torch.eye(NUMBER)[number]), strict=True):
+            part.add_to(vector, 1.0)
         rows.append(torch.cat([vector.reshape(-1) for vector in vectors]))
     return torch.stack(rows)
 
