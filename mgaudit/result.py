@@ -173,7 +173,7 @@ class Result:
         several = len(self._document.chapters) > 1
         drawings = {}
         for number, chapter in enumerate(self._document.chapters, start=1):
-            for section in chapter.sections:
+            for section in chapter.all_sections:
                 for block in section.blocks:
                     if isinstance(block, Drawing):
                         name = f"{number}/{block.name}" if several else block.name

@@ -216,6 +216,8 @@ def _body(document: Document) -> Iterator[str]:
             title = rf"\section*{{{_running(chapter.title)}}}"
             yield rf"\clearpage{title}\label{{sec:{chapter.anchor}}}"
         yield rf"\begin{{quote}}\itshape {_running(chapter.question)}\end{{quote}}"
+        if chapter.answer is not None:
+            yield from _section(chapter.answer)
         yield from (_paragraph(sentence) for sentence in chapter.verdict)
         if index == 0:
             yield r"\tableofcontents"

@@ -9,7 +9,7 @@ from typing import Any
 import typst
 
 from mgaudit.reports.document import Chapter, Document
-from mgaudit.reports.figures.drawing import Drawing
+from mgaudit.reports.figures.drawing import WIDTH, Drawing
 from mgaudit.reports.formats.unbroken import lines, parts, texts, unbreakable, words
 from mgaudit.reports.formats.visible import visible
 from mgaudit.reports.section import Block, Facts, Listing, Section, Words
@@ -69,6 +69,7 @@ def _chapter(chapter: Chapter) -> dict[str, Any]:
     return {
         "title": chapter.title,
         "question": _pieces(words(chapter.question)),
+        "answer": None if chapter.answer is None else _section(chapter.answer),
         "verdict": _paragraphs(chapter.verdict),
         "sections": [_section(section) for section in chapter.sections],
     }
@@ -99,6 +100,7 @@ def _drawing(section: Section, drawing: Drawing) -> dict[str, Any]:
         "kind": "drawing",
         "file": _file(section, drawing),
         "caption": drawing.caption,
+        "width": min(drawing.figure.get_figwidth() / WIDTH, 1.0),
         "alt": f"{drawing.caption} {drawing.description}",
     }
 
