@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mgaudit.errors import UsageError, did_you_mean
+from mgaudit.panels import Panels
 from mgaudit.progress_bars import on_stderr
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.canaries import CanaryAttack
@@ -96,13 +97,13 @@ class Result:
     def plot(self, name: str) -> "list[Axes]":
         """Returns the matplotlib axes of a figure of the report, one for each panel.
 
-        `axes[0].figure.savefig(path)` writes the figure. Raises UsageError that lists the figures
-        for a name that is none.
+        A notebook shows the figure, and `axes[0].figure.savefig(path)` writes it. Raises UsageError
+        that lists the figures for a name that is none.
         """
         if name not in self._drawings:
             rule = f"must be one of {', '.join(self._drawings)}"
             raise UsageError("name", rule, repr(name), did_you_mean(name, self._drawings))
-        return list(self._drawings[name].figure.axes)
+        return Panels(self._drawings[name].figure.axes)
 
     def save(self, path: str | Path) -> Path:
         """Writes a report, in the format that the suffix names, and returns its path.
