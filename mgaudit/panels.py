@@ -5,14 +5,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 class Panels(list["Axes"]):
-    """The axes of one figure, a list with an entry for each panel; a notebook shows the figure."""
+    """The axes of a figure, a list with an entry for each panel; a notebook shows the figure."""
 
-    def _repr_png_(self) -> bytes | None:
-        if not self:
-            return None
+    def __init__(self, figure: "Figure") -> None:
+        super().__init__(figure.axes)
+        self._figure = figure
+
+    def _repr_png_(self) -> bytes:
         content = BytesIO()
-        self[0].figure.savefig(content, format="png", bbox_inches="tight")
+        self._figure.savefig(content, format="png")
         return content.getvalue()

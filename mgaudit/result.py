@@ -103,7 +103,7 @@ class Result:
         if name not in self._drawings:
             rule = f"must be one of {', '.join(self._drawings)}"
             raise UsageError("name", rule, repr(name), did_you_mean(name, self._drawings))
-        return Panels(self._drawings[name].figure.axes)
+        return Panels(self._drawings[name].figure)
 
     def save(self, path: str | Path) -> Path:
         """Writes a report, in the format that the suffix names, and returns its path.

@@ -4,6 +4,7 @@
 """
 
 import ast
+import hashlib
 import io
 import json
 import os
@@ -11,19 +12,34 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+FIGURE, HTML, TEXT = "image/png", "text/html", "text/plain"
 
 Cell = dict[str, Any]
 Output = dict[str, Any]
 
 
-def read_cells(notebook: Path, kind: str) -> list[Cell]:
+@dataclass(frozen=True)
+class Execution:
+    """What the code cells of a notebook give: the outputs of each, and all names at the end."""
+
+    outputs: list[list[Output]]
+    names: dict[str, Any]
+
+
+def read_notebook(path: Path) -> dict[str, Any]:
+    """Returns the content of a notebook file."""
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def cells_of(notebook: dict[str, Any], kind: str) -> list[Cell]:
     """Returns the cells of a kind, "code" or "markdown"."""
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    return [cell for cell in cells if cell["cell_type"] == kind]
+    return [cell for cell in notebook["cells"] if cell["cell_type"] == kind]
 
 
 def source_of(cell: Cell) -> str:
@@ -31,18 +47,24 @@ def source_of(cell: Cell) -> str:
     return "".join(cell["source"])
 
 
-def run_cells(notebook: Path, folder: Path) -> list[list[Output]]:
-    """Runs all code cells in order, in a folder, and returns the outputs of each cell.
+def code_sha256(notebook: dict[str, Any]) -> str:
+    """Returns the SHA-256 of all code cells, by which stored outputs name the code they are of."""
+    code = json.dumps([source_of(cell) for cell in cells_of(notebook, "code")])
+    return hashlib.sha256(code.encode()).hexdigest()
+
+
+def execute(path: Path, folder: Path) -> Execution:
+    """Runs all code cells in order, in a folder.
 
     An error in a cell is raised as it is.
     """
     names: dict[str, Any] = {"__name__": "__main__"}
-    cells, outputs = read_cells(notebook, "code"), []
+    cells, outputs = cells_of(read_notebook(path), "code"), []
     with _working_in(folder):
         for number, cell in enumerate(cells, start=1):
-            place = f"{notebook.name}, code cell {number}"
-            outputs.append(_run_cell(source_of(cell), place, names))
-    return outputs
+            place = f"{path.name}, code cell {number}"
+            outputs.append(_execute_cell(source_of(cell), place, names))
+    return Execution(outputs, names)
 
 
 @contextmanager
@@ -54,20 +76,22 @@ def _working_in(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        sys.path.remove(str(folder))
         os.chdir(before)
+        sys.path.remove(str(folder))
+        for name, module in list(sys.modules.items()):
+            if str(getattr(module, "__file__", None)).startswith(str(folder)):
+                del sys.modules[name]
 
 
-def _run_cell(source: str, place: str, names: dict[str, Any]) -> list[Output]:
+def _execute_cell(source: str, place: str, names: dict[str, Any]) -> list[Output]:
     tree = ast.parse(source, place)
-    shown = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-    printed = io.StringIO()
+    shown = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+    printed, value = io.StringIO(), None
     with redirect_stdout(printed):
         exec(compile(tree, place, "exec"), names)
-        value = None
         if isinstance(shown, ast.Expr):
             value = eval(compile(ast.Expression(shown.value), place, "eval"), names)
-    outputs = []
+    outputs: list[Output] = []
     if printed.getvalue():
         outputs.append({"name": "stdout", "output_type": "stream", "text": printed.getvalue()})
     if value is not None:
@@ -77,42 +101,49 @@ def _run_cell(source: str, place: str, names: dict[str, Any]) -> list[Output]:
 
 def _output_of(value: object) -> Output:
     """Returns the output of a value as Jupyter shows it, in one format: figure, HTML or text."""
-    for kind, method in (("image/png", "_repr_png_"), ("text/html", "_repr_html_")):
+    data: dict[str, Any] = {TEXT: repr(value)}
+    for kind, method in ((FIGURE, "_repr_png_"), (HTML, "_repr_html_")):
         if hasattr(value, method):
             data = {kind: getattr(value, method)()}
             break
-    else:
-        data = {"text/plain": repr(value)}
     return {"data": data, "metadata": {}, "output_type": "execute_result"}
 
 
-def is_stored(output: Output) -> bool:
-    """Returns whether an output is stored in the notebook; figures are not, because of their size."""
-    return "image/png" not in output.get("data", {})
+def kind_of(output: Output) -> str:
+    """Returns the format of an output, or "stream" for printed text."""
+    return next(iter(output["data"])) if "data" in output else "stream"
 
 
-def refresh(notebook: Path) -> None:
-    """Runs a notebook and writes it with its outputs."""
+def text_of(output: Output) -> str:
+    """Returns the text or HTML of an output that is no figure."""
+    content = output["data"][kind_of(output)] if "data" in output else output["text"]
+    return "".join(content)
+
+
+def refresh(path: Path) -> None:
+    """Runs a notebook and writes it with its outputs, without figures because of their size."""
+    notebook = read_notebook(path)
     with tempfile.TemporaryDirectory() as folder:
-        results = run_cells(notebook, Path(folder))
-    content = json.loads(notebook.read_text(encoding="utf-8"))
-    code = [cell for cell in content["cells"] if cell["cell_type"] == "code"]
-    for number, (cell, outputs) in enumerate(zip(code, results, strict=True), start=1):
+        execution = execute(path, Path(folder))
+    cells = cells_of(notebook, "code")
+    for number, (cell, outputs) in enumerate(zip(cells, execution.outputs, strict=True), start=1):
+        stored = [output for output in outputs if kind_of(output) != FIGURE]
         cell["execution_count"] = number
-        cell["outputs"] = [_in_lines(output, number) for output in outputs if is_stored(output)]
-    text = json.dumps(content, indent=1, ensure_ascii=False)
-    notebook.write_text(text + "\n", encoding="utf-8")
+        cell["outputs"] = [_as_stored(output, number) for output in stored]
+    notebook["metadata"]["mgaudit"] = {"outputs_of_code_sha256": code_sha256(notebook)}
+    text = json.dumps(notebook, indent=1, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
 
 
-def _in_lines(output: Output, number: int) -> Output:
+def _as_stored(output: Output, number: int) -> Output:
     """Returns an output as a notebook file has it, with its text as a list of lines."""
-    if output["output_type"] == "stream":
-        return output | {"text": output["text"].splitlines(keepends=True)}
-    data = {kind: text.splitlines(keepends=True) for kind, text in output["data"].items()}
-    return output | {"data": data, "execution_count": number}
+    lines = text_of(output).splitlines(keepends=True)
+    if "data" not in output:
+        return output | {"text": lines}
+    return output | {"data": {kind_of(output): lines}, "execution_count": number}
 
 
 if __name__ == "__main__":
-    for path in map(Path, sys.argv[1:] or sorted(EXAMPLES.glob("*.ipynb"))):
-        refresh(path)
-        print(path.name)
+    for notebook_path in map(Path, sys.argv[1:] or sorted(EXAMPLES.glob("*.ipynb"))):
+        refresh(notebook_path)
+        print(notebook_path.name)

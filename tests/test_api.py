@@ -392,6 +392,9 @@ def test_figures_are_axes_and_reports_are_saved_by_their_suffix(
     buffer = io.BytesIO()
     axes.figure.savefig(buffer)
     assert buffer.getvalue()
+    panels = result.plot("roc")
+    assert list(panels) == panels[0].figure.axes
+    assert panels._repr_png_().startswith(b"\x89PNG")  # what a notebook shows
     with pytest.raises(mgaudit.UsageError, match=r"name must be one of .*; did you mean 'roc'"):
         result.plot("rok")
     assert result.save(tmp_path / "a" / "r.html").read_bytes().startswith(b"<!doctype html>")
