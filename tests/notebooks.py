@@ -25,8 +25,12 @@ Output = dict[str, Any]
 
 @dataclass(frozen=True)
 class Execution:
-    """What the code cells of a notebook give: the outputs of each, and all names at the end."""
+    """What the code cells of a notebook give: the outputs of each, and all names at the end.
 
+    `folder` is the one that the cells ran in.
+    """
+
+    folder: Path
     outputs: list[list[Output]]
     names: dict[str, Any]
 
@@ -64,7 +68,7 @@ def execute(path: Path, folder: Path) -> Execution:
         for number, cell in enumerate(cells, start=1):
             place = f"{path.name}, code cell {number}"
             outputs.append(_execute_cell(source_of(cell), place, names))
-    return Execution(outputs, names)
+    return Execution(folder, outputs, names)
 
 
 @contextmanager

@@ -239,6 +239,7 @@ def test_builds_of_trees_with_and_without_links_are_equal(wheel: Path, tmp_path:
     files = sdist_files(sdists[0])
     assert sdist_files(sdists[1]) == files
     assert {"setup.py", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md"} < files
+    assert "examples/01-first-audit.ipynb" in files
     assert not {name.split("/")[0] for name in files} & {"tests", "docs", "benchmarks"}
     with tarfile.open(sdists[0]) as archive:
         archive.extractall(tmp_path / "unpacked", filter="data")
