@@ -47,12 +47,15 @@ def _section(name: str, command: Any) -> str:
         groups[group or "Options"].append(item)
     for group, items in groups.items():
         rows = [f"| {_names(item)} | {_cell(item.help or '')} |" for item in items]
-        parts.append("\n".join([f"| {group} | |", "|---|---|", *rows]))
+        parts.append("\n".join([f"| {group} | meaning |", "|---|---|", *rows]))
     return "\n\n".join(parts)
 
 
 def _usage(argument: Any) -> str:
-    words = _metavar(argument) + ("..." if argument.nargs == -1 else "")
+    words = _metavar(argument)
+    if words.startswith("["):  # written as it is used
+        return words
+    words += "..." if argument.nargs == -1 else ""
     return words if argument.required else f"[{words}]"
 
 

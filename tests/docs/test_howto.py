@@ -50,7 +50,7 @@ class Session:
     @staticmethod
     def run_sh(block: Block) -> str:
         printed = ""
-        for line in block.text.splitlines():
+        for line in block.text.replace("\\\n", " ").splitlines():
             program, *arguments = shlex.split(line)
             assert program == "mgaudit", line
             result = CliRunner().invoke(app, arguments)
