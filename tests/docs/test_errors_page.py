@@ -34,11 +34,7 @@ class Norm(nn.Module):
         return self.layer(self.b(x.flatten(1)))
 """
 
-SHOWN = [
-    block.text
-    for block in blocks(DOCS / "errors.md")
-    if block.language == "text" and block.text.startswith("$ ")
-]
+SHOWN = [block.text for block in blocks(DOCS / "errors.md") if block.language == "console"]
 
 
 def write_data(path: str, examples: int, overlap: bool = False) -> None:
