@@ -1659,6 +1659,42 @@ WHITE_BOX = [
                 "significance * SHARES.get(check.name, equal)",
                 "significance",
             ),
+            (
+                "a check without chance has a share of the significance",
+                "check.name not in SHARES and not check.deterministic",
+                "check.name not in SHARES",
+            ),
+            (
+                "a small contribution in a batch raises the alarm",
+                "0.0 if largest > 1 + ROUNDING else 1.0",
+                "0.0 if largest < 1 - ROUNDING else 1.0",
+            ),
+        ],
+    ),
+    *of_file(
+        "targets/white_box/leave_one_out.py",
+        ["tests/targets/test_leave_one_out.py"],
+        [
+            (
+                "one view of an example is left out",
+                "others = owners != example",
+                "others = torch.arange(len(self.x), device=self.x.device) != example",
+            ),
+            (
+                "the contribution is not in units of the clip norm",
+                "float(torch.stack(norms).max()) / max_norm",
+                "float(torch.stack(norms).max())",
+            ),
+            (
+                "the mean contribution in place of the largest",
+                "torch.stack(norms).max()",
+                "torch.stack(norms).mean()",
+            ),
+            (
+                "the gradients of the batch are lost",
+                "weight.grad = gradient",
+                "pass",
+            ),
         ],
     ),
     *of_file(
@@ -1667,8 +1703,8 @@ WHITE_BOX = [
         [
             (
                 "directions have another norm",
-                "/ np.sqrt(sizes[owner])",
-                "/ sizes[owner]",
+                "/ np.sqrt(np.bincount(owners, minlength=number)[owners])",
+                "/ np.bincount(owners, minlength=number)[owners]",
             ),
             (
                 "canaries are added to the noise in place of taken out",

@@ -116,15 +116,15 @@ class ProgressBars(_Drawn, Progress):
         self._say(f"{label}: training {models} models{note}")
         self._task = self._bars.add_task(escape(label), total=models, completed=reused, note=note)
 
-    def model_trained(self) -> None:
-        """Counts one more model of the arm, and of the run.
+    def model_trained(self, models: int = 1) -> None:
+        """Counts further models of the arm, and of the run.
 
         A terminal advances the bar. Other outputs print at most one line in 10 s and one at the end
-        of the arm. The log gets a line for each model.
+        of the arm. The log gets a line for each call.
         """
-        self._done += 1
-        self._new += 1
-        self._run_done += 1
+        self._done += models
+        self._new += models
+        self._run_done += models
         now = time.monotonic()
         line = f"{self._label}: {self._done} of {self._total} models{self._remaining(now)}"
         if self._done == self._total or now - self._printed >= SECONDS_BETWEEN_LINES:
@@ -133,7 +133,7 @@ class ProgressBars(_Drawn, Progress):
         else:
             self._log(line)
         if self._task is not None:
-            self._bars.advance(self._task)
+            self._bars.advance(self._task, models)
 
     def training_ended(self) -> None:
         """Closes the bar."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.progress_bars import on_stderr
 from mgaudit.reports.arrays import Arrays
+from mgaudit.reports.canaries import CanaryAttack
+from mgaudit.reports.metric_names import tpr_name
 from mgaudit.reports.results import AuditResult, StudyResult
 from mgaudit.reports.results import Result as ResultRecord
 from mgaudit.reports.verdict import verdict
@@ -62,7 +64,9 @@ class Result:
         Columns: `study` (counted from 1), `arm` (the text of the scheme), `attack`, `adversary`
         ("adaptive" or "naive"), `metric`, `value`, and the 95 % confidence interval `low`, `high`.
         Accuracies and rates are fractions. For accuracies, `attack` and `adversary` are "". A lower
-        bound on ε has no interval: `low` and `high` are NaN.
+        bound on ε has no interval: `low` and `high` are NaN. `alarm_bound` is the one that is
+        compared with the claim. The metrics of the first attack on canaries alone, and on all other
+        examples, begin with `canaries_` and `others_`.
         """
         import pandas as pd
 
@@ -173,7 +177,7 @@ class Result:
         several = len(self._document.chapters) > 1
         drawings = {}
         for number, chapter in enumerate(self._document.chapters, start=1):
-            for section in chapter.sections:
+            for section in chapter.all_sections:
                 for block in section.blocks:
                     if isinstance(block, Drawing):
                         name = f"{number}/{block.name}" if several else block.name
@@ -222,3 +226,21 @@ def _numbers(arm: AuditResult) -> Iterator[tuple[str, str, str, float, float, fl
             yield *who, metric, estimate.value, estimate.low, estimate.high
         if attack.epsilon_lower_bound is not None:
             yield *who, "epsilon_lower_bound", attack.epsilon_lower_bound, nan, nan
+        if attack.alarm_bound is not None:
+            yield *who, "alarm_bound", attack.alarm_bound.epsilon, nan, nan
+    if arm.canaries is not None:
+        yield from _canary_numbers(arm.canaries, arm.attacks[0].adversary)
+
+
+def _canary_numbers(
+    found: CanaryAttack, adversary: str
+) -> Iterator[tuple[str, str, str, float, float, float]]:
+    """Yields (attack, adversary, metric, value, low, high) for canaries and for all others."""
+    for group, numbers in (("canaries", found.canaries), ("others", found.others)):
+        estimates = {"auc": numbers.auc}
+        if found.level is not None:
+            estimates[tpr_name(found.level)] = numbers.tpr
+        for metric, estimate in estimates.items():
+            if estimate is not None:
+                interval = (estimate.value, estimate.low, estimate.high)
+                yield found.attack, adversary, f"{group}_{metric}", *interval

@@ -238,7 +238,7 @@ def _epsilon(arm: AuditResult) -> str:
 def _percent(estimate: Estimate, digits: int) -> str:
     cell = number(estimate, scale=100, digits=digits)
     if cell.interval.startswith("["):
-        return f"{cell.text} % ({cell.interval})"
+        return f"{cell.text} % {cell.interval}"
     return f"{cell} %"
 
 

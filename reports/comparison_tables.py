@@ -17,7 +17,7 @@ from mgaudit.reports.findings import (
 from mgaudit.reports.plain_arm import plain_name, plain_training, the_plain_arm
 from mgaudit.reports.results import AuditResult, MetricFacts, StudyResult
 from mgaudit.reports.section import Section
-from mgaudit.reports.table import Cell, Table, number
+from mgaudit.reports.table import Cell, Table, number, numbered
 from mgaudit.reports.tables import check_all_have, headline, in_its_unit, rounded_up
 
 MOST_REFERENCES = 5
@@ -108,10 +108,20 @@ def _front_row(point: FrontPoint, arms: Mapping[str, AuditResult]) -> list[Cell]
     ]
 
 
-def matched_table(study: StudyResult, metric: str) -> Table:
-    """Returns a metric of each family of schemes at the accuracy of a few reference arms."""
-    facts = study.metric(metric)
+def matched_tables(study: StudyResult, metric: str) -> list[Table]:
+    """Returns a metric of each family of schemes at the accuracy of reference arms.
+
+    A table has a few reference arms.
+    """
     references = _references(study)
+    starts = range(0, max(len(references), 1), MOST_REFERENCES)
+    parts = [references[start : start + MOST_REFERENCES] for start in starts]
+    tables = [_matched_table(study, metric, part) for part in parts]
+    return numbered(tables)
+
+
+def _matched_table(study: StudyResult, metric: str, references: list[AuditResult]) -> Table:
+    facts = study.metric(metric)
     matches = {(match.family, match.reference): match for match in study.analysis.matched}
     families = dict.fromkeys(match.family for match in study.analysis.matched)
     rows = []
@@ -125,14 +135,14 @@ def matched_table(study: StudyResult, metric: str) -> Table:
         "arm in the heading. It is interpolated linearly between the arms of the scheme, and the "
         "strength is in brackets. The 95 % interval includes the error of all accuracies. The mark "
         "† means that the value differs from the value of the reference at 95 % (paired, not "
-        "corrected). All pairs of schemes and references are in result.json."
+        "corrected)."
     ]
     key, caption = f"matched-{metric.replace('@', '-')}", f"{facts.title} at matched accuracy"
     return _table(key, caption, ["Scheme", *headings], rows, notes, study, "matched")
 
 
 def _references(study: StudyResult) -> list[AuditResult]:
-    """Returns the first arms of DP-SGD or, without DP-SGD, the middle arm of each family."""
+    """Returns the arms of DP-SGD or, without DP-SGD, the middle arm of each family."""
     references = [arm for arm in study.arms if is_dp_sgd(arm)]
     if not references:
         families: dict[str, list[AuditResult]] = {}
@@ -140,7 +150,7 @@ def _references(study: StudyResult) -> list[AuditResult]:
             if arm.strength is not None:
                 families.setdefault(arm.strength.family, []).append(arm)
         references = [arms[len(arms) // 2] for arms in families.values()]
-    return references[:MOST_REFERENCES]
+    return references
 
 
 def _matched(facts: MetricFacts, match: Matched | None) -> Cell:
@@ -151,7 +161,7 @@ def _matched(facts: MetricFacts, match: Matched | None) -> Cell:
     differs = match.differences[facts.name].sign != 0
     cell = in_its_unit(facts, match.metrics[facts.name], mark="†" if differs else "")
     strength = "" if match.strength is None else f" [{match.strength:.3g}]"
-    return Cell(cell.text, cell.interval + strength, cell.mark, cell.value)
+    return Cell(cell.text, cell.interval + strength, cell.mark, cell.value, cell.limits)
 
 
 def dp_equivalent_table(study: StudyResult) -> Table:
@@ -196,17 +206,28 @@ def _finite_epsilons(study: StudyResult) -> list[float]:
 
 
 def _epsilon(equivalent: DPEquivalent, epsilons: Sequence[float]) -> Cell:
-    """Returns the equivalent epsilon with its bounds, or on which side of `epsilons` it lies."""
-    below, above = f"below {epsilons[0]:.3g}", f"above {epsilons[-1]:.3g}"
-    low = below if equivalent.low is None else f"{equivalent.low:.3g}"
-    high = above if equivalent.high is None else f"{equivalent.high:.3g}"
+    """Returns the equivalent epsilon with its bounds, or on which side of `epsilons` it lies.
+
+    The interval is in words where it is open on a side.
+    """
+    smallest, largest = f"{epsilons[0]:.3g}", f"{epsilons[-1]:.3g}"
+    low, high = (None if end is None else f"{end:.3g}" for end in (equivalent.low, equivalent.high))
     if equivalent.epsilon is not None:
         text = f"{equivalent.epsilon:.3g}"
     elif equivalent.beyond == "smallest":
-        text = below
+        text = f"below {smallest}"
     else:
-        text = above
-    return Cell(text, f"[{low}, {high}]", value=equivalent.epsilon)
+        text = f"above {largest}"
+    if low is not None and high is not None:
+        interval = f"[{low}, {high}]"
+    elif low is not None:
+        interval = f"(at least {low})"
+    elif high is not None:
+        interval = f"(at most {high})"
+    else:
+        interval = "(no limit within these arms)"
+    limits = (equivalent.low, equivalent.high)
+    return Cell(text, interval, value=equivalent.epsilon, limits=limits)
 
 
 def ignorance_table(study: StudyResult) -> Table:
@@ -360,7 +381,7 @@ def front_section(study: StudyResult, arrays: Arrays) -> Section:
 
 def matched_section(study: StudyResult, arrays: Arrays) -> Section:
     """Returns the section on privacy at matched accuracy."""
-    tables = [matched_table(study, metric) for metric in ("auc", "tpr@0.001")]
+    tables = [table for metric in ("auc", "tpr@0.001") for table in matched_tables(study, metric)]
     return Section.of("Privacy at matched accuracy", *tables)
 
 

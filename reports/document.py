@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from mgaudit.reports import comparison_tables as compared
 from mgaudit.reports.across import across_studies
+from mgaudit.reports.answer import answer_section
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.canary_table import canary_section
 from mgaudit.reports.ceiling_table import ceiling_section
@@ -18,7 +20,7 @@ from mgaudit.reports.published import published_section
 from mgaudit.reports.results import Result, StudyResult
 from mgaudit.reports.risk_tables import risk_section
 from mgaudit.reports.search_tables import search_section
-from mgaudit.reports.section import Block, Listing, Section, Words
+from mgaudit.reports.section import Block, Facts, Listing, Section, Words
 from mgaudit.reports.table import Table
 from mgaudit.reports.tables import all_metrics_section, main_section, single_targets_section
 from mgaudit.reports.verdict import question, verdict
@@ -26,13 +28,23 @@ from mgaudit.reports.verdict import question, verdict
 
 @dataclass(frozen=True)
 class Chapter:
-    """One study: its question, verdict and sections. The title is empty if there is only one."""
+    """One study: its question, answer, verdict and sections.
+
+    The title is empty if there is only one. Without an answer, the verdict is all.
+    """
 
     anchor: str
     title: str
     question: str
     verdict: Sequence[str]
     sections: Sequence[Section]
+    answer: Section | None = None
+
+    @property
+    def all_sections(self) -> list[Section]:
+        """The answer, if any, and the sections."""
+        first = [] if self.answer is None else [self.answer]
+        return [*first, *self.sections]
 
 
 @dataclass(frozen=True)
@@ -52,7 +64,7 @@ class Document:
     @property
     def sections(self) -> list[Section]:
         """All sections in their order."""
-        of_chapters = (section for chapter in self.chapters for section in chapter.sections)
+        of_chapters = (section for chapter in self.chapters for section in chapter.all_sections)
         return [*self.overview, *of_chapters, *self.closing]
 
     @property
@@ -68,6 +80,24 @@ class Document:
         for section, block in self._blocks():
             if isinstance(block, Drawing):
                 yield section, block
+
+    @cached_property
+    def numbers(self) -> dict[int, str]:
+        """The names of tables and figures, such as "Table 1", by their `id`.
+
+        A table without rows has none.
+        """
+        tables = [table for _, table in self.tables if table.rows]
+        drawings = [drawing for _, drawing in self.drawings]
+        parts: Sequence[tuple[str, Sequence[Table | Drawing]]] = (
+            ("Table", tables),
+            ("Figure", drawings),
+        )
+        return {
+            id(block): f"{word} {count}"
+            for word, blocks in parts
+            for count, block in enumerate(blocks, start=1)
+        }
 
     def _blocks(self) -> Iterator[tuple[Section, Block]]:
         for section in self.sections:
@@ -119,7 +149,9 @@ def _chapter(count: int, study: StudyResult, arrays: Arrays, several: bool) -> C
         title = f"{study.name}, seed {study.settings['seed']}"
         prefix = f"{anchor}-"
     sections = _sections(study, arrays, prefix)
-    return Chapter(anchor, title, question(study), verdict(study), sections)
+    answer = answer_section(study)
+    answer = replace(answer, anchor=prefix + answer.anchor)
+    return Chapter(anchor, title, question(study), verdict(study), sections, answer)
 
 
 def _run_again(result: Result) -> Section:
@@ -182,4 +214,8 @@ def _sections(study: StudyResult, arrays: Arrays, prefix: str) -> list[Section]:
         left_out = OF_NOISE if len(study.arms) > 1 else OF_NOISE + OF_SEVERAL_ARMS
     sections = [build(study, arrays) for build in SECTIONS if build not in left_out]
     present = [section for section in sections if section is not None]
-    return [replace(section, anchor=prefix + section.anchor) for section in present]
+    absent = [(section.title, section.absent) for section in present if section.absent]
+    shown = [section for section in present if section.blocks]
+    if absent:
+        shown.append(Section.of("Not computed", Facts(absent)))
+    return [replace(section, anchor=prefix + section.anchor) for section in shown]

@@ -105,7 +105,7 @@ def method(study: StudyResult) -> list[str]:
     ready_made = study.arms[0].attacks[0].choice.name == "scores"
     paragraphs = [
         _design(study) if trained else outputs_method.design(study),
-        *([outputs_method.READY_MADE] if ready_made else [_threat_model(study), _attacks(study)]),
+        *([threat_model(study)] if ready_made else [_all_adversaries(study), _attacks(study)]),
         INTERVALS.format(
             test_examples=study.dataset.test_examples,
             units=_units(study),
@@ -115,7 +115,7 @@ def method(study: StudyResult) -> list[str]:
         else outputs_method.intervals(study),
         *_comparisons(study),
         _lower_bound(study),
-        LIMITS if trained else outputs_method.LIMITS,
+        limits(study),
     ]
     if _has_claim(study):
         bound = TWO_BOUNDS if _has_both(study) else ONE_BOUND
@@ -247,17 +247,30 @@ def _verdict(study: StudyResult) -> str:
     return VERDICT.format(margins=margins, level=first.level * 100)
 
 
-def _threat_model(study: StudyResult) -> str:
-    attacks = _all_attacks(study)
-    needs = {need for attack in study.arms[0].attacks for need in attack.needs}
+def threat_model(study: StudyResult) -> str:
+    """Returns what the adversary of the first attack sees and knows."""
+    if study.arms[0].attacks[0].choice.name == "scores":
+        return outputs_method.READY_MADE
     text = f"Threat model: the adversary queries the target {_querying(study)} and sees its logits."
     text += "".join(f" {sentence}" for sentence in study.extras.values())
-    if "shadows" in needs:
+    if any("shadows" in attack.needs for attack in study.arms[0].attacks):
         known = {"outputs": GIVEN_SHADOWS, "function": FUNCTION_SHADOWS}
         words = known.get(study.models_from, SHADOW_KNOWLEDGE)
-        text += words.format(shadows=_shadows(study, attacks))
-        if any(attack.adversary == "naive" for attack in attacks):
-            text += NAIVE.format(plain=the_plain_arm(study))
+        text += words.format(shadows=_shadows(study, _all_attacks(study)))
+    return text
+
+
+def limits(study: StudyResult) -> str:
+    """Returns what the audit cannot show."""
+    return LIMITS if study.models_from == "training" else outputs_method.LIMITS
+
+
+def _all_adversaries(study: StudyResult) -> str:
+    """Returns the threat model with that of all other attacks."""
+    needs = {need for attack in study.arms[0].attacks for need in attack.needs}
+    text = threat_model(study)
+    if any(attack.adversary == "naive" for attack in _all_attacks(study)):
+        text += NAIVE.format(plain=the_plain_arm(study))
     if study.analysis.through_noise:
         draws = study.analysis.through_noise[0].draws
         text += THROUGH_NOISE.format(attack=study.analysis.attack, draws=draws)

@@ -33,15 +33,32 @@ Block = Words | Facts | Listing | Table | Drawing
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and its blocks; `anchor` is unique in the document."""
+    """A heading and its blocks; `anchor` is unique in the document.
+
+    `absent` is the reason why there is nothing to show, and "" where there is.
+    """
 
     anchor: str
     title: str
     blocks: Sequence[Block]
+    absent: str = ""
 
     @classmethod
     def of(cls, title: str, *blocks: Block | None) -> "Section":
-        """Returns the section with the blocks that are not None; its anchor is its title."""
+        """Returns the section with the blocks that are not None; its anchor is its title.
+
+        A table without rows is left out; its notes say why it has none.
+        """
         anchor = "-".join(title.lower().replace("ε", "epsilon").split())
         present = [block for block in blocks if block is not None]
-        return cls(anchor, title, present)
+        shown = [block for block in present if not isinstance(block, Table) or block.rows]
+        reasons = [
+            note
+            for block in present
+            if isinstance(block, Table) and not block.rows
+            for note in block.notes
+        ]
+        if shown and reasons:
+            shown.append(Words(list(dict.fromkeys(reasons))))
+        absent = "" if shown else " ".join(dict.fromkeys(reasons))
+        return cls(anchor, title, shown, absent)

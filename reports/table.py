@@ -2,7 +2,7 @@
 
 import csv
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 
 from mgaudit.reports.record import Estimate
@@ -14,13 +14,15 @@ HTML_LEFT = 'style="text-align: left; vertical-align: top"'
 class Cell:
     """A formatted number with its interval and footnote mark, or a word.
 
-    `value` is the number, in the unit of the column, by which rows are sorted.
+    `value` is the number, in the unit of the column, by which rows are sorted, and `limits` are
+    those of its interval, None on a side that is not known.
     """
 
     text: str
     interval: str = ""
     mark: str = ""
     value: float | None = None
+    limits: tuple[float | None, float | None] | None = None
 
     def __str__(self) -> str:
         return " ".join(part for part in (self.text + self.mark, self.interval) if part)
@@ -39,15 +41,20 @@ class Table:
     def csv(self) -> str:
         """Returns the table as CSV: numbers at full precision, other cells as text.
 
-        Numbers are in the unit of their column. Intervals and marks have columns of their own,
-        after their numbers.
+        Numbers are in the unit of their column. The limits of their intervals, remarks and marks
+        have columns of their own, after their numbers.
         """
         columns: list[list[str]] = []
         for index, title in enumerate(self.columns):
             cells = [row[index] for row in self.rows]
             columns.append([title, *map(_csv_value, cells)])
-            if any(cell.interval for cell in cells):
-                columns.append([f"{title}: interval", *(cell.interval for cell in cells)])
+            if any(cell.limits for cell in cells):
+                for side, name in enumerate(("low", "high")):
+                    columns.append(
+                        [f"{title}: {name}", *(_csv_limit(cell, side) for cell in cells)]
+                    )
+            if any(_remark(cell) for cell in cells):
+                columns.append([f"{title}: remark", *map(_remark, cells)])
             if any(cell.mark for cell in cells):
                 columns.append([f"{title}: mark", *(cell.mark for cell in cells)])
         buffer = io.StringIO()
@@ -60,6 +67,16 @@ class Table:
 
 def _csv_value(cell: Cell) -> str:
     return cell.text if cell.value is None else str(cell.value)
+
+
+def _csv_limit(cell: Cell, side: int) -> str:
+    limit = None if cell.limits is None else cell.limits[side]
+    return "" if limit is None else str(limit)
+
+
+def _remark(cell: Cell) -> str:
+    """Returns what stands beside the number and is not only its interval."""
+    return "" if cell.limits is not None else cell.interval
 
 
 def table_html(table: Table) -> str:
@@ -116,4 +133,18 @@ def number(
         interval = f"± {(above + below) / 2 * scale:.{digits}f}"
     else:
         interval = f"[{format_value(estimate.low)}, {format_value(estimate.high)}]"
-    return Cell(format_value(estimate.value), interval, mark, estimate.value * scale)
+    limits = (estimate.low * scale, estimate.high * scale)
+    return Cell(format_value(estimate.value), interval, mark, estimate.value * scale, limits)
+
+
+def numbered(tables: list[Table]) -> list[Table]:
+    """Returns the parts of a table that is divided, each with its number in key and caption.
+
+    A single table stays as it is.
+    """
+    if len(tables) == 1:
+        return tables
+    return [
+        replace(part, key=f"{part.key}-{count}", caption=f"{part.caption} ({count})")
+        for count, part in enumerate(tables, start=1)
+    ]

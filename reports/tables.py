@@ -20,7 +20,7 @@ from mgaudit.reports.results import (
     StudyResult,
 )
 from mgaudit.reports.section import Section
-from mgaudit.reports.table import Cell, Table, number
+from mgaudit.reports.table import Cell, Table, number, numbered
 
 FEW_FALSE_POSITIVES = 10
 SHOWN_EXAMPLES = 5
@@ -293,19 +293,44 @@ def all_metrics(study: StudyResult) -> Table:
     rows = []
     for arm in study.arms:
         for attack in arm.attacks:
-            for name in attack.metrics:
-                rows.append(_metric_row(study, arm, attack, name)[: len(columns)])
+            for names in _same_metrics(attack):
+                rows.append(_metric_row(study, arm, attack, names)[: len(columns)])
     notes = _guessing(study, list(headline(study.arms[0]).metrics))
     return Table("all-metrics", "All metrics", columns, rows, notes)
 
 
+def _same_metrics(attack: AttackResult) -> list[list[str]]:
+    """Returns the names of metrics; TPRs that are the same number are together.
+
+    They are where no target has so many non-members that the thresholds differ.
+    """
+    groups: list[list[str]] = []
+    for name in attack.metrics:
+        last = groups[-1] if groups else []
+        if is_tpr(name) and last and _is_same(attack, name, last[0]):
+            last.append(name)
+        else:
+            groups.append([name])
+    return groups
+
+
+def _is_same(attack: AttackResult, name: str, other: str) -> bool:
+    parts = (attack.metrics, attack.differences)
+    return is_tpr(other) and all(part.get(name) == part.get(other) for part in parts)
+
+
 def _metric_row(
-    study: StudyResult, arm: AuditResult, attack: AttackResult, name: str
+    study: StudyResult, arm: AuditResult, attack: AttackResult, names: list[str]
 ) -> list[Cell]:
+    name, *others = names
+    heading = study.metric(name).heading
+    if others:
+        levels = " and ".join(f"{fpr_of(one) * 100:g}" for one in names)
+        heading = f"TPR @ {levels} % FPR, %"
     return [
         Cell(arm.label),
         Cell(attack.name),
-        Cell(study.metric(name).heading),
+        Cell(heading),
         metric_cell(study, attack, name),
         _difference(study, attack, name),
     ]
@@ -391,14 +416,18 @@ def _rank_cell(rank: Estimate | None) -> Cell:
     return Cell("–") if rank is None else number(rank, 100, 1)
 
 
-def by_class(study: StudyResult) -> Table:
+def by_class(study: StudyResult) -> list[Table]:
     """Returns the AUC of the first attack within each class, the most exposed class first.
 
-    The first arm determines the order.
+    The first arm determines the order. A table has a few arms.
     """
     check_all_have(study, "by_class")
-    arms = study.arms[:MOST_COLUMNS]
-    first = arms[0].by_class
+    starts = range(0, len(study.arms), MOST_COLUMNS)
+    return numbered([_by_class(study, study.arms[a : a + MOST_COLUMNS]) for a in starts])
+
+
+def _by_class(study: StudyResult, arms: Sequence[AuditResult]) -> Table:
+    first = study.arms[0].by_class
     order = sorted(range(len(first)), key=lambda index: -_auc_or_zero(first[index]))
     attack = headline(study.arms[0]).attack
     notes = [f"Each AUC is for the attack {attack} on the examples of one class."]
@@ -408,8 +437,6 @@ def by_class(study: StudyResult) -> Table:
         notes.append(
             f"The table shows the {half} most and least exposed classes; all are in result.json."
         )
-    if len(study.arms) > MOST_COLUMNS:
-        notes.append(f"The table shows the first {MOST_COLUMNS} arms; all are in result.json.")
     rows = [_class_row(arms, index) for index in order]
     columns = ["Class", "Examples", *(arm.label for arm in arms)]
     return Table("by-class", "Exposure by class", columns, rows, notes)

@@ -20,10 +20,11 @@ IMPLIED = (
 
 @dataclass(frozen=True)
 class CheckWords:
-    """What a check compares, and what it means if it fails."""
+    """What a check compares, what it means if it fails, and whether no chance is in it."""
 
     compared: str
     failed: str
+    deterministic: bool = False
 
 
 # The names of the checks of `attacks.white_box` in words.
@@ -53,6 +54,11 @@ CHECK_WORDS = {
         "correlation of noise and batch size",
         "the noise depends on the size of the batch, as after a division by it",
     ),
+    "contribution-in-batch": CheckWords(
+        "largest contribution of an example in a batch ÷ clip norm",
+        "an example of a batch changes the sum by more than the clip norm",
+        deterministic=True,
+    ),
     "sample-rate": CheckWords("sampling rate", "examples are sampled more often than claimed"),
     "batch-sizes": CheckWords(
         "variance of batch sizes ÷ Poisson's", "batches are not Poisson samples"
@@ -68,7 +74,8 @@ class CheckResult(Record):
     """One check of what the claim assumes.
 
     `value` is None where the check does not apply to so few data, or to this optimizer. `alarm`
-    states whether the p-value is below the check's share of the significance.
+    states whether the p-value is below the check's share of the significance; that of a check
+    without chance is 0 or 1.
     """
 
     name: str
@@ -106,13 +113,22 @@ class WhiteBoxFacts(Record):
         return [check for check in self.checks if check.alarm]
 
 
+def _signed(value: float) -> str:
+    """Returns a number with four digits.
+
+    >>> _signed(-0.05041), _signed(1.0)
+    ('−0.05041', '1')
+    """
+    return ("−" if value < 0 else "") + f"{abs(value):.4g}"
+
+
 def checks_table(facts: WhiteBoxFacts) -> Table:
     """Returns a row for each check."""
     rows = []
     for check in facts.checks:
-        value = "–" if check.value is None else f"{check.value:.4g}"
+        value = "–" if check.value is None else _signed(check.value)
         outcome = "not done" if check.value is None else "failed" if check.alarm else "passed"
-        p_value = "" if check.value is None else _p_text(check.p_value)
+        p_value = "" if check.value is None else _p_text(check)
         rows.append(
             [
                 Cell(CHECK_WORDS[check.name].compared),
@@ -128,6 +144,12 @@ def checks_table(facts: WhiteBoxFacts) -> Table:
         "sampling rate, and equal shares of the rest for the others. A correct implementation "
         "fails any of them with at most the significance as probability."
     ]
+    if any(CHECK_WORDS[check.name].deterministic for check in facts.checks):
+        notes.append(
+            "The contribution in a batch is computed without noise, by leaving out examples of one "
+            "batch in turn. Chance plays no part in it: p is 0 if it exceeds the clip norm by more "
+            "than rounding, else 1, and it has no share of the significance."
+        )
     if not facts.audits_clipping:
         notes.append(
             "With ghost clipping the canaries enter after the gradients are clipped: the clipping "
@@ -149,5 +171,7 @@ def failures(facts: WhiteBoxFacts) -> str:
     return "; ".join(meanings)
 
 
-def _p_text(p_value: float) -> str:
-    return f"< {FEWEST_SHOWN_P:g}" if p_value < FEWEST_SHOWN_P else f"{p_value:.2g}"
+def _p_text(check: CheckResult) -> str:
+    if CHECK_WORDS[check.name].deterministic:
+        return f"{check.p_value:g}"
+    return f"< {FEWEST_SHOWN_P:g}" if check.p_value < FEWEST_SHOWN_P else f"{check.p_value:.2g}"

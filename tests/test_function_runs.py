@@ -455,9 +455,9 @@ class _Interrupting(ProgressBars):
         super().__init__(Console(stderr=True), silent=True)
         self._left = after
 
-    def model_trained(self) -> None:
-        super().model_trained()
-        self._left -= 1
+    def model_trained(self, models: int = 1) -> None:
+        super().model_trained(models)
+        self._left -= models
         if self._left == 0:
             raise KeyboardInterrupt
 

@@ -65,3 +65,14 @@ def test_the_time_left_counts_from_the_start_of_the_arm(clock: Clock) -> None:
     progress.model_trained()
     last = stream.getvalue().splitlines()[-1]
     assert last == "dropout: 1 of 3 models (about 60 s left for this arm)"
+
+
+def test_models_that_end_together_count_together(clock: Clock) -> None:
+    progress, stream = in_pipe()
+    progress.models_planned(100)
+    progress.training_started("no noise", models=50, reused=0)
+    clock.seconds = 12
+    progress.model_trained(20)  # 20 in 12 s: 30 more take 18 s
+    last = stream.getvalue().splitlines()[-1]
+    assert last == "no noise: 20 of 50 models (20 % of all models, about 18 s left for this arm)"
+    assert len(progress.lines) == 2

@@ -22,8 +22,8 @@ class Progress:
     def training_started(self, label: str, models: int, reused: int) -> None:
         """Called before the `models` of an arm are trained; `reused` of them are already."""
 
-    def model_trained(self) -> None:
-        """Called after another model of the arm has been trained and stored."""
+    def model_trained(self, models: int = 1) -> None:
+        """Called after further `models` of the arm have been trained and stored."""
 
     def training_ended(self) -> None:
         """Called after all models of the arm have been trained."""

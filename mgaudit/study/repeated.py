@@ -192,6 +192,9 @@ def _scores(
         SomeRuns(recipe, dataset, membership[part], tuple(part.tolist()), device) for part in parts
     ]
     scores = np.zeros(runs)
+    progress.training_started(label, runs, reused=0)
     for indices, own in parallel.run(canary_scores, tasks, jobs):
         scores[list(indices)] = own
+        progress.model_trained(len(indices))
+    progress.training_ended()
     return scores

@@ -8,19 +8,40 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mgaudit.reports.families import families
-from mgaudit.reports.figures.drawing import STYLE, Drawing, Row, estimate_cells
+from mgaudit.reports.figures.drawing import STYLE, Drawing, Row, estimate_cells, set_tip
 from mgaudit.reports.figures.palette import Look, kind, looks
-from mgaudit.reports.figures.panels import MOST_COLUMNS, bars, legend, panels
+from mgaudit.reports.figures.panels import MOST_COLUMNS, bars, columns_of, legend, panels
 from mgaudit.reports.results import AttackResult, AuditResult, StudyResult, accuracies_known
 from mgaudit.reports.table import number
 from mgaudit.reports.tables import headline
 
 MOST_NAMED_ARMS = 7
+FIRST_SIZE = (4.6, 3.4)  # inches
+
+
+def first_accuracy_drawing(study: StudyResult) -> Drawing | None:
+    """Returns test accuracy against the AUC of the first attack; None if one is not known."""
+    if not accuracies_known(study.arms):
+        return None
+    attack = headline(study.arms[0]).attack
+    caption = (
+        f"Test accuracy and AUC of the attack {attack}, with 95 % intervals. Further right is more "
+        "accurate, further down is more private; the dashed line is guessing."
+    )
+    if has_naive(study):
+        caption += " Hollow markers show the naive adversary."
+    return Drawing(
+        "accuracy-vs-first-auc",
+        lambda: accuracy_figure(study, [attack], FIRST_SIZE),
+        caption,
+        "; ".join(map(_describe, study.arms)),
+        [row for row in _data(study.arms) if row["attack"] == attack],
+    )
 
 
 def accuracy_drawing(study: StudyResult) -> Drawing | None:
-    """Returns test accuracy against attack AUC; None if an accuracy is not known."""
-    if not accuracies_known(study.arms):
+    """Returns test accuracy against attack AUC; None for one attack and where none is known."""
+    if not accuracies_known(study.arms) or len(adaptive_attacks(study)) < 2:
         return None
     attack = headline(study.arms[0]).attack
     caption = (
@@ -34,7 +55,7 @@ def accuracy_drawing(study: StudyResult) -> Drawing | None:
         caption += " Hollow markers show the naive adversary."
     return Drawing(
         "accuracy-vs-auc",
-        lambda: accuracy_figure(study),
+        lambda: accuracy_figure(study, adaptive_attacks(study)),
         caption,
         "; ".join(map(_describe, study.arms)),
         _data(study.arms),
@@ -66,21 +87,24 @@ def _data(arms: Sequence[AuditResult]) -> list[Row]:
     ]
 
 
-def accuracy_figure(study: StudyResult) -> Figure:
+def accuracy_figure(
+    study: StudyResult, attacks: Sequence[str], size: tuple[float, float] | None = None
+) -> Figure:
     """Returns test accuracy against AUC: a panel for each attack, a point for each arm."""
-    attacks = adaptive_attacks(study)
-    figure, panel_axes = panels(len(attacks), 3.3)
+    figure, panel_axes = panels(len(attacks), 3.3 if len(attacks) <= MOST_COLUMNS else 2.6)
+    if size is not None:
+        figure.set_size_inches(size)
     with mpl.rc_context(STYLE):
         for attack, axes in zip(attacks, panel_axes, strict=True):
             _points(axes, study.arms, attack)
             _family_lines(axes, study.arms, attack)
-            if attack == attacks[0]:
+            if attack == headline(study.arms[0]).attack:
                 _steps(axes, study, attack)
             axes.axhline(0.5, color="0.4", linestyle="--", linewidth=1)
             axes.set(xlabel="test accuracy, %", title=attack)
             axes.margins(0.1)
             axes.yaxis.set_major_locator(MaxNLocator(6))
-        for axes in panel_axes[::MOST_COLUMNS]:
+        for axes in panel_axes[:: columns_of(len(panel_axes))]:
             axes.set_ylabel("attack AUC")
         legend(figure, panel_axes[0])
     return figure
@@ -98,7 +122,7 @@ def _points(axes: Axes, arms: Sequence[AuditResult], attack: str) -> None:
 def _point(axes: Axes, arm: AuditResult, attack: AttackResult, look: Look, name: str) -> None:
     naive = attack.adversary == "naive"
     auc = attack.metrics["auc"]
-    axes.errorbar(
+    drawn = axes.errorbar(
         arm.known_accuracy.value * 100,
         auc.value,
         xerr=bars(arm.known_accuracy, 100),
@@ -111,6 +135,11 @@ def _point(axes: Axes, arm: AuditResult, attack: AttackResult, look: Look, name:
         capsize=1.5,
         label=None if naive else name,
         zorder=2.5 if naive else 3,
+    )
+    set_tip(
+        drawn,
+        f"{arm.label}: test accuracy {number(arm.accuracy, 100, 1)} %, AUC {number(auc)} of "
+        f"{attack.name}",
     )
 
 

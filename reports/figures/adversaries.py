@@ -8,9 +8,9 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.comparison_tables import ignorance_table, is_left_out, power_table
 from mgaudit.reports.figures.accuracy import MOST_NAMED_ARMS
-from mgaudit.reports.figures.drawing import STYLE, Drawing, Row, cut, estimate_cells
+from mgaudit.reports.figures.drawing import STYLE, WIDTH, Drawing, Row, cut, estimate_cells, set_tip
 from mgaudit.reports.figures.palette import Look, kind, looks
-from mgaudit.reports.figures.panels import PAGE_HEIGHT, WIDTH, bars, error_bars, legend
+from mgaudit.reports.figures.panels import PAGE_HEIGHT, bars, error_bars, legend
 from mgaudit.reports.findings import Ignorance
 from mgaudit.reports.plain_arm import the_plain_arm
 from mgaudit.reports.results import AuditResult, PowerPoint, StudyResult
@@ -70,7 +70,9 @@ def ignorance_figure(study: StudyResult) -> Figure:
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         axes = figure.subplots()
         for row, comparison in enumerate(comparisons):
-            _adversary_pair(axes, row, comparison, arm_looks[comparison.arm])
+            _adversary_pair(
+                axes, row, comparison, arm_looks[comparison.arm], labels[comparison.arm]
+            )
         row_labels = [cut(labels[comparison.arm], 45) for comparison in comparisons]
         axes.set_yticks(range(len(comparisons)), row_labels, fontsize=7)
         axes.set_ylim(len(comparisons) - 0.5, -0.5)
@@ -80,13 +82,16 @@ def ignorance_figure(study: StudyResult) -> Figure:
     return figure
 
 
-def _adversary_pair(axes: Axes, row: int, comparison: Ignorance, look: Look) -> None:
+def _adversary_pair(axes: Axes, row: int, comparison: Ignorance, look: Look, label: str) -> None:
     """Draws the naive (hollow) and the adaptive (filled) adversary, joined by a line."""
     naive, adaptive = comparison.naive, comparison.adaptive
     ends = [naive.value, adaptive.value]
     axes.plot(ends, [row, row], color=look.colour, linewidth=2, alpha=0.4)
-    for estimate, face, shift in ((naive, "white", 0.14), (adaptive, look.colour, -0.14)):
-        axes.errorbar(
+    for name, estimate, face, shift in (
+        ("naive", naive, "white", 0.14),
+        ("adaptive", adaptive, look.colour, -0.14),
+    ):
+        drawn = axes.errorbar(
             estimate.value,
             row + shift,
             xerr=bars(estimate),
@@ -96,6 +101,7 @@ def _adversary_pair(axes: Axes, row: int, comparison: Ignorance, look: Look) -> 
             markersize=4,
             elinewidth=0.8,
         )
+        set_tip(drawn, f"{label}, {name} adversary: AUC {number(estimate)}")
 
 
 def power_drawing(study: StudyResult) -> Drawing | None:
@@ -161,6 +167,10 @@ def _power_curve(axes: Axes, arm: AuditResult, look: Look, shift: float, few: bo
         capsize=2,
         label=arm.label if few else kind(arm),
     )
+    for point in arm.power:
+        auc = point.metrics["auc"]
+        (spot,) = axes.plot(point.shadows * shift, auc.value, "o", alpha=0, markersize=7)
+        set_tip(spot, f"{arm.label}: AUC {number(auc)} with {point.shadows} shadow models")
 
 
 def ignorance_section(study: StudyResult, arrays: Arrays) -> Section | None:

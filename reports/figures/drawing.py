@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ from mgaudit.reports.formats.visible import visible
 from mgaudit.reports.record import Estimate
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.container import ErrorbarContainer
     from matplotlib.figure import Figure
 
 STYLE: Any = {
@@ -25,7 +28,10 @@ STYLE: Any = {
     "pdf.fonttype": 42,
     "text.parse_math": False,  # a dollar sign in a name is a dollar sign
 }
+WIDTH = 7.2  # inches of a figure that is as wide as the text
 TITLE = 30
+TIP = "tip:"  # begins the id of an element of the SVG whose values are shown where one points
+OF_TIP = re.compile(f'<g id="{TIP}([^"]*)">')
 
 Row = Mapping[str, str | float]
 
@@ -60,6 +66,11 @@ class Drawing:
         figure.set_layout_engine(None)  # with "none" each save would draw twice
         return figure
 
+    @property
+    def share_of_width(self) -> float:
+        """The share of the width of the text that the figure takes on paper."""
+        return min(float(self.figure.get_figwidth()) / WIDTH, 1.0)
+
     def svg(self, prefix: str = "") -> str:
         """Returns the figure as an SVG element, the same bytes each time; HTML and PDF share it.
 
@@ -72,9 +83,10 @@ class Drawing:
     def _svg(self, prefix: str) -> str:
         figure, buffer = self.figure, io.StringIO()
         with _style(**{"svg.hashsalt": prefix + self.name}):
-            figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+            metadata = {"Date": None, "Creator": None}
+            figure.savefig(buffer, format="svg", metadata=metadata, transparent=True)
         text = buffer.getvalue()
-        return text[text.index("<svg") :]
+        return with_titles(text[text.index("<svg") :])
 
     def pdf(self) -> bytes:
         """Returns the figure as a PDF page with its fonts, the same bytes each time."""
@@ -92,6 +104,22 @@ class Drawing:
         writer.writeheader()
         writer.writerows(self.data)
         return buffer.getvalue()
+
+
+def set_tip(artist: "Artist | ErrorbarContainer", text: str) -> None:
+    """Has `text` shown where one points at this part of the figure in HTML."""
+    parts = artist.get_children() if isinstance(artist, tuple) else [artist]
+    for part in parts:
+        part.set_gid(TIP + visible(text))
+
+
+def with_titles(svg: str) -> str:
+    """Returns the SVG with the texts of `set_tip` as titles, which browsers show.
+
+    >>> with_titles('<g id="tip:no noise: 0.6"><path/></g>')
+    '<g class="tip"><title>no noise: 0.6</title><path/></g>'
+    """
+    return OF_TIP.sub(r'<g class="tip"><title>\1</title>', svg)
 
 
 def _style(**more: Any) -> AbstractContextManager[None]:

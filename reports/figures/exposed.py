@@ -5,9 +5,9 @@ from matplotlib.figure import Figure
 
 from mgaudit.reports.arrays import Arrays, exposed_pictures
 from mgaudit.reports.comparison_tables import is_left_out, shared_exposure_table
-from mgaudit.reports.figures.drawing import STYLE, Drawing, Row, cut, estimate_cells
+from mgaudit.reports.figures.drawing import STYLE, WIDTH, Drawing, Row, cut, estimate_cells, set_tip
 from mgaudit.reports.figures.palette import looks
-from mgaudit.reports.figures.panels import PAGE_HEIGHT, WIDTH, bars
+from mgaudit.reports.figures.panels import PAGE_HEIGHT, bars
 from mgaudit.reports.plain_arm import plain_training
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import AuditResult, ExposedExample, StudyResult
@@ -16,24 +16,37 @@ from mgaudit.reports.table import number
 from mgaudit.reports.tables import by_class, most_exposed
 
 PICTURES = 8
-MOST_PICTURED_ARMS = 4
+ARMS_OF_A_PAGE = 5
 
 
-def exposed_drawing(study: StudyResult, arrays: Arrays) -> Drawing | None:
-    """Returns the pictures of the most exposed examples; None if the examples are no pictures."""
+def exposed_drawings(study: StudyResult, arrays: Arrays) -> list[Drawing]:
+    """Returns the pictures of the most exposed examples; none if the examples are no pictures.
+
+    A figure has a few arms.
+    """
     if exposed_pictures(arrays, 0) is None:
-        return None
-    arms = study.arms[:MOST_PICTURED_ARMS]
+        return []
+    every = list(range(len(study.arms)))
+    starts = range(0, len(every), ARMS_OF_A_PAGE)
+    pages = [every[start : start + ARMS_OF_A_PAGE] for start in starts]
+    if len(pages) == 1:
+        return [_drawing(study, arrays, pages[0], "most-exposed")]
+    return [
+        _drawing(study, arrays, page, f"most-exposed-{count}")
+        for count, page in enumerate(pages, start=1)
+    ]
+
+
+def _drawing(study: StudyResult, arrays: Arrays, page: list[int], name: str) -> Drawing:
+    arms = [study.arms[index] for index in page]
     caption = (
         "The figure shows the most exposed examples with their class. The percentage is the mean "
         "share of non-members with a lower score than the example, in models that were trained on "
         "it."
     )
-    if len(study.arms) > MOST_PICTURED_ARMS:
-        caption += f" Only the first {MOST_PICTURED_ARMS} arms are shown."
     return Drawing(
-        "most-exposed",
-        lambda: exposed_figure(study, arrays),
+        name,
+        lambda: exposed_figure(study, arrays, page),
         caption,
         "; ".join(map(_describe, arms)),
         [_row(arm, example) for arm in arms for example in arm.most_exposed[:PICTURES]],
@@ -50,13 +63,13 @@ def _row(arm: AuditResult, example: ExposedExample) -> Row:
     return {**named, **estimate_cells("outranks", example.rank_in)}
 
 
-def exposed_figure(study: StudyResult, arrays: Arrays) -> Figure:
-    """Returns pictures of the most exposed examples, a row for each of the first arms."""
-    arms = study.arms[:MOST_PICTURED_ARMS]
+def exposed_figure(study: StudyResult, arrays: Arrays, page: list[int]) -> Figure:
+    """Returns pictures of the most exposed examples, a row for each of the arms."""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 1.5 * len(arms)), layout="constrained")
-        bands = figure.subfigures(len(arms), 1, squeeze=False)[:, 0]
-        for index, (band, arm) in enumerate(zip(bands, arms, strict=True)):
+        figure = Figure(figsize=(WIDTH, 1.5 * len(page)), layout="constrained")
+        bands = figure.subfigures(len(page), 1, squeeze=False)[:, 0]
+        for index, band in zip(page, bands, strict=True):
+            arm = study.arms[index]
             band.suptitle(cut(arm.label, 90), x=0.01, ha="left", fontsize=8, fontweight="bold")
             row = band.subplots(1, PICTURES, squeeze=False)[0]
             for axes in row:
@@ -110,7 +123,7 @@ def shared_exposure_figure(study: StudyResult) -> Figure:
         axes = figure.subplots()
         for row, comparison in enumerate(comparisons):
             look, share = arm_looks[comparison.arm], comparison.here
-            axes.errorbar(
+            drawn = axes.errorbar(
                 share.value * 100,
                 row,
                 xerr=bars(share, 100),
@@ -118,6 +131,7 @@ def shared_exposure_figure(study: StudyResult) -> Figure:
                 color=look.colour,
                 capsize=2,
             )
+            set_tip(drawn, f"{labels[comparison.arm]}: {number(share, 100, 1)} %")
         row_labels = [cut(labels[comparison.arm], 45) for comparison in comparisons]
         axes.set_yticks(range(len(comparisons)), row_labels, fontsize=7)
         axes.set_ylim(len(comparisons) - 0.5, -0.5)
@@ -140,9 +154,9 @@ def exposed_section(study: StudyResult, arrays: Arrays) -> Section | None:
         return None
     return Section.of(
         "Exposed examples",
-        exposed_drawing(study, arrays) if has_examples else None,
+        *(exposed_drawings(study, arrays) if has_examples else []),
         most_exposed(study) if has_examples else None,
         shared_exposure_drawing(study) if has_examples else None,
         shared_exposure_table(study) if is_shared else None,
-        by_class(study) if has_classes else None,
+        *(by_class(study) if has_classes else []),
     )

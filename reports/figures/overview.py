@@ -3,7 +3,7 @@
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.figures.accuracy import accuracy_drawing
 from mgaudit.reports.figures.roc import roc_drawing
-from mgaudit.reports.figures.scores import score_drawing
+from mgaudit.reports.figures.scores import score_drawings
 from mgaudit.reports.figures.strengths import strength_drawings
 from mgaudit.reports.results import StudyResult
 from mgaudit.reports.section import Section
@@ -16,5 +16,5 @@ def figures_section(study: StudyResult, arrays: Arrays) -> Section:
         accuracy_drawing(study),
         *strength_drawings(study),
         roc_drawing(study, arrays),
-        score_drawing(study, arrays),
+        *score_drawings(study, arrays),
     )

@@ -27,7 +27,7 @@ LOOKS = {
 OTHERS = tuple(product(("#AA4499", "#117733", "#661100", "#6699CC"), ("*", "d", "H", "8")))
 LINES = ("-", "--", "-.", (0, (1, 1)))
 PALEST = 0.55  # how far the weakest noise of a family is moved towards white
-MEMBER, NON_MEMBER = "#D55E00", "#56B4E9"
+MEMBER, NON_MEMBER = "#D55E00", "#0072B2"
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,12 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mgaudit.reports.figures.drawing import STYLE, cut
+from mgaudit.reports.figures.drawing import STYLE, WIDTH, cut
 from mgaudit.reports.record import Estimate
 
-WIDTH = 7.2  # inches
 PAGE_HEIGHT = 9.0
 MOST_COLUMNS = 3
-LEGEND_WIDTH = 100  # characters
+LEGEND_WIDTH = 100  # characters in a figure of this width
 
 
 def panels(
@@ -28,7 +27,7 @@ def panels(
         sharey: Whether all panels have the same y axis.
         columns: The largest number of panels in a row.
     """
-    columns = min(count, columns)
+    columns = columns_of(count, columns)
     rows = math.ceil(count / columns)
     size = (WIDTH, min(height * rows, PAGE_HEIGHT))
     with mpl.rc_context(STYLE):
@@ -38,6 +37,15 @@ def panels(
     for unused in axes[count:]:
         unused.remove()
     return figure, axes[:count]
+
+
+def columns_of(count: int, most: int = MOST_COLUMNS) -> int:
+    """Returns the number of panels in a row: as many as fit, but two rows of two for four.
+
+    >>> [columns_of(count) for count in (1, 3, 4, 5)]
+    [1, 3, 2, 3]
+    """
+    return 2 if count == 4 and most == MOST_COLUMNS else min(count, most)
 
 
 def bars(estimate: Estimate, scale: float = 1.0) -> list[list[float]]:
@@ -62,7 +70,8 @@ def legend(figure: Figure, *panel_axes: Axes) -> None:
         entries = {**dict(zip(labels, handles, strict=True)), **entries}
     if not entries:
         return
-    fitting = LEGEND_WIDTH // (max(map(len, entries)) + 8)
+    width = round(LEGEND_WIDTH * figure.get_figwidth() / WIDTH)
+    fitting = width // (max(map(len, entries)) + 8)
     columns = max(1, min(len(entries), MOST_COLUMNS, fitting))
-    names = [cut(name, LEGEND_WIDTH - 8) for name in entries]
+    names = [cut(name, width - 8) for name in entries]
     figure.legend(entries.values(), names, loc="outside upper center", ncols=columns)

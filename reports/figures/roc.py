@@ -1,12 +1,14 @@
 """ROC curves on logarithmic axes."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
+from numpy.typing import NDArray
 
 from mgaudit.reports.arrays import Arrays, attack_tpr
 from mgaudit.reports.ceiling_table import ceiling_of
@@ -16,9 +18,9 @@ from mgaudit.reports.figures.accuracy import (
     adversary_results,
     has_naive,
 )
-from mgaudit.reports.figures.drawing import STYLE, TITLE, Drawing, Row, cut
+from mgaudit.reports.figures.drawing import STYLE, TITLE, Drawing, Row, cut, set_tip
 from mgaudit.reports.figures.palette import Look, kind, looks
-from mgaudit.reports.figures.panels import MOST_COLUMNS, legend, panels
+from mgaudit.reports.figures.panels import MOST_COLUMNS, columns_of, legend, panels
 from mgaudit.reports.metric_names import is_tpr, tpr_name
 from mgaudit.reports.results import AttackResult, AuditResult, StudyResult
 from mgaudit.reports.table import number
@@ -27,6 +29,7 @@ SMALLEST_FPR = 1e-3
 FLOOR = SMALLEST_FPR / 3
 APART = 1.25  # factor between the first arm and the last
 LEVELS = (0.001, 0.01, 0.1)
+TIPS = np.geomspace(SMALLEST_FPR, 1, 16)  # false positive rates at which HTML shows the TPR
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,9 @@ def roc_drawing(study: StudyResult, arrays: Arrays) -> Drawing:
 def _caption(study: StudyResult) -> str:
     caption = (
         "The figure shows ROC curves on logarithmic axes, as means over targets. Markers show the "
-        "TPR at 0.1, 1 and 10 % FPR with 95 % intervals. The dashed line is guessing."
+        "TPR at 0.1, 1 and 10 % FPR with 95 % intervals; they are moved sideways by up to "
+        f"{(APART**0.5 - 1) * 100:.0f} % of the FPR, so that they do not hide each other. The "
+        "dashed line is guessing."
     )
     if has_naive(study):
         caption += " Dotted lines show the naive adversary."
@@ -118,7 +123,7 @@ def _ceiling_rows(arm: AuditResult) -> list[Row]:
 def roc_figure(study: StudyResult, arrays: Arrays) -> Figure:
     """Returns log-log ROC curves, a curve for each arm of a panel."""
     roc_panels = _panels_of(study)
-    height = 3.6 if len(roc_panels) <= MOST_COLUMNS else 2.6
+    height = 3.6 if len(roc_panels) <= MOST_COLUMNS else 2.5
     figure, panel_axes = panels(len(roc_panels), height)
     arm_looks = looks(study.arms)
     with mpl.rc_context(STYLE):
@@ -130,8 +135,8 @@ def roc_figure(study: StudyResult, arrays: Arrays) -> Figure:
                 _draw_curves(axes, curve, panel.attack, arrays)
                 _draw_ceiling(axes, curve)
             _set_up_axes(axes, panel.title)
-        for axes in panel_axes[::MOST_COLUMNS]:
-            axes.set_ylabel("true positive rate")
+        for axes in panel_axes[:: columns_of(len(panel_axes))]:
+            axes.set_ylabel("true positive rate, %")
         # With many arms, the panels' titles name the schemes.
         labelled = panel_axes[:1] if len(study.arms) <= MOST_NAMED_ARMS else []
         legend(figure, *labelled)
@@ -142,9 +147,9 @@ def _set_up_axes(axes: Axes, title: str) -> None:
     diagonal = [SMALLEST_FPR, 1]
     axes.plot(diagonal, diagonal, color="0.4", linestyle="--", linewidth=1)
     axes.set(xscale="log", yscale="log", xlim=(SMALLEST_FPR * 0.8, 1), ylim=(FLOOR, 1.1))
-    axes.set(xlabel="false positive rate", title=cut(title, TITLE))
+    axes.set(xlabel="false positive rate, %", title=cut(title, TITLE))
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:g} %"))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:g}"))
 
 
 def _panels_of(study: StudyResult) -> list[Panel]:
@@ -168,12 +173,24 @@ def _draw_curves(axes: Axes, curve: Curve, attack: str, arrays: Arrays) -> None:
     colour = curve.look.colour
     for result in adversary_results(curve.arm, attack):
         tpr = attack_tpr(arrays, curve.index, result.name)[visible]
+        _add_tips(axes, curve, result, fpr[visible], tpr)
         tpr = np.maximum(tpr, FLOOR)  # zero has no place on a logarithmic axis
         if result.adversary == "naive":
             axes.plot(fpr[visible], tpr, color=colour, linewidth=1, linestyle=":")
         else:
             axes.plot(fpr[visible], tpr, color=colour, label=curve.arm.label, linewidth=1.4)
             _draw_levels(axes, curve, result)
+
+
+def _add_tips(
+    axes: Axes, curve: Curve, result: AttackResult, fpr: NDArray[Any], tpr: NDArray[Any]
+) -> None:
+    """Adds points without colour along a curve, at which HTML shows its values."""
+    nearest = np.unique(np.searchsorted(fpr, TIPS).clip(max=len(fpr) - 1))
+    for level, rate in zip(fpr[nearest], tpr[nearest], strict=True):
+        (point,) = axes.plot(level, max(rate, FLOOR), "o", alpha=0, markersize=7)
+        text = f"TPR {rate * 100:.3g} % at {level * 100:.3g} % FPR"
+        set_tip(point, f"{curve.arm.label}, {result.name}: {text}")
 
 
 def _draw_ceiling(axes: Axes, curve: Curve) -> None:
@@ -196,4 +213,6 @@ def _draw_levels(axes: Axes, curve: Curve, attack: AttackResult) -> None:
         value = max(estimate.value, FLOOR)
         fpr = level * curve.shift
         axes.plot([fpr, fpr], [low, high], color=look.colour, linewidth=1)
-        axes.plot(fpr, value, look.mark, color=look.colour, markersize=4)
+        (point,) = axes.plot(fpr, value, look.mark, color=look.colour, markersize=4)
+        rate = f"TPR {number(estimate, 100, 2)} % at {level * 100:g} % FPR"
+        set_tip(point, f"{curve.arm.label}, {attack.name}: {rate}")

@@ -6,19 +6,19 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
 from numpy.typing import NDArray
 
 from mgaudit.reports.arrays import Arrays, attack_scores
-from mgaudit.reports.figures.accuracy import MOST_NAMED_ARMS
-from mgaudit.reports.figures.drawing import STYLE, TITLE, Drawing, Row, cut
+from mgaudit.reports.figures.drawing import STYLE, TITLE, Drawing, Row, cut, set_tip
 from mgaudit.reports.figures.palette import MEMBER, NON_MEMBER
-from mgaudit.reports.figures.panels import MOST_COLUMNS, legend, panels
+from mgaudit.reports.figures.panels import columns_of, legend, panels
 from mgaudit.reports.results import AuditResult, StudyResult
 from mgaudit.reports.table import number
 from mgaudit.reports.tables import headline
 
 BINS = 60
+ARMS_OF_A_PAGE = 9
 
 
 @dataclass(frozen=True)
@@ -31,22 +31,31 @@ class _Histogram:
     non_members: NDArray[np.float64]
 
 
-def score_drawing(study: StudyResult, arrays: Arrays) -> Drawing:
-    """Returns the scores of members and non-members under the first attack."""
+def score_drawings(study: StudyResult, arrays: Arrays) -> list[Drawing]:
+    """Returns the scores of members and non-members under the first attack.
+
+    A figure has a few arms.
+    """
+    starts = range(0, len(study.arms), ARMS_OF_A_PAGE)
+    pages = [list(range(len(study.arms)))[start : start + ARMS_OF_A_PAGE] for start in starts]
+    if len(pages) == 1:
+        return [_drawing(study, arrays, pages[0], "scores")]
+    return [
+        _drawing(study, arrays, page, f"scores-{count}")
+        for count, page in enumerate(pages, start=1)
+    ]
+
+
+def _drawing(study: StudyResult, arrays: Arrays, page: list[int], name: str) -> Drawing:
     attack = headline(study.arms[0]).attack
-    caption = (
-        f"The figure shows the scores of the attack {attack} for members and non-members of all "
-        "targets, between the 0.5 and 99.5 percentiles. The more the two histograms overlap, the "
-        "less the attacker learns."
-    )
-    if len(study.arms) > MOST_NAMED_ARMS:
-        caption += f" Only the first {MOST_NAMED_ARMS} arms are shown."
     return Drawing(
-        "scores",
-        lambda: score_figure(study, arrays),
-        caption,
-        "; ".join(map(_describe, study.arms)),
-        _data(study, arrays),
+        name,
+        lambda: score_figure(study, arrays, page),
+        f"The figure shows the density of the scores of the attack {attack} on a logarithmic axis, "
+        "for members (solid) and non-members (dashed) of all targets, between the 0.1 and 99.9 "
+        "percentiles. Where the lines are apart, the score gives members away.",
+        "; ".join(_describe(study.arms[index]) for index in page),
+        _data(study, arrays, page),
     )
 
 
@@ -55,17 +64,16 @@ def _describe(arm: AuditResult) -> str:
     return f"{arm.label}: best balanced accuracy {number(accuracy)}"
 
 
-def _histograms(study: StudyResult, arrays: Arrays) -> list[_Histogram]:
-    """Returns the histograms of the first arms."""
-    arms = study.arms[:MOST_NAMED_ARMS]
-    return [_histogram(index, arm, arrays) for index, arm in enumerate(arms)]
+def _histograms(study: StudyResult, arrays: Arrays, page: list[int]) -> list[_Histogram]:
+    """Returns the histograms of the arms with these indices."""
+    return [_histogram(index, study.arms[index], arrays) for index in page]
 
 
 def _histogram(index: int, arm: AuditResult, arrays: Arrays) -> _Histogram:
     attack = headline(arm)
     scores = attack_scores(arrays, index, attack.attack)
     membership = arrays["membership"][attack.targets]
-    low, high = np.quantile(scores, [0.005, 0.995])
+    low, high = np.quantile(scores, [0.001, 0.999])
     # Equal scores have no range of their own.
     edges = np.linspace(low, high if high > low else low + 1, BINS)
     members, _ = np.histogram(scores[membership], edges, density=True)
@@ -73,9 +81,9 @@ def _histogram(index: int, arm: AuditResult, arrays: Arrays) -> _Histogram:
     return _Histogram(arm, edges, members, non_members)
 
 
-def _data(study: StudyResult, arrays: Arrays) -> list[Row]:
+def _data(study: StudyResult, arrays: Arrays, page: list[int]) -> list[Row]:
     rows: list[Row] = []
-    for histogram in _histograms(study, arrays):
+    for histogram in _histograms(study, arrays, page):
         edges = histogram.edges.tolist()
         densities = (list(histogram.members), list(histogram.non_members))
         for low, high, inside, outside in zip(edges[:-1], edges[1:], *densities, strict=True):
@@ -84,24 +92,49 @@ def _data(study: StudyResult, arrays: Arrays) -> list[Row]:
     return rows
 
 
-def score_figure(study: StudyResult, arrays: Arrays) -> Figure:
-    """Returns histograms of the first attack's scores, a panel for each of the first arms."""
-    histograms = _histograms(study, arrays)
+def score_figure(study: StudyResult, arrays: Arrays, page: list[int]) -> Figure:
+    """Returns histograms of the first attack's scores, a panel for each of the arms."""
+    histograms = _histograms(study, arrays, page)
     figure, panel_axes = panels(len(histograms), 2.4, sharey=False)
     with mpl.rc_context(STYLE):
         for axes, histogram in zip(panel_axes, histograms, strict=True):
-            _draw_density(axes, histogram.members, histogram.edges, MEMBER, "members")
-            _draw_density(axes, histogram.non_members, histogram.edges, NON_MEMBER, "non-members")
-            axes.set(xlabel="score", title=cut(histogram.arm.label, TITLE), yticks=[])
+            _draw_density(axes, histogram.members, histogram.edges, MEMBER, "members", "-")
+            _draw_density(
+                axes, histogram.non_members, histogram.edges, NON_MEMBER, "non-members", "--"
+            )
+            _add_tips(axes, histogram)
+            axes.set(xlabel="score", title=cut(histogram.arm.label, TITLE), yscale="log")
             axes.title.set_fontsize(8)
+            axes.yaxis.set_major_formatter(NullFormatter())
+            axes.yaxis.set_minor_locator(NullLocator())
             axes.xaxis.set_major_locator(MaxNLocator(5))
-        for axes in panel_axes[::MOST_COLUMNS]:
-            axes.set_ylabel("density")
+        for axes in panel_axes[:: columns_of(len(panel_axes))]:
+            axes.set_ylabel("density, log scale")
         legend(figure, panel_axes[0])
     return figure
 
 
+def _add_tips(axes: Axes, histogram: _Histogram) -> None:
+    """Adds bars without colour, at which HTML shows the densities of a bin."""
+    densities = (histogram.members, histogram.non_members)
+    for low, high, inside, outside in zip(
+        histogram.edges[:-1], histogram.edges[1:], *densities, strict=True
+    ):
+        span = axes.axvspan(low, high, alpha=0)
+        text = f"density of members {inside:.3g}, of non-members {outside:.3g}"
+        set_tip(span, f"{histogram.arm.label}, scores {low:.3g} to {high:.3g}: {text}")
+
+
 def _draw_density(
-    axes: Axes, density: NDArray[np.float64], edges: NDArray[np.float64], colour: str, label: str
+    axes: Axes,
+    density: NDArray[np.float64],
+    edges: NDArray[np.float64],
+    colour: str,
+    label: str,
+    line: str,
 ) -> None:
-    axes.stairs(density, edges, fill=True, color=colour, alpha=0.55, label=label)
+    """Draws the outline of a histogram; bins without a score have no place on the axis."""
+    shown = np.where(density > 0, density, np.nan)
+    axes.stairs(
+        shown, edges, baseline=None, color=colour, linestyle=line, linewidth=1.3, label=label
+    )

@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from mgaudit.reports.families import families
 from mgaudit.reports.figures.accuracy import adaptive_attacks
-from mgaudit.reports.figures.drawing import STYLE, TITLE, Drawing, Row, cut, estimate_cells
+from mgaudit.reports.figures.drawing import STYLE, TITLE, Drawing, Row, cut, estimate_cells, set_tip
 from mgaudit.reports.figures.palette import Look, looks
 from mgaudit.reports.figures.panels import MOST_COLUMNS, error_bars, legend, panels
 from mgaudit.reports.record import Estimate
@@ -143,8 +143,18 @@ def strength_figure(study: StudyResult, swept: dict[str, list[int]]) -> Figure:
             sweep = _Sweep.of(study, family, members, arm_looks[members[-1]])
             _draw_auc(above, sweep, attack, labelled=column == 0)
             _draw_accuracy(below, sweep, labelled=column == 0)
+        for start in range(0, count, columns):
+            _same_limits(panel_axes[start : start + columns])
         legend(figure)
     return figure
+
+
+def _same_limits(row: list[Axes]) -> None:
+    """Gives the panels of a row the same y axis, so that slopes can be compared."""
+    present = [axes for axes in row if axes.figure is not None]
+    limits = [axes.get_ylim() for axes in present]
+    for axes in present:
+        axes.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
 
 
 def _draw_auc(axes: Axes, sweep: _Sweep, attack: str, labelled: bool) -> None:
@@ -203,6 +213,10 @@ def _line(
         linewidth=1,
         capsize=2,
     )
+    for strength, estimate in points:
+        (spot,) = axes.plot(strength, estimate.value * scale, "o", alpha=0, markersize=7)
+        digits = 1 if scale > 1 else 3
+        set_tip(spot, f"strength {strength:g}: {number(estimate, scale, digits)}")
 
 
 def _band(axes: Axes, estimate: Estimate, scale: float) -> None:

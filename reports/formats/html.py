@@ -10,7 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
-from mgaudit.reports.document import Document
+from mgaudit.reports.document import Chapter, Document
 from mgaudit.reports.figures.drawing import Drawing
 from mgaudit.reports.table import Cell, Table
 
@@ -62,7 +62,12 @@ def render_html(document: Document) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"breakable": breakable, "picture": picture, "unbroken": unbroken}
+    environment.filters |= {
+        "breakable": breakable,
+        "id": id,
+        "picture": picture,
+        "unbroken": unbroken,
+    }
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
     template = environment.get_template("report.html.j2")
@@ -71,10 +76,17 @@ def render_html(document: Document) -> str:
         kind=lambda block: type(block).__name__,
         columns=columns,
         download=download,
+        numbers=document.numbers,
+        prefixed=prefixed,
         style=Markup(style),
         script=Markup(script),
         policy=_policy(f"\n{script}"),
     )
+
+
+def prefixed(chapter: Chapter) -> dict[str, str]:
+    """Returns the title of a chapter and the prefix of its files; "" where there is only one."""
+    return {"title": chapter.title, "prefix": f"{chapter.anchor}-" if chapter.title else ""}
 
 
 def _policy(script: str) -> str:

@@ -216,6 +216,8 @@ def _body(document: Document) -> Iterator[str]:
             title = rf"\section*{{{_running(chapter.title)}}}"
             yield rf"\clearpage{title}\label{{sec:{chapter.anchor}}}"
         yield rf"\begin{{quote}}\itshape {_running(chapter.question)}\end{{quote}}"
+        if chapter.answer is not None:
+            yield from _section(chapter.answer)
         yield from (_paragraph(sentence) for sentence in chapter.verdict)
         if index == 0:
             yield r"\tableofcontents"
@@ -257,7 +259,8 @@ def _block(section: Section, block: Block) -> Iterator[str]:
             yield _on_its_side(_input(section, block)) if is_wide(block) else _input(section, block)
         case Drawing():
             yield r"\begin{figure}\centering"
-            yield rf"\includegraphics[width=\linewidth]{{{_figure_path(section, block)}}}"
+            size = rf"width={block.share_of_width:.3g}\linewidth"
+            yield rf"\includegraphics[{size}]{{{_figure_path(section, block)}}}"
             label = rf"\label{{fig:{section.anchor}-{block.name}}}"
             yield rf"\caption{{{escape_latex(block.caption)}}}{label}"
             yield r"\end{figure}"

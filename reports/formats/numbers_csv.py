@@ -18,6 +18,7 @@ from mgaudit.reports.formats.canary_rows import canary_rows
 from mgaudit.reports.formats.risk_rows import risk_rows
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import (
+    AlarmBound,
     AttackResult,
     AuditResult,
     ClassExposure,
@@ -255,9 +256,16 @@ def _attack(attack: AttackResult, study: StudyResult) -> Iterator[CsvRow]:
         if attack.epsilon_proof is not None:
             bound["note"] = attack.epsilon_proof.rule
         yield bound | {"what": "attack"}
+    if attack.alarm_bound is not None:
+        yield _alarm_bound(attack.alarm_bound)
     for metric, allowed in attack.false_positives_allowed.items():
         yield {"what": "false positives allowed", "metric": metric, "value": allowed}
     yield {"what": "non-members", "value": attack.non_members}
+
+
+def _alarm_bound(bound: AlarmBound) -> CsvRow:
+    note = f"significance {bound.significance:g}, finite claims: {bound.claims}"
+    return {"what": "attack", "metric": "alarm_bound", "value": bound.epsilon, "note": note}
 
 
 def _comparisons(study: StudyResult) -> Iterator[CsvRow]:

@@ -69,6 +69,7 @@ def _chapter(chapter: Chapter) -> dict[str, Any]:
     return {
         "title": chapter.title,
         "question": _pieces(words(chapter.question)),
+        "answer": None if chapter.answer is None else _section(chapter.answer),
         "verdict": _paragraphs(chapter.verdict),
         "sections": [_section(section) for section in chapter.sections],
     }
@@ -99,6 +100,7 @@ def _drawing(section: Section, drawing: Drawing) -> dict[str, Any]:
         "kind": "drawing",
         "file": _file(section, drawing),
         "caption": drawing.caption,
+        "width": drawing.share_of_width,
         "alt": f"{drawing.caption} {drawing.description}",
     }
 

@@ -59,3 +59,10 @@ def poisson_batches(
     for _ in range(steps):
         sampled = torch.rand(examples, generator=generator) < sample_rate
         yield torch.nonzero(sampled).flatten()
+
+
+def parts_of_rows(rows: int, at_once: int, views: int) -> Iterator[slice]:
+    """Yields slices of `rows` rows, of at most `at_once` rows but at least the views of one."""
+    length = max(at_once // views, 1) * views
+    for start in range(0, rows, length):
+        yield slice(start, start + length)

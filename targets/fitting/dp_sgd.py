@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from mgaudit.targets.fitting.augmentation import AUGMENTATIONS
 from mgaudit.targets.fitting.averaging import WeightAverage
-from mgaudit.targets.fitting.batches import poisson_batches
+from mgaudit.targets.fitting.batches import parts_of_rows, poisson_batches
 from mgaudit.targets.fitting.clipping import Clipper, OneBackward
 from mgaudit.targets.fitting.examples import Streams, TrainingExamples, fresh_part
 from mgaudit.targets.fitting.ghost_clipping import GhostClipping
@@ -47,8 +47,8 @@ def fit_privately(
     """
     model.train()
     (own,) = examples.rows
-    clipper = clipper_of(model, examples.inputs)
     witness = None if observe is None else observe(model, plan)
+    clipper = clipper_of(model, examples.inputs)
     step = _Step(model, examples, fresh_part(scheme), training, plan, streams, clipper, witness)
     optimizer = _noisy_optimizer(model, training, plan, dp_noise)
     if witness is not None:
@@ -67,7 +67,7 @@ def fit_privately(
             rows = own[batch.to(own.device)].repeat_interleave(plan.views)
             finite &= step.add_gradients(rows, taken)
         if witness is not None:
-            witness.joins(clipper.add)
+            witness.joins(clipper)
         optimizer.step()
         schedule.step()
         average.update()
@@ -111,7 +111,7 @@ class _Step:
         noise = fresh.weight_noise(weights, taken, taken * plan.sample_rate, streams.weights)
         finite = torch.ones((), dtype=torch.bool, device=x.device)
         with _perturbed(weights, noise):
-            for part in _parts(len(rows), self.clipper.rows_at_once, plan.views):
+            for part in parts_of_rows(len(rows), self.clipper.rows_at_once, plan.views):
                 if node is not None:
                     node.values = None if values is None else values[part]
                 labels = examples.labels[rows[part]]
@@ -134,13 +134,6 @@ def clipper_of(model: nn.Module, x: Tensor) -> Clipper:
     `x` (1 or more, *input_shape) are some inputs.
     """
     return OneBackward.of_network(model, x) or GhostClipping(model)
-
-
-def _parts(rows: int, at_once: int, views: int) -> Iterator[slice]:
-    """Yields slices of `rows` rows, of at most `at_once` rows but at least the views of one."""
-    length = max(at_once // views, 1) * views
-    for start in range(0, rows, length):
-        yield slice(start, start + length)
 
 
 def _noisy_optimizer(

@@ -13,6 +13,11 @@ from mgaudit.targets.fitting.recipe import Recipe, TrainedModel, one_thread, tra
 from mgaudit.targets.white_box.recorder import StepRecorder
 from mgaudit.targets.white_box.witness import Witness
 
+# Leaving out an example takes about half as long as a step. One in 20 steps made the audit of the
+# digits 1.8 % longer for the MLP and 3.3 % for the CNN.
+STEPS_OF_AN_EXAMPLE = 20
+FEWEST_LEFT_OUT = 4
+
 
 def observed_training(
     recipe: Recipe,
@@ -40,11 +45,16 @@ def observed_training(
             most = max(weight.numel() for weight in weights)
             rule = "must be at most the size of the network's largest weight tensor"
             raise UsageError("directions", rule, str(directions), f"use {most} or fewer") from error
-        witnesses.append(Witness(model, recorder, norm, plan.batch_size))
+        # TF32 changes the gradients of an example by more than rounding, with the batch it is in.
+        exact = recipe.training.precision == "float32"
+        left_out = max(plan.steps // STEPS_OF_AN_EXAMPLE, FEWEST_LEFT_OUT) if exact else 0
+        witnesses.append(Witness(model, recorder, norm, plan.batch_size, left_out))
         return witnesses[-1]
 
     with one_thread():
         (model,) = train_at_once(
             recipe, dataset, membership, [0], torch.device(device), observe=observe
         )
-    return model, witnesses[0].recorder.arrays()
+    (witness,) = witnesses
+    record = witness.recorder.arrays()
+    return model, {**record, "largest_contribution": witness.largest_contribution}

@@ -1,6 +1,6 @@
 """The clipped sum of a batch, computed by torch's per-example gradients."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +9,7 @@ from torch.func import functional_call, grad, vmap
 
 def clipped_sum(
     model: nn.Module,
+    weights: Mapping[str, Tensor],
     x: Tensor,
     labels: Tensor,
     losses_of: Callable[[Tensor, Tensor], Tensor],
@@ -17,20 +18,18 @@ def clipped_sum(
 ) -> list[Tensor]:
     """Returns the sum of the examples' gradients, each clipped to `max_norm`, for each weight.
 
-    It shares no code with the clipping of DP-SGD. An example has `views` rows of `x` (rows,
-    *input_shape) and of `labels` (rows, ...), one after the other. `losses_of` returns the losses
-    (rows,) from logits (rows, classes) and labels; an example's loss is the mean over its rows.
+    It shares no code with the clipping of DP-SGD. `model` is evaluated with `weights`, by name. An
+    example has `views` rows of `x` (rows, *input_shape) and of `labels` (rows, ...), one after the
+    other. `losses_of` returns the losses (rows,) from logits (rows, classes) and labels; an
+    example's loss is the mean over its rows.
     """
-    weights = {
-        name: weight.detach() for name, weight in model.named_parameters() if weight.requires_grad
-    }
 
     def loss(own: dict[str, Tensor], rows: Tensor, targets: Tensor) -> Tensor:
         return losses_of(functional_call(model, own, (rows,)), targets).mean()
 
     of_examples = x.reshape(-1, views, *x.shape[1:])
     targets = labels.reshape(-1, views, *labels.shape[1:])
-    gradients = vmap(grad(loss), in_dims=(None, 0, 0))(weights, of_examples, targets)
+    gradients = vmap(grad(loss), in_dims=(None, 0, 0))(dict(weights), of_examples, targets)
     return clipped(list(gradients.values()), max_norm)
 
 

@@ -1,11 +1,14 @@
 """A white-box adversary in mgaudit's own training with DP-SGD."""
 
+import math
 from collections.abc import Callable
+from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
 
-from mgaudit.targets.white_box.directions import SparseRows
+from mgaudit.targets.fitting.clipping import Clipper
+from mgaudit.targets.white_box.leave_one_out import Batch, largest_contribution
 from mgaudit.targets.white_box.recorder import StepRecorder
 from mgaudit.targets.white_box.reference import clipped_sum
 
@@ -14,6 +17,8 @@ from mgaudit.targets.white_box.reference import clipped_sum
 FIRST_STEPS = 5
 ONE_STEP_IN = 100
 
+MOST_EXAMPLES = 64  # of the batch whose examples are left out in turn
+
 
 class Witness:
     """Adds canaries to the steps of `mgaudit.targets.fitting.dp_sgd`, and records them.
@@ -21,7 +26,9 @@ class Witness:
     In a step, `begin` is called first, `sees` with each part of the batch while the weights are
     those of the step, `joins` before the noise is added, and `ends` before the optimizer moves the
     weights. Canaries are taken out of the noisy sum afterwards, so that they do not disturb the
-    training.
+    training. In the first step with examples, up to 64 of them are a batch of which `left_out` are
+    left out in turn; `largest_contribution` is their largest contribution to the clipped sum in
+    units of the clip norm, and NaN if none was left out.
     """
 
     def __init__(
@@ -30,10 +37,18 @@ class Witness:
         recorder: StepRecorder,
         max_grad_norm: float,
         expected_batch_size: float,
+        left_out: int,
     ) -> None:
+        """Prepares for the steps of `model`, to which no clipper has added hooks yet."""
         self.recorder = recorder
-        self._model = model
-        self._weights = [weight for weight in model.parameters() if weight.requires_grad]
+        self.largest_contribution = math.nan
+        self._left_out = left_out
+        self._batch: Batch | None = None  # whose examples are still to be left out
+        self._named = {
+            name: weight for name, weight in model.named_parameters() if weight.requires_grad
+        }
+        self._weights = list(self._named.values())
+        self._unhooked = deepcopy(model)  # Opacus' hooks, which the clipper may add, refuse vmap
         self._max_grad_norm = max_grad_norm
         self._expected_batch_size = expected_batch_size
         self._batch_size = 0
@@ -58,17 +73,33 @@ class Witness:
         views: int,
     ) -> None:
         """Sees a part of the batch; the arguments are those of `clipped_sum`."""
+        if self._left_out:
+            self._keep(Batch(x, labels, losses_of, views))
         if self._is_checked:
-            sums = clipped_sum(self._model, x, labels, losses_of, views, self._max_grad_norm)
+            weights = {name: weight.detach() for name, weight in self._named.items()}
+            norm = self._max_grad_norm
+            sums = clipped_sum(self._unhooked, weights, x, labels, losses_of, views, norm)
             self.recorder.add_reference(sums, independent=True)
 
-    def joins(self, add: Callable[[list[tuple[nn.Parameter, SparseRows]], float], None]) -> None:
-        """Adds the canaries by `add`, which clips their gradients as those of the batch."""
+    def _keep(self, part: Batch) -> None:
+        """Keeps the first examples of the batch."""
+        if self._batch is None:
+            self._batch = part.first(MOST_EXAMPLES)
+        elif self._batch.examples < MOST_EXAMPLES:
+            self._batch = self._batch.joined(part).first(MOST_EXAMPLES)
+
+    def joins(self, clipper: Clipper) -> None:
+        """Adds the canaries by `clipper`, which clips their gradients as those of the batch."""
+        if self._batch is not None:
+            self.largest_contribution = largest_contribution(
+                clipper, self._weights, self._batch, self._max_grad_norm, self._left_out
+            )
+            self._left_out, self._batch = 0, None
         if self._batch_size and not self._is_checked:
             gradients = [weight.grad for weight in self._weights if weight.grad is not None]
             self.recorder.add_reference(gradients, independent=False)
         rows = zip(self._weights, self.recorder.rows(), strict=True)
-        add(list(rows), self._max_grad_norm)
+        clipper.add(list(rows), self._max_grad_norm)
 
     def ends(self) -> None:
         """Records the noisy sum, which is the gradient times the expected batch size."""

@@ -228,6 +228,30 @@ def test_checks_that_do_not_apply_count_for_the_level() -> None:
     assert alarms([replace(rate[0], p_value=0.0126)], 0.05) == []
 
 
+def test_a_contribution_above_the_clip_norm_fails_without_chance() -> None:
+    for largest, p_value in ((0.2, 1), (1 + 0.9e-4, 1), (1 + 1.1e-4, 0), (1.268, 0)):
+        check = checks_of(replace(simulated(0), largest_contribution=largest))[
+            "contribution-in-batch"
+        ]
+        assert (check.p_value, check.value, check.expected) == (p_value, largest, 1)
+        assert check.applies
+        assert check.deterministic
+    unknown = checks_of(replace(simulated(0), largest_contribution=math.nan))
+    assert not unknown["contribution-in-batch"].applies
+    assert unknown["contribution-in-batch"].p_value == 1
+    assert "contribution-in-batch" not in checks_of(simulated(0))
+
+
+def test_a_deterministic_check_takes_no_share_of_the_significance() -> None:
+    borderline = [Check("a", 0.018, 0.0, 0.0), Check("b", 0.019, 0.0, 0.0)]
+    passed = Check("fact", 1.0, 1.0, 1.0, deterministic=True)
+    for checks in (borderline, [*borderline, passed], [passed, passed, *borderline]):
+        assert [check.name for check in alarms(checks, 0.05)] == ["a"]
+    broken = replace(passed, p_value=0.0)
+    assert [check.name for check in alarms([*borderline, broken], 0.05)] == ["a", "fact"]
+    assert alarms([broken], 1e-9) == [broken]
+
+
 def test_too_few_scores_and_values_out_of_range_are_refused() -> None:
     few = simulated(0, steps=2)
     with pytest.raises(ValueError, match="at least 20 scores with a canary and 20 without"):

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from mgaudit.reports.formats.render import FORMATS
 from mgaudit.reports.method import method
 from mgaudit.reports.references import references
 from mgaudit.reports.results import StudyResult
+from mgaudit.result import Result
 from tests.fake_study import arrays, estimate, html_text, result, study, three_arms
 
 ATTACK = CanaryAttack(
@@ -108,3 +110,27 @@ def test_a_study_with_canaries_has_all_of_them() -> None:
     assert {row["attack"] for row in rows if row["what"].startswith("pooled")} == {"lira"}
     text = html_text(FORMATS["html"].render(content).decode())
     assert "mislabelled canaries 20 101 0.913" in text
+
+
+def test_the_frame_has_the_numbers_of_the_table() -> None:
+    made = with_canaries()
+    frame = Result(result(made), [arrays()], Path()).to_frame()
+    found = frame[frame.metric.str.contains("canaries_|others_")]
+    assert list(found.arm.unique()) == [arm.key for arm in made.arms]
+    assert set(found.attack) == {"lira"}
+    assert set(found.adversary) == {made.arms[0].attacks[0].adversary}
+    first = found[found.arm == "none"].set_index("metric")[["value", "low", "high"]]
+    assert {metric: tuple(row) for metric, row in first.iterrows()} == {
+        "canaries_auc": pytest.approx((0.913, 0.893, 0.933)),
+        "canaries_tpr@0.1": pytest.approx((0.612, 0.512, 0.712)),
+        "others_auc": pytest.approx((0.521, 0.511, 0.531)),
+        "others_tpr@0.1": pytest.approx((0.117, 0.097, 0.137)),
+    }
+    assert not frame.duplicated(["study", "arm", "attack", "adversary", "metric"]).any()
+
+
+def test_the_frame_leaves_out_what_has_too_few_pairs() -> None:
+    few = ATTACK.canaries.model_copy(update={"auc": None, "tpr": None})
+    made = with_canaries(level=None, canaries=few)
+    frame = Result(result(made), [arrays()], Path()).to_frame()
+    assert set(frame.metric[frame.metric.str.contains("canaries_|others_")]) == {"others_auc"}

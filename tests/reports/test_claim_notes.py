@@ -1,12 +1,19 @@
 """What a report says of a bound above a claim, and of one far below it."""
 
+import csv
+import io
+import math
+from pathlib import Path
+
 import pytest
 
+from mgaudit.reports.formats.numbers_csv import render_csv
 from mgaudit.reports.method import method
 from mgaudit.reports.record import ChoiceRecord
 from mgaudit.reports.results import AlarmBound, AuditResult, StudyResult
 from mgaudit.reports.tables import accuracy_vs_privacy
 from mgaudit.reports.verdict import verdict
+from mgaudit.result import Result
 from mgaudit.storage.join import NamedRun, joined
 from tests.fake_study import arrays, result, study, three_arms
 
@@ -48,6 +55,28 @@ def test_only_the_corrected_bound_raises_an_alarm(
     marked = str(accuracy_vs_privacy(with_private(arm)).rows[-3][-2])
     assert marked.endswith("!") is alarm
     assert ("without a mark is no alarm" in notes(arm)) is (proved > 8 and not alarm)
+
+
+def test_the_frame_and_the_csv_have_the_corrected_bound() -> None:
+    for corrected in (8.2, None):
+        record = result(with_private(private(8.5, corrected)))
+        rows = csv.DictReader(io.StringIO(render_csv(record)))
+        found = [row for row in rows if row["metric"] == "alarm_bound"]
+        frame = Result(record, [arrays()], Path()).to_frame()
+        of_frame = frame[frame.metric == "alarm_bound"]
+        if corrected is None:
+            assert not found
+            assert of_frame.empty
+            continue
+        arm = three_arms()[2]
+        (row,), (ours,) = found, of_frame.itertuples()
+        named = (arm.key, arm.attacks[0].attack, arm.attacks[0].adversary)
+        assert (row["arm"], row["attack"], row["adversary"]) == named
+        assert (ours.arm, ours.attack, ours.adversary) == named
+        assert (row["what"], row["value"], row["low"]) == ("attack", "8.2", "")
+        assert row["note"] == "significance 0.0166667, finite claims: 3"
+        assert ours.value == 8.2
+        assert math.isnan(ours.low)
 
 
 def test_an_alarm_states_the_corrected_bound_and_the_number_of_claims() -> None:

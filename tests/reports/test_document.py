@@ -11,28 +11,28 @@ from mgaudit.reports.formats.pdf import render_pdf
 from mgaudit.reports.method import method
 from mgaudit.reports.record import NamedChoice
 from mgaudit.reports.results import EpsilonProof, StudyResult
-from mgaudit.reports.section import Section, Words
+from mgaudit.reports.section import Facts, Section, Words
 from mgaudit.reports.table import Cell, Table
 from mgaudit.reports.tables import accuracy_vs_privacy
 from mgaudit.reports.verdict import verdict
 from tests.fake_study import NASTY, arrays, html_text, many, pdf_text, result, study
 
 SECTIONS = [
+    "Answer",
     "Accuracy against privacy",
     "Figures",
     "Ceilings of the accountant",
     "Differences to training without noise",
     "Pareto front",
     "Privacy at matched accuracy",
-    "DP-equivalent ε",
     "Adaptive and naive adversary",
     "Attack power and shadow models",
     "Single targets",
     "Exposed examples",
-    "Beside published figures",
     "Method",
     "What was run",
     "All metrics",
+    "Not computed",
     "Run it again",
 ]
 
@@ -83,16 +83,38 @@ def test_a_section_more_is_one_function_in_the_list(monkeypatch: pytest.MonkeyPa
 @pytest.mark.usefixtures("blank_figures")
 def test_a_part_that_is_empty_says_why() -> None:
     alone = study(arms=[study().arms[1]])
-    tables = {table.key: table for _, table in document(result(alone), [arrays(alone.arms)]).tables}
-    for key in ("differences", "ignorance", "shared-exposure"):
-        assert tables[key].rows == []
-        assert tables[key].notes == ["There is no arm without noise to compare with."]
-    assert "two arms with DP-SGD at finite ε" in tables["dp-equivalent"].notes[0]
-    (note,) = tables["matched-auc"].notes
-    assert note == "All arms belong to one family, so there is no other family to match it with."
-    assert tables["front"].rows
-    for text in (html_text(render_html(document(result(alone), [arrays(alone.arms)]))),):
-        assert text.count("There is no arm without noise to compare with.") == 3
+    content = document(result(alone), [arrays(alone.arms)])
+    assert all(table.rows for _, table in content.tables)
+    (missing,) = (section for section in content.sections if section.title == "Not computed")
+    (facts,) = missing.blocks
+    assert isinstance(facts, Facts)
+    reasons = dict(facts.pairs)
+    no_plain = "There is no arm without noise to compare with."
+    for title in ("Differences to training without noise", "Adaptive and naive adversary"):
+        assert reasons[title] == no_plain
+    assert "two arms with DP-SGD at finite ε" in reasons["DP-equivalent ε"]
+    assert reasons["Privacy at matched accuracy"] == (
+        "All arms belong to one family, so there is no other family to match it with."
+    )
+    titles = [section.title for section in content.sections]
+    assert "Pareto front" in titles
+    assert not set(titles) & set(reasons)
+    # The third time is in the section on exposed examples, whose other tables have rows.
+    assert html_text(render_html(content)).count(no_plain) == 3
+
+
+def test_tables_and_figures_are_numbered_in_their_order() -> None:
+    content = document(result(study()), [arrays()])
+    tables = [content.numbers[id(table)] for _, table in content.tables]
+    drawings = [content.numbers[id(drawing)] for _, drawing in content.drawings]
+    assert tables == [f"Table {count}" for count in range(1, len(tables) + 1)]
+    assert drawings == [f"Figure {count}" for count in range(1, len(drawings) + 1)]
+    html = html_text(render_html(content))
+    for name in (*tables, *drawings):
+        assert html.count(f"{name}.") == 1, name
+    first = content.sections[0]
+    assert content.numbers[id(first.blocks[0])] == "Table 1"
+    assert content.numbers[id(first.blocks[1])] == "Figure 1"
 
 
 def test_a_part_that_is_empty_without_a_reason_is_an_error() -> None:

@@ -261,6 +261,8 @@ def test_the_contents_name_every_section_in_its_order(content: Document, page: P
     for chapter in content.chapters:
         if chapter.title:
             expected.append((f"#{chapter.anchor}", chapter.title))
+        if chapter.answer is not None:
+            expected.append((f"#{chapter.answer.anchor}", chapter.answer.title))
         expected.append((f"#{chapter.anchor}-verdict", "Verdict"))
         expected += [(f"#{section.anchor}", section.title) for section in chapter.sections]
     expected += [(f"#{section.anchor}", section.title) for section in content.closing]
@@ -408,9 +410,15 @@ def test_csv_of_a_table_has_numbers_in_full_beside_their_intervals_and_marks() -
     table.rows.append([Cell("c"), Cell("–"), Cell("none")])
     assert third.text == "−0.333"
     assert list(csv.reader(io.StringIO(table.csv()))) == [
-        ["Arm", "Gain", "Gain: interval", "Gain: mark", "Of"],
-        ['a, "b"', repr(-1 / 3), "± 0.167", "†", "3"],
-        ["c", "–", "", "", "none"],
+        ["Arm", "Gain", "Gain: low", "Gain: high", "Gain: mark", "Of"],
+        ['a, "b"', repr(-1 / 3), "-0.5", repr(-1 / 6), "†", "3"],
+        ["c", "–", "", "", "", "none"],
+    ]
+    open_above = Cell("above 8", "(at least 3.1)", limits=(3.1, None))
+    words = Table("key", "Caption", ["ε", "At"], [[open_above, Cell("not reached", "(97 %)")]])
+    assert list(csv.reader(io.StringIO(words.csv()))) == [
+        ["ε", "ε: low", "ε: high", "At", "At: remark"],
+        ["above 8", "3.1", "", "not reached", "(97 %)"],
     ]
 
 

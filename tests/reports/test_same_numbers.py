@@ -148,7 +148,17 @@ def test_the_tables_of_the_formats_have_the_numbers_of_the_result(
                 scale, digits = units.get(metric, (100, 2))
                 title = "AUC" if metric == "auc" else metric.replace("_", " ") + ", %"
                 if metric.startswith("tpr"):
-                    title = f"TPR @ {float(metric.removeprefix('tpr@')) * 100:g} % FPR, %"
+                    parts = (attack["metrics"], attack["differences"])
+                    same = [
+                        one
+                        for one in attack["metrics"]
+                        if one.startswith("tpr")
+                        and all(part.get(one) == part.get(metric) for part in parts)
+                    ]
+                    if metric != same[0]:  # the same number, in one row
+                        continue
+                    levels = [f"{float(one.removeprefix('tpr@')) * 100:g}" for one in same]
+                    title = f"TPR @ {' and '.join(levels)} % FPR, %"
                 row = squeezed(
                     f"{arm['label']} {name} {title} {rounded(estimate['value'] * scale, digits)}"
                 )

@@ -87,7 +87,7 @@ def test_the_section_follows_the_main_table_and_says_what_epsilon_leaves_out() -
     assert [table.key for table in tables] == ["search-1", "search-3"]
     report = document(result(shown), [arrays(shown.arms)])
     titles = [section.title for section in report.sections]
-    assert titles[1] == "Search for the settings"
+    assert titles[2] == "Search for the settings"
     assert "Trials for dp-sgd (epsilon=8)" in render_html(report)
 
 

@@ -65,6 +65,19 @@ def test_the_main_table_has_a_row_for_each_arm_and_attack_with_the_numbers_of_th
     assert len(all_metrics(study()).rows) == 8 * len(METRICS)
 
 
+def test_tprs_that_are_the_same_number_are_one_row() -> None:
+    first, *others = study().arms
+    attack = first.attacks[0]
+    same = {**attack.metrics, "tpr@0": attack.metrics["tpr@0.001"]}
+    merged = attack.model_copy(update={"metrics": same})
+    first = first.model_copy(update={"attacks": [merged, *first.attacks[1:]]})
+    rows = all_metrics(study(arms=[first, *others])).rows
+    assert len(rows) == 8 * len(METRICS) - 1
+    headings = [str(row[2]) for row in rows]
+    assert headings.count("TPR @ 0.1 and 0 % FPR, %") == 1
+    assert headings.count("TPR @ 0.1 % FPR, %") == 7
+
+
 def test_delta_stands_beside_every_epsilon_of_the_tables() -> None:
     record = study()
     (note,) = summary_table(record).notes
@@ -112,7 +125,7 @@ def test_the_exposed_are_told_with_their_rank_and_their_class() -> None:
     assert len(rows) == 3 * 5
     assert rows[1] == ["no noise", "train/1.png", "a", "6.50", "95.0 ± 5.0", "–", "2"]
     assert rows[2] == ["no noise", "train/2.png", "a", "5.50", "95.0 ± 5.0", "50.0 ± 25.0", "2"]
-    table = by_class(study())
+    (table,) = by_class(study())
     assert table.columns == [
         "Class",
         "Examples",
@@ -128,7 +141,11 @@ def test_the_exposed_are_told_with_their_rank_and_their_class() -> None:
         ClassExposure(label=str(index), examples=9, auc=estimate(index / 40, 0.01))
         for index in range(30)
     ]
-    many = by_class(study(arms=[study().arms[0].model_copy(update={"by_class": classes})] * 7))
+    seven = [study().arms[0].model_copy(update={"by_class": classes})] * 7
+    many, rest = by_class(study(arms=seven))
+    assert (len(many.columns), len(rest.columns)) == (2 + 5, 2 + 2)
+    assert (many.key, rest.key) == ("by-class-1", "by-class-2")
+    assert [row[0] for row in many.rows] == [row[0] for row in rest.rows]
     assert [str(row[0]) for row in many.rows] == [
         "29",
         "28",
@@ -145,7 +162,6 @@ def test_the_exposed_are_told_with_their_rank_and_their_class() -> None:
     ]
     assert len(many.columns) == 7
     assert "most and least exposed classes; all are in result.json" in many.notes[1]
-    assert "first 5 arms; all are in result.json" in many.notes[2]
 
 
 def test_metrics_are_shown_as_the_result_says() -> None:

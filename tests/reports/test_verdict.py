@@ -24,7 +24,7 @@ def test_the_verdict_is_a_sentence_to_quote_and_what_qualifies_it() -> None:
         "adversary with the attack lira and 5 shadow models trained like the target has AUC "
         "0.700 ± 0.012 instead of 0.750 ± 0.012 without noise (difference −0.050, simultaneous "
         "interval [−0.057, −0.043]) and TPR 21.00 ± 0.50 % instead of 21.00 ± 0.50 % at 10 % FPR; "
-        "test accuracy is 95.0 % ([92.5, 96.5]) instead of 98.5 % ([96.0, 100.0]) (−3.1 ± 1.2 "
+        "test accuracy is 95.0 % [92.5, 96.5] instead of 98.5 % [96.0, 100.0] (−3.1 ± 1.2 "
         "percentage points); the attack proves ε ≥ 0.32 at δ = 8.81e-04. By the AUC: protects. By "
         "the TPR at 10 % FPR: no difference that matters."
     )
@@ -121,8 +121,8 @@ def test_another_attack_that_contradicts_has_a_sentence() -> None:
 @pytest.mark.parametrize(
     ("untrained", "words"),
     [
-        ("gaussian-mask:kappa=0.3", "because their test accuracy of 95.0 % ([92.5, 96.5])"),
-        ("none", "because without noise, the test accuracy of 98.5 % ([96.0, 100.0])"),
+        ("gaussian-mask:kappa=0.3", "because their test accuracy of 95.0 % [92.5, 96.5]"),
+        ("none", "because without noise, the test accuracy of 98.5 % [96.0, 100.0]"),
     ],
 )
 def test_models_that_may_have_learned_nothing_get_no_verdict(untrained: str, words: str) -> None:

@@ -43,8 +43,8 @@ class Counting(Progress):
     def training_started(self, label: str, models: int, reused: int) -> None:
         self.reused += reused
 
-    def model_trained(self) -> None:
-        self.trained += 1
+    def model_trained(self, models: int = 1) -> None:
+        self.trained += models
 
 
 def run(

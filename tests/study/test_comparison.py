@@ -30,8 +30,8 @@ class Heard(Progress):
     def stage(self, text: str) -> None:
         self.stages.append(text)
 
-    def model_trained(self) -> None:
-        self.trained += 1
+    def model_trained(self, models: int = 1) -> None:
+        self.trained += models
 
 
 def plan(**changes: Any) -> ComparisonPlan:

@@ -68,6 +68,43 @@ def test_the_scores_do_not_depend_on_the_number_of_processes() -> None:
     assert len(set(one)) == 50
 
 
+class Trainings(Progress):
+    """Keeps what is said of the trainings, in its order."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[Any, ...]] = []
+
+    def stage(self, text: str) -> None:
+        self.events.append(("stage", text))
+
+    def training_started(self, label: str, models: int, reused: int) -> None:
+        self.events.append(("started", label, models, reused))
+
+    def model_trained(self, models: int = 1) -> None:
+        self.events.append(("trained", models))
+
+    def training_ended(self) -> None:
+        self.events.append(("ended",))
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_the_progress_counts_the_trainings_of_each_task(jobs: int) -> None:
+    plan = plan_dp_audit(dp_audit_settings(SMALL | {"runs": 25}))
+    progress = Trainings()
+    run_dp_audit(plan, jobs, progress)
+    label = plan.arm.settings.label
+    after = [event[0] for event in progress.events].index("started")
+    assert ("stage", f"{label}: training 50 times, each second time without the canary") in (
+        progress.events[:after]
+    )
+    assert progress.events[after:] == [
+        ("started", label, 50, 0),
+        ("trained", 25),
+        ("trained", 25),
+        ("ended",),
+    ]
+
+
 def test_training_without_noise_is_told_apart_without_an_error() -> None:
     record, _ = audited(scheme="dp-sgd:noise_multiplier=0", runs=20)
     assert record.epsilon_claimed is None

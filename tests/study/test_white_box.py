@@ -20,7 +20,9 @@ from mgaudit.cli.app import app
 from mgaudit.errors import UsageError
 from mgaudit.reports.dp_audit import DPAuditResult
 from mgaudit.reports.white_box import CHECK_WORDS, checks_table, failures
+from mgaudit.targets.fitting import dp_sgd
 from mgaudit.targets.fitting.accountants import privacy_bounds
+from mgaudit.targets.fitting.clipping import OneBackward
 
 SMALL: dict[str, Any] = {
     "adversary": "white-box",
@@ -146,6 +148,7 @@ def test_the_command_line_shows_bounds_checks_and_finding(
     assert run.exit_code == 0
     assert "No alarm: " in run.stdout
     assert "contribution of a canary ÷ clip norm" in run.stdout
+    assert "largest contribution of an example in" in run.stdout
     assert "passed" in run.stdout
     lines = [line for line in run.stdout.splitlines() if not line.startswith(str(tmp_path))]
     assert max(map(len, lines)) <= 80
@@ -402,6 +405,52 @@ def test_without_a_step_there_is_no_result() -> None:
         auditor.result()
 
 
-def test_every_check_has_words() -> None:
-    result = audited(loop())
-    assert list(result.checks().name) == list(CHECK_WORDS)
+def test_every_check_has_words(tmp_path: Path) -> None:
+    own = mgaudit.audit_dp(**SMALL, out=tmp_path)
+    assert list(own.checks().name) == list(CHECK_WORDS)
+    of_loop = [name for name, words in CHECK_WORDS.items() if not words.deterministic]
+    assert list(audited(loop()).checks().name) == of_loop
+
+
+# The contribution of an example in a batch
+
+
+class ThreeTimesTooLong(OneBackward):
+    """Clips to a norm that is three times too large; canaries are clipped well."""
+
+    def backward(self, losses: torch.Tensor, max_norm: float, views: int = 1) -> None:
+        super().backward(losses, 3 * max_norm, views)
+
+
+def shown(result: mgaudit.DPResult) -> list[str]:
+    """Returns the row of the check but for its name, which the reports have as well."""
+    facts = result.record.white_box
+    assert facts is not None
+    (row,) = [row for row in checks_table(facts).rows if "in a batch" in str(row[0])]
+    assert result.path is not None
+    name = "largest contribution of an example in a batch ÷ clip norm"
+    assert name in (result.path / "report.html").read_text()
+    assert (result.path / "report.pdf").stat().st_size > 0
+    return [str(cell) for cell in row[1:]]
+
+
+def test_a_contribution_above_the_clip_norm_is_an_alarm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = mgaudit.audit_dp(**SMALL, out=tmp_path)
+    assert values(right)["contribution-in-batch"] == pytest.approx(1, abs=1e-4)
+    assert shown(right) == ["1", "1", "1", "passed"]
+    monkeypatch.setattr(dp_sgd, "clipper_of", ThreeTimesTooLong.of_network)
+    wrong = mgaudit.audit_dp(**SMALL, out=tmp_path)
+    assert shown(wrong) == ["3", "1", "0", "failed"]
+    assert values(wrong)["contribution-in-batch"] == pytest.approx(3, abs=1e-3)
+    assert "an example of a batch changes the sum by more than the clip norm" in wrong.verdict
+    assert wrong.path is not None
+    kept = json.loads((wrong.path / "dp-audit.json").read_text())["white_box"]["checks"]
+    (check,) = [check for check in kept if check["name"] == "contribution-in-batch"]
+    assert (check["value"], check["p_value"], check["alarm"]) == (
+        values(wrong)["contribution-in-batch"],
+        0,
+        True,
+    )
+    assert check["part"] == "mechanism"

@@ -175,7 +175,8 @@ def test_the_second_clipped_sum_is_that_of_autograd() -> None:
         norm = torch.cat([part.flatten() for part in own]).norm()
         for total, part in zip(sums, own, strict=True):
             total += part * min(1.0, float(0.6 / norm))
-    found = reference.clipped_sum(model, x, labels, losses, 2, 0.6)
+    weights = {name: weight.detach() for name, weight in model.named_parameters()}
+    found = reference.clipped_sum(model, weights, x, labels, losses, 2, 0.6)
     for part, total in zip(found, sums, strict=True):
         torch.testing.assert_close(part, total)
 

@@ -8,7 +8,11 @@ for (const table of document.querySelectorAll("table")) {
   const rows = [...body.rows];
   const headings = [...table.tHead.rows[0].cells];
   if (rows.length < 2) continue;
-  table.caption.firstElementChild.append(" (sort by the buttons in the column headings)");
+  const hint = document.createElement("span");
+  hint.className = "hidden";
+  hint.append(" (sort by the buttons in the column headings)");
+  table.caption.append(hint);
+  fold(table, rows.length);
   headings.forEach((heading, column) => {
     const button = document.createElement("button");
     button.type = "button";
@@ -22,6 +26,26 @@ for (const table of document.querySelectorAll("table")) {
       body.append(...(order ? [...rows].sort(by(column, order === "ascending" ? 1 : -1)) : rows));
     });
   });
+}
+
+// A long table begins with 20 rows; the button shows all.
+function fold(table, rows) {
+  if (rows <= 30) return;
+  table.classList.add("folded");
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "more";
+  const update = () => {
+    const folded = table.classList.contains("folded");
+    button.setAttribute("aria-expanded", String(!folded));
+    button.textContent = folded ? `Show all ${rows} rows` : "Show the first 20 rows";
+  };
+  button.addEventListener("click", () => {
+    table.classList.toggle("folded");
+    update();
+  });
+  update();
+  table.closest(".table").after(button);
 }
 
 // Cells without a number, such as "none", stay below those with one in either order.
@@ -38,6 +62,7 @@ function by(column, sign) {
 const sizes = new ResizeObserver((entries) => {
   for (const region of new Set(entries.map((entry) => entry.target.closest(".scroll")))) {
     const wide = region.scrollWidth > region.clientWidth;
+    region.classList.toggle("wide", wide);
     for (const [name, value] of [["tabindex", "0"], ["role", "region"], ["aria-label", region.dataset.label]]) {
       if (wide) region.setAttribute(name, value);
       else region.removeAttribute(name);
@@ -47,4 +72,30 @@ const sizes = new ResizeObserver((entries) => {
 for (const region of document.querySelectorAll(".scroll")) {
   sizes.observe(region);
   sizes.observe(region.firstElementChild);
+}
+
+// The values of a point or curve: its title, shown at once beside the pointer, also a little beside a thin line.
+const box = document.createElement("div");
+box.className = "tip-box";
+box.hidden = true;
+box.setAttribute("aria-hidden", "true");
+document.body.append(box);
+for (const title of document.querySelectorAll("svg .tip > title")) {
+  title.parentNode.dataset.tip = title.textContent;
+  title.remove();
+}
+const beside = [[0, 0], [4, 0], [-4, 0], [0, 4], [0, -4]];
+for (const svg of document.querySelectorAll("figure svg")) {
+  svg.addEventListener("pointermove", (event) => {
+    const near = beside.map(([x, y]) => document.elementFromPoint(event.clientX + x, event.clientY + y));
+    const tip = near.map((element) => element && element.closest(".tip")).find(Boolean);
+    box.hidden = !tip;
+    if (!tip) return;
+    box.textContent = tip.dataset.tip;
+    box.style.left = `${Math.max(0, Math.min(event.clientX + 12, innerWidth - box.offsetWidth - 4))}px`;
+    box.style.top = `${Math.max(0, Math.min(event.clientY + 14, innerHeight - box.offsetHeight - 4))}px`;
+  });
+  svg.addEventListener("pointerleave", () => {
+    box.hidden = true;
+  });
 }

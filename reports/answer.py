@@ -1,0 +1,47 @@
+"""The first section of a report: answers, threat model and limits, and one figure."""
+
+from mgaudit.reports.arm_verdict import ArmVerdict
+from mgaudit.reports.figures.accuracy import first_accuracy_drawing
+from mgaudit.reports.method import limits, threat_model
+from mgaudit.reports.plain_arm import plain_training
+from mgaudit.reports.results import AuditResult, StudyResult
+from mgaudit.reports.section import Section, Words
+from mgaudit.reports.table import Cell, Table, number
+from mgaudit.reports.tables import headline
+
+NOT_JUDGED = "no verdict"
+
+
+def answer_section(study: StudyResult) -> Section:
+    """Returns the answer for each arm, in what setting it holds, and what it leaves open."""
+    return Section.of(
+        "Answer",
+        answers(study),
+        first_accuracy_drawing(study),
+        Words([threat_model(study), limits(study)]),
+    )
+
+
+def answers(study: StudyResult) -> Table:
+    """Returns accuracy, the AUC of the first attack and the verdict of each arm."""
+    verdicts = {verdict.arm: verdict for verdict in study.analysis.verdicts}
+    rows = [_row(arm, verdicts.get(arm.key), study) for arm in study.arms]
+    note = f"The attack is {headline(study.arms[0]).name}, and intervals are at 95 %."
+    if verdicts:
+        note += " All verdicts hold together with probability 95 %."
+    if any(verdict.against == "plain" for verdict in verdicts.values()):
+        note += f" They compare the arm with {plain_training(study)}."
+    columns = ["Arm", "Test acc., %", "AUC", "Verdict"]
+    return Table("answers", "Accuracy, attack and verdict of each arm", columns, rows, [note])
+
+
+def _row(arm: AuditResult, verdict: ArmVerdict | None, study: StudyResult) -> list[Cell]:
+    outcome = NOT_JUDGED if verdict is None or verdict.outcome is None else verdict.outcome
+    if verdict is None and arm is study.plain:
+        outcome = "–"
+    return [
+        Cell(arm.label),
+        number(arm.accuracy, 100, 1),
+        number(headline(arm).metrics["auc"]),
+        Cell(outcome, mark="!" if arm.alarm else ""),
+    ]
