@@ -23,7 +23,7 @@ settings.load_profile("steady")
 
 # Files of few tests that take long: a worker that begins one of them last would end minutes after
 # the others.
-BEGUN_FIRST = ("goldens", "test_packaging.py", "test_docs.py", "cli", "attacks")
+BEGUN_FIRST = ("goldens", "test_packaging.py", "test_docs.py", "docs", "cli", "attacks")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
