@@ -38,9 +38,11 @@ format: $(VENV)/installed
 types: $(VENV)/installed
 	$(BIN)/mypy
 
+# Builds the site in site/, and checks that no page loads anything from another host.
 docs: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	MGAUDIT_SITE=site $(BIN)/python -m pytest -q tests/docs/test_site.py
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

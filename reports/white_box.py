@@ -113,11 +113,20 @@ class WhiteBoxFacts(Record):
         return [check for check in self.checks if check.alarm]
 
 
+def _signed(value: float) -> str:
+    """Returns a number with four digits.
+
+    >>> _signed(-0.05041), _signed(1.0)
+    ('−0.05041', '1')
+    """
+    return ("−" if value < 0 else "") + f"{abs(value):.4g}"
+
+
 def checks_table(facts: WhiteBoxFacts) -> Table:
     """Returns a row for each check."""
     rows = []
     for check in facts.checks:
-        value = "–" if check.value is None else f"{check.value:.4g}"
+        value = "–" if check.value is None else _signed(check.value)
         outcome = "not done" if check.value is None else "failed" if check.alarm else "passed"
         p_value = "" if check.value is None else _p_text(check)
         rows.append(

@@ -27,6 +27,7 @@ BEGUN_FIRST = (
     "goldens",
     "test_packaging.py",
     "test_docs.py",
+    "docs",
     "test_examples.py",
     "cli",
     "attacks",

@@ -1,12 +1,15 @@
-"""The contracts for users' own attacks and schemes, as the guide shows them."""
+"""The contracts for users' own attacks and schemes, as their pages show them."""
 
 import doctest
-from pathlib import Path
 
-GUIDE = Path(__file__).resolve().parent.parent / "docs" / "guide.md"
+import pytest
+
+from tests.docs.pages import DOCS
 
 
-def test_the_examples_of_the_guide_give_what_they_say() -> None:
-    results = doctest.testfile(str(GUIDE), module_relative=False, encoding="utf-8")
+@pytest.mark.parametrize(("page", "examples"), [("own-attack", 6), ("own-scheme", 6)])
+def test_the_examples_of_a_page_give_what_they_say(page: str, examples: int) -> None:
+    path = str(DOCS / "howto" / f"{page}.md")
+    results = doctest.testfile(path, module_relative=False, encoding="utf-8")
     assert results.failed == 0
-    assert results.attempted > 10
+    assert results.attempted >= examples

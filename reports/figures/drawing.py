@@ -66,6 +66,11 @@ class Drawing:
         figure.set_layout_engine(None)  # with "none" each save would draw twice
         return figure
 
+    @property
+    def share_of_width(self) -> float:
+        """The share of the width of the text that the figure takes on paper."""
+        return min(float(self.figure.get_figwidth()) / WIDTH, 1.0)
+
     def svg(self, prefix: str = "") -> str:
         """Returns the figure as an SVG element, the same bytes each time; HTML and PDF share it.
 

@@ -259,7 +259,8 @@ def _block(section: Section, block: Block) -> Iterator[str]:
             yield _on_its_side(_input(section, block)) if is_wide(block) else _input(section, block)
         case Drawing():
             yield r"\begin{figure}\centering"
-            yield rf"\includegraphics[width=\linewidth]{{{_figure_path(section, block)}}}"
+            size = rf"width={block.share_of_width:.3g}\linewidth"
+            yield rf"\includegraphics[{size}]{{{_figure_path(section, block)}}}"
             label = rf"\label{{fig:{section.anchor}-{block.name}}}"
             yield rf"\caption{{{escape_latex(block.caption)}}}{label}"
             yield r"\end{figure}"

@@ -9,7 +9,7 @@ from typing import Any
 import typst
 
 from mgaudit.reports.document import Chapter, Document
-from mgaudit.reports.figures.drawing import WIDTH, Drawing
+from mgaudit.reports.figures.drawing import Drawing
 from mgaudit.reports.formats.unbroken import lines, parts, texts, unbreakable, words
 from mgaudit.reports.formats.visible import visible
 from mgaudit.reports.section import Block, Facts, Listing, Section, Words
@@ -100,7 +100,7 @@ def _drawing(section: Section, drawing: Drawing) -> dict[str, Any]:
         "kind": "drawing",
         "file": _file(section, drawing),
         "caption": drawing.caption,
-        "width": min(drawing.figure.get_figwidth() / WIDTH, 1.0),
+        "width": drawing.share_of_width,
         "alt": f"{drawing.caption} {drawing.description}",
     }
 

@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -33,7 +34,9 @@ from tests.reports.test_html import (
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("small", "grid", "crowded")
-WIDTHS = (360, 768, 1440)
+WIDTHS = (360, 390, 768, 1440)
+PHONE = 390
+SCREEN = 900  # pixels of height
 A4 = 687  # pixels between the margins of the page
 FLAGS = (
     "--headless",
@@ -318,6 +321,109 @@ def test_no_page_is_wider_than_its_window_and_what_is_wider_can_be_scrolled_by_k
         assert any(region["wide"] for region in regions)
 
 
+def test_the_first_screen_holds_question_answer_threat_model_limits_and_figure(
+    browser: Browser, pages: dict[str, Path]
+) -> None:
+    browser.open(pages["small"])
+    bottoms = browser.run(
+        """[".question", ".answer tbody tr:last-child", ".answer p", ".answer svg"].map(one =>
+            Math.max(...[...document.querySelectorAll(one)].map(
+                element => element.getBoundingClientRect().bottom)))"""
+    )
+    assert max(bottoms) <= SCREEN
+    text = browser.run("document.querySelector('.answer').innerText")
+    assert "Threat model:" in text
+    assert "Limits:" in text
+
+
+@pytest.mark.parametrize("width", [360, PHONE])
+def test_a_phone_shows_arm_accuracy_auc_and_verdict_at_once(
+    browser: Browser, pages: dict[str, Path], width: int
+) -> None:
+    browser.open(pages["small"], width)
+    headings = browser.run(
+        """[...document.querySelectorAll(".answer thead th")].map(one =>
+            [one.textContent.trim(), one.getBoundingClientRect().right])"""
+    )
+    assert [text.replace("\xa0", " ") for text, _ in headings] == [
+        "Arm",
+        "Test acc., %",
+        "AUC",
+        "Verdict",
+    ]
+    assert max(right for _, right in headings) <= width
+    assert not browser.run("document.querySelector('.answer .table .scroll').matches('.wide')")
+
+
+def test_what_can_be_scrolled_says_so(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["small"], PHONE)
+    hints = browser.run(
+        """[...document.querySelectorAll(".scroll")].map(one => [
+            one.scrollWidth > one.clientWidth,
+            getComputedStyle(one, "::before").content.includes("scroll sideways")])"""
+    )
+    assert any(wide for wide, _ in hints)
+    assert all(wide == said for wide, said in hints)
+
+
+def test_a_figure_shows_the_values_where_one_points(
+    browser: Browser, pages: dict[str, Path]
+) -> None:
+    browser.open(pages["small"])
+    shown = browser.run(
+        """(() => {
+            const tip = document.querySelector(".answer svg .tip");
+            tip.scrollIntoView({ block: "center" });
+            const box = tip.getBoundingClientRect();
+            const [x, y] = [box.left + box.width / 2, box.top + box.height / 2];
+            tip.dispatchEvent(new PointerEvent("pointermove",
+                { clientX: x, clientY: y, bubbles: true }));
+            const words = document.querySelector(".tip-box");
+            return [words.hidden, words.textContent, document.querySelectorAll(".tip").length];
+        })()"""
+    )
+    hidden, text, tips = shown
+    assert not hidden
+    assert re.search(r"test accuracy [\d.]+ .* %, AUC 0\.\d+ .* of ", text)
+    assert tips > 20
+    browser.run(
+        "document.querySelector('.answer svg').dispatchEvent(new PointerEvent('pointerleave'))"
+    )
+    assert browser.run("document.querySelector('.tip-box').hidden")
+
+
+def test_figures_are_light_on_a_dark_page(browser: Browser, pages: dict[str, Path]) -> None:
+    for scheme, inverted in (("light", False), ("dark", True)):
+        browser.open(pages["small"], scheme=scheme)
+        filters = browser.run(
+            "[...document.querySelectorAll('figure svg')].map(one => getComputedStyle(one).filter)"
+        )
+        assert all(("invert" in one) == inverted for one in filters)
+
+
+def test_a_long_table_is_folded_until_all_rows_are_asked_for(
+    browser: Browser, pages: dict[str, Path]
+) -> None:
+    browser.open(pages["crowded"])
+    visible = (
+        "[...document.querySelector('table.folded, table.unfolded').tBodies[0].rows]"
+        ".filter(row => row.checkVisibility()).length"
+    )
+    browser.run(
+        "document.querySelector('.folded').classList.add('unfolded'), "
+        "document.querySelector('.more').setAttribute('id', 'first-more')"
+    )
+    assert browser.run(visible) == 20
+    rows = browser.run("document.querySelector('.folded').tBodies[0].rows.length")
+    assert rows > 30
+    assert browser.run("document.querySelector('#first-more').textContent") == (
+        f"Show all {rows} rows"
+    )
+    browser.run("document.querySelector('#first-more').click()")
+    assert browser.run(visible) == rows
+    assert browser.run("document.querySelector('#first-more').ariaExpanded") == "true"
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_on_paper_nothing_is_cut_off(browser: Browser, pages: dict[str, Path], name: str) -> None:
     browser.open(pages[name], A4, scheme="dark", media="print")
@@ -466,10 +572,7 @@ def test_all_text_stands_out_from_its_background(
 @pytest.mark.parametrize(
     ("name", "width", "scheme"),
     [
-        ("small", 1440, "light"),
-        ("small", 1440, "dark"),
-        ("small", 360, "light"),
-        ("small", 360, "dark"),
+        *(("small", width, scheme) for width in WIDTHS for scheme in ("light", "dark")),
         ("grid", 1440, "light"),
     ],
 )

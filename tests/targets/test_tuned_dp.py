@@ -127,8 +127,8 @@ def test_the_batch_keeps_its_share_of_the_examples(members: float, size: int) ->
     assert TunedSettings(1, 0.2, 0.1).batch_size(members) == size
 
 
-def test_the_guide_has_all_records() -> None:
-    guide = (RECORD.parents[2] / "docs" / "guide.md").read_text("utf-8")
+def test_the_page_has_all_records() -> None:
+    page = (RECORD.parents[2] / "docs" / "howto" / "tune-dp.md").read_text("utf-8")
     data = {DIGITS: "digits", IMAGES: "CIFAR-10"}
     for record in tuned_records():
         own = record.settings
@@ -138,7 +138,7 @@ def test_the_guide_has_all_records() -> None:
         )
         place = f"| {data[record.input_shape]}, {record.network.upper()} | {record.epsilon:g} |"
         row = f"{place} {own.epochs} | {' | '.join(f'{number:g}' for number in numbers)} |"
-        assert row in guide, row
+        assert row in page, row
 
 
 def test_early_stopping_is_relative_to_the_epochs_of_dp_sgd() -> None:
