@@ -1,26 +1,34 @@
-"""Shows the README and its neighbours in the site, and adapts links that leave docs/.
+"""Shows the README, its neighbours and the notebooks in the site, and adapts links that leave it.
 
 Links are written as the code host resolves them, relative to the file. In the site, a link to a
 shown file leads to its page, an image outside docs/ is copied, and a link to another file of the
 repository becomes plain text.
 """
 
+import json
 import posixpath
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.structure.files import Files
     from mkdocs.structure.pages import Page
 
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = {
+    f"examples/{path.name}": f"notebooks/{path.stem}.md"
+    for path in sorted((ROOT / "examples").glob("*.ipynb"))
+}
 PAGES = {
     "README.md": "about/readme.md",
     "CONTRIBUTING.md": "about/contributing.md",
     "CHANGELOG.md": "about/changelog.md",
+    **NOTEBOOKS,
 }
 SOURCES = {page: source for source, page in PAGES.items()}
+PAGES["examples"] = next(iter(NOTEBOOKS.values()))
 IMAGES = (".svg", ".png", ".jpg", ".webp")
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^(```.*?^```\s*?$)", re.DOTALL | re.MULTILINE)
@@ -31,8 +39,10 @@ def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
     from mkdocs.structure.files import File  # the tests of links have no mkdocs
 
     root = Path(config.config_file_path).parent
-    for source, page in PAGES.items():
+    for page, source in SOURCES.items():
         text = (root / source).read_text(encoding="utf-8")
+        if source in NOTEBOOKS:
+            text = notebook_markdown(text)
         files.append(File.generated(config, page, content=text))
         for mark, _, target in LINK.findall(text):
             is_image = mark and target.endswith(IMAGES) and not target.startswith("docs/")
@@ -40,6 +50,36 @@ def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
                 image = (root / target).read_bytes()
                 files.append(File.generated(config, f"about/{target}", content=image))
     return files
+
+
+def notebook_markdown(notebook: str) -> str:
+    """Returns the cells of a notebook, in JSON, as Markdown, with the outputs that are stored.
+
+    >>> cell = {"cell_type": "code", "source": ["1 + 1"], "outputs": [{"text": ["2"]}]}
+    >>> print(notebook_markdown(json.dumps({"cells": [cell]})))
+    ```python
+    1 + 1
+    ```
+    <BLANKLINE>
+    ```text
+    2
+    ```
+    """
+    blocks = []
+    for cell in json.loads(notebook)["cells"]:
+        source = "".join(cell["source"])
+        blocks.append(source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```")
+        blocks += [_output(output) for output in cell.get("outputs", [])]
+    return "\n\n".join(blocks)
+
+
+def _output(output: dict[str, Any]) -> str:
+    data = output.get("data", {})
+    if "text/html" in data:
+        html = re.sub(r"\n\s*\n", "\n", "".join(data["text/html"]))
+        return f'<div class="notebook-output">\n{html}\n</div>'
+    text = "".join(data.get("text/plain", output.get("text", "")))
+    return f"```text\n{text}\n```"
 
 
 def on_page_markdown(markdown: str, page: "Page", config: "MkDocsConfig", files: "Files") -> str:

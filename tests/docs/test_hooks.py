@@ -13,13 +13,16 @@ from tests.docs.pages import DOCS, ROOT
 
 def test_the_examples_of_the_hooks() -> None:
     results = doctest.testmod(hook("root_pages"))
-    assert (results.failed, results.attempted) == (0, 2)
+    assert (results.failed, results.attempted) == (0, 4)
 
 
 def test_links_lead_to_pages_of_the_site_from_both_sides() -> None:
     root_pages = hook("root_pages")
-    for source, page in root_pages.PAGES.items():
+    assert len(root_pages.NOTEBOOKS) == 5
+    for page, source in root_pages.SOURCES.items():
         text = (ROOT / source).read_text(encoding="utf-8")
+        if source in root_pages.NOTEBOOKS:
+            text = root_pages.notebook_markdown(text)
         adapted = root_pages.adapted_links(text, source, page)
         for link in re.findall(r"\]\((?!https?:)([^)#\s]+)[^)]*\)", adapted):
             target = (DOCS / page).parent.joinpath(link).resolve()
