@@ -10,6 +10,15 @@ from mgaudit.reports.table import Cell, Table, number
 from mgaudit.reports.tables import headline
 
 NOT_JUDGED = "no verdict"
+MEASURED = (
+    "Measured: membership inference. An attacker who has a record guesses whether a model was "
+    "trained on it; an AUC of 0.5 is guessing, and 1 is certainty. Not measured: the inference of "
+    "attributes, the reconstruction of training data, and several releases together."
+)
+RELATIVE = (
+    " They compare the arm with {plain}: an arm that protects is attacked with less success than "
+    "that, not without success."
+)
 
 
 def answer_section(study: StudyResult) -> Section:
@@ -18,7 +27,7 @@ def answer_section(study: StudyResult) -> Section:
         "Answer",
         answers(study),
         first_accuracy_drawing(study),
-        Words([threat_model(study), limits(study)]),
+        Words([MEASURED, threat_model(study), limits(study)]),
     )
 
 
@@ -30,7 +39,7 @@ def answers(study: StudyResult) -> Table:
     if verdicts:
         note += " All verdicts hold together with probability 95 %."
     if any(verdict.against == "plain" for verdict in verdicts.values()):
-        note += f" They compare the arm with {plain_training(study)}."
+        note += RELATIVE.format(plain=plain_training(study))
     columns = ["Arm", "Test acc., %", "AUC", "Verdict"]
     return Table("answers", "Accuracy, attack and verdict of each arm", columns, rows, [note])
 

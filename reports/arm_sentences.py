@@ -16,7 +16,7 @@ from mgaudit.reports.tables import claimed_epsilon, epsilon_at_least, headline, 
 UNNAMED = "models"  # the name of given models that the user has not named
 NO_VERDICT = "For {subject}, there is no verdict"
 LEADS: Mapping[Combined, str] = {
-    "nothing to protect": "With {training}, there is nothing to protect",
+    "nothing to protect": "{Training} has nothing to protect",
     "no difference that matters": "{Training} makes no difference that matters",
     "protects": "{Training} protects the training data",
     "protects, by an uncertain amount": (
@@ -55,7 +55,7 @@ UNDECIDED = {
 }
 TOO_COARSE = (
     "The TPR has no outcome, because fewer than 10 false positives per target are expected at "
-    "every FPR that is measured."
+    "every FPR that is measured, or because tied scores leave no threshold near such an FPR."
 )
 WORSE_THAN_GUESSING = (
     "The attack does worse than guessing, so the set-up should be checked: the scores or the "

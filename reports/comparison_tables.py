@@ -301,7 +301,9 @@ def shared_exposure_table(study: StudyResult) -> Table:
         f"{plain}, with 95 % intervals for other targets. Exposed too is the share of these "
         "examples that are also among the same number of most exposed examples of the arm. For "
         f"{plain}, this share is below 100 % by chance alone, because it compares two halves "
-        "of the targets. By chance is the share that a random choice of examples would give."
+        "of the targets. By chance is the share that a random choice of examples would give. "
+        f"As the examples were chosen by {plain}, other examples may be the most exposed ones of "
+        "another arm; the verdict is about all examples."
     ]
     columns = ["Arm", "Non-members below, %", "Change, % points", "Exposed too, %", "By chance, %"]
     others = "schemes" if study.models_from == "training" else "training functions"

@@ -36,8 +36,8 @@ INTERVALS = (
 )
 LIMITS = (
     "Limits: an attack only gives a lower bound on privacy loss. If an attack fails, another "
-    "attack may still succeed. The intervals do not cover the choice of data, architecture or "
-    "training settings."
+    "attack may still succeed. The numbers are for these data, this architecture and these "
+    "training settings; the intervals do not cover their choice."
 )
 ACCOUNTING = (
     "Accounting: the ε of DP-SGD is {bound} for the steps that were taken, "
@@ -370,6 +370,8 @@ def _training(study: StudyResult) -> str:
     text += f"; {training['precision']}; stacks of {study.settings['stack']}"
     if _has_claim(study):
         text += " (DP-SGD: float32, 1)"
+    if any(arm.claim is not None and arm.claim.training is not None for arm in study.arms):
+        text += "; DP-SGD has settings of its own, see the notes of the main table"
     return text
 
 

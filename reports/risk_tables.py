@@ -119,9 +119,10 @@ def _reasons(arms: Sequence[tuple[AuditResult, Risk]]) -> list[str]:
             by_reason.setdefault(reason, []).append(arm.label)
     notes = []
     for reason, labels in by_reason.items():
-        where = "" if len(labels) == len(arms) else f"{', '.join(labels)}: "
-        sentence = where + reason
-        notes.append(f"{sentence[0].upper()}{sentence[1:]}.")
+        if len(labels) == len(arms):
+            notes.append(f"{reason[0].upper()}{reason[1:]}.")
+        else:
+            notes.append(f"{', '.join(labels)}: {reason}.")
     return notes
 
 
@@ -156,8 +157,8 @@ def most_flagged(study: StudyResult) -> Table | None:
     columns += ["Flagged (out)", "Targets (out)"]
     notes = [
         "The examples that most of the targets trained on them (in) flag as members, and how many "
-        "of the other targets (out) flag them wrongly. All examples are in the arrays of the run "
-        "(flagged, flagged_out)."
+        "of the other targets (out) flag them wrongly. A record that one target alone flags can be "
+        "there by chance. All examples are in the arrays of the run (flagged, flagged_out)."
     ]
     return Table("most-flagged", "Records flagged most often", columns, rows, notes)
 

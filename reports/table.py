@@ -7,6 +7,7 @@ from html import escape
 
 from mgaudit.reports.record import Estimate
 
+SMALLEST_LIMIT = 1e-12  # in CSV; smaller ones come from rounding at the end of a range
 HTML_LEFT = 'style="text-align: left; vertical-align: top"'
 
 
@@ -71,7 +72,9 @@ def _csv_value(cell: Cell) -> str:
 
 def _csv_limit(cell: Cell, side: int) -> str:
     limit = None if cell.limits is None else cell.limits[side]
-    return "" if limit is None else str(limit)
+    if limit is None:
+        return ""
+    return str(limit if abs(limit) > SMALLEST_LIMIT else 0.0)
 
 
 def _remark(cell: Cell) -> str:

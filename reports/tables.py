@@ -49,6 +49,7 @@ PROVES_MORE = (
     " An adversary who sees every step proves more: mgaudit audit-dp --adversary white-box "
     "--scheme {scheme}, with the same dataset and network."
 )
+NOT_COVERED = "ε is for this training alone, not for a search for its settings."
 NOT_WHITE_BOX = "noise-nodes"  # a scheme that this audit does not support
 
 
@@ -219,7 +220,7 @@ def proof(arm: AuditResult) -> str:
         f"({accountant}, {claim.adjacency} adjacency, Poisson sampling at rate "
         f"{claim.sample_rate:.4f}, {claim.steps} steps, noise multiplier "
         f"{claim.noise_multiplier:.3f}, gradient norms clipped at {claim.max_grad_norm:g})."
-        f"{_dp_training(claim)}"
+        f"{_dp_training(claim)} {NOT_COVERED}"
     )
 
 
@@ -439,7 +440,7 @@ def _by_class(study: StudyResult, arms: Sequence[AuditResult]) -> Table:
         )
     rows = [_class_row(arms, index) for index in order]
     columns = ["Class", "Examples", *(arm.label for arm in arms)]
-    return Table("by-class", "Exposure by class", columns, rows, notes)
+    return Table("by-class", "AUC by class", columns, rows, notes)
 
 
 def _class_row(arms: Sequence[AuditResult], index: int) -> list[Cell]:

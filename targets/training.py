@@ -16,7 +16,7 @@ DEFAULT_LEARNING_RATES = {"sgd": 0.02, "adam": 0.001, "dp-sgd": 0.05, "dp-adam":
 
 _DEFAULT_RATES = (
     f"sgd {DEFAULT_LEARNING_RATES['sgd']:g}, adam {DEFAULT_LEARNING_RATES['adam']:g}, "
-    f"DP-SGD {DEFAULT_LEARNING_RATES['dp-sgd']:g}"
+    f"DP-SGD {DEFAULT_LEARNING_RATES['dp-sgd']:g} or its tuned default"
 )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from mgaudit.analysis.margins import Margins
 from mgaudit.attacks.roc import false_positives_allowed
-from mgaudit.reports.arrays import Arrays, array_name
+from mgaudit.reports.arrays import Arrays, array_name, attack_scores
 from mgaudit.reports.findings import STORED
 from mgaudit.reports.metric_names import fpr_of, is_tpr
 from mgaudit.reports.results import AuditResult
@@ -44,7 +44,7 @@ def verdict_metrics(
     """Returns the AUC, and the TPR at the lowest stored FPR with 10 expected false positives.
 
     The false positives are those among the fewest non-members of a target in any arm. The TPR is
-    left out if no stored one has as many.
+    left out if no stored one has as many, and if tied scores leave no threshold near that FPR.
     """
     metrics = [VerdictMetric("auc", 0.5, margins.smallest_auc_difference)]
     name = tpr_of_verdict(arms, arrays)
@@ -57,16 +57,39 @@ def verdict_metrics(
 def tpr_of_verdict(arms: Sequence[AuditResult], arrays: Arrays) -> str | None:
     """Returns the TPR at the lowest FPR with 10 expected false positives in each target, or None.
 
-    Results of earlier versions do not have every TPR in their arrays.
+    Results of earlier versions do not have every TPR in their arrays. Where many scores are equal,
+    the largest FPR of a threshold can be far below the level, or 0. Such a TPR says little about
+    the attack, so it is left out.
     """
     non_members = min(arm.attacks[0].non_members for arm in arms)
     for name in sorted(filter(is_tpr, STORED), key=fpr_of):
-        if _is_fine(fpr_of(name), non_members) and all(
+        level = fpr_of(name)
+        if _is_fine(level, non_members) and all(
             array_name(index, arm.attacks[0].name, name, "per_target") in arrays
+            and has_thresholds(index, arm, level, arrays)
             for index, arm in enumerate(arms)
         ):
             return name
     return None
+
+
+def has_thresholds(index: int, arm: AuditResult, level: float, arrays: Arrays) -> bool:
+    """Returns whether thresholds accept at least half of the non-members that an FPR allows.
+
+    Non-members with the same score are all above a threshold or all below. Where the scores are not
+    known, nothing is said against them.
+    """
+    attack = arm.attacks[0]
+    if array_name(index, attack.name, "scores") not in arrays:
+        return True
+    membership = arrays["membership"][attack.targets].astype(bool)
+    accepted = allowed = 0
+    for scores, members in zip(attack_scores(arrays, index, attack.name), membership, strict=True):
+        others = np.sort(scores[~members])[::-1]
+        most = int(false_positives_allowed(level, len(others)))
+        accepted += int((others > others[most]).sum())
+        allowed += most
+    return accepted >= allowed / 2
 
 
 def _guessed_tpr(arm: AuditResult, level: float, arrays: Arrays) -> float:

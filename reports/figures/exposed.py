@@ -78,8 +78,9 @@ def exposed_figure(study: StudyResult, arrays: Arrays, page: list[int]) -> Figur
             assert pictures is not None  # all arms have the same data, and arm 0 has pictures
             for axes, picture, example in zip(row, pictures, arm.most_exposed, strict=False):
                 axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-                title = f"{cut(example.label, 12)}\n{_percent(example.rank_in)}"
-                axes.set_title(title, fontsize=7)
+                title = f"{cut(example.origin, 14)}\n{cut(example.label, 12)}, "
+                title += _percent(example.rank_in)
+                axes.set_title(title, fontsize=6)
     return figure
 
 

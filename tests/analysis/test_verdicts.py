@@ -261,6 +261,22 @@ def test_the_tpr_is_that_at_the_lowest_fpr_with_ten_false_positives(
     assert tpr_of_verdict(arms, made.arrays) == name
 
 
+@pytest.mark.parametrize(
+    ("tied", "name"), [(0.0, "tpr@0.1"), (0.05, "tpr@0.1"), (0.2, None), (1.0, None)]
+)
+def test_tied_scores_that_leave_no_threshold_give_no_tpr(tied: float, name: str | None) -> None:
+    """With 200 non-members, 20 may be accepted: at most as many of the highest may be tied."""
+    made = Made()
+    made.add(MASK, lira=0.75)
+    shape = made.arrays["membership"][made.arms[0].attacks[0].targets].shape
+    scores = np.random.default_rng(0).standard_normal(shape)
+    for row in scores:
+        highest = np.argsort(row)[::-1][: round(tied * len(row))]
+        row[highest] = row.max()
+    made.arrays["arm0/lira/scores"] = scores
+    assert tpr_of_verdict(made.arms, made.arrays) == name
+
+
 def test_a_result_without_the_tpr_in_its_arrays_is_judged_by_what_it_has() -> None:
     made = Made()
     made.add(MASK, lira=0.75)

@@ -239,7 +239,7 @@ def test_the_most_exposed_examples_are_shown_as_pictures_where_they_are_some() -
     assert np.array_equal(
         rows[1, 2].images[0].get_array(), arrays()["arm1/most_exposed_pictures"][2]
     )
-    assert rows[0, 1].get_title() == "a\n95 %"
+    assert rows[0, 1].get_title() == "train/1.png\na, 95 %"
     without = {name: values for name, values in arrays().items() if "pictures" not in name}
     assert "most-exposed" in [drawing.name for drawing in all_drawings(study(), arrays())]
     assert "most-exposed" not in [drawing.name for drawing in all_drawings(study(), without)]

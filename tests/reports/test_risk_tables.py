@@ -131,7 +131,7 @@ def test_what_is_missing_is_a_dash_with_its_reason_in_a_note() -> None:
     table = flagged_records(with_risks(missing, halfless, risk()))
     assert texts(table)[0] == ["no noise", *["–"] * 7]
     assert texts(table)[1][4] == "–"
-    assert "No noise: no records are flagged: there is one target." in table.notes
+    assert "no noise: no records are flagged: there is one target." in table.notes
     assert any("the attack uses no shadow models." in note for note in table.notes)
 
 
