@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from mgaudit.attacks.metrics import METRICS
 from mgaudit.errors import UsageError, did_you_mean
+from mgaudit.reports.metric_names import tpr_name
 from mgaudit.reports.record import Estimate
 from mgaudit.reports.results import (
     AttackResult,
@@ -40,7 +41,8 @@ class Condition:
     With ">" and ">=", it is met where the lower limit of the metric's 95 % interval passes `limit`,
     with "<" and "<=" where the upper limit does. `limit` is a fraction, or nats for `epsilon`,
     whose value is its lower bound. `scope` is an arm, an attack, or both as "ARM/ATTACK"; None is
-    the first attack on every arm but the plain one, or on the plain arm if it is the only one.
+    the first attack on every arm but the plain one, or on the plain arm if it is the only one. It
+    is a failure if the condition is met, or, with `must_hold`, if it is not.
     """
 
     text: str
@@ -49,6 +51,7 @@ class Condition:
     operator: str
     limit: float
     in_percent: bool = False
+    must_hold: bool = False
 
     def is_met(self, estimate: Estimate) -> bool:
         """Returns whether the interval lies beyond the limit.
@@ -68,7 +71,9 @@ class Condition:
 
 @dataclass(frozen=True)
 class Failure:
-    """A condition that an arm of a study meets, or that cannot be checked for it.
+    """A condition that an arm of a study meets, or does not meet although it must.
+
+    Or one that cannot be checked for it.
 
     `study` is the name of the study with its seed, and `arm` the key of the arm; both are "" for a
     condition about an arm or attack that the result does not have. `attack` is None for accuracies.
@@ -84,24 +89,49 @@ class Failure:
     reason: str = ""
 
     def __str__(self) -> str:
-        condition = self.condition
-        where = ", ".join(filter(None, [self.study, self.arm, self.attack]))
         if self.estimate is None:
+            where = _where(self.study, self.arm, self.attack)
             subject = f" for {where}" if where else ""
-            return f"{condition.text} cannot be checked{subject}: {self.reason}"
-        estimate = self.estimate
+            return f"{self.condition.text} cannot be checked{subject}: {self.reason}"
+        return str(Checked(self.condition, self.study, self.arm, self.attack, self.estimate))
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A condition with the number of an arm that it was compared with; the text is one line."""
+
+    condition: Condition
+    study: str
+    arm: str
+    attack: str | None
+    estimate: Estimate
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether the condition is met though it must not be, or the reverse."""
+        return self.condition.is_met(self.estimate) != self.condition.must_hold
+
+    def __str__(self) -> str:
+        condition, estimate = self.condition, self.estimate
         scale, unit = (100, " %") if condition.in_percent else (1, "")
         value, low, high = (
             f"{scale * number:.4g}" for number in (estimate.value, estimate.low, estimate.high)
         )
+        outcome = "is met by" if condition.is_met(estimate) else "is not met by"
+        line = f"{condition.text} {outcome} {_where(self.study, self.arm, self.attack)}: "
         if condition.metric == EPSILON:
-            return f"{condition.text} is met by {where}: epsilon at least {value}"
-        interval = f"[{low}, {high}]"
-        return f"{condition.text} is met by {where}: {condition.metric} {value}{unit} {interval}"
+            return f"{line}epsilon at least {value}"
+        return f"{line}{condition.metric} {value}{unit} [{low}, {high}]"
 
 
-def parse_condition(text: str) -> Condition:
+def _where(*parts: str | None) -> str:
+    return ", ".join(filter(None, parts))
+
+
+def parse_condition(text: str, must_hold: bool = False) -> Condition:
     """Returns the condition of a text such as "auc>0.55", "tpr@0.01>5%" or "lira:auc>0.55".
+
+    With `must_hold`, it is a failure if the condition is not met.
 
     Raises:
         UsageError: The text has another form, the metric does not exist, or no value or every value
@@ -110,7 +140,7 @@ def parse_condition(text: str) -> Condition:
     match = FORM.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         raise UsageError("condition", RULE, repr(text), WAY_OUT)
-    metric = SYNONYMS.get(match["metric"], match["metric"])
+    metric = SYNONYMS.get(match["metric"], _with_fraction(match["metric"]))
     if metric not in RANGES:
         rule = f"must name one of {', '.join(RANGES)}"
         raise UsageError("condition", rule, repr(text), did_you_mean(metric, RANGES))
@@ -122,7 +152,20 @@ def parse_condition(text: str) -> Condition:
     in_percent = match["limit"].endswith("%")
     limit = _checked_limit(match["limit"], metric, operator, text)
     scope = None if match["scope"] is None else match["scope"].strip()
-    return Condition(text.strip(), scope, metric, operator, limit, in_percent)
+    return Condition(text.strip(), scope, metric, operator, limit, in_percent, must_hold)
+
+
+def _with_fraction(metric: str) -> str:
+    """Returns the name of a TPR whose FPR is given in percent.
+
+    >>> _with_fraction("tpr@1%"), _with_fraction("auc")
+    ('tpr@0.01', 'auc')
+    """
+    percent = re.fullmatch(r"tpr@([0-9.]+)\s*%", metric)
+    try:
+        return metric if percent is None else tpr_name(float(percent[1]) / 100)
+    except ValueError:
+        return metric
 
 
 def _checked_limit(limit: str, metric: str, operator: str, text: str) -> float:
@@ -151,27 +194,39 @@ def _checked_limit(limit: str, metric: str, operator: str, text: str) -> float:
 
 
 def failures(result: Result, conditions: Sequence[Condition]) -> list[Failure]:
-    """Returns each arm and attack that meets a condition, or for which it cannot be checked."""
-    return [failure for condition in conditions for failure in _failures(result, condition)]
+    """Returns each arm and attack that fails a condition, or for which it cannot be checked."""
+    outcomes = check(result, conditions)
+    return [
+        outcome
+        if isinstance(outcome, Failure)
+        else Failure(
+            outcome.condition, outcome.study, outcome.arm, outcome.attack, outcome.estimate
+        )
+        for outcome in outcomes
+        if isinstance(outcome, Failure) or outcome.is_failure
+    ]
 
 
-def _failures(result: Result, condition: Condition) -> Iterator[Failure]:
+def check(result: Result, conditions: Sequence[Condition]) -> list[Checked | Failure]:
+    """Returns what each condition says of each arm and attack that it is about."""
+    return [outcome for condition in conditions for outcome in _outcomes(result, condition)]
+
+
+def _outcomes(result: Result, condition: Condition) -> Iterator[Checked | Failure]:
     is_found = False
     for study in result.studies:
         name = f"{study.name}, seed {study.settings['seed']}" if len(result.studies) > 1 else ""
         for arm, attack in _chosen(study, condition):
             is_found = True
-            failure = _failure(condition, name, arm, attack)
-            if failure is not None:
-                yield failure
+            yield _outcome(condition, name, arm, attack)
     if not is_found:
         yield Failure(condition, "", "", None, None, _unknown_scope(result, condition))
 
 
-def _failure(
+def _outcome(
     condition: Condition, study: str, arm: AuditResult | LostArm, attack: AttackResult | None
-) -> Failure | None:
-    """Returns the failure of the arm under the attack, or None where the condition is not met."""
+) -> Checked | Failure:
+    """Returns the condition with the number of the arm under the attack, or why there is none."""
     name = None if attack is None else attack.name
     if isinstance(arm, LostArm):
         reason = f"too many of its models diverged ({len(arm.diverged)})"
@@ -179,9 +234,7 @@ def _failure(
     estimate = _estimate(condition.metric, arm, attack)
     if estimate is None:
         return Failure(condition, study, arm.key, name, None, _why_unknown(condition.metric))
-    return (
-        Failure(condition, study, arm.key, name, estimate) if condition.is_met(estimate) else None
-    )
+    return Checked(condition, study, arm.key, name, estimate)
 
 
 def _estimate(metric: str, arm: AuditResult, attack: AttackResult | None) -> Estimate | None:

@@ -77,8 +77,11 @@ class Result:
                 rows += [(number, arm.key, *values) for values in _numbers(arm)]
         return pd.DataFrame(rows, columns=COLUMNS)
 
-    def failures(self, *conditions: str) -> "list[Failure]":
+    def failures(self, *conditions: str, unless: Sequence[str] = ()) -> "list[Failure]":
         """Returns what meets one of the conditions, such as "auc>0.55", as with `--fail-if`.
+
+        And what does not meet one of those in `unless`, such as "auc<0.55", as with
+        `--fail-unless`: these must be proved by the interval.
 
         A condition with ">" is met where the lower limit of the 95 % interval is larger, one with
         "<" where the upper limit is smaller. It is about the first attack on every arm but the one
@@ -88,7 +91,10 @@ class Result:
         """
         from mgaudit.conditions import failures, parse_condition
 
-        return failures(self.record, [parse_condition(text) for text in conditions])
+        if isinstance(unless, str):
+            unless = [unless]
+        parsed = [parse_condition(text) for text in conditions]
+        return failures(self.record, parsed + [parse_condition(text, True) for text in unless])
 
     def figures(self) -> list[str]:
         """Returns the names of the figures that `plot` can draw."""

@@ -75,6 +75,8 @@ def arm_sentences(arm: AuditResult, verdict: ArmVerdict | None, study: StudyResu
         sentences = [_without_outcome(arm, verdict, study)]
     else:
         sentences = [_outcome(arm, verdict, verdict.outcome, study), *_qualifications(verdict)]
+    if verdict.against == "plain" and study.plain and (arm.diverged or study.plain.diverged):
+        sentences.append("The differences are over the models that both arms have.")
     if verdict.against == "chance" and study.plain is not None and study.plain is not arm:
         sentences.append(
             f"Too few models {_converged(study)} both here and {for_plain(study)}, so there is no "

@@ -187,6 +187,7 @@ SECTIONS: tuple[Callable[[StudyResult, Arrays], Section | None], ...] = (
     ceiling_section,
     canary_section,
     compared.differences_section,
+    compared.pairs_section,
     compared.front_section,
     compared.matched_section,
     compared.dp_equivalent_section,
@@ -204,7 +205,12 @@ SECTIONS: tuple[Callable[[StudyResult, Arrays], Section | None], ...] = (
 
 
 # Sections that compare arms, and those that compare the noise of mgaudit.
-OF_SEVERAL_ARMS = (compared.differences_section, compared.front_section, ignorance_section)
+OF_SEVERAL_ARMS = (
+    compared.differences_section,
+    compared.pairs_section,
+    compared.front_section,
+    ignorance_section,
+)
 OF_NOISE = (compared.matched_section, compared.dp_equivalent_section, published_section)
 
 

@@ -18,6 +18,7 @@ ANALYSED = ("auc", "tpr@0.01", "tpr@0.001")
 # The metrics whose values in each resample are stored; the verdict also needs a TPR at 10 % FPR.
 STORED = ("auc", "tpr@0.1", "tpr@0.01", "tpr@0.001")
 TEST_ACCURACY = "accuracy"
+PAIRED = (*ANALYSED[:2], TEST_ACCURACY)  # metrics of the pairs of arms
 
 
 class Change(Record):
@@ -31,6 +32,26 @@ class Change(Record):
     arm: str
     attack: str | None
     adversary: Literal["adaptive", "naive"] | None
+    metric: str
+    difference: Estimate
+    p_value: float
+    p_adjusted: float
+
+    @property
+    def stands(self) -> Literal[-1, 0, 1]:
+        """The side of 0 of the difference after the correction, -1 or 1; 0 if not significant."""
+        return self.difference.sign if self.p_adjusted < SIGNIFICANT else 0
+
+
+class PairDifference(Record):
+    """A metric of the first attack, or the test accuracy, of one arm minus that of another.
+
+    `p_value` is below 0.05 exactly if the interval excludes 0, `p_adjusted` is corrected by Holm's
+    method over all pairs with the same metric.
+    """
+
+    arm: str
+    other: str
     metric: str
     difference: Estimate
     p_value: float
@@ -158,7 +179,8 @@ class Analysis(Record):
 
     `absent` holds, for each empty part, the reason why it is empty. `verdicts` has an entry for
     each arm except the plain one; it is empty in results of earlier versions. `through_noise` has
-    the arms whose models were also queried through their noise.
+    the arms whose models were also queried through their noise. `pairs` are the differences between
+    arms other than the plain one; it is empty in results of earlier versions.
     """
 
     attack: str
@@ -171,3 +193,4 @@ class Analysis(Record):
     absent: dict[str, str]
     verdicts: list[ArmVerdict] = Field(default_factory=list)
     through_noise: list[ThroughNoise] = Field(default_factory=list)
+    pairs: list[PairDifference] = Field(default_factory=list)

@@ -16,7 +16,7 @@ DEFAULT_LEARNING_RATES = {"sgd": 0.02, "adam": 0.001, "dp-sgd": 0.05, "dp-adam":
 
 _DEFAULT_RATES = (
     f"sgd {DEFAULT_LEARNING_RATES['sgd']:g}, adam {DEFAULT_LEARNING_RATES['adam']:g}, "
-    f"DP-SGD {DEFAULT_LEARNING_RATES['dp-sgd']:g} or its tuned default"
+    f"DP-SGD {DEFAULT_LEARNING_RATES['dp-sgd']:g} or tuned"
 )
 
 
@@ -60,7 +60,7 @@ class Training:
     learning_rate: Annotated[
         float | None,
         Range(0, low_open=True),
-        Help("Initial learning rate (cosine schedule)", _DEFAULT_RATES),
+        Help("Initial learning rate", _DEFAULT_RATES),
     ] = None
     momentum: Annotated[float, Range(0, 1, high_open=True)] = 0.9
     weight_decay: Annotated[float, Range(0)] = 0.0

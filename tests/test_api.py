@@ -48,7 +48,8 @@ COMMANDS = {
 }
 OF_PYTHON = {"out", "progress", "training"}
 OBJECTS = {"compare": {"x", "y"}}  # arguments that only Python objects can be
-OF_THE_COMMAND_LINE = {"out_folder", "as_json", "dry_run", "fail_if"}  # `out`, and what is printed
+# `out`, and what is printed
+OF_THE_COMMAND_LINE = {"out_folder", "as_json", "dry_run", "fail_if", "fail_unless"}
 
 
 @pytest.fixture(scope="module")

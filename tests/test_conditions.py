@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mgaudit.conditions import Condition, failures, parse_condition
+from mgaudit.conditions import Checked, Condition, check, failures, parse_condition
 from mgaudit.errors import UsageError
 from mgaudit.reports.record import ChoiceRecord, Estimate
 from mgaudit.reports.results import LostArm, Result
@@ -48,6 +48,7 @@ def found(text: str, record: Result | None = None) -> list[tuple[str, str | None
             ),
         ),
         ("accuracy<=90 %", Condition("accuracy<=90 %", None, "accuracy", "<=", 0.9, True)),
+        ("tpr@1%>3%", Condition("tpr@1%>3%", None, "tpr@0.01", ">", 0.03, True)),
         ("advantage>-0.5", Condition("advantage>-0.5", None, "advantage", ">", -0.5)),
         (
             "epsilon_lower_bound>1",
@@ -178,3 +179,29 @@ def test_a_failure_is_one_line_with_the_number_and_its_study() -> None:
     assert lines[0].endswith(f", seed 5, {MASK}, lira: tpr@0.01 22 % [21.5, 22.5]")
     (unknown,) = failures(two, [parse_condition("lria:auc>0.5")])
     assert "did you mean 'lira'?" in str(unknown)
+
+
+def test_a_condition_that_must_hold_is_one_that_the_interval_proves() -> None:
+    """The AUC of LiRA is 0.70 with the mask and 0.501 with DP-SGD, both ± 0.0123."""
+    record = result(study())
+    for text, failing in (
+        ("auc<0.72", []),
+        ("auc<0.705", [MASK]),  # the interval contains the limit
+        ("auc<0.6", [MASK]),
+        ("auc<0.505", [MASK, DP]),
+        ("auc>0.4", []),
+        ("nothing:auc<0.9", [""]),  # cannot be checked, which is no proof
+    ):
+        failed = failures(record, [parse_condition(text, must_hold=True)])
+        assert [failure.arm for failure in failed] == failing, text
+    (line,) = map(str, failures(record, [parse_condition("auc<0.705", must_hold=True)]))
+    assert line == f"auc<0.705 is not met by {MASK}, lira: auc 0.7 [0.6877, 0.7123]"
+
+
+def test_what_passes_is_told_as_well() -> None:
+    outcomes = check(result(study()), [parse_condition("auc>0.6")])
+    assert [isinstance(outcome, Checked) for outcome in outcomes] == [True, True]
+    assert [str(outcome) for outcome in outcomes] == [
+        f"auc>0.6 is met by {MASK}, lira: auc 0.7 [0.6877, 0.7123]",
+        f"auc>0.6 is not met by {DP}, lira: auc 0.501 [0.4887, 0.5133]",
+    ]

@@ -13,6 +13,7 @@ from mgaudit.analysis.ignorance import ignorance
 from mgaudit.analysis.margins import Margins
 from mgaudit.analysis.matched import matched
 from mgaudit.analysis.numbers import Numbers
+from mgaudit.analysis.pairs import pair_differences
 from mgaudit.analysis.shared_exposure import shared_exposure
 from mgaudit.analysis.significance import changes
 from mgaudit.analysis.through_noise import through_noise
@@ -73,6 +74,7 @@ def analyse(
         absent=absent,
         verdicts=verdicts(arms, arrays, numbers, margins),
         through_noise=through_noise(arms, plain, numbers),
+        pairs=pair_differences(arms, plain, numbers),
     )
 
 

@@ -4,7 +4,12 @@ from typing import Any
 
 import mgaudit
 from mgaudit.cli.ending import reported
-from mgaudit.cli.fail_if import FailIfOption, checked_conditions, fail_if_met
+from mgaudit.cli.fail_if import (
+    FailIfOption,
+    FailUnlessOption,
+    checked_conditions,
+    fail_if_met,
+)
 from mgaudit.cli.options import (
     JobsOption,
     JsonOption,
@@ -25,6 +30,7 @@ def attack(
     runs: RunsOption = RUNS,
     jobs: JobsOption = None,
     fail_if: FailIfOption = None,
+    fail_unless: FailUnlessOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -35,11 +41,11 @@ def attack(
     The result is written to a new run directory beside that of the run.
     """
     with reported(), own_output(quiet) as own:
-        conditions = checked_conditions(fail_if)
+        conditions = checked_conditions(fail_if, fail_unless)
         options.setdefault("attack", [])
         result = mgaudit.attack(run, **options, runs=runs, jobs=jobs, quiet=quiet)
         own.folder = result.path
     from mgaudit.cli.printing import print_run
 
     print_run(result, as_json, quiet)
-    fail_if_met(result, conditions)
+    fail_if_met(result, conditions, quiet)

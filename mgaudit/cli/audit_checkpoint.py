@@ -7,7 +7,12 @@ import typer
 
 import mgaudit
 from mgaudit.cli.ending import reported
-from mgaudit.cli.fail_if import FailIfOption, checked_conditions, fail_if_met
+from mgaudit.cli.fail_if import (
+    FailIfOption,
+    FailUnlessOption,
+    checked_conditions,
+    fail_if_met,
+)
 from mgaudit.cli.options import JsonOption, NewFolderOption, QuietOption, with_options
 from mgaudit.cli.own_output import own_output
 from mgaudit.errors import UsageError
@@ -23,6 +28,7 @@ def audit_checkpoint(
     options: dict[str, Any],
     out_folder: NewFolderOption = RUNS,
     fail_if: FailIfOption = None,
+    fail_unless: FailUnlessOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -31,7 +37,7 @@ def audit_checkpoint(
     - `mgaudit audit-checkpoint model.safetensors --members 0:600 --target cnn`
     """
     with reported(), own_output(quiet) as own:
-        conditions = checked_conditions(fail_if)
+        conditions = checked_conditions(fail_if, fail_unless)
         if "members" not in options:
             raise UsageError("members", "must be given", None, "such as --members members.npy")
         result = mgaudit.audit_checkpoint(checkpoint, **options, out=out_folder, quiet=quiet)
@@ -39,4 +45,4 @@ def audit_checkpoint(
     from mgaudit.cli.printing import print_run
 
     print_run(result, as_json, quiet)
-    fail_if_met(result, conditions)
+    fail_if_met(result, conditions, quiet)

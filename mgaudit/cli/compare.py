@@ -9,7 +9,12 @@ import typer
 
 import mgaudit
 from mgaudit.cli.ending import reported
-from mgaudit.cli.fail_if import FailIfOption, checked_conditions, fail_if_met
+from mgaudit.cli.fail_if import (
+    FailIfOption,
+    FailUnlessOption,
+    checked_conditions,
+    fail_if_met,
+)
 from mgaudit.cli.names import of_studies
 from mgaudit.cli.options import (
     JsonOption,
@@ -46,6 +51,7 @@ def compare(
     dry_run: DryRunOption = False,
     out_folder: NewFolderOption = RUNS,
     fail_if: FailIfOption = None,
+    fail_unless: FailUnlessOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -59,17 +65,17 @@ def compare(
     """
     if dry_run:
         with reported():
-            checked_conditions(fail_if)
+            checked_conditions(fail_if, fail_unless)
         _print_estimate(study, options, as_json, quiet)
         return
     with reported(), own_output(quiet) as own:
-        conditions = checked_conditions(fail_if)
+        conditions = checked_conditions(fail_if, fail_unless)
         result = mgaudit.compare(study, **options, out=out_folder, quiet=quiet)
         own.folder = result.path
     from mgaudit.cli.printing import print_run
 
     print_run(result, as_json, quiet)
-    fail_if_met(result, conditions)
+    fail_if_met(result, conditions, quiet)
 
 
 def _print_estimate(

@@ -1,4 +1,4 @@
-"""The option --fail-if: exit code 3 where the numbers of a result meet a condition."""
+"""The options --fail-if and --fail-unless: exit code 3 by conditions on the numbers of a result."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -13,38 +13,61 @@ if TYPE_CHECKING:
     from mgaudit.conditions import Condition
     from mgaudit.result import Result
 
-NAME = "--fail-if"
+FAIL_IF, FAIL_UNLESS = "--fail-if", "--fail-unless"
 FailIfOption = Annotated[
     list[str] | None,
     typer.Option(
-        NAME,
+        FAIL_IF,
         metavar="<str>",
-        help="Exit code 3 if true, as in auc>0.55; repeatable.",
+        help="Exit code 3 if true, as in auc>0.55.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+FailUnlessOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        FAIL_UNLESS,
+        metavar="<str>",
+        help="Exit code 3 if not proved, as in auc<0.55.",
         rich_help_panel=OUTPUT,
     ),
 ]
 
 
-def checked_conditions(texts: Sequence[str] | None) -> "list[Condition]":
-    """Returns the conditions of the option. Raises UsageError for a text that is no condition."""
-    if not texts:
+def checked_conditions(
+    fail_if: Sequence[str] | None, fail_unless: Sequence[str] | None
+) -> "list[Condition]":
+    """Returns the conditions of both options. Raises UsageError for a text that is none."""
+    if not fail_if and not fail_unless:
         return []
     from mgaudit.conditions import parse_condition
 
-    try:
-        return [parse_condition(text) for text in texts]
-    except UsageError as error:
-        raise UsageError(NAME, error.rule, error.value, error.way_out) from error
+    conditions = []
+    for name, texts in ((FAIL_IF, fail_if), (FAIL_UNLESS, fail_unless)):
+        for text in texts or ():
+            try:
+                conditions.append(parse_condition(text, must_hold=name == FAIL_UNLESS))
+            except UsageError as error:
+                raise UsageError(name, error.rule, error.value, error.way_out) from error
+    return conditions
 
 
-def fail_if_met(result: "Result", conditions: "Sequence[Condition]") -> None:
-    """Prints a line on stderr for each failure, and ends the command with exit code 3 if any."""
+def fail_if_met(result: "Result", conditions: "Sequence[Condition]", quiet: bool) -> None:
+    """Prints what each condition says, and ends the command with exit code 3 if one fails.
+
+    The lines are on stderr. `quiet` hides those of conditions that do not fail.
+    """
     if not conditions:
         return
-    from mgaudit.conditions import failures
+    from mgaudit.conditions import Failure, check
 
-    failed = failures(result.record, conditions)
-    for failure in failed:
-        print_error(f"{NAME} {failure}")
-    if failed:
+    is_failed = False
+    for outcome in check(result.record, conditions):
+        option = FAIL_UNLESS if outcome.condition.must_hold else FAIL_IF
+        if isinstance(outcome, Failure) or outcome.is_failure:
+            is_failed = True
+            print_error(f"{option} {outcome}")
+        elif not quiet:
+            typer.echo(f"passed: {option} {outcome}", err=True)
+    if is_failed:
         raise typer.Exit(CONDITION_MET)

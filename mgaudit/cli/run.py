@@ -4,7 +4,12 @@ from typing import Any
 
 import mgaudit
 from mgaudit.cli.ending import reported
-from mgaudit.cli.fail_if import FailIfOption, checked_conditions, fail_if_met
+from mgaudit.cli.fail_if import (
+    FailIfOption,
+    FailUnlessOption,
+    checked_conditions,
+    fail_if_met,
+)
 from mgaudit.cli.options import (
     JsonOption,
     NewFolderOption,
@@ -21,6 +26,7 @@ def run(
     options: dict[str, Any],
     out_folder: NewFolderOption = RUNS,
     fail_if: FailIfOption = None,
+    fail_unless: FailUnlessOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -33,10 +39,10 @@ def run(
     scikit-learn's digits.
     """
     with reported(), own_output(quiet) as own:
-        conditions = checked_conditions(fail_if)
+        conditions = checked_conditions(fail_if, fail_unless)
         result = mgaudit.run(**options, out=out_folder, quiet=quiet)
         own.folder = result.path
     from mgaudit.cli.printing import print_run
 
     print_run(result, as_json, quiet)
-    fail_if_met(result, conditions)
+    fail_if_met(result, conditions, quiet)

@@ -7,7 +7,12 @@ import typer
 
 import mgaudit
 from mgaudit.cli.ending import reported
-from mgaudit.cli.fail_if import FailIfOption, checked_conditions, fail_if_met
+from mgaudit.cli.fail_if import (
+    FailIfOption,
+    FailUnlessOption,
+    checked_conditions,
+    fail_if_met,
+)
 from mgaudit.cli.options import JsonOption, NewFolderOption, QuietOption, with_options
 from mgaudit.cli.own_output import own_output
 from mgaudit.settings.arguments import RUNS, SCORE
@@ -25,6 +30,7 @@ def score(
     options: dict[str, Any],
     out_folder: NewFolderOption = RUNS,
     fail_if: FailIfOption = None,
+    fail_unless: FailUnlessOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -38,7 +44,7 @@ def score(
     examples); a CSV file the columns score and member, and optionally model, example, label, group.
     """
     with reported(), own_output(quiet) as own:
-        conditions = checked_conditions(fail_if)
+        conditions = checked_conditions(fail_if, fail_unless)
         attacks, targets = options.pop("attack", None), options.pop("target", None)
         result = mgaudit.score(
             path, attacks=attacks, targets=targets, **options, out=out_folder, quiet=quiet
@@ -47,4 +53,4 @@ def score(
     from mgaudit.cli.printing import print_run
 
     print_run(result, as_json, quiet)
-    fail_if_met(result, conditions)
+    fail_if_met(result, conditions, quiet)

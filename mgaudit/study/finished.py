@@ -37,7 +37,7 @@ def plan_result_again(record: Result, changes: dict[str, Any]) -> Plan | Compari
 def _check_trained(study: StudyResult) -> None:
     """Raises UsageError for a study whose models mgaudit did not train and keep."""
     if study.models_from != "training":
-        rule = "must be one of `mgaudit run` or `mgaudit compare`, whose models mgaudit keeps"
+        rule = "must be of models that mgaudit trained, not of a training function or of outputs"
         way_out = "attack the outputs again with `mgaudit score`, as the report says"
         if study.models_from == "function":
             way_out = "repeat the audit with other attacks: the predictions of its models are kept"

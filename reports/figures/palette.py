@@ -24,7 +24,8 @@ LOOKS = {
     "early-stop": ("#332288", "p"),
     "label-smoothing": ("#44AA99", "h"),
 }
-OTHERS = tuple(product(("#AA4499", "#117733", "#661100", "#6699CC"), ("*", "d", "H", "8")))
+OTHER_COLOURS, OTHER_MARKS = ("#AA4499", "#117733", "#661100", "#6699CC"), ("*", "d", "H", ">")
+OTHERS = tuple((colour, mark) for mark, colour in product(OTHER_MARKS, OTHER_COLOURS))
 LINES = ("-", "--", "-.", (0, (1, 1)))
 PALEST = 0.55  # how far the weakest noise of a family is moved towards white
 MEMBER, NON_MEMBER = "#D55E00", "#0072B2"
@@ -67,15 +68,19 @@ def looks(arms: Sequence[AuditResult]) -> list[Look]:
 def _looks_of_own(names: Iterable[str]) -> dict[str, tuple[str, str]]:
     """Returns the looks of a user's own schemes: chosen by a hash of the name, the next if taken.
 
-    >>> len(set(_looks_of_own(["my:A", "my:B", "my:C"]).values()))
-    3
+    Up to four schemes have different colours, too.
+
+    >>> len({colour for colour, _ in _looks_of_own(["a", "b", "mixup", "smooth+wd"]).values()})
+    4
     """
     own: dict[str, tuple[str, str]] = {}
     for name in sorted(set(names) - LOOKS.keys()):
         digest = hashlib.sha256(name.encode()).digest()
         first = int.from_bytes(digest[:4]) % len(OTHERS)
         candidates = [*OTHERS[first:], *OTHERS[:first]]
-        free = [look for look in candidates if look not in own.values()]
+        colours = {colour for colour, _ in own.values()}
+        free = [look for look in candidates if look[0] not in colours]
+        free = free or [look for look in candidates if look not in own.values()]
         own[name] = free[0] if free else candidates[0]
     return own
 

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 from mgaudit.reports.arm_verdict import ArmVerdict, MetricVerdict
 from mgaudit.reports.findings import (
+    TEST_ACCURACY,
     Change,
     DPEquivalent,
     FrontPoint,
     Ignorance,
     Matched,
+    PairDifference,
     SharedExposure,
     ThroughNoise,
 )
@@ -284,6 +286,8 @@ def _comparisons(study: StudyResult) -> Iterator[CsvRow]:
         yield from _each(named[equivalent.arm] | mounted, _dp_equivalent(equivalent))
     for ignorance in analysis.ignorance:
         yield from _each(named[ignorance.arm], _ignorance(ignorance))
+    for pair in analysis.pairs:
+        yield named[pair.arm] | _pair(pair, analysis.attack)
     for through in analysis.through_noise:
         yield from _each(named[through.arm], _through_noise(through, _plain_key(study)))
     for found in analysis.verdicts:
@@ -310,6 +314,18 @@ def _change(change: Change, plain: str | None) -> CsvRow:
     }
     difference = _of("difference to no noise, tested", change.difference)
     return attack | difference | {"metric": change.metric} | tested
+
+
+def _pair(pair: PairDifference, attack: str) -> CsvRow:
+    is_accuracy = pair.metric == TEST_ACCURACY
+    by: CsvRow = {} if is_accuracy else {"attack": attack, "adversary": "adaptive"}
+    tested: CsvRow = {
+        "metric": pair.metric,
+        "p_value": pair.p_value,
+        "p_adjusted": pair.p_adjusted,
+        "reference": pair.other,
+    }
+    return by | _of("difference to another arm, tested", pair.difference) | tested
 
 
 def _front(point: FrontPoint) -> Iterator[CsvRow]:

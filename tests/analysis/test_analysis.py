@@ -17,6 +17,7 @@ from mgaudit.analysis.front import front
 from mgaudit.analysis.ignorance import ignorance
 from mgaudit.analysis.matched import NotReached, crossing, matched
 from mgaudit.analysis.numbers import CHANGE, Quantity, accuracy_quantity
+from mgaudit.analysis.pairs import pair_differences
 from mgaudit.analysis.samples import Samples, analyse_study
 from mgaudit.analysis.shared_exposure import shared_exposure
 from mgaudit.analysis.significance import changes, holm
@@ -373,6 +374,40 @@ def test_differences_are_corrected_within_a_metric() -> None:
         assert [change.p_adjusted for change in same] == holm([change.p_value for change in same])
         for change in same:
             assert (change.p_value < 0.05) is (change.difference.sign != 0)
+
+
+def test_arms_other_than_the_plain_one_are_compared_with_each_other() -> None:
+    points = [("none", 0.95, 0.75), *MASKS]
+    arms, study_arrays = exact(points)
+    samples = Samples.of(arms, study_arrays)
+    of_pairs = pair_differences(arms, 0, samples)
+    auc = {(one.arm, one.other): one.difference.value for one in of_pairs if one.metric == "auc"}
+    assert auc == {
+        (WEAK, MIDDLING): pytest.approx(0.04),
+        (WEAK, STRONG): pytest.approx(0.12),
+        (MIDDLING, STRONG): pytest.approx(0.08),
+    }
+    accuracy = only(of_pairs, arm=WEAK, other=STRONG, metric="accuracy")
+    assert accuracy.difference.value == pytest.approx(0.3)
+    # Without a plain arm, all arms are compared; of one arm and of many there is nothing to say.
+    assert len({(one.arm, one.other) for one in pair_differences(arms, None, samples)}) == 6
+    assert pair_differences(arms[:2], 0, samples) == []
+    many, many_arrays = exact([("none", 0.95, 0.75), *MASKS] * 3)
+    assert pair_differences(many, 0, Samples.of(many, many_arrays)) == []
+
+
+def test_pairs_are_corrected_within_a_metric() -> None:
+    points = [("none", 0.95, 0.75), *MASKS]
+    noise = [two_way_noise(np.random.default_rng(seed), 0.02) for seed in range(8)]
+    arms, study_arrays = measured(points, noise)
+    of_pairs = pair_differences(arms, 0, Samples.of(arms, study_arrays))
+    for metric in ("auc", "accuracy"):
+        same = [one for one in of_pairs if one.metric == metric]
+        assert len(same) == 3
+        assert [one.p_adjusted for one in same] == holm([one.p_value for one in same])
+        for one in same:
+            assert (one.p_value < 0.05) is (one.difference.sign != 0)
+            assert one.stands == (one.difference.sign if one.p_adjusted < 0.05 else 0)
 
 
 @settings(max_examples=20)

@@ -23,6 +23,7 @@ SECTIONS = [
     "Figures",
     "Ceilings of the accountant",
     "Differences to training without noise",
+    "Differences between arms",
     "Pareto front",
     "Privacy at matched accuracy",
     "Adaptive and naive adversary",
