@@ -27,7 +27,7 @@ slow: $(VENV)/installed
 browser: $(VENV)/installed
 	-grep -qs '"version": "$(AXE_VERSION)"' node_modules/axe-core/package.json || npm install --no-save \
 	  --no-package-lock --no-audit --no-fund --fetch-retries 1 --fetch-timeout 60000 --prefix . axe-core@$(AXE_VERSION)
-	$(BIN)/python -m pytest -m browser -rs
+	$(BIN)/python -m pytest -m browser -rs -n 2
 
 lint: format types
 
