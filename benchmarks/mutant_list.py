@@ -1565,6 +1565,49 @@ CANARIES = [
 
 VERDICT = [
     *of_file(
+        "mgaudit/analysis/pairs.py",
+        ["tests/analysis/test_analysis.py"],
+        [
+            (
+                "the difference of a pair has the wrong sign",
+                "(1.0, _quantity(one, metric, attack))",
+                "(-1.0, _quantity(one, metric, attack))",
+            ),
+            (
+                "the plain arm is among the pairs",
+                "if index != plain]",
+                "if index != -1]",
+            ),
+        ],
+    ),
+    *of_file(
+        "mgaudit/analysis/verdict_metrics.py",
+        ["tests/analysis/test_verdicts.py"],
+        [
+            (
+                "tied scores count as above a threshold among them",
+                "(others > others[most]).sum()",
+                "(others >= others[most]).sum()",
+            ),
+        ],
+    ),
+    *of_file(
+        "mgaudit/conditions.py",
+        ["tests/test_conditions.py"],
+        [
+            (
+                "a condition that must hold fails where it is proved",
+                "self.condition.is_met(self.estimate) != self.condition.must_hold",
+                "self.condition.is_met(self.estimate)",
+            ),
+            (
+                "what cannot be checked passes",
+                "if self.estimate is None:\n            return True",
+                "if self.estimate is None:\n            return False",
+            ),
+        ],
+    ),
+    *of_file(
         "mgaudit/analysis/verdict_rules.py",
         ["tests/analysis/test_verdict_rules.py"],
         [
@@ -1639,6 +1682,12 @@ WHITE_BOX = [
                 "stats.chi2.ppf(significance, len(coins))",
                 "stats.chi2.ppf(0.5, len(coins))",
             ),
+        ],
+    ),
+    *of_file(
+        "attacks/white_box_checks.py",
+        ["tests/attacks/test_white_box.py"],
+        [
             (
                 "less of a contribution raises the alarm",
                 "float(stats.t.sf(t, degrees)), difference, 1.0)",

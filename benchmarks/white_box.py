@@ -17,13 +17,8 @@ from functools import partial
 import numpy as np
 import torch
 
-from mgaudit.attacks.white_box import (
-    StepRecords,
-    alarms,
-    mechanism_checks,
-    noise_limits,
-    sampler_checks,
-)
+from mgaudit.attacks.white_box import StepRecords, noise_limits
+from mgaudit.attacks.white_box_checks import alarms, mechanism_checks, sampler_checks
 from mgaudit.settings.datasets import dataset_choice
 from mgaudit.targets import CNN, MLP
 from mgaudit.targets.datasets import Dataset

@@ -70,15 +70,13 @@ class Condition:
 
 
 @dataclass(frozen=True)
-class Failure:
-    """A condition that an arm of a study meets, or does not meet although it must.
-
-    Or one that cannot be checked for it.
+class Outcome:
+    """What a condition says of an arm of a study; the text is one line.
 
     `study` is the name of the study with its seed, and `arm` the key of the arm; both are "" for a
     condition about an arm or attack that the result does not have. `attack` is None for accuracies.
     `estimate` is None where the condition cannot be checked, which is never a pass; `reason` says
-    why. The text of a failure is one line.
+    why.
     """
 
     condition: Condition
@@ -88,44 +86,28 @@ class Failure:
     estimate: Estimate | None
     reason: str = ""
 
-    def __str__(self) -> str:
-        if self.estimate is None:
-            where = _where(self.study, self.arm, self.attack)
-            subject = f" for {where}" if where else ""
-            return f"{self.condition.text} cannot be checked{subject}: {self.reason}"
-        return str(Checked(self.condition, self.study, self.arm, self.attack, self.estimate))
-
-
-@dataclass(frozen=True)
-class Checked:
-    """A condition with the number of an arm that it was compared with; the text is one line."""
-
-    condition: Condition
-    study: str
-    arm: str
-    attack: str | None
-    estimate: Estimate
-
     @property
     def is_failure(self) -> bool:
-        """Whether the condition is met though it must not be, or the reverse."""
+        """Whether the condition is met and must not be, or the reverse, or cannot be checked."""
+        if self.estimate is None:
+            return True
         return self.condition.is_met(self.estimate) != self.condition.must_hold
 
     def __str__(self) -> str:
         condition, estimate = self.condition, self.estimate
+        where = ", ".join(filter(None, [self.study, self.arm, self.attack]))
+        if estimate is None:
+            subject = f" for {where}" if where else ""
+            return f"{condition.text} cannot be checked{subject}: {self.reason}"
         scale, unit = (100, " %") if condition.in_percent else (1, "")
         value, low, high = (
             f"{scale * number:.4g}" for number in (estimate.value, estimate.low, estimate.high)
         )
-        outcome = "is met by" if condition.is_met(estimate) else "is not met by"
-        line = f"{condition.text} {outcome} {_where(self.study, self.arm, self.attack)}: "
+        verb = "is met by" if condition.is_met(estimate) else "is not met by"
         if condition.metric == EPSILON:
-            return f"{line}epsilon at least {value}"
-        return f"{line}{condition.metric} {value}{unit} [{low}, {high}]"
-
-
-def _where(*parts: str | None) -> str:
-    return ", ".join(filter(None, parts))
+            return f"{condition.text} {verb} {where}: epsilon at least {value}"
+        interval = f"[{low}, {high}]"
+        return f"{condition.text} {verb} {where}: {condition.metric} {value}{unit} {interval}"
 
 
 def parse_condition(text: str, must_hold: bool = False) -> Condition:
@@ -193,26 +175,17 @@ def _checked_limit(limit: str, metric: str, operator: str, text: str) -> float:
     return value
 
 
-def failures(result: Result, conditions: Sequence[Condition]) -> list[Failure]:
+def failures(result: Result, conditions: Sequence[Condition]) -> list[Outcome]:
     """Returns each arm and attack that fails a condition, or for which it cannot be checked."""
-    outcomes = check(result, conditions)
-    return [
-        outcome
-        if isinstance(outcome, Failure)
-        else Failure(
-            outcome.condition, outcome.study, outcome.arm, outcome.attack, outcome.estimate
-        )
-        for outcome in outcomes
-        if isinstance(outcome, Failure) or outcome.is_failure
-    ]
+    return [outcome for outcome in check(result, conditions) if outcome.is_failure]
 
 
-def check(result: Result, conditions: Sequence[Condition]) -> list[Checked | Failure]:
+def check(result: Result, conditions: Sequence[Condition]) -> list[Outcome]:
     """Returns what each condition says of each arm and attack that it is about."""
     return [outcome for condition in conditions for outcome in _outcomes(result, condition)]
 
 
-def _outcomes(result: Result, condition: Condition) -> Iterator[Checked | Failure]:
+def _outcomes(result: Result, condition: Condition) -> Iterator[Outcome]:
     is_found = False
     for study in result.studies:
         name = f"{study.name}, seed {study.settings['seed']}" if len(result.studies) > 1 else ""
@@ -220,21 +193,21 @@ def _outcomes(result: Result, condition: Condition) -> Iterator[Checked | Failur
             is_found = True
             yield _outcome(condition, name, arm, attack)
     if not is_found:
-        yield Failure(condition, "", "", None, None, _unknown_scope(result, condition))
+        yield Outcome(condition, "", "", None, None, _unknown_scope(result, condition))
 
 
 def _outcome(
     condition: Condition, study: str, arm: AuditResult | LostArm, attack: AttackResult | None
-) -> Checked | Failure:
+) -> Outcome:
     """Returns the condition with the number of the arm under the attack, or why there is none."""
     name = None if attack is None else attack.name
     if isinstance(arm, LostArm):
         reason = f"too many of its models diverged ({len(arm.diverged)})"
-        return Failure(condition, study, arm.key, name, None, reason)
+        return Outcome(condition, study, arm.key, name, None, reason)
     estimate = _estimate(condition.metric, arm, attack)
     if estimate is None:
-        return Failure(condition, study, arm.key, name, None, _why_unknown(condition.metric))
-    return Checked(condition, study, arm.key, name, estimate)
+        return Outcome(condition, study, arm.key, name, None, _why_unknown(condition.metric))
+    return Outcome(condition, study, arm.key, name, estimate)
 
 
 def _estimate(metric: str, arm: AuditResult, attack: AttackResult | None) -> Estimate | None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from mgaudit.attacks import Attack, Observations
-    from mgaudit.conditions import Failure
+    from mgaudit.conditions import Outcome
     from mgaudit.reports.document import AuditDocument
     from mgaudit.reports.figures.drawing import Drawing
     from mgaudit.targets.querying.queries import Queries
@@ -77,11 +77,11 @@ class Result:
                 rows += [(number, arm.key, *values) for values in _numbers(arm)]
         return pd.DataFrame(rows, columns=COLUMNS)
 
-    def failures(self, *conditions: str, unless: Sequence[str] = ()) -> "list[Failure]":
+    def failures(self, *conditions: str, unless: Sequence[str] = ()) -> "list[Outcome]":
         """Returns what meets one of the conditions, such as "auc>0.55", as with `--fail-if`.
 
-        And what does not meet one of those in `unless`, such as "auc<0.55", as with
-        `--fail-unless`: these must be proved by the interval.
+        The list also has what does not meet a condition in `unless`, such as "auc<0.55", as with
+        `--fail-unless`: the interval must prove these.
 
         A condition with ">" is met where the lower limit of the 95 % interval is larger, one with
         "<" where the upper limit is smaller. It is about the first attack on every arm but the one

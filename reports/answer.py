@@ -16,8 +16,8 @@ MEASURED = (
     "attributes, the reconstruction of training data, and several releases together."
 )
 RELATIVE = (
-    " They compare the arm with {plain}: an arm that protects is attacked with less success than "
-    "that, not without success."
+    " They compare the arm with {plain}: an arm protects if the attack succeeds less than there, "
+    "which does not mean that the attack fails."
 )
 
 

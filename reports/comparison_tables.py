@@ -9,12 +9,11 @@ from mgaudit.reports.findings import (
     PAIRED,
     SIGNIFICANT,
     TEST_ACCURACY,
-    Change,
     DPEquivalent,
     FrontPoint,
     Matched,
-    PairDifference,
     SharedExposure,
+    Tested,
 )
 from mgaudit.reports.plain_arm import plain_name, plain_training, the_plain_arm
 from mgaudit.reports.results import AuditResult, MetricFacts, StudyResult
@@ -69,7 +68,7 @@ def _difference_rows(
     return rows
 
 
-def _change(study: StudyResult, change: Change | None) -> Cell:
+def _change(study: StudyResult, change: Tested | None) -> Cell:
     if change is None:
         return Cell("–")
     mark = "†" if change.stands else ""
@@ -81,32 +80,23 @@ def _change(study: StudyResult, change: Change | None) -> Cell:
 def pairs_table(study: StudyResult) -> Table:
     """Returns the paired differences between all arms other than the plain one."""
     labels = _labels(study)
-    found = {(pair.arm, pair.other, pair.metric): pair for pair in study.analysis.pairs}
-    metrics = [name for name in PAIRED if any(name == metric for *_, metric in found)]
+    by_arms = {(pair.arm, pair.other, pair.metric): pair for pair in study.analysis.pairs}
+    metrics = [name for name in PAIRED if any(name == metric for *_, metric in by_arms)]
     rows = []
     for arm, other in dict.fromkeys((pair.arm, pair.other) for pair in study.analysis.pairs):
-        cells = [_pair_cell(study, found.get((arm, other, metric))) for metric in metrics]
+        cells = [_change(study, by_arms.get((arm, other, metric))) for metric in metrics]
         rows.append([Cell(labels[arm]), Cell(labels[other]), *cells])
     headings = [
         "Δ test acc., % points" if name == TEST_ACCURACY else f"Δ {study.metric(name).heading}"
         for name in metrics
     ]
     notes = [
-        f"Each number is that of the first arm minus that of the second, for the attack "
+        "Each number is that of the first arm minus that of the second, for the attack "
         f"{study.analysis.attack}, paired by target and example. A lower AUC or TPR is more "
         f"private. The mark † means p < {SIGNIFICANT} after Holm's correction for all pairs in the "
         "column; intervals are not corrected."
     ]
     return Table("pairs", "Differences between arms", ["Arm", "minus", *headings], rows, notes)
-
-
-def _pair_cell(study: StudyResult, pair: PairDifference | None) -> Cell:
-    if pair is None:
-        return Cell("–")
-    mark = "†" if pair.stands else ""
-    if pair.metric == TEST_ACCURACY:
-        return number(pair.difference, 100, 1, signed=True, mark=mark)
-    return in_its_unit(study.metric(pair.metric), pair.difference, signed=True, mark=mark)
 
 
 def front_table(study: StudyResult) -> Table:

@@ -221,7 +221,7 @@ def _sections(study: StudyResult, arrays: Arrays, prefix: str) -> list[Section]:
     sections = [build(study, arrays) for build in SECTIONS if build not in left_out]
     present = [section for section in sections if section is not None]
     absent = [(section.title, section.absent) for section in present if section.absent]
-    shown = [section for section in present if section.blocks]
+    with_blocks = [section for section in present if section.blocks]
     if absent:
-        shown.append(Section.of("Not computed", Facts(absent)))
-    return [replace(section, anchor=prefix + section.anchor) for section in shown]
+        with_blocks.append(Section.of("Not computed", Facts(absent)))
+    return [replace(section, anchor=prefix + section.anchor) for section in with_blocks]

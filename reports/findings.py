@@ -21,46 +21,44 @@ TEST_ACCURACY = "accuracy"
 PAIRED = (*ANALYSED[:2], TEST_ACCURACY)  # metrics of the pairs of arms
 
 
-class Change(Record):
+class Tested(Record):
+    """A paired difference in a metric, or in the test accuracy, with its p-values.
+
+    `p_value` is below 0.05 exactly if the interval excludes 0, and `p_adjusted` is corrected by
+    Holm's method over the comparisons that the subclass names.
+    """
+
+    metric: str
+    difference: Estimate
+    p_value: float
+    p_adjusted: float
+
+    @property
+    def stands(self) -> Literal[-1, 0, 1]:
+        """The side of 0 of the difference after the correction, -1 or 1; 0 if not significant."""
+        return self.difference.sign if self.p_adjusted < SIGNIFICANT else 0
+
+
+class Change(Tested):
     """The paired difference of one metric between an arm and the plain arm.
 
-    The metric is one of an attack, or test accuracy (`attack` and `adversary` None). `p_value` is
-    below 0.05 exactly if the interval excludes 0, `p_adjusted` is corrected by Holm's method
-    over all arms and attacks with the same metric.
+    The metric is one of an attack, or test accuracy (`attack` and `adversary` None). The correction
+    is over all arms and attacks with the same metric.
     """
 
     arm: str
     attack: str | None
     adversary: Literal["adaptive", "naive"] | None
-    metric: str
-    difference: Estimate
-    p_value: float
-    p_adjusted: float
-
-    @property
-    def stands(self) -> Literal[-1, 0, 1]:
-        """The side of 0 of the difference after the correction, -1 or 1; 0 if not significant."""
-        return self.difference.sign if self.p_adjusted < SIGNIFICANT else 0
 
 
-class PairDifference(Record):
+class PairDifference(Tested):
     """A metric of the first attack, or the test accuracy, of one arm minus that of another.
 
-    `p_value` is below 0.05 exactly if the interval excludes 0, `p_adjusted` is corrected by Holm's
-    method over all pairs with the same metric.
+    The correction is over all pairs with the same metric.
     """
 
     arm: str
     other: str
-    metric: str
-    difference: Estimate
-    p_value: float
-    p_adjusted: float
-
-    @property
-    def stands(self) -> Literal[-1, 0, 1]:
-        """The side of 0 of the difference after the correction, -1 or 1; 0 if not significant."""
-        return self.difference.sign if self.p_adjusted < SIGNIFICANT else 0
 
 
 class FrontPoint(Record):

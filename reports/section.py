@@ -51,14 +51,14 @@ class Section:
         """
         anchor = "-".join(title.lower().replace("ε", "epsilon").split())
         present = [block for block in blocks if block is not None]
-        shown = [block for block in present if not isinstance(block, Table) or block.rows]
+        not_empty = [block for block in present if not isinstance(block, Table) or block.rows]
         reasons = [
             note
             for block in present
             if isinstance(block, Table) and not block.rows
             for note in block.notes
         ]
-        if shown and reasons:
-            shown.append(Words(list(dict.fromkeys(reasons))))
-        absent = "" if shown else " ".join(dict.fromkeys(reasons))
-        return cls(anchor, title, shown, absent)
+        reasons = list(dict.fromkeys(reasons))
+        if not not_empty:
+            return cls(anchor, title, [], " ".join(reasons))
+        return cls(anchor, title, [*not_empty, *([Words(reasons)] if reasons else [])])

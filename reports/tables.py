@@ -303,7 +303,7 @@ def all_metrics(study: StudyResult) -> Table:
 def _same_metrics(attack: AttackResult) -> list[list[str]]:
     """Returns the names of metrics; TPRs that are the same number are together.
 
-    They are where no target has so many non-members that the thresholds differ.
+    Two TPRs are, if targets have too few non-members for different thresholds.
     """
     groups: list[list[str]] = []
     for name in attack.metrics:

@@ -27,7 +27,7 @@ class CheckWords:
     deterministic: bool = False
 
 
-# The names of the checks of `attacks.white_box` in words.
+# The names of the checks of `attacks.white_box_checks` in words.
 CHECK_WORDS = {
     "canary-noise": CheckWords(
         "noise multiplier along the canaries", "the noise is smaller than claimed"

@@ -6,7 +6,7 @@ from itertools import combinations
 from mgaudit.analysis.numbers import CHANGE, Numbers, Quantity, accuracy_quantity
 from mgaudit.analysis.significance import holm
 from mgaudit.reports.findings import PAIRED, TEST_ACCURACY, PairDifference
-from mgaudit.reports.results import AuditResult
+from mgaudit.reports.results import AuditResult, accuracies_known
 
 MOST_ARMS = 10  # of which all pairs are compared; more pairs leave little after the correction
 
@@ -18,7 +18,8 @@ def pair_differences(
 
     The arm with index `plain` is left out, as `changes` compares with it; with None, no arm is.
     P-values are adjusted by Holm over all pairs with the same metric. A difference is left out if
-    fewer than three targets are shared, and all are with fewer than 2 or more than 10 arms.
+    fewer than three targets are shared, and accuracies where one is not known. There are none with
+    fewer than 2 or more than 10 arms.
     """
     indices = [index for index in range(len(arms)) if index != plain]
     if len(indices) > MOST_ARMS:
@@ -26,6 +27,8 @@ def pair_differences(
     attack = arms[0].attacks[0].attack
     differences = []
     for metric in PAIRED:
+        if metric == TEST_ACCURACY and not accuracies_known(arms):
+            continue
         tested = []
         for one, other in combinations(indices, 2):
             terms = [

@@ -76,8 +76,8 @@ def tpr_of_verdict(arms: Sequence[AuditResult], arrays: Arrays) -> str | None:
 def has_thresholds(index: int, arm: AuditResult, level: float, arrays: Arrays) -> bool:
     """Returns whether thresholds accept at least half of the non-members that an FPR allows.
 
-    Non-members with the same score are all above a threshold or all below. Where the scores are not
-    known, nothing is said against them.
+    Non-members with the same score are all above a threshold or all below. True where the scores
+    are not in the arrays.
     """
     attack = arm.attacks[0]
     if array_name(index, attack.name, "scores") not in arrays:

@@ -1,7 +1,7 @@
-"""The options --fail-if and --fail-unless: exit code 3 by conditions on the numbers of a result."""
+"""The options --fail-if and --fail-unless: exit code 3 by conditions on a result."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,23 +14,15 @@ if TYPE_CHECKING:
     from mgaudit.result import Result
 
 FAIL_IF, FAIL_UNLESS = "--fail-if", "--fail-unless"
-FailIfOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        FAIL_IF,
-        metavar="<str>",
-        help="Exit code 3 if true, as in auc>0.55.",
-        rich_help_panel=OUTPUT,
-    ),
-]
+
+
+def _option(name: str, words: str) -> Any:
+    return typer.Option(name, metavar="<str>", help=words, rich_help_panel=OUTPUT)
+
+
+FailIfOption = Annotated[list[str] | None, _option(FAIL_IF, "Exit code 3 if true, as in auc>0.55.")]
 FailUnlessOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        FAIL_UNLESS,
-        metavar="<str>",
-        help="Exit code 3 if not proved, as in auc<0.55.",
-        rich_help_panel=OUTPUT,
-    ),
+    list[str] | None, _option(FAIL_UNLESS, "Exit code 3 if not proved, as in auc<0.55.")
 ]
 
 
@@ -59,12 +51,12 @@ def fail_if_met(result: "Result", conditions: "Sequence[Condition]", quiet: bool
     """
     if not conditions:
         return
-    from mgaudit.conditions import Failure, check
+    from mgaudit.conditions import check
 
     is_failed = False
     for outcome in check(result.record, conditions):
         option = FAIL_UNLESS if outcome.condition.must_hold else FAIL_IF
-        if isinstance(outcome, Failure) or outcome.is_failure:
+        if outcome.is_failure:
             is_failed = True
             print_error(f"{option} {outcome}")
         elif not quiet:

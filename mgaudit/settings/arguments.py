@@ -165,7 +165,7 @@ DUPLICATES = Argument(
 )
 SEED = Argument("seed", int, DATA, "Random seed", default=0, limits=Range(0))
 DEVICE = Argument("device", str, MACHINE, "Device", default="auto", values=("auto", "cpu", "cuda"))
-SETTINGS = Argument("settings", Path, OUTPUT, "Defaults: the settings.toml of a run")
+SETTINGS = Argument("settings", Path, OUTPUT, "Start from the settings.toml of a run")
 JOBS = Argument(
     "jobs",
     int,

@@ -8,15 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mgaudit.attacks.white_box import (
-    Check,
-    NoiseLimits,
-    StepRecords,
-    alarms,
-    mechanism_checks,
-    noise_limits,
-    sampler_checks,
-)
+from mgaudit.attacks.white_box import NoiseLimits, StepRecords, noise_limits
+from mgaudit.attacks.white_box_checks import Check, alarms, mechanism_checks, sampler_checks
 from mgaudit.errors import UsageError
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.dp_audit import Bound, DPAuditResult

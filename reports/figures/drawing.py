@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mgaudit.reports.formats.visible import visible
 from mgaudit.reports.record import Estimate
@@ -33,6 +33,7 @@ TITLE = 30
 TIP = "tip:"  # begins the id of an element of the SVG whose values are shown where one points
 OF_TIP = re.compile(f'<g id="{TIP}([^"]*)">')
 
+Item = TypeVar("Item")
 Row = Mapping[str, str | float]
 
 
@@ -127,6 +128,18 @@ def _style(**more: Any) -> AbstractContextManager[None]:
 
     settings: Any = {**STYLE, **more}
     return mpl.rc_context(settings)
+
+
+def pages(name: str, items: Sequence[Item], most: int) -> list[tuple[str, list[Item]]]:
+    """Returns the parts of at most so many items, each with the name of its figure.
+
+    >>> pages("scores", [0, 1], 2), pages("scores", [0, 1, 2], 2)
+    ([('scores', [0, 1])], [('scores-1', [0, 1]), ('scores-2', [2])])
+    """
+    parts = [list(items[start : start + most]) for start in range(0, len(items), most)]
+    if len(parts) == 1:
+        return [(name, parts[0])]
+    return [(f"{name}-{count}", part) for count, part in enumerate(parts, start=1)]
 
 
 def estimate_cells(name: str, estimate: Estimate | None) -> dict[str, float]:

@@ -5,7 +5,16 @@ from matplotlib.figure import Figure
 
 from mgaudit.reports.arrays import Arrays, exposed_pictures
 from mgaudit.reports.comparison_tables import is_left_out, shared_exposure_table
-from mgaudit.reports.figures.drawing import STYLE, WIDTH, Drawing, Row, cut, estimate_cells, set_tip
+from mgaudit.reports.figures.drawing import (
+    STYLE,
+    WIDTH,
+    Drawing,
+    Row,
+    cut,
+    estimate_cells,
+    pages,
+    set_tip,
+)
 from mgaudit.reports.figures.palette import looks
 from mgaudit.reports.figures.panels import PAGE_HEIGHT, bars
 from mgaudit.reports.plain_arm import plain_training
@@ -26,14 +35,10 @@ def exposed_drawings(study: StudyResult, arrays: Arrays) -> list[Drawing]:
     """
     if exposed_pictures(arrays, 0) is None:
         return []
-    every = list(range(len(study.arms)))
-    starts = range(0, len(every), ARMS_OF_A_PAGE)
-    pages = [every[start : start + ARMS_OF_A_PAGE] for start in starts]
-    if len(pages) == 1:
-        return [_drawing(study, arrays, pages[0], "most-exposed")]
+    every = range(len(study.arms))
     return [
-        _drawing(study, arrays, page, f"most-exposed-{count}")
-        for count, page in enumerate(pages, start=1)
+        _drawing(study, arrays, page, name)
+        for name, page in pages("most-exposed", every, ARMS_OF_A_PAGE)
     ]
 
 

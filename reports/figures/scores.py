@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
 from numpy.typing import NDArray
 
 from mgaudit.reports.arrays import Arrays, attack_scores
-from mgaudit.reports.figures.drawing import STYLE, TITLE, Drawing, Row, cut, set_tip
+from mgaudit.reports.figures.drawing import STYLE, TITLE, Drawing, Row, cut, pages, set_tip
 from mgaudit.reports.figures.palette import MEMBER, NON_MEMBER
 from mgaudit.reports.figures.panels import columns_of, legend, panels
 from mgaudit.reports.results import AuditResult, StudyResult
@@ -36,13 +36,9 @@ def score_drawings(study: StudyResult, arrays: Arrays) -> list[Drawing]:
 
     A figure has a few arms.
     """
-    starts = range(0, len(study.arms), ARMS_OF_A_PAGE)
-    pages = [list(range(len(study.arms)))[start : start + ARMS_OF_A_PAGE] for start in starts]
-    if len(pages) == 1:
-        return [_drawing(study, arrays, pages[0], "scores")]
+    every = range(len(study.arms))
     return [
-        _drawing(study, arrays, page, f"scores-{count}")
-        for count, page in enumerate(pages, start=1)
+        _drawing(study, arrays, page, name) for name, page in pages("scores", every, ARMS_OF_A_PAGE)
     ]
 
 
@@ -53,7 +49,7 @@ def _drawing(study: StudyResult, arrays: Arrays, page: list[int], name: str) -> 
         lambda: score_figure(study, arrays, page),
         f"The figure shows the density of the scores of the attack {attack} on a logarithmic axis, "
         "for members (solid) and non-members (dashed) of all targets, between the 0.1 and 99.9 "
-        "percentiles. Where the lines are apart, the score gives members away.",
+        "percentiles. Where the lines are apart, the score reveals members.",
         "; ".join(_describe(study.arms[index]) for index in page),
         _data(study, arrays, page),
     )
@@ -134,7 +130,7 @@ def _draw_density(
     line: str,
 ) -> None:
     """Draws the outline of a histogram; bins without a score have no place on the axis."""
-    shown = np.where(density > 0, density, np.nan)
+    positive = np.where(density > 0, density, np.nan)
     axes.stairs(
-        shown, edges, baseline=None, color=colour, linestyle=line, linewidth=1.3, label=label
+        positive, edges, baseline=None, color=colour, linestyle=line, linewidth=1.3, label=label
     )

@@ -10,7 +10,16 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from mgaudit.reports.families import families
 from mgaudit.reports.figures.accuracy import adaptive_attacks
-from mgaudit.reports.figures.drawing import STYLE, TITLE, Drawing, Row, cut, estimate_cells, set_tip
+from mgaudit.reports.figures.drawing import (
+    STYLE,
+    TITLE,
+    Drawing,
+    Row,
+    cut,
+    estimate_cells,
+    pages,
+    set_tip,
+)
 from mgaudit.reports.figures.palette import Look, looks
 from mgaudit.reports.figures.panels import MOST_COLUMNS, error_bars, legend, panels
 from mgaudit.reports.record import Estimate
@@ -28,12 +37,9 @@ def strength_drawings(study: StudyResult) -> list[Drawing]:
     A page shows a few schemes.
     """
     swept = list(_swept(study).items())
-    starts = range(0, len(swept), MOST_FAMILIES)
-    pages = [dict(swept[start : start + MOST_FAMILIES]) for start in starts]
-    if len(pages) == 1:
-        return [_drawing(study, pages[0], "strength")]
-    numbered = enumerate(pages, start=1)
-    return [_drawing(study, page, f"strength-{count}") for count, page in numbered]
+    return [
+        _drawing(study, dict(page), name) for name, page in pages("strength", swept, MOST_FAMILIES)
+    ]
 
 
 def _drawing(study: StudyResult, swept: dict[str, list[int]], name: str) -> Drawing:

@@ -392,6 +392,9 @@ def test_arms_other_than_the_plain_one_are_compared_with_each_other() -> None:
     # Without a plain arm, all arms are compared; of one arm and of many there is nothing to say.
     assert len({(one.arm, one.other) for one in pair_differences(arms, None, samples)}) == 6
     assert pair_differences(arms[:2], 0, samples) == []
+    unknown = [one.model_copy(update={"accuracy": None}) for one in arms]
+    without = {one.metric for one in pair_differences(unknown, 0, samples)}
+    assert without == {"auc", "tpr@0.01"}
     many, many_arrays = exact([("none", 0.95, 0.75), *MASKS] * 3)
     assert pair_differences(many, 0, Samples.of(many, many_arrays)) == []
 

@@ -9,14 +9,8 @@ import pytest
 from scipy.stats import binom, chi2, norm
 
 from mgaudit.attacks import white_box
-from mgaudit.attacks.white_box import (
-    Check,
-    StepRecords,
-    alarms,
-    mechanism_checks,
-    noise_limits,
-    sampler_checks,
-)
+from mgaudit.attacks.white_box import StepRecords, noise_limits
+from mgaudit.attacks.white_box_checks import Check, alarms, mechanism_checks, sampler_checks
 
 NOISE = 1.25
 AUDITS = 200

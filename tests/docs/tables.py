@@ -14,15 +14,15 @@ def cell(page: Path, header: str, row: str, column: str, beside: str = "") -> st
         column: The header of the column.
         beside: The header of another column of this table, where several tables have the row.
     """
-    found = [
+    matching = [
         cells[headers.index(column)]
         for headers, rows in tables(page)
         if headers[0] == header and {column, beside or column} <= set(headers)
         for cells in rows
         if set(row.split(" | ")) <= set(cells)
     ]
-    assert len(found) == 1, f"{page.name}: {len(found)} cells of {row!r}, {column!r}"
-    return found[0]
+    assert len(matching) == 1, f"{page.name}: {len(matching)} cells of {row!r}, {column!r}"
+    return matching[0]
 
 
 def tables(page: Path) -> list[tuple[list[str], list[list[str]]]]:
@@ -40,9 +40,9 @@ def split(line: str) -> list[str]:
 def sentence_figure(page: Path, pattern: str) -> str:
     """Returns the figure that a pattern with one group finds in a page, whose lines are joined."""
     text = " ".join(re.sub(r"(?m)^> ", "", page.read_text(encoding="utf-8")).split())
-    found = set(re.findall(pattern, text))
-    assert len(found) == 1, f"{page.name}: {pattern!r} finds {found}"
-    return str(found.pop())
+    figures = set(re.findall(pattern, text))
+    assert len(figures) == 1, f"{page.name}: {pattern!r} finds {figures}"
+    return str(figures.pop())
 
 
 def numbers(figure: str) -> list[float]:

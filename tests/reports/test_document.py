@@ -113,6 +113,9 @@ def test_tables_and_figures_are_numbered_in_their_order() -> None:
     html = html_text(render_html(content))
     for name in (*tables, *drawings):
         assert html.count(f"{name}.") == 1, name
+    pdf = squeezed(pdf_text(render_pdf(content)))  # which counts them itself
+    for _, block in (*content.tables, *content.drawings):
+        assert squeezed(f"{content.numbers[id(block)]}: {block.caption}") in pdf
     first = content.sections[0]
     assert content.numbers[id(first.blocks[0])] == "Table 1"
     assert content.numbers[id(first.blocks[1])] == "Figure 1"

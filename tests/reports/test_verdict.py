@@ -63,6 +63,18 @@ def test_every_outcome_has_words() -> None:
     assert "Too few models converged both here and without noise" in verdict(alone)[0]
 
 
+def test_a_difference_over_other_models_than_its_numbers_says_so() -> None:
+    said = "The differences are over the models that both arms have."
+    record = judged(study(), outcome="protects")
+    assert said not in verdict(record)[0]
+    plain, mask, *others = record.arms
+    for arms in (
+        [plain.model_copy(update={"diverged": [2]}), mask, *others],
+        [plain, mask.model_copy(update={"diverged": [2]}), *others],
+    ):
+        assert said in verdict(record.model_copy(update={"arms": arms}))[0]
+
+
 def test_absence_of_evidence_is_not_reported_as_evidence() -> None:
     for outcome in get_args(Outcome):
         text = verdict(judged(study(), outcome=outcome))[0]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from mgaudit.attacks.white_box import ROUNDING
+from mgaudit.attacks.white_box_checks import ROUNDING
 from mgaudit.settings.datasets import dataset_choice
 from mgaudit.targets import CNN, MLP
 from mgaudit.targets.fitting import dp_sgd

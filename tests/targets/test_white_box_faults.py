@@ -13,7 +13,8 @@ from sklearn.datasets import load_digits
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from mgaudit.attacks.white_box import StepRecords, alarms, mechanism_checks, sampler_checks
+from mgaudit.attacks.white_box import StepRecords
+from mgaudit.attacks.white_box_checks import alarms, mechanism_checks, sampler_checks
 from mgaudit.targets.white_box.opacus_loop import OpacusLoop
 
 SEEDS = range(20)
