@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mgaudit.analysis.limits import FEWEST_MODELS
 from mgaudit.compute import parallel
+from mgaudit.compute.messages import can_be_sent
 from mgaudit.functions.contract import trial_fit
 from mgaudit.functions.digest import NotDigestibleError, digest
 from mgaudit.functions.function import Fit
@@ -213,7 +214,7 @@ def _train(
         missing = [index for index in range(len(models.names)) if index not in kept]
         progress.training_started(named.name, len(models.names), len(kept))
         failures, unsent = _fit_missing(named, folder, models, missing, jobs, progress)
-        progress.training_ended()
+        progress.training_ended(named.name)
         trained = [index for index in missing if index not in failures]
         new = _kept(trained, folder, models, progress)
     if len(new) < len(trained):
@@ -267,13 +268,13 @@ def _fit_missing(
         for index in missing
     ]
     notes = []
-    if jobs > 1 and len(tasks) > 1 and not parallel.can_be_sent(fit):
+    if jobs > 1 and len(tasks) > 1 and not can_be_sent(fit):
         notes = ["models are trained in one process, because the function cannot be sent to others"]
         progress.note(f"{named.name}: {notes[0]}")
         jobs = 1
     failures: dict[int, str] = {}
     for outcome in parallel.run(fit_and_keep, tasks, jobs):
-        progress.model_trained()
+        progress.model_trained(named.name)
         if outcome.failure:
             failures[outcome.index] = outcome.failure
             progress.stage(f"{named.name}: model {outcome.index} failed: {outcome.failure}")
