@@ -16,21 +16,27 @@ import cloudpickle
 import numpy as np
 from numpy.typing import NDArray
 
+from mgaudit.compute.run_files import RunFiles
+
 LARGE_BYTES = 2**20  # of an array that is passed in a file
 
 
 class ArrayFiles:
-    """Arrays that are in files for the workers, each once, as long as a message needs them."""
+    """Arrays that are in files for the workers, each once, as long as a message needs them.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    Their directory exists from the first array until `close`.
+    """
+
+    def __init__(self) -> None:
+        self._run_files: RunFiles | None = None
         self._by_identity: dict[int, _ArrayFile] = {}
 
     def path_of(self, array: NDArray[Any]) -> Path:
         """Returns the file of the array, which is written if it is not there yet."""
         file = self._by_identity.get(id(array))
         if file is None:
-            path = self._folder / f"{secrets.token_hex(8)}.npy"
+            self._run_files = self._run_files or RunFiles()
+            path = self._run_files.folder / f"{secrets.token_hex(8)}.npy"
             np.save(path, array, allow_pickle=False)
             file = self._by_identity[id(array)] = _ArrayFile(array, path)
         file.messages += 1
@@ -44,6 +50,13 @@ class ArrayFiles:
             if file.messages == 0:
                 file.path.unlink(missing_ok=True)
                 del self._by_identity[id(array)]
+
+    def close(self) -> None:
+        """Deletes all files and their directory."""
+        self._by_identity.clear()
+        if self._run_files is not None:
+            self._run_files.close()
+            self._run_files = None
 
 
 @dataclass

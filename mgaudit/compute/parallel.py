@@ -1,14 +1,16 @@
 """Where tasks run by default: in this process, or in worker processes on this machine."""
 
 import atexit
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TypeVar
 
 from joblib import cpu_count
 
+from mgaudit.compute.fingerprint import cpu_kind
 from mgaudit.compute.pool import Pool
 from mgaudit.compute.processes import Processes
 from mgaudit.compute.this_process import ThisProcess
@@ -44,7 +46,8 @@ def run(
     task, they run in this process in the order of `tasks`. Without a task nothing is yielded.
     `on_event` is called with a sentence if a worker dies.
     """
-    with pool_of(1 if len(tasks) <= 1 else jobs) as pool:
+    here = len(tasks) <= 1
+    with ThisProcess() if here else pool_of(jobs) as pool:
         if on_event is not None:
             pool.on_event = on_event
         for task in tasks:
@@ -53,15 +56,42 @@ def run(
             yield future.result()
 
 
+@dataclass(frozen=True)
+class Elsewhere:
+    """A place other than this machine: its pools, and the kinds of its processors."""
+
+    new_pool: Callable[[], Pool]
+    processors: str
+
+
+@contextmanager
+def tasks_run(place: Elsewhere) -> Iterator[None]:
+    """Makes `pool_of` within the context return pools of another place."""
+    token = _elsewhere.set(place)
+    try:
+        yield
+    finally:
+        _elsewhere.reset(token)
+
+
+def processors() -> str:
+    """Returns the kinds of the processors on which tasks run; rounding depends on them."""
+    place = _elsewhere.get()
+    return cpu_kind() if place is None else place.processors
+
+
 @contextmanager
 def pool_of(jobs: int) -> Iterator[Pool]:
     """Yields a pool of `jobs` processes; with one job, tasks run in this process.
 
+    Within the context of a cluster, it is a pool on the cluster.
+
     When the context is left, tasks that still run are stopped. Idle workers are kept for the next
     pool, because each takes seconds to import its libraries, and end after `IDLE_SECONDS`.
     """
-    if jobs == 1:
-        with ThisProcess() as pool:
+    place = _elsewhere.get()
+    if place is not None or jobs == 1:
+        with ThisProcess() if place is None else place.new_pool() as pool:
             yield pool
         return
     with _idle.taken(jobs) as processes:
@@ -74,19 +104,17 @@ class _IdleProcesses:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._pool: Processes | None = None
-        self._environment: dict[str, str] = {}
         self._timer: threading.Timer | None = None
 
     @contextmanager
     def taken(self, jobs: int) -> Iterator[Processes]:
         """Yields the idle pool if its workers are like new ones, and else a new pool."""
         pool = self._take(jobs) or Processes(jobs)
-        environment = dict(os.environ)
         try:
             with pool:
                 yield pool
         finally:
-            self._put(pool, environment)
+            self._put(pool)
 
     def close(self) -> None:
         """Ends the idle workers."""
@@ -100,17 +128,17 @@ class _IdleProcesses:
     def _take(self, jobs: int) -> Processes | None:
         with self._lock:
             pool, self._pool = self._pool, None
-        if pool is not None and (pool.workers != jobs or self._environment != dict(os.environ)):
+        if pool is not None and (pool.workers != jobs or not pool.has_workers_like_new()):
             pool.close()
             return None
         return pool
 
-    def _put(self, pool: Processes, environment: dict[str, str]) -> None:
+    def _put(self, pool: Processes) -> None:
         pool.on_event = lambda sentence: None
         with self._lock:
             if self._timer is not None:
                 self._timer.cancel()
-            previous, self._pool, self._environment = self._pool, pool, environment
+            previous, self._pool = self._pool, pool
             self._timer = threading.Timer(IDLE_SECONDS, self.close)
             self._timer.daemon = True
             self._timer.start()
@@ -118,5 +146,6 @@ class _IdleProcesses:
             previous.close()
 
 
+_elsewhere: ContextVar[Elsewhere | None] = ContextVar("elsewhere", default=None)
 _idle = _IdleProcesses()
 atexit.register(_idle.close)

@@ -42,6 +42,19 @@ class Future(Generic[Outcome]):
         return self._outcome  # type: ignore[return-value]
 
 
+class Shared:
+    """A value that many tasks need, until it is released.
+
+    It may be an argument of a task, which then receives the value itself.
+    """
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def release(self) -> None:
+        """Forgets the value: no further task will need it."""
+
+
 class Pool(AbstractContextManager["Pool"], ABC):
     """A place where tasks run. Leaving its context stops the tasks that still run.
 
@@ -56,17 +69,22 @@ class Pool(AbstractContextManager["Pool"], ABC):
 
     @abstractmethod
     def submit(
-        self, function: Callable[..., Outcome], *arguments: Any, name: str = "a task"
+        self,
+        function: Callable[..., Outcome],
+        *arguments: Any,
+        name: str = "a task",
+        on_gpu: bool = False,
     ) -> Future[Outcome]:
         """Adds the task `function(*arguments)` and returns its future.
 
         An argument may be a value from `share`; the function receives the value itself. `name` is
-        the task in words for messages, such as "the training of models 0 to 7".
+        the task in words for messages, such as "the training of models 0 to 7". A task `on_gpu`
+        needs a GPU for itself, where workers say that they have one.
         """
 
     @abstractmethod
-    def share(self, value: Any) -> Any:
-        """Returns a stand-in for a value that many tasks have as an argument."""
+    def share(self, value: Any) -> Shared:
+        """Returns a value that many tasks have as an argument, so that it is sent once."""
 
     @abstractmethod
     def completed(self) -> Iterator[Future[Any]]:
@@ -86,3 +104,8 @@ class Pool(AbstractContextManager["Pool"], ABC):
         trace: TracebackType | None,
     ) -> None:
         self.cancel()
+
+
+def values_of(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Returns the arguments of a task, with the values of those that are shared."""
+    return tuple(item.value if isinstance(item, Shared) else item for item in arguments)

@@ -20,9 +20,9 @@ from typing import Any, BinaryIO
 from numpy.typing import NDArray
 
 from mgaudit.compute.messages import ArrayFiles, packed, unpacked
-from mgaudit.compute.pool import RETRIES, Future, Outcome, Pool, WorkerLostError
-from mgaudit.compute.run_files import RunFiles
+from mgaudit.compute.pool import RETRIES, Future, Outcome, Pool, Shared, WorkerLostError, values_of
 from mgaudit.compute.worker import described_end, error_of, read_message, write_message
+from mgaudit.targets.cache import CACHE_VARIABLE, cache_folder
 
 BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
@@ -39,6 +39,7 @@ THREAD_VARIABLES = (
     "NUMEXPR_NUM_THREADS",
 )
 POLL_SECONDS = 1.0  # on Windows, Ctrl-C does not interrupt a wait without a limit
+ENDED_ITSELF = "its code may end the process"
 OUT_OF_MEMORY = "the machine may be out of memory, so try fewer --jobs"
 
 
@@ -89,11 +90,18 @@ class _Worker:
         outcomes.put((self, None))
 
 
-class _SharedArgument:
-    """A value whose large arrays are in files, so that it is small in each message."""
+class _SharedByFile(Shared):
+    """A value whose large arrays stay in files until it is released."""
 
-    def __init__(self, value: Any) -> None:
-        self.value = value
+    def __init__(self, value: Any, files: ArrayFiles) -> None:
+        super().__init__(value)
+        self._files = files
+        _, self._arrays = packed(value, files)
+
+    def release(self) -> None:
+        """Deletes the files that no task needs."""
+        self._files.release(self._arrays)
+        self._arrays = []
 
 
 class Processes(Pool):
@@ -109,26 +117,26 @@ class Processes(Pool):
         self.workers = workers
         self._waiting: deque[_Task] = deque()
         self._workers: list[_Worker] = []
+        self._started_with = _environment()
         self._outcomes: queue.SimpleQueue[tuple[_Worker, bytes | None]] = queue.SimpleQueue()
-        self._run_files = RunFiles()
-        self._files = ArrayFiles(self._run_files.folder)
-        self._shared: list[NDArray[Any]] = []
+        self._files = ArrayFiles()
 
     def submit(
-        self, function: Callable[..., Outcome], *arguments: Any, name: str = "a task"
+        self,
+        function: Callable[..., Outcome],
+        *arguments: Any,
+        name: str = "a task",
+        on_gpu: bool = False,
     ) -> Future[Outcome]:
         """Adds a task; see `Pool.submit`."""
-        values = [item.value if isinstance(item, _SharedArgument) else item for item in arguments]
-        message, arrays = packed((sys.path, function, values), self._files)
+        message, arrays = packed((cache_folder(), function, values_of(arguments)), self._files)
         future: Future[Outcome] = Future(name)
         self._waiting.append(_Task(future, message, arrays))
         return future
 
-    def share(self, value: Any) -> Any:
+    def share(self, value: Any) -> Shared:
         """Returns a stand-in for the value; see `Pool.share`."""
-        _, arrays = packed(value, self._files)  # so that they stay until the end
-        self._shared += arrays
-        return _SharedArgument(value)
+        return _SharedByFile(value, self._files)
 
     def completed(self) -> Iterator[Future[Any]]:
         """Yields the futures in order of completion; see `Pool.completed`."""
@@ -144,23 +152,25 @@ class Processes(Pool):
 
     def cancel(self) -> None:
         """Stops all tasks; see `Pool.cancel`."""
-        while self._waiting:
-            self._files.release(self._waiting.pop().arrays)
+        self._waiting.clear()
         for worker in [worker for worker in self._workers if worker.task is not None]:
             worker.stop()
             self._workers.remove(worker)
-            assert worker.task is not None
-            self._files.release(worker.task.arrays)
-        self._files.release(self._shared)
-        self._shared.clear()
+        self._files.close()
+
+    def has_workers_like_new(self) -> bool:
+        """Returns whether workers that are started now would find the same modules and settings.
+
+        The cache is no part of it, because each task says where it is.
+        """
+        return self._started_with == _environment()
 
     def close(self) -> None:
-        """Ends all workers and deletes the arrays that were written for them."""
+        """Ends all workers."""
         self.cancel()
         for worker in self._workers:
             worker.stop()
         self._workers.clear()
-        self._run_files.close()
 
     def _assign(self) -> None:
         """Gives a waiting task to each idle worker, and starts workers for the others."""
@@ -203,8 +213,14 @@ class Processes(Pool):
             return None
         words = f"the workers of {task.future.name} died {task.lost} times ({end})"
         self._files.release(task.arrays)
-        task.future.set_error(WorkerLostError(f"{words}; {OUT_OF_MEMORY}"))
+        hint = OUT_OF_MEMORY if end.endswith("SIGKILL") else ENDED_ITSELF
+        task.future.set_error(WorkerLostError(f"{words}; {hint}"))
         return task.future
+
+
+def _environment() -> tuple[Any, ...]:
+    variables = {name: value for name, value in os.environ.items() if name != CACHE_VARIABLE}
+    return tuple(sys.path), os.getcwd(), variables
 
 
 def _stream(stream: Any) -> BinaryIO:

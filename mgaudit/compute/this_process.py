@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from mgaudit.compute.heap import keep_big_blocks
-from mgaudit.compute.pool import Future, Outcome, Pool
+from mgaudit.compute.pool import Future, Outcome, Pool, Shared, values_of
 
 
 class ThisProcess(Pool):
@@ -16,16 +16,20 @@ class ThisProcess(Pool):
         self._waiting: deque[tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]] = deque()
 
     def submit(
-        self, function: Callable[..., Outcome], *arguments: Any, name: str = "a task"
+        self,
+        function: Callable[..., Outcome],
+        *arguments: Any,
+        name: str = "a task",
+        on_gpu: bool = False,
     ) -> Future[Outcome]:
         """Adds a task; see `Pool.submit`."""
         future: Future[Outcome] = Future(name)
-        self._waiting.append((future, function, arguments))
+        self._waiting.append((future, function, values_of(arguments)))
         return future
 
-    def share(self, value: Any) -> Any:
+    def share(self, value: Any) -> Shared:
         """Returns a stand-in for the value; see `Pool.share`."""
-        return value
+        return Shared(value)
 
     def completed(self) -> Iterator[Future[Any]]:
         """Yields the futures in order of completion; see `Pool.completed`."""

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 from mgaudit.compute.heap import keep_big_blocks
 from mgaudit.compute.messages import packed_outcome, unpacked
+from mgaudit.targets.cache import CACHE_VARIABLE
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -66,8 +67,8 @@ def main() -> None:
 def _outcome(message: bytes) -> bytes:
     """Returns the pickled pair (what the task returned, None), or (None, what it raised)."""
     try:
-        path, function, arguments = unpacked(message)
-        sys.path[:] = path
+        cache, function, arguments = unpacked(message)
+        os.environ[CACHE_VARIABLE] = str(cache)
         return packed_outcome((function(*arguments), None))
     except BaseException as error:  # also SystemExit, which users' code may raise
         return _failure(error)

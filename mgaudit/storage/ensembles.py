@@ -9,7 +9,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -203,13 +203,13 @@ class EnsembleFolder:
 
     def checked_models(self, models: int, layout: Layout) -> dict[int, ModelRecord]:
         """Returns records of the undamaged stored models among the first `models`, by index."""
-        records, _ = self._checked(models, layout)
+        records, _ = self._checked(range(models), layout)
         return records
 
     def repaired_models(
-        self, models: int, layout: Layout, on_damage: Callable[[str], None]
+        self, models: Iterable[int], layout: Layout, on_damage: Callable[[str], None]
     ) -> dict[int, ModelRecord]:
-        """Returns the same as `checked_models`, and renames the files of damaged models.
+        """Returns records of the undamaged models of these indices; renames the damaged files.
 
         The caller must have the lock. `on_damage` is called with a message for each damaged model.
         """
@@ -245,11 +245,11 @@ class EnsembleFolder:
         return outputs
 
     def _checked(
-        self, models: int, layout: Layout
+        self, models: Iterable[int], layout: Layout
     ) -> tuple[dict[int, ModelRecord], list[DamagedFileError]]:
         """Returns the records of undamaged models by index, and the errors of the damaged ones."""
         records, damaged = {}, []
-        for index in range(models):
+        for index in models:
             try:
                 model = self.load_model(index, layout)
             except FileNotFoundError:

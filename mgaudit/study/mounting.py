@@ -26,7 +26,7 @@ from mgaudit.attacks.rescoring import (
     rescored,
 )
 from mgaudit.compute.parallel import pool_of
-from mgaudit.compute.pool import Future, Pool
+from mgaudit.compute.pool import Future, Pool, Shared
 from mgaudit.errors import UsageError
 from mgaudit.reports.findings import ANALYSED
 from mgaudit.settings.choices import Choice
@@ -152,10 +152,10 @@ class Mounting:
         """The number of scores of each attack: targets times examples."""
         return len(self.rows) * len(self.observations.labels)
 
-    def pieces(self, number: int) -> "list[Mounting]":
-        """Returns the attacks on at most `number` parts of the targets."""
+    def parts(self, number: int) -> list[list[int]]:
+        """Returns the positions of the targets, in at most `number` parts."""
         parts = np.array_split(np.array(self.rows), min(number, len(self.rows)))
-        return [replace(self, rows=part.tolist()) for part in parts]
+        return [part.tolist() for part in parts]
 
 
 class MountingTasks:
@@ -169,15 +169,18 @@ class MountingTasks:
         parts = max(min(pool.workers, scores // SCORES_A_PROCESS), 1)
         self._mounted: list[list[Mounted | None]] = []
         self._waiting: dict[Future[Mounted], tuple[int, int]] = {}
+        self._shared: list[Shared] = []
         for number, mounting in enumerate(mountings):
             if any(choice.own_sha256 for choice in mounting.attacks):
-                self._mounted.append([_mounted(mounting)])
+                self._mounted.append([_mounted(mounting, mounting.rows)])
                 continue
-            pieces = mounting.pieces(parts)
-            self._mounted.append([None] * len(pieces))
-            for part, piece in enumerate(pieces):
-                future = pool.submit(_mounted, piece, name=f"{name}: the attacks, part {part + 1}")
-                self._waiting[future] = (number, part)
+            parts_of_rows = mounting.parts(parts)
+            self._mounted.append([None] * len(parts_of_rows))
+            shared = pool.share(mounting)
+            self._shared.append(shared)
+            for part, rows in enumerate(parts_of_rows):
+                words = f"{name}: the attacks, part {part + 1}"
+                self._waiting[pool.submit(_mounted, shared, rows, name=words)] = (number, part)
 
     @property
     def futures(self) -> list[Future[Mounted]]:
@@ -188,6 +191,9 @@ class MountingTasks:
         """Keeps the outcome of a complete task. Raises what the task raised."""
         number, part = self._waiting.pop(future)
         self._mounted[number][part] = future.result()
+        if not self._waiting:
+            for shared in self._shared:
+                shared.release()
 
     def joined(self) -> list[Mounted]:
         """Returns what the attacks measured, in the order of the mountings.
@@ -213,8 +219,9 @@ def mount(mountings: Sequence[Mounting], jobs: int) -> list[Mounted]:
     return tasks.joined()
 
 
-def _mounted(mounting: Mounting) -> Mounted:
-    """Mounts the attacks on the targets of the mounting; the work of one task."""
+def _mounted(of_arm: Mounting, rows: list[int]) -> Mounted:
+    """Mounts the attacks on the targets at some positions; the work of one task."""
+    mounting = replace(of_arm, rows=rows)
     # Sums of linear algebra depend on the number of threads by rounding.
     with threadpool_limits(limits=1):
         of_attacks = [_rescored(number, mounting) for number in range(len(mounting.attacks))]

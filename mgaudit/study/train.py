@@ -12,8 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from mgaudit.compute.parallel import pool_of
+from mgaudit.compute.parallel import pool_of, processors
 from mgaudit.compute.pool import Future, Pool, WorkerLostError
+from mgaudit.compute.this_process import ThisProcess
 from mgaudit.errors import UsageError
 from mgaudit.settings.choices import own_code
 from mgaudit.settings.study_settings import AuditSettings
@@ -86,8 +87,8 @@ def train_arm(arm: Arm, design: Design, jobs: int, progress: Progress) -> Traine
 def train_again(trained: TrainedArm, design: Design) -> None:
     """Trains models that are no longer in the store, in this process, whose lock the caller has."""
     training = ArmTraining(trained.arm, design, trained.progress)
-    with pool_of(1) as pool:
-        training.submit(pool, design.dataset)
+    with ThisProcess() as pool:
+        training.submit(pool, pool.share(design.dataset))
         for future in pool.completed():
             training.keep(future)
     training.trained()
@@ -105,20 +106,27 @@ class ArmTraining:
         design: The design of its study.
         progress: Is told of each step.
         questions: What new models are queried for, in the same tasks.
+        models: The indices of the models; None for all.
     """
 
     def __init__(
-        self, arm: Arm, design: Design, progress: Progress, questions: Sequence[Question] = ()
+        self,
+        arm: Arm,
+        design: Design,
+        progress: Progress,
+        questions: Sequence[Question] = (),
+        models: Sequence[int] | None = None,
     ) -> None:
         self.arm = arm
         self._design = design
         self._progress = progress
         self._questions = tuple(questions)
+        self._models = range(arm.settings.models) if models is None else models
         self._folder = ensemble_folder(arm, design)
         self._layout = model_layout(arm, design)
         self._records: dict[int, ModelRecord] = {}
         self._answers: Answers = {}
-        self._reused = 0
+        self.missing = 0  # models that the store lacked
         self._stacks: dict[Future[list[FinishedModel]], list[int]] = {}
         self._lost: WorkerLostError | None = None
         self._lock = ExitStack()
@@ -145,10 +153,10 @@ class ArmTraining:
 
         `dataset` is that of the design, shared with the workers of the pool.
         """
-        models, label = self.arm.settings.models, self.arm.settings.label
-        self._records = self._folder.repaired_models(models, self._layout, self._progress.stage)
-        missing = [index for index in range(models) if index not in self._records]
-        self._reused = models - len(missing)
+        label, on_damage = self.arm.settings.label, self._progress.stage
+        self._records = self._folder.repaired_models(self._models, self._layout, on_damage)
+        missing = [index for index in self._models if index not in self._records]
+        self.missing = len(missing)
         choices = self.arm.settings.trained_choices
         own = own_code(choices)
         for indices in _stacks(missing, self.arm.recipe.stack):
@@ -163,7 +171,8 @@ class ArmTraining:
                 own,
             )
             name = f"{label}: the training of models {indices[0]} to {indices[-1]}"
-            future = pool.submit(train_stack, task, dataset, name=name)
+            on_gpu = self._design.device == "cuda"
+            future = pool.submit(train_stack, task, dataset, name=name, on_gpu=on_gpu)
             self._stacks[future] = indices
         if missing:
             next(iter(self._stacks)).on_start = self._started
@@ -203,9 +212,7 @@ class ArmTraining:
             RuntimeError: If the number of DP-SGD steps is not the one that epsilon was computed
                 for, or if the workers that trained a stack died again and again.
         """
-        if self._lost is not None:
-            raise self._lost
-        self._progress.training_ended(self.arm.settings.label)
+        self.finish()
         records = [self._records[index] for index in range(self.arm.settings.models)]
         plan = self.arm.recipe.plan
         if plan is not None and {record.facts["steps"] for record in records} != {plan.steps}:
@@ -213,9 +220,18 @@ class ArmTraining:
                 f"models took other than the {plan.steps} steps that epsilon was computed for"
             )
         self._lock.close()
-        return TrainedArm(
-            self.arm, self._folder, records, self._reused, self._progress, self._answers
-        )
+        reused = len(records) - self.missing
+        return TrainedArm(self.arm, self._folder, records, reused, self._progress, self._answers)
+
+    def finish(self) -> None:
+        """Closes the progress of the arm, once all tasks are complete.
+
+        Raises:
+            WorkerLostError: If the workers that trained a stack died again and again.
+        """
+        self._progress.training_ended(self.arm.settings.label)
+        if self._lost is not None:
+            raise self._lost
 
     def _started(self) -> None:
         """Says how the models are trained."""
@@ -225,7 +241,8 @@ class ArmTraining:
         if self._stacks and arm.recipe.traits.same_start:
             reason = "because the network is built with the same weights for each seed"
             progress.stage(f"{label}: all models start from the same weights, {reason}")
-        progress.training_started(label, arm.settings.models, self._reused)
+        reused = len(self._models) - self.missing
+        progress.training_started(label, len(self._models), reused)
 
     def _result(self, future: Future[list[FinishedModel]]) -> list[FinishedModel]:
         """Returns the models of a stack. An error names the user's own classes."""
@@ -300,6 +317,7 @@ def determined_by(settings: AuditSettings, recipe: Recipe, design: Design) -> di
         "members": recipe.members,
         "stack": recipe.stack,
         "device": device_name(design.device),
+        "processor": processors(),
         "code": training_code_sha256(),
         "versions": {name: version(name) for name in ("torch", "opacus")},
     }

@@ -15,7 +15,6 @@ import pytest
 from mgaudit.compute import parallel
 from mgaudit.compute.parallel import pool_of, run
 from mgaudit.compute.pool import Future, WorkerLostError
-from mgaudit.compute.processes import Processes
 from mgaudit.compute.run_files import FOLDER, RunFiles
 from mgaudit.errors import UsageError
 
@@ -69,6 +68,10 @@ def describe(array: np.ndarray, factor: float) -> tuple[float, str, bool]:
 def process_and_threads(_: int) -> tuple[int, str]:
     print("a task that prints must not break the pipe")
     return os.getpid(), os.environ["OMP_NUM_THREADS"]
+
+
+def process_and_cache(_: int) -> tuple[int, str]:
+    return os.getpid(), os.environ["MGAUDIT_CACHE"]
 
 
 @pytest.fixture(autouse=True)
@@ -190,12 +193,21 @@ def test_leaving_the_pool_stops_its_tasks() -> None:
 
 
 def test_nothing_is_left_after_the_end(own_cache: Path) -> None:
-    pool = Processes(2)
-    pool.submit(describe, np.ones(500_000), 1.0)
-    next(iter(pool.completed()))
-    assert len(pools(own_cache)) == 2  # a folder and its lock
-    pool.close()
+    with pool_of(2) as pool:
+        pool.submit(describe, np.ones(500_000), 1.0)
+        assert len(pools(own_cache)) == 2  # a folder and its lock
+        next(iter(pool.completed()))
     assert pools(own_cache) == []
+
+
+def test_workers_of_an_earlier_run_know_the_cache_of_this_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    workers = dict(run(process_and_threads, range(4), 2))
+    monkeypatch.setenv("MGAUDIT_CACHE", str(tmp_path / "other"))
+    assert set(run(process_and_cache, range(4), 2)) <= {
+        (process, str(tmp_path / "other")) for process in workers
+    }
 
 
 PARENT = """
