@@ -5,6 +5,7 @@ Only this process writes files: workers receive tasks and data, and return model
 
 import logging
 import secrets
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,8 +23,14 @@ if TYPE_CHECKING:
 KEY = "cluster"
 GPU = "GPU"  # the name of the resource of workers that have one
 WAIT_SECONDS = 30  # for the scheduler and its first worker
+POLL_SECONDS, CHECK_SECONDS = 0.02, 5.0
+WITHOUT_WORKERS_SECONDS = 120
+GOES_ON = "the same command goes on from there"
 LOCAL = "local:"
-ALLOWED_FAILURES = 1  # of a task whose workers die, before it is run alone
+OF_LOCAL = {
+    "distributed.scheduler.allowed-failures": 1,  # of a task, before it is run alone
+    "distributed.deploy.lost-worker-timeout": "1 day",  # nannies start dead workers again
+}
 SAME = "install the same versions on all machines"
 INSTALL = "pip install 'mgaudit[dask]'"
 
@@ -126,7 +133,9 @@ class DaskPool(Pool):
         as_completed: Any = distributed.as_completed
         self._completed = as_completed(list(self._tasks), loop=self._client.loop)
         try:
-            for theirs in self._completed:
+            while not self._completed.is_empty():
+                self._wait()
+                theirs = next(self._completed)
                 task = self._tasks.pop(theirs)
                 error = None if theirs.cancelled() else theirs.exception()
                 if isinstance(error, KilledWorker) and not task.is_suspect:
@@ -138,6 +147,24 @@ class DaskPool(Pool):
                 yield task.future
         finally:
             self._completed = None
+
+    def _wait(self) -> None:
+        """Waits until a task is complete. Raises RuntimeError if the cluster is lost."""
+        alive = time.monotonic()
+        checked = alive
+        while not self._completed.has_ready():
+            time.sleep(POLL_SECONDS)
+            now = time.monotonic()
+            if now - checked < CHECK_SECONDS:
+                continue
+            checked = now
+            if self._client.status != "running":
+                raise RuntimeError(f"the connection to the scheduler was lost; {GOES_ON}")
+            if self._client.nthreads():
+                alive = now
+            elif now - alive > WITHOUT_WORKERS_SECONDS:
+                words = f"the cluster has had no worker for {WITHOUT_WORKERS_SECONDS} s"
+                raise RuntimeError(f"{words}; {GOES_ON}")
 
     def cancel(self) -> None:
         """Stops all tasks; see `Pool.cancel`."""
@@ -193,8 +220,7 @@ def _set_outcome(future: Future[Any], theirs: Any, error: BaseException | None) 
     from distributed.scheduler import KilledWorker
 
     if theirs.cancelled():
-        words = "the connection to the scheduler was lost; the same command goes on from there"
-        future.set_error(RuntimeError(words))
+        future.set_error(RuntimeError(f"the connection to the scheduler was lost; {GOES_ON}"))
     elif isinstance(error, KilledWorker):
         words = f"the workers of {future.name} died again and again"
         future.set_error(WorkerLostError(f"{words}; they may be out of memory"))
@@ -216,8 +242,7 @@ def _client(address: str) -> Iterator[Any]:
     with ExitStack() as stack:
         where: Any = address
         if address.startswith(LOCAL):
-            failures = {"distributed.scheduler.allowed-failures": ALLOWED_FAILURES}
-            stack.enter_context(dask.config.set(failures))
+            stack.enter_context(dask.config.set(OF_LOCAL))
             where = stack.enter_context(
                 of_dask.LocalCluster(
                     n_workers=_number(address),

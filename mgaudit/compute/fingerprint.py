@@ -8,7 +8,6 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import mgaudit
 from mgaudit.version import __version__
 
 PACKAGES = ("torch", "opacus", "numpy", "scipy", "scikit-learn", "safetensors", "distributed")
@@ -69,7 +68,7 @@ def cpu_kind() -> str:
 @cache
 def _code_sha256() -> str:
     """Returns the SHA-256 of the source of mgaudit, names of files included."""
-    root = Path(str(mgaudit.__file__)).parent
+    root = Path(__file__).parents[1]
     sha = hashlib.sha256()
     # A checkout has symbolic links to some packages, which os.walk follows.
     for folder, subfolders, names in os.walk(root, followlinks=True):

@@ -17,7 +17,7 @@ import numpy as np
 from distributed import Client, LocalCluster
 
 import mgaudit
-from mgaudit.compute.cluster import DaskPool, on_cluster
+from mgaudit.compute.cluster import OF_LOCAL, DaskPool, on_cluster
 from mgaudit.compute.parallel import pool_of
 from mgaudit.study import mounting
 
@@ -84,7 +84,7 @@ def main(folder: Path) -> None:
     here = run(folder / "here")
     unreadable = folder / "no-cache"  # what the workers' own cache would be
     os.environ["MGAUDIT_CACHE"] = str(unreadable)
-    dask.config.set({"distributed.scheduler.allowed-failures": 1})
+    dask.config.set(OF_LOCAL)
     with (
         LocalCluster(
             n_workers=2,

@@ -151,7 +151,7 @@ def test_a_damaged_file_is_named_set_aside_and_never_read_again(damage: str) -> 
     with pytest.raises(DamagedFileError, match=r"model-00000\.safetensors is damaged \("):
         folder.load_model(0, LAYOUT)
     assert list(folder.checked_models(2, LAYOUT)) == [1]
-    assert list(folder.repaired_models(2, LAYOUT, heard.append)) == [1]
+    assert list(folder.repaired_models(range(2), LAYOUT, heard.append)) == [1]
     assert not folder.model_path(0).exists()
     assert "set aside as model-00000.safetensors.damaged" in heard[0]
     if "facts" not in damage and "steps" not in damage:
@@ -173,7 +173,7 @@ def test_a_folder_or_another_models_file_in_place_of_a_file_is_set_aside_too() -
     (folder.path / ".kept.partial").mkdir()
     heard: list[str] = []
     with folder.locked():
-        assert list(folder.repaired_models(3, LAYOUT, heard.append)) == [2]
+        assert list(folder.repaired_models(range(3), LAYOUT, heard.append)) == [2]
         assert folder.load_outputs(KEY, heard.append) is None
     assert len(heard) == 3
     assert len(list(folder.path.glob("*.damaged"))) == 3

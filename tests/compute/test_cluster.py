@@ -1,0 +1,125 @@
+"""A Dask cluster gives the results of one process, and outlives the death of its workers."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mgaudit.compute import cluster
+from mgaudit.compute.cluster import on_cluster
+from mgaudit.compute.fingerprint import Fingerprint, fingerprint
+from mgaudit.compute.parallel import processors
+from mgaudit.errors import UsageError
+
+distributed = pytest.importorskip("distributed")
+
+SCRIPT = Path(__file__).parent / "cluster_script.py"
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("cluster")
+    done = subprocess.run([sys.executable, SCRIPT, folder], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_two_workers_give_the_bits_of_one_process(report: dict[str, Any]) -> None:
+    assert report["equal"]
+
+
+def test_workers_need_no_cache(report: dict[str, Any]) -> None:
+    assert not report["cache of the workers"]
+
+
+def test_a_task_whose_worker_died_is_run_again_and_one_that_always_dies_is_named(
+    report: dict[str, Any],
+) -> None:
+    name = "the training of models 0 to 7"
+    assert report["dead"] == {
+        "a task": "survived",
+        name: f"WorkerLostError: the workers of {name} died again and again; "
+        "they may be out of memory",
+    }
+    assert report["alive"] == 2
+
+
+@pytest.mark.parametrize("address", ["local:0", "local:x", "local:", "local:1025"])
+def test_a_wrong_number_of_local_workers_is_refused(address: str) -> None:
+    with pytest.raises(UsageError, match=r"cluster must be local:N with 1 <= N <= 1024"):
+        with on_cluster(address):
+            pass
+
+
+def test_without_a_cluster_nothing_changes() -> None:
+    before = processors()
+    with on_cluster(None) as notes:
+        assert notes == []
+        assert processors() == before
+
+
+class FewWorkers:
+    """A client of workers with these fingerprints and threads."""
+
+    def __init__(self, workers: dict[str, Fingerprint], threads: int = 1) -> None:
+        self._workers = workers
+        self._threads = threads
+
+    def wait_for_workers(self, number: int, timeout: float) -> None:
+        if not self._workers:
+            raise TimeoutError
+
+    def run(self, _: object) -> dict[str, Fingerprint]:
+        return self._workers
+
+    def nthreads(self) -> dict[str, int]:
+        return dict.fromkeys(self._workers, self._threads)
+
+    def scheduler_info(self, n_workers: int) -> dict[str, Any]:
+        return {"workers": {address: {} for address in self._workers}}
+
+
+def other(**changes: Any) -> Fingerprint:
+    here = fingerprint()
+    values = {name: getattr(here, name) for name in here.__dataclass_fields__}
+    return Fingerprint(**values | changes)
+
+
+def test_a_cluster_without_workers_is_refused() -> None:
+    with pytest.raises(UsageError, match="cluster must have a worker, got none"):
+        with on_cluster(FewWorkers({})):  # type: ignore[arg-type]
+            pass
+
+
+def test_workers_of_several_threads_are_refused() -> None:
+    with pytest.raises(UsageError, match="cluster must have workers of one thread, got 4: a"):
+        with on_cluster(FewWorkers({"a": fingerprint()}, threads=4)):  # type: ignore[arg-type]
+            pass
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"versions": (("mgaudit", "0.1"),)}, "b: mgaudit is .* here and 0.1 there"),
+        ({"code_sha256": "0"}, "b: the source code of mgaudit differs"),
+    ],
+)
+def test_a_worker_with_other_code_is_named(changes: dict[str, Any], words: str) -> None:
+    client = FewWorkers({"a": fingerprint(), "b": other(**changes)})
+    with pytest.raises(UsageError, match=words), on_cluster(client):  # type: ignore[arg-type]
+        pass
+    with pytest.raises(UsageError, match="cluster must have workers like this process"):
+        cluster._run(other(**changes), len, "a task of a worker that came later")
+
+
+def test_different_processors_are_noted_and_part_of_what_identifies_models() -> None:
+    client = FewWorkers({"a": other(cpu="one"), "b": other(cpu="two")})
+    with on_cluster(client) as notes:  # type: ignore[arg-type]
+        assert "the workers have different processors (one, two)" in notes[0]
+        assert processors() == "one and two"
+    with on_cluster(FewWorkers({"a": other(cpu="one")})) as notes:  # type: ignore[arg-type]
+        assert notes == []
+        assert processors() == "one"
