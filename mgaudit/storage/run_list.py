@@ -26,6 +26,7 @@ from mgaudit.storage.run_summary import Run, run_summary
 from mgaudit.targets.home import with_home
 
 LATEST = "latest"
+NAME = re.compile(r"\d{4}-\d\d-\d\d-.+-[0-9a-f]{8}")
 HASH = re.compile(r"[0-9a-f]{1,8}")
 
 MADE_BY_A_RUN = (*RESULT_FILES, SETTINGS_FILE, LOG_FILE, MARKER_FILE)
@@ -57,13 +58,20 @@ def listed_runs(out: Path) -> list[Run]:
     if not out.is_dir():
         rule = "must be a folder that contains run folders"
         raise UsageError("--runs", rule, repr(str(out)), "`mgaudit run` creates one")
-    runs = [run_summary(path) for path in out.iterdir() if is_run_folder(path)]
+    paths = [path for path in out.iterdir() if is_run_folder(path) or _is_closed(path)]
+    runs = [run_summary(path) for path in paths]
     return sorted(runs, key=lambda run: (run.started, run.name), reverse=True)
 
 
 def is_run_folder(path: Path) -> bool:
     """Returns whether a run seems to have created the folder."""
     return os.path.isdir(path) and any(os.path.isfile(path / name) for name in MADE_BY_A_RUN)
+
+
+def _is_closed(path: Path) -> bool:
+    """Returns whether a folder has the name of a run and may not be read by this user."""
+    is_named = NAME.fullmatch(path.name) is not None
+    return is_named and os.path.isdir(path) and not os.access(path, os.R_OK | os.X_OK)
 
 
 def find_run(text: str, runs: Path) -> Path:
