@@ -91,9 +91,9 @@ def main(arguments: list[str] | None = None) -> int:
             os.environ.pop("MGAUDIT_CACHE")
             if before is not None:
                 os.environ["MGAUDIT_CACHE"] = before
-    print(f"{'damage':26}" + "".join(f"{column:>24}" for column in COLUMNS))
+    print(f"{'damage':26}" + "  ".join(COLUMNS))
     for name, counts in table.items():
-        print(f"{name:26}" + "".join(f"{counts[column]:24}" for column in COLUMNS))
+        print(f"{name:26}" + "  ".join(f"{counts[column]:{len(column)}}" for column in COLUMNS))
     noticed = [counts[REPAIRED] + counts[REPORTED] for counts in table.values()]
     return int(any(count != options.trials for count in noticed))
 

@@ -21,8 +21,8 @@ Checksums = dict[str, frozenset[str]]  # the valid SHA-256 of each file, by its 
 LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<name>[^\s/]+)")
 ATTEMPTS = 3  # of a reader, while another process replaces the result and its checksum
 WAY_OUT = (
-    "restore it from a copy, or repeat the run; "
-    f"without {CHECKSUMS_FILE}, the files are read without this check"
+    "repeat the run, or restore the file from a copy; "
+    f"without {CHECKSUMS_FILE}, it is read without this check"
 )
 
 
