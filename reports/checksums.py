@@ -51,7 +51,7 @@ def read_checksums(folder: Path) -> Checksums | None:
 def checksums_text(checksums: Mapping[str, frozenset[str]]) -> str:
     """Returns the content of a file of checksums.
 
-    >>> checksums_text({"result.json": frozenset({64 * "0"})})[-15:]
+    >>> checksums_text({"result.json": frozenset({64 * "0"})})[-16:]
     '00  result.json\\n'
     """
     lines = []
