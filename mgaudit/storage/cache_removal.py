@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -139,8 +140,7 @@ def _reason_for_whole(
         if not any(file.role in ("model", "value") for file in files):
             return "without a model"
     if oldest is not None and kind in AGED_KINDS and last_used(files) < oldest:
-        days = (time.time() - last_used(files)) / 86400
-        return f"not used for {days:.0f} days"
+        return f"last used on {date.fromtimestamp(last_used(files))}"
     return None
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -172,7 +173,9 @@ def test_only_groups_that_were_not_used_are_too_old(
         for kind in ("ensembles", "predictions")
         for path in (cache / kind).iterdir()
     ]
-    assert reasons(cache, time.time() - 30 * DAY) == dict.fromkeys(names, "not used for 40 days")
+    assert reasons(cache, time.time() - 30 * DAY) == dict.fromkeys(
+        names, f"last used on {date.fromtimestamp(before)}"
+    )
     assert reasons(cache, time.time() - 50 * DAY) == {}
     published_datasets()["mnist"].verified()
     with EnsembleFolder.at({"code": "this"}).locked():
