@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -207,6 +208,7 @@ def test_a_kill_before_or_after_any_rename_leaves_a_valid_run(run: Path, tmp_pat
         read_run(folder)
 
 
+@pytest.mark.slow
 def test_two_processes_that_write_the_same_run_never_make_it_invalid(
     run: Path, tmp_path: Path
 ) -> None:
@@ -214,6 +216,7 @@ def test_two_processes_that_write_the_same_run_never_make_it_invalid(
     process = writers([(folder, NEVER), (folder, NEVER)], rounds=6)
     while process.poll() is None:
         read_run(folder)
+        time.sleep(0.01)
     assert exit_codes(process) == [0, 0]
     record, _ = read_run(folder)
     assert record.title == "new 5"
