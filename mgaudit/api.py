@@ -7,19 +7,44 @@ argument raises `mgaudit.UsageError`, with the argument's name, before anything 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import wraps
-from numbers import Integral, Real
-from operator import index
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from mgaudit.argument_types import (
+    AttackArgument,
+    ClusterArgument,
+    DatasetArgument,
+    FitArgument,
+    NetworkArgument,
+    QueriesArgument,
+    RunArgument,
+    SchemeArgument,
+    SettingsArgument,
+    StudyArgument,
+)
 from mgaudit.dp_result import DPResult
-from mgaudit.errors import UsageError, did_you_mean
+from mgaudit.errors import UsageError
 from mgaudit.function_runs import compare_fits, run_fit
 from mgaudit.progress_bars import ProgressBars, on_stderr
 from mgaudit.result import Result
+from mgaudit.run_plans import (
+    arguments_of_compare,
+    audited_scheme,
+    edited,
+    grid_of,
+    options_of_fit,
+    plan_of_compare,
+    plan_of_run,
+    python_numbers,
+    run_settings,
+    searched,
+    settings_values,
+    tuning_of,
+)
 from mgaudit.running import (
     Finished,
     as_list,
@@ -31,60 +56,20 @@ from mgaudit.running import (
     run_study_plan,
 )
 from mgaudit.settings.arguments import (
-    AUDIT_CHECKPOINT,
-    AUDIT_DP,
-    COMPARE,
     EPSILON,
-    KAPPA,
-    RUN,
     RUNS,
     TRIALS,
     TUNE_DP,
 )
-from mgaudit.settings.number_check import checked_argument
 from mgaudit.storage.run_list import find_run
 from mgaudit.tuning_result import TuningResult
 
 if TYPE_CHECKING:
-    from mgaudit.attacks import Attack
-    from mgaudit.settings.grid import GridSettings
-    from mgaudit.settings.study_object import Study
-    from mgaudit.settings.study_settings import StudySettings
     from mgaudit.settings.tuning import Tuning
     from mgaudit.study.estimate import PlanTime
-    from mgaudit.targets.datasets import Dataset
-    from mgaudit.targets.querying.queries import Queries
-    from mgaudit.targets.schemes import Scheme
 
-SchemeArgument: TypeAlias = "str | Scheme"
-AttackArgument: TypeAlias = "str | Attack"
-NetworkArgument: TypeAlias = "str | type | Callable[..., Any]"
-DatasetArgument: TypeAlias = "str | Dataset | tuple[Any, Any, Any, Any]"
-QueriesArgument: TypeAlias = "str | Queries"
-SettingsArgument: TypeAlias = "str | Path | Mapping[str, Any]"
-FitArgument: TypeAlias = "str | Callable[..., Any]"
-StudyArgument: TypeAlias = "str | Path | dict[str, Any] | Study"
-RunArgument: TypeAlias = "str | Path"
-
-ALL_ARGUMENTS = (*RUN, *COMPARE, *AUDIT_DP, *AUDIT_CHECKPOINT)
 P = ParamSpec("P")
 R = TypeVar("R")
-
-# The arguments of `compare`: their names in a study file, and a sequence type that is one value.
-PLURALS: dict[str, tuple[str, type]] = {
-    "scheme": ("schemes", str),
-    "target": ("targets", str),
-    "dataset": ("datasets", tuple),
-    "seed": ("seeds", str),
-    "attack": ("attacks", str),
-    "queries": ("queries", str),
-    "canaries": ("canaries", str),
-    "models": ("models", str),
-    "examples": ("examples", str),
-    "duplicates": ("duplicates", str),
-    "stack": ("stack", str),
-    "device": ("device", str),
-}
 
 
 def _with_python_numbers(function: Callable[P, R]) -> Callable[P, R]:
@@ -92,24 +77,11 @@ def _with_python_numbers(function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def call(*arguments: P.args, **options: P.kwargs) -> R:
-        positional: Any = [_python_numbers(value) for value in arguments]
-        named: Any = _python_numbers(options)
+        positional: Any = [python_numbers(value) for value in arguments]
+        named: Any = python_numbers(options)
         return function(*positional, **named)
 
     return call
-
-
-def _python_numbers(value: Any) -> Any:
-    """Returns numbers, also those in lists and dicts, as int or float; other values stay."""
-    if isinstance(value, dict):
-        return {key: _python_numbers(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_python_numbers(item) for item in value]
-    if isinstance(value, bool):  # an Integral, but refused where a number is expected
-        return value
-    if isinstance(value, Integral):
-        return index(value)
-    return float(value) if isinstance(value, Real) else value
 
 
 @_with_python_numbers
@@ -137,6 +109,7 @@ def run(
     settings: SettingsArgument | None = None,
     fit: FitArgument | None = None,
     jobs: int | None = None,
+    cluster: ClusterArgument | None = None,
     out: str | Path = RUNS,
     quiet: bool = False,
     progress: ProgressBars | None = None,
@@ -155,6 +128,7 @@ def run(
         canaries, settings: As in "mislabelled:100"; a file or mapping, which others override.
         fit: Training function or "module:function" in place of network and noise; see `audit`.
         device, jobs: Device, processes (defaults: auto; one per core, 1 on a GPU).
+        cluster: Dask scheduler, as in "tcp://host:8786"; "local:4"; or a `distributed.Client`.
         out, quiet, progress: Directory of run directories; whether to show no progress; a display.
         **training: Settings of `mgaudit.targets.training.Training`, such as epochs.
 
@@ -162,62 +136,31 @@ def run(
         UsageError: An argument is wrong, or data cannot be read.
         RunFailedError: The audit failed while it ran.
     """
-    changes: dict[str, Any] = {"dataset": dataset, "target": target, "attacks": as_list(attack)}
-    changes |= {"queries": queries, "models": models, "examples": examples, "stack": stack}
-    changes |= {"seed": seed, "device": device, "duplicates": duplicates, "canaries": canaries}
-    arms = {"plain": plain, "dp": dp, "epsilon": epsilon, "delta": delta}
-    display = progress or on_stderr(quiet)
-    if fit is not None:
-        own = {"kappa": kappa, "scheme": scheme, "tune_dp": tune_dp, "tune": tune}
-        options = changes | arms | own | {"settings": settings} | training
-        return run_fit(fit, options, jobs, Path(out), display)
-    audited, tuning = _audited(kappa, scheme), _tuning(tune_dp, tune)
-    return _run(settings, changes, training, audited, arms, tuning, jobs, Path(out), display)
+    return _run(locals())
 
 
-def _run(
-    settings: SettingsArgument | None,
-    changes: dict[str, Any],
-    training: dict[str, Any],
-    audited: SchemeArgument | None,
-    arms: dict[str, Any],
-    tuning: Tuning | None,
-    jobs: int | None,
-    out: Path,
-    progress: ProgressBars,
-) -> Result:
-    from mgaudit.storage.ensembles import check_cache_folder
-    from mgaudit.study.plan import plan_study
-
-    workers = checked_jobs(jobs)
-    progress.stage("loading data and settings")
-    changed = _run_settings(settings, changes, training, audited, arms, tuning is not None)
-    check_cache_folder()
-    if tuning is not None:
-        changed = _searched(changed, tuning, workers, progress)
-    plan = plan_study(changed, progress)
-    return _result(run_study_plan(plan, workers, out, progress))
+def _run(values: dict[str, Any]) -> Result:
+    """Returns the result of `run` with these arguments, by name."""
+    progress = values["progress"] or on_stderr(values["quiet"])
+    with _on_cluster(values["cluster"], progress):
+        if values["fit"] is not None:
+            return run_fit(values["fit"], *options_of_fit(values), progress)
+        plan, workers = plan_of_run(values, progress)
+        return _result(run_study_plan(plan, workers, Path(values["out"]), progress))
 
 
-def _tuning(tune_dp: int | bool | None, tune: str | None) -> Tuning | None:
-    """Returns what to search settings for, None for no search."""
-    if tune_dp is None and tune is None:
-        return None  # without the import of all settings, which takes a second
-    from mgaudit.settings.tuning import checked_tuning
+@contextmanager
+def _on_cluster(cluster: ClusterArgument | None, progress: ProgressBars) -> Iterator[None]:
+    """Makes tasks run on the cluster, if there is one, and says what a reader must know of it."""
+    if cluster is None:
+        yield
+        return
+    from mgaudit.compute.cluster import on_cluster
 
-    return checked_tuning(tune_dp, tune)
-
-
-def _searched(
-    settings: StudySettings, tuning: Tuning, jobs: int | None, progress: ProgressBars
-) -> StudySettings:
-    """Returns the settings with the searches that `tuning` asks for."""
-    from mgaudit.compute.parallel import default_jobs
-    from mgaudit.targets.device import choose_device
-    from mgaudit.tuning.tune import with_searches
-
-    workers = jobs or default_jobs(choose_device(settings.device))
-    return with_searches(settings, tuning.arms, tuning.trials, workers, progress)
+    with on_cluster(cluster) as notes:
+        for note in notes:
+            progress.stage(note)
+        yield
 
 
 @_with_python_numbers
@@ -264,9 +207,9 @@ def tune_dp(
     changes = {"dataset": dataset, "target": target, "examples": examples}
     changes |= {"seed": seed, "device": device, "stack": 1}
     arms = {"plain": False, "dp": True, "epsilon": epsilon, "delta": delta}
-    values = _run_settings({"schemes": ["dp-sgd:epsilon=8"]}, changes, training, None, arms, True)
+    values = run_settings({"schemes": ["dp-sgd:epsilon=8"]}, changes, training, None, arms, True)
     check_cache_folder()
-    plan = plan_study(_searched(values, tuning, workers, display), display)
+    plan = plan_study(searched(values, tuning, workers, display), display)
     return TuningResult.of(plan)
 
 
@@ -302,6 +245,7 @@ def compare(
     stack: int | str | None = None,
     device: str | None = None,
     jobs: int | None = None,
+    cluster: ClusterArgument | None = None,
     out: str | Path = RUNS,
     quiet: bool = False,
     progress: ProgressBars | None = None,
@@ -317,7 +261,7 @@ def compare(
         scheme, target, dataset, seed, attack: One or several of each.
         tune_dp, tune: As those of `run`; each study has searches of its own.
         queries, canaries, models, examples, duplicates, stack, device: As those of `run`.
-        jobs, out, quiet, progress, **training: As those of `run`.
+        jobs, cluster, out, quiet, progress, **training: As those of `run`.
 
     Returns:
         The result, with one study for each network, dataset and seed.
@@ -326,35 +270,20 @@ def compare(
         UsageError: An argument is wrong, or data cannot be read.
         RunFailedError: The audit failed while it ran.
     """
-    several = {"scheme": scheme, "target": target, "dataset": dataset, "seed": seed}
-    arguments = several | {"attack": attack, "queries": queries, "models": models}
-    arguments |= {"canaries": canaries}
-    arguments |= {"examples": examples, "duplicates": duplicates, "stack": stack, "device": device}
-    arguments |= {"tune_dp": tune_dp, "tune": tune, **training}
-    display = progress or on_stderr(quiet)
-    if x is not None or y is not None:
-        own = arguments | {"jobs": checked_jobs(jobs)}
-        return compare_fits(study, x, y, own, out, display)
-    return _compare(study, arguments, jobs, Path(out), display)
+    return _compare(locals())
 
 
-def _compare(
-    study: StudyArgument | None,
-    arguments: dict[str, Any],
-    jobs: int | None,
-    out: Path,
-    progress: ProgressBars,
-) -> Result:
-    from mgaudit.study.comparison import plan_comparison
-
-    workers = checked_jobs(jobs)
-    progress.stage("loading data and settings")
-    tuning = _tuning(arguments.pop("tune_dp"), arguments.pop("tune"))
-    grid = _grid(study, arguments, tuning is not None)
-    if tuning is not None:
-        grid = _searched_grid(grid, tuning, workers, progress)
-    plan = plan_comparison(grid, progress)
-    return _result(run_comparison_plan(plan, workers, out, progress))
+def _compare(values: dict[str, Any]) -> Result:
+    """Returns the result of `compare` with these arguments, by name."""
+    arguments, workers = arguments_of_compare(values), checked_jobs(values["jobs"])
+    progress = values["progress"] or on_stderr(values["quiet"])
+    out = Path(values["out"])
+    with _on_cluster(values["cluster"], progress):
+        if values["x"] is not None or values["y"] is not None:
+            own = arguments | {"jobs": workers}
+            return compare_fits(values["study"], values["x"], values["y"], own, out, progress)
+        plan = plan_of_compare(values["study"], arguments, workers, progress)
+        return _result(run_comparison_plan(plan, workers, out, progress))
 
 
 @_with_python_numbers
@@ -373,8 +302,8 @@ def estimate(
 
     workers, progress = checked_jobs(jobs), progress or on_stderr(quiet)
     progress.stage("loading data and settings")
-    tuning = _tuning(arguments.pop("tune_dp", None), arguments.pop("tune", None))
-    grid = _grid(study, arguments, tuning is not None)
+    tuning = tuning_of(arguments.pop("tune_dp", None), arguments.pop("tune", None))
+    grid = grid_of(study, arguments, tuning is not None)
     if tuning is not None and grid.examples is None:
         grid = grid.model_copy(update={"held_out": True})
     plan = plan_comparison(grid, progress)
@@ -384,40 +313,6 @@ def estimate(
     from mgaudit.tuning.tune import search_trainings
 
     return replace(time, search_models=search_trainings(plan.cells, tuning))
-
-
-def _grid(
-    study: StudyArgument | None, arguments: Mapping[str, Any], searched: bool
-) -> GridSettings:
-    """Returns the settings of a study, with the arguments of `compare` that are not None put in.
-
-    `searched` states whether searches will replace those in the settings.
-    """
-    from mgaudit.settings.grid import edited_grid
-    from mgaudit.settings.study_object import values_of_study
-    from mgaudit.storage.ensembles import check_cache_folder
-
-    values = {} if study is None else _python_numbers(values_of_study(study))
-    training = {name: value for name, value in arguments.items() if name not in PLURALS}
-    changes = {
-        plural: as_list(arguments.get(name), whole=whole) if plural != name else arguments.get(name)
-        for name, (plural, whole) in PLURALS.items()
-    }
-    grid = edited_grid(values, changes, _checked_training(training), searched)
-    check_cache_folder()
-    return grid
-
-
-def _searched_grid(
-    grid: GridSettings, tuning: Tuning, jobs: int | None, progress: ProgressBars
-) -> GridSettings:
-    """Returns the grid with the searches that `tuning` asks for."""
-    from mgaudit.compute.parallel import default_jobs
-    from mgaudit.targets.device import choose_device
-    from mgaudit.tuning.tune import with_grid_searches
-
-    workers = jobs or default_jobs(choose_device(grid.device))
-    return with_grid_searches(grid, tuning, workers, progress)
 
 
 @_with_python_numbers
@@ -497,8 +392,8 @@ def _audit_dp(
 
     workers = checked_jobs(jobs)
     progress.stage("loading data and settings")
-    base = {} if settings is None else dp_audit_settings(_settings_values(settings)).values()
-    values = _edited(base, changes, training)
+    base = {} if settings is None else dp_audit_settings(settings_values(settings)).values()
+    values = edited(base, changes, training)
     _check_adversary(values.get("adversary", ADVERSARY.default), changes)
     audited = values.get("scheme", AUDITED.default) if scheme is None else scheme
     values["scheme"] = audited_scheme(audited, **privacy)
@@ -573,7 +468,7 @@ def audit_checkpoint(
         "dataset": dataset,
         "target": target,
         "inputs": inputs,
-        "scheme": _audited(kappa, scheme),
+        "scheme": audited_scheme(kappa, scheme),
         "attacks": as_list(attack),
         "queries": queries,
         "models": models,
@@ -603,8 +498,8 @@ def _audit_checkpoint(
 
     workers = checked_jobs(jobs)
     progress.stage("loading data and settings")
-    base = {} if settings is None else checkpoint_settings(_settings_values(settings)).values()
-    values = _edited(base, changes, training)
+    base = {} if settings is None else checkpoint_settings(settings_values(settings)).values()
+    values = edited(base, changes, training)
     checked = checkpoint_settings(values)
     check_cache_folder()
     plan = plan_checkpoint(*given, checked, checked.attacks if "attacks" in values else None)
@@ -647,83 +542,3 @@ def attack(
 
 def _result(finished: Finished) -> Result:
     return Result(finished.record, finished.arrays, finished.folder.path)
-
-
-def _audited(kappa: float | None, scheme: SchemeArgument | None) -> SchemeArgument | None:
-    """Returns the scheme to audit, None where the settings say it."""
-    if kappa is not None and scheme is not None:
-        raise UsageError(
-            "kappa and scheme", "both name the noise to audit", None, "give one of them"
-        )
-    if kappa is None:
-        return scheme
-    return f"gaussian-mask:kappa={checked_argument(KAPPA, kappa):.15g}"
-
-
-def _run_settings(
-    settings: SettingsArgument | None,
-    changes: dict[str, Any],
-    training: dict[str, Any],
-    audited: SchemeArgument | None,
-    schemes: dict[str, Any],
-    searched: bool,
-) -> StudySettings:
-    """Returns the settings of the file with the arguments put in.
-
-    `searched` states whether searches will replace those in the file.
-    """
-    from mgaudit.settings.schemes import edited_schemes
-    from mgaudit.settings.study_settings import DEFAULT_SCHEMES, study_settings
-    from mgaudit.settings.tuning import with_kept_searches
-
-    before: StudySettings | None = None
-    base: dict[str, Any] = {}
-    if settings is not None:
-        before = study_settings(_settings_values(settings))
-        base = before.values()
-    values = _edited(base, changes, training)
-    arms = values.get("schemes", DEFAULT_SCHEMES)
-    values["schemes"] = edited_schemes(arms, audited, **schemes)
-    if searched:
-        values |= {"held_out": False, "searches": {}}
-    checked = study_settings(values)
-    if searched or before is None:
-        return checked
-    return with_kept_searches(checked, before)
-
-
-def _settings_values(settings: SettingsArgument) -> dict[str, Any]:
-    from mgaudit.settings.toml_file import read_settings
-
-    if isinstance(settings, Mapping):
-        return dict(settings)
-    values = read_settings(Path(settings))
-    if not values:
-        way_out = "give the settings.toml of a run"
-        raise UsageError(f"the settings file {settings}", "must have settings", "none", way_out)
-    return values
-
-
-def _edited(
-    settings: dict[str, Any], changes: dict[str, Any], training: dict[str, Any]
-) -> dict[str, Any]:
-    """Returns the settings with the given arguments put in; other settings stay as they are."""
-    new_training = _checked_training(training)
-    changed_training = settings.get("training", {}) | new_training
-    return settings | _not_none(changes) | {"training": changed_training}
-
-
-def _checked_training(training: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the training settings that are given. Raises UsageError for other names."""
-    from mgaudit.settings.setting_errors import TRAINED
-
-    for name in training:
-        if name not in TRAINED:
-            known = [argument.name for argument in ALL_ARGUMENTS]
-            rule = "is not an argument, and not a setting of training"
-            raise UsageError(name, rule, None, did_you_mean(name, [*known, *TRAINED]))
-    return _not_none(training)
-
-
-def _not_none(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}

@@ -3,6 +3,7 @@
 import math
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Self
 
 from rich.console import Console
@@ -38,6 +39,17 @@ class _Drawn:
         self._bars.stop()
 
 
+@dataclass
+class _ArmProgress:
+    """The models of an arm: `done` of `total`, of which this run trained `new`; and its bar."""
+
+    total: int
+    done: int
+    task: TaskID
+    started: float
+    new: int = 0
+
+
 class ProgressBars(_Drawn, Progress):
     """Progress on stderr, as bars on a terminal and as lines elsewhere; kept for the log."""
 
@@ -46,14 +58,9 @@ class ProgressBars(_Drawn, Progress):
         self.lines: list[str] = []
         self._silent = silent
         self._started = time.monotonic()
-        self._task: TaskID | None = None
-        self._done = 0
-        self._total = 0
-        self._label = ""
+        self._arms: dict[str, _ArmProgress] = {}
         self._run_total = 0  # models of all arms; 0 where it is not known
         self._run_done = 0
-        self._new = 0  # models of this arm that this run has trained
-        self._arm_started = self._started
         self._printed = -math.inf  # when the last line about models was printed
         self._bars = Bars(
             TextColumn("{task.description}"),
@@ -76,14 +83,14 @@ class ProgressBars(_Drawn, Progress):
     def _log(self, line: str) -> None:
         self.lines.append(f"{time.monotonic() - self._started:7.1f} s  {line}")
 
-    def _remaining(self, now: float) -> str:
-        """Returns the share of the run that is done and the time left for this arm."""
+    def _remaining(self, arm: _ArmProgress, now: float) -> str:
+        """Returns the share of the run that is done and the time left for an arm."""
         facts = []
         if self._run_total:
             share = 100 * self._run_done // self._run_total
             facts.append(f"{share} % of all models")
-        if self._done < self._total:
-            seconds = (now - self._arm_started) * (self._total - self._done) / self._new
+        if arm.done < arm.total:
+            seconds = (now - arm.started) * (arm.total - arm.done) / arm.new
             facts.append(f"about {time_text(seconds)} left for this arm")
         return f" ({', '.join(facts)})" if facts else ""
 
@@ -108,37 +115,35 @@ class ProgressBars(_Drawn, Progress):
 
     def training_started(self, label: str, models: int, reused: int) -> None:
         """Opens a bar for the arm."""
-        self._label, self._done, self._total = label, reused, models
         self._run_done += reused
-        self._new = 0
-        self._arm_started = time.monotonic()
         note = f", {reused} from the cache" if reused else ""
         self._say(f"{label}: training {models} models{note}")
-        self._task = self._bars.add_task(escape(label), total=models, completed=reused, note=note)
+        task = self._bars.add_task(escape(label), total=models, completed=reused, note=note)
+        self._arms[label] = _ArmProgress(models, reused, task, time.monotonic())
 
-    def model_trained(self, models: int = 1) -> None:
+    def model_trained(self, label: str, models: int = 1) -> None:
         """Counts further models of the arm, and of the run.
 
         A terminal advances the bar. Other outputs print at most one line in 10 s and one at the end
         of the arm. The log gets a line for each call.
         """
-        self._done += models
-        self._new += models
+        arm = self._arms[label]
+        arm.done += models
+        arm.new += models
         self._run_done += models
         now = time.monotonic()
-        line = f"{self._label}: {self._done} of {self._total} models{self._remaining(now)}"
-        if self._done == self._total or now - self._printed >= SECONDS_BETWEEN_LINES:
+        line = f"{label}: {arm.done} of {arm.total} models{self._remaining(arm, now)}"
+        if arm.done == arm.total or now - self._printed >= SECONDS_BETWEEN_LINES:
             self._printed = now
             self._say(line)
         else:
             self._log(line)
-        if self._task is not None:
-            self._bars.advance(self._task, models)
+        self._bars.advance(arm.task, models)
 
-    def training_ended(self) -> None:
+    def training_ended(self, label: str) -> None:
         """Closes the bar."""
-        if self._task is not None:
-            self._bars.stop_task(self._task)
+        if label in self._arms:
+            self._bars.stop_task(self._arms.pop(label).task)
 
 
 class _Stderr(Console):

@@ -21,3 +21,8 @@ def choose_device(requested: str) -> str:
 def device_name(device: str) -> str:
     """Returns the name of the GPU, or "cpu"."""
     return torch.cuda.get_device_name() if device == "cuda" else "cpu"
+
+
+def gpu_name() -> str:
+    """Returns the name of the GPU of this machine; "" without one."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else ""

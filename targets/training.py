@@ -67,9 +67,7 @@ class Training:
     label_smoothing: Annotated[float, Range(0, 1, high_open=True)] = 0.0
     stop_epoch: Annotated[int | None, Range(1)] = None
     augment: Annotated[Augment, Help("Random changes of images in each epoch")] = "none"
-    precision: Annotated[
-        Precision, Help("Precision of matrix products, others than float32 on a GPU only")
-    ] = "float32"
+    precision: Annotated[Precision, Help("Precision of matrix products on a GPU")] = "float32"
     loss: Literal["cross-entropy", "squared"] = "cross-entropy"
     schedule: Literal["cosine", "constant"] = "cosine"
     clients: Annotated[

@@ -433,7 +433,7 @@ def test_a_run_is_loaded_by_path_name_hash_or_latest(result: mgaudit.Result) -> 
 def test_a_finished_run_is_attacked_again_without_training(
     result: mgaudit.Result, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mgaudit.study.train.train_and_keep", lambda _: pytest.fail("trained"))
+    monkeypatch.setattr("mgaudit.study.train.train_stack", lambda *_: pytest.fail("trained"))
     again = result.attack(LossThreshold(), "rmia", jobs=1, quiet=True)
     assert again.path.parent == result.path.parent
     assert again.path != result.path

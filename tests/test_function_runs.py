@@ -455,8 +455,8 @@ class _Interrupting(ProgressBars):
         super().__init__(Console(stderr=True), silent=True)
         self._left = after
 
-    def model_trained(self, models: int = 1) -> None:
-        super().model_trained(models)
+    def model_trained(self, label: str, models: int = 1) -> None:
+        super().model_trained(label, models)
         self._left -= models
         if self._left == 0:
             raise KeyboardInterrupt

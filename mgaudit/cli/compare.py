@@ -20,9 +20,11 @@ from mgaudit.cli.options import (
     JsonOption,
     NewFolderOption,
     QuietOption,
+    ShardOption,
     with_options,
 )
 from mgaudit.cli.own_output import own_output
+from mgaudit.cli.shards import print_shard
 from mgaudit.settings.arguments import COMPARE, OUTPUT, RUNS
 
 StudyArgument = Annotated[
@@ -49,6 +51,7 @@ def compare(
     *,
     options: dict[str, Any],
     dry_run: DryRunOption = False,
+    shard: ShardOption = None,
     out_folder: NewFolderOption = RUNS,
     fail_if: FailIfOption = None,
     fail_unless: FailUnlessOption = None,
@@ -67,6 +70,13 @@ def compare(
         with reported():
             checked_conditions(fail_if, fail_unless)
         _print_estimate(study, options, as_json, quiet)
+        return
+    if shard is not None:
+        with reported("the training"), own_output(quiet):
+            from mgaudit.shards import compare_shard
+
+            trained = compare_shard(shard, study, **options, quiet=quiet)
+        print_shard(trained, as_json, quiet)
         return
     with reported(), own_output(quiet) as own:
         conditions = checked_conditions(fail_if, fail_unless)

@@ -19,11 +19,12 @@ from mgaudit.cli.own_output import is_redirected
 from mgaudit.cli.parser_errors import line_of
 from mgaudit.errors import ChangedSettingsWarning, UsageError
 from mgaudit.failure import RunFailedError, temporary_log
+from mgaudit.interrupts import described_interruption, exit_code, interrupt_on_signals
 
 if TYPE_CHECKING:
     from mgaudit.storage.run_folder import RunFolder
 
-FAILED, WRONG_USAGE, CONDITION_MET, INTERRUPTED = 1, 2, 3, 130
+FAILED, WRONG_USAGE, CONDITION_MET = 1, 2, 3
 UNWRITABLE = (
     "error: the output cannot be written to stdout ({}); "
     "free disk space, or write it to another place"
@@ -40,13 +41,14 @@ class Commands(TyperGroup):
         if not standalone_mode:
             return super().main(*arguments, **options)
         _open_closed_stdout()
+        interrupt_on_signals()
         replace_missing_characters()
         try:
             with printed_warnings():
                 code = super().main(*arguments, **options)
-        except typer.Abort:
-            print_error("interrupted")
-            code = INTERRUPTED
+        except typer.Abort as error:
+            print_error(described_interruption(error.__cause__))
+            code = exit_code(error.__cause__)
         except SystemExit as error:
             is_pipe_closed = isinstance(error.__context__, OSError)
             if is_pipe_closed or not error.code:  # shell completion ends with code 0
@@ -95,15 +97,16 @@ def _ended_by_arguments(error: Any) -> int:
 
 @contextmanager
 def user_errors(kept: str = "") -> Iterator[None]:
-    """Turns a mistake of the user into one line and exit code 2, an interruption into code 130.
+    """Turns a mistake of the user into one line and exit code 2, an interruption into its code.
 
     `kept` says what remains after an interruption.
     """
     try:
         yield
-    except KeyboardInterrupt:
-        print_error(f"interrupted; {kept}" if kept else "interrupted")
-        raise typer.Exit(INTERRUPTED) from None
+    except KeyboardInterrupt as error:
+        words = described_interruption(error)
+        print_error(f"{words}; {kept}" if kept else words)
+        raise typer.Exit(exit_code(error)) from None
     except (UsageError, OSError) as error:
         print_error(f"error: {described(error)}")
         raise typer.Exit(WRONG_USAGE) from None

@@ -38,6 +38,15 @@ RunsArgument = Annotated[
 ]
 RunsOption = Annotated[Path, typer.Option("--runs", help="Directory with run directories.")]
 JobsOption = Annotated[int | None, typer.Option(help=JOBS.help, rich_help_panel=JOBS.group)]
+ShardOption = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="<str>",
+        help="Only train share I of N, as in 1/3.",
+        rich_help_panel=JOBS.group,
+    ),
+]
 QuietOption = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print nothing but errors.", rich_help_panel=OUTPUT)
 ]

@@ -14,9 +14,11 @@ from mgaudit.cli.options import (
     JsonOption,
     NewFolderOption,
     QuietOption,
+    ShardOption,
     with_options,
 )
 from mgaudit.cli.own_output import own_output
+from mgaudit.cli.shards import print_shard
 from mgaudit.settings.arguments import RUN, RUNS
 
 
@@ -24,6 +26,7 @@ from mgaudit.settings.arguments import RUN, RUNS
 def run(
     *,
     options: dict[str, Any],
+    shard: ShardOption = None,
     out_folder: NewFolderOption = RUNS,
     fail_if: FailIfOption = None,
     fail_unless: FailUnlessOption = None,
@@ -38,6 +41,13 @@ def run(
     By default: the Gaussian mask (κ = 0.3), no noise and DP-SGD (ε = 8), on a small CNN and
     scikit-learn's digits.
     """
+    if shard is not None:
+        with reported("the training"), own_output(quiet):
+            from mgaudit.shards import run_shard
+
+            trained = run_shard(shard, **options, quiet=quiet)
+        print_shard(trained, as_json, quiet)
+        return
     with reported(), own_output(quiet) as own:
         conditions = checked_conditions(fail_if, fail_unless)
         result = mgaudit.run(**options, out=out_folder, quiet=quiet)

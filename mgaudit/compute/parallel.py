@@ -1,20 +1,21 @@
-"""Runs tasks in this process or in worker processes on this machine."""
+"""Where tasks run by default: in this process, or in worker processes on this machine."""
 
-import ctypes
-import os
-import platform
-import signal
-import sys
+import atexit
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TypeVar
 
-from joblib import Parallel, cpu_count, delayed, parallel_config
-from joblib.externals.loky.backend.reduction import dumps
+from joblib import cpu_count
 
-# Parameters of mallopt(3), by the numbers in glibc's malloc.h.
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
-KEPT_BYTES, TOP_PAD_BYTES = 2**30, 2**26
+from mgaudit.compute.fingerprint import cpu_kind
+from mgaudit.compute.pool import Pool
+from mgaudit.compute.processes import Processes
+from mgaudit.compute.this_process import ThisProcess
+
+IDLE_SECONDS = 300.0  # after which idle workers are ended
 
 Task = TypeVar("Task")
 Outcome = TypeVar("Outcome")
@@ -33,75 +34,118 @@ def jobs_on_cpu(jobs: int, device: str) -> int:
     return jobs if device == "cpu" else default_jobs("cpu")
 
 
-def can_be_sent(value: object) -> bool:
-    """Returns whether a value, such as a function, can be sent to worker processes."""
-    try:
-        dumps(value)
-    except Exception:  # pickling calls code of the value's own, which may raise anything
-        return False
-    return True
-
-
-def run(function: Callable[[Task], Outcome], tasks: Sequence[Task], jobs: int) -> Iterator[Outcome]:
+def run(
+    function: Callable[[Task], Outcome],
+    tasks: Sequence[Task],
+    jobs: int,
+    on_event: Callable[[str], None] | None = None,
+) -> Iterator[Outcome]:
     """Yields `function(task)` for each task, in order of completion.
 
     The tasks run in `jobs` worker processes with one thread each. With one job, or with at most one
     task, they run in this process in the order of `tasks`. Without a task nothing is yielded.
-
-    Large arrays of a task are passed to the workers by memory map. Workers search for modules in
-    the same directories as this process, including the user's current directory.
+    `on_event` is called with a sentence if a worker dies.
     """
-    if jobs == 1 or len(tasks) <= 1:
-        _keep_big_blocks()
-        yield from map(function, tasks)
-        return
-    start = {"initializer": _start_worker, "initargs": (tuple(sys.path),)}
-    with _safe_path(), parallel_config(backend="loky", inner_max_num_threads=1, **start):
-        # mmap_mode "c": torch can wrap the arrays, and workers cannot change the files on disk.
-        workers = Parallel(
-            n_jobs=min(jobs, len(tasks)), return_as="generator_unordered", mmap_mode="c"
-        )
-        yield from workers(delayed(function)(task) for task in tasks)
+    here = len(tasks) <= 1
+    with ThisProcess() if here else pool_of(jobs) as pool:
+        if on_event is not None:
+            pool.on_event = on_event
+        for task in tasks:
+            pool.submit(function, task)
+        for future in pool.completed():
+            yield future.result()
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """A place other than this machine: its pools, and the kinds of its processors."""
+
+    new_pool: Callable[[], Pool]
+    processors: str
 
 
 @contextmanager
-def _safe_path() -> Iterator[None]:
-    """Sets `PYTHONSAFEPATH` for Python processes that are started in this context.
-
-    Without it, a worker, which is started with `-m`, searches for every module in the current
-    directory first. A file `random.py` there would replace the module of the standard library.
-    """
-    previous = os.environ.get("PYTHONSAFEPATH")
-    os.environ["PYTHONSAFEPATH"] = "1"
+def tasks_run(place: Elsewhere) -> Iterator[None]:
+    """Makes `pool_of` within the context return pools of another place."""
+    token = _elsewhere.set(place)
     try:
         yield
     finally:
-        if previous is None:
-            os.environ.pop("PYTHONSAFEPATH", None)
-        else:
-            os.environ["PYTHONSAFEPATH"] = previous
+        _elsewhere.reset(token)
 
 
-def _start_worker(path: tuple[str, ...]) -> None:
-    """Prepares a worker process: sets its module search path and ignores Ctrl-C.
+def processors() -> str:
+    """Returns the kinds of the processors on which tasks run; rounding depends on them."""
+    place = _elsewhere.get()
+    return cpu_kind() if place is None else place.processors
 
-    Ctrl-C reaches the whole process group. The parent process ends its workers.
+
+@contextmanager
+def pool_of(jobs: int) -> Iterator[Pool]:
+    """Yields a pool of `jobs` processes; with one job, tasks run in this process.
+
+    Within the context of a cluster, it is a pool on the cluster.
+
+    When the context is left, tasks that still run are stopped. Idle workers are kept for the next
+    pool, because each takes seconds to import its libraries, and end after `IDLE_SECONDS`.
     """
-    sys.path[:] = path
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _keep_big_blocks()
-
-
-def _keep_big_blocks() -> None:
-    """Makes glibc keep freed memory blocks of any size, up to 1 GiB at the top of the heap.
-
-    By default glibc returns large blocks to the kernel. Each training step frees and allocates the
-    same megabytes, and the kernel would have to clear every page that it allocates again. With
-    another C library, nothing is changed.
-    """
-    if platform.libc_ver()[0] != "glibc":
+    place = _elsewhere.get()
+    if place is not None or jobs == 1:
+        with ThisProcess() if place is None else place.new_pool() as pool:
+            yield pool
         return
-    libc = ctypes.CDLL(None)
-    libc.mallopt(M_MMAP_MAX, 0)
-    libc.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
-    libc.mallopt(M_TOP_PAD, TOP_PAD_BYTES)
+    with _idle.taken(jobs) as processes:
+        yield processes
+
+
+class _IdleProcesses:
+    """The workers that wait for the next pool, at most one pool of them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pool: Processes | None = None
+        self._timer: threading.Timer | None = None
+
+    @contextmanager
+    def taken(self, jobs: int) -> Iterator[Processes]:
+        """Yields the idle pool if its workers are like new ones, and else a new pool."""
+        pool = self._take(jobs) or Processes(jobs)
+        try:
+            with pool:
+                yield pool
+        finally:
+            self._put(pool)
+
+    def close(self) -> None:
+        """Ends the idle workers."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+            if self._timer is not None:
+                self._timer.cancel()
+        if pool is not None:
+            pool.close()
+
+    def _take(self, jobs: int) -> Processes | None:
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None and (pool.workers != jobs or not pool.has_workers_like_new()):
+            pool.close()
+            return None
+        return pool
+
+    def _put(self, pool: Processes) -> None:
+        pool.on_event = lambda sentence: None
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+            previous, self._pool = self._pool, pool
+            self._timer = threading.Timer(IDLE_SECONDS, self.close)
+            self._timer.daemon = True
+            self._timer.start()
+        if previous is not None:
+            previous.close()
+
+
+_elsewhere: ContextVar[Elsewhere | None] = ContextVar("elsewhere", default=None)
+_idle = _IdleProcesses()
+atexit.register(_idle.close)

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from mgaudit.storage.checked_files import (
     DamagedFileError,
+    content_of,
     load_arrays,
     locked_folder,
     save_arrays,
     set_damaged_aside,
+    write_content,
 )
 from mgaudit.targets.cache import cache_folder
 
@@ -72,7 +74,16 @@ class PredictionFolder:
 
     def save_model(self, name: str, predictions: Predictions, facts: ModelFacts) -> None:
         """Stores the predictions of a model and the facts about its fit."""
-        save_arrays(self.model_path(name), predictions, json.dumps(asdict(facts), sort_keys=True))
+        self.write_model(name, self.model_content(name, predictions, facts))
+
+    def model_content(self, name: str, predictions: Predictions, facts: ModelFacts) -> bytes:
+        """Returns the content of the file of a model, with its SHA-256."""
+        text = json.dumps(asdict(facts), sort_keys=True)
+        return content_of(self.model_path(name), predictions, text)
+
+    def write_model(self, name: str, content: bytes) -> None:
+        """Stores a model whose file has this content."""
+        write_content(self.model_path(name), content)
 
     def load_model(
         self, name: str, shapes: Shapes, on_damage: Callable[[str], None]

@@ -15,7 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.analysis.limits import FEWEST_MODELS
-from mgaudit.compute import parallel
+from mgaudit.compute.messages import can_be_sent
+from mgaudit.compute.parallel import pool_of
+from mgaudit.compute.pool import Future, WorkerLostError
+from mgaudit.compute.this_process import ThisProcess
 from mgaudit.functions.contract import trial_fit
 from mgaudit.functions.digest import NotDigestibleError, digest
 from mgaudit.functions.function import Fit
@@ -27,7 +30,7 @@ from mgaudit.functions.predictions import (
     model_name,
 )
 from mgaudit.functions.rows import count_rows
-from mgaudit.functions.worker import FitData, FitTask, fit_and_keep
+from mgaudit.functions.worker import FitData, FitOutcome, FitTask, fit_model
 from mgaudit.outputs.logits import OutputsKind
 from mgaudit.study.progress import Progress
 from mgaudit.version import __version__
@@ -214,7 +217,7 @@ def _train(
         missing = [index for index in range(len(models.names)) if index not in kept]
         progress.training_started(named.name, len(models.names), len(kept))
         failures, unsent = _fit_missing(named, folder, models, missing, jobs, progress)
-        progress.training_ended()
+        progress.training_ended(named.name)
         trained = [index for index in missing if index not in failures]
         new = _kept(trained, folder, models, progress)
     if len(new) < len(trained):
@@ -260,7 +263,6 @@ def _fit_missing(
             index,
             names[index],
             fit,
-            models.data,
             np.flatnonzero(models.membership[index]),
             models.seeds[index],
             folder,
@@ -268,17 +270,35 @@ def _fit_missing(
         for index in missing
     ]
     notes = []
-    if jobs > 1 and len(tasks) > 1 and not parallel.can_be_sent(fit):
+    if jobs > 1 and len(tasks) > 1 and not can_be_sent(fit):
         notes = ["models are trained in one process, because the function cannot be sent to others"]
         progress.note(f"{named.name}: {notes[0]}")
         jobs = 1
     failures: dict[int, str] = {}
-    for outcome in parallel.run(fit_and_keep, tasks, jobs):
-        progress.model_trained()
-        if outcome.failure:
-            failures[outcome.index] = outcome.failure
-            progress.stage(f"{named.name}: model {outcome.index} failed: {outcome.failure}")
+    with ThisProcess() if jobs == 1 or len(tasks) <= 1 else pool_of(jobs) as pool:
+        pool.on_event = progress.stage
+        data = pool.share(models.data)
+        futures: dict[Future[FitOutcome], int] = {}
+        for task in tasks:
+            name = f"{named.name}: model {task.index}"
+            futures[pool.submit(fit_model, task, data, name=name)] = task.index
+        for future in pool.completed():
+            outcome = _outcome(future, futures[future])
+            progress.model_trained(named.name)
+            if outcome.failure:
+                failures[outcome.index] = outcome.failure
+                progress.stage(f"{named.name}: model {outcome.index} failed: {outcome.failure}")
+            else:
+                folder.write_model(names[outcome.index], outcome.content)
     return failures, notes
+
+
+def _outcome(future: Future[FitOutcome], index: int) -> FitOutcome:
+    """Returns the outcome of a task; a model whose workers died has failed."""
+    try:
+        return future.result()
+    except WorkerLostError as error:
+        return FitOutcome(index, str(error))
 
 
 def _failure_notes(failures: dict[int, str]) -> list[str]:

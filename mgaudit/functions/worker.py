@@ -1,4 +1,4 @@
-"""The work of a worker process: fit one model and keep its predictions.
+"""The work of a worker: fit one model and predict with it.
 
 The module imports neither torch nor scikit-learn, because each worker imports it.
 """
@@ -38,13 +38,12 @@ class FitData:
 class FitTask:
     """One model to train: its position among all models, its members (members,) and its seed.
 
-    `fit` is called as `fit(x, y, seed=seed)`. Predictions are kept in the folder under `name`.
+    `fit` is called as `fit(x, y, seed=seed)`. Predictions will be kept in the folder under `name`.
     """
 
     index: int
     name: str
     fit: Callable[..., Any]
-    data: FitData
     members: NDArray[np.int64]
     seed: int
     folder: PredictionFolder
@@ -52,30 +51,34 @@ class FitTask:
 
 @dataclass(frozen=True)
 class FitOutcome:
-    """The model that was trained, and the error that prevented it, in one line, or ""."""
+    """The model that was trained, with the content of its file.
+
+    `failure` is the error that prevented it, in one line, or ""; there is no content then.
+    """
 
     index: int
     failure: str
+    content: bytes = b""
 
 
-def fit_and_keep(task: FitTask) -> FitOutcome:
-    """Trains a model and saves its predictions. An error of the user's code is returned."""
+def fit_model(task: FitTask, data: FitData) -> FitOutcome:
+    """Trains a model and predicts with it. An error of the user's code is returned."""
     started = time.perf_counter()
     failure = ""
     with captured() as printed:
         try:
-            predictions = _predictions(task)
+            predictions = _predictions(task, data)
         except RAISED as error:
             failure = str(error) if isinstance(error, UsageError) else error_line_with_place(error)
-    if not failure:
-        seconds = time.perf_counter() - started
-        facts = ModelFacts(seconds, printed.line, printed.warning)
-        task.folder.save_model(task.name, predictions, facts)
-    return FitOutcome(task.index, failure)
+    if failure:
+        return FitOutcome(task.index, failure)
+    seconds = time.perf_counter() - started
+    facts = ModelFacts(seconds, printed.line, printed.warning)
+    content = task.folder.model_content(task.name, predictions, facts)
+    return FitOutcome(task.index, "", content)
 
 
-def _predictions(task: FitTask) -> Predictions:
-    data = task.data
+def _predictions(task: FitTask, data: FitData) -> Predictions:
     predict = task.fit(take(data.x, task.members), take(data.y, task.members), seed=task.seed)
     if not callable(predict):
         raise UsageError("fit", "must return a function predict(x)", type(predict).__name__)

@@ -48,6 +48,7 @@ from mgaudit.study.attack import (
     AttackFacts,
     Audit,
     NaiveView,
+    PlannedAudit,
     audit,
     audit_of,
     outcome_of,
@@ -313,7 +314,8 @@ def _audit(arm: OutputsArm, plain: OutputsArm | None, plan: OutputsPlan, jobs: i
     observations = arm.outputs.observations(limits)
     naive = None if plain is None else _naive_view(arm, plain, facts, limits)
     answers = _answers(arm.outputs)
-    return audit(facts, data, plan.attacks, observations, answers, naive, jobs=jobs)
+    planned = PlannedAudit(facts, data, plan.attacks, observations, answers, naive)
+    return audit(planned, jobs)
 
 
 def _facts(arm: OutputsArm, plan: OutputsPlan) -> AuditedArm:

@@ -147,7 +147,7 @@ MODELS = Argument(
     "models",
     int,
     DATA,
-    "Models per arm; each is the target in turn",
+    "Models per arm",
     default=16,
     limits=Range(FEWEST_MODELS, MOST_MODELS),
 )
@@ -174,6 +174,7 @@ JOBS = Argument(
     default_text="one per core, 1 on a GPU",
     limits=Range(1),
 )
+CLUSTER = Argument("cluster", str, MACHINE, "Dask scheduler, as in tcp://host:8786; local:4")
 
 SCHEMES = Argument(
     "scheme",
@@ -439,6 +440,7 @@ RUN = (
     STACK,
     DEVICE,
     JOBS,
+    CLUSTER,
     SETTINGS,
 )
 COMPARE = (
@@ -458,6 +460,7 @@ COMPARE = (
     STACK,
     DEVICE,
     JOBS,
+    CLUSTER,
 )
 # DP-SGD trains one model on all of its examples, so an audit of it has no clients.
 AUDIT_DP = (

@@ -35,12 +35,22 @@ class DamagedFileError(Exception):
 
 def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], text: str) -> None:
     """Writes arrays and a text to a file, with the SHA-256 of its content and name."""
+    write_content(path, content_of(path, arrays, text))
+
+
+def content_of(path: Path, arrays: Mapping[str, NDArray[Any]], text: str) -> bytes:
+    """Returns the content of the file at `path` for arrays and a text."""
     metadata = {"text": text, "sha256": _sha256(path, arrays, text)}
-    if path.is_dir():
-        set_aside(path)
     # safetensors writes the memory of an array, whatever its strides are.
     rows_first = {name: np.asarray(values, order="C") for name, values in arrays.items()}
-    content = save(rows_first, metadata={METADATA_KEY: json.dumps(metadata)})
+    content: bytes = save(rows_first, metadata={METADATA_KEY: json.dumps(metadata)})
+    return content
+
+
+def write_content(path: Path, content: bytes) -> None:
+    """Writes the content of a file; a folder in its place is set aside."""
+    if path.is_dir():
+        set_aside(path)
     write_atomically(path, content)
 
 
@@ -51,7 +61,14 @@ def load_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], str]:
     """
     if path.exists() and not path.is_file():
         raise DamagedFileError(path, "it is not a file")
-    content = path.read_bytes()
+    return arrays_in(path, path.read_bytes())
+
+
+def arrays_in(path: Path, content: bytes) -> tuple[dict[str, NDArray[Any]], str]:
+    """Returns the arrays and the text of the content of the file at `path`.
+
+    Raises DamagedFileError for content that is damaged, or of a file by another name.
+    """
     try:
         arrays = load(content)
         header_length = int.from_bytes(content[:8], "little")

@@ -9,7 +9,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -23,10 +23,13 @@ from mgaudit import targets
 from mgaudit.errors import UsageError
 from mgaudit.storage.checked_files import (
     DamagedFileError,
+    arrays_in,
+    content_of,
     load_arrays,
     locked_folder,
     save_arrays,
     set_damaged_aside,
+    write_content,
 )
 from mgaudit.storage.checksums import arrays_sha256
 from mgaudit.targets.cache import cache_folder
@@ -157,7 +160,15 @@ class EnsembleFolder:
 
     def save_model(self, index: int, weights: Tensors, facts: dict[str, Any]) -> None:
         """Stores a trained model and the facts about its training, which `FACTS` lists."""
-        save_arrays(self.model_path(index), weights, json.dumps(facts, sort_keys=True))
+        self.write_model(index, self.model_content(index, weights, facts))
+
+    def model_content(self, index: int, weights: Tensors, facts: dict[str, Any]) -> bytes:
+        """Returns the content of the file of a trained model, with its SHA-256."""
+        return content_of(self.model_path(index), weights, json.dumps(facts, sort_keys=True))
+
+    def write_model(self, index: int, content: bytes) -> None:
+        """Stores a model whose file has this content, which has been checked."""
+        write_content(self.model_path(index), content)
 
     def load_model(self, index: int, layout: Layout | None = None) -> KeptModel:
         """Returns a stored model.
@@ -169,8 +180,15 @@ class EnsembleFolder:
             FileNotFoundError: Where the model is not stored.
             DamagedFileError: Where the file is damaged.
         """
+        return self._model(index, load_arrays(self.model_path(index)), layout)
+
+    def model_in(self, index: int, content: bytes, layout: Layout) -> KeptModel:
+        """Returns the model whose file has this content, checked as by `load_model`."""
         path = self.model_path(index)
-        weights, text = load_arrays(path)
+        return self._model(index, arrays_in(path, content), layout)
+
+    def _model(self, index: int, stored: tuple[Tensors, str], layout: Layout | None) -> KeptModel:
+        path, (weights, text) = self.model_path(index), stored
         try:
             facts = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -185,13 +203,13 @@ class EnsembleFolder:
 
     def checked_models(self, models: int, layout: Layout) -> dict[int, ModelRecord]:
         """Returns records of the undamaged stored models among the first `models`, by index."""
-        records, _ = self._checked(models, layout)
+        records, _ = self._checked(range(models), layout)
         return records
 
     def repaired_models(
-        self, models: int, layout: Layout, on_damage: Callable[[str], None]
+        self, models: Iterable[int], layout: Layout, on_damage: Callable[[str], None]
     ) -> dict[int, ModelRecord]:
-        """Returns the same as `checked_models`, and renames the files of damaged models.
+        """Returns records of the undamaged models of these indices; renames the damaged files.
 
         The caller must have the lock. `on_damage` is called with a message for each damaged model.
         """
@@ -227,11 +245,11 @@ class EnsembleFolder:
         return outputs
 
     def _checked(
-        self, models: int, layout: Layout
+        self, models: Iterable[int], layout: Layout
     ) -> tuple[dict[int, ModelRecord], list[DamagedFileError]]:
         """Returns the records of undamaged models by index, and the errors of the damaged ones."""
         records, damaged = {}, []
-        for index in range(models):
+        for index in models:
             try:
                 model = self.load_model(index, layout)
             except FileNotFoundError:

@@ -7,6 +7,7 @@ sample of the examples. The first attack is the main one, which the details of a
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -164,17 +165,9 @@ class NoiseQueriesOutcome:
     plain_targets: list[int]
 
 
-def audit(
-    arm: AuditedArm,
-    data: AuditedData,
-    attacks: Sequence[Choice],
-    observations: Observations,
-    answers: Answers | None,
-    naive: NaiveView | None = None,
-    through: NoiseQueriesView | None = None,
-    jobs: int = 1,
-) -> Audit:
-    """Returns the arm's accuracy and the success of each attack on it.
+@dataclass(frozen=True)
+class PlannedAudit:
+    """The attacks on an arm, before they are mounted.
 
     Args:
         arm: The arm.
@@ -184,33 +177,69 @@ def audit(
         answers: The correct predictions of the arm's models; None if they are not known.
         naive: With it, attacks that use shadow models are repeated by a naive adversary.
         through: With it, the first attack is repeated with queries through the noise.
-        jobs: The number of processes.
     """
-    rows = arm.target_rows
-    if not any("shadows" in choice.built.needs for choice in attacks):
-        naive = None
-    has_bounds = arm.delta is not None
-    mountings = [
-        Mounting.of(
-            attacks, observations, rows, arm.models, data, in_detail=True, has_bounds=has_bounds
+
+    arm: AuditedArm
+    data: AuditedData
+    attacks: Sequence[Choice]
+    observations: Observations
+    answers: Answers | None
+    naive: NaiveView | None = None
+    through: NoiseQueriesView | None = None
+
+    @property
+    def _naive(self) -> NaiveView | None:
+        """The view of a naive adversary, if an attack uses shadow models."""
+        uses_shadows = any("shadows" in choice.built.needs for choice in self.attacks)
+        return self.naive if uses_shadows else None
+
+    @cached_property
+    def mountings(self) -> list[Mounting]:
+        """The attacks of each adversary."""
+        arm, attacks, data = self.arm, self.attacks, self.data
+        has_bounds = arm.delta is not None
+        adaptive = Mounting.of(
+            attacks,
+            self.observations,
+            arm.target_rows,
+            arm.models,
+            data,
+            in_detail=True,
+            has_bounds=has_bounds,
         )
-    ]
-    if naive is not None:
-        mountings.append(_naive_mounting(attacks, naive, data, has_bounds))
-    if through is not None:
-        mountings += _noise_mountings(attacks[0], through, arm, data)
-    adaptive, *others = mount(mountings, jobs)
-    outcomes = _outcomes(mountings[0], adaptive, arm, data, "adaptive", arm.targets)
-    if naive is not None:
-        outcomes += _outcomes(mountings[1], others.pop(0), arm, data, "naive", naive.targets)
-    power = dict(adaptive.power)
-    if "shadows" in attacks[0].built.needs:
-        power[observations.models - 1] = outcomes[0].metrics
-    with named(attacks[0]):
-        attack, scores = attacks[0].built, outcomes[0].scores
-        risk = risk_of_arm(attack, observations, rows, scores, data.seed)
-    queried = None if through is None else _noise_outcome(attacks[0], through, others)
-    return audit_of(arm, data, outcomes, answers, power, risk, queried, adaptive.auc_by_class)
+        mountings = [adaptive]
+        if self._naive is not None:
+            mountings.append(_naive_mounting(attacks, self._naive, data, has_bounds))
+        if self.through is not None:
+            mountings += _noise_mountings(attacks[0], self.through, arm, data)
+        return mountings
+
+    def audit(self, mounted: Sequence[Mounted]) -> Audit:
+        """Returns the arm's accuracy and the success of each attack on it.
+
+        `mounted` is what was measured for each of the `mountings`.
+        """
+        arm, attacks, data, naive = self.arm, self.attacks, self.data, self._naive
+        adaptive, *others = mounted
+        outcomes = _outcomes(self.mountings[0], adaptive, arm, data, "adaptive", arm.targets)
+        if naive is not None:
+            of_naive = others.pop(0)
+            outcomes += _outcomes(self.mountings[1], of_naive, arm, data, "naive", naive.targets)
+        power = dict(adaptive.power)
+        if "shadows" in attacks[0].built.needs:
+            power[self.observations.models - 1] = outcomes[0].metrics
+        with named(attacks[0]):
+            attack, scores = attacks[0].built, outcomes[0].scores
+            risk = risk_of_arm(attack, self.observations, arm.target_rows, scores, data.seed)
+        through = self.through
+        queried = None if through is None else _noise_outcome(attacks[0], through, others)
+        by_class = adaptive.auc_by_class
+        return audit_of(arm, data, outcomes, self.answers, power, risk, queried, by_class)
+
+
+def audit(planned: PlannedAudit, jobs: int = 1) -> Audit:
+    """Returns the audit of an arm, whose attacks are mounted in `jobs` processes."""
+    return planned.audit(mount(planned.mountings, jobs))
 
 
 def audit_of(

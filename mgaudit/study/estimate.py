@@ -19,6 +19,7 @@ from mgaudit.analysis.verdict_metrics import fpr_of_verdict
 from mgaudit.compute import parallel
 from mgaudit.settings.schemes import PLAIN
 from mgaudit.storage.ensembles import ModelRecord, Outputs
+from mgaudit.study.attack import audit
 from mgaudit.study.comparison import cell_name
 from mgaudit.study.design import Design
 from mgaudit.study.extras import Extra, extras_in
@@ -26,7 +27,7 @@ from mgaudit.study.plan import Arm, Plan
 from mgaudit.study.progress import Progress
 from mgaudit.study.query import ArmOutputs
 from mgaudit.study.train import TrainedArm, ensemble_folder, models_there
-from mgaudit.study.trained_arm import audit_trained_arm, audited_data, needs_of
+from mgaudit.study.trained_arm import audited_data, needs_of, planned_audit
 from mgaudit.study.worker import TimedTraining, seconds_of_training
 from mgaudit.targets.fitting.recipe import Recipe, initial_model
 from mgaudit.targets.querying.ensemble import Ensemble
@@ -303,7 +304,7 @@ def _attacking(arm: Arm, naive: Arm | None, cell: Plan, jobs: int) -> float:
     for extra in _extras(arm):
         extra.compute(outputs, cell.design)
     started = time.perf_counter()
-    audit_trained_arm(outputs, plain, audited_data(cell.design), jobs=jobs)
+    audit(planned_audit(outputs, plain, audited_data(cell.design)), jobs)
     return time.perf_counter() - started
 
 

@@ -25,7 +25,8 @@ from mgaudit.attacks.rescoring import (
     has_jackknife,
     rescored,
 )
-from mgaudit.compute.parallel import run
+from mgaudit.compute.parallel import pool_of
+from mgaudit.compute.pool import Future, Pool, Shared
 from mgaudit.errors import UsageError
 from mgaudit.reports.findings import ANALYSED
 from mgaudit.settings.choices import Choice
@@ -151,47 +152,76 @@ class Mounting:
         """The number of scores of each attack: targets times examples."""
         return len(self.rows) * len(self.observations.labels)
 
-    def pieces(self, number: int) -> "list[Mounting]":
-        """Returns the attacks on at most `number` parts of the targets."""
+    def parts(self, number: int) -> list[list[int]]:
+        """Returns the positions of the targets, in at most `number` parts."""
         parts = np.array_split(np.array(self.rows), min(number, len(self.rows)))
-        return [replace(self, rows=part.tolist()) for part in parts]
+        return [part.tolist() for part in parts]
+
+
+class MountingTasks:
+    """Attacks as tasks of a pool, which divide the targets among them.
+
+    Attacks of the user's own run in this process, when they are submitted.
+    """
+
+    def __init__(self, mountings: Sequence[Mounting], pool: Pool, name: str) -> None:
+        scores = sum(mounting.scores for mounting in mountings)
+        parts = max(min(pool.workers, scores // SCORES_A_PROCESS), 1)
+        self._mounted: list[list[Mounted | None]] = []
+        self._waiting: dict[Future[Mounted], tuple[int, int]] = {}
+        self._shared: list[Shared] = []
+        for number, mounting in enumerate(mountings):
+            if any(choice.own_sha256 for choice in mounting.attacks):
+                self._mounted.append([_mounted(mounting, mounting.rows)])
+                continue
+            parts_of_rows = mounting.parts(parts)
+            self._mounted.append([None] * len(parts_of_rows))
+            shared = pool.share(mounting)
+            self._shared.append(shared)
+            for part, rows in enumerate(parts_of_rows):
+                words = f"{name}: the attacks, part {part + 1}"
+                self._waiting[pool.submit(_mounted, shared, rows, name=words)] = (number, part)
+
+    @property
+    def futures(self) -> list[Future[Mounted]]:
+        """The futures of the tasks that are not complete."""
+        return list(self._waiting)
+
+    def keep(self, future: Future[Mounted]) -> None:
+        """Keeps the outcome of a complete task. Raises what the task raised."""
+        number, part = self._waiting.pop(future)
+        self._mounted[number][part] = future.result()
+        if not self._waiting:
+            for shared in self._shared:
+                shared.release()
+
+    def joined(self) -> list[Mounted]:
+        """Returns what the attacks measured, in the order of the mountings.
+
+        Called when all tasks are complete.
+        """
+        assert not self._waiting
+        return [_joined([part for part in parts if part is not None]) for parts in self._mounted]
 
 
 def mount(mountings: Sequence[Mounting], jobs: int) -> list[Mounted]:
-    """Returns what the attacks measured, in the order of `mountings`.
-
-    The targets are divided among at most `jobs` processes. Attacks of the user's own run in this
-    process.
+    """Returns what the attacks measured, in the order of `mountings`, in at most `jobs` processes.
 
     Raises:
         RuntimeError: If an attack of the user's own fails, with its name.
     """
     has_own = any(choice.own_sha256 for mounting in mountings for choice in mounting.attacks)
     scores = sum(mounting.scores for mounting in mountings)
-    jobs = 1 if has_own else max(min(jobs, scores // SCORES_A_PROCESS), 1)
-    pieces = [
-        _Piece(number, part, piece)
-        for number, mounting in enumerate(mountings)
-        for part, piece in enumerate(mounting.pieces(jobs))
-    ]
-    finished = sorted(run(_mounted, pieces, jobs), key=lambda result: result[:2])
-    return [
-        _joined([mounted for of, _, mounted in finished if of == number])
-        for number in range(len(mountings))
-    ]
+    with pool_of(1 if has_own else max(min(jobs, scores // SCORES_A_PROCESS), 1)) as pool:
+        tasks = MountingTasks(mountings, pool, "an audit")
+        for future in pool.completed():
+            tasks.keep(future)
+    return tasks.joined()
 
 
-class _Piece(NamedTuple):
-    """A part of the targets of a mounting, with the numbers of both."""
-
-    number: int
-    part: int
-    mounting: Mounting
-
-
-def _mounted(piece: _Piece) -> tuple[int, int, Mounted]:
-    """Mounts the attacks on a part of the targets; the work of one process."""
-    mounting = piece.mounting
+def _mounted(of_arm: Mounting, rows: list[int]) -> Mounted:
+    """Mounts the attacks on the targets at some positions; the work of one task."""
+    mounting = replace(of_arm, rows=rows)
     # Sums of linear algebra depend on the number of threads by rounding.
     with threadpool_limits(limits=1):
         of_attacks = [_rescored(number, mounting) for number in range(len(mounting.attacks))]
@@ -203,7 +233,7 @@ def _mounted(piece: _Piece) -> tuple[int, int, Mounted]:
             for number, of in enumerate(of_attacks)
         ]
         power = _power(mounting) if mounting.in_detail else {}
-    return piece.number, piece.part, Mounted(measures, power, of_attacks[0].auc_by_class)
+    return Mounted(measures, power, of_attacks[0].auc_by_class)
 
 
 def _joined(parts: Sequence[Mounted]) -> Mounted:

@@ -22,10 +22,10 @@ class Progress:
     def training_started(self, label: str, models: int, reused: int) -> None:
         """Called before the `models` of an arm are trained; `reused` of them are already."""
 
-    def model_trained(self, models: int = 1) -> None:
-        """Called after further `models` of the arm have been trained and stored."""
+    def model_trained(self, label: str, models: int = 1) -> None:
+        """Called after further `models` of the arm `label` have been trained and stored."""
 
-    def training_ended(self) -> None:
+    def training_ended(self, label: str) -> None:
         """Called after all models of the arm have been trained."""
 
 

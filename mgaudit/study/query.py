@@ -4,17 +4,17 @@ The store, a folder of the cache, keeps the models and their outputs. Outputs th
 computed again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mgaudit.errors import UsageError
 from mgaudit.storage.checked_files import DamagedFileError
 from mgaudit.storage.ensembles import Outputs, OutputsKey, Tensors
 from mgaudit.study.design import Design
-from mgaudit.study.train import TrainedArm, locked, model_layout, train_missing
+from mgaudit.study.questions import Question
+from mgaudit.study.train import TrainedArm, locked, model_layout, train_again
 from mgaudit.targets.fitting.recipe import initial_model
 from mgaudit.targets.own_module import RAISED, error_line
 from mgaudit.targets.querying.ensemble import Ensemble
@@ -38,32 +38,23 @@ class ArmOutputs:
 
         Each is (converged models, examples, queries, classes), float32.
         """
-        return self._logits(f"logits {queries}", Ensemble.logits, queries)
+        return self.answer(Question(queries))
 
     def mean_logits(self, queries: Queries) -> Outputs:
         """Returns the mean of the logits over the queries, as one query.
 
         The shapes are those of `logits`.
         """
-        return self._logits(f"mean logits {queries}", Ensemble.mean_logits, queries)
+        return self.answer(Question(queries, is_mean=True))
 
-    def _logits(
-        self,
-        what: str,
-        compute: Callable[[Ensemble, NDArray[np.float32], str, Queries, int], NDArray[np.float32]],
-        queries: Queries,
-    ) -> Outputs:
-        """Returns what `compute` returns of audited and of test examples."""
+    def answer(self, question: Question) -> Outputs:
+        """Returns what the converged models answer, each (converged models, examples, …)."""
         design, seed = self.design, self.trained.arm.recipe.seed
-        splits = {"pool": design.dataset.inputs, "test": design.dataset.test_inputs}
 
         def query(ensemble: Ensemble) -> Outputs:
-            return {
-                split: compute(ensemble, inputs, design.device, queries, seed)
-                for split, inputs in splits.items()
-            }
+            return question.answer(ensemble, design.dataset, design.device, seed)
 
-        return self.kept(what, (design.pool_sha256, design.test_sha256), query)
+        return self.kept(question.what, (design.pool_sha256, design.test_sha256), query)
 
     def kept(
         self, what: str, inputs: tuple[str, ...], compute: Callable[[Ensemble], Outputs]
@@ -85,15 +76,31 @@ class ArmOutputs:
         key = OutputsKey(what, models, inputs)
         with locked(folder, progress):
             outputs = folder.load_outputs(key, progress.stage)
+            answers = self.trained.answers.pop(what, {})
             if outputs is None:
-                outputs = self._computed(compute)
+                outputs = self._completed(answers, compute)
                 self._check_outputs(what, outputs)
                 folder.save_outputs(key, outputs)
         return outputs
 
-    def _computed(self, compute: Callable[[Ensemble], Outputs]) -> Outputs:
-        """Returns the outputs. Raises RuntimeError, naming it, where an own network fails."""
-        target, ensemble = self.trained.arm.settings.target, self._ensemble()
+    def _completed(
+        self, answers: Mapping[int, Outputs], compute: Callable[[Ensemble], Outputs]
+    ) -> Outputs:
+        """Returns the outputs of all converged models; those of `answers` are known by index."""
+        unknown = [index for index in self.converged if index not in answers]
+        of_models = dict(answers)
+        if unknown:
+            computed = self._computed(unknown, compute)
+            for row, index in enumerate(unknown):
+                of_models[index] = {
+                    split: values[row : row + 1] for split, values in computed.items()
+                }
+        parts = [of_models[index] for index in self.converged]
+        return {split: np.concatenate([part[split] for part in parts]) for split in parts[0]}
+
+    def _computed(self, models: list[int], compute: Callable[[Ensemble], Outputs]) -> Outputs:
+        """Returns outputs of models. Raises RuntimeError, naming it, where an own network fails."""
+        target, ensemble = self.trained.arm.settings.target, self._ensemble(models)
         try:
             return compute(ensemble)
         except (UsageError, OSError):
@@ -103,29 +110,27 @@ class ArmOutputs:
                 raise
             raise RuntimeError(f"target {target.name} failed: {error_line(error)}") from error
 
-    def _ensemble(self) -> Ensemble:
-        """Returns the converged models, loaded from the store."""
+    def _ensemble(self, models: list[int]) -> Ensemble:
+        """Returns some of the converged models, loaded from the store."""
         dataset, target = self.design.dataset, self.trained.arm.recipe.target
         network = initial_model(target, dataset.input_shape, len(dataset.classes), seed=0)
-        return Ensemble(network, self._weights(), self.trained.arm.recipe.traits)
+        return Ensemble(network, self._weights(models), self.trained.arm.recipe.traits)
 
-    def _weights(self) -> list[Tensors]:
-        """Returns the weights of the converged models, training missing or damaged ones again."""
+    def _weights(self, models: list[int]) -> list[Tensors]:
+        """Returns the weights of models, training missing or damaged ones again."""
         trained = self.trained
-        arm, folder = trained.arm, trained.folder
-        layout = model_layout(arm, self.design)
+        folder, layout = trained.folder, model_layout(trained.arm, self.design)
         try:
-            models = [folder.load_model(index, layout) for index in self.converged]
+            kept = [folder.load_model(index, layout) for index in models]
         except (FileNotFoundError, DamagedFileError):
-            train_missing(arm, folder, self.design, 1, trained.progress)
-            models = [folder.load_model(index, layout) for index in self.converged]
-        expected = [trained.records[index].weights_sha256 for index in self.converged]
-        loaded = [model.weights_sha256 for model in models]
-        if loaded != expected:
+            train_again(trained, self.design)
+            kept = [folder.load_model(index, layout) for index in models]
+        expected = [trained.records[index].weights_sha256 for index in models]
+        if [model.weights_sha256 for model in kept] != expected:
             raise RuntimeError(
                 f"the kept models in {folder.path} changed during the run; run again"
             )
-        return [model.weights for model in models]
+        return [model.weights for model in kept]
 
     def _check_outputs(self, what: str, outputs: Outputs) -> None:
         """Raises ValueError for outputs that are not finite; these must not be kept."""

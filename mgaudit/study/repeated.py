@@ -195,6 +195,6 @@ def _scores(
     progress.training_started(label, runs, reused=0)
     for indices, own in parallel.run(canary_scores, tasks, jobs):
         scores[list(indices)] = own
-        progress.model_trained(len(indices))
-    progress.training_ended()
+        progress.model_trained(label, len(indices))
+    progress.training_ended(label)
     return scores

@@ -11,19 +11,15 @@ from datetime import UTC, datetime
 from mgaudit.analysis.limits import FEWEST_MODELS
 from mgaudit.analysis.margins import Margins
 from mgaudit.analysis.samples import analyse_study
-from mgaudit.compute.parallel import jobs_on_cpu
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.results import StudyResult, Times
-from mgaudit.settings.schemes import PLAIN
-from mgaudit.study.attack import Audit
-from mgaudit.study.audited import AuditedData
+from mgaudit.study.audit_arms import audit_arms, can_be_audited
 from mgaudit.study.plan import Plan
 from mgaudit.study.progress import Progress
-from mgaudit.study.query import ArmOutputs
 from mgaudit.study.study_record import study_result
 from mgaudit.study.summarise import audit_results, study_arrays
-from mgaudit.study.train import TrainedArm, train_arm
-from mgaudit.study.trained_arm import audit_trained_arm, audited_data
+from mgaudit.study.train import TrainedArm
+from mgaudit.study.trained_arm import audited_data
 
 
 def run_study(
@@ -40,11 +36,9 @@ def run_study(
         RuntimeError: If no arm can be audited.
     """
     started, clock = datetime.now(UTC), time.perf_counter()
-    design = plan.design
-    trained_arms = [train_arm(arm, design, jobs, progress) for arm in plan.arms]
     claims = plan.claims if claims is None else claims
-    data = replace(audited_data(design), claims=max(claims, 1))
-    audits = _audits(trained_arms, plan, data, jobs, progress)
+    data = replace(audited_data(plan.design), claims=max(claims, 1))
+    trained_arms, audits = audit_arms(plan, data, jobs, progress)
     if not audits:
         raise RuntimeError(
             f"in every arm fewer than {FEWEST_MODELS} of {plan.settings.models} models converged; "
@@ -56,7 +50,7 @@ def run_study(
     analysis = analyse_study(arms, arrays, Margins.of(plan.settings.as_dict()))
     seconds = time.perf_counter() - clock
     times = _times(started, seconds, trained_arms)
-    lost = [trained for trained in trained_arms if not _can_be_audited(trained)]
+    lost = [trained for trained in trained_arms if not can_be_audited(trained)]
     return study_result(plan, arms, lost, analysis, times), arrays
 
 
@@ -74,34 +68,3 @@ def _times(started: datetime, seconds: float, trained_arms: Sequence[TrainedArm]
         training_seconds=training_seconds,
         models_reused=models_reused,
     )
-
-
-def _audits(
-    trained_arms: Sequence[TrainedArm],
-    plan: Plan,
-    data: AuditedData,
-    jobs: int,
-    progress: Progress,
-) -> list[Audit]:
-    """Returns the audit of each arm with at least FEWEST_MODELS converged models."""
-    design, notes = plan.design, plan.settings.notes
-    jobs = jobs_on_cpu(jobs, design.device)
-    audited = [trained for trained in trained_arms if _can_be_audited(trained)]
-    plain = next((trained for trained in audited if _is_plain(trained)), None)
-    plain_outputs = None if plain is None else ArmOutputs(plain, design)
-    audits = []
-    for trained in audited:
-        progress.stage(f"{trained.arm.settings.label}: querying and attacking")
-        # A naive adversary trains shadow models without noise: they are those of the plain arm.
-        shadows = None if trained is plain else plain_outputs
-        note = notes.get(trained.arm.settings.scheme, "")
-        audits.append(audit_trained_arm(ArmOutputs(trained, design), shadows, data, note, jobs))
-    return audits
-
-
-def _can_be_audited(trained: TrainedArm) -> bool:
-    return len(trained.converged) >= FEWEST_MODELS
-
-
-def _is_plain(trained: TrainedArm) -> bool:
-    return trained.arm.settings.scheme.is_only(PLAIN)

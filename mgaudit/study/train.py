@@ -4,25 +4,39 @@ The store, a folder of the cache for each arm, keeps the models. Models that it 
 again. A stack is a group of models that are trained as one.
 """
 
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
 from typing import Any
 
-from mgaudit.compute import parallel
+from mgaudit.compute.parallel import pool_of, processors
+from mgaudit.compute.pool import Future, Pool, WorkerLostError
+from mgaudit.compute.this_process import ThisProcess
 from mgaudit.errors import UsageError
 from mgaudit.settings.choices import own_code
 from mgaudit.settings.study_settings import AuditSettings
-from mgaudit.storage.ensembles import EnsembleFolder, Layout, ModelRecord, training_code_sha256
+from mgaudit.storage.ensembles import (
+    EnsembleFolder,
+    Layout,
+    ModelRecord,
+    Outputs,
+    training_code_sha256,
+)
 from mgaudit.study.design import Design
 from mgaudit.study.plan import Arm
 from mgaudit.study.progress import Progress
-from mgaudit.study.worker import TrainingTask, train_and_keep
+from mgaudit.study.questions import Question
+from mgaudit.study.worker import FinishedModel, StackTask, train_stack
 from mgaudit.targets.device import device_name
 from mgaudit.targets.fitting.privacy_plan import PrivacyPlan
 from mgaudit.targets.fitting.recipe import Recipe, initial_model
 from mgaudit.targets.own_module import RAISED, error_line
 from mgaudit.targets.querying.ensemble import tensor_layout
+
+Answers = dict[str, dict[int, Outputs]]  # by question and index of the model
 
 
 @dataclass(frozen=True)
@@ -30,7 +44,8 @@ class TrainedArm:
     """An arm whose models are in the store.
 
     `records` has the checksum and the training facts of each model, by its index. `models_reused`
-    is the number of models that were in the store before.
+    is the number of models that were in the store before. `answers` are outputs that are not in the
+    store yet.
     """
 
     arm: Arm
@@ -38,6 +53,7 @@ class TrainedArm:
     records: list[ModelRecord]
     models_reused: int
     progress: Progress = field(default_factory=Progress)
+    answers: Answers = field(default_factory=dict)
 
     @property
     def facts(self) -> list[dict[str, Any]]:
@@ -56,89 +72,191 @@ class TrainedArm:
 
 
 def train_arm(arm: Arm, design: Design, jobs: int, progress: Progress) -> TrainedArm:
-    """Returns the arm with all its models trained.
+    """Returns the arm with all its models trained, in `jobs` processes.
+
+    Raises what `ArmTraining.trained` raises.
+    """
+    with pool_of(jobs) as pool, ArmTraining(arm, design, progress) as training:
+        pool.on_event = progress.stage
+        training.submit(pool, pool.share(design.dataset))
+        for future in pool.completed():
+            training.keep(future)
+        return training.trained()
+
+
+def train_again(trained: TrainedArm, design: Design) -> None:
+    """Trains models that are no longer in the store, in this process, whose lock the caller has."""
+    training = ArmTraining(trained.arm, design, trained.progress)
+    with ThisProcess() as pool:
+        training.submit(pool, pool.share(design.dataset))
+        for future in pool.completed():
+            training.keep(future)
+    training.trained()
+
+
+class ArmTraining:
+    """The training of an arm in tasks of a pool.
 
     Models that were trained before come from the store, and each new model is kept as soon as it is
-    trained. Kept models with a wrong checksum are set aside and trained again.
+    trained. Kept models with a wrong checksum are set aside and trained again. The context has the
+    lock of the arm's folder. `trained` releases it too.
 
-    Raises:
-        RuntimeError: If the number of DP-SGD steps is not the one that epsilon was computed for.
+    Args:
+        arm: The arm.
+        design: The design of its study.
+        progress: Is told of each step.
+        questions: What new models are queried for, in the same tasks.
+        models: The indices of the models; None for all.
     """
-    folder = ensemble_folder(arm, design)
-    with locked(folder, progress):
-        records, reused = train_missing(arm, folder, design, jobs, progress)
-    plan = arm.recipe.plan
-    if plan is not None:
-        steps = {record.facts["steps"] for record in records}
-        if steps != {plan.steps}:
+
+    def __init__(
+        self,
+        arm: Arm,
+        design: Design,
+        progress: Progress,
+        questions: Sequence[Question] = (),
+        models: Sequence[int] | None = None,
+    ) -> None:
+        self.arm = arm
+        self._design = design
+        self._progress = progress
+        self._questions = tuple(questions)
+        self._models = range(arm.settings.models) if models is None else models
+        self._folder = ensemble_folder(arm, design)
+        self._layout = model_layout(arm, design)
+        self._records: dict[int, ModelRecord] = {}
+        self._answers: Answers = {}
+        self.missing = 0  # models that the store lacked
+        self._stacks: dict[Future[list[FinishedModel]], list[int]] = {}
+        self._lost: WorkerLostError | None = None
+        self._lock = ExitStack()
+
+    @property
+    def path(self) -> Path:
+        """The folder of the arm's models."""
+        return self._folder.path
+
+    def __enter__(self) -> "ArmTraining":
+        self._lock.enter_context(locked(self._folder, self._progress))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._lock.close()
+
+    def submit(self, pool: Pool, dataset: Any) -> list[Future[list[FinishedModel]]]:
+        """Adds a task for each stack of missing models to the pool.
+
+        `dataset` is that of the design, shared with the workers of the pool.
+        """
+        label, on_damage = self.arm.settings.label, self._progress.stage
+        self._records = self._folder.repaired_models(self._models, self._layout, on_damage)
+        missing = [index for index in self._models if index not in self._records]
+        self.missing = len(missing)
+        choices = self.arm.settings.trained_choices
+        own = own_code(choices)
+        for indices in _stacks(missing, self.arm.recipe.stack):
+            task = StackTask(
+                self._folder,
+                self.arm.recipe,
+                self._design.membership[indices],
+                indices,
+                self._design.device,
+                self._questions,
+                choices,
+                own,
+            )
+            name = f"{label}: the training of models {indices[0]} to {indices[-1]}"
+            on_gpu = self._design.device == "cuda"
+            future = pool.submit(train_stack, task, dataset, name=name, on_gpu=on_gpu)
+            self._stacks[future] = indices
+        if missing:
+            next(iter(self._stacks)).on_start = self._started
+        else:
+            self._started()
+        return list(self._stacks)
+
+    def keep(self, future: Future[list[FinishedModel]]) -> None:
+        """Writes the models of a finished stack into the store.
+
+        The models of a stack whose workers died are missing; `trained` raises its error, so that
+        the other stacks are trained and kept first.
+        """
+        indices = self._stacks.pop(future)
+        try:
+            finished = self._result(future)
+        except WorkerLostError as error:
+            self._lost = error
+            return
+        for model in finished:
+            kept = self._folder.model_in(model.index, model.content, self._layout)
+            self._folder.write_model(model.index, model.content)
+            self._records[model.index] = ModelRecord(kept.weights_sha256, kept.facts)
+            for what, outputs in model.outputs.items():
+                self._answers.setdefault(what, {})[model.index] = outputs
+        self._progress.model_trained(self.arm.settings.label, len(indices))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether no task is left."""
+        return not self._stacks
+
+    def trained(self) -> TrainedArm:
+        """Returns the arm with all its models, once all tasks are complete. Releases the lock.
+
+        Raises:
+            RuntimeError: If the number of DP-SGD steps is not the one that epsilon was computed
+                for, or if the workers that trained a stack died again and again.
+        """
+        self.finish()
+        records = [self._records[index] for index in range(self.arm.settings.models)]
+        plan = self.arm.recipe.plan
+        if plan is not None and {record.facts["steps"] for record in records} != {plan.steps}:
             raise RuntimeError(
                 f"models took other than the {plan.steps} steps that epsilon was computed for"
             )
-    return TrainedArm(arm, folder, records, reused, progress)
+        self._lock.close()
+        reused = len(records) - self.missing
+        return TrainedArm(self.arm, self._folder, records, reused, self._progress, self._answers)
 
+    def finish(self) -> None:
+        """Closes the progress of the arm, once all tasks are complete.
 
-def train_missing(
-    arm: Arm, folder: EnsembleFolder, design: Design, jobs: int, progress: Progress
-) -> tuple[list[ModelRecord], int]:
-    """Trains the models that are missing or damaged in the store. The caller must have the lock.
+        Raises:
+            WorkerLostError: If the workers that trained a stack died again and again.
+        """
+        self._progress.training_ended(self.arm.settings.label)
+        if self._lost is not None:
+            raise self._lost
 
-    Returns the records of all models, and the number of models that were not trained again.
-    """
-    models = arm.settings.models
-    layout = model_layout(arm, design)
-    kept = folder.repaired_models(models, layout, progress.stage)
-    missing = [index for index in range(models) if index not in kept]
-    if missing and arm.one_by_one and arm.recipe.plan is None:
-        label = arm.settings.label
-        progress.stage(f"{label}: models are trained one by one, because {arm.one_by_one}")
-    if missing and arm.recipe.traits.same_start:
-        reason = "because the network is built with the same weights for each seed"
-        progress.stage(f"{arm.settings.label}: all models start from the same weights, {reason}")
-    progress.training_started(arm.settings.label, models, len(kept))
-    _train(missing, arm, folder, design, jobs, progress)
-    progress.training_ended()
-    for index in missing:
-        model = folder.load_model(index, layout)
-        kept[index] = ModelRecord(model.weights_sha256, model.facts)
-    return [kept[index] for index in range(models)], models - len(missing)
+    def _started(self) -> None:
+        """Says how the models are trained."""
+        arm, label, progress = self.arm, self.arm.settings.label, self._progress
+        if self._stacks and arm.one_by_one and arm.recipe.plan is None:
+            progress.stage(f"{label}: models are trained one by one, because {arm.one_by_one}")
+        if self._stacks and arm.recipe.traits.same_start:
+            reason = "because the network is built with the same weights for each seed"
+            progress.stage(f"{label}: all models start from the same weights, {reason}")
+        reused = len(self._models) - self.missing
+        progress.training_started(label, len(self._models), reused)
 
-
-def _train(
-    missing: list[int],
-    arm: Arm,
-    folder: EnsembleFolder,
-    design: Design,
-    jobs: int,
-    progress: Progress,
-) -> None:
-    """Trains the missing models in worker processes, which keep them in the folder."""
-    choices = arm.settings.trained_choices
-    own = own_code(choices)
-    tasks = [
-        TrainingTask(
-            folder,
-            arm.recipe,
-            design.dataset,
-            design.membership[indices],
-            indices,
-            design.device,
-            choices,
-            own,
-        )
-        for indices in _stacks(missing, arm.recipe.stack)
-    ]
-    try:
-        for trained in parallel.run(train_and_keep, tasks, jobs):
-            for _ in range(trained):
-                progress.model_trained()
-    except (UsageError, OSError):
-        raise
-    except RAISED as error:
-        if not own:
+    def _result(self, future: Future[list[FinishedModel]]) -> list[FinishedModel]:
+        """Returns the models of a stack. An error names the user's own classes."""
+        own = own_code(self.arm.settings.trained_choices)
+        try:
+            return future.result()
+        except (UsageError, OSError, WorkerLostError):
             raise
-        check = "mgaudit.testing.check_scheme and check_network check such classes"
-        names = " and ".join(own)
-        raise RuntimeError(f"training with {names} failed: {error_line(error)}; {check}") from error
+        except RAISED as error:
+            if not own:
+                raise
+            check = "mgaudit.testing.check_scheme and check_network check such classes"
+            words = f"training with {' and '.join(own)} failed: {error_line(error)}; {check}"
+            raise RuntimeError(words) from error
 
 
 def models_there(arm: Arm, design: Design) -> int:
@@ -199,6 +317,7 @@ def determined_by(settings: AuditSettings, recipe: Recipe, design: Design) -> di
         "members": recipe.members,
         "stack": recipe.stack,
         "device": device_name(design.device),
+        "processor": processors(),
         "code": training_code_sha256(),
         "versions": {name: version(name) for name in ("torch", "opacus")},
     }

@@ -4,7 +4,7 @@ An arm is one noise scheme of a study, with its models. The plain arm is the arm
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,13 +18,14 @@ from mgaudit.reports.record import ChoiceRecord
 from mgaudit.reports.results import DPTraining, PrivacyClaim
 from mgaudit.settings.choices import Choice
 from mgaudit.settings.schemes import PLAIN
-from mgaudit.study.attack import Audit, NaiveView, NoiseQueriesView, audit, weighs_queries
+from mgaudit.study.attack import NaiveView, NoiseQueriesView, PlannedAudit, weighs_queries
 from mgaudit.study.audited import Answers, AuditedArm, AuditedData
 from mgaudit.study.ceiling import ceiling
 from mgaudit.study.design import Design
 from mgaudit.study.extras import extras_in
 from mgaudit.study.plan import Arm
 from mgaudit.study.query import ArmOutputs
+from mgaudit.study.questions import Question
 from mgaudit.study.strength import strength_of
 from mgaudit.study.train import TrainedArm
 from mgaudit.targets.datasets.duplicates import CopyGroups
@@ -33,14 +34,24 @@ from mgaudit.targets.querying.queries import NoiseDraws, Queries
 from mgaudit.targets.seeds import numpy_generator
 
 
-def audit_trained_arm(
-    outputs: ArmOutputs,
-    plain: ArmOutputs | None,
-    data: AuditedData,
-    note: str = "",
-    jobs: int = 1,
-) -> Audit:
-    """Returns the accuracy of an arm's converged models and the success of each attack on them.
+def questions_of(arm: Arm, arms: Sequence[Arm]) -> list[Question]:
+    """Returns what the models of an arm are queried for, of the `arms` of its study.
+
+    The plain arm is also queried like each other arm, for comparison.
+    """
+    asking = arms if arm.settings.scheme.is_only(PLAIN) else [arm]
+    questions = [Question(Queries())]
+    for other in asking:
+        questions.append(Question(other.queries))
+        if other.through is not None:
+            questions.append(Question(other.through, is_mean=True))
+    return list({question.what: question for question in questions}.values())
+
+
+def planned_audit(
+    outputs: ArmOutputs, plain: ArmOutputs | None, data: AuditedData, note: str = ""
+) -> PlannedAudit:
+    """Returns the attacks on an arm's converged models.
 
     Args:
         outputs: The outputs of the arm's models.
@@ -48,15 +59,19 @@ def audit_trained_arm(
             by a naive adversary.
         data: The data of the study, as the attacks use them.
         note: A sentence of the study file about the arm.
-        jobs: The number of processes that attack.
     """
     arm = outputs.trained.arm
     attacks = arm.settings.attacks
     observed = observe(outputs, outputs.converged, arm.queries, needs_of(attacks))
-    naive = None if plain is None else _naive_view(outputs, plain, observed)
-    through = _noise_queries_view(outputs, plain)
-    facts = audited_arm(outputs.trained, outputs.design, note)
-    return audit(facts, data, attacks, observed, _answers(outputs), naive, through, jobs)
+    return PlannedAudit(
+        arm=audited_arm(outputs.trained, outputs.design, note),
+        data=data,
+        attacks=attacks,
+        observations=observed,
+        answers=_answers(outputs),
+        naive=None if plain is None else _naive_view(outputs, plain, observed),
+        through=_noise_queries_view(outputs, plain),
+    )
 
 
 def audited_data(design: Design) -> AuditedData:

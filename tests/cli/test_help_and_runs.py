@@ -150,7 +150,7 @@ def test_a_run_ends_with_a_verdict_and_one_line_for_each_arm(
 
 def test_a_finished_run_is_attacked_again(run_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RunFolder, "write_reports", lambda *_: [])
-    monkeypatch.setattr("mgaudit.study.train.train_and_keep", lambda _: pytest.fail("trained"))
+    monkeypatch.setattr("mgaudit.study.train.train_stack", lambda *_: pytest.fail("trained"))
     ran = mgaudit(
         "attack", run_name, "--attack", "entropy", "--runs", "runs", "--jobs", "1", "--json"
     )

@@ -20,7 +20,7 @@ class Recorder(Progress):
     def training_started(self, label: str, models: int, reused: int) -> None:
         self.started.append((label, models, reused))
 
-    def model_trained(self, models: int = 1) -> None:
+    def model_trained(self, label: str, models: int = 1) -> None:
         self.trained += models
         if self.trained == self._interrupt_after:
             raise KeyboardInterrupt

@@ -21,8 +21,8 @@ from mgaudit.study.design import draw_design
 from mgaudit.study.plan import plan_arm, plan_study
 from mgaudit.study.progress import Progress
 from mgaudit.study.study import run_study
-from mgaudit.study.train import determined_by, train_arm
-from mgaudit.study.worker import TrainingTask, train_and_keep
+from mgaudit.study.train import determined_by, model_layout, train_arm
+from mgaudit.study.worker import StackTask, train_stack
 from mgaudit.targets.own_module import load_module
 
 NETWORKS = """
@@ -506,13 +506,12 @@ def test_a_worker_that_has_imported_an_edited_file_trains_nothing(
     choices = arm.settings.trained_choices
     assert own_code(choices).keys() == {"networks:Net"}
     stale = {"networks:Net": "0" * 64}
-    task = TrainingTask(
-        folder, arm.recipe, design.dataset, design.membership[0], 0, "cpu", choices, stale
-    )
+    rows = design.membership[:1]
+    task = StackTask(folder, arm.recipe, rows, [0], "cpu", (), choices, stale)
     with pytest.raises(
         RuntimeError, match="the source of networks:Net was edited during the run; run again"
     ):
-        train_and_keep(task)
+        train_stack(task, design.dataset)
     assert not own_cache.exists()
 
 
@@ -525,10 +524,10 @@ def test_a_class_of_the_started_script_is_not_imported_again(small: dict[str, An
     choices = (replace(settings.target, name="__main__:Net"),)
     sent = {"__main__:Net": "0" * 64}
     row = design.membership[:1]
-    with folder.locked():
-        task = TrainingTask(folder, arm.recipe, design.dataset, row, [0], "cpu", choices, sent)
-        assert train_and_keep(task) == 1
-    assert folder.load_model(0).weights
+    task = StackTask(folder, arm.recipe, row, [0], "cpu", (), choices, sent)
+    (model,) = train_stack(task, design.dataset)
+    layout = model_layout(arm, design)
+    assert folder.model_in(0, model.content, layout).weights.keys() == layout.keys()
 
 
 SCHEME_AND_ATTACK = """

@@ -43,7 +43,7 @@ class Counting(Progress):
     def training_started(self, label: str, models: int, reused: int) -> None:
         self.reused += reused
 
-    def model_trained(self, models: int = 1) -> None:
+    def model_trained(self, label: str, models: int = 1) -> None:
         self.trained += models
 
 

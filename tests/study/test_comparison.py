@@ -30,7 +30,7 @@ class Heard(Progress):
     def stage(self, text: str) -> None:
         self.stages.append(text)
 
-    def model_trained(self, models: int = 1) -> None:
+    def model_trained(self, label: str, models: int = 1) -> None:
         self.trained += models
 
 

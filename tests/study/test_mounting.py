@@ -11,6 +11,7 @@ from mgaudit.attacks import Observations
 from mgaudit.attacks.attack import Attack
 from mgaudit.attacks.intervals import Resampled, resample_counts
 from mgaudit.attacks.jackknife import random_halves
+from mgaudit.compute.this_process import ThisProcess
 from mgaudit.settings.study_settings import attack_choice
 from mgaudit.study import mounting
 from mgaudit.study.audited import AuditedData
@@ -107,11 +108,11 @@ def test_attacks_of_the_user_run_in_this_process(monkeypatch: pytest.MonkeyPatch
 def test_few_scores_start_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     used = []
 
-    def run(function: Any, tasks: Any, jobs: int) -> Any:
+    def pool_of(jobs: int) -> ThisProcess:
         used.append(jobs)
-        return map(function, tasks)
+        return ThisProcess()
 
-    monkeypatch.setattr(mounting, "run", run)
+    monkeypatch.setattr(mounting, "pool_of", pool_of)
     attacks, models = [attack_choice("loss")], list(range(MODELS))
     task = Mounting.of(attacks, outputs(0), models, models, data())
     mount([task], 2)

@@ -80,10 +80,10 @@ class Trainings(Progress):
     def training_started(self, label: str, models: int, reused: int) -> None:
         self.events.append(("started", label, models, reused))
 
-    def model_trained(self, models: int = 1) -> None:
+    def model_trained(self, label: str, models: int = 1) -> None:
         self.events.append(("trained", models))
 
-    def training_ended(self) -> None:
+    def training_ended(self, label: str) -> None:
         self.events.append(("ended",))
 
 

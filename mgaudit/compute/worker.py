@@ -1,0 +1,118 @@
+"""The main loop of a worker process: it reads a task, runs it, and writes the outcome.
+
+Tasks arrive on stdin and outcomes leave on stdout, each as 8 bytes of length and a pickled value.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+import traceback
+from contextlib import suppress
+from typing import Any, BinaryIO
+
+from mgaudit.compute.heap import keep_big_blocks
+from mgaudit.compute.messages import packed_outcome, unpacked
+from mgaudit.targets.cache import CACHE_VARIABLE
+
+PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+class RemoteTraceback(Exception):
+    """The traceback of an error in a worker, as text. It is the cause of the error elsewhere."""
+
+    def __str__(self) -> str:
+        return f"\n{self.args[0]}"
+
+
+def read_message(stream: BinaryIO) -> bytes | None:
+    """Returns the next message of a stream; None at its end, also within a message."""
+    header = stream.read(8)
+    if len(header) < 8:
+        return None
+    length = int.from_bytes(header, "little")
+    message = stream.read(length)
+    return message if len(message) == length else None
+
+
+def write_message(stream: BinaryIO, message: bytes) -> None:
+    """Writes a message to a stream."""
+    stream.write(len(message).to_bytes(8, "little"))
+    stream.write(message)
+    stream.flush()
+
+
+def main() -> None:
+    """Runs the tasks that arrive on stdin until it ends. What tasks print goes to stderr."""
+    # Ctrl-C and a lost terminal reach the whole process group. The parent ends its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    _die_with_parent()
+    tasks, outcomes = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(2, 1)
+    keep_big_blocks()
+    while (message := read_message(tasks)) is not None:
+        outcome = _outcome(message)
+        try:
+            write_message(outcomes, outcome)
+        except BrokenPipeError:  # the parent was killed
+            break
+    # Modules of users may have registered functions that hang at exit.
+    os._exit(0)
+
+
+def _outcome(message: bytes) -> bytes:
+    """Returns the pickled pair (what the task returned, None), or (None, what it raised)."""
+    try:
+        cache, function, arguments = unpacked(message)
+        os.environ[CACHE_VARIABLE] = str(cache)
+        return packed_outcome((function(*arguments), None))
+    except BaseException as error:  # also SystemExit, which users' code may raise
+        return _failure(error)
+
+
+def _failure(error: BaseException) -> bytes:
+    error.__cause__ = RemoteTraceback("".join(traceback.format_exception(error)))
+    error.__traceback__ = None
+    try:
+        failure = packed_outcome((None, (error, error.__cause__)))
+        unpacked(failure)  # an error whose class has other arguments cannot be built again
+    except Exception:
+        words = f"{type(error).__name__}: {error}"
+        failure = packed_outcome((None, (RuntimeError(words), error.__cause__)))
+    return failure
+
+
+def _die_with_parent() -> None:
+    """Makes Linux kill this process when the process that started it ends for any reason."""
+    if sys.platform != "linux":
+        return  # elsewhere a worker ends when it reads its next task or writes its outcome
+    parent = os.getppid()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def described_end(return_code: int) -> str:
+    """Returns how a process ended, in words, from its return code.
+
+    >>> described_end(3), described_end(-9)
+    ('exit code 3', 'killed by SIGKILL')
+    """
+    if return_code >= 0:
+        return f"exit code {return_code}"
+    try:
+        return f"killed by {signal.Signals(-return_code).name}"
+    except ValueError:
+        return f"killed by signal {-return_code}"
+
+
+def error_of(failure: Any) -> BaseException:
+    """Returns the error of a failed task, with its traceback in the worker as its cause."""
+    error, cause = failure
+    error.__cause__ = cause
+    return error  # type: ignore[no-any-return]

@@ -1,0 +1,110 @@
+"""Runs one small study in several places, and prints as JSON what each gave and wrote.
+
+Started by test_cluster.py in a process of its own, because Dask opens sockets.
+"""
+
+import faulthandler
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import dask
+import numpy as np
+from distributed import Client, LocalCluster
+
+import mgaudit
+from mgaudit.compute.cluster import DaskPool, on_cluster
+from mgaudit.compute.parallel import pool_of
+from mgaudit.study import mounting
+
+STUDY: dict[str, Any] = {
+    "target": "mlp:hidden=16",
+    "scheme": "gaussian-mask:kappa=0.3",
+    "dp": False,
+    "models": 4,
+    "examples": 300,
+    "stack": 1,
+    "epochs": 2,
+    "attack": ["loss", "lira"],
+    "quiet": True,
+}
+
+
+def arrays(result: mgaudit.Result) -> dict[str, Any]:
+    with np.load(Path(result.path) / "arrays.npz") as stored:
+        return {name: stored[name] for name in stored.files}
+
+
+def run(folder: Path, cluster: Any = None) -> dict[str, Any]:
+    """Returns the arrays of the study, whose models are kept in a cache of their own."""
+    os.environ["MGAUDIT_CACHE"] = str(folder / "cache")
+    return arrays(mgaudit.run(**STUDY, out=folder / "runs", jobs=1, cluster=cluster))
+
+
+def same(first: dict[str, Any], second: dict[str, Any]) -> bool:
+    return first.keys() == second.keys() and all(
+        np.array_equal(first[name], second[name], equal_nan=first[name].dtype.kind == "f")
+        for name in first
+    )
+
+
+def die_once(marker: str) -> str:
+    if not Path(marker).exists():
+        Path(marker).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "survived"
+
+
+def die(_: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def report_on_dead_workers(client: Client, folder: Path) -> dict[str, Any]:
+    with on_cluster(client), pool_of(2) as pool:
+        assert isinstance(pool, DaskPool)
+        once = pool.submit(die_once, str(folder / "marker"), name="a task")
+        lost = pool.submit(die, 1, name="the training of models 0 to 7")
+        outcomes = {}
+        for future in pool.completed():
+            try:
+                outcomes[future.name] = future.result()
+            except RuntimeError as error:
+                outcomes[future.name] = f"{type(error).__name__}: {error}"
+    assert {once.name, lost.name} == set(outcomes)
+    return outcomes
+
+
+def main(folder: Path) -> None:
+    mounting.SCORES_A_PROCESS = 100  # so that the attacks are divided too
+    report: dict[str, Any] = {}
+    here = run(folder / "here")
+    unreadable = folder / "no-cache"  # what the workers' own cache would be
+    os.environ["MGAUDIT_CACHE"] = str(unreadable)
+    dask.config.set({"distributed.scheduler.allowed-failures": 1})
+    with (
+        LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            dashboard_address=None,
+            memory_limit=0,
+            silence_logs=50,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        there = run(folder / "there", client)
+        report["equal"] = same(here, there)
+        report["cache of the workers"] = unreadable.exists()
+        report["dead"] = report_on_dead_workers(client, folder)
+        client.wait_for_workers(2, timeout=60)
+        report["alive"] = len(client.scheduler_info(n_workers=-1)["workers"])
+    print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    started = time.monotonic()
+    faulthandler.dump_traceback_later(300, exit=True)
+    main(Path(sys.argv[1]))
