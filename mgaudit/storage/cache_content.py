@@ -21,6 +21,8 @@ Role = Literal["model", "value", "settings", "lock", "partial", "set aside"]
 KINDS: tuple[Kind, ...] = ("datasets", "ensembles", "predictions", "stacks", "searches")
 LOCKED_KINDS = ("ensembles", "predictions")  # whose groups are folders with a lock
 
+OF_RUNNING = "running"  # files of running processes, which mgaudit.compute deletes
+
 LOCK_FILE, SETTINGS_FILE = ".lock", "settings.json"
 MODEL = re.compile(r"model-(\d{5,}|[0-9a-f]{32})\.safetensors")
 GROUPS: dict[Kind, re.Pattern[str]] = {
@@ -86,6 +88,8 @@ def cache_content(folder: Path) -> CacheContent:
     files: list[CachedFile] = []
     others: list[Path] = []
     for entry in _entries(folder):
+        if entry.name == OF_RUNNING:
+            continue
         kind = next((kind for kind in KINDS if kind == entry.name), None)
         if kind is None or not entry.is_dir(follow_symlinks=False):
             others.append(Path(entry.path))
