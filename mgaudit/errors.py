@@ -1,4 +1,4 @@
-"""The error of a user's mistake: a leaf that every package may import."""
+"""The error of a user's mistake and the warning beside it: a leaf that all packages may import."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -40,6 +40,10 @@ class UsageError(ValueError):
             f"{key}.{self.key}" if self.key and not self.key.startswith("[") else f"{key}{self.key}"
         )
         return UsageError(joined, self.rule, self.value, self.way_out)
+
+
+class ChangedSettingsWarning(UserWarning):
+    """Settings that a run wrote were changed afterwards, and are used as they are now."""
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:

@@ -79,6 +79,7 @@ def run_study_plan(plan: "Plan", jobs: int | None, out: Path, progress: Progress
 
     folder = RunFolder.create(out, plan.slug, plan.sha256)
     with recorded(folder, progress):
+        folder.begin(plan.settings.as_dict())
         announce(plan.design.notes, progress)
         progress.models_planned(len(plan.arms) * plan.settings.models)
         study, arrays = run_study(plan, jobs or default_jobs(plan.design.device), progress)
@@ -97,6 +98,7 @@ def run_comparison_plan(
 
     folder = RunFolder.create(out, plan.slug, plan.sha256)
     with recorded(folder, progress):
+        folder.begin(plan.settings.as_dict())
         notes = (note for cell in plan.cells for note in cell.design.notes)
         announce(dict.fromkeys(notes), progress)
         counts = [len(cell.arms) * cell.settings.models for cell in plan.cells]
@@ -114,6 +116,7 @@ def run_dp_audit_plan(
 
     folder = RunFolder.create(out, plan.slug, plan.sha256)
     with recorded(folder, progress):
+        folder.begin(plan.settings.as_dict())
         announce(plan.design.notes, progress)
         record, arrays = run_dp_audit(plan, jobs or default_jobs(plan.design.device), progress)
         progress.stage(WRITING)
@@ -134,6 +137,7 @@ def run_checkpoint_plan(
 
     folder = RunFolder.create(out, plan.slug, plan.sha256)
     with recorded(folder, progress):
+        folder.begin(plan.settings.as_dict())
         for name, content in plan.kept_files().items():
             write_atomically(folder.path / name, content)
         announce(plan.outputs.notes, progress)

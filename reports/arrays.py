@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.errors import UsageError
+from mgaudit.reports.checksums import open_checked
 from mgaudit.reports.files import ARRAYS_FILE
 
 RUN_AGAIN = "run it again"
@@ -72,19 +73,21 @@ def read_arrays(folder: Path, studies: int) -> list[Arrays]:
     """Returns the arrays of each of the studies in a run folder.
 
     Raises:
-        UsageError: The file is missing or unreadable.
+        UsageError: The file is missing, unreadable, or was changed after the run.
     """
     path = folder / ARRAYS_FILE
     if not path.is_file():
         raise UsageError(str(folder), f"is not complete: {ARRAYS_FILE} is missing", None, RUN_AGAIN)
     arrays: list[Arrays] = [{} for _ in range(studies)]
     try:
-        with path.open("rb") as file:
+        with open_checked(path) as file:
             archive = np.load(file, allow_pickle=False)
             for name in archive.files:
                 study, _, rest = name.partition("/")
                 index = int(study.removeprefix("study"))
                 arrays[index][rest] = archive[name]
+    except UsageError:
+        raise
     except Exception as error:  # numpy and zipfile raise many kinds for a damaged file
         # The messages of numpy are not shown: one of them recommends to load a pickle.
         kind = type(error).__name__

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from mgaudit.errors import UsageError
+from mgaudit.reports.checksums import read_checked
 from mgaudit.reports.files import REPRODUCTION_FILE
 from mgaudit.reports.record import Record
 
@@ -82,13 +83,14 @@ def read_paper(folder: Path) -> PaperResult | None:
     """Returns the result in a run folder; None if the folder holds something else.
 
     Raises:
-        UsageError: The result cannot be read.
+        UsageError: The result cannot be read or was changed after the run.
     """
     path = folder / REPRODUCTION_FILE
     if not path.is_file():
         return None
+    stored = read_checked(path)
     try:
-        return PaperResult.model_validate_json(path.read_text(encoding="utf-8"))
+        return PaperResult.model_validate_json(stored.decode())
     except (ValidationError, UnicodeDecodeError, RecursionError) as error:
         rule = "cannot be read as the result of a paper"
         raise UsageError(str(path), rule, None, "run the reproduction again") from error

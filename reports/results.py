@@ -13,6 +13,7 @@ from mgaudit.errors import UsageError
 from mgaudit.reports.arrays import RUN_AGAIN, Arrays, array_name, read_arrays
 from mgaudit.reports.canaries import CanaryAttack
 from mgaudit.reports.ceiling import Ceiling
+from mgaudit.reports.checksums import read_checked
 from mgaudit.reports.earlier_versions import OLDEST_VERSION, converted, converted_arrays
 from mgaudit.reports.files import ARRAYS_FILE, RESULT_FILE
 from mgaudit.reports.findings import Analysis
@@ -481,7 +482,8 @@ def read_result(folder: Path) -> tuple[Result, list[Arrays]]:
     """Returns the result of a run folder and the arrays of each of its studies.
 
     Raises:
-        UsageError: The folder is not a run folder, or its result or arrays cannot be read.
+        UsageError: The folder is not a run folder, or its result or arrays cannot be read or were
+            changed after the run.
     """
     path = folder / RESULT_FILE
     if not path.is_file():
@@ -489,8 +491,9 @@ def read_result(folder: Path) -> tuple[Result, list[Arrays]]:
         raise UsageError(
             str(folder), rule, None, "`mgaudit run` and `mgaudit compare` make such folders"
         )
+    stored = read_checked(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(stored.decode())
         earlier = _is_earlier(content)
         result = Result.model_validate(converted(content, SCHEMA_VERSION) if earlier else content)
     except ValidationError as error:

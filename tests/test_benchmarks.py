@@ -80,4 +80,5 @@ def test_attack_power_prints_its_tables(capsys: pytest.CaptureFixture[str]) -> N
 def test_damage_is_noticed_and_repaired(capsys: pytest.CaptureFixture[str]) -> None:
     assert benchmark("damage").main(["--trials=2", "--seed=1"]) == 0
     rows = capsys.readouterr().out.splitlines()[1:]
-    assert [row.split()[-5:] for row in rows] == [["2", "0", "0", "0", "0"]] * 4
+    repaired, reported = ["2", "0", "0", "0", "0", "0"], ["0", "2", "0", "0", "0", "0"]
+    assert [row.split()[-6:] for row in rows] == [repaired] * 4 + [reported] * 6

@@ -9,6 +9,7 @@ from mgaudit.cli.attack import attack
 from mgaudit.cli.audit_checkpoint import audit_checkpoint
 from mgaudit.cli.audit_dp import audit_dp
 from mgaudit.cli.bare_options import WithBareOptions
+from mgaudit.cli.cache import cache
 from mgaudit.cli.compare import compare
 from mgaudit.cli.console import out
 from mgaudit.cli.data import data
@@ -41,6 +42,7 @@ app.command()(report)
 app.command(name="list")(list_)
 app.add_typer(data, name="data")
 app.add_typer(runs, name="runs")
+app.add_typer(cache, name="cache")
 
 
 @app.callback(invoke_without_command=True)

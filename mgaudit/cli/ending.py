@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,9 @@ from typer.core import TyperGroup
 
 from mgaudit.cli.console import err
 from mgaudit.cli.encoding import replace_missing_characters
+from mgaudit.cli.own_output import is_redirected
 from mgaudit.cli.parser_errors import line_of
-from mgaudit.errors import UsageError
+from mgaudit.errors import ChangedSettingsWarning, UsageError
 from mgaudit.failure import RunFailedError, temporary_log
 from mgaudit.interrupts import described_interruption, exit_code, interrupt_on_signals
 
@@ -42,7 +44,8 @@ class Commands(TyperGroup):
         interrupt_on_signals()
         replace_missing_characters()
         try:
-            code = super().main(*arguments, **options)
+            with printed_warnings():
+                code = super().main(*arguments, **options)
         except typer.Abort as error:
             print_error(described_interruption(error.__cause__))
             code = exit_code(error.__cause__)
@@ -146,10 +149,38 @@ def described(error: BaseException, folder: "RunFolder | None" = None) -> str:
     return f"{type(error).__name__}: {message}".removesuffix(": ")
 
 
-def print_error(line: str) -> None:
+@contextmanager
+def printed_warnings() -> Iterator[None]:
+    """Prints warnings about settings as one line on stderr each, also with --quiet.
+
+    Those that come while stderr goes to the log of a run are printed at the end.
+    """
+    delayed: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", ChangedSettingsWarning)
+        show_other = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
+            line = f"warning: {message}"
+            if not issubclass(category, ChangedSettingsWarning):
+                show_other(message, category, *place)
+            elif is_redirected():
+                delayed.append(line)
+            else:
+                print_error(line, "yellow")
+
+        warnings.showwarning = show  # type: ignore[assignment]
+        try:
+            yield
+        finally:
+            for line in delayed:
+                print_error(line, "yellow")
+
+
+def print_error(line: str, style: str = "red") -> None:
     """Prints one line on stderr, as far as that can be written."""
     with contextlib.suppress(OSError, SystemExit):  # rich exits where the reader of a pipe is gone
-        err.print(Text(" ".join(line.split()), style="red"), soft_wrap=True)
+        err.print(Text(" ".join(line.split()), style=style), soft_wrap=True)
 
 
 def _after_flush(code: int) -> int:

@@ -71,6 +71,11 @@ def end_output() -> None:
     sys.stdout = sink
 
 
+def is_redirected() -> bool:
+    """Returns whether what is written to stderr goes to the log of a run."""
+    return isinstance(sys.stderr, _FileStream)
+
+
 @contextmanager
 def _no_file() -> Iterator[None]:
     yield None

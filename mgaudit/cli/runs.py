@@ -1,6 +1,7 @@
 """`mgaudit runs`: list, show, compare and remove run directories."""
 
 import json
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +16,7 @@ from mgaudit.reports.files import DP_AUDIT_FILE
 from mgaudit.settings.arguments import RUNS
 
 if TYPE_CHECKING:
-    from mgaudit.storage.run_list import Run
+    from mgaudit.storage.run_summary import Run
 
 MOST_ARMS = 3  # whose names are printed
 
@@ -49,6 +50,8 @@ def _print_runs(folder: Path, as_json: bool) -> None:
     for run in listed:
         out.print(Text(run.name, style="bold"), soft_wrap=True)
         out.print(Text(f"  {_facts(run)}", style="dim"), soft_wrap=True)
+        for line in _ways_out(run, folder):
+            out.print(Text(f"  {line}", style="dim"), soft_wrap=True)
 
 
 def _facts(run: "Run") -> str:
@@ -58,6 +61,17 @@ def _facts(run: "Run") -> str:
     started = run.started.replace("T", " ")[:16]
     size = f"{run.bytes / 1e6:.1f} MB"
     return " · ".join(filter(None, [started, run.what, run.trouble or arms, size]))
+
+
+def _ways_out(run: "Run", folder: Path) -> list[str]:
+    """Returns what can be done about a run that has not finished."""
+    if run.state not in ("failed", "unfinished"):
+        return []
+    elsewhere = "" if folder == RUNS else f" --runs {shlex.quote(str(folder))}"
+    return [
+        f"to continue it: {run.resume or 'repeat its command'}",
+        f"to remove it: mgaudit runs remove {shlex.quote(run.name)}{elsewhere}",
+    ]
 
 
 @runs.command()

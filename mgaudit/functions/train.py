@@ -170,13 +170,14 @@ def _determined_by(fit: Fit, data: FitData) -> dict[str, Any]:
         "fit": digest(fit.identity),
         "data": digest((data.x, data.y, data.x_test)),
         "classes": data.classes,
-        "code": _code_sha256(),
+        "code": fitting_code_sha256(),
         "versions": {"python": python_version(), "mgaudit": __version__, **versions},
     }
 
 
 @cache
-def _code_sha256() -> str:
+def fitting_code_sha256() -> str:
+    """Returns the SHA-256 of the code that fits models, which identifies their predictions."""
     folder = Path(__file__).parent
     return hashlib.sha256(b"\0".join((folder / name).read_bytes() for name in CODE)).hexdigest()
 

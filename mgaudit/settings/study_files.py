@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mgaudit.errors import UsageError, did_you_mean
+from mgaudit.storage.settings_text import is_checksum_line
 from mgaudit.targets.home import with_home
 
 STUDIES_FOLDER = Path("studies")
@@ -78,7 +79,8 @@ def _listed(path: Path) -> dict[str, str]:
         }
     studies = _number_of_studies(values)
     first = text.partition("\n")[0]
-    question = {"asks": first.lstrip("# ")} if first.startswith("#") else {}
+    is_question = first.startswith("#") and not is_checksum_line(first)
+    question = {"asks": first.lstrip("# ")} if is_question else {}
     return {
         "name": path.stem,
         "options": f"{arms} in each of {studies} studies" if studies > 1 else f"{arms}",

@@ -1,12 +1,14 @@
 """Settings in TOML files."""
 
 import tomllib
+import warnings
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mgaudit.errors import UsageError
+from mgaudit.errors import ChangedSettingsWarning, UsageError
+from mgaudit.storage.settings_text import was_changed
 from mgaudit.targets.home import with_home
 from mgaudit.targets.ranges import fits_64_bits
 
@@ -17,7 +19,8 @@ WAY_OUT = "repair it, or see `mgaudit list studies` for files that are right"
 def read_settings(path: Path) -> dict[str, Any]:
     """Returns the values in a settings file.
 
-    Raises UsageError, which names file and line, where the file is not TOML.
+    Raises UsageError, which names file and line, where the file is not TOML. Warns of a file that
+    was changed after a run wrote it.
     """
     path = with_home(path, "settings")
     key = f"the settings file {path}"
@@ -31,7 +34,8 @@ def read_settings(path: Path) -> dict[str, Any]:
         rule = f"must have at most {MOST_BYTES:,} bytes"
         raise UsageError(key, rule, "more", "give a TOML file of settings")
     try:
-        values = tomllib.loads(content.decode("utf-8-sig"))
+        text = content.decode("utf-8-sig")
+        values = tomllib.loads(text)
     except UnicodeDecodeError as error:
         is_utf_16 = content.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
         rule = f"must be text in UTF-8, and is {'UTF-16' if is_utf_16 else 'not'}"
@@ -46,6 +50,12 @@ def read_settings(path: Path) -> dict[str, Any]:
     if not all(fits_64_bits(value) for value in _leaves(values)):
         rule = "is not TOML: a whole number must have at most 64 bits"
         raise UsageError(key, rule, None, WAY_OUT)
+    if values and was_changed(text):
+        message = (
+            f"{key} was changed after a run wrote it, and is used as it is now; "
+            "delete its first line to stop this warning"
+        )
+        warnings.warn(message, ChangedSettingsWarning, stacklevel=2)
     return values
 
 

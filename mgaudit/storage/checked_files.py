@@ -107,18 +107,14 @@ def locked_folder(
     The folder is created, with `determined_by` as its settings.json. `on_wait` is called before
     waiting for another process that has the lock.
     """
-    if os.path.lexists(folder) and not folder.is_dir():
-        set_aside(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    lock_path = folder / ".lock"
-    if lock_path.is_dir():
-        set_aside(lock_path)
-    lock = FileLock(lock_path)
-    try:
-        lock.acquire(timeout=PATIENCE_SECONDS)
-    except Timeout:
-        on_wait()
-        lock.acquire()
+    lock = FileLock(folder / ".lock")
+    while True:
+        _make_folder(folder)
+        try:
+            _acquire(lock, on_wait)
+            break
+        except FileNotFoundError:  # `mgaudit cache` removed the folder in between
+            continue
     try:
         sweep_partial(folder)
         settings = folder / "settings.json"
@@ -129,6 +125,24 @@ def locked_folder(
     finally:
         sweep_partial(folder)  # partial files of interrupted workers
         lock.release()
+
+
+def _make_folder(folder: Path) -> None:
+    """Creates a folder, and renames what is in its place or in that of its lock."""
+    if os.path.lexists(folder) and not folder.is_dir():
+        set_aside(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock_path = folder / ".lock"
+    if lock_path.is_dir():
+        set_aside(lock_path)
+
+
+def _acquire(lock: FileLock, on_wait: Callable[[], None]) -> None:
+    try:
+        lock.acquire(timeout=PATIENCE_SECONDS)
+    except Timeout:
+        on_wait()
+        lock.acquire()
 
 
 def _sha256(path: Path, arrays: Mapping[str, NDArray[Any]], text: str) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from mgaudit.errors import UsageError
 from mgaudit.reports.arrays import Arrays, read_arrays
+from mgaudit.reports.checksums import read_checked
 from mgaudit.reports.dp_audit import DPAuditResult
 from mgaudit.reports.files import ARRAYS_FILE, DP_AUDIT_FILE
 from mgaudit.reports.results import Result, StudyResult, read_result
@@ -41,12 +42,17 @@ def read_dp_audit(folder: Path) -> tuple[DPAuditResult, Arrays]:
     """Returns the result of an audit of DP-SGD in a run directory, and its arrays.
 
     Raises:
-        UsageError: If there is no such result, or it cannot be read.
+        UsageError: If there is no such result, it cannot be read, or it was changed after the run.
     """
     path = folder / DP_AUDIT_FILE
     try:
-        result = DPAuditResult.model_validate_json(path.read_bytes())
-    except (OSError, ValueError) as error:
+        stored = read_checked(path)
+    except OSError as error:
+        rule = f"cannot be read: {error.strerror}"
+        raise UsageError(str(path), rule, None, "run it again") from error
+    try:
+        result = DPAuditResult.model_validate_json(stored)
+    except (ValueError, RecursionError) as error:
         first = str(error).splitlines()[0]
         raise UsageError(str(path), f"cannot be read: {first}", None, "run it again") from error
     (arrays,) = read_arrays(folder, 1)

@@ -1,5 +1,6 @@
 """Run folders, which contain the result and the reports of a run. Needs no torch."""
 
+import glob
 import json
 import os
 import re
@@ -10,13 +11,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
 from mgaudit.errors import UsageError
 from mgaudit.reports.files import (
     ARRAYS_FILE,
+    CHECKSUMS_FILE,
     DP_AUDIT_FILE,
     INPUT_FILES,
     REPRODUCTION_FILE,
@@ -24,6 +26,8 @@ from mgaudit.reports.files import (
 )
 from mgaudit.reports.formats.render import FORMATS, PAPER_FORMATS
 from mgaudit.storage.atomic import sweep_partial, write_atomically, write_folder_atomically
+from mgaudit.storage.checked_results import CHECKSUMS_LOCK, write_results
+from mgaudit.storage.settings_text import with_checksum
 from mgaudit.targets.home import with_home
 
 if TYPE_CHECKING:
@@ -45,13 +49,16 @@ MARKER = {"made by": "mgaudit", "format": 1}
 # held, no process works in the folder.
 IN_USE = ".in-use-*.lock"
 
+DATE = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
+
 
 @dataclass(frozen=True)
 class RunFolder:
     """`<date>-<slug>-<hash>/` with a marker, settings.toml, arrays.npz, log.txt, and a result.
 
     The result of a study is result.json, with the reports beside it. The result of an audit of
-    DP-SGD is dp-audit.json, and the result of a reproduction of a paper is reproduction.json.
+    DP-SGD is dp-audit.json, and the result of a reproduction of a paper is reproduction.json. The
+    SHA-256 of the result and of the arrays is in checksums.sha256.
     """
 
     path: Path
@@ -62,13 +69,16 @@ class RunFolder:
 
         Called before any training, so that an unusable `out` is reported early. `sha256` is the
         hash of everything that determines the result: a run that is repeated on the same day gets
-        the same folder.
+        the same folder, and a run that was killed is continued in its folder on any later day.
 
         Raises:
             UsageError: Where the folder cannot be created or written.
         """
         name = f"{date.today().isoformat()}-{slug}-{sha256[:8]}"
-        path = with_home(out, "--out") / name
+        parent = with_home(out, "--out")
+        path = parent / name
+        if not path.exists():
+            path = _unfinished_before(parent, slug, sha256) or path
         try:
             path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=path):
@@ -93,6 +103,15 @@ class RunFolder:
         except (OSError, ValueError, RecursionError):
             return False
         return bool(marker == MARKER)
+
+    def has_result(self) -> bool:
+        """Returns whether the folder contains a result, so that its run is complete."""
+        return any((self.path / name).is_file() for name in RESULT_FILES)
+
+    def begin(self, settings: Mapping[str, Any]) -> None:
+        """Writes the settings before the training, so that a killed run can be continued."""
+        self.mark()
+        self._write_settings(settings)
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
@@ -134,13 +153,13 @@ class RunFolder:
 
     def discard_if_unfinished(self) -> None:
         """Removes the folder if it contains no result and no log and no process works in it."""
-        outcomes = (*RESULT_FILES, LOG_FILE)
-        if any((self.path / name).exists() for name in outcomes):
+        if self.has_result() or (self.path / LOG_FILE).exists():
             return
         if self.is_in_use():
             return
         sweep_partial(self.path)
-        for name in (SETTINGS_FILE, ARRAYS_FILE, *INPUT_FILES, MARKER_FILE):
+        own = (SETTINGS_FILE, ARRAYS_FILE, CHECKSUMS_FILE, CHECKSUMS_LOCK, MARKER_FILE)
+        for name in (*INPUT_FILES, *own):
             (self.path / name).unlink(missing_ok=True)
         # Removal fails if there are other files, or if another process has just begun to use the
         # folder.
@@ -156,13 +175,13 @@ class RunFolder:
     def write_result(self, result: "Result | DPAuditResult", arrays: "Sequence[Arrays]") -> None:
         """Writes settings, arrays and, last, the result, whose presence marks a complete run."""
         from mgaudit.reports.arrays import arrays_to_bytes
-        from mgaudit.reports.results import Result, settings_toml
+        from mgaudit.reports.results import Result
 
         name = RESULT_FILE if isinstance(result, Result) else DP_AUDIT_FILE
         self.mark()
-        write_atomically(self.path / SETTINGS_FILE, settings_toml(result.settings).encode())
-        write_atomically(self.path / ARRAYS_FILE, arrays_to_bytes(arrays))
-        _write_json(self.path / name, result)
+        self._write_settings(result.settings)
+        contents = {ARRAYS_FILE: arrays_to_bytes(arrays), name: _json(result)}
+        write_results(self.path, contents)
 
     def write_reports(self, formats: Sequence[str], destination: Path | None = None) -> list[Path]:
         """Renders the reports of the result and returns their paths.
@@ -199,8 +218,14 @@ class RunFolder:
         chosen = [PAPER_FORMATS[name] for name in formats]
         rendered = {report_format.name: report_format.render(content) for report_format in chosen}
         paths = self._write(rendered)
-        _write_json(self.path / REPRODUCTION_FILE, result)
+        write_results(self.path, {REPRODUCTION_FILE: _json(result)})
         return paths
+
+    def _write_settings(self, settings: Mapping[str, Any]) -> None:
+        from mgaudit.reports.results import settings_toml
+
+        text = with_checksum(settings_toml(dict(settings)))
+        write_atomically(self.path / SETTINGS_FILE, text.encode())
 
     def _write(
         self, rendered: Mapping[str, bytes | Mapping[str, bytes]], destination: Path | None = None
@@ -233,9 +258,22 @@ def path_word(*words: str) -> str:
     return word.strip("-")[:60]
 
 
-def _write_json(path: Path, result: "Result | DPAuditResult | PaperResult") -> None:
-    text = result.model_dump_json(indent=2) + "\n"
-    write_atomically(path, text.encode())
+def _unfinished_before(out: Path, slug: str, sha256: str) -> Path | None:
+    """Returns the latest folder of a killed or failed run with this name, whatever its date.
+
+    The name has the local date, so a run that is continued after midnight, or in another time zone,
+    would get another folder.
+    """
+    with suppress(OSError):
+        for path in sorted(out.glob(f"{DATE}-{glob.escape(slug)}-{sha256[:8]}"), reverse=True):
+            folder = RunFolder(path)
+            if not path.is_symlink() and folder.is_marked() and not folder.has_result():
+                return path
+    return None
+
+
+def _json(result: "Result | DPAuditResult | PaperResult") -> bytes:
+    return (result.model_dump_json(indent=2) + "\n").encode()
 
 
 def _not_writable(folder: Path, error: OSError) -> UsageError:

@@ -1,22 +1,19 @@
 """Lists, finds and removes the run folders in a folder. Needs no torch."""
 
-import json
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.reports.files import (
     ARRAYS_FILE,
-    DP_AUDIT_FILE,
+    CHECKSUMS_FILE,
     INPUT_FILES,
-    REPRODUCTION_FILE,
-    RESULT_FILE,
 )
 from mgaudit.reports.formats.render import FORMATS, PAPER_FORMATS
 from mgaudit.storage.atomic import is_partial
+from mgaudit.storage.checked_results import CHECKSUMS_LOCK
 from mgaudit.storage.run_folder import (
     IN_USE,
     LOG_FILE,
@@ -25,9 +22,11 @@ from mgaudit.storage.run_folder import (
     SETTINGS_FILE,
     RunFolder,
 )
+from mgaudit.storage.run_summary import Run, run_summary
 from mgaudit.targets.home import with_home
 
 LATEST = "latest"
+NAME = re.compile(r"\d{4}-\d\d-\d\d-.+-[0-9a-f]{8}")
 HASH = re.compile(r"[0-9a-f]{1,8}")
 
 MADE_BY_A_RUN = (*RESULT_FILES, SETTINGS_FILE, LOG_FILE, MARKER_FILE)
@@ -35,7 +34,8 @@ REPORTS = (
     *(report_format.name for report_format in FORMATS.values()),
     *(report_format.name for report_format in PAPER_FORMATS.values()),
 )
-KEPT_BY_A_RUN = (*MADE_BY_A_RUN, ARRAYS_FILE, *INPUT_FILES, *REPORTS)
+CHECKED = (ARRAYS_FILE, CHECKSUMS_FILE, CHECKSUMS_LOCK)
+KEPT_BY_A_RUN = (*MADE_BY_A_RUN, *CHECKED, *INPUT_FILES, *REPORTS)
 
 # The files in the folders of reports, as patterns of paths in the run folder.
 IN_REPORT_FOLDERS = (
@@ -48,23 +48,6 @@ IN_REPORT_FOLDERS = (
 )
 
 
-@dataclass(frozen=True)
-class Run:
-    """A run folder: its name, its size in bytes, and a summary of its result.
-
-    `started` is the start time (ISO 8601), `what` the subject of the run, and `arms` are the labels
-    of its arms (noise schemes) or the keys of reproduced figures. Without a readable result, these
-    are empty and `trouble` says why.
-    """
-
-    name: str
-    bytes: int
-    started: str = ""
-    what: str = ""
-    arms: tuple[str, ...] = ()
-    trouble: str = ""
-
-
 def listed_runs(out: Path) -> list[Run]:
     """Returns the run folders in `out`, the latest first.
 
@@ -75,13 +58,20 @@ def listed_runs(out: Path) -> list[Run]:
     if not out.is_dir():
         rule = "must be a folder that contains run folders"
         raise UsageError("--runs", rule, repr(str(out)), "`mgaudit run` creates one")
-    runs = [_run(path) for path in out.iterdir() if is_run_folder(path)]
+    paths = [path for path in out.iterdir() if is_run_folder(path) or _is_closed(path)]
+    runs = [run_summary(path) for path in paths]
     return sorted(runs, key=lambda run: (run.started, run.name), reverse=True)
 
 
 def is_run_folder(path: Path) -> bool:
     """Returns whether a run seems to have created the folder."""
     return os.path.isdir(path) and any(os.path.isfile(path / name) for name in MADE_BY_A_RUN)
+
+
+def _is_closed(path: Path) -> bool:
+    """Returns whether a folder has the name of a run and may not be read by this user."""
+    is_named = NAME.fullmatch(path.name) is not None
+    return is_named and os.path.isdir(path) and not os.access(path, os.R_OK | os.X_OK)
 
 
 def find_run(text: str, runs: Path) -> Path:
@@ -152,9 +142,9 @@ def _removable(text: str, out: Path) -> Removable:
     if foreign:
         way_out = f"move {_first_names(foreign)} elsewhere, or delete the folder manually"
         raise _run_error(text, "must contain only files that a run creates", way_out)
-    run = _run(path)
+    run = run_summary(path)
     folder = RunFolder(path)
-    has_result = any((path / name).is_file() for name in RESULT_FILES)
+    has_result = folder.has_result()
     if has_result and not run.started:
         rule = "must be a run folder whose result can be read"
         raise _run_error(text, rule, "delete it manually")
@@ -227,61 +217,3 @@ def _is_made_by_a_run(path: Path) -> bool:
         if path == report_folder or (path.parent == report_folder and path.match(pattern)):
             return True
     return False
-
-
-def _run(path: Path) -> Run:
-    """Returns a summary of a run folder; of a damaged one, its size and the trouble."""
-    size = 0
-    try:
-        files = [file for file in path.rglob("*") if file.is_file() and not file.is_symlink()]
-        size = sum(file.stat().st_size for file in files)
-        return _summarise(path, size)
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError, OSError):
-        return Run(path.name, size, trouble="its result cannot be read")
-
-
-def _summarise(path: Path, size: int) -> Run:
-    """Returns a summary of the result in the folder.
-
-    A damaged result raises one of the exceptions that `_run` catches.
-    """
-    if (path / RESULT_FILE).is_file():
-        return _summarise_studies(path, size)
-    if (path / DP_AUDIT_FILE).is_file():
-        content = _read_json(path / DP_AUDIT_FILE)
-        settings = content["settings"]
-        what = "audit of a training function in one run"
-        if "fits" not in settings:
-            what = f"audit of {settings['target']} on {settings['dataset']}"
-        arms = (_text(content["label"]),)
-        return Run(path.name, size, _text(content["started"]), what, arms)
-    if (path / REPRODUCTION_FILE).is_file():
-        content = _read_json(path / REPRODUCTION_FILE)
-        figures = tuple(_text(figure["key"]) for figure in content["figures"])
-        what = f"reproduction of {content['key']} ({content['scale']})"
-        return Run(path.name, size, _text(content["started"]), what, figures)
-    if (path / LOG_FILE).is_file():
-        return Run(path.name, size, trouble=f"no result; see {LOG_FILE}")
-    return Run(path.name, size, trouble="no result: still running, or killed")
-
-
-def _summarise_studies(path: Path, size: int) -> Run:
-    studies = _read_json(path / RESULT_FILE)["studies"]
-    subjects: dict[str, None] = {}  # in order, without duplicates
-    labels: dict[str, None] = {}
-    for study in studies:
-        subjects[f"{study['target']['label']} on {study['dataset']['name']}"] = None
-        labels |= dict.fromkeys(_text(arm["label"]) for arm in study["arms"])
-    started = _text(studies[0]["times"]["started"])
-    return Run(path.name, size, started, ", ".join(subjects), tuple(labels))
-
-
-def _read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _text(value: object) -> str:
-    """Returns the value, which must be a string. Raises TypeError for other values."""
-    if not isinstance(value, str):
-        raise TypeError(f"must be text, got {value!r}")
-    return value

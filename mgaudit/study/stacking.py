@@ -13,6 +13,7 @@ from typing import TypeVar
 from mgaudit.settings.choices import Choice, own_code
 from mgaudit.settings.study_settings import DPAuditSettings, StudySettings
 from mgaudit.storage.atomic import set_aside, sweep_partial, write_atomically
+from mgaudit.storage.checksums import stack_size_sha256
 from mgaudit.study.design import Design
 from mgaudit.study.network_check import check_batches, checked_network
 from mgaudit.targets.cache import cache_folder
@@ -59,7 +60,7 @@ def _fastest(target: Choice, training: Training, design: Design) -> int:
     size = fastest_stack(timed, design.dataset, design.membership, design.device, sizes)
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep_partial(path.parent, older_than_seconds=ABANDONED_SECONDS)
-    content = {"stack": size, "tried": sizes, "sha256": _checksum(path, size)}
+    content = {"stack": size, "tried": sizes, "sha256": stack_size_sha256(path.name, size)}
     write_atomically(path, json.dumps(content).encode())
     return size
 
@@ -71,16 +72,13 @@ def _kept_size(path: Path) -> int | None:
     try:
         content = json.loads(path.read_bytes())
         size = content["stack"]
-        if type(size) is int and size >= 1 and content["sha256"] == _checksum(path, size):
+        sha256 = stack_size_sha256(path.name, size)
+        if type(size) is int and size >= 1 and content["sha256"] == sha256:
             return size
     except (ValueError, KeyError, TypeError, RecursionError, IsADirectoryError):
         pass
     set_aside(path)
     return None
-
-
-def _checksum(path: Path, size: int) -> str:
-    return hashlib.sha256(f"{path.name} {size}".encode()).hexdigest()
 
 
 def _path(target: Choice, training: Training, design: Design, sizes: list[int]) -> Path:

@@ -107,6 +107,7 @@ def test_a_run_writes_what_it_promises(tmp_path: Path) -> None:
         "settings.toml",
         "result.json",
         "arrays.npz",
+        "checksums.sha256",
         "report.html",
         "report.pdf",
         "log.txt",
@@ -448,7 +449,11 @@ def test_an_audit_that_fails_says_so_and_leaves_its_story(tmp_path: Path) -> Non
         result.stderr.split()
     )
     folder = run_folder(tmp_path / "runs")
-    assert {path.name for path in folder.iterdir()} == {".mgaudit-run", "log.txt"}
+    assert {path.name for path in folder.iterdir()} == {
+        ".mgaudit-run",
+        "log.txt",
+        "settings.toml",
+    }
     assert "RuntimeError: in every arm" in (folder / "log.txt").read_text()
 
 
@@ -550,6 +555,7 @@ def test_ctrl_c_of_one_of_two_identical_runs_leaves_the_other_its_folder(
         "settings.toml",
         "result.json",
         "arrays.npz",
+        "checksums.sha256",
         "report.html",
         "report.pdf",
         "log.txt",

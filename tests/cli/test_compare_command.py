@@ -227,6 +227,7 @@ def test_a_comparison_that_fails_says_so_and_leaves_its_story(tmp_path: Path) ->
     assert {path.name for path in run_folder(tmp_path / "runs").iterdir()} == {
         ".mgaudit-run",
         "log.txt",
+        "settings.toml",
     }
 
 

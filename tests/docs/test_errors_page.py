@@ -9,7 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from mgaudit.cli.app import app
+from mgaudit.storage.run_folder import RunFolder
 from tests.docs.pages import DOCS, blocks
+from tests.fake_study import arrays, result, study
 
 NETWORKS = """
 from torch import nn
@@ -51,7 +53,7 @@ def write_data(path: str, examples: int, overlap: bool = False) -> None:
 
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory with the files that the commands name, and without a GPU."""
+    """A directory with the files that the commands name, a changed result, and no GPU."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     write_data("data.npz", 120)
@@ -65,6 +67,9 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     membership, labels = generator.random((4, 60)) < 0.5, np.arange(60) % 2
     np.savez("outputs.npz", logits=probabilities, labels=labels, membership=membership)
     np.savez("no_membership.npz", logits=generator.normal(size=(4, 60, 2)), labels=labels)
+    run = RunFolder(Path("runs") / "changed")
+    run.write_result(result(study()), [arrays()])
+    (run.path / "result.json").write_text(result(study()).model_dump_json())
     return tmp_path
 
 
@@ -78,9 +83,9 @@ def test_a_command_prints_the_message(shown: str, workplace: Path) -> None:
     command, _, message = shown.partition("\n")
     program, *arguments = shlex.split(command.removeprefix("$ "))
     assert program == "mgaudit"
-    result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == 2
-    printed = result.stderr.strip().splitlines()[-1]
+    output = CliRunner().invoke(app, arguments)
+    assert output.exit_code == 2
+    printed = output.stderr.strip().splitlines()[-1]
     assert re.fullmatch(pattern(message), printed), printed
 
 

@@ -201,6 +201,7 @@ def test_the_command_writes_a_folder_for_each_paper(tmp_path: Path) -> None:
     folder = Path(written["run"])
     assert sorted(path.name for path in folder.iterdir()) == [
         ".mgaudit-run",
+        "checksums.sha256",
         "log.txt",
         "report-markdown",
         "reproduction.json",
@@ -225,6 +226,11 @@ def test_the_command_writes_a_folder_for_each_paper(tmp_path: Path) -> None:
         in " ".join(again.output.split())
     )
     (folder / "reproduction.json").write_text("{}")
+    assert (
+        "reproduction.json was changed after the run"
+        in CliRunner().invoke(app, ["runs", "show", str(folder)]).output
+    )
+    (folder / "checksums.sha256").unlink()
     assert (
         "cannot be read as the result of a paper"
         in CliRunner().invoke(app, ["runs", "show", str(folder)]).output

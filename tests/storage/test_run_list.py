@@ -89,7 +89,7 @@ def test_runs_are_removed_all_or_none(runs: Path) -> None:
     assert (runs / study).exists()
     asked = mgaudit("runs", "remove", study)  # nobody said yes
     assert asked.exit_code != 0
-    assert f"{study}: 5 files, " in asked.stdout
+    assert f"{study}: 6 files, " in asked.stdout
     assert (runs / study).exists()
     assert mgaudit("runs", "remove", study, study, str(runs / audit), "--yes").exit_code == 0
     assert {path.name for path in runs.iterdir()} == {"photographs", "stopped", "damaged"}

@@ -171,6 +171,7 @@ def test_the_command_prints_the_bounds_beside_the_claim_and_keeps_them(tmp_path:
         "report.html",
         "report.pdf",
         "arrays.npz",
+        "checksums.sha256",
         "log.txt",
     }
     again = CliRunner().invoke(

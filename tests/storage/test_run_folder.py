@@ -1,0 +1,79 @@
+"""The folder of a run: its name on other days and in other time zones."""
+
+import time
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from mgaudit.storage import run_folder
+from mgaudit.storage.run_folder import RunFolder
+
+SHA256 = 64 * "a"
+
+
+@pytest.fixture
+def on(monkeypatch: pytest.MonkeyPatch) -> object:
+    """Returns a function that sets the date."""
+
+    def set_date(text: str) -> None:
+        class Date(date):
+            @classmethod
+            def today(cls) -> "Date":
+                return cls.fromisoformat(text)
+
+        monkeypatch.setattr(run_folder, "date", Date)
+
+    return set_date
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name[:10] for path in folder.iterdir())
+
+
+def test_an_unfinished_run_is_continued_in_its_folder_on_another_day(
+    tmp_path: Path, on: "run_folder.Any"
+) -> None:
+    on("2026-03-01")
+    killed = RunFolder.create(tmp_path, "digits-mlp", SHA256)
+    killed.begin({"seed": 0})
+    for day in ("2026-03-02", "2026-02-28", "2027-01-01"):
+        on(day)
+        assert RunFolder.create(tmp_path, "digits-mlp", SHA256) == killed
+    killed.write_log(["failed"])
+    assert RunFolder.create(tmp_path, "digits-mlp", SHA256) == killed
+    (killed.path / "result.json").write_text("{}")
+    on("2026-03-02")
+    assert RunFolder.create(tmp_path, "digits-mlp", SHA256) != killed
+    assert names(tmp_path) == ["2026-03-01", "2026-03-02"]
+    on("2026-03-01")  # a finished run is repeated in its folder on the same day
+    assert RunFolder.create(tmp_path, "digits-mlp", SHA256) == killed
+
+
+def test_only_a_folder_of_the_same_run_is_continued(tmp_path: Path, on: "run_folder.Any") -> None:
+    on("2026-03-01")
+    for slug, sha256 in (("digits-mlp", 64 * "b"), ("digits-mlp-2", SHA256), ("mlp", SHA256)):
+        RunFolder.create(tmp_path, slug, sha256)
+    name = "digits-mlp-aaaaaaaa"
+    (tmp_path / f"2026-01-01-{name}").mkdir()  # without a marker, so not made by a run
+    elsewhere = RunFolder.create(tmp_path / "elsewhere", "digits-mlp", SHA256)
+    (tmp_path / f"2026-01-02-{name}").symlink_to(elsewhere.path)
+    (tmp_path / f"2026-01-03-{name}").write_text("a file")
+    (tmp_path / f"copy-of-{name}").mkdir()
+    RunFolder(tmp_path / f"copy-of-{name}").mark()
+    assert RunFolder.create(tmp_path, "digits-mlp", SHA256).path.name == f"2026-03-01-{name}"
+
+
+def test_the_time_zone_does_not_give_an_unfinished_run_a_second_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    try:
+        folders = set()
+        for zone in ("Etc/GMT+12", "Etc/GMT-14"):  # 26 hours apart
+            monkeypatch.setenv("TZ", zone)
+            time.tzset()
+            folders.add(RunFolder.create(tmp_path, "digits-mlp", SHA256).path)
+        assert len(folders) == len(names(tmp_path)) == 1
+    finally:
+        monkeypatch.undo()
+        time.tzset()
