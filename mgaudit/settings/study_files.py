@@ -1,6 +1,5 @@
 """Study files: those of mgaudit, and those in the folder `studies` of the current directory."""
 
-import tomllib
 from importlib import resources
 from math import prod
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.targets.home import with_home
 
+LONGEST_QUESTION = 1000  # characters
 STUDIES_FOLDER = Path("studies")
 
 
@@ -64,11 +64,14 @@ def _shipped() -> list[Path]:
 
 def _listed(path: Path) -> dict[str, str]:
     """Returns what `ready_studies` says about one study file."""
+    from mgaudit.settings.toml_file import read_settings
+
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        values = tomllib.loads(text)
+        values = read_settings(path)
+        with path.open(encoding="utf-8-sig") as file:
+            first = file.readline(LONGEST_QUESTION)
         arms = _number_of_arms(values)
-    except (ValueError, TypeError, OSError, RecursionError) as error:
+    except (ValueError, TypeError, OSError) as error:
         reason = " ".join(str(error).split())
         return {
             "name": path.stem,
@@ -77,8 +80,7 @@ def _listed(path: Path) -> dict[str, str]:
             "path": str(path),
         }
     studies = _number_of_studies(values)
-    first = text.partition("\n")[0]
-    question = {"asks": first.lstrip("# ")} if first.startswith("#") else {}
+    question = {"asks": first.strip().lstrip("# ")} if first.startswith("#") else {}
     return {
         "name": path.stem,
         "options": f"{arms} in each of {studies} studies" if studies > 1 else f"{arms}",

@@ -69,6 +69,8 @@ def _kept_size(path: Path) -> int | None:
     if not path.exists():
         return None
     try:
+        if not path.is_file():  # a pipe would wait for a writer
+            raise ValueError("it is not a file")
         content = json.loads(path.read_bytes())
         size = content["stack"]
         if type(size) is int and size >= 1 and content["sha256"] == _checksum(path, size):
