@@ -302,15 +302,15 @@ def _command(material: Material, draw: Draw) -> Case:
         arguments = {"run": RUN, "compare": COMPARE, "audit-dp": AUDIT_DP}[command]
         words = [command]
         if draw.random() < 0.8:  # so that planning is quick
-            words += ["--dataset", "npz:data.npz", *SMALL[:4]]
+            words += ["--dataset", "npz:data.npz", "--batch-size", "10", *SMALL[:4]]
         if command == "compare":
             words += draw.choice((["quick"], ["--scheme", "none"], ["settings.toml"], []))
             words += ["--dry-run"]
-        words += _argv(draw, arguments)
+        words += _argv(draw, arguments, draw.choice((1, 1, 2, 5)))
     elif command == "audit-checkpoint":
         words = [command, "weights.safetensors", "--dataset", "npz:data.npz", *SMALL[:4]]
         words += ["--members", draw.choice(("0:30", "members.npy", "members.txt", _value(draw)))]
-        words += _argv(draw, AUDIT_CHECKPOINT, 3)
+        words += _argv(draw, AUDIT_CHECKPOINT, draw.choice((1, 3)))
     elif command == "score":
         words = [command, draw.choice(("outputs.npz", "scores.csv", draw.choice(TEXTS)))]
         words += _argv(draw, SCORE, 3)

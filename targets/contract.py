@@ -118,7 +118,7 @@ def _refuse_large(target: Target, input_shape: tuple[int, ...], classes: int) ->
 
     Only built-in networks are known to be built without memory, on torch's device "meta".
     """
-    built = getattr(target, "func", target)
+    built = getattr(target, "build", target)  # of a choice of the settings
     if not (isinstance(built, type) and issubclass(built, Network)):
         return
     if not built.__module__.startswith(f"{__name__.rpartition('.')[0]}."):
