@@ -11,6 +11,7 @@ cases are in `fuzz_cases.py`.
 """
 
 import argparse
+import importlib
 import json
 import os
 import resource
@@ -26,13 +27,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fuzz_cases import GENERATORS, Case, Material
+from fuzz_cases import GENERATORS, OF_RUNS, Case, Material
 
 MOST_SECONDS = 20  # of processor time
 MOST_WAIT_SECONDS = 60.0  # of a case that does not use the processor
-MOST_BYTES = 2 * 2**30  # beyond those of a process that has imported everything
+MOST_MEBIBYTES = 2048
 EXPECTED_CODES = (0, 2, 3)  # success, a mistake of the user, a condition that is met
 OK, TRACEBACK, HANG, MEMORY, SIGNAL = "ok", "traceback", "hang", "memory", "signal"
+FAULTS = (TRACEBACK, HANG, SIGNAL)
+# Imported once, so that the processes of the cases need not.
+IMPORTED = (
+    *("mgaudit.checkpoint.plan", "mgaudit.cli.app", "mgaudit.cli.build_catalogue"),
+    *("mgaudit.outputs.study", "mgaudit.reports.document", "mgaudit.study.estimate"),
+    *("mgaudit.study.plan", "mgaudit.study.study", "mgaudit.tuning.tune", "mgaudit.storage.join"),
+    *("mgaudit.study.finished", "mgaudit.settings.tuning", "opacus.accountants", "pandas"),
+    *("dp_accounting.pld.privacy_loss_distribution", "sklearn.datasets"),
+)
 
 
 class Planned(BaseException):
@@ -55,55 +65,58 @@ class Outcome:
 
 def main(arguments: list[str] | None = None) -> int:
     """Prints a table of the outcomes and the cases that failed. Returns the exit code."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--commands", type=int, default=2000, help="settings and command lines")
-    parser.add_argument("--data", type=int, default=500, help="data, result and cache files")
-    parser.add_argument("--studies", type=int, default=200, help="study files")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--only", default="", help="only this kind of case, as KIND or KIND:NUMBER")
-    parser.add_argument("--keep", type=Path, help="directory for the cases that failed")
-    options = parser.parse_args(arguments)
+    options = _parser().parse_args(arguments)
     counts = {"commands": options.commands, "data": options.data, "studies": options.studies}
-    numbers = [
+    cases = [
         (kind, number)
         for kind, (group, share) in GENERATORS.items()
         for number in range(round(counts[group] * share))
+        if not (options.no_runs and kind in OF_RUNS)
     ]
     kind, _, number = options.only.partition(":")
     if kind:
-        numbers = [case for case in numbers if case[0] == kind]
+        cases = [case for case in cases if case[0] == kind]
     if number:
-        numbers = [case for case in numbers if case[1] == int(number)] or [(kind, int(number))]
+        cases = [(kind, int(number))]
     with tempfile.TemporaryDirectory(prefix="mgaudit-fuzz-") as folder:
-        outcomes = _all_outcomes(numbers, options.seed, options.jobs, Path(folder), options.keep)
+        outcomes = _all_outcomes(cases, options, Path(folder))
+    if options.lines:
+        for outcome in outcomes:
+            print(f"{outcome.kind}:{outcome.number} {outcome.code} {outcome.last_line}")
     return _print(outcomes)
 
 
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    add = parser.add_argument
+    add("--commands", type=int, default=2000, help="settings and command lines")
+    add("--data", type=int, default=500, help="data, result and cache files")
+    add("--studies", type=int, default=200, help="study files")
+    add("--seed", type=int, default=0)
+    add("--jobs", type=int, default=2)
+    add("--only", default="", help="only this kind of case, as KIND or KIND:NUMBER")
+    add("--no-runs", action="store_true", help="leave out damaged results and caches of a run")
+    add("--seconds", type=int, default=MOST_SECONDS, help="most processor time of a case")
+    add("--mebibytes", type=int, default=MOST_MEBIBYTES, help="most memory of a case")
+    add("--fault", choices=FAULTS, help="what every case does, which tests this program")
+    add("--lines", action="store_true", help="print the last line of every case")
+    add("--keep", type=Path, help="directory for the cases that failed")
+    return parser
+
+
 def _all_outcomes(
-    numbers: Sequence[tuple[str, int]], seed: int, jobs: int, folder: Path, keep: Path | None
+    cases: Sequence[tuple[str, int]], options: argparse.Namespace, folder: Path
 ) -> list[Outcome]:
-    """Runs the cases in `jobs` processes, which are forked once everything is imported."""
-    _import_everything()
-    material = Material.made(folder / "material")
+    """Runs the cases in some processes, which are forked once everything is imported."""
+    for module in IMPORTED:
+        importlib.import_module(module)
+    material = Material.made(folder / "material", with_run=not options.no_runs)
     _plan_only()
     workers = []
-    for worker in range(jobs):
+    for worker in range(options.jobs):
         process = os.fork()
         if process == 0:
-            code = 1
-            try:
-                outcomes = [
-                    _outcome(case, seed, material, folder / f"worker-{worker}", keep)
-                    for case in numbers[worker::jobs]
-                ]
-                values = [asdict(outcome) for outcome in outcomes]
-                (folder / f"worker-{worker}.json").write_text(json.dumps(values))
-                code = 0
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                os._exit(code)
+            _work(cases[worker :: options.jobs], options, material, folder / f"worker-{worker}")
         workers.append(process)
     for process in workers:
         if os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) != 0:
@@ -112,10 +125,23 @@ def _all_outcomes(
     return [Outcome(**values) for file in files for values in json.loads(file.read_text())]
 
 
-def _import_everything() -> None:
-    import opacus.accountants  # noqa: F401
-    import pandas  # noqa: F401
-    import sklearn.datasets  # noqa: F401
+def _work(
+    cases: Sequence[tuple[str, int]],
+    options: argparse.Namespace,
+    material: Material,
+    folder: Path,
+) -> None:
+    """Runs the cases in this process, writes their outcomes to a file, and ends the process."""
+    code = 1
+    try:
+        outcomes = [_outcome(case, options, material, folder) for case in cases]
+        values = [asdict(outcome) for outcome in outcomes]
+        folder.with_suffix(".json").write_text(json.dumps(values))
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
 
 
 def _plan_only() -> None:
@@ -156,19 +182,19 @@ def _plan_only() -> None:
 
 
 def _outcome(
-    case: tuple[str, int], seed: int, material: Material, folder: Path, keep: Path | None
+    case: tuple[str, int], options: argparse.Namespace, material: Material, folder: Path
 ) -> Outcome:
     """Runs one case in a new process and returns its outcome."""
     kind, number = case
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    drawn = material.case(kind, number, seed)
+    drawn = material.case(kind, number, options.seed)
     home = folder / "home"
     _write(drawn, material, home)
     started = time.monotonic()
     process = os.fork()
     if process == 0:
-        _run(drawn, folder)
+        _run(drawn, folder, options)
     status, usage, is_killed = _waited(process, started)
     seconds = time.monotonic() - started
     code = os.waitstatus_to_exitcode(status)
@@ -176,15 +202,16 @@ def _outcome(
     outcome = OK
     if is_killed or code == -signal.SIGXCPU:
         outcome = HANG
-    elif usage.ru_maxrss * 1024 > MOST_BYTES:
+    elif usage.ru_maxrss > 1024 * options.mebibytes:
         outcome = MEMORY
     elif code < 0:
         outcome = SIGNAL
     elif code not in EXPECTED_CODES or "Traceback (most recent call last)" in printed:
         outcome = TRACEBACK
+    keep = options.keep
     if outcome != OK and keep is not None:
         shutil.copytree(
-            folder, keep / f"{seed}-{kind}-{number}", symlinks=True, dirs_exist_ok=True,
+            folder, keep / f"{options.seed}-{kind}-{number}", symlinks=True, dirs_exist_ok=True,
             ignore=shutil.ignore_patterns("fifo", "cache", "loop"),
         )  # fmt: skip
     shown = tuple(argument[:200].encode(errors="replace").decode() for argument in drawn.arguments)
@@ -207,7 +234,7 @@ def _write(case: Case, material: Material, home: Path) -> None:
     (home / "loop").symlink_to("loop")
 
 
-def _run(case: Case, folder: Path) -> None:
+def _run(case: Case, folder: Path, options: argparse.Namespace) -> None:
     """Runs the command in this process, and ends it with the exit code of the command."""
     code = 1
     try:
@@ -221,9 +248,10 @@ def _run(case: Case, folder: Path) -> None:
         if case.runs:
             os.environ["FUZZ_RUN"] = "1"
         own_size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (own_size + MOST_BYTES,) * 2)
-        resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, MOST_SECONDS + 1))
+        resource.setrlimit(resource.RLIMIT_AS, (own_size + 2**20 * options.mebibytes,) * 2)
+        resource.setrlimit(resource.RLIMIT_CPU, (options.seconds, options.seconds + 1))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        _do(options.fault)
         code = _code(case)
     except Planned:
         code = 0
@@ -235,6 +263,15 @@ def _run(case: Case, folder: Path) -> None:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         os._exit(code)
+
+
+def _do(fault: str | None) -> None:
+    if fault == TRACEBACK:
+        raise RuntimeError(fault)
+    if fault == SIGNAL:
+        os.abort()
+    while fault == HANG:
+        pass
 
 
 def _code(case: Case) -> int:

@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +80,15 @@ class Material:
     studies: dict[str, bytes]
 
     @classmethod
-    def made(cls, folder: Path) -> "Material":
-        """Returns the material; a small audit is run in `folder`."""
+    def made(cls, folder: Path, with_run: bool) -> "Material":
+        """Returns the material; `with_run`, a small audit is run in `folder`."""
         folder.mkdir()
+        shipped = Path(__file__).resolve().parent.parent / "studies"
+        studies = {name: (shipped / f"{name}.toml").read_bytes() for name in STUDIES}
+        if not with_run:
+            (folder / "runs").mkdir()
+            studies["settings"] = studies[STUDIES[0]]
+            return cls(folder, _valid_files(), studies)
         environment = os.environ | {"MGAUDIT_CACHE": str(folder / "cache")}
         command = [sys.executable, "-m", "mgaudit", "run", *TINY_RUN, "--out", str(folder / "out")]
         subprocess.run(command, check=True, env=environment)
@@ -92,8 +97,6 @@ class Material:
         run.rename(folder / "runs" / "run")
         for report in ("report.html", "report.pdf"):
             (folder / "runs" / "run" / report).unlink()
-        shipped = Path(__file__).resolve().parent.parent / "studies"
-        studies = {name: (shipped / f"{name}.toml").read_bytes() for name in STUDIES}
         studies["settings"] = (folder / "runs" / "run" / "settings.toml").read_bytes()
         return cls(folder, _valid_files(), studies)
 
@@ -552,6 +555,7 @@ GENERATORS = {
     "cache": ("data", 0.1),
     "study": ("studies", 1.0),
 }
+OF_RUNS = ("result", "cache")
 CASES: dict[str, Callable[[Material, Draw], Case]] = {
     "command": _command,
     "settings": _settings,
@@ -560,4 +564,3 @@ CASES: dict[str, Callable[[Material, Draw], Case]] = {
     "cache": _cache,
     "study": _study,
 }
-_ = partial

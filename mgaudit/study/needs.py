@@ -150,9 +150,11 @@ def _size_of_logits(arm: Arm, design: Design) -> float:
 def _missing_models(arm: Arm, design: Design) -> int:
     """Returns how many models of an arm have no file in the cache."""
     folder = ensemble_folder(arm, design)
-    models = arm.settings.models
-    there = sum(folder.model_path(index).exists() for index in range(models))
-    return models - there
+    try:
+        names = set(os.listdir(folder.path))
+    except OSError:  # there is no such folder yet
+        return arm.settings.models
+    return sum(folder.model_path(index).name not in names for index in range(arm.settings.models))
 
 
 def _training(arm: Arm, design: Design, size: float, missing: int, jobs: int) -> float:

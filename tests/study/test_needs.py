@@ -113,9 +113,8 @@ def test_the_disk_of_the_results_is_checked_too(
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=10**6))
     monkeypatch.setattr(module, "SCORE_BYTES", 10**6)
-    monkeypatch.setattr(
-        module, "_existing", lambda folder: Path("/proc" if folder.name == "r" else "/")
-    )
+    of_disk = {"r": Path("/proc")}
+    monkeypatch.setattr(module, "_existing", lambda folder: of_disk.get(folder.name, Path("/")))
     with pytest.raises(UsageError, match="--out in /proc"):
         check_needs([(plan.design, plan.arms)], 1, tmp_path / "r")
 
