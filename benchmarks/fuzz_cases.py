@@ -7,6 +7,7 @@ import gzip
 import io
 import os
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +30,10 @@ NUMBERS = (
     *("0x10", "1_000", "１", "٣", "", " ", "1.5", "-0", "+3", "1e3", "none", "true", "1/3", "²"),
 )
 WHOLE = ("0", "-1", "1", "2", "3", "7", "64", "1000", "65537", "1000000", "1000000000", "1" * 19)
+FLOATS = (
+    *("0", "0.3", "0.5", "0.999999999999", "1", "8", "50", "1e-16", "1e-300", "5e-324", "1e300"),
+    *("1000000", "0.05", "1e-5", "2"),
+)
 TEXTS = (
     *(
         "",
@@ -203,6 +208,27 @@ def _value(draw: Draw) -> str:
     return draw.choice((_number(draw), draw.choice(WHOLE), draw.choice(TEXTS), _widths(draw)))
 
 
+def _typed(draw: Draw, kind: object) -> str:
+    """Returns a value of a type that is extreme, and four times in ten any value."""
+    if draw.random() < 0.4:
+        return _value(draw)
+    if kind is bool:
+        return draw.choice(("true", "false"))
+    if kind is tuple:
+        return _widths(draw)
+    if kind is str:
+        return draw.choice(TEXTS)
+    return draw.choice(WHOLE[2:] if kind is int else FLOATS)
+
+
+def _type_of(hint: object) -> object:
+    """Returns bool, int, float, tuple or str, whichever the text of an annotation has first."""
+    text = str(hint)
+    names = {"bool": bool, "tuple": tuple, "float": float, "int": int}
+    found = [name for name in names if name in text]
+    return names[min(found, key=text.index)] if found else str
+
+
 def _widths(draw: Draw) -> str:
     count = draw.choice((0, 1, 2, 3, 3, 50, 3000))
     return "x".join(draw.choice(WHOLE) for _ in range(count))
@@ -213,11 +239,13 @@ def _choice(draw: Draw, registry: Mapping[str, Any]) -> str:
     import inspect
 
     name = draw.choice(list(registry))
-    parameters = [
-        key for key in inspect.signature(registry[name]).parameters if key not in SUPPLIED
-    ]
-    chosen = draw.sample(parameters, draw.randint(0, len(parameters)))
-    options = ",".join(f"{key}={_value(draw)}" for key in chosen)
+    signature = inspect.signature(registry[name])
+    parameters = [key for key in signature.parameters if key not in SUPPLIED]
+    required = [key for key in parameters if signature.parameters[key].default is inspect._empty]
+    chosen = draw.sample(parameters, min(draw.choice((0, 1, 1, 2, 9)), len(parameters)))
+    types = {key: _type_of(signature.parameters[key].annotation) for key in parameters}
+    keys = dict.fromkeys([*required, *chosen])
+    options = ",".join(f"{key}={_typed(draw, types[key])}" for key in keys)
     text = f"{name}:{options}" if options else name
     if draw.random() < 0.15:
         text = f"{name}:{_value(draw)}"
@@ -263,7 +291,7 @@ def _setting(draw: Draw, argument: Any) -> str:
         return str(draw.choice(argument.values))
     if argument.name == "canaries":
         return f"{draw.choice(('mislabelled', 'natural', 'x'))}:{_value(draw)}"
-    return draw.choice((_number(draw, WHOLE), _value(draw), _number(draw)))
+    return _typed(draw, argument.kind)
 
 
 def _argv(draw: Draw, arguments: Sequence[Any], most: int = 5) -> list[str]:
@@ -345,7 +373,9 @@ OTHER_COMMANDS = (
 
 
 def _toml_value(draw: Draw, depth: int = 0) -> str:
-    kind = draw.randrange(9)
+    kind = draw.randrange(25)
+    if kind > 8:
+        return draw.choice((*WHOLE, *FLOATS))
     if kind < 2:
         return draw.choice((*NUMBERS[:20], "9223372036854775807", "1e400", "0x10", "1_000"))
     if kind < 4:
@@ -389,8 +419,22 @@ def _settings_toml(draw: Draw, keys: Sequence[str]) -> bytes:
     for key in draw.sample(list(keys), draw.randint(1, 6)):
         value = made[key]() if key in made and draw.random() < 0.75 else _toml_value(draw)
         lines.append(f"{key} = {value}")
-    lines += draw.choice((NASTY_TABLES[draw.randrange(len(NASTY_TABLES))], [], []))
+    lines += draw.choice((draw.choice(NASTY_TABLES), [], [], []))
     return "\n".join(lines).encode()
+
+
+def _mutated_toml(content: bytes, draw: Draw) -> bytes:
+    """Returns a TOML file with other values, or mutated as any other file."""
+    if draw.random() < 0.3:
+        return mutated(content, draw)
+    text = content.decode()
+    for _ in range(draw.choice((1, 1, 2, 4))):
+        values = list(
+            re.finditer(r"(?<==) *([^\n\[\]{}=]+)$|(?<=[\[,]) *[^,\[\]]+", text, re.MULTILINE)
+        )
+        value = draw.choice(values)
+        text = f"{text[: value.start()]} {_toml_value(draw)} {text[value.end() :]}"
+    return text.encode("utf-8", "replace")
 
 
 def _list(draw: Draw, item: Callable[[], str]) -> str:
@@ -421,7 +465,7 @@ def _settings(material: Material, draw: Draw) -> Case:
     keys += ("device", "stack", "duplicates", "held_out", "searches", "canaries", "training")
     content = _settings_toml(draw, keys)
     if draw.random() < 0.3:
-        content = mutated(material.studies["settings"], draw)
+        content = _mutated_toml(material.studies["settings"], draw)
     command = draw.choice((["run"], ["run", *TINY_RUN[:4]], ["audit-dp"], ["compare"]))
     option = [] if command == ["compare"] else ["--settings"]
     dry = ["--dry-run"] if command == ["compare"] else []
@@ -435,7 +479,7 @@ def _study(material: Material, draw: Draw) -> Case:
     keys = ("title", "note", "dataset", "datasets", "target", "targets", "seed", "seeds", "models")
     keys += ("attacks", "queries", "schemes", "arms", "notes", "stacks", "training", "canaries")
     if draw.random() < 0.6:
-        content = mutated(material.studies[draw.choice((*STUDIES, "settings"))], draw)
+        content = _mutated_toml(material.studies[draw.choice((*STUDIES, "settings"))], draw)
     else:
         content = _settings_toml(draw, keys)
     words = ["compare", "study.toml", "--dry-run", "--jobs", "1", "--stack", "1"]
