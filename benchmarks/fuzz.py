@@ -134,8 +134,14 @@ def _work(
     """Runs the cases in this process, writes their outcomes to a file, and ends the process."""
     code = 1
     try:
-        outcomes = [_outcome(case, options, material, folder) for case in cases]
-        values = [asdict(outcome) for outcome in outcomes]
+        values = []
+        for case in cases:
+            outcome = _outcome(case, options, material, folder)
+            values.append(asdict(outcome))
+            if outcome.outcome != OK:
+                print(f"{outcome.outcome} {outcome.kind}:{outcome.number}", flush=True)
+            elif len(values) % 100 == 0:
+                print(f"{len(values)} cases", file=sys.stderr, flush=True)
         folder.with_suffix(".json").write_text(json.dumps(values))
         code = 0
     except BaseException:
