@@ -299,6 +299,7 @@ def estimate(
     from mgaudit.compute.parallel import default_jobs
     from mgaudit.study.comparison import plan_comparison
     from mgaudit.study.estimate import estimated
+    from mgaudit.study.needs import check_needs, needs_of
 
     workers, progress = checked_jobs(jobs), progress or on_stderr(quiet)
     progress.stage("loading data and settings")
@@ -307,7 +308,12 @@ def estimate(
     if tuning is not None and grid.examples is None:
         grid = grid.model_copy(update={"held_out": True})
     plan = plan_comparison(grid, progress)
-    time = estimated(plan.cells, workers or default_jobs(plan.device), progress)
+    jobs = workers or default_jobs(plan.device)
+    studies = [(cell.design, cell.arms) for cell in plan.cells]
+    check_needs(studies, jobs, None)
+    time = estimated(plan.cells, jobs, progress)
+    needs = needs_of(studies, jobs)
+    time = replace(time, memory=needs.memory, disk=needs.cache + needs.results)
     if tuning is None:
         return time
     from mgaudit.tuning.tune import search_trainings

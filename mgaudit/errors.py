@@ -1,6 +1,7 @@
-"""The error of a user's mistake and the warning beside it: a leaf that all packages may import."""
+"""The error of a user's mistake, a warning, and limits on what users give: a leaf."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from difflib import get_close_matches
 
 LONGEST_VALUE = 1000  # characters of a value that a message shows
@@ -44,6 +45,33 @@ class UsageError(ValueError):
 
 class ChangedSettingsWarning(UserWarning):
     """Settings that a run wrote were changed afterwards, and are used as they are now."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The largest number of something, which is checked before work on it starts.
+
+    Args:
+        rule: The rule, with `{}` for the number, such as "must have at most {} columns".
+        most: The largest number that is accepted.
+        way_out: What to do instead.
+    """
+
+    rule: str
+    most: int
+    way_out: str
+
+    def check(self, key: str, number: float) -> None:
+        """Raises UsageError for a larger number; the message begins with `key`.
+
+        >>> Limit("must have at most {} arms", 1000, "compare fewer").check("study", 1001)
+        Traceback (most recent call last):
+        ...
+        mgaudit.errors.UsageError: study must have at most 1,000 arms, got 1,001; compare fewer
+        """
+        if number > self.most:
+            rule = self.rule.format(f"{self.most:,}")
+            raise UsageError(key, rule, f"{number:,}", self.way_out)
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:

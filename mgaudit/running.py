@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mgaudit.errors import UsageError
 from mgaudit.failure import RunFailedError, temporary_log
+from mgaudit.limits import JOBS as JOBS_LIMIT
 from mgaudit.progress_bars import ProgressBars
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.dp_audit import DPAuditResult
@@ -68,21 +69,28 @@ def as_list(values: Any, whole: type = str) -> list[Any] | None:
 
 
 def checked_jobs(jobs: int | None) -> int | None:
-    """Returns the number of worker processes. Raises UsageError unless it is None or at least 1."""
-    return None if jobs is None else int(checked_argument(JOBS, jobs))
+    """Returns the number of worker processes. Raises UsageError unless it is None or in range."""
+    if jobs is None:
+        return None
+    checked = int(checked_argument(JOBS, jobs))
+    JOBS_LIMIT.check("jobs", checked)
+    return checked
 
 
 def run_study_plan(plan: "Plan", jobs: int | None, out: Path, progress: ProgressBars) -> Finished:
     """Runs one study in a new run directory inside `out`."""
     from mgaudit.compute.parallel import default_jobs
+    from mgaudit.study.needs import check_needs
     from mgaudit.study.study import run_study
 
+    workers = jobs or default_jobs(plan.design.device)
+    check_needs([(plan.design, plan.arms)], workers, out)
     folder = RunFolder.create(out, plan.slug, plan.sha256)
     with recorded(folder, progress):
         folder.begin(plan.settings.as_dict())
         announce(plan.design.notes, progress)
         progress.models_planned(len(plan.arms) * plan.settings.models)
-        study, arrays = run_study(plan, jobs or default_jobs(plan.design.device), progress)
+        study, arrays = run_study(plan, workers, progress)
         record = ResultRecord(
             title="", note="", command=RUN_COMMAND, settings=study.settings, studies=[study]
         )
@@ -95,7 +103,10 @@ def run_comparison_plan(
     """Runs the studies of a grid in one new run directory inside `out`."""
     from mgaudit.compute.parallel import default_jobs
     from mgaudit.study.comparison import run_comparison
+    from mgaudit.study.needs import check_needs
 
+    workers = jobs or default_jobs(plan.device)
+    check_needs([(cell.design, cell.arms) for cell in plan.cells], workers, out)
     folder = RunFolder.create(out, plan.slug, plan.sha256)
     with recorded(folder, progress):
         folder.begin(plan.settings.as_dict())
@@ -103,7 +114,7 @@ def run_comparison_plan(
         announce(dict.fromkeys(notes), progress)
         counts = [len(cell.arms) * cell.settings.models for cell in plan.cells]
         progress.models_planned(sum(counts))
-        record, arrays = run_comparison(plan, jobs or default_jobs(plan.device), progress)
+        record, arrays = run_comparison(plan, workers, progress)
         return written(record, arrays, folder, progress)
 
 
@@ -113,12 +124,15 @@ def run_dp_audit_plan(
     """Runs an audit of DP-SGD in a new run directory inside `out`."""
     from mgaudit.compute.parallel import default_jobs
     from mgaudit.study.dp_audit import run_dp_audit
+    from mgaudit.study.needs import check_needs
 
+    workers = jobs or default_jobs(plan.design.device)
+    check_needs([(plan.design, [plan.arm])], workers, out)
     folder = RunFolder.create(out, plan.slug, plan.sha256)
     with recorded(folder, progress):
         folder.begin(plan.settings.as_dict())
         announce(plan.design.notes, progress)
-        record, arrays = run_dp_audit(plan, jobs or default_jobs(plan.design.device), progress)
+        record, arrays = run_dp_audit(plan, workers, progress)
         progress.stage(WRITING)
         folder.write_result(record, [arrays])
         folder.write_reports(DEFAULT_FORMATS)
@@ -134,7 +148,10 @@ def run_checkpoint_plan(
     """
     from mgaudit.checkpoint.audit import run_checkpoint_audit
     from mgaudit.compute.parallel import default_jobs
+    from mgaudit.study.needs import check_needs
 
+    workers = jobs or default_jobs(plan.design.device)
+    check_needs([(plan.design, [plan.arm])], workers, out)
     folder = RunFolder.create(out, plan.slug, plan.sha256)
     with recorded(folder, progress):
         folder.begin(plan.settings.as_dict())
@@ -142,9 +159,7 @@ def run_checkpoint_plan(
             write_atomically(folder.path / name, content)
         announce(plan.outputs.notes, progress)
         progress.models_planned(plan.settings.models)
-        study, arrays = run_checkpoint_audit(
-            plan, jobs or default_jobs(plan.design.device), progress
-        )
+        study, arrays = run_checkpoint_audit(plan, workers, progress)
         record = ResultRecord(
             title="",
             note="",

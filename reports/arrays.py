@@ -3,7 +3,8 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,10 @@ from numpy.typing import NDArray
 from mgaudit.errors import UsageError
 from mgaudit.reports.checksums import open_checked
 from mgaudit.reports.files import ARRAYS_FILE
+from mgaudit.reports.limits import ARRAYS_BYTES, ARRAYS_RATIO
 
 RUN_AGAIN = "run it again"
+FREE_BYTES = 2**28  # unpacked, for which any ratio is accepted
 
 # By name: `membership`, `labels` and `roc_fpr` of the study, and the arms' (see `array_name`).
 Arrays = dict[str, NDArray[Any]]
@@ -81,6 +84,7 @@ def read_arrays(folder: Path, studies: int) -> list[Arrays]:
     arrays: list[Arrays] = [{} for _ in range(studies)]
     try:
         with open_checked(path) as file:
+            _check_size(path, file)
             archive = np.load(file, allow_pickle=False)
             for name in archive.files:
                 study, _, rest = name.partition("/")
@@ -94,3 +98,13 @@ def read_arrays(folder: Path, studies: int) -> list[Arrays]:
         rule = f"cannot be read: it is not an archive of numerical arrays ({kind})"
         raise UsageError(str(path), rule, None, RUN_AGAIN) from error
     return arrays
+
+
+def _check_size(path: Path, file: IO[bytes]) -> None:
+    """Raises UsageError for an archive that unpacks to more than scores can. Rewinds the file."""
+    with ZipFile(file) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+    ARRAYS_BYTES.check(str(path), unpacked)
+    if unpacked > FREE_BYTES:
+        ARRAYS_RATIO.check(str(path), unpacked // max(path.stat().st_size, 1))
+    file.seek(0)

@@ -18,6 +18,7 @@ from mgaudit.reports.earlier_versions import OLDEST_VERSION, converted, converte
 from mgaudit.reports.files import ARRAYS_FILE, RESULT_FILE
 from mgaudit.reports.findings import Analysis
 from mgaudit.reports.input_checks import InputChecks
+from mgaudit.reports.limits import RESULT_BYTES
 from mgaudit.reports.record import ChoiceRecord, Estimate, NamedChoice, Record
 from mgaudit.reports.risk import Risk
 from mgaudit.reports.search_record import SearchRecord
@@ -491,6 +492,7 @@ def read_result(folder: Path) -> tuple[Result, list[Arrays]]:
         raise UsageError(
             str(folder), rule, None, "`mgaudit run` and `mgaudit compare` make such folders"
         )
+    RESULT_BYTES.check(str(path), path.stat().st_size)
     stored = read_checked(path)
     try:
         content = json.loads(stored.decode())

@@ -21,7 +21,9 @@ from mgaudit.errors import UsageError
 from mgaudit.targets.fitting.recipe import Target, initial_model
 from mgaudit.targets.fitting.stack import ModelStack, without_vmap_warnings
 from mgaudit.targets.fitting.traits import Traits
+from mgaudit.targets.free_memory import check_memory
 from mgaudit.targets.global_random import refuse_global_draws
+from mgaudit.targets.limits import WEIGHTS
 from mgaudit.targets.network_output import logits_of, refuse_probabilities, require_logits
 from mgaudit.targets.network_weights import (
     check_gradients,
@@ -30,6 +32,7 @@ from mgaudit.targets.network_weights import (
     is_same_state,
     unused_weights,
 )
+from mgaudit.targets.networks.network import Network
 from mgaudit.targets.own_module import RAISED, error_line, short_error_line
 from mgaudit.targets.querying.gradients import gradient_norms, gradient_norms_one_by_one
 from mgaudit.targets.seeds import default_generators_seeded, torch_generator
@@ -39,6 +42,8 @@ from mgaudit.targets.stacked_gradients import (
     same_gradients,
 )
 
+# Bytes: three models in the check; in training the weights, gradients, momentum and a copy.
+MEMORY_OF_A_WEIGHT = 16
 NETWORK = nn.Module  # the base class of a target
 EXAMPLES = 4
 WRAPPED = (torch.jit.ScriptModule, nn.DataParallel, nn.parallel.DistributedDataParallel)
@@ -90,6 +95,7 @@ def check_target(name: str, target: Target, input_shape: tuple[int, ...], classe
             _restore_default_dtype(dtype)
 
     try:
+        _refuse_large(target, input_shape, classes)
         model = build(0)
         _require_plain_module(model)
         other = build(1)
@@ -105,6 +111,24 @@ def check_target(name: str, target: Target, input_shape: tuple[int, ...], classe
             raise
         raise error.inside(key) from error
     return replace(traits, same_start=same_start)
+
+
+def _refuse_large(target: Target, input_shape: tuple[int, ...], classes: int) -> None:
+    """Raises UsageError for a built-in network with too many weights, before they are drawn.
+
+    Only built-in networks are known to be built without memory, on torch's device "meta".
+    """
+    built = getattr(target, "build", target)  # of a choice of the settings
+    if not (isinstance(built, type) and issubclass(built, Network)):
+        return
+    if not built.__module__.startswith(f"{__name__.rpartition('.')[0]}."):
+        return
+    with torch.device("meta"), default_generators_seeded(0):
+        model = target(input_shape, classes)
+    count = sum(weights.numel() for weights in model.state_dict().values())
+    WEIGHTS.check("", count)
+    what = f"{count:,} weights"
+    check_memory("", MEMORY_OF_A_WEIGHT * count, what, WEIGHTS.way_out)
 
 
 def _restore_default_dtype(dtype: torch.dtype) -> None:

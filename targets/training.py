@@ -5,7 +5,15 @@ from dataclasses import Field, dataclass, fields
 from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
 
 from mgaudit.errors import UsageError
+from mgaudit.targets.limits import BATCH_SIZE, CLIENTS, EPOCHS, LOCAL_STEPS
 from mgaudit.targets.ranges import Range, fits_64_bits, range_in
+
+LIMITS = {
+    "epochs": EPOCHS,
+    "batch_size": BATCH_SIZE,
+    "clients": CLIENTS,
+    "local_steps": LOCAL_STEPS,
+}
 
 Augment = Literal["none", "flips", "crops"]
 Precision = Literal["float32", "tf32", "bf16"]
@@ -80,6 +88,8 @@ class Training:
     def __post_init__(self) -> None:
         for field in fields(self):
             _check(field, getattr(self, field.name))
+        for name, limit in LIMITS.items():
+            limit.check(name, getattr(self, name))
         if self.clients == 1 and self.local_steps > 1:
             raise UsageError(
                 "local_steps",

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.errors import UsageError
+from mgaudit.limits import MEMBERS
 from mgaudit.targets.arrays.array_like import first_index, to_array
 from mgaudit.targets.arrays.finite import real_numbers
 from mgaudit.targets.arrays.npy_array import load_npy
@@ -18,6 +19,7 @@ from mgaudit.targets.home import with_home
 
 Indices = NDArray[np.int64]
 RANGES = re.compile(r"\d+:\d+(,\d+:\d+)*")  # such as 0:600, without its end as in Python
+MOST_DIGITS = 20
 TEXT_FILES = (".txt", ".csv", ".tsv")
 FORMS = "give indices, a mask, a range such as 0:600, or a .npy, .txt or .csv file with them"
 TRUTHS = {"true": 1.0, "false": 0.0}
@@ -169,9 +171,11 @@ def _numbers(key: str, array: NDArray[Any]) -> NDArray[Any]:
 def _of_ranges(key: str, text: str) -> NDArray[np.float64]:
     parts = []
     for part in text.split(","):
-        first, end = (int(number) for number in part.split(":"))
-        if first >= end or end > 10**9:
+        # Python refuses to read numbers of thousands of digits.
+        first, end = (int(number[:MOST_DIGITS]) for number in part.split(":"))
+        if first >= end:
             raise UsageError(key, "must be a range FIRST:END with FIRST < END", part)
+        MEMBERS.check(key, end)
         parts.append(np.arange(first, end, dtype=np.float64))
     return np.concatenate(parts)
 

@@ -18,6 +18,7 @@ from mgaudit.cli.encoding import replace_missing_characters
 from mgaudit.cli.own_output import is_redirected
 from mgaudit.cli.parser_errors import line_of
 from mgaudit.errors import ChangedSettingsWarning, UsageError
+from mgaudit.exhausted import disk_line, is_disk_full, is_out_of_memory, memory_line
 from mgaudit.failure import RunFailedError, temporary_log
 from mgaudit.interrupts import described_interruption, exit_code, interrupt_on_signals
 
@@ -82,6 +83,9 @@ def _ended_by(error: BaseException) -> int:
         print_error(UNWRITABLE.format(error.strerror))
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - Python flushes it when it ends
         return FAILED
+    if is_out_of_memory(error):
+        print_error(f"error: {memory_line(error)}")
+        return FAILED
     log = temporary_log([traceback.format_exc()])
     print_error(f"error: the command failed: {described(error)}; {log}")
     return FAILED
@@ -110,6 +114,11 @@ def user_errors(kept: str = "") -> Iterator[None]:
     except (UsageError, OSError) as error:
         print_error(f"error: {described(error)}")
         raise typer.Exit(WRONG_USAGE) from None
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        print_error(f"error: {memory_line(error)}")
+        raise typer.Exit(FAILED) from None
 
 
 @contextmanager
@@ -135,7 +144,11 @@ def described(error: BaseException, folder: "RunFolder | None" = None) -> str:
     >>> described(KeyError("logits")), described(ValueError("kappa must be >= 0"))
     ("KeyError: 'logits'", 'kappa must be >= 0')
     """
+    if is_out_of_memory(error):
+        return memory_line(error)
     message = " ".join(str(error).split())
+    if isinstance(error, OSError) and is_disk_full(error) and error.strerror:
+        return disk_line(error, None if folder is None else folder.path)
     if isinstance(error, OSError) and error.strerror:
         if error.filename is None and folder is not None:
             from mgaudit.targets.cache import cache_folder

@@ -7,6 +7,7 @@ from mgaudit.analysis.detectable import POWER, Detectable
 from mgaudit.cli.console import out
 from mgaudit.reports.metric_names import fpr_of, is_tpr
 from mgaudit.study.estimate import CellTime, PlanTime
+from mgaudit.targets.free_memory import size_text
 from mgaudit.time_text import time_text
 
 TITLE = f"smallest true effects that are detected with {100 * POWER:.0f} % power"
@@ -28,6 +29,8 @@ def print_estimate(estimate: PlanTime) -> None:
     total = f"about {time_text(estimate.seconds)} with {workers}"
     line = f"{total}, reports not counted; measured on this machine"
     out.print(line, highlight=False, soft_wrap=True)
+    sizes = f"{size_text(estimate.memory)} of memory and {size_text(estimate.disk)} on disk"
+    out.print(f"at least {sizes}", highlight=False, soft_wrap=True)
     if estimate.search_models:
         searches = f"searches for settings train up to {estimate.search_models} models before"
         line = f"{searches}; their time is not counted, and training takes other times after them"

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from mgaudit.failure import RunFailedError
+from mgaudit.limits import LOGGED_BYTES
 
 STDOUT, STDERR = 1, 2  # file descriptors
-MOST_BYTES = 2**20  # of the output that is added to the log
 HEADING = "\nOutput of your own code:\n"
 
 
@@ -175,7 +175,7 @@ def _add_to_log(file: BinaryIO, folder: Path) -> None:
     log = folder / LOG_FILE
     with suppress(OSError):
         file.seek(0)
-        text = file.read(MOST_BYTES).decode(errors="backslashreplace")
+        text = file.read(LOGGED_BYTES.most).decode(errors="backslashreplace")
         if text.strip():
             with log.open("a", encoding="utf-8", errors="backslashreplace") as lines:
                 lines.write(HEADING + text)

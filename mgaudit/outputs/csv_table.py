@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.errors import UsageError
+from mgaudit.limits import SCORE_ROWS
 from mgaudit.outputs.outputs_file import shown
 from mgaudit.outputs.table import HEADER, Column, Table, find_columns, refuse_cell
+from mgaudit.targets.free_memory import check_memory
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -23,6 +25,7 @@ SEPARATORS = (",", ";", "\t")
 OPENERS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 ENCODING = "save it as CSV with the encoding UTF-8"
+MEMORY_OF_A_ROW = 200  # bytes, of the arrays that are made of all rows
 CHUNK = 20_000  # rows that are converted at once
 Rows = tuple[list[list[str]], list[int]]
 
@@ -91,6 +94,8 @@ def _table(key: str, reader: "Reader", names: list[str]) -> Table:
     texts = {name: _Codes() for name in positions if name != "score"}
     codes: dict[str, list[NDArray[np.int64]]] = {name: [] for name in texts}
     for rows, numbers in _chunks(key, reader, names):
+        SCORE_ROWS.check(key, len(lines) + len(rows))
+        check_memory(key, MEMORY_OF_A_ROW * len(lines), "more rows", SCORE_ROWS.way_out)
         cells = list(zip(*rows, strict=True))
         scores.append(_numbers(key, cells[positions["score"]], numbers))
         lines += numbers

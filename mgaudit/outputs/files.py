@@ -40,6 +40,8 @@ def read_outputs(path: Path) -> OutputsFile:
             return read_lira_folder(path)
         if not path.exists():
             _refuse_missing(path)
+        if not path.is_file():  # a pipe would wait for a writer
+            raise UsageError(shown(path), f"must be {KINDS}", "a device or pipe")
         return _reader(path)(path)
     except OSError as error:
         rule = f"cannot be read: {error.strerror or error}"
@@ -53,8 +55,6 @@ def _reader(path: Path) -> Callable[[Path], OutputsFile]:
     suffix = suffixes[-1] if suffixes else ""
     if suffix in READERS:
         return READERS[suffix]
-    if not path.is_file():
-        raise UsageError(shown(path), f"must be {KINDS}", "a device or pipe")
     with path.open("rb") as file:
         start = file.read(4)
     if start in FIRST_BYTES and not suffix:

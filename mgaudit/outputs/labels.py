@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from mgaudit.errors import UsageError
 from mgaudit.targets.arrays.array_like import Array, describe_index, first_index, to_array
 from mgaudit.targets.arrays.finite import real_numbers
+from mgaudit.targets.limits import CLASSES
 
-MOST_CLASSES = 100_000  # every class has a name, so huge numbers would exhaust the memory
 NUMBERED = "number the classes with numpy.unique(labels, return_inverse=True)[1]"
 EXAMPLE = ("example",)
 
@@ -126,7 +126,7 @@ def _check_whole(key: str, numbers: NDArray[np.floating]) -> None:
 
 
 def _check_range(key: str, numbers: NDArray[np.floating], classes: int | None) -> None:
-    limit = MOST_CLASSES if classes is None else classes
+    limit = CLASSES.most if classes is None else classes
     is_wrong = (numbers < 0) | (numbers >= limit)
     if not is_wrong.any():
         return

@@ -18,6 +18,7 @@ from mgaudit.outputs.outputs_file import OutputsFile, counted, natural_order, sh
 from mgaudit.targets.arrays.array_like import Array
 from mgaudit.targets.arrays.finite import real_numbers, refuse_not_finite
 from mgaudit.targets.arrays.npy_array import load_npy
+from mgaudit.targets.free_memory import check_memory
 
 LOGITS, SCORES, KEEP = "logits", "scores", "keep.npy"
 LABELS, INPUTS = "y_train.npy", "x_train.npy"
@@ -30,6 +31,7 @@ SHAPES = {
     "(examples, classes)",
     SCORES: "(examples,) or (examples, augmentations)",
 }
+MEMORY_OF_A_BYTE = 3  # the outputs, and what attacks make of them
 AXES = {LOGITS: ("example", "augmentation", "class"), SCORES: ("example", "augmentation")}
 
 
@@ -65,6 +67,9 @@ def read_lira_folder(folder: Path) -> OutputsFile:
     kind = _kind_of_outputs(folder, experiments, labels_file is not None)
     models = [_model(experiment, kind) for experiment in experiments]
     _check_shapes(models)
+    size = sum(model.outputs.nbytes for model in models)
+    what = f"{kind} of {size:,} bytes"
+    check_memory(shown(folder), MEMORY_OF_A_BYTE * size, what, "score fewer experiments")
     outputs = np.stack([model.outputs for model in models])
     _, examples, augmentations = outputs.shape[:3]
     keeps = [_first_rows(experiment / KEEP, examples) for experiment in experiments]

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 from mgaudit.analysis.limits import FEWEST_MODELS
+from mgaudit.limits import DIRECTIONS as DIRECTIONS_LIMIT
+from mgaudit.limits import MODELS as MODELS_LIMIT
+from mgaudit.limits import REPEATED_RUNS as REPEATED_RUNS_LIMIT
+from mgaudit.limits import TRIALS as TRIALS_LIMIT
 from mgaudit.targets.ranges import Range, range_in
 from mgaudit.targets.training import Help, Training, choices
 
-MOST_MODELS = 100_000
 RUNS = Path("runs")  # the directory of run directories, where the user names no other
 
 
@@ -116,13 +119,12 @@ DP = Argument("dp", bool, NOISE, "Also audit DP-SGD", default=True)
 EPSILON = Argument("epsilon", float, NOISE, "ε of DP-SGD", default=8.0, default_text="8")
 DELTA = Argument("delta", float, NOISE, "δ of DP-SGD", default_text="1/members^1.1")
 TRIALS = 16  # of a search for which the user names no number
-MOST_TRIALS = 10_000  # of a search; more take days and gigabytes before the first training
 TUNE_DP = Argument(
     "tune_dp",
     int,
     NOISE,
     f"Tune DP-SGD, N = {TRIALS}",
-    limits=Range(1, MOST_TRIALS),
+    limits=Range(1, TRIALS_LIMIT.most),
     bare=str(TRIALS),
 )
 TUNE = Argument("tune", str, NOISE, "Arms to tune", values=("dp", "all"))
@@ -149,7 +151,7 @@ MODELS = Argument(
     DATA,
     "Models per arm",
     default=16,
-    limits=Range(FEWEST_MODELS, MOST_MODELS),
+    limits=Range(FEWEST_MODELS, MODELS_LIMIT.most),
 )
 EXAMPLES = Argument(
     "examples", int, DATA, "Examples to audit", default_text="all", limits=Range(50)
@@ -262,7 +264,7 @@ REPEATED_RUNS = Argument(
     ATTACKS,
     "repeated: trainings with a canary, and as many without",
     default=200,
-    limits=Range(20, MOST_MODELS),
+    limits=Range(20, REPEATED_RUNS_LIMIT.most),
 )
 DIRECTIONS = Argument(
     "directions",
@@ -270,7 +272,7 @@ DIRECTIONS = Argument(
     ATTACKS,
     "white-box: canaries in each step",
     default=64,
-    limits=Range(1, 2**16),
+    limits=Range(1, DIRECTIONS_LIMIT.most),
 )
 SIGNIFICANCE = Argument(
     "significance",
@@ -306,7 +308,7 @@ SMALLEST_TPR_CHANGE = Argument(
     limits=Range(0, 1, low_open=True, high_open=True),
 )
 TRAINING_RUNS = Argument(
-    "models", int, DATA, "Models to train", default=1, limits=Range(1, MOST_MODELS)
+    "models", int, DATA, "Models to train", default=1, limits=Range(1, MODELS_LIMIT.most)
 )
 EXAMPLES_WITH_CANARIES = Argument(
     "examples",

@@ -9,11 +9,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
+from math import prod
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from mgaudit.errors import UsageError, did_you_mean
+from mgaudit.limits import ARMS, STUDIES
 from mgaudit.reports.search_record import SearchRecord
 from mgaudit.settings import arguments
 from mgaudit.settings.choices import Choice
@@ -21,7 +23,6 @@ from mgaudit.settings.datasets import DatasetChoice
 from mgaudit.settings.schemes import SchemeChoice, scheme_choice, scheme_entry, scheme_parts
 from mgaudit.settings.setting_errors import no_such_setting
 from mgaudit.settings.study_settings import (
-    ChosenAttack,
     ChosenCanaries,
     ChosenDataset,
     ChosenQueries,
@@ -33,6 +34,7 @@ from mgaudit.settings.study_settings import (
     Seed,
     SmallestChange,
     SmallestDifference,
+    SomeAttacks,
     SomeDistinct,
     Stack,
     StudyModels,
@@ -65,7 +67,7 @@ class GridSettings(BaseModel):
     datasets: SomeDistinct[ChosenDataset] = Field(arguments.DATASETS.default, validate_default=True)
     targets: SomeDistinct[ChosenTarget] = Field(arguments.TARGETS.default, validate_default=True)
     seeds: SomeDistinct[Seed] = arguments.SEEDS.default
-    attacks: SomeDistinct[ChosenAttack] = Field(arguments.ATTACK.default, validate_default=True)
+    attacks: SomeAttacks = Field(arguments.ATTACK.default, validate_default=True)
     queries: ChosenQueries = Field(arguments.QUERIES.default, validate_default=True)
     models: StudyModels = arguments.MODELS.default
     examples: Examples | None = None
@@ -221,7 +223,9 @@ def _grid(values: dict[str, Any]) -> GridSettings:
     if isinstance(other_notes, dict):
         settings["notes"] = other_notes | notes
     settings["schemes"] = [arm.scheme for arm in arms]
-    return checked(GridSettings, settings, single)
+    grid = checked(GridSettings, settings, single)
+    STUDIES.check("the study", len(grid.datasets) * len(grid.targets) * len(grid.seeds))
+    return grid
 
 
 @dataclass(frozen=True)
@@ -274,6 +278,7 @@ def _arms(values: Mapping[str, Any]) -> Iterator[_Arm]:
     if not entries:
         rule = "must not be empty: a grid needs at least one value"
         raise UsageError(key, rule, "[]", "name at least one arm")
+    ARMS.check(key, len(entries))
     for index, entry in enumerate(entries):
         location = f"{key}[{index}]"
         try:
@@ -298,6 +303,7 @@ def _expanded(location: str, entry: Any) -> Iterator[_Arm]:
     if not isinstance(note, str):
         raise UsageError("note", "must be text", repr(note))
     axes = {key: _axis(key, value) for key, value in entry.items() if key != "note"}
+    ARMS.check("", prod(map(len, axes.values())))
     for values in product(*axes.values()):
         options = dict(zip(axes, values, strict=True))
         scheme = _scheme(options.pop("scheme"), options)

@@ -10,6 +10,7 @@ from mgaudit.settings.arguments import EPSILON
 from mgaudit.settings.choices import Choice, Entry, entry_of, option_texts, parse
 from mgaudit.settings.objects import object_choice
 from mgaudit.targets import SCHEMES
+from mgaudit.targets.limits import SCHEME_PARTS
 from mgaudit.targets.schemes import Scheme, compose
 
 DEFAULT_DP = f"dp-sgd:epsilon={EPSILON.default:g}"
@@ -122,6 +123,7 @@ def scheme_choice(value: object) -> SchemeChoice:
         way_out = f"write {value.__name__}(...)" if isinstance(value, type) else ""
         raise UsageError("", rule, f"{type(value).__name__}: {value!r}", way_out)
     texts = scheme_parts(value)
+    SCHEME_PARTS.check("", len(texts))
     return SchemeChoice.of([parse("scheme", SCHEMES, text, own=Scheme) for text in texts])
 
 

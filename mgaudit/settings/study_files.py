@@ -1,6 +1,5 @@
 """Study files: those of mgaudit, and those in the folder `studies` of the current directory."""
 
-import tomllib
 from importlib import resources
 from math import prod
 from pathlib import Path
@@ -10,6 +9,7 @@ from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.storage.settings_text import is_checksum_line
 from mgaudit.targets.home import with_home
 
+LONGEST_QUESTION = 1000  # characters
 STUDIES_FOLDER = Path("studies")
 
 
@@ -65,11 +65,14 @@ def _shipped() -> list[Path]:
 
 def _listed(path: Path) -> dict[str, str]:
     """Returns what `ready_studies` says about one study file."""
+    from mgaudit.settings.toml_file import read_settings
+
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        values = tomllib.loads(text)
+        values = read_settings(path)
+        with path.open(encoding="utf-8-sig") as file:
+            first = file.readline(LONGEST_QUESTION)
         arms = _number_of_arms(values)
-    except (ValueError, TypeError, OSError, RecursionError) as error:
+    except (ValueError, TypeError, OSError) as error:
         reason = " ".join(str(error).split())
         return {
             "name": path.stem,
@@ -78,9 +81,8 @@ def _listed(path: Path) -> dict[str, str]:
             "path": str(path),
         }
     studies = _number_of_studies(values)
-    first = text.partition("\n")[0]
     is_question = first.startswith("#") and not is_checksum_line(first)
-    question = {"asks": first.lstrip("# ")} if is_question else {}
+    question = {"asks": first.strip().lstrip("# ")} if is_question else {}
     return {
         "name": path.stem,
         "options": f"{arms} in each of {studies} studies" if studies > 1 else f"{arms}",

@@ -1,6 +1,6 @@
 """What to audit: settings from TOML, the command line or Python, checked before anything runs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from dataclasses import asdict, fields
 from functools import partial
 from types import FunctionType
@@ -18,7 +18,9 @@ from pydantic import (
 )
 
 from mgaudit.attacks import ATTACKS, Attack
-from mgaudit.errors import UsageError, did_you_mean
+from mgaudit.errors import Limit, UsageError, did_you_mean
+from mgaudit.limits import ARMS, STACK
+from mgaudit.limits import ATTACKS as ATTACKS_LIMIT
 from mgaudit.reports.dp_audit import Adversary
 from mgaudit.reports.search_record import SearchRecord
 from mgaudit.settings import arguments
@@ -127,10 +129,23 @@ def _chosen(
 
 def _distinct(values: tuple[Value, ...]) -> tuple[Value, ...]:
     """Returns the values unchanged. Raises UsageError if a value occurs more than once."""
-    twice = [value for value in values if values.count(value) > 1]
-    if twice:
-        raise UsageError("", "may hold each value once", f"{twice[0]} twice")
+    seen: set[str] = set()
+    for value in values:
+        if str(value) in seen and values.count(value) > 1:
+            raise UsageError("", "may hold each value once", f"{value} twice")
+        seen.add(str(value))
     return values
+
+
+def _at_most(limit: Limit) -> BeforeValidator:
+    """Returns the check of the length of a list, before any of its values is read."""
+
+    def check(values: object) -> object:
+        if isinstance(values, Sized) and not isinstance(values, str):
+            limit.check("", len(values))
+        return values
+
+    return BeforeValidator(check)
 
 
 def _stack(value: object) -> object:
@@ -138,10 +153,13 @@ def _stack(value: object) -> object:
 
     This is checked here, so that the error states one rule and not one for each type.
     """
-    if value == "auto" or (type(value) is int and value >= 1):
+    if value == "auto":
         return value
-    if isinstance(value, str) and value.isdecimal() and len(value) < 10 and int(value) >= 1:
-        return int(value)
+    if isinstance(value, str) and value.isdecimal() and len(value) < 10:
+        value = int(value)
+    if type(value) is int and value >= 1:
+        STACK.check("", value)
+        return value
     way_out = did_you_mean(value, ["auto"])
     raise UsageError("", "must be 'auto' or a whole number >= 1", repr(value), way_out)
 
@@ -191,7 +209,10 @@ SmallestDifference = Annotated[float, _number_of(arguments.SMALLEST_AUC_DIFFEREN
 SmallestChange = Annotated[float, _number_of(arguments.SMALLEST_TPR_CHANGE)]
 Significance = Annotated[float, _number_of(arguments.SIGNIFICANCE)]
 SomeModels = Annotated[int, _number_of(arguments.TRAINING_RUNS)]
-SomeDistinct = Annotated[tuple[Value, ...], Field(min_length=1), AfterValidator(_distinct)]
+SomeDistinct = Annotated[
+    tuple[Value, ...], _at_most(ARMS), Field(min_length=1), AfterValidator(_distinct)
+]
+SomeAttacks = Annotated[SomeDistinct[ChosenAttack], _at_most(ATTACKS_LIMIT)]
 
 
 def _default(text: object) -> Any:
@@ -226,7 +247,7 @@ class _Trained(BaseModel):
 class _Settings(_Trained):
     """What all arms (noise schemes) of a study share."""
 
-    attacks: SomeDistinct[ChosenAttack] = _default(arguments.ATTACK.default)
+    attacks: SomeAttacks = _default(arguments.ATTACK.default)
     queries: ChosenQueries = _default(arguments.QUERIES.default)
     models: SomeModels = arguments.MODELS.default
     duplicates: Duplicates = arguments.DUPLICATES.default

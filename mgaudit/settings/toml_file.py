@@ -1,5 +1,6 @@
 """Settings in TOML files."""
 
+import re
 import tomllib
 import warnings
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
@@ -8,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from mgaudit.errors import ChangedSettingsWarning, UsageError
+from mgaudit.limits import SETTINGS_BYTES, SETTINGS_DEPTH
 from mgaudit.storage.settings_text import was_changed
 from mgaudit.targets.home import with_home
 from mgaudit.targets.ranges import fits_64_bits
 
-MOST_BYTES = 1_000_000
+# What the depth of a text depends on: texts and comments, which count nothing, and marks.
+TOKENS = re.compile(
+    r"""\"{3}.*?\"{3}|'{3}.*?'{3}|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|\#[^\n]*|[\[\]{}.,=\n]""", re.DOTALL
+)
 WAY_OUT = "repair it, or see `mgaudit list studies` for files that are right"
 
 
@@ -24,17 +29,10 @@ def read_settings(path: Path) -> dict[str, Any]:
     """
     path = with_home(path, "settings")
     key = f"the settings file {path}"
-    try:
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        rule = f"cannot be read: {error.strerror}"
-        raise UsageError(key, rule, None, "give the path of a TOML file") from error
-    if len(content) > MOST_BYTES:
-        rule = f"must have at most {MOST_BYTES:,} bytes"
-        raise UsageError(key, rule, "more", "give a TOML file of settings")
+    content = _content(key, path)
     try:
         text = content.decode("utf-8-sig")
+        SETTINGS_DEPTH.check(key, depth(text))
         values = tomllib.loads(text)
     except UnicodeDecodeError as error:
         is_utf_16 = content.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
@@ -42,9 +40,8 @@ def read_settings(path: Path) -> dict[str, Any]:
         line = content[: error.start].count(b"\n") + 1
         value = f"byte 0x{content[error.start]:02x} in line {line}"
         raise UsageError(key, rule, value, "save it as UTF-8") from error
-    except RecursionError as error:
-        rule = "is not TOML of settings: it is nested too deeply"
-        raise UsageError(key, rule, None, WAY_OUT) from error
+    except UsageError:
+        raise
     except ValueError as error:
         raise UsageError(key, f"is not TOML: {error}", None, WAY_OUT) from error
     if not all(fits_64_bits(value) for value in _leaves(values)):
@@ -57,6 +54,47 @@ def read_settings(path: Path) -> dict[str, Any]:
         )
         warnings.warn(message, ChangedSettingsWarning, stacklevel=2)
     return values
+
+
+def _content(key: str, path: Path) -> bytes:
+    """Returns the bytes of a regular file. Raises UsageError for others, and for a large file."""
+    way_out = "give the path of a TOML file"
+    try:
+        if path.exists() and not path.is_file():  # a pipe would wait for a writer
+            raise UsageError(key, "must be a file", "a directory, pipe or device", way_out)
+        with path.open("rb") as file:
+            content = file.read(SETTINGS_BYTES.most + 1)
+            SETTINGS_BYTES.check(key, max(len(content), path.stat().st_size))
+    except OSError as error:
+        rule = f"cannot be read: {error.strerror}"
+        raise UsageError(key, rule, None, way_out) from error
+    return content
+
+
+def depth(text: str) -> int:
+    """Returns how deep a TOML text nests: brackets, and parts of a key.
+
+    Python's reader of TOML needs the square of the depth in time and memory. The text need not be
+    valid.
+
+    >>> depth("a.b.c = [[1], {d = 2}]"), depth("x = '[[[['"), depth("[a.b]")
+    (3, 1, 2)
+    """
+    deepest = 1
+    open_brackets = 0
+    parts = 1
+    for token in TOKENS.finditer(text):
+        mark = token.group()
+        if mark == ".":
+            parts += 1
+        elif len(mark) == 1:
+            parts = 1
+            if mark in "[{":
+                open_brackets += 1
+            elif mark in "]}":
+                open_brackets = max(open_brackets - 1, 0)
+        deepest = max(deepest, open_brackets, parts)
+    return deepest
 
 
 def _leaves(value: object) -> Iterator[object]:

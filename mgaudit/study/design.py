@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from mgaudit.attacks.intervals import resample_counts
+from mgaudit.attacks.intervals import RESAMPLES, resample_counts
 from mgaudit.errors import UsageError
 from mgaudit.outputs.resamples import with_members
 from mgaudit.settings.study_settings import StudySettings
@@ -21,9 +21,13 @@ from mgaudit.targets.datasets.duplicates import CopyGroups, copy_groups
 from mgaudit.targets.datasets.near_duplicates import near_duplicates, near_duplicates_note
 from mgaudit.targets.datasets.pool_canaries import PoolCanaries, plant_in_pool
 from mgaudit.targets.device import choose_device
+from mgaudit.targets.free_memory import check_memory
 from mgaudit.targets.membership import fair_coins, shared_coins
 from mgaudit.targets.seeds import numpy_generator
 
+# Bytes: a bool and two float32 for a coin, a uint16 and a float32 for a resample, and two float32
+# for a value of the data.
+MEMORY_OF_A_COIN, MEMORY_OF_A_RESAMPLE, MEMORY_OF_A_VALUE = 9, 6, 8
 FEWEST_EXAMPLES = 20  # with fewer, a model may have no member, or no non-member
 
 
@@ -109,6 +113,7 @@ def draw_design(settings: StudySettings) -> Design:
         what = "examples" if groups is None else "distinct examples"
         rule = f"must have at least {FEWEST_EXAMPLES} {what} to audit"
         raise UsageError(f"dataset {settings.dataset}", rule, str(units), "use more data")
+    _check_memory(settings.models, raw)
     membership = fair_coins(settings.models, examples, seed)
     if groups is not None:
         membership = shared_coins(membership, groups.first)
@@ -137,6 +142,17 @@ def draw_design(settings: StudySettings) -> Design:
         ),
         planted=planted,
     )
+
+
+def _check_memory(models: int, data: Dataset) -> None:
+    """Raises UsageError if the membership, resamples and standardised data exceed the memory."""
+    examples, tests = len(data.labels), len(data.test_labels)
+    values = data.inputs.size + data.test_inputs.size
+    coins = MEMORY_OF_A_COIN * models * examples
+    resamples = MEMORY_OF_A_RESAMPLE * RESAMPLES * (examples + tests)
+    what = f"the membership of {examples:,} examples in {models:,} models"
+    way_out = "use fewer --models or --examples"
+    check_memory("models", coins + resamples + MEMORY_OF_A_VALUE * values, what, way_out)
 
 
 def _audited_data(settings: StudySettings) -> Dataset:

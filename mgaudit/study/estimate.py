@@ -76,12 +76,15 @@ class PlanTime:
     """The time for a grid; `starting` are the seconds until the worker processes have started.
 
     `search_models` are the models that searches for settings train first, without their time.
+    `memory` and `disk` are the bytes that the run needs at least, 0 where they are not known.
     """
 
     cells: list[CellTime]
     starting: float
     workers: int
     search_models: int = 0
+    memory: float = 0.0
+    disk: float = 0.0
 
     @property
     def seconds(self) -> float:

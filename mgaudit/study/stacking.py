@@ -70,6 +70,8 @@ def _kept_size(path: Path) -> int | None:
     if not path.exists():
         return None
     try:
+        if not path.is_file():  # a pipe would wait for a writer
+            raise ValueError("it is not a file")
         content = json.loads(path.read_bytes())
         size = content["stack"]
         sha256 = stack_size_sha256(path.name, size)

@@ -1,7 +1,6 @@
 """Reading of npy files and of the arrays in npz files, without pickle."""
 
 import math
-import os
 from pathlib import Path
 from typing import IO
 from zipfile import ZipFile
@@ -11,9 +10,11 @@ from numpy.lib import format as npy
 
 from mgaudit.errors import UsageError
 from mgaudit.targets.arrays.array_like import Array
+from mgaudit.targets.free_memory import check_memory
 from mgaudit.targets.own_module import one_line
 
 OBJECTS = "save numbers or texts, as in values.astype(float) or values.astype(str)"
+SMALLER = "leave out examples, or use uint8 or float16"
 SAVED_NPY = "write it again with numpy.save"
 SAVED_NPZ = "write it again with numpy.savez"
 
@@ -50,26 +51,16 @@ def load_member(key: str, archive: ZipFile, name: str) -> Array:
         if size != info.file_size - header:
             rule = f"must have {size} bytes of numbers, as its shape {shape} requires"
             raise UsageError(key, rule, str(info.file_size - header), SAVED_NPZ)
-        if size > _memory():
-            raise MemoryError
+        check_memory(key, size, f"an array of shape {shape}", SMALLER)
         with archive.open(info) as file:
             return np.asarray(npy.read_array(file, allow_pickle=False))
     except UsageError:
         raise
     except MemoryError as error:
         value = f"an array of shape {shape}"
-        way_out = "leave out examples, or use float16"
-        raise UsageError(key, "must fit into the memory", value, way_out) from error
+        raise UsageError(key, "must fit into the free memory", value, SMALLER) from error
     except Exception as error:  # numpy and zipfile raise many kinds of errors for damaged files
         raise UsageError(key, "must be an array", one_line(error), SAVED_NPZ) from error
-
-
-def _memory() -> float:
-    """Returns the bytes of memory of this machine, or infinity if the system does not say it."""
-    try:
-        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, OSError, ValueError):
-        return math.inf
 
 
 def member_shape(archive: ZipFile, name: str) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgaudit.errors import UsageError
+from mgaudit.targets.limits import CLASSES
 
 Inputs = NDArray[Any]  # uint8 or float32
 
@@ -58,6 +59,7 @@ class Dataset:
             raise self._error(rule, str(len(self.indices)))
         if len(self.classes) < 2:
             raise self._error("must have at least 2 classes", str(len(self.classes)))
+        CLASSES.check(f"dataset {self.name}", len(self.classes))
         for text in (*self.classes, *self.origins):
             if not _is_utf8(text):
                 rule = "must have names of classes and examples in UTF-8"

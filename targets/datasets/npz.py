@@ -1,5 +1,6 @@
 """Datasets of arrays in a .npz file."""
 
+import math
 from pathlib import Path
 from typing import Annotated
 from zipfile import ZipFile, is_zipfile
@@ -7,15 +8,18 @@ from zipfile import ZipFile, is_zipfile
 import numpy as np
 
 from mgaudit.errors import UsageError
-from mgaudit.targets.arrays.npy_array import SAVED_NPZ, load_member, member_shape
+from mgaudit.targets.arrays.npy_array import SAVED_NPZ, SMALLER, load_member, member_shape
 from mgaudit.targets.datasets.array_names import array_names, left_out_notes
 from mgaudit.targets.datasets.arrays import from_named
 from mgaudit.targets.datasets.dataset import Dataset
 from mgaudit.targets.datasets.split import TEST_FRACTION
+from mgaudit.targets.free_memory import check_memory
 from mgaudit.targets.own_module import one_line
 from mgaudit.targets.ranges import Range
 
 NPY_MAGIC = b"\x93NUMPY"
+# Bytes: those of the file, two copies as float32 while it is standardised, and a byte to check it.
+MEMORY_OF_A_VALUE = 10
 SUFFIX = ".npy"  # of the arrays in the archive
 
 
@@ -44,7 +48,10 @@ def read_npz(
         with ZipFile(file) as archive:
             files = [member for member in archive.namelist() if member.endswith(SUFFIX)]
             arrays = [member.removesuffix(SUFFIX) for member in files]
-            chosen = array_names(key, {array: member_shape(archive, array) for array in arrays})
+            shapes = {array: member_shape(archive, array) for array in arrays}
+            chosen = array_names(key, shapes)
+            count = sum(math.prod(shapes[array]) for array in chosen.names.values())
+            check_memory(key, MEMORY_OF_A_VALUE * count, f"{count:,} values", SMALLER)
             values = {
                 role: load_member(f"{key}: {array}", archive, array)
                 for role, array in chosen.names.items()

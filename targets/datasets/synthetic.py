@@ -8,10 +8,13 @@ from numpy.typing import NDArray
 
 from mgaudit.errors import UsageError
 from mgaudit.targets.datasets.dataset import Dataset
+from mgaudit.targets.free_memory import check_memory
+from mgaudit.targets.limits import CLASSES, SYNTHETIC_VALUES
 from mgaudit.targets.ranges import Range
 
 TEACHER_WIDTH = 64
-MOST_VALUES = 10**9
+# Bytes of 1.5 float64: those of test examples too, the noise, the means, the sum, and float32.
+MEMORY_OF_A_VALUE = 48
 SyntheticKind = Literal["clusters", "teacher"]
 
 
@@ -57,14 +60,11 @@ def _check(kind: SyntheticKind, features: int, classes: int, size: int) -> None:
             f"must be >= {classes}, the number of classes, for equidistant clusters",
             str(features),
         )
-    if size * max(features, classes, TEACHER_WIDTH) > MOST_VALUES:
-        rule = (
-            f"must be <= {MOST_VALUES:g} "
-            f"when multiplied by the features, the classes or {TEACHER_WIDTH}"
-        )
-        raise UsageError(
-            "synthetic.size", rule, str(size), "use fewer examples, features or classes"
-        )
+    CLASSES.check("synthetic.classes", classes)
+    values = (size + features) * max(features, classes, TEACHER_WIDTH)
+    SYNTHETIC_VALUES.check("synthetic.size", values)
+    what = f"{values:,} values"
+    check_memory("synthetic.size", MEMORY_OF_A_VALUE * values, what, SYNTHETIC_VALUES.way_out)
     if size < 2 * classes:
         rule = f"must be >= {2 * classes}, so that each class can be tested"
         raise UsageError("synthetic.size", rule, str(size))

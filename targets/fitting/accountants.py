@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from mgaudit.targets.limits import POINTS_OF_A_STEP, POINTS_PLD, POINTS_PRV
 from mgaudit.targets.schemes.dpsgd import LARGEST_NOISE
 
 if TYPE_CHECKING:
@@ -35,9 +36,9 @@ EPSILON_TOLERANCE = 0.01  # by which the bound for that noise may be below the e
 # Each composition by FFT has a relative rounding error below this one, also in probabilities.
 ROUNDING = 1e-14
 # Fewer points than these take less than a second and 0.5 GiB in each evaluation.
-MOST_POINTS_PLD = 2**20
-MOST_POINTS_OF_A_STEP = 2**15
-MOST_POINTS_PRV = 2**21
+MOST_POINTS_PLD = POINTS_PLD.most
+MOST_POINTS_OF_A_STEP = POINTS_OF_A_STEP.most
+MOST_POINTS_PRV = POINTS_PRV.most
 # dp-accounting's window of a sum is wide for many summands: more are composed in two stages.
 MOST_STEPS_AT_ONCE = 10_000
 LARGEST_INTERVAL = 2e-3

@@ -7,6 +7,7 @@ from mgaudit.targets.fitting.accountants import (
     noise_for_epsilon,
     privacy_bounds,
 )
+from mgaudit.targets.limits import STEPS
 from mgaudit.targets.schemes import DPSGD
 from mgaudit.targets.schemes.dpsgd import LARGEST_NOISE
 from mgaudit.targets.training import Training
@@ -75,6 +76,7 @@ def plan_privacy(scheme: DPSGD, training: Training, n: float) -> PrivacyPlan:
         raise UsageError("views", rule, str(scheme.views), "use --augment crops, or leave it out")
     sample_rate = training.batch_size / n
     steps = round(training.last_epoch / sample_rate)
+    STEPS.check("epochs", steps)
     noise_multiplier = _noise_multiplier(scheme, delta, sample_rate, steps)
     bounds = privacy_bounds(noise_multiplier, sample_rate, steps, delta)
     return PrivacyPlan(

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 from torch import Tensor, nn
 
 from mgaudit.errors import UsageError
+from mgaudit.targets.limits import LAYERS, WIDTH
 from mgaudit.targets.networks.images import require_images
 from mgaudit.targets.networks.network import Network
 
@@ -49,6 +50,8 @@ class CNN(Network):
         norm: Literal["none", "group"] = "none",
         pools: int | None = None,
     ) -> None:
+        LAYERS.check("channels", len(channels))
+        WIDTH.check("channels and hidden", max(hidden, *channels))
         pools = len(channels) if pools is None else pools
         if not 0 <= pools <= len(channels):
             rule = f"must be between 0 and {len(channels)}, the number of blocks"

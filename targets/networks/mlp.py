@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from mgaudit.errors import UsageError
+from mgaudit.targets.limits import LAYERS, WIDTH
 from mgaudit.targets.networks.network import Network
 
 
@@ -21,6 +22,8 @@ class MLP(Network):
     ) -> None:
         if any(width < 1 for width in hidden):
             raise UsageError("hidden", "must hold widths >= 1", str(hidden))
+        LAYERS.check("hidden", len(hidden))
+        WIDTH.check("hidden", max(hidden, default=1))
         super().__init__()
         widths = (math.prod(input_shape), *hidden)
         layers: list[nn.Module] = [nn.Flatten()]

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from mgaudit.errors import UsageError
+from mgaudit.targets.limits import BLOCKS, WIDTH
 from mgaudit.targets.networks.cnn import group_norm
 from mgaudit.targets.networks.images import require_images
 from mgaudit.targets.networks.network import Network
@@ -62,6 +63,8 @@ class ResNet(Network):
         require_images(input_shape, SMALLEST_IMAGE)
         if blocks < 1 or width < 1:
             raise UsageError("blocks and width", "must be >= 1", f"{blocks} and {width}")
+        BLOCKS.check("blocks", blocks)
+        WIDTH.check("width", width)
         super().__init__()
         convolution = nn.Conv2d(input_shape[0], width, kernel_size=3, padding=1, bias=False)
         self.stem = nn.Sequential(convolution, group_norm(width), nn.ReLU())

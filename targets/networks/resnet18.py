@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from mgaudit.errors import UsageError
+from mgaudit.targets.limits import WIDTH
 from mgaudit.targets.networks.images import require_images
 from mgaudit.targets.networks.network import Network
 
@@ -63,6 +64,7 @@ class ResNet18(Network):
         require_images(input_shape, SMALLEST_IMAGE)
         if width < 1:
             raise UsageError("width", "must be >= 1", str(width))
+        WIDTH.check("width", width)
         super().__init__()
         convolution = nn.Conv2d(input_shape[0], width, kernel_size=3, padding=1, bias=False)
         self.stem = nn.Sequential(convolution, nn.BatchNorm2d(width), nn.ReLU())

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from mgaudit.errors import UsageError
+from mgaudit.targets.limits import WIDTH
 from mgaudit.targets.networks.network import Network
 
 
@@ -28,6 +29,7 @@ class TwoLayer(Network):
     def __init__(self, input_shape: tuple[int, ...], classes: int, width: int = 512) -> None:
         if width < 1:
             raise UsageError("width", "must be >= 1", str(width))
+        WIDTH.check("width", width)
         super().__init__()
         self.flatten = nn.Flatten()
         self.hidden = nn.Linear(math.prod(input_shape), width, bias=False)

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from mgaudit.errors import UsageError
+from mgaudit.targets.limits import BLOCKS, WIDTH
 from mgaudit.targets.networks.images import require_images
 from mgaudit.targets.networks.network import Network
 from mgaudit.targets.networks.resnet18 import initialise_convolutions
@@ -69,6 +70,8 @@ class WideResNet(Network):
         require_images(input_shape, SMALLEST_IMAGE)
         if blocks < 1 or width < 1:
             raise UsageError("blocks and width", "must be >= 1", f"{blocks} and {width}")
+        BLOCKS.check("blocks", blocks)
+        WIDTH.check("width", width)
         super().__init__()
         self.stem = nn.Conv2d(input_shape[0], STEM, kernel_size=3, padding=1, bias=False)
         stages: list[nn.Module] = []

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mgaudit.errors import UsageError
+from mgaudit.targets.free_memory import check_memory
 from mgaudit.targets.own_module import error_line
 from mgaudit.targets.querying.ensemble import tensor_layout
 
@@ -23,6 +24,7 @@ NESTED = ("state_dict", "model_state_dict", "model")  # the keys under which fil
 WRAPPERS = ("module", "_orig_mod")  # what DataParallel and torch.compile put before each name
 SAVE = "save the weights with torch.save(model.state_dict(), PATH)"
 MOST_NAMED = 3
+MEMORY_OF_A_BYTE = 3  # the content, its tensors, and the weights that are attacked
 START = 16  # bytes of a file that tell its kind
 
 
@@ -60,6 +62,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """
     key = f"checkpoint {path}"
     try:
+        if path.exists() and not path.is_file():
+            raise UsageError(key, "must be a file", "a directory, pipe or device", SAVE)
+        size = path.stat().st_size
+        check_memory(key, MEMORY_OF_A_BYTE * size, f"a file of {size:,} bytes", SAVE)
         with path.open("rb") as file:
             start = file.read(START)
         if path.suffix.lower() == ".safetensors" or start[8:9] == b"{":

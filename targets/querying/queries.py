@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from mgaudit.errors import UsageError
+from mgaudit.targets.limits import NOISE_DRAWS
+from mgaudit.targets.limits import QUERIES as QUERIES_LIMIT
 from mgaudit.targets.own_module import RAISED, error_line
 from mgaudit.targets.schemes import GaussianMask, Scheme
 from mgaudit.targets.schemes.scheme import overrides
 from mgaudit.targets.seeds import torch_generator
-
-MOST_DRAWS = 1000  # of the noise, whose mean logits are a query
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ class Plain(Queries):
     noise_draws: int = 4
 
     def __post_init__(self) -> None:
-        if not 0 <= self.noise_draws <= MOST_DRAWS:
-            rule = f"must be >= 0 and <= {MOST_DRAWS}"
+        if not 0 <= self.noise_draws <= NOISE_DRAWS.most:
+            rule = f"must be >= 0 and <= {NOISE_DRAWS.most}"
             raise UsageError("noise_draws", rule, str(self.noise_draws))
 
     def under(self, scheme: Scheme) -> Queries:
@@ -228,6 +228,7 @@ def _require_images(name: str, input_shape: tuple[int, ...]) -> None:
 
 
 def _require_several(count: int) -> None:
-    """Raises UsageError for fewer than 2 queries."""
+    """Raises UsageError for fewer than 2 queries, and for too many."""
     if count < 2:
         raise UsageError("count", "must be >= 2", str(count))
+    QUERIES_LIMIT.check("count", count)

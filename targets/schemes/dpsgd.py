@@ -4,14 +4,13 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from mgaudit.errors import UsageError
+from mgaudit.targets.limits import BATCH_SIZE, EPOCHS, EPSILON, NOISE_MULTIPLIER, VIEWS
 from mgaudit.targets.ranges import Range
 from mgaudit.targets.schemes.scheme import Scheme
 
-# Beyond these limits the PRV accountant needs minutes and gigabytes for a useless bound.
-LARGEST_EPSILON = 50
+# Below it, the PRV accountant needs minutes and gigabytes for a useless bound.
 LEAST_NOISE = 0.3
-LARGEST_NOISE = 1e6  # at which no step has any effect but its noise
-MOST_VIEWS = 64
+LARGEST_NOISE = float(NOISE_MULTIPLIER.most)
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class DPSGD(Scheme):
     source: ClassVar[str] = "Abadi et al. 2016"
     smaller_is_stronger: ClassVar[str] = "epsilon"
 
-    epsilon: Annotated[float, Range(0, LARGEST_EPSILON, low_open=True)] | None = None
+    epsilon: Annotated[float, Range(0, EPSILON.most, low_open=True)] | None = None
     noise_multiplier: Annotated[float, Range(0, LARGEST_NOISE)] | None = None
     delta: Annotated[float, Range(0, 1, low_open=True, high_open=True)] | None = None
     epochs: Annotated[int, Range(1)] | None = None
@@ -50,7 +49,7 @@ class DPSGD(Scheme):
     learning_rate: Annotated[float, Range(0, low_open=True)] | None = None
     momentum: Annotated[float, Range(0, 1, high_open=True)] | None = None
     max_grad_norm: Annotated[float, Range(0, low_open=True)] | None = None
-    views: Annotated[int, Range(1, MOST_VIEWS)] | None = None
+    views: Annotated[int, Range(1, VIEWS.most)] | None = None
     averaging: Annotated[float, Range(0, 1, high_open=True)] | None = None
 
     @classmethod
@@ -66,6 +65,8 @@ class DPSGD(Scheme):
                 "needs exactly one of epsilon and noise_multiplier",
                 f"epsilon={self.epsilon} and noise_multiplier={self.noise_multiplier}",
             )
+        EPOCHS.check("epochs", self.epochs or 1)
+        BATCH_SIZE.check("batch_size", self.batch_size or 1)
         if self.noise_multiplier is not None and 0 < self.noise_multiplier < LEAST_NOISE:
             rule = f"must be 0 (clipping alone, no epsilon) or >= {LEAST_NOISE}"
             raise UsageError("noise_multiplier", rule, str(self.noise_multiplier))

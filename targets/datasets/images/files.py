@@ -13,6 +13,7 @@ from mgaudit.errors import UsageError
 from mgaudit.targets.datasets.images.header import ImageHeader, has_image_suffix, read_header
 from mgaudit.targets.datasets.images.left_out import LeftOut, Reason
 from mgaudit.targets.datasets.images.printable_names import printable
+from mgaudit.targets.limits import IMAGE_FILES, IMAGE_PIXELS
 from mgaudit.targets.own_module import one_line
 
 # Names, in lower case, of what systems and archives add to folders. Hidden files begin with a dot.
@@ -57,6 +58,7 @@ def image_files(folder: Path, left_out: LeftOut, read_folders: set[FolderId]) ->
             header = _header(path, left_out)
             if header is not None:
                 images.append(ImageFile(path, header))
+                IMAGE_FILES.check(f"the folder {printable(str(folder))}", len(images))
         elif path != folder and folder_id(path) in read_folders:
             left_out.add(Reason.READ_BEFORE, path)
         else:
@@ -110,7 +112,7 @@ def _header(path: Path, left_out: LeftOut) -> ImageHeader | None:
         UsageError: For a file with the suffix of an image that is none.
     """
     try:
-        return read_header(path)
+        header = read_header(path)
     except MemoryError:
         raise
     except Exception as error:  # decoders raise many kinds of errors for damaged files
@@ -119,6 +121,8 @@ def _header(path: Path, left_out: LeftOut) -> ImageHeader | None:
         unidentified = isinstance(error, UnidentifiedImageError) or not isinstance(error, OSError)
         left_out.add(Reason.NOT_AN_IMAGE if unidentified else Reason.UNREADABLE, path)
         return None
+    IMAGE_PIXELS.check(f"the image {printable(str(path))}", header.height * header.width)
+    return header
 
 
 def refuse_image(path: Path, error: Exception) -> NoReturn:

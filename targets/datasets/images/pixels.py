@@ -1,5 +1,7 @@
 """The pixels of images in one colour mode and of one size."""
 
+import math
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -16,8 +18,11 @@ from mgaudit.targets.datasets.images.header import COLOUR_MODES, GREY_MODES, ope
 from mgaudit.targets.datasets.images.left_out import names_of
 from mgaudit.targets.datasets.images.native_messages import without_native_messages
 from mgaudit.targets.datasets.images.printable_names import printable
+from mgaudit.targets.free_memory import check_memory
+from mgaudit.targets.limits import IMAGE_SIDE
 
-LARGEST_SIDE = 4096
+# Bytes: a byte of the file, two copies as float32 while they are standardised, and a picture.
+MEMORY_OF_A_VALUE = 10
 MOST_SIZES = 5  # that a message shows
 
 
@@ -51,8 +56,8 @@ def requested_size(key: str, size: tuple[int, ...]) -> tuple[int, int] | None:
     if not size:
         return None
     sides = size * 2 if len(size) == 1 else size
-    if len(sides) != 2 or not all(1 <= side <= LARGEST_SIDE for side in sides):
-        rule = f"must have a size of 1 to {LARGEST_SIDE} pixels, as a side or as HEIGHTxWIDTH"
+    if len(sides) != 2 or not all(1 <= side <= IMAGE_SIDE.most for side in sides):
+        rule = f"must have a size of 1 to {IMAGE_SIDE.most} pixels, as a side or as HEIGHTxWIDTH"
         raise UsageError(key, rule, size_text(size), "use size=32 or size=32x48")
     height, width = sides
     return height, width
@@ -64,20 +69,31 @@ def common_format(images: Sequence[ImageFile], size: tuple[int, int] | None) -> 
     `size` is the requested height and width. None means the size that all images have.
 
     Raises:
-        UsageError: For images with more than 8 bits per channel or an unknown colour model, and,
-            if no size is requested, for images of several sizes.
+        UsageError: For images with more than 8 bits per channel or an unknown colour model, for
+            images that do not fit into the memory, and, if no size is requested, for images of
+            several sizes.
     """
     for image in images:
         _check_mode(image)
     is_grey = all(image.header.is_grey for image in images)
     if size is not None:
-        return PixelFormat(is_grey, size, resizes=True)
+        return _checked_memory(PixelFormat(is_grey, size, resizes=True), images)
     counts = Counter(image.header.size for image in images)
     usual_size, _ = counts.most_common(1)[0]
     for image in images:
         if image.header.size != usual_size:
             _refuse_size(image, usual_size, counts)
-    return PixelFormat(is_grey, usual_size, resizes=False)
+    return _checked_memory(PixelFormat(is_grey, usual_size, resizes=False), images)
+
+
+def _checked_memory(pixel_format: PixelFormat, images: Sequence[ImageFile]) -> PixelFormat:
+    """Returns the format. Raises UsageError where the images do not fit into the free memory."""
+    values = len(images) * math.prod(pixel_format.shape)
+    what = f"{len(images):,} images of {size_text(pixel_format.size)}"
+    way_out = "use fewer images, or a smaller size such as size=32"
+    folder = printable(os.path.commonpath([image.path for image in images]))
+    check_memory(f"the images in {folder}", MEMORY_OF_A_VALUE * values, what, way_out)
+    return pixel_format
 
 
 def _check_mode(image: ImageFile) -> None:

@@ -18,6 +18,7 @@ from mgaudit.targets.datasets.tables.features import (
     feature_notes,
     features,
     refuse_many_categories,
+    refuse_many_features,
 )
 from mgaudit.targets.datasets.tables.index_columns import index_columns, index_notes
 from mgaudit.targets.datasets.tables.labels import (
@@ -110,6 +111,7 @@ def dataset_of_table(
     label_cells = as_texts(table.columns[options.label])
     classes = LabelReader(key, options.label, table.rows, marks, options.labels).read(label_cells)
     refuse_many_categories(key, columns, options.most_categories)
+    refuse_many_features(key, columns)
     is_test, split_note = _test_rows(key, table, split, classes, columns, options)
     columns, gap_notes = _with_training_values(key, columns, ~is_test)
     inputs, test_inputs = features(columns, ~is_test)

@@ -13,7 +13,10 @@ from mgaudit.targets.datasets.tables.columns import Column
 from mgaudit.targets.datasets.tables.notes import columns as columns_text
 from mgaudit.targets.datasets.tables.notes import listed
 from mgaudit.targets.datasets.tables.table import Cells
+from mgaudit.targets.free_memory import check_memory
+from mgaudit.targets.limits import FEATURES_OF_TABLE
 
+MEMORY_OF_A_FEATURE = 16  # bytes of float32: the columns, all rows, both splits, standardised
 MOST_CATEGORIES = 100
 Float32 = NDArray[np.float32]
 
@@ -83,6 +86,17 @@ def refuse_many_categories(key: str, columns: Sequence[Column], most: int | None
             name = column.name
             way_out = f"leave it out with drop={name}, or allow them with most_categories={count}"
             raise UsageError(key, rule, value, way_out)
+
+
+def refuse_many_features(key: str, columns: Sequence[Column]) -> None:
+    """Raises UsageError for columns that become too many features, or do not fit into memory."""
+    count = 0
+    for column in columns:
+        count += _count(column) if column.is_category else 1 + bool(column.missing.any())
+    FEATURES_OF_TABLE.check(key, count)
+    rows = len(columns[0].values)
+    what = f"{rows:,} rows of {count:,} features"
+    check_memory(key, MEMORY_OF_A_FEATURE * rows * count, what, FEATURES_OF_TABLE.way_out)
 
 
 def feature_notes(columns: Sequence[Column], train: NDArray[np.bool_]) -> list[str]:

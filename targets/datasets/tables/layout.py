@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from mgaudit.errors import UsageError
+from mgaudit.targets.limits import COLUMNS
 from mgaudit.targets.own_module import one_line
 
 AUTO = "auto"
@@ -196,10 +197,13 @@ def _header(key: str, text: str, separator: str) -> tuple[tuple[str, ...], str]:
         raise UsageError(key, "must be a table with a header", one_line(error)) from error
     if not names:
         raise UsageError(key, "must be a table with a header", "an empty file")
+    COLUMNS.check(key, len(names))
     columns = [name.strip() or UNNAMED.format(index) for index, name in enumerate(names)]
+    positions: dict[str, int] = {}
     for index, name in enumerate(columns):
-        if name in columns[:index]:
+        first = positions.setdefault(name, index)
+        if first != index:
             rule = "must have a header with different names"
-            value = f"two columns {name!r}, columns {columns.index(name) + 1} and {index + 1}"
+            value = f"two columns {name!r}, columns {first + 1} and {index + 1}"
             raise UsageError(key, rule, value, "rename one of the two")
     return tuple(columns), lines.read()

@@ -23,6 +23,7 @@ from mgaudit.targets.datasets.tables.dataset_of_table import (
 from mgaudit.targets.datasets.tables.labels import SpellingRule, refuse_missing_label
 from mgaudit.targets.datasets.tables.number_text import Marks
 from mgaudit.targets.datasets.tables.table import Cells, Table, as_texts
+from mgaudit.targets.limits import COLUMNS
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
@@ -77,6 +78,7 @@ def _table(key: str, frame: "DataFrame") -> Table:
     Raises:
         UsageError: For two columns with one name, and for cells that hold several values.
     """
+    COLUMNS.check(key, len(frame.columns))
     columns: dict[str, Cells] = {}
     categorical = []
     for position, label in enumerate(frame.columns):

@@ -10,8 +10,11 @@ import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO, Any
 
 from mgaudit.errors import UsageError
+from mgaudit.targets.free_memory import check_memory
+from mgaudit.targets.limits import TABLE_BYTES
 from mgaudit.targets.own_module import one_line
 
 AUTO = "auto"
@@ -22,11 +25,13 @@ BYTE_ORDER_MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-DECOMPRESSORS: dict[bytes, Callable[[bytes], bytes]] = {
-    b"\x1f\x8b\x08": gzip.decompress,
-    b"BZh": bz2.decompress,
-    b"\xfd7zXZ\x00": lzma.decompress,
+OPENERS: dict[bytes, Callable[[IO[bytes]], Any]] = {
+    b"\x1f\x8b\x08": lambda file: gzip.GzipFile(fileobj=file),
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\x00": lzma.LZMAFile,
 }
+CHUNK_BYTES = 2**24
+MEMORY_OF_A_BYTE = 8  # bytes of memory for each byte of a table, with its cells and features
 ZIP, PARQUET, ZSTANDARD = b"PK\x03\x04", b"PAR1", b"\x28\xb5\x2f\xfd"
 TAR, TAR_OFFSET = b"ustar", 257
 BINARY = re.compile(r"[\x00-\x08\x0e-\x1f]")
@@ -46,6 +51,7 @@ def read_text(key: str, file: Path, encoding: str) -> tuple[str, list[str]]:
         UsageError: For a file that is no text or cannot be read.
     """
     try:
+        _check_size(key, file.stat().st_size)
         stored = file.read_bytes()
     except OSError as error:
         raise UsageError(key, "must be a file that can be read", one_line(error)) from error
@@ -68,9 +74,10 @@ def _decompressed(key: str, content: bytes) -> bytes:
         rule = "must be a table in a text file"
         raise UsageError(key, rule, "a file compressed by zstd", "decompress it")
     try:
-        for magic, decompress in DECOMPRESSORS.items():
+        for magic, opener in OPENERS.items():
             if content.startswith(magic):
-                content = decompress(content)
+                with opener(io.BytesIO(content)) as file:
+                    content = _unpacked(key, file)
                 break
         if content.startswith(ZIP):
             content = _single_file_of_zip(key, content)
@@ -84,6 +91,24 @@ def _decompressed(key: str, content: bytes) -> bytes:
     return content
 
 
+def _unpacked(key: str, file: IO[bytes]) -> bytes:
+    """Returns the content of a compressed file, of which no more is unpacked than is accepted."""
+    chunks = []
+    size = 0
+    while chunk := file.read(CHUNK_BYTES):
+        size += len(chunk)
+        _check_size(key, size)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _check_size(key: str, size: int) -> None:
+    """Raises UsageError for a text that is too large, or does not fit into the memory."""
+    TABLE_BYTES.check(key, size)
+    what = f"a table of {size:,} bytes or more"
+    check_memory(key, MEMORY_OF_A_BYTE * size, what, TABLE_BYTES.way_out)
+
+
 def _single_file_of_zip(key: str, content: bytes) -> bytes:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         names = [
@@ -92,7 +117,8 @@ def _single_file_of_zip(key: str, content: bytes) -> bytes:
             if not info.is_dir() and not info.filename.startswith("__MACOSX/")
         ]
         _refuse_several_files(key, names)
-        return archive.read(names[0])
+        with archive.open(names[0]) as file:
+            return _unpacked(key, file)
 
 
 def _single_file_of_tar(key: str, content: bytes) -> bytes:
@@ -100,7 +126,7 @@ def _single_file_of_tar(key: str, content: bytes) -> bytes:
         files = [member for member in archive.getmembers() if member.isfile()]
         _refuse_several_files(key, [member.name for member in files])
         extracted = archive.extractfile(files[0])
-        return b"" if extracted is None else extracted.read()
+        return b"" if extracted is None else _unpacked(key, extracted)
 
 
 def _refuse_several_files(key: str, names: list[str]) -> None:
