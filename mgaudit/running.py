@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mgaudit.errors import UsageError
 from mgaudit.failure import RunFailedError, temporary_log
+from mgaudit.interrupts import described_interruption
 from mgaudit.limits import JOBS as JOBS_LIMIT
 from mgaudit.progress_bars import ProgressBars
 from mgaudit.reports.arrays import Arrays
@@ -45,14 +46,18 @@ class Finished:
 def recorded(folder: RunFolder, progress: ProgressBars) -> Iterator[None]:
     """Shows progress and writes the log into the run directory.
 
-    An interrupted run and a mistake of the user leave no directory behind. Raises RunFailedError
-    for every other error.
+    An interrupted run keeps its directory, with the settings to continue it. A mistake of the user
+    leaves no directory behind. Raises RunFailedError for every other error.
     """
     try:
         with folder.in_use(), progress:
             yield
         folder.write_log(progress.lines)
-    except (KeyboardInterrupt, UsageError):
+    except KeyboardInterrupt as error:
+        with suppress(OSError):
+            folder.write_log([*progress.lines, described_interruption(error)])
+        raise
+    except UsageError:
         folder.discard_if_unfinished()
         raise
     except RAISED as error:

@@ -12,6 +12,7 @@ from mgaudit.reports.checksums import read_checked
 from mgaudit.reports.files import DP_AUDIT_FILE, REPRODUCTION_FILE, RESULT_FILE
 from mgaudit.storage.run_folder import LOG_FILE, RESULT_FILES, SETTINGS_FILE, RunFolder
 
+INTERRUPTED = "interrupted"  # the first word of the last line of the log of such a run
 State = Literal["finished", "changed", "damaged", "failed", "unfinished", "running"]
 
 MOST_SETTINGS_BYTES = 1_000_000
@@ -75,7 +76,11 @@ def _without_result(path: Path, size: int) -> Run:
         return Run(path.name, size, trouble="still running", state="running")
     run = Run(path.name, size, trouble="unfinished, because it was killed", state="unfinished")
     if (path / LOG_FILE).is_file():
-        run = replace(run, trouble=f"no result; see {LOG_FILE}", state="failed")
+        how = _ended_by_interruption(path / LOG_FILE)
+        if how:
+            run = replace(run, trouble=f"unfinished: {how}")
+        else:
+            run = replace(run, trouble=f"no result; see {LOG_FILE}", state="failed")
     return replace(run, resume=_resume(path))
 
 
@@ -153,3 +158,12 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"must be text, got {value!r}")
     return value
+
+
+def _ended_by_interruption(log: Path) -> str:
+    """Returns the last line of a log if it says that the run was interrupted; else ""."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    return lines[-1] if lines and lines[-1].startswith(INTERRUPTED) else ""

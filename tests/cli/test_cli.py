@@ -530,7 +530,9 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing_half_written(
     assert printed == ""
     assert "Traceback" not in errors
     assert "interrupted; the models trained so far are kept" in " ".join(errors.split())
-    assert list(tmp_path.glob("runs/*")) == []
+    (folder,) = tmp_path.glob("runs/*")
+    assert (folder / "log.txt").read_text().splitlines()[-1] == "interrupted"
+    assert not list(folder.glob("result.json"))
     assert not list(own_cache.rglob("*.partial"))
 
 

@@ -266,7 +266,9 @@ def test_ctrl_c_ends_with_130_and_keeps_what_is_trained(tmp_path: Path, own_cach
     printed, errors = running.communicate(timeout=60)
     assert (running.returncode, printed) == (130, ""), errors
     assert "interrupted; the models trained so far are kept" in " ".join(errors.split())
-    assert list(tmp_path.glob("runs/*")) == []
+    (folder,) = tmp_path.glob("runs/*")
+    assert (folder / "log.txt").read_text().splitlines()[-1] == "interrupted"
+    assert not list(folder.glob("result.json"))
 
 
 def test_the_studies_here_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
