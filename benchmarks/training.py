@@ -44,7 +44,7 @@ from mgaudit.targets.device import device_name
 from mgaudit.targets.fitting.clipping import OneBackward
 from mgaudit.targets.fitting.privacy_plan import PrivacyPlan
 from mgaudit.targets.fitting.recipe import Recipe, Target, initial_model, train
-from mgaudit.targets.fitting.stack_size import candidates, fastest_stack
+from mgaudit.targets.fitting.stack_size import forward_operations, stack_size
 from mgaudit.targets.membership import fair_coins
 from mgaudit.targets.schemes import Scheme
 from mgaudit.targets.seeds import numpy_generator, stream
@@ -227,7 +227,10 @@ def on_cpu(images: str | None, examples: int, asked: int | None, rounds: int, jo
             models = asked or (16 if case.dataset == "digits" else 8)
             raw, recipe, membership = prepared(case, images, examples, models)
             dataset = raw.standardised()
-            size = fastest_stack(recipe, dataset, membership, "cpu", candidates(models, "cpu"))
+            shape, classes = dataset.input_shape, len(dataset.classes)
+            network = initial_model(recipe.target, shape, classes, seed=0)
+            operations = forward_operations(network, shape, recipe.training.batch_size)
+            size = stack_size(operations, models, "cpu")
             single = units(recipe, raw, membership, "cpu")
             stacked = units(replace(recipe, stack=size), dataset, membership, "cpu")
             timed(plain, single[:jobs], pool)  # starts the workers

@@ -182,7 +182,7 @@ class EnsembleFolder:
         """
         return self._model(index, load_arrays(self.model_path(index)), layout)
 
-    def model_in(self, index: int, content: bytes, layout: Layout) -> KeptModel:
+    def model_in(self, index: int, content: bytes, layout: Layout | None) -> KeptModel:
         """Returns the model whose file has this content, checked as by `load_model`."""
         path = self.model_path(index)
         return self._model(index, arrays_in(path, content), layout)

@@ -29,7 +29,7 @@ from mgaudit.study.design import Design
 from mgaudit.study.plan import Arm
 from mgaudit.study.progress import Progress
 from mgaudit.study.questions import Question
-from mgaudit.study.worker import FinishedModel, StackTask, train_stack
+from mgaudit.study.worker import FinishedModel, PackedMembership, StackTask, train_stack
 from mgaudit.targets.device import device_name
 from mgaudit.targets.fitting.privacy_plan import PrivacyPlan
 from mgaudit.targets.fitting.recipe import Recipe, initial_model
@@ -163,7 +163,7 @@ class ArmTraining:
             task = StackTask(
                 self._folder,
                 self.arm.recipe,
-                self._design.membership[indices],
+                PackedMembership.of(self._design.membership[indices]),
                 indices,
                 self._design.device,
                 self._questions,

@@ -21,13 +21,30 @@ SCRIPT = "__main__:"  # before the names of classes in the script that was start
 
 
 @dataclass(frozen=True)
+class PackedMembership:
+    """Whether models are trained on examples, with 8 examples in a byte."""
+
+    bits: NDArray[np.uint8]
+    examples: int
+
+    @classmethod
+    def of(cls, membership: NDArray[np.bool_]) -> "PackedMembership":
+        """Returns the packed membership (models, examples)."""
+        return cls(np.packbits(membership, axis=1), membership.shape[1])
+
+    def unpacked(self) -> NDArray[np.bool_]:
+        """Returns the membership (models, examples), bool."""
+        return np.unpackbits(self.bits, axis=1, count=self.examples).astype(bool)
+
+
+@dataclass(frozen=True)
 class StackTask:
     """One stack to train, that is, a group of models that are trained as one.
 
     Args:
         folder: The folder of the ensemble, where the models will be kept.
         recipe: How the models are trained.
-        membership: Whether a model of the stack is trained on an example (models, examples), bool.
+        members: The membership of the models of the stack, one bit for each example.
         indices: The indices of the models of the stack.
         device: The device, such as "cpu".
         questions: What the models are queried for.
@@ -37,7 +54,7 @@ class StackTask:
 
     folder: EnsembleFolder
     recipe: Recipe
-    membership: NDArray[np.bool_]
+    members: "PackedMembership"
     indices: list[int]
     device: str
     questions: tuple[Question, ...]
@@ -65,7 +82,7 @@ def train_stack(task: StackTask, dataset: Dataset) -> list[FinishedModel]:
         RuntimeError: If the source of the user's own classes is not that of the plan.
     """
     _check_own_code(task)
-    trained = train(task.recipe, dataset, task.membership, task.indices, task.device)
+    trained = train(task.recipe, dataset, task.members.unpacked(), task.indices, task.device)
     finished = []
     for index, model in zip(task.indices, trained, strict=True):
         facts = {"steps": model.steps, "seconds": model.seconds, "diverged": model.diverged}

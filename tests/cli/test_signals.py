@@ -78,7 +78,9 @@ def test_a_signal_ends_a_run_in_order_and_the_rerun_continues(
     _, errors = again.communicate(timeout=300)
     assert again.returncode == 0, errors
     assert list((tmp_path / "runs").iterdir()) == [folder]
-    reused = json.loads((folder / "result.json").read_text())["studies"][0]["times"]["models_reused"]
+    reused = json.loads((folder / "result.json").read_text())["studies"][0]["times"][
+        "models_reused"
+    ]
     assert sum(reused.values()) == len(kept)
 
 

@@ -22,7 +22,7 @@ from mgaudit.study.plan import plan_arm, plan_study
 from mgaudit.study.progress import Progress
 from mgaudit.study.study import run_study
 from mgaudit.study.train import determined_by, model_layout, train_arm
-from mgaudit.study.worker import StackTask, train_stack
+from mgaudit.study.worker import PackedMembership, StackTask, train_stack
 from mgaudit.targets.own_module import load_module
 
 NETWORKS = """
@@ -506,7 +506,7 @@ def test_a_worker_that_has_imported_an_edited_file_trains_nothing(
     choices = arm.settings.trained_choices
     assert own_code(choices).keys() == {"networks:Net"}
     stale = {"networks:Net": "0" * 64}
-    rows = design.membership[:1]
+    rows = PackedMembership.of(design.membership[:1])
     task = StackTask(folder, arm.recipe, rows, [0], "cpu", (), choices, stale)
     with pytest.raises(
         RuntimeError, match="the source of networks:Net was edited during the run; run again"
@@ -523,7 +523,7 @@ def test_a_class_of_the_started_script_is_not_imported_again(small: dict[str, An
     folder = EnsembleFolder.at(determined_by(arm.settings, arm.recipe, design))
     choices = (replace(settings.target, name="__main__:Net"),)
     sent = {"__main__:Net": "0" * 64}
-    row = design.membership[:1]
+    row = PackedMembership.of(design.membership[:1])
     task = StackTask(folder, arm.recipe, row, [0], "cpu", (), choices, sent)
     (model,) = train_stack(task, design.dataset)
     layout = model_layout(arm, design)

@@ -3,17 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+from torch import nn
 
 from mgaudit.reports.results import StudyResult
 from mgaudit.settings.study_settings import study_settings
 from mgaudit.study.plan import plan_study
 from mgaudit.study.progress import Progress
 from mgaudit.study.study import run_study
-from mgaudit.targets.cache import cache_folder
-from mgaudit.targets.fitting import stack_size
-from mgaudit.targets.fitting.stack_size import candidates, fastest_stack
+from mgaudit.targets.fitting.stack_size import forward_operations, stack_size
 
 ARMS = ["none", "gaussian-mask:kappa=0.3,fixed=true", "weight-noise:sigma=0.01+noise-nodes:sigma=1"]
 
@@ -30,43 +28,18 @@ def test_a_stack_changes_rounding_and_nothing_else(small: dict[str, Any]) -> Non
             assert mine.per_target["auc"] == pytest.approx(theirs.per_target["auc"], abs=0.01)
 
 
-def test_the_size_is_measured_once_and_stands_in_the_result(
-    small: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+def test_the_size_of_the_rule_stands_in_the_plan_and_writes_nothing(
+    small: dict[str, Any], own_cache: Path
 ) -> None:
-    measured = []
-
-    def twos(*_: Any) -> int:
-        measured.append(2)
-        return 2
-
-    monkeypatch.setattr("mgaudit.study.stacking.fastest_stack", twos)
-    settings = study_settings({**small, "models": 8, "stack": "auto"})
-    plans = [plan_study(settings) for _ in range(2)]
-    assert measured == [2]
-    (kept,) = (cache_folder() / "stacks").glob("*.json")
-    for damaged in (
-        b"",
-        b"{}",
-        b"[1]",
-        b'{"stack": 1e400}',
-        kept.read_bytes().replace(b": 2", b": 3", 1),
-    ):
-        kept.write_bytes(damaged)
-        measured.clear()
-        plan_study(settings)
-        assert measured == [2]
-    assert [plan.settings.stack for plan in plans] == [2, 2]
-    plain, _, private = plans[0].arms
-    assert plain.recipe.stack == 2
-    assert private.recipe.stack == 1  # Opacus trains one model at a time
+    plan = plan_study(study_settings({**small, "models": 8, "stack": "auto"}))
+    assert plan.settings.stack == 4
+    plain, _, private = plan.arms
+    assert plain.recipe.stack == 4
+    assert private.recipe.stack == 1  # DP-SGD trains one model at a time
+    assert not own_cache.exists()
 
 
-def test_a_size_of_ones_own_is_not_measured(
-    small: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        "mgaudit.study.stacking.fastest_stack", lambda *_: pytest.fail("it was measured")
-    )
+def test_a_size_of_ones_own_stays(small: dict[str, Any]) -> None:
     assert plan_study(study_settings({**small, "models": 8, "stack": "3"})).settings.stack == 3
 
 
@@ -92,25 +65,32 @@ def test_a_network_that_cannot_be_stacked_is_trained_one_by_one(
         plan_study(study_settings({**own, "stack": 2}))
 
 
+def test_the_operations_of_a_forward_pass_are_counted() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.Flatten(), nn.Linear(3 * 16, 10))
+    convolution, linear = 3 * 9 * 16, 48 * 10
+    assert forward_operations(network, (1, 4, 4), 5) == 2 * 5 * (convolution + linear)
+
+
 @pytest.mark.parametrize(
-    ("per_step", "expected"),
-    [
-        ({1: 1e-3, 4: 5e-4, 8: 3e-4}, 8),
-        ({1: 1e-3, 4: 4e-4, 8: 6e-4}, 4),
-        ({1: 1e-3, 4: 9e-4, 8: 1.1e-3}, 1),  # not worth other rounding
-        ({1: 1e-2, 4: 1e-3, 8: 1e-3}, 1),  # so long a step leaves nothing to share
-    ],
+    ("target", "expected"), [("mlp:hidden=256", 8), ("mlp:hidden=1024x512", 1), ("cnn", 1)]
 )
-def test_the_fastest_size_wins_where_it_is_clearly_faster(
-    per_step: dict[int, float], expected: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(stack_size, "_seconds_per_step", lambda *arguments: per_step[arguments[-1]])
-    members = np.ones((8, 4), dtype=bool)
-    assert fastest_stack(None, None, members, "cpu", list(per_step)) == expected  # type: ignore[arg-type]
+def test_small_networks_are_stacked(small: dict[str, Any], target: str, expected: int) -> None:
+    settings = {**small, "target": target, "models": 16, "stack": "auto", "schemes": ["none"]}
+    settings["training"] = {"epochs": 3, "batch_size": 64}
+    assert plan_study(study_settings(settings)).settings.stack == expected
 
 
 def test_two_workers_get_a_stack_each() -> None:
-    assert candidates(3, "cpu") == [1]
-    assert candidates(8, "cpu") == [1, 4]
-    assert candidates(16, "cpu") == candidates(64, "cpu") == [1, 4, 8]
-    assert candidates(32, "cuda") == [1, 8, 32]
+    few = 10**6
+    assert [stack_size(few, models, "cpu") for models in (3, 7, 8, 15, 16, 64)] == [
+        1,
+        1,
+        4,
+        4,
+        8,
+        8,
+    ]
+    assert stack_size(10**8, 64, "cpu") == 1
+    assert [stack_size(few, models, "cuda") for models in (4, 8, 32, 500)] == [1, 8, 32, 128]
+    assert stack_size(10**9, 500, "cuda") == 8
+    assert stack_size(10**10, 500, "cuda") == 1
