@@ -67,7 +67,7 @@ def timed(function: Callable[..., Any], kind: str, seconds: dict[str, float]) ->
 
 
 def measured(options: argparse.Namespace) -> dict[str, float]:
-    """Runs the study. Returns the seconds of the queue with all its tasks, and of the statistics."""
+    """Runs the study. Returns the seconds of the queue with its tasks, and of the statistics."""
     from mgaudit.study import attack, audit_arms, study
 
     pool = Measured()
@@ -127,11 +127,10 @@ def main() -> None:
     network = scale * (Measured.sent + Measured.received) / BYTES_PER_SECOND
     coordinator = scale * (rest + seconds["statistics"])
     of_worker = scale * tasks / options.predict_workers
-    print(
-        f"{options.predict_models:,} models on {options.predict_workers} workers: "
-        f"{max(coordinator + network, of_worker) + a_task:,.0f} s (tasks {of_worker:,.0f} s on each "
-        f"worker; coordinator {coordinator:,.0f} s; network {network:,.0f} s)"
-    )
+    whole = max(coordinator + network, of_worker) + a_task
+    print(f"{options.predict_models:,} models on {options.predict_workers} workers: {whole:,.0f} s")
+    print(f"(tasks {of_worker:,.0f} s on each worker; coordinator {coordinator:,.0f} s; ")
+    print(f"network {network:,.0f} s)")
 
 
 if __name__ == "__main__":
