@@ -45,7 +45,9 @@ class ArrayFiles:
     def release(self, arrays: Sequence[NDArray[Any]]) -> None:
         """Deletes the files of those arrays of a message that no other message needs."""
         for array in arrays:
-            file = self._by_identity[id(array)]
+            file = self._by_identity.get(id(array))
+            if file is None:
+                continue  # all files were deleted
             file.messages -= 1
             if file.messages == 0:
                 file.path.unlink(missing_ok=True)

@@ -148,6 +148,7 @@ class Processes(Pool):
                 continue
             future = self._ended(worker) if message is None else self._finished(worker, message)
             if future is not None:
+                self._assign()  # the worker goes on while the caller uses the outcome
                 yield future
 
     def cancel(self) -> None:

@@ -144,6 +144,12 @@ def test_large_arrays_are_in_files_only_while_they_are_needed(own_cache: Path) -
     assert (values == 1).all()
 
 
+def test_a_shared_value_may_be_released_after_the_end() -> None:
+    with pool_of(2) as pool:
+        shared = pool.share(np.ones(500_000))
+    shared.release()
+
+
 def test_workers_have_one_thread_and_are_used_again() -> None:
     first = dict(run(process_and_threads, range(4), 2))
     again = dict(run(process_and_threads, range(4), 2))
