@@ -7,14 +7,18 @@ import logging
 import secrets
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from weakref import ReferenceType, ref
+
+from numpy.typing import NDArray
 
 from mgaudit.compute.fingerprint import Fingerprint, fingerprint
+from mgaudit.compute.messages import packed_apart, unpacked_with
 from mgaudit.compute.parallel import Elsewhere, tasks_run
-from mgaudit.compute.pool import Future, Outcome, Pool, Shared, WorkerLostError
+from mgaudit.compute.pool import Future, Outcome, Pool, Shared, WorkerLostError, values_of
 from mgaudit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -74,6 +78,7 @@ class DaskPool(Pool):
         self._expected = fingerprint()
         self._tasks: dict[Any, _Task] = {}  # by the future of Dask
         self._suspects: list[_Task] = []
+        self._arrays = _Arrays(client)
         self._completed: Any = None
 
     def submit(
@@ -84,22 +89,20 @@ class DaskPool(Pool):
         on_gpu: bool = False,
     ) -> Future[Outcome]:
         """Adds a task; see `Pool.submit`."""
-        task = _Task(Future(name), function, arguments, on_gpu and self._has_gpus)
+        message, large = packed_apart((function, values_of(arguments)))
+        task = _Task(Future(name), message, large, on_gpu and self._has_gpus)
         self._start(task)
         return task.future
 
     def _start(self, task: "_Task") -> None:
-        """Sends a task to the scheduler."""
-        sent = [
-            item.scattered(self._client) if isinstance(item, _Scattered) else item
-            for item in task.arguments
-        ]
+        """Sends a task to the scheduler; its large arrays travel once, whatever task needs them."""
+        task.arrays = self._arrays.scattered(task.large)
         key = f"{task.future.name}-{secrets.token_hex(8)}"  # Dask shows the part before the hyphen
         theirs = self._client.submit(
             _run,
             self._expected,
-            task.function,
-            *sent,
+            task.message,
+            *task.arrays,
             pure=False,
             key=key,
             resources={GPU: 1} if task.on_gpu else None,
@@ -109,8 +112,9 @@ class DaskPool(Pool):
             self._completed.add(theirs)
 
     def share(self, value: Any) -> Shared:
-        """Returns a value that each worker receives at most once; see `Pool.share`."""
-        return _Scattered(value)
+        """Returns a value whose large arrays are sent once; see `Pool.share`."""
+        _, large = packed_apart(value)
+        return _Scattered(value, self._arrays.scattered(large))
 
     def completed(self) -> Iterator[Future[Any]]:
         """Yields the futures in order of completion; see `Pool.completed`."""
@@ -177,34 +181,56 @@ class DaskPool(Pool):
 
 @dataclass
 class _Task:
-    """A task; `is_suspect` states whether its workers died before."""
+    """A task: its message, its large arrays, and Dask's futures of them.
+
+    `is_suspect` states whether its workers died before.
+    """
 
     future: Future[Any]
-    function: Callable[..., Any]
-    arguments: tuple[Any, ...]
+    message: bytes
+    large: list[NDArray[Any]]
     on_gpu: bool
     is_suspect: bool = False
+    arrays: list[Any] = field(default_factory=list)
+
+
+class _Arrays:
+    """Arrays that were sent to the cluster, as long as a task or a shared value needs them."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        # The array itself is kept, so that no other array gets its identity.
+        self._by_identity: dict[int, tuple[NDArray[Any], ReferenceType[Any]]] = {}
+
+    def scattered(self, arrays: Sequence[NDArray[Any]]) -> list[Any]:
+        """Returns Dask's future of each array. The cluster forgets an array without a future."""
+        self._by_identity = {
+            key: entry for key, entry in self._by_identity.items() if entry[1]() is not None
+        }
+        futures = []
+        for array in arrays:
+            _, reference = self._by_identity.get(id(array), (array, lambda: None))
+            future = reference()
+            if future is None:
+                future = self._client.scatter(array, hash=False, broadcast=False)
+                self._by_identity[id(array)] = (array, ref(future))
+            futures.append(future)
+        return futures
 
 
 class _Scattered(Shared):
-    """A value that is sent to the cluster when the first task needs it."""
+    """A value whose large arrays stay on the cluster until it is released."""
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: Any, arrays: list[Any]) -> None:
         super().__init__(value)
-        self._future: Any = None
-
-    def scattered(self, client: Any) -> Any:
-        """Returns Dask's future of the value."""
-        if self._future is None:
-            self._future = client.scatter(self.value, hash=False, broadcast=False)
-        return self._future
+        self._arrays = arrays
 
     def release(self) -> None:
-        """Lets the workers delete their copies."""
-        self._future = None
+        """Lets the workers delete their copies, if no task needs them."""
+        self._arrays = []
 
 
-def _run(expected: Fingerprint, function: Callable[..., Any], *arguments: Any) -> Any:
+def _run(expected: Fingerprint, message: bytes, *arrays: NDArray[Any]) -> Any:
     """Runs a task on a worker that has the expected versions and code.
 
     Workers may join a cluster at any time, so each task compares.
@@ -212,6 +238,7 @@ def _run(expected: Fingerprint, function: Callable[..., Any], *arguments: Any) -
     difference = expected.difference(fingerprint())
     if difference:
         raise UsageError(KEY, "must have workers like this process", difference, SAME)
+    function, arguments = unpacked_with(message, arrays)
     return function(*arguments)
 
 

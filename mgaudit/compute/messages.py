@@ -78,6 +78,22 @@ def packed(value: object, files: ArrayFiles) -> tuple[bytes, list[NDArray[Any]]]
     return buffer.getvalue(), pickler.arrays
 
 
+def packed_apart(value: object) -> tuple[bytes, list[NDArray[Any]]]:
+    """Returns the value as bytes for `unpacked_with`, and its large arrays, each once."""
+    buffer = io.BytesIO()
+    pickler = _Referring(buffer)
+    pickler.dump(value)
+    return buffer.getvalue(), pickler.arrays
+
+
+def unpacked_with(message: bytes, arrays: Sequence[NDArray[Any]]) -> Any:
+    """Returns the value of a message and its large arrays."""
+    # Arrays from the network may be read-only, which torch warns of.
+    writable = [array if array.flags.writeable else array.copy() for array in arrays]
+    unpickler = _Resolving(io.BytesIO(message), writable)
+    return unpickler.load()
+
+
 def packed_outcome(outcome: object) -> bytes:
     """Returns an outcome of a worker as bytes for `unpacked`."""
     message: bytes = cloudpickle.dumps(outcome)
@@ -107,8 +123,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         self.arrays: list[NDArray[Any]] = []
 
     def reducer_override(self, value: Any) -> Any:
-        is_array = type(value) in (np.ndarray, np.memmap)
-        if is_array and value.nbytes >= LARGE_BYTES and not value.dtype.hasobject:
+        if _is_large(value):
             self.arrays.append(value)
             return _mapped, (str(self._files.path_of(value)),)
         return super().reducer_override(value)
@@ -119,3 +134,36 @@ def _mapped(path: str) -> NDArray[Any]:
     mapped: NDArray[Any] = np.load(path, mmap_mode="c", allow_pickle=False)
     # An array that is not a memmap: torch and users' code then treat it as any other.
     return mapped.view(np.ndarray)
+
+
+class _Referring(cloudpickle.Pickler):  # type: ignore[misc]
+    """Pickles a large array as its position in `arrays`."""
+
+    def __init__(self, buffer: io.BytesIO) -> None:
+        super().__init__(buffer, protocol=pickle.HIGHEST_PROTOCOL)
+        self.arrays: list[NDArray[Any]] = []
+        self._positions: dict[int, int] = {}
+
+    def persistent_id(self, value: Any) -> int | None:
+        if not _is_large(value):
+            return None
+        if id(value) not in self._positions:
+            self._positions[id(value)] = len(self.arrays)
+            self.arrays.append(value)
+        return self._positions[id(value)]
+
+
+class _Resolving(pickle.Unpickler):
+    """Finds large arrays by their position."""
+
+    def __init__(self, buffer: io.BytesIO, arrays: Sequence[NDArray[Any]]) -> None:
+        super().__init__(buffer)
+        self._arrays = arrays
+
+    def persistent_load(self, position: int) -> NDArray[Any]:
+        return self._arrays[position]
+
+
+def _is_large(value: Any) -> bool:
+    is_array = type(value) in (np.ndarray, np.memmap)
+    return is_array and value.nbytes >= LARGE_BYTES and not value.dtype.hasobject

@@ -6,11 +6,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mgaudit.compute import cluster
 from mgaudit.compute.cluster import on_cluster
 from mgaudit.compute.fingerprint import Fingerprint, fingerprint
+from mgaudit.compute.messages import packed_apart, unpacked_with
 from mgaudit.compute.parallel import processors
 from mgaudit.errors import UsageError
 
@@ -114,7 +116,7 @@ def test_a_worker_with_other_code_is_named(changes: dict[str, Any], words: str) 
     with pytest.raises(UsageError, match=words), on_cluster(client):  # type: ignore[arg-type]
         pass
     with pytest.raises(UsageError, match="cluster must have workers like this process"):
-        cluster._run(other(**changes), len, "a task of a worker that came later")
+        cluster._run(other(**changes), *packed_apart((len, ("a later task",)))[:1])
 
 
 def test_different_processors_are_noted_and_part_of_what_identifies_models() -> None:
@@ -125,3 +127,17 @@ def test_different_processors_are_noted_and_part_of_what_identifies_models() -> 
     with on_cluster(FewWorkers({"a": other(cpu="one")})) as notes:  # type: ignore[arg-type]
         assert notes == []
         assert processors() == "one"
+
+
+def test_large_arrays_travel_apart_and_once() -> None:
+    large, small = np.ones(500_000), np.arange(3)
+    message, arrays = packed_apart({"first": large, "again": [large, small], "text": "x"})
+    assert [array is large for array in arrays] == [True]
+    assert len(message) < 1000
+    frozen = large.copy()
+    frozen.flags.writeable = False
+    value = unpacked_with(message, [frozen])
+    assert value["first"] is value["again"][0]
+    assert value["first"].flags.writeable
+    np.testing.assert_array_equal(value["first"], large)
+    np.testing.assert_array_equal(value["again"][1], small)
