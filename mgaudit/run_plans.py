@@ -88,7 +88,8 @@ def _arms_of_run(values: dict[str, Any]) -> dict[str, Any]:
 
 def arguments_of_compare(values: dict[str, Any]) -> dict[str, Any]:
     """Returns those arguments of `compare` that change the study."""
-    arguments = {name: values[name] for name in (*PLURALS, "tune_dp", "tune", "allow_code")}
+    arguments = {name: values[name] for name in (*PLURALS, "tune_dp", "tune")}
+    arguments["allow_code"] = values["allow_code"] or None  # training functions do not take it
     return arguments | dict(values["training"])
 
 
@@ -103,7 +104,8 @@ def plan_of_compare(
 
     progress.stage("loading data and settings")
     tuning = tuning_of(arguments.pop("tune_dp"), arguments.pop("tune"))
-    grid = grid_of(study, arguments, tuning is not None, arguments.pop("allow_code"))
+    allow_code = bool(arguments.pop("allow_code"))
+    grid = grid_of(study, arguments, tuning is not None, allow_code)
     if tuning is not None:
         grid = _searched_grid(grid, tuning, jobs, progress)
     return plan_comparison(grid, progress)

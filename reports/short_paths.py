@@ -8,17 +8,18 @@ from pathlib import PurePath
 from typing import Any, TypeVar
 
 from mgaudit.reports.dp_audit import DPAuditResult
+from mgaudit.reports.reproduction import PaperResult
 from mgaudit.reports.results import Result
 
 HIDDEN = "…"
 # At the start of a setting, such as "npz:/data/x.npz" or "/data/x.npz". Options follow "," or "#".
 PATH = re.compile(r"(?:[\w-]+:)?(/[^,#]+)")
 NOTE = (
-    "Directories of data are shortened to “…”. RUN/settings.toml and the result in RUN have them "
-    "in full, and `mgaudit report RUN --full-paths` shows them."
+    "Directories of data are shortened to “…”. The settings and the result in the run directory "
+    "have them in full, and so has a report by mgaudit report RUN --full-paths."
 )
 
-AnyResult = TypeVar("AnyResult", Result, DPAuditResult)
+AnyResult = TypeVar("AnyResult", Result, DPAuditResult, PaperResult)
 
 
 def with_short_paths(result: AnyResult) -> AnyResult:
@@ -59,9 +60,13 @@ def _short(paths: list[str]) -> dict[str, str]:
     return directories
 
 
-def _paths(result: Result | DPAuditResult) -> Iterator[str]:
+def _paths(result: Result | DPAuditResult | PaperResult) -> Iterator[str]:
     """Yields the absolute paths in the settings and in the command of a result."""
-    for text in (*_texts(result.settings), *_words(result.command)):
+    if isinstance(result, PaperResult):
+        settings = [figure.settings for figure in result.figures]
+    else:
+        settings = [result.settings]
+    for text in (*_texts(settings), *_words(result.command)):
         path = PATH.match(text)
         if path is not None:
             yield path[1].rstrip("/")
