@@ -193,7 +193,7 @@ def evil_run(path: Path) -> Path:
     settings |= {"dataset": "evil:data", "attacks": ["evil:Thing"]}
     own = study(label="evil:Thing", settings=settings)
     record = result(own).model_copy(update={"settings": settings})
-    path.parent.mkdir()
+    path.parent.mkdir(exist_ok=True)
     write(path, record, [arrays()])
     (path / "settings.toml").write_text(record.settings_toml)
     (path / "log.txt").write_text("evil:Thing\n")
@@ -215,14 +215,15 @@ def test_an_attack_on_a_run_of_a_stranger_imports_nothing(strange: Path) -> None
     assert Path("mark").exists()
 
 
-def reading_commands(run: Path) -> Iterator[list[str]]:
-    """Yields commands that list, report or score, with `run` as the run of a stranger."""
+def reading_commands(run: str, other: str) -> Iterator[list[str]]:
+    """Yields commands that list, report or score; the runs are those of a stranger."""
     kinds = ("targets", "schemes", "attacks", "queries", "datasets", "studies", "papers")
     yield from (["list", kind] for kind in kinds)
     yield from (["list"], ["list", "--json"], ["data", "list"])
-    yield from (["runs"], ["runs", "list", "--json"], ["runs", "show", str(run)])
-    yield ["runs", "compare", str(run), str(run)]
-    yield ["report", str(run), "--format", "html,csv,latex"]
+    yield from (["runs"], ["runs", "list", "--json"], ["runs", "show", run])
+    yield ["runs", "compare", run, other]
+    yield ["report", run, "--format", "html,csv,latex"]
+    yield ["report", run, other, "--chapters", "--format", "html"]
     yield from (["cache"], ["cache", "verify"])
     yield from (["score", "scores.csv", "-q"], ["score", "outputs.npz", "-q", "--attack", "loss"])
     yield ["runs", "remove", "2026-01-03-killed-0123abcd", "--yes"]
@@ -236,11 +237,11 @@ def test_listing_reporting_and_scoring_import_no_code_of_files(
         write_settings(values)
         Path("studies/f.toml").rename(f"studies/{name}.toml")
     Path("settings.toml").write_text(tomli_w.dumps(SETTINGS["scheme"]))
-    run = evil_run(strange / "runs" / "2026-01-02-evil-0123abcd")
+    runs = [evil_run(strange / "runs" / f"2026-01-0{day}-evil-0123abcd") for day in (1, 2)]
     killed = RunFolder(strange / "runs" / "2026-01-03-killed-0123abcd")
     killed.begin(SETTINGS["scheme"])
     generator = np.random.default_rng(0)
-    rows = [f"{generator.random()},{index % 2},evil:Thing" for index in range(200)]
+    rows = [f"{generator.random()},{index % 2},evil:Thing{index}" for index in range(200)]
     Path("scores.csv").write_text("\n".join(["score,member,group", *rows]))
     logits = generator.normal(size=(4, 80, 3))
     membership = generator.random((4, 80)) < 0.5
@@ -248,7 +249,7 @@ def test_listing_reporting_and_scoring_import_no_code_of_files(
     monkeypatch.setattr(
         RunFolder, "write_reports", write_only_default_formats(RunFolder.write_reports)
     )
-    for command in reading_commands(run):
+    for command in reading_commands(*map(str, runs)):
         done = CliRunner().invoke(app, command)
         assert done.exit_code == 0, (command, done.output)
         assert not Path("mark").exists(), command
