@@ -123,6 +123,6 @@ document.addEventListener("copy", (event) => {
   for (const row of copied.querySelectorAll("tr")) {
     row.replaceWith(`${[...row.cells].map((cell) => cell.textContent.trim()).join("\t")}\n`);
   }
-  event.clipboardData.setData("text/plain", copied.textContent);
+  event.clipboardData.setData("text/plain", copied.textContent.replace(/ *\n[\n ]*/g, "\n"));
   event.preventDefault();
 });
