@@ -626,7 +626,7 @@ def test_a_copied_table_has_no_formula(browser: Browser, pages: dict[str, Path])
     text, html = copied(browser, "table")
     assert text.splitlines()[-4:] == [
         "'+Name\tNumber",
-        "'=HYPERLINK(\"http://evil\")\t−1.00",
+        '\'=HYPERLINK("http://evil")\t−1.00',
         "'@SUM(A1)\t+2.00",
         "a-b\tnone",
     ]
