@@ -32,6 +32,7 @@ from mgaudit.function_runs import compare_fits, run_fit
 from mgaudit.progress_bars import ProgressBars, on_stderr
 from mgaudit.result import Result
 from mgaudit.run_plans import (
+    StartingSettings,
     arguments_of_compare,
     audited_scheme,
     edited,
@@ -42,7 +43,6 @@ from mgaudit.run_plans import (
     python_numbers,
     run_settings,
     searched,
-    settings_values,
     tuning_of,
 )
 from mgaudit.running import (
@@ -61,6 +61,7 @@ from mgaudit.settings.arguments import (
     TRIALS,
     TUNE_DP,
 )
+from mgaudit.settings.named_code import code_of_file, name_code
 from mgaudit.storage.run_list import find_run
 from mgaudit.tuning_result import TuningResult
 
@@ -107,6 +108,7 @@ def run(
     seed: int | None = None,
     device: str | None = None,
     settings: SettingsArgument | None = None,
+    allow_code: bool = False,
     fit: FitArgument | None = None,
     jobs: int | None = None,
     cluster: ClusterArgument | None = None,
@@ -126,6 +128,7 @@ def run(
         models, examples, seed: Models per arm, examples, random seed (defaults: 16; all; 0).
         duplicates, stack: Coins of copies, models trained as one (defaults: together; auto).
         canaries, settings: As in "mislabelled:100"; a file or mapping, which others override.
+        allow_code: Whether own code may run that only the settings file names (default: no).
         fit: Training function or "module:function" in place of network and noise; see `audit`.
         device, jobs: Device, processes (defaults: auto; one per core, 1 on a GPU).
         cluster: Dask scheduler, as in "tcp://host:8786"; "local:4"; or a `distributed.Client`.
@@ -207,7 +210,8 @@ def tune_dp(
     changes = {"dataset": dataset, "target": target, "examples": examples}
     changes |= {"seed": seed, "device": device, "stack": 1}
     arms = {"plain": False, "dp": True, "epsilon": epsilon, "delta": delta}
-    values = run_settings({"schemes": ["dp-sgd:epsilon=8"]}, changes, training, None, arms, True)
+    before = StartingSettings({"schemes": ["dp-sgd:epsilon=8"]}, False)
+    values = run_settings(before, changes, training, None, arms, True)
     check_cache_folder()
     plan = plan_study(searched(values, tuning, workers, display), display)
     return TuningResult.of(plan)
@@ -244,6 +248,7 @@ def compare(
     duplicates: str | None = None,
     stack: int | str | None = None,
     device: str | None = None,
+    allow_code: bool = False,
     jobs: int | None = None,
     cluster: ClusterArgument | None = None,
     out: str | Path = RUNS,
@@ -261,6 +266,7 @@ def compare(
         scheme, target, dataset, seed, attack: One or several of each.
         tune_dp, tune: As those of `run`; each study has searches of its own.
         queries, canaries, models, examples, duplicates, stack, device: As those of `run`.
+        allow_code: Whether own code may run that only the study file names (default: no).
         jobs, cluster, out, quiet, progress, **training: As those of `run`.
 
     Returns:
@@ -290,6 +296,7 @@ def _compare(values: dict[str, Any]) -> Result:
 def estimate(
     study: StudyArgument | None = None,
     *,
+    allow_code: bool = False,
     jobs: int | None = None,
     quiet: bool = False,
     progress: ProgressBars | None = None,
@@ -304,7 +311,7 @@ def estimate(
     workers, progress = checked_jobs(jobs), progress or on_stderr(quiet)
     progress.stage("loading data and settings")
     tuning = tuning_of(arguments.pop("tune_dp", None), arguments.pop("tune", None))
-    grid = grid_of(study, arguments, tuning is not None)
+    grid = grid_of(study, arguments, tuning is not None, allow_code)
     if tuning is not None and grid.examples is None:
         grid = grid.model_copy(update={"held_out": True})
     plan = plan_comparison(grid, progress)
@@ -343,6 +350,7 @@ def audit_dp(
     seed: int | None = None,
     device: str | None = None,
     settings: SettingsArgument | None = None,
+    allow_code: bool = False,
     jobs: int | None = None,
     out: str | Path = RUNS,
     quiet: bool = False,
@@ -377,11 +385,12 @@ def audit_dp(
     changes |= {"stack": stack, "seed": seed, "device": device}
     privacy = {"epsilon": epsilon, "delta": delta}
     display = progress or on_stderr(quiet)
-    return _audit_dp(settings, changes, training, scheme, privacy, jobs, Path(out), display)
+    before = StartingSettings(settings, allow_code)
+    return _audit_dp(before, changes, training, scheme, privacy, jobs, Path(out), display)
 
 
 def _audit_dp(
-    settings: SettingsArgument | None,
+    settings: StartingSettings,
     changes: dict[str, Any],
     training: dict[str, Any],
     scheme: SchemeArgument | None,
@@ -398,8 +407,9 @@ def _audit_dp(
 
     workers = checked_jobs(jobs)
     progress.stage("loading data and settings")
-    base = {} if settings is None else dp_audit_settings(settings_values(settings)).values()
-    values = edited(base, changes, training)
+    name_code(changes | {"scheme": scheme})
+    before = settings.checked(dp_audit_settings)
+    values = edited({} if before is None else before.values(), changes, training)
     _check_adversary(values.get("adversary", ADVERSARY.default), changes)
     audited = values.get("scheme", AUDITED.default) if scheme is None else scheme
     values["scheme"] = audited_scheme(audited, **privacy)
@@ -445,6 +455,7 @@ def audit_checkpoint(
     seed: int | None = None,
     device: str | None = None,
     settings: SettingsArgument | None = None,
+    allow_code: bool = False,
     jobs: int | None = None,
     out: str | Path = RUNS,
     quiet: bool = False,
@@ -485,12 +496,13 @@ def audit_checkpoint(
     }
     given = (checkpoint, members, non_members)
     display = progress or on_stderr(quiet)
-    return _audit_checkpoint(given, settings, changes, training, jobs, Path(out), display)
+    before = StartingSettings(settings, allow_code)
+    return _audit_checkpoint(given, before, changes, training, jobs, Path(out), display)
 
 
 def _audit_checkpoint(
     given: tuple[Any, Any, Any],
-    settings: SettingsArgument | None,
+    settings: StartingSettings,
     changes: dict[str, Any],
     training: dict[str, Any],
     jobs: int | None,
@@ -504,8 +516,9 @@ def _audit_checkpoint(
 
     workers = checked_jobs(jobs)
     progress.stage("loading data and settings")
-    base = {} if settings is None else checkpoint_settings(settings_values(settings)).values()
-    values = edited(base, changes, training)
+    name_code(changes)
+    before = settings.checked(checkpoint_settings)
+    values = edited({} if before is None else before.values(), changes, training)
     checked = checkpoint_settings(values)
     check_cache_folder()
     plan = plan_checkpoint(*given, checked, checked.attacks if "attacks" in values else None)
@@ -527,6 +540,7 @@ def attack(
     *,
     attack: AttackArgument | Sequence[AttackArgument],
     queries: QueriesArgument | None = None,
+    allow_code: bool = False,
     runs: str | Path = RUNS,
     jobs: int | None = None,
     quiet: bool = False,
@@ -534,15 +548,18 @@ def attack(
 ) -> Result:
     """Attacks the models of a finished run with other attacks, without training.
 
-    The new result has a run directory of its own beside that of the run. Raises UsageError where
-    the cache no longer holds the models of the run.
+    The new result has a run directory of its own beside that of the run. `allow_code` allows own
+    code that only the run names, such as a network. Raises UsageError where the cache no longer
+    holds the models of the run.
     """
     attacks = as_list(attack) or []
+    name_code({"attack": attacks})
     progress = progress or on_stderr(quiet)
     progress.stage("loading data and settings")
     finished = run if isinstance(run, Result) else load(run, runs)
-    out = finished.path.parent
-    again = attack_again(finished.record, out, attacks, queries, jobs, progress)
+    path = finished.path
+    with code_of_file(f"the run {path}", allow_code):
+        again = attack_again(finished.record, path.parent, attacks, queries, jobs, progress)
     return _result(again)
 
 

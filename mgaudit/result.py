@@ -14,6 +14,7 @@ from mgaudit.reports.metric_names import tpr_name
 from mgaudit.reports.results import AuditResult, StudyResult
 from mgaudit.reports.results import Result as ResultRecord
 from mgaudit.reports.verdict import verdict
+from mgaudit.settings.named_code import code_of_file, name_code
 from mgaudit.storage.atomic import write_atomically
 from mgaudit.storage.read_run import read_run
 from mgaudit.targets.home import with_home
@@ -137,33 +138,40 @@ class Result:
         self,
         *attacks: "str | Attack",
         queries: "str | Queries | None" = None,
+        allow_code: bool = False,
         jobs: int | None = None,
         quiet: bool = False,
     ) -> "Result":
         """Attacks the models of this run with one or several other attacks, without training.
 
-        `queries` None keeps the queries of this run.
+        `queries` None keeps the queries of this run. `allow_code` allows own code that only the run
+        names, such as a network.
 
         The models must still be in the cache. Returns a new result, which has a run directory of
         its own beside this one. Raises UsageError where models are missing.
         """
         from mgaudit.running import attack_again
 
-        finished = attack_again(
-            self.record, self.path.parent, attacks, queries, jobs, on_stderr(quiet)
-        )
+        name_code({"attack": attacks})
+        progress = on_stderr(quiet)
+        with code_of_file(f"the run {self.path}", allow_code):
+            finished = attack_again(self.record, self.path.parent, attacks, queries, jobs, progress)
         return Result(finished.record, finished.arrays, finished.folder.path)
 
-    def observations(self, arm: str | int = 0, study: int = 0) -> "Observations":
+    def observations(
+        self, arm: str | int = 0, study: int = 0, *, allow_code: bool = False
+    ) -> "Observations":
         """Returns the outputs of an arm's models and their membership, for an attack of your own.
 
-        `arm` is the key or the index of the arm and `study` the index of the study. The models
-        must still be in the cache. Raises UsageError where they are not, or there is no such arm.
+        `arm` is the key or the index of the arm and `study` the index of the study. `allow_code`
+        allows own code that only the run names, such as a network. The models must still be in the
+        cache. Raises UsageError where they are not, or there is no such arm.
         """
         from mgaudit.study.finished import observations_of_arm
 
         chosen = self._study(study)
-        return observations_of_arm(chosen, _arm(chosen, arm))
+        with code_of_file(f"the run {self.path}", allow_code):
+            return observations_of_arm(chosen, _arm(chosen, arm))
 
     def _study(self, index: int) -> StudyResult:
         studies = self.record.studies

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from numbers import Integral, Real
 from operator import index
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mgaudit.argument_types import SchemeArgument, SettingsArgument, StudyArgument
 from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.progress_bars import ProgressBars
 from mgaudit.running import as_list, checked_jobs
 from mgaudit.settings.arguments import AUDIT_CHECKPOINT, AUDIT_DP, COMPARE, KAPPA, RUN
+from mgaudit.settings.named_code import code_of_file, name_code
 from mgaudit.settings.number_check import checked_argument
 
 if TYPE_CHECKING:
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from mgaudit.study.comparison import ComparisonPlan
     from mgaudit.study.plan import Plan
 
+SETTINGS_FILE = "the settings file"
+Settings = TypeVar("Settings")
 ALL_ARGUMENTS = (*RUN, *COMPARE, *AUDIT_DP, *AUDIT_CHECKPOINT)
 
 # The arguments of `compare`: their names in a study file, and a sequence type that is one value.
@@ -58,7 +63,7 @@ def plan_of_run(values: dict[str, Any], progress: ProgressBars) -> tuple[Plan, i
     workers = checked_jobs(values["jobs"])
     progress.stage("loading data and settings")
     changed = run_settings(
-        values["settings"],
+        StartingSettings(values["settings"], values["allow_code"]),
         _changes_of_run(values),
         values["training"],
         audited,
@@ -84,6 +89,7 @@ def _arms_of_run(values: dict[str, Any]) -> dict[str, Any]:
 def arguments_of_compare(values: dict[str, Any]) -> dict[str, Any]:
     """Returns those arguments of `compare` that change the study."""
     arguments = {name: values[name] for name in (*PLURALS, "tune_dp", "tune")}
+    arguments["allow_code"] = values["allow_code"] or None  # training functions do not take it
     return arguments | dict(values["training"])
 
 
@@ -98,7 +104,8 @@ def plan_of_compare(
 
     progress.stage("loading data and settings")
     tuning = tuning_of(arguments.pop("tune_dp"), arguments.pop("tune"))
-    grid = grid_of(study, arguments, tuning is not None)
+    allow_code = bool(arguments.pop("allow_code"))
+    grid = grid_of(study, arguments, tuning is not None, allow_code)
     if tuning is not None:
         grid = _searched_grid(grid, tuning, jobs, progress)
     return plan_comparison(grid, progress)
@@ -126,11 +133,12 @@ def searched(
 
 
 def grid_of(
-    study: StudyArgument | None, arguments: Mapping[str, Any], searched: bool
+    study: StudyArgument | None, arguments: Mapping[str, Any], searched: bool, allow_code: bool
 ) -> GridSettings:
     """Returns the settings of a study, with the arguments of `compare` that are not None put in.
 
-    `searched` states whether searches will replace those in the settings.
+    `searched` states whether searches will replace those in the settings, and `allow_code` whether
+    own code may run that only a study file names.
     """
     from mgaudit.settings.grid import edited_grid
     from mgaudit.settings.study_object import values_of_study
@@ -142,7 +150,10 @@ def grid_of(
         plural: as_list(arguments.get(name), whole=whole) if plural != name else arguments.get(name)
         for name, (plural, whole) in PLURALS.items()
     }
-    grid = edited_grid(values, changes, _checked_training(training), searched)
+    new_training = _checked_training(training)
+    name_code(arguments)
+    with code_from("the study file", study, allow_code):
+        grid = edited_grid(values, changes, new_training, searched)
     check_cache_folder()
     return grid
 
@@ -171,7 +182,7 @@ def audited_scheme(kappa: float | None, scheme: SchemeArgument | None) -> Scheme
 
 
 def run_settings(
-    settings: SettingsArgument | None,
+    settings: StartingSettings,
     changes: dict[str, Any],
     training: dict[str, Any],
     audited: SchemeArgument | None,
@@ -186,12 +197,9 @@ def run_settings(
     from mgaudit.settings.study_settings import DEFAULT_SCHEMES, study_settings
     from mgaudit.settings.tuning import with_kept_searches
 
-    before: StudySettings | None = None
-    base: dict[str, Any] = {}
-    if settings is not None:
-        before = study_settings(settings_values(settings))
-        base = before.values()
-    values = edited(base, changes, training)
+    name_code(changes | {"scheme": audited})
+    before = settings.checked(study_settings)
+    values = edited({} if before is None else before.values(), changes, training)
     arms = values.get("schemes", DEFAULT_SCHEMES)
     values["schemes"] = edited_schemes(arms, audited, **schemes)
     if searched:
@@ -200,6 +208,32 @@ def run_settings(
     if searched or before is None:
         return checked
     return with_kept_searches(checked, before)
+
+
+@dataclass(frozen=True)
+class StartingSettings:
+    """A settings file, or its contents, and whether own code may run that only the file names."""
+
+    source: SettingsArgument | None
+    allow_code: bool
+
+    def checked(self, check: Callable[[dict[str, Any]], Settings]) -> Settings | None:
+        """Returns what `check` returns for the settings, or None without settings."""
+        if self.source is None:
+            return None
+        with code_from(SETTINGS_FILE, self.source, self.allow_code):
+            return check(settings_values(self.source))
+
+
+def code_from(kind: str, source: object, allow_code: bool) -> AbstractContextManager[None]:
+    """Returns the context in which settings are read, which refuses own code of a file.
+
+    `kind` says in words what file it is. Code in settings that are an object in Python was named by
+    the user, and is not refused.
+    """
+    if isinstance(source, str | Path):
+        return code_of_file(f"{kind} {source}", allow_code)
+    return nullcontext()
 
 
 def settings_values(settings: SettingsArgument) -> dict[str, Any]:
@@ -211,7 +245,7 @@ def settings_values(settings: SettingsArgument) -> dict[str, Any]:
     values = read_settings(Path(settings))
     if not values:
         way_out = "give the settings.toml of a run"
-        raise UsageError(f"the settings file {settings}", "must have settings", "none", way_out)
+        raise UsageError(f"{SETTINGS_FILE} {settings}", "must have settings", "none", way_out)
     return values
 
 

@@ -17,6 +17,7 @@ from mgaudit.reports.dp_audit import DPAuditResult
 from mgaudit.reports.formats.render import DEFAULT_FORMATS
 from mgaudit.reports.results import Result as ResultRecord
 from mgaudit.settings.arguments import JOBS
+from mgaudit.settings.named_code import permission
 from mgaudit.settings.number_check import checked_argument
 from mgaudit.storage.atomic import write_atomically
 from mgaudit.storage.run_folder import LOG_FILE, RunFolder
@@ -97,7 +98,11 @@ def run_study_plan(plan: "Plan", jobs: int | None, out: Path, progress: Progress
         progress.models_planned(len(plan.arms) * plan.settings.models)
         study, arrays = run_study(plan, workers, progress)
         record = ResultRecord(
-            title="", note="", command=RUN_COMMAND, settings=study.settings, studies=[study]
+            title="",
+            note="",
+            command=RUN_COMMAND + permission(study.settings),
+            settings=study.settings,
+            studies=[study],
         )
         return written(record, [arrays], folder, progress)
 

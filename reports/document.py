@@ -21,6 +21,7 @@ from mgaudit.reports.results import Result, StudyResult
 from mgaudit.reports.risk_tables import risk_section
 from mgaudit.reports.search_tables import search_section
 from mgaudit.reports.section import Block, Facts, Listing, Section, Words
+from mgaudit.reports.short_paths import NOTE, with_short_paths
 from mgaudit.reports.table import Table
 from mgaudit.reports.tables import all_metrics_section, main_section, single_targets_section
 from mgaudit.reports.verdict import question, verdict
@@ -112,13 +113,17 @@ class AuditDocument(Document):
     result: Result = field(repr=False)
 
 
-def document(result: Result, arrays: Sequence[Arrays]) -> AuditDocument:
+def document(result: Result, arrays: Sequence[Arrays], full_paths: bool = False) -> AuditDocument:
     """Returns the report of a result.
 
     Args:
         result: The result of one or several studies.
         arrays: The arrays of each study, in the order of `result.studies`.
+        full_paths: Whether to show the directories of the data.
     """
+    complete = result
+    if not full_paths:
+        result = with_short_paths(complete)
     several = len(result.studies) > 1
     overview = []
     if several:
@@ -131,7 +136,7 @@ def document(result: Result, arrays: Sequence[Arrays]) -> AuditDocument:
         note=result.note,
         overview=overview,
         chapters=chapters,
-        closing=[_run_again(result)],
+        closing=[_run_again(result, result is not complete)],
         result=result,
     )
 
@@ -154,7 +159,7 @@ def _chapter(count: int, study: StudyResult, arrays: Arrays, several: bool) -> C
     return Chapter(anchor, title, question(study), verdict(study), sections, answer)
 
 
-def _run_again(result: Result) -> Section:
+def _run_again(result: Result, is_shortened: bool) -> Section:
     where = "In the directory where the run was started, with RUN the directory of this report:"
     blocks: list[Block] = [
         Words([where]),
@@ -162,6 +167,8 @@ def _run_again(result: Result) -> Section:
         Words(["The settings, which are also in RUN/settings.toml:"]),
         Listing(result.settings_toml),
     ]
+    if is_shortened:
+        blocks.append(Words([NOTE]))
     return Section("again", "Run it again", blocks)
 
 

@@ -8,6 +8,7 @@ from mgaudit.reports.document import Chapter, Document
 from mgaudit.reports.dp_audit import DPAuditResult, bounds_table, finding
 from mgaudit.reports.figures.dp_audit import roc_drawing, score_drawing, steps_drawing
 from mgaudit.reports.section import Block, Facts, Listing, Section, Words
+from mgaudit.reports.short_paths import NOTE, with_short_paths
 from mgaudit.reports.table import Cell, Table
 from mgaudit.reports.white_box import checks_table
 
@@ -43,8 +44,17 @@ ALARM_MEANS = (
 )
 
 
-def dp_document(result: DPAuditResult, arrays: Arrays) -> Document:
-    """Returns the report; `arrays` are those that were kept with the result."""
+def dp_document(
+    result: DPAuditResult, arrays: Arrays, permission: str = "", full_paths: bool = False
+) -> Document:
+    """Returns the report; `arrays` are those that were kept with the result.
+
+    `permission` is the option that the command needs which repeats the audit, or "". `full_paths`
+    states whether to show the directories of the data.
+    """
+    complete = result
+    if not full_paths:
+        result = with_short_paths(complete)
     bounds: list[Block] = [bounds_table(result), Words([_threat_model(result)])]
     sections = [Section.of("Bounds", *bounds)]
     facts = result.white_box
@@ -63,7 +73,7 @@ def dp_document(result: DPAuditResult, arrays: Arrays) -> Document:
         note="",
         overview=[],
         chapters=[Chapter("audit", "", QUESTION, [finding(result)], sections)],
-        closing=[_run_again(result)],
+        closing=[_run_again(result, permission, result is not complete)],
     )
 
 
@@ -107,7 +117,7 @@ def _ceilings(result: DPAuditResult) -> Table | None:
     return Table("ceilings", caption, ["Metric", "At most"], rows, notes)
 
 
-def _run_again(result: DPAuditResult) -> Section:
+def _run_again(result: DPAuditResult, permission: str, is_shortened: bool) -> Section:
     provenance = result.provenance
     versions = ", ".join(f"{name} {version}" for name, version in provenance.versions.items())
     facts = [
@@ -119,5 +129,7 @@ def _run_again(result: DPAuditResult) -> Section:
     if result.notes:
         blocks.insert(0, Words(list(result.notes)))
     settings = shlex.join(["mgaudit", "audit-dp", "--settings", "settings.toml"])
-    blocks.append(Listing(result.command or settings))
+    blocks.append(Listing(result.command or settings + permission))
+    if is_shortened:
+        blocks.append(Words([NOTE]))
     return Section.of("Run it again", *blocks)

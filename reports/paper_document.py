@@ -9,6 +9,7 @@ from mgaudit.reports.document import Chapter, Document
 from mgaudit.reports.figures.drawing import Drawing, Row
 from mgaudit.reports.reproduction import FigureResult, PaperResult
 from mgaudit.reports.section import Block, Facts, Listing, Section, Words
+from mgaudit.reports.short_paths import with_short_paths
 
 HOW_JUDGED = (
     "A claim holds if its whole 95 % interval (or its value, for a deterministic number) lies "
@@ -20,6 +21,7 @@ HOW_JUDGED = (
 
 def paper_document(result: PaperResult, figures: Mapping[str, Figure]) -> Document:
     """Returns the report of a paper; `figures` holds the figures that were drawn, by their keys."""
+    result = with_short_paths(result)
     judged = Section("claims", "Claims", [claims_table(result), Words([HOW_JUDGED])])
     measured = [_section(figure, figures.get(figure.key)) for figure in result.figures]
     chapter = Chapter("paper", "", result.about, [summary(result)], [judged, *measured])

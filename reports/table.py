@@ -1,10 +1,9 @@
 """A table of formatted cells, from which all formats are rendered."""
 
-import csv
-import io
 from dataclasses import dataclass, field, replace
 from html import escape
 
+from mgaudit.reports.csv_text import CsvCell, csv_text
 from mgaudit.reports.record import Estimate
 
 SMALLEST_LIMIT = 1e-12  # in CSV; smaller ones come from rounding at the end of a range
@@ -45,7 +44,7 @@ class Table:
         Numbers are in the unit of their column. The limits of their intervals, remarks and marks
         have columns of their own, after their numbers.
         """
-        columns: list[list[str]] = []
+        columns: list[list[CsvCell]] = []
         for index, title in enumerate(self.columns):
             cells = [row[index] for row in self.rows]
             columns.append([title, *map(_csv_value, cells)])
@@ -58,23 +57,21 @@ class Table:
                 columns.append([f"{title}: remark", *map(_remark, cells)])
             if any(cell.mark for cell in cells):
                 columns.append([f"{title}: mark", *(cell.mark for cell in cells)])
-        buffer = io.StringIO()
-        csv.writer(buffer, lineterminator="\n").writerows(zip(*columns, strict=True))
-        return buffer.getvalue()
+        return csv_text(zip(*columns, strict=True))
 
     def _repr_html_(self) -> str:
         return table_html(self)
 
 
-def _csv_value(cell: Cell) -> str:
-    return cell.text if cell.value is None else str(cell.value)
+def _csv_value(cell: Cell) -> CsvCell:
+    return cell.text if cell.value is None else cell.value
 
 
-def _csv_limit(cell: Cell, side: int) -> str:
+def _csv_limit(cell: Cell, side: int) -> CsvCell:
     limit = None if cell.limits is None else cell.limits[side]
     if limit is None:
-        return ""
-    return str(limit if abs(limit) > SMALLEST_LIMIT else 0.0)
+        return None
+    return limit if abs(limit) > SMALLEST_LIMIT else 0.0
 
 
 def _remark(cell: Cell) -> str:

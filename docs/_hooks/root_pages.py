@@ -24,6 +24,7 @@ NOTEBOOKS = {
 PAGES = {
     "README.md": "about/readme.md",
     "CONTRIBUTING.md": "about/contributing.md",
+    "SECURITY.md": "about/security.md",
     "CHANGELOG.md": "about/changelog.md",
     **NOTEBOOKS,
 }

@@ -17,6 +17,7 @@ from mgaudit.errors import UsageError
 from mgaudit.outputs.model_outputs import ModelOutputs, OutputsArm
 from mgaudit.outputs.study import OutputsPlan, OutputsSettings, plan_outputs
 from mgaudit.reports.files import CHECKPOINT_FILE, MEMBERS_FILE, NON_MEMBERS_FILE
+from mgaudit.settings.named_code import permission
 from mgaudit.settings.study_settings import CheckpointSettings
 from mgaudit.storage.checksums import arrays_sha256
 from mgaudit.storage.run_folder import SETTINGS_FILE, path_word
@@ -122,7 +123,8 @@ class CheckpointPlan:
         path = self.target.path
         source = f"RUN/{CHECKPOINT_FILE}" if path is None else shlex.quote(str(path))
         members = f"--members RUN/{MEMBERS_FILE} --non-members RUN/{NON_MEMBERS_FILE}"
-        return f"mgaudit audit-checkpoint {source} {members} --settings RUN/{SETTINGS_FILE}"
+        settings = f"--settings RUN/{SETTINGS_FILE}{permission(self.settings.as_dict())}"
+        return f"mgaudit audit-checkpoint {source} {members} {settings}"
 
     def kept_files(self) -> dict[str, bytes]:
         """Returns the files that the command needs and the user may not have, by name."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,9 @@ from mgaudit.reports.files import DP_AUDIT_FILE
 from mgaudit.reports.formats.render import DEFAULT_FORMATS, FORMATS, chosen_formats
 from mgaudit.settings.arguments import RUNS
 
+if TYPE_CHECKING:
+    from mgaudit.storage.run_folder import RunFolder
+
 FormatOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -30,6 +33,9 @@ FormatOption = Annotated[
 ]
 ChaptersOption = Annotated[
     bool, typer.Option("--chapters", help="Show runs that cannot be compared one after the other.")
+]
+FullPathsOption = Annotated[
+    bool, typer.Option("--full-paths", help="Show the directories of the data.")
 ]
 DestinationOption = Annotated[
     Path | None,
@@ -43,6 +49,7 @@ def report(
     run_folders: RunsArgument,
     format_: FormatOption = None,
     chapters: ChaptersOption = False,
+    full_paths: FullPathsOption = False,
     out_folder: DestinationOption = None,
     runs: RunsOption = RUNS,
     quiet: QuietOption = False,
@@ -57,16 +64,17 @@ def report(
     with user_errors():
         formats = chosen_formats(format_, FORMATS)
         if len(run_folders) == 1:
-            paths = _report_of_one(run_folders[0], runs, formats, out_folder)
+            folder = _folder_of_one(run_folders[0], runs)
+            paths = folder.write_reports(formats, out_folder, full_paths)
         else:
-            paths = _report_of_several(run_folders, runs, formats, out_folder, chapters)
+            folder = _folder_of_several(run_folders, runs, out_folder, chapters)
+            paths = folder.write_reports(formats, None, full_paths)
     if not quiet:
         print_paths(paths)
 
 
-def _report_of_one(
-    run: str, runs: Path, formats: Sequence[str], out_folder: Path | None
-) -> list[Path]:
+def _folder_of_one(run: str, runs: Path) -> "RunFolder":
+    """Returns the folder of a run whose result can be read."""
     from mgaudit.reports.reproduction import read_paper
     from mgaudit.reports.results import read_result
     from mgaudit.storage.run_folder import RunFolder
@@ -80,16 +88,13 @@ def _report_of_one(
         raise UsageError(str(folder.path), rule, None, way_out)
     if not (folder.path / DP_AUDIT_FILE).exists():
         read_result(folder.path)  # before any report is written
-    return folder.write_reports(formats, out_folder)
+    return folder
 
 
-def _report_of_several(
-    names: Sequence[str],
-    runs: Path,
-    formats: Sequence[str],
-    out_folder: Path | None,
-    chapters: bool,
-) -> list[Path]:
+def _folder_of_several(
+    names: Sequence[str], runs: Path, out_folder: Path | None, chapters: bool
+) -> "RunFolder":
+    """Returns a new folder with the joined result of several runs."""
     from mgaudit.storage.join import joined, joined_sha256, read_runs
     from mgaudit.storage.run_folder import RunFolder
 
@@ -98,4 +103,4 @@ def _report_of_several(
     slug = f"joined-{len(runs_by_name)}-runs"
     folder = RunFolder.create(out_folder or runs, slug, joined_sha256(runs_by_name))
     folder.write_result(result, arrays)
-    return folder.write_reports(formats)
+    return folder

@@ -111,7 +111,7 @@ SCHEME = Argument(
     "scheme",
     str,
     NOISE,
-    "The noise to audit in place of the mask, as in dropout:rate=0.2",
+    "Noise to audit, as in dropout:rate=0.2",
     names="schemes",
 )
 PLAIN = Argument("plain", bool, NOISE, "Add an arm without noise", default=True)
@@ -168,6 +168,9 @@ DUPLICATES = Argument(
 SEED = Argument("seed", int, DATA, "Random seed", default=0, limits=Range(0))
 DEVICE = Argument("device", str, MACHINE, "Device", default="auto", values=("auto", "cpu", "cuda"))
 SETTINGS = Argument("settings", Path, OUTPUT, "Start from the settings.toml of a run")
+ALLOW_CODE = Argument(
+    "allow_code", bool, OUTPUT, "Run own code that files name", default=False, only_on=True
+)
 JOBS = Argument(
     "jobs",
     int,
@@ -182,7 +185,7 @@ SCHEMES = Argument(
     "scheme",
     str,
     NOISE,
-    "A scheme such as dropout:rate=0.2, or the word none; repeatable; replaces the study's arms",
+    "Noise, as in dropout:rate=0.2; repeatable",
     several=True,
     names="schemes",
 )
@@ -444,6 +447,7 @@ RUN = (
     JOBS,
     CLUSTER,
     SETTINGS,
+    ALLOW_CODE,
 )
 COMPARE = (
     SCHEMES,
@@ -463,6 +467,7 @@ COMPARE = (
     DEVICE,
     JOBS,
     CLUSTER,
+    ALLOW_CODE,
 )
 # DP-SGD trains one model on all of its examples, so an audit of it has no clients.
 AUDIT_DP = (
@@ -487,6 +492,7 @@ AUDIT_DP = (
     DEVICE,
     JOBS,
     SETTINGS,
+    ALLOW_CODE,
 )
 AUDIT_CHECKPOINT = (
     MEMBERS,
@@ -506,10 +512,12 @@ AUDIT_CHECKPOINT = (
     DEVICE,
     JOBS,
     SETTINGS,
+    ALLOW_CODE,
 )
 ATTACK_AGAIN = (
     replace(ATTACK, default=None),
     replace(QUERIES, default=None, default_text="as in the run"),
+    ALLOW_CODE,
 )
 SCORED = replace(OUTPUTS, default=None, default_text="as in the file, or else logits")
 SCORE = (SCORED, CLIP, ATTACKED, ATTACK_OUTPUTS, SEED)

@@ -8,7 +8,6 @@ user's own: `module:Class` or `module:Class:key=value`. This module parses the t
 """
 
 import inspect
-import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
@@ -19,15 +18,12 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from mgaudit.errors import UsageError, did_you_mean
+from mgaudit.settings.named_code import OWN, check_code
 from mgaudit.settings.own_code import own_class, source_sha256
 from mgaudit.settings.plugin_code import plugin_class
 from mgaudit.settings.plugins import plugins, refuse_taken
 from mgaudit.targets.own_module import RAISED, error_line, one_line
 from mgaudit.targets.ranges import fits_64_bits, range_in
-
-OWN = re.compile(
-    r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):(?P<name>[A-Za-z_]\w*)(?::(?P<options>.*))?"
-)
 
 
 @dataclass(frozen=True)
@@ -235,8 +231,9 @@ def entry_of(
         own_names = ["module:Class of your own"] if own else []
         rule = f"must be one of {', '.join([*names, *own_names])}"
         raise UsageError("", rule, repr(name), did_you_mean(name, names))
-    build = own_class(kind, own, match["module"], match["name"])
     name = f"{match['module']}:{match['name']}"
+    check_code(kind, name)
+    build = own_class(kind, own, match["module"], match["name"])
     return entry_type(name, build), match["options"] or ""
 
 

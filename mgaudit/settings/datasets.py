@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from mgaudit.errors import UsageError, did_you_mean
-from mgaudit.settings.choices import OWN, Choice, Entry, parse
+from mgaudit.settings.choices import Choice, Entry, parse
+from mgaudit.settings.named_code import OWN, check_code
 from mgaudit.settings.path_text import LABEL, path_text, split_path
 from mgaudit.settings.plugin_code import plugin_reader
 from mgaudit.settings.plugins import plugins, refuse_taken
@@ -102,6 +103,7 @@ def _of_own_function(text: str, name: str, installed: Iterable[str]) -> DatasetC
         rule = f"must be one of {known} or {datasets.OWN_DATASET.name} of your own"
         way_out = did_you_mean(name, [*DATASETS, *installed])
         raise UsageError("", rule, repr(text), way_out)
+    check_code("dataset", match.string)
     own = partial(datasets.OWN_DATASET.load, module=match["module"], function=match["name"])
     return DatasetChoice(match.string, {}, datasets.OWN_DATASET.read, own)
 

@@ -20,7 +20,8 @@ from mgaudit.reports.search_record import SearchRecord
 from mgaudit.settings import arguments
 from mgaudit.settings.choices import Choice
 from mgaudit.settings.datasets import DatasetChoice
-from mgaudit.settings.schemes import SchemeChoice, scheme_choice, scheme_entry, scheme_parts
+from mgaudit.settings.named_code import scheme_parts
+from mgaudit.settings.schemes import SchemeChoice, scheme_choice, scheme_entry
 from mgaudit.settings.setting_errors import no_such_setting
 from mgaudit.settings.study_settings import (
     ChosenCanaries,

@@ -6,6 +6,7 @@ from typing import Any
 
 from mgaudit.errors import UsageError
 from mgaudit.settings.choices import Choice, Entry
+from mgaudit.settings.named_code import name_object
 from mgaudit.settings.own_code import source_sha256
 
 
@@ -70,4 +71,4 @@ def _name(registry: Mapping[str, Callable[..., Any]], build: Callable[..., Any])
         rule = "must be a class or a function at the top level of its module"
         raise UsageError(build.__qualname__, rule, way_out="define it with class or def, outside")
     source_sha256(build)  # at once, before the file can be edited
-    return f"{build.__module__}:{build.__qualname__}"
+    return name_object(build)

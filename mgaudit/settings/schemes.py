@@ -1,13 +1,13 @@
 """Choices of noise schemes: one scheme, or several joined by "+"."""
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 
 from mgaudit.errors import UsageError
 from mgaudit.settings.arguments import EPSILON
 from mgaudit.settings.choices import Choice, Entry, entry_of, option_texts, parse
+from mgaudit.settings.named_code import scheme_parts
 from mgaudit.settings.objects import object_choice
 from mgaudit.targets import SCHEMES
 from mgaudit.targets.limits import SCHEME_PARTS
@@ -135,16 +135,6 @@ def scheme_entry(text: str) -> tuple[Entry, dict[str, str]]:
     """
     entry, options = entry_of("scheme", SCHEMES, text, own=Scheme)
     return entry, option_texts(entry, options)
-
-
-def scheme_parts(text: str) -> list[str]:
-    """Returns the texts of the parts, which are joined by "+"; most often there is one.
-
-    >>> scheme_parts("gaussian-mask:kappa=1e+2+dp-sgd:epsilon=8")
-    ['gaussian-mask:kappa=1e+2', 'dp-sgd:epsilon=8']
-    """
-    # A plus sign within a number is not followed by a letter.
-    return re.split(r"\+(?=\s*[A-Za-z])", text)
 
 
 def edited_schemes(

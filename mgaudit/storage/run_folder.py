@@ -25,6 +25,7 @@ from mgaudit.reports.files import (
     RESULT_FILE,
 )
 from mgaudit.reports.formats.render import FORMATS, PAPER_FORMATS
+from mgaudit.settings.named_code import permission
 from mgaudit.storage.atomic import sweep_partial, write_atomically, write_folder_atomically
 from mgaudit.storage.checked_results import CHECKSUMS_LOCK, write_results
 from mgaudit.storage.settings_text import with_checksum
@@ -183,22 +184,26 @@ class RunFolder:
         contents = {ARRAYS_FILE: arrays_to_bytes(arrays), name: _json(result)}
         write_results(self.path, contents)
 
-    def write_reports(self, formats: Sequence[str], destination: Path | None = None) -> list[Path]:
+    def write_reports(
+        self, formats: Sequence[str], destination: Path | None = None, full_paths: bool = False
+    ) -> list[Path]:
         """Renders the reports of the result and returns their paths.
 
         The files are written after all reports have been rendered, to `destination` or, if that is
-        None, to the run folder.
+        None, to the run folder. `full_paths` states whether to show the directories of the data.
         """
         if (self.path / DP_AUDIT_FILE).exists():
-            return self._write(self._dp_reports(formats), destination)
+            return self._write(self._dp_reports(formats, full_paths), destination)
         from mgaudit.reports.document import document  # imports matplotlib, which takes a second
         from mgaudit.storage.read_run import read_run
 
-        content = document(*read_run(self.path))
+        content = document(*read_run(self.path), full_paths)
         rendered = {FORMATS[name].name: FORMATS[name].render(content) for name in formats}
         return self._write(rendered, destination)
 
-    def _dp_reports(self, formats: Sequence[str]) -> dict[str, bytes | Mapping[str, bytes]]:
+    def _dp_reports(
+        self, formats: Sequence[str], full_paths: bool
+    ) -> dict[str, bytes | Mapping[str, bytes]]:
         """Returns the rendered reports on an audit of DP-SGD, by name of the file."""
         from mgaudit.reports.dp_document import dp_document
         from mgaudit.storage.read_run import read_dp_audit
@@ -207,7 +212,8 @@ class RunFolder:
         if unknown:
             rule = f"must be {', '.join(PAPER_FORMATS)} for an audit of DP-SGD"
             raise UsageError("--format", rule, unknown[0])
-        content = dp_document(*read_dp_audit(self.path))
+        result, arrays = read_dp_audit(self.path)
+        content = dp_document(result, arrays, permission(result.settings), full_paths)
         return {PAPER_FORMATS[name].name: PAPER_FORMATS[name].render(content) for name in formats}
 
     def write_paper(

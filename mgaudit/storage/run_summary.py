@@ -10,6 +10,7 @@ from typing import Any, Literal
 from mgaudit.errors import UsageError
 from mgaudit.reports.checksums import read_checked
 from mgaudit.reports.files import DP_AUDIT_FILE, REPRODUCTION_FILE, RESULT_FILE
+from mgaudit.settings.named_code import permission
 from mgaudit.storage.run_folder import LOG_FILE, RESULT_FILES, SETTINGS_FILE, RunFolder
 
 INTERRUPTED = "interrupted"  # the first word of the last line of the log of such a run
@@ -97,12 +98,13 @@ def _resume(path: Path) -> str:
     try:
         if not settings_path.is_file() or settings_path.stat().st_size > MOST_SETTINGS_BYTES:
             return ""
-        names = tomllib.loads(settings_path.read_text(encoding="utf-8")).keys()
+        settings = tomllib.loads(settings_path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError, OSError):
         return ""
     for needed, command in CONTINUED_BY:
-        if needed <= names:
-            return command.format(shlex.quote(str(settings_path)))
+        if needed <= settings.keys():
+            path_text = shlex.quote(str(settings_path))
+            return command.format(path_text) + permission(settings)
     return ""
 
 

@@ -12,6 +12,7 @@ from mgaudit.errors import UsageError
 from mgaudit.reports.arrays import Arrays
 from mgaudit.reports.results import Result, StudyResult
 from mgaudit.settings.grid import GridSettings, stack_place, study_name
+from mgaudit.settings.named_code import permission
 from mgaudit.storage.run_folder import path_word
 from mgaudit.study.design import Design
 from mgaudit.study.plan import Plan, plan_study
@@ -105,7 +106,7 @@ def run_comparison(
     result = Result(
         title=settings.title,
         note=settings.note,
-        command=COMMAND,
+        command=COMMAND + permission(settings.as_dict()),
         settings=settings.as_dict(),
         studies=studies,
     )

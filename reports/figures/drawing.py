@@ -1,6 +1,5 @@
 """A figure with its caption and its data, rendered as SVG or PDF."""
 
-import csv
 import io
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from mgaudit.reports.csv_text import csv_text
 from mgaudit.reports.formats.visible import visible
 from mgaudit.reports.record import Estimate
 
@@ -100,11 +100,8 @@ class Drawing:
     def csv(self) -> str:
         """Returns the data drawn, at full precision, as CSV."""
         columns = list(dict.fromkeys(name for row in self.data for name in row))
-        buffer = io.StringIO()
-        writer = csv.DictWriter(buffer, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.data)
-        return buffer.getvalue()
+        rows = ([row.get(name) for name in columns] for row in self.data)
+        return csv_text([columns, *rows])
 
 
 def set_tip(artist: "Artist | ErrorbarContainer", text: str) -> None:

@@ -1,10 +1,9 @@
 """Every number of a result as one tidy table, a row per number."""
 
-import csv
-import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from mgaudit.reports.arm_verdict import ArmVerdict, MetricVerdict
+from mgaudit.reports.csv_text import CsvCell, csv_text
 from mgaudit.reports.findings import (
     TEST_ACCURACY,
     Change,
@@ -56,10 +55,8 @@ COLUMNS = (
     "p_adjusted",
     "note",
 )
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
-CsvValue = str | int | float | None
-CsvRow = dict[str, CsvValue]
+CsvRow = dict[str, CsvCell]
 
 
 def render_csv(result: Result) -> str:
@@ -68,13 +65,10 @@ def render_csv(result: Result) -> str:
     `study`, `arm`, `attack`, `adversary`, `metric`, `value`, `low` and `high` have the meaning and
     the names that they have in `to_frame()`. `study` counts the studies from 1; `what` says what a
     number is and `metric` of which metric; `reference` is the arm that it is compared with. An
-    empty cell does not apply. A text that begins with =, +, -, @, a tab or a carriage return gets
-    an apostrophe in front, because a spreadsheet would read it as a formula.
+    empty cell does not apply. A text that a spreadsheet would read as a formula gets an apostrophe
+    in front.
     """
-    buffer = io.StringIO()
-    # With this line terminator a lone \r in a text is quoted.
-    writer = csv.DictWriter(buffer, COLUMNS, restval="", lineterminator="\r\n")
-    writer.writeheader()
+    rows: list[Iterable[CsvCell]] = [COLUMNS]
     for count, study in enumerate(result.studies, start=1):
         shared: CsvRow = {
             "study": count,
@@ -83,17 +77,10 @@ def render_csv(result: Result) -> str:
             "seed": study.settings["seed"],
         }
         for row in _study(study):
-            cells = {key: _cell(value) for key, value in (shared | row).items()}
-            writer.writerow(cells)
-    return buffer.getvalue()
-
-
-def _cell(value: CsvValue) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return f"'{value}" if value.startswith(FORMULA) else value
-    return repr(value)
+            cells = shared | row
+            rows.append([cells.pop(name, None) for name in COLUMNS])
+            assert not cells, f"no columns for {cells}"
+    return csv_text(rows, line_end="\r\n")
 
 
 def _study(study: StudyResult) -> Iterator[CsvRow]:

@@ -62,6 +62,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     rows = "".join(f"{row},p{row},{row % 2}\n" for row in range(100))
     Path("table.csv").write_text(f"age,name,label\n{rows}")
     Path("networks.py").write_text(NETWORKS)
+    Path("study.toml").write_text('schemes = ["none", "blur:Blur"]')
     generator = np.random.default_rng(0)
     probabilities = generator.dirichlet([1, 1], (4, 60))
     membership, labels = generator.random((4, 60)) < 0.5, np.arange(60) % 2

@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from mgaudit.reports.formats.numbers_csv import COLUMNS, FORMULA, render_csv
+from mgaudit.reports.csv_text import FORMULA
+from mgaudit.reports.formats.numbers_csv import COLUMNS, render_csv
 from mgaudit.reports.record import ChoiceRecord
 from mgaudit.reports.results import LostArm, Result
 from tests.fake_study import many, result, study
@@ -117,7 +118,9 @@ def test_what_has_no_number_is_still_there() -> None:
     ] == [comparison.not_reached for comparison in unreached]
 
 
-@pytest.mark.parametrize("text", ["=cmd|'/C calc'!A0", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize(
+    "text", ["=cmd|'/C calc'!A0", "+1", "-1", "@SUM(A1)", "\t1", "\r1", " =1", "＝1"]
+)
 def test_no_text_is_a_formula(text: str) -> None:
     rows = rows_of(result(study(label=text)))
     labels = {
@@ -126,7 +129,7 @@ def test_no_text_is_a_formula(text: str) -> None:
     assert labels == {f"'{text}"}
     for row in rows:
         for name, cell in row.items():
-            assert name in ("value", "low", "high") or not cell.startswith(FORMULA)
+            assert name in ("value", "low", "high") or not FORMULA.match(cell)
 
 
 def test_negative_numbers_stay_numbers() -> None:

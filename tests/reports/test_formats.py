@@ -122,7 +122,7 @@ def test_a_run_writes_a_page_and_a_pdf(folder: RunFolder, monkeypatch: pytest.Mo
     assert DEFAULT_FORMATS == ("html", "pdf")
     written: list[Any] = []
     monkeypatch.setattr(
-        RunFolder, "write_reports", lambda self, formats, out: written.extend(formats) or []
+        RunFolder, "write_reports", lambda self, formats, *_: written.extend(formats) or []
     )
     assert CliRunner().invoke(app, ["report", str(folder.path)]).exit_code == 0
     assert written == ["html", "pdf"]

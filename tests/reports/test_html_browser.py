@@ -232,6 +232,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             "grid": grid_document(*trained()),
             "crowded": crowded_document(),
             "sorting": made_up([Section("sorting", "Sorting", [to_sort()])]),
+            "formulas": made_up([Section("formulas", "Formulas", [with_formulas()])]),
         }
     for name, content in made.items():
         (folder / f"{name}.html").write_text(render_html(content), encoding="utf-8")
@@ -248,6 +249,15 @@ def axe() -> str:
             "names another folder"
         )
     return path.read_text(encoding="utf-8")
+
+
+def with_formulas() -> Table:
+    rows = [
+        [Cell('=HYPERLINK("http://evil")'), Cell("−1.00", value=-1.0)],
+        [Cell("@SUM(A1)"), Cell("+2.00", value=2.0)],
+        [Cell("a-b"), Cell("none")],
+    ]
+    return Table("formulas", "Formulas", ["+Name", "Number"], rows)
 
 
 def to_sort() -> Table:
@@ -590,3 +600,36 @@ def test_axe_finds_nothing_serious(
         if violation["impact"] in ("serious", "critical")
     ] == []
     assert [violation["id"] for violation in violations] == []
+
+
+COPY = """
+(() => {
+  const selected = document.querySelector("SELECTOR");
+  getSelection().selectAllChildren(selected);
+  const clipboardData = new DataTransfer();
+  const copying = new ClipboardEvent("copy", { clipboardData, bubbles: true, cancelable: true });
+  document.dispatchEvent(copying);
+  const kinds = ["text/plain", "text/html"];
+  return JSON.stringify(kinds.map((kind) => clipboardData.getData(kind)));
+})()
+"""
+
+
+def copied(browser: Browser, selector: str) -> list[str]:
+    """Returns the text and the HTML that the page puts into the clipboard; "" for the browser's."""
+    texts: list[str] = json.loads(browser.run(COPY.replace("SELECTOR", selector)))
+    return texts
+
+
+def test_a_copied_table_has_no_formula(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["formulas"])
+    text, html = copied(browser, "table")
+    assert text.splitlines()[-4:] == [
+        "'+Name\tNumber",
+        '\'=HYPERLINK("http://evil")\t−1.00',
+        "'@SUM(A1)\t+2.00",
+        "a-b\tnone",
+    ]
+    assert html.count("'=HYPERLINK") == 1
+    assert copied(browser, "tbody td")[0].startswith("'=HYPERLINK")
+    assert copied(browser, "tbody tr:last-child") == ["", ""]  # as the browser copies it

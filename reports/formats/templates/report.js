@@ -99,3 +99,30 @@ for (const svg of document.querySelectorAll("figure svg")) {
     box.hidden = true;
   });
 }
+
+// A spreadsheet reads a pasted cell as if it were typed. Cells with text that it would read as a formula get an apostrophe.
+const formula = /^\s*[=+\-@＝＋－＠]|^[\t\r\n]/;
+const isFormula = (cell) => cell.dataset.value === undefined && formula.test(cell.textContent);
+document.addEventListener("copy", (event) => {
+  const selection = getSelection();
+  if (!selection.rangeCount) return;
+  const range = selection.getRangeAt(0);
+  const inside = range.commonAncestorContainer;
+  const around = (inside.closest ? inside : inside.parentElement).closest("td, th");
+  const copied = document.createElement("div");
+  if (around) {
+    const cell = document.createElement("td");
+    Object.assign(cell.dataset, around.dataset);
+    cell.append(range.cloneContents());
+    copied.append(cell);
+  } else copied.append(range.cloneContents());
+  const cells = [...copied.querySelectorAll("td, th")].filter(isFormula);
+  if (!cells.length) return;
+  for (const cell of cells) cell.prepend("'");
+  event.clipboardData.setData("text/html", copied.innerHTML);
+  for (const row of copied.querySelectorAll("tr")) {
+    row.replaceWith(`${[...row.cells].map((cell) => cell.textContent.trim()).join("\t")}\n`);
+  }
+  event.clipboardData.setData("text/plain", copied.textContent.replace(/ *\n[\n ]*/g, "\n"));
+  event.preventDefault();
+});
