@@ -49,7 +49,7 @@ COMMANDS = {
 OF_PYTHON = {"out", "progress", "training"}
 OBJECTS = {"compare": {"x", "y"}}  # arguments that only Python objects can be
 # `out`, and what is printed
-OF_THE_COMMAND_LINE = {"out_folder", "as_json", "dry_run", "fail_if", "fail_unless"}
+OF_THE_COMMAND_LINE = {"out_folder", "as_json", "dry_run", "fail_if", "fail_unless", "shard"}
 
 
 @pytest.fixture(scope="module")
