@@ -16,6 +16,7 @@ from mgaudit.cli.console import confirmed, err, out
 from mgaudit.cli.ending import FAILED, WRONG_USAGE, user_errors
 from mgaudit.cli.options import JsonOption, QuietOption
 from mgaudit.errors import UsageError
+from mgaudit.targets.free_memory import size_text
 
 if TYPE_CHECKING:
     from mgaudit.storage.cache_content import CacheContent, CachedFile
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 AGE = re.compile(r"(\d{1,6})([hdw])")
 SECONDS = {"h": 3600, "d": 86400, "w": 7 * 86400}
-UNITS = ("bytes", "kB", "MB", "GB")
 
 cache = typer.Typer(help="Show, verify and clean the cache of trained models and data.")
 
@@ -219,16 +219,3 @@ def _files_text(files: Sequence["CachedFile"]) -> str:
 
 def _bytes(files: Sequence["CachedFile"]) -> int:
     return sum(file.bytes for file in files)
-
-
-def size_text(size: float) -> str:
-    """Returns a number of bytes with a unit.
-
-    >>> size_text(532), size_text(1_250_000)
-    ('532 bytes', '1.2 MB')
-    """
-    steps = iter(UNITS)
-    unit = next(steps)
-    while size >= 999.95 and unit != UNITS[-1]:
-        size, unit = size / 1000, next(steps)
-    return f"{size:.0f} {unit}" if unit == UNITS[0] else f"{size:.1f} {unit}"
