@@ -22,12 +22,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 from fault_processes import (
     Command,
     Place,
+    Prepare,
     at_rename,
     import_everything,
     listed_renames,
@@ -44,7 +46,7 @@ RUN = ["run", *STUDY, "--no-dp"]
 COMPARE = ["compare", *STUDY, "--scheme", "none", "--scheme", "gaussian-mask:kappa=0.3"]
 COMPARE += ["--seed", "0", "--seed", "1"]
 REPORT = ["report", "latest", "--format", "html,pdf,latex,csv"]
-REPORTS = ("report.html", "report.pdf", "report-latex", "report-csv")
+REPORTS = ("report.html", "report.pdf", "report-latex", "report.csv")
 COMMANDS = {"run": RUN, "compare": COMPARE}
 
 STAGES = {  # by the text on stderr with which they begin
@@ -56,6 +58,10 @@ STAGES = {  # by the text on stderr with which they begin
 SIGNALS = ("SIGTERM", "SIGHUP", "SIGINT", "SIGSEGV", "SIGKILL")
 IN_ORDER = ("SIGTERM", "SIGHUP", "SIGINT")
 RECEIVERS = ("group", "parent", "worker")
+# What is done to each of several processes on one cache.
+ACTS: tuple[str, ...]
+ACTS = ("undisturbed,undisturbed", "kill,undisturbed", "interrupt,undisturbed")
+ACTS += ("stop,undisturbed", "kill,interrupt,stop,undisturbed", "stop,kill,undisturbed,undisturbed")
 DISKS = ("cache", "work", "temporary")
 WAITING = "waiting for another process"
 WAITING_SECONDS = 5.0
@@ -86,11 +92,24 @@ class Experiment:
         self.shared = names_in_shared_memory()
         self.generator = np.random.default_rng(options.seed)
         self.rows: dict[str, Tally] = {}
+        self._commands: list[Command] = []
         self._clean: dict[tuple[str, ...], tuple[tuple[str, str], float, Place]] = {}
 
-    def start(self, place: Place, arguments: Sequence[str]) -> Command:
-        """Starts a command in the place."""
-        return Command(place, arguments, is_fresh=self.options.fresh)
+    def start(
+        self, place: Place, arguments: Sequence[str], prepare: Prepare | None = None
+    ) -> Command:
+        """Starts a command in the place; `prepare` is as in `Command`."""
+        is_fresh = self.options.fresh and prepare is None
+        command = Command(place, arguments, prepare, is_fresh)
+        self._commands.append(command)
+        return command
+
+    def end(self) -> None:
+        """Kills the commands that still run."""
+        for command in self._commands:
+            if command.exit_code() is None:
+                command.send(signal.SIGKILL)
+                command.wait()
 
     def clean(self, arguments: Sequence[str]) -> tuple[tuple[str, str], float, Place]:
         """Returns the numbers of an undisturbed run, its seconds, and its place."""
@@ -189,34 +208,37 @@ def renames(experiment: Experiment) -> None:
 
         place = new_place()
         listing = place.folder / "renames"
-        Command(place, arguments, listed_renames(listing)).wait()
+        experiment.start(place, arguments, listed_renames(listing)).wait()
         names = listing.read_text().splitlines()
-        for signal_name in ("SIGKILL", "SIGINT"):
-            for number, file in enumerate(names, 1):
-                for moment in ("before", "after"):
-                    strike = at_rename(number, moment, signal.Signals[signal_name])
-                    place = new_place()
-                    command = Command(place, arguments, strike)
-                    problems = _ending_problems(command, signal_name, "parent")
-                    if name == "run":
-                        problems += experiment.rerun_problems(place, run, place.models())
-                    else:
-                        problems += experiment.report_problems(place)
-                        problems += experiment.result_problems(place, run)
-                    trial = f"{moment} rename {number} ({file})"
-                    row = f"`{name}`, {signal_name} {moment} each of {len(names)} renames"
-                    experiment.note(row, problems, trial=trial)
-                    place.remove()
+        strikes = [
+            (signal_name, number, moment)
+            for signal_name in ("SIGKILL", "SIGINT")
+            for number in range(1, len(names) + 1)
+            for moment in ("before", "after")
+        ]
+        for index in experiment.generator.permutation(len(strikes)):
+            signal_name, number, moment = strikes[index]
+            strike = at_rename(number, moment, signal.Signals[signal_name])
+            place = new_place()
+            command = experiment.start(place, arguments, strike)
+            problems = _ending_problems(command, signal_name, "parent")
+            if name == "run":
+                problems += experiment.rerun_problems(place, run, place.models())
+            else:
+                problems += experiment.report_problems(place)
+                problems += experiment.result_problems(place, run)
+            trial = f"{moment} rename {number} ({names[number - 1]})"
+            row = f"`{name}`, {signal_name} {moment} each of {len(names)} renames"
+            experiment.note(row, problems, trial=trial)
+            place.remove()
 
 
 def _ending_problems(command: Command, signal_name: str, receiver: str) -> list[str]:
     """Returns what is wrong with how a command ended after a signal."""
     code, number = command.wait(), signal.Signals[signal_name]
     problems = [f"orphans: {pids}"] if (pids := command.orphans()) else []
-    if receiver == "worker":
-        expected = 0
-    else:
-        expected = 128 + number if signal_name in IN_ORDER else -number
+    of_command = 128 + number if signal_name in IN_ORDER else -number
+    expected = 0 if receiver == "worker" else of_command
     if code != expected:
         problems.append(f"exit code {code}, not {expected}: {command.stderr()[-500:]}")
     if "Traceback" in command.stderr():
@@ -230,30 +252,30 @@ def signals(experiment: Experiment) -> None:
     """Sends each signal to the group, the parent and a worker at each stage of `run`."""
     arguments = [*RUN, "--jobs", str(experiment.options.jobs)]
     experiment.expected(arguments)
-    for stage, text in STAGES.items():
-        for receiver in RECEIVERS:
-            for name in SIGNALS:
-                place = Place.new(experiment.root)
-                command = experiment.start(place, arguments)
-                is_there = command.wait_for(text)
-                problems = [] if is_there else [f"the stage did not begin: {command.stderr()}"]
-                workers = command.workers() if receiver == "worker" else []
-                row = f"{stage}, to the {receiver}"
-                if receiver == "worker" and not workers:
-                    command.send(signal.SIGKILL)
-                    command.wait()
-                    place.remove()
-                    print(f"{row}: there is no worker", file=sys.stderr)
-                    break
-                before = place.models()
-                _send(command, receiver, workers, signal.Signals[name])
-                problems += _ending_problems(command, name, receiver)
-                problems += _log_problems(place, name, receiver)
-                if place.models() < before:
-                    problems.append("models were lost")
-                problems += experiment.rerun_problems(place, arguments, place.models())
-                experiment.note(row, problems, trial=name)
-                place.remove()
+    trials = list(product(experiment.options.only or STAGES, RECEIVERS, SIGNALS))
+    for index in experiment.generator.permutation(len(trials)):
+        stage, receiver, name = trials[index]
+        place = Place.new(experiment.root)
+        command = experiment.start(place, arguments)
+        is_there = command.wait_for(STAGES[stage])
+        problems = [] if is_there else [f"the stage did not begin: {command.stderr()}"]
+        workers = command.workers()
+        row = f"{stage}, to the {receiver}"
+        if receiver == "worker" and not workers:
+            command.send(signal.SIGKILL)
+            command.wait()
+            experiment.note(row, [], "without a worker", trial=name)
+            place.remove()
+            continue
+        before = place.models()
+        _send(command, receiver, workers, signal.Signals[name])
+        problems += _ending_problems(command, name, receiver)
+        problems += _log_problems(place, name, receiver)
+        if place.models() < before:
+            problems.append("models were lost")
+        problems += experiment.rerun_problems(place, arguments, place.models())
+        experiment.note(row, problems, name, trial=name)
+        place.remove()
 
 
 def _send(command: Command, receiver: str, workers: Sequence[int], number: int) -> None:
@@ -304,6 +326,7 @@ def disks(experiment: Experiment) -> None:
             place.remove()
 
 
+WORDS = {"cache": "MGAUDIT_CACHE", "work": "--out", "temporary": "TMPDIR"}
 NAMES_OF_DISKS = {"cache": "cache", "work": "runs", "temporary": "directory of temporary files"}
 
 
@@ -321,7 +344,7 @@ def _disk_problems(place: Place, disk: str, stderr: str) -> list[str]:
         problems.append(f"a traceback: {stderr[-1500:]}")
     if len(errors) != 1:
         problems.append(f"{len(errors)} lines of errors: {stderr[-500:]}")
-    elif str(getattr(place, disk)) not in errors[0]:
+    elif not any(name in errors[0] for name in (WORDS[disk], str(getattr(place, disk)))):
         problems.append(f"the disk is not named: {errors[0]}")
     return problems
 
@@ -331,10 +354,8 @@ def together(experiment: Experiment) -> None:
     arguments = [*RUN, "--jobs", str(experiment.options.jobs)]
     for _ in range(experiment.options.rounds):
         _stopped_and_waiting(experiment, arguments)
-        for acts in (("", ""), ("kill", ""), ("interrupt", ""), ("stop", "")):
-            _at_once(experiment, arguments, acts)
-        for acts in (("kill", "interrupt", "stop", ""), ("stop", "kill", "", "")):
-            _at_once(experiment, arguments, acts)
+        for acts in ACTS:
+            _at_once(experiment, arguments, acts.split(","))
 
 
 def _stopped_and_waiting(experiment: Experiment, arguments: Sequence[str]) -> None:
@@ -373,7 +394,7 @@ def _at_once(experiment: Experiment, arguments: Sequence[str], acts: Sequence[st
     for index in np.argsort(moments):
         time.sleep(max(0.0, begun + moments[index] - time.monotonic()))
         number = {"kill": signal.SIGKILL, "interrupt": signal.SIGINT, "stop": signal.SIGSTOP}
-        if acts[index]:
+        if acts[index] in number:
             commands[index].send(number[acts[index]])
     time.sleep(3)
     for command in commands:
@@ -383,14 +404,13 @@ def _at_once(experiment: Experiment, arguments: Sequence[str], acts: Sequence[st
         code = command.wait()
         allowed = {"kill": (-9, 0), "interrupt": (130, 0)}.get(act, (0,))
         if code not in allowed or "Traceback" in command.stderr():
-            problems.append(f"{act or 'undisturbed'}: exit code {code}: {command.stderr()[-800:]}")
+            problems.append(f"{act}: exit code {code}: {command.stderr()[-800:]}")
         if pids := command.orphans():
             problems.append(f"{act}: orphans {pids}")
     problems += experiment.result_problems(place, arguments)
     problems += experiment.rerun_problems(place, arguments, place.models())
-    named = ", ".join(act or "undisturbed" for act in acts)
     trial = f"at {', '.join(f'{moment:.2f}' for moment in moments)} s"
-    experiment.note(f"{len(acts)}: {named}", problems, trial=trial)
+    experiment.note(f"{len(acts)}: {', '.join(acts)}", problems, trial=trial)
     place.remove()
 
 
@@ -406,13 +426,17 @@ EXPERIMENTS: dict[str, Callable[[Experiment], None]] = {
 def main(arguments: list[str] | None = None) -> int:
     """Prints a table of what came of the faults. Returns the exit code."""
     options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # print the table of what was tried
     if not options.fresh:
         import_everything()
     with tempfile.TemporaryDirectory(prefix="mgaudit-faults-") as folder:
         experiment = Experiment(Path(folder), options)
         try:
             EXPERIMENTS[options.experiment](experiment)
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
         finally:
+            experiment.end()
             print("\n".join(_table(options.experiment, experiment.rows)))
     return int(any(tally.faulty for tally in experiment.rows.values()))
 
@@ -424,7 +448,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--moments", type=int, default=40, help="of `kill`, for each command")
     add("--sizes", type=int, default=12, help="of `disks`, for each disk")
     add("--rounds", type=int, default=1, help="of `together`")
-    add("--only", action="append", help="one row of `kill`, `renames` or `disks` (default: all)")
+    add("--only", action="append", help="a command, stage or disk (default: all)")
     add("--jobs", type=int, default=2, help="processes of each command")
     add("--seed", type=int, default=0)
     add("--fresh", action="store_true", help="start a new interpreter for each command")
