@@ -326,7 +326,11 @@ def disks(experiment: Experiment) -> None:
             place.remove()
 
 
-WORDS = {"cache": "MGAUDIT_CACHE", "work": "--out", "temporary": "TMPDIR"}
+WORDS = {  # for each disk, words of a line that names it
+    "cache": ("MGAUDIT_CACHE",),
+    "work": ("--out", " runs/"),
+    "temporary": ("TMPDIR",),
+}
 NAMES_OF_DISKS = {"cache": "cache", "work": "runs", "temporary": "directory of temporary files"}
 
 
@@ -344,7 +348,7 @@ def _disk_problems(place: Place, disk: str, stderr: str) -> list[str]:
         problems.append(f"a traceback: {stderr[-1500:]}")
     if len(errors) != 1:
         problems.append(f"{len(errors)} lines of errors: {stderr[-500:]}")
-    elif not any(name in errors[0] for name in (WORDS[disk], str(getattr(place, disk)))):
+    elif not any(name in errors[0] for name in (*WORDS[disk], str(getattr(place, disk)))):
         problems.append(f"the disk is not named: {errors[0]}")
     return problems
 
