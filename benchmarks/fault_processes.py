@@ -29,7 +29,7 @@ SHARED_MEMORY = Path("/dev/shm")
 IMPORTED = (
     *("mgaudit.cli.app", "mgaudit.reports.document", "mgaudit.run_plans", "mgaudit.study.plan"),
     *("mgaudit.study.study", "mgaudit.study.comparison", "mgaudit.storage.join", "torch.func"),
-    *("opacus.accountants", "sklearn.datasets", "torch._dynamo", "mgaudit.compute.processes"),
+    *("opacus.accountants", "sklearn.datasets", "mgaudit.compute.processes"),
 )
 ORPHAN_SECONDS = 5.0  # in which all processes of a killed command must end
 LONGEST_SECONDS = 240.0  # of a command on a busy machine

@@ -357,8 +357,9 @@ def together(experiment: Experiment) -> None:
     """Runs two and four processes on one cache, and disturbs some of them."""
     arguments = [*RUN, "--jobs", str(experiment.options.jobs)]
     for _ in range(experiment.options.rounds):
-        _stopped_and_waiting(experiment, arguments)
-        for acts in ACTS:
+        if experiment.options.only is None:
+            _stopped_and_waiting(experiment, arguments)
+        for acts in experiment.options.only or ACTS:
             _at_once(experiment, arguments, acts.split(","))
 
 
@@ -452,7 +453,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--moments", type=int, default=40, help="of `kill`, for each command")
     add("--sizes", type=int, default=12, help="of `disks`, for each disk")
     add("--rounds", type=int, default=1, help="of `together`")
-    add("--only", action="append", help="a command, stage or disk (default: all)")
+    add("--only", action="append", help="a command, stage, disk or list of acts (default: all)")
     add("--jobs", type=int, default=2, help="processes of each command")
     add("--seed", type=int, default=0)
     add("--fresh", action="store_true", help="start a new interpreter for each command")

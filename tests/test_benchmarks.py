@@ -97,4 +97,4 @@ def test_a_killed_run_continues_and_leaves_nothing(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[2].startswith("| `run` | 2 | 2 | 0 | ")
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.glob("mgaudit-*")) == []
