@@ -31,6 +31,7 @@ IMPORTED = (
     *("mgaudit.study.study", "mgaudit.study.comparison", "mgaudit.storage.join", "torch.func"),
     *("opacus.accountants", "sklearn.datasets", "mgaudit.compute.processes"),
 )
+OF_TORCH = "torchinductor_"  # an empty directory in TMPDIR, one for each user, made by an import
 ORPHAN_SECONDS = 5.0  # in which all processes of a killed command must end
 LONGEST_SECONDS = 240.0  # of a command on a busy machine
 Prepare = Callable[[], None]
@@ -91,7 +92,11 @@ class Place:
         patterns = ("work/runs/*/.in-use-*", "work/runs/*/.checksums.lock", "cache/running/*")
         found = [path for pattern in (*patterns, "temporary/*") for path in self._glob(pattern)]
         found += [path for path in self.folder.rglob(".*.partial") if path not in found]
-        names = [str(path.relative_to(self.folder)) for path in found]
+        names = [
+            str(path.relative_to(self.folder))
+            for path in found
+            if not path.name.startswith(OF_TORCH)
+        ]
         return names + sorted(f"/dev/shm/{name}" for name in names_in_shared_memory() - shared)
 
     def _glob(self, pattern: str) -> Iterator[Path]:
