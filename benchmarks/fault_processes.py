@@ -4,6 +4,7 @@ A command runs in a fork of this process, which has imported everything, or in a
 """
 
 import contextlib
+import ctypes
 import errno
 import importlib
 import json
@@ -25,6 +26,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_MEMORY = Path("/dev/shm")
+CLONE_NEWNS, MS_BIND, MS_REC, MS_PRIVATE = 0x20000, 0x1000, 0x4000, 0x40000  # of unshare, mount
 # Imported once, so that forks need not.
 IMPORTED = (
     *("mgaudit.cli.app", "mgaudit.reports.document", "mgaudit.run_plans", "mgaudit.study.plan"),
@@ -47,7 +49,7 @@ class Place:
     def new(cls, root: Path) -> "Place":
         """Returns an empty place in `root`."""
         place = cls(Path(tempfile.mkdtemp(dir=root, prefix="place-")))
-        for path in (place.cache, place.work, place.temporary):
+        for path in (place.cache, place.work, place.temporary, place.shared):
             path.mkdir()
         return place
 
@@ -65,6 +67,11 @@ class Place:
     def temporary(self) -> Path:
         """The directory of TMPDIR."""
         return self.folder / "temporary"
+
+    @property
+    def shared(self) -> Path:
+        """What commands see as `SHARED_MEMORY`, where this process may mount it there."""
+        return self.folder / "shared"
 
     def copy_to(self, root: Path) -> "Place":
         """Returns a copy of the place in `root`."""
@@ -89,15 +96,19 @@ class Place:
 
         `shared` are the names that were in shared memory before.
         """
+        patterns: tuple[str, ...]
         patterns = ("work/runs/*/.in-use-*", "work/runs/*/.checksums.lock", "cache/running/*")
-        found = [path for pattern in (*patterns, "temporary/*") for path in self._glob(pattern)]
+        patterns += ("temporary/*", "shared/*")
+        found = [path for pattern in patterns for path in self._glob(pattern)]
         found += [path for path in self.folder.rglob(".*.partial") if path not in found]
         names = [
             str(path.relative_to(self.folder))
             for path in found
             if not path.name.startswith(OF_TORCH)
         ]
-        return names + sorted(f"/dev/shm/{name}" for name in names_in_shared_memory() - shared)
+        if os.geteuid() != 0:  # then commands share it with all other processes
+            names += sorted(f"/dev/shm/{name}" for name in names_in_shared_memory() - shared)
+        return names
 
     def _glob(self, pattern: str) -> Iterator[Path]:
         return self.folder.glob(pattern)
@@ -245,6 +256,8 @@ def _become(
 ) -> None:
     """Makes this process, a fork, the command. Does not return."""
     os.setsid()
+    if os.geteuid() == 0:
+        _mount_shared_memory(place.shared)
     os.chdir(place.work)
     nothing = os.open(os.devnull, os.O_RDWR)
     for number, descriptor in enumerate((nothing, nothing, stderr)):
@@ -267,6 +280,18 @@ def _become(
     if prepare is not None:
         prepare()
     _run_command()
+
+
+def _mount_shared_memory(folder: Path) -> None:
+    """Mounts a directory at SHARED_MEMORY, for this process and those that it starts."""
+    library = ctypes.CDLL(None, use_errno=True)
+    source, target, root = (str(path).encode() for path in (folder, SHARED_MEMORY, "/"))
+    failed = library.unshare(CLONE_NEWNS)
+    failed = failed or library.mount(b"none", root, None, MS_REC | MS_PRIVATE, None)
+    failed = failed or library.mount(source, target, None, MS_BIND, None)
+    if failed:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(SHARED_MEMORY))
 
 
 def _run_command() -> None:
