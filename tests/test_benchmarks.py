@@ -1,6 +1,9 @@
 """The benchmarks run, at a size at which their numbers say nothing."""
 
 import importlib.util
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -82,3 +85,16 @@ def test_damage_is_noticed_and_repaired(capsys: pytest.CaptureFixture[str]) -> N
     rows = capsys.readouterr().out.splitlines()[1:]
     repaired, reported = ["2", "0", "0", "0", "0", "0"], ["0", "2", "0", "0", "0", "0"]
     assert [row.split()[-6:] for row in rows] == [repaired] * 4 + [reported] * 6
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+def test_a_killed_run_continues_and_leaves_nothing(tmp_path: Path) -> None:
+    # A process of its own: the benchmark forks, which a process with threads must not do.
+    command = [sys.executable, str(BENCHMARKS / "faults.py"), "kill", "--moments=2", "--only=run"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(BENCHMARKS.parent)}
+    done = subprocess.run(
+        [*command, "--jobs=1"], capture_output=True, text=True, env=environment, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[2].startswith("| `run` | 2 | 2 | 0 | ")
+    assert list(tmp_path.glob("mgaudit-*")) == []

@@ -1,5 +1,6 @@
 """Atomic writes: a file or folder is written completely or not at all."""
 
+import glob
 import os
 import secrets
 import shutil
@@ -64,14 +65,15 @@ def is_partial(name: str) -> bool:
     return name.startswith(".") and name.endswith(PARTIAL_SUFFIX)
 
 
-def sweep_partial(folder: Path, older_than_seconds: float = 0.0) -> None:
-    """Deletes the remnants of interrupted writes in the folder.
+def sweep_partial(folder: Path, older_than_seconds: float = 0.0, name: str = "") -> None:
+    """Deletes the remnants of interrupted writes in the folder, of all files or of that `name`.
 
     Only remnants that were last changed more than `older_than_seconds` ago are deleted. No other
     process may be writing in the folder, unless each of its writes takes less time than that.
     """
     latest = time.time() - older_than_seconds
-    for path in folder.glob(f".*{PARTIAL_SUFFIX}"):
+    pattern = f".{glob.escape(name)}.*{PARTIAL_SUFFIX}" if name else f".*{PARTIAL_SUFFIX}"
+    for path in folder.glob(pattern):
         with suppress(FileNotFoundError):  # the writer is alive and has renamed it
             if older_than_seconds and path.lstat().st_mtime > latest:
                 continue

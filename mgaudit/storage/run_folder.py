@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from mgaudit.errors import UsageError
+from mgaudit.exhausted import is_disk_full
 from mgaudit.reports.files import (
     ARRAYS_FILE,
     CHECKSUMS_FILE,
@@ -49,6 +50,8 @@ MARKER = {"made by": "mgaudit", "format": 1}
 # Each process that works in the folder has its own lock file and holds the lock. If no such lock is
 # held, no process works in the folder.
 IN_USE = ".in-use-*.lock"
+
+ABANDONED_SECONDS = 3600.0  # after which a partial report outside of run folders is deleted
 
 DATE = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
 
@@ -115,21 +118,24 @@ class RunFolder:
         self._write_settings(settings)
 
     @contextmanager
-    def in_use(self) -> Iterator[None]:
+    def in_use(self, marked: bool = True) -> Iterator[None]:
         """Prevents other processes from removing the folder.
 
         Partial files are deleted if no other process works in the folder. Several processes may use
-        it at once, if the same run is started twice on one day.
+        it at once, if the same run is started twice on one day. The folder gets a marker, unless
+        `marked` is False, for a folder that may have been made by other means than a run.
         """
         own_name = f"{os.getpid()}-{secrets.token_hex(4)}"
         lock = FileLock(self.path / IN_USE.replace("*", own_name))
         while True:
-            self.mark()
+            if marked:
+                self.mark()
             try:
                 lock.acquire()
                 break
             except FileNotFoundError:  # another process removed the folder in between
-                continue
+                if not marked:
+                    raise
         try:
             if not self.is_in_use(except_by=Path(lock.lock_file)):
                 sweep_partial(self.path)
@@ -243,14 +249,32 @@ class RunFolder:
         folder = self.path if destination is None else with_home(destination, "--out")
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            for name, report in rendered.items():
-                if isinstance(report, bytes):
-                    write_atomically(folder / name, report)
-                else:
-                    write_folder_atomically(folder / name, report)
+            with _swept(folder, self):
+                for name, report in rendered.items():
+                    if isinstance(report, bytes):
+                        write_atomically(folder / name, report)
+                    else:
+                        write_folder_atomically(folder / name, report)
         except OSError as error:
+            if is_disk_full(error):
+                raise OSError(error.errno, error.strerror, str(folder)) from error
             raise _not_writable(folder, error) from error
         return [folder / name for name in rendered]
+
+
+@contextmanager
+def _swept(folder: Path, run_folder: RunFolder) -> Iterator[None]:
+    """Deletes what a killed process left of reports in `folder`, before others are written."""
+    if folder == run_folder.path:
+        with run_folder.in_use(marked=False):
+            yield
+        return
+    # No lock says who writes into a folder of the user.
+    names = {report_format.name for report_format in FORMATS.values()}
+    names |= {report_format.name for report_format in PAPER_FORMATS.values()}
+    for name in names:
+        sweep_partial(folder, ABANDONED_SECONDS, name)
+    yield
 
 
 def path_word(*words: str) -> str:

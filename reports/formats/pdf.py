@@ -1,7 +1,6 @@
 """The report as PDF."""
 
 import json
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,18 +23,15 @@ def render_pdf(document: Document) -> bytes:
 
     The template reads the document as data, so no text in it is interpreted as markup.
     """
-    content = json.dumps(_visible(_document(document)))
-    with tempfile.TemporaryDirectory(prefix="mgaudit-") as name:
-        folder = Path(name)
-        for section, drawing in document.drawings:
-            path = folder / _file(section, drawing)
-            path.write_text(drawing.svg(section.anchor), encoding="utf-8")
-        (folder / "document.json").write_text(content, encoding="utf-8")
-        template = folder / TEMPLATE.name
-        template.write_bytes(TEMPLATE.read_bytes())
-        # System fonts would make the pages differ between machines.
-        pdf = typst.compile(template, root=folder, format="pdf", ignore_system_fonts=True)
-        return bytes(pdf)
+    inputs = {"document": json.dumps(_visible(_document(document)))}
+    for section, drawing in document.drawings:
+        inputs[_file(section, drawing)] = drawing.svg(section.anchor)
+    # All content is passed in memory: a process that is killed would leave temporary files. System
+    # fonts would make the pages differ between machines.
+    pdf = typst.compile(
+        TEMPLATE.read_bytes(), format="pdf", ignore_system_fonts=True, sys_inputs=inputs
+    )
+    return bytes(pdf)
 
 
 def _visible(part: Any) -> Any:

@@ -4,6 +4,7 @@ import io
 import re
 import shutil
 import subprocess
+import tempfile
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from typing import NamedTuple
@@ -237,3 +238,15 @@ def test_what_no_font_has_and_what_cannot_be_seen_is_shown_by_its_number() -> No
     text = pdf_text(render_pdf(drawn))
     assert text.startswith("[U+4E2D] [U+202E]abc")
     assert "[U+4E2D][U+6587] [U+202E]abc[U+0007] ε κ ² ⊙ ± Ünï" in text
+
+
+def test_the_pdf_needs_no_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is killed while it renders must leave nothing behind."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a temporary file")
+
+    monkeypatch.setattr(tempfile, "mkdtemp", refuse)
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    rendered = render_pdf(document(result(study()), [arrays()]))
+    assert rendered.startswith(b"%PDF")

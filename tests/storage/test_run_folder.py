@@ -1,5 +1,7 @@
 """The folder of a run: its name on other days and in other time zones."""
 
+import errno
+import os
 import time
 from datetime import date
 from pathlib import Path
@@ -7,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from mgaudit.storage import run_folder
-from mgaudit.storage.run_folder import RunFolder
+from mgaudit.storage.run_folder import MARKER_FILE, RunFolder
+from tests.fake_study import arrays, result, study, write
 
 SHA256 = 64 * "a"
 
@@ -77,3 +80,49 @@ def test_the_time_zone_does_not_give_an_unfinished_run_a_second_folder(
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+def test_reports_delete_the_partial_files_of_killed_processes(tmp_path: Path) -> None:
+    folder, elsewhere = RunFolder(tmp_path / "run"), tmp_path / "elsewhere"
+    write(folder.path, result(study()), [arrays()])
+    (folder.path / MARKER_FILE).unlink(missing_ok=True)
+    remnants = [folder.path / f".report.{name}.0.partial" for name in ("pdf", "html")]
+    own = elsewhere / ".notes.partial"  # in a folder of the user
+    recent, old = (elsewhere / f".report.csv.{number}.partial" for number in (0, 1))
+    elsewhere.mkdir()
+    for path in (*remnants, own, recent, old):
+        path.touch()
+    os.utime(own, (0, 0))
+    os.utime(old, (0, 0))
+    folder.write_reports(["csv"])
+    folder.write_reports(["csv"], elsewhere)
+    assert [path.exists() for path in (*remnants, old)] == [False, False, False]
+    assert own.exists()
+    assert recent.exists()  # a process may be writing it
+    assert not folder.is_marked()
+
+
+def test_reports_keep_the_partial_files_of_a_process_that_works(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    write(folder.path, result(study()), [arrays()])
+    with folder.in_use():
+        partial = folder.path / ".report.pdf.0.partial"
+        partial.touch()
+        folder.write_reports(["csv"])
+        assert partial.exists()
+
+
+def test_a_disk_that_fills_up_while_reports_are_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder(tmp_path / "run")
+    write(folder.path, result(study()), [arrays()])
+
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(run_folder, "write_atomically", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        folder.write_reports(["csv"])
+    assert caught.value.errno == errno.ENOSPC
+    assert caught.value.filename == str(folder.path)
