@@ -63,7 +63,7 @@ ACTS: tuple[str, ...]
 ACTS = ("undisturbed,undisturbed", "kill,undisturbed", "interrupt,undisturbed")
 ACTS += ("stop,undisturbed", "kill,interrupt,stop,undisturbed", "stop,kill,undisturbed,undisturbed")
 DISKS = ("cache", "work", "temporary")
-WAITING = "waiting for another process"
+WAITING = "waiting for process"
 WAITING_SECONDS = 5.0
 TITLES = {
     "kill": "SIGKILL of the group",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mgaudit.compute.run_files import sweep
 from mgaudit.errors import UsageError
 from mgaudit.failure import RunFailedError, temporary_log
 from mgaudit.interrupts import described_interruption
@@ -50,6 +51,7 @@ def recorded(folder: RunFolder, progress: ProgressBars) -> Iterator[None]:
     An interrupted run keeps its directory, with the settings to continue it. A mistake of the user
     leaves no directory behind. Raises RunFailedError for every other error.
     """
+    sweep()
     try:
         with folder.in_use(), progress:
             yield

@@ -22,7 +22,7 @@ class RunFiles:
     def __init__(self) -> None:
         root = cache_folder() / FOLDER
         root.mkdir(parents=True, exist_ok=True)
-        _sweep(root)
+        sweep()
         name = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._lock = FileLock(root / f"{name}{LOCK_SUFFIX}")
         while True:
@@ -40,8 +40,9 @@ class RunFiles:
         self._lock.release()
 
 
-def _sweep(root: Path) -> None:
+def sweep() -> None:
     """Deletes the directories of processes that ended without closing them."""
+    root = cache_folder() / FOLDER
     for lock_path in root.glob(f"*{LOCK_SUFFIX}"):
         lock = FileLock(lock_path, timeout=0)
         try:

@@ -32,13 +32,12 @@ from mgaudit.functions.predictions import (
 from mgaudit.functions.rows import count_rows
 from mgaudit.functions.worker import FitData, FitOutcome, FitTask, fit_model
 from mgaudit.outputs.logits import OutputsKind
+from mgaudit.storage.checked_files import lock_holder
 from mgaudit.study.progress import Progress
 from mgaudit.version import __version__
 
 # The code of this package that determines predictions.
 CODE = ("estimator.py", "function.py", "rows.py", "worker.py")
-
-WAITING = "waiting for another process that trains the same models"
 
 
 @dataclass(frozen=True)
@@ -186,7 +185,7 @@ def _trial(
     named: NamedFit, folder: PredictionFolder, models: Models, progress: Progress
 ) -> list[str]:
     """Returns the notes of the trial fit, which is made once for each folder."""
-    with folder.locked(lambda: progress.stage(WAITING)):
+    with folder.locked(lambda: progress.stage(_waiting(folder))):
         notes = folder.load_trial(progress.stage)
         if notes is None:
             progress.stage(f"{named.name}: trial fit")
@@ -212,7 +211,7 @@ def _train(
     progress: Progress,
 ) -> TrainedFunction:
     """Trains the models that the folder lacks, and returns all."""
-    with folder.locked(lambda: progress.stage(WAITING)):
+    with folder.locked(lambda: progress.stage(_waiting(folder))):
         kept = _kept(range(len(models.names)), folder, models, progress)
         missing = [index for index in range(len(models.names)) if index not in kept]
         progress.training_started(named.name, len(models.names), len(kept))
@@ -291,6 +290,10 @@ def _fit_missing(
             else:
                 folder.write_model(names[outcome.index], outcome.content)
     return failures, notes
+
+
+def _waiting(folder: PredictionFolder) -> str:
+    return f"waiting for {lock_holder(folder.path)}, which trains the same models"
 
 
 def _outcome(future: Future[FitOutcome], index: int) -> FitOutcome:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from mgaudit.storage.atomic import DAMAGED_SUFFIX, is_partial
+from mgaudit.storage.checked_files import HOLDER_FILE
 from mgaudit.targets.datasets import published_datasets
 
 Kind = Literal["datasets", "ensembles", "predictions", "stacks", "searches"]
@@ -178,8 +179,8 @@ def _role(kind: Kind, path: Path, is_in_group: bool) -> Role | None:
         return "set aside" if aside and GROUPS[kind].fullmatch(written_as) else None
     if kind == "stacks" and not is_in_group:
         return None
-    if kind in LOCKED_KINDS and written_as in (LOCK_FILE, SETTINGS_FILE):
-        named: Role = "lock" if written_as == LOCK_FILE else "settings"
+    if kind in LOCKED_KINDS and written_as in (LOCK_FILE, HOLDER_FILE, SETTINGS_FILE):
+        named: Role = "settings" if written_as == SETTINGS_FILE else "lock"
         return "set aside" if written_as != name else named
     if not VALUES[kind].fullmatch(written_as):
         return None

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,9 @@ from mgaudit.storage.checksums import arrays_sha256
 # files.
 METADATA_KEY = "mgaudit"
 
+HOLDER_FILE = ".lock-holder"  # beside the lock
+UNKNOWN_HOLDER = "another process"
+LONGEST_HOLDER = 300  # characters
 PATIENCE_SECONDS = 1.0  # how long to wait for a lock before the wait is announced
 
 
@@ -116,6 +120,7 @@ def locked_folder(
         except FileNotFoundError:  # `mgaudit cache` removed the folder in between
             continue
     try:
+        (folder / HOLDER_FILE).write_text(f"process {os.getpid()} on {gethostname()}")
         sweep_partial(folder)
         settings = folder / "settings.json"
         if settings.is_dir():
@@ -143,6 +148,15 @@ def _acquire(lock: FileLock, on_wait: Callable[[], None]) -> None:
     except Timeout:
         on_wait()
         lock.acquire()
+
+
+def lock_holder(folder: Path) -> str:
+    """Returns in words the process that has, or had last, the lock of a folder."""
+    try:
+        with (folder / HOLDER_FILE).open(encoding="utf-8") as file:
+            return file.read(LONGEST_HOLDER) or UNKNOWN_HOLDER
+    except (OSError, ValueError):
+        return UNKNOWN_HOLDER
 
 
 def _sha256(path: Path, arrays: Mapping[str, NDArray[Any]], text: str) -> str:

@@ -18,6 +18,7 @@ from mgaudit.compute.this_process import ThisProcess
 from mgaudit.errors import UsageError
 from mgaudit.settings.choices import own_code
 from mgaudit.settings.study_settings import AuditSettings
+from mgaudit.storage.checked_files import lock_holder
 from mgaudit.storage.ensembles import (
     EnsembleFolder,
     Layout,
@@ -36,6 +37,7 @@ from mgaudit.targets.fitting.recipe import Recipe, initial_model
 from mgaudit.targets.own_module import RAISED, error_line
 from mgaudit.targets.querying.ensemble import tensor_layout
 
+SAME_MODELS = "trains the same models"
 Answers = dict[str, dict[int, Outputs]]  # by question and index of the model
 
 
@@ -273,7 +275,7 @@ def ensemble_folder(arm: Arm, design: Design) -> EnsembleFolder:
 def locked(folder: EnsembleFolder, progress: Progress) -> AbstractContextManager[None]:
     """Returns the lock of the folder; waiting for another process is a stage of `progress`."""
     return folder.locked(
-        lambda: progress.stage("waiting for another process that trains the same models")
+        lambda: progress.stage(f"waiting for {lock_holder(folder.path)}, which {SAME_MODELS}")
     )
 
 

@@ -13,7 +13,7 @@ from safetensors.numpy import save
 
 from mgaudit import targets
 from mgaudit.storage.atomic import PARTIAL_SUFFIX, write_atomically
-from mgaudit.storage.checked_files import DamagedFileError
+from mgaudit.storage.checked_files import DamagedFileError, lock_holder, locked_folder
 from mgaudit.storage.checksums import arrays_sha256
 from mgaudit.storage.ensembles import (
     DATA_FOLDER,
@@ -285,3 +285,10 @@ def test_a_cache_folder_that_cannot_be_written_is_refused(
     monkeypatch.setenv("MGAUDIT_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(ValueError, match=r"the cache folder must be writable, .* MGAUDIT_CACHE"):
         check_cache_folder()
+
+
+def test_the_holder_of_a_lock_is_named(tmp_path: Path) -> None:
+    assert lock_holder(tmp_path / "none") == "another process"
+    with locked_folder(tmp_path / "folder", "{}"):
+        named = lock_holder(tmp_path / "folder")
+    assert named.startswith(f"process {os.getpid()} on ")
