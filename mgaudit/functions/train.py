@@ -283,12 +283,12 @@ def _fit_missing(
             futures[pool.submit(fit_model, task, data, name=name)] = task.index
         for future in pool.completed():
             outcome = _outcome(future, futures[future])
-            progress.model_trained(named.name)
             if outcome.failure:
                 failures[outcome.index] = outcome.failure
                 progress.stage(f"{named.name}: model {outcome.index} failed: {outcome.failure}")
             else:
                 folder.write_model(names[outcome.index], outcome.content)
+            progress.model_trained(named.name)
     return failures, notes
 
 

@@ -38,7 +38,7 @@ def test_the_cache_is_shown_with_its_sizes(ensemble: EnsembleFolder) -> None:
     (ensemble.path / "thesis.tex").touch()
     lines = mgaudit().stdout.splitlines()
     assert lines[0].startswith(f"{ensemble.path.parents[1]}: ")
-    assert lines[2].split()[:3] == ["ensembles", "6", "3"]
+    assert lines[2].split()[:3] == ["ensembles", "7", "3"]
     assert "`mgaudit cache prune` removes them" in lines[3]
     assert lines[4] == "1 entry that mgaudit did not write"
     assert max(map(len, lines[1:])) <= 80
