@@ -494,8 +494,7 @@ def audit_checkpoint(
         "seed": seed,
         "device": device,
     }
-    given = (checkpoint, members, non_members)
-    display = progress or on_stderr(quiet)
+    given, display = (checkpoint, members, non_members), progress or on_stderr(quiet)
     before = StartingSettings(settings, allow_code)
     return _audit_checkpoint(given, before, changes, training, jobs, Path(out), display)
 

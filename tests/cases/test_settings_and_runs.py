@@ -118,7 +118,7 @@ def test_b33_folders_with_the_names_of_mgaudits_packages_do_not_interfere() -> N
 # B32: an interruption
 
 
-def test_b32_an_interruption_is_one_line_and_leaves_no_run_directory(tmp_path: Path) -> None:
+def test_b32_an_interruption_is_one_line_and_keeps_the_log(tmp_path: Path) -> None:
     settings = [*FAST[:2], "--models", "500", "--epochs", "50", "--stack", "1", "--jobs", "1"]
     process = subprocess.Popen(
         [sys.executable, "-m", "mgaudit", "run", *settings, "--no-dp"],
@@ -141,7 +141,9 @@ def test_b32_an_interruption_is_one_line_and_leaves_no_run_directory(tmp_path: P
     # the signal in spite of the exit code. A shell shows 130 for both.
     assert process.returncode in (130, -signal.SIGINT), (lines, rest)
     assert rest.splitlines()[-1].startswith("interrupted")
-    assert not list(tmp_path.glob("runs/*"))
+    (folder,) = tmp_path.glob("runs/*")
+    assert (folder / "log.txt").read_text().splitlines()[-1] == "interrupted"
+    assert not (folder / "result.json").exists()
 
 
 # B35: hostile names in data

@@ -134,19 +134,21 @@ def test_other_words_are_another_run_and_the_slug_says_what_is_compared() -> Non
     assert first.slug == "compare-digits-mlp-hidden-8-mlp-hidden-16-3-arms"
 
 
-def test_stack_sizes_that_were_measured_are_in_the_settings(
+def test_stack_sizes_of_the_rule_are_in_the_settings(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     sizes = {"mlp:hidden=8": 2, "mlp:hidden=16": 1}
-    monkeypatch.setattr("mgaudit.study.stacking._fastest", lambda target, *_: sizes[target.text])
+    monkeypatch.setattr(
+        "mgaudit.study.stacking._size", lambda settings, _: sizes[settings.target.text]
+    )
     settings = plan(stack="auto").settings
     assert (settings.stack, settings.stacks) == (
         "auto",
         {f"{target} on digits": size for target, size in sizes.items()},
     )
     assert [cell.stack for cell in settings.cells()] == [2, 2, 1, 1]
-    measured = plan(stack="auto", targets=["mlp:hidden=8"]).settings
-    assert (measured.stack, measured.stacks) == (2, {})
+    single = plan(stack="auto", targets=["mlp:hidden=8"]).settings
+    assert (single.stack, single.stacks) == (2, {})
 
 
 def test_all_studies_are_checked_before_any_training(own_cache: Path) -> None:
