@@ -630,6 +630,6 @@ def test_a_copied_table_has_no_formula(browser: Browser, pages: dict[str, Path])
         "'@SUM(A1)\t+2.00",
         "a-b\tnone",
     ]
-    assert len(re.findall("'(?:<span>)?=HYPERLINK", html)) == 1
+    assert re.sub("<[^>]*>", "", html).count("'=HYPERLINK") == 1
     assert copied(browser, "tbody td")[0].startswith("'=HYPERLINK")
     assert copied(browser, "tbody tr:last-child") == ["", ""]  # as the browser copies it
