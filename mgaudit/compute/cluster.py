@@ -60,11 +60,14 @@ def on_cluster(cluster: "str | Client | None") -> Iterator[list[str]]:
     with ExitStack() as stack:
         client = stack.enter_context(_client(cluster)) if isinstance(cluster, str) else cluster
         workers = _checked_workers(client)
-        kinds = sorted({worker.gpu or worker.cpu for worker in workers.values()})
+        cpus = sorted({worker.cpu for worker in workers.values()})
+        gpus = sorted({worker.gpu for worker in workers.values() if worker.gpu})
         has_gpus = _has_gpus(client)
-        place = Elsewhere(lambda: DaskPool(client, len(workers), has_gpus), " and ".join(kinds))
+        place = Elsewhere(
+            lambda: DaskPool(client, len(workers), has_gpus), " and ".join(cpus), " and ".join(gpus)
+        )
         with tasks_run(place):
-            yield _notes(kinds)
+            yield [*_notes("processors", cpus), *_notes("GPUs", gpus)]
 
 
 class DaskPool(Pool):
@@ -145,7 +148,7 @@ class DaskPool(Pool):
                 if isinstance(error, KilledWorker) and not task.is_suspect:
                     task.is_suspect = True
                     self._suspects.append(task)
-                    self.on_event(f"workers of {task.future.name} died; it is run again")
+                    self.on_event(f"workers of {task.future.name} died; the task is run again")
                     continue
                 _set_outcome(task.future, theirs, error)
                 yield task.future
@@ -326,10 +329,8 @@ def _has_gpus(client: Any) -> bool:
     return any(worker.get("resources", {}).get(GPU) for worker in workers)
 
 
-def _notes(kinds: list[str]) -> list[str]:
+def _notes(what: str, kinds: list[str]) -> list[str]:
     if len(kinds) < 2:
         return []
     listed = ", ".join(kinds)
-    return [
-        f"the workers have different processors ({listed}), so a repetition may round otherwise"
-    ]
+    return [f"the workers have different {what} ({listed}), so a repetition may round otherwise"]

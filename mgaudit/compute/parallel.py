@@ -58,10 +58,11 @@ def run(
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """A place other than this machine: its pools, and the kinds of its processors."""
+    """A place other than this machine: its pools, and the kinds of its CPUs and of its GPUs."""
 
     new_pool: Callable[[], Pool]
-    processors: str
+    cpus: str
+    gpus: str
 
 
 @contextmanager
@@ -74,10 +75,15 @@ def tasks_run(place: Elsewhere) -> Iterator[None]:
         _elsewhere.reset(token)
 
 
-def processors() -> str:
-    """Returns the kinds of the processors on which tasks run; rounding depends on them."""
+def processors(device: str) -> str:
+    """Returns the kinds of the processors on which tasks on "cpu" or "cuda" run.
+
+    Rounding depends on them. The GPU of this machine is "", because results name it elsewhere.
+    """
     place = _elsewhere.get()
-    return cpu_kind() if place is None else place.processors
+    if place is not None:
+        return place.gpus if device == "cuda" else place.cpus
+    return "" if device == "cuda" else cpu_kind()
 
 
 @contextmanager

@@ -209,7 +209,7 @@ class Processes(Pool):
             return None
         task.lost += 1
         if task.lost <= RETRIES:
-            self.on_event(f"the worker of {task.future.name} died ({end}); it is run again")
+            self.on_event(f"the worker of {task.future.name} died ({end}); the task is run again")
             self._waiting.appendleft(task)
             return None
         words = f"the workers of {task.future.name} died {task.lost} times ({end})"

@@ -319,7 +319,7 @@ def determined_by(settings: AuditSettings, recipe: Recipe, design: Design) -> di
         "members": recipe.members,
         "stack": recipe.stack,
         "device": device_name(design.device),
-        "processor": processors(),
+        "processor": processors(design.device),
         "code": training_code_sha256(),
         "versions": {name: version(name) for name in ("torch", "opacus")},
     }

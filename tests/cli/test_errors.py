@@ -450,7 +450,8 @@ def test_an_unexpected_error_is_one_line_and_a_log_with_the_traceback(
     words = "the memory is full" if isinstance(error, MemoryError) else type(error).__name__
     assert words in result.stderr
     if isinstance(error, MemoryError) and "failed" not in result.stderr:
-        return  # the line says what to change; only a run has a log
+        assert "details" not in result.stderr  # it says what to change; only a run has a log
+        return
     log = re.search(r"see (\S+) for details", result.stderr)
     assert log is not None
     lines = Path(log[1]).read_text().splitlines()

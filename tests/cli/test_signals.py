@@ -39,15 +39,15 @@ def wait_for_a_model(cache: Path, running: "subprocess.Popen[str]") -> None:
 
 def workers_of(session: int) -> list[int]:
     """Returns the living processes of a session that are workers."""
-    found = []
+    workers = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             is_worker = WORKERS in path.read_text().replace("\0", " ")
             if is_worker and os.getsid(int(path.parent.name)) == session:
-                found.append(int(path.parent.name))
+                workers.append(int(path.parent.name))
         except (OSError, ValueError):
             continue
-    return found
+    return workers
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for workers in /proc")
@@ -92,7 +92,7 @@ def test_a_run_outlives_the_death_of_a_worker(tmp_path: Path, own_cache: Path) -
     _, errors = running.communicate(timeout=300)
     assert running.returncode == 0, errors
     (folder,) = (tmp_path / "runs").iterdir()
-    assert "died (killed by SIGKILL); it is run again" in (folder / "log.txt").read_text()
+    assert "died (killed by SIGKILL); the task is run again" in (folder / "log.txt").read_text()
 
 
 def test_an_ignored_signal_stays_ignored(tmp_path: Path) -> None:

@@ -57,10 +57,10 @@ def test_a_wrong_number_of_local_workers_is_refused(address: str) -> None:
 
 
 def test_without_a_cluster_nothing_changes() -> None:
-    before = processors()
+    before = processors("cpu")
     with on_cluster(None) as notes:
         assert notes == []
-        assert processors() == before
+        assert processors("cpu") == before
 
 
 class FewWorkers:
@@ -123,10 +123,10 @@ def test_different_processors_are_noted_and_part_of_what_identifies_models() -> 
     client = FewWorkers({"a": other(cpu="one"), "b": other(cpu="two")})
     with on_cluster(client) as notes:  # type: ignore[arg-type]
         assert "the workers have different processors (one, two)" in notes[0]
-        assert processors() == "one and two"
+        assert processors("cpu") == "one and two"
     with on_cluster(FewWorkers({"a": other(cpu="one")})) as notes:  # type: ignore[arg-type]
         assert notes == []
-        assert processors() == "one"
+        assert processors("cpu") == "one"
 
 
 def test_large_arrays_travel_apart_and_once() -> None:
@@ -141,3 +141,11 @@ def test_large_arrays_travel_apart_and_once() -> None:
     assert value["first"].flags.writeable
     np.testing.assert_array_equal(value["first"], large)
     np.testing.assert_array_equal(value["again"][1], small)
+
+
+def test_gpus_identify_models_that_are_trained_on_them() -> None:
+    client: Any = FewWorkers({"a": other(cpu="one", gpu="big"), "b": other(cpu="one", gpu="small")})
+    with on_cluster(client) as notes:
+        assert "the workers have different GPUs (big, small)" in notes[0]
+        assert (processors("cpu"), processors("cuda")) == ("one", "big and small")
+    assert processors("cuda") == ""

@@ -172,9 +172,8 @@ def test_the_task_of_a_dead_worker_is_run_again(tmp_path: Path) -> None:
         pool.submit(square, 3)
         outcomes = {future.result() for future in pool.completed()}
     assert outcomes == {"survived", 9}
-    assert events == [
-        "the worker of the training of models 0 to 7 died (killed by SIGKILL); it is run again"
-    ]
+    how = "died (killed by SIGKILL); the task is run again"
+    assert events == [f"the worker of the training of models 0 to 7 {how}"]
 
 
 def test_a_task_whose_workers_die_three_times_is_named_and_the_others_complete() -> None:

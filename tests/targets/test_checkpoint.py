@@ -130,9 +130,9 @@ def test_other_files_are_refused_in_one_line_with_a_way_out(tmp_path: Path) -> N
         assert text in str(error), (name, str(error))
         assert "\n" not in str(error)
         assert "save" in error.way_out
-    for missing in (tmp_path / "nosuch.pt", tmp_path):
-        with pytest.raises(UsageError, match=r"cannot be read|must be a file"):
-            read_checkpoint(missing)
+    for wrong, words in ((tmp_path / "nosuch.pt", "cannot be read"), (tmp_path, "must be a file")):
+        with pytest.raises(UsageError, match=words):
+            read_checkpoint(wrong)
     with pytest.raises(UsageError, match="a float"):
         checkpoint_of(0.5)
 
