@@ -26,7 +26,7 @@ from mgaudit.targets.cache import CACHE_VARIABLE, cache_folder
 
 BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from mgaudit.compute.worker import main; main()"
+    "from mgaudit.compute.worker import main; main(parent=int(sys.argv[2]))"
 )
 # Libraries read these when they are imported. Workers have one thread each.
 THREAD_VARIABLES = (
@@ -57,7 +57,7 @@ class _Worker:
     def __init__(self, outcomes: "queue.SimpleQueue[tuple[_Worker, bytes | None]]") -> None:
         environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1")}
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-c", BOOT, json.dumps(sys.path)],
+            [sys.executable, "-P", "-c", BOOT, json.dumps(sys.path), str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,

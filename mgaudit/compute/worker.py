@@ -42,13 +42,17 @@ def write_message(stream: BinaryIO, message: bytes) -> None:
     stream.flush()
 
 
-def main() -> None:
-    """Runs the tasks that arrive on stdin until it ends. What tasks print goes to stderr."""
+def main(parent: int) -> None:
+    """Runs the tasks that arrive on stdin until it ends. What tasks print goes to stderr.
+
+    Args:
+        parent: The process that started this one, and with which it ends.
+    """
     # Ctrl-C and a lost terminal reach the whole process group. The parent ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    _die_with_parent()
+    _die_with(parent)
     tasks, outcomes = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
@@ -86,11 +90,10 @@ def _failure(error: BaseException) -> bytes:
     return failure
 
 
-def _die_with_parent() -> None:
-    """Makes Linux kill this process when the process that started it ends for any reason."""
+def _die_with(parent: int) -> None:
+    """Makes Linux kill this process when the parent ends for any reason, or has ended already."""
     if sys.platform != "linux":
         return  # elsewhere a worker ends when it reads its next task or writes its outcome
-    parent = os.getppid()
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:

@@ -1,5 +1,6 @@
 """Tasks in this process and in worker processes: outcomes, errors, dead workers, leftovers."""
 
+import json
 import os
 import signal
 import subprocess
@@ -13,8 +14,10 @@ import numpy as np
 import pytest
 
 from mgaudit.compute import parallel
+from mgaudit.compute.messages import ArrayFiles, packed
 from mgaudit.compute.parallel import pool_of, run
 from mgaudit.compute.pool import Future, WorkerLostError
+from mgaudit.compute.processes import BOOT
 from mgaudit.compute.run_files import FOLDER, RunFiles
 from mgaudit.errors import UsageError
 
@@ -242,6 +245,21 @@ def test_workers_end_with_a_parent_that_is_killed_and_the_next_run_sweeps(own_ca
     assert [path.name.split("-")[0] for path in pools(own_cache)] == [str(os.getpid())] * 2
     files.close()
     assert pools(own_cache) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux kills the workers of a dead process")
+def test_a_worker_whose_parent_died_while_it_imported_runs_no_task(tmp_path: Path) -> None:
+    """Such a worker has another parent when it begins, and a task in its pipe."""
+    marker = tmp_path / "marker"
+    message, _ = packed((tmp_path, os.mkdir, (str(marker),)), ArrayFiles())
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    command = [sys.executable, "-P", "-c", BOOT, json.dumps(sys.path), str(ended.pid)]
+    worker = subprocess.run(
+        command, input=len(message).to_bytes(8, "little") + message, stdout=subprocess.PIPE
+    )
+    assert worker.returncode == 1
+    assert not marker.exists()
 
 
 def _ends(pid: int) -> bool:
