@@ -515,6 +515,11 @@ def test_times_include_the_training() -> None:
         ({"y": None}, "y must be"),
         ({"study": {}}, "fits must have at least one training function"),
         ({"study": {3: centroids}}, "fits must have a text as the name of each arm, got 3"),
+        (
+            {"study": {"a": centroids, "b\nb": softer}},
+            r"fits must have names of at most 80 printable characters, in one line, got 'b\\nb'",
+        ),
+        ({"study": {"a": centroids, "b" * 81: softer}}, "at most 80 printable characters"),
         ({"study": centroids}, "study must be a dict of training functions"),
         ({"attack": "gradient-norm"}, "attack gradient-norm needs the extra"),
     ],

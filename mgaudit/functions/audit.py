@@ -22,6 +22,7 @@ from mgaudit.outputs.model_outputs import ClippedProbabilities, ModelOutputs, Ou
 from mgaudit.study.progress import Progress
 
 PLAIN_NAMES = ("plain", "none")  # an arm of this name is the one that others are compared with
+LONGEST_NAME = 80  # characters of the name of an arm
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,9 @@ def _with_keys(fits: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
     for name in fits:
         if not isinstance(name, str) or not name.strip():
             raise UsageError("fits", "must have a text as the name of each arm", repr(name))
+        if not name.isprintable() or len(name) > LONGEST_NAME:
+            rule = f"must have names of at most {LONGEST_NAME} printable characters, in one line"
+            raise UsageError("fits", rule, repr(name), 'name it as in {"my defence": fit}')
     if len(fits) == 1:
         return [("fit", name, fit) for name, fit in fits.items()]
     return [(f"fits[{name!r}]", name, fit) for name, fit in fits.items()]

@@ -86,7 +86,10 @@ def find_run(text: str, runs: Path) -> Path:
     if path.name == text and text not in ("", "..") and is_run_folder(runs / text):
         return runs / text
     names = [run.name for run in listed_runs(runs)] if runs.is_dir() else []
-    if text == LATEST and names:
+    if text == LATEST:
+        if not names:
+            rule = f"must name a run, and there is none in {str(runs)!r}"
+            raise UsageError("RUN", rule, repr(text), "name another directory with --runs")
         return runs / names[0]
     is_hash = HASH.fullmatch(text) is not None
     matches = [name for name in names if is_hash and name.rpartition("-")[2].startswith(text)]

@@ -108,6 +108,13 @@ def test_a_run_that_is_not_there_is_refused_in_one_sentence(
     assert "its name, the beginning of its hash, or latest, got 'nosuch'" in refused.stderr
 
 
+def test_the_latest_of_no_runs_is_refused(tmp_path: Path) -> None:
+    refused = mgaudit("report", "latest", "--runs", str(tmp_path))
+    assert refused.exit_code == 2
+    assert "RUN must name a run, and there is none in" in refused.stderr
+    assert "did you mean" not in refused.stderr
+
+
 def test_the_beginning_of_two_hashes_names_neither(tmp_path: Path, run_name: str) -> None:
     for name in ("2026-01-01-a-abc12345", "2026-01-02-b-abc99999"):
         (tmp_path / name).mkdir()
