@@ -29,7 +29,7 @@ GPU = "GPU"  # the name of the resource of workers that have one
 WAIT_SECONDS = 30  # for the scheduler and its first worker
 POLL_SECONDS, CHECK_SECONDS = 0.02, 5.0
 WITHOUT_WORKERS_SECONDS = 120
-GOES_ON = "the same command goes on from there"
+LOST = "the connection to the scheduler was lost; the same command goes on from there"
 LOCAL = "local:"
 OF_LOCAL = {
     "distributed.scheduler.allowed-failures": 1,  # of a task, before it is run alone
@@ -94,7 +94,8 @@ class DaskPool(Pool):
         """Adds a task; see `Pool.submit`."""
         message, large = packed_apart((function, values_of(arguments)))
         task = _Task(Future(name), message, large, on_gpu and self._has_gpus)
-        self._start(task)
+        with _connected():
+            self._start(task)
         return task.future
 
     def _start(self, task: "_Task") -> None:
@@ -117,7 +118,8 @@ class DaskPool(Pool):
     def share(self, value: Any) -> Shared:
         """Returns a value whose large arrays are sent once; see `Pool.share`."""
         _, large = packed_apart(value)
-        return _Scattered(value, self._arrays.scattered(large))
+        with _connected():
+            return _Scattered(value, self._arrays.scattered(large))
 
     def completed(self) -> Iterator[Future[Any]]:
         """Yields the futures in order of completion; see `Pool.completed`."""
@@ -125,7 +127,8 @@ class DaskPool(Pool):
             task.future.on_start()  # the scheduler does not say when a task begins
         while self._tasks or self._suspects:
             if not self._tasks:
-                self._start(self._suspects.pop())
+                with _connected():
+                    self._start(self._suspects.pop())
             yield from self._completed_once()
 
     def _completed_once(self) -> Iterator[Future[Any]]:
@@ -142,15 +145,17 @@ class DaskPool(Pool):
         try:
             while not self._completed.is_empty():
                 self._wait()
-                theirs = next(self._completed)
-                task = self._tasks.pop(theirs)
-                error = None if theirs.cancelled() else theirs.exception()
+                with _connected():
+                    theirs = next(self._completed)
+                    task = self._tasks.pop(theirs)
+                    error = None if theirs.cancelled() else theirs.exception()
                 if isinstance(error, KilledWorker) and not task.is_suspect:
                     task.is_suspect = True
                     self._suspects.append(task)
                     self.on_event(f"workers of {task.future.name} died; the task is run again")
                     continue
-                _set_outcome(task.future, theirs, error)
+                with _connected():
+                    _set_outcome(task.future, theirs, error)
                 yield task.future
         finally:
             self._completed = None
@@ -166,12 +171,12 @@ class DaskPool(Pool):
                 continue
             checked = now
             if self._client.status != "running":
-                raise RuntimeError(f"the connection to the scheduler was lost; {GOES_ON}")
+                raise RuntimeError(LOST)
             if self._client.nthreads():
                 alive = now
             elif now - alive > WITHOUT_WORKERS_SECONDS:
                 words = f"the cluster has had no worker for {WITHOUT_WORKERS_SECONDS} s"
-                raise RuntimeError(f"{words}; {GOES_ON}")
+                raise RuntimeError(f"{words}; the same command goes on from there")
 
     def cancel(self) -> None:
         """Stops all tasks; see `Pool.cancel`."""
@@ -250,7 +255,7 @@ def _set_outcome(future: Future[Any], theirs: Any, error: BaseException | None) 
     from distributed.scheduler import KilledWorker
 
     if theirs.cancelled():
-        future.set_error(RuntimeError(f"the connection to the scheduler was lost; {GOES_ON}"))
+        future.set_error(RuntimeError(LOST))
     elif isinstance(error, KilledWorker):
         words = f"the workers of {future.name} died again and again"
         future.set_error(WorkerLostError(f"{words}; they may be out of memory"))
@@ -258,6 +263,17 @@ def _set_outcome(future: Future[Any], theirs: Any, error: BaseException | None) 
         future.set_error(error)
     else:
         future.set_result(theirs.result())
+
+
+@contextmanager
+def _connected() -> Iterator[None]:
+    """Says that the scheduler was lost, where Dask raises an error of the connection."""
+    from distributed.comm import CommClosedError
+
+    try:
+        yield
+    except CommClosedError as error:
+        raise RuntimeError(LOST) from error
 
 
 @contextmanager
@@ -270,6 +286,7 @@ def _client(address: str) -> Iterator[Any]:
         raise UsageError(KEY, "needs Dask distributed", None, INSTALL) from error
     of_dask: Any = distributed
     with ExitStack() as stack:
+        stack.enter_context(_quiet_loggers())
         where: Any = address
         if address.startswith(LOCAL):
             stack.enter_context(dask.config.set(OF_LOCAL))
@@ -289,6 +306,20 @@ def _client(address: str) -> Iterator[Any]:
             raise UsageError(KEY, rule, address, "start `dask scheduler` there") from error
         with client:
             yield client
+
+
+@contextmanager
+def _quiet_loggers() -> Iterator[None]:
+    """Hides what Dask logs, such as tracebacks when the scheduler is lost. Our errors say it."""
+    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _number(address: str) -> int:

@@ -20,6 +20,7 @@ import mgaudit
 from mgaudit.compute.cluster import OF_LOCAL, DaskPool, on_cluster
 from mgaudit.compute.parallel import pool_of
 from mgaudit.study import mounting
+from mgaudit.targets.fitting import loop
 
 STUDY: dict[str, Any] = {
     "target": "mlp:hidden=16",
@@ -78,6 +79,39 @@ def report_on_dead_workers(client: Client, folder: Path) -> dict[str, Any]:
     return outcomes
 
 
+def die_in_training_and_in_an_attack(folder: str) -> None:
+    """Makes this worker die in the middle of a training, or at the end of an attack.
+
+    Only the first worker of each kind dies, and the worker that Dask starts in its place is whole.
+    """
+    mean_losses, mounted = loop.mean_losses, mounting._mounted
+    steps = 0
+
+    def dying_mean_losses(*arguments: Any) -> Any:
+        nonlocal steps
+        steps += 1
+        if steps == 7:  # a training has 10 steps
+            die_once(f"{folder}/training")
+        return mean_losses(*arguments)
+
+    def dying_mounted(*arguments: Any) -> Any:
+        outcome = mounted(*arguments)
+        die_once(f"{folder}/attack")
+        return outcome
+
+    loop.mean_losses, mounting._mounted = dying_mean_losses, dying_mounted
+
+
+def report_on_deaths(client: Client, folder: Path, expected: dict[str, Any]) -> dict[str, Any]:
+    """Runs the study on workers of which some die."""
+    folder.mkdir()
+    client.run(die_in_training_and_in_an_attack, str(folder))
+    equal = same(expected, run(folder / "there", client))
+    died = [name for name in ("training", "attack") if (folder / name).exists()]
+    client.wait_for_workers(2, timeout=60)
+    return {"equal": equal, "died in": died}
+
+
 def main(folder: Path) -> None:
     mounting.SCORES_A_PROCESS = 100  # so that the attacks are divided too
     report: dict[str, Any] = {}
@@ -98,6 +132,7 @@ def main(folder: Path) -> None:
         there = run(folder / "there", client)
         report["equal"] = same(here, there)
         report["cache of the workers"] = unreadable.exists()
+        report["deaths"] = report_on_deaths(client, folder / "deaths", here)
         report["dead"] = report_on_dead_workers(client, folder)
         client.wait_for_workers(2, timeout=60)
         report["alive"] = len(client.scheduler_info(n_workers=-1)["workers"])

@@ -18,15 +18,18 @@ from mgaudit.errors import UsageError
 
 distributed = pytest.importorskip("distributed")
 
-SCRIPT = Path(__file__).parent / "cluster_script.py"
+
+def report_of(script: str, folder: Path) -> dict[str, Any]:
+    words = [sys.executable, "-m", f"tests.compute.{script}", str(folder)]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    folder = tmp_path_factory.mktemp("cluster")
-    done = subprocess.run([sys.executable, SCRIPT, folder], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+    return report_of("cluster_script", tmp_path_factory.mktemp("cluster"))
 
 
 def test_two_workers_give_the_bits_of_one_process(report: dict[str, Any]) -> None:
@@ -35,6 +38,24 @@ def test_two_workers_give_the_bits_of_one_process(report: dict[str, Any]) -> Non
 
 def test_workers_need_no_cache(report: dict[str, Any]) -> None:
     assert not report["cache of the workers"]
+
+
+def test_workers_that_die_in_a_training_and_in_an_attack_change_no_bit(
+    report: dict[str, Any],
+) -> None:
+    assert report["deaths"] == {"equal": True, "died in": ["training", "attack"]}
+
+
+def test_a_run_whose_scheduler_is_lost_ends_in_order_and_the_same_command_goes_on(
+    tmp_path: Path,
+) -> None:
+    report = report_of("lost_scheduler_script", tmp_path)
+    words = "the connection to the scheduler was lost; the same command goes on from there"
+    assert report["error"].startswith(f"RuntimeError: {words}")
+    assert report["log is there"]
+    assert sum(report["reused"].values()) > 0
+    assert report["runs"] == 1
+    assert report["equal"]
 
 
 def test_a_task_whose_worker_died_is_run_again_and_one_that_always_dies_is_named(
