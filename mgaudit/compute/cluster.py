@@ -268,7 +268,7 @@ def _set_outcome(future: Future[Any], theirs: Any, error: BaseException | None) 
 @contextmanager
 def _connected() -> Iterator[None]:
     """Says that the scheduler was lost, where Dask raises an error of the connection."""
-    from distributed.comm import CommClosedError
+    from distributed.comm.core import CommClosedError
 
     try:
         yield
