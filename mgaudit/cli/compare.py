@@ -14,6 +14,7 @@ from mgaudit.cli.fail_if import (
     FailUnlessOption,
     checked_conditions,
     fail_if_met,
+    refuse_with_shard,
 )
 from mgaudit.cli.names import of_studies
 from mgaudit.cli.options import (
@@ -66,6 +67,8 @@ def compare(
     STUDY is a TOML file, as in studies/, or the name of one; options replace what it says. Without
     a study, name the arms with --scheme.
     """
+    with reported():
+        refuse_with_shard(shard, fail_if=fail_if, fail_unless=fail_unless, dry_run=dry_run)
     if dry_run:
         with reported():
             checked_conditions(fail_if, fail_unless)

@@ -44,6 +44,15 @@ def checked_conditions(
     return conditions
 
 
+def refuse_with_shard(shard: str | None, **options: object) -> None:
+    """Raises UsageError for an option, by name, that says nothing of a share of the models."""
+    for name, value in options.items():
+        if shard is not None and value:
+            option = f"--{name.replace('_', '-')}"
+            way_out = "give it to the command without --shard, which attacks the models"
+            raise UsageError(option, "must not be given with --shard", None, way_out)
+
+
 def fail_if_met(result: "Result", conditions: "Sequence[Condition]", quiet: bool) -> None:
     """Prints what each condition says, and ends the command with exit code 3 if one fails.
 

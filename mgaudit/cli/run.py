@@ -9,6 +9,7 @@ from mgaudit.cli.fail_if import (
     FailUnlessOption,
     checked_conditions,
     fail_if_met,
+    refuse_with_shard,
 )
 from mgaudit.cli.options import (
     JsonOption,
@@ -41,6 +42,8 @@ def run(
     By default: the Gaussian mask (κ = 0.3), no noise and DP-SGD (ε = 8), on a small CNN and
     scikit-learn's digits.
     """
+    with reported():
+        refuse_with_shard(shard, fail_if=fail_if, fail_unless=fail_unless)
     if shard is not None:
         with reported("the training"), own_output(quiet):
             from mgaudit.shards import run_shard

@@ -4,6 +4,7 @@ Only this process writes files: workers receive tasks and data, and return model
 """
 
 import logging
+import re
 import secrets
 import time
 import warnings
@@ -26,11 +27,14 @@ if TYPE_CHECKING:
 
 KEY = "cluster"
 GPU = "GPU"  # the name of the resource of workers that have one
-WAIT_SECONDS = 30  # for the scheduler and its first worker
+WAIT_SECONDS = 30  # for the scheduler
+FIRST_WORKER_SECONDS = 120
 POLL_SECONDS, CHECK_SECONDS = 0.02, 5.0
 WITHOUT_WORKERS_SECONDS = 120
 LOST = "the connection to the scheduler was lost; the same command goes on from there"
 LOCAL = "local:"
+ADDRESS = re.compile(r"((tcp|tls)://)?([^\s:/\[\]]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
+ADDRESS_RULE = "must be the address of a scheduler, such as tcp://host:8786, or local:N"
 OF_LOCAL = {
     "distributed.scheduler.allowed-failures": 1,  # of a task, before it is run alone
     "distributed.deploy.lost-worker-timeout": "1 day",  # nannies start dead workers again
@@ -51,14 +55,15 @@ def on_cluster(cluster: "str | Client | None") -> Iterator[list[str]]:
         Sentences that a reader of the result must know, such as that processors differ.
 
     Raises:
-        UsageError: Where the scheduler cannot be reached, has no worker, or a worker has other
-            versions or other code than this process.
+        UsageError: For another value, and where the scheduler cannot be reached, has no worker, or
+            a worker has other versions or other code than this process.
     """
     if cluster is None:
         yield []
         return
     with ExitStack() as stack:
-        client = stack.enter_context(_client(cluster)) if isinstance(cluster, str) else cluster
+        text = isinstance(cluster, str)
+        client = stack.enter_context(_client(cluster)) if text else _checked_client(cluster)
         workers = _checked_workers(client)
         cpus = sorted({worker.cpu for worker in workers.values()})
         gpus = sorted({worker.gpu for worker in workers.values() if worker.gpu})
@@ -285,14 +290,17 @@ def _client(address: str) -> Iterator[Any]:
     except ImportError as error:
         raise UsageError(KEY, "needs Dask distributed", None, INSTALL) from error
     of_dask: Any = distributed
+    workers = _number(address) if address.startswith(LOCAL) else 0
+    if not workers:
+        _check_address(address)
     with ExitStack() as stack:
         stack.enter_context(_quiet_loggers())
         where: Any = address
-        if address.startswith(LOCAL):
+        if workers:
             stack.enter_context(dask.config.set(OF_LOCAL))
             where = stack.enter_context(
                 of_dask.LocalCluster(
-                    n_workers=_number(address),
+                    n_workers=workers,
                     threads_per_worker=1,
                     dashboard_address=None,
                     memory_limit=0,
@@ -303,7 +311,7 @@ def _client(address: str) -> Iterator[Any]:
             client = of_dask.Client(where, timeout=WAIT_SECONDS, set_as_default=False)
         except (OSError, ValueError, TypeError) as error:
             rule = "must be the address of a scheduler that can be reached, or local:N"
-            raise UsageError(KEY, rule, address, "start `dask scheduler` there") from error
+            raise UsageError(KEY, rule, repr(address), "start `dask scheduler` there") from error
         with client:
             yield client
 
@@ -324,15 +332,34 @@ def _quiet_loggers() -> Iterator[None]:
 
 def _number(address: str) -> int:
     text = address.removeprefix(LOCAL)
-    if not text.isdecimal() or not 1 <= int(text) <= 1024:
-        raise UsageError(KEY, "must be local:N with 1 <= N <= 1024", address)
+    is_number = text.isascii() and text.isdecimal() and len(text) <= 4
+    if not is_number or not 1 <= int(text) <= 1024:
+        raise UsageError(KEY, "must be local:N with 1 <= N <= 1024", repr(address))
     return int(text)
+
+
+def _check_address(address: str) -> None:
+    """Raises UsageError for a text that is no address. Dask waits a minute for some of them."""
+    found = ADDRESS.fullmatch(address)
+    if found is None or not 1 <= int(found["port"]) <= 65535:
+        raise UsageError(KEY, ADDRESS_RULE, repr(address), "name the port, too")
+
+
+def _checked_client(client: Any) -> Any:
+    """Returns a client that the user made. Raises UsageError for another object."""
+    if not all(hasattr(client, name) for name in ("submit", "scatter", "nthreads")):
+        rule = f"{ADDRESS_RULE}, or a distributed.Client"
+        raise UsageError(KEY, rule, f"{type(client).__name__}: {client!r}")
+    if client.status != "running":
+        way_out = "make a new one"
+        raise UsageError(KEY, "must be a client that is connected", client.status, way_out)
+    return client
 
 
 def _checked_workers(client: Any) -> dict[str, Fingerprint]:
     """Returns the fingerprint of each worker by its address; raises as `on_cluster`."""
     try:
-        client.wait_for_workers(1, timeout=WAIT_SECONDS)
+        client.wait_for_workers(1, timeout=FIRST_WORKER_SECONDS)
     except TimeoutError as error:
         raise UsageError(KEY, "must have a worker", "none", "start `dask worker`") from error
     here = fingerprint()

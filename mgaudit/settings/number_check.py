@@ -1,5 +1,6 @@
 """The check of a number against the type and the range of its setting."""
 
+import math
 from numbers import Integral, Real
 
 from mgaudit.errors import UsageError
@@ -22,6 +23,8 @@ def checked_number(value: object, is_whole: bool, limits: Range | None) -> int |
     if not fits_64_bits(number):
         bits = int(number).bit_length()
         raise UsageError("", "must be a whole number of at most 64 bits", f"one of {bits} bits")
+    if not math.isfinite(number):
+        rule = rule.replace("a number", "a finite number")
     if limits is not None and number not in limits:
         raise UsageError("", rule, str(number))
     return number

@@ -11,6 +11,7 @@ from mgaudit.errors import UsageError, did_you_mean
 from mgaudit.targets.training import Training
 
 TRAINED = tuple(field.name for field in fields(Training))
+OF_FUNCTIONS = ("fit", "fits")
 OF_STUDIES = ("title", "note", "datasets", "targets", "seeds", "arms", "stacks")
 UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 QUOTED = re.compile("'(.*?)'")
@@ -34,6 +35,8 @@ def _way_out(table: str, key: str, known: Sequence[str]) -> str:
     """Returns what the user may have meant by an unknown setting; empty if nothing is similar."""
     if table:
         return did_you_mean(f"{table}.{key}", [f"{table}.{name}" for name in known])
+    if key in OF_FUNCTIONS:
+        return "a run with training functions is repeated by its command, or by mgaudit.audit"
     if key in OF_STUDIES:
         return "a study file is run by mgaudit compare"
     if key in TRAINED:

@@ -161,7 +161,8 @@ def _stack(value: object) -> object:
         STACK.check("", value)
         return value
     way_out = did_you_mean(value, ["auto"])
-    raise UsageError("", "must be 'auto' or a whole number >= 1", repr(value), way_out)
+    rule = f"must be 'auto' or a whole number from 1 to {STACK.most}"
+    raise UsageError("", rule, repr(value), way_out)
 
 
 def _number_of(argument: Argument) -> BeforeValidator:

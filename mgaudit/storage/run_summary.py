@@ -10,6 +10,7 @@ from typing import Any, Literal
 from mgaudit.errors import UsageError
 from mgaudit.reports.checksums import read_checked
 from mgaudit.reports.files import DP_AUDIT_FILE, REPRODUCTION_FILE, RESULT_FILE
+from mgaudit.settings.arguments import RUNS
 from mgaudit.settings.named_code import permission
 from mgaudit.storage.run_folder import LOG_FILE, RESULT_FILES, SETTINGS_FILE, RunFolder
 
@@ -103,8 +104,8 @@ def _resume(path: Path) -> str:
         return ""
     for needed, command in CONTINUED_BY:
         if needed <= settings.keys():
-            path_text = shlex.quote(str(settings_path))
-            return command.format(path_text) + permission(settings)
+            out = "" if path.parent == Path(RUNS) else f" --out {shlex.quote(str(path.parent))}"
+            return command.format(shlex.quote(str(settings_path))) + permission(settings) + out
     return ""
 
 

@@ -29,12 +29,12 @@ class Shard:
     def of(cls, text: str) -> "Shard":
         """Returns the share of a text such as "1/3". Raises UsageError for any other text."""
         number, slash, count = text.partition("/")
-        if slash and number.isdecimal() and count.isdecimal():
+        if slash and text.isascii() and number.isdecimal() and count.isdecimal():
             shard = cls(int(number), int(count))
             if 1 <= shard.number <= shard.count <= MOST_SHARDS:
                 return shard
         rule = f"must be I/N with 1 <= I <= N <= {MOST_SHARDS}"
-        raise UsageError(KEY, rule, text, "write it as in 1/3")
+        raise UsageError(KEY, rule, repr(text), "write it as in 1/3")
 
     def has(self, position: int) -> bool:
         """Returns whether the stack at this position, among all stacks, is of this share."""
@@ -77,6 +77,8 @@ def train_shard(
             for arm in plan.arms:
                 models = _models(arm, shard, position)
                 position += -(-arm.settings.models // arm.recipe.stack)
+                if not models:
+                    continue
                 training = ArmTraining(arm, plan.design, progress, models=models)
                 with training:  # which makes the folder; models are written without its lock
                     futures = training.submit(pool, shared)

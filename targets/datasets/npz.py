@@ -12,6 +12,7 @@ from mgaudit.targets.arrays.npy_array import SAVED_NPZ, SMALLER, load_member, me
 from mgaudit.targets.datasets.array_names import array_names, left_out_notes
 from mgaudit.targets.datasets.arrays import from_named
 from mgaudit.targets.datasets.dataset import Dataset
+from mgaudit.targets.datasets.regular_file import check_regular_file
 from mgaudit.targets.datasets.split import TEST_FRACTION
 from mgaudit.targets.free_memory import check_memory
 from mgaudit.targets.own_module import one_line
@@ -41,8 +42,7 @@ def read_npz(
     name = f"npz:{path}"
     key = f"dataset {name}"
     file = Path(path)
-    if not file.is_file():
-        raise UsageError(key, "must be a file", f"no file at {path!r}", "use --dataset npz:PATH")
+    check_regular_file(key, file, "use --dataset npz:PATH")
     try:
         _refuse_other_file(key, file)
         with ZipFile(file) as archive:

@@ -264,7 +264,7 @@ def test_attacks_are_listed_with_what_they_need_what_they_cost_and_where_they_co
     ("arguments", "message"),
     [
         (["--kappa", "-1"], "kappa must be a number >= 0, got -1"),
-        (["--kappa", "nan"], "kappa must be a number >= 0, got nan"),
+        (["--kappa", "nan"], "kappa must be a finite number >= 0, got nan"),
         (
             ["--target", "vit"],
             f"target must be one of {', '.join(NETWORKS)}, module:Class of your own, got 'vit'",
@@ -294,9 +294,9 @@ def test_attacks_are_listed_with_what_they_need_what_they_cost_and_where_they_co
             ["--scheme", "noise-nodes:sigma=1,layer=9"],
             "layer must be the number of a layer of the target, 0..3, got 9",
         ),
-        (["--stack", "0"], "stack must be 'auto' or a whole number >= 1, got 0"),
+        (["--stack", "0"], "stack must be 'auto' or a whole number from 1 to 4096, got 0"),
         (["--stack", "17"], "stack must be <= 16, the models of an arm, got 17; use --stack auto"),
-        (["--stack", "many"], "stack must be 'auto' or a whole number >= 1, got 'many'"),
+        (["--stack", "many"], "stack must be 'auto' or a whole number from 1 to 4096, got 'many'"),
         (["--augment", "cutout"], "augment must be 'none', 'flips' or 'crops', got 'cutout'"),
         (
             ["--precision", "bf16"],

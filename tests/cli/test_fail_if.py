@@ -106,3 +106,23 @@ def test_every_command_with_a_result_has_the_option(scores: str) -> None:
 
     failed = mgaudit.load("latest").failures("accuracy>1%", "auc>99%")
     assert [failure.arm for failure in failed] == [mask]
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (("run", "--fail-if", "auc>0.6"), "--fail-if"),
+        (("run", "--fail-unless", "auc<0.6"), "--fail-unless"),
+        (("compare", "quick", "--fail-if", "auc>0.6"), "--fail-if"),
+        (("compare", "quick", "--dry-run"), "--dry-run"),
+    ],
+)
+def test_what_says_nothing_of_a_share_of_the_models_is_refused_with_it(
+    words: tuple[str, ...], option: str
+) -> None:
+    ended = command(*words, "--shard", "1/2")
+    assert ended.exit_code == 2
+    assert ended.stderr.splitlines() == [
+        f"error: {option} must not be given with --shard; "
+        "give it to the command without --shard, which attacks the models"
+    ]

@@ -85,7 +85,7 @@ def test_the_settings_of_a_killed_run_tell_how_to_continue_it(
     output = mgaudit("runs", "--runs", "my runs")
     assert output.exit_code == 0
     path = shlex.quote(f"{folder.path}/settings.toml")
-    continued = resume.format(path) or "repeat its command"
+    continued = f"{resume.format(path)} --out 'my runs'" if resume else "repeat its command"
     assert f"to continue it: {continued}\n" in output.stdout
     _, _, remove = output.stdout.partition("to remove it: ")
     assert mgaudit(*shlex.split(remove)[1:], "--yes").exit_code == 0

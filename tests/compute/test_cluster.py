@@ -1,6 +1,7 @@
 """A Dask cluster gives the results of one process, and outlives the death of its workers."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +78,45 @@ def test_a_wrong_number_of_local_workers_is_refused(address: str) -> None:
         pass
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "local",
+        "tcp://",
+        "tcp://host",
+        "http://host:8786",
+        "host:0",
+        "host:65536",
+        "a b:1",
+        "x:y",
+    ],
+)
+def test_a_text_that_is_no_address_is_refused_before_dask_waits_for_it(address: str) -> None:
+    words = re.escape(f"{cluster.ADDRESS_RULE}, got {address!r}; name the port, too")
+    with pytest.raises(UsageError, match=words), on_cluster(address):
+        pass
+
+
+@pytest.mark.parametrize("address", ["tcp://host:8786", "host.org:1", "tls://[::1]:65535"])
+def test_addresses_are_accepted(address: str) -> None:
+    cluster._check_address(address)
+
+
+@pytest.mark.parametrize("value", [3, ("tcp://host:8786",), object()])
+def test_another_value_is_refused(value: Any) -> None:
+    with pytest.raises(UsageError, match=r"or a distributed\.Client, got"), on_cluster(value):
+        pass
+
+
+def test_a_client_that_is_closed_is_refused() -> None:
+    client: Any = FewWorkers({"a": fingerprint()})
+    client.status = "closed"
+    words = "cluster must be a client that is connected, got closed"
+    with pytest.raises(UsageError, match=words), on_cluster(client):
+        pass
+
+
 def test_without_a_cluster_nothing_changes() -> None:
     before = processors("cpu")
     with on_cluster(None) as notes:
@@ -86,6 +126,9 @@ def test_without_a_cluster_nothing_changes() -> None:
 
 class FewWorkers:
     """A client of workers with these fingerprints and threads."""
+
+    status = "running"
+    submit = scatter = None
 
     def __init__(self, workers: dict[str, Fingerprint], threads: int = 1) -> None:
         self._workers = workers

@@ -256,7 +256,7 @@ def test_stack_sizes_go_to_the_studies_that_they_are_of() -> None:
         ),
         (PLAIN + "[training]\nepoch = 3", "did you mean 'training.epochs'?"),
         (PLAIN + "[training]\nepochs = 0", "training.epochs must be >= 1, got 0"),
-        ("stack = 0\n" + PLAIN, "stack must be 'auto' or a whole number >= 1, got 0"),
+        ("stack = 0\n" + PLAIN, "stack must be 'auto' or a whole number from 1 to 4096, got 0"),
         (
             PLAIN + '[stacks]\n"mlp on digits" = 2',
             "stacks must name a study of the grid, got 'mlp on digits'; did you mean "

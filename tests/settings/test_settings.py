@@ -81,7 +81,7 @@ def test_settings_survive_the_way_to_toml_and_back(tmp_path: Path) -> None:
             {"schemes": ["none", "gaussian-mask:kappa=nan"]},
             r"schemes\[1\]\.gaussian-mask\.kappa must be .*got nan",
         ),
-        ({"stack": True}, "stack must be 'auto' or a whole number >= 1, got True"),
+        ({"stack": True}, "stack must be 'auto' or a whole number from 1 to 4096, got True"),
         (
             {"attacks": ["lria"]},
             r"attacks\[0\] must be one of stacked, lira, .*, got 'lria'; did you mean 'rmia'\?",

@@ -269,6 +269,8 @@ def test_an_npz_that_is_none_is_refused(tmp_path: Path) -> None:
             load(f"npz:{path}", None, generator())
     with pytest.raises(UsageError, match="no file at"):
         load(f"npz:{tmp_path / 'nowhere.npz'}", None, generator())
+    with pytest.raises(UsageError, match="got a directory, pipe or device at"):
+        load(f"npz:{tmp_path}", None, generator())
 
 
 @pytest.mark.parametrize("examples", [0, 1199])

@@ -8,6 +8,7 @@ import numpy as np
 from mgaudit.errors import UsageError
 from mgaudit.targets.arrays.missing_text import MISSING
 from mgaudit.targets.datasets.dataset import Dataset
+from mgaudit.targets.datasets.regular_file import check_regular_file
 from mgaudit.targets.datasets.split import TEST_FRACTION
 from mgaudit.targets.datasets.tables.cells import read_cells
 from mgaudit.targets.datasets.tables.dataset_of_table import (
@@ -59,9 +60,7 @@ def read_csv(
     file = Path(path)
     name = f"csv:{path}"
     key = f"dataset {name}"
-    if not file.is_file():
-        way_out = "use --dataset csv:PATH or csv:PATH#COLUMN"
-        raise UsageError(key, "must be a file", f"no file at {str(file)!r}", way_out)
+    check_regular_file(key, file, "use --dataset csv:PATH or csv:PATH#COLUMN")
     text, notes = read_text(key, file, encoding)
     layout = find_layout(key, text, label, separator)
     refuse_missing_label(key, label, layout.columns)

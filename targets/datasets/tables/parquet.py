@@ -11,6 +11,7 @@ import numpy as np
 from mgaudit.errors import UsageError
 from mgaudit.targets.arrays.parquet_file import read_parquet_frame
 from mgaudit.targets.datasets.dataset import Dataset
+from mgaudit.targets.datasets.regular_file import check_regular_file
 from mgaudit.targets.datasets.split import TEST_FRACTION
 from mgaudit.targets.datasets.tables.dataset_of_table import (
     IndexRule,
@@ -53,9 +54,7 @@ def read_parquet(
     file = Path(path)
     name = f"parquet:{path}"
     key = f"dataset {name}"
-    if not file.is_file():
-        way_out = "use --dataset parquet:PATH or parquet:PATH#COLUMN"
-        raise UsageError(key, "must be a file", f"no file at {str(file)!r}", way_out)
+    check_regular_file(key, file, "use --dataset parquet:PATH or parquet:PATH#COLUMN")
     table = _table(key, read_parquet_frame(key, file))
     refuse_missing_label(key, label, table.columns)
     options = TableOptions(
