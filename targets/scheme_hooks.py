@@ -135,7 +135,8 @@ def _check_inputs(scheme: Scheme, trial: HookTrial) -> None:
     def call(x: Tensor) -> Tensor:
         return _repeated(lambda batch, generator: scheme.inputs(batch, generator), x, x.shape)
 
-    _check_each_example(call, trial.inputs, 2 * trial.inputs.flip(0) + 1, trial.private)
+    others = 2 * trial.inputs.flip(0) + 1
+    _check_each_example(call, trial.inputs, others, trial.private, scheme.acts_on_each_example)
 
 
 def _check_labels(scheme: Scheme, trial: HookTrial) -> None:
@@ -165,7 +166,8 @@ def _check_node_values(scheme: Scheme, trial: HookTrial) -> None:
     if node_in(scheme.extend(trial.build())) is None:
         rule = "must return None without a NoiseNode, which extend adds to the network"
         raise UsageError("", rule, None, "override extend, too")
-    _check_each_example(call, x, 2 * x.flip(0) + 1, trial.private)
+    others = 2 * x.flip(0) + 1
+    _check_each_example(call, x, others, trial.private, scheme.acts_on_each_example)
 
 
 def _check_weight_noise(scheme: Scheme, trial: HookTrial) -> None:
@@ -226,23 +228,34 @@ def _are_same(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool
 
 
 def _check_each_example(
-    call: Callable[[Tensor], Tensor], values: Tensor, others: Tensor, private: bool
+    call: Callable[[Tensor], Tensor],
+    values: Tensor,
+    others: Tensor,
+    private: bool,
+    says_so: bool = False,
 ) -> None:
-    """Calls a hook on `values` (examples, ...); for DP-SGD, also on other and fewer examples.
+    """Calls a hook on `values` (examples, ...), and maybe also on other and fewer examples.
 
-    `others` (examples, ...) replace the second half of the examples in a further call. Raises
-    UsageError where this changes the result of the first half.
+    The further calls are for DP-SGD, and for a scheme that says that it treats each example by
+    itself. `others` (examples, ...) replace the second half of the examples. Raises UsageError
+    where this changes the result of the first half.
     """
     result = call(values)
-    if not private:
+    if not (private or says_so):
         return
     call(values[:1])  # Poisson sampling may draw a single example
     half = len(values) // 2
     changed = call(torch.cat([values[:half], others[half:]]))
     if not torch.allclose(result[:half], changed[:half]):
-        rule = "must treat each example by itself with DP-SGD, which clips its gradient"
+        cause, way_out = "with DP-SGD, which clips its gradient", "leave DP-SGD out"
+        if not private:
+            cause, way_out = (
+                "where acts_on_each_example is true",
+                "set acts_on_each_example to False",
+            )
+        rule = f"must treat each example by itself {cause}"
         value = "noise that depends on the other examples of the batch"
-        raise UsageError("", rule, value, "use nothing of the other examples, or leave DP-SGD out")
+        raise UsageError("", rule, value, f"use nothing of the other examples, or {way_out}")
 
 
 def _repeated(

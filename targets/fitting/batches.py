@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
@@ -9,44 +10,50 @@ from torch import Generator, Tensor
 FAR = 4  # standard deviations of a model's number of examples
 
 
-def shuffled_batches(examples: int, steps: int, generator: Generator) -> tuple[Tensor, ...]:
-    """Returns the batches of an epoch, `steps` tensors of indices in 0..examples - 1.
+@dataclass(frozen=True)
+class Epoch:
+    """The batches of an epoch for a stack, that is, for models trained together.
 
-    Together the batches are a random permutation, so each example occurs once. The sizes of the
-    batches differ by at most 1, and are 0 for some if there are fewer examples than steps.
+    `orders[m]` (examples,) are the indices of model m's own examples, int64, each once, in the
+    order in which the model sees them: the first `sizes[0][m]` of them at step 0, the next
+    `sizes[1][m]` at step 1, and so on. `length` is the common length to which the batches of
+    several models are padded.
     """
-    order = torch.randperm(examples, generator=generator)
-    return torch.tensor_split(order, steps)
+
+    orders: tuple[Tensor, ...]
+    sizes: list[list[int]]
+    length: int
+
+    def of_model(self, model: int) -> tuple[Tensor, ...]:
+        """Returns the batches of model number `model`, one tensor of indices for each step."""
+        return self.orders[model].split([sizes[model] for sizes in self.sizes])
 
 
-def stacked_batches(
-    sizes: Sequence[int], members: float, steps: int, generators: Sequence[Generator]
-) -> tuple[Tensor, Tensor]:
-    """Returns the batches of an epoch for a stack, that is, for models trained together.
+def shuffled_epoch(
+    examples: Sequence[int], members: float, steps: int, generators: Sequence[Generator]
+) -> Epoch:
+    """Returns the batches of an epoch of `steps` steps, in which each example occurs once.
 
-    `sizes` are the numbers of examples of the models, and `members` is their average over the
-    ensemble. The common length of the batches is computed from `members`, so that it does not
-    depend on the other models of the stack, unless one has far more examples than the average.
+    The sizes of a model's batches differ by at most 1, and are 0 for some if there are fewer
+    examples than steps. The common length is computed from `members`, so that it does not depend on
+    the other models of the stack, unless one has far more examples than the average.
 
-    Returns:
-        Indices into each model's own examples, int64, and weights, both (steps, models, batch). The
-        weight is 1 for an example. Shorter batches are padded with index 0 and weight 0.
+    Args:
+        examples: The number of examples of each model.
+        members: The average of these numbers over the ensemble.
+        steps: The number of steps.
+        generators: The generator of each model, which draws its order.
     """
-    epochs = [
-        shuffled_batches(size, steps, generator)
-        for size, generator in zip(sizes, generators, strict=True)
+    pairs = zip(examples, generators, strict=True)
+    orders = tuple(torch.randperm(count, generator=generator) for count, generator in pairs)
+    sizes = [
+        [count // steps + (step < count % steps) for count in examples] for step in range(steps)
     ]
-    length = max(len(batches[0]) for batches in epochs)
-    if len(sizes) > 1:
+    length = max(sizes[0])
+    if len(examples) > 1:
         most_members = members + FAR * math.sqrt(members / 2)
         length = max(length, math.ceil(most_members / steps))
-    indices = torch.zeros(steps, len(sizes), length, dtype=torch.int64)
-    weights = torch.zeros(steps, len(sizes), length)
-    for model, batches in enumerate(epochs):
-        for step, batch in enumerate(batches):
-            indices[step, model, : len(batch)] = batch
-            weights[step, model, : len(batch)] = 1.0
-    return indices, weights
+    return Epoch(orders, sizes, length)
 
 
 def poisson_batches(

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from mgaudit.targets.fitting.augmentation import AUGMENTATIONS
-from mgaudit.targets.fitting.batches import stacked_batches
+from mgaudit.targets.fitting.batches import shuffled_epoch
+from mgaudit.targets.fitting.drawn_batches import drawn_batches, steps_at_once
 from mgaudit.targets.fitting.examples import Streams, TrainingExamples, fresh_part
 from mgaudit.targets.fitting.optimisation import build_optimizer, build_schedule, mean_losses
 from mgaudit.targets.fitting.precision import autocast
 from mgaudit.targets.fitting.stack import ModelStack, Weights
 from mgaudit.targets.schemes import Scheme
+from mgaudit.targets.schemes.scheme import overrides
 from mgaudit.targets.training import Training
 
 
@@ -81,21 +82,17 @@ def fit(
     finite = torch.ones(len(models), dtype=torch.bool, device=device)
     if watch is not None:
         watch(Moment(0, None, stack, optimizer))
+    at_once = steps_at_once(fresh, examples.inputs, members / steps)
     for epoch in range(training.last_epoch):
-        indices, counted = stacked_batches(sizes, members, steps, generators)
-        batch_sizes = counted.sum(dim=-1).int().tolist()
-        indices = indices.to(device)
-        counted = counted.to(device, examples.inputs.dtype)
-        for step in range(steps):
+        order = shuffled_epoch(sizes, members, steps, generators)
+        batches = drawn_batches(examples, order, at_once, fresh, training, streams)
+        for step, batch in enumerate(batches):
             done = epoch * steps + step
-            x, y, nodes = _batch(
-                examples, indices[step], batch_sizes[step], fresh, training, streams
-            )
             weights = _perturbed_weights(stack, fresh, done, epoch, streams)
             with autocast(training.precision, device):
-                logits = stack.logits(weights, x, nodes)
-            counted_in_step = counted[step, :, : y.shape[1]]
-            losses = mean_losses(training, logits.to(counted.dtype), y, counted_in_step)
+                logits = stack.logits(weights, batch.inputs, batch.node_values)
+            logits = logits.to(batch.counted.dtype)
+            losses = mean_losses(training, logits, batch.labels, batch.counted)
             finite &= losses.detach().isfinite()
             optimizer.zero_grad()
             torch.autograd.backward(losses.sum())
@@ -115,54 +112,10 @@ def _perturbed_weights(
     `done` is the number of steps before this one, in all epochs. Without noise, the weights of the
     stack are returned, not a copy of them.
     """
+    if not overrides(fresh, "weight_noise"):
+        return stack.weights
     noises = [
         fresh.weight_noise(stack.of_model(model), done, epoch, stream.weights)
         for model, stream in enumerate(streams)
     ]
     return stack.with_noise(noises) if any(noises) else stack.weights
-
-
-def _batch(
-    examples: TrainingExamples,
-    indices: Tensor,
-    sizes: Sequence[int],
-    fresh: Scheme,
-    training: Training,
-    streams: Sequence[Streams],
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Returns the networks' inputs at a step (models, batch, *input_shape), labels and node values.
-
-    `indices` (models, batch) are indices into each model's own examples. Only the first `sizes[m]`
-    of row m are used, the others are padding. Labels and values of the noise node are (models,
-    batch); the values are None without a node.
-    """
-    length = indices.shape[1]
-    augment = AUGMENTATIONS[training.augment]
-    fixed = examples.node_values
-    inputs, labels, nodes = [], [], []
-    for own, index, size, stream in zip(examples.rows, indices, sizes, streams, strict=True):
-        rows = own[index[:size]]
-        x = augment(examples.inputs[rows], stream.augmentation)
-        x = fresh.inputs(x, stream.inputs)
-        values = fresh.node_values(x, stream.nodes) if fixed is None else fixed[rows]
-        inputs.append(x)
-        labels.append(examples.labels[rows])
-        if values is not None:
-            nodes.append(values)
-    node_values = _padded(nodes, length) if nodes else None
-    return _padded(inputs, length), _padded(labels, length), node_values
-
-
-def _padded(rows: Sequence[Tensor], length: int) -> Tensor:
-    """Returns the rows, each (at most length, ...), as one tensor (rows, length, ...).
-
-    Shorter rows are padded with zeros. A single row is returned as (1, own length, ...), without
-    padding.
-    """
-    first = rows[0]
-    if len(rows) == 1:
-        return first[None]
-    padded = first.new_zeros((len(rows), length, *first.shape[1:]))
-    for padded_row, row in zip(padded, rows, strict=True):
-        padded_row[: len(row)] = row
-    return padded

@@ -22,6 +22,7 @@ class Dropout(Scheme):
     name: ClassVar[str] = "dropout"
     law: ClassVar[str] = "x * b / (1 - rate), b ~ Bernoulli(1 - rate)"
     source: ClassVar[str] = "Srivastava et al. 2014"
+    acts_on_each_example: ClassVar[bool] = True
 
     rate: Annotated[float, Range(0, 1, high_open=True)]
     fixed: bool = False

@@ -22,6 +22,7 @@ class GaussianMask(Scheme):
     name: ClassVar[str] = "gaussian-mask"
     law: ClassVar[str] = "x * c, c ~ N(1, kappa^2 I)"
     source: ClassVar[str] = "arXiv 2602.17423"
+    acts_on_each_example: ClassVar[bool] = True
 
     kappa: Annotated[float, Range(0)]
     fixed: bool = False

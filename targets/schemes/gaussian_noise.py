@@ -21,6 +21,7 @@ class GaussianNoise(Scheme):
     name: ClassVar[str] = "gaussian-noise"
     law: ClassVar[str] = "x + e, e ~ N(0, sigma^2 I)"
     source: ClassVar[str] = "Bishop 1995"
+    acts_on_each_example: ClassVar[bool] = True
 
     sigma: Annotated[float, Range(0)]
     fixed: bool = False

@@ -242,6 +242,10 @@ class Standardised(Scheme):
         return x - x.mean(dim=0)
 
 @dataclass(frozen=True)
+class SaysAlone(Standardised):
+    acts_on_each_example = True
+
+@dataclass(frozen=True)
 class ShuffledLabels(Scheme):
     def labels(self, y, classes, generator):
         return y[torch.randperm(len(y), generator=generator)]
@@ -369,6 +373,14 @@ def test_examples_must_not_depend_on_one_another_with_dp_sgd(
     ):
         refused(("run", "--scheme", scheme, "--no-plain", "--no-dp", *TINY), words)
     plan_study(study_settings({**small, "schemes": [f"own:{name}"]}))
+
+
+def test_a_scheme_that_says_so_must_treat_each_example_by_itself() -> None:
+    words = (
+        "scheme own:SaysAlone: inputs must treat each example by itself where acts_on_each_example "
+        "is true, got noise that depends on the other examples of the batch"
+    )
+    refused(("run", "--scheme", "own:SaysAlone", "--no-plain", "--no-dp", *TINY), words)
 
 
 @pytest.mark.parametrize("name", ["Noise", "PlainClass", "Flips", "Weights", "Node", "Fixed"])
