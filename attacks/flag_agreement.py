@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from mgaudit.attacks.attack import Attack, score_view
 from mgaudit.attacks.flagged import Flagged, flagged_records
 from mgaudit.attacks.observations import Observations
 
+Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 
@@ -34,46 +36,64 @@ class HalvesAgreement:
     in_any: int
 
 
-def agreement_of_halves(
-    attack: Attack, observations: Observations, orders: Mapping[int, Indices]
-) -> HalvesAgreement:
-    """Returns how far the records flagged with two disjoint halves of the shadow models agree.
+class ScoresOfHalves(NamedTuple):
+    """The scores of targets with one half of the shadow models, and with the other.
 
-    The attack is repeated on each target with the first half of its shadow models and with the
-    second. Records are flagged within each half, by the scores of the other targets in this half.
+    Args:
+        targets: Indices of the attacked models.
+        shadows: The number of shadow models in a half.
+        first: Scores (targets, examples) with the first half.
+        second: The same with the second half.
+    """
+
+    targets: list[int]
+    shadows: int
+    first: Floats
+    second: Floats
+
+
+def scores_of_halves(
+    attack: Attack, observations: Observations, orders: Mapping[int, Indices]
+) -> ScoresOfHalves:
+    """Returns the scores of targets with two disjoint halves of the shadow models.
+
     The drift of classes, where an attack subtracts it, is estimated from all models.
 
     Args:
         attack: The attack, with settings that are resolved for all shadow models.
         observations: The outputs of all models.
-        orders: By target, at least two, the indices of its shadow models in a random order
-            (shadows,). With an odd number, the last is left out.
+        orders: By target, the indices of its shadow models in a random order (shadows,). With an
+            odd number, the last is left out.
     """
     half = len(next(iter(orders.values()))) // 2
-    first = {target: order[:half] for target, order in orders.items()}
-    second = {target: order[half : 2 * half] for target, order in orders.items()}
-    in_first = _flagged_with(attack, observations, first)
-    in_second = _flagged_with(attack, observations, second)
+    examples = len(observations.labels)
+
+    def scores(start: int) -> Floats:
+        rows = []
+        for target, order in orders.items():
+            view = observations.view(target, numbers=order[start : start + half])
+            rows.append(score_view(attack, view, examples))
+        return np.stack(rows)
+
+    return ScoresOfHalves(list(orders), half, scores(0), scores(half))
+
+
+def agreement_of_halves(scores: ScoresOfHalves, membership: NDArray[np.bool_]) -> HalvesAgreement:
+    """Returns how far the records agree that are flagged by the scores of both halves.
+
+    Records are flagged within each half, by the scores of the other targets in this half. There are
+    at least two targets. `membership` (targets, examples) is that of the targets.
+    """
+    in_first = flagged_records(scores.first, membership).flagged
+    in_second = flagged_records(scores.second, membership).flagged
     return HalvesAgreement(
-        targets=list(orders),
-        shadows=half,
+        targets=scores.targets,
+        shadows=scores.shadows,
         in_first=int(in_first.sum()),
         in_second=int(in_second.sum()),
         in_both=int((in_first & in_second).sum()),
         in_any=int((in_first | in_second).sum()),
     )
-
-
-def _flagged_with(
-    attack: Attack, observations: Observations, shadows: Mapping[int, Indices]
-) -> NDArray[np.bool_]:
-    """Returns which records are flagged (targets, examples) with these shadow models."""
-    examples = len(observations.labels)
-    rows = []
-    for target, numbers in shadows.items():
-        view = observations.view(target, numbers=numbers)
-        rows.append(score_view(attack, view, examples))
-    return flagged_records(np.stack(rows), observations.membership[list(shadows)]).flagged
 
 
 @dataclass(frozen=True)

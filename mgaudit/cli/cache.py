@@ -98,14 +98,14 @@ def prune(
         from mgaudit.functions.train import fitting_code_sha256
         from mgaudit.storage.cache_removal import useless_removals
         from mgaudit.storage.ensembles import querying_code_sha256, training_code_sha256
+        from mgaudit.storage.measurements import attack_code_sha256
 
         oldest = None if older_than is None else time.time() - _seconds(older_than)
         content = _content()
         code = {"ensembles": training_code_sha256(), "predictions": fitting_code_sha256()}
         damaged = {file.path: reason for file, reason in _damaged(content, quiet)}
-        removals = useless_removals(
-            content, damaged, code | {"outputs": querying_code_sha256()}, oldest
-        )
+        code |= {"outputs": querying_code_sha256(), "attacks": attack_code_sha256()}
+        removals = useless_removals(content, damaged, code, oldest)
         _remove(removals, dry_run, quiet)
 
 

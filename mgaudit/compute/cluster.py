@@ -62,8 +62,10 @@ def on_cluster(cluster: "str | Client | None") -> Iterator[list[str]]:
         yield []
         return
     with ExitStack() as stack:
-        text = isinstance(cluster, str)
-        client = stack.enter_context(_client(cluster)) if text else _checked_client(cluster)
+        if isinstance(cluster, str):
+            client = stack.enter_context(_client(cluster))
+        else:
+            client = _checked_client(cluster)
         workers = _checked_workers(client)
         cpus = sorted({worker.cpu for worker in workers.values()})
         gpus = sorted({worker.gpu for worker in workers.values() if worker.gpu})

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from mgaudit.storage.cache_content import CacheContent, CachedFile
 from mgaudit.storage.checked_files import DamagedFileError, load_arrays
-from mgaudit.storage.checksums import stack_size_sha256
 from mgaudit.targets.datasets import published_datasets
 
 READ = ("model", "value", "settings")  # the roles of files that are read by runs
@@ -42,7 +41,7 @@ def _damage(file: CachedFile) -> str | None:
         "datasets": _dataset_damage,
         "ensembles": _arrays_damage,
         "predictions": _arrays_damage,
-        "stacks": _stack_damage,
+        "attacks": _arrays_damage,
         "searches": _search_damage,
     }
     try:
@@ -74,15 +73,6 @@ def _dataset_damage(path: Path) -> str | None:
     with path.open("rb") as content:
         md5 = hashlib.file_digest(content, "md5").hexdigest()
     return None if md5 == expected else f"it must have the published md5 {expected}, and has {md5}"
-
-
-def _stack_damage(path: Path) -> str | None:
-    try:
-        values = json.loads(path.read_bytes())
-        is_right = values["sha256"] == stack_size_sha256(path.name, values["stack"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return "it is not a measured stack size"
-    return None if is_right else WRONG_CHECKSUM
 
 
 def _search_damage(path: Path) -> str | None:

@@ -16,11 +16,12 @@ from mgaudit.storage.atomic import DAMAGED_SUFFIX, is_partial
 from mgaudit.storage.checked_files import HOLDER_FILE
 from mgaudit.targets.datasets import published_datasets
 
-Kind = Literal["datasets", "ensembles", "predictions", "stacks", "searches"]
+Kind = Literal["datasets", "ensembles", "predictions", "attacks", "searches"]
 Role = Literal["model", "value", "settings", "lock", "partial", "set aside"]
 
-KINDS: tuple[Kind, ...] = ("datasets", "ensembles", "predictions", "stacks", "searches")
+KINDS: tuple[Kind, ...] = ("datasets", "ensembles", "predictions", "attacks", "searches")
 LOCKED_KINDS = ("ensembles", "predictions")  # whose groups are folders with a lock
+SHARED_FOLDERS = ("attacks", "searches")  # whose files belong to one group
 
 OF_RUNNING = "running"  # files of running processes, which mgaudit.compute deletes
 
@@ -29,12 +30,13 @@ MODEL = re.compile(r"model-(\d{5,}|[0-9a-f]{32})\.safetensors")
 GROUPS: dict[Kind, re.Pattern[str]] = {
     "ensembles": re.compile(r"[0-9a-f]{64}"),
     "predictions": re.compile(r"[0-9a-f]{64}"),
+    "attacks": re.compile(r"[0-9a-f]{2}"),
     "searches": re.compile(r"[0-9a-f]{2}"),
 }
 VALUES: dict[Kind, re.Pattern[str]] = {
     "ensembles": re.compile(r"(model-\d{5,}|outputs-\d{5,}-[0-9a-f]{16})\.safetensors"),
     "predictions": re.compile(r"(model-[0-9a-f]{32}|trial)\.safetensors"),
-    "stacks": re.compile(r"[0-9a-f]{32}\.json"),
+    "attacks": re.compile(r"[0-9a-f]{64}\.safetensors"),
     "searches": re.compile(r"[0-9a-f]{64}\.json"),
 }
 ASIDE = re.compile(re.escape(DAMAGED_SUFFIX) + r"(-\d+)?")
@@ -126,7 +128,7 @@ def _files_of(
         if not entry.is_dir(follow_symlinks=False):
             yield entry, folder
         elif _is_group(kind, entry.name):
-            group = folder if kind == "searches" else Path(entry.path)
+            group = folder if kind in SHARED_FOLDERS else Path(entry.path)
             for inner in _entries(Path(entry.path)):
                 yield inner, group
         else:
@@ -151,7 +153,7 @@ def _entries(folder: Path) -> list["os.DirEntry[str]"]:
 def _cached_file(entry: "os.DirEntry[str]", kind: Kind, group: Path) -> CachedFile | None:
     """Returns a file of mgaudit; None for a link, a folder, and a file by another name."""
     path = Path(entry.path)
-    role = _role(kind, path, is_in_group=path.parent == group)
+    role = _role(kind, path)
     try:
         status = entry.stat(follow_symlinks=False)
     except FileNotFoundError:
@@ -161,7 +163,7 @@ def _cached_file(entry: "os.DirEntry[str]", kind: Kind, group: Path) -> CachedFi
     return CachedFile(path, kind, group, role, status.st_size, status.st_mtime)
 
 
-def _role(kind: Kind, path: Path, is_in_group: bool) -> Role | None:
+def _role(kind: Kind, path: Path) -> Role | None:
     """Returns the role of a file by its name, or None if mgaudit writes no such file."""
     name = path.name
     if is_partial(name):
@@ -177,8 +179,6 @@ def _role(kind: Kind, path: Path, is_in_group: bool) -> Role | None:
     written_as = name[: aside.start()] if aside is not None and aside.end() == len(name) else name
     if kind in LOCKED_KINDS and not GROUPS[kind].fullmatch(path.parent.name):
         return "set aside" if aside and GROUPS[kind].fullmatch(written_as) else None
-    if kind == "stacks" and not is_in_group:
-        return None
     if kind in LOCKED_KINDS and written_as in (LOCK_FILE, HOLDER_FILE, SETTINGS_FILE):
         named: Role = "settings" if written_as == SETTINGS_FILE else "lock"
         return "set aside" if written_as != name else named

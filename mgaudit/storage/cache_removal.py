@@ -26,8 +26,7 @@ from mgaudit.storage.cache_content import (
 ABANDONED_SECONDS = 3600.0  # after which no process is writing a partial file any more
 LONGEST_HEADER = 100_000_000
 
-# The kinds whose times say when they were last used. A measured stack size is part of what
-# determines a result, and is small, so its age is no reason to remove it.
+# The kinds of which each group is used as a whole, so that its time says when it was last used.
 AGED_KINDS = ("datasets", "ensembles", "predictions")
 
 
@@ -67,7 +66,8 @@ def useless_removals(
         content: What the cache folder contains.
         damaged: What is wrong with each damaged file.
         code_sha256: The SHA-256 of the code of this version: "ensembles" and "predictions" for the
-            code that trains models, "outputs" for the code that queries them.
+            code that trains models, "outputs" for the code that queries them, and "attacks" for the
+            code that attacks them.
         oldest: Groups that were last used before this time (seconds since 1970) are removed.
     """
     removals = []
@@ -77,7 +77,7 @@ def useless_removals(
             removals.append(Removal(group, files[0].kind, tuple(files), reason, is_whole=True))
             continue
         for file in files:
-            reason = damaged.get(file.path) or _reason(file, code_sha256)
+            reason = damaged.get(file.path) or _reason(file, code_sha256, oldest)
             if reason is not None:
                 removals.append(Removal(group, file.kind, (file,), reason))
     return removals
@@ -144,7 +144,7 @@ def _reason_for_whole(
     return None
 
 
-def _reason(file: CachedFile, code_sha256: Mapping[str, str]) -> str | None:
+def _reason(file: CachedFile, code_sha256: Mapping[str, str], oldest: float | None) -> str | None:
     """Returns why an undamaged file is removed, or None."""
     if file.role == "set aside":
         return "set aside, because it was damaged"
@@ -154,14 +154,19 @@ def _reason(file: CachedFile, code_sha256: Mapping[str, str]) -> str | None:
         has_lock = file.kind in LOCKED_KINDS and file.group.name != file.kind
         return "left by an interrupted write" if is_old or has_lock else None
     if file.path.name.startswith("outputs-"):
-        code = _outputs_key(file.path).get("querying code")
+        code = _stored_key(file.path).get("querying code")
         if isinstance(code, str) and code != code_sha256["outputs"]:
             return "queried by the code of another version"
+    if file.kind == "attacks" and file.role == "value":
+        if _stored_key(file.path).get("code") != code_sha256["attacks"]:
+            return "measured by the code of another version"
+        if oldest is not None and file.written < oldest:
+            return f"last used on {date.fromtimestamp(file.written)}"
     return None
 
 
-def _outputs_key(path: Path) -> dict[str, Any]:
-    """Returns what identifies stored outputs, from the header of their file; {} if unreadable."""
+def _stored_key(path: Path) -> dict[str, Any]:
+    """Returns what identifies stored arrays, from the header of their file; {} if unreadable."""
     with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")

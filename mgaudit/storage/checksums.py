@@ -9,11 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def stack_size_sha256(name: str, size: int) -> str:
-    """Returns the SHA-256 of a measured stack size and of the name of its file."""
-    return hashlib.sha256(f"{name} {size}".encode()).hexdigest()
-
-
 def arrays_sha256(arrays: Mapping[str, NDArray[Any]]) -> str:
     """Returns the SHA-256 of the names, dtypes, shapes and bytes of arrays, sorted by name.
 

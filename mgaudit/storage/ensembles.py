@@ -44,12 +44,7 @@ FACTS: dict[str, type] = {"steps": int, "seconds": float, "diverged": bool}
 
 QUERYING_FOLDER = "querying"
 DATA_FOLDER = "datasets"
-INNER_FOLDERS = (
-    "ensembles",
-    "predictions",
-    "stacks",
-    "datasets",
-)  # the folders in the cache folder
+INNER_FOLDERS = ("ensembles", "predictions", "attacks", "datasets")  # the folders in the cache
 
 
 @cache

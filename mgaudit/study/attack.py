@@ -229,8 +229,8 @@ class PlannedAudit:
         if "shadows" in attacks[0].built.needs:
             power[self.observations.models - 1] = outcomes[0].metrics
         with named(attacks[0]):
-            attack, scores = attacks[0].built, outcomes[0].scores
-            risk = risk_of_arm(attack, self.observations, arm.target_rows, scores, data.seed)
+            attack, scores, halves = attacks[0].built, outcomes[0].scores, adaptive.halves
+            risk = risk_of_arm(attack, self.observations, arm.target_rows, scores, halves)
         through = self.through
         queried = None if through is None else _noise_outcome(attacks[0], through, others)
         by_class = adaptive.auc_by_class

@@ -12,8 +12,9 @@ from mgaudit.analysis.limits import FEWEST_MODELS
 from mgaudit.compute.parallel import jobs_on_cpu, pool_of
 from mgaudit.compute.pool import Future, Pool, WorkerLostError
 from mgaudit.settings.schemes import PLAIN
-from mgaudit.study.attack import Audit, PlannedAudit
+from mgaudit.study.attack import Audit
 from mgaudit.study.audited import AuditedData
+from mgaudit.study.kept_measurements import KeptMountings
 from mgaudit.study.mounting import MountingTasks
 from mgaudit.study.plan import Arm, Plan
 from mgaudit.study.progress import Progress
@@ -148,20 +149,25 @@ class _Queue:
             shadows = ArmOutputs(self._trained[_key(plain)], self._plan.design)
         outputs = ArmOutputs(trained, self._plan.design)
         planned = planned_audit(outputs, shadows, self._data, notes.get(settings.scheme, ""))
-        tasks = MountingTasks(planned.mountings, self._attack_pool, settings.label)
+        kept = KeptMountings(planned.mountings, self._progress.stage)
+        tasks = MountingTasks(kept.missing, self._attack_pool, settings.label)
+
+        def complete() -> None:
+            mounted = kept.with_measured(tasks.joined())
+            self._attacks_complete(key, planned.audit(mounted))
 
         def keep(future: Future[Any]) -> None:
             tasks.keep(future)
             if not tasks.futures:
-                self._attacks_complete(key, planned, tasks)
+                complete()
 
         for future in tasks.futures:
             self._on_completion[future] = keep
         if not tasks.futures:
-            self._attacks_complete(key, planned, tasks)
+            complete()
 
-    def _attacks_complete(self, key: str, planned: PlannedAudit, tasks: MountingTasks) -> None:
-        self._audits[key] = planned.audit(tasks.joined())
+    def _attacks_complete(self, key: str, audit: Audit) -> None:
+        self._audits[key] = audit
         self._attacked.remove(key)
         self._attack()
 

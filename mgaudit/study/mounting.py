@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from mgaudit.attacks import Observations
 from mgaudit.attacks.disjoint_shadows import Side, scores_with_disjoint_shadows, sides_of
+from mgaudit.attacks.flag_agreement import ScoresOfHalves
 from mgaudit.attacks.intervals import Resampled, resampled_metrics
 from mgaudit.attacks.jackknife import Jackknife, ModelGroups, number_of_groups
 from mgaudit.attacks.power import numbers_of_shadows, scores_by_number
@@ -31,6 +32,7 @@ from mgaudit.errors import UsageError
 from mgaudit.reports.findings import ANALYSED
 from mgaudit.settings.choices import Choice
 from mgaudit.study.audited import AuditedData
+from mgaudit.study.risk import scores_with_halves
 from mgaudit.targets.own_module import RAISED, error_line_with_place
 from mgaudit.targets.seeds import numpy_generator
 
@@ -57,13 +59,14 @@ class Mounted:
     """What the attacks measured on some targets.
 
     `attacks` is in the order of the attacks. The rest belongs to the first attack: `power` has its
-    metrics by the number of shadow models, if that is fewer than all, and `auc_by_class` the
-    jackknife of the AUC within each class.
+    metrics by the number of shadow models, if that is fewer than all, `auc_by_class` the jackknife
+    of the AUC within each class, and `halves` the scores with halves of the shadow models.
     """
 
     attacks: list[Measured]
     power: dict[int, MetricsByName]
     auc_by_class: dict[int, Jackknife]
+    halves: ScoresOfHalves | None = None
 
 
 @dataclass(frozen=True)
@@ -233,7 +236,8 @@ def _mounted(of_arm: Mounting, rows: list[int]) -> Mounted:
             for number, of in enumerate(of_attacks)
         ]
         power = _power(mounting) if mounting.in_detail else {}
-    return Mounted(measures, power, of_attacks[0].auc_by_class)
+        halves = _halves(mounting, of_arm.rows) if mounting.in_detail else None
+    return Mounted(measures, power, of_attacks[0].auc_by_class, halves)
 
 
 def _joined(parts: Sequence[Mounted]) -> Mounted:
@@ -254,7 +258,17 @@ def _joined(parts: Sequence[Mounted]) -> Mounted:
         label: Jackknife.joined([part.auc_by_class[label] for part in parts])
         for label in parts[0].auc_by_class
     }
-    return Mounted(of_attacks, power, by_class)
+    halves = [part.halves for part in parts if part.halves is not None]
+    return Mounted(of_attacks, power, by_class, _joined_halves(halves) if halves else None)
+
+
+def _joined_halves(parts: Sequence[ScoresOfHalves]) -> ScoresOfHalves:
+    return ScoresOfHalves(
+        targets=[target for part in parts for target in part.targets],
+        shadows=parts[0].shadows,
+        first=np.concatenate([part.first for part in parts]),
+        second=np.concatenate([part.second for part in parts]),
+    )
 
 
 def _joined_scores(parts: Sequence[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:
@@ -336,6 +350,18 @@ def _power(mounting: Mounting) -> dict[int, MetricsByName]:
         shadows: resampled_metrics(scores, membership, resamples, data.halves, names=ANALYSED)
         for shadows, scores in curve.items()
     }
+
+
+def _halves(mounting: Mounting, targets: list[int]) -> ScoresOfHalves | None:
+    """Returns the scores of the first attack with halves of the shadow models.
+
+    `targets` are the positions of all targets of the arm, among them those of the mounting.
+    """
+    choice, data = mounting.attacks[0], mounting.data
+    with named(choice):
+        return scores_with_halves(
+            choice.built, mounting.observations, targets, mounting.rows, data.seed
+        )
 
 
 def _shadow_order(target: int, models: int, seed: int) -> NDArray[np.int64]:

@@ -10,8 +10,10 @@ from mgaudit.attacks import Observations
 from mgaudit.attacks.attack import Attack
 from mgaudit.attacks.flag_agreement import (
     HalvesAgreement,
+    ScoresOfHalves,
     SharedFlags,
     agreement_of_halves,
+    scores_of_halves,
     shared_flags,
 )
 from mgaudit.attacks.flagged import Flagged, flagged_in_one, flagged_records
@@ -70,26 +72,28 @@ def risk_of_arm(
     observations: Observations,
     rows: Sequence[int],
     scores: NDArray[np.float64],
-    seed: int,
+    halves: ScoresOfHalves | None,
 ) -> RiskOfArm:
     """Returns the risk of an arm whose models have these outputs.
 
-    With several targets, the others are the pseudo-targets of each, and the attack is repeated with
-    two halves of the shadow models. With one target, shadow models are attacked as pseudo-targets.
+    With several targets, the others are the pseudo-targets of each. With one target, shadow models
+    are attacked as pseudo-targets.
 
     Args:
         attack: The first attack.
         observations: The outputs of the arm's models.
         rows: The positions of the targets among the observed models.
         scores: The attack's scores of the targets (targets, examples).
-        seed: Random seed of the halves.
+        halves: The scores of the first targets with halves of the shadow models, as from
+            `scores_with_halves`; None where there are none.
     """
     attack = attack.resolved(observations.models - 1)
     if len(rows) == 1:
         return _risk_of_one(attack, observations, rows[0], scores)
-    reason = _why_no_halves(attack, observations)
-    halves = None if reason else _halves(attack, observations, rows, seed)
-    return risk_of_scores(scores, observations.membership[list(rows)], reason, halves)
+    reason, agreement = _why_no_halves(attack, observations), None
+    if halves is not None:
+        agreement = agreement_of_halves(halves, observations.membership[halves.targets])
+    return risk_of_scores(scores, observations.membership[list(rows)], reason, agreement)
 
 
 def _risk_of_one(
@@ -125,17 +129,30 @@ def _why_no_halves(attack: Attack, observations: Observations) -> str:
     return ""
 
 
-def _halves(
-    attack: Attack, observations: Observations, rows: Sequence[int], seed: int
-) -> HalvesAgreement:
-    """Returns the agreement of two halves of the shadow models on the first targets."""
+def scores_with_halves(
+    attack: Attack,
+    observations: Observations,
+    targets: Sequence[int],
+    rows: Sequence[int],
+    seed: int,
+) -> ScoresOfHalves | None:
+    """Returns the scores with two halves of the shadow models; None where there are none.
+
+    Only the first targets are attacked again. `targets` are the positions of all targets among the
+    observed models, and `rows` those of the targets whose scores are returned. `seed` draws the
+    halves.
+    """
+    attack = attack.resolved(observations.models - 1)
     most = MOST_HALVED_IF_SLOW if attack.is_slow else MOST_HALVED
+    chosen = [row for row in targets[:most] if row in rows]
+    if len(targets) == 1 or not chosen or _why_no_halves(attack, observations):
+        return None
     orders = {}
-    for row in rows[:most]:
+    for row in chosen:
         others = np.delete(np.arange(observations.models), row)
         generator = numpy_generator(seed, "halves of the shadows", row)
         orders[row] = generator.permutation(others)
-    return agreement_of_halves(attack, observations, orders)
+    return scores_of_halves(attack, observations, orders)
 
 
 def _with_list(

@@ -26,7 +26,7 @@ class Epoch:
 
     def of_model(self, model: int) -> tuple[Tensor, ...]:
         """Returns the batches of model number `model`, one tensor of indices for each step."""
-        return self.orders[model].split([sizes[model] for sizes in self.sizes])
+        return torch.split(self.orders[model], [sizes[model] for sizes in self.sizes])
 
 
 def shuffled_epoch(

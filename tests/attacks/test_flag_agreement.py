@@ -3,7 +3,7 @@ import pytest
 
 from mgaudit.attacks import LiRA, Observations
 from mgaudit.attacks.attack import score_view
-from mgaudit.attacks.flag_agreement import agreement_of_halves, shared_flags
+from mgaudit.attacks.flag_agreement import agreement_of_halves, scores_of_halves, shared_flags
 from mgaudit.attacks.flagged import Flagged, flagged_records
 from tests.attacks.test_flagged import observed
 
@@ -54,7 +54,9 @@ def orders_of(observations: Observations) -> dict[int, np.ndarray]:
 def test_halves_are_disjoint_and_flagged_by_the_attack_with_each_half() -> None:
     observations = observed(3.0, 8, np.random.default_rng(1))
     orders = orders_of(observations)
-    agreement = agreement_of_halves(LiRA(), observations, orders)
+    agreement = agreement_of_halves(
+        scores_of_halves(LiRA(), observations, orders), observations.membership
+    )
     flagged = []
     for numbers in (slice(0, 3), slice(3, 6)):
         rows = [
@@ -74,5 +76,7 @@ def test_the_same_shadows_twice_agree_on_everything() -> None:
     same = {
         target: np.concatenate([order, order]) for target, order in orders_of(observations).items()
     }
-    agreement = agreement_of_halves(LiRA(), observations, same)
+    agreement = agreement_of_halves(
+        scores_of_halves(LiRA(), observations, same), observations.membership
+    )
     assert agreement.in_first == agreement.in_second == agreement.in_both == agreement.in_any > 0

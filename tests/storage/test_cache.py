@@ -19,11 +19,16 @@ from mgaudit.storage.cache_check import damaged_files
 from mgaudit.storage.cache_content import CacheContent, CachedFile, cache_content
 from mgaudit.storage.cache_removal import all_removals, remove, useless_removals
 from mgaudit.storage.checked_files import locked_folder
-from mgaudit.storage.checksums import stack_size_sha256
 from mgaudit.storage.ensembles import EnsembleFolder, OutputsKey
+from mgaudit.storage.measurements import (
+    load_measurements,
+    measurements_path,
+    save_measurements,
+)
 from mgaudit.targets.datasets import published_datasets
 
-CODE = {"ensembles": "this", "predictions": "this", "outputs": "this"}
+CODE = {"ensembles": "this", "predictions": "this", "outputs": "this", "attacks": "this"}
+MEASURED = json.dumps({"code": "this"})
 FACTS = {"steps": 3, "seconds": 1.0, "diverged": False}
 DAY = 86400.0
 
@@ -44,11 +49,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with predictions.locked(lambda: None):
         predictions.save_model("0" * 32, {"examples": np.ones((2, 2))}, ModelFacts(1.0, "", ""))
         predictions.save_trial(["a note"])
-    stack = folder / "stacks" / f"{32 * 'a'}.json"
     search = folder / "searches" / "ab" / f"{32 * 'ab'}.json"
-    for path in (stack, search):
-        path.parent.mkdir(parents=True)
-    stack.write_text(json.dumps({"stack": 4, "sha256": stack_size_sha256(stack.name, 4)}))
+    save_measurements(MEASURED, {"scores": np.arange(3.0)})
+    search.parent.mkdir(parents=True)
     search.write_text(json.dumps({"key": search.stem, "accuracy": 0.5, "seconds": 1.0}))
     return folder
 
@@ -84,8 +87,8 @@ def test_files_are_counted_by_kind_and_none_is_damaged_or_useless(
 ) -> None:
     put_dataset(cache, monkeypatch)
     content = cache_content(cache)
-    counts = {kind: len(content.of_kind(kind)) for kind in ("datasets", "stacks", "searches")}
-    assert counts == {"datasets": 4, "stacks": 1, "searches": 1}
+    counts = {kind: len(content.of_kind(kind)) for kind in ("datasets", "attacks", "searches")}
+    assert counts == {"datasets": 4, "attacks": 1, "searches": 1}
     models = [file.kind for file in content.files if file.role == "model"]
     assert models == ["ensembles", "ensembles", "predictions"]
     assert sum(file.bytes for file in content.files) == sum(
@@ -133,7 +136,7 @@ def test_what_no_run_will_use_is_removed_and_all_else_is_kept(
     ensemble.save_outputs(key, {"pool": np.zeros((1, 3), dtype=np.float32)})
     aside = ensemble.path / "model-00000.safetensors.damaged-2"
     partial = ensemble.path / ".model-00001.safetensors.ab12.partial"
-    new, old = (cache / "stacks" / f".{name}.json.ab12.partial" for name in ("new", "old"))
+    new, old = (cache / "attacks" / f".{name}.json.ab12.partial" for name in ("new", "old"))
     for path in (aside, partial, new, old):
         path.write_bytes(b"x")
     os.utime(old, (0, 0))
@@ -173,6 +176,8 @@ def test_only_groups_that_were_not_used_are_too_old(
         for kind in ("ensembles", "predictions")
         for path in (cache / kind).iterdir()
     ]
+    measured = measurements_path(MEASURED).relative_to(cache)
+    names.append(str(measured))
     assert reasons(cache, time.time() - 30 * DAY) == dict.fromkeys(
         names, f"last used on {date.fromtimestamp(before)}"
     )
@@ -180,8 +185,16 @@ def test_only_groups_that_were_not_used_are_too_old(
     published_datasets()["mnist"].verified()
     with EnsembleFolder.at({"code": "this"}).locked():
         pass
+    assert load_measurements(MEASURED, pytest.fail) is not None
     (name,) = reasons(cache, time.time() - 30 * DAY)
     assert name.startswith("predictions/")
+
+
+def test_measurements_of_other_code_are_useless(cache: Path) -> None:
+    other = json.dumps({"code": "other"})
+    save_measurements(other, {"scores": np.arange(3.0)})
+    path = str(measurements_path(other).relative_to(cache))
+    assert reasons(cache) == {path: "measured by the code of another version"}
 
 
 def test_foreign_files_and_links_are_neither_followed_nor_removed(
@@ -195,7 +208,7 @@ def test_foreign_files_and_links_are_neither_followed_nor_removed(
         group / "thesis.tex",
         group / "model-00009.safetensors",  # a folder
         cache / "ensembles" / "notes" / "model-00000.safetensors",
-        cache / "stacks" / "model-00000.safetensors",
+        cache / "attacks" / "model-00000.safetensors",
         cache / "searches" / f"{32 * 'cd'}.json.bak",
         cache / "datasets" / "mnist" / "own.gz",
         cache / "datasets" / "mine" / "train-images-idx3-ubyte.gz",

@@ -15,7 +15,7 @@ from mgaudit.attacks.pseudo_targets import pseudo_target_scores
 from mgaudit.attacks.roc import roc
 from mgaudit.reports.risk import Risk
 from mgaudit.storage.run_folder import RunFolder
-from mgaudit.study.risk import ONE_TARGET_OF_SCORES, risk_of_arm
+from mgaudit.study.risk import ONE_TARGET_OF_SCORES, risk_of_arm, scores_with_halves
 from tests.attacks.test_flagged import observed
 
 EXAMPLES = 240
@@ -105,7 +105,7 @@ def test_one_target_is_calibrated_by_its_shadow_models() -> None:
     observations = observed(3.0, 7, np.random.default_rng(1))
     view = observations.view(2)
     scores = LiRA().score(view)[np.newaxis]
-    risk = risk_of_arm(LiRA(), observations, [2], scores, seed=0)
+    risk = risk_of_arm(LiRA(), observations, [2], scores, halves=None)
     expected = flagged_in_one(
         scores, observations.membership[[2]], *pseudo_target_scores(LiRA(), view, 16)
     )
@@ -156,7 +156,8 @@ def test_scores_of_one_target_and_no_shadow_models_flag_nothing_and_say_why() ->
 def test_why_there_are_no_halves(attack: Any, models: int, reason: str) -> None:
     observations = observed(2.0, models, np.random.default_rng(2))
     scores = np.random.default_rng(3).standard_normal((2, 300))
-    risk = risk_of_arm(attack, observations, [0, 1], scores, seed=0)
+    halves = scores_with_halves(attack, observations, [0, 1], [0, 1], seed=0)
+    risk = risk_of_arm(attack, observations, [0, 1], scores, halves)
     assert reason in risk.without_halves
     assert (risk.halves is None) == bool(reason)
 
@@ -164,7 +165,7 @@ def test_why_there_are_no_halves(attack: Any, models: int, reason: str) -> None:
 def test_too_few_shadow_models_for_pseudo_targets_are_named() -> None:
     observations = observed(2.0, 2, np.random.default_rng(4))
     scores = np.zeros((1, 300))
-    risk = risk_of_arm(LiRA(), observations, [0], scores, seed=0)
+    risk = risk_of_arm(LiRA(), observations, [0], scores, halves=None)
     assert risk.flagged is None
     assert "with one shadow model, none can be attacked like the target" in risk.without_flagged
 
@@ -200,3 +201,19 @@ def test_groups_widen_the_interval_of_one_target() -> None:
         ppv = risk_of(result).predictive_values[0].values[0].ppv
         widths.append(ppv.high - ppv.low)
     assert widths[0] < widths[1]
+
+
+def test_halves_are_the_same_however_targets_are_divided() -> None:
+    observations = observed(2.0, 12, np.random.default_rng(5))
+    targets = list(range(12))
+    whole = scores_with_halves(LiRA(), observations, targets, targets, seed=0)
+    assert whole is not None
+    assert whole.targets == targets[:8]
+    for rows in ([0, 1, 2], [3, 7, 8], [11]):
+        part = scores_with_halves(LiRA(), observations, targets, rows, seed=0)
+        known = [row for row in rows if row < 8]
+        assert (part is None) == (not known)
+        if part is not None:
+            assert part.targets == known
+            np.testing.assert_array_equal(part.first, whole.first[known])
+            np.testing.assert_array_equal(part.second, whole.second[known])

@@ -4,13 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from mgaudit.reports.results import StudyResult
 from mgaudit.settings.study_settings import study_settings
 from mgaudit.study.plan import plan_study
 from mgaudit.study.progress import Progress
 from mgaudit.study.study import run_study
+from mgaudit.targets import CNN, MLP
 from mgaudit.targets.fitting.stack_size import forward_operations, stack_size
 
 ARMS = ["none", "gaussian-mask:kappa=0.3,fixed=true", "weight-noise:sigma=0.01+noise-nodes:sigma=1"]
@@ -69,6 +72,19 @@ def test_the_operations_of_a_forward_pass_are_counted() -> None:
     network = nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.Flatten(), nn.Linear(3 * 16, 10))
     convolution, linear = 3 * 9 * 16, 48 * 10
     assert forward_operations(network, (1, 4, 4), 5) == 2 * 5 * (convolution + linear)
+
+
+@pytest.mark.parametrize("kind", [MLP, CNN])
+def test_operations_counted_by_layers_are_those_that_torch_counts(kind: Any) -> None:
+    network = kind((3, 16, 16), 7)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(torch.zeros(6, 3, 16, 16))
+    assert forward_operations(network, (3, 16, 16), 6) == counter.get_total_flops()
+
+
+def test_other_layers_with_weights_are_counted_by_torch() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(16, 4), nn.LayerNorm(4), nn.Linear(4, 2))
+    assert forward_operations(network, (1, 4, 4), 5) == 2 * 5 * (16 * 4 + 4 * 2)
 
 
 @pytest.mark.parametrize(
